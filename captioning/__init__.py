@@ -1,0 +1,1 @@
+"""Train and use image captioners on minigrad."""
