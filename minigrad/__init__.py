@@ -1,2 +1,7 @@
 """minigrad."""
+from . import check, graph, ops, spec
+from .core import *
+from .backward import *
+from .check import gradcheck, numerical_gradient
+from .transforms import *
 __version__ = "0.1.0"
