@@ -104,6 +104,7 @@ def _decode(content: bytes) -> Image | None:
     pil = require("PIL.Image")
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a picture that is odd but readable is good enough
             warnings.simplefilter("error", pil.DecompressionBombWarning)
             with pil.open(io.BytesIO(content)) as picture:
                 return np.asarray(picture.convert("RGB"), dtype=np.uint8)
@@ -196,7 +197,7 @@ def _draw_losses(panel: Any, train: NDArray[np.float64], validation: NDArray[np.
         panel.yaxis.set_minor_formatter(ticker.NullFormatter())
     panel.set_ylabel("loss", fontsize=12)
     _clean(panel)
-    panel.legend(fontsize=11, frameon=False)
+    panel.legend(fontsize=11, frameon=False, loc="upper right")  # losses fall: that corner is free
 
 
 def _moving_mean(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
@@ -235,12 +236,13 @@ def _save(figure: Any, path: str | os.PathLike[str], dpi: int) -> None:
 # The sheet of captions -------------------------------------------------------------------------
 
 # Inches, but font sizes, which are points (1/72 inch).
-_CELL, _GAP, _MARGIN, _PICTURE = 3.0, 0.3, 0.3, 2.6
-_TITLE_SIZE, _CAPTION_SIZE, _SMALL_SIZE, _LEADING = 16, 12, 10.5, 1.3
+_CELL, _GAP, _MARGIN, _PICTURE = 3.0, 0.3, 0.3, 3.0
+_TITLE_SIZE, _CAPTION_SIZE, _SMALL_SIZE, _LEADING = 16.0, 12.0, 10.5, 1.3
 _DPI = 100
 _PIXEL_LIMIT = 2**16 - 1  # Agg draws nothing taller
 
 Line = tuple[str, float, str]  # text, font size, colour
+_SPACE: Line = ("", 3.0, INK)
 
 
 def caption_sheet(
@@ -268,37 +270,35 @@ def caption_sheet(
     True
     """
     pictures = _check_sheet(images, captions, references, marks, columns)
+    nothing: list[None] = [None] * len(pictures)
+    grey, statements = nothing if references is None else references, nothing if marks is None else marks
+    texts = list(map(_cell_lines, captions, grey, statements))
     columns = min(columns, len(pictures))
-    texts = [
-        _cell_lines(
-            captions[i],
-            references[i] if references is not None else None,
-            marks[i] if marks is not None else (),
-        )
-        for i in range(len(pictures))
+    width = 2 * _MARGIN + columns * (_CELL + _GAP) - _GAP
+    heading: list[Line] = [
+        (line, _TITLE_SIZE, INK) for line in _wrap(title or "", _TITLE_SIZE, width - 2 * _MARGIN)
     ]
     rows = [range(start, min(start + columns, len(texts))) for start in range(0, len(texts), columns)]
-    heights = [_PICTURE + max(_text_height(texts[i]) for i in row) + _GAP for row in rows]
-    width = 2 * _MARGIN + columns * _CELL + (columns - 1) * _GAP
-    heading = [
-        (line, float(_TITLE_SIZE), INK) for line in _wrap(title or "", _TITLE_SIZE, width - 2 * _MARGIN)
-    ]
-    top = _text_height(heading) + (0.15 if heading else 0)
-    height = 2 * _MARGIN + top + sum(heights) - _GAP
+    tops, height = _row_tops(_MARGIN + _text_height(heading), [[texts[i] for i in row] for row in rows])
     if height * _DPI > _PIXEL_LIMIT:
-        raise ValueError(
-            f"caption_sheet: {len(pictures)} pictures in {columns} columns are too many for one sheet"
-        )
+        raise ValueError(f"caption_sheet: {len(pictures)} pictures are too many for {columns} columns")
     figure = require("matplotlib.figure").Figure(figsize=(width, height))
     _write(figure, heading, _MARGIN, _MARGIN)
-    y = _MARGIN + top
-    for row, row_height in zip(rows, heights, strict=True):
+    for row, y in zip(rows, tops, strict=True):
         for column, i in enumerate(row):
             x = _MARGIN + column * (_CELL + _GAP)
             _place(figure, pictures[i], x, y)
             _write(figure, texts[i], x, y + _PICTURE)
-        y += row_height
     _save(figure, path, dpi=_DPI)
+
+
+def _row_tops(y: float, rows: Sequence[Sequence[Sequence[Line]]]) -> tuple[list[float], float]:
+    """Where each row of cells begins, the first at `y`, and the height of the sheet, in inches."""
+    tops = []
+    for row in rows:
+        tops.append(y)
+        y += _PICTURE + max(map(_text_height, row)) + _GAP
+    return tops, y - _GAP + _MARGIN
 
 
 def _check_sheet(
@@ -328,14 +328,14 @@ def _check_sheet(
     return pictures
 
 
-def _cell_lines(caption: str, reference: str | None, marks: Sequence[Mark]) -> list[Line]:
+def _cell_lines(caption: str, reference: str | None, marks: Sequence[Mark] | None) -> list[Line]:
     """The wrapped lines beneath a picture."""
-    lines = [
-        (line, float(_CAPTION_SIZE), INK) for line in _wrap(caption or "(no words)", _CAPTION_SIZE, _CELL)
-    ]
-    for text, true in marks:
+    lines = [(line, _CAPTION_SIZE, INK) for line in _wrap(caption or "(no words)", _CAPTION_SIZE, _CELL)]
+    lines += [_SPACE] if marks else []
+    for text, true in marks or ():
         sign, colour = ("✓ ", GREEN) if true else ("✗ ", RED)
         lines += [(line, _SMALL_SIZE, colour) for line in _wrap(sign + text, _SMALL_SIZE, _CELL)]
+    lines += [_SPACE] if reference else []
     lines += [(line, _SMALL_SIZE, GREY) for line in _wrap(reference or "", _SMALL_SIZE, _CELL)]
     return lines
 
@@ -370,11 +370,11 @@ def _text_width(text: str, size: float) -> float:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         measure = require("matplotlib.textpath").text_to_path.get_text_width_height_descent
-        return float(measure(text, font, ismath=False)[0]) / 72
+        return 1.03 * float(measure(text, font, ismath=False)[0]) / 72  # drawn letters snap to pixels
 
 
 def _text_height(lines: Sequence[Line]) -> float:
-    return sum(size for _, size, _ in lines) * _LEADING / 72 + (0.1 if lines else 0)
+    return sum(size for _, size, _ in lines) * _LEADING / 72 + (0.2 if lines else 0)
 
 
 def _write(figure: Any, lines: Sequence[Line], x: float, y: float) -> None:
