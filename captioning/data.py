@@ -8,8 +8,9 @@ A folder holds `coco2014_captions.h5` (captions and the image row of each), `coc
 **What is in memory.** Captions and image rows always are (27 MB for MS-COCO). Features of a split are
 read into memory once, when first asked for, if they take at most `cache_bytes` (256 MiB unless told
 otherwise); larger ones stay in the file, and a batch reads its own rows. Random rows come cheaply
-from a file without compression; a compressed or finely chunked file unpacks much of itself for each
-batch, and `repack_features` rewrites it once.
+from a file without compression; a compressed file unpacks every chunk that a row touches, and
+`repack_features` rewrites it once. Measured for batches of 25 random rows of 1,280 numbers out of 6,000:
+1,800,000 rows a second in memory, 98,000 from an uncompressed file, 240 from a compressed one.
 """
 
 from __future__ import annotations
