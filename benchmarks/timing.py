@@ -36,7 +36,7 @@ def threads(number: int) -> Iterator[None]:
 
 
 def kernel() -> str:
-    """The BLAS that NumPy calls and the kernel it chose for this machine, such as ``openblas 0.3.31 (SkylakeX)``."""
+    """The BLAS that NumPy calls and the kernel it chose here, such as ``openblas 0.3.31 (SkylakeX)``."""
     import numpy  # noqa: F401  (loads the BLAS)
     from threadpoolctl import threadpool_info
 
@@ -45,7 +45,9 @@ def kernel() -> str:
     return ", ".join(words) or "unknown BLAS"
 
 
-def compare(functions: Mapping[str, Callable[[], Any]], repeats: int = 20, warmup: int = 2) -> dict[str, float]:
+def compare(
+    functions: Mapping[str, Callable[[], Any]], repeats: int = 20, warmup: int = 2
+) -> dict[str, float]:
     """The best time of each function in seconds, over rounds in which each runs once.
 
     Every other round runs in the reverse order, so that nobody always inherits the same warm caches.
