@@ -1,11 +1,13 @@
 """Primitives: functions on tensors with hand-written vector-Jacobian products, one family a file."""
 
 from .activations import dropout, elu, erf, gelu, leaky_relu, relu, sigmoid, silu, softplus
+from .convolution import conv2d, conv_transpose2d
 from .elementwise import (
     absolute, add, arccos, arcsin, arctan, arctan2, cos, cosh, divide, exp, expm1, log, log1p, logaddexp, multiply,
     negative, power, reciprocal, sin, sinh, sqrt, square, subtract, tan, tanh,
 )  # fmt: skip
 from .elementwise import absolute as abs
+from .pooling import avg_pool2d, max_pool2d, pixel_shuffle
 from .recurrent import lstm, lstm_step, rnn, rnn_step
 from .reductions import (
     all, any, argmax, argmin, cumsum, log_softmax, logsumexp, max, mean, min, norm, prod, softmax, std, sum, var,
@@ -18,6 +20,8 @@ from .selection import (
 __all__ = [
     # activations
     "dropout", "elu", "erf", "gelu", "leaky_relu", "relu", "sigmoid", "silu", "softplus",
+    # convolution and pooling
+    "avg_pool2d", "conv2d", "conv_transpose2d", "max_pool2d", "pixel_shuffle",
     # elementwise
     "abs", "absolute", "add", "arccos", "arcsin", "arctan", "arctan2", "cos", "cosh", "divide", "exp", "expm1",
     "log", "log1p", "logaddexp", "multiply", "negative", "power", "reciprocal", "sin", "sinh", "sqrt", "square",
