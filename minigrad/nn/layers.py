@@ -59,7 +59,7 @@ class Linear(Module):
     def forward(self, x: Any) -> Tensor:
         shape = np.shape(x)
         if not shape or shape[-1] != self.in_features:
-            raise ValueError(f"Linear: the last axis of x must be {self.in_features} (in_features), x has shape {shape}")
+            raise ValueError(f"Linear: the last axis of x must be {self.in_features}, x has shape {shape}")
         flat = x if len(shape) <= 2 else ops.reshape(x, (-1, self.in_features))  # one large product
         y = ops.matmul(flat, self.weight)
         if self.bias is not None:
