@@ -134,7 +134,7 @@ class Optimizer:
         """Copies of options, step counts and memory as a flat dict of arrays, ready for :func:`minigrad.save`.
 
         >>> import minigrad as mg
-        >>> list(SGD([mg.tensor([1.0], requires_grad=True)], lr=0.1, momentum=0.9).state_dict())
+        >>> list(mg.optim.SGD([mg.tensor([1.0], requires_grad=True)], lr=0.1, momentum=0.9).state_dict())
         ['lr', 'momentum', 'nesterov', 'weight_decay', 'step.0', 'velocity.0']
         """
         state = {name: np.array(getattr(self, name), np.float64) for name in self._options}
@@ -207,13 +207,20 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
     if not max_norm > 0:
         raise ValueError(f"clip_grad_norm: max_norm must be above 0, not {max_norm}")
     grads = [p.grad for p in _tensors("clip_grad_norm", params) if p.grad is not None]
-    norms = []
-    for g in grads:
-        for (block,) in _blocks([g]):
-            wide = block.astype(np.float64).reshape(-1)
-            norms.append(float(np.linalg.norm(wide)))
-    norm = math.hypot(*norms)
+    norm = math.hypot(*(_norm(block) for g in grads for (block,) in _blocks([g])))
     if max_norm < norm < math.inf:
         for g in grads:
             g *= max_norm / norm
+    return norm
+
+
+def _norm(block: Array) -> float:
+    """The Euclidean norm in float64, scaled first if squares would overflow."""
+    wide = block.astype(np.float64).reshape(-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        norm = math.sqrt(wide @ wide)
+        if norm == math.inf:
+            largest = float(np.abs(wide).max())
+            wide /= largest
+            norm = largest * math.sqrt(wide @ wide)
     return norm

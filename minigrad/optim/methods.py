@@ -145,7 +145,7 @@ class Adam(Optimizer):
 
     >>> import minigrad as mg
     >>> p = mg.tensor([1.0, 1.0], requires_grad=True)
-    >>> p.grad = np.array([1e-3, -1e3], np.float32)
+    >>> p.grad = np.array([2.0, -3.0], np.float32)
     >>> Adam([p], lr=0.5).step()
     >>> p
     tensor([0.5, 1.5], requires_grad=True)
