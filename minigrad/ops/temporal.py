@@ -85,7 +85,7 @@ def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> tuple[A
     Source: the captioning exercises.
 
     >>> loss = temporal_softmax_loss(np.zeros((2, 3, 10)), np.ones((2, 3), int), np.ones((2, 3), bool))
-    >>> round(loss.item() / np.log(10), 6)
+    >>> round(float(loss.item() / np.log(10)), 6)
     3.0
     """
     if scores.ndim != 3:
