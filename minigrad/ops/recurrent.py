@@ -279,7 +279,8 @@ def _(
 
 def _reference_step(x: Tensor, h: Tensor, c: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """An LSTM step of simpler primitives; shares nothing with the cell above."""
-    from .elementwise import sigmoid, tanh
+    from .activations import sigmoid
+    from .elementwise import tanh
 
     a = x @ Wx + h @ Wh + b
     H = h.shape[1]
