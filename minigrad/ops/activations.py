@@ -262,18 +262,20 @@ def gelu(x: Array, approximate: str = "none") -> Pair:
     if approximate == "none":
         phi = _normal_cdf(wide)
     else:  # (1 + tanh(u)) / 2 = sigmoid(2u), which does not cancel
-        phi = _sigmoid(2 * _SLOPE * wide * (1 + _CUBE * wide * wide))
+        t = np.clip(wide, -100, 100)
+        phi = _sigmoid(2 * _SLOPE * t * (1 + _CUBE * t * t))
     y = wide * phi
     return y.astype(np.float16) if x.dtype == np.float16 else y, (wide, phi, approximate)
 
 
 @gelu.vjp
 def _(g: Any, needs: Any, x: Array, phi: Array, approximate: str) -> Any:
+    t = np.clip(x, -100, 100)  # farther out the density is 0 anyway, and t^2 could overflow
     if approximate == "none":
-        density = np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+        density = np.exp(-0.5 * t * t) / math.sqrt(2 * math.pi)
     else:  # sigmoid(2u)' = 2u' phi (1 - phi)
-        density = 2 * _SLOPE * (1 + 3 * _CUBE * x * x) * phi * (1 - phi)
-    return (g * (phi + x * density),)
+        density = 2 * _SLOPE * (1 + 3 * _CUBE * t * t) * phi * (1 - phi)
+    return (g * (phi + t * density),)
 
 
 @gelu.reference
