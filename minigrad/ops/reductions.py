@@ -350,7 +350,8 @@ def log_softmax(x: Array, axis: Axis = -1) -> Pair:
     """
     x = as_float(x)
     y = x - np.max(x, axis=axis, keepdims=True, initial=-np.inf)
-    y -= np.log(np.sum(np.exp(y), axis=axis, keepdims=True))
+    with np.errstate(divide="ignore"):  # log(0) only of no entries
+        y -= np.log(np.sum(np.exp(y), axis=axis, keepdims=True))
     return y, (y, axis)
 
 
