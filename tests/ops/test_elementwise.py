@@ -71,7 +71,7 @@ def sample(name, dtype=np.float64, seed=0):
     low, high = DOMAIN.get(name, (-2, 2))
     rng = np.random.default_rng(seed)
     inputs = [rng.uniform(low, high, (3, 4)).astype(dtype)]
-    return inputs + [rng.uniform(low, high, 4).astype(dtype)] if name in BINARY else inputs
+    return [*inputs, rng.uniform(low, high, 4).astype(dtype)] if name in BINARY else inputs
 
 
 def gradients(function, *inputs):
