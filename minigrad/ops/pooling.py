@@ -25,9 +25,7 @@ def _windows(x: Array, kernel: Any, stride: Any, padding: Any) -> tuple[Windows,
 
 
 @primitive
-def max_pool2d(
-    x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0
-) -> Pair:
+def max_pool2d(x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0) -> Pair:
     """The largest entry of each window; padding counts as minus infinity.
 
     Entries that tie share the gradient equally. A window with a NaN gives NaN, in the gradient too.
@@ -81,9 +79,7 @@ def _(g: Any, needs: Any, x: Array, y: Array, windows: Windows) -> Any:
 
 
 @primitive
-def avg_pool2d(
-    x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0
-) -> Pair:
+def avg_pool2d(x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0) -> Pair:
     """The mean of each window; padding counts as zeros, which are part of the mean.
 
     Args:
@@ -175,12 +171,16 @@ def _stack(x: Any, kernel: Any, stride: Any, padding: Any, value: float) -> Any:
 
 @max_pool2d.reference
 def _(x: Any, kernel: Any, stride: Any = None, padding: Any = 0) -> Any:
-    return _stack(x, kernel, stride, padding, -np.inf).max(axis=0)
+    from .. import ops
+
+    return ops.max(_stack(x, kernel, stride, padding, -np.inf), axis=0)
 
 
 @avg_pool2d.reference
 def _(x: Any, kernel: Any, stride: Any = None, padding: Any = 0) -> Any:
-    return _stack(x, kernel, stride, padding, 0.0).mean(axis=0)
+    from .. import ops
+
+    return ops.mean(_stack(x, kernel, stride, padding, 0.0), axis=0)
 
 
 @pixel_shuffle.reference
