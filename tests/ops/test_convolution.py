@@ -235,6 +235,13 @@ MISTAKES = {
                        r"output_padding \(2, 2\) must be smaller than .* stride and dilation, \(2, 2\)"),
     "output padding of columns": ("conv_transpose2d", [X, WT], {"stride": (2, 1), "output_padding": 1}, ValueError,
                                   r"output_padding \(1, 1\) must be smaller .* \(2, 1\)"),
+    "output padding of rows": (
+        "conv_transpose2d",
+        [X, WT],
+        {"stride": (1, 2), "output_padding": 1},
+        ValueError,
+        r"output_padding \(1, 1\) must be smaller .* \(1, 2\)",
+    ),
     "output padding -1": ("conv_transpose2d", [X, WT], {"output_padding": -1}, ValueError, "output_padding must be"),
     "nothing left": ("conv_transpose2d", [X[:, :, :1], WT], {"padding": 2}, ValueError, "would have -1x4 pixels"),
     "no pixels": ("conv_transpose2d", [X[:, :, :0], WT], {}, ValueError, "at least one row and one column"),
