@@ -1,0 +1,53 @@
+"""Tensor's operators and methods: each is a primitive, attached to the class here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..core import Tensor
+from . import elementwise, indexing, products, reductions, selection, shaping
+
+__all__: list[str] = []
+
+
+def _swapped(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """The operator for a tensor on the right."""
+
+    def call(self: Tensor, other: Any) -> Any:
+        return function(other, self)
+
+    return call
+
+
+_BINARY = {"add": elementwise.add, "sub": elementwise.subtract, "mul": elementwise.multiply,
+           "truediv": elementwise.divide, "pow": elementwise.power,
+           "matmul": products.matmul}  # fmt: skip
+_COMPARISONS = {"lt": selection.less, "le": selection.less_equal, "gt": selection.greater,
+                "ge": selection.greater_equal, "eq": selection.equal, "ne": selection.not_equal}  # fmt: skip
+
+for _name, _function in _BINARY.items():
+    setattr(Tensor, f"__{_name}__", _function)
+    setattr(Tensor, f"__r{_name}__", _swapped(_function))
+for _name, _function in _COMPARISONS.items():
+    setattr(Tensor, f"__{_name}__", _function)
+for _name, _function in {
+    "__neg__": elementwise.negative, "__abs__": elementwise.absolute,
+    "sum": reductions.sum, "mean": reductions.mean, "max": reductions.max, "min": reductions.min,
+    "astype": selection.astype, "__getitem__": indexing.getitem,
+}.items():  # fmt: skip
+    setattr(Tensor, _name, _function)
+
+
+def _reshape(self: Tensor, *shape: Any) -> Any:
+    return shaping.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+
+def _transpose(self: Tensor, *axes: Any) -> Any:
+    order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
+    return shaping.transpose(self, order or None)
+
+
+Tensor.reshape = _reshape  # type: ignore[method-assign]
+Tensor.transpose = _transpose  # type: ignore[method-assign]
+Tensor.T = property(shaping.transpose)  # type: ignore[assignment, arg-type]
