@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -90,11 +90,10 @@ def _is_fresh(grad: Array, argnum: int, grads: Any, others: Any) -> bool:
     return all(root is not (array if array.base is None else array.base) for array in _arrays([siblings, others]))
 
 
-def _gather(cotangents: dict[Any, Any], node: Node) -> tuple[Any, ...] | None:
-    """The cotangents of a node with several outputs, None for one that nobody used."""
-    gs = [cotangents.pop(node, None)]
-    gs += [cotangents.pop((node, slot), None) for slot in range(1, len(node.outputs))]
-    return None if all(g is None for g in gs) else tuple(gs)
+def _gather(cotangents: dict[Any, Any], node: Node, first: Any) -> tuple[Any, ...] | None:
+    """The cotangents of a node with several outputs, None for each that nobody used."""
+    gs = (first, *(cotangents.pop((node, slot), None) for slot in range(1, len(node.outputs))))
+    return None if all(g is None for g in gs) else gs
 
 
 def reverse_pass(
@@ -118,14 +117,16 @@ def reverse_pass(
     # Keys are a node, which stands for its first output, or (node, index) for a later one.
     cotangents: dict[Any, Any] = {}
     owned: set[Any] = set()  # keys whose array the pass itself made, and so may add into
+    key: Any
+    g: Any
     for node, slot, g in seeds:
-        key: Any = (node, slot) if slot else node
+        key = (node, slot) if slot else node
         cotangents[key] = cotangents[key] + g if key in cotangents else g
     leaves: list[Leaf] = []
     for node in reversed(order.nodes):
         primitive = node.primitive
         if primitive is None:
-            leaves.append(node)  # type: ignore[arg-type]
+            leaves.append(cast(Leaf, node))
             continue
         residuals = node.residuals
         if residuals is None:
@@ -135,7 +136,9 @@ def reverse_pass(
             )
         if not retain_graph:
             node.residuals = None
-        g = cotangents.pop(node, None) if len(node.outputs) == 1 else _gather(cotangents, node)
+        g = cotangents.pop(node, None)
+        if len(node.outputs) > 1:
+            g = _gather(cotangents, node, g)
         if g is None:
             continue
         parents, slots = node.parents, node.slots
@@ -144,8 +147,11 @@ def reverse_pass(
             parents, slots, argnums, needs = _restrict(node, live)
             if not parents:
                 continue
-        grads = primitive.backward(g, needs, *residuals)
-        for parent, slot, argnum in zip(parents, slots, argnums, strict=True):
+        grads = primitive.backward(g, needs, *residuals) if residuals else primitive.backward(g, needs)
+        i = 0
+        for parent in parents:
+            slot, argnum = slots[i], argnums[i]
+            i += 1  # noqa: SIM113 (a counter is measurably faster than enumerate or zip)
             grad = grads[argnum]
             shape, dtype = parent.outputs[slot]
             if grad is None or grad.shape != shape or grad.dtype is not dtype:

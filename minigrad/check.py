@@ -8,7 +8,7 @@ about 1e-12 of the function's size, so that tolerances can be tight.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class GradcheckError(AssertionError):
     """A VJP disagrees with the numerical derivative."""
 
 
-def _difference(f: Callable[[float], Array], h: float) -> Array:
+def _difference(f: Callable[[float], float], h: float) -> float:
     """df/dt at 0 by the fourth-order central difference."""
     return (8 * (f(h) - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h)
 
@@ -56,24 +56,24 @@ def numerical_gradient(f: Callable[..., Any], x: Any, cotangent: Any = None, h: 
     point = np.array(x.data if isinstance(x, Tensor) else x, dtype=np.float64)
     weight = None if cotangent is None else np.asarray(cotangent, dtype=np.float64)
 
-    def value() -> Any:
+    def value() -> float:
         with no_grad():
             out = np.asarray(f(Tensor(point)).data, dtype=np.float64)
         if weight is None and out.size != 1:
             raise ValueError(f"numerical_gradient: an output of shape {out.shape} needs a cotangent of that shape")
         if weight is not None and weight.shape != out.shape:
             raise ValueError(f"numerical_gradient: cotangent {weight.shape} does not fit the output {out.shape}")
-        return out.sum() if weight is None else np.vdot(weight, out)
+        return float(out.sum() if weight is None else np.vdot(weight, out))
 
     gradient = np.zeros_like(point)
     for index in np.ndindex(point.shape):
         kept = point[index]
 
-        def moved(t: float, index: Any = index, kept: Any = kept) -> Any:
+        def moved(t: float, index: Any = index, kept: Any = kept) -> float:
             point[index] = kept + t
             return value()
 
-        gradient[index] = _difference(moved, h * max(1.0, abs(kept)))
+        gradient[index] = _difference(moved, h * max(1.0, float(abs(kept))))
         point[index] = kept
     return gradient
 
@@ -125,7 +125,7 @@ def gradcheck(
     names = _names(f, outputs)
     seeds = [seed_of(o, u) for o, u in zip(outputs, cotangents, strict=True) if o.node is not None]
     found: dict[Leaf, Array] = reverse_pass(seeds) if seeds else {}
-    pulled = {i: found.get(tensors[i].node, np.zeros_like(arrays[i])) for i in chosen}  # type: ignore[arg-type]
+    pulled = {i: found.get(cast(Leaf, tensors[i].node), np.zeros_like(arrays[i])) for i in chosen}
     for i in chosen:
         if pulled[i].dtype != arrays[i].dtype or pulled[i].shape != arrays[i].shape:
             raise GradcheckError(f"gradcheck of {names}: argument {i} has a gradient of another shape or dtype")
@@ -144,8 +144,8 @@ def gradcheck(
     wrong = False
     for _ in range(directions):
         vs = {i: random.standard_normal(wide[i].shape) for i in chosen}
-        norm = max(1.0, np.sqrt(sum(float((v * v).sum()) for v in vs.values())))
-        numeric = _difference(lambda t, vs=vs, n=norm: value({i: wide[i] + t / n * vs[i] for i in chosen}), _STEP)  # type: ignore[misc]
+        norm = max(1.0, float(np.sqrt(sum((v * v).sum() for v in vs.values()))))
+        numeric = _along(value, wide, {i: v / norm for i, v in vs.items()})
         terms = [pulled[i].astype(np.float64) * vs[i] / norm for i in chosen]
         analytic = sum(float(t.sum()) for t in terms)
         size = sum(float(np.abs(t).sum()) for t in terms)
@@ -157,6 +157,11 @@ def gradcheck(
     if wrong:
         raise GradcheckError(f"gradcheck of {names}: the derivative along a random direction is wrong")
     return True
+
+
+def _along(value: Callable[[dict[int, Array]], float], point: dict[int, Array], direction: dict[int, Array]) -> float:
+    """The derivative of ``value`` at ``point`` along a direction of some of its inputs."""
+    return _difference(lambda t: value({**point, **{i: point[i] + t * v for i, v in direction.items()}}), _STEP)
 
 
 def _outputs(out: Any) -> list[Tensor]:
@@ -185,7 +190,7 @@ def _worst_entry(
         for index in np.ndindex(point.shape):
             step = np.zeros_like(point)
             step[index] = 1.0
-            numeric = float(_difference(lambda t, i=i, s=step: value({**wide, i: wide[i] + t * s}), _STEP))  # type: ignore[misc]
+            numeric = _along(value, wide, {i: step})
             analytic = float(pulled[i][index])
             ratio = abs(analytic - numeric) / (atol + rtol * max(abs(numeric), abs(analytic)))
             if not ratio <= excess:  # so that NaN counts as wrong

@@ -16,7 +16,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Protocol, overload
+from typing import TYPE_CHECKING, Any, Protocol, cast, overload
 
 import numpy as np
 
@@ -141,11 +141,12 @@ class Tensor:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.data.shape
+        return tuple(self.data.shape)
 
     @property
     def dtype(self) -> DType:
-        return self.data.dtype
+        dtype: DType = self.data.dtype
+        return dtype
 
     @property
     def ndim(self) -> int:
@@ -178,9 +179,7 @@ class Tensor:
             raise ValueError("grad can only be set on a leaf that requires a gradient")
         array = value.data if isinstance(value, Tensor) else value
         if array is not None and (array.shape != self.shape or array.dtype != self.dtype):
-            raise ValueError(
-                f"grad must be {self.dtype} {self.shape} as its tensor, not {array.dtype} {array.shape}"
-            )
+            raise ValueError(f"grad must be {self.dtype} {self.shape} as its tensor, not {array.dtype} {array.shape}")
         self.node.grad = array
 
     def zero_grad(self) -> None:
@@ -442,7 +441,7 @@ def _declare(forward: Callable[..., Any], broadcasts: bool, differentiable: bool
     record = Primitive(forward, broadcasts, differentiable)
     short = differentiable and broadcasts and not record.variadic and not record.options
     maker = {1: _call_unary, 2: _call_binary}.get(len(record.arguments), _call) if short else _call
-    function: Any = functools.wraps(forward)(maker(record))
+    function: Any = functools.update_wrapper(cast(Any, maker(record)), forward)
 
     def vjp(rule: Callable[..., Any]) -> Callable[..., Any]:
         record.backward = rule
@@ -459,6 +458,7 @@ def _declare(forward: Callable[..., Any], broadcasts: bool, differentiable: bool
 
 # --- calling a primitive ---------------------------------------------------------------------------
 
+_FIRST, _FIRSTS = (0,), (0, 0)  # shared slots: almost every input is a first output
 _UNARY = ((0,), (True,))
 _LEFT, _RIGHT, _BOTH = ((0,), (True, False)), ((1,), (False, True)), ((0, 1), (True, True))
 _NO_PARAMS: dict[str, Any] = {}
@@ -467,8 +467,8 @@ _MISUSE = (ValueError, TypeError, IndexError)  # what NumPy and our own checks r
 
 def _constant(value: Any, weak: bool) -> Any:
     """An input that is no tensor, as the forward wants it: an ndarray, or a weakly typed number."""
-    if type(value) is _ndarray:
-        return value if value.dtype.kind in "biuf" else as_array(value)
+    if type(value) is _ndarray and value.dtype.kind in "fiub":
+        return value
     if value is None or (weak and isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating))):
         return value
     return as_array(value)
@@ -497,7 +497,7 @@ def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
         node.primitive = record
         node.params = _NO_PARAMS
         node.parents = (parent,)
-        node.slots = (x.index,)
+        node.slots = (x.index,) if x.index else _FIRST
         node.route = _UNARY
         node.outputs = ((output.shape, output.dtype),)
         node.residuals = residuals
@@ -517,11 +517,11 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
             if isinstance(a, Tensor):
                 left, x = a.node, a.data
             else:
-                x = _constant(a, True)
+                x = a if type(a) is _ndarray and a.dtype.kind in "fiub" else _constant(a, True)
             if isinstance(b, Tensor):
                 right, y = b.node, b.data
             else:
-                y = _constant(b, True)
+                y = b if type(b) is _ndarray and b.dtype.kind in "fiub" else _constant(b, True)
             output, residuals = forward(x, y)
         except _MISUSE as error:
             raise record.failed((a, b), error) from error
@@ -536,11 +536,14 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
             return result
         result.node = node = Node()
         if right is None:
-            node.parents, node.slots, node.route = (left,), (a.index,), _LEFT  # type: ignore[assignment]
+            node.parents, node.route = (left,), _LEFT  # type: ignore[assignment]
+            node.slots = (a.index,) if a.index else _FIRST
         elif left is None:
-            node.parents, node.slots, node.route = (right,), (b.index,), _RIGHT
+            node.parents, node.route = (right,), _RIGHT
+            node.slots = (b.index,) if b.index else _FIRST
         else:
-            node.parents, node.slots, node.route = (left, right), (a.index, b.index), _BOTH
+            node.parents, node.route = (left, right), _BOTH
+            node.slots = (a.index, b.index) if a.index or b.index else _FIRSTS
         node.primitive = record
         node.params = _NO_PARAMS
         node.outputs = ((output.shape, output.dtype),)

@@ -66,6 +66,7 @@ def topological_order(
     """
     children = dict.fromkeys(nodes, 0)  # how many edges lead from a node to children not yet removed
     stack = list(children)
+    roots = stack.copy()
     pop, push = stack.pop, stack.append
     while stack:
         node = pop()
@@ -78,17 +79,18 @@ def topological_order(
                 children[parent] = 1
                 push(parent)
     removed: list[N] = []
-    stack.extend(node for node, count in children.items() if not count)
+    stack.extend(node for node in roots if not children[node])  # all others are somebody's parent
     while stack:
         node = pop()
         removed.append(node)
         for parent in parents(node):
             count = children[parent] - 1
-            children[parent] = count
-            if not count:
+            if count:
+                children[parent] = count
+            else:
                 push(parent)
     if len(removed) < len(children):
-        return Cycle(_cycle({node for node, count in children.items() if count}, parents))
+        return Cycle(_cycle(children.keys() - removed, parents))
     removed.reverse()
     return Order(tuple(removed))
 
@@ -123,7 +125,7 @@ def topological_order_of_edges(n: int, edges: Any) -> Order[int] | Cycle[int]:
         raise ValueError(f"topological_order_of_edges: edges must have shape (E, 2), not {array.shape}")
     if array.size and array.dtype.kind not in "iu":
         raise TypeError(f"topological_order_of_edges: edges must be integers, not {array.dtype}")
-    if array.size and not (0 <= array.min() and array.max() < n):
+    if array.size and not (array.min() >= 0 and array.max() < n):
         raise ValueError(f"topological_order_of_edges: edges name vertices outside 0 … {n - 1}")
     array = array.astype(np.int64, copy=False)
     by_child = array[np.argsort(array[:, 1], kind="stable")]

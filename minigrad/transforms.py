@@ -7,11 +7,11 @@ and returns a tensor. Results are constants: derivatives of derivatives are refu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from .backward import reverse_pass, seed_of
+from .backward import graph_of, reverse_pass, seed_of
 from .core import Leaf, Tensor
 from .spec import Array
 
@@ -39,14 +39,22 @@ def _variable(name: str, value: Any) -> Tensor:
     return leaf
 
 
-def _pull(name: str, seeds: list[Any], variables: Sequence[Tensor], retain_graph: bool) -> tuple[Tensor, ...]:
+def _refuse_enclosing(name: str, outputs: Sequence[Tensor], variables: Sequence[Tensor]) -> None:
+    """Raise if the outputs also depend on a variable of an enclosing transform, through a closure."""
+    own = [v.node for v in variables]
+    order = graph_of([o.node for o in outputs if o.node is not None])
+    if any(isinstance(node, _Variable) and node not in own for node in order.nodes):
+        raise TypeError(
+            f"{name}: the function uses a variable of an enclosing differentiation; "
+            "derivatives of derivatives are not available, call .detach() on it for a constant"
+        )
+
+
+def _pull(seeds: list[Any], variables: Sequence[Tensor], retain_graph: bool) -> tuple[Tensor, ...]:
     """Gradients for the variables as constants: zeros where nothing depends on one."""
-    sources = [v.node for v in variables]
-    grads = reverse_pass(seeds, retain_graph, sources) if seeds else {}  # type: ignore[arg-type]
-    return tuple(
-        Tensor(np.zeros(v.shape, v.dtype)) if (g := grads.get(v.node)) is None else _constant(g)  # type: ignore[arg-type]
-        for v in variables
-    )
+    sources = [cast(Leaf, v.node) for v in variables]
+    grads = reverse_pass(seeds, retain_graph, sources) if seeds else {}
+    return tuple(_constant(grads.get(s, np.zeros_like(v.data))) for s, v in zip(sources, variables, strict=True))
 
 
 def _constant(array: Array) -> Tensor:
@@ -82,13 +90,14 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., tuple[
     """
     variables = [_variable("vjp", p) for p in primals]
     out = f(*variables)
-    outputs = out if isinstance(out, tuple) else (_output("vjp", out),)
+    outputs = tuple(_output("vjp", o) for o in (out if isinstance(out, tuple) else (out,)))
+    _refuse_enclosing("vjp", outputs, variables)
 
     def pullback(*cotangents: Any) -> tuple[Tensor, ...]:
         if len(cotangents) != len(outputs):
             raise ValueError(f"vjp: {len(outputs)} outputs need as many cotangents, not {len(cotangents)}")
         seeds = [seed_of(o, c) for o, c in zip(outputs, cotangents, strict=True) if o.node is not None]
-        return _pull("vjp", seeds, variables, retain_graph=True)
+        return _pull(seeds, variables, retain_graph=True)
 
     values = tuple(o.detach() for o in outputs)
     return (values if isinstance(out, tuple) else values[0]), pullback
@@ -121,7 +130,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
         if out.size != 1:
             raise ValueError(f"value_and_grad: the function must return one number, not shape {out.shape}")
         seeds = [seed_of(out)] if out.node is not None else []
-        grads = _pull("value_and_grad", seeds, variables, retain_graph=False)
+        grads = _pull(seeds, variables, retain_graph=False)
         return out.detach(), grads[0] if isinstance(argnums, int) else grads
 
     return evaluate
@@ -136,7 +145,10 @@ def _call_with_variables(
     arguments = list(args)
     for n in numbers:
         arguments[n] = _variable(name, args[n])
-    return [arguments[n] for n in numbers], _output(name, f(*arguments, **kwargs))
+    variables = [arguments[n] for n in numbers]
+    out = _output(name, f(*arguments, **kwargs))
+    _refuse_enclosing(name, [out], variables)
+    return variables, out
 
 
 def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
@@ -172,12 +184,10 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
         for i in range(out.size if out.node is not None else 0):
             one_hot = np.zeros(out.size, out.dtype)
             one_hot[i] = 1
-            pulled = _pull("jacobian", [seed_of(out, one_hot.reshape(out.shape))], variables, retain_graph=True)
+            pulled = _pull([seed_of(out, one_hot.reshape(out.shape))], variables, retain_graph=True)
             for matrix, row in zip(rows, pulled, strict=True):
                 matrix[i] = row.data
-        results = tuple(
-            _constant(m.reshape(out.shape + v.shape)) for m, v in zip(rows, variables, strict=True)
-        )
+        results = tuple(_constant(m.reshape(out.shape + v.shape)) for m, v in zip(rows, variables, strict=True))
         return results[0] if isinstance(argnums, int) else results
 
     return evaluate

@@ -72,9 +72,9 @@ def check_primitive(function: Callable[..., Any], case: Case) -> None:
     before = [np.array(x) if isinstance(x, np.ndarray) else x for x in case.inputs]
 
     present = [x for x in plain if isinstance(x, np.ndarray)]
-    assert mg.gradcheck(
-        lambda *given: call(*_restore(plain, given)), present, rtol=case.rtol, atol=case.atol
-    ), "gradcheck"
+    assert mg.gradcheck(lambda *given: call(*_restore(plain, given)), present, rtol=case.rtol, atol=case.atol), (
+        "gradcheck"
+    )
 
     with mg.no_grad():
         shapes = [(o.shape, o.dtype) for o in outputs_of(call(*map(leaf, plain)))]

@@ -245,7 +245,8 @@ def lstm_step(
     Raises:
         ValueError: if the shapes do not fit; the message names the argument and the shape that would.
 
-    >>> h, c = lstm_step(np.ones((1, 2)), np.zeros((1, 1)), np.zeros((1, 1)), np.ones((2, 4)), np.ones((1, 4)), np.zeros(4))
+    >>> zero = np.zeros((1, 1))
+    >>> h, c = lstm_step(np.ones((1, 2)), zero, zero, np.ones((2, 4)), np.ones((1, 4)), np.zeros(4))
     >>> h.numpy().round(4), c.numpy().round(4)
     (array([[0.6082]]), array([[0.8491]]))
     """
@@ -346,9 +347,7 @@ def _(
 
 
 @lstm.reference
-def _(
-    x: Tensor, h0: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor, c0: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+def _(x: Tensor, h0: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor, c0: Tensor | None = None) -> tuple[Tensor, Tensor]:
     from .shaping import stack
 
     h, c = h0, Tensor(np.zeros_like(h0.data)) if c0 is None else c0

@@ -1,7 +1,10 @@
 """Elementwise primitives."""
 from __future__ import annotations
+
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
+
 import minigrad as mg
 from tests.checks import Case, check_primitive
 from tests.strategies import broadcastable
