@@ -24,7 +24,7 @@ from captioning.decoding import beam, greedy, sample
 from captioning.evaluation import PARTS, captions_of, evaluate, images_of_part
 from captioning.model import CELLS, Captioner
 from captioning.progress import Progress
-from captioning.run import Run, RunError
+from captioning.run import Run, RunError, settings_of
 from captioning.solver import Settings, Solver
 
 __all__ = ["main"]
@@ -159,13 +159,14 @@ def _train(options: argparse.Namespace) -> int:
     given = {name: value for name, value in vars(options).items() if name not in _NOT_SETTINGS}
     run = Run.open(options.out) if options.resume else None
     if run is not None:
-        given = _settings_of(run, given)
+        given = _to_resume(run, given)
     training = Settings(**{f.name: given[f.name] for f in dataclasses.fields(Settings) if f.name in given})
     chosen = {**MODEL_DEFAULTS, **DATA_DEFAULTS, **given}
     with open_captions(options.data, chosen["pca"], chosen["max_train"], training.seed) as data:
         if run is None:
             model = _new_model(data, chosen, training.seed)
-            run = _new_run(options.out, model, data, chosen, training)
+            settings = settings_of(model, training, data, pca=chosen["pca"], max_train=chosen["max_train"])
+            run = Run.create(options.out, settings, data.vocabulary)
         else:
             run.check_fits(data.train)
             _check_same_data(run, data)
@@ -197,29 +198,12 @@ def _new_model(data: CaptionData, chosen: dict[str, Any], seed: int) -> Captione
     )
 
 
-def _new_run(out: str, model: Captioner, data: CaptionData, chosen: dict[str, Any], training: Settings) -> Run:
-    settings = {
-        "minigrad": mg.__version__,
-        "model": {
-            "feature_size": model.feature_size,
-            "wordvec_size": model.wordvec_size,
-            "hidden_size": model.hidden_size,
-            "cell_type": model.cell_type,
-            "dropout": model.dropout,
-            "dtype": "float32",
-        },
-        "training": dataclasses.asdict(training) | {"forget_bias": chosen["forget_bias"]},
-        "data": {"pca": chosen["pca"], "max_train": chosen["max_train"], "train_captions": len(data.train)},
-    }
-    return Run.create(out, settings, data.vocabulary)
-
-
-def _settings_of(run: Run, given: dict[str, Any]) -> dict[str, Any]:
+def _to_resume(run: Run, given: dict[str, Any]) -> dict[str, Any]:
     """The settings of a run to resume, with the epochs that were asked for; anything else must agree."""
-    model, training, data = (run.settings.get(key, {}) for key in ("model", "training", "data"))
-    known = {**training, **{key: data.get(key, value) for key, value in DATA_DEFAULTS.items()}}
+    model, training, data = (run.settings[key] for key in ("model", "training", "data"))
+    known = {**training, **data}
     known |= {"cell": model["cell_type"], "hidden": model["hidden_size"], "wordvec": model["wordvec_size"],
-              "dropout": model["dropout"]}  # fmt: skip
+              "dropout": model["dropout"], "forget_bias": model["forget_bias"]}  # fmt: skip
     changed = [key for key, value in given.items() if key != "epochs" and known.get(key) != value]
     if changed:
         told = ", ".join(f"--{key.replace('_', '-')} {given[key]} (the run has {known.get(key)})" for key in changed)
@@ -228,7 +212,7 @@ def _settings_of(run: Run, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_same_data(run: Run, data: CaptionData) -> None:
-    was, now = run.settings.get("data", {}).get("train_captions"), len(data.train)
+    was, now = run.settings["data"].get("train_captions"), len(data.train)
     if was != now:
         raise RunError(f"{run.folder}: was trained on {was} captions; {data.folder} has {now}: it is another data set")
 
@@ -251,7 +235,7 @@ def _report_training(solver: Solver, run: Run) -> int:
 
 
 def _open_for(options: argparse.Namespace, run: Run) -> CaptionData:
-    return open_captions(options.data, pca=run.settings.get("data", {}).get("pca", True))
+    return open_captions(options.data, pca=run.settings["data"].get("pca", True))
 
 
 def _decoder(options: argparse.Namespace) -> Callable[..., Any]:
@@ -348,6 +332,7 @@ def _draw_sheet(split: Split, rows: Any, captions: list[str], references: list[s
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from captioning.demo import demo
+    from captioning.demo import FULL, QUICK, demo
 
-    return demo(Path(options.out), quick=options.quick, seed=options.seed)
+    demo(Path(options.out), QUICK if options.quick else FULL, options.seed)
+    return 0

@@ -169,7 +169,7 @@ class Captioner(mg.nn.Module):
             raise ValueError(f"dropout must be at least 0 and below 1; got {dropout!r}")
         self.vocabulary, self.feature_size, self.cell_type, self.dropout = vocabulary, feature_size, cell_type, dropout
         self.wordvec_size, self.hidden_size = wordvec_size, hidden_size
-        self.rng = np.random.default_rng(rng)
+        self.forget_bias, self.rng = forget_bias, np.random.default_rng(rng)
         sizes = len(vocabulary), feature_size, wordvec_size, hidden_size
         first = initial_weights(*sizes, cell_type, self.rng.standard_normal, dtype, forget_bias)
         for name, array in first.items():
@@ -184,6 +184,8 @@ class Captioner(mg.nn.Module):
         """The mean over captions (N,T) of the summed cross-entropy of their words; features (N,D). A scalar."""
         drop = self._drop if self.training and self.dropout else None
         return caption_loss(self.weights, features, captions, self.vocabulary.null, self.cell_type, drop)
+
+    forward = loss
 
     def _drop(self, x: Tensor) -> Tensor:
         """Inverted dropout: what is kept is divided by the share kept."""

@@ -15,6 +15,7 @@ The history grows by lines; a resumed run first cuts it back to the checkpoint.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Mapping
@@ -25,15 +26,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 import minigrad as mg
-from captioning.data import Split
+from captioning.data import CaptionData, Split
 from captioning.extras import replacing
 from captioning.model import Captioner
 from captioning.vocabulary import Vocabulary
 
-__all__ = ["Run", "RunError"]
+__all__ = ["Run", "RunError", "settings_of"]
 
 FORMAT = 1
-MODEL_KEYS = ("feature_size", "wordvec_size", "hidden_size", "cell_type", "dropout", "dtype")
+MODEL_KEYS = ("feature_size", "wordvec_size", "hidden_size", "cell_type", "dropout", "dtype", "forget_bias")
 
 Entry = dict[str, Any]
 
@@ -102,15 +103,15 @@ class Run:
         if wanted != got:
             raise RunError(
                 f"{self.folder}: was trained on features of {wanted} columns; {split.features.path} has {got} "
-                f"(trained with pca={self.settings.get('data', {}).get('pca')})"
+                f"(trained with pca={self.settings['data'].get('pca')})"
             )
 
     # Weights -----------------------------------------------------------------------------------
 
-    def new_model(self, rng: np.random.Generator | int | None = None, forget_bias: float = 0.0) -> Captioner:
+    def new_model(self, rng: np.random.Generator | int | None = None) -> Captioner:
         """A captioner of the run's sizes with fresh weights."""
         try:
-            return Captioner(self.vocabulary, **self.settings["model"], rng=rng, forget_bias=forget_bias)
+            return Captioner(self.vocabulary, **self.settings["model"], rng=rng)
         except (TypeError, ValueError) as error:
             raise RunError(f"{self.folder / 'settings.json'}: model: {error}") from error
 
@@ -196,6 +197,24 @@ class Run:
             loss_curve(history, self.folder / "loss.png", title=f"Run {self.folder.name}")
 
 
+def settings_of(model: Captioner, training: Any, data: CaptionData, **data_settings: Any) -> dict[str, Any]:
+    """What settings.json says of a model, its training (a dataclass) and its data."""
+    return {
+        "minigrad": mg.__version__,
+        "model": {
+            "feature_size": model.feature_size,
+            "wordvec_size": model.wordvec_size,
+            "hidden_size": model.hidden_size,
+            "cell_type": model.cell_type,
+            "dropout": model.dropout,
+            "dtype": str(model.W_embed.dtype),
+            "forget_bias": model.forget_bias,
+        },
+        "training": dataclasses.asdict(training),
+        "data": {"pca": True, "max_train": None, "train_captions": len(data.train), **data_settings},
+    }
+
+
 def _read_settings(path: Path) -> dict[str, Any]:
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
@@ -205,7 +224,7 @@ def _read_settings(path: Path) -> dict[str, Any]:
         raise RunError(f"{path}: is not JSON: {error}") from error
     if not isinstance(settings, dict) or settings.get("format") != FORMAT:
         raise RunError(f"{path}: is not the settings of a run in format {FORMAT}")
-    for key, kind in (("vocabulary", str), ("model", dict), ("training", dict)):
+    for key, kind in (("vocabulary", str), ("model", dict), ("training", dict), ("data", dict)):
         if not isinstance(settings.get(key), kind):
             raise RunError(f"{path}: the key {key} is missing or not a {kind.__name__}")
     missing = [key for key in MODEL_KEYS if key not in settings["model"]]
