@@ -481,7 +481,7 @@ def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
     def call(x: Any) -> Tensor:
         parent = x.node if isinstance(x, Tensor) else None
         try:
-            output, residuals = forward(x.data if isinstance(x, Tensor) else _constant(x, True))
+            output, residuals = forward(x.data if isinstance(x, Tensor) else _constant(x, False))
         except _MISUSE as error:
             raise record.failed((x,), error) from error
         if type(output) is not _ndarray:  # NumPy returns scalars from 0-d operations
