@@ -167,7 +167,8 @@ def reverse_pass(
                 cotangents[key] = cotangents[key] + grad
                 owned.add(key)
     return {
-        leaf: cotangents[leaf] if leaf in owned else np.array(cotangents[leaf])
+        # NumPy's sums of 0-d arrays are scalars, hence asarray
+        leaf: np.asarray(cotangents[leaf]) if leaf in owned else np.array(cotangents[leaf])
         for leaf in leaves
         if leaf in cotangents and (sources is None or leaf in sources)
     }

@@ -145,6 +145,12 @@ def test_fan_out_adds_in_place_after_the_first_sum(monkeypatch):
     np.testing.assert_array_equal(x.grad, np.full(4, 51.0))
 
 
+def test_gradients_of_zero_d_leaves_are_arrays():
+    x = leaf()
+    mg.multiply(x, x).backward()
+    assert type(x.grad) is np.ndarray
+
+
 def test_second_backward_through_freed_residuals_raises():
     x = leaf(1)
     y = mg.multiply(x, x)
