@@ -4,19 +4,95 @@ from . import operators as _operators
 from .activations import dropout, elu, erf, gelu, leaky_relu, relu, sigmoid, silu, softplus
 from .convolution import conv2d, conv_transpose2d
 from .elementwise import (
-    absolute, add, arccos, arcsin, arctan, arctan2, cos, cosh, divide, exp, expm1, log, log1p, logaddexp, multiply,
-    negative, power, reciprocal, sin, sinh, sqrt, square, subtract, tan, tanh,
+    absolute,
+    add,
+    arccos,
+    arcsin,
+    arctan,
+    arctan2,
+    cos,
+    cosh,
+    divide,
+    exp,
+    expm1,
+    log,
+    log1p,
+    logaddexp,
+    multiply,
+    negative,
+    power,
+    reciprocal,
+    sin,
+    sinh,
+    sqrt,
+    square,
+    subtract,
+    tan,
+    tanh,
 )  # fmt: skip
 from .elementwise import absolute as abs
+from .indexing import getitem, put, take_along_axis
+from .lookup import embedding, one_hot
 from .pooling import avg_pool2d, max_pool2d, pixel_shuffle
+from .products import einsum, matmul
 from .recurrent import lstm, lstm_step, rnn, rnn_step
 from .reductions import (
-    all, any, argmax, argmin, cumsum, log_softmax, logsumexp, max, mean, min, norm, prod, softmax, std, sum, var,
+    all,
+    any,
+    argmax,
+    argmin,
+    cumsum,
+    log_softmax,
+    logsumexp,
+    max,
+    mean,
+    min,
+    norm,
+    prod,
+    softmax,
+    std,
+    sum,
+    var,
 )  # fmt: skip
 from .selection import (
-    astype, clip, equal, floor, greater, greater_equal, less, less_equal, logical_and, logical_not, logical_or,
-    maximum, minimum, not_equal, sign, where,
+    astype,
+    clip,
+    equal,
+    floor,
+    greater,
+    greater_equal,
+    less,
+    less_equal,
+    logical_and,
+    logical_not,
+    logical_or,
+    maximum,
+    minimum,
+    not_equal,
+    sign,
+    where,
 )  # fmt: skip
+from .shaping import (
+    broadcast_to,
+    concatenate,
+    expand_dims,
+    flip,
+    moveaxis,
+    pad,
+    ravel,
+    repeat,
+    reshape,
+    roll,
+    split,
+    squeeze,
+    stack,
+    swapaxes,
+    tile,
+    transpose,
+    tril,
+    triu,
+)  # fmt: skip
+from .temporal import temporal_affine, temporal_softmax_loss
 
 __all__ = [
     # activations
@@ -27,6 +103,10 @@ __all__ = [
     "abs", "absolute", "add", "arccos", "arcsin", "arctan", "arctan2", "cos", "cosh", "divide", "exp", "expm1",
     "log", "log1p", "logaddexp", "multiply", "negative", "power", "reciprocal", "sin", "sinh", "sqrt", "square",
     "subtract", "tan", "tanh",
+    # indexing and lookup
+    "embedding", "getitem", "one_hot", "put", "take_along_axis",
+    # products
+    "einsum", "matmul",
     # recurrent
     "lstm", "lstm_step", "rnn", "rnn_step",
     # reductions
@@ -35,4 +115,9 @@ __all__ = [
     # selection
     "astype", "clip", "equal", "floor", "greater", "greater_equal", "less", "less_equal", "logical_and",
     "logical_not", "logical_or", "maximum", "minimum", "not_equal", "sign", "where",
+    # shaping
+    "broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "pad", "ravel", "repeat", "reshape", "roll",
+    "split", "squeeze", "stack", "swapaxes", "tile", "transpose", "tril", "triu",
+    # temporal
+    "temporal_affine", "temporal_softmax_loss",
 ]  # fmt: skip

@@ -111,9 +111,7 @@ def _check(x: Array, w: Array, groups: Any, roles: str) -> int:
         raise ValueError(f"w must have 4 axes ({roles}, kh, kw), not {w.ndim}")
     groups = integer("groups", groups, least=1)
     if x.shape[1] % groups or w.shape[0] % groups:
-        raise ValueError(
-            f"groups={groups} must divide x's {x.shape[1]} channels and the first axis of w, {w.shape[0]}"
-        )
+        raise ValueError(f"groups={groups} must divide x's {x.shape[1]} channels and the first axis of w, {w.shape[0]}")
     return groups
 
 
@@ -121,9 +119,7 @@ def _add_bias(y: Array, b: Array | None) -> Array:
     if b is None:
         return y
     if b.shape != y.shape[1:2]:
-        raise ValueError(
-            f"b must have shape ({y.shape[1]},), one entry for each output channel, not {b.shape}"
-        )
+        raise ValueError(f"b must have shape ({y.shape[1]},), one entry for each output channel, not {b.shape}")
     y = y.astype(np.result_type(y, b), copy=False)
     y += b[:, None, None]
     return y
@@ -233,16 +229,12 @@ def conv_transpose2d(
     extra = pair("output_padding", output_padding, 0)
     limits = tuple(map(max, windows.stride, windows.dilation))
     if extra[0] >= limits[0] or extra[1] >= limits[1]:
-        raise ValueError(
-            f"output_padding {extra} must be smaller than the larger of stride and dilation, {limits}"
-        )
+        raise ValueError(f"output_padding {extra} must be smaller than the larger of stride and dilation, {limits}")
     (sh, sw), (ph, pw), (eh, ew) = windows.stride, windows.padding, windows.extent
     height = (x.shape[2] - 1) * sh - 2 * ph + eh + extra[0]
     width = (x.shape[3] - 1) * sw - 2 * pw + ew + extra[1]
     if min(height, width) < 1:
-        raise ValueError(
-            f"the output would have {height}x{width} pixels: padding {windows.padding} is too large"
-        )
+        raise ValueError(f"the output would have {height}x{width} pixels: padding {windows.padding} is too large")
     y = _correlate_images(np.ascontiguousarray(x), w, windows, (height, width), groups)
     return _add_bias(y, b), (x, w, windows, groups)
 

@@ -25,9 +25,7 @@ def _windows(x: Array, kernel: Any, stride: Any, padding: Any) -> tuple[Windows,
 
 
 @primitive
-def max_pool2d(
-    x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0
-) -> Pair:
+def max_pool2d(x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0) -> Pair:
     """The largest entry of each window; padding counts as minus infinity.
 
     Entries that tie share the gradient equally. A window with a NaN gives NaN, in the gradient too.
@@ -81,9 +79,7 @@ def _(g: Any, needs: Any, x: Array, y: Array, windows: Windows) -> Any:
 
 
 @primitive
-def avg_pool2d(
-    x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0
-) -> Pair:
+def avg_pool2d(x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0) -> Pair:
     """The mean of each window; padding counts as zeros, which are part of the mean.
 
     Args:

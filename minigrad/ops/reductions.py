@@ -15,7 +15,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from ..core import primitive
 from ..spec import Array
-from .elementwise import absolute, as_float, divide, exp, log, multiply, sqrt, square, subtract
+from .elementwise import absolute, as_float, divide, exp, log, sqrt, square, subtract
 
 Pair = tuple[Array, tuple[Any, ...]]
 Axis: TypeAlias = "int | tuple[int, ...] | None"
