@@ -1,4 +1,4 @@
-"""A data set that the project draws itself: small worlds, their pictures and captions, and a judge of captions.
+"""A data set that the project draws itself: small worlds, their pictures, captions, and a judge of captions.
 
 `write_scenes` makes all of it from one seed, in the layout that the loader of the CS231n data reads;
 `load_scenes` reads the worlds back, and `judge` says which statements of a caption are true of one.

@@ -61,12 +61,12 @@ def write_scenes(
     """Draw `train` and `val` scenes from `seed` and write the whole data set to `folder`; returns the folder.
 
     Everything goes to a temporary folder beside it that takes its place at the end, so `folder` is either
-    whole or as it was. A data set that an earlier call wrote is replaced. `pictures` validation scenes are also
+        ValueError: a count out of range, or a folder with anything else in it.
     stored as PNG files of `picture_size` pixels. The reduced features have `dimensions` columns, fewer if
     there are not as many training scenes. `progress(stage, done, total)` is called now and then.
 
     Raises:
-        ValueError: a count out of range, or a folder that holds anything else than such a data set.
+        ValueError: a count out of range, or a folder with anything else in it.
     """
     folder = Path(folder)
     for name, count in (("train", train), ("val", val)):
