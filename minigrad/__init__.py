@@ -1,2 +1,24 @@
-"""minigrad."""
+"""minigrad: a small autodiff framework on NumPy with an explicit graph engine.
+
+>>> import minigrad as mg
+>>> x = mg.tensor([1.0, 2.0, 3.0], requires_grad=True)
+>>> (x * x).sum().backward()
+>>> x.grad
+array([2., 4., 6.], dtype=float32)
+"""
+
+from . import check, graph, nn, ops, optim
+from .check import gradcheck, numerical_gradient
+from .core import Tensor, no_grad, primitive, scope, tensor
+from .ops import *  # noqa: F403
+from .rng import manual_seed
+from .spec import get_default_dtype, set_default_dtype
+from .transforms import grad, jacobian, value_and_grad, vjp
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "Tensor", "check", "get_default_dtype", "grad", "gradcheck", "graph", "jacobian", "manual_seed", "nn", "no_grad",
+    "numerical_gradient", "ops", "optim", "primitive", "scope", "set_default_dtype", "tensor", "value_and_grad", "vjp",
+    *ops.__all__,
+]  # fmt: skip

@@ -1,0 +1,55 @@
+"""Two helpers of the package: packages imported only where they are used, and files written whole."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+def require(module: str, extra: str = "caption") -> Any:
+    """Import and return `module`, or say which extra of minigrad installs it.
+
+    Raises ModuleNotFoundError with the command to type when the package itself is missing; a package
+    that is there but broken raises its own error.
+
+    >>> require("json").dumps([1])
+    '[1]'
+    >>> require("no_such_package", "caption")
+    Traceback (most recent call last):
+    ModuleNotFoundError: this needs the package no_such_package: pip install 'minigrad[caption]'
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        package = module.partition(".")[0]
+        if error.name is None or error.name.partition(".")[0] != package:
+            raise
+        message = f"this needs the package {package}: pip install 'minigrad[{extra}]'"
+        raise ModuleNotFoundError(message, name=error.name) from error
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path beside `path`; after the block it is renamed to `path`, on an error removed.
+
+    A reader sees the old file or the new one, never a part of it.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with replacing(Path(folder, "a.txt")) as temporary:
+    ...         _ = temporary.write_text("whole")
+    ...     Path(folder, "a.txt").read_text()
+    'whole'
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,8 @@
+"""Modules, layers and initialisers."""
+
+from . import init
+from .layers import LSTM, RNN, Conv2d, Dropout, Embedding, Linear, ReLU, Sequential, Sigmoid, Tanh
+from .module import LoadReport, Module, Parameter
+
+__all__ = ["LSTM", "RNN", "Conv2d", "Dropout", "Embedding", "Linear", "LoadReport", "Module", "Parameter",
+           "ReLU", "Sequential", "Sigmoid", "Tanh", "init"]  # fmt: skip

@@ -1,0 +1,340 @@
+"""Layers. All are batch first: N batch, T steps, D input, H hidden, C and F channels.
+
+Weights multiply from the right: ``Linear`` computes x W + b with W of shape (in, out). PyTorch keeps
+the transpose, and orders an LSTM's gates i f g o where minigrad has i f o g.
+Every layer takes ``dtype`` (the default is :func:`minigrad.get_default_dtype`) and ``rng``, a generator or
+seed for its initial weights (the default is the library's, see :func:`minigrad.manual_seed`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..core import Tensor
+from ..rng import generator
+from . import init
+from .module import Module, Parameter
+
+__all__ = ["LSTM", "RNN", "Conv2d", "Dropout", "Embedding", "Linear", "ReLU", "Sequential", "Sigmoid", "Tanh"]
+
+
+def _positive(layer: str, **sizes: Any) -> None:
+    """Sizes must be whole numbers above zero."""
+    for name, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
+            raise ValueError(f"{layer}: {name} must be a positive integer, not {size!r}")
+
+
+class Linear(Module):
+    """y = x W + b on the last axis: (..., in_features) -> (..., out_features).
+
+    ``weight`` is (in_features, out_features), ``bias`` (out_features,) or None. Both start uniform on
+    [-k, k] with k = 1 / sqrt(in_features), as in PyTorch.
+
+    Raises:
+        ValueError: if x has no axes, or its last one is not ``in_features``.
+
+    >>> import minigrad as mg
+    >>> layer = Linear(2, 3)
+    >>> layer
+    Linear(in_features=2, out_features=3, bias=True)
+    >>> layer(mg.tensor([[1.0, 2.0]])).shape
+    (1, 3)
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, *, dtype: Any = None, rng: Any = None
+    ) -> None:
+        _positive("Linear", in_features=in_features, out_features=out_features)
+        random, k = generator(rng), 1 / math.sqrt(in_features)
+        self.in_features, self.out_features = in_features, out_features
+        self.weight = Parameter(init.uniform((in_features, out_features), -k, k, dtype, random))
+        self.bias = Parameter(init.uniform((out_features,), -k, k, dtype, random)) if bias else None
+
+    def forward(self, x: Any) -> Tensor:
+        shape = np.shape(x)
+        if not shape or shape[-1] != self.in_features:
+            raise ValueError(f"Linear: the last axis of x must be {self.in_features}, x has shape {shape}")
+        flat = x if len(shape) <= 2 else ops.reshape(x, (-1, self.in_features))  # one large product
+        y = ops.matmul(flat, self.weight)
+        if self.bias is not None:
+            y = y + self.bias
+        return y if len(shape) <= 2 else ops.reshape(y, (*shape[:-1], self.out_features))
+
+    def extra_repr(self) -> str:
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+class Embedding(Module):
+    """A row of ``weight`` (num, dim) for each index: integers (...) -> (..., dim).
+
+    The rows start normal with mean 0 and standard deviation 1, as in PyTorch.
+
+    >>> Embedding(10, 4)(np.array([[1, 2, 2]])).shape
+    (1, 3, 4)
+    """
+
+    def __init__(self, num: int, dim: int, *, dtype: Any = None, rng: Any = None) -> None:
+        _positive("Embedding", num=num, dim=dim)
+        self.num, self.dim = num, dim
+        self.weight = Parameter(init.normal((num, dim), dtype=dtype, rng=rng))
+
+    def forward(self, indices: Any) -> Tensor:
+        return ops.embedding(indices, self.weight)  # type: ignore[no-any-return]
+
+    def extra_repr(self) -> str:
+        return f"{self.num}, {self.dim}"
+
+
+def _recurrent_weights(inputs: int, hidden: int, gates: int, dtype: Any, random: Any) -> tuple[Parameter, Parameter]:
+    """Wx (D, gates H) and Wh (H, gates H): for each gate Xavier-uniform and orthogonal, side by side."""
+    wx = [init.xavier_uniform((inputs, hidden), dtype=dtype, rng=random).data for _ in range(gates)]
+    wh = [init.orthogonal((hidden, hidden), dtype=dtype, rng=random).data for _ in range(gates)]
+    return Parameter(np.concatenate(wx, axis=1)), Parameter(np.concatenate(wh, axis=1))
+
+
+class _Recurrent(Module):
+    """What RNN and LSTM share: sizes, and an initial state of zeros."""
+
+    input_size: int
+    hidden_size: int
+
+    def _check(self, x: Any) -> tuple[int, ...]:
+        shape = np.shape(x)
+        if len(shape) != 3 or shape[2] != self.input_size:
+            raise ValueError(f"{type(self).__name__}: x must be (N, T, {self.input_size}), it has shape {shape}")
+        return shape
+
+    def _zeros(self, batch: int, like: Tensor) -> Tensor:
+        return Tensor(np.zeros((batch, self.hidden_size), like.dtype))
+
+    def extra_repr(self) -> str:
+        return f"{self.input_size}, {self.hidden_size}"
+
+
+def _last(states: Tensor, initial: Any) -> Tensor:
+    """The state after the last of (N, T, H); with no steps, the initial one."""
+    if states.shape[1]:
+        return states[:, -1]
+    return initial if isinstance(initial, Tensor) else Tensor(initial)
+
+
+class RNN(_Recurrent):
+    """h_t = tanh(x_t Wx + h_(t-1) Wh + b) for t = 1..T.
+
+    Called with x (N, T, D) and optionally h0 (N, H), zeros by default; returns all states (N, T, H) and the
+    last one (N, H). Parameters: ``Wx`` (D, H), Xavier-uniform, ``Wh`` (H, H), orthogonal, ``b`` (H,), zero.
+
+    Raises:
+        ValueError: if x is not (N, T, D), or h0 not (N, H).
+
+    >>> import minigrad as mg
+    >>> h, h_n = RNN(3, 4)(mg.tensor(np.ones((2, 5, 3), np.float32)))
+    >>> h.shape, h_n.shape
+    ((2, 5, 4), (2, 4))
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, *, dtype: Any = None, rng: Any = None) -> None:
+        _positive("RNN", input_size=input_size, hidden_size=hidden_size)
+        self.input_size, self.hidden_size = input_size, hidden_size
+        self.Wx, self.Wh = _recurrent_weights(input_size, hidden_size, 1, dtype, generator(rng))
+        self.b = Parameter(init.zeros((hidden_size,), dtype))
+
+    def forward(self, x: Any, h0: Any = None) -> tuple[Tensor, Tensor]:
+        batch = self._check(x)[0]
+        h0 = self._zeros(batch, self.Wh) if h0 is None else h0
+        h = ops.rnn(x, h0, self.Wx, self.Wh, self.b)
+        return h, _last(h, h0)
+
+
+class LSTM(_Recurrent):
+    """Long short-term memory, with the gates i, f, o and the candidate g side by side in that order:
+
+    (i, f, o, g) = x_t Wx + h_(t-1) Wh + b;  c_t = sigma(f) c_(t-1) + sigma(i) tanh(g);
+    h_t = sigma(o) tanh(c_t)   (Hochreiter and Schmidhuber, 1997; Gers et al., 2000).
+
+    Called with x (N, T, D) and optionally ``(h0, c0)``, each (N, H), zeros by default (c0 may be None);
+    returns all h (N, T, H) and ``(h_n, c_n)``, each (N, H). Parameters: ``Wx`` (D, 4H), for each gate Xavier-uniform,
+    ``Wh`` (H, 4H), for each gate orthogonal, ``b`` (4H,), zero but for the forget gate, where it is
+    ``forget_bias``: a memory that starts open learns long dependencies (Jozefowicz et al., 2015).
+
+    Raises:
+        ValueError: if x is not (N, T, D), h0 or c0 not (N, H), or the state is no pair.
+
+    >>> import minigrad as mg
+    >>> h, (h_n, c_n) = LSTM(3, 4)(mg.tensor(np.ones((2, 5, 3), np.float32)))
+    >>> h.shape, h_n.shape, c_n.shape
+    ((2, 5, 4), (2, 4), (2, 4))
+    """
+
+    def __init__(
+        self, input_size: int, hidden_size: int, forget_bias: float = 1.0, *, dtype: Any = None, rng: Any = None
+    ) -> None:
+        _positive("LSTM", input_size=input_size, hidden_size=hidden_size)
+        self.input_size, self.hidden_size = input_size, hidden_size
+        self.Wx, self.Wh = _recurrent_weights(input_size, hidden_size, 4, dtype, generator(rng))
+        self.b = Parameter(init.zeros((4 * hidden_size,), dtype))
+        self.b.data[hidden_size : 2 * hidden_size] = forget_bias
+
+    def forward(self, x: Any, state: Any = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        batch = self._check(x)[0]
+        if state is not None and not (isinstance(state, (tuple, list)) and len(state) == 2):
+            raise ValueError("LSTM: the state must be a pair (h0, c0), each (N, H)")
+        h0, c0 = (None, None) if state is None else state
+        h0 = self._zeros(batch, self.Wh) if h0 is None else h0
+        h, c = ops.lstm(x, h0, self.Wx, self.Wh, self.b, c0)
+        return h, (_last(h, h0), _last(c, self._zeros(batch, self.Wh) if c0 is None else c0))
+
+
+class Conv2d(Module):
+    """Cross-correlation of images with filters, plus a bias: (N, C, H, W) -> (N, F, H', W').
+
+    ``weight`` is (out_channels, in_channels / groups, kh, kw), ``bias`` (out_channels,) or None. Both start
+    uniform on [-k, k] with k = 1 / sqrt(fan_in), as in PyTorch. See ``mg.ops.conv2d`` for the options;
+    ``kernel_size`` is one number or a pair.
+
+    Raises:
+        ValueError: if a size is not positive, or ``groups`` does not divide the channels.
+
+    >>> Conv2d(3, 8, 3, padding=1)
+    Conv2d(3, 8, kernel_size=(3, 3), stride=1, padding=1, dilation=1, groups=1, bias=True)
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        dtype: Any = None,
+        rng: Any = None,
+    ) -> None:
+        pair = tuple(kernel_size) if isinstance(kernel_size, (tuple, list)) else (kernel_size, kernel_size)
+        if len(pair) != 2:
+            raise ValueError(f"Conv2d: kernel_size must be one number or two, not {kernel_size!r}")
+        _positive("Conv2d", in_channels=in_channels, out_channels=out_channels, groups=groups)
+        for size in pair:
+            _positive("Conv2d", kernel_size=size)
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"Conv2d: groups ({groups}) must divide in_channels ({in_channels}) and out_channels ({out_channels})"
+            )
+        self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, pair
+        self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
+        random, shape = generator(rng), (out_channels, in_channels // groups, *pair)
+        k = 1 / math.sqrt(init.fans(shape)[0])
+        self.weight = Parameter(init.uniform(shape, -k, k, dtype, random))
+        self.bias = Parameter(init.uniform((out_channels,), -k, k, dtype, random)) if bias else None
+
+    def forward(self, x: Any) -> Tensor:
+        options = {name: getattr(self, name) for name in ("stride", "padding", "dilation", "groups")}
+        return ops.conv2d(x, self.weight, self.bias, **options)  # type: ignore[no-any-return]
+
+    def extra_repr(self) -> str:
+        options = [f"{n}={getattr(self, n)}" for n in ("kernel_size", "stride", "padding", "dilation", "groups")]
+        return ", ".join(map(str, [self.in_channels, self.out_channels, *options, f"bias={self.bias is not None}"]))
+
+
+class Dropout(Module):
+    """In training, zero each entry with the probability ``p`` and divide the others by 1 - p.
+
+    In evaluation mode it returns x itself. The mean of an entry is the same in both (Srivastava et al., 2014).
+
+    Args:
+        p: between 0 and 1.
+        rng: a generator, or a seed for one of its own; the library's by default.
+
+    Raises:
+        ValueError: if ``p`` is not between 0 and 1.
+
+    >>> import minigrad as mg
+    >>> Dropout(0.5).eval()(mg.tensor([1.0, 2.0]))
+    tensor([1., 2.])
+    """
+
+    def __init__(self, p: float = 0.5, *, rng: Any = None) -> None:
+        if not 0 <= p <= 1:
+            raise ValueError(f"Dropout: p must be between 0 and 1, not {p}")
+        self.p = p
+        self.rng = None if rng is None else generator(rng)
+
+    def forward(self, x: Any) -> Tensor:
+        x = x if isinstance(x, Tensor) else Tensor(x)
+        if not self.training or self.p == 0:
+            return x
+        if x.dtype.kind != "f":
+            raise TypeError(f"Dropout: x must be of a floating dtype, not {x.dtype}")
+        keep = generator(self.rng).random(x.shape) >= self.p
+        scale = 1 / (1 - self.p) if self.p < 1 else 0.0
+        return x * (keep * x.dtype.type(scale))
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+class Sequential(Module):
+    """Modules called one after the other, each on the result of the one before; named 0, 1, 2, ...
+
+    Has ``len``, iteration, and indexing: a number gives a module, a slice a Sequential of the same modules.
+
+    Raises:
+        TypeError: if an argument is no module.
+
+    >>> Sequential(Linear(2, 3), Tanh())
+    Sequential(
+      (0): Linear(in_features=2, out_features=3, bias=True)
+      (1): Tanh()
+    )
+    """
+
+    def __init__(self, *modules: Module) -> None:
+        for i, module in enumerate(modules):
+            if not isinstance(module, Module):
+                raise TypeError(f"Sequential: argument {i} must be a module, not {type(module).__name__}")
+            setattr(self, str(i), module)
+
+    def forward(self, x: Any) -> Any:
+        for module in self:
+            x = module(x)
+        return x
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter([value for name, value in vars(self).items() if name.isdecimal()])
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def __getitem__(self, index: int | slice) -> Any:
+        modules = list(self)
+        return Sequential(*modules[index]) if isinstance(index, slice) else modules[index]
+
+
+class ReLU(Module):
+    """max(x, 0), entry by entry."""
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.relu(x)  # type: ignore[no-any-return]
+
+
+class Tanh(Module):
+    """tanh(x), entry by entry."""
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.tanh(x)  # type: ignore[no-any-return]
+
+
+class Sigmoid(Module):
+    """1 / (1 + exp(-x)), entry by entry."""
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.sigmoid(x)  # type: ignore[no-any-return]

@@ -1,0 +1,38 @@
+"""Primitives: functions on tensors with hand-written vector-Jacobian products, one family a file."""
+
+from . import operators as _operators
+from .activations import dropout, elu, erf, gelu, leaky_relu, relu, sigmoid, silu, softplus
+from .convolution import conv2d, conv_transpose2d
+from .elementwise import (
+    absolute, add, arccos, arcsin, arctan, arctan2, cos, cosh, divide, exp, expm1, log, log1p, logaddexp, multiply,
+    negative, power, reciprocal, sin, sinh, sqrt, square, subtract, tan, tanh,
+)  # fmt: skip
+from .elementwise import absolute as abs
+from .pooling import avg_pool2d, max_pool2d, pixel_shuffle
+from .recurrent import lstm, lstm_step, rnn, rnn_step
+from .reductions import (
+    all, any, argmax, argmin, cumsum, log_softmax, logsumexp, max, mean, min, norm, prod, softmax, std, sum, var,
+)  # fmt: skip
+from .selection import (
+    astype, clip, equal, floor, greater, greater_equal, less, less_equal, logical_and, logical_not, logical_or,
+    maximum, minimum, not_equal, sign, where,
+)  # fmt: skip
+
+__all__ = [
+    # activations
+    "dropout", "elu", "erf", "gelu", "leaky_relu", "relu", "sigmoid", "silu", "softplus",
+    # convolution and pooling
+    "avg_pool2d", "conv2d", "conv_transpose2d", "max_pool2d", "pixel_shuffle",
+    # elementwise
+    "abs", "absolute", "add", "arccos", "arcsin", "arctan", "arctan2", "cos", "cosh", "divide", "exp", "expm1",
+    "log", "log1p", "logaddexp", "multiply", "negative", "power", "reciprocal", "sin", "sinh", "sqrt", "square",
+    "subtract", "tan", "tanh",
+    # recurrent
+    "lstm", "lstm_step", "rnn", "rnn_step",
+    # reductions
+    "all", "any", "argmax", "argmin", "cumsum", "log_softmax", "logsumexp", "max", "mean", "min", "norm", "prod",
+    "softmax", "std", "sum", "var",
+    # selection
+    "astype", "clip", "equal", "floor", "greater", "greater_equal", "less", "less_equal", "logical_and",
+    "logical_not", "logical_or", "maximum", "minimum", "not_equal", "sign", "where",
+]  # fmt: skip

@@ -1,0 +1,337 @@
+"""Activation functions of neural networks, and dropout: entry by entry, on inputs of any shape.
+
+Float32 stays float32; booleans and integers become float64, except in relu, which keeps them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..core import Tensor, primitive
+from ..rng import generator
+from ..spec import Array
+from .elementwise import add, as_float, divide, exp, log1p, multiply, negative, power, tanh
+
+Pair = tuple[Array, tuple[Any, ...]]
+
+
+def _sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)), accurate in both tails: exp overflows only where the result is below 1e-38."""
+    with np.errstate(over="ignore"):
+        y = np.exp(-x)
+    y += 1
+    return 1 / y
+
+
+@primitive(broadcasts=True)
+def sigmoid(x: Array) -> Pair:
+    """1 / (1 + exp(-x)), entry by entry, for x of any shape; no overflow for any x.
+
+    >>> sigmoid([0.0, -1000.0])
+    tensor([0.5, 0. ])
+    """
+    y = _sigmoid(as_float(x))
+    return y, (y,)
+
+
+@sigmoid.vjp
+def _(g: Any, needs: Any, y: Array) -> Any:
+    d = 1 - y
+    d *= y
+    d *= g
+    return (d,)
+
+
+@primitive(broadcasts=True)
+def relu(x: Array) -> Pair:
+    """max(x, 0), entry by entry, for x of any shape; the gradient at 0 is 0.
+
+    >>> relu([-1.0, 2.0])
+    tensor([0., 2.])
+    """
+    y = np.maximum(x, 0)
+    return y, (y,)
+
+
+@relu.vjp
+def _(g: Any, needs: Any, y: Array) -> Any:
+    return (g * (y > 0),)
+
+
+@primitive
+def leaky_relu(x: Array, negative_slope: float = 0.01) -> Pair:
+    """x where x > 0, negative_slope x elsewhere, entry by entry, for x of any shape.
+
+    The gradient at 0 is ``negative_slope``.
+
+    >>> leaky_relu([-1.0, 2.0], 0.25)
+    tensor([-0.25,  2.  ])
+    """
+    slope = float(negative_slope)
+    x = as_float(x)
+    return np.where(x > 0, x, slope * x), (x, slope)
+
+
+@leaky_relu.vjp
+def _(g: Any, needs: Any, x: Array, slope: float) -> Any:
+    return (np.where(x > 0, g, slope * g),)
+
+
+@primitive
+def elu(x: Array, alpha: float = 1.0) -> Pair:
+    """x where x > 0, alpha (exp(x) - 1) elsewhere, entry by entry, for x of any shape.
+
+    The gradient at 0 is ``alpha``. Source: Clevert, Unterthiner and Hochreiter (2016), arXiv:1511.07289.
+
+    >>> elu([-1.0, 2.0])
+    tensor([-0.63212055,  2.        ])
+    """
+    alpha = float(alpha)
+    x = as_float(x)
+    return np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0)), (x, alpha)
+
+
+@elu.vjp
+def _(g: Any, needs: Any, x: Array, alpha: float) -> Any:
+    return (np.where(x > 0, g, g * (alpha * np.exp(np.minimum(x, 0)))),)
+
+
+@primitive(broadcasts=True)
+def softplus(x: Array) -> Pair:
+    """log(1 + exp(x)), entry by entry, for x of any shape; no overflow for any x.
+
+    >>> softplus([0.0, 1000.0])
+    tensor([6.9314718e-01, 1.0000000e+03])
+    """
+    x = as_float(x)
+    y = np.log1p(np.exp(-np.abs(x)))  # log(1 + e^x) = max(x, 0) + log(1 + e^-|x|)
+    y += np.maximum(x, 0)
+    return y, (x,)
+
+
+@softplus.vjp
+def _(g: Any, needs: Any, x: Array) -> Any:
+    return (g * _sigmoid(x),)
+
+
+@softplus.reference
+def _(x: Any) -> Any:
+    return log1p(exp(x))
+
+
+@primitive(broadcasts=True)
+def silu(x: Array) -> Pair:
+    """x sigmoid(x), entry by entry, for x of any shape; also known as swish.
+
+    Source: Elfwing, Uchibe and Doya (2018), arXiv:1702.03118.
+
+    >>> silu([0.0, 1.0])
+    tensor([0.       , 0.7310586])
+    """
+    x = as_float(x)
+    return x * _sigmoid(x), (x,)
+
+
+@silu.vjp
+def _(g: Any, needs: Any, x: Array) -> Any:
+    s = _sigmoid(x)
+    return (g * (s * (1 + x * (1 - s))),)
+
+
+@silu.reference
+def _(x: Any) -> Any:
+    return divide(x, add(1, exp(negative(x))))
+
+
+# --- the error function and gelu ---------------------------------------------------------------------
+
+# Coefficients, highest power first, of rational approximations: numerator and denominator.
+# Source: W. J. Cody, Rational Chebyshev approximations for the error function, Math. Comp. 23 (1969).
+_CENTRE = (  # erf(x) / x in x^2 for |x| <= 0.46875
+    (1.85777706184603153e-1, 3.16112374387056560, 1.13864154151050156e2, 3.77485237685302021e2,
+     3.20937758913846947e3),
+    (1.0, 2.36012909523441209e1, 2.44024637934444173e2, 1.28261652607737228e3, 2.84423683343917062e3),
+)  # fmt: skip
+_MIDDLE = (  # exp(x^2) erfc(x) in x for 0.46875 <= x <= 4
+    (2.15311535474403846e-8, 5.64188496988670089e-1, 8.88314979438837594, 6.61191906371416295e1,
+     2.98635138197400131e2, 8.81952221241769090e2, 1.71204761263407058e3, 2.05107837782607147e3,
+     1.23033935479799725e3),
+    (1.0, 1.57449261107098347e1, 1.17693950891312499e2, 5.37181101862009858e2, 1.62138957456669019e3,
+     3.29079923573345963e3, 4.36261909014324716e3, 3.43936767414372164e3, 1.23033935480374942e3),
+)  # fmt: skip
+_TAIL = (  # (1 / sqrt(pi) - x exp(x^2) erfc(x)) x^2 in 1 / x^2 for x >= 4
+    (1.63153871373020978e-2, 3.05326634961232344e-1, 3.60344899949804439e-1, 1.25781726111229246e-1,
+     1.60837851487422766e-2, 6.58749161529837803e-4),
+    (1.0, 2.56852019228982242, 1.87295284992346725, 5.27905102951428412e-1, 6.05183413124413191e-2,
+     2.33520497626869185e-3),
+)  # fmt: skip
+
+
+def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
+    y = np.full_like(x, coefficients[0])
+    for c in coefficients[1:]:
+        y *= x
+        y += c
+    return y
+
+
+def _ratio(fraction: tuple[tuple[float, ...], tuple[float, ...]], x: Array) -> Array:
+    return _polynomial(fraction[0], x) / _polynomial(fraction[1], x)
+
+
+def _erfc(x: Array) -> Array:
+    """1 - erf(x) for a list of x >= 0.46875, accurate relative to its own, tiny size."""
+    y = np.empty_like(x)
+    middle = x <= 4
+    y[middle] = _ratio(_MIDDLE, x[middle])
+    far = x[~middle]
+    with np.errstate(over="ignore"):
+        inverse = 1 / np.square(far)
+        y[~middle] = (1 / math.sqrt(math.pi) - inverse * _ratio(_TAIL, inverse)) / far
+        y *= np.exp(-np.square(x))
+    return y
+
+
+def _erf(x: Array) -> Array:
+    size = np.abs(x)
+    y = np.empty_like(x)
+    centre = size <= 0.46875
+    y[centre] = x[centre] * _ratio(_CENTRE, np.square(x[centre]))
+    y[~centre] = np.copysign(1 - _erfc(size[~centre]), x[~centre])
+    return y
+
+
+def _normal_cdf(x: Array) -> Array:
+    """The probability that a standard normal variable is below x, erfc(-x / sqrt(2)) / 2."""
+    z = np.asarray(x * -math.sqrt(0.5))
+    y = np.asarray(0.5 - 0.5 * _erf(z))
+    far = z > 0.46875  # where 1 - erf cancels
+    y[far] = 0.5 * _erfc(z[far])
+    return y
+
+
+def _at_least_single(x: Array) -> Array:
+    """x in a dtype that holds the coefficients: half precision is computed in single."""
+    return as_float(x) if x.dtype != np.float16 else x.astype(np.float32)
+
+
+@primitive(broadcasts=True)
+def erf(x: Array) -> Pair:
+    """The error function 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x, entry by entry.
+
+    For x of any shape; to a few units of the last place. Source: Cody (1969), rational approximations.
+
+    >>> erf([0.0, 1.0])
+    tensor([0.       , 0.8427008])
+    """
+    y = _erf(_at_least_single(x))
+    return y.astype(np.float16) if x.dtype == np.float16 else y, (x,)
+
+
+@erf.vjp
+def _(g: Any, needs: Any, x: Array) -> Any:
+    with np.errstate(over="ignore"):
+        return (g * (2 / math.sqrt(math.pi) * np.exp(-np.square(x))),)
+
+
+_SLOPE, _CUBE = math.sqrt(2 / math.pi), 0.044715  # of the tanh approximation
+
+
+@primitive
+def gelu(x: Array, approximate: str = "none") -> Pair:
+    """x Phi(x), entry by entry, with Phi the standard normal distribution function; x of any shape.
+
+    Args:
+        approximate: ``"none"`` for the exact function, ``"tanh"`` for
+            x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, which differs by less than 0.0005.
+
+    Raises:
+        ValueError: for another value of ``approximate``.
+
+    Source: Hendrycks and Gimpel (2016), arXiv:1606.08415.
+
+    >>> gelu([0.0, 1.0])
+    tensor([0.       , 0.8413447])
+    """
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"approximate must be 'none' or 'tanh', not {approximate!r}")
+    wide = _at_least_single(x)
+    if approximate == "none":
+        phi = _normal_cdf(wide)
+    else:  # (1 + tanh(u)) / 2 = sigmoid(2u), which does not cancel
+        phi = _sigmoid(2 * _SLOPE * wide * (1 + _CUBE * wide * wide))
+    y = wide * phi
+    return y.astype(np.float16) if x.dtype == np.float16 else y, (wide, phi, approximate)
+
+
+@gelu.vjp
+def _(g: Any, needs: Any, x: Array, phi: Array, approximate: str) -> Any:
+    if approximate == "none":
+        density = np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+    else:  # sigmoid(2u)' = 2u' phi (1 - phi)
+        density = 2 * _SLOPE * (1 + 3 * _CUBE * x * x) * phi * (1 - phi)
+    return (g * (phi + x * density),)
+
+
+@gelu.reference
+def _(x: Any, approximate: str = "none") -> Any:
+    if approximate == "none":
+        shape = erf(multiply(x, math.sqrt(0.5)))
+    else:
+        shape = tanh(multiply(_SLOPE, add(x, multiply(_CUBE, power(x, 3)))))
+    return multiply(multiply(0.5, x), add(1, shape))
+
+
+# --- dropout -----------------------------------------------------------------------------------------
+
+
+@primitive
+def _dropout(x: Array, p: float = 0.5, rng: np.random.Generator | int | None = None) -> Pair:
+    if x.dtype.kind != "f":
+        raise TypeError(f"x must be floating, not {x.dtype}")
+    # Numbers of one dtype whatever x's, so that a seed means the same mask in all precisions.
+    keep = generator(rng).random(x.shape, dtype=np.float32) >= p
+    scale = 1 / (1 - float(p))
+    y = x * keep
+    y *= scale
+    return y, (keep, scale)
+
+
+@_dropout.vjp
+def _(g: Any, needs: Any, keep: Array, scale: float) -> Any:
+    d = g * keep
+    d *= scale
+    return (d,)
+
+
+def dropout(x: Any, p: float = 0.5, training: bool = True, rng: np.random.Generator | int | None = None) -> Tensor:
+    """Each entry of x, of any shape, is 0 with probability p, else divided by 1 - p, so that its mean stays.
+
+    Without ``training``, or with p = 0, x itself comes back and nothing is drawn.
+
+    Args:
+        x: floats.
+        p: the probability to drop an entry, 0 <= p < 1.
+        rng: a generator or a seed; by default the library's generator (``manual_seed``).
+
+    Raises:
+        ValueError: if p is not in [0, 1).
+        TypeError: if x is not floating.
+
+    Source: Srivastava et al., Dropout, JMLR 15 (2014).
+
+    >>> dropout([1.0, 2.0, 3.0, 4.0], 0.5, rng=1)
+    tensor([2., 4., 0., 8.])
+    """
+    if not 0 <= p < 1:
+        raise ValueError(f"dropout: p must be in [0, 1), not {p}")
+    if not training or p == 0:
+        return x if isinstance(x, Tensor) else Tensor(x)
+    result: Tensor = _dropout(x, p, rng)
+    return result
+
+
+dropout.primitive = _dropout.primitive  # type: ignore[attr-defined]

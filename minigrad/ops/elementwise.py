@@ -1,0 +1,445 @@
+"""Arithmetic and elementary functions: one entry of the output depends on one entry of each input.
+
+Inputs may have any shape; two of them broadcast as in NumPy, and so do their dtypes: float32 stays
+float32, Python numbers are weak, integers become float64 where the function is not closed on them.
+A gradient that is infinite (sqrt at 0) is returned as such and without a warning.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core import primitive
+from ..spec import Array
+
+Pair = tuple[Array, tuple[Any, ...]]
+
+
+def as_float(x: Array) -> Array:
+    """Floating arrays as they are, booleans and integers as float64."""
+    return x if x.dtype.kind == "f" else x.astype(np.float64)
+
+
+# --- arithmetic ------------------------------------------------------------------------------------
+
+
+@primitive(broadcasts=True)
+def add(a: Array, b: Array) -> Pair:
+    """a + b, entry by entry; the shapes broadcast.
+
+    >>> add([1.0, 2.0], 3)
+    tensor([4., 5.])
+    """
+    return np.add(a, b), ()
+
+
+@add.vjp
+def _(g: Any, needs: Any) -> Any:
+    return g, g
+
+
+@primitive(broadcasts=True)
+def subtract(a: Array, b: Array) -> Pair:
+    """a - b, entry by entry; the shapes broadcast.
+
+    >>> subtract([1.0, 2.0], 3)
+    tensor([-2., -1.])
+    """
+    return np.subtract(a, b), ()
+
+
+@subtract.vjp
+def _(g: Any, needs: Any) -> Any:
+    return g, -g if needs[1] else None
+
+
+@primitive(broadcasts=True)
+def multiply(a: Array, b: Array) -> Pair:
+    """a b, entry by entry; the shapes broadcast.
+
+    >>> multiply([1.0, 2.0], [[3.0], [4.0]])
+    tensor([[3., 6.],
+            [4., 8.]])
+    """
+    return np.multiply(a, b), (a, b)
+
+
+@multiply.vjp
+def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
+    return g * b if needs[0] else None, g * a if needs[1] else None
+
+
+@primitive(broadcasts=True)
+def divide(a: Array, b: Array) -> Pair:
+    """a / b, entry by entry; the shapes broadcast, and integers give float64.
+
+    >>> divide([1.0, 2.0], 4)
+    tensor([0.25, 0.5 ])
+    """
+    y = np.divide(a, b)
+    return y, (b, y)
+
+
+@divide.vjp
+def _(g: Any, needs: Any, b: Array, y: Array) -> Any:
+    da = g / b  # d/db (a/b) = -a / b^2 = -y / b: without b^2, which over- and underflows early
+    return da, -da * y if needs[1] else None
+
+
+@primitive(broadcasts=True)
+def power(a: Array, b: Array) -> Pair:
+    """a to the power b, entry by entry; the shapes broadcast. A square costs one multiplication.
+
+    Derivatives: b a^(b-1) in a, which is 0 for b = 0 whatever a; a^b log(a) in b, which is 0 for
+    a = 0 and b >= 0, and NaN for a < 0, where the power is no function of a real b.
+
+    Raises:
+        ValueError: for integers to a negative integer power.
+
+    >>> power([1.0, 2.0, 3.0], 2)
+    tensor([1., 4., 9.])
+    """
+    y = a**b if isinstance(a, np.ndarray) else np.power(a, b)  # the operator knows fast exponents
+    return y, (a, b, y)
+
+
+@power.vjp
+def _(g: Any, needs: Any, a: Array, b: Array, y: Array) -> Any:
+    da = db = None
+    with np.errstate(divide="ignore"):
+        if needs[0]:
+            da = g * (b * a ** (b - (b != 0)))  # the exponent is b - 1, but 0 where b = 0: 0 a^0 = 0
+        if needs[1]:
+            base = np.asarray(a, y.dtype)
+            db = g * (y * np.log(np.where((base == 0) & (b >= 0), 1, base)))
+    return da, db
+
+
+@primitive(broadcasts=True)
+def negative(x: Array) -> Pair:
+    """-x, entry by entry, for x of any shape.
+
+    >>> negative([1.0, -2.0])
+    tensor([-1.,  2.])
+    """
+    return np.negative(x), ()
+
+
+@negative.vjp
+def _(g: Any, needs: Any) -> Any:
+    return (-g,)
+
+
+@primitive(broadcasts=True)
+def absolute(x: Array) -> Pair:
+    """|x|, entry by entry, for x of any shape; the gradient at 0 is 0. Also called ``abs``.
+
+    >>> absolute([1.0, -2.0])
+    tensor([1., 2.])
+    """
+    return np.absolute(x), (x,)
+
+
+@absolute.vjp
+def _(g: Any, needs: Any, x: Array) -> Any:
+    return (g * np.sign(x),)
+
+
+@primitive(broadcasts=True)
+def square(x: Array) -> Pair:
+    """x^2, entry by entry, for x of any shape.
+
+    >>> square([1.0, -2.0])
+    tensor([1., 4.])
+    """
+    return np.square(x), (x,)
+
+
+@square.vjp
+def _(g: Any, needs: Any, x: Array) -> Any:
+    d = g * x
+    d += d  # 2 g x
+    return (d,)
+
+
+@primitive(broadcasts=True)
+def sqrt(x: Array) -> Pair:
+    """The square root, entry by entry, for x of any shape; the gradient at 0 is infinite.
+
+    >>> sqrt([1.0, 4.0])
+    tensor([1., 2.])
+    """
+    y = np.sqrt(x)
+    return y, (y,)
+
+
+@sqrt.vjp
+def _(g: Any, needs: Any, y: Array) -> Any:
+    with np.errstate(divide="ignore"):
+        return (0.5 * g / y,)
+
+
+@primitive(broadcasts=True)
+def reciprocal(x: Array) -> Pair:
+    """1 / x, entry by entry, for x of any shape. Integers stay integers, as in NumPy.
+
+    >>> reciprocal([1.0, 4.0])
+    tensor([1.  , 0.25])
+    """
+    y = np.reciprocal(x)
+    return y, (y,)
+
+
+@reciprocal.vjp
+def _(g: Any, needs: Any, y: Array) -> Any:
+    return (-g * y * y,)
+
+
+# --- exponentials and logarithms -------------------------------------------------------------------
+
+
+@primitive(broadcasts=True)
+def exp(x: Array) -> Pair:
+    """e^x, entry by entry, for x of any shape.
+
+    >>> exp([0.0, 1.0])
+    tensor([1.       , 2.7182817])
+    """
+    y = np.exp(x)
+    return y, (y,)
+
+
+@exp.vjp
+def _(g: Any, needs: Any, y: Array) -> Any:
+    return (g * y,)
+
+
+@primitive(broadcasts=True)
+def expm1(x: Array) -> Pair:
+    """e^x - 1, entry by entry, accurate for small x; x of any shape.
+
+    >>> expm1([0.0, 1e-20])
+    tensor([0.e+00, 1.e-20])
+    """
+    return np.expm1(x), (x,)
+
+
+@expm1.vjp
+def _(g: Any, needs: Any, x: Array) -> Any:
+    return (g * np.exp(x),)  # y + 1 would be cheaper, but cancels for x far below 0
+
+
+@primitive(broadcasts=True)
+def log(x: Array) -> Pair:
+    """The natural logarithm, entry by entry, for x of any shape.
+
+    >>> log([1.0, 4.0])
+    tensor([0.       , 1.3862944])
+    """
+    return np.log(x), (x,)
+
+
+@log.vjp
+def _(g: Any, needs: Any, x: Array) -> Any:
+    return (g / x,)
+
+
+@primitive(broadcasts=True)
+def log1p(x: Array) -> Pair:
+    """log(1 + x), entry by entry, accurate for small x; x of any shape.
+
+    >>> log1p([0.0, 1e-20])
+    tensor([0.e+00, 1.e-20])
+    """
+    return np.log1p(x), (x,)
+
+
+@log1p.vjp
+def _(g: Any, needs: Any, x: Array) -> Any:
+    return (g / (1 + x),)
+
+
+@primitive(broadcasts=True)
+def logaddexp(a: Array, b: Array) -> Pair:
+    """log(e^a + e^b), entry by entry, without overflow; the shapes broadcast.
+
+    The gradient is 0 where both are -inf.
+
+    >>> logaddexp([0.0, 1000.0], [0.0, 1000.0])
+    tensor([6.9314718e-01, 1.0006931e+03])
+    """
+    y = np.logaddexp(a, b)
+    return y, (a, b, y)
+
+
+@logaddexp.vjp
+def _(g: Any, needs: Any, a: Array, b: Array, y: Array) -> Any:
+    # e^a / (e^a + e^b) = e^(a - y); where y = -inf, a - 0 is still -inf, and a - y would be NaN
+    y = np.where(y == -np.inf, 0, y)
+    return g * np.exp(a - y) if needs[0] else None, g * np.exp(b - y) if needs[1] else None
+
+
+# --- trigonometric and hyperbolic functions ----------------------------------------------------------
+
+
+@primitive(broadcasts=True)
+def sin(x: Array) -> Pair:
+    """The sine of x in radians, entry by entry, for x of any shape.
+
+    >>> sin([0.0, 1.0])
+    tensor([0.       , 0.84147096])
+    """
+    return np.sin(x), (x,)
+
+
+@sin.vjp
+def _(g: Any, needs: Any, x: Array) -> Any:
+    return (g * np.cos(x),)
+
+
+@primitive(broadcasts=True)
+def cos(x: Array) -> Pair:
+    """The cosine of x in radians, entry by entry, for x of any shape.
+
+    >>> cos([0.0, 1.0])
+    tensor([1.       , 0.5403023])
+    """
+    return np.cos(x), (x,)
+
+
+@cos.vjp
+def _(g: Any, needs: Any, x: Array) -> Any:
+    return (-g * np.sin(x),)
+
+
+@primitive(broadcasts=True)
+def tan(x: Array) -> Pair:
+    """The tangent of x in radians, entry by entry, for x of any shape.
+
+    >>> tan([0.0, 1.0])
+    tensor([0.       , 1.5574077])
+    """
+    y = np.tan(x)
+    return y, (y,)
+
+
+@tan.vjp
+def _(g: Any, needs: Any, y: Array) -> Any:
+    return (g * (1 + y * y),)
+
+
+@primitive(broadcasts=True)
+def arcsin(x: Array) -> Pair:
+    """The angle in [-pi/2, pi/2] with sine x, entry by entry; the gradient at -1 and 1 is infinite.
+
+    >>> arcsin([0.0, 1.0])
+    tensor([0.       , 1.5707964])
+    """
+    return np.arcsin(x), (x,)
+
+
+@arcsin.vjp
+def _(g: Any, needs: Any, x: Array) -> Any:
+    with np.errstate(divide="ignore"):
+        return (g / np.sqrt((1 - x) * (1 + x)),)
+
+
+@primitive(broadcasts=True)
+def arccos(x: Array) -> Pair:
+    """The angle in [0, pi] with cosine x, entry by entry; the gradient at -1 and 1 is -inf.
+
+    >>> arccos([1.0, 0.0])
+    tensor([0.       , 1.5707964])
+    """
+    return np.arccos(x), (x,)
+
+
+@arccos.vjp
+def _(g: Any, needs: Any, x: Array) -> Any:
+    with np.errstate(divide="ignore"):
+        return (-g / np.sqrt((1 - x) * (1 + x)),)
+
+
+@primitive(broadcasts=True)
+def arctan(x: Array) -> Pair:
+    """The angle in [-pi/2, pi/2] with tangent x, entry by entry, for x of any shape.
+
+    >>> arctan([0.0, 1.0])
+    tensor([0.       , 0.7853982])
+    """
+    return np.arctan(x), (x,)
+
+
+@arctan.vjp
+def _(g: Any, needs: Any, x: Array) -> Any:
+    with np.errstate(over="ignore"):  # x^2 may overflow: the derivative is then 0
+        return (g / (1 + x * x),)
+
+
+@primitive(broadcasts=True)
+def arctan2(y: Array, x: Array) -> Pair:
+    """The angle of the point (x, y) in [-pi, pi], entry by entry; the shapes broadcast.
+
+    The gradient is (x, -y) / (x^2 + y^2), and 0 at the origin.
+
+    >>> arctan2([0.0, 1.0], [1.0, 1.0])
+    tensor([0.       , 0.7853982])
+    """
+    return np.arctan2(y, x), (y, x)
+
+
+@arctan2.vjp
+def _(g: Any, needs: Any, y: Array, x: Array) -> Any:
+    r = np.hypot(y, x)  # dividing by it twice neither over- nor underflows
+    r = np.where(r == 0, 1, r)
+    return g * (x / r) / r if needs[0] else None, -g * (y / r) / r if needs[1] else None
+
+
+@primitive(broadcasts=True)
+def sinh(x: Array) -> Pair:
+    """The hyperbolic sine, entry by entry, for x of any shape.
+
+    >>> sinh([0.0, 1.0])
+    tensor([0.       , 1.1752012])
+    """
+    return np.sinh(x), (x,)
+
+
+@sinh.vjp
+def _(g: Any, needs: Any, x: Array) -> Any:
+    return (g * np.cosh(x),)
+
+
+@primitive(broadcasts=True)
+def cosh(x: Array) -> Pair:
+    """The hyperbolic cosine, entry by entry, for x of any shape.
+
+    >>> cosh([0.0, 1.0])
+    tensor([1.       , 1.5430806])
+    """
+    return np.cosh(x), (x,)
+
+
+@cosh.vjp
+def _(g: Any, needs: Any, x: Array) -> Any:
+    return (g * np.sinh(x),)
+
+
+@primitive(broadcasts=True)
+def tanh(x: Array) -> Pair:
+    """The hyperbolic tangent, entry by entry, for x of any shape.
+
+    >>> tanh([0.0, 1.0])
+    tensor([0.        , 0.7615942])
+    """
+    y = np.tanh(x)
+    return y, (y,)
+
+
+@tanh.vjp
+def _(g: Any, needs: Any, y: Array) -> Any:
+    d = 1 - y * y
+    d *= g
+    return (d,)

@@ -1,0 +1,194 @@
+"""Pools of image windows, and the exchange of channels for pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core import primitive
+from ..spec import Array
+from .windows import Size, Windows, check_images, integer
+
+Pair = tuple[Array, tuple[Any, ...]]
+
+
+def _windows(x: Array, kernel: Any, stride: Any, padding: Any) -> tuple[Windows, Size]:
+    """The windows of a pool and how many there are; each holds a pixel of the image, not only padding."""
+    check_images(x)
+    windows = Windows.of(kernel, kernel if stride is None else stride, padding)
+    if any(p >= k for p, k in zip(windows.padding, windows.kernel, strict=True)):
+        raise ValueError(f"padding {windows.padding} must be smaller than the kernel {windows.kernel}")
+    if min(x.shape[2:]) < 1:
+        raise ValueError("x must have at least one row and one column")
+    return windows, windows.output_size(x.shape[2:])
+
+
+@primitive
+def max_pool2d(
+    x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0
+) -> Pair:
+    """The largest entry of each window; padding counts as minus infinity.
+
+    Entries that tie share the gradient equally. A window with a NaN gives NaN, in the gradient too.
+
+    Args:
+        x: images (N, C, H, W).
+        kernel: the window's size, an integer or a (height, width) pair.
+        stride: from one window to the next; the kernel's size if None.
+        padding: less than the kernel's size.
+
+    Returns:
+        (N, C, oh, ow) of x's dtype, with oh = (H + 2 padding - kernel) // stride + 1, and ow likewise.
+
+    Raises:
+        TypeError: if an option is no integer.
+        ValueError: if x has not four axes, or an option does not fit.
+
+    >>> max_pool2d(np.arange(16.0, dtype=np.float32).reshape(1, 1, 4, 4), 2)
+    tensor([[[[ 5.,  7.],
+              [13., 15.]]]])
+    """
+    windows, count = _windows(x, kernel, stride, padding)
+    view = windows.view(windows.pad(x, _lowest(x)), count)
+    y = view[:, :, 0, 0].copy()
+    for i, j in np.ndindex(windows.kernel):
+        np.maximum(y, view[:, :, i, j], out=y)
+    return y, (x, y, windows)
+
+
+def _lowest(x: Array) -> Any:
+    if x.dtype.kind == "f":
+        return -np.inf
+    return False if x.dtype.kind == "b" else np.iinfo(x.dtype).min
+
+
+@max_pool2d.vjp
+def _(g: Any, needs: Any, x: Array, y: Array, windows: Windows) -> Any:
+    # With m = [entry equals the window's maximum], an entry's cotangent sums m g / (sum of m in the window).
+    count = y.shape[2:]
+    view = windows.view(windows.pad(x, np.nan), count)  # NaN equals nothing: padding gets no share
+    ties = np.zeros(y.shape, y.dtype)
+    for i, j in np.ndindex(windows.kernel):
+        ties += view[:, :, i, j] == y
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = g / ties
+        grad = windows.pad(np.zeros_like(x, order="C"))
+        grads = windows.view(grad, count)
+        for i, j in np.ndindex(windows.kernel):
+            grads[:, :, i, j] += share * (view[:, :, i, j] == y)
+    return (windows.crop(grad),)
+
+
+@primitive
+def avg_pool2d(
+    x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0
+) -> Pair:
+    """The mean of each window; padding counts as zeros, which are part of the mean.
+
+    Args:
+        x: images (N, C, H, W).
+        kernel: the window's size, an integer or a (height, width) pair.
+        stride: from one window to the next; the kernel's size if None.
+        padding: less than the kernel's size.
+
+    Returns:
+        (N, C, oh, ow), with oh = (H + 2 padding - kernel) // stride + 1, and ow likewise.
+
+    Raises:
+        TypeError: if an option is no integer.
+        ValueError: if x has not four axes, or an option does not fit.
+
+    >>> avg_pool2d(np.arange(16.0, dtype=np.float32).reshape(1, 1, 4, 4), 2)
+    tensor([[[[ 2.5,  4.5],
+              [10.5, 12.5]]]])
+    """
+    windows, count = _windows(x, kernel, stride, padding)
+    view = windows.view(windows.pad(x), count)
+    y = np.zeros(view.shape[:2] + count, np.result_type(x, np.float64) if x.dtype.kind != "f" else x.dtype)
+    for i, j in np.ndindex(windows.kernel):
+        y += view[:, :, i, j]
+    y /= windows.kernel[0] * windows.kernel[1]
+    return y, (x.shape, windows)
+
+
+@avg_pool2d.vjp
+def _(g: Any, needs: Any, shape: tuple[int, ...], windows: Windows) -> Any:
+    grad = windows.pad(np.zeros(shape, g.dtype))
+    view = windows.view(grad, g.shape[2:])
+    share = g / (windows.kernel[0] * windows.kernel[1])
+    for i, j in np.ndindex(windows.kernel):
+        view[:, :, i, j] += share
+    return (windows.crop(grad),)
+
+
+@primitive
+def pixel_shuffle(x: Array, factor: int) -> Pair:
+    """Channels become pixels: each run of r² channels fills the r by r square of its pixel (depth to space).
+
+    y[n, c, h r + i, w r + j] = x[n, c r² + i r + j, h, w] with r = factor.
+
+    Args:
+        x: images (N, C r², H, W).
+        factor: r, at least 1.
+
+    Returns:
+        (N, C, H r, W r).
+
+    Raises:
+        TypeError: if factor is no integer.
+        ValueError: if x has not four axes, or its channels are no multiple of r².
+
+    >>> pixel_shuffle(np.arange(4.0, dtype=np.float32).reshape(1, 4, 1, 1), 2)
+    tensor([[[[0., 1.],
+              [2., 3.]]]])
+    """
+    check_images(x)
+    r = integer("factor", factor, least=1)
+    n, channels, height, width = x.shape
+    if channels % r**2:
+        raise ValueError(f"x has {channels} channels: they must be a multiple of factor² = {r**2}")
+    squares = x.reshape(n, channels // r**2, r, r, height, width).transpose(0, 1, 4, 2, 5, 3)
+    return squares.reshape(n, channels // r**2, height * r, width * r), (r,)
+
+
+@pixel_shuffle.vjp
+def _(g: Any, needs: Any, r: int) -> Any:
+    n, c, tall, wide = g.shape
+    squares = g.reshape(n, c, tall // r, r, wide // r, r).transpose(0, 1, 3, 5, 2, 4)
+    return (squares.reshape(n, c * r**2, tall // r, wide // r),)
+
+
+# --- references: windows as a stack of shifted slices ----------------------------------------------
+
+
+def _stack(x: Any, kernel: Any, stride: Any, padding: Any, value: float) -> Any:
+    """(kh kw, N, C, oh, ow): for each kernel entry, the pixels that it meets."""
+    from .. import ops
+
+    options = (kernel, kernel if stride is None else stride, padding)
+    (kh, kw), (sh, sw), (ph, pw) = (np.broadcast_to(option, 2).tolist() for option in options)
+    x = ops.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=value)
+    down, right = x.shape[2] - kh + 1, x.shape[3] - kw + 1
+    return ops.stack([x[:, :, i : i + down : sh, j : j + right : sw] for i in range(kh) for j in range(kw)])
+
+
+@max_pool2d.reference
+def _(x: Any, kernel: Any, stride: Any = None, padding: Any = 0) -> Any:
+    return _stack(x, kernel, stride, padding, -np.inf).max(axis=0)
+
+
+@avg_pool2d.reference
+def _(x: Any, kernel: Any, stride: Any = None, padding: Any = 0) -> Any:
+    return _stack(x, kernel, stride, padding, 0.0).mean(axis=0)
+
+
+@pixel_shuffle.reference
+def _(x: Any, factor: int) -> Any:
+    from .. import ops
+
+    n, c, height, width = x.shape
+    rows = ops.reshape(x, (n, c // factor**2, factor, factor, height, width))
+    rows = [ops.stack([rows[:, :, i, j] for j in range(factor)], axis=-1) for i in range(factor)]
+    y = ops.stack(rows, axis=3)  # (N, C, H, i, W, j)
+    return ops.reshape(y, (n, c // factor**2, height * factor, width * factor))

@@ -1,0 +1,404 @@
+"""Reductions over axes, and softmax and cumulative sums, which run along one.
+
+``axis`` is None for all axes, one axis or a tuple of them, counted from the end if negative; with
+``keepdims`` the reduced axes stay with length 1. Float32 stays float32; the mean of integers is float64.
+Inside this module ``sum``, ``max``, ``min``, ``any`` and ``all`` are the primitives, not Python's own.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from ..core import primitive
+from ..spec import Array
+from .elementwise import absolute, as_float, divide, exp, log, multiply, sqrt, square, subtract
+
+Pair = tuple[Array, tuple[Any, ...]]
+Axis: TypeAlias = "int | tuple[int, ...] | None"
+
+
+def _kept(array: Any, axis: Axis, keepdims: bool) -> Any:
+    """A reduced array with its axes put back, so that it broadcasts against what was reduced."""
+    return array if keepdims or axis is None else np.expand_dims(array, axis)
+
+
+def _count(x: Array, y: Any) -> int:
+    """How many entries of x were reduced to one of y."""
+    return x.size // math.prod(np.shape(y)) if np.size(y) else 1
+
+
+# --- sums --------------------------------------------------------------------------------------------
+
+
+@primitive
+def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
+    """The sum over axes of x, of any shape.
+
+    >>> sum([[1.0, 2.0], [3.0, 4.0]], axis=0)
+    tensor([4., 6.])
+    """
+    return np.sum(x, axis=axis, keepdims=keepdims), (x.shape, axis, keepdims)
+
+
+@sum.vjp
+def _(g: Any, needs: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Any:
+    return (np.broadcast_to(_kept(g, axis, keepdims), shape),)  # a view: the engine copies where needed
+
+
+@primitive
+def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
+    """The mean over axes of x, of any shape; of no entries NaN, with NumPy's warning.
+
+    >>> mean([[1.0, 2.0], [3.0, 4.0]], axis=0)
+    tensor([2., 3.])
+    """
+    y = np.mean(x, axis=axis, keepdims=keepdims)
+    return y, (x.shape, axis, keepdims, _count(x, y))
+
+
+@mean.vjp
+def _(g: Any, needs: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool, n: int) -> Any:
+    return (np.broadcast_to(_kept(g, axis, keepdims) / (n or 1), shape),)
+
+
+@primitive
+def cumsum(x: Array, axis: int | None = None) -> Pair:
+    """Sums of the entries up to each one along an axis, of x's shape; of the flattened x if axis is None.
+
+    >>> cumsum([[1.0, 2.0], [3.0, 4.0]], axis=1)
+    tensor([[1., 3.],
+            [3., 7.]])
+    """
+    return np.cumsum(x, axis=axis), (x.shape, axis)
+
+
+@cumsum.vjp
+def _(g: Any, needs: Any, shape: tuple[int, ...], axis: int | None) -> Any:
+    axis = 0 if axis is None else axis  # an entry is in all later sums: sum cotangents from the end
+    return (np.flip(np.cumsum(np.flip(g, axis), axis), axis).reshape(shape),)
+
+
+@primitive
+def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
+    """The product over axes of x, of any shape. The gradient is exact also where entries are 0.
+
+    >>> prod([[1.0, 2.0], [3.0, 4.0]], axis=0)
+    tensor([3., 8.])
+    """
+    return np.prod(x, axis=axis, keepdims=keepdims), (x, axis, keepdims)
+
+
+@prod.vjp
+def _(g: Any, needs: Any, x: Array, axis: Axis, keepdims: bool) -> Any:
+    return (_kept(g, axis, keepdims) * _product_of_others(x, axis),)
+
+
+def _product_of_others(x: Array, axis: Axis) -> Array:
+    """For each entry the product of all others that are reduced with it, without a division.
+
+    The product of those before it times that of those after it, both by cumulative products.
+    """
+    reduced = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
+    order = [i for i in range(x.ndim) if i not in reduced] + list(reduced)
+    turned = x.transpose(order)
+    rows = turned.reshape(*turned.shape[: x.ndim - len(reduced)], math.prod(x.shape[i] for i in reduced))
+    before, after = np.ones_like(rows), np.ones_like(rows)
+    np.cumprod(rows[..., :-1], axis=-1, out=before[..., 1:])
+    np.cumprod(rows[..., :0:-1], axis=-1, out=after[..., -2::-1])
+    before *= after
+    return before.reshape(turned.shape).transpose(np.argsort(order))
+
+
+# --- extremes ----------------------------------------------------------------------------------------
+
+
+@primitive
+def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
+    """The largest entry over axes of x, of any shape. Ties share the gradient equally.
+
+    Raises:
+        ValueError: if there is no entry to reduce.
+
+    >>> max([[1.0, 2.0], [3.0, 4.0]], axis=0)
+    tensor([3., 4.])
+    """
+    y = np.max(x, axis=axis, keepdims=keepdims)
+    return y, (x, y, axis, keepdims)
+
+
+@primitive
+def min(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
+    """The smallest entry over axes of x, of any shape. Ties share the gradient equally.
+
+    Raises:
+        ValueError: if there is no entry to reduce.
+
+    >>> min([[1.0, 2.0], [3.0, 4.0]], axis=0)
+    tensor([1., 2.])
+    """
+    y = np.min(x, axis=axis, keepdims=keepdims)
+    return y, (x, y, axis, keepdims)
+
+
+def _share(g: Any, x: Array, y: Any, axis: Axis, keepdims: bool) -> Array:
+    """A cotangent in equal parts for those entries of x that are the extreme y; NaNs are extreme."""
+    extreme = (x == _kept(y, axis, keepdims)) | (x != x)
+    count = np.sum(extreme, axis=axis, keepdims=True, dtype=g.dtype)
+    return extreme * (_kept(g, axis, keepdims) / count)  # type: ignore[no-any-return]
+
+
+@max.vjp
+@min.vjp
+def _(g: Any, needs: Any, x: Array, y: Any, axis: Axis, keepdims: bool) -> Any:
+    return (_share(g, x, y, axis, keepdims),)
+
+
+# --- spread and size ---------------------------------------------------------------------------------
+
+
+def _centred(x: Array, axis: Axis) -> Array:
+    """x minus its mean, twice: the second pass removes the rounding of the first, so that a constant gives 0."""
+    d = x - np.mean(x, axis=axis, keepdims=True)
+    d -= np.mean(d, axis=axis, keepdims=True)
+    return d
+
+
+def _variance(x: Array, axis: Axis, keepdims: bool, ddof: int) -> tuple[Any, int]:
+    """The variance and its divisor, the degrees of freedom."""
+    squares = np.square(_centred(x, axis))
+    total = np.sum(squares, axis=axis, keepdims=keepdims)
+    freedom = _count(x, total) - ddof
+    return total / (freedom if freedom > 0 else 0), freedom  # 0 / 0 is NaN, with NumPy's warning
+
+
+@primitive
+def var(x: Array, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Pair:
+    """The mean squared distance from the mean over axes of x, of any shape.
+
+    Args:
+        ddof: the sum of squares of n entries is divided by n - ddof; NaN if that is not positive.
+
+    >>> var([[1.0, 2.0], [3.0, 6.0]], axis=0)
+    tensor([1., 4.])
+    """
+    y, freedom = _variance(x, axis, keepdims, ddof)
+    return y, (x, axis, keepdims, freedom)
+
+
+@var.vjp
+def _(g: Any, needs: Any, x: Array, axis: Axis, keepdims: bool, freedom: int) -> Any:
+    return (_kept(2 * g / freedom, axis, keepdims) * _centred(x, axis),)
+
+
+@var.reference
+def _(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
+    squares = square(subtract(x, mean(x, axis, keepdims=True)))
+    y = sum(squares, axis, keepdims)
+    return divide(y, _count(x, y) - ddof)
+
+
+@primitive
+def std(x: Array, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Pair:
+    """The standard deviation over axes of x, of any shape: the root of :func:`var`.
+
+    The gradient is 0 where all entries are equal.
+
+    >>> std([[1.0, 2.0], [3.0, 6.0]], axis=0)
+    tensor([1., 2.])
+    """
+    variance, freedom = _variance(x, axis, keepdims, ddof)
+    y = np.sqrt(variance)
+    return y, (x, y, axis, keepdims, freedom)
+
+
+@std.vjp
+def _(g: Any, needs: Any, x: Array, y: Any, axis: Axis, keepdims: bool, freedom: int) -> Any:
+    factor = g / (freedom * np.where(y == 0, 1, y))
+    return (_kept(factor, axis, keepdims) * _centred(x, axis),)
+
+
+@std.reference
+def _(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
+    squares = square(subtract(x, mean(x, axis, keepdims=True)))
+    y = sum(squares, axis, keepdims)
+    return sqrt(divide(y, _count(x, y) - ddof))
+
+
+@primitive
+def norm(x: Array, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Pair:
+    """The length of x, of any shape, as a vector: over all axes or some, never a matrix norm.
+
+    No intermediate over- or underflows. The gradient at the zero vector is 0; equal largest entries
+    share it (``ord=inf``).
+
+    Args:
+        ord: 2 for the root of the sum of squares, 1 for the sum of sizes, inf for the largest size.
+
+    Raises:
+        ValueError: for another ``ord``.
+
+    >>> norm([[3.0, 4.0], [0.0, 1e30]], axis=1)
+    tensor([5.e+00, 1.e+30])
+    """
+    if ord not in (1, 2, np.inf):
+        raise ValueError(f"ord must be 1, 2 or inf, not {ord}")
+    size = np.abs(as_float(x))
+    if ord == 1:
+        y = np.sum(size, axis=axis, keepdims=keepdims)
+    else:
+        y = np.max(size, axis=axis, keepdims=keepdims or ord == 2, initial=0)
+    if ord == 2:
+        scale = np.where((y == 0) | (y == np.inf), 1, y)
+        y = np.sqrt(np.sum(np.square(size / scale), axis=axis, keepdims=keepdims))
+        y = y * scale.reshape(y.shape)
+    return y, (x, y, axis, keepdims, ord)
+
+
+@norm.vjp
+def _(g: Any, needs: Any, x: Array, y: Any, axis: Axis, keepdims: bool, ord: float) -> Any:
+    if ord == 1:
+        return (_kept(g, axis, keepdims) * np.sign(x),)
+    if ord == 2:
+        return (_kept(g, axis, keepdims) * (x / _kept(np.where(y == 0, 1, y), axis, keepdims)),)
+    return (_share(g, np.abs(x), y, axis, keepdims) * np.sign(x),)
+
+
+@norm.reference
+def _(x: Any, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Any:
+    if ord == 1:
+        return sum(absolute(x), axis, keepdims)
+    return sqrt(sum(square(x), axis, keepdims)) if ord == 2 else max(absolute(x), axis, keepdims)
+
+
+# --- softmax -----------------------------------------------------------------------------------------
+
+
+@primitive
+def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
+    """log(sum(exp(x))) over axes of x, of any shape, without overflow; -inf where all entries are -inf.
+
+    The gradient is softmax(x), and 0 where all entries are -inf.
+
+    >>> logsumexp([[0.0, 0.0], [1e4, -1e4]], axis=1)
+    tensor([6.9314718e-01, 1.0000000e+04])
+    """
+    x = as_float(x)
+    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    top = np.where(np.isfinite(top), top, 0)
+    with np.errstate(divide="ignore"):  # log(0) is -inf
+        y = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=keepdims))
+    y = y + top.reshape(y.shape)
+    return y, (x, y, axis, keepdims)
+
+
+@logsumexp.vjp
+def _(g: Any, needs: Any, x: Array, y: Any, axis: Axis, keepdims: bool) -> Any:
+    y = np.where(y == -np.inf, 0, y)  # so that x - y is -inf there, not NaN
+    return (_kept(g, axis, keepdims) * np.exp(x - _kept(y, axis, keepdims)),)
+
+
+@logsumexp.reference
+def _(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    return log(sum(exp(x), axis, keepdims))
+
+
+@primitive
+def softmax(x: Array, axis: Axis = -1) -> Pair:
+    """exp(x) / sum(exp(x)) along an axis: positive numbers of x's shape that sum to 1.
+
+    No overflow for any finite x. A row of -inf alone has no softmax: NaN, with NumPy's warning.
+
+    >>> softmax([[0.0, 0.0], [1e4, -1e4]])
+    tensor([[0.5, 0.5],
+            [1. , 0. ]])
+    """
+    x = as_float(x)
+    y = np.exp(x - np.max(x, axis=axis, keepdims=True, initial=-np.inf))
+    y /= np.sum(y, axis=axis, keepdims=True)
+    return y, (y, axis)
+
+
+@softmax.vjp
+def _(g: Any, needs: Any, y: Array, axis: Axis) -> Any:
+    d = g * y  # dy_i / dx_j = y_i (1[i = j] - y_j)
+    d -= y * np.sum(d, axis=axis, keepdims=True)
+    return (d,)
+
+
+@softmax.reference
+def _(x: Any, axis: Axis = -1) -> Any:
+    e = exp(x)
+    return divide(e, sum(e, axis, keepdims=True))
+
+
+@primitive
+def log_softmax(x: Array, axis: Axis = -1) -> Pair:
+    """x - log(sum(exp(x))) along an axis, of x's shape: the logarithm of :func:`softmax`.
+
+    No overflow for any finite x, and no log of 0.
+
+    >>> log_softmax([[0.0, 0.0], [1e4, -1e4]])
+    tensor([[-6.9314718e-01, -6.9314718e-01],
+            [ 0.0000000e+00, -2.0000000e+04]])
+    """
+    x = as_float(x)
+    y = x - np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    y -= np.log(np.sum(np.exp(y), axis=axis, keepdims=True))
+    return y, (y, axis)
+
+
+@log_softmax.vjp
+def _(g: Any, needs: Any, y: Array, axis: Axis) -> Any:
+    return (g - np.exp(y) * np.sum(g, axis=axis, keepdims=True),)  # dy_i / dx_j = 1[i = j] - e^y_j
+
+
+@log_softmax.reference
+def _(x: Any, axis: Axis = -1) -> Any:
+    return subtract(x, log(sum(exp(x), axis, keepdims=True)))
+
+
+# --- constants: no gradient flows through these ------------------------------------------------------
+
+
+@primitive(differentiable=False)
+def argmax(x: Array, axis: int | None = None, keepdims: bool = False) -> Pair:
+    """The index of the first largest entry along an axis of x, of any shape, or in the flattened x.
+
+    >>> argmax([[1.0, 3.0], [4.0, 2.0]], axis=1)
+    tensor([1, 0])
+    """
+    return np.argmax(x, axis=axis, keepdims=keepdims), ()
+
+
+@primitive(differentiable=False)
+def argmin(x: Array, axis: int | None = None, keepdims: bool = False) -> Pair:
+    """The index of the first smallest entry along an axis of x, of any shape, or in the flattened x.
+
+    >>> argmin([[1.0, 3.0], [4.0, 2.0]], axis=1)
+    tensor([0, 1])
+    """
+    return np.argmin(x, axis=axis, keepdims=keepdims), ()
+
+
+@primitive(differentiable=False)
+def any(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
+    """Whether some entry over axes of x, of any shape, is true (not 0): booleans.
+
+    >>> any([[True, False], [False, False]], axis=1)
+    tensor([ True, False])
+    """
+    return np.any(x, axis=axis, keepdims=keepdims), ()
+
+
+@primitive(differentiable=False)
+def all(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
+    """Whether every entry over axes of x, of any shape, is true (not 0): booleans.
+
+    >>> all([[True, True], [True, False]], axis=1)
+    tensor([ True, False])
+    """
+    return np.all(x, axis=axis, keepdims=keepdims), ()

@@ -1,0 +1,269 @@
+"""Choices and comparisons, entry by entry: which value, whether, and of which dtype."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core import primitive
+from ..spec import Array
+
+Pair = tuple[Array, tuple[Any, ...]]
+
+
+@primitive(broadcasts=True)
+def maximum(a: Array, b: Array) -> Pair:
+    """The larger of a and b, entry by entry; the shapes broadcast. Ties share the gradient equally.
+
+    >>> maximum([1.0, 5.0], 3)
+    tensor([3., 5.])
+    """
+    return np.maximum(a, b), (a, b)
+
+
+@maximum.vjp
+def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
+    half = 0.5 * g  # one half for >, another for >=: both if a is larger, one at a tie
+    return (
+        half * (a > b) + half * (a >= b) if needs[0] else None,
+        half * (b > a) + half * (b >= a) if needs[1] else None,
+    )
+
+
+@primitive(broadcasts=True)
+def minimum(a: Array, b: Array) -> Pair:
+    """The smaller of a and b, entry by entry; the shapes broadcast. Ties share the gradient equally.
+
+    >>> minimum([1.0, 5.0], 3)
+    tensor([1., 3.])
+    """
+    return np.minimum(a, b), (a, b)
+
+
+@minimum.vjp
+def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
+    half = 0.5 * g
+    return (
+        half * (a < b) + half * (a <= b) if needs[0] else None,
+        half * (b < a) + half * (b <= a) if needs[1] else None,
+    )
+
+
+@primitive
+def clip(x: Array, min: float | None = None, max: float | None = None) -> Pair:
+    """x, of any shape, limited to [min, max]; a bound that is None does not limit.
+
+    The gradient is 1 on the closed interval, so also at its bounds, and 0 outside.
+
+    Args:
+        min, max: numbers; for bounds that are arrays or tensors use :func:`minimum` and :func:`maximum`.
+
+    Raises:
+        TypeError: if a bound is no number.
+        ValueError: if min > max, or a bound is NaN.
+
+    >>> clip([1.0, 5.0], max=3)
+    tensor([1., 3.])
+    """
+    low, high = _bound("min", min), _bound("max", max)
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"min {low} is above max {high}")
+    return np.clip(x, low, high), (x, low, high)
+
+
+@clip.vjp
+def _(g: Any, needs: Any, x: Array, low: float | None, high: float | None) -> Any:
+    if low is not None:
+        g = g * (x >= low)
+    if high is not None:
+        g = g * (x <= high)
+    return (g,)
+
+
+def _bound(name: str, value: Any) -> int | float | None:
+    """A bound as a Python number, which is weakly typed."""
+    if value is None or isinstance(value, (int, float)):
+        number = value
+    elif isinstance(value, np.number) or (isinstance(value, np.ndarray) and not value.ndim):
+        number = value.item()
+    else:
+        raise TypeError(
+            f"{name} must be a number or None, not {type(value).__name__}: use minimum and maximum for arrays"
+        )
+    if number != number:
+        raise ValueError(f"{name} is NaN")
+    return number if number is None or isinstance(number, int) else float(number)
+
+
+@primitive(broadcasts=True)
+def where(condition: Array, x: Array, y: Array) -> Pair:
+    """x where the condition holds, y elsewhere, entry by entry; the three shapes broadcast.
+
+    The branch not taken gets an exact 0 as its cotangent. If its own derivative there is infinite or
+    NaN, the chain rule still makes NaN of it (0 times inf); then a second ``where`` inside keeps bad
+    values out of that branch:
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([4.0, 0.0], requires_grad=True)
+    >>> safe = where(x.data > 0, x, 1.0)  # without it: sqrt(x), and a NaN in x.grad
+    >>> mg.ops.sum(where(x.data > 0, mg.ops.sqrt(safe), 0.0)).backward()
+    >>> x.grad
+    array([0.25, 0.  ], dtype=float32)
+
+    Args:
+        condition: booleans.
+
+    Raises:
+        TypeError: if the condition is not boolean.
+    """
+    kind = np.asarray(condition).dtype
+    if kind != np.bool_:
+        raise TypeError(f"the condition must be boolean, not {kind}: compare it with something")
+    return np.where(condition, x, y), (condition,)
+
+
+@where.vjp
+def _(g: Any, needs: Any, condition: Array) -> Any:
+    return (
+        None,
+        np.where(condition, g, 0) if needs[1] else None,  # not a product, which makes NaN of 0 times inf
+        np.where(condition, 0, g) if needs[2] else None,
+    )
+
+
+@primitive
+def astype(x: Array, dtype: Any) -> Pair:
+    """A copy of x, of any shape, in another dtype. The gradient comes back in x's dtype.
+
+    Args:
+        dtype: bool, integer or real floating; results in the former two are constants.
+
+    Raises:
+        TypeError: for another dtype.
+
+    >>> astype([1.0, 2.5], int)
+    tensor([1, 2])
+    """
+    chosen = np.dtype(dtype)
+    if chosen.kind not in "biuf":
+        raise TypeError(f"dtype must be bool, integer or a real float, not {chosen}")
+    return x.astype(chosen), ()
+
+
+@astype.vjp
+def _(g: Any, needs: Any) -> Any:
+    return (g,)  # the engine casts
+
+
+# --- constants: no gradient flows through these ------------------------------------------------------
+
+
+@primitive(broadcasts=True, differentiable=False)
+def sign(x: Array) -> Pair:
+    """-1, 0 or 1, entry by entry, for x of any shape; a constant.
+
+    >>> sign([-2.0, 0.0, 5.0])
+    tensor([-1.,  0.,  1.])
+    """
+    return np.sign(x), ()
+
+
+@primitive(broadcasts=True, differentiable=False)
+def floor(x: Array) -> Pair:
+    """The largest integer at most x, in x's dtype, entry by entry, for x of any shape; a constant.
+
+    >>> floor([-1.5, 1.5])
+    tensor([-2.,  1.])
+    """
+    return np.floor(x), ()
+
+
+@primitive(broadcasts=True, differentiable=False)
+def equal(a: Array, b: Array) -> Pair:
+    """Whether a = b, entry by entry: booleans; the shapes broadcast.
+
+    >>> equal([1.0, 2.0], 2)
+    tensor([False,  True])
+    """
+    return np.equal(a, b), ()
+
+
+@primitive(broadcasts=True, differentiable=False)
+def not_equal(a: Array, b: Array) -> Pair:
+    """Whether a differs from b, entry by entry: booleans; the shapes broadcast. NaN differs from itself.
+
+    >>> not_equal([1.0, 2.0], 2)
+    tensor([ True, False])
+    """
+    return np.not_equal(a, b), ()
+
+
+@primitive(broadcasts=True, differentiable=False)
+def less(a: Array, b: Array) -> Pair:
+    """Whether a < b, entry by entry: booleans; the shapes broadcast.
+
+    >>> less([1.0, 2.0], 2)
+    tensor([ True, False])
+    """
+    return np.less(a, b), ()
+
+
+@primitive(broadcasts=True, differentiable=False)
+def less_equal(a: Array, b: Array) -> Pair:
+    """Whether a <= b, entry by entry: booleans; the shapes broadcast.
+
+    >>> less_equal([1.0, 2.0], 1)
+    tensor([ True, False])
+    """
+    return np.less_equal(a, b), ()
+
+
+@primitive(broadcasts=True, differentiable=False)
+def greater(a: Array, b: Array) -> Pair:
+    """Whether a > b, entry by entry: booleans; the shapes broadcast.
+
+    >>> greater([1.0, 2.0], 1)
+    tensor([False,  True])
+    """
+    return np.greater(a, b), ()
+
+
+@primitive(broadcasts=True, differentiable=False)
+def greater_equal(a: Array, b: Array) -> Pair:
+    """Whether a >= b, entry by entry: booleans; the shapes broadcast.
+
+    >>> greater_equal([1.0, 2.0], 2)
+    tensor([False,  True])
+    """
+    return np.greater_equal(a, b), ()
+
+
+@primitive(broadcasts=True, differentiable=False)
+def logical_and(a: Array, b: Array) -> Pair:
+    """Whether a and b are both true (not 0), entry by entry: booleans; the shapes broadcast.
+
+    >>> logical_and([True, False], True)
+    tensor([ True, False])
+    """
+    return np.logical_and(a, b), ()
+
+
+@primitive(broadcasts=True, differentiable=False)
+def logical_or(a: Array, b: Array) -> Pair:
+    """Whether a or b is true (not 0), entry by entry: booleans; the shapes broadcast.
+
+    >>> logical_or([True, False], False)
+    tensor([ True, False])
+    """
+    return np.logical_or(a, b), ()
+
+
+@primitive(broadcasts=True, differentiable=False)
+def logical_not(x: Array) -> Pair:
+    """Whether x is false (0), entry by entry: booleans of x's shape.
+
+    >>> logical_not([True, False])
+    tensor([False,  True])
+    """
+    return np.logical_not(x), ()

@@ -1,0 +1,8 @@
+"""Optimisers, learning-rate schedules and gradient clipping."""
+
+from .base import Optimizer, clip_grad_norm
+from .methods import SGD, Adam, AdamW, RMSprop
+from .schedules import CosineLR, ExponentialLR, Schedule, StepLR, WarmupLR
+
+__all__ = ["SGD", "Adam", "AdamW", "CosineLR", "ExponentialLR", "Optimizer", "RMSprop", "Schedule", "StepLR",
+           "WarmupLR", "clip_grad_norm"]  # fmt: skip

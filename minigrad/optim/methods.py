@@ -1,0 +1,226 @@
+"""The optimisers: how each turns gradients into steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..core import Tensor
+from ..spec import Array
+from .base import Optimizer
+
+__all__ = ["SGD", "Adam", "AdamW", "RMSprop"]
+
+
+class SGD(Optimizer):
+    """Gradient descent, with momentum if asked (as PyTorch and Sutskever et al., 2013, write it).
+
+    v <- momentum v + g;  p <- p - lr v, or with ``nesterov`` p <- p - lr (g + momentum v);
+    g includes weight_decay p.
+
+    Raises:
+        ValueError: if ``lr`` or ``weight_decay`` is negative, ``momentum`` not in [0, 1), or ``nesterov``
+            is asked for without momentum.
+
+    >>> import minigrad as mg
+    >>> p = mg.tensor([1.0], requires_grad=True)
+    >>> p.grad = np.ones(1, np.float32)
+    >>> SGD([p], lr=0.5).step()
+    >>> p
+    tensor([0.5], requires_grad=True)
+    """
+
+    _options = ("lr", "momentum", "nesterov", "weight_decay")
+    momentum: float
+    nesterov: bool
+    weight_decay: float
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+    ) -> None:
+        if nesterov and not momentum:
+            raise ValueError("SGD: nesterov needs a momentum above 0")
+        self._memory = ("velocity",) if momentum else ()  # type: ignore[misc]
+        super().__init__(
+            params, lr=float(lr), momentum=float(momentum), nesterov=bool(nesterov), weight_decay=float(weight_decay)
+        )
+
+    def _coefficients(self, t: int) -> tuple[float, ...]:
+        if self.momentum and "velocity" not in self.memory:
+            raise ValueError("SGD: a momentum must be given when the optimiser is made, it keeps velocities then")
+        return ()
+
+    def _update(self, coefficients: tuple[float, ...], p: Array, g: Array, *memory: Array) -> None:
+        step = self._buffer(p)
+        g = self._decayed(p, g, self.weight_decay)
+        if not memory:
+            p -= np.multiply(g, self.lr, out=step)
+            return
+        (v,) = memory
+        v *= self.momentum
+        v += g
+        if self.nesterov:
+            np.multiply(v, self.momentum, out=step)
+            step += g
+            step *= self.lr
+        else:
+            np.multiply(v, self.lr, out=step)
+        p -= step
+
+
+class RMSprop(Optimizer):
+    """Gradients divided by the root of a running mean of their squares (Tieleman and Hinton, 2012).
+
+    v <- alpha v + (1 - alpha) g^2;  u <- momentum u + g / (sqrt(v) + eps);  p <- p - lr u;
+    g includes weight_decay p. As PyTorch's.
+
+    Raises:
+        ValueError: if an option is negative, or ``alpha`` or ``momentum`` not below 1.
+    """
+
+    _options = ("lr", "alpha", "eps", "weight_decay", "momentum")
+    alpha: float
+    eps: float
+    weight_decay: float
+    momentum: float
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+    ) -> None:
+        self._memory = ("v", "velocity") if momentum else ("v",)  # type: ignore[misc]
+        super().__init__(
+            params,
+            lr=float(lr),
+            alpha=float(alpha),
+            eps=float(eps),
+            weight_decay=float(weight_decay),
+            momentum=float(momentum),
+        )
+
+    def _coefficients(self, t: int) -> tuple[float, ...]:
+        if self.momentum and "velocity" not in self.memory:
+            raise ValueError("RMSprop: a momentum must be given when the optimiser is made, it keeps velocities then")
+        return ()
+
+    def _update(self, coefficients: tuple[float, ...], p: Array, g: Array, *memory: Array) -> None:
+        v, step = memory[0], self._buffer(p)
+        g = self._decayed(p, g, self.weight_decay)
+        np.multiply(g, g, out=step)
+        step *= 1 - self.alpha
+        v *= self.alpha
+        v += step
+        np.sqrt(v, out=step)
+        step += self.eps
+        np.divide(g, step, out=step)
+        if len(memory) == 2:
+            u = memory[1]
+            u *= self.momentum
+            u += step
+            step[...] = u
+        step *= self.lr
+        p -= step
+
+
+class Adam(Optimizer):
+    """Steps of a running mean of gradients over the root of that of their squares (Kingma and Ba, 2015).
+
+    m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  p <- p - lr m' / (sqrt(v') + eps) with the
+    corrected means m' = m / (1 - b1^t), v' = v / (1 - b2^t); g includes weight_decay p.
+
+    Raises:
+        ValueError: if an option is negative, or a beta not below 1.
+
+    >>> import minigrad as mg
+    >>> p = mg.tensor([1.0, 1.0], requires_grad=True)
+    >>> p.grad = np.array([2.0, -3.0], np.float32)
+    >>> Adam([p], lr=0.5).step()
+    >>> p
+    tensor([0.5, 1.5], requires_grad=True)
+    """
+
+    _options = ("lr", "betas", "eps", "weight_decay")
+    _memory = ("m", "v")
+    betas: tuple[float, float]
+    eps: float
+    weight_decay: float
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        first, second = betas
+        super().__init__(
+            params,
+            lr=float(lr),
+            betas=(float(first), float(second)),
+            eps=float(eps),
+            weight_decay=float(weight_decay),
+        )
+
+    def _coefficients(self, t: int) -> tuple[float, ...]:
+        # With r = sqrt(1 - b2^t):  lr m' / (sqrt(v') + eps) = lr r / (1 - b1^t)  m / (sqrt(v) + eps r)
+        b1, b2 = self.betas
+        root = math.sqrt(1 - b2**t)
+        return b1, b2, self.lr * root / (1 - b1**t), self.eps * root
+
+    def _update(self, coefficients: tuple[float, ...], p: Array, g: Array, *memory: Array) -> None:
+        b1, b2, size, eps = coefficients
+        m, v = memory
+        step = self._buffer(p)
+        g = self._decay(p, g)
+        np.multiply(g, 1 - b1, out=step)
+        m *= b1
+        m += step
+        np.multiply(g, g, out=step)
+        step *= 1 - b2
+        v *= b2
+        v += step
+        np.sqrt(v, out=step)
+        step += eps
+        np.divide(m, step, out=step)
+        step *= size
+        p -= step
+
+    def _decay(self, p: Array, g: Array) -> Array:
+        """Apply the weight decay, and return the gradient to go on with."""
+        return self._decayed(p, g, self.weight_decay)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: p <- (1 - lr weight_decay) p before each step (Loshchilov and Hutter, 2019).
+
+    Raises:
+        ValueError: if an option is negative, or a beta not below 1.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay)
+
+    def _decay(self, p: Array, g: Array) -> Array:
+        if self.weight_decay:
+            p *= 1 - self.lr * self.weight_decay
+        return g

@@ -1,0 +1,92 @@
+"""Shapes and dtypes, and the errors that speak of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
+DType: TypeAlias = "np.dtype[Any]"
+Spec: TypeAlias = "tuple[tuple[int, ...], DType]"
+
+_default_dtype: DType = np.dtype(np.float32)
+
+
+def get_default_dtype() -> DType:
+    """The dtype that Python floats take when they become a tensor.
+
+    >>> get_default_dtype()
+    dtype('float32')
+    """
+    return _default_dtype
+
+
+def set_default_dtype(dtype: Any) -> None:
+    """Choose the dtype that Python floats take when they become a tensor.
+
+    Raises:
+        TypeError: if ``dtype`` is not a real floating dtype.
+
+    >>> set_default_dtype("float32")
+    """
+    global _default_dtype
+    chosen = np.dtype(dtype)
+    if chosen.kind != "f":
+        raise TypeError(f"set_default_dtype: expected a floating dtype, not {chosen}")
+    _default_dtype = chosen
+
+
+def as_array(value: Any) -> Array:
+    """An ndarray of real numbers from any data: arrays keep their dtype, Python floats take the default.
+
+    Raises:
+        TypeError: if the data are not booleans, integers or real floats.
+        ValueError: if nested lists are ragged.
+
+    >>> as_array([1.0, 2.0]).dtype, as_array(np.ones(2)).dtype
+    (dtype('float32'), dtype('float64'))
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"expected numbers (bool, integer or real float), not {array.dtype} data of type {type(value).__name__}"
+        )
+    if array.dtype == np.float64 and not _holds_numpy(value):
+        array = array.astype(_default_dtype)
+    return array
+
+
+def _holds_numpy(value: Any) -> bool:
+    """Whether data, or the first entry of nested lists, already carries a NumPy dtype."""
+    while isinstance(value, (list, tuple)) and value:
+        value = value[0]
+    return hasattr(value, "dtype")
+
+
+def describe(value: Any) -> str:
+    """Dtype and shape in words, for error messages and drawings.
+
+    >>> describe(np.zeros((2, 3)))
+    'float64 (2, 3)'
+    >>> describe(0.5)
+    'float'
+    """
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return f"{value.dtype} {tuple(value.shape)}"
+    return "None" if value is None else type(value).__name__
+
+
+def explain(name: str, arguments: Iterable[tuple[str, Any]], error: Exception) -> Exception:
+    """The same kind of error, prefixed with the operation and the shapes and dtypes that met.
+
+    >>> explain("add", [("a", np.zeros(2)), ("b", np.zeros(3))], ValueError("cannot broadcast"))
+    ValueError('add(a: float64 (2,), b: float64 (3,)): cannot broadcast')
+    """
+    met = ", ".join(f"{argument}: {describe(value)}" for argument, value in arguments)
+    message = f"{name}({met}): {error.args[0] if isinstance(error, KeyError) else error}"
+    for kind in (np.exceptions.AxisError, IndexError, TypeError):
+        if isinstance(error, kind):
+            return kind(message)
+    return ValueError(message)

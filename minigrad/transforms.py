@@ -1,0 +1,193 @@
+"""Functional transforms: derivatives of functions of tensors, as functions.
+
+``f`` takes tensors (other positional arguments pass through untouched, and so do keyword arguments)
+and returns a tensor. Results are constants: derivatives of derivatives are refused, not silently zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from .backward import graph_of, reverse_pass, seed_of
+from .core import Leaf, Tensor
+from .spec import Array
+
+__all__ = ["grad", "jacobian", "value_and_grad", "vjp"]
+
+
+class _Variable(Leaf):
+    """A leaf that a transform made; another transform must not meet it."""
+
+    __slots__ = ()
+
+
+def _variable(name: str, value: Any) -> Tensor:
+    """A fresh leaf for a primal; it shares the array with the primal."""
+    primal = value if isinstance(value, Tensor) else Tensor(value)
+    if primal.node is not None and type(primal.node) is not Leaf:
+        raise TypeError(
+            f"{name}: an argument is tracked by an enclosing differentiation; "
+            "derivatives of derivatives are not available, call .detach() for a constant"
+        )
+    if primal.dtype.kind != "f":
+        raise TypeError(f"{name}: can only differentiate in floating arguments, not {primal.dtype} {primal.shape}")
+    leaf = primal.detach()
+    leaf.node = _Variable(leaf.data)
+    return leaf
+
+
+def _refuse_enclosing(name: str, outputs: Sequence[Tensor], variables: Sequence[Tensor]) -> None:
+    """Raise if the outputs also depend on a variable of an enclosing transform, through a closure."""
+    own = [v.node for v in variables]
+    order = graph_of([o.node for o in outputs if o.node is not None])
+    if any(isinstance(node, _Variable) and node not in own for node in order.nodes):
+        raise TypeError(
+            f"{name}: the function uses a variable of an enclosing differentiation; "
+            "derivatives of derivatives are not available, call .detach() on it for a constant"
+        )
+
+
+def _pull(seeds: list[Any], variables: Sequence[Tensor], retain_graph: bool) -> tuple[Tensor, ...]:
+    """Gradients for the variables as constants: zeros where nothing depends on one."""
+    sources = [cast(Leaf, v.node) for v in variables]
+    grads = reverse_pass(seeds, retain_graph, sources) if seeds else {}
+    return tuple(_constant(grads.get(s, np.zeros_like(v.data))) for s, v in zip(sources, variables, strict=True))
+
+
+def _constant(array: Array) -> Tensor:
+    result = Tensor(0.0)
+    result.data = array
+    return result
+
+
+def _output(name: str, out: Any) -> Tensor:
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{name}: the function must return a tensor, not {type(out).__name__}")
+    return out
+
+
+def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., tuple[Tensor, ...]]]:
+    """The value of a function, and the map from a cotangent of the output to those of the inputs.
+
+    Args:
+        f: a function of tensors that returns a tensor or a tuple of tensors.
+        primals: floating tensors, ndarrays or numbers, of any shapes.
+
+    Returns:
+        ``(out, pullback)``; ``pullback`` takes one cotangent for each output, of its shape, and returns
+        a tuple with one tensor for each primal, of its shape and dtype. It may be called repeatedly.
+
+    Raises:
+        TypeError: for primals that are not floating.
+
+    >>> import minigrad as mg
+    >>> out, pullback = vjp(lambda x, y: x * y, 2.0, 3.0)
+    >>> [t.item() for t in pullback(1.0)]
+    [3.0, 2.0]
+    """
+    variables = [_variable("vjp", p) for p in primals]
+    out = f(*variables)
+    outputs = tuple(_output("vjp", o) for o in (out if isinstance(out, tuple) else (out,)))
+    _refuse_enclosing("vjp", outputs, variables)
+
+    def pullback(*cotangents: Any) -> tuple[Tensor, ...]:
+        if len(cotangents) != len(outputs):
+            raise ValueError(f"vjp: {len(outputs)} outputs need as many cotangents, not {len(cotangents)}")
+        seeds = [seed_of(o, c) for o, c in zip(outputs, cotangents, strict=True) if o.node is not None]
+        return _pull(seeds, variables, retain_graph=True)
+
+    values = tuple(o.detach() for o in outputs)
+    return (values if isinstance(out, tuple) else values[0]), pullback
+
+
+def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+    """A function that returns ``(f(...), gradient)`` for a function whose value is a single number.
+
+    Args:
+        f: a function of tensors that returns a tensor of one entry.
+        argnums: the number of the argument to differentiate in, or several.
+
+    Returns:
+        a function; its gradient is a tensor of the argument's shape and dtype, or a tuple of them if
+        ``argnums`` is a sequence.
+
+    Raises:
+        ValueError: if the value is not a single number, or ``argnums`` names no argument.
+        TypeError: if an argument to differentiate in is not floating.
+
+    >>> import minigrad as mg
+    >>> value, gradient = value_and_grad(lambda x: (x * x).sum())(mg.tensor([1.0, 2.0]))
+    >>> value.item(), gradient
+    (5.0, tensor([2., 4.]))
+    """
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    def evaluate(*args: Any, **kwargs: Any) -> Any:
+        variables, out = _call_with_variables("value_and_grad", f, numbers, args, kwargs)
+        if out.size != 1:
+            raise ValueError(f"value_and_grad: the function must return one number, not shape {out.shape}")
+        seeds = [seed_of(out)] if out.node is not None else []
+        grads = _pull(seeds, variables, retain_graph=False)
+        return out.detach(), grads[0] if isinstance(argnums, int) else grads
+
+    return evaluate
+
+
+def _call_with_variables(
+    name: str, f: Callable[..., Any], numbers: tuple[int, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[list[Tensor], Tensor]:
+    """Call ``f`` with fresh leaves in place of the numbered arguments."""
+    if any(not -len(args) <= n < len(args) for n in numbers):
+        raise ValueError(f"{name}: argnums {numbers} do not fit {len(args)} arguments")
+    arguments = list(args)
+    for n in numbers:
+        arguments[n] = _variable(name, args[n])
+    variables = [arguments[n] for n in numbers]
+    out = _output(name, f(*arguments, **kwargs))
+    _refuse_enclosing(name, [out], variables)
+    return variables, out
+
+
+def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+    """The gradient of a function whose value is a single number; see :func:`value_and_grad`.
+
+    >>> grad(lambda x: x * x)(3.0)
+    tensor(6.)
+    """
+    evaluate = value_and_grad(f, argnums)
+    return lambda *args, **kwargs: evaluate(*args, **kwargs)[1]
+
+
+def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+    """The matrix of all partial derivatives, one reverse pass for each entry of the output.
+
+    Returns:
+        a function; its result has the output's shape followed by the argument's, and the argument's
+        dtype; a tuple of such tensors if ``argnums`` is a sequence.
+
+    Raises:
+        TypeError: if an argument to differentiate in is not floating.
+
+    >>> import minigrad as mg
+    >>> jacobian(lambda x: x * x)(mg.tensor([1.0, 2.0]))
+    tensor([[2., 0.],
+            [0., 4.]])
+    """
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    def evaluate(*args: Any, **kwargs: Any) -> Any:
+        variables, out = _call_with_variables("jacobian", f, numbers, args, kwargs)
+        rows = [np.zeros((out.size, *v.shape), v.dtype) for v in variables]
+        for i in range(out.size if out.node is not None else 0):
+            one_hot = np.zeros(out.size, out.dtype)
+            one_hot[i] = 1
+            pulled = _pull([seed_of(out, one_hot.reshape(out.shape))], variables, retain_graph=True)
+            for matrix, row in zip(rows, pulled, strict=True):
+                matrix[i] = row.data
+        results = tuple(_constant(m.reshape(out.shape + v.shape)) for m, v in zip(rows, variables, strict=True))
+        return results[0] if isinstance(argnums, int) else results
+
+    return evaluate

@@ -1,0 +1,119 @@
+"""The check that every primitive passes, whatever its family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+from minigrad.backward import reverse_pass, seed_of
+from minigrad.core import Leaf, Tensor
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call of a primitive: array inputs (floating ones are differentiated), options, tolerances."""
+
+    inputs: Sequence[Any]
+    options: dict[str, Any] = field(default_factory=dict)
+    rtol: float = 1e-6
+    atol: float = 1e-8
+    float32: bool = True  # also run in float32 and check dtypes
+
+
+def leaf(array: Any) -> Any:
+    """A tensor that shares its array, whatever the layout; floats are tracked."""
+    if not isinstance(array, np.ndarray):
+        return array
+    tensor = Tensor(0.0)
+    tensor.data = array
+    tensor.node = Leaf(array) if array.dtype.kind == "f" else None
+    return tensor
+
+
+def frozen(array: Any) -> Any:
+    """A read-only view with the same layout."""
+    if not isinstance(array, np.ndarray):
+        return array
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def outputs_of(result: Any) -> list[Tensor]:
+    return list(result) if isinstance(result, tuple) else [result]
+
+
+def pull(function: Callable[..., Any], tensors: Sequence[Any], cotangents: Sequence[np.ndarray]) -> tuple[Any, Any]:
+    """Output arrays, and for each input its gradient (None if it is no tracked leaf)."""
+    outputs = outputs_of(function(*tensors))
+    seeds = [seed_of(o, frozen(u)) for o, u in zip(outputs, cotangents, strict=True) if o.node is not None]
+    grads = reverse_pass(seeds) if seeds else {}
+    return [o.data for o in outputs], [
+        grads.get(t.node, np.zeros_like(t.data)) if isinstance(t, Tensor) and t.node is not None else None
+        for t in tensors
+    ]
+
+
+def check_primitive(function: Callable[..., Any], case: Case) -> None:
+    """Numerical gradients; read-only and oddly laid out inputs; partial needs; dtypes; the reference.
+
+    Raises AssertionError (or the primitive's own error) on the first disagreement.
+    """
+
+    def call(*inputs: Any) -> Any:
+        return function(*inputs, **case.options)
+
+    plain = [np.ascontiguousarray(x).reshape(np.shape(x)) if isinstance(x, np.ndarray) else x for x in case.inputs]
+    floating = [i for i, x in enumerate(plain) if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+    before = [np.array(x) if isinstance(x, np.ndarray) else x for x in case.inputs]
+
+    present = [x for x in plain if isinstance(x, np.ndarray)]
+    assert mg.gradcheck(lambda *given: call(*_restore(plain, given)), present, rtol=case.rtol, atol=case.atol), (
+        "gradcheck"
+    )
+
+    with mg.no_grad():
+        shapes = [(o.shape, o.dtype) for o in outputs_of(call(*map(leaf, plain)))]
+    rng = np.random.default_rng(0)
+    cotangents = [rng.standard_normal(shape).astype(dtype) if dtype.kind == "f" else None for shape, dtype in shapes]
+    outs, grads = pull(call, [leaf(x) for x in plain], cotangents)  # type: ignore[arg-type]
+
+    # memory layout does not matter, and nothing is written into
+    odd_outs, odd_grads = pull(call, [leaf(frozen(x)) for x in case.inputs], cotangents)  # type: ignore[arg-type]
+    for mine, theirs in zip(outs + grads, odd_outs + odd_grads, strict=True):
+        if mine is not None:
+            np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-11)
+    for x, kept in zip(case.inputs, before, strict=True):
+        if isinstance(x, np.ndarray):
+            np.testing.assert_array_equal(x, kept)
+
+    # asking for one gradient alone gives the same gradient
+    for i in floating:
+        alone = [leaf(x) if j == i or not isinstance(x, np.ndarray) else Tensor(x) for j, x in enumerate(plain)]
+        np.testing.assert_allclose(pull(call, alone, cotangents)[1][i], grads[i], rtol=1e-9, atol=1e-11)  # type: ignore[arg-type]
+
+    if case.float32:
+        narrow = [x.astype(np.float32) if i in floating else x for i, x in enumerate(plain)]
+        few = [None if u is None else u.astype(np.float32) for u in cotangents]
+        outs32, grads32 = pull(call, [leaf(x) for x in narrow], few)  # type: ignore[arg-type]
+        for got in [*(o for o in outs32 if o.dtype.kind == "f"), *(grads32[i] for i in floating)]:
+            assert got.dtype == np.float32, f"float32 became {got.dtype}"
+        for i in floating:
+            np.testing.assert_allclose(grads32[i], grads[i], rtol=5e-3, atol=5e-3)
+
+    record = function.primitive  # type: ignore[attr-defined]
+    if record.expand is not None:
+        expected = pull(lambda *given: record.expand(*given, **case.options), [leaf(x) for x in plain], cotangents)  # type: ignore[arg-type]
+        for mine, theirs in zip(outs + grads, expected[0] + expected[1], strict=True):
+            if mine is not None:
+                np.testing.assert_allclose(mine, theirs, rtol=1e-8, atol=1e-9)
+
+
+def _restore(plain: Sequence[Any], given: Sequence[Any]) -> list[Any]:
+    """The full list of inputs again: tensors where arrays were, None and the like where they were."""
+    tensors = iter(given)
+    return [next(tensors) if isinstance(x, np.ndarray) else x for x in plain]

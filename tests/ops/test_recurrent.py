@@ -1,0 +1,150 @@
+"""Recurrent primitives: against their references, numerical gradients, PyTorch and the source's numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from tests.checks import Case, check_primitive, leaf, pull
+from tests.strategies import arrays
+
+
+@st.composite
+def recurrent_cases(draw, gates, sequence, cell=None):
+    """Inputs of a recurrent primitive, empty batches and sequences included; ``cell`` is the slot of c."""
+    N, T, D, H = (draw(st.integers(low, high)) for low, high in ((0, 3), (0, 4), (0, 3), (1, 3)))
+    shapes = [(N, T, D) if sequence else (N, D), (N, H), (D, gates * H), (H, gates * H), (gates * H,)]
+    if cell is not None:
+        shapes.insert(cell, (N, H))
+    return Case([draw(arrays(shape, -1, 1)) for shape in shapes])
+
+
+CASES = {
+    "rnn_step": recurrent_cases(1, False),
+    "rnn": recurrent_cases(1, True),
+    "lstm_step": recurrent_cases(4, False, cell=2),
+    "lstm": recurrent_cases(4, True) | recurrent_cases(4, True, cell=5),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+@given(data=st.data())
+def test_primitive(name, data):
+    check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))
+
+
+@given(recurrent_cases(4, True, cell=5), st.sampled_from([(True, False), (False, True)]))
+def test_lstm_with_one_output_used(case, used):
+    """The cotangent of an unused output arrives as None, which must act as zeros."""
+    rng = np.random.default_rng(0)
+    N, T, H = (*case.inputs[0].shape[:2], case.inputs[1].shape[1])
+    one = rng.standard_normal((N, T, H))
+    pick = used.index(True)
+    both = [one if u else np.zeros_like(one) for u in used]
+    grads = pull(mg.ops.lstm, [leaf(x) for x in case.inputs], both)[1]
+    alone = pull(lambda *a: mg.ops.lstm(*a)[pick], [leaf(x) for x in case.inputs], [one])[1]
+    for mine, theirs in zip(grads, alone, strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-12)
+
+
+def test_a_sequence_is_its_steps():
+    rng = np.random.default_rng(0)
+    x, h, c = rng.standard_normal((2, 5, 3)), rng.standard_normal((2, 4)), rng.standard_normal((2, 4))
+    Wx, Wh, b = rng.standard_normal((3, 16)), rng.standard_normal((4, 16)), rng.standard_normal(16)
+    hs, cs = mg.ops.lstm(x, h, Wx, Wh, b, c0=c)
+    for t in range(5):
+        h, c = mg.ops.lstm_step(x[:, t], h, c, Wx, Wh, b)
+        np.testing.assert_allclose(hs.data[:, t], h.data, rtol=1e-12)
+        np.testing.assert_allclose(cs.data[:, t], c.data, rtol=1e-12)
+
+
+def torch_lstm(torch, Wx, Wh, b, kind="LSTM"):
+    """PyTorch's layer with our weights: it keeps (gates H, D), its LSTM's gate order is i, f, g, o."""
+    D, H = Wx.shape[0], Wh.shape[0]
+    layer = getattr(torch.nn, kind)(D, H, batch_first=True, dtype=torch.float64)
+    order = np.r_[0 : 2 * H, 3 * H : 4 * H, 2 * H : 3 * H] if kind == "LSTM" else np.arange(H)
+    with torch.no_grad():
+        layer.weight_ih_l0.copy_(torch.tensor(Wx.T[order]))
+        layer.weight_hh_l0.copy_(torch.tensor(Wh.T[order]))
+        layer.bias_ih_l0.copy_(torch.tensor(b[order]))
+        layer.bias_hh_l0.zero_()
+    return layer, order
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "RNN"])
+def test_agrees_with_pytorch(kind):
+    torch = pytest.importorskip("torch", reason="no PyTorch")
+    rng = np.random.default_rng(1)
+    gates = 4 if kind == "LSTM" else 1
+    x, h0, c0 = rng.standard_normal((3, 6, 5)), rng.standard_normal((3, 4)), rng.standard_normal((3, 4))
+    Wx, Wh, b = rng.standard_normal((5, 4 * gates)), rng.standard_normal((4, 4 * gates)), rng.standard_normal(4 * gates)
+    g = rng.standard_normal((3, 6, 4))
+    layer, order = torch_lstm(torch, Wx, Wh, b, kind)
+    tx, th, tc = (torch.tensor(a, requires_grad=True) for a in (x, h0[None], c0[None]))
+    out, _ = layer(tx, (th, tc)) if kind == "LSTM" else layer(tx, th)
+    out.backward(torch.tensor(g))
+    inputs = [x, h0, Wx, Wh, b] + ([c0] if kind == "LSTM" else [])
+    function = (lambda *a: mg.ops.lstm(*a)[0]) if kind == "LSTM" else mg.ops.rnn
+    outs, grads = pull(function, [leaf(a) for a in inputs], [g])
+    np.testing.assert_allclose(outs[0], out.detach().numpy(), rtol=1e-10)
+    theirs = [tx.grad, th.grad[0], layer.weight_ih_l0.grad, layer.weight_hh_l0.grad, layer.bias_ih_l0.grad]
+    mine = [grads[0], grads[1], grads[2].T[order], grads[3].T[order], grads[4][order]]
+    if kind == "LSTM":
+        theirs.append(tc.grad[0])
+        mine.append(grads[5])
+    for ours, other in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(ours, other.numpy(), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e2, 1e4])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_saturated_gates_neither_overflow_nor_warn(scale, dtype):
+    rng = np.random.default_rng(0)
+    inputs = [leaf((scale * rng.standard_normal(s)).astype(dtype)) for s in ((2, 3, 4), (2, 5), (4, 20), (5, 20), (20,))]
+    outs, grads = pull(mg.ops.lstm, inputs, [np.ones((2, 3, 5), dtype)] * 2)
+    assert all(np.isfinite(a).all() for a in outs + grads)
+    assert (np.abs(outs[0]) <= 1).all()
+
+
+def test_forward_matches_the_exercise():
+    """Source: the captioning exercise's RNN step."""
+    N, D, H = 3, 10, 4
+    x, h, Wx, Wh, b = (
+        np.linspace(low, high, int(np.prod(shape))).reshape(shape)
+        for low, high, shape in ((-0.4, 0.7, (N, D)), (-0.2, 0.5, (N, H)), (-0.1, 0.9, (D, H)), (-0.3, 0.7, (H, H)), (-0.2, 0.4, (H,)))
+    )  # fmt: skip
+    expected = [[-0.58172089, -0.50182032, -0.41232771, -0.31410098],
+                [0.66854692, 0.79562378, 0.87755553, 0.92795967],
+                [0.97934501, 0.99144213, 0.99646691, 0.99854353]]  # fmt: skip
+    np.testing.assert_allclose(mg.ops.rnn_step(x, h, Wx, Wh, b).data, expected, atol=1e-8)
+
+
+def test_integer_inputs_are_computed_in_floats():
+    ones = [np.ones(s, int) for s in ((1, 2), (1, 1), (2, 1), (1, 1), (1,))]
+    assert mg.ops.rnn_step(*ones).dtype == np.float64
+
+
+SHAPES = {"rnn": [(2, 3, 4), (2, 5), (4, 5), (5, 5), (5,)], "lstm": [(2, 3, 4), (2, 5), (4, 20), (5, 20), (20,), (2, 5)]}
+
+
+@pytest.mark.parametrize(
+    ("name", "slot", "shape", "message"),
+    [
+        ("rnn", 0, (2, 4), r"x must have 3 axes \(N, T, D\), not shape \(2, 4\)"),
+        ("rnn", 1, (3, 5), r"hidden state must be \(N, H\) with N = 2 as in x, not \(3, 5\)"),
+        ("rnn", 2, (5, 5), r"Wx must have shape \(4, 5\) for D = 4 and H = 5, not \(5, 5\)"),
+        ("rnn", 3, (5, 4), r"Wh must have shape \(5, 5\)"),
+        ("rnn", 4, (1,), r"b must have shape \(5,\)"),
+        ("lstm", 2, (4, 5), r"Wx must have shape \(4, 20\)"),
+        ("lstm", 4, (5,), r"b must have shape \(20,\)"),
+        ("lstm", 5, (1, 5), r"cell state must have the hidden state's shape \(2, 5\), not \(1, 5\)"),
+    ],
+)
+def test_wrong_shapes_are_named(name, slot, shape, message):
+    shapes = list(SHAPES[name])
+    shapes[slot] = shape
+    with pytest.raises(ValueError, match=rf"^{name}\(x: .*{message}"):
+        getattr(mg.ops, name)(*(np.ones(s) for s in shapes))

@@ -1,0 +1,281 @@
+"""The reverse pass: against a naive twin, and its promises on memory, ownership and depth."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad.backward import unbroadcast
+from minigrad.core import PRIMITIVES, Node
+
+
+def leaf(*shape, value=1.0):
+    return mg.tensor(np.full(shape, value), requires_grad=True)
+
+
+def declare(vjp, name="odd", **options):
+    """A primitive of one input that doubles it, with the given VJP."""
+
+    def forward(x):
+        return x * 2, (x,)
+
+    forward.__name__ = name
+    function = mg.primitive(**options)(forward) if options else mg.primitive(forward)
+    function.vjp(vjp)
+    del PRIMITIVES[f"{__name__}.{name}"]
+    return function
+
+
+# --- a naive twin: polynomials in the leaves, differentiated by path sums --------------------------
+
+
+@st.composite
+def programs(draw):
+    """A straight-line program: each line adds or multiplies two earlier values."""
+    leaves = draw(st.integers(1, 4))
+    lines = draw(st.integers(1, 25))
+    return leaves, [
+        (draw(st.sampled_from(["add", "multiply"])), draw(st.integers(0, leaves + i - 1)), draw(st.integers(0, leaves + i - 1)))
+        for i in range(lines)
+    ]
+
+
+@given(programs(), st.integers(0, 2**32 - 1))
+def test_engine_agrees_with_forward_mode_twin(program, seed):
+    """The twin carries dual numbers forward: it shares neither graph nor order with the engine."""
+    count, lines = program
+    values = np.random.default_rng(seed).uniform(-1.1, 1.1, count)
+    duals = [(v, np.eye(count)[i]) for i, v in enumerate(values)]
+    tensors = [mg.tensor(np.array(v), requires_grad=True) for v in values]
+    for name, i, j in lines:
+        (a, da), (b, db) = duals[i], duals[j]
+        duals.append((a + b, da + db) if name == "add" else (a * b, a * db + b * da))
+        tensors.append(getattr(mg.ops, name)(tensors[i], tensors[j]))
+    tensors[-1].backward()
+    np.testing.assert_allclose(tensors[-1].data, duals[-1][0], rtol=1e-9)
+    for i, tensor in enumerate(tensors[:count]):
+        grad = 0.0 if tensor.grad is None else tensor.grad
+        np.testing.assert_allclose(grad, duals[-1][1][i], rtol=1e-9, atol=1e-12)
+
+
+def test_gradients_sum_over_passes_in_place():
+    x = leaf(2)
+    mg.multiply(x, 3.0).backward(np.ones(2))
+    first = x.grad
+    mg.multiply(x, 4.0).backward(np.ones(2))
+    np.testing.assert_array_equal(x.grad, [7, 7])
+    assert x.grad is first
+
+
+def test_backward_on_a_leaf_and_on_a_constant():
+    x = leaf()
+    x.backward()
+    assert x.grad == 1
+    with pytest.raises(ValueError, match="does not depend on anything that requires a gradient"):
+        mg.tensor(1.0).backward()
+
+
+def test_gradient_argument_is_checked_and_never_aliased():
+    x = leaf(2)
+    y = mg.add(x, 1.0)
+    with pytest.raises(ValueError, match=r"shape \(2,\) needs a gradient"):
+        y.backward()
+    with pytest.raises(ValueError, match=r"gradient has shape \(3,\), the tensor \(2,\)"):
+        y.backward(np.ones(3))
+    g = np.ones(2)
+    y.backward(g)
+    g[0] = 5
+    assert x.grad[0] == 1
+    z = leaf(1)
+    z.backward(mg.tensor([2.0]))
+    assert z.grad[0] == 2
+
+
+def test_gradients_of_two_leaves_never_share_memory():
+    x, y = leaf(2), leaf(2)
+    mg.add(x, y).backward(np.ones(2))
+    x.grad[0] = 9
+    assert y.grad[0] == 1
+
+
+def test_a_residual_is_never_handed_out_as_a_gradient():
+    weights = np.arange(2.0)
+
+    @mg.primitive
+    def dot(x):
+        return np.array(weights @ x), (weights, weights[:1])
+
+    @dot.vjp
+    def _(g, needs, w, view):
+        return (w,)
+
+    x = leaf(2)
+    dot(x).backward()
+    x.grad += 1
+    np.testing.assert_array_equal(weights, [0, 1])
+    del PRIMITIVES[f"{__name__}.dot"]
+
+
+def test_fresh_results_are_kept_without_a_copy():
+    made = []
+
+    def vjp(g, needs, x):
+        made.append(g * 2)
+        return (made[-1],)
+
+    x = leaf(3)
+    declare(vjp)(x).backward(np.ones(3))
+    assert x.grad is made[0]
+
+
+def test_fan_out_adds_in_place_after_the_first_sum(monkeypatch):
+    """k uses of a tensor cost one allocation, however large k is."""
+    x = leaf(4)
+    y = mg.multiply(x, 1.0)
+    total = y
+    for _ in range(50):
+        total = mg.add(total, y)
+    total.backward(np.ones(4))
+    np.testing.assert_array_equal(x.grad, np.full(4, 51.0))
+
+
+def test_gradients_of_zero_d_leaves_are_arrays():
+    x = leaf()
+    mg.multiply(x, x).backward()
+    assert type(x.grad) is np.ndarray
+
+
+def test_second_backward_through_freed_residuals_raises():
+    x = leaf(1)
+    y = mg.multiply(x, x)
+    y.backward(retain_graph=True)
+    y.backward()
+    assert x.grad[0] == 4
+    with pytest.raises(ValueError, match=r"residuals of multiply were freed.*retain_graph=True"):
+        y.backward()
+
+
+def test_residuals_are_freed_as_the_pass_goes():
+    alive = []
+
+    class Residual:
+        pass
+
+    @mg.primitive
+    def step(x):
+        residual = Residual()
+        alive.append(weakref.ref(residual))
+        return x + 1, (residual,)
+
+    @step.vjp
+    def _(g, needs, residual):
+        counts.append(sum(ref() is not None for ref in alive))
+        return (g,)
+
+    counts = []
+    y = leaf()
+    for _ in range(5):
+        y = step(y)
+    y.backward()
+    assert counts == [5, 4, 3, 2, 1]
+    assert y.node.residuals is None
+    assert y.node.primitive.name == "step"  # what a picture needs stays
+    del PRIMITIVES[f"{__name__}.step"]
+
+
+def test_wrong_vjps_are_named():
+    x = leaf(2)
+    with pytest.raises(ValueError, match=r"VJP of odd gave None for x"):
+        declare(lambda g, needs, x: (None,))(x).backward(np.ones(2))
+    with pytest.raises(ValueError, match=r"VJP of odd gave float64 \(3,\) for x, which is float64 \(2,\)"):
+        declare(lambda g, needs, x: (np.ones(3),))(x).backward(np.ones(2))
+    with pytest.raises(ValueError, match=r"cannot sum \(3,\) to \(2,\)"):
+        declare(lambda g, needs, x: (np.ones(3),), broadcasts=True)(x).backward(np.ones(2))
+
+
+def test_cotangents_are_cast_to_the_inputs_dtype():
+    x = mg.tensor([1.0], requires_grad=True)
+    declare(lambda g, needs, x: (g.astype(np.float64),))(x).backward()
+    assert x.grad.dtype == np.float32
+
+
+def test_a_cycle_raises_with_the_cycle():
+    y = mg.add(mg.add(leaf(1), 1.0), 1.0)
+    y.node.parents[0].parents = (y.node,)
+    with pytest.raises(ValueError, match=r"cycle: <add float64 \(1,\)> -> <add float64 \(1,\)> -> the first"):
+        y.backward()
+
+
+def test_only_live_branches_are_computed():
+    calls = []
+
+    def vjp(g, needs, x):
+        calls.append(needs)
+        return (g * 2,)
+
+    side = declare(vjp)
+    parameter = leaf(1)
+    grad = mg.grad(lambda x: mg.multiply(x, side(parameter)))(np.ones(1))
+    assert calls == []
+    assert grad.data[0] == 2
+
+
+@given(st.data())
+def test_unbroadcast_is_the_adjoint_of_broadcast(data):
+    shape = data.draw(st.lists(st.integers(0, 3), max_size=3).map(tuple))
+    wide = (*data.draw(st.lists(st.integers(0, 2), max_size=2)), *(data.draw(st.integers(0, 3)) if n == 1 else n for n in shape))
+    rng = np.random.default_rng(0)
+    x, g = rng.standard_normal(shape), rng.standard_normal(wide)
+    np.testing.assert_allclose((np.broadcast_to(x, wide) * g).sum(), (x * unbroadcast(g, shape)).sum(), atol=1e-12)
+
+
+def test_a_million_nodes_are_built_differentiated_and_dropped():
+    x = leaf()
+    y = x
+    for _ in range(1_000_000):
+        y = mg.add(y, x)
+    y.backward()
+    assert x.grad == 1_000_001
+    del y  # would overflow the C stack if destruction recursed
+
+
+def test_a_million_nodes_dropped_without_a_backward_pass():
+    y = leaf()
+    for _ in range(1_000_000):
+        y = mg.multiply(y, 1.0)
+    last = weakref.ref(y)
+    del y
+    gc.collect()
+    assert last() is None
+
+
+def test_nodes_hold_no_output_arrays():
+    x = leaf(3)
+    y = mg.add(x, 1.0)
+    node = y.node
+    assert node.outputs == (((3,), np.dtype(np.float64)),)
+    array = weakref.ref(y)
+    del y
+    assert array() is None
+    assert isinstance(node, Node)
+
+
+def test_several_outputs_get_none_for_unused_ones():
+    h, c = mg.lstm_step(*(mg.tensor(a, requires_grad=True) for a in (np.ones((1, 1)), np.ones((1, 1)), np.ones((1, 1)))),
+                        np.ones((1, 4)), np.ones((1, 4)), np.ones(4))  # fmt: skip
+    assert (h.index, c.index) == (0, 1)
+    seen = []
+    rule = h.node.primitive.backward
+    h.node.primitive.backward = lambda g, needs, *rest: seen.append([x is None for x in g]) or rule(g, needs, *rest)
+    try:
+        c.backward(retain_graph=True)
+        mg.add(h, c).backward()
+    finally:
+        h.node.primitive.backward = rule
+    assert seen == [[True, False], [False, False]]

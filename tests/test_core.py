@@ -1,0 +1,270 @@
+"""Tensors, primitives and the trace."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad.core import PRIMITIVES, Leaf
+
+
+def test_tensor_copies_and_keeps_the_dtype_of_arrays():
+    source = np.ones(3)
+    x = mg.tensor(source)
+    source[0] = 5
+    assert x.data[0] == 1
+    assert x.dtype == np.float64
+    assert mg.tensor(np.float64(1)).dtype == np.float64
+    assert mg.tensor([np.ones(2), np.ones(2)]).dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("data", "dtype"), [(1.0, np.float32), ([1.0, 2.0], np.float32), ([1, 2], np.int64), (True, np.bool_), ([], np.float32)]
+)
+def test_python_numbers_take_the_default_dtype(data, dtype):
+    assert mg.tensor(data).dtype == dtype
+
+
+def test_default_dtype_can_be_changed():
+    mg.set_default_dtype(np.float64)
+    try:
+        assert mg.tensor(1.0).dtype == np.float64
+        assert mg.get_default_dtype() == np.float64
+    finally:
+        mg.set_default_dtype(np.float32)
+    with pytest.raises(TypeError, match="floating dtype, not int64"):
+        mg.set_default_dtype(int)
+
+
+@pytest.mark.parametrize("data", ["text", [1j], None, object(), ["a"]])
+def test_tensor_refuses_what_is_no_real_number(data):
+    with pytest.raises(TypeError, match="expected numbers"):
+        mg.tensor(data)
+
+
+def test_tensor_refuses_ragged_lists_and_foreign_dtypes():
+    with pytest.raises(ValueError, match="inhomogeneous"):
+        mg.tensor([[1.0], [1.0, 2.0]])
+    with pytest.raises(TypeError, match="real float, not complex128"):
+        mg.tensor([1.0], dtype=complex)
+
+
+def test_integers_cannot_require_a_gradient():
+    with pytest.raises(TypeError, match="floating dtype can require a gradient, not int64"):
+        mg.tensor([1, 2], requires_grad=True)
+
+
+def test_requires_grad_can_be_set_on_leaves_only():
+    x = mg.tensor([1.0])
+    x.requires_grad = True
+    assert isinstance(x.node, Leaf)
+    y = mg.add(x, 1.0)
+    with pytest.raises(ValueError, match="only be set on leaves"):
+        y.requires_grad = False
+    x.requires_grad = False
+    assert x.node is None
+
+
+def test_grad_is_checked():
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    x.grad = np.ones(2, np.float32)
+    x.zero_grad()
+    assert x.grad is None
+    with pytest.raises(ValueError, match=r"float32 \(2,\) as its tensor, not float64 \(2,\)"):
+        x.grad = np.ones(2)
+    with pytest.raises(ValueError, match="only be set on a leaf"):
+        mg.tensor([1.0]).grad = np.ones(1)
+
+
+def test_numpy_would_lose_the_gradient():
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(TypeError, match=r"\.detach\(\)"):
+        np.asarray(x)
+    np.testing.assert_array_equal(np.asarray(x.detach()), [1, 2])
+    assert np.asarray(x.detach(), dtype=np.float64).dtype == np.float64
+
+
+def test_writing_into_a_tracked_tensor_names_put():
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(TypeError, match=r"mg\.ops\.put"):
+        x[0] = 3.0
+    y = mg.tensor([1.0, 2.0])
+    y[0] = mg.tensor(7.0)
+    assert y.data[0] == 7
+
+
+def test_deepcopy_copies_leaves_with_their_gradient():
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    x.grad = np.ones(2, np.float32)
+    twin = copy.deepcopy(x)
+    twin.data[0] = 9
+    twin.grad[0] = 9
+    assert x.data[0] == 1
+    assert x.grad[0] == 1
+    assert twin.requires_grad
+    with pytest.raises(TypeError, match="inside a graph is ambiguous"):
+        copy.deepcopy(mg.add(x, 1.0))
+
+
+def test_repr():
+    assert repr(mg.tensor([1.0, 2.0])) == "tensor([1., 2.])"
+    assert repr(mg.tensor(np.ones(1))) == "tensor([1.], dtype=float64)"
+    x = mg.tensor([1.0], requires_grad=True)
+    assert repr(x) == "tensor([1.], requires_grad=True)"
+    assert repr(mg.add(x, x)) == "tensor([2.], primitive=add)"
+
+
+def test_conversions():
+    assert mg.tensor(2.5).item() == 2.5
+    assert float(mg.tensor([2.5])) == 2.5
+    assert int(mg.tensor(3)) == 3
+    assert [10, 20, 30][mg.tensor(1)] == 20
+    assert bool(mg.tensor(True))
+    assert len(mg.tensor([1.0, 2.0])) == 2
+    with pytest.raises(ValueError, match="has 2 entries"):
+        mg.tensor([1.0, 2.0]).item()
+    with pytest.raises(TypeError, match="0-d"):
+        len(mg.tensor(1.0))
+
+
+def test_no_grad_and_scope_nest_and_end_with_errors():
+    x = mg.tensor([1.0], requires_grad=True)
+    with mg.scope("a"):
+        with mg.no_grad(), mg.scope("b"):
+            assert not mg.add(x, 1.0).requires_grad
+        with mg.scope("c"):
+            assert mg.add(x, 1.0).node.scope == ("a", "c")
+    with pytest.raises(RuntimeError), mg.no_grad():
+        raise RuntimeError
+    assert mg.add(x, 1.0).node.scope == ()
+
+    @mg.no_grad()
+    def untracked():
+        return mg.add(x, 1.0)
+
+    assert not untracked().requires_grad
+    assert not untracked().requires_grad
+
+
+def test_no_grad_is_per_thread():
+    x = mg.tensor([1.0], requires_grad=True)
+    seen = []
+    with mg.no_grad():
+        thread = threading.Thread(target=lambda: seen.append(mg.add(x, 1.0).requires_grad))
+        thread.start()
+        thread.join()
+    assert seen == [True]
+
+
+def test_errors_name_the_primitive_and_what_met():
+    with pytest.raises(ValueError, match=r"add\(a: float32 \(2,\), b: float32 \(3,\)\)"):
+        mg.add(mg.tensor([1.0, 2.0]), mg.tensor([1.0, 2.0, 3.0]))
+    with pytest.raises(TypeError, match=r"add\(a: float32 \(1,\), b: str\): expected numbers"):
+        mg.add(mg.tensor([1.0]), "x")
+    with pytest.raises(ValueError, match=r"rnn_step\(x: float32 \(3,\).*x must have 2 axes"):
+        mg.rnn_step(*(np.ones(3, np.float32) for _ in range(5)))
+    with pytest.raises(TypeError, match="missing a required argument: 'Wh'"):
+        mg.rnn_step(np.ones((1, 1)), np.ones((1, 1)), np.ones((1, 1)))
+    with pytest.raises(TypeError, match="multiple values for argument 'x'"):
+        mg.rnn_step(np.ones((1, 1)), x=np.ones((1, 1)))
+    with pytest.raises(TypeError, match="unexpected keyword argument 'wrong'"):
+        mg.rnn_step(*(np.ones((1, 1)) for _ in range(4)), np.ones(1), wrong=1)
+
+
+def test_float32_meets_python_numbers_and_float64_arrays():
+    x = mg.tensor([1.0], requires_grad=True)
+    assert mg.multiply(x, 2.0).dtype == np.float32
+    assert mg.multiply(3, x).dtype == np.float32
+    y = mg.multiply(x, np.ones(1))
+    assert y.dtype == np.float64
+    y.backward()
+    assert x.grad.dtype == np.float32
+
+
+def test_zero_d_outputs_are_arrays():
+    y = mg.multiply(mg.tensor(2.0, requires_grad=True), 3.0)
+    assert type(y.data) is np.ndarray
+    y.backward()
+
+
+def test_declaring_a_primitive():
+    @mg.primitive
+    def scale(x, factor: float = 2.0):
+        """x times a constant factor."""
+        return x * factor, (factor,)
+
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(TypeError, match=r"primitive scale has no VJP"):
+        scale(x).backward(np.ones(2))
+
+    @scale.vjp
+    def _(g, needs, factor):
+        return (g * factor,)
+
+    y = scale(x, factor=3.0)
+    assert y.node.params == {"factor": 3.0}
+    y.backward(np.ones(2))
+    np.testing.assert_array_equal(x.grad, [3, 3])
+    assert scale.__doc__ == "x times a constant factor."
+    assert scale.primitive.arguments == ("x",)
+    assert repr(scale.primitive) == "<primitive scale(x)>"
+    del PRIMITIVES[f"{__name__}.scale"]
+
+
+def test_inputs_must_come_before_options():
+    with pytest.raises(TypeError, match="array inputs must come before options"):
+
+        @mg.primitive
+        def wrong(axis: int, x):
+            return x, ()
+
+
+def test_variadic_primitive_names_its_inputs():
+    @mg.primitive
+    def total(*arrays):
+        return np.sum([a.sum() for a in arrays]), (arrays,)
+
+    @total.vjp
+    def _(g, needs, arrays):
+        return tuple(np.full(a.shape, g) if need else None for a, need in zip(arrays, needs, strict=True))
+
+    xs = [mg.tensor(np.ones(n), requires_grad=n != 2) for n in (1, 2, 3)]
+    total(*xs).backward()
+    assert [None if x.grad is None else x.grad.shape for x in xs] == [(1,), None, (3,)]
+    assert total.primitive.input_name(2) == "arrays[2]"
+    del PRIMITIVES[f"{__name__}.total"]
+
+
+def test_outputs_that_are_integers_are_untracked():
+    @mg.primitive
+    def split(x):
+        return (x * 2, np.floor(x).astype(int)), ()
+
+    @split.vjp
+    def _(g, needs):
+        assert g[1] is None
+        return (g[0] * 2,)
+
+    x = mg.tensor([1.5], requires_grad=True)
+    double, whole = split(x)
+    assert double.requires_grad
+    assert not whole.requires_grad
+    double.backward()
+    assert x.grad[0] == 2
+    del PRIMITIVES[f"{__name__}.split"]
+
+
+def test_primitives_keep_their_signature():
+    assert list(inspect.signature(mg.ops.lstm).parameters) == ["x", "h0", "Wx", "Wh", "b", "c0"]
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, width=32))
+def test_item_round_trip(value):
+    assert mg.tensor(value).item() == value

@@ -1,0 +1,80 @@
+"""Functional transforms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+
+
+def test_grad_of_each_argument():
+    f = lambda x, y: (x * x * y).sum()  # noqa: E731
+    x, y = np.array([1.0, 2.0]), np.array([3.0, 4.0])
+    np.testing.assert_allclose(mg.grad(f)(x, y).numpy(), 2 * x * y)
+    np.testing.assert_allclose(mg.grad(f, argnums=1)(x, y).numpy(), x * x)
+    value, (gx, gy) = mg.value_and_grad(f, argnums=(0, -1))(x, y)
+    assert value.item() == (x * x * y).sum()
+    np.testing.assert_allclose(gx.numpy(), 2 * x * y)
+    np.testing.assert_allclose(gy.numpy(), x * x)
+    assert not gx.requires_grad
+
+
+def test_keyword_arguments_pass_through():
+    np.testing.assert_allclose(mg.grad(lambda x, k=1.0: (x * k).sum())(np.ones(2), k=5.0).numpy(), [5, 5])
+
+
+def test_zero_where_nothing_depends():
+    np.testing.assert_array_equal(mg.grad(lambda x: mg.tensor(1.0))(np.ones(2)).numpy(), [0, 0])
+    np.testing.assert_array_equal(mg.jacobian(lambda x: mg.tensor([1.0, 2.0]))(np.ones(3)).numpy(), np.zeros((2, 3)))
+
+
+def test_parameters_in_closures_get_no_gradient():
+    w = mg.tensor([2.0], requires_grad=True)
+    assert mg.grad(lambda x: (x * w).sum())(mg.tensor([1.0])).item() == 2
+    assert w.grad is None
+
+
+def test_vjp_of_several_outputs_may_be_pulled_repeatedly():
+    out, pullback = mg.vjp(lambda x, y: (x * y, x + y), 2.0, 3.0)
+    assert [o.item() for o in out] == [6, 5]
+    assert [g.item() for g in pullback(1.0, 0.0)] == [3, 2]
+    assert [g.item() for g in pullback(0.0, 10.0)] == [10, 10]
+    with pytest.raises(ValueError, match="2 outputs need as many cotangents, not 1"):
+        pullback(1.0)
+
+
+def test_jacobian_of_a_linear_map_is_its_matrix():
+    A = np.arange(6.0).reshape(2, 3)
+    np.testing.assert_array_equal(mg.jacobian(lambda x: mg.tensor(A) @ x)(np.ones(3)).numpy(), A)
+    JA, Jx = mg.jacobian(lambda A, x: A @ x, argnums=(0, 1))(A, np.arange(3.0))
+    assert JA.shape == (2, 2, 3)
+    np.testing.assert_array_equal(JA.numpy(), np.einsum("ij,k->ijk", np.eye(2), np.arange(3.0)))
+    np.testing.assert_array_equal(Jx.numpy(), A)
+
+
+def test_misuse_is_named():
+    with pytest.raises(ValueError, match=r"must return one number, not shape \(2,\)"):
+        mg.grad(lambda x: x)(np.ones(2))
+    with pytest.raises(TypeError, match="must return a tensor, not float"):
+        mg.grad(lambda x: 1.0)(np.ones(2))
+    with pytest.raises(TypeError, match=r"floating arguments, not int64 \(2,\)"):
+        mg.grad(lambda x: x.sum())(np.array([1, 2]))
+    with pytest.raises(ValueError, match=r"argnums \(1,\) do not fit 1 arguments"):
+        mg.grad(lambda x: x.sum(), argnums=1)(np.ones(2))
+
+
+def test_derivatives_of_derivatives_are_refused_and_never_zero():
+    cube = lambda x: x * x * x  # noqa: E731
+    with pytest.raises(TypeError, match="derivatives of derivatives"):
+        mg.grad(mg.grad(cube))(2.0)
+    with pytest.raises(TypeError, match="derivatives of derivatives"):
+        mg.grad(lambda x: mg.grad(lambda y: x * y * y)(mg.tensor(1.0)))(2.0)
+    with pytest.raises(TypeError, match="derivatives of derivatives"):
+        mg.jacobian(lambda x: mg.vjp(lambda y: y * x, 1.0)[0])(np.ones(1))
+
+
+def test_primals_are_not_changed():
+    x = mg.tensor([1.0], requires_grad=True)
+    mg.grad(lambda x: (x * x).sum())(x)
+    assert x.grad is None
