@@ -1,4 +1,4 @@
-"""How each background looks, in each of its views: one function a background, in hundredths of the picture."""
+"""How each background looks, in each of its views: one function a background, in hundredths."""
 
 from __future__ import annotations
 
@@ -51,8 +51,14 @@ def _snow(pen: Pen, view: int) -> None:
     peaks = ((14, 20), (46, 12), (82, 24))
     for x, y in peaks[view:] + peaks[:view]:
         pen.polygon([(x - 34, 60), (x, y), (x + 34, 60)], (142, 160, 192), outline=False)
-        pen.polygon([(x - 9, y + 10.6), (x, y), (x + 9, y + 10.6), (x + 3, y + 8), (x - 2, y + 12)], _WHITE, outline=False)
-    pen.polygon([(0, 56), (30, 52), (62, 58), (100, 53), (100, 100), (0, 100)], (226, 236, 246), outline=False)
+        pen.polygon(
+            [(x - 9, y + 10.6), (x, y), (x + 9, y + 10.6), (x + 3, y + 8), (x - 2, y + 12)],
+            _WHITE,
+            outline=False,
+        )
+    pen.polygon(
+        [(0, 56), (30, 52), (62, 58), (100, 53), (100, 100), (0, 100)], (226, 236, 246), outline=False
+    )
     pen.polygon([(0, 76), (40, 70), (100, 78), (100, 100), (0, 100)], (238, 244, 250), outline=False)
     for i in range(18):
         pen.ellipse((i * 37 + 13 * view) % 100, (i * 23 + 7 * view) % 54, 0.9, 0.9, _WHITE, outline=False)
@@ -92,6 +98,10 @@ def _room(pen: Pen, view: int) -> None:
 
 
 PAINTERS: dict[str, Callable[[Pen, int], None]] = {
-    "beach": _beach, "street": _street, "snow": _snow, "meadow": _meadow, "room": _room,
-}  # fmt: skip
+    "beach": _beach,
+    "street": _street,
+    "snow": _snow,
+    "meadow": _meadow,
+    "room": _room,
+}
 """The function that paints each background: it takes the pen and the view, 0 to 2."""

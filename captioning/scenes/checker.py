@@ -8,8 +8,8 @@ and "on a box" is a relation):
     things      := thing ("and" thing)*
     thing       := count? size? colour? noun
 
-A relation holds between all the things directly before it and all those after it: "a dog left of a cat on a box" says
-that the dog is left of the cat and the cat on the box. Agreement ("two dog is") is not judged.
+A relation holds between all the things directly before it and all those after it: "a dog left of a cat on a
+box" says that the dog is left of the cat and the cat on the box. Agreement ("two dog is") is not judged.
 
 What is stated, and when it is true:
 
@@ -23,10 +23,11 @@ What is stated, and when it is true:
 | x beside y | either is left of the other |
 | the background | it is |
 
-A full description of a scene states, for each thing, that it is there, its count, colour and size; every relation of
-the scene; and the background. Precision is the share of the caption's statements that are true. Recall is the
-share of the full description that the caption states. So "x above y" is true of a thing on another, but only "x on y"
-counts towards recall. A good caption has precision 1, while fifteen words seldom reach a recall of 1.
+A full description of a scene states, for each thing, that it is there, its count, colour and size; every
+relation of the scene; and the background. Precision is the share of the caption's statements that are true.
+Recall is the share of the full description that the caption states. So "x above y" is true of a thing on
+another, but only "x on y" counts towards recall. A good caption has precision 1, while fifteen words seldom
+reach a recall of 1.
 """
 
 from __future__ import annotations
@@ -36,12 +37,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from captioning.scenes.lexicon import BACKGROUND_PHRASES, COUNT_WORDS, NOUNS, PLURALS, RELATION_PHRASES, SIZE_WORDS, VERBS
+from captioning.scenes.lexicon import (
+    BACKGROUND_PHRASES,
+    COUNT_WORDS,
+    NOUNS,
+    PLURALS,
+    RELATION_PHRASES,
+    SIZE_WORDS,
+    VERBS,
+)
 from captioning.scenes.world import COLOURS, Scene
 
 __all__ = [
-    "Figures", "Judgement", "ParseError", "Statement", "full_description", "judge", "judge_all", "judge_others", "parse",
-]  # fmt: skip
+    "Figures",
+    "Judgement",
+    "ParseError",
+    "Statement",
+    "full_description",
+    "judge",
+    "judge_all",
+    "judge_others",
+    "parse",
+]
 
 
 class ParseError(ValueError):
@@ -66,7 +83,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a caption states and which of it is true; `error` says why a caption did not parse, or is empty."""
+    """What a caption states and which of it is true; `error` says why it did not parse, or is empty."""
 
     statements: tuple[tuple[Statement, bool], ...]
     precision: float
@@ -82,7 +99,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Figures:
-    """Means over captions: precision, recall and the share that parses, each from 0 to 1; and how many there were."""
+    """Means over captions of precision, recall and whether they parse, and how many captions there were."""
 
     precision: float
     recall: float
@@ -90,7 +107,7 @@ class Figures:
     captions: int
 
 
-# ---------------------------------------------------------------------------------------------- words to phrases
+# ---------------------------------------------------------------------- words to phrases
 _Token = tuple[str, str]  # what the phrase is, and its meaning
 
 
@@ -103,7 +120,9 @@ def _phrases() -> dict[tuple[str, ...], _Token]:
     table |= {word: ("size", size) for size, words in SIZE_WORDS.items() for word in words}
     table |= {word: ("count", str(count)) for count, words in COUNT_WORDS.items() for word in words}
     table |= {phrase: ("relation", name) for name, phrases in RELATION_PHRASES.items() for phrase in phrases}
-    table |= {phrase: ("background", name) for name, phrases in BACKGROUND_PHRASES.items() for phrase in phrases}
+    table |= {
+        phrase: ("background", name) for name, phrases in BACKGROUND_PHRASES.items() for phrase in phrases
+    }
     table |= {form: ("verb", "") for forms in VERBS.values() for form in forms}
     return {tuple(phrase.split()): token for phrase, token in table.items()}
 
@@ -127,7 +146,7 @@ def _tokens(words: Sequence[str]) -> list[_Token]:
     return tokens
 
 
-# ---------------------------------------------------------------------------------------------- phrases to statements
+# ---------------------------------------------------------------------- phrases to statements
 class _Parser:
     """Reads tokens from left to right, one method a rule, and collects statements."""
 
@@ -159,7 +178,9 @@ class _Parser:
                 self.relate(kinds, relation, others)
                 kinds = others
             elif not self.background() and not moved:
-                raise ParseError(f"phrase {self.at + 1}, a {self.tokens[self.at][0]}, does not follow what is before it")
+                raise ParseError(
+                    f"phrase {self.at + 1}, a {self.tokens[self.at][0]}, does not follow what is before it"
+                )
 
     def background(self) -> bool:
         name = self.take("background")
@@ -194,7 +215,7 @@ class _Parser:
 
 
 def parse(caption: str | Sequence[str]) -> tuple[Statement, ...]:
-    """The statements of a caption, in the order told, each once. Special tokens such as <START> are no part of it.
+    """The statements of a caption, in the order told, each once. Special tokens are no part of a caption.
 
     Raises:
         ParseError: an empty caption, an unknown word, or an order of phrases that the language does not have.
@@ -211,7 +232,7 @@ def parse(caption: str | Sequence[str]) -> tuple[Statement, ...]:
     return tuple(parser.statements)
 
 
-# ---------------------------------------------------------------------------------------------- statements to truth
+# ---------------------------------------------------------------------- statements to truth
 def full_description(scene: Scene) -> frozenset[Statement]:
     """Every statement that a full description of the scene makes; the measure of recall."""
     facts = {Statement("background", (scene.background,))}
@@ -236,7 +257,7 @@ def _is_true(statement: Statement, facts: frozenset[Statement]) -> bool:
 
 
 def judge(caption: str | Sequence[str], scene: Scene) -> Judgement:
-    """Judge a caption, as a string or as words, by the scene. One that does not parse or states nothing scores 0.
+    """Judge a caption, a string or words, by the scene. One that does not parse or states nothing scores 0.
 
     Example:
         >>> from captioning.scenes.world import Scene, Thing
@@ -244,8 +265,8 @@ def judge(caption: str | Sequence[str], scene: Scene) -> Judgement:
         >>> verdict = judge("a blue dog in the snow", scene)
         >>> verdict.precision, verdict.recall
         (0.75, 0.6)
-        >>> judge("dog snow the", scene)
-        Judgement(statements=(), precision=0.0, recall=0.0, error="word 2, 'snow', begins no phrase that a caption can have")
+        >>> judge("a dog snow", scene).error
+        "word 3, 'snow', begins no phrase that a caption can have"
     """
     try:
         stated = parse(caption)
@@ -291,7 +312,10 @@ def judge_others(captions: Sequence[Sequence[str]], scenes: Sequence[Scene], see
         0.333
     """
     if len(captions) != len(scenes) or len(scenes) < 2:
-        raise ValueError(f"judge_others: {len(captions)} lists of captions for {len(scenes)} scenes; two or more are needed")
+        raise ValueError(
+            f"judge_others: {len(captions)} lists of captions for {len(scenes)} scenes; "
+            "as many of either, and two or more, are needed"
+        )
     rng = np.random.default_rng(seed)
     cycle = rng.permutation(len(scenes))
     others = [captions[i] for i in np.roll(cycle, 1)]

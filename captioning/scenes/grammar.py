@@ -1,4 +1,4 @@
-"""Scene to captions: sentences of a small grammar with synonyms, true of the scene and at most 15 words long."""
+"""Scene to captions: sentences of a small grammar with synonyms, true of the scene, at most 15 words long."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from captioning.scenes.lexicon import BACKGROUND_PHRASES, COUNT_WORDS, NOUNS, PLURALS, RELATION_PHRASES, SIZE_WORDS, VERBS
+from captioning.scenes.lexicon import (
+    BACKGROUND_PHRASES,
+    COUNT_WORDS,
+    NOUNS,
+    PLURALS,
+    RELATION_PHRASES,
+    SIZE_WORDS,
+    VERBS,
+)
 from captioning.scenes.world import Relation, Scene, Thing
 
 __all__ = ["MAX_WORDS", "caption", "captions"]
@@ -40,7 +48,7 @@ def captions(scene: Scene, rng: np.random.Generator, count: int = 5) -> list[str
 
 
 def caption(scene: Scene, rng: np.random.Generator) -> str:
-    """One caption: what is true of the scene, in at most MAX_WORDS words. Too long a sentence is drawn again."""
+    """One caption, true of the scene, in at most MAX_WORDS words: too long a sentence is drawn again."""
     while True:
         words = _sentence(scene, rng).split()
         if len(words) <= MAX_WORDS:
@@ -102,7 +110,11 @@ def _tail(
     scene: Scene, thing: Thing, told: set[str], things: dict[str, Thing], rng: np.random.Generator
 ) -> str:
     """How `thing`, the last one told, relates to one not told yet; often nothing."""
-    more = [relation for relation in scene.relations if relation.subject == thing.kind and relation.object not in told]
+    more = [
+        relation
+        for relation in scene.relations
+        if relation.subject == thing.kind and relation.object not in told
+    ]
     if not more or rng.random() < 0.35:
         return ""
     relation = more[int(rng.integers(len(more)))]

@@ -1,7 +1,7 @@
 """How each kind of thing looks: one function a kind, drawn at big size in hundredths of the picture's side.
 
-The box of a kind has its upper left corner at (0, 0) and is as wide and as high as `world.KINDS` says. The colour
-of the thing is the paint of its largest parts; wheels, windows, trunks and noses keep their own.
+The box of a kind has its upper left corner at (0, 0) and is as wide and as high as `world.KINDS` says. The
+colour of the thing is the paint of its largest parts; wheels, windows, trunks and noses keep their own.
 """
 
 from __future__ import annotations
@@ -58,7 +58,17 @@ def _dog(pen: Pen, paint: RGB) -> None:
     head = _ellipse(35.5, 11.5, 7.5, 7.2)
     muzzle = _ellipse(41, 14, 4.6, 3.7)
     neck = [(27, 18), (31, 8), (38, 17), (35, 25)]
-    pen.body([*legs, tail, smooth([(6, 16), (12, 14), (30, 15), (37, 17), (36, 28), (22, 27.5), (8, 29)]), neck, head, muzzle], paint)
+    pen.body(
+        [
+            *legs,
+            tail,
+            smooth([(6, 16), (12, 14), (30, 15), (37, 17), (36, 28), (22, 27.5), (8, 29)]),
+            neck,
+            head,
+            muzzle,
+        ],
+        paint,
+    )
     for x in (14.5, 31):
         pen.line([(x - 0.7, 30), (x - 0.7, 37)], 0.9)
     pen.polygon(smooth([(29, 5), (34, 5), (34, 13), (31, 20), (26.5, 17)]), _shade(paint, 0.4))
@@ -145,7 +155,14 @@ def _boat(pen: Pen, paint: RGB) -> None:
 
 def _tree(pen: Pen, paint: RGB) -> None:
     pen.polygon([(17, 30), (23, 30), (24, 50), (27, 53.4), (13, 53.4), (16, 50)], _WOOD)
-    crown = [(20, 10, 10.5, 9.4), (10.5, 18, 9.6, 9), (29.5, 18, 9.6, 9), (12, 28, 9.5, 8.4), (28, 28, 9.5, 8.4), (20, 24, 12, 12)]
+    crown = [
+        (20, 10, 10.5, 9.4),
+        (10.5, 18, 9.6, 9),
+        (29.5, 18, 9.6, 9),
+        (12, 28, 9.5, 8.4),
+        (28, 28, 9.5, 8.4),
+        (20, 24, 12, 12),
+    ]
     pen.body([_ellipse(*leaf) for leaf in crown], paint)
     for x, y in ((15, 12), (25, 17), (13, 24), (28, 28)):
         pen.line(arc(x, y, 4, 3, 20, 150, 8), 1.0, _shade(paint, 0.45))
@@ -165,8 +182,13 @@ def _house(pen: Pen, paint: RGB) -> None:
 
 def _ball(pen: Pen, paint: RGB) -> None:
     pen.ellipse(16, 16, 15.4, 15.4, paint)
-    pen.polygon(arc(16, 16, 15, 15, -120, -60) + arc(16, 16, 4, 15, -90, 90)[1:] + arc(16, 16, 15, 15, 60, 120)[1:]
-                + arc(16, 16, 4, 15, 90, 270)[1:], _tint(paint, 0.75) if paint != PAINTS["white"] else (206, 206, 214))
+    pen.polygon(
+        arc(16, 16, 15, 15, -120, -60)
+        + arc(16, 16, 4, 15, -90, 90)[1:]
+        + arc(16, 16, 15, 15, 60, 120)[1:]
+        + arc(16, 16, 4, 15, 90, 270)[1:],
+        _tint(paint, 0.75) if paint != PAINTS["white"] else (206, 206, 214),
+    )
     pen.line(arc(16, 16, 14.8, 4.5, 0, 180), 1.1)
     pen.ellipse(9.5, 8.5, 2.2, 1.6, _WHITE, outline=False)
 
@@ -193,7 +215,9 @@ def _cup(pen: Pen, paint: RGB) -> None:
 def _kite(pen: Pen, paint: RGB) -> None:
     pen.line([(17, 31), (14, 36), (20, 40), (14, 44), (19, 49)], 1.1)
     for x, y in ((14.4, 36.6), (19.2, 40.4), (15, 44)):
-        pen.polygon([(x - 3.4, y - 2), (x - 3.4, y + 2), (x + 3.4, y - 2), (x + 3.4, y + 2)], _tint(paint, 0.3))
+        pen.polygon(
+            [(x - 3.4, y - 2), (x - 3.4, y + 2), (x + 3.4, y - 2), (x + 3.4, y + 2)], _tint(paint, 0.3)
+        )
     pen.polygon([(17, 0.8), (33.2, 13), (17, 32), (0.8, 13)], paint)
     pen.polygon([(17, 0.8), (33.2, 13), (17, 13)], _tint(paint, 0.55), outline=False)
     pen.polygon([(17, 32), (0.8, 13), (17, 13)], _shade(paint), outline=False)
@@ -206,7 +230,11 @@ def _umbrella(pen: Pen, paint: RGB) -> None:
     rim = [p for i in range(4) for p in arc(6.2 + 11.2 * i, 20.5, 5.6, 3.4, 180, 360, 8)]
     pen.polygon([*arc(23, 21, 22.4, 18.4, 180, 360, 24), *rim[::-1]], paint)
     for left, right, share in ((0.6, 11.8, 0.28), (34.2, 45.4, 0.28)):
-        pen.polygon([(23, 2.8), *arc((left + right) / 2, 20.5, 5.6, 3.4, 180, 360, 8)], _shade(paint, share), outline=False)
+        pen.polygon(
+            [(23, 2.8), *arc((left + right) / 2, 20.5, 5.6, 3.4, 180, 360, 8)],
+            _shade(paint, share),
+            outline=False,
+        )
     for x in (11.8, 23, 34.2):
         pen.line([(23, 2.8), (x, 20.5)], 0.9)
     pen.line(arc(23, 21, 22.4, 18.4, 180, 360, 24), 0.9)
@@ -224,7 +252,20 @@ def _box(pen: Pen, paint: RGB) -> None:
 
 
 ARTISTS: dict[str, Callable[[Pen, RGB], None]] = {
-    "dog": _dog, "cat": _cat, "bird": _bird, "fish": _fish, "car": _car, "bus": _bus, "boat": _boat, "tree": _tree,
-    "house": _house, "ball": _ball, "chair": _chair, "cup": _cup, "kite": _kite, "umbrella": _umbrella, "box": _box,
-}  # fmt: skip
+    "dog": _dog,
+    "cat": _cat,
+    "bird": _bird,
+    "fish": _fish,
+    "car": _car,
+    "bus": _bus,
+    "boat": _boat,
+    "tree": _tree,
+    "house": _house,
+    "ball": _ball,
+    "chair": _chair,
+    "cup": _cup,
+    "kite": _kite,
+    "umbrella": _umbrella,
+    "box": _box,
+}
 """The function that draws each kind: it takes the pen and the paint."""

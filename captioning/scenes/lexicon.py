@@ -6,8 +6,14 @@ The grammar draws from it, the checker reads by it; they share nothing else.
 from __future__ import annotations
 
 __all__ = [
-    "BACKGROUND_PHRASES", "COUNT_WORDS", "NOUNS", "PLURALS", "RELATION_PHRASES", "SIZE_WORDS", "VERBS",
-]  # fmt: skip
+    "BACKGROUND_PHRASES",
+    "COUNT_WORDS",
+    "NOUNS",
+    "PLURALS",
+    "RELATION_PHRASES",
+    "SIZE_WORDS",
+    "VERBS",
+]
 
 NOUNS: dict[str, tuple[str, ...]] = {
     "dog": ("dog", "puppy"),
@@ -29,13 +35,35 @@ NOUNS: dict[str, tuple[str, ...]] = {
 """The nouns of each kind in the singular, the usual one first."""
 
 PLURALS: dict[str, str] = {
-    "dog": "dogs", "puppy": "puppies", "cat": "cats", "kitty": "kitties", "bird": "birds", "fish": "fish",
-    "car": "cars", "automobile": "automobiles", "bus": "buses", "boat": "boats", "sailboat": "sailboats",
-    "tree": "trees", "house": "houses", "cottage": "cottages", "ball": "balls", "chair": "chairs", "cup": "cups",
-    "mug": "mugs", "kite": "kites", "umbrella": "umbrellas", "parasol": "parasols", "box": "boxes", "crate": "crates",
-}  # fmt: skip
+    "dog": "dogs",
+    "puppy": "puppies",
+    "cat": "cats",
+    "kitty": "kitties",
+    "bird": "birds",
+    "fish": "fish",
+    "car": "cars",
+    "automobile": "automobiles",
+    "bus": "buses",
+    "boat": "boats",
+    "sailboat": "sailboats",
+    "tree": "trees",
+    "house": "houses",
+    "cottage": "cottages",
+    "ball": "balls",
+    "chair": "chairs",
+    "cup": "cups",
+    "mug": "mugs",
+    "kite": "kites",
+    "umbrella": "umbrellas",
+    "parasol": "parasols",
+    "box": "boxes",
+    "crate": "crates",
+}
 
-SIZE_WORDS: dict[str, tuple[str, ...]] = {"small": ("small", "little", "tiny"), "big": ("big", "large", "huge")}
+SIZE_WORDS: dict[str, tuple[str, ...]] = {
+    "small": ("small", "little", "tiny"),
+    "big": ("big", "large", "huge"),
+}
 
 COUNT_WORDS: dict[int, tuple[str, ...]] = {1: ("a", "an", "one"), 2: ("two", "a pair of"), 3: ("three",)}
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
-__all__ = ["LINE", "Pen", "RGB", "arc", "mix", "smooth"]
+__all__ = ["LINE", "RGB", "Pen", "arc", "mix", "smooth"]
 
 RGB = tuple[int, int, int]
 Points = Sequence[tuple[float, float]]
@@ -26,7 +26,9 @@ def mix(colour: RGB, other: RGB, share: float) -> RGB:
     return r, g, b
 
 
-def arc(x: float, y: float, rx: float, ry: float, start: float, end: float, steps: int = 18) -> list[tuple[float, float]]:
+def arc(
+    x: float, y: float, rx: float, ry: float, start: float, end: float, steps: int = 18
+) -> list[tuple[float, float]]:
     """Points on an ellipse around (x, y) from angle `start` to `end`, in degrees, 0 to the right, 90 down."""
     angles = [math.radians(start + (end - start) * i / steps) for i in range(steps + 1)]
     return [(x + rx * math.cos(a), y + ry * math.sin(a)) for a in angles]
@@ -40,19 +42,25 @@ def smooth(points: Points, rounds: int = 2) -> list[tuple[float, float]]:
         points = [
             p
             for (x0, y0), (x1, y1) in pairs
-            for p in ((0.75 * x0 + 0.25 * x1, 0.75 * y0 + 0.25 * y1), (0.25 * x0 + 0.75 * x1, 0.25 * y0 + 0.75 * y1))
+            for p in (
+                (0.75 * x0 + 0.25 * x1, 0.75 * y0 + 0.25 * y1),
+                (0.25 * x0 + 0.75 * x1, 0.25 * y0 + 0.75 * y1),
+            )
         ]
     return points
 
 
 class Pen:
-    """Draws on `image` in hundredths, from the origin (x, y) (hundredths of the picture) and scaled by `scale`.
+    """Draws on `image` in hundredths, from the origin (x, y) (hundredths of the picture) and scaled by
+    `scale`.
 
     Every filled shape has an outline of the same width, whatever the scale. `body` outlines the union of
     its shapes, so that an animal of many ellipses is one silhouette.
     """
 
-    def __init__(self, image: Image.Image, x: float = 0.0, y: float = 0.0, scale: float = 1.0, line: float = 0.8):
+    def __init__(
+        self, image: Image.Image, x: float = 0.0, y: float = 0.0, scale: float = 1.0, line: float = 0.8
+    ):
         self._draw = ImageDraw.Draw(image)
         self._unit = image.width / 100
         self._x, self._y, self._scale = x, y, scale

@@ -2,8 +2,8 @@
 
 A scene is a row of one to three columns. A column is a thing on the ground (a bird or a kite hovers) and,
 if it is a stack, a second thing on, inside or above the first. Everything left of everything else is
-`left of` it, and a stack adds its own relation. So a scene's relations are known by construction, and a picture
-cannot contradict them. No two things of a scene are of the same kind: a kind names a thing.
+`left of` it, and a stack adds its own relation. So a scene's relations are known by construction, and a
+picture cannot contradict them. No two things of a scene are of the same kind: a kind names a thing.
 
 Coordinates are fractions of the picture's side, x to the right and y downwards.
 """
@@ -17,9 +17,24 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 __all__ = [
-    "BACKGROUNDS", "COLOURS", "KINDS", "RELATIONS", "SIZES", "VIEWS", "Kind", "Relation", "Scene", "Thing",
-    "draw_lone_scene", "draw_scene", "draw_scenes", "held_out", "is_held_out", "scene_from_json", "scene_to_json",
-]  # fmt: skip
+    "BACKGROUNDS",
+    "COLOURS",
+    "KINDS",
+    "RELATIONS",
+    "SIZES",
+    "VIEWS",
+    "Kind",
+    "Relation",
+    "Scene",
+    "Thing",
+    "draw_lone_scene",
+    "draw_scene",
+    "draw_scenes",
+    "held_out",
+    "is_held_out",
+    "scene_from_json",
+    "scene_to_json",
+]
 
 
 @dataclass(frozen=True)
@@ -71,12 +86,19 @@ VIEWS = 3
 _ROOM = 0.97  # the share of the picture's side that a row may take
 _GAP = 0.03  # between columns
 _NEAR = 0.015  # between the objects of a group
-_PATTERNS = {"lone": 0.25, "group": 0.15, "row of two": 0.22, "stack": 0.23, "row of three": 0.05, "stack and one": 0.1}
+_PATTERNS = {
+    "lone": 0.25,
+    "group": 0.15,
+    "row of two": 0.22,
+    "stack": 0.23,
+    "row of three": 0.05,
+    "stack and one": 0.1,
+}
 
 
 @dataclass(frozen=True)
 class Thing:
-    """`count` objects of one kind, colour and size; `places` holds (x, y) of the middle of each one's lower edge."""
+    """Objects of one kind, colour and size; `places` holds (x, y) of the middle of each one's lower edge."""
 
     kind: str
     colour: str
@@ -114,7 +136,7 @@ class Scene:
     relations: tuple[Relation, ...] = ()
 
 
-# ---------------------------------------------------------------------------------------------- held out
+# ---------------------------------------------------------------------- held out
 def held_out(kind: str, relation: str, background: str) -> bool:
     """Whether only validation shows a `kind` that is the subject of `relation` before `background`.
 
@@ -141,7 +163,7 @@ def is_held_out(scene: Scene) -> bool:
     return any(held_out(relation.subject, relation.name, scene.background) for relation in scene.relations)
 
 
-# ---------------------------------------------------------------------------------------------- drawing lots
+# ---------------------------------------------------------------------- drawing lots
 @dataclass(frozen=True)
 class _Group:
     """A thing before it has a place."""
@@ -193,8 +215,8 @@ def draw_scene(rng: np.random.Generator) -> Scene:
 def draw_lone_scene(rng: np.random.Generator, kind: str | None = None) -> Scene:
     """A scene with a single object, of the given kind or of a random one.
 
-    A lone object stands near the middle: it strays by at most 4 % of the picture's side, so that its kind can be
-    told from the raw pixels. Colour, size, background and view are free.
+    A lone object stands near the middle: it strays by at most 2.5 % of the picture's side, so that its kind
+    can be told from the raw pixels. Colour, size, background and view are free.
 
     Raises:
         ValueError: an unknown kind.
@@ -212,7 +234,7 @@ def draw_lone_scene(rng: np.random.Generator, kind: str | None = None) -> Scene:
 
 
 def draw_scenes(seed: int, split: str, count: int) -> Iterator[Scene]:
-    """`count` scenes of a split, always the same for the same seed; a longer list begins with the shorter one.
+    """`count` scenes of a split, the same for the same seed; a longer list begins with the shorter one.
 
     Training scenes never show a held-out combination. Of the validation scenes every second one shows at
     least one, the others are drawn as in training.
@@ -289,14 +311,14 @@ def _place(rng: np.random.Generator, columns: list[_Column]) -> Scene | None:
     slack = _ROOM - sum(column.width for column in columns) - _GAP * (len(columns) - 1)
     if slack < 0:
         return None
-    ground = rng.uniform(0.88, 0.94)
-    shares = rng.dirichlet(np.full(len(columns) + 1, 4.0)) * slack
+    ground = rng.uniform(0.895, 0.925)
+    shares = rng.dirichlet(np.full(len(columns) + 1, 20.0)) * slack
     left = (1 - _ROOM) / 2
     things: list[list[Thing]] = []
     for column, share in zip(columns, shares, strict=False):
         middle = left + share + column.width / 2
         if len(columns) == 1:  # a single column strays less, see draw_lone_scene
-            middle = 0.5 + min(slack / 2, 0.04) * rng.uniform(-1, 1)
+            middle = 0.5 + min(slack / 2, 0.025) * rng.uniform(-1, 1)
         placed = _place_column(rng, column, middle, ground)
         if placed is None:
             return None
@@ -315,7 +337,7 @@ def _place_column(rng: np.random.Generator, column: _Column, x: float, ground: f
     base, top = column.base, column.top
     kind, scale = KINDS[base.kind], SIZES[base.size]
     if top is None:
-        return [base.placed(x, ground - (rng.uniform(0.16, 0.22) if kind.hovers else 0.0))]
+        return [base.placed(x, ground - (rng.uniform(0.18, 0.20) if kind.hovers else 0.0))]
     if column.relation == "inside":
         width, height, sill = kind.opening or (0.0, 0.0, 0.0)
         if top.width * 100 > width * scale or top.height * 100 > height * scale:
@@ -346,7 +368,7 @@ def _relations(columns: list[_Column]) -> tuple[Relation, ...]:
     return tuple(stacks + rows)
 
 
-# ---------------------------------------------------------------------------------------------- one line of JSON
+# ---------------------------------------------------------------------- one line of JSON
 def scene_to_json(scene: Scene) -> str:
     """The scene as one line of JSON, which `scene_from_json` reads."""
     return json.dumps(asdict(scene))
@@ -366,7 +388,12 @@ def scene_from_json(line: str) -> Scene:
     try:
         raw = json.loads(line)
         things = tuple(
-            Thing(thing["kind"], thing["colour"], thing["size"], tuple((float(x), float(y)) for x, y in thing["places"]))
+            Thing(
+                thing["kind"],
+                thing["colour"],
+                thing["size"],
+                tuple((float(x), float(y)) for x, y in thing["places"]),
+            )
             for thing in raw["things"]
         )
         relations = tuple(Relation(r["subject"], r["name"], r["object"]) for r in raw["relations"])
@@ -383,7 +410,11 @@ def _check_scene(scene: Scene) -> None:
     for thing in scene.things:
         checks += [(thing.kind, tuple(KINDS)), (thing.colour, COLOURS), (thing.size, tuple(SIZES))]
     for relation in scene.relations:
-        checks += [(relation.name, RELATIONS), (relation.subject, tuple(kinds)), (relation.object, tuple(kinds))]
+        checks += [
+            (relation.name, RELATIONS),
+            (relation.subject, tuple(kinds)),
+            (relation.object, tuple(kinds)),
+        ]
     for value, known in checks:
         if value not in known:
             raise ValueError(f"not a scene: {value!r} is none of {', '.join(map(str, known))}")
