@@ -152,6 +152,15 @@ class Captioner(mg.nn.Module):
     270
     """
 
+    W_proj: mg.nn.Parameter
+    b_proj: mg.nn.Parameter
+    W_embed: mg.nn.Parameter
+    Wx: mg.nn.Parameter
+    Wh: mg.nn.Parameter
+    b: mg.nn.Parameter
+    W_vocab: mg.nn.Parameter
+    b_vocab: mg.nn.Parameter
+
     def __init__(
         self,
         vocabulary: Vocabulary,
@@ -188,10 +197,7 @@ class Captioner(mg.nn.Module):
     forward = loss
 
     def _drop(self, x: Tensor) -> Tensor:
-        """Inverted dropout: what is kept is divided by the share kept."""
-        kept = self.rng.random(x.shape, np.float32) >= self.dropout
-        dropped: Tensor = x * (kept / (1 - self.dropout)).astype(x.dtype)
-        return dropped
+        return ops.dropout(x, self.dropout, rng=self.rng)
 
     def initial_state(self, features: ArrayLike) -> State:
         """The state before the first word, from features (N,D): (h,) for an RNN, (h, c) for an LSTM; no gradient."""

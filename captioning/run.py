@@ -146,8 +146,7 @@ class Run:
         return read_arrays(path)
 
     def _save(self, name: str, state: Mapping[str, NDArray[Any]]) -> None:
-        with replacing(self.folder / name) as temporary:
-            mg.save(temporary, dict(state))
+        mg.save(self.folder / name, dict(state))  # which replaces the file when the new one is whole
 
     # History -----------------------------------------------------------------------------------
 
