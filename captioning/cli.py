@@ -327,7 +327,8 @@ def _with_pictures(split: Split, rows: Any) -> Any:
 def _draw_sheet(split: Split, rows: Any, captions: list[str], references: list[str], out: str) -> None:
     from captioning.pictures import caption_sheet, image_from_url
 
-    images = [image_from_url(str(_picture(split, int(i)).relative_to(split.folder)), split.folder) for i in rows]
+    files = [_picture(split, int(i)) for i in rows]
+    images = [image_from_url(str(path.relative_to(split.folder)), split.folder) for path in files if path]
     caption_sheet(images, captions, references, Path(out))
 
 

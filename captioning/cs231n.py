@@ -153,7 +153,7 @@ class CaptioningRNN:
         self.idx_to_word = {i: word for word, i in word_to_idx.items()}
         self._null = word_to_idx["<NULL>"]
         self._start = word_to_idx.get("<START>", self._null)
-        draw = np.random.standard_normal  # noqa: NPY002 - see the docstring
+        draw = np.random.standard_normal  # the global one: see the docstring
         self.params: dict[str, Array] = initial_weights(
             len(word_to_idx), input_dim, wordvec_dim, hidden_dim, cell_type, draw, dtype
         )

@@ -55,7 +55,8 @@ def sample(
             scores = np.where(scores < least, -np.inf, scores)
         # The largest of log p + Gumbel noise is a draw from p (E. J. Gumbel 1954).
         noise = random.gumbel(size=scores.shape)
-        return (scores / temperature + noise).argmax(axis=1)
+        words: NDArray[np.integer[Any]] = (scores / temperature + noise).argmax(axis=1)
+        return words
 
     return _decode(model, features, max_length, allow_unknown, choose)
 

@@ -111,7 +111,8 @@ def caption_loss(
     scores = ops.temporal_affine(h.reshape(1, *h.shape), weights["W_vocab"], weights["b_vocab"])
     targets = words_out[mask][None]
     total = ops.temporal_softmax_loss(scores, targets, np.ones(targets.shape, bool))
-    return total / len(ids)
+    loss: Tensor = total / len(ids)
+    return loss
 
 
 def _check_batch(features: NDArray[Any], captions: NDArray[Any], size: int) -> None:
@@ -131,7 +132,7 @@ def _check_batch(features: NDArray[Any], captions: NDArray[Any], size: int) -> N
 def _project(features: NDArray[Any], weights: Mapping[str, Tensor]) -> Tensor:
     """The hidden state that the features start the cell with."""
     W, b = weights["W_proj"], weights["b_proj"]
-    h: Tensor = features.astype(W.dtype, copy=False) @ W + b
+    h: Tensor = ops.matmul(features.astype(W.dtype, copy=False), W) + b
     return h
 
 

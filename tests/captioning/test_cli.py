@@ -35,7 +35,7 @@ def run(trained, tmp_path):
 
 
 def refused(capsys, arguments, *parts):
-    """The command fails with status 2 and one line on standard error that has all parts, and nothing on standard output."""
+    """The command ends with status 2, one line on standard error that has all parts, and no standard output."""
     assert main([str(a) for a in arguments]) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -194,7 +194,7 @@ def test_evaluate_refuses_what_does_not_fit(small_folder, other_folder, run, tmp
     (run / "weights.safetensors").write_bytes(weights[: len(weights) // 2])
     refused(capsys, ["evaluate", run, "--data", small_folder], "weights.safetensors")
     (run / "weights.safetensors").unlink()
-    refused(capsys, ["evaluate", run, "--data", small_folder], "weights.safetensors", "has not finished its first epoch")
+    refused(capsys, ["evaluate", run, "--data", small_folder], "weights.safetensors", "has not finished its first")
 
 
 # sample ----------------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ def test_sample_draws_a_sheet_if_pictures_are_at_hand(small_folder, trained, tmp
         Image.fromarray(np.full((30, 40, 3), 10 * i, np.uint8)).save(data / "photos" / f"{i}.png")
     assert main(["sample", str(trained), "--data", str(data), "--out", str(sheet)]) == 0
     out = capsys.readouterr().out
-    assert {line.split(":")[0] for line in out.splitlines()[::2]} == {"image 3", "image 17", f"pictures"}
+    assert {line.split(":")[0] for line in out.splitlines()[::2]} == {"image 3", "image 17", "pictures"}
     with Image.open(sheet) as picture:
         assert picture.size[0] > 300
 

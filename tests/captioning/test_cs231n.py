@@ -27,14 +27,12 @@ from captioning.cs231n import (
     rnn_forward,
     rnn_step_backward,
     rnn_step_forward,
-    sample_coco_minibatch,
     temporal_affine_backward,
     temporal_affine_forward,
     temporal_softmax_loss,
     word_embedding_backward,
     word_embedding_forward,
 )
-
 from minigrad.core import Primitive
 
 real_data = pytest.mark.skipif(
@@ -176,7 +174,7 @@ def check_gradients(forward, inputs, cotangents, grads, bound):
             return forward(*inputs[:i], value, *inputs[i + 1 :])
 
         numeric = sum(
-            extrapolated(lambda h, k=k, d=d: eval_numerical_gradient_array(lambda v: moved(v)[k], x, d, h))
+            extrapolated(lambda h, x=x, k=k, d=d: eval_numerical_gradient_array(lambda v: moved(v)[k], x, d, h))
             for k, d in enumerate(cotangents)
         )
         assert grad.shape == x.shape
@@ -240,10 +238,11 @@ def test_lstm_backward():
 
 
 def test_a_cache_can_be_used_again_and_outlives_its_inputs():
-    x, h, Wx, Wh, b = inputs = [randn(2, 3), randn(2, 4), randn(3, 4), randn(4, 4), randn(4)]
+    inputs = [randn(2, 3), randn(2, 4), randn(3, 4), randn(4, 4), randn(4)]
     _, cache = rnn_step_forward(*inputs)
     first = rnn_step_backward(np.ones((2, 4)), cache)
-    Wx[...] = x[...] = 0.0
+    for array in inputs:
+        array[...] = 0.0
     for a, b in zip(first, rnn_step_backward(np.ones((2, 4)), cache), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -491,23 +490,27 @@ def overfit(data, cell, **options):
 def scenes(tmp_path_factory):
     dataset = pytest.importorskip("captioning.scenes.dataset", reason="no scenes")
     folder = tmp_path_factory.mktemp("scenes") / "data"
-    return dataset.write_scenes(folder, train=60, val=20, pictures=0)
+    dataset.write_scenes(folder, train=100, val=20, pictures=0)
+    data = load_coco_data(folder)
+    data["train_captions"] = data["train_captions"][::5]  # one an image: what picks one of several cannot be learnt
+    data["train_image_idxs"] = data["train_image_idxs"][::5]
+    return data
 
 
-def flickr():
-    return Path(os.environ["CAPTIONING_DATA"]) / "flickr8k"
+def flickr(captions):
+    return load_coco_data(Path(os.environ["CAPTIONING_DATA"]) / "flickr8k", max_train=captions)
 
 
-def check_overfit_rnn(folder, first):
-    model, losses = overfit(load_coco_data(folder, max_train=100), "rnn", batch_size=10, lr_decay=0.95)
+def check_overfit_rnn(data, first):
+    model, losses = overfit(data, "rnn", batch_size=10, lr_decay=0.95)
     assert losses[0] == pytest.approx(first, rel=0.25)
     assert len(losses) == 500
     assert losses[-1] < 0.1
     return model
 
 
-def check_overfit_lstm(folder, first):
-    _, losses = overfit(load_coco_data(folder, max_train=50), "lstm", batch_size=25, lr_decay=0.995)
+def check_overfit_lstm(data, first):
+    _, losses = overfit(data, "lstm", batch_size=25, lr_decay=0.995)
     assert losses[0] == pytest.approx(first, rel=0.25)
     assert len(losses) == 100
     assert losses[-1] < 0.5
@@ -515,26 +518,26 @@ def check_overfit_lstm(folder, first):
 
 @real_data
 def test_overfit_an_rnn_on_real_data():
-    check_overfit_rnn(flickr(), 86)
+    check_overfit_rnn(flickr(100), 86)
 
 
 @real_data
 def test_overfit_an_lstm_on_real_data():
-    check_overfit_lstm(flickr(), 80)
+    check_overfit_lstm(flickr(50), 80)
 
 
 def test_overfit_an_rnn_on_scenes(scenes):
-    data = load_coco_data(scenes, max_train=100)
-    model = check_overfit_rnn(scenes, 45)
-    captions, features, _ = sample_coco_minibatch(data, batch_size=100, split="train")
-    scores = evaluate_model(model, data, batch_size=100, verbose=False)
+    model = check_overfit_rnn(scenes, 50)
+    scores = evaluate_model(model, scenes, batch_size=100, verbose=False)
     assert set(scores) == {"train", "val"}
-    assert scores["train"] > 0.6
-    assert model.sample(features).shape == (100, 30)
+    assert scores["train"] > 0.99
+    assert scores["val"] < 0.9
 
 
 def test_overfit_an_lstm_on_scenes(scenes):
-    check_overfit_lstm(scenes, 45)
+    fewer = {**scenes, "train_captions": scenes["train_captions"][:50]}
+    fewer["train_image_idxs"] = scenes["train_image_idxs"][:50]
+    check_overfit_lstm(fewer, 50)
 
 
 def test_evaluate_model_prints(capsys):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -27,7 +29,7 @@ def loss_by_hand(w, features, captions, cell, null=0):
     total = 0.0
     for feature, caption in zip(features, captions, strict=True):
         h, c = feature @ w["W_proj"] + w["b_proj"], 0.0
-        for word, following in zip(caption[:-1], caption[1:], strict=True):
+        for word, following in itertools.pairwise(caption):
             a = w["W_embed"][word] @ w["Wx"] + h @ w["Wh"] + w["b"]
             if cell == "rnn":
                 h = np.tanh(a)
