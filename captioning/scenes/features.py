@@ -80,8 +80,8 @@ class Network:
     def _batch(self, pictures: np.ndarray) -> np.ndarray:
         x = _picture_tensor(pictures)
         parts = mg.ops.max_pool2d(self._match(self._first(x)), 4, 4)
-        hues = mg.ops.max_pool2d(self._hues(x), 2, 2)
-        return np.concatenate([maps.numpy().reshape(len(pictures), -1) for maps in (hues, parts)], axis=1)
+        maps = [*(mg.ops.max_pool2d(cells, 2, 2) for cells in self._hues(x)), parts]
+        return np.concatenate([cells.numpy().reshape(len(pictures), -1) for cells in maps], axis=1)
 
     def _first(self, x: mg.Tensor) -> mg.Tensor:
         """Edges and colours, mixed, of pictures (N, 3, 64, 64): (N, 48, 16, 16)."""
@@ -95,9 +95,7 @@ class Network:
         centred = maps - mg.tensor(self._mean)
         square = mg.ops.sum(centred * centred, axis=1, keepdims=True)
         ones = mg.tensor(np.ones((1, 1, _PART, _PART), np.float32))
-        length = mg.ops.sqrt(
-            mg.ops.conv2d(square, ones, padding=_PART // 2) + 1.0
-        )  # 1: flat places stay quiet
+        length = mg.ops.sqrt(mg.ops.conv2d(square, ones, padding=_PART // 2) + 1.0)  # 1: flat places stay quiet
         return mg.ops.conv2d(centred, mg.tensor(parts), padding=_PART // 2) / length
 
     def _match(self, maps: mg.Tensor) -> mg.Tensor:
@@ -115,12 +113,12 @@ class Network:
             cut = [values[i, :, y : y + _PART, x : x + _PART] for i, (y, x) in enumerate(corners)]
             parts = np.stack(cut) - self._mean
             parts /= np.sqrt((parts**2).sum((1, 2, 3), keepdims=True))
-            answers = self._correlate(maps[:64], parts).numpy()
+            answers = self._correlate(mg.tensor(values[:64]), parts).numpy()
         thresholds = np.quantile(answers.transpose(1, 0, 2, 3).reshape(count, -1), _QUANTILE, axis=1)
         return parts, thresholds.astype(np.float32).reshape(1, count, 1, 1)
 
-    def _hues(self, x: mg.Tensor) -> mg.Tensor:
-        """Cells for single hues and for light and dark, of pictures (N, 3, 64, 64): (N, 20, 16, 16).
+    def _hues(self, x: mg.Tensor) -> tuple[mg.Tensor, mg.Tensor]:
+        """Cells for single hues (N, 16, 16, 16), and for light and dark (N, 4, 16, 16), of (N, 3, 64, 64).
 
         In the plane of the opponent colours a hue cell answers to what lies along its direction, less twice
         what lies across it; a light cell to brightness, less twice the saturation.
@@ -129,10 +127,10 @@ class Network:
         along = mg.ops.conv2d(seen, mg.tensor(self._along))
         across = mg.ops.conv2d(seen, mg.tensor(self._across))
         hues = mg.ops.relu(along - 2.0 * (mg.ops.relu(across) + mg.ops.relu(-across)) - 0.08)
-        plane = seen[:, :2]
-        saturation = mg.ops.sqrt(mg.ops.sum(plane * plane, axis=1, keepdims=True))
+        # over evenly spread directions the mean of squares is half the squared length
+        saturation = mg.ops.sqrt(2.0 * mg.ops.mean(along * along, axis=1, keepdims=True))
         light = mg.ops.conv2d(seen, mg.tensor(_LIGHT_FILTERS), mg.tensor(_LIGHT_BIAS))
-        return mg.ops.concatenate([hues, mg.ops.relu(light - 2.0 * saturation)], axis=1)
+        return hues, mg.ops.relu(light - 2.0 * saturation)
 
 
 @dataclass(frozen=True)
@@ -241,9 +239,7 @@ def _edge_filters() -> np.ndarray:
 def _colour_filters(rng: np.random.Generator, count: int = 24) -> tuple[np.ndarray, np.ndarray]:
     """Random directions in colour space as filters (count, 3, 5, 5), and thresholds (count,) as biases."""
     directions = rng.normal(size=(count, 3))
-    directions *= 2 / np.linalg.norm(
-        directions, axis=1, keepdims=True
-    )  # 2: parts see colour as much as edges
+    directions *= 2 / np.linalg.norm(directions, axis=1, keepdims=True)  # 2: parts see colour as much as edges
     return _smoothed(directions), -rng.uniform(0, 2, count).astype(np.float32)
 
 
