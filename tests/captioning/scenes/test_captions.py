@@ -126,9 +126,27 @@ def test_what_does_not_parse_scores_nothing(sentence):
     assert verdict.error
 
 
-@given(st.lists(st.sampled_from(["a", "two", "dog", "cats", "on", "left", "of", "and", "is", "there", "in", "the", "snow", "red", "big", "a", "pair", "xyz"])))
-def test_any_list_of_words_has_a_verdict(words):
-    verdict = judge(words, SCENE)
+WORDS = (
+    "a",
+    "two",
+    "a pair of",
+    "dog",
+    "cats",
+    "left of",
+    "on",
+    "and",
+    "is",
+    "there is",
+    "in the snow",
+    "red",
+    "big",
+    "xyz",
+)
+
+
+@given(st.lists(st.sampled_from(WORDS)).map(" ".join))
+def test_any_list_of_phrases_has_a_verdict(sentence):
+    verdict = judge(sentence, SCENE)
     assert 0 <= verdict.precision <= 1
     assert bool(verdict.error) == (not verdict.statements)
 
