@@ -88,7 +88,8 @@ class Network:
         filters = np.concatenate([self._edges, -self._edges, self._colours])
         bias = np.concatenate([np.full(2 * len(self._edges), -0.1, np.float32), self._colour_bias])
         found = mg.ops.relu(mg.ops.conv2d(x, mg.tensor(filters), mg.tensor(bias), stride=2, padding=2))
-        return mg.ops.conv2d(mg.ops.max_pool2d(found, 2, 2), mg.tensor(self._mix))
+        mixed: mg.Tensor = mg.ops.conv2d(mg.ops.max_pool2d(found, 2, 2), mg.tensor(self._mix))
+        return mixed
 
     def _correlate(self, maps: mg.Tensor, parts: np.ndarray) -> mg.Tensor:
         """Correlation with each part, over the length of what is there: from -1 to 1, (N, parts, 16, 16)."""
@@ -96,10 +97,12 @@ class Network:
         square = mg.ops.sum(centred * centred, axis=1, keepdims=True)
         ones = mg.tensor(np.ones((1, 1, _PART, _PART), np.float32))
         length = mg.ops.sqrt(mg.ops.conv2d(square, ones, padding=_PART // 2) + 1.0)  # 1: flat places stay quiet
-        return mg.ops.conv2d(centred, mg.tensor(parts), padding=_PART // 2) / length
+        likeness: mg.Tensor = mg.ops.conv2d(centred, mg.tensor(parts), padding=_PART // 2) / length
+        return likeness
 
     def _match(self, maps: mg.Tensor) -> mg.Tensor:
-        return mg.ops.relu(self._correlate(maps, self._parts) - mg.tensor(self._thresholds))
+        matches: mg.Tensor = mg.ops.relu(self._correlate(maps, self._parts) - mg.tensor(self._thresholds))
+        return matches
 
     def _cut_parts(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Patches around things of `count` random scenes, of mean 0 and length 1, and their thresholds."""
@@ -187,7 +190,8 @@ def _leading_directions(centred: np.ndarray, count: int, seed: int) -> np.ndarra
         basis = _orthonormal(centred.T @ (centred @ basis))
     seen = centred @ basis
     _, vectors = np.linalg.eigh(seen.T @ seen)
-    return basis @ vectors[:, ::-1][:, :count]
+    leading: np.ndarray = basis @ vectors[:, ::-1][:, :count]
+    return leading
 
 
 def _orthonormal(columns: np.ndarray) -> np.ndarray:
@@ -199,7 +203,8 @@ def _orthonormal(columns: np.ndarray) -> np.ndarray:
     strengths, vectors = np.linalg.eigh(exact.T @ exact)
     real = strengths > 1e-13 * strengths[-1]
     vectors = vectors * np.where(real, 1 / np.sqrt(np.where(real, strengths, 1.0)), 0.0)
-    return (exact @ vectors).astype(np.float32)
+    basis: np.ndarray = exact @ vectors
+    return basis.astype(np.float32)
 
 
 # ---------------------------------------------------------------------- filters
@@ -212,12 +217,14 @@ def _bump() -> np.ndarray:
     """A 5x5 Gaussian that sums to 1."""
     y, x = np.mgrid[-2:3, -2:3]
     bump = np.exp(-(x * x + y * y) / (2 * 1.2**2))
-    return bump / bump.sum()
+    unit: np.ndarray = bump / bump.sum()
+    return unit
 
 
 def _smoothed(directions: np.ndarray) -> np.ndarray:
     """Directions in colour space (F, 3) as filters (F, 3, 5, 5) on smoothed pictures, float32."""
-    return (directions[:, :, None, None] * _bump()).astype(np.float32)
+    filters: np.ndarray = directions[:, :, None, None] * _bump()
+    return filters.astype(np.float32)
 
 
 def _edge_filters() -> np.ndarray:
