@@ -56,9 +56,7 @@ def _snow(pen: Pen, view: int) -> None:
             _WHITE,
             outline=False,
         )
-    pen.polygon(
-        [(0, 56), (30, 52), (62, 58), (100, 53), (100, 100), (0, 100)], (226, 236, 246), outline=False
-    )
+    pen.polygon([(0, 56), (30, 52), (62, 58), (100, 53), (100, 100), (0, 100)], (226, 236, 246), outline=False)
     pen.polygon([(0, 76), (40, 70), (100, 78), (100, 100), (0, 100)], (238, 244, 250), outline=False)
     for i in range(18):
         pen.ellipse((i * 37 + 13 * view) % 100, (i * 23 + 7 * view) % 54, 0.9, 0.9, _WHITE, outline=False)

@@ -120,9 +120,7 @@ def _phrases() -> dict[tuple[str, ...], _Token]:
     table |= {word: ("size", size) for size, words in SIZE_WORDS.items() for word in words}
     table |= {word: ("count", str(count)) for count, words in COUNT_WORDS.items() for word in words}
     table |= {phrase: ("relation", name) for name, phrases in RELATION_PHRASES.items() for phrase in phrases}
-    table |= {
-        phrase: ("background", name) for name, phrases in BACKGROUND_PHRASES.items() for phrase in phrases
-    }
+    table |= {phrase: ("background", name) for name, phrases in BACKGROUND_PHRASES.items() for phrase in phrases}
     table |= {form: ("verb", "") for forms in VERBS.values() for form in forms}
     return {tuple(phrase.split()): token for phrase, token in table.items()}
 

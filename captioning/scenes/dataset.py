@@ -37,11 +37,7 @@ _BATCH = 200
 _OWN = {  # what a folder may hold and still be replaced
     *("captions.csv", "coco2014_captions.h5", "coco2014_vocab.json", "pictures"),
     *(f"{split}_scenes.json" for split in _SPLITS),
-    *(
-        f"{split}2014_{what}"
-        for split in _SPLITS
-        for what in ("urls.txt", "vgg16_fc7.h5", "vgg16_fc7_pca.h5")
-    ),
+    *(f"{split}2014_{what}" for split in _SPLITS for what in ("urls.txt", "vgg16_fc7.h5", "vgg16_fc7_pca.h5")),
 }
 
 Progress = Callable[[str, int, int], None]
@@ -61,7 +57,7 @@ def write_scenes(
     """Draw `train` and `val` scenes from `seed` and write the whole data set to `folder`; returns the folder.
 
     Everything goes to a temporary folder beside it that takes its place at the end, so `folder` is either
-        ValueError: a count out of range, or a folder with anything else in it.
+    whole or as it was. A data set that an earlier call wrote is replaced. `pictures` validation scenes are also
     stored as PNG files of `picture_size` pixels. The reduced features have `dimensions` columns, fewer if
     there are not as many training scenes. `progress(stage, done, total)` is called now and then.
 
@@ -74,8 +70,7 @@ def write_scenes(
             raise ValueError(f"write_scenes: {name} must be 1 or more, got {count}")
     if pictures < 0 or dimensions < 1:
         raise ValueError(
-            "write_scenes: needs pictures of 0 or more and dimensions of 1 or more, "
-            f"got {pictures} and {dimensions}"
+            f"write_scenes: needs pictures of 0 or more and dimensions of 1 or more, got {pictures} and {dimensions}"
         )
     _refuse_foreign(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -213,12 +208,8 @@ def _row(text: str, word_to_idx: dict[str, int]) -> list[int]:
 
 
 # ---------------------------------------------------------------------- features
-def _write_features(
-    folder: Path, scenes: dict[str, list[Scene]], dimensions: int, progress: Progress
-) -> None:
-    network = (
-        Network()
-    )  # of the same seed for every data set, so that features of two of them can be compared
+def _write_features(folder: Path, scenes: dict[str, list[Scene]], dimensions: int, progress: Progress) -> None:
+    network = Network()  # of the same seed for every data set, so that features of two of them can be compared
     raw = {split: _extract(network, scenes[split], split, progress) for split in _SPLITS}
     reduction = Reduction.fit(raw["train"], dimensions)
     for split in _SPLITS:

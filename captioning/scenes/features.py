@@ -80,28 +80,29 @@ class Network:
     def _batch(self, pictures: np.ndarray) -> np.ndarray:
         x = _picture_tensor(pictures)
         parts = mg.ops.max_pool2d(self._match(self._first(x)), 4, 4)
-        hues = mg.ops.max_pool2d(self._hues(x), 2, 2)
-        return np.concatenate([maps.numpy().reshape(len(pictures), -1) for maps in (hues, parts)], axis=1)
+        maps = [*(mg.ops.max_pool2d(cells, 2, 2) for cells in self._hues(x)), parts]
+        return np.concatenate([cells.numpy().reshape(len(pictures), -1) for cells in maps], axis=1)
 
     def _first(self, x: mg.Tensor) -> mg.Tensor:
         """Edges and colours, mixed, of pictures (N, 3, 64, 64): (N, 48, 16, 16)."""
         filters = np.concatenate([self._edges, -self._edges, self._colours])
         bias = np.concatenate([np.full(2 * len(self._edges), -0.1, np.float32), self._colour_bias])
         found = mg.ops.relu(mg.ops.conv2d(x, mg.tensor(filters), mg.tensor(bias), stride=2, padding=2))
-        return mg.ops.conv2d(mg.ops.max_pool2d(found, 2, 2), mg.tensor(self._mix))
+        mixed: mg.Tensor = mg.ops.conv2d(mg.ops.max_pool2d(found, 2, 2), mg.tensor(self._mix))
+        return mixed
 
     def _correlate(self, maps: mg.Tensor, parts: np.ndarray) -> mg.Tensor:
         """Correlation with each part, over the length of what is there: from -1 to 1, (N, parts, 16, 16)."""
         centred = maps - mg.tensor(self._mean)
         square = mg.ops.sum(centred * centred, axis=1, keepdims=True)
         ones = mg.tensor(np.ones((1, 1, _PART, _PART), np.float32))
-        length = mg.ops.sqrt(
-            mg.ops.conv2d(square, ones, padding=_PART // 2) + 1.0
-        )  # 1: flat places stay quiet
-        return mg.ops.conv2d(centred, mg.tensor(parts), padding=_PART // 2) / length
+        length = mg.ops.sqrt(mg.ops.conv2d(square, ones, padding=_PART // 2) + 1.0)  # 1: flat places stay quiet
+        likeness: mg.Tensor = mg.ops.conv2d(centred, mg.tensor(parts), padding=_PART // 2) / length
+        return likeness
 
     def _match(self, maps: mg.Tensor) -> mg.Tensor:
-        return mg.ops.relu(self._correlate(maps, self._parts) - mg.tensor(self._thresholds))
+        matches: mg.Tensor = mg.ops.relu(self._correlate(maps, self._parts) - mg.tensor(self._thresholds))
+        return matches
 
     def _cut_parts(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Patches around things of `count` random scenes, of mean 0 and length 1, and their thresholds."""
@@ -115,12 +116,12 @@ class Network:
             cut = [values[i, :, y : y + _PART, x : x + _PART] for i, (y, x) in enumerate(corners)]
             parts = np.stack(cut) - self._mean
             parts /= np.sqrt((parts**2).sum((1, 2, 3), keepdims=True))
-            answers = self._correlate(maps[:64], parts).numpy()
+            answers = self._correlate(mg.tensor(values[:64]), parts).numpy()
         thresholds = np.quantile(answers.transpose(1, 0, 2, 3).reshape(count, -1), _QUANTILE, axis=1)
         return parts, thresholds.astype(np.float32).reshape(1, count, 1, 1)
 
-    def _hues(self, x: mg.Tensor) -> mg.Tensor:
-        """Cells for single hues and for light and dark, of pictures (N, 3, 64, 64): (N, 20, 16, 16).
+    def _hues(self, x: mg.Tensor) -> tuple[mg.Tensor, mg.Tensor]:
+        """Cells for single hues (N, 16, 16, 16), and for light and dark (N, 4, 16, 16), of (N, 3, 64, 64).
 
         In the plane of the opponent colours a hue cell answers to what lies along its direction, less twice
         what lies across it; a light cell to brightness, less twice the saturation.
@@ -129,10 +130,10 @@ class Network:
         along = mg.ops.conv2d(seen, mg.tensor(self._along))
         across = mg.ops.conv2d(seen, mg.tensor(self._across))
         hues = mg.ops.relu(along - 2.0 * (mg.ops.relu(across) + mg.ops.relu(-across)) - 0.08)
-        plane = seen[:, :2]
-        saturation = mg.ops.sqrt(mg.ops.sum(plane * plane, axis=1, keepdims=True))
+        # over evenly spread directions the mean of squares is half the squared length
+        saturation = mg.ops.sqrt(2.0 * mg.ops.mean(along * along, axis=1, keepdims=True))
         light = mg.ops.conv2d(seen, mg.tensor(_LIGHT_FILTERS), mg.tensor(_LIGHT_BIAS))
-        return mg.ops.concatenate([hues, mg.ops.relu(light - 2.0 * saturation)], axis=1)
+        return hues, mg.ops.relu(light - 2.0 * saturation)
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,8 @@ def _leading_directions(centred: np.ndarray, count: int, seed: int) -> np.ndarra
         basis = _orthonormal(centred.T @ (centred @ basis))
     seen = centred @ basis
     _, vectors = np.linalg.eigh(seen.T @ seen)
-    return basis @ vectors[:, ::-1][:, :count]
+    leading: np.ndarray = basis @ vectors[:, ::-1][:, :count]
+    return leading
 
 
 def _orthonormal(columns: np.ndarray) -> np.ndarray:
@@ -201,7 +203,8 @@ def _orthonormal(columns: np.ndarray) -> np.ndarray:
     strengths, vectors = np.linalg.eigh(exact.T @ exact)
     real = strengths > 1e-13 * strengths[-1]
     vectors = vectors * np.where(real, 1 / np.sqrt(np.where(real, strengths, 1.0)), 0.0)
-    return (exact @ vectors).astype(np.float32)
+    basis: np.ndarray = exact @ vectors
+    return basis.astype(np.float32)
 
 
 # ---------------------------------------------------------------------- filters
@@ -214,12 +217,14 @@ def _bump() -> np.ndarray:
     """A 5x5 Gaussian that sums to 1."""
     y, x = np.mgrid[-2:3, -2:3]
     bump = np.exp(-(x * x + y * y) / (2 * 1.2**2))
-    return bump / bump.sum()
+    unit: np.ndarray = bump / bump.sum()
+    return unit
 
 
 def _smoothed(directions: np.ndarray) -> np.ndarray:
     """Directions in colour space (F, 3) as filters (F, 3, 5, 5) on smoothed pictures, float32."""
-    return (directions[:, :, None, None] * _bump()).astype(np.float32)
+    filters: np.ndarray = directions[:, :, None, None] * _bump()
+    return filters.astype(np.float32)
 
 
 def _edge_filters() -> np.ndarray:
@@ -241,9 +246,7 @@ def _edge_filters() -> np.ndarray:
 def _colour_filters(rng: np.random.Generator, count: int = 24) -> tuple[np.ndarray, np.ndarray]:
     """Random directions in colour space as filters (count, 3, 5, 5), and thresholds (count,) as biases."""
     directions = rng.normal(size=(count, 3))
-    directions *= 2 / np.linalg.norm(
-        directions, axis=1, keepdims=True
-    )  # 2: parts see colour as much as edges
+    directions *= 2 / np.linalg.norm(directions, axis=1, keepdims=True)  # 2: parts see colour as much as edges
     return _smoothed(directions), -rng.uniform(0, 2, count).astype(np.float32)
 
 

@@ -35,7 +35,8 @@ def captions(scene: Scene, rng: np.random.Generator, count: int = 5) -> list[str
         >>> from captioning.scenes.world import draw_scene
         >>> rng = np.random.default_rng(9)
         >>> captions(draw_scene(rng), rng, 2)
-        ['two little purple kites', 'two small kites on the grass']
+        ['a purple chair and a purple boat and a white fish',
+         'a purple chair stands beside a little purple boat in the room']
     """
     found: list[str] = []
     for _ in range(count):
@@ -106,15 +107,9 @@ def _told(relation: Relation, things: dict[str, Thing], rng: np.random.Generator
     return subject, _pick(rng, RELATION_PHRASES[name]), other
 
 
-def _tail(
-    scene: Scene, thing: Thing, told: set[str], things: dict[str, Thing], rng: np.random.Generator
-) -> str:
+def _tail(scene: Scene, thing: Thing, told: set[str], things: dict[str, Thing], rng: np.random.Generator) -> str:
     """How `thing`, the last one told, relates to one not told yet; often nothing."""
-    more = [
-        relation
-        for relation in scene.relations
-        if relation.subject == thing.kind and relation.object not in told
-    ]
+    more = [relation for relation in scene.relations if relation.subject == thing.kind and relation.object not in told]
     if not more or rng.random() < 0.35:
         return ""
     relation = more[int(rng.integers(len(more)))]

@@ -215,9 +215,7 @@ def _cup(pen: Pen, paint: RGB) -> None:
 def _kite(pen: Pen, paint: RGB) -> None:
     pen.line([(17, 31), (14, 36), (20, 40), (14, 44), (19, 49)], 1.1)
     for x, y in ((14.4, 36.6), (19.2, 40.4), (15, 44)):
-        pen.polygon(
-            [(x - 3.4, y - 2), (x - 3.4, y + 2), (x + 3.4, y - 2), (x + 3.4, y + 2)], _tint(paint, 0.3)
-        )
+        pen.polygon([(x - 3.4, y - 2), (x - 3.4, y + 2), (x + 3.4, y - 2), (x + 3.4, y + 2)], _tint(paint, 0.3))
     pen.polygon([(17, 0.8), (33.2, 13), (17, 32), (0.8, 13)], paint)
     pen.polygon([(17, 0.8), (33.2, 13), (17, 13)], _tint(paint, 0.55), outline=False)
     pen.polygon([(17, 32), (0.8, 13), (17, 13)], _shade(paint), outline=False)

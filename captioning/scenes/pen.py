@@ -58,9 +58,7 @@ class Pen:
     its shapes, so that an animal of many ellipses is one silhouette.
     """
 
-    def __init__(
-        self, image: Image.Image, x: float = 0.0, y: float = 0.0, scale: float = 1.0, line: float = 0.8
-    ):
+    def __init__(self, image: Image.Image, x: float = 0.0, y: float = 0.0, scale: float = 1.0, line: float = 0.8):
         self._draw = ImageDraw.Draw(image)
         self._unit = image.width / 100
         self._x, self._y, self._scale = x, y, scale

@@ -127,7 +127,7 @@ class Scene:
     Example:
         >>> scene = draw_scene(np.random.default_rng(1))
         >>> [(thing.count, thing.size, thing.colour, thing.kind) for thing in scene.things]
-        [(1, 'small', 'white', 'cup'), (1, 'big', 'green', 'chair')]
+        [(1, 'big', 'red', 'cat'), (1, 'big', 'pink', 'tree')]
     """
 
     background: str
@@ -149,7 +149,7 @@ def held_out(kind: str, relation: str, background: str) -> bool:
 
     Example:
         >>> [background for background in BACKGROUNDS if held_out("cat", "on", background)]
-        ['street']
+        ['snow']
     """
     for value, known in ((kind, tuple(KINDS)), (relation, RELATIONS), (background, BACKGROUNDS)):
         if value not in known:
