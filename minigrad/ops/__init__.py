@@ -1,6 +1,7 @@
 """Primitives: functions on tensors with hand-written vector-Jacobian products, one family a file."""
 
-from . import operators as _operators
+
+from . import operators as _operators  # noqa: F401 (importing it attaches Tensor's operators)
 from .activations import dropout, elu, erf, gelu, leaky_relu, relu, sigmoid, silu, softplus
 from .convolution import conv2d, conv_transpose2d
 from .elementwise import (

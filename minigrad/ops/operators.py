@@ -50,4 +50,4 @@ def _transpose(self: Tensor, *axes: Any) -> Any:
 
 Tensor.reshape = _reshape  # type: ignore[method-assign]
 Tensor.transpose = _transpose  # type: ignore[method-assign]
-Tensor.T = property(shaping.transpose)  # type: ignore[assignment, arg-type]
+Tensor.T = property(lambda self: shaping.transpose(self))  # type: ignore[assignment]

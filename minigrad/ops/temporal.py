@@ -85,8 +85,8 @@ def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> tuple[A
     Source: the captioning exercises.
 
     >>> loss = temporal_softmax_loss(np.zeros((2, 3, 10)), np.ones((2, 3), int), np.ones((2, 3), bool))
-    >>> round(loss.item(), 6) == round(3 * np.log(10), 6)
-    True
+    >>> round(float(loss.item() / np.log(10)), 6)
+    3.0
     """
     if scores.ndim != 3:
         raise ValueError(f"scores must have 3 axes (N, T, V), not shape {scores.shape}")
