@@ -315,21 +315,33 @@ class Sequential(Module):
 
 
 class ReLU(Module):
-    """max(x, 0), entry by entry."""
+    """max(x, 0), entry by entry.
+
+    >>> ReLU()([-1.0, 2.0])
+    tensor([0., 2.])
+    """
 
     def forward(self, x: Any) -> Tensor:
         return ops.relu(x)  # type: ignore[no-any-return]
 
 
 class Tanh(Module):
-    """tanh(x), entry by entry."""
+    """tanh(x), entry by entry.
+
+    >>> Tanh()([0.0])
+    tensor([0.])
+    """
 
     def forward(self, x: Any) -> Tensor:
         return ops.tanh(x)  # type: ignore[no-any-return]
 
 
 class Sigmoid(Module):
-    """1 / (1 + exp(-x)), entry by entry."""
+    """1 / (1 + exp(-x)), entry by entry.
+
+    >>> Sigmoid()([0.0])
+    tensor([0.5])
+    """
 
     def forward(self, x: Any) -> Tensor:
         return ops.sigmoid(x)  # type: ignore[no-any-return]
