@@ -23,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print every mutant's fate as JSON")
     options = parser.parse_args(arguments)
 
+    import tests.conftest  # noqa: F401 (the settings of the tests)
     from tests.mutation.campaign import campaign, targets
     from tests.mutation.report import as_json, judge, table
 

@@ -340,6 +340,8 @@ def _run(
             del running[sentinel]
             finished += 1
             killed += fate != "survived"
+            if fate == "survived" and mutant.line:
+                say(f"survivor in {mutant.function}: {mutant.before} -> {mutant.after}")
             if not finished % 50:
                 say(f"{finished} of {len(work)}, {killed} killed")
             yield Result(mutant, fate, detail, seconds)
