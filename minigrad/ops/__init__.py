@@ -8,7 +8,10 @@ from .elementwise import (
     negative, power, reciprocal, sin, sinh, sqrt, square, subtract, tan, tanh,
 )  # fmt: skip
 from .elementwise import absolute as abs
+from .lookup import embedding, one_hot
+from .losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
 from .pooling import avg_pool2d, max_pool2d, pixel_shuffle
+from .products import einsum, matmul
 from .recurrent import lstm, lstm_step, rnn, rnn_step
 from .reductions import (
     all, any, argmax, argmin, cumsum, log_softmax, logsumexp, max, mean, min, norm, prod, softmax, std, sum, var,
@@ -17,6 +20,7 @@ from .selection import (
     astype, clip, equal, floor, greater, greater_equal, less, less_equal, logical_and, logical_not, logical_or,
     maximum, minimum, not_equal, sign, where,
 )  # fmt: skip
+from .temporal import temporal_affine, temporal_softmax_loss
 
 __all__ = [
     # activations
@@ -27,6 +31,10 @@ __all__ = [
     "abs", "absolute", "add", "arccos", "arcsin", "arctan", "arctan2", "cos", "cosh", "divide", "exp", "expm1",
     "log", "log1p", "logaddexp", "multiply", "negative", "power", "reciprocal", "sin", "sinh", "sqrt", "square",
     "subtract", "tan", "tanh",
+    # lookup and losses
+    "binary_cross_entropy_with_logits", "cross_entropy", "embedding", "mse_loss", "nll_loss", "one_hot",
+    # products
+    "einsum", "matmul",
     # recurrent
     "lstm", "lstm_step", "rnn", "rnn_step",
     # reductions
@@ -35,4 +43,6 @@ __all__ = [
     # selection
     "astype", "clip", "equal", "floor", "greater", "greater_equal", "less", "less_equal", "logical_and",
     "logical_not", "logical_or", "maximum", "minimum", "not_equal", "sign", "where",
+    # temporal
+    "temporal_affine", "temporal_softmax_loss",
 ]  # fmt: skip

@@ -1,0 +1,139 @@
+"""Temporal primitives: the same map at every step of a sequence, and the loss over its unmasked steps.
+
+Shapes: N batch, T steps, D input, M output, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core import Tensor, primitive
+from ..spec import Array
+from .elementwise import as_float
+from .lookup import check_indices
+from .losses import cross_entropy_rows, pull_rows
+
+__all__ = ["temporal_affine", "temporal_softmax_loss"]
+
+Pair = tuple[Array, tuple[Any, ...]]
+
+
+@primitive
+def temporal_affine(x: Array, W: Array, b: Array) -> Pair:
+    """The same affine map at every step, x_t W + b: one GEMM over all steps, and one for each gradient.
+
+    Args:
+        x: (N, T, D). W: (D, M). b: (M,). Dtypes promote as in NumPy.
+
+    Returns:
+        (N, T, M).
+
+    Raises:
+        ValueError: if the shapes do not fit; the message names the argument and the shape that would.
+
+    Source: the captioning exercises.
+
+    >>> temporal_affine([[[1.0, 2.0], [3.0, 4.0]]], [[1.0], [10.0]], [0.5])
+    tensor([[[21.5],
+             [43.5]]])
+    """
+    if x.ndim != 3:
+        raise ValueError(f"x must have 3 axes (N, T, D), not shape {x.shape}")
+    if W.ndim != 2 or W.shape[0] != x.shape[2]:
+        raise ValueError(f"W must be (D, M) with D = {x.shape[2]} as in x, not {W.shape}")
+    if b.shape != W.shape[1:]:
+        raise ValueError(f"b must be (M,) = {W.shape[1:]} as W's columns, not {b.shape}")
+    N, T, D = x.shape
+    y = (x.reshape(N * T, D) @ W).astype(np.result_type(x, W, b), copy=False)
+    y += b
+    return y.reshape(N, T, W.shape[1]), (x, W)
+
+
+@temporal_affine.vjp
+def _(g: Any, needs: Any, x: Array, W: Array) -> Any:
+    N, T, D = x.shape
+    rows = g.reshape(N * T, W.shape[1])
+    return (
+        (rows @ W.T).reshape(x.shape) if needs[0] else None,
+        x.reshape(N * T, D).T @ rows if needs[1] else None,
+        rows.sum(axis=0) if needs[2] else None,
+    )
+
+
+@temporal_affine.reference
+def _(x: Tensor, W: Tensor, b: Tensor) -> Any:
+    from .elementwise import add
+    from .products import matmul
+
+    return add(matmul(x, W), b)
+
+
+@primitive
+def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> Pair:
+    """Cross-entropy of a sequence, summed over the unmasked steps and divided by the batch size N.
+
+    -1/N sum over (n, t) with mask[n, t] of log softmax(scores[n, t])[targets[n, t]]. Masked steps are not
+    computed at all: what their scores and targets hold does not matter. Scores of any size are safe.
+
+    Args:
+        scores: (N, T, V).
+        targets: (N, T), integers, in 0 … V-1 where the mask is true.
+        mask: (N, T), booleans, or integers 0 and 1.
+
+    Returns:
+        a single number of the scores' dtype; 0 for an empty batch or if every step is masked.
+
+    Raises:
+        ValueError: if the shapes do not fit, or an integer mask holds anything but 0 and 1.
+        TypeError: if the targets are not integers, or the mask is of floats.
+        IndexError: names a target outside the vocabulary on an unmasked step, and its place.
+
+    Source: the captioning exercises.
+
+    >>> scores = [[[0.0, 0.0], [5.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]]
+    >>> loss = temporal_softmax_loss(scores, [[1, 0], [0, 9]], [[True, False], [True, False]])
+    >>> round(loss.item(), 4)  # log 2, twice, over 2
+    0.6931
+    """
+    if scores.ndim != 3:
+        raise ValueError(f"scores must have 3 axes (N, T, V), not shape {scores.shape}")
+    for name, array in (("targets", targets), ("mask", mask)):
+        if array.shape != scores.shape[:2]:
+            raise ValueError(f"{name} must be (N, T) = {scores.shape[:2]} as in scores, not {array.shape}")
+    keep = _as_mask(mask)
+    check_indices(targets, scores.shape[2], "targets", keep)
+    if keep is None:  # every step counts: a plain copy is faster than a gather
+        rows, chosen = np.array(scores, order="C").reshape(targets.size, scores.shape[2]), targets.ravel()
+    else:
+        rows, chosen = scores[keep], targets[keep]
+    rows = as_float(rows)
+    losses = cross_entropy_rows(rows, chosen, scale := 1 / max(len(scores), 1))
+    return losses.sum() * losses.dtype.type(scale), (rows, keep, scores.shape)
+
+
+def _as_mask(mask: Array) -> Array | None:
+    """Booleans from booleans or integers 0 and 1; None if all are true."""
+    if mask.dtype.kind not in "biu":
+        raise TypeError(f"mask must be of booleans, or integers 0 and 1, not {mask.dtype}")
+    if mask.dtype != bool and ((mask != 0) & (mask != 1)).any():
+        raise ValueError(f"mask must hold only 0 and 1, not {mask[(mask != 0) & (mask != 1)][0]}")
+    return None if mask.all() else mask.astype(bool, copy=False)
+
+
+@temporal_softmax_loss.vjp
+def _(g: Any, needs: Any, rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Any:
+    # the forward left rows of (softmax - one_hot(target)) / N
+    return pull_rows(g, rows, keep, shape), None, None
+
+
+@temporal_softmax_loss.reference
+def _(scores: Tensor, targets: Tensor, mask: Tensor) -> Any:
+    from .elementwise import multiply
+    from .lookup import one_hot
+    from .reductions import log_softmax, sum
+
+    keep = mask.data.astype(bool)
+    chosen = one_hot(np.where(keep, targets.data, 0), scores.shape[2], dtype=scores.dtype).data * keep[..., None]
+    return multiply(sum(multiply(log_softmax(scores), -chosen)), 1 / max(scores.shape[0], 1))
