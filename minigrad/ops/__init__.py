@@ -11,7 +11,7 @@ from .elementwise import absolute as abs
 from .lookup import embedding, one_hot
 from .losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
 from .pooling import avg_pool2d, max_pool2d, pixel_shuffle
-from .products import einsum, matmul
+from .products import dot, einsum, matmul, outer, tensordot
 from .recurrent import lstm, lstm_step, rnn, rnn_step
 from .reductions import (
     all, any, argmax, argmin, cumsum, log_softmax, logsumexp, max, mean, min, norm, prod, softmax, std, sum, var,
@@ -34,7 +34,7 @@ __all__ = [
     # lookup and losses
     "binary_cross_entropy_with_logits", "cross_entropy", "embedding", "mse_loss", "nll_loss", "one_hot",
     # products
-    "einsum", "matmul",
+    "dot", "einsum", "matmul", "outer", "tensordot",
     # recurrent
     "lstm", "lstm_step", "rnn", "rnn_step",
     # reductions

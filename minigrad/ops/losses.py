@@ -63,7 +63,8 @@ def cross_entropy_rows(z: Array, targets: Array, scale: float, smoothing: float 
     z[picked] -= scale * (1 - smoothing)
     if smoothing:
         z -= scale * smoothing / z.shape[1]
-    return np.subtract(np.log(total), losses)  # log p = z - log total
+    result: Array = np.log(total) - losses  # log p = z - log total
+    return result
 
 
 def _check_classes(name: str, scores: Array, targets: Array, ignore_index: int | None) -> Array | None:
@@ -173,7 +174,7 @@ def _(
     losses = sum(multiply(log_softmax(logits), -q), axis=-1)
     if reduction == "none":
         return losses
-    return multiply(sum(losses), 1 / max(np.count_nonzero(keep), 1) if reduction == "mean" else 1.0)
+    return multiply(sum(losses), 1 / max(int(np.count_nonzero(keep)), 1) if reduction == "mean" else 1.0)
 
 
 @primitive
