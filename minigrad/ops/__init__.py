@@ -8,6 +8,7 @@ from .elementwise import (
     negative, power, reciprocal, sin, sinh, sqrt, square, subtract, tan, tanh,
 )  # fmt: skip
 from .elementwise import absolute as abs
+from .indexing import diagonal, getitem, put, take_along_axis, tril, triu
 from .lookup import embedding, one_hot
 from .losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
 from .pooling import avg_pool2d, max_pool2d, pixel_shuffle
@@ -20,6 +21,10 @@ from .selection import (
     astype, clip, equal, floor, greater, greater_equal, less, less_equal, logical_and, logical_not, logical_or,
     maximum, minimum, not_equal, sign, where,
 )  # fmt: skip
+from .shaping import (
+    broadcast_to, concatenate, expand_dims, flip, moveaxis, pad, ravel, repeat, reshape, roll, split, squeeze, stack,
+    swapaxes, tile, transpose,
+)  # fmt: skip
 from .temporal import temporal_affine, temporal_softmax_loss
 
 __all__ = [
@@ -31,6 +36,8 @@ __all__ = [
     "abs", "absolute", "add", "arccos", "arcsin", "arctan", "arctan2", "cos", "cosh", "divide", "exp", "expm1",
     "log", "log1p", "logaddexp", "multiply", "negative", "power", "reciprocal", "sin", "sinh", "sqrt", "square",
     "subtract", "tan", "tanh",
+    # indexing
+    "diagonal", "getitem", "put", "take_along_axis", "tril", "triu",
     # lookup and losses
     "binary_cross_entropy_with_logits", "cross_entropy", "embedding", "mse_loss", "nll_loss", "one_hot",
     # products
@@ -43,6 +50,9 @@ __all__ = [
     # selection
     "astype", "clip", "equal", "floor", "greater", "greater_equal", "less", "less_equal", "logical_and",
     "logical_not", "logical_or", "maximum", "minimum", "not_equal", "sign", "where",
+    # shaping
+    "broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "pad", "ravel", "repeat", "reshape", "roll",
+    "split", "squeeze", "stack", "swapaxes", "tile", "transpose",
     # temporal
     "temporal_affine", "temporal_softmax_loss",
 ]  # fmt: skip
