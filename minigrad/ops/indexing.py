@@ -141,7 +141,7 @@ def _(g: Any, needs: Any, index: Any, places: Array | None) -> Any:
     if needs[0]:
         d = np.array(g, order="C")
         d[index] = 0
-    values = g[index] if needs[1] else None
+    values: Any = g[index] if needs[1] else None
     if needs[1] and places is not None:
         # the winner of each entry is who wrote last
         writers = np.arange(places.size)
