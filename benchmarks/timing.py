@@ -45,9 +45,7 @@ def kernel() -> str:
     return ", ".join(words) or "unknown BLAS"
 
 
-def compare(
-    functions: Mapping[str, Callable[[], Any]], repeats: int = 20, warmup: int = 2
-) -> dict[str, float]:
+def compare(functions: Mapping[str, Callable[[], Any]], repeats: int = 20, warmup: int = 2) -> dict[str, float]:
     """The best time of each function in seconds, over rounds in which each runs once.
 
     Every other round runs in the reverse order, so that nobody always inherits the same warm caches.

@@ -7,9 +7,10 @@
 array([2., 4., 6.], dtype=float32)
 """
 
-from . import check, graph, nn, ops, optim
+from . import check, graph, io, nn, ops, optim
 from .check import gradcheck, numerical_gradient
 from .core import Tensor, no_grad, primitive, scope, tensor
+from .io import load, save
 from .ops import *  # noqa: F403
 from .rng import manual_seed
 from .spec import get_default_dtype, set_default_dtype
@@ -18,7 +19,8 @@ from .transforms import grad, jacobian, value_and_grad, vjp
 __version__ = "0.1.0"
 
 __all__ = [
-    "Tensor", "check", "get_default_dtype", "grad", "gradcheck", "graph", "jacobian", "manual_seed", "nn", "no_grad",
-    "numerical_gradient", "ops", "optim", "primitive", "scope", "set_default_dtype", "tensor", "value_and_grad", "vjp",
+    "Tensor", "check", "get_default_dtype", "grad", "gradcheck", "graph", "io", "jacobian", "load", "manual_seed", "nn",
+    "no_grad", "numerical_gradient", "ops", "optim", "primitive", "save", "scope",
+    "set_default_dtype", "tensor", "value_and_grad", "vjp",
     *ops.__all__,
 ]  # fmt: skip

@@ -90,12 +90,13 @@ def topological_order(
             else:
                 push(parent)
     if len(removed) < len(children):
-        return Cycle(_cycle(children.keys() - removed, parents))
+        gone = set(removed)
+        return Cycle(_cycle({node: None for node in children if node not in gone}, parents))
     removed.reverse()
     return Order(tuple(removed))
 
 
-def _cycle(left: set[N], parents: Callable[[N], Iterable[N]]) -> tuple[N, ...]:
+def _cycle(left: dict[N, None], parents: Callable[[N], Iterable[N]]) -> tuple[N, ...]:
     """A cycle among nodes each of which has a child among them: follow children until one repeats."""
     child = {parent: node for node in left for parent in parents(node) if parent in left}
     node = next(iter(left))

@@ -22,7 +22,9 @@ def cube(factor=3.0, entry=None):
             slope[entry] += 0.001
         return slope, g
 
-    del PRIMITIVES[f"{__name__}.cube.<locals>.cube" if f"{__name__}.cube.<locals>.cube" in PRIMITIVES else f"{__name__}.cube"]
+    del PRIMITIVES[
+        f"{__name__}.cube.<locals>.cube" if f"{__name__}.cube.<locals>.cube" in PRIMITIVES else f"{__name__}.cube"
+    ]
     return cube
 
 

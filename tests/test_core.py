@@ -26,7 +26,8 @@ def test_tensor_copies_and_keeps_the_dtype_of_arrays():
 
 
 @pytest.mark.parametrize(
-    ("data", "dtype"), [(1.0, np.float32), ([1.0, 2.0], np.float32), ([1, 2], np.int64), (True, np.bool_), ([], np.float32)]
+    ("data", "dtype"),
+    [(1.0, np.float32), ([1.0, 2.0], np.float32), ([1, 2], np.int64), (True, np.bool_), ([], np.float32)],
 )
 def test_python_numbers_take_the_default_dtype(data, dtype):
     assert mg.tensor(data).dtype == dtype

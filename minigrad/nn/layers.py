@@ -61,10 +61,12 @@ class Linear(Module):
         if not shape or shape[-1] != self.in_features:
             raise ValueError(f"Linear: the last axis of x must be {self.in_features}, x has shape {shape}")
         flat = x if len(shape) <= 2 else ops.reshape(x, (-1, self.in_features))  # one large product
-        y = ops.matmul(flat, self.weight)
+        y: Tensor = ops.matmul(flat, self.weight)
         if self.bias is not None:
-            y = y + self.bias
-        return y if len(shape) <= 2 else ops.reshape(y, (*shape[:-1], self.out_features))
+            y = ops.add(y, self.bias)
+        if len(shape) > 2:
+            y = ops.reshape(y, (*shape[:-1], self.out_features))
+        return y
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
@@ -105,7 +107,7 @@ class _Recurrent(Module):
     hidden_size: int
 
     def _check(self, x: Any) -> tuple[int, ...]:
-        shape = np.shape(x)
+        shape: tuple[int, ...] = np.shape(x)
         if len(shape) != 3 or shape[2] != self.input_size:
             raise ValueError(f"{type(self).__name__}: x must be (N, T, {self.input_size}), it has shape {shape}")
         return shape
@@ -251,11 +253,11 @@ class Dropout(Module):
     In evaluation mode it returns x itself. The mean of an entry is the same in both (Srivastava et al., 2014).
 
     Args:
-        p: between 0 and 1.
+        p: in [0, 1).
         rng: a generator, or a seed for one of its own; the library's by default.
 
     Raises:
-        ValueError: if ``p`` is not between 0 and 1.
+        ValueError: if ``p`` is not in [0, 1).
 
     >>> import minigrad as mg
     >>> Dropout(0.5).eval()(mg.tensor([1.0, 2.0]))
@@ -263,20 +265,13 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, *, rng: Any = None) -> None:
-        if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: p must be between 0 and 1, not {p}")
+        if not 0 <= p < 1:
+            raise ValueError(f"Dropout: p must be in [0, 1), not {p}")
         self.p = p
         self.rng = None if rng is None else generator(rng)
 
     def forward(self, x: Any) -> Tensor:
-        x = x if isinstance(x, Tensor) else Tensor(x)
-        if not self.training or self.p == 0:
-            return x
-        if x.dtype.kind != "f":
-            raise TypeError(f"Dropout: x must be of a floating dtype, not {x.dtype}")
-        keep = generator(self.rng).random(x.shape) >= self.p
-        scale = 1 / (1 - self.p) if self.p < 1 else 0.0
-        return x * (keep * x.dtype.type(scale))
+        return ops.dropout(x, self.p, self.training, self.rng)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
@@ -320,21 +315,33 @@ class Sequential(Module):
 
 
 class ReLU(Module):
-    """max(x, 0), entry by entry."""
+    """max(x, 0), entry by entry.
+
+    >>> ReLU()([-1.0, 2.0])
+    tensor([0., 2.])
+    """
 
     def forward(self, x: Any) -> Tensor:
         return ops.relu(x)  # type: ignore[no-any-return]
 
 
 class Tanh(Module):
-    """tanh(x), entry by entry."""
+    """tanh(x), entry by entry.
+
+    >>> Tanh()([0.0])
+    tensor([0.])
+    """
 
     def forward(self, x: Any) -> Tensor:
         return ops.tanh(x)  # type: ignore[no-any-return]
 
 
 class Sigmoid(Module):
-    """1 / (1 + exp(-x)), entry by entry."""
+    """1 / (1 + exp(-x)), entry by entry.
+
+    >>> Sigmoid()([0.0])
+    tensor([0.5])
+    """
 
     def forward(self, x: Any) -> Tensor:
         return ops.sigmoid(x)  # type: ignore[no-any-return]

@@ -24,13 +24,12 @@ from .windows import Size, Windows, check_images, integer, pair
 
 Pair = tuple[Array, tuple[Any, ...]]
 
-_BLOCK = 2**18  # entries of a block of columns, about half of an L2 cache in float32 …
-_COLUMNS = 512  # … but never fewer columns than this, where matrix products become slow
+_COLUMNS = 2048  # windows in a block: enough for an efficient matrix product, few enough for the cache
 
 
-def _blocks(images: int, rows: int, columns: int) -> Iterator[slice]:
-    """Runs of images whose windows, ``rows`` by ``columns`` an image, are worked on together."""
-    step = max(1, _BLOCK // max(1, rows * columns), _COLUMNS // max(1, columns))
+def _blocks(images: int, windows: int) -> Iterator[slice]:
+    """Runs of images, each with so many windows, that are worked on together."""
+    step = max(1, _COLUMNS // max(1, windows))
     return (slice(start, min(start + step, images)) for start in range(0, images, step))
 
 
@@ -41,7 +40,7 @@ def _im2col(x: Array, windows: Windows, count: Size, groups: int) -> Iterator[tu
     """
     rows, columns = x.shape[1] * windows.kernel[0] * windows.kernel[1], count[0] * count[1]
     buffer = np.empty(0, x.dtype)
-    for block in _blocks(len(x), rows, columns):
+    for block in _blocks(len(x), columns):
         n = block.stop - block.start
         if buffer.size < n * rows * columns:
             buffer = np.empty(n * rows * columns, x.dtype)
@@ -76,21 +75,32 @@ def _correlate(x: Array, w: Array, windows: Windows, count: Size, groups: int) -
     y = np.empty((len(x), len(w), *count), np.result_type(x, w))
     matrix = _as_matrix(w, groups)
     for block, cols in _im2col(x, windows, count, groups):
-        product = np.matmul(matrix, cols)
-        y[block] = product.reshape(len(w), block.stop - block.start, *count).swapaxes(0, 1)
+        n = block.stop - block.start
+        if n == 1:
+            np.matmul(matrix, cols, out=_as_columns(y[block], groups))
+        else:
+            y[block] = np.matmul(matrix, cols).reshape(len(w), n, *count).swapaxes(0, 1)
     return y
 
 
 def _correlate_images(y: Array, w: Array, windows: Windows, size: Size, groups: int) -> Array:
     """dT/dx (N, C, *size): each entry of y times each filter, summed where the windows lie."""
-    channels = groups * w.shape[1]
+    filters, part, kh, kw = w.shape
+    channels = groups * part
+    borders = windows.extent[0] - 1 - windows.padding[0], windows.extent[1] - 1 - windows.padding[1]
+    plain = windows.stride == (1, 1) and windows.output_size(size) == y.shape[2:]  # no output_padding
+    if plain and min(borders) >= 0 and filters <= channels:
+        # With stride 1, substituting p -> p - i d makes this a convolution of y with the flipped
+        # kernel: fewer sums over overlapping windows, if y has no more channels than x.
+        flipped = w.reshape(groups, filters // groups, part, kh, kw).swapaxes(1, 2)[..., ::-1, ::-1]
+        flipped = flipped.reshape(channels, filters // groups, kh, kw)
+        return _correlate(y, flipped, windows._replace(padding=borders), size, groups)
     x = np.empty((len(y), channels, *size), np.result_type(y, w))
     matrix = _as_matrix(w, groups).swapaxes(1, 2)
-    rows, columns = channels * w.shape[2] * w.shape[3], y.shape[2] * y.shape[3]
-    for block in _blocks(len(y), rows, columns):
+    for block in _blocks(len(y), y.shape[2] * y.shape[3]):
         cols = np.matmul(matrix, _as_columns(y[block], groups))
         n = block.stop - block.start
-        _col2im(cols.reshape(channels, *windows.kernel, n, *y.shape[2:]), windows, x[block])
+        _col2im(cols.reshape(channels, kh, kw, n, *y.shape[2:]), windows, x[block])
     return x
 
 
@@ -98,10 +108,10 @@ def _correlate_filters(x: Array, y: Array, windows: Windows, groups: int) -> Arr
     """dT/dw (F, C/groups, kh, kw): each window of x times the entry of y that came of it, summed."""
     filters, channels = y.shape[1], x.shape[1] // groups
     rows = channels * windows.kernel[0] * windows.kernel[1]
-    matrix = np.zeros((groups, filters // groups, rows), np.result_type(x, y))
+    matrix = np.zeros((groups, rows, filters // groups), np.result_type(x, y))
     for block, cols in _im2col(x, windows, y.shape[2:], groups):
-        matrix += np.matmul(_as_columns(y[block], groups), cols.swapaxes(1, 2))
-    return matrix.reshape(filters, channels, *windows.kernel)
+        matrix += np.matmul(cols, _as_columns(y[block], groups).swapaxes(1, 2))
+    return matrix.swapaxes(1, 2).reshape(filters, channels, *windows.kernel)
 
 
 def _check(x: Array, w: Array, groups: Any, roles: str) -> int:
@@ -109,21 +119,17 @@ def _check(x: Array, w: Array, groups: Any, roles: str) -> int:
     check_images(x)
     if w.ndim != 4:
         raise ValueError(f"w must have 4 axes ({roles}, kh, kw), not {w.ndim}")
-    groups = integer("groups", groups, least=1)
-    if x.shape[1] % groups or w.shape[0] % groups:
-        raise ValueError(
-            f"groups={groups} must divide x's {x.shape[1]} channels and the first axis of w, {w.shape[0]}"
-        )
-    return groups
+    number = integer("groups", groups, least=1)
+    if x.shape[1] % number or w.shape[0] % number:
+        raise ValueError(f"groups={number} must divide x's {x.shape[1]} channels and the first axis of w, {w.shape[0]}")
+    return number
 
 
 def _add_bias(y: Array, b: Array | None) -> Array:
     if b is None:
         return y
     if b.shape != y.shape[1:2]:
-        raise ValueError(
-            f"b must have shape ({y.shape[1]},), one entry for each output channel, not {b.shape}"
-        )
+        raise ValueError(f"b must have shape ({y.shape[1]},), one entry for each output channel, not {b.shape}")
     y = y.astype(np.result_type(y, b), copy=False)
     y += b[:, None, None]
     return y
@@ -233,16 +239,12 @@ def conv_transpose2d(
     extra = pair("output_padding", output_padding, 0)
     limits = tuple(map(max, windows.stride, windows.dilation))
     if extra[0] >= limits[0] or extra[1] >= limits[1]:
-        raise ValueError(
-            f"output_padding {extra} must be smaller than the larger of stride and dilation, {limits}"
-        )
+        raise ValueError(f"output_padding {extra} must be smaller than the larger of stride and dilation, {limits}")
     (sh, sw), (ph, pw), (eh, ew) = windows.stride, windows.padding, windows.extent
     height = (x.shape[2] - 1) * sh - 2 * ph + eh + extra[0]
     width = (x.shape[3] - 1) * sw - 2 * pw + ew + extra[1]
     if min(height, width) < 1:
-        raise ValueError(
-            f"the output would have {height}x{width} pixels: padding {windows.padding} is too large"
-        )
+        raise ValueError(f"the output would have {height}x{width} pixels: padding {windows.padding} is too large")
     y = _correlate_images(np.ascontiguousarray(x), w, windows, (height, width), groups)
     return _add_bias(y, b), (x, w, windows, groups)
 

@@ -204,8 +204,8 @@ def _(g: Any, needs: Any, y: Array) -> Any:
 def exp(x: Array) -> Pair:
     """e^x, entry by entry, for x of any shape.
 
-    >>> exp([0.0, 1.0])
-    tensor([1.       , 2.7182817])
+    >>> exp([0.0, 1.0]).numpy().round(4)
+    array([1.    , 2.7183], dtype=float32)
     """
     y = np.exp(x)
     return y, (y,)
@@ -235,8 +235,8 @@ def _(g: Any, needs: Any, x: Array) -> Any:
 def log(x: Array) -> Pair:
     """The natural logarithm, entry by entry, for x of any shape.
 
-    >>> log([1.0, 4.0])
-    tensor([0.       , 1.3862944])
+    >>> log([1.0, 4.0]).numpy().round(4)
+    array([0.    , 1.3863], dtype=float32)
     """
     return np.log(x), (x,)
 
@@ -267,8 +267,8 @@ def logaddexp(a: Array, b: Array) -> Pair:
 
     The gradient is 0 where both are -inf.
 
-    >>> logaddexp([0.0, 1000.0], [0.0, 1000.0])
-    tensor([6.9314718e-01, 1.0006931e+03])
+    >>> logaddexp([0.0, -1000.0], [1000.0, -1000.0]).numpy().round(2)
+    array([1000.  , -999.31], dtype=float32)
     """
     y = np.logaddexp(a, b)
     return y, (a, b, y)
@@ -288,8 +288,8 @@ def _(g: Any, needs: Any, a: Array, b: Array, y: Array) -> Any:
 def sin(x: Array) -> Pair:
     """The sine of x in radians, entry by entry, for x of any shape.
 
-    >>> sin([0.0, 1.0])
-    tensor([0.       , 0.84147096])
+    >>> sin([0.0, 1.0]).numpy().round(4)
+    array([0.    , 0.8415], dtype=float32)
     """
     return np.sin(x), (x,)
 
@@ -303,8 +303,8 @@ def _(g: Any, needs: Any, x: Array) -> Any:
 def cos(x: Array) -> Pair:
     """The cosine of x in radians, entry by entry, for x of any shape.
 
-    >>> cos([0.0, 1.0])
-    tensor([1.       , 0.5403023])
+    >>> cos([0.0, 1.0]).numpy().round(4)
+    array([1.    , 0.5403], dtype=float32)
     """
     return np.cos(x), (x,)
 
@@ -318,8 +318,8 @@ def _(g: Any, needs: Any, x: Array) -> Any:
 def tan(x: Array) -> Pair:
     """The tangent of x in radians, entry by entry, for x of any shape.
 
-    >>> tan([0.0, 1.0])
-    tensor([0.       , 1.5574077])
+    >>> tan([0.0, 1.0]).numpy().round(4)
+    array([0.    , 1.5574], dtype=float32)
     """
     y = np.tan(x)
     return y, (y,)
@@ -334,8 +334,8 @@ def _(g: Any, needs: Any, y: Array) -> Any:
 def arcsin(x: Array) -> Pair:
     """The angle in [-pi/2, pi/2] with sine x, entry by entry; the gradient at -1 and 1 is infinite.
 
-    >>> arcsin([0.0, 1.0])
-    tensor([0.       , 1.5707964])
+    >>> arcsin([0.0, 1.0]).numpy().round(4)
+    array([0.    , 1.5708], dtype=float32)
     """
     return np.arcsin(x), (x,)
 
@@ -350,8 +350,8 @@ def _(g: Any, needs: Any, x: Array) -> Any:
 def arccos(x: Array) -> Pair:
     """The angle in [0, pi] with cosine x, entry by entry; the gradient at -1 and 1 is -inf.
 
-    >>> arccos([1.0, 0.0])
-    tensor([0.       , 1.5707964])
+    >>> arccos([1.0, 0.0]).numpy().round(4)
+    array([0.    , 1.5708], dtype=float32)
     """
     return np.arccos(x), (x,)
 
@@ -366,8 +366,8 @@ def _(g: Any, needs: Any, x: Array) -> Any:
 def arctan(x: Array) -> Pair:
     """The angle in [-pi/2, pi/2] with tangent x, entry by entry, for x of any shape.
 
-    >>> arctan([0.0, 1.0])
-    tensor([0.       , 0.7853982])
+    >>> arctan([0.0, 1.0]).numpy().round(4)
+    array([0.    , 0.7854], dtype=float32)
     """
     return np.arctan(x), (x,)
 
@@ -384,8 +384,8 @@ def arctan2(y: Array, x: Array) -> Pair:
 
     The gradient is (x, -y) / (x^2 + y^2), and 0 at the origin.
 
-    >>> arctan2([0.0, 1.0], [1.0, 1.0])
-    tensor([0.       , 0.7853982])
+    >>> arctan2([0.0, 1.0], [1.0, 1.0]).numpy().round(4)
+    array([0.    , 0.7854], dtype=float32)
     """
     return np.arctan2(y, x), (y, x)
 
@@ -401,8 +401,8 @@ def _(g: Any, needs: Any, y: Array, x: Array) -> Any:
 def sinh(x: Array) -> Pair:
     """The hyperbolic sine, entry by entry, for x of any shape.
 
-    >>> sinh([0.0, 1.0])
-    tensor([0.       , 1.1752012])
+    >>> sinh([0.0, 1.0]).numpy().round(4)
+    array([0.    , 1.1752], dtype=float32)
     """
     return np.sinh(x), (x,)
 
@@ -416,8 +416,8 @@ def _(g: Any, needs: Any, x: Array) -> Any:
 def cosh(x: Array) -> Pair:
     """The hyperbolic cosine, entry by entry, for x of any shape.
 
-    >>> cosh([0.0, 1.0])
-    tensor([1.       , 1.5430806])
+    >>> cosh([0.0, 1.0]).numpy().round(4)
+    array([1.    , 1.5431], dtype=float32)
     """
     return np.cosh(x), (x,)
 
@@ -431,8 +431,8 @@ def _(g: Any, needs: Any, x: Array) -> Any:
 def tanh(x: Array) -> Pair:
     """The hyperbolic tangent, entry by entry, for x of any shape.
 
-    >>> tanh([0.0, 1.0])
-    tensor([0.        , 0.7615942])
+    >>> tanh([0.0, 1.0]).numpy().round(4)
+    array([0.    , 0.7616], dtype=float32)
     """
     y = np.tanh(x)
     return y, (y,)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core import Tensor
-from . import elementwise, reductions, selection
+from . import elementwise, indexing, products, reductions, selection, shaping
 
 __all__: list[str] = []
 
@@ -21,7 +21,8 @@ def _swapped(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
 
 _BINARY = {"add": elementwise.add, "sub": elementwise.subtract, "mul": elementwise.multiply,
-           "truediv": elementwise.divide, "pow": elementwise.power}  # fmt: skip
+           "truediv": elementwise.divide, "pow": elementwise.power,
+           "matmul": products.matmul}  # fmt: skip
 _COMPARISONS = {"lt": selection.less, "le": selection.less_equal, "gt": selection.greater,
                 "ge": selection.greater_equal, "eq": selection.equal, "ne": selection.not_equal}  # fmt: skip
 
@@ -33,6 +34,20 @@ for _name, _function in _COMPARISONS.items():
 for _name, _function in {
     "__neg__": elementwise.negative, "__abs__": elementwise.absolute,
     "sum": reductions.sum, "mean": reductions.mean, "max": reductions.max, "min": reductions.min,
-    "astype": selection.astype,
+    "astype": selection.astype, "__getitem__": indexing.getitem,
 }.items():  # fmt: skip
     setattr(Tensor, _name, _function)
+
+
+def _reshape(self: Tensor, *shape: Any) -> Any:
+    return shaping.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+
+def _transpose(self: Tensor, *axes: Any) -> Any:
+    order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
+    return shaping.transpose(self, order or None)
+
+
+Tensor.reshape = _reshape  # type: ignore[method-assign]
+Tensor.transpose = _transpose  # type: ignore[method-assign]
+Tensor.T = property(lambda self: shaping.transpose(self))  # type: ignore[assignment]

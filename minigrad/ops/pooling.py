@@ -25,9 +25,7 @@ def _windows(x: Array, kernel: Any, stride: Any, padding: Any) -> tuple[Windows,
 
 
 @primitive
-def max_pool2d(
-    x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0
-) -> Pair:
+def max_pool2d(x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0) -> Pair:
     """The largest entry of each window; padding counts as minus infinity.
 
     Entries that tie share the gradient equally. A window with a NaN gives NaN, in the gradient too.
@@ -65,25 +63,23 @@ def _lowest(x: Array) -> Any:
 
 @max_pool2d.vjp
 def _(g: Any, needs: Any, x: Array, y: Array, windows: Windows) -> Any:
-    # With m = [entry equals the window's maximum], an entry's cotangent sums m g / (sum of m in the window).
-    count = y.shape[2:]
-    view = windows.view(windows.pad(x, np.nan), count)  # NaN equals nothing: padding gets no share
-    ties = np.zeros(y.shape, y.dtype)
-    for i, j in np.ndindex(windows.kernel):
-        ties += view[:, :, i, j] == y
-    with np.errstate(divide="ignore", invalid="ignore"):
+    # With m = [entry equals its window's maximum], an entry gets g m / (sum of m) from each of its windows.
+    view = windows.view(windows.pad(x, np.nan), y.shape[2:])  # NaN equals nothing: padding gets no share
+    masks = {(i, j): view[:, :, i, j] == y for i, j in np.ndindex(windows.kernel)}
+    ties = np.zeros_like(y)
+    for mask in masks.values():
+        ties += mask
+    grad = windows.pad(np.zeros(x.shape, x.dtype))
+    grads = windows.view(grad, y.shape[2:])
+    with np.errstate(divide="ignore", invalid="ignore"):  # where y is NaN there are no ties: inf · 0 is NaN
         share = g / ties
-        grad = windows.pad(np.zeros_like(x, order="C"))
-        grads = windows.view(grad, count)
-        for i, j in np.ndindex(windows.kernel):
-            grads[:, :, i, j] += share * (view[:, :, i, j] == y)
+        for (i, j), mask in masks.items():
+            grads[:, :, i, j] += share * mask
     return (windows.crop(grad),)
 
 
 @primitive
-def avg_pool2d(
-    x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0
-) -> Pair:
+def avg_pool2d(x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0) -> Pair:
     """The mean of each window; padding counts as zeros, which are part of the mean.
 
     Args:
@@ -175,12 +171,16 @@ def _stack(x: Any, kernel: Any, stride: Any, padding: Any, value: float) -> Any:
 
 @max_pool2d.reference
 def _(x: Any, kernel: Any, stride: Any = None, padding: Any = 0) -> Any:
-    return _stack(x, kernel, stride, padding, -np.inf).max(axis=0)
+    from .. import ops
+
+    return ops.max(_stack(x, kernel, stride, padding, -np.inf), axis=0)
 
 
 @avg_pool2d.reference
 def _(x: Any, kernel: Any, stride: Any = None, padding: Any = 0) -> Any:
-    return _stack(x, kernel, stride, padding, 0.0).mean(axis=0)
+    from .. import ops
+
+    return ops.mean(_stack(x, kernel, stride, padding, 0.0), axis=0)
 
 
 @pixel_shuffle.reference

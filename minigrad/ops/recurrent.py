@@ -170,12 +170,18 @@ def _(g: Array, needs: tuple[bool, ...], rows: Array, h: Array, Wx: Array, Wh: A
 @rnn.reference
 def _(x: Tensor, h0: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> Tensor:
     from .elementwise import tanh
-    from .shaping import stack
 
     states = [h0]
     for t in range(x.shape[1]):
         states.append(tanh(x[:, t] @ Wx + states[-1] @ Wh + b))
-    return stack(states[1:], axis=1)
+    return _steps(states[1:], h0)
+
+
+def _steps(states: list[Tensor], first: Tensor) -> Tensor:
+    """States (N, H) as a sequence (N, T, H), also for T = 0."""
+    from .shaping import expand_dims, stack
+
+    return stack(states, axis=1) if states else expand_dims(first, 1)[:, :0]
 
 
 # --- LSTM -------------------------------------------------------------------------------------------
@@ -279,7 +285,8 @@ def _(
 
 def _reference_step(x: Tensor, h: Tensor, c: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """An LSTM step of simpler primitives; shares nothing with the cell above."""
-    from .elementwise import sigmoid, tanh
+    from .activations import sigmoid
+    from .elementwise import tanh
 
     a = x @ Wx + h @ Wh + b
     H = h.shape[1]
@@ -348,12 +355,10 @@ def _(
 
 @lstm.reference
 def _(x: Tensor, h0: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor, c0: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    from .shaping import stack
-
     h, c = h0, Tensor(np.zeros_like(h0.data)) if c0 is None else c0
     hs, cs = [], []
     for t in range(x.shape[1]):
         h, c = _reference_step(x[:, t], h, c, Wx, Wh, b)
         hs.append(h)
         cs.append(c)
-    return stack(hs, axis=1), stack(cs, axis=1)
+    return _steps(hs, h0), _steps(cs, h0)

@@ -100,6 +100,9 @@ class Windows(NamedTuple):
 
         Windows overlap, entries ``view[:, :, i, j]`` do not: write into the view with i and j fixed.
         """
+        whole = self._replace(padding=(0, 0)).output_size(padded.shape[2:])
+        if count[0] > whole[0] or count[1] > whole[1]:  # would reach beyond the images' memory
+            raise ValueError(f"{count} windows do not fit, {whole} would")
         n, c, h, w = padded.strides
         (sh, sw), (dh, dw) = self.stride, self.dilation
         shape, strides = (*padded.shape[:2], *self.kernel, *count), (n, c, dh * h, dw * w, sh * h, sw * w)

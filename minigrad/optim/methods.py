@@ -83,6 +83,13 @@ class RMSprop(Optimizer):
 
     Raises:
         ValueError: if an option is negative, or ``alpha`` or ``momentum`` not below 1.
+
+    >>> import minigrad as mg
+    >>> p = mg.tensor([1.0], requires_grad=True)
+    >>> p.grad = np.array([4.0], np.float32)
+    >>> RMSprop([p], lr=0.1, alpha=0.75).step()
+    >>> p
+    tensor([0.8], requires_grad=True)
     """
 
     _options = ("lr", "alpha", "eps", "weight_decay", "momentum")
@@ -208,6 +215,13 @@ class AdamW(Adam):
 
     Raises:
         ValueError: if an option is negative, or a beta not below 1.
+
+    >>> import minigrad as mg
+    >>> p = mg.tensor([2.0], requires_grad=True)
+    >>> p.grad = np.array([1.0], np.float32)
+    >>> AdamW([p], lr=0.5, weight_decay=0.5).step()
+    >>> p
+    tensor([1.], requires_grad=True)
     """
 
     def __init__(

@@ -63,7 +63,14 @@ def _whole(caller: str, name: str, value: int) -> int:
 
 
 class StepLR(Schedule):
-    """The rate times ``gamma`` after every ``step_size`` steps."""
+    """The rate times ``gamma`` after every ``step_size`` steps.
+
+    >>> import minigrad as mg
+    >>> sgd = mg.optim.SGD([mg.tensor([1.0], requires_grad=True)], lr=1.0)
+    >>> schedule = StepLR(sgd, 2, gamma=0.5)
+    >>> [schedule.factor(count) for count in range(5)]
+    [1.0, 1.0, 0.5, 0.5, 0.25]
+    """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
         self.step_size, self.gamma = _whole("StepLR", "step_size", step_size), gamma
@@ -74,7 +81,14 @@ class StepLR(Schedule):
 
 
 class ExponentialLR(Schedule):
-    """The rate times ``gamma`` after every step (usually an epoch)."""
+    """The rate times ``gamma`` after every step (usually an epoch).
+
+    >>> import minigrad as mg
+    >>> sgd = mg.optim.SGD([mg.tensor([1.0], requires_grad=True)], lr=1.0)
+    >>> ExponentialLR(sgd, 0.5).step()
+    >>> sgd.lr
+    0.5
+    """
 
     def __init__(self, optimizer: Optimizer, gamma: float) -> None:
         self.gamma = gamma
@@ -88,6 +102,12 @@ class CosineLR(Schedule):
     """Half a cosine from the base rate to ``min_lr`` over ``total`` steps, and ``min_lr`` from then on.
 
     (Loshchilov and Hutter, 2017; PyTorch's CosineAnnealingLR, which would rise again.)
+
+    >>> import minigrad as mg
+    >>> sgd = mg.optim.SGD([mg.tensor([1.0], requires_grad=True)], lr=1.0)
+    >>> schedule = CosineLR(sgd, 2, min_lr=0.2)
+    >>> [round(schedule.factor(count), 6) for count in range(4)]
+    [1.0, 0.6, 0.2, 0.2]
     """
 
     def __init__(self, optimizer: Optimizer, total: int, min_lr: float = 0.0) -> None:

@@ -1,20 +1,236 @@
-"""Elementwise primitives."""
+"""Arithmetic and elementary functions: values against NumPy and PyTorch, gradients, edges."""
+
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
 from tests.checks import Case, check_primitive
-from tests.strategies import broadcastable
+from tests.strategies import arrays, broadcastable, shapes
+
+
+def unary(low=-2.0, high=2.0, **options):
+    return arrays(shapes(), low=low, high=high, **options).map(lambda x: Case([x]))
+
+
+def binary(low=-2.0, high=2.0, scalars=(0.5, 2, -1.25), **options):
+    """Two arrays that broadcast, or an array and a Python number on either side."""
+    single = arrays(shapes(), low=low, high=high, **options)
+    pairs = broadcastable(low=low, high=high, **options).map(Case)
+    if not scalars:
+        return pairs
+    number = st.sampled_from(scalars)
+    return pairs | st.builds(lambda x, s: Case([x, s]), single, number) | st.builds(
+        lambda x, s: Case([s, x]), single, number
+    )
+
 
 CASES = {
-    "add": broadcastable().map(Case),
-    "multiply": broadcastable().map(Case),
+    "absolute": unary(away_from=(0.0,)),
+    "add": binary(),
+    "arccos": unary(-0.9, 0.9),
+    "arcsin": unary(-0.9, 0.9),
+    "arctan": unary(),
+    "arctan2": binary(0.3, 2.0) | binary(-2.0, -0.3),
+    "cos": unary(),
+    "cosh": unary(),
+    "divide": binary(0.3, 2.0),
+    "exp": unary(),
+    "expm1": unary(),
+    "log": unary(0.2, 3.0),
+    "log1p": unary(-0.7, 3.0),
+    "logaddexp": binary(),
+    "multiply": binary(),
+    "negative": unary(),
+    "power": binary(0.3, 2.5, scalars=(2, 3, 0.5, 1)),
+    "reciprocal": unary(0.3, 2.0),
+    "sin": unary(),
+    "sinh": unary(),
+    "sqrt": unary(0.2, 3.0),
+    "square": unary(),
+    "subtract": binary(),
+    "tan": unary(-1.2, 1.2),
+    "tanh": unary(),
 }
+
+DOMAIN = {"log": (0.1, 3), "sqrt": (0.1, 3), "power": (0.3, 2), "arcsin": (-0.9, 0.9), "arccos": (-0.9, 0.9),
+          "log1p": (-0.8, 3), "reciprocal": (0.3, 3)}  # fmt: skip
+BINARY = {"add", "subtract", "multiply", "divide", "power", "arctan2", "logaddexp"}
+
 
 @pytest.mark.parametrize("name", CASES)
 @given(data=st.data())
 def test_gradients(name, data):
     check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))
+
+
+def sample(name, dtype=np.float64, seed=0):
+    low, high = DOMAIN.get(name, (-2, 2))
+    rng = np.random.default_rng(seed)
+    inputs = [rng.uniform(low, high, (3, 4)).astype(dtype)]
+    return [*inputs, rng.uniform(low, high, 4).astype(dtype)] if name in BINARY else inputs
+
+
+def gradients(function, *inputs):
+    """The output, and the gradients of its sum."""
+    tensors = [mg.tensor(x, requires_grad=True) for x in inputs]
+    out = function(*tensors)
+    out.backward(np.ones(out.shape, out.dtype))
+    return out.numpy(), *(t.grad for t in tensors)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", CASES)
+def test_values_and_dtypes_are_numpys(name, dtype):
+    inputs = sample(name, dtype)
+    got, expected = getattr(mg.ops, name)(*inputs).numpy(), getattr(np, name)(*inputs)
+    assert got.dtype == expected.dtype == dtype
+    np.testing.assert_allclose(got, expected, rtol=2e-7 if dtype == np.float32 else 2e-16)
+
+
+@pytest.mark.parametrize("name", sorted(CASES.keys() - {"arcsin", "arccos"}))
+def test_integers_follow_numpy(name):
+    inputs = [np.array([[1, 2], [3, 4]]), np.array([2, 1])][: 2 if name in BINARY else 1]
+    got, expected = getattr(mg.ops, name)(*inputs).numpy(), getattr(np, name)(*inputs)
+    assert got.dtype == expected.dtype
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_agrees_with_pytorch(name):
+    torch = pytest.importorskip("torch", reason="no PyTorch")
+    inputs = sample(name, seed=1)
+    out, *grads = gradients(getattr(mg.ops, name), *inputs)
+    theirs = [torch.tensor(x, requires_grad=True) for x in inputs]
+    peer = {"power": "pow", "absolute": "abs", "divide": "div", "negative": "neg"}.get(name, name)
+    expected = getattr(torch, peer)(*theirs)
+    expected.sum().backward()
+    np.testing.assert_allclose(out, expected.detach().numpy(), rtol=1e-13)
+    for mine, t in zip(grads, theirs, strict=True):
+        np.testing.assert_allclose(mine, t.grad.numpy(), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_number_alone_takes_the_default_dtype_and_no_dimension(name):
+    function = getattr(mg.ops, name)
+    alone = function(0.75, mg.tensor(0.5)) if name in BINARY else function(0.75)
+    assert alone.shape == ()
+    assert alone.dtype == np.float32
+
+
+def test_shapes_that_do_not_broadcast():
+    for name in BINARY:
+        with pytest.raises(ValueError, match=rf"{name}\(\w+: float64 \(2,\), \w+: float64 \(3,\)\)"):
+            getattr(mg.ops, name)(np.ones(2), np.ones(3))
+
+
+def test_absolute_has_numpys_short_name():
+    assert mg.ops.abs is mg.ops.absolute
+
+
+# --- kinks, poles and extreme values -----------------------------------------------------------------
+
+
+def test_absolute_at_zero():
+    assert gradients(mg.ops.absolute, np.array([0.0, -0.0, -3.0]))[1].tolist() == [0, 0, -1]
+
+
+def test_poles_are_infinite_without_a_warning():
+    assert gradients(mg.ops.sqrt, np.array([0.0, 4.0]))[1].tolist() == [np.inf, 0.25]
+    assert gradients(mg.ops.arcsin, np.array([-1.0, 1.0]))[1].tolist() == [np.inf, np.inf]
+    assert gradients(mg.ops.arccos, np.array([-1.0, 1.0]))[1].tolist() == [-np.inf, -np.inf]
+    assert gradients(lambda x: mg.ops.power(x, 0.5), np.array([0.0, 4.0]))[1].tolist() == [np.inf, 0.25]
+
+
+def test_log_warns_as_numpy_does():
+    with pytest.warns(RuntimeWarning, match="divide by zero"):
+        assert mg.ops.log(0.0).item() == -np.inf
+
+
+def test_tails_are_accurate():
+    assert gradients(mg.ops.expm1, np.array(-40.0))[1] == np.exp(-40.0)
+    value, slope = gradients(mg.ops.log1p, np.array(1e-20))
+    assert (value, slope) == (1e-20, 1.0)
+    assert gradients(mg.ops.tanh, np.array([-1e3, 1e3]))[1].tolist() == [0, 0]
+    assert gradients(mg.ops.arctan, np.array([-1e200, 1e200]))[1].tolist() == [0, 0]
+
+
+def test_divide_has_no_early_overflow():
+    _, da, db = gradients(mg.ops.divide, np.array([1e-200, 1e200]), np.array([1e-200, 1e200]))
+    np.testing.assert_allclose(da, [1e200, 1e-200])
+    np.testing.assert_allclose(db, [-1e200, -1e-200])
+
+
+def test_arctan2_has_no_early_overflow_and_is_flat_at_the_origin():
+    _, dy, dx = gradients(mg.ops.arctan2, np.array([1e200, 1e-200, 0.0]), np.array([1e200, 1e-200, 0.0]))
+    np.testing.assert_allclose(dy, [0.5e-200, 0.5e200, 0])
+    np.testing.assert_allclose(dx, [-0.5e-200, -0.5e200, 0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_logaddexp_at_infinities_and_large_values(dtype):
+    a, b = np.array([-np.inf, -np.inf, 1e4, 1e4], dtype), np.array([-np.inf, 3, 1e4, -1e4], dtype)
+    value, da, db = gradients(mg.ops.logaddexp, a, b)
+    np.testing.assert_allclose(value, [-np.inf, 3, 1e4 + np.log(2), 1e4], rtol=1e-7)
+    np.testing.assert_allclose(da, [0, 0, 0.5, 1], rtol=1e-3)  # float32 resolves 1e-3 at 1e4
+    np.testing.assert_allclose(db, [0, 1, 0.5, 0], rtol=1e-3)
+
+
+# --- power -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("exponent", [0, 0.0, np.array(0.0), np.zeros(3)])
+def test_power_zero_is_flat_everywhere(exponent):
+    value, slope = gradients(lambda x: mg.ops.power(x, exponent), np.array([-1.0, 0.0, 2.0]))
+    assert value.tolist() == [1, 1, 1]
+    assert slope.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("base", [0, 0.0, np.zeros(3)])
+def test_powers_of_zero_are_flat_in_the_exponent(base):
+    value, slope = gradients(lambda y: mg.ops.power(base, y), np.array([0.0, 0.5, 2.0]))
+    assert value.tolist() == [1, 0, 0]
+    assert slope.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("exponent", [0, 1, 2, 3, -1, -2])
+def test_power_with_integer_exponents_of_negative_numbers(exponent):
+    x = np.array([-2.0, -0.5, 1.5])
+    value, slope = gradients(lambda x: mg.ops.power(x, exponent), x)
+    np.testing.assert_allclose(value, x**exponent)
+    np.testing.assert_allclose(slope, exponent * x ** (exponent - 1.0))
+
+
+@pytest.mark.parametrize("exponent", [0, 1, 2, 3, -1, 0.5])
+def test_power_keeps_float32_with_python_numbers(exponent):
+    value, slope = gradients(lambda x: mg.ops.power(x, exponent), np.ones(3, np.float32))
+    assert value.dtype == slope.dtype == np.float32
+    value, slope = gradients(lambda y: mg.ops.power(2.5, y), np.ones(3, np.float32))
+    assert value.dtype == slope.dtype == np.float32
+
+
+def test_power_of_integer_arrays():
+    bases = np.array([0, 2, 3])
+    value, slope = gradients(lambda y: mg.ops.power(bases, y), np.array([2.0, 2.0, 0.0]))
+    assert value.tolist() == [0, 4, 1]
+    np.testing.assert_allclose(slope, [0, 4 * np.log(2), np.log(3)])
+    exponents = np.array([0, 2, -1])
+    slope = gradients(lambda x: mg.ops.power(x, exponents), np.array([0.0, 3.0, 2.0]))[1]
+    np.testing.assert_allclose(slope, [0, 6, -0.25])
+
+
+def test_power_of_integers_with_negative_exponents():
+    with pytest.raises(ValueError, match=r"power\(a: int64 \(2,\), b: int\): .*negative integer power"):
+        mg.ops.power(np.array([1, 2]), -1)
+
+
+def test_power_of_a_negative_base_has_no_gradient_in_the_exponent():
+    y = mg.tensor(2.0, requires_grad=True)
+    out = mg.ops.power(mg.tensor(-2.0), y)
+    assert out.item() == 4
+    with pytest.warns(RuntimeWarning, match="invalid value"):
+        out.backward()
+    assert np.isnan(y.grad)

@@ -103,7 +103,8 @@ def test_agrees_with_pytorch(kind):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_saturated_gates_neither_overflow_nor_warn(scale, dtype):
     rng = np.random.default_rng(0)
-    inputs = [leaf((scale * rng.standard_normal(s)).astype(dtype)) for s in ((2, 3, 4), (2, 5), (4, 20), (5, 20), (20,))]
+    shapes = (2, 3, 4), (2, 5), (4, 20), (5, 20), (20,)
+    inputs = [leaf((scale * rng.standard_normal(shape)).astype(dtype)) for shape in shapes]
     outs, grads = pull(mg.ops.lstm, inputs, [np.ones((2, 3, 5), dtype)] * 2)
     assert all(np.isfinite(a).all() for a in outs + grads)
     assert (np.abs(outs[0]) <= 1).all()
@@ -112,10 +113,8 @@ def test_saturated_gates_neither_overflow_nor_warn(scale, dtype):
 def test_forward_matches_the_exercise():
     """Source: the captioning exercise's RNN step."""
     N, D, H = 3, 10, 4
-    x, h, Wx, Wh, b = (
-        np.linspace(low, high, int(np.prod(shape))).reshape(shape)
-        for low, high, shape in ((-0.4, 0.7, (N, D)), (-0.2, 0.5, (N, H)), (-0.1, 0.9, (D, H)), (-0.3, 0.7, (H, H)), (-0.2, 0.4, (H,)))
-    )  # fmt: skip
+    ranges = {(N, D): (-0.4, 0.7), (N, H): (-0.2, 0.5), (D, H): (-0.1, 0.9), (H, H): (-0.3, 0.7), (H,): (-0.2, 0.4)}
+    x, h, Wx, Wh, b = (np.linspace(*ends, int(np.prod(shape))).reshape(shape) for shape, ends in ranges.items())
     expected = [[-0.58172089, -0.50182032, -0.41232771, -0.31410098],
                 [0.66854692, 0.79562378, 0.87755553, 0.92795967],
                 [0.97934501, 0.99144213, 0.99646691, 0.99854353]]  # fmt: skip
@@ -127,7 +126,10 @@ def test_integer_inputs_are_computed_in_floats():
     assert mg.ops.rnn_step(*ones).dtype == np.float64
 
 
-SHAPES = {"rnn": [(2, 3, 4), (2, 5), (4, 5), (5, 5), (5,)], "lstm": [(2, 3, 4), (2, 5), (4, 20), (5, 20), (20,), (2, 5)]}
+SHAPES = {
+    "rnn": [(2, 3, 4), (2, 5), (4, 5), (5, 5), (5,)],
+    "lstm": [(2, 3, 4), (2, 5), (4, 20), (5, 20), (20,), (2, 5)],
+}
 
 
 @pytest.mark.parametrize(

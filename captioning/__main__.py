@@ -1,0 +1,10 @@
+"""`python -m captioning` and the console script `captioning`; see `captioning.cli`."""
+
+from __future__ import annotations
+
+from captioning.cli import main
+
+__all__ = ["main"]
+
+if __name__ == "__main__":
+    raise SystemExit(main())

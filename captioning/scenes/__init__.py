@@ -1,0 +1,83 @@
+"""A data set that the project draws itself: small worlds, their pictures, captions, and a judge of captions.
+
+`write_scenes` makes all of it from one seed, in the layout that the loader of the CS231n data reads;
+`load_scenes` reads the worlds back, and `judge` says which statements of a caption are true of one.
+
+Example:
+    >>> import numpy as np
+    >>> from captioning.scenes import captions, draw_scene, judge
+    >>> rng = np.random.default_rng(4)
+    >>> scene = draw_scene(rng)
+    >>> [judge(caption, scene).precision for caption in captions(scene, rng)]
+    [1.0, 1.0, 1.0, 1.0, 1.0]
+"""
+
+from captioning.scenes.checker import (
+    Figures,
+    Judgement,
+    ParseError,
+    Statement,
+    full_description,
+    judge,
+    judge_all,
+    judge_others,
+    parse,
+)
+from captioning.scenes.dataset import load_captions, load_scenes, write_scenes
+from captioning.scenes.drawing import render, render_array
+from captioning.scenes.features import Network, Reduction
+from captioning.scenes.grammar import MAX_WORDS, caption, captions
+from captioning.scenes.world import (
+    BACKGROUNDS,
+    COLOURS,
+    KINDS,
+    RELATIONS,
+    SIZES,
+    Relation,
+    Scene,
+    Thing,
+    draw_lone_scene,
+    draw_scene,
+    draw_scenes,
+    held_out,
+    is_held_out,
+    scene_from_json,
+    scene_to_json,
+)
+
+__all__ = [
+    "BACKGROUNDS",
+    "COLOURS",
+    "KINDS",
+    "MAX_WORDS",
+    "RELATIONS",
+    "SIZES",
+    "Figures",
+    "Judgement",
+    "Network",
+    "ParseError",
+    "Reduction",
+    "Relation",
+    "Scene",
+    "Statement",
+    "Thing",
+    "caption",
+    "captions",
+    "draw_lone_scene",
+    "draw_scene",
+    "draw_scenes",
+    "full_description",
+    "held_out",
+    "is_held_out",
+    "judge",
+    "judge_all",
+    "judge_others",
+    "load_captions",
+    "load_scenes",
+    "parse",
+    "render",
+    "render_array",
+    "scene_from_json",
+    "scene_to_json",
+    "write_scenes",
+]

@@ -1,0 +1,302 @@
+"""Arrays in files: the safetensors format, written and read here, without pickle.
+
+A file is the length of its header (8 bytes, little-endian), the header (a JSON object in UTF-8, padded
+with spaces to a multiple of 8), and the arrays' bytes, C order and little-endian. The header maps each
+name to ``dtype``, ``shape`` and ``data_offsets`` ([begin, end) counted from the end of the header); the arrays fill
+the rest of the file without holes or overlaps. ``__metadata__`` maps strings to strings.
+(https://github.com/huggingface/safetensors, "Format".)
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from io import BufferedReader
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .core import Tensor
+from .spec import Array
+
+__all__ = ["load", "load_metadata", "save"]
+
+_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1",
+           "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1"}  # fmt: skip
+_NAMES = {code: name for name, code in _DTYPES.items()}
+_METADATA = "__metadata__"
+_LONGEST_HEADER = 100_000_000
+_KEYS = {"dtype", "shape", "data_offsets"}
+
+
+class _Entry(NamedTuple):
+    """Where an array lies in the file: offsets from the end of the header."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+# --- writing -------------------------------------------------------------------------------------------
+
+
+def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
+    """Write named arrays to a file in the safetensors format, completely or not at all.
+
+    The file is written under a temporary name in the same folder, flushed to the disk, read back, compared,
+    and only then renamed; an older file of the name stays untouched if anything fails.
+
+    Args:
+        path: where; a symbolic link is followed.
+        state: ndarrays, tensors or numbers by name, of any shape and memory layout; bool, integers of 8 to
+            64 bits, float16, float32 or float64. (Numbers become 0-d arrays of NumPy's dtype.)
+        metadata: strings by name, kept in the header.
+
+    Raises:
+        TypeError: names the entry that is not of such a type.
+        ValueError: if a name is reserved or not valid Unicode, or the header is too long.
+        OSError: if the file system refuses, or the file reads back differently.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "model.safetensors")
+    ...     save(path, {"W": np.arange(6.0).reshape(2, 3).T, "step": 3}, {"kind": "demo"})
+    ...     print(load(path), load_metadata(path))
+    {'W': array([[0., 3.], [1., 4.], [2., 5.]]), 'step': array(3)} {'kind': 'demo'}
+    """
+    target = os.path.realpath(path)
+    arrays = {_checked_name(name): _little_endian(name, value) for name, value in state.items()}
+    order = sorted(arrays, key=lambda name: -arrays[name].itemsize)  # so that every array is aligned
+    header = _header(arrays, order, metadata)
+    folder, base = os.path.split(target)
+    temporary = os.path.join(folder, f".{base[:40]}.{secrets.token_hex(8)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(len(header).to_bytes(8, "little"))
+            file.write(header)
+            for name in order:
+                file.write(_bytes(arrays[name]).data)
+            file.flush()
+            os.fsync(file.fileno())
+        _compare(temporary, arrays, dict(metadata or {}))
+        with suppress(FileNotFoundError):
+            os.chmod(temporary, os.stat(target).st_mode & 0o7777)  # an older file's permissions stay
+        os.replace(temporary, target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    _flush_folder(folder)
+
+
+def _checked_name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"save: names must be strings, not {name!r}")
+    if name == _METADATA:
+        raise ValueError(f"save: the name {_METADATA} is reserved: pass metadata=")
+    return name
+
+
+def _little_endian(name: str, value: Any) -> Array:
+    """An array as it is, but little-endian; its memory layout is put right when its bytes are written."""
+    if isinstance(value, Tensor):
+        value = value.data
+    if not isinstance(value, (np.ndarray, np.generic, bool, int, float)):
+        raise TypeError(f"save: {name} must be an ndarray, a tensor or a number, not {type(value).__name__}")
+    if hasattr(value, "mask"):
+        raise TypeError(f"save: {name} is a masked array, whose mask would be lost")
+    array = np.asarray(value)
+    array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    if array.dtype.str not in _NAMES:
+        raise TypeError(f"save: {name} has the dtype {array.dtype}, which the format cannot hold")
+    return array
+
+
+def _header(arrays: dict[str, Array], order: list[str], metadata: Mapping[str, str] | None) -> bytes:
+    offsets, end = {}, 0
+    for name in order:
+        offsets[name] = [end, end + arrays[name].nbytes]
+        end += arrays[name].nbytes
+    content: dict[str, Any] = {}
+    if metadata is not None:
+        for key, text in metadata.items():
+            if not isinstance(key, str) or not isinstance(text, str):
+                raise TypeError(f"save: metadata must map strings to strings, not {key!r} to {text!r}")
+        content[_METADATA] = dict(metadata)
+    for name, array in arrays.items():
+        content[name] = {"dtype": _NAMES[array.dtype.str], "shape": list(array.shape),
+                         "data_offsets": offsets[name]}  # fmt: skip
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    try:
+        header = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"save: a name or metadata is not valid Unicode: {error}") from error
+    header += b" " * (-len(header) % 8)
+    if len(header) > _LONGEST_HEADER:
+        raise ValueError(f"save: the header would be {len(header)} bytes, more than the format's {_LONGEST_HEADER}")
+    return header
+
+
+def _bytes(array: Array) -> Array:
+    """The entries in C order as a flat array of bytes; no copy if they lie so already."""
+    return np.asarray(array, order="C").reshape(-1).view(np.uint8)
+
+
+def _compare(path: str, arrays: dict[str, Array], metadata: dict[str, str]) -> None:
+    """Read a file back and compare it bit by bit with what it should hold."""
+    with open(path, "rb") as file:
+        start, entries, found = _read_header(file, path)
+        same = list(entries) == list(arrays) and found == metadata
+        for name, entry in entries.items():
+            same = same and entry.shape == arrays[name].shape and entry.dtype == arrays[name].dtype
+            same = same and np.array_equal(_bytes(_read(file, path, name, start, entry)), _bytes(arrays[name]))
+    if not same:
+        raise OSError(f"{path}: the file reads back differently from what was written")
+
+
+def _flush_folder(folder: str) -> None:
+    """Make a rename durable where the system can; the file itself is already in place."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+# --- reading -------------------------------------------------------------------------------------------
+
+
+def load(path: str | os.PathLike[str]) -> dict[str, Array]:
+    """Read a file in the safetensors format: writeable ndarrays by name, in the order of the header.
+
+    The whole header is checked, and every size against the file's, before any array is made.
+
+    Raises:
+        ValueError: if the file is truncated, damaged, or of another format; names the file, what is wrong,
+            and the array. BF16 and other dtypes that NumPy lacks are refused too.
+        OSError: if it cannot be read.
+    """
+    where = os.fspath(path)
+    with open(path, "rb") as file:
+        start, entries, _ = _read_header(file, where)
+        arrays = {name: _read(file, where, name, start, entry) for name, entry in entries.items()}
+    return {name: a.astype(a.dtype.newbyteorder("="), copy=False) for name, a in arrays.items()}
+
+
+def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The metadata of a file, empty if it has none; the arrays are not read.
+
+    Raises:
+        ValueError: as :func:`load` does.
+    """
+    with open(path, "rb") as file:
+        return _read_header(file, os.fspath(path))[2]
+
+
+def _read_header(file: BufferedReader, path: str) -> tuple[int, dict[str, _Entry], dict[str, str]]:
+    """Where the data start, the arrays' entries and the metadata, all checked."""
+
+    def wrong(what: str) -> ValueError:
+        return ValueError(f"{path}: not a safetensors file, or a damaged one: {what}")
+
+    total = os.fstat(file.fileno()).st_size
+    prefix = file.read(8)
+    if len(prefix) < 8:
+        raise wrong(f"it has {len(prefix)} bytes, not even the 8 of the header's length")
+    length = int.from_bytes(prefix, "little")
+    if length > _LONGEST_HEADER:
+        raise wrong(f"a header of {length} bytes, more than the format's {_LONGEST_HEADER}")
+    if 8 + length > total:
+        raise wrong(f"a header of {length} bytes does not fit into a file of {total}")
+    text = file.read(length)
+    if len(text) < length:
+        raise wrong("the file ends within the header")
+    if not text.startswith(b"{"):
+        raise wrong("the header does not begin with a brace")
+    try:
+        content = json.loads(
+            text.decode("utf-8"), object_pairs_hook=_without_duplicates, parse_constant=_no_constant
+        )
+    except (ValueError, RecursionError) as error:
+        raise wrong(f"the header is no JSON object in UTF-8: {error}") from error
+    metadata = content.pop(_METADATA, {})
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+        raise wrong(f"{_METADATA} does not map strings to strings")
+    entries: dict[str, _Entry] = {}
+    for name, fields in content.items():
+        try:
+            entries[name] = _entry(fields)
+        except ValueError as error:
+            raise wrong(f"{name}: {error}") from None
+    end = 0
+    for name, entry in sorted(entries.items(), key=lambda item: (item[1].begin, item[1].end)):
+        if entry.begin != end:
+            kind = "overlaps what is before it" if entry.begin < end else "leaves a hole before it"
+            raise wrong(f"{name}: begins at byte {entry.begin} of the data, where {end} is expected: it {kind}")
+        end = entry.end
+    if 8 + length + end != total:
+        raise wrong(f"the arrays take {end} bytes, the file has {total - 8 - length} for them")
+    return 8 + length, entries, metadata
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    for name, value in pairs:
+        name.encode()  # an error for half a surrogate pair, which JSON can spell
+        if name in content:
+            raise ValueError(f"the key {name!r} is there twice")
+        content[name] = value
+    return content
+
+
+def _no_constant(text: str) -> Any:
+    raise ValueError(f"{text} is no JSON")
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _entry(fields: Any) -> _Entry:
+    """One array's entry of the header, checked by itself."""
+    if not isinstance(fields, dict) or fields.keys() != _KEYS:
+        raise ValueError(f"expected an object of {', '.join(sorted(_KEYS))}")
+    name, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
+    if name == "BF16":
+        raise ValueError("has the dtype BF16, which NumPy lacks: convert it to F32 where it was made")
+    if not isinstance(name, str) or name not in _DTYPES:
+        raise ValueError(f"has the dtype {name!r}, which is none of {', '.join(_DTYPES)}")
+    if not isinstance(shape, list) or not all(map(_is_size, shape)):
+        raise ValueError(f"has the shape {shape!r}, which is no list of sizes")
+    if not isinstance(offsets, list) or len(offsets) != 2 or not all(map(_is_size, offsets)):
+        raise ValueError(f"has the data_offsets {offsets!r}, which are no pair of sizes")
+    if len(shape) > 64:
+        raise ValueError(f"has {len(shape)} axes, NumPy can have 64")
+    dtype, (begin, end) = np.dtype(_DTYPES[name]), offsets
+    size = math.prod(shape) * dtype.itemsize
+    if end - begin != size:
+        raise ValueError(f"takes bytes {begin} to {end}, but {name} {shape} needs {size} bytes")
+    if not size:  # only then can a shape be beyond NumPy without the file being as large
+        try:
+            np.empty(shape, dtype)
+        except (ValueError, MemoryError, OverflowError) as error:
+            raise ValueError(f"has the shape {shape!r}, which NumPy refuses: {error}") from None
+    return _Entry(dtype, tuple(shape), begin, end)
+
+
+def _read(file: BufferedReader, path: str, name: str, start: int, entry: _Entry) -> Array:
+    """One array; its size has been checked against the file's."""
+    array = np.empty(entry.shape, entry.dtype)
+    file.seek(start + entry.begin)
+    raw = array.reshape(-1).view(np.uint8)
+    if raw.size and file.readinto(raw.data) != raw.size:
+        raise ValueError(f"{path}: the file ends within {name}")
+    if entry.dtype.kind == "b" and raw.size and raw.max() > 1:
+        raise ValueError(f"{path}: {name}: BOOL data hold bytes other than 0 and 1")
+    return array

@@ -1,0 +1,305 @@
+"""Layers against PyTorch and their primitives: values, gradients, initial weights, errors."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad import nn
+
+
+def torch_of(module: nn.Module, torch: Any) -> dict[str, Any]:
+    return {n: torch.tensor(p.data, requires_grad=True) for n, p in module.named_parameters()}
+
+
+def random_input(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def check(mine: Any, theirs: Any, module: nn.Module, weights: dict[str, Any], seed: int = 0) -> None:
+    """Outputs agree, and so do the gradients of a random combination of them, for every parameter."""
+    np.testing.assert_allclose(mine.data, theirs.detach().numpy(), rtol=1e-10, atol=1e-12)
+    u = random_input(mine.shape, seed)
+    module.zero_grad()
+    mine.backward(u, retain_graph=True)
+    for w in weights.values():
+        w.grad = None
+    theirs.backward(theirs.new_tensor(u), retain_graph=True)
+    for name, p in module.named_parameters():
+        np.testing.assert_allclose(p.grad, weights[name].grad.numpy(), rtol=1e-9, atol=1e-11, err_msg=name)
+
+
+# --- Linear and Embedding ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (2, 5, 3), (2, 2, 2, 3), (0, 3), (0, 2, 3)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_linear(shape, bias):
+    torch = pytest.importorskip("torch", reason="no PyTorch")
+    layer = nn.Linear(3, 2, bias, dtype="float64", rng=0)
+    weights, x = torch_of(layer, torch), random_input(shape)
+    y = layer(mg.tensor(x))
+    assert y.shape == (*shape[:-1], 2)
+    theirs = torch.nn.functional.linear(torch.tensor(x), weights["weight"].T, weights.get("bias"))
+    check(y, theirs, layer, weights)
+    assert (layer.bias is None) == (not bias)
+
+
+def test_linear_on_a_vector_and_its_errors():
+    layer = nn.Linear(3, 2, rng=0)
+    x = random_input((3,)).astype(np.float32)
+    np.testing.assert_allclose(layer(x).data, x @ layer.weight.data + layer.bias.data, rtol=1e-6)
+    for bad in (np.zeros((2, 4)), np.float64(3)):
+        with pytest.raises(ValueError, match="the last axis of x must be 3"):
+            layer(bad)
+
+
+def test_embedding():
+    torch = pytest.importorskip("torch", reason="no PyTorch")
+    layer = nn.Embedding(5, 3, dtype="float64", rng=0)
+    weights, indices = torch_of(layer, torch), np.array([[0, 4, 4], [1, 0, 4]])
+    theirs = torch.nn.functional.embedding(torch.tensor(indices), weights["weight"])
+    check(layer(indices), theirs, layer, weights)
+
+
+# --- recurrent layers ----------------------------------------------------------------------------------
+
+
+def peer(torch: Any, kind: str, weights: dict[str, Any], D: int, H: int) -> Any:
+    """PyTorch's module run on minigrad's weights: transposed, gates reordered, one of its two biases zero."""
+    order = torch.arange(H) if kind == "RNN" else torch.cat([torch.arange(H) + k * H for k in (0, 1, 3, 2)])
+    module = getattr(torch.nn, kind)(D, H, batch_first=True, dtype=torch.float64)
+    names = {"weight_ih_l0": weights["Wx"].T[order], "weight_hh_l0": weights["Wh"].T[order],
+             "bias_ih_l0": weights["b"][order], "bias_hh_l0": torch.zeros_like(weights["b"])}  # fmt: skip
+    return lambda *args: torch.func.functional_call(module, names, args)
+
+
+@pytest.mark.parametrize("given_state", [False, True])
+def test_rnn(given_state):
+    torch = pytest.importorskip("torch", reason="no PyTorch")
+    layer = nn.RNN(3, 4, dtype="float64", rng=0)
+    layer.b.data[...] = random_input((4,))
+    weights, x, h0 = torch_of(layer, torch), random_input((2, 5, 3)), random_input((2, 4), 1)
+    h, last = layer(mg.tensor(x), *([h0] if given_state else []))
+    theirs, their_last = peer(torch, "RNN", weights, 3, 4)(
+        torch.tensor(x), *([torch.tensor(h0)[None]] if given_state else [])
+    )
+    check(h, theirs, layer, weights)
+    check(last, their_last[0], layer, weights)
+
+
+@pytest.mark.parametrize("given_state", ["none", "both", "h only"])
+def test_lstm(given_state):
+    torch = pytest.importorskip("torch", reason="no PyTorch")
+    layer = nn.LSTM(3, 4, dtype="float64", rng=0)
+    layer.b.data[...] = random_input((16,))
+    weights, x = torch_of(layer, torch), random_input((2, 5, 3))
+    h0, c0 = random_input((2, 4), 1), random_input((2, 4), 2)
+    state = {"none": None, "both": (mg.tensor(h0), c0), "h only": (h0, None)}[given_state]
+    h, (h_n, c_n) = layer(mg.tensor(x), state)
+    if given_state == "h only":
+        c0[...] = 0
+    theirs, (their_h, their_c) = peer(torch, "LSTM", weights, 3, 4)(
+        torch.tensor(x), *([] if state is None else [(torch.tensor(h0)[None], torch.tensor(c0)[None])])
+    )
+    check(h, theirs, layer, weights)
+    check(h_n, their_h[0], layer, weights)
+    check(c_n, their_c[0], layer, weights)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM"])
+def test_recurrent_steps_can_be_split(kind):
+    """Running on from a returned state is the same as one longer run."""
+    layer = getattr(nn, kind)(3, 4, dtype="float64", rng=0)
+    x = random_input((2, 7, 3))
+    whole, last = layer(x)
+    first, state = layer(x[:, :3])
+    second, end = layer(x[:, 3:], state)
+    np.testing.assert_allclose(np.concatenate([first.data, second.data], 1), whole.data, rtol=1e-12)
+    for a, b in zip(*((t if kind == "LSTM" else (t,)) for t in (last, end)), strict=True):
+        np.testing.assert_allclose(a.data, b.data, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM"])
+def test_no_steps_give_back_the_state(kind):
+    layer = getattr(nn, kind)(3, 4, rng=0)
+    x, h0 = np.zeros((2, 0, 3), np.float32), random_input((2, 4)).astype(np.float32)
+    h, last = layer(x, h0 if kind == "RNN" else (h0, None))
+    assert h.shape == (2, 0, 4)
+    np.testing.assert_array_equal((last if kind == "RNN" else last[0]).data, h0)
+    if kind == "LSTM":
+        assert (last[1].data == 0).all()
+
+
+def test_recurrent_initial_weights():
+    layer = nn.LSTM(6, 5, dtype="float64", rng=0)
+    assert layer.b.data.tolist() == [0] * 5 + [1] * 5 + [0] * 10
+    assert nn.LSTM(2, 3, forget_bias=0.0).b.data.tolist() == [0] * 12
+    for k in range(4):
+        gate = layer.Wh.data[:, 5 * k : 5 * k + 5]
+        np.testing.assert_allclose(gate @ gate.T, np.eye(5), atol=1e-12)
+    bound = np.sqrt(6 / 11)
+    assert 0.8 * bound < abs(layer.Wx.data).max() <= bound
+    rnn = nn.RNN(6, 5, dtype="float64", rng=0)
+    np.testing.assert_allclose(rnn.Wh.data @ rnn.Wh.data.T, np.eye(5), atol=1e-12)
+    assert not rnn.b.data.any()
+
+
+def test_recurrent_errors():
+    for kind in ("RNN", "LSTM"):
+        layer = getattr(nn, kind)(3, 4)
+        for shape in ((2, 3), (2, 5, 4), (2, 2, 5, 3)):
+            with pytest.raises(ValueError, match=rf"{kind}: x must be \(N, T, 3\), it has shape"):
+                layer(np.zeros(shape, np.float32))
+    with pytest.raises(ValueError, match="the hidden state must be"):
+        nn.RNN(3, 4)(np.zeros((2, 5, 3)), np.zeros((1, 4)))
+    for state in (np.zeros((2, 4)), (np.zeros((2, 4)),)):
+        with pytest.raises(ValueError, match=r"the state must be a pair \(h0, c0\)"):
+            nn.LSTM(3, 4)(np.zeros((2, 5, 3)), state)
+
+
+# --- convolution, dropout, sequences -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"stride": 2, "padding": 1}, {"groups": 2, "dilation": 2}, {"bias": False}, {"padding": (0, 2)}]
+)
+def test_conv2d(options):
+    torch = pytest.importorskip("torch", reason="no PyTorch")
+    layer = nn.Conv2d(4, 6, (3, 2), **options, dtype="float64", rng=0)
+    weights, x = torch_of(layer, torch), random_input((2, 4, 8, 7))
+    calls = {name: value for name, value in options.items() if name != "bias"}
+    theirs = torch.nn.functional.conv2d(torch.tensor(x), weights["weight"], weights.get("bias"), **calls)
+    check(layer(mg.tensor(x)), theirs, layer, weights)
+    assert layer.weight.shape == (6, 4 // layer.groups, 3, 2)
+
+
+def test_conv2d_errors():
+    for options, text in [
+        ({"groups": 3}, "must divide in_channels"),
+        ({"kernel_size": 0}, "kernel_size must be a positive integer, not 0"),
+        ({"kernel_size": (1, 2, 3)}, "one number or two"),
+        ({"groups": 0}, "groups must be a positive integer"),
+        ({"in_channels": -4}, "in_channels must be"),
+    ]:
+        with pytest.raises(ValueError, match=text):
+            nn.Conv2d(**{"in_channels": 4, "out_channels": 6, "kernel_size": 3, **options})
+
+
+def test_dropout():
+    layer, x = nn.Dropout(0.25, rng=0), mg.tensor(np.ones((200, 300), np.float32), requires_grad=True)
+    y = layer(x)
+    assert y.dtype == np.float32
+    assert set(np.unique(y.data)) == {0, np.float32(4 / 3)}
+    assert abs((y.data == 0).mean() - 0.25) < 5 * np.sqrt(0.25 * 0.75 / y.size)
+    y.backward(np.ones(y.shape))
+    np.testing.assert_array_equal(x.grad, y.data)
+    assert not np.array_equal(layer(x).data, y.data)  # a seed starts one stream, not each call anew
+    assert layer.eval()(x) is x
+    assert nn.Dropout(0.0)(x) is x
+    mg.manual_seed(1)
+    first = nn.Dropout()(x).data
+    mg.manual_seed(1)
+    np.testing.assert_array_equal(first, nn.Dropout()(x).data)
+    for p in (-0.1, 1.0, float("nan")):
+        with pytest.raises(ValueError, match=r"p must be in \[0, 1\)"):
+            nn.Dropout(p)
+
+
+def test_deepcopied_dropout_draws_the_same():
+    layer, x = nn.Dropout(0.5, rng=0), mg.tensor(np.ones(50))
+    twin = copy.deepcopy(layer)
+    np.testing.assert_array_equal(layer(x).data, twin(x).data)
+
+
+@given(st.lists(st.sampled_from(["ReLU", "Tanh", "Sigmoid"]), max_size=4))
+def test_sequential(kinds):
+    x = random_input((2, 3))
+    expected = x
+    for kind in kinds:
+        expected = {"ReLU": lambda v: np.maximum(v, 0), "Tanh": np.tanh, "Sigmoid": lambda v: 1 / (1 + np.exp(-v))}[
+            kind
+        ](expected)
+    modules = [getattr(nn, kind)() for kind in kinds]
+    model = nn.Sequential(*modules)
+    np.testing.assert_allclose(model(mg.tensor(x)).data, expected, rtol=1e-12)
+    assert len(model) == len(kinds)
+    assert list(model) == modules
+    if kinds:
+        assert model[-1] is modules[-1]
+        assert list(model[:2]) == modules[:2]
+
+
+def test_sequential_runs_a_repeated_module_each_time():
+    scale = nn.Linear(1, 1, bias=False, dtype="float64")
+    scale.weight.data[...] = 3
+    model = nn.Sequential(scale, nn.ReLU(), scale)
+    assert model(mg.tensor([[1.0]], dtype="float64")).item() == 9
+    assert len(list(model.parameters())) == 1
+    with pytest.raises(TypeError, match="argument 1 must be a module, not function"):
+        nn.Sequential(nn.ReLU(), mg.ops.tanh)
+
+
+# --- what all layers share -----------------------------------------------------------------------------
+
+MAKERS = {
+    "Linear": (lambda **k: nn.Linear(3, 4, **k), (2, 3)),
+    "RNN": (lambda **k: nn.RNN(3, 4, **k), (2, 5, 3)),
+    "LSTM": (lambda **k: nn.LSTM(3, 4, **k), (2, 5, 3)),
+    "Conv2d": (lambda **k: nn.Conv2d(3, 4, 2, **k), (2, 3, 4, 4)),
+    "Embedding": (lambda **k: nn.Embedding(5, 4, **k), None),
+}
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_dtypes_and_seeds(kind):
+    make, shape = MAKERS[kind]
+    single, double = make(rng=3), make(rng=3, dtype="float64")
+    for (name, a), b in zip(single.named_parameters(), double.parameters(), strict=True):
+        assert (a.dtype, b.dtype) == (np.float32, np.float64)
+        np.testing.assert_array_equal(a.data, b.data.astype(np.float32), err_msg=name)
+    for layer in (single, double):
+        dtype = next(layer.parameters()).dtype
+        x = np.array([[0, 4]]) if shape is None else random_input(shape).astype(dtype)
+        y = layer(x)
+        first = y[0] if isinstance(y, tuple) else y
+        assert first.dtype == dtype
+        first.backward(np.ones(first.shape))
+        assert all(p.grad.dtype == dtype for p in layer.parameters())
+    mg.manual_seed(1)
+    a = make().state_dict()
+    mg.manual_seed(1)
+    for name, array in make().state_dict().items():
+        np.testing.assert_array_equal(array, a[name])
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: nn.Linear(0, 1), "Linear: in_features must be a positive integer, not 0"),
+        (lambda: nn.Linear(1, 2.0), "out_features must be a positive integer, not 2.0"),
+        (lambda: nn.Embedding(-1, 2), "Embedding: num must be"),
+        (lambda: nn.RNN(1, True), "RNN: hidden_size must be"),
+        (lambda: nn.LSTM(1, 0), "LSTM: hidden_size must be"),
+    ],
+)
+def test_sizes(make, text):
+    with pytest.raises(ValueError, match=text):
+        make()
+
+
+def test_linear_and_conv_start_as_in_pytorch():
+    torch = pytest.importorskip("torch", reason="no PyTorch")
+    mine, theirs = nn.Linear(100, 200, rng=0), torch.nn.Linear(100, 200)
+    for a, b in ((mine.weight, theirs.weight), (mine.bias, theirs.bias)):
+        assert abs(a.data).max() <= 0.1 * (1 + 1e-6)
+        assert a.data.std() == pytest.approx(b.detach().numpy().std(), rel=0.2)
+    conv, peer_conv = nn.Conv2d(8, 32, 3, rng=0), torch.nn.Conv2d(8, 32, 3)
+    assert conv.weight.data.std() == pytest.approx(peer_conv.weight.detach().numpy().std(), rel=0.1)
+    assert abs(conv.weight.data).max() <= 1 / np.sqrt(72) * (1 + 1e-6)

@@ -1,0 +1,208 @@
+"""Activation functions and dropout: values, tails, gradients, the law of dropout."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from tests.checks import Case, check_primitive
+from tests.strategies import arrays, shapes
+
+
+def unary(low=-3.0, high=3.0, away_from=(), **options):
+    """Arrays with options drawn from lists."""
+    drawn = st.fixed_dictionaries({name: st.sampled_from(values) for name, values in options.items()})
+    return st.builds(Case, arrays(shapes(), low=low, high=high, away_from=away_from).map(lambda x: [x]), drawn)
+
+
+CASES = {
+    "dropout": unary(p=[0.0, 0.25, 0.5], training=[True, False], rng=[3, 4]),
+    "elu": unary(away_from=(0.0,), alpha=[1.0, 0.5, 2]),
+    "erf": unary(away_from=(-0.46875, 0.46875)) | unary(-5.5, -3.5),
+    "gelu": unary(approximate=["none", "tanh"]),
+    "leaky_relu": unary(away_from=(0.0,), negative_slope=[0.01, 0.0, 1, 2.5, -0.5]),
+    "relu": unary(away_from=(0.0,)),
+    "sigmoid": unary(),
+    "silu": unary(),
+    "softplus": unary(),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+@given(data=st.data())
+def test_gradients(name, data):
+    check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))
+
+
+def gradients(function, *inputs):
+    tensors = [mg.tensor(x, requires_grad=True) for x in inputs]
+    out = function(*tensors)
+    out.backward(np.ones(out.shape, out.dtype))
+    return out.numpy(), *(t.grad for t in tensors)
+
+
+PEERS = [
+    ("elu", {}, "elu", {}),
+    ("elu", {"alpha": 0.5}, "elu", {"alpha": 0.5}),
+    ("gelu", {}, "gelu", {}),
+    ("gelu", {"approximate": "tanh"}, "gelu", {"approximate": "tanh"}),
+    ("leaky_relu", {}, "leaky_relu", {}),
+    ("leaky_relu", {"negative_slope": 0.3}, "leaky_relu", {"negative_slope": 0.3}),
+    ("relu", {}, "relu", {}),
+    ("sigmoid", {}, "sigmoid", {}),
+    ("silu", {}, "silu", {}),
+    ("softplus", {}, "softplus", {"threshold": 1000}),  # PyTorch's default takes x itself above 20
+    ("erf", {}, None, {}),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "peer", "theirs"), PEERS)
+def test_agrees_with_pytorch(name, options, peer, theirs):
+    torch = pytest.importorskip("torch", reason="no PyTorch")
+    x = np.concatenate([np.linspace(-9, 9, 601), [0.0, -0.46875, 0.46875, 1e-9, -1e-9, 30.0, -30.0]])
+    value, slope = gradients(lambda t: getattr(mg.ops, name)(t, **options), x)
+    t = torch.tensor(x, requires_grad=True)
+    expected = getattr(torch.nn.functional, peer)(t, **theirs) if peer else torch.erf(t)
+    expected.sum().backward()
+    np.testing.assert_allclose(value, expected.detach().numpy(), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(slope, t.grad.numpy(), rtol=1e-12, atol=1e-14)
+
+
+SMOOTH = {name for name, *_ in PEERS}
+
+
+@pytest.mark.parametrize(("name", "options", "peer", "theirs"), PEERS)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_tails_are_finite_and_keep_the_dtype(name, options, peer, theirs, dtype):
+    huge = 6e4 if dtype == np.float16 else 1e30
+    x = np.array([-huge, -200.0, -90.0, -20.0, 0.0, 20.0, 90.0, 200.0, huge], dtype)
+    value, slope = gradients(lambda t: getattr(mg.ops, name)(t, **options), x)
+    assert value.dtype == slope.dtype == dtype
+    assert np.isfinite(value).all()
+    assert np.isfinite(slope).all()
+
+
+@pytest.mark.parametrize("name", sorted(SMOOTH - {"relu"}))
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64])
+def test_integers_become_float64(name, dtype):
+    x = np.array([0, 1, 1], dtype)
+    out = getattr(mg.ops, name)(x)
+    assert out.dtype == np.float64
+    np.testing.assert_array_equal(out.numpy(), getattr(mg.ops, name)(x.astype(float)).numpy())
+
+
+@pytest.mark.parametrize("name", sorted(SMOOTH))
+def test_nan_stays_and_a_number_alone_takes_the_default_dtype(name):
+    assert np.isnan(getattr(mg.ops, name)(np.array([np.nan, 1.0])).numpy()).tolist() == [True, False]
+    alone = getattr(mg.ops, name)(0.5)
+    assert (alone.shape, alone.dtype) == ((), np.float32)
+
+
+def test_relu_keeps_integers():
+    out = mg.ops.relu(np.array([-2, 3]))
+    assert out.dtype == np.int64
+    assert out.numpy().tolist() == [0, 3]
+
+
+def test_kinks():
+    zero = np.array([0.0, -0.0])
+    assert gradients(mg.ops.relu, zero)[1].tolist() == [0, 0]
+    assert gradients(lambda x: mg.ops.leaky_relu(x, 0.25), zero)[1].tolist() == [0.25, 0.25]
+    assert gradients(lambda x: mg.ops.elu(x, 0.25), zero)[1].tolist() == [0.25, 0.25]
+
+
+def test_sigmoid_and_softplus_are_accurate_in_the_tails():
+    x = np.array([-700.0, -40.0, -1e4, 40.0, 1e4])
+    value, slope = gradients(mg.ops.sigmoid, x)
+    np.testing.assert_allclose(value, [np.exp(-700), np.exp(-40), 0, 1, 1], rtol=1e-14)
+    np.testing.assert_allclose(slope[:3], [np.exp(-700), np.exp(-40), 0], rtol=1e-14)
+    value, slope = gradients(mg.ops.softplus, x)
+    np.testing.assert_allclose(value, [np.exp(-700), np.exp(-40), 0, 40, 1e4], rtol=1e-14)
+    np.testing.assert_allclose(slope, [np.exp(-700), np.exp(-40), 0, 1, 1], rtol=1e-14)
+
+
+# --- erf and gelu ------------------------------------------------------------------------------------
+
+DENSE = np.concatenate([np.linspace(-7, 7, 20_001), np.geomspace(1e-300, 1e300, 601), [np.inf, -np.inf, 0.0, -0.0],
+                        np.nextafter([0.46875, 4.0], 0), [0.46875, 4.0], np.nextafter([0.46875, 4.0], 9)])  # fmt: skip
+
+
+def test_erf_agrees_with_the_standard_library():
+    expected = np.array([math.erf(x) for x in DENSE])
+    np.testing.assert_allclose(mg.ops.erf(DENSE).numpy(), expected, rtol=1e-15, atol=0)
+    single = mg.ops.erf(DENSE.clip(-1e30, 1e30).astype(np.float32)).numpy()
+    np.testing.assert_allclose(single, expected, rtol=1e-6, atol=1e-30)
+
+
+def test_gelu_is_accurate_where_one_plus_erf_cancels():
+    x = np.linspace(-35, 8, 4001)
+    expected = np.array([t * 0.5 * math.erfc(-t / math.sqrt(2)) for t in x])
+    np.testing.assert_allclose(mg.ops.gelu(x).numpy(), expected, rtol=1e-12)
+
+
+def test_gelu_approximation_is_near():
+    x = np.linspace(-6, 6, 1001)
+    gap = np.abs(mg.ops.gelu(x).numpy() - mg.ops.gelu(x, approximate="tanh").numpy()).max()
+    assert 1e-4 < gap < 5e-4
+
+
+def test_gelu_refuses_other_approximations():
+    with pytest.raises(ValueError, match=r"gelu\(x: float64 \(2,\)\): approximate must be 'none' or 'tanh', not 'erf'"):
+        mg.ops.gelu(np.ones(2), approximate="erf")
+
+
+# --- dropout -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_dropout_keeps_the_mean_and_drops_the_share(p):
+    x = np.ones(200_000)
+    value, slope = gradients(lambda t: mg.ops.dropout(t, p, rng=0), x)
+    assert set(np.unique(value)) == {0, 1 / (1 - p)}
+    deviation = math.sqrt(p * (1 - p) / x.size)
+    assert abs((value == 0).mean() - p) < 5 * deviation
+    np.testing.assert_array_equal(slope, value)
+
+
+def test_dropout_draws_from_the_librarys_generator_or_the_one_given():
+    x = np.ones(100)
+    mg.rng.manual_seed(1)
+    first, second = (mg.ops.dropout(x).numpy() for _ in range(2))
+    mg.rng.manual_seed(1)
+    np.testing.assert_array_equal(mg.ops.dropout(x).numpy(), first)
+    assert (first != second).any()
+    given_rng = np.random.default_rng(5)
+    np.testing.assert_array_equal(mg.ops.dropout(x, rng=given_rng).numpy(), mg.ops.dropout(x, rng=5).numpy())
+    assert (mg.ops.dropout(x, rng=given_rng).numpy() != mg.ops.dropout(x, rng=5).numpy()).any()
+
+
+def test_a_seed_means_the_same_mask_in_all_precisions():
+    wide, narrow = (mg.ops.dropout(np.ones(1000, d), 0.3, rng=2).numpy() for d in (np.float64, np.float32))
+    np.testing.assert_array_equal(wide != 0, narrow != 0)
+    assert narrow.dtype == np.float32
+
+
+@pytest.mark.parametrize("options", [{"p": 0.0}, {"training": False}, {"p": 0.9, "training": False}])
+def test_dropout_can_be_the_identity_and_then_draws_nothing(options):
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    rng = np.random.default_rng(0)
+    assert mg.ops.dropout(x, rng=rng, **options) is x
+    assert rng.random() == np.random.default_rng(0).random()
+    assert mg.ops.dropout([1.0, 2.0], **options).numpy().tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.0, 1, 2, float("nan")])
+@pytest.mark.parametrize("training", [True, False])
+def test_dropout_refuses_probabilities_outside_its_range(p, training):
+    with pytest.raises(ValueError, match=rf"dropout: p must be in \[0, 1\), not {p}"):
+        mg.ops.dropout(np.ones(2), p, training)
+
+
+def test_dropout_refuses_integers():
+    with pytest.raises(TypeError, match=r"dropout\(x: int64 \(2,\)\): x must be floating, not int64"):
+        mg.ops.dropout(np.array([1, 2]))

@@ -1,0 +1,265 @@
+"""Convolutions: against their defining sum, PyTorch, each other, and the matrices that they are."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad.ops import convolution
+from tests.checks import Case, check_primitive, leaf, pull
+from tests.strategies import arrays
+
+
+def pairs(low: int, high: int) -> st.SearchStrategy[Any]:
+    """A pair of integers."""
+    return st.tuples(st.integers(low, high), st.integers(low, high))
+
+
+def option(low: int, high: int) -> st.SearchStrategy[Any]:
+    """An integer, or a pair of integers."""
+    return st.integers(low, high) | pairs(low, high)
+
+
+def both(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else value
+
+
+@st.composite
+def convolutions(draw: Any, transposed: bool = False) -> Case:
+    """A call that fits: any option, groups, odd sizes, empty batches, with a bias and without."""
+    groups = draw(st.sampled_from([1, 1, 2, 3]))
+    c, f = groups * draw(st.integers(1, 3 - groups // 2)), groups * draw(st.integers(1, 3 - groups // 2))
+    kernel, stride, padding, dilation = draw(pairs(1, 3)), draw(option(1, 3)), draw(option(0, 2)), draw(option(1, 2))
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    extents = [d * (k - 1) + 1 for d, k in zip(both(dilation), kernel, strict=True)]
+    sizes = []
+    if transposed:
+        extra = [draw(st.integers(0, max(s, d) - 1)) for s, d in zip(both(stride), both(dilation), strict=True)]
+        options["output_padding"] = tuple(extra)
+        for e, s, p, o in zip(extents, both(stride), both(padding), extra, strict=True):
+            least = max(1, -(-(1 + 2 * p - e - o) // s) + 1)  # so that one pixel is left
+            sizes.append(draw(st.integers(least, least + 3)))
+    else:
+        for e, p in zip(extents, both(padding), strict=True):
+            least = max(1, e - 2 * p)
+            sizes.append(draw(st.integers(least, least + 3)))
+    x = draw(arrays((draw(st.sampled_from([0, 1, 2, 2])), c, *sizes)))
+    w = draw(arrays((c, f // groups, *kernel) if transposed else (f, c // groups, *kernel)))
+    b = draw(st.none() | arrays((f,)))
+    return Case([x, w, b], options)
+
+
+CASES = {"conv2d": convolutions(), "conv_transpose2d": convolutions(transposed=True)}
+
+
+@pytest.mark.parametrize("name", CASES)
+@given(data=st.data())
+def test_gradients(name: str, data: Any) -> None:
+    check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))
+
+
+@pytest.mark.parametrize("name", CASES)
+@given(data=st.data(), columns=st.sampled_from([1, 20, 2048]))
+def test_agrees_with_pytorch(name: str, data: Any, columns: int) -> None:
+    torch = pytest.importorskip("torch", reason="no PyTorch")
+    case = data.draw(CASES[name])
+    theirs = [None if a is None else torch.tensor(a.copy(), requires_grad=True) for a in case.inputs]
+    y = getattr(torch.nn.functional, name)(*theirs, **case.options)
+    g = np.random.default_rng(0).standard_normal(tuple(y.shape))
+    y.backward(torch.tensor(g))
+    with mock.patch.object(convolution, "_COLUMNS", columns):  # one block, or many
+        outs, grads = pull(lambda *a: getattr(mg.ops, name)(*a, **case.options), [leaf(a) for a in case.inputs], [g])
+    np.testing.assert_allclose(outs[0], y.detach().numpy(), rtol=1e-10, atol=1e-11)
+    for mine, their in zip(grads, theirs, strict=True):
+        if mine is not None:
+            np.testing.assert_allclose(mine, their.grad.numpy(), rtol=1e-10, atol=1e-11)
+
+
+@given(data=st.data())
+def test_a_transposed_convolution_is_the_adjoint(data: Any) -> None:
+    """<conv2d(v, w), x> = <v, conv_transpose2d(x, w)> for every v of the transposed output's shape."""
+    case = data.draw(convolutions(transposed=True))
+    x, w, _ = case.inputs
+    image = mg.ops.conv_transpose2d(x, w, **case.options).data
+    v = data.draw(arrays(image.shape))
+    options = {k: o for k, o in case.options.items() if k != "output_padding"}
+    forward = mg.ops.conv2d(v, w, **options).data[:, :, : x.shape[2], : x.shape[3]]
+    np.testing.assert_allclose(np.vdot(forward, x), np.vdot(v, image), rtol=1e-10, atol=1e-10)
+
+
+def test_the_defining_sum() -> None:
+    rng = np.random.default_rng(0)
+    x, w, b = rng.standard_normal((2, 4, 7, 6)), rng.standard_normal((6, 2, 3, 2)), rng.standard_normal(6)
+    y = mg.ops.conv2d(x, w, b, stride=(2, 1), padding=(1, 2), dilation=(1, 3), groups=2).data
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (2, 2)))
+    assert y.shape == (2, 6, 4, 7)
+    for n, f, p, q in np.ndindex(y.shape):
+        total = b[f]
+        for c, i, j in np.ndindex(2, 3, 2):
+            total += w[f, c, i, j] * padded[n, 2 * (f // 3) + c, 2 * p + i, q + 3 * j]
+        np.testing.assert_allclose(y[n, f, p, q], total, rtol=1e-12)
+
+
+def test_blocks_of_many_images_in_float32() -> None:
+    """A batch of more than one block, with a last block that is smaller."""
+    rng = np.random.default_rng(1)
+    x, w = rng.standard_normal((9, 3, 30, 31), dtype=np.float32), rng.standard_normal((4, 3, 5, 3), dtype=np.float32)
+    g = rng.standard_normal((9, 4, 30, 31), dtype=np.float32)
+
+    def run(images: slice) -> Any:
+        return pull(lambda *a: mg.ops.conv2d(*a, padding=(2, 1)), [leaf(x[images]), leaf(w)], [g[images]])
+
+    (y,), (dx, dw) = run(slice(None))
+    each = [run(slice(n, n + 1)) for n in range(9)]
+    np.testing.assert_allclose(y, np.concatenate([e[0][0] for e in each]), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(dx, np.concatenate([e[1][0] for e in each]), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(dw, sum(e[1][1] for e in each), rtol=1e-3, atol=1e-3)
+    assert y.dtype == dx.dtype == dw.dtype == np.float32
+
+
+def test_dtypes_promote_as_in_numpy() -> None:
+    x, w, b = np.ones((1, 1, 2, 2), np.float32), np.ones((1, 1, 2, 2)), np.ones(1)
+    for name in CASES:
+        call = getattr(mg.ops, name)
+        assert call(x, w).dtype == call(x, x, b).dtype == np.float64
+        outs, grads = pull(call, [leaf(x), leaf(w)], [np.ones(call(x, w).shape)])
+        assert outs[0].dtype == grads[1].dtype == np.float64
+        assert grads[0].dtype == np.float32
+
+
+def test_integers() -> None:
+    rng = np.random.default_rng(0)
+    x, w, b = rng.integers(-5, 5, (2, 2, 4, 5)), rng.integers(-5, 5, (3, 2, 2, 3)), rng.integers(-5, 5, 3)
+    y = mg.ops.conv2d(x, w, b, padding=1)
+    assert y.dtype == np.int64
+    np.testing.assert_array_equal(y.data, mg.ops.conv2d(x * 1.0, w * 1.0, b * 1.0, padding=1).data)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_empty_batch_and_no_filters(name: str) -> None:
+    w = np.ones((2, 2, 2, 2))
+    out, grads = pull(getattr(mg.ops, name), [leaf(np.ones((0, 2, 3, 3))), leaf(w)], [
+        np.ones(getattr(mg.ops, name)(np.ones((0, 2, 3, 3)), w).shape)
+    ])  # fmt: skip
+    assert out[0].shape[0] == 0
+    np.testing.assert_array_equal(grads[1], 0 * w)
+    none = w[:0] if name == "conv2d" else w[:, :0]
+    assert getattr(mg.ops, name)(np.ones((1, 2, 3, 3)), none).shape[1] == 0
+
+
+def test_empty_images_can_be_padded() -> None:
+    """With padding a window fits even into an image without rows: it sees zeros only."""
+    y = mg.ops.conv2d(np.ones((1, 1, 0, 2)), np.ones((1, 1, 2, 2)), np.full(1, 7.0), padding=(1, 0))
+    np.testing.assert_array_equal(y.data, [[[[7.0]]]])
+
+
+# --- worked examples: convolutions are matrices ----------------------------------------------------
+
+
+def matrix_of(function: Any, *size: int) -> np.ndarray:
+    """The matrix of a linear map of one image of that size, flattened by rows."""
+    n = int(np.prod(size))
+    return function(np.eye(n).reshape(n, 1, *size)).data.reshape(n, -1).T
+
+
+WEIGHTS = np.array([[2.0, 3.0], [5.0, 7.0]])  # W00, W01, W10, W11
+
+
+def test_a_convolution_is_a_matrix() -> None:
+    """Homework 1-1: a 3x3 image, padded by 1, a 2x2 kernel, stride 3."""
+    a = matrix_of(lambda x: mg.ops.conv2d(x, WEIGHTS[None, None], stride=3, padding=1), 3, 3)
+    expected = np.zeros((4, 9))
+    expected[[0, 1, 2, 3], [0, 2, 6, 8]] = WEIGHTS[[1, 1, 0, 0], [1, 0, 1, 0]]
+    np.testing.assert_array_equal(a, expected)
+
+
+def test_a_transposed_convolution_is_a_matrix() -> None:
+    """Homework 1-2: a 2x2 image, a 2x2 kernel, stride 2; the transpose of the convolution's matrix."""
+    a = matrix_of(lambda x: mg.ops.conv_transpose2d(x, WEIGHTS[None, None], stride=2), 2, 2)
+    expected = np.zeros((16, 4))
+    columns = [0, 0, 1, 1, 0, 0, 1, 1, 2, 2, 3, 3, 2, 2, 3, 3]
+    entries = [0, 1, 0, 1, 2, 3, 2, 3, 0, 1, 0, 1, 2, 3, 2, 3]
+    expected[np.arange(16), columns] = WEIGHTS.ravel()[entries]
+    np.testing.assert_array_equal(a, expected)
+    np.testing.assert_array_equal(a.T, matrix_of(lambda x: mg.ops.conv2d(x, WEIGHTS[None, None], stride=2), 4, 4))
+
+
+def test_a_transposed_convolution_is_a_convolution_in_another_order() -> None:
+    """Homework 1-3: kernel (4,1,1,1), stride 1, against kernel (1,1,2,2), stride 2: A_T = P A_C."""
+    a_c = matrix_of(lambda x: mg.ops.conv2d(x, WEIGHTS.reshape(4, 1, 1, 1)), 2, 2)
+    a_t = matrix_of(lambda x: mg.ops.conv_transpose2d(x, WEIGHTS.reshape(1, 1, 2, 2), stride=2), 2, 2)
+    shuffled = mg.ops.pixel_shuffle(np.eye(16).reshape(16, 4, 2, 2), 2).data
+    p = shuffled.reshape(16, 16).T
+    np.testing.assert_array_equal(np.sort(p, axis=0)[:-1], 0)  # a permutation: a single 1 in each column …
+    np.testing.assert_array_equal(p @ p.T, np.eye(16))  # … and orthogonal
+    assert not np.array_equal(a_t, a_c)
+    np.testing.assert_array_equal(a_t, p @ a_c)
+
+
+# --- mistakes --------------------------------------------------------------------------------------
+
+X, W = np.ones((2, 4, 5, 6)), np.ones((6, 4, 3, 3))
+WT = np.ones((4, 6, 3, 3))
+
+MISTAKES = {
+    "x without channels": ("conv2d", [X[0], W], {}, ValueError, r"x must have 4 axes \(N, C, H, W\), not 3"),
+    "w of three axes": ("conv2d", [X, W[0]], {}, ValueError, r"w must have 4 axes \(F, C/groups, kh, kw\), not 3"),
+    "channels": ("conv2d", [X, W[:, :3]], {}, ValueError, "w has 3 input channels.*x has 4 channels.*must have 4"),
+    "channels in groups": ("conv2d", [X, W], {"groups": 2}, ValueError, "in each of 2 group.*must have 2"),
+    "groups and C": ("conv2d", [X, W], {"groups": 3}, ValueError, "groups=3 must divide x's 4 channels"),
+    "groups and F": ("conv2d", [X, W[:5, :2]], {"groups": 2}, ValueError, "groups=2 must divide .* 5"),
+    "no groups": ("conv2d", [X, W], {"groups": 0}, ValueError, "groups must be at least 1, not 0"),
+    "half a group": ("conv2d", [X, W], {"groups": 1.5}, TypeError, "groups must be an integer, not 1.5"),
+    "bias": ("conv2d", [X, W, np.ones(4)], {}, ValueError, r"b must have shape \(6,\).*not \(4,\)"),
+    "bias of one": ("conv2d", [X, W, np.ones(1)], {}, ValueError, r"b must have shape \(6,\).*not \(1,\)"),
+    "stride 0": ("conv2d", [X, W], {"stride": (1, 0)}, ValueError, r"stride must be at least 1, not \(1, 0\)"),
+    "stride 1.5": ("conv2d", [X, W], {"stride": 1.5}, TypeError, "stride must be an integer or a pair.*not 1.5"),
+    "three strides": ("conv2d", [X, W], {"stride": (1, 1, 1)}, TypeError, "stride must be .* a pair of integers"),
+    "padding in words": ("conv2d", [X, W], {"padding": "same"}, TypeError, "padding must be an integer.*'same'"),
+    "padding -1": ("conv2d", [X, W], {"padding": -1}, ValueError, "padding must be at least 0, not -1"),
+    "dilation 0": ("conv2d", [X, W], {"dilation": 0}, ValueError, "dilation must be at least 1, not 0"),
+    "large kernel": ("conv2d", [X[:, :, :2], W], {}, ValueError, "kernel of 3x3 is larger than .* input of 2x6"),
+    "large dilated kernel": ("conv2d", [X, W], {"dilation": 4}, ValueError, "3x3, 9x9 with its dilation, .* 5x6"),
+    "no kernel": ("conv2d", [X, W[..., :0]], {}, ValueError, "kernel must be at least 1"),
+    "transposed channels": ("conv_transpose2d", [X, W], {}, ValueError, "w has 6 input channels.*x has 4"),
+    "transposed groups": ("conv_transpose2d", [X, WT], {"groups": 3}, ValueError, "groups=3 must divide"),
+    "transposed rank": ("conv_transpose2d", [X, WT[0]], {}, ValueError, r"\(C, F/groups, kh, kw\), not 3"),
+    "transposed bias": ("conv_transpose2d", [X, WT, np.ones(4)], {}, ValueError, r"b must have shape \(6,\)"),
+    "output padding": ("conv_transpose2d", [X, WT], {"stride": 2, "output_padding": 2}, ValueError,
+                       r"output_padding \(2, 2\) must be smaller than .* stride and dilation, \(2, 2\)"),
+    "output padding of columns": ("conv_transpose2d", [X, WT], {"stride": (2, 1), "output_padding": 1}, ValueError,
+                                  r"output_padding \(1, 1\) must be smaller .* \(2, 1\)"),
+    "output padding of rows": (
+        "conv_transpose2d",
+        [X, WT],
+        {"stride": (1, 2), "output_padding": 1},
+        ValueError,
+        r"output_padding \(1, 1\) must be smaller .* \(1, 2\)",
+    ),
+    "output padding -1": ("conv_transpose2d", [X, WT], {"output_padding": -1}, ValueError, "output_padding must be"),
+    "nothing left": ("conv_transpose2d", [X[:, :, :1], WT], {"padding": 2}, ValueError, "would have -1x4 pixels"),
+    "no pixels": ("conv_transpose2d", [X[:, :, :0], WT], {}, ValueError, "at least one row and one column"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_named(mistake: str) -> None:
+    name, inputs, options, error, message = MISTAKES[mistake]
+    with pytest.raises(error, match=message) as caught:
+        getattr(mg.ops, name)(*inputs, **options)
+    assert str(caught.value).startswith(f"{name}(x: float64 ")
+
+
+def test_output_padding_may_reach_dilation() -> None:
+    """With stride 1 and dilation 3, two more rows and columns, which no window reaches."""
+    y = mg.ops.conv_transpose2d(X, WT, dilation=3, output_padding=2).data
+    assert y.shape == (2, 6, 13, 14)
+    assert not y[:, :, 11:].any()
+    assert not y[:, :, :, 12:].any()
+    assert y[:, :, :11, :12].all()

@@ -1,0 +1,150 @@
+"""Pools and the pixel shuffle: gradients, PyTorch, ties, padding and mistakes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from tests.checks import Case, check_primitive, leaf, pull
+from tests.strategies import arrays
+
+
+@st.composite
+def pools(draw: Any, distinct: bool = False, half: bool = False) -> Case:
+    """A call that fits; ``half`` keeps padding to half the kernel, as PyTorch wants it."""
+    kernel = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    padding = tuple(draw(st.integers(0, k // 2 if half else k - 1)) for k in kernel)
+    stride = draw(st.none() | st.integers(1, 3) | st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    sizes = []
+    for k, p in zip(kernel, padding, strict=True):
+        least = max(1, k - 2 * p)
+        sizes.append(draw(st.integers(least, least + 4)))
+    shape = (draw(st.sampled_from([0, 1, 2])), draw(st.integers(1, 3)), *sizes)
+    return Case([draw(arrays(shape, distinct=distinct))], {"kernel": kernel, "stride": stride, "padding": padding})
+
+
+@st.composite
+def shuffles(draw: Any, least: int = 0) -> Case:
+    r = draw(st.integers(1, 3))
+    n, c, height, width = (draw(st.integers(least, 2)) for _ in range(4))
+    return Case([draw(arrays((n, c * r * r, height, width)))], {"factor": r})
+
+
+CASES = {"max_pool2d": pools(distinct=True), "avg_pool2d": pools(), "pixel_shuffle": shuffles()}
+
+
+@pytest.mark.parametrize("name", CASES)
+@given(data=st.data())
+def test_gradients(name: str, data: Any) -> None:
+    check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))
+
+
+@pytest.mark.parametrize("name", CASES)
+@given(data=st.data())
+def test_agrees_with_pytorch(name: str, data: Any) -> None:
+    torch = pytest.importorskip("torch", reason="no PyTorch")
+    # PyTorch 2.13's own pixel_shuffle gradient fails on some empty images
+    case = data.draw(shuffles(least=1) if name == "pixel_shuffle" else pools(distinct=True, half=True))
+    x = torch.tensor(case.inputs[0].copy(), requires_grad=True)
+    y = getattr(torch.nn.functional, name)(x, *case.options.values())
+    g = np.random.default_rng(0).standard_normal(tuple(y.shape))
+    y.backward(torch.tensor(g))
+    outs, grads = pull(lambda a: getattr(mg.ops, name)(a, **case.options), [leaf(case.inputs[0])], [g])
+    np.testing.assert_allclose(outs[0], y.detach().numpy(), rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(grads[0], x.grad.numpy(), rtol=1e-12, atol=1e-13)
+
+
+def test_stride_is_the_kernel_by_default() -> None:
+    x = np.random.default_rng(0).standard_normal((2, 3, 6, 8))
+    blocks = x.reshape(2, 3, 2, 3, 4, 2)
+    np.testing.assert_array_equal(mg.ops.max_pool2d(x, (3, 2)).data, blocks.max(axis=(3, 5)))
+    np.testing.assert_allclose(mg.ops.avg_pool2d(x, (3, 2)).data, blocks.mean(axis=(3, 5)), rtol=1e-14)
+
+
+def gradient(function: Any, x: np.ndarray) -> np.ndarray:
+    out = function(x)
+    return pull(function, [leaf(x)], [np.ones(out.shape)])[1][0]
+
+
+def test_ties_share_equally() -> None:
+    x = np.array([[[[5.0, 5.0, 1.0], [5.0, 0.0, 1.0]]]])
+    found = gradient(lambda a: mg.ops.max_pool2d(a, 2, stride=1), x)
+    np.testing.assert_allclose(found, [[[[1 / 3, 1 / 3 + 1, 0], [1 / 3, 0, 0]]]])
+
+
+def test_padding_never_wins_nor_shares() -> None:
+    x = np.full((1, 1, 2, 2), -3.0)
+    np.testing.assert_array_equal(mg.ops.max_pool2d(x, 2, padding=1).data, x)
+    x[0, 0, 0, 0] = -np.inf  # a window of padding and one entry: the entry gets all, though they are equal
+    np.testing.assert_array_equal(gradient(lambda a: mg.ops.max_pool2d(a, 2, padding=1), x), np.ones_like(x))
+    counts = mg.ops.avg_pool2d(np.ones((1, 1, 2, 2)), 2, padding=1).data
+    np.testing.assert_array_equal(counts, np.full((1, 1, 2, 2), 0.25))
+
+
+def test_a_nan_shows() -> None:
+    x = np.array([[[[1.0, np.nan, 2.0, 3.0]]]])
+    np.testing.assert_array_equal(mg.ops.max_pool2d(x, (1, 2)).data, [[[[np.nan, 3.0]]]])
+    np.testing.assert_array_equal(gradient(lambda a: mg.ops.max_pool2d(a, (1, 2)), x), [[[[np.nan, np.nan, 0, 1]]]])
+
+
+def test_integers() -> None:
+    x = np.array([[[[-4, -3], [-2, -9]]]])
+    y = mg.ops.max_pool2d(x, 2, padding=1)
+    assert y.dtype == np.int64
+    np.testing.assert_array_equal(y.data, x)
+    mean = mg.ops.avg_pool2d(x, 2)
+    assert mean.dtype == np.float64
+    np.testing.assert_array_equal(mean.data, [[[[-4.5]]]])
+    assert mg.ops.max_pool2d(x < -3, 2).data.tolist() == [[[[True]]]]
+
+
+def test_pixel_shuffle_order() -> None:
+    """y[n, c, h r + i, w r + j] = x[n, c r² + i r + j, h, w]."""
+    x = np.random.default_rng(0).standard_normal((2, 18, 2, 4))
+    y = mg.ops.pixel_shuffle(x, 3).data
+    assert y.shape == (2, 2, 6, 12)
+    for c, i, j, h, w in np.ndindex(2, 3, 3, 2, 4):
+        np.testing.assert_array_equal(y[:, c, 3 * h + i, 3 * w + j], x[:, 9 * c + 3 * i + j, h, w])
+
+
+X = np.ones((1, 3, 4, 5))
+
+MISTAKES = {
+    "rank": ([X[0], 2], {}, ValueError, "x must have 4 axes"),
+    "kernel 0": ([X, 0], {}, ValueError, "kernel must be at least 1, not 0"),
+    "kernel 1.5": ([X, 1.5], {}, TypeError, "kernel must be an integer or a pair of integers, not 1.5"),
+    "stride 0": ([X, 2], {"stride": 0}, ValueError, "stride must be at least 1, not 0"),
+    "padding -1": ([X, 2], {"padding": -1}, ValueError, "padding must be at least 0, not -1"),
+    "padding": ([X, (2, 3)], {"padding": 2}, ValueError, r"padding \(2, 2\) must be smaller than the kernel \(2, 3\)"),
+    "large kernel": ([X, (2, 6)], {}, ValueError, "kernel of 2x6 is larger than the padded input of 4x5"),
+    "no pixels": ([X[:, :, :0], 2], {"padding": 1}, ValueError, "at least one row and one column"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize("name", ["max_pool2d", "avg_pool2d"])
+def test_mistakes_are_named(name: str, mistake: str) -> None:
+    inputs, options, error, message = MISTAKES[mistake]
+    with pytest.raises(error, match=message) as caught:
+        getattr(mg.ops, name)(*inputs, **options)
+    assert str(caught.value).startswith(f"{name}(x: float64 ")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "error", "message"),
+    [
+        ([X[0], 2], ValueError, "x must have 4 axes"),
+        ([X, 2], ValueError, "x has 3 channels: they must be a multiple of factor² = 4"),
+        ([X, 0], ValueError, "factor must be at least 1, not 0"),
+        ([X, 1.0], TypeError, "factor must be an integer, not 1.0"),
+        ([X, (1, 1)], TypeError, r"factor must be an integer, not \(1, 1\)"),
+    ],
+)
+def test_mistakes_of_the_shuffle_are_named(inputs: Any, error: Any, message: str) -> None:
+    with pytest.raises(error, match=message):
+        mg.ops.pixel_shuffle(*inputs)

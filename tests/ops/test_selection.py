@@ -1,0 +1,220 @@
+"""Choices and comparisons: values against NumPy, ties and bounds, misuse."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from tests.checks import Case, check_primitive
+from tests.strategies import arrays, broadcastable, shapes
+
+
+@st.composite
+def apart(draw):
+    """Two arrays that broadcast, with no entry of one near any of the other (so no ties)."""
+    a, b = draw(broadcastable())
+    return Case([np.asarray(np.round(a, 1)), np.asarray(np.round(b, 1) + 0.05)])
+
+
+@st.composite
+def choices(draw):
+    condition, x, y = draw(broadcastable(3))
+    x, y = draw(st.sampled_from([(x, y), (x, 2), (0.5, y)]))
+    return Case([np.asarray(condition > 0), x, y])
+
+
+def clips():
+    bounds = st.sampled_from([{"min": -0.5}, {"max": 1}, {"min": -0.5, "max": 1}, {}])
+    return st.builds(Case, arrays(shapes(), away_from=(-0.5, 1.0)).map(lambda x: [x]), bounds)
+
+
+CASES = {
+    "astype": st.builds(
+        lambda x, dtype: Case([x], {"dtype": dtype}, rtol=1e-6, float32=False),
+        arrays(shapes()),
+        st.sampled_from([np.float64, "float64", float]),
+    ),
+    "clip": clips(),
+    "maximum": apart(),
+    "minimum": apart(),
+    "where": choices(),
+}
+
+CONSTANT = {"equal", "floor", "greater", "greater_equal", "less", "less_equal", "logical_and", "logical_not",
+            "logical_or", "not_equal", "sign"}  # fmt: skip
+UNARY = {"floor", "sign", "logical_not"}
+
+
+@pytest.mark.parametrize("name", CASES)
+@given(data=st.data())
+def test_gradients(name, data):
+    check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))
+
+
+def gradients(function, *inputs):
+    tensors = [mg.tensor(x, requires_grad=True) for x in inputs]
+    out = function(*tensors)
+    out.backward(np.ones(out.shape, out.dtype))
+    return out.numpy(), *(t.grad for t in tensors)
+
+
+@pytest.mark.parametrize("name", sorted(CONSTANT))
+@given(pair=broadcastable())
+def test_constants_agree_with_numpy(name, pair):
+    pair = [np.round(x) for x in pair][: 1 if name in UNARY else 2]
+    out = getattr(mg.ops, name)(*(mg.tensor(x, requires_grad=True) for x in pair))
+    expected = np.asarray(getattr(np, name)(*pair))
+    assert not out.requires_grad
+    assert out.dtype == expected.dtype
+    np.testing.assert_array_equal(out.numpy(), expected)
+
+
+def test_comparisons_with_python_numbers_and_nan():
+    x = mg.tensor([1.0, 2.0, np.nan])
+    assert mg.ops.less(x, 2).numpy().tolist() == [True, False, False]
+    assert mg.ops.greater(2, x).numpy().tolist() == [True, False, False]
+    assert mg.ops.equal(x, x).numpy().tolist() == [True, True, False]
+    assert mg.ops.not_equal(x, x).numpy().tolist() == [False, False, True]
+
+
+def test_shapes_that_do_not_broadcast():
+    for name in sorted((CONSTANT - UNARY) | {"maximum", "minimum"}):
+        with pytest.raises(ValueError, match=rf"{name}\(a: float64 \(2,\), b: float64 \(3,\)\)"):
+            getattr(mg.ops, name)(np.ones(2), np.ones(3))
+
+
+# --- maximum and minimum -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_ties_share_equally(dtype):
+    a, b = np.array([1, 2, 3], dtype), np.array([3, 2, 1], dtype)
+    value, da, db = gradients(mg.ops.maximum, a, b)
+    assert (value.tolist(), da.tolist(), db.tolist()) == ([3, 2, 3], [0, 0.5, 1], [1, 0.5, 0])
+    value, da, db = gradients(mg.ops.minimum, a, b)
+    assert (value.tolist(), da.tolist(), db.tolist()) == ([1, 2, 1], [1, 0.5, 0], [0, 0.5, 1])
+    assert da.dtype == dtype
+
+
+@pytest.mark.parametrize("name", ["maximum", "minimum"])
+def test_extremes_agree_with_pytorch(name):
+    torch = pytest.importorskip("torch", reason="no PyTorch")
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 3, (4, 5)).astype(float), rng.integers(0, 3, 5).astype(float)
+    out, da, db = gradients(getattr(mg.ops, name), a, b)
+    s, t = torch.tensor(a, requires_grad=True), torch.tensor(b, requires_grad=True)
+    expected = getattr(torch, name)(s, t)
+    expected.sum().backward()
+    for mine, theirs in zip((out, da, db), (expected.detach(), s.grad, t.grad), strict=True):
+        np.testing.assert_array_equal(mine, theirs.numpy())
+
+
+def test_extremes_of_integers_and_nan():
+    assert mg.ops.maximum(np.array([1, 5]), 3).dtype == np.int64
+    assert np.isnan(mg.ops.maximum(np.array([np.nan, 1.0]), 0).numpy()).tolist() == [True, False]
+
+
+# --- clip --------------------------------------------------------------------------------------------
+
+
+def test_clip_has_slope_one_on_the_closed_interval():
+    x = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
+    value, slope = gradients(lambda t: mg.ops.clip(t, -1, 1), x)
+    assert (value.tolist(), slope.tolist()) == ([-1, -1, 0, 1, 1], [0, 1, 1, 1, 0])
+    assert gradients(lambda t: mg.ops.clip(t, 1, 1), x)[1].tolist() == [0, 0, 0, 1, 0]
+
+
+def test_clip_agrees_with_pytorch():
+    torch = pytest.importorskip("torch", reason="no PyTorch")
+    x = np.linspace(-2, 2, 41)
+    for low, high in [(None, 1.0), (-1.0, None), (-1.0, 0.5)]:
+        value, slope = gradients(lambda t, low=low, high=high: mg.ops.clip(t, low, high), x)
+        t = torch.tensor(x, requires_grad=True)
+        expected = torch.clip(t, low, high)
+        expected.sum().backward()
+        np.testing.assert_array_equal(value, expected.detach().numpy())
+        np.testing.assert_array_equal(slope, t.grad.numpy())
+
+
+@pytest.mark.parametrize("bound", [0, 0.5, np.float64(0.5), np.float32(0.5), np.array(0.5), np.int64(0), True])
+def test_clip_keeps_float32_whatever_number_the_bound_is(bound):
+    value, slope = gradients(lambda t: mg.ops.clip(t, bound), np.array([-1, 2], np.float32))
+    assert value.tolist() == [float(bound), 2]
+    assert value.dtype == slope.dtype == np.float32
+
+
+def test_clip_without_bounds_copies():
+    x = mg.tensor([1.0, 2.0])
+    out = mg.ops.clip(x)
+    assert out.numpy().tolist() == [1, 2]
+    assert not np.shares_memory(out.numpy(), x.numpy())
+    assert mg.ops.clip(np.array([1, 5]), max=3).numpy().tolist() == [1, 3]
+
+
+def test_clip_refuses_what_numpy_lets_through():
+    x = np.ones(2)
+    with pytest.raises(ValueError, match=r"clip\(x: float64 \(2,\)\): min 2 is above max 1"):
+        mg.ops.clip(x, 2, 1)
+    with pytest.raises(ValueError, match="max is NaN"):
+        mg.ops.clip(x, max=float("nan"))
+    with pytest.raises(TypeError, match="min must be a number or None, not Tensor: use minimum and maximum"):
+        mg.ops.clip(x, mg.tensor(1.0))
+    with pytest.raises(TypeError, match="max must be a number or None, not ndarray"):
+        mg.ops.clip(x, max=np.ones(2))
+
+
+# --- where and astype --------------------------------------------------------------------------------
+
+
+def test_where_gives_an_exact_zero_to_the_branch_not_taken():
+    x, y = (mg.tensor([1.0, 2.0], requires_grad=True) for _ in range(2))
+    with np.errstate(invalid="ignore"):
+        mg.ops.where(np.array([True, False]), x, y).backward(np.array([np.inf, np.nan], np.float32))
+    np.testing.assert_array_equal(x.grad, [np.inf, 0])
+    np.testing.assert_array_equal(y.grad, [0, np.nan])
+
+
+def test_where_agrees_with_numpy_and_keeps_float32():
+    condition, x, y = np.array([[True], [False]]), np.arange(3, dtype=np.float32), np.float32(7)
+    np.testing.assert_array_equal(mg.ops.where(condition, x, y).numpy(), np.where(condition, x, y))
+    assert mg.ops.where(condition, x, 0.5).dtype == np.float32
+    assert mg.ops.where(True, x, 0.5).numpy().tolist() == [0, 1, 2]
+    assert mg.ops.where(mg.ops.greater(mg.tensor(x), 1), 1, mg.tensor(x)).numpy().tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize("condition", [np.ones(2), np.array([0, 1]), 1, 0.5])
+def test_where_refuses_conditions_that_are_not_boolean(condition):
+    with pytest.raises(TypeError, match=r"where\(condition: .*\): the condition must be boolean, not (float|int)64"):
+        mg.ops.where(condition, np.ones(2), np.ones(2))
+
+
+def test_where_refuses_shapes_that_do_not_broadcast():
+    with pytest.raises(ValueError, match=r"where\(condition: bool \(2,\), x: float64 \(3,\), y: int\)"):
+        mg.ops.where(np.array([True, False]), np.ones(3), 0)
+
+
+def test_astype_casts_there_and_back():
+    x = mg.tensor(np.array([1.0, 2.5]), requires_grad=True)
+    out = mg.ops.astype(x, np.float32)
+    assert out.dtype == np.float32
+    out.backward(np.array([1, 2], np.float32))
+    assert x.grad.dtype == np.float64
+    assert x.grad.tolist() == [1, 2]
+    same = mg.ops.astype(x, np.float64)
+    assert not np.shares_memory(same.numpy(), x.numpy())
+
+
+def test_astype_to_integers_is_a_constant():
+    out = mg.ops.astype(mg.tensor([1.0, 2.5], requires_grad=True), int)
+    assert out.numpy().tolist() == [1, 2]
+    assert not out.requires_grad
+    assert mg.ops.astype(np.array([0, 2]), bool).numpy().tolist() == [False, True]
+
+
+@pytest.mark.parametrize("dtype", [complex, object, "U3"])
+def test_astype_refuses_what_is_no_real_number(dtype):
+    with pytest.raises(TypeError, match="dtype must be bool, integer or a real float, not"):
+        mg.ops.astype(np.ones(2), dtype)

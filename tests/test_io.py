@@ -1,0 +1,380 @@
+"""Files: round trips, the safetensors package both ways, damage, and failures while writing."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import stat
+import struct
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad import io
+from tests.strategies import LAYOUTS, with_layout
+
+DTYPES = ["f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "?"]
+SHAPES = [(), (0,), (1,), (3,), (2, 3), (2, 0, 3), (4, 1, 2)]
+
+
+def random_array(rng: np.random.Generator, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Any bits at all, NaNs and infinities included."""
+    if dtype == "?":
+        return rng.integers(0, 2, shape).astype(bool)
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    return np.frombuffer(rng.bytes(size), dtype=dtype).reshape(shape).copy()
+
+
+@st.composite
+def states(draw: Any) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    names = draw(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=8), unique=True, max_size=6))
+    state = {}
+    for name in names:
+        array = random_array(rng, draw(st.sampled_from(DTYPES)), draw(st.sampled_from(SHAPES)))
+        array = with_layout(array, draw(st.sampled_from(LAYOUTS)))
+        state[name] = array.astype(array.dtype.newbyteorder(">")) if draw(st.booleans()) else array
+    return state
+
+
+def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    a, b = (x.astype(x.dtype.newbyteorder("<")) for x in (a, b))
+    return (a.shape, a.dtype, a.tobytes()) == (b.shape, b.dtype, b.tobytes())
+
+
+def craft(path: pathlib.Path, header: Any, data: bytes = b"", length: int | None = None) -> pathlib.Path:
+    """A file with any header: bytes, or something for JSON."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text) if length is None else length) + text + data)
+    return path
+
+
+def entry(dtype: Any = "F32", shape: Any = (2,), offsets: Any = (0, 8), **more: Any) -> dict[str, Any]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": offsets, **more}
+
+
+# --- round trips ---------------------------------------------------------------------------------------
+
+
+@given(states(), st.none() | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.just("é\n\"")))
+def test_round_trip(tmp_path_factory, state, metadata):
+    path = tmp_path_factory.mktemp("io") / "a b.safetensors"
+    mg.save(path, state, metadata)
+    found = mg.load(path)
+    assert list(found) == list(state)
+    assert io.load_metadata(path) == (metadata or {})
+    for name, array in found.items():
+        assert same_bits(array, state[name])
+        assert type(array) is np.ndarray
+        assert array.dtype.isnative
+        assert array.flags.writeable
+        assert array.flags.c_contiguous
+    assert os.listdir(path.parent) == [path.name]
+    again = path.with_name("again")
+    mg.save(again, found, metadata)
+    assert again.read_bytes() == path.read_bytes()
+    assert struct.unpack("<Q", path.read_bytes()[:8])[0] % 8 == 0
+
+
+@given(states())
+def test_the_package_reads_ours_and_we_read_the_package(tmp_path_factory, state):
+    package = pytest.importorskip("safetensors.numpy", reason="no safetensors")
+    folder = tmp_path_factory.mktemp("io")
+    mg.save(folder / "ours", state, {"a": "b"})
+    theirs = package.load_file(folder / "ours")
+    assert theirs.keys() == state.keys()
+    for name, array in theirs.items():
+        assert same_bits(array, state[name]), name
+    with package.safe_open(folder / "ours", framework="numpy") as file:
+        assert file.metadata() == {"a": "b"}
+    # a plain copy each: the package writes other layouts wrongly
+    plain = {name: np.array(a, a.dtype.newbyteorder("="), order="C") for name, a in state.items()}
+    package.save_file(plain, folder / "theirs", metadata={"c": "d"})
+    found = mg.load(folder / "theirs")
+    assert found.keys() == state.keys()
+    for name, array in found.items():
+        assert same_bits(array, state[name]), name
+    assert io.load_metadata(folder / "theirs") == {"c": "d"}
+
+
+@pytest.mark.parametrize("layout", [*LAYOUTS, "transposed", "sliced"])
+def test_layouts(tmp_path, layout):
+    array = np.arange(12.0).reshape(3, 4)
+    odd = {"transposed": array.T, "sliced": array[1:, ::-2]}.get(layout)
+    odd = with_layout(array, layout) if odd is None else odd
+    mg.save(tmp_path / "x", {"a": odd, "b": odd.astype(np.int8)})
+    np.testing.assert_array_equal(mg.load(tmp_path / "x")["a"], odd)
+    np.testing.assert_array_equal(mg.load(tmp_path / "x")["b"], odd)
+
+
+def test_numbers_tensors_and_alignment(tmp_path):
+    path = tmp_path / "x"
+    tracked = mg.tensor([1.0, 2.0], requires_grad=True)
+    mg.save(str(path), {"byte": np.uint8(3), "t": tracked, "i": 3, "f": 0.1, "b": True, "n": np.float32(2)})
+    found = mg.load(str(path))
+    assert {name: (a.dtype.str[1:], a.shape) for name, a in found.items()} == {
+        "byte": ("u1", ()), "t": ("f4", (2,)), "i": ("i8", ()), "f": ("f8", ()), "b": ("b1", ()), "n": ("f4", ())
+    }  # fmt: skip
+    assert found["f"] == 0.1
+    raw = path.read_bytes()
+    start = 8 + struct.unpack("<Q", raw[:8])[0]
+    for name, fields in json.loads(raw[8:start]).items():
+        assert (start + fields["data_offsets"][0]) % found[name].itemsize == 0
+
+
+def test_permissions_and_links(tmp_path):
+    path, link = tmp_path / "x", tmp_path / "link"
+    mg.save(path, {"a": 1})
+    reference = tmp_path / "plain"
+    reference.write_bytes(b"")
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(reference.stat().st_mode)
+    path.chmod(0o600)
+    link.symlink_to(path)
+    mg.save(link, {"a": 2})
+    assert link.is_symlink()
+    assert mg.load(path)["a"] == 2
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+# --- what cannot be saved ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "metadata", "kind", "text"),
+    [
+        ({"w": np.ones(2, complex)}, None, TypeError, "w has the dtype complex128"),
+        ({"w": np.array(["a"])}, None, TypeError, "w has the dtype <U1"),
+        ({"w": np.array([None])}, None, TypeError, "w has the dtype object"),
+        ({"w": 2**70}, None, TypeError, "w has the dtype object"),
+        ({"w": np.ones(2, [("a", "f4")])}, None, TypeError, "w has the dtype"),
+        ({"w": np.ma.masked_array([1.0])}, None, TypeError, "w is a masked array"),
+        ({"w": [1.0]}, None, TypeError, "w must be an ndarray, a tensor or a number, not list"),
+        ({"w": None}, None, TypeError, "not NoneType"),
+        ({3: np.ones(1)}, None, TypeError, "names must be strings, not 3"),
+        ({"__metadata__": np.ones(1)}, None, ValueError, "reserved"),
+        ({"\ud800": np.ones(1)}, None, ValueError, "not valid Unicode"),
+        ({}, {"a": 1}, TypeError, "metadata must map strings to strings, not 'a' to 1"),
+        ({}, {"a": "\ud800"}, ValueError, "not valid Unicode"),
+    ],
+)
+def test_refused_states(tmp_path, state, metadata, kind, text):
+    path = tmp_path / "x"
+    path.write_bytes(b"old")
+    with pytest.raises(kind, match=text):
+        mg.save(path, state, metadata)
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["x"]
+
+
+def test_a_header_too_long_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(io, "_LONGEST_HEADER", 50)
+    with pytest.raises(ValueError, match="more than the format's 50"):
+        mg.save(tmp_path / "x", {"a" * 60: 1})
+
+
+# --- failures while writing ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("failing", ["os.fsync", "os.replace", "compare", "interrupt"])
+def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch, failing):
+    path = tmp_path / "x"
+    mg.save(path, {"a": 1})
+    before = path.read_bytes()
+
+    def fail(*_: Any) -> None:
+        assert len(os.listdir(tmp_path)) == 2  # the temporary file is there
+        raise KeyboardInterrupt if failing == "interrupt" else OSError("disk full")
+
+    if failing.startswith("os."):
+        monkeypatch.setattr(failing, fail)
+    else:
+        monkeypatch.setattr(io, "_compare", fail)
+    with pytest.raises(KeyboardInterrupt if failing == "interrupt" else OSError):
+        mg.save(path, {"a": 2})
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["x"]
+
+
+def test_a_write_that_fails_midway(tmp_path, monkeypatch):
+    path = tmp_path / "x"
+    plain, calls = io._bytes, []
+
+    def fail(array: np.ndarray) -> np.ndarray:
+        calls.append(array)
+        if len(calls) == 2:
+            raise OSError("disk full")
+        return plain(array)
+
+    monkeypatch.setattr(io, "_bytes", fail)
+    with pytest.raises(OSError, match="disk full"):
+        mg.save(path, {"a": 1, "b": 2})
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_disk_that_changes_bytes_is_noticed(tmp_path, monkeypatch):
+    path = tmp_path / "x"
+
+    def corrupt(handle: int) -> None:
+        (name,) = os.listdir(tmp_path)
+        raw = bytearray((tmp_path / name).read_bytes())
+        raw[-1] ^= 1
+        (tmp_path / name).write_bytes(raw)
+
+    monkeypatch.setattr(os, "fsync", corrupt)
+    with pytest.raises(OSError, match="reads back differently"):
+        mg.save(path, {"a": np.arange(3)})
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_flushed_does_not_matter(tmp_path, monkeypatch):
+    flush = os.fsync
+
+    def only_files(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError("no")
+        flush(handle)
+
+    monkeypatch.setattr(os, "fsync", only_files)
+    mg.save(tmp_path / "x", {"a": 1})
+    assert mg.load(tmp_path / "x")["a"] == 1
+
+
+def test_a_folder_in_the_way(tmp_path):
+    (tmp_path / "x").mkdir()
+    with pytest.raises(OSError, match="x"):
+        mg.save(tmp_path / "x", {"a": 1})
+    assert os.listdir(tmp_path) == ["x"]
+    with pytest.raises(FileNotFoundError):
+        mg.save(tmp_path / "none" / "x", {"a": 1})
+    with pytest.raises(FileNotFoundError):
+        mg.load(tmp_path / "none")
+
+
+# --- damaged and foreign files -------------------------------------------------------------------------
+
+
+def test_every_truncation_and_extension_is_noticed(tmp_path):
+    path = tmp_path / "whole"
+    mg.save(path, {"a": np.arange(3.0), "b": np.ones((2, 2), np.int16), "c": np.zeros(0)}, {"k": "v"})
+    raw = path.read_bytes()
+    cut = tmp_path / "cut"
+    for damaged in [*(raw[:n] for n in range(len(raw))), raw + b"\0"]:
+        cut.write_bytes(damaged)
+        for read in (mg.load, io.load_metadata):
+            with pytest.raises(ValueError, match=r"cut: not a safetensors file, or a damaged one"):
+                read(cut)
+
+
+def outcome(path: pathlib.Path) -> Any:
+    try:
+        return mg.load(path)
+    except ValueError as error:
+        return error
+
+
+def test_flipped_bits_in_the_header_never_pass_silently(tmp_path):
+    """Each single-bit error either raises ValueError, or changes only a name (which no format can notice)."""
+    path = tmp_path / "x"
+    mg.save(path, {"a": np.arange(3.0), "b": np.ones((2, 2), np.int16)}, {"k": "v"})
+    raw, original = path.read_bytes(), mg.load(path)
+    length = 8 + struct.unpack("<Q", raw[:8])[0]
+    for position in range(length):
+        for bit in range(8):
+            damaged = bytearray(raw)
+            damaged[position] ^= 1 << bit
+            path.write_bytes(damaged)
+            found = outcome(path)
+            if isinstance(found, ValueError):
+                assert str(path) in str(found)
+            else:
+                assert sorted(a.nbytes for a in found.values()) == sorted(a.nbytes for a in original.values())
+
+
+BAD_HEADERS = [
+    (b"[]", b"", "does not begin with a brace"),
+    (b" {}", b"", "does not begin with a brace"),
+    (b"\xef\xbb\xbf{}", b"", "does not begin with a brace"),
+    (b"{", b"", "no JSON object in UTF-8"),
+    (b"{}x", b"", "no JSON object in UTF-8"),
+    (b'{"\xff": 1}', b"", "no JSON object in UTF-8"),
+    ("{}".encode("utf-16-le"), b"", "no JSON object in UTF-8"),
+    (b'{"a": NaN}', b"", "NaN is no JSON"),
+    (b'{"\\ud800": 1}', b"", "no JSON object in UTF-8"),
+    (b'{"a":' + b"[" * 100_000, b"", "no JSON object in UTF-8"),
+    (b'{"a":' + b"9" * 10_000 + b"}", b"", "no JSON object in UTF-8"),
+    (b'{"a":{"dtype":"U8","dtype":"U8","shape":[0],"data_offsets":[0,0]}}', b"", "'dtype' is there twice"),
+    (b'{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a":1}', b"", "'a' is there twice"),
+    ({"__metadata__": {"a": 1}}, b"", "__metadata__ does not map strings to strings"),
+    ({"__metadata__": []}, b"", "__metadata__ does not map"),
+    ({"w": 1}, b"", "w: expected an object of data_offsets, dtype, shape"),
+    ({"w": {"dtype": "F32", "shape": [2]}}, bytes(8), "w: expected an object"),
+    ({"w": entry(more=1)}, bytes(8), "w: expected an object"),
+    ({"w": entry("BF16", (4,))}, bytes(8), "w: has the dtype BF16, which NumPy lacks"),
+    ({"w": entry("F8_E4M3", (8,))}, bytes(8), "w: has the dtype 'F8_E4M3', which is none of F64, F32"),
+    ({"w": entry(["F32"])}, bytes(8), "w: has the dtype"),
+    ({"w": entry(shape=2)}, bytes(8), "w: has the shape 2"),
+    ({"w": entry(shape=(-2,))}, bytes(8), "w: has the shape"),
+    ({"w": entry(shape=(-2, -1))}, bytes(8), "w: has the shape"),
+    ({"w": entry(shape=(2.0,))}, bytes(8), "w: has the shape"),
+    ({"w": entry(shape=(True, 2))}, bytes(8), "w: has the shape"),
+    ({"w": entry(shape=(3,))}, bytes(8), r"w: takes bytes 0 to 8, but F32 \[3\] needs 12 bytes"),
+    ({"w": entry(shape=(2**70,))}, bytes(8), "w: takes bytes 0 to 8"),
+    ({"w": entry(shape=(2**62, 4, 2))}, bytes(8), "w: takes bytes 0 to 8"),  # 2^65 entries: 0 in 64 bits
+    ({"w": entry(shape=(0, 2**70), offsets=(0, 0))}, b"", "w: has the shape .* which NumPy refuses"),
+    ({"w": entry(shape=(1,) * 65 + (2,))}, bytes(8), "w: has 66 axes"),
+    ({"w": entry(offsets=(0,))}, bytes(8), "w: has the data_offsets"),
+    ({"w": entry(offsets=(0, "8"))}, bytes(8), "w: has the data_offsets"),
+    ({"w": entry(offsets=(-8, 0))}, bytes(8), "w: has the data_offsets"),
+    ({"w": entry(offsets=(8, 0))}, bytes(8), "w: takes bytes 8 to 0"),
+    ({"w": entry(offsets=(8, 16))}, bytes(16), "w: begins at byte 8 .* 0 is expected: it leaves a hole"),
+    ({"w": entry(offsets=(0, 8)), "v": entry(offsets=(0, 8))}, bytes(8), "v: begins at byte 0 .* it overlaps"),
+    ({"w": entry(offsets=(0, 8)), "v": entry(offsets=(4, 12))}, bytes(12), "v: begins at byte 4 .* it overlaps"),
+    ({"w": entry(), "v": entry(offsets=(12, 20))}, bytes(20), "v: begins at byte 12 .* 8 is expected"),
+    ({"w": entry()}, bytes(7), "the arrays take 8 bytes, the file has 7"),
+    ({"w": entry()}, bytes(9), "the arrays take 8 bytes, the file has 9"),
+    ({}, b"x", "the arrays take 0 bytes, the file has 1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("header", "data", "text"), BAD_HEADERS, ids=range(len(BAD_HEADERS)))
+def test_bad_headers(tmp_path, header, data, text):
+    path = craft(tmp_path / "bad", header, data)
+    with pytest.raises(ValueError, match=text) as caught:
+        mg.load(path)
+    assert str(path) in str(caught.value)
+    assert len(str(caught.value)) < 20_000
+
+
+def test_bad_lengths_and_bad_booleans(tmp_path):
+    for length, text in [(100_000_001, "a header of 100000001 bytes"), (2**64 - 1, "more than the format's"),
+                         (3, "does not fit into a file of 10"), (1, "no JSON object")]:  # fmt: skip
+        with pytest.raises(ValueError, match=text):
+            mg.load(craft(tmp_path / "x", b"{}", length=length))
+    path = craft(tmp_path / "x", {"flag": entry("BOOL", (2,), (0, 2))}, b"\x01\x02")
+    with pytest.raises(ValueError, match="flag: BOOL data hold bytes other than 0 and 1"):
+        mg.load(path)
+
+
+def test_good_headers_of_others(tmp_path):
+    """Padding, any order of entries, empty arrays at the same place, no metadata."""
+    header = {"b": entry("U8", (1,), (8, 9)), "e": entry("U8", (0,), (8, 8)), "a": entry()}
+    header["f"] = entry("F64", (0,), (8, 8))
+    found = mg.load(craft(tmp_path / "x", json.dumps(header).encode() + b"   ", struct.pack("<ffB", 1, 2, 3)))
+    assert list(found) == ["b", "e", "a", "f"]
+    assert found["a"].tolist() == [1, 2]
+    assert found["b"].tolist() == [3]
+    assert io.load_metadata(tmp_path / "x") == {}
+    assert mg.load(craft(tmp_path / "x", b"{}")) == {}
+
+
+def test_no_pickle_anywhere():
+    source = pathlib.Path(io.__file__).parent
+    for path in [source / "io.py", *source.glob("nn/*.py"), *source.glob("optim/*.py")]:
+        text = path.read_text()
+        assert "import pickle" not in text
+        assert "allow_pickle" not in text
