@@ -133,7 +133,13 @@ def test_integers_and_booleans():
 @pytest.mark.parametrize(
     ("logits", "targets", "options", "kind", "message"),
     [
-        (np.zeros((2, 3)), [0], {}, ValueError, r"cross_entropy\(.*targets must be \(2,\) as logits without its last axis, not \(1,\)"),
+        (
+            np.zeros((2, 3)),
+            [0],
+            {},
+            ValueError,
+            r"cross_entropy\(.*targets must be \(2,\) as logits without .*, not \(1,\)",
+        ),
         (np.zeros((2, 3)), [[0], [0]], {}, ValueError, r"targets must be \(2,\)"),
         (np.zeros((2, 3, 5)), np.zeros((2, 5), int), {}, ValueError, r"LAST axis here: give moveaxis\(logits, 1, -1\)"),
         (np.zeros(()), 0, {}, ValueError, "not a single number"),
@@ -142,9 +148,9 @@ def test_integers_and_booleans():
         (np.zeros((2, 3)), [0.0, 1.0], {}, TypeError, "targets must be integers, not float32"),
         (np.zeros((2, 3)), [0.0, 1.0], {"ignore_index": 0}, TypeError, "targets must be integers, not float32"),
         (np.zeros((2, 3)), [0, 1], {"reduction": "max"}, ValueError, "'mean', 'sum' or 'none', not 'max'"),
-        (np.zeros((2, 3)), [0, 1], {"label_smoothing": 1.5}, ValueError, r"label_smoothing must lie in 0 … 1, not 1\.5"),
+        (np.zeros((2, 3)), [0, 1], {"label_smoothing": 1.5}, ValueError, r"must lie in 0 … 1, not 1\.5"),
     ],
-)  # fmt: skip
+)
 def test_cross_entropy_refuses(logits, targets, options, kind, message):
     with pytest.raises(kind, match=message):
         mg.ops.cross_entropy(logits, targets, **options)
