@@ -32,10 +32,11 @@ from .elementwise import (
     tanh,
 )  # fmt: skip
 from .elementwise import absolute as abs
-from .indexing import getitem, put, take_along_axis
+from .indexing import diagonal, getitem, put, take_along_axis, tril, triu
 from .lookup import embedding, one_hot
+from .losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
 from .pooling import avg_pool2d, max_pool2d, pixel_shuffle
-from .products import einsum, matmul
+from .products import dot, einsum, matmul, outer, tensordot
 from .recurrent import lstm, lstm_step, rnn, rnn_step
 from .reductions import (
     all,
@@ -90,8 +91,6 @@ from .shaping import (
     swapaxes,
     tile,
     transpose,
-    tril,
-    triu,
 )  # fmt: skip
 from .temporal import temporal_affine, temporal_softmax_loss
 
@@ -105,9 +104,11 @@ __all__ = [
     "log", "log1p", "logaddexp", "multiply", "negative", "power", "reciprocal", "sin", "sinh", "sqrt", "square",
     "subtract", "tan", "tanh",
     # indexing and lookup
-    "embedding", "getitem", "one_hot", "put", "take_along_axis",
+    "diagonal", "embedding", "getitem", "one_hot", "put", "take_along_axis", "tril", "triu",
+    # losses
+    "binary_cross_entropy_with_logits", "cross_entropy", "mse_loss", "nll_loss",
     # products
-    "einsum", "matmul",
+    "dot", "einsum", "matmul", "outer", "tensordot",
     # recurrent
     "lstm", "lstm_step", "rnn", "rnn_step",
     # reductions
@@ -118,7 +119,7 @@ __all__ = [
     "logical_not", "logical_or", "maximum", "minimum", "not_equal", "sign", "where",
     # shaping
     "broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "pad", "ravel", "repeat", "reshape", "roll",
-    "split", "squeeze", "stack", "swapaxes", "tile", "transpose", "tril", "triu",
+    "split", "squeeze", "stack", "swapaxes", "tile", "transpose",
     # temporal
     "temporal_affine", "temporal_softmax_loss",
 ]  # fmt: skip
