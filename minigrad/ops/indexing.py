@@ -7,17 +7,13 @@ from typing import Any
 import numpy as np
 
 from ..backward import unbroadcast
-from ..core import Tensor, _plain, primitive
+from ..core import Tensor, plain
+from ..primitives import primitive
 from ..spec import Array
 
 __all__ = ["getitem", "put", "take_along_axis"]
 
 Pair = tuple[Array, tuple[Any, ...]]
-
-
-def _plain_index(index: Any) -> Any:
-    """An index in which tensors have become arrays, and lists stay lists."""
-    return tuple(map(_plain, index)) if isinstance(index, tuple) else _plain(index)
 
 
 def _may_repeat(index: Any) -> bool:
@@ -44,8 +40,8 @@ def getitem(x: Array, index: Any) -> Pair:
     >>> getitem(np.arange(4.0), np.array([0, 0, 3])).numpy()
     array([0., 0., 3.])
     """
-    plain = _plain_index(index)
-    return x[plain], (x.shape, plain)
+    index = plain(index)
+    return x[index], (x.shape, index)
 
 
 @getitem.vjp
@@ -71,10 +67,10 @@ def _scatter(g: Array, shape: tuple[int, ...], index: Any) -> Array:
 
 @primitive
 def _put(x: Array, value: Array, index: Any) -> Pair:
-    plain = _plain_index(index)
+    index = plain(index)
     result = x.astype(np.result_type(x, value)) if value.ndim else x.copy()
-    result[plain] = value
-    return result, (x.shape, value.shape, plain)
+    result[index] = value
+    return result, (x.shape, value.shape, index)
 
 
 def put(x: Any, index: Any, value: Any) -> Tensor:

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Tensor, primitive
+from ..core import Tensor
+from ..primitives import primitive
 from ..spec import Array
 
 __all__ = ["broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "pad", "ravel", "repeat", "reshape",
