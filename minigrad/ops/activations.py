@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Tensor, primitive
+from ..core import Tensor
+from ..primitives import primitive
 from ..rng import generator
 from ..spec import Array
 from .elementwise import add, as_float, divide, exp, log1p, multiply, negative, power, tanh
@@ -195,21 +196,29 @@ def _erfc(x: Array) -> Array:
     return y
 
 
-def _erf(x: Array) -> Array:
+def _halves(x: Array) -> tuple[Array, Array, Array]:
+    """Where x is near 0, erf(x) there, and erfc(|x|) elsewhere, where 1 - erf would cancel."""
     size = np.abs(x)
+    near = np.asarray(size <= 0.46875)
+    centre = x[near]
+    return near, centre * _ratio(_CENTRE, np.square(centre)), _erfc(size[~near])
+
+
+def _erf(x: Array) -> Array:
+    near, centre, tail = _halves(x)
     y = np.empty_like(x)
-    centre = size <= 0.46875
-    y[centre] = x[centre] * _ratio(_CENTRE, np.square(x[centre]))
-    y[~centre] = np.copysign(1 - _erfc(size[~centre]), x[~centre])
+    y[near] = centre
+    y[~near] = np.copysign(1 - tail, x[~near])
     return y
 
 
 def _normal_cdf(x: Array) -> Array:
-    """The probability that a standard normal variable is below x, erfc(-x / sqrt(2)) / 2."""
-    z = np.asarray(x * -math.sqrt(0.5))
-    y = np.asarray(0.5 - 0.5 * _erf(z))
-    far = z > 0.46875  # where 1 - erf cancels
-    y[far] = 0.5 * _erfc(z[far])
+    """The probability that a standard normal variable is below x, (1 + erf(x / sqrt(2))) / 2."""
+    z = np.asarray(x * math.sqrt(0.5))
+    near, centre, tail = _halves(z)
+    y = np.empty_like(z)
+    y[near] = 0.5 + 0.5 * centre
+    y[~near] = np.where(z[~near] > 0, 1 - 0.5 * tail, 0.5 * tail)
     return y
 
 

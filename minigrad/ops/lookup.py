@@ -1,4 +1,4 @@
-"""Look-ups: rows of a table by integer index."""
+"""Look-ups: rows of a table by integer index, and the unit vectors that do the same by a product."""
 
 from __future__ import annotations
 
@@ -6,31 +6,64 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Tensor, primitive
+from ..core import Tensor
+from ..primitives import primitive
 from ..spec import Array, get_default_dtype
 
 __all__ = ["embedding", "one_hot"]
 
+Pair = tuple[Array, tuple[Any, ...]]
 
-def check_indices(indices: Array, size: int, name: str) -> None:
+
+def check_indices(indices: Array, size: int, name: str, keep: Array | None = None) -> None:
     """Raise unless an array holds integers in 0 … size-1; the message names the first wrong one and its place.
 
-    Negative numbers are refused: counting from the end is never meant here.
+    Negative numbers are refused: counting from the end is never meant here. Only the entries where the
+    mask ``keep`` is true are looked at, if it is given.
     """
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{name} must be integers, not {indices.dtype}")
-    if indices.size and (indices.min() < 0 or indices.max() >= size):
-        place = tuple(map(int, np.argwhere((indices < 0) | (indices >= size))[0]))
-        raise IndexError(f"{name}{list(place)} is {indices[place]}: it must lie in 0 … {size - 1}")
+    wrong = (indices < 0) | (indices >= size)
+    if keep is not None:
+        wrong &= keep
+    if wrong.any():
+        place = tuple(map(int, np.argwhere(wrong)[0]))
+        entry = f"{name}{list(place)}" if place else name
+        raise IndexError(f"{entry} is {indices[place]}: it must lie in 0 … {size - 1}")
+
+
+def sum_rows(rows: Array, indices: Array, size: int) -> Array:
+    """(size, D) from rows (M, D) and integers (M,) in 0 … size-1: row k is the sum of those with index k.
+
+    Sorted by index, the rows of one index are a slice. Most indices occur once and are copied in one go,
+    so the loop runs over the indices that repeat.
+    """
+    # Measured in µs on 400 rows of 256, float32, captions with V = 1004 and 2917, and on 25,000 rows, V = 10,000:
+    #   this                             154, 260,  32,000
+    #   sort and np.add.reduceat         309, 388, 158,000
+    #   one-hot (K, M) of K words @ rows 301, 405,       -
+    #   np.bincount                      461, 1179, 130,000
+    #   np.add.at                        678, 752, 108,000
+    total = np.zeros((size, rows.shape[1]), rows.dtype)
+    order = np.argsort(indices, kind="stable")
+    rows, keys = rows[order], indices[order]
+    first = np.flatnonzero(np.diff(keys, prepend=-1))  # where each slice starts
+    counts = np.diff(first, append=len(keys))
+    keys = keys[first]
+    total[keys] = rows[first]
+    many = counts > 1
+    for key, start, count in zip(keys[many].tolist(), first[many].tolist(), counts[many].tolist(), strict=True):
+        np.add.reduce(rows[start : start + count], axis=0, out=total[key])
+    return total
 
 
 @primitive
-def embedding(indices: Array, W: Array) -> tuple[Array, tuple[Any, ...]]:
-    """Rows of a table, W[indices].
+def embedding(indices: Array, W: Array) -> Pair:
+    """Rows of a table, W[indices]; the gradient of a row is the sum over its uses.
 
     Args:
         indices: integers in 0 … V-1, of any shape (…).
-        W: the table (V, D), floating.
+        W: the table (V, D).
 
     Returns:
         (…, D), of W's dtype.
@@ -42,9 +75,9 @@ def embedding(indices: Array, W: Array) -> tuple[Array, tuple[Any, ...]]:
 
     Source: the captioning exercises (word embedding).
 
-    >>> embedding(np.array([2, 0]), np.array([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])).numpy()
-    array([[4., 5.],
-           [0., 1.]])
+    >>> embedding([2, 0], [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
+    tensor([[4., 5.],
+            [0., 1.]])
     """
     if W.ndim != 2:
         raise ValueError(f"W must have 2 axes (V, D), not shape {W.shape}")
@@ -53,30 +86,8 @@ def embedding(indices: Array, W: Array) -> tuple[Array, tuple[Any, ...]]:
 
 
 @embedding.vjp
-def _(g: Array, needs: tuple[bool, ...], indices: Array, shape: tuple[int, int]) -> Any:
-    return None, sum_rows(g.reshape(indices.size, shape[1]), indices.ravel(), shape[0]) if needs[1] else None
-
-
-def sum_rows(rows: Array, indices: Array, size: int) -> Array:
-    """(size, D) from rows (M, D): row k is the sum of those with index k.
-
-    The scatter is a product with the one-hot matrix (K, M) of the K distinct indices. For 400 rows of
-    256 that takes a quarter of the time of sorting and ``np.add.reduceat``, and a tenth of ``np.add.at``;
-    beyond some 10^4 rows the one-hot matrix, of M K entries, is the slower way and sorting takes over.
-    """
-    total = np.zeros((size, rows.shape[1]), rows.dtype)
-    distinct, inverse = np.unique(indices, return_inverse=True)
-    if not len(distinct):
-        return total
-    if len(indices) * len(distinct) <= 1 << 22:
-        one_hot = np.zeros((len(distinct), len(indices)), rows.dtype)
-        one_hot[inverse, np.arange(len(indices))] = 1
-        total[distinct] = one_hot @ rows
-    else:
-        order = np.argsort(inverse, kind="stable")
-        starts = np.searchsorted(inverse[order], np.arange(len(distinct)))
-        total[distinct] = np.add.reduceat(rows[order], starts, axis=0)
-    return total
+def _(g: Any, needs: Any, indices: Array, shape: tuple[int, int]) -> Any:
+    return None, sum_rows(g.reshape(indices.size, shape[1]), indices.ravel(), shape[0])
 
 
 @embedding.reference
@@ -87,8 +98,8 @@ def _(indices: Tensor, W: Tensor) -> Any:
 
 
 @primitive(differentiable=False)
-def one_hot(indices: Array, size: int, dtype: Any = None) -> tuple[Array, tuple[Any, ...]]:
-    """Unit vectors: 1 at the index, 0 elsewhere.
+def one_hot(indices: Array, size: int, dtype: Any = None) -> Pair:
+    """Unit vectors: 1 at the index, 0 elsewhere; a constant.
 
     Args:
         indices: integers in 0 … size-1, of any shape (…).
@@ -102,9 +113,9 @@ def one_hot(indices: Array, size: int, dtype: Any = None) -> tuple[Array, tuple[
         IndexError: names an index out of range and its place.
         TypeError: if the indices are not integers.
 
-    >>> one_hot(np.array([2, 0]), 3).numpy()
-    array([[0., 0., 1.],
-           [1., 0., 0.]], dtype=float32)
+    >>> one_hot([2, 0], 3)
+    tensor([[0., 0., 1.],
+            [1., 0., 0.]])
     """
     check_indices(indices, size, "indices")
     result = np.zeros((*indices.shape, size), get_default_dtype() if dtype is None else dtype)

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from ..core import primitive
+from ..primitives import primitive
 from ..spec import Array
 from .elementwise import absolute, as_float, divide, exp, log, sqrt, square, subtract
 
@@ -320,7 +320,8 @@ def softmax(x: Array, axis: Axis = -1) -> Pair:
             [1. , 0. ]])
     """
     x = as_float(x)
-    y = np.exp(x - np.max(x, axis=axis, keepdims=True, initial=-np.inf))
+    y = np.asarray(x - np.max(x, axis=axis, keepdims=True, initial=-np.inf))
+    np.exp(y, out=y)
     y /= np.sum(y, axis=axis, keepdims=True)
     return y, (y, axis)
 

@@ -1,385 +1,417 @@
-"""Shaping primitives: the same entries in another arrangement.
+"""Shapes: the same entries in another arrangement. Their VJPs put each cotangent back where its entry came from.
 
-The forward of most of them returns a view where NumPy does; nothing in the library writes into it.
+As in NumPy, reshape, transpose and their relatives return views where they can: the output then shares its
+memory with the input. Nothing here writes into it; whoever writes through ``.data`` writes into both.
+Integers and booleans pass through with their dtype.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
-from ..core import Tensor, primitive
-from ..spec import Array
+from ..core import Tensor
+from ..primitives import primitive
+from ..spec import Array, as_array
 
 __all__ = ["broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "pad", "ravel", "repeat", "reshape",
-           "roll", "split", "squeeze", "stack", "swapaxes", "tile", "transpose", "tril", "triu"]  # fmt: skip
+           "roll", "split", "squeeze", "stack", "swapaxes", "tile", "transpose"]  # fmt: skip
 
 Pair = tuple[Array, tuple[Any, ...]]
+Several = tuple[tuple[Array, ...], tuple[Any, ...]]
+Axes = int | Sequence[int]
 
 
-@primitive
-def reshape(x: Array, shape: Any) -> Pair:
-    """The entries in row-major order in another shape; one length may be -1.
-
-    Raises:
-        ValueError: if the sizes differ.
-
-    >>> reshape(np.arange(4.0), (2, -1)).shape
-    (2, 2)
-    """
-    return np.reshape(x, shape), (x.shape,)
+# --- the entries in their order, in another shape --------------------------------------------------
 
 
-@reshape.vjp
-def _(g: Array, needs: Any, shape: tuple[int, ...]) -> Any:
+def _restore(g: Any, needs: Any, shape: tuple[int, ...]) -> Any:
+    """The VJP of whatever only changes the shape."""
     return (g.reshape(shape),)
 
 
-def ravel(x: Any) -> Tensor:
-    """All entries in one axis, row-major.
+@primitive
+def reshape(x: Array, shape: Axes) -> Pair:
+    """The entries of x, of any shape, in their order (the last axis runs fastest), in another shape.
 
-    >>> ravel(np.ones((2, 3))).shape
-    (6,)
+    One length may be -1: it is computed from the others.
+
+    Raises:
+        ValueError: if the numbers of entries differ.
+
+    >>> reshape([[1, 2], [3, 4]], (1, -1))
+    tensor([[1, 2, 3, 4]])
     """
-    return reshape(x, (-1,))  # type: ignore[no-any-return]
+    return x.reshape(shape), (x.shape,)
 
 
 @primitive
-def transpose(x: Array, axes: Any = None) -> Pair:
-    """The axes in another order; reversed if ``axes`` is None.
+def ravel(x: Array) -> Pair:
+    """The entries of x, of any shape, as a vector.
+
+    >>> ravel([[1, 2], [3, 4]])
+    tensor([1, 2, 3, 4])
+    """
+    return x.reshape(-1), (x.shape,)
+
+
+@primitive
+def squeeze(x: Array, axis: int | tuple[int, ...] | None = None) -> Pair:
+    """x without its axes of length 1, or without the given ones.
 
     Raises:
-        ValueError: if ``axes`` is no permutation of x's axes.
+        ValueError: if a given axis has another length, or does not exist.
 
-    >>> transpose(np.ones((2, 3, 4)), (1, 0, 2)).shape
-    (3, 2, 4)
+    >>> squeeze([[1], [2]], axis=1)
+    tensor([1, 2])
     """
-    order = tuple(reversed(range(x.ndim))) if axes is None else tuple(a % max(x.ndim, 1) for a in axes)
-    return np.transpose(x, axes), (tuple(np.argsort(order)),)
+    return np.squeeze(x, axis), (x.shape,)
+
+
+@primitive
+def expand_dims(x: Array, axis: int | tuple[int, ...]) -> Pair:
+    """x with an axis of length 1 at each given place of the output's shape.
+
+    Raises:
+        ValueError: if a place lies outside the output's shape or is given twice.
+
+    >>> expand_dims([1, 2], axis=1)
+    tensor([[1],
+            [2]])
+    """
+    return np.expand_dims(x, axis), (x.shape,)
+
+
+reshape.vjp(_restore)
+ravel.vjp(_restore)
+squeeze.vjp(_restore)
+expand_dims.vjp(_restore)
+
+
+# --- axes in another order -------------------------------------------------------------------------
+
+
+@primitive
+def transpose(x: Array, axes: Sequence[int] | None = None) -> Pair:
+    """The axes of x in another order: axis i of the output is axis ``axes[i]`` of x; reversed if None.
+
+    Raises:
+        ValueError: if ``axes`` is not a permutation of x's axes.
+
+    >>> transpose([[1, 2], [3, 4]])
+    tensor([[1, 3],
+            [2, 4]])
+    """
+    y = np.transpose(x, axes)
+    return y, (None if axes is None else np.argsort(np.arange(x.ndim)[list(axes)]),)
 
 
 @transpose.vjp
-def _(g: Array, needs: Any, inverse: tuple[int, ...]) -> Any:
-    return (g.transpose(inverse),)
-
-
-@primitive
-def moveaxis(x: Array, source: Any, destination: Any) -> Pair:
-    """Axes moved to other positions; the others keep their order.
-
-    Raises:
-        ValueError: if an axis is out of range.
-
-    >>> moveaxis(np.ones((2, 3, 4)), 0, -1).shape
-    (3, 4, 2)
-    """
-    return np.moveaxis(x, source, destination), (source, destination)
-
-
-@moveaxis.vjp
-def _(g: Array, needs: Any, source: Any, destination: Any) -> Any:
-    return (np.moveaxis(g, destination, source),)
+def _(g: Any, needs: Any, inverse: Array | None) -> Any:
+    return (np.transpose(g, inverse),)
 
 
 @primitive
 def swapaxes(x: Array, axis1: int, axis2: int) -> Pair:
-    """Two axes exchanged.
+    """x, of any shape, with two axes exchanged.
 
     Raises:
-        ValueError: if an axis is out of range.
+        ValueError: if an axis does not exist.
 
-    >>> swapaxes(np.ones((2, 3, 4)), 0, -1).shape
-    (4, 3, 2)
+    >>> swapaxes([[1, 2], [3, 4]], 0, 1)
+    tensor([[1, 3],
+            [2, 4]])
     """
     return np.swapaxes(x, axis1, axis2), (axis1, axis2)
 
 
 @swapaxes.vjp
-def _(g: Array, needs: Any, axis1: int, axis2: int) -> Any:
+def _(g: Any, needs: Any, axis1: int, axis2: int) -> Any:
     return (np.swapaxes(g, axis1, axis2),)
 
 
 @primitive
-def squeeze(x: Array, axis: Any = None) -> Pair:
-    """Without axes of length 1: all of them, or those given.
+def moveaxis(x: Array, source: Axes, destination: Axes) -> Pair:
+    """x, of any shape, with some axes moved to other places; the others keep their order.
 
     Raises:
-        ValueError: if a given axis has another length.
+        ValueError: if an axis does not exist or is given twice, or the numbers of axes differ.
 
-    >>> squeeze(np.ones((1, 2, 1)), axis=0).shape
-    (2, 1)
+    >>> moveaxis(np.zeros((2, 3, 4)), 1, -1).shape
+    (2, 4, 3)
     """
-    return np.squeeze(x, axis), (x.shape,)
+    return np.moveaxis(x, source, destination), (source, destination)
 
 
-squeeze.vjp(reshape.primitive.backward)
+@moveaxis.vjp
+def _(g: Any, needs: Any, source: Axes, destination: Axes) -> Any:
+    return (np.moveaxis(g, destination, source),)
 
 
 @primitive
-def expand_dims(x: Array, axis: Any) -> Pair:
-    """With new axes of length 1 at the given positions of the result.
+def flip(x: Array, axis: int | tuple[int, ...] | None = None) -> Pair:
+    """x, of any shape, with the entries in reverse order along an axis, several, or all if None.
 
     Raises:
-        ValueError: if a position is out of range or repeated.
+        ValueError: if an axis does not exist.
 
-    >>> expand_dims(np.ones((2, 3)), (0, -1)).shape
-    (1, 2, 3, 1)
-    """
-    return np.expand_dims(x, axis), (x.shape,)
-
-
-expand_dims.vjp(reshape.primitive.backward)
-
-
-@primitive(broadcasts=True)
-def broadcast_to(x: Array, shape: Any) -> Pair:
-    """Stretched to ``shape`` by NumPy's broadcasting; a read-only view.
-
-    Raises:
-        ValueError: if x does not broadcast to ``shape``.
-
-    >>> broadcast_to(np.ones((2, 1)), (3, 2, 4)).shape
-    (3, 2, 4)
-    """
-    return np.broadcast_to(x, shape), ()
-
-
-@broadcast_to.vjp
-def _(g: Array, needs: Any) -> Any:
-    return (g,)  # the engine sums over the stretched axes
-
-
-@primitive
-def _concatenate(*arrays: Array, axis: int = 0) -> Pair:
-    result = np.concatenate(arrays, axis)
-    return result, (axis, tuple(a.shape[axis] for a in arrays))
-
-
-def concatenate(arrays: Sequence[Any], axis: int = 0) -> Tensor:
-    """Tensors joined along an axis that they have.
-
-    Args:
-        arrays: at least one; shapes equal but for ``axis``.
-
-    Raises:
-        ValueError: if the shapes do not fit or there is none.
-
-    >>> concatenate([np.ones((1, 2)), np.ones((3, 2))]).shape
-    (4, 2)
-    """
-    return _concatenate(*arrays, axis=axis)  # type: ignore[no-any-return]
-
-
-concatenate.primitive = _concatenate.primitive  # type: ignore[attr-defined]
-
-
-@_concatenate.vjp
-def _(g: Array, needs: Any, axis: int, lengths: tuple[int, ...]) -> Any:
-    parts = np.split(g, np.cumsum(lengths)[:-1], axis)
-    return tuple(part if need else None for part, need in zip(parts, needs, strict=True))
-
-
-@primitive
-def _stack(*arrays: Array, axis: int = 0) -> Pair:
-    return np.stack(arrays, axis), (axis,)
-
-
-def stack(arrays: Sequence[Any], axis: int = 0) -> Tensor:
-    """Tensors of one shape joined along a new axis.
-
-    Raises:
-        ValueError: if the shapes differ or there is none.
-
-    >>> stack([np.ones(2), np.ones(2)], axis=1).shape
-    (2, 2)
-    """
-    return _stack(*arrays, axis=axis)  # type: ignore[no-any-return]
-
-
-stack.primitive = _stack.primitive  # type: ignore[attr-defined]
-
-
-@_stack.vjp
-def _(g: Array, needs: Any, axis: int) -> Any:
-    parts = np.moveaxis(g, axis, 0)
-    return tuple(parts[i] if need else None for i, need in enumerate(needs))
-
-
-@primitive
-def split(x: Array, sections: Any, axis: int = 0) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
-    """Parts along an axis: ``sections`` equal ones, or cut at the positions in a sequence.
-
-    Returns:
-        a tuple of tensors (views).
-
-    Raises:
-        ValueError: if the axis does not divide evenly.
-
-    >>> [part.shape for part in split(np.ones((5, 2)), [1, 3])]
-    [(1, 2), (2, 2), (2, 2)]
-    """
-    parts = tuple(np.split(x, sections, axis))
-    return parts, (axis, x.shape, x.dtype, tuple(part.shape[axis] for part in parts))
-
-
-@split.vjp
-def _(g: Any, needs: Any, axis: int, shape: tuple[int, ...], dtype: Any, lengths: tuple[int, ...]) -> Any:
-    d = np.zeros(shape, dtype)
-    for part, target in zip(g, np.split(d, np.cumsum(lengths)[:-1], axis), strict=True):
-        if part is not None:
-            target[...] = part
-    return (d,)
-
-
-@primitive
-def flip(x: Array, axis: Any = None) -> Pair:
-    """The entries in reverse order along all axes, or those given.
-
-    Raises:
-        ValueError: if an axis is out of range.
-
-    >>> flip(np.arange(3.0)).numpy()
-    array([2., 1., 0.])
+    >>> flip([[1, 2], [3, 4]], axis=1)
+    tensor([[2, 1],
+            [4, 3]])
     """
     return np.flip(x, axis), (axis,)
 
 
 @flip.vjp
-def _(g: Array, needs: Any, axis: Any) -> Any:
+def _(g: Any, needs: Any, axis: int | tuple[int, ...] | None) -> Any:
     return (np.flip(g, axis),)
 
 
 @primitive
-def roll(x: Array, shift: Any, axis: Any = None) -> Pair:
-    """The entries moved by ``shift`` positions, those that leave the end entering at the beginning.
+def roll(x: Array, shift: Axes, axis: int | tuple[int, ...] | None = None) -> Pair:
+    """x, of any shape, shifted along an axis, with what leaves at the end entering at the front.
+
+    Args:
+        shift: by how many places, or a number for each axis.
+        axis: along which axis or axes; None shifts the entries as one vector.
 
     Raises:
-        ValueError: if an axis is out of range.
+        ValueError: if an axis does not exist, or shifts and axes do not pair.
 
-    >>> roll(np.arange(3.0), 1).numpy()
-    array([2., 0., 1.])
+    >>> roll([1, 2, 3], 1)
+    tensor([3, 1, 2])
     """
     return np.roll(x, shift, axis), (shift, axis)
 
 
 @roll.vjp
-def _(g: Array, needs: Any, shift: Any, axis: Any) -> Any:
-    back = tuple(-s for s in shift) if isinstance(shift, (tuple, list)) else -shift
-    return (np.roll(g, back, axis),)
+def _(g: Any, needs: Any, shift: Axes, axis: int | tuple[int, ...] | None) -> Any:
+    return (np.roll(g, np.negative(shift), axis),)
+
+
+# --- entries repeated ------------------------------------------------------------------------------
+
+
+@primitive(broadcasts=True)
+def broadcast_to(x: Array, shape: Axes) -> Pair:
+    """x repeated along new axes in front and along axes of length 1, to a given shape; a read-only view.
+
+    Raises:
+        ValueError: if x's shape does not broadcast to the given one.
+
+    >>> broadcast_to([1.0, 2.0], (2, 2))
+    tensor([[1., 2.],
+            [1., 2.]])
+    """
+    return np.broadcast_to(as_array(x), shape), ()
+
+
+@broadcast_to.vjp
+def _(g: Any, needs: Any) -> Any:
+    return (g,)  # the engine sums it back
 
 
 @primitive
-def repeat(x: Array, repeats: int, axis: int | None = None) -> Pair:
-    """Each entry ``repeats`` times, along an axis, or of the flattened tensor if it is None.
+def repeat(x: Array, repeats: Axes, axis: int | None = None) -> Pair:
+    """Each slice of x along an axis repeated in place: a b becomes a a b b.
+
+    Args:
+        x: of any shape.
+        repeats: how often, or a number for each slice.
+        axis: which axis; None repeats the entries of x as a vector.
 
     Raises:
-        ValueError: if ``repeats`` is negative or the axis out of range.
-        TypeError: if ``repeats`` is not an integer.
+        ValueError: if the axis does not exist, or ``repeats`` are negative or not as many as slices.
 
-    >>> repeat(np.array([1.0, 2.0]), 2).numpy()
-    array([1., 1., 2., 2.])
+    >>> repeat([1, 2], 2), repeat([1, 2], [2, 1])
+    (tensor([1, 1, 2, 2]), tensor([1, 1, 2]))
     """
-    if not isinstance(repeats, (int, np.integer)):
-        raise TypeError(f"repeats must be an integer, not {type(repeats).__name__}")
-    return np.repeat(x, repeats, axis), (x.shape, int(repeats), axis)
+    y = np.repeat(x, repeats, axis)
+    slices = x.size if axis is None else (x.shape or (1,))[axis]
+    counts = np.asarray(repeats)
+    return y, (np.broadcast_to(counts.ravel(), slices), counts.size == 1, axis, x.shape)
 
 
 @repeat.vjp
-def _(g: Array, needs: Any, shape: tuple[int, ...], repeats: int, axis: int | None) -> Any:
-    if axis is None:
-        return (g.reshape(math.prod(shape), repeats).sum(axis=1).reshape(shape),)
-    axis %= len(shape)
-    return (g.reshape(*shape[: axis + 1], repeats, *shape[axis + 1 :]).sum(axis=axis + 1),)
+def _(g: Any, needs: Any, counts: Array, equal: bool, axis: int | None, shape: tuple[int, ...]) -> Any:
+    # the sum of the slices that came from one slice of x, which lie side by side
+    axis = 0 if axis is None else axis % g.ndim
+    before, after = g.shape[:axis], g.shape[axis + 1 :]
+    if equal and len(counts):
+        return (g.reshape(*before, len(counts), counts[0], *after).sum(axis=axis + 1).reshape(shape),)
+    d = np.zeros((*before, len(counts), *after), g.dtype)
+    some = counts > 0  # reduceat knows no empty sums
+    if some.any():
+        d[(slice(None),) * axis + (some,)] = np.add.reduceat(g, (np.cumsum(counts) - counts)[some], axis)
+    return (d.reshape(shape),)
 
 
 @primitive
-def tile(x: Array, reps: Any) -> Pair:
-    """The whole tensor repeated along each axis.
+def tile(x: Array, reps: Axes) -> Pair:
+    """Copies of x side by side: a b becomes a b a b.
+
+    Args:
+        x: of any shape.
+        reps: how many copies along each axis, aligned from the right; more numbers than axes add axes in front.
 
     Raises:
-        ValueError: if a number of repetitions is negative.
+        ValueError: if a number is negative.
 
-    >>> tile(np.array([1.0, 2.0]), (2, 2)).shape
-    (2, 4)
+    >>> tile([1, 2], 2), tile([1, 2], (2, 1))
+    (tensor([1, 2, 1, 2]), tensor([[1, 2],
+            [1, 2]]))
     """
     counts = (reps,) if isinstance(reps, (int, np.integer)) else tuple(reps)
-    return np.tile(x, counts), (x.shape, counts)
+    if any(n < 0 for n in counts):
+        raise ValueError(f"reps must not be negative: {reps}")
+    return np.tile(x, counts), (counts, x.shape)
 
 
 @tile.vjp
-def _(g: Array, needs: Any, shape: tuple[int, ...], counts: tuple[int, ...]) -> Any:
-    ndim = max(len(shape), len(counts))
-    lengths = (1,) * (ndim - len(shape)) + shape
-    reps = (1,) * (ndim - len(counts)) + counts
-    blocks = [n for pair in zip(reps, lengths, strict=True) for n in pair]
-    return (g.reshape(blocks).sum(axis=tuple(range(0, 2 * ndim, 2))).reshape(shape),)
+def _(g: Any, needs: Any, counts: tuple[int, ...], shape: tuple[int, ...]) -> Any:
+    ndim = max(len(counts), len(shape))
+    counts, lengths = (1,) * (ndim - len(counts)) + counts, (1,) * (ndim - len(shape)) + shape
+    # axis i of g as a pair of axes, (copy, place within it)
+    pairs = [n for pair in zip(counts, lengths, strict=True) for n in pair]
+    return (g.reshape(pairs).sum(axis=tuple(range(0, 2 * ndim, 2))).reshape(shape),)
+
+
+# --- joining and splitting -------------------------------------------------------------------------
 
 
 @primitive
-def pad(x: Array, pad_width: Any, constant_values: float = 0.0) -> Pair:
-    """Surrounded by a constant.
+def _concatenate(*arrays: Array, axis: int) -> Pair:
+    """Tensors one after the other along an axis; see :func:`concatenate`."""
+    y = np.concatenate(arrays, axis)
+    return y, (np.cumsum([x.shape[axis] for x in arrays]), axis)
+
+
+def concatenate(arrays: Sequence[Any], axis: int = 0) -> Tensor:
+    """Tensors one after the other along an axis that they have.
 
     Args:
-        pad_width: as in ``numpy.pad``: a number, ``(before, after)`` for all axes, or such a pair for each axis.
+        arrays: a sequence of tensors whose shapes are equal except along the axis; dtypes promote.
 
     Raises:
-        ValueError: if the widths do not fit x's axes or are negative.
+        ValueError: if the shapes do not fit, the axis does not exist, or there is nothing to join.
 
-    >>> pad(np.ones(2), (1, 0)).numpy()
-    array([0., 1., 1.])
+    >>> concatenate([[1, 2], [3]])
+    tensor([1, 2, 3])
     """
-    result = np.pad(x, pad_width, constant_values=constant_values)
-    widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2)).tolist()
-    return result, (tuple(slice(before, before + n) for (before, _), n in zip(widths, x.shape, strict=True)),)
+    return _concatenate(*arrays, axis=axis)  # type: ignore[no-any-return]
+
+
+@_concatenate.vjp
+def _(g: Any, needs: Any, ends: Array, axis: int) -> Any:
+    pieces = np.split(g, ends[:-1], axis)  # views
+    return tuple(piece if need else None for piece, need in zip(pieces, needs, strict=True))
+
+
+@primitive
+def _stack(*arrays: Array, axis: int) -> Pair:
+    """Tensors of one shape along a new axis; see :func:`stack`."""
+    return np.stack(arrays, axis), (axis,)
+
+
+def stack(arrays: Sequence[Any], axis: int = 0) -> Tensor:
+    """Tensors of one shape side by side along a new axis of the output.
+
+    Args:
+        arrays: a sequence of tensors of the same shape; dtypes promote.
+
+    Raises:
+        ValueError: if the shapes differ, the axis lies outside the output, or there is nothing to join.
+
+    >>> stack([[1, 2], [3, 4]], axis=1)
+    tensor([[1, 3],
+            [2, 4]])
+    """
+    return _stack(*arrays, axis=axis)  # type: ignore[no-any-return]
+
+
+@_stack.vjp
+def _(g: Any, needs: Any, axis: int) -> Any:
+    slices = np.moveaxis(g, axis, 0)
+    return tuple(slices[i, ...] if need else None for i, need in enumerate(needs))
+
+
+concatenate.primitive = _concatenate.primitive  # type: ignore[attr-defined]
+stack.primitive = _stack.primitive  # type: ignore[attr-defined]
+
+
+@primitive
+def split(x: Array, sections: Axes, axis: int = 0) -> Several:
+    """A tuple of pieces of x, of any shape, along an axis; views.
+
+    Args:
+        sections: how many pieces of the same length, or the places before which to cut.
+
+    Raises:
+        ValueError: if the axis does not exist or cannot be cut into so many equal pieces.
+
+    >>> split([1, 2, 3], [1])
+    (tensor([1]), tensor([2, 3]))
+    """
+    if isinstance(sections, (int, np.integer)) and sections < 1:
+        raise ValueError(f"cannot split into {sections} pieces")
+    axis = normalize_axis_index(axis, x.ndim)
+    pieces = tuple(np.split(x, sections, axis))
+    if not isinstance(sections, (int, np.integer)) and sum(p.shape[axis] for p in pieces) != x.shape[axis]:
+        raise ValueError(f"the places {sections} must ascend")  # NumPy's pieces would overlap
+    return pieces, ([p.shape for p in pieces], axis)
+
+
+@split.vjp
+def _(g: Any, needs: Any, shapes: list[tuple[int, ...]], axis: int) -> Any:
+    parts = g if isinstance(g, tuple) else (g,)  # a single piece comes without a tuple
+    dtype = next(part.dtype for part in parts if part is not None)
+    return (
+        np.concatenate(
+            [np.zeros(s, dtype) if part is None else part for part, s in zip(parts, shapes, strict=True)], axis
+        ),
+    )
+
+
+@primitive
+def pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Pair:
+    """x, of any shape, with a constant around it.
+
+    Args:
+        pad_width: how many entries before and after, ``(before, after)`` for each axis; a single pair
+            serves all axes, a single number all sides.
+        mode: only "constant".
+        constant_values: the number to pad with, a constant.
+
+    Raises:
+        ValueError: if the widths are negative or do not fit x's axes, or for another mode.
+        TypeError: if the widths are not integers.
+
+    >>> pad([1, 2], (1, 2))
+    tensor([0, 1, 2, 0, 0])
+    """
+    if mode != "constant":
+        raise ValueError(f"mode {mode!r} is not supported, only 'constant'")
+    widths = np.asarray(pad_width)
+    if widths.dtype.kind not in "iu":
+        raise TypeError(f"pad_width must be of integers, not {pad_width!r}")
+    try:
+        widths = np.broadcast_to(widths, (x.ndim, 2))
+    except ValueError:
+        raise ValueError(
+            f"pad_width {pad_width!r} must be a number, a pair (before, after), or a pair for each of {x.ndim} axes"
+        ) from None
+    if (widths < 0).any():
+        raise ValueError(f"pad_width must not be negative: {pad_width!r}")
+    inside = tuple(slice(before, before + n) for (before, _), n in zip(widths.tolist(), x.shape, strict=True))
+    y = np.full([n + before + after for (before, after), n in zip(widths.tolist(), x.shape, strict=True)],
+                constant_values, x.dtype)  # fmt: skip
+    y[inside] = x
+    return y, (inside,)
 
 
 @pad.vjp
-def _(g: Array, needs: Any, inside: tuple[slice, ...]) -> Any:
+def _(g: Any, needs: Any, inside: tuple[slice, ...]) -> Any:
     return (g[inside],)
-
-
-@primitive
-def tril(x: Array, k: int = 0) -> Pair:
-    """The lower triangle of the last two axes, up to the k-th diagonal; zeros above it.
-
-    Raises:
-        ValueError: if x has fewer than 2 axes.
-
-    >>> tril(np.ones((2, 2))).numpy()
-    array([[1., 0.],
-           [1., 1.]])
-    """
-    return _triangle(np.tril, x, k), (k,)
-
-
-@tril.vjp
-def _(g: Array, needs: Any, k: int) -> Any:
-    return (np.tril(g, k),)
-
-
-@primitive
-def triu(x: Array, k: int = 0) -> Pair:
-    """The upper triangle of the last two axes, from the k-th diagonal; zeros below it.
-
-    Raises:
-        ValueError: if x has fewer than 2 axes.
-
-    >>> triu(np.ones((2, 2))).numpy()
-    array([[1., 1.],
-           [0., 1.]])
-    """
-    return _triangle(np.triu, x, k), (k,)
-
-
-@triu.vjp
-def _(g: Array, needs: Any, k: int) -> Any:
-    return (np.triu(g, k),)
-
-
-def _triangle(function: Any, x: Array, k: int) -> Any:
-    if x.ndim < 2:
-        raise ValueError(f"x must have at least 2 axes, not shape {x.shape}")
-    return function(x, k)

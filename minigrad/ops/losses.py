@@ -1,0 +1,313 @@
+"""Losses: one number (or one an entry) from predictions and targets of exactly fitting shapes.
+
+Nothing is broadcast here: a loss of (N,) against (N, 1) would silently be one of (N, N). The mean of no
+entries is 0, with gradient 0, so that an empty batch leaves a model as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core import Tensor
+from ..primitives import primitive
+from ..spec import Array
+from .activations import _sigmoid
+from .elementwise import as_float
+from .lookup import check_indices
+
+__all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "mse_loss", "nll_loss"]
+
+Pair = tuple[Array, tuple[Any, ...]]
+
+_REDUCTIONS = ("mean", "sum", "none")
+
+
+def _scale(reduction: str, count: int) -> float:
+    """What each entry's loss counts in the result: 1 over their number for a mean."""
+    if reduction not in _REDUCTIONS:
+        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
+    return 1.0 / max(count, 1) if reduction == "mean" else 1.0
+
+
+def _reduce(losses: Any, reduction: str, scale: float) -> Any:
+    return losses if reduction == "none" else losses.sum() * losses.dtype.type(scale)
+
+
+def _same_shape(name: str, first: Array, second_name: str, second: Array) -> None:
+    if first.shape != second.shape:
+        raise ValueError(
+            f"{name} {first.shape} and {second_name} {second.shape} must have the same shape: losses do not broadcast"
+        )
+
+
+# --- classes ---------------------------------------------------------------------------------------
+
+
+def cross_entropy_rows(z: Array, targets: Array, scale: float, smoothing: float = 0.0) -> Array:
+    """The cross-entropy of each row of logits (M, C) at its target (M,).
+
+    In place, the logits become the gradient of ``scale`` times the sum of the losses: with p the row's
+    softmax and q the target distribution (one-hot, or smoothed), the loss is -sum q log p, and its gradient p - q.
+    """
+    if not z.size:
+        return np.zeros(len(z), z.dtype)
+    z -= z.max(axis=1, keepdims=True)
+    picked = np.arange(len(z)), targets
+    losses = z[picked]
+    if smoothing:
+        losses = (1 - smoothing) * losses + smoothing * z.mean(axis=1)
+    np.exp(z, out=z)
+    total = z.sum(axis=1)
+    z *= (scale / total)[:, None]
+    z[picked] -= scale * (1 - smoothing)
+    if smoothing:
+        z -= scale * smoothing / z.shape[1]
+    result: Array = np.log(total) - losses  # log p = z - log total
+    return result
+
+
+def _check_classes(name: str, scores: Array, targets: Array, ignore_index: int | None) -> Array | None:
+    """Raise unless targets (…) fit scores (…, C); which targets count, or None if all do."""
+    if scores.ndim == 0:
+        raise ValueError(f"{name} must be (…, C), with the classes along the last axis, not a single number")
+    if targets.shape != scores.shape[:-1]:
+        hint = ""
+        if scores.ndim > 2 and targets.shape == scores.shape[:1] + scores.shape[2:]:
+            hint = f"; the classes are along the LAST axis here: give moveaxis({name}, 1, -1)"
+        raise ValueError(
+            f"targets must be {scores.shape[:-1]} as {name} without its last axis, not {targets.shape}{hint}"
+        )
+    keep = None if ignore_index is None else targets != ignore_index
+    check_indices(targets, scores.shape[-1], "targets", keep)
+    return None if keep is None or keep.all() else keep
+
+
+def pull_rows(g: Any, rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Array:
+    """The cotangent of logits of a shape, from ``rows`` as :func:`cross_entropy_rows` leaves them.
+
+    For a g of 1, as a loss at the end of a graph has, ``rows`` are the answer as they are.
+    """
+    if g.ndim:  # one loss an entry
+        g = (g.ravel() if keep is None else g[keep])[:, None]
+    return _spread(rows if g.ndim == 0 and g == 1 else rows * g, keep, shape)
+
+
+def _spread(rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Array:
+    """Rows (M, …) of the kept entries in their places in zeros of a shape."""
+    if keep is None:
+        return rows.reshape(shape)
+    full = np.zeros(shape, rows.dtype)
+    full[keep] = rows
+    return full
+
+
+@primitive
+def cross_entropy(
+    logits: Array,
+    targets: Array,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+) -> Pair:
+    """The cross-entropy of softmax(logits) at integer targets: -log softmax(logits)[target].
+
+    The classes are along the LAST axis, also for images and sequences. (PyTorch has them second:
+    give ``moveaxis(logits, 1, -1)``.) Logits of any size are safe.
+
+    Args:
+        logits: (…, C).
+        targets: (…), integers in 0 … C-1.
+        reduction: "mean" over the entries that count, "sum", or "none" for one loss an entry.
+        ignore_index: entries with this target (it may lie outside 0 … C-1) do not count: their loss and gradient are 0.
+        label_smoothing: s in [0, 1]: the target distribution is (1 - s) on the target plus s/C on each class.
+
+    Returns:
+        a single number, or (…) for "none"; of the logits' dtype. 0 if no entry counts.
+
+    Raises:
+        ValueError: if the shapes do not fit, or an option is out of its range.
+        IndexError: names a target that is no class, and its place.
+        TypeError: if the targets are not integers.
+
+    Source: label smoothing from C. Szegedy et al., Rethinking the Inception architecture (2016).
+
+    >>> cross_entropy([[0.0, 0.0], [100.0, 0.0]], [1, 0], reduction="none").numpy().round(4)
+    array([0.6931, 0.    ], dtype=float32)
+    """
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing must lie in 0 … 1, not {label_smoothing}")
+    keep = _check_classes("logits", logits, targets, ignore_index)
+    logits = as_float(logits)
+    if keep is None:
+        rows, targets = np.array(logits, order="C").reshape(targets.size, logits.shape[-1]), targets.ravel()
+    else:
+        rows, targets = logits[keep], targets[keep]
+    scale = _scale(reduction, len(rows))
+    losses = cross_entropy_rows(rows, targets, scale, label_smoothing)
+    if reduction == "none":
+        losses = _spread(losses, keep, logits.shape[:-1])
+    return _reduce(losses, reduction, scale), (rows, keep, logits.shape)
+
+
+@cross_entropy.vjp
+def _(g: Any, needs: Any, rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Any:
+    return pull_rows(g, rows, keep, shape), None
+
+
+@cross_entropy.reference
+def _(
+    logits: Tensor,
+    targets: Tensor,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+) -> Any:
+    from .elementwise import multiply
+    from .lookup import one_hot
+    from .reductions import log_softmax, sum
+
+    C = logits.shape[-1]
+    keep = targets.data != (C if ignore_index is None else ignore_index)
+    q = one_hot(np.where(keep, targets.data, 0), C, dtype=logits.dtype).data
+    q = (q * (1 - label_smoothing) + label_smoothing / max(C, 1)) * keep[..., None]
+    losses = sum(multiply(log_softmax(logits), -q), axis=-1)
+    if reduction == "none":
+        return losses
+    return multiply(sum(losses), 1 / max(int(np.count_nonzero(keep)), 1) if reduction == "mean" else 1.0)
+
+
+@primitive
+def nll_loss(
+    log_probabilities: Array, targets: Array, reduction: str = "mean", ignore_index: int | None = None
+) -> Pair:
+    """The negative log-likelihood of integer targets, -log_probabilities[target]; classes along the LAST axis.
+
+    ``nll_loss(log_softmax(x), t)`` is ``cross_entropy(x, t)``, which is faster.
+
+    Args:
+        log_probabilities: (…, C).
+        targets: (…), integers in 0 … C-1.
+        reduction: "mean" over the entries that count, "sum", or "none" for one loss an entry.
+        ignore_index: entries with this target do not count: their loss and gradient are 0.
+
+    Returns:
+        a single number, or (…) for "none". 0 if no entry counts.
+
+    Raises:
+        ValueError, IndexError, TypeError: as :func:`cross_entropy`.
+
+    >>> nll_loss([[-1.0, -2.0], [-3.0, -4.0]], [1, 0])
+    tensor(2.5)
+    """
+    keep = _check_classes("log_probabilities", log_probabilities, targets, ignore_index)
+    values = as_float(log_probabilities)
+    places = np.ones(targets.shape, bool) if keep is None else keep
+    index = (*np.nonzero(places), targets[places])
+    scale = _scale(reduction, len(index[-1]))
+    losses = -values[index]
+    if reduction == "none":
+        losses = _spread(losses, keep, targets.shape)
+    return _reduce(losses, reduction, scale), (index, keep, values.shape, scale)
+
+
+@nll_loss.vjp
+def _(g: Any, needs: Any, index: Any, keep: Array | None, shape: tuple[int, ...], scale: float) -> Any:
+    d = np.zeros(shape, g.dtype)
+    d[index] = -g * g.dtype.type(scale) if g.ndim == 0 else -(g.ravel() if keep is None else g[keep])
+    return d, None
+
+
+# --- numbers ---------------------------------------------------------------------------------------
+
+
+@primitive
+def mse_loss(prediction: Array, target: Array, reduction: str = "mean") -> Pair:
+    """The squared error, (prediction - target)^2.
+
+    Args:
+        prediction, target: of the same shape (any); both are differentiated.
+        reduction: "mean" over all entries, "sum", or "none" for one loss an entry.
+
+    Returns:
+        a single number, or an array of the inputs' shape for "none". The mean of no entries is 0.
+
+    Raises:
+        ValueError: if the shapes differ (nothing is broadcast), or the reduction is unknown.
+
+    >>> mse_loss([1.0, 2.0], [0.0, 4.0])
+    tensor(2.5)
+    """
+    _same_shape("prediction", prediction, "target", target)
+    scale = _scale(reduction, prediction.size)
+    difference = np.subtract(as_float(prediction), target)
+    return _reduce(np.square(difference), reduction, scale), (prediction, target, scale)
+
+
+@mse_loss.vjp
+def _(g: Any, needs: Any, prediction: Array, target: Array, scale: float) -> Any:
+    d = np.subtract(as_float(prediction), target)
+    d *= g * g.dtype.type(2 * scale)
+    return d, -d if needs[1] else None
+
+
+@mse_loss.reference
+def _(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Any:
+    from .elementwise import multiply, power, subtract
+    from .reductions import sum
+
+    losses = power(subtract(prediction, target), 2)
+    if reduction == "none":
+        return losses
+    return multiply(sum(losses), 1 / max(losses.size, 1) if reduction == "mean" else 1.0)
+
+
+@primitive
+def binary_cross_entropy_with_logits(logits: Array, targets: Array, reduction: str = "mean") -> Pair:
+    """The cross-entropy of sigmoid(x) at targets t: -t log sigmoid(x) - (1 - t) log sigmoid(-x).
+
+    Computed as max(x, 0) - x t + log(1 + exp(-|x|)), which is safe for logits of any size.
+
+    Args:
+        logits: of any shape.
+        targets: of the same shape, booleans or numbers in [0, 1]; floating ones are differentiated too.
+        reduction: "mean" over all entries, "sum", or "none" for one loss an entry.
+
+    Returns:
+        a single number, or an array of the inputs' shape for "none". The mean of no entries is 0.
+
+    Raises:
+        ValueError: if the shapes differ (nothing is broadcast), a target lies outside [0, 1], or the
+            reduction is unknown.
+
+    >>> binary_cross_entropy_with_logits([0.0, 1000.0], [1.0, 1.0], reduction="none").numpy().round(4)
+    array([0.6931, 0.    ], dtype=float32)
+    """
+    _same_shape("logits", logits, "targets", targets)
+    wrong = ~((targets >= 0) & (targets <= 1))
+    if wrong.any():
+        place = tuple(map(int, np.argwhere(wrong)[0]))
+        raise ValueError(f"targets{list(place) if place else ''} is {targets[place]}: it must lie in 0 … 1")
+    x = as_float(logits)
+    losses = np.maximum(x, 0) - x * targets + np.log1p(np.exp(-np.abs(x)))
+    scale = _scale(reduction, x.size)
+    return _reduce(losses, reduction, scale), (logits, targets, scale)
+
+
+@binary_cross_entropy_with_logits.vjp
+def _(g: Any, needs: Any, logits: Array, targets: Array, scale: float) -> Any:
+    x, g = as_float(logits), g * g.dtype.type(scale)
+    return (_sigmoid(x) - targets) * g if needs[0] else None, -x * g if needs[1] else None
+
+
+@binary_cross_entropy_with_logits.reference
+def _(logits: Tensor, targets: Tensor, reduction: str = "mean") -> Any:
+    from .activations import softplus
+    from .elementwise import add, multiply, negative, subtract
+    from .reductions import sum
+
+    losses = add(multiply(targets, softplus(negative(logits))), multiply(subtract(1.0, targets), softplus(logits)))
+    if reduction == "none":
+        return losses
+    return multiply(sum(losses), 1 / max(losses.size, 1) if reduction == "mean" else 1.0)
