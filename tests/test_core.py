@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.core import PRIMITIVES, Leaf
+from minigrad.core import Leaf
+from minigrad.primitives import PRIMITIVES
 
 
 def test_tensor_copies_and_keeps_the_dtype_of_arrays():

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Tensor, primitive
+from ..core import Tensor
+from ..primitives import primitive
 from ..spec import Array
 
 __all__ = ["lstm", "lstm_step", "rnn", "rnn_step"]
