@@ -11,7 +11,8 @@ import numpy as np
 
 import minigrad as mg
 from minigrad.backward import reverse_pass, seed_of
-from minigrad.core import Leaf, Primitive, Tensor
+from minigrad.core import Leaf, Tensor
+from minigrad.primitives import Primitive
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def pull(function: Callable[..., Any], tensors: Sequence[Any], cotangents: Seque
 
 
 # Cotangents that a VJP needs on its way to others, and so gives unasked: inputs by number.
-BY_PRODUCTS = {"divide": {0}, "lstm": {1, 5}, "lstm_step": {2}, "rnn": {1}}
+BY_PRODUCTS = {"divide": {0}, "lstm": {1, 5}, "lstm_step": {2}, "mse_loss": {0}, "rnn": {1}}
 
 
 @contextmanager
