@@ -145,6 +145,14 @@ def test_repeated_indices_accumulate():
     np.testing.assert_array_equal(x.grad, [[111, 222], [0, 0], [5, 6]])
 
 
+def test_long_rows_accumulate_too():
+    rng = np.random.default_rng(0)
+    index, g, expected = rng.integers(-9, 9, (5, 8)), rng.standard_normal((5, 8, 4, 6)), np.zeros((9, 4, 6))
+    np.add.at(expected, index, g)
+    _, grads = pull(lambda x: x[index], [leaf(np.zeros((9, 4, 6)))], [g])
+    np.testing.assert_allclose(grads[0], expected, atol=1e-12)
+
+
 def test_the_last_of_repeated_values_wins_and_gets_the_gradient():
     x, v = leaf(np.zeros(3)), leaf(np.array([1.0, 2, 3, 4]))
     outs, grads = pull(lambda x, v: mg.ops.put(x, [0, 2, 0, 2], v), [x, v], [np.array([5.0, 6, 7])])
