@@ -359,7 +359,7 @@ def _(
         _lstm_cell_vjp(dh, dc, gates[t], c[t], tanh_c[t], da[t])
         _pull_state(da[t], Wh, dh)
     dx, dWx, dWh, db = _pull_weights(needs, da, rows, h, Wx, (N, T, rows.shape[1]))
-    return (dx, dh, dWx, dWh, db, dc)[: len(needs)]
+    return dx, dh, dWx, dWh, db, dc
 
 
 @lstm.reference
