@@ -247,7 +247,7 @@ def attack(plan: Plan) -> tuple[str, str]:
     warnings.simplefilter("error")
     done = ""
     try:
-        for stage, cases in (("cases", plan.cases), ("more cases", plan.more)):
+        for stage, cases in (("cases", plan.cases), ("more cases", plan.more)):  # noqa: B007 (told in the except clause)
             for i, (name, case) in enumerate(cases):
                 done = f"{name} {i}"
                 check_primitive(getattr(mg.ops, name), case)
