@@ -197,7 +197,7 @@ class Solver:
         self._log(entry)
         if self._best is None or key > self._best:
             self._best, self._best_epoch = key, epoch
-            self._best_weights = {name: np.array(array) for name, array in self._weights().items()}
+            self._best_weights = self.model.state_dict()  # copies
             if self.run is not None:
                 self.run.save_best(self._best_weights)
         self.save_checkpoint()
@@ -215,9 +215,6 @@ class Solver:
 
     # Checkpoints -------------------------------------------------------------------------------
 
-    def _weights(self) -> Arrays:
-        return {name: np.asarray(array) for name, array in self.model.state_dict().items()}
-
     def save_checkpoint(self) -> None:
         """Write where the training stands to the run folder, if there is one."""
         if self.run is None:
@@ -228,8 +225,8 @@ class Solver:
             "solver/best_epoch": np.array(self._best_epoch),
             "solver/best": np.array(best),
         }
-        model = {f"model/{name}": array for name, array in self._weights().items()}
-        optimiser = {f"optimiser/{name}": np.asarray(v) for name, v in self.optimiser.state_dict().items()}
+        model = {f"model/{name}": array for name, array in self.model.state_dict().items()}
+        optimiser = {f"optimiser/{name}": array for name, array in self.optimiser.state_dict().items()}
         self.run.save_checkpoint(counters | model | optimiser)
 
     def resume(self) -> None:
@@ -241,20 +238,23 @@ class Solver:
             raise RunError("resume: this solver has no run folder")
         state = self.run.load_checkpoint()
         path = self.run.folder / "checkpoint.safetensors"
+        model, optimiser = self.model.state_dict(), self.optimiser.state_dict()
         try:
             iteration, best_epoch = int(state["solver/iteration"]), int(state["solver/best_epoch"])
             first, second = state["solver/best"].tolist()
             self.model.load_state_dict(_under("model/", state))
             self.optimiser.load_state_dict(_under("optimiser/", state))
-            weights = _under("model/", state) if best_epoch == 0 else self.run.load_model().state_dict()
-        except RunError:
-            raise
+            weights = None if best_epoch == 0 else self.run.load_model().state_dict()
         except (KeyError, ValueError, TypeError) as error:
+            self.model.load_state_dict(model)
+            self.optimiser.load_state_dict(optimiser)
+            if isinstance(error, RunError):
+                raise
             raise RunError(f"{path}: does not fit the run: {error}") from error
         self.history = self.run.cut_history(iteration)
         self.iteration, self._best_epoch = iteration, best_epoch
         self._best = None if best_epoch == 0 else (first, second)
-        self._best_weights = None if best_epoch == 0 else {name: np.array(a) for name, a in weights.items()}
+        self._best_weights = weights
 
 
 def _under(prefix: str, state: Arrays) -> Arrays:

@@ -9,9 +9,10 @@ array([2., 4., 6.], dtype=float32)
 
 from . import check, graph, io, nn, ops, optim
 from .check import gradcheck, numerical_gradient
-from .core import Tensor, no_grad, primitive, scope, tensor
+from .core import Tensor, no_grad, scope, tensor
 from .io import load, save
 from .ops import *  # noqa: F403
+from .primitives import primitive
 from .rng import manual_seed
 from .spec import get_default_dtype, set_default_dtype
 from .transforms import grad, jacobian, value_and_grad, vjp

@@ -13,8 +13,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from .core import Leaf, Node, Primitive, Tensor
+from .core import Leaf, Node, Tensor
 from .graph import Cycle, Order, dependents, topological_order
+from .primitives import Primitive
 from .spec import Array, describe
 
 __all__ = ["graph_of", "reverse_pass", "unbroadcast"]

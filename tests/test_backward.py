@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad.backward import unbroadcast
-from minigrad.core import PRIMITIVES, Node
+from minigrad.core import Node
+from minigrad.primitives import PRIMITIVES
 
 
 def leaf(*shape, value=1.0):

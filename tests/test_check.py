@@ -7,7 +7,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.check import GradcheckError
-from minigrad.core import PRIMITIVES
+from minigrad.primitives import PRIMITIVES
 
 
 def cube(factor=3.0, entry=None):

@@ -1,35 +1,11 @@
 """Primitives: functions on tensors with hand-written vector-Jacobian products, one family a file."""
 
-
-from . import operators as _operators  # noqa: F401 (importing it attaches Tensor's operators)
+from . import operators as _operators  # noqa: F401 (importing it attaches operators to Tensor)
 from .activations import dropout, elu, erf, gelu, leaky_relu, relu, sigmoid, silu, softplus
 from .convolution import conv2d, conv_transpose2d
 from .elementwise import (
-    absolute,
-    add,
-    arccos,
-    arcsin,
-    arctan,
-    arctan2,
-    cos,
-    cosh,
-    divide,
-    exp,
-    expm1,
-    log,
-    log1p,
-    logaddexp,
-    multiply,
-    negative,
-    power,
-    reciprocal,
-    sin,
-    sinh,
-    sqrt,
-    square,
-    subtract,
-    tan,
-    tanh,
+    absolute, add, arccos, arcsin, arctan, arctan2, cos, cosh, divide, exp, expm1, log, log1p, logaddexp, multiply,
+    negative, power, reciprocal, sin, sinh, sqrt, square, subtract, tan, tanh,
 )  # fmt: skip
 from .elementwise import absolute as abs
 from .indexing import diagonal, getitem, put, take_along_axis, tril, triu
@@ -39,58 +15,15 @@ from .pooling import avg_pool2d, max_pool2d, pixel_shuffle
 from .products import dot, einsum, matmul, outer, tensordot
 from .recurrent import lstm, lstm_step, rnn, rnn_step
 from .reductions import (
-    all,
-    any,
-    argmax,
-    argmin,
-    cumsum,
-    log_softmax,
-    logsumexp,
-    max,
-    mean,
-    min,
-    norm,
-    prod,
-    softmax,
-    std,
-    sum,
-    var,
+    all, any, argmax, argmin, cumsum, log_softmax, logsumexp, max, mean, min, norm, prod, softmax, std, sum, var,
 )  # fmt: skip
 from .selection import (
-    astype,
-    clip,
-    equal,
-    floor,
-    greater,
-    greater_equal,
-    less,
-    less_equal,
-    logical_and,
-    logical_not,
-    logical_or,
-    maximum,
-    minimum,
-    not_equal,
-    sign,
-    where,
+    astype, clip, equal, floor, greater, greater_equal, less, less_equal, logical_and, logical_not, logical_or,
+    maximum, minimum, not_equal, sign, where,
 )  # fmt: skip
 from .shaping import (
-    broadcast_to,
-    concatenate,
-    expand_dims,
-    flip,
-    moveaxis,
-    pad,
-    ravel,
-    repeat,
-    reshape,
-    roll,
-    split,
-    squeeze,
-    stack,
-    swapaxes,
-    tile,
-    transpose,
+    broadcast_to, concatenate, expand_dims, flip, moveaxis, pad, ravel, repeat, reshape, roll, split, squeeze, stack,
+    swapaxes, tile, transpose,
 )  # fmt: skip
 from .temporal import temporal_affine, temporal_softmax_loss
 
@@ -103,10 +36,10 @@ __all__ = [
     "abs", "absolute", "add", "arccos", "arcsin", "arctan", "arctan2", "cos", "cosh", "divide", "exp", "expm1",
     "log", "log1p", "logaddexp", "multiply", "negative", "power", "reciprocal", "sin", "sinh", "sqrt", "square",
     "subtract", "tan", "tanh",
-    # indexing and lookup
-    "diagonal", "embedding", "getitem", "one_hot", "put", "take_along_axis", "tril", "triu",
-    # losses
-    "binary_cross_entropy_with_logits", "cross_entropy", "mse_loss", "nll_loss",
+    # indexing
+    "diagonal", "getitem", "put", "take_along_axis", "tril", "triu",
+    # lookup and losses
+    "binary_cross_entropy_with_logits", "cross_entropy", "embedding", "mse_loss", "nll_loss", "one_hot",
     # products
     "dot", "einsum", "matmul", "outer", "tensordot",
     # recurrent

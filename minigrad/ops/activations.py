@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Tensor, primitive
+from ..core import Tensor
+from ..primitives import primitive
 from ..rng import generator
 from ..spec import Array
 from .elementwise import add, as_float, divide, exp, log1p, multiply, negative, power, tanh

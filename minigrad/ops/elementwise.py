@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core import primitive
+from ..primitives import primitive
 from ..spec import Array
 
 Pair = tuple[Array, tuple[Any, ...]]

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Tensor, _plain, primitive
+from ..core import Tensor, plain
+from ..primitives import primitive
 from ..spec import Array, as_array
 from .lookup import sum_rows
 
@@ -26,7 +27,7 @@ def _unwrap(index: Any) -> Any:
 
 
 def _unwrap_part(part: Any) -> Any:
-    part = _plain(part)
+    part = plain(part)
     if isinstance(part, (list, tuple)):
         part = np.asarray(part) if len(part) else np.zeros(0, np.intp)
     if isinstance(part, np.ndarray) and part.ndim == 0 and part.dtype.kind in "iu":

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Tensor, primitive
+from ..core import Tensor
+from ..primitives import primitive
 from ..spec import Array, get_default_dtype
 
 __all__ = ["embedding", "one_hot"]

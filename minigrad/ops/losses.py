@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Tensor, primitive
+from ..core import Tensor
+from ..primitives import primitive
 from ..spec import Array
 from .activations import _sigmoid
 from .elementwise import as_float

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core import primitive
+from ..primitives import primitive
 from ..spec import Array
 from .windows import Size, Windows, check_images, integer
 

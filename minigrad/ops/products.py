@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Tensor, _plain, primitive
+from ..core import Tensor, plain
+from ..primitives import primitive
 from ..spec import Array, as_array
 
 __all__ = ["dot", "einsum", "matmul", "outer", "tensordot"]
@@ -192,7 +193,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
     >>> tensordot([[1.0, 2.0]], [[3.0], [4.0]], axes=1)
     tensor([[11.]])
     """
-    shapes = np.shape(_plain(a)), np.shape(_plain(b))
+    shapes = np.shape(plain(a)), np.shape(plain(b))
     if isinstance(axes, int):
         pairs = [list(range(len(shapes[0]) - axes, len(shapes[0]))), list(range(axes))]
     else:
@@ -221,8 +222,8 @@ def dot(a: Any, b: Any) -> Tensor:
     >>> dot([1.0, 2.0], [3.0, 4.0])
     tensor(11.)
     """
-    second = np.ndim(_plain(b))
-    if np.ndim(_plain(a)) == 0 or second == 0:
+    second = np.ndim(plain(b))
+    if np.ndim(plain(a)) == 0 or second == 0:
         raise ValueError("dot: a single number has no dot product: use multiply")
     return tensordot(a, b, (-1, max(second - 2, 0)))
 
@@ -238,6 +239,6 @@ def outer(a: Any, b: Any) -> Tensor:
             [6., 8.]])
     """
     for name, value in (("a", a), ("b", b)):
-        if np.ndim(_plain(value)) != 1:
-            raise ValueError(f"outer: {name} must be a vector, not of shape {np.shape(_plain(value))}")
+        if np.ndim(plain(value)) != 1:
+            raise ValueError(f"outer: {name} must be a vector, not of shape {np.shape(plain(value))}")
     return einsum("i,j->ij", a, b)

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from ..core import primitive
+from ..primitives import primitive
 from ..spec import Array
 from .elementwise import absolute, as_float, divide, exp, log, sqrt, square, subtract
 

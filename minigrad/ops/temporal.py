@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Tensor, primitive
+from ..core import Tensor
+from ..primitives import primitive
 from ..spec import Array
 from .elementwise import as_float
 from .lookup import check_indices

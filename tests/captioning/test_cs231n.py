@@ -33,7 +33,7 @@ from captioning.cs231n import (
     word_embedding_backward,
     word_embedding_forward,
 )
-from minigrad.core import Primitive
+from minigrad.primitives import Primitive
 
 real_data = pytest.mark.skipif(
     "CAPTIONING_DATA" not in os.environ, reason="no real data: CAPTIONING_DATA is unset"

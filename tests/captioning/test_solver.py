@@ -245,6 +245,25 @@ def test_a_killed_run_resumes_from_its_last_epoch(small_data, tmp_path):
     assert (tmp_path / "killed" / "history.jsonl").read_text() == (tmp_path / "whole" / "history.jsonl").read_text()
 
 
+@pytest.mark.parametrize("spoil", [
+    lambda state: state.pop("optimiser/m.3"),
+    lambda state: state.update({"solver/best": np.zeros(3)}),
+    lambda state: state.update({"optimiser/step.0": np.array(-1)}),
+])  # fmt: skip
+def test_a_checkpoint_that_is_not_whole_changes_nothing(small_data, tmp_path, spoil):
+    run = new_run(tmp_path / "run", small_data)
+    make_solver(small_data, run=run).train()
+    state = run.load_checkpoint()
+    spoil(state)
+    run.save_checkpoint(state)
+    fresh = make_solver(small_data, run=run)
+    before = weights(fresh), fresh.optimiser.state_dict()
+    with pytest.raises(RunError, match=r"checkpoint\.safetensors: does not fit the run"):
+        fresh.resume()
+    assert same(before[0], weights(fresh))
+    assert same(before[1], fresh.optimiser.state_dict())
+
+
 def test_ctrl_c_is_python_s_again_afterwards(small_data):
     before = signal.getsignal(signal.SIGINT)
     make_solver(small_data).train()

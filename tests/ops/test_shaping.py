@@ -261,7 +261,7 @@ x23 = np.ones((2, 3))
         (lambda: mg.ops.repeat(x23, 1, 2), ValueError, "repeat.*out of bounds"),
         (lambda: mg.ops.tile(x23, (1, -1)), ValueError, r"tile.*must not be negative: \(1, -1\)"),
         (lambda: mg.ops.concatenate([]), ValueError, "concatenate.*at least one"),
-        (lambda: mg.ops.concatenate([x23, x23[:, :2]]), ValueError, r"concatenate.*arrays\[1\]: float64 \(2, 2\)\)"),
+        (lambda: mg.ops.concatenate([x23, np.ones((2, 2))]), ValueError, r"concatenate.*\[1\]: float64 \(2, 2\)\)"),
         (lambda: mg.ops.concatenate([x23], 2), ValueError, "concatenate.*out of bounds"),
         (lambda: mg.ops.stack([]), ValueError, "stack.*at least one"),
         (lambda: mg.ops.stack([x23, x23[0]]), ValueError, "stack.*same shape"),

@@ -1,0 +1,306 @@
+"""Primitives: functions on ndarrays with hand-written vector-Jacobian products (VJPs), and how they are called.
+
+Calling a primitive on tensors runs its forward on their arrays and, if a gradient can be wanted, leaves a
+:class:`~minigrad.core.Node`. A node costs about as much as two or three small NumPy calls, because calls with
+one or two arrays and no options take a short path (`_call_unary`, `_call_binary`); all others take `_call`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, Protocol, cast, overload
+
+import numpy as np
+
+from .core import Node, Tensor, current_scope, untracked
+from .spec import Array, as_array, explain
+
+__all__ = ["PRIMITIVES", "Primitive", "PrimitiveFunction", "primitive"]
+
+_new = object.__new__
+_ndarray = np.ndarray
+
+
+class PrimitiveFunction(Protocol):
+    """A primitive as its users see it: a function on tensors that carries its record."""
+
+    __name__: str
+    primitive: Primitive
+
+    def __call__(self, *args: Any, **options: Any) -> Any: ...
+    def vjp(self, rule: Callable[..., Any]) -> Callable[..., Any]: ...
+    def reference(self, rule: Callable[..., Any]) -> Callable[..., Any]: ...
+
+
+class Primitive:
+    """The record of a primitive: its forward, its VJP and, for fused ones, its reference.
+
+    Attributes:
+        name: the function's name.
+        forward: on ndarrays; returns ``(output or tuple of outputs, tuple of residuals)``.
+        backward: the VJP, ``(cotangent, needs, *residuals) -> one entry an input``.
+        expand: the reference, a composition of simpler primitives; or None.
+        arguments: names of the array inputs in order; variadic ones share the last name.
+        options: names of the other parameters, which follow the inputs.
+        broadcasts: whether cotangents may be summed back to the shape of a broadcast input.
+        differentiable: whether outputs are tracked at all.
+    """
+
+    __slots__ = ("arguments", "backward", "broadcasts", "differentiable", "expand", "forward", "module", "name",
+                 "options", "signature", "variadic")  # fmt: skip
+
+    def __init__(self, forward: Callable[..., Any], broadcasts: bool, differentiable: bool) -> None:
+        self.forward = forward
+        self.name = forward.__name__.lstrip("_")
+        self.module = forward.__module__
+        self.broadcasts = broadcasts
+        self.differentiable = differentiable
+        self.backward: Callable[..., Any] = self._no_vjp
+        self.expand: Callable[..., Any] | None = None
+        self.signature = inspect.signature(forward)
+        parameters = list(self.signature.parameters.values())
+        inputs = [p for p in parameters if _is_input(p)]
+        if inputs != parameters[: len(inputs)]:
+            raise TypeError(f"primitive {self.name}: array inputs must come before options")
+        self.arguments = tuple(p.name for p in inputs)
+        self.options = tuple(p.name for p in parameters[len(inputs) :])
+        self.variadic = bool(inputs) and inputs[-1].kind is inspect.Parameter.VAR_POSITIONAL
+
+    def _no_vjp(self, *_: Any) -> Any:
+        raise TypeError(f"primitive {self.name} has no VJP: declare one with @{self.name}.vjp")
+
+    def input_name(self, number: int) -> str:
+        """The name of an input by its number, such as ``x`` or ``arrays[2]``."""
+        last = len(self.arguments) - 1
+        if self.variadic and number >= last:
+            return f"{self.arguments[last]}[{number - last}]"
+        return self.arguments[number]
+
+    def failed(self, inputs: Any, error: Exception) -> Exception:
+        """An error of the forward, with the primitive's name and the shapes and dtypes that met."""
+        return explain(self.name, [(self.input_name(i), value) for i, value in enumerate(inputs)], error)
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}({', '.join(self.arguments)})>"
+
+
+PRIMITIVES: dict[str, Primitive] = {}  # the registry: every primitive declared, by module and name
+
+
+def _is_input(parameter: inspect.Parameter) -> bool:
+    """Arrays are annotated as ``Array``, or carry neither an annotation nor a default."""
+    if parameter.annotation is not inspect.Parameter.empty:
+        return str(parameter.annotation).startswith("Array") or parameter.annotation is Array
+    return parameter.default is inspect.Parameter.empty
+
+
+@overload
+def primitive(forward: Callable[..., Any], /) -> PrimitiveFunction: ...
+@overload
+def primitive(
+    *, broadcasts: bool = False, differentiable: bool = True
+) -> Callable[[Callable[..., Any]], PrimitiveFunction]: ...
+def primitive(
+    forward: Callable[..., Any] | None = None, /, *, broadcasts: bool = False, differentiable: bool = True
+) -> Any:
+    """Declare a primitive from its forward on ndarrays; its VJP (and reference) follow as decorators.
+
+    The forward returns the output (or a tuple of outputs) and a tuple of residuals, which are arrays or
+    plain values that the VJP needs. Parameters annotated ``Array``, and those with neither annotation
+    nor default, are array inputs; all others are options.
+
+    The VJP takes ``(g, needs, *residuals)``: the cotangent of the output (for several outputs a tuple,
+    with None for one that nobody used), and for each input whether its cotangent is wanted. It returns
+    one entry for each input (None where not wanted), and never writes into an array that it did not
+    make. The reference takes the same arguments as the forward, as tensors, and composes other
+    primitives.
+
+    Args:
+        broadcasts: the engine sums a cotangent back to the shape of a broadcast input, and Python
+            numbers stay weakly typed. Without it a cotangent of another shape is an error.
+        differentiable: false for functions whose outputs are constants, such as ``argmax``.
+
+    >>> import numpy as np, minigrad as mg
+    >>> @mg.primitive
+    ... def cube(x):
+    ...     return x**3, (x,)
+    >>> @cube.vjp
+    ... def _(g, needs, x):
+    ...     return (3 * x**2 * g,)
+    >>> mg.gradcheck(cube, [np.array([1.0, -2.0])])
+    True
+    """
+    if forward is None:
+        return functools.partial(_declare, broadcasts=broadcasts, differentiable=differentiable)
+    return _declare(forward, broadcasts, differentiable)
+
+
+def _declare(forward: Callable[..., Any], broadcasts: bool, differentiable: bool) -> PrimitiveFunction:
+    record = Primitive(forward, broadcasts, differentiable)
+    short = differentiable and broadcasts and not record.variadic and not record.options
+    maker = {1: _call_unary, 2: _call_binary}.get(len(record.arguments), _call) if short else _call
+    function: Any = functools.update_wrapper(cast(Any, maker(record)), forward)
+
+    def vjp(rule: Callable[..., Any]) -> Callable[..., Any]:
+        record.backward = rule
+        return rule
+
+    def reference(rule: Callable[..., Any]) -> Callable[..., Any]:
+        record.expand = rule
+        return rule
+
+    function.primitive, function.vjp, function.reference = record, vjp, reference
+    PRIMITIVES[f"{record.module}.{record.name}"] = record
+    return function  # type: ignore[no-any-return]
+
+
+# --- calling a primitive ---------------------------------------------------------------------------
+
+_FIRST, _FIRSTS = (0,), (0, 0)  # shared slots: almost every input is a first output
+_UNARY = ((0,), (True,))
+_LEFT, _RIGHT, _BOTH = ((0,), (True, False)), ((1,), (False, True)), ((0, 1), (True, True))
+_NO_PARAMS: dict[str, Any] = {}
+_MISUSE = (ValueError, TypeError, IndexError)  # what NumPy and our own checks raise for a user's mistake
+
+
+def _constant(value: Any, weak: bool) -> Any:
+    """An input that is no tensor, as the forward wants it: an ndarray, or a weakly typed number."""
+    if type(value) is _ndarray and value.dtype.kind in "fiub":
+        return value
+    if value is None or (weak and isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating))):
+        return value
+    return as_array(value)
+
+
+def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
+    """The short path for one array and no options."""
+    forward = record.forward
+
+    def call(x: Any) -> Tensor:
+        parent = x.node if isinstance(x, Tensor) else None
+        try:
+            output, residuals = forward(x.data if isinstance(x, Tensor) else _constant(x, False))
+        except _MISUSE as error:
+            raise record.failed((x,), error) from error
+        if type(output) is not _ndarray:  # NumPy returns scalars from 0-d operations
+            output = np.asarray(output)
+        result: Tensor = _new(Tensor)
+        result.data = output
+        result.index = 0
+        path = current_scope()
+        if parent is None or path is None:
+            result.node = None
+            return result
+        result.node = node = Node()
+        node.primitive = record
+        node.params = _NO_PARAMS
+        node.parents = (parent,)
+        node.slots = (x.index,) if x.index else _FIRST
+        node.route = _UNARY
+        node.outputs = ((output.shape, output.dtype),)
+        node.residuals = residuals
+        node.scope = path
+        return result
+
+    return call
+
+
+def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
+    """The short path for two arrays and no options."""
+    forward = record.forward
+
+    def call(a: Any, b: Any) -> Tensor:
+        left = right = None
+        try:
+            if isinstance(a, Tensor):
+                left, x = a.node, a.data
+            else:
+                x = a if type(a) is _ndarray and a.dtype.kind in "fiub" else _constant(a, True)
+            if isinstance(b, Tensor):
+                right, y = b.node, b.data
+            else:
+                y = b if type(b) is _ndarray and b.dtype.kind in "fiub" else _constant(b, True)
+            output, residuals = forward(x, y)
+        except _MISUSE as error:
+            raise record.failed((a, b), error) from error
+        if type(output) is not _ndarray:
+            output = np.asarray(output)
+        result: Tensor = _new(Tensor)
+        result.data = output
+        result.index = 0
+        path = current_scope()
+        if path is None or (left is None and right is None):
+            result.node = None
+            return result
+        result.node = node = Node()
+        if right is None:
+            node.parents, node.route = (left,), _LEFT  # type: ignore[assignment]
+            node.slots = (a.index,) if a.index else _FIRST
+        elif left is None:
+            node.parents, node.route = (right,), _RIGHT
+            node.slots = (b.index,) if b.index else _FIRST
+        else:
+            node.parents, node.route = (left, right), _BOTH
+            node.slots = (a.index, b.index) if a.index or b.index else _FIRSTS
+        node.primitive = record
+        node.params = _NO_PARAMS
+        node.outputs = ((output.shape, output.dtype),)
+        node.residuals = residuals
+        node.scope = path
+        return result
+
+    return call
+
+
+def _call(record: Primitive) -> Callable[..., Any]:
+    """The path for any number of arrays, options and outputs."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        inputs, params = _sort_arguments(record, args, kwargs)
+        try:
+            arrays = [t.data if isinstance(t, Tensor) else _constant(t, record.broadcasts) for t in inputs]
+            output, residuals = record.forward(*arrays, **params)
+        except _MISUSE as error:
+            raise record.failed(inputs, error) from error
+        several = type(output) is tuple
+        results = [untracked(np.asarray(array)) for array in (output if several else (output,))]
+        tracked = [(i, t) for i, t in enumerate(inputs) if isinstance(t, Tensor) and t.node is not None]
+        path = current_scope()
+        if tracked and path is not None and record.differentiable:
+            node = Node()
+            node.primitive = record
+            node.params = params
+            node.parents = tuple(t.node for _, t in tracked)  # type: ignore[misc]
+            node.slots = tuple(t.index for _, t in tracked)
+            argnums = tuple(i for i, _ in tracked)
+            node.route = (argnums, tuple(i in argnums for i in range(len(inputs))))
+            node.outputs = tuple((t.shape, t.dtype) for t in results)
+            node.residuals = residuals
+            node.scope = path
+            for index, result in enumerate(results):
+                if result.data.dtype.kind == "f":  # integers cannot carry a gradient
+                    result.node, result.index = node, index
+        return tuple(results) if several else results[0]
+
+    return call
+
+
+def _sort_arguments(
+    record: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """Split a call's arguments into inputs (None for an optional one left out) and options."""
+    if record.variadic:
+        return list(args), kwargs
+    names = record.arguments + record.options
+    given = dict(zip(names, args, strict=False))
+    surplus = len(args) > len(names) or given.keys() & kwargs.keys()
+    given.update(kwargs)
+    inputs = [given.pop(name, None) for name in record.arguments]
+    if surplus or any(value is None for value in inputs):
+        try:
+            record.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{record.name}: {error}") from None
+    return inputs, given

@@ -1,0 +1,98 @@
+"""Tensor's operators and methods behave as NumPy's, on both sides of an ndarray."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from tests.strategies import broadcastable
+
+BINARY = [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow,
+          operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne]  # fmt: skip
+
+
+@pytest.mark.parametrize("function", BINARY, ids=lambda f: f.__name__)
+@given(pair=broadcastable(low=0.5, high=2.0))
+def test_binary_operators_agree_with_numpy_on_both_sides(function, pair):
+    a, b = pair
+    expected = function(a, b)
+    for result in (function(mg.tensor(a), mg.tensor(b)), function(mg.tensor(a), b), function(a, mg.tensor(b))):
+        assert isinstance(result, mg.Tensor)
+        assert result.dtype == np.asarray(expected).dtype
+        np.testing.assert_array_equal(result.data, expected)
+
+
+@pytest.mark.parametrize("function", BINARY, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("number", [2, 0.5, np.float32(0.5), np.float64(0.5), np.int64(2), True])
+def test_numbers_promote_as_in_numpy(function, number):
+    a = np.array([0.5, 1.5], np.float32)
+    if function is operator.pow and number is True:
+        number = 1
+    for mine, numpy in ((function(mg.tensor(a), number), function(a, number)),
+                        (function(number, mg.tensor(a)), function(number, a))):  # fmt: skip
+        assert mine.dtype == numpy.dtype
+        np.testing.assert_allclose(mine.data, numpy, rtol=1e-6)
+
+
+def test_matmul_on_both_sides():
+    A, x = np.arange(6.0).reshape(2, 3), np.arange(3.0)
+    for result in (mg.tensor(A) @ x, A @ mg.tensor(x)):
+        np.testing.assert_array_equal(result.data, A @ x)
+
+
+def test_unary_operators_and_methods():
+    a = np.array([[-1.0, 2.0], [3.0, -4.0]])
+    x = mg.tensor(a)
+    np.testing.assert_array_equal((-x).data, -a)
+    np.testing.assert_array_equal(abs(x).data, abs(a))
+    np.testing.assert_array_equal(x.T.data, a.T)
+    assert x.sum(axis=0, keepdims=True).shape == (1, 2)
+    for name in ("sum", "mean", "max", "min"):
+        np.testing.assert_allclose(getattr(x, name)(1).data, getattr(a, name)(1))
+    assert x.reshape(4).shape == x.reshape((4,)).shape == x.reshape(-1).shape == (4,)
+    assert mg.tensor(np.ones((2, 3, 4))).transpose(2, 0, 1).shape == (4, 2, 3)
+    assert mg.tensor(np.ones((2, 3, 4))).transpose((1, 0, 2)).shape == (3, 2, 4)
+    assert mg.tensor(np.ones((2, 3, 4))).transpose().shape == (4, 3, 2)
+    assert x.astype(np.float32).dtype == np.float32
+
+
+def test_augmented_assignment_rebinds():
+    x = mg.tensor([1.0], requires_grad=True)
+    y = x
+    y += 1
+    assert y is not x
+    assert x.data[0] == 1
+
+
+def test_iteration_and_membership_of_rows():
+    rows = list(mg.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True))
+    assert [r.data.tolist() for r in rows] == [[1, 2], [3, 4]]
+    assert all(r.requires_grad for r in rows)
+
+
+def test_tensors_are_hashed_by_identity():
+    x, y = mg.tensor(1.0), mg.tensor(1.0)
+    assert len({x, y, x}) == 2
+
+
+@given(st.integers(0, 3), st.integers(1, 3))
+def test_indexing_agrees_with_numpy(start, step):
+    a = np.arange(24.0).reshape(4, 6)
+    x = mg.tensor(a)
+    for index in (start, slice(start, None, step), (slice(None), start), (..., None, start), [0, start], a > 5,
+                  (np.array([0, 1]), np.array([start, 2]))):  # fmt: skip
+        np.testing.assert_array_equal(x[index].data, a[index])
+    np.testing.assert_array_equal(x[mg.tensor([0, start])].data, a[[0, start]])
+    np.testing.assert_array_equal(x[x > 5].data, a[a > 5])
+
+
+def test_foreign_objects_are_refused_by_name():
+    with pytest.raises(TypeError, match=r"add\(a: float32 \(1,\), b: str\)"):
+        mg.tensor([1.0]) + "x"
+    with pytest.raises(TypeError, match=r"multiply\(a: float32 \(1,\), b: NoneType|None\)"):
+        mg.tensor([1.0]) * None
