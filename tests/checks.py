@@ -11,7 +11,8 @@ import numpy as np
 
 import minigrad as mg
 from minigrad.backward import reverse_pass, seed_of
-from minigrad.core import Leaf, Primitive, Tensor
+from minigrad.core import Leaf, Tensor
+from minigrad.primitives import Primitive
 
 
 @dataclass(frozen=True)

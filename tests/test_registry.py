@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import minigrad as mg
-from minigrad.core import PRIMITIVES
+from minigrad.primitives import PRIMITIVES
 
 MODULES = [importlib.import_module(f"tests.ops.{path.stem}") for path in sorted(Path(__file__).parent.glob("ops/test_*.py"))]
 RECORDS = {record.name: record for record in PRIMITIVES.values() if record.module.startswith("minigrad.ops")}

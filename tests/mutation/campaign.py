@@ -28,7 +28,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 import minigrad as mg
 from minigrad.backward import unbroadcast
-from minigrad.core import PRIMITIVES, Primitive
+from minigrad.primitives import PRIMITIVES, Primitive
 from tests.checks import Case, check_primitive
 from tests.mutation.mutants import Mutant, install, mutants
 
