@@ -42,9 +42,9 @@ def topological_order(
 ) -> Order[N] | Cycle[N]:
     """Sort a graph so that parents come first, or show a cycle in it.
 
-    Removes sinks one by one (a node whose children are all removed) and reverses the order of
-    removal. Iterative, O(nodes + edges), and deterministic: it depends on the order of ``nodes`` and
-    of each node's parents only.
+    Depth-first and iterative: a node is opened, then all its parents are placed, then it is closed and
+    placed itself. A parent that is open but not closed lies on the path to its own child: a cycle. It takes
+    O(nodes + edges) and is deterministic: it depends on the order of ``nodes`` and of parents only.
 
     Args:
         nodes: hashable nodes; a node named twice counts once.
@@ -57,54 +57,39 @@ def topological_order(
     Raises:
         ValueError: if ``strict`` and a parent is not among ``nodes``.
 
-    Source: homework 2-1 and 2-2; A. B. Kahn, Topological sorting of large networks (1962).
+    Source: homework 2-1 and 2-2; R. E. Tarjan, Edge-disjoint spanning trees and depth-first search (1976).
 
     >>> topological_order("c", {"a": "", "b": "a", "c": "ba"}.__getitem__)
     Order(nodes=('a', 'b', 'c'))
     >>> topological_order("ab", {"a": "b", "b": "a"}.__getitem__)
-    Cycle(nodes=('a', 'b'))
+    Cycle(nodes=('b', 'a'))
     """
-    children = dict.fromkeys(nodes, 0)  # how many edges lead from a node to children not yet removed
-    stack = list(children)
-    roots = stack.copy()
+    stack = list(nodes)
+    given = set(stack) if strict else None
+    stack.reverse()
     pop, push = stack.pop, stack.append
+    opened: dict[N, None] = {}  # in the order of opening, so that those not closed are the current path
+    closed: set[N] = set()
+    close = closed.add
+    order: list[N] = []
     while stack:
         node = pop()
+        if node in opened:  # all parents are placed, or it was pushed twice
+            if node not in closed:
+                close(node)
+                order.append(node)
+            continue
+        opened[node] = None
+        push(node)
         for parent in parents(node):
-            if parent in children:
-                children[parent] += 1
-            elif strict:
-                raise ValueError(f"topological_order: {parent!r}, a parent of {node!r}, is not among the nodes")
-            else:
-                children[parent] = 1
+            if parent not in opened:
+                if given is not None and parent not in given:
+                    raise ValueError(f"topological_order: {parent!r}, a parent of {node!r}, is not among the nodes")
                 push(parent)
-    removed: list[N] = []
-    stack.extend(node for node in roots if not children[node])  # all others are somebody's parent
-    while stack:
-        node = pop()
-        removed.append(node)
-        for parent in parents(node):
-            count = children[parent] - 1
-            if count:
-                children[parent] = count
-            else:
-                push(parent)
-    if len(removed) < len(children):
-        gone = set(removed)
-        return Cycle(_cycle({node: None for node in children if node not in gone}, parents))
-    removed.reverse()
-    return Order(tuple(removed))
-
-
-def _cycle(left: dict[N, None], parents: Callable[[N], Iterable[N]]) -> tuple[N, ...]:
-    """A cycle among nodes each of which has a child among them: follow children until one repeats."""
-    child = {parent: node for node in left for parent in parents(node) if parent in left}
-    node = next(iter(left))
-    position: dict[N, int] = {}
-    while node not in position:
-        position[node] = len(position)
-        node = child[node]
-    return tuple(position)[position[node] :]
+            elif parent not in closed:
+                path = [node for node in opened if node not in closed]  # each a child of the next
+                return Cycle(tuple(reversed(path[path.index(parent) :])))
+    return Order(tuple(order))
 
 
 def topological_order_of_edges(n: int, edges: Any) -> Order[int] | Cycle[int]:

@@ -25,7 +25,7 @@ def shapes(min_dims: int = 0, max_dims: int = 3, min_side: int = 0, max_side: in
 def with_layout(array: np.ndarray, layout: str) -> np.ndarray:
     """The same values in another memory layout ("broadcast" repeats the first slice with stride 0)."""
     if layout == "F":
-        return np.asfortranarray(array)
+        return np.asfortranarray(array).reshape(array.shape)  # it would give a 0-d array an axis
     if layout == "reversed" and array.ndim:
         return array[::-1].copy()[::-1]
     if layout == "strided" and array.ndim:

@@ -6,6 +6,7 @@ entries is 0, with gradient 0, so that an empty batch leaves a model as it is.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -203,20 +204,21 @@ def nll_loss(
     """
     keep = _check_classes("log_probabilities", log_probabilities, targets, ignore_index)
     values = as_float(log_probabilities)
-    places = np.ones(targets.shape, bool) if keep is None else keep
-    index = (*np.nonzero(places), targets[places])
-    scale = _scale(reduction, len(index[-1]))
-    losses = -values[index]
+    rows = np.arange(targets.size) if keep is None else np.flatnonzero(keep)
+    picked = rows, targets.ravel()[rows]
+    scale = _scale(reduction, len(rows))
+    losses = -values.reshape(targets.size, values.shape[-1])[picked]
     if reduction == "none":
         losses = _spread(losses, keep, targets.shape)
-    return _reduce(losses, reduction, scale), (index, keep, values.shape, scale)
+    return _reduce(losses, reduction, scale), (picked, values.shape, scale)
 
 
 @nll_loss.vjp
-def _(g: Any, needs: Any, index: Any, keep: Array | None, shape: tuple[int, ...], scale: float) -> Any:
-    d = np.zeros(shape, g.dtype)
-    d[index] = -g * g.dtype.type(scale) if g.ndim == 0 else -(g.ravel() if keep is None else g[keep])
-    return d, None
+def _(g: Any, needs: Any, picked: tuple[Array, Array], shape: tuple[int, ...], scale: float) -> Any:
+    d = np.zeros((math.prod(shape[:-1]), shape[-1]), g.dtype)
+    # one loss an entry with "none" (then the scale is 1), else a single number
+    d[picked] = -(g.ravel()[picked[0]] if g.shape == shape[:-1] else g * g.dtype.type(scale))
+    return d.reshape(shape), None
 
 
 # --- numbers ---------------------------------------------------------------------------------------
@@ -249,7 +251,7 @@ def mse_loss(prediction: Array, target: Array, reduction: str = "mean") -> Pair:
 def _(g: Any, needs: Any, prediction: Array, target: Array, scale: float) -> Any:
     d = np.subtract(as_float(prediction), target)
     d *= g * g.dtype.type(2 * scale)
-    return d, -d if needs[1] else None
+    return d if needs[0] else None, -d if needs[1] else None
 
 
 @mse_loss.reference

@@ -200,6 +200,8 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
         pairs = [[x] if isinstance(x, int) else list(x) for x in axes]
     if len(pairs) != 2 or len(pairs[0]) != len(pairs[1]):
         raise ValueError(f"tensordot: axes {axes} must name as many axes of a as of b")
+    if any(len({i % max(len(s), 1) for i in p}) < len(p) for s, p in zip(shapes, pairs, strict=True)):
+        raise ValueError(f"tensordot: axes {axes} name an axis twice")
     left, right = list(_LETTERS[: len(shapes[0])]), list(_LETTERS[-len(shapes[1]) :] if shapes[1] else "")
     for i, j in zip(*pairs, strict=True):
         if not (-len(left) <= i < len(left) and -len(right) <= j < len(right)) or shapes[0][i] != shapes[1][j]:
@@ -225,7 +227,7 @@ def dot(a: Any, b: Any) -> Tensor:
     second = np.ndim(plain(b))
     if np.ndim(plain(a)) == 0 or second == 0:
         raise ValueError("dot: a single number has no dot product: use multiply")
-    return tensordot(a, b, (-1, max(second - 2, 0)))
+    return matmul(a, b) if second <= 2 else tensordot(a, b, (-1, second - 2))
 
 
 def outer(a: Any, b: Any) -> Tensor:

@@ -1,0 +1,46 @@
+"""``python -m tests.mutation``: what mutants of the VJPs the tests kill, as a table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is imported
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a campaign; 0 if every survivor is accepted and every accepted mutant survived."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("--primitive", metavar="NAME", help="only the VJP of this primitive and the functions it calls")
+    parser.add_argument("--examples", type=int, default=20, metavar="N", help="cases a mutant meets first (20)")
+    parser.add_argument("--more", type=int, default=100, metavar="N", help="cases it meets if it survives those (100)")
+    parser.add_argument("--sample", type=int, metavar="N", help="only so many mutants, drawn at random")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes at a time (2)")
+    parser.add_argument("--json", action="store_true", help="print every mutant's fate as JSON")
+    options = parser.parse_args(arguments)
+
+    import tests.conftest  # noqa: F401 (the settings of the tests)
+    from tests.mutation.campaign import campaign, targets
+    from tests.mutation.report import as_json, judge, table
+
+    start = time.perf_counter()
+
+    def say(message: str) -> None:
+        print(f"[{time.perf_counter() - start:5.0f} s] {message}", file=sys.stderr, flush=True)
+
+    chosen = targets(options.primitive)
+    if not chosen:
+        parser.error(f"no differentiable primitive is named {options.primitive}")
+    results = campaign(chosen, options.examples, options.more, options.sample, workers=options.workers, say=say)
+    verdict = judge(results, None if options.sample else {t.label for t in chosen})
+    say("done")
+    print(json.dumps(as_json(results), indent=1) if options.json else table(results, chosen, verdict))
+    return 0 if verdict.good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

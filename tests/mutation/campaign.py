@@ -1,0 +1,347 @@
+"""A mutation campaign: put each mutant of each VJP in place, and see whether the tests notice.
+
+A mutant meets, in this order, a few drawn cases of its primitives, more of them, and those tests of the primitive's
+family that call the mutated function. Each mutant lives in a process of its own, forked from one in which everything is
+imported, drawn and known to pass: it may crash, hang or write where it should not.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import itertools
+import multiprocessing
+import os
+import random
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+import minigrad as mg
+from minigrad.backward import unbroadcast
+from minigrad.primitives import PRIMITIVES, Primitive
+from tests.checks import Case, check_primitive
+from tests.mutation.mutants import Mutant, install, mutants
+
+TESTS = Path(__file__).parent.parent
+GRADIENT_TESTS = {"test_gradients", "test_primitive"}  # they run the cases, as the campaign does itself
+UNBROADCAST_TESTS = "tests.test_backward"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A function to mutate, and the primitives whose VJP runs it."""
+
+    label: str
+    function: FunctionType = field(repr=False)
+    primitives: tuple[str, ...]
+
+    @property
+    def file(self) -> str:
+        return str(Path(self.function.__code__.co_filename).relative_to(TESTS.parent))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a mutant: killed by "cases", "more cases", "tests", "crash" or "time-out", or "survived"."""
+
+    mutant: Mutant
+    fate: str
+    detail: str
+    seconds: float
+
+
+# --- what there is to mutate ---------------------------------------------------------------------------
+
+
+def families() -> dict[str, ModuleType]:
+    """The test module that has a primitive's cases, for every primitive that has some."""
+    modules = [importlib.import_module(f"tests.ops.{path.stem}") for path in sorted((TESTS / "ops").glob("test_*.py"))]
+    return {name: module for module in modules for name in getattr(module, "CASES", {})}
+
+
+def _names(code: CodeType) -> set[str]:
+    inner = [_names(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
+    return set(code.co_names).union(*inner)
+
+
+def _callees(function: FunctionType) -> Iterator[FunctionType]:
+    """Functions and methods of ``minigrad.ops`` that a function names."""
+    names = _names(function.__code__)
+    classes = [value for name, value in function.__globals__.items() if isinstance(value, type)]
+    members = [vars(c)[name] for c in classes if _is_ours(c) for name in sorted(names) if name in vars(c)]
+    for found in [*(function.__globals__.get(name) for name in sorted(names)), *members]:
+        if isinstance(found, property):
+            found = found.fget
+        if isinstance(found, FunctionType) and _is_ours(found) and not hasattr(found, "primitive"):
+            yield found
+
+
+def _is_ours(thing: Any) -> bool:
+    return str(thing.__module__).startswith("minigrad.ops")
+
+
+def _closure(function: FunctionType) -> list[FunctionType]:
+    """A function, those it calls, those they call, and so on."""
+    found, stack = [function], [function]
+    while stack:
+        for callee in _callees(stack.pop()):
+            if callee not in found:
+                found.append(callee)
+                stack.append(callee)
+    return found
+
+
+def targets(primitive: str | None = None) -> list[Target]:
+    """Every VJP rule in ``minigrad.ops`` and every function there that one calls; or those of one primitive.
+
+    Primitives without cases are left out: a test of the registry names them.
+    """
+    users: dict[FunctionType, list[Primitive]] = {}
+    cases = families()
+    records = [r for r in PRIMITIVES.values() if r.module.startswith("minigrad.ops") and r.name in cases]
+    for record in sorted(records, key=lambda r: (r.module, r.name)):
+        rule: Any = record.backward
+        for function in _closure(rule):
+            users.setdefault(function, []).append(record)
+    users[unbroadcast] = [r for r in records if r.broadcasts and len(r.arguments) > 1]
+    return [
+        Target(_label(function, rs), function, tuple(r.name for r in rs))
+        for function, rs in users.items()
+        if primitive is None or primitive in {r.name for r in rs}
+    ]
+
+
+def _label(function: FunctionType, records: Sequence[Primitive]) -> str:
+    """``elementwise.divide.vjp`` for a rule, ``lookup.sum_rows`` for a function that rules call."""
+    name = function.__qualname__
+    if function.__name__ == "_":
+        name = "/".join(r.name for r in records if r.backward is function) + ".vjp"
+    return f"{function.__module__.rpartition('.')[2]}.{name}"
+
+
+# --- how to kill ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Item:
+    """One test with its parameters."""
+
+    name: str
+    test: Callable[..., Any]
+    parameters: dict[str, Any]
+
+    def run(self) -> None:
+        self.test(**self.parameters)
+
+
+def draw(strategy: Any, count: int) -> list[Case]:
+    """So many cases of a strategy, the same ones every time."""
+    drawn: list[Case] = []
+
+    @settings(max_examples=count, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
+              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @given(strategy)
+    def collect(case: Case) -> None:
+        drawn.append(case)
+
+    collect()
+    return drawn
+
+
+def items(module: ModuleType) -> Iterator[Item]:
+    """The tests of a module but for slow ones, the gradient tests and those with fixtures."""
+    for name, test in list(vars(module).items()):
+        if not name.startswith("test_") or name in GRADIENT_TESTS:
+            continue
+        marks = list(getattr(test, "pytestmark", []))
+        calls: list[dict[str, Any]] = [{}]
+        for mark in marks:
+            if mark.name == "parametrize":
+                calls = [{**call, **given} for call, given in itertools.product(calls, _parameters(*mark.args))]
+        if all(mark.name == "parametrize" for mark in marks):
+            for call in calls:
+                if inspect.signature(test).parameters.keys() == call.keys():
+                    yield Item(f"{name}[{'-'.join(map(str, call.values()))[:60]}]" if call else name, test, call)
+
+
+def _parameters(names: str | Sequence[str], values: Any, **_: Any) -> Iterator[dict[str, Any]]:
+    wanted = [n.strip() for n in names.split(",")] if isinstance(names, str) else list(names)
+    for value in values:
+        if type(value).__name__ == "ParameterSet":  # of pytest.param
+            yield dict(zip(wanted, value.values, strict=True))
+        else:
+            yield dict(zip(wanted, value if len(wanted) > 1 else [value], strict=True))
+
+
+def coverage(found: Sequence[Item], watched: set[CodeType]) -> list[tuple[Item, set[CodeType], float]]:
+    """Each test that passes here, with those of the watched codes that it runs, and its duration."""
+    rows = []
+    for item in found:
+        called: set[CodeType] = set()
+
+        def see(frame: Any, event: str, _: Any, called: set[CodeType] = called) -> None:
+            if event == "call" and frame.f_code in watched:
+                called.add(frame.f_code)
+
+        start = time.perf_counter()
+        sys.setprofile(see)
+        try:
+            item.run()
+        except pytest.skip.Exception:
+            continue
+        finally:
+            sys.setprofile(None)
+        rows.append((item, called, time.perf_counter() - start))
+    return rows
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a target's mutants meet: cases, more cases, and tests, the quick ones first."""
+
+    cases: list[tuple[str, Case]]
+    more: list[tuple[str, Case]]
+    tests: list[Item]
+
+
+def plans(chosen: Sequence[Target], examples: int, more: int, say: Callable[[str], None]) -> dict[str, Plan]:
+    """A plan for each target."""
+    family = families()
+    needed = {name for target in chosen for name in target.primitives}
+    modules = {m.__name__: m for name, m in family.items() if name in needed}
+    if any(target.function is unbroadcast for target in chosen):
+        modules[UNBROADCAST_TESTS] = importlib.import_module(UNBROADCAST_TESTS)
+    watched = {target.function.__code__ for target in chosen}
+    covered = {}
+    for name, module in modules.items():
+        say(f"what {name} covers")
+        covered[name] = coverage(list(items(module)), watched)
+    say("drawing cases")
+    drawn = {name: draw(family[name].CASES[name], examples + more) for name in sorted(needed)}
+    result = {}
+    for target in chosen:
+        names = {family[name].__name__ for name in target.primitives}
+        if target.function is unbroadcast:
+            names.add(UNBROADCAST_TESTS)
+        tests = [row for name in sorted(names) for row in covered[name] if target.function.__code__ in row[1]]
+        cases = [[(name, case) for case in drawn[name]] for name in target.primitives]
+        mixed = [pair for row in itertools.zip_longest(*cases) for pair in row if pair is not None]
+        few = examples * len(target.primitives)
+        ordered = [item for item, _, _ in sorted(tests, key=lambda row: row[2])]
+        result[target.label] = Plan(mixed[:few], mixed[few:], ordered)
+    return result
+
+
+def attack(plan: Plan) -> tuple[str, str]:
+    """The first stage that fails, and at what; ("survived", "") if none does."""
+    warnings.simplefilter("error")
+    done = ""
+    try:
+        for stage, cases in (("cases", plan.cases), ("more cases", plan.more)):  # noqa: B007 (told in the except clause)
+            for i, (name, case) in enumerate(cases):
+                done = f"{name} {i}"
+                check_primitive(getattr(mg.ops, name), case)
+        stage = "tests"
+        for item in plan.tests:
+            done = item.name
+            if hasattr(item.test, "hypothesis") and not hasattr(item.test, "_hypothesis_internal_settings_applied"):
+                settings(max_examples=25, derandomize=True, database=None, deadline=None, print_blob=False,
+                         phases=[Phase.explicit, Phase.generate], report_multiple_bugs=False,
+                         suppress_health_check=list(HealthCheck))(item.test)  # fmt: skip
+            item.run()
+    except BaseException as error:  # whatever it is: pytest's failures are no Exceptions
+        return stage, f"{done}: {type(error).__name__}"
+    return "survived", ""
+
+
+# --- the campaign --------------------------------------------------------------------------------------
+
+
+def _live(target: Target, mutant: Mutant, plan: Plan, pipe: Any) -> None:
+    """The life of a mutant, in its own process."""
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    install(target.function, mutant.code)
+    pipe.send(attack(plan))
+    pipe.close()
+    os._exit(0)
+
+
+def campaign(
+    chosen: Sequence[Target],
+    examples: int = 20,
+    more: int = 100,
+    sample: int | None = None,
+    seed: int = 0,
+    workers: int = 2,
+    limit: float = 120.0,
+    say: Callable[[str], None] = lambda _: None,
+    also: Sequence[tuple[Target, Mutant]] = (),
+) -> list[Result]:
+    """The fate of all mutants of some targets, or of a random sample of them.
+
+    Each target's own code is put in place once like a mutant, and must survive.
+
+    Raises:
+        AssertionError: if the tests fail without a mistake.
+    """
+    work = [(target, mutant) for target in chosen for mutant in mutants(target.function, target.label)]
+    if sample is not None and sample < len(work):
+        work = random.Random(seed).sample(work, sample)
+    plan = plans(chosen, examples, more, say)
+    originals = [(t, Mutant(t.label, 0, "", "", t.function.__code__)) for t in chosen]
+    results = list(_run([*originals, *work, *also], plan, workers, limit, say))
+    for result in results:
+        assert result.mutant.line or result.fate == "survived", f"{result.mutant.function} unchanged: {result.detail}"
+    return sorted((r for r in results if r.mutant.line), key=lambda r: (r.mutant.function, r.mutant.line))
+
+
+def _run(
+    work: Sequence[tuple[Target, Mutant]], plan: dict[str, Plan], workers: int, limit: float, say: Callable[[str], None]
+) -> Iterator[Result]:
+    context = multiprocessing.get_context("fork")
+    queue, running = list(reversed(work)), {}
+    finished = killed = 0
+    while queue or running:
+        while queue and len(running) < workers:
+            target, mutant = queue.pop()
+            reader, writer = context.Pipe(duplex=False)
+            process = context.Process(target=_live, args=(target, mutant, plan[target.label], writer))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # PyTorch may have threads; the children use none of them
+                process.start()
+            writer.close()
+            running[process.sentinel] = (process, reader, mutant, time.perf_counter())
+        ready = wait(list(running), timeout=1.0)
+        for sentinel, (process, reader, mutant, start) in list(running.items()):
+            seconds = time.perf_counter() - start
+            if sentinel in ready:
+                try:
+                    fate, detail = reader.recv()
+                except EOFError:
+                    fate, detail = "crash", f"exit status {process.exitcode}"
+            elif seconds > limit:
+                process.kill()
+                fate, detail = "time-out", f"{limit:g} s"
+            else:
+                continue
+            process.join()
+            del running[sentinel]
+            finished += 1
+            killed += fate != "survived"
+            if fate == "survived" and mutant.line:
+                say(f"survivor in {mutant.function}: {mutant.before} -> {mutant.after}")
+            if not finished % 50:
+                say(f"{finished} of {len(work)}, {killed} killed")
+            yield Result(mutant, fate, detail, seconds)

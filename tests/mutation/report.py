@@ -1,0 +1,70 @@
+"""What a campaign found: the table of numbers, the survivors, and whether they are the accepted ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.mutation.accepted import ACCEPTED
+from tests.mutation.campaign import Result, Target
+
+STAGES = ["cases", "more cases", "tests", "crash", "time-out"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Survivors with the reason why they may, survivors without one, and accepted mutants that did not survive."""
+
+    accepted: list[Result]
+    new: list[Result]
+    stale: list[tuple[str, str, str]]
+
+    @property
+    def good(self) -> bool:
+        return not self.new and not self.stale
+
+
+def judge(
+    results: Sequence[Result], complete: set[str] | None, accepted: dict[tuple[str, str, str], str] = ACCEPTED
+) -> Verdict:
+    """Compare the survivors with the accepted ones; ``complete`` names the functions of which all mutants were run."""
+    survivors = [r for r in results if r.fate == "survived"]
+    alive = {r.mutant.key for r in survivors}
+    return Verdict(
+        [r for r in survivors if r.mutant.key in accepted],
+        [r for r in survivors if r.mutant.key not in accepted],
+        [key for key in accepted if key not in alive and key[0] in (complete or ())],
+    )
+
+
+def table(results: Sequence[Result], chosen: Sequence[Target], verdict: Verdict) -> str:
+    """Numbers for each file in Markdown, then the survivors."""
+    files = {t.label: t.file for t in chosen}
+    rows = []
+    for file in [*sorted(set(files.values())), "all"]:
+        mine = [r for r in results if file in ("all", files[r.mutant.function])]
+        fates = Counter(r.fate for r in mine)
+        known = sum(r in verdict.accepted for r in mine)
+        functions = sum(file in ("all", f) for f in files.values())
+        counts = [functions, len(mine), *(fates[s] for s in STAGES), known, fates["survived"] - known]
+        rows.append(f"| {file} | " + " | ".join(map(str, counts)) + " |")
+    head = ["file", "functions", "mutants", *STAGES, "equivalent", "survivors"]
+    lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1), *rows]
+    for title, found in (("equivalent", verdict.accepted), ("survivors", verdict.new)):
+        lines += ["", f"{title}: {len(found)}"]
+        for r in found:
+            m = r.mutant
+            reason = f"\n    {ACCEPTED[m.key]}" if m.key in ACCEPTED else ""
+            lines.append(f"  {files[m.function]}:{m.line} {m.function}\n    - {m.before}\n    + {m.after}{reason}")
+    lines += [f"\nstale, no longer a survivor: {key}" for key in verdict.stale]
+    return "\n".join(lines)
+
+
+def as_json(results: Sequence[Result]) -> list[dict[str, Any]]:
+    return [
+        {"function": r.mutant.function, "line": r.mutant.line, "before": r.mutant.before, "after": r.mutant.after,
+         "fate": r.fate, "detail": r.detail, "seconds": round(r.seconds, 3)}
+        for r in results
+    ]  # fmt: skip

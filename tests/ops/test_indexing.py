@@ -1,0 +1,223 @@
+"""Indexing: every kind of index against NumPy and np.add.at, functional writing, triangles, diagonals, refusals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import minigrad as mg
+from tests.checks import Case, check_primitive, leaf, pull
+from tests.strategies import arrays, shapes
+
+
+@st.composite
+def indices(draw, shape):
+    """An index into a shape: basic, advanced on the first axis, a mask, or a mixture."""
+    kinds = ["basic"] + (["rows", "mask", "mixture"] if shape and 0 not in shape else [])
+    kind = draw(st.sampled_from(kinds))
+    rng = np.random.default_rng(draw(st.integers(0, 999)))
+
+    def integers(n, size):
+        return rng.integers(-n, n, size)
+
+    if kind == "basic":
+        return draw(hnp.basic_indices(shape, allow_newaxis=True))
+    if kind == "rows":
+        array = integers(shape[0], draw(hnp.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=4)))
+        return array.tolist() if draw(st.booleans()) and array.size else array
+    if kind == "mask":
+        return rng.random(shape[: draw(st.integers(1, len(shape)))]) < 0.5
+    parts = []
+    for n in shape:
+        choice = draw(st.sampled_from(["array", "array", "slice", "integer", "mask"]))
+        several = {"array": integers(n, 2), "mask": rng.permutation(n) < min(2, n)}  # all of one length, or of 1
+        parts.append({"slice": slice(None, None, -1), "integer": int(integers(n, ()))}.get(choice, several.get(choice)))
+    if sum(isinstance(p, np.ndarray) and p.dtype == bool and p.sum() < 2 for p in parts):
+        parts = [slice(None) if isinstance(p, np.ndarray) and p.dtype == bool else p for p in parts]
+    return (*parts[: draw(st.integers(1, len(parts)))], ...)
+
+
+@st.composite
+def getitem_cases(draw):
+    x = draw(arrays(shapes(max_side=3)))
+    return Case([x], {"index": draw(indices(x.shape))})
+
+
+@st.composite
+def put_cases(draw):
+    """A value of the indexed shape, or one that broadcasts to it, or a single number."""
+    x = draw(arrays(shapes(max_side=3)))
+    index = draw(indices(x.shape))
+    shape = np.shape(x[index])
+    shape = tuple(1 if draw(st.booleans()) and draw(st.booleans()) else n for n in shape)[
+        draw(st.integers(0, len(shape))) :
+    ]
+    return Case([x, draw(arrays(shape))], {"index": index})
+
+
+@st.composite
+def take_cases(draw):
+    x = draw(arrays(shapes(min_dims=1, min_side=1, max_side=3)))
+    axis = draw(st.none() | st.integers(-x.ndim, x.ndim - 1))
+    shape = [draw(st.integers(0, 4))] if axis is None else [draw(st.sampled_from([n, 1])) for n in x.shape]
+    if axis is not None:
+        shape[axis] = draw(st.integers(0, 4))
+    n = x.size if axis is None else x.shape[axis]
+    return Case([x, np.random.default_rng(draw(st.integers(0, 99))).integers(-n, n, shape)], {"axis": axis})
+
+
+@st.composite
+def matrix_cases(draw, diagonal=False):
+    x = draw(arrays(shapes(min_dims=2, max_side=3)))
+    if not diagonal:
+        return Case([x], {"k": draw(st.integers(-3, 3))})
+    axis1, axis2 = draw(st.permutations(range(-x.ndim, 0)))[:2]
+    return Case([x], {"offset": draw(st.integers(-3, 3)), "axis1": axis1, "axis2": axis2})
+
+
+CASES = {
+    "diagonal": matrix_cases(diagonal=True),
+    "getitem": getitem_cases(),
+    "put": put_cases(),
+    "take_along_axis": take_cases(),
+    "tril": matrix_cases(),
+    "triu": matrix_cases(),
+}
+
+
+def put_of(x, value, index):
+    return mg.ops.put(x, index, value)
+
+
+put_of.primitive = mg.ops.put.primitive
+
+
+@pytest.mark.parametrize("name", CASES)
+@given(data=st.data())
+def test_primitive(name, data):
+    check_primitive(put_of if name == "put" else getattr(mg.ops, name), data.draw(CASES[name]))
+
+
+@pytest.mark.parametrize("name", ["diagonal", "take_along_axis", "tril", "triu"])
+@given(data=st.data())
+def test_values_are_numpys(name, data):
+    case = data.draw(CASES[name])
+    expected = getattr(np, name)(*case.inputs, **case.options)
+    np.testing.assert_array_equal(getattr(mg.ops, name)(*case.inputs, **case.options).data, expected)
+
+
+@given(getitem_cases())
+def test_getitem_is_numpys_and_its_gradient_is_add_at(case):
+    (x,), index = case.inputs, case.options["index"]
+    g = np.random.default_rng(0).standard_normal(np.shape(x[index]))
+    outs, grads = pull(lambda t: mg.ops.getitem(t, index), [leaf(x)], [g])
+    np.testing.assert_array_equal(outs[0], x[index])
+    expected = np.zeros(x.shape)
+    np.add.at(expected, index, g)
+    np.testing.assert_allclose(grads[0], expected, atol=1e-12)
+
+
+@given(put_cases())
+def test_put_is_numpys_assignment(case):
+    (x, value), index = case.inputs, case.options["index"]
+    expected = x.copy()
+    expected[index] = value
+    np.testing.assert_array_equal(mg.ops.put(x, index, value).data, expected)
+
+
+def test_tensors_as_indices():
+    x, rows = mg.tensor(np.arange(12.0).reshape(4, 3)), mg.tensor([0, 3, -1])
+    np.testing.assert_array_equal(x[rows].data, x.data[rows.data])
+    np.testing.assert_array_equal(x[rows, mg.tensor(1)].data, x.data[rows.data, 1])
+    np.testing.assert_array_equal(x[x > 4].data, x.data[x.data > 4])
+    assert x[mg.tensor(2), mg.tensor(1)].item() == 7
+    np.testing.assert_array_equal(mg.ops.put(x, (rows, 0), 9.0).data[[0, 3], 0], 9)
+    assert x[[]].shape == (0, 3)
+    assert x[(0, 1), (1, 2)].shape == (2,)
+
+
+def test_repeated_indices_accumulate():
+    x = mg.tensor(np.zeros((3, 2)), requires_grad=True)
+    x[[0, -3, 2, 0]].backward(np.array([[1.0, 2], [10, 20], [5, 6], [100, 200]]))
+    np.testing.assert_array_equal(x.grad, [[111, 222], [0, 0], [5, 6]])
+
+
+def test_long_rows_accumulate_too():
+    rng = np.random.default_rng(0)
+    index, g, expected = rng.integers(-9, 9, (5, 8)), rng.standard_normal((5, 8, 4, 6)), np.zeros((9, 4, 6))
+    np.add.at(expected, index, g)
+    _, grads = pull(lambda x: x[index], [leaf(np.zeros((9, 4, 6)))], [g])
+    np.testing.assert_allclose(grads[0], expected, atol=1e-12)
+
+
+def test_the_last_of_repeated_values_wins_and_gets_the_gradient():
+    x, v = leaf(np.zeros(3)), leaf(np.array([1.0, 2, 3, 4]))
+    outs, grads = pull(lambda x, v: mg.ops.put(x, [0, 2, 0, 2], v), [x, v], [np.array([5.0, 6, 7])])
+    np.testing.assert_array_equal(outs[0], [3, 0, 4])
+    np.testing.assert_array_equal(grads[0], [0, 6, 0])
+    np.testing.assert_array_equal(grads[1], [0, 0, 5, 7])
+
+
+def test_put_leaves_x_alone_and_keeps_its_dtype():
+    x = np.zeros(3, np.float32)
+    out = mg.ops.put(x, 1, np.float64(2.5))
+    assert out.dtype == np.float32
+    np.testing.assert_array_equal(x, 0)
+    out.data[...] = 9
+    np.testing.assert_array_equal(x, 0)
+    assert mg.ops.put(np.zeros(3, int), 1, 5).dtype == np.int64
+    assert mg.ops.put(np.zeros(3), 1, 0.1).data[1] == 0.1
+
+
+def test_indexing_agrees_with_pytorch():
+    torch = pytest.importorskip("torch", reason="no PyTorch")
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((4, 5))
+    picks = rng.integers(0, 5, (4, 3))
+    for mine, theirs in (
+        (lambda t: mg.ops.take_along_axis(t, picks, 1), lambda t: torch.gather(t, 1, torch.tensor(picks))),
+        (lambda t: t[picks[:, 0] % 4, picks[:, 1]], lambda t: t[picks[:, 0] % 4, picks[:, 1]]),
+        (lambda t: t[1:, ::2], lambda t: t[1:, ::2]),
+        (lambda t: mg.ops.diagonal(t, 1), lambda t: torch.diagonal(t, 1)),
+    ):
+        tensor = torch.tensor(x, requires_grad=True)
+        out = theirs(tensor)
+        g = rng.standard_normal(tuple(out.shape))
+        out.backward(torch.tensor(g))
+        outs, grads = pull(mine, [leaf(x)], [g])
+        np.testing.assert_array_equal(outs[0], out.detach().numpy())
+        np.testing.assert_allclose(grads[0], tensor.grad.numpy(), rtol=1e-12)
+
+
+x23 = np.ones((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda: mg.ops.getitem(x23, 2), IndexError, r"getitem\(x: float64 \(2, 3\)\): index 2 is out of bounds"),
+        (lambda: mg.ops.getitem(x23, [0, 2]), IndexError, "index 2 is out of bounds"),
+        (lambda: mg.ops.getitem(x23, (0, 0, 0)), IndexError, "too many indices"),
+        (lambda: mg.ops.getitem(x23, mg.tensor([0.0])), IndexError, "must be of integer"),
+        (lambda: mg.ops.getitem(x23, 0.5), IndexError, "getitem.*only integers"),
+        (lambda: mg.ops.getitem(x23, np.ones(3, bool)), IndexError, "boolean index did not match"),
+        (lambda: mg.ops.put(x23, 2, 1.0), IndexError, r"put\(x: float64 \(2, 3\), value: float\): index 2"),
+        (lambda: mg.ops.put(x23, ([0, 5], 0), 1.0), IndexError, "index 5 is out of bounds"),
+        (lambda: mg.ops.put(x23, 0, np.ones(2)), ValueError, r"value \(2,\) does not broadcast to the shape \(3,\)"),
+        (lambda: mg.ops.put(x23, (0, 0), np.ones(1)), ValueError, r"value \(1,\) does not broadcast to the shape \(\)"),
+        (lambda: mg.ops.put(np.zeros(2, int), 0, 0.5), TypeError, "float64 values would be truncated .* int64"),
+        (lambda: mg.ops.take_along_axis(x23, [[5]], 1), IndexError, "take_along_axis.*index 5"),
+        (lambda: mg.ops.take_along_axis(x23, [0], 1), ValueError, "take_along_axis"),
+        (lambda: mg.ops.take_along_axis(x23, [[0.5]], 1), IndexError, "integer"),
+        (lambda: mg.ops.tril(x23[0]), ValueError, "tril.*at least 2 axes"),
+        (lambda: mg.ops.triu(x23[0]), ValueError, "triu.*at least 2 axes"),
+        (lambda: mg.ops.diagonal(x23[0]), ValueError, "diagonal"),
+        (lambda: mg.ops.diagonal(x23, 0, 1, 1), ValueError, "axis1 and axis2 cannot be the same"),
+    ],
+)  # fmt: skip
+def test_refusals(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call()

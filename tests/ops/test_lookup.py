@@ -1,0 +1,103 @@
+"""Look-ups: values, gradients of repeated rows, and indices outside the table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad.ops.lookup import sum_rows
+from tests.checks import Case, check_primitive, leaf, pull
+from tests.strategies import arrays, shapes
+
+CONSTANT = {"one_hot"}
+
+
+@st.composite
+def embedding_cases(draw):
+    V, D = draw(st.integers(1, 5)), draw(st.integers(0, 3))
+    indices = np.random.default_rng(draw(st.integers(0, 99))).integers(0, V, draw(shapes()))
+    return Case([indices.astype(draw(st.sampled_from([np.int64, np.int32, np.uint8]))), draw(arrays((V, D)))])
+
+
+CASES = {"embedding": embedding_cases()}
+
+
+@pytest.mark.parametrize("name", CASES)
+@given(data=st.data())
+def test_primitive(name, data):
+    check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))
+
+
+@given(embedding_cases())
+def test_embedding_selects_rows(case):
+    indices, W = case.inputs
+    np.testing.assert_array_equal(mg.ops.embedding(indices, W).data, W[indices])
+
+
+@given(st.integers(0, 60), st.integers(1, 40), st.integers(0, 3), st.integers(0, 99))
+def test_sum_rows_is_add_at(M, size, D, seed):
+    rng = np.random.default_rng(seed)
+    rows, indices = rng.standard_normal((M, D)), rng.integers(0, size, M)
+    expected = np.zeros((size, D))
+    np.add.at(expected, indices, rows)
+    np.testing.assert_allclose(sum_rows(rows, indices, size), expected, atol=1e-12)
+
+
+def test_embedding_agrees_with_pytorch():
+    torch = pytest.importorskip("torch", reason="no PyTorch")
+    rng = np.random.default_rng(0)
+    indices, W, g = rng.integers(0, 7, (4, 6)), rng.standard_normal((7, 3)), rng.standard_normal((4, 6, 3))
+    table = torch.tensor(W, requires_grad=True)
+    out = torch.nn.functional.embedding(torch.tensor(indices), table)
+    out.backward(torch.tensor(g))
+    outs, grads = pull(mg.ops.embedding, [indices, leaf(W)], [g])
+    np.testing.assert_array_equal(outs[0], out.detach().numpy())
+    np.testing.assert_allclose(grads[1], table.grad.numpy(), rtol=1e-12)
+
+
+def test_a_word_that_does_not_occur_has_gradient_zero():
+    W = mg.tensor(np.ones((4, 2)), requires_grad=True)
+    mg.ops.embedding([[1, 1], [3, 1]], W).sum().backward()
+    np.testing.assert_array_equal(W.grad, [[0, 0], [3, 3], [0, 0], [1, 1]])
+
+
+@pytest.mark.parametrize(
+    ("indices", "W", "kind", "message"),
+    [
+        ([[0, 1], [5, 1]], np.ones((5, 2)), IndexError, r"embedding\(.*\): indices\[1, 0\] is 5: .* 0 … 4"),
+        ([0, -1], np.ones((5, 2)), IndexError, r"indices\[1\] is -1"),
+        (7, np.ones((5, 2)), IndexError, r"indices is 7"),
+        ([0], np.ones((0, 2)), IndexError, r"indices\[0\] is 0"),
+        ([0.0, 1.0], np.ones((5, 2)), TypeError, r"indices must be integers, not float32"),
+        ([True], np.ones((5, 2)), TypeError, r"indices must be integers, not bool"),
+        ([0], np.ones(5), ValueError, r"W must have 2 axes \(V, D\), not shape \(5,\)"),
+    ],
+)
+def test_embedding_refuses(indices, W, kind, message):
+    with pytest.raises(kind, match=message):
+        mg.ops.embedding(indices, W)
+
+
+@given(shapes(), st.integers(1, 5), st.sampled_from([None, np.float64, np.int64, bool]))
+def test_one_hot_is_numpys_eye(shape, size, dtype):
+    indices = np.random.default_rng(0).integers(0, size, shape)
+    out = mg.ops.one_hot(indices, size, dtype=dtype)
+    assert out.dtype == (np.float32 if dtype is None else dtype)
+    assert not out.requires_grad
+    np.testing.assert_array_equal(out.data, np.eye(size)[indices])
+
+
+@pytest.mark.parametrize(
+    ("indices", "kind", "message"),
+    [
+        ([1, 3], IndexError, r"one_hot.*indices\[1\] is 3.* 0 … 2"),
+        ([-1], IndexError, r"indices\[0\] is -1"),
+        ([0.5], TypeError, "must be integers"),
+    ],
+)
+def test_one_hot_refuses(indices, kind, message):
+    with pytest.raises(kind, match=message):
+        mg.ops.one_hot(indices, 3)

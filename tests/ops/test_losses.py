@@ -1,0 +1,178 @@
+"""Losses: against references and PyTorch, extreme logits, ignored entries, and shapes that must not broadcast."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from tests.checks import Case, check_primitive, leaf, pull
+from tests.strategies import arrays, shapes
+
+REDUCTIONS = st.sampled_from(["mean", "sum", "none"])
+
+
+@st.composite
+def class_cases(draw, smoothing):
+    shape, C = draw(shapes(max_dims=2)), draw(st.integers(1, 4))
+    options = {"reduction": draw(REDUCTIONS), "ignore_index": draw(st.sampled_from([None, -1, 0]))}
+    if smoothing:
+        options["label_smoothing"] = draw(st.sampled_from([0.0, 0.1, 1.0]))
+    low = -1 if options["ignore_index"] == -1 else 0
+    targets = np.random.default_rng(draw(st.integers(0, 99))).integers(low, C, shape)
+    return Case([draw(arrays((*shape, C), -3, 3)), targets], options)
+
+
+@st.composite
+def pair_cases(draw, low=-2.0, high=2.0):
+    shape = draw(shapes())
+    return Case([draw(arrays(shape)), draw(arrays(shape, low, high))], {"reduction": draw(REDUCTIONS)})
+
+
+CASES = {
+    "binary_cross_entropy_with_logits": pair_cases(0.05, 0.95),
+    "cross_entropy": class_cases(True),
+    "mse_loss": pair_cases(),
+    "nll_loss": class_cases(False),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+@given(data=st.data())
+def test_primitive(name, data):
+    check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))
+
+
+def compare(mine, theirs, inputs, fixed=()):
+    """Values and gradients of our function and PyTorch's."""
+    torch = pytest.importorskip("torch", reason="no PyTorch")
+    tensors = [torch.tensor(x, requires_grad=True) for x in inputs]
+    out = theirs(*tensors)
+    g = np.random.default_rng(1).standard_normal(tuple(out.shape))
+    out.backward(torch.tensor(g))
+    outs, grads = pull(mine, [leaf(x) for x in inputs], [g])
+    np.testing.assert_allclose(outs[0], out.detach().numpy(), rtol=1e-11)
+    for gradient, tensor in zip(grads, tensors, strict=True):
+        np.testing.assert_allclose(gradient, tensor.grad.numpy(), rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("ignore", [None, 2, -100])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_class_losses_agree_with_pytorch(reduction, ignore, smoothing):
+    torch = pytest.importorskip("torch", reason="no PyTorch")
+    rng = np.random.default_rng(0)
+    logits, targets = 3 * rng.standard_normal((3, 5, 6)), rng.integers(0, 6, (3, 5))
+    if ignore is not None:
+        targets[0, :3] = ignore
+    wanted = torch.tensor(targets)
+    options = {"reduction": reduction, "ignore_index": -100 if ignore is None else ignore}
+    compare(
+        lambda x: mg.ops.cross_entropy(x, targets, reduction, ignore, smoothing),
+        lambda x: torch.nn.functional.cross_entropy(x.movedim(-1, 1), wanted, label_smoothing=smoothing, **options),
+        [logits],
+    )
+    compare(
+        lambda x: mg.ops.nll_loss(x, targets, reduction, ignore),
+        lambda x: torch.nn.functional.nll_loss(x.movedim(-1, 1), wanted, **options),
+        [logits],
+    )
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_other_losses_agree_with_pytorch(reduction):
+    torch = pytest.importorskip("torch", reason="no PyTorch")
+    rng = np.random.default_rng(0)
+    x, t = 5 * rng.standard_normal((3, 4)), rng.uniform(0, 1, (3, 4))
+    F = torch.nn.functional
+    compare(lambda a, b: mg.ops.mse_loss(a, b, reduction), lambda a, b: F.mse_loss(a, b, reduction=reduction), [x, t])
+    compare(
+        lambda a, b: mg.ops.binary_cross_entropy_with_logits(a, b, reduction),
+        lambda a, b: F.binary_cross_entropy_with_logits(a, b, reduction=reduction),
+        [x, t],
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_logits_of_any_size(dtype):
+    x = leaf(np.array([[1e4, -1e4], [1e4, 1e4]], dtype))
+    outs, grads = pull(lambda z: mg.ops.cross_entropy(z, [1, 0], "sum"), [x], [np.ones((), dtype)])
+    np.testing.assert_allclose(outs[0], 2e4 + np.log(2), rtol=1e-6)
+    np.testing.assert_allclose(grads[0], [[1, -1], [-0.5, 0.5]])
+    x, t = leaf(np.array([1e4, -1e4, 1e4, -1e4, 0], dtype)), np.array([1, 1, 0, 0, 1])
+    outs, grads = pull(lambda z: mg.ops.binary_cross_entropy_with_logits(z, t, "none"), [x], [np.ones(5, dtype)])
+    np.testing.assert_allclose(outs[0], [0, 1e4, 1e4, 0, np.log(2)], rtol=1e-6)
+    np.testing.assert_allclose(grads[0], [0, -1, 1, 0, -0.5])
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "nll_loss"])
+def test_nothing_counted_is_zero(name):
+    for shape, targets in (((2, 3), np.array([9, 9])), ((0, 3), np.zeros(0, int)), ((0, 0), np.zeros(0, int))):
+        x = leaf(np.ones(shape))
+        outs, grads = pull(lambda z, t=targets: getattr(mg.ops, name)(z, t, ignore_index=9), [x], [np.ones(())])
+        assert outs[0] == 0
+        np.testing.assert_array_equal(grads[0], np.zeros(shape))
+
+
+def test_empty_means_are_zero():
+    for loss in (mg.ops.mse_loss, mg.ops.binary_cross_entropy_with_logits):
+        assert loss(np.zeros((0, 2)), np.zeros((0, 2))).item() == 0
+
+
+def test_integers_and_booleans():
+    assert mg.ops.mse_loss([1, 2], [3, 2]).item() == 2
+    assert mg.ops.mse_loss(np.array([200], np.uint8), np.array([250], np.uint8)).item() == 2500
+    out = mg.ops.binary_cross_entropy_with_logits(np.zeros(2, np.float32), np.array([True, False]))
+    assert out.dtype == np.float32
+    assert out.item() == pytest.approx(np.log(2))
+    assert mg.ops.cross_entropy([[0, 0]], [1]).item() == pytest.approx(np.log(2))
+
+
+@pytest.mark.parametrize(
+    ("logits", "targets", "options", "kind", "message"),
+    [
+        (
+            np.zeros((2, 3)),
+            [0],
+            {},
+            ValueError,
+            r"cross_entropy\(.*targets must be \(2,\) as logits without .*, not \(1,\)",
+        ),
+        (np.zeros((2, 3)), [[0], [0]], {}, ValueError, r"targets must be \(2,\)"),
+        (np.zeros((2, 3, 5)), np.zeros((2, 5), int), {}, ValueError, r"LAST axis here: give moveaxis\(logits, 1, -1\)"),
+        (np.zeros(()), 0, {}, ValueError, "not a single number"),
+        (np.zeros((2, 3)), [0, 3], {}, IndexError, r"targets\[1\] is 3: it must lie in 0 … 2"),
+        (np.zeros((2, 3)), [-1, 0], {"ignore_index": -2}, IndexError, r"targets\[0\] is -1"),
+        (np.zeros((2, 3)), [0.0, 1.0], {}, TypeError, "targets must be integers, not float32"),
+        (np.zeros((2, 3)), [0.0, 1.0], {"ignore_index": 0}, TypeError, "targets must be integers, not float32"),
+        (np.zeros((2, 3)), [0, 1], {"reduction": "max"}, ValueError, "'mean', 'sum' or 'none', not 'max'"),
+        (np.zeros((2, 3)), [0, 1], {"label_smoothing": 1.5}, ValueError, r"must lie in 0 … 1, not 1\.5"),
+    ],
+)
+def test_cross_entropy_refuses(logits, targets, options, kind, message):
+    with pytest.raises(kind, match=message):
+        mg.ops.cross_entropy(logits, targets, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "message"),
+    [
+        (
+            "mse_loss",
+            (np.zeros(3), np.zeros((3, 1))),
+            r"mse_loss\(.*prediction \(3,\) and target \(3, 1\) .* do not broadcast",
+        ),
+        ("mse_loss", (np.zeros(3), 0.0), "do not broadcast"),
+        ("binary_cross_entropy_with_logits", (np.zeros(3), np.zeros((1, 3))), "do not broadcast"),
+        ("binary_cross_entropy_with_logits", (np.zeros(2), [0.5, 1.5]), r"targets\[1\] is 1\.5: it must lie in 0 … 1"),
+        ("binary_cross_entropy_with_logits", (np.zeros(2), [np.nan, 1.0]), r"targets\[0\] is nan"),
+        ("nll_loss", (np.zeros((2, 3)), np.zeros((2, 3), int)), r"targets must be \(2,\) as log_probabilities"),
+    ],
+)
+def test_losses_refuse(name, inputs, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(mg.ops, name)(*inputs)
+    with pytest.raises(ValueError, match="reduction must be"):
+        getattr(mg.ops, name)(np.zeros((1, 1)), np.zeros((1,) if name == "nll_loss" else (1, 1), int), reduction="avg")

@@ -1,0 +1,227 @@
+"""Products: matmul in all shapes, einsum over random subscripts, and their relatives, against NumPy and PyTorch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import minigrad as mg
+from tests.checks import Case, check_primitive, leaf, pull
+from tests.strategies import arrays
+
+
+@st.composite
+def matmul_cases(draw):
+    """Vectors, matrices, and stacks that broadcast; any length may be 0."""
+    drawn = draw(
+        hnp.mutually_broadcastable_shapes(signature="(n?,k),(k,m?)->(n?,m?)", max_dims=2, min_side=0, max_side=3)
+    )
+    return Case([draw(arrays(shape)) for shape in drawn.input_shapes])
+
+
+@st.composite
+def einsum_cases(draw):
+    """Random subscripts of one to three operands: repeated indices, ellipses, lengths 1 and 0, any output."""
+    sizes = {c: draw(st.integers(0, 3)) for c in "ijkl"}
+    batch = draw(st.lists(st.integers(0, 3), max_size=2)) if draw(st.booleans()) else None
+    terms, inputs = [], []
+    for _ in range(draw(st.integers(1, 3))):
+        term = draw(st.text("ijkl", max_size=3))
+        # a length of 1 stretches to the others', but a repeated index has one length
+        lengths = {c: draw(st.sampled_from([sizes[c], sizes[c], 1])) for c in term}
+        shape = [lengths[c] for c in term]
+        if batch is not None and draw(st.booleans()):
+            cut = draw(st.integers(0, len(term)))
+            lead = batch[draw(st.integers(0, len(batch))) :]
+            shape[cut:cut] = [draw(st.sampled_from([n, 1])) for n in lead]
+            term = f"{term[:cut]}...{term[cut:]}"
+        terms.append(term)
+        inputs.append(draw(arrays(tuple(shape))))
+    subscripts = ",".join(terms)
+    if draw(st.booleans()):
+        used = sorted(set(subscripts) - set(",."))
+        kept = "".join(draw(st.permutations(used))[: draw(st.integers(0, len(used)))])
+        place = draw(st.integers(0, len(kept)))
+        subscripts += "->" + (f"{kept[:place]}...{kept[place:]}" if "..." in subscripts else kept)
+    return Case(inputs, {"subscripts": subscripts})
+
+
+CASES = {"einsum": einsum_cases(), "matmul": matmul_cases()}
+
+
+def einsum_of(*operands, subscripts):
+    return mg.ops.einsum(subscripts, *operands)
+
+
+einsum_of.primitive = mg.ops.einsum.primitive
+FUNCTIONS = {"einsum": einsum_of, "matmul": mg.ops.matmul}
+
+
+@pytest.mark.parametrize("name", CASES)
+@given(data=st.data())
+def test_primitive(name, data):
+    check_primitive(FUNCTIONS[name], data.draw(CASES[name]))
+
+
+@given(matmul_cases())
+def test_matmul_is_numpys(case):
+    out = mg.ops.matmul(*case.inputs)
+    expected = np.matmul(*case.inputs)
+    assert out.shape == expected.shape
+    np.testing.assert_allclose(out.data, expected, atol=1e-12)
+
+
+@given(einsum_cases())
+def test_einsum_is_numpys(case):
+    subscripts = case.options["subscripts"]
+    out = mg.ops.einsum(subscripts, *case.inputs)
+    expected = np.einsum(subscripts, *case.inputs)
+    assert out.shape == np.shape(expected)
+    np.testing.assert_allclose(out.data, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("subscripts", "shapes"),
+    [
+        ("ij,jk->ik", [(70, 60), (60, 50)]),
+        ("ij,jk->ik", [(70, 1), (60, 50)]),
+        ("...ij,...jk->...ik", [(3, 20, 30), (2, 3, 30, 20)]),
+        ("bhqd,bhkd->bhqk", [(2, 3, 20, 30), (2, 3, 25, 30)]),
+        ("nchw,nchw->c", [(3, 4, 20, 20), (3, 4, 20, 20)]),
+        ("iij,jk", [(8, 8, 60), (60, 50)]),
+        ("ij,jk,kl->il", [(3, 4), (4, 5), (5, 6)]),
+        ("ij,kj", [(50, 60), (70, 60)]),
+        ("ab...,b->a...", [(5, 30, 40), (30,)]),
+    ],
+)
+def test_large_einsums_take_the_planned_path(subscripts, shapes):
+    """Beyond the threshold NumPy plans the contraction; that is checked by the unplanned one."""
+    rng = np.random.default_rng(0)
+    inputs = [rng.standard_normal(s) for s in shapes]
+    expected = np.einsum(subscripts, *inputs, optimize=False)
+    g = rng.standard_normal(expected.shape)
+    outs, grads = pull(lambda *x: mg.ops.einsum(subscripts, *x), [leaf(x) for x in inputs], [g])
+    np.testing.assert_allclose(outs[0], expected, rtol=1e-10, atol=1e-11)
+    for i, (x, gradient) in enumerate(zip(inputs, grads, strict=True)):
+        v = rng.standard_normal(x.shape)  # the function is linear in each operand
+        moved = np.einsum(subscripts, *inputs[:i], v, *inputs[i + 1 :], optimize=False)
+        assert np.vdot(g, moved) == pytest.approx(np.vdot(gradient, v), rel=1e-9, abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        ((3, 4), (4, 5)),
+        ((2, 3, 4), (4, 5)),
+        ((2, 3, 4), (4,)),
+        ((4,), (2, 4, 5)),
+        ((6, 1, 3, 4), (2, 4, 5)),
+        ((4,), (4,)),
+        ((3, 4), (6, 4, 2)),
+    ],
+)
+def test_matmul_agrees_with_pytorch(shapes):
+    torch = pytest.importorskip("torch", reason="no PyTorch")
+    rng = np.random.default_rng(0)
+    inputs = [rng.standard_normal(s) for s in shapes]
+    tensors = [torch.tensor(x, requires_grad=True) for x in inputs]
+    out = torch.matmul(*tensors)
+    g = rng.standard_normal(tuple(out.shape))
+    out.backward(torch.tensor(g))
+    outs, grads = pull(mg.ops.matmul, [leaf(x) for x in inputs], [g])
+    np.testing.assert_allclose(outs[0], out.detach().numpy(), rtol=1e-12)
+    for gradient, tensor in zip(grads, tensors, strict=True):
+        np.testing.assert_allclose(gradient, tensor.grad.numpy(), rtol=1e-11, atol=1e-13)
+
+
+def test_einsum_agrees_with_pytorch():
+    torch = pytest.importorskip("torch", reason="no PyTorch")
+    rng = np.random.default_rng(0)
+    for subscripts, shapes in (
+        ("ii,ij->j", [(3, 3), (3, 4)]),
+        ("b...i,ij->b...j", [(2, 5, 3), (3, 4)]),
+        ("ij->", [(2, 3)]),
+    ):
+        inputs = [rng.standard_normal(s) for s in shapes]
+        tensors = [torch.tensor(x, requires_grad=True) for x in inputs]
+        out = torch.einsum(subscripts, *tensors)
+        g = rng.standard_normal(tuple(out.shape))
+        out.backward(torch.tensor(g))
+        outs, grads = pull(lambda *x, s=subscripts: mg.ops.einsum(s, *x), [leaf(x) for x in inputs], [g])
+        np.testing.assert_allclose(outs[0], out.detach().numpy(), rtol=1e-12)
+        for gradient, tensor in zip(grads, tensors, strict=True):
+            np.testing.assert_allclose(gradient, tensor.grad.numpy(), rtol=1e-11, atol=1e-13)
+
+
+def test_integers_and_mixed_dtypes():
+    assert mg.ops.matmul([[1, 2]], [3, 4]).dtype == np.int64
+    a, b = leaf(np.ones((2, 3), np.float32)), leaf(np.ones((3, 2)))
+    for function in (mg.ops.matmul, lambda *x: mg.ops.einsum("ij,jk->ik", *x)):
+        outs, grads = pull(function, [a, b], [np.ones((2, 2))])
+        assert (outs[0].dtype, grads[0].dtype, grads[1].dtype) == (np.float64, np.float32, np.float64)
+    assert mg.ops.einsum(",i->i", 2.0, np.ones(2, np.float32)).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("axes", "shapes"),
+    [
+        (0, [(2, 3), (4,)]),
+        (1, [(5, 3, 4), (4, 2)]),
+        (2, [(5, 3, 4), (3, 4, 2)]),
+        (([0], [2]), [(4, 3, 2), (2, 3, 4)]),
+        ((1, 1), [(5, 3, 4), (2, 3)]),
+        (((-1, 0), (1, 2)), [(4, 5, 3), (2, 3, 4)]),
+    ],
+)
+def test_tensordot(axes, shapes):
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal(s) for s in shapes)
+    np.testing.assert_allclose(mg.ops.tensordot(a, b, axes).data, np.tensordot(a, b, axes), atol=1e-12)
+    assert mg.gradcheck(lambda x, y: mg.ops.tensordot(x, y, axes), [a, b], entries=False)
+
+
+@pytest.mark.parametrize(
+    "shapes", [((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (4, 3, 2)), ((5, 2, 3), (3, 2))]
+)
+def test_dot_and_outer(shapes):
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal(s) for s in shapes)
+    np.testing.assert_allclose(mg.ops.dot(a, b).data, np.dot(a, b), atol=1e-12)
+    assert mg.gradcheck(mg.ops.dot, [a, b], entries=False)
+    np.testing.assert_allclose(mg.ops.outer(a.ravel(), b.ravel()).data, np.outer(a, b))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: mg.ops.matmul(np.ones((2, 3)), np.ones((2, 3))),
+            r"matmul\(a: float64 \(2, 3\).*a has rows of 3 entries, b columns of 2",
+        ),
+        (lambda: mg.ops.matmul(2.0, np.ones(3)), "a single number has no matrix product: use multiply"),
+        (lambda: mg.ops.matmul(np.ones((2, 2, 3)), np.ones((4, 3, 2))), "matmul"),
+        (lambda: mg.ops.einsum("ij,j", np.ones((2, 3))), r"einsum.*are for 2 operands, not 1"),
+        (lambda: mg.ops.einsum("ij", np.ones(3)), r"operand 0 has 1 axes, 'ij' names 2"),
+        (lambda: mg.ops.einsum("...ij->ij", np.ones(1)), r"einsum"),
+        (lambda: mg.ops.einsum("i...,j->i", np.ones((2, 3)), np.ones(3)), r"needs '\.\.\.', which stands for 1 axes"),
+        (lambda: mg.ops.einsum("ij,jk->ik", np.ones((2, 3)), np.ones((4, 5))), "einsum"),
+        (lambda: mg.ops.einsum("ij->ik", np.ones((2, 3))), "'k'"),
+        (lambda: mg.ops.einsum("ii", np.ones((1, 3))), "don't match"),
+        (lambda: mg.ops.einsum("i$", np.ones((1, 3))), "einsum"),
+        (
+            lambda: mg.ops.tensordot(np.ones((2, 3)), np.ones((2, 3)), 1),
+            r"tensordot: axis 1 of a \(2, 3\) and axis 0 of b \(2, 3\)",
+        ),
+        (lambda: mg.ops.tensordot(np.ones(2), np.ones(2), 2), "tensordot: axis"),
+        (lambda: mg.ops.tensordot(np.ones(2), np.ones(2), ([0], [0, 0])), "as many axes"),
+        (lambda: mg.ops.tensordot(np.ones((2, 2)), np.ones((2, 2)), ([0, -2], [0, 1])), "name an axis twice"),
+        (lambda: mg.ops.dot(2.0, np.ones(2)), "dot: a single number"),
+        (lambda: mg.ops.outer(np.ones(2), np.ones((2, 2))), r"outer: b must be a vector, not of shape \(2, 2\)"),
+    ],
+)
+def test_refusals(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,280 @@
+"""Shaping primitives: values against NumPy, gradients by check_primitive, and every refusal."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from tests.checks import Case, check_primitive, leaf, pull
+from tests.strategies import arrays, shapes
+
+
+@st.composite
+def cases(draw, options, min_dims=0):
+    """An array, and the options that a function draws for its shape."""
+    x = draw(arrays(shapes(min_dims=min_dims, max_side=3)))
+    return Case([x], options(draw, x.shape))
+
+
+def one_axis(draw, ndim):
+    return draw(st.integers(-ndim, ndim - 1))
+
+
+def some_axes(draw, ndim, none=True):
+    """None, an axis, or a tuple of different axes."""
+    several = st.permutations(range(ndim)).flatmap(lambda p: st.integers(0, ndim).map(lambda n: tuple(p[:n])))
+    choices = [several] + ([st.none()] if none else []) + ([st.integers(-ndim, ndim - 1)] if ndim else [])
+    return draw(st.one_of(choices))
+
+
+def reshape_options(draw, shape):
+    size = int(np.prod(shape))
+    targets = [(size,), (1, size, 1), (-1,), size, -1, shape] + ([(2, -1)] if size and size % 2 == 0 else [])
+    return {"shape": draw(st.sampled_from(targets))}
+
+
+def transpose_options(draw, shape):
+    axes = draw(st.none() | st.permutations(range(len(shape))))
+    return {"axes": None if axes is None else [a - len(shape) * draw(st.booleans()) for a in axes]}
+
+
+def squeeze_options(draw, shape):
+    ones = [i for i, n in enumerate(shape) if n == 1]
+    return {"axis": draw(st.sampled_from([None, tuple(ones), *ones]))}
+
+
+def moveaxis_options(draw, shape):
+    count = draw(st.integers(0, len(shape)))
+    source, destination = (draw(st.permutations(range(len(shape))))[:count] for _ in range(2))
+    return {"source": source, "destination": destination}
+
+
+def roll_options(draw, shape):
+    axis = draw(st.none() | st.integers(-len(shape), len(shape) - 1)) if shape else None
+    if shape and draw(st.booleans()):
+        return {"shift": (draw(st.integers(-4, 4)), 1), "axis": (0, -1)}
+    return {"shift": draw(st.integers(-4, 4)), "axis": axis}
+
+
+def repeat_options(draw, shape):
+    axis = draw(st.none() | st.integers(-len(shape), len(shape) - 1)) if shape else None
+    slices = int(np.prod(shape)) if axis is None else shape[axis]
+    many = st.lists(st.integers(0, 3), min_size=slices, max_size=slices)
+    return {"repeats": draw(st.integers(0, 3) | many), "axis": axis}
+
+
+def pad_options(draw, shape):
+    width = st.integers(0, 2)
+    each = [(draw(width), draw(width)) for _ in shape]
+    pads = [1, (0, 2), [(2, 1)]] + ([each] if shape else [])
+    return {"pad_width": draw(st.sampled_from(pads)), "constant_values": draw(st.sampled_from([0, 1.5, -np.inf][:2]))}
+
+
+def split_options(draw, shape):
+    axis = one_axis(draw, len(shape))
+    n = shape[axis]
+    cuts = sorted(draw(st.lists(st.integers(0, n), max_size=3)))
+    return {"sections": draw(st.sampled_from([1, cuts] + ([n] if n else []))), "axis": axis}
+
+
+@st.composite
+def broadcast_cases(draw):
+    x = draw(arrays(shapes(max_side=3)))
+    lead = tuple(draw(st.lists(st.integers(0, 2), max_size=2)))
+    return Case([x], {"shape": lead + tuple(draw(st.integers(0, 3)) if n == 1 else n for n in x.shape)})
+
+
+@st.composite
+def joined(draw, same):
+    shape = list(draw(shapes(min_dims=0 if same else 1, max_dims=3, max_side=3)))
+    ndim = len(shape) + (1 if same else 0)
+    axis = draw(st.integers(-ndim, ndim - 1))
+    inputs = []
+    for _ in range(draw(st.integers(1, 4))):
+        if not same:
+            shape[axis] = draw(st.integers(0, 3))
+        inputs.append(draw(arrays(tuple(shape))))
+    return Case(inputs, {"axis": axis})
+
+
+CASES = {
+    "broadcast_to": broadcast_cases(),
+    "concatenate": joined(False),
+    "expand_dims": cases(lambda draw, s: {"axis": draw(st.sampled_from([0, -1, len(s), (0, -1)]))}),
+    "flip": cases(lambda draw, s: {"axis": some_axes(draw, len(s))}),
+    "moveaxis": cases(moveaxis_options),
+    "pad": cases(pad_options),
+    "ravel": cases(lambda draw, s: {}),
+    "repeat": cases(repeat_options),
+    "reshape": cases(reshape_options),
+    "roll": cases(roll_options),
+    "split": cases(split_options, min_dims=1),
+    "squeeze": cases(squeeze_options),
+    "stack": joined(True),
+    "swapaxes": cases(lambda d, s: {"axis1": one_axis(d, len(s)), "axis2": one_axis(d, len(s))}, min_dims=1),
+    "tile": cases(lambda draw, s: {"reps": draw(st.sampled_from([0, 1, 2, (), (2, 1), (1, 3, 0, 2), (2, 1, 2)]))}),
+    "transpose": cases(transpose_options),
+}
+SEQUENCES = {"concatenate", "stack"}  # their inputs come as one list
+
+
+def spread(function):
+    """A function of a list as one of its entries, with its record."""
+
+    def call(*inputs, **options):
+        return function(inputs, **options)
+
+    call.primitive = function.primitive
+    return call
+
+
+@pytest.mark.parametrize("name", CASES)
+@given(data=st.data())
+def test_primitive(name, data):
+    function = getattr(mg.ops, name)
+    check_primitive(spread(function) if name in SEQUENCES else function, data.draw(CASES[name]))
+
+
+@pytest.mark.parametrize("name", CASES)
+@given(data=st.data())
+def test_values_are_numpys(name, data):
+    case = data.draw(CASES[name])
+    inputs = [case.inputs] if name in SEQUENCES else case.inputs
+    got = getattr(mg.ops, name)(*inputs, **case.options)
+    options = dict(case.options)
+    if name == "split":
+        options["indices_or_sections"] = options.pop("sections")
+    expected = getattr(np, name)(*inputs, **options)
+    if name != "split":
+        got, expected = (got,), (expected,)
+    assert len(got) == len(expected)
+    for mine, theirs in zip(got, expected, strict=True):
+        assert mine.shape == theirs.shape
+        np.testing.assert_array_equal(mine.data, theirs)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float16, np.float32])
+def test_dtypes_pass_through(dtype):
+    x = np.ones((2, 2), dtype)
+    results = [
+        mg.ops.reshape(x, 4),
+        mg.ops.transpose(x),
+        mg.ops.pad(x, 1),
+        mg.ops.concatenate([x, x]),
+        mg.ops.stack([x, x]),
+        *mg.ops.split(x, 2),
+        mg.ops.flip(x),
+        mg.ops.roll(x, 1),
+        mg.ops.repeat(x, [1, 2], 0),
+        mg.ops.tile(x, 2),
+        mg.ops.broadcast_to(x, (3, 2, 2)),
+    ]
+    assert {r.dtype for r in results} == {np.dtype(dtype)}
+
+
+def test_a_number_takes_the_default_dtype():
+    assert mg.ops.broadcast_to(2.0, (3,)).dtype == np.float32
+    assert mg.ops.reshape(2.0, (1,)).dtype == np.float32
+
+
+def test_concatenate_promotes_and_each_gradient_keeps_its_dtype():
+    a, b, c = leaf(np.ones(2, np.float32)), leaf(np.ones(1)), np.ones(1, int)
+    outs, grads = pull(lambda *x: mg.ops.concatenate(x), [a, b, c], [np.arange(4.0)])
+    assert outs[0].dtype == np.float64
+    np.testing.assert_array_equal(grads[0], np.array([0, 1], np.float32))
+    assert (grads[0].dtype, grads[1].dtype, grads[2]) == (np.float32, np.float64, None)
+
+
+def test_unused_pieces_of_a_split_have_gradient_zero():
+    x = mg.tensor(np.arange(6.0), requires_grad=True)
+    first, _, last = mg.ops.split(x, [1, 4])
+    (first.sum() + 3 * last.sum()).backward()
+    np.testing.assert_array_equal(x.grad, [1, 0, 0, 0, 3, 3])
+
+
+@pytest.mark.parametrize("join", ["concatenate", "stack"])
+def test_one_tensor_twice_gets_both_gradients(join):
+    x = leaf(np.ones(2))
+    _, grads = pull(lambda x: getattr(mg.ops, join)([x, x]).reshape(-1), [x], [np.array([1.0, 2, 30, 40])])
+    np.testing.assert_array_equal(grads[0], [31, 42])
+
+
+def test_gradients_are_not_shared():
+    """The pieces of a cotangent are views: what reaches the leaves must be their own."""
+    x, y = mg.tensor([1.0, 2.0], requires_grad=True), mg.tensor([3.0], requires_grad=True)
+    mg.ops.concatenate([x, y]).sum().backward()
+    x.grad *= 5
+    np.testing.assert_array_equal(y.grad, [1])
+    z = mg.tensor(np.ones(3), requires_grad=True)
+    mg.ops.ravel(z).backward(g := np.ones(3))
+    z.grad *= 5
+    np.testing.assert_array_equal(g, 1)
+
+
+def test_shaping_agrees_with_pytorch():
+    torch = pytest.importorskip("torch", reason="no PyTorch")
+    rng = np.random.default_rng(0)
+    x, g = rng.standard_normal((2, 3, 4)), rng.standard_normal((4, 2, 3))
+    pairs = [
+        (lambda t: mg.ops.transpose(t, (2, 0, 1)), lambda t: t.permute(2, 0, 1)),
+        (lambda t: mg.ops.moveaxis(t, -1, 0), lambda t: torch.movedim(t, -1, 0)),
+        (
+            lambda t: mg.ops.reshape(mg.ops.roll(t, (1, 2), (0, 2)), g.shape),
+            lambda t: t.roll((1, 2), (0, 2)).reshape(g.shape),
+        ),
+        (lambda t: mg.ops.stack(mg.ops.split(mg.ops.moveaxis(t, 2, 0), 4)).reshape(g.shape), lambda t: t.movedim(2, 0)),
+        (
+            lambda t: mg.ops.pad(t, ((0, 2), (0, 0), (0, 0)))[:, :2, :3],
+            lambda t: torch.nn.functional.pad(t, (0, 0, 0, 0, 0, 2))[:, :2, :3],
+        ),
+    ]
+    for mine, theirs in pairs:
+        tensor = torch.tensor(x, requires_grad=True)
+        out = theirs(tensor)
+        out.backward(torch.tensor(g))
+        outs, grads = pull(mine, [leaf(x)], [g])
+        np.testing.assert_array_equal(outs[0], out.detach().numpy())
+        np.testing.assert_allclose(grads[0], tensor.grad.numpy(), rtol=1e-12)
+
+
+x23 = np.ones((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda: mg.ops.reshape(x23, (4, 2)), ValueError, r"reshape\(x: float64 \(2, 3\)\): cannot reshape"),
+        (lambda: mg.ops.squeeze(x23, 0), ValueError, r"squeeze\(.*size not equal to one"),
+        (lambda: mg.ops.expand_dims(x23, 5), ValueError, "expand_dims.*out of bounds"),
+        (lambda: mg.ops.transpose(x23, (0, 0)), ValueError, "transpose.*repeated axis"),
+        (lambda: mg.ops.transpose(x23, (0,)), ValueError, "transpose.*axes don't match"),
+        (lambda: mg.ops.swapaxes(x23, 0, 2), ValueError, "swapaxes.*out of bounds"),
+        (lambda: mg.ops.moveaxis(x23, 0, 2), ValueError, "moveaxis.*out of bounds"),
+        (lambda: mg.ops.flip(x23, 2), ValueError, "flip.*out of bounds"),
+        (lambda: mg.ops.roll(x23, 1, 2), ValueError, "roll.*out of bounds"),
+        (lambda: mg.ops.broadcast_to(x23, (2, 4)), ValueError, r"broadcast_to\(x: float64 \(2, 3\)"),
+        (lambda: mg.ops.repeat(x23, -1), ValueError, "repeat.*negative"),
+        (lambda: mg.ops.repeat(x23, [1, 2, 3], 0), ValueError, "repeat"),
+        (lambda: mg.ops.repeat(x23, 1, 2), ValueError, "repeat.*out of bounds"),
+        (lambda: mg.ops.tile(x23, (1, -1)), ValueError, r"tile.*must not be negative: \(1, -1\)"),
+        (lambda: mg.ops.concatenate([]), ValueError, "concatenate.*at least one"),
+        (lambda: mg.ops.concatenate([x23, np.ones((2, 2))]), ValueError, r"concatenate.*\[1\]: float64 \(2, 2\)\)"),
+        (lambda: mg.ops.concatenate([x23], 2), ValueError, "concatenate.*out of bounds"),
+        (lambda: mg.ops.stack([]), ValueError, "stack.*at least one"),
+        (lambda: mg.ops.stack([x23, x23[0]]), ValueError, "stack.*same shape"),
+        (lambda: mg.ops.split(x23, 2, 1), ValueError, "split.*equal division"),
+        (lambda: mg.ops.split(x23, 0), ValueError, "cannot split into 0 pieces"),
+        (lambda: mg.ops.split(x23, [2, 1]), ValueError, r"the places \[2, 1\] must ascend"),
+        (lambda: mg.ops.split(x23, 1, 2), ValueError, "split.*out of bounds"),
+        (lambda: mg.ops.pad(x23, -1), ValueError, "pad_width must not be negative: -1"),
+        (lambda: mg.ops.pad(x23, ((1, 1),) * 3), ValueError, r"pad\(.*or a pair for each of 2 axes"),
+        (lambda: mg.ops.pad(x23, 0.5), TypeError, "pad_width must be of integers, not 0.5"),
+        (lambda: mg.ops.pad(x23, 1, mode="reflect"), ValueError, "mode 'reflect' is not supported, only 'constant'"),
+    ],
+)  # fmt: skip
+def test_refusals(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call()
