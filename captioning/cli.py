@@ -163,21 +163,21 @@ def _train(options: argparse.Namespace) -> int:
     training = Settings(**{f.name: given[f.name] for f in dataclasses.fields(Settings) if f.name in given})
     chosen = {**MODEL_DEFAULTS, **DATA_DEFAULTS, **given}
     with open_captions(options.data, chosen["pca"], chosen["max_train"], training.seed) as data:
+        progress = Progress(enabled=not options.quiet)
         if run is None:
             model = _new_model(data, chosen, training.seed)
+            solver = Solver(model, data.train, data.val, training, progress=progress)
             settings = settings_of(model, training, data, pca=chosen["pca"], max_train=chosen["max_train"])
-            run = Run.create(options.out, settings, data.vocabulary)
+            run = solver.run = Run.create(options.out, settings, data.vocabulary)  # all is well: leave a folder
+            solver.save_checkpoint()
         else:
             run.check_fits(data.train)
             _check_same_data(run, data)
             model = run.new_model(rng=training.seed)
-        solver = Solver(model, data.train, data.val, training, run, Progress(enabled=not options.quiet))
-        if options.resume:
+            solver = Solver(model, data.train, data.val, training, run, progress)
             solver.resume()
             run.settings["training"] = dataclasses.asdict(training)
             run.write_settings()
-        else:
-            solver.save_checkpoint()
         solver.train()
     return _report_training(solver, run)
 
@@ -201,6 +201,10 @@ def _new_model(data: CaptionData, chosen: dict[str, Any], seed: int) -> Captione
 def _to_resume(run: Run, given: dict[str, Any]) -> dict[str, Any]:
     """The settings of a run to resume, with the epochs that were asked for; anything else must agree."""
     model, training, data = (run.settings[key] for key in ("model", "training", "data"))
+    missing = [f.name for f in dataclasses.fields(Settings) if f.name not in training]
+    missing += [key for key in DATA_DEFAULTS if key not in data]
+    if missing:
+        raise RunError(f"{run.folder / 'settings.json'}: the settings {', '.join(missing)} are missing")
     known = {**training, **data}
     known |= {"cell": model["cell_type"], "hidden": model["hidden_size"], "wordvec": model["wordvec_size"],
               "dropout": model["dropout"], "forget_bias": model["forget_bias"]}  # fmt: skip

@@ -295,10 +295,12 @@ def _sort_arguments(
         return list(args), kwargs
     names = record.arguments + record.options
     given = dict(zip(names, args, strict=False))
-    if len(args) > len(names) or given.keys() & kwargs.keys():
-        record.signature.bind(*args, **kwargs)  # raises Python's own TypeError
+    surplus = len(args) > len(names) or given.keys() & kwargs.keys()
     given.update(kwargs)
     inputs = [given.pop(name, None) for name in record.arguments]
-    if any(value is None for value in inputs):
-        record.signature.bind(*args, **kwargs)
+    if surplus or any(value is None for value in inputs):
+        try:
+            record.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{record.name}: {error}") from None
     return inputs, given

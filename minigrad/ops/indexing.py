@@ -46,11 +46,17 @@ def _places(shape: tuple[int, ...]) -> Array:
     return np.arange(math.prod(shape)).reshape(shape)
 
 
-def _accumulate(g: Array, places: Array, shape: tuple[int, ...]) -> Array:
-    """Zeros of a shape, plus each entry of g at its place; places may repeat."""
-    # bincount, which sums in float64, takes a third to two thirds of the time of np.add.at
-    weights = g.ravel().astype(np.float64, copy=False)
-    return np.bincount(places.ravel(), weights, math.prod(shape)).reshape(shape).astype(g.dtype, copy=False)
+def _scatter(g: Array, index: Any, shape: tuple[int, ...]) -> Array:
+    """Zeros of a shape, with g added at an index: what it names repeatedly gets the sum."""
+    if isinstance(index, np.ndarray) and index.size and _may_repeat(index) and math.prod(shape[1:]) >= 16:
+        # long rows by number, as in an embedding: 400 of 256 take a quarter of np.add.at's time
+        return sum_rows(g.reshape(index.size, -1), index.ravel() % shape[0], shape[0]).reshape(shape)
+    d = np.zeros(shape, g.dtype)
+    if _may_repeat(index):
+        np.add.at(d, index, g)
+    else:
+        d[index] = g
+    return d
 
 
 @primitive
@@ -77,14 +83,7 @@ def getitem(x: Array, index: Any) -> Pair:
 
 @getitem.vjp
 def _(g: Any, needs: Any, index: Any, shape: tuple[int, ...]) -> Any:
-    if not _may_repeat(index):
-        d = np.zeros(shape, g.dtype)
-        d[index] = g
-        return (d,)
-    if isinstance(index, np.ndarray):  # rows by number, as an embedding
-        rows = g.reshape(index.size, math.prod(shape[1:]))
-        return (sum_rows(rows, index.ravel() % shape[0] if index.size else index.ravel(), shape[0]).reshape(shape),)
-    return (_accumulate(g, _places(shape)[index], shape),)
+    return (_scatter(g, index, shape),)
 
 
 @primitive(broadcasts=True)
@@ -172,12 +171,17 @@ def take_along_axis(x: Array, indices: Array, axis: int | None = -1) -> Pair:
     tensor([[1],
             [4]])
     """
-    return np.take_along_axis(x, indices, axis), (indices, axis, x.shape)
+    y = np.take_along_axis(x, indices, axis)
+    shape = x.shape if axis is not None else (x.size,)
+    # the same entries by an ordinary index: every other axis in step
+    index: list[Any] = list(np.ogrid[tuple(map(slice, shape))])
+    index[axis or 0] = indices
+    return y, (tuple(index), shape, x.shape)
 
 
 @take_along_axis.vjp
-def _(g: Any, needs: Any, indices: Array, axis: int | None, shape: tuple[int, ...]) -> Any:
-    return _accumulate(g, np.take_along_axis(_places(shape), indices, axis), shape), None
+def _(g: Any, needs: Any, index: tuple[Array, ...], shape: tuple[int, ...], original: tuple[int, ...]) -> Any:
+    return _scatter(g, index, shape).reshape(original), None
 
 
 # --- triangles and diagonals -----------------------------------------------------------------------

@@ -251,7 +251,7 @@ def mse_loss(prediction: Array, target: Array, reduction: str = "mean") -> Pair:
 def _(g: Any, needs: Any, prediction: Array, target: Array, scale: float) -> Any:
     d = np.subtract(as_float(prediction), target)
     d *= g * g.dtype.type(2 * scale)
-    return d, -d if needs[1] else None
+    return d if needs[0] else None, -d if needs[1] else None
 
 
 @mse_loss.reference

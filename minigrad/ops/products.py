@@ -206,6 +206,8 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
             raise ValueError(
                 f"tensordot: axis {i} of a {shapes[0]} and axis {j} of b {shapes[1]} do not have one length"
             )
+        if left[i] in right or right[j] in left:
+            raise ValueError(f"tensordot: axes {axes} name an axis twice")
         right[j] = left[i]
     kept = [c for c in left if c not in right] + [c for c in right if c not in left]
     return einsum(f"{''.join(left)},{''.join(right)}->{''.join(kept)}", a, b)
@@ -225,7 +227,7 @@ def dot(a: Any, b: Any) -> Tensor:
     second = np.ndim(plain(b))
     if np.ndim(plain(a)) == 0 or second == 0:
         raise ValueError("dot: a single number has no dot product: use multiply")
-    return tensordot(a, b, (-1, max(second - 2, 0)))
+    return matmul(a, b) if second <= 2 else tensordot(a, b, (-1, second - 2))
 
 
 def outer(a: Any, b: Any) -> Tensor:

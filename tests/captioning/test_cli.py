@@ -121,6 +121,10 @@ def test_resume_refuses_what_does_not_fit(small_folder, other_folder, run, tmp_p
     refused(capsys, ["train", "--data", other_folder, "--out", run, "--resume"], "another vocabulary")
     (run / "checkpoint.safetensors").unlink()
     refused(capsys, [*train, run, "--resume"], "checkpoint.safetensors", "no such file")
+    settings = json.loads((run / "settings.json").read_text())
+    del settings["training"]["seed"]
+    (run / "settings.json").write_text(json.dumps(settings))
+    refused(capsys, [*train, run, "--resume"], "settings.json", "seed are missing")
 
 
 def wait_for(path, seconds=60):

@@ -113,7 +113,7 @@ def test_values_are_numpys(name, data):
 def test_getitem_is_numpys_and_its_gradient_is_add_at(case):
     (x,), index = case.inputs, case.options["index"]
     g = np.random.default_rng(0).standard_normal(np.shape(x[index]))
-    outs, grads = pull(lambda t: t[index], [leaf(x)], [g])
+    outs, grads = pull(lambda t: mg.ops.getitem(t, index), [leaf(x)], [g])
     np.testing.assert_array_equal(outs[0], x[index])
     expected = np.zeros(x.shape)
     np.add.at(expected, index, g)
@@ -121,7 +121,7 @@ def test_getitem_is_numpys_and_its_gradient_is_add_at(case):
 
 
 @given(put_cases())
-def test_put_is_assignment(case):
+def test_put_is_numpys_assignment(case):
     (x, value), index = case.inputs, case.options["index"]
     expected = x.copy()
     expected[index] = value
@@ -143,6 +143,14 @@ def test_repeated_indices_accumulate():
     x = mg.tensor(np.zeros((3, 2)), requires_grad=True)
     x[[0, -3, 2, 0]].backward(np.array([[1.0, 2], [10, 20], [5, 6], [100, 200]]))
     np.testing.assert_array_equal(x.grad, [[111, 222], [0, 0], [5, 6]])
+
+
+def test_long_rows_accumulate_too():
+    rng = np.random.default_rng(0)
+    index, g, expected = rng.integers(-9, 9, (5, 8)), rng.standard_normal((5, 8, 4, 6)), np.zeros((9, 4, 6))
+    np.add.at(expected, index, g)
+    _, grads = pull(lambda x: x[index], [leaf(np.zeros((9, 4, 6)))], [g])
+    np.testing.assert_allclose(grads[0], expected, atol=1e-12)
 
 
 def test_the_last_of_repeated_values_wins_and_gets_the_gradient():

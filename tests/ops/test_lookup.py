@@ -82,7 +82,7 @@ def test_embedding_refuses(indices, W, kind, message):
 
 
 @given(shapes(), st.integers(1, 5), st.sampled_from([None, np.float64, np.int64, bool]))
-def test_one_hot(shape, size, dtype):
+def test_one_hot_is_numpys_eye(shape, size, dtype):
     indices = np.random.default_rng(0).integers(0, size, shape)
     out = mg.ops.one_hot(indices, size, dtype=dtype)
     assert out.dtype == (np.float32 if dtype is None else dtype)

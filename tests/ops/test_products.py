@@ -217,6 +217,7 @@ def test_dot_and_outer(shapes):
         ),
         (lambda: mg.ops.tensordot(np.ones(2), np.ones(2), 2), "tensordot: axis"),
         (lambda: mg.ops.tensordot(np.ones(2), np.ones(2), ([0], [0, 0])), "as many axes"),
+        (lambda: mg.ops.tensordot(np.ones((2, 2)), np.ones((2, 2)), ([0, -2], [0, 1])), "name an axis twice"),
         (lambda: mg.ops.dot(2.0, np.ones(2)), "dot: a single number"),
         (lambda: mg.ops.outer(np.ones(2), np.ones((2, 2))), r"outer: b must be a vector, not of shape \(2, 2\)"),
     ],
