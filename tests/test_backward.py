@@ -200,6 +200,8 @@ def test_wrong_vjps_are_named():
         declare(lambda g, needs, x: (None,))(x).backward(np.ones(2))
     with pytest.raises(ValueError, match=r"VJP of odd gave float64 \(3,\) for x, which is float64 \(2,\)"):
         declare(lambda g, needs, x: (np.ones(3),))(x).backward(np.ones(2))
+    with pytest.raises(ValueError, match=r"cannot sum \(2,\) to \(2, 2\)"):
+        unbroadcast(np.ones(2), (2, 2))
     with pytest.raises(ValueError, match=r"cannot sum \(3,\) to \(2,\)"):
         declare(lambda g, needs, x: (np.ones(3),), broadcasts=True)(x).backward(np.ones(2))
 
