@@ -46,6 +46,16 @@ def no_grad() -> Iterator[None]:
 
 
 @contextmanager
+def recording() -> Iterator[None]:
+    """Within this context calls leave nodes, also inside :func:`no_grad`: for whoever differentiates right away."""
+    token = _trace.set(current_scope() or ())
+    try:
+        yield
+    finally:
+        _trace.reset(token)
+
+
+@contextmanager
 def scope(name: str) -> Iterator[None]:
     """Nodes made within this context carry ``name`` in their scope path, for drawings and messages.
 

@@ -2,6 +2,7 @@
 
 ``f`` takes tensors (other positional arguments pass through untouched, and so do keyword arguments)
 and returns a tensor. Results are constants: derivatives of derivatives are refused, not silently zero.
+Inside ``no_grad`` transforms work as outside: they record what they differentiate.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from .backward import graph_of, reverse_pass, seed_of
-from .core import Leaf, Tensor
+from .core import Leaf, Tensor, recording
 from .spec import Array
 
 __all__ = ["grad", "jacobian", "value_and_grad", "vjp"]
@@ -89,7 +90,8 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., tuple[
     [3.0, 2.0]
     """
     variables = [_variable("vjp", p) for p in primals]
-    out = f(*variables)
+    with recording():
+        out = f(*variables)
     outputs = tuple(_output("vjp", o) for o in (out if isinstance(out, tuple) else (out,)))
     _refuse_enclosing("vjp", outputs, variables)
 
@@ -146,7 +148,8 @@ def _call_with_variables(
     for n in numbers:
         arguments[n] = _variable(name, args[n])
     variables = [arguments[n] for n in numbers]
-    out = _output(name, f(*arguments, **kwargs))
+    with recording():
+        out = _output(name, f(*arguments, **kwargs))
     _refuse_enclosing(name, [out], variables)
     return variables, out
 

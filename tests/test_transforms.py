@@ -29,6 +29,22 @@ def test_zero_where_nothing_depends():
     np.testing.assert_array_equal(mg.jacobian(lambda x: mg.tensor([1.0, 2.0]))(np.ones(3)).numpy(), np.zeros((2, 3)))
 
 
+def test_no_grad_around_a_transform_does_not_stop_it():
+    f = lambda x: x * x  # noqa: E731
+    with mg.no_grad():
+        assert mg.grad(f)(3.0).item() == 6
+        assert mg.jacobian(f)(np.ones(1)).item() == 2
+        _, pullback = mg.vjp(f, 3.0)
+        assert [g.item() for g in pullback(1.0)] == [6]
+        assert not (mg.tensor(1.0, requires_grad=True) * 2).requires_grad
+    # within the function it still makes constants
+    def half(x):
+        with mg.no_grad():
+            factor = x * 1.0
+        return factor * x
+    assert mg.grad(half)(3.0).item() == 3
+
+
 def test_parameters_in_closures_get_no_gradient():
     w = mg.tensor([2.0], requires_grad=True)
     assert mg.grad(lambda x: (x * w).sum())(mg.tensor([1.0])).item() == 2
