@@ -183,6 +183,10 @@ class Tensor:
         if not isinstance(self.node, Leaf):
             raise ValueError("grad can only be set on a leaf that requires a gradient")
         array = value.data if isinstance(value, Tensor) else value
+        if isinstance(array, np.generic):  # what NumPy makes of `x.grad / 2` in 0-d
+            array = np.asarray(array)
+        if array is not None and not isinstance(array, np.ndarray):
+            raise TypeError(f"grad must be an ndarray, a tensor or None, not {type(value).__name__}")
         if array is not None and (array.shape != self.shape or array.dtype != self.dtype):
             raise ValueError(f"grad must be {self.dtype} {self.shape} as its tensor, not {array.dtype} {array.shape}")
         self.node.grad = array
@@ -230,6 +234,13 @@ class Tensor:
             text += ", requires_grad=True"
         return f"tensor({text})"
 
+    def __format__(self, spec: str) -> str:
+        if not spec:
+            return str(self)
+        if self.ndim:
+            raise TypeError(f"a tensor of shape {self.shape} cannot be formatted by {spec!r}, only a 0-d one")
+        return format(self.item(), spec)
+
     def __len__(self) -> int:
         if not self.data.ndim:
             raise TypeError("len() of a 0-d tensor")
@@ -256,7 +267,14 @@ class Tensor:
                 "a tracked tensor cannot be written in place: use mg.ops.put(x, index, value), "
                 "or write into x.data if no gradient needs the old values"
             )
-        self.data[plain(index)] = plain(value)
+        if isinstance(value, Tensor):
+            if value.node is not None and current_scope() is not None:
+                raise TypeError(
+                    "a constant that takes up a tracked tensor would lose its gradient: "
+                    "use mg.ops.put(x, index, value), or write value.detach()"
+                )
+            value = value.data
+        self.data[plain(index)] = value
 
     __hash__ = object.__hash__
 

@@ -81,6 +81,12 @@ def test_grad_is_checked():
     assert x.grad is None
     with pytest.raises(ValueError, match=r"float32 \(2,\) as its tensor, not float64 \(2,\)"):
         x.grad = np.ones(2)
+    with pytest.raises(TypeError, match="grad must be an ndarray, a tensor or None, not list"):
+        x.grad = [1.0, 2.0]
+    number = mg.tensor(1.0, requires_grad=True)
+    number.backward()
+    number.grad = number.grad / 2
+    assert isinstance(number.grad, np.ndarray)
     with pytest.raises(ValueError, match="only be set on a leaf"):
         mg.tensor([1.0]).grad = np.ones(1)
 
@@ -102,6 +108,19 @@ def test_writing_into_a_tracked_tensor_names_put():
     assert y.data[0] == 7
 
 
+def test_writing_a_tracked_tensor_into_a_constant_names_put():
+    x, y = mg.tensor([1.0, 2.0], requires_grad=True), mg.tensor([0.0, 0.0])
+    for index, value in ((0, x[0]), (slice(None), x), (slice(None), (x[0], x[1])), (slice(None), [x[0], x[1]])):
+        with pytest.raises(TypeError, match=r"lose .*gradient"):
+            y[index] = value
+    with pytest.raises(TypeError, match=r"mg\.ops\.put\(x, index, value\), or .*\.detach\(\)"):
+        y[0] = x[0]
+    with mg.no_grad():  # nothing is recorded here anyway
+        y[0] = x[1]
+    y[1] = x.detach()[0]
+    assert y.data.tolist() == [2, 1]
+
+
 def test_deepcopy_copies_leaves_with_their_gradient():
     x = mg.tensor([1.0, 2.0], requires_grad=True)
     x.grad = np.ones(2, np.float32)
@@ -113,6 +132,14 @@ def test_deepcopy_copies_leaves_with_their_gradient():
     assert twin.requires_grad
     with pytest.raises(TypeError, match="inside a graph is ambiguous"):
         copy.deepcopy(mg.add(x, 1.0))
+
+
+def test_single_numbers_are_formatted_as_numbers():
+    loss = mg.tensor(0.12345, requires_grad=True) * 1
+    assert f"{loss:.3f} {loss:8.2e}" == "0.123 1.23e-01"
+    assert f"{loss}" == str(loss)
+    with pytest.raises(TypeError, match=r"a tensor of shape \(2,\) cannot be formatted by '\.3f'"):
+        f"{mg.tensor([1.0, 2.0]):.3f}"
 
 
 def test_repr():
