@@ -207,6 +207,8 @@ def test_errors_name_the_primitive_and_what_met():
         mg.rnn_step(np.ones((1, 1)), x=np.ones((1, 1)))
     with pytest.raises(TypeError, match="unexpected keyword argument 'wrong'"):
         mg.rnn_step(*(np.ones((1, 1)) for _ in range(4)), np.ones(1), wrong=1)
+    with pytest.raises(ValueError, match=r"^add\(a: uint8 \(1,\), b: int\): .*300 out of bounds"):
+        mg.tensor([1], dtype=np.uint8) + 300
 
 
 def test_float32_meets_python_numbers_and_float64_arrays():
@@ -247,6 +249,37 @@ def test_declaring_a_primitive():
     assert scale.primitive.arguments == ("x",)
     assert repr(scale.primitive) == "<primitive scale(x)>"
     del PRIMITIVES[f"{__name__}.scale"]
+
+
+@pytest.mark.parametrize("wrong", [lambda x: x, lambda x: (x, x), lambda x: (x, (), ()), lambda x: [x, ()]])
+def test_a_forward_that_returns_no_residuals_is_refused(wrong):
+    @mg.primitive
+    def forgetful(x):
+        return wrong(x)
+
+    del PRIMITIVES[f"{__name__}.forgetful"]
+    # not to be taken for an output and its residuals: two rows
+    with pytest.raises(TypeError, match=r"^forgetful\(x: float64 \(2,\)\): the forward must return \(output, tuple"):
+        forgetful(np.ones(2))
+
+
+def test_inputs_may_be_named():
+    @mg.primitive(broadcasts=True)
+    def scaled(left, right):
+        return left * right, (left, right)
+
+    @scaled.vjp
+    def _(g, needs, left, right):
+        return g * right, g * left
+
+    del PRIMITIVES[f"{__name__}.scaled"]
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    scaled(right=3.0, left=x).backward(np.ones(2))
+    np.testing.assert_array_equal(x.grad, [3, 3])
+    assert mg.arctan2(y=1.0, x=mg.tensor(1.0)).item() == pytest.approx(np.pi / 4)
+    for function in (mg.add, mg.matmul, mg.maximum):
+        assert function(a=[2.0], b=[3.0]).shape in ((), (1,))
+    assert mg.exp(x=0.0).item() == 1
 
 
 def test_inputs_must_come_before_options():
