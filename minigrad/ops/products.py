@@ -200,14 +200,14 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
         pairs = [[x] if isinstance(x, int) else list(x) for x in axes]
     if len(pairs) != 2 or len(pairs[0]) != len(pairs[1]):
         raise ValueError(f"tensordot: axes {axes} must name as many axes of a as of b")
-    if any(len({i % max(len(s), 1) for i in p}) < len(p) for s, p in zip(shapes, pairs, strict=True)):
-        raise ValueError(f"tensordot: axes {axes} name an axis twice")
     left, right = list(_LETTERS[: len(shapes[0])]), list(_LETTERS[-len(shapes[1]) :] if shapes[1] else "")
     for i, j in zip(*pairs, strict=True):
         if not (-len(left) <= i < len(left) and -len(right) <= j < len(right)) or shapes[0][i] != shapes[1][j]:
             raise ValueError(
                 f"tensordot: axis {i} of a {shapes[0]} and axis {j} of b {shapes[1]} do not have one length"
             )
+        if left[i] in right or right[j] in left:
+            raise ValueError(f"tensordot: axes {axes} name an axis twice")
         right[j] = left[i]
     kept = [c for c in left if c not in right] + [c for c in right if c not in left]
     return einsum(f"{''.join(left)},{''.join(right)}->{''.join(kept)}", a, b)

@@ -540,6 +540,36 @@ def test_overfit_an_lstm_on_scenes(scenes):
     check_overfit_lstm(fewer, 50)
 
 
+@pytest.mark.slow
+@real_data
+def test_training_for_real_follows_the_notebook_s_curve():
+    """The first 1,000 of its 10,000 iterations. There 75, then 29 at 300 and 20 at 1,000, with 1,004 words."""
+    data = flickr(5000)
+    model = CaptioningRNN(data["word_to_idx"], 512, 256, 512, "lstm", np.float32)
+    config = {"learning_rate": 5e-3}
+    solver = CaptioningSolver(model, data, "adam", config, lr_decay=0.995, batch_size=25, num_epochs=5, verbose=False)
+    solver.train()
+    losses = np.array(solver.loss_history)
+    assert losses[0] == pytest.approx(86, rel=0.1)
+    assert losses[280:320].mean() < 40
+    assert losses[-20:].mean() < 23
+    scores = evaluate_model(model, data, verbose=False)
+    assert scores["train"] > 0.25
+    assert scores["val"] > 0.18
+
+
+def test_unigram_bleu_on_scenes_it_was_not_trained_on(tmp_path):
+    dataset = pytest.importorskip("captioning.scenes.dataset", reason="no scenes")
+    data = load_coco_data(dataset.write_scenes(tmp_path / "data", train=600, val=100, pictures=0))
+    features = data["train_features"].shape[1]
+    model = CaptioningRNN(data["word_to_idx"], features, 64, 128, "lstm", np.float32)
+    CaptioningSolver(model, data, "adam", {"learning_rate": 3e-3}, lr_decay=0.8, batch_size=50, num_epochs=6,
+                     verbose=False).train()  # fmt: skip
+    scores = evaluate_model(model, data, verbose=False)
+    assert scores["val"] > 0.3
+    assert scores["train"] > scores["val"]
+
+
 def test_evaluate_model_prints(capsys):
     class Parrot:
         def sample(self, features):

@@ -35,6 +35,8 @@ from tests.mutation.mutants import Mutant, install, mutants
 TESTS = Path(__file__).parent.parent
 GRADIENT_TESTS = {"test_gradients", "test_primitive"}  # they run the cases, as the campaign does itself
 UNBROADCAST_TESTS = "tests.test_backward"
+# Functions that compute a gradient ahead, in the forward: (module, name).
+AHEAD = [("minigrad.ops.losses", "cross_entropy_rows")]
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def _is_ours(thing: Any) -> bool:
     return str(thing.__module__).startswith("minigrad.ops")
 
 
-def _closure(function: FunctionType) -> list[FunctionType]:
+def _closure(function: Any) -> list[FunctionType]:
     """A function, those it calls, those they call, and so on."""
     found, stack = [function], [function]
     while stack:
@@ -110,9 +112,11 @@ def targets(primitive: str | None = None) -> list[Target]:
     cases = families()
     records = [r for r in PRIMITIVES.values() if r.module.startswith("minigrad.ops") and r.name in cases]
     for record in sorted(records, key=lambda r: (r.module, r.name)):
-        rule: Any = record.backward
-        for function in _closure(rule):
+        for function in _closure(record.backward):
             users.setdefault(function, []).append(record)
+    for module, name in AHEAD:
+        function = getattr(importlib.import_module(module), name)
+        users.setdefault(function, []).extend(r for r in records if function in _closure(r.forward))
     users[unbroadcast] = [r for r in records if r.broadcasts and len(r.arguments) > 1]
     return [
         Target(_label(function, rs), function, tuple(r.name for r in rs))
@@ -209,8 +213,8 @@ def coverage(found: Sequence[Item], watched: set[CodeType]) -> list[tuple[Item, 
 class Plan:
     """What a target's mutants meet: cases, more cases, and tests, the quick ones first."""
 
-    cases: list[tuple[str, Case]]
-    more: list[tuple[str, Case]]
+    cases: list[tuple[Any, Case]]
+    more: list[tuple[Any, Case]]
     tests: list[Item]
 
 
@@ -234,7 +238,7 @@ def plans(chosen: Sequence[Target], examples: int, more: int, say: Callable[[str
         if target.function is unbroadcast:
             names.add(UNBROADCAST_TESTS)
         tests = [row for name in sorted(names) for row in covered[name] if target.function.__code__ in row[1]]
-        cases = [[(name, case) for case in drawn[name]] for name in target.primitives]
+        cases = [[(_callable(name, family[name]), case) for case in drawn[name]] for name in target.primitives]
         mixed = [pair for row in itertools.zip_longest(*cases) for pair in row if pair is not None]
         few = examples * len(target.primitives)
         ordered = [item for item, _, _ in sorted(tests, key=lambda row: row[2])]
@@ -242,15 +246,20 @@ def plans(chosen: Sequence[Target], examples: int, more: int, say: Callable[[str
     return result
 
 
+def _callable(name: str, module: ModuleType) -> Any:
+    """What the cases are for: the primitive, or its family's ``name_of``, which takes arguments in another order."""
+    return getattr(module, f"{name}_of", getattr(mg.ops, name))
+
+
 def attack(plan: Plan) -> tuple[str, str]:
     """The first stage that fails, and at what; ("survived", "") if none does."""
     warnings.simplefilter("error")
     done = ""
     try:
-        for stage, cases in (("cases", plan.cases), ("more cases", plan.more)):  # noqa: B007 (told in the except clause)
-            for i, (name, case) in enumerate(cases):
-                done = f"{name} {i}"
-                check_primitive(getattr(mg.ops, name), case)
+        for stage, cases in (("cases", plan.cases), ("more cases", plan.more)):
+            for i, (function, case) in enumerate(cases):
+                done = f"{function.primitive.name} {i}"
+                check_primitive(function, case)
         stage = "tests"
         for item in plan.tests:
             done = item.name

@@ -155,7 +155,8 @@ _RENAMED = {
     "triu": "tril", "maximum": "minimum", "minimum": "maximum", "max": "min", "min": "max", "all": "any", "any": "all",
     "exp": "expm1", "cumprod": "cumsum",
 }  # fmt: skip
-_COMMUTATIVE = {"multiply", "add", "hypot", "isinstance", "maximum", "minimum", "result_type", "zip"}
+_COMMUTATIVE = {"multiply", "add", "hypot", "isinstance", "maximum", "minimum", "result_type", "zip", "swapaxes",
+                "min", "max"}  # fmt: skip
 _MAKERS = {"zeros", "ones", "empty", "full", "arange", "ndindex", "errstate", "zeros_like", "ones_like", "empty_like"}
 
 

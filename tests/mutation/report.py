@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.mutation.accepted import ACCEPTED
+from tests.mutation.accepted import ACCEPTED, ANY
 from tests.mutation.campaign import Result, Target
 
 STAGES = ["cases", "more cases", "tests", "crash", "time-out"]
@@ -31,12 +31,18 @@ def judge(
 ) -> Verdict:
     """Compare the survivors with the accepted ones; ``complete`` names the functions of which all mutants were run."""
     survivors = [r for r in results if r.fate == "survived"]
-    alive = {r.mutant.key for r in survivors}
+    alive = {key for r in survivors for key in _keys(r)}
     return Verdict(
-        [r for r in survivors if r.mutant.key in accepted],
-        [r for r in survivors if r.mutant.key not in accepted],
+        [r for r in survivors if any(key in accepted for key in _keys(r))],
+        [r for r in survivors if not any(key in accepted for key in _keys(r))],
         [key for key in accepted if key not in alive and key[0] in (complete or ())],
     )
+
+
+def _keys(result: Result) -> list[tuple[str, str, str]]:
+    """The entries that would accept a survivor: its own, and one for any change of the same part."""
+    function, before, after = result.mutant.key
+    return [(function, before, after), (function, before, ANY)]
 
 
 def table(results: Sequence[Result], chosen: Sequence[Target], verdict: Verdict) -> str:
@@ -56,7 +62,7 @@ def table(results: Sequence[Result], chosen: Sequence[Target], verdict: Verdict)
         lines += ["", f"{title}: {len(found)}"]
         for r in found:
             m = r.mutant
-            reason = f"\n    {ACCEPTED[m.key]}" if m.key in ACCEPTED else ""
+            reason = "".join(f"\n    {ACCEPTED[key]}" for key in _keys(r) if key in ACCEPTED)
             lines.append(f"  {files[m.function]}:{m.line} {m.function}\n    - {m.before}\n    + {m.after}{reason}")
     lines += [f"\nstale, no longer a survivor: {key}" for key in verdict.stale]
     return "\n".join(lines)
