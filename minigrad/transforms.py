@@ -7,6 +7,7 @@ Inside ``no_grad`` transforms work as outside: they record what they differentia
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -125,7 +126,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
     >>> value.item(), gradient
     (5.0, tensor([2., 4.]))
     """
-    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    numbers = _numbers(argnums)
 
     def evaluate(*args: Any, **kwargs: Any) -> Any:
         variables, out = _call_with_variables("value_and_grad", f, numbers, args, kwargs)
@@ -133,9 +134,14 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
             raise ValueError(f"value_and_grad: the function must return one number, not shape {out.shape}")
         seeds = [seed_of(out)] if out.node is not None else []
         grads = _pull(seeds, variables, retain_graph=False)
-        return out.detach(), grads[0] if isinstance(argnums, int) else grads
+        return out.detach(), grads if isinstance(argnums, Sequence) else grads[0]
 
     return evaluate
+
+
+def _numbers(argnums: int | Sequence[int]) -> tuple[int, ...]:
+    """The numbers of arguments as a tuple."""
+    return tuple(map(operator.index, argnums if isinstance(argnums, Sequence) else (argnums,)))
 
 
 def _call_with_variables(
@@ -179,7 +185,7 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
     tensor([[2., 0.],
             [0., 4.]])
     """
-    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    numbers = _numbers(argnums)
 
     def evaluate(*args: Any, **kwargs: Any) -> Any:
         variables, out = _call_with_variables("jacobian", f, numbers, args, kwargs)
@@ -191,6 +197,6 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
             for matrix, row in zip(rows, pulled, strict=True):
                 matrix[i] = row.data
         results = tuple(_constant(m.reshape(out.shape + v.shape)) for m, v in zip(rows, variables, strict=True))
-        return results[0] if isinstance(argnums, int) else results
+        return results if isinstance(argnums, Sequence) else results[0]
 
     return evaluate

@@ -51,6 +51,14 @@ def test_tensor_refuses_what_is_no_real_number(data):
         mg.tensor(data)
 
 
+def test_masked_arrays_are_refused():
+    masked = np.ma.array([1.0, 2.0], mask=[False, True])
+    with pytest.raises(TypeError, match="would lose its mask"):
+        mg.tensor(masked)
+    with pytest.raises(TypeError, match=r"^add\(.*would lose its mask"):
+        mg.add(masked, 1.0)
+
+
 def test_tensor_refuses_ragged_lists_and_foreign_dtypes():
     with pytest.raises(ValueError, match="inhomogeneous"):
         mg.tensor([[1.0], [1.0, 2.0]])

@@ -57,7 +57,10 @@ def test_unary_operators_and_methods():
     assert x.reshape(4).shape == x.reshape((4,)).shape == x.reshape(-1).shape == (4,)
     assert mg.tensor(np.ones((2, 3, 4))).transpose(2, 0, 1).shape == (4, 2, 3)
     assert mg.tensor(np.ones((2, 3, 4))).transpose((1, 0, 2)).shape == (3, 2, 4)
-    assert mg.tensor(np.ones((2, 3, 4))).transpose().shape == (4, 3, 2)
+    for axes in ((), (None,), ((2, 1, 0),), ([2, 1, 0],), (np.array([2, 1, 0]),), tuple(np.array([2, 1, 0]))):
+        assert mg.tensor(np.ones((2, 3, 4))).transpose(*axes).shape == (4, 3, 2)
+    assert mg.tensor(np.ones(2)).transpose(0).shape == mg.tensor(np.ones(2)).transpose(np.int64(-1)).shape == (2,)
+    assert mg.tensor(1.0).transpose(()).shape == ()
     assert x.astype(np.float32).dtype == np.float32
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..core import Tensor
 from . import elementwise, indexing, products, reductions, selection, shaping
 
@@ -44,8 +46,8 @@ def _reshape(self: Tensor, *shape: Any) -> Any:
 
 
 def _transpose(self: Tensor, *axes: Any) -> Any:
-    order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
-    return shaping.transpose(self, order or None)
+    order = axes[0] if len(axes) == 1 and not isinstance(axes[0], (int, np.integer)) else axes
+    return shaping.transpose(self, None if order is None or len(order) == 0 else order)
 
 
 Tensor.reshape = _reshape  # type: ignore[method-assign]
