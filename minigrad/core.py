@@ -31,6 +31,9 @@ _new = object.__new__
 def no_grad() -> Iterator[None]:
     """Within this context (or a function decorated with ``@no_grad()``) nothing is recorded.
 
+    It holds for the thread or task that enters it. A generator must not ``yield`` within it: its caller would not
+    record either, until the generator goes on. Decorate no generators or coroutines: their bodies run later.
+
     >>> import minigrad as mg
     >>> x = mg.tensor([1.0], requires_grad=True)
     >>> with mg.no_grad():

@@ -269,10 +269,17 @@ def _call(record: Primitive) -> Callable[..., Any]:
         except _MISUSE as error:
             raise record.failed(inputs, error) from error
         output, residuals = result
+        path = current_scope()
+        if path is not None:
+            for name, option in params.items():
+                if isinstance(option, Tensor) and option.node is not None:
+                    raise TypeError(
+                        f"{record.name}: the option {name} is not differentiated, and a tracked tensor would lose its "
+                        "gradient there: pass .detach(), or compose it of primitives that take it as an input"
+                    )
         several = type(output) is tuple
         results = [untracked(np.asarray(array)) for array in (output if several else (output,))]
         tracked = [(i, t) for i, t in enumerate(inputs) if isinstance(t, Tensor) and t.node is not None]
-        path = current_scope()
         if tracked and path is not None and record.differentiable:
             node = Node()
             node.primitive = record

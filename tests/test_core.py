@@ -116,6 +116,15 @@ def test_writing_into_a_tracked_tensor_names_put():
     assert y.data[0] == 7
 
 
+def test_tracked_options_are_refused():
+    slope = mg.tensor(0.5, requires_grad=True)
+    with pytest.raises(TypeError, match=r"^leaky_relu: the option negative_slope is not differentiated.*\.detach\(\)"):
+        mg.leaky_relu([-1.0], slope)
+    assert mg.leaky_relu([-1.0], slope.detach()).item() == -0.5
+    with mg.no_grad():
+        assert mg.leaky_relu([-1.0], slope).item() == -0.5
+
+
 def test_writing_a_tracked_tensor_into_a_constant_names_put():
     x, y = mg.tensor([1.0, 2.0], requires_grad=True), mg.tensor([0.0, 0.0])
     for index, value in ((0, x[0]), (slice(None), x), (slice(None), (x[0], x[1])), (slice(None), [x[0], x[1]])):
