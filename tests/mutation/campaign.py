@@ -7,6 +7,7 @@ imported, drawn and known to pass: it may crash, hang or write where it should n
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import itertools
@@ -34,6 +35,7 @@ from tests.mutation.mutants import Mutant, install, mutants
 
 TESTS = Path(__file__).parent.parent
 GRADIENT_TESTS = {"test_gradients", "test_primitive"}  # they run the cases, as the campaign does itself
+FAIR = 4  # a function of many primitives meets the cases of so many, a share from each
 UNBROADCAST_TESTS = "tests.test_backward"
 # Functions that compute a gradient ahead, in the forward: (module, name).
 AHEAD = [("minigrad.ops.losses", "cross_entropy_rows")]
@@ -103,7 +105,8 @@ def _closure(function: Any) -> list[FunctionType]:
     return found
 
 
-def targets(primitive: str | None = None) -> list[Target]:
+@functools.cache
+def targets(primitive: str | None = None) -> tuple[Target, ...]:
     """Every VJP rule in ``minigrad.ops`` and every function there that one calls; or those of one primitive.
 
     Primitives without cases are left out: a test of the registry names them.
@@ -118,11 +121,11 @@ def targets(primitive: str | None = None) -> list[Target]:
         function = getattr(importlib.import_module(module), name)
         users.setdefault(function, []).extend(r for r in records if function in _closure(r.forward))
     users[unbroadcast] = [r for r in records if r.broadcasts and len(r.arguments) > 1]
-    return [
+    return tuple(
         Target(_label(function, rs), function, tuple(r.name for r in rs))
         for function, rs in users.items()
         if primitive is None or primitive in {r.name for r in rs}
-    ]
+    )
 
 
 def _label(function: FunctionType, records: Sequence[Primitive]) -> str:
@@ -240,7 +243,8 @@ def plans(chosen: Sequence[Target], examples: int, more: int, say: Callable[[str
         tests = [row for name in sorted(names) for row in covered[name] if target.function.__code__ in row[1]]
         cases = [[(_callable(name, family[name]), case) for case in drawn[name]] for name in target.primitives]
         mixed = [pair for row in itertools.zip_longest(*cases) for pair in row if pair is not None]
-        few = examples * len(target.primitives)
+        few = examples * min(len(target.primitives), FAIR)
+        mixed = mixed[: few + more * min(len(target.primitives), FAIR)]
         ordered = [item for item, _, _ in sorted(tests, key=lambda row: row[2])]
         result[target.label] = Plan(mixed[:few], mixed[few:], ordered)
     return result
