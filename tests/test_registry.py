@@ -22,8 +22,6 @@ COMPARES = re.compile(r"agrees?_with_(numpy|pytorch)|_(is|are|follow)_numpys?")
 # Oracles of another kind: the test, in the family's file, that knows the answer.
 OTHERWISE = {
     "astype": "test_astype_casts_there_and_back",
-    "one_hot": "test_one_hot",
-    "put": "test_put_is_assignment",
     "dropout": "test_dropout_keeps_the_mean_and_drops_the_share",  # random: a law instead of values
 }
 
