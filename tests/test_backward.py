@@ -203,6 +203,8 @@ def test_wrong_vjps_are_named():
     for wrong in (np.ones(3), np.ones(())):
         with pytest.raises(ValueError, match=r"VJP of odd gave float64 \(3?,?\) for x, which is float64 \(2,\)"):
             declare(lambda g, needs, x, wrong=wrong: (wrong,), broadcasts=True)(x).backward(np.ones(2))
+    with pytest.raises(ValueError, match=r"cannot sum \(2,\) to \(2, 2\)"):
+        unbroadcast(np.ones(2), (2, 2))
     with pytest.raises(ValueError, match=r"cannot sum \(3,\) to \(2,\)"):
         unbroadcast(np.ones(3), (2,))
     with pytest.raises(ValueError, match=r"cannot sum \(\) to \(1,\)"):

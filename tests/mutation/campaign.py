@@ -7,6 +7,7 @@ imported, drawn and known to pass: it may crash, hang or write where it should n
 
 from __future__ import annotations
 
+import dis
 import functools
 import importlib
 import inspect
@@ -73,17 +74,19 @@ def families() -> dict[str, ModuleType]:
     return {name: module for module in modules for name in getattr(module, "CASES", {})}
 
 
-def _names(code: CodeType) -> set[str]:
-    inner = [_names(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
-    return set(code.co_names).union(*inner)
+def _names(code: CodeType, kind: str) -> list[str]:
+    """The globals, or the attributes and methods, that a function and those inside it name."""
+    inner = [name for constant in code.co_consts if isinstance(constant, CodeType) for name in _names(constant, kind)]
+    own = [i.argval for i in dis.get_instructions(code) if (i.opname == "LOAD_GLOBAL") == (kind == "global")]
+    return sorted({name for name in own if isinstance(name, str)}.union(inner))
 
 
 def _callees(function: FunctionType) -> Iterator[FunctionType]:
     """Functions and methods of ``minigrad.ops`` that a function names."""
-    names = _names(function.__code__)
-    classes = [value for name, value in function.__globals__.items() if isinstance(value, type)]
-    members = [vars(c)[name] for c in classes if _is_ours(c) for name in sorted(names) if name in vars(c)]
-    for found in [*(function.__globals__.get(name) for name in sorted(names)), *members]:
+    classes = [value for value in function.__globals__.values() if isinstance(value, type) and _is_ours(value)]
+    attributes = _names(function.__code__, "attribute")
+    members = [vars(c)[name] for c in classes for name in attributes if name in vars(c)]
+    for found in [*map(function.__globals__.get, _names(function.__code__, "global")), *members]:
         if isinstance(found, property):
             found = found.fget
         if isinstance(found, FunctionType) and _is_ours(found) and not hasattr(found, "primitive"):
@@ -251,8 +254,8 @@ def plans(chosen: Sequence[Target], examples: int, more: int, say: Callable[[str
 
 
 def _callable(name: str, module: ModuleType) -> Any:
-    """What the cases are for: the primitive, or its family's ``name_of``, which takes arguments in another order."""
-    return getattr(module, f"{name}_of", getattr(mg.ops, name))
+    """What the cases are for: the primitive, or its family's stand-in, which takes all arrays first."""
+    return getattr(module, "FUNCTIONS", {}).get(name, getattr(mg.ops, name))
 
 
 def attack(plan: Plan) -> tuple[str, str]:

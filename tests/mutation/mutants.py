@@ -113,9 +113,8 @@ def _places(tree: ast.FunctionDef) -> Iterator[tuple[Any, ast.AST, str, int | No
 
 
 def _is_passed_over(node: ast.AST) -> bool:
-    """Errors, and ``strict=True``, which is a check of its own: other tests see to both."""
-    strict = isinstance(node, ast.keyword) and node.arg == "strict"
-    return strict or isinstance(node, (ast.Raise, ast.JoinedStr, ast.expr_context, ast.operator, ast.cmpop))
+    """Errors, ``strict=True``, which is a check of its own, and ``copy=False``, which only saves a copy."""
+    return (isinstance(node, ast.keyword) and node.arg in _KEPT) or isinstance(node, (ast.Raise, ast.JoinedStr, ast.expr_context, ast.operator, ast.cmpop))
 
 
 def _results(tree: ast.FunctionDef) -> set[int]:
@@ -128,7 +127,7 @@ def _results(tree: ast.FunctionDef) -> set[int]:
             stack.extend(node.elts)
         elif isinstance(node, ast.IfExp):
             stack.extend([node.body, node.orelse])
-        elif isinstance(node, (ast.Name, ast.Call)):
+        elif isinstance(node, ast.Name) or (isinstance(node, ast.Call) and _name_of(node) not in ("any", "all")):
             found.add(id(node))
     return found
 
@@ -157,6 +156,7 @@ _RENAMED = {
 }  # fmt: skip
 _COMMUTATIVE = {"multiply", "add", "hypot", "isinstance", "maximum", "minimum", "result_type", "zip", "swapaxes",
                 "min", "max"}  # fmt: skip
+_KEPT = {"strict", "copy"}  # keywords that are left alone
 _MAKERS = {"zeros", "ones", "empty", "full", "arange", "ndindex", "errstate", "zeros_like", "ones_like", "empty_like"}
 
 
@@ -266,7 +266,7 @@ def _call(node: ast.Call) -> Iterator[ast.AST]:
         for i in range(len(arguments) - 1):
             yield _with(node, args=[*arguments[:i], arguments[i + 1], arguments[i], *arguments[i + 2 :]])
     for i in range(len(node.keywords)):
-        if node.keywords[i].arg != "strict":
+        if node.keywords[i].arg not in _KEPT:
             yield _with(node, keywords=[*node.keywords[:i], *node.keywords[i + 1 :]])
     if isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", None) not in ("np", "math", "self"):
         yield node.func.value  # a method dropped: x.sum(axis=0) becomes x

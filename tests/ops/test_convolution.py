@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad.ops import convolution
+from minigrad.ops.windows import Windows
 from tests.checks import Case, check_primitive, leaf, pull
 from tests.strategies import arrays
 
@@ -62,6 +63,20 @@ CASES = {"conv2d": convolutions(), "conv_transpose2d": convolutions(transposed=T
 @given(data=st.data())
 def test_gradients(name: str, data: Any) -> None:
     check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("stride", [(1, 1), (2, 1), (1, 2)])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_gradients_with_small_borders(name: str, stride: tuple[int, int], groups: int) -> None:
+    """Fewer filters than channels and little padding: with stride 1 the VJP takes a way of its own."""
+    rng = np.random.default_rng(0)
+    channels, filters = 3 * groups, 2 * groups
+    shape = (filters, 3, 2, 3) if name == "conv2d" else (channels, 2, 2, 3)
+    x, w = rng.standard_normal((2, channels, 5, 6)), rng.standard_normal(shape)
+    for padding in (0, (0, 1), 1):
+        options = {"stride": stride, "padding": padding, "groups": groups}
+        check_primitive(getattr(mg.ops, name), Case([x, w, None], options))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -254,6 +269,17 @@ def test_mistakes_are_named(mistake: str) -> None:
     with pytest.raises(error, match=message) as caught:
         getattr(mg.ops, name)(*inputs, **options)
     assert str(caught.value).startswith(f"{name}(x: float64 ")
+
+
+@pytest.mark.parametrize("count", [(3, 2), (2, 3)])
+@pytest.mark.parametrize("padding", [0, 1, (1, 0), (0, 1)])
+def test_a_view_of_windows_stays_inside_its_memory(count: tuple[int, int], padding: Any) -> None:
+    """Also if they are padded windows: the images given are those with their border."""
+    windows = Windows.of(2, 1, padding)
+    images = np.zeros((1, 1, 3, 3))
+    assert windows.view(images, (2, 2)).shape == (1, 1, 2, 2, 2, 2)
+    with pytest.raises(ValueError, match=r"windows do not fit, \(2, 2\) would"):
+        windows.view(images, count)
 
 
 def test_output_padding_may_reach_dilation() -> None:

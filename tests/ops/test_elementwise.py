@@ -196,6 +196,12 @@ def test_powers_of_zero_are_flat_in_the_exponent(base):
     assert slope.tolist() == [0, 0, 0]
 
 
+def test_negative_powers_of_zero_fall_without_bound_in_the_exponent():
+    with np.errstate(divide="ignore"):
+        value, slope = gradients(lambda y: mg.ops.power(0.0, y), np.array([-1.0]))
+    assert (value.tolist(), slope.tolist()) == ([np.inf], [-np.inf])
+
+
 @pytest.mark.parametrize("exponent", [0, 1, 2, 3, -1, -2])
 def test_power_with_integer_exponents_of_negative_numbers(exponent):
     x = np.array([-2.0, -0.5, 1.5])

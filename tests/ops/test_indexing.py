@@ -93,12 +93,21 @@ def put_of(x, value, index):
 
 
 put_of.primitive = mg.ops.put.primitive
+FUNCTIONS = {name: put_of if name == "put" else getattr(mg.ops, name) for name in CASES}
 
 
 @pytest.mark.parametrize("name", CASES)
 @given(data=st.data())
 def test_primitive(name, data):
-    check_primitive(put_of if name == "put" else getattr(mg.ops, name), data.draw(CASES[name]))
+    check_primitive(FUNCTIONS[name], data.draw(CASES[name]))
+
+
+@pytest.mark.parametrize("rows", [[0, 2, 0, 1], [[0, 2], [2, 1], [0, 0]]])
+def test_rows_that_repeat(rows):
+    rng = np.random.default_rng(0)
+    x, index = rng.standard_normal((3, 2)), np.array(rows)
+    check_primitive(mg.ops.getitem, Case([x], {"index": index}))
+    check_primitive(put_of, Case([x, rng.standard_normal(x[index].shape)], {"index": index}))
 
 
 @pytest.mark.parametrize("name", ["diagonal", "take_along_axis", "tril", "triu"])

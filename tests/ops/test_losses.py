@@ -101,10 +101,26 @@ def test_logits_of_any_size(dtype):
     outs, grads = pull(lambda z: mg.ops.cross_entropy(z, [1, 0], "sum"), [x], [np.ones((), dtype)])
     np.testing.assert_allclose(outs[0], 2e4 + np.log(2), rtol=1e-6)
     np.testing.assert_allclose(grads[0], [[1, -1], [-0.5, 0.5]])
+    x = leaf(np.array([[1e4, 1e4], [0, 0]], dtype))  # each row by its own largest
+    np.testing.assert_allclose(mg.ops.cross_entropy(x, [1, 0], "none").numpy(), [np.log(2)] * 2, rtol=1e-6)
     x, t = leaf(np.array([1e4, -1e4, 1e4, -1e4, 0], dtype)), np.array([1, 1, 0, 0, 1])
     outs, grads = pull(lambda z: mg.ops.binary_cross_entropy_with_logits(z, t, "none"), [x], [np.ones(5, dtype)])
     np.testing.assert_allclose(outs[0], [0, 1e4, 1e4, 0, np.log(2)], rtol=1e-6)
     np.testing.assert_allclose(grads[0], [0, -1, 1, 0, -0.5])
+
+
+@pytest.mark.parametrize("factor", [0.0, -2.0])
+def test_a_factor_behind_the_loss_scales_the_gradient(factor):
+    z = np.array([[1.0, 2.0], [3.0, 0.0]])
+    (one,), (scaled,) = (pull(lambda z: mg.ops.cross_entropy(z, [1, 0]), [leaf(z)], [np.array(u)])[1] for u in (1.0, factor))
+    np.testing.assert_allclose(scaled, factor * one, rtol=1e-14)
+
+
+def test_targets_of_boolean_and_integer_logits():
+    for logits in (np.array([True, False]), np.array([1, 0])):
+        grads = pull(lambda t, x=logits: mg.ops.binary_cross_entropy_with_logits(x, t, "sum"), [leaf(np.array([0.5, 1.0]))],
+                     [np.array(1.0)])[1]  # fmt: skip
+        np.testing.assert_array_equal(grads[0], [-1, 0])
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "nll_loss"])

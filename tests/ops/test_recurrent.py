@@ -50,6 +50,17 @@ def test_lstm_with_one_output_used(case, used):
         np.testing.assert_allclose(mine, theirs, atol=1e-12)
 
 
+@pytest.mark.parametrize("used", [(True, False), (False, True)])
+def test_lstm_step_with_one_output_used(used):
+    rng = np.random.default_rng(0)
+    inputs = [rng.standard_normal(s) for s in ((2, 3), (2, 4), (2, 4), (3, 16), (4, 16), (16,))]
+    one, pick = rng.standard_normal((2, 4)), used.index(True)
+    grads = pull(mg.ops.lstm_step, [leaf(x) for x in inputs], [one if u else np.zeros_like(one) for u in used])[1]
+    alone = pull(lambda *a: mg.ops.lstm_step(*a)[pick], [leaf(x) for x in inputs], [one])[1]
+    for mine, theirs in zip(grads, alone, strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-12)
+
+
 def test_a_sequence_is_its_steps():
     rng = np.random.default_rng(0)
     x, h, c = rng.standard_normal((2, 5, 3)), rng.standard_normal((2, 4)), rng.standard_normal((2, 4))

@@ -131,11 +131,20 @@ def spread(function):
     return call
 
 
+FUNCTIONS = {name: spread(getattr(mg.ops, name)) if name in SEQUENCES else getattr(mg.ops, name) for name in CASES}
+
 @pytest.mark.parametrize("name", CASES)
 @given(data=st.data())
 def test_primitive(name, data):
-    function = getattr(mg.ops, name)
-    check_primitive(spread(function) if name in SEQUENCES else function, data.draw(CASES[name]))
+    check_primitive(FUNCTIONS[name], data.draw(CASES[name]))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("each", [False, True])
+def test_repeat_along_every_axis(axis, each):
+    x = np.random.default_rng(0).standard_normal((2, 3, 4))
+    repeats = [2, 0, 1, 3][: x.shape[axis]] if each else 2
+    check_primitive(mg.ops.repeat, Case([x], {"repeats": repeats, "axis": axis}))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -190,9 +199,12 @@ def test_concatenate_promotes_and_each_gradient_keeps_its_dtype():
 
 def test_unused_pieces_of_a_split_have_gradient_zero():
     x = mg.tensor(np.arange(6.0), requires_grad=True)
-    first, _, last = mg.ops.split(x, [1, 4])
-    (first.sum() + 3 * last.sum()).backward()
+    first, middle, last = mg.ops.split(x, [1, 4])
+    (first.sum() + 3 * last.sum()).backward(retain_graph=True)
     np.testing.assert_array_equal(x.grad, [1, 0, 0, 0, 3, 3])
+    x.zero_grad()
+    middle.sum().backward()
+    np.testing.assert_array_equal(x.grad, [0, 1, 1, 1, 0, 0])
 
 
 @pytest.mark.parametrize("join", ["concatenate", "stack"])
