@@ -18,6 +18,7 @@ help:
 	@sed -n 's/^#   //p' Makefile
 
 demo: $(STAMP)
+	@rm -rf demo
 	$(RUN) -m captioning demo $(DEMO)
 
 # One thread for each test process: together they fill the cores.

@@ -33,7 +33,7 @@ class Size:
     weight decay the captioner learns the scenes by heart within three epochs.
     """
 
-    train: int = 4000
+    train: int = 5000
     val: int = 400
     wordvec: int = 128
     hidden: int = 256

@@ -45,9 +45,9 @@ def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
     array([2., 2., 2.])
     """
     lead = g.ndim - len(shape)
-    stretched = tuple(lead + i for i, n in enumerate(shape) if n == 1 and g.shape[lead + i] != 1)
     if lead < 0 or any(n not in (1, m) for n, m in zip(shape, g.shape[lead:], strict=True)):
         raise ValueError(f"cannot sum {g.shape} to {shape}")
+    stretched = tuple(lead + i for i, n in enumerate(shape) if n == 1 and g.shape[lead + i] != 1)
     return g.sum(axis=(*range(lead), *stretched)).reshape(shape)  # type: ignore[no-any-return]
 
 
@@ -57,12 +57,15 @@ def _fit(primitive: Primitive, argnum: int, grad: Any, shape: tuple[int, ...], d
         raise ValueError(f"the VJP of {primitive.name} gave None for {primitive.input_name(argnum)}, which needs one")
     grad = np.asarray(grad)
     if grad.shape != shape:
-        if not primitive.broadcasts:
+        try:
+            if not primitive.broadcasts:
+                raise ValueError("nothing is summed")
+            grad = unbroadcast(grad, shape)
+        except ValueError:
             raise ValueError(
                 f"the VJP of {primitive.name} gave {describe(grad)} for {primitive.input_name(argnum)}, "
                 f"which is {dtype} {shape}"
-            )
-        grad = unbroadcast(grad, shape)
+            ) from None
     return grad.astype(dtype, copy=False)
 
 

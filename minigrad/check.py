@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from .backward import graph_of, reverse_pass, seed_of
-from .core import Leaf, Tensor, no_grad
+from .core import Leaf, Tensor, no_grad, recording
 from .rng import generator
 from .spec import Array, as_array
 
@@ -107,7 +107,7 @@ def gradcheck(
 
     Raises:
         GradcheckError: names the primitives, the argument and the worst entry.
-        TypeError: if no input is floating.
+        TypeError: if no input is floating, or ``f`` returns anything but tensors.
 
     >>> import minigrad as mg
     >>> gradcheck(mg.ops.multiply, [np.ones(3), np.arange(3.0)])
@@ -120,7 +120,8 @@ def gradcheck(
     if not chosen:
         raise TypeError("gradcheck: no input is of a floating dtype")
     tensors = [Tensor(a, requires_grad=i in chosen) for i, a in enumerate(arrays)]
-    outputs = _outputs(f(*tensors))
+    with recording():
+        outputs = _outputs(f(*tensors))
     cotangents = [random.standard_normal(o.shape) for o in outputs]
     names = _names(f, outputs)
     seeds = [seed_of(o, u) for o, u in zip(outputs, cotangents, strict=True) if o.node is not None]
@@ -165,7 +166,11 @@ def _along(value: Callable[[dict[int, Array]], float], point: dict[int, Array], 
 
 
 def _outputs(out: Any) -> list[Tensor]:
-    return [o for o in (out if isinstance(out, tuple) else (out,)) if o.dtype.kind == "f"]
+    outputs = out if isinstance(out, tuple) else (out,)
+    for o in outputs:
+        if not isinstance(o, Tensor):
+            raise TypeError(f"gradcheck: the function must return a tensor or a tuple of them, not {type(o).__name__}")
+    return [o for o in outputs if o.dtype.kind == "f"]
 
 
 def _names(f: Callable[..., Any], outputs: Sequence[Tensor]) -> str:

@@ -31,6 +31,9 @@ _new = object.__new__
 def no_grad() -> Iterator[None]:
     """Within this context (or a function decorated with ``@no_grad()``) nothing is recorded.
 
+    It holds for the thread or task that enters it. A generator must not ``yield`` within it: its caller would not
+    record either, until the generator goes on. Decorate no generators or coroutines: their bodies run later.
+
     >>> import minigrad as mg
     >>> x = mg.tensor([1.0], requires_grad=True)
     >>> with mg.no_grad():
@@ -39,6 +42,16 @@ def no_grad() -> Iterator[None]:
     False
     """
     token = _trace.set(None)
+    try:
+        yield
+    finally:
+        _trace.reset(token)
+
+
+@contextmanager
+def recording() -> Iterator[None]:
+    """Within this context calls leave nodes, also inside :func:`no_grad`: for whoever differentiates right away."""
+    token = _trace.set(current_scope() or ())
     try:
         yield
     finally:
@@ -173,6 +186,10 @@ class Tensor:
         if not isinstance(self.node, Leaf):
             raise ValueError("grad can only be set on a leaf that requires a gradient")
         array = value.data if isinstance(value, Tensor) else value
+        if isinstance(array, np.generic):  # what NumPy makes of `x.grad / 2` in 0-d
+            array = np.asarray(array)
+        if array is not None and not isinstance(array, np.ndarray):
+            raise TypeError(f"grad must be an ndarray, a tensor or None, not {type(value).__name__}")
         if array is not None and (array.shape != self.shape or array.dtype != self.dtype):
             raise ValueError(f"grad must be {self.dtype} {self.shape} as its tensor, not {array.dtype} {array.shape}")
         self.node.grad = array
@@ -220,6 +237,13 @@ class Tensor:
             text += ", requires_grad=True"
         return f"tensor({text})"
 
+    def __format__(self, spec: str) -> str:
+        if not spec:
+            return str(self)
+        if self.ndim:
+            raise TypeError(f"a tensor of shape {self.shape} cannot be formatted by {spec!r}, only a 0-d one")
+        return format(self.item(), spec)
+
     def __len__(self) -> int:
         if not self.data.ndim:
             raise TypeError("len() of a 0-d tensor")
@@ -246,7 +270,14 @@ class Tensor:
                 "a tracked tensor cannot be written in place: use mg.ops.put(x, index, value), "
                 "or write into x.data if no gradient needs the old values"
             )
-        self.data[plain(index)] = plain(value)
+        if isinstance(value, Tensor):
+            if value.node is not None and current_scope() is not None:
+                raise TypeError(
+                    "a constant that takes up a tracked tensor would lose its gradient: "
+                    "use mg.ops.put(x, index, value), or write value.detach()"
+                )
+            value = value.data
+        self.data[plain(index)] = value
 
     __hash__ = object.__hash__
 
@@ -269,6 +300,13 @@ class Tensor:
         def __rmatmul__(self, other: Any) -> Tensor: ...
         def __neg__(self) -> Tensor: ...
         def __abs__(self) -> Tensor: ...
+        def __and__(self, other: Any) -> Tensor: ...
+        def __rand__(self, other: Any) -> Tensor: ...
+        def __or__(self, other: Any) -> Tensor: ...
+        def __ror__(self, other: Any) -> Tensor: ...
+        def __xor__(self, other: Any) -> Tensor: ...
+        def __rxor__(self, other: Any) -> Tensor: ...
+        def __invert__(self) -> Tensor: ...
         def __lt__(self, other: Any) -> Tensor: ...
         def __le__(self, other: Any) -> Tensor: ...
         def __gt__(self, other: Any) -> Tensor: ...

@@ -2,7 +2,8 @@
 
 Calling a primitive on tensors runs its forward on their arrays and, if a gradient can be wanted, leaves a
 :class:`~minigrad.core.Node`. A node costs about as much as two or three small NumPy calls, because calls with
-one or two arrays and no options take a short path (`_call_unary`, `_call_binary`); all others take `_call`.
+one array x or two, a and b, and no options take a short path (`_call_unary`, `_call_binary`); all others
+take `_call`.
 """
 
 from __future__ import annotations
@@ -140,7 +141,8 @@ def primitive(
 def _declare(forward: Callable[..., Any], broadcasts: bool, differentiable: bool) -> PrimitiveFunction:
     record = Primitive(forward, broadcasts, differentiable)
     short = differentiable and broadcasts and not record.variadic and not record.options
-    maker = {1: _call_unary, 2: _call_binary}.get(len(record.arguments), _call) if short else _call
+    # by their inputs' names, which keyword arguments may use
+    maker = {("x",): _call_unary, ("a", "b"): _call_binary}.get(record.arguments, _call) if short else _call
     function: Any = functools.update_wrapper(cast(Any, maker(record)), forward)
 
     def vjp(rule: Callable[..., Any]) -> Callable[..., Any]:
@@ -162,7 +164,7 @@ _FIRST, _FIRSTS = (0,), (0, 0)  # shared slots: almost every input is a first ou
 _UNARY = ((0,), (True,))
 _LEFT, _RIGHT, _BOTH = ((0,), (True, False)), ((1,), (False, True)), ((0, 1), (True, True))
 _NO_PARAMS: dict[str, Any] = {}
-_MISUSE = (ValueError, TypeError, IndexError)  # what NumPy and our own checks raise for a user's mistake
+_MISUSE = (ValueError, TypeError, IndexError, OverflowError)  # what NumPy and our own checks raise for a user's mistake
 
 
 def _constant(value: Any, weak: bool) -> Any:
@@ -261,13 +263,23 @@ def _call(record: Primitive) -> Callable[..., Any]:
         inputs, params = _sort_arguments(record, args, kwargs)
         try:
             arrays = [t.data if isinstance(t, Tensor) else _constant(t, record.broadcasts) for t in inputs]
-            output, residuals = record.forward(*arrays, **params)
+            result = record.forward(*arrays, **params)
+            if not (type(result) is tuple and len(result) == 2 and type(result[1]) is tuple):
+                raise TypeError("the forward must return (output, tuple of residuals)")
         except _MISUSE as error:
             raise record.failed(inputs, error) from error
+        output, residuals = result
+        path = current_scope()
+        if path is not None:
+            for name, option in params.items():
+                if isinstance(option, Tensor) and option.node is not None:
+                    raise TypeError(
+                        f"{record.name}: the option {name} is not differentiated, and a tracked tensor would lose its "
+                        "gradient there: pass .detach(), or compose it of primitives that take it as an input"
+                    )
         several = type(output) is tuple
         results = [untracked(np.asarray(array)) for array in (output if several else (output,))]
         tracked = [(i, t) for i, t in enumerate(inputs) if isinstance(t, Tensor) and t.node is not None]
-        path = current_scope()
         if tracked and path is not None and record.differentiable:
             node = Node()
             node.primitive = record

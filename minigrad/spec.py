@@ -42,12 +42,14 @@ def as_array(value: Any) -> Array:
     """An ndarray of real numbers from any data: arrays keep their dtype, Python floats take the default.
 
     Raises:
-        TypeError: if the data are not booleans, integers or real floats.
+        TypeError: if the data are not booleans, integers or real floats, or are masked.
         ValueError: if nested lists are ragged.
 
     >>> as_array([1.0, 2.0]).dtype, as_array(np.ones(2)).dtype
     (dtype('float32'), dtype('float64'))
     """
+    if isinstance(value, np.ndarray) and hasattr(value, "mask"):
+        raise TypeError("a masked array would lose its mask: pass .filled(...) or the mask as an array of its own")
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise TypeError(
@@ -85,7 +87,7 @@ def explain(name: str, arguments: Iterable[tuple[str, Any]], error: Exception) -
     ValueError('add(a: float64 (2,), b: float64 (3,)): cannot broadcast')
     """
     met = ", ".join(f"{argument}: {describe(value)}" for argument, value in arguments)
-    message = f"{name}({met}): {error.args[0] if isinstance(error, KeyError) else error}"
+    message = f"{name}({met}): {error}"
     for kind in (np.exceptions.AxisError, IndexError, TypeError):
         if isinstance(error, kind):
             return kind(message)

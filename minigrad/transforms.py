@@ -2,17 +2,19 @@
 
 ``f`` takes tensors (other positional arguments pass through untouched, and so do keyword arguments)
 and returns a tensor. Results are constants: derivatives of derivatives are refused, not silently zero.
+Inside ``no_grad`` transforms work as outside: they record what they differentiate.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
 
 from .backward import graph_of, reverse_pass, seed_of
-from .core import Leaf, Tensor
+from .core import Leaf, Tensor, recording
 from .spec import Array
 
 __all__ = ["grad", "jacobian", "value_and_grad", "vjp"]
@@ -89,7 +91,8 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., tuple[
     [3.0, 2.0]
     """
     variables = [_variable("vjp", p) for p in primals]
-    out = f(*variables)
+    with recording():
+        out = f(*variables)
     outputs = tuple(_output("vjp", o) for o in (out if isinstance(out, tuple) else (out,)))
     _refuse_enclosing("vjp", outputs, variables)
 
@@ -123,7 +126,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
     >>> value.item(), gradient
     (5.0, tensor([2., 4.]))
     """
-    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    numbers = _numbers(argnums)
 
     def evaluate(*args: Any, **kwargs: Any) -> Any:
         variables, out = _call_with_variables("value_and_grad", f, numbers, args, kwargs)
@@ -131,9 +134,14 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
             raise ValueError(f"value_and_grad: the function must return one number, not shape {out.shape}")
         seeds = [seed_of(out)] if out.node is not None else []
         grads = _pull(seeds, variables, retain_graph=False)
-        return out.detach(), grads[0] if isinstance(argnums, int) else grads
+        return out.detach(), grads if isinstance(argnums, Sequence) else grads[0]
 
     return evaluate
+
+
+def _numbers(argnums: int | Sequence[int]) -> tuple[int, ...]:
+    """The numbers of arguments as a tuple."""
+    return tuple(map(operator.index, argnums if isinstance(argnums, Sequence) else (argnums,)))
 
 
 def _call_with_variables(
@@ -146,7 +154,8 @@ def _call_with_variables(
     for n in numbers:
         arguments[n] = _variable(name, args[n])
     variables = [arguments[n] for n in numbers]
-    out = _output(name, f(*arguments, **kwargs))
+    with recording():
+        out = _output(name, f(*arguments, **kwargs))
     _refuse_enclosing(name, [out], variables)
     return variables, out
 
@@ -176,7 +185,7 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
     tensor([[2., 0.],
             [0., 4.]])
     """
-    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    numbers = _numbers(argnums)
 
     def evaluate(*args: Any, **kwargs: Any) -> Any:
         variables, out = _call_with_variables("jacobian", f, numbers, args, kwargs)
@@ -188,6 +197,6 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
             for matrix, row in zip(rows, pulled, strict=True):
                 matrix[i] = row.data
         results = tuple(_constant(m.reshape(out.shape + v.shape)) for m, v in zip(rows, variables, strict=True))
-        return results[0] if isinstance(argnums, int) else results
+        return results if isinstance(argnums, Sequence) else results[0]
 
     return evaluate

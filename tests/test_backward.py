@@ -200,10 +200,15 @@ def test_wrong_vjps_are_named():
         declare(lambda g, needs, x: (None,))(x).backward(np.ones(2))
     with pytest.raises(ValueError, match=r"VJP of odd gave float64 \(3,\) for x, which is float64 \(2,\)"):
         declare(lambda g, needs, x: (np.ones(3),))(x).backward(np.ones(2))
+    for wrong in (np.ones(3), np.ones(())):
+        with pytest.raises(ValueError, match=r"VJP of odd gave float64 \(3?,?\) for x, which is float64 \(2,\)"):
+            declare(lambda g, needs, x, wrong=wrong: (wrong,), broadcasts=True)(x).backward(np.ones(2))
     with pytest.raises(ValueError, match=r"cannot sum \(2,\) to \(2, 2\)"):
         unbroadcast(np.ones(2), (2, 2))
     with pytest.raises(ValueError, match=r"cannot sum \(3,\) to \(2,\)"):
-        declare(lambda g, needs, x: (np.ones(3),), broadcasts=True)(x).backward(np.ones(2))
+        unbroadcast(np.ones(3), (2,))
+    with pytest.raises(ValueError, match=r"cannot sum \(\) to \(1,\)"):
+        unbroadcast(np.ones(()), (1,))
 
 
 def test_cotangents_are_cast_to_the_inputs_dtype():

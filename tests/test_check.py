@@ -71,6 +71,16 @@ def test_integers_alone_cannot_be_checked():
         mg.gradcheck(mg.add, [np.arange(3), np.arange(3)])
 
 
+def test_no_grad_around_a_check_does_not_stop_it():
+    with mg.no_grad():
+        assert mg.gradcheck(mg.multiply, [X, X])
+
+
+def test_functions_that_return_no_tensor_are_refused():
+    with pytest.raises(TypeError, match="must return a tensor or a tuple of them, not int"):
+        mg.gradcheck(lambda x: 3, X)
+
+
 def test_integer_inputs_are_constants():
     assert mg.gradcheck(mg.multiply, [X, np.arange(2)])
 

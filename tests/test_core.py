@@ -51,6 +51,14 @@ def test_tensor_refuses_what_is_no_real_number(data):
         mg.tensor(data)
 
 
+def test_masked_arrays_are_refused():
+    masked = np.ma.array([1.0, 2.0], mask=[False, True])
+    with pytest.raises(TypeError, match="would lose its mask"):
+        mg.tensor(masked)
+    with pytest.raises(TypeError, match=r"^add\(.*would lose its mask"):
+        mg.add(masked, 1.0)
+
+
 def test_tensor_refuses_ragged_lists_and_foreign_dtypes():
     with pytest.raises(ValueError, match="inhomogeneous"):
         mg.tensor([[1.0], [1.0, 2.0]])
@@ -81,6 +89,12 @@ def test_grad_is_checked():
     assert x.grad is None
     with pytest.raises(ValueError, match=r"float32 \(2,\) as its tensor, not float64 \(2,\)"):
         x.grad = np.ones(2)
+    with pytest.raises(TypeError, match="grad must be an ndarray, a tensor or None, not list"):
+        x.grad = [1.0, 2.0]
+    number = mg.tensor(1.0, requires_grad=True)
+    number.backward()
+    number.grad = number.grad / 2
+    assert isinstance(number.grad, np.ndarray)
     with pytest.raises(ValueError, match="only be set on a leaf"):
         mg.tensor([1.0]).grad = np.ones(1)
 
@@ -102,6 +116,28 @@ def test_writing_into_a_tracked_tensor_names_put():
     assert y.data[0] == 7
 
 
+def test_tracked_options_are_refused():
+    slope = mg.tensor(0.5, requires_grad=True)
+    with pytest.raises(TypeError, match=r"^leaky_relu: the option negative_slope is not differentiated.*\.detach\(\)"):
+        mg.leaky_relu([-1.0], slope)
+    assert mg.leaky_relu([-1.0], slope.detach()).item() == -0.5
+    with mg.no_grad():
+        assert mg.leaky_relu([-1.0], slope).item() == -0.5
+
+
+def test_writing_a_tracked_tensor_into_a_constant_names_put():
+    x, y = mg.tensor([1.0, 2.0], requires_grad=True), mg.tensor([0.0, 0.0])
+    for index, value in ((0, x[0]), (slice(None), x), (slice(None), (x[0], x[1])), (slice(None), [x[0], x[1]])):
+        with pytest.raises(TypeError, match=r"lose .*gradient"):
+            y[index] = value
+    with pytest.raises(TypeError, match=r"mg\.ops\.put\(x, index, value\), or .*\.detach\(\)"):
+        y[0] = x[0]
+    with mg.no_grad():  # nothing is recorded here anyway
+        y[0] = x[1]
+    y[1] = x.detach()[0]
+    assert y.data.tolist() == [2, 1]
+
+
 def test_deepcopy_copies_leaves_with_their_gradient():
     x = mg.tensor([1.0, 2.0], requires_grad=True)
     x.grad = np.ones(2, np.float32)
@@ -113,6 +149,14 @@ def test_deepcopy_copies_leaves_with_their_gradient():
     assert twin.requires_grad
     with pytest.raises(TypeError, match="inside a graph is ambiguous"):
         copy.deepcopy(mg.add(x, 1.0))
+
+
+def test_single_numbers_are_formatted_as_numbers():
+    loss = mg.tensor(0.12345, requires_grad=True) * 1
+    assert f"{loss:.3f} {loss:8.2e}" == "0.123 1.23e-01"
+    assert f"{loss}" == str(loss)
+    with pytest.raises(TypeError, match=r"a tensor of shape \(2,\) cannot be formatted by '\.3f'"):
+        f"{mg.tensor([1.0, 2.0]):.3f}"
 
 
 def test_repr():
@@ -180,6 +224,8 @@ def test_errors_name_the_primitive_and_what_met():
         mg.rnn_step(np.ones((1, 1)), x=np.ones((1, 1)))
     with pytest.raises(TypeError, match="unexpected keyword argument 'wrong'"):
         mg.rnn_step(*(np.ones((1, 1)) for _ in range(4)), np.ones(1), wrong=1)
+    with pytest.raises(ValueError, match=r"^add\(a: uint8 \(1,\), b: int\): .*300 out of bounds"):
+        mg.tensor([1], dtype=np.uint8) + 300
 
 
 def test_float32_meets_python_numbers_and_float64_arrays():
@@ -220,6 +266,37 @@ def test_declaring_a_primitive():
     assert scale.primitive.arguments == ("x",)
     assert repr(scale.primitive) == "<primitive scale(x)>"
     del PRIMITIVES[f"{__name__}.scale"]
+
+
+@pytest.mark.parametrize("wrong", [lambda x: x, lambda x: (x, x), lambda x: (x, (), ()), lambda x: [x, ()]])
+def test_a_forward_that_returns_no_residuals_is_refused(wrong):
+    @mg.primitive
+    def forgetful(x):
+        return wrong(x)
+
+    del PRIMITIVES[f"{__name__}.forgetful"]
+    # not to be taken for an output and its residuals: two rows
+    with pytest.raises(TypeError, match=r"^forgetful\(x: float64 \(2,\)\): the forward must return \(output, tuple"):
+        forgetful(np.ones(2))
+
+
+def test_inputs_may_be_named():
+    @mg.primitive(broadcasts=True)
+    def scaled(left, right):
+        return left * right, (left, right)
+
+    @scaled.vjp
+    def _(g, needs, left, right):
+        return g * right, g * left
+
+    del PRIMITIVES[f"{__name__}.scaled"]
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    scaled(right=3.0, left=x).backward(np.ones(2))
+    np.testing.assert_array_equal(x.grad, [3, 3])
+    assert mg.arctan2(y=1.0, x=mg.tensor(1.0)).item() == pytest.approx(np.pi / 4)
+    for function in (mg.add, mg.matmul, mg.maximum):
+        assert function(a=[2.0], b=[3.0]).shape in ((), (1,))
+    assert mg.exp(x=0.0).item() == 1
 
 
 def test_inputs_must_come_before_options():

@@ -39,6 +39,26 @@ def test_numbers_promote_as_in_numpy(function, number):
         np.testing.assert_allclose(mine.data, numpy, rtol=1e-6)
 
 
+@pytest.mark.parametrize("function", [operator.and_, operator.or_, operator.xor], ids=lambda f: f.__name__)
+def test_masks_combine_on_both_sides(function):
+    a, b = np.array([[True], [False]]), np.array([True, False])
+    for result in (function(mg.tensor(a), mg.tensor(b)), function(mg.tensor(a), b), function(a, mg.tensor(b))):
+        assert isinstance(result, mg.Tensor)
+        np.testing.assert_array_equal(result.data, function(a, b))
+    np.testing.assert_array_equal(function(mg.tensor(b), True).data, function(b, True))
+    np.testing.assert_array_equal((~mg.tensor(b)).data, ~b)
+
+
+def test_numbers_are_no_masks():
+    x = mg.tensor([1, 2])
+    with pytest.raises(TypeError, match=r"& is for booleans, not int64 \(2,\)"):
+        x & (x > 1)
+    with pytest.raises(TypeError, match=r"\| is for booleans, not int"):
+        (x > 1) | 2
+    with pytest.raises(TypeError, match="~ is for booleans"):
+        operator.invert(x)
+
+
 def test_matmul_on_both_sides():
     A, x = np.arange(6.0).reshape(2, 3), np.arange(3.0)
     for result in (mg.tensor(A) @ x, A @ mg.tensor(x)):
@@ -57,7 +77,10 @@ def test_unary_operators_and_methods():
     assert x.reshape(4).shape == x.reshape((4,)).shape == x.reshape(-1).shape == (4,)
     assert mg.tensor(np.ones((2, 3, 4))).transpose(2, 0, 1).shape == (4, 2, 3)
     assert mg.tensor(np.ones((2, 3, 4))).transpose((1, 0, 2)).shape == (3, 2, 4)
-    assert mg.tensor(np.ones((2, 3, 4))).transpose().shape == (4, 3, 2)
+    for axes in ((), (None,), ((2, 1, 0),), ([2, 1, 0],), (np.array([2, 1, 0]),), tuple(np.array([2, 1, 0]))):
+        assert mg.tensor(np.ones((2, 3, 4))).transpose(*axes).shape == (4, 3, 2)
+    assert mg.tensor(np.ones(2)).transpose(0).shape == mg.tensor(np.ones(2)).transpose(np.int64(-1)).shape == (2,)
+    assert mg.tensor(1.0).transpose(()).shape == ()
     assert x.astype(np.float32).dtype == np.float32
 
 

@@ -103,25 +103,26 @@ class Module:
             return self.forward(*args, **kwargs)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; a tensor that would silently go untrained is refused.
+        """Set an attribute; a tensor that would silently go untrained is refused, also in a list, tuple or dict.
 
         Raises:
             TypeError: if ``value`` takes the place of a parameter but is none (None is fine), or is a
                 tensor that requires a gradient but no :class:`Parameter`.
         """
-        if not isinstance(value, Parameter):
-            if value is not None and isinstance(vars(self).get(name), Parameter):
+        if value is not None and not isinstance(value, Parameter) and isinstance(vars(self).get(name), Parameter):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a parameter: assign an nn.Parameter (or None), or write "
+                f"into .{name}.data, instead of {describe(value)}"
+            )
+        held = [(name, value), *([] if isinstance(value, Module) else _entries(name, value))]
+        for key, entry in held:
+            if isinstance(entry, Tensor) and isinstance(entry.node, Leaf) and not isinstance(entry, Parameter):
                 raise TypeError(
-                    f"{type(self).__name__}.{name} is a parameter: assign an nn.Parameter (or None), or write "
-                    f"into .{name}.data, instead of {describe(value)}"
-                )
-            if isinstance(value, Tensor) and isinstance(value.node, Leaf):
-                raise TypeError(
-                    f"{type(self).__name__}.{name}: a tensor that requires a gradient is trained only as an "
+                    f"{type(self).__name__}.{key}: a tensor that requires a gradient is trained only as an "
                     "nn.Parameter: wrap it in one, or assign its .detach()"
                 )
         object.__setattr__(self, name, value)
-        for key, entry in [(name, value), *([] if isinstance(value, Module) else _entries(name, value))]:
+        for key, entry in held:
             if isinstance(entry, Module):
                 object.__setattr__(entry, "_name", key)
 

@@ -18,8 +18,8 @@ from .reductions import (
     all, any, argmax, argmin, cumsum, log_softmax, logsumexp, max, mean, min, norm, prod, softmax, std, sum, var,
 )  # fmt: skip
 from .selection import (
-    astype, clip, equal, floor, greater, greater_equal, less, less_equal, logical_and, logical_not, logical_or,
-    maximum, minimum, not_equal, sign, where,
+    astype, ceil, clip, equal, floor, greater, greater_equal, isfinite, isnan, less, less_equal, logical_and,
+    logical_not, logical_or, logical_xor, maximum, minimum, not_equal, sign, where,
 )  # fmt: skip
 from .shaping import (
     broadcast_to, concatenate, expand_dims, flip, moveaxis, pad, ravel, repeat, reshape, roll, split, squeeze, stack,
@@ -48,8 +48,8 @@ __all__ = [
     "all", "any", "argmax", "argmin", "cumsum", "log_softmax", "logsumexp", "max", "mean", "min", "norm", "prod",
     "softmax", "std", "sum", "var",
     # selection
-    "astype", "clip", "equal", "floor", "greater", "greater_equal", "less", "less_equal", "logical_and",
-    "logical_not", "logical_or", "maximum", "minimum", "not_equal", "sign", "where",
+    "astype", "ceil", "clip", "equal", "floor", "greater", "greater_equal", "isfinite", "isnan", "less", "less_equal",
+    "logical_and", "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "not_equal", "sign", "where",
     # shaping
     "broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "pad", "ravel", "repeat", "reshape", "roll",
     "split", "squeeze", "stack", "swapaxes", "tile", "transpose",

@@ -110,6 +110,7 @@ def _(g: Any, needs: Any, a: Array, b: Array, y: Array) -> Any:
     da = db = None
     with np.errstate(divide="ignore"):
         if needs[0]:
+            b = b * 1  # booleans become integers, which can be subtracted
             da = g * (b * a ** (b - (b != 0)))  # the exponent is b - 1, but 0 where b = 0: 0 a^0 = 0
         if needs[1]:
             base = np.asarray(a, y.dtype)

@@ -50,7 +50,8 @@ def _scatter(g: Array, index: Any, shape: tuple[int, ...]) -> Array:
     """Zeros of a shape, with g added at an index: what it names repeatedly gets the sum."""
     if isinstance(index, np.ndarray) and index.size and _may_repeat(index) and math.prod(shape[1:]) >= 16:
         # long rows by number, as in an embedding: 400 of 256 take a quarter of np.add.at's time
-        return sum_rows(g.reshape(index.size, -1), index.ravel() % shape[0], shape[0]).reshape(shape)
+        rows = index.ravel().astype(np.intp, copy=False) % shape[0]
+        return sum_rows(g.reshape(index.size, -1), rows, shape[0]).reshape(shape)
     d = np.zeros(shape, g.dtype)
     if _may_repeat(index):
         np.add.at(d, index, g)

@@ -33,7 +33,13 @@ def _scale(reduction: str, count: int) -> float:
 
 
 def _reduce(losses: Any, reduction: str, scale: float) -> Any:
-    return losses if reduction == "none" else losses.sum() * losses.dtype.type(scale)
+    return losses if reduction == "none" else scaled_sum(losses, scale)
+
+
+def scaled_sum(losses: Array, scale: float) -> Any:
+    """``scale`` times the sum, in the losses' dtype; half precision, whose sums overflow early, is summed in single."""
+    total = losses.sum(dtype=np.result_type(losses, np.float32))
+    return (total * scale).astype(losses.dtype)
 
 
 def _same_shape(name: str, first: Array, second_name: str, second: Array) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..core import Tensor
+import numpy as np
+
+from ..core import Tensor, plain
+from ..spec import describe
 from . import elementwise, indexing, products, reductions, selection, shaping
 
 __all__: list[str] = []
@@ -26,6 +29,27 @@ _BINARY = {"add": elementwise.add, "sub": elementwise.subtract, "mul": elementwi
 _COMPARISONS = {"lt": selection.less, "le": selection.less_equal, "gt": selection.greater,
                 "ge": selection.greater_equal, "eq": selection.equal, "ne": selection.not_equal}  # fmt: skip
 
+# For masks; NumPy's operators on integers work on bits, which nothing here does.
+_LOGICAL = {"and": ("&", selection.logical_and), "or": ("|", selection.logical_or),
+            "xor": ("^", selection.logical_xor)}  # fmt: skip
+
+
+def _on_booleans(symbol: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A logical operator, which refuses numbers."""
+
+    def call(*operands: Any) -> Any:
+        for operand in operands:
+            if np.asarray(plain(operand)).dtype != bool:
+                raise TypeError(f"{symbol} is for booleans, not {describe(operand)}: compare it with something")
+        return function(*operands)
+
+    return call
+
+
+for _name, (_symbol, _logical) in _LOGICAL.items():
+    setattr(Tensor, f"__{_name}__", _on_booleans(_symbol, _logical))
+    setattr(Tensor, f"__r{_name}__", _swapped(_on_booleans(_symbol, _logical)))
+Tensor.__invert__ = _on_booleans("~", selection.logical_not)  # type: ignore[method-assign]
 for _name, _function in _BINARY.items():
     setattr(Tensor, f"__{_name}__", _function)
     setattr(Tensor, f"__r{_name}__", _swapped(_function))
@@ -44,8 +68,8 @@ def _reshape(self: Tensor, *shape: Any) -> Any:
 
 
 def _transpose(self: Tensor, *axes: Any) -> Any:
-    order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
-    return shaping.transpose(self, order or None)
+    order = axes[0] if len(axes) == 1 and not isinstance(axes[0], (int, np.integer)) else axes
+    return shaping.transpose(self, None if order is None or len(order) == 0 else order)
 
 
 Tensor.reshape = _reshape  # type: ignore[method-assign]

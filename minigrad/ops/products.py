@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core import Tensor, plain
 from ..primitives import primitive
-from ..spec import Array, as_array
+from ..spec import Array, as_array, describe
 
 __all__ = ["dot", "einsum", "matmul", "outer", "tensordot"]
 
@@ -115,10 +115,13 @@ def einsum(subscripts: str, *operands: Any) -> Tensor:
 
     Raises:
         ValueError: if the subscripts do not fit the operands.
+        TypeError: if they are no string (NumPy's form with lists of numbers is not supported).
 
     >>> einsum("ij,j->i", [[1.0, 2.0]], [3.0, 4.0])
     tensor([11.])
     """
+    if not isinstance(subscripts, str):
+        raise TypeError(f"einsum: subscripts must be a string such as 'ij,jk->ik', not {describe(subscripts)}")
     return _einsum(*operands, subscripts=subscripts)  # type: ignore[no-any-return]
 
 
@@ -188,16 +191,19 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
         a tensor with a's other axes, then b's.
 
     Raises:
-        ValueError: if the axes do not exist, do not pair, or have different lengths.
+        ValueError: if the axes do not exist, do not pair, have different lengths, or their number is negative.
 
     >>> tensordot([[1.0, 2.0]], [[3.0], [4.0]], axes=1)
     tensor([[11.]])
     """
     shapes = np.shape(plain(a)), np.shape(plain(b))
-    if isinstance(axes, int):
+    pairs: list[list[Any]]
+    if isinstance(axes, (int, np.integer)):
+        if axes < 0:
+            raise ValueError(f"tensordot: the number of axes must not be negative: {axes}")
         pairs = [list(range(len(shapes[0]) - axes, len(shapes[0]))), list(range(axes))]
     else:
-        pairs = [[x] if isinstance(x, int) else list(x) for x in axes]
+        pairs = [[x] if isinstance(x, (int, np.integer)) else list(x) for x in axes]
     if len(pairs) != 2 or len(pairs[0]) != len(pairs[1]):
         raise ValueError(f"tensordot: axes {axes} must name as many axes of a as of b")
     left, right = list(_LETTERS[: len(shapes[0])]), list(_LETTERS[-len(shapes[1]) :] if shapes[1] else "")

@@ -180,6 +180,36 @@ def floor(x: Array) -> Pair:
 
 
 @primitive(broadcasts=True, differentiable=False)
+def ceil(x: Array) -> Pair:
+    """The smallest integer at least x, in x's dtype, entry by entry, for x of any shape; a constant.
+
+    >>> ceil([-1.5, 1.5])
+    tensor([-1.,  2.])
+    """
+    return np.ceil(x), ()
+
+
+@primitive(broadcasts=True, differentiable=False)
+def isfinite(x: Array) -> Pair:
+    """Whether x is neither infinite nor NaN, entry by entry: booleans of x's shape.
+
+    >>> isfinite([1.0, float("inf"), float("nan")])
+    tensor([ True, False, False])
+    """
+    return np.isfinite(x), ()
+
+
+@primitive(broadcasts=True, differentiable=False)
+def isnan(x: Array) -> Pair:
+    """Whether x is NaN, entry by entry: booleans of x's shape.
+
+    >>> isnan([1.0, float("nan")])
+    tensor([False,  True])
+    """
+    return np.isnan(x), ()
+
+
+@primitive(broadcasts=True, differentiable=False)
 def equal(a: Array, b: Array) -> Pair:
     """Whether a = b, entry by entry: booleans; the shapes broadcast.
 
@@ -257,6 +287,16 @@ def logical_or(a: Array, b: Array) -> Pair:
     tensor([ True, False])
     """
     return np.logical_or(a, b), ()
+
+
+@primitive(broadcasts=True, differentiable=False)
+def logical_xor(a: Array, b: Array) -> Pair:
+    """Whether one of a and b is true (not 0) and the other is not, entry by entry: booleans; the shapes broadcast.
+
+    >>> logical_xor([True, False], True)
+    tensor([False,  True])
+    """
+    return np.logical_xor(a, b), ()
 
 
 @primitive(broadcasts=True, differentiable=False)

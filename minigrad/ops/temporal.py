@@ -14,7 +14,7 @@ from ..primitives import primitive
 from ..spec import Array
 from .elementwise import as_float
 from .lookup import check_indices
-from .losses import cross_entropy_rows, pull_rows
+from .losses import cross_entropy_rows, pull_rows, scaled_sum
 
 __all__ = ["temporal_affine", "temporal_softmax_loss"]
 
@@ -111,7 +111,7 @@ def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> Pair:
         rows, chosen = scores[keep], targets[keep]
     rows = as_float(rows)
     losses = cross_entropy_rows(rows, chosen, scale := 1 / max(len(scores), 1))
-    return losses.sum() * losses.dtype.type(scale), (rows, keep, scores.shape)
+    return scaled_sum(losses, scale), (rows, keep, scores.shape)
 
 
 def _as_mask(mask: Array) -> Array | None:

@@ -123,6 +123,10 @@ def test_assignments_that_would_not_be_trained_are_refused():
     for value in (mg.tensor([1.0]), np.ones((2, 3)), 3.0):
         with pytest.raises(TypeError, match=r"Scale\.factor is a parameter: assign an nn\.Parameter"):
             module.factor = value
+    for held, key in (([mg.tensor([1.0], requires_grad=True)], "0"), ({"a": mg.tensor(1.0, requires_grad=True)}, "a")):
+        with pytest.raises(TypeError, match=rf"Scale\.held\.{key}: a tensor that requires a gradient"):
+            module.held = held
+    assert not hasattr(module, "held")
     module.constant = mg.tensor([1.0])
     module.last = module(mg.tensor([1.0]))  # a result may be kept
     assert names(module) == ["factor"]

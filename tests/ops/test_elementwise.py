@@ -240,3 +240,8 @@ def test_power_of_a_negative_base_has_no_gradient_in_the_exponent():
     with pytest.warns(RuntimeWarning, match="invalid value"):
         out.backward()
     assert np.isnan(y.grad)
+
+
+def test_powers_of_booleans():
+    for exponent in (np.array([True, False]), mg.tensor([True, False])):
+        np.testing.assert_array_equal(gradients(lambda x, e=exponent: mg.power(x, e), np.array([3.0, 3.0]))[1], [1, 0])

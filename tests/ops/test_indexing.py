@@ -230,3 +230,11 @@ x23 = np.ones((2, 3))
 def test_refusals(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint64])
+@pytest.mark.parametrize("width", [1, 20])
+def test_narrow_indices_reach_long_axes(dtype, width):
+    x = mg.tensor(np.ones((300, width)), requires_grad=True)
+    x[np.array([1, 2, 1], dtype)].backward(np.ones((3, width)))
+    np.testing.assert_array_equal(x.grad[:4, 0], [0, 2, 1, 0])

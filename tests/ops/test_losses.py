@@ -137,6 +137,17 @@ def test_empty_means_are_zero():
         assert loss(np.zeros((0, 2)), np.zeros((0, 2))).item() == 0
 
 
+def test_means_in_half_precision_do_not_overflow():
+    n = 20000
+    zeros, tens, targets = np.zeros((n, 2), np.float16), np.full((n, 2), 10, np.float16), np.zeros(n, int)
+    assert mg.mse_loss(tens, zeros).item() == 100
+    assert mg.nll_loss(-tens, targets).item() == 10
+    assert mg.cross_entropy(tens * np.array([0, 1], np.float16), targets).item() == 10  # log(1 + e^10)
+    assert mg.binary_cross_entropy_with_logits(tens, zeros).item() == 10
+    for name in ("mse_loss", "binary_cross_entropy_with_logits"):
+        assert getattr(mg, name)(tens, zeros).dtype == np.float16
+
+
 def test_integers_and_booleans():
     assert mg.ops.mse_loss([1, 2], [3, 2]).item() == 2
     assert mg.ops.mse_loss(np.array([200], np.uint8), np.array([250], np.uint8)).item() == 2500

@@ -216,6 +216,7 @@ def test_dot_and_outer(shapes):
             r"tensordot: axis 1 of a \(2, 3\) and axis 0 of b \(2, 3\)",
         ),
         (lambda: mg.ops.tensordot(np.ones(2), np.ones(2), 2), "tensordot: axis"),
+        (lambda: mg.ops.tensordot(np.ones(2), np.ones(2), -1), "tensordot: .* must not be negative: -1"),
         (lambda: mg.ops.tensordot(np.ones(2), np.ones(2), ([0], [0, 0])), "as many axes"),
         (lambda: mg.ops.tensordot(np.ones((2, 2)), np.ones((2, 2)), ([0, -2], [0, 1])), "name an axis twice"),
         (lambda: mg.ops.dot(2.0, np.ones(2)), "dot: a single number"),
@@ -225,3 +226,14 @@ def test_dot_and_outer(shapes):
 def test_refusals(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_einsum_takes_subscripts_first():
+    with pytest.raises(TypeError, match=r"einsum: subscripts must be a string .*, not float64 \(2, 2\)"):
+        mg.ops.einsum(np.ones((2, 2)), [0, 0])
+
+
+def test_axes_may_be_numpy_integers():
+    a, b = np.ones((2, 3)), np.ones((3, 2))
+    assert mg.ops.tensordot(a, b, np.int64(1)).shape == (2, 2)
+    assert mg.ops.tensordot(a, b, (np.int64(0), np.int64(1))).shape == (3, 3)

@@ -163,3 +163,9 @@ GOOD = {"scores": np.zeros((2, 3, 4)), "targets": np.zeros((2, 3), int), "mask":
 def test_loss_refuses(change, kind, message):
     with pytest.raises(kind, match=message):
         mg.ops.temporal_softmax_loss(**(GOOD | change))
+
+
+def test_the_loss_in_half_precision_does_not_overflow():
+    scores = np.zeros((200, 100, 2), np.float16) + np.array([0, 10], np.float16)
+    loss = mg.temporal_softmax_loss(scores, np.zeros((200, 100), int), np.ones((200, 100), bool))
+    assert (loss.item(), loss.dtype) == (1000, np.float16)
