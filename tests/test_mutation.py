@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import inspect
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ import minigrad as mg
 from tests.mutation.accepted import ACCEPTED, ANY
 from tests.mutation.campaign import Result, campaign, targets
 from tests.mutation.mutants import Mutant, install, mutants
-from tests.mutation.report import as_json, judge, table
+from tests.mutation.report import as_json, judge
 
 
 def example(g, needs, x, a=1):
@@ -37,7 +40,8 @@ EXPECTED = {
     ("y += a - x[:1]", "pass"), ("y += a - x[:1]", "y -= a - x[:1]"), ("y += a - x[:1]", "y = a - x[:1]"),
     ("y += a - x[:1]", "y += a + x[:1]"), ("y += a - x[:1]", "y += x[:1] - a"), ("y += a - x[:1]", "y += a"),
     ("y += a - x[:1]", "y += a - x[:2]"), ("y += a - x[:1]", "y += a - x[:]"),
-    ("for t in reversed(range(2)):", "for t in range(2):"), ("for t in reversed(range(2)):", "for t in reversed(range(3)):"),
+    ("for t in reversed(range(2)):", "for t in range(2):"),
+    ("for t in reversed(range(2)):", "for t in reversed(range(3)):"),
     ("y[t] = 0", "pass"), ("y[t] = 0", "y[t] = 1"),
     ("-y / 2 if needs[0] else None", "y / 2 if needs[0] else None"),
     ("-y / 2 if needs[0] else None", "-y / 2 if True else None"),
@@ -78,8 +82,9 @@ def target_of(label):
 
 def test_every_rule_and_what_it_calls_is_a_target():
     found = {t.label: t for t in targets()}
-    for label in ["elementwise.divide.vjp", "reductions.max/min.vjp", "recurrent._lstm_cell_vjp", "lookup.sum_rows",
-                  "convolution._col2im", "windows.Windows.pad", "backward.unbroadcast", "losses.cross_entropy_rows"]:  # fmt: skip
+    rules = ["elementwise.divide.vjp", "reductions.max/min.vjp"]
+    helpers = ["recurrent._lstm_cell_vjp", "lookup.sum_rows", "convolution._col2im", "losses.cross_entropy_rows"]
+    for label in [*rules, *helpers, "windows.Windows.pad", "backward.unbroadcast"]:
         assert label in found
     assert set(found["recurrent._lstm_cell_vjp"].primitives) == {"lstm", "lstm_step"}
     assert {"conv2d", "max_pool2d"} <= set(found["windows.Windows.pad"].primitives)
@@ -118,7 +123,7 @@ def test_fates():
     square = target_of("elementwise.square.vjp")
     rules = {equivalent: "survived", wrong: "cases", needless_warning: "cases", crash: "crash", endless: "time-out"}
     also = [(square, Mutant(square.label, 1, "the rule", rule.__name__, rule.__code__)) for rule in rules]
-    results = campaign([square], examples=5, more=5, sample=0, limit=5.0, also=also)
+    results = campaign([square], examples=5, more=5, sample=0, limit=5.0, also=also, tests=False)
     assert {r.mutant.after: r.fate for r in results} == {rule.__name__: fate for rule, fate in rules.items()}
 
 
@@ -129,7 +134,7 @@ def test_a_campaign_whose_tests_fail_anyway_is_refused():
     install(target.function, wrong.__code__)
     try:
         with pytest.raises((AssertionError, mg.check.GradcheckError)):
-            campaign([target], examples=5, more=0, sample=1)
+            campaign([target], examples=5, more=0, sample=1, tests=False)
     finally:
         install(target.function, kept)
     assert plain
@@ -172,22 +177,31 @@ def test_accepted_mutants_exist():
     assert all(len(reason) > 10 for reason in ACCEPTED.values())
 
 
-QUICK = ["activations.gelu.vjp", "elementwise.divide.vjp", "elementwise.power.vjp", "products.matmul.vjp", "reductions._share",
-         "recurrent._lstm_cell_vjp", "selection.maximum.vjp"]  # fmt: skip
+def run(*arguments):
+    """A campaign in a fresh process: one that has used PyTorch is a bad parent."""
+    command = [sys.executable, "-m", "tests.mutation", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+
+
+def named(*primitives):
+    return [word for name in primitives for word in ("--primitive", name)]
 
 
 def test_a_sample_of_mutants_dies():
-    chosen = [target_of(label) for label in QUICK]
-    results = campaign(chosen, examples=15, more=15, sample=70, seed=1)
-    verdict = judge(results, None)
-    assert len(results) == 70
-    assert not verdict.new, table(results, chosen, verdict)
+    done = run(*named("divide", "gelu", "max", "lstm_step"), "--sample", 60, "--more", 20)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "| all |" in done.stdout
+
+
+def test_the_command_line_refuses_unknown_names():
+    done = run(*named("divide", "argmax"))
+    assert done.returncode == 2
+    assert "no differentiable primitive is named argmax" in done.stderr
 
 
 @pytest.mark.slow
 def test_no_mutant_of_any_vjp_survives(full):
-    """In full all of them, which takes some minutes; else a sample of those of some functions."""
-    chosen = targets() if full else random.Random(2).sample(targets(), 12)
-    results = campaign(chosen, sample=None if full else 60)
-    verdict = judge(results, {t.label for t in chosen} if full else None)
-    assert verdict.good, table(results, chosen, verdict)
+    """In full all of them, which takes some minutes; else a sample of those of some primitives."""
+    names = sorted({name for target in targets() for name in target.primitives})
+    done = run() if full else run(*named(*random.Random(1).sample(names, 6)), "--sample", 60)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -15,7 +15,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 def main(arguments: list[str] | None = None) -> int:
     """Run a campaign; 0 if every survivor is accepted and every accepted mutant survived."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
-    parser.add_argument("--primitive", metavar="NAME", help="only the VJP of this primitive and the functions it calls")
+    parser.add_argument("--primitive", action="append", default=[], metavar="NAME",
+                        help="only the VJP of this primitive and the functions it calls (may be repeated)")  # fmt: skip
     parser.add_argument("--examples", type=int, default=20, metavar="N", help="cases a mutant meets first (20)")
     parser.add_argument("--more", type=int, default=100, metavar="N", help="cases it meets if it survives those (100)")
     parser.add_argument("--sample", type=int, metavar="N", help="only so many mutants, drawn at random")
@@ -32,9 +33,10 @@ def main(arguments: list[str] | None = None) -> int:
     def say(message: str) -> None:
         print(f"[{time.perf_counter() - start:5.0f} s] {message}", file=sys.stderr, flush=True)
 
-    chosen = targets(options.primitive)
-    if not chosen:
-        parser.error(f"no differentiable primitive is named {options.primitive}")
+    chosen = targets(*options.primitive)
+    unknown = set(options.primitive) - {name for target in chosen for name in target.primitives}
+    if unknown:
+        parser.error(f"no differentiable primitive is named {', '.join(sorted(unknown))}")
     results = campaign(chosen, options.examples, options.more, options.sample, workers=options.workers, say=say)
     verdict = judge(results, None if options.sample else {t.label for t in chosen})
     say("done")

@@ -8,7 +8,7 @@ ANY = "*"  # every change of the part that survives: for parts whose every value
 _SAME_ANYWHERE = "where the value is used it is multiplied by 0, or divides 0"
 _GENERAL = "chooses a faster way: the general one gives the same numbers"
 _CAST = "the engine casts to the input's dtype anyway; here it saves work in a wider one"
-_SUMS = "the engine sums away the axis that broadcasting could have added"
+_SUMS = "the engine sums away an axis of length 1 in front"
 
 ACCEPTED: dict[tuple[str, str, str], str] = {}
 
@@ -90,3 +90,86 @@ _accept("only the order in memory counts, where n and c are neighbours, and the 
         "pooling.pixel_shuffle.vjp",
         "squares = g.reshape(n, c, tall // r, r, wide // r, r).transpose(0, 1, 3, 5, 2, 4)",
         "squares = g.reshape(c, n, tall // r, r, wide // r, r).transpose(0, 1, 3, 5, 2, 4)")  # fmt: skip
+
+# --- indexing and lookup -------------------------------------------------------------------------------
+
+_accept(_GENERAL, "indexing.getitem.vjp", "if not _may_repeat(index):", "if False:")
+_accept(_GENERAL, "indexing.getitem.vjp", "if isinstance(index, np.ndarray):", "if False:")
+_accept("an empty index is empty whatever is done with it", "indexing.getitem.vjp",
+        "sum_rows(rows, index.ravel() % shape[0] if index.size else index.ravel(), shape[0]).reshape(shape)",
+        "sum_rows(rows, index.ravel() % shape[0], shape[0]).reshape(shape)",
+        "sum_rows(rows, index.ravel() % shape[0] if index.size else index, shape[0]).reshape(shape)")  # fmt: skip
+_accept(_CAST, "indexing._accumulate",
+        "return np.bincount(places.ravel(), weights, math.prod(shape)).reshape(shape).astype(g.dtype, copy=False)",
+        "return np.bincount(places.ravel(), weights, math.prod(shape)).reshape(shape)")  # fmt: skip
+_accept("bincount converts to float64 itself", "indexing._accumulate",
+        "weights = g.ravel().astype(np.float64, copy=False)", "weights = g.ravel()")  # fmt: skip
+_MAY = "return any((isinstance(part, np.ndarray) and part.dtype.kind != 'b' for part in parts))"
+_accept("always true, or true of masks: then repetitions are looked for in vain", "indexing._may_repeat", _MAY,
+        "return (isinstance(part, np.ndarray) and part.dtype.kind != 'b' for part in parts)",
+        "return any((isinstance(part, np.ndarray) for part in parts))")  # fmt: skip
+_accept("each place that is read was written before", "indexing.put.vjp", "last = np.zeros(g.size, np.intp)",
+        "last = np.ones(g.size, np.intp)")  # fmt: skip
+_accept("0 is the axis of np.add.reduce by default", "lookup.sum_rows",
+        "np.add.reduce(rows[start:start + count], axis=0, out=total[key])",
+        "np.add.reduce(rows[start:start + count], out=total[key])")  # fmt: skip
+_accept("NumPy's integers in place of Python's, which are faster in a loop", "lookup.sum_rows",
+        "for key, start, count in zip(keys[many].tolist(), first[many].tolist(), counts[many].tolist(), strict=True):",
+        ANY)  # fmt: skip
+_accept("a sum of one row is a copy", "lookup.sum_rows", "many = counts > 1", "many = counts >= 1", "many = counts > 0")
+_accept("the order within a sum decides on rounding alone", "lookup.sum_rows",
+        "order = np.argsort(indices, kind='stable')", "order = np.argsort(indices)")  # fmt: skip
+_accept("any number below 0 differs from every index", "lookup.sum_rows",
+        "first = np.flatnonzero(np.diff(keys, prepend=-1))",
+        "first = np.flatnonzero(np.diff(keys, prepend=-2))")  # fmt: skip
+
+# --- losses --------------------------------------------------------------------------------------------
+
+_accept("booleans and integers are subtracted from floats as floats", "losses.mse_loss.vjp",
+        "d = np.subtract(as_float(prediction), target)", "d = np.subtract(prediction, target)")  # fmt: skip
+_SPREAD = "return _spread(rows if g.ndim == 0 and g == 1 else rows * g, keep, shape)"
+_accept("multiplies by 1 instead of leaving as it is", "losses.pull_rows", _SPREAD,
+        "return _spread(rows * g, keep, shape)",
+        "return _spread(rows if g.ndim == 1 and g == 1 else rows * g, keep, shape)")  # fmt: skip
+_accept("without smoothing it multiplies by 1 and adds 0", "losses.cross_entropy_rows", "if smoothing:", "if True:")
+_accept("without classes there are no targets, so no rows either", "losses.cross_entropy_rows",
+        "return np.zeros(len(z), z.dtype)", "return -np.zeros(len(z), z.dtype)",
+        "return np.ones(len(z), z.dtype)")  # fmt: skip
+
+# --- products ------------------------------------------------------------------------------------------
+
+_accept("with a plan or without, the same sums", "products._contract",
+        "planned = len(operands) > 2 or (len(operands) == 2 and operands[0].size + operands[1].size > 4096)",
+        ANY)  # fmt: skip
+_accept("with a plan or without, the same sums; a single number is as good as an array without axes",
+        "products._contract", "return np.asarray(np.einsum(subscripts, *operands, optimize=planned))",
+        "return np.asarray(np.einsum(subscripts, *operands))",
+        "return np.einsum(subscripts, *operands, optimize=planned)")  # fmt: skip
+_accept(_GENERAL, "products._matmul", "if a.ndim > 2 and b.ndim <= 2:", ANY)
+_accept(_GENERAL, "products._matmul", "y = a.reshape(math.prod(a.shape[:-1]), a.shape[-1]) @ b", "y = a @ b")
+_accept("a single number is as good as an array without axes", "products._matmul",
+        "return np.asarray(np.matmul(a, b))", "return np.matmul(a, b)")  # fmt: skip
+_accept(_SUMS, "products.matmul.vjp", "dA = dA[..., 0, :] if row else dA", "dA = dA")
+_accept(_GENERAL + ": the engine sums the stack away", "products.matmul.vjp",
+        "dB = _pull_single(A, G, (-2, -2)) if B.ndim == 2 else _matmul(A.swapaxes(-1, -2), G)",
+        "dB = _matmul(A.swapaxes(-1, -2), G)",
+        "dB = _pull_single(A, G, (-2, -2)) if B.ndim == 1 else _matmul(A.swapaxes(-1, -2), G)")  # fmt: skip
+_accept(_GENERAL + ": the engine sums the stack away", "products.matmul.vjp",
+        "dA = _pull_single(G, B, (-1, -1)) if A.ndim == 2 else _matmul(G, B.swapaxes(-1, -2))",
+        "dA = _matmul(G, B.swapaxes(-1, -2))",
+        "dA = _pull_single(G, B, (-1, -1)) if A.ndim == 1 else _matmul(G, B.swapaxes(-1, -2))")  # fmt: skip
+_accept("both axes are always the same number", "products._pull_single",
+        "return np.tensordot(left, right, ([*stack, axes[0]], [*stack, axes[1]]))",
+        "return np.tensordot(left, right, ([*stack, axes[0]], [*stack, axes[0]]))",
+        "return np.tensordot(left, right, ([*stack, axes[1]], [*stack, axes[1]]))")  # fmt: skip
+_accept("a range is unpacked as a list is", "products._pull_single", "stack = list(range(left.ndim - 2))",
+        "stack = range(left.ndim - 2)")  # fmt: skip
+
+# --- shaping and the engine ----------------------------------------------------------------------------
+
+_accept(_GENERAL, "shaping.repeat.vjp", "if equal and len(counts):", "if False:")
+_STRETCHED = "stretched = tuple((lead + i for i, n in enumerate(shape) if n == 1 and g.shape[lead + i] != 1))"
+_accept("summing an axis of length 1 changes nothing; and a generator is unpacked as a tuple is",
+        "backward.unbroadcast", _STRETCHED,
+        "stretched = tuple((lead + i for i, n in enumerate(shape) if n == 1))",
+        "stretched = (lead + i for i, n in enumerate(shape) if n == 1 and g.shape[lead + i] != 1)")  # fmt: skip

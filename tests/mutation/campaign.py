@@ -10,6 +10,7 @@ from __future__ import annotations
 import dis
 import functools
 import importlib
+import importlib.util
 import inspect
 import itertools
 import multiprocessing
@@ -113,8 +114,8 @@ def _closure(function: Any) -> list[FunctionType]:
 
 
 @functools.cache
-def targets(primitive: str | None = None) -> tuple[Target, ...]:
-    """Every VJP rule in ``minigrad.ops`` and every function there that one calls; or those of one primitive.
+def targets(*primitives: str) -> tuple[Target, ...]:
+    """Every VJP rule in ``minigrad.ops`` and every function there that one calls; or those of some primitives.
 
     Primitives without cases are left out: a test of the registry names them.
     """
@@ -131,7 +132,7 @@ def targets(primitive: str | None = None) -> tuple[Target, ...]:
     return tuple(
         Target(_label(function, rs), function, tuple(r.name for r in rs))
         for function, rs in users.items()
-        if primitive is None or primitive in {r.name for r in rs}
+        if not primitives or {r.name for r in rs} & set(primitives)
     )
 
 
@@ -197,15 +198,15 @@ def _parameters(names: str | Sequence[str], values: Any, **_: Any) -> Iterator[d
             yield dict(zip(wanted, value if len(wanted) > 1 else [value], strict=True))
 
 
-def coverage(found: Sequence[Item], watched: set[CodeType]) -> list[tuple[Item, set[CodeType], float]]:
-    """Each test that passes here, with those of the watched codes that it runs, and its duration."""
+def coverage(module: ModuleType, watched: dict[CodeType, str]) -> list[tuple[int, set[str], float]]:
+    """The tests of a module that pass, by number, with the watched functions that each runs, and its duration."""
     rows = []
-    for item in found:
-        called: set[CodeType] = set()
+    for number, item in enumerate(items(module)):
+        called: set[str] = set()
 
-        def see(frame: Any, event: str, _: Any, called: set[CodeType] = called) -> None:
+        def see(frame: Any, event: str, _: Any, called: set[str] = called) -> None:
             if event == "call" and frame.f_code in watched:
-                called.add(frame.f_code)
+                called.add(watched[frame.f_code])
 
         start = time.perf_counter()
         sys.setprofile(see)
@@ -215,8 +216,31 @@ def coverage(found: Sequence[Item], watched: set[CodeType]) -> list[tuple[Item, 
             continue
         finally:
             sys.setprofile(None)
-        rows.append((item, called, time.perf_counter() - start))
+        rows.append((number, called, time.perf_counter() - start))
     return rows
+
+
+def _apart(function: Callable[..., Any], *arguments: Any) -> Any:
+    """A function's result, computed in a process of its own.
+
+    So this process never uses PyTorch, whose thread pools do not survive a fork.
+    """
+    process, reader = _fork(lambda pipe: pipe.send(function(*arguments)))
+    result = reader.recv()
+    process.join()
+    return result
+
+
+def _fork(body: Callable[[Any], None]) -> tuple[Any, Any]:
+    """A process that has started on ``body(pipe)``, and the end of the pipe to read from."""
+    context = multiprocessing.get_context("fork")
+    reader, writer = context.Pipe(duplex=False)
+    process = context.Process(target=body, args=(writer,))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of other threads, if there are any: the child does not need them
+        process.start()
+    writer.close()
+    return process, reader
 
 
 @dataclass(frozen=True)
@@ -246,13 +270,16 @@ def with_tests(plan: dict[str, Plan], chosen: Sequence[Target], say: Callable[[s
     homes = {t.label: {family[name] for name in t.primitives} for t in chosen}
     if unbroadcast in {t.function for t in chosen}:
         homes[_label(unbroadcast, [])].add(importlib.import_module(UNBROADCAST_TESTS))
-    watched = {t.function.__code__ for t in chosen}
+    if importlib.util.find_spec("torch"):
+        importlib.import_module("torch")  # once for all; it starts no threads before it is used
+    watched = {t.function.__code__: t.label for t in chosen}
     covered = {}
     for module in sorted(set().union(*homes.values()), key=lambda m: m.__name__):
         say(f"what {module.__name__} covers")
-        covered[module] = coverage(list(items(module)), watched)
+        tests = list(items(module))
+        covered[module] = [(tests[i], called, cost) for i, called, cost in _apart(coverage, module, watched)]
     for target in chosen:
-        rows = [row for m in homes[target.label] for row in covered[m] if target.function.__code__ in row[1]]
+        rows = [row for m in homes[target.label] for row in covered[m] if target.label in row[1]]
         plan[target.label].tests.extend(item for item, _, _ in sorted(rows, key=lambda row: (row[2], row[0].name)))
     return plan
 
@@ -306,6 +333,7 @@ def campaign(
     limit: float = 120.0,
     say: Callable[[str], None] = lambda _: None,
     also: Sequence[tuple[Target, Mutant]] = (),
+    tests: bool = True,
 ) -> list[Result]:
     """The fate of all mutants of some targets, or of a random sample of them.
 
@@ -323,7 +351,7 @@ def campaign(
         attacked = [t for t in chosen if any(t is target for target, _ in work)]
         say(f"drawing cases for {len(attacked)} functions")
         plan = case_plans(attacked, stage, first, last)
-        if first:
+        if first and tests:
             with_tests(plan, attacked, say)
         originals = [(t, Mutant(t.label, 0, "", "", t.function.__code__)) for t in attacked]
         for i, result in enumerate(_run([*originals, *work], plan, workers, limit)):
@@ -339,17 +367,11 @@ def campaign(
 
 
 def _run(work: Sequence[tuple[Target, Mutant]], plan: dict[str, Plan], workers: int, limit: float) -> Iterator[Result]:
-    context = multiprocessing.get_context("fork")
     queue, running = list(reversed(work)), {}
     while queue or running:
         while queue and len(running) < workers:
             target, mutant = queue.pop()
-            reader, writer = context.Pipe(duplex=False)
-            process = context.Process(target=_live, args=(target, mutant, plan[target.label], writer))
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # PyTorch may have threads; the children use none of them
-                process.start()
-            writer.close()
+            process, reader = _fork(functools.partial(_live, target, mutant, plan[target.label]))
             running[process.sentinel] = (process, reader, mutant, time.perf_counter())
         ready = wait(list(running), timeout=1.0)
         for sentinel, (process, reader, mutant, start) in list(running.items()):

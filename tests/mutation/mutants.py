@@ -152,7 +152,8 @@ _ORDERED = (ast.Sub, ast.Div, ast.Pow, ast.MatMult)  # operators whose operands 
 _SCALING = (ast.Mult, ast.Div, ast.MatMult)  # a sign in an operand is a sign of the result
 _RENAMED = {
     "multiply": "add", "add": "subtract", "subtract": "add", "sum": "mean", "mean": "sum", "zeros_like": "ones_like",
-    "ones_like": "zeros_like", "zeros": "ones", "sin": "cos", "cos": "sin", "sinh": "cosh", "cosh": "sinh", "tril": "triu",
+    "ones_like": "zeros_like",
+    "zeros": "ones", "sin": "cos", "cos": "sin", "sinh": "cosh", "cosh": "sinh", "tril": "triu",
     "triu": "tril", "maximum": "minimum", "minimum": "maximum", "max": "min", "min": "max", "all": "any", "any": "all",
     "exp": "expm1", "cumprod": "cumsum",
 }  # fmt: skip
