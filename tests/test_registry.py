@@ -12,7 +12,9 @@ import pytest
 import minigrad as mg
 from minigrad.primitives import PRIMITIVES
 
-MODULES = [importlib.import_module(f"tests.ops.{path.stem}") for path in sorted(Path(__file__).parent.glob("ops/test_*.py"))]
+MODULES = [
+    importlib.import_module(f"tests.ops.{path.stem}") for path in sorted(Path(__file__).parent.glob("ops/test_*.py"))
+]
 RECORDS = {record.name: record for record in PRIMITIVES.values() if record.module.startswith("minigrad.ops")}
 DIFFERENTIABLE = sorted(name for name, record in RECORDS.items() if record.differentiable)
 CONSTANT = sorted(RECORDS.keys() - set(DIFFERENTIABLE))
@@ -93,7 +95,9 @@ def test_it_is_documented_with_an_example(name):
     assert ">>> " in text, f"{name} has no example"
     assert re.search(rf">>> .*\b{name}\(", text), f"the example of {name} does not call it"
     prose = text.partition(">>> ")[0]
-    assert re.search(r"\bshapes?\b|\(…|\([A-Z]\w*, |\b\d axes\b|\baxis\b|\baxes\b|\bentry by entry\b", prose), f"{name} says no shapes"
+    assert re.search(r"\bshapes?\b|\(…|\([A-Z]\w*, |\b\d axes\b|\baxis\b|\baxes\b|\bentry by entry\b", prose), (
+        f"{name} says no shapes"
+    )
 
 
 def calls_a_primitive(function) -> bool:

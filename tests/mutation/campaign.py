@@ -1,6 +1,6 @@
 """A mutation campaign: put each mutant of each VJP in place, and see whether the tests notice.
 
-A mutant meets, in this order, a few drawn cases of its primitives, more of them, and those tests of the primitive's
+A mutant meets a few drawn cases of its primitives; if it survives, more of them, and those tests of the primitive's
 family that call the mutated function. Each mutant lives in a process of its own, forked from one in which everything is
 imported, drawn and known to pass: it may crash, hang or write where it should not.
 """
@@ -36,6 +36,10 @@ from tests.mutation.mutants import Mutant, install, mutants
 
 TESTS = Path(__file__).parent.parent
 GRADIENT_TESTS = {"test_gradients", "test_primitive"}  # they run the cases, as the campaign does itself
+_QUIETLY = settings(
+    max_examples=25, derandomize=True, database=None, deadline=None, print_blob=False, report_multiple_bugs=False,
+    phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck),
+)  # fmt: skip
 FAIR = 4  # a function of many primitives meets the cases of so many, a share from each
 UNBROADCAST_TESTS = "tests.test_backward"
 # Functions that compute a gradient ahead, in the forward: (module, name).
@@ -217,40 +221,40 @@ def coverage(found: Sequence[Item], watched: set[CodeType]) -> list[tuple[Item, 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a target's mutants meet: cases, more cases, and tests, the quick ones first."""
+    """What a target's mutants meet in one round: cases, then tests, the quick ones first."""
 
+    stage: str
     cases: list[tuple[Any, Case]]
-    more: list[tuple[Any, Case]]
     tests: list[Item]
 
 
-def plans(chosen: Sequence[Target], examples: int, more: int, say: Callable[[str], None]) -> dict[str, Plan]:
-    """A plan for each target."""
+def case_plans(chosen: Sequence[Target], stage: str, first: int, last: int) -> dict[str, Plan]:
+    """For each target the cases from ``first`` to ``last`` of its primitives, a share of each if there are many."""
     family = families()
-    needed = {name for target in chosen for name in target.primitives}
-    modules = {m.__name__: m for name, m in family.items() if name in needed}
-    if any(target.function is unbroadcast for target in chosen):
-        modules[UNBROADCAST_TESTS] = importlib.import_module(UNBROADCAST_TESTS)
-    watched = {target.function.__code__ for target in chosen}
-    covered = {}
-    for name, module in modules.items():
-        say(f"what {name} covers")
-        covered[name] = coverage(list(items(module)), watched)
-    say("drawing cases")
-    drawn = {name: draw(family[name].CASES[name], examples + more) for name in sorted(needed)}
+    drawn = {name: draw(family[name].CASES[name], last)[first:] for t in chosen for name in sorted(t.primitives)}
     result = {}
     for target in chosen:
-        names = {family[name].__name__ for name in target.primitives}
-        if target.function is unbroadcast:
-            names.add(UNBROADCAST_TESTS)
-        tests = [row for name in sorted(names) for row in covered[name] if target.function.__code__ in row[1]]
-        cases = [[(_callable(name, family[name]), case) for case in drawn[name]] for name in target.primitives]
-        mixed = [pair for row in itertools.zip_longest(*cases) for pair in row if pair is not None]
-        few = examples * min(len(target.primitives), FAIR)
-        mixed = mixed[: few + more * min(len(target.primitives), FAIR)]
-        ordered = [item for item, _, _ in sorted(tests, key=lambda row: row[2])]
-        result[target.label] = Plan(mixed[:few], mixed[few:], ordered)
+        rows = [[(_callable(name, family[name]), case) for case in drawn[name]] for name in target.primitives]
+        mixed = [pair for row in itertools.zip_longest(*rows) for pair in row if pair is not None]
+        result[target.label] = Plan(stage, mixed[: (last - first) * min(len(rows), FAIR)], [])
     return result
+
+
+def with_tests(plan: dict[str, Plan], chosen: Sequence[Target], say: Callable[[str], None]) -> dict[str, Plan]:
+    """The plans with those tests of each target's families that run its function."""
+    family = families()
+    homes = {t.label: {family[name] for name in t.primitives} for t in chosen}
+    if unbroadcast in {t.function for t in chosen}:
+        homes[_label(unbroadcast, [])].add(importlib.import_module(UNBROADCAST_TESTS))
+    watched = {t.function.__code__ for t in chosen}
+    covered = {}
+    for module in sorted(set().union(*homes.values()), key=lambda m: m.__name__):
+        say(f"what {module.__name__} covers")
+        covered[module] = coverage(list(items(module)), watched)
+    for target in chosen:
+        rows = [row for m in homes[target.label] for row in covered[m] if target.function.__code__ in row[1]]
+        plan[target.label].tests.extend(item for item, _, _ in sorted(rows, key=lambda row: (row[2], row[0].name)))
+    return plan
 
 
 def _callable(name: str, module: ModuleType) -> Any:
@@ -261,19 +265,17 @@ def _callable(name: str, module: ModuleType) -> Any:
 def attack(plan: Plan) -> tuple[str, str]:
     """The first stage that fails, and at what; ("survived", "") if none does."""
     warnings.simplefilter("error")
-    done = ""
+    stage = done = ""
     try:
-        for stage, cases in (("cases", plan.cases), ("more cases", plan.more)):
-            for i, (function, case) in enumerate(cases):
-                done = f"{function.primitive.name} {i}"
-                check_primitive(function, case)
+        stage = plan.stage
+        for i, (function, case) in enumerate(plan.cases):
+            done = f"{function.primitive.name} {i}"
+            check_primitive(function, case)
         stage = "tests"
         for item in plan.tests:
             done = item.name
             if hasattr(item.test, "hypothesis") and not hasattr(item.test, "_hypothesis_internal_settings_applied"):
-                settings(max_examples=25, derandomize=True, database=None, deadline=None, print_blob=False,
-                         phases=[Phase.explicit, Phase.generate], report_multiple_bugs=False,
-                         suppress_health_check=list(HealthCheck))(item.test)  # fmt: skip
+                _QUIETLY(item.test)
             item.run()
     except BaseException as error:  # whatever it is: pytest's failures are no Exceptions
         return stage, f"{done}: {type(error).__name__}"
@@ -307,7 +309,7 @@ def campaign(
 ) -> list[Result]:
     """The fate of all mutants of some targets, or of a random sample of them.
 
-    Each target's own code is put in place once like a mutant, and must survive.
+    Each target's own code is put in place like a mutant, too, and must survive.
 
     Raises:
         AssertionError: if the tests fail without a mistake.
@@ -315,20 +317,30 @@ def campaign(
     work = [(target, mutant) for target in chosen for mutant in mutants(target.function, target.label)]
     if sample is not None and sample < len(work):
         work = random.Random(seed).sample(work, sample)
-    plan = plans(chosen, examples, more, say)
-    originals = [(t, Mutant(t.label, 0, "", "", t.function.__code__)) for t in chosen]
-    results = list(_run([*originals, *work, *also], plan, workers, limit, say))
-    for result in results:
-        assert result.mutant.line or result.fate == "survived", f"{result.mutant.function} unchanged: {result.detail}"
-    return sorted((r for r in results if r.mutant.line), key=lambda r: (r.mutant.function, r.mutant.line))
+    work += also
+    results = {}
+    for stage, first, last in (("cases", 0, examples), ("more cases", examples, examples + more)):
+        attacked = [t for t in chosen if any(t is target for target, _ in work)]
+        say(f"drawing cases for {len(attacked)} functions")
+        plan = case_plans(attacked, stage, first, last)
+        if first:
+            with_tests(plan, attacked, say)
+        originals = [(t, Mutant(t.label, 0, "", "", t.function.__code__)) for t in attacked]
+        for i, result in enumerate(_run([*originals, *work], plan, workers, limit)):
+            fine = result.mutant.line or result.fate == "survived"
+            assert fine, f"{result.mutant.function} unchanged: {result.fate}: {result.detail}"
+            results[id(result.mutant)] = result
+            if not (i + 1) % 100:
+                say(f"{i + 1} of {len(originals) + len(work)}")
+        work = [(t, m) for t, m in work if results[id(m)].fate == "survived"]
+        say(f"{len(work)} survive {stage}")
+    found = [r for r in results.values() if r.mutant.line]
+    return sorted(found, key=lambda r: (r.mutant.function, r.mutant.line, r.mutant.after))
 
 
-def _run(
-    work: Sequence[tuple[Target, Mutant]], plan: dict[str, Plan], workers: int, limit: float, say: Callable[[str], None]
-) -> Iterator[Result]:
+def _run(work: Sequence[tuple[Target, Mutant]], plan: dict[str, Plan], workers: int, limit: float) -> Iterator[Result]:
     context = multiprocessing.get_context("fork")
     queue, running = list(reversed(work)), {}
-    finished = killed = 0
     while queue or running:
         while queue and len(running) < workers:
             target, mutant = queue.pop()
@@ -354,10 +366,4 @@ def _run(
                 continue
             process.join()
             del running[sentinel]
-            finished += 1
-            killed += fate != "survived"
-            if fate == "survived" and mutant.line:
-                say(f"survivor in {mutant.function}: {mutant.before} -> {mutant.after}")
-            if not finished % 50:
-                say(f"{finished} of {len(work)}, {killed} killed")
             yield Result(mutant, fate, detail, seconds)

@@ -72,7 +72,7 @@ def _compile(tree: ast.FunctionDef, function: FunctionType) -> CodeType:
 class _Bare(ast.NodeTransformer):
     """Takes away what is not executed when the function runs: decorators and annotations."""
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.decorator_list, node.returns = [], None
         return self.generic_visit(node)
 
@@ -80,7 +80,7 @@ class _Bare(ast.NodeTransformer):
         node.annotation = None
         return node
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:  # noqa: N802
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         assert node.value is not None
         return ast.copy_location(ast.Assign([node.target], node.value), node)
 
@@ -114,7 +114,9 @@ def _places(tree: ast.FunctionDef) -> Iterator[tuple[Any, ast.AST, str, int | No
 
 def _is_passed_over(node: ast.AST) -> bool:
     """Errors, ``strict=True``, which is a check of its own, and ``copy=False``, which only saves a copy."""
-    return (isinstance(node, ast.keyword) and node.arg in _KEPT) or isinstance(node, (ast.Raise, ast.JoinedStr, ast.expr_context, ast.operator, ast.cmpop))
+    return (isinstance(node, ast.keyword) and node.arg in _KEPT) or isinstance(
+        node, (ast.Raise, ast.JoinedStr, ast.expr_context, ast.operator, ast.cmpop)
+    )
 
 
 def _results(tree: ast.FunctionDef) -> set[int]:

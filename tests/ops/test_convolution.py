@@ -36,7 +36,8 @@ def convolutions(draw: Any, transposed: bool = False) -> Case:
     """A call that fits: any option, groups, odd sizes, empty batches, with a bias and without."""
     groups = draw(st.sampled_from([1, 1, 2, 3]))
     c, f = groups * draw(st.integers(1, 3 - groups // 2)), groups * draw(st.integers(1, 3 - groups // 2))
-    kernel, stride, padding, dilation = draw(pairs(1, 3)), draw(st.just(1) | option(1, 3)), draw(option(0, 2)), draw(option(1, 2))
+    strides = st.just(1) | option(1, 3)
+    kernel, stride, padding, dilation = draw(pairs(1, 3)), draw(strides), draw(option(0, 2)), draw(option(1, 2))
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     extents = [d * (k - 1) + 1 for d, k in zip(both(dilation), kernel, strict=True)]
     sizes = []
