@@ -193,7 +193,9 @@ class Run:
 
         history = self.history()
         if any("loss" in entry for entry in history):
-            loss_curve(history, self.folder / "loss.png", title=f"Run {self.folder.name}")
+            model, captions = self.settings["model"], self.settings["data"]["train_captions"]
+            title = f"{model['cell_type'].upper()} of {model['hidden_size']}, {captions:,} captions"
+            loss_curve(history, self.folder / "loss.png", title=title)
 
 
 def settings_of(model: Captioner, training: Any, data: CaptionData, **data_settings: Any) -> dict[str, Any]:

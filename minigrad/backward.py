@@ -152,6 +152,8 @@ def reverse_pass(
             if not parents:
                 continue
         grads = primitive.backward(g, needs, *residuals) if residuals else primitive.backward(g, needs)
+        if type(grads) is not tuple:
+            raise TypeError(f"the VJP of {primitive.name} must return a tuple of cotangents, not {describe(grads)}")
         i = 0
         for parent in parents:
             slot, argnum = slots[i], argnums[i]

@@ -196,6 +196,8 @@ def test_residuals_are_freed_as_the_pass_goes():
 
 def test_wrong_vjps_are_named():
     x = leaf(2)
+    with pytest.raises(TypeError, match=r"VJP of odd must return a tuple of cotangents, not float64 \(2,\)"):
+        declare(lambda g, needs, x: g)(x).backward(np.ones(2))
     with pytest.raises(ValueError, match=r"VJP of odd gave None for x"):
         declare(lambda g, needs, x: (None,))(x).backward(np.ones(2))
     with pytest.raises(ValueError, match=r"VJP of odd gave float64 \(3,\) for x, which is float64 \(2,\)"):

@@ -218,6 +218,13 @@ def test_power_keeps_float32_with_python_numbers(exponent):
     assert value.dtype == slope.dtype == np.float32
 
 
+def test_the_vjp_of_power_computes_in_float32():
+    ones = np.ones(3, np.float32)
+    for base, exponent, needs in ((ones, 2.0, (True, False)), (2.0, ones, (False, True)), (ones, ones, (True, True))):
+        grads = mg.power.primitive.backward(ones, needs, base, exponent, ones)
+        assert {grad.dtype for grad in grads if grad is not None} == {np.dtype(np.float32)}
+
+
 def test_power_of_integer_arrays():
     bases = np.array([0, 2, 3])
     value, slope = gradients(lambda y: mg.ops.power(bases, y), np.array([2.0, 2.0, 0.0]))
