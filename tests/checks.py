@@ -62,7 +62,7 @@ def pull(function: Callable[..., Any], tensors: Sequence[Any], cotangents: Seque
 
 
 # Cotangents that a VJP needs on its way to others, and so gives unasked: inputs by number.
-BY_PRODUCTS = {"divide": {0}, "lstm": {1, 5}, "lstm_step": {2}, "mse_loss": {0}, "rnn": {1}}
+BY_PRODUCTS = {"divide": {0}, "lstm": {1, 5}, "lstm_step": {2}, "rnn": {1}}
 
 
 @contextmanager

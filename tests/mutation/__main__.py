@@ -25,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     import tests.conftest  # noqa: F401 (the settings of the tests)
+    from tests.mutation.accepted import ACCEPTED
     from tests.mutation.campaign import campaign, targets
     from tests.mutation.report import as_json, judge, table
 
@@ -38,7 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown:
         parser.error(f"no differentiable primitive is named {', '.join(sorted(unknown))}")
     results = campaign(chosen, options.examples, options.more, options.sample, workers=options.workers, say=say)
-    verdict = judge(results, None if options.sample else {t.label for t in chosen})
+    complete = {t.label for t in chosen} if options.primitive else {function for function, _, _ in ACCEPTED}
+    verdict = judge(results, None if options.sample else complete)
     say("done")
     print(json.dumps(as_json(results), indent=1) if options.json else table(results, chosen, verdict))
     return 0 if verdict.good else 1

@@ -29,7 +29,6 @@ _accept("exp(-inf - 1) is 0, as exp(-inf) is", "elementwise.logaddexp.vjp", "y =
         "y = np.where(y == -np.inf, 1, y)")  # fmt: skip
 _accept("exp(-inf - 1) is 0, as exp(-inf) is", "reductions.logsumexp.vjp", "y = np.where(y == -np.inf, 0, y)",
         "y = np.where(y == -np.inf, 1, y)")  # fmt: skip
-_accept(_CAST, "elementwise.power.vjp", "base = np.asarray(a, y.dtype)", "base = a")
 _accept("flip and cumsum of a vector need no axis", "reductions.cumsum.vjp", "axis = 0 if axis is None else axis",
         "axis = axis")  # fmt: skip
 _accept(_CAST, "reductions._share", "count = np.sum(extreme, axis=axis, keepdims=True, dtype=g.dtype)",
@@ -93,21 +92,16 @@ _accept("only the order in memory counts, where n and c are neighbours, and the 
 
 # --- indexing and lookup -------------------------------------------------------------------------------
 
-_accept(_GENERAL, "indexing.getitem.vjp", "if not _may_repeat(index):", "if False:")
-_accept(_GENERAL, "indexing.getitem.vjp", "if isinstance(index, np.ndarray):", "if False:")
-_accept("an empty index is empty whatever is done with it", "indexing.getitem.vjp",
-        "sum_rows(rows, index.ravel() % shape[0] if index.size else index.ravel(), shape[0]).reshape(shape)",
-        "sum_rows(rows, index.ravel() % shape[0], shape[0]).reshape(shape)",
-        "sum_rows(rows, index.ravel() % shape[0] if index.size else index, shape[0]).reshape(shape)")  # fmt: skip
-_accept(_CAST, "indexing._accumulate",
-        "return np.bincount(places.ravel(), weights, math.prod(shape)).reshape(shape).astype(g.dtype, copy=False)",
-        "return np.bincount(places.ravel(), weights, math.prod(shape)).reshape(shape)")  # fmt: skip
-_accept("bincount converts to float64 itself", "indexing._accumulate",
-        "weights = g.ravel().astype(np.float64, copy=False)", "weights = g.ravel()")  # fmt: skip
-_MAY = "return any((isinstance(part, np.ndarray) and part.dtype.kind != 'b' for part in parts))"
-_accept("always true, or true of masks: then repetitions are looked for in vain", "indexing._may_repeat", _MAY,
-        "return (isinstance(part, np.ndarray) and part.dtype.kind != 'b' for part in parts)",
-        "return any((isinstance(part, np.ndarray) for part in parts))")  # fmt: skip
+_LONG = "if isinstance(index, np.ndarray) and index.size and _may_repeat(index) and (math.prod(shape[1:]) >= 16):"
+_accept("whichever rows are called long, the two ways give the same sums", "indexing._scatter", _LONG, "if False:",
+        _LONG.replace("shape[1:]", "shape[0:]"), _LONG.replace("shape[1:]", "shape[2:]"),
+        _LONG.replace("shape[1:]", "shape[:]"), _LONG.replace(">= 16", "> 16"), _LONG.replace("16", "15"),
+        _LONG.replace("16", "17"))  # fmt: skip
+_accept("NumPy takes any negative length for the rest", "indexing._scatter",
+        "return sum_rows(g.reshape(index.size, -1), rows, shape[0]).reshape(shape)",
+        "return sum_rows(g.reshape(index.size, -2), rows, shape[0]).reshape(shape)")  # fmt: skip
+_accept(_GENERAL, "indexing._scatter", "if _may_repeat(index):", "if True:")
+_accept("it is indexed, in whatever layout", "indexing.put.vjp", "d = np.array(g, order='C')", "d = np.array(g)")
 _accept("each place that is read was written before", "indexing.put.vjp", "last = np.zeros(g.size, np.intp)",
         "last = np.ones(g.size, np.intp)")  # fmt: skip
 _accept("0 is the axis of np.add.reduce by default", "lookup.sum_rows",

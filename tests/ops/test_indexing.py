@@ -102,6 +102,23 @@ def test_primitive(name, data):
     check_primitive(FUNCTIONS[name], data.draw(CASES[name]))
 
 
+@pytest.mark.parametrize(
+    "index",
+    [
+        np.array([2, 0, 2, -1]),
+        np.array([[0, 2], [2, 2]]),
+        np.zeros(0, np.intp),
+        np.array([True, False, True]),
+        slice(1, None),
+        (np.array([2, 0, 2]), slice(3)),
+    ],
+    ids=repr,
+)
+def test_long_rows(index):
+    """Long rows by number are gathered in a way of their own; all else is not."""
+    check_primitive(mg.ops.getitem, Case([np.random.default_rng(0).standard_normal((3, 16))], {"index": index}))
+
+
 @pytest.mark.parametrize("rows", [[0, 2, 0, 1], [[0, 2], [2, 1], [0, 0]]])
 def test_rows_that_repeat(rows):
     rng = np.random.default_rng(0)
