@@ -188,7 +188,7 @@ def named(*primitives):
 
 
 def test_a_sample_of_mutants_dies():
-    done = run(*named("divide", "gelu", "max", "lstm_step"), "--sample", 60, "--more", 20)
+    done = run(*named("divide", "gelu", "lstm_step", "max"), "--sample", 40, "--more", 10)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "| all |" in done.stdout
 
