@@ -5,7 +5,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-EXTRAS ?= caption,test
+EXTRAS ?= caption,theory,test
 DEMO ?= --out demo
 PYTEST ?= -n auto
 RUN = $(VENV)/bin/python

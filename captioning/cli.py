@@ -23,9 +23,9 @@ from captioning.data import CaptionData, Split, open_captions
 from captioning.decoding import beam, greedy, sample
 from captioning.evaluation import PARTS, captions_of, evaluate, images_of_part
 from captioning.model import CELLS, Captioner
-from captioning.progress import Progress
 from captioning.run import Run, RunError, settings_of
 from captioning.solver import Settings, Solver
+from minigrad.progress import Progress
 
 __all__ = ["main"]
 

@@ -18,9 +18,9 @@ from captioning.data import CaptionData, open_captions
 from captioning.evaluation import captions_of, evaluate, images_of_part
 from captioning.model import Captioner
 from captioning.pictures import caption_sheet
-from captioning.progress import Progress
 from captioning.run import Run, RunError, settings_of
 from captioning.solver import Settings, Solver
+from minigrad.progress import Progress
 
 __all__ = ["Size", "demo"]
 

@@ -19,8 +19,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from captioning.extras import replacing, require
 from captioning.vocabulary import DataError
+from minigrad.extras import replacing, require
 
 __all__ = ["CACHE_BYTES", "FeatureRows", "checked_dataset", "open_hdf5", "reading", "repack_features"]
 
@@ -32,7 +32,7 @@ def open_hdf5(path: Path) -> Any:
     if not path.is_file():
         raise DataError(f"{path}: there is no such file")
     try:
-        return require("h5py").File(path, "r")
+        return require("h5py", "caption").File(path, "r")
     except OSError as error:
         raise DataError(f"{path}: not a whole HDF5 file (truncated, damaged or foreign): {error}") from error
 
@@ -45,7 +45,7 @@ def checked_dataset(file: Any, path: Path, key: str, rank: int, kind: Any) -> An
         raise DataError(f"{path}: {key}: cannot be read: {error}") from error
     if dataset is None:
         raise DataError(f"{path}: the key {key} is missing; the file has {sorted(file) or 'no keys'}")
-    if not isinstance(dataset, require("h5py").Dataset):
+    if not isinstance(dataset, require("h5py", "caption").Dataset):
         raise DataError(f"{path}: {key}: must be a data set; got a {type(dataset).__name__}")
     if dataset.ndim != rank:
         raise DataError(f"{path}: {key}: must have {rank} dimensions; got shape {dataset.shape}")
@@ -177,7 +177,7 @@ def repack_features(
     """
     with FeatureRows(source, key, cache_bytes=0) as rows, replacing(target) as temporary:
         step = max(1, 64 * 2**20 // (4 * rows.shape[1]))
-        with require("h5py").File(temporary, "w") as file:
+        with require("h5py", "caption").File(temporary, "w") as file:
             copy = file.create_dataset(key, rows.shape, rows.dtype)
             for start in range(0, len(rows), step):
                 copy[start : start + step] = rows[start : start + step]

@@ -13,8 +13,8 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from captioning.extras import require
 from captioning.vocabulary import SPECIAL
+from minigrad.extras import require
 
 __all__ = ["BLEU_score", "corpus_bleu", "exercise_bleu"]
 
@@ -37,7 +37,7 @@ def BLEU_score(gt_caption: str, sample_caption: str) -> float:  # noqa: N802 - t
     # Decided here because nltk computes precisions of nothing in several ways between its versions.
     if not set(reference) & set(sample):
         return 0.0
-    sentence_bleu = require("nltk.translate.bleu_score").sentence_bleu
+    sentence_bleu = require("nltk.translate.bleu_score", "caption").sentence_bleu
     return float(sentence_bleu([reference], sample, weights=[1]))
 
 

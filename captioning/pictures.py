@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from captioning.extras import replacing, require
+from minigrad.extras import replacing, require
 
 __all__ = ["caption_sheet", "image_from_url", "loss_curve"]
 
@@ -101,7 +101,7 @@ def _read_inside(folder: Path, name: str) -> bytes | None:
 
 
 def _decode(content: bytes) -> Image | None:
-    pil = require("PIL.Image")
+    pil = require("PIL.Image", "caption")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a picture that is odd but readable is good enough
@@ -114,11 +114,11 @@ def _decode(content: bytes) -> Image | None:
 
 def _placeholder(size: int = 224) -> Image:
     """A grey square with a frame and the words "no picture"."""
-    pil, draw = require("PIL.Image"), require("PIL.ImageDraw")
+    pil, draw = require("PIL.Image", "caption"), require("PIL.ImageDraw", "caption")
     picture = pil.new("RGB", (size, size), "#ececec")
     pen = draw.Draw(picture)
     pen.rectangle((6, 6, size - 7, size - 7), outline="#b0b0b0", width=2)
-    font = require("PIL.ImageFont").load_default(size=24)
+    font = require("PIL.ImageFont", "caption").load_default(size=24)
     left, top, right, bottom = pen.textbbox((0, 0), "no picture", font=font)
     corner = ((size - left - right) / 2, (size - top - bottom) / 2)
     pen.text(corner, "no picture", fill="#8a8a8a", font=font)
@@ -152,7 +152,8 @@ def loss_curve(
     if not len(train) and not len(validation):
         raise ValueError("loss_curve: the history has no entry with a loss or a val_loss")
     heights = [3, 1.4] if len(bleu) else [1]
-    figure = require("matplotlib.figure").Figure(figsize=(9, 6.4 if len(bleu) else 4.8), layout="constrained")
+    size = 9, 6.4 if len(bleu) else 4.8
+    figure = require("matplotlib.figure", "caption").Figure(figsize=size, layout="constrained")
     panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     _draw_losses(panels[0], train, validation)
     if len(bleu):
@@ -191,7 +192,7 @@ def _draw_losses(panel: Any, train: NDArray[np.float64], validation: NDArray[np.
     values = values[np.isfinite(values)]
     if values.size and values.min() > 0 and values.max() > 20 * values.min():
         panel.set_yscale("log")
-        ticker = require("matplotlib.ticker")
+        ticker = require("matplotlib.ticker", "caption")
         panel.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
         panel.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
         panel.yaxis.set_minor_formatter(ticker.NullFormatter())
@@ -282,7 +283,7 @@ def caption_sheet(
     tops, height = _row_tops(_MARGIN + _text_height(heading), [[texts[i] for i in row] for row in rows])
     if height * _DPI > _PIXEL_LIMIT:
         raise ValueError(f"caption_sheet: {len(pictures)} pictures are too many for {columns} columns")
-    figure = require("matplotlib.figure").Figure(figsize=(width, height))
+    figure = require("matplotlib.figure", "caption").Figure(figsize=(width, height))
     _write(figure, heading, _MARGIN, _MARGIN)
     for row, y in zip(rows, tops, strict=True):
         for column, i in enumerate(row):
@@ -366,10 +367,10 @@ def _pieces(word: str, size: float, width: float) -> Iterator[str]:
 
 def _text_width(text: str, size: float) -> float:
     """The width of a line of text in inches."""
-    font = require("matplotlib.font_manager").FontProperties(size=size)
+    font = require("matplotlib.font_manager", "caption").FontProperties(size=size)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
-        measure = require("matplotlib.textpath").text_to_path.get_text_width_height_descent
+        measure = require("matplotlib.textpath", "caption").text_to_path.get_text_width_height_descent
         return 1.03 * float(measure(text, font, ismath=False)[0]) / 72  # drawn letters snap to pixels
 
 

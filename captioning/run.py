@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from captioning.data import CaptionData, Split
-from captioning.extras import replacing
 from captioning.model import Captioner
 from captioning.vocabulary import Vocabulary
+from minigrad.extras import replacing
 
 __all__ = ["Run", "RunError", "settings_of"]
 

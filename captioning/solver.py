@@ -25,8 +25,8 @@ from captioning.decoding import greedy
 from captioning.evaluation import captions_of, images_of_part, mean_loss
 from captioning.metrics import corpus_bleu
 from captioning.model import Captioner
-from captioning.progress import Progress
 from captioning.run import Entry, Run, RunError
+from minigrad.progress import Progress
 
 __all__ = ["Settings", "Solver", "TrainingError"]
 

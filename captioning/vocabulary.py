@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from captioning.extras import replacing
+from minigrad.extras import replacing
 
 __all__ = ["END", "NULL", "SPECIAL", "START", "UNK", "DataError", "Vocabulary", "decode_captions", "tokenise"]
 

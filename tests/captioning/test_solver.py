@@ -18,9 +18,9 @@ from captioning.data import open_captions
 from captioning.evaluation import captions_of, evaluate, images_of_part, mean_loss
 from captioning.metrics import BLEU_score, corpus_bleu
 from captioning.model import Captioner
-from captioning.progress import Progress
 from captioning.run import Run, RunError, settings_of
 from captioning.solver import Settings, Solver, TrainingError
+from minigrad.progress import Progress
 
 SHORT = Settings(epochs=3, batch_size=10, learning_rate=5e-3)
 
@@ -429,7 +429,7 @@ def test_impossible_settings_are_named(name, value):
 
 def test_progress_prints_a_line_now_and_then(monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr("captioning.progress.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("minigrad.progress.time.monotonic", lambda: clock[0])
     stream = io.StringIO()
     progress = Progress(stream)
     progress.begin(100, start=20)
@@ -444,7 +444,7 @@ def test_progress_prints_a_line_now_and_then(monkeypatch):
 
 def test_progress_draws_over_its_line_on_a_terminal(monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr("captioning.progress.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("minigrad.progress.time.monotonic", lambda: clock[0])
     stream = io.StringIO()
     stream.isatty = lambda: True
     progress = Progress(stream)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captioning.extras import replacing, require
 from captioning.vocabulary import SPECIAL, DataError, Vocabulary, decode_captions, tokenise
+from minigrad.extras import replacing, require
 
 WORDS = [*SPECIAL, "a", "dog", "cat"]
 
@@ -205,11 +205,11 @@ def test_a_missing_package_names_its_extra_and_a_broken_one_its_fault(tmp_path, 
     with pytest.raises(
         ModuleNotFoundError, match=r"package no_such_package: pip install 'minigrad\[caption\]'"
     ):
-        require("no_such_package.part")
+        require("no_such_package.part", "caption")
     (tmp_path / "broken_package.py").write_text("import no_such_dependency\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="No module named 'no_such_dependency'"):
-        require("broken_package")
+        require("broken_package", "caption")
 
 
 def test_importing_the_modules_imports_no_extra():

@@ -1,4 +1,4 @@
-"""Two helpers of the package: packages imported only where they are used, and files written whole."""
+"""Two helpers of the packages: others imported only where they are used, and files written whole."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 
-def require(module: str, extra: str = "caption") -> Any:
+def require(module: str, extra: str) -> Any:
     """Import and return `module`, or say which extra of minigrad installs it.
 
     Raises ModuleNotFoundError with the command to type when the package itself is missing; a package
     that is there but broken raises its own error.
 
-    >>> require("json").dumps([1])
+    >>> require("json", "caption").dumps([1])
     '[1]'
     >>> require("no_such_package", "caption")
     Traceback (most recent call last):

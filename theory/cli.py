@@ -1,0 +1,196 @@
+"""The command line: check the claims, show their matrices, draw their figures, write their page.
+
+Results go to standard output, progress and errors to standard error. The exit status is 0 if every verdict is the
+expected one, 1 if one is not, and 2 for a user's mistake.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import runpy
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import minigrad as mg
+from theory import CLAIMS, Claim, Result, Verdict
+from theory.page import figure_name, save_figure, write_page
+
+__all__ = ["main"]
+
+EXAMPLES = 100
+"""Examples a proposition, unless --examples says otherwise."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line (`sys.argv` by default); the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        for file in options.load:
+            runpy.run_path(file)  # it registers its claims
+        status: int = options.command(options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # the reader of our output left: nothing to tell it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print("theory: stopped", file=sys.stderr)
+        return 130
+    except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        print(f"theory: {text}", file=sys.stderr)
+        return 2
+
+
+# Options ---------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="theory",
+        description="Check the homework's claims about networks by examples and certificates. "
+        "Without a command: check them all, a table of verdicts. "
+        "The exit status is 0 if every verdict is the expected one, 1 if not.",
+        epilog="Try: theory check 3-1 --examples 1000, theory show 1-3, theory figures --out DIR.",
+    )
+    parser.add_argument("--version", action="version", version=f"minigrad {mg.__version__}")
+    parser.set_defaults(command=_check, numbers=[], verbose=False, load=[], examples=EXAMPLES, seed=0, json=False,
+                        quiet=False)  # fmt: skip
+    _add_load(parser)
+    _add_checking(parser)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    check = _command(commands, "check", _check, "check claims, with a line for each proposition", "3-1")
+    check.set_defaults(verbose=True)
+    _add_checking(check)
+    _command(commands, "show", _show, "print claims in the source's own numbers", "1-3")
+    figures = _command(commands, "figures", _figures, "draw a picture for each claim (needs matplotlib)", "3-2")
+    figures.add_argument("--out", metavar="DIR", default="theory-figures", help="folder (default: theory-figures)")
+    figures.add_argument("--format", choices=["svg", "png", "pdf"], default="svg", help="(default: svg)")
+    page = _command(commands, "document", _document, "write docs/theory.md and its figures from the code", None)
+    page.add_argument("--out", metavar="DIR", default="docs", help="folder (default: docs)")
+    return parser
+
+
+def _command(commands: Any, name: str, function: Any, text: str, number: str | None) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text[0].upper() + text[1:] + "."
+    )
+    if number is not None:
+        command.add_argument("numbers", nargs="*", metavar="NUMBER", help=f"such as {number} (default: all)")
+    _add_load(command)
+    command.set_defaults(command=function)
+    return command
+
+
+# An option may stand before or after the command: the parser of a command says nothing where it is not given.
+
+
+def _add_load(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--load", action="append", metavar="FILE.py", default=argparse.SUPPRESS,
+                        help="run a Python file first that registers claims of your own")  # fmt: skip
+
+
+def _add_checking(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--examples", type=int, metavar="N", default=argparse.SUPPRESS,
+                        help=f"examples a proposition (default: {EXAMPLES}); with 1000 finite domains are gone "
+                        "through further, in minutes")  # fmt: skip
+    parser.add_argument("--seed", type=int, metavar="N", default=argparse.SUPPRESS,
+                        help="of the examples (default: 0)")  # fmt: skip
+    parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS,
+                        help="print one JSON object on standard output, nothing else there")  # fmt: skip
+    parser.add_argument("--quiet", action="store_true", default=argparse.SUPPRESS, help="no progress")
+
+
+def _chosen(numbers: Sequence[str]) -> list[Claim]:
+    unknown = [number for number in numbers if number not in CLAIMS]
+    if unknown:
+        raise ValueError(f"there is no claim {unknown[0]}; there are {', '.join(CLAIMS)}")
+    return [CLAIMS[number] for number in numbers] if numbers else list(CLAIMS.values())
+
+
+# Commands --------------------------------------------------------------------------------------
+
+
+def _check(options: Any) -> int:
+    claims = _chosen(options.numbers)
+    started = time.monotonic()
+    verdicts = []
+    for claim in claims:
+        verdicts.append(claim.check(options.examples, options.seed, _reporter(claim, options)))
+        if not options.json and options.verbose:
+            print(_details(verdicts[-1]), flush=True)
+    seconds = time.monotonic() - started
+    good = all(verdict.as_expected for verdict in verdicts)
+    if options.json:
+        summary = {"claims": [v.to_json() for v in verdicts], "as_expected": good, "seconds": round(seconds, 3)}
+        print(json.dumps(summary))
+    else:
+        print(table(verdicts))
+        cases = sum(verdict.cases for verdict in verdicts)
+        print(f"\n{cases:,} cases in {seconds:.0f} s; " + ("every verdict is the expected one." if good else
+              "NOT every verdict is the expected one."))  # fmt: skip
+    return 0 if good else 1
+
+
+def _reporter(claim: Claim, options: Any) -> Any:
+    def report(result: Result) -> None:
+        mark = "survived" if result.holds else "refuted"
+        text = f"{claim.number}  {result.proposition.name}: {mark}, {result.cases:,} cases, {result.seconds:.1f} s"
+        print(text, file=sys.stderr, flush=True)
+
+    return None if options.quiet else report
+
+
+def _show(options: Any) -> int:
+    print("\n\n".join(f"{claim.number}  {claim.title}\n\n{claim.show()}" for claim in _chosen(options.numbers)))
+    return 0
+
+
+def _figures(options: Any) -> int:
+    claims = [claim for claim in _chosen(options.numbers) if claim.draw is not None]
+    folder = Path(options.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    for claim in claims:
+        path = folder / figure_name(claim, options.format)
+        save_figure(claim, path)
+        print(path)
+    return 0
+
+
+def _document(options: Any) -> int:
+    for path in write_page(Path(options.out)):
+        print(path)
+    return 0
+
+
+# Text ------------------------------------------------------------------------------------------
+
+
+def table(verdicts: Sequence[Verdict]) -> str:
+    """Verdicts as a table for the terminal: number, verdict, cases, title."""
+    rows = [("claim", "verdict", "cases", "")]
+    for v in verdicts:
+        outcome = v.outcome if v.as_expected else f"{v.outcome} (expected: {v.expected})"
+        rows.append((v.claim.number, outcome, f"{v.cases:,}", v.claim.title))
+    widths = [max(len(row[k]) for row in rows) for k in range(3)]
+    lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip() for a, b, c, d in rows]
+    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+
+
+def _details(verdict: Verdict) -> str:
+    lines = [f"{verdict.claim.number}  {verdict.claim.statement}", f"     source: {verdict.claim.source}"]
+    for r in verdict.results:
+        kind = "all" if r.proposition.exhaustive else "sampled"
+        lines.append(f"  {'ok ' if r.holds else 'NOT'} [{r.proposition.role}] {r.proposition.statement}"
+                     f" ({r.cases:,} cases, {kind})")  # fmt: skip
+        if not r.holds:
+            lines.append(f"      counterexample: {r.shown}: {r.message}")
+    lines.append(f"  verdict: {verdict.outcome}")
+    if verdict.corrected is not None:
+        lines.append(f"  corrected: {verdict.corrected}")
+    return "\n".join(lines) + "\n"

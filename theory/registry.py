@@ -1,0 +1,75 @@
+"""The claims by number, and two ways to add your own.
+
+The short way, for a statement about every example of one domain:
+
+>>> import numpy as np
+>>> import minigrad as mg
+>>> from hypothesis import strategies as st
+>>> from theory import agree, claim, CLAIMS
+
+>>> @claim("odd", "tanh is an odd function", domain=st.floats(-5, 5))
+... def tanh_is_odd(x):
+...     agree(mg.tanh(-x).numpy(), -mg.tanh(x).numpy(), "tanh(-x)")
+
+>>> tanh_is_odd.check(max_examples=20).outcome
+'holds'
+>>> del CLAIMS["odd"]
+
+The long way, for several propositions, proofs and pictures, is to make a :class:`Claim` and `register` it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from hypothesis.strategies import SearchStrategy
+
+from theory.claims import FALSE, HOLDS, Claim, Proposition, Statement
+
+__all__ = ["CLAIMS", "claim", "register"]
+
+CLAIMS: dict[str, Claim] = {}
+"""Every registered claim by its number, in the order of registration."""
+
+
+def register(claim: Claim) -> Claim:
+    """Add a claim to `CLAIMS`, and return it. A number that is taken is a ValueError."""
+    if claim.number in CLAIMS:
+        raise ValueError(f"register: there is a claim {claim.number} already: {CLAIMS[claim.number].title}")
+    CLAIMS[claim.number] = claim
+    return claim
+
+
+def claim(
+    number: str,
+    statement: str,
+    domain: SearchStrategy[Any] | Callable[[int], Iterable[Any]],
+    source: str = "",
+    latex: str = "",
+    expected: str = HOLDS,
+    corrected: str | None = None,
+) -> Callable[[Callable[[Any], None]], Claim]:
+    """Register a checker as a claim of one proposition; used as a decorator, see the module's page.
+
+    The checker takes an example of the domain and raises :class:`theory.Refuted` (with `theory.require` or
+    `theory.agree`) if the statement is false of it. A statement that you expect to be refuted needs
+    `corrected`, what holds instead.
+    """
+
+    def decorate(check: Callable[[Any], None]) -> Claim:
+        instead = None if corrected is None else Statement(corrected)
+        return register(
+            Claim(
+                number=number,
+                title=statement,
+                statement=Statement(statement, latex),
+                source=source,
+                propositions=(Proposition(statement, statement, check, domain),),
+                expected=FALSE if instead is not None and expected == HOLDS else expected,
+                corrected=instead,
+                proof=(check.__doc__ or "").strip(),
+            )
+        )
+
+    return decorate
