@@ -22,8 +22,8 @@ EXAMPLES = 60
 class Mutant:
     """One wrong formula: in theory/<module>.py the text `old` becomes `new`.
 
-    old: stands in the file `count` times and is replaced everywhere. numbers: the claims that should notice (default: all
-    of the module). equivalent: why nothing can notice, for a mutant that computes the same.
+    old: stands in the file `count` times and is replaced everywhere. numbers: the claims that should notice
+    (default: all of the module). equivalent: why nothing can notice, for a mutant that computes the same.
     """
 
     module: str
