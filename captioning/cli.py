@@ -1,4 +1,4 @@
-"""The command line: train, evaluate, sample, demo.
+"""The command line: train, refine, evaluate, sample, demo.
 
 Results go to standard output, progress and errors to standard error. A user's mistake is one line and
 exit status 2; Ctrl-C during training leaves a checkpoint and exit status 130.
@@ -7,7 +7,6 @@ exit status 2; Ctrl-C during training leaves a checkpoint and exit status 130.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import functools
 import json
 import os
@@ -22,15 +21,11 @@ import minigrad as mg
 from captioning.data import CaptionData, Split, open_captions
 from captioning.decoding import beam, greedy, sample
 from captioning.evaluation import PARTS, captions_of, evaluate, images_of_part
-from captioning.model import CELLS, Captioner
-from captioning.run import Run, RunError, settings_of
-from captioning.solver import Settings, Solver
-from minigrad.progress import Progress
+from captioning.options import add_command, add_data
+from captioning.run import Run
+from captioning.training_cli import add_refine, add_train
 
 __all__ = ["main"]
-
-MODEL_DEFAULTS: dict[str, Any] = {"cell": "lstm", "hidden": 512, "wordvec": 256, "dropout": 0.0, "forget_bias": 0.0}
-DATA_DEFAULTS: dict[str, Any] = {"pca": True, "max_train": None}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,65 +56,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"minigrad {mg.__version__}")
     commands = parser.add_subparsers(title="commands", dest="name", required=True, metavar="COMMAND")
-    _add_train(commands)
+    add_train(commands)
+    add_refine(commands)
     _add_evaluate(commands)
     _add_sample(commands)
     _add_demo(commands)
     return parser
 
 
-def _command(commands: Any, name: str, text: str, function: Callable[[Any], int]) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    parser.set_defaults(command=function)
-    return parser
-
-
-def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", metavar="DIR", help="folder of the data set, in the CS231n MS-COCO layout "
-                        "(default: the one that CAPTIONING_DATA names)")  # fmt: skip
-
-
-def _add_train(commands: Any) -> None:
-    parser = _command(commands, "train", "train a captioner and leave a run folder", _train)
-    _add_data(parser)
-    parser.add_argument("--out", metavar="RUN", required=True, help="the run folder to make (or to resume)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in RUN, exactly where it stopped; "
-                        "its settings hold, and only --epochs may be changed")  # fmt: skip
-    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
-    # Options without a default here take it from Settings, *_DEFAULTS or, with --resume, from the run.
-    option = functools.partial(parser.add_argument, default=argparse.SUPPRESS)
-    d = {field.name: field.default for field in dataclasses.fields(Settings)} | MODEL_DEFAULTS
-    option("--cell", choices=list(CELLS), help=f"recurrent cell ({d['cell']})")
-    option("--hidden", type=int, metavar="N", help=f"size of the hidden state ({d['hidden']})")
-    option("--wordvec", type=int, metavar="N", help=f"size of the word vectors ({d['wordvec']})")
-    option("--dropout", type=float, metavar="X", help=f"share of word vectors and states dropped ({d['dropout']})")
-    option("--forget-bias", type=float, metavar="X", help=f"first bias of the forget gate ({d['forget_bias']})")
-    option("--epochs", type=int, metavar="N", help=f"how often each caption is seen ({d['epochs']})")
-    option("--batch-size", type=int, metavar="N", help=f"captions in an iteration ({d['batch_size']})")
-    option("--max-train", type=int, metavar="N", help="use so many training captions, drawn by the seed (all)")
-    option("--learning-rate", type=float, metavar="X", help=f"Adam's learning rate ({d['learning_rate']})")
-    option("--lr-decay", type=float, metavar="X", help=f"times which, after every epoch ({d['lr_decay']})")
-    option("--clip-norm", type=_limit, metavar="X",
-           help=f"largest norm of the gradient, or 'none' ({d['clip_norm']})")  # fmt: skip
-    option("--weight-decay", type=float, metavar="X", help=f"decoupled, as in AdamW ({d['weight_decay']})")
-    option("--patience", type=int, metavar="N", help="stop after N epochs without a better one (never)")
-    option("--keep", choices=["bleu", "loss"], help="keep the epoch with the highest validation BLEU-4 or the lowest "
-           f"validation loss ({d['keep']})")  # fmt: skip
-    option("--val-part", choices=PARTS, help="the validation images that decide which epoch is kept "
-           f"({d['val_part']} half)")  # fmt: skip
-    option("--val-images", type=int, metavar="N", help=f"at most so many of them ({d['val_images']})")
-    option("--seed", type=int, metavar="N", help=f"of everything random ({d['seed']})")
-    option("--pca", action=argparse.BooleanOptionalAction, help="reduced features, or whole ones (reduced)")
-
-
-def _limit(text: str) -> float | None:
-    return None if text == "none" else float(text)
-
-
 def _add_evaluate(commands: Any) -> None:
-    parser = _command(commands, "evaluate", "say the loss and the BLEU of a run's best weights", _evaluate)
+    parser = add_command(commands, "evaluate", "say the loss and the BLEU of a run's best weights", _evaluate)
     parser.add_argument("run", metavar="RUN", help="a run folder")
-    _add_data(parser)
+    add_data(parser)
     _add_choice(parser)
     parser.add_argument("--max-images", type=int, metavar="N", help="at most so many images, drawn by the seed")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -133,9 +81,9 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_sample(commands: Any) -> None:
-    parser = _command(commands, "sample", "caption some images of a split", _sample)
+    parser = add_command(commands, "sample", "caption some images of a split", _sample)
     parser.add_argument("run", metavar="RUN", help="a run folder")
-    _add_data(parser)
+    add_data(parser)
     _add_choice(parser)
     parser.add_argument("-n", type=int, default=5, metavar="N", help="how many images (5)")
     parser.add_argument("--temperature", type=float, metavar="X", help="draw words from softmax(scores / X)")
@@ -146,93 +94,10 @@ def _add_sample(commands: Any) -> None:
 
 
 def _add_demo(commands: Any) -> None:
-    parser = _command(commands, "demo", "draw small worlds, train a captioner on them and judge what it says", _demo)
+    parser = add_command(commands, "demo", "draw small worlds, train a captioner on them and judge what it says", _demo)
     parser.add_argument("--out", metavar="DIR", default="captioning-demo", help="folder to make (captioning-demo)")
     parser.add_argument("--quick", action="store_true", help="half a minute instead of three")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random (0)")
-
-
-# train -----------------------------------------------------------------------------------------
-
-
-def _train(options: argparse.Namespace) -> int:
-    given = {name: value for name, value in vars(options).items() if name not in _NOT_SETTINGS}
-    run = Run.open(options.out) if options.resume else None
-    if run is not None:
-        given = _to_resume(run, given)
-    training = Settings(**{f.name: given[f.name] for f in dataclasses.fields(Settings) if f.name in given})
-    chosen = {**MODEL_DEFAULTS, **DATA_DEFAULTS, **given}
-    with open_captions(options.data, chosen["pca"], chosen["max_train"], training.seed) as data:
-        progress = Progress(enabled=not options.quiet)
-        if run is None:
-            model = _new_model(data, chosen, training.seed)
-            solver = Solver(model, data.train, data.val, training, progress=progress)
-            settings = settings_of(model, training, data, pca=chosen["pca"], max_train=chosen["max_train"])
-            run = solver.run = Run.create(options.out, settings, data.vocabulary)  # all is well: leave a folder
-            solver.save_checkpoint()
-        else:
-            run.check_fits(data.train)
-            _check_same_data(run, data)
-            model = run.new_model(rng=training.seed)
-            solver = Solver(model, data.train, data.val, training, run, progress)
-            solver.resume()
-            run.settings["training"] = dataclasses.asdict(training)
-            run.write_settings()
-        solver.train()
-    return _report_training(solver, run)
-
-
-_NOT_SETTINGS = {"name", "command", "data", "out", "resume", "quiet"}
-
-
-def _new_model(data: CaptionData, chosen: dict[str, Any], seed: int) -> Captioner:
-    return Captioner(
-        data.vocabulary,
-        data.train.features.shape[1],
-        chosen["wordvec"],
-        chosen["hidden"],
-        chosen["cell"],
-        chosen["dropout"],
-        forget_bias=chosen["forget_bias"],
-        rng=seed,
-    )
-
-
-def _to_resume(run: Run, given: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a run to resume, with the epochs that were asked for; anything else must agree."""
-    model, training, data = (run.settings[key] for key in ("model", "training", "data"))
-    missing = [f.name for f in dataclasses.fields(Settings) if f.name not in training]
-    missing += [key for key in DATA_DEFAULTS if key not in data]
-    if missing:
-        raise RunError(f"{run.folder / 'settings.json'}: the settings {', '.join(missing)} are missing")
-    known = {**training, **data}
-    known |= {"cell": model["cell_type"], "hidden": model["hidden_size"], "wordvec": model["wordvec_size"],
-              "dropout": model["dropout"], "forget_bias": model["forget_bias"]}  # fmt: skip
-    changed = [key for key, value in given.items() if key != "epochs" and known.get(key) != value]
-    if changed:
-        told = ", ".join(f"--{key.replace('_', '-')} {given[key]} (the run has {known.get(key)})" for key in changed)
-        raise RunError(f"{run.folder}: --resume keeps the run's settings, only --epochs may change; got {told}")
-    return known | given
-
-
-def _check_same_data(run: Run, data: CaptionData) -> None:
-    was, now = run.settings["data"].get("train_captions"), len(data.train)
-    if was != now:
-        raise RunError(f"{run.folder}: was trained on {was} captions; {data.folder} has {now}: it is another data set")
-
-
-def _report_training(solver: Solver, run: Run) -> int:
-    if solver.interrupted and not solver.finished:
-        print(f"stopped after iteration {solver.iteration} of {solver.total}; "
-              f"go on with: captioning train --out {run.folder} --resume", file=sys.stderr)  # fmt: skip
-        return 130
-    best = solver.best_entry
-    assert best is not None  # a run that is finished has ended an epoch
-    print(f"trained {solver.iteration} iterations; kept epoch {best['epoch']}: "
-          f"validation loss {best['val_loss']:.3f}, BLEU-4 {best['val_bleu']:.4f} "
-          f"({solver.settings.val_part} images)")  # fmt: skip
-    print(f"run folder: {run.folder}")
-    return 0
 
 
 # evaluate and sample ---------------------------------------------------------------------------

@@ -76,6 +76,12 @@ class Split:
         self.captions = captions if chosen is None else captions[chosen]
         self.image_idxs = image_idxs if chosen is None else image_idxs[chosen]
 
+    def with_captions(self, captions: NDArray[np.int32], image_idxs: NDArray[np.int32]) -> Split:
+        """The same images with other captions (N,T), rows `image_idxs` (N,); the references stay the human ones."""
+        split = Split(self.folder, self.name, self.vocabulary, self.features, *self._every)
+        split.captions, split.image_idxs = captions, image_idxs
+        return split
+
     def __len__(self) -> int:
         return len(self.captions)
 

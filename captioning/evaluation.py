@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 import minigrad as mg
 from captioning.data import Split
 from captioning.decoding import greedy
-from captioning.metrics import corpus_bleu, exercise_bleu
+from captioning.metrics import corpus_bleu, exercise_bleu, exercise_bleu_table
 from captioning.model import Captioner
+from captioning.vocabulary import SPECIAL
 
-__all__ = ["PARTS", "captions_of", "evaluate", "images_of_part", "mean_loss"]
+__all__ = ["PARTS", "captions_of", "evaluate", "images_of_part", "mean_exercise_bleu", "mean_loss"]
 
 PARTS = ("all", "first", "second")
 """Parts of a split's images: all, or one half of the rows. Choose on one half and report on the other."""
@@ -80,6 +81,18 @@ def evaluate(
         "images": len(images),
         "captions": int(np.isin(split.image_idxs, images).sum()),
     }
+
+
+def mean_exercise_bleu(split: Split, images: Rows, said: Sequence[Sequence[str]]) -> float:
+    """The exercise BLEU of one caption for each image, averaged over all stored captions of each image.
+
+    It is what `evaluate` gives in the mean over its seeds, if all images have equally many captions.
+    """
+    scores = []
+    for i, words in zip(images, said, strict=True):
+        stored = [split.vocabulary.tokens(row) for row in split.captions[split.image_idxs == i]]
+        scores.append(exercise_bleu_table([[word for word in words if word not in SPECIAL]], stored).mean())
+    return float(np.mean(scores))
 
 
 def _one_reference_each(split: Split, images: Rows, seed: int) -> Sequence[str]:

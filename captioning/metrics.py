@@ -12,11 +12,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from captioning.vocabulary import SPECIAL
 from minigrad.extras import require
 
-__all__ = ["BLEU_score", "corpus_bleu", "exercise_bleu"]
+__all__ = ["BLEU_score", "corpus_bleu", "exercise_bleu", "exercise_bleu_table"]
 
 Tokens = Sequence[str]
 
@@ -59,6 +63,36 @@ def exercise_bleu(pairs: Iterable[tuple[str, str]]) -> float:
     if not scores:
         raise ValueError("exercise_bleu: there are no pairs to score")
     return sum(scores) / len(scores)
+
+
+def exercise_bleu_table(samples: Sequence[Sequence[Any]], references: Sequence[Sequence[Any]]) -> NDArray[np.float64]:
+    """`BLEU_score` of each of n samples against each of m references, all pairs at once: (n,m).
+
+    samples, references: lists of words or word ids, without special tokens. With p the share of the
+    sample's words found in the reference, each at most as often as there, it is p exp(min(0, 1 - r/c)) for c
+    words in the sample and r in the reference; an empty sample scores 0.
+
+    >>> exercise_bleu_table([["a", "dog", "sits"], []], [["a", "dog", "runs"], ["a", "small", "dog", "runs"]]).round(4)
+    array([[0.6667, 0.4777],
+           [0.    , 0.    ]])
+    """
+    column: dict[Any, int] = {}
+    for words in (*samples, *references):
+        for word in words:
+            column.setdefault(word, len(column))
+
+    def counts(texts: Sequence[Sequence[Any]]) -> NDArray[np.int16]:
+        table = np.zeros((len(texts), len(column)), np.int16)
+        for row, words in zip(table, texts, strict=True):
+            for word in words:
+                row[column[word]] += 1
+        return table
+
+    matches = np.minimum(counts(samples)[:, None], counts(references)[None]).sum(axis=-1)
+    c = np.maximum([[len(words)] for words in samples], 1)  # of an empty sample the matches are 0
+    r = np.array([len(words) for words in references])
+    scores: NDArray[np.float64] = matches / c * np.exp(np.minimum(0, 1 - r / c))
+    return scores
 
 
 def corpus_bleu(references: Sequence[Sequence[Tokens]], hypotheses: Sequence[Tokens]) -> dict[str, float]:

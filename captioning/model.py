@@ -141,8 +141,9 @@ class Captioner(mg.nn.Module):
 
     vocabulary: the words. feature_size: D, the columns of the features. wordvec_size, hidden_size: W and
     H. cell_type: 'lstm' or 'rnn'. dropout: the share of entries that `loss` drops, of the word vectors
-    and of the hidden states before the vocabulary product, while the model is in training mode. dtype:
-    of every weight. forget_bias: where the LSTM's forget gate starts; the source's is 0. rng: a Generator
+    and of the hidden states before the vocabulary product, while the model is in training mode.
+    feature_dropout: the share of the features that it drops too, against learning pictures by heart. dtype: of
+    every weight. forget_bias: where the LSTM's forget gate starts; the source's is 0. rng: a Generator
     or a seed, from which the first weights and then dropout are drawn.
 
     >>> v = Vocabulary(["<NULL>", "<START>", "<END>", "<UNK>", "dog"])
@@ -173,12 +174,15 @@ class Captioner(mg.nn.Module):
         dtype: DTypeLike = np.float32,
         forget_bias: float = 0.0,
         rng: np.random.Generator | int | None = None,
+        feature_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be at least 0 and below 1; got {dropout!r}")
+        for name, share in (("dropout", dropout), ("feature_dropout", feature_dropout)):
+            if not 0 <= share < 1:
+                raise ValueError(f"{name} must be at least 0 and below 1; got {share!r}")
         self.vocabulary, self.feature_size, self.cell_type, self.dropout = vocabulary, feature_size, cell_type, dropout
         self.wordvec_size, self.hidden_size = wordvec_size, hidden_size
+        self.feature_dropout = feature_dropout
         self.forget_bias, self.rng = forget_bias, np.random.default_rng(rng)
         sizes = len(vocabulary), feature_size, wordvec_size, hidden_size
         first = initial_weights(*sizes, cell_type, self.rng.standard_normal, dtype, forget_bias)
@@ -193,6 +197,8 @@ class Captioner(mg.nn.Module):
     def loss(self, features: ArrayLike, captions: ArrayLike) -> Tensor:
         """The mean over captions (N,T) of the summed cross-entropy of their words; features (N,D). A scalar."""
         drop = self._drop if self.training and self.dropout else None
+        if self.training and self.feature_dropout:
+            features = ops.dropout(np.asarray(features), self.feature_dropout, rng=self.rng).data
         return caption_loss(self.weights, features, captions, self.vocabulary.null, self.cell_type, drop)
 
     forward = loss

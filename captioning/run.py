@@ -210,6 +210,7 @@ def settings_of(model: Captioner, training: Any, data: CaptionData, **data_setti
             "dropout": model.dropout,
             "dtype": str(model.W_embed.dtype),
             "forget_bias": model.forget_bias,
+            "feature_dropout": model.feature_dropout,
         },
         "training": dataclasses.asdict(training),
         "data": {"pca": True, "max_train": None, "train_captions": len(data.train), **data_settings},

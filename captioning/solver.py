@@ -22,13 +22,16 @@ from numpy.typing import NDArray
 import minigrad as mg
 from captioning.data import Split
 from captioning.decoding import greedy
-from captioning.evaluation import captions_of, images_of_part, mean_loss
+from captioning.evaluation import captions_of, images_of_part, mean_exercise_bleu, mean_loss
 from captioning.metrics import corpus_bleu
 from captioning.model import Captioner
 from captioning.run import Entry, Run, RunError
 from minigrad.progress import Progress
 
-__all__ = ["Settings", "Solver", "TrainingError"]
+__all__ = ["KEEP", "Settings", "Solver", "TrainingError"]
+
+KEEP = ("bleu", "exercise", "loss")
+"""What may decide which epoch is best."""
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -45,7 +48,8 @@ class Settings:
     lr_decay after every epoch. clip_norm: the largest norm of all gradients together; None is no limit.
     weight_decay: decoupled, as in AdamW. patience: stop after so many epochs without a better one; None
     is never. keep: which epoch is best, that of the highest validation 'bleu' (corpus BLEU-4 of greedy
-    captions; of two alike the one with the lower loss) or of the lowest validation 'loss'. val_part: the
+    captions; of two alike the one with the lower loss), of the highest 'exercise' BLEU (the mean over all stored
+    references), or of the lowest validation 'loss'. val_part: the
     part of the validation images that decides it ('all', or a half, so that the other half can be
     reported), and val_images, how many of them at most. seed: of everything random.
     """
@@ -75,8 +79,8 @@ class Settings:
             raise ValueError(f"weight_decay must be at least 0; got {self.weight_decay!r}")
         if type(self.seed) is not int or self.seed < 0:
             raise ValueError(f"seed must be an int of at least 0; got {self.seed!r}")
-        if self.keep not in ("bleu", "loss"):
-            raise ValueError(f"keep must be 'bleu' or 'loss'; got {self.keep!r}")
+        if self.keep not in KEEP:
+            raise ValueError(f"keep must be one of {', '.join(map(repr, KEEP))}; got {self.keep!r}")
 
 
 class Solver:
@@ -140,6 +144,10 @@ class Solver:
             self.progress.begin(self.total, self.iteration)
         with _stop_on_interrupt() as stop:
             while not self.finished and not self.interrupted:
+                epoch, position = divmod(self.iteration, self.epoch_length)
+                if position == 0 and not self._begin_epoch(epoch, stop):
+                    self.interrupted = True  # the last checkpoint is of this very moment
+                    break
                 self._iterate()
                 if self.iteration % self.epoch_length == 0:
                     self._end_epoch()
@@ -153,6 +161,10 @@ class Solver:
         if self.run is not None:
             self.run.draw_curve()
         return self.history
+
+    def _begin_epoch(self, epoch: int, stop: threading.Event) -> bool:
+        """Prepare an epoch, counted from 0; False if it was stopped."""
+        return True
 
     def _iterate(self) -> None:
         s = self.settings
@@ -191,9 +203,9 @@ class Solver:
         key = (float(epoch), 0.0)  # without validation the last epoch is the best
         if self.val is not None and self.images is not None:
             loss = mean_loss(self.model, self.val, self.images)
-            bleu = self._bleu(self.val, self.images)
-            entry |= {"val_loss": loss, "val_bleu": bleu}
-            key = (bleu, -loss) if self.settings.keep == "bleu" else (-loss, bleu)
+            bleu, exercise = self._bleu(self.val, self.images)
+            entry |= {"val_loss": loss, "val_bleu": bleu, "val_exercise_bleu": exercise}
+            key = {"bleu": (bleu, -loss), "exercise": (exercise, -loss), "loss": (-loss, bleu)}[self.settings.keep]
         self._log(entry)
         if self._best is None or key > self._best:
             self._best, self._best_epoch = key, epoch
@@ -204,9 +216,11 @@ class Solver:
         if self.progress is not None:
             self.progress.say(_summary(entry, self.settings.epochs, best=self._best_epoch == epoch))
 
-    def _bleu(self, val: Split, images: NDArray[np.int64]) -> float:
+    def _bleu(self, val: Split, images: NDArray[np.int64]) -> tuple[float, float]:
+        """Corpus BLEU-4 and exercise BLEU of greedy captions."""
         said = captions_of(self.model, val, images, greedy)
-        return corpus_bleu([val.references(int(i)) for i in images], said)["BLEU-4"]
+        corpus = corpus_bleu([val.references(int(i)) for i in images], said)["BLEU-4"]
+        return corpus, mean_exercise_bleu(val, images, said)
 
     def _log(self, entry: Entry) -> None:
         self.history.append(entry)
@@ -265,7 +279,8 @@ def _under(prefix: str, state: Arrays) -> Arrays:
 def _summary(entry: Entry, epochs: int, best: bool) -> str:
     text = f"epoch {entry['epoch']}/{epochs}"
     if "val_loss" in entry:
-        text += f"  validation loss {entry['val_loss']:.3f}, BLEU-4 {entry['val_bleu']:.4f}"
+        text += f"  validation loss {entry['val_loss']:.3f}, BLEU-4 {entry['val_bleu']:.4f}, "
+        text += f"exercise BLEU {entry['val_exercise_bleu']:.4f}"
         text += "  (best so far)" if best else ""
     return text
 

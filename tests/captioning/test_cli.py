@@ -50,7 +50,8 @@ def refused(capsys, arguments, *parts):
 
 def test_train_leaves_a_run_folder(small_folder, tmp_path, capsys):
     folder = tmp_path / "new" / "run"
-    options = ["--cell", "rnn", "--dropout", "0.1", "--max-train", "20", "--no-pca", "--seed", "3", "--keep", "loss"]
+    options = ["--cell", "rnn", "--dropout", "0.1", "--feature-dropout", "0.2", "--max-train", "20", "--no-pca",
+               "--seed", "3", "--keep", "loss"]  # fmt: skip
     assert main(["train", "--data", str(small_folder), "--out", str(folder), *SMALL, *options]) == 0
     out, err = capsys.readouterr()
     assert err == ""
@@ -59,7 +60,7 @@ def test_train_leaves_a_run_folder(small_folder, tmp_path, capsys):
     settings = Run.open(folder).settings
     assert settings["model"] == {
         "feature_size": 5, "wordvec_size": 8, "hidden_size": 12, "cell_type": "rnn", "dropout": 0.1,
-        "dtype": "float32", "forget_bias": 0.0,
+        "dtype": "float32", "forget_bias": 0.0, "feature_dropout": 0.2,
     }  # fmt: skip
     assert settings["data"] == {"pca": False, "max_train": 20, "train_captions": 20}
     assert (settings["training"]["seed"], settings["training"]["keep"]) == (3, "loss")
@@ -125,6 +126,67 @@ def test_resume_refuses_what_does_not_fit(small_folder, other_folder, run, tmp_p
     del settings["training"]["seed"]
     (run / "settings.json").write_text(json.dumps(settings))
     refused(capsys, [*train, run, "--resume"], "settings.json", "seed are missing")
+
+
+def test_a_run_from_before_feature_dropout_goes_on(small_folder, trained, run):
+    """Its settings.json does not speak of feature_dropout."""
+    settings = json.loads((run / "settings.json").read_text())
+    del settings["model"]["feature_dropout"]
+    (run / "settings.json").write_text(json.dumps(settings))
+    assert main(["train", "--data", str(small_folder), "--out", str(run), "--resume", "--epochs", "3", "--quiet"]) == 0
+    assert Run.open(run).load_model().feature_dropout == 0
+
+
+# refine ----------------------------------------------------------------------------------------
+
+ROUNDS = ["--rounds", "2", "--round-epochs", "1", "--drafts", "3", "--judges", "2", "--batch-size", "10", "--quiet"]
+
+
+@pytest.fixture
+def refined(small_folder, trained, tmp_path):
+    folder = tmp_path / "refined"
+    assert main(["refine", str(trained), "--data", str(small_folder), "--out", str(folder), *ROUNDS]) == 0
+    return folder
+
+
+def test_refine_leaves_a_run_folder_of_its_own(small_folder, trained, refined):
+    settings = Run.open(refined).settings
+    assert settings["refinement"] == {"start": "run", "rounds": 2, "round_epochs": 1, "drafts": 3, "temperature": 0.7,
+                                      "judges": 2, "human_weight": 0.5, "best": 2}  # fmt: skip
+    assert (settings["training"]["epochs"], settings["training"]["keep"]) == (2, "exercise")
+    assert settings["model"] == Run.open(trained).settings["model"]
+    assert main(["evaluate", str(refined), "--data", str(small_folder), "--json"]) == 0
+
+
+def test_refine_resumes_to_more_rounds(small_folder, trained, refined, tmp_path, capsys):
+    whole = tmp_path / "whole"
+    longer = [*ROUNDS, "--rounds", "3"]
+    capsys.readouterr()
+    assert main(["refine", str(trained), "--data", str(small_folder), "--out", str(whole), *longer]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.startswith("trained 15 iterations; kept epoch ")
+    assert out.splitlines()[1] == f"run folder: {whole}"
+    resume = ["refine", "--data", str(small_folder), "--out", str(refined), "--resume", "--quiet"]
+    assert main([*resume, "--rounds", "3"]) == 0
+    for path in whole.glob("*.[sj]*"):
+        assert path.read_bytes() == (refined / path.name).read_bytes(), path.name
+    assert (whole / "targets.safetensors").is_file()
+
+
+def test_refine_refuses_what_does_not_fit(small_folder, other_folder, run, refined, tmp_path, capsys):
+    capsys.readouterr()
+    refine = ["refine", "--data", small_folder, "--out"]
+    refused(capsys, [*refine, tmp_path / "new"], "the run to start from")
+    refused(capsys, [*refine, refined, "--resume", run], "the run to start from")
+    refused(capsys, [*refine, tmp_path / "new", tmp_path / "none"], "no such run folder")
+    refused(capsys, [*refine, refined, run, "--quiet"], "exists already")
+    refused(capsys, [*refine, run, "--resume"], "captioning train")
+    refused(capsys, ["train", "--data", small_folder, "--out", refined, "--resume"], "captioning refine")
+    refused(capsys, [*refine, refined, "--resume", "--drafts", "4"], "--drafts 4 (the run has 3)")
+    refused(capsys, [*refine, tmp_path / "new", run, "--best", "11"], "best must be at most drafts")
+    refused(capsys, ["refine", "--data", other_folder, "--out", tmp_path / "new", run], "another vocabulary")
+    assert not (tmp_path / "new").exists()
 
 
 def wait_for(path, seconds=60):
@@ -263,7 +325,7 @@ def test_demo(tmp_path, capsys, monkeypatch):
     refused(capsys, ["demo", "--quick", "--out", folder], "has a demonstration already")
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["sample"], ["demo"]])
+@pytest.mark.parametrize("command", [[], ["train"], ["refine"], ["evaluate"], ["sample"], ["demo"]])
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([*command, "--help"])

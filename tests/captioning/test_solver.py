@@ -15,7 +15,7 @@ import pytest
 
 import minigrad as mg
 from captioning.data import open_captions
-from captioning.evaluation import captions_of, evaluate, images_of_part, mean_loss
+from captioning.evaluation import captions_of, evaluate, images_of_part, mean_exercise_bleu, mean_loss
 from captioning.metrics import BLEU_score, corpus_bleu
 from captioning.model import Captioner
 from captioning.run import Run, RunError, settings_of
@@ -80,7 +80,8 @@ def test_the_history_says_what_the_format_says(small_data):
     history = make_solver(small_data).train()
     assert [set(entry) for entry in history[:5]] == [{"iteration", "epoch", "loss"}] * 5
     ends = [entry for entry in history if "val_loss" in entry]
-    assert [set(entry) for entry in ends] == [{"epoch", "iteration", "val_loss", "val_bleu", "learning_rate"}] * 3
+    keys = {"epoch", "iteration", "val_loss", "val_bleu", "val_exercise_bleu", "learning_rate"}
+    assert [set(entry) for entry in ends] == [keys] * 3
     assert [(entry["epoch"], entry["iteration"]) for entry in ends] == [(1, 5), (2, 10), (3, 15)]
     np.testing.assert_allclose([entry["learning_rate"] for entry in ends], [5e-3, 4.5e-3, 4.05e-3])
 
@@ -150,20 +151,21 @@ def test_a_loss_that_is_not_finite_stops(small_data):
 
 
 def scripted(solver, scores):
-    """Validation that says (bleu, loss) by script; keeps a copy of the weights of each epoch."""
+    """Validation that says (bleu, loss, exercise BLEU) by script; keeps a copy of the weights of each epoch."""
     taken = []
 
-    def end(bleu):
+    def end(*_):
         taken.append({name: a.copy() for name, a in weights(solver).items()})
-        return scores[len(taken) - 1][bleu]
+        bleu, _, exercise = scores[len(taken) - 1]
+        return bleu, exercise
 
-    solver._bleu = lambda *_: end(0)
+    solver._bleu = end
     return taken
 
 
-@pytest.mark.parametrize(("keep", "best"), [("bleu", 3), ("loss", 2)])
+@pytest.mark.parametrize(("keep", "best"), [("bleu", 3), ("loss", 2), ("exercise", 4)])
 def test_the_best_weights_are_kept_and_they_are_copies(small_data, monkeypatch, keep, best):
-    scores = [(0.2, 5.0), (0.3, 3.0), (0.5, 4.0), (0.5, 4.5), (0.1, 9.0)]
+    scores = [(0.2, 5.0, 0.1), (0.3, 3.0, 0.2), (0.5, 4.0, 0.3), (0.5, 4.5, 0.6), (0.1, 9.0, 0.4)]
     solver = make_solver(small_data, dataclasses.replace(SHORT, epochs=5, keep=keep))
     taken = scripted(solver, scores)
     monkeypatch.setattr("captioning.solver.mean_loss", lambda *_: scores[len(taken)][1])
@@ -174,7 +176,7 @@ def test_the_best_weights_are_kept_and_they_are_copies(small_data, monkeypatch, 
 
 
 def test_patience(small_data, monkeypatch):
-    scores = [(0.2, 1.0), (0.3, 1.0), (0.1, 1.0), (0.25, 1.0), (0.9, 1.0)]
+    scores = [(bleu, 1.0, 0.0) for bleu in (0.2, 0.3, 0.1, 0.25, 0.9)]
     solver = make_solver(small_data, dataclasses.replace(SHORT, epochs=5, patience=2))
     taken = scripted(solver, scores)
     monkeypatch.setattr("captioning.solver.mean_loss", lambda *_: 1.0)
@@ -413,6 +415,12 @@ def test_the_figures_are_those_of_their_definitions(small_data):
     ]
     low, high = np.mean([min(p) for p in possible]), np.mean([max(p) for p in possible])
     assert low <= figures["exercise_bleu"] <= high
+    every = [
+        BLEU_score(" ".join(reference), " ".join(words))
+        for i, words in zip(images, said, strict=True)
+        for reference in split.references(int(i))
+    ]
+    assert mean_exercise_bleu(split, images, said) == pytest.approx(np.mean(every))
 
 
 # Settings and progress -------------------------------------------------------------------------

@@ -1,0 +1,22 @@
+"""What the commands of the command line share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["add_command", "add_data"]
+
+
+def add_command(commands: Any, name: str, text: str, function: Callable[[Any], int]) -> argparse.ArgumentParser:
+    """A command that calls `function` with its options and ends with the status that it returns."""
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser.set_defaults(command=function)
+    return parser
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """The option --data."""
+    parser.add_argument("--data", metavar="DIR", help="folder of the data set, in the CS231n MS-COCO layout "
+                        "(default: the one that CAPTIONING_DATA names)")  # fmt: skip
