@@ -96,7 +96,7 @@ def _is_fresh(grad: Array, argnum: int, grads: Any, others: Any) -> bool:
 
 def _gather(cotangents: dict[Any, Any], node: Node, first: Any) -> tuple[Any, ...] | None:
     """The cotangents of a node with several outputs, None for each that nobody used."""
-    gs = (first, *(cotangents.pop((node, slot), None) for slot in range(1, len(node.outputs))))
+    gs = (first, *(cotangents.pop((node, slot), None) for slot in range(1, len(node.later) + 1)))
     return None if all(g is None for g in gs) else gs
 
 
@@ -121,10 +121,9 @@ def reverse_pass(
     # Keys are a node, which stands for its first output, or (node, index) for a later one.
     cotangents: dict[Any, Any] = {}
     owned: set[Any] = set()  # keys whose array the pass itself made, and so may add into
-    key: Any
     g: Any
     for node, slot, g in seeds:
-        key = (node, slot) if slot else node
+        key: Any = (node, slot) if slot else node
         cotangents[key] = cotangents[key] + g if key in cotangents else g
     leaves: list[Leaf] = []
     for node in reversed(order.nodes):
@@ -141,14 +140,14 @@ def reverse_pass(
         if not retain_graph:
             node.residuals = None
         g = cotangents.pop(node, None)
-        if len(node.outputs) > 1:
+        if node.later:
             g = _gather(cotangents, node, g)
         if g is None:
             continue
-        parents, slots = node.parents, node.slots
-        argnums, needs = node.route
+        parents = node.parents
+        argnums, needs, slots = node.route
         if live is not None:
-            parents, slots, argnums, needs = _restrict(node, live)
+            parents, argnums, needs, slots = _restrict(node, live)
             if not parents:
                 continue
         grads = primitive.backward(g, needs, *residuals) if residuals else primitive.backward(g, needs)
@@ -159,10 +158,13 @@ def reverse_pass(
             slot, argnum = slots[i], argnums[i]
             i += 1  # noqa: SIM113 (a counter is measurably faster than enumerate or zip)
             grad = grads[argnum]
-            shape, dtype = parent.outputs[slot]
+            key = parent
+            shape, dtype = parent.shape, parent.dtype
+            if slot:
+                key = parent, slot
+                shape, dtype = parent.later[slot - 1]
             if grad is None or grad.shape != shape or grad.dtype is not dtype:
                 grad = _fit(primitive, argnum, grad, shape, dtype)
-            key = (parent, slot) if slot else parent
             if key not in cotangents:
                 cotangents[key] = grad
                 if parent.primitive is None and _is_fresh(grad, argnum, grads, (g, residuals)):
@@ -180,12 +182,12 @@ def reverse_pass(
     }
 
 
-def _restrict(node: Node, live: set[Node]) -> tuple[Any, Any, tuple[int, ...], tuple[bool, ...]]:
-    """A node's parents, slots and route with the dead parents left out."""
-    argnums, needs = node.route
-    kept = [edge for edge in zip(node.parents, node.slots, argnums, strict=True) if edge[0] in live]
-    parents, slots, argnums = zip(*kept, strict=True) if kept else ((), (), ())
-    return parents, slots, argnums, tuple(i in argnums for i in range(len(needs)))
+def _restrict(node: Node, live: set[Node]) -> tuple[Any, tuple[int, ...], tuple[bool, ...], tuple[int, ...]]:
+    """A node's parents and route with the dead parents left out."""
+    argnums, needs, slots = node.route
+    kept = [edge for edge in zip(node.parents, argnums, slots, strict=True) if edge[0] in live]
+    parents, argnums, slots = zip(*kept, strict=True) if kept else ((), (), ())
+    return parents, argnums, tuple(i in argnums for i in range(len(needs))), slots
 
 
 def seed_of(output: Tensor, gradient: Any = None) -> tuple[Node, int, Array]:

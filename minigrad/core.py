@@ -83,23 +83,29 @@ class Node:
         primitive: what was applied; None for a leaf.
         params: the options it was called with.
         parents: the nodes of those inputs that are tracked, in the order of the inputs.
-        slots: for each parent, which of its outputs is the input.
-        route: ``(argnums, needs)``: for each parent the number of the input it feeds, and for each
-            input whether it is tracked.
-        outputs: ``(shape, dtype)`` of each output.
+        route: ``(argnums, needs, slots)``: for each parent the number of the input it feeds; for each input
+            whether it is tracked; and for each parent which of its outputs is the input.
+        shape, dtype: of the first output; `later` has ``(shape, dtype)`` of each other one.
         residuals: what the VJP needs; None once a backward pass has freed it.
         scope: the path of :func:`scope` names.
     """
 
-    __slots__ = ("outputs", "params", "parents", "primitive", "residuals", "route", "scope", "slots")
+    # Few objects a node: each one that the garbage collector watches costs time, see docs/results.md.
+    __slots__ = ("dtype", "later", "params", "parents", "primitive", "residuals", "route", "scope", "shape")
     primitive: Primitive | None
     params: dict[str, Any]
     parents: tuple[Node, ...]
-    slots: tuple[int, ...]
-    route: tuple[tuple[int, ...], tuple[bool, ...]]
-    outputs: tuple[Spec, ...]
+    route: tuple[tuple[int, ...], tuple[bool, ...], tuple[int, ...]]
+    shape: tuple[int, ...]
+    dtype: DType
+    later: tuple[Spec, ...]
     residuals: tuple[Any, ...] | None
     scope: tuple[str, ...]
+
+    @property
+    def outputs(self) -> tuple[Spec, ...]:
+        """``(shape, dtype)`` of each output."""
+        return ((self.shape, self.dtype), *self.later)
 
     def __repr__(self) -> str:
         name = self.primitive.name if self.primitive else "leaf"
@@ -117,9 +123,9 @@ class Leaf(Node):
             raise TypeError(f"only tensors of a floating dtype can require a gradient, not {array.dtype}")
         self.primitive = None
         self.params = {}
-        self.parents = self.slots = ()
-        self.route = ((), ())
-        self.outputs = ((array.shape, array.dtype),)
+        self.parents = ()
+        self.route = ((), (), ())
+        self.shape, self.dtype, self.later = array.shape, array.dtype, ()
         self.residuals = ()
         self.scope = current_scope() or ()
         self.grad = None

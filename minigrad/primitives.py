@@ -160,9 +160,10 @@ def _declare(forward: Callable[..., Any], broadcasts: bool, differentiable: bool
 
 # --- calling a primitive ---------------------------------------------------------------------------
 
-_FIRST, _FIRSTS = (0,), (0, 0)  # shared slots: almost every input is a first output
-_UNARY = ((0,), (True,))
-_LEFT, _RIGHT, _BOTH = ((0,), (True, False)), ((1,), (False, True)), ((0, 1), (True, True))
+# The routes of the short paths (see Node); shared where every input is a first output, as almost every one is.
+_UNARY = ((0,), (True,), (0,))
+_LEFT, _RIGHT = ((0,), (True, False), (0,)), ((1,), (False, True), (0,))
+_BOTH = ((0, 1), (True, True), (0, 0))
 _NO_PARAMS: dict[str, Any] = {}
 _MISUSE = (ValueError, TypeError, IndexError, OverflowError)  # what NumPy and our own checks raise for a user's mistake
 
@@ -199,9 +200,10 @@ def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
         node.primitive = record
         node.params = _NO_PARAMS
         node.parents = (parent,)
-        node.slots = (x.index,) if x.index else _FIRST
-        node.route = _UNARY
-        node.outputs = ((output.shape, output.dtype),)
+        node.route = (*_UNARY[:2], (x.index,)) if x.index else _UNARY
+        node.shape = output.shape
+        node.dtype = output.dtype
+        node.later = ()
         node.residuals = residuals
         node.scope = path
         return result
@@ -238,17 +240,19 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
             return result
         result.node = node = Node()
         if right is None:
-            node.parents, node.route = (left,), _LEFT  # type: ignore[assignment]
-            node.slots = (a.index,) if a.index else _FIRST
+            node.parents = (left,)  # type: ignore[assignment]
+            node.route = (*_LEFT[:2], (a.index,)) if a.index else _LEFT
         elif left is None:
-            node.parents, node.route = (right,), _RIGHT
-            node.slots = (b.index,) if b.index else _FIRST
+            node.parents = (right,)
+            node.route = (*_RIGHT[:2], (b.index,)) if b.index else _RIGHT
         else:
-            node.parents, node.route = (left, right), _BOTH
-            node.slots = (a.index, b.index) if a.index or b.index else _FIRSTS
+            node.parents = (left, right)
+            node.route = (*_BOTH[:2], (a.index, b.index)) if a.index or b.index else _BOTH
         node.primitive = record
         node.params = _NO_PARAMS
-        node.outputs = ((output.shape, output.dtype),)
+        node.shape = output.shape
+        node.dtype = output.dtype
+        node.later = ()
         node.residuals = residuals
         node.scope = path
         return result
@@ -285,10 +289,10 @@ def _call(record: Primitive) -> Callable[..., Any]:
             node.primitive = record
             node.params = params
             node.parents = tuple(t.node for _, t in tracked)  # type: ignore[misc]
-            node.slots = tuple(t.index for _, t in tracked)
             argnums = tuple(i for i, _ in tracked)
-            node.route = (argnums, tuple(i in argnums for i in range(len(inputs))))
-            node.outputs = tuple((t.shape, t.dtype) for t in results)
+            node.route = (argnums, tuple(i in argnums for i in range(len(inputs))), tuple(t.index for _, t in tracked))
+            (node.shape, node.dtype), *later = [(t.shape, t.dtype) for t in results]
+            node.later = tuple(later)
             node.residuals = residuals
             node.scope = path
             for index, result in enumerate(results):
