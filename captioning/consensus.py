@@ -1,14 +1,15 @@
-"""Captions to learn from, on which the model's own drafts and the humans agree.
+"""Captions to learn from: those of the model's own drafts with which most people would agree.
 
 Training on human captions teaches a captioner to say what one person might say. The score that counts compares
 what it says with *any* of several people, and then a cautious caption is worth more than a daring one. Minimum
 Bayes risk decoding finds it: of several drafts take the one that agrees best with all that might be said,
 
-    utility(y) = a mean_h BLEU(y, h) + (1 - a) mean_s BLEU(y, s),
+    utility(y) = a mean_h BLEU(y, h) + (1 - a) sum_j w_j mean_c BLEU(y, c),
 
-h the human captions of the picture, s captions that the model samples as judges, BLEU the exercise's. The drafts
-with the highest utility are what the next epochs train on (`captioning.refinement`). The judges matter: the humans
-alone teach pictures by heart.
+h the human captions of the picture, c those of its neighbour j with weight w_j (`captioning.neighbours`), BLEU the
+exercise's. The drafts with the highest utility are what the next epochs train on (`captioning.refinement`). The
+neighbours matter: their captions are a function of the features alone, which the model can learn for
+pictures that it has never seen, while a picture's own captions can also be learnt by heart.
 
 Source: S. Kumar and W. Byrne, Minimum Bayes-risk decoding for statistical machine translation (2004); training on
 a model's own best sequences: Y. Kim and A. Rush, Sequence-level knowledge distillation (2016).
@@ -28,6 +29,7 @@ from captioning.data import Split
 from captioning.decoding import sample
 from captioning.metrics import exercise_bleu_table
 from captioning.model import Captioner
+from captioning.neighbours import Neighbours
 
 __all__ = ["Consensus", "best_drafts", "captions_by_image", "consensus_captions"]
 
@@ -40,52 +42,51 @@ _IMAGES = 50  # pictures whose drafts are drawn side by side
 class Consensus:
     """How captions to learn from are made.
 
-    drafts: how many are drawn for a picture, with temperature `temperature`. judges: how many are drawn
-    with temperature 1 to judge them. human_weight: a above, 0 to 1; at 1 no judges are drawn. best: how many
-    of the best drafts are learnt from.
+    drafts: how many are drawn for a picture, with temperature `temperature`. neighbours: how many pictures
+    like it have a say; width: of their weights, the smaller the more the nearest count. human_weight: a
+    above, from 0 to 1. best: how many of the best drafts are learnt from.
     """
 
-    drafts: int = 10
+    drafts: int = 12
     temperature: float = 0.7
-    judges: int = 20
-    human_weight: float = 0.5
+    neighbours: int = 100
+    width: float = 0.08
+    human_weight: float = 0.2
     best: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("drafts", "judges", "best"):
+        for name in ("drafts", "neighbours", "best"):
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise ValueError(f"{name} must be an int of at least 1; got {value!r}")
         if self.best > self.drafts:
             raise ValueError(f"best must be at most drafts, {self.drafts}; got {self.best}")
-        if not 0 < self.temperature < math.inf:
-            raise ValueError(f"temperature must be above 0; got {self.temperature!r}")
+        for name in ("temperature", "width"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be above 0; got {getattr(self, name)!r}")
         if not 0 <= self.human_weight <= 1:
             raise ValueError(f"human_weight must be from 0 to 1; got {self.human_weight!r}")
 
 
-def best_drafts(
-    drafts: Sequence[Words], humans: Sequence[Words], judges: Sequence[Words], how: Consensus
-) -> list[Words]:
-    """The `how.best` distinct drafts of the highest utility, best first; if there are fewer, they are repeated.
+def best_drafts(drafts: Sequence[Words], captions: Sequence[Words], weights: Sequence[float], best: int) -> list[Words]:
+    """The `best` distinct drafts that agree best with captions of the given weights, best first.
 
-    drafts, humans, judges: lists of words without special tokens. Empty drafts do not count; without any other
-    the first human caption is taken.
+    drafts, captions: lists of words without special tokens. If there are fewer distinct ones, they are
+    repeated; empty ones do not count, and if all are empty the first caption is taken.
 
-    >>> best_drafts([["a"], ["a", "dog"], ["a", "dog"]], [["a", "dog", "runs"]], [["the", "dog"]], Consensus(best=2))
+    >>> best_drafts([["a"], ["a", "dog"], ["a", "dog"]], [["a", "dog", "runs"], ["the", "dog"]], [0.5, 0.5], best=2)
     [['a', 'dog'], ['a']]
     """
-    distinct = [list(draft) for draft in dict.fromkeys(tuple(draft) for draft in drafts) if draft] or [list(humans[0])]
-    utility = how.human_weight * exercise_bleu_table(distinct, humans).mean(axis=1)
-    if how.human_weight < 1:
-        utility += (1 - how.human_weight) * exercise_bleu_table(distinct, judges).mean(axis=1)
+    distinct = [list(draft) for draft in dict.fromkeys(map(tuple, drafts)) if draft] or [list(captions[0])]
+    utility = exercise_bleu_table(distinct, captions) @ np.asarray(weights)
     order = np.argsort(-utility, kind="stable")
-    return [distinct[order[k % len(order)]] for k in range(how.best)]
+    return [distinct[order[k % len(order)]] for k in range(best)]
 
 
 def consensus_captions(
     model: Captioner,
     split: Split,
+    neighbours: Neighbours,
     how: Consensus,
     rng: np.random.Generator | int,
     report: Callable[[int, int], Any] = lambda done, total: None,
@@ -93,8 +94,9 @@ def consensus_captions(
 ) -> tuple[Ids, Ids] | None:
     """Captions to learn from for every picture of a split that has a human one.
 
-    Returns captions (best M, T), T as in the split, and their image rows (best M,). report: called with
-    the number of pictures done and of all. stopped: asked now and then; once it is true None is returned.
+    neighbours: of these pictures, the rows of `captions_by_image` in rising order. Returns captions
+    (best M, T), T as in the split, and their image rows (best M,). report: called with the number of pictures done
+    and of all. stopped: asked now and then; once it is true None is returned.
     """
     random = np.random.default_rng(rng)
     humans = captions_by_image(split)
@@ -104,12 +106,15 @@ def consensus_captions(
         report(start, len(images))
         if stopped():
             return None
-        block = images[start : start + _IMAGES]
-        features = split.features[block]
-        drafts = _draw(model, split, features, how.drafts, how.temperature, random)
-        judges = _draw(model, split, features, how.judges, 1.0, random) if how.human_weight < 1 else [[]] * len(block)
-        for image, own, others in zip(block.tolist(), drafts, judges, strict=True):
-            rows.extend(_as_row(split, words) for words in best_drafts(own, humans[image], others, how))
+        block = slice(start, start + _IMAGES)
+        drafts = _draw(model, split, split.features[images[block]], how.drafts, how.temperature, random)
+        others = zip(neighbours.rows[block].tolist(), neighbours.weights[block], strict=True)
+        for image, own, (alike, weights) in zip(images[block].tolist(), drafts, others, strict=True):
+            a = how.human_weight if alike else 1.0
+            voters = [(image, a), *zip(alike, (1 - a) * weights, strict=True)]
+            captions = [caption for voter, _ in voters for caption in humans[voter]]
+            shares = [w / len(humans[voter]) for voter, w in voters for _ in humans[voter]]
+            rows.extend(_as_row(split, words) for words in best_drafts(own, captions, shares, how.best))
     return np.stack(rows), np.repeat(images, how.best)
 
 

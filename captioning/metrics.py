@@ -77,15 +77,17 @@ def exercise_bleu_table(samples: Sequence[Sequence[Any]], references: Sequence[S
            [0.    , 0.    ]])
     """
     column: dict[Any, int] = {}
-    for words in (*samples, *references):
+    for words in samples:
         for word in words:
             column.setdefault(word, len(column))
 
     def counts(texts: Sequence[Sequence[Any]]) -> NDArray[np.int16]:
+        """How often each text has each word of the samples."""
         table = np.zeros((len(texts), len(column)), np.int16)
         for row, words in zip(table, texts, strict=True):
             for word in words:
-                row[column[word]] += 1
+                if word in column:
+                    row[column[word]] += 1
         return table
 
     matches = np.minimum(counts(samples)[:, None], counts(references)[None]).sum(axis=-1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import minigrad as mg
 from captioning.consensus import Consensus, captions_by_image, consensus_captions
 from captioning.data import Split
 from captioning.model import Captioner
+from captioning.neighbours import Neighbours, nearest
 from captioning.run import Run, RunError, read_arrays
 from captioning.solver import Settings, Solver
 from minigrad.progress import Progress
@@ -65,10 +67,16 @@ class Refinement(Solver):
         settings = replace(Settings() if settings is None else settings, epochs=epochs)
         super().__init__(model, train, val, settings, run, progress)
         self.humans = train
-        pictures = len(captions_by_image(train))
-        if not pictures:
+        self.pictures = np.array(sorted(captions_by_image(train)))
+        if not self.pictures.size:
             raise ValueError(f"the split {train.name} has no caption with a known word to refine on")
-        self.epoch_length = -(-pictures * self.consensus.best // settings.batch_size)
+        self.epoch_length = -(-self.pictures.size * self.consensus.best // settings.batch_size)
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        """Of each picture that has a caption."""
+        how = self.consensus
+        return nearest(self.humans.features, self.pictures, how.neighbours, how.width)
 
     def _begin_epoch(self, epoch: int, stop: threading.Event) -> bool:
         number, rest = divmod(epoch, self.rounds.round_epochs)
@@ -77,7 +85,9 @@ class Refinement(Solver):
         if self.progress is not None:
             self.progress.say(f"round {number + 1}/{self.rounds.rounds}: writing captions to learn from")
         rng = np.random.default_rng([self.settings.seed, 2, number])
-        found = consensus_captions(self.model, self.humans, self.consensus, rng, self._report, stop.is_set)
+        found = consensus_captions(
+            self.model, self.humans, self.neighbours, self.consensus, rng, self._report, stop.is_set
+        )
         if found is None:
             return False
         self.split = self.humans.with_captions(*found)

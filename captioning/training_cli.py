@@ -63,8 +63,8 @@ def add_train(commands: Any) -> None:
 def add_refine(commands: Any) -> None:
     """The command `refine`."""
     parser = add_command(
-        commands, "refine", "train a run's captioner further, on captions that it writes itself and that agree best "
-        "with the human ones and with each other; leaves a run folder of its own", _refine
+        commands, "refine", "train a run's captioner further, on those of its own captions that agree best with what "
+        "people say of a picture and of pictures like it; leaves a run folder of its own", _refine
     )  # fmt: skip
     parser.add_argument("run", metavar="RUN", nargs="?", help="the run to start from (not with --resume)")
     add_data(parser)
@@ -75,10 +75,12 @@ def add_refine(commands: Any) -> None:
     option("--round-epochs", type=int, metavar="N", help=f"epochs on the captions of a round ({d['round_epochs']})")
     option("--drafts", type=int, metavar="N", help=f"captions to choose from for each picture ({d['drafts']})")
     option("--temperature", type=float, metavar="X", help=f"at which they are drawn ({d['temperature']})")
-    option("--judges", type=int, metavar="N", help="captions drawn at temperature 1 with which they should agree "
-           f"({d['judges']})")  # fmt: skip
-    option("--human-weight", type=float, metavar="X", help="how much agreement with the human captions counts, the "
-           f"judges counting the rest ({d['human_weight']})")  # fmt: skip
+    option("--neighbours", type=int, metavar="N", help="so many pictures like it have a say in which are best "
+           f"({d['neighbours']})")  # fmt: skip
+    option("--width", type=float, metavar="X", help="of their weights: the smaller, the more the nearest count "
+           f"({d['width']})")  # fmt: skip
+    option("--human-weight", type=float, metavar="X", help="how much the picture's own captions count, those of its "
+           f"neighbours counting the rest ({d['human_weight']})")  # fmt: skip
     option("--best", type=int, metavar="N", help=f"how many of the drafts are learnt from ({d['best']})")
     _add_training(parser, d)
 

@@ -139,7 +139,7 @@ def test_a_run_from_before_feature_dropout_goes_on(small_folder, trained, run):
 
 # refine ----------------------------------------------------------------------------------------
 
-ROUNDS = ["--rounds", "2", "--round-epochs", "1", "--drafts", "3", "--judges", "2", "--batch-size", "10", "--quiet"]
+ROUNDS = ["--rounds", "2", "--round-epochs", "1", "--drafts", "3", "--neighbours", "4", "--batch-size", "10", "--quiet"]
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def refined(small_folder, trained, tmp_path):
 def test_refine_leaves_a_run_folder_of_its_own(small_folder, trained, refined):
     settings = Run.open(refined).settings
     assert settings["refinement"] == {"start": "run", "rounds": 2, "round_epochs": 1, "drafts": 3, "temperature": 0.7,
-                                      "judges": 2, "human_weight": 0.5, "best": 2}  # fmt: skip
+                                      "neighbours": 4, "width": 0.08, "human_weight": 0.2, "best": 2}  # fmt: skip
     assert (settings["training"]["epochs"], settings["training"]["keep"]) == (2, "exercise")
     assert settings["model"] == Run.open(trained).settings["model"]
     assert main(["evaluate", str(refined), "--data", str(small_folder), "--json"]) == 0
@@ -184,7 +184,7 @@ def test_refine_refuses_what_does_not_fit(small_folder, other_folder, run, refin
     refused(capsys, [*refine, run, "--resume"], "captioning train")
     refused(capsys, ["train", "--data", small_folder, "--out", refined, "--resume"], "captioning refine")
     refused(capsys, [*refine, refined, "--resume", "--drafts", "4"], "--drafts 4 (the run has 3)")
-    refused(capsys, [*refine, tmp_path / "new", run, "--best", "11"], "best must be at most drafts")
+    refused(capsys, [*refine, tmp_path / "new", run, "--best", "13"], "best must be at most drafts")
     refused(capsys, ["refine", "--data", other_folder, "--out", tmp_path / "new", run], "another vocabulary")
     assert not (tmp_path / "new").exists()
 

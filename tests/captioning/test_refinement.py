@@ -16,12 +16,13 @@ from captioning.consensus import Consensus, best_drafts, captions_by_image, cons
 from captioning.data import open_captions
 from captioning.metrics import BLEU_score, exercise_bleu_table
 from captioning.model import Captioner
+from captioning.neighbours import nearest
 from captioning.refinement import TARGETS, Refinement, Rounds
 from captioning.run import Run, RunError, settings_of
 from captioning.solver import Settings, Solver
 from tests.captioning.test_solver import interrupt_after, same, weights
 
-HOW = Consensus(drafts=4, judges=3)
+HOW = Consensus(drafts=4, neighbours=5)
 ROUNDS = Rounds(rounds=2, round_epochs=2)
 SETTINGS = Settings(epochs=1, batch_size=10, learning_rate=5e-3)
 captions = st.lists(st.lists(st.sampled_from("abcd"), max_size=5), min_size=1, max_size=5)
@@ -34,25 +35,53 @@ def test_the_table_of_scores_is_the_exercise_bleu(samples, references):
     np.testing.assert_allclose(table, expected, atol=1e-12)
 
 
-@given(captions, captions, captions, st.sampled_from([0.0, 0.3, 1.0]), st.integers(1, 4))
-def test_best_drafts_have_the_highest_utility(drafts, humans, judges, weight, best):
-    how = Consensus(human_weight=weight, best=best)
+@given(captions, captions, st.integers(1, 4), st.integers(0, 9))
+def test_best_drafts_have_the_highest_utility(drafts, voters, best, seed):
+    weights = np.random.default_rng(seed).dirichlet(np.ones(len(voters)))
 
     def utility(draft):
-        humane, own = ([BLEU_score(" ".join(r), " ".join(draft)) for r in rs] for rs in (humans, judges))
-        return weight * np.mean(humane) + (1 - weight) * np.mean(own)
+        return weights @ [BLEU_score(" ".join(caption), " ".join(draft)) for caption in voters]
 
-    chosen = best_drafts(drafts, humans, judges, how)
+    chosen = best_drafts(drafts, voters, weights, best)
     assert len(chosen) == best
     candidates = {tuple(draft) for draft in drafts if draft}
     if not candidates:
-        assert chosen == [humans[0]] * best
+        assert chosen == [voters[0]] * best
         return
     distinct = {tuple(draft) for draft in chosen}
     assert distinct <= candidates
     assert len(distinct) == min(best, len(candidates))
     expected = sorted(map(utility, candidates), reverse=True)
     np.testing.assert_allclose([utility(draft) for draft in chosen[: len(distinct)]], expected[: len(distinct)])
+
+
+@pytest.mark.parametrize("rows", [4, 4096])
+def test_neighbours_are_the_nearest_by_the_cosine(monkeypatch, rows):
+    monkeypatch.setattr("captioning.neighbours._ROWS", rows)
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((30, 5)).astype(np.float32)
+    images = np.array([k for k in range(30) if k % 7])
+    found = nearest(features, images, 6, 0.3)
+    x = features[images] - features[images].mean(axis=0)
+    for i, (mine, near, shares) in enumerate(zip(images, found.rows, found.weights, strict=True)):
+        cosines = x @ x[i] / np.linalg.norm(x, axis=1) / np.linalg.norm(x[i])
+        cosines[i] = -np.inf
+        order = np.argsort(-cosines)[:6]
+        assert mine not in near
+        by_weight = np.argsort(-shares)
+        np.testing.assert_array_equal(near[by_weight], images[order])
+        expected = np.exp(cosines[order] / 0.3)
+        np.testing.assert_allclose(shares[by_weight], expected / expected.sum(), rtol=1e-4)
+
+
+def test_few_pictures_have_few_neighbours():
+    found = nearest(np.eye(3), np.arange(3), 10, 0.1)
+    assert found.rows.shape == (3, 2)
+    np.testing.assert_allclose(found.weights, 0.5)
+    alone = nearest(np.eye(3), np.array([1]), 10, 0.1)
+    assert alone.rows.shape == alone.weights.shape == (1, 0)
+    same = nearest(np.ones((4, 3)), np.arange(4), 2, 1e-9)  # no direction, no NaN
+    np.testing.assert_allclose(same.weights, 0.5)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +106,8 @@ def make(data, state, run=None, rounds=ROUNDS, **options):
 
 def test_captions_to_learn_from(small_data, trained):
     model, split = make_model(small_data, trained), small_data.train
-    rows, images = consensus_captions(model, split, HOW, rng=3)
+    neighbours = nearest(split.features, np.arange(24), 5, 0.1)
+    rows, images = consensus_captions(model, split, neighbours, HOW, rng=3)
     v = split.vocabulary
     assert rows.shape == (48, 8)
     assert rows.dtype == images.dtype == np.int32
@@ -88,25 +118,39 @@ def test_captions_to_learn_from(small_data, trained):
         assert end > 1
         assert set(row[end + 1 :]) <= {v.null}
         assert not {v.null, v.start, v.end, v.unk} & set(row[1:end])
-    again = consensus_captions(model, split, HOW, rng=3)
+    again = consensus_captions(model, split, neighbours, HOW, rng=3)
     np.testing.assert_array_equal(again[0], rows)
 
 
 def test_the_more_drafts_the_better_they_agree_with_the_humans(small_data, trained):
-    def agreement(drafts):
-        how = Consensus(drafts, temperature=1.0, human_weight=1.0, best=1)
-        split = small_data.train.with_captions(*consensus_captions(make_model(small_data, trained), small_data.train,
-                                                                   how, rng=0))  # fmt: skip
-        mine, humans = captions_by_image(split), captions_by_image(small_data.train)
+    split = small_data.train
+    neighbours = nearest(split.features, np.arange(24), 3, 0.1)
+
+    def agreement(drafts, weight):
+        how = Consensus(drafts, temperature=1.0, human_weight=weight, best=1)
+        written = consensus_captions(make_model(small_data, trained), split, neighbours, how, rng=0)
+        mine, humans = captions_by_image(split.with_captions(*written)), captions_by_image(split)
         return np.mean([exercise_bleu_table(mine[i], humans[i]).mean() for i in humans])
 
-    assert agreement(1) < agreement(4) < agreement(16)
+    assert agreement(1, 1.0) < agreement(4, 1.0) < agreement(16, 1.0)
+    assert agreement(16, 0.0) > agreement(1, 0.0)  # the neighbours' captions know something of the picture
+
+
+def test_a_picture_without_neighbours_has_its_own_captions(small_data, trained):
+    split = small_data.train
+    first = split.image_idxs == 0
+    alone = split.with_captions(split.captions[first], split.image_idxs[first])
+    neighbours = nearest(split.features, np.array([0]), 3, 0.1)
+    rows, images = consensus_captions(make_model(small_data, trained), alone, neighbours, HOW, rng=0)
+    assert images.tolist() == [0, 0]
+    assert rows.shape == (2, 8)
 
 
 def test_stopping_and_reports(small_data, trained):
     calls = []
-    model = make_model(small_data, trained)
-    assert consensus_captions(model, small_data.train, HOW, 0, lambda *done: calls.append(done), lambda: True) is None
+    model, split = make_model(small_data, trained), small_data.train
+    neighbours = nearest(split.features, np.arange(24), 3, 0.1)
+    assert consensus_captions(model, split, neighbours, HOW, 0, lambda *done: calls.append(done), lambda: True) is None
     assert calls == [(0, 24)]
 
 
@@ -196,7 +240,8 @@ def test_a_split_without_words_is_refused(small_data, trained):
 
 
 @pytest.mark.parametrize(("kind", "name", "value"), [
-    (Consensus, "drafts", 0), (Consensus, "judges", True), (Consensus, "best", 11), (Consensus, "temperature", 0.0),
+    (Consensus, "drafts", 0), (Consensus, "neighbours", True), (Consensus, "best", 13),
+    (Consensus, "width", -1.0), (Consensus, "temperature", 0.0),
     (Consensus, "human_weight", 1.5), (Rounds, "rounds", 0), (Rounds, "round_epochs", 1.0),
 ])  # fmt: skip
 def test_impossible_settings_are_named(kind, name, value):

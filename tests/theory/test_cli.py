@@ -1,0 +1,141 @@
+"""The command `theory`: its table, its exit status, claims of one's own, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from theory import CLAIMS
+from theory.cli import main
+
+FEW = ["--examples", "5", "--quiet"]
+FAST = "2-2"  # a claim that is checked in no time
+
+OWN = """
+from hypothesis import strategies as st
+from theory import claim, require
+
+@claim("own", "numbers are small", st.integers(0, 1000))
+def small(x):
+    require(x < {bound}, f"{{x}} is not")
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A file that registers a claim; the registry is as before afterwards."""
+    before = dict(CLAIMS)
+
+    def write(bound):
+        path = tmp_path / "mine.py"
+        path.write_text(OWN.format(bound=bound))
+        return str(path)
+
+    yield write
+    CLAIMS.clear()
+    CLAIMS.update(before)
+
+
+def test_without_a_command_it_prints_a_table(capsys, monkeypatch):
+    only = {number: CLAIMS[number] for number in ("1-1", FAST)}
+    monkeypatch.setattr("theory.cli.CLAIMS", only)
+    assert main(FEW) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    lines = out.splitlines()
+    assert lines[0].split() == ["claim", "verdict", "cases"]
+    assert lines[2].startswith("1-1    false as printed")
+    assert lines[3].startswith("2-2    holds")
+    assert lines[-1].endswith("every verdict is the expected one.")
+
+
+def test_check_says_every_proposition(capsys):
+    assert main(["check", "1-1", *FEW]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "NOT [printed]" in out
+    assert "counterexample: " in out
+    assert "verdict: false as printed" in out
+    assert "corrected: " in out
+
+
+def test_progress_goes_to_standard_error(capsys):
+    assert main(["check", FAST, "--examples", "5"]) == 0
+    assert f"{FAST}  " in capsys.readouterr().err
+
+
+def test_json_is_one_object_and_nothing_else(capsys):
+    assert main(["check", FAST, "--json", "--examples", "5"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["as_expected"] is True
+    assert [claim["number"] for claim in content["claims"]] == [FAST]
+    assert content["claims"][0]["cases"] > 0
+
+
+def test_options_may_stand_before_the_command(capsys):
+    assert main(["--json", *FEW, "check", FAST]) == 0
+    before = json.loads(capsys.readouterr().out)
+    assert main(["check", FAST, "--json", *FEW]) == 0
+    after = json.loads(capsys.readouterr().out)
+    assert before["claims"][0]["cases"] == after["claims"][0]["cases"]
+
+
+def test_a_claim_of_ones_own(own, capsys):
+    assert main(["check", "own", "--load", own(2000), *FEW]) == 0
+    assert "verdict: holds" in capsys.readouterr().out
+
+
+def test_a_verdict_that_is_not_expected_is_status_1(own, capsys):
+    assert main(["--load", own(42), "check", "own", "--examples", "300", "--quiet"]) == 1
+    out = capsys.readouterr().out
+    assert "false as printed (expected: holds)" in out
+    assert "counterexample: 42: 42 is not" in out
+    assert "NOT every verdict" in out
+
+
+@pytest.mark.parametrize("number", list(CLAIMS))
+def test_show(number, capsys):
+    assert main(["show", number]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"{number}  {CLAIMS[number].title}\n\n")
+    assert len(out.splitlines()) > 3
+
+
+def test_figures(tmp_path, capsys):
+    assert main(["figures", FAST, "--out", str(tmp_path / "new"), "--format", "png"]) == 0
+    path = tmp_path / "new" / f"claim-{FAST}.png"
+    assert capsys.readouterr().out == f"{path}\n"
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(("arguments", "part"), [
+    (["check", "9-9"], "there is no claim 9-9; there are 1-1"),
+    (["show", "9-9"], "there is no claim 9-9"),
+    (["check", "1-1", "--examples", "0"], "at least 1; got 0"),
+    (["check", "--load", "no-such-file.py"], "no-such-file.py"),
+])  # fmt: skip
+def test_a_mistake_is_one_line_and_status_2(arguments, part, capsys):
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert err.startswith("theory: ")
+    assert part in err
+
+
+@pytest.mark.parametrize("command", [[], ["check"], ["show"], ["figures"], ["document"]])
+def test_help(command, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main([*command, "--help"])
+    assert exit_.value.code == 0
+    assert "usage: theory" in capsys.readouterr().out
+
+
+def test_python_m_theory():
+    command = [sys.executable, "-m", "theory", "check", FAST, *FEW]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "verdict: holds" in done.stdout
