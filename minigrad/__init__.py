@@ -13,6 +13,7 @@ from .core import Tensor, no_grad, scope, tensor
 from .io import load, save
 from .ops import *  # noqa: F403
 from .primitives import primitive
+from .recording import record
 from .rng import manual_seed
 from .spec import get_default_dtype, set_default_dtype
 from .transforms import grad, jacobian, value_and_grad, vjp
@@ -21,7 +22,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Tensor", "check", "get_default_dtype", "grad", "gradcheck", "graph", "io", "jacobian", "load", "manual_seed", "nn",
-    "no_grad", "numerical_gradient", "ops", "optim", "primitive", "save", "scope",
+    "no_grad", "numerical_gradient", "ops", "optim", "primitive", "record", "save", "scope",
     "set_default_dtype", "tensor", "value_and_grad", "vjp",
     *ops.__all__,
 ]  # fmt: skip

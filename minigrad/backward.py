@@ -16,6 +16,7 @@ import numpy as np
 from .core import Leaf, Node, Tensor
 from .graph import Cycle, Order, dependents, topological_order
 from .primitives import Primitive
+from .recording import recorder
 from .spec import Array, describe
 
 __all__ = ["graph_of", "reverse_pass", "unbroadcast"]
@@ -126,10 +127,13 @@ def reverse_pass(
         key: Any = (node, slot) if slot else node
         cotangents[key] = cotangents[key] + g if key in cotangents else g
     leaves: list[Leaf] = []
+    notes = recorder()
     for node in reversed(order.nodes):
         primitive = node.primitive
         if primitive is None:
             leaves.append(cast(Leaf, node))
+            if notes is not None and node in cotangents:
+                notes.cotangent(node, cotangents[node])
             continue
         residuals = node.residuals
         if residuals is None:
@@ -150,6 +154,8 @@ def reverse_pass(
             parents, argnums, needs, slots = _restrict(node, live)
             if not parents:
                 continue
+        if notes is not None:
+            notes.cotangent(node, g)
         grads = primitive.backward(g, needs, *residuals) if residuals else primitive.backward(g, needs)
         if type(grads) is not tuple:
             raise TypeError(f"the VJP of {primitive.name} must return a tuple of cotangents, not {describe(grads)}")

@@ -18,6 +18,7 @@ from .spec import Array, DType, Spec, as_array, get_default_dtype
 
 if TYPE_CHECKING:
     from .primitives import Primitive
+    from .recording import Note
 
 __all__ = ["Leaf", "Node", "Tensor", "no_grad", "scope", "tensor"]
 
@@ -88,10 +89,11 @@ class Node:
         shape, dtype: of the first output; `later` has ``(shape, dtype)`` of each other one.
         residuals: what the VJP needs; None once a backward pass has freed it.
         scope: the path of :func:`scope` names.
+        note: what :func:`minigrad.record` noted; not set without it.
     """
 
     # Few objects a node: each one that the garbage collector watches costs time, see docs/results.md.
-    __slots__ = ("dtype", "later", "params", "parents", "primitive", "residuals", "route", "scope", "shape")
+    __slots__ = ("dtype", "later", "note", "params", "parents", "primitive", "residuals", "route", "scope", "shape")
     primitive: Primitive | None
     params: dict[str, Any]
     parents: tuple[Node, ...]
@@ -101,6 +103,7 @@ class Node:
     later: tuple[Spec, ...]
     residuals: tuple[Any, ...] | None
     scope: tuple[str, ...]
+    note: Note
 
     @property
     def outputs(self) -> tuple[Spec, ...]:
@@ -113,10 +116,14 @@ class Node:
 
 
 class Leaf(Node):
-    """A tensor made by the user that requires a gradient, and the gradient so far (an ndarray or None)."""
+    """A tensor made by the user that requires a gradient.
 
-    __slots__ = ("grad",)
+    grad: the gradient so far (an ndarray or None). name: the attribute under which a module holds it, for drawings.
+    """
+
+    __slots__ = ("grad", "name")
     grad: Array | None
+    name: str
 
     def __init__(self, array: Array) -> None:
         if array.dtype.kind != "f":
@@ -129,6 +136,7 @@ class Leaf(Node):
         self.residuals = ()
         self.scope = current_scope() or ()
         self.grad = None
+        self.name = ""
 
 
 class Tensor:

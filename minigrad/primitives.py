@@ -15,6 +15,7 @@ from typing import Any, Protocol, cast, overload
 
 import numpy as np
 
+from . import recording
 from .core import Node, Tensor, current_scope, untracked
 from .spec import Array, as_array, explain
 
@@ -47,17 +48,21 @@ class Primitive:
         options: names of the other parameters, which follow the inputs.
         broadcasts: whether cotangents may be summed back to the shape of a broadcast input.
         differentiable: whether outputs are tracked at all.
+        states: of a sequence primitive, the arguments that its states start from; its step is ``<name>_step``.
     """
 
     __slots__ = ("arguments", "backward", "broadcasts", "differentiable", "expand", "forward", "module", "name",
-                 "options", "signature", "variadic")  # fmt: skip
+                 "options", "signature", "states", "variadic")  # fmt: skip
 
-    def __init__(self, forward: Callable[..., Any], broadcasts: bool, differentiable: bool) -> None:
+    def __init__(
+        self, forward: Callable[..., Any], broadcasts: bool, differentiable: bool, states: tuple[str, ...] = ()
+    ) -> None:
         self.forward = forward
         self.name = forward.__name__.lstrip("_")
         self.module = forward.__module__
         self.broadcasts = broadcasts
         self.differentiable = differentiable
+        self.states = states
         self.backward: Callable[..., Any] = self._no_vjp
         self.expand: Callable[..., Any] | None = None
         self.signature = inspect.signature(forward)
@@ -101,10 +106,15 @@ def _is_input(parameter: inspect.Parameter) -> bool:
 def primitive(forward: Callable[..., Any], /) -> PrimitiveFunction: ...
 @overload
 def primitive(
-    *, broadcasts: bool = False, differentiable: bool = True
+    *, broadcasts: bool = False, differentiable: bool = True, states: tuple[str, ...] = ()
 ) -> Callable[[Callable[..., Any]], PrimitiveFunction]: ...
 def primitive(
-    forward: Callable[..., Any] | None = None, /, *, broadcasts: bool = False, differentiable: bool = True
+    forward: Callable[..., Any] | None = None,
+    /,
+    *,
+    broadcasts: bool = False,
+    differentiable: bool = True,
+    states: tuple[str, ...] = (),
 ) -> Any:
     """Declare a primitive from its forward on ndarrays; its VJP (and reference) follow as decorators.
 
@@ -122,6 +132,8 @@ def primitive(
         broadcasts: the engine sums a cotangent back to the shape of a broadcast input, and Python
             numbers stay weakly typed. Without it a cotangent of another shape is an error.
         differentiable: false for functions whose outputs are constants, such as ``argmax``.
+        states: of a primitive over a whole sequence (N, T, …), the inputs that its states start from, in the order of
+            its outputs; drawings can then show its steps.
 
     >>> import numpy as np, minigrad as mg
     >>> @mg.primitive
@@ -134,12 +146,14 @@ def primitive(
     True
     """
     if forward is None:
-        return functools.partial(_declare, broadcasts=broadcasts, differentiable=differentiable)
-    return _declare(forward, broadcasts, differentiable)
+        return functools.partial(_declare, broadcasts=broadcasts, differentiable=differentiable, states=states)
+    return _declare(forward, broadcasts, differentiable, states)
 
 
-def _declare(forward: Callable[..., Any], broadcasts: bool, differentiable: bool) -> PrimitiveFunction:
-    record = Primitive(forward, broadcasts, differentiable)
+def _declare(
+    forward: Callable[..., Any], broadcasts: bool, differentiable: bool, states: tuple[str, ...]
+) -> PrimitiveFunction:
+    record = Primitive(forward, broadcasts, differentiable, states)
     short = differentiable and broadcasts and not record.variadic and not record.options
     # by their inputs' names, which keyword arguments may use
     maker = {("x",): _call_unary, ("a", "b"): _call_binary}.get(record.arguments, _call) if short else _call
@@ -206,6 +220,8 @@ def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
         node.later = ()
         node.residuals = residuals
         node.scope = path
+        if recording.active:
+            _note(node, (x,), (output,))
         return result
 
     return call
@@ -255,6 +271,8 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
         node.later = ()
         node.residuals = residuals
         node.scope = path
+        if recording.active:
+            _note(node, (a, b), (output,))
         return result
 
     return call
@@ -295,12 +313,21 @@ def _call(record: Primitive) -> Callable[..., Any]:
             node.later = tuple(later)
             node.residuals = residuals
             node.scope = path
+            if recording.active:
+                _note(node, inputs, [t.data for t in results])
             for index, result in enumerate(results):
                 if result.data.dtype.kind == "f":  # integers cannot carry a gradient
                     result.node, result.index = node, index
         return tuple(results) if several else results[0]
 
     return call
+
+
+def _note(node: Node, inputs: Any, outputs: Any) -> None:
+    """Tell the current recorder, if there is one, of a call."""
+    recorder = recording.recorder()
+    if recorder is not None:
+        recorder.call(node, [x.data if isinstance(x, Tensor) else x for x in inputs], outputs)
 
 
 def _sort_arguments(

@@ -125,6 +125,8 @@ class Module:
         for key, entry in held:
             if isinstance(entry, Module):
                 object.__setattr__(entry, "_name", key)
+            elif isinstance(entry, Parameter) and isinstance(entry.node, Leaf):
+                entry.node.name = key
 
     # --- walks -----------------------------------------------------------------------------------
 

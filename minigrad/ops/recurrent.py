@@ -16,6 +16,7 @@ import numpy as np
 
 from ..core import Tensor
 from ..primitives import primitive
+from ..recording import recorder
 from ..spec import Array
 
 __all__ = ["lstm", "lstm_step", "rnn", "rnn_step"]
@@ -135,7 +136,7 @@ def _tanh_vjp(g: Array, y: Array, out: Array | None = None) -> Array:
     return out
 
 
-@primitive
+@primitive(states=("h0",))
 def rnn(x: Array, h0: Array, Wx: Array, Wh: Array, b: Array) -> tuple[Array, tuple[Any, ...]]:
     """A vanilla RNN over a whole sequence: h_t = tanh(x_t Wx + h_{t-1} Wh + b).
 
@@ -168,8 +169,11 @@ def _(g: Array, needs: tuple[bool, ...], rows: Array, h: Array, Wx: Array, Wh: A
     N, T, _ = g.shape
     da = np.empty_like(h[1:])
     dh = np.zeros_like(h[0])
+    notes = recorder()
     for t in reversed(range(T)):
         dh += g[:, t]
+        if notes is not None:
+            notes.step(t, dh)
         _tanh_vjp(dh, h[t + 1], out=da[t])
         _pull_state(da[t], Wh, dh)
     dx, dWx, dWh, db = _pull_weights(needs, da, rows, h, Wx, (N, T, rows.shape[1]))
@@ -309,7 +313,7 @@ def _(x: Tensor, h: Tensor, c: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> tup
     return _reference_step(x, h, c, Wx, Wh, b)
 
 
-@primitive
+@primitive(states=("h0", "c0"))
 def lstm(
     x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, c0: Array | None = None
 ) -> tuple[tuple[Array, Array], tuple[Any, ...]]:
@@ -351,11 +355,14 @@ def _(
     T, N, _ = gates.shape
     da = np.empty_like(gates)
     dh, dc = np.zeros_like(h[0]), np.zeros_like(c[0])
+    notes = recorder()
     for t in reversed(range(T)):
         if gh is not None:
             dh += gh[:, t]
         if gc is not None:
             dc += gc[:, t]
+        if notes is not None:
+            notes.step(t, dh, dc)
         _lstm_cell_vjp(dh, dc, gates[t], c[t], tanh_c[t], da[t])
         _pull_state(da[t], Wh, dh)
     dx, dWx, dWh, db = _pull_weights(needs, da, rows, h, Wx, (N, T, rows.shape[1]))

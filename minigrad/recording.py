@@ -1,0 +1,170 @@
+"""Notes on a forward and backward pass: values, gradients and source lines, kept on the nodes for drawings.
+
+    with mg.record():
+        loss = model(x)
+        loss.backward()
+    mg.render.draw(loss, "heat.svg", gradients=True)
+
+Nothing is noted, and nothing costs anything but a test of a flag, outside of this context. Notes hold a
+few numbers for each array, never the array.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .spec import Array, Spec
+
+if TYPE_CHECKING:
+    from .core import Node
+
+__all__ = ["Note", "Recorder", "Stats", "note_of", "record", "recorder"]
+
+BINS = 24
+"""Bars of a histogram."""
+_HERE = str(Path(__file__).parent)
+
+active = 0
+"""How many contexts of `record` are open, in all threads: while it is 0 nobody asks further."""
+_current: ContextVar[Recorder | None] = ContextVar("minigrad_record", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """An array in a few numbers.
+
+    norm: the Euclidean norm; mean, std, low, high of the finite entries; unusual: how many entries are NaN or
+    infinite; bars: how many entries lie in each of `BINS` equal intervals from low to high.
+    """
+
+    size: int
+    norm: float
+    mean: float
+    std: float
+    low: float
+    high: float
+    unusual: int
+    bars: tuple[int, ...]
+
+    @classmethod
+    def of(cls, array: Array) -> Stats:
+        """Of any array of numbers.
+
+        >>> Stats.of(np.array([3.0, 4.0])).norm
+        5.0
+        """
+        x = np.asarray(array, np.float64).ravel()
+        good = x[np.isfinite(x)]
+        unusual = x.size - good.size
+        if not good.size:
+            return cls(x.size, math.nan if unusual else 0.0, 0.0, 0.0, 0.0, 0.0, unusual, (0,) * BINS)
+        low, high = float(good.min()), float(good.max())
+        bars = np.histogram(good, BINS, (low, high) if low < high else (low - 0.5, low + 0.5))[0]
+        norm = math.nan if unusual else float(np.linalg.norm(x))
+        return cls(x.size, norm, float(good.mean()), float(good.std()), low, high, unusual, tuple(bars.tolist()))
+
+
+@dataclass(slots=True)
+class Note:
+    """What was noted of a node.
+
+    line: file and line of the call. inputs: shape and dtype of each array argument, constants too; None for one that
+    was left out. values, gradients: of each output, None where none was seen. value_steps, gradient_steps: of an
+    output of a sequence primitive, the norm at each time step.
+    """
+
+    line: str = ""
+    inputs: tuple[Spec | None, ...] = ()
+    values: list[Stats | None] = field(default_factory=list)
+    gradients: list[Stats | None] = field(default_factory=list)
+    value_steps: dict[int, list[float]] = field(default_factory=dict)
+    gradient_steps: dict[int, list[float]] = field(default_factory=dict)
+
+
+def note_of(node: Node) -> Note | None:
+    """The note on a node, or None if there is none."""
+    return getattr(node, "note", None)
+
+
+class Recorder:
+    """What a context of `record` does: it writes notes on nodes."""
+
+    def __init__(self, values: bool, gradients: bool, lines: bool) -> None:
+        self.values, self.gradients, self.lines = values, gradients, lines
+        self._node: Node | None = None  # whose VJP is running
+
+    def call(self, node: Node, inputs: Sequence[Array | Any], outputs: Sequence[Array]) -> None:
+        """A primitive has been applied."""
+        note = node.note = Note(_user_line() if self.lines else "")
+        note.inputs = tuple(None if x is None else (np.shape(x), np.asarray(x).dtype) for x in inputs)
+        if self.values:
+            note.values = [Stats.of(array) for array in outputs]
+            if node.primitive is not None and node.primitive.states:
+                note.value_steps = {
+                    slot: [float(np.linalg.norm(array[:, t])) for t in range(array.shape[1])]
+                    for slot, array in enumerate(outputs)
+                }
+
+    def cotangent(self, node: Node, cotangent: Any) -> None:
+        """A reverse pass is about to call the VJP of a node, or has summed the gradient of a leaf."""
+        self._node = node
+        if self.gradients:
+            note = node.note = note_of(node) or Note()
+            several = cotangent if type(cotangent) is tuple else (cotangent,)
+            note.gradients = [None if g is None else Stats.of(g) for g in several]
+            note.gradient_steps = {}
+
+    def step(self, t: int, *cotangents: Array) -> None:
+        """The VJP of a sequence primitive has summed the cotangents of the states at step t, from the last step on."""
+        note = None if self._node is None else note_of(self._node)
+        if self.gradients and note is not None:
+            for slot, g in enumerate(cotangents):
+                note.gradient_steps.setdefault(slot, []).insert(0, float(np.linalg.norm(g)))
+
+
+def recorder() -> Recorder | None:
+    """The recorder of the current context; None outside of `record`."""
+    return _current.get() if active else None
+
+
+@contextmanager
+def record(values: bool = True, gradients: bool = True, lines: bool = True) -> Iterator[None]:
+    """Within this context every call of a primitive and every backward pass leaves notes for drawings.
+
+    values: statistics of what each primitive gives. gradients: of the gradient that flows there in a backward
+    pass; of a sequence primitive also at each time step. lines: the line of your code that called it. It holds for the
+    thread or task that enters it.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([3.0, 4.0], requires_grad=True)
+    >>> with mg.record():
+    ...     y = (x * x).sum()
+    ...     y.backward()
+    >>> note_of(x.node).gradients[0].norm
+    10.0
+    """
+    global active
+    token = _current.set(Recorder(values, gradients, lines))
+    active += 1
+    try:
+        yield
+    finally:
+        active -= 1
+        _current.reset(token)
+
+
+def _user_line() -> str:
+    """The file and line of the innermost frame outside of this package."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame = frame.f_back
+    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"

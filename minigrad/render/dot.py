@@ -1,0 +1,225 @@
+"""DOT text from a picture: clusters for scopes, stubs for parameters, shapes on the edges.
+
+A weight that every step of a loop shares would tie the whole drawing into a knot (and take `dot` minutes). So it stands
+as a small stub beside each vertex that uses it, and once in a legend with its shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from ..core import Tensor
+from ..spec import Spec
+from .fold import folded, limited
+from .order import grouped
+from .picture import Edge, Output, Picture, Vertex, picture_of, unrolled
+
+__all__ = ["Direction", "Unroll", "Values", "arranged", "quoted", "to_dot"]
+
+Unroll = Literal["steps", "fold", "primitive"]
+Direction = Literal["TB", "BT", "LR", "RL"]
+Values = Literal["shape", "norm", "none"]
+
+_STYLE = {
+    "operation": 'shape=box style="rounded,filled" fillcolor="#eef3fb" color="#7f93b2"',
+    "input": 'shape=box style="filled" fillcolor="#e3f2e1" color="#6aa364"',
+    "parameter": 'shape=box style="filled" fillcolor="#fdf3d8" color="#c9a13b" fontsize=9 height=0.2 margin="0.06,0.02"',
+    "elision": 'shape=box style="dashed,rounded" color="#777777" fontcolor="#555555"',
+    "output": 'shape=box style="filled" fillcolor="#f9e0dc" color="#c4695c" penwidth=1.5',
+}
+
+
+def arranged(
+    tensors: Tensor | Iterable[Tensor],
+    unroll: Unroll = "fold",
+    max_nodes: int = 1000,
+    names: Mapping[str, Tensor] | None = None,
+) -> Picture:
+    """The picture that a drawing shows: unrolled, folded and cut down as asked for.
+
+    unroll: 'primitive' shows a sequence primitive as one box; 'steps' every step; 'fold' the first and the last of
+    equal steps, and how many are between them. max_nodes: a picture with more operations is folded in any case, and if
+    that is not enough the nearest to the outputs are kept, with the number of the others.
+    """
+    if unroll not in ("steps", "fold", "primitive"):
+        raise ValueError(f"render: unroll must be 'steps', 'fold' or 'primitive', not {unroll!r}")
+    if type(max_nodes) is not int or max_nodes < 1:
+        raise ValueError(f"render: max_nodes must be an int of at least 1, not {max_nodes!r}")
+    picture = picture_of(tensors, names)
+    if unroll != "primitive":
+        picture = unrolled(picture)
+    if unroll == "fold" or len(picture.vertices) > max_nodes:
+        picture = folded(grouped(picture))
+    return limited(picture, max_nodes)
+
+
+def to_dot(
+    tensors: Tensor | Iterable[Tensor],
+    *,
+    unroll: Unroll = "fold",
+    max_nodes: int = 1000,
+    direction: Direction = "TB",
+    values: Values = "shape",
+    names: Mapping[str, Tensor] | None = None,
+) -> str:
+    """The graph behind a tensor (or several) as DOT text, the same for equal graphs.
+
+    Args:
+        unroll, max_nodes, names: see :func:`arranged`. names: names of tensors, such as inputs and outputs.
+        direction: where data flows: 'TB' downwards, 'LR' to the right, 'BT', 'RL'.
+        values: what stands on the edges: the shape of what flows there, or nothing.
+
+    Raises:
+        ValueError: if a tensor has no graph, or an option is unknown.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> print(to_dot(mg.tanh(x), names={"x": x}))
+    """
+    if direction not in ("TB", "BT", "LR", "RL"):
+        raise ValueError(f"to_dot: direction must be 'TB', 'BT', 'LR' or 'RL', not {direction!r}")
+    if values not in ("shape", "norm", "none"):
+        raise ValueError(f"to_dot: values must be 'shape', 'norm' or 'none', not {values!r}")
+    return _Writer(arranged(tensors, unroll, max_nodes, names), direction, values).text()
+
+
+def quoted(text: str) -> str:
+    """A DOT string of the text: quotes, backslashes and line breaks escaped, control characters replaced.
+
+    >>> print(quoted('say "hi"'))
+    "say \\"hi\\""
+    """
+    visible = "".join(c if c >= " " or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return '"' + visible.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+def shape_of(spec: Spec) -> str:
+    """A shape and, where it is not float32, the dtype.
+
+    >>> shape_of(((2, 3), np.dtype("float64")))
+    '2×3 float64'
+    """
+    shape, dtype = spec
+    text = "×".join(map(str, shape)) if shape else "scalar"
+    return text if dtype == np.float32 else f"{text} {dtype}"
+
+
+def option_text(options: Mapping[str, Any]) -> str:
+    """Options in a few words."""
+    parts = []
+    for name, value in options.items():
+        if value is None or value is False:
+            continue
+        text = f"{type(value).__name__} {value.shape}" if isinstance(value, np.ndarray) else repr(value)
+        parts.append(f"{name}={text if len(text) <= 24 else text[:23] + '…'}")
+    return ", ".join(parts)
+
+
+class _Writer:
+    """Collects the lines of one drawing."""
+
+    def __init__(self, picture: Picture, direction: str, values: str) -> None:
+        self.picture, self.direction, self.values = picture, direction, values
+        self.lines: list[str] = []
+        self.edges: list[str] = []
+
+    def text(self) -> str:
+        self.lines = [
+            "digraph minigrad {",
+            f'  rankdir={self.direction} newrank=true fontname="Helvetica" fontsize=11 nodesep=0.25 ranksep=0.35',
+            '  node [fontname="Helvetica" fontsize=11 height=0.3 margin="0.1,0.04"]',
+            '  edge [fontname="Helvetica" fontsize=9 color="#666666" fontcolor="#666666" arrowsize=0.6]',
+        ]
+        self._cluster(_tree(self.picture), "  ")
+        self._rows()
+        self._outputs()
+        self._legend()
+        return "\n".join([*self.lines, *self.edges, "}"]) + "\n"
+
+    def _cluster(self, tree: _Tree, indent: str) -> None:
+        """The vertices of one scope, then its inner scopes."""
+        for number in tree.vertices:
+            self._vertex(number, indent)
+        for name, inner in tree.inner.items():
+            self.lines.append(f"{indent}subgraph cluster_{inner.number} {{")
+            self.lines.append(f'{indent}  label={quoted(name)} labeljust=l style=rounded color="#b8b8b8" fontcolor="#555555"')
+            self._cluster(inner, indent + "  ")
+            self.lines.append(f"{indent}}}")
+
+    def _vertex(self, number: int, indent: str) -> None:
+        vertex = self.picture.vertices[number]
+        if vertex.kind == "parameter":
+            return  # a stub beside each that uses it
+        label = vertex.label
+        if vertex.kind == "input":
+            label += "\n" + shape_of(vertex.specs[0])
+        elif text := option_text(vertex.options):
+            label += "\n" + text
+        self.lines.append(f"{indent}n{number} [label={quoted(label)} {_STYLE[vertex.kind]}]")
+        stubs = [self._name(edge) for edge in vertex.inputs if self.picture.vertices[edge.source].kind == "parameter"]
+        if stubs:
+            self.lines.append(f"{indent}p{number} [label={quoted('  '.join(stubs))} {_STYLE['parameter']}]")
+            self.edges.append(f'  p{number} -> n{number} [color="#c9a13b"]')
+        for edge in vertex.inputs:
+            if self.picture.vertices[edge.source].kind != "parameter":
+                self.edges.append(f"  n{edge.source} -> n{number}{self._label(edge)}")
+
+    def _rows(self) -> None:
+        """The steps of a sequence side by side, as time is drawn."""
+        rows: dict[Any, list[int]] = {}
+        for number, vertex in enumerate(self.picture.vertices):
+            if vertex.step is not None:
+                rows.setdefault(vertex.node, []).append(number)
+        for row in rows.values():
+            self.lines.append(f"  {{ rank=same {' '.join(f'n{number}' for number in row)} }}")
+
+    def _name(self, edge: Edge) -> str:
+        return self.picture.vertices[edge.source].label
+
+    def _label(self, edge: Edge) -> str:
+        source = self.picture.vertices[edge.source]
+        if self.values == "none" or source.kind in ("input", "elision"):
+            return f" [label={quoted(edge.part)}]" if edge.part else ""
+        if edge.part:
+            return f" [label={quoted(edge.part)}]"
+        name = f"{edge.argument} " if len(source.specs) > 1 else ""
+        return f" [label={quoted(name + shape_of(source.specs[edge.slot]))}]"
+
+    def _outputs(self) -> None:
+        for i, output in enumerate(self.picture.outputs):
+            source = self.picture.vertices[output.source]
+            shape = shape_of(source.specs[output.slot]) if source.specs else ""
+            self.lines.append(f"  o{i} [label={quoted(output.name + chr(10) + shape)} {_STYLE['output']}]")
+            self.edges.append(f"  n{output.source} -> o{i}")
+
+    def _legend(self) -> None:
+        leaves = [v for v in self.picture.vertices if v.kind == "parameter"]
+        if leaves:
+            rows = [f"{self.picture.full_name(v)}  {shape_of(v.specs[0])}" for v in leaves]
+            text = quoted("\n".join(["parameters", *rows, ""]))[:-1].replace("\\n", "\\l") + '"'
+            self.lines.append(f'  legend [label={text} shape=note fontsize=9 style=filled fillcolor="#fffaf0" color="#c9a13b"]')
+
+
+class _Tree:
+    """A scope: the vertices directly in it, and the scopes in it."""
+
+    def __init__(self, number: int = 0) -> None:
+        self.number = number
+        self.vertices: list[int] = []
+        self.inner: dict[str, _Tree] = {}
+
+
+def _tree(picture: Picture) -> _Tree:
+    root, count = _Tree(), 0
+    for number, vertex in enumerate(picture.vertices):
+        tree = root
+        for name in vertex.scope if not vertex.is_leaf else ():
+            if name not in tree.inner:
+                count += 1
+                tree.inner[name] = _Tree(count)
+            tree = tree.inner[name]
+        tree.vertices.append(number)
+    return root
