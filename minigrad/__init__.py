@@ -7,7 +7,7 @@
 array([2., 4., 6.], dtype=float32)
 """
 
-from . import check, graph, io, nn, ops, optim
+from . import check, graph, io, nn, ops, optim, render
 from .check import gradcheck, numerical_gradient
 from .core import Tensor, no_grad, scope, tensor
 from .io import load, save
@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Tensor", "check", "get_default_dtype", "grad", "gradcheck", "graph", "io", "jacobian", "load", "manual_seed", "nn",
-    "no_grad", "numerical_gradient", "ops", "optim", "primitive", "record", "save", "scope",
+    "no_grad", "numerical_gradient", "ops", "optim", "primitive", "record", "render", "save", "scope",
     "set_default_dtype", "tensor", "value_and_grad", "vjp",
     *ops.__all__,
 ]  # fmt: skip

@@ -128,7 +128,7 @@ class Recorder:
         note = None if self._node is None else note_of(self._node)
         if self.gradients and note is not None:
             for slot, g in enumerate(cotangents):
-                note.gradient_steps.setdefault(slot, []).insert(0, float(np.linalg.norm(g)))
+                note.gradient_steps.setdefault(slot, [0.0] * (t + 1))[t] = float(np.linalg.norm(g))
 
 
 def recorder() -> Recorder | None:

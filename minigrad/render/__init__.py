@@ -1,1 +1,7 @@
+"""Pictures of graphs: as text, as DOT, and as files. `to_text` and `to_dot` need nothing; `draw` a layout program."""
 
+from .dot import to_dot
+from .draw import DrawingError, draw
+from .text import to_text
+
+__all__ = ["DrawingError", "draw", "to_dot", "to_text"]

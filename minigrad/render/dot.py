@@ -14,8 +14,9 @@ import numpy as np
 from ..core import Tensor
 from ..spec import Spec
 from .fold import folded, limited
+from .heat import gradient_norm, heat_of, value_norm
 from .order import grouped
-from .picture import Edge, Output, Picture, Vertex, picture_of, unrolled
+from .picture import Edge, Picture, Vertex, leaf_names, picture_of, unrolled
 
 __all__ = ["Direction", "Unroll", "Values", "arranged", "quoted", "to_dot"]
 
@@ -63,6 +64,8 @@ def to_dot(
     max_nodes: int = 1000,
     direction: Direction = "TB",
     values: Values = "shape",
+    gradients: bool = False,
+    title: str = "",
     names: Mapping[str, Tensor] | None = None,
 ) -> str:
     """The graph behind a tensor (or several) as DOT text, the same for equal graphs.
@@ -70,7 +73,11 @@ def to_dot(
     Args:
         unroll, max_nodes, names: see :func:`arranged`. names: names of tensors, such as inputs and outputs.
         direction: where data flows: 'TB' downwards, 'LR' to the right, 'BT', 'RL'.
-        values: what stands on the edges: the shape of what flows there, or nothing.
+        values: what stands on the edges: the shape of what flows there, the norm of its value (noted by
+            :func:`minigrad.record`), or nothing.
+        gradients: colour everything by the norm of the gradient that flowed there in the last backward pass within
+            :func:`minigrad.record`, on a log scale.
+        title: stands above the drawing.
 
     Raises:
         ValueError: if a tensor has no graph, or an option is unknown.
@@ -83,7 +90,7 @@ def to_dot(
         raise ValueError(f"to_dot: direction must be 'TB', 'BT', 'LR' or 'RL', not {direction!r}")
     if values not in ("shape", "norm", "none"):
         raise ValueError(f"to_dot: values must be 'shape', 'norm' or 'none', not {values!r}")
-    return _Writer(arranged(tensors, unroll, max_nodes, names), direction, values).text()
+    return _Writer(arranged(tensors, unroll, max_nodes, names), direction, values, gradients, title).text()
 
 
 def quoted(text: str) -> str:
@@ -121,10 +128,13 @@ def option_text(options: Mapping[str, Any]) -> str:
 class _Writer:
     """Collects the lines of one drawing."""
 
-    def __init__(self, picture: Picture, direction: str, values: str) -> None:
-        self.picture, self.direction, self.values = picture, direction, values
+    def __init__(self, picture: Picture, direction: str, values: str, gradients: bool, title: str) -> None:
+        self.picture, self.direction, self.values, self.title = picture, direction, values, title
+        self.names = leaf_names(picture)
+        self.heat = heat_of(picture) if gradients else None
         self.lines: list[str] = []
         self.edges: list[str] = []
+        self.tops: dict[int, str] = {}  # the stub above a vertex that has one
 
     def text(self) -> str:
         self.lines = [
@@ -133,6 +143,8 @@ class _Writer:
             '  node [fontname="Helvetica" fontsize=11 height=0.3 margin="0.1,0.04"]',
             '  edge [fontname="Helvetica" fontsize=9 color="#666666" fontcolor="#666666" arrowsize=0.6]',
         ]
+        if self.title:
+            self.lines.append(f"  label={quoted(self.title)} labelloc=t fontsize=14")
         self._cluster(_tree(self.picture), "  ")
         self._rows()
         self._outputs()
@@ -158,35 +170,71 @@ class _Writer:
             label += "\n" + shape_of(vertex.specs[0])
         elif text := option_text(vertex.options):
             label += "\n" + text
-        self.lines.append(f"{indent}n{number} [label={quoted(label)} {_STYLE[vertex.kind]}]")
-        stubs = [self._name(edge) for edge in vertex.inputs if self.picture.vertices[edge.source].kind == "parameter"]
-        if stubs:
-            self.lines.append(f"{indent}p{number} [label={quoted('  '.join(stubs))} {_STYLE['parameter']}]")
-            self.edges.append(f'  p{number} -> n{number} [color="#c9a13b"]')
+        self.lines.append(f"{indent}n{number} [label={quoted(label)} {_STYLE[vertex.kind]}{self._fill(vertex)}]")
+        self._stub(number, indent)
         for edge in vertex.inputs:
             if self.picture.vertices[edge.source].kind != "parameter":
-                self.edges.append(f"  n{edge.source} -> n{number}{self._label(edge)}")
+                self.edges.append(f"  n{edge.source} -> n{number}{self._attributes(edge)}")
+
+    def _stub(self, number: int, indent: str) -> None:
+        """The parameters that a vertex takes, in one small box beside it."""
+        sources = [edge.source for edge in self.picture.vertices[number].inputs]
+        names = [self.names[i] for i in sources if self.picture.vertices[i].kind == "parameter"]
+        if names:
+            self.lines.append(f"{indent}p{number} [label={quoted('  '.join(names))} {_STYLE['parameter']}]")
+            self.edges.append(f'  p{number} -> n{number} [color="#c9a13b"]')
+            self.tops[number] = f"p{number}"
+
+    def _fill(self, vertex: Vertex) -> str:
+        """The colour of a vertex by the gradient of its first output that has one."""
+        if self.heat is None or vertex.kind == "elision":
+            return ""
+        norms = (gradient_norm(vertex, slot) for slot in range(len(vertex.specs)))
+        norm = next((norm for norm in norms if norm is not None), None)
+        return f' fillcolor="{self.heat.color(norm)}" fontcolor="{self.heat.text_color(norm)}"'
+
+    def _gradient(self, leaf: Vertex) -> str:
+        norm = None if self.heat is None else gradient_norm(leaf, 0)
+        return "" if norm is None else f"  gradient {norm:.1e}"
+
+    def _attributes(self, edge: Edge) -> str:
+        source = self.picture.vertices[edge.source]
+        attributes = [f"label={quoted(label)}"] if (label := self._label(edge)) else []
+        if self.heat is not None:
+            norm = gradient_norm(source, edge.slot)
+            attributes += [f'color="{self.heat.color(norm)}" penwidth=2.5'] if norm else ['style=dotted']
+        return f" [{' '.join(attributes)}]" if attributes else ""
+
+    def _label(self, edge: Edge) -> str:
+        source = self.picture.vertices[edge.source]
+        name = f"{edge.argument} " if len(source.specs) > 1 and edge.argument.isalnum() else ""
+        if self.values == "none" or source.kind in ("input", "elision"):
+            return edge.part
+        if self.values == "norm":
+            norm = value_norm(source, edge.slot)
+            return "" if norm is None else f"{name}{norm:.3g}"
+        return edge.part or name + shape_of(source.specs[edge.slot])
 
     def _rows(self) -> None:
-        """The steps of a sequence side by side, as time is drawn."""
+        """The steps of a sequence side by side from left to right, as time is drawn.
+
+        They get the same rank. Layouts are free to draw such a row from right to left, and do; two things together
+        prevent that: a row of invisible anchors above, chained in order, and an invisible vertex that points to all steps.
+        """
         rows: dict[Any, list[int]] = {}
         for number, vertex in enumerate(self.picture.vertices):
             if vertex.step is not None:
                 rows.setdefault(vertex.node, []).append(number)
         for row in rows.values():
-            self.lines.append(f"  {{ rank=same {' '.join(f'n{number}' for number in row)} }}")
-
-    def _name(self, edge: Edge) -> str:
-        return self.picture.vertices[edge.source].label
-
-    def _label(self, edge: Edge) -> str:
-        source = self.picture.vertices[edge.source]
-        if self.values == "none" or source.kind in ("input", "elision"):
-            return f" [label={quoted(edge.part)}]" if edge.part else ""
-        if edge.part:
-            return f" [label={quoted(edge.part)}]"
-        name = f"{edge.argument} " if len(source.specs) > 1 else ""
-        return f" [label={quoted(name + shape_of(source.specs[edge.slot]))}]"
+            anchors = [f"a{number}" for number in row]
+            self.lines += [f"  {{ rank=same {' '.join(f'n{number}' for number in row)} }}",
+                           f"  {{ rank=same {' '.join(anchors)} }}",
+                           f"  t{row[0]} [style=invis shape=point width=0 ordering=out]"]  # fmt: skip
+            self.lines += [f"  {anchor} [style=invis shape=point width=0]" for anchor in anchors]
+            self.edges.append(f"  {' -> '.join(anchors)} [style=invis]")
+            for number in row:
+                top = self.tops.get(number, f"n{number}")
+                self.edges += [f"  {above} -> {top} [style=invis]" for above in (f"a{number}", f"t{row[0]}")]
 
     def _outputs(self) -> None:
         for i, output in enumerate(self.picture.outputs):
@@ -196,11 +244,16 @@ class _Writer:
             self.edges.append(f"  n{output.source} -> o{i}")
 
     def _legend(self) -> None:
-        leaves = [v for v in self.picture.vertices if v.kind == "parameter"]
+        leaves = [(number, v) for number, v in enumerate(self.picture.vertices) if v.kind == "parameter"]
         if leaves:
-            rows = [f"{self.picture.full_name(v)}  {shape_of(v.specs[0])}" for v in leaves]
-            text = quoted("\n".join(["parameters", *rows, ""]))[:-1].replace("\\n", "\\l") + '"'
+            rows = [f"{self.names[number]}  {shape_of(v.specs[0])}{self._gradient(v)}" for number, v in leaves]
+            text = quoted("\n".join(["parameters", *rows, ""])).replace("\\n", "\\l")
             self.lines.append(f'  legend [label={text} shape=note fontsize=9 style=filled fillcolor="#fffaf0" color="#c9a13b"]')
+        if self.heat is not None:
+            cells = [f'<td bgcolor="{self.heat.color(tick)}"><font color="{self.heat.text_color(tick)}">{tick:.1e}</font></td>'
+                     for tick in self.heat.ticks()]  # fmt: skip
+            table = f'<table border="0" cellborder="0" cellspacing="0"><tr><td colspan="{len(cells)}">norm of the gradient (dotted: none)</td></tr><tr>{"".join(cells)}</tr></table>'
+            self.lines.append(f"  scale [label=<{table}> shape=plain fontsize=9]")
 
 
 class _Tree:

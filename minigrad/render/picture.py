@@ -6,6 +6,7 @@ topological order. Its vertices are numbered anew for each picture, so that equa
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from ..backward import graph_of
 from ..core import Leaf, Node, Tensor
 from ..spec import Spec
 
-__all__ = ["Edge", "Kind", "Output", "Picture", "Vertex", "picture_of", "unrolled"]
+__all__ = ["Edge", "Kind", "Output", "Picture", "Vertex", "leaf_names", "picture_of", "shared_path", "unrolled"]
 
 Kind = Literal["operation", "parameter", "input", "elision"]
 
@@ -152,6 +153,19 @@ def _operation(node: Node, serial: Mapping[Node, int]) -> Vertex:
     inputs = tuple(Edge(serial[parent], slot, primitive.input_name(argnum)) for parent, argnum, slot in edges)
     constants = tuple(primitive.input_name(i) for i, tracked in enumerate(needs) if not tracked)
     return Vertex("operation", primitive.name, node.outputs, node.scope, inputs, node, node.params, constants)
+
+
+def leaf_names(picture: Picture) -> dict[int, str]:
+    """A name for each leaf by its number, no two alike: its own, with its module's path where that tells it apart."""
+    leaves = {number: vertex for number, vertex in enumerate(picture.vertices) if vertex.is_leaf}
+    plain = Counter(vertex.label for vertex in leaves.values())
+    names = {i: v.label if plain[v.label] == 1 else picture.full_name(v) for i, v in leaves.items()}
+    total, used = Counter(names.values()), Counter[str]()
+    for number, name in names.items():
+        used[name] += 1
+        if total[name] > 1:
+            names[number] = f"{name}{used[name]}"
+    return names
 
 
 # Unrolling -------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any
@@ -11,7 +10,7 @@ from ..core import Tensor
 from .dot import option_text, shape_of
 from .fold import Repeat, repeats
 from .order import grouped
-from .picture import Picture, Vertex, picture_of, shared_path
+from .picture import Picture, Vertex, leaf_names, picture_of, shared_path
 
 __all__ = ["to_text"]
 
@@ -146,19 +145,6 @@ class _Listing:
     def _refer(self, source: int, slot: int) -> str:
         name = self.names[source]
         return f"{name}.{slot}" if len(self.vertices[source].specs) > 1 else name
-
-
-def leaf_names(picture: Picture) -> dict[int, str]:
-    """A name for each leaf by its number, no two alike."""
-    leaves = {number: vertex for number, vertex in enumerate(picture.vertices) if vertex.is_leaf}
-    times = Counter(vertex.label for vertex in leaves.values())
-    used: Counter[str] = Counter()
-    names = {}
-    for number, vertex in leaves.items():
-        name = picture.full_name(vertex) if vertex.kind == "parameter" and times[vertex.label] > 1 else vertex.label
-        used[name] += 1
-        names[number] = name if times[vertex.label] == 1 or used[name] == 1 and vertex.kind == "parameter" else f"{name}{used[name]}"
-    return names
 
 
 def argument_order(vertex: Vertex) -> list[str]:

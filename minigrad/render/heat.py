@@ -1,0 +1,95 @@
+"""Heat: the norm of the gradient that flowed through each vertex, as a colour on a log scale.
+
+The norms are those that :func:`minigrad.record` noted in the last backward pass. Within an unrolled sequence a
+step has the norm of dL/dh_t and dL/dc_t, summed over all later uses, so that a gradient can be seen fading.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..recording import note_of
+from .picture import Picture, Vertex
+
+__all__ = ["Heat", "gradient_norm", "heat_of", "value_norm"]
+
+_SCALE = ((255, 247, 236), (253, 212, 158), (252, 141, 89), (215, 48, 31), (127, 0, 0))  # pale to dark red
+_UNUSUAL = "#b000b0"  # NaN or infinite
+_NOTHING = "#ffffff"  # exactly zero, or nothing flowed
+
+
+def gradient_norm(vertex: Vertex, slot: int) -> float | None:
+    """The norm of the gradient of an output in the last recorded backward pass; None if none was seen."""
+    note = None if vertex.node is None else note_of(vertex.node)
+    if note is None:
+        return None
+    if vertex.step is not None:
+        return _at(note.gradient_steps.get(slot, ()), vertex.step)
+    stats = note.gradients[slot] if slot < len(note.gradients) else None
+    return None if stats is None else stats.norm
+
+
+def value_norm(vertex: Vertex, slot: int) -> float | None:
+    """The norm of an output's value; None if it was not recorded."""
+    note = None if vertex.node is None else note_of(vertex.node)
+    if note is None:
+        return None
+    if vertex.step is not None:
+        return _at(note.value_steps.get(slot, ()), vertex.step)
+    stats = note.values[slot] if slot < len(note.values) else None
+    return None if stats is None else stats.norm
+
+
+def _at(norms: Sequence[float], step: int) -> float | None:
+    return norms[step] if step < len(norms) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """Colours for norms from `low` to `high`, both above 0."""
+
+    low: float
+    high: float
+
+    def color(self, norm: float | None) -> str:
+        """The colour of a norm: pale for `low`, dark red for `high`; white for 0 or None, purple for NaN or infinity."""
+        if norm is None or norm == 0:
+            return _NOTHING
+        if not math.isfinite(norm):
+            return _UNUSUAL
+        span = math.log(self.high / self.low)
+        place = 1.0 if span == 0 else min(max(math.log(norm / self.low) / span, 0.0), 1.0)
+        place *= len(_SCALE) - 1
+        k = min(int(place), len(_SCALE) - 2)
+        mixed = (round(a + (b - a) * (place - k)) for a, b in zip(_SCALE[k], _SCALE[k + 1], strict=True))
+        return "#" + "".join(f"{c:02x}" for c in mixed)
+
+    def text_color(self, norm: float | None) -> str:
+        """Black or white, whichever is read better on that colour."""
+        fill = self.color(norm)
+        red, green, blue = (int(fill[i : i + 2], 16) for i in (1, 3, 5))
+        return "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#ffffff"
+
+    def ticks(self, count: int = 5) -> list[float]:
+        """Norms at even distances on the log scale, from low to high."""
+        ratio = self.high / self.low
+        return [self.low * ratio ** (k / (count - 1)) for k in range(count)]
+
+
+def heat_of(picture: Picture) -> Heat:
+    """The scale that fits all norms of a picture. Without any recorded gradient a ValueError says how to get them."""
+    norms = [
+        norm
+        for vertex in picture.vertices
+        for slot in range(len(vertex.specs))
+        if (norm := gradient_norm(vertex, slot)) is not None
+    ]
+    if not norms:
+        raise ValueError(
+            "render: no gradient was recorded behind this tensor: run the forward and the backward pass within "
+            "`with mg.record():`"
+        )
+    usual = [norm for norm in norms if norm > 0 and math.isfinite(norm)] or [1.0]
+    return Heat(min(usual), max(usual))
