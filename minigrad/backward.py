@@ -159,6 +159,8 @@ def reverse_pass(
         grads = primitive.backward(g, needs, *residuals) if residuals else primitive.backward(g, needs)
         if type(grads) is not tuple:
             raise TypeError(f"the VJP of {primitive.name} must return a tuple of cotangents, not {describe(grads)}")
+        if notes is not None:
+            notes.flows(node, argnums, grads)
         i = 0
         for parent in parents:
             slot, argnum = slots[i], argnums[i]

@@ -78,8 +78,12 @@ class Note:
     """What was noted of a node.
 
     line: file and line of the call. inputs: shape and dtype of each array argument, constants too; None for one that
-    was left out. values, gradients: of each output, None where none was seen. value_steps, gradient_steps: of an
-    output of a sequence primitive, the norm at each time step.
+    was left out. values, gradients: of each output, None where none was seen. flows: the norm of the gradient that
+    went on to each argument, by its name.
+
+    Of a sequence primitive, the norm at each time step: value_steps and gradient_steps of each output, where the
+    gradient of a state is summed over all later steps; direct_steps of the part of it that came from outside; and
+    flow_steps of what went on to an argument that has a time axis.
     """
 
     line: str = ""
@@ -88,6 +92,9 @@ class Note:
     gradients: list[Stats | None] = field(default_factory=list)
     value_steps: dict[int, list[float]] = field(default_factory=dict)
     gradient_steps: dict[int, list[float]] = field(default_factory=dict)
+    direct_steps: dict[int, list[float]] = field(default_factory=dict)
+    flows: dict[str, float] = field(default_factory=dict)
+    flow_steps: dict[str, list[float]] = field(default_factory=dict)
 
 
 def note_of(node: Node) -> Note | None:
@@ -109,10 +116,7 @@ class Recorder:
         if self.values:
             note.values = [Stats.of(array) for array in outputs]
             if node.primitive is not None and node.primitive.states:
-                note.value_steps = {
-                    slot: [float(np.linalg.norm(array[:, t])) for t in range(array.shape[1])]
-                    for slot, array in enumerate(outputs)
-                }
+                note.value_steps = {slot: _norms(array) for slot, array in enumerate(outputs)}
 
     def cotangent(self, node: Node, cotangent: Any) -> None:
         """A reverse pass is about to call the VJP of a node, or has summed the gradient of a leaf."""
@@ -121,7 +125,19 @@ class Recorder:
             note = node.note = note_of(node) or Note()
             several = cotangent if type(cotangent) is tuple else (cotangent,)
             note.gradients = [None if g is None else Stats.of(g) for g in several]
-            note.gradient_steps = {}
+            note.gradient_steps, note.flows, note.flow_steps = {}, {}, {}
+            if node.primitive is not None and node.primitive.states:
+                note.direct_steps = {slot: _norms(g) for slot, g in enumerate(several) if g is not None}
+
+    def flows(self, node: Node, argnums: Sequence[int], grads: Sequence[Array | Any]) -> None:
+        """The VJP of a node has given the gradients of its arguments."""
+        note, primitive = note_of(node), node.primitive
+        if self.gradients and note is not None and primitive is not None:
+            for argnum in argnums:
+                name, g = primitive.input_name(argnum), grads[argnum]
+                note.flows[name] = float(np.linalg.norm(g))
+                if primitive.states and np.ndim(g) == 3:
+                    note.flow_steps[name] = _norms(g)
 
     def step(self, t: int, *cotangents: Array) -> None:
         """The VJP of a sequence primitive has summed the cotangents of the states at step t, from the last step on."""
@@ -160,6 +176,11 @@ def record(values: bool = True, gradients: bool = True, lines: bool = True) -> I
     finally:
         active -= 1
         _current.reset(token)
+
+
+def _norms(array: Array) -> list[float]:
+    """The norm at each step of an array (N, T, …)."""
+    return [float(np.linalg.norm(array[:, t])) for t in range(array.shape[1])]
 
 
 def _user_line() -> str:

@@ -1,7 +1,9 @@
 """DOT text from a picture: clusters for scopes, stubs for parameters, shapes on the edges.
 
 A weight that every step of a loop shares would tie the whole drawing into a knot (and take `dot` minutes). So it stands
-as a small stub beside each vertex that uses it, and once in a legend with its shape.
+as a small stub beside each vertex that uses it, and once in a legend with its shape. The steps of a sequence
+primitive are boxes in a row, with time to the right. (A cluster around each would look the same, but `dot` then draws
+rows from right to left, or mixes them: its order of a row does not heed edges between clusters.)
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import numpy as np
 from ..core import Tensor
 from ..spec import Spec
 from .fold import folded, limited
-from .heat import gradient_norm, heat_of, value_norm
+from .heat import flow_norm, gradient_norm, heat_of, value_norm
 from .order import grouped
 from .picture import Edge, Picture, Vertex, leaf_names, picture_of, unrolled
 
@@ -64,7 +66,7 @@ def to_dot(
     max_nodes: int = 1000,
     direction: Direction = "TB",
     values: Values = "shape",
-    gradients: bool = False,
+    gradients: bool | tuple[float, float] = False,
     title: str = "",
     names: Mapping[str, Tensor] | None = None,
 ) -> str:
@@ -76,7 +78,7 @@ def to_dot(
         values: what stands on the edges: the shape of what flows there, the norm of its value (noted by
             :func:`minigrad.record`), or nothing.
         gradients: colour everything by the norm of the gradient that flowed there in the last backward pass within
-            :func:`minigrad.record`, on a log scale.
+            :func:`minigrad.record`, on a log scale; a pair of norms (low, high) fixes the ends of the scale.
         title: stands above the drawing.
 
     Raises:
@@ -128,13 +130,12 @@ def option_text(options: Mapping[str, Any]) -> str:
 class _Writer:
     """Collects the lines of one drawing."""
 
-    def __init__(self, picture: Picture, direction: str, values: str, gradients: bool, title: str) -> None:
+    def __init__(self, picture: Picture, direction: str, values: str, gradients: Any, title: str) -> None:
         self.picture, self.direction, self.values, self.title = picture, direction, values, title
         self.names = leaf_names(picture)
-        self.heat = heat_of(picture) if gradients else None
+        self.heat = heat_of(picture, None if gradients is True else gradients) if gradients else None
         self.lines: list[str] = []
         self.edges: list[str] = []
-        self.tops: dict[int, str] = {}  # the stub above a vertex that has one
 
     def text(self) -> str:
         self.lines = [
@@ -168,40 +169,41 @@ class _Writer:
         label = vertex.label
         if vertex.kind == "input":
             label += "\n" + shape_of(vertex.specs[0])
+        elif vertex.step is not None:
+            label = "\n".join([vertex.scope[-1], label, *self._parameters(number)])
         elif text := option_text(vertex.options):
             label += "\n" + text
         self.lines.append(f"{indent}n{number} [label={quoted(label)} {_STYLE[vertex.kind]}{self._fill(vertex)}]")
-        self._stub(number, indent)
+        if vertex.step is None:
+            for stub in self._parameters(number):
+                self.lines.append(f"{indent}p{number} [label={quoted(stub)} {_STYLE['parameter']}]")
+                self.edges.append(f'  p{number} -> n{number} [color="#c9a13b"]')
         for edge in vertex.inputs:
             if self.picture.vertices[edge.source].kind != "parameter":
-                self.edges.append(f"  n{edge.source} -> n{number}{self._attributes(edge)}")
+                self.edges.append(f"  n{edge.source} -> n{number}{self._attributes(vertex, edge)}")
 
-    def _stub(self, number: int, indent: str) -> None:
-        """The parameters that a vertex takes, in one small box beside it."""
+    def _parameters(self, number: int) -> list[str]:
+        """The names of the parameters that a vertex takes, as one text; none if there are none."""
         sources = [edge.source for edge in self.picture.vertices[number].inputs]
         names = [self.names[i] for i in sources if self.picture.vertices[i].kind == "parameter"]
-        if names:
-            self.lines.append(f"{indent}p{number} [label={quoted('  '.join(names))} {_STYLE['parameter']}]")
-            self.edges.append(f'  p{number} -> n{number} [color="#c9a13b"]')
-            self.tops[number] = f"p{number}"
+        return ["  ".join(names)] if names else []
 
     def _fill(self, vertex: Vertex) -> str:
-        """The colour of a vertex by the gradient of its first output that has one."""
+        """The colour of a vertex by the largest gradient of its outputs."""
         if self.heat is None or vertex.kind == "elision":
             return ""
-        norms = (gradient_norm(vertex, slot) for slot in range(len(vertex.specs)))
-        norm = next((norm for norm in norms if norm is not None), None)
+        norms = [gradient_norm(vertex, slot) for slot in range(len(vertex.specs))]
+        norm = max((norm for norm in norms if norm is not None), default=None)
         return f' fillcolor="{self.heat.color(norm)}" fontcolor="{self.heat.text_color(norm)}"'
 
     def _gradient(self, leaf: Vertex) -> str:
         norm = None if self.heat is None else gradient_norm(leaf, 0)
         return "" if norm is None else f"  gradient {norm:.1e}"
 
-    def _attributes(self, edge: Edge) -> str:
-        source = self.picture.vertices[edge.source]
+    def _attributes(self, vertex: Vertex, edge: Edge) -> str:
         attributes = [f"label={quoted(label)}"] if (label := self._label(edge)) else []
         if self.heat is not None:
-            norm = gradient_norm(source, edge.slot)
+            norm = flow_norm(self.picture, vertex, edge)
             attributes += [f'color="{self.heat.color(norm)}" penwidth=2.5'] if norm else ['style=dotted']
         return f" [{' '.join(attributes)}]" if attributes else ""
 
@@ -216,25 +218,12 @@ class _Writer:
         return edge.part or name + shape_of(source.specs[edge.slot])
 
     def _rows(self) -> None:
-        """The steps of a sequence side by side from left to right, as time is drawn.
-
-        They get the same rank. Layouts are free to draw such a row from right to left, and do; two things together
-        prevent that: a row of invisible anchors above, chained in order, and an invisible vertex that points to all steps.
-        """
+        """The steps of a sequence side by side, as time is drawn: in a row, edges point to the right."""
         rows: dict[Any, list[int]] = {}
         for number, vertex in enumerate(self.picture.vertices):
             if vertex.step is not None:
                 rows.setdefault(vertex.node, []).append(number)
-        for row in rows.values():
-            anchors = [f"a{number}" for number in row]
-            self.lines += [f"  {{ rank=same {' '.join(f'n{number}' for number in row)} }}",
-                           f"  {{ rank=same {' '.join(anchors)} }}",
-                           f"  t{row[0]} [style=invis shape=point width=0 ordering=out]"]  # fmt: skip
-            self.lines += [f"  {anchor} [style=invis shape=point width=0]" for anchor in anchors]
-            self.edges.append(f"  {' -> '.join(anchors)} [style=invis]")
-            for number in row:
-                top = self.tops.get(number, f"n{number}")
-                self.edges += [f"  {above} -> {top} [style=invis]" for above in (f"a{number}", f"t{row[0]}")]
+        self.lines += [f"  {{ rank=same {' '.join(f'n{number}' for number in row)} }}" for row in rows.values()]
 
     def _outputs(self) -> None:
         for i, output in enumerate(self.picture.outputs):
@@ -269,7 +258,8 @@ def _tree(picture: Picture) -> _Tree:
     root, count = _Tree(), 0
     for number, vertex in enumerate(picture.vertices):
         tree = root
-        for name in vertex.scope if not vertex.is_leaf else ():
+        path = () if vertex.is_leaf else vertex.scope if vertex.step is None else vertex.scope[:-1]
+        for name in path:
             if name not in tree.inner:
                 count += 1
                 tree.inner[name] = _Tree(count)

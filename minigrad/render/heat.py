@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..recording import note_of
-from .picture import Picture, Vertex
+from .picture import Edge, Picture, Vertex
 
-__all__ = ["Heat", "gradient_norm", "heat_of", "value_norm"]
+__all__ = ["Heat", "flow_norm", "gradient_norm", "heat_of", "value_norm"]
 
 _SCALE = ((255, 247, 236), (253, 212, 158), (252, 141, 89), (215, 48, 31), (127, 0, 0))  # pale to dark red
 _UNUSUAL = "#b000b0"  # NaN or infinite
@@ -40,6 +40,19 @@ def value_norm(vertex: Vertex, slot: int) -> float | None:
         return _at(note.value_steps.get(slot, ()), vertex.step)
     stats = note.values[slot] if slot < len(note.values) else None
     return None if stats is None else stats.norm
+
+
+def flow_norm(picture: Picture, target: Vertex, edge: Edge) -> float | None:
+    """The norm of the gradient that came back along an edge; between steps, of the whole state that it carries."""
+    source = picture.vertices[edge.source]
+    note = None if target.node is None else note_of(target.node)
+    if note is not None and target.step is not None and edge.argument in note.flow_steps:
+        return _at(note.flow_steps[edge.argument], target.step)
+    if source.step is not None and target.node is source.node and target.step is None:  # into the stack of the states
+        return None if note is None else _at(note.direct_steps.get(edge.slot, ()), source.step)
+    if note is not None and target.step is None and edge.argument in note.flows:
+        return note.flows[edge.argument]
+    return gradient_norm(source, edge.slot)
 
 
 def _at(norms: Sequence[float], step: int) -> float | None:
@@ -78,8 +91,13 @@ class Heat:
         return [self.low * ratio ** (k / (count - 1)) for k in range(count)]
 
 
-def heat_of(picture: Picture) -> Heat:
-    """The scale that fits all norms of a picture. Without any recorded gradient a ValueError says how to get them."""
+def heat_of(picture: Picture, ends: tuple[float, float] | None = None) -> Heat:
+    """The scale that fits all norms of a picture, or goes from `ends[0]` to `ends[1]`.
+
+    A ValueError if no gradient was recorded (it says how to), or the ends are not 0 < low <= high.
+    """
+    if ends is not None and not 0 < ends[0] <= ends[1] < math.inf:
+        raise ValueError(f"render: the ends of the scale must be 0 < low <= high; got {ends}")
     norms = [
         norm
         for vertex in picture.vertices
@@ -91,5 +109,7 @@ def heat_of(picture: Picture) -> Heat:
             "render: no gradient was recorded behind this tensor: run the forward and the backward pass within "
             "`with mg.record():`"
         )
+    if ends is not None:
+        return Heat(*ends)
     usual = [norm for norm in norms if norm > 0 and math.isfinite(norm)] or [1.0]
     return Heat(min(usual), max(usual))
