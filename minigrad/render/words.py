@@ -36,10 +36,8 @@ def option_text(options: Mapping[str, Any]) -> str:
     'axis=1'
     """
     said = {name: value for name, value in options.items() if value is not None and value is not False}
-    return ", ".join(
-        _cut(f"[{index_text(value)}]" if name == "index" else f"{name}={_value_text(value)}")
-        for name, value in said.items()
-    )
+    texts = {name: index_text(value) if name == "index" else _value_text(value) for name, value in said.items()}
+    return ", ".join(f"[{_cut(text)}]" if name == "index" else f"{name}={_cut(text)}" for name, text in texts.items())
 
 
 def index_text(index: Any) -> str:
