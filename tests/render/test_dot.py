@@ -7,7 +7,7 @@ import unicodedata
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import minigrad as mg
@@ -16,8 +16,8 @@ from minigrad.render.dot import quoted
 from tests.render.graphs import captioner, graphs, halves, laid_out, leaf, loop, lstm, mlp, place, rnn, texts
 
 MEAN = [
-    '"', "\\", "\n", "\\n", "\\N", "\\l", "&lt;", "&amp;", "&#65;", "<b>x</b>", "<", ">", "{a|b}", "//", "/* */", "#", ";", "]",
-    "%s", "\x00", "\x1b", "\r", "\x85", "\ud800", "\ufffe", "\u2028", "\u202e", "\ufeff", "é", "☃", "😀", " ",
+    '"', "\\", "\n", "\\n", "\\N", "\\l", "&lt;", "&amp;", "&#65;", "<b>x</b>", "<", ">", "{a|b}", "//", "/* */", "#",
+    ";", "]", "%s", "\x00", "\x1b", "\r", "\x85", "\ud800", "\ufffe", "\u2028", "\u202e", "\ufeff", "é", "☃", "😀", " ",
 ]  # fmt: skip
 words = st.lists(st.one_of(st.sampled_from(MEAN), st.text(max_size=4)), max_size=5).map("".join)
 
@@ -38,9 +38,9 @@ def unpadded(lines):
     return [line for line in stripped if line]
 
 
-@settings(max_examples=60)
 @given(words, words, words, words, words, words)
 def test_names_come_back_as_they_were_written(outer, inner, parameter, constant, output, title):
+    assume(len({parameter, constant, output}) == 3)
     w, x = leaf(2), leaf(2)
     w.node.name = parameter
     with mg.scope(outer), mg.scope(inner):
@@ -53,7 +53,7 @@ def test_names_come_back_as_they_were_written(outer, inner, parameter, constant,
     names = {constant: "input", output: "output"}
     assert things["o0"] == [*as_seen(output or names[output]), "2"]
     drawings = [lines for name, lines in things.items() if name[0] in "np"]
-    if parameter and parameter != constant:
+    if parameter:
         assert as_seen(parameter) in drawings
         assert [*as_seen(constant or "input"), "2"] in drawings
     legend = things.get("legend", ["parameters", f"{parameter}  2"])
@@ -68,7 +68,6 @@ def test_quoted_by_hand():
 
 
 @given(graphs(), st.sampled_from(["steps", "fold", "primitive"]), st.sampled_from(["TB", "LR", "BT", "RL"]))
-@settings(max_examples=15)
 def test_a_layout_program_accepts_every_graph(outputs, unroll, direction):
     dot = mg.render.to_dot(outputs, unroll=unroll, direction=direction, expand={"lstm_step"})
     drawn = laid_out(dot)
