@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +13,7 @@ import minigrad as mg
 from captioning.model import Captioner
 from captioning.vocabulary import Vocabulary
 from minigrad import nn
+from minigrad.render.draw import layout_program as find_program
 
 
 @mg.primitive
@@ -87,10 +85,10 @@ def chain(length):
 
 def layout_program():
     """The path of `dot`, or of graphviz-pure; the test is skipped if there is neither."""
-    found = shutil.which("dot") or shutil.which("graphviz-pure", path=str(Path(sys.executable).parent))
-    if not found:
+    try:
+        return find_program()
+    except ModuleNotFoundError:
         pytest.skip("no dot")
-    return found
 
 
 def laid_out(dot, kind="json"):
