@@ -9,6 +9,7 @@ rows from right to left, or mixes them: its order of a row does not heed edges b
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from ..core import Tensor
 from .arrange import Unroll, arranged
 from .escape import quoted
 from .heat import Heat, flow_norm, gradient_norm, heat_of, value_norm
-from .legend import colour_bar, parameter_legend
+from .legend import colour_bar, stub_legend
 from .picture import Edge, Output, Picture, Vertex, leaf_names
 from .scopes import Scope, scopes_of
 from .words import option_text, shape_of
@@ -37,6 +38,10 @@ _STYLE = {
 
 _SIDEWAYS = 24
 """Steps that follow each other where data flows to the right: `dot` takes 0.5 s for 30 of them, 9 s for 60."""
+
+
+_USES = 8
+"""How often an input is used at most if it is drawn once, with an edge to each use; `dot` takes minutes for 60."""
 
 
 def to_dot(
@@ -94,6 +99,7 @@ class _Writer:
         self.picture, self.direction, self.values, self.title = picture, direction, values, title
         self.names = leaf_names(picture)
         self.heat = heat
+        self.stubbed = _stubbed(picture)
         self.rows = self._rows()
         self.lines: list[str] = []
         self.edges: list[str] = []
@@ -116,7 +122,7 @@ class _Writer:
         self.lines += rows
         for i, output in enumerate(self.picture.outputs):
             self._output(i, output)
-        self.lines += parameter_legend(self.picture, self.names, self.heat is not None)
+        self.lines += stub_legend(self.picture, self.names, self.stubbed, self.heat is not None)
         self.lines += [] if self.heat is None else [colour_bar(self.heat)]
         return "\n".join([*self.lines, *self.edges, "}"]) + "\n"
 
@@ -144,7 +150,7 @@ class _Writer:
 
     def _vertex(self, number: int, indent: str) -> None:
         vertex = self.picture.vertices[number]
-        if vertex.kind == "parameter":
+        if number in self.stubbed:
             return  # a stub beside each that uses it
         stubs = [] if vertex.kind == "elision" else self._parameters(vertex)
         row = vertex.step is not None and vertex.kind == "operation"
@@ -160,14 +166,14 @@ class _Writer:
         if stubs and not row:
             self._stub(number, stubs[0], indent)
         for edge in vertex.inputs:
-            if self.picture.vertices[edge.source].kind != "parameter":
+            if edge.source not in self.stubbed:
                 self.edges.append(f"  n{edge.source} -> n{number}{self._attributes(vertex, edge)}")
 
     def _stub(self, number: int, text: str, indent: str) -> None:
         """The parameters of a vertex, in the colour of the largest gradient that it sent them."""
         vertex, fill, line = self.picture.vertices[number], "", 'color="#c9a13b"'
         if self.heat is not None:
-            edges = [edge for edge in vertex.inputs if self.picture.vertices[edge.source].kind == "parameter"]
+            edges = [edge for edge in vertex.inputs if edge.source in self.stubbed]
             norm = _largest([flow_norm(self.picture, vertex, edge) for edge in edges])
             fill, line = self._filled(norm), self._drawn(norm)
         self.lines.append(f"{indent}p{number} [label={quoted(text)} {_STYLE['parameter']}{fill}]")
@@ -175,8 +181,7 @@ class _Writer:
 
     def _parameters(self, vertex: Vertex) -> list[str]:
         """The names of the parameters that a vertex takes, as one text; none if there are none."""
-        sources = [edge.source for edge in vertex.inputs]
-        names = [self.names[i] for i in sources if self.picture.vertices[i].kind == "parameter"]
+        names = [self.names[edge.source] for edge in vertex.inputs if edge.source in self.stubbed]
         lines = ["  ".join(names[i : i + 4]) for i in range(0, len(names), 4)]
         return ["\n".join(lines)] if names else []
 
@@ -236,10 +241,17 @@ class _Writer:
         shape = shape_of(source.specs[output.slot]) if output.slot < len(source.specs) else ""
         self.lines.append(f"  o{i} [label={quoted(output.name + chr(10) + shape)} {_STYLE['output']}]")
         begin = f"n{output.source}"
-        if source.kind == "parameter":  # which has no vertex of its own
+        if output.source in self.stubbed:  # which has no vertex of its own
             begin = f"q{i}"
             self.lines.append(f"  {begin} [label={quoted(self.names[output.source])} {_STYLE['parameter']}]")
         self.edges.append(f"  {begin} -> o{i}")
+
+
+def _stubbed(picture: Picture) -> set[int]:
+    """The leaves that stand as stubs: parameters, and inputs that would tie the drawing together."""
+    uses = Counter(edge.source for vertex in picture.vertices for edge in vertex.inputs)
+    leaves = [(number, vertex) for number, vertex in enumerate(picture.vertices) if vertex.is_leaf]
+    return {number for number, vertex in leaves if vertex.kind == "parameter" or uses[number] > _USES}
 
 
 def _output_name(source: Vertex, target: Vertex, edge: Edge) -> str:

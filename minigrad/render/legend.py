@@ -1,33 +1,32 @@
-"""What stands beside a drawing: all parameters with their shapes, and the colours of heat."""
+"""What stands beside a drawing: parameters and inputs that are used often, with shapes, and the colours of heat."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from .escape import lines_to_the_left
 from .heat import Heat, gradient_norm
 from .picture import Picture
 from .words import shape_of
 
-__all__ = ["colour_bar", "parameter_legend"]
+__all__ = ["colour_bar", "stub_legend"]
 
 _CELLS = 24
 """Shades of the colour bar."""
 
 
-def parameter_legend(picture: Picture, names: Mapping[int, str], with_gradients: bool) -> list[str]:
-    """The DOT line of a note with every parameter once; nothing if there is none."""
-    rows = []
-    for number, vertex in enumerate(picture.vertices):
-        if vertex.kind == "parameter":
-            norm = gradient_norm(vertex, 0) if with_gradients else None
-            said = "" if norm is None else f"  gradient {norm:.1e}"
-            rows.append(f"{names[number]}  {shape_of(vertex.specs[0])}{said}")
-    if not rows:
-        return []
+def stub_legend(picture: Picture, names: Mapping[int, str], stubbed: Set[int], with_gradients: bool) -> list[str]:
+    """The DOT line of a note with every leaf that stands as a stub, once; nothing if there is none."""
+    rows: dict[str, list[str]] = {"parameter": [], "input": []}
+    for number in sorted(stubbed):
+        vertex = picture.vertices[number]
+        norm = gradient_norm(vertex, 0) if with_gradients else None
+        said = "" if norm is None else f"  gradient {norm:.1e}"
+        rows[vertex.kind].append(f"{names[number]}  {shape_of(vertex.specs[0])}{said}")
+    lines = [line for kind, found in rows.items() if found for line in (f"{kind}s", *found)]
     style = 'shape=note fontsize=9 style=filled fillcolor="#fffaf0" color="#c9a13b"'
-    return [f"  legend [label={lines_to_the_left(['parameters', *rows])} {style}]"]
+    return [f"  legend [label={lines_to_the_left(lines)} {style}]"] if lines else []
 
 
 def colour_bar(heat: Heat) -> str:
