@@ -107,9 +107,9 @@ class _Writer:
     def text(self) -> str:
         """The whole DOT text."""
         rows = [f"  {{ rank=same {' '.join(f'n{number}' for number in row)} }}" for row in self.rows.values()]
-        # A row needs the ranking that looks across clusters (of a loop of 60 clusters it takes seconds, the usual one
-        # 0.1), and no second sort, which ignores clusters and would mix its steps.
-        ranking = " newrank=true remincross=false" if rows else ""
+        # A row needs the ranking that looks across clusters. (Without it `dot` may be quicker, but crashes on some loops
+        # of clusters.) The second sort ignores clusters, and would mix the steps of a row.
+        ranking = " newrank=true remincross=false" if rows else " newrank=true"
         self.lines = [
             "digraph minigrad {",
             f"  rankdir={self.direction}{ranking} nodesep=0.25 ranksep=0.35",

@@ -90,6 +90,26 @@ def steps_of(drawn):
     return [(place(thing), label) for thing, label in boxes if label.startswith("step ")]
 
 
+def test_loops_of_clusters_do_not_crash_the_layout():
+    x, W, V, b, h, c = mg.tanh(leaf(2, 30, 3)), leaf(3, 16), leaf(4, 16), leaf(16), leaf(2, 4), leaf(2, 4)
+    states = []
+    for t in range(30):
+        with mg.scope(f"step {t}"):
+            h, c = mg.lstm_step(x[:, t], h, c, W, V, b)
+            states.append(h)
+    drawn = laid_out(mg.render.to_dot(mg.stack(states, axis=1), unroll="steps"))
+    assert sum("lstm_step" in texts(thing) for thing in drawn["objects"]) == 30
+
+
+def test_a_leaf_that_many_operations_use_is_a_stub_beside_each():
+    dot = mg.render.to_dot(loop(200), unroll="steps")
+    assert dot.count('label="input2" shape=box style=filled') == 200
+    assert "inputs\\linput2  3×3\\l" in dot
+    assert sum("input2" in texts(thing) for thing in laid_out(dot)["objects"]) == 201  # and in the legend
+    few = mg.render.to_dot(loop(8), unroll="steps")
+    assert few.count("input2") == 1
+
+
 @pytest.mark.parametrize("make", [rnn, lstm, captioner, lambda steps: captioner("rnn", steps)])
 @pytest.mark.parametrize("steps", [*range(2, 13), 16, 20])
 def test_steps_stand_in_a_row_from_left_to_right(make, steps):
