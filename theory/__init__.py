@@ -13,3 +13,5 @@ __all__ = [
     "CLAIMS", "Claim", "Proposition", "Refuted", "Result", "Statement", "Verdict",
     "agree", "claim", "every", "register", "require",
 ]  # fmt: skip
+
+from theory import convolution  # registers 1-1, 1-2, 1-3  # noqa: F401
