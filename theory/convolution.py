@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from theory import convolution_checks as checks
 from theory.claims import FALSE, GENERAL, Claim, Proposition, Statement, every
@@ -13,6 +17,31 @@ from theory.registry import register
 
 _SOURCE_CONVOLUTION = small_pictures((1, 3, 3), (1, 1, 2, 2), "conv", stride=(3, 3), padding=(1, 1))
 _SOURCE_TRANSPOSED = small_pictures((1, 2, 2), (1, 1, 2, 2), "transposed", stride=(2, 2))
+
+
+def _drawn(role: Any, name: str, check: Callable[[Any], None], domain: SearchStrategy[Any], says: str) -> Proposition:
+    return Proposition(name, says, check, domain, role, show=str)
+
+
+_CONVOLUTION = (
+    Proposition(
+        "4x8 matrix",
+        "The printed 4x8 matrix, whichever of the nine columns it lacks, can be applied to vec(X)",
+        checks.check_printed_width,
+        every(1, 3, 4, 5, 7, 0, 2, 6, 8),  # those of zeros first: all the weights are printed
+        show=lambda missing: f"A without its column {missing}, X of 3x3",
+    ),
+    _drawn("printed", "output", checks.check_printed_output, _SOURCE_CONVOLUTION,
+           "Y = [[W11 x00, W10 x02], [W01 x20, W00 x22]] is what conv2d gives, for every X and W"),
+    _drawn("corrected", "4x9 matrix", checks.check_source_convolution, _SOURCE_CONVOLUTION,
+           "The 4x9 matrix is the one made from the definition and gives Y, for every X and W"),
+    _drawn("general", "product", checks.check_product, convolutions(),
+           "A vec(x) = vec(conv2d(x)) for every channel count, kernel, stride, padding, dilation and group number"),
+    _drawn("general", "pullback", checks.check_vjp, convolutions(),
+           "A' g is conv2d's VJP, A' the transpose of A"),
+    _drawn("general", "adjoint", checks.check_adjoint, convolutions(),
+           "⟨conv2d(x), y⟩ = ⟨x, A' y⟩"),
+)  # fmt: skip
 
 CLAIM_1_1 = register(
     Claim(
@@ -31,54 +60,7 @@ CLAIM_1_1 = register(
             "A is 4x9: W11 in row 0, column 0; W10 in row 1, column 2; W01 in row 2, column 6; W00 in row 3, column 8.",
             r"$A$ is 4x9 and 0 but for $A_{0,0} = W_{11}$, $A_{1,2} = W_{10}$, $A_{2,6} = W_{01}$, $A_{3,8} = W_{00}$.",
         ),
-        propositions=(
-            Proposition(
-                "4x8 matrix",
-                "The printed 4x8 matrix, whichever of the nine columns it lacks, can be applied to vec(X)",
-                checks.check_printed_width,
-                every(1, 3, 4, 5, 7, 0, 2, 6, 8),  # those of zeros first: all the weights are printed
-                show=lambda missing: f"A without its column {missing}, X of 3x3",
-            ),
-            Proposition(
-                "output",
-                "Y = [[W11 x00, W10 x02], [W01 x20, W00 x22]] is what conv2d gives, for every X and W",
-                checks.check_printed_output,
-                _SOURCE_CONVOLUTION,
-                show=str,
-            ),
-            Proposition(
-                "4x9 matrix",
-                "The 4x9 matrix is the one made from the definition and gives Y, for every X and W",
-                checks.check_source_convolution,
-                _SOURCE_CONVOLUTION,
-                role="corrected",
-                show=str,
-            ),
-            Proposition(
-                "product",
-                "A vec(x) = vec(conv2d(x)) for every channel count, kernel, stride, padding, dilation and group number",
-                checks.check_product,
-                convolutions(),
-                role="general",
-                show=str,
-            ),
-            Proposition(
-                "pullback",
-                "A' g is conv2d's VJP, A' the transpose of A",
-                checks.check_vjp,
-                convolutions(),
-                role="general",
-                show=str,
-            ),
-            Proposition(
-                "adjoint",
-                "⟨conv2d(x), y⟩ = ⟨x, A' y⟩",
-                checks.check_adjoint,
-                convolutions(),
-                role="general",
-                show=str,
-            ),
-        ),
+        propositions=_CONVOLUTION,
         proof=r"""With stride $s$, padding $p$ and dilation $d$,
 
 $$y_{fij} = \sum_{c,u,v} w_{fcuv}\; x_{c',\; is+ud-p,\; js+vd-p}$$
@@ -96,6 +78,20 @@ $\mathrm{vec}(X)$.""",
     )
 )
 
+_TRANSPOSED = (
+    _drawn("printed", "16x4 matrix", checks.check_source_transposed, _SOURCE_TRANSPOSED,
+           "The 16x4 matrix is the one made from the definition and does what conv_transpose2d does"),
+    _drawn("general", "product", checks.check_product, transposed(),
+           "A vec(x) = vec(conv_transpose2d(x)) for every channel count, kernel, stride, padding, output padding "
+           "below the stride, dilation and group number"),
+    _drawn("general", "transpose", checks.check_transpose, transposed(),
+           "A is the transpose of the matrix of the convolution from the larger picture back to the smaller"),
+    _drawn("general", "pullback", checks.check_vjp, transposed(),
+           "A' g is conv_transpose2d's VJP"),
+    _drawn("general", "adjoint", checks.check_pair, transposed(),
+           "⟨conv2d(y), x⟩ = ⟨y, conv_transpose2d(x)⟩"),
+)  # fmt: skip
+
 CLAIM_1_2 = register(
     Claim(
         number="1-2",
@@ -109,48 +105,7 @@ CLAIM_1_2 = register(
         ),
         source="Homework 1-2",
         expected=GENERAL,
-        propositions=(
-            Proposition(
-                "16x4 matrix",
-                "The 16x4 matrix is the one made from the definition and does what conv_transpose2d does",
-                checks.check_source_transposed,
-                _SOURCE_TRANSPOSED,
-                show=str,
-            ),
-            Proposition(
-                "product",
-                "A vec(x) = vec(conv_transpose2d(x)) for every channel count, kernel, stride, padding, output padding "
-                "below the stride, dilation and group number",
-                checks.check_product,
-                transposed(),
-                role="general",
-                show=str,
-            ),
-            Proposition(
-                "transpose",
-                "A is the transpose of the matrix of the convolution from the larger picture back to the smaller",
-                checks.check_transpose,
-                transposed(),
-                role="general",
-                show=str,
-            ),
-            Proposition(
-                "pullback",
-                "A' g is conv_transpose2d's VJP",
-                checks.check_vjp,
-                transposed(),
-                role="general",
-                show=str,
-            ),
-            Proposition(
-                "adjoint",
-                "⟨conv2d(y), x⟩ = ⟨y, conv_transpose2d(x)⟩",
-                checks.check_pair,
-                transposed(),
-                role="general",
-                show=str,
-            ),
-        ),
+        propositions=_TRANSPOSED,
         proof=r"""Pixel $(c,i,j)$ of $x$ adds $w_{cfuv}\,x_{cij}$ to pixel $(f',\, is+ud-p,\, js+vd-p)$ of $y$, with
 $f'$ the $f$-th channel of $c$'s group, so $A$ has $w_{cfuv}$ in the row of the latter and the column of the former. The
 convolution of $y$ with the same filters has it in the row of $(c,i,j)$ and the column of the other: the transpose, if
@@ -166,6 +121,28 @@ adjoint.""",
     )
 )
 
+_PERMUTATION = (
+    _drawn("printed", "same rows", checks.check_source_permutation, _SOURCE_TRANSPOSED,
+           "A_T = P A_C for every four weights, P certified as a permutation matrix"),
+    Proposition(
+        "pixel shuffle",
+        "P is pixel_shuffle, here by 2 and for every picture and factor r, and a permutation matrix",
+        checks.check_shuffle,
+        st.tuples(*[st.integers(1, 3)] * 4),
+        role="general",
+        show=lambda e: f"C = {e[0]}, H = {e[1]}, W = {e[2]}, r = {e[3]}",
+    ),
+    _drawn("general", "kernel = stride", checks.check_kernel_of_stride, transposed("stride"),
+           "With kernel r x r and stride r: a 1x1 convolution to r² times the output channels, then "
+           "pixel_shuffle(r); with rh x rw, P"),
+    _drawn("general", "kernel = k strides", checks.check_kernel_of_multiple, transposed("multiple"),
+           "With kernel kr x kr and stride r: a k x k convolution with padding k - 1 and the sub-kernels "
+           "w[a r + m] for m = 0 … r - 1, flipped, then pixel_shuffle(r)"),
+    _drawn("general", "any kernel", checks.check_every_kernel, transposed(),
+           "With any kernel K: its end is filled with zeros to r ceil(K / r), and the surplus rows and columns "
+           "are cut off; so too with padding, output padding, dilation and groups"),
+)  # fmt: skip
+
 CLAIM_1_3 = register(
     Claim(
         number="1-3",
@@ -179,50 +156,7 @@ CLAIM_1_3 = register(
         ),
         source="Homework 1-3",
         expected=GENERAL,
-        propositions=(
-            Proposition(
-                "same rows",
-                "A_T = P A_C for every four weights, P certified as a permutation matrix",
-                checks.check_source_permutation,
-                _SOURCE_TRANSPOSED,
-                show=str,
-            ),
-            Proposition(
-                "pixel shuffle",
-                "P is pixel_shuffle, here by 2 and for every picture and factor r, and a permutation matrix",
-                checks.check_shuffle,
-                st.tuples(*[st.integers(1, 3)] * 4),
-                role="general",
-                show=lambda e: f"C = {e[0]}, H = {e[1]}, W = {e[2]}, r = {e[3]}",
-            ),
-            Proposition(
-                "kernel = stride",
-                "With kernel r x r and stride r: a 1x1 convolution to r² times the output channels, then "
-                "pixel_shuffle(r); with rh x rw, P",
-                checks.check_kernel_of_stride,
-                transposed("stride"),
-                role="general",
-                show=str,
-            ),
-            Proposition(
-                "kernel = k strides",
-                "With kernel kr x kr and stride r: a k x k convolution with padding k - 1 and the sub-kernels "
-                "w[a r + m] for m = 0 … r - 1, flipped, then pixel_shuffle(r)",
-                checks.check_kernel_of_multiple,
-                transposed("multiple"),
-                role="general",
-                show=str,
-            ),
-            Proposition(
-                "any kernel",
-                "With any kernel K: its end is filled with zeros to r ceil(K / r), and the surplus rows and columns "
-                "are cut off; so too with padding, output padding, dilation and groups",
-                checks.check_every_kernel,
-                transposed(),
-                role="general",
-                show=str,
-            ),
-        ),
+        propositions=_PERMUTATION,
         proof=r"""Along one axis let the kernel have $kr$ entries. Entry $ar + m$, $0 \le m < r$, carries pixel $t - a$
 to place $tr + m$:
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from minigrad.extras import require
 from theory.convolution_matrices import Array, conv_matrix, conv_transpose_matrix
 from theory.convolution_texts import NUMBERED, symbols
@@ -19,7 +21,7 @@ COLOURS = ["#56b4e9", "#e69f00", "#009e73", "#cc79a7"]
 
 def _figure(width: float, height: float, title: str) -> Any:
     figure = require("matplotlib.figure", "theory").Figure(figsize=(width, height))
-    figure.suptitle(title, fontsize=15, color=INK, y=0.975)
+    figure.suptitle(title, fontsize=16, color=INK, y=0.97)
     return figure
 
 
@@ -36,8 +38,8 @@ def _matrix(axes: Any, matrix: Array, title: str, names: Sequence[str] = (), col
     if names:
         for (i, j), entry in _nonzero(matrix):
             axes.text(j, i, names[entry - 1], ha="center", va="center", fontsize=size, color="black")
-    axes.set_title(title, fontsize=12, color=INK, pad=8)
-    axes.tick_params(length=0, labelsize=8, colors=INK)
+    axes.set_title(title, fontsize=13, color=INK, pad=8)
+    axes.tick_params(length=0, labelsize=10, colors=INK)
     for spine in axes.spines.values():
         spine.set_color(INK)
 
@@ -57,9 +59,8 @@ def _kernel(axes: Any, size: float = 13) -> None:
 
 
 def _label(axes: Any, rows: str, columns: str) -> None:
-    """Say what rows and columns stand for, and number the first, the last and a few between."""
-    axes.set_ylabel(rows, fontsize=10, color=INK)
-    axes.set_xlabel(columns, fontsize=10, color=INK)
+    axes.set_ylabel(rows, fontsize=11, color=INK)
+    axes.set_xlabel(columns, fontsize=11, color=INK)
 
 
 def _ticks(axes: Any, rows: Sequence[str], columns: Sequence[str]) -> None:
@@ -69,18 +70,17 @@ def _ticks(axes: Any, rows: Sequence[str], columns: Sequence[str]) -> None:
 
 def draw_convolution() -> Any:
     """Claim 1-1: the 4x9 matrix, the kernel, and a matrix of 16x25 in which windows overlap."""
-    figure = _figure(12, 5.6, "A convolution is a matrix: each row is a window, each column a pixel")
-    grid = figure.add_gridspec(2, 3, width_ratios=[2.6, 9, 11], height_ratios=[1, 1], left=0.03, right=0.98, top=0.84,
-                               bottom=0.12, wspace=0.22, hspace=0.4)  # fmt: skip
-    _kernel(figure.add_subplot(grid[:, 0]))
+    figure = _figure(13, 4.9, "A convolution is a matrix with a row for each window and a column for each pixel")
+    grid = figure.add_gridspec(1, 3, width_ratios=[2.4, 9, 11], left=0.02, right=0.985, top=0.8, bottom=0.13,
+                               wspace=0.2)  # fmt: skip
+    _kernel(figure.add_subplot(grid[0, 0]))
     source = conv_matrix(NUMBERED, (1, 3, 3), stride=3, padding=1).dense()
-    axes = figure.add_subplot(grid[:, 1])
-    _matrix(axes, source, "$X$ 3x3 padded by 1, stride 3: $A$ is 4x9", _weights(), size=12)
+    axes = figure.add_subplot(grid[0, 1])
+    _matrix(axes, source, "$X$ 3x3 padded by 1, stride 3: $A$ is 4x9, not 4x8", _weights(), size=13)
     _ticks(axes, symbols("y", 2, 2), symbols("x", 3, 3))
     _label(axes, "entries of vec($Y$)", "entries of vec($X$)")
-    axes = figure.add_subplot(grid[:, 2])
-    dense = conv_matrix(NUMBERED, (1, 5, 5)).dense()
-    _matrix(axes, dense, "$X$ 5x5, stride 1: $A$ is 16x25")
+    axes = figure.add_subplot(grid[0, 2])
+    _matrix(axes, conv_matrix(NUMBERED, (1, 5, 5)).dense(), "$X$ 5x5, stride 1: $A$ is 16x25")
     _ticks(axes, [name if k % 4 == 0 else "" for k, name in enumerate(symbols("y", 4, 4))],
            [name if k % 5 == 0 else "" for k, name in enumerate(symbols("x", 5, 5))])  # fmt: skip
     _label(axes, "entries of vec($Y$)", "entries of vec($X$)")
@@ -89,40 +89,46 @@ def draw_convolution() -> Any:
 
 def draw_transposed() -> Any:
     """Claim 1-2: the 16x4 matrix, the kernel, and the convolution's matrix, its transpose."""
-    figure = _figure(12, 6.4, "The matrix of a transposed convolution is the transpose of a convolution's")
-    grid = figure.add_gridspec(1, 3, width_ratios=[2.4, 4, 13], left=0.03, right=0.98, top=0.84, bottom=0.1,
-                               wspace=0.2)  # fmt: skip
-    _kernel(figure.add_subplot(grid[0, 0]))
-    axes = figure.add_subplot(grid[0, 1])
-    _matrix(axes, conv_transpose_matrix(NUMBERED, (1, 2, 2), stride=2).dense(), "transposed: $A$ is 16x4", _weights())
+    figure = _figure(12.5, 7.2, "The matrix of a transposed convolution is the transpose of a convolution's")
+    grid = figure.add_gridspec(2, 2, width_ratios=[4, 14], height_ratios=[1, 1.6], left=0.05, right=0.985, top=0.83,
+                               bottom=0.09, wspace=0.13, hspace=0.25)  # fmt: skip
+    _kernel(figure.add_subplot(grid[0, 1]), size=15)
+    axes = figure.add_subplot(grid[:, 0])
+    _matrix(axes, conv_transpose_matrix(NUMBERED, (1, 2, 2), stride=2).dense(),
+            "transposed convolution,\n2x2 to 4x4: $A$ is 16x4", _weights(), size=10)  # fmt: skip
     _ticks(axes, symbols("y", 4, 4), symbols("x", 2, 2))
-    _label(axes, "vec($Y$), $Y$ 4x4", "vec($X$), $X$ 2x2")
-    axes = figure.add_subplot(grid[0, 2])
-    _matrix(axes, conv_matrix(NUMBERED, (1, 4, 4), stride=2).dense(), "convolution, the way back: 4x16", _weights())
+    _label(axes, "entries of vec($Y$)", "entries of vec($X$)")
+    axes = figure.add_subplot(grid[1, 1])
+    _matrix(axes, conv_matrix(NUMBERED, (1, 4, 4), stride=2).dense(),
+            "convolution, 4x4 to 2x2: its matrix is $A^T$, 4x16", _weights(), size=11)  # fmt: skip
     _ticks(axes, symbols("x", 2, 2), symbols("y", 4, 4))
-    _label(axes, "2x2", "4x4")
+    _label(axes, "entries of vec($X$)", "entries of vec($Y$)")
     return figure
 
 
 def draw_permutation() -> Any:
-    """Claim 1-3: A_C and A_T with a line from each row to the place where P puts it, and P."""
+    """Claim 1-3: A_C and A_T, a line from each row to the place where P puts it, and P."""
     p = shuffle_matrix((4, 2, 2), 2).dense()
-    a_c = conv_matrix(NUMBERED.reshape(4, 1, 1, 1), (1, 2, 2)).dense()
+    figure = _figure(13, 7, "$A_T = P A_C$: a transposed convolution is a convolution with its rows in another order")
+    grid = figure.add_gridspec(1, 4, width_ratios=[4, 6, 4, 18], left=0.085, right=0.985, top=0.83, bottom=0.09,
+                               wspace=0)  # fmt: skip
+    left, lines, right = (figure.add_subplot(grid[0, k]) for k in range(3))
+    left.set_anchor("E")  # the lines begin and end at the matrices
+    right.set_anchor("W")
     a_t = conv_transpose_matrix(NUMBERED, (1, 2, 2), stride=2).dense()
-    figure = _figure(12, 6.6, "$A_T = P A_C$: a transposed convolution is a convolution, its rows in another order")
-    grid = figure.add_gridspec(1, 4, width_ratios=[4, 5, 4, 16], left=0.06, right=0.98, top=0.83, bottom=0.08,
-                               wspace=0.12)  # fmt: skip
-    left, lines, right, square = (figure.add_subplot(grid[0, k]) for k in range(4))
-    _matrix(left, a_c, "$A_C$: kernel (4,1,1,1)", _weights())
-    _ticks(left, [f"{c}: {i}{j}" for c in range(4) for i in range(2) for j in range(2)], symbols("x", 2, 2))
-    _label(left, "channel: pixel", "")
-    _matrix(right, a_t, "$A_T$: kernel (1,1,2,2)", _weights())
-    _ticks(right, symbols("", 4, 4), symbols("x", 2, 2))
-    order = permutation_of(p)
-    for row, origin in enumerate(order):
-        lines.plot([0, 1], [origin, row], color=COLOURS[origin // 4], linewidth=2)
+    a_c = conv_matrix(NUMBERED.reshape(4, 1, 1, 1), (1, 2, 2)).dense()
+    _matrix(left, a_c, "kernel (4,1,1,1),\nstride 1: $A_C$", _weights(), size=10)
+    _ticks(left, [f"channel {c}, {name}" for c in range(4) for name in symbols("", 2, 2)], symbols("x", 2, 2))
+    _matrix(right, a_t, "transposed, kernel (1,1,2,2),\nstride 2: $A_T$", _weights(), size=10)
+    _ticks(right, symbols("y", 4, 4), symbols("x", 2, 2))
+    right.yaxis.tick_right()
+    for row, origin in enumerate(permutation_of(p)):
+        lines.plot([0, 1], [origin, row], color=COLOURS[origin // 4], linewidth=2.2)
     lines.set(xlim=(0, 1), ylim=(15.5, -0.5))
     lines.axis("off")
-    channel = p * [k // 4 + 1 for k in range(16)]
-    _matrix(square, channel, "$P$: pixel_shuffle by 2")
+    square = figure.add_subplot(grid[0, 3])
+    square.set_anchor("E")
+    _matrix(square, p * (np.arange(16) // 4 + 1), "$P$: the pixel shuffle by 2,\none 1 in each row and column",
+            ["1"] * 4, size=10)  # fmt: skip
+    _label(square, "row of $A_T$", "row of $A_C$")
     return figure

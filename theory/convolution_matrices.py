@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from minigrad.ops.windows import Size, integer, pair
 
-__all__ = ["SparseMatrix", "conv_matrix", "conv_transpose_matrix"]
+__all__ = ["SparseMatrix", "conv_matrix", "conv_transpose_matrix", "transposed_size"]
 
 Array = NDArray[Any]
 
@@ -186,10 +186,7 @@ def conv_transpose_matrix(
             f"{name}: w has {w.shape[0]} input channels, on its first axis, the picture has {channels}: "
             "they must be equal"
         )
-    oh = (height - 1) * sh - 2 * ph + dh * (kh - 1) + 1 + eh
-    ow = (width - 1) * sw - 2 * pw + dw * (kw - 1) + 1 + ew
-    if min(oh, ow) < 1:
-        raise ValueError(f"{name}: the output would have {oh}x{ow} pixels: padding {(ph, pw)} is too large")
+    oh, ow = transposed_size((height, width), (kh, kw), (sh, sw), (ph, pw), (eh, ew), (dh, dw))
 
     c, f, i, j, u, v = np.ogrid[:channels, :part, :height, :width, :kh, :kw]
     channel = c // (channels // groups) * part + f
@@ -201,6 +198,30 @@ def conv_transpose_matrix(
         kept=_within(y, oh) & _within(x, ow),
         shape=(part * groups * oh * ow, channels * height * width),
     )
+
+
+def transposed_size(
+    size: Size,
+    kernel: Size,
+    stride: int | Size = 1,
+    padding: int | Size = 0,
+    output_padding: int | Size = 0,
+    dilation: int | Size = 1,
+) -> Size:
+    """The (height, width) that a transposed convolution makes of a picture's `size`; a ValueError if it is nothing.
+
+    >>> transposed_size((2, 2), (2, 2), stride=2)
+    (4, 4)
+    """
+    axes = zip(size, kernel, pair("stride", stride, 1), pair("padding", padding, 0),
+               pair("output_padding", output_padding, 0), pair("dilation", dilation, 1), strict=True)  # fmt: skip
+    height, width = ((n - 1) * s - 2 * p + d * (k - 1) + 1 + e for n, k, s, p, e, d in axes)
+    if min(height, width) < 1:
+        raise ValueError(
+            f"a transposed convolution of {size[0]}x{size[1]} pixels would give {height}x{width}: "
+            f"padding {padding} is too large"
+        )
+    return height, width
 
 
 # What both share ---------------------------------------------------------------------------------

@@ -19,9 +19,9 @@ from numpy.typing import ArrayLike
 
 import minigrad as mg
 from minigrad.ops.windows import Size, integer, pair
-from theory.convolution_matrices import Array, SparseMatrix
+from theory.convolution_matrices import Array, SparseMatrix, transposed_size
 
-__all__ = ["cropped_rows", "permutation_of", "shuffle_matrix", "subpixel_conv", "subpixel_kernel", "transposed_size"]
+__all__ = ["cropped_rows", "permutation_of", "shuffle_matrix", "subpixel_conv", "subpixel_kernel"]
 
 
 def shuffle_matrix(input_shape: tuple[int, int, int], factor: int | Size) -> SparseMatrix:
@@ -168,29 +168,6 @@ def subpixel_conv(
     oh, ow = transposed_size(np.shape(x)[2:], np.shape(w)[2:], factor, padding, output_padding, dilation)
     y: mg.Tensor = whole[:, :, top : top + oh, left : left + ow]
     return y
-
-
-def transposed_size(
-    size: Size,
-    kernel: Size,
-    stride: int | Size,
-    padding: int | Size = 0,
-    output_padding: int | Size = 0,
-    dilation: int | Size = 1,
-) -> Size:
-    """The (height, width) that a transposed convolution makes of a picture's `size`.
-
-    Raises ValueError if nothing would be left.
-
-    >>> transposed_size((2, 2), (2, 2), stride=2)
-    (4, 4)
-    """
-    axes = zip(size, kernel, pair("stride", stride, 1), pair("padding", padding, 0),
-               pair("output_padding", output_padding, 0), pair("dilation", dilation, 1), strict=True)  # fmt: skip
-    height, width = ((n - 1) * s - 2 * p + d * (k - 1) + 1 + e for n, k, s, p, e, d in axes)
-    if min(height, width) < 1:
-        raise ValueError(f"the output would have {height}x{width} pixels: padding {padding} is too large")
-    return height, width
 
 
 def cropped_rows(picture: tuple[int, int, int], start: Size, size: Size) -> Array:
