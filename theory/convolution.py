@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from theory import convolution_checks as checks
 from theory.claims import FALSE, GENERAL, Claim, Proposition, Statement, every
-from theory.convolution_examples import convolutions, small_pictures, transposed
+from theory.convolution_examples import convolutions, shuffles, small_pictures, transposed
 from theory.convolution_figures import draw_convolution, draw_permutation, draw_transposed
 from theory.convolution_texts import show_convolution, show_permutation, show_transposed
 from theory.registry import register
@@ -128,7 +127,7 @@ _PERMUTATION = (
         "pixel shuffle",
         "P is pixel_shuffle, here by 2 and for every picture and factor r, and a permutation matrix",
         checks.check_shuffle,
-        st.tuples(*[st.integers(1, 3)] * 4),
+        shuffles,
         role="general",
         show=lambda e: f"C = {e[0]}, H = {e[1]}, W = {e[2]}, r = {e[3]}",
     ),

@@ -89,9 +89,17 @@ def check_source_transposed(example: Example) -> None:
     agree(literal @ example.x.ravel(), y.ravel(), "A vec(X)")
 
 
+def _fitting(example: Example, outputs: int) -> SparseMatrix:
+    """The example's matrix, once it has as many rows and columns as the pictures have entries."""
+    matrix = matrix_of(example)
+    require(matrix.shape == (outputs, example.x.size), f"A is {matrix.shape}, not {(outputs, example.x.size)}")
+    return matrix
+
+
 def check_product(example: Example) -> None:
     """A vec(x) is the primitive's output, by the triplets and by the whole matrix."""
-    a, y = matrix_of(example), primitive_of(example)(example.x[None]).numpy().ravel()
+    y = primitive_of(example)(example.x[None]).numpy().ravel()
+    a = _fitting(example, y.size)
     agree(a @ example.x.ravel(), y, "A vec(x)")
     agree(a.dense() @ example.x.ravel(), y, "A vec(x), dense")
     places = [(row, column) for row, column, _ in a.triplets()]
@@ -103,14 +111,14 @@ def check_vjp(example: Example) -> None:
     y, pullback = mg.vjp(primitive_of(example), example.x[None])
     g = example.cotangent(y.shape)
     (pulled,) = pullback(g)
-    agree(matrix_of(example).T @ g.ravel(), pulled.numpy().ravel(), "A' g")
+    agree(_fitting(example, g.size).T @ g.ravel(), pulled.numpy().ravel(), "A' g")
 
 
 def check_adjoint(example: Example) -> None:
     """<primitive(x), y> = <x, A' y>."""
     image = primitive_of(example)(example.x[None]).numpy()
     y = example.cotangent(image.shape)
-    back = matrix_of(example).T @ y.ravel()
+    back = _fitting(example, y.size).T @ y.ravel()
     agree(np.vdot(example.x.ravel(), back), np.vdot(image, y), "<x, A' y>")
 
 

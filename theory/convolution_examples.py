@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis.strategies import SearchStrategy
 from minigrad.ops.windows import Size
 from theory.convolution_matrices import Array
 
-__all__ = ["Example", "convolutions", "small_pictures", "transposed"]
+__all__ = ["Example", "convolutions", "shuffles", "small_pictures", "transposed"]
 
 _SEEDS = st.integers(0, 2**32 - 1)
 
@@ -118,3 +119,9 @@ def transposed(draw: Any, kernel: str = "any", most: int = 3) -> Example:
     x = _numbers(seed + 2, (groups * channels, height, width))
     w = _numbers(seed, (groups * channels, part, *size))
     return Example("transposed", x, w, stride, padding, dilation, groups, output_padding, seed)
+
+
+def shuffles(max_examples: int) -> list[tuple[int, int, int, int]]:
+    """All (C, H, W, r) to 3, and to 4 if many examples are asked for; those of the smallest pictures first."""
+    sides = range(1, 5 if max_examples >= 500 else 4)
+    return sorted(itertools.product(sides, repeat=4), key=lambda case: (case[0] * case[1] * case[2] * case[3] ** 2, case))

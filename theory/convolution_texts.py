@@ -28,8 +28,8 @@ def written(matrix: Array, names: Sequence[str]) -> list[str]:
     """The lines of a matrix of numbers, where k > 0 stands for the k-th name and 0 is a dot.
 
     >>> print(*written(np.array([[0, 2], [1, 0]]), ["a", "bc"]), sep="\\n")
-    [ .  bc]
-    [ a  . ]
+    [.  bc]
+    [a  . ]
     """
     width = max(map(len, names))
     cells = [[f"{('.', *names)[entry]:^{width}}" for entry in row] for row in matrix]
