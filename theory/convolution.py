@@ -1,4 +1,7 @@
-"""The claims 1-1, 1-2 and 1-3: convolutions and transposed convolutions are matrices, and how these are related."""
+"""The claims 1-1, 1-2 and 1-3: convolutions and transposed convolutions are matrices, and how these are related.
+
+Their mathematics, which can be imported from here, is in `convolution_matrices` and `subpixel`.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,15 @@ from theory import convolution_checks as checks
 from theory.claims import FALSE, GENERAL, Claim, Proposition, Statement, every
 from theory.convolution_examples import convolutions, shuffles, small_pictures, transposed
 from theory.convolution_figures import draw_convolution, draw_permutation, draw_transposed
+from theory.convolution_matrices import SparseMatrix, conv_matrix, conv_transpose_matrix
 from theory.convolution_texts import show_convolution, show_permutation, show_transposed
 from theory.registry import register
+from theory.subpixel import permutation_of, shuffle_matrix, subpixel_conv, subpixel_kernel
+
+__all__ = [
+    "CLAIM_1_1", "CLAIM_1_2", "CLAIM_1_3", "SparseMatrix", "conv_matrix", "conv_transpose_matrix", "permutation_of",
+    "shuffle_matrix", "subpixel_conv", "subpixel_kernel",
+]  # fmt: skip
 
 _SOURCE_CONVOLUTION = small_pictures((1, 3, 3), (1, 1, 2, 2), "conv", stride=(3, 3), padding=(1, 1))
 _SOURCE_TRANSPOSED = small_pictures((1, 2, 2), (1, 1, 2, 2), "transposed", stride=(2, 2))
@@ -49,9 +59,9 @@ CLAIM_1_1 = register(
         statement=Statement(
             "A convolution of a flattened picture is a product with a matrix. With X 3x3 padded by 1, W 2x2 and stride "
             "3 the matrix is 4x8 (one column is missing), and Y = [[W11 x00, W10 x02], [W01 x20, W00 x22]].",
-            r"A convolution of a flattened picture is a product with a matrix, $\mathrm{vec}(Y) = A\,\mathrm{vec}(X)$. "
+            r"A convolution of a flattened picture is a product with a matrix, $\mathrm{vec}(Y) = A \cdot \mathrm{vec}(X)$. "
             r"With $X$ of 3x3, zero-padded by 1, $W$ of 2x2 and stride 3, $A$ is printed with 8 columns, and "
-            r"$Y = \begin{pmatrix} W_{11}x_{00} & W_{10}x_{02} \\ W_{01}x_{20} & W_{00}x_{22} \end{pmatrix}$.",
+            r"$Y_{00} = W_{11}x_{00}$, $Y_{01} = W_{10}x_{02}$, $Y_{10} = W_{01}x_{20}$, $Y_{11} = W_{00}x_{22}$.",
         ),
         source="Homework 1-1",
         expected=FALSE,
@@ -62,14 +72,14 @@ CLAIM_1_1 = register(
         propositions=_CONVOLUTION,
         proof=r"""With stride $s$, padding $p$ and dilation $d$,
 
-$$y_{fij} = \sum_{c,u,v} w_{fcuv}\; x_{c',\; is+ud-p,\; js+vd-p}$$
+$$y_{fij} = \sum_{c,u,v} w_{fcuv}x_{c',is+ud-p,js+vd-p}$$
 
 is linear in $x$, with $c'$ the $c$-th channel of $f$'s group and $x = 0$ outside of the picture. So $A$ has $w_{fcuv}$
-in the row of $(f,i,j)$ and the column of $(c',\, is+ud-p,\, js+vd-p)$ if that is a pixel, and 0 elsewhere. No two
+in the row of $(f,i,j)$ and the column of $(c', is+ud-p, js+vd-p)$ if that is a pixel, and 0 elsewhere. No two
 weights meet in one place, since the row gives $i$ and the column then gives $u = (a + p - is)/d$. A linear map pulls a
 cotangent back by its transpose.
 
-In the example window $(i,j)$ begins at pixel $(3i-1,\, 3j-1)$ and meets $X$ in a corner of $X$ only: its own pixel 11,
+In the example window $(i,j)$ begins at pixel $(3i-1, 3j-1)$ and meets $X$ in a corner of $X$ only: its own pixel 11,
 10, 01 or 00 lies on $x_{00}$, $x_{02}$, $x_{20}$ or $x_{22}$, the entries 0, 2, 6 and 8 of the nine of
 $\mathrm{vec}(X)$.""",
         draw=draw_convolution,
@@ -99,13 +109,13 @@ CLAIM_1_2 = register(
             "A transposed convolution of a flattened picture is a product with a matrix: with X 2x2, W 2x2 and stride "
             "2 one of 16x4, which lays W, times each entry of X, side by side on Y 4x4.",
             r"A transposed convolution of a flattened picture is a product with a matrix, "
-            r"$\mathrm{vec}(Y) = A\,\mathrm{vec}(X)$. With $X$ of 2x2, $W$ of 2x2 and stride 2, $A$ is 16x4 and lays "
+            r"$\mathrm{vec}(Y) = A \cdot \mathrm{vec}(X)$. With $X$ of 2x2, $W$ of 2x2 and stride 2, $A$ is 16x4 and lays "
             r"$W$, times each entry of $X$, side by side on $Y$ of 4x4.",
         ),
         source="Homework 1-2",
         expected=GENERAL,
         propositions=_TRANSPOSED,
-        proof=r"""Pixel $(c,i,j)$ of $x$ adds $w_{cfuv}\,x_{cij}$ to pixel $(f',\, is+ud-p,\, js+vd-p)$ of $y$, with
+        proof=r"""Pixel $(c,i,j)$ of $x$ adds $w_{cfuv}x_{cij}$ to pixel $(f', is+ud-p, js+vd-p)$ of $y$, with
 $f'$ the $f$-th channel of $c$'s group, so $A$ has $w_{cfuv}$ in the row of the latter and the column of the former. The
 convolution of $y$ with the same filters has it in the row of $(c,i,j)$ and the column of the other: the transpose, if
 both have the same pixels $(i,j)$. The convolution of a picture of height $L = (H-1)s - 2p + e + o$, where
@@ -159,11 +169,11 @@ CLAIM_1_3 = register(
         proof=r"""Along one axis let the kernel have $kr$ entries. Entry $ar + m$, $0 \le m < r$, carries pixel $t - a$
 to place $tr + m$:
 
-$$y_{tr+m} = \sum_{a=0}^{k-1} w_{ar+m}\, x_{t-a} = \sum_{b=0}^{k-1} w_{(k-1-b)r+m}\; x_{t+b-(k-1)}.$$
+$$y_{tr+m} = \sum_{a=0}^{k-1} w_{ar+m} x_{t-a} = \sum_{b=0}^{k-1} w_{(k-1-b)r+m}x_{t+b-(k-1)}.$$
 
 So the places with remainder $m$ are a convolution with stride 1 and padding $k-1$, of the sub-kernel
 $w_m, w_{r+m}, \dots$ read backwards. In the plane there are $r^2$ of them; with the results as channels $(m, n)$, row
-by row, $P$ takes channel $mr+n$, pixel $(t,q)$, to pixel $(tr+m,\, qr+n)$: that is the pixel shuffle. It is one to
+by row, $P$ takes channel $mr+n$, pixel $(t,q)$, to pixel $(tr+m, qr+n)$: that is the pixel shuffle. It is one to
 one, as division with remainder is, so $P$ is a permutation matrix. With $k = 1$ the convolutions are 1x1; the source
 has $r = 2$. A kernel of another size $K$ is one of size $r\lceil K/r\rceil$ whose end is 0; its output has
 $r\lceil K/r\rceil - K$ more rows at the end, which are 0 and cut off. Padding cuts off more, output padding less, and a

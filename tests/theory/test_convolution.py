@@ -10,7 +10,7 @@ from hypothesis import given
 
 from theory import CLAIMS, Refuted
 from theory import convolution_checks as checks
-from theory.convolution_examples import Example, convolutions, transposed
+from theory.convolution_examples import Example, convolutions, shuffles, transposed
 from theory.convolution_matrices import conv_matrix, conv_transpose_matrix
 from theory.convolution_texts import NUMBERED, products, symbols, written
 from theory.page import save_figure
@@ -209,3 +209,12 @@ def test_words_are_complete(number):
     assert claim.proof.count("$") % 2 == 0
     assert all("\n" not in p.statement for p in claim.propositions)
     assert claim.show().count("\n") > 3
+
+
+def test_shuffles_are_all_and_the_smallest_first():
+    cases = shuffles(100)
+    assert len(set(cases)) == len(cases) == 3**4
+    assert cases[0] == (1, 1, 1, 1)
+    entries = [c * h * w * r * r for c, h, w, r in cases]
+    assert entries == sorted(entries)
+    assert len(shuffles(1000)) == 4**4
