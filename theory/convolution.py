@@ -59,8 +59,9 @@ CLAIM_1_1 = register(
         statement=Statement(
             "A convolution of a flattened picture is a product with a matrix. With X 3x3 padded by 1, W 2x2 and stride "
             "3 the matrix is 4x8 (one column is missing), and Y = [[W11 x00, W10 x02], [W01 x20, W00 x22]].",
-            r"A convolution of a flattened picture is a product with a matrix, $\mathrm{vec}(Y) = A \cdot \mathrm{vec}(X)$. "
-            r"With $X$ of 3x3, zero-padded by 1, $W$ of 2x2 and stride 3, $A$ is printed with 8 columns, and "
+            r"A convolution of a flattened picture is a product with a matrix, "
+            r"$\mathrm{vec}(Y) = A \cdot \mathrm{vec}(X)$. With $X$ of 3x3, zero-padded by 1, $W$ of 2x2 and stride "
+            r"3, $A$ is printed with 8 columns, and "
             r"$Y_{00} = W_{11}x_{00}$, $Y_{01} = W_{10}x_{02}$, $Y_{10} = W_{01}x_{20}$, $Y_{11} = W_{00}x_{22}$.",
         ),
         source="Homework 1-1",
@@ -76,8 +77,8 @@ $$y_{fij} = \sum_{c,u,v} w_{fcuv}x_{c',is+ud-p,js+vd-p}$$
 
 is linear in $x$, with $c'$ the $c$-th channel of $f$'s group and $x = 0$ outside of the picture. So $A$ has $w_{fcuv}$
 in the row of $(f,i,j)$ and the column of $(c', is+ud-p, js+vd-p)$ if that is a pixel, and 0 elsewhere. No two
-weights meet in one place, since the row gives $i$ and the column then gives $u = (a + p - is)/d$. A linear map pulls a
-cotangent back by its transpose.
+weights meet in one place: the place's row gives $i$, its column the pixel's row $a$, and so $u = (a + p - is)/d$. A
+linear map pulls a cotangent back by its transpose.
 
 In the example window $(i,j)$ begins at pixel $(3i-1, 3j-1)$ and meets $X$ in a corner of $X$ only: its own pixel 11,
 10, 01 or 00 lies on $x_{00}$, $x_{02}$, $x_{20}$ or $x_{22}$, the entries 0, 2, 6 and 8 of the nine of
@@ -109,8 +110,8 @@ CLAIM_1_2 = register(
             "A transposed convolution of a flattened picture is a product with a matrix: with X 2x2, W 2x2 and stride "
             "2 one of 16x4, which lays W, times each entry of X, side by side on Y 4x4.",
             r"A transposed convolution of a flattened picture is a product with a matrix, "
-            r"$\mathrm{vec}(Y) = A \cdot \mathrm{vec}(X)$. With $X$ of 2x2, $W$ of 2x2 and stride 2, $A$ is 16x4 and lays "
-            r"$W$, times each entry of $X$, side by side on $Y$ of 4x4.",
+            r"$\mathrm{vec}(Y) = A \cdot \mathrm{vec}(X)$. With $X$ of 2x2, $W$ of 2x2 and stride 2, $A$ is 16x4 and "
+            r"lays $W$, times each entry of $X$, side by side on $Y$ of 4x4.",
         ),
         source="Homework 1-2",
         expected=GENERAL,
