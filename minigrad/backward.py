@@ -70,6 +70,12 @@ def _fit(primitive: Primitive, argnum: int, grad: Any, shape: tuple[int, ...], d
     return grad.astype(dtype, copy=False)
 
 
+def _fitted(primitive: Primitive, parents: Any, argnums: Any, slots: Any, grads: Any) -> dict[int, Array]:
+    """What a VJP sends to each input, by the input's number, in the input's shape and dtype."""
+    edges = zip(parents, argnums, slots, strict=True)
+    return {argnum: _fit(primitive, argnum, grads[argnum], *parent.outputs[slot]) for parent, argnum, slot in edges}
+
+
 def _arrays(values: Any) -> Iterator[Array]:
     """The arrays in nested tuples and lists."""
     stack = [values]
@@ -160,7 +166,7 @@ def reverse_pass(
         if type(grads) is not tuple:
             raise TypeError(f"the VJP of {primitive.name} must return a tuple of cotangents, not {describe(grads)}")
         if notes is not None:
-            notes.flows(node, argnums, grads)
+            notes.flows(node, _fitted(primitive, parents, argnums, slots, grads))
         i = 0
         for parent in parents:
             slot, argnum = slots[i], argnums[i]

@@ -11,9 +11,10 @@ few numbers for each array, never the array.
 
 from __future__ import annotations
 
-import math
+import os
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -31,10 +32,11 @@ __all__ = ["Note", "Recorder", "Stats", "note_of", "record", "recorder"]
 
 BINS = 24
 """Bars of a histogram."""
-_HERE = str(Path(__file__).parent)
+_HERE = str(Path(__file__).parent) + os.sep
 
 active = 0
 """How many contexts of `record` are open, in all threads: while it is 0 nobody asks further."""
+_counting = threading.Lock()
 _current: ContextVar[Recorder | None] = ContextVar("minigrad_record", default=None)
 
 
@@ -42,8 +44,9 @@ _current: ContextVar[Recorder | None] = ContextVar("minigrad_record", default=No
 class Stats:
     """An array in a few numbers.
 
-    norm: the Euclidean norm; mean, std, low, high of the finite entries; unusual: how many entries are NaN or
-    infinite; bars: how many entries lie in each of `BINS` equal intervals from low to high.
+    norm: the Euclidean norm, NaN or infinite if an entry is; mean, std, low, high: of the finite entries; unusual: how
+    many entries are NaN or infinite; bars: how many finite entries lie in each of `BINS` equal intervals from low
+    to high.
     """
 
     size: int
@@ -66,11 +69,34 @@ class Stats:
         good = x[np.isfinite(x)]
         unusual = x.size - good.size
         if not good.size:
-            return cls(x.size, math.nan if unusual else 0.0, 0.0, 0.0, 0.0, 0.0, unusual, (0,) * BINS)
+            return cls(x.size, norm_of(x), 0.0, 0.0, 0.0, 0.0, unusual, (0,) * BINS)
         low, high = float(good.min()), float(good.max())
-        bars = np.histogram(good, BINS, (low, high) if low < high else (low - 0.5, low + 0.5))[0]
-        norm = math.nan if unusual else float(np.linalg.norm(x))
-        return cls(x.size, norm, float(good.mean()), float(good.std()), low, high, unusual, tuple(bars.tolist()))
+        scale = max(-low, high) or 1.0  # so that no square and no sum of large entries overflows
+        small = good / scale
+        mean, std = float(small.mean()) * scale, float(small.std()) * scale
+        return cls(x.size, norm_of(x), mean, std, low, high, unusual, _bars(small, low / scale, high / scale))
+
+
+def norm_of(array: Array) -> float:
+    """The Euclidean norm of all entries, computed in float64 and without overflow.
+
+    >>> norm_of(np.array([3e200, 4e200]))
+    5e+200
+    """
+    x = np.asarray(array, np.float64).ravel()
+    scale = float(np.abs(x).max(initial=0.0))
+    if scale == 0 or not np.isfinite(scale):
+        return scale
+    return float(np.linalg.norm(x / scale)) * scale
+
+
+def _bars(x: Array, low: float, high: float) -> tuple[int, ...]:
+    """How many entries lie in each interval; all in the middle one if there is nothing between low and high."""
+    span = high - low
+    if span == 0:
+        return tuple(x.size if i == BINS // 2 else 0 for i in range(BINS))
+    place = np.minimum(((x - low) / span * BINS).astype(np.int64), BINS - 1)
+    return tuple(np.bincount(place, minlength=BINS).tolist())
 
 
 @dataclass(slots=True)
@@ -129,13 +155,13 @@ class Recorder:
             if node.primitive is not None and node.primitive.states:
                 note.direct_steps = {slot: _norms(g) for slot, g in enumerate(several) if g is not None}
 
-    def flows(self, node: Node, argnums: Sequence[int], grads: Sequence[Array | Any]) -> None:
-        """The VJP of a node has given the gradients of its arguments."""
+    def flows(self, node: Node, flows: Mapping[int, Array]) -> None:
+        """The VJP of a node has given the gradients of its arguments, here by the argument's number."""
         note, primitive = note_of(node), node.primitive
         if self.gradients and note is not None and primitive is not None:
-            for argnum in argnums:
-                name, g = primitive.input_name(argnum), grads[argnum]
-                note.flows[name] = float(np.linalg.norm(g))
+            for argnum, g in flows.items():
+                name = primitive.input_name(argnum)
+                note.flows[name] = norm_of(g)
                 if primitive.states and np.ndim(g) == 3:
                     note.flow_steps[name] = _norms(g)
 
@@ -144,7 +170,7 @@ class Recorder:
         note = None if self._node is None else note_of(self._node)
         if self.gradients and note is not None:
             for slot, g in enumerate(cotangents):
-                note.gradient_steps.setdefault(slot, [0.0] * (t + 1))[t] = float(np.linalg.norm(g))
+                note.gradient_steps.setdefault(slot, [0.0] * (t + 1))[t] = norm_of(g)
 
 
 def recorder() -> Recorder | None:
@@ -157,8 +183,9 @@ def record(values: bool = True, gradients: bool = True, lines: bool = True) -> I
     """Within this context every call of a primitive and every backward pass leaves notes for drawings.
 
     values: statistics of what each primitive gives. gradients: of the gradient that flows there in a backward
-    pass; of a sequence primitive also at each time step. lines: the line of your code that called it. It holds for the
-    thread or task that enters it.
+    pass, of the last one that came there; of a sequence primitive also at each time step. lines: the line of your code
+    that called it. It holds for the thread or task that enters it; an inner context takes the place of an outer
+    one.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([3.0, 4.0], requires_grad=True)
@@ -170,17 +197,19 @@ def record(values: bool = True, gradients: bool = True, lines: bool = True) -> I
     """
     global active
     token = _current.set(Recorder(values, gradients, lines))
-    active += 1
+    with _counting:
+        active += 1
     try:
         yield
     finally:
-        active -= 1
+        with _counting:
+            active -= 1
         _current.reset(token)
 
 
 def _norms(array: Array) -> list[float]:
     """The norm at each step of an array (N, T, …)."""
-    return [float(np.linalg.norm(array[:, t])) for t in range(array.shape[1])]
+    return [norm_of(array[:, t]) for t in range(array.shape[1])]
 
 
 def _user_line() -> str:

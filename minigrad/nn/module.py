@@ -7,7 +7,7 @@ hold, directly or in lists, tuples and dicts. Walks over a tree of modules keep 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -243,6 +243,9 @@ class Module:
         return LoadReport(missing, unexpected)
 
     # --- drawing as text -------------------------------------------------------------------------
+
+    if TYPE_CHECKING:  # attached by minigrad.render
+        def _repr_svg_(self) -> str | None: ...
 
     def extra_repr(self) -> str:
         """What ``repr`` shows between the parentheses of a module without submodules."""

@@ -2,6 +2,7 @@
 
 from .dot import to_dot
 from .draw import DrawingError, draw
+from .notebook import notebook
 from .text import to_text
 
-__all__ = ["DrawingError", "draw", "to_dot", "to_text"]
+__all__ = ["DrawingError", "draw", "notebook", "to_dot", "to_text"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -14,7 +16,7 @@ from ..core import Tensor
 from ..extras import replacing
 from .dot import to_dot
 
-__all__ = ["DrawingError", "draw", "layout"]
+__all__ = ["DrawingError", "draw", "layout", "layout_program"]
 
 FORMATS = ("svg", "png", "pdf")
 SECONDS = 30.0
@@ -42,6 +44,12 @@ def draw(
         ValueError: for another suffix; or (:class:`DrawingError`) if the layout fails or takes too long: the DOT
             text is then kept beside the picture.
         ModuleNotFoundError: if neither `dot` nor graphviz-pure is installed; says how to get either.
+
+    >>> import minigrad as mg, tempfile
+    >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     draw(x * x, Path(folder, "square.dot")).read_text().splitlines()[0]
+    'digraph minigrad {'
     """
     target = Path(path)
     kind = target.suffix[1:].lower()
@@ -54,7 +62,7 @@ def draw(
         try:
             content = layout(text, kind, timeout)
         except DrawingError as error:
-            kept = target.with_suffix(".dot")
+            kept = target.with_name(f"{target.name}.dot")
             with replacing(kept) as temporary:
                 temporary.write_text(text, encoding="utf-8")
             raise DrawingError(f"draw: {error}; the DOT text is in {kept}") from None
@@ -65,29 +73,49 @@ def draw(
 
 def layout(dot: str, kind: str, timeout: float = SECONDS) -> bytes:
     """The picture of DOT text in the format 'svg', 'png' or 'pdf'. The errors are those of :func:`draw`."""
-    command = _program(kind)
-    try:
-        done = subprocess.run([command, f"-T{kind}"], input=dot.encode(), capture_output=True, timeout=timeout)
-    except subprocess.TimeoutExpired:
-        raise DrawingError(
-            f"the layout took more than {timeout:g} s: try unroll='fold', a smaller max_nodes or a larger timeout"
-        ) from None
-    if done.returncode or not done.stdout:
-        complaint = " ".join(done.stderr.decode(errors="replace").split())
-        raise DrawingError(f"{Path(command).name} failed: {complaint[:500] or f'status {done.returncode}'}")
-    return done.stdout
+    program = layout_program()
+    if kind == "pdf" and Path(program).stem == "graphviz-pure":
+        raise DrawingError("graphviz-pure writes SVG and PNG but no PDF: install Graphviz for that")
+    status, picture, complaint = _run([program, f"-T{kind}"], dot.encode(), timeout)
+    if status or not picture:
+        words = " ".join(complaint.decode(errors="replace").split())
+        raise DrawingError(f"{Path(program).name} failed: {words[:500] or f'status {status}'}")
+    return picture
 
 
-def _program(kind: str) -> str:
-    """The system's dot; else graphviz-pure beside this Python or on the path, which writes no PDF."""
+def layout_program() -> str:
+    """The path of the system's `dot`; else of graphviz-pure, beside this Python or on the path."""
     if found := shutil.which("dot"):
         return found
     places = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
     if found := shutil.which("graphviz-pure", path=os.pathsep.join(places)):
-        if kind == "pdf":
-            raise DrawingError("graphviz-pure writes SVG and PNG but no PDF: install Graphviz for that")
         return found
     raise ModuleNotFoundError(
         "drawing needs a layout program: install Graphviz (apt install graphviz, brew install graphviz), or "
         "pip install 'minigrad[viz]'"
     )
+
+
+def _run(command: list[str], text: bytes, timeout: float) -> tuple[int, bytes, bytes]:
+    """The status, output and complaints of a program that reads the text; after the time it is ended, children too."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True) as process:
+        try:
+            output, complaint = process.communicate(text, timeout)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            raise DrawingError(
+                f"the layout took more than {timeout:g} s: try unroll='fold', a smaller max_nodes or a larger timeout"
+            ) from None
+        except BaseException:
+            _end(process)
+            raise
+    return process.returncode, output, complaint
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # the session that it leads
+    else:
+        process.kill()

@@ -1,0 +1,180 @@
+"""DOT text: every name comes back as it was written, steps stand in a row, and options do what they say."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import xml.etree.ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad import nn
+from minigrad.render.dot import quoted
+from tests.render.graphs import captioner, graphs, halves, laid_out, leaf, loop, lstm, mlp, place, rnn, texts
+
+SVG = "{http://www.w3.org/2000/svg}"
+MEAN = [
+    '"', "\\", "\n", "\\n", "\\N", "\\l", "&lt;", "&amp;", "&#65;", "<b>x</b>", "<", ">", "{a|b}", "//", "/* */", "#",
+    ";", "]", "%s", "\x00", "\x1b", "\r", "\x85", "\ud800", "\ufffe", "\u2028", "\u202e", "\ufeff", "é", "☃", "😀", " ",
+]  # fmt: skip
+words = st.lists(st.one_of(st.sampled_from(MEAN), st.text(max_size=4)), max_size=5).map("".join)
+
+
+def as_seen(text):
+    """The lines of a text that a drawing should show: what cannot be drawn is replaced."""
+    broken = {"Cc", "Cs"}
+    lines = [
+        "".join("�" if unicodedata.category(c) in broken or ord(c) % 65536 >= 65534 else c for c in line)
+        for line in text.split("\n")
+    ]
+    return without_blanks(lines)
+
+
+def without_blanks(lines):
+    """Lines that show something; SVG tells blanks of different kinds not apart, and some keep edges off a name."""
+    return [text for line in lines if (text := line.replace("\N{NO-BREAK SPACE}", " ").rstrip(" "))]
+
+
+def drawn_texts(dot):
+    """The lines on each node, cluster and the whole ('') of a drawing as SVG."""
+    graph = xml.etree.ElementTree.fromstring(laid_out(dot, "svg")).find(f"{SVG}g")
+    things = {group.find(f"{SVG}title").text: group for group in graph.iterfind(f"{SVG}g")} | {"": graph}
+    return {
+        name: without_blanks(["".join(text.itertext()) for text in thing.iterfind(f"{'.//' if name else ''}{SVG}text")])
+        for name, thing in things.items()
+    }
+
+
+@given(words, words, words, words, words, words)
+def test_names_come_back_as_they_were_written(outer, inner, parameter, constant, output, title):
+    assume(len({parameter, constant, output}) == 3)
+    w, x = leaf(2), leaf(2)
+    w.node.name = parameter
+    with mg.scope(outer), mg.scope(inner):
+        y = mg.tanh(x * w)
+    things = drawn_texts(mg.render.to_dot(y, names={constant: x, output: y}, title=title))
+    assert things["cluster_1"] == as_seen(outer)
+    assert things["cluster_2"] == as_seen(inner)
+    assert things[""] == as_seen(title)
+    assert things["o0"] == [*as_seen(output or "output"), "2"]
+    if parameter:
+        boxes = [lines for name, lines in things.items() if name[:1] in ("n", "p")]
+        assert as_seen(parameter) in boxes
+        assert [*as_seen(constant or "input"), "2"] in boxes
+        assert things["legend"] == ["parameters", *as_seen(f"{parameter}  2")]
+
+
+def test_quoted_by_hand():
+    assert quoted('a "b"\\\n') == '"a \\"b\\"\\\\\\n"'
+    assert quoted("&lt; & &") == '"&amp;lt; & &"'
+    assert quoted("\x07\ud800") == '"��"'
+    assert len(quoted("x" * 1000)) == 202  # nobody reads more
+
+
+@given(graphs(), st.sampled_from(["steps", "fold", "primitive"]), st.sampled_from(["TB", "LR", "BT", "RL"]))
+def test_a_layout_program_accepts_every_graph(outputs, unroll, direction):
+    dot = mg.render.to_dot(outputs, unroll=unroll, direction=direction, expand={"lstm_step"})
+    drawn = laid_out(dot)
+    nodes = {thing["name"] for thing in drawn["objects"] if not thing["name"].startswith("cluster")}
+    declared = set(re.findall(r"^ *(\w+) \[label=", dot, re.MULTILINE))
+    assert nodes == declared - {"node", "edge"}, "an edge made a node of its own"
+
+
+def steps_of(drawn):
+    """The place and the name of each box of a step."""
+    boxes = [(thing, texts(thing)[0]) for thing in drawn["objects"] if texts(thing)]
+    return [(place(thing), label) for thing, label in boxes if label.startswith("step ")]
+
+
+@pytest.mark.parametrize("make", [rnn, lstm, captioner, lambda steps: captioner("rnn", steps)])
+@pytest.mark.parametrize("steps", [*range(2, 13), 16, 20])
+def test_steps_stand_in_a_row_from_left_to_right(make, steps):
+    drawn = laid_out(mg.render.to_dot(make(steps=steps), unroll="steps"))
+    row = steps_of(drawn)
+    assert [label for _, label in sorted(row)] == [f"step {t}" for t in range(steps)]
+    assert len({y for (_, y), _ in row}) == 1
+
+
+def test_two_layers_of_steps_are_two_rows():
+    first, second = nn.LSTM(3, 4, rng=0), nn.LSTM(4, 4, rng=0)
+    loss = second(first(np.ones((2, 6, 3), np.float32))[0])[0].sum()
+    drawn = laid_out(mg.render.to_dot(loss, unroll="steps"))
+    rows: dict[float, list] = {}
+    for (x, y), label in steps_of(drawn):
+        rows.setdefault(y, []).append((x, label))
+    assert [[label for _, label in sorted(row)] for row in rows.values()] == [[f"step {t}" for t in range(6)]] * 2
+
+
+def test_the_middle_steps_stand_in_the_row_as_one_box():
+    drawn = laid_out(mg.render.to_dot(captioner()))
+    row = {texts(thing)[0]: place(thing) for thing in drawn["objects"] if any("step" in line for line in texts(thing))}
+    assert sorted(row, key=row.get) == ["step 0", "14 more steps", "step 15"]
+    assert len({y for _, y in row.values()}) == 1
+
+
+def test_parameters_are_stubs_and_once_in_the_legend():
+    dot = mg.render.to_dot(mlp())
+    assert dot.count("Sequential.0.weight") == 2
+    assert 'legend [label="parameters\\lSequential.0.weight  3×4\\l' in dot
+    assert "legend" not in mg.render.to_dot(leaf(2) * 2)
+
+
+def test_a_weight_of_many_steps_is_drawn_beside_each():
+    drawn = laid_out(mg.render.to_dot(captioner(steps=3), unroll="steps"))
+    assert sum("Wx  Wh  b" in texts(thing) for thing in drawn["objects"]) == 3
+
+
+def test_outputs_of_every_kind_are_marked():
+    x, w = leaf(4), leaf(2)
+    w.node.name = "weight"
+    first, second = halves(x)
+    drawn = laid_out(mg.render.to_dot([first, second, x, w], names={"x": x}))
+    outputs = [texts(thing) for thing in drawn["objects"] if thing["name"].startswith("o")]
+    assert outputs == [["output 0", "2"], ["output 1", "2"], ["output 2", "4"], ["output 3", "2"]]
+
+
+@pytest.mark.parametrize(("values", "label"), [("shape", " 2"), ("norm", " 5"), ("none", None)])
+def test_what_stands_on_the_edges(values, label):
+    with mg.record():
+        y = mg.tanh(mg.tensor([3.0, 4.0], requires_grad=True) * 1)
+    edges = [line for line in mg.render.to_dot(y, values=values).splitlines() if "n1 -> n2" in line]
+    assert edges == ["  n1 -> n2" + (f' [label="{label}"]' if label else "")]
+
+
+def test_which_of_several_outputs_an_edge_carries():
+    first, second = halves(leaf(4))
+    assert '"shape"' not in (dot := mg.render.to_dot(first * second))
+    assert {'label=" [0] 2"', 'label=" [1] 2"'} <= set(re.findall(r'label="[^"]*"', dot))
+    h, c = mg.lstm(leaf(1, 2, 3), leaf(1, 4), leaf(3, 16), leaf(4, 16), leaf(16))
+    dot = mg.render.to_dot(h * c, unroll="primitive")
+    assert {'label=" h 1×2×4"', 'label=" c 1×2×4"'} <= set(re.findall(r'label="[^"]*"', dot))
+
+
+def test_scopes_are_clusters_and_steps_of_a_loop_too():
+    drawn = laid_out(mg.render.to_dot(loop(3)))
+    clusters = [texts(thing)[0].rstrip("\N{NO-BREAK SPACE}") for thing in drawn["objects"] if "nodes" in thing]
+    assert clusters == ["step 0", "step 1", "step 2"]
+
+
+def test_a_thousand_scopes_within_each_other():
+    with mg.no_grad():
+        pass
+    x, stack = leaf(2), []
+    for depth in range(1500):
+        stack.append(mg.scope(f"level {depth}"))
+        stack[-1].__enter__()
+    y = mg.tanh(x)
+    for context in reversed(stack):
+        context.__exit__(None, None, None)
+    assert mg.render.to_dot(y).count("subgraph") == 1500
+    assert mg.render.to_text(y).count("level") == 1500
+
+
+def test_the_text_does_not_depend_on_what_was_drawn_before():
+    first = mg.render.to_dot(shared := captioner())
+    mlp()
+    assert mg.render.to_dot(shared) == first == mg.render.to_dot(captioner())

@@ -1,0 +1,167 @@
+"""Heat: the norm of the gradient at each vertex and edge as a colour."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad.recording import note_of
+from minigrad.render.arrange import arranged
+from minigrad.render.heat import Heat, flow_norm, gradient_norm, heat_of, value_norm
+from minigrad.render.legend import colour_bar
+from minigrad.render.picture import picture_of
+from tests.render.graphs import captioner, laid_out, leaf, lstm, rnn, texts
+
+
+def recorded(make, *arguments, **options):
+    """A tensor after a forward and a backward pass that were recorded."""
+    with mg.record():
+        loss = make(*arguments, **options)
+        loss.backward()
+    return loss
+
+
+def brightness(color):
+    return sum(int(color[i : i + 2], 16) for i in (1, 3, 5))
+
+
+def test_colours_run_from_pale_to_dark():
+    heat = Heat(1e-6, 1e2)
+    colors = [heat.color(10.0**k) for k in range(-6, 3)]
+    assert colors[0] == "#fee8c8"
+    assert colors[-1] == "#7f0000"
+    assert [brightness(c) for c in colors] == sorted(map(brightness, colors), reverse=True)
+    assert len(set(colors)) == 9
+    assert heat.color(1e-9) == colors[0]
+    assert heat.color(1e9) == colors[-1]
+
+
+def test_colours_of_what_is_no_number():
+    heat = Heat(1.0, 2.0)
+    assert heat.color(0.0) == heat.color(None) == "#ffffff"
+    assert heat.color(math.nan) == heat.color(math.inf) == "#b000b0"
+    assert Heat(3.0, 3.0).color(3.0) == "#7f0000"
+
+
+def test_letters_can_be_read_on_each_colour():
+    heat = Heat(1e-3, 1e3)
+    for norm in [*np.logspace(-3, 3, 50), 0.0, math.nan]:
+        fill, text = heat.color(norm), heat.text_color(norm)
+        assert abs(brightness(fill) - brightness(text)) > 300
+
+
+def test_ticks_are_even_on_the_log_scale():
+    np.testing.assert_allclose(Heat(1e-4, 1e4).ticks(5), [1e-4, 1e-2, 1, 1e2, 1e4])
+
+
+def test_the_scale_fits_the_picture_or_is_given():
+    loss = recorded(captioner)
+    picture = arranged(loss, "steps")
+    norms = [n for v in picture.vertices for k in range(len(v.specs)) if (n := gradient_norm(v, k))]
+    heat = heat_of(picture)
+    assert (heat.low, heat.high, heat.unusual) == (min(norms), max(norms), False)
+    assert heat_of(picture, (1e-3, 1.0)) == Heat(1e-3, 1.0)
+    assert "1.0e-03" in mg.render.to_dot(loss, gradients=(1e-3, 1.0))
+
+
+@pytest.mark.parametrize("ends", [(0.0, 1.0), (2.0, 1.0), (1.0, math.inf), (math.nan, 1.0), (-1.0, 1.0)])
+def test_ends_that_are_no_scale(ends):
+    with pytest.raises(ValueError, match="0 < low <= high"):
+        mg.render.to_dot(recorded(captioner), gradients=ends)
+
+
+def test_nothing_recorded():
+    with pytest.raises(ValueError, match=r"with mg.record\(\)"):
+        mg.render.to_dot(captioner(), gradients=True)
+    with mg.record():
+        loss = captioner()
+    with pytest.raises(ValueError, match="no gradient was recorded"):
+        mg.render.to_dot(loss, gradients=True)
+
+
+def test_norms_of_steps_and_of_what_flows_between_them():
+    loss = recorded(captioner)
+    picture = arranged(loss, "steps")
+    steps = [v for v in picture.vertices if v.step is not None]
+    note = note_of(steps[0].node)
+    for t, step in enumerate(steps):
+        assert [gradient_norm(step, slot) for slot in (0, 1)] == [note.gradient_steps[slot][t] for slot in (0, 1)]
+        assert value_norm(step, 0) == note.value_steps[0][t]
+        flows = {edge.argument: flow_norm(picture, step, edge) for edge in step.inputs}
+        assert flows["x"] == note.flow_steps["x"][t]
+        if t:
+            assert flows["h"] == note.gradient_steps[0][t - 1]
+            assert flows["c"] == note.gradient_steps[1][t - 1]
+
+
+def test_norms_at_the_elided_steps():
+    picture = arranged(recorded(captioner), "fold")
+    first, elision, last = (v for v in picture.vertices if v.step is not None)
+    note = note_of(first.node)
+    into = {edge.argument: flow_norm(picture, elision, edge) for edge in elision.inputs}
+    assert (into["h"], into["c"]) == (note.gradient_steps[0][0], note.gradient_steps[1][0])
+    out = {edge.argument: flow_norm(picture, last, edge) for edge in last.inputs}
+    assert (out["h"], out["c"]) == (note.gradient_steps[0][14], note.gradient_steps[1][14])
+    assert gradient_norm(elision, 0) is None
+
+
+def test_a_gradient_that_fades_is_seen_fading():
+    def last(make, **options):
+        picture = arranged(recorded(make, 20, **options), "steps")
+        heat = heat_of(picture, (1e-12, 1e2))
+        steps = [v for v in picture.vertices if v.step is not None]
+        return [brightness(heat.color(gradient_norm(v, len(v.specs) - 1))) for v in steps]
+
+    plain, open_gate, shut_gate = last(rnn), last(lstm, forget_bias=6.0), last(lstm, forget_bias=-3.0)
+    assert shut_gate[0] - shut_gate[-1] > 100
+    assert abs(open_gate[0] - open_gate[-1]) < 60
+    assert plain == sorted(plain, reverse=True)
+
+
+def test_colours_stand_on_vertices_edges_and_parameters():
+    x = mg.tensor([3.0, 4.0], requires_grad=True)
+    w = leaf(2)
+    w.node.name = "w"
+    with mg.record():
+        y = x * w
+        y.backward(np.ones(2, np.float32))
+    dot = mg.render.to_dot(y, gradients=True, names={"x": x})
+    heat = heat_of(picture_of(y, {"x": x}))
+    assert (heat.low, heat.high) == (pytest.approx(2**0.5), 5.0)
+    assert re.search(rf'n\d \[label="x.*fillcolor="{heat.color(2**0.5)}"', dot)
+    assert re.search(rf'p\d \[label="w".*fillcolor="{heat.color(5.0)}"', dot)
+    assert re.search(rf'p\d -> n\d \[color="{heat.color(5.0)}" penwidth=2.5\]', dot)
+    assert "w  2  gradient 5.0e+00" in dot
+
+
+def test_what_got_no_gradient_is_white_and_dotted():
+    x = leaf(2)
+    with mg.record():
+        y = mg.tanh(x) * 0.0 + x
+        y.backward(np.ones(2, np.float32))
+    dot = mg.render.to_dot(y, gradients=True)
+    assert re.search(r'label="tanh".* fillcolor="#ffffff" fontcolor="#000000"', dot)
+    assert "style=dotted" in dot
+
+
+def test_what_is_not_a_number_is_said():
+    x = mg.tensor([0.0, 1.0], requires_grad=True)
+    with mg.record(), np.errstate(all="ignore"):
+        y = mg.sqrt(x).sum()
+        y.backward()
+    dot = mg.render.to_dot(y, gradients=True)
+    assert dot.count("#b000b0") >= 3
+    drawn = laid_out(dot)
+    assert "NaN or infinite" in [line for thing in drawn["objects"] for line in texts(thing)]
+    assert "NaN" not in mg.render.to_dot(recorded(captioner), gradients=True)
+
+
+def test_the_colour_bar():
+    drawn = laid_out(f"digraph {{ {colour_bar(Heat(1e-5, 1e3))} }}")
+    assert texts(drawn["objects"][0]) == [
+        "norm of the gradient, on a log scale", "1.0e-05", "1.0e-01", "1.0e+03", "white, dotted: none",
+    ]  # fmt: skip

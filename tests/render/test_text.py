@@ -1,0 +1,109 @@
+"""Listings: one line for each operation, repeats once, names that tell things apart."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad.render.arrange import whole
+from minigrad.render.text import letters
+from minigrad.render.words import index_text, option_text
+from tests.render.graphs import captioner, chain, graphs, halves, leaf, loop
+
+
+@given(graphs())
+def test_each_operation_has_a_line_if_nothing_is_folded(outputs):
+    picture = whole(outputs, "steps")
+    lines = mg.render.to_text(outputs, unroll="steps").splitlines()
+    bindings = [line for line in lines if " = " in line]
+    assert len(bindings) == sum(not vertex.is_leaf for vertex in picture.vertices)
+    names = [re.match(r" *(\w+) = ", line)[1] for line in bindings]
+    assert len(set(names)) == len(names)
+
+
+@given(graphs())
+def test_names_are_bound_before_they_are_used(outputs):
+    known = set()
+    for line in mg.render.to_text(outputs, unroll="steps").splitlines():
+        if line.startswith("input"):
+            known |= set(re.findall(r"input\d*", line))
+        elif match := re.match(r" *(\w+) = \w+\((.*)\)  ", line):
+            arguments = re.sub(r"\[.*?\]|\w+=\S+| × \d+|·|…", "", match[2])
+            assert set(re.findall(r"[a-z]+\d*", arguments)) <= known, line
+            known.add(match[1])
+
+
+def test_letters_do_not_collide_with_names():
+    a, b = leaf(2), leaf(2)
+    assert mg.render.to_text(mg.tanh(a * b), names={"a": a, "b": b}).splitlines()[1:] == [
+        "c = multiply(a, b)  2", "d = tanh(c)         2", "output d",
+    ]  # fmt: skip
+    assert [letters(n) for n in (0, 25, 26, 701, 702)] == ["a", "z", "aa", "zz", "aaa"]
+
+
+def test_repeats_say_their_number_and_what_they_start_from():
+    text = mg.render.to_text(loop(16))
+    assert "× 16, first with b' = input1:" in text
+    assert "step 0 … step 15:" in text
+    assert text.count("matmul") == 1
+    assert "× 16, first with e.0' = c, e.1' = ·:" in mg.render.to_text(captioner())
+
+
+def test_sequences_as_one_line():
+    assert "lstm(d, c, Wx, Wh, b, ·)" in mg.render.to_text(captioner(), unroll="primitive")
+
+
+def test_a_long_listing_says_what_it_leaves_out():
+    x = leaf(2)
+    for k in range(3000):
+        x = mg.tanh(x) if k * k % 7 in (1, 4) else mg.exp(x) if k % 3 else x * x
+    lines = mg.render.to_text(x, max_lines=10).splitlines()
+    assert len(lines) == 11
+    assert re.fullmatch(r"… [\d,]+ more lines", lines[5])
+    assert lines[-1].startswith("output")
+    assert len(mg.render.to_text(x, max_lines=1).splitlines()) == 2
+    with pytest.raises(ValueError, match="max_lines must be an int of at least 1, not 0"):
+        mg.render.to_text(x, max_lines=0)
+
+
+@given(st.text(max_size=8), st.text(max_size=8))
+def test_any_name_stays_on_its_line(scope, name):
+    x = leaf(2)
+    with mg.scope(scope):
+        y = x * 2.0
+    text = mg.render.to_text(y, names={name: x, name + "!": y})
+    assert len(text.splitlines()) == text.count("\n") + 1 == 4
+
+
+def test_named_outputs_and_later_outputs():
+    x = leaf(4)
+    first, second = halves(x)
+    total = first + second
+    lines = mg.render.to_text([second, total], names={"x": x, "total": total}).splitlines()
+    assert lines[-1] == "output a.1, b (total)"
+
+
+def test_many_inputs_of_a_kind_take_one_line():
+    assert mg.render.to_text(mg.stack([leaf(2) for _ in range(9)])).splitlines()[0].split() == [
+        "input", "input1", "input2", "…", "input9", "2",
+    ]  # fmt: skip
+
+
+def test_a_long_chain():
+    assert "× 50,000" in mg.render.to_text(chain(50_000))
+
+
+def test_options_in_words():
+    assert option_text({"axis": (0, 1), "keepdims": True, "dtype": None}) == "axis=(0, 1), keepdims=True"
+    assert option_text({"index": (slice(1, None, 2), None, ..., np.array([True]))}) == "[1::2, None, …, bool array 1]"
+    assert option_text({"rng": np.random.default_rng(0)}) == "rng=Generator"
+    assert option_text({"dtype": np.float64, "n": list(range(20))}) == "dtype=float64, n=(0, 1, 2, 3, 4, 5, 6, 7, …)"
+    assert option_text({"f": [test_options_in_words]}) == "f=(function)"
+    assert len(option_text({"text": "x" * 99})) == 37
+    assert index_text(()) == "()"
+    assert index_text((slice(None), -1)) == ":, -1"

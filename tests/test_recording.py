@@ -1,0 +1,353 @@
+"""Notes of a forward and backward pass: they tell the truth, change nothing, and cost nothing when off."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import math
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import minigrad as mg
+from minigrad import nn, recording
+from minigrad.backward import graph_of
+from minigrad.recording import BINS, Stats, note_of, recorder
+from tests.render.graphs import captioner, graphs, halves, leaf
+
+
+def notes_of(*outputs):
+    """The notes on everything behind some tensors."""
+    return [note_of(node) for node in graph_of([output.node for output in outputs]).nodes]
+
+
+# Statistics ------------------------------------------------------------------------------------
+
+
+@given(hnp.arrays(st.sampled_from([np.float16, np.float32, np.float64]), hnp.array_shapes(min_dims=0, max_side=5),
+                  elements={"allow_nan": True, "allow_infinity": True}))  # fmt: skip
+def test_statistics_of_any_array(array):
+    stats = Stats.of(array)
+    x = array.astype(np.float64).ravel()
+    good = x[np.isfinite(x)]
+    assert stats.size == array.size
+    assert stats.unusual == x.size - good.size
+    assert sum(stats.bars) == good.size
+    assert len(stats.bars) == BINS
+    if good.size:
+        assert (stats.low, stats.high) == (good.min(), good.max())
+        slack = 1e-9 * max(abs(stats.low), abs(stats.high))
+        assert stats.low - slack <= stats.mean <= stats.high + slack
+        assert stats.std >= 0
+    if stats.unusual:
+        assert not math.isfinite(stats.norm)
+    else:
+        largest = float(np.abs(x).max(initial=0))
+        assert largest * (1 - 1e-9) <= stats.norm <= largest * max(1, x.size) ** 0.5 * (1 + 1e-9)
+
+
+@given(hnp.arrays(np.float64, st.integers(1, 30), elements=st.floats(-1e3, 1e3)))
+def test_statistics_agree_with_numpy(x):
+    stats = Stats.of(x)
+    np.testing.assert_allclose(
+        [stats.norm, stats.mean, stats.std], [np.linalg.norm(x), x.mean(), x.std()], rtol=1e-9, atol=1e-9
+    )
+
+
+def test_bars_are_a_histogram():
+    x = np.linspace(-1, 3, 1001) ** 3
+    np.testing.assert_array_equal(Stats.of(x).bars, np.histogram(x, BINS)[0])
+    assert Stats.of(np.full(7, 2.5)).bars[BINS // 2] == 7
+    assert sum(Stats.of(np.array([1.0, np.nextafter(1.0, 2)])).bars) == 2
+    assert sum(Stats.of(np.array([-1.7e308, 1.7e308])).bars) == 2
+
+
+def test_an_empty_array():
+    assert Stats.of(np.zeros((0, 3))) == Stats(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, (0,) * BINS)
+
+
+# What is noted ---------------------------------------------------------------------------------
+
+
+def test_values_gradients_flows_and_inputs():
+    x, b = mg.tensor([[3.0, 4.0], [0.0, 0.0]], requires_grad=True), leaf(2)
+    with mg.record():
+        y = x + b
+        z = y * 2.0
+        z.backward(np.array([[3.0, 0.0], [4.0, 0.0]], np.float32))
+    add, scale = note_of(y.node), note_of(z.node)
+    assert add.values[0].norm == np.linalg.norm(y.data)
+    assert scale.gradients[0].norm == 5.0
+    assert add.gradients[0].norm == 10.0
+    assert add.flows == {"a": 10.0, "b": 14.0}  # what reaches b is summed over rows
+    assert scale.flows == {"a": 10.0}
+    assert add.inputs == (((2, 2), np.dtype(np.float32)), ((2,), np.dtype(np.float32)))
+    assert note_of(b.node).gradients[0].norm == 14.0
+
+
+@given(graphs(most=8))
+def test_what_flows_to_a_value_of_one_use_is_its_gradient(outputs):
+    output = outputs[0]
+    with mg.record():
+        output.backward(np.ones(output.shape, np.float32))
+    nodes = graph_of([output.node]).nodes
+    uses = [(parent, slot) for node in nodes for parent, slot in zip(node.parents, node.route[2], strict=True)]
+    for node in nodes:
+        for parent, argnum, slot in zip(node.parents, node.route[0], node.route[2], strict=True):
+            if uses.count((parent, slot)) == 1 and (parent, slot) != (output.node, output.index):
+                flow = note_of(node).flows[node.primitive.input_name(argnum)]
+                np.testing.assert_allclose(flow, note_of(parent).gradients[slot].norm, rtol=1e-6)
+
+
+def test_only_the_later_output_has_a_gradient():
+    first, second = (pair := halves(leaf(4)))
+    with mg.record():
+        (second * 3.0).sum().backward()
+    assert note_of(pair[0].node).gradients[0] is None
+    assert note_of(first.node).gradients[1].norm == pytest.approx(18**0.5)
+
+
+@pytest.mark.parametrize("options", [{"values": False}, {"gradients": False}, {"lines": False}])
+def test_each_kind_can_be_left_out(options):
+    x = leaf(2)
+    with mg.record(**options):
+        y = x * x
+        y.sum().backward()
+    note = note_of(y.node)
+    assert bool(note.values) == ("values" not in options)
+    assert bool(note.gradients) == bool(note.flows) == ("gradients" not in options)
+    assert bool(note.line) == ("lines" not in options)
+
+
+# Steps of sequences ----------------------------------------------------------------------------
+
+
+def by_steps(cell, x, states, weights, direct):
+    """The norms of dL/d(state) at each step, of the same recurrence written as a loop of steps, newest notes."""
+    gradients, flows, loss = [], [], 0.0
+    step = {"rnn": mg.rnn_step, "lstm": mg.lstm_step}[cell]
+    with mg.record():
+        parts = []
+        for t in range(x.shape[1]):
+            part = mg.tensor(x[:, t], requires_grad=True)
+            states = step(part, *states, *weights)
+            states = states if isinstance(states, tuple) else (states,)
+            parts.append((part, states[0].node))
+            loss = sum(((s * mg.tensor(d[:, t])).sum() for s, d in zip(states, direct, strict=True)), loss)
+        loss.backward()
+    for part, node in parts:
+        gradients.append([g.norm for g in note_of(node).gradients])
+        flows.append(np.linalg.norm(part.grad))
+    return np.array(gradients), np.array(flows)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+@pytest.mark.parametrize("steps", [1, 2, 9])
+def test_steps_of_a_sequence_are_those_of_a_loop(cell, steps):
+    rng = np.random.default_rng(steps)
+    N, D, H, G = 3, 4, 5, 5 * (4 if cell == "lstm" else 1)
+    count = 2 if cell == "lstm" else 1
+    x, first = rng.standard_normal((N, steps, D)), rng.standard_normal((count, N, H))
+    arrays = [rng.standard_normal(shape) / 2 for shape in [(D, G), (H, G), (G,)]]
+    direct = rng.standard_normal((count, N, steps, H))
+
+    weights = [mg.tensor(a, requires_grad=True) for a in arrays]
+    begin = [mg.tensor(a, requires_grad=True) for a in first]
+    gradients, flows = by_steps(cell, x, begin, weights, direct)
+
+    weights = [mg.tensor(a, requires_grad=True) for a in arrays]
+    begin = [mg.tensor(a, requires_grad=True) for a in first]
+    source = mg.tensor(x, requires_grad=True)
+    with mg.record():
+        if cell == "rnn":
+            outputs = (mg.rnn(source, begin[0], *weights),)
+        else:
+            outputs = mg.lstm(source, begin[0], *weights, begin[1])
+        sum((s * mg.tensor(d)).sum() for s, d in zip(outputs, direct, strict=True)).backward()
+    note = note_of(outputs[0].node)
+    np.testing.assert_allclose(np.transpose([note.gradient_steps[k] for k in range(count)]), gradients, rtol=1e-10)
+    np.testing.assert_allclose(note.flow_steps["x"], flows, rtol=1e-10)
+    for slot in range(count):
+        np.testing.assert_allclose(note.direct_steps[slot], np.linalg.norm(direct[slot], axis=(0, 2)), rtol=1e-10)
+        values = np.linalg.norm(outputs[slot].data, axis=(0, 2))
+        np.testing.assert_allclose(note.value_steps[slot], values, rtol=1e-10)
+
+
+def test_a_gradient_fades_through_the_steps_of_an_rnn():
+    cell = nn.RNN(3, 4, rng=0)
+    cell.Wh.data *= 0.5
+    with mg.record():
+        h, last = cell(np.ones((2, 30, 3), np.float32))
+        last.sum().backward()
+    fading = note_of(h.node).gradient_steps[0]
+    assert all(a < 0.6 * b for a, b in itertools.pairwise(fading))
+
+
+# Lines -----------------------------------------------------------------------------------------
+
+
+def test_the_line_is_that_of_the_user():
+    x = leaf(2)
+    with mg.record():
+        y, line = mg.tanh(x), inspect.currentframe().f_lineno
+        z = x + x
+    assert note_of(y.node).line == f"test_recording.py:{line}"
+    assert note_of(z.node).line == f"test_recording.py:{line + 1}"  # through an operator
+
+
+def test_the_line_of_a_function_in_another_file_and_of_a_layer(tmp_path):
+    file = tmp_path / "other.py"
+    file.write_text("import minigrad as mg\n\ndef double(x):\n    return x * 2.0\n")
+    names: dict = {}
+    exec(compile(file.read_text(), str(file), "exec"), names)
+    with mg.record():
+        y = names["double"](leaf(2))
+        h, line = nn.Linear(2, 3)(np.ones((1, 2), np.float32)), inspect.currentframe().f_lineno
+    assert note_of(y.node).line == "other.py:4"
+    assert note_of(h.node).line == f"test_recording.py:{line}"
+
+
+def test_a_package_whose_name_begins_alike_is_the_user(tmp_path):
+    folder = recording._HERE.rstrip("/\\") + "_user"
+    names: dict = {"mg": mg, "x": leaf(2)}
+    with mg.record():
+        exec(compile("y = mg.tanh(x)", f"{folder}/file.py", "exec"), names)
+    assert note_of(names["y"].node).line == "file.py:1"
+
+
+# Contexts --------------------------------------------------------------------------------------
+
+
+def test_nothing_is_noted_outside():
+    x = leaf(2)
+    y = (x * x).sum()
+    y.backward()
+    assert notes_of(y) == [None] * 3
+    assert recorder() is None
+
+
+def test_only_the_backward_pass_is_recorded():
+    x = leaf(2)
+    y = (x * x).sum()
+    with mg.record():
+        y.backward()
+    assert [bool(note.gradients) for note in notes_of(y)] == [True] * 3
+    assert note_of(y.node).values == []
+
+
+def test_contexts_within_each_other():
+    x = leaf(2)
+    with mg.record():
+        with mg.record(values=False):
+            inner = x * x
+        outer = x * x
+    assert note_of(inner.node).values == []
+    assert len(note_of(outer.node).values) == 1
+    assert recording.active == 0
+
+
+def test_an_error_inside_ends_the_context():
+    with pytest.raises(ValueError, match="matmul"), mg.record():
+        mg.matmul(leaf(2, 3), leaf(2, 3))
+    assert recording.active == 0
+    assert recorder() is None
+
+
+def test_another_thread_is_not_recorded():
+    seen = {}
+
+    def work():
+        seen["node"] = mg.tanh(leaf(2)).node
+
+    with mg.record():
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert note_of(seen["node"]) is None
+
+
+def test_many_threads_leave_the_count_at_zero():
+    def work():
+        for _ in range(300):
+            with mg.record():
+                (leaf(2) * 2.0).sum().backward()
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert recording.active == 0
+
+
+def test_of_two_passes_the_last_counts():
+    x = leaf(2)
+    with mg.record():
+        y = mg.tanh(x)
+        y.backward(np.array([3.0, 4.0], np.float32), retain_graph=True)
+        y.backward(np.array([0.3, 0.4], np.float32))
+    assert note_of(y.node).gradients[0].norm == pytest.approx(0.5)
+    assert note_of(x.node).gradients[0].norm == pytest.approx(note_of(y.node).flows["x"])
+
+
+def test_steps_of_the_last_pass():
+    h, _ = mg.lstm(leaf(1, 3, 2), leaf(1, 4), leaf(2, 16), leaf(4, 16), leaf(16))
+    with mg.record():
+        h.backward(np.ones(h.shape, np.float32), retain_graph=True)
+        first = note_of(h.node).gradient_steps[0][:]
+        h.backward(np.full(h.shape, 2, np.float32))
+    np.testing.assert_allclose(note_of(h.node).gradient_steps[0], 2 * np.array(first), rtol=1e-6)
+
+
+def test_no_grad_inside():
+    x = leaf(2)
+    with mg.record(), mg.no_grad():
+        y = x * x
+    assert y.node is None
+
+
+def test_gradients_that_are_not_numbers():
+    x = mg.tensor([0.0, 1.0], requires_grad=True)
+    with mg.record(), np.errstate(all="ignore"):
+        y = mg.sqrt(x)
+        y.sum().backward()
+    assert note_of(x.node).gradients[0].norm == math.inf
+    assert note_of(x.node).gradients[0].unusual == 1
+
+
+def test_a_wrong_vjp_has_the_same_error():
+    @mg.primitive
+    def broken(x):
+        return x + 1, ()
+
+    @broken.vjp
+    def _(g, needs):
+        return (None,)
+
+    y = broken(leaf(2))
+    with pytest.raises(ValueError, match="the VJP of broken gave None for x") as plain:
+        y.backward(np.ones(2, np.float32), retain_graph=True)
+    with mg.record(), pytest.raises(ValueError, match="gave None") as noted:
+        y.backward(np.ones(2, np.float32))
+    assert str(plain.value) == str(noted.value)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+def test_gradients_are_the_same_bit_by_bit(cell):
+    def gradients(note):
+        mg.manual_seed(0)
+        loss = captioner(cell)
+        if note:
+            with mg.record():
+                loss = captioner(cell)
+                loss.backward()
+        else:
+            loss.backward()
+        return [node.grad for node in graph_of([loss.node]).nodes if node.primitive is None]
+
+    for plain, noted in zip(gradients(False), gradients(True), strict=True):
+        assert plain.tobytes() == noted.tobytes()
