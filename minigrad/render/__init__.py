@@ -2,6 +2,7 @@
 
 from .dot import to_dot
 from .draw import DrawingError, draw
+from .survey import summary
 from .text import to_text
 
-__all__ = ["DrawingError", "draw", "to_dot", "to_text"]
+__all__ = ["DrawingError", "draw", "summary", "to_dot", "to_text"]
