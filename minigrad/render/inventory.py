@@ -15,15 +15,16 @@ __all__ = ["Row", "Summary", "byte_text"]
 class Row:
     """One module. Its numbers are its own, without those of the modules in it, so that each column adds up.
 
-    name: dotted, "" for the whole. depth: how many modules it lies in. kind: its class. outputs: shape and
-    dtype of each array that its first call gave; calls: how often it was called. parameters: entries of its own
-    parameters; one that several modules hold counts in the first. frozen: how many of these entries require no gradient.
-    multiply_adds: of the products of all its calls. residual_bytes: memory that waits for the backward pass,
-    see :func:`minigrad.render.summary`. same_as: None; or, of a module that is in a second place too, the name of the first, which
-    has the numbers.
+    name: dotted, "" for the whole; key: without its parent's. depth: how many modules it lies in. kind: its class.
+    outputs: shape and dtype of each array that its first call gave; calls: how often it was called.
+    parameters: entries of its own parameters; one that several modules hold counts in the first. frozen: how many of
+    these entries require no gradient. multiply_adds: of the products of all its calls. residual_bytes: memory that
+    waits for the backward pass, see :func:`minigrad.render.summary`. same_as: None; or, of a module in its second
+    place, the name of the first, which has the numbers.
     """
 
     name: str
+    key: str
     depth: int
     kind: str
     outputs: tuple[Spec, ...] = ()
@@ -83,15 +84,14 @@ class Summary:
 
 
 def _cells(row: Row) -> list[str]:
-    own = row.name.rpartition(".")[2]
-    title = "  " * row.depth + (f"{own}: {row.kind}" if own else row.kind)
+    title = "  " * row.depth + (f"{row.key}: {row.kind}" if row.key else row.kind)
     if row.same_as is not None:
         return [title, f"the same as {row.same_as or 'the whole'}", "", "", ""]
     outputs = ", ".join(map(shape_of, row.outputs)) if row.calls else "not called"
     if row.calls > 1:
         outputs += f"  ({row.calls:,} calls)"
-    numbers = [f"{n:,}" if n else "–" for n in (row.parameters, row.multiply_adds)]
-    return [title, outputs, *numbers, byte_text(row.residual_bytes) if row.residual_bytes else "–"]
+    numbers = [f"{n:,}" if n else "-" for n in (row.parameters, row.multiply_adds)]
+    return [title, outputs, *numbers, byte_text(row.residual_bytes) if row.residual_bytes else "-"]
 
 
 def byte_text(count: int) -> str:
@@ -102,12 +102,8 @@ def byte_text(count: int) -> str:
     """
     if count < 1024:
         return f"{count} B"
-    size, unit = float(count), ""
-    for unit in ("KiB", "MiB", "GiB", "TiB"):
-        size /= 1024
-        if size < 1024:
-            break
-    return f"{size:.1f} {unit}"
+    power = min((count.bit_length() - 1) // 10, 4)
+    return f"{count / 1024**power:.1f} {('KiB', 'MiB', 'GiB', 'TiB')[power - 1]}"
 
 
 def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
@@ -115,6 +111,7 @@ def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for row in cells:
-        padded = [text.ljust(width) if i < 2 else text.rjust(width) for i, (text, width) in enumerate(zip(row, widths, strict=True))]
-        lines.append("  ".join(padded).rstrip())
+        texts = [text.ljust(width) for text, width in zip(row[:2], widths, strict=False)]
+        numbers = [text.rjust(width) for text, width in zip(row[2:], widths[2:], strict=True)]
+        lines.append("  ".join([*texts, *numbers]).rstrip())
     return lines

@@ -42,10 +42,10 @@ def summary(module: Module, *inputs: Any, **options: Any) -> Summary:
     >>> print(summary(nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)), np.ones((5, 3), np.float32)))
     module       output  parameters  multiply-adds  residuals
     ─────────────────────────────────────────────────────────
-    Sequential   5×2              –              –          –
+    Sequential   5×2              -              -          -
       0: Linear  5×4             16             60       60 B
-      1: Tanh    5×4              –              –       80 B
-      2: Linear  5×2             10             40          –
+      1: Tanh    5×4              -              -       80 B
+      2: Linear  5×2             10             40          -
     ─────────────────────────────────────────────────────────
     total                        26            100      140 B
     parameters take 104 B
@@ -71,15 +71,16 @@ def _tree(module: Module) -> list[tuple[Row, Module]]:
     """A row for every place in the tree, parents first; a module in a second place is not followed again."""
     tree: list[tuple[Row, Module]] = []
     names: dict[int, str] = {}
-    stack = [("", 0, module)]
+    stack = [("", "", 0, module)]
     while stack:
-        name, depth, member = stack.pop()
-        row = Row(name, depth, type(member).__name__, same_as=names.get(id(member)))
+        name, key, depth, member = stack.pop()
+        row = Row(name, key, depth, type(member).__name__, same_as=names.get(id(member)))
         tree.append((row, member))
         if row.same_as is None:
             names[id(member)] = name
             prefix = f"{name}." if name else ""
-            stack.extend((prefix + key, depth + 1, child) for key, child in reversed(list(submodules(member))))
+            children = reversed(list(submodules(member)))
+            stack.extend((prefix + key, key, depth + 1, child) for key, child in children)
     return tree
 
 
