@@ -12,6 +12,7 @@ from minigrad.primitives import PRIMITIVES
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = {
+    "gallery": lambda written: "gallery.md" in written and "small_network.dot" in written,
     "quickstart": lambda loss: 0.005 < loss < 0.02,
     "own_primitive": lambda complaint: "gradcheck of wrong: argument 0 (x) at entry [1]" in complaint,
     "remember_first_bit": lambda accuracy: accuracy["LSTM"] > 0.99,
@@ -32,7 +33,8 @@ def test_every_example_is_tested():
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_example(name):
+def test_example(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
