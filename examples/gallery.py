@@ -11,7 +11,6 @@ import ast
 import contextlib
 import inspect
 import io
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,8 +67,8 @@ def convolution_network(path):
 def recurrent_steps(path):
     """A recurrent network, step by step
 
-    `nn.RNN` runs the whole sequence in one primitive. With `unroll="steps"` the picture shows what it does: time goes to
-    the right, each step takes its slice of x and the state of the step before, and all share the same weights.
+    `nn.RNN` runs the whole sequence in one primitive. With `unroll="steps"` the picture shows what it does: time goes
+    to the right, each step takes its slice of x and the state of the step before, and all share the same weights.
     """
     x = mg.tensor(np.ones((2, 5, 3), np.float32), requires_grad=True)
     states, last = nn.RNN(3, 4, rng=0)(x)
@@ -78,7 +77,7 @@ def recurrent_steps(path):
 
 def caption_loss():
     """The loss of an LSTM captioner on two captions of 17 words, so 16 steps."""
-    words = "<NULL> <START> <END> <UNK> a cat dog on the mat sits red".split()
+    words = ["<NULL>", "<START>", "<END>", "<UNK>", *"abcdefgh"]
     rng = np.random.default_rng(0)
     model = Captioner(Vocabulary(words), feature_size=16, wordvec_size=8, hidden_size=12, rng=rng)
     return model(rng.standard_normal((2, 16)), rng.integers(3, len(words), (2, 17)))
@@ -186,14 +185,13 @@ def printed(function: Callable[[Path], None], path: Path) -> str:
 
 
 def code_of(thing: Callable[..., object]) -> str:
-    """The source of a function or class without its docstring."""
-    lines = textwrap.dedent(inspect.getsource(thing)).splitlines()
-    (definition,) = ast.parse("\n".join(lines)).body
+    """The source of a function or class of this file without its docstring."""
+    source = Path(__file__).read_text(encoding="utf-8")
+    (definition,) = (d for d in ast.parse(source).body if getattr(d, "name", "") == thing.__name__)
     docstring = definition.body[0]
-    del lines[docstring.lineno - 1 : docstring.end_lineno]
-    if not lines[docstring.lineno - 1]:
-        del lines[docstring.lineno - 1]
-    return "\n".join(lines)
+    lines = source.splitlines()
+    after = lines[docstring.end_lineno : definition.end_lineno]
+    return "\n".join([*lines[definition.lineno - 1 : docstring.lineno - 1], *after]).replace(":\n\n", ":\n", 1)
 
 
 def page(listings: dict[str, str]) -> str:
