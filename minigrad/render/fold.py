@@ -1,4 +1,4 @@
-"""Repeats in a picture: what a loop wrote, shown once with a number.
+"""Pictures with less in them: repeats shown once with a number, and no more than so many vertices.
 
 A run of vertices repeats with period p if every vertex has the label, the shapes and (but for numbers in their
 names) the scopes of the one p places before, and if from each repetition to the next the source of each edge moves
@@ -9,166 +9,162 @@ earlier loop made. Leaves without a name, such as the input of each step, all co
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from .picture import Edge, Output, Picture, Vertex, shared_path
+from .repeats import Repeat, repeats
 
-__all__ = ["Repeat", "folded", "limited", "repeats"]
+__all__ = ["folded", "limited"]
 
-LONGEST = 128
-"""The longest period that is looked for."""
 _NUMBER = re.compile(r"\d+")
 
 
-@dataclass(frozen=True, slots=True)
-class Repeat:
-    """`count` blocks of `period` vertices each, from the vertex `start` on."""
+class _Group(NamedTuple):
+    """Vertices that one elision replaces; of a repeat, blocks of `period` vertices."""
 
-    start: int
-    period: int
-    count: int
-
-
-def repeats(picture: Picture, least: int = 3) -> list[Repeat]:
-    """The repeats of at least `least` blocks, in order, none overlapping another."""
-    found: list[Repeat] = []
-    end = 0
-    for start, period, length in _candidates(_kinds(picture.vertices), least):
-        start, length = max(start, end), length - max(0, end - start)
-        while length >= least * period:
-            count = _regular(picture.vertices, start, period, length // period)
-            if count >= least:
-                found.append(Repeat(start, period, count))
-                end = start + count * period
-                break
-            start, length = start + 1, length - 1  # the first block may differ: it starts from h0
-            if start - end > 2 * period:
-                break
-    return found
-
-
-def _kinds(vertices: Sequence[Vertex]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """A number for each vertex, the same for those that look the same; leaves are all different."""
-    numbers: dict[Any, int] = {}
-    plain: dict[tuple[str, ...], tuple[str, ...]] = {}
-    result = np.empty(len(vertices), np.int64)
-    for i, v in enumerate(vertices):
-        if v.kind != "operation":
-            result[i] = -1 - i
-            continue
-        scope = plain.get(v.scope)
-        if scope is None:
-            scope = plain[v.scope] = tuple(_NUMBER.sub("#", name) for name in v.scope)
-        arguments = tuple((edge.argument, edge.slot) for edge in v.inputs) if len(v.inputs) < 9 else len(v.inputs)
-        result[i] = numbers.setdefault((v.label, v.specs, scope, arguments, v.constants), len(numbers))
-    return result
-
-
-def _candidates(kinds: np.ndarray[Any, Any], least: int) -> list[tuple[int, int, int]]:
-    """Runs (start, period, length) in which each kind equals the one a period before: longest first of equal starts."""
-    runs = []
-    for period in range(1, min(LONGEST, len(kinds) // least) + 1):
-        same = np.concatenate([[False], kinds[period:] == kinds[:-period], [False]])
-        change = np.flatnonzero(same[1:] != same[:-1])
-        for a, b in zip(change[::2].tolist(), change[1::2].tolist(), strict=True):
-            if b - a >= (least - 1) * period:
-                runs.append((a, period, b - a + period))
-    # A run of period p is one of 2p too: the shortest period comes first.
-    return sorted(runs, key=lambda run: (run[0], run[1]))
-
-
-def _regular(vertices: Sequence[Vertex], start: int, period: int, count: int) -> int:
-    """How many of `count` blocks from `start` on have sources that move by one fixed distance each."""
-    for offset in range(period):
-        moves: list[int] | None = None
-        for k in range(1, count):
-            i = start + k * period + offset
-            a, b = vertices[i - period].inputs, vertices[i].inputs
-            if len(a) != len(b):
-                count = k
-                break
-            here = [y.source - x.source for x, y in zip(a, b, strict=True)]
-            if moves is not None and here != moves and not _but_for_inputs(vertices, b, here, moves):
-                count = k
-                break
-            moves = moves or here
-        if count < 2:
-            break
-    return count
-
-
-def _but_for_inputs(vertices: Sequence[Vertex], edges: Sequence[Edge], here: list[int], moves: list[int]) -> bool:
-    return all(
-        x == y or vertices[edge.source].kind == "input" for edge, x, y in zip(edges, here, moves, strict=True)
-    )
-
-
-# Pictures with less in them --------------------------------------------------------------------
+    members: range
+    label: str
+    period: int = 1
 
 
 def folded(picture: Picture, least: int = 4) -> Picture:
-    """The picture with the middle blocks of every repeat replaced by one elision that says how many they are."""
-    groups = [range(r.start + r.period, r.start + r.period * (r.count - 1)) for r in repeats(picture, least)]
-    labels = [f"{len(group) // r.period:,} more like this" for group, r in
-              zip(groups, repeats(picture, least), strict=True)]  # fmt: skip
-    return _merged(picture, groups, labels)
+    """The picture with the middle blocks of every repeat replaced by one elision that says how many they are.
+
+    What is left is folded again, for loops within loops.
+    """
+    while found := repeats(picture, least):
+        picture = _merged(picture, [_middle(picture, repeat) for repeat in found])
+    return picture
+
+
+def _middle(picture: Picture, repeat: Repeat) -> _Group:
+    """All blocks but the first and the last."""
+    members = range(repeat.start + repeat.period, repeat.start + repeat.period * (repeat.count - 1))
+    what = "more like this" if picture.vertices[members[0]].step is None else "more steps"
+    return _Group(members, f"{repeat.count - 2:,} {what}", repeat.period)
 
 
 def limited(picture: Picture, most: int) -> Picture:
-    """The picture with at most `most` operations: those nearest to the outputs, the rest one elision."""
+    """The picture with at most `most` operations, those nearest to the outputs, and at most as many leaves.
+
+    An elision stands for the rest of either and says how many they are.
+    """
     operations = [i for i, v in enumerate(picture.vertices) if not v.is_leaf]
-    if len(operations) <= most:
-        return picture
-    group = range(operations[0], operations[-most])
-    return _merged(picture, [group], [f"and {len(group):,} more"])
+    if len(operations) > most:
+        rest = range(operations[0], operations[-most])
+        total = sum(picture.vertices[i].stands_for or 1 for i in rest)
+        picture = _merged(picture, [_Group(rest, f"and {total:,} more")])
+    leaves = sum(v.is_leaf for v in picture.vertices)
+    if leaves > most:
+        picture = _merged(picture, [_Group(range(most, leaves), f"and {leaves - most:,} more leaves")])
+    return picture
 
 
-def _merged(picture: Picture, groups: Sequence[range], labels: Sequence[str]) -> Picture:
+def _merged(picture: Picture, groups: Sequence[_Group]) -> Picture:
     """Each group of vertices replaced by one; leaves that only groups use are left out."""
-    group_of = {i: g for g, group in enumerate(groups) for i in group}
-    kept_leaves = {
-        edge.source for i, v in enumerate(picture.vertices) if i not in group_of for edge in v.inputs
-    } | {output.source for output in picture.outputs}
-    vertices: list[Vertex] = []
-    moved: dict[int, int] = {}
-    place: dict[int, int] = {}  # of each group's elision
-    for i, vertex in enumerate(picture.vertices):
-        if i in group_of:
-            g = group_of[i]
-            if g not in place:
-                place[g] = len(vertices)
-                vertices.append(_elision(picture, groups[g], labels[g], moved))
-            moved[i] = place[g]
-        elif not vertex.is_leaf or i in kept_leaves:
-            moved[i] = len(vertices)
-            vertices.append(replace(vertex, inputs=_moved(vertex.inputs, moved)))
-    outputs = [Output(moved[o.source], o.slot, o.name) for o in picture.outputs]
-    return Picture(vertices, outputs)
+    return _Merger(picture, groups).run()
 
 
-def _moved(edges: Sequence[Edge], moved: dict[int, int]) -> tuple[Edge, ...]:
-    """The edges under their new numbers; what comes from one elision to one kind of argument counts once."""
-    here: dict[Any, Edge] = {}
-    for edge in edges:
-        if edge.source in moved:
-            new = replace(edge, source=moved[edge.source])
-            here.setdefault((new.source, new.slot, _NUMBER.sub("#", new.argument), new.part), new)
-    return tuple(here.values())
+class _Merger:
+    """Puts elisions in the place of groups.
 
+    owner: the group of each vertex, or -1. ports: the outputs of each elision by what they stand for.
+    """
 
-def _elision(picture: Picture, group: range, label: str, moved: dict[int, int]) -> Vertex:
-    members = [picture.vertices[i] for i in group]
-    scope = members[0].scope
-    for member in members:
-        scope = shared_path(scope, member.scope)
-    inside = set(group)
-    sources = dict.fromkeys(
-        (edge.source, edge.slot) for member in members for edge in member.inputs if edge.source not in inside
-    )
-    operations = [(s, slot) for s, slot in sources if not picture.vertices[s].is_leaf and s in moved]
-    edges = tuple(dict.fromkeys(Edge(moved[s], slot, "") for s, slot in operations))
-    return Vertex("elision", label, (), scope, edges, stands_for=len(group))
+    def __init__(self, picture: Picture, groups: Sequence[_Group]) -> None:
+        self.vertices, self.outputs, self.groups = picture.vertices, picture.outputs, groups
+        self.owner = [-1] * len(self.vertices)
+        for g, group in enumerate(groups):
+            self.owner[group.members.start : group.members.stop] = [g] * len(group.members)
+        self.ports: list[dict[Any, int]] = [{} for _ in groups]
+        self.kept: set[int] = set()  # leaves
+        self.number: list[int] = []  # of each vertex in the new picture; -1 for a leaf that is left out
+
+    def run(self) -> Picture:
+        """The new picture."""
+        self._find_uses()
+        result: list[Vertex] = []
+        place = [-1] * len(self.groups)
+        for i, vertex in enumerate(self.vertices):
+            g = self.owner[i]
+            if g < 0 and vertex.is_leaf and i not in self.kept:
+                self.number.append(-1)
+            elif g < 0:
+                self.number.append(len(result))
+                result.append(self._with_new_edges(vertex))
+            else:
+                if place[g] < 0:
+                    place[g] = len(result)
+                    result.append(self._elision(g))
+                self.number.append(place[g])
+        outputs = [Output(self.number[o.source], self._slot(o.source, o.slot), o.name) for o in self.outputs]
+        return Picture(result, outputs)
+
+    def _find_uses(self) -> None:
+        """The leaves that are used outside of groups, and the outputs of groups that are used outside of them."""
+        for source, slot in self._uses():
+            if self.vertices[source].is_leaf:
+                self.kept.add(source)
+            if (g := self.owner[source]) >= 0:
+                self.ports[g].setdefault(self._port(source, slot), len(self.ports[g]))
+
+    def _uses(self) -> Iterator[tuple[int, int]]:
+        owner = self.owner
+        for i, vertex in enumerate(self.vertices):
+            g = owner[i]
+            for edge in vertex.inputs:
+                if g < 0 or (owner[edge.source] != g and owner[edge.source] >= 0):
+                    yield edge.source, edge.slot
+        for output in self.outputs:
+            yield output.source, output.slot
+
+    def _port(self, source: int, slot: int) -> tuple[Any, ...]:
+        """What an output of an elision stands for: the same output of the same vertex in every block."""
+        group = self.groups[self.owner[source]]
+        specs = self.vertices[source].specs
+        return (source - group.members.start) % group.period, slot, specs[slot] if slot < len(specs) else None
+
+    def _slot(self, source: int, slot: int) -> int:
+        g = self.owner[source]
+        return slot if g < 0 else self.ports[g][self._port(source, slot)]
+
+    def _with_new_edges(self, vertex: Vertex) -> Vertex:
+        """The vertex with edges under their new numbers; an elision gives to one kind of argument once."""
+        if not vertex.inputs:
+            return vertex
+        edges: dict[Any, Edge] = {}
+        for place, edge in enumerate(vertex.inputs):
+            new = edge._replace(source=self.number[edge.source], slot=self._slot(edge.source, edge.slot))
+            merged = self.owner[edge.source] >= 0
+            edges.setdefault((new[:2], _NUMBER.sub("#", edge.argument)) if merged else place, new)
+        return vertex.with_inputs(tuple(edges.values()))
+
+    def _elision(self, g: int) -> Vertex:
+        group = self.groups[g]
+        members = [self.vertices[i] for i in group.members]
+        first = members[0]
+        scope = first.scope
+        for member in members:
+            scope = shared_path(scope, member.scope)
+        step = first.step if first.node is not None and members[-1].node is first.node else None
+        return Vertex(
+            "elision",
+            group.label,
+            tuple(spec for _, _, spec in self.ports[g] if spec is not None),
+            scope,
+            self._edges_into(g, members),
+            first.node if step is not None else None,
+            step=step,
+            stands_for=sum(member.stands_for or 1 for member in members),
+        )
+
+    def _edges_into(self, g: int, members: Sequence[Vertex]) -> tuple[Edge, ...]:
+        edges: dict[Any, Edge] = {}
+        for member in members:
+            for edge in member.inputs:
+                source = edge.source
+                if self.owner[source] != g and self.number[source] >= 0:
+                    key = self.number[source], self._slot(source, edge.slot), _NUMBER.sub("#", edge.argument)
+                    edges.setdefault(key, Edge(*key[:2], edge.argument))
+        return tuple(edges.values())

@@ -23,7 +23,7 @@ _NOTHING = "#ffffff"  # exactly zero, or nothing flowed
 def gradient_norm(vertex: Vertex, slot: int) -> float | None:
     """The norm of the gradient of an output in the last recorded backward pass; None if none was seen."""
     note = None if vertex.node is None else note_of(vertex.node)
-    if note is None:
+    if note is None or vertex.kind == "elision":
         return None
     if vertex.step is not None:
         return _at(note.gradient_steps.get(slot, ()), vertex.step)
@@ -34,7 +34,7 @@ def gradient_norm(vertex: Vertex, slot: int) -> float | None:
 def value_norm(vertex: Vertex, slot: int) -> float | None:
     """The norm of an output's value; None if it was not recorded."""
     note = None if vertex.node is None else note_of(vertex.node)
-    if note is None:
+    if note is None or vertex.kind == "elision":
         return None
     if vertex.step is not None:
         return _at(note.value_steps.get(slot, ()), vertex.step)
@@ -45,6 +45,8 @@ def value_norm(vertex: Vertex, slot: int) -> float | None:
 def flow_norm(picture: Picture, target: Vertex, edge: Edge) -> float | None:
     """The norm of the gradient that came back along an edge; between steps, of the whole state that it carries."""
     source = picture.vertices[edge.source]
+    if "elision" in (source.kind, target.kind):
+        return _flow_at_elision(source, target, edge)
     note = None if target.node is None else note_of(target.node)
     if note is not None and target.step is not None and edge.argument in note.flow_steps:
         return _at(note.flow_steps[edge.argument], target.step)
@@ -55,19 +57,36 @@ def flow_norm(picture: Picture, target: Vertex, edge: Edge) -> float | None:
     return gradient_norm(source, edge.slot)
 
 
+def _flow_at_elision(source: Vertex, target: Vertex, edge: Edge) -> float | None:
+    """Known only of a state that is handed from step to step, and of what one vertex took."""
+    note = None if target.node is None else note_of(target.node)
+    if source.kind == "operation":
+        return gradient_norm(source, edge.slot) if source.step is not None and target.node is source.node else None
+    if note is None or target.kind == "elision":
+        return None
+    if target.step is None:
+        return None if target.node is source.node else note.flows.get(edge.argument)
+    assert target.node is not None
+    assert target.node.primitive is not None
+    states = target.node.primitive.states
+    slot = states.index(f"{edge.argument}0") if f"{edge.argument}0" in states else -1
+    return _at(note.gradient_steps.get(slot, ()), target.step - 1)
+
+
 def _at(norms: Sequence[float], step: int) -> float | None:
     return norms[step] if step < len(norms) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Heat:
-    """Colours for norms from `low` to `high`, both above 0."""
+    """Colours for norms from `low` to `high`, both above 0. unusual: whether any norm is NaN or infinite."""
 
     low: float
     high: float
+    unusual: bool = False
 
     def color(self, norm: float | None) -> str:
-        """The colour of a norm: pale for `low`, dark red for `high`; white for 0 or None, purple for NaN or infinity."""
+        """The colour of a norm: pale for `low`, dark red for `high`; white for 0 or None, purple if not finite."""
         if norm is None or norm == 0:
             return _NOTHING
         if not math.isfinite(norm):
@@ -109,7 +128,8 @@ def heat_of(picture: Picture, ends: tuple[float, float] | None = None) -> Heat:
             "render: no gradient was recorded behind this tensor: run the forward and the backward pass within "
             "`with mg.record():`"
         )
+    unusual = not all(map(math.isfinite, norms))
     if ends is not None:
-        return Heat(*ends)
+        return Heat(*ends, unusual)
     usual = [norm for norm in norms if norm > 0 and math.isfinite(norm)] or [1.0]
-    return Heat(min(usual), max(usual))
+    return Heat(min(usual), max(usual), unusual)

@@ -8,7 +8,6 @@ within each. Where that would make a cycle, because a scope is left and entered 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ..graph import Order, topological_order
 from .picture import Output, Picture, Vertex
@@ -26,8 +25,9 @@ def grouped(picture: Picture) -> Picture:
     vertices = []
     for old in order:
         vertex = picture.vertices[old]
-        edges = tuple(replace(edge, source=new_number[edge.source]) for edge in vertex.inputs)
-        vertices.append(replace(vertex, inputs=edges))
+        vertices.append(
+            vertex.with_inputs(tuple([edge._replace(source=new_number[edge.source]) for edge in vertex.inputs]))
+        )
     return Picture(vertices, [Output(new_number[o.source], o.slot, o.name) for o in picture.outputs])
 
 

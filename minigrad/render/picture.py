@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
 
 from ..backward import graph_of
 from ..core import Leaf, Node, Tensor
+from ..primitives import PRIMITIVES, Primitive
 from ..spec import Spec
 
-__all__ = ["Edge", "Kind", "Output", "Picture", "Vertex", "leaf_names", "picture_of", "shared_path", "unrolled"]
+__all__ = ["Edge", "Kind", "Output", "Picture", "Vertex", "leaf_names", "picture_of", "primitive_of",
+           "shared_path"]  # fmt: skip
 
 Kind = Literal["operation", "parameter", "input", "elision"]
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """What feeds a vertex: output `slot` of the vertex `source`, of it the `part`, as the argument `argument`."""
 
     source: int
@@ -51,15 +52,20 @@ class Vertex:
     constants: tuple[str, ...] = ()
     step: int | None = None
     stands_for: int = 0
+    remark: str = ""
 
     @property
     def is_leaf(self) -> bool:
         """Whether nothing feeds it by its nature."""
         return self.kind in ("parameter", "input")
 
+    def with_inputs(self, inputs: tuple[Edge, ...]) -> Vertex:
+        """A copy with other edges (quicker than `dataclasses.replace`, which counts for a million)."""
+        return Vertex(self.kind, self.label, self.specs, self.scope, inputs, self.node, self.options, self.constants,
+                      self.step, self.stands_for, self.remark)  # fmt: skip
 
-@dataclass(frozen=True, slots=True)
-class Output:
+
+class Output(NamedTuple):
     """A tensor that the picture was asked for: output `slot` of the vertex `source`, and its name."""
 
     source: int
@@ -88,10 +94,10 @@ def picture_of(tensors: Tensor | Iterable[Tensor], names: Mapping[str, Tensor] |
     outputs = _as_tensors(tensors)
     known = {tensor.node: name for name, tensor in (names or {}).items() if tensor.node is not None}
     order = graph_of([output.node for output in outputs if output.node is not None]).nodes
-    leaves = [node for node in order if node.primitive is None]
     operations = [node for node in order if node.primitive is not None]
-    serial = {node: i for i, node in enumerate([*leaves, *operations])}
     scopes = _scopes_of_use(operations)
+    leaves = [*scopes, *(node for node in order if node.primitive is None and node not in scopes)]
+    serial = {node: i for i, node in enumerate([*leaves, *operations])}
     vertices = [_leaf(node, known, scopes.get(node, ())) for node in leaves]
     vertices += [_operation(node, serial) for node in operations]
     result = []
@@ -118,7 +124,7 @@ def _as_tensors(tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:
 
 
 def _scopes_of_use(operations: Iterable[Node]) -> dict[Node, tuple[str, ...]]:
-    """For each leaf the path that all its users share."""
+    """For each leaf the path that all its users share; in the order of first use."""
     scopes: dict[Node, tuple[str, ...]] = {}
     for node in operations:
         for parent in node.parents:
@@ -155,77 +161,26 @@ def _operation(node: Node, serial: Mapping[Node, int]) -> Vertex:
     return Vertex("operation", primitive.name, node.outputs, node.scope, inputs, node, node.params, constants)
 
 
+def primitive_of(vertex: Vertex) -> Primitive | None:
+    """The primitive that a vertex shows: its node's, or of an unrolled sequence the step; None if there is none."""
+    primitive = None if vertex.node is None else vertex.node.primitive
+    if primitive is None or vertex.kind != "operation" or primitive.name == vertex.label:
+        return primitive
+    return PRIMITIVES.get(f"{primitive.module}.{vertex.label}")
+
+
 def leaf_names(picture: Picture) -> dict[int, str]:
     """A name for each leaf by its number, no two alike: its own, with its module's path where that tells it apart."""
     leaves = {number: vertex for number, vertex in enumerate(picture.vertices) if vertex.is_leaf}
     plain = Counter(vertex.label for vertex in leaves.values())
     names = {i: v.label if plain[v.label] == 1 else picture.full_name(v) for i, v in leaves.items()}
     total, used = Counter(names.values()), Counter[str]()
+    taken = {name for name, count in total.items() if count == 1}
     for number, name in names.items():
-        used[name] += 1
-        if total[name] > 1:
-            names[number] = f"{name}{used[name]}"
-    return names
-
-
-# Unrolling -------------------------------------------------------------------------------------
-
-def unrolled(picture: Picture) -> Picture:
-    """The picture with every sequence primitive as its steps: T vertices `lstm_step`, each in a scope of its own.
-
-    Step t takes x[:, t] and the states that step t - 1 leaves; a vertex `stack` gathers each state that is used.
-    """
-    vertices: list[Vertex] = []
-    moved: dict[tuple[int, int], tuple[int, int]] = {}  # an output before -> the output now
-    used = _used_outputs(picture)
-    for number, vertex in enumerate(picture.vertices):
-        inputs = tuple(
-            replace(edge, source=source, slot=slot)
-            for edge in vertex.inputs
-            for source, slot in [moved[edge.source, edge.slot]]
-        )
-        primitive = None if vertex.node is None else vertex.node.primitive
-        states = () if primitive is None else primitive.states
-        if not states or not vertex.specs[0][0][1]:  # no steps: nothing to unroll
-            moved |= {(number, slot): (len(vertices), slot) for slot in range(len(vertex.specs))}
-            vertices.append(replace(vertex, inputs=inputs))
+        if total[name] == 1:
             continue
-        stacks = _unroll(replace(vertex, inputs=inputs), states, len(vertices), [s for n, s in used if n == number])
-        for slot, where in stacks[1].items():
-            moved[number, slot] = (where, 0)
-        vertices += stacks[0]
-    return Picture(vertices, [replace(o, source=moved[o.source, o.slot][0], slot=moved[o.source, o.slot][1])
-                              for o in picture.outputs])  # fmt: skip
-
-
-def _used_outputs(picture: Picture) -> list[tuple[int, int]]:
-    """Every output that something uses, once, in order."""
-    edges = {(edge.source, edge.slot) for vertex in picture.vertices for edge in vertex.inputs}
-    return sorted(edges | {(output.source, output.slot) for output in picture.outputs})
-
-
-def _unroll(vertex: Vertex, states: tuple[str, ...], first: int, used: list[int]) -> tuple[list[Vertex], dict[int, int]]:
-    """The steps of a sequence, numbered from `first`, and for each used output the number of its stack."""
-    (N, T, H), dtype = vertex.specs[0]
-    by_name = {edge.argument: edge for edge in vertex.inputs}
-    feeds = by_name.pop("x", None)
-    begin = [by_name.pop(name, None) for name in states]
-    specs = tuple(((N, H), dtype) for _ in states)
-    steps = []
-    for t in range(T):
-        inputs = [] if feeds is None else [replace(feeds, part=f"[:, {t}]")]
-        if t:
-            inputs += [Edge(first + t - 1, slot, name[:-1]) for slot, name in enumerate(states)]
-        else:
-            inputs += [replace(edge, argument=edge.argument[:-1]) for edge in begin if edge is not None]
-        inputs += by_name.values()
-        scope = (*vertex.scope, f"step {t}")
-        name = f"{vertex.label}_step"
-        steps.append(
-            Vertex("operation", name, specs, scope, tuple(inputs), vertex.node, vertex.options, vertex.constants, t)
-        )
-    stacks = {slot: first + T + i for i, slot in enumerate(used)}
-    for slot in stacks:
-        edges = tuple(Edge(first + t, slot, f"arrays[{t}]") for t in range(T))
-        steps.append(Vertex("operation", "stack", (vertex.specs[slot],), vertex.scope, edges, vertex.node, {"axis": 1}))
-    return steps, stacks
+        used[name] += 1
+        while f"{name}{used[name]}" in taken:
+            used[name] += 1
+        names[number] = f"{name}{used[name]}"
+    return names

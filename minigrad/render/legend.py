@@ -1,0 +1,47 @@
+"""What stands beside a drawing: all parameters with their shapes, and the colours of heat."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from .escape import lines_to_the_left
+from .heat import Heat, gradient_norm
+from .picture import Picture
+from .words import shape_of
+
+__all__ = ["colour_bar", "parameter_legend"]
+
+_CELLS = 24
+"""Shades of the colour bar."""
+
+
+def parameter_legend(picture: Picture, names: Mapping[int, str], with_gradients: bool) -> list[str]:
+    """The DOT line of a note with every parameter once; nothing if there is none."""
+    rows = []
+    for number, vertex in enumerate(picture.vertices):
+        if vertex.kind == "parameter":
+            norm = gradient_norm(vertex, 0) if with_gradients else None
+            said = "" if norm is None else f"  gradient {norm:.1e}"
+            rows.append(f"{names[number]}  {shape_of(vertex.specs[0])}{said}")
+    if not rows:
+        return []
+    style = 'shape=note fontsize=9 style=filled fillcolor="#fffaf0" color="#c9a13b"'
+    return [f"  legend [label={lines_to_the_left(['parameters', *rows])} {style}]"]
+
+
+def colour_bar(heat: Heat) -> str:
+    """The DOT line of a table: shades from low to high, norms below, and what is off the scale."""
+    shades = "".join(f'<td bgcolor="{heat.color(norm)}" width="10" height="12"></td>' for norm in heat.ticks(_CELLS))
+    third = _CELLS // 3
+    marks = zip(("left", "center", "right"), heat.ticks(3), strict=True)
+    norms = "".join(f'<td colspan="{third}" align="{side}">{norm:.1e}</td>' for side, norm in marks)
+    rows = [f'<td colspan="{_CELLS}">norm of the gradient, on a log scale</td>', shades, norms]
+    rows.append(f'<td colspan="{_CELLS}">white, dotted: none</td>')
+    if heat.unusual:
+        color = heat.color(math.nan)
+        text = f'<font color="{heat.text_color(math.nan)}">NaN or infinite</font>'
+        rows.append(f'<td colspan="{_CELLS}" bgcolor="{color}">{text}</td>')
+    table = "".join(f"<tr>{row}</tr>" for row in rows)
+    style = 'border="0" cellborder="0" cellspacing="0" cellpadding="1"'
+    return f"  scale [label=<<table {style}>{table}</table>> shape=plain fontsize=9]"

@@ -1,0 +1,135 @@
+"""Repeats in a picture: runs of vertices that a loop wrote. What counts as one is said in :mod:`.fold`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .picture import Edge, Picture, Vertex, shared_path
+from .words import option_text
+
+__all__ = ["Repeat", "repeats"]
+
+LONGEST = 128
+"""The longest period that is looked for."""
+_NUMBER = re.compile(r"\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """`count` blocks of `period` vertices each, from the vertex `start` on."""
+
+    start: int
+    period: int
+    count: int
+
+
+def repeats(picture: Picture, least: int = 3) -> list[Repeat]:
+    """The repeats of at least `least` blocks, in order, none overlapping another."""
+    vertices = picture.vertices
+    found: list[Repeat] = []
+    end = 0
+    for start, length, period in _candidates(_kinds(vertices), least):
+        start, length = max(start, end), length - max(0, end - start)
+        shift = _to_boundary(vertices, start, period)
+        start, length, tries = start + shift, length - shift, 0
+        while length >= least * period and tries <= 2 * period:  # the first block may differ: it starts from h0
+            count = _regular(vertices, start, period, length // period)
+            if count >= least:
+                found.append(Repeat(start, period, count))
+                end = start + count * period
+                start, length, tries = end, length - count * period, 0
+            else:
+                start, length, tries = start + 1, length - 1, tries + 1
+    return found
+
+
+def _kinds(vertices: Sequence[Vertex]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """A number for each vertex, the same for those that look the same; leaves and elisions are all different."""
+    numbers: dict[Any, int] = {}
+    plain: dict[tuple[str, ...], tuple[str, ...]] = {}
+    result = []
+    for i, v in enumerate(vertices):
+        if v.kind != "operation":
+            result.append(-1 - i)
+            continue
+        scope = plain.get(v.scope)
+        if scope is None:
+            scope = plain[v.scope] = tuple(_NUMBER.sub("#", name) for name in v.scope)
+        # hashing a dtype is slow, its number is not
+        specs = tuple([(shape, dtype.num, dtype.byteorder) for shape, dtype in v.specs])
+        key: Any = (v.label, specs, scope)
+        if v.step is None:
+            edges = v.inputs
+            arguments = tuple([edge[1:3] for edge in edges]) if len(edges) < 9 else len(edges)
+            options = option_text({k: o for k, o in v.options.items() if k != "index"}) if v.options else ""
+            key = (*key, arguments, v.constants, options)
+        result.append(numbers.setdefault(key, len(numbers)))
+    return np.array(result, np.int64)
+
+
+def _candidates(kinds: np.ndarray[Any, Any], least: int) -> list[tuple[int, int, int]]:
+    """Runs (start, length, period) in which each kind equals the one a period before."""
+    runs = []
+    for period in range(1, min(LONGEST, len(kinds) // least) + 1):
+        same = np.concatenate([[False], kinds[period:] == kinds[:-period], [False]])
+        change = np.flatnonzero(same[1:] != same[:-1])
+        starts, lengths = change[::2], change[1::2] - change[::2]
+        for k in np.flatnonzero(lengths >= (least - 1) * period):
+            runs.append((int(starts[k]), int(lengths[k]) + period, period))
+    # From one start the longest first; a run of period p is one of 2 p too, then the shortest period.
+    return sorted(runs, key=lambda run: (run[0], -run[1], run[2]))
+
+
+def _to_boundary(vertices: Sequence[Vertex], start: int, period: int) -> int:
+    """How far it is from `start` to where a block begins: where the outermost scope is entered."""
+    if period == 1 or start + period > len(vertices):
+        return 0
+
+    def depth(i: int) -> int:
+        return len(shared_path(vertices[i - 1].scope, vertices[i].scope)) if not vertices[i - 1].is_leaf else 0
+
+    return min(range(period), key=lambda offset: depth(start + offset))
+
+
+def _regular(vertices: Sequence[Vertex], start: int, period: int, count: int) -> int:
+    """How many of `count` blocks from `start` on have sources that move by one fixed distance each.
+
+    The first block may take a state from anywhere: later ones take it from the block before.
+    """
+    first: list[list[int]] = []
+    moves: list[list[int]] = []
+    for k in range(1, count):
+        for offset in range(period):
+            i = start + k * period + offset
+            before, vertex = vertices[i - period], vertices[i]
+            a, b = before.inputs, vertex.inputs
+            if vertex.step is not None and vertex.node is before.node:
+                a = b  # steps of one sequence, which may start from constants
+            elif len(a) != len(b):
+                return k
+            here = [y[0] - x[0] for x, y in zip(a, b, strict=True)]
+            if k == 1:
+                first.append(here)
+            elif k == 2:
+                moves.append(here)
+                states = range(start + period, start + 2 * period)
+                if here != first[offset] and not _but_for(vertices, b, here, first[offset], states):
+                    return k
+            elif here != moves[offset] and not _but_for(vertices, b, here, moves[offset], range(0)):
+                return k
+    return count
+
+
+def _but_for(
+    vertices: Sequence[Vertex], edges: Sequence[Edge], here: list[int], moves: list[int], states: range
+) -> bool:
+    """Whether the moves are the same but for those of inputs, and of states that come from the block before."""
+    return all(
+        x == y or edge.source in states or vertices[edge.source].kind == "input"
+        for edge, x, y in zip(edges, here, moves, strict=True)
+    )
