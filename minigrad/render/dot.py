@@ -18,6 +18,7 @@ from .escape import quoted
 from .heat import Heat, flow_norm, gradient_norm, heat_of, value_norm
 from .legend import colour_bar, parameter_legend
 from .picture import Edge, Output, Picture, Vertex, leaf_names
+from .scopes import Scope, scopes_of
 from .words import option_text, shape_of
 
 __all__ = ["Direction", "Unroll", "Values", "arranged", "option_text", "quoted", "shape_of", "to_dot"]
@@ -117,7 +118,7 @@ class _Writer:
     def _clusters(self) -> None:
         """The vertices of each scope, then its inner scopes."""
         count = 0
-        stack: list[tuple[str, _Tree | None, str]] = [("", _tree(self.picture), "  ")]
+        stack: list[tuple[str, Scope | None, str]] = [("", scopes_of(self.picture), "  ")]
         while stack:
             name, tree, indent = stack.pop()
             if tree is None:
@@ -126,7 +127,7 @@ class _Writer:
             outer = indent
             if count:
                 # The edge into a narrow cluster would run through its name, so half of that line stays empty.
-                label = quoted(name + "\N{NO-BREAK SPACE}" * (len(name) if len(name) < 12 else 0))
+                label = quoted(name + "\N{NO-BREAK SPACE}" * (len(name) + 3 if len(name) < 24 else 0))
                 style = 'labeljust=l style=rounded color="#b8b8b8" fontcolor="#555555"'
                 self.lines += [f"{indent}subgraph cluster_{count} {{", f"{indent}  label={label} {style}"]
                 indent += "  "
@@ -151,13 +152,21 @@ class _Writer:
         self.lines.append(
             f"{indent}n{number} [label={quoted(chr(10).join(label))} {_STYLE[vertex.kind]}{self._fill(vertex)}]"
         )
-        if not row:
-            for stub in stubs:
-                self.lines.append(f"{indent}p{number} [label={quoted(stub)} {_STYLE['parameter']}]")
-                self.edges.append(f'  p{number} -> n{number} [color="#c9a13b"]')
+        if stubs and not row:
+            self._stub(number, stubs[0], indent)
         for edge in vertex.inputs:
             if self.picture.vertices[edge.source].kind != "parameter":
                 self.edges.append(f"  n{edge.source} -> n{number}{self._attributes(vertex, edge)}")
+
+    def _stub(self, number: int, text: str, indent: str) -> None:
+        """The parameters of a vertex, in the colour of the largest gradient that it sent them."""
+        vertex, fill, line = self.picture.vertices[number], "", 'color="#c9a13b"'
+        if self.heat is not None:
+            edges = [edge for edge in vertex.inputs if self.picture.vertices[edge.source].kind == "parameter"]
+            norm = _largest([flow_norm(self.picture, vertex, edge) for edge in edges])
+            fill, line = self._filled(norm), self._drawn(norm)
+        self.lines.append(f"{indent}p{number} [label={quoted(text)} {_STYLE['parameter']}{fill}]")
+        self.edges.append(f"  p{number} -> n{number} [{line}]")
 
     def _parameters(self, vertex: Vertex) -> list[str]:
         """The names of the parameters that a vertex takes, as one text; none if there are none."""
@@ -170,23 +179,28 @@ class _Writer:
         """The colour of a vertex by the largest gradient of its outputs."""
         if self.heat is None or vertex.kind == "elision":
             return ""
-        norm = _largest([gradient_norm(vertex, slot) for slot in range(len(vertex.specs))])
+        return self._filled(_largest([gradient_norm(vertex, slot) for slot in range(len(vertex.specs))]))
+
+    def _filled(self, norm: float | None) -> str:
+        assert self.heat is not None
         return f' fillcolor="{self.heat.color(norm)}" fontcolor="{self.heat.text_color(norm)}"'
+
+    def _drawn(self, norm: float | None) -> str:
+        assert self.heat is not None
+        return f'color="{self.heat.color(norm)}" penwidth=2.5' if norm else "style=dotted"
 
     def _attributes(self, vertex: Vertex, edge: Edge) -> str:
         label = self._label(vertex, edge)
-        attributes = [f"label={quoted(label)}"] if label else []
+        attributes = [f"label={quoted(' ' + label)}"] if label else []  # the space keeps it off the line
         if self.heat is not None:
             norm = flow_norm(self.picture, vertex, edge)
-            if norm:
-                attributes.append(f'color="{self.heat.color(norm)}" penwidth=2.5')
-            elif vertex.kind != "elision" and self.picture.vertices[edge.source].kind != "elision":
-                attributes.append("style=dotted")
+            if norm is not None or "elision" not in (vertex.kind, self.picture.vertices[edge.source].kind):
+                attributes.append(self._drawn(norm))
         return f" [{' '.join(attributes)}]" if attributes else ""
 
     def _label(self, vertex: Vertex, edge: Edge) -> str:
         source = self.picture.vertices[edge.source]
-        name = f"{edge.argument} " if len(source.specs) > 1 and edge.argument.isalnum() else ""
+        name = _output_name(source, vertex, edge)
         if self.values == "none" or source.kind == "input":
             return edge.part
         if self.values == "norm":
@@ -215,26 +229,17 @@ class _Writer:
         self.edges.append(f"  {begin} -> o{i}")
 
 
+def _output_name(source: Vertex, target: Vertex, edge: Edge) -> str:
+    """Which of several outputs an edge carries, with a space; of a sequence the name of the state."""
+    if len(source.specs) < 2 or source.node is None or source.node.primitive is None:
+        return ""
+    if source.step is not None and target.node is source.node:  # between steps
+        return f"{edge.argument} "
+    states = source.node.primitive.states
+    return f"{states[edge.slot][:-1]} " if states else f"[{edge.slot}] "
+
+
 def _largest(norms: list[float | None]) -> float | None:
     """The largest of those that are known; one that is not finite counts as the largest."""
     known = [norm for norm in norms if norm is not None]
     return max(known, key=lambda norm: math.inf if math.isnan(norm) else norm, default=None)
-
-
-class _Tree:
-    """A scope: the vertices directly in it, and the scopes in it."""
-
-    def __init__(self) -> None:
-        self.vertices: list[int] = []
-        self.inner: dict[str, _Tree] = {}
-
-
-def _tree(picture: Picture) -> _Tree:
-    root = _Tree()
-    for number, vertex in enumerate(picture.vertices):
-        tree = root
-        in_row = vertex.step is not None and vertex.kind == "operation"
-        for name in () if vertex.is_leaf else vertex.scope[:-1] if in_row else vertex.scope:
-            tree = tree.inner.setdefault(name, _Tree())
-        tree.vertices.append(number)
-    return root

@@ -14,19 +14,19 @@ _ENTITY = re.compile(r"&(?=#?\w+;)")  # which a layout program would decode
 
 
 def quoted(text: str) -> str:
-    """A DOT string of the text: quotes, backslashes and line breaks escaped, control characters replaced.
+    r"""A DOT string of the text: quotes, backslashes and line breaks escaped, control characters replaced.
 
     >>> print(quoted('say "hi"'))
-    "say \\\\"hi\\\\""
+    "say \"hi\""
     """
     return '"' + "\\n".join(map(_escaped, text.split("\n"))) + '"'
 
 
 def lines_to_the_left(lines: Iterable[str]) -> str:
-    """A DOT string of lines that begin at the left.
+    r"""A DOT string of lines that begin at the left.
 
     >>> print(lines_to_the_left(["a", "b"]))
-    "a\\\\lb\\\\l"
+    "a\lb\l"
     """
     return '"' + "".join(_escaped(part) + "\\l" for line in lines for part in line.split("\n")) + '"'
 

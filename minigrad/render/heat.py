@@ -15,7 +15,7 @@ from .picture import Edge, Picture, Vertex
 
 __all__ = ["Heat", "flow_norm", "gradient_norm", "heat_of", "value_norm"]
 
-_SCALE = ((255, 247, 236), (253, 212, 158), (252, 141, 89), (215, 48, 31), (127, 0, 0))  # pale to dark red
+_SCALE = ((254, 232, 200), (253, 212, 158), (252, 141, 89), (215, 48, 31), (127, 0, 0))  # pale to dark red
 _UNUSUAL = "#b000b0"  # NaN or infinite
 _NOTHING = "#ffffff"  # exactly zero, or nothing flowed
 
