@@ -9,9 +9,10 @@ from typing import Any
 from ..core import Tensor
 from ..extras import require
 from ..recording import note_of
-from .dot import Unroll, arranged, option_text
+from .arrange import Unroll, arranged
 from .heat import gradient_norm, value_norm
 from .picture import Vertex, leaf_names
+from .words import option_text
 
 __all__ = ["to_networkx"]
 
