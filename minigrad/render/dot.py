@@ -145,7 +145,7 @@ class _Writer:
         row = vertex.step is not None and vertex.kind == "operation"
         label = [vertex.scope[-1], vertex.label, *stubs] if row else [vertex.label]
         if vertex.kind == "input":
-            label.append(shape_of(vertex.specs[0]))
+            label = [self.names[number], shape_of(vertex.specs[0])]
         elif vertex.step is None and (text := option_text(vertex.options)):
             label.append(text)
         label += [vertex.remark] if vertex.remark else []

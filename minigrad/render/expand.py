@@ -102,18 +102,23 @@ class _Expansion:
 
     def _arguments(self, vertex: Vertex, primitive: Primitive) -> list[_Argument] | None:
         """All arguments in the order of the call; None if the shape of one is not known."""
-        edges = {edge.argument: edge for edge in vertex.inputs}
+        tracked = {edge.argument: _Argument(self._spec(edge), edge) for edge in vertex.inputs}
+        weights = tracked["Wx"].spec if "Wx" in tracked else None
         result = []
         for name in primitive.arguments:
-            if (edge := edges.get(name)) is not None:
-                shape, dtype = self.picture.vertices[edge.source].specs[edge.slot]
-                result.append(_Argument((shape[:1] + shape[2:] if edge.part else shape, dtype), edge))
+            if name in tracked:
+                result.append(tracked[name])
             else:
-                known, spec = _constant(vertex, name)
+                known, spec = _constant(vertex, name, weights)
                 if not known:
                     return None
                 result.append(_Argument(spec, None))
         return result
+
+    def _spec(self, edge: Edge) -> Spec:
+        """The shape and dtype of what flows along an edge: of a step of a sequence without the time axis."""
+        shape, dtype = self.picture.vertices[edge.source].specs[edge.slot]
+        return (shape[:1] + shape[2:] if edge.part else shape), dtype
 
     def _trace(self, vertex: Vertex, primitive: Primitive, arguments: list[_Argument]) -> Picture | str:
         options = {} if vertex.step is not None else vertex.options
@@ -123,14 +128,22 @@ class _Expansion:
         return self.traces[key]
 
 
-def _constant(vertex: Vertex, name: str) -> tuple[bool, Spec | None]:
-    """Whether anything is known of a constant argument; its shape and dtype, or None for one that was left out."""
+def _constant(vertex: Vertex, name: str, weights: Spec | None) -> tuple[bool, Spec | None]:
+    """Whether anything is known of a constant argument; its shape and dtype, or None for one that was left out.
+
+    Of a sequence, or a step of it, the states' shape is that of the outputs; weights (D, …) say how wide x is.
+    """
     node = vertex.node
     assert node is not None
     assert node.primitive is not None
     primitive, note = node.primitive, note_of(node)
-    if vertex.step is not None and f"{name}0" in primitive.states:
-        return True, vertex.specs[primitive.states.index(f"{name}0")]
+    if primitive.states:
+        states = [state if vertex.step is None else state[:-1] for state in primitive.states]
+        shape, dtype = vertex.specs[0]
+        if name in states:
+            return True, ((shape[0], shape[-1]), dtype)
+        if name == "x" and weights is not None:
+            return True, ((*shape[:-1], weights[0][0]), dtype)
     number = primitive.arguments.index(name)
     if note is None or number >= len(note.inputs):
         return False, None

@@ -184,8 +184,8 @@ class _Listing:
         vertex = self.vertices[number]
         arguments = _runs([words.get(name, "·") for name in argument_order(vertex)])
         arguments += [text] if (text := option_text(vertex.options)) and vertex.step is None else []
-        arguments += [vertex.remark] if vertex.remark else []
         text = f"{'  ' * depth}{self.names[number]} = {vertex.label}({', '.join(map(_one_line, arguments))})"
+        text += f"  ({vertex.remark})" if vertex.remark else ""
         self.lines.append(_Line(text, ", ".join(map(shape_of, vertex.specs))))
 
     def _refer(self, source: int, slot: int) -> str:
@@ -196,7 +196,7 @@ class _Listing:
 def _runs(words: list[str]) -> list[str]:
     """Equal neighbours written once."""
     runs = [(word, len(list(run))) for word, run in groupby(words)]
-    return [part for word, n in runs for part in ([word] * n if n < 3 else [f"{word} × {n}"])]
+    return [part for word, n in runs for part in ([word] * n if n < 4 else [f"{word} × {n}"])]
 
 
 def _one_line(text: str) -> str:

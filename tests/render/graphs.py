@@ -1,0 +1,140 @@
+"""Graphs that the tests of drawings share, random ones too, and how a layout program reads a drawing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+import minigrad as mg
+from captioning.model import Captioner
+from captioning.vocabulary import Vocabulary
+from minigrad import nn
+
+
+@mg.primitive
+def halves(x):
+    """Two outputs: the first half of a vector and the second."""
+    k = len(x) // 2
+    return (x[:k].copy(), x[k:].copy()), (len(x),)
+
+
+@halves.vjp
+def _(g, needs, n):
+    first, second = (np.zeros(n // 2, np.float32) if part is None else part for part in g)
+    return (np.concatenate([first, second]),)
+
+
+def leaf(*shape):
+    """A leaf of ones."""
+    return mg.tensor(np.ones(shape, np.float32), requires_grad=True)
+
+
+def mlp():
+    """Two layers, and a mean of squares."""
+    model = nn.Sequential(nn.Linear(3, 4, rng=0), nn.Tanh(), nn.Linear(4, 2, rng=0))
+    return (model(np.ones((5, 3), np.float32)) ** 2).mean()
+
+
+def captioner(cell="lstm", steps=16):
+    """The loss of a small captioner on captions of so many words."""
+    vocabulary = Vocabulary(["<NULL>", "<START>", "<END>", "<UNK>", *(f"word{i}" for i in range(16))])
+    model = Captioner(vocabulary, feature_size=7, wordvec_size=6, hidden_size=8, cell_type=cell, rng=0)
+    return model(np.ones((4, 7), np.float32), np.full((4, steps + 1), 5))
+
+
+def rnn(steps=5):
+    """The sum of the last state of an RNN whose input is a constant."""
+    return nn.RNN(3, 4, rng=0)(np.ones((2, steps, 3), np.float32))[1].sum()
+
+
+def lstm(steps=5, forget_bias=1.0):
+    """What the last states of an LSTM and all its hidden states give."""
+    h, (h_n, c_n) = nn.LSTM(3, 4, forget_bias, rng=0)(np.ones((2, steps, 3), np.float32))
+    return (h_n * c_n).sum() + h.mean()
+
+
+def loop(steps, first=True):
+    """A recurrence that its author wrote, with a scope for each step; it starts from a leaf or from a constant."""
+    W, h = leaf(3, 3), leaf(2, 3) if first else mg.tensor(np.ones((2, 3), np.float32))
+    for t in range(steps):
+        with mg.scope(f"step {t}"):
+            h = mg.tanh(h @ W)
+    return h.sum()
+
+
+def shared():
+    """A DAG that is no tree."""
+    x = leaf(2)
+    y = x * x
+    z = mg.exp(y) + y
+    return (z * y).sum()
+
+
+def chain(length):
+    """x + 1 + 1 + …"""
+    x = leaf(2)
+    for _ in range(length):
+        x = x + 1.0
+    return x
+
+
+def layout_program():
+    """The path of `dot`, or of graphviz-pure; the test is skipped if there is neither."""
+    found = shutil.which("dot") or shutil.which("graphviz-pure", path=str(Path(sys.executable).parent))
+    if not found:
+        pytest.skip("no dot")
+    return found
+
+
+def laid_out(dot, kind="json"):
+    """What the layout program makes of DOT text; it must not complain."""
+    done = subprocess.run([layout_program(), f"-T{kind}"], input=dot.encode(), capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr.decode()
+    assert "error" not in done.stderr.decode().lower()
+    return json.loads(done.stdout) if kind == "json" else done.stdout.decode()
+
+
+def texts(thing):
+    """The lines that are written on a node, a cluster or the whole, as they would be seen."""
+    return [op["text"] for op in thing.get("_ldraw_", []) if op["op"] == "T"]
+
+
+def place(thing):
+    """The centre of a node, as (x, y)."""
+    return tuple(map(float, thing["pos"].split(",")))
+
+
+@st.composite
+def graphs(draw, most=14):
+    """Outputs of a random graph: shared inputs, several outputs, sequences, scopes that are left and entered again."""
+    pool = [leaf(4) for _ in range(draw(st.integers(1, 3)))]
+    for _ in range(draw(st.integers(1, most))):
+        names = draw(st.lists(st.sampled_from(["a", "b", "step 1", "step 2"]), max_size=2))
+        pick = lambda: pool[draw(st.integers(0, len(pool) - 1))]  # noqa: E731
+        with mg.scope(names[0] if names else "c"), mg.scope(names[-1] if names else "d"):
+            kind = draw(st.sampled_from(["tanh", "multiply", "constant", "halves", "lstm", "stack"]))
+            if kind == "tanh":
+                pool.append(mg.tanh(pick()))
+            elif kind == "multiply":
+                pool.append(pick() * pick())
+            elif kind == "constant":
+                pool.append(pick() * 2.0)
+            elif kind == "halves":
+                first, second = halves(pick())
+                pool.append(mg.concatenate([second, first]) if draw(st.booleans()) else mg.concatenate([second, second]))
+            elif kind == "lstm":
+                steps = draw(st.sampled_from([1, 2, 5]))
+                x = mg.reshape(mg.concatenate([pick()] * steps), (1, steps, 4))
+                h, c = mg.lstm(x, mg.reshape(pick(), (1, 4)), leaf(4, 16), leaf(4, 16), leaf(16))
+                pool.append((h if draw(st.booleans()) else c)[0, -1])
+            else:
+                pool.append(mg.stack([pick() for _ in range(draw(st.integers(1, 3)))]).sum(axis=0))
+    numbers = draw(st.lists(st.integers(0, len(pool) - 1), min_size=1, max_size=3))
+    return [pool[i] for i in numbers]

@@ -1,0 +1,98 @@
+"""Drawings as they were reviewed: DOT text and listings in golden/, so that a change is seen in a diff.
+
+To renew them after a change that is meant: RENEW_GOLDEN=1 pytest tests/render/test_golden.py, and read the diff.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+
+from tests.render.graphs import captioner, halves, laid_out, leaf, loop, lstm, mlp, shared
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def several():
+    x, y = leaf(4), leaf(2)
+    first, second = halves(x)
+    return [first * second, second + y, second + y, y]
+
+
+def heat():
+    """Gradients of exact powers of two, one that is zero and one that is not a number."""
+    x = mg.tensor([1.0, 0.0], requires_grad=True)
+    with mg.record(lines=False):
+        y = x * 4.0
+        bad = mg.sqrt(x * 0.0)
+        z = (y * 16.0)[:1].sum() + (mg.tanh(y) * 0.0).sum() + bad[:1].sum()
+        with np.errstate(all="ignore"):
+            z.backward()
+    return z
+
+
+def recorded():
+    with mg.record(lines=False):
+        return captioner()
+
+
+DRAWINGS = {
+    "mlp": (mlp, {}),
+    "captioner-folded": (captioner, {}),
+    "captioner-steps": (captioner, {"unroll": "steps", "title": "a captioner"}),
+    "captioner-primitive": (captioner, {"unroll": "primitive", "direction": "LR"}),
+    "captioner-rnn": (lambda: captioner("rnn"), {"values": "none"}),
+    "lstm-expanded": (lambda: lstm(2), {"expand": {"lstm_step"}, "unroll": "steps"}),
+    "captioner-expanded": (recorded, {"expand": {"lstm_step", "temporal_softmax_loss"}}),
+    "captioner-not-recorded": (captioner, {"expand": {"temporal_softmax_loss"}, "unroll": "primitive"}),
+    "lstm-reference": (lambda: lstm(2), {"expand": {"lstm"}, "unroll": "primitive"}),
+    "loop": (lambda: loop(20), {}),
+    "loop-from-constant": (lambda: loop(20, first=False), {}),
+    "shared": (shared, {"direction": "BT"}),
+    "several": (several, {}),
+    "limited": (lambda: loop(9), {"max_nodes": 2, "unroll": "steps"}),
+    "heat": (heat, {"gradients": True, "values": "norm"}),
+}
+LISTED = ("unroll", "expand")
+
+
+def compare(name, text):
+    path = GOLDEN / name
+    if os.environ.get("RENEW_GOLDEN"):
+        path.write_text(text, encoding="utf-8")
+    assert path.exists(), f"{name} is new: see the top of this file"
+    assert text == path.read_text(encoding="utf-8"), f"{name} has changed: see the top of this file"
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_dot(name):
+    make, options = DRAWINGS[name]
+    dot = mg.render.to_dot(make(), **options)
+    assert dot == mg.render.to_dot(make(), **options)  # of another graph that is equal
+    assert not re.search(r"0x[0-9a-f]{6,}", dot)
+    compare(f"{name}.dot", dot)
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_text(name):
+    make, options = DRAWINGS[name]
+    text = mg.render.to_text(make(), **{key: value for key, value in options.items() if key in LISTED})
+    assert text == mg.render.to_text(make(), **{key: value for key, value in options.items() if key in LISTED})
+    compare(f"{name}.txt", text + "\n")
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_a_layout_program_accepts_it(name):
+    make, options = DRAWINGS[name]
+    drawn = laid_out(mg.render.to_dot(make(), **options))
+    assert len(drawn["objects"]) > 1
+
+
+def test_no_golden_file_is_left_over():
+    assert {path.stem for path in GOLDEN.iterdir()} == set(DRAWINGS)
