@@ -111,8 +111,7 @@ class _Writer:
         self.lines += rows
         for i, output in enumerate(self.picture.outputs):
             self._output(i, output)
-        self.lines += parameter_legend(self.picture, self.names, self.heat is not None)
-        self.lines += [] if self.heat is None else [colour_bar(self.heat)]
+        self._legends()
         return "\n".join([*self.lines, *self.edges, "}"]) + "\n"
 
     def _clusters(self) -> None:
@@ -136,6 +135,15 @@ class _Writer:
             for number in tree.vertices:
                 self._vertex(number, indent)
             stack += [(key, inner, indent) for key, inner in reversed(tree.inner.items())]
+
+    def _legends(self) -> None:
+        """Beside the last output, where they make the drawing no wider."""
+        legend = parameter_legend(self.picture, self.names, self.heat is not None)
+        scale = [] if self.heat is None else [colour_bar(self.heat)]
+        self.lines += [*legend, *scale]
+        if legend or scale:
+            names = [f"o{len(self.picture.outputs) - 1}", *["legend"] * len(legend), *["scale"] * len(scale)]
+            self.lines.append(f"  {{ rank=same {' '.join(names)} }}")
 
     def _vertex(self, number: int, indent: str) -> None:
         vertex = self.picture.vertices[number]
@@ -171,9 +179,15 @@ class _Writer:
     def _parameters(self, vertex: Vertex) -> list[str]:
         """The names of the parameters that a vertex takes, as one text; none if there are none."""
         sources = [edge.source for edge in vertex.inputs]
-        names = [self.names[i] for i in sources if self.picture.vertices[i].kind == "parameter"]
+        names = [self._short_name(i, vertex) for i in sources if self.picture.vertices[i].kind == "parameter"]
         lines = ["  ".join(names[i : i + 4]) for i in range(0, len(names), 4)]
         return ["\n".join(lines)] if names else []
+
+    def _short_name(self, number: int, user: Vertex) -> str:
+        """The name of a parameter, without the path of its module where the frame around its user says that."""
+        parameter, name = self.picture.vertices[number], self.names[number]
+        scope = user.scope if user.step is None else user.scope[:-1]
+        return parameter.label if parameter.scope == scope and name == self.picture.full_name(parameter) else name
 
     def _fill(self, vertex: Vertex) -> str:
         """The colour of a vertex by the largest gradient of its outputs."""

@@ -55,7 +55,7 @@ def test_attributes():
         y.backward(np.ones((5, 4)))
     graph = to_networkx(y, names={"x": x, "y": y})
     by_label = {data["label"]: data for _, data in graph.nodes(data=True)}
-    assert list(by_label) == ["bias", "weight", "x", "matmul", "add", "tanh"]
+    assert list(by_label) == ["x", "weight", "bias", "matmul", "add", "tanh"]
     assert by_label["x"]["kind"] == "input"
     assert by_label["weight"]["kind"] == "parameter"
     tanh = by_label["tanh"]
@@ -70,6 +70,13 @@ def test_attributes():
     assert graph.graph["outputs"] == [(5, 0, "y")]
     (edge,) = [e for a, b, e in graph.edges(data=True) if graph.nodes[b]["label"] == "tanh"]
     assert edge == {"argument": "x", "slot": 0, "shape": (5, 4), "dtype": "float64"}
+
+
+def test_options_are_those_that_differ_from_their_defaults():
+    x, w = leaf(1, 1, 5, 5), leaf(1, 1, 3, 3)
+    y = mg.conv2d(x, w, padding=1, stride=1, groups=True).sum(axis=(1, 2), keepdims=False).reshape(-1)
+    options = [data["options"] for _, data in to_networkx(y).nodes(data=True) if data["kind"] == "operation"]
+    assert options == ["padding=1, groups=True", "axis=(1, 2)", "shape=-1"]
 
 
 @pytest.mark.parametrize("unroll", ["primitive", "steps", "fold"])
