@@ -112,14 +112,14 @@ def gradient_heat(layer, kind, path):
         loss.backward()
     steps = np.linalg.norm(list(note_of(states.node).gradient_steps.values()), axis=0)  # of h, or of h and c together
     title = f"{kind}: the gradient of the state has norm {steps[-1]:.1e} at the last step, {steps[0]:.1e} at the first"
-    draw(loss, path, unroll="steps", values="none", gradients=(1e-8, 10), title=title, names={"loss": loss})
+    draw(loss, path, unroll="steps", values="none", gradients=(1e-6, 10), title=title, names={"loss": loss})
 
 
 def rnn_fades(path):
     """A gradient that vanishes
 
     Within `mg.record()` the forward and the backward pass leave notes, and `gradients=True` colours everything by the
-    norm of the gradient that flowed there, on a log scale. The three pictures below share one scale, from 1e-8 to 10.
+    norm of the gradient that flowed there, on a log scale. The three pictures below share one scale, from 1e-6 to 10.
     In a vanilla RNN the gradient of the last state fades on its way to the first step.
     """
     gradient_heat(nn.RNN(3, 8, rng=0), "RNN", path)

@@ -56,7 +56,7 @@ def to_dot(
             outputs are drawn, and how many others there are.
         direction: where data flows: 'TB' downwards, 'LR' to the right, 'BT', 'RL'.
         values: what stands on the edges: the shape of what flows there, the norm of its value (noted by
-            :func:`minigrad.record`), or nothing.
+            :func:`minigrad.record`), or nothing but which of several outputs it is.
         gradients: colour everything by the norm of the gradient that flowed there in the last backward pass within
             :func:`minigrad.record`, on a log scale; a pair of norms (low, high) fixes the ends of the scale.
         title: stands above the drawing.
@@ -215,13 +215,13 @@ class _Writer:
     def _label(self, vertex: Vertex, edge: Edge) -> str:
         source = self.picture.vertices[edge.source]
         name = _output_name(source, vertex, edge)
-        if self.values == "none" or source.kind == "input":
-            return edge.part
-        if self.values == "norm":
+        if self.values == "norm" and source.kind != "input":
             norm = value_norm(source, edge.slot)
             return "" if norm is None else f"{name}{norm:.3g}"
         if source.step is not None and vertex.step is None and vertex.node is source.node:
             return ""  # into the stack of all steps, whose own edge says it
+        if self.values == "none" or source.kind == "input":
+            return edge.part or name.strip()
         return edge.part or name + (shape_of(source.specs[edge.slot]) if edge.slot < len(source.specs) else "")
 
     def _rows(self) -> list[str]:
@@ -247,7 +247,7 @@ def _output_name(source: Vertex, target: Vertex, edge: Edge) -> str:
     """Which of several outputs an edge carries, with a space; of a sequence the name of the state."""
     if len(source.specs) < 2 or source.node is None or source.node.primitive is None:
         return ""
-    if source.step is not None and target.node is source.node:  # between steps
+    if source.step is not None and target.step is not None and target.node is source.node:
         return f"{edge.argument} "
     states = source.node.primitive.states
     return f"{states[edge.slot][:-1]} " if states else f"[{edge.slot}] "

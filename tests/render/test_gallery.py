@@ -71,13 +71,21 @@ def heat_of(name: str, step: int) -> int:
 
 
 def test_the_heat_tells_the_story():
+    shades = {name: [heat_of(name, step) for step in range(30)] for name in ("rnn_fades", "lstm_fades", "lstm_keeps")}
     for name in ("rnn_fades", "lstm_fades"):
-        shades = [heat_of(name, step) for step in (0, 10, 20, 29)]
-        assert shades == sorted(shades, reverse=True)
-        assert shades[0] > 2 * shades[-1]
-    kept = [heat_of("lstm_keeps", step) for step in range(30)]
-    assert max(kept) - min(kept) < 100
+        assert shades[name] == sorted(shades[name], reverse=True)
+        assert shades[name][0] > 2 * shades[name][-1]
+    spans = {name: max(values) - min(values) for name, values in shades.items()}
+    assert spans["lstm_keeps"] < min(spans["rnn_fades"], spans["lstm_fades"]) / 3
     assert "LSTM with forget bias 5: the gradient of the state" in (GALLERY / "lstm_keeps.dot").read_text("utf-8")
+
+
+def test_arrows_say_which_state_they_carry_and_nothing_else():
+    dot = (GALLERY / "lstm_keeps.dot").read_text("utf-8")
+    (stack,) = re.findall(r'(n\d+) \[label="stack', dot)
+    labels = re.findall(r'^  n\d+ -> (n\d+) \[(?:label="(.*?)")?', dot, re.MULTILINE)
+    assert {label for target, label in labels if target == stack} == {""}
+    assert [label for _, label in labels if label] == [" h", " c"] * 29
 
 
 def test_without_a_layout_program_the_rest_is_made(tmp_path, monkeypatch, capsys):
