@@ -17,6 +17,8 @@ __all__ = ["Repeat", "repeats"]
 LONGEST = 128
 """The longest period that is looked for."""
 _NUMBER = re.compile(r"\d+")
+_Move = tuple[int, int, int]
+"""From an edge to that of the next block: how far its source moves, and its output before and after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def _kinds(vertices: Sequence[Vertex]) -> np.ndarray[Any, np.dtype[np.int64]]:
         key: Any = (v.label, specs, scope)
         if v.step is None:
             edges = v.inputs
-            arguments = tuple([edge[1:3] for edge in edges]) if len(edges) < 9 else len(edges)
+            arguments = tuple([edge.argument for edge in edges]) if len(edges) < 9 else len(edges)
             options = option_text({k: o for k, o in v.options.items() if k != "index"}) if v.options else ""
             key = (*key, arguments, v.constants, options)
         result.append(numbers.setdefault(key, len(numbers)))
@@ -101,8 +103,8 @@ def _regular(vertices: Sequence[Vertex], start: int, period: int, count: int) ->
 
     The first block may take a state from anywhere: later ones take it from the block before.
     """
-    first: list[list[int]] = []
-    moves: list[list[int]] = []
+    first: list[list[_Move]] = []
+    moves: list[list[_Move]] = []
     for k in range(1, count):
         for offset in range(period):
             i = start + k * period + offset
@@ -112,7 +114,7 @@ def _regular(vertices: Sequence[Vertex], start: int, period: int, count: int) ->
                 a = b  # steps of one sequence, which may start from constants
             elif len(a) != len(b):
                 return k
-            here = [y[0] - x[0] for x, y in zip(a, b, strict=True)]
+            here = [(y[0] - x[0], x[1], y[1]) for x, y in zip(a, b, strict=True)]
             if k == 1:
                 first.append(here)
             elif k == 2:
@@ -126,10 +128,10 @@ def _regular(vertices: Sequence[Vertex], start: int, period: int, count: int) ->
 
 
 def _but_for(
-    vertices: Sequence[Vertex], edges: Sequence[Edge], here: list[int], moves: list[int], states: range
+    vertices: Sequence[Vertex], edges: Sequence[Edge], here: list[_Move], moves: list[_Move], states: range
 ) -> bool:
     """Whether the moves are the same but for those of inputs, and of states that come from the block before."""
     return all(
-        x == y or edge.source in states or vertices[edge.source].kind == "input"
+        x == y or (edge.source in states and x[1] == x[2]) or vertices[edge.source].kind == "input"
         for edge, x, y in zip(edges, here, moves, strict=True)
     )

@@ -128,7 +128,7 @@ def graphs(draw, most=14):
                 pool.append(pick() * 2.0)
             elif kind == "halves":
                 first, second = halves(pick())
-                pool.append(mg.concatenate([second, first]) if draw(st.booleans()) else mg.concatenate([second, second]))
+                pool.append(mg.concatenate([second, first if draw(st.booleans()) else second]))
             elif kind == "lstm":
                 steps = draw(st.sampled_from([1, 2, 5]))
                 x = mg.reshape(mg.concatenate([pick()] * steps), (1, steps, 4))

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-
 from tests.render.graphs import captioner, halves, laid_out, leaf, loop, lstm, mlp, shared
 
 GOLDEN = Path(__file__).parent / "golden"
