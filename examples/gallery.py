@@ -87,7 +87,8 @@ def captioner_folded(path):
     """An image captioner, folded
 
     The features of a picture start an LSTM, which reads a caption word by word and says the next one. Steps that are
-    equal are drawn once, with how many there are; the listing does the same.
+    equal are drawn once, with how many there are; the listing does the same. There, `e.0'` is what the step before left
+    as its first output, and `·` is a constant, such as the words.
     """
     loss = caption_loss()
     draw(loss, path, names={"loss": loss})
@@ -172,8 +173,9 @@ PICTURES: dict[Callable[[Path], None], list[Callable[..., object]]] = {
 
 INTRODUCTION = """# A gallery of graphs
 
-Made by `python examples/gallery.py --out docs`, from the code that is shown. Click a picture to see it at full size;
-beside each lies its DOT text.
+Made by `python examples/gallery.py --out docs`. Each function draws into the path that it is given, such as
+`"small_network.svg"`; a listing below it is what it prints. Click a picture to see it at full size; its DOT text lies
+beside it in the folder gallery.
 """
 
 
