@@ -2,7 +2,9 @@
 
 from .dot import to_dot
 from .draw import DrawingError, draw
+from .interchange import to_networkx
 from .notebook import notebook
+from .survey import summary
 from .text import to_text
 
-__all__ = ["DrawingError", "draw", "notebook", "to_dot", "to_text"]
+__all__ = ["DrawingError", "draw", "notebook", "summary", "to_dot", "to_networkx", "to_text"]
