@@ -1,7 +1,8 @@
-"""Pictures of graphs: as text, as DOT, and as files. `to_text` and `to_dot` need nothing; `draw` a layout program."""
+"""Pictures of graphs: as text, as DOT, as files, as a page. `to_text`, `to_dot`, `to_html` need nothing else; `draw` does."""
 
 from .dot import to_dot
 from .draw import DrawingError, draw
+from .html import to_html
 from .text import to_text
 
-__all__ = ["DrawingError", "draw", "to_dot", "to_text"]
+__all__ = ["DrawingError", "draw", "to_dot", "to_html", "to_text"]

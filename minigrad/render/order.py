@@ -7,13 +7,16 @@ within each. Where that would make a cycle, because a scope is left and entered 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from ..graph import Order, topological_order
 from .picture import Output, Picture, Vertex
 
-__all__ = ["grouped"]
+__all__ = ["contracted_order", "grouped"]
+
+K = TypeVar("K", bound=Hashable)
 
 
 def grouped(picture: Picture) -> Picture:
@@ -47,7 +50,7 @@ def _sorted_by_scope(vertices: Sequence[Vertex], numbers: Sequence[int]) -> list
         for i in members:
             scope = vertices[i].scope
             groups.setdefault(scope[depth] if len(scope) > depth else i, []).append(i)
-        order = _contracted_order(vertices, groups)
+        order = contracted_order(vertices, groups)
         if order is None:
             result.extend(members)
             continue
@@ -56,11 +59,11 @@ def _sorted_by_scope(vertices: Sequence[Vertex], numbers: Sequence[int]) -> list
     return result
 
 
-def _contracted_order(vertices: Sequence[Vertex], groups: dict[str | int, list[int]]) -> list[str | int] | None:
+def contracted_order(vertices: Sequence[Vertex], groups: Mapping[K, Sequence[int]]) -> list[K] | None:
     """The groups sorted so that those which feed others come first; None if they feed each other."""
     group_of = {i: key for key, members in groups.items() for i in members}
 
-    def parents(key: str | int) -> list[str | int]:
+    def parents(key: K) -> list[K]:
         sources = (group_of.get(edge.source) for i in groups[key] for edge in vertices[i].inputs)
         return [source for source in dict.fromkeys(sources) if source is not None and source != key]
 
