@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..primitives import Primitive
+from ..primitives import PRIMITIVES, Primitive
 from ..recording import Note, Stats, note_of
 from .dot import shape_of
 from .heat import Heat, flow_norm, gradient_norm, heat_of, value_norm
@@ -24,6 +24,7 @@ __all__ = ["content_of"]
 
 Json = dict[str, Any]
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+_MARKUP = re.compile(r":\w+:`~?([^`]+)`|``")
 _LONGEST = 300
 """Characters of an option that are shown."""
 
@@ -46,13 +47,13 @@ class _Content:
     def everything(self) -> Json:
         boxes, box_of = nested(self.picture)
         vertices = [self._vertex(i, v, box_of[i]) for i, v in enumerate(self.picture.vertices)]
-        primitives = {v.node.primitive for v in self.picture.vertices if v.node is not None}
+        primitives = {described for v in self.picture.vertices if (described := _primitive(v)) is not None}
         return {
             "title": self.title,
             "vertices": vertices,
             "boxes": [asdict(box) for box in boxes],
             "outputs": [self._output(o.source, o.slot, o.name) for o in self.picture.outputs],
-            "primitives": {p.name: _first_line(p) for p in sorted(filter(None, primitives), key=lambda p: p.name)},
+            "primitives": {p.name: _first_line(p) for p in sorted(primitives, key=lambda p: p.name)},
             "series": self.series_list,
             "heat": None if self.heat is None else [self._color(tick) for tick in self.heat.ticks()],
         }
@@ -86,7 +87,7 @@ class _Content:
                 for slot, (name, spec) in enumerate(zip(_output_names(vertex), vertex.specs, strict=True))
             ],
             "options": [[name, _option(value)] for name, value in vertex.options.items() if value is not None],
-            "primitive": _primitive_name(vertex),
+            "primitive": "" if (primitive := _primitive(vertex)) is None else primitive.name,
             "line": "" if note is None else note.line,
             "series": self._series(vertex, note),
             "heat": self._color(_largest(norms)),
@@ -158,11 +159,12 @@ def _is_sequence(vertex: Vertex) -> bool:
     return vertex.node is not None and vertex.node.primitive is not None and bool(vertex.node.primitive.states)
 
 
-def _primitive_name(vertex: Vertex) -> str:
-    """The primitive whose description fits; the steps of a sequence refer to the whole."""
-    if vertex.node is None or vertex.node.primitive is None:
-        return ""
-    return vertex.node.primitive.name
+def _primitive(vertex: Vertex) -> Primitive | None:
+    """The primitive whose description fits: of a step of a sequence, the one that is a single step."""
+    primitive = None if vertex.node is None else vertex.node.primitive
+    if primitive is None or primitive.name == vertex.label:
+        return primitive
+    return next((p for p in PRIMITIVES.values() if p.name == vertex.label), primitive)
 
 
 def _output_names(vertex: Vertex, of_sequence: bool = False) -> list[str]:
@@ -192,8 +194,8 @@ def _option(value: Any) -> str:
 
 
 def _first_line(primitive: Primitive) -> Mapping[str, str]:
-    text = inspect.getdoc(primitive.forward) or ""
-    return {"text": text.partition("\n")[0], "signature": f"{primitive.name}{_signature(primitive)}"}
+    text = (inspect.getdoc(primitive.forward) or "").partition("\n")[0]
+    return {"text": _MARKUP.sub(lambda m: m[1] or "", text), "signature": f"{primitive.name}{_signature(primitive)}"}
 
 
 def _signature(primitive: Primitive) -> str:

@@ -133,7 +133,7 @@ def _level(
 
 def _with_row(vertices: Sequence[Vertex], groups: _Groups, steps: Sequence[str]) -> _Groups:
     """The groups with the scopes of a loop's steps as one, unless something between them stands outside."""
-    row = _Steps(f"{len(steps)} steps", groups[steps[0]][0])
+    row = _Steps(f"{steps[0]} … {steps[-1]}", groups[steps[0]][0])
     row_of: dict[int, str | _Steps] = {i: row for step in steps for i in groups[step]}
     row_of |= _elided(vertices, row_of)
     joined = _collected((row_of.get(i, k), i) for k, group in groups.items() for i in group)

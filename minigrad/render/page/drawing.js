@@ -43,12 +43,20 @@ function drawBox(box, parent) {
 
 function drawHeader(box, group) {
   const name = short(box.name, 60), count = plural(box.count, "operation"), w = widthOf(name, 12, "600");
-  const header = svg("g", { class: "header" }, group);
-  svg("rect", { class: "back", x: 2, y: 2, width: r(w + widthOf(count, 10) + 44), height: 19, rx: 5 }, header);
+  const width = w + widthOf(count, 10) + 36;
+  const header = svg("g", { class: "header", transform: `translate(${r(freePlace(box, width))} 0)` }, group);
+  svg("rect", { class: "back", x: 2, y: 2, width: r(width), height: 19, rx: 5 }, header);
   button(header, 4, 4, "−", `close ${box.name}`, () => toggle(box));
   svg("text", { x: 24, y: 16, class: "name" }, header, name);
   svg("text", { x: r(30 + w), y: 16, class: "small" }, header, count);
-  makeSelectable(header, box, `scope ${box.name}, ${count}`);
+  makeSelectable(header, box, `scope ${box.name}, ${plural(box.count, "operation")}`);
+}
+
+// Where a header stands, as far left as no wire enters the box there.
+function freePlace(box, width) {
+  const ports = [...box.ports.top.values()].sort((a, b) => a - b);
+  const places = [0, ...ports.map((x) => x + 4)].filter((x) => x + width + 4 <= box.w);
+  return places.find((x) => !ports.some((port) => port > x && port < x + width + 4)) || 0;
 }
 
 function button(parent, x, y, sign, label, action) {
@@ -134,36 +142,45 @@ function paintHeat(on) {
 
 // Marks the selected item, the wires to and from it, and what is at their other ends.
 function paintSelection(item) {
-  const near = item ? neighbours(item) : new Set();
-  for (const [other, { group }] of drawn.items) {
-    group.classList.toggle("selected", other === item);
-    group.classList.toggle("near", near.has(other));
+  const { near, ways } = neighbours(item);
+  for (const [other, entry] of drawn.items) {
+    mark(entry, other === item ? "selected" : near.has(other) ? "near" : "");
     for (const chip of other.chips || []) {
-      if (!chip.group) continue;
-      chip.group.classList.toggle("selected", chip.parameter === item);
-      chip.group.classList.toggle("near", other === item);
+      if (chip.group) mark(chip, chip.parameter === item ? "selected" : other === item ? "near" : "");
     }
   }
-  for (const { piece, group } of drawn.pieces) {
-    const into = piece.edges.some((edge) => visible(edge.to) === item || within(edge.to, item));
-    const out = piece.edges.some((edge) => visible(edge.from) === item || within(edge.from, item));
-    group.classList.toggle("into", Boolean(item) && into && !out);
-    group.classList.toggle("out", Boolean(item) && out && !into);
+  for (const entry of drawn.pieces) {
+    const found = new Set(entry.piece.edges.map((edge) => ways.get(edge)));
+    mark(entry, found.has("into") ? "into" : found.has("out") ? "out" : "");
   }
   document.body.classList.toggle("selecting", Boolean(item));
 }
 
-function within(item, box) {
-  return Boolean(box && box.isBox) && ancestors(item).includes(box);
+// Gives an element a class in place of the one it had; most have none before and after.
+function mark(entry, name) {
+  const before = entry.mark || "";
+  if (before === name) return;
+  if (before) entry.group.classList.remove(before);
+  if (name) entry.group.classList.add(name);
+  entry.mark = name;
 }
 
+function within(item, box) {
+  if (!box || !box.isBox) return false;
+  for (let at = item.parent; at; at = at.parent) if (at === box) return true;
+  return false;
+}
+
+// What feeds an item or is fed by it, and each edge of it with its way: into the item or out of it.
 function neighbours(item) {
-  const near = new Set();
+  const near = new Set(), ways = new Map();
+  if (!item) return { near, ways };
   if (item.kind === "parameter") for (const user of usersOf.get(item)) near.add(visible(user));
   for (const edge of edges) {
-    const from = visible(edge.from), to = visible(edge.to);
-    const isFrom = from === item || within(edge.from, item), isTo = to === item || within(edge.to, item);
-    if (isFrom !== isTo) near.add(isFrom ? to : from);
+    const isFrom = edge.from === item || within(edge.from, item), isTo = edge.to === item || within(edge.to, item);
+    if (isFrom === isTo) continue;
+    near.add(visible(isFrom ? edge.to : edge.from));
+    ways.set(edge, isTo ? "into" : "out");
   }
-  return near;
+  return { near, ways };
 }

@@ -1,18 +1,30 @@
 // The layout of a box in layers: each child below those that feed it, wires between them as chains of cells.
 
-const PAD = 14, HEAD = 24, GAP = 22, RISE = 36;
+const PAD = 14, HEAD = 24, GAP = 22, RISE = 36, STRAIGHT = 14;
 
 function layOutLayers(box) {
   const cellOf = new Map(box.children.filter(isDrawn).map((item) => [item, newCell(item.w, item.h, { item })]));
   const layers = layersOf(box, cellOf);
   const pieces = [];
   for (const wire of box.wires.values()) thread(wire, layers, cellOf, pieces);
-  // Links of one wire between the same two cells are one; their places on the items are known by now.
   untangle(layers);
   place(layers, GAP);
   setPlaces(box, layers);
   setPorts(box, layers);
-  box.pieces = pieces.map((piece) => ({ ...piece, d: layerPath(box, piece), end: piece.b.item ? arrowEnd(piece) : null }));
+  box.pieces = joined(box, pieces);
+}
+
+// The pieces with their paths; pieces that follow each other without a branch are one.
+function joined(box, pieces) {
+  const result = [], endingAt = new Map();
+  for (const piece of pieces) {
+    const d = layerPath(box, piece), end = piece.b.item ? arrowEnd(piece) : null;
+    let whole = piece.a.outs.length === 1 ? endingAt.get(piece.a) : undefined;
+    if (whole) Object.assign(whole, { d: whole.d + d.replace("M", "L"), end });
+    else result.push((whole = { wire: piece.wire, edges: piece.edges, d, end }));
+    if (!piece.b.item) endingAt.set(piece.b, whole);
+  }
+  return result;
 }
 
 function isDrawn(item) {
@@ -115,6 +127,7 @@ function setPlaces(box, layers) {
       right = Math.max(right, cell.x + cell.w / 2);
     }
     y += height;
+    if (lefts.length && layer.some((cell) => cell.item)) y += STRAIGHT; // below the labels
     lefts.forEach((cell, i) => { cell.lane = y + 4 + 9 * (lefts.length - 1 - i); });
     y += lefts.length * 9;
     if (rank < layers.length - 1) y += riseBelow(layer, layers[rank + 1], rank === 0, rank === layers.length - 2);
@@ -129,10 +142,11 @@ function setPlaces(box, layers) {
 // The distance to the next layer: more where wires run far to the side, so that they do not lie on each other.
 function riseBelow(layer, below, first, last) {
   const far = Math.max(0, ...layer.flatMap((cell) => cell.outs.map((l) => Math.abs(l.b.x + l.toOffset - cell.x - l.fromOffset))));
-  const rise = Math.min(Math.max(RISE, far / 8), 130);
+  const bent = far > 0.5 && layer.some((cell) => cell.item) ? STRAIGHT - 2 : 0;
+  const rise = Math.min(Math.max(RISE, far / 8), 130) + bent;
   if (first && !layer.length) return PAD / 2;
   if (last && !below.length) return PAD;
-  return first ? Math.max(18, rise - 14) : rise;
+  return first || last ? Math.max(18, rise - 14) : rise;
 }
 
 function setPorts(box, layers) {
@@ -153,9 +167,10 @@ function setPorts(box, layers) {
 function layerPath(box, { a, b, fromOffset, toOffset }) {
   const x0 = a.x + fromOffset, x1 = b.x + toOffset;
   let start = `M${r(x0)} ${r(a.item ? a.y + a.item.h : a.bandTop)}`, y0 = a.bandBottom;
+  if (a.item && Math.abs(x0 - x1) >= 0.5) y0 += STRAIGHT; // beside its label
   if (a.side === "top") start = `M${r(x0)} 0`;
   if (a.side === "left") { start = `M0 ${r(a.lane)}H${r(x0 - 5)}q5 0 5 5`; y0 = a.lane + 5; }
-  let y1 = b.bandTop, end = `V${r(b.item ? b.y : b.bandBottom)}`;
+  let y1 = b.bandTop, end = b.item ? `V${r(b.y)}` : "";
   if (b.side === "bottom") end = `V${r(box.h)}`;
   if (b.side === "right") { y1 = b.lane - 5; end = `q0 5 5 5H${r(box.w)}`; }
   const bend = Math.max((y1 - y0) * 0.5, 4);

@@ -56,12 +56,21 @@ function measure(item) {
   item.h = Math.max(item.textH + 10 + (inside && chips.length ? CHIP + 4 : 0), inside ? 44 : 0, inside ? 0 : chips.length * (CHIP + 3) - 3);
   let x = item.bodyX + (item.bodyW - rowW + 4) / 2;
   item.chips = chips.map((chip, i) => {
-    const y = inside ? item.h - CHIP - 5 : (item.h - chips.length * (CHIP + 3) + 3) / 2 + i * (CHIP + 3);
+    const y = (item.h - chips.length * (CHIP + 3) + 3) / 2 + i * (CHIP + 3);
     const at = inside ? x : chipW - chip.w;
     x += chip.w + 4;
     return { ...chip, x: at, y, inside };
   });
   item.w = item.bodyX + item.bodyW;
+}
+
+// Closed items of a row are equally high, so that what they hand on runs straight.
+function evenOut(row) {
+  const items = row.children.filter((item) => !item.isBox || item.closed), h = Math.max(...items.map((item) => item.h));
+  for (const item of items) {
+    item.h = h;
+    for (const chip of item.chips) chip.y = h - CHIP - 5;
+  }
 }
 
 // Room to the right of a wire for its label.
@@ -84,7 +93,11 @@ function layOut() {
   }
   for (const box of [...boxes].reverse().concat(root)) {
     if (visible(box) !== box || box.closed) continue;
-    if (box.row) { layOutRow(box); continue; }
+    if (box.row) {
+      evenOut(box);
+      layOutRow(box);
+      continue;
+    }
     makeRoom(box);
     layOutLayers(box);
     box.labels = [...box.wires.values()].filter((wire) => wire.from === wire.item && labelOf(wire)).map((wire) => ({

@@ -56,16 +56,34 @@ function place(layers, gap, sweeps = 8) {
     const way = sweep % 3; // from above, from below, and from both
     for (const layer of way === 1 ? [...layers].reverse() : layers) {
       for (const cell of layer) {
-        const above = cell.ins.map((link) => link.a.x + link.fromOffset - link.toOffset);
-        const below = cell.outs.map((link) => link.b.x + link.toOffset - link.fromOffset);
+        const above = cell.ins.map((link) => [link.a.x + link.fromOffset - link.toOffset, pull(cell, link.a)]);
+        const below = cell.outs.map((link) => [link.b.x + link.toOffset - link.fromOffset, pull(cell, link.b)]);
         const near = way === 0 ? above : way === 1 ? below : [...above, ...below];
-        const wishes = near.length ? near : way < 2 ? [...above, ...below] : [];
-        cell.wish = wishes.length ? mean(wishes) : cell.x;
+        const wishes = near.length ? near : [...above, ...below];
+        cell.wish = wishes.length ? median(wishes) : cell.x;
         cell.weight = cell.item ? 1 : 3; // a wire that passes through should be straight
       }
       spread(layer, gap);
     }
   }
+}
+
+// Items line up with items, and the cells of a wire with each other, before an item lines up with a passing wire.
+function pull(cell, other) {
+  return Boolean(cell.item) === Boolean(other.item) ? 2 : 1;
+}
+
+// The weighted median of pairs (x, weight). A mean would let a chain drift to the side of a wire that runs along it.
+function median(pairs) {
+  pairs.sort((p, q) => p[0] - q[0]);
+  const half = pairs.reduce((sum, pair) => sum + pair[1], 0) / 2;
+  let weight = 0;
+  for (let i = 0; i < pairs.length; i += 1) {
+    weight += pairs[i][1];
+    if (weight > half) return pairs[i][0];
+    if (weight === half) return (pairs[i][0] + pairs[i + 1][0]) / 2;
+  }
+  return pairs.at(-1)[0];
 }
 
 // The places nearest to the wishes (weighted least squares) that keep order and distance: cells that would

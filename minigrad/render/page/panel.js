@@ -31,7 +31,7 @@ function table(rows) {
 }
 
 function linkTo(item) {
-  const link = tag("button", { type: "button", class: "link" }, item.name);
+  const link = tag("button", { type: "button", class: "link" }, item.vertex && item.vertex.step !== null ? `${item.name}, step ${item.vertex.step}` : item.name);
   link.addEventListener("click", () => find(item));
   return link;
 }

@@ -32,7 +32,9 @@ function laneNumbers(wires) {
 // Where wires touch each item: x on its top and bottom, y on its left and right, relative to it.
 function sidesOfItems(items, wires, next, skips) {
   const touching = new Map(items.map((item) => [item, { top: [], bottom: [], left: [], right: [] }]));
-  for (const wire of wires) {
+  const hasPart = (wire) => [...wire.ends.values()].some((list) => list[0].part !== "");
+  const lastParts = [...wires].sort((a, b) => hasPart(a) - hasPart(b)); // their labels stand to the right
+  for (const wire of lastParts) {
     for (const end of wire.ends.keys()) {
       if (end === "bottom") continue;
       touching.get(end)[end === next.get(wire.from) ? "left" : "top"].push(wire);
@@ -78,7 +80,7 @@ function leaveStep(box, wire, places, next, { overY, underY }) {
       const left = end.x + (end.isBox && !end.closed ? 0 : end.bodyX), middle = r((right + left) / 2);
       const d = Math.abs(y0 - y1) < 0.5 ? `M${r(right)} ${r(y0)}H${r(left)}` : `M${r(right)} ${r(y0)}C${middle} ${r(y0)} ${middle} ${r(y1)} ${r(left)} ${r(y1)}`;
       box.pieces.push({ wire, edges: list, d, end: arrowAt(end, left, y1, "right") });
-      if (text) box.labels.push({ x: right + 5, y: y0 - 4, text, wire });
+      if (text) box.labels.push({ x: right + 5, y: y0 - 5, text, wire });
       continue;
     }
     const x0 = item.x + places(item, "bottom", wire), y0 = item.y + item.h;
