@@ -1,4 +1,4 @@
-"""Pictures of graphs: as text, as DOT, as files, as a page. `to_text`, `to_dot`, `to_html` need nothing else; `draw` does."""
+"""Pictures of graphs: as text, as DOT, as files, and as a page. Only `draw` needs a layout program."""
 
 from .dot import to_dot
 from .draw import DrawingError, draw

@@ -37,6 +37,7 @@ class Browser:
         wanted = {"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": logs}
         self.address = address
         self.address += "/session/" + self._send("/session", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
+        self._send("/url", {"url": "about:blank"})  # in place of the browser's own start page
 
     def _send(self, path: str, body: Any = None, method: str = "POST") -> Any:
         data = None if method != "POST" else json.dumps(body or {}).encode()
@@ -141,7 +142,8 @@ def browser(size: tuple[int, int] = (1400, 900), dark: bool = False) -> Iterator
 @contextlib.contextmanager
 def _driver(program: str) -> Iterator[str]:
     """The driver on a free port; its address."""
-    with subprocess.Popen([program, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    command = [program, "--port=0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             assert process.stdout is not None
             port = next((found[1] for line in process.stdout if (found := _PORT.search(line))), None)

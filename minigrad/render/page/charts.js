@@ -24,14 +24,14 @@ function histogram(stats, label) {
   return figure;
 }
 
-// Bars on a log scale, one for each step; the current step stands out.
+// Bars on a log scale of at least a factor of ten, one for each step; the current step stands out.
 function steps(norms, current, label) {
   const w = 272, h = 84, base = 64, width = w / norms.length, figure = chart(w, h, label);
   const good = norms.filter((norm) => typeof norm === "number" && norm > 0).map(Math.log10);
-  const low = Math.min(...good), span = Math.max(...good) - low;
+  const low = Math.min(...good), top = Math.max(...good), span = Math.max(top - low, 1);
   norms.forEach((norm, i) => {
     if (typeof norm !== "number" || norm <= 0) return;
-    const high = 6 + (span ? ((Math.log10(norm) - low) / span) * (base - 12) : base - 12);
+    const high = 6 + (1 - (top - Math.log10(norm)) / span) * (base - 12);
     const bar = svg("rect", { class: i === current ? "bar current" : "bar", x: r(i * width), y: r(base - high), width: r(Math.max(width - 1, 0.5)), height: r(high) }, figure);
     svg("title", {}, bar, `step ${i}: ${number(norm)}`);
   });
@@ -39,8 +39,7 @@ function steps(norms, current, label) {
   svg("text", { x: 0, y: h - 6 }, figure, "step 0");
   svg("text", { x: w, y: h - 6, "text-anchor": "end" }, figure, `step ${norms.length - 1}`);
   if (good.length) {
-    const range = span ? `${number(10 ** low)} to ${number(10 ** (low + span))}, log scale` : number(10 ** low);
-    svg("text", { x: w / 2, y: h - 6, "text-anchor": "middle" }, figure, range);
+    svg("text", { x: w / 2, y: h - 6, "text-anchor": "middle" }, figure, `${number(10 ** low)} to ${number(10 ** top)}, log scale`);
   }
   return figure;
 }

@@ -4,8 +4,8 @@
 function untangle(layers, sweeps = 6) {
   const number = () => layers.forEach((layer) => layer.forEach((cell, i) => { cell.order = i; }));
   number();
-  let best = layers.map((layer) => [...layer]), fewest = crossings(layers);
-  for (let sweep = 0; sweep < sweeps && fewest > 0; sweep += 1) {
+  let best = layers.map((layer) => [...layer]), fewest = crossings(layers), idle = 0;
+  for (let sweep = 0; sweep < sweeps && fewest > 0 && idle < 2; sweep += 1) {
     const down = sweep % 2 === 0;
     for (const layer of down ? layers : [...layers].reverse()) {
       for (const cell of layer) {
@@ -16,7 +16,8 @@ function untangle(layers, sweeps = 6) {
       layer.forEach((cell, i) => { cell.order = i; });
     }
     const count = crossings(layers);
-    if (count < fewest) { fewest = count; best = layers.map((layer) => [...layer]); }
+    idle += 1;
+    if (count < fewest) { fewest = count; best = layers.map((layer) => [...layer]); idle = 0; }
   }
   best.forEach((layer, i) => { layers[i] = layer; });
   number();
@@ -47,7 +48,8 @@ function crossings(layers) {
 }
 
 // Places cells from left to right so that each is as near as possible to its neighbours and none touch.
-function place(layers, gap, sweeps = 8) {
+function place(layers, gap) {
+  const sweeps = layers.length < 500 ? 8 : 5;
   for (const layer of layers) {
     let x = 0;
     for (const cell of layer) { cell.x = x + cell.w / 2; x += cell.w + gap; }

@@ -19,7 +19,9 @@ function shownSelection() {
 function select(item) {
   state.selected = item;
   showPanel(item);
-  paintSelection(shownSelection());
+  const shown = shownSelection();
+  if (shown && shown.parent) showItem(shown);
+  paintSelection(shown);
 }
 
 // Opens or closes a box; its corner stays where it is in the window.
@@ -43,7 +45,7 @@ function find(item) {
   const place = item.parent ? item : usersOf.get(item)[0];
   if (place && reveal(place)) redraw();
   select(item);
-  if (place) center(place);
+  if (place) center(visible(place));
 }
 
 function matching(text) {

@@ -42,6 +42,13 @@ function center(item) {
   applyView();
 }
 
+// Moves the drawing just so far that an item is not outside of the window, which the panel may have narrowed.
+function showItem(item) {
+  const side = (place, size, room) => Math.min(0, room - 16 - place - size) || Math.max(0, 16 - place);
+  const x = view.x + item.X * view.scale, y = view.y + item.Y * view.scale, w = item.w * view.scale, h = item.h * view.scale;
+  if (w < canvas.clientWidth && h < canvas.clientHeight) pan(side(x, w, canvas.clientWidth), side(y, h, canvas.clientHeight));
+}
+
 function pointOf(event) {
   const frame = canvas.getBoundingClientRect();
   return [event.clientX - frame.left, event.clientY - frame.top];

@@ -1,0 +1,322 @@
+"""The page of a graph in a real browser: what a reader sees and does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad.render import to_html
+from tests.render import browser as driver
+
+
+@pytest.fixture(scope="module")
+def window():
+    with driver.browser() as window:
+        yield window
+
+
+class Net(mg.nn.Module):
+    """Two layers and a recurrent one: nested scopes, shared names, a sequence."""
+
+    def __init__(self):
+        self.cell = mg.nn.LSTM(3, 4, rng=0)
+        self.out = mg.nn.Linear(4, 2, rng=1)
+
+    def forward(self, x):
+        return mg.tanh(self.out(self.cell(x)[0]))
+
+
+def loss_of(T=6, record=True):
+    x = mg.tensor(np.linspace(-1, 1, 2 * T * 3, dtype=np.float32).reshape(2, T, 3), requires_grad=True)
+    if not record:
+        return Net()(x).sum(), x
+    with mg.record():
+        loss = Net()(x).sum()
+        loss.backward()
+    return loss, x
+
+
+@pytest.fixture
+def opened(window, tmp_path):
+    """Opens a page and checks on the way out that it kept silent and asked for nothing but itself."""
+
+    def open_page(tensor, **options):
+        path = to_html(tensor, tmp_path / "graph.html", **options)
+        window.messages(), window.requests()
+        window.open(path)
+        return window
+
+    yield open_page
+    assert window.messages() == []
+    assert {address.partition(":")[0] for address in window.requests()} <= {"file", "data"}
+
+
+def texts(window, selector):
+    return window.run("return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent)", selector)
+
+
+def transform(window):
+    return window.run("return document.getElementById('stage').getAttribute('transform')")
+
+
+def drawn(window):
+    return window.run("return document.querySelectorAll('#stage .item[data-id], #stage .scope').length")
+
+
+def id_of(window, name, step=None):
+    """The selector of the first vertex of a name."""
+    script = """const data = JSON.parse(document.getElementById('data').textContent);
+        return data.vertices.findIndex((v) => v.name === arguments[0] && v.step === arguments[1])"""
+    number = window.run(script, name, step)
+    assert number >= 0
+    return f"[data-id=n{number}]"
+
+
+def test_all_vertices_are_drawn_without_overlap(opened):
+    loss, x = loss_of()
+    window = opened(loss, names={"x": x}, title="a net")
+    assert texts(window, "#title") == ["a net"]
+    names = texts(window, "#stage .item[data-id] > .name")
+    known = window.run("return JSON.parse(document.getElementById('data').textContent)")["vertices"]
+    assert sorted(names) == sorted([*(v["name"] for v in known if v["kind"] != "parameter"), "output"])
+    assert names.count("lstm_step") == 6
+    overlaps = """const boxes = [...document.querySelectorAll('#stage .item > .body')].map((e) => e.getBoundingClientRect());
+        return boxes.filter((a, i) => boxes.some((b, j) => j > i && Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+            && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1 && !inside(a, b) && !inside(b, a))).length;
+        function inside(a, b) {
+            return a.left >= b.left && a.right <= b.right && a.top >= b.top && a.bottom <= b.bottom }"""
+    assert window.run(overlaps) == 0  # stubs may lie within the box of a step
+
+
+def test_time_runs_to_the_right_and_data_down(opened):
+    window = opened(loss_of()[0])
+    steps = [window.middle(id_of(window, "lstm_step", t)) for t in range(6)]
+    assert steps == sorted(steps)
+    assert len({y for _, y in steps}) == 1
+    down = [window.middle(id_of(window, name))[1] for name in ("stack", "matmul", "add", "tanh", "sum")]
+    assert down == sorted(down)
+    assert steps[0][1] < down[0]
+
+
+def test_wires_cross_no_box(opened):
+    """Along every wire, points are outside of all boxes (a wire may end at the rim of one)."""
+    h, total = mg.tensor([[0.5, 0.1]], requires_grad=True), mg.tensor(0.0)
+    for t in range(4):
+        with mg.scope(f"step {t}"):
+            h = mg.tanh(mg.exp(h) + h)
+            total = total + (h * h).sum()
+    window = opened(total + h.sum())
+    script = """const boxes = [...document.querySelectorAll('#stage .item > .body')].map((e) => e.getBoundingClientRect());
+        let bad = 0, seen = 0;
+        for (const line of document.querySelectorAll('.wire .line')) {
+            const matrix = line.getScreenCTM(), length = line.getTotalLength();
+            for (let at = 0; at <= length; at += 3) {
+                const p = line.getPointAtLength(at).matrixTransform(matrix);
+                seen += 1;
+                if (boxes.some((b) => p.x > b.left + 1 && p.x < b.right - 1 && p.y > b.top + 1 && p.y < b.bottom - 1)) bad += 1;
+            }
+        }
+        return [bad, seen > 100]"""
+    assert window.run(script) == [0, True]
+
+
+def test_a_click_shows_what_is_known(opened):
+    window = opened(loss_of()[0])
+    assert window.run("return document.getElementById('panel').hidden")
+    window.click(id_of(window, "tanh") + " > .body")
+    assert texts(window, "#name") == ["tanh"]
+    [facts] = texts(window, "#facts")
+    assert mg.tanh.primitive.forward.__doc__.split("\n")[0] in facts
+    for known in ("tanh(x)", "Net", "test_html_in_browser.py:", "2×6×2", "norm", "mean"):
+        assert known in facts
+    assert texts(window, "#facts h3") == ["place", "arguments", "outputs", "used by", "value", "gradient"]
+    assert window.run("return document.querySelectorAll('#facts .chart').length") == 2
+    bars = window.run("return [...document.querySelector('.chart').querySelectorAll('.bar')].map((b) => +b.getAttribute('height'))")
+    assert len(bars) == 24
+    assert max(bars) > 0
+    assert window.run("return document.querySelector('.selected').dataset.id") == id_of(window, "tanh")[9:-1]
+    assert texts(window, ".near > .name") == ["reshape", "sum"]
+    assert window.run("return document.querySelectorAll('.wire.into').length") == 1
+    window.keys(driver.ESCAPE)
+    assert window.run("return document.getElementById('panel').hidden")
+
+
+def test_the_panel_says_how_to_record(opened):
+    window = opened(loss_of(record=False)[0])
+    window.click(id_of(window, "tanh") + " > .body")
+    assert "with mg.record():" in texts(window, "#facts")[0]
+    assert window.run("return document.getElementById('heat').hidden")
+
+
+def test_a_step_shows_its_place_in_the_sequence(opened):
+    window = opened(loss_of()[0])
+    window.click(id_of(window, "lstm_step", 2) + " > .body")
+    assert window.run("return document.querySelectorAll('#facts .chart .current').length") == 4
+    assert "One step of an LSTM" in texts(window, "#facts")[0]
+
+
+def test_a_stub_shows_its_parameter_and_users(opened):
+    window = opened(loss_of()[0])
+    window.click("[data-parameter] > .body")
+    [kind] = texts(window, "#kind")
+    assert kind == "parameter"
+    assert window.run("return document.querySelectorAll('#stage .near[data-id]').length") == 6  # its users: all steps
+
+
+def test_links_in_the_panel_lead_on(opened):
+    window = opened(loss_of()[0])
+    window.click(id_of(window, "tanh") + " > .body")
+    window.click("#facts .link")
+    assert texts(window, "#name") == ["reshape"]
+
+
+def test_search_finds_and_goes_round(opened):
+    window = opened(loss_of()[0])
+    window.keys("/")
+    window.keys("lstm_st")
+    assert texts(window, "#count") == ["6 found"]
+    window.keys(driver.ENTER)
+    assert texts(window, "#count") == ["1 of 6"]
+    assert texts(window, "#name") == ["lstm_step"]
+    window.click("#previous")
+    assert texts(window, "#count") == ["6 of 6"]
+    window.click("#next")
+    assert texts(window, "#count") == ["1 of 6"]
+    window.run("document.getElementById('search').value = ''")
+    window.click("#search")
+    window.keys("zzz")
+    assert texts(window, "#count") == ["none"]
+
+
+@pytest.mark.parametrize(("text", "kind"), [("weight", "parameter"), ("cell", "scope")])
+def test_search_finds_parameters_and_scopes(opened, text, kind):
+    window = opened(loss_of()[0])
+    window.click("#search")
+    window.keys(text + driver.ENTER)
+    assert texts(window, "#kind") == [kind]
+
+
+def test_search_opens_what_hides_a_match(opened):
+    window = opened(loss_of()[0])
+    window.click("#close-all")
+    assert sorted(texts(window, "#stage .item[data-id] > .name")) == ["Net", "input", "output", "sum"]
+    window.click("#search")
+    window.keys("matmul" + driver.ENTER)
+    assert "matmul" in texts(window, "#stage .item[data-id] > .name")
+
+
+def test_boxes_close_and_open(opened):
+    window = opened(loss_of()[0])
+    before = drawn(window)
+    window.click(".scope.row > .header .fold")
+    assert drawn(window) == before - 6  # six steps less; the box stands for its frame
+    assert "6 operations" in texts(window, "#stage .item.box > .small")
+    window.click(".item.box .fold")
+    assert drawn(window) == before
+    window.click("#close-all")
+    assert drawn(window) == 5  # the drawing, the input, the net, the sum and the output
+    window.click("#open-all")
+    assert drawn(window) == before
+
+
+def test_edges_of_a_closed_box_are_one(opened):
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    with mg.scope("a"):
+        parts = [mg.tanh(x), mg.exp(x), mg.sin(x)]
+    with mg.scope("b"):
+        y = parts[0] * parts[1] * parts[2]
+    window = opened(y)
+    window.click("#close-all")
+    assert window.run("return document.querySelectorAll('.wire').length") == 3  # to a, from a to b, to the output
+
+
+def test_wheel_buttons_and_keys_zoom(opened):
+    window = opened(loss_of()[0])
+    seen = [transform(window)]
+    for action in (lambda: window.wheel((400, 400), -200), lambda: window.click("#plus"), lambda: window.keys("-"),
+                   lambda: window.drag((30, 700), (80, -40)), lambda: window.pinch((500, 400), 40, 90),
+                   lambda: window.keys("f")):  # fmt: skip
+        action()
+        assert transform(window) != seen[-1]
+        seen.append(transform(window))
+
+
+def test_the_wheel_zooms_about_the_pointer(opened):
+    window = opened(loss_of()[0])
+    selector = id_of(window, "tanh")
+    before = window.middle(selector)
+    window.wheel(before, -300)
+    after = window.middle(selector)
+    assert max(abs(a - b) for a, b in zip(before, after, strict=True)) <= 2
+
+
+def test_a_drag_is_no_click(opened):
+    window = opened(loss_of()[0])
+    window.drag(window.middle(id_of(window, "tanh") + " > .body"), (60, 20))
+    assert window.run("return document.getElementById('panel').hidden")
+
+
+def test_heat_colours_by_the_gradient(opened):
+    window = opened(loss_of()[0])
+    fill = "return getComputedStyle(document.querySelector(arguments[0] + ' > .body')).fill"
+    selector = id_of(window, "tanh")
+    plain = window.run(fill, selector)
+    window.click("#heat")
+    data = "return JSON.parse(document.getElementById('data').textContent)"
+    color = window.run(data + ".vertices[arguments[0]].heat.color", int(selector[10:-1]))
+    shown = "rgb({}, {}, {})".format(*(int(color[i : i + 2], 16) for i in (1, 3, 5)))
+    assert window.run(fill, selector) == shown != plain
+    assert not window.run("return document.getElementById('scale').hidden")
+    assert len(texts(window, "#ticks span")) == 5
+    window.keys("h")
+    assert window.run(fill, selector) == plain
+
+
+def test_the_page_works_from_the_keyboard(opened):
+    window = opened(loss_of()[0])
+    window.run("document.querySelector(arguments[0]).focus()", id_of(window, "tanh"))
+    window.keys(driver.ENTER)
+    assert texts(window, "#name") == ["tanh"]
+
+
+@pytest.mark.parametrize("nasty", ["</script><b id=x>", "<!--<script>", "<img src=x onerror=alert(1)>", '"\'&\u2028 {{data}}'])
+def test_nothing_breaks_out(opened, nasty):
+    with mg.scope(nasty):
+        x = mg.tensor([1.0], requires_grad=True)
+        y = mg.tanh(x)
+    window = opened(y, names={nasty: x, "y": y}, title=nasty)
+    assert texts(window, "#title") == [nasty]
+    assert window.run("return document.title").split() == nasty.split()
+    assert texts(window, ".header .name") == [nasty]
+    assert window.run("return document.querySelectorAll('img, b').length") == 0
+    window.click("[data-id=b0] > .header > .back")
+    assert texts(window, "#name") == [nasty]
+
+
+def test_a_large_graph_starts_closed_and_stays_quick(opened):
+    """2,000 operations: boxes are closed at the start, and opening one lays out anew in a fraction of a second."""
+    y = x = mg.tensor(np.ones((2, 2)), requires_grad=True)
+    for block in range(20):
+        with mg.scope(f"block {block}"):
+            for layer in range(25):
+                with mg.scope(f"layer {layer}"):
+                    y = mg.tanh(y * x) + mg.sin(y)
+    window = opened(y, max_nodes=3000)
+    assert texts(window, "#size") == ["2,000 operations"]
+    assert drawn(window) == 20 + 3
+    window.click(".item.box .fold")
+    assert drawn(window) == 20 + 3 + 25
+    window.click("#open-all")
+    assert drawn(window) > 2500
+
+
+def test_the_page_is_dark_where_the_reader_wishes(tmp_path):
+    path = to_html(loss_of()[0], tmp_path / "graph.html")
+    color = "return getComputedStyle(document.body).backgroundColor"
+    with driver.browser(dark=True) as window:
+        window.open(path)
+        if window.run("return matchMedia('(prefers-color-scheme: dark)').matches"):
+            assert window.run(color) == "rgb(20, 24, 31)"
+        window.screenshot(tmp_path / "dark.png")
+        assert (tmp_path / "dark.png").read_bytes()[:4] == b"\x89PNG"
