@@ -163,8 +163,8 @@ def test_the_page_asks_nothing_of_a_network(tmp_path):
 
 NASTY = st.one_of(
     st.text(max_size=20),
-    st.sampled_from(["</script>", "<!--", "<script>alert(1)</script>", "]]>", "\u2028", "{{data}}", "{{", "a\nb", '"\'`',
-                     "\\", "\ud800", "&lt;", "</title><b>", "<img src=x onerror=alert(1)>", "\x00", "𝒳"]),
+    st.sampled_from(["</script>", "<!--", "<script>alert(1)</script>", "]]>", "\u2028", "{{data}}", "{{", "a\nb",
+                     '"\'`', "\\", "\ud800", "&lt;", "</title><b>", "<img src=x onerror=alert(1)>", "\x00", "𝒳"]),
 )  # fmt: skip
 
 
@@ -184,8 +184,10 @@ def test_no_name_breaks_out(title, scope, name):
         assert html.unescape(found.text["title"]).strip() == title.strip()
 
 
-@given(st.recursive(st.none() | st.floats(allow_nan=False, allow_infinity=False) | NASTY,
-                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NASTY, inner, max_size=3)))  # fmt: skip
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(st.recursive(st.none() | FINITE | NASTY, lambda inner: st.lists(inner) | st.dictionaries(NASTY, inner)))
 def test_json_comes_back_and_is_plain(value):
     text = as_json(value)
     assert json.loads(text) == value
@@ -258,8 +260,10 @@ def test_steps_of_a_written_loop_are_a_row(unroll, inside):
     assert sum(box.parent == row for box in boxes) + box_of.count(row) == inside
 
 
-@given(st.lists(st.lists(st.sampled_from(["a", "b", "step 1", "step 2", "step 3"]), max_size=3), min_size=1, max_size=12),
-       st.data())  # fmt: skip
+SCOPES = st.lists(st.sampled_from(["a", "b", "step 1", "step 2", "step 3"]), max_size=3)
+
+
+@given(st.lists(SCOPES, min_size=1, max_size=12), st.data())
 def test_boxes_never_feed_each_other_in_a_circle(scopes, data):
     """Whatever the scopes: between the children of each box there is an order, and each vertex is in its scopes."""
     made = [mg.tensor([1.0], requires_grad=True)]
