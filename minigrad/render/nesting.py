@@ -124,7 +124,7 @@ def _level(
         return paths[i][depth] if len(paths[i]) > depth else i
 
     groups = _collected((key(i), i) for i in members)
-    if len(groups) < len(members) and contracted_order(vertices, groups) is None:
+    if len(groups) < len(members) and _is_circular(vertices, groups):
         runs = enumerate(groupby(members, key))
         groups = {k if isinstance(k, int) else _Run(k, n): list(run) for n, (k, run) in runs}  # type: ignore[arg-type]
     steps = [k for k in groups if isinstance(k, str) and _STEP.fullmatch(k)]
@@ -138,7 +138,13 @@ def _with_row(vertices: Sequence[Vertex], groups: _Groups, steps: Sequence[str])
     row_of |= _elided(vertices, row_of)
     joined = _collected((row_of.get(i, k), i) for k, group in groups.items() for i in group)
     joined[row].sort()
-    return groups if contracted_order(vertices, joined) is None else joined
+    return groups if _is_circular(vertices, joined) else joined
+
+
+def _is_circular(vertices: Sequence[Vertex], groups: _Groups) -> bool:
+    """Whether groups feed each other in a circle."""
+    numbered: dict[str | int, list[int]] = dict(enumerate(groups.values()))
+    return contracted_order(vertices, numbered) is None
 
 
 def _collected(pairs: Iterable[tuple[Hashable, int]]) -> _Groups:

@@ -7,16 +7,13 @@ within each. Where that would make a cycle, because a scope is left and entered 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 from ..graph import Order, topological_order
 from .picture import Output, Picture, Vertex
 
 __all__ = ["contracted_order", "grouped"]
-
-K = TypeVar("K", bound=Hashable)
 
 
 def grouped(picture: Picture) -> Picture:
@@ -59,11 +56,11 @@ def _sorted_by_scope(vertices: Sequence[Vertex], numbers: Sequence[int]) -> list
     return result
 
 
-def contracted_order(vertices: Sequence[Vertex], groups: Mapping[K, Sequence[int]]) -> list[K] | None:
+def contracted_order(vertices: Sequence[Vertex], groups: dict[str | int, list[int]]) -> list[str | int] | None:
     """The groups sorted so that those which feed others come first; None if they feed each other."""
     group_of = {i: key for key, members in groups.items() for i in members}
 
-    def parents(key: K) -> list[K]:
+    def parents(key: str | int) -> list[str | int]:
         sources = (group_of.get(edge.source) for i in groups[key] for edge in vertices[i].inputs)
         return [source for source in dict.fromkeys(sources) if source is not None and source != key]
 
