@@ -28,10 +28,9 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the dr
 class Browser:
     """One window. Each method is a command of the WebDriver protocol."""
 
-    def __init__(self, address: str, profile: str, size: tuple[int, int], dark: bool) -> None:
+    def __init__(self, address: str, profile: str, size: tuple[int, int]) -> None:
         root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-        scheme = ["--force-dark-mode", "--blink-settings=preferredColorScheme=0"] if dark else []
-        flags = [*FLAGS, *root, *scheme, f"--user-data-dir={profile}", f"--window-size={size[0]},{size[1]}"]
+        flags = [*FLAGS, *root, f"--user-data-dir={profile}", f"--window-size={size[0]},{size[1]}"]
         options = {"args": flags, "binary": shutil.which("chromium")}
         logs = {"browser": "ALL", "performance": "ALL"}
         wanted = {"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": logs}
@@ -108,6 +107,11 @@ class Browser:
         self._send("/actions", {"actions": list(sources)})
         self._send("/actions", method="DELETE")
 
+    def prefer(self, scheme: str) -> None:
+        """Let the reader prefer a 'light' or 'dark' colour scheme."""
+        features = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        self._send("/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": features})
+
     def screenshot(self, path: Path) -> None:
         """Write the window as PNG."""
         path.write_bytes(base64.b64decode(self._send("/screenshot", method="GET")))
@@ -126,13 +130,13 @@ ENTER, ESCAPE, TAB = "\ue007", "\ue00c", "\ue004"
 
 
 @contextlib.contextmanager
-def browser(size: tuple[int, int] = (1400, 900), dark: bool = False) -> Iterator[Browser]:
+def browser(size: tuple[int, int] = (1400, 900)) -> Iterator[Browser]:
     """A browser with an empty profile; the test skips where none can be had."""
     driver = shutil.which("chromedriver")
     if driver is None or shutil.which("chromium") is None:
         pytest.skip("no browser: install chromium and chromium-driver (apt-get install chromium chromium-driver)")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, _driver(driver) as address:
-        window = Browser(address, profile, size, dark)
+        window = Browser(address, profile, size)
         try:
             yield window
         finally:

@@ -326,12 +326,10 @@ def test_a_large_graph_starts_closed_and_stays_quick(opened):
     assert drawn(window) > 2500
 
 
-def test_the_page_is_dark_where_the_reader_wishes(tmp_path):
-    path = to_html(loss_of()[0], tmp_path / "graph.html")
+def test_the_page_is_dark_where_the_reader_wishes(opened):
+    window = opened(loss_of()[0])
     color = "return getComputedStyle(document.body).backgroundColor"
-    with driver.browser(dark=True) as window:
-        window.open(path)
-        if window.run("return matchMedia('(prefers-color-scheme: dark)').matches"):
-            assert window.run(color) == "rgb(20, 24, 31)"
-        window.screenshot(tmp_path / "dark.png")
-        assert (tmp_path / "dark.png").read_bytes()[:4] == b"\x89PNG"
+    assert window.run(color) == "rgb(255, 255, 255)"
+    window.prefer("dark")
+    assert window.run(color) == "rgb(20, 24, 31)"
+    window.prefer("light")
