@@ -1,4 +1,5 @@
-// The drawing as SVG: one group for each open box, with its wires, its items and their labels.
+// The drawing as SVG: a group for each open box with its wires, and one for each item, side by side (browsers cannot
+// nest groups as deeply as scopes may be).
 
 const SVG = "http://www.w3.org/2000/svg";
 const canvas = document.getElementById("drawing"), stage = document.getElementById("stage");
@@ -17,12 +18,9 @@ function draw() {
   stage.replaceChildren();
   drawn.items.clear();
   drawn.pieces = [];
-  drawBox(root, stage);
-  for (const box of boxes) {
-    if (visible(box) === box && !box.closed) drawBox(box, drawn.items.get(box.parent).inner);
-  }
+  for (const box of [root, ...boxes]) if (visible(box) === box && !box.closed) drawBox(box, stage);
   for (const item of [...vertices, ...outputs, ...boxes]) {
-    if (item.parent && visible(item) === item && !(item.isBox && !item.closed)) drawItem(item, drawn.items.get(item.parent).inner);
+    if (item.parent && visible(item) === item && !(item.isBox && !item.closed)) drawItem(item, stage);
   }
   // Labels last: they are above all wires.
   const labels = svg("g", { class: "labels" }, stage);
@@ -33,18 +31,18 @@ function draw() {
 }
 
 function drawBox(box, parent) {
-  const group = svg("g", { class: `scope${box.row ? " row" : ""}`, "data-id": box.id, transform: `translate(${r(box.x || 0)} ${r(box.y || 0)})` }, parent);
+  const group = svg("g", { class: `scope${box.row ? " row" : ""}`, "data-id": box.id, transform: `translate(${r(box.X)} ${r(box.Y)})` }, parent);
   if (box !== root) svg("rect", { class: "frame", width: r(box.w), height: r(box.h), rx: 6 }, group);
-  const inner = svg("g", {}, group);
-  for (const piece of box.pieces) drawPiece(piece, inner);
-  drawn.items.set(box, { group, inner });
+  for (const piece of box.pieces) drawPiece(piece, group);
+  drawn.items.set(box, { group });
   if (box !== root) drawHeader(box, group);
 }
 
 function drawHeader(box, group) {
-  const name = short(box.name, 60), count = plural(box.count, "operation"), w = widthOf(name, 12, "600");
-  const width = w + widthOf(count, 10) + 36;
-  const header = svg("g", { class: "header", transform: `translate(${r(freePlace(box, width))} 0)` }, group);
+  const name = short(box.name, 60), w = widthOf(name, 12, "600");
+  let count = plural(box.count, "operation"), width = w + widthOf(count, 10) + 36, place = freePlace(box, width);
+  if (place === undefined) [count, width, place] = ["", w + 28, freePlace(box, w + 28) || 0];
+  const header = svg("g", { class: "header", transform: `translate(${r(place)} 0)` }, group);
   svg("rect", { class: "back", x: 2, y: 2, width: r(width), height: 19, rx: 5 }, header);
   button(header, 4, 4, "−", `close ${box.name}`, () => toggle(box));
   svg("text", { x: 24, y: 16, class: "name" }, header, name);
@@ -52,11 +50,11 @@ function drawHeader(box, group) {
   makeSelectable(header, box, `scope ${box.name}, ${plural(box.count, "operation")}`);
 }
 
-// Where a header stands, as far left as no wire enters the box there.
+// Where a header can stand, as far left as no wire enters the box there.
 function freePlace(box, width) {
   const ports = [...box.ports.top.values()].sort((a, b) => a - b);
   const places = [0, ...ports.map((x) => x + 4)].filter((x) => x + width + 4 <= box.w);
-  return places.find((x) => !ports.some((port) => port > x && port < x + width + 4)) || 0;
+  return places.find((x) => !ports.some((port) => port > x && port < x + width + 4));
 }
 
 function button(parent, x, y, sign, label, action) {
@@ -69,7 +67,7 @@ function button(parent, x, y, sign, label, action) {
 }
 
 function drawItem(item, parent) {
-  const group = svg("g", { class: `item ${item.kind}`, "data-id": item.id, transform: `translate(${r(item.x)} ${r(item.y)})` }, parent);
+  const group = svg("g", { class: `item ${item.kind}`, "data-id": item.id, transform: `translate(${r(item.X)} ${r(item.Y)})` }, parent);
   if (item.closed) svg("rect", { class: "behind", x: item.bodyX + 4, y: 4, width: r(item.bodyW), height: r(item.h), rx: 6 }, group);
   const top = item.chips[0] && item.chips[0].inside ? (item.h - CHIP - 5 - item.textH) / 2 : (item.h - item.textH) / 2;
   svg("rect", { class: "body", x: r(item.bodyX), width: r(item.bodyW), height: r(item.h), rx: item.kind === "input" || item.kind === "output" ? 2 : 6 }, group);
@@ -93,7 +91,7 @@ function drawChip(item, chip, parent) {
 }
 
 function drawPiece(piece, parent) {
-  const group = svg("g", { class: "wire" }, parent);
+  const group = svg("g", { class: piece.loose ? "wire loose" : "wire" }, parent);
   svg("path", { class: "casing", d: piece.d }, group);
   const line = svg("path", { class: "line", d: piece.d }, group);
   let arrow = null;

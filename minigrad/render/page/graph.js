@@ -5,6 +5,7 @@ const data = JSON.parse(document.getElementById("data").textContent);
 class Item {
   constructor(kind, id, parent, extra) {
     Object.assign(this, { kind, id, parent, children: [], isBox: false, closed: false, row: false, count: 0 }, extra);
+    this.depth = parent ? parent.depth + 1 : 0;
     if (parent) parent.children.push(this);
   }
 }
@@ -74,17 +75,13 @@ function reveal(item) {
   return hidden.length > 0;
 }
 
-// How many items a drawing shows.
-function shownCount() {
-  return [...vertices, ...outputs, ...boxes].filter((item) => item.parent && visible(item) === item).length;
-}
-
 // A large graph starts with boxes closed: as many levels open as stay readable.
 function closeForStart(most) {
-  const depths = boxes.map((box) => ancestors(box).length);
-  for (let depth = Math.max(0, ...depths); depth > 0 && shownCount() > most; depth -= 1) {
-    boxes.forEach((box, i) => { if (depths[i] === depth) box.closed = true; });
-  }
+  const items = [...vertices, ...outputs, ...boxes].filter((item) => item.parent), at = [];
+  for (const item of items) at[item.depth] = (at[item.depth] || 0) + 1;
+  let shown = items.length, depth = at.length - 1;
+  while (depth > 1 && shown > most) shown -= at[depth--];
+  for (const box of boxes) box.closed = box.depth >= depth && depth < at.length - 1;
 }
 
 // The norm that colours an item: of a closed box the largest within it.

@@ -1,12 +1,13 @@
 // The layout of a box in layers: each child below those that feed it, wires between them as chains of cells.
 
-const PAD = 14, HEAD = 24, GAP = 22, RISE = 36, STRAIGHT = 14;
+const MOST_CELLS = 15000, PAD = 14, HEAD = 24, GAP = 22, RISE = 36, STRAIGHT = 14;
 
 function layOutLayers(box) {
   const cellOf = new Map(box.children.filter(isDrawn).map((item) => [item, newCell(item.w, item.h, { item })]));
   const layers = layersOf(box, cellOf);
   const pieces = [];
-  for (const wire of box.wires.values()) thread(wire, layers, cellOf, pieces);
+  const loose = looseWires(box, layers, cellOf);
+  for (const wire of box.wires.values()) thread(wire, layers, cellOf, pieces, loose.has(wire));
   untangle(layers);
   place(layers, GAP);
   setPlaces(box, layers);
@@ -21,7 +22,7 @@ function joined(box, pieces) {
     const d = layerPath(box, piece), end = piece.b.item ? arrowEnd(piece) : null;
     let whole = piece.a.outs.length === 1 ? endingAt.get(piece.a) : undefined;
     if (whole) Object.assign(whole, { d: whole.d + d.replace("M", "L"), end });
-    else result.push((whole = { wire: piece.wire, edges: piece.edges, d, end }));
+    else result.push((whole = { wire: piece.wire, edges: piece.edges, loose: piece.loose, d, end }));
     if (!piece.b.item) endingAt.set(piece.b, whole);
   }
   return result;
@@ -66,8 +67,19 @@ function layersOf(box, cellOf) {
   return layers;
 }
 
+// Wires that run too far for what a browser can lay out: they get no cells, and may be drawn across boxes.
+function looseWires(box, layers, cellOf) {
+  const spans = [...box.wires.values()].map((wire) => {
+    const from = cellOf.has(wire.from) ? cellOf.get(wire.from).rank : 0;
+    const ranks = [...wire.ends.keys()].map((end) => (cellOf.has(end) ? cellOf.get(end).rank : end === "bottom" ? layers.length - 1 : 0));
+    return [Math.max(...ranks) - from, wire];
+  }).sort((a, b) => a[0] - b[0]);
+  let cells = 0;
+  return new Set(spans.filter(([span]) => (cells += span) > MOST_CELLS).map(([, wire]) => wire));
+}
+
 // Adds the cells of a wire: one in each layer that it passes, shared by all its ends below.
-function thread(wire, layers, cellOf, pieces) {
+function thread(wire, layers, cellOf, pieces, loose) {
   const ranks = [...wire.ends.keys()].filter((end) => cellOf.has(end)).map((end) => cellOf.get(end).rank);
   const add = (rank, extra) => {
     const cell = newCell(6, 0, { rank, wire, ...extra });
@@ -81,7 +93,7 @@ function thread(wire, layers, cellOf, pieces) {
     return { end, list, rank };
   }).sort((a, b) => a.rank - b.rank);
   ends.forEach(({ end, list, rank }, i) => {
-    while (at.rank < rank - 1) {
+    while (at.rank < rank - 1 && !loose) {
       const cell = add(at.rank + 1, {});
       pieces.push(link(wire, at, cell, ends.slice(i).flatMap((e) => e.list)));
       at = cell;
@@ -94,7 +106,7 @@ function thread(wire, layers, cellOf, pieces) {
 // Joins two cells; where on them the wire ends is known as far as the item tells it.
 function link(wire, a, b, list) {
   const from = a.item ? outPlace(a.item, wire) - a.w / 2 : 0, to = b.item ? inPlace(b.item, wire) - b.w / 2 : 0;
-  const made = { wire, a, b, edges: list, fromOffset: from, toOffset: to, fromShare: from / (a.w + 1), toShare: to / (b.w + 1) };
+  const made = { wire, a, b, loose: b.rank > a.rank + 1, edges: list, fromOffset: from, toOffset: to, fromShare: from / (a.w + 1), toShare: to / (b.w + 1) };
   a.outs.push(made);
   b.ins.push(made);
   return made;

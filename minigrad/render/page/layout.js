@@ -101,7 +101,7 @@ function layOut() {
     makeRoom(box);
     layOutLayers(box);
     box.labels = [...box.wires.values()].filter((wire) => wire.from === wire.item && labelOf(wire)).map((wire) => ({
-      x: wire.item.x + outPlace(wire.item, wire) + 5, y: wire.item.y + wire.item.h + 11, text: labelOf(wire), wire,
+      x: wire.item.x + outPlace(wire.item, wire) + 5, y: wire.item.y + wire.item.h + (wire.item.isBox ? 14 : 11), text: labelOf(wire), wire,
     }));
   }
   // Places in the whole drawing.

@@ -3,6 +3,7 @@
 // Sorts the cells of each layer by the mean place of their neighbours, down and up, and keeps the best order found.
 function untangle(layers, sweeps = 6) {
   const number = () => layers.forEach((layer) => layer.forEach((cell, i) => { cell.order = i; }));
+  for (const layer of layers) layer.sort((a, b) => a.pin - b.pin);
   number();
   let best = layers.map((layer) => [...layer]), fewest = crossings(layers), idle = 0;
   for (let sweep = 0; sweep < sweeps && fewest > 0 && idle < 2; sweep += 1) {
@@ -49,13 +50,12 @@ function crossings(layers) {
 
 // Places cells from left to right so that each is as near as possible to its neighbours and none touch.
 function place(layers, gap) {
-  const sweeps = layers.length < 500 ? 8 : 5;
+  const sweeps = layers.length < 500 ? "0101201210" : "01210";
   for (const layer of layers) {
     let x = 0;
     for (const cell of layer) { cell.x = x + cell.w / 2; x += cell.w + gap; }
   }
-  for (let sweep = 0; sweep < sweeps; sweep += 1) {
-    const way = sweep % 3; // from above, from below, and from both
+  for (const way of [...sweeps].map(Number)) { // as those above wish, those below, or both
     for (const layer of way === 1 ? [...layers].reverse() : layers) {
       for (const cell of layer) {
         const above = cell.ins.map((link) => [link.a.x + link.fromOffset - link.toOffset, pull(cell, link.a)]);
