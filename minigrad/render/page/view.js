@@ -31,6 +31,9 @@ function fit(least = SMALLEST) {
   view.x = Math.max(x, root.w * view.scale > w ? margin : x);
   view.y = Math.max(y, margin);
   applyView();
+  const items = [...vertices, ...outputs, ...boxes].filter((item) => item.parent && visible(item) === item);
+  const seen = (item) => item.X * view.scale + view.x < w && item.Y * view.scale + view.y < h;
+  if (items.length && !items.some(seen)) center(items.reduce((top, item) => (item.Y < top.Y ? item : top)));
 }
 
 // Brings an item into the middle of the window.
