@@ -63,15 +63,15 @@ class _Content:
         return {"name": name, "source": source, "slot": slot, "shape": shape_of(specs[slot]) if specs else ""}
 
     def _vertex(self, number: int, vertex: Vertex, box: int) -> Json:
-        note = None if vertex.node is None else note_of(vertex.node)
-        norms = [gradient_norm(vertex, slot) for slot in range(len(vertex.specs))]
+        note = None if vertex.node is None or vertex.kind == "elision" else note_of(vertex.node)
+        norms = [gradient_norm(vertex, _noted_slot(vertex, slot)) for slot in range(len(vertex.specs))]
         return {
             "kind": vertex.kind,
             "name": self.names.get(number, vertex.label),
             "full": self.picture.full_name(vertex) if vertex.kind == "parameter" else "",
             "box": box,
             "scope": list(vertex.scope),
-            "step": vertex.step,
+            "step": None if vertex.kind == "elision" else vertex.step,
             "standsFor": vertex.stands_for,
             "inputs": [self._edge(vertex, edge) for edge in vertex.inputs],
             "arguments": _arguments(vertex, note),
@@ -79,7 +79,7 @@ class _Content:
                 {
                     "name": name,
                     "shape": shape_of(spec),
-                    "value": _number(value_norm(vertex, slot)),
+                    "value": _number(value_norm(vertex, _noted_slot(vertex, slot))),
                     "gradient": _number(norms[slot]),
                     "values": _stats(vertex, [] if note is None else note.values, slot),
                     "gradients": _stats(vertex, [] if note is None else note.gradients, slot),
@@ -147,12 +147,16 @@ def _stats(vertex: Vertex, stats: Sequence[Stats | None], slot: int) -> Json | N
     """The statistics of an output; a single step of a sequence has none, but a norm in the series."""
     if vertex.step is not None:
         return None
-    if vertex.label == "stack" and _is_sequence(vertex):  # it gathers one state of the sequence
-        slot = vertex.inputs[0].slot
+    slot = _noted_slot(vertex, slot)
     found = stats[slot] if slot < len(stats) else None
     if found is None:
         return None
     return {k: list(v) if isinstance(v, tuple) else _number(v) for k, v in asdict(found).items()}
+
+
+def _noted_slot(vertex: Vertex, slot: int) -> int:
+    """The number under which an output was noted: what gathers the steps of one state is noted as that state."""
+    return vertex.inputs[0].slot if vertex.label == "stack" and _is_sequence(vertex) else slot
 
 
 def _is_sequence(vertex: Vertex) -> bool:
@@ -169,7 +173,7 @@ def _primitive(vertex: Vertex) -> Primitive | None:
 
 def _output_names(vertex: Vertex, of_sequence: bool = False) -> list[str]:
     """A name for each output where there are several: a sequence's states have some, others a number."""
-    if _is_sequence(vertex) and (of_sequence or len(vertex.specs) > 1):
+    if vertex.kind == "operation" and _is_sequence(vertex) and (of_sequence or len(vertex.specs) > 1):
         assert vertex.node is not None
         assert vertex.node.primitive is not None
         return [name.removesuffix("0") for name in vertex.node.primitive.states]

@@ -92,11 +92,14 @@ def _paths(vertices: Sequence[Vertex]) -> list[_Path]:
         elif vertex.step is None:
             paths.append(vertex.scope)
         else:
-            row = rows.setdefault(vertex.node, _Steps(vertex.label.removesuffix("_step"), i))
-            paths.append((*vertex.scope[:-1], row))
+            primitive = None if vertex.node is None else vertex.node.primitive
+            row = rows.setdefault(vertex.node, _Steps(vertex.label if primitive is None else primitive.name, i))
+            own = vertex.scope[-1:] == (f"step {vertex.step}",)  # an elision of several has no scope of its own
+            paths.append((*(vertex.scope[:-1] if own else vertex.scope), row))
     row_of: dict[int, str | _Steps] = {i: p[-1] for i, p in enumerate(paths) if p and isinstance(p[-1], _Steps)}
     for i, steps in _elided(vertices, row_of).items():
-        paths[i] = (*paths[i], steps)
+        if i not in row_of:
+            paths[i] = (*paths[i], steps)
     return paths
 
 

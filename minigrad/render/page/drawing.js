@@ -26,7 +26,9 @@ function draw() {
   const labels = svg("g", { class: "labels" }, stage);
   for (const box of [root, ...boxes]) {
     if (visible(box) !== box || box.closed) continue;
-    for (const { x, y, text } of box.labels) svg("text", { x: r(box.X + x), y: r(box.Y + y) }, labels, text);
+    for (const { x, y, text, anchor } of box.labels) {
+      svg("text", { x: r(box.X + x), y: r(box.Y + y), "text-anchor": anchor || "start" }, labels, text);
+    }
   }
 }
 

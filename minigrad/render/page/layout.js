@@ -77,6 +77,11 @@ function evenOut(row) {
 function makeRoom(box) {
   for (const wire of box.wires.values()) {
     const text = wire.from === wire.item ? labelOf(wire) : "";
+    const { usedSlots, bodyX, bodyW } = wire.item;
+    if (text && usedSlots.length > 1) {
+      wire.item.bodyW = Math.max(bodyW, (usedSlots.length + 1) * (widthOf(text, 10) + 10));
+      wire.item.w = Math.max(wire.item.w, bodyX + wire.item.bodyW);
+    }
     if (text) wire.item.w = Math.max(wire.item.w, outPlace(wire.item, wire) + 6 + widthOf(text, 10));
   }
 }

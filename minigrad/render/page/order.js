@@ -63,7 +63,7 @@ function place(layers, gap) {
         const near = way === 0 ? above : way === 1 ? below : [...above, ...below];
         const wishes = near.length ? near : [...above, ...below];
         cell.wish = wishes.length ? median(wishes) : cell.x;
-        cell.weight = cell.item ? 1 : 3; // a wire that passes through should be straight
+        cell.weight = cell.item ? 1 : cell.pin ? 0.02 : 3; // a wire that passes through should be straight
       }
       spread(layer, gap);
     }

@@ -91,7 +91,9 @@ function leaveStep(box, wire, places, next, { overY, underY }) {
       const x1 = end.x + places(end, "top", wire), gap = end.x - 12, low = underY(wire), high = overY(wire);
       addPiece(box, wire, list, [[x0, y0], [x0, low], [gap, low], [gap, high], [x1, high], [x1, end.y]], arrowAt(end, x1, end.y, "down"));
     }
-    if (text && !wire.ends.has(next.get(item))) box.labels.push({ x: x0 + 5, y: y0 + 11, text, wire });
+    if (!text || wire.ends.has(next.get(item))) continue;
+    const isLeft = item.usedSlots.length > 1 && wire.slot === item.usedSlots[0]; // two labels stand on both sides
+    box.labels.push({ x: x0 + (isLeft ? -5 : 5), y: y0 + 11, text, wire, anchor: isLeft ? "end" : "start" });
   }
 }
 
