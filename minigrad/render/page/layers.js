@@ -167,12 +167,18 @@ function setPorts(box, layers) {
     if (cell.side === "top" || cell.side === "bottom") box.ports[cell.side].set(cell.wire.key, cell.x);
     if (cell.side === "left" || cell.side === "right") box.ports[cell.side].set(cell.wire.key, cell.lane);
   }
-  // Wires into a vertex arrive side by side, in the order in which they come.
-  for (const cell of layers.flat()) {
-    if (!cell.item || (cell.item.isBox && !cell.item.closed)) continue;
-    const ins = [...cell.ins].sort((p, q) => p.a.x + p.fromOffset - q.a.x - q.fromOffset);
-    ins.forEach((made, i) => { made.toOffset = cell.item.bodyX + (cell.item.bodyW * (i + 1)) / (ins.length + 1) - cell.w / 2; });
-  }
+  for (const cell of layers.flat()) if (cell.item && !(cell.item.isBox && !cell.item.closed)) arrive(cell);
+}
+
+// Wires into a vertex arrive side by side in the order in which they come: straight from above where that is possible.
+function arrive(cell) {
+  const { bodyX, bodyW } = cell.item, from = (made) => made.a.x + made.fromOffset;
+  const ins = [...cell.ins].sort((p, q) => from(p) - from(q));
+  const left = cell.x - cell.w / 2 + bodyX, low = left + 12, high = left + bodyW - 12;
+  const ends = ins.map((made) => ({ w: 10, weight: 1, wish: Math.min(Math.max(from(made), low), high) }));
+  spread(ends, 3);
+  const fits = ends.every((end) => end.x >= low - 4 && end.x <= high + 4);
+  ins.forEach((made, i) => { made.toOffset = (fits ? ends[i].x : left + (bodyW * (i + 1)) / (ins.length + 1)) - cell.x; });
 }
 
 // Down within the layer, a curve in the free space between layers, and down again: so no box is crossed.
