@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import numpy as np
 import pytest
 
@@ -73,12 +75,41 @@ def id_of(window, name, step=None):
     return f"[data-id=n{number}]"
 
 
-BODIES = """return [...document.querySelectorAll('#stage .item > .body')].map(
-    (e) => e.getBoundingClientRect().toJSON())"""
+RECTANGLES = """return [...document.querySelectorAll(arguments[0])].map((e) => {
+    const { left, right, top, bottom } = e.getBoundingClientRect();
+    return [left, right, top, bottom];
+})"""
+POINTS = """return [...document.querySelectorAll('.wire .line')].flatMap((line) => {
+    const matrix = line.getScreenCTM(), points = [];
+    for (let at = 0; at <= line.getTotalLength(); at += 3) {
+        const { x, y } = line.getPointAtLength(at).matrixTransform(matrix);
+        points.push([x, y]);
+    }
+    return points;
+})"""
 
 
-def is_within(a, b):
-    return a["left"] >= b["left"] and a["right"] <= b["right"] and a["top"] >= b["top"] and a["bottom"] <= b["bottom"]
+def clashes(window):
+    """How many boxes cover each other or a label, and how many points of wires lie within a box."""
+    bodies = np.array(window.run(RECTANGLES, "#stage .item[data-id] > .body"))
+    labels = np.array(window.run(RECTANGLES, "#stage .labels text")).reshape(-1, 4)
+    points = np.array(window.run(POINTS))
+    assert len(bodies) > 5
+    assert len(points) > 100
+    boxes = np.triu(_overlap(bodies, bodies), 1).sum()
+    within = _overlap(points[:, [0, 0, 1, 1]], bodies, 2).sum()  # a wire may end at the rim of one
+    return {"boxes": int(boxes), "labels": int(_overlap(labels, bodies).sum()), "wires": int(within)}
+
+
+def _overlap(a, b, shrink=1.0):
+    """Which rectangles (left, right, top, bottom) overlap, those of `b` a pixel smaller all around."""
+    a, b = a[:, None], b[None] + np.array([1, -1, 1, -1]) * shrink / 2
+    width = np.minimum(a[..., 1], b[..., 1]) - np.maximum(a[..., 0], b[..., 0])
+    height = np.minimum(a[..., 3], b[..., 3]) - np.maximum(a[..., 2], b[..., 2])
+    return (width >= 0) & (height >= 0)
+
+
+NOTHING = {"boxes": 0, "labels": 0, "wires": 0}
 
 
 def test_all_vertices_are_drawn_without_overlap(opened):
@@ -89,14 +120,7 @@ def test_all_vertices_are_drawn_without_overlap(opened):
     known = window.run("return JSON.parse(document.getElementById('data').textContent)")["vertices"]
     assert sorted(names) == sorted([*(v["name"] for v in known if v["kind"] != "parameter"), "output"])
     assert names.count("lstm_step") == 6
-    bodies = window.run(BODIES)
-    assert len(bodies) > 20
-    for i, a in enumerate(bodies):
-        for b in bodies[:i]:
-            width = min(a["right"], b["right"]) - max(a["left"], b["left"])
-            height = min(a["bottom"], b["bottom"]) - max(a["top"], b["top"])
-            apart = width < 1 or height < 1
-            assert apart or is_within(a, b) or is_within(b, a)  # stubs lie within the box of a step
+    assert clashes(window) == NOTHING
 
 
 def test_time_runs_to_the_right_and_data_down(opened):
@@ -109,27 +133,41 @@ def test_time_runs_to_the_right_and_data_down(opened):
     assert steps[0][1] < down[0]
 
 
-def test_wires_cross_no_box(opened):
-    """Along every wire, points are outside of all boxes (a wire may end at the rim of one)."""
+def grown(seed):
+    """A random graph with random scopes, some of them steps, entered in any order."""
+    rng = np.random.default_rng(seed)
+    made = [mg.tensor(np.ones((2, 2)), requires_grad=True) for _ in range(2)]
+    for _ in range(rng.integers(8, 30)):
+        with ExitStack() as stack:
+            for name in rng.choice(["a", "b", "step 0", "step 1", "step 2"], size=rng.integers(0, 4)).tolist():
+                stack.enter_context(mg.scope(name))
+            i, j = rng.integers(len(made), size=2)
+            made.append(mg.tanh(made[i]) if rng.random() < 0.4 else made[i] * made[j])
+    return sum(made[1:], start=made[0])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_nothing_covers_anything(opened, seed):
+    window = opened(grown(seed))
+    window.run("document.getElementById('open-all').click()")
+    assert clashes(window) == NOTHING
+    if texts(window, ".scope.row"):
+        window.run("document.querySelector('.scope.row .fold').dispatchEvent(new MouseEvent('click', {bubbles: true}))")
+        assert clashes(window) == NOTHING
+
+
+def test_a_written_loop_is_drawn_without_clashes(opened):
     h, total = mg.tensor([[0.5, 0.1]], requires_grad=True), mg.tensor(0.0)
     for t in range(4):
         with mg.scope(f"step {t}"):
             h = mg.tanh(mg.exp(h) + h)
             total = total + (h * h).sum()
     window = opened(total + h.sum())
-    points = window.run("""return [...document.querySelectorAll('.wire .line')].flatMap((line) => {
-        const matrix = line.getScreenCTM(), points = [];
-        for (let at = 0; at <= line.getTotalLength(); at += 3) {
-            const { x, y } = line.getPointAtLength(at).matrixTransform(matrix);
-            points.push([x, y]);
-        }
-        return points;
-    })""")
-    x, y = np.array(points).T
-    assert len(x) > 1000
-    for body in window.run(BODIES):
-        inside = (x > body["left"] + 1) & (x < body["right"] - 1) & (y > body["top"] + 1) & (y < body["bottom"] - 1)
-        assert not inside.any()
+    assert clashes(window) == NOTHING
+    steps = window.run(RECTANGLES, ".scope:not(.row)[data-id^=b]")
+    left = [rectangle[0] for rectangle in steps]
+    assert left == sorted(left)
+    assert len(set(left)) == 4
 
 
 def test_a_click_shows_what_is_known(opened):
