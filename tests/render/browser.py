@@ -136,7 +136,12 @@ def browser(size: tuple[int, int] = (1400, 900)) -> Iterator[Browser]:
     if driver is None or shutil.which("chromium") is None:
         pytest.skip("no browser: install chromium and chromium-driver (apt-get install chromium chromium-driver)")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, _driver(driver) as address:
-        window = Browser(address, profile, size)
+        try:
+            window = Browser(address, profile, size)
+        except AssertionError as error:
+            if "session not created" in str(error):
+                pytest.skip(f"no browser: chromium did not start: {str(error).splitlines()[0]}")
+            raise
         try:
             yield window
         finally:
