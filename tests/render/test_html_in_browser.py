@@ -323,6 +323,23 @@ def test_heat_colours_by_the_gradient(opened):
     assert window.run(fill, selector) == plain
 
 
+def test_where_no_gradient_flowed_wires_are_dotted(opened):
+    x = mg.tensor(np.ones((2, 4, 3), np.float32), requires_grad=True)
+    with mg.record():
+        loss = mg.nn.RNN(3, 4, rng=0)(x)[0][:, -1].sum()  # the last step alone is used
+        loss.backward()
+    window = opened(loss)
+    assert window.run("return document.querySelectorAll('.cold').length") == 0
+    window.click("#heat")
+    cold = window.run("""return [...document.querySelectorAll('.cold .line')].map((line) => {
+        const { stroke, strokeDasharray } = getComputedStyle(line);
+        return [stroke, strokeDasharray];
+    })""")
+    assert len(cold) == 6  # from three steps, each within the row and on to what gathers them
+    assert {stroke for stroke, _ in cold} == {"rgb(124, 135, 152)"}
+    assert {dashes for _, dashes in cold} == {"2px, 3px"}
+
+
 def test_the_page_works_from_the_keyboard(opened):
     window = opened(loss_of()[0])
     window.run("document.querySelector(arguments[0]).focus()", id_of(window, "tanh"))

@@ -133,10 +133,10 @@ function paintHeat(on) {
     }
   }
   for (const { piece, group, line, arrow } of drawn.pieces) {
-    const heat = on ? largest(piece.edges.map((edge) => edge.heat)) : null;
-    line.style.stroke = heat ? heat.color : "";
-    if (arrow) arrow.style.fill = heat ? heat.color : "";
-    group.classList.toggle("cold", on && !(heat && heat.norm));
+    const heat = on ? largest(piece.edges.map((edge) => edge.heat)) : null, flowed = heat && heat.norm !== 0;
+    line.style.stroke = flowed ? heat.color : "";
+    if (arrow) arrow.style.fill = flowed ? heat.color : "";
+    group.classList.toggle("cold", on && !flowed);
   }
 }
 
