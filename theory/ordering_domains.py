@@ -1,0 +1,168 @@
+"""The examples that the claims on topological order are tried on: strategies, small graphs, and large ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad.graph import Cycle, Order
+from theory.ordering_checks import is_acyclic
+from theory.ordering_graphs import every_digraph
+
+__all__ = ["Disputed", "PlantedGraph", "Step", "dags", "digraphs", "disputed", "planted_graph", "planted_graphs",
+           "programs", "run_program", "small_dags", "small_digraphs"]  # fmt: skip
+
+Digraph = Mapping[int, tuple[int, ...]]
+
+
+# Drawn and shrunk by Hypothesis -------------------------------------------------------------------
+
+
+@st.composite
+def digraphs(draw: st.DrawFn, least: int = 0, most: int = 8) -> Digraph:
+    """Any graph of `least` to `most` vertices, also with loops and repeated parents."""
+    n = draw(st.integers(least, most))
+    return {v: tuple(draw(st.lists(st.integers(0, n - 1), max_size=4))) for v in range(n)}
+
+
+@st.composite
+def dags(draw: st.DrawFn, most: int = 12) -> tuple[Digraph, Order[int]]:
+    """A graph whose edges all go forward in an order that is drawn first, and that order."""
+    order = draw(st.integers(0, most).flatmap(lambda n: st.permutations(range(n))))
+    parents = {v: draw(st.sets(st.sampled_from(order[:i]), max_size=4)) if i else set() for i, v in enumerate(order)}
+    return {v: tuple(sorted(parents[v])) for v in range(len(order))}, Order(tuple(order))
+
+
+@dataclass(frozen=True)
+class Disputed:
+    """A graph with a cycle, and an order of its vertices that is said to be topological."""
+
+    parents: Digraph
+    cycle: Cycle[int]
+    order: Order[int]
+
+
+@st.composite
+def disputed(draw: st.DrawFn, most: int = 8) -> Disputed:
+    """Any graph with a cycle added, through vertices that are drawn, and any order of its vertices."""
+    parents = dict(draw(digraphs(1, most)))
+    cycle = draw(st.permutations(list(parents)))[: draw(st.integers(1, len(parents)))]
+    for before, v in zip(cycle, cycle[1:] + cycle[:1], strict=True):
+        parents[v] = (*parents[v], before)
+    return Disputed(parents, Cycle(tuple(cycle)), Order(tuple(draw(st.permutations(list(parents))))))
+
+
+# Every small graph --------------------------------------------------------------------------------
+
+
+def small_digraphs(max_examples: int) -> Iterator[Digraph]:
+    """Every graph of 1 to 3 vertices with loops; the further, the more examples are asked for.
+
+    From 100 examples on also those of 4 vertices without loops (4,626 in all), from 1000 on those of 4 vertices with
+    loops and of 5 without (1,114,642 in all).
+    """
+    for n in (1, 2, 3):
+        yield from every_digraph(n, loops=True)
+    if max_examples >= 100:
+        yield from every_digraph(4, loops=max_examples >= 1000)
+    if max_examples >= 1000:
+        yield from every_digraph(5)
+
+
+def small_dags(max_examples: int, least: int = 0) -> Iterator[Digraph]:
+    """Every DAG of `least` to 3 vertices; from 100 examples on to 4, from 1000 on to 5 (29,853 with the empty one)."""
+    most = 5 if max_examples >= 1000 else 4 if max_examples >= 100 else 3
+    for n in range(least, most + 1):
+        yield from filter(is_acyclic, every_digraph(n))
+
+
+# Large random graphs ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PlantedGraph:
+    """A random graph whose edges follow a hidden order, except for those of a planted cycle, if there is one.
+
+    n: vertices are 0 … n-1. edges: of shape (E, 2), rows (u, v). cycle: the planted one, or None: then it is a DAG.
+    """
+
+    n: int
+    edges: np.ndarray
+    cycle: Cycle[int] | None
+
+
+def planted_graph(n: int, cycle_length: int, seed: int, edges_per_vertex: int = 2) -> PlantedGraph:
+    """A random graph of n vertices: a DAG if `cycle_length` is 0, else with a cycle of that length planted.
+
+    Two random vertices are joined in the direction of a random order, `edges_per_vertex * n` times; the cycle goes
+    through random vertices.
+
+    Raises:
+        ValueError: if n is below 1 or `cycle_length` is not 0 … n.
+
+    >>> planted_graph(4, 2, seed=0).cycle
+    Cycle(nodes=(2, 3))
+    """
+    if n < 1 or not 0 <= cycle_length <= n:
+        raise ValueError(f"planted_graph: needs n >= 1 and a cycle_length of 0 … n; got {n} and {cycle_length}")
+    random = np.random.default_rng(seed)
+    pairs = random.integers(0, n, (edges_per_vertex * n, 2))
+    pairs = np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1)
+    edges = random.permutation(n)[pairs]  # from the earlier to the later of the order
+    if cycle_length == 0:
+        return PlantedGraph(n, edges, None)
+    around = random.permutation(n)[:cycle_length]
+    edges = np.concatenate([edges, np.stack([around, np.roll(around, -1)], axis=1)])
+    return PlantedGraph(n, random.permutation(edges), Cycle(tuple(around.tolist())))
+
+
+@st.composite
+def planted_graphs(draw: st.DrawFn, most: int = 100_000) -> PlantedGraph:
+    """Random graphs of 3 to 100,000 vertices, DAGs and with cycles of 1, 2 or all vertices."""
+    n = draw(st.sampled_from([n for n in (3, 1_000, 30_000, 100_000) if n <= most]))
+    return planted_graph(n, draw(st.sampled_from((0, 1, 2, n))), draw(st.integers(0, 2**32 - 1)))
+
+
+# Programs that minigrad records -------------------------------------------------------------------
+
+
+Step = tuple[str, int, int]
+OPERATIONS = "leaf", "tanh", "add", "multiply", "split"
+
+
+def programs(most: int = 12) -> st.SearchStrategy[list[Step]]:
+    """Programs for `run_program`."""
+    number = st.integers(0, most)
+    return st.lists(st.tuples(st.sampled_from(OPERATIONS), number, number), max_size=most)
+
+
+def run_program(steps: Sequence[Step]) -> list[mg.Tensor]:
+    """Run a program on minigrad: its tensors, in the order in which they were made.
+
+    The program begins with a tensor that requires a gradient. A step (name, i, j) applies an operation to the
+    tensors i and j made so far, counted modulo how many there are; 'leaf' makes another tensor that requires
+    a gradient, 'tanh' uses i only, and 'split' makes two tensors by one node. Only the graph matters, so the
+    tensors have no entries.
+
+    >>> tensors = run_program([("tanh", 0, 0), ("add", 0, 1)])
+    >>> [tensor.node for tensor in tensors]
+    [<leaf float32 (0,)>, <tanh float32 (0,)>, <add float32 (0,)>]
+    """
+    tensors = [mg.tensor([], requires_grad=True)]
+    for name, i, j in steps:
+        x, y = tensors[i % len(tensors)], tensors[j % len(tensors)]
+        if name == "leaf":
+            tensors.append(mg.tensor([], requires_grad=True))
+        elif name == "tanh":
+            tensors.append(mg.tanh(x))
+        elif name in ("add", "multiply"):
+            tensors.append(getattr(mg, name)(x, y))
+        elif name == "split":
+            tensors += mg.split(x, 2)
+        else:
+            raise ValueError(f"run_program: {name!r} is not an operation; they are {', '.join(OPERATIONS)}")
+    return tensors
