@@ -1,4 +1,4 @@
-"""Graphs as mappings from each vertex to its parents: from edges, from minigrad's traces, and all small ones, counted."""
+"""Graphs as mappings from each vertex to its parents: from edges, from traces of minigrad; every small one."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def parents_of_trace(tensors: Sequence[mg.Tensor]) -> dict[Node, tuple[Node, ...
     to_visit: list[Node] = []
     for i, tensor in enumerate(tensors):
         if tensor.node is None:
-            raise ValueError(f"parents_of_trace: tensor {i} depends on nothing that requires a gradient, so has no graph")
+            raise ValueError(f"parents_of_trace: tensor {i} depends on nothing that requires a gradient: no graph")
         to_visit.append(tensor.node)
     while to_visit:
         node = to_visit.pop()
@@ -91,6 +91,8 @@ def show_graph(parents: Mapping[Any, Collection[Any]], most: int = 40) -> str:
     >>> show_graph({0: (), 1: ()})
     '2 vertices without edges'
     """
+    if not parents:
+        return "no vertices"
     edges = [f"{u} -> {v}" for v, several in parents.items() for u in several]
     count = f"{len(parents):,} {'vertex' if len(parents) == 1 else 'vertices'}"
     if len(edges) > most:

@@ -5,7 +5,7 @@ anything hashable, a parent may be repeated, and a vertex may be its own parent 
 makes such mappings from edges and from the graphs that minigrad records.
 
 Each function is the constructive form of one step of the homework's proofs, so that it returns what the step says
-exists: an order, a cycle, a source, an edge. `theory.ordering_checks` checks these by their definitions alone;
+exists: an order, a cycle, a source, an edge. `theory.ordering_certificates` checks these by their definitions alone;
 `minigrad.graph.topological_order` is the same theorem by depth-first search, and shares no code with this.
 """
 
