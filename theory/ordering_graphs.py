@@ -127,6 +127,8 @@ def count_by_recurrence(n: int) -> int:
     >>> [count_by_recurrence(n) for n in range(1, 6)]
     [1, 3, 25, 543, 29281]
     """
+    if n < 0:
+        raise ValueError(f"count_by_recurrence: n must be at least 0; got {n}")
     a = [1]
     for m in range(1, n + 1):
         a.append(sum((-1) ** (k + 1) * comb(m, k) * 2 ** (k * (m - k)) * a[m - k] for k in range(1, m + 1)))

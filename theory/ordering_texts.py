@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from minigrad.graph import Cycle, Order
+from minigrad.graph import Cycle, Order, topological_order
 from theory.claims import Statement
 from theory.ordering_graphs import show_graph
 from theory.ordering_proofs import Removal, removals, remove_sources, violated_edge
 
 __all__ = ["CORRECTED_1", "CYCLIC", "LAYER", "PROOF_1", "PROOF_2", "PURPORTED", "STATEMENT_1", "STATEMENT_2",
-           "show_contradiction", "show_removals"]  # fmt: skip
+           "cycle_of_example", "show_contradiction", "show_removals"]  # fmt: skip
 
-LAYER = {"x": (), "W": (), "b": (), "Wx": ("W", "x"), "Wx+b": ("Wx", "b"), "tanh": ("Wx+b",), "loss": ("tanh", "W")}
-"""The graph of a layer's regularised loss, |tanh(Wx + b)|^2 + |W|^2: the DAG of the pictures."""
+LAYER = {"x": (), "W": (), "b": (), "Wx": ("W", "x"), "z": ("Wx", "b"), "h": ("z",), "loss": ("h", "W")}
+"""The graph of a layer and its regularised loss: z = Wx + b, h = tanh(z), loss = |h|^2 + |W|^2."""
 
 CYCLIC = {"a": (), "b": ("a", "e"), "c": ("b",), "d": ("c", "a"), "e": ("d",), "f": ("c", "e")}
-"""A graph with the cycle b -> c -> d -> e -> b."""
+"""A graph with one cycle."""
 
 PURPORTED = Order(tuple("abcdef"))
 """An order of its vertices that is claimed to be topological."""
@@ -66,7 +66,7 @@ so the order in which the operations ran is topological."""
 
 def show_removals() -> str:
     """The construction on the graph of a layer, step by step; and on a graph with a cycle, where it is stuck."""
-    lines = [f"the graph: {show_graph(LAYER)}", "", "removed   what is left"]
+    lines = [f"the graph of a layer: {show_graph(LAYER)}", "", "removed   what is left"]
     removed = []
     for step in removals(LAYER):
         assert isinstance(step, Removal)  # the graph is acyclic
@@ -81,7 +81,7 @@ def show_removals() -> str:
 
 def show_contradiction() -> str:
     """A cycle, the positions that an order gives to its vertices, and the edge that refutes the order."""
-    cycle = Cycle(("b", "c", "d", "e"))
+    cycle = cycle_of_example()
     position = {v: i for i, v in enumerate(PURPORTED.nodes, 1)}
     lines = [f"the graph: {show_graph(CYCLIC)}", f"a cycle in it: {around(cycle)}"]
     lines += [f"said to be a topological order: {', '.join(PURPORTED.nodes)}", ""]
@@ -90,6 +90,17 @@ def show_contradiction() -> str:
         lines.append(f"the edge {u} -> {v} needs {position[u]} < {position[v]}, which {holds}")
     u, v = violated_edge(PURPORTED, cycle)
     return "\n".join([*lines, "", f"so {u} -> {v} refutes the order; every other order fails somewhere, too"])
+
+
+def cycle_of_example() -> Cycle[str]:
+    """The cycle of the example as minigrad's sort finds it from e.
+
+    >>> around(cycle_of_example())
+    'b -> c -> d -> e -> b'
+    """
+    found = topological_order("e", CYCLIC.__getitem__)
+    assert isinstance(found, Cycle)
+    return found
 
 
 def around(cycle: Cycle[str]) -> str:
