@@ -7,6 +7,7 @@ what they return is checked by the definitions in `theory.ordering_certificates`
 from __future__ import annotations
 
 import graphlib
+from collections import Counter
 from collections.abc import Hashable, Mapping
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -84,8 +85,11 @@ def what_is_left_is_acyclic(parents: Digraph) -> None:
 
 
 def construction_ends(parents: Digraph) -> None:
-    """The construction gives an order, or is stuck with a graph that has no source but a cycle."""
+    """The construction gives an order, or is stuck with a graph that has no source but a cycle; so does graphlib."""
     result = remove_sources(parents)
+    other = sorted_by_graphlib(parents)
+    require(isinstance(result, Order) == isinstance(other, Order), "graphlib disagrees")
+    check(other, parents)
     require(isinstance(result, Order) == is_acyclic(parents), "an order is found of a cyclic graph, or none of a DAG")
     if isinstance(result, Order):
         check(result, parents)
@@ -109,10 +113,12 @@ def order_or_cycle(parents: Digraph) -> None:
     check(other if isinstance(other, Order) else other.cycle, parents)
 
 
-def count_is_right(n: int) -> None:
-    """As many graphs of n vertices are sorted as are acyclic by their closures and by the lemma's recurrence."""
-    sorts = (topological_order(graph, graph.__getitem__) for graph in every_digraph(n))
-    counts = sum(isinstance(result, Order) for result in sorts), count_by_closure(n), count_by_recurrence(n)
+def count_is_right(domain: tuple[int, bool]) -> None:
+    """Of all graphs of n vertices, with loops or without, as many are sorted as the closures and the recurrence say."""
+    n, loops = domain
+    found = Counter(type(topological_order(graph, graph.__getitem__)) for graph in every_digraph(n, loops))
+    require(found.total() == 2 ** (n * n if loops else n * (n - 1)), f"there are {found.total()} graphs")
+    counts = found[Order], count_by_closure(n), count_by_recurrence(n)
     require(len(set(counts)) == 1, f"by sorting, by closures and by recurrence there are {counts} DAGs")
 
 
@@ -145,10 +151,14 @@ def sorted_by_graphlib(parents: Mapping[V, Any]) -> Order[V] | Cycle[V]:
 
 
 def trace_is_sorted(steps: list[Step]) -> None:
-    """The nodes behind a program's tensors are sorted by minigrad and by the construction, parents first."""
+    """From the nodes that nothing uses all nodes of a program are found and sorted, by minigrad and the construction."""
     tensors = run_program(steps)
-    parents = parents_of_trace(tensors)
-    by_minigrad = graph_of([tensor.node for tensor in tensors if tensor.node is not None])
+    made = {tensor.node: tensor.node.parents for tensor in tensors if tensor.node is not None}
+    used = {parent for several in made.values() for parent in several}
+    ends = [tensor for tensor in tensors if tensor.node not in used]
+    parents = parents_of_trace(ends)
+    require(parents == made, "the graph is not that of the nodes that were made")
+    by_minigrad = graph_of([tensor.node for tensor in ends if tensor.node is not None])
     for result in (by_minigrad, remove_sources(parents)):
         check_ordered(result, parents)
 

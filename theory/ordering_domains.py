@@ -13,8 +13,8 @@ from minigrad.graph import Cycle, Order
 from theory.ordering_certificates import is_acyclic
 from theory.ordering_graphs import every_digraph
 
-__all__ = ["Disputed", "PlantedGraph", "Step", "dags", "digraphs", "disputed", "planted_graph", "planted_graphs",
-           "programs", "run_program", "small_dags", "small_digraphs"]  # fmt: skip
+__all__ = ["Disputed", "PlantedGraph", "Step", "counted", "dags", "digraphs", "disputed", "planted_graph",
+           "planted_graphs", "programs", "run_program", "small_dags", "small_digraphs"]  # fmt: skip
 
 Digraph = Mapping[int, tuple[int, ...]]
 
@@ -78,6 +78,12 @@ def small_dags(max_examples: int, least: int = 0) -> Iterator[Digraph]:
     most = 5 if max_examples >= 1000 else 4 if max_examples >= 100 else 3
     for n in range(least, most + 1):
         yield from filter(is_acyclic, every_digraph(n))
+
+
+def counted(max_examples: int) -> list[tuple[int, bool]]:
+    """The families (n, loops), all graphs of n vertices with loops or without, that `small_digraphs` goes through."""
+    families = [(n, loops) for n in (1, 2, 3) for loops in (False, True)] + [(4, False)]
+    return [*families, (4, True), (5, False)] if max_examples >= 1000 else families
 
 
 # Large random graphs ------------------------------------------------------------------------------

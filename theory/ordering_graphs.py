@@ -109,6 +109,8 @@ def every_digraph(n: int, loops: bool = False) -> Iterator[dict[int, tuple[int, 
     >>> [show_graph(graph) for graph in every_digraph(1, loops=True)]
     ['1 vertex without edges', '1 vertex; 0 -> 0']
     """
+    if n < 0:
+        raise ValueError(f"every_digraph: n must be at least 0; got {n}")
     subsets = [tuple(u for u in range(n) if mask >> u & 1) for mask in range(2**n)]
     choices = [[subset for subset in subsets if loops or v not in subset] for v in range(n)]
     for several in product(*choices):

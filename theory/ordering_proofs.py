@@ -61,6 +61,8 @@ def check_graph(parents: Mapping[V, Collection[V]], what: str) -> None:
     if not isinstance(parents, Mapping):
         raise TypeError(f"{what}: the graph must map each vertex to its parents; got {type(parents).__name__}")
     for vertex, several in parents.items():
+        if not isinstance(several, Collection):
+            raise TypeError(f"{what}: the parents of {vertex!r} must be a collection, such as a tuple; got {several!r}")
         for parent in several:
             if parent not in parents:
                 raise ValueError(
