@@ -123,19 +123,19 @@ def count_is_right(domain: tuple[int, bool]) -> None:
 
 
 def large_graph_is_sorted(graph: PlantedGraph) -> None:
-    """A large graph is sorted exactly if no cycle was planted; Python's graphlib agrees."""
-    parents = parents_of_edges(graph.n, graph.edges)
-    removal = remove_sources(parents)
-    results = [
-        topological_order_of_edges(graph.n, graph.edges),
-        removal if isinstance(removal, Order) else removal.cycle,
-        sorted_by_graphlib(parents),
-    ]
-    if graph.cycle is not None:
-        check_cycle(graph.cycle.nodes, parents)
-    for result in results:
-        require(isinstance(result, Order) == (graph.cycle is None), "a sort is wrong about the planted cycle")
-        check(result, parents)
+    """A large DAG is sorted, and with a cycle planted it is not, by minigrad, the construction and graphlib."""
+    for edges, kind in ((graph.dag, Order), (graph.planted, Cycle)):
+        parents = parents_of_edges(graph.n, edges)
+        removal = remove_sources(parents)
+        results = (
+            topological_order_of_edges(graph.n, edges),
+            removal if isinstance(removal, Order) else removal.cycle,
+            sorted_by_graphlib(parents),
+        )
+        for result in results:
+            require(isinstance(result, kind), f"a {kind.__name__} was planted, a {type(result).__name__} is found")
+            check(result, parents)
+    check_cycle(graph.cycle.nodes, parents)
 
 
 def sorted_by_graphlib(parents: Mapping[V, Any]) -> Order[V] | Cycle[V]:
@@ -151,7 +151,7 @@ def sorted_by_graphlib(parents: Mapping[V, Any]) -> Order[V] | Cycle[V]:
 
 
 def trace_is_sorted(steps: list[Step]) -> None:
-    """From the nodes that nothing uses all nodes of a program are found and sorted, by minigrad and the construction."""
+    """From the nodes that nothing uses, all nodes of a program are found; minigrad and the construction sort them."""
     tensors = run_program(steps)
     made = {tensor.node: tensor.node.parents for tensor in tensors if tensor.node is not None}
     used = {parent for several in made.values() for parent in several}

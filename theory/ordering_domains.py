@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad.graph import Cycle, Order
 from theory.ordering_certificates import is_acyclic
-from theory.ordering_graphs import every_digraph
+from theory.ordering_graphs import every_digraph, parents_of_edges
 
 __all__ = ["Disputed", "PlantedGraph", "Step", "counted", "dags", "digraphs", "disputed", "planted_graph",
            "planted_graphs", "programs", "run_program", "small_dags", "small_digraphs"]  # fmt: skip
@@ -24,17 +24,22 @@ Digraph = Mapping[int, tuple[int, ...]]
 
 @st.composite
 def digraphs(draw: st.DrawFn, least: int = 0, most: int = 8) -> Digraph:
-    """Any graph of `least` to `most` vertices, also with loops and repeated parents."""
+    """Any graph of `least` to `most` vertices, also with loops and repeated edges."""
     n = draw(st.integers(least, most))
-    return {v: tuple(draw(st.lists(st.integers(0, n - 1), max_size=4))) for v in range(n)}
+    return parents_of_edges(n, draw(_pairs(n)))
 
 
 @st.composite
 def dags(draw: st.DrawFn, most: int = 12) -> tuple[Digraph, Order[int]]:
     """A graph whose edges all go forward in an order that is drawn first, and that order."""
     order = draw(st.integers(0, most).flatmap(lambda n: st.permutations(range(n))))
-    parents = {v: draw(st.sets(st.sampled_from(order[:i]), max_size=4)) if i else set() for i, v in enumerate(order)}
-    return {v: tuple(sorted(parents[v])) for v in range(len(order))}, Order(tuple(order))
+    pairs = [(min(pair), max(pair)) for pair in draw(_pairs(len(order))) if pair[0] != pair[1]]
+    return parents_of_edges(len(order), [(order[i], order[j]) for i, j in pairs]), Order(tuple(order))
+
+
+def _pairs(n: int) -> st.SearchStrategy[list[tuple[int, int]]]:
+    number = st.integers(0, max(0, n - 1))
+    return st.lists(st.tuples(number, number), max_size=3 * n)
 
 
 @dataclass(frozen=True)
@@ -91,46 +96,46 @@ def counted(max_examples: int) -> list[tuple[int, bool]]:
 
 @dataclass(frozen=True)
 class PlantedGraph:
-    """A random graph whose edges follow a hidden order, except for those of a planted cycle, if there is one.
+    """A random DAG on the vertices 0 … n-1, and a cycle to be planted in it.
 
-    n: vertices are 0 … n-1. edges: of shape (E, 2), rows (u, v). cycle: the planted one, or None: then it is a DAG.
+    dag: its edges, of shape (E, 2), rows (u, v). cycle: through vertices of it. planted: the edges of both.
     """
 
     n: int
-    edges: np.ndarray
-    cycle: Cycle[int] | None
+    dag: np.ndarray
+    cycle: Cycle[int]
+
+    @property
+    def planted(self) -> np.ndarray:
+        around = np.array(self.cycle.nodes)
+        return np.concatenate([self.dag, np.stack([around, np.roll(around, -1)], axis=1)])
 
 
 def planted_graph(n: int, cycle_length: int, seed: int, edges_per_vertex: int = 2) -> PlantedGraph:
-    """A random graph of n vertices: a DAG if `cycle_length` is 0, else with a cycle of that length planted.
+    """A random graph of n vertices, and a cycle of the given length through random vertices.
 
-    Two random vertices are joined in the direction of a random order, `edges_per_vertex * n` times; the cycle goes
-    through random vertices.
+    Two random vertices are joined in the direction of a random order, `edges_per_vertex * n` times.
 
     Raises:
-        ValueError: if n is below 1 or `cycle_length` is not 0 … n.
+        ValueError: if `cycle_length` is not 1 … n.
 
     >>> planted_graph(4, 2, seed=0).cycle
     Cycle(nodes=(2, 3))
     """
-    if n < 1 or not 0 <= cycle_length <= n:
-        raise ValueError(f"planted_graph: needs n >= 1 and a cycle_length of 0 … n; got {n} and {cycle_length}")
+    if not 1 <= cycle_length <= n:
+        raise ValueError(f"planted_graph: the cycle's length must be 1 … n, n = {n}; got {cycle_length}")
     random = np.random.default_rng(seed)
     pairs = random.integers(0, n, (edges_per_vertex * n, 2))
     pairs = np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1)
-    edges = random.permutation(n)[pairs]  # from the earlier to the later of the order
-    if cycle_length == 0:
-        return PlantedGraph(n, edges, None)
-    around = random.permutation(n)[:cycle_length]
-    edges = np.concatenate([edges, np.stack([around, np.roll(around, -1)], axis=1)])
-    return PlantedGraph(n, random.permutation(edges), Cycle(tuple(around.tolist())))
+    order = random.permutation(n)  # edges go from what is earlier in it to what is later
+    return PlantedGraph(n, order[pairs], Cycle(tuple(random.permutation(n)[:cycle_length].tolist())))
 
 
 @st.composite
 def planted_graphs(draw: st.DrawFn, most: int = 100_000) -> PlantedGraph:
-    """Random graphs of 3 to 100,000 vertices, DAGs and with cycles of 1, 2 or all vertices."""
-    n = draw(st.sampled_from([n for n in (3, 1_000, 30_000, 100_000) if n <= most]))
-    return planted_graph(n, draw(st.sampled_from((0, 1, 2, n))), draw(st.integers(0, 2**32 - 1)))
+    """Random graphs of 3 to 100,000 vertices, and cycles of 1, 2 or all vertices."""
+    n = draw(st.sampled_from([n for n in (3, 30_000, 100_000) if n <= most]))
+    return planted_graph(n, draw(st.sampled_from((n, 2, 1))), draw(st.integers(0, 2**32 - 1)))
 
 
 # Programs that minigrad records -------------------------------------------------------------------

@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike
 
 import minigrad as mg
 from minigrad.core import Node
+from minigrad.graph import Cycle
 
 __all__ = ["count_by_closure", "count_by_recurrence", "every_digraph", "parents_of_edges", "parents_of_trace",
-           "show_graph"]  # fmt: skip
+           "show_cycle", "show_graph"]  # fmt: skip
 
 
 # Graphs as plain data -----------------------------------------------------------------------------
@@ -98,6 +99,17 @@ def show_graph(parents: Mapping[Any, Collection[Any]], most: int = 40) -> str:
     if len(edges) > most:
         return f"{count}; {', '.join(edges[:most])} and {len(edges) - most:,} edges more"
     return f"{count}; {', '.join(edges)}" if edges else f"{count} without edges"
+
+
+def show_cycle(cycle: Cycle[Any], most: int = 12) -> str:
+    """A cycle in a line, closed.
+
+    >>> show_cycle(Cycle((0, 1)))
+    '0 -> 1 -> 0'
+    """
+    if len(cycle.nodes) > most:
+        return " -> ".join(map(str, cycle.nodes[:most])) + f" -> … ({len(cycle.nodes):,} vertices)"
+    return " -> ".join(map(str, (*cycle.nodes, *cycle.nodes[:1])))
 
 
 # Every small graph ------------------------------------------------------------------------------

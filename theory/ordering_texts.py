@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minigrad.graph import Cycle, Order, topological_order
 from theory.claims import Statement
-from theory.ordering_graphs import show_graph
+from theory.ordering_graphs import show_cycle, show_graph
 from theory.ordering_proofs import Removal, removals, remove_sources, violated_edge
 
 __all__ = ["CORRECTED_1", "CYCLIC", "LAYER", "PROOF_1", "PROOF_2", "PURPORTED", "STATEMENT_1", "STATEMENT_2",
@@ -76,14 +76,14 @@ def show_removals() -> str:
     stuck = remove_sources(CYCLIC)
     assert not isinstance(stuck, Order)  # it has a cycle
     lines += [f"removed: {', '.join(stuck.removed)}; then every vertex has a parent: {show_graph(stuck.left)}"]
-    return "\n".join([*lines, f"cycle: {around(stuck.cycle)}"])
+    return "\n".join([*lines, f"cycle: {show_cycle(stuck.cycle)}"])
 
 
 def show_contradiction() -> str:
     """A cycle, the positions that an order gives to its vertices, and the edge that refutes the order."""
     cycle = cycle_of_example()
     position = {v: i for i, v in enumerate(PURPORTED.nodes, 1)}
-    lines = [f"the graph: {show_graph(CYCLIC)}", f"a cycle in it: {around(cycle)}"]
+    lines = [f"the graph: {show_graph(CYCLIC)}", f"a cycle in it: {show_cycle(cycle)}"]
     lines += [f"said to be a topological order: {', '.join(PURPORTED.nodes)}", ""]
     for u, v in zip(cycle.nodes, (*cycle.nodes[1:], cycle.nodes[0]), strict=True):
         holds = "holds" if position[u] < position[v] else "is false"
@@ -95,18 +95,9 @@ def show_contradiction() -> str:
 def cycle_of_example() -> Cycle[str]:
     """The cycle of the example as minigrad's sort finds it from e.
 
-    >>> around(cycle_of_example())
+    >>> show_cycle(cycle_of_example())
     'b -> c -> d -> e -> b'
     """
     found = topological_order("e", CYCLIC.__getitem__)
     assert isinstance(found, Cycle)
     return found
-
-
-def around(cycle: Cycle[str]) -> str:
-    """A cycle in a line, closed.
-
-    >>> around(Cycle(("a", "b")))
-    'a -> b -> a'
-    """
-    return " -> ".join((*cycle.nodes, cycle.nodes[0]))

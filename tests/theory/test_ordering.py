@@ -31,6 +31,7 @@ from theory.ordering_graphs import (
     every_digraph,
     parents_of_edges,
     parents_of_trace,
+    show_cycle,
     show_graph,
 )
 from theory.ordering_proofs import (
@@ -275,16 +276,15 @@ def test_edges_and_parents_say_the_same(n, data):
     check(result, parents)
 
 
-@pytest.mark.parametrize("length", [0, 1, 2, 50])
+@pytest.mark.parametrize("length", [1, 2, 50])
 def test_planted_graphs(length):
     graph = planted_graph(50, length, seed=3)
-    parents = parents_of_edges(graph.n, graph.edges)
-    assert networkx.is_directed_acyclic_graph(as_networkx(parents)) == (length == 0)
-    assert len(graph.edges) > 50
-    if graph.cycle is not None:
-        assert len(graph.cycle.nodes) == length
-        check_cycle(graph.cycle.nodes, parents)
-    assert np.array_equal(planted_graph(50, length, seed=3).edges, graph.edges)
+    dag, planted = parents_of_edges(graph.n, graph.dag), parents_of_edges(graph.n, graph.planted)
+    assert networkx.is_directed_acyclic_graph(as_networkx(dag))
+    assert 80 < len(graph.dag) <= 100
+    assert len(graph.planted) == len(graph.dag) + length == len(graph.dag) + len(graph.cycle.nodes)
+    check_cycle(graph.cycle.nodes, planted)
+    assert np.array_equal(planted_graph(50, length, seed=3).planted, graph.planted)
 
 
 def test_show_graph():
@@ -293,6 +293,8 @@ def test_show_graph():
     many = show_graph({v: range(20) for v in range(1000)})
     assert many.startswith("1,000 vertices; 0 -> 0, 1 -> 0, ")
     assert many.endswith(" and 19,960 edges more")
+    assert show_cycle(Cycle(("a",))) == "a -> a"
+    assert show_cycle(Cycle(range(1000))).endswith(" -> 11 -> … (1,000 vertices)")
 
 
 @given(programs())
@@ -345,8 +347,8 @@ def test_a_graph_that_is_none(function):
     (lambda: count_by_closure(6), ValueError, "n must be 0 … 5"),
     (lambda: count_by_recurrence(-1), ValueError, "at least 0; got -1"),
     (lambda: next(every_digraph(-1)), ValueError, "at least 0; got -1"),
-    (lambda: planted_graph(0, 0, 0), ValueError, "needs n >= 1"),
-    (lambda: planted_graph(3, 4, 0), ValueError, r"cycle_length of 0 … n; got 3 and 4"),
+    (lambda: planted_graph(3, 0, 0), ValueError, "must be 1 … n, n = 3; got 0"),
+    (lambda: planted_graph(3, 4, 0), ValueError, "must be 1 … n, n = 3; got 4"),
 ])  # fmt: skip
 def test_bad_input(call, error, message):
     with pytest.raises(error, match=message):
