@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import graphlib
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from operator import attrgetter
 from typing import Any, TypeVar
 
 from minigrad.backward import graph_of
 from minigrad.core import Node
-from minigrad.graph import Cycle, Order, topological_order, topological_order_of_edges
+from minigrad.graph import Cycle, Order, certify, topological_order, topological_order_of_edges
 from theory.claims import Refuted, require
 from theory.ordering_certificates import check, check_cycle, check_order, cycles, is_acyclic, orders
 from theory.ordering_domains import Digraph, Disputed, PlantedGraph, Step, run_program
@@ -159,7 +159,8 @@ def trace_is_sorted(steps: list[Step]) -> None:
     parents = parents_of_trace(ends)
     require(parents == made, "the graph is not that of the nodes that were made")
     by_minigrad = graph_of([tensor.node for tensor in ends if tensor.node is not None])
-    for result in (by_minigrad, remove_sources(parents)):
+    step_by_step = Order(tuple(step.vertex for step in removals(parents) if isinstance(step, Removal)))
+    for result in (by_minigrad, remove_sources(parents), step_by_step):
         check_ordered(result, parents)
 
 
@@ -167,7 +168,7 @@ def trace_is_sorted(steps: list[Step]) -> None:
 
 
 def ordered_graph_has_no_cycle(example: tuple[Digraph, Order[int]]) -> None:
-    """A graph made along an order: no walk comes back, and nobody who looks for a cycle finds one."""
+    """A graph made along an order: no walk comes back, and neither the sort nor the lemma finds a cycle."""
     parents, order = example
     check(order, parents)
     require(is_acyclic(parents), "a walk comes back to where it began")
@@ -183,7 +184,9 @@ def cycle_refutes_every_order(case: Disputed) -> None:
     around = list(zip(case.cycle.nodes, case.cycle.nodes[1:] + case.cycle.nodes[:1], strict=True))
     require((u, v) in around, f"{u} -> {v} is no edge of the cycle")
     require(case.order.nodes.index(u) >= case.order.nodes.index(v), f"{u} -> {v} goes forward in the order")
-    require(not accepted(case.order, case.parents), "an order of a cyclic graph is accepted")
+    require(not passes(check_order, case.order.nodes, case.parents), "an order of a cyclic graph is accepted")
+    by_minigrad = passes(certify, case.order, case.parents, case.parents.__getitem__)
+    require(not by_minigrad, "minigrad certifies an order of a cyclic graph")
 
 
 def never_both(parents: Digraph) -> None:
@@ -227,10 +230,10 @@ def bend(made: Order[Node]) -> None:
     first.parents = (newest,)
 
 
-def accepted(order: Order[Any], parents: Mapping[Any, Any]) -> bool:
-    """Whether the definition of an order accepts it."""
+def passes(check: Callable[..., Any], *certificate: Any) -> bool:
+    """Whether a check accepts a certificate."""
     try:
-        check_order(order.nodes, parents)
-    except Refuted:
+        check(*certificate)
+    except (Refuted, ValueError):
         return False
     return True

@@ -287,6 +287,25 @@ def test_planted_graphs(length):
     assert np.array_equal(planted_graph(50, length, seed=3).planted, graph.planted)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("length", [1, 2, 3, None])
+def test_large_graphs_against_networkx(full, length):
+    n = 100_000 if full else 2_000
+    graph = planted_graph(n, length or n, seed=n)
+    for edges in (graph.dag, graph.planted):
+        parents = parents_of_edges(n, edges)
+        expected = networkx.is_directed_acyclic_graph(as_networkx(parents))
+        assert isinstance(topological_order_of_edges(n, edges), Order) == expected
+        result = remove_sources(parents)
+        assert isinstance(result, Order) == expected
+        assert expected == (edges is graph.dag)
+        if isinstance(result, Order):
+            assert len(result.nodes) == n
+            position = np.empty(n, dtype=int)
+            position[list(result.nodes)] = np.arange(n)
+            assert (position[edges[:, 0]] < position[edges[:, 1]]).all()
+
+
 def test_show_graph():
     assert show_graph({}) == "no vertices"
     assert show_graph({0: (0,)}) == "1 vertex; 0 -> 0"
