@@ -134,7 +134,7 @@ def planted_graph(n: int, cycle_length: int, seed: int, edges_per_vertex: int = 
 @st.composite
 def planted_graphs(draw: st.DrawFn, most: int = 100_000) -> PlantedGraph:
     """Random graphs of 3 to 100,000 vertices, and cycles of 1, 2 or all vertices."""
-    n = draw(st.sampled_from([n for n in (3, 30_000, 100_000) if n <= most]))
+    n = draw(st.sampled_from([n for n in (3, 10_000, 100_000) if n <= most]))
     return planted_graph(n, draw(st.sampled_from((n, 2, 1))), draw(st.integers(0, 2**32 - 1)))
 
 
