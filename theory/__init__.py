@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
-from theory import convolution  # noqa: F401 - registers 1-1, 1-2 and 1-3
+from theory import (
+    convolution,  # noqa: F401 - registers 1-1, 1-2 and 1-3
+    ordering,  # noqa: F401 - registers 2-1 and 2-2
+)
 from theory.claims import Claim, Proposition, Refuted, Result, Statement, Verdict, agree, every, require
 from theory.registry import CLAIMS, claim, register
 

@@ -93,6 +93,6 @@ def _standing_in(*names: str) -> Iterator[Callable[[str, str], None]]:
                 setattr(theory, name, attributes[name])
 
 
-def wrong(mutants: Iterable[Mutant]) -> list[str]:
+def wrong(mutants: Iterable[Mutant], examples: int = EXAMPLES) -> list[str]:
     """What does not fit: mutants that nobody notices, and those called equivalent that somebody does."""
-    return [str(mutant) for mutant in mutants if noticed(mutant) == bool(mutant.equivalent)]
+    return [str(mutant) for mutant in mutants if noticed(mutant, examples) == bool(mutant.equivalent)]
