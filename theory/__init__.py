@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 from theory.claims import Claim, Proposition, Refuted, Result, Statement, Verdict, agree, every, require
-from theory.registry import CLAIMS, claim, register
+from theory.registry import CLAIMS, claim, register  # isort: skip
+from theory import parity  # registers the claims of 3-1
 
 __all__ = [
     "CLAIMS", "Claim", "Proposition", "Refuted", "Result", "Statement", "Verdict",
