@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
+from theory import parity, parity_network  # noqa: F401 - registers 3-1 and its alternative
 from theory.claims import Claim, Proposition, Refuted, Result, Statement, Verdict, agree, every, require
-from theory.registry import CLAIMS, claim, register  # isort: skip
-from theory import parity  # registers the claims of 3-1
+from theory.registry import CLAIMS, claim, register
 
 __all__ = [
     "CLAIMS", "Claim", "Proposition", "Refuted", "Result", "Statement", "Verdict",

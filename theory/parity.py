@@ -6,7 +6,9 @@ The units are in `parity_units`, the pictures in `parity_figures`, the alternati
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -16,11 +18,18 @@ import minigrad as mg
 from theory.claims import FALSE, Claim, Proposition, Statement, agree, require
 from theory.parity_figures import draw_recurrences
 from theory.parity_units import (
-    Bits, all_sequences, as_bits, or_unit, parity, run_unit, sequences_up_to, xor_unit,
+    Bits,
+    all_sequences,
+    as_bits,
+    or_unit,
+    parity,
+    run_unit,
+    sequences_up_to,
+    xor_unit,
 )  # fmt: skip
 from theory.registry import register
 
-__all__ = ["CLAIM_3_1", "require_parity"]
+__all__ = ["CLAIM_3_1", "random_bits", "require_parity"]
 
 Sequence = tuple[int, ...]
 
@@ -43,10 +52,10 @@ def require_parity(y: NDArray[np.int64] | NDArray[np.float64], bits: Bits) -> No
         require(False, f"y_{t + 1} = {y[n, t]:g} after {beginning}, whose parity is {truth[n, t]}")
 
 
-def _run(unit: object, bits: Bits) -> NDArray[np.float64]:
+def _run(unit: Callable[[Any, Any], Any], bits: Bits) -> NDArray[np.float64]:
     """A unit run in minigrad on bits (N, T): all states (N, T)."""
     x = [mg.tensor(column) for column in bits.T.astype(np.float64)]
-    return np.stack([h.numpy() for h in run_unit(unit, x)], axis=1)  # type: ignore[arg-type]
+    return np.stack([h.numpy() for h in run_unit(unit, x)], axis=1)
 
 
 def _printed(sequence: Sequence) -> None:
@@ -138,17 +147,17 @@ def show_unit() -> str:
     return "\n".join([*lines, f"  {'parity':<10}          y_1 = {parity([1, 1])[0]}, y_2 = {parity([1, 1])[1]}"])
 
 
-PROOF = r"""On bits, $h + x - hx = 1 - (1 - h)(1 - x)$ is 0 only for $h = x = 0$: it is OR, and keeps 1 for ever. So
-$(1)$ comes out right and $(1, 1)$, the next sequence with a 1 before another bit 1, does not.
+PROOF = r"""On bits, $h + x - hx = 1 - (1 - h)(1 - x)$ is 0 only for $h = x = 0$: it is OR, and stays 1 after the first
+1. It errs as soon as the parity returns to 0, for the first time on $(1, 1)$.
 
 XOR is 1 exactly if $h \ne x$, that is $h(1 - x) + x(1 - h) = h + x - 2hx$. By induction $h_t$ is the parity of the
 first $t$ bits. Four values determine the four coefficients of $1, h, x, hx$, and all four pairs $(h, x)$ are met
 within two steps, so no other such formula computes parity.
 
 In the encoding $1 - 2h$, $1 - 2x$ of bits as signs the step is a product: $1 - 2h_t = (1 - 2h_{t-1})(1 - 2x_t)$, so
-$h_T = \frac12\bigl(1 - \prod_t (1 - 2x_t)\bigr)$ for all real $x_t$. For independent bits with $P(1) = x_t$ the expected
-sign of their parity is the product of the expected signs $1 - 2x_t$ (the piling-up lemma, M. Matsui, 1993), hence
-$h_T$ is the probability of parity 1. And $\partial h_T / \partial x_t = \prod_{i \ne t} (1 - 2x_i) = \pm 1$ at bits."""
+$h_T = \frac12\bigl(1 - \prod_t (1 - 2x_t)\bigr)$ for all real $x_t$. For independent bits with
+$P(1) = x_t$ the expected sign of their parity is the product of the expected signs $1 - 2x_t$ (the piling-up lemma,
+M. Matsui, 1993), hence $h_T$ is the probability of parity 1. And $\partial h_T / \partial x_t = \prod_{i \ne t} (1 - 2x_i) = \pm 1$ at bits."""
 
 CLAIM_3_1 = register(
     Claim(

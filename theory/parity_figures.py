@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from minigrad.extras import require
-from theory.parity_units import or_unit, parity, run_unit, xor_unit
 
 __all__ = ["draw_recurrences"]
 
@@ -23,3 +22,7 @@ def draw_recurrences() -> Any:
     axes = figure.subplots(3, 1, sharex=True, height_ratios=[1, 1, 1])
     t = np.arange(1, len(SHOWN) + 1)
     return figure
+
+
+def draw_network() -> Any:
+    return None

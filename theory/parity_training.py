@@ -1,0 +1,4 @@
+"""stub"""
+def measure_training() -> str:
+    """x"""
+    return ""
