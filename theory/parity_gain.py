@@ -27,7 +27,8 @@ from theory.parity_units import Bits, Weights, as_bits, parity, threshold_weight
 
 __all__ = [
     "ABOVE", "BELOW", "Extremes", "Intervals", "adversary", "critical_gain", "drift", "extreme_states", "fails_at",
-    "intervals", "proves_failure", "proves_parity", "raw_network", "state_map", "tanh_network", "tanh_weights",
+    "intervals", "proves_failure", "proves_parity", "raw_network", "state_map", "tanh_network", "tanh_states",
+    "tanh_weights",
 ]  # fmt: skip
 
 BELOW, ABOVE = Fraction(233021, 100_000), Fraction(233022, 100_000)
@@ -68,9 +69,18 @@ def tanh_network(bits: ArrayLike, gain: float) -> tuple[Bits, NDArray[np.float64
     >>> tanh_network([1, 1, 0, 1], 3.0)[0]
     array([1, 0, 0, 1])
     """
-    h = _states(as_bits(bits, "tanh_network"), tanh_weights(gain))
+    h = tanh_states(bits, gain)
     s = (h[..., 0] - h[..., 1]) / 2
     return (s > 0.5).astype(np.int64), s
+
+
+def tanh_states(bits: ArrayLike, gain: float) -> NDArray[np.float64]:
+    """The states h1 and h2 of the tanh network, (…, T, 2). As `tanh_network`.
+
+    >>> tanh_states([1, 0], 3.0).round(4)
+    array([[ 0.9051, -0.9051], [ 0.8383, -0.9452]])
+    """
+    return _states(as_bits(bits, "tanh_states"), tanh_weights(gain))
 
 
 def raw_network(bits: ArrayLike, gain: float) -> tuple[Bits, NDArray[np.float64]]:
