@@ -157,7 +157,8 @@ within two steps, so no other such formula computes parity.
 In the encoding $1 - 2h$, $1 - 2x$ of bits as signs the step is a product: $1 - 2h_t = (1 - 2h_{t-1})(1 - 2x_t)$, so
 $h_T = \frac12\bigl(1 - \prod_t (1 - 2x_t)\bigr)$ for all real $x_t$. For independent bits with
 $P(1) = x_t$ the expected sign of their parity is the product of the expected signs $1 - 2x_t$ (the piling-up lemma,
-M. Matsui, 1993), hence $h_T$ is the probability of parity 1. And $\partial h_T / \partial x_t = \prod_{i \ne t} (1 - 2x_i) = \pm 1$ at bits."""
+M. Matsui, 1993), hence $h_T$ is the probability of parity 1. And
+$\partial h_T / \partial x_t = \prod_{i \ne t} (1 - 2x_i) = \pm 1$ at bits."""
 
 CLAIM_3_1 = register(
     Claim(

@@ -1,14 +1,15 @@
-"""Rigorous bounds of tanh at rational numbers, and of the parity network's map of its state.
+"""Proofs about the tanh network's gain in exact arithmetic: rigorous bounds of tanh at rational numbers.
 
-Everything here is integer arithmetic: no float enters, so a comparison that comes out true is proven. A bound is
+The network and its map f of the state are those of `parity_gain`, which finds what is proven here. Everything here is integer arithmetic: no float enters, so a comparison that comes out true is proven. A bound is
 a multiple of 2^-BITS, and every operation rounds outwards.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 
-__all__ = ["BITS", "Bounds", "exp_bounds", "map_bounds", "tanh_bounds"]
+__all__ = ["BITS", "Bounds", "Intervals", "exp_bounds", "map_bounds", "proves_failure", "proves_parity", "tanh_bounds"]
 
 BITS = 96
 """Bounds are multiples of 2^-BITS."""
@@ -87,3 +88,48 @@ def map_bounds(gain: Fraction, u: Fraction) -> Bounds:
 
 def _down(q: Fraction) -> Fraction:
     return Fraction((q.numerator << BITS) // q.denominator, _UNIT)
+
+
+# Proofs ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """A certificate that a gain is enough: at parity 0 the state s stays in [0, a], at parity 1 in [b, 1]."""
+
+    gain: Fraction
+    a: Fraction
+    b: Fraction
+
+
+def proves_parity(certificate: Intervals) -> bool:
+    """Whether the intervals prove that the network is right for every length, by rational bounds alone.
+
+    On [0, 1] f rises and on [1, 2] it falls, so an interval's image is between the images of its ends: four
+    comparisons decide that every state and bit leads into the right interval. s_0 = 0 lies in [0, a].
+    """
+    g, a, b = certificate.gain, certificate.a, certificate.b
+    if not (g > 0 and 0 <= a < Fraction(1, 2) < b <= 1):
+        return False
+    return (
+        map_bounds(g, a)[1] <= a  # parity 0, bit 0: [0, a] stays below a
+        and map_bounds(g, 1 + a)[0] >= b  # parity 0, bit 1: u in [1, 1 + a]
+        and map_bounds(g, b)[0] >= b  # parity 1, bit 0: u in [b, 1]
+        and map_bounds(g, 1 + b)[1] <= a  # parity 1, bit 1: u in [1 + b, 2]
+    )
+
+
+def proves_failure(gain: Fraction, length: int) -> bool:
+    """Whether 1 0 0 … 0 of this length is proven to fail at this gain and at every smaller one.
+
+    r_1 >= f(1), r_t >= f(r_{t-1}) are upper bounds of the state s_t. As f rises with s and, for s in [1/2, 3/2], with
+    the gain, they bound the states of every smaller gain too; and once r_t <= 1/2, the parity 1 is lost.
+    """
+    if gain <= 0:
+        return False
+    r = map_bounds(gain, Fraction(1))[1]
+    for _ in range(length - 1):
+        if r <= Fraction(1, 2):
+            return True
+        r = map_bounds(gain, r)[1]
+    return r <= Fraction(1, 2)

@@ -22,12 +22,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import minigrad as mg
-from theory.parity_bounds import map_bounds
+from theory.parity_bounds import Intervals
 from theory.parity_units import Bits, Weights, as_bits, parity, threshold_weights
 
 __all__ = [
-    "ABOVE", "BELOW", "Extremes", "Intervals", "adversary", "critical_gain", "drift", "extreme_states", "fails_at",
-    "intervals", "proves_failure", "proves_parity", "raw_network", "state_map", "tanh_network", "tanh_states",
+    "ABOVE", "BELOW", "Extremes", "adversary", "critical_gain", "drift", "extreme_states", "fails_at",
+    "intervals", "raw_network", "state_map", "tanh_network", "tanh_states",
     "tanh_weights",
 ]  # fmt: skip
 
@@ -177,7 +177,9 @@ def adversary(length: int) -> Bits:
     """
     if length < 1:
         raise ValueError(f"adversary: the length must be at least 1; got {length}")
-    return (np.arange(length) == 0).astype(np.int64)
+    bits = np.zeros(length, np.int64)
+    bits[0] = 1
+    return bits
 
 
 def fails_at(bits: ArrayLike, gain: float) -> int | None:
@@ -222,15 +224,6 @@ def critical_gain(tolerance: float = 1e-12) -> float:
     return high
 
 
-@dataclass(frozen=True)
-class Intervals:
-    """A certificate that a gain is enough: at parity 0 the state s stays in [0, a], at parity 1 in [b, 1]."""
-
-    gain: Fraction
-    a: Fraction
-    b: Fraction
-
-
 def intervals(gain: float | Fraction) -> Intervals:
     """Invariant intervals for a gain above the critical one.
 
@@ -247,41 +240,5 @@ def intervals(gain: float | Fraction) -> Intervals:
     gap, b = drift(min(float(gain), 3.0))
     if gap <= 0:
         raise ValueError(f"intervals: the gain {float(gain):g} is not above the critical one, {critical_gain():.6f}")
-    b = Fraction(round(b * 2**20), 2**20)
-    return Intervals(Fraction(gain), 1 - b, b)
-
-
-# Proofs, in exact arithmetic -------------------------------------------------------------------------
-
-
-def proves_parity(certificate: Intervals) -> bool:
-    """Whether the intervals prove that the network is right for every length, by rational bounds alone.
-
-    On [0, 1] f rises and on [1, 2] it falls, so an interval's image is between the images of its ends: four
-    comparisons decide that every state and bit leads into the right interval. s_0 = 0 lies in [0, a].
-    """
-    g, a, b = certificate.gain, certificate.a, certificate.b
-    if not (g > 0 and 0 <= a < Fraction(1, 2) < b <= 1):
-        return False
-    return (
-        map_bounds(g, a)[1] <= a  # parity 0, bit 0: [0, a] stays below a
-        and map_bounds(g, 1 + a)[0] >= b  # parity 0, bit 1: u in [1, 1 + a]
-        and map_bounds(g, b)[0] >= b  # parity 1, bit 0: u in [b, 1]
-        and map_bounds(g, 1 + b)[1] <= a  # parity 1, bit 1: u in [1 + b, 2]
-    )
-
-
-def proves_failure(gain: Fraction, length: int) -> bool:
-    """Whether 1 0 0 … 0 of this length is proven to fail at this gain and at every smaller one.
-
-    r_1 >= f(1), r_t >= f(r_{t-1}) are upper bounds of the state s_t. As f rises with s and, for s in [1/2, 3/2], with
-    the gain, they bound the states of every smaller gain too; and once r_t <= 1/2, the parity 1 is lost.
-    """
-    if gain <= 0:
-        return False
-    r = map_bounds(gain, Fraction(1))[1]
-    for _ in range(length - 1):
-        if r <= Fraction(1, 2):
-            return True
-        r = map_bounds(gain, r)[1]
-    return r <= Fraction(1, 2)
+    rounded = Fraction(round(b * 2**20), 2**20)
+    return Intervals(Fraction(gain), 1 - rounded, rounded)

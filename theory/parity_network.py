@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from theory.claims import FALSE, Claim, Proposition, agree, every, require
 from theory.parity import LONG, LONGEST, random_bits, require_parity
+from theory.parity_bounds import proves_failure, proves_parity
 from theory.parity_figures import draw_network
 from theory.parity_gain import (
     ABOVE,
@@ -23,22 +24,21 @@ from theory.parity_gain import (
     extreme_states,
     fails_at,
     intervals,
-    proves_failure,
-    proves_parity,
     raw_network,
     state_map,
     tanh_network,
-)  # fmt: skip
+)
 from theory.parity_network_text import CORRECTED, PROOF, STATEMENT, show_network
 from theory.parity_one_unit import (
     FARKAS,
+    Function,
     Unit,
     contradicts,
     first_failure,
     parity_inequalities,
     piecewise_linear,
     reached_pairs,
-)  # fmt: skip
+)
 from theory.parity_training import measure_training
 from theory.parity_units import (
     all_sequences,
@@ -48,7 +48,7 @@ from theory.parity_units import (
     printed_network,
     sequences_up_to,
     threshold_network,
-)  # fmt: skip
+)
 from theory.registry import register
 
 __all__ = ["CLAIM_3_1_ALT"]
@@ -167,8 +167,9 @@ def monotone_units(draw: st.DrawFn) -> Unit:
     size = draw(st.integers(1, 6))
     knots = sorted(draw(st.lists(number, min_size=size, max_size=size, unique=True)))
     values = sorted(draw(st.lists(number, min_size=size, max_size=size)), reverse=draw(st.booleans()))
-    phi = draw(st.sampled_from([piecewise_linear(knots, values), np.tanh, np.arctan, np.sign, np.floor]))
-    return Unit(phi, *(draw(number) for _ in range(5)), flipped=draw(st.booleans()))
+    functions: list[Function] = [piecewise_linear(knots, values), np.tanh, np.arctan, np.sign, np.floor]
+    w, v, c, h0, theta = (draw(number) for _ in range(5))
+    return Unit(draw(st.sampled_from(functions)), w, v, c, h0, theta, flipped=draw(st.booleans()))
 
 
 def _one_unit_fails(unit: Unit) -> None:

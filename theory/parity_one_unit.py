@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from theory.parity_units import Bits, all_sequences, parity
 
 __all__ = [
-    "FARKAS", "Inequality", "Unit", "contradicts", "first_failure", "parity_inequalities", "piecewise_linear",
-    "reached_pairs",
+    "FARKAS", "Function", "Inequality", "Unit", "contradicts", "first_failure", "parity_inequalities",
+    "piecewise_linear", "reached_pairs",
 ]  # fmt: skip
 
 Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
