@@ -1,7 +1,8 @@
 """Proofs about the tanh network's gain in exact arithmetic: rigorous bounds of tanh at rational numbers.
 
-The network and its map f of the state are those of `parity_gain`, which finds what is proven here. Everything here is integer arithmetic: no float enters, so a comparison that comes out true is proven. A bound is
-a multiple of 2^-BITS, and every operation rounds outwards.
+The network and its map f of the state are those of `parity_gain`, which finds what is proven here. Everything here is
+integer arithmetic: no float enters, so a comparison that comes out true is proven. A bound is a multiple of 2^-BITS,
+and every operation rounds outwards.
 """
 
 from __future__ import annotations

@@ -6,11 +6,13 @@ The networks are in `parity_units`, the tanh network and its proofs in `parity_g
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from math import atanh
 
 import numpy as np
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from theory.claims import FALSE, Claim, Proposition, agree, every, require
 from theory.parity import LONG, LONGEST, random_bits, require_parity
@@ -41,6 +43,7 @@ from theory.parity_one_unit import (
 )
 from theory.parity_training import measure_training
 from theory.parity_units import (
+    Bits,
     all_sequences,
     as_bits,
     parity,
@@ -53,6 +56,8 @@ from theory.registry import register
 
 __all__ = ["CLAIM_3_1_ALT"]
 
+Network = Callable[[Bits], tuple[Bits, NDArray[np.float64]]]
+
 SEEDS = st.integers(0, 2**32 - 1)
 DENSITIES = st.sampled_from([0.001, 0.5, 0.999])
 LONG_ENOUGH = 7_000
@@ -64,14 +69,14 @@ ONLY_RAW_GAIN = atanh(0.5)
 # Threshold units -------------------------------------------------------------------------------------
 
 
-def _printed(sequence: tuple[int, ...]) -> None:
-    bits = as_bits([sequence])
-    require_parity(printed_network(bits)[0], bits)
+def _run_by(network: Network) -> Callable[[tuple[int, ...]], None]:
+    """The check of one bit sequence on a network."""
 
+    def check(sequence: tuple[int, ...]) -> None:
+        bits = as_bits([sequence])
+        require_parity(network(bits)[0], bits)
 
-def _printed_linear(sequence: tuple[int, ...]) -> None:
-    bits = as_bits([sequence])
-    require_parity(printed_linear_network(bits)[0], bits)
+    return check
 
 
 def _corrected(length: int) -> None:
@@ -181,11 +186,11 @@ def _one_unit_fails(unit: Unit) -> None:
 PROPOSITIONS = (
     Proposition(
         "as printed", "h1 = step(h1 + x - 1/2), h2 = step(h2 + x - 3/2), y = step(h1 - h2 - 1/2), each unit fed by its "
-        "own past, gives the parity of every bit sequence", _printed, lambda n: sequences_up_to(10),
+        "own past, gives the parity of every bit sequence", _run_by(printed_network), lambda n: sequences_up_to(10),
     ),
     Proposition(
         "as printed, without a step", "h1 = h1 + x - 1/2, h2 = h2 + x - 3/2, y = [h1 - h2 - 1/2 > 0], no function "
-        "being written, gives it", _printed_linear, lambda n: sequences_up_to(10),
+        "being written, gives it", _run_by(printed_linear_network), lambda n: sequences_up_to(10),
     ),
     Proposition(
         "all short sequences", "with s = h1 - h2, h1 = step(s + x - 1/2), h2 = step(s + x - 3/2), y = h1 - h2 gives "
