@@ -69,7 +69,7 @@ def tanh_network(bits: ArrayLike, gain: float) -> tuple[Bits, NDArray[np.float64
     >>> tanh_network([1, 1, 0, 1], 3.0)[0]
     array([1, 0, 0, 1])
     """
-    h = tanh_states(bits, gain)
+    h = _states(as_bits(bits, "tanh_network"), tanh_weights(gain))
     s = (h[..., 0] - h[..., 1]) / 2
     return (s > 0.5).astype(np.int64), s
 
@@ -203,6 +203,7 @@ def drift(gain: float) -> tuple[float, float]:
     >>> drift(3.0)
     (0.0604, 0.705)
     """
+    _check_gain("drift", gain)
     low, high = 0.5, 1.0
     for _ in range(60):
         s = (low + high) / 2
