@@ -14,8 +14,19 @@ from hypothesis import strategies as st
 
 from theory.parity_bounds import Intervals, exp_bounds, map_bounds, proves_failure, proves_parity, tanh_bounds
 from theory.parity_gain import (
-    ABOVE, BELOW, adversary, critical_gain, drift, extreme_states, fails_at, intervals, raw_network, state_map,
-    tanh_network, tanh_states, tanh_weights,
+    ABOVE,
+    BELOW,
+    adversary,
+    critical_gain,
+    drift,
+    extreme_states,
+    fails_at,
+    intervals,
+    raw_network,
+    state_map,
+    tanh_network,
+    tanh_states,
+    tanh_weights,
 )  # fmt: skip
 from theory.parity_units import all_sequences, parity
 

@@ -12,10 +12,24 @@ from hypothesis import strategies as st
 
 from theory import CLAIMS
 from theory.parity_one_unit import (
-    FARKAS, Inequality, Unit, contradicts, first_failure, parity_inequalities, piecewise_linear, reached_pairs,
+    FARKAS,
+    Inequality,
+    Unit,
+    contradicts,
+    first_failure,
+    parity_inequalities,
+    piecewise_linear,
+    reached_pairs,
 )  # fmt: skip
 from theory.parity_training import (
-    BASE, SETTINGS, Learnt, Setting, critical_scale, holds, readout_extremes, train,
+    BASE,
+    SETTINGS,
+    Learnt,
+    Setting,
+    critical_scale,
+    holds,
+    readout_extremes,
+    train,
 )  # fmt: skip
 from theory.parity_units import all_sequences, parity
 
