@@ -48,7 +48,7 @@ def require_parity(y: NDArray[np.int64] | NDArray[np.float64], bits: Bits) -> No
     wrong = ~(y == truth)
     if wrong.any():
         n, t = (int(i) for i in np.argwhere(wrong)[0])
-        beginning = "".join(map(str, bits[n, : t + 1].tolist())) if t < 40 else f"{t + 1} bits"
+        beginning = "the bits " + " ".join(map(str, bits[n, : t + 1].tolist())) if t < 40 else f"{t + 1} bits"
         require(False, f"y_{t + 1} = {y[n, t]:g} after {beginning}, whose parity is {truth[n, t]}")
 
 
@@ -139,7 +139,7 @@ def show_unit() -> str:
     """The truth tables of OR, XOR and the two formulas, and both runs on (1, 1)."""
     lines = [" h  x   h OR x   h + x - h x   h XOR x   h + x - 2 h x"]
     for h, x in product((0, 1), repeat=2):
-        lines.append(f" {h}  {x}   {h | x:^6}   {or_unit(h, x):^11}   {h ^ x:^7}   {xor_unit(h, x):^13}")
+        lines.append(f" {h}  {x}   {h | x:^6}   {or_unit(h, x):^11}   {h ^ x:^7}   {xor_unit(h, x):^13}".rstrip())
     lines += ["", "The shortest sequence on which they part is (1, 1):"]
     for name, unit in (("printed", or_unit), ("corrected", xor_unit)):
         states = run_unit(unit, [1, 1])

@@ -126,7 +126,7 @@ def proves_failure(gain: Fraction, length: int) -> bool:
     r_1 >= f(1), r_t >= f(r_{t-1}) are upper bounds of the state s_t. As f rises with s and, for s in [1/2, 3/2], with
     the gain, they bound the states of every smaller gain too; and once r_t <= 1/2, the parity 1 is lost.
     """
-    if gain <= 0:
+    if gain <= 0 or length < 1:
         return False
     r = map_bounds(gain, Fraction(1))[1]
     for _ in range(length - 1):

@@ -149,14 +149,13 @@ def extreme_states(gain: float, length: int) -> Extremes:
         raise ValueError(f"extreme_states: the length must be at least 1; got {length}")
     even, odd = np.empty(length), np.empty(length)
     last = np.empty((length, 2), np.int64)  # the last bit on the way to either
-    a, b = 0.0, np.nan  # before the first bit the parity is 0
+    a, b = 0.0, np.nan  # before the first bit the parity is 0, and there is no odd state to come from
     for t in range(length):
-        images = state_map(gain, [a, 2.0 if t == 0 else b + 1, a + 1, 2.0 if t == 0 else b])
-        if t == 0:  # there is no odd state yet to come from
-            images[1], images[3] = -np.inf, np.inf
-        a, b = max(images[0], images[1]), min(images[2], images[3])
+        even_by_0, odd_by_1 = state_map(gain, [a, a + 1])
+        even_by_1, odd_by_0 = state_map(gain, [b + 1, b]) if t else (-np.inf, np.inf)
+        a, b = max(even_by_0, even_by_1), min(odd_by_0, odd_by_1)
         even[t], odd[t] = a, b
-        last[t] = images[1] > images[0], images[2] <= images[3]
+        last[t] = even_by_1 > even_by_0, odd_by_1 <= odd_by_0
     return Extremes(even, odd, _trace(last, 0), _trace(last, 1))
 
 
@@ -218,6 +217,8 @@ def critical_gain(tolerance: float = 1e-12) -> float:
     >>> critical_gain()
     2.330212853
     """
+    if not tolerance >= 1e-15:
+        raise ValueError(f"critical_gain: the tolerance must be at least 1e-15, what a float can tell; got {tolerance}")
     low, high = 1.0, 4.0
     while high - low > tolerance:
         middle = (low + high) / 2

@@ -77,8 +77,8 @@ PROPOSITIONS = (
         "right at every step", checks.rarely_seen, SEEDS, "general", share=0.1,
     ),
     Proposition(
-        "the weights as they are", "without the encoding, the threshold network's weights times a gain fail with tanh "
-        "on 1 0 … 0 or 0 … 0, but for the one gain ln(3) / 2", checks.raw_fails,
+        "the weights as they are", "without the encoding, the threshold network's weights times a gain from 0.01 to "
+        "1000 fail with tanh on 1 0 … 0 or 0 … 0, but for the one gain ln(3) / 2", checks.raw_fails,
         st.floats(0.01, 1000).filter(lambda g: abs(g - checks.ONLY_RAW_GAIN) > 1e-6), "general",
     ),
     Proposition(

@@ -33,8 +33,8 @@ on $(1, 1)$. Without one, $h_1 - h_2$ is $t$ after $t$ bits, and it fails on $(0
 $b \to g b$, $h_0 = 0$, $y = [s > \frac12]$ with $s = (h_1 - h_2)/2$. Then $s' = f_g(s + x)$,
 $f_g(u) = \frac12\bigl(\tanh g(u - \frac12) - \tanh g(u - \frac32)\bigr)$. Four facts: (1) $f_g(1 + v) = f_g(1 - v)$;
 (2) $f_g$ rises up to $u = 1$, as $\tanh'$ is even and falls with $|\cdot|$; (3) on $[\frac12, \frac32]$ it rises with
-$g$, as both $u - \frac12$ and $\frac32 - u$ are $\ge 0$; (4) $f_g(u) + f_g(1 - u) =
-\frac12\bigl(\tanh g(\frac32 - u) + \tanh g(\frac12 + u)\bigr) < 1$.
+$g$, as both $u - \frac12$ and $\frac32 - u$ are $\ge 0$; (4) the sum
+$f_g(u) + f_g(1 - u) = \frac12\bigl(\tanh g(\frac32 - u) + \tanh g(\frac12 + u)\bigr)$ is below 1.
 
 Theorem: *it is right for every length exactly if some $b \in (\frac12, 1]$ has $f_g(b) \ge b$.* If so, let
 $a = 1 - b$. The intervals $[0, a]$ for parity 0 and $[b, 1]$ for parity 1 are invariant: by (1) and (2) the worst
@@ -43,14 +43,14 @@ $1 - f_g(b) \le a$; towards parity 1, $f_g(b)$ and $f_g(1 + a) = f_g(1 - a) = f_
 $[\frac12, 1]$, as also $f_g(\frac12) = \frac12 \tanh g < \frac12$; this interval being compact, the state falls by
 at least some $m > 0$ at each zero of 1 0 0 … 0 until the parity 1 is lost. By (3) larger gains keep the condition, so
 there is one critical gain, where the line $s$ touches $f_g$: $f_g(s) = s$, $f_g'(s) = 1$, at $g = 2.330212853…$,
-$s = 0.62230…$ Below it, one rational run of 1 0 0 … 0 with bounds from above proves failure for all smaller gains;
+$s = 0.62226…$ Below it, one rational run of 1 0 0 … 0 with bounds from above proves failure for all smaller gains;
 above it, one pair of rational intervals proves the network for all larger ones. Random bits rarely show the failure:
-it takes about as many zeros in a row as 1 0 0 … 0 has.
+it takes nearly as many zeros in a row as 1 0 0 … 0 has.
 
 *The weights as they are*, times a gain with $y = [h_1 - h_2 > \frac12]$, have $s' = 2 f_g(s + x)$, $s = h_1 - h_2$. For
 $\tanh g = \frac12$ the threshold $\frac12$ is a fixed point: every state stays on its side and the parity is right in
 exact arithmetic, but its distance to the threshold shrinks to about a seventh at each 0. At every other gain that is
-tried 1 0 … 0 or 0 … 0 fails.
+tried, 1 0 … 0 or 0 … 0 fails.
 
 *One unit* $h' = \varphi(wh + vx + c)$, $\varphi$ monotone, $y = [h > \theta]$: from a state $e$ of parity 0 a 1 must
 lead above $\theta$ and a 0 not, so with rising $\varphi$, $v > 0$; from a state $o$ of parity 1 it is the other way

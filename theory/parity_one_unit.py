@@ -42,6 +42,8 @@ def reached_pairs(length: int) -> set[tuple[int, int]]:
     >>> sorted(reached_pairs(1)), sorted(reached_pairs(2))
     ([(0, 0), (0, 1)], [(0, 0), (0, 1), (1, 0), (1, 1)])
     """
+    if length < 1:
+        raise ValueError(f"reached_pairs: the length must be at least 1; got {length}")
     sequences = all_sequences(length)
     before = parity(sequences[:, :-1])[:, -1] if length > 1 else np.zeros(len(sequences), np.int64)
     return set(zip(before.tolist(), sequences[:, -1].tolist(), strict=True))

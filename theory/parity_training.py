@@ -44,6 +44,12 @@ class Setting:
     batch: int = 32
     rate: float = 0.02
 
+    def __post_init__(self) -> None:
+        sizes = self.hidden, self.iterations, self.batch, *self.lengths
+        if not self.lengths or min(sizes) < 1:
+            what = "units, lengths, iterations and the batch"
+            raise ValueError(f"Setting {self.name}: {what} must be at least 1; got {sizes}")
+
 
 BASE = Setting("8 units, 20 bits, every step counts")
 SETTINGS = (
@@ -116,7 +122,13 @@ def train(setting: Setting, seed: int) -> Learnt:
 
 
 def holds(learnt: Learnt, limit: int = LIMIT, sequences: int = 200) -> int:
-    """To how many steps a network is right on all of some random sequences, always the same; `limit` at most."""
+    """To how many steps a network is right on all of some random sequences, always the same; `limit` at most.
+
+    Raises:
+        ValueError: for a limit or a number of sequences below 1.
+    """
+    if min(limit, sequences) < 1:
+        raise ValueError(f"holds: limit and sequences must be at least 1; got {limit} and {sequences}")
     rng = np.random.default_rng(0)
     h, odd = None, np.zeros((sequences, 1), np.int64)
     for start in range(0, limit, _CHUNK):

@@ -197,7 +197,7 @@ def test_require_parity_says_where():
     require_parity(parity(bits), bits)
     wrong = parity(bits)
     wrong[1, 1] = 0
-    with pytest.raises(Refuted, match=r"^y_2 = 0 after 10, whose parity is 1$"):
+    with pytest.raises(Refuted, match=r"^y_2 = 0 after the bits 1 0, whose parity is 1$"):
         require_parity(wrong, bits)
     long = np.zeros((1, 50), np.int64)
     with pytest.raises(Refuted, match=r"^y_50 = 1 after 50 bits, whose parity is 0$"):

@@ -147,6 +147,8 @@ def test_networks_refuse_what_is_not_bits(network):
 def test_lengths_that_make_no_sense():
     with pytest.raises(ValueError, match="extreme_states: the length must be at least 1; got 0"):
         extreme_states(3.0, 0)
+    with pytest.raises(ValueError, match="critical_gain: the tolerance must be at least 1e-15"):
+        critical_gain(0.0)
     with pytest.raises(ValueError, match="adversary: the length must be at least 1; got 0"):
         adversary(0)
 
@@ -251,6 +253,7 @@ def test_proven_failures_are_failures(gain):
     assert at == 1 or not proves_failure(gain, at - 1)
     assert proves_failure(gain / 2, at)
     assert not proves_failure(-gain, at)
+    assert not proves_failure(gain, 0)
 
 
 @given(st.fractions(Fraction(1, 2), 8), st.fractions(0, Fraction(1, 2)), st.fractions(Fraction(1, 2), 1))

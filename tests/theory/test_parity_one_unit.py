@@ -179,6 +179,19 @@ def test_training_is_repeatable_and_depends_on_its_setting():
     assert len({setting.name for setting in SETTINGS}) == len(SETTINGS)
 
 
+@pytest.mark.parametrize("options", [{"hidden": 0}, {"lengths": ()}, {"lengths": (3, 0)}, {"iterations": 0}], ids=str)
+def test_settings_that_make_no_sense(options):
+    with pytest.raises(ValueError, match="Setting odd: units, lengths, iterations and the batch must be at least 1"):
+        Setting("odd", **options)
+
+
+def test_lengths_that_make_no_sense():
+    with pytest.raises(ValueError, match="holds: limit and sequences must be at least 1; got 0 and 200"):
+        holds(designed(3.0), 0)
+    with pytest.raises(ValueError, match="reached_pairs: the length must be at least 1; got 0"):
+        reached_pairs(0)
+
+
 def test_a_curriculum_goes_on_when_the_loss_is_low(monkeypatch):
     lengths = []
     run = parity
