@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from theory import parity, parity_network  # noqa: F401 - registers 3-1 and its alternative
+from theory import convolution, parity, parity_network  # noqa: F401 - each registers its claims
 from theory.claims import Claim, Proposition, Refuted, Result, Statement, Verdict, agree, every, require
 from theory.registry import CLAIMS, claim, register
 

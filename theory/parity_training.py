@@ -174,18 +174,19 @@ def measure_training() -> str:
 
 
 _INTRODUCTION = f"""**Learning it.** An RNN with a linear readout is trained with minigrad on random bits, in
-{BASE.iterations:,} steps of Adam (rate {BASE.rate}, batches of {BASE.batch}, gradients clipped to norm 1). For each
-of {len(SEEDS)} seeds: the number of steps to which it is right on all of 200 random sequences, up to {LIMIT:,}. The
+{BASE.iterations:,} steps of Adam (rate {BASE.rate}, batches of {BASE.batch}, gradients clipped to norm 1). For each of
+{len(SEEDS)} seeds: the number of steps to which it is right on all of 200 random sequences, up to {LIMIT:,}. The
 first row is the base; the others change one thing each."""
 
 _BETWEEN = """The base by seed. The readout z is read as 1 above 0; its extremes are over 1,000 steps of 200 sequences,
 among them 0 0 … 0, 1 0 … 0 and 1 1 … 1. The critical scale is the smallest factor of all weights, in steps of 0.02,
 with which the network still holds 500 steps: the counterpart of the critical gain."""
 
-_CONCLUSION = """What makes it succeed: every step's parity in the loss, sequences too long to be known by heart, and
-more units than the two that are enough. A network that holds has what the critical gain is about, an interval of z for
-either parity that no bit leaves, and loses it when its weights are scaled down; one that errs early has learnt the
-beginnings of the sequences, with intervals that overlap later on."""
+_CONCLUSION = """What makes it succeed: above all a loss that counts every step, and sequences too long to be known by
+heart. More units or still longer sequences help further; growing lengths and smaller first weights change little. The
+recurrent weights grow whether it succeeds or not. A network that holds has what the critical gain is about, an interval
+of z for either parity that no bit leaves, and loses it when its weights are scaled down; one that errs early has learnt
+the beginnings of the sequences, and its intervals overlap later on."""
 
 
 def _settings_table(lengths: dict[Setting, list[int]]) -> str:
