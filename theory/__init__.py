@@ -6,10 +6,7 @@
 
 from __future__ import annotations
 
-from theory import (
-    convolution,  # noqa: F401 - registers 1-1, 1-2 and 1-3
-    ordering,  # noqa: F401 - registers 2-1 and 2-2
-)
+from theory import convolution, ordering, parity, parity_network  # noqa: F401 - each registers its claims
 from theory.claims import Claim, Proposition, Refuted, Result, Statement, Verdict, agree, every, require
 from theory.registry import CLAIMS, claim, register
 
