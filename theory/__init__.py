@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
+from theory import eigenvalues  # noqa: F401 - registers 3-2
 from theory.claims import Claim, Proposition, Refuted, Result, Statement, Verdict, agree, every, require
 from theory.registry import CLAIMS, claim, register
-from theory import eigenvalues  # registers claim 3-2
 
 __all__ = [
     "CLAIMS", "Claim", "Proposition", "Refuted", "Result", "Statement", "Verdict",

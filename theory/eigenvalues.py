@@ -55,7 +55,7 @@ CORRECTED = (
         checks.decided_exactly, whole(largest=3, pairs=True), "corrected",
     ),
     Proposition(
-        "vanishes or explodes", "for every W, ‖dh_k/dh_0‖ < 1/1000 from a computed k on if the radius is below 1, "
+        "vanishes or explodes", "for every W, ‖dh_k/dh_0‖ < 1/1000 after a computed number of steps if the radius is below 1, "
         "and > 1000 after log(1000) / log(radius) steps if it is above",
         checks.vanishes_or_explodes, matrices((0.8, 0.9, 1.1, 1.2)), "corrected", show=str,
     ),
@@ -76,7 +76,7 @@ GENERAL = (
         checks.gelfand_limit, matrices(RADII), "general", show=str,
     ),
     Proposition(
-        "Kreiss", "sup_k ‖W^k‖ >= (|z| - 1) ‖(z I - W)^-1‖ for all |z| > 1: a non-normal W may grow first",
+        "Kreiss", "sup_k ‖W^k‖ >= (|z| - 1) ‖(z I - W)^-1‖ for |z| > 1, on a grid: a non-normal W may grow first",
         checks.transient_growth, matrices((0.5, 0.8, 0.9)), "general", show=str,
     ),
     Proposition(
@@ -93,7 +93,7 @@ GENERAL = (
         "general",
     ),
     Proposition(
-        "tanh RNN", "‖dh_k/dh_0‖ <= the product over the steps of sigma_max(Wh) max(1 - h_t^2), with equality for H = 1",
+        "tanh RNN", "‖dh_k/dh_0‖ <= the product of sigma_max(Wh) max(1 - h_t^2) over the steps, equal for one unit",
         checks.tanh_network, networks((0.0,)), "general",
     ),
     Proposition(
@@ -101,32 +101,33 @@ GENERAL = (
         checks.cell_path, networks(), "general",
     ),
     Proposition(
-        "forget bias", "without input either, at the rate sigmoid(bias): 0.5, 0.731 and 0.993 for the biases 0, 1 and 5",
+        "forget bias", "without recurrent weights and input the rate is sigmoid(bias): 0.5, 0.731, 0.993 for 0, 1, 5",
         checks.cell_rate, every(0, 1, 5), "general",
     ),
 )  # fmt: skip
 
-PROOF = r"""With $W = P D P^{-1}$, $W' = (P^{-1})' D P' = (P')^{-1} D P'$, and in $(W')^k$ the inner $P' (P')^{-1}$ cancel:
-$(W')^k = (P')^{-1} D^k P'$. The printed last factor $P^{-1}$ is right exactly if $D^k P' = D^k P^{-1}$, that is
-$D^k (P'P - I) = 0$: for an invertible $W$, if $P$ is orthogonal. It even changes when an eigenvector is rescaled.
+PROOF = r"""With $W = P D P^{-1}$, $W' = (P^{-1})' D P' = (P')^{-1} D P'$, and in $(W')^k$ the inner factors
+$P' (P')^{-1}$ cancel: $(W')^k = (P')^{-1} D^k P'$. The printed last factor $P^{-1}$ is right exactly if
+$D^k P' = D^k P^{-1}$, that is $D^k (P'P - I) = 0$: for an invertible $W$, if $P$ is orthogonal. The printed form even
+changes when an eigenvector is rescaled.
 
 *Not every matrix:* for $W = \begin{pmatrix} 0 & 1 \\ 0 & 0 \end{pmatrix}$, $W \neq 0 = W^2$, but $W = P D P^{-1}$
 would give $D^2 = 0$, so $D = 0$ and $W = 0$.
 
-*Every matrix, all the same:* an eigenvector for the largest $|\lambda| = \rho$ gives $\|W^k\| \ge \rho^k$. With Schur's
-form $W = U (D + N) U^*$, expand $(D + N)^k$: a product with $n$ or more factors $N$ is zero, so
+*Every matrix, all the same:* an eigenvector for the largest $|\lambda| = \rho$ gives $\|W^k\| \ge \rho^k$. With
+Schur's form $W = U (D + N) U^*$, expand $(D + N)^k$: a product with $n$ or more factors $N$ is zero, so
 $\|W^k\| \le \sum_{j<n} \binom{k}{j} \rho^{k-j} \|N\|^j$, a polynomial in $k$ times $\rho^k$. Hence
-$\|W^k\|^{1/k} \to \rho$ (Gelfand): the Jacobian vanishes for $\rho < 1$, explodes for $\rho > 1$, and for $\rho = 1$ has
-$\|W^k\| \ge 1$, constant for an orthogonal $W$, of the order $k^{n-1}$ for a Jordan block, whose power has the entries
-$\binom{k}{d} \lambda^{k-d}$.
+$\|W^k\|^{1/k} \to \rho$ (Gelfand): the Jacobian vanishes for $\rho < 1$ and explodes for $\rho > 1$. For $\rho = 1$,
+$\|W^k\| \ge 1$: constant for an orthogonal $W$, of the order $k^{n-1}$ for a Jordan block, whose power has the
+entries $\binom{k}{d} \lambda^{k-d}$.
 
 *A hump before the decay:* for $|z| > 1$, $(z I - W)^{-1} = \sum_k W^k z^{-k-1}$ has a norm of at most
-$\sup_k \|W^k\| / (|z| - 1)$ (the easy half of Kreiss's theorem). For $\begin{pmatrix} r & c \\ 0 & r \end{pmatrix}$ and
-$z = 2 - r$ it promises a growth to $c / (4 (1 - r))$, however far $r$ is below 1.
+$\sup_k \|W^k\| / (|z| - 1)$ (the easy half of Kreiss's theorem). For $\begin{pmatrix} r & c \\ 0 & r \end{pmatrix}$
+and $z = 2 - r$ it promises a growth to $c / (4 (1 - r))$, however far $r$ is below 1.
 
-*Networks:* $\partial h_t / \partial h_{t-1} = \mathrm{diag}(1 - h_t^2) W_h'$ in a tanh RNN; norms of products are at most
-products of norms. An LSTM without recurrent weights has $c_t = f_t c_{t-1} + i_t g_t$ with gates that do not depend
-on the state, so $\partial c_k / \partial c_0 = \mathrm{diag}(f_1 \cdots f_k)$."""
+*Networks:* $\partial h_t / \partial h_{t-1} = \mathrm{diag}(1 - h_t^2) W_h'$ in a tanh RNN, and the norm of a product
+is at most the product of the norms. An LSTM without recurrent weights has $c_t = f_t c_{t-1} + i_t g_t$ with gates
+that do not depend on the state, so $\partial c_k / \partial c_0 = \mathrm{diag}(f_1 \cdots f_k)$."""
 
 CLAIM_EIGENVALUES = register(
     Claim(
@@ -136,8 +137,8 @@ CLAIM_EIGENVALUES = register(
             "For h_t = W' h_{t-1} with W = P D P^-1, which every square matrix has, dh_k/dh_0 = (P')^-1 D^k P^-1; it "
             "vanishes for large k if the spectral radius of W is below 1 and explodes if it is above.",
             r"For $h_t = W' h_{t-1}$ with $W = P D P^{-1}$, which every square matrix has, "
-            r"$\partial h_k / \partial h_0 = (P')^{-1} D^k P^{-1}$; it vanishes for large $k$ if the spectral radius of "
-            r"$W$ is below 1 and explodes if it is above.",
+            r"$\partial h_k / \partial h_0 = (P')^{-1} D^k P^{-1}$; it vanishes for large $k$ if the spectral radius "
+            r"of $W$ is below 1 and explodes if it is above.",
         ),
         source="homework 3-2",
         propositions=PRINTED + CORRECTED + GENERAL,
@@ -146,8 +147,8 @@ CLAIM_EIGENVALUES = register(
             "dh_k/dh_0 = (W')^k, which is (P')^-1 D^k P' if W has an eigendecomposition; not every W has one. For "
             "every W the k-th root of its norm tends to the spectral radius, so it vanishes below 1 (perhaps after "
             "growing for a while) and explodes above; at 1 its norm is at least 1.",
-            r"$\partial h_k / \partial h_0 = (W')^k$, which is $(P')^{-1} D^k P'$ if $W$ has an eigendecomposition; not "
-            r"every $W$ has one. For every $W$, $\|(W')^k\|^{1/k} \to \rho(W)$, so it vanishes for $\rho(W) < 1$ "
+            r"$\partial h_k / \partial h_0 = (W')^k$, which is $(P')^{-1} D^k P'$ if $W$ has an eigendecomposition; "
+            r"not every $W$ has one. For every $W$, $\|(W')^k\|^{1/k} \to \rho(W)$, so it vanishes for $\rho(W) < 1$ "
             r"(perhaps after growing for a while) and explodes for $\rho(W) > 1$; for $\rho(W) = 1$ its norm is at "
             r"least 1.",
         ),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from theory.claims import agree, require
 from theory.defective import annihilator, is_defective, is_diagonalisable, multiplicities
 from theory.diagonalisation import eigendecomposition, eigenform, power_jacobian, printed_eigenform
-from theory.eigenvalues_domains import Matrix, Network, Whole
+from theory.eigenvalues_domains import Drawn, Network, Whole
 from theory.gradient_flow import cell_jacobians, forget_gates, rnn_bounds, rnn_jacobians, rnn_states
 from theory.powers import (
     check_schur,
@@ -40,43 +40,44 @@ def rounding(W: NDArray[Any], norms: NDArray[np.float64]) -> NDArray[np.float64]
 
 def jacobian_is_power(example: Whole) -> None:
     """dh_k/dh_0 = (W')^k, by whole numbers, whichever way a step is written."""
-    power = np.eye(len(example.W), dtype=int).astype(object)
+    power = np.eye(len(example.matrix), dtype=int).astype(object)
     for _ in range(example.k):
-        power = example.W.T @ power
+        power = example.matrix.T @ power
     for rows in (False, True):
-        agree(power_jacobian(example.W, example.k, rows), power.astype(float), "dh_k/dh_0")
+        agree(power_jacobian(example.matrix, example.k, rows), power.astype(float), "dh_k/dh_0")
 
 
 def printed_form(example: Whole) -> None:
     """(P')^-1 D^k P^-1 is the Jacobian."""
-    form = printed_eigenform(example.P, example.eigenvalues, example.k)
-    agree(form, power_jacobian(example.W, example.k), "(P')^-1 D^k P^-1 against dh_k/dh_0")
+    form = printed_eigenform(example.vectors, example.eigenvalues, example.k)
+    agree(form, power_jacobian(example.matrix, example.k), "(P')^-1 D^k P^-1 against dh_k/dh_0")
 
 
-def corrected_form(example: Whole | Matrix) -> None:
+def corrected_form(example: Whole | Drawn) -> None:
     """(P')^-1 D^k P' is the Jacobian; rounding enters by the condition number of P, once each way."""
     if isinstance(example, Whole):
-        P, eigenvalues, k, tolerance = example.P, np.array(example.eigenvalues), example.k, 1e-9
+        P, eigenvalues, k, tolerance = example.vectors, np.array(example.eigenvalues), example.k, 1e-9
     else:
-        P, eigenvalues = eigendecomposition(example.W)
+        P, eigenvalues = eigendecomposition(example.matrix)
         k = 1 + example.seed % 20
         tolerance = 100 * k * EPSILON * float(np.linalg.cond(P)) ** 2
-    agree(eigenform(P, eigenvalues, k), power_jacobian(example.W, k), "(P')^-1 D^k P' against dh_k/dh_0", tolerance)
+    jacobian = power_jacobian(example.matrix, k)
+    agree(eigenform(P, eigenvalues, k), jacobian, "(P')^-1 D^k P' against dh_k/dh_0", tolerance)
 
 
 def printed_form_fits_exactly_if(example: Whole) -> None:
     """(P')^-1 D^k P^-1 is the Jacobian exactly if D^k (P'P - I) = 0; decided by whole numbers."""
     powers = np.array([x**example.k for x in example.eigenvalues], dtype=object)
-    vanishes = not (powers[:, None] * (example.P.T @ example.P - np.eye(len(powers), dtype=int))).any()
-    form = printed_eigenform(example.P, example.eigenvalues, example.k)
-    fits = np.array_equal(np.rint(form), power_jacobian(example.W, example.k))
+    vanishes = not (powers[:, None] * (example.vectors.T @ example.vectors - np.eye(len(powers), dtype=int))).any()
+    form = printed_eigenform(example.vectors, example.eigenvalues, example.k)
+    fits = np.array_equal(np.rint(form), power_jacobian(example.matrix, example.k))
     require(fits == vanishes, f"the printed form {'fits' if fits else 'fails'}, D^k (P'P - I) = 0 is {vanishes}")
 
 
-def printed_form_fits_symmetric(example: Matrix) -> None:
+def printed_form_fits_symmetric(example: Drawn) -> None:
     """With orthonormal eigenvectors P^-1 = P', so both forms are the Jacobian."""
-    eigenvalues, P = np.linalg.eigh(example.W)
-    jacobian = power_jacobian(example.W, 5)
+    eigenvalues, P = np.linalg.eigh(example.matrix)
+    jacobian = power_jacobian(example.matrix, 5)
     agree(printed_eigenform(P, eigenvalues, 5), jacobian, "(P')^-1 D^k P^-1")
     agree(eigenform(P, eigenvalues, 5), jacobian, "(P')^-1 D^k P'")
 
@@ -95,7 +96,7 @@ def has_eigendecomposition(W: list[list[int]]) -> None:
 
 def decided_exactly(example: Whole) -> None:
     """The certificate proves what the Jordan form says: diagonalisable exactly if all blocks have size 1."""
-    W, blocks = example.W, example.blocks
+    W, blocks = example.matrix, example.blocks
     truth = all(size == 1 for _, size in blocks)
     require(is_diagonalisable(W, annihilator(W)) == truth, f"the certificate does not prove that this is {truth}")
     require(is_defective(W) != truth, f"is_defective gives {truth}")
@@ -108,9 +109,9 @@ def decided_exactly(example: Whole) -> None:
 # Vanishing and exploding ------------------------------------------------------------------------
 
 
-def between_radius_and_condition(example: Matrix) -> None:
+def between_radius_and_condition(example: Drawn) -> None:
     """radius^k <= ||dh_k/dh_0|| <= cond(P) radius^k for a diagonalisable W."""
-    W, k = example.W, 1 + example.seed % 40
+    W, k = example.matrix, 1 + example.seed % 40
     P = eigendecomposition(W)[0]
     scaled = spectral_norm(power_jacobian(W, k)) / example.radius**k
     condition = float(np.linalg.cond(P))
@@ -119,9 +120,9 @@ def between_radius_and_condition(example: Matrix) -> None:
     require(scaled <= condition * (1 + tolerance), f"the norm is {scaled:.6g} radius^{k}, cond(P) {condition:.6g}")
 
 
-def vanishes_or_explodes(example: Matrix) -> None:
+def vanishes_or_explodes(example: Drawn) -> None:
     """The norm of dh_k/dh_0 falls below 1/1000, or exceeds 1000, after the number of steps that is promised."""
-    W, bound = example.W, schur_bound(example.W)
+    W, bound = example.matrix, schur_bound(example.matrix)
     if example.radius < 1:
         k = bound.steps_below(1e-3)
         norm = spectral_norm(power_jacobian(W, k))
@@ -133,9 +134,9 @@ def vanishes_or_explodes(example: Matrix) -> None:
         require(norm <= bound.at(k) * (1 + 1e-9), f"after {k} steps the norm is {norm:.6g}, above the bound")
 
 
-def gelfand_limit(example: Matrix) -> None:
+def gelfand_limit(example: Drawn) -> None:
     """radius^k <= ||W^k|| <= the bound from Schur's form, and the k-th root of the bound tends to the radius."""
-    W, n = example.W, example.size
+    W, n = example.matrix, example.size
     U, T = schur(W)
     check_schur(W, U, T)
     bound, norms = schur_bound(W), power_norms(W, 48)
@@ -154,12 +155,12 @@ def gelfand_limit(example: Matrix) -> None:
     tolerance = 2 * max(1.0, norms[1]) * (100 * n * EPSILON) ** (1 / n if example.kind == "defective" else 0.5)
     agree(spectral_radius(W), example.radius, "the spectral radius", tolerance)
     far = math.exp(bound.log(10**7) / 10**7)
-    require(abs(far - bound.radius) < 1e-4, f"for k = 10^7 the bound's root is {far:.8g}, the radius {bound.radius:.8g}")
+    require(abs(far - bound.radius) < 1e-4, f"the bound's root for k = 10^7 is {far:.8g}, not near the radius")
 
 
-def transient_growth(example: Matrix) -> None:
+def transient_growth(example: Drawn) -> None:
     """sup_k ||W^k|| is at least every value of (|z| - 1) ||(z I - W)^-1||, |z| > 1."""
-    W = example.W
+    W = example.matrix
     largest = power_norms(W, schur_bound(W).steps_below(1.0)).max()  # from there on all are below 1 = ||W^0||
     lower = kreiss_lower_bound(W)
     require(lower <= largest * (1 + 1e-9), f"the largest norm is {largest:.8g}, the lower bound {lower:.8g}")
@@ -180,10 +181,10 @@ def hump(example: tuple[float, float]) -> None:
     require(norms[-1] < 1e-3 + EPSILON, f"after {steps} steps the norm is {norms[-1]:.8g}")
 
 
-def never_vanishes(example: Matrix) -> None:
+def never_vanishes(example: Drawn) -> None:
     """With radius 1, ||W^k|| >= 1; an orthogonal W has ||W^k|| = 1."""
-    norms = power_norms(example.W, 48)
-    error = rounding(example.W, norms)
+    norms = power_norms(example.matrix, 48)
+    error = rounding(example.matrix, norms)
     k = int(np.argmin(norms + error))
     require((norms + error).min() >= 1, f"||W^{k}|| = {norms[k]:.8g}")
     if example.kind == "orthogonal":
@@ -220,9 +221,10 @@ def tanh_network(example: Network) -> None:
         product = np.diag(1 - h**2) @ Wh.T @ product
         agree(jacobians[t], product, f"dh_{t + 1}/dh_0")
         norm, bound = spectral_norm(jacobians[t]), bounds[t]
-        require(norm <= bound * (1 + 1e-9) + EPSILON, f"the norm of dh_{t + 1}/dh_0 is {norm:.6g}, the bound {bound:.6g}")
+        text = f"the norm of dh_{t + 1}/dh_0 is {norm:.6g}, the bound {bound:.6g}"
+        require(norm <= bound * (1 + 1e-9) + EPSILON, text)
         if example.H == 1:  # then nothing is lost, and the bound is the norm
-            require(norm >= bound * (1 - 1e-9) - EPSILON, f"one unit: {norm:.6g}, the bound {bound:.6g}")
+            require(norm >= bound * (1 - 1e-9) - EPSILON, f"one unit: {text}")
     require(bounds[-1] <= spectral_norm(Wh) ** example.T * (1 + 1e-9), "the bound exceeds sigma_max(Wh)^k")
 
 

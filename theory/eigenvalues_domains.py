@@ -1,6 +1,6 @@
 """The examples on which claim 3-2 is checked: matrices with known eigenvalues, and small networks.
 
-`Whole` is a matrix of whole numbers with a known Jordan form, so that everything about it is exact. `Matrix` is one
+`Whole` is a matrix of whole numbers with a known Jordan form, so that everything about it is exact. `Drawn` is one
 of floating-point numbers with a known spectral radius, of a kind: the kinds differ in how far they are from normal.
 """
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from theory.powers import jordan_block
 
-__all__ = ["KINDS", "Matrix", "Network", "Whole", "matrices", "networks", "small_matrices", "whole"]
+__all__ = ["KINDS", "Drawn", "Network", "Whole", "matrices", "networks", "small_matrices", "whole"]
 
 ROTATION = np.array([[0, -1], [1, 0]], dtype=object)
 """Eigenvalues i and -i: a pair of complex ones in a real matrix."""
@@ -36,8 +36,8 @@ class Whole:
     k: int = 1
 
     @property
-    def J(self) -> NDArray[Any]:
-        """The Jordan form, (n, n); the matrix D if all blocks have size 1."""
+    def jordan_form(self) -> NDArray[Any]:
+        """J, (n, n); the matrix D if all blocks have size 1."""
         parts = [_block(*block) for block in self.blocks]
         whole = np.zeros((sum(map(len, parts)),) * 2, dtype=object)
         at = 0
@@ -47,8 +47,8 @@ class Whole:
         return whole
 
     @property
-    def P(self) -> NDArray[Any]:
-        """(n, n), of determinant 1."""
+    def vectors(self) -> NDArray[Any]:
+        """P, (n, n), of determinant 1: the eigenvectors, if all blocks have size 1."""
         return self._shear(self.shears)
 
     @property
@@ -57,17 +57,17 @@ class Whole:
         return self._shear([(i, j, -c) for i, j, c in reversed(self.shears)])
 
     @property
-    def W(self) -> NDArray[Any]:
-        """P J P^-1."""
-        return np.asarray(self.P @ self.J @ self.inverse)
+    def matrix(self) -> NDArray[Any]:
+        """W = P J P^-1, (n, n)."""
+        return np.asarray(self.vectors @ self.jordan_form @ self.inverse)
 
     @property
     def eigenvalues(self) -> list[int]:
         """The diagonal of D, if all blocks are whole numbers of size 1."""
-        return [int(x) for x in np.diag(self.J)]
+        return [int(x) for x in np.diag(self.jordan_form)]
 
     def _shear(self, shears: Any) -> NDArray[Any]:
-        P = np.eye(len(self.J), dtype=int).astype(object)
+        P = np.eye(len(self.jordan_form), dtype=int).astype(object)
         for i, j, c in shears:
             step = np.eye(len(P), dtype=int).astype(object)
             step[i, j] = c
@@ -76,7 +76,7 @@ class Whole:
 
     def __str__(self) -> str:
         diagonal = ", ".join(map(str, self.eigenvalues))
-        return f"W = {self.W.tolist()} = P D P^-1, P = {self.P.tolist()}, D = diag({diagonal}), k = {self.k}"
+        return f"W = {self.matrix.tolist()} = P D P^-1, P = {self.vectors.tolist()}, D = diag({diagonal}), k = {self.k}"
 
 
 def _block(eigenvalue: int | None, size: int) -> NDArray[Any]:
@@ -120,7 +120,7 @@ KINDS = ("symmetric", "orthogonal", "random", "non-normal", "defective")
 
 
 @dataclass(frozen=True)
-class Matrix:
+class Drawn:
     """A real matrix of a kind with a known spectral radius, drawn by a seed.
 
     symmetric: orthonormal eigenvectors. orthogonal: a rotation or reflection times the radius. random: normally
@@ -134,7 +134,7 @@ class Matrix:
     seed: int
 
     @property
-    def W(self) -> NDArray[np.float64]:
+    def matrix(self) -> NDArray[np.float64]:
         """The matrix, (size, size)."""
         rng = np.random.default_rng(self.seed)
         n, r = self.size, self.radius
@@ -157,10 +157,10 @@ class Matrix:
         return f"{self.kind}, {self.size}x{self.size}, radius {self.radius}, seed {self.seed}"
 
 
-def matrices(radii: tuple[float, ...], kinds: tuple[str, ...] = KINDS) -> st.SearchStrategy[Matrix]:
+def matrices(radii: tuple[float, ...], kinds: tuple[str, ...] = KINDS) -> st.SearchStrategy[Drawn]:
     """Matrices with one of these radii, of one of these kinds, of 1 to 4 rows."""
     seeds = st.integers(0, 2**20)
-    return st.builds(Matrix, st.sampled_from(kinds), st.integers(1, 4), st.sampled_from(radii), seeds)
+    return st.builds(Drawn, st.sampled_from(kinds), st.integers(1, 4), st.sampled_from(radii), seeds)
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ class Network:
     bias: float
     seed: int
 
-    def arrays(self, blocks: int) -> dict[str, NDArray[np.float64]]:
+    def arrays(self, blocks: int) -> dict[str, Any]:
         """x (T, D), h0 and c0 (H,), Wx (D, blocks H), Wh (H, blocks H), b (blocks H,)."""
         rng = np.random.default_rng(self.seed)
         T, D, H = self.T, self.D, self.H

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from theory.diagonalisation import eigenform, power_jacobian, printed_eigenform
 from theory.gradient_flow import cell_jacobians
-from theory.powers import jordan_block, jordan_power, spectral_norm
+from theory.powers import jordan_block, jordan_power, power_norms
 
 __all__ = ["show"]
 
@@ -21,6 +22,7 @@ def show() -> str:
     """The claim's matrices as text."""
     W = P @ np.diag(EIGENVALUES) @ np.rint(np.linalg.inv(P)).astype(int)
     block = jordan_block(1, 2)
+    norms = power_norms(block, 100)
     parts = [
         "W = P D P^-1, and the Jacobian of h_t = W' h_{t-1} after 3 steps, by mg.jacobian:",
         _beside({"W =": W, "P =": P, "D =": np.diag(EIGENVALUES), "dh_3/dh_0 =": power_jacobian(W, STEPS)}),
@@ -30,8 +32,8 @@ def show() -> str:
             "(P')^-1 D^3 P' =": eigenform(P, EIGENVALUES, STEPS),
         }),
         "J has no eigendecomposition: its eigenvalue 1 counts twice and has one eigenvector. With radius 1 it grows:",
-        _beside({"J =": block} | {f"J^{k} =": jordan_power(1, 2, k) for k in (2, 3, 10, 100)}),
-        "norms: " + ", ".join(f"‖J^{k}‖ = {spectral_norm(jordan_power(1, 2, k).astype(float)):.2f}" for k in (1, 10, 100)),
+        _beside({"J =": block, **{f"J^{k} =": jordan_power(1, 2, k) for k in (2, 3, 10, 100)}}),
+        "norms: " + ", ".join(f"‖J^{k}‖ = {norms[k]:.2f}" for k in (1, 10, 100)),
         "",
         "An LSTM's cell path without recurrent weights and input: dc_k/dc_0 = f^k, by mg.jacobian:",
         *_forget_gates(),
@@ -49,7 +51,7 @@ def _forget_gates() -> list[str]:
     return lines
 
 
-def _beside(named: dict[str, ArrayLike]) -> str:
+def _beside(named: Mapping[str, ArrayLike]) -> str:
     """Matrices of whole numbers side by side, each behind its name."""
     columns = [_block(name, np.asarray(matrix)) for name, matrix in named.items()]
     return "\n".join("  " + "    ".join(row).rstrip() for row in zip(*columns, strict=True)) + "\n"
