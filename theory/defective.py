@@ -36,7 +36,7 @@ def as_whole(W: ArrayLike, what: str) -> NDArray[Any]:
     Traceback (most recent call last):
     ValueError: is_defective: the entries of W must be ints, to be decided exactly; entry (0, 0) is 0.5
     """
-    matrix = np.asarray(W, dtype=object)
+    matrix = np.array(W, dtype=object)  # a copy
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.size == 0:
         raise ValueError(f"{what}: W must be a square matrix (n, n) with n >= 1; got the shape {matrix.shape}")
     for at, entry in np.ndenumerate(matrix):

@@ -1,6 +1,6 @@
 """Claim 3-2: gradients through a linear recurrence vanish or explode by the spectral radius.
 
-The mathematics is in `diagonalisation`, `defective`, `powers` and `gradient_flow`; the examples in
+The mathematics is in `diagonalisation`, `defective`, `powers`, `schur` and `gradient_flow`; the examples in
 `eigenvalues_domains`, the checkers in `eigenvalues_checks`, what is shown in `eigenvalues_show` and drawn in
 `eigenvalues_figures`. This module puts the claim together.
 
@@ -55,8 +55,8 @@ CORRECTED = (
         checks.decided_exactly, whole(largest=3, pairs=True), "corrected",
     ),
     Proposition(
-        "vanishes or explodes", "for every W, ‖dh_k/dh_0‖ < 1/1000 after a computed number of steps if the radius is below 1, "
-        "and > 1000 after log(1000) / log(radius) steps if it is above",
+        "vanishes or explodes", "for every W, ‖dh_k/dh_0‖ < 1/1000 after a computed number of steps if the radius is "
+        "below 1, and > 1000 after log(1000) / log(radius) steps if it is above",
         checks.vanishes_or_explodes, matrices((0.8, 0.9, 1.1, 1.2)), "corrected", show=str,
     ),
 )  # fmt: skip

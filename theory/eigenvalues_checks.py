@@ -14,18 +14,16 @@ from theory.diagonalisation import eigendecomposition, eigenform, power_jacobian
 from theory.eigenvalues_domains import Drawn, Network, Whole
 from theory.gradient_flow import cell_jacobians, forget_gates, rnn_bounds, rnn_jacobians, rnn_states
 from theory.powers import (
-    check_schur,
     gelfand,
     jordan_block,
     jordan_power,
     kreiss_lower_bound,
     perturbation,
     power_norms,
-    schur,
-    schur_bound,
     spectral_norm,
     spectral_radius,
 )
+from theory.schur import check_schur, schur, schur_bound
 
 EPSILON = float(np.finfo(float).eps)
 

@@ -106,8 +106,13 @@ def forget_gates(x: ArrayLike, Wx: ArrayLike, b: ArrayLike) -> NDArray[np.float6
     array([[0.731]])
     """
     x, Wx, b = (np.asarray(a, dtype=np.float64) for a in (x, Wx, b))
-    H = len(b) // 4
-    return 1.0 / (1.0 + np.exp(-(x @ Wx + b)[:, H : 2 * H]))
+    H = b.size // 4
+    if b.shape != (4 * H,) or H == 0:
+        raise ValueError(f"forget_gates: b must have the shape (4H,) with H >= 1; got {b.shape}")
+    if x.ndim != 2 or Wx.shape != (x.shape[1], 4 * H):
+        expected = f"({x.shape[-1] if x.ndim == 2 else 'D'}, {4 * H})"
+        raise ValueError(f"forget_gates: Wx must have the shape {expected}; got {Wx.shape}, and x {x.shape}")
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * (x @ Wx + b)[:, H : 2 * H])))  # the sigmoid, without overflow
 
 
 def _network(what: str, blocks: int, **arrays: Any) -> list[NDArray[np.float64]]:
@@ -117,8 +122,10 @@ def _network(what: str, blocks: int, **arrays: Any) -> list[NDArray[np.float64]]
     H = floats["h0"].size
     shapes = {"x": (T, D), "h0": (H,), "c0": (H,), "Wx": (D, blocks * H), "Wh": (H, blocks * H), "b": (blocks * H,)}
     for name, array in floats.items():
-        if array.size == 0 or array.shape != shapes[name]:
-            expected = "(T, D), not empty" if name == "x" else shapes[name]
+        if array.size == 0:
+            raise ValueError(f"{what}: {name} must not be empty; got the shape {array.shape}")
+        if array.shape != shapes[name]:
+            expected = "(T, D)" if name == "x" else shapes[name]
             raise ValueError(f"{what}: {name} must have the shape {expected}; got {array.shape}")
         if not np.isfinite(array).all():
             raise ValueError(f"{what}: the entries of {name} must be finite")
