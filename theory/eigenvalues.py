@@ -31,17 +31,13 @@ PRINTED = (
         "every matrix", "every square matrix has an eigendecomposition P D P^-1",
         checks.has_eigendecomposition, small_matrices,
     ),
-    Proposition(
-        "power", "h_t = W' h_{t-1} gives dh_k/dh_0 = (W')^k, by `mg.jacobian` through the engine",
-        checks.jacobian_is_power, whole(largest=3),
-    ),
-    Proposition(
-        "diagonalisable", "for W = P D P^-1, radius^k <= ‖dh_k/dh_0‖ <= cond(P) radius^k: it vanishes or explodes",
-        checks.between_radius_and_condition, matrices(RADII, DIAGONALISABLE), show=str,
-    ),
 )  # fmt: skip
 
 CORRECTED = (
+    Proposition(
+        "power", "h_t = W' h_{t-1} gives dh_k/dh_0 = (W')^k, by `mg.jacobian` through the engine",
+        checks.jacobian_is_power, whole(largest=3), "corrected",
+    ),
     Proposition(
         "corrected form", "with W = P D P^-1, dh_k/dh_0 = (P')^-1 D^k P', in whole numbers",
         checks.corrected_form, whole(), "corrected", show=str,
@@ -53,6 +49,10 @@ CORRECTED = (
     Proposition(
         "decided exactly", "W has an eigendecomposition exactly if its Jordan blocks have size 1, with a certificate",
         checks.decided_exactly, whole(largest=3, pairs=True), "corrected",
+    ),
+    Proposition(
+        "diagonalisable", "for W = P D P^-1, radius^k <= ‖dh_k/dh_0‖ <= cond(P) radius^k: it vanishes or explodes",
+        checks.between_radius_and_condition, matrices(RADII, DIAGONALISABLE), "corrected", show=str,
     ),
     Proposition(
         "vanishes or explodes", "for every W, ‖dh_k/dh_0‖ < 1/1000 after a computed number of steps if the radius is "
