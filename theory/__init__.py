@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from theory import eigenvalues  # noqa: F401 - registers 3-2
+from theory import convolution, eigenvalues  # noqa: F401 - they register 1-1 to 1-3, and 3-2
 from theory.claims import Claim, Proposition, Refuted, Result, Statement, Verdict, agree, every, require
 from theory.registry import CLAIMS, claim, register
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -25,12 +27,13 @@ def test_verdict_with_few_examples():
 @pytest.mark.slow
 def test_verdict_at_length(full):
     for seed in range(5 if full else 1):
-        assert CLAIM.check(max_examples=2000 if full else 30, seed=1 + seed).as_expected
+        assert CLAIM.check(max_examples=2000 if full else 15, seed=1 + seed).as_expected
 
 
 def test_counterexamples_are_the_smallest():
-    verdict = CLAIM.check(max_examples=60)
-    printed, every = verdict.results[:2]
+    verdict = dataclasses.replace(CLAIM, propositions=CLAIM.propositions[:2]).check(max_examples=60)
+    assert verdict.as_expected
+    printed, every = verdict.results
     assert printed.counterexample.matrix.shape == (2, 2)
     assert len(printed.counterexample.shears) == printed.counterexample.k == 1
     assert printed.shown == "W = [[0, 1], [0, 1]] = P D P^-1, P = [[1, 1], [0, 1]], D = diag(0, 1), k = 1"
@@ -164,14 +167,13 @@ MUTANTS = [
     mutant("defective", "-int(np.trace(product)) // m", "int(np.trace(product)) // m"),
     mutant("defective", "-int(np.trace(product)) // m", "-int(np.trace(product))"),
     mutant("defective", "coefficients[-1] * identity", "coefficients[0] * identity"),
-    mutant("defective", "product = matrix @ product", "product = product @ matrix", "polynomials in W commute with W"),
     mutant("defective", "range(1, len(matrix) + 1)", "range(1, len(matrix))"),
     mutant("defective", "_common_divisor(p, _derivative(p))", "_common_divisor(p, p)"),
     mutant("defective", "_divide(p, _common_divisor(p, _derivative(p)))[0]", "p"),
     mutant("defective", "return tuple(c * (len(p) - 1 - i)", "return tuple(c * (len(p) - i)"),
     mutant("defective", '_evaluate(annihilator(W), as_whole(W, "is_defective")).any()',
            '_evaluate(annihilator(W), as_whole(W, "is_defective")).all()'),
-    mutant("defective", "value = value @ W + coefficient * identity", "value = value @ W - coefficient * identity"),
+    mutant("defective", "value = value @ W + coefficient * identity", "value = value @ W + identity"),
     mutant("defective", "coefficient * _power(matrix, len(q) - 1 - i)", "coefficient * _power(matrix, i)"),
     mutant("defective", "if value.any():\n        return False", "if value.any():\n        return True"),
     mutant("defective", "n - rank(_power(shifted, n)), n", "n - rank(shifted), n"),
@@ -203,7 +205,7 @@ MUTANTS = [
     mutant("eigenvalues_domains", "np.concatenate([[r], rng.uniform(-r, r, n - 1)])", "rng.uniform(-r, r, n)"),
     mutant("eigenvalues_domains", "return np.asarray(Q @ T @ Q.T)", "return np.asarray(Q @ T @ Q)"),
     mutant("eigenvalues_checks", "power = example.matrix.T @ power", "power = example.matrix @ power"),
-    mutant("eigenvalues_checks", "example.vectors.T @ example.vectors", "example.vectors"),
+    mutant("eigenvalues_checks", "example.vectors - np.eye", "example.vectors + np.eye"),
     mutant("eigenvalues_checks", "x**example.k for x", "x for x", "D^k and D have the same zeros"),
     mutant("eigenvalues_checks", "(sum(sizes), len(sizes))", "(len(sizes), sum(sizes))"),
     mutant("eigenvalues_checks", "scaled >= 1 - tolerance", "scaled >= condition - tolerance"),
@@ -225,4 +227,4 @@ MUTANTS = [
 
 @pytest.mark.parametrize("wrong", MUTANTS, ids=str)
 def test_wrong_formulas_are_noticed(wrong):
-    assert noticed(wrong, examples=20) == (not wrong.equivalent)
+    assert noticed(wrong, examples=12) == (not wrong.equivalent)
