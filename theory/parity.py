@@ -1,7 +1,7 @@
 """Claim 3-1: a recurrent unit computes parity; printed with a formula that is OR.
 
-The units are in `parity_units`, the pictures in `parity_figures`, the alternative with threshold units in
-`parity_network`.
+The mathematics, which can be imported from here, is in `parity_units`, `parity_gain`, `parity_bounds` and
+`parity_one_unit`; the alternative with threshold units is claimed in `parity_network`.
 """
 
 from __future__ import annotations
@@ -16,20 +16,30 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from theory.claims import FALSE, Claim, Proposition, Statement, agree, require
+from theory.parity_bounds import Intervals, map_bounds, proves_failure, proves_parity, tanh_bounds
 from theory.parity_figures import draw_recurrences
+from theory.parity_gain import adversary, critical_gain, extreme_states, intervals, raw_network, state_map, tanh_network
+from theory.parity_one_unit import Unit, contradicts, first_failure, parity_inequalities
 from theory.parity_units import (
     Bits,
     all_sequences,
     as_bits,
     or_unit,
     parity,
+    printed_network,
     run_unit,
     sequences_up_to,
+    threshold_network,
     xor_unit,
 )  # fmt: skip
 from theory.registry import register
 
-__all__ = ["CLAIM_3_1", "random_bits", "require_parity"]
+__all__ = [
+    "CLAIM_3_1", "Intervals", "Unit", "adversary", "contradicts", "critical_gain", "extreme_states", "first_failure",
+    "intervals", "map_bounds", "or_unit", "parity", "parity_inequalities", "printed_network", "proves_failure",
+    "proves_parity", "random_bits", "raw_network", "require_parity", "run_unit", "state_map", "tanh_bounds",
+    "tanh_network", "threshold_network", "xor_unit",
+]  # fmt: skip
 
 Sequence = tuple[int, ...]
 

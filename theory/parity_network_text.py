@@ -20,7 +20,7 @@ CORRECTED = Statement(
     "with step(0) = 0. It is a vanilla RNN with Wx = [[1, 1]], Wh = [[1, 1], [-1, -1]], b = [-1/2, -3/2].",
     r"Both units must read the parity so far, $s = h_1 - h_2$: $h_1' = \mathrm{step}(s + x - \frac12)$, "
     r"$h_2' = \mathrm{step}(s + x - \frac32)$, $y = h_1' - h_2'$, with $\mathrm{step}(0) = 0$. It is a vanilla RNN "
-    r"with $W_x = (1, 1)$, $W_h = \begin{pmatrix} 1 & 1 \\ -1 & -1 \end{pmatrix}$, $b = (-\frac12, -\frac32)$.",
+    r"with $W_x = (1, 1)$, $W_h$ of the rows $(1, 1)$ and $(-1, -1)$, and $b = (-\frac12, -\frac32)$.",
 )
 
 PROOF = r"""*As printed* no step function is written. With one, the AND unit starts at 0 and needs its own past to be 1

@@ -257,3 +257,20 @@ def test_figure(number, tmp_path):
     assert all(axes.get_title() or axes.get_title(loc="left") for axes in figure.axes)
     marked = [line for axes in figure.axes for line in axes.lines if line.get_label() == "wrong"]
     assert [len(line.get_xdata()) for line in marked] == ([5, 0] if number == "3-1" else [11, 0])
+
+
+@pytest.mark.parametrize("number", ["3-1", "3-1 alt"])
+def test_words_are_complete(number):
+    claim = CLAIMS[number]
+    for text in (claim.statement.latex, claim.corrected.latex, claim.proof):
+        assert text.count("$") % 2 == 0
+        assert "\\\\" not in text  # Markdown would take one of the two
+        assert all(line.count("$") % 2 == 0 for line in text.splitlines())  # no formula is broken by a line's end
+    assert all("\n" not in p.statement for p in claim.propositions)
+    assert claim.show().count("\n") > 3
+
+
+def test_mathematics_by_one_import():
+    import theory.parity
+
+    assert all(hasattr(theory.parity, name) for name in theory.parity.__all__)
