@@ -1,8 +1,8 @@
 """Claim 3-2: gradients through a linear recurrence vanish or explode by the spectral radius.
 
-The mathematics is in `diagonalisation`, `defective`, `powers`, `schur` and `gradient_flow`; the examples in
-`eigenvalues_domains`, the checkers in `eigenvalues_checks`, what is shown in `eigenvalues_show` and drawn in
-`eigenvalues_figures`. This module puts the claim together.
+The mathematics, which can be imported from here, is in `diagonalisation`, `defective`, `powers`, `schur` and
+`gradient_flow`; the examples are in `eigenvalues_domains`, the checkers in `eigenvalues_checks`, what is shown in
+`eigenvalues_show` and what is drawn in `eigenvalues_figures`. This module puts the claim together.
 
 Source: homework 3-2.
 """
@@ -13,12 +13,22 @@ from hypothesis import strategies as st
 
 from theory import eigenvalues_checks as checks
 from theory.claims import FALSE, Claim, Proposition, Statement, every
+from theory.defective import annihilator, characteristic_polynomial, is_defective, is_diagonalisable, multiplicities
+from theory.diagonalisation import eigendecomposition, eigenform, power_jacobian, printed_eigenform
 from theory.eigenvalues_domains import matrices, networks, small_matrices, whole
 from theory.eigenvalues_figures import draw
 from theory.eigenvalues_show import show
+from theory.gradient_flow import cell_jacobians, forget_gates, rnn_bounds, rnn_jacobians, rnn_states
+from theory.powers import gelfand, jordan_block, jordan_power, kreiss_lower_bound, power_norms, spectral_radius
 from theory.registry import register
+from theory.schur import PowerBound, check_schur, schur, schur_bound
 
-__all__ = ["CLAIM_EIGENVALUES"]
+__all__ = [
+    "CLAIM_EIGENVALUES", "PowerBound", "annihilator", "cell_jacobians", "characteristic_polynomial", "check_schur",
+    "eigendecomposition", "eigenform", "forget_gates", "gelfand", "is_defective", "is_diagonalisable", "jordan_block",
+    "jordan_power", "kreiss_lower_bound", "multiplicities", "power_jacobian", "power_norms", "printed_eigenform",
+    "rnn_bounds", "rnn_jacobians", "rnn_states", "schur", "schur_bound", "spectral_radius",
+]  # fmt: skip
 
 RADII = (0.5, 0.8, 0.9, 1.0, 1.1, 1.2)
 DIAGONALISABLE = ("symmetric", "orthogonal", "random")
@@ -112,21 +122,22 @@ $P' (P')^{-1}$ cancel: $(W')^k = (P')^{-1} D^k P'$. The printed last factor $P^{
 $D^k P' = D^k P^{-1}$, that is $D^k (P'P - I) = 0$: for an invertible $W$, if $P$ is orthogonal. The printed form even
 changes when an eigenvector is rescaled.
 
-*Not every matrix:* for $W = \begin{pmatrix} 0 & 1 \\ 0 & 0 \end{pmatrix}$, $W \neq 0 = W^2$, but $W = P D P^{-1}$
-would give $D^2 = 0$, so $D = 0$ and $W = 0$.
+*Not every matrix:* let $W$ have the rows $(0, 1)$ and $(0, 0)$. Then $W \neq 0 = W^2$, but $W = P D P^{-1}$ would give
+$D^2 = 0$, so $D = 0$ and $W = 0$.
 
-*Every matrix, all the same:* an eigenvector for the largest $|\lambda| = \rho$ gives $\|W^k\| \ge \rho^k$. With
-Schur's form $W = U (D + N) U^*$, expand $(D + N)^k$: a product with $n$ or more factors $N$ is zero, so
-$\|W^k\| \le \sum_{j<n} \binom{k}{j} \rho^{k-j} \|N\|^j$, a polynomial in $k$ times $\rho^k$. Hence
-$\|W^k\|^{1/k} \to \rho$ (Gelfand): the Jacobian vanishes for $\rho < 1$ and explodes for $\rho > 1$. For $\rho = 1$,
-$\|W^k\| \ge 1$: constant for an orthogonal $W$, of the order $k^{n-1}$ for a Jordan block, whose power has the
-entries $\binom{k}{d} \lambda^{k-d}$.
+*Every matrix, all the same:* let $\lVert W \rVert$ be the largest singular value and $\rho$ the largest $|\lambda|$.
+An eigenvector for it gives $\lVert W^k \rVert \ge \rho^k$. With Schur's form $W = U (D + N) U^{-1}$ ($U$ unitary, $D$
+diagonal, $N$ strictly upper triangular) expand $(D + N)^k$: a product with $n$ or more factors $N$ is zero, so
+$\lVert W^k \rVert \le \sum_{j<n} \binom{k}{j} \rho^{k-j} \lVert N \rVert^j$, a polynomial in $k$ times $\rho^k$.
+Hence $\lVert W^k \rVert^{1/k} \to \rho$ (Gelfand): the Jacobian vanishes for $\rho < 1$ and explodes for $\rho > 1$.
+For $\rho = 1$, $\lVert W^k \rVert \ge 1$: constant for an orthogonal $W$, of the order $k^{n-1}$ for a Jordan block,
+whose power has the entries $\binom{k}{d} \lambda^{k-d}$.
 
 *A hump before the decay:* for $|z| > 1$, $(z I - W)^{-1} = \sum_k W^k z^{-k-1}$ has a norm of at most
-$\sup_k \|W^k\| / (|z| - 1)$ (the easy half of Kreiss's theorem). For $\begin{pmatrix} r & c \\ 0 & r \end{pmatrix}$
+$\sup_k \lVert W^k \rVert / (|z| - 1)$ (the easy half of Kreiss's theorem). For $W$ of the rows $(r, c)$ and $(0, r)$
 and $z = 2 - r$ it promises a growth to $c / (4 (1 - r))$, however far $r$ is below 1.
 
-*Networks:* $\partial h_t / \partial h_{t-1} = \mathrm{diag}(1 - h_t^2) W_h'$ in a tanh RNN, and the norm of a product
+*Networks:* in a tanh RNN $\partial h_t / \partial h_{t-1} = \mathrm{diag}(1 - h_t^2) W_h'$, and the norm of a product
 is at most the product of the norms. An LSTM without recurrent weights has $c_t = f_t c_{t-1} + i_t g_t$ with gates
 that do not depend on the state, so $\partial c_k / \partial c_0 = \mathrm{diag}(f_1 \cdots f_k)$."""
 
@@ -149,8 +160,8 @@ CLAIM_EIGENVALUES = register(
             "every W the k-th root of its norm tends to the spectral radius, so it vanishes below 1 (perhaps after "
             "growing for a while) and explodes above; at 1 its norm is at least 1.",
             r"$\partial h_k / \partial h_0 = (W')^k$, which is $(P')^{-1} D^k P'$ if $W$ has an eigendecomposition; "
-            r"not every $W$ has one. For every $W$, $\|(W')^k\|^{1/k} \to \rho(W)$, so it vanishes for $\rho(W) < 1$ "
-            r"(perhaps after growing for a while) and explodes for $\rho(W) > 1$; for $\rho(W) = 1$ its norm is at "
+            r"not every $W$ has one. For every $W$, $\lVert (W')^k \rVert^{1/k} \to \rho(W)$, so it vanishes for "
+            r"$\rho(W) < 1$ (perhaps after growing for a while) and explodes for $\rho(W) > 1$; for $\rho(W) = 1$ its norm is at "
             r"least 1.",
         ),
         proof=PROOF,

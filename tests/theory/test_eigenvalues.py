@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.theory.mutation import Mutant, noticed
-from theory import CLAIMS
+from theory import CLAIMS, eigenvalues
 from theory.eigenvalues_domains import KINDS, Drawn, Whole
 from theory.eigenvalues_figures import linear_norms, network_norms
 from theory.powers import spectral_norm, spectral_radius
@@ -49,6 +49,18 @@ def test_what_is_shown():
     assert "(P')^-1 D^3 P^-1 = [ 1 -1]    (P')^-1 D^3 P' = [1 0]" in text
     assert "J^100 = [  1 100]" in text
     assert "5         0.993          103.2 steps          0.51" in text
+
+
+def test_words_are_complete():
+    for text in (CLAIM.statement.latex, CLAIM.corrected.latex, CLAIM.proof):
+        assert "\\\\" not in text  # a Markdown reader would take one of the two
+        assert "\\|" not in text  # and the backslash here
+        assert all(line.count("$") % 2 == 0 for line in text.splitlines())  # no formula is broken by a line's end
+    assert all("\n" not in p.statement for p in CLAIM.propositions)
+
+
+def test_mathematics_by_one_import():
+    assert all(hasattr(eigenvalues, name) for name in eigenvalues.__all__)
 
 
 def test_figure():
