@@ -161,8 +161,8 @@ CLAIM_EIGENVALUES = register(
             "growing for a while) and explodes above; at 1 its norm is at least 1.",
             r"$\partial h_k / \partial h_0 = (W')^k$, which is $(P')^{-1} D^k P'$ if $W$ has an eigendecomposition; "
             r"not every $W$ has one. For every $W$, $\lVert (W')^k \rVert^{1/k} \to \rho(W)$, so it vanishes for "
-            r"$\rho(W) < 1$ (perhaps after growing for a while) and explodes for $\rho(W) > 1$; for $\rho(W) = 1$ its norm is at "
-            r"least 1.",
+            r"$\rho(W) < 1$ (perhaps after growing for a while) and explodes for $\rho(W) > 1$; for $\rho(W) = 1$ its "
+            r"norm is at least 1.",
         ),
         proof=PROOF,
         draw=draw,

@@ -186,7 +186,10 @@ def hump(example: tuple[float, float]) -> None:
     promised = c / (4 * (1 - r))
     lower = kreiss_lower_bound(W, offsets=[1 - r])
     require(lower >= promised * (1 - 1e-9), f"the lower bound is {lower:.8g}, promised {promised:.8g}")
-    steps = schur_bound(W).steps_below(1e-3)
+    bound = schur_bound(W)
+    for k in (1, 2, 10):  # W^k = [[r^k, k r^(k-1) c], [0, r^k]]
+        agree(bound.at(k), r**k + k * r ** (k - 1) * c, f"the bound from Schur's form for k = {k}")
+    steps = bound.steps_below(1e-3)
     norms = power_norms(W, steps)
     require(norms.max() >= promised * (1 - 1e-9), f"the largest norm is {norms.max():.8g}, promised {promised:.8g}")
     require(norms[-1] < 1e-3 + EPSILON, f"after {steps} steps the norm is {norms[-1]:.8g}")
