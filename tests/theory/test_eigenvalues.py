@@ -154,7 +154,7 @@ MUTANTS = [
     mutant("schur", "_log_power(self.departure, j)", "_log_power(self.departure, j + 1)"),
     mutant("schur", "_log_power(self.departure, j)", "_log_power(self.departure, 2 * j)"),
     mutant("schur", "min(self.size, k + 1)", "min(self.size - 1, k + 1)"),
-    mutant("schur", "min(self.size, k + 1)", "min(self.size + 1, k + 1)", "a term more still bounds"),
+    mutant("schur", "min(self.size, k + 1)", "min(self.size + 1, k + 1)"),
     mutant("schur", "np.diag(T)).max()", "np.diag(T)).min()"),
     mutant("schur", "spectral_norm(np.triu(T, 1))", "spectral_norm(np.triu(T))"),
     mutant("schur", "spectral_norm(np.triu(T, 1))", "spectral_norm(np.triu(T, 2))"),
@@ -239,4 +239,4 @@ MUTANTS = [
 
 @pytest.mark.parametrize("wrong", MUTANTS, ids=str)
 def test_wrong_formulas_are_noticed(wrong):
-    assert noticed(wrong, examples=8 if wrong.equivalent else 30) == (not wrong.equivalent)
+    assert noticed(wrong, examples=8 if wrong.equivalent else 15) == (not wrong.equivalent)
