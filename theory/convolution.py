@@ -64,7 +64,7 @@ CLAIM_1_1 = register(
             r"3, $A$ is printed with 8 columns, and "
             r"$Y_{00} = W_{11}x_{00}$, $Y_{01} = W_{10}x_{02}$, $Y_{10} = W_{01}x_{20}$, $Y_{11} = W_{00}x_{22}$.",
         ),
-        source="Homework 1-1",
+        source="homework 1-1",
         expected=FALSE,
         corrected=Statement(
             "A is 4x9: W11 in row 0, column 0; W10 in row 1, column 2; W01 in row 2, column 6; W00 in row 3, column 8.",
@@ -113,7 +113,7 @@ CLAIM_1_2 = register(
             r"$\mathrm{vec}(Y) = A \cdot \mathrm{vec}(X)$. With $X$ of 2x2, $W$ of 2x2 and stride 2, $A$ is 16x4 and "
             r"lays $W$, times each entry of $X$, side by side on $Y$ of 4x4.",
         ),
-        source="Homework 1-2",
+        source="homework 1-2",
         expected=GENERAL,
         propositions=_TRANSPOSED,
         proof=r"""Pixel $(c,i,j)$ of $x$ adds $w_{cfuv}x_{cij}$ to pixel $(f', is+ud-p, js+vd-p)$ of $y$, with
@@ -164,7 +164,7 @@ CLAIM_1_3 = register(
             r"stride 2 of the same four weights, up to the order of the flattened output: $A_T = P A_C$ with a "
             r"permutation matrix $P$.",
         ),
-        source="Homework 1-3",
+        source="homework 1-3",
         expected=GENERAL,
         propositions=_PERMUTATION,
         proof=r"""Along one axis let the kernel have $kr$ entries. Entry $ar + m$, $0 \le m < r$, carries pixel $t - a$

@@ -7,14 +7,16 @@ the original is no gap; it is listed with the reason, and must survive, so that 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import theory
-from theory import CLAIMS
+from theory import CLAIMS, Claim
 
 EXAMPLES = 60
 
@@ -54,12 +56,36 @@ def noticed(mutant: Mutant, examples: int = EXAMPLES) -> bool:
                 for name in mutant.through:
                     run(name, _path(name).read_text(encoding="utf-8"))
                 claims = [CLAIMS[number] for number in mutant.numbers] or list(CLAIMS.values())
-                return not all(claim.check(examples).as_expected for claim in claims)
+                return not all(_as_expected(claim, examples) for claim in claims)
             except Exception:  # a checker that cannot even run has noticed
                 return True
     finally:
         CLAIMS.clear()
         CLAIMS.update(saved)
+
+
+class _Found(BaseException):
+    """An example that refutes something. Hypothesis makes smaller what raises an Exception; here any will do."""
+
+
+def _as_expected(claim: Claim, examples: int) -> bool:
+    """Whether the verdict is the expected one; no claim expects that what is not printed is refuted."""
+
+    def hasty(check: Callable[[Any], None]) -> Callable[[Any], None]:
+        def found(example: Any) -> None:
+            try:
+                check(example)
+            except AssertionError:
+                raise _Found from None
+
+        return found
+
+    corrected = [dataclasses.replace(p, check=hasty(p.check)) for p in claim.propositions if p.role != "printed"]
+    printed = [p for p in claim.propositions if p.role == "printed"]
+    try:
+        return dataclasses.replace(claim, propositions=(*corrected, *printed)).check(examples).as_expected
+    except _Found:
+        return False
 
 
 def _path(name: str) -> Path:
@@ -93,6 +119,6 @@ def _standing_in(*names: str) -> Iterator[Callable[[str, str], None]]:
                 setattr(theory, name, attributes[name])
 
 
-def wrong(mutants: Iterable[Mutant]) -> list[str]:
+def wrong(mutants: Iterable[Mutant], examples: int = EXAMPLES) -> list[str]:
     """What does not fit: mutants that nobody notices, and those called equivalent that somebody does."""
-    return [str(mutant) for mutant in mutants if noticed(mutant) == bool(mutant.equivalent)]
+    return [str(mutant) for mutant in mutants if noticed(mutant, examples) == bool(mutant.equivalent)]

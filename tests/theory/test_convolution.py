@@ -204,7 +204,7 @@ def test_figure(number, tmp_path):
 @pytest.mark.parametrize("number", NUMBERS)
 def test_words_are_complete(number):
     claim = CLAIMS[number]
-    assert claim.source == f"Homework {number}"
+    assert claim.source == f"homework {number}"
     assert claim.statement.latex.count("$") % 2 == 0
     assert claim.proof.count("$") % 2 == 0
     assert all("\n" not in p.statement for p in claim.propositions)
