@@ -141,6 +141,9 @@ def _evaluate(options: argparse.Namespace) -> int:
         print(f"(the weights were chosen on the validation images: {training.get('val_part')})")
     print(f"loss a caption                                       {figures['loss']:8.3f}")
     print(f"exercise BLEU (unigrams, one reference, mean)        {figures['exercise_bleu']:8.4f}")
+    print(f"  in the mean over all references                     {figures['exercise_bleu_mean']:8.4f}")
+    if figures["exercise_bleu_human"] is not None:
+        print(f"  of one human caption against another                {figures['exercise_bleu_human']:8.4f}")
     for n in range(1, 5):
         print(f"corpus BLEU-{n} (all references, as papers print it)   {figures[f'corpus_bleu_{n}']:8.4f}")
     return 0

@@ -15,7 +15,8 @@ from captioning.metrics import corpus_bleu, exercise_bleu, exercise_bleu_table
 from captioning.model import Captioner
 from captioning.vocabulary import SPECIAL
 
-__all__ = ["PARTS", "captions_of", "evaluate", "images_of_part", "mean_exercise_bleu", "mean_loss"]
+__all__ = ["PARTS", "captions_of", "evaluate", "human_exercise_bleu", "images_of_part", "mean_exercise_bleu",
+           "mean_loss"]  # fmt: skip
 
 PARTS = ("all", "first", "second")
 """Parts of a split's images: all, or one half of the rows. Choose on one half and report on the other."""
@@ -63,13 +64,19 @@ def captions_of(model: Captioner, split: Split, images: Rows, decode: Any = gree
 
 def evaluate(
     model: Captioner, split: Split, images: Rows, decode: Any = greedy, seed: int = 0
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Loss, exercise BLEU and corpus BLEU of a model on some images of a split.
 
-    Returns a dict with `loss` (mean over all captions of the images); `exercise_bleu` (the homework's:
-    unigram BLEU against one caption of each image, drawn by `seed`, as the data set stores it);
-    `corpus_bleu_1` to `corpus_bleu_4` (against all captions of each image); `images` and `captions`, the
-    counts. The two kinds of BLEU are different numbers: see `captioning.metrics`.
+    Returns a dict with
+
+    - `loss`: the mean over all captions of the images;
+    - `exercise_bleu`: the homework's, unigram BLEU against one caption of each image, drawn by `seed`, as the data set
+      stores it; `exercise_bleu_mean`: the same in the mean over all captions of each image, without luck in the draw;
+      `exercise_bleu_human`: what one human caption scores against the others of its image (`human_exercise_bleu`);
+    - `corpus_bleu_1` to `corpus_bleu_4`: against all captions of each image;
+    - `images` and `captions`: the counts.
+
+    The two kinds of BLEU are different numbers: see `captioning.metrics`.
     """
     said = captions_of(model, split, images, decode)
     corpus = corpus_bleu([split.references(int(i)) for i in images], said)
@@ -77,6 +84,8 @@ def evaluate(
     return {
         "loss": mean_loss(model, split, images),
         "exercise_bleu": exercise,
+        "exercise_bleu_mean": mean_exercise_bleu(split, images, said),
+        "exercise_bleu_human": human_exercise_bleu(split, images),
         **{f"corpus_bleu_{n}": corpus[f"BLEU-{n}"] for n in range(1, 5)},
         "images": len(images),
         "captions": int(np.isin(split.image_idxs, images).sum()),
@@ -90,9 +99,28 @@ def mean_exercise_bleu(split: Split, images: Rows, said: Sequence[Sequence[str]]
     """
     scores = []
     for i, words in zip(images, said, strict=True):
-        stored = [split.vocabulary.tokens(row) for row in split.captions[split.image_idxs == i]]
-        scores.append(exercise_bleu_table([[word for word in words if word not in SPECIAL]], stored).mean())
+        plain = [[word for word in words if word not in SPECIAL]]
+        scores.append(exercise_bleu_table(plain, _stored(split, i)).mean())
     return float(np.mean(scores))
+
+
+def human_exercise_bleu(split: Split, images: Rows) -> float | None:
+    """The exercise BLEU of a stored caption against another of the same image: about what people reach.
+
+    The mean over all ordered pairs of an image, then over the images with at least two captions; None without any.
+    """
+    scores = []
+    for i in images:
+        stored = _stored(split, i)
+        if len(stored) > 1:
+            table = exercise_bleu_table(stored, stored)
+            scores.append(table[~np.eye(len(stored), dtype=bool)].mean())
+    return float(np.mean(scores)) if scores else None
+
+
+def _stored(split: Split, image: int) -> list[list[str]]:
+    """The captions of an image as the data set stores them, as words without special tokens."""
+    return [split.vocabulary.tokens(row) for row in split.captions[split.image_idxs == image]]
 
 
 def _one_reference_each(split: Split, images: Rows, seed: int) -> Sequence[str]:

@@ -33,7 +33,7 @@ TARGETS = "targets.safetensors"
 class Rounds:
     """How often captions are renewed (`rounds`), and for how many epochs each is trained on (`round_epochs`)."""
 
-    rounds: int = 4
+    rounds: int = 6
     round_epochs: int = 2
 
     def __post_init__(self) -> None:

@@ -76,7 +76,7 @@ def _fitted(primitive: Primitive, parents: Any, argnums: Any, slots: Any, grads:
     return {argnum: _fit(primitive, argnum, grads[argnum], *parent.outputs[slot]) for parent, argnum, slot in edges}
 
 
-def _arrays(values: Any) -> Iterator[Array]:
+def arrays_in(values: Any) -> Iterator[Array]:
     """The arrays in nested tuples and lists."""
     stack = [values]
     while stack:
@@ -98,7 +98,7 @@ def _is_fresh(grad: Array, argnum: int, grads: Any, others: Any) -> bool:
     if not isinstance(root, np.ndarray) or root.size != grad.size:
         return False
     siblings = [other for i, other in enumerate(grads) if i != argnum]
-    return all(root is not (array if array.base is None else array.base) for array in _arrays([siblings, others]))
+    return all(root is not (array if array.base is None else array.base) for array in arrays_in([siblings, others]))
 
 
 def _gather(cotangents: dict[Any, Any], node: Node, first: Any) -> tuple[Any, ...] | None:

@@ -23,6 +23,7 @@ __all__ = ["PRIMITIVES", "Primitive", "PrimitiveFunction", "primitive"]
 
 _new = object.__new__
 _ndarray = np.ndarray
+_float32 = np.dtype(np.float32)
 
 
 class PrimitiveFunction(Protocol):
@@ -196,9 +197,13 @@ def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
     forward = record.forward
 
     def call(x: Any) -> Tensor:
-        parent = x.node if isinstance(x, Tensor) else None
+        parent = None
         try:
-            output, residuals = forward(x.data if isinstance(x, Tensor) else _constant(x, False))
+            if isinstance(x, Tensor):
+                parent, array = x.node, x.data
+            else:
+                array = _constant(x, False)
+            output, residuals = forward(array)
         except _MISUSE as error:
             raise record.failed((x,), error) from error
         if type(output) is not _ndarray:  # NumPy returns scalars from 0-d operations
@@ -234,14 +239,25 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
     def call(a: Any, b: Any) -> Tensor:
         left = right = None
         try:
-            if isinstance(a, Tensor):
+            # The cheapest questions first; isinstance is for Tensor's subclasses.
+            kind = type(a)
+            if kind is Tensor:
+                left, x = a.node, a.data
+            elif kind is _ndarray and a.dtype is _float32:
+                x = a
+            elif isinstance(a, Tensor):
                 left, x = a.node, a.data
             else:
-                x = a if type(a) is _ndarray and a.dtype.kind in "fiub" else _constant(a, True)
-            if isinstance(b, Tensor):
+                x = _constant(a, True)
+            kind = type(b)
+            if kind is Tensor:
+                right, y = b.node, b.data
+            elif kind is _ndarray and b.dtype is _float32:
+                y = b
+            elif isinstance(b, Tensor):
                 right, y = b.node, b.data
             else:
-                y = b if type(b) is _ndarray and b.dtype.kind in "fiub" else _constant(b, True)
+                y = _constant(b, True)
             output, residuals = forward(x, y)
         except _MISUSE as error:
             raise record.failed((a, b), error) from error

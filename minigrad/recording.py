@@ -195,8 +195,15 @@ def record(values: bool = True, gradients: bool = True, lines: bool = True) -> I
     >>> note_of(x.node).gradients[0].norm
     10.0
     """
+    with using(Recorder(values, gradients, lines)):
+        yield
+
+
+@contextmanager
+def using(own: Recorder) -> Iterator[None]:
+    """Within this context your own recorder is told of every call and every backward pass."""
     global active
-    token = _current.set(Recorder(values, gradients, lines))
+    token = _current.set(own)
     with _counting:
         active += 1
     try:

@@ -2,10 +2,17 @@
 
 `theory.CLAIMS` maps the homework's numbers to claims. From the command line, `theory` checks them all; see
 `theory --help`.
+
+>>> list(CLAIMS)
+['1-1', '1-2', '1-3', '2-1', '2-2', '3-1', '3-1 alt', '3-2']
+>>> CLAIMS["3-1"].counterexample()
+(1, 1)
 """
 
 from __future__ import annotations
 
+# Each family registers its claims, in this order.
+from theory import convolution, ordering, parity, parity_network, eigenvalues  # noqa: F401  # isort: skip
 from theory.claims import Claim, Proposition, Refuted, Result, Statement, Verdict, agree, every, require
 from theory.registry import CLAIMS, claim, register
 

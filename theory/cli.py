@@ -163,7 +163,7 @@ def _figures(options: Any) -> int:
 
 
 def _document(options: Any) -> int:
-    for path in write_page(Path(options.out)):
+    for path in write_page(Path(options.out), lambda text: print(text, file=sys.stderr, flush=True)):
         print(path)
     return 0
 

@@ -6,6 +6,7 @@ training of a network, stands between two marks and is written by `theory docume
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,25 +49,33 @@ def tanh_is_odd(x):
 """
 
 
-def page(measured: bool = True, examples: int = 100) -> str:
-    """The page as Markdown; without what is measured if `measured` is false."""
-    verdicts = [claim.check(examples) for claim in CLAIMS.values()]
+def page(measured: bool = True, examples: int = 100, report: Callable[[str], None] = lambda text: None) -> str:
+    """The page as Markdown; without what is measured if `measured` is false. report: told what comes next."""
+    verdicts = []
+    for claim in CLAIMS.values():
+        report(f"checking {claim.number}")
+        verdicts.append(claim.check(examples))
     rows = [f"| [{v.claim.number}](#{_anchor(v.claim)}) | {v.claim.title} | {v.outcome} |" for v in verdicts]
     parts = [_HEAD, "\n".join(["| claim | | verdict |", "|---|---|---|", *rows]) + "\n"]
-    parts += [_section(verdict, measured) for verdict in verdicts]
+    for verdict in verdicts:
+        measure = verdict.claim.measure if measured else None
+        if measure is not None:
+            report(f"measuring what {verdict.claim.number} reports: up to two minutes")
+        parts.append(_section(verdict, measure))
     return "\n".join([*parts, _TAIL.lstrip("\n")])
 
 
-def write_page(folder: Path) -> list[Path]:
-    """Write theory.md and the folder `theory` of its pictures; the paths written."""
+def write_page(folder: Path, report: Callable[[str], None] = lambda text: None) -> list[Path]:
+    """Write theory.md and the folder `theory` of its pictures; the paths written. report: told what comes next."""
     (folder / "theory").mkdir(parents=True, exist_ok=True)
     paths = []
     for claim in CLAIMS.values():
         if claim.draw is not None:
+            report(f"drawing {claim.number}")
             paths.append(folder / "theory" / figure_name(claim))
             save_figure(claim, paths[-1])
     with replacing(folder / "theory.md") as temporary:
-        temporary.write_text(page(), encoding="utf-8")
+        temporary.write_text(page(report=report), encoding="utf-8")
     return [*paths, folder / "theory.md"]
 
 
@@ -91,7 +100,7 @@ def _anchor(claim: Claim) -> str:
     return "".join(kept).replace(" ", "-")
 
 
-def _section(verdict: Verdict, measured: bool) -> str:
+def _section(verdict: Verdict, measure: Callable[[], str] | None) -> str:
     claim = verdict.claim
     lines = [f"## {claim.number} {claim.title}", "", claim.statement.latex or claim.statement.text, ""]
     lines += [f"*{claim.source}.* **Verdict: {verdict.outcome}.**", ""]
@@ -107,5 +116,5 @@ def _section(verdict: Verdict, measured: bool) -> str:
     if claim.draw is not None:
         lines += ["", f"![{claim.number}: {claim.title}](theory/{figure_name(claim)})"]
     if claim.measure is not None:
-        lines += ["", MEASURED[0], *([claim.measure()] if measured else []), MEASURED[1]]
+        lines += ["", MEASURED[0], *([] if measure is None else [measure()]), MEASURED[1]]
     return "\n".join([*lines, ""])

@@ -262,7 +262,7 @@ class Module:
                 lines.append(f"{indent})")
                 continue
             title = f"{indent}{label}{type(module).__name__}"
-            children = list(_submodules(module))
+            children = list(submodules(module))
             if not children:
                 lines.append(f"{title}({module.extra_repr()})")
             elif id(module) in shown:  # shared, or a reference back to a parent
@@ -275,7 +275,7 @@ class Module:
         return "\n".join(lines)
 
 
-def _submodules(module: Module) -> Iterator[tuple[str, Module]]:
+def submodules(module: Module) -> Iterator[tuple[str, Module]]:
     """The modules that a module holds directly or in (nested) containers, repeated ones too."""
     seen: set[int] = set()
     stack = list(reversed(_entries("", module)))

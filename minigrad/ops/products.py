@@ -97,7 +97,7 @@ def _contract(subscripts: str, *operands: Array) -> Array:
 def _einsum(*operands: Array, subscripts: str) -> Pair:
     """Einstein's summation convention; see :func:`einsum`."""
     arrays = [as_array(x) for x in operands]  # a Python number has no shape
-    inputs, output = _explicit(subscripts, arrays)
+    inputs, output = explicit_subscripts(subscripts, arrays)
     return _contract(f"{','.join(inputs)}->{output}", *arrays), (inputs, output, arrays)
 
 
@@ -138,7 +138,7 @@ def _(g: Any, needs: Any, inputs: list[str], output: str, operands: list[Array])
     )
 
 
-def _explicit(subscripts: str, operands: list[Array]) -> tuple[list[str], str]:
+def explicit_subscripts(subscripts: str, operands: list[Array]) -> tuple[list[str], str]:
     """Subscripts with an explicit output, and with letters in place of each ellipsis."""
     text = subscripts.replace(" ", "")
     left, arrow, output = text.partition("->")

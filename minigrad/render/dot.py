@@ -65,7 +65,7 @@ def to_dot(
             outputs are drawn, and how many others there are.
         direction: where data flows: 'TB' downwards, 'LR' to the right, 'BT', 'RL'.
         values: what stands on the edges: the shape of what flows there, the norm of its value (noted by
-            :func:`minigrad.record`), or nothing.
+            :func:`minigrad.record`), or nothing but which of several outputs it is.
         gradients: colour everything by the norm of the gradient that flowed there in the last backward pass within
             :func:`minigrad.record`, on a log scale; a pair of norms (low, high) fixes the ends of the scale.
         title: stands above the drawing.
@@ -123,8 +123,7 @@ class _Writer:
         self.lines += rows
         for i, output in enumerate(self.picture.outputs):
             self._output(i, output)
-        self.lines += stub_legend(self.picture, self.names, self.stubbed, self.heat is not None)
-        self.lines += [] if self.heat is None else [colour_bar(self.heat)]
+        self._legends()
         return "\n".join([*self.lines, *self.edges, "}"]) + "\n"
 
     def _clusters(self) -> None:
@@ -148,6 +147,15 @@ class _Writer:
             for number in tree.vertices:
                 self._vertex(number, indent)
             stack += [(key, inner, indent) for key, inner in reversed(tree.inner.items())]
+
+    def _legends(self) -> None:
+        """Beside the last output, where they make the drawing no wider."""
+        legend = stub_legend(self.picture, self.names, self.stubbed, self.heat is not None)
+        scale = [] if self.heat is None else [colour_bar(self.heat)]
+        self.lines += [*legend, *scale]
+        if legend or scale:
+            names = [f"o{len(self.picture.outputs) - 1}", *["legend"] * len(legend), *["scale"] * len(scale)]
+            self.lines.append(f"  {{ rank=same {' '.join(names)} }}")
 
     def _vertex(self, number: int, indent: str) -> None:
         vertex = self.picture.vertices[number]
@@ -182,9 +190,15 @@ class _Writer:
 
     def _parameters(self, vertex: Vertex) -> list[str]:
         """The names of the parameters that a vertex takes, as one text; none if there are none."""
-        names = [self.names[edge.source] for edge in vertex.inputs if edge.source in self.stubbed]
+        names = [self._short_name(edge.source, vertex) for edge in vertex.inputs if edge.source in self.stubbed]
         lines = ["  ".join(names[i : i + 4]) for i in range(0, len(names), 4)]
         return ["\n".join(lines)] if names else []
+
+    def _short_name(self, number: int, user: Vertex) -> str:
+        """The name of a parameter, without the path of its module where the frame around its user says that."""
+        parameter, name = self.picture.vertices[number], self.names[number]
+        scope = user.scope if user.step is None else user.scope[:-1]
+        return parameter.label if parameter.scope == scope and name == self.picture.full_name(parameter) else name
 
     def _fill(self, vertex: Vertex) -> str:
         """The colour of a vertex by the largest gradient of its outputs."""
@@ -212,9 +226,7 @@ class _Writer:
     def _label(self, vertex: Vertex, edge: Edge) -> str:
         source = self.picture.vertices[edge.source]
         name = _output_name(source, vertex, edge)
-        if self.values == "none" or source.kind == "input":
-            return edge.part
-        if self.values == "norm":
+        if self.values == "norm" and source.kind != "input":
             norm = value_norm(source, edge.slot)
             return "" if norm is None else f"{name}{norm:.3g}"
         if source.step is not None and vertex.node is source.node:
@@ -222,6 +234,8 @@ class _Writer:
                 return ""  # into the stack of all steps, whose own edge says it
             if vertex.node in self.rows and self.direction in ("LR", "RL"):
                 return ""  # in a column, where two would overlap
+        if self.values == "none" or source.kind == "input":
+            return edge.part or name.strip()
         return edge.part or name + (shape_of(source.specs[edge.slot]) if edge.slot < len(source.specs) else "")
 
     def _rows(self) -> dict[Any, list[int]]:
@@ -259,7 +273,7 @@ def _output_name(source: Vertex, target: Vertex, edge: Edge) -> str:
     """Which of several outputs an edge carries, with a space; of a sequence the name of the state."""
     if len(source.specs) < 2 or source.node is None or source.node.primitive is None:
         return ""
-    if source.step is not None and target.node is source.node:  # between steps
+    if source.step is not None and target.step is not None and target.node is source.node:
         return f"{edge.argument} "
     states = source.node.primitive.states
     return f"{states[edge.slot][:-1]} " if states else f"[{edge.slot}] "

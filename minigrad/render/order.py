@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ..graph import Order, topological_order
 from .picture import Output, Picture, Vertex
 
-__all__ = ["grouped"]
+__all__ = ["contracted_order", "grouped"]
 
 
 def grouped(picture: Picture) -> Picture:
@@ -47,7 +47,7 @@ def _sorted_by_scope(vertices: Sequence[Vertex], numbers: Sequence[int]) -> list
         for i in members:
             scope = vertices[i].scope
             groups.setdefault(scope[depth] if len(scope) > depth else i, []).append(i)
-        order = _contracted_order(vertices, groups)
+        order = contracted_order(vertices, groups)
         if order is None:
             result.extend(members)
             continue
@@ -56,7 +56,7 @@ def _sorted_by_scope(vertices: Sequence[Vertex], numbers: Sequence[int]) -> list
     return result
 
 
-def _contracted_order(vertices: Sequence[Vertex], groups: dict[str | int, list[int]]) -> list[str | int] | None:
+def contracted_order(vertices: Sequence[Vertex], groups: dict[str | int, list[int]]) -> list[str | int] | None:
     """The groups sorted so that those which feed others come first; None if they feed each other."""
     group_of = {i: key for key, members in groups.items() for i in members}
 

@@ -37,9 +37,9 @@ class Vertex:
 
     kind: an operation; a leaf, which is a parameter if it has a name and else an input; or an elision, which
     stands for others. label: its name. specs: shape and dtype of each output. scope: the path of scopes around it.
-    inputs: the edges to it. node: what it was made from. options: the operation's. constants: names of
-    the arguments that were constants. step: the time step within an unrolled sequence. stands_for: how many vertices
-    an elision replaces.
+    inputs: the edges to it. node: what it was made from. options: those of the operation that differ from their
+    defaults. constants: names of the arguments that were constants. step: the time step within an unrolled sequence.
+    stands_for: how many vertices an elision replaces.
     """
 
     kind: Kind
@@ -158,7 +158,20 @@ def _operation(node: Node, serial: Mapping[Node, int]) -> Vertex:
     edges = zip(node.parents, argnums, slots, strict=True)
     inputs = tuple(Edge(serial[parent], slot, primitive.input_name(argnum)) for parent, argnum, slot in edges)
     constants = tuple(primitive.input_name(i) for i, tracked in enumerate(needs) if not tracked)
-    return Vertex("operation", primitive.name, node.outputs, node.scope, inputs, node, node.params, constants)
+    options = _unusual(primitive, node.params)
+    return Vertex("operation", primitive.name, node.outputs, node.scope, inputs, node, options, constants)
+
+
+def _unusual(primitive: Primitive, options: dict[str, Any]) -> dict[str, Any]:
+    """The options that differ from their defaults: the others say nothing."""
+    if not options:
+        return options
+    parameters = primitive.signature.parameters
+    return {name: value for name, value in options.items() if not _is_default(value, parameters[name].default)}
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    return type(value) is type(default) and isinstance(value, (int, float, str)) and value == default
 
 
 def primitive_of(vertex: Vertex) -> Primitive | None:

@@ -228,6 +228,8 @@ def test_evaluate_needs_nothing_but_the_run_and_the_data(small_folder, run, caps
     assert err == ""
     assert "12 images, 24 captions" in out
     assert "exercise BLEU (unigrams, one reference, mean)" in out
+    assert "in the mean over all references" in out
+    assert "of one human caption against another" in out
     assert "corpus BLEU-4 (all references" in out
     assert "chosen on the validation images: first" in out
 
@@ -238,8 +240,9 @@ def test_evaluate_json_is_one_object_and_nothing_else(small_folder, trained, cap
     out, _ = capsys.readouterr()
     figures = json.loads(out)
     assert len(out.splitlines()) == 1
-    assert {"run", "split", "part", "decoding", "chosen_on", "loss", "exercise_bleu", "corpus_bleu_1", "corpus_bleu_2",
-            "corpus_bleu_3", "corpus_bleu_4", "images", "captions"} == set(figures)  # fmt: skip
+    assert {"run", "split", "part", "decoding", "chosen_on", "loss", "exercise_bleu", "exercise_bleu_mean",
+            "exercise_bleu_human", "corpus_bleu_1", "corpus_bleu_2", "corpus_bleu_3", "corpus_bleu_4", "images",
+            "captions"} == set(figures)  # fmt: skip
     assert figures["images"] == 24
     main([*arguments, "--split", "train", "--beam", "3", "--max-images", "7"])
     figures = json.loads(capsys.readouterr().out)

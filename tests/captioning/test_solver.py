@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 import json
 import math
 import os
@@ -15,7 +16,14 @@ import pytest
 
 import minigrad as mg
 from captioning.data import open_captions
-from captioning.evaluation import captions_of, evaluate, images_of_part, mean_exercise_bleu, mean_loss
+from captioning.evaluation import (
+    captions_of,
+    evaluate,
+    human_exercise_bleu,
+    images_of_part,
+    mean_exercise_bleu,
+    mean_loss,
+)
 from captioning.metrics import BLEU_score, corpus_bleu
 from captioning.model import Captioner
 from captioning.run import Run, RunError, settings_of
@@ -421,6 +429,20 @@ def test_the_figures_are_those_of_their_definitions(small_data):
         for reference in split.references(int(i))
     ]
     assert mean_exercise_bleu(split, images, said) == pytest.approx(np.mean(every))
+    assert figures["exercise_bleu_mean"] == pytest.approx(np.mean(every))
+
+
+def test_human_exercise_bleu_is_the_mean_over_pairs(small_data):
+    split = small_data.val
+    images = images_of_part(split, "first")
+    pairs = [
+        BLEU_score(" ".join(truth), " ".join(other))
+        for stored in (split.references(int(i)) for i in images)
+        for truth, other in itertools.permutations(stored, 2)
+    ]
+    assert human_exercise_bleu(split, images) == pytest.approx(np.mean(pairs))
+    lone = split.with_captions(split.captions[:1], split.image_idxs[:1])
+    assert human_exercise_bleu(lone, split.image_idxs[:1]) is None
 
 
 # Settings and progress -------------------------------------------------------------------------

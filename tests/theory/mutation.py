@@ -6,14 +6,17 @@ the original is no gap; it is listed with the reason, and must survive, so that 
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import sys
 import types
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import theory
-from theory import CLAIMS
+from theory import CLAIMS, Claim
 
 EXAMPLES = 60
 
@@ -22,8 +25,10 @@ EXAMPLES = 60
 class Mutant:
     """One wrong formula: in theory/<module>.py the text `old` becomes `new`.
 
-    old: stands in the file `count` times and is replaced everywhere. numbers: the claims that should notice
-    (default: all of the module). equivalent: why nothing can notice, for a mutant that computes the same.
+    old: stands in the file `count` times and is replaced everywhere. through: the modules that lead from this one to
+    the claims, in the order in which they import each other, the one that registers the claims last; none if
+    it is the module itself. numbers: the claims that should notice (default: all that are registered on the way).
+    equivalent: why nothing can notice, for a mutant that computes the same.
     """
 
     module: str
@@ -32,6 +37,7 @@ class Mutant:
     equivalent: str = ""
     numbers: tuple[str, ...] = ()
     count: int = 1
+    through: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.module}: {self.old!r} -> {self.new!r}"
@@ -39,28 +45,80 @@ class Mutant:
 
 def noticed(mutant: Mutant, examples: int = EXAMPLES) -> bool:
     """Whether some claim of the mutated module has another verdict than the expected, or its checker breaks."""
-    path = Path(theory.__file__).parent / f"{mutant.module}.py"
-    source = path.read_text(encoding="utf-8")
-    assert source.count(mutant.old) == mutant.count, f"{mutant}: stands there {source.count(mutant.old)} times"
-    name = f"theory_mutant_{mutant.module}"
-    module = types.ModuleType(name)
-    module.__file__ = str(path)
     saved = dict(CLAIMS)
     CLAIMS.clear()
-    sys.modules[name] = module  # dataclasses look their module up
     try:
-        try:
-            exec(compile(source.replace(mutant.old, mutant.new), str(path), "exec"), module.__dict__)
-            claims = [CLAIMS[number] for number in mutant.numbers] or list(CLAIMS.values())
-            return not all(claim.check(examples).as_expected for claim in claims)
-        except Exception:  # a checker that cannot even run has noticed
-            return True
+        with _standing_in(mutant.module, *mutant.through) as run:
+            source = _path(mutant.module).read_text(encoding="utf-8")
+            assert source.count(mutant.old) == mutant.count, f"{mutant}: stands there {source.count(mutant.old)} times"
+            try:
+                run(mutant.module, source.replace(mutant.old, mutant.new))
+                for name in mutant.through:
+                    run(name, _path(name).read_text(encoding="utf-8"))
+                claims = [CLAIMS[number] for number in mutant.numbers] or list(CLAIMS.values())
+                return not all(_as_expected(claim, examples) for claim in claims)
+            except Exception:  # a checker that cannot even run has noticed
+                return True
     finally:
-        del sys.modules[name]
         CLAIMS.clear()
         CLAIMS.update(saved)
 
 
-def wrong(mutants: Iterable[Mutant]) -> list[str]:
+class _Found(BaseException):
+    """An example that refutes something. Hypothesis makes smaller what raises an Exception; here any will do."""
+
+
+def _as_expected(claim: Claim, examples: int) -> bool:
+    """Whether the verdict is the expected one; no claim expects that what is not printed is refuted."""
+
+    def hasty(check: Callable[[Any], None]) -> Callable[[Any], None]:
+        def found(example: Any) -> None:
+            try:
+                check(example)
+            except AssertionError:
+                raise _Found from None
+
+        return found
+
+    corrected = [dataclasses.replace(p, check=hasty(p.check)) for p in claim.propositions if p.role != "printed"]
+    printed = [p for p in claim.propositions if p.role == "printed"]
+    try:
+        return dataclasses.replace(claim, propositions=(*corrected, *printed)).check(examples).as_expected
+    except _Found:
+        return False
+
+
+def _path(name: str) -> Path:
+    return Path(theory.__file__).parent / f"{name}.py"
+
+
+@contextlib.contextmanager
+def _standing_in(*names: str) -> Iterator[Callable[[str, str], None]]:
+    """Let what is run as a module of theory be found under its name by those that import it; undone afterwards."""
+    missing = object()
+    modules = {name: sys.modules.get(f"theory.{name}", missing) for name in names}
+    attributes = {name: getattr(theory, name, missing) for name in names}
+
+    def run(name: str, source: str) -> None:
+        module = types.ModuleType(f"theory.{name}")
+        module.__file__ = str(_path(name))
+        sys.modules[f"theory.{name}"] = module  # for `from theory.name import …`, and dataclasses look it up
+        setattr(theory, name, module)  # for `from theory import name`
+        exec(compile(source, module.__file__, "exec"), module.__dict__)
+
+    try:
+        yield run
+    finally:
+        for name in names:
+            sys.modules.pop(f"theory.{name}", None)
+            if modules[name] is not missing:
+                sys.modules[f"theory.{name}"] = modules[name]
+            if hasattr(theory, name):
+                delattr(theory, name)
+            if attributes[name] is not missing:
+                setattr(theory, name, attributes[name])
+
+
+def wrong(mutants: Iterable[Mutant], examples: int = EXAMPLES) -> list[str]:
     """What does not fit: mutants that nobody notices, and those called equivalent that somebody does."""
-    return [str(mutant) for mutant in mutants if noticed(mutant) == bool(mutant.equivalent)]
+    return [str(mutant) for mutant in mutants if noticed(mutant, examples) == bool(mutant.equivalent)]

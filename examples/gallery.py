@@ -1,0 +1,236 @@
+"""Draw graphs of all kinds, and write the page docs/gallery.md: python examples/gallery.py --out docs
+
+Each function below draws one picture into the path that it is given (.svg, .png, .pdf, or .dot for the text behind
+it), and may print a listing. Listings and DOT text need no layout program; without one the pictures are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import inspect
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+import minigrad as mg
+from captioning.model import Captioner
+from captioning.vocabulary import Vocabulary
+from minigrad import nn
+from minigrad.recording import note_of
+from minigrad.render import draw, summary, to_text
+
+
+def small_network(path):
+    """A small network
+
+    Boxes are operations, and what flows between them has its shape beside it. Every `Module` is a frame with its name.
+    A weight is a small stub at the operation that takes it; the note lists all of them with their shapes.
+    """
+    rng = np.random.default_rng(0)
+    net = nn.Sequential(nn.Linear(4, 8, rng=rng), nn.Tanh(), nn.Linear(8, 3, rng=rng))
+    x = mg.tensor(rng.standard_normal((5, 4)), dtype="float32", requires_grad=True)
+    loss = mg.cross_entropy(net(x), [0, 2, 1, 1, 0])
+    draw(loss, path, names={"x": x, "loss": loss})
+    print(to_text(loss, names={"x": x}))
+
+
+class ConvNet(nn.Module):
+    """Two convolutions, each with a pool, and a linear layer."""
+
+    def __init__(self):
+        self.conv1 = nn.Conv2d(1, 8, 3, padding=1, rng=0)
+        self.conv2 = nn.Conv2d(8, 16, 3, padding=1, rng=0)
+        self.head = nn.Linear(16 * 7 * 7, 10, rng=0)
+
+    def forward(self, x):
+        for layer in (self.conv1, self.conv2):
+            x = mg.max_pool2d(mg.relu(layer(x)), 2)
+        return self.head(x.reshape(len(x), -1))
+
+
+def convolution_network(path):
+    """A convolution network
+
+    Drawn as its author wrote it: what happens between two layers stands between their frames. `summary` calls the
+    network once and says what each part gives, holds and costs; a multiply-add is one product added to a sum.
+    """
+    net, images = ConvNet(), mg.tensor(np.ones((2, 1, 28, 28), np.float32), requires_grad=True)
+    scores = net(images)
+    draw(scores, path, names={"images": images, "scores": scores})
+    print(summary(net, images))
+
+
+def recurrent_steps(path):
+    """A recurrent network, step by step
+
+    `nn.RNN` runs the whole sequence in one primitive. With `unroll="steps"` the picture shows what it does: time goes
+    to the right, each step takes its slice of x and the state of the step before, and all share the same weights.
+    """
+    x = mg.tensor(np.ones((2, 5, 3), np.float32), requires_grad=True)
+    states, last = nn.RNN(3, 4, rng=0)(x)
+    draw([states, last], path, unroll="steps", names={"x": x, "all states": states, "last state": last})
+
+
+def caption_loss():
+    """The loss of an LSTM captioner on two captions of 17 words, so 16 steps."""
+    words = ["<NULL>", "<START>", "<END>", "<UNK>", *"abcdefgh"]
+    rng = np.random.default_rng(0)
+    model = Captioner(Vocabulary(words), feature_size=16, wordvec_size=8, hidden_size=12, rng=rng)
+    return model(rng.standard_normal((2, 16)), rng.integers(3, len(words), (2, 17)))
+
+
+def captioner_folded(path):
+    """An image captioner, folded
+
+    The features of a picture start an LSTM, which reads a caption word by word and says the next one. Steps that are
+    equal are drawn once, with how many there are; the listing does the same. There, `e.0'` is what the step before left
+    as its first output, and `·` is a constant, such as the words.
+    """
+    loss = caption_loss()
+    draw(loss, path, names={"loss": loss})
+    print(to_text(loss))
+
+
+def captioner_unrolled(path):
+    """The same captioner, unrolled
+
+    All 16 steps, with time to the right. Weights that every step shares are named in its box, not tied to it by arrows.
+    """
+    loss = caption_loss()
+    draw(loss, path, unroll="steps", names={"loss": loss})
+
+
+def gradient_heat(layer, kind, path):
+    """Draw where the gradient flows in 30 steps, from a loss of the last state alone."""
+    x = np.random.default_rng(1).standard_normal((4, 30, 3)).astype(np.float32)
+    with mg.record():
+        states, _ = layer(x)
+        loss = mg.square(states[:, -1]).sum()
+        loss.backward()
+    steps = np.linalg.norm(list(note_of(states.node).gradient_steps.values()), axis=0)  # of h, or of h and c together
+    title = f"{kind}: the gradient of the state has norm {steps[-1]:.1e} at the last step, {steps[0]:.1e} at the first"
+    draw(loss, path, unroll="steps", values="none", gradients=(1e-6, 10), title=title, names={"loss": loss})
+
+
+def rnn_fades(path):
+    """A gradient that vanishes
+
+    Within `mg.record()` the forward and the backward pass leave notes, and `gradients=True` colours everything by the
+    norm of the gradient that flowed there, on a log scale. The three pictures below share one scale, from 1e-6 to 10.
+    In a vanilla RNN the gradient of the last state fades on its way to the first step.
+    """
+    gradient_heat(nn.RNN(3, 8, rng=0), "RNN", path)
+
+
+def lstm_fades(path):
+    """An LSTM whose gates forget
+
+    At a forget bias of 0 the gates let through about half of the cell state at each step, and the gradient fades too.
+    """
+    gradient_heat(nn.LSTM(3, 8, forget_bias=0.0, rng=0), "LSTM with forget bias 0", path)
+
+
+def lstm_keeps(path):
+    """An LSTM that remembers
+
+    At a forget bias of 5 the path of the cell state keeps its colour through all steps.
+    """
+    gradient_heat(nn.LSTM(3, 8, forget_bias=5.0, rng=0), "LSTM with forget bias 5", path)
+
+
+def shared_subexpressions(path):
+    """A graph that is no tree
+
+    A value that is used twice is computed once and has two arrows out of it; `x * x` takes x twice.
+    """
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    square = x * x
+    power = mg.exp(square)
+    y = ((square + power) * power / (power + 1)).sum()
+    draw(y, path, names={"x": x, "y": y})
+    print(to_text(y, names={"x": x}))
+
+
+PICTURES: dict[Callable[[Path], None], list[Callable[..., object]]] = {
+    small_network: [],
+    convolution_network: [ConvNet],
+    recurrent_steps: [],
+    captioner_folded: [caption_loss],
+    captioner_unrolled: [],
+    rnn_fades: [gradient_heat],
+    lstm_fades: [],
+    lstm_keeps: [],
+    shared_subexpressions: [],
+}
+"""The functions in the order of the page, and what each needs that is shown with it."""
+
+
+# The page ---------------------------------------------------------------------------------------------
+
+INTRODUCTION = """# A gallery of graphs
+
+Made by `python examples/gallery.py --out docs`. Each function draws into the path that it is given, such as
+`"small_network.svg"`; a listing below it is what it prints. Click a picture to see it at full size; its DOT text lies
+beside it in the folder gallery.
+"""
+
+
+def printed(function: Callable[[Path], None], path: Path) -> str:
+    """What a function prints while it draws into a path."""
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        function(path)
+    return output.getvalue()
+
+
+def code_of(thing: Callable[..., object]) -> str:
+    """The source of a function or class of this file without its docstring."""
+    source = Path(__file__).read_text(encoding="utf-8")
+    (definition,) = (d for d in ast.parse(source).body if getattr(d, "name", "") == thing.__name__)
+    docstring = definition.body[0]
+    lines = source.splitlines()
+    after = lines[docstring.end_lineno : definition.end_lineno]
+    return "\n".join([*lines[definition.lineno - 1 : docstring.lineno - 1], *after]).replace(":\n\n", ":\n", 1)
+
+
+def page(listings: dict[str, str]) -> str:
+    """The page as Markdown, from what each function printed."""
+    parts = [INTRODUCTION]
+    for function, helpers in PICTURES.items():
+        name = function.__name__
+        title, _, text = inspect.getdoc(function).partition("\n\n")
+        code = "\n\n\n".join(map(code_of, [*helpers, function]))
+        parts += [f"## {title}\n", f"{text}\n", f"```python\n{code}\n```\n"]
+        if listings[name]:
+            parts.append(f"```\n{listings[name]}```\n")
+        parts.append(f"[![{title}](gallery/{name}.svg)](gallery/{name}.svg)\n")
+    return "\n".join(parts)
+
+
+def main(out: str | Path = ".") -> list[str]:
+    """Write gallery.md and the folder gallery; the names of all files written."""
+    folder = Path(out, "gallery")
+    folder.mkdir(parents=True, exist_ok=True)
+    listings, written = {}, []
+    for function in PICTURES:
+        name = function.__name__
+        listings[name] = printed(function, folder / f"{name}.dot")
+        written.append(f"{name}.dot")
+    try:
+        for function in PICTURES:
+            printed(function, folder / f"{function.__name__}.svg")
+            written.append(f"{function.__name__}.svg")
+    except ModuleNotFoundError as error:
+        print(f"The pictures are left out: {error}")
+    Path(out, "gallery.md").write_text(page(listings), encoding="utf-8")
+    print(f"{len(written)} files in {folder}, and the page {Path(out, 'gallery.md')}")
+    return [*written, "gallery.md"]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Draw the gallery of graphs.")
+    parser.add_argument("--out", default=".", help="where gallery.md and the folder gallery are written")
+    main(parser.parse_args().out)

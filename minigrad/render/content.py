@@ -1,0 +1,208 @@
+"""What a page knows of a picture, as plain data for JSON: vertices, the boxes around them, notes and colours."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from ..primitives import PRIMITIVES, Primitive
+from ..recording import Note, Stats, note_of
+from .dot import shape_of
+from .heat import Heat, flow_norm, gradient_norm, heat_of, value_norm
+from .nesting import nested
+from .order import grouped
+from .picture import Edge, Picture, Vertex, leaf_names
+from .text import argument_order
+
+__all__ = ["content_of"]
+
+Json = dict[str, Any]
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+_MARKUP = re.compile(r":\w+:`~?([^`]+)`|``")
+_LONGEST = 300
+"""Characters of an option that are shown."""
+
+
+def content_of(picture: Picture, title: str = "") -> Json:
+    """Everything that the page shows, in an order that is the same for equal graphs."""
+    return _Content(grouped(picture), title).everything()
+
+
+class _Content:
+    """Collects the data of one picture."""
+
+    def __init__(self, picture: Picture, title: str) -> None:
+        self.picture, self.title = picture, title
+        self.names = leaf_names(picture)
+        self.heat = _heat(picture)
+        self.series: dict[Any, int] = {}  # of a sequence's node, its place in the list
+        self.series_list: list[Json] = []
+
+    def everything(self) -> Json:
+        boxes, box_of = nested(self.picture)
+        vertices = [self._vertex(i, v, box_of[i]) for i, v in enumerate(self.picture.vertices)]
+        primitives = {described for v in self.picture.vertices if (described := _primitive(v)) is not None}
+        return {
+            "title": self.title,
+            "vertices": vertices,
+            "boxes": [asdict(box) for box in boxes],
+            "outputs": [self._output(o.source, o.slot, o.name) for o in self.picture.outputs],
+            "primitives": {p.name: _first_line(p) for p in sorted(primitives, key=lambda p: p.name)},
+            "series": self.series_list,
+            "heat": None if self.heat is None else [self._color(tick) for tick in self.heat.ticks()],
+        }
+
+    def _output(self, source: int, slot: int, name: str) -> Json:
+        specs = self.picture.vertices[source].specs
+        return {"name": name, "source": source, "slot": slot, "shape": shape_of(specs[slot]) if specs else ""}
+
+    def _vertex(self, number: int, vertex: Vertex, box: int) -> Json:
+        note = None if vertex.node is None or vertex.kind == "elision" else note_of(vertex.node)
+        norms = [gradient_norm(vertex, _noted_slot(vertex, slot)) for slot in range(len(vertex.specs))]
+        return {
+            "kind": vertex.kind,
+            "name": self.names.get(number, vertex.label),
+            "full": self.picture.full_name(vertex) if vertex.kind == "parameter" else "",
+            "box": box,
+            "scope": list(vertex.scope),
+            "step": None if vertex.kind == "elision" else vertex.step,
+            "standsFor": vertex.stands_for,
+            "inputs": [self._edge(vertex, edge) for edge in vertex.inputs],
+            "arguments": _arguments(vertex, note),
+            "outputs": [
+                {
+                    "name": name,
+                    "shape": shape_of(spec),
+                    "value": _number(value_norm(vertex, _noted_slot(vertex, slot))),
+                    "gradient": _number(norms[slot]),
+                    "values": _stats(vertex, [] if note is None else note.values, slot),
+                    "gradients": _stats(vertex, [] if note is None else note.gradients, slot),
+                }
+                for slot, (name, spec) in enumerate(zip(_output_names(vertex), vertex.specs, strict=True))
+            ],
+            "options": [[name, _option(value)] for name, value in vertex.options.items() if value is not None],
+            "primitive": "" if (primitive := _primitive(vertex)) is None else primitive.name,
+            "line": "" if note is None else note.line,
+            "series": self._series(vertex, note),
+            "heat": self._color(_largest(norms)),
+        }
+
+    def _edge(self, vertex: Vertex, edge: Edge) -> Json:
+        norm = flow_norm(self.picture, vertex, edge) if self.heat is not None else None
+        return {
+            "source": edge.source,
+            "slot": edge.slot,
+            "argument": edge.argument,
+            "part": edge.part,
+            "heat": self._color(norm),
+        }
+
+    def _color(self, norm: float | None) -> Json | None:
+        """A norm, its colour, and the colour of text on it; None if there is none."""
+        if self.heat is None or norm is None:
+            return None
+        return {"norm": _number(norm), "color": self.heat.color(norm), "ink": self.heat.text_color(norm)}
+
+    def _series(self, vertex: Vertex, note: Note | None) -> int | None:
+        """The place of the norms at each step, of a sequence that was recorded; all its vertices share it."""
+        if note is None or not (note.value_steps or note.gradient_steps):
+            return None
+        if vertex.node not in self.series:
+            self.series[vertex.node] = len(self.series_list)
+            self.series_list.append(
+                {
+                    "names": _output_names(vertex, of_sequence=True),
+                    "values": [[_number(x) for x in norms] for _, norms in sorted(note.value_steps.items())],
+                    "gradients": [[_number(x) for x in norms] for _, norms in sorted(note.gradient_steps.items())],
+                }
+            )
+        return self.series[vertex.node]
+
+
+def _heat(picture: Picture) -> Heat | None:
+    """The scale of colours; None if no gradient was recorded."""
+    seen = any(gradient_norm(v, slot) is not None for v in picture.vertices for slot in range(len(v.specs)))
+    return heat_of(picture) if seen else None
+
+
+def _largest(norms: Sequence[float | None]) -> float | None:
+    """The largest norm; one that is NaN outshines all others."""
+    return max((n for n in norms if n is not None), key=lambda n: math.inf if math.isnan(n) else n, default=None)
+
+
+def _number(x: float | None) -> float | str | None:
+    """For JSON, which knows neither NaN nor infinity; six digits are enough to read."""
+    if x is None:
+        return None
+    return float(f"{x:.6g}") if math.isfinite(x) else str(x)
+
+
+def _stats(vertex: Vertex, stats: Sequence[Stats | None], slot: int) -> Json | None:
+    """The statistics of an output; a single step of a sequence has none, but a norm in the series."""
+    if vertex.step is not None:
+        return None
+    slot = _noted_slot(vertex, slot)
+    found = stats[slot] if slot < len(stats) else None
+    if found is None:
+        return None
+    return {k: list(v) if isinstance(v, tuple) else _number(v) for k, v in asdict(found).items()}
+
+
+def _noted_slot(vertex: Vertex, slot: int) -> int:
+    """The number under which an output was noted: what gathers the steps of one state is noted as that state."""
+    return vertex.inputs[0].slot if vertex.label == "stack" and _is_sequence(vertex) else slot
+
+
+def _is_sequence(vertex: Vertex) -> bool:
+    return vertex.node is not None and vertex.node.primitive is not None and bool(vertex.node.primitive.states)
+
+
+def _primitive(vertex: Vertex) -> Primitive | None:
+    """The primitive whose description fits: of a step of a sequence, the one that is a single step."""
+    primitive = None if vertex.node is None else vertex.node.primitive
+    if primitive is None or primitive.name == vertex.label:
+        return primitive
+    return next((p for p in PRIMITIVES.values() if p.name == vertex.label), primitive)
+
+
+def _output_names(vertex: Vertex, of_sequence: bool = False) -> list[str]:
+    """A name for each output where there are several: a sequence's states have some, others a number."""
+    if vertex.kind == "operation" and _is_sequence(vertex) and (of_sequence or len(vertex.specs) > 1):
+        assert vertex.node is not None
+        assert vertex.node.primitive is not None
+        return [name.removesuffix("0") for name in vertex.node.primitive.states]
+    return [str(i) for i in range(len(vertex.specs))] if len(vertex.specs) > 1 else [""] * len(vertex.specs)
+
+
+def _arguments(vertex: Vertex, note: Note | None) -> list[list[str]]:
+    """Name and shape of each argument in the order of the call, constants too; that shape is in a note only."""
+    primitive = None if vertex.node is None else vertex.node.primitive
+    if primitive is None or primitive.name != vertex.label:  # a leaf, or a part of an unrolled sequence
+        return [[name, ""] for name in dict.fromkeys(e.argument for e in vertex.inputs)]
+    names = argument_order(vertex)
+    specs = note.inputs if note is not None and len(note.inputs) == len(names) else [None] * len(names)
+    return [[name, "" if spec is None else shape_of(spec)] for name, spec in zip(names, specs, strict=True)]
+
+
+def _option(value: Any) -> str:
+    """An option as text: of an array its shape, never an address."""
+    text = f"array {shape_of((value.shape, value.dtype))}" if isinstance(value, np.ndarray) else repr(value)
+    text = _ADDRESS.sub("", text)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _first_line(primitive: Primitive) -> Mapping[str, str]:
+    text = (inspect.getdoc(primitive.forward) or "").partition("\n")[0]
+    return {"text": _MARKUP.sub(lambda m: m[1] or "", text), "signature": f"{primitive.name}{_signature(primitive)}"}
+
+
+def _signature(primitive: Primitive) -> str:
+    last = len(primitive.arguments) - 1
+    inputs = [f"*{name}" if primitive.variadic and i == last else name for i, name in enumerate(primitive.arguments)]
+    return f"({', '.join([*inputs, *primitive.options])})"

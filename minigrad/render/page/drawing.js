@@ -1,0 +1,186 @@
+// The drawing as SVG: a group for each open box with its wires, and one for each item, side by side (browsers cannot
+// nest groups as deeply as scopes may be).
+
+const SVG = "http://www.w3.org/2000/svg";
+const canvas = document.getElementById("drawing"), stage = document.getElementById("stage");
+
+function svg(name, attributes, parent, text) {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  if (text !== undefined) element.textContent = text;
+  if (parent) parent.append(element);
+  return element;
+}
+
+const drawn = { items: new Map(), pieces: [] }; // what the drawing shows now: elements of items, and of wires
+
+function draw() {
+  stage.replaceChildren();
+  drawn.items.clear();
+  drawn.pieces = [];
+  for (const box of [root, ...boxes]) if (visible(box) === box && !box.closed) drawBox(box, stage);
+  for (const item of [...vertices, ...outputs, ...boxes]) {
+    if (item.parent && visible(item) === item && !(item.isBox && !item.closed)) drawItem(item, stage);
+  }
+  // Labels last: they are above all wires.
+  const labels = svg("g", { class: "labels" }, stage);
+  for (const box of [root, ...boxes]) {
+    if (visible(box) !== box || box.closed) continue;
+    for (const { x, y, text, anchor } of box.labels) {
+      svg("text", { x: r(box.X + x), y: r(box.Y + y), "text-anchor": anchor || "start" }, labels, text);
+    }
+  }
+}
+
+function drawBox(box, parent) {
+  const group = svg("g", { class: `scope${box.row ? " row" : ""}`, "data-id": box.id, transform: `translate(${r(box.X)} ${r(box.Y)})` }, parent);
+  if (box !== root) svg("rect", { class: "frame", width: r(box.w), height: r(box.h), rx: 6 }, group);
+  for (const piece of box.pieces) drawPiece(piece, group);
+  drawn.items.set(box, { group });
+  if (box !== root) drawHeader(box, group);
+}
+
+function drawHeader(box, group) {
+  const name = short(box.name, 60), w = widthOf(name, 12, "600");
+  let count = plural(box.count, "operation"), width = w + widthOf(count, 10) + 36, place = freePlace(box, width);
+  if (place === undefined) [count, width, place] = ["", w + 28, freePlace(box, w + 28) || 0];
+  const header = svg("g", { class: "header", transform: `translate(${r(place)} 0)` }, group);
+  svg("rect", { class: "back", x: 2, y: 2, width: r(width), height: 19, rx: 5 }, header);
+  button(header, 4, 4, "−", `close ${box.name}`, () => toggle(box));
+  svg("text", { x: 24, y: 16, class: "name" }, header, name);
+  svg("text", { x: r(30 + w), y: 16, class: "small" }, header, count);
+  makeSelectable(header, box, `scope ${box.name}, ${plural(box.count, "operation")}`);
+}
+
+// Where a header can stand, as far left as no wire enters the box there.
+function freePlace(box, width) {
+  const ports = [...box.ports.top.values()].sort((a, b) => a - b);
+  const places = [0, ...ports.map((x) => x + 4)].filter((x) => x + width + 4 <= box.w);
+  return places.find((x) => !ports.some((port) => port > x && port < x + width + 4));
+}
+
+function button(parent, x, y, sign, label, action) {
+  const group = svg("g", { class: "fold", role: "button", tabindex: 0, "aria-label": label, transform: `translate(${r(x)} ${r(y)})` }, parent);
+  svg("rect", { width: 15, height: 15, rx: 4 }, group);
+  svg("text", { x: 7.5, y: 11.5 }, group, sign);
+  const act = (event) => { event.stopPropagation(); event.preventDefault(); action(); };
+  group.addEventListener("click", act);
+  group.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") act(event); });
+}
+
+function drawItem(item, parent) {
+  const group = svg("g", { class: `item ${item.kind}`, "data-id": item.id, transform: `translate(${r(item.X)} ${r(item.Y)})` }, parent);
+  if (item.closed) svg("rect", { class: "behind", x: item.bodyX + 4, y: 4, width: r(item.bodyW), height: r(item.h), rx: 6 }, group);
+  const top = item.chips[0] && item.chips[0].inside ? (item.h - CHIP - 5 - item.textH) / 2 : (item.h - item.textH) / 2;
+  svg("rect", { class: "body", x: r(item.bodyX), width: r(item.bodyW), height: r(item.h), rx: item.kind === "input" || item.kind === "output" ? 2 : 6 }, group);
+  item.lines.forEach((line, i) => {
+    const x = item.bodyX + (item.bodyW + (item.closed ? 14 : 0)) / 2;
+    svg("text", { x: r(x), y: r(top + i * LINE + 11), class: line.size === 12 ? "name" : "small", "font-weight": line.weight }, group, line.text);
+  });
+  makeSelectable(group, item, `${item.kind} ${item.name}`);
+  for (const chip of item.chips) drawChip(item, chip, group);
+  if (item.closed) button(group, item.bodyX + 4, (item.h - 15) / 2, "+", `open ${item.name}`, () => toggle(item));
+  drawn.items.set(item, { group });
+}
+
+function drawChip(item, chip, parent) {
+  if (!chip.inside) svg("path", { class: "stem", d: `M${r(chip.x + chip.w)} ${r(chip.y + CHIP / 2)}H${r(item.bodyX)}` }, parent);
+  const group = svg("g", { class: "item parameter", "data-parameter": chip.parameter.id, transform: `translate(${r(chip.x)} ${r(chip.y)})` }, parent);
+  svg("rect", { class: "body", width: r(chip.w), height: CHIP, rx: 3 }, group);
+  svg("text", { x: r(chip.w / 2), y: 11.5, class: "small" }, group, chip.text);
+  makeSelectable(group, chip.parameter, `parameter ${chip.parameter.name}`);
+  chip.group = group;
+}
+
+function drawPiece(piece, parent) {
+  const group = svg("g", { class: piece.loose ? "wire loose" : "wire" }, parent);
+  svg("path", { class: "casing", d: piece.d }, group);
+  const line = svg("path", { class: "line", d: piece.d }, group);
+  let arrow = null;
+  if (piece.end) {
+    const { x, y, way } = piece.end;
+    arrow = svg("path", { class: "arrow", d: way === "down" ? `M${r(x - 4)} ${r(y - 7)}h8l-4 7z` : `M${r(x - 7)} ${r(y - 4)}v8l7 -4z` }, group);
+  }
+  drawn.pieces.push({ piece, group, line, arrow });
+}
+
+function makeSelectable(element, item, label) {
+  element.setAttribute("tabindex", "0");
+  element.setAttribute("role", "button");
+  element.setAttribute("aria-label", label);
+  element.addEventListener("click", (event) => { event.stopPropagation(); if (!view.dragged) select(item); });
+  element.addEventListener("dblclick", (event) => { event.stopPropagation(); if (item.isBox) toggle(item); });
+  element.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.stopPropagation();
+    event.preventDefault();
+    if (event.key === " " && item.isBox) toggle(item); else select(item);
+  });
+}
+
+// Colours by the gradient: of an item its own, of a wire the largest that came back along it.
+function paintHeat(on) {
+  document.body.classList.toggle("heated", on);
+  for (const [item, { group }] of drawn.items) {
+    if (item === root || (item.isBox && !item.closed) || item.kind === "elision") continue;
+    const heat = on ? heatOf(item) : null, body = group.querySelector(":scope > .body");
+    body.style.fill = heat ? heat.color : "";
+    for (const text of group.querySelectorAll(":scope > text")) text.style.fill = heat ? heat.ink : "";
+    for (const chip of item.chips) {
+      const own = on ? chip.parameter.vertex.heat : null;
+      chip.group.querySelector("rect").style.fill = own ? own.color : "";
+      chip.group.querySelector("text").style.fill = own ? own.ink : "";
+    }
+  }
+  for (const { piece, group, line, arrow } of drawn.pieces) {
+    const heat = on ? largest(piece.edges.map((edge) => edge.heat)) : null, flowed = heat && heat.norm !== 0;
+    line.style.stroke = flowed ? heat.color : "";
+    if (arrow) arrow.style.fill = flowed ? heat.color : "";
+    group.classList.toggle("cold", on && !flowed);
+  }
+}
+
+// Marks the selected item, the wires to and from it, and what is at their other ends.
+function paintSelection(item) {
+  const { near, ways } = neighbours(item);
+  for (const [other, entry] of drawn.items) {
+    mark(entry, other === item ? "selected" : near.has(other) ? "near" : "");
+    for (const chip of other.chips || []) {
+      if (chip.group) mark(chip, chip.parameter === item ? "selected" : other === item ? "near" : "");
+    }
+  }
+  for (const entry of drawn.pieces) {
+    const found = new Set(entry.piece.edges.map((edge) => ways.get(edge)));
+    mark(entry, found.has("into") ? "into" : found.has("out") ? "out" : "");
+  }
+  document.body.classList.toggle("selecting", Boolean(item));
+}
+
+// Gives an element a class in place of the one it had; most have none before and after.
+function mark(entry, name) {
+  const before = entry.mark || "";
+  if (before === name) return;
+  if (before) entry.group.classList.remove(before);
+  if (name) entry.group.classList.add(name);
+  entry.mark = name;
+}
+
+function within(item, box) {
+  if (!box || !box.isBox) return false;
+  for (let at = item.parent; at; at = at.parent) if (at === box) return true;
+  return false;
+}
+
+// What feeds an item or is fed by it, and each edge of it with its way: into the item or out of it.
+function neighbours(item) {
+  const near = new Set(), ways = new Map();
+  if (!item) return { near, ways };
+  if (item.kind === "parameter") for (const user of usersOf.get(item)) near.add(visible(user));
+  for (const edge of edges) {
+    const isFrom = edge.from === item || within(edge.from, item), isTo = edge.to === item || within(edge.to, item);
+    if (isFrom === isTo) continue;
+    near.add(visible(isFrom ? edge.to : edge.from));
+    ways.set(edge, isTo ? "into" : "out");
+  }
+  return { near, ways };
+}

@@ -1,0 +1,97 @@
+// The graph as items within items: vertices, outputs, and boxes that can be closed.
+
+const data = JSON.parse(document.getElementById("data").textContent);
+
+class Item {
+  constructor(kind, id, parent, extra) {
+    Object.assign(this, { kind, id, parent, children: [], isBox: false, closed: false, row: false, count: 0 }, extra);
+    this.depth = parent ? parent.depth + 1 : 0;
+    if (parent) parent.children.push(this);
+  }
+}
+
+const root = new Item("root", "root", null, { isBox: true });
+const boxes = [];
+for (const [i, box] of data.boxes.entries()) {
+  const parent = box.parent < 0 ? root : boxes[box.parent];
+  boxes.push(new Item("box", "b" + i, parent, { isBox: true, row: box.row, name: box.name, box }));
+}
+// Parameters have no place of their own: they are stubs beside each that uses them.
+const vertices = data.vertices.map((vertex, i) => {
+  const parent = vertex.box < 0 ? root : boxes[vertex.box];
+  return new Item(vertex.kind, "n" + i, vertex.kind === "parameter" ? null : parent, { number: i, name: vertex.name, vertex });
+});
+const outputs = data.outputs.map((output, i) => new Item("output", "o" + i, root, { name: output.name, output }));
+const itemOf = new Map([root, ...boxes, ...vertices, ...outputs].map((item) => [item.id, item]));
+
+// Children in the order of the listing: a box stands where its first vertex does.
+for (const item of vertices) {
+  for (let at = item; at && at.first === undefined; at = at.parent) at.first = item.number;
+  if (item.vertex.kind === "operation") for (let at = item.parent; at; at = at.parent) at.count += 1;
+  if (item.vertex.kind === "elision") for (let at = item.parent; at; at = at.parent) at.count += item.vertex.standsFor;
+}
+for (const item of outputs) item.first = Infinity;
+for (const item of [root, ...boxes]) item.children.sort((a, b) => a.first - b.first || 0);
+
+// Every edge between vertices that are not parameters, and to the outputs.
+const edges = [];
+for (const item of vertices) {
+  item.parameters = [];
+  for (const edge of item.vertex.inputs) {
+    const source = vertices[edge.source];
+    if (source.kind === "parameter") {
+      if (!item.parameters.includes(source)) item.parameters.push(source);
+    } else {
+      edges.push({ from: source, slot: edge.slot, to: item, part: edge.part, heat: edge.heat });
+    }
+  }
+}
+for (const item of outputs) {
+  const from = vertices[item.output.source];
+  if (from.kind !== "parameter") edges.push({ from, slot: item.output.slot, to: item, part: "", heat: from.vertex.heat });
+  else item.parameters = [from];
+}
+const usersOf = new Map(vertices.map((item) => [item, []]));
+for (const item of vertices) for (const edge of item.vertex.inputs) usersOf.get(vertices[edge.source]).push(item);
+for (const item of outputs) usersOf.get(vertices[item.output.source]).push(item);
+
+// The item that stands for another in the drawing: the outermost closed box around it, or itself.
+function visible(item) {
+  let shown = item;
+  for (let at = item; at; at = at.parent) if (at.closed) shown = at;
+  return shown;
+}
+
+function ancestors(item) {
+  const path = [];
+  for (let at = item.parent; at; at = at.parent) path.push(at);
+  return path;
+}
+
+// Opens what hides an item; tells whether anything was closed.
+function reveal(item) {
+  const hidden = ancestors(item).filter((box) => box.closed);
+  for (const box of hidden) box.closed = false;
+  return hidden.length > 0;
+}
+
+// A large graph starts with boxes closed: as many levels open as stay readable.
+function closeForStart(most) {
+  const items = [...vertices, ...outputs, ...boxes].filter((item) => item.parent), at = [];
+  for (const item of items) at[item.depth] = (at[item.depth] || 0) + 1;
+  let shown = items.length, depth = at.length - 1;
+  while (depth > 1 && shown > most) shown -= at[depth--];
+  for (const box of boxes) box.closed = box.depth >= depth && depth < at.length - 1;
+}
+
+// The norm that colours an item: of a closed box the largest within it.
+function heatOf(item) {
+  if (item.vertex) return item.vertex.heat;
+  if (item.output) return vertices[item.output.source].vertex.heat;
+  return largest(vertices.filter((v) => v.parent && ancestors(v).includes(item)).map((v) => v.vertex.heat));
+}
+
+function largest(heats) {
+  const size = (heat) => (typeof heat.norm === "number" ? heat.norm : Infinity);
+  return heats.reduce((best, heat) => (heat && (!best || size(heat) > size(best)) ? heat : best), null);
+}

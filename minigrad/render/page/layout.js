@@ -1,0 +1,117 @@
+// Sizes of items from their texts, then the layout of every open box, inner ones first.
+
+const LINE = 15, CHIP = 16;
+const pen = document.createElement("canvas").getContext("2d");
+const widths = new Map();
+
+function widthOf(text, size, weight = "400") {
+  const key = `${weight} ${size} ${text}`;
+  if (!widths.has(key)) {
+    pen.font = `${weight} ${size}px system-ui, "Segoe UI", "DejaVu Sans", sans-serif`;
+    widths.set(key, pen.measureText(text).width);
+  }
+  return widths.get(key);
+}
+
+function short(text, most) {
+  const letters = [...text];
+  return letters.length <= most ? text : letters.slice(0, most - 1).join("") + "…";
+}
+
+function plural(count, word) {
+  return `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
+}
+
+// The lines of an item's body; the first is its name.
+function linesOf(item) {
+  const name = { text: short(item.name, 40), size: 12, weight: "600" };
+  const small = (text) => ({ text: short(text, 34), size: 10, weight: "400" });
+  if (item.isBox) return [name, small(plural(item.count, "operation"))];
+  if (item.output) return [name, small(item.output.shape)];
+  const vertex = item.vertex;
+  if (vertex.kind === "input") return [name, small(vertex.outputs[0].shape)];
+  if (vertex.kind === "elision") return [{ ...name, weight: "400" }];
+  if (vertex.step !== null) return [small(`step ${vertex.step}`), name];
+  const options = vertex.options.filter(([, value]) => value !== "False").map(([key, value]) => `${key}=${value}`).join(", ");
+  return options ? [name, small(options)] : [name];
+}
+
+function labelOf(wire) {
+  const item = wire.item;
+  if (item.isBox ? wire.slots.size !== 1 : item.kind !== "operation") return "";
+  const [id, slot] = [...wire.slots][0].split(":");
+  const output = itemOf.get(id).vertex.outputs[slot];
+  return output ? `${output.name} ${output.shape}`.trim() : "";
+}
+
+// Body and stubs of an item. Stubs stand to its left; in a row within it, for wires come from the left there.
+function measure(item) {
+  item.lines = linesOf(item);
+  const chips = (item.parameters || []).map((parameter) => ({ parameter, text: short(parameter.name, 30), w: widthOf(short(parameter.name, 30), 10) + 10 }));
+  const inside = Boolean(item.parent && item.parent.row), textW = Math.max(...item.lines.map((l) => widthOf(l.text, l.size, l.weight)));
+  const rowW = chips.reduce((sum, chip) => sum + chip.w + 4, 0), chipW = Math.max(0, ...chips.map((chip) => chip.w));
+  item.bodyW = Math.max(textW + 20 + (item.isBox ? 16 : 0), inside ? rowW + 12 : 0, 48);
+  item.bodyX = !inside && chips.length ? chipW + 14 : 0;
+  item.textH = item.lines.length * LINE;
+  item.h = Math.max(item.textH + 10 + (inside && chips.length ? CHIP + 4 : 0), inside ? 44 : 0, inside ? 0 : chips.length * (CHIP + 3) - 3);
+  let x = item.bodyX + (item.bodyW - rowW + 4) / 2;
+  item.chips = chips.map((chip, i) => {
+    const y = (item.h - chips.length * (CHIP + 3) + 3) / 2 + i * (CHIP + 3);
+    const at = inside ? x : chipW - chip.w;
+    x += chip.w + 4;
+    return { ...chip, x: at, y, inside };
+  });
+  item.w = item.bodyX + item.bodyW;
+}
+
+// Closed items of a row are equally high, so that what they hand on runs straight.
+function evenOut(row) {
+  const items = row.children.filter((item) => !item.isBox || item.closed), h = Math.max(...items.map((item) => item.h));
+  for (const item of items) {
+    item.h = h;
+    for (const chip of item.chips) chip.y = h - CHIP - 5;
+  }
+}
+
+// Room to the right of a wire for its label.
+function makeRoom(box) {
+  for (const wire of box.wires.values()) {
+    const text = wire.from === wire.item ? labelOf(wire) : "";
+    const { usedSlots, bodyX, bodyW } = wire.item;
+    if (text && usedSlots.length > 1) {
+      wire.item.bodyW = Math.max(bodyW, (usedSlots.length + 1) * (widthOf(text, 10) + 10));
+      wire.item.w = Math.max(wire.item.w, bodyX + wire.item.bodyW);
+    }
+    if (text) wire.item.w = Math.max(wire.item.w, outPlace(wire.item, wire) + 6 + widthOf(text, 10));
+  }
+}
+
+function layOut() {
+  wiresOfBoxes();
+  const used = new Map(vertices.map((item) => [item, new Set()]));
+  for (const edge of edges) used.get(edge.from).add(edge.slot);
+  for (const item of [...vertices, ...outputs, ...boxes]) {
+    if (!item.parent || visible(item) !== item) continue;
+    item.usedSlots = item.vertex ? [...used.get(item)].sort((a, b) => a - b) : [0];
+    if (item.isBox && !item.closed) item.headW = widthOf(short(item.name, 60), 12, "600") + widthOf(plural(item.count, "operation"), 10) + 76;
+    else measure(item);
+  }
+  for (const box of [...boxes].reverse().concat(root)) {
+    if (visible(box) !== box || box.closed) continue;
+    if (box.row) {
+      evenOut(box);
+      layOutRow(box);
+      continue;
+    }
+    makeRoom(box);
+    layOutLayers(box);
+    box.labels = [...box.wires.values()].filter((wire) => wire.from === wire.item && labelOf(wire)).map((wire) => ({
+      x: wire.item.x + outPlace(wire.item, wire) + 5, y: wire.item.y + wire.item.h + (wire.item.isBox ? 14 : 11), text: labelOf(wire), wire,
+    }));
+  }
+  // Places in the whole drawing.
+  Object.assign(root, { X: 0, Y: 0 });
+  for (const item of [...boxes, ...vertices, ...outputs]) {
+    if (item.parent && visible(item) === item) Object.assign(item, { X: item.parent.X + item.x, Y: item.parent.Y + item.y });
+  }
+}

@@ -1,0 +1,176 @@
+"""Graphs as mappings from each vertex to its parents: from edges, from traces of minigrad; every small one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import product
+from math import comb
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+import minigrad as mg
+from minigrad.core import Node
+from minigrad.graph import Cycle
+
+__all__ = ["count_by_closure", "count_by_recurrence", "every_digraph", "parents_of_edges", "parents_of_trace",
+           "show_cycle", "show_graph"]  # fmt: skip
+
+
+# Graphs as plain data -----------------------------------------------------------------------------
+
+
+def parents_of_edges(n: int, edges: ArrayLike | Sequence[tuple[int, int]]) -> dict[int, tuple[int, ...]]:
+    """The graph on the vertices 0 … n-1 with the given edges.
+
+    Args:
+        n: the number of vertices.
+        edges: integers of shape (E, 2), a row (u, v) for each edge u -> v.
+
+    Raises:
+        TypeError: if n or an edge is not of integers.
+        ValueError: if n is negative, or `edges` has another shape or names a vertex outside 0 … n-1.
+
+    >>> parents_of_edges(3, [(2, 0), (0, 1), (2, 1)])
+    {0: (2,), 1: (0, 2), 2: ()}
+    """
+    if type(n) is not int:
+        raise TypeError(f"parents_of_edges: n must be an int; got {n!r}")
+    if n < 0:
+        raise ValueError(f"parents_of_edges: n, the number of vertices, must be at least 0; got {n}")
+    array = np.asarray(edges)
+    if array.size == 0:
+        return dict.fromkeys(range(n), ())
+    if array.ndim != 2 or array.shape[1] != 2:
+        raise ValueError(f"parents_of_edges: edges must have shape (E, 2), a row (u, v) an edge; got {array.shape}")
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"parents_of_edges: edges must be integers; got {array.dtype}")
+    outside = (array < 0) | (array >= n)
+    if outside.any():
+        u, v = array[outside.any(axis=1)][0]
+        there = f"the vertices are 0 … {n - 1}" if n else "there are no vertices"
+        raise ValueError(f"parents_of_edges: the edge {u} -> {v} names an unknown vertex; {there}")
+    parents: list[list[int]] = [[] for _ in range(n)]
+    for u, v in array.tolist():
+        parents[v].append(u)
+    return {v: tuple(several) for v, several in enumerate(parents)}
+
+
+def parents_of_trace(tensors: Sequence[mg.Tensor]) -> dict[Node, tuple[Node, ...]]:
+    """The graph that minigrad recorded behind some tensors: each node's parents, the nodes of its inputs.
+
+    Raises:
+        ValueError: if nothing is recorded behind one of them.
+
+    >>> x = mg.tensor(1.0, requires_grad=True)
+    >>> for node, parents in parents_of_trace([mg.tanh(x) * x]).items():
+    ...     print(node, parents)
+    <multiply float32 ()> (<tanh float32 ()>, <leaf float32 ()>)
+    <leaf float32 ()> ()
+    <tanh float32 ()> (<leaf float32 ()>,)
+    """
+    found: dict[Node, tuple[Node, ...]] = {}
+    to_visit: list[Node] = []
+    for i, tensor in enumerate(tensors):
+        if tensor.node is None:
+            raise ValueError(f"parents_of_trace: tensor {i} depends on nothing that requires a gradient: no graph")
+        to_visit.append(tensor.node)
+    while to_visit:
+        node = to_visit.pop()
+        if node not in found:
+            found[node] = node.parents
+            to_visit += node.parents
+    return found
+
+
+def show_graph(parents: Mapping[Any, Collection[Any]], most: int = 40) -> str:
+    """A graph in a line.
+
+    >>> show_graph({0: (), 1: (0,), 2: (1, 2)})
+    '3 vertices; 0 -> 1, 1 -> 2, 2 -> 2'
+    >>> show_graph({0: (), 1: ()})
+    '2 vertices without edges'
+    """
+    if not parents:
+        return "no vertices"
+    edges = [f"{u} -> {v}" for v, several in parents.items() for u in several]
+    count = f"{len(parents):,} {'vertex' if len(parents) == 1 else 'vertices'}"
+    if len(edges) > most:
+        return f"{count}; {', '.join(edges[:most])} and {len(edges) - most:,} edges more"
+    return f"{count}; {', '.join(edges)}" if edges else f"{count} without edges"
+
+
+def show_cycle(cycle: Cycle[Any], most: int = 12) -> str:
+    """A cycle in a line, closed.
+
+    >>> show_cycle(Cycle((0, 1)))
+    '0 -> 1 -> 0'
+    """
+    if len(cycle.nodes) > most:
+        return " -> ".join(map(str, cycle.nodes[:most])) + f" -> … ({len(cycle.nodes):,} vertices)"
+    return " -> ".join(map(str, (*cycle.nodes, *cycle.nodes[:1])))
+
+
+# Every small graph ------------------------------------------------------------------------------
+
+
+def every_digraph(n: int, loops: bool = False) -> Iterator[dict[int, tuple[int, ...]]]:
+    """Every graph on the vertices 0 … n-1: 2^(n(n-1)) of them, or 2^(n n) with loops. The first has no edges.
+
+    >>> [show_graph(graph) for graph in every_digraph(1, loops=True)]
+    ['1 vertex without edges', '1 vertex; 0 -> 0']
+    """
+    if n < 0:
+        raise ValueError(f"every_digraph: n must be at least 0; got {n}")
+    subsets = [tuple(u for u in range(n) if mask >> u & 1) for mask in range(2**n)]
+    choices = [[subset for subset in subsets if loops or v not in subset] for v in range(n)]
+    for several in product(*choices):
+        yield dict(enumerate(several))
+
+
+def count_by_recurrence(n: int) -> int:
+    """How many of the labelled digraphs on n vertices are acyclic.
+
+    With k of the vertices chosen as sources, any edges from them to the n - k others, and a DAG on these, each DAG
+    is counted once for every non-empty set of its sources; inclusion and exclusion leaves it counted once:
+    a(n) = sum over k = 1 … n of (-1)^(k+1) C(n, k) 2^(k (n-k)) a(n-k), a(0) = 1. That sources exist is the lemma.
+
+    Source: R. W. Robinson, Counting labeled acyclic digraphs (1973).
+
+    >>> [count_by_recurrence(n) for n in range(1, 6)]
+    [1, 3, 25, 543, 29281]
+    """
+    if n < 0:
+        raise ValueError(f"count_by_recurrence: n must be at least 0; got {n}")
+    a = [1]
+    for m in range(1, n + 1):
+        a.append(sum((-1) ** (k + 1) * comb(m, k) * 2 ** (k * (m - k)) * a[m - k] for k in range(1, m + 1)))
+    return a[n]
+
+
+def count_by_closure(n: int) -> int:
+    """The same number from the transitive closures of all 2^(n(n-1)) digraphs without loops at once, n <= 5.
+
+    Bit u of `above[v][g]` says that graph g has a walk from u to v. A graph is cyclic if there is one from v to v.
+
+    Source: S. Warshall, A theorem on Boolean matrices (1962).
+
+    >>> [count_by_closure(n) for n in range(1, 5)]
+    [1, 3, 25, 543]
+    """
+    if not 0 <= n <= 5:
+        raise ValueError(f"count_by_closure: n must be 0 … 5, as it holds 2^(n(n-1)) graphs in memory; got {n}")
+    graphs = np.arange(2 ** (n * (n - 1)), dtype=np.uint32)
+    above = []
+    for v in range(n):  # n - 1 bits of the graph's number are the parents of v; a 0 is put in at bit v
+        bits = graphs >> (v * (n - 1)) & (2 ** (n - 1) - 1)
+        low = bits & (2**v - 1)
+        above.append((low | (bits - low) << 1).astype(np.uint8))
+    for k in range(n):
+        for v in range(n):
+            above[v] |= above[k] * (above[v] >> k & 1)
+    cyclic = np.zeros(graphs.shape, dtype=bool)
+    for v in range(n):
+        cyclic |= (above[v] >> v & 1).astype(bool)
+    return int((~cyclic).sum())

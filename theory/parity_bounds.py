@@ -1,0 +1,136 @@
+"""Proofs about the tanh network's gain in exact arithmetic: rigorous bounds of tanh at rational numbers.
+
+The network and its map f of the state are those of `parity_gain`, which finds what is proven here. Everything here is
+integer arithmetic: no float enters, so a comparison that comes out true is proven. A bound is a multiple of 2^-BITS,
+and every operation rounds outwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+__all__ = ["BITS", "Bounds", "Intervals", "exp_bounds", "map_bounds", "proves_failure", "proves_parity", "tanh_bounds"]
+
+BITS = 96
+"""Bounds are multiples of 2^-BITS."""
+
+Bounds = tuple[Fraction, Fraction]
+
+_UNIT = 1 << BITS
+_HALVINGS = 6
+_TERMS = 12  # of the series at most 2^-6: the next one is below 2^-110
+_LARGE = 32
+
+
+def exp_bounds(q: Fraction) -> Bounds:
+    """Fractions (low, high) with low <= exp(q) <= high, for a rational q >= 0.
+
+    exp(q) = exp(q / 2^k)^(2^k), with q / 2^k <= 2^-6. There all terms of the series are positive, so its partial sum
+    is below exp; and the terms that are left out shrink by more than a half each, so they sum to less than the last
+    one kept.
+
+    Raises:
+        ValueError: if q is below 0.
+
+    >>> low, high = exp_bounds(Fraction(1))
+    >>> 0 < high - low < Fraction(1, 2**80)
+    True
+    >>> float(low)
+    2.718281828459045
+    """
+    if q < 0:
+        raise ValueError(f"exp_bounds: q must be at least 0; got {q}")
+    k = _HALVINGS + (-(-q.numerator // q.denominator)).bit_length()
+    scaled, divisor = q.numerator << BITS, q.denominator << k
+    low, high = _series(scaled // divisor, up=False), _series(-(-scaled // divisor), up=True)
+    for _ in range(k):
+        low, high = low * low >> BITS, -(-high * high >> BITS)
+    return Fraction(low, _UNIT), Fraction(high, _UNIT)
+
+
+def _series(p: int, up: bool) -> int:
+    """A bound of exp(p) for 0 <= p <= 2^-6, both as multiples of 2^-BITS: from above if `up`, else from below."""
+    term = total = _UNIT
+    for n in range(1, _TERMS + 1):
+        term = -(-term * p // (n << BITS)) if up else term * p // (n << BITS)
+        total += term
+    return total + term if up else total
+
+
+def tanh_bounds(q: Fraction) -> Bounds:
+    """Fractions (low, high) with low <= tanh(q) <= high, for any rational q.
+
+    tanh is odd; for q >= 0 it is 1 - 2 / (exp(2q) + 1), which grows with exp(2q) and stays below 1.
+
+    >>> low, high = tanh_bounds(Fraction(1, 2))
+    >>> float(low), float(high)
+    (0.4621171572600098, 0.4621171572600098)
+    >>> tanh_bounds(Fraction(10**9))[1]
+    Fraction(1, 1)
+    """
+    if q < 0:
+        low, high = tanh_bounds(-q)
+        return -high, -low
+    low, high = exp_bounds(2 * min(q, Fraction(_LARGE)))
+    return 1 - 2 / (low + 1), Fraction(1) if q > _LARGE else 1 - 2 / (high + 1)
+
+
+def map_bounds(gain: Fraction, u: Fraction) -> Bounds:
+    """Bounds of f(u) = (tanh(g (u - 1/2)) - tanh(g (u - 3/2))) / 2, for a rational gain g and u, as multiples.
+
+    >>> low, high = map_bounds(Fraction(3), Fraction(1))
+    >>> float(low)
+    0.9051482536448664
+    """
+    (or_low, or_high), (and_low, and_high) = (tanh_bounds(gain * (u - Fraction(k, 2))) for k in (1, 3))
+    return _down((or_low - and_high) / 2), -_down((and_low - or_high) / 2)
+
+
+def _down(q: Fraction) -> Fraction:
+    return Fraction((q.numerator << BITS) // q.denominator, _UNIT)
+
+
+# Proofs ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """A certificate that a gain is enough: at parity 0 the state s stays in [0, a], at parity 1 in [b, 1]."""
+
+    gain: Fraction
+    a: Fraction
+    b: Fraction
+
+
+def proves_parity(certificate: Intervals) -> bool:
+    """Whether the intervals prove that the network is right for every length, by rational bounds alone.
+
+    On [0, 1] f rises and on [1, 2] it falls, so an interval's image is between the images of its ends: four
+    comparisons decide that every state and bit leads into the right interval. s_0 = 0 lies in [0, a].
+    """
+    g, a, b = certificate.gain, certificate.a, certificate.b
+    if not (g > 0 and 0 <= a < Fraction(1, 2) < b <= 1):
+        return False
+    return (
+        map_bounds(g, a)[1] <= a  # parity 0, bit 0: [0, a] stays below a
+        and map_bounds(g, 1 + a)[0] >= b  # parity 0, bit 1: u in [1, 1 + a]
+        and map_bounds(g, b)[0] >= b  # parity 1, bit 0: u in [b, 1]
+        and map_bounds(g, 1 + b)[1] <= a  # parity 1, bit 1: u in [1 + b, 2]
+    )
+
+
+def proves_failure(gain: Fraction, length: int) -> bool:
+    """Whether 1 0 0 … 0 of this length is proven to fail at this gain and at every smaller one.
+
+    r_1 >= f(1), r_t >= f(r_{t-1}) are upper bounds of the state s_t. As f rises with s and, for s in [1/2, 3/2], with
+    the gain, they bound the states of every smaller gain too; and once r_t <= 1/2, the parity 1 is lost.
+    """
+    if gain <= 0 or length < 1:
+        return False
+    r = map_bounds(gain, Fraction(1))[1]
+    for _ in range(length - 1):
+        if r <= Fraction(1, 2):
+            return True
+        r = map_bounds(gain, r)[1]
+    return r <= Fraction(1, 2)
