@@ -107,8 +107,8 @@ class _Writer:
     def text(self) -> str:
         """The whole DOT text."""
         rows = [f"  {{ rank=same {' '.join(f'n{number}' for number in row)} }}" for row in self.rows.values()]
-        # A row needs the ranking that looks across clusters. (Without it `dot` may be quicker, but crashes on some loops
-        # of clusters.) The second sort ignores clusters, and would mix the steps of a row.
+        # The ranking is that which looks across clusters: rows need it, and `dot` crashes without it on some loops. The
+        # second sort ignores clusters, and would mix the steps of a row.
         ranking = " newrank=true remincross=false" if rows else " newrank=true"
         self.lines = [
             "digraph minigrad {",

@@ -39,7 +39,7 @@ class Vertex:
     stands for others. label: its name. specs: shape and dtype of each output. scope: the path of scopes around it.
     inputs: the edges to it. node: what it was made from. options: those of the operation that differ from their
     defaults. constants: names of the arguments that were constants. step: the time step within an unrolled sequence.
-    stands_for: how many vertices an elision replaces.
+    stands_for: how many vertices an elision replaces. remark: what a drawing should say beside the label.
     """
 
     kind: Kind
