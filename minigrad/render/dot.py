@@ -1,47 +1,22 @@
-"""DOT text from a picture: clusters for scopes, stubs for parameters, shapes on the edges.
-
-A weight that every step of a loop shares would tie the whole drawing into a knot (and take `dot` minutes). So it stands
-as a small stub beside each vertex that uses it, and once in a legend with its shape. The steps of a sequence
-primitive are boxes in a row, with time to the right. (A cluster around each would look the same, but `dot` then draws
-rows from right to left, or mixes them: its order of a row does not heed edges between clusters.)
-"""
+"""DOT text from tensors: what can be asked for, and whether it can be had."""
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from ..core import Tensor
 from .arrange import Unroll, arranged
 from .escape import quoted
-from .heat import Heat, flow_norm, gradient_norm, heat_of, value_norm
-from .legend import colour_bar, stub_legend
-from .picture import Edge, Output, Picture, Vertex, leaf_names
-from .scopes import Scope, scopes_of
+from .heat import heat_of, value_norm
+from .picture import Picture
 from .words import option_text, shape_of
+from .writer import DotWriter
 
 __all__ = ["Direction", "Unroll", "Values", "arranged", "option_text", "quoted", "shape_of", "to_dot"]
 
 Direction = Literal["TB", "BT", "LR", "RL"]
 Values = Literal["shape", "norm", "none"]
-
-_STYLE = {
-    "operation": 'shape=box style="rounded,filled" fillcolor="#eef3fb" color="#7f93b2"',
-    "input": 'shape=box style="filled" fillcolor="#e3f2e1" color="#6aa364"',
-    "parameter": 'shape=box style=filled fillcolor="#fdf3d8" color="#c9a13b" fontsize=9 height=0.2 margin="0.06,0.02"',
-    "elision": 'shape=box style="dashed,rounded" color="#777777" fontcolor="#555555"',
-    "output": 'shape=box style="filled" fillcolor="#f9e0dc" color="#c4695c" penwidth=1.5',
-}
-
-
-_SIDEWAYS = 24
-"""Steps that follow each other where data flows to the right: `dot` takes 0.5 s for 30 of them, 9 s for 60."""
-
-
-_USES = 8
-"""How often an input is used at most if it is drawn once, with an edge to each use; `dot` takes minutes for 60."""
 
 
 def to_dot(
@@ -71,7 +46,7 @@ def to_dot(
         title: stands above the drawing.
         names: names of tensors, such as inputs and outputs.
         expand: names of primitives to show as the composition of simpler ones that is their reference, such as
-            {'lstm_step'}.
+            {'lstm_step'}. What these consist of was never part of a pass, so it has no norms.
 
     Raises:
         ValueError: if a tensor has no graph, an option is unknown, or gradients or values are asked for that
@@ -88,198 +63,15 @@ def to_dot(
     if values not in ("shape", "norm", "none"):
         raise ValueError(f"to_dot: values must be 'shape', 'norm' or 'none', not {values!r}")
     picture = arranged(tensors, unroll, max_nodes, names, expand)
-    heat = None if gradients is False else heat_of(picture, None if gradients is True else gradients)
-    return _Writer(picture, direction, values, heat, title).text()
-
-
-class _Writer:
-    """Collects the lines of one drawing: vertices in their clusters, then the edges."""
-
-    def __init__(self, picture: Picture, direction: str, values: str, heat: Heat | None, title: str) -> None:
-        self.picture, self.direction, self.values, self.title = picture, direction, values, title
-        self.names = leaf_names(picture)
-        self.heat = heat
-        self.stubbed = _stubbed(picture)
-        self.rows = self._rows()
-        self.lines: list[str] = []
-        self.edges: list[str] = []
-
-    def text(self) -> str:
-        """The whole DOT text."""
-        rows = [f"  {{ rank=same {' '.join(f'n{number}' for number in row)} }}" for row in self.rows.values()]
-        # The ranking is that which looks across clusters: rows need it, and `dot` crashes without it on some loops. The
-        # second sort ignores clusters, and would mix the steps of a row.
-        ranking = " newrank=true remincross=false" if rows else " newrank=true"
-        self.lines = [
-            "digraph minigrad {",
-            f"  rankdir={self.direction}{ranking} nodesep=0.25 ranksep=0.35",
-            '  fontname="Helvetica" fontsize=11',
-            '  node [fontname="Helvetica" fontsize=11 height=0.3 margin="0.1,0.04"]',
-            '  edge [fontname="Helvetica" fontsize=9 color="#666666" fontcolor="#666666" arrowsize=0.6]',
-        ]
-        if self.title:
-            self.lines.append(f"  label={quoted(self.title)} labelloc=t fontsize=14")
-        self._clusters()
-        self.lines += rows
-        for i, output in enumerate(self.picture.outputs):
-            self._output(i, output)
-        self._legends()
-        return "\n".join([*self.lines, *self.edges, "}"]) + "\n"
-
-    def _clusters(self) -> None:
-        """The vertices of each scope, then its inner scopes."""
-        count = 0
-        stack: list[tuple[str, Scope | None, str]] = [("", scopes_of(self.picture), "  ")]
-        while stack:
-            name, tree, indent = stack.pop()
-            if tree is None:
-                self.lines.append(f"{indent}}}")
-                continue
-            outer = indent
-            if count:
-                # The edge into a narrow cluster would run through its name, so half of that line stays empty.
-                label = quoted(name + "\N{NO-BREAK SPACE}" * (len(name) + 3 if len(name) < 24 else 0))
-                style = 'labeljust=l style=rounded color="#b8b8b8" fontcolor="#555555"'
-                self.lines += [f"{indent}subgraph cluster_{count} {{", f"{indent}  label={label} {style}"]
-                indent += "  "
-                stack.append(("", None, outer))
-            count += 1
-            for number in tree.vertices:
-                self._vertex(number, indent)
-            stack += [(key, inner, indent) for key, inner in reversed(tree.inner.items())]
-
-    def _legends(self) -> None:
-        """Beside the last output, where they make the drawing no wider."""
-        legend = stub_legend(self.picture, self.names, self.stubbed, self.heat is not None)
-        scale = [] if self.heat is None else [colour_bar(self.heat)]
-        self.lines += [*legend, *scale]
-        if legend or scale:
-            names = [f"o{len(self.picture.outputs) - 1}", *["legend"] * len(legend), *["scale"] * len(scale)]
-            self.lines.append(f"  {{ rank=same {' '.join(names)} }}")
-
-    def _vertex(self, number: int, indent: str) -> None:
-        vertex = self.picture.vertices[number]
-        if number in self.stubbed:
-            return  # a stub beside each that uses it
-        stubs = [] if vertex.kind == "elision" else self._parameters(vertex)
-        row = vertex.step is not None and vertex.kind == "operation"
-        label = [vertex.scope[-1], vertex.label, *stubs] if row else [vertex.label]
-        if vertex.kind == "input":
-            label = [self.names[number], shape_of(vertex.specs[0])]
-        elif vertex.step is None and (text := option_text(vertex.options)):
-            label.append(text)
-        label += [vertex.remark] if vertex.remark else []
-        self.lines.append(
-            f"{indent}n{number} [label={quoted(chr(10).join(label))} {_STYLE[vertex.kind]}{self._fill(vertex)}]"
+    if values == "norm" and not _has_values(picture):
+        raise ValueError(
+            "to_dot: values='norm': no value was recorded behind this tensor: run the forward pass within "
+            "`with mg.record():`"
         )
-        if stubs and not row:
-            self._stub(number, stubs[0], indent)
-        for edge in vertex.inputs:
-            if edge.source not in self.stubbed:
-                self.edges.append(f"  n{edge.source} -> n{number}{self._attributes(vertex, edge)}")
-
-    def _stub(self, number: int, text: str, indent: str) -> None:
-        """The parameters of a vertex, in the colour of the largest gradient that it sent them."""
-        vertex, fill, line = self.picture.vertices[number], "", 'color="#c9a13b"'
-        if self.heat is not None:
-            edges = [edge for edge in vertex.inputs if edge.source in self.stubbed]
-            norm = _largest([flow_norm(self.picture, vertex, edge) for edge in edges])
-            fill, line = self._filled(norm), self._drawn(norm)
-        self.lines.append(f"{indent}p{number} [label={quoted(text)} {_STYLE['parameter']}{fill}]")
-        self.edges.append(f"  p{number} -> n{number} [{line}]")
-
-    def _parameters(self, vertex: Vertex) -> list[str]:
-        """The names of the parameters that a vertex takes, as one text; none if there are none."""
-        names = [self._short_name(edge.source, vertex) for edge in vertex.inputs if edge.source in self.stubbed]
-        lines = ["  ".join(names[i : i + 4]) for i in range(0, len(names), 4)]
-        return ["\n".join(lines)] if names else []
-
-    def _short_name(self, number: int, user: Vertex) -> str:
-        """The name of a parameter, without the path of its module where the frame around its user says that."""
-        parameter, name = self.picture.vertices[number], self.names[number]
-        scope = user.scope if user.step is None else user.scope[:-1]
-        return parameter.label if parameter.scope == scope and name == self.picture.full_name(parameter) else name
-
-    def _fill(self, vertex: Vertex) -> str:
-        """The colour of a vertex by the largest gradient of its outputs."""
-        if self.heat is None or vertex.kind == "elision":
-            return ""
-        return self._filled(_largest([gradient_norm(vertex, slot) for slot in range(len(vertex.specs))]))
-
-    def _filled(self, norm: float | None) -> str:
-        assert self.heat is not None
-        return f' fillcolor="{self.heat.color(norm)}" fontcolor="{self.heat.text_color(norm)}"'
-
-    def _drawn(self, norm: float | None) -> str:
-        assert self.heat is not None
-        return f'color="{self.heat.color(norm)}" penwidth=2.5' if norm else "style=dotted"
-
-    def _attributes(self, vertex: Vertex, edge: Edge) -> str:
-        label = self._label(vertex, edge)
-        attributes = [f"label={quoted(' ' + label)}"] if label else []  # the space keeps it off the line
-        if self.heat is not None:
-            norm = flow_norm(self.picture, vertex, edge)
-            if norm is not None or "elision" not in (vertex.kind, self.picture.vertices[edge.source].kind):
-                attributes.append(self._drawn(norm))
-        return f" [{' '.join(attributes)}]" if attributes else ""
-
-    def _label(self, vertex: Vertex, edge: Edge) -> str:
-        source = self.picture.vertices[edge.source]
-        name = _output_name(source, vertex, edge)
-        if self.values == "norm" and source.kind != "input":
-            norm = value_norm(source, edge.slot)
-            return "" if norm is None else f"{name}{norm:.3g}"
-        if source.step is not None and vertex.node is source.node:
-            if vertex.step is None:
-                return ""  # into the stack of all steps, whose own edge says it
-            if vertex.node in self.rows and self.direction in ("LR", "RL"):
-                return ""  # in a column, where two would overlap
-        if self.values == "none" or source.kind == "input":
-            return edge.part or name.strip()
-        return edge.part or name + (shape_of(source.specs[edge.slot]) if edge.slot < len(source.specs) else "")
-
-    def _rows(self) -> dict[Any, list[int]]:
-        """The steps of each sequence that stand side by side, as time is drawn: in a row, edges point to the right.
-
-        Where data flows sideways the ranks themselves are columns, and each step comes after the one before. Only of
-        many steps that would take `dot` minutes, for all that is long in it: they share a column.
-        """
-        rows: dict[Any, list[int]] = {}
-        for number, vertex in enumerate(self.picture.vertices):
-            if vertex.step is not None:
-                rows.setdefault(vertex.node, []).append(number)
-        sideways = self.direction in ("LR", "RL")
-        return {node: row for node, row in rows.items() if not sideways or len(row) > _SIDEWAYS}
-
-    def _output(self, i: int, output: Output) -> None:
-        source = self.picture.vertices[output.source]
-        shape = shape_of(source.specs[output.slot]) if output.slot < len(source.specs) else ""
-        self.lines.append(f"  o{i} [label={quoted(output.name + chr(10) + shape)} {_STYLE['output']}]")
-        begin = f"n{output.source}"
-        if output.source in self.stubbed:  # which has no vertex of its own
-            begin = f"q{i}"
-            self.lines.append(f"  {begin} [label={quoted(self.names[output.source])} {_STYLE['parameter']}]")
-        self.edges.append(f"  {begin} -> o{i}")
+    heat = heat_of(picture, gradients) if gradients else None
+    return DotWriter(picture, direction, values, heat, title).text()
 
 
-def _stubbed(picture: Picture) -> set[int]:
-    """The leaves that stand as stubs: parameters, and inputs that would tie the drawing together."""
-    uses = Counter(edge.source for vertex in picture.vertices for edge in vertex.inputs)
-    leaves = [(number, vertex) for number, vertex in enumerate(picture.vertices) if vertex.is_leaf]
-    return {number for number, vertex in leaves if vertex.kind == "parameter" or uses[number] > _USES}
-
-
-def _output_name(source: Vertex, target: Vertex, edge: Edge) -> str:
-    """Which of several outputs an edge carries, with a space; of a sequence the name of the state."""
-    if len(source.specs) < 2 or source.node is None or source.node.primitive is None:
-        return ""
-    if source.step is not None and target.step is not None and target.node is source.node:
-        return f"{edge.argument} "
-    states = source.node.primitive.states
-    return f"{states[edge.slot][:-1]} " if states else f"[{edge.slot}] "
-
-
-def _largest(norms: list[float | None]) -> float | None:
-    """The largest of those that are known; one that is not finite counts as the largest."""
-    known = [norm for norm in norms if norm is not None]
-    return max(known, key=lambda norm: math.inf if math.isnan(norm) else norm, default=None)
+def _has_values(picture: Picture) -> bool:
+    vertices = picture.vertices
+    return any(value_norm(vertex, slot) is not None for vertex in vertices for slot in range(len(vertex.specs)))

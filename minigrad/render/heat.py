@@ -110,13 +110,19 @@ class Heat:
         return [self.low * ratio ** (k / (count - 1)) for k in range(count)]
 
 
-def heat_of(picture: Picture, ends: tuple[float, float] | None = None) -> Heat:
+def _is_scale(ends: object) -> bool:
+    if not isinstance(ends, tuple | list) or len(ends) != 2 or not all(isinstance(end, int | float) for end in ends):
+        return False
+    return bool(0 < ends[0] <= ends[1] < math.inf)
+
+
+def heat_of(picture: Picture, ends: tuple[float, float] | bool = True) -> Heat:
     """The scale that fits all norms of a picture, or goes from `ends[0]` to `ends[1]`.
 
     A ValueError if no gradient was recorded (it says how to), or the ends are not 0 < low <= high.
     """
-    if ends is not None and not 0 < ends[0] <= ends[1] < math.inf:
-        raise ValueError(f"render: the ends of the scale must be 0 < low <= high; got {ends}")
+    if ends is not True and not _is_scale(ends):
+        raise ValueError(f"render: gradients must be True, False or the ends of a scale, 0 < low <= high; got {ends!r}")
     norms = [
         norm
         for vertex in picture.vertices
@@ -129,7 +135,7 @@ def heat_of(picture: Picture, ends: tuple[float, float] | None = None) -> Heat:
             "`with mg.record():`"
         )
     unusual = not all(map(math.isfinite, norms))
-    if ends is not None:
+    if isinstance(ends, tuple | list):
         return Heat(*ends, unusual)
     usual = [norm for norm in norms if norm > 0 and math.isfinite(norm)] or [1.0]
     return Heat(min(usual), max(usual), unusual)

@@ -68,13 +68,22 @@ def test_the_scale_fits_the_picture_or_is_given():
     assert "1.0e-03" in mg.render.to_dot(loss, gradients=(1e-3, 1.0))
 
 
-@pytest.mark.parametrize("ends", [(0.0, 1.0), (2.0, 1.0), (1.0, math.inf), (math.nan, 1.0), (-1.0, 1.0)])
+@pytest.mark.parametrize(
+    "ends", [(0.0, 1.0), (2.0, 1.0), (1.0, math.inf), (math.nan, 1.0), (-1.0, 1.0), "log", 3, (1.0,), ("a", "b")]
+)
 def test_ends_that_are_no_scale(ends):
     with pytest.raises(ValueError, match="0 < low <= high"):
         mg.render.to_dot(recorded(captioner), gradients=ends)
 
 
+def test_no_heat():
+    plain = mg.render.to_dot(loss := recorded(captioner))
+    assert mg.render.to_dot(loss, gradients=False) == mg.render.to_dot(loss, gradients=None) == plain
+
+
 def test_nothing_recorded():
+    with pytest.raises(ValueError, match="no value was recorded"):
+        mg.render.to_dot(captioner(), values="norm")
     with pytest.raises(ValueError, match=r"with mg.record\(\)"):
         mg.render.to_dot(captioner(), gradients=True)
     with mg.record():
