@@ -13,11 +13,17 @@ from dataclasses import dataclass
 from ..recording import note_of
 from .picture import Edge, Picture, Vertex
 
-__all__ = ["Heat", "flow_norm", "gradient_norm", "heat_of", "value_norm"]
+__all__ = ["Heat", "flow_norm", "gradient_norm", "heat_of", "is_noted", "value_norm"]
 
 _SCALE = ((254, 232, 200), (253, 212, 158), (252, 141, 89), (215, 48, 31), (127, 0, 0))  # pale to dark red
 _UNUSUAL = "#b000b0"  # NaN or infinite
 _NOTHING = "#ffffff"  # exactly zero, or nothing flowed
+
+
+def is_noted(vertex: Vertex) -> bool:
+    """Whether no norm means that no gradient came: not so for elisions, nor for what was never part of a pass."""
+    note = None if vertex.node is None else note_of(vertex.node)
+    return vertex.is_leaf or (vertex.kind == "operation" and note is not None)
 
 
 def gradient_norm(vertex: Vertex, slot: int) -> float | None:
@@ -47,6 +53,8 @@ def flow_norm(picture: Picture, target: Vertex, edge: Edge) -> float | None:
     source = picture.vertices[edge.source]
     if "elision" in (source.kind, target.kind):
         return _flow_at_elision(source, target, edge)
+    if not (is_noted(source) and is_noted(target)):
+        return None
     note = None if target.node is None else note_of(target.node)
     if note is not None and target.step is not None and edge.argument in note.flow_steps:
         return _at(note.flow_steps[edge.argument], target.step)

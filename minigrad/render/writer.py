@@ -13,7 +13,7 @@ from collections import Counter
 from typing import Any
 
 from .escape import quoted
-from .heat import Heat, flow_norm, gradient_norm, value_norm
+from .heat import Heat, flow_norm, gradient_norm, is_noted, value_norm
 from .legend import colour_bar, stub_legend
 from .picture import Edge, Output, Picture, Vertex, leaf_names
 from .scopes import Scope, scopes_of
@@ -125,7 +125,7 @@ class DotWriter:
     def _stub(self, number: int, text: str, indent: str) -> None:
         """The parameters of a vertex, in the colour of the largest gradient that it sent them."""
         vertex, fill, line = self.picture.vertices[number], "", 'color="#c9a13b"'
-        if self.heat is not None:
+        if self.heat is not None and is_noted(vertex):
             edges = [edge for edge in vertex.inputs if edge.source in self.stubbed]
             norm = _largest([flow_norm(self.picture, vertex, edge) for edge in edges])
             fill, line = self._filled(norm), self._drawn(norm)
@@ -146,7 +146,7 @@ class DotWriter:
 
     def _fill(self, vertex: Vertex) -> str:
         """The colour of a vertex by the largest gradient of its outputs."""
-        if self.heat is None or vertex.kind == "elision":
+        if self.heat is None or not is_noted(vertex):
             return ""
         return self._filled(_largest([gradient_norm(vertex, slot) for slot in range(len(vertex.specs))]))
 
@@ -163,7 +163,7 @@ class DotWriter:
         attributes = [f"label={quoted(' ' + label)}"] if label else []  # the space keeps it off the line
         if self.heat is not None:
             norm = flow_norm(self.picture, vertex, edge)
-            if norm is not None or "elision" not in (vertex.kind, self.picture.vertices[edge.source].kind):
+            if norm is not None or (is_noted(vertex) and is_noted(self.picture.vertices[edge.source])):
                 attributes.append(self._drawn(norm))
         return f" [{' '.join(attributes)}]" if attributes else ""
 

@@ -157,6 +157,17 @@ def test_what_got_no_gradient_is_white_and_dotted():
     assert "style=dotted" in dot
 
 
+def test_what_was_never_part_of_a_pass_has_no_colour():
+    loss = recorded(captioner, steps=2)
+    dot = mg.render.to_dot(loss, gradients=True, unroll="steps", expand={"lstm_step"})
+    inner = [line for line in dot.splitlines() if 'label="sigmoid"' in line]
+    assert len(inner) == 6
+    assert not any("fontcolor" in line for line in inner)
+    numbers = [line.split()[0] for line in inner]
+    assert not [line for line in dot.splitlines() if line.split()[0] in numbers and "->" in line and "dotted" in line]
+    assert re.search(r'label="embedding".*fontcolor', dot)
+
+
 def test_what_is_not_a_number_is_said():
     x = mg.tensor([0.0, 1.0], requires_grad=True)
     with mg.record(), np.errstate(all="ignore"):
