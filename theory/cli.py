@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         for file in options.load:
-            runpy.run_path(file)  # it registers its claims
+            _load(file)
         status: int = options.command(options)
         sys.stdout.flush()
         return status
@@ -45,6 +45,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = " ".join(str(error).split()) or type(error).__name__
         print(f"theory: {text}", file=sys.stderr)
         return 2
+
+
+def _load(file: str) -> None:
+    """Run a Python file that registers claims; an error in it says which file."""
+    try:
+        runpy.run_path(file)
+    except OSError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{file}: {type(error).__name__}: {error}") from error
 
 
 # Options ---------------------------------------------------------------------------------------
@@ -81,7 +91,8 @@ def _command(commands: Any, name: str, function: Any, text: str, number: str | N
         name, help=text, description=text[0].upper() + text[1:] + "."
     )
     if number is not None:
-        command.add_argument("numbers", nargs="*", metavar="NUMBER", help=f"such as {number} (default: all)")
+        command.add_argument("numbers", nargs="*", metavar="NUMBER",
+                             help=f"such as {number} or 3-1-alt (default: all)")  # fmt: skip
     _add_load(command)
     command.set_defaults(command=function)
     return command
@@ -107,10 +118,11 @@ def _add_checking(parser: argparse.ArgumentParser) -> None:
 
 
 def _chosen(numbers: Sequence[str]) -> list[Claim]:
-    unknown = [number for number in numbers if number not in CLAIMS]
+    known = {number.replace(" ", "-"): claim for number, claim in CLAIMS.items()}  # no need for quotes in a shell
+    unknown = [number for number in numbers if number.replace(" ", "-") not in known]
     if unknown:
-        raise ValueError(f"there is no claim {unknown[0]}; there are {', '.join(CLAIMS)}")
-    return [CLAIMS[number] for number in numbers] if numbers else list(CLAIMS.values())
+        raise ValueError(f"there is no claim {unknown[0]}; there are {', '.join(known)}")
+    return [known[number.replace(" ", "-")] for number in numbers] if numbers else list(CLAIMS.values())
 
 
 # Commands --------------------------------------------------------------------------------------
@@ -118,6 +130,8 @@ def _chosen(numbers: Sequence[str]) -> list[Claim]:
 
 def _check(options: Any) -> int:
     claims = _chosen(options.numbers)
+    if options.examples < 1:
+        raise ValueError(f"--examples must be at least 1; got {options.examples}")
     started = time.monotonic()
     verdicts = []
     for claim in claims:
@@ -139,7 +153,8 @@ def _check(options: Any) -> int:
 
 def _reporter(claim: Claim, options: Any) -> Any:
     def report(result: Result) -> None:
-        mark = "survived" if result.holds else "refuted"
+        mark = "BROKEN" if result.broken else "survived" if result.holds else "refuted"
+        mark += "" if result.as_expected else ", which is not expected"
         text = f"{claim.number}  {result.proposition.name}: {mark}, {result.cases:,} cases, {result.seconds:.1f} s"
         print(text, file=sys.stderr, flush=True)
 
@@ -152,7 +167,11 @@ def _show(options: Any) -> int:
 
 
 def _figures(options: Any) -> int:
-    claims = [claim for claim in _chosen(options.numbers) if claim.draw is not None]
+    claims = _chosen(options.numbers)
+    for claim in claims:
+        if claim.draw is None and options.numbers:
+            raise ValueError(f"claim {claim.number} has no figure")
+    claims = [claim for claim in claims if claim.draw is not None]
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
     for claim in claims:
@@ -172,24 +191,31 @@ def _document(options: Any) -> int:
 
 
 def table(verdicts: Sequence[Verdict]) -> str:
-    """Verdicts as a table for the terminal: number, verdict, cases, title."""
+    """Verdicts as a table for the terminal: number, verdict, cases, title; below it, what was refuted."""
     rows = [("claim", "verdict", "cases", "")]
     for v in verdicts:
-        outcome = v.outcome if v.as_expected else f"{v.outcome} (expected: {v.expected})"
+        expected = v.expected if v.outcome != v.expected else "another proposition refuted"
+        outcome = v.outcome if v.as_expected else f"{v.outcome} (expected: {expected})"
         rows.append((v.claim.number, outcome, f"{v.cases:,}", v.claim.title))
+        rows += [("", "", "", f"  refuted: {name}") for name in v.refuted]
     widths = [max(len(row[k]) for row in rows) for k in range(3)]
     lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip() for a, b, c, d in rows]
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
 
 
 def _details(verdict: Verdict) -> str:
-    lines = [f"{verdict.claim.number}  {verdict.claim.statement}", f"     source: {verdict.claim.source}"]
+    lines = [f"{verdict.claim.number}  {verdict.claim.statement}"]
+    if verdict.claim.source:
+        lines.append(f"     source: {verdict.claim.source}")
     for r in verdict.results:
-        kind = "all" if r.proposition.exhaustive else "sampled"
-        lines.append(f"  {'ok ' if r.holds else 'NOT'} [{r.proposition.role}] {r.proposition.statement}"
-                     f" ({r.cases:,} cases, {kind})")  # fmt: skip
+        kind = {"all": f"all {r.cases:,} cases", "sample": f"{r.cases:,} cases drawn", "refuted": f"case {r.cases:,}"}
+        mark = "BROKEN" if r.broken else "ok " if r.holds else "NOT"
+        said = ": ".join(dict.fromkeys([r.proposition.name, r.proposition.statement]))
+        lines.append(f"  {mark} [{r.proposition.role}] {said} ({kind[r.kind]})")
         if not r.holds:
-            lines.append(f"      counterexample: {r.shown}: {r.message}")
+            lines.append(f"      {'example' if r.broken else 'counterexample'}: {r.shown}: {r.message}")
+        if not r.as_expected:
+            lines.append("      this is not what the claim expects")
     lines.append(f"  verdict: {verdict.outcome}")
     if verdict.corrected is not None:
         lines.append(f"  corrected: {verdict.corrected}")

@@ -34,11 +34,12 @@ def _drawn(role: Any, name: str, check: Callable[[Any], None], domain: SearchStr
 
 _CONVOLUTION = (
     Proposition(
-        "4x8 matrix",
+        "the matrix has 8 columns",
         "The printed 4x8 matrix, whichever of the nine columns it lacks, can be applied to vec(X)",
         checks.check_printed_width,
         every(1, 3, 4, 5, 7, 0, 2, 6, 8),  # those of zeros first: all the weights are printed
         show=lambda missing: f"A without its column {missing}, X of 3x3",
+        false=True,
     ),
     _drawn("printed", "output", checks.check_printed_output, _SOURCE_CONVOLUTION,
            "Y = [[W11 x00, W10 x02], [W01 x20, W00 x22]] is what conv2d gives, for every X and W"),

@@ -35,11 +35,12 @@ DIAGONALISABLE = ("symmetric", "orthogonal", "random")
 
 PRINTED = (
     Proposition(
-        "printed form", "with W = P D P^-1, dh_k/dh_0 = (P')^-1 D^k P^-1", checks.printed_form, whole(), show=str
+        "the last factor P^-1", "with W = P D P^-1, dh_k/dh_0 = (P')^-1 D^k P^-1", checks.printed_form, whole(),
+        show=str, false=True,
     ),
     Proposition(
-        "every matrix", "every square matrix has an eigendecomposition P D P^-1",
-        checks.has_eigendecomposition, small_matrices,
+        "every matrix has an eigendecomposition", "every square matrix has an eigendecomposition P D P^-1",
+        checks.has_eigendecomposition, small_matrices, false=True,
     ),
 )  # fmt: skip
 

@@ -31,11 +31,12 @@ CLAIM_2_1 = register(
         display=texts.show_removals,
         propositions=(
             Proposition(
-                "the step as printed",
+                "what is left is cyclic",
                 "After a vertex without incoming edges is removed from a DAG of two or more, what is left is cyclic.",
                 checkers.what_is_left_is_cyclic,
                 partial(domains.small_dags, least=2),
                 show=show_graph,
+                false=True,
             ),
             Proposition(
                 "the theorem",

@@ -24,10 +24,10 @@ _HEAD = """# Claims about networks, with verdicts
 Made by `theory document` from the code in `theory/`; do not edit it here. `theory` checks all of it again,
 `theory check NUMBER --examples 1000` one claim at length, `theory show NUMBER` prints it in the source's own numbers.
 
-A claim is made of propositions, each checked on every case of a finite domain or on examples that Hypothesis
-draws and shrinks. It *holds* if all survive, *holds more generally than stated* if those that say more than the
-source survive too, and is *false as printed* if what the source prints is refuted while the corrected statement
-survives.
+A claim is made of propositions. Each is checked in all cases of a finite domain or in examples that Hypothesis
+draws and shrinks: a search for what refutes it, no proof; the proofs stand below. A claim *holds* if all survive,
+*holds more generally than stated* if those that say more than the source survive too, and is *false as printed* if
+what the source prints is refuted while the corrected statement survives.
 """
 
 _TAIL = """
@@ -55,8 +55,11 @@ def page(measured: bool = True, examples: int = 100, report: Callable[[str], Non
     for claim in CLAIMS.values():
         report(f"checking {claim.number}")
         verdicts.append(claim.check(examples))
-    rows = [f"| [{v.claim.number}](#{_anchor(v.claim)}) | {v.claim.title} | {v.outcome} |" for v in verdicts]
-    parts = [_HEAD, "\n".join(["| claim | | verdict |", "|---|---|---|", *rows]) + "\n"]
+    rows = [
+        f"| [{v.claim.number}](#{_anchor(v.claim)}) | {v.claim.title} | {v.outcome} | {', '.join(v.refuted)} |"
+        for v in verdicts
+    ]
+    parts = [_HEAD, "\n".join(["| claim | | verdict | what was refuted |", "|---|---|---|---|", *rows]) + "\n"]
     for verdict in verdicts:
         measure = verdict.claim.measure if measured else None
         if measure is not None:
@@ -108,7 +111,8 @@ def _section(verdict: Verdict, measure: Callable[[], str] | None) -> str:
         lines += [f"**Corrected:** {verdict.corrected.latex or verdict.corrected.text}", ""]
     lines += ["| | proposition | |", "|---|---|---|"]
     for r in verdict.results:
-        found = "survives" if r.holds else f"refuted by `{r.shown}`: {r.message}"
+        survives = {"all": "survives in all cases", "sample": "survives in all that are drawn"}
+        found = survives[r.kind] if r.holds else f"refuted by `{r.shown}`: {r.message}"
         cells = r.proposition.role, r.proposition.statement, found
         lines.append("| " + " | ".join(" ".join(cell.split()).replace("|", r"\|") for cell in cells) + " |")
     if claim.proof:

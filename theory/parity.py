@@ -116,8 +116,8 @@ def _only_one(coefficients: tuple[int, int, int, int]) -> None:
 
 PROPOSITIONS = (
     Proposition(
-        "as printed", "h' = h + x - h x from h_0 = 0 gives the parity of every bit sequence",
-        _printed, lambda n: sequences_up_to(10),
+        "the formula", "h' = h + x - h x from h_0 = 0 gives the parity of every bit sequence",
+        _printed, lambda n: sequences_up_to(10), false=True,
     ),
     Proposition(
         "all short sequences", f"h' = h + x - 2 h x does, for all 2^T sequences of each length T = 1, …, {LONGEST}",

@@ -28,13 +28,14 @@ DENSITIES = st.sampled_from([0.001, 0.5, 0.999])
 
 PROPOSITIONS = (
     Proposition(
-        "as printed", "h1 = step(h1 + x - 1/2), h2 = step(h2 + x - 3/2), y = step(h1 - h2 - 1/2), each unit fed by its "
-        "own past, gives the parity of every bit sequence",
-        checks.sequence_on(printed_network), lambda n: sequences_up_to(10),
+        "each unit fed by its own past", "h1 = step(h1 + x - 1/2), h2 = step(h2 + x - 3/2), y = step(h1 - h2 - 1/2) "
+        "gives the parity of every bit sequence",
+        checks.sequence_on(printed_network), lambda n: sequences_up_to(10), false=True,
     ),
     Proposition(
-        "as printed, without a step", "h1 = h1 + x - 1/2, h2 = h2 + x - 3/2, y = [h1 - h2 - 1/2 > 0], no function "
+        "the same without a step", "h1 = h1 + x - 1/2, h2 = h2 + x - 3/2, y = [h1 - h2 - 1/2 > 0], no function "
         "being written, gives it", checks.sequence_on(printed_linear_network), lambda n: sequences_up_to(10),
+        false=True,
     ),
     Proposition(
         "all short sequences", "with s = h1 - h2, h1 = step(s + x - 1/2), h2 = step(s + x - 3/2), y = h1 - h2 gives "

@@ -20,7 +20,7 @@ The long way, for several propositions, proofs and pictures, is to make a :class
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from hypothesis.strategies import SearchStrategy
@@ -44,10 +44,9 @@ def register(claim: Claim) -> Claim:
 def claim(
     number: str,
     statement: str,
-    domain: SearchStrategy[Any] | Callable[[int], Iterable[Any]],
+    domain: SearchStrategy[Any] | Callable[[int], Iterable[Any]] | Sequence[Any],
     source: str = "",
     latex: str = "",
-    expected: str = HOLDS,
     corrected: str | None = None,
 ) -> Callable[[Callable[[Any], None]], Claim]:
     """Register a checker as a claim of one proposition; used as a decorator, see the module's page.
@@ -65,8 +64,8 @@ def claim(
                 title=statement,
                 statement=Statement(statement, latex),
                 source=source,
-                propositions=(Proposition(statement, statement, check, domain),),
-                expected=FALSE if instead is not None and expected == HOLDS else expected,
+                propositions=(Proposition(statement, statement, check, domain, false=instead is not None),),
+                expected=HOLDS if instead is None else FALSE,
                 corrected=instead,
                 proof=(check.__doc__ or "").strip(),
             )

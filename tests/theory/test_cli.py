@@ -48,7 +48,8 @@ def test_without_a_command_it_prints_a_table(capsys, monkeypatch):
     lines = out.splitlines()
     assert lines[0].split() == ["claim", "verdict", "cases"]
     assert lines[2].startswith("1-1    false as printed")
-    assert lines[3].startswith("2-2    holds")
+    assert lines[3].strip() == "refuted: the matrix has 8 columns"
+    assert lines[4].startswith("2-2    holds")
     assert lines[-1].endswith("every verdict is the expected one.")
 
 
@@ -115,7 +116,8 @@ def test_figures(tmp_path, capsys):
 @pytest.mark.parametrize(("arguments", "part"), [
     (["check", "9-9"], "there is no claim 9-9; there are 1-1"),
     (["show", "9-9"], "there is no claim 9-9"),
-    (["check", "1-1", "--examples", "0"], "at least 1; got 0"),
+    (["check", "1-1", "--examples", "0"], "--examples must be at least 1; got 0"),
+    (["figures", "no-figure", "--out", "nowhere"], "there is no claim no-figure"),
     (["check", "--load", "no-such-file.py"], "no-such-file.py"),
 ])  # fmt: skip
 def test_a_mistake_is_one_line_and_status_2(arguments, part, capsys):
@@ -133,6 +135,42 @@ def test_help(command, capsys):
         main([*command, "--help"])
     assert exit_.value.code == 0
     assert "usage: theory" in capsys.readouterr().out
+
+
+def test_a_name_with_a_space_needs_no_quotes(capsys):
+    assert main(["show", "3-1-alt"]) == 0
+    assert capsys.readouterr().out.startswith("3-1 alt  ")
+
+
+def test_a_claim_without_a_figure_is_said(own, tmp_path, capsys):
+    assert main(["figures", "own", "--load", own(2000), "--out", str(tmp_path / "new")]) == 2
+    assert capsys.readouterr().err == "theory: claim own has no figure\n"
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(("content", "part"), [("1 / 0", "ZeroDivisionError: division"), ("x = =", "SyntaxError")])
+def test_a_file_that_cannot_be_run_is_said(content, part, tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    path.write_text(content)
+    assert main(["--load", str(path)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"theory: {path}: {part}")
+    assert len(err.splitlines()) == 1
+
+
+def test_a_checker_that_breaks_is_said_with_its_example(tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    path.write_text("from theory import claim\n@claim('own', 'it divides', [1, 0])\ndef divides(x):\n    1 / x\n")
+    before = dict(CLAIMS)
+    try:
+        assert main(["check", "own", "--load", str(path), "--quiet"]) == 1
+    finally:
+        CLAIMS.clear()
+        CLAIMS.update(before)
+    out = capsys.readouterr().out
+    assert "BROKEN [printed] it divides" in out
+    assert "example: 0: the checker broke: ZeroDivisionError: division by zero" in out
+    assert "own    broken (expected: holds)" in out
 
 
 def test_python_m_theory():
