@@ -1,10 +1,10 @@
 """Pictures of graphs: as text, as DOT, as files, and as a page. Only `draw` needs a layout program."""
 
 from .dot import to_dot
-from .draw import DrawingError, draw
+from .drawing import DrawingError, draw
 from .html import to_html
 from .interchange import to_networkx
-from .notebook import notebook
+from .notebooks import notebook
 from .survey import summary
 from .text import to_text
 

@@ -14,7 +14,7 @@ import numpy as np
 from ..primitives import PRIMITIVES, Primitive
 from ..recording import Note, Stats, note_of
 from .dot import shape_of
-from .heat import Heat, flow_norm, gradient_norm, heat_of, value_norm
+from .heat import Heat, flow_norm, gradient_norm, heat_of, noted_slot, value_norm
 from .nesting import nested
 from .order import grouped
 from .picture import Edge, Picture, Vertex, leaf_names
@@ -64,7 +64,7 @@ class _Content:
 
     def _vertex(self, number: int, vertex: Vertex, box: int) -> Json:
         note = None if vertex.node is None or vertex.kind == "elision" else note_of(vertex.node)
-        norms = [gradient_norm(vertex, _noted_slot(vertex, slot)) for slot in range(len(vertex.specs))]
+        norms = [gradient_norm(vertex, slot) for slot in range(len(vertex.specs))]
         return {
             "kind": vertex.kind,
             "name": self.names.get(number, vertex.label),
@@ -73,13 +73,14 @@ class _Content:
             "scope": list(vertex.scope),
             "step": None if vertex.kind == "elision" else vertex.step,
             "standsFor": vertex.stands_for,
+            "remark": vertex.remark,
             "inputs": [self._edge(vertex, edge) for edge in vertex.inputs],
             "arguments": _arguments(vertex, note),
             "outputs": [
                 {
                     "name": name,
                     "shape": shape_of(spec),
-                    "value": _number(value_norm(vertex, _noted_slot(vertex, slot))),
+                    "value": _number(value_norm(vertex, slot)),
                     "gradient": _number(norms[slot]),
                     "values": _stats(vertex, [] if note is None else note.values, slot),
                     "gradients": _stats(vertex, [] if note is None else note.gradients, slot),
@@ -147,16 +148,11 @@ def _stats(vertex: Vertex, stats: Sequence[Stats | None], slot: int) -> Json | N
     """The statistics of an output; a single step of a sequence has none, but a norm in the series."""
     if vertex.step is not None:
         return None
-    slot = _noted_slot(vertex, slot)
+    slot = noted_slot(vertex, slot)
     found = stats[slot] if slot < len(stats) else None
     if found is None:
         return None
     return {k: list(v) if isinstance(v, tuple) else _number(v) for k, v in asdict(found).items()}
-
-
-def _noted_slot(vertex: Vertex, slot: int) -> int:
-    """The number under which an output was noted: what gathers the steps of one state is noted as that state."""
-    return vertex.inputs[0].slot if vertex.label == "stack" and _is_sequence(vertex) else slot
 
 
 def _is_sequence(vertex: Vertex) -> bool:

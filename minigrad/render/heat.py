@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ..recording import note_of
 from .picture import Edge, Picture, Vertex
 
-__all__ = ["Heat", "flow_norm", "gradient_norm", "heat_of", "is_noted", "value_norm"]
+__all__ = ["Heat", "flow_norm", "gradient_norm", "heat_of", "noted_slot", "is_noted", "value_norm"]
 
 _SCALE = ((254, 232, 200), (253, 212, 158), (252, 141, 89), (215, 48, 31), (127, 0, 0))  # pale to dark red
 _UNUSUAL = "#b000b0"  # NaN or infinite
@@ -31,6 +31,7 @@ def gradient_norm(vertex: Vertex, slot: int) -> float | None:
     note = None if vertex.node is None else note_of(vertex.node)
     if note is None or vertex.kind == "elision":
         return None
+    slot = noted_slot(vertex, slot)
     if vertex.step is not None:
         return _at(note.gradient_steps.get(slot, ()), vertex.step)
     stats = note.gradients[slot] if slot < len(note.gradients) else None
@@ -42,10 +43,18 @@ def value_norm(vertex: Vertex, slot: int) -> float | None:
     note = None if vertex.node is None else note_of(vertex.node)
     if note is None or vertex.kind == "elision":
         return None
+    slot = noted_slot(vertex, slot)
     if vertex.step is not None:
         return _at(note.value_steps.get(slot, ()), vertex.step)
     stats = note.values[slot] if slot < len(note.values) else None
     return None if stats is None else stats.norm
+
+
+def noted_slot(vertex: Vertex, slot: int) -> int:
+    """The number under which an output was noted: what gathers the steps of one state is noted as that state."""
+    primitive = None if vertex.node is None else vertex.node.primitive
+    gathers = primitive is not None and primitive.states and vertex.step is None and vertex.label == "stack"
+    return vertex.inputs[0].slot if gathers else slot
 
 
 def flow_norm(picture: Picture, target: Vertex, edge: Edge) -> float | None:

@@ -35,6 +35,7 @@ def to_html(
     unroll: Unroll = "steps",
     max_nodes: int = 1000,
     names: Mapping[str, Tensor] | None = None,
+    expand: Iterable[str] = (),
     title: str = "",
 ) -> Path:
     """Write a page that shows the graph behind a tensor (or several); it opens in any browser, without a network.
@@ -49,6 +50,7 @@ def to_html(
             'primitive' one vertex.
         max_nodes: of more operations a folded graph is shown, and if that is not enough those nearest to the outputs.
         names: names of tensors, such as inputs and outputs.
+        expand: names of primitives that are shown as what they are composed of, such as {'lstm_step'}.
         title: stands above the drawing.
 
     Returns:
@@ -67,7 +69,7 @@ def to_html(
     ...     to_html(y, f"{folder}/graph.html", names={"x": x}).name
     'graph.html'
     """
-    text = page(content_of(arranged(tensors, unroll, max_nodes, names), title))
+    text = page(content_of(arranged(tensors, unroll, max_nodes, names, expand), title))
     target = Path(path)
     with replacing(target) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")

@@ -13,7 +13,7 @@ import minigrad as mg
 from captioning.model import Captioner
 from captioning.vocabulary import Vocabulary
 from minigrad import nn
-from minigrad.render.draw import layout_program as find_program
+from minigrad.render.drawing import layout_program as find_program
 
 
 @mg.primitive

@@ -107,6 +107,18 @@ def test_norms_of_steps_and_of_what_flows_between_them():
             assert flows["c"] == note.gradient_steps[1][t - 1]
 
 
+def test_what_gathers_a_later_state_has_the_norm_of_that_state():
+    x = mg.tensor(np.ones((2, 3, 4)), requires_grad=True)
+    with mg.record():
+        weights = [np.full(shape, 0.1) for shape in ((4, 20), (5, 20), (20,))]
+        cells = mg.lstm(x, np.zeros((2, 5)), *weights)[1]
+        loss = (3 * cells).sum()
+        loss.backward()
+    stack = next(v for v in arranged(loss, "steps").vertices if v.label == "stack")
+    assert gradient_norm(stack, 0) == pytest.approx(3 * np.sqrt(cells.size))
+    assert value_norm(stack, 0) == pytest.approx(np.linalg.norm(cells.data))
+
+
 def test_norms_at_the_elided_steps():
     picture = arranged(recorded(captioner), "fold")
     first, elision, last = (v for v in picture.vertices if v.step is not None)

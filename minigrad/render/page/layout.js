@@ -33,7 +33,7 @@ function linesOf(item) {
   if (vertex.kind === "elision") return [{ ...name, weight: "400" }];
   if (vertex.step !== null) return [small(`step ${vertex.step}`), name];
   const options = vertex.options.filter(([, value]) => value !== "False").map(([key, value]) => `${key}=${value}`).join(", ");
-  return options ? [name, small(options)] : [name];
+  return [name, ...[options, vertex.remark].filter(Boolean).map(small)];
 }
 
 function labelOf(wire) {

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import minigrad as mg
-from minigrad.render.draw import layout, layout_program
+from minigrad.render.drawing import layout, layout_program
 from tests.render.graphs import captioner, leaf
 from tests.render.graphs import layout_program as skip_without_one
 

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary, ref
 from ..core import Leaf, Tensor
 from ..nn.module import Module
 from .dot import to_dot
-from .draw import layout, layout_program
+from .drawing import layout, layout_program
 
 __all__ = ["notebook"]
 
