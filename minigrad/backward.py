@@ -177,7 +177,10 @@ def reverse_pass(
             if slot:
                 key = parent, slot
                 shape, dtype = parent.later[slot - 1]
-            if grad is None or grad.shape != shape or grad.dtype is not dtype:
+            # What passes through unchanged, as in an add, fits by the identity of shape and dtype: 0.1 of an np.add.
+            if (grad is not g or shape is not node.shape or dtype is not node.dtype) and (
+                grad is None or grad.shape != shape or grad.dtype is not dtype
+            ):
                 grad = _fit(primitive, argnum, grad, shape, dtype)
             if key not in cotangents:
                 cotangents[key] = grad

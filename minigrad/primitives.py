@@ -271,8 +271,9 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
             result.node = None
             return result
         result.node = node = Node()
+        first: Node = left if left is not None else right  # type: ignore[assignment]
         if right is None:
-            node.parents = (left,)  # type: ignore[assignment]
+            node.parents = (first,)
             node.route = (*_LEFT[:2], (a.index,)) if a.index else _LEFT
         elif left is None:
             node.parents = (right,)
@@ -282,7 +283,8 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
             node.route = (*_BOTH[:2], (a.index, b.index)) if a.index or b.index else _BOTH
         node.primitive = record
         node.params = _NO_PARAMS
-        node.shape = output.shape
+        shape = output.shape
+        node.shape = first.shape if shape == first.shape else shape  # shared tuples spare the reverse pass a comparison
         node.dtype = output.dtype
         node.later = ()
         node.residuals = residuals
