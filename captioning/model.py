@@ -8,8 +8,9 @@
 Words in are a caption without its last column, words out a caption without its first; a word out that
 is `<NULL>` costs nothing. Source: homework, the captioning exercises (CS231n).
 
-Two shortcuts leave the loss and every gradient as they are: the columns after the longest caption of a
-batch are cut off, and only the rows whose word out is not `<NULL>` reach the vocabulary product.
+Three shortcuts leave the loss and every gradient as they are: the columns after the longest caption of a
+batch are cut off, the cell runs along each caption only to its last word out, and only the rows whose word out is not
+`<NULL>` reach the vocabulary product.
 """
 
 from __future__ import annotations
@@ -104,7 +105,8 @@ def caption_loss(
     if drop is not None:
         x = drop(x)
     cell = weights["Wx"], weights["Wh"], weights["b"]
-    h = ops.rnn(x, h0, *cell) if cell_type == "rnn" else ops.lstm(x, h0, *cell)[0]
+    lengths = _lengths(mask)
+    h = ops.rnn(x, h0, *cell, lengths) if cell_type == "rnn" else ops.lstm(x, h0, *cell, lengths=lengths)[0]
     h = h[mask]  # (words that count, H): the rest never meets the vocabulary
     if drop is not None:
         h = drop(h)
@@ -113,6 +115,12 @@ def caption_loss(
     total = ops.temporal_softmax_loss(scores, targets, np.ones(targets.shape, bool))
     loss: Tensor = total / len(ids)
     return loss
+
+
+def _lengths(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """For each row (N,T) how far the last column that counts is from the front: no state behind it is ever used."""
+    behind = np.argmax(mask[:, ::-1], axis=1)
+    return np.where(mask.any(axis=1), mask.shape[1] - behind, 0)
 
 
 def _check_batch(features: NDArray[Any], captions: NDArray[Any], size: int) -> None:

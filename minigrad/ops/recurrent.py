@@ -1,8 +1,9 @@
 """Recurrent primitives: one step, and a whole sequence in one primitive.
 
-A sequence runs time-major inside: all input projections are one GEMM, each step adds ``h @ Wh`` and
-applies the cell in place, and every weight gradient is one GEMM over all steps. The step and the
-sequence share the cell: pre-activations in, new state out.
+A sequence runs time-major inside, and with ``lengths`` only the rows of sequences that have not ended
+(:mod:`minigrad.ops.packing`): all input projections are one GEMM, each step adds ``h @ Wh`` and applies the cell in
+place, and every weight gradient is one GEMM over all steps. The step and the sequence share the cell:
+pre-activations in, new state out.
 
 Shapes: N batch, T steps, D input, H hidden. Source: the captioning exercises (CS231n), there with
 the LSTM's gates in the order i, f, o, g; S. Hochreiter and J. Schmidhuber, Long short-term memory (1997).
@@ -18,6 +19,7 @@ from ..core import Tensor
 from ..primitives import primitive
 from ..recording import recorder
 from ..spec import Array
+from .packing import Packing
 
 __all__ = ["lstm", "lstm_step", "rnn", "rnn_step"]
 
@@ -38,38 +40,29 @@ def _check(x: Array, h: Array, Wx: Array, Wh: Array, b: Array, gates: int, axes:
     return np.result_type(*(a for a in (x, h, Wx, Wh, b, c) if a is not None), np.float16)
 
 
-def _time_major(x: Array) -> Array:
-    """(N, T, D) as contiguous rows (T N, D)."""
-    N, T, D = x.shape
-    return np.ascontiguousarray(x.transpose(1, 0, 2)).reshape(T * N, D)
-
-
-def _states(first: Array, T: int, dtype: Any) -> Array:
-    """Room for T + 1 states (T + 1, N, H), the first one set."""
-    states = np.empty((T + 1, *first.shape), dtype)
-    states[0] = first
+def _states(first: Array, packing: Packing, dtype: Any) -> Array:
+    """Room for the initial states and all others (N + M, H), the initial ones set."""
+    states = np.empty((packing.N + packing.starts[-1], first.shape[1]), dtype)
+    states[: packing.N] = packing.sort(first)
     return states
 
 
-def _project(x: Array, Wx: Array, b: Array, shape: tuple[int, int], dtype: Any) -> Array:
-    """All input projections x Wx + b in one GEMM: (T N, D) to (T, N, gates H)."""
+def _project(x: Array, Wx: Array, b: Array, dtype: Any) -> Array:
+    """All input projections x Wx + b in one GEMM: (M, D) to (M, gates H)."""
     a = (x @ Wx).astype(dtype, copy=False)
     a += b
-    return a.reshape(*shape, b.shape[0])
+    return a
 
 
 def _pull_weights(
-    needs: tuple[bool, ...], da: Array, x: Array, states: Array, Wx: Array, shape: tuple[int, int, int]
+    needs: tuple[bool, ...], da: Array, x: Array, states: Array, Wx: Array, packing: Packing
 ) -> tuple[Any, Any, Any, Any]:
-    """Cotangents of x, Wx, Wh, b from those of all pre-activations (T, N, gates H): one GEMM each."""
-    N, T, D = shape
-    rows = da.reshape(T * N, da.shape[2])
-    before = states[:-1].reshape(T * N, states.shape[2])  # the state that each step started from
+    """Cotangents of x, Wx, Wh, b from those of all pre-activations (M, gates H): one GEMM each."""
     return (
-        (rows @ Wx.T).reshape(T, N, D).transpose(1, 0, 2) if needs[0] else None,
-        x.T @ rows if needs[2] else None,
-        before.T @ rows if needs[3] else None,
-        rows.sum(axis=0) if needs[4] else None,
+        packing.unpack(da @ Wx.T) if needs[0] else None,
+        x.T @ da if needs[2] else None,
+        packing.states_before(states).T @ da if needs[3] else None,
+        da.sum(axis=0) if needs[4] else None,
     )
 
 
@@ -137,11 +130,15 @@ def _tanh_vjp(g: Array, y: Array, out: Array | None = None) -> Array:
 
 
 @primitive(states=("h0",))
-def rnn(x: Array, h0: Array, Wx: Array, Wh: Array, b: Array) -> tuple[Array, tuple[Any, ...]]:
+def rnn(
+    x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, lengths: Any = None
+) -> tuple[Array, tuple[Any, ...]]:
     """A vanilla RNN over a whole sequence: h_t = tanh(x_t Wx + h_{t-1} Wh + b).
 
     Args:
         x: (N, T, D). h0: (N, H). Wx: (D, H). Wh: (H, H). b: (H,).
+        lengths: (N,) integers from 0 to T: only so many steps of each sequence are computed, and the states behind
+            are 0. All steps if left out.
 
     Returns:
         all hidden states (N, T, H).
@@ -153,41 +150,55 @@ def rnn(x: Array, h0: Array, Wx: Array, Wh: Array, b: Array) -> tuple[Array, tup
     (1, 3, 1)
     """
     dtype = _check(x, h0, Wx, Wh, b, 1, "NTD")
-    N, T, _ = x.shape
-    rows = _time_major(x)
-    a = _project(rows, Wx, b, (T, N), dtype)
-    h = _states(h0, T, dtype)
-    for t in range(T):
-        np.matmul(h[t], Wh, out=h[t + 1])
-        h[t + 1] += a[t]
-        np.tanh(h[t + 1], out=h[t + 1])
-    return h[1:].transpose(1, 0, 2), (rows, h, Wx, Wh)
+    packing = Packing(x.shape[0], x.shape[1], lengths)
+    rows = packing.pack(x)
+    a = _project(rows, Wx, b, dtype)
+    h = _states(h0, packing, dtype)
+    after = h[packing.N :]
+    for t in range(packing.steps):
+        n, at, before = packing.alive[t], packing.starts[t], packing.before(t)
+        new = after[at : at + n]
+        np.matmul(h[before : before + n], Wh, out=new)
+        new += a[at : at + n]
+        np.tanh(new, out=new)
+    return packing.unpack(after), (rows, h, Wx, Wh, packing)
 
 
 @rnn.vjp
-def _(g: Array, needs: tuple[bool, ...], rows: Array, h: Array, Wx: Array, Wh: Array) -> Any:
-    N, T, _ = g.shape
-    da = np.empty_like(h[1:])
-    dh = np.zeros_like(h[0])
+def _(g: Array, needs: tuple[bool, ...], rows: Array, h: Array, Wx: Array, Wh: Array, packing: Packing) -> Any:
+    after = h[packing.N :]
+    da = np.empty_like(after)
+    dh = np.zeros_like(h[: packing.N])
     notes = recorder()
-    for t in reversed(range(T)):
-        dh += g[:, t]
+    for t in reversed(range(packing.steps)):
+        live, step = dh[: packing.alive[t]], slice(packing.starts[t], packing.starts[t + 1])
+        live += packing.step(g, t)
         if notes is not None:
             notes.step(t, dh)
-        _tanh_vjp(dh, h[t + 1], out=da[t])
-        _pull_state(da[t], Wh, dh)
-    dx, dWx, dWh, db = _pull_weights(needs, da, rows, h, Wx, (N, T, rows.shape[1]))
-    return dx, dh, dWx, dWh, db
+        _tanh_vjp(live, after[step], out=da[step])
+        _pull_state(da[step], Wh, live)
+    dx, dWx, dWh, db = _pull_weights(needs, da, rows, h, Wx, packing)
+    return dx, packing.unsort(dh), dWx, dWh, db
 
 
 @rnn.reference
-def _(x: Tensor, h0: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> Tensor:
+def _(x: Tensor, h0: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor, lengths: Any = None) -> Tensor:
     from .elementwise import tanh
 
     states = [h0]
     for t in range(x.shape[1]):
         states.append(tanh(x[:, t] @ Wx + states[-1] @ Wh + b))
-    return _steps(states[1:], h0)
+    return _cut(_steps(states[1:], h0), lengths)
+
+
+def _cut(states: Tensor, lengths: Any) -> Tensor:
+    """States (N, T, H) with zeros behind the end of each sequence."""
+    from .selection import where
+
+    if lengths is None:
+        return states
+    alive = np.asarray(lengths)[:, None] > np.arange(states.shape[1])
+    return where(alive[:, :, None], states, 0.0)  # type: ignore[no-any-return]
 
 
 def _steps(states: list[Tensor], first: Tensor) -> Tensor:
@@ -315,12 +326,14 @@ def _(x: Tensor, h: Tensor, c: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> tup
 
 @primitive(states=("h0", "c0"))
 def lstm(
-    x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, c0: Array | None = None
+    x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, c0: Array | None = None, lengths: Any = None
 ) -> tuple[tuple[Array, Array], tuple[Any, ...]]:
     """An LSTM over a whole sequence; see :func:`lstm_step` for a step's equations.
 
     Args:
         x: (N, T, D). h0: (N, H). Wx: (D, 4H). Wh: (H, 4H). b: (4H,). c0: (N, H), zeros if left out.
+        lengths: (N,) integers from 0 to T: only so many steps of each sequence are computed, and the states behind
+            are 0. All steps if left out.
 
     Returns:
         ``(h, c)``: all hidden states and all cell states, each (N, T, H).
@@ -333,48 +346,53 @@ def lstm(
     ((1, 3, 1), (1, 3, 1))
     """
     dtype = _check(x, h0, Wx, Wh, b, 4, "NTD", c0)
-    N, T, _ = x.shape
-    rows = _time_major(x)
-    gates = _project(rows, Wx, b, (T, N), dtype)
-    h = _states(h0, T, dtype)
-    c = _states(np.zeros_like(h0) if c0 is None else c0, T, dtype)
-    tanh_c = np.empty_like(c[1:])
-    product = np.empty((N, gates.shape[2]), dtype)
-    for t in range(T):
-        np.matmul(h[t], Wh, out=product)
-        gates[t] += product
-        _lstm_cell(gates[t], c[t], c[t + 1], tanh_c[t], h[t + 1])
-    return (h[1:].transpose(1, 0, 2), c[1:].transpose(1, 0, 2)), (rows, h, c, gates, tanh_c, Wx, Wh)
+    packing = Packing(x.shape[0], x.shape[1], lengths)
+    rows = packing.pack(x)
+    gates = _project(rows, Wx, b, dtype)
+    h = _states(h0, packing, dtype)
+    c = _states(np.zeros_like(h0) if c0 is None else c0, packing, dtype)
+    h_after, c_after = h[packing.N :], c[packing.N :]
+    tanh_c = np.empty_like(c_after)
+    product = np.empty((packing.N, gates.shape[1]), dtype)
+    for t in range(packing.steps):
+        n, before, step = packing.alive[t], packing.before(t), slice(packing.starts[t], packing.starts[t + 1])
+        np.matmul(h[before : before + n], Wh, out=product[:n])
+        gates[step] += product[:n]
+        _lstm_cell(gates[step], c[before : before + n], c_after[step], tanh_c[step], h_after[step])
+    return (packing.unpack(h_after), packing.unpack(c_after)), (rows, h, c, gates, tanh_c, Wx, Wh, packing)
 
 
 @lstm.vjp
 def _(
-    g: Any, needs: tuple[bool, ...], rows: Array, h: Array, c: Array, gates: Array, tanh_c: Array, Wx: Array, Wh: Array
-) -> Any:
+    g: Any, needs: tuple[bool, ...], rows: Array, h: Array, c: Array, gates: Array, tanh_c: Array, Wx: Array,
+    Wh: Array, packing: Packing,
+) -> Any:  # fmt: skip
     gh, gc = g
-    T, N, _ = gates.shape
     da = np.empty_like(gates)
-    dh, dc = np.zeros_like(h[0]), np.zeros_like(c[0])
+    dh, dc = np.zeros_like(h[: packing.N]), np.zeros_like(c[: packing.N])
     notes = recorder()
-    for t in reversed(range(T)):
+    for t in reversed(range(packing.steps)):
+        n, before, step = packing.alive[t], packing.before(t), slice(packing.starts[t], packing.starts[t + 1])
         if gh is not None:
-            dh += gh[:, t]
+            dh[:n] += packing.step(gh, t)
         if gc is not None:
-            dc += gc[:, t]
+            dc[:n] += packing.step(gc, t)
         if notes is not None:
             notes.step(t, dh, dc)
-        _lstm_cell_vjp(dh, dc, gates[t], c[t], tanh_c[t], da[t])
-        _pull_state(da[t], Wh, dh)
-    dx, dWx, dWh, db = _pull_weights(needs, da, rows, h, Wx, (N, T, rows.shape[1]))
-    return dx, dh, dWx, dWh, db, dc
+        _lstm_cell_vjp(dh[:n], dc[:n], gates[step], c[before : before + n], tanh_c[step], da[step])
+        _pull_state(da[step], Wh, dh[:n])
+    dx, dWx, dWh, db = _pull_weights(needs, da, rows, h, Wx, packing)
+    return dx, packing.unsort(dh), dWx, dWh, db, packing.unsort(dc)
 
 
 @lstm.reference
-def _(x: Tensor, h0: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor, c0: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def _(
+    x: Tensor, h0: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor, c0: Tensor | None = None, lengths: Any = None
+) -> tuple[Tensor, Tensor]:
     h, c = h0, Tensor(np.zeros_like(h0.data)) if c0 is None else c0
     hs, cs = [], []
     for t in range(x.shape[1]):
         h, c = _reference_step(x[:, t], h, c, Wx, Wh, b)
         hs.append(h)
         cs.append(c)
-    return _steps(hs, h0), _steps(cs, h0)
+    return _cut(_steps(hs, h0), lengths), _cut(_steps(cs, h0), lengths)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,7 +21,10 @@ def recurrent_cases(draw, gates, sequence, cell=None):
     shapes = [(N, T, D) if sequence else (N, D), (N, H), (D, gates * H), (H, gates * H), (gates * H,)]
     if cell is not None:
         shapes.insert(cell, (N, H))
-    return Case([draw(arrays(shape, -1, 1)) for shape in shapes])
+    options = {}
+    if sequence and draw(st.booleans()):
+        options["lengths"] = np.array(draw(st.lists(st.integers(0, T), min_size=N, max_size=N)), int)
+    return Case([draw(arrays(shape, -1, 1)) for shape in shapes], options)
 
 
 CASES = {
@@ -44,8 +49,9 @@ def test_lstm_with_one_output_used(case, used):
     one = rng.standard_normal((N, T, H))
     pick = used.index(True)
     both = [one if u else np.zeros_like(one) for u in used]
-    grads = pull(mg.ops.lstm, [leaf(x) for x in case.inputs], both)[1]
-    alone = pull(lambda *a: mg.ops.lstm(*a)[pick], [leaf(x) for x in case.inputs], [one])[1]
+    lstm = functools.partial(mg.ops.lstm, **case.options)
+    grads = pull(lstm, [leaf(x) for x in case.inputs], both)[1]
+    alone = pull(lambda *a: lstm(*a)[pick], [leaf(x) for x in case.inputs], [one])[1]
     for mine, theirs in zip(grads, alone, strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-12)
 
