@@ -23,7 +23,7 @@ def as_whole(A: ArrayLike, what: str, name: str = "W") -> NDArray[Any]:
 
     >>> as_whole([[0.5]], "chain")
     Traceback (most recent call last):
-    ValueError: chain: the entries of W must be ints, to be decided exactly; entry (0, 0) is 0.5
+    ValueError: chain: the entries of W must be ints, to be exact; entry (0, 0) is 0.5
     """
     whole = np.array(A, dtype=object)  # a copy
     for at, entry in np.ndenumerate(whole):
@@ -95,5 +95,6 @@ def _shifted(W: ArrayLike, eigenvalue: int, what: str) -> NDArray[Any]:
     A = as_whole(W, what)
     if A.ndim != 2 or A.shape[0] != A.shape[1] or A.size == 0:
         raise ValueError(f"{what}: W must be a square matrix (n, n) with n >= 1; got the shape {A.shape}")
-    shift = int(as_whole(eigenvalue, what, "eigenvalue"))
-    return np.asarray(A - shift * np.eye(len(A), dtype=int).astype(object))
+    if not isinstance(eigenvalue, (int, np.integer)):
+        raise ValueError(f"{what}: the eigenvalue must be an int, to be exact; got {eigenvalue!r}")
+    return np.asarray(A - int(eigenvalue) * np.eye(len(A), dtype=int).astype(object))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from theory.claims import agree, require
+from theory.claims import Refuted, agree, require
 from theory.defective import chain, proves_defective
 from theory.diagonalisation import eigendecomposition, eigenform, power_jacobian, printed_eigenform
 from theory.eigenvalues_domains import Drawn, Network, Whole
@@ -81,9 +82,8 @@ def has_eigendecomposition(W: list[list[int]]) -> None:
 
 
 def decided_exactly(example: Whole) -> None:
-    """A vector proves that W has no eigendecomposition exactly if a Jordan block has a size above 1."""
-    W = example.matrix
-    for eigenvalue in range(-2, 3):
+    """A vector proves that W, and W' alike, has no eigendecomposition exactly if a Jordan block is larger than 1."""
+    for W, eigenvalue in itertools.product((example.matrix, example.matrix.T), range(-2, 3)):
         truth = any(size > 1 for value, size in example.blocks if value == eigenvalue)
         v = chain(W, eigenvalue)
         require((v is not None) == truth, f"{v} is found for the eigenvalue {eigenvalue}, a larger block is {truth}")
@@ -124,8 +124,10 @@ def vanishes_or_explodes(example: Drawn) -> None:
 def gelfand_limit(example: Drawn) -> None:
     """radius^k <= ||W^k|| <= the bound from Schur's form, and the k-th root of the bound tends to the radius."""
     W, n = example.matrix, example.size
-    U, T = schur(W)
-    check_schur(W, U, T)
+    try:
+        check_schur(W, *schur(W))
+    except ValueError as wrong:
+        raise Refuted(str(wrong)) from None
     bound, norms = schur_bound(W), power_norms(W, 48)
     error = rounding(W, norms)
     for k, norm in enumerate(norms):

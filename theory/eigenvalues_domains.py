@@ -103,7 +103,7 @@ SMALL_DECOMPOSITIONS = [
     for a, b in itertools.product((0, 1, -1, 2, -2), repeat=2)
     for shears in ((), ((0, 1, 1),), ((1, 0, 1),))
 ]
-"""2x2 matrices with an eigendecomposition: eigenvalues from -2 to 2, P the identity or with one 1 more; 1 to 3 steps."""
+"""2x2 matrices with an eigendecomposition: eigenvalues from -2 to 2, P the identity or with a 1 more; 1 to 3 steps."""
 
 
 def _size(entries: tuple[int, ...]) -> tuple[int, int, list[int]]:
