@@ -52,8 +52,10 @@ def kernel(A: ArrayLike) -> list[NDArray[Any]]:
     >>> kernel([[1, 2], [2, 4]])
     [array([-2, 1], dtype=object)]
     """
-    rows = [[Fraction(x) for x in row] for row in as_whole(A, "kernel", "A").tolist()]
-    n = len(rows[0])
+    A = as_whole(A, "kernel", "A")
+    if A.ndim != 2 or A.size == 0:
+        raise ValueError(f"kernel: A must have the shape (m, n) with m, n >= 1; got {A.shape}")
+    rows, n = [[Fraction(x) for x in row] for row in A.tolist()], A.shape[1]
     pivots: list[int] = []
     for column in range(n):
         at = len(pivots)

@@ -86,6 +86,9 @@ def test_other_bad_input():
         proves_defective(W, 2, [1e-200, 0.0])  # whose square would be zero to rounding
     with pytest.raises(ValueError, match=r"v must have the shape \(2,\); got \(3,\)"):
         proves_defective(W, 2, [1, 0, 0])
+    for A in ([], [1, 2], [[]]):
+        with pytest.raises(ValueError, match=r"kernel: A must have the shape \(m, n\) with m, n >= 1"):
+            kernel(A)
     for eigenvalue in (2.0, [2]):
         with pytest.raises(ValueError, match="chain: the eigenvalue must be an int"):
             chain(W, eigenvalue)

@@ -66,6 +66,7 @@ def test_figure():
     assert [len(axes.lines) for axes in figure.axes] == [7, 5]
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert {*linear_norms(2), *network_norms(2)} <= set(texts)
+    assert "solid lines: LSTMs with $W_h = 0$" in texts
     assert all(axes.get_yscale() == "log" and axes.get_xlabel() and axes.get_ylabel() for axes in (left, right))
     assert all(axes.get_ylim()[0] < line.get_ydata().min() for axes in figure.axes for line in axes.lines)
 
