@@ -12,7 +12,7 @@ from hypothesis.strategies import SearchStrategy
 
 from theory import convolution_checks as checks
 from theory.claims import FALSE, GENERAL, Claim, Proposition, Statement, every
-from theory.convolution_examples import convolutions, shuffles, small_pictures, transposed
+from theory.convolution_domains import convolutions, shuffles, small_pictures, transposed
 from theory.convolution_figures import draw_convolution, draw_permutation, draw_transposed
 from theory.convolution_matrices import SparseMatrix, conv_matrix, conv_transpose_matrix
 from theory.convolution_texts import show_convolution, show_permutation, show_transposed

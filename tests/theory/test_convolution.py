@@ -10,7 +10,7 @@ from hypothesis import given
 
 from theory import CLAIMS, Refuted
 from theory import convolution_checks as checks
-from theory.convolution_examples import Example, convolutions, shuffles, transposed
+from theory.convolution_domains import Example, convolutions, shuffles, transposed
 from theory.convolution_matrices import conv_matrix, conv_transpose_matrix
 from theory.convolution_texts import NUMBERED, products, symbols, written
 from theory.page import save_figure

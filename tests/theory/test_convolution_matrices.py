@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 import minigrad as mg
-from theory.convolution_examples import convolutions, transposed
+from theory.convolution_domains import convolutions, transposed
 from theory.convolution_matrices import SparseMatrix, conv_matrix, conv_transpose_matrix, transposed_size
 
 

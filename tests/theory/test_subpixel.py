@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
-from theory.convolution_examples import transposed
+from theory.convolution_domains import transposed
 from theory.convolution_matrices import transposed_size
 from theory.subpixel import cropped_rows, permutation_of, shuffle_matrix, subpixel_conv, subpixel_kernel
 
