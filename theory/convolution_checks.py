@@ -9,8 +9,9 @@ import numpy as np
 
 import minigrad as mg
 from theory.claims import Refuted, agree, require
+from theory.convolution_arguments import Array
 from theory.convolution_domains import Example
-from theory.convolution_matrices import Array, SparseMatrix, conv_matrix, conv_transpose_matrix, transposed_size
+from theory.convolution_matrices import SparseMatrix, conv_matrix, conv_transpose_matrix, transposed_size
 from theory.subpixel import cropped_rows, permutation_of, shuffle_matrix, subpixel_conv, subpixel_kernel
 
 # The source's matrices, literally ------------------------------------------------------------------

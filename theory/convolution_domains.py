@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from minigrad.ops.windows import Size
-from theory.convolution_matrices import Array
+from theory.convolution_arguments import Array
 
 __all__ = ["Example", "convolutions", "shuffles", "small_pictures", "transposed"]
 

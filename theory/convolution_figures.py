@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.extras import require
-from theory.convolution_matrices import Array, conv_matrix, conv_transpose_matrix
+from theory.convolution_arguments import Array
+from theory.convolution_matrices import conv_matrix, conv_transpose_matrix
 from theory.convolution_texts import NUMBERED, symbols
 from theory.figures import FAINT, GREEN, INK, ORANGE, PURPLE, SKY, new_figure
 from theory.subpixel import permutation_of, shuffle_matrix
