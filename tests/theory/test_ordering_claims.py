@@ -135,24 +135,24 @@ def test_picture_of_the_contradiction_shows_the_positions():
 
 
 def proofs(old, new, **options):
-    return Mutant("ordering_proofs", old, new, through=("ordering_checkers", "ordering"), **options)
+    return Mutant("ordering_proofs", old, new, through=("ordering_checks", "ordering"), **options)
 
 
 def certificates(old, new, **options):
-    through = ("ordering_domains", "ordering_checkers", "ordering")
+    through = ("ordering_domains", "ordering_checks", "ordering")
     return Mutant("ordering_certificates", old, new, through=through, **options)
 
 
 def graphs(old, new, **options):
-    return Mutant("ordering_graphs", old, new, through=("ordering_domains", "ordering_checkers", "ordering"), **options)
+    return Mutant("ordering_graphs", old, new, through=("ordering_domains", "ordering_checks", "ordering"), **options)
 
 
 def domains(old, new, **options):
-    return Mutant("ordering_domains", old, new, through=("ordering_checkers", "ordering"), **options)
+    return Mutant("ordering_domains", old, new, through=("ordering_checks", "ordering"), **options)
 
 
-def checkers(old, new, **options):
-    return Mutant("ordering_checkers", old, new, through=("ordering",), **options)
+def checks(old, new, **options):
+    return Mutant("ordering_checks", old, new, through=("ordering",), **options)
 
 
 MUTANTS = [
@@ -264,18 +264,18 @@ MUTANTS = [
     domains("np.roll(around, -1)", "around"),
     domains("order[pairs]", "order[pairs[:, ::-1]]", equivalent="a random order turned round is a random order"),
     # what is said of a graph
-    checkers("require(not is_acyclic(step.left), found)", "require(is_acyclic(step.left), found)"),
-    checkers("require(not acyclic,", "require(acyclic,"),
-    checkers("require(len(parents[found.vertex]) == 0,", "require(len(parents[found.vertex]) == 1,"),
-    checkers("require(is_acyclic(step.left),", "require(not is_acyclic(step.left),"),
-    checkers("        before = step.left", "        pass"),
-    checkers("== is_acyclic(parents), \"an order is", "!= is_acyclic(parents), \"an order is"),
-    checkers("(graph.planted, Cycle)", "(graph.dag, Cycle)"),
-    checkers("error.args[1][:-1]", "error.args[1]"),
-    checkers("error.args[1][:-1]", "error.args[1][-2::-1]"),
-    checkers("order is None or cycle is None", "order is None and cycle is None"),
-    checkers("first.parents = (newest,)", "newest.parents = (first,)"),
-    checkers("first = made.nodes[0]", "first = made.nodes[-1]"),
+    checks("require(not is_acyclic(step.left), found)", "require(is_acyclic(step.left), found)"),
+    checks("require(not acyclic,", "require(acyclic,"),
+    checks("require(len(parents[found.vertex]) == 0,", "require(len(parents[found.vertex]) == 1,"),
+    checks("require(is_acyclic(step.left),", "require(not is_acyclic(step.left),"),
+    checks("        before = step.left", "        pass"),
+    checks("== is_acyclic(parents), \"an order is", "!= is_acyclic(parents), \"an order is"),
+    checks("(graph.planted, Cycle)", "(graph.dag, Cycle)"),
+    checks("error.args[1][:-1]", "error.args[1]"),
+    checks("error.args[1][:-1]", "error.args[1][-2::-1]"),
+    checks("order is None or cycle is None", "order is None and cycle is None"),
+    checks("first.parents = (newest,)", "newest.parents = (first,)"),
+    checks("first = made.nodes[0]", "first = made.nodes[-1]"),
 ]  # fmt: skip
 
 
