@@ -20,7 +20,7 @@ from theory.page import save_figure
 def test_every_dag_has_an_order_but_not_by_the_printed_step():
     verdict = CLAIM_2_1.check(20)
     assert verdict.outcome == "false as printed"
-    assert [r.proposition.name for r in verdict.results if not r.holds] == ["the step as printed"]
+    assert [r.proposition.name for r in verdict.results if not r.holds] == ["what is left is cyclic"]
     assert verdict.counterexample == {0: (), 1: ()}
     assert verdict.results[0].shown == "2 vertices without edges"
     assert verdict.results[0].message == "after 0 is removed, what is left (1 vertex without edges) has no cycle"
