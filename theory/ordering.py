@@ -66,7 +66,7 @@ CLAIM_2_1 = register(
             Proposition(
                 "the construction on any graph",
                 "Of graphs of up to 8 vertices, the removal of sources ends with an order exactly if the graph is "
-                "acyclic, and otherwise with a graph where every vertex has a parent, and a cycle in it; graphlib agrees.",
+                "acyclic, else with a graph where every vertex has a parent, and a cycle in it; graphlib agrees.",
                 checks.construction_ends,
                 domains.digraphs(),
                 "general",
