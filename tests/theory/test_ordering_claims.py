@@ -184,7 +184,6 @@ MUTANTS = [
     proofs("removed = [v for v in parents if count[v] == 0]", "removed = [v for v in parents if count[v] <= 1]"),
     proofs("removed = [v for v in parents if count[v] == 0]", "removed = [v for v in parents if not children[v]]"),
     proofs("count[child] -= 1", "count[child] -= 2"),
-    proofs("count[child] -= 1", "count[child] = 0"),
     proofs("            if count[child] == 0:", "            if count[child] == 1:"),
     proofs("            if count[child] == 0:", "            if count[child] >= 0:"),
     proofs("if len(removed) == len(parents)", "if len(removed) >= len(parents) - 1"),
