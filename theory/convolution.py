@@ -31,7 +31,7 @@ def _drawn(
 
 _CONVOLUTION = (
     Proposition(
-        "8 columns",
+        "the matrix has 8 columns",
         "The printed matrix of 4x8 can be applied to vec(X), X of 3x3",
         checks.check_printed_shape,
         [(4, 8)],
