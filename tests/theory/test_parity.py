@@ -73,6 +73,7 @@ def test_bits_of_any_kind(bits):
         ([0.5], r"bits must be 0 or 1; entry \(0,\) is 0.5"),
         ([np.nan], r"bits must be 0 or 1; entry \(0,\) is nan"),
         (1, r"bits must have shape \(T,\) or \(N, T\), not \(\)"),
+        ([[0, 1], [1]], r"bits must have shape \(T,\) or \(N, T\), but the rows differ in length"),
         (np.zeros((1, 2, 3)), r"bits must have shape \(T,\) or \(N, T\), not \(1, 2, 3\)"),
     ],
 )
@@ -89,8 +90,12 @@ def test_sequences_are_all_there_and_the_smallest_first():
     listed = list(sequences_up_to(6))
     assert listed == sorted(set(listed), key=lambda s: (len(s), s))
     assert len(listed) == 2**7 - 2
-    with pytest.raises(ValueError, match="all_sequences: the length must be at least 0; got -1"):
+    with pytest.raises(ValueError, match="all_sequences: the length must be a whole number of at least 0; got -1"):
         all_sequences(-1)
+    with pytest.raises(ValueError, match=r"all_sequences: the length must be a whole number of at least 0; got 2\.5"):
+        all_sequences(2.5)
+    with pytest.raises(ValueError, match="sequences_up_to: the length must be a whole number of at least 0; got -1"):
+        list(sequences_up_to(-1))
 
 
 def test_random_bits_have_the_density_asked_for():

@@ -74,6 +74,9 @@ def test_a_system_with_a_solution_has_no_certificate():
     assert not contradicts([below, below], (1, -1))
     with pytest.raises(ValueError, match="contradicts: 2 inequalities need as many multipliers, not 3"):
         contradicts([below, above], (1, 1, 1))
+    with pytest.raises(ValueError, match="contradicts: all inequalities need as many coefficients; got 1 and 3"):
+        contradicts([below, *parity_inequalities(Fraction(0), Fraction(1))], (1,) * 5)
+    assert not contradicts([], ())  # of nothing, everything is a solution
 
 
 # --- monotone units ---------------------------------------------------------------------------------
@@ -188,8 +191,10 @@ def test_settings_that_make_no_sense(options):
 def test_lengths_that_make_no_sense():
     with pytest.raises(ValueError, match="holds: limit and sequences must be at least 1; got 0 and 200"):
         holds(designed(3.0), 0)
-    with pytest.raises(ValueError, match="reached_pairs: the length must be at least 1; got 0"):
+    with pytest.raises(ValueError, match="reached_pairs: the length must be a whole number of at least 1; got 0"):
         reached_pairs(0)
+    with pytest.raises(ValueError, match="first_failure: the length must be a whole number of at least 1; got 0"):
+        first_failure(Unit(np.tanh, 1.0, 2.0, -1.0), 0)
 
 
 def test_a_curriculum_goes_on_when_the_loss_is_low(monkeypatch):
