@@ -28,6 +28,7 @@ from theory.parity_gain import (
     tanh_states,
     tanh_weights,
 )  # fmt: skip
+from theory.parity_texts import ALT_PROOF
 from theory.parity_units import all_sequences, parity
 
 GAINS = st.floats(0.1, 30)
@@ -234,6 +235,13 @@ def test_critical_gain_is_a_tangency():
     assert critical_gain() == pytest.approx(x[1], abs=1e-6)
     assert drift(critical_gain())[1] == pytest.approx(x[0], abs=1e-4)
     assert BELOW < critical_gain() < ABOVE
+    assert f"$g = {cut(critical_gain(), 9)}…$" in ALT_PROOF
+    assert f"$s = {cut(drift(critical_gain())[1], 5)}…$" in ALT_PROOF
+
+
+def cut(number, digits):
+    """A number written with so many digits, not rounded."""
+    return f"{np.floor(number * 10**digits) / 10**digits:.{digits}f}"
 
 
 @given(st.floats(0.1, 50))
@@ -322,6 +330,8 @@ def test_the_one_gain_of_the_weights_as_they_are():
     assert (y == parity(bits)).all()
     margin = np.abs(s - 0.5).min(axis=0)
     np.testing.assert_allclose(margin[2:] / margin[1:-1], gain * np.tanh(gain) ** 2, rtol=0.05)
+    assert round(1 / (gain * np.tanh(gain) ** 2)) == 7
+    assert "shrinks to about a seventh at each 0" in ALT_PROOF
     for near in (gain - 1e-6, gain + 1e-6):
         assert fails_within(near, 10)
 
