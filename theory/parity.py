@@ -91,6 +91,10 @@ TANH = (
         checks.worst_inputs, st.tuples(st.floats(0.1, 20), st.integers(1, 9)), "general",
     ),
     Proposition(
+        "exact bounds of exp", "for q = 0, 10^-30, 2^-40 and on a grid up to 60, exp(q) lies between two fractions "
+        "that differ by 2^-79 of it at most", checks.exponential, domains.exponents, "general",
+    ),
+    Proposition(
         "exact bounds", "for rational gains drawn from 0.1 to 100 and u from 0 to 2, f(u) lies between two fractions "
         "that differ by 2^-85 at most", checks.exact_bounds, domains.points, "general",
     ),

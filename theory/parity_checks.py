@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from theory.claims import Refuted, agree, require
-from theory.parity_bounds import map_bounds, proves_failure, proves_parity
+from theory.parity_bounds import exp_bounds, map_bounds, proves_failure, proves_parity
 from theory.parity_gain import (
     adversary,
     critical_gain,
@@ -38,9 +38,10 @@ from theory.parity_units import (
 )  # fmt: skip
 
 __all__ = [
-    "LONG", "LONG_ENOUGH", "SOON", "all_of_a_length", "bracket", "contradiction", "exact_bounds", "fails", "gates",
-    "gradient", "long_sequences", "one_number", "one_sequence", "one_unit_fails", "outputs", "random_bits",
-    "rarely_seen", "raw_fails", "require_parity", "through_arrays", "through_tensors", "works", "worst_inputs",
+    "LONG", "LONG_ENOUGH", "SOON", "all_of_a_length", "bracket", "contradiction", "exact_bounds", "exponential",
+    "fails", "gates", "gradient", "long_sequences", "one_number", "one_sequence", "one_unit_fails", "outputs",
+    "random_bits", "rarely_seen", "raw_fails", "require_parity", "through_arrays", "through_tensors", "works",
+    "worst_inputs",
 ]  # fmt: skip
 
 Outputs = Callable[[Bits], NDArray[Any]]
@@ -183,19 +184,32 @@ def worst_inputs(case: tuple[float, int]) -> None:
     agree(tanh_network(worst.odd_input, gain)[1][-1], worst.odd[-1], "s after the worst input of parity 1")
 
 
+def exponential(q: Fraction) -> None:
+    """Compare the rational bounds with exp in decimal numbers of many more digits."""
+    low, high = exp_bounds(q)
+    require(0 <= high - low <= high / 2**79, f"{float(low)} and {float(high)} are no bounds, or loose ones")
+    with localcontext(Context(prec=80)):
+        value = Fraction(_decimal(q).exp())
+    require(low <= value <= high, f"exp(q) = {float(value)} is below its bounds or above them")
+
+
 def exact_bounds(case: tuple[Fraction, Fraction]) -> None:
-    """Compare the rational bounds with f in decimal numbers of many more digits."""
+    """The same for f."""
     gain, u = case
     low, high = map_bounds(gain, u)
     require(0 <= high - low <= Fraction(1, 2**85), f"{float(low)} and {float(high)} are no bounds, or loose ones")
-    with localcontext(Context(prec=60)):
+    with localcontext(Context(prec=80)):
         value = Fraction((_tanh(gain * (u - Fraction(1, 2))) - _tanh(gain * (u - Fraction(3, 2)))) / 2)
     require(low <= value <= high, f"f(u) = {float(value)} is below its bounds or above them")
 
 
+def _decimal(q: Fraction) -> Decimal:
+    return Decimal(q.numerator) / q.denominator
+
+
 def _tanh(q: Fraction) -> Decimal:
     """tanh(q) in decimal numbers, by another formula than that of the bounds."""
-    e = (-2 * abs(Decimal(q.numerator) / q.denominator)).exp()
+    e = (-2 * abs(_decimal(q))).exp()
     return (1 - e) / (1 + e) * (1 if q >= 0 else -1)
 
 

@@ -16,7 +16,7 @@ from theory.parity_units import sequences_up_to
 
 __all__ = [
     "DENSITIES", "LENGTHS", "LONGEST", "ONLY_RAW_GAIN", "SEEDS", "above", "below", "densities_and_seeds",
-    "monotone_units", "points", "raw_gains", "sequences", "short_sequences", "states",
+    "exponents", "monotone_units", "points", "raw_gains", "sequences", "short_sequences", "states",
 ]  # fmt: skip
 
 LONGEST = 16
@@ -39,6 +39,12 @@ def densities_and_seeds(examples: int) -> Iterator[tuple[float, int]]:
 def sequences(longest: int) -> st.SearchStrategy[list[int]]:
     """Bit sequences of 1 to `longest` bits."""
     return st.lists(st.integers(0, 1), min_size=1, max_size=longest)
+
+
+def exponents(examples: int) -> list[Fraction]:
+    """0, numbers so small that hardly a digit of exp is left to round, and a grid up to 60."""
+    grid = (Fraction(60 * k, examples) for k in range(1, examples + 1))
+    return [Fraction(0), Fraction(1, 10**30), Fraction(1, 2**40), *grid]
 
 
 above = st.just(float(ABOVE)) | st.floats(float(ABOVE), 1000)

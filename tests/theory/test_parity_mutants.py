@@ -112,11 +112,14 @@ MUTANTS = [
     # rounding outwards
     bounds("_series(-(-scaled // divisor), up=True)", "_series(scaled // divisor, up=True)"),
     bounds("_series(scaled // divisor, up=False)", "_series(-(-scaled // divisor), up=False)"),
-    bounds("-(-high * high >> BITS)", "high * high >> BITS"),
+    bounds("-(-high * high >> BITS)", "high * high >> BITS", equivalent="the term added last pays for it"),
     bounds("low * low >> BITS,", "-(-low * low >> BITS),"),
     bounds("-(-term * p // (n << BITS)) if up", "term * p // (n << BITS) if up"),
     bounds("term * p // (n << BITS)\n", "-(-term * p // (n << BITS))\n"),
-    bounds("total + term if up", "total if up"),
+    bounds(
+        "total + term if up", "total if up",
+        equivalent="the last term is below 2^-100 and rounded up to 2^-96, by more than all that follow add up to",
+    ),
     bounds("-_down((and_low - or_high) / 2)", "_down((or_high - and_low) / 2)"),
     bounds("return _down((or_low - and_high) / 2)", "return -_down((and_high - or_low) / 2)"),
     bounds("_TERMS = 12", "_TERMS = 10"),
