@@ -119,8 +119,8 @@ TANH = (
         "right at every step", checks.rarely_seen, domains.SEEDS, "general", share=0.1,
     ),
     Proposition(
-        "the weights as they are", "without the encoding, the threshold network's weights times a gain drawn from "
-        "0.01 to 1000 fail with tanh on 1 0 … 0 or 0 … 0, but for the one gain ln(3) / 2",
+        "the weights as they are", "without the encoding, the threshold network's weights times gains drawn from "
+        "0.01 to 1000, but not within 1e-6 of ln(3) / 2, fail with tanh on 1 0 … 0 or 0 … 0",
         checks.raw_fails, domains.raw_gains, "general",
     ),
 )  # fmt: skip

@@ -246,8 +246,8 @@ def _lengths_table(results: Results) -> str:
     rows = ["| training | random sequences: right up to | structured ones | never erred on random | on either | p |",
             "|---|---|---|---|---|---|"]  # fmt: skip
     for setting, trained in results.items():
-        random, structured = (", ".join(f"{n:,}" for n in ns) for ns in
-                              ([t.random for t in trained], [t.structured for t in trained]))  # fmt: skip
+        random = ", ".join(f"{t.random:,}" for t in trained)
+        structured = ", ".join(f"{t.structured:,}" for t in trained)
         counts = f"{sum(t.random == LIMIT for t in trained)} | {sum(t.never_erred for t in trained)}"
         p = _against_the_others(setting, results)
         rows.append(f"| {setting.name} | {random} | {structured} | {counts} | {p:.2g} |")
