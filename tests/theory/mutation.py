@@ -29,6 +29,8 @@ class Mutant:
     the claims, in the order in which they import each other, the one that registers the claims last; none if
     it is the module itself. numbers: the claims that should notice (default: all that are registered on the way).
     equivalent: why nothing can notice, for a mutant that computes the same.
+
+    A mutant must compute something wrong: one that cannot run at all shows nothing, and is an error.
     """
 
     module: str
@@ -51,14 +53,11 @@ def noticed(mutant: Mutant, examples: int = EXAMPLES) -> bool:
         with _standing_in(mutant.module, *mutant.through) as run:
             source = _path(mutant.module).read_text(encoding="utf-8")
             assert source.count(mutant.old) == mutant.count, f"{mutant}: stands there {source.count(mutant.old)} times"
-            try:
-                run(mutant.module, source.replace(mutant.old, mutant.new))
-                for name in mutant.through:
-                    run(name, _path(name).read_text(encoding="utf-8"))
-                claims = [CLAIMS[number] for number in mutant.numbers] or list(CLAIMS.values())
-                return not all(_as_expected(claim, examples) for claim in claims)
-            except Exception:  # what cannot even run has been noticed
-                return True
+            run(mutant.module, source.replace(mutant.old, mutant.new))
+            for name in mutant.through:
+                run(name, _path(name).read_text(encoding="utf-8"))
+            claims = [CLAIMS[number] for number in mutant.numbers] or list(CLAIMS.values())
+            return not all(_as_expected(claim, examples, mutant) for claim in claims)
     finally:
         CLAIMS.clear()
         CLAIMS.update(saved)
@@ -68,7 +67,7 @@ class _Found(BaseException):
     """An example that refutes something. Hypothesis makes smaller what raises an Exception; here any will do."""
 
 
-def _as_expected(claim: Claim, examples: int) -> bool:
+def _as_expected(claim: Claim, examples: int, mutant: Mutant) -> bool:
     """Whether the verdict is the expected one; no claim expects that what is true is refuted."""
 
     def hasty(check: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -86,6 +85,8 @@ def _as_expected(claim: Claim, examples: int) -> bool:
         verdict = dataclasses.replace(claim, propositions=(*true, *false)).check(examples)
     except _Found:
         return False
+    broken = [result.message for result in verdict.results if result.broken]
+    assert not broken, f"{mutant}: {broken[0]}; make it compute something wrong"
     return verdict.as_expected
 
 

@@ -48,7 +48,7 @@ def test_without_a_command_it_prints_a_table(capsys, monkeypatch):
     lines = out.splitlines()
     assert lines[0].split() == ["claim", "verdict", "cases"]
     assert lines[2].startswith("1-1    false as printed")
-    assert lines[3].strip() == "refuted: 8 columns"
+    assert lines[3].strip() == "refuted: the matrix has 8 columns"
     assert lines[4].startswith("2-2    holds")
     assert lines[-1].endswith("every verdict is the expected one.")
 

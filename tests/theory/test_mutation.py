@@ -49,7 +49,8 @@ def test_harness():
     before = dict(CLAIMS)
     harmful, harmless = Mutant("sample", "x // 2", "x * 2"), Mutant("sample", "x // 2", "x // 3")
     assert noticed(harmful)
-    assert noticed(Mutant("sample", "x // 2", "y // 2"))
+    with pytest.raises(AssertionError, match="make it compute something wrong"):
+        noticed(Mutant("sample", "x // 2", "y // 2"))
     assert not noticed(harmless)
     assert wrong([harmful]) == []
     assert wrong([harmless]) == [str(harmless)]
