@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 # Each family registers its claims, in this order.
-from theory import convolution, ordering, parity, parity_network, eigenvalues  # noqa: F401  # isort: skip
+from theory import convolution, ordering, parity, eigenvalues  # noqa: F401  # isort: skip
 from theory.claims import Claim, Proposition, Refuted, Result, Statement, Verdict, agree, every, require
 from theory.registry import CLAIMS, claim, register
 

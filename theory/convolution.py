@@ -1,6 +1,6 @@
 """The claims 1-1, 1-2 and 1-3: convolutions and transposed convolutions are matrices, and how these are related.
 
-Their mathematics, which can be imported from here, is in `convolution_matrices` and `subpixel`.
+Their mathematics is in `theory.convolution_matrices` and `theory.subpixel`.
 """
 
 from __future__ import annotations
@@ -11,46 +11,44 @@ from typing import Any
 from hypothesis.strategies import SearchStrategy
 
 from theory import convolution_checks as checks
-from theory.claims import FALSE, GENERAL, Claim, Proposition, Statement, every
-from theory.convolution_examples import convolutions, shuffles, small_pictures, transposed
+from theory.claims import FALSE, GENERAL, Claim, Proposition, Statement
+from theory.convolution_domains import convolutions, shuffles, small_pictures, transposed
 from theory.convolution_figures import draw_convolution, draw_permutation, draw_transposed
-from theory.convolution_matrices import SparseMatrix, conv_matrix, conv_transpose_matrix
 from theory.convolution_texts import show_convolution, show_permutation, show_transposed
 from theory.registry import register
-from theory.subpixel import permutation_of, shuffle_matrix, subpixel_conv, subpixel_kernel
 
-__all__ = [
-    "CLAIM_1_1", "CLAIM_1_2", "CLAIM_1_3", "SparseMatrix", "conv_matrix", "conv_transpose_matrix", "permutation_of",
-    "shuffle_matrix", "subpixel_conv", "subpixel_kernel",
-]  # fmt: skip
+__all__ = ["CLAIM_1_1", "CLAIM_1_2", "CLAIM_1_3"]
 
 _SOURCE_CONVOLUTION = small_pictures((1, 3, 3), (1, 1, 2, 2), "conv", stride=(3, 3), padding=(1, 1))
 _SOURCE_TRANSPOSED = small_pictures((1, 2, 2), (1, 1, 2, 2), "transposed", stride=(2, 2))
 
 
-def _drawn(role: Any, name: str, check: Callable[[Any], None], domain: SearchStrategy[Any], says: str) -> Proposition:
-    return Proposition(name, says, check, domain, role, show=str)
+def _drawn(
+    role: Any, name: str, check: Callable[[Any], None], domain: SearchStrategy[Any], says: str, share: float = 1.0
+) -> Proposition:
+    return Proposition(name, says, check, domain, role, share, show=str)
 
 
 _CONVOLUTION = (
     Proposition(
         "the matrix has 8 columns",
-        "The printed 4x8 matrix, whichever of the nine columns it lacks, can be applied to vec(X)",
-        checks.check_printed_width,
-        every(1, 3, 4, 5, 7, 0, 2, 6, 8),  # those of zeros first: all the weights are printed
-        show=lambda missing: f"A without its column {missing}, X of 3x3",
+        "The printed matrix of 4x8 can be applied to vec(X), X of 3x3",
+        checks.check_printed_shape,
+        [(4, 8)],
+        show=lambda shape: f"A of {shape[0]}x{shape[1]}",
         false=True,
     ),
     _drawn("printed", "output", checks.check_printed_output, _SOURCE_CONVOLUTION,
-           "Y = [[W11 x00, W10 x02], [W01 x20, W00 x22]] is what conv2d gives, for every X and W"),
+           "Y = [[W11 x00, W10 x02], [W01 x20, W00 x22]] is what conv2d gives, of X and W that are drawn"),
     _drawn("corrected", "4x9 matrix", checks.check_source_convolution, _SOURCE_CONVOLUTION,
-           "The 4x9 matrix is the one made from the definition and gives Y, for every X and W"),
+           "The 4x9 matrix is the one made from the definition and gives Y, of X and W that are drawn"),
     _drawn("general", "product", checks.check_product, convolutions(),
-           "A vec(x) = vec(conv2d(x)) for every channel count, kernel, stride, padding, dilation and group number"),
+           "A vec(x) = vec(conv2d(x)); drawn are kernels up to 3x3, strides up to 4, paddings up to 2, dilations up "
+           "to 3, up to 3 groups of up to 2 channels, in height and width apart"),
     _drawn("general", "pullback", checks.check_vjp, convolutions(),
-           "A' g is conv2d's VJP, A' the transpose of A"),
+           "A' g is conv2d's VJP, A' the transpose of A; of the same convolutions"),
     _drawn("general", "adjoint", checks.check_adjoint, convolutions(),
-           "⟨conv2d(x), y⟩ = ⟨x, A' y⟩"),
+           "⟨conv2d(x), y⟩ = ⟨x, A' y⟩, which both together imply", share=0.2),
 )  # fmt: skip
 
 CLAIM_1_1 = register(
@@ -93,8 +91,8 @@ _TRANSPOSED = (
     _drawn("printed", "16x4 matrix", checks.check_source_transposed, _SOURCE_TRANSPOSED,
            "The 16x4 matrix is the one made from the definition and does what conv_transpose2d does"),
     _drawn("general", "product", checks.check_product, transposed(),
-           "A vec(x) = vec(conv_transpose2d(x)) for every channel count, kernel, stride, padding, output padding "
-           "below the stride, dilation and group number"),
+           "A vec(x) = vec(conv_transpose2d(x)); drawn are kernels up to 5x5, strides up to 3, paddings and dilations "
+           "up to 2, output paddings below the stride, up to 2 groups of up to 2 channels"),
     _drawn("general", "transpose", checks.check_transpose, transposed(),
            "A is the transpose of the matrix of the convolution from the larger picture back to the smaller"),
     _drawn("general", "pullback", checks.check_vjp, transposed(),
@@ -134,24 +132,25 @@ adjoint.""",
 
 _PERMUTATION = (
     _drawn("printed", "same rows", checks.check_source_permutation, _SOURCE_TRANSPOSED,
-           "A_T = P A_C for every four weights, P certified as a permutation matrix"),
+           "A_T = P A_C for four weights that are drawn, P certified as a permutation matrix"),
     Proposition(
         "pixel shuffle",
-        "P is pixel_shuffle, here by 2 and for every picture and factor r, and a permutation matrix",
+        "P is pixel_shuffle and a permutation matrix: all factors and pictures of up to 3 channels, rows and columns "
+        "(4 from 500 examples on)",
         checks.check_shuffle,
         shuffles,
         role="general",
         show=lambda e: f"C = {e[0]}, H = {e[1]}, W = {e[2]}, r = {e[3]}",
     ),
     _drawn("general", "kernel = stride", checks.check_kernel_of_stride, transposed("stride"),
-           "With kernel r x r and stride r: a 1x1 convolution to r² times the output channels, then "
+           "With kernel r x r and stride r, up to 3: a 1x1 convolution to r² times the output channels, then "
            "pixel_shuffle(r); with rh x rw, P"),
     _drawn("general", "kernel = k strides", checks.check_kernel_of_multiple, transposed("multiple"),
-           "With kernel kr x kr and stride r: a k x k convolution with padding k - 1 and the sub-kernels "
+           "With kernel kr x kr and stride r, both up to 3: a k x k convolution with padding k - 1 and the sub-kernels "
            "w[a r + m] for m = 0 … r - 1, flipped, then pixel_shuffle(r)"),
     _drawn("general", "any kernel", checks.check_every_kernel, transposed(),
            "With any kernel K: its end is filled with zeros to r ceil(K / r), and the surplus rows and columns "
-           "are cut off; so too with padding, output padding, dilation and groups"),
+           "are cut off; so too with the paddings, output paddings, dilations and groups of 1-2"),
 )  # fmt: skip
 
 CLAIM_1_3 = register(

@@ -9,8 +9,9 @@ import numpy as np
 
 import minigrad as mg
 from theory.claims import Refuted, agree, require
-from theory.convolution_examples import Example
-from theory.convolution_matrices import Array, SparseMatrix, conv_matrix, conv_transpose_matrix, transposed_size
+from theory.convolution_arguments import Array
+from theory.convolution_domains import Example
+from theory.convolution_matrices import SparseMatrix, conv_matrix, conv_transpose_matrix, transposed_size
 from theory.subpixel import cropped_rows, permutation_of, shuffle_matrix, subpixel_conv, subpixel_kernel
 
 # The source's matrices, literally ------------------------------------------------------------------
@@ -48,9 +49,12 @@ def source_transposed(w: Array) -> Array:
 
 
 def matrix_of(example: Example) -> SparseMatrix:
-    """The example's matrix, from the definition."""
-    matrix: Callable[..., SparseMatrix] = conv_matrix if example.kind == "conv" else conv_transpose_matrix
-    return matrix(example.w, example.x.shape, **example.options)
+    """The example's matrix, from the definition; Refuted if one of its triplets is outside of its shape."""
+    make: Callable[..., SparseMatrix] = conv_matrix if example.kind == "conv" else conv_transpose_matrix
+    matrix = make(example.w, example.x.shape, **example.options)
+    for places, size in zip((matrix.rows, matrix.columns), matrix.shape, strict=True):
+        require(((places >= 0) & (places < size)).all(), f"a triplet is outside of a matrix of {matrix.shape}")
+    return matrix
 
 
 def primitive_of(example: Example) -> Callable[[Any], mg.Tensor]:
@@ -59,12 +63,10 @@ def primitive_of(example: Example) -> Callable[[Any], mg.Tensor]:
     return lambda x: primitive(x, example.w, **example.options)
 
 
-def check_printed_width(missing: int) -> None:
-    """A matrix without one of its columns is applied to the picture of the source."""
-    x = np.arange(9.0)
-    printed = np.delete(source_convolution(np.arange(1, 5).reshape(2, 2)), missing, axis=1)
-    rows, columns = printed.shape
-    require(columns == x.size, f"a matrix of {rows}x{columns} cannot be applied to the {x.size} entries of vec(X)")
+def check_printed_shape(printed: tuple[int, int]) -> None:
+    """A matrix of the printed shape can be applied to the picture of the source, X of 3x3."""
+    (rows, columns), entries = printed, 3 * 3
+    require(columns == entries, f"a matrix of {rows}x{columns} cannot be applied to the {entries} entries of vec(X)")
 
 
 def check_printed_output(example: Example) -> None:
@@ -197,8 +199,12 @@ def check_kernel_of_multiple(example: Example) -> None:
 
 
 def check_every_kernel(example: Example) -> None:
-    """Any kernel and options: zeros at the kernel's end, and a rectangle of what comes out."""
-    _subpixel(example)
+    """Any kernel and options: zeros at the kernel's end, no more than needed, and a rectangle of what comes out."""
+    v, _, _ = _subpixel(example)
+    axes = zip(example.w.shape[2:], example.dilation, example.output_padding, example.stride, v.shape[2:], strict=True)
+    for k, d, e, r, n in axes:
+        filled = d * (k - 1) + 1 + e
+        require((n - 1) * r < filled <= n * r, f"{filled} entries, the end filled, are split into {n} for stride {r}")
 
 
 def _subpixel(example: Example) -> tuple[Array, SparseMatrix, Array]:
@@ -210,6 +216,8 @@ def _subpixel(example: Example) -> tuple[Array, SparseMatrix, Array]:
     p = shuffle_matrix((channels, height, width), r)
     fine = channels // (r[0] * r[1]), height * r[0], width * r[1]
     size = transposed_size(x.shape[1:], w.shape[2:], r, example.padding, example.output_padding, example.dilation)
+    fits = all(p + n <= whole for p, n, whole in zip(example.padding, size, fine[1:], strict=True))
+    require(fits, f"P gives {fine[1]}x{fine[2]} pixels, of which {size} are to be kept from {example.padding} on")
     kept = cropped_rows(fine, example.padding, size)
 
     a_c = conv_matrix(v, x.shape, padding=border, groups=groups).dense()

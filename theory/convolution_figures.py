@@ -8,21 +8,16 @@ from typing import Any
 import numpy as np
 
 from minigrad.extras import require
-from theory.convolution_matrices import Array, conv_matrix, conv_transpose_matrix
+from theory.convolution_arguments import Array
+from theory.convolution_matrices import conv_matrix, conv_transpose_matrix
 from theory.convolution_texts import NUMBERED, symbols
+from theory.figures import FAINT, GREEN, INK, ORANGE, PURPLE, SKY, new_figure
 from theory.subpixel import permutation_of, shuffle_matrix
 
 __all__ = ["draw_convolution", "draw_permutation", "draw_transposed"]
 
-ZERO, LINES, INK = "#ffffff", "#c9c9c9", "#222222"
-COLOURS = ["#56b4e9", "#e69f00", "#009e73", "#cc79a7"]
-"""Of W00, W01, W10, W11: told apart by the colour-blind (Okabe and Ito's palette), light enough for black letters."""
-
-
-def _figure(width: float, height: float, title: str) -> Any:
-    figure = require("matplotlib.figure", "theory").Figure(figsize=(width, height))
-    figure.suptitle(title, fontsize=16, color=INK, y=0.97)
-    return figure
+COLOURS = [SKY, ORANGE, GREEN, PURPLE]
+"""Of W00, W01, W10, W11."""
 
 
 def _matrix(axes: Any, matrix: Array, title: str, names: Sequence[str] = (), colours: Sequence[str] = COLOURS,
@@ -30,11 +25,11 @@ def _matrix(axes: Any, matrix: Array, title: str, names: Sequence[str] = (), col
     """A matrix of the numbers of weights (0: none) as squares; `names` are written into them."""
     colors = require("matplotlib.colors", "theory")
     rows, columns = matrix.shape
-    axes.imshow(matrix, cmap=colors.ListedColormap([ZERO, *colours]), vmin=0, vmax=len(colours))
+    axes.imshow(matrix, cmap=colors.ListedColormap(["white", *colours]), vmin=0, vmax=len(colours))
     for k in range(1, rows):
-        axes.axhline(k - 0.5, color=LINES, linewidth=0.6)
+        axes.axhline(k - 0.5, color=FAINT, linewidth=0.6)
     for k in range(1, columns):
-        axes.axvline(k - 0.5, color=LINES, linewidth=0.6)
+        axes.axvline(k - 0.5, color=FAINT, linewidth=0.6)
     if names:
         for (i, j), entry in _nonzero(matrix):
             axes.text(j, i, names[entry - 1], ha="center", va="center", fontsize=size, color="black")
@@ -70,7 +65,7 @@ def _ticks(axes: Any, rows: Sequence[str], columns: Sequence[str]) -> None:
 
 def draw_convolution() -> Any:
     """Claim 1-1: the 4x9 matrix, the kernel, and a matrix of 16x25 in which windows overlap."""
-    figure = _figure(13, 4.9, "A convolution is a matrix with a row for each window and a column for each pixel")
+    figure = new_figure(13, 4.9, "A convolution is a matrix with a row for each window and a column for each pixel")
     grid = figure.add_gridspec(1, 3, width_ratios=[2.4, 9, 11], left=0.02, right=0.985, top=0.8, bottom=0.13,
                                wspace=0.2)  # fmt: skip
     _kernel(figure.add_subplot(grid[0, 0]))
@@ -89,7 +84,7 @@ def draw_convolution() -> Any:
 
 def draw_transposed() -> Any:
     """Claim 1-2: the 16x4 matrix, the kernel, and the convolution's matrix, its transpose."""
-    figure = _figure(12.5, 7.2, "The matrix of a transposed convolution is the transpose of a convolution's")
+    figure = new_figure(12.5, 7.2, "The matrix of a transposed convolution is the transpose of a convolution's")
     grid = figure.add_gridspec(2, 2, width_ratios=[4, 14], height_ratios=[1, 1.6], left=0.05, right=0.985, top=0.83,
                                bottom=0.09, wspace=0.13, hspace=0.25)  # fmt: skip
     _kernel(figure.add_subplot(grid[0, 1]), size=15)
@@ -109,7 +104,8 @@ def draw_transposed() -> Any:
 def draw_permutation() -> Any:
     """Claim 1-3: A_C and A_T, a line from each row to the place where P puts it, and P."""
     p = shuffle_matrix((4, 2, 2), 2).dense()
-    figure = _figure(13, 7, "$A_T = P A_C$: a transposed convolution is a convolution with its rows in another order")
+    title = "$A_T = P A_C$: a transposed convolution is a convolution with its rows in another order"
+    figure = new_figure(13, 7, title)
     grid = figure.add_gridspec(1, 4, width_ratios=[4, 6, 4, 18], left=0.085, right=0.985, top=0.83, bottom=0.09,
                                wspace=0)  # fmt: skip
     left, lines, right = (figure.add_subplot(grid[0, k]) for k in range(3))

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from minigrad.ops.windows import Size, integer, pair
+from minigrad.ops.windows import Size
+from theory.convolution_arguments import Array, counts, end, filters, group_count, picture
 
 __all__ = ["SparseMatrix", "conv_matrix", "conv_transpose_matrix", "transposed_size"]
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +86,7 @@ def conv_matrix(
     where c' is the c-th channel of f's group. So w[f, c, u, v] stands in row (f, i, j), column (c', that pixel).
 
     Args:
-        w: filters (F, C/groups, kh, kw), real numbers.
+        w: filters (F, C/groups, kh, kw), finite real numbers.
         input_shape: (C, H, W) of one picture.
         stride, padding, dilation: an integer, or a (height, width) pair.
         groups: channels and filters are split into so many parts, which do not meet.
@@ -97,7 +96,7 @@ def conv_matrix(
 
     Raises:
         TypeError: if an option or a size is no integer, or w holds no real numbers.
-        ValueError: if shapes or groups do not fit, or the kernel is larger than the padded picture.
+        ValueError: if w is not finite, shapes or groups do not fit, or the kernel is larger than the padded picture.
 
     Source: homework 1-1. Its matrix, for weights W00 = 1, W01 = 2, W10 = 3, W11 = 4:
 
@@ -108,9 +107,10 @@ def conv_matrix(
            [0, 0, 0, 0, 0, 0, 0, 0, 1]])
     """
     name = "conv_matrix"
-    w, (channels, height, width), groups = _checked(name, w, input_shape, groups, "(F, C/groups, kh, kw)")
+    w, (channels, height, width) = filters(name, w, "(F, C/groups, kh, kw)"), picture(name, input_shape)
     (sh, sw), (ph, pw), (dh, dw) = _options(name, stride, padding, dilation)
-    filters, part, kh, kw = w.shape
+    groups = group_count(name, groups, w, channels)
+    count, part, kh, kw = w.shape
     if part * groups != channels:
         raise ValueError(
             f"{name}: w has {part} input channels in each of {groups} group(s), the picture has {channels} channels: "
@@ -124,15 +124,15 @@ def conv_matrix(
         )
     oh, ow = (height + 2 * ph - tall) // sh + 1, (width + 2 * pw - wide) // sw + 1
 
-    f, c, i, j, u, v = np.ogrid[:filters, :part, :oh, :ow, :kh, :kw]
-    channel = f // (filters // groups) * part + c
+    f, c, i, j, u, v = np.ogrid[:count, :part, :oh, :ow, :kh, :kw]
+    channel = f // (count // groups) * part + c
     y, x = i * sh + u * dh - ph, j * sw + v * dw - pw
     return _sparse(
         row=(f * oh + i) * ow + j,
         column=(channel * height + y) * width + x,
         value=w[f, c, u, v],
         kept=_within(y, height) & _within(x, width),  # the border is 0: no entry
-        shape=(filters * oh * ow, channels * height * width),
+        shape=(count * oh * ow, channels * height * width),
     )
 
 
@@ -155,19 +155,19 @@ def conv_transpose_matrix(
     in row (f', that pixel), column (c, i, j).
 
     Args:
-        w: filters (C, F/groups, kh, kw), real numbers.
+        w: filters (C, F/groups, kh, kw), finite real numbers.
         input_shape: (C, H, W) of one picture.
-        stride, padding, dilation: those of the convolution; an integer, or a (height, width) pair.
-        output_padding: rows and columns more at the end, at least 0 and below the stride. So many stride-fold
-            steps over the larger picture leave over: with it, and with no other, its convolution gives (H, W).
-        groups: channels are split into so many parts, which do not meet.
+        stride, padding, dilation, groups: those of the convolution, see :func:`conv_matrix`.
+        output_padding: rows and columns more at the end, at least 0 and below the stride, so that the convolution
+            of the larger picture gives (H, W) again and has the transposed matrix. (`mg.ops.conv_transpose2d`
+            takes up to the dilation, too; then the convolution gives a larger picture, and this is not its transpose.)
 
     Returns:
         A SparseMatrix (F oh ow, C H W), with oh = (H - 1) stride - 2 padding + dilation (kh - 1) + 1 + output_padding.
 
     Raises:
         TypeError: if an option or a size is no integer, or w holds no real numbers.
-        ValueError: if shapes, groups or output_padding do not fit, or nothing would be left.
+        ValueError: if w is not finite, shapes, groups or output_padding do not fit, or nothing would be left.
 
     Source: homework 1-2. A picture of one pixel gives the kernel, row by row:
 
@@ -175,9 +175,9 @@ def conv_transpose_matrix(
     array([[1, 2, 3, 4]])
     """
     name = "conv_transpose_matrix"
-    w, (channels, height, width), groups = _checked(name, w, input_shape, groups, "(C, F/groups, kh, kw)")
+    w, (channels, height, width) = filters(name, w, "(C, F/groups, kh, kw)"), picture(name, input_shape)
     (sh, sw), (ph, pw), (dh, dw) = _options(name, stride, padding, dilation)
-    eh, ew = pair(f"{name}: output_padding", output_padding, 0)
+    groups, (eh, ew) = group_count(name, groups, w, channels), counts(f"{name}: output_padding", output_padding, 0)
     if eh >= sh or ew >= sw:
         raise ValueError(f"{name}: output_padding {(eh, ew)} must be smaller than the stride, {(sh, sw)}")
     _, part, kh, kw = w.shape
@@ -208,13 +208,20 @@ def transposed_size(
     output_padding: int | Size = 0,
     dilation: int | Size = 1,
 ) -> Size:
-    """The (height, width) that a transposed convolution makes of a picture's `size`; a ValueError if it is nothing.
+    """The (height, width) that `mg.ops.conv_transpose2d` makes of a picture's `size`.
+
+    Raises:
+        TypeError: if something is no integer or pair of integers.
+        ValueError: if one is too small, output_padding is not below the larger of stride and dilation, or nothing
+            would be left.
 
     >>> transposed_size((2, 2), (2, 2), stride=2)
     (4, 4)
     """
-    axes = zip(size, kernel, pair("stride", stride, 1), pair("padding", padding, 0),
-               pair("output_padding", output_padding, 0), pair("dilation", dilation, 1), strict=True)  # fmt: skip
+    name = "transposed_size"
+    size, kernel = counts(f"{name}: size", size, 1), counts(f"{name}: kernel", kernel, 1)
+    strides, paddings, dilations = _options(name, stride, padding, dilation)
+    axes = zip(size, kernel, strides, paddings, end(name, output_padding, strides, dilations), dilations, strict=True)
     height, width = ((n - 1) * s - 2 * p + d * (k - 1) + 1 + e for n, k, s, p, e, d in axes)
     if min(height, width) < 1:
         raise ValueError(
@@ -242,25 +249,6 @@ def _ordered(rows: Array, columns: Array, values: Array, shape: tuple[int, int])
     return SparseMatrix(rows[order], columns[order], values[order], shape)
 
 
-def _checked(name: str, w: Any, input_shape: Any, groups: Any, roles: str) -> tuple[Array, tuple[int, int, int], int]:
-    """Filters of four axes, the sizes of a picture, and groups that divide its channels and w's first axis."""
-    w = np.asarray(w)
-    if w.dtype.kind not in "iuf":
-        raise TypeError(f"{name}: w must hold real numbers, not {w.dtype}")
-    if w.ndim != 4 or 0 in w.shape:
-        raise ValueError(f"{name}: w must have the shape {roles}, each at least 1, not {w.shape}")
-    if not isinstance(input_shape, (tuple, list)) or len(input_shape) != 3:
-        raise ValueError(f"{name}: input_shape must be (C, H, W), not {input_shape!r}")
-    roles = f"{name}: input_shape's"
-    c, height, width = (integer(f"{roles} {axis}", n, 1) for axis, n in zip("CHW", input_shape, strict=True))
-    number = integer(f"{name}: groups", groups, 1)
-    if c % number or w.shape[0] % number:
-        raise ValueError(
-            f"{name}: groups={number} must divide the picture's {c} channels and the first axis of w, {w.shape[0]}"
-        )
-    return w, (c, height, width), number
-
-
 def _options(name: str, stride: Any, padding: Any, dilation: Any) -> tuple[Size, Size, Size]:
-    return (pair(f"{name}: stride", stride, 1), pair(f"{name}: padding", padding, 0),
-            pair(f"{name}: dilation", dilation, 1))  # fmt: skip
+    return (counts(f"{name}: stride", stride, 1), counts(f"{name}: padding", padding, 0),
+            counts(f"{name}: dilation", dilation, 1))  # fmt: skip

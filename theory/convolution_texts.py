@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from theory.convolution_matrices import Array, SparseMatrix, conv_matrix, conv_transpose_matrix
+from theory.convolution_arguments import Array
+from theory.convolution_matrices import SparseMatrix, conv_matrix, conv_transpose_matrix
 from theory.subpixel import shuffle_matrix
 
 __all__ = ["NUMBERED", "products", "show_convolution", "show_permutation", "show_transposed", "symbols", "written"]

@@ -1,194 +1,102 @@
-"""Whether a matrix of whole numbers has an eigendecomposition, decided exactly, with a certificate.
+"""Matrices without an eigendecomposition, found and proven in whole numbers. Nothing rounds.
 
-A matrix is diagonalisable over the complex numbers exactly if a polynomial without repeated roots annihilates
-it. The squarefree part q of the characteristic polynomial has each eigenvalue as a root, once, so it decides:
-q(W) = 0, or else q(W) is nilpotent and not zero. Either is a proof:
-
-- q(W) = 0 and q has no repeated root: the minimal polynomial divides q, so W is diagonalisable;
-- q(W) is not 0, but a power of it is: W = P D P^-1 would make q(W) = P q(D) P^-1 diagonalisable too, and
-  the only diagonalisable nilpotent matrix is 0. So W is defective.
-
-`annihilator` finds q; `is_diagonalisable` checks the proof, by ranks and powers of whole numbers. Nothing rounds.
+With A = W - λ I, a vector v with A v != 0 = A^2 v proves that W has no eigendecomposition: W = P D P^-1 would give
+A = P (D - λ I) P^-1, and a diagonal matrix takes a vector to zero if its square does. Where a Jordan block of W has
+the eigenvalue λ and a size above 1, there is such a v. `chain` finds it, by elimination; `proves_defective` checks it,
+by two products.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = [
-    "annihilator", "as_whole", "characteristic_polynomial", "is_defective", "is_diagonalisable", "multiplicities",
-    "rank",
-]  # fmt: skip
-
-Polynomial = tuple[Any, ...]
-"""Coefficients, that of the highest power first, which is not zero."""
+__all__ = ["as_whole", "chain", "kernel", "proves_defective"]
 
 
-def as_whole(W: ArrayLike, what: str) -> NDArray[Any]:
-    """W, (n, n) with n >= 1, as Python's ints; anything else is a ValueError that begins with `what`.
+def as_whole(A: ArrayLike, what: str, name: str = "W") -> NDArray[Any]:
+    """A as an array of Python's ints; an entry that is none is a ValueError that begins with `what`.
 
-    >>> as_whole([[0.5]], "is_defective")
+    >>> as_whole([[0.5]], "chain")
     Traceback (most recent call last):
-    ValueError: is_defective: the entries of W must be ints, to be decided exactly; entry (0, 0) is 0.5
+    ValueError: chain: the entries of W must be ints, to be exact; entry (0, 0) is 0.5
     """
-    matrix = np.array(W, dtype=object)  # a copy
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.size == 0:
-        raise ValueError(f"{what}: W must be a square matrix (n, n) with n >= 1; got the shape {matrix.shape}")
-    for at, entry in np.ndenumerate(matrix):
+    whole = np.array(A, dtype=object)  # a copy
+    for at, entry in np.ndenumerate(whole):
         if not isinstance(entry, (int, np.integer)):
-            raise ValueError(f"{what}: the entries of W must be ints, to be decided exactly; entry {at} is {entry}")
-        matrix[at] = int(entry)
-    return matrix
+            raise ValueError(f"{what}: the entries of {name} must be ints, to be exact; entry {at} is {entry}")
+        whole[at] = int(entry)
+    return whole
 
 
-def characteristic_polynomial(W: ArrayLike) -> Polynomial:
-    """det(x I - W) for a W of whole numbers, (n, n), by Faddeev and LeVerrier; n + 1 ints.
+def chain(W: ArrayLike, eigenvalue: int) -> NDArray[Any] | None:
+    """A vector that proves that W has no eigendecomposition, (n,), of ints; None if there is none.
 
-    >>> characteristic_polynomial([[1, 2], [3, 4]])
-    (1, -5, -2)
+    W: (n, n), of ints. eigenvalue: an int. None says that W - eigenvalue I and its square take the same vectors to
+    zero; another eigenvalue, perhaps not whole, may still prove it.
+
+    >>> chain([[5, 1], [0, 5]], 5)
+    array([0, 1], dtype=object)
     """
-    matrix = as_whole(W, "characteristic_polynomial")
-    identity = np.eye(len(matrix), dtype=int).astype(object)
-    coefficients, product = [1], identity
-    for m in range(1, len(matrix) + 1):
-        product = matrix @ product
-        coefficients.append(-int(np.trace(product)) // m)  # exact
-        product = product + coefficients[-1] * identity
-    return tuple(coefficients)
+    A = _shifted(W, eigenvalue, "chain")
+    return next((v for v in kernel(A @ A) if (A @ v).any()), None)
 
 
-def annihilator(W: ArrayLike) -> Polynomial:
-    """The polynomial whose roots are the eigenvalues of W, each once: of ints, the first of which is 1.
+def kernel(A: ArrayLike) -> list[NDArray[Any]]:
+    """A basis of the vectors that A, (m, n) with m, n >= 1, takes to zero; each (n,). All are of ints.
 
-    >>> annihilator([[5, 1], [0, 5]])
-    (1, -5)
+    >>> kernel([[1, 2], [2, 4]])
+    [array([-2, 1], dtype=object)]
     """
-    p = characteristic_polynomial(as_whole(W, "annihilator"))
-    return tuple(int(c) for c in _divide(p, _common_divisor(p, _derivative(p)))[0])  # ints by Gauss's lemma
+    A = as_whole(A, "kernel", "A")
+    if A.ndim != 2 or A.size == 0:
+        raise ValueError(f"kernel: A must have the shape (m, n) with m, n >= 1; got {A.shape}")
+    rows, n = [[Fraction(x) for x in row] for row in A.tolist()], A.shape[1]
+    pivots: list[int] = []
+    for column in range(n):
+        at = len(pivots)
+        found = next((i for i in range(at, len(rows)) if rows[i][column]), None)
+        if found is None:
+            continue
+        rows[at], rows[found] = rows[found], rows[at]
+        rows[at] = [x / rows[at][column] for x in rows[at]]
+        for i in set(range(len(rows))) - {at}:
+            rows[i] = [x - rows[i][column] * y for x, y in zip(rows[i], rows[at], strict=True)]
+        pivots.append(column)
+    basis = []
+    for free in sorted(set(range(n)) - set(pivots)):
+        v = np.zeros(n, dtype=object)
+        v[free] = scale = math.lcm(*(row[free].denominator for row in rows))
+        for row, pivot in zip(rows, pivots, strict=False):
+            v[pivot] = int(-scale * row[free])
+        basis.append(v)
+    return basis
 
 
-def is_defective(W: ArrayLike) -> bool:
-    """Whether a W of whole numbers, (n, n), has no eigendecomposition over the complex numbers.
+def proves_defective(W: ArrayLike, eigenvalue: int, v: ArrayLike) -> bool:
+    """Whether A v != 0 = A^2 v for A = W - eigenvalue I, see the page: the check of what `chain` found.
 
-    >>> is_defective([[0, 1], [0, 0]]), is_defective([[0, 1], [-1, 0]])
+    W: (n, n), of ints. eigenvalue: an int. v: (n,), of ints.
+
+    >>> proves_defective([[5, 1], [0, 5]], 5, [0, 1]), proves_defective([[5, 1], [0, 5]], 5, [1, 0])
     (True, False)
     """
-    return bool(_evaluate(annihilator(W), as_whole(W, "is_defective")).any())
+    A, vector = _shifted(W, eigenvalue, "proves_defective"), as_whole(v, "proves_defective", "v")
+    if vector.shape != (len(A),):
+        raise ValueError(f"proves_defective: v must have the shape ({len(A)},); got {vector.shape}")
+    once = A @ vector
+    return bool(once.any() and not (A @ once).any())
 
 
-# The certificate's check ------------------------------------------------------------------------
-
-
-def is_diagonalisable(W: ArrayLike, q: Sequence[int]) -> bool:
-    """What the polynomial q proves of a W of whole numbers: True or False, see the page; else a ValueError.
-
-    >>> is_diagonalisable([[0, 1], [0, 0]], (1, 0)), is_diagonalisable([[0, 1], [-1, 0]], (1, 0, 1))
-    (False, True)
-    >>> is_diagonalisable([[0, 1], [0, 0]], (1, 0, 0))
-    Traceback (most recent call last):
-    ValueError: is_diagonalisable: the polynomial (1, 0, 0) proves nothing: it has a repeated root
-    """
-    matrix = as_whole(W, "is_diagonalisable")
-    value = 0 * matrix
-    for i, coefficient in enumerate(q):
-        value = value + coefficient * _power(matrix, len(q) - 1 - i)
-    if _power(value, len(matrix)).any():
-        raise ValueError(f"is_diagonalisable: the polynomial {tuple(q)} proves nothing: not every eigenvalue is a root")
-    if value.any():
-        return False
-    if not _has_distinct_roots(q):
-        raise ValueError(f"is_diagonalisable: the polynomial {tuple(q)} proves nothing: it has a repeated root")
-    return True
-
-
-def multiplicities(W: ArrayLike, eigenvalue: int) -> tuple[int, int]:
-    """The algebraic and the geometric multiplicity of a whole number as an eigenvalue of W; (0, 0) if it is none.
-
-    They are the dimensions of the kernels of (W - eigenvalue I)^n and of W - eigenvalue I.
-
-    >>> multiplicities([[5, 1], [0, 5]], 5)
-    (2, 1)
-    """
-    matrix = as_whole(W, "multiplicities")
-    n = len(matrix)
-    shifted = matrix - eigenvalue * np.eye(n, dtype=int)
-    return n - rank(_power(shifted, n)), n - rank(shifted)
-
-
-def rank(A: ArrayLike) -> int:
-    """The rank of a matrix of ints or Fractions, by elimination without rounding.
-
-    >>> rank([[1, 2], [2, 4]])
-    1
-    """
-    rows = [[Fraction(x) for x in row] for row in np.asarray(A, dtype=object).tolist()]
-    found = 0
-    for column in range(len(rows[0]) if rows else 0):
-        pivot = next((i for i in range(found, len(rows)) if rows[i][column]), None)
-        if pivot is None:
-            continue
-        rows[found], rows[pivot] = rows[pivot], rows[found]
-        for i in range(found + 1, len(rows)):
-            factor = rows[i][column] / rows[found][column]
-            rows[i] = [x - factor * y for x, y in zip(rows[i], rows[found], strict=True)]
-        found += 1
-    return found
-
-
-def _has_distinct_roots(q: Sequence[int]) -> bool:
-    """Whether q and its derivative have no root in common: Sylvester's matrix of the two is regular."""
-    slope = [c * (len(q) - 1 - i) for i, c in enumerate(q[:-1])]
-    size = len(q) + len(slope) - 2
-    rows = [[0] * i + list(q) + [0] * (size - len(q) - i) for i in range(len(slope) - 1)]
-    rows += [[0] * i + slope + [0] * (size - len(slope) - i) for i in range(len(q) - 1)]
-    return rank(rows) == size
-
-
-def _power(A: NDArray[Any], k: int) -> NDArray[Any]:
-    """The k-th power of whole numbers, exactly."""
-    power = np.eye(len(A), dtype=int).astype(object)
-    for _ in range(k):
-        power = power @ A
-    return power
-
-
-# Polynomials ------------------------------------------------------------------------------------
-
-
-def _evaluate(p: Polynomial, W: NDArray[Any]) -> NDArray[Any]:
-    """p(W), by Horner's rule."""
-    identity = np.eye(len(W), dtype=int).astype(object)
-    value = 0 * identity
-    for coefficient in p:
-        value = value @ W + coefficient * identity
-    return value
-
-
-def _derivative(p: Polynomial) -> Polynomial:
-    return tuple(c * (len(p) - 1 - i) for i, c in enumerate(p[:-1]))
-
-
-def _divide(a: Polynomial, b: Polynomial) -> tuple[Polynomial, Polynomial]:
-    """Quotient and remainder; the remainder () is zero."""
-    rest, quotient = [Fraction(c) for c in a], []
-    while len(rest) >= len(b):
-        factor = rest[0] / b[0]
-        quotient.append(factor)
-        for i, c in enumerate(b):
-            rest[i] -= factor * c
-        rest.pop(0)
-    while rest and not rest[0]:
-        rest.pop(0)
-    return tuple(quotient), tuple(rest)
-
-
-def _common_divisor(a: Polynomial, b: Polynomial) -> Polynomial:
-    """The greatest one with the first coefficient 1, by Euclid."""
-    while b:
-        a, b = b, _divide(a, b)[1]
-    return tuple(Fraction(c) / a[0] for c in a)
+def _shifted(W: ArrayLike, eigenvalue: int, what: str) -> NDArray[Any]:
+    """W - eigenvalue I."""
+    A = as_whole(W, what)
+    if A.ndim != 2 or A.shape[0] != A.shape[1] or A.size == 0:
+        raise ValueError(f"{what}: W must be a square matrix (n, n) with n >= 1; got the shape {A.shape}")
+    if not isinstance(eigenvalue, (int, np.integer)):
+        raise ValueError(f"{what}: the eigenvalue must be an int, to be exact; got {eigenvalue!r}")
+    return np.asarray(A - int(eigenvalue) * np.eye(len(A), dtype=int).astype(object))

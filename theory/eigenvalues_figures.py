@@ -61,7 +61,8 @@ def draw() -> Any:
     left.annotate(f"grows {top:.0f}-fold first", (4, top), (1, 2e3), arrowprops=arrow, color=PURPLE, fontsize=12)
     left.text(1, 2e-5, "solid lines: symmetric $W$", fontsize=12)
     _panel(right, network_norms(), [BLUE, RED, SKY, GREEN, BLACK], ["--", "--", "-", "-", "-"], (1e-13, 1e1))
-    right.set_title("An LSTM's cell forgets at the rate of its forget gate", fontsize=14)
+    right.set_title("Without recurrent weights an LSTM's forget gate decides", fontsize=14)
+    right.text(1, 2e-13, "solid lines: LSTMs with $W_h = 0$", fontsize=12)
     right.set_ylabel(r"norm of $\partial h_k / \partial h_0$, for LSTMs $\partial c_k / \partial c_0$", fontsize=13)
     return figure
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from minigrad.graph import Cycle, Order, certify
 from theory.claims import Refuted, require
+from theory.ordering_graphs import check_graph
 
 __all__ = ["check", "check_cycle", "check_order", "cycles", "is_acyclic", "orders"]
 
@@ -28,6 +29,7 @@ def check_order(order: Sequence[V], parents: Parents[V]) -> None:
     Traceback (most recent call last):
     theory.claims.Refuted: the edge 'a' -> 'b' goes backward in the order
     """
+    check_graph(parents, "check_order")
     position = {vertex: i for i, vertex in enumerate(order)}
     require(len(order) == len(position), "the order names a vertex twice")
     require(position.keys() == parents.keys(), "the vertices of the order are not those of the graph")
@@ -75,6 +77,7 @@ def is_acyclic(parents: Parents[V]) -> bool:
     >>> is_acyclic({"a": "", "b": "a"}), is_acyclic({"a": "b", "b": "a"})
     (True, False)
     """
+    check_graph(parents, "is_acyclic")
     index = {vertex: i for i, vertex in enumerate(parents)}
     A = np.zeros((len(index), len(index)), dtype=bool)
     for vertex, several in parents.items():

@@ -24,14 +24,24 @@ Digraph = Mapping[int, tuple[int, ...]]
 
 @st.composite
 def digraphs(draw: st.DrawFn, least: int = 0, most: int = 8) -> Digraph:
-    """Any graph of `least` to `most` vertices, also with loops and repeated edges."""
+    """Any graph of `least` to `most` vertices, also with loops and repeated edges.
+
+    >>> from hypothesis import find
+    >>> find(digraphs(), lambda parents: len(parents) == 2 and any(parents.values()))
+    {0: (0,), 1: ()}
+    """
     n = draw(st.integers(least, most))
     return parents_of_edges(n, draw(_pairs(n)))
 
 
 @st.composite
 def dags(draw: st.DrawFn, most: int = 12) -> tuple[Digraph, Order[int]]:
-    """A graph whose edges all go forward in an order that is drawn first, and that order."""
+    """A graph whose edges all go forward in an order that is drawn first, and that order.
+
+    >>> from hypothesis import find
+    >>> find(dags(), lambda example: any(example[0].values()))
+    ({0: (), 1: (0,)}, Order(nodes=(0, 1)))
+    """
     order = draw(st.integers(0, most).flatmap(lambda n: st.permutations(range(n))))
     pairs = [(min(pair), max(pair)) for pair in draw(_pairs(len(order))) if pair[0] != pair[1]]
     return parents_of_edges(len(order), [(order[i], order[j]) for i, j in pairs]), Order(tuple(order))
@@ -53,7 +63,12 @@ class Disputed:
 
 @st.composite
 def disputed(draw: st.DrawFn, most: int = 8) -> Disputed:
-    """Any graph with a cycle added, through vertices that are drawn, and any order of its vertices."""
+    """Any graph with a cycle added, through vertices that are drawn, and any order of its vertices.
+
+    >>> from hypothesis import find
+    >>> find(disputed(), lambda case: len(case.cycle.nodes) == 2)
+    Disputed(parents={0: (1,), 1: (0,)}, cycle=Cycle(nodes=(0, 1)), order=Order(nodes=(0, 1)))
+    """
     parents = dict(draw(digraphs(1, most)))
     cycle = draw(st.permutations(list(parents)))[: draw(st.integers(1, len(parents)))]
     for before, v in zip(cycle, cycle[1:] + cycle[:1], strict=True):
@@ -69,6 +84,9 @@ def small_digraphs(max_examples: int, most: int = 5) -> Iterator[Digraph]:
 
     From 100 examples on also those of 4 vertices without loops (4,626 in all), from 1000 on those of 4 vertices with
     loops and, if `most` is 5, of 5 vertices without (1,114,642 in all).
+
+    >>> [len(list(small_digraphs(examples))) for examples in (1, 100)]
+    [530, 4626]
     """
     for n in (1, 2, 3):
         yield from every_digraph(n, loops=True)
@@ -79,14 +97,22 @@ def small_digraphs(max_examples: int, most: int = 5) -> Iterator[Digraph]:
 
 
 def small_dags(max_examples: int, least: int = 0) -> Iterator[Digraph]:
-    """Every DAG of `least` to 3 vertices; from 100 examples on to 4, from 1000 on to 5 (29,853 with the empty one)."""
+    """Every DAG of `least` to 3 vertices; from 100 examples on to 4, from 1000 on to 5 (29,854 with the empty one).
+
+    >>> [len(list(small_dags(examples))) for examples in (1, 100)]
+    [30, 573]
+    """
     most = 5 if max_examples >= 1000 else 4 if max_examples >= 100 else 3
     for n in range(least, most + 1):
         yield from filter(is_acyclic, every_digraph(n))
 
 
 def counted(max_examples: int) -> list[tuple[int, bool]]:
-    """The families (n, loops), all graphs of n vertices with loops or without, that `small_digraphs` goes through."""
+    """The families (n, loops), all graphs of n vertices with loops or without, whose DAGs are counted.
+
+    >>> counted(100)
+    [(1, False), (1, True), (2, False), (2, True), (3, False), (3, True), (4, False)]
+    """
     families = [(n, loops) for n in (1, 2, 3) for loops in (False, True)] + [(4, False)]
     return [*families, (4, True), (5, False)] if max_examples >= 1000 else families
 
@@ -131,11 +157,16 @@ def planted_graph(n: int, cycle_length: int, seed: int, edges_per_vertex: int = 
     return PlantedGraph(n, order[pairs], Cycle(tuple(random.permutation(n)[:cycle_length].tolist())))
 
 
-@st.composite
-def planted_graphs(draw: st.DrawFn, most: int = 100_000) -> PlantedGraph:
-    """Random graphs of 3 to 100,000 vertices, and cycles of 1, 2 or all vertices."""
-    n = draw(st.sampled_from([n for n in (3, 10_000, 100_000) if n <= most]))
-    return planted_graph(n, draw(st.sampled_from((n, 2, 1))), draw(st.integers(0, 2**32 - 1)))
+def planted_graphs(max_examples: int) -> Iterator[PlantedGraph]:
+    """Graphs of 3 vertices with a cycle of 3, 2 and 1, and for every hundred examples one of 100,000 vertices.
+
+    >>> [(graph.n, graph.cycle.nodes) for graph in planted_graphs(99)]
+    [(3, (2, 0, 1)), (3, (2, 1)), (3, (1,))]
+    """
+    for length in (3, 2, 1):
+        yield planted_graph(3, length, seed=length)
+    for seed in range(max_examples // 100):
+        yield planted_graph(100_000, (100_000, 2, 1)[seed % 3], seed, edges_per_vertex=1)
 
 
 # Programs that minigrad records -------------------------------------------------------------------
@@ -146,7 +177,12 @@ OPERATIONS = "leaf", "tanh", "add", "multiply", "split"
 
 
 def programs(most: int = 12) -> st.SearchStrategy[list[Step]]:
-    """Programs for `run_program`."""
+    """Programs for `run_program`.
+
+    >>> from hypothesis import find
+    >>> find(programs(), lambda steps: len(steps) == 2)
+    [('leaf', 0, 0), ('leaf', 0, 0)]
+    """
     number = st.integers(0, most)
     return st.lists(st.tuples(st.sampled_from(OPERATIONS), number, number), max_size=most)
 

@@ -7,22 +7,22 @@ from itertools import pairwise
 from typing import Any
 
 from minigrad.extras import require
+from theory.figures import BLUE, FAINT, GREY, ORANGE, VERMILION, new_figure
 from theory.ordering_proofs import Removal, removals, violated_edge
 from theory.ordering_texts import CYCLIC, LAYER, PURPORTED, cycle_of_example
 
 __all__ = ["draw_contradiction", "draw_removals"]
 
-BLUE, ORANGE, VERMILION, GREY, FAINT = "#0072B2", "#E69F00", "#D55E00", "#555555", "#BBBBBB"  # after Okabe and Ito
-
 LAYER_PLACES = {"x": (0, 2), "W": (0, 0), "b": (1, 2), "Wx": (1, 1), "z": (2, 1), "h": (3, 1), "loss": (3, 0)}
 CYCLIC_PLACES = {"a": (0, 1), "b": (1, 2), "c": (2.6, 2), "d": (2.6, 0), "e": (1, 0), "f": (3.6, 1)}
 
-Places = Mapping[str, tuple[float, float]]
+Edge = tuple[str, str]
 
 
 def draw_removals() -> Any:
     """2-1: each removal of a source from the graph of a layer in a panel, and the order that comes of it."""
-    figure = require("matplotlib.figure", "theory").Figure(figsize=(13, 6.6))
+    title = "Remove a source again and again: what is left stays acyclic, and the order of removal is topological"
+    figure = new_figure(13, 6.6, title)
     panels = figure.subplots(2, 4).ravel()
     before: Mapping[str, Collection[str]] = LAYER
     order: list[str] = []
@@ -34,9 +34,6 @@ def draw_removals() -> Any:
         panel.text(1.5, -0.95, "order: " + ", ".join(order), ha="center", fontsize=13, color=GREY)
         before = step.left
     _draw_line(panels[len(order)], order)
-    figure.suptitle(
-        "Remove a source again and again: what is left stays acyclic, and the order of removal is topological", size=16
-    )
     kinds = (("source, removed now", ORANGE, ORANGE), ("another source", "white", ORANGE),
              ("has a parent left", "white", BLUE), ("removed before", "white", FAINT))  # fmt: skip
     _legend(figure, [{"label": label, "marker": "o", "ls": "", "ms": 14, "mew": 2.2, "mfc": fill, "mec": rim}
@@ -47,45 +44,54 @@ def draw_removals() -> Any:
 
 def draw_contradiction() -> Any:
     """2-2: a graph with the cycle that the sort finds, and the edge of it that goes backward in an order."""
-    figure = require("matplotlib.figure", "theory").Figure(figsize=(12, 5.2))
+    title = "A cycle and a topological order exclude each other: one edge of the cycle goes backward"
+    figure = new_figure(12, 5.2, title)
     graph, plot = figure.subplots(1, 2, width_ratios=(1.15, 1))
     cycle = cycle_of_example()
+    around = list(pairwise((*cycle.nodes, cycle.nodes[0])))
     position = {v: i for i, v in enumerate(PURPORTED.nodes, 1)}
     bad = violated_edge(PURPORTED, cycle)
-    closed = [*cycle.nodes, cycle.nodes[0]]
-    around = list(pairwise(closed))
+    _draw_cycle(graph, around, position, bad)
+    _draw_positions(plot, around, position, bad)
+    kinds = (("edge of the cycle, forward", BLUE, "-"), ("edge of the cycle, backward", VERMILION, "--"),
+             ("other edge", FAINT, "-"))  # fmt: skip
+    _legend(figure, [{"label": label, "color": color, "ls": ls, "lw": 2.6} for label, color, ls in kinds])
+    figure.subplots_adjust(left=0.02, right=0.97, top=0.83, bottom=0.22, wspace=0.12)
+    return figure
+
+
+def _draw_cycle(panel: Any, around: Sequence[Edge], position: Mapping[str, int], bad: Edge) -> None:
+    """The graph with its cycle in colour and each vertex's position beside it."""
     for v, several in CYCLIC.items():
         for u in several:
-            style = _edge_style((u, v), around, bad)
-            _arrow(graph, CYCLIC_PLACES[u], CYCLIC_PLACES[v], 22, **style)
+            _arrow(panel, CYCLIC_PLACES[u], CYCLIC_PLACES[v], 22, **_edge_style((u, v), around, bad))
+    on_cycle = {u for u, _ in around}
     for v, place in CYCLIC_PLACES.items():
-        _vertex(graph, place, v, rim=BLUE if v in cycle.nodes else GREY, size=1500, fontsize=15)
+        _vertex(panel, place, v, rim=BLUE if v in on_cycle else GREY, size=1500, fontsize=15)
         x, y = place
-        graph.text(x, y + (0.5 if y else -0.55), str(position[v]), ha="center", va="center", fontsize=13, color="white",
+        panel.text(x, y + (0.5 if y else -0.55), str(position[v]), ha="center", va="center", fontsize=13, color="white",
                    bbox={"boxstyle": "round,pad=0.25", "fc": GREY, "ec": "none"})  # fmt: skip
-    _bare(graph, (-0.4, 4.0), (-0.8, 2.8))
-    graph.set_title("the cycle found, and the positions of an order", fontsize=14)
+    _bare(panel, (-0.4, 4.0), (-0.8, 2.8))
+    panel.set_title("the cycle found, and the positions of an order", fontsize=14)
+
+
+def _draw_positions(plot: Any, around: Sequence[Edge], position: Mapping[str, int], bad: Edge) -> None:
+    """The positions of the cycle's vertices, once around."""
     for i, edge in enumerate(around):
         heights = [position[v] for v in edge]
         plot.plot([i, i + 1], heights, marker="o", ms=9, **_edge_style(edge, around, bad))
         if edge == bad:
             needs = f"{edge[0]} → {edge[1]} needs\n{heights[0]} < {heights[1]}:\nfalse"
             plot.text(i + 0.22, sum(heights) / 2 - 0.3, needs, ha="right", va="center", fontsize=13, color=VERMILION)
-    plot.set_xticks(range(len(closed)), closed, fontsize=15)
+    plot.set_xticks(range(len(around) + 1), [around[0][0], *(v for _, v in around)], fontsize=15)
     plot.set_yticks(range(1, len(position) + 1))
     plot.tick_params(axis="y", labelsize=12)
-    plot.set(ylim=(0.5, len(position) + 0.5), xlim=(-0.3, len(closed) - 0.7))
+    plot.set(ylim=(0.5, len(position) + 0.5), xlim=(-0.3, len(around) + 0.3))
     plot.set_xlabel("once around the cycle", fontsize=13)
     plot.set_ylabel("position in the order", fontsize=13)
     plot.grid(axis="y", color=FAINT, lw=0.6)
     plot.spines[["top", "right"]].set_visible(False)
     plot.set_title("the position cannot grow at every edge", fontsize=14)
-    figure.suptitle("A cycle and a topological order exclude each other: one edge of the cycle goes backward", size=16)
-    kinds = (("edge of the cycle, forward", BLUE, "-"), ("edge of the cycle, backward", VERMILION, "--"),
-             ("other edge", FAINT, "-"))  # fmt: skip
-    _legend(figure, [{"label": label, "color": color, "ls": ls, "lw": 2.6} for label, color, ls in kinds])
-    figure.subplots_adjust(left=0.02, right=0.97, top=0.83, bottom=0.22, wspace=0.12)
-    return figure
 
 
 def _draw_step(panel: Any, left: Mapping[str, Collection[str]], removed: str) -> None:
@@ -115,7 +121,7 @@ def _draw_line(panel: Any, order: Sequence[str]) -> None:
     panel.text(1.5, -0.95, "every edge goes forward", ha="center", fontsize=13, color=GREY)
 
 
-def _edge_style(edge: tuple[str, str], around: Collection[tuple[str, str]], bad: tuple[str, str]) -> dict[str, Any]:
+def _edge_style(edge: Edge, around: Collection[Edge], bad: Edge) -> dict[str, Any]:
     if edge == bad:
         return {"color": VERMILION, "lw": 3, "ls": "--"}
     return {"color": BLUE, "lw": 3, "ls": "-"} if edge in around else {"color": FAINT, "lw": 1.8, "ls": "-"}

@@ -2,23 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import graphlib
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from itertools import product
 from math import comb
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 import minigrad as mg
 from minigrad.core import Node
-from minigrad.graph import Cycle
+from minigrad.graph import Cycle, Order
 
-__all__ = ["count_by_closure", "count_by_recurrence", "every_digraph", "parents_of_edges", "parents_of_trace",
-           "show_cycle", "show_graph"]  # fmt: skip
+__all__ = ["LABELLED_DAGS", "bend", "check_graph", "count_by_recurrence", "every_digraph", "parents_of_edges",
+           "parents_of_trace", "show_cycle", "show_graph", "sorted_by_graphlib"]  # fmt: skip
+
+V = TypeVar("V", bound=Hashable)
 
 
 # Graphs as plain data -----------------------------------------------------------------------------
+
+
+def check_graph(parents: Mapping[V, Collection[V]], what: str) -> None:
+    """Raise an error that begins with `what` unless every parent is a vertex.
+
+    >>> check_graph({"a": ["b"]}, "sort")
+    Traceback (most recent call last):
+    ValueError: sort: 'b', a parent of 'a', is not a vertex of the graph; it needs an entry, such as 'b': ()
+    """
+    if not isinstance(parents, Mapping):
+        raise TypeError(f"{what}: the graph must map each vertex to its parents; got {type(parents).__name__}")
+    for vertex, several in parents.items():
+        if not isinstance(several, Collection):
+            raise TypeError(f"{what}: the parents of {vertex!r} must be a collection, such as a tuple; got {several!r}")
+        for parent in several:
+            if parent not in parents:
+                raise ValueError(
+                    f"{what}: {parent!r}, a parent of {vertex!r}, is not a vertex of the graph; "
+                    f"it needs an entry, such as {parent!r}: ()"
+                )
 
 
 def parents_of_edges(n: int, edges: ArrayLike | Sequence[tuple[int, int]]) -> dict[int, tuple[int, ...]]:
@@ -39,7 +62,10 @@ def parents_of_edges(n: int, edges: ArrayLike | Sequence[tuple[int, int]]) -> di
         raise TypeError(f"parents_of_edges: n must be an int; got {n!r}")
     if n < 0:
         raise ValueError(f"parents_of_edges: n, the number of vertices, must be at least 0; got {n}")
-    array = np.asarray(edges)
+    try:
+        array = np.asarray(edges)
+    except ValueError:
+        raise ValueError("parents_of_edges: edges must have shape (E, 2), got rows of unequal lengths") from None
     if array.size == 0:
         return dict.fromkeys(range(n), ())
     if array.ndim != 2 or array.shape[1] != 2:
@@ -112,6 +138,37 @@ def show_cycle(cycle: Cycle[Any], most: int = 12) -> str:
     return " -> ".join(map(str, (*cycle.nodes, *cycle.nodes[:1])))
 
 
+def bend(made: Order[Node]) -> None:
+    """Make the newest descendant of a trace's first node a parent of it, which closes a cycle.
+
+    >>> x = mg.tensor(1.0, requires_grad=True)
+    >>> y = mg.tanh(x)
+    >>> bend(Order((x.node, y.node)))
+    >>> x.node.parents
+    (<tanh float32 ()>,)
+    """
+    first = made.nodes[0]
+    behind = {first}
+    newest = first
+    for node in made.nodes:
+        if behind.intersection(node.parents):
+            behind.add(node)
+            newest = node
+    first.parents = (newest,)
+
+
+def sorted_by_graphlib(parents: Mapping[V, Any]) -> Order[V] | Cycle[V]:
+    """The answer of Python's own sort, in the types of minigrad's.
+
+    >>> sorted_by_graphlib({"a": "b", "b": "a"})
+    Cycle(nodes=('a', 'b'))
+    """
+    try:
+        return Order(tuple(graphlib.TopologicalSorter(parents).static_order()))
+    except graphlib.CycleError as error:
+        return Cycle(tuple(error.args[1][:-1]))  # it names the first vertex again at the end
+
+
 # Every small graph ------------------------------------------------------------------------------
 
 
@@ -125,12 +182,15 @@ def every_digraph(n: int, loops: bool = False) -> Iterator[dict[int, tuple[int, 
         raise ValueError(f"every_digraph: n must be at least 0; got {n}")
     subsets = [tuple(u for u in range(n) if mask >> u & 1) for mask in range(2**n)]
     choices = [[subset for subset in subsets if loops or v not in subset] for v in range(n)]
-    for several in product(*choices):
-        yield dict(enumerate(several))
+    return (dict(enumerate(several)) for several in product(*choices))
+
+
+LABELLED_DAGS = (1, 1, 3, 25, 543, 29281)
+"""How many of the labelled digraphs on 0, 1, 2, … vertices are acyclic. Source: OEIS A003024."""
 
 
 def count_by_recurrence(n: int) -> int:
-    """How many of the labelled digraphs on n vertices are acyclic.
+    """The same number of any n.
 
     With k of the vertices chosen as sources, any edges from them to the n - k others, and a DAG on these, each DAG
     is counted once for every non-empty set of its sources; inclusion and exclusion leaves it counted once:
@@ -147,30 +207,3 @@ def count_by_recurrence(n: int) -> int:
     for m in range(1, n + 1):
         a.append(sum((-1) ** (k + 1) * comb(m, k) * 2 ** (k * (m - k)) * a[m - k] for k in range(1, m + 1)))
     return a[n]
-
-
-def count_by_closure(n: int) -> int:
-    """The same number from the transitive closures of all 2^(n(n-1)) digraphs without loops at once, n <= 5.
-
-    Bit u of `above[v][g]` says that graph g has a walk from u to v. A graph is cyclic if there is one from v to v.
-
-    Source: S. Warshall, A theorem on Boolean matrices (1962).
-
-    >>> [count_by_closure(n) for n in range(1, 5)]
-    [1, 3, 25, 543]
-    """
-    if not 0 <= n <= 5:
-        raise ValueError(f"count_by_closure: n must be 0 … 5, as it holds 2^(n(n-1)) graphs in memory; got {n}")
-    graphs = np.arange(2 ** (n * (n - 1)), dtype=np.uint32)
-    above = []
-    for v in range(n):  # n - 1 bits of the graph's number are the parents of v; a 0 is put in at bit v
-        bits = graphs >> (v * (n - 1)) & (2 ** (n - 1) - 1)
-        low = bits & (2**v - 1)
-        above.append((low | (bits - low) << 1).astype(np.uint8))
-    for k in range(n):
-        for v in range(n):
-            above[v] |= above[k] * (above[v] >> k & 1)
-    cyclic = np.zeros(graphs.shape, dtype=bool)
-    for v in range(n):
-        cyclic |= (above[v] >> v & 1).astype(bool)
-    return int((~cyclic).sum())

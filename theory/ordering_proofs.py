@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from minigrad.graph import Cycle, Order
+from theory.ordering_graphs import check_graph
 
-__all__ = ["Removal", "Source", "Stuck", "check_graph", "remove_sources", "removals", "source_or_cycle",
-           "violated_edge", "without"]  # fmt: skip
+__all__ = ["Removal", "Source", "Stuck", "remove_sources", "removals", "source_or_cycle", "violated_edge", "without"]
 
 V = TypeVar("V", bound=Hashable)
 
@@ -49,26 +49,6 @@ class Stuck(Generic[V]):
     removed: tuple[V, ...]
     left: Mapping[V, Collection[V]]
     cycle: Cycle[V]
-
-
-def check_graph(parents: Mapping[V, Collection[V]], what: str) -> None:
-    """Raise an error that begins with `what` unless every parent is a vertex.
-
-    >>> check_graph({"a": ["b"]}, "sort")
-    Traceback (most recent call last):
-    ValueError: sort: 'b', a parent of 'a', is not a vertex of the graph; it needs an entry, such as 'b': ()
-    """
-    if not isinstance(parents, Mapping):
-        raise TypeError(f"{what}: the graph must map each vertex to its parents; got {type(parents).__name__}")
-    for vertex, several in parents.items():
-        if not isinstance(several, Collection):
-            raise TypeError(f"{what}: the parents of {vertex!r} must be a collection, such as a tuple; got {several!r}")
-        for parent in several:
-            if parent not in parents:
-                raise ValueError(
-                    f"{what}: {parent!r}, a parent of {vertex!r}, is not a vertex of the graph; "
-                    f"it needs an entry, such as {parent!r}: ()"
-                )
 
 
 def without(parents: Mapping[V, Collection[V]], vertex: V) -> dict[V, tuple[V, ...]]:
@@ -125,6 +105,9 @@ def removals(parents: Mapping[V, Collection[V]]) -> Iterator[Removal[V] | Cycle[
     the lemma has closed a cycle, which is given in place of a step and ends the construction.
     It copies the graph at every step; `remove_sources` does the same in O(vertices + edges).
 
+    Raises:
+        ValueError: if a parent is not a vertex.
+
     Source: homework 2-1.
 
     >>> for step in removals({"b": "a", "a": ""}):
@@ -133,6 +116,10 @@ def removals(parents: Mapping[V, Collection[V]]) -> Iterator[Removal[V] | Cycle[
     Removal(vertex='b', left={})
     """
     check_graph(parents, "removals")
+    return _removals(parents)
+
+
+def _removals(parents: Mapping[V, Collection[V]]) -> Iterator[Removal[V] | Cycle[V]]:
     left: Mapping[V, Collection[V]] = parents
     while left:
         found = source_or_cycle(left)

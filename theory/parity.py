@@ -1,193 +1,169 @@
-"""Claim 3-1: a recurrent unit computes parity; printed with a formula that is OR.
+"""Claims 3-1 and "3-1 alt": parity by a recurrent unit, printed with a formula that is OR, and by two threshold units.
 
-The mathematics, which can be imported from here, is in `parity_units`, `parity_gain`, `parity_bounds` and
-`parity_one_unit`; the alternative with threshold units is claimed in `parity_network`.
+The mathematics is in `parity_units`, `parity_gain`, `parity_bounds` and `parity_one_unit`, and what is learnt in
+`parity_training`; the examples are in `parity_domains`, the checkers in `parity_checks`, the words in `parity_texts`,
+the pictures in `parity_figures`. This module puts the claims together.
+
+Source: homework 3-1 and its alternative.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import product
-from typing import Any
 
-import numpy as np
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-import minigrad as mg
-from theory.claims import FALSE, Claim, Proposition, Statement, agree, require
-from theory.parity_bounds import Intervals, map_bounds, proves_failure, proves_parity, tanh_bounds
-from theory.parity_figures import draw_recurrences
-from theory.parity_gain import adversary, critical_gain, extreme_states, intervals, raw_network, state_map, tanh_network
-from theory.parity_one_unit import Unit, contradicts, first_failure, parity_inequalities
-from theory.parity_units import (
-    Bits,
-    all_sequences,
-    as_bits,
-    or_unit,
-    parity,
-    printed_network,
-    run_unit,
-    sequences_up_to,
-    threshold_network,
-    xor_unit,
-)  # fmt: skip
+from theory import parity_checks as checks
+from theory import parity_domains as domains
+from theory import parity_texts as texts
+from theory.claims import FALSE, Claim, Proposition
+from theory.parity_bounds import proves_failure, proves_parity
+from theory.parity_figures import draw_network, draw_recurrences
+from theory.parity_gain import ABOVE, BELOW, critical_gain, intervals, tanh_network
+from theory.parity_training import measure_training
+from theory.parity_units import or_unit, parity, printed_linear_network, printed_network, threshold_network, xor_unit
 from theory.registry import register
 
 __all__ = [
-    "CLAIM_3_1", "Intervals", "Unit", "adversary", "contradicts", "critical_gain", "extreme_states", "first_failure",
-    "intervals", "map_bounds", "or_unit", "parity", "parity_inequalities", "printed_network", "proves_failure",
-    "proves_parity", "random_bits", "raw_network", "require_parity", "run_unit", "state_map", "tanh_bounds",
-    "tanh_network", "threshold_network", "xor_unit",
+    "CLAIM_3_1", "CLAIM_3_1_ALT", "critical_gain", "intervals", "or_unit", "parity", "printed_network",
+    "proves_failure", "proves_parity", "tanh_network", "threshold_network", "xor_unit",
 ]  # fmt: skip
 
-Sequence = tuple[int, ...]
+DENSITIES = ", ".join(f"{100 * density:g} %" for density in domains.DENSITIES)
+LONG = f"it does at every step of random sequences of {checks.LONG:,} bits, of which {DENSITIES} are ones"
 
-LONGEST = 16
-"""All sequences are tried up to this length."""
-LONG = 100_000
-"""The length of the random ones."""
-
-
-# What is checked -------------------------------------------------------------------------------------
-
-
-def require_parity(y: NDArray[np.int64] | NDArray[np.float64], bits: Bits) -> None:
-    """Raise Refuted unless y (N, T) are the parities of all beginnings of bits (N, T); it names the first failure."""
-    truth = parity(bits)
-    wrong = ~(y == truth)
-    if wrong.any():
-        n, t = (int(i) for i in np.argwhere(wrong)[0])
-        beginning = "the bits " + " ".join(map(str, bits[n, : t + 1].tolist())) if t < 40 else f"{t + 1} bits"
-        require(False, f"y_{t + 1} = {y[n, t]:g} after {beginning}, whose parity is {truth[n, t]}")
-
-
-def _run(unit: Callable[[Any, Any], Any], bits: Bits) -> NDArray[np.float64]:
-    """A unit run in minigrad on bits (N, T): all states (N, T)."""
-    x = [mg.tensor(column) for column in bits.T.astype(np.float64)]
-    return np.stack([h.numpy() for h in run_unit(unit, x)], axis=1)
-
-
-def _printed(sequence: Sequence) -> None:
-    bits = as_bits([sequence])
-    require_parity(_run(or_unit, bits), bits)
-
-
-def _corrected(length: int) -> None:
-    bits = all_sequences(length)
-    require_parity(_run(xor_unit, bits), bits)
-
-
-def random_bits(density: float, seed: int, shape: tuple[int, ...]) -> Bits:
-    """Random bits that are 1 with a probability, by a seed."""
-    return (np.random.default_rng(seed).random(shape) < density).astype(np.int64)
-
-
-def _long(case: tuple[float, int]) -> None:
-    bits = random_bits(*case, (4, LONG))
-    require_parity(np.stack(run_unit(xor_unit, list(bits.T)), axis=1), bits)
-
-
-def _probability(p: list[float]) -> None:
-    """Add up the probabilities of all outcomes of odd parity."""
-    outcomes = all_sequences(len(p))
-    chances = np.where(outcomes == 1, p, 1 - np.array(p)).prod(axis=1)
-    h = run_unit(xor_unit, [mg.tensor(np.float64(q)) for q in p])[-1]
-    agree(h.numpy(), chances[parity(outcomes)[:, -1] == 1].sum(), "h_T")
-
-
-def _gradient(sequence: list[int]) -> None:
-    """The state is (1 - prod(1 - 2 x_i)) / 2, so each derivative is the product of the other factors."""
-    x = np.array(sequence, np.float64)
-    slopes = mg.grad(lambda x: run_unit(xor_unit, [x[t] for t in range(len(sequence))])[-1])(mg.tensor(x))
-    others = [np.delete(1 - 2 * x, t).prod() for t in range(len(x))]
-    agree(np.asarray(slopes), others, "dh_T/dx")
-    agree(np.abs(np.asarray(slopes)), np.ones(len(x)), "|dh_T/dx|")
-
-
-def _only_one(coefficients: tuple[int, int, int, int]) -> None:
-    """Two steps reach all four pairs of a state and a bit, and four values determine four coefficients."""
-    k, a, b, c = coefficients
-    bits = all_sequences(2)
-    states = np.stack(run_unit(lambda h, x: k + a * h + b * x + c * h * x, list(bits.T)), axis=1)
-    right = bool((states == parity(bits)).all())
-    require(right == (coefficients == (0, 1, 1, -2)), f"h' = {k} + {a}h + {b}x + {c}hx: parity is {right}")
-
-
-PROPOSITIONS = (
+UNIT = (
     Proposition(
         "the formula", "h' = h + x - h x from h_0 = 0 gives the parity of every bit sequence",
-        _printed, lambda n: sequences_up_to(10), false=True,
+        checks.one_sequence(checks.through_tensors(or_unit)), domains.short_sequences, false=True,
     ),
     Proposition(
-        "all short sequences", f"h' = h + x - 2 h x does, for all 2^T sequences of each length T = 1, …, {LONGEST}",
-        _corrected, lambda n: range(1, LONGEST + 1), "corrected",
+        "all short sequences", "h' = h + x - 2 h x does, for all 2^T sequences of each length T = 1, …, "
+        f"{domains.LONGEST}", checks.all_of_a_length(checks.through_tensors(xor_unit)), domains.LENGTHS, "corrected",
     ),
     Proposition(
-        "long sequences", f"it does at every step of random sequences of {LONG:,} bits, from rare ones to rare zeros",
-        _long, st.tuples(st.sampled_from([0.001, 0.5, 0.999]), st.integers(0, 2**32 - 1)), "corrected", share=0.03,
+        "long sequences", LONG, checks.long_sequences(checks.through_arrays(xor_unit)), domains.densities_and_seeds,
+        "corrected", share=0.03,
     ),
     Proposition(
-        "probabilities", "for independent random bits that are 1 with probability x_t, h_T is the probability that "
-        "their parity is 1", _probability, st.lists(st.floats(0, 1), min_size=1, max_size=8), "general",
-    ),
-    Proposition(
-        "gradient", "the derivative of h_T by every bit is 1 or -1 at bits, so it neither vanishes nor explodes",
-        _gradient, st.lists(st.integers(0, 1), min_size=1, max_size=100), "general", share=0.3,
-    ),
-    Proposition(
-        "the only one", "of all k + a h + b x + c h x with coefficients from -2 to 2 it is the only one that computes "
-        "parity, which two bits decide", _only_one, lambda n: product(range(-2, 3), repeat=4), "general",
+        "gradient", "at sequences drawn of up to 100 bits, the derivative of h_T by every bit is 1 or -1, so it "
+        "neither vanishes nor explodes", checks.gradient, domains.sequences(100), "general", share=0.3,
     ),
 )  # fmt: skip
 
+PRINTED = (
+    Proposition(
+        "each unit fed by its own past", "h1 = step(h1 + x - 1/2), h2 = step(h2 + x - 3/2), y = step(h1 - h2 - 1/2) "
+        "gives the parity of every bit sequence",
+        checks.one_sequence(checks.outputs(printed_network)), domains.short_sequences, false=True,
+    ),
+    Proposition(
+        "the same without a step", "h1 = h1 + x - 1/2, h2 = h2 + x - 3/2, y = [h1 - h2 - 1/2 > 0], no function "
+        "being written, gives it", checks.one_sequence(checks.outputs(printed_linear_network)),
+        domains.short_sequences, false=True,
+    ),
+    Proposition(
+        "the gates", "of two bits a and b, step(a + b - 1/2) is OR, step(a + b - 3/2) is AND, and "
+        "[OR - AND - 1/2 > 0] is XOR", checks.gates, list(product((0, 1), repeat=2)),
+    ),
+)  # fmt: skip
 
-# What is shown ---------------------------------------------------------------------------------------
+CORRECTED = (
+    Proposition(
+        "all short sequences", "with s = h1 - h2, h1 = step(s + x - 1/2), h2 = step(s + x - 3/2), y = h1 - h2 gives "
+        f"it, for all 2^T sequences of each length T = 1, …, {domains.LONGEST}",
+        checks.all_of_a_length(checks.outputs(threshold_network)), domains.LENGTHS, "corrected",
+    ),
+    Proposition(
+        "long sequences", LONG, checks.long_sequences(checks.outputs(threshold_network)), domains.densities_and_seeds,
+        "corrected", share=0.03,
+    ),
+)  # fmt: skip
 
+TANH = (
+    Proposition(
+        "one number", "with tanh, s = (h1 - h2) / 2 follows s' = f(s + x) alone, for gains drawn from 0.1 to 20",
+        checks.one_number, st.tuples(st.floats(0.1, 20), domains.sequences(60)), "general",
+    ),
+    Proposition(
+        "worst inputs", "for gains drawn from 0.1 to 20, of all inputs of up to 9 bits those found in one step a bit "
+        "lead to the largest s at parity 0 and the smallest at parity 1",
+        checks.worst_inputs, st.tuples(st.floats(0.1, 20), st.integers(1, 9)), "general",
+    ),
+    Proposition(
+        "exact bounds of exp", "for q = 0, 10^-30, 2^-40 and on a grid up to 60, exp(q) lies between two fractions "
+        "that differ by 2^-79 of it at most", checks.exponential, domains.exponents, "general",
+    ),
+    Proposition(
+        "exact bounds", "for rational gains drawn from 0.1 to 100 and u from 0 to 2, f(u) lies between two fractions "
+        "that differ by 2^-85 at most", checks.exact_bounds, domains.points, "general",
+    ),
+    Proposition(
+        "critical gain", f"exact arithmetic proves that 1 0 0 … 0 fails at gain {float(BELOW)}, and hence, by (2) and "
+        f"(3) of the proof, at every smaller one; and that every length is right at {float(ABOVE)}, and hence, by "
+        "(3) and (4), at every larger one",
+        checks.bracket, [("fails", BELOW), ("works", ABOVE)], "general", show=str,
+    ),
+    Proposition(
+        "above it", f"at gains drawn from {float(ABOVE)} to 1000 there are invariant intervals, checked in exact "
+        "arithmetic, and 1,000 bits come out right through mg.ops.rnn", checks.works,
+        st.tuples(domains.above, st.sampled_from(domains.DENSITIES), domains.SEEDS), "general",
+    ),
+    Proposition(
+        "below it", f"at gains drawn from 0.01 to {float(BELOW)} the input 1 0 0 … 0 fails through mg.ops.rnn; if it "
+        f"does within {checks.SOON} steps, no other input fails earlier, and exact arithmetic agrees on the step",
+        checks.fails, domains.below, "general",
+    ),
+    Proposition(
+        "rarely seen", "at gain 2.33, where 1 0 0 … 0 fails, 100 random sequences of the length at which it does are "
+        "right at every step", checks.rarely_seen, domains.SEEDS, "general", share=0.1,
+    ),
+    Proposition(
+        "the weights as they are", "without the encoding, the threshold network's weights times gains drawn from "
+        "0.01 to 1000, but not within 1e-6 of ln(3) / 2, fail with tanh on 1 0 … 0 or 0 … 0",
+        checks.raw_fails, domains.raw_gains, "general",
+    ),
+)  # fmt: skip
 
-def show_unit() -> str:
-    """The truth tables of OR, XOR and the two formulas, and both runs on (1, 1)."""
-    lines = [" h  x   h OR x   h + x - h x   h XOR x   h + x - 2 h x"]
-    for h, x in product((0, 1), repeat=2):
-        lines.append(f" {h}  {x}   {h | x:^6}   {or_unit(h, x):^11}   {h ^ x:^7}   {xor_unit(h, x):^13}".rstrip())
-    lines += ["", "The shortest sequence on which they part is (1, 1):"]
-    for name, unit in (("printed", or_unit), ("corrected", xor_unit)):
-        states = run_unit(unit, [1, 1])
-        lines.append(f"  {name:<10} h_0 = 0, h_1 = {states[0]}, h_2 = {states[1]}")
-    return "\n".join([*lines, f"  {'parity':<10}          y_1 = {parity([1, 1])[0]}, y_2 = {parity([1, 1])[1]}"])
-
-
-PROOF = r"""On bits, $h + x - hx = 1 - (1 - h)(1 - x)$ is 0 only for $h = x = 0$: it is OR, and stays 1 after the first
-1. It errs as soon as the parity returns to 0, for the first time on $(1, 1)$.
-
-XOR is 1 exactly if $h \ne x$, that is $h(1 - x) + x(1 - h) = h + x - 2hx$. By induction $h_t$ is the parity of the
-first $t$ bits. Four values determine the four coefficients of $1, h, x, hx$, and all four pairs $(h, x)$ are met
-within two steps, so no other such formula computes parity.
-
-In the encoding $1 - 2h$, $1 - 2x$ of bits as signs the step is a product: $1 - 2h_t = (1 - 2h_{t-1})(1 - 2x_t)$, so
-$h_T = \frac12\bigl(1 - \prod_t (1 - 2x_t)\bigr)$ for all real $x_t$. For independent bits with
-$P(1) = x_t$ the expected sign of their parity is the product of the expected signs $1 - 2x_t$ (the piling-up lemma,
-M. Matsui, 1993), hence $h_T$ is the probability of parity 1. And
-$\partial h_T / \partial x_t = \prod_{i \ne t} (1 - 2x_i) = \pm 1$ at bits."""
+ONE_UNIT = (
+    Proposition(
+        "one unit: a certificate", "what parity asks of one threshold unit adds up to 0 < 0, for fractions drawn to "
+        "stand for the parities, and all four cases are met from two bits on", checks.contradiction,
+        st.tuples(st.integers(2, 8), domains.states, domains.states), "general",
+    ),
+    Proposition(
+        "one unit: monotone", "units h' = phi(w h + v x + c) drawn with phi monotone and a threshold readout fail on a "
+        "sequence of one or two bits", checks.one_unit_fails, domains.monotone_units(), "general",
+    ),
+)  # fmt: skip
 
 CLAIM_3_1 = register(
     Claim(
         number="3-1",
         title="A recurrent unit computes the parity of the bits so far",
-        statement=Statement(
-            "h_t = h_{t-1} + x_t - h_{t-1} x_t with h_0 = 0 gives y_t = h_t = x_1 xor … xor x_t, for all bits x.",
-            r"$h_t = h_{t-1} + x_t - h_{t-1} x_t$ with $h_0 = 0$ gives $y_t = h_t = x_1 \oplus \dots \oplus x_t$, "
-            r"for all bits $x$.",
-        ),
+        statement=texts.STATEMENT,
         source="homework 3-1",
-        propositions=PROPOSITIONS,
+        propositions=UNIT,
         expected=FALSE,
-        corrected=Statement(
-            "h_t = h_{t-1} + x_t - 2 h_{t-1} x_t; the printed formula is OR.",
-            r"$h_t = h_{t-1} + x_t - 2 h_{t-1} x_t$; the printed formula is OR.",
-        ),
-        proof=PROOF,
+        corrected=texts.CORRECTED,
+        proof=texts.PROOF,
         draw=draw_recurrences,
-        display=show_unit,
+        display=texts.show_unit,
+    )
+)
+
+CLAIM_3_1_ALT = register(
+    Claim(
+        number="3-1 alt",
+        title="Two recurrent threshold units compute parity",
+        statement=texts.ALT_STATEMENT,
+        source="homework 3-1, the alternative",
+        propositions=(*PRINTED, *CORRECTED, *TANH, *ONE_UNIT),
+        expected=FALSE,
+        corrected=texts.ALT_CORRECTED,
+        proof=texts.ALT_PROOF,
+        draw=draw_network,
+        display=texts.show_network,
+        measure=measure_training,
     )
 )

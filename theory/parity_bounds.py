@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Rational
+
+from theory.parity_units import check_length
 
 __all__ = ["BITS", "Bounds", "Intervals", "exp_bounds", "map_bounds", "proves_failure", "proves_parity", "tanh_bounds"]
 
@@ -23,6 +26,14 @@ _TERMS = 12  # of the series at most 2^-6: the next one is below 2^-110
 _LARGE = 32
 
 
+def _rational(caller: str, name: str, value: Fraction) -> Fraction:
+    """A number as a Fraction; what is not rational by its type, such as a float, is a TypeError."""
+    if not isinstance(value, Rational):
+        kind = type(value).__name__
+        raise TypeError(f"{caller}: {name} must be a Fraction or an int, not the {kind} {value!r}")
+    return Fraction(value)
+
+
 def exp_bounds(q: Fraction) -> Bounds:
     """Fractions (low, high) with low <= exp(q) <= high, for a rational q >= 0.
 
@@ -31,6 +42,7 @@ def exp_bounds(q: Fraction) -> Bounds:
     one kept.
 
     Raises:
+        TypeError: if q is neither a Fraction nor an int, as in all functions here.
         ValueError: if q is below 0.
 
     >>> low, high = exp_bounds(Fraction(1))
@@ -39,6 +51,7 @@ def exp_bounds(q: Fraction) -> Bounds:
     >>> float(low)
     2.718281828459045
     """
+    q = _rational("exp_bounds", "q", q)
     if q < 0:
         raise ValueError(f"exp_bounds: q must be at least 0; got {q}")
     k = _HALVINGS + (-(-q.numerator // q.denominator)).bit_length()
@@ -69,6 +82,7 @@ def tanh_bounds(q: Fraction) -> Bounds:
     >>> tanh_bounds(Fraction(10**9))[1]
     Fraction(1, 1)
     """
+    q = _rational("tanh_bounds", "q", q)
     if q < 0:
         low, high = tanh_bounds(-q)
         return -high, -low
@@ -83,6 +97,7 @@ def map_bounds(gain: Fraction, u: Fraction) -> Bounds:
     >>> float(low)
     0.9051482536448664
     """
+    gain, u = _rational("map_bounds", "gain", gain), _rational("map_bounds", "u", u)
     (or_low, or_high), (and_low, and_high) = (tanh_bounds(gain * (u - Fraction(k, 2))) for k in (1, 3))
     return _down((or_low - and_high) / 2), -_down((and_low - or_high) / 2)
 
@@ -104,13 +119,23 @@ class Intervals:
 
 
 def proves_parity(certificate: Intervals) -> bool:
-    """Whether the intervals prove that the network is right for every length, by rational bounds alone.
+    """Whether intervals with a + b = 1 prove that every length is right, at their gain and at every larger one.
 
     On [0, 1] f rises and on [1, 2] it falls, so an interval's image is between the images of its ends: four
-    comparisons decide that every state and bit leads into the right interval. s_0 = 0 lies in [0, a].
+    comparisons of rational bounds decide that every state and bit leads into the right interval. s_0 = 0 lies in
+    [0, a]. With a = 1 - b they stay invariant at every larger gain: there f(b) is larger, f(1 + a) = f(b) too, and
+    f(a) = f(1 + b) < 1 - f(b).
+
+    Raises:
+        TypeError: for a gain or an end that is neither a Fraction nor an int.
+
+    >>> proves_parity(Intervals(Fraction(3), Fraction(3, 10), Fraction(7, 10)))
+    True
+    >>> proves_parity(Intervals(Fraction(2), Fraction(3, 10), Fraction(7, 10)))
+    False
     """
-    g, a, b = certificate.gain, certificate.a, certificate.b
-    if not (g > 0 and 0 <= a < Fraction(1, 2) < b <= 1):
+    g, a, b = (_rational("proves_parity", name, getattr(certificate, name)) for name in ("gain", "a", "b"))
+    if not (g > 0 and Fraction(1, 2) < b <= 1 and a + b == 1):
         return False
     return (
         map_bounds(g, a)[1] <= a  # parity 0, bit 0: [0, a] stays below a
@@ -124,9 +149,19 @@ def proves_failure(gain: Fraction, length: int) -> bool:
     """Whether 1 0 0 … 0 of this length is proven to fail at this gain and at every smaller one.
 
     r_1 >= f(1), r_t >= f(r_{t-1}) are upper bounds of the state s_t. As f rises with s and, for s in [1/2, 3/2], with
-    the gain, they bound the states of every smaller gain too; and once r_t <= 1/2, the parity 1 is lost.
+    the gain, they bound the states of every smaller gain too; and once r_t <= 1/2, the parity 1 is lost. At a gain
+    that is not above 0 nothing is proven.
+
+    Raises:
+        TypeError: for a gain that is neither a Fraction nor an int.
+        ValueError: for a length that is no whole number of at least 1.
+
+    >>> proves_failure(Fraction(22, 10), 19), proves_failure(Fraction(22, 10), 20)
+    (False, True)
     """
-    if gain <= 0 or length < 1:
+    gain = _rational("proves_failure", "gain", gain)
+    check_length("proves_failure", length)
+    if gain <= 0:
         return False
     r = map_bounds(gain, Fraction(1))[1]
     for _ in range(length - 1):

@@ -23,12 +23,11 @@ from numpy.typing import ArrayLike, NDArray
 
 import minigrad as mg
 from theory.parity_bounds import Intervals
-from theory.parity_units import Bits, Weights, as_bits, parity, threshold_weights
+from theory.parity_units import Bits, Weights, as_bits, check_length, parity, threshold_weights
 
 __all__ = [
     "ABOVE", "BELOW", "Extremes", "adversary", "critical_gain", "drift", "extreme_states", "fails_at",
-    "intervals", "raw_network", "state_map", "tanh_network", "tanh_states",
-    "tanh_weights",
+    "intervals", "raw_network", "state_map", "tanh_network", "tanh_states", "tanh_weights",
 ]  # fmt: skip
 
 BELOW, ABOVE = Fraction(233021, 100_000), Fraction(233022, 100_000)
@@ -69,6 +68,7 @@ def tanh_network(bits: ArrayLike, gain: float) -> tuple[Bits, NDArray[np.float64
     >>> tanh_network([1, 1, 0, 1], 3.0)[0]
     array([1, 0, 0, 1])
     """
+    _check_gain("tanh_network", gain)
     h = _states(as_bits(bits, "tanh_network"), tanh_weights(gain))
     s = (h[..., 0] - h[..., 1]) / 2
     return (s > 0.5).astype(np.int64), s
@@ -80,6 +80,7 @@ def tanh_states(bits: ArrayLike, gain: float) -> NDArray[np.float64]:
     >>> tanh_states([1, 0], 3.0).round(4)
     array([[ 0.9051, -0.9051], [ 0.8383, -0.9452]])
     """
+    _check_gain("tanh_states", gain)
     return _states(as_bits(bits, "tanh_states"), tanh_weights(gain))
 
 
@@ -145,8 +146,7 @@ def extreme_states(gain: float, length: int) -> Extremes:
     array([1, 0, 0, 0])
     """
     _check_gain("extreme_states", gain)
-    if length < 1:
-        raise ValueError(f"extreme_states: the length must be at least 1; got {length}")
+    check_length("extreme_states", length)
     even, odd = np.empty(length), np.empty(length)
     last = np.empty((length, 2), np.int64)  # the last bit on the way to either
     a, b = 0.0, np.nan  # before the first bit the parity is 0, and there is no odd state to come from
@@ -174,8 +174,7 @@ def adversary(length: int) -> Bits:
     >>> adversary(4)
     array([1, 0, 0, 0])
     """
-    if length < 1:
-        raise ValueError(f"adversary: the length must be at least 1; got {length}")
+    check_length("adversary", length)
     bits = np.zeros(length, np.int64)
     bits[0] = 1
     return bits
@@ -184,9 +183,16 @@ def adversary(length: int) -> Bits:
 def fails_at(bits: ArrayLike, gain: float) -> int | None:
     """The first step, from 1, at which the tanh network errs on bits (T,); None if it is right throughout.
 
+    Raises:
+        ValueError: for bits of another shape, or that are not 0 or 1, or a gain that is not above 0.
+
     >>> fails_at(adversary(100), 2.2), fails_at(adversary(100), 2.4)
     (20, None)
     """
+    _check_gain("fails_at", gain)
+    bits = as_bits(bits, "fails_at")
+    if bits.ndim != 1:
+        raise ValueError(f"fails_at: bits must have shape (T,), not {bits.shape}")
     wrong = np.flatnonzero(tanh_network(bits, gain)[0] != parity(bits))
     return int(wrong[0]) + 1 if len(wrong) else None
 

@@ -15,7 +15,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from theory.parity_units import Bits, all_sequences, parity
+from theory.parity_units import Bits, all_sequences, check_length, parity
 
 __all__ = [
     "FARKAS", "Function", "Inequality", "Unit", "contradicts", "first_failure", "parity_inequalities",
@@ -42,8 +42,7 @@ def reached_pairs(length: int) -> set[tuple[int, int]]:
     >>> sorted(reached_pairs(1)), sorted(reached_pairs(2))
     ([(0, 0), (0, 1)], [(0, 0), (0, 1), (1, 0), (1, 1)])
     """
-    if length < 1:
-        raise ValueError(f"reached_pairs: the length must be at least 1; got {length}")
+    check_length("reached_pairs", length)
     sequences = all_sequences(length)
     before = parity(sequences[:, :-1])[:, -1] if length > 1 else np.zeros(len(sequences), np.int64)
     return set(zip(before.tolist(), sequences[:, -1].tolist(), strict=True))
@@ -71,15 +70,21 @@ def contradicts(system: Sequence[Inequality], multipliers: Sequence[int | Fracti
 
     They must be non-negative, all coefficients must cancel, and a strict inequality must take part.
 
+    Raises:
+        ValueError: unless there are as many multipliers as inequalities, all with as many coefficients.
+
     >>> contradicts(parity_inequalities(Fraction(0), Fraction(1)), FARKAS)
     True
     """
     if len(multipliers) != len(system):
         raise ValueError(f"contradicts: {len(system)} inequalities need as many multipliers, not {len(multipliers)}")
+    sizes = sorted({len(q.coefficients) for q in system})
+    if len(sizes) > 1:
+        raise ValueError(f"contradicts: all inequalities need as many coefficients; got {sizes[0]} and {sizes[-1]}")
     if any(m < 0 for m in multipliers):
         return False
-    sums = [sum(m * q.coefficients[k] for m, q in zip(multipliers, system, strict=True))
-            for k in range(len(system[0].coefficients))]  # fmt: skip
+    columns = zip(*(q.coefficients for q in system), strict=True)
+    sums = [sum(m * c for m, c in zip(multipliers, column, strict=True)) for column in columns]
     return not any(sums) and any(m > 0 and q.strict for m, q in zip(multipliers, system, strict=True))
 
 
@@ -130,9 +135,12 @@ def piecewise_linear(knots: Sequence[float], values: Sequence[float]) -> Functio
 def first_failure(unit: Unit, length: int) -> tuple[int, ...] | None:
     """The shortest sequence of up to `length` bits on which the unit does not end at the parity; None without one.
 
+    A length below 1 is a ValueError: of no sequences, nothing can be said.
+
     >>> first_failure(Unit(np.tanh, 1.0, 2.0, -1.0), 2)
     (0, 1)
     """
+    check_length("first_failure", length)
     for T in range(1, length + 1):
         sequences = all_sequences(T)
         wrong = np.flatnonzero(unit.run(sequences)[:, -1] != parity(sequences)[:, -1])

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
-    "Bits", "all_sequences", "as_bits", "or_unit", "parity", "printed_linear_network", "printed_network", "run_unit",
-    "sequences_up_to", "step", "step_rnn", "threshold_network", "threshold_weights", "xor_unit",
+    "Bits", "all_sequences", "as_bits", "check_length", "or_unit", "parity", "printed_linear_network",
+    "printed_network", "run_unit", "sequences_up_to", "step", "step_rnn", "threshold_network", "threshold_weights",
+    "xor_unit",
 ]  # fmt: skip
 
 Bits = NDArray[np.int64]
@@ -29,7 +30,8 @@ def as_bits(bits: ArrayLike, caller: str = "as_bits") -> Bits:
     """Bits as an integer array (T,) or (N, T); T = 0 is allowed.
 
     Raises:
-        ValueError: for another number of axes, or an entry that is not 0 or 1; it names the first one.
+        ValueError: for another number of axes, rows of unequal lengths, or an entry that is not 0 or 1; it names the
+            first one.
 
     >>> as_bits([1, 0, True])
     array([1, 0, 1])
@@ -37,7 +39,10 @@ def as_bits(bits: ArrayLike, caller: str = "as_bits") -> Bits:
     Traceback (most recent call last):
     ValueError: as_bits: bits must be 0 or 1; entry (1,) is 2
     """
-    array = np.asarray(bits)
+    try:
+        array = np.asarray(bits)
+    except ValueError:
+        raise ValueError(f"{caller}: bits must have shape (T,) or (N, T), but the rows differ in length") from None
     if array.ndim not in (1, 2):
         raise ValueError(f"{caller}: bits must have shape (T,) or (N, T), not {array.shape}")
     wrong = ~np.isin(array, (0, 1))
@@ -45,6 +50,17 @@ def as_bits(bits: ArrayLike, caller: str = "as_bits") -> Bits:
         at = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(f"{caller}: bits must be 0 or 1; entry {at} is {array[at]}")
     return array.astype(np.int64)
+
+
+def check_length(caller: str, length: int, least: int = 1) -> None:
+    """Raise ValueError unless a length is a whole number of at least `least`.
+
+    >>> check_length("run", 2.5)
+    Traceback (most recent call last):
+    ValueError: run: the length must be a whole number of at least 1; got 2.5
+    """
+    if not isinstance(length, int | np.integer) or length < least:
+        raise ValueError(f"{caller}: the length must be a whole number of at least {least}; got {length!r}")
 
 
 def parity(bits: ArrayLike) -> Bits:
@@ -57,13 +73,12 @@ def parity(bits: ArrayLike) -> Bits:
 
 
 def all_sequences(length: int) -> Bits:
-    """All 2^T bit sequences of a length T in lexicographic order, (2^T, T). A negative T is a ValueError.
+    """All 2^T bit sequences of a length T in lexicographic order, (2^T, T). A T below 0 is a ValueError.
 
     >>> all_sequences(2)
     array([[0, 0], [0, 1], [1, 0], [1, 1]])
     """
-    if length < 0:
-        raise ValueError(f"all_sequences: the length must be at least 0; got {length}")
+    check_length("all_sequences", length, 0)
     return np.arange(2**length)[:, None] >> np.arange(length)[::-1] & 1
 
 
@@ -73,6 +88,7 @@ def sequences_up_to(length: int) -> Iterator[tuple[int, ...]]:
     >>> list(sequences_up_to(2))
     [(0,), (1,), (0, 0), (0, 1), (1, 0), (1, 1)]
     """
+    check_length("sequences_up_to", length, 0)
     for T in range(1, length + 1):
         yield from product((0, 1), repeat=T)
 
@@ -148,6 +164,10 @@ def step_rnn(x: ArrayLike, h0: ArrayLike, Wx: ArrayLike, Wh: ArrayLike, b: Array
 
     Raises:
         ValueError: if the shapes do not fit; it names the argument.
+
+    >>> Wx, Wh, b = threshold_weights()
+    >>> step_rnn([[[1], [1]]], [[0, 0]], Wx, Wh, b)  # the bits 1 1
+    array([[[1., 0.], [1., 1.]]])
     """
     x, h, Wx, Wh, b = (np.asarray(a, np.float64) for a in (x, h0, Wx, Wh, b))
     if x.ndim != 3:

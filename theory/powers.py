@@ -63,7 +63,9 @@ def spectral_radius(W: ArrayLike) -> float:
 
 
 def power_norms(W: ArrayLike, k: int) -> NDArray[np.float64]:
-    """||W^0||, …, ||W^k||, of the shape (k + 1,).
+    """||W^0||, …, ||W^k||, of the shape (k + 1,). W: (n, n).
+
+    A power that is too large for floating-point numbers is a ValueError; `gelfand` copes with any.
 
     >>> power_norms([[1.0, 1.0], [0.0, 0.0]], 2) ** 2
     array([1., 2., 2.])
@@ -72,7 +74,10 @@ def power_norms(W: ArrayLike, k: int) -> NDArray[np.float64]:
     powers = np.empty((k + 1, *W.shape), W.dtype)
     powers[0] = np.eye(len(W))
     for i in range(k):
-        powers[i + 1] = powers[i] @ W
+        with np.errstate(over="ignore", invalid="ignore"):
+            powers[i + 1] = powers[i] @ W
+        if not np.isfinite(powers[i + 1]).all():
+            raise ValueError(f"power_norms: W^{i + 1} is too large for floating-point numbers")
     return np.asarray(np.linalg.norm(powers, 2, axis=(1, 2)))
 
 
@@ -124,7 +129,8 @@ def kreiss_lower_bound(W: ArrayLike, offsets: ArrayLike | None = None, angles: i
 
     offsets: the |z| - 1 of the grid, positive (40 from 0.001 to 1000 by default). angles: how many, evenly spaced.
     For |z| > 1, (z I - W)^-1 = sum_k W^k / z^(k+1), whose norm is at most sup_k ||W^k|| / (|z| - 1); this
-    is the easy half of the Kreiss matrix theorem. The radius of W must not exceed 1, for else both are infinite.
+    is the easy half of the Kreiss matrix theorem. W: (n, n), of a radius of at most 1, up to 1e-9, for else the
+    supremum is infinite: a ValueError.
 
     >>> kreiss_lower_bound([[0.9, 10.0], [0.0, 0.9]], offsets=[0.1]) >= 25
     True
@@ -135,6 +141,8 @@ def kreiss_lower_bound(W: ArrayLike, offsets: ArrayLike | None = None, angles: i
         raise ValueError("kreiss_lower_bound: offsets must be positive numbers, at least one")
     if isinstance(angles, bool) or not isinstance(angles, int) or angles < 1:
         raise ValueError(f"kreiss_lower_bound: angles must be an int of at least 1; got {angles!r}")
+    if (radius := spectral_radius(W)) > 1.0 + 1e-9:
+        raise ValueError(f"kreiss_lower_bound: the spectral radius of W must be at most 1; got {radius:.6g}")
     directions = np.exp(2j * np.pi * np.arange(angles) / angles)
     z = (1.0 + distance.reshape(-1, 1)) * directions
     smallest = np.linalg.svd(z[..., None, None] * np.eye(len(W)) - W, compute_uv=False)[..., -1]

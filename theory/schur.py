@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,10 +44,17 @@ def schur(W: ArrayLike) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]
     return U, T
 
 
-def check_schur(W: ArrayLike, U: NDArray[Any], T: NDArray[Any], tolerance: float = 1e-13) -> float:
+def check_schur(W: ArrayLike, U: ArrayLike, T: ArrayLike, tolerance: float = 1e-13) -> float:
     """Check that W = U T U* with U unitary and T upper triangular; the error ||W - U T U*||.
 
-    Errors may be up to tolerance * n * max(1, ||W||); anything larger is a ValueError that says what is wrong.
+    W, U, T: (n, n). Errors may be up to tolerance * n * max(1, ||W||); anything larger, or T with an entry below the
+    diagonal that is not 0, is a ValueError that says what is wrong.
+
+    >>> check_schur([[0.0, 1.0], [0.0, 0.0]], U=np.eye(2), T=[[0.0, 1.0], [0.0, 0.0]])
+    0.0
+    >>> check_schur([[0.0, 1.0], [0.0, 0.0]], U=np.eye(2), T=[[0.0, 2.0], [0.0, 0.0]])
+    Traceback (most recent call last):
+    ValueError: check_schur: U T U* is not W: the norm of the difference is 1
     """
     matrix, U, T = (as_square(A, "check_schur", name) for A, name in ((W, "W"), (U, "U"), (T, "T")))
     n = len(matrix)
@@ -62,6 +68,9 @@ def check_schur(W: ArrayLike, U: NDArray[Any], T: NDArray[Any], tolerance: float
     if not error <= tolerance * n * max(1.0, spectral_norm(matrix)):
         raise ValueError(f"check_schur: U T U* is not W: the norm of the difference is {error:.3g}")
     return error
+
+
+LARGEST = math.log(np.finfo(float).max)
 
 
 # The bound of powers -----------------------------------------------------------------------------
@@ -89,12 +98,13 @@ class PowerBound:
         return top if top == -math.inf else top + math.log(sum(math.exp(x - top) for x in logs))
 
     def at(self, k: int) -> float:
-        """The bound for k steps.
+        """The bound for k steps; infinity where it is above the largest floating-point number.
 
         >>> PowerBound(radius=1.0, departure=1.0, size=2).at(10)
         11.0
         """
-        return math.exp(self.log(k))
+        log = self.log(k)
+        return math.exp(log) if log < LARGEST else math.inf
 
     def steps_below(self, level: float) -> int:
         """A number of steps from which on the bound stays below `level`; it needs a radius below 1.

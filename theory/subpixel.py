@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 import minigrad as mg
-from minigrad.ops.windows import Size, integer, pair
-from theory.convolution_matrices import Array, SparseMatrix, transposed_size
+from minigrad.ops.windows import Size
+from theory.convolution_arguments import Array, array, counts, end, filters, group_count, picture
+from theory.convolution_matrices import SparseMatrix, transposed_size
 
 __all__ = ["cropped_rows", "permutation_of", "shuffle_matrix", "subpixel_conv", "subpixel_kernel"]
 
@@ -45,10 +46,8 @@ def shuffle_matrix(input_shape: tuple[int, int, int], factor: int | Size) -> Spa
     >>> shuffle_matrix((4, 1, 2), 2).columns  # where each pixel of the picture comes from
     array([0, 2, 1, 3, 4, 6, 5, 7])
     """
-    rh, rw = pair("shuffle_matrix: factor", factor, 1)
-    if len(input_shape) != 3:
-        raise ValueError(f"shuffle_matrix: input_shape must be (C, H, W), not {input_shape!r}")
-    channels, height, width = (integer("shuffle_matrix: a size", n, 1) for n in input_shape)
+    rh, rw = counts("shuffle_matrix: factor", factor, 1)
+    channels, height, width = picture("shuffle_matrix", input_shape)
     if channels % (rh * rw):
         raise ValueError(f"shuffle_matrix: {channels} channels must be a multiple of {rh}·{rw} = {rh * rw}")
     channel, h, w = np.indices((channels, height, width)).reshape(3, -1)
@@ -72,7 +71,7 @@ def permutation_of(matrix: ArrayLike) -> list[int]:
     Traceback (most recent call last):
     ValueError: column 0 has 0 ones, a permutation matrix has 1
     """
-    m = np.asarray(matrix)
+    m = array("permutation_of: the matrix", matrix)
     if m.ndim != 2 or m.shape[0] != m.shape[1]:
         raise ValueError(f"a permutation matrix is square, not of shape {m.shape}")
     if not np.isin(m, (0, 1)).all():
@@ -80,7 +79,8 @@ def permutation_of(matrix: ArrayLike) -> list[int]:
     for line, sums in (("row", m.sum(axis=1)), ("column", m.sum(axis=0))):
         for k in np.flatnonzero(sums != 1):
             raise ValueError(f"{line} {k} has {sums[k]:.0f} ones, a permutation matrix has 1")
-    return [int(k) for k in m.argmax(axis=1)]
+    columns: list[int] = m.nonzero()[1].tolist()
+    return columns
 
 
 def subpixel_kernel(
@@ -100,8 +100,9 @@ def subpixel_kernel(
         Filters (F rh rw, C/groups, kh, kw) for :func:`mg.ops.conv2d` with padding (kh - 1, kw - 1).
 
     Raises:
-        TypeError: if an option is no integer.
-        ValueError: if w has not four axes, groups do not divide its channels, or an option is too small.
+        TypeError: if an option is no integer, or w holds no real numbers.
+        ValueError: if w is not finite or has not four axes, groups do not divide its channels, or an option is
+            out of its range.
 
     Source: homework 1-3, where the kernel is as large as the stride, so that k = 1.
 
@@ -112,16 +113,12 @@ def subpixel_kernel(
            [[0, 4, 2]]])
     """
     name = "subpixel_kernel"
-    w = np.asarray(w)
-    if w.ndim != 4 or 0 in w.shape:
-        raise ValueError(f"{name}: w must have the shape (C, F/groups, Kh, Kw), each at least 1, not {w.shape}")
-    groups = integer(f"{name}: groups", groups, 1)
+    w = filters(name, w, "(C, F/groups, Kh, Kw)")
+    groups = group_count(name, groups, w)
     channels, part, height, width = w.shape
-    if channels % groups:
-        raise ValueError(f"{name}: groups={groups} must divide the first axis of w, {channels}")
-    rh, rw = pair(f"{name}: stride", stride, 1)
-    dh, dw = pair(f"{name}: dilation", dilation, 1)
-    eh, ew = pair(f"{name}: output_padding", output_padding, 0)
+    rh, rw = stride = counts(f"{name}: stride", stride, 1)
+    dh, dw = dilation = counts(f"{name}: dilation", dilation, 1)
+    eh, ew = end(name, output_padding, stride, dilation)
     tall, wide = dh * (height - 1) + 1, dw * (width - 1) + 1
     kh, kw = -(-(tall + eh) // rh), -(-(wide + ew) // rw)
 
@@ -164,7 +161,7 @@ def subpixel_conv(
     v = subpixel_kernel(w, factor, output_padding, dilation, groups)
     border = v.shape[2] - 1, v.shape[3] - 1
     whole = mg.ops.pixel_shuffle(mg.ops.conv2d(x, v, padding=border, groups=groups), factor)
-    top, left = pair("subpixel_conv: padding", padding, 0)
+    top, left = counts("subpixel_conv: padding", padding, 0)
     oh, ow = transposed_size(np.shape(x)[2:], np.shape(w)[2:], factor, padding, output_padding, dilation)
     y: mg.Tensor = whole[:, :, top : top + oh, left : left + ow]
     return y

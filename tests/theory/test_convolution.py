@@ -10,11 +10,11 @@ from hypothesis import given
 
 from theory import CLAIMS, Refuted
 from theory import convolution_checks as checks
-from theory.convolution_examples import Example, convolutions, shuffles, transposed
-from theory.convolution_matrices import conv_matrix, conv_transpose_matrix
+from theory.convolution_domains import Example, convolutions, shuffles, transposed
+from theory.convolution_matrices import SparseMatrix, conv_matrix, conv_transpose_matrix
 from theory.convolution_texts import NUMBERED, products, symbols, written
 from theory.page import save_figure
-from theory.subpixel import shuffle_matrix
+from theory.subpixel import shuffle_matrix, subpixel_kernel
 
 NUMBERS = {
     "1-1": "false as printed",
@@ -41,13 +41,11 @@ def test_verdict_of_a_campaign(number, seed, full):
 
 def test_the_printed_matrix_has_a_column_too_few():
     claim = CLAIMS["1-1"]
-    assert claim.counterexample() == 1
+    assert claim.counterexample() == (4, 8)
     (failed,) = [result for result in claim.check(5).results if not result.holds]
-    assert failed.shown == "A without its column 1, X of 3x3"
+    assert failed.shown == "A of 4x8"
     assert failed.message == "a matrix of 4x8 cannot be applied to the 9 entries of vec(X)"
-    for missing in range(9):
-        with pytest.raises(Refuted, match="4x8"):
-            checks.check_printed_width(missing)
+    checks.check_printed_shape((4, 9))
 
 
 def test_the_source_literally():
@@ -80,6 +78,24 @@ def test_a_checker_refutes_another_primitive(check, example, monkeypatch):
     monkeypatch.setattr(checks, "primitive_of", lambda _: other)
     with pytest.raises(Refuted):
         check(example)
+
+
+def test_a_matrix_with_an_entry_outside_is_refuted(monkeypatch):
+    def shifted(*arguments, **options):
+        a = conv_matrix(*arguments, **options)
+        return SparseMatrix(a.rows, a.columns + 1, a.values, a.shape)
+
+    monkeypatch.setattr(checks, "conv_matrix", shifted)
+    with pytest.raises(Refuted, match=r"a triplet is outside of a matrix of \(4, 9\)"):
+        checks.check_product(EXAMPLE)
+
+
+def test_too_small_a_kernel_is_refuted(monkeypatch):
+    example = Example("transposed", TRANSPOSED.x, TRANSPOSED.w, (2, 2), output_padding=(1, 0))
+    checks.check_every_kernel(example)
+    monkeypatch.setattr(checks, "subpixel_kernel", lambda w, r, end, *others: subpixel_kernel(w, r, 0, *others))
+    with pytest.raises(Refuted, match=r"P gives 4x4 pixels, of which \(5, 4\) are to be kept"):
+        checks.check_every_kernel(example)
 
 
 def test_a_shuffle_that_forgets_a_pixel_is_refuted(monkeypatch):

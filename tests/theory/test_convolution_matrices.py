@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 import minigrad as mg
-from theory.convolution_examples import convolutions, transposed
+from theory.convolution_domains import convolutions, transposed
 from theory.convolution_matrices import SparseMatrix, conv_matrix, conv_transpose_matrix, transposed_size
 
 
@@ -155,7 +155,8 @@ MISTAKES = {
     "dilation": (CONV, {"dilation": 0}, ValueError, "dilation must be at least 1, not 0"),
     "groups 0": (CONV, {"groups": 0}, ValueError, "groups must be at least 1, not 0"),
     "groups 1.0": (CONV, {"groups": 1.0}, TypeError, "groups must be an integer, not 1.0"),
-    "groups": (CONV, {"groups": 3}, ValueError, "groups=3 must divide the picture's 2 channels and .* 4"),
+    "groups": (CONV, {"groups": 3}, ValueError, "groups=3 must divide the picture's 2 channels"),
+    "groups of filters": ((conv_matrix, W[:3, :1], (2, 5, 6)), {"groups": 2}, ValueError, "the first axis of w, 3"),
     "channels in groups": (CONV, {"groups": 2}, ValueError, "w has 2 input channels in each of 2 group.*must have 1"),
     "kernel": (CONV, {"dilation": 3}, ValueError, "kernel that spans 7x7 .* padded picture of 5x6"),
     "kernel too wide": ((conv_matrix, W[:, :, :1], (2, 5, 2)), {}, ValueError, "spans 1x3 .* of 5x2"),
@@ -176,6 +177,12 @@ MISTAKES = {
     "transposed channels": ((conv_transpose_matrix, W, (2, 5, 6)), {}, ValueError, "w has 4 input .* picture has 2"),
     "transposed groups": (TRANS, {"groups": 3}, ValueError, "groups=3 must divide the picture's 4 channels"),
     "nothing left": (TRANS, {"padding": (4, 0)}, ValueError, r"5x6 pixels would give -1x8: padding \(4, 0\)"),
+    "stride True": (CONV, {"stride": True}, TypeError, "stride must be an integer or a pair of integers, not True"),
+    "padding of True": (TRANS, {"padding": (True, 0)}, TypeError, r"integers, not \(True, 0\)"),
+    "groups True": (CONV, {"groups": True}, TypeError, "groups must be an integer, not True"),
+    "ragged w": ((conv_matrix, [[1, 2], [3]], (1, 3, 3)), {}, ValueError, "w's rows must be of one length"),
+    "nan": ((conv_matrix, W * np.nan, (2, 5, 6)), {}, ValueError, "conv_matrix: w must be finite"),
+    "infinity": ((conv_transpose_matrix, W * np.inf, (4, 5, 6)), {}, ValueError, "w must be finite"),
     "transposed w": ((conv_transpose_matrix, W[0], (4, 5, 6)), {}, ValueError, r"\(C, F/groups, kh, kw\)"),
 }  # fmt: skip
 
@@ -193,3 +200,14 @@ def test_a_vector_of_another_length():
     for wrong in (np.ones(59), np.ones((3, 60)), 2.0):
         with pytest.raises(ValueError, match=r"48x60 cannot be applied to .* it must have 60 rows"):
             a @ wrong
+
+
+@pytest.mark.parametrize(("arguments", "error", "message"), [
+    (((2,), (2, 2)), TypeError, r"transposed_size: size must be an integer or a pair of integers, not \(2,\)"),
+    (((0, 2), (2, 2)), ValueError, r"size must be at least 1, not \(0, 2\)"),
+    (((2, 2), (2, 2, 2)), TypeError, "kernel must be an integer or a pair"),
+    (((2, 2), (2, 2), 1, 0, 5), ValueError, r"output_padding \(5, 5\) must be smaller than .*dilation, \(1, 1\)"),
+])  # fmt: skip
+def test_mistakes_in_a_size(arguments, error, message):
+    with pytest.raises(error, match=message):
+        transposed_size(*arguments)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
-from hypothesis import Phase
 
 from tests.theory.mutation import Mutant, noticed
 
@@ -49,10 +46,10 @@ MUTANTS = [
     conv("value=w[f, c, u, v]", "value=w[f, c, kh - 1 - u, kw - 1 - v]"),
     conv("value=w[f, c, u, v]", "value=-w[f, c, u, v]"),
     conv("value=w[f, c, u, v]", "value=w[f, part - 1 - c, u, v]"),
-    conv("value=w[f, c, u, v]", "value=w[filters - 1 - f, c, u, v]"),
-    conv("channel = f // (filters // groups) * part + c", "channel = f // (filters // groups) * part"),
-    conv("channel = f // (filters // groups) * part + c", "channel = f % groups * part + c"),
-    conv("channel = f // (filters // groups) * part + c", "channel = c"),
+    conv("value=w[f, c, u, v]", "value=w[count - 1 - f, c, u, v]"),
+    conv("channel = f // (count // groups) * part + c", "channel = f // (count // groups) * part"),
+    conv("channel = f // (count // groups) * part + c", "channel = f % groups * part + c"),
+    conv("channel = f // (count // groups) * part + c", "channel = c"),
     conv("row=(f * oh + i) * ow + j", "row=(f * oh + i) * oh + j"),
     conv("row=(f * oh + i) * ow + j", "row=(f * ow + j) * oh + i"),
     conv("column=(channel * height + y) * width + x", "column=(channel * width + x) * height + y"),
@@ -67,10 +64,10 @@ MUTANTS = [
     conv("(height + 2 * ph - tall) // sh + 1", "-(-(height + 2 * ph - tall) // sh) + 1"),
     conv("(width + 2 * pw - wide) // sw + 1", "(width + pw - wide) // sw + 1"),
     conv("(width + 2 * pw - wide) // sw + 1", "(width + 2 * pw - wide) // sw"),
-    conv("_ordered(self.columns, self.rows, self.values, (self.shape[1], self.shape[0]))", "self"),
+    conv("_ordered(self.columns, self.rows, self.values, (", "_ordered(self.columns, self.rows, self.values[::-1], ("),
     conv("np.add.at(product, self.rows, values * x[self.columns])", "product[self.rows] = values * x[self.columns]"),
     conv("np.lexsort((columns, rows))", "np.lexsort((rows, columns))"),
-    conv("whole[self.rows, self.columns]", "whole[self.columns, self.rows]"),
+    conv("whole[self.rows, self.columns]", "whole[self.rows, self.columns[::-1]]"),
     transposed("value=w[c, f, u, v]", "value=w[c, f, v, u]"),
     transposed("value=w[c, f, u, v]", "value=w[c, f, kh - 1 - u, kw - 1 - v]"),
     transposed("value=w[c, f, u, v]", "value=w[c, part - 1 - f, u, v]"),
@@ -92,7 +89,7 @@ MUTANTS = [
     subpixel("w * rw + j\n", "j * width + w\n"),
     subpixel("np.argsort(rows)", "rows"),
     # The certificate.
-    subpixel("m.argmax(axis=1)", "m.argmax(axis=0)"),
+    subpixel("m.nonzero()[1]", "m.T.nonzero()[1]"),
     # The sub-kernels.
     subpixel("[:, :, :, ::-1, :, ::-1, :]", ""),
     subpixel("[:, :, :, ::-1, :, ::-1, :]", "[:, :, :, ::-1, :, :, :]"),
@@ -121,24 +118,18 @@ MUTANTS = [
     checker("1-3", "example.w.reshape(4, 1, 1, 1)", "example.w.swapaxes(2, 3).reshape(4, 1, 1, 1)"),
     checker("1-3", "shuffle_matrix((4, *example.x.shape[1:]), 2)", "shuffle_matrix((4, *example.x.shape[1:]), 2).T"),
     # Equivalent ones, which must survive.
-    conv("np.ogrid[:filters, :part, :oh, :ow, :kh, :kw]", "np.mgrid[:filters, :part, :oh, :ow, :kh, :kw]",
+    conv("np.ogrid[:count, :part, :oh, :ow, :kh, :kw]", "np.mgrid[:count, :part, :oh, :ow, :kh, :kw]",
          "the same indices, written out instead of broadcast"),
     transposed("np.add.at(product, self.rows, values * x[self.columns])",
                "product[self.rows] = values * x[self.columns]; product = self.dense() @ x",
                "another way to the same product"),
     subpixel("np.argsort(rows)", "np.argsort(rows, kind='stable')", "no two rows are equal, so every sort agrees"),
-    subpixel("m.argmax(axis=1)", "(m > 0).argmax(axis=1)", "the entries are 0 and 1 by then"),
+    subpixel("m.nonzero()[1]", "m.argmax(axis=1)", "the entries are 0 and 1 by then"),
     subpixel("channel // rw % rh, channel % rw", "channel % (rh * rw) // rw, channel % rw",
              "division with remainder, in another order"),
 ]  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def unshrunk(monkeypatch):
-    """That a mutant is refuted is enough; to look for its smallest counterexample takes half of the time."""
-    monkeypatch.setattr("theory.claims.Phase", SimpleNamespace(generate=Phase.generate, shrink=Phase.generate))
-
-
 @pytest.mark.parametrize("mutant", MUTANTS, ids=str)
 def test_mutant(mutant):
-    assert noticed(mutant, 40) != bool(mutant.equivalent)
+    assert noticed(mutant) != bool(mutant.equivalent)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from theory import CLAIMS, Refuted
-from theory.parity import random_bits, require_parity
+from theory.parity_checks import random_bits, require_parity
+from theory.parity_domains import DENSITIES, densities_and_seeds
 from theory.parity_units import (
     all_sequences,
     as_bits,
@@ -73,6 +74,7 @@ def test_bits_of_any_kind(bits):
         ([0.5], r"bits must be 0 or 1; entry \(0,\) is 0.5"),
         ([np.nan], r"bits must be 0 or 1; entry \(0,\) is nan"),
         (1, r"bits must have shape \(T,\) or \(N, T\), not \(\)"),
+        ([[0, 1], [1]], r"bits must have shape \(T,\) or \(N, T\), but the rows differ in length"),
         (np.zeros((1, 2, 3)), r"bits must have shape \(T,\) or \(N, T\), not \(1, 2, 3\)"),
     ],
 )
@@ -89,8 +91,12 @@ def test_sequences_are_all_there_and_the_smallest_first():
     listed = list(sequences_up_to(6))
     assert listed == sorted(set(listed), key=lambda s: (len(s), s))
     assert len(listed) == 2**7 - 2
-    with pytest.raises(ValueError, match="all_sequences: the length must be at least 0; got -1"):
+    with pytest.raises(ValueError, match="all_sequences: the length must be a whole number of at least 0; got -1"):
         all_sequences(-1)
+    with pytest.raises(ValueError, match=r"all_sequences: the length must be a whole number of at least 0; got 2\.5"):
+        all_sequences(2.5)
+    with pytest.raises(ValueError, match="sequences_up_to: the length must be a whole number of at least 0; got -1"):
+        list(sequences_up_to(-1))
 
 
 def test_random_bits_have_the_density_asked_for():
@@ -204,6 +210,8 @@ def test_require_parity_says_where():
         require_parity((np.arange(50) == 49).astype(int)[None], long)
     with pytest.raises(Refuted):
         require_parity(np.full((1, 1), np.nan), as_bits([[0]]))
+    with pytest.raises(Refuted, match=r"^the outputs have the shape \(1, 1\), the bits \(1, 2\)$"):
+        require_parity(np.zeros((1, 1)), as_bits([[0, 0]]))
 
 
 @pytest.mark.parametrize("number", ["3-1", "3-1 alt"])
@@ -211,7 +219,7 @@ def test_verdict(number):
     verdict = CLAIMS[number].check(10)
     assert verdict.as_expected, [r.message for r in verdict.results if not r.holds]
     assert verdict.counterexample == (1, 1)
-    assert {r.proposition.role for r in verdict.results if not r.holds} == {"printed"}
+    assert all(r.proposition.false for r in verdict.results if not r.holds)
 
 
 def test_counterexamples_are_the_smallest():
@@ -223,7 +231,15 @@ def test_counterexamples_are_the_smallest():
 
 def test_finite_domains_are_whole():
     tried = {p.name: p.examine(1, 0).cases for p in CLAIMS["3-1"].propositions if p.exhaustive}
-    assert tried == {"as printed": 6, "all short sequences": 16, "the only one": 625}
+    assert tried == {"the formula": 6, "all short sequences": 16, "long sequences": 3}
+
+
+@pytest.mark.parametrize("examples", [1, 3, 4, 30])
+def test_no_density_is_missed(examples):
+    cases = list(densities_and_seeds(examples))
+    assert len(set(cases)) == len(cases) >= examples
+    for density in DENSITIES:
+        assert sum(case[0] == density for case in cases) == -(-examples // 3)
 
 
 @pytest.mark.slow

@@ -28,6 +28,7 @@ from theory.parity_gain import (
     tanh_states,
     tanh_weights,
 )  # fmt: skip
+from theory.parity_texts import ALT_PROOF
 from theory.parity_units import all_sequences, parity
 
 GAINS = st.floats(0.1, 30)
@@ -81,6 +82,20 @@ def test_exp_refuses_negative_numbers():
         exp_bounds(Fraction(-1, 2))
 
 
+def test_proofs_refuse_numbers_that_are_not_rational():
+    thirds = Intervals(Fraction(3), 0.3, Fraction(7, 10))
+    calls = {
+        "exp_bounds: q": lambda: exp_bounds(1.0), "tanh_bounds: q": lambda: tanh_bounds(0.5),
+        "map_bounds: gain": lambda: map_bounds(3.0, Fraction(1)), "map_bounds: u": lambda: map_bounds(Fraction(3), 1.0),
+        "proves_failure: gain": lambda: proves_failure(2.0, 10), "proves_parity: a": lambda: proves_parity(thirds),
+    }  # fmt: skip
+    for name, call in calls.items():
+        with pytest.raises(TypeError, match=rf"^{name} must be a Fraction or an int, not the float \d\.\d$"):
+            call()
+    assert map_bounds(3, 1) == map_bounds(Fraction(3), Fraction(1))
+    assert proves_failure(1, 1)
+
+
 # --- the network ------------------------------------------------------------------------------------
 
 
@@ -129,13 +144,12 @@ def test_gains_that_make_no_sense(gain):
     calls = {
         "tanh_weights": lambda: tanh_weights(gain), "raw_network": lambda: raw_network([1], gain),
         "state_map": lambda: state_map(gain, 1.0), "extreme_states": lambda: extreme_states(gain, 3),
-        "intervals": lambda: intervals(gain), "drift": lambda: drift(gain),
+        "intervals": lambda: intervals(gain), "drift": lambda: drift(gain), "fails_at": lambda: fails_at([1], gain),
+        "tanh_network": lambda: tanh_network([1, 0], gain), "tanh_states": lambda: tanh_states([1, 0], gain),
     }  # fmt: skip
     for name, call in calls.items():
         with pytest.raises(ValueError, match=rf"^{name}: the gain must be a finite number above 0; got"):
             call()
-    with pytest.raises(ValueError, match="tanh_weights: the gain"):
-        tanh_network([1, 0], gain)
 
 
 @pytest.mark.parametrize("network", [tanh_network, tanh_states, raw_network], ids=lambda f: f.__name__)
@@ -145,12 +159,16 @@ def test_networks_refuse_what_is_not_bits(network):
 
 
 def test_lengths_that_make_no_sense():
-    with pytest.raises(ValueError, match="extreme_states: the length must be at least 1; got 0"):
+    with pytest.raises(ValueError, match="extreme_states: the length must be a whole number of at least 1; got 0"):
         extreme_states(3.0, 0)
     with pytest.raises(ValueError, match="critical_gain: the tolerance must be at least 1e-15"):
         critical_gain(0.0)
-    with pytest.raises(ValueError, match="adversary: the length must be at least 1; got 0"):
+    with pytest.raises(ValueError, match="adversary: the length must be a whole number of at least 1; got 0"):
         adversary(0)
+    with pytest.raises(ValueError, match=r"adversary: the length must be a whole number of at least 1; got 1\.5"):
+        adversary(1.5)
+    with pytest.raises(ValueError, match="proves_failure: the length must be a whole number of at least 1; got 0"):
+        proves_failure(Fraction(2), 0)
 
 
 # --- worst inputs -----------------------------------------------------------------------------------
@@ -179,6 +197,13 @@ def test_nothing_fails_before_one_and_zeros(gain):
     assert (worst.odd[:-1] > 0.5).all()
     assert worst.odd[-1] <= 0.5
     assert worst.odd_input.tolist() == adversary(at).tolist()
+
+
+def test_one_sequence_fails_at_a_step():
+    with pytest.raises(ValueError, match=r"^fails_at: bits must have shape \(T,\), not \(2, 3\)$"):
+        fails_at([[0, 0, 1], [1, 0, 0]], 3.0)
+    with pytest.raises(ValueError, match=r"^fails_at: bits must be 0 or 1; entry \(0,\) is 2$"):
+        fails_at([2], 3.0)
 
 
 def test_where_it_fails():
@@ -210,6 +235,13 @@ def test_critical_gain_is_a_tangency():
     assert critical_gain() == pytest.approx(x[1], abs=1e-6)
     assert drift(critical_gain())[1] == pytest.approx(x[0], abs=1e-4)
     assert BELOW < critical_gain() < ABOVE
+    assert f"$g = {cut(critical_gain(), 9)}…$" in ALT_PROOF
+    assert f"$s = {cut(drift(critical_gain())[1], 5)}…$" in ALT_PROOF
+
+
+def cut(number, digits):
+    """A number written with so many digits, not rounded."""
+    return f"{np.floor(number * 10**digits) / 10**digits:.{digits}f}"
 
 
 @given(st.floats(0.1, 50))
@@ -253,19 +285,28 @@ def test_proven_failures_are_failures(gain):
     assert at == 1 or not proves_failure(gain, at - 1)
     assert proves_failure(gain / 2, at)
     assert not proves_failure(-gain, at)
-    assert not proves_failure(gain, 0)
 
 
-@given(st.fractions(Fraction(1, 2), 8), st.fractions(0, Fraction(1, 2)), st.fractions(Fraction(1, 2), 1))
-def test_only_invariant_intervals_are_certificates(gain, a, b):
+@given(st.fractions(Fraction(1, 2), 8), st.fractions(0, Fraction(1, 2)), st.fractions(Fraction(1, 2), 1), st.booleans())
+def test_only_invariant_intervals_are_certificates(gain, a, b, complements):
     """Compare with the images of a fine grid of states; where the grid decides by a hair, say nothing."""
+    b = 1 - a if complements else b
     g, low, high = float(gain), np.linspace(0, float(a), 200), np.linspace(float(b), 1, 200)
     excess = max(
         state_map(g, low).max() - a, b - state_map(g, low + 1).min(),
         b - state_map(g, high).min(), state_map(g, high + 1).max() - a,
     )  # fmt: skip
     if abs(excess) > 1e-9:
-        assert proves_parity(Intervals(gain, a, b)) == (excess < 0 and a < Fraction(1, 2) < b)
+        assert proves_parity(Intervals(gain, a, b)) == (excess < 0 and a + b == 1)
+
+
+def test_intervals_that_are_invariant_at_one_gain_are_not_enough():
+    """All four images lie inside, but nothing is said of larger gains: a and b do not add up to 1."""
+    b = intervals(3.0).b
+    a = 1 - b - Fraction(1, 50)
+    assert max(map_bounds(3, a)[1], map_bounds(3, 1 + b)[1]) < a
+    assert min(map_bounds(3, b)[0], map_bounds(3, 1 + a)[0]) > b
+    assert not proves_parity(Intervals(Fraction(3), a, b))
 
 
 @pytest.mark.parametrize(
@@ -289,6 +330,8 @@ def test_the_one_gain_of_the_weights_as_they_are():
     assert (y == parity(bits)).all()
     margin = np.abs(s - 0.5).min(axis=0)
     np.testing.assert_allclose(margin[2:] / margin[1:-1], gain * np.tanh(gain) ** 2, rtol=0.05)
+    assert round(1 / (gain * np.tanh(gain) ** 2)) == 7
+    assert "shrinks to about a seventh at each 0" in ALT_PROOF
     for near in (gain - 1e-6, gain + 1e-6):
         assert fails_within(near, 10)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from theory import CLAIMS
+from theory import CLAIMS, parity_training
+from theory.parity_gain import adversary, fails_at
 from theory.parity_one_unit import (
     FARKAS,
     Inequality,
@@ -23,12 +25,15 @@ from theory.parity_one_unit import (
 )  # fmt: skip
 from theory.parity_training import (
     BASE,
+    LIMIT,
     SETTINGS,
     Learnt,
     Setting,
     critical_scale,
+    fisher,
     holds,
-    readout_extremes,
+    random_sequences,
+    structured_sequences,
     train,
 )  # fmt: skip
 from theory.parity_units import all_sequences, parity
@@ -74,6 +79,9 @@ def test_a_system_with_a_solution_has_no_certificate():
     assert not contradicts([below, below], (1, -1))
     with pytest.raises(ValueError, match="contradicts: 2 inequalities need as many multipliers, not 3"):
         contradicts([below, above], (1, 1, 1))
+    with pytest.raises(ValueError, match="contradicts: all inequalities need as many coefficients; got 1 and 3"):
+        contradicts([below, *parity_inequalities(Fraction(0), Fraction(1))], (1,) * 5)
+    assert not contradicts([], ())  # of nothing, everything is a solution
 
 
 # --- monotone units ---------------------------------------------------------------------------------
@@ -141,33 +149,46 @@ def designed(gain):
 
 def test_measurements_of_a_network_that_is_known():
     strong, weak, almost = designed(4.0), designed(1.8), designed(2.25)
-    assert holds(strong, 1_200) == 1_200
-    assert holds(weak, 1_200) == 4  # 1 0 0 0 0 is right four times
-    assert critical_scale(strong) == pytest.approx(2.3302 / 4, abs=0.02)
-    zero, one = readout_extremes(strong)
-    assert zero < 0 < one
-    assert holds(almost, 1_000) == 1_000  # random bits do not show it,
-    assert readout_extremes(almost)[1] < 0  # 1 0 … 0 does
+    random, structured = random_sequences(1_200), structured_sequences(1_200)
+    assert holds(strong, random) == holds(strong, structured) == 1_200
+    assert holds(weak, random) == 4  # 1 0 0 0 0 is right four times
+    assert critical_scale(strong, structured) == pytest.approx(2.3302 / 4, abs=0.02)
+    assert critical_scale(weak, structured) == 1.0
+    assert holds(almost, random_sequences(1_000)) == 1_000  # random bits do not show it,
+    assert holds(almost, structured) == fails_at(adversary(1_200), 2.25) - 1  # 1 0 … 0 does
+
+
+def test_structured_sequences_are_those_that_are_said():
+    bits = structured_sequences(10_000)
+    assert bits.shape == (35, 10_000)
+    assert bits[:3].sum(axis=1).tolist() == [0, 1, 10_000]
+    assert bits[1, 0] == 1
+    for rows, density in zip(np.split(bits[3:], 4), (0.001, 0.01, 0.99, 0.999), strict=True):
+        assert rows.mean() == pytest.approx(density, abs=1e-3)
+
+
+def test_fisher_adds_up_tables_that_are_as_unlikely():
+    assert fisher(0, 10, 10, 10) == pytest.approx(2 / math.comb(20, 10))
+    assert fisher(5, 10, 5, 10) == fisher(0, 10, 0, 10) == fisher(10, 10, 10, 10) == 1
+    assert fisher(0, 10, 5, 10) == fisher(5, 10, 0, 10) == pytest.approx(2 * math.comb(10, 5) / math.comb(20, 5))
+    assert fisher(1, 10, 11, 14) == pytest.approx(0.002759, abs=1e-6)
 
 
 @pytest.mark.parametrize("gain", [1.8, 2.22, 2.235, 2.3])
 def test_holds_finds_the_first_error(gain, monkeypatch):
     """Against one run of everything, without chunks or states handed on."""
     monkeypatch.setattr("theory.parity_training._CHUNK", 50)
-    learnt, rng = designed(gain), np.random.default_rng(0)
-    bits = np.concatenate([rng.integers(0, 2, (200, n)) for n in (*[50] * 8, 30)], axis=1)
+    learnt, bits = designed(gain), random_sequences(430)
     wrong = ((learnt.run(bits)[0] > 0) != parity(bits)).any(axis=0)
-    assert holds(learnt, 430) == (int(wrong.argmax()) if wrong.any() else 430)
+    assert holds(learnt, bits) == (int(wrong.argmax()) if wrong.any() else 430)
 
 
 def test_a_network_learns():
     learnt = train(BASE, 1)
     assert learnt.loss < 0.01
-    assert holds(learnt, 2_000) == 2_000
+    assert holds(learnt, random_sequences(2_000)) == 2_000
     assert np.linalg.norm(learnt.Wh, 2) > 2
-    zero, one = readout_extremes(learnt, 300)
-    assert zero < 0 < one
-    assert holds(learnt.scaled(0.5), 500) < 500
+    assert holds(learnt.scaled(0.5), random_sequences(500)) < 500
 
 
 def test_training_is_repeatable_and_depends_on_its_setting():
@@ -186,10 +207,13 @@ def test_settings_that_make_no_sense(options):
 
 
 def test_lengths_that_make_no_sense():
-    with pytest.raises(ValueError, match="holds: limit and sequences must be at least 1; got 0 and 200"):
-        holds(designed(3.0), 0)
-    with pytest.raises(ValueError, match="reached_pairs: the length must be at least 1; got 0"):
+    for bits in ([1, 0], np.zeros((0, 3)), np.zeros((3, 0))):
+        with pytest.raises(ValueError, match=r"holds: bits must have shape \(N, T\) with N and T at least 1, not \("):
+            holds(designed(3.0), bits)
+    with pytest.raises(ValueError, match="reached_pairs: the length must be a whole number of at least 1; got 0"):
         reached_pairs(0)
+    with pytest.raises(ValueError, match="first_failure: the length must be a whole number of at least 1; got 0"):
+        first_failure(Unit(np.tanh, 1.0, 2.0, -1.0), 0)
 
 
 def test_a_curriculum_goes_on_when_the_loss_is_low(monkeypatch):
@@ -207,7 +231,20 @@ def test_tables_of_the_page(monkeypatch):
     monkeypatch.setattr("theory.parity_training.SETTINGS", (quick,))
     monkeypatch.setattr("theory.parity_training.BASE", quick)
     text = CLAIMS["3-1 alt"].measure()
-    assert text.count("| quick |") == 1
-    assert "| 0 of 10 |" in text
-    seeds = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| ") and line[2].isdigit()]
-    assert seeds == [f"| {k}" for k in range(10)]
+    assert text.count("| quick |") == 2
+    row = next(line for line in text.splitlines() if line.startswith("| quick |")).strip("| ").split(" | ")
+    assert [cell.count(", ") for cell in row[1:3]] == [9, 9]
+    assert row[3:] == ["0", "0", "1"]
+
+
+def test_words_of_the_page_follow_the_numbers():
+    """Networks of known lengths, in place of trained ones."""
+    good, bad = Setting("good"), Setting("bad")
+    network = designed(3.0)
+    lengths = {good: (LIMIT, LIMIT), bad: (LIMIT, 41)}
+    results = {setting: [parity_training._Trained(network, *lengths[setting])] * 10 for setting in (good, bad)}
+    text = parity_training._differences(results)
+    assert "Of the 20 networks that never erred on the random sequences, 10 err on a structured one." in text
+    assert "2 tests together: “good”, “bad”." in text
+    same = {good: results[good], Setting("as good"): results[good]}
+    assert "together: none." in parity_training._differences(same)

@@ -139,6 +139,30 @@ def test_kreiss_grows_with_the_grid(example):
     assert coarse == pytest.approx(0.1 * max(np.linalg.norm(A, 2) for A in inverses), rel=1e-6)
 
 
+@pytest.mark.parametrize(("r", "c"), [(0.9, 10.0), (0.1, 1.0), (0.99, 3.0)])
+def test_default_grid_of_kreiss_sees_the_hump(r, c):
+    assert kreiss_lower_bound([[r, c], [0.0, r]]) >= 0.99 * c / (4 * (1 - r))
+
+
+def test_kreiss_needs_a_radius_of_at_most_one():
+    for W in ([[2.0]], [[0.0, -1.1], [1.1, 0.0]]):
+        with pytest.raises(ValueError, match=r"the spectral radius of W must be at most 1; got (2|1\.1)$"):
+            kreiss_lower_bound(W)
+    assert kreiss_lower_bound(np.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0]) == pytest.approx(1)
+
+
+def test_powers_that_are_too_large():
+    with pytest.raises(ValueError, match=r"power_norms: W\^1024 is too large for floating-point numbers"):
+        power_norms([[2.0]], 5000)
+    assert power_norms([[2.0]], 1023)[-1] == 2.0**1023
+    with pytest.raises(ValueError, match="too large"):
+        power_norms([[1e200, -1e200], [1e200, 1e200]], 2)
+    assert PowerBound(2.0, 1.0, 2).at(5000) == math.inf
+    assert PowerBound(2.0, 0.0, 1).at(1024) == math.inf
+    assert PowerBound(2.0, 0.0, 1).at(1023) == pytest.approx(2.0**1023)
+    assert PowerBound(2.0, 1.0, 2).log(5000) == pytest.approx(5000 * math.log(2) + math.log(2501))
+
+
 @given(st.integers(-3, 3), st.integers(1, 5), st.integers(0, 20))
 def test_jordan_power_is_exact(eigenvalue, size, k):
     block = jordan_block(eigenvalue, size).astype(object)

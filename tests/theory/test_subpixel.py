@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
-from theory.convolution_examples import transposed
+from theory.convolution_domains import transposed
 from theory.convolution_matrices import transposed_size
 from theory.subpixel import cropped_rows, permutation_of, shuffle_matrix, subpixel_conv, subpixel_kernel
 
@@ -94,6 +94,10 @@ def test_permutation_certificate(order):
     assert permutation_of(matrix.tolist()) == list(order)
 
 
+def test_the_empty_matrix_permutes_nothing():
+    assert permutation_of(np.zeros((0, 0))) == []
+
+
 @given(st.integers(0, 2), st.integers(0, 2), st.sampled_from([-1, 2, 0.5, np.nan, 1, 0]), st.permutations(range(3)))
 def test_certificate_notices_every_changed_entry(row, column, entry, order):
     matrix = np.eye(3)[list(order)]
@@ -142,8 +146,12 @@ MISTAKES = {
     "factor 0": (lambda: shuffle_matrix((4, 1, 1), 0), ValueError, "factor must be at least 1, not 0"),
     "factor 2.5": (lambda: shuffle_matrix((4, 1, 1), 2.5), TypeError, "factor must be an integer or a pair"),
     "channels": (lambda: shuffle_matrix((6, 1, 1), 2), ValueError, "6 channels must be a multiple of 2·2 = 4"),
-    "no channels": (lambda: shuffle_matrix((0, 1, 1), 2), ValueError, "a size must be at least 1, not 0"),
+    "no channels": (lambda: shuffle_matrix((0, 1, 1), 2), ValueError, "input_shape's C must be at least 1, not 0"),
     "two sizes": (lambda: shuffle_matrix((4, 1), 2), ValueError, r"input_shape must be \(C, H, W\), not \(4, 1\)"),
+    "no sizes": (lambda: shuffle_matrix(5, 2), ValueError, r"input_shape must be \(C, H, W\), not 5"),
+    "factor True": (lambda: shuffle_matrix((4, 1, 1), True), TypeError, "factor must be an integer .*, not True"),
+    "ragged": (lambda: permutation_of([[1, 0], [1]]), ValueError, "rows must be of one length"),
+    "a word": (lambda: permutation_of([["a"]]), ValueError, "no entries but 0 and 1"),
     "not square": (lambda: permutation_of(np.ones((2, 3))), ValueError, r"is square, not of shape \(2, 3\)"),
     "a vector": (lambda: permutation_of([1]), ValueError, r"is square, not of shape \(1,\)"),
     "half": (lambda: permutation_of([[0.5, 0.5], [0.5, 0.5]]), ValueError, "no entries but 0 and 1"),
@@ -152,11 +160,18 @@ MISTAKES = {
     "column": (lambda: permutation_of([[1, 0], [1, 0]]), ValueError, "column 0 has 2 ones"),
     "w": (lambda: subpixel_kernel(W[0], 2), ValueError, r"w must have the shape .* not \(1, 3, 3\)"),
     "empty w": (lambda: subpixel_kernel(W[:0], 2), ValueError, r"each at least 1, not \(0, 1, 3, 3\)"),
+    "ragged w": (lambda: subpixel_kernel([[1], [2, 3]], 2), ValueError, "w's rows must be of one length"),
+    "words": (lambda: subpixel_kernel([[[["a"]]]], 2), TypeError, "subpixel_kernel: w must hold real numbers, not <U1"),
+    "complex": (lambda: subpixel_kernel(1j * W, 2), TypeError, "w must hold real numbers, not complex128"),
+    "nan": (lambda: subpixel_kernel(np.nan * W, 2), ValueError, "w must be finite"),
+    "stride True": (lambda: subpixel_kernel(W, True), TypeError, "stride must be an integer or a pair .* not True"),
     "stride": (lambda: subpixel_kernel(W, 0), ValueError, "subpixel_kernel: stride must be at least 1, not 0"),
     "groups": (lambda: subpixel_kernel(W, 2, groups=3), ValueError, "groups=3 must divide the first axis of w, 2"),
     "no groups": (lambda: subpixel_kernel(W, 2, groups=0), ValueError, "groups must be at least 1, not 0"),
     "dilation": (lambda: subpixel_kernel(W, 2, dilation=0), ValueError, "dilation must be at least 1, not 0"),
     "output padding": (lambda: subpixel_kernel(W, 2, -1), ValueError, "output_padding must be at least 0, not -1"),
+    "wide": (lambda: subpixel_kernel(W, 2, 2), ValueError, r"output_padding \(2, 2\) must be smaller than the larger"),
+    "wider": (lambda: subpixel_conv(X, W, 2, output_padding=2), ValueError, "smaller than the larger of stride and"),
     "pictures": (lambda: subpixel_conv(X[0], W, 2), ValueError, r"x must have 4 axes \(N, C, H, W\), not 3"),
     "two factors": (lambda: subpixel_conv(X, W, (2, 1)), TypeError, r"factor must be an integer, not \(2, 1\)"),
     "padding": (lambda: subpixel_conv(X, W, 2, padding=-1), ValueError, "padding must be at least 0, not -1"),

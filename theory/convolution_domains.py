@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from minigrad.ops.windows import Size
-from theory.convolution_matrices import Array
+from theory.convolution_arguments import Array
 
 __all__ = ["Example", "convolutions", "shuffles", "small_pictures", "transposed"]
 
@@ -68,7 +68,12 @@ def _numbers(seed: int, shape: tuple[int, ...]) -> Array:
 @st.composite
 def small_pictures(draw: Any, x_shape: tuple[int, ...], w_shape: tuple[int, ...], kind: str, stride: Size = (1, 1),
                    padding: Size = (0, 0)) -> Example:  # fmt: skip
-    """Examples of the source's sizes: only the numbers vary."""
+    """Examples of the source's sizes: only the numbers vary.
+
+    >>> from hypothesis import find
+    >>> print(find(small_pictures((1, 1, 2), (1, 1, 1, 2), "conv"), lambda example: True))
+    x = [[[6, -5]]] of shape 1x1x2, w = [[[[7, 3]]]] of shape 1x1x1x2
+    """
     seed = draw(_SEEDS)
     return Example(kind, _numbers(seed + 2, x_shape), _numbers(seed, w_shape), stride, padding, seed=seed)
 
@@ -80,7 +85,12 @@ def _pairs(least: int, most: int) -> SearchStrategy[Size]:
 
 @st.composite
 def convolutions(draw: Any) -> Example:
-    """Convolutions of all channel counts, kernels, strides, paddings, dilations and groups, on small pictures."""
+    """Convolutions with every option, on small pictures.
+
+    >>> from hypothesis import find
+    >>> print(find(convolutions(), lambda example: example.groups == 2))
+    x = [[[6]], [[-5]]] of shape 2x1x1, w = [[[[7]]], [[[3]]]] of shape 2x1x1x1, groups 2
+    """
     kernel, stride = draw(_pairs(1, 3)), draw(_pairs(1, 4))
     padding, dilation = draw(_pairs(0, 2)), draw(_pairs(1, 3))
     groups, part, filters = draw(st.integers(1, 3)), draw(st.integers(1, 2)), draw(st.integers(1, 2))
@@ -99,6 +109,10 @@ def transposed(draw: Any, kernel: str = "any", most: int = 3) -> Example:
 
     kernel: "any" size; "stride", as large as the stride; or "multiple" of it. The latter two are examples with no
     padding, output padding or dilation. most: of the stride.
+
+    >>> from hypothesis import find
+    >>> print(find(transposed("multiple"), lambda example: example.stride == (1, 2)))
+    x = [[[6]]] of shape 1x1x1, w = [[[[7, 3]]]] of shape 1x1x1x2, stride (1, 2)
     """
     stride = draw(_pairs(1, most) | st.integers(1, most).map(lambda r: (r, r)))
     padding, output_padding, dilation = (0, 0), (0, 0), (1, 1)
@@ -122,7 +136,11 @@ def transposed(draw: Any, kernel: str = "any", most: int = 3) -> Example:
 
 
 def shuffles(max_examples: int) -> list[tuple[int, int, int, int]]:
-    """All (C, H, W, r) to 3, and to 4 if many examples are asked for; those of the smallest pictures first."""
+    """All (C, H, W, r) to 3, from 500 examples on to 4; those of the smallest pictures first.
+
+    >>> shuffles(100)[:3], len(shuffles(100)), len(shuffles(500))
+    ([(1, 1, 1, 1), (1, 1, 2, 1), (1, 2, 1, 1)], 81, 256)
+    """
     sides = range(1, 5 if max_examples >= 500 else 4)
     cases = [(c, h, w, r) for c in sides for h in sides for w in sides for r in sides]
     return sorted(cases, key=lambda case: math.prod(case) * case[3])
