@@ -55,7 +55,7 @@ def test_repeats_say_their_number_and_what_they_start_from():
 
 
 def test_sequences_as_one_line():
-    assert "lstm(d, c, Wx, Wh, b, ·)" in mg.render.to_text(captioner(), unroll="primitive")
+    assert "lstm(d, c, Wx, Wh, b, ·, lengths=" in mg.render.to_text(captioner(), unroll="primitive")
 
 
 def test_a_long_listing_says_what_it_leaves_out():
