@@ -80,7 +80,7 @@ class Packing:
         if self.whole:
             return states[: self.N * self.T]
         starts = [np.arange(self.before(t), self.before(t) + n) for t, n in enumerate(self.alive)]
-        return states[np.concatenate(starts, dtype=np.intp)] if starts else states[:0]
+        return states[np.concatenate(starts)] if starts else states[:0]
 
 
 def _checked(lengths: Any, N: int, T: int) -> Array:

@@ -167,3 +167,5 @@ _accept("summing an axis of length 1 changes nothing; and a generator is unpacke
         "backward.unbroadcast", _STRETCHED,
         "stretched = tuple((lead + i for i, n in enumerate(shape) if n == 1))",
         "stretched = (lead + i for i, n in enumerate(shape) if n == 1 and g.shape[lead + i] != 1)")  # fmt: skip
+
+_accept(_GENERAL, "packing.Packing.states_before", "if self.whole:", "if False:")

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from tests.checks import Case, check_primitive, leaf, pull
+from minigrad.recording import note_of
+from tests.checks import Case, check_primitive, leaf, outputs_of, pull
 from tests.strategies import arrays
 
 
@@ -167,3 +168,25 @@ def test_wrong_shapes_are_named(name, slot, shape, message):
     shapes[slot] = shape
     with pytest.raises(ValueError, match=rf"^{name}\(x: .*{message}"):
         getattr(mg.ops, name)(*(np.ones(s) for s in shapes))
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm"])
+def test_the_gradient_of_every_state_is_noted_at_every_step(name):
+    """As those of the same steps written as a loop; each state is told from the other."""
+    rng = np.random.default_rng(0)
+    gates = 4 if name == "lstm" else 1
+    x, h0 = leaf(rng.standard_normal((2, 5, 3))), leaf(rng.standard_normal((2, 4)))
+    weights = [leaf(rng.standard_normal(s)) for s in ((3, 4 * gates), (4, 4 * gates), (4 * gates,))]
+    pulls = [rng.standard_normal((2, 5, 4)) for _ in range(1 + (name == "lstm"))]
+    with mg.record():
+        whole = outputs_of(getattr(mg.ops, name)(x, h0, *weights))
+        sum((mg.tensor(u) * y).sum() for u, y in zip(pulls, whole, strict=True)).backward()
+        states, steps = (h0, mg.tensor(np.zeros((2, 4))))[: len(pulls)], []
+        for t in range(5):
+            states = tuple(outputs_of(getattr(mg.ops, f"{name}_step")(x[:, t], *states, *weights)))
+            steps.append(states)
+        loop = [(u[:, t], y) for t, states in enumerate(steps) for u, y in zip(pulls, states, strict=True)]
+        sum((mg.tensor(u) * y).sum() for u, y in loop).backward()
+    for slot in range(len(pulls)):
+        noted = note_of(whole[0].node).gradient_steps[slot]
+        assert noted == pytest.approx([note_of(s[slot].node).gradients[slot].norm for s in steps])
