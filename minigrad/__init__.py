@@ -7,7 +7,9 @@
 array([2., 4., 6.], dtype=float32)
 """
 
-from . import check, graph, io, nn, ops, optim, render
+from typing import TYPE_CHECKING, Any
+
+from . import check, graph, io, nn, ops, optim
 from .check import gradcheck, numerical_gradient
 from .core import Tensor, no_grad, scope, tensor
 from .io import load, save
@@ -18,6 +20,9 @@ from .rng import manual_seed
 from .spec import get_default_dtype, set_default_dtype
 from .transforms import grad, jacobian, value_and_grad, vjp
 
+if TYPE_CHECKING:
+    from . import render
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -26,3 +31,12 @@ __all__ = [
     "set_default_dtype", "tensor", "value_and_grad", "vjp",
     *ops.__all__,
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """`mg.render` is imported when it is first used: a third of what all of minigrad takes to import."""
+    if name == "render":
+        import importlib
+
+        return importlib.import_module(".render", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

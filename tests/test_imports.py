@@ -49,3 +49,12 @@ def test_importing_loads_numpy_alone():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     packages = {name.split(".")[0] for name in loaded.split()} - set(sys.stdlib_module_names)
     assert {name for name in packages if not name.startswith("_")} - {"cython_runtime"} == {"minigrad", "numpy"}
+
+
+def test_drawing_is_imported_when_it_is_first_used():
+    code = (
+        "import sys, minigrad as mg; before = 'minigrad.render' in sys.modules; mg.render.to_text; "
+        "from minigrad import render; print(before, render is mg.render, hasattr(mg, 'nothing'))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert said.split() == ["False", "True", "False"]
