@@ -188,7 +188,9 @@ class Tensor:
         if self.node is not None and type(self.node) is not Leaf:
             raise ValueError("requires_grad can only be set on leaves; use .detach() for a constant")
         if bool(value) != self.requires_grad:
-            self.node = Leaf(self.data) if value else None
+            self.node = leaf = Leaf(self.data) if value else None
+            if leaf is not None:
+                leaf.name = getattr(self, "name", "")  # a parameter has one
 
     @property
     def grad(self) -> Array | None:

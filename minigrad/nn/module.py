@@ -33,13 +33,26 @@ class Parameter(Tensor):
     Parameter(tensor([1., 2.], requires_grad=True))
     """
 
-    __slots__ = ()
+    __slots__ = ("_name",)
 
     def __init__(self, data: Any, dtype: Any = None) -> None:
         super().__init__(data, dtype, requires_grad=True)
+        self._name = ""
+
+    @property
+    def name(self) -> str:
+        """The attribute under which a module holds it; drawings call it so."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._name = name
+        if isinstance(self.node, Leaf):
+            self.node.name = name
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
         twin = Parameter(self.data)
+        twin.name = self.name
         if self.grad is not None:
             twin.grad = self.grad.copy()
         twin.requires_grad = self.requires_grad  # false for a frozen one
@@ -125,8 +138,8 @@ class Module:
         for key, entry in held:
             if isinstance(entry, Module):
                 object.__setattr__(entry, "_name", key)
-            elif isinstance(entry, Parameter) and isinstance(entry.node, Leaf):
-                entry.node.name = key
+            elif isinstance(entry, Parameter):
+                entry.name = key
 
     # --- walks -----------------------------------------------------------------------------------
 

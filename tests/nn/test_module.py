@@ -300,3 +300,18 @@ def test_repr_is_pytorchs_tree():
     assert repr(mine) == repr(theirs).replace(", inplace=False", "")
     assert [n for n, _ in mine.named_modules()] == [n for n, _ in theirs.named_modules()]
     assert names(mine) == [n for n, _ in theirs.named_parameters()]
+
+
+def test_a_parameter_keeps_its_name_when_it_is_frozen_thawed_and_copied():
+    layer = nn.Linear(2, 3)
+    assert (layer.weight.name, layer.weight.node.name) == ("weight", "weight")
+    layer.weight.requires_grad = False
+    layer.weight.requires_grad = True
+    twin = copy.deepcopy(layer)
+    assert [p.node.name for module in (layer, twin) for p in (module.weight, module.bias)] == ["weight", "bias"] * 2
+    frozen = nn.Linear(2, 3)
+    frozen.weight.requires_grad = False
+    holder = nn.Sequential(frozen)
+    holder.scale = frozen.weight  # a second name, while it is frozen
+    frozen.weight.requires_grad = True
+    assert frozen.weight.node.name == "scale"
