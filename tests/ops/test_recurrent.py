@@ -171,6 +171,34 @@ def test_wrong_shapes_are_named(name, slot, shape, message):
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm"])
+@pytest.mark.parametrize(
+    ("lengths", "message"),
+    [
+        ([3], r"lengths must be 2 integers, one for each sequence, not int64 \(1,\)"),
+        ([[3, 3]], r"not int64 \(1, 2\)"),
+        ([3.0, 1.0], r"not float64 \(2,\)"),
+        ([True, False], r"not bool \(2,\)"),
+        ([3, 4], "lengths must be from 0 to T = 3, not from 3 to 4"),
+        ([-1, 2], "lengths must be from 0 to T = 3, not from -1 to 2"),
+    ],
+)
+def test_lengths_that_do_not_fit_are_said(name, lengths, message):
+    with pytest.raises(ValueError, match=rf"^{name}\(x: .*{message}"):
+        getattr(mg.ops, name)(*(np.ones(s) for s in SHAPES[name][:5]), lengths=lengths)
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm"])
+def test_lengths_leave_the_states_before_an_end_as_they_are(name):
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(s) for s in SHAPES[name][:5]]
+    whole, cut = (outputs_of(getattr(mg.ops, name)(*arrays, lengths=n)) for n in (None, [1, 3]))
+    for a, b in zip(whole, cut, strict=True):
+        np.testing.assert_allclose(b.data[0, :1], a.data[0, :1], rtol=1e-12)
+        np.testing.assert_allclose(b.data[1], a.data[1], rtol=1e-12)
+        assert not b.data[0, 1:].any()
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm"])
 def test_the_gradient_of_every_state_is_noted_at_every_step(name):
     """As those of the same steps written as a loop; each state is told from the other."""
     rng = np.random.default_rng(0)
