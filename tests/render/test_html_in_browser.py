@@ -206,6 +206,28 @@ def test_a_step_shows_its_place_in_the_sequence(opened):
     assert "One step of an LSTM" in texts(window, "#facts")[0]
 
 
+def test_an_index_stands_on_its_vertex_as_it_is_typed(opened):
+    x = mg.tensor(np.ones((2, 3)), requires_grad=True)
+    window = opened(x[:, -1].sum(axis=0, keepdims=True))
+    assert texts(window, id_of(window, "getitem") + " > text") == ["getitem", "[:, -1]"]
+    assert texts(window, id_of(window, "sum") + " > text") == ["sum", "axis=0, keepdims=True"]
+
+
+def test_a_remark_stands_on_its_vertex_and_in_the_panel(opened):
+    remark = "reference not shown: record the forward pass"
+    weight = mg.tensor(np.ones((3, 4)), requires_grad=True)
+    window = opened(mg.tanh(np.ones((2, 3)) @ weight).sum(), expand={"matmul"})
+    selector = id_of(window, "matmul")
+    assert " ".join(texts(window, selector + " > text")[1:]) == remark
+    window.click(selector + " > .body")
+    assert remark in texts(window, "#facts")[0]
+    x = mg.tensor(np.ones((2, 3, 3)), requires_grad=True)
+    frozen = [np.ones(shape) for shape in ((2, 4), (3, 4), (4, 4), (4,))]
+    window = opened(mg.rnn(x, *frozen).sum(), expand={"rnn_step"})
+    assert " ".join(texts(window, id_of(window, "rnn_step", 1) + " > text")[2:]) == remark
+    assert clashes(window) == NOTHING
+
+
 def test_a_stub_shows_its_parameter_and_users(opened):
     window = opened(loss_of()[0])
     window.click("[data-parameter] > .body")

@@ -31,9 +31,19 @@ function linesOf(item) {
   const vertex = item.vertex;
   if (vertex.kind === "input") return [name, small(vertex.outputs[0].shape)];
   if (vertex.kind === "elision") return [{ ...name, weight: "400" }];
-  if (vertex.step !== null) return [small(`step ${vertex.step}`), name];
-  const options = vertex.options.filter(([, value]) => value !== "False").map(([key, value]) => `${key}=${value}`).join(", ");
-  return [name, ...[options, vertex.remark].filter(Boolean).map(small)];
+  const remark = wrapped(vertex.remark, 26).map(small);
+  if (vertex.step !== null) return [small(`step ${vertex.step}`), name, ...remark];
+  return [name, ...[vertex.said].filter(Boolean).map(small), ...remark];
+}
+
+// A text in lines of whole words.
+function wrapped(text, most) {
+  const lines = [];
+  for (const word of text.split(" ").filter(Boolean)) {
+    if (lines.length && lines.at(-1).length + word.length < most) lines.push(`${lines.pop()} ${word}`);
+    else lines.push(word);
+  }
+  return lines;
 }
 
 function labelOf(wire) {

@@ -61,16 +61,18 @@ function factsOfOutput(item) {
 
 function factsOfVertex(item) {
   const { vertex } = item, known = data.primitives[vertex.primitive];
-  const description = known && vertex.kind === "operation" ? [tag("code", { class: "signature" }, known.signature), tag("p", {}, known.text)] : [];
+  const description = known ? [tag("code", { class: "signature" }, known.signature), tag("p", {}, known.text)] : [];
   const place = [];
   if (vertex.kind === "elision") place.push(["stands for", plural(vertex.standsFor, "operation")]);
   if (vertex.full && vertex.full !== item.name) place.push(["full name", vertex.full]);
   if (vertex.scope.length) place.push(["scope", vertex.scope.join(" / ")]);
   if (vertex.step !== null) place.push(["step", String(vertex.step)]);
   if (vertex.line) place.push(["source line", vertex.line]);
+  if (known) place.push(["declared in", known.module]);
   const users = [...new Set(usersOf.get(item))];
   return [
     ...description,
+    vertex.remark ? tag("p", { class: "faint" }, vertex.remark) : null,
     section("place", table(place)),
     section("arguments", table(argumentRows(vertex))),
     section("options", table(vertex.options)),
