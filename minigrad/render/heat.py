@@ -80,7 +80,7 @@ def flow_norm(picture: Picture, target: Vertex, edge: Edge) -> float | None:
         return _at(note.flow_steps[edge.argument], target.step)
     if source.step is not None and target.node is source.node and target.step is None:  # into the stack of the states
         return None if note is None else _at(note.direct_steps.get(edge.slot, ()), source.step)
-    if note is not None and target.step is None and edge.argument in note.flows:
+    if note is not None and edge.argument in note.flows:  # of a step: what all steps sent to a weight
         return note.flows[edge.argument]
     return gradient_norm(source, edge.slot)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
 
 import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.render import to_html
+from minigrad.render import to_dot, to_html
 from tests.render import browser as driver
 
 
@@ -337,12 +338,55 @@ def test_heat_colours_by_the_gradient(opened):
     window.click("#heat")
     data = "return JSON.parse(document.getElementById('data').textContent)"
     color = window.run(data + ".vertices[arguments[0]].heat.color", int(selector[10:-1]))
-    shown = "rgb({}, {}, {})".format(*(int(color[i : i + 2], 16) for i in (1, 3, 5)))
-    assert window.run(fill, selector) == shown != plain
+    assert window.run(fill, selector) == rgb(color) != plain
     assert not window.run("return document.getElementById('scale').hidden")
     assert len(texts(window, "#ticks span")) == 5
     window.keys("h")
     assert window.run(fill, selector) == plain
+
+
+CHIPS = """return [...document.querySelectorAll(arguments[0] + ' [data-parameter]')].map((chip) => {
+    const stem = chip.parentNode.querySelector('.stem');
+    return [getComputedStyle(chip.querySelector('rect')).fill, stem && getComputedStyle(stem).stroke];
+})"""
+
+
+def rgb(color):
+    """A colour as a browser says it."""
+    return "rgb({}, {}, {})".format(*(int(color[i : i + 2], 16) for i in (1, 3, 5)))
+
+
+def test_a_stub_has_the_colour_of_what_flowed_at_its_use(opened):
+    """As in DOT: a weight that is used twice has two colours."""
+    layer, x = mg.nn.Linear(2, 2, bias=False, rng=0), np.ones((1, 2), np.float32)
+    with mg.record():
+        loss = (mg.tanh(layer(x) * 3.0) + layer(x)).sum()
+        loss.backward()
+    stubs = re.findall(r'p(\d+) \[.* fillcolor="(#\w+)" fontcolor', to_dot(loss, gradients=True))
+    assert len({color for _, color in stubs}) == 2
+    window = opened(loss)
+    plain = window.run(CHIPS, "")
+    window.click("#heat")
+    for number, color in stubs:
+        assert window.run(CHIPS, f"[data-id=n{number}]") == [[rgb(color), rgb(color)]]
+    window.click("#heat")
+    assert window.run(CHIPS, "") == plain
+
+
+def test_stubs_of_steps_have_the_colour_of_their_sequence(opened):
+    cell, x = mg.nn.RNN(3, 4, rng=0), np.ones((2, 5, 3), np.float32)
+    with mg.record():
+        loss = cell(x)[1].sum() + (x[:, 0] @ cell.Wx).sum() * 100.0
+        loss.backward()
+    window = opened(loss)
+    window.click("#heat")
+    vertices = window.run("return JSON.parse(document.getElementById('data').textContent)")["vertices"]
+    colors = [[fill for fill, _ in window.run(CHIPS, f"[data-id=n{i}]")] for i, v in enumerate(vertices) if v["inputs"]]
+    steps = [c for c in colors if len(c) == 3]
+    assert len(steps) == 5
+    assert steps == steps[:1] * 5
+    [elsewhere] = [c for c in colors if len(c) == 1]
+    assert elsewhere[0] not in steps[0]
 
 
 def test_where_no_gradient_flowed_wires_are_dotted(opened):

@@ -57,7 +57,7 @@ function labelOf(wire) {
 // Body and stubs of an item. Stubs stand to its left; in a row within it, for wires come from the left there.
 function measure(item) {
   item.lines = linesOf(item);
-  const chips = (item.parameters || []).map((parameter) => ({ parameter, text: short(parameter.name, 30), w: widthOf(short(parameter.name, 30), 10) + 10 }));
+  const chips = [...(item.parameters || [])].map(([parameter, heat]) => ({ parameter, heat, text: short(parameter.name, 30), w: widthOf(short(parameter.name, 30), 10) + 10 }));
   const inside = Boolean(item.parent && item.parent.row), textW = Math.max(...item.lines.map((l) => widthOf(l.text, l.size, l.weight)));
   const rowW = chips.reduce((sum, chip) => sum + chip.w + 4, 0), chipW = Math.max(0, ...chips.map((chip) => chip.w));
   item.bodyW = Math.max(textW + 20 + (item.isBox ? 16 : 0), inside ? rowW + 12 : 0, 48);
