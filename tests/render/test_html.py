@@ -262,8 +262,15 @@ def test_json_comes_back_and_is_plain(value):
     assert not set("<>&") & set(text)
 
 
+@given(graphs.graphs(), st.sampled_from(["steps", "fold"]), st.sampled_from([3, 1000]))
+def test_what_is_folded_and_cut_stays_grouped(outputs, unroll, most):
+    """So a page need not sort its picture again."""
+    picture = arranged(outputs, unroll, most)
+    assert grouped(picture) is picture
+
+
 def boxes_of(y, unroll="steps"):
-    picture = grouped(arranged(y, unroll))
+    picture = arranged(y, unroll)
     return picture, *nested(picture)
 
 

@@ -304,6 +304,82 @@ def test_edges_of_a_closed_box_are_one(opened):
     assert window.run("return document.querySelectorAll('.wire').length") == 3  # to a, from a to b, to the output
 
 
+def edges_of(window, selector):
+    """Left, right, top and bottom of all elements of a selector together, within the drawing; then its size."""
+    rectangles = np.array(window.run(RECTANGLES, selector))
+    left, right, top, bottom = window.run(RECTANGLES, "#drawing")[0]
+    low, high = rectangles.min(axis=0), rectangles.max(axis=0)
+    return low[0] - left, high[1] - left, low[2] - top, high[3] - top, right - left, bottom - top
+
+
+def scale_of(window):
+    return float(re.search(r"scale\((.*)\)", transform(window))[1])
+
+
+def rim(window):
+    """What stays free between the drawing and the window: a margin, and the drawing's own."""
+    return pytest.approx(16 + 14 * scale_of(window), abs=2)
+
+
+def row(T):
+    x = mg.tensor(np.ones((2, T, 3), np.float32), requires_grad=True)
+    return mg.nn.LSTM(3, 4, rng=0)(x)[0].sum()
+
+
+@pytest.mark.parametrize("T", [2, 8, 11])
+def test_a_row_opens_whole_with_room_for_the_panel(opened, T):
+    window = opened(row(T))
+    left, right, top, bottom, width, height = edges_of(window, "#stage")
+    assert left >= 15
+    assert top >= 15
+    assert right <= width - 322 - 15
+    assert bottom <= height
+    assert scale_of(window) >= 0.5
+    before = transform(window)
+    window.click(id_of(window, "lstm_step", T - 1) + " > .body")
+    assert transform(window) == before  # nothing had to make way
+    assert edges_of(window, "#stage")[1] <= edges_of(window, "#stage")[4]
+
+
+def test_a_row_too_wide_to_read_opens_at_its_start(opened):
+    window = opened(row(60))
+    left, right, _, _, width, _ = edges_of(window, "#stage")
+    assert scale_of(window) == 0.5
+    assert left == rim(window)
+    assert right > width
+    assert window.middle(id_of(window, "lstm_step", 0))[0] < 100
+
+
+@pytest.mark.parametrize("T", [8, 60])
+def test_what_is_found_brings_its_neighbours(opened, T):
+    """No more of the window stays empty than must, and nothing is under the panel that need not be."""
+    window = opened(row(T))
+    window.click("#search")
+    window.keys("Wx" + driver.ENTER)
+    left, right, _, _, width, _ = edges_of(window, "#stage")
+    assert width < window.run("return innerWidth")  # the panel is open
+    assert left == rim(window) if T == 60 else left >= 15
+    assert right <= width or T == 60
+    window.run("document.getElementById('search').value = ''")
+    window.click("#search")
+    window.keys("output" + driver.ENTER)
+    x = window.middle("[data-id=o0]")[0]
+    assert x == pytest.approx(width / 2, abs=2) or T == 8
+
+
+def test_a_magnified_drawing_shows_what_is_found(opened):
+    window = opened(row(60))
+    for _ in range(6):
+        window.click("#plus")
+    window.click("#search")
+    window.keys("lstm_step" + driver.ENTER * 60)
+    assert texts(window, "#count") == ["60 of 60"]
+    left, right, top, bottom, width, height = edges_of(window, id_of(window, "lstm_step", 59))
+    assert 0 <= left < right <= width
+    assert 0 <= top < bottom <= height
+    assert width - edges_of(window, "#stage")[1] == rim(window)
+
+
 def test_wheel_buttons_and_keys_zoom(opened):
     window = opened(loss_of()[0])
     seen = [transform(window)]
