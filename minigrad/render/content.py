@@ -5,33 +5,29 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from ..primitives import PRIMITIVES, Primitive
 from ..recording import Note, Stats, note_of
-from .dot import shape_of
-from .heat import Heat, flow_norm, gradient_norm, heat_of, noted_slot, value_norm
+from .heat import Heat, flow_norm, gathers, gradient_norm, heat_of, largest, noted_slot, value_norm
 from .nesting import nested
-from .order import grouped
-from .picture import Edge, Picture, Vertex, leaf_names
+from .picture import Edge, Picture, Vertex, leaf_names, output_name, primitive_of
 from .text import argument_order
+from .words import option_text, option_words, shape_of
 
 __all__ = ["content_of"]
 
 Json = dict[str, Any]
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _MARKUP = re.compile(r":\w+:`~?([^`]+)`|``")
 _LONGEST = 300
-"""Characters of an option that are shown."""
+"""Letters of an option that the panel shows."""
 
 
 def content_of(picture: Picture, title: str = "") -> Json:
     """Everything that the page shows, in an order that is the same for equal graphs."""
-    return _Content(grouped(picture), title).everything()
+    return _Content(picture, title).everything()
 
 
 class _Content:
@@ -43,17 +39,17 @@ class _Content:
         self.heat = _heat(picture)
         self.series: dict[Any, int] = {}  # of a sequence's node, its place in the list
         self.series_list: list[Json] = []
+        self.primitives: dict[Primitive, int] = {}  # its place in the list; two may have one name
 
     def everything(self) -> Json:
         boxes, box_of = nested(self.picture)
         vertices = [self._vertex(i, v, box_of[i]) for i, v in enumerate(self.picture.vertices)]
-        primitives = {described for v in self.picture.vertices if (described := _primitive(v)) is not None}
         return {
             "title": self.title,
             "vertices": vertices,
             "boxes": [asdict(box) for box in boxes],
             "outputs": [self._output(o.source, o.slot, o.name) for o in self.picture.outputs],
-            "primitives": {p.name: _first_line(p) for p in sorted(primitives, key=lambda p: p.name)},
+            "primitives": [_described(primitive) for primitive in self.primitives],
             "series": self.series_list,
             "heat": None if self.heat is None else [self._color(tick) for tick in self.heat.ticks()],
         }
@@ -78,20 +74,21 @@ class _Content:
             "arguments": _arguments(vertex, note),
             "outputs": [
                 {
-                    "name": name,
+                    "name": output_name(vertex, slot),
                     "shape": shape_of(spec),
                     "value": _number(value_norm(vertex, slot)),
                     "gradient": _number(norms[slot]),
                     "values": _stats(vertex, [] if note is None else note.values, slot),
                     "gradients": _stats(vertex, [] if note is None else note.gradients, slot),
                 }
-                for slot, (name, spec) in enumerate(zip(_output_names(vertex), vertex.specs, strict=True))
+                for slot, spec in enumerate(vertex.specs)
             ],
-            "options": [[name, _option(value)] for name, value in vertex.options.items() if value is not None],
-            "primitive": "" if (primitive := _primitive(vertex)) is None else primitive.name,
+            "said": option_text(vertex.options),
+            "options": list(option_words(vertex.options, _LONGEST).items()),
+            "primitive": self._primitive(vertex),
             "line": "" if note is None else note.line,
             "series": self._series(vertex, note),
-            "heat": self._color(_largest(norms)),
+            "heat": self._color(largest(norms)),
         }
 
     def _edge(self, vertex: Vertex, edge: Edge) -> Json:
@@ -110,15 +107,24 @@ class _Content:
             return None
         return {"norm": _number(norm), "color": self.heat.color(norm), "ink": self.heat.text_color(norm)}
 
+    def _primitive(self, vertex: Vertex) -> int | None:
+        """The place of the primitive that an operation shows."""
+        primitive = PRIMITIVES["minigrad.ops.shaping.stack"] if gathers(vertex) else primitive_of(vertex)
+        if primitive is None or vertex.kind != "operation":
+            return None
+        return self.primitives.setdefault(primitive, len(self.primitives))
+
     def _series(self, vertex: Vertex, note: Note | None) -> int | None:
         """The place of the norms at each step, of a sequence that was recorded; all its vertices share it."""
         if note is None or not (note.value_steps or note.gradient_steps):
             return None
+        assert vertex.node is not None
+        assert vertex.node.primitive is not None
         if vertex.node not in self.series:
             self.series[vertex.node] = len(self.series_list)
             self.series_list.append(
                 {
-                    "names": _output_names(vertex, of_sequence=True),
+                    "names": [state[:-1] for state in vertex.node.primitive.states],
                     "values": [[_number(x) for x in norms] for _, norms in sorted(note.value_steps.items())],
                     "gradients": [[_number(x) for x in norms] for _, norms in sorted(note.gradient_steps.items())],
                 }
@@ -130,11 +136,6 @@ def _heat(picture: Picture) -> Heat | None:
     """The scale of colours; None if no gradient was recorded."""
     seen = any(gradient_norm(v, slot) is not None for v in picture.vertices for slot in range(len(v.specs)))
     return heat_of(picture) if seen else None
-
-
-def _largest(norms: Sequence[float | None]) -> float | None:
-    """The largest norm; one that is NaN outshines all others."""
-    return max((n for n in norms if n is not None), key=lambda n: math.inf if math.isnan(n) else n, default=None)
 
 
 def _number(x: float | None) -> float | str | None:
@@ -155,27 +156,6 @@ def _stats(vertex: Vertex, stats: Sequence[Stats | None], slot: int) -> Json | N
     return {k: list(v) if isinstance(v, tuple) else _number(v) for k, v in asdict(found).items()}
 
 
-def _is_sequence(vertex: Vertex) -> bool:
-    return vertex.node is not None and vertex.node.primitive is not None and bool(vertex.node.primitive.states)
-
-
-def _primitive(vertex: Vertex) -> Primitive | None:
-    """The primitive whose description fits: of a step of a sequence, the one that is a single step."""
-    primitive = None if vertex.node is None else vertex.node.primitive
-    if primitive is None or primitive.name == vertex.label:
-        return primitive
-    return next((p for p in PRIMITIVES.values() if p.name == vertex.label), primitive)
-
-
-def _output_names(vertex: Vertex, of_sequence: bool = False) -> list[str]:
-    """A name for each output where there are several: a sequence's states have some, others a number."""
-    if vertex.kind == "operation" and _is_sequence(vertex) and (of_sequence or len(vertex.specs) > 1):
-        assert vertex.node is not None
-        assert vertex.node.primitive is not None
-        return [name.removesuffix("0") for name in vertex.node.primitive.states]
-    return [str(i) for i in range(len(vertex.specs))] if len(vertex.specs) > 1 else [""] * len(vertex.specs)
-
-
 def _arguments(vertex: Vertex, note: Note | None) -> list[list[str]]:
     """Name and shape of each argument in the order of the call, constants too; that shape is in a note only."""
     primitive = None if vertex.node is None else vertex.node.primitive
@@ -186,16 +166,13 @@ def _arguments(vertex: Vertex, note: Note | None) -> list[list[str]]:
     return [[name, "" if spec is None else shape_of(spec)] for name, spec in zip(names, specs, strict=True)]
 
 
-def _option(value: Any) -> str:
-    """An option as text: of an array its shape, never an address."""
-    text = f"array {shape_of((value.shape, value.dtype))}" if isinstance(value, np.ndarray) else repr(value)
-    text = _ADDRESS.sub("", text)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-
-
-def _first_line(primitive: Primitive) -> Mapping[str, str]:
+def _described(primitive: Primitive) -> Json:
     text = (inspect.getdoc(primitive.forward) or "").partition("\n")[0]
-    return {"text": _MARKUP.sub(lambda m: m[1] or "", text), "signature": f"{primitive.name}{_signature(primitive)}"}
+    return {
+        "text": _MARKUP.sub(lambda m: m[1] or "", text),
+        "signature": f"{primitive.name}{_signature(primitive)}",
+        "module": primitive.module,
+    }
 
 
 def _signature(primitive: Primitive) -> str:

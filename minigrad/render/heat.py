@@ -7,13 +7,14 @@ step has the norm of dL/dh_t and dL/dc_t, summed over all later uses, so that a 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..recording import note_of
 from .picture import Edge, Picture, Vertex
 
-__all__ = ["Heat", "flow_norm", "gradient_norm", "heat_of", "noted_slot", "is_noted", "value_norm"]
+__all__ = ["Heat", "flow_norm", "gathers", "gradient_norm", "heat_of", "is_noted", "largest", "noted_slot",
+           "value_norm"]  # fmt: skip
 
 _SCALE = ((254, 232, 200), (253, 212, 158), (252, 141, 89), (215, 48, 31), (127, 0, 0))  # pale to dark red
 _UNUSUAL = "#b000b0"  # NaN or infinite
@@ -52,9 +53,19 @@ def value_norm(vertex: Vertex, slot: int) -> float | None:
 
 def noted_slot(vertex: Vertex, slot: int) -> int:
     """The number under which an output was noted: what gathers the steps of one state is noted as that state."""
+    return vertex.inputs[0].slot if gathers(vertex) else slot
+
+
+def gathers(vertex: Vertex) -> bool:
+    """Whether a vertex stacks the states of a sequence that was unrolled."""
     primitive = None if vertex.node is None else vertex.node.primitive
-    gathers = primitive is not None and primitive.states and vertex.step is None and vertex.label == "stack"
-    return vertex.inputs[0].slot if gathers else slot
+    return primitive is not None and bool(primitive.states) and vertex.step is None and vertex.label == "stack"
+
+
+def largest(norms: Iterable[float | None]) -> float | None:
+    """The largest of the norms that are known; NaN counts as the largest."""
+    known = [norm for norm in norms if norm is not None]
+    return max(known, key=lambda norm: math.inf if math.isnan(norm) else norm, default=None)
 
 
 def flow_norm(picture: Picture, target: Vertex, edge: Edge) -> float | None:
@@ -69,7 +80,7 @@ def flow_norm(picture: Picture, target: Vertex, edge: Edge) -> float | None:
         return _at(note.flow_steps[edge.argument], target.step)
     if source.step is not None and target.node is source.node and target.step is None:  # into the stack of the states
         return None if note is None else _at(note.direct_steps.get(edge.slot, ()), source.step)
-    if note is not None and target.step is None and edge.argument in note.flows:
+    if note is not None and edge.argument in note.flows:  # of a step: what all steps sent to a weight
         return note.flows[edge.argument]
     return gradient_norm(source, edge.slot)
 

@@ -16,8 +16,8 @@ from ..core import Leaf, Node, Tensor
 from ..primitives import PRIMITIVES, Primitive
 from ..spec import Spec
 
-__all__ = ["Edge", "Kind", "Output", "Picture", "Vertex", "leaf_names", "picture_of", "primitive_of",
-           "shared_path"]  # fmt: skip
+__all__ = ["Edge", "Kind", "Output", "Picture", "Vertex", "leaf_names", "output_name", "picture_of",
+           "primitive_of", "shared_path"]  # fmt: skip
 
 Kind = Literal["operation", "parameter", "input", "elision"]
 
@@ -180,6 +180,14 @@ def primitive_of(vertex: Vertex) -> Primitive | None:
     if primitive is None or vertex.kind != "operation" or primitive.name == vertex.label:
         return primitive
     return PRIMITIVES.get(f"{primitive.module}.{vertex.label}")
+
+
+def output_name(vertex: Vertex, slot: int) -> str:
+    """Which of several outputs: of a sequence the state's name, else its number; nothing where there is but one."""
+    if len(vertex.specs) < 2 or vertex.node is None or vertex.node.primitive is None:
+        return ""
+    states = vertex.node.primitive.states
+    return states[slot][:-1] if states else f"[{slot}]"
 
 
 def leaf_names(picture: Picture) -> dict[int, str]:

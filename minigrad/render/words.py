@@ -10,7 +10,7 @@ import numpy as np
 
 from ..spec import Spec
 
-__all__ = ["index_text", "option_text", "shape_of"]
+__all__ = ["index_text", "option_text", "option_words", "shape_of"]
 
 _LONGEST = 32
 """Letters of an option that are shown."""
@@ -35,9 +35,21 @@ def option_text(options: Mapping[str, Any]) -> str:
     >>> option_text({"axis": 1, "keepdims": False})
     'axis=1'
     """
-    said = {name: value for name, value in options.items() if value is not None and value is not False}
-    texts = {name: index_text(value) if name == "index" else _value_text(value) for name, value in said.items()}
-    return ", ".join(f"[{_cut(text)}]" if name == "index" else f"{name}={_cut(text)}" for name, text in texts.items())
+    words = option_words({name: value for name, value in options.items() if value is not False})
+    return ", ".join(text if name == "index" else f"{name}={text}" for name, text in words.items())
+
+
+def option_words(options: Mapping[str, Any], most: int = _LONGEST) -> dict[str, str]:
+    """The value of each option in at most so many letters, of an index between its brackets; None goes without saying.
+
+    >>> option_words({"index": (slice(None), 0), "axis": None})
+    {'index': '[:, 0]'}
+    """
+    said = {name: value for name, value in options.items() if value is not None}
+    return {
+        name: f"[{_cut(index_text(value), most)}]" if name == "index" else _cut(_value_text(value), most)
+        for name, value in said.items()
+    }
 
 
 def index_text(index: Any) -> str:
@@ -66,5 +78,5 @@ def _value_text(value: Any) -> str:
     return value.__name__ if isinstance(value, type) else type(value).__name__
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

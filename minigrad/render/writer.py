@@ -8,14 +8,13 @@ rows from right to left, or mixes them: its order of a row does not heed edges b
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from typing import Any
 
 from .escape import quoted
-from .heat import Heat, flow_norm, gradient_norm, is_noted, value_norm
+from .heat import Heat, flow_norm, gradient_norm, is_noted, largest, value_norm
 from .legend import colour_bar, stub_legend
-from .picture import Edge, Output, Picture, Vertex, leaf_names
+from .picture import Edge, Output, Picture, Vertex, leaf_names, output_name
 from .scopes import Scope, scopes_of
 from .words import option_text, shape_of
 
@@ -127,7 +126,7 @@ class DotWriter:
         vertex, fill, line = self.picture.vertices[number], "", 'color="#c9a13b"'
         if self.heat is not None and is_noted(vertex):
             edges = [edge for edge in vertex.inputs if edge.source in self.stubbed]
-            norm = _largest([flow_norm(self.picture, vertex, edge) for edge in edges])
+            norm = largest([flow_norm(self.picture, vertex, edge) for edge in edges])
             fill, line = self._filled(norm), self._drawn(norm)
         self.lines.append(f"{indent}p{number} [label={quoted(text)} {_STYLE['parameter']}{fill}]")
         self.edges.append(f"  p{number} -> n{number} [{line}]")
@@ -148,7 +147,7 @@ class DotWriter:
         """The colour of a vertex by the largest gradient of its outputs."""
         if self.heat is None or not is_noted(vertex):
             return ""
-        return self._filled(_largest([gradient_norm(vertex, slot) for slot in range(len(vertex.specs))]))
+        return self._filled(largest([gradient_norm(vertex, slot) for slot in range(len(vertex.specs))]))
 
     def _filled(self, norm: float | None) -> str:
         assert self.heat is not None
@@ -215,15 +214,7 @@ def _stubbed(picture: Picture) -> set[int]:
 
 def _output_name(source: Vertex, target: Vertex, edge: Edge) -> str:
     """Which of several outputs an edge carries, with a space; of a sequence the name of the state."""
-    if len(source.specs) < 2 or source.node is None or source.node.primitive is None:
-        return ""
-    if source.step is not None and target.step is not None and target.node is source.node:
-        return f"{edge.argument} "
-    states = source.node.primitive.states
-    return f"{states[edge.slot][:-1]} " if states else f"[{edge.slot}] "
-
-
-def _largest(norms: list[float | None]) -> float | None:
-    """The largest of those that are known; one that is not finite counts as the largest."""
-    known = [norm for norm in norms if norm is not None]
-    return max(known, key=lambda norm: math.inf if math.isnan(norm) else norm, default=None)
+    name = output_name(source, edge.slot)
+    if name and source.step is not None and target.step is not None and target.node is source.node:
+        name = edge.argument
+    return name and f"{name} "

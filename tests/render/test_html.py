@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
+from minigrad.primitives import PRIMITIVES
 from minigrad.render import to_html
 from minigrad.render.content import content_of
 from minigrad.render.dot import arranged
@@ -23,6 +24,7 @@ from minigrad.render.html import SCRIPTS, as_json, page
 from minigrad.render.nesting import Box, nested
 from minigrad.render.order import grouped
 from minigrad.render.picture import picture_of
+from tests.render import graphs
 
 
 class Elements(HTMLParser):
@@ -48,6 +50,11 @@ class Elements(HTMLParser):
 def data_of(text: str):
     """What the page's JSON says."""
     return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text)[1])
+
+
+def described(content, vertex):
+    """What the page says of the primitive of a vertex."""
+    return content["primitives"][vertex["primitive"]]
 
 
 def small(record: bool = False):
@@ -81,9 +88,51 @@ def test_data_names_everything():
     assert [(names[e["source"]], e["argument"]) for e in matmul["inputs"]] == [("input", "a"), ("weight", "b")]
     assert matmul["outputs"][0]["shape"] == "1×2"
     assert matmul["outputs"][0]["values"] is None
-    assert content["primitives"]["matmul"]["text"] == mg.matmul.primitive.forward.__doc__.split("\n")[0]
+    assert described(content, matmul)["text"] == mg.matmul.primitive.forward.__doc__.split("\n")[0]
     assert content["outputs"] == [{"name": "output", "source": 6, "slot": 0, "shape": "scalar"}]
     assert content["heat"] is None
+
+
+def test_an_index_reads_as_it_is_typed():
+    x = mg.tensor(np.ones((2, 3, 4)), requires_grad=True)
+    vertices = content_of(arranged([x[:, 0], x[:, -1], x[..., 1:], x.sum(axis=1, keepdims=True)]))["vertices"]
+    assert [v["said"] for v in vertices[1:]] == ["[:, 0]", "[:, -1]", "[…, 1:]", "axis=1, keepdims=True"]
+    assert [v["options"] for v in vertices[1:3]] == [[("index", "[:, 0]")], [("index", "[:, -1]")]]
+
+
+def own_tanh(factor):
+    """A primitive that a user calls tanh too."""
+
+    @mg.primitive
+    def tanh(x):
+        """Own."""
+        return factor * x, ()
+
+    tanh.vjp(lambda g, needs: (factor * g,))
+    tanh.primitive.forward.__doc__ = f"Times {factor}."
+    return tanh
+
+
+def test_primitives_of_one_name_are_told_apart(monkeypatch):
+    monkeypatch.setattr("minigrad.primitives.PRIMITIVES", dict(PRIMITIVES))
+    double = own_tanh(2.0)
+    triple = own_tanh(3.0)  # a cell of a notebook that ran twice
+    x = mg.tensor([1.0], requires_grad=True)
+    content = content_of(arranged(double(mg.tanh(triple(x)))))
+    texts = [described(content, v)["text"] for v in content["vertices"] if v["kind"] == "operation"]
+    assert texts == ["Times 3.0.", mg.tanh.primitive.forward.__doc__.split("\n")[0], "Times 2.0."]
+    modules = [p["module"] for p in content["primitives"]]
+    assert modules == [__name__, mg.tanh.primitive.module, __name__]
+
+
+@pytest.mark.parametrize("unroll", ["steps", "fold", "primitive"])
+def test_outputs_are_named_as_in_the_other_drawings(unroll):
+    x = mg.tensor(np.ones(4, np.float32), requires_grad=True)
+    first, second = graphs.halves(x)
+    [halves] = [v for v in content_of(arranged(first * second))["vertices"] if v["name"] == "halves"]
+    assert [output["name"] for output in halves["outputs"]] == ["[0]", "[1]"]
+    sequences = [v for v in content_of(arranged(sequence(12), unroll))["vertices"] if v["name"].startswith("lstm")]
+    assert {tuple(output["name"] for output in v["outputs"]) for v in sequences} == {("h", "c")}
 
 
 def test_data_has_what_was_recorded():
@@ -107,8 +156,10 @@ def test_steps_share_one_series():
     assert series["names"] == ["h", "c"]
     assert [len(norms) for norms in series["values"] + series["gradients"]] == [5] * 4
     assert [v["outputs"][0]["gradient"] for v in steps] == series["gradients"][0]
-    assert content["primitives"]["lstm_step"]["signature"] == "lstm_step(x, h, c, Wx, Wh, b)"
-    assert "`" not in "".join(p["text"] for p in content["primitives"].values())
+    assert {described(content, v)["signature"] for v in steps} == {"lstm_step(x, h, c, Wx, Wh, b)"}
+    [gathered] = [v for v in content["vertices"] if v["name"] == "stack"]
+    assert described(content, gathered)["text"].startswith("Tensors of one shape along a new axis")
+    assert "`" not in "".join(p["text"] for p in content["primitives"])
 
 
 def test_each_gathered_state_has_its_own_notes():
@@ -139,7 +190,7 @@ def test_options_have_no_addresses():
     x = mg.tensor(np.arange(4.0), requires_grad=True)
     chosen = x[np.array([True, False, True, True])].sum(axis=0)
     text = page(content_of(arranged(chosen)))
-    assert ["index", "array 4 bool"] in [o for v in data_of(text)["vertices"] for o in v["options"]]
+    assert ["index", "[bool array 4]"] in [o for v in data_of(text)["vertices"] for o in v["options"]]
     assert not re.search("0x[0-9a-f]{6}", as_json(data_of(text)))
 
 
@@ -211,8 +262,15 @@ def test_json_comes_back_and_is_plain(value):
     assert not set("<>&") & set(text)
 
 
+@given(graphs.graphs(), st.sampled_from(["steps", "fold"]), st.sampled_from([3, 1000]))
+def test_what_is_folded_and_cut_stays_grouped(outputs, unroll, most):
+    """So a page need not sort its picture again."""
+    picture = arranged(outputs, unroll, most)
+    assert grouped(picture) is picture
+
+
 def boxes_of(y, unroll="steps"):
-    picture = grouped(arranged(y, unroll))
+    picture = arranged(y, unroll)
     return picture, *nested(picture)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
 
 import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.render import to_html
+from minigrad.render import to_dot, to_html
 from tests.render import browser as driver
 
 
@@ -206,6 +207,28 @@ def test_a_step_shows_its_place_in_the_sequence(opened):
     assert "One step of an LSTM" in texts(window, "#facts")[0]
 
 
+def test_an_index_stands_on_its_vertex_as_it_is_typed(opened):
+    x = mg.tensor(np.ones((2, 3)), requires_grad=True)
+    window = opened(x[:, -1].sum(axis=0, keepdims=True))
+    assert texts(window, id_of(window, "getitem") + " > text") == ["getitem", "[:, -1]"]
+    assert texts(window, id_of(window, "sum") + " > text") == ["sum", "axis=0, keepdims=True"]
+
+
+def test_a_remark_stands_on_its_vertex_and_in_the_panel(opened):
+    remark = "reference not shown: record the forward pass"
+    weight = mg.tensor(np.ones((3, 4)), requires_grad=True)
+    window = opened(mg.tanh(np.ones((2, 3)) @ weight).sum(), expand={"matmul"})
+    selector = id_of(window, "matmul")
+    assert " ".join(texts(window, selector + " > text")[1:]) == remark
+    window.click(selector + " > .body")
+    assert remark in texts(window, "#facts")[0]
+    x = mg.tensor(np.ones((2, 3, 3)), requires_grad=True)
+    frozen = [np.ones(shape) for shape in ((2, 4), (3, 4), (4, 4), (4,))]
+    window = opened(mg.rnn(x, *frozen).sum(), expand={"rnn_step"})
+    assert " ".join(texts(window, id_of(window, "rnn_step", 1) + " > text")[2:]) == remark
+    assert clashes(window) == NOTHING
+
+
 def test_a_stub_shows_its_parameter_and_users(opened):
     window = opened(loss_of()[0])
     window.click("[data-parameter] > .body")
@@ -281,6 +304,82 @@ def test_edges_of_a_closed_box_are_one(opened):
     assert window.run("return document.querySelectorAll('.wire').length") == 3  # to a, from a to b, to the output
 
 
+def edges_of(window, selector):
+    """Left, right, top and bottom of all elements of a selector together, within the drawing; then its size."""
+    rectangles = np.array(window.run(RECTANGLES, selector))
+    left, right, top, bottom = window.run(RECTANGLES, "#drawing")[0]
+    low, high = rectangles.min(axis=0), rectangles.max(axis=0)
+    return low[0] - left, high[1] - left, low[2] - top, high[3] - top, right - left, bottom - top
+
+
+def scale_of(window):
+    return float(re.search(r"scale\((.*)\)", transform(window))[1])
+
+
+def rim(window):
+    """What stays free between the drawing and the window: a margin, and the drawing's own."""
+    return pytest.approx(16 + 14 * scale_of(window), abs=2)
+
+
+def row(T):
+    x = mg.tensor(np.ones((2, T, 3), np.float32), requires_grad=True)
+    return mg.nn.LSTM(3, 4, rng=0)(x)[0].sum()
+
+
+@pytest.mark.parametrize("T", [2, 8, 11])
+def test_a_row_opens_whole_with_room_for_the_panel(opened, T):
+    window = opened(row(T))
+    left, right, top, bottom, width, height = edges_of(window, "#stage")
+    assert left >= 15
+    assert top >= 15
+    assert right <= width - 322 - 15
+    assert bottom <= height
+    assert scale_of(window) >= 0.5
+    before = transform(window)
+    window.click(id_of(window, "lstm_step", T - 1) + " > .body")
+    assert transform(window) == before  # nothing had to make way
+    assert edges_of(window, "#stage")[1] <= edges_of(window, "#stage")[4]
+
+
+def test_a_row_too_wide_to_read_opens_at_its_start(opened):
+    window = opened(row(60))
+    left, right, _, _, width, _ = edges_of(window, "#stage")
+    assert scale_of(window) == 0.5
+    assert left == rim(window)
+    assert right > width
+    assert window.middle(id_of(window, "lstm_step", 0))[0] < 100
+
+
+@pytest.mark.parametrize("T", [8, 60])
+def test_what_is_found_brings_its_neighbours(opened, T):
+    """No more of the window stays empty than must, and nothing is under the panel that need not be."""
+    window = opened(row(T))
+    window.click("#search")
+    window.keys("Wx" + driver.ENTER)
+    left, right, _, _, width, _ = edges_of(window, "#stage")
+    assert width < window.run("return innerWidth")  # the panel is open
+    assert left == rim(window) if T == 60 else left >= 15
+    assert right <= width or T == 60
+    window.run("document.getElementById('search').value = ''")
+    window.click("#search")
+    window.keys("output" + driver.ENTER)
+    x = window.middle("[data-id=o0]")[0]
+    assert x == pytest.approx(width / 2, abs=2) or T == 8
+
+
+def test_a_magnified_drawing_shows_what_is_found(opened):
+    window = opened(row(60))
+    for _ in range(6):
+        window.click("#plus")
+    window.click("#search")
+    window.keys("lstm_step" + driver.ENTER * 60)
+    assert texts(window, "#count") == ["60 of 60"]
+    left, right, top, bottom, width, height = edges_of(window, id_of(window, "lstm_step", 59))
+    assert 0 <= left < right <= width
+    assert 0 <= top < bottom <= height
+    assert width - edges_of(window, "#stage")[1] == rim(window)
+
+
 def test_wheel_buttons_and_keys_zoom(opened):
     window = opened(loss_of()[0])
     seen = [transform(window)]
@@ -315,12 +414,55 @@ def test_heat_colours_by_the_gradient(opened):
     window.click("#heat")
     data = "return JSON.parse(document.getElementById('data').textContent)"
     color = window.run(data + ".vertices[arguments[0]].heat.color", int(selector[10:-1]))
-    shown = "rgb({}, {}, {})".format(*(int(color[i : i + 2], 16) for i in (1, 3, 5)))
-    assert window.run(fill, selector) == shown != plain
+    assert window.run(fill, selector) == rgb(color) != plain
     assert not window.run("return document.getElementById('scale').hidden")
     assert len(texts(window, "#ticks span")) == 5
     window.keys("h")
     assert window.run(fill, selector) == plain
+
+
+CHIPS = """return [...document.querySelectorAll(arguments[0] + ' [data-parameter]')].map((chip) => {
+    const stem = chip.parentNode.querySelector('.stem');
+    return [getComputedStyle(chip.querySelector('rect')).fill, stem && getComputedStyle(stem).stroke];
+})"""
+
+
+def rgb(color):
+    """A colour as a browser says it."""
+    return "rgb({}, {}, {})".format(*(int(color[i : i + 2], 16) for i in (1, 3, 5)))
+
+
+def test_a_stub_has_the_colour_of_what_flowed_at_its_use(opened):
+    """As in DOT: a weight that is used twice has two colours."""
+    layer, x = mg.nn.Linear(2, 2, bias=False, rng=0), np.ones((1, 2), np.float32)
+    with mg.record():
+        loss = (mg.tanh(layer(x) * 3.0) + layer(x)).sum()
+        loss.backward()
+    stubs = re.findall(r'p(\d+) \[.* fillcolor="(#\w+)" fontcolor', to_dot(loss, gradients=True))
+    assert len({color for _, color in stubs}) == 2
+    window = opened(loss)
+    plain = window.run(CHIPS, "")
+    window.click("#heat")
+    for number, color in stubs:
+        assert window.run(CHIPS, f"[data-id=n{number}]") == [[rgb(color), rgb(color)]]
+    window.click("#heat")
+    assert window.run(CHIPS, "") == plain
+
+
+def test_stubs_of_steps_have_the_colour_of_their_sequence(opened):
+    cell, x = mg.nn.RNN(3, 4, rng=0), np.ones((2, 5, 3), np.float32)
+    with mg.record():
+        loss = cell(x)[1].sum() + (x[:, 0] @ cell.Wx).sum() * 100.0
+        loss.backward()
+    window = opened(loss)
+    window.click("#heat")
+    vertices = window.run("return JSON.parse(document.getElementById('data').textContent)")["vertices"]
+    colors = [[fill for fill, _ in window.run(CHIPS, f"[data-id=n{i}]")] for i, v in enumerate(vertices) if v["inputs"]]
+    steps = [c for c in colors if len(c) == 3]
+    assert len(steps) == 5
+    assert steps == steps[:1] * 5
+    [elsewhere] = [c for c in colors if len(c) == 1]
+    assert elsewhere[0] not in steps[0]
 
 
 def test_where_no_gradient_flowed_wires_are_dotted(opened):

@@ -84,7 +84,7 @@ function drawItem(item, parent) {
 }
 
 function drawChip(item, chip, parent) {
-  if (!chip.inside) svg("path", { class: "stem", d: `M${r(chip.x + chip.w)} ${r(chip.y + CHIP / 2)}H${r(item.bodyX)}` }, parent);
+  chip.stem = chip.inside ? null : svg("path", { class: "stem", d: `M${r(chip.x + chip.w)} ${r(chip.y + CHIP / 2)}H${r(item.bodyX)}` }, parent);
   const group = svg("g", { class: "item parameter", "data-parameter": chip.parameter.id, transform: `translate(${r(chip.x)} ${r(chip.y)})` }, parent);
   svg("rect", { class: "body", width: r(chip.w), height: CHIP, rx: 3 }, group);
   svg("text", { x: r(chip.w / 2), y: 11.5, class: "small" }, group, chip.text);
@@ -118,7 +118,8 @@ function makeSelectable(element, item, label) {
   });
 }
 
-// Colours by the gradient: of an item its own, of a wire the largest that came back along it.
+// Colours by the gradient: of an item its own, of a wire the largest that came back along it, of a stub what its
+// parameter got from this use.
 function paintHeat(on) {
   document.body.classList.toggle("heated", on);
   for (const [item, { group }] of drawn.items) {
@@ -127,9 +128,10 @@ function paintHeat(on) {
     body.style.fill = heat ? heat.color : "";
     for (const text of group.querySelectorAll(":scope > text")) text.style.fill = heat ? heat.ink : "";
     for (const chip of item.chips) {
-      const own = on ? chip.parameter.vertex.heat : null;
-      chip.group.querySelector("rect").style.fill = own ? own.color : "";
-      chip.group.querySelector("text").style.fill = own ? own.ink : "";
+      const flow = on ? chip.heat : null;
+      chip.group.querySelector("rect").style.fill = flow ? flow.color : "";
+      chip.group.querySelector("text").style.fill = flow ? flow.ink : "";
+      if (chip.stem) chip.stem.style.stroke = flow && flow.norm !== 0 ? flow.color : "";
     }
   }
   for (const { piece, group, line, arrow } of drawn.pieces) {

@@ -33,14 +33,14 @@ for (const item of vertices) {
 for (const item of outputs) item.first = Infinity;
 for (const item of [root, ...boxes]) item.children.sort((a, b) => a.first - b.first || 0);
 
-// Every edge between vertices that are not parameters, and to the outputs.
+// Every edge between vertices that are not parameters, and to the outputs; of parameters, what flowed at each use.
 const edges = [];
 for (const item of vertices) {
-  item.parameters = [];
+  item.parameters = new Map();
   for (const edge of item.vertex.inputs) {
     const source = vertices[edge.source];
     if (source.kind === "parameter") {
-      if (!item.parameters.includes(source)) item.parameters.push(source);
+      item.parameters.set(source, largest([item.parameters.get(source), edge.heat]));
     } else {
       edges.push({ from: source, slot: edge.slot, to: item, part: edge.part, heat: edge.heat });
     }
@@ -49,7 +49,7 @@ for (const item of vertices) {
 for (const item of outputs) {
   const from = vertices[item.output.source];
   if (from.kind !== "parameter") edges.push({ from, slot: item.output.slot, to: item, part: "", heat: from.vertex.heat });
-  else item.parameters = [from];
+  else item.parameters = new Map([[from, from.vertex.heat]]);
 }
 const usersOf = new Map(vertices.map((item) => [item, []]));
 for (const item of vertices) for (const edge of item.vertex.inputs) usersOf.get(vertices[edge.source]).push(item);

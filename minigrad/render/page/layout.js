@@ -31,9 +31,19 @@ function linesOf(item) {
   const vertex = item.vertex;
   if (vertex.kind === "input") return [name, small(vertex.outputs[0].shape)];
   if (vertex.kind === "elision") return [{ ...name, weight: "400" }];
-  if (vertex.step !== null) return [small(`step ${vertex.step}`), name];
-  const options = vertex.options.filter(([, value]) => value !== "False").map(([key, value]) => `${key}=${value}`).join(", ");
-  return [name, ...[options, vertex.remark].filter(Boolean).map(small)];
+  const remark = wrapped(vertex.remark, 26).map(small);
+  if (vertex.step !== null) return [small(`step ${vertex.step}`), name, ...remark];
+  return [name, ...[vertex.said].filter(Boolean).map(small), ...remark];
+}
+
+// A text in lines of whole words.
+function wrapped(text, most) {
+  const lines = [];
+  for (const word of text.split(" ").filter(Boolean)) {
+    if (lines.length && lines.at(-1).length + word.length < most) lines.push(`${lines.pop()} ${word}`);
+    else lines.push(word);
+  }
+  return lines;
 }
 
 function labelOf(wire) {
@@ -47,7 +57,7 @@ function labelOf(wire) {
 // Body and stubs of an item. Stubs stand to its left; in a row within it, for wires come from the left there.
 function measure(item) {
   item.lines = linesOf(item);
-  const chips = (item.parameters || []).map((parameter) => ({ parameter, text: short(parameter.name, 30), w: widthOf(short(parameter.name, 30), 10) + 10 }));
+  const chips = [...(item.parameters || [])].map(([parameter, heat]) => ({ parameter, heat, text: short(parameter.name, 30), w: widthOf(short(parameter.name, 30), 10) + 10 }));
   const inside = Boolean(item.parent && item.parent.row), textW = Math.max(...item.lines.map((l) => widthOf(l.text, l.size, l.weight)));
   const rowW = chips.reduce((sum, chip) => sum + chip.w + 4, 0), chipW = Math.max(0, ...chips.map((chip) => chip.w));
   item.bodyW = Math.max(textW + 20 + (item.isBox ? 16 : 0), inside ? rowW + 12 : 0, 48);

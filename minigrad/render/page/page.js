@@ -51,7 +51,7 @@ function find(item) {
 function matching(text) {
   const wanted = text.trim().toLowerCase();
   if (!wanted) return [];
-  const names = (item) => [item.name, item.vertex ? item.vertex.full : "", item.vertex && item.kind === "operation" ? item.vertex.primitive : ""];
+  const names = (item) => [item.name, item.vertex ? item.vertex.full : ""];
   return [...boxes, ...vertices, ...outputs].filter((item) => names(item).some((name) => name.toLowerCase().includes(wanted)));
 }
 

@@ -39,7 +39,7 @@ function linkTo(item) {
 function factsOfBox(box) {
   const inside = vertices.filter((item) => within(item, box)), counts = new Map();
   for (const item of inside) if (item.kind === "operation") counts.set(item.name, (counts.get(item.name) || 0) + 1);
-  const parameters = [...new Set(inside.flatMap((item) => item.parameters))];
+  const parameters = [...new Set(inside.flatMap((item) => [...item.parameters.keys()]))];
   const toggleButton = tag("button", { type: "button", class: "wide" }, box.closed ? "open" : "close");
   toggleButton.addEventListener("click", () => { toggle(box); showPanel(box); });
   return [
@@ -61,16 +61,18 @@ function factsOfOutput(item) {
 
 function factsOfVertex(item) {
   const { vertex } = item, known = data.primitives[vertex.primitive];
-  const description = known && vertex.kind === "operation" ? [tag("code", { class: "signature" }, known.signature), tag("p", {}, known.text)] : [];
+  const description = known ? [tag("code", { class: "signature" }, known.signature), tag("p", {}, known.text)] : [];
   const place = [];
   if (vertex.kind === "elision") place.push(["stands for", plural(vertex.standsFor, "operation")]);
   if (vertex.full && vertex.full !== item.name) place.push(["full name", vertex.full]);
   if (vertex.scope.length) place.push(["scope", vertex.scope.join(" / ")]);
   if (vertex.step !== null) place.push(["step", String(vertex.step)]);
   if (vertex.line) place.push(["source line", vertex.line]);
+  if (known) place.push(["declared in", known.module]);
   const users = [...new Set(usersOf.get(item))];
   return [
     ...description,
+    vertex.remark ? tag("p", { class: "faint" }, vertex.remark) : null,
     section("place", table(place)),
     section("arguments", table(argumentRows(vertex))),
     section("options", table(vertex.options)),

@@ -1,7 +1,7 @@
 // Pan and zoom: wheel, drag, pinch, keys and buttons.
 
 const view = { x: 0, y: 0, scale: 1, dragged: false, pointers: new Map() };
-const SMALLEST = 0.02, LARGEST = 4, READABLE = 0.7;
+const SMALLEST = 0.02, LARGEST = 4, READABLE = 0.5, MARGIN = 16;
 
 function applyView() {
   stage.setAttribute("transform", `translate(${r(view.x)} ${r(view.y)}) scale(${view.scale.toFixed(4)})`);
@@ -22,32 +22,49 @@ function pan(dx, dy) {
   applyView();
 }
 
-// The whole drawing; at the start not smaller than can be read: then from its top.
+// The width of the drawing's window as it is beside the panel, open or not.
+function widthBesidePanel() {
+  const { hidden } = panel;
+  panel.hidden = false;
+  const w = canvas.clientWidth;
+  panel.hidden = hidden;
+  return w;
+}
+
+// The whole drawing, so that the panel will cover nothing of it; at the start not smaller than can be read: then from
+// its top and left.
 function fit(least = SMALLEST) {
-  const w = canvas.clientWidth, h = canvas.clientHeight, margin = 16;
-  const whole = Math.min((w - 2 * margin) / root.w, (h - 2 * margin) / root.h, 1.25);
+  const w = canvas.clientWidth, h = canvas.clientHeight, beside = widthBesidePanel();
+  const whole = Math.min((beside - 2 * MARGIN) / root.w, (h - 2 * MARGIN) / root.h, 1.25);
   view.scale = Math.max(whole, least);
-  const x = (w - root.w * view.scale) / 2, y = (h - root.h * view.scale) / 2;
-  view.x = Math.max(x, root.w * view.scale > w ? margin : x);
-  view.y = Math.max(y, margin);
+  const width = root.w * view.scale;
+  view.x = Math.max(Math.min((w - width) / 2, beside - MARGIN - width), MARGIN);
+  view.y = Math.max((h - root.h * view.scale) / 2, MARGIN);
   applyView();
   const items = [...vertices, ...outputs, ...boxes].filter((item) => item.parent && visible(item) === item);
   const seen = (item) => item.X * view.scale + view.x < w && item.Y * view.scale + view.y < h;
   if (items.length && !items.some(seen)) center(items.reduce((top, item) => (item.Y < top.Y ? item : top)));
 }
 
-// Brings an item into the middle of the window.
+// Brings an item towards the middle of the window, no farther than the drawing fills it: its neighbours come along.
 function center(item) {
-  const w = item.w || 0, h = item.h || 0;
   view.scale = Math.max(view.scale, READABLE);
-  view.x = canvas.clientWidth / 2 - (item.X + w / 2) * view.scale;
-  view.y = canvas.clientHeight / 2 - (item.Y + Math.min(h, canvas.clientHeight / view.scale) / 2) * view.scale;
+  view.x = centered(view.x, item.X, item.w, root.w, canvas.clientWidth);
+  view.y = centered(view.y, item.Y, item.h, root.h, canvas.clientHeight);
   applyView();
+}
+
+// Where the drawing begins, in one direction: where it was if all of it can be seen there.
+function centered(before, place, size, total, room) {
+  const last = room - MARGIN - total * view.scale; // where its end is in sight
+  if (last >= MARGIN) return Math.min(Math.max(before, MARGIN), last);
+  const wish = room / 2 - (place + Math.min(size, room / view.scale) / 2) * view.scale;
+  return Math.min(Math.max(wish, last), MARGIN);
 }
 
 // Moves the drawing just so far that an item is not outside of the window, which the panel may have narrowed.
 function showItem(item) {
-  const side = (place, size, room) => Math.min(0, room - 16 - place - size) || Math.max(0, 16 - place);
+  const side = (place, size, room) => Math.min(0, room - MARGIN - place - size) || Math.max(0, MARGIN - place);
   const x = view.x + item.X * view.scale, y = view.y + item.Y * view.scale, w = item.w * view.scale, h = item.h * view.scale;
   if (w < canvas.clientWidth && h < canvas.clientHeight) pan(side(x, w, canvas.clientWidth), side(y, h, canvas.clientHeight));
 }
