@@ -13,12 +13,12 @@ import numpy as np
 
 from ..primitives import PRIMITIVES, Primitive
 from ..recording import Note, Stats, note_of
-from .dot import shape_of
 from .heat import Heat, flow_norm, gradient_norm, heat_of, noted_slot, value_norm
 from .nesting import nested
 from .order import grouped
 from .picture import Edge, Picture, Vertex, leaf_names
 from .text import argument_order
+from .words import shape_of
 
 __all__ = ["content_of"]
 

@@ -7,13 +7,11 @@ from typing import Literal
 
 from ..core import Tensor
 from .arrange import Unroll, arranged
-from .escape import quoted
 from .heat import heat_of, value_norm
 from .picture import Picture
-from .words import option_text, shape_of
 from .writer import DotWriter
 
-__all__ = ["Direction", "Unroll", "Values", "arranged", "option_text", "quoted", "shape_of", "to_dot"]
+__all__ = ["Direction", "Values", "to_dot"]
 
 Direction = Literal["TB", "BT", "LR", "RL"]
 Values = Literal["shape", "norm", "none"]

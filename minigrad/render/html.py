@@ -18,8 +18,8 @@ from typing import Any
 
 from ..core import Tensor
 from ..extras import replacing
+from .arrange import Unroll, arranged
 from .content import content_of
-from .dot import Unroll, arranged
 
 __all__ = ["to_html"]
 
