@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from ..core import Tensor
 from .expand import expanded
 from .fold import folded, limited
+from .given import names_of_primitives
 from .order import grouped
 from .picture import Picture, named_within, picture_of
 from .unroll import unrolled
@@ -54,21 +55,13 @@ def whole(
     """The picture of :func:`arranged` before anything is folded or left out."""
     if unroll not in ("steps", "fold", "primitive"):
         raise ValueError(f"render: unroll must be 'steps', 'fold' or 'primitive', not {unroll!r}")
-    primitives = _primitive_names(expand)
+    primitives = names_of_primitives(expand)
     picture = picture_of(tensors, names)
     asked = len(picture.outputs)
     picture = Picture(picture.vertices, [*picture.outputs, *named_within(picture, names)])
     if unroll != "primitive":
         picture = unrolled(picture)
     return _remarked(grouped(expanded(picture, primitives)), asked)
-
-
-def _primitive_names(expand: Any) -> tuple[str, ...]:
-    """The names of primitives to expand; a TypeError if they are none."""
-    names = (expand,) if isinstance(expand, str) or not isinstance(expand, Iterable) else tuple(expand)
-    if strange := [name for name in names if not isinstance(name, str)]:
-        raise TypeError(f"render: expand must be names of primitives, such as {{'lstm_step'}}, not {strange[0]!r}")
-    return names
 
 
 def _remarked(picture: Picture, asked: int) -> Picture:

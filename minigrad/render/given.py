@@ -10,7 +10,7 @@ import numpy as np
 from ..core import Node, Tensor
 from ..nn.module import Module
 
-__all__ = ["as_tensors", "checked_names", "known_names"]
+__all__ = ["as_tensors", "checked_names", "checked_title", "known_names", "names_of_primitives"]
 
 
 def as_tensors(tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -65,3 +65,18 @@ def known_names(names: Mapping[str, Tensor] | None, nodes: set[Node]) -> dict[tu
             raise ValueError(f"render: names: {name!r} is not in the graph: nothing that is drawn was made from it")
         known[tensor.node, tensor.index] = name
     return known
+
+
+def names_of_primitives(expand: Any) -> tuple[str, ...]:
+    """The names of primitives to expand; a TypeError if they are none."""
+    names = (expand,) if isinstance(expand, str) or not isinstance(expand, Iterable) else tuple(expand)
+    if strange := [name for name in names if not isinstance(name, str)]:
+        raise TypeError(f"render: expand must be names of primitives, such as {{'lstm_step'}}, not {strange[0]!r}")
+    return names
+
+
+def checked_title(title: Any) -> str:
+    """The title; a TypeError if it is no text."""
+    if not isinstance(title, str):
+        raise TypeError(f"render: title must be a str, not {title!r}")
+    return title
