@@ -18,7 +18,8 @@ _LONGEST = 32
 """Letters of an option that are shown."""
 _ITEMS = 8
 """Items of a list that are shown."""
-_NUMBER = re.compile(r"\d+")
+_NUMBER = re.compile(r"\d{1,18}")
+"""A number, or a part of one that is longer: `int` takes no text of any length."""
 
 
 def shape_of(spec: Spec) -> str:

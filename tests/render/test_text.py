@@ -209,3 +209,11 @@ def test_parameters_are_short_within_the_frame_of_their_module():
     assert "(·, weight)" in "".join(lines)
     assert "    0 … 5:" in lines or "    1 … 5:" in lines
     assert not [line for line in lines[12:] if "Sequential." in line]
+
+
+def test_a_loop_whose_numbers_are_of_any_length():
+    x = leaf(2)
+    for t in range(4):
+        with mg.scope("step " + "9" * 5000 + str(t)):
+            x = mg.tanh(x)
+    assert "× 4" in mg.render.to_text(x)
