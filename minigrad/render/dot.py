@@ -7,13 +7,12 @@ from typing import Literal
 
 from ..core import Tensor
 from .arrange import Unroll, arranged
-from .escape import quoted
+from .given import checked_title
 from .heat import heat_of, value_norm
 from .picture import Picture
-from .words import option_text, shape_of
 from .writer import DotWriter
 
-__all__ = ["Direction", "Unroll", "Values", "arranged", "option_text", "quoted", "shape_of", "to_dot"]
+__all__ = ["Direction", "Values", "to_dot"]
 
 Direction = Literal["TB", "BT", "LR", "RL"]
 Values = Literal["shape", "norm", "none"]
@@ -35,7 +34,8 @@ def to_dot(
 
     Args:
         unroll: 'primitive' shows a sequence primitive as one box, 'steps' every step, 'fold' the first and the last
-            of equal steps (also of loops that you wrote), and how many are between them.
+            of equal steps (also of loops that you wrote), and how many are between them. 'fold' is the default, so that
+            a drawing has the size of the model, not of its input.
         max_nodes: with more operations the picture is folded in any case; if that is not enough, those nearest to the
             outputs are drawn, and how many others there are.
         direction: where data flows: 'TB' downwards, 'LR' to the right, 'BT', 'RL'.
@@ -44,13 +44,14 @@ def to_dot(
         gradients: colour everything by the norm of the gradient that flowed there in the last backward pass within
             :func:`minigrad.record`, on a log scale; a pair of norms (low, high) fixes the ends of the scale.
         title: stands above the drawing.
-        names: names of tensors, such as inputs and outputs.
+        names: names of tensors: inputs, outputs, and what is between, whose box then says it.
         expand: names of primitives to show as the composition of simpler ones that is their reference, such as
             {'lstm_step'}. What these consist of was never part of a pass, so it has no norms.
 
     Raises:
-        ValueError: if a tensor has no graph, an option is unknown, or gradients or values are asked for that
-            nothing was noted of.
+        ValueError: if a tensor has no graph, one that is named is not in the graph, an option is unknown, or gradients
+            or values are asked for that nothing was noted of.
+        TypeError: if these are no tensors, names no names of tensors, or expand no names of primitives.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
@@ -68,8 +69,8 @@ def to_dot(
             "to_dot: values='norm': no value was recorded behind this tensor: run the forward pass within "
             "`with mg.record():`"
         )
-    heat = heat_of(picture, gradients) if gradients else None
-    return DotWriter(picture, direction, values, heat, title).text()
+    heat = None if gradients is None or gradients is False else heat_of(picture, gradients)
+    return DotWriter(picture, direction, values, heat, checked_title(title)).text()
 
 
 def _has_values(picture: Picture) -> bool:

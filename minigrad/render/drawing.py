@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterable
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +43,9 @@ def draw(
         the path.
 
     Raises:
-        ValueError: for another suffix; or (:class:`DrawingError`) if the layout fails or takes too long: the DOT
-            text is then kept beside the picture.
+        ValueError: for another suffix, or an option that does not fit; or (:class:`DrawingError`) if the layout fails
+            or takes too long: the DOT text is then kept beside the picture.
+        FileNotFoundError: if there is no such folder.
         ModuleNotFoundError: if neither `dot` nor graphviz-pure is installed; says how to get either.
 
     >>> import minigrad as mg, tempfile
@@ -55,20 +58,23 @@ def draw(
     kind = target.suffix[1:].lower()
     if kind not in (*FORMATS, "dot"):
         raise ValueError(f"draw: the suffix of {target.name} must be .svg, .png, .pdf or .dot")
-    text = to_dot(tensors, **options)
-    if kind == "dot":
-        content = text.encode()
-    else:
-        try:
-            content = layout(text, kind, timeout)
-        except DrawingError as error:
-            kept = target.with_name(f"{target.name}.dot")
-            with replacing(kept) as temporary:
-                temporary.write_text(text, encoding="utf-8")
-            raise DrawingError(f"draw: {error}; the DOT text is in {kept}") from None
+    if isinstance(timeout, bool) or not isinstance(timeout, Real) or not 0 < timeout < math.inf:
+        raise ValueError(f"draw: timeout must be a number of seconds above 0, not {timeout!r}")
     with replacing(target) as temporary:
-        temporary.write_bytes(content)
+        text = to_dot(tensors, **options)
+        temporary.write_bytes(text.encode() if kind == "dot" else _laid_out(text, kind, float(timeout), target))
     return target
+
+
+def _laid_out(text: str, kind: str, timeout: float, target: Path) -> bytes:
+    """The picture of DOT text, which is kept beside the target if that fails."""
+    try:
+        return layout(text, kind, timeout)
+    except DrawingError as error:
+        kept = target.with_name(f"{target.name}.dot")
+        with replacing(kept) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        raise DrawingError(f"draw: {error}; the DOT text is in {kept}") from None
 
 
 def layout(dot: str, kind: str, timeout: float = SECONDS) -> bytes:

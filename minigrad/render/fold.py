@@ -8,16 +8,14 @@ earlier loop made. Leaves without a name, such as the input of each step, all co
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from .picture import Edge, Output, Picture, Vertex, shared_path
 from .repeats import Repeat, repeats
+from .words import alike
 
 __all__ = ["folded", "limited"]
-
-_NUMBER = re.compile(r"\d+")
 
 
 class _Group(NamedTuple):
@@ -137,7 +135,7 @@ class _Merger:
         for place, edge in enumerate(vertex.inputs):
             new = edge._replace(source=self.number[edge.source], slot=self._slot(edge.source, edge.slot))
             merged = self.owner[edge.source] >= 0
-            edges.setdefault((new[:2], _NUMBER.sub("#", edge.argument)) if merged else place, new)
+            edges.setdefault((new[:2], alike(edge.argument)) if merged else place, new)
         return vertex.with_inputs(tuple(edges.values()))
 
     def _elision(self, g: int) -> Vertex:
@@ -165,6 +163,6 @@ class _Merger:
             for edge in member.inputs:
                 source = edge.source
                 if self.owner[source] != g and self.number[source] >= 0:
-                    key = self.number[source], self._slot(source, edge.slot), _NUMBER.sub("#", edge.argument)
+                    key = self.number[source], self._slot(source, edge.slot), alike(edge.argument)
                     edges.setdefault(key, Edge(*key[:2], edge.argument))
         return tuple(edges.values())

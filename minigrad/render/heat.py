@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 from ..recording import note_of
 from .picture import Edge, Picture, Vertex
@@ -139,7 +140,7 @@ class Heat:
 
 
 def _is_scale(ends: object) -> bool:
-    if not isinstance(ends, tuple | list) or len(ends) != 2 or not all(isinstance(end, int | float) for end in ends):
+    if not isinstance(ends, tuple | list) or len(ends) != 2 or not all(isinstance(end, Real) for end in ends):
         return False
     return bool(0 < ends[0] <= ends[1] < math.inf)
 
@@ -164,6 +165,6 @@ def heat_of(picture: Picture, ends: tuple[float, float] | bool = True) -> Heat:
         )
     unusual = not all(map(math.isfinite, norms))
     if isinstance(ends, tuple | list):
-        return Heat(*ends, unusual)
+        return Heat(float(ends[0]), float(ends[1]), unusual)
     usual = [norm for norm in norms if norm > 0 and math.isfinite(norm)] or [1.0]
     return Heat(min(usual), max(usual), unusual)

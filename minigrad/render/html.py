@@ -18,8 +18,9 @@ from typing import Any
 
 from ..core import Tensor
 from ..extras import replacing
+from .arrange import Unroll, arranged
 from .content import content_of
-from .dot import Unroll, arranged
+from .given import checked_title
 
 __all__ = ["to_html"]
 
@@ -46,8 +47,8 @@ def to_html(
 
     Args:
         path: written whole or not at all.
-        unroll: 'steps' shows every step of a sequence primitive, 'fold' the first and the last of equal steps,
-            'primitive' one vertex.
+        unroll: 'steps', the default since a page can close what is too much, shows every step of a sequence primitive,
+            'fold' the first and the last of equal steps, 'primitive' one vertex.
         max_nodes: of more operations a folded graph is shown, and if that is not enough those nearest to the outputs.
         names: names of tensors, such as inputs and outputs.
         expand: names of primitives that are shown as what they are composed of, such as {'lstm_step'}.
@@ -57,7 +58,8 @@ def to_html(
         the path.
 
     Raises:
-        ValueError: if a tensor has no graph, or an option is unknown.
+        ValueError: if a tensor has no graph, one that is named is not in the graph, or an option is unknown.
+        FileNotFoundError: if there is no such folder.
 
     >>> import tempfile
     >>> import minigrad as mg
@@ -69,9 +71,9 @@ def to_html(
     ...     to_html(y, f"{folder}/graph.html", names={"x": x}).name
     'graph.html'
     """
-    text = page(content_of(arranged(tensors, unroll, max_nodes, names, expand), title))
     target = Path(path)
     with replacing(target) as temporary:
+        text = page(content_of(arranged(tensors, unroll, max_nodes, names, expand), checked_title(title)))
         temporary.write_text(text, encoding="utf-8", newline="\n")
     return target
 

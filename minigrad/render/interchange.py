@@ -18,23 +18,32 @@ __all__ = ["to_networkx"]
 
 
 def to_networkx(
-    tensors: Tensor | Iterable[Tensor], *, unroll: Unroll = "primitive", names: Mapping[str, Tensor] | None = None
+    tensors: Tensor | Iterable[Tensor],
+    *,
+    unroll: Unroll = "primitive",
+    max_nodes: int = sys.maxsize,
+    names: Mapping[str, Tensor] | None = None,
+    expand: Iterable[str] = (),
 ) -> Any:
     """The graph behind a tensor (or several) as a ``networkx.MultiDiGraph``, to be searched, measured and exported.
 
     Nodes are numbered from 0, each after those that feed it. They have the attributes ``kind`` ('operation',
     'parameter', 'input' or 'elision'), ``label`` (the primitive's name; a leaf's name, no two alike), ``shape`` and
     ``dtype`` of the first output, ``outputs`` with (shape, dtype) of each, ``scope`` (a tuple of names), ``options`` (a
-    text) and ``step`` (within an unrolled sequence, else None); and what :func:`minigrad.record` noted:
-    ``line``, ``value_norm`` and ``gradient_norm`` of the first output. An edge has ``argument``, the name of the
+    text) and ``step`` (within an unrolled sequence, else None); ``remark``, such as the name of what is between leaves
+    and outputs; and what :func:`minigrad.record` noted: ``line``, ``value_norm`` and ``gradient_norm`` of the first
+    output. An edge has ``argument``, the name of the
     argument that it feeds, ``slot``, the number of the output that it comes from, and its ``shape`` and ``dtype``.
     The graph itself has ``outputs``: (node, slot, name) of each tensor asked for.
 
     Args:
-        unroll, names: see :func:`minigrad.render.to_dot`; here a sequence primitive is one node unless asked otherwise.
+        unroll: see :func:`minigrad.render.to_dot`. The default is 'primitive', so that the nodes are those of the
+            graph, where a sequence primitive is one.
+        max_nodes: see there; by default nothing is left out, since a program reads it.
+        names, expand: see there.
 
     Raises:
-        ValueError: if a tensor has no graph.
+        ValueError: if a tensor has no graph, one that is named is not in the graph, or an option is unknown.
         ModuleNotFoundError: if networkx is not installed; says how to get it.
 
     >>> import minigrad as mg
@@ -45,16 +54,15 @@ def to_networkx(
     >>> list(graph.edges(data="argument"))
     [(0, 1, 'a'), (0, 1, 'b'), (1, 2, 'x')]
     """
-    picture = arranged(tensors, unroll, sys.maxsize, names)
+    picture = arranged(tensors, unroll, max_nodes, names, expand)
     graph = require("networkx", "viz").MultiDiGraph()
     leaves = leaf_names(picture)
     for number, vertex in enumerate(picture.vertices):
         graph.add_node(number, **_attributes(vertex, leaves.get(number, vertex.label)))
     for number, vertex in enumerate(picture.vertices):
         for edge in vertex.inputs:
-            specs = picture.vertices[edge.source].specs  # none of an elision
-            shape, dtype = specs[edge.slot] if specs else (None, None)
-            about = {"argument": edge.argument, "slot": edge.slot, "shape": shape, "dtype": dtype and str(dtype)}
+            shape, dtype = picture.vertices[edge.source].specs[edge.slot]
+            about = {"argument": edge.argument, "slot": edge.slot, "shape": shape, "dtype": str(dtype)}
             graph.add_edge(edge.source, number, **about)
     graph.graph["outputs"] = [(output.source, output.slot, output.name) for output in picture.outputs]
     return graph
@@ -69,6 +77,7 @@ def _attributes(vertex: Vertex, label: str) -> dict[str, Any]:
     }  # fmt: skip
     note = None if vertex.node is None else note_of(vertex.node)
     noted = {
+        "remark": vertex.remark,
         "line": note.line if note else None,
         "value_norm": value_norm(vertex, 0),
         "gradient_norm": gradient_norm(vertex, 0),

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
-from ..core import Leaf, Tensor
+from ..backward import graph_of
+from ..core import Leaf, Node, Tensor, recording
 from ..nn.module import Module
+from ..recording import record
 from .dot import to_dot
 from .drawing import layout, layout_program
+from .given import checked_names
 
 __all__ = ["notebook"]
 
@@ -26,9 +29,10 @@ def notebook(on: bool = True, **options: Any) -> None:
 
     Args:
         on: whether to show graphs; off at the start.
-        options: those of :func:`to_dot`, for all graphs.
+        options: those of :func:`to_dot`, for all graphs; of names, each graph has those of tensors that are in it.
 
     Raises:
+        TypeError, ValueError: for an option that does not fit, at once.
         ModuleNotFoundError: if there is no layout program; says how to get one.
 
     >>> import minigrad as mg
@@ -39,10 +43,21 @@ def notebook(on: bool = True, **options: Any) -> None:
     global _options
     if on:
         layout_program()
+        _try(options)
     _options = dict(options) if on else None
     _last.clear()
     # Replaced only while it is on, so that a call costs nothing more otherwise.
     Module.__call__ = _remembering_call if on else _plain_call  # type: ignore[method-assign]
+
+
+def _try(options: dict[str, Any]) -> None:
+    """Draw a graph that has all that can be asked for, so that what does not fit is seen."""
+    checked_names(options.get("names"))
+    with recording(), record(lines=False):
+        x = Tensor(1.0, requires_grad=True)
+        y = x * x
+        y.backward()
+    to_dot(y, **options | {"names": None})
 
 
 def _remembering_call(self: Module, *args: Any, **kwargs: Any) -> Any:
@@ -70,7 +85,14 @@ def _svg_of_tensor(self: Tensor) -> str | None:
     """Its graph as SVG while :func:`minigrad.render.notebook` is on."""
     if _options is None or self.node is None or isinstance(self.node, Leaf):
         return None
-    return layout(to_dot(self, **_options), "svg").decode()
+    return layout(to_dot(self, **_options | {"names": _names_within(self.node)}), "svg").decode()
+
+
+def _names_within(node: Node) -> dict[str, Tensor]:
+    """The names that were given to tensors in the graph behind a node."""
+    names = checked_names((_options or {}).get("names"))
+    nodes = set(graph_of([node]).nodes) if names else set()
+    return {name: tensor for name, tensor in names.items() if tensor.node in nodes}
 
 
 def _svg_of_module(self: Module) -> str | None:

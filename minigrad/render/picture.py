@@ -15,9 +15,10 @@ from ..backward import graph_of
 from ..core import Leaf, Node, Tensor
 from ..primitives import PRIMITIVES, Primitive
 from ..spec import Spec
+from .given import as_tensors, known_names
 
-__all__ = ["Edge", "Kind", "Output", "Picture", "Vertex", "leaf_names", "output_name", "picture_of",
-           "primitive_of", "shared_path"]  # fmt: skip
+__all__ = ["Edge", "Kind", "Output", "Picture", "Vertex", "default_name", "leaf_names", "named_within",
+           "output_name", "picture_of", "primitive_of", "shared_path", "short_name"]  # fmt: skip
 
 Kind = Literal["operation", "parameter", "input", "elision"]
 
@@ -89,11 +90,11 @@ def picture_of(tensors: Tensor | Iterable[Tensor], names: Mapping[str, Tensor] |
     """The graph behind one tensor or several, a vertex for each node.
 
     names: names of leaves and outputs, which win over those that modules give. A tensor that nothing is
-    known of (untracked) is a ValueError that says why.
+    known of (untracked) is a ValueError that says why, and so is a name of one that is not in the graph.
     """
-    outputs = _as_tensors(tensors)
-    known = {tensor.node: name for name, tensor in (names or {}).items() if tensor.node is not None}
+    outputs = as_tensors(tensors)
     order = graph_of([output.node for output in outputs if output.node is not None]).nodes
+    known = known_names(names, set(order))
     operations = [node for node in order if node.primitive is not None]
     scopes = _scopes_of_use(operations)
     leaves = [*scopes, *(node for node in order if node.primitive is None and node not in scopes)]
@@ -103,24 +104,28 @@ def picture_of(tensors: Tensor | Iterable[Tensor], names: Mapping[str, Tensor] |
     result = []
     for number, output in enumerate(outputs):
         assert output.node is not None
-        default = "output" if len(outputs) == 1 else f"output {number}"
-        is_named = known.get(output.node) if output.node.primitive is not None else None
-        result.append(Output(serial[output.node], output.index, is_named or default))
+        name = known.get((output.node, output.index), "") if output.node.primitive is not None else ""
+        result.append(Output(serial[output.node], output.index, name or default_name(number, len(outputs))))
     return Picture(vertices, result)
 
 
-def _as_tensors(tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    outputs = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-    if not outputs:
-        raise ValueError("render: there is no tensor to draw")
-    for output in outputs:
-        if not isinstance(output, Tensor):
-            raise TypeError(f"render: expected a Tensor or several, not {type(output).__name__}")
-        if output.node is None:
-            raise ValueError(
-                "render: this tensor has no graph: nothing behind it requires a gradient, or it was made under no_grad"
-            )
-    return outputs
+def default_name(number: int, total: int) -> str:
+    """The name of an output that was given none.
+
+    >>> default_name(0, 1), default_name(1, 3)
+    ('output', 'output 1')
+    """
+    return "output" if total == 1 else f"output {number}"
+
+
+def named_within(picture: Picture, names: Mapping[str, Tensor] | None) -> list[Output]:
+    """What is named and neither a leaf nor an output of the picture."""
+    if not names:
+        return []
+    numbers = {vertex.node: number for number, vertex in enumerate(picture.vertices)}
+    asked = {(output.source, output.slot) for output in picture.outputs}
+    found = [Output(numbers[tensor.node], tensor.index, name) for name, tensor in names.items()]
+    return [o for o in found if not picture.vertices[o.source].is_leaf and (o.source, o.slot) not in asked]
 
 
 def _scopes_of_use(operations: Iterable[Node]) -> dict[Node, tuple[str, ...]]:
@@ -143,12 +148,14 @@ def shared_path(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
     return a[:length]
 
 
-def _leaf(node: Node, known: Mapping[Node, str], scope: tuple[str, ...]) -> Vertex:
-    given = known.get(node, "")
+def _leaf(node: Node, known: Mapping[tuple[Node, int], str], scope: tuple[str, ...]) -> Vertex:
+    """A leaf under the name that was given, which is the whole of it, else under its own in its module's scope."""
+    given = known.get((node, 0), "")
     own = node.name if isinstance(node, Leaf) else ""
-    if given or not own:
-        return Vertex("input", given or "input", node.outputs, node=node)
-    return Vertex("parameter", own, node.outputs, scope, node=node)
+    return Vertex(
+        "parameter" if own else "input", given or own or "input", node.outputs, scope if own and not given else (),
+        node=node,
+    )  # fmt: skip
 
 
 def _operation(node: Node, serial: Mapping[Node, int]) -> Vertex:
@@ -205,3 +212,10 @@ def leaf_names(picture: Picture) -> dict[int, str]:
             used[name] += 1
         names[number] = f"{name}{used[name]}"
     return names
+
+
+def short_name(picture: Picture, names: Mapping[int, str], number: int, user: Vertex) -> str:
+    """The name of a leaf, without the path of its module where the frame around its user says that."""
+    leaf, name = picture.vertices[number], names[number]
+    scope = user.scope if user.step is None else user.scope[:-1]
+    return leaf.label if leaf.scope == scope and name == picture.full_name(leaf) else name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from .picture import Edge, Picture, Vertex, shared_path
-from .words import option_text
+from .words import alike, option_text
 
 __all__ = ["Repeat", "repeats"]
 
 LONGEST = 128
 """The longest period that is looked for."""
-_NUMBER = re.compile(r"\d+")
 _Move = tuple[int, int, int]
 """From an edge to that of the next block: how far its source moves, and its output before and after."""
 
@@ -28,6 +26,15 @@ class Repeat:
     start: int
     period: int
     count: int
+
+    @property
+    def stop(self) -> int:
+        """The first vertex after it."""
+        return self.start + self.period * self.count
+
+    def like(self, number: int) -> range:
+        """The vertices that stand where `number` does, one in each block."""
+        return range(self.start + (number - self.start) % self.period, self.stop, self.period)
 
 
 def repeats(picture: Picture, least: int = 3) -> list[Repeat]:
@@ -61,10 +68,10 @@ def _kinds(vertices: Sequence[Vertex]) -> np.ndarray[Any, np.dtype[np.int64]]:
             continue
         scope = plain.get(v.scope)
         if scope is None:
-            scope = plain[v.scope] = tuple(_NUMBER.sub("#", name) for name in v.scope)
+            scope = plain[v.scope] = tuple(map(alike, v.scope))
         # hashing a dtype is slow, its number is not
         specs = tuple([(shape, dtype.num, dtype.byteorder) for shape, dtype in v.specs])
-        key: Any = (v.label, specs, scope)
+        key: Any = (v.label, specs, scope, v.remark)
         if v.step is None:
             edges = v.inputs
             arguments = tuple([edge.argument for edge in edges]) if len(edges) < 9 else len(edges)

@@ -2,46 +2,52 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from itertools import count, groupby
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from ..core import Tensor
 from .arrange import Unroll, whole
-from .picture import Edge, Picture, Vertex, leaf_names, primitive_of, shared_path
+from .picture import Edge, Picture, Vertex, default_name, primitive_of, shared_path
+from .references import References, shortened
 from .repeats import Repeat, repeats
-from .words import option_text, shape_of
+from .words import alike, option_span, option_text, shape_of, span
 
 __all__ = ["to_text"]
 
 _MOST = 2000
 """Lines that are worth reading; a longer listing says how many it leaves out."""
-_NUMBER = re.compile(r"\d+")
 
 
 def to_text(
     tensors: Tensor | Iterable[Tensor],
-    names: Mapping[str, Tensor] | None = None,
-    max_lines: int = _MOST,
     *,
     unroll: Unroll = "fold",
+    max_lines: int = _MOST,
+    names: Mapping[str, Tensor] | None = None,
     expand: Iterable[str] = (),
 ) -> str:
     """The graph behind a tensor (or several) as a listing: leaves, operations in order, outputs.
 
-    Each operation has a letter, its arguments (parameters by name, `·` for a constant), its options and the shape and
-    dtype of what it gives. Steps that are equal are listed once, with their number; an argument with an
-    apostrophe is then the one of the step before.
+    Each operation has a letter, its arguments (parameters by name, `·` for a constant), its options and the shape of
+    what it gives, with the dtype where that is not float32.
+
+    Steps that are equal, of a sequence primitive or of a loop, are listed once, with their number. What differs from
+    step to step has its first and its last value (`[:, 1 … 7]`), or if it moves unevenly only an ellipsis (`[…]`);
+    `[:, t]` is what step t of a sequence primitive takes. An argument with an apostrophe is the one of the step before.
+    After the steps a letter means what the last of them made, `a (step 3)` what another made, and `a × 8` what each of
+    the 8 made, in order.
 
     Args:
-        names: names of tensors, such as inputs.
+        unroll: 'fold', the default since a listing is to be read from top to bottom, lists steps that are equal once;
+            'steps' lists each one, 'primitive' a sequence primitive itself.
         max_lines: of a longer listing the middle is left out, with the number of its lines.
-        unroll: 'fold' lists one step of a sequence primitive, 'steps' each one, 'primitive' the primitive itself.
+        names: names of tensors: inputs, outputs, and what is between, which is said behind its operation.
         expand: names of primitives to list as the composition of simpler ones that is their reference.
 
     Raises:
-        ValueError: if a tensor has no graph, or an option is unknown.
+        ValueError: if a tensor has no graph, one that is named is not in the graph, or an option is unknown.
+        TypeError: if these are no tensors, or names no names of tensors.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
@@ -62,20 +68,6 @@ def to_text(
     return "\n".join(f"{text:<{width}}  {shape}" if shape else text for text, shape in lines)
 
 
-def letters(number: int) -> str:
-    """0, 1, … as a, b, …, z, aa, ab, …
-
-    >>> letters(0), letters(25), letters(26)
-    ('a', 'z', 'aa')
-    """
-    text = ""
-    number += 1
-    while number:
-        number, rest = divmod(number - 1, 26)
-        text = chr(ord("a") + rest) + text
-    return text
-
-
 class _Line(NamedTuple):
     """A line, and the shape that stands in a column to the right."""
 
@@ -87,64 +79,61 @@ class _Listing:
     """Writes the lines of a listing."""
 
     def __init__(self, picture: Picture, fold: bool) -> None:
-        self.picture, self.vertices, self.fold = picture, picture.vertices, fold
-        self.names = {number: _one_line(name) for number, name in leaf_names(picture).items()}
-        taken = set(self.names.values())
-        self.free = (name for number in count() if (name := letters(number)) not in taken)
+        self.picture, self.vertices = picture, picture.vertices
+        self.repeats = repeats(picture) if fold else []
+        self.references = References(picture, self.repeats)
         self.lines: list[_Line] = []
         self.scope: tuple[str, ...] = ()  # of the line before
 
     def write(self) -> list[_Line]:
         """All lines."""
         number = self._leaves()
-        for repeat in repeats(self.picture) if self.fold else []:
+        for repeat in self.repeats:
             self._plain(range(number, repeat.start))
             self._repeat(repeat)
-            number = repeat.start + repeat.period * repeat.count
+            number = repeat.stop
         self._plain(range(number, len(self.vertices)))
-        outputs = [
-            self._refer(source, slot) + ("" if name.startswith("output") else f" ({_one_line(name)})")
-            for source, slot, name in self.picture.outputs
+        outputs = self.picture.outputs
+        words = [
+            self.references.refer(source, slot) + ("" if name == default_name(i, len(outputs)) else f" ({name})")
+            for i, (source, slot, name) in enumerate(outputs)
         ]
-        return [*self.lines, _Line(f"output {', '.join(outputs)}")]
+        self.lines.append(_Line(f"output {', '.join(shortened(words))}"))
+        return [_Line(_one_line(text), shape) for text, shape in self.lines]
 
     def _leaves(self) -> int:
         """A line for each parameter, and one for neighbouring inputs that are alike; the number of leaves."""
-        alike = {i: (self.vertices[i].kind, self.vertices[i].specs) for i in self.names}
+        alike = {i: (self.vertices[i].kind, self.vertices[i].specs) for i in self.references.names}
         for (kind, specs), run in groupby(alike, alike.__getitem__):
             numbers = list(run)
             if kind == "parameter":
                 names = [self._parameter(i) for i in numbers]
             else:
-                shown = [self.names[i] for i in numbers]
+                shown = [self.references.names[i] for i in numbers]
                 names = [" ".join(shown if len(shown) < 5 else [*shown[:2], "…", shown[-1]])]
             self.lines += [_Line(f"{kind} {name}", shape_of(specs[0])) for name in names]
         return len(alike)
 
     def _parameter(self, number: int) -> str:
-        full, own = _one_line(self.picture.full_name(self.vertices[number])), self.names[number]
+        full, own = self.picture.full_name(self.vertices[number]), self.references.names[number]
         return full if full.endswith(own) else own
 
     def _plain(self, numbers: range) -> None:
         for number in numbers:
             vertex = self.vertices[number]
-            self.names[number] = next(self.free)
+            self.references.bind([number])
             self._enter(vertex.scope, len(vertex.scope))
-            words = {e.argument: self._refer(e.source, e.slot) + e.part for e in vertex.inputs}
-            self._line(number, words, len(vertex.scope))
+            edges = {edge.argument: edge for edge in vertex.inputs}
+            words = self.references.words(vertex, [edges.get(name, "·") for name in argument_order(vertex)])
+            self._line(number, words, option_text(vertex.options), len(vertex.scope))
 
     def _repeat(self, repeat: Repeat) -> None:
         """One block, for all of them. What it takes from the block before has an apostrophe."""
         block = range(repeat.start, repeat.start + repeat.period)
-        last = repeat.period * (repeat.count - 1)
         for number in block:
-            self.names[number] = next(self.free)
-        words: dict[int, dict[str, str]] = {}
+            self.references.bind(repeat.like(number))
         first: dict[str, str] = {}
-        for number in block:
-            here = {edge.argument: edge for edge in self.vertices[number].inputs}
-            there = {edge.argument: edge for edge in self.vertices[number + repeat.period].inputs}
-            words[number] = {name: self._word(here.get(name), edge, block, first) for name, edge in there.items()}
+        words = {number: self._words_of_all(repeat, number, first) for number in block}
         common = self.vertices[block[0]].scope
         for number in (*block, *(number + repeat.period for number in block)):
             common = shared_path(common, self.vertices[number].scope)
@@ -153,51 +142,56 @@ class _Listing:
         times = f"× {repeat.count:,}{f', first with {begin}' if begin else ''}:"
         self.lines.append(_Line("  " * len(common) + times))
         for number in block:
-            final = self.vertices[number + last].scope
-            scope = tuple(
-                a if a == b else f"{a} … {b}" for a, b in zip(self.vertices[number].scope, final, strict=True)
-            )
+            scopes = [self.vertices[i].scope for i in repeat.like(number)]
+            scope = tuple(span(names) or alike(names[0], "…") for names in zip(*scopes, strict=True))
             self._enter(scope, len(scope), 1)
-            self._line(number, words[number], len(scope) + 1)
+            options = option_span([self.vertices[i].options for i in repeat.like(number)])
+            self._line(number, words[number], options, len(scope) + 1)
         self.scope = common
-        for i in range(repeat.period, repeat.period * repeat.count):
-            self.names[repeat.start + i] = self.names[repeat.start + i % repeat.period]
 
-    def _word(self, here: Edge | None, there: Edge, block: range, first: dict[str, str]) -> str:
-        """An argument by its edges in the first block and in the second; `first` collects what states start from."""
+    def _words_of_all(self, repeat: Repeat, number: int, first: dict[str, str]) -> list[str]:
+        """The arguments of a vertex of the first block, as they are in all; `first` collects what states start from."""
+        vertices = [self.vertices[i] for i in repeat.like(number)]
+        edges = [{edge.argument: edge for edge in vertex.inputs} for vertex in vertices]
+        items = [
+            self._item(repeat, vertices, [here.get(name) for here in edges], first) if name in edges[1] else "·"
+            for name in argument_order(vertices[0])
+        ]
+        return self.references.words(vertices[0], items)
+
+    def _item(
+        self, repeat: Repeat, users: Sequence[Vertex], edges: Sequence[Edge | None], first: dict[str, str]
+    ) -> Edge | str:
+        """An argument by its edges in all blocks: an edge if that is the same in all, else a word."""
+        block = range(repeat.start, repeat.start + repeat.period)
+        here, there = edges[:2]
+        assert there is not None
         if there.source in block:  # a state, handed on from block to block
-            mark = self._refer(there.source, there.slot) + "'"
-            first[mark] = "·" if here is None else self._refer(here.source, here.slot)
+            mark = self.references.letter(there.source, there.slot) + "'"
+            first[mark] = "·" if here is None else self.references.refer(here.source, here.slot, users[0])
             return mark
         assert here is not None
-        part = here.part if here.part == there.part else _NUMBER.sub("t", here.part)
-        moving = here.source not in block and there.source != here.source
-        return self._refer(here.source, here.slot) + part + ("…" if moving else "")
+        if here.source in block:
+            return self.references.letter(here.source, here.slot)
+        known = [edge for edge in edges if edge is not None]
+        if len({edge.source for edge in known}) == 1:
+            return here if len({edge.part for edge in known}) == 1 else here._replace(part=alike(here.part, "t"))
+        refer = self.references.refer
+        words = [refer(e.source, e.slot, user, True) + e.part for e, user in zip(known, users, strict=True)]
+        return span(words) or words[0] + "…"
 
     def _enter(self, scope: tuple[str, ...], depth: int, extra: int = 0) -> None:
         """The names of scopes that begin here."""
         for level in range(len(shared_path(self.scope, scope)), depth):
-            self.lines.append(_Line(f"{'  ' * (level + extra)}{_one_line(scope[level])}:"))
+            self.lines.append(_Line(f"{'  ' * (level + extra)}{scope[level]}:"))
         self.scope = scope
 
-    def _line(self, number: int, words: Mapping[str, str], depth: int) -> None:
+    def _line(self, number: int, words: Sequence[str], options: str, depth: int) -> None:
         vertex = self.vertices[number]
-        arguments = _runs([words.get(name, "·") for name in argument_order(vertex)])
-        arguments += [text] if (text := option_text(vertex.options)) and vertex.step is None else []
-        text = f"{'  ' * depth}{self.names[number]} = {vertex.label}({', '.join(map(_one_line, arguments))})"
+        arguments = [*words, options] if options and vertex.step is None else words
+        text = f"{'  ' * depth}{self.references.names[number]} = {vertex.label}({', '.join(arguments)})"
         text += f"  ({vertex.remark})" if vertex.remark else ""
         self.lines.append(_Line(text, ", ".join(map(shape_of, vertex.specs))))
-
-    def _refer(self, source: int, slot: int) -> str:
-        name = self.names[source]
-        return f"{name}.{slot}" if len(self.vertices[source].specs) > 1 else name
-
-
-def _runs(words: list[str]) -> list[str]:
-    """Equal neighbours written once."""
-    runs = [(word, len(list(run))) for word, run in groupby(words)]
-    return [part for word, n in runs for part in ([word] * n if n < 4 else [f"{word} × {n}"])]
-
 
 def _one_line(text: str) -> str:
     """What cannot be printed, such as a line break, as its escape."""

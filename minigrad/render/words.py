@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from types import EllipsisType
 from typing import Any
 
@@ -10,12 +12,14 @@ import numpy as np
 
 from ..spec import Spec
 
-__all__ = ["index_text", "option_text", "option_words", "shape_of"]
+__all__ = ["alike", "index_text", "option_span", "option_text", "option_words", "shape_of", "span"]
 
 _LONGEST = 32
 """Letters of an option that are shown."""
 _ITEMS = 8
 """Items of a list that are shown."""
+_NUMBER = re.compile(r"\d{1,18}")
+"""A number, or a part of one that is longer: `int` takes no text of any length."""
 
 
 def shape_of(spec: Spec) -> str:
@@ -64,6 +68,47 @@ def index_text(index: Any) -> str:
         ends = ["" if end is None else str(end) for end in (index.start, index.stop, index.step)]
         return ":".join(ends if ends[2] else ends[:2])
     return "…" if isinstance(index, EllipsisType) else _value_text(index)
+
+
+def alike(text: str, mark: str = "#") -> str:
+    """A text with every number in it as a mark.
+
+    >>> alike("step 12") == alike("step 3")
+    True
+    """
+    return _NUMBER.sub(mark, text)
+
+
+def span(texts: Sequence[str]) -> str:
+    """One text for those of a loop: what all say, or the first and the last if their numbers move evenly; else nothing.
+
+    >>> span(["h", "h"]), span(["step 1", "step 2", "step 3"]), span(["0", "3", "1"])
+    ('h', 'step 1 … step 3', '')
+    """
+    if len(set(texts)) == 1:
+        return texts[0]
+    if len(set(map(alike, texts))) > 1:
+        return ""
+    columns = zip(*[map(int, _NUMBER.findall(text)) for text in texts], strict=True)
+    even = all(len({b - a for a, b in pairwise(column)}) == 1 for column in columns)
+    return f"{texts[0]} … {texts[-1]}" if even else ""
+
+
+def option_span(several: Sequence[Mapping[str, Any]]) -> str:
+    """The options of a loop's operations, which differ at most in their index; one that moves unevenly is `[…]`.
+
+    >>> option_span([{"index": (slice(None), k)} for k in range(1, 8)])
+    '[:, 1 … 7]'
+    """
+    texts = [option_text(options) for options in several]
+    if len(set(texts)) == 1:
+        return texts[0]
+    items = [[*map(index_text, i)] if isinstance(i := o["index"], tuple) else [index_text(i)] for o in several]
+    even = len(set(map(len, items))) == 1
+    spans = [span(texts) for texts in zip(*items, strict=True)] if even else [""]
+    text = ", ".join(spans) if all(spans) else "…"
+    rest = option_text({name: value for name, value in several[0].items() if name != "index"})
+    return ", ".join(filter(None, [f"[{text}]", rest]))
 
 
 def _value_text(value: Any) -> str:

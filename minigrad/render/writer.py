@@ -14,7 +14,7 @@ from typing import Any
 from .escape import quoted
 from .heat import Heat, flow_norm, gradient_norm, is_noted, largest, value_norm
 from .legend import colour_bar, stub_legend
-from .picture import Edge, Output, Picture, Vertex, leaf_names, output_name
+from .picture import Edge, Output, Picture, Vertex, leaf_names, output_name, short_name
 from .scopes import Scope, scopes_of
 from .words import option_text, shape_of
 
@@ -133,15 +133,10 @@ class DotWriter:
 
     def _parameters(self, vertex: Vertex) -> list[str]:
         """The names of the parameters that a vertex takes, as one text; none if there are none."""
-        names = [self._short_name(edge.source, vertex) for edge in vertex.inputs if edge.source in self.stubbed]
+        edges = [edge for edge in vertex.inputs if edge.source in self.stubbed]
+        names = [short_name(self.picture, self.names, edge.source, vertex) for edge in edges]
         lines = ["  ".join(names[i : i + 4]) for i in range(0, len(names), 4)]
         return ["\n".join(lines)] if names else []
-
-    def _short_name(self, number: int, user: Vertex) -> str:
-        """The name of a parameter, without the path of its module where the frame around its user says that."""
-        parameter, name = self.picture.vertices[number], self.names[number]
-        scope = user.scope if user.step is None else user.scope[:-1]
-        return parameter.label if parameter.scope == scope and name == self.picture.full_name(parameter) else name
 
     def _fill(self, vertex: Vertex) -> str:
         """The colour of a vertex by the largest gradient of its outputs."""

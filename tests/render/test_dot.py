@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import nn
-from minigrad.render.dot import quoted
+from minigrad.render.escape import quoted
 from tests.render.graphs import captioner, graphs, halves, laid_out, leaf, loop, lstm, mlp, place, rnn, texts
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad.primitives import PRIMITIVES
 from minigrad.render import to_html
+from minigrad.render.arrange import arranged
 from minigrad.render.content import content_of
-from minigrad.render.dot import arranged
 from minigrad.render.html import SCRIPTS, as_json, page
 from minigrad.render.nesting import Box, nested
 from minigrad.render.order import grouped

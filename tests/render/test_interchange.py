@@ -15,7 +15,7 @@ import minigrad as mg
 from minigrad import nn
 from minigrad.backward import graph_of
 from minigrad.render import to_networkx
-from minigrad.render.dot import arranged
+from minigrad.render.arrange import arranged
 
 
 def leaf(*shape: int) -> mg.Tensor:
@@ -121,3 +121,18 @@ def test_errors(monkeypatch):
     monkeypatch.setitem(sys.modules, "networkx", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'minigrad\[viz\]'"):
         to_networkx(leaf(1) * 2)
+
+
+def test_expanded_limited_and_named():
+    x = leaf(2, 3)
+    y = mg.softmax(x)
+    z = mg.tanh(y)
+    assert "exp" in {label for _, label in to_networkx(z, expand={"softmax"}).nodes(data="label")}
+    graph = to_networkx(z * 2.0, names={"y": y})
+    assert [remark for _, remark in graph.nodes(data="remark") if remark] == ["y"]
+    for _ in range(9):
+        z = mg.exp(mg.tanh(z))
+    graph = to_networkx(z, max_nodes=3)
+    assert len(graph) == 4
+    assert graph.nodes[0]["kind"] == "elision"
+    assert {shape for _, _, shape in graph.edges(data="shape")} == {(2, 3)}

@@ -85,3 +85,13 @@ def test_switching_off_restores_calls(notebook):
     assert nn.Module.__call__.__module__ == "minigrad.nn.module"
     mg.render.notebook(True)
     assert model._repr_svg_() is None  # not called since
+
+
+def test_options_that_fit_and_names_where_they_belong(notebook):
+    x, y = leaf(2), leaf(2)
+    mg.render.notebook(True, names={"the x": x}, values="norm", expand={"softmax"}, title="net")
+    mg.render.notebook(True, names={"the x": x}, gradients=False, unroll="steps")
+    assert "the x" in (x * y)._repr_svg_()
+    assert "the x" not in (y * y)._repr_svg_()
+    with mg.no_grad():
+        mg.render.notebook(True, gradients=True)

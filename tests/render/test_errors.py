@@ -1,0 +1,117 @@
+"""What does not fit is an error at once, which says what was given, where, and what would fit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import nn
+from minigrad.render import draw, notebook, summary, to_dot, to_html, to_networkx, to_text
+from tests.render.graphs import layout_program, leaf
+
+X = leaf(2)
+Y = X * X
+
+GIVEN = [
+    (nn.Linear(2, 2), r"not the module Linear: .* draw what the module returns; summary\(module, \*inputs\)"),
+    (nn.Sequential(nn.Tanh()), "not the module Sequential"),
+    (None, "expected a Tensor or several, not None"),
+    (3, "expected a Tensor or several, not int"),
+    ("tensor", "expected a Tensor or several, not str"),
+    (np.ones(3), "expected a Tensor or several, not ndarray"),
+    ({"y": Y}, "expected a Tensor or several, not dict"),
+    ([Y, None], r"expected a Tensor or several, not NoneType \(number 1 of those given\)"),
+]
+OPTIONS = [
+    ({"names": {X: "x"}}, TypeError, "names: a key must be a name, such as {'x': x}, not a Tensor"),
+    ({"names": {"x": np.ones(2)}}, TypeError, "names: 'x' must name a Tensor, such as {'x': x}, not a ndarray"),
+    ({"names": ["x"]}, TypeError, "names must be a mapping from names to tensors, such as {'x': x}, not list"),
+    ({"names": {"x": leaf(2)}}, ValueError, "names: 'x' is not in the graph"),
+    ({"expand": None}, TypeError, "expand must be names of primitives, such as {'lstm_step'}, not None"),
+    ({"expand": 3}, TypeError, "expand must be names of primitives, such as {'lstm_step'}, not 3"),
+    ({"expand": [["lstm"]]}, TypeError, r"expand must be names of primitives, .*, not \['lstm'\]"),
+    ({"expand": {"tanh"}}, ValueError, "tanh has no reference"),
+    ({"unroll": "no"}, ValueError, "unroll must be 'steps', 'fold' or 'primitive', not 'no'"),
+]
+LIMIT = [({"max_nodes": n}, ValueError, f"max_nodes must be an int of at least 1, not {n!r}") for n in (0, "many")]
+TITLE = [({"title": 3}, TypeError, "title must be a str, not 3")]
+DRAWN = [
+    ({"gradients": ends}, ValueError, "gradients must be True, False or the ends of a scale, 0 < low <= high; got")
+    for ends in ((2, 1), (0, 1), "hot", 0, np.ones(2))
+]
+TIMEOUT = [
+    ({"timeout": timeout}, ValueError, "draw: timeout must be a number of seconds above 0, not ")
+    for timeout in ("x", -1, 0, None, True, float("nan"), float("inf"))
+]
+WRITERS = {
+    "to_text": (lambda tensors, folder, **options: to_text(tensors, **options), OPTIONS),
+    "to_dot": (lambda tensors, folder, **options: to_dot(tensors, **options), OPTIONS + LIMIT + TITLE + DRAWN),
+    "to_networkx": (lambda tensors, folder, **options: to_networkx(tensors, **options), OPTIONS + LIMIT),
+    "to_html": (lambda y, folder, **options: to_html(y, folder / "a.html", **options), OPTIONS + LIMIT + TITLE),
+    "draw": (
+        lambda tensors, folder, **options: draw(tensors, folder / "a.svg", **options),
+        OPTIONS + LIMIT + TITLE + DRAWN + TIMEOUT,
+    ),
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize(("given", "message"), GIVEN)
+def test_what_is_no_tensor(writer, given, message, tmp_path):
+    with pytest.raises(TypeError, match=message):
+        WRITERS[writer][0](given, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("writer", "options", "error", "message"),
+    [(writer, *case) for writer, (_, cases) in WRITERS.items() for case in cases],
+)
+def test_what_is_no_option(writer, options, error, message, tmp_path):
+    with pytest.raises(error, match=message):
+        WRITERS[writer][0](Y, tmp_path, **options)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("writer", ["draw", "to_html"])
+def test_a_folder_that_is_not_there_is_said_before_anything_is_laid_out(writer, tmp_path, monkeypatch):
+    monkeypatch.setattr("minigrad.render.drawing.layout", lambda *_: pytest.fail("laid out"))
+    with pytest.raises(FileNotFoundError, match="no such folder to write into") as caught:
+        WRITERS[writer][0](Y, tmp_path / "none")
+    assert caught.value.filename == str(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    "ends", [(np.float32(1e-6), np.float32(10)), (np.int64(1), 10), [1e-6, np.float64(10)], (1, 1)]
+)
+def test_any_real_numbers_are_ends_of_a_scale(ends):
+    with mg.record():
+        y = leaf(2) * leaf(2)
+        y.sum().backward()
+    assert to_dot(y, gradients=ends) == to_dot(y, gradients=tuple(map(float, ends)))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"bogus": 1}, TypeError, "bogus"),
+        ({"timeout": 3}, TypeError, "timeout"),
+        *[case for case in OPTIONS + LIMIT + TITLE + DRAWN if "not in the graph" not in case[2]],
+    ],
+)
+def test_notebooks_check_options_at_once(options, error, message):
+    layout_program()
+    with pytest.raises(error, match=message):
+        notebook(True, **options)
+    assert Y._repr_svg_() is None  # it is still off
+
+
+def test_what_writers_take_by_keyword_only():
+    for writer in (to_text, to_dot, to_networkx, lambda *given: to_html(Y, "a.html", *given[1:])):
+        with pytest.raises(TypeError, match="positional argument"):
+            writer(Y, {"x": X})
+
+
+def test_the_message_for_modules_names_what_exists():
+    assert "Linear" in str(summary(nn.Linear(2, 3), np.ones((1, 2), np.float32)))
