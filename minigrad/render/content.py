@@ -14,7 +14,7 @@ import numpy as np
 from ..primitives import PRIMITIVES, Primitive
 from ..recording import Note, Stats, note_of
 from .dot import shape_of
-from .heat import Heat, flow_norm, gradient_norm, heat_of, noted_slot, value_norm
+from .heat import Heat, flow_norm, gradient_norm, heat_of, noted_slot, value_norm, was_recorded
 from .nesting import nested
 from .order import grouped
 from .picture import Edge, Picture, Vertex, leaf_names
@@ -128,8 +128,7 @@ class _Content:
 
 def _heat(picture: Picture) -> Heat | None:
     """The scale of colours; None if no gradient was recorded."""
-    seen = any(gradient_norm(v, slot) is not None for v in picture.vertices for slot in range(len(v.specs)))
-    return heat_of(picture) if seen else None
+    return heat_of(picture) if was_recorded(picture) else None
 
 
 def _largest(norms: Sequence[float | None]) -> float | None:

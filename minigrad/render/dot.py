@@ -8,8 +8,7 @@ from typing import Literal
 from ..core import Tensor
 from .arrange import Unroll, arranged
 from .escape import quoted
-from .heat import heat_of, value_norm
-from .picture import Picture
+from .heat import heat_of, value_norm, was_recorded
 from .words import option_text, shape_of
 from .writer import DotWriter
 
@@ -63,15 +62,10 @@ def to_dot(
     if values not in ("shape", "norm", "none"):
         raise ValueError(f"to_dot: values must be 'shape', 'norm' or 'none', not {values!r}")
     picture = arranged(tensors, unroll, max_nodes, names, expand)
-    if values == "norm" and not _has_values(picture):
+    if values == "norm" and not was_recorded(picture, value_norm):
         raise ValueError(
             "to_dot: values='norm': no value was recorded behind this tensor: run the forward pass within "
             "`with mg.record():`"
         )
     heat = heat_of(picture, gradients) if gradients else None
     return DotWriter(picture, direction, values, heat, title).text()
-
-
-def _has_values(picture: Picture) -> bool:
-    vertices = picture.vertices
-    return any(value_norm(vertex, slot) is not None for vertex in vertices for slot in range(len(vertex.specs)))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Set
 
 from .escape import lines_to_the_left
-from .heat import Heat, gradient_norm
+from .heat import NOT_SHOWN, Heat, gradient_norm
 from .picture import Picture
 from .words import shape_of
 
@@ -29,14 +29,16 @@ def stub_legend(picture: Picture, names: Mapping[int, str], stubbed: Set[int], w
     return [f"  legend [label={lines_to_the_left(lines)} {style}]"] if lines else []
 
 
-def colour_bar(heat: Heat) -> str:
-    """The DOT line of a table: shades from low to high, norms below, and what is off the scale."""
+def colour_bar(heat: Heat, elided: bool = False) -> str:
+    """The DOT line of a table: shades from low to high, norms below, what is off the scale, and what is not shown."""
     shades = "".join(f'<td bgcolor="{heat.color(norm)}" width="10" height="12"></td>' for norm in heat.ticks(_CELLS))
     third = _CELLS // 3
     marks = zip(("left", "center", "right"), heat.ticks(3), strict=True)
     norms = "".join(f'<td colspan="{third}" align="{side}">{norm:.1e}</td>' for side, norm in marks)
     rows = [f'<td colspan="{_CELLS}">norm of the gradient, on a log scale</td>', shades, norms]
     rows.append(f'<td colspan="{_CELLS}">white, dotted: none</td>')
+    if elided:
+        rows.append(f'<td colspan="{_CELLS}" bgcolor="{NOT_SHOWN}">grey: not shown</td>')
     if heat.unusual:
         color = heat.color(math.nan)
         text = f'<font color="{heat.text_color(math.nan)}">NaN or infinite</font>'

@@ -13,7 +13,7 @@ from collections import Counter
 from typing import Any
 
 from .escape import quoted
-from .heat import Heat, flow_norm, gradient_norm, is_noted, value_norm
+from .heat import NOT_SHOWN, Heat, flow_norm, gradient_norm, is_noted, value_norm
 from .legend import colour_bar, stub_legend
 from .picture import Edge, Output, Picture, Vertex, leaf_names
 from .scopes import Scope, scopes_of
@@ -25,7 +25,7 @@ _STYLE = {
     "operation": 'shape=box style="rounded,filled" fillcolor="#eef3fb" color="#7f93b2"',
     "input": 'shape=box style="filled" fillcolor="#e3f2e1" color="#6aa364"',
     "parameter": 'shape=box style=filled fillcolor="#fdf3d8" color="#c9a13b" fontsize=9 height=0.2 margin="0.06,0.02"',
-    "elision": 'shape=box style="dashed,rounded" color="#777777" fontcolor="#555555"',
+    "elision": f'shape=box style="dashed,rounded,filled" fillcolor="{NOT_SHOWN}" color="#777777" margin="0.16,0.07"',
     "output": 'shape=box style="filled" fillcolor="#f9e0dc" color="#c4695c" penwidth=1.5',
 }
 _SIDEWAYS = 24
@@ -95,11 +95,14 @@ class DotWriter:
     def _legends(self) -> None:
         """Beside the last output, where they make the drawing no wider."""
         legend = stub_legend(self.picture, self.names, self.stubbed, self.heat is not None)
-        scale = [] if self.heat is None else [colour_bar(self.heat)]
+        scale = [] if self.heat is None else [colour_bar(self.heat, self._elides())]
         self.lines += [*legend, *scale]
         if legend or scale:
             names = [f"o{len(self.picture.outputs) - 1}", *["legend"] * len(legend), *["scale"] * len(scale)]
             self.lines.append(f"  {{ rank=same {' '.join(names)} }}")
+
+    def _elides(self) -> bool:
+        return any(vertex.kind == "elision" for vertex in self.picture.vertices)
 
     def _vertex(self, number: int, indent: str) -> None:
         vertex = self.picture.vertices[number]
@@ -107,7 +110,8 @@ class DotWriter:
             return  # a stub beside each that uses it
         stubs = [] if vertex.kind == "elision" else self._parameters(vertex)
         row = vertex.step is not None and vertex.kind == "operation"
-        label = [vertex.scope[-1], vertex.label, *stubs] if row else [vertex.label]
+        # The empty line keeps the parameters off an underscore in the name, which would look like a bar over one.
+        label = [vertex.scope[-1], vertex.label, *(["", *stubs] if stubs else [])] if row else [vertex.label]
         if vertex.kind == "input":
             label = [self.names[number], shape_of(vertex.specs[0])]
         elif vertex.step is None and (text := option_text(vertex.options)):
@@ -170,14 +174,14 @@ class DotWriter:
     def _label(self, vertex: Vertex, edge: Edge) -> str:
         source = self.picture.vertices[edge.source]
         name = _output_name(source, vertex, edge)
-        if self.values == "norm" and source.kind != "input":
-            norm = value_norm(source, edge.slot)
-            return "" if norm is None else f"{name}{norm:.3g}"
         if source.step is not None and vertex.node is source.node:
             if vertex.step is None:
                 return ""  # into the stack of all steps, whose own edge says it
             if vertex.node in self.rows and self.direction in ("LR", "RL"):
                 return ""  # in a column, where two would overlap
+        if self.values == "norm" and source.kind != "input":
+            norm = value_norm(source, edge.slot)
+            return "" if norm is None else f"{name}{norm:.3g}"
         if self.values == "none" or source.kind == "input":
             return edge.part or name.strip()
         return edge.part or name + (shape_of(source.specs[edge.slot]) if edge.slot < len(source.specs) else "")
