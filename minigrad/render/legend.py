@@ -17,13 +17,14 @@ _CELLS = 24
 
 
 def stub_legend(picture: Picture, names: Mapping[int, str], stubbed: Set[int], with_gradients: bool) -> list[str]:
-    """The DOT line of a note with every leaf that stands as a stub, once; nothing if there is none."""
-    rows: dict[str, list[str]] = {"parameter": [], "input": []}
+    """The DOT line of a note with all that stands as stubs, once; nothing if there is none."""
+    rows: dict[str, list[str]] = {"parameter": [], "input": [], "operation": []}
     for number in sorted(stubbed):
         vertex = picture.vertices[number]
         norm = gradient_norm(vertex, 0) if with_gradients else None
         said = "" if norm is None else f"  gradient {norm:.1e}"
-        rows[vertex.kind].append(f"{names[number]}  {shape_of(vertex.specs[0])}{said}")
+        name = names[number] if vertex.is_leaf else f"{names[number]}  {vertex.label}"
+        rows[vertex.kind].append(f"{name}  {shape_of(vertex.specs[0])}{said}")
     lines = [line for kind, found in rows.items() if found for line in (f"{kind}s", *found)]
     style = 'shape=note fontsize=9 style=filled fillcolor="#fffaf0" color="#c9a13b"'
     return [f"  legend [label={lines_to_the_left(lines)} {style}]"] if lines else []

@@ -1,22 +1,24 @@
 """DOT text from a picture: clusters for scopes, stubs for parameters, shapes on the edges.
 
-A weight that every step of a loop shares would tie the whole drawing into a knot (and take `dot` minutes). So it stands
-as a small stub beside each vertex that uses it, and once in a legend with its shape. The steps of a sequence
-primitive are boxes in a row, with time to the right. (A cluster around each would look the same, but `dot` then draws
-rows from right to left, or mixes them: its order of a row does not heed edges between clusters.)
+A weight that every step of a loop shares would tie the whole drawing into a knot (and take `dot` minutes). So it
+stands as a small stub beside each vertex that uses it, and once in a legend with its shape. So does a result of many
+uses, whose box says under which name. The steps of a sequence primitive are boxes in a row, with time to the right. (A
+cluster around each would look the same, but `dot` then draws rows from right to left, or mixes them: its order of a
+row does not heed edges between clusters.) Steps that are clusters, of loops that a user wrote or of an expanded
+primitive, stand below each other.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from typing import Any
 
 from .escape import quoted
 from .heat import NOT_SHOWN, Heat, flow_norm, gradient_norm, is_noted, value_norm
 from .legend import colour_bar, stub_legend
 from .picture import Edge, Output, Picture, Vertex, leaf_names
-from .scopes import Scope, scopes_of
+from .scopes import Scope, ladders, scopes_of
+from .stubs import marks, stubbed
 from .words import option_text, shape_of
 
 __all__ = ["DotWriter"]
@@ -32,19 +34,16 @@ _SIDEWAYS = 24
 """Steps that follow each other where data flows to the right: `dot` takes 0.5 s for 30 of them, 9 s for 60."""
 
 
-_USES = 8
-"""How often an input is used at most if it is drawn once, with an edge to each use; `dot` takes minutes for 60."""
-
-
 class DotWriter:
     """Collects the lines of one drawing: vertices in their clusters, then the edges."""
 
     def __init__(self, picture: Picture, direction: str, values: str, heat: Heat | None, title: str) -> None:
         self.picture, self.direction, self.values, self.title = picture, direction, values, title
-        self.names = leaf_names(picture)
         self.heat = heat
-        self.stubbed = _stubbed(picture)
+        self.stubbed = stubbed(picture)
+        self.names = leaf_names(picture) | marks(picture, self.stubbed)
         self.rows = self._rows()
+        self.scopes = scopes_of(picture)
         self.lines: list[str] = []
         self.edges: list[str] = []
 
@@ -64,6 +63,7 @@ class DotWriter:
         if self.title:
             self.lines.append(f"  label={quoted(self.title)} labelloc=t fontsize=14")
         self._clusters()
+        self._steps_below_each_other()
         self.lines += rows
         for i, output in enumerate(self.picture.outputs):
             self._output(i, output)
@@ -73,7 +73,7 @@ class DotWriter:
     def _clusters(self) -> None:
         """The vertices of each scope, then its inner scopes."""
         count = 0
-        stack: list[tuple[str, Scope | None, str]] = [("", scopes_of(self.picture), "  ")]
+        stack: list[tuple[str, Scope | None, str]] = [("", self.scopes, "  ")]
         while stack:
             name, tree, indent = stack.pop()
             if tree is None:
@@ -90,7 +90,19 @@ class DotWriter:
             count += 1
             for number in tree.vertices:
                 self._vertex(number, indent)
-            stack += [(key, inner, indent) for key, inner in reversed(tree.inner.items())]
+            stack += [(inner.name, inner, indent) for inner in reversed(tree.inner)]
+
+    def _steps_below_each_other(self) -> None:
+        """Invisible edges that keep each step of a loop below the one before; `dot` would put some beside it."""
+        drawn = {" ".join(edge.split()[:3]) for edge in self.edges}
+        for above, below in ladders(self.picture, self.scopes):
+            first = [f"p{i}" if self._has_stub(i) else f"n{i}" for i in below]
+            edges = [f"n{a} -> {b}" for a in above for b in first]
+            self.edges += [f"  {edge} [style=invis weight=0]" for edge in edges if edge not in drawn]
+
+    def _has_stub(self, number: int) -> bool:
+        vertex = self.picture.vertices[number]
+        return vertex.kind == "operation" and vertex.step is None and bool(self._parameters(vertex))
 
     def _legends(self) -> None:
         """Beside the last output, where they make the drawing no wider."""
@@ -106,7 +118,7 @@ class DotWriter:
 
     def _vertex(self, number: int, indent: str) -> None:
         vertex = self.picture.vertices[number]
-        if number in self.stubbed:
+        if vertex.is_leaf and number in self.stubbed:
             return  # a stub beside each that uses it
         stubs = [] if vertex.kind == "elision" else self._parameters(vertex)
         row = vertex.step is not None and vertex.kind == "operation"
@@ -114,7 +126,9 @@ class DotWriter:
         label = [vertex.scope[-1], vertex.label, *(["", *stubs] if stubs else [])] if row else [vertex.label]
         if vertex.kind == "input":
             label = [self.names[number], shape_of(vertex.specs[0])]
-        elif vertex.step is None and (text := option_text(vertex.options)):
+        elif number in self.names:
+            label.append(f"→ {self.names[number]}")
+        if vertex.kind == "operation" and vertex.step is None and (text := option_text(vertex.options)):
             label.append(text)
         label += [vertex.remark] if vertex.remark else []
         self.lines.append(
@@ -138,13 +152,15 @@ class DotWriter:
 
     def _parameters(self, vertex: Vertex) -> list[str]:
         """The names of the parameters that a vertex takes, as one text; none if there are none."""
-        names = [self._short_name(edge.source, vertex) for edge in vertex.inputs if edge.source in self.stubbed]
+        names = [self._short_name(edge, vertex) for edge in vertex.inputs if edge.source in self.stubbed]
         lines = ["  ".join(names[i : i + 4]) for i in range(0, len(names), 4)]
         return ["\n".join(lines)] if names else []
 
-    def _short_name(self, number: int, user: Vertex) -> str:
+    def _short_name(self, edge: Edge, user: Vertex) -> str:
         """The name of a parameter, without the path of its module where the frame around its user says that."""
-        parameter, name = self.picture.vertices[number], self.names[number]
+        parameter, name = self.picture.vertices[edge.source], self.names[edge.source]
+        if not parameter.is_leaf:
+            return f"{name} {_output_name(parameter, user, edge)}".strip()
         scope = user.scope if user.step is None else user.scope[:-1]
         return parameter.label if parameter.scope == scope and name == self.picture.full_name(parameter) else name
 
@@ -204,17 +220,10 @@ class DotWriter:
         shape = shape_of(source.specs[output.slot]) if output.slot < len(source.specs) else ""
         self.lines.append(f"  o{i} [label={quoted(output.name + chr(10) + shape)} {_STYLE['output']}]")
         begin = f"n{output.source}"
-        if output.source in self.stubbed:  # which has no vertex of its own
+        if source.is_leaf and output.source in self.stubbed:  # which has no vertex of its own
             begin = f"q{i}"
             self.lines.append(f"  {begin} [label={quoted(self.names[output.source])} {_STYLE['parameter']}]")
         self.edges.append(f"  {begin} -> o{i}")
-
-
-def _stubbed(picture: Picture) -> set[int]:
-    """The leaves that stand as stubs: parameters, and inputs that would tie the drawing together."""
-    uses = Counter(edge.source for vertex in picture.vertices for edge in vertex.inputs)
-    leaves = [(number, vertex) for number, vertex in enumerate(picture.vertices) if vertex.is_leaf]
-    return {number for number, vertex in leaves if vertex.kind == "parameter" or uses[number] > _USES}
 
 
 def _output_name(source: Vertex, target: Vertex, edge: Edge) -> str:
