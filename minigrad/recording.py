@@ -146,7 +146,7 @@ class Recorder:
 
     def cotangent(self, node: Node, cotangent: Any) -> None:
         """A reverse pass is about to call the VJP of a node, or has summed the gradient of a leaf."""
-        self._node = node
+        self._node = None if node.primitive is None else node
         if self.gradients:
             note = node.note = note_of(node) or Note()
             several = cotangent if type(cotangent) is tuple else (cotangent,)
@@ -157,6 +157,7 @@ class Recorder:
 
     def flows(self, node: Node, flows: Mapping[int, Array]) -> None:
         """The VJP of a node has given the gradients of its arguments, here by the argument's number."""
+        self._node = None
         note, primitive = note_of(node), node.primitive
         if self.gradients and note is not None and primitive is not None:
             for argnum, g in flows.items():
@@ -200,8 +201,8 @@ def record(values: bool = True, gradients: bool = True, lines: bool = True) -> I
 
 
 @contextmanager
-def using(own: Recorder) -> Iterator[None]:
-    """Within this context your own recorder is told of every call and every backward pass."""
+def using(own: Recorder | None) -> Iterator[None]:
+    """Within this context your own recorder is told of every call and every backward pass; or nobody is."""
     global active
     token = _current.set(own)
     with _counting:

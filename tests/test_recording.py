@@ -303,6 +303,18 @@ def test_steps_of_the_last_pass():
     np.testing.assert_allclose(note_of(h.node).gradient_steps[0], 2 * np.array(first), rtol=1e-6)
 
 
+def test_a_vjp_that_is_called_outside_of_a_pass_writes_into_no_note():
+    lengths = (leaf(1, 3, 2), leaf(1, 4), leaf(2, 16), leaf(4, 16), leaf(16))
+    other = mg.lstm(*lengths)[0]
+    primitive, g = other.node.primitive, (np.ones(other.shape, np.float32), None)
+    with mg.record():
+        h, _ = mg.lstm(*lengths)
+        h.sum().backward()
+        before = [(dict(n.gradient_steps), dict(n.flows)) for n in notes_of(h)]
+        primitive.backward(g, (True,) * len(lengths), *other.node.residuals)
+    assert [(dict(n.gradient_steps), dict(n.flows)) for n in notes_of(h)] == before
+
+
 def test_no_grad_inside():
     x = leaf(2)
     with mg.record(), mg.no_grad():

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..primitives import PRIMITIVES, Primitive
 from ..recording import Note, Stats, note_of
-from .heat import Heat, flow_norm, gathers, gradient_norm, heat_of, largest, noted_slot, value_norm
+from .heat import Heat, flow_norm, gradient_norm, heat_of, largest, noted_slot, value_norm, was_recorded
 from .nesting import nested
 from .picture import Edge, Picture, Vertex, leaf_names, output_name, primitive_of
 from .text import argument_order
@@ -109,7 +109,7 @@ class _Content:
 
     def _primitive(self, vertex: Vertex) -> int | None:
         """The place of the primitive that an operation shows."""
-        primitive = PRIMITIVES["minigrad.ops.shaping.stack"] if gathers(vertex) else primitive_of(vertex)
+        primitive = PRIMITIVES["minigrad.ops.shaping.stack"] if vertex.gathers is not None else primitive_of(vertex)
         if primitive is None or vertex.kind != "operation":
             return None
         return self.primitives.setdefault(primitive, len(self.primitives))
@@ -134,8 +134,7 @@ class _Content:
 
 def _heat(picture: Picture) -> Heat | None:
     """The scale of colours; None if no gradient was recorded."""
-    seen = any(gradient_norm(v, slot) is not None for v in picture.vertices for slot in range(len(v.specs)))
-    return heat_of(picture) if seen else None
+    return heat_of(picture) if was_recorded(picture) else None
 
 
 def _number(x: float | None) -> float | str | None:

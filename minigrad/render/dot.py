@@ -8,8 +8,7 @@ from typing import Literal
 from ..core import Tensor
 from .arrange import Unroll, arranged
 from .given import checked_title
-from .heat import heat_of, value_norm
-from .picture import Picture
+from .heat import heat_of, value_norm, was_recorded
 from .writer import DotWriter
 
 __all__ = ["Direction", "Values", "to_dot"]
@@ -64,15 +63,10 @@ def to_dot(
     if values not in ("shape", "norm", "none"):
         raise ValueError(f"to_dot: values must be 'shape', 'norm' or 'none', not {values!r}")
     picture = arranged(tensors, unroll, max_nodes, names, expand)
-    if values == "norm" and not _has_values(picture):
+    if values == "norm" and not was_recorded(picture, value_norm):
         raise ValueError(
             "to_dot: values='norm': no value was recorded behind this tensor: run the forward pass within "
             "`with mg.record():`"
         )
     heat = None if gradients is None or gradients is False else heat_of(picture, gradients)
     return DotWriter(picture, direction, values, heat, checked_title(title)).text()
-
-
-def _has_values(picture: Picture) -> bool:
-    vertices = picture.vertices
-    return any(value_norm(vertex, slot) is not None for vertex in vertices for slot in range(len(vertex.specs)))

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core import Tensor, current_scope, recording
 from ..primitives import PRIMITIVES, Primitive
-from ..recording import note_of
+from ..recording import note_of, using
 from ..spec import Spec
 from .picture import Edge, Output, Picture, Vertex, picture_of, primitive_of
 
@@ -159,7 +159,7 @@ def _traced(primitive: Primitive, arguments: list[_Argument], options: Any) -> P
         None if spec is None else Tensor(np.zeros(*spec), requires_grad=edge is not None) for spec, edge in arguments
     ]
     assert primitive.expand is not None
-    with recording(), np.errstate(all="ignore"):
+    with recording(), using(None), np.errstate(all="ignore"):
         depth = len(current_scope() or ())
         outputs = primitive.expand(*tensors, **options)
     several = outputs if isinstance(outputs, tuple) else (outputs,)

@@ -7,18 +7,20 @@ step has the norm of dL/dh_t and dL/dc_t, summed over all later uses, so that a 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 
 from ..recording import note_of
 from .picture import Edge, Picture, Vertex
 
-__all__ = ["Heat", "flow_norm", "gathers", "gradient_norm", "heat_of", "is_noted", "largest", "noted_slot",
-           "value_norm"]  # fmt: skip
+__all__ = ["NOT_SHOWN", "Heat", "flow_norm", "gradient_norm", "heat_of", "is_noted", "largest", "noted_slot",
+           "value_norm", "was_recorded"]  # fmt: skip
 
 _SCALE = ((254, 232, 200), (253, 212, 158), (252, 141, 89), (215, 48, 31), (127, 0, 0))  # pale to dark red
 _UNUSUAL = "#b000b0"  # NaN or infinite
+NOT_SHOWN = "#e4e4e4"
+"""The colour of what stands for others."""
 _NOTHING = "#ffffff"  # exactly zero, or nothing flowed
 
 
@@ -54,19 +56,20 @@ def value_norm(vertex: Vertex, slot: int) -> float | None:
 
 def noted_slot(vertex: Vertex, slot: int) -> int:
     """The number under which an output was noted: what gathers the steps of one state is noted as that state."""
-    return vertex.inputs[0].slot if gathers(vertex) else slot
-
-
-def gathers(vertex: Vertex) -> bool:
-    """Whether a vertex stacks the states of a sequence that was unrolled."""
-    primitive = None if vertex.node is None else vertex.node.primitive
-    return primitive is not None and bool(primitive.states) and vertex.step is None and vertex.label == "stack"
+    return slot if vertex.gathers is None else vertex.gathers
 
 
 def largest(norms: Iterable[float | None]) -> float | None:
     """The largest of the norms that are known; NaN counts as the largest."""
     known = [norm for norm in norms if norm is not None]
     return max(known, key=lambda norm: math.inf if math.isnan(norm) else norm, default=None)
+
+
+def was_recorded(picture: Picture, norm: Callable[[Vertex, int], float | None] = gradient_norm) -> bool:
+    """Whether the norms of a picture are of a pass that made it: those of leaves alone may be of an earlier one."""
+    operations = [vertex for vertex in picture.vertices if not vertex.is_leaf]
+    asked = operations or picture.vertices
+    return any(norm(vertex, slot) is not None for vertex in asked for slot in range(len(vertex.specs)))
 
 
 def flow_norm(picture: Picture, target: Vertex, edge: Edge) -> float | None:
@@ -152,17 +155,17 @@ def heat_of(picture: Picture, ends: tuple[float, float] | bool = True) -> Heat:
     """
     if ends is not True and not _is_scale(ends):
         raise ValueError(f"render: gradients must be True, False or the ends of a scale, 0 < low <= high; got {ends!r}")
+    if not was_recorded(picture):
+        raise ValueError(
+            "render: no gradient was recorded of any operation that is shown: run the forward and the backward pass "
+            "within `with mg.record():`"
+        )
     norms = [
         norm
         for vertex in picture.vertices
         for slot in range(len(vertex.specs))
         if (norm := gradient_norm(vertex, slot)) is not None
     ]
-    if not norms:
-        raise ValueError(
-            "render: no gradient was recorded behind this tensor: run the forward and the backward pass within "
-            "`with mg.record():`"
-        )
     unusual = not all(map(math.isfinite, norms))
     if isinstance(ends, tuple | list):
         return Heat(float(ends[0]), float(ends[1]), unusual)

@@ -7,17 +7,15 @@ into a box of their own, a row, since time is drawn to the right.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from .order import contracted_order
 from .picture import Picture, Vertex
+from .scopes import STEP
 
 __all__ = ["Box", "nested"]
-
-_STEP = re.compile(r"(?:step|time|t)[ _=]?\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +128,7 @@ def _level(
     if len(groups) < len(members) and _is_circular(vertices, groups):
         runs = enumerate(groupby(members, key))
         groups = {k if isinstance(k, int) else _Run(k, n): list(run) for n, (k, run) in runs}  # type: ignore[arg-type]
-    steps = [k for k in groups if isinstance(k, str) and _STEP.fullmatch(k)]
+    steps = [k for k in groups if isinstance(k, str) and STEP.fullmatch(k)]
     return groups if in_row or len(steps) < 2 else _with_row(vertices, groups, steps)
 
 

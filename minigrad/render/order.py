@@ -12,7 +12,10 @@ from collections.abc import Sequence
 from ..graph import Order, topological_order
 from .picture import Output, Picture, Vertex
 
-__all__ = ["contracted_order", "grouped"]
+__all__ = ["Groups", "contracted_order", "grouped"]
+
+Groups = dict[str | int, list[int]]
+"""Vertices by the name of their scope; one that is in none by its own number."""
 
 
 def grouped(picture: Picture) -> Picture:
@@ -43,7 +46,7 @@ def _sorted_by_scope(vertices: Sequence[Vertex], numbers: Sequence[int]) -> list
         if all(len(vertices[i].scope) <= depth for i in members):
             result.extend(members)
             continue
-        groups: dict[str | int, list[int]] = {}
+        groups: Groups = {}
         for i in members:
             scope = vertices[i].scope
             groups.setdefault(scope[depth] if len(scope) > depth else i, []).append(i)
@@ -56,7 +59,7 @@ def _sorted_by_scope(vertices: Sequence[Vertex], numbers: Sequence[int]) -> list
     return result
 
 
-def contracted_order(vertices: Sequence[Vertex], groups: dict[str | int, list[int]]) -> list[str | int] | None:
+def contracted_order(vertices: Sequence[Vertex], groups: Groups) -> list[str | int] | None:
     """The groups sorted so that those which feed others come first; None if they feed each other."""
     group_of = {i: key for key, members in groups.items() for i in members}
 

@@ -40,7 +40,8 @@ class Vertex:
     stands for others. label: its name. specs: shape and dtype of each output. scope: the path of scopes around it.
     inputs: the edges to it. node: what it was made from. options: those of the operation that differ from their
     defaults. constants: names of the arguments that were constants. step: the time step within an unrolled sequence.
-    stands_for: how many vertices an elision replaces. remark: what a drawing should say beside the label.
+    stands_for: how many vertices an elision replaces. remark: what a drawing should say beside the label. gathers: of
+    what stacks the steps of a sequence's state, the number of that state.
     """
 
     kind: Kind
@@ -54,6 +55,7 @@ class Vertex:
     step: int | None = None
     stands_for: int = 0
     remark: str = ""
+    gathers: int | None = None
 
     @property
     def is_leaf(self) -> bool:
@@ -63,7 +65,7 @@ class Vertex:
     def with_inputs(self, inputs: tuple[Edge, ...]) -> Vertex:
         """A copy with other edges (quicker than `dataclasses.replace`, which counts for a million)."""
         return Vertex(self.kind, self.label, self.specs, self.scope, inputs, self.node, self.options, self.constants,
-                      self.step, self.stands_for, self.remark)  # fmt: skip
+                      self.step, self.stands_for, self.remark, self.gathers)  # fmt: skip
 
 
 class Output(NamedTuple):

@@ -80,5 +80,5 @@ def _unroll(vertex: Vertex, first: int, used: Sequence[int]) -> tuple[list[Verte
     for slot in stacks:
         edges = tuple(Edge(first + t, slot, f"arrays[{t}]") for t in range(T))
         spec = (vertex.specs[slot],)
-        vertices.append(Vertex("operation", "stack", spec, vertex.scope, edges, vertex.node, {"axis": 1}))
+        vertices.append(Vertex("operation", "stack", spec, vertex.scope, edges, vertex.node, {"axis": 1}, gathers=slot))
     return vertices, stacks

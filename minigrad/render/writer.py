@@ -1,21 +1,23 @@
 """DOT text from a picture: clusters for scopes, stubs for parameters, shapes on the edges.
 
-A weight that every step of a loop shares would tie the whole drawing into a knot (and take `dot` minutes). So it stands
-as a small stub beside each vertex that uses it, and once in a legend with its shape. The steps of a sequence
-primitive are boxes in a row, with time to the right. (A cluster around each would look the same, but `dot` then draws
-rows from right to left, or mixes them: its order of a row does not heed edges between clusters.)
+A weight that every step of a loop shares would tie the whole drawing into a knot (and take `dot` minutes). So it
+stands as a small stub beside each vertex that uses it, and once in a legend with its shape. So does a result of many
+uses, whose box says under which name. The steps of a sequence primitive are boxes in a row, with time to the right. (A
+cluster around each would look the same, but `dot` then draws rows from right to left, or mixes them: its order of a
+row does not heed edges between clusters.) Steps that are clusters, of loops that a user wrote or of an expanded
+primitive, stand below each other.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from .escape import quoted
-from .heat import Heat, flow_norm, gradient_norm, is_noted, largest, value_norm
+from .heat import NOT_SHOWN, Heat, flow_norm, gradient_norm, is_noted, largest, value_norm
 from .legend import colour_bar, stub_legend
 from .picture import Edge, Output, Picture, Vertex, leaf_names, output_name, short_name
-from .scopes import Scope, scopes_of
+from .scopes import Scope, ladders, scopes_of
+from .stubs import marks, stubbed
 from .words import option_text, shape_of
 
 __all__ = ["DotWriter"]
@@ -24,15 +26,11 @@ _STYLE = {
     "operation": 'shape=box style="rounded,filled" fillcolor="#eef3fb" color="#7f93b2"',
     "input": 'shape=box style="filled" fillcolor="#e3f2e1" color="#6aa364"',
     "parameter": 'shape=box style=filled fillcolor="#fdf3d8" color="#c9a13b" fontsize=9 height=0.2 margin="0.06,0.02"',
-    "elision": 'shape=box style="dashed,rounded" color="#777777" fontcolor="#555555"',
+    "elision": f'shape=box style="dashed,rounded,filled" fillcolor="{NOT_SHOWN}" color="#777777" margin="0.16,0.07"',
     "output": 'shape=box style="filled" fillcolor="#f9e0dc" color="#c4695c" penwidth=1.5',
 }
 _SIDEWAYS = 24
 """Steps that follow each other where data flows to the right: `dot` takes 0.5 s for 30 of them, 9 s for 60."""
-
-
-_USES = 8
-"""How often an input is used at most if it is drawn once, with an edge to each use; `dot` takes minutes for 60."""
 
 
 class DotWriter:
@@ -40,10 +38,11 @@ class DotWriter:
 
     def __init__(self, picture: Picture, direction: str, values: str, heat: Heat | None, title: str) -> None:
         self.picture, self.direction, self.values, self.title = picture, direction, values, title
-        self.names = leaf_names(picture)
         self.heat = heat
-        self.stubbed = _stubbed(picture)
+        self.stubbed = stubbed(picture)
+        self.names = leaf_names(picture) | marks(picture, self.stubbed)
         self.rows = self._rows()
+        self.scopes = scopes_of(picture)
         self.lines: list[str] = []
         self.edges: list[str] = []
 
@@ -63,6 +62,7 @@ class DotWriter:
         if self.title:
             self.lines.append(f"  label={quoted(self.title)} labelloc=t fontsize=14")
         self._clusters()
+        self._steps_below_each_other()
         self.lines += rows
         for i, output in enumerate(self.picture.outputs):
             self._output(i, output)
@@ -72,7 +72,7 @@ class DotWriter:
     def _clusters(self) -> None:
         """The vertices of each scope, then its inner scopes."""
         count = 0
-        stack: list[tuple[str, Scope | None, str]] = [("", scopes_of(self.picture), "  ")]
+        stack: list[tuple[str, Scope | None, str]] = [("", self.scopes, "  ")]
         while stack:
             name, tree, indent = stack.pop()
             if tree is None:
@@ -89,27 +89,45 @@ class DotWriter:
             count += 1
             for number in tree.vertices:
                 self._vertex(number, indent)
-            stack += [(key, inner, indent) for key, inner in reversed(tree.inner.items())]
+            stack += [(inner.name, inner, indent) for inner in reversed(tree.inner)]
+
+    def _steps_below_each_other(self) -> None:
+        """Invisible edges that keep each step of a loop below the one before; `dot` would put some beside it."""
+        drawn = {" ".join(edge.split()[:3]) for edge in self.edges}
+        for above, below in ladders(self.picture, self.scopes):
+            first = [f"p{i}" if self._has_stub(i) else f"n{i}" for i in below]
+            edges = [f"n{a} -> {b}" for a in above for b in first]
+            self.edges += [f"  {edge} [style=invis weight=0]" for edge in edges if edge not in drawn]
+
+    def _has_stub(self, number: int) -> bool:
+        vertex = self.picture.vertices[number]
+        return vertex.kind == "operation" and vertex.step is None and bool(self._parameters(vertex))
 
     def _legends(self) -> None:
         """Beside the last output, where they make the drawing no wider."""
         legend = stub_legend(self.picture, self.names, self.stubbed, self.heat is not None)
-        scale = [] if self.heat is None else [colour_bar(self.heat)]
+        scale = [] if self.heat is None else [colour_bar(self.heat, self._elides())]
         self.lines += [*legend, *scale]
         if legend or scale:
             names = [f"o{len(self.picture.outputs) - 1}", *["legend"] * len(legend), *["scale"] * len(scale)]
             self.lines.append(f"  {{ rank=same {' '.join(names)} }}")
 
+    def _elides(self) -> bool:
+        return any(vertex.kind == "elision" for vertex in self.picture.vertices)
+
     def _vertex(self, number: int, indent: str) -> None:
         vertex = self.picture.vertices[number]
-        if number in self.stubbed:
+        if vertex.is_leaf and number in self.stubbed:
             return  # a stub beside each that uses it
         stubs = [] if vertex.kind == "elision" else self._parameters(vertex)
         row = vertex.step is not None and vertex.kind == "operation"
-        label = [vertex.scope[-1], vertex.label, *stubs] if row else [vertex.label]
+        # The empty line keeps the parameters off an underscore in the name, which would look like a bar over one.
+        label = [vertex.scope[-1], vertex.label, *(["", *stubs] if stubs else [])] if row else [vertex.label]
         if vertex.kind == "input":
             label = [self.names[number], shape_of(vertex.specs[0])]
-        elif vertex.step is None and (text := option_text(vertex.options)):
+        elif number in self.names:
+            label.append(f"→ {self.names[number]}")
+        if vertex.kind == "operation" and vertex.step is None and (text := option_text(vertex.options)):
             label.append(text)
         label += [vertex.remark] if vertex.remark else []
         self.lines.append(
@@ -133,10 +151,16 @@ class DotWriter:
 
     def _parameters(self, vertex: Vertex) -> list[str]:
         """The names of the parameters that a vertex takes, as one text; none if there are none."""
-        edges = [edge for edge in vertex.inputs if edge.source in self.stubbed]
-        names = [short_name(self.picture, self.names, edge.source, vertex) for edge in edges]
+        names = [self._stub_name(edge, vertex) for edge in vertex.inputs if edge.source in self.stubbed]
         lines = ["  ".join(names[i : i + 4]) for i in range(0, len(names), 4)]
         return ["\n".join(lines)] if names else []
+
+    def _stub_name(self, edge: Edge, user: Vertex) -> str:
+        """What a stub beside a vertex says: a parameter's name, or a result's mark and which output it is."""
+        source = self.picture.vertices[edge.source]
+        if source.is_leaf:
+            return short_name(self.picture, self.names, edge.source, user)
+        return f"{self.names[edge.source]} {_output_name(source, user, edge)}".strip()
 
     def _fill(self, vertex: Vertex) -> str:
         """The colour of a vertex by the largest gradient of its outputs."""
@@ -164,14 +188,14 @@ class DotWriter:
     def _label(self, vertex: Vertex, edge: Edge) -> str:
         source = self.picture.vertices[edge.source]
         name = _output_name(source, vertex, edge)
-        if self.values == "norm" and source.kind != "input":
-            norm = value_norm(source, edge.slot)
-            return "" if norm is None else f"{name}{norm:.3g}"
         if source.step is not None and vertex.node is source.node:
             if vertex.step is None:
                 return ""  # into the stack of all steps, whose own edge says it
             if vertex.node in self.rows and self.direction in ("LR", "RL"):
                 return ""  # in a column, where two would overlap
+        if self.values == "norm" and source.kind != "input":
+            norm = value_norm(source, edge.slot)
+            return "" if norm is None else f"{name}{norm:.3g}"
         if self.values == "none" or source.kind == "input":
             return edge.part or name.strip()
         return edge.part or name + (shape_of(source.specs[edge.slot]) if edge.slot < len(source.specs) else "")
@@ -194,17 +218,10 @@ class DotWriter:
         shape = shape_of(source.specs[output.slot]) if output.slot < len(source.specs) else ""
         self.lines.append(f"  o{i} [label={quoted(output.name + chr(10) + shape)} {_STYLE['output']}]")
         begin = f"n{output.source}"
-        if output.source in self.stubbed:  # which has no vertex of its own
+        if source.is_leaf and output.source in self.stubbed:  # which has no vertex of its own
             begin = f"q{i}"
             self.lines.append(f"  {begin} [label={quoted(self.names[output.source])} {_STYLE['parameter']}]")
         self.edges.append(f"  {begin} -> o{i}")
-
-
-def _stubbed(picture: Picture) -> set[int]:
-    """The leaves that stand as stubs: parameters, and inputs that would tie the drawing together."""
-    uses = Counter(edge.source for vertex in picture.vertices for edge in vertex.inputs)
-    leaves = [(number, vertex) for number, vertex in enumerate(picture.vertices) if vertex.is_leaf]
-    return {number for number, vertex in leaves if vertex.kind == "parameter" or uses[number] > _USES}
 
 
 def _output_name(source: Vertex, target: Vertex, edge: Edge) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 import unicodedata
 import xml.etree.ElementTree
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -178,6 +180,93 @@ def test_scopes_are_clusters_and_steps_of_a_loop_too():
     drawn = laid_out(mg.render.to_dot(loop(3)))
     clusters = [texts(thing)[0].rstrip("\N{NO-BREAK SPACE}") for thing in drawn["objects"] if "nodes" in thing]
     assert clusters == ["step 0", "step 1", "step 2"]
+
+
+def lstm_loop(steps):
+    """An LSTM of simple operations that its author wrote, with a scope for each step."""
+    x, h, c, weights, more, bias = leaf(2, steps, 3), leaf(2, 4), leaf(2, 4), leaf(3, 16), leaf(4, 16), leaf(16)
+    for t in range(steps):
+        with mg.scope(f"step {t}"):
+            gates = x[:, t] @ weights + h @ more + bias
+            i, f, o = (mg.sigmoid(gates[:, k : k + 4]) for k in (0, 4, 8))
+            c = f * c + i * mg.tanh(gates[:, 12:])
+            h = o * mg.tanh(c)
+    return h.sum()
+
+
+def clusters_of(drawn):
+    """The name of each cluster and the places of all that is in it."""
+    return [
+        (texts(thing)[0].rstrip("\N{NO-BREAK SPACE}"), [place(drawn["objects"][i]) for i in thing["nodes"]])
+        for thing in drawn["objects"]
+        if "nodes" in thing and texts(thing)
+    ]
+
+
+@pytest.mark.parametrize("unroll", ["steps", "fold"])
+@pytest.mark.parametrize(("direction", "axis", "sign"), [("TB", 1, -1), ("BT", 1, 1), ("LR", 0, 1), ("RL", 0, -1)])
+@pytest.mark.parametrize("make", [lambda: lstm(6), lambda: rnn(7), lambda: loop(8), lambda: lstm_loop(5)])
+def test_each_step_of_clusters_comes_after_the_one_before(make, direction, axis, sign, unroll):
+    options = {"unroll": unroll, "expand": {"lstm_step", "rnn_step"}, "direction": direction}
+    drawn = laid_out(mg.render.to_dot(make(), **options))
+    steps = {name: [sign * p[axis] for p in places] for name, places in clusters_of(drawn) if name[:5] == "step "}
+    assert len(steps) >= 2
+    for (_, before), (_, after) in pairwise(sorted(steps.items())):
+        assert max(before) < min(after)
+    if elided := [sign * place(thing)[axis] for thing in drawn["objects"] if " more " in "".join(texts(thing))]:
+        *_, (_, before), (_, after) = sorted(steps.items())
+        assert [max(before) < at < min(after) for at in elided] == [True]
+
+
+def test_many_steps_of_clusters_are_drawn_soon():
+    for tensor, unroll in [(loop(60), "steps"), (lstm_loop(60), "fold"), (lstm_loop(60), "steps")]:
+        dot = mg.render.to_dot(tensor, unroll=unroll)
+        begin = time.perf_counter()
+        laid_out(dot)
+        assert time.perf_counter() - begin < 2
+
+
+def test_two_modules_of_one_name_are_two_frames():
+    first, second = nn.Linear(3, 4, rng=0), nn.Linear(4, 2, rng=0)
+    y = second(mg.tanh(first(np.ones((5, 3), np.float32))))
+    dot = mg.render.to_dot(y)
+    assert [name for name, _ in clusters_of(laid_out(dot))] == ["Linear", "Linear"]
+    outside = [line for line in dot.splitlines() if line.startswith("  n")]
+    assert sum('label="tanh"' in line for line in outside) == 1
+
+
+def attention(steps, places):
+    """A decoder that looks at every state of a loop at every step."""
+    weights = leaf(3, 16), leaf(4, 16), leaf(16)
+    h, c, x = leaf(2, 4), leaf(2, 4), leaf(2, places, 3)
+    states = []
+    for s in range(places):
+        h, c = mg.lstm_step(x[:, s], h, c, *weights)
+        states.append(h)
+    inner, results = (leaf(4, 16), leaf(4, 16), leaf(16)), []
+    for t in range(steps):
+        with mg.scope(f"step {t}"):
+            scores = mg.concatenate([(state * h).sum(axis=1, keepdims=True) for state in states], axis=1)
+            context = (mg.stack(states, axis=1) * mg.softmax(scores, axis=1).reshape(2, places, 1)).sum(axis=1)
+            h, c = mg.lstm_step(context, h, c, *inner)
+            results.append(h)
+    return mg.stack(results, axis=1).sum()
+
+
+def test_an_operation_that_many_others_use_is_a_stub_beside_each():
+    dot = mg.render.to_dot(attention(8, 16), unroll="steps")
+    assert "\\n→ v1" in dot
+    assert "operations\\lv1  lstm_step  2×4\\l" in dot
+    begin = time.perf_counter()
+    drawn = laid_out(dot)
+    assert time.perf_counter() - begin < 10  # without stubs it took minutes
+    assert sum("v1" in line for thing in drawn["objects"] for line in texts(thing)) >= 17
+    x = mg.exp(leaf(2))
+    assert "→" not in mg.render.to_dot(sum(x * float(k) for k in range(8)))
+
+
+def test_what_the_steps_of_a_row_take_parts_of_is_no_stub():
+    assert "→" not in mg.render.to_dot(captioner(), unroll="steps")
 
 
 def test_a_thousand_scopes_within_each_other():

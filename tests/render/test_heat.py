@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad import nn
 from minigrad.recording import note_of
 from minigrad.render.arrange import arranged
-from minigrad.render.heat import Heat, flow_norm, gradient_norm, heat_of, value_norm
+from minigrad.render.content import content_of
+from minigrad.render.heat import Heat, flow_norm, gradient_norm, heat_of, value_norm, was_recorded
 from minigrad.render.legend import colour_bar
 from minigrad.render.picture import picture_of
 from tests.render.graphs import captioner, laid_out, leaf, lstm, rnn, texts
@@ -92,6 +94,32 @@ def test_nothing_recorded():
         mg.render.to_dot(loss, gradients=True)
 
 
+def test_a_new_pass_that_was_not_recorded_has_no_heat_of_the_old_one():
+    model, x = nn.Linear(3, 2, rng=0), np.ones((4, 3), np.float32)
+    recorded(lambda: (model(x) ** 2).sum())
+    loss = (model(x) ** 2).sum()
+    with pytest.raises(ValueError, match="no gradient was recorded"):
+        mg.render.to_dot(loss, gradients=True)
+    assert not was_recorded(picture_of(loss))
+    assert content_of(picture_of(loss))["heat"] is None
+    with pytest.raises(ValueError, match="no value was recorded"):
+        mg.render.to_dot(loss, values="norm")
+
+
+def test_leaves_alone_have_the_heat_of_the_last_pass():
+    x = leaf(2)
+    recorded(lambda: (x * 3.0).sum())
+    assert "fontcolor" in mg.render.to_dot(x, gradients=True)
+
+
+def test_expanded_steps_look_the_same_within_a_recorder():
+    loss = recorded(captioner, steps=3)
+    options = {"values": "norm", "gradients": True, "unroll": "steps", "expand": {"lstm_step"}}
+    outside = mg.render.to_dot(loss, **options)
+    with mg.record():
+        assert mg.render.to_dot(loss, **options) == outside
+
+
 def test_norms_of_steps_and_of_what_flows_between_them():
     loss = recorded(captioner)
     picture = arranged(loss, "steps")
@@ -117,6 +145,21 @@ def test_what_gathers_a_later_state_has_the_norm_of_that_state():
     stack = next(v for v in arranged(loss, "steps").vertices if v.label == "stack")
     assert gradient_norm(stack, 0) == pytest.approx(3 * np.sqrt(cells.size))
     assert value_norm(stack, 0) == pytest.approx(np.linalg.norm(cells.data))
+
+
+@pytest.mark.parametrize("steps", [3, 8])
+def test_what_gathers_a_state_keeps_its_norm_when_the_steps_are_expanded(steps):
+    x = mg.tensor(np.ones((2, steps, 4)), requires_grad=True)
+    with mg.record():
+        h, c = mg.lstm(x, np.zeros((2, 5)), *[np.full(shape, 0.1) for shape in ((4, 20), (5, 20), (20,))])
+        loss = (h * 2).sum() + (3 * c).sum()
+        loss.backward()
+    for unroll in ("steps", "fold"):
+        stacks = [v for v in arranged(loss, unroll, expand={"lstm_step"}).vertices if v.label == "stack"]
+        values = [value_norm(v, 0) for v in stacks]
+        norms = [gradient_norm(v, 0) for v in stacks]
+        assert sorted(norms) == pytest.approx([2 * np.sqrt(h.size), 3 * np.sqrt(c.size)])
+        assert sorted(values) == pytest.approx(sorted([np.linalg.norm(h.data), np.linalg.norm(c.data)]))
 
 
 def test_norms_at_the_elided_steps():
@@ -178,6 +221,24 @@ def test_what_was_never_part_of_a_pass_has_no_colour():
     numbers = [line.split()[0] for line in inner]
     assert not [line for line in dot.splitlines() if line.split()[0] in numbers and "->" in line and "dotted" in line]
     assert re.search(r'label="embedding".*fontcolor', dot)
+
+
+def test_what_is_not_shown_is_grey_and_the_bar_says_so():
+    dot = mg.render.to_dot(loss := recorded(captioner), gradients=True)
+    (elision,) = (line for line in dot.splitlines() if "more steps" in line)
+    assert 'fillcolor="#e4e4e4"' in elision
+    said = [line for thing in laid_out(dot)["objects"] for line in texts(thing)]
+    assert {"white, dotted: none", "grey: not shown"} <= set(said)
+    assert "not shown" not in mg.render.to_dot(loss, gradients=True, unroll="steps")
+
+
+def test_edges_into_what_gathers_the_steps_are_bare_with_norms_too():
+    dot = mg.render.to_dot(recorded(lstm), values="norm", unroll="steps")
+    stacks = re.findall(r'(n\d+) \[label="stack', dot)
+    assert stacks
+    edges = re.findall(r"n\d+ -> (n\d+)(?: \[(.*)\])?", dot)
+    assert [attributes for target, attributes in edges if target in stacks] == [""] * 5 * len(stacks)
+    assert len([1 for _, attributes in edges if "label" in attributes]) >= 8  # between the steps
 
 
 def test_what_is_not_a_number_is_said():
