@@ -18,6 +18,7 @@ from .primitives import primitive
 from .recording import record
 from .rng import manual_seed
 from .spec import get_default_dtype, set_default_dtype
+from .threads import get_num_threads, set_num_threads
 from .transforms import grad, jacobian, value_and_grad, vjp
 
 if TYPE_CHECKING:
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Tensor", "check", "get_default_dtype", "grad", "gradcheck", "graph", "io", "jacobian", "load", "manual_seed", "nn",
-    "no_grad", "numerical_gradient", "ops", "optim", "primitive", "record", "render", "save", "scope",
-    "set_default_dtype", "tensor", "value_and_grad", "vjp",
+    "Tensor", "check", "get_default_dtype", "get_num_threads", "grad", "gradcheck", "graph", "io", "jacobian", "load",
+    "manual_seed", "nn", "no_grad", "numerical_gradient", "ops", "optim", "primitive", "record", "render", "save",
+    "scope", "set_default_dtype", "set_num_threads", "tensor", "value_and_grad", "vjp",
     *ops.__all__,
 ]  # fmt: skip
 

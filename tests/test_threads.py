@@ -1,0 +1,145 @@
+"""Pieces of work side by side: each once, errors told, no deadlock, the same number everywhere."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import threads
+from minigrad.threads import side_by_side
+
+
+@pytest.fixture(autouse=True)
+def two_threads():
+    before = mg.get_num_threads()
+    mg.set_num_threads(2)
+    yield
+    mg.set_num_threads(before)
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 50])
+def test_each_piece_runs_once(number, count):
+    mg.set_num_threads(number)
+    done = []
+    side_by_side([lambda i=i: done.append(i) for i in range(count)])
+    assert sorted(done) == list(range(count))
+
+
+def test_two_pieces_run_at_the_same_time():
+    meeting = threading.Barrier(2)
+    side_by_side([lambda: meeting.wait(20), lambda: meeting.wait(20)])  # one after the other would never meet
+
+
+def test_the_first_error_is_raised_when_all_have_ended_and_nothing_more_is_begun():
+    begun = []
+    together = threading.Barrier(2)
+
+    def fails():
+        together.wait(20)
+        raise KeyError("this one")
+
+    def goes_on():
+        together.wait(20)
+        time.sleep(0.05)
+        begun.append("ended")
+
+    with pytest.raises(KeyError, match="this one"):
+        side_by_side([fails, goes_on, *[lambda: (time.sleep(0.01), begun.append("late"))] * 200])
+    assert begun[0] != "late" or begun.count("late") < 200
+    assert "ended" in begun
+    count = len(begun)
+    time.sleep(0.05)
+    assert len(begun) == count, "a piece was still running when the error was raised"
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_error_of_the_caller_and_of_a_helper_are_both_raised(first):
+    mine = threading.get_ident()
+    together = threading.Barrier(2)
+
+    def piece():
+        together.wait(20)
+        if (threading.get_ident() == mine) == first:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        side_by_side([piece, piece])
+
+
+def test_pieces_within_pieces_run_one_after_the_other():
+    done = []
+    side_by_side([lambda: side_by_side([lambda: done.append(1)] * 3)] * 4)
+    assert len(done) == 12
+
+
+def test_several_callers_at_once():
+    done = []
+    callers = [
+        threading.Thread(target=lambda: [side_by_side([lambda: done.append(1)] * 4) for _ in range(50)])
+        for _ in range(4)
+    ]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(60)
+    assert len(done) == 4 * 50 * 4
+
+
+def test_settings_of_the_caller_hold_in_every_piece():
+    met, together = [], threading.Barrier(2)
+
+    def piece():
+        together.wait(20)
+        met.append(np.geterr()["over"])
+
+    with np.errstate(over="raise"):
+        side_by_side([piece, piece])
+    assert met == ["raise", "raise"]
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.0, True, "2", None])
+def test_a_number_that_is_none_is_refused(number):
+    with pytest.raises(ValueError, match="integer of at least 1"):
+        mg.set_num_threads(number)
+    assert mg.get_num_threads() == 2
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"MINIGRAD_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "1"}, 3),
+        ({"OPENBLAS_NUM_THREADS": "5", "OMP_NUM_THREADS": "1"}, 5),
+        ({"OMP_NUM_THREADS": "4,2"}, 4),
+        ({"MINIGRAD_NUM_THREADS": "many", "OMP_NUM_THREADS": "0"}, None),
+    ],
+)
+def test_the_number_is_read_from_the_environment(variables, expected):
+    clean = {k: v for k, v in os.environ.items() if k not in threads._VARIABLES}
+    code = "import minigrad as mg; print(mg.get_num_threads())"
+    said = subprocess.run(
+        [sys.executable, "-c", code], env={**clean, **variables}, capture_output=True, text=True, check=True
+    ).stdout
+    assert int(said) == (expected or threads._processors())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_child_has_threads_of_its_own():
+    side_by_side([lambda: None] * 2)
+    child = os.fork()
+    if child == 0:
+        meeting = threading.Barrier(2)
+        try:
+            side_by_side([lambda: meeting.wait(10)] * 2)
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
