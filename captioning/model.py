@@ -101,10 +101,13 @@ def caption_loss(
     words_in, words_out, mask = words_in[:, :steps], words_out[:, :steps], mask[:, :steps]
 
     h0 = _project(rows, weights)
-    x, options = weights["W_embed"], {"lengths": _lengths(mask), "indices": words_in}
-    if drop is not None:  # each use of a word drops others of its numbers, so each is a row of its own
-        x = drop(ops.embedding(options.pop("indices"), x))
+    if drop is None:
+        distinct, indices = np.unique(words_in, return_inverse=True)
+        x = ops.embedding(distinct, weights["W_embed"])
+    else:  # each use of a word drops others of its numbers, so each is a row of its own
+        x, indices = drop(ops.embedding(words_in, weights["W_embed"])), None
     sequence = x, h0, weights["Wx"], weights["Wh"], weights["b"]
+    options = {"lengths": _lengths(mask), "indices": indices}
     h = ops.rnn(*sequence, **options) if cell_type == "rnn" else ops.lstm(*sequence, **options)[0]
     h = h[mask]  # (words that count, H): the rest never meets the vocabulary
     if drop is not None:

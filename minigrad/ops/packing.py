@@ -101,47 +101,41 @@ class Packing:
 
 
 class Inputs:
-    """Which rows of x are projected, and which of them each packed row takes.
+    """Which of the rows that are projected each packed row takes.
 
-    Of x (N, T, D) every packed row has its own. With indices (N, T) x is a table (V, D), and each row of it that is met
-    is projected once, however many steps take it: in 300 words of captions about 120 are distinct.
+    Of x (N, T, D) every packed row has its own. With indices (N, T) the rows of x (U, D) are projected once each,
+    however many steps take them: 300 words of captions are about 120 distinct ones.
     """
 
-    __slots__ = ("packing", "shape", "which", "words")
+    __slots__ = ("packing", "which")
 
-    def __init__(self, packing: Packing, x: Array, indices: Array | None) -> None:
-        self.packing, self.shape, self.which = packing, x.shape, None
-        if indices is not None:
-            self.words, self.which = np.unique(packing.pack(indices), return_inverse=True)
+    def __init__(self, packing: Packing, indices: Array | None) -> None:
+        self.packing, self.which = packing, None if indices is None else packing.pack(indices)
 
     def rows(self, x: Array) -> Array:
         """The rows to project."""
-        return self.packing.pack(x) if self.which is None else x[self.words]
+        return self.packing.pack(x) if self.which is None else x
 
     def take(self, projected: Array, step: slice) -> Array:
         """Of the projected rows those of a step."""
         return projected[step if self.which is None else self.which[step]]
 
-    def gather(self, cotangent: Array) -> Array:
+    def gather(self, cotangent: Array, rows: Array) -> Array:
         """From the cotangents of packed rows (M, G) those of the rows that were projected."""
-        return cotangent if self.which is None else sum_rows(cotangent, self.which, len(self.words))
+        return cotangent if self.which is None else sum_rows(cotangent, self.which, len(rows))
 
-    def unpack(self, rows: Array) -> Array:
+    def unpack(self, cotangent: Array) -> Array:
         """From the cotangents of the rows that of x."""
-        if self.which is None:
-            return self.packing.unpack(rows)
-        table = np.zeros(self.shape, rows.dtype)
-        table[self.words] = rows
-        return table
+        return self.packing.unpack(cotangent) if self.which is None else cotangent
 
 
-def check_table(x: Array, indices: Any, N: int) -> Array:
-    """Indices (N, T) into a table x (V, D); raise unless they are that."""
+def check_places(x: Array, indices: Any, N: int) -> Array:
+    """Indices (N, T) of rows of x (U, D); raise unless they are that."""
     array = np.asarray(indices)
     if array.ndim != 2 or len(array) != N:
         raise ValueError(f"indices must be (N, T) with N = {N} as in h0, not {array.shape}")
     if x.ndim != 2:
-        raise ValueError(f"x must be a table (V, D) if indices are given, not {x.shape}")
+        raise ValueError(f"x must be rows (U, D) if indices are given, not of shape {x.shape}")
     check_indices(array, len(x), "indices")
     return array
 

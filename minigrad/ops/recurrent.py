@@ -24,7 +24,7 @@ from ..recording import recorder
 from ..spec import Array
 from ..threads import get_num_threads, side_by_side
 from .blocks import block_rows, column_blocks, multiply, product, products, row_blocks
-from .packing import Group, Inputs, Packing, check_table
+from .packing import Group, Inputs, Packing, check_places
 
 __all__ = ["lstm", "lstm_step", "rnn", "rnn_step"]
 
@@ -52,11 +52,11 @@ def _begin(
 ) -> tuple[Packing, Inputs, Any]:
     """How the sequences of either primitive are packed, what their steps take in, and the dtype to compute in."""
     if indices is not None:
-        indices = check_table(x, indices, len(h0))
-    dtype = _check(x, h0, Wx, Wh, b, gates, "NTD" if indices is None else "VD", c0)
+        indices = check_places(x, indices, len(h0))
+    dtype = _check(x, h0, Wx, Wh, b, gates, "NTD" if indices is None else "UD", c0)
     N, T = x.shape[:2] if indices is None else indices.shape
     packing = Packing(N, T, lengths, _groups(N, h0.shape[1], gates))
-    return packing, Inputs(packing, x, indices), dtype
+    return packing, Inputs(packing, indices), dtype
 
 
 def _groups(N: int, H: int, gates: int) -> int:
@@ -148,7 +148,7 @@ def _pull_weights(
     needs: tuple[bool, ...], da: Array, rows: Array, h0: Array, h: Array, Wx: Array, packing: Packing, inputs: Inputs
 ) -> tuple[Any, Any, Any, Any]:
     """Cotangents of x, Wx, Wh, b from those of all pre-activations (M, gates H): one GEMM each."""
-    gathered = inputs.gather(da)
+    gathered = inputs.gather(da, rows)
     dx, dWx, dWh = products(
         (gathered, Wx.T) if needs[0] else None,
         (rows.T, gathered) if needs[2] else None,
@@ -224,18 +224,18 @@ def rnn(
     """A vanilla RNN over a whole sequence: h_t = tanh(x_t Wx + h_{t-1} Wh + b).
 
     Args:
-        x: (N, T, D), or with indices a table (V, D). h0: (N, H). Wx: (D, H). Wh: (H, H). b: (H,).
+        x: (N, T, D), or with indices rows (U, D). h0: (N, H). Wx: (D, H). Wh: (H, H). b: (H,).
         lengths: (N,) integers from 0 to T: only so many steps of each sequence are computed, and the states behind
             are 0. All steps if left out.
-        indices: (N, T) integers in 0 … V-1: step t of sequence n takes the row x[indices[n, t]], as
-            ``rnn(embedding(indices, x), …)`` does, but each row of the table is projected only once.
+        indices: (N, T) integers in 0 … U-1: step t of sequence n takes the row x[indices[n, t]], as
+            ``rnn(embedding(indices, x), …)`` does, but each row is projected once, however many steps take it.
 
     Returns:
         all hidden states (N, T, H).
 
     Raises:
         ValueError: if the shapes do not fit; the message names the argument and the shape that would.
-        IndexError, TypeError: names an index outside the table and its place, or says that they are not integers.
+        IndexError, TypeError: names an index of no row and its place, or says that they are not integers.
 
     >>> rnn(np.ones((1, 3, 2)), np.zeros((1, 1)), np.ones((2, 1)), np.ones((1, 1)), np.zeros(1)).shape
     (1, 3, 1)
@@ -278,7 +278,7 @@ def _(
 
 
 def _looked_up(x: Tensor, indices: Any) -> Tensor:
-    """The inputs (N, T, D), from a table if there are indices."""
+    """The inputs (N, T, D), by their places among the rows if there are indices."""
     from .lookup import embedding
 
     return x if indices is None else embedding(np.asarray(indices), x)
@@ -421,19 +421,19 @@ def lstm(
     """An LSTM over a whole sequence; see :func:`lstm_step` for a step's equations.
 
     Args:
-        x: (N, T, D), or with indices a table (V, D). h0: (N, H). Wx: (D, 4H). Wh: (H, 4H). b: (4H,).
+        x: (N, T, D), or with indices rows (U, D). h0: (N, H). Wx: (D, 4H). Wh: (H, 4H). b: (4H,).
         c0: (N, H), zeros if left out.
         lengths: (N,) integers from 0 to T: only so many steps of each sequence are computed, and the states behind
             are 0. All steps if left out.
-        indices: (N, T) integers in 0 … V-1: step t of sequence n takes the row x[indices[n, t]], as
-            ``lstm(embedding(indices, x), …)`` does, but each row of the table is projected only once.
+        indices: (N, T) integers in 0 … U-1: step t of sequence n takes the row x[indices[n, t]], as
+            ``lstm(embedding(indices, x), …)`` does, but each row is projected once, however many steps take it.
 
     Returns:
         ``(h, c)``: all hidden states and all cell states, each (N, T, H).
 
     Raises:
         ValueError: if the shapes do not fit; the message names the argument and the shape that would.
-        IndexError, TypeError: names an index outside the table and its place, or says that they are not integers.
+        IndexError, TypeError: names an index of no row and its place, or says that they are not integers.
 
     >>> h, c = lstm(np.ones((1, 3, 2)), np.zeros((1, 1)), np.ones((2, 4)), np.ones((1, 4)), np.zeros(4))
     >>> h.shape, c.shape

@@ -1,6 +1,6 @@
 """Sequence primitives as their steps.
 
-Step t takes x[:, t], or of a table x the rows indices[:, t], and the states that step t - 1 leaves. A vertex `stack`
+Step t takes x[:, t], or of rows x those with the indices[:, t], and the states that step t - 1 leaves. A vertex `stack`
 gathers each state that is used.
 """
 

@@ -253,7 +253,7 @@ def test_lengths_that_do_not_fit_are_said(name, lengths, message):
         ((6, 4), [[0.0, 1.0], [0.0, 0.0]], TypeError, "indices must be integers, not float64"),
         ((6, 4), [0, 1], ValueError, r"indices must be \(N, T\) with N = 2 as in h0, not \(2,\)"),
         ((6, 4), [[0, 1, 2]], ValueError, r"indices must be \(N, T\) with N = 2 as in h0, not \(1, 3\)"),
-        ((2, 3, 4), [[0, 1], [0, 0]], ValueError, r"x must be a table \(V, D\) if indices are given, not \(2, 3, 4\)"),
+        ((2, 3, 4), [[0, 1], [0, 0]], ValueError, r"x must be rows \(U, D\) if indices are given, not of shape \(2"),
     ],
 )
 def test_indices_that_do_not_fit_are_said(name, x, indices, error, message):
