@@ -124,6 +124,8 @@ def _measure(options: argparse.Namespace) -> Results:
         if options.only in case.name and (case.threads is None or threads in case.threads)
     ]  # fmt: skip
     results = Results(machine.describe(), FLOP)
+    if options.quick:
+        results.machine["QUICK"] = "two short rounds of small cases, whose figures mean nothing"
     _say(", ".join(f"{name} {words}" for name, words in results.machine.items()))
     with tempfile.TemporaryDirectory(prefix="minigrad-bench-") as folder:
         driver = Driver(plan, Path(folder))

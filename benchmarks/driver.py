@@ -38,10 +38,10 @@ class Plan:
 
     rounds: int = 12
     least: int = 5
-    seconds: float = 8.0
+    seconds: float = 6.0
     turn: float = 0.1
     heats: int = 2
-    chance: float = 1.15
+    chance: float = 1.06
     pause: float = 0.04
     quick: bool = False
 

@@ -117,5 +117,10 @@ def _other(c: Comparison, variant: Measured) -> str:
 
 
 def _problems(row: Row) -> list[str]:
-    missing = dict.fromkeys(f"{r.peer}: {r.missing}" for r in row.rivals if r.missing)
-    return [*missing, *(f"FAILED {r.name}: {r.failed}" for r in row.rivals if r.failed)]
+    """What is missing or failed, in a line for all rivals of which the same is said."""
+    said: dict[str, list[str]] = {}
+    for rival in row.rivals:
+        for kind, words in (("missing", rival.missing), ("FAILED", rival.failed)):
+            if words:
+                said.setdefault(f"{kind}: {words}", []).append(rival.name)
+    return [f"{', '.join(names)} {words}" for words, names in said.items()]

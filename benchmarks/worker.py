@@ -7,7 +7,6 @@ so many times and says how long one unit took, `quit` ends.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import platform
@@ -48,7 +47,6 @@ class Worker:
         assert self.work is not None, "prepare comes first"
         if self.work.measured:
             return {"value": float(self.work.run()) / self.work.units}
-        gc.collect()
         if 0 < self.seconds < _WARM:
             self._timed(max(1, min(calls, int(_WARM / self.seconds))))
         self.seconds = self._timed(calls) / calls
