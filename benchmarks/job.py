@@ -70,10 +70,10 @@ class Case:
     """One row of a table.
 
     rivals: minigrad first. flop: floating-point operations in the matrix products that one unit asks for, rows
-    that no result depends on left out; None where that has no meaning. threads: the numbers of threads it is measured with; None: all
-    that were asked for. fresh: every round needs a new process. share: the part of entries in which integer outputs
-    may differ, for choices between numbers that are equal up to rounding. unit: "s" or "bytes". note: what a
-    reader of the table should know, such as where the data is from.
+    that no result depends on left out; None where that has no meaning. threads: the numbers of threads it is measured
+    with; None: all that were asked for. fresh: every round needs a new process. share: the part of the rows in which
+    integer outputs may differ, for choices between numbers that are equal up to rounding. unit: "s" or "bytes". note:
+    what a reader of the table should know, such as where the data is from.
     """
 
     name: str

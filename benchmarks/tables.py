@@ -24,7 +24,7 @@ def amount(value: float, unit: str = "s") -> str:
     """
     scale, name = next((u for u in _UNITS[unit] if abs(value) >= u[0]), _UNITS[unit][-1])
     digits = value / scale
-    return f"{digits:.{max(0, 2 - len(str(int(abs(digits)))) + 1)}f} {name}" if digits else f"0 {name}"
+    return f"{digits:.{max(0, 3 - len(str(int(abs(digits)))))}f} {name}"
 
 
 def markdown(results: Results) -> str:

@@ -48,7 +48,7 @@ def _case(sizes: Sizes, width: int) -> Case:
 
 
 def _flop(sizes: Sizes, width: int) -> float:
-    """Of the products of 16 steps; the first one's beam holds the same caption everywhere and needs one row an image."""
+    """Of the products of 16 steps; in the first one a beam holds one caption, and an image needs one row."""
     rows = sizes.batch * (1 + (_LENGTH - 1) * width)
     step = 4 * sizes.hidden * (sizes.wordvec + sizes.hidden) + sizes.hidden * sizes.words
     return 2.0 * (rows * step + sizes.batch * sizes.features * sizes.hidden)
