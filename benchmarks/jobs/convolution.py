@@ -1,6 +1,8 @@
 """Forward and backward of convolutions and transposed convolutions of images, with all three gradients.
 
-PyTorch runs them eagerly: compiled, it calls the same oneDNN kernels.
+PyTorch runs them eagerly: compiled, it calls the same oneDNN kernels. "channels last" is PyTorch with its images and
+filters in the memory format (N, H, W, C), in which its kernels are faster; minigrad has no such choice, so that it is
+a peer of its own, without an aim.
 """
 
 from __future__ import annotations
@@ -70,12 +72,14 @@ _LAYERS = {
 
 def cases(quick: bool = False) -> list[Case]:
     """Six layers."""
+    last = "PyTorch, channels last"
     return [
         Case(
             name,
             [
                 Rival("minigrad", "minigrad", partial(_minigrad, layer)),
                 Rival("PyTorch", "PyTorch", partial(_pytorch, layer), ("torch",)),
+                Rival(last, last, partial(_pytorch, layer, channels_last=True), ("torch",)),
             ],
             [Aim("PyTorch", 1.0)],
             flop=layer.flop,
@@ -105,12 +109,13 @@ def _minigrad(layer: Layer) -> Work:
     return Work(run, lambda: _named(run().data, [leaf.grad for leaf in leaves]))
 
 
-def _pytorch(layer: Layer) -> Work:
+def _pytorch(layer: Layer, channels_last: bool = False) -> Work:
     import torch
 
     arrays, cotangent = layer.arrays()
-    leaves = [torch.tensor(a, requires_grad=True) for a in arrays]
-    g = torch.tensor(cotangent)
+    *leaves, g = (_in_format(torch.tensor(a), channels_last) for a in (*arrays, cotangent))
+    for leaf in leaves:
+        leaf.requires_grad_()
     functions = torch.nn.functional
     function: Any = functions.conv_transpose2d if layer.transposed else functions.conv2d
 
@@ -122,3 +127,10 @@ def _pytorch(layer: Layer) -> Work:
         return y
 
     return Work(run, lambda: _named(run().detach(), [leaf.grad for leaf in leaves]))
+
+
+def _in_format(tensor: Any, channels_last: bool) -> Any:
+    """A tensor of images or filters in one of PyTorch's memory formats."""
+    import torch
+
+    return tensor.contiguous(memory_format=torch.channels_last) if channels_last and tensor.ndim == 4 else tensor
