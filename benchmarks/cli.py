@@ -93,7 +93,7 @@ def _report(arguments: Sequence[str]) -> int:
 
 
 def _show(results: Results, options: argparse.Namespace) -> None:
-    print(tables.markdown(results))
+    """Write what was asked for, then print the tables."""
     if options.json:
         results.save(options.json)
     if options.picture:
@@ -103,6 +103,7 @@ def _show(results: Results, options: argparse.Namespace) -> None:
             draw(results, options.picture)
         except ModuleNotFoundError as error:
             print(f"no picture: {error}", file=sys.stderr)
+    print(tables.markdown(results))
 
 
 def _list(quick: bool) -> None:
@@ -134,12 +135,14 @@ def _measure(options: argparse.Namespace) -> Results:
             for number, (job, case, threads) in enumerate(todo):
                 _say(f"{_place(number, len(todo), began)} {job}: {case.name}, {_threads(case, threads)} …")
                 results.rows.append(driver.measure(job, case, threads))
+                results.machine.update(driver.versions)
                 _say(f"    {tables.summary(results.rows[-1])}")
+                if options.json:
+                    results.save(options.json)
         except KeyboardInterrupt:
             _say("interrupted: what follows is what was measured until then")
         finally:
             driver.close()
-    results.machine.update(driver.versions)
     return results
 
 

@@ -44,9 +44,8 @@ def _figure(results: Results) -> Any:
             continue
         axis.text(-0.01, height, label, ha="right", va="center", transform=_beside(axis))
         axis.axhline(height, color="#eeeeee", linewidth=0.8, zorder=0)
-        for row, c in compared:
-            place = height + 0.2 * (sorted(colours).index(row.threads) - (len(colours) - 1) / 2)
-            _mark(axis, place, c, colours[row.threads])
+        for i, (row, c) in enumerate(compared):
+            _mark(axis, height + 0.2 * (i - (len(compared) - 1) / 2), c, colours[row.threads])
     _finish(axis, len(lines), colours, results)
     return figure
 
@@ -78,7 +77,7 @@ def _mark(axis: Any, height: float, c: Comparison, colour: str) -> None:
     face = "white" if c.noise else colour
     axis.plot([c.relation.median], [height], "o", color=colour, markerfacecolor=face, markersize=4.5, zorder=3)
     if c.aim:
-        axis.plot([c.aim.most], [height], "|", color=_AIM, markersize=7, markeredgewidth=1.6, zorder=2)
+        axis.plot([c.aim.most], [height], "|", color=_AIM, markersize=7, markeredgewidth=1.6, zorder=2.5)
 
 
 def _finish(axis: Any, lines: int, colours: dict[int, str], results: Results) -> None:
@@ -89,7 +88,7 @@ def _finish(axis: Any, lines: int, colours: dict[int, str], results: Results) ->
     axis.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
     axis.xaxis.set_minor_locator(ticker.NullLocator())
     axis.grid(axis="x", color="#dddddd", linewidth=0.6)
-    axis.axvline(1, color="#444444", linewidth=1)
+    axis.axvline(1, color="#444444", linewidth=1, zorder=1)
     axis.set_ylim(lines - 0.4, -0.8)
     axis.set_yticks([])
     axis.set_axisbelow(True)

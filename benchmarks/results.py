@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.job import Aim
+from benchmarks.job import JOBS, Aim
 from minigrad.extras import replacing
 
 __all__ = ["Measured", "Results", "Row"]
@@ -97,7 +97,7 @@ class Results:
 
     @staticmethod
     def joined(several: Iterable[Results]) -> Results:
-        """Runs of different jobs on one machine as one; what the first says of the machine comes first."""
+        """Runs on one machine as one: rows of a case side by side, and what the first says of the machine."""
         first, *others = several
         machine = dict(first.machine)
         for other in others:
@@ -105,7 +105,10 @@ class Results:
             if not same or other.reference_flop != first.reference_flop:
                 raise ValueError("these runs are of different machines, or of different versions of the benchmarks")
             machine = {**other.machine, **machine}
-        return Results(machine, first.reference_flop, [row for run in (first, *others) for row in run.rows])
+        rows = [row for run in (first, *others) for row in run.rows]
+        jobs, cases = [*JOBS, *(row.job for row in rows)], [(row.job, row.case) for row in rows]
+        rows.sort(key=lambda row: (jobs.index(row.job), cases.index((row.job, row.case)), row.threads))
+        return Results(machine, first.reference_flop, rows)
 
 
 def _row(data: dict[str, Any]) -> Row:
