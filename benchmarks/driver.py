@@ -33,16 +33,18 @@ class Plan:
 
     rounds: at most so many a row, fewer (but `least`) where they would take longer than `seconds`. turn: seconds that
     one turn of a rival should last at least. heats: after so many rounds the variants of a peer that are slower than
-    `chance` times its best one are left out. pause: seconds between turns.
+    `chance` times its best one are left out. pause: seconds between turns. fresh: rounds of a case that has new
+    processes in each.
     """
 
     rounds: int = 12
     least: int = 5
-    seconds: float = 6.0
+    seconds: float = 5.0
     turn: float = 0.1
     heats: int = 2
     chance: float = 1.06
     pause: float = 0.04
+    fresh: int = 4
     quick: bool = False
 
     @classmethod
@@ -180,7 +182,7 @@ class Driver:
         by_name = {measured.name: measured for measured in row.rivals}
         for handle in handles.values():
             handle.close()
-        for number in range(max(self.plan.least, self.plan.rounds // 2)):
+        for number in range(min(self.plan.fresh, self.plan.rounds)):
             for name in turns([m.name for m in row.rivals if m.name in handles], number):
                 handles[name] = self._started(job, case.name, name, row.threads)
                 with _noting_failure(by_name[name], handles):

@@ -3,6 +3,7 @@
 Linux keeps the peak of a process's resident memory (VmHWM) and sets it back to the present level when 5 is written to
 /proc/self/clear_refs. Every round has a fresh process, and what the optimiser remembers counts. An iteration of a tiny
 captioner comes before: it loads the pages of the libraries' code, some 40 MB of PyTorch's, which are no arrays.
+Of PyTorch's variants only two are here: "packed" takes least, and "eager" is what most people run.
 """
 
 from __future__ import annotations
@@ -23,13 +24,12 @@ _TINY = Sizes(words=20, batch=2, batches=1, features=4, wordvec=4, hidden=8)
 
 def cases(quick: bool = False) -> list[Case]:
     """The LSTM captioner's iteration, with two batch sizes."""
-    return [_case(Sizes(batch=batch, batches=4)) for batch in ((4,) if quick else (25, 128))]
+    return [_case(Sizes(batch=batch, batches=2)) for batch in ((4,) if quick else (25, 128))]
 
 
 def _case(sizes: Sizes) -> Case:
     ways: dict[str, Callable[[Sizes], Work]] = {
         "eager": partial(captioner.pytorch, rows="all"),
-        "unmasked rows": partial(captioner.pytorch, rows="unmasked", fused=True),
         "packed": partial(captioner.pytorch, rows="packed", fused=True),
     }
     return Case(
