@@ -55,10 +55,12 @@ def _lines(results: Results) -> list[tuple[str, list[tuple[Row, Comparison]] | N
     lines: list[tuple[str, list[tuple[Row, Comparison]] | None]] = []
     for job in dict.fromkeys(row.job for row in results.rows):
         found: dict[str, list[tuple[Row, Comparison]]] = {}
-        for row in (row for row in results.rows if row.job == job):
+        for row in results.rows:
+            if row.job != job or any(aim.difference for aim in row.aims):  # a difference has no place among ratios
+                continue
             for peer in row.peers:
                 c = comparison(row, peer)
-                if c and not (c.aim and c.aim.difference):
+                if c:
                     beside = "" if row.peers == ["PyTorch"] else f", beside {peer}"
                     found.setdefault(row.case + beside, []).append((row, c))
         if found:

@@ -120,8 +120,9 @@ def _rustworkx(graph: Callable[[], Any], n: int, array: bool) -> Work:
 
     def run() -> Any:
         digraph = rustworkx.PyDiGraph()
-        digraph.add_nodes_from(range(n))
-        digraph.add_edges_from_no_data(list(map(tuple, edges.tolist())) if pairs is None else pairs)
+        # A tenth faster than adding the vertices first; what no edge names behind the last one is added after.
+        digraph.extend_from_edge_list(list(map(tuple, edges.tolist())) if pairs is None else pairs)
+        digraph.add_nodes_from(range(digraph.num_nodes(), n))
         return rustworkx.topological_sort(digraph)
 
     return Work(run, lambda: _checked(n, edges, run()))
