@@ -1,0 +1,160 @@
+"""The command: `python -m benchmarks [JOB …]` measures, `python -m benchmarks report FILE.json …` shows it again."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks import machine, tables
+from benchmarks.driver import Driver, Plan
+from benchmarks.job import JOBS, Case, load
+from benchmarks.reference import FLOP
+from benchmarks.results import Results
+
+__all__ = ["main"]
+
+_DESCRIPTION = """Compare minigrad with its peers on this machine, side by side.
+
+Every rival runs in a process of its own; rounds alternate A B, B A, … Before any timing what they computed is
+compared. Ratios below 1 mean that minigrad is faster. Jobs: {jobs}.
+
+`python -m benchmarks report FILE.json …` prints the tables of earlier runs again.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the status is 1 if a rival died or disagreed, not if one is missing or an aim is missed."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["report"]:
+        return _report(given[1:])
+    options = _parser().parse_args(given)
+    if options.list:
+        _list(options.quick)
+        return 0
+    unknown = [job for job in options.jobs if job not in JOBS]
+    if unknown:
+        raise SystemExit(f"there is no job {', '.join(unknown)}; there are {', '.join(JOBS)}")
+    results = _measure(options)
+    _show(results, options)
+    for line in results.failures:
+        print(f"FAILED {line}", file=sys.stderr)
+    return 1 if results.failures else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=_DESCRIPTION.format(jobs=", ".join(JOBS)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    default = [1, 2] if cores > 1 else [1]
+    parser.add_argument("jobs", nargs="*", metavar="JOB", help="what to measure (default: all)")
+    parser.add_argument(
+        "--threads", type=_positive, nargs="+", default=default, metavar="N",
+        help=f"numbers of threads (default: {' '.join(map(str, default))})",
+    )  # fmt: skip
+    parser.add_argument("--only", default="", metavar="TEXT", help="only cases whose name has this text")
+    parser.add_argument("--rounds", type=_positive, help=f"rounds of a case, at most (default: {Plan().rounds})")
+    parser.add_argument("--quick", action="store_true", help="small cases and two rounds: to see that it works")
+    parser.add_argument("--list", action="store_true", help="list jobs, cases, rivals and aims")
+    _add_outputs(parser)
+    return parser
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures of all rounds")
+    parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw the ratios (.svg, .png or .pdf)")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
+    return int(text)
+
+
+def _report(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks report", description="The tables of earlier runs.")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE.json", help="several are joined")
+    _add_outputs(parser)
+    options = parser.parse_args(arguments)
+    try:
+        results = Results.joined(map(Results.load, options.files))
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"report: {error}") from error
+    _show(results, options)
+    return 0
+
+
+def _show(results: Results, options: argparse.Namespace) -> None:
+    """Write what was asked for, then print the tables."""
+    if options.json:
+        results.save(options.json)
+    if options.picture:
+        try:
+            from benchmarks.picture import draw
+
+            draw(results, options.picture)
+        except ModuleNotFoundError as error:
+            print(f"no picture: {error}", file=sys.stderr)
+    print(tables.markdown(results))
+
+
+def _list(quick: bool) -> None:
+    for job in JOBS:
+        print(job)
+        for case in load(job, quick):
+            aims = [f"{'+' * aim.difference}{aim.most:g} beside {aim.peer}" for aim in case.aims]
+            print(f"  {case.name}: {', '.join(rival.name for rival in case.rivals)}; aim: {', '.join(aims)}")
+
+
+def _measure(options: argparse.Namespace) -> Results:
+    """All rows, with a line for each when it is done; an interrupt ends the run and keeps what there is."""
+    plan = Plan.quickest() if options.quick else Plan()
+    if options.rounds:
+        plan = replace(plan, rounds=options.rounds, least=min(plan.least, options.rounds))
+    todo = [
+        (job, case, threads)
+        for job in options.jobs or JOBS for case in load(job, options.quick) for threads in options.threads
+        if options.only in case.name and (case.threads is None or threads in case.threads)
+    ]  # fmt: skip
+    results = Results(machine.describe(), FLOP)
+    if options.quick:
+        results.machine["QUICK"] = "two short rounds of small cases, whose figures mean nothing"
+    _say(", ".join(f"{name} {words}" for name, words in results.machine.items()))
+    with tempfile.TemporaryDirectory(prefix="minigrad-bench-") as folder:
+        driver = Driver(plan, Path(folder))
+        began = time.monotonic()
+        try:
+            for number, (job, case, threads) in enumerate(todo):
+                _say(f"{_place(number, len(todo), began)} {job}: {case.name}, {_threads(case, threads)} …")
+                results.rows.append(driver.measure(job, case, threads))
+                results.machine.update(driver.versions)
+                _say(f"    {tables.summary(results.rows[-1])}")
+                if options.json:
+                    results.save(options.json)
+        except KeyboardInterrupt:
+            _say("interrupted: what follows is what was measured until then")
+        finally:
+            driver.close()
+    return results
+
+
+def _place(number: int, total: int, began: float) -> str:
+    """How far the run is, and how long it has taken."""
+    minutes, seconds = divmod(int(time.monotonic() - began), 60)
+    return f"[{number + 1}/{total}, {minutes}:{seconds:02}]"
+
+
+def _threads(case: Case, threads: int) -> str:
+    return f"{threads} thread{'s' * (threads > 1)}"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,219 @@
+"""The order of things: prepare all rivals of a case, compare what they computed, then round after round.
+
+A round times the reference product and then each rival once, in an order that is reversed in every other round, so
+that nobody always comes after the same one. The workers are processes of their own, and only one of them is at work:
+no library's threads disturb another's. After each turn there is a pause, since OpenBLAS's idle threads
+spin for some 26 ms before they sleep.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks import agreement, reference
+from benchmarks.figures import quartiles
+from benchmarks.job import Case, Rival
+from benchmarks.results import Measured, Row
+from benchmarks.workers import Failed, Handle
+
+__all__ = ["Driver", "Plan", "turns"]
+
+EXTRA = 'pip install "minigrad[bench]"'
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long to measure.
+
+    rounds: at most so many a row, fewer (but `least`) where they would take longer than `seconds`. turn: seconds that
+    one turn of a rival should last at least. heats: after so many rounds the variants of a peer that are slower than
+    `chance` times its best one are left out. pause: seconds between turns. fresh: rounds of a case that has new
+    processes in each.
+    """
+
+    rounds: int = 12
+    least: int = 5
+    seconds: float = 5.0
+    turn: float = 0.1
+    heats: int = 2
+    chance: float = 1.06
+    pause: float = 0.04
+    fresh: int = 4
+    quick: bool = False
+
+    @classmethod
+    def quickest(cls) -> Plan:
+        """To see that everything works; its figures mean nothing."""
+        return cls(rounds=2, least=2, seconds=0.0, turn=0.002, heats=1, pause=0.0, quick=True)
+
+
+def turns(names: Sequence[str], number: int) -> list[str]:
+    """Who comes when in a round.
+
+    >>> turns(["A", "B"], 0), turns(["A", "B"], 1)
+    (['A', 'B'], ['B', 'A'])
+    """
+    return list(names) if number % 2 == 0 else list(names)[::-1]
+
+
+@dataclass
+class Driver:
+    """Measures cases. `folder` is a temporary one, for what workers hand over."""
+
+    plan: Plan
+    folder: Path
+    start: Callable[..., Any] = Handle
+    versions: dict[str, str] = field(default_factory=dict)
+    _references: dict[int, Any] = field(default_factory=dict)
+
+    def measure(self, job: str, case: Case, threads: int) -> Row:
+        """One row. What is missing, dies or disagrees is noted in it and does not stop the others."""
+        rivals = [Measured(rival.name, rival.peer) for rival in case.rivals]
+        row = Row(job, case.name, threads, rivals, list(case.aims), case.flop, case.unit, case.note)
+        handles: dict[str, Any] = {}
+        try:
+            self._prepare(job, case, row, handles)
+            if row.ours.name in handles and len(handles) > 1:
+                if case.fresh:
+                    self._fresh_rounds(job, case, row, handles)
+                else:
+                    self._rounds(row, handles)
+        finally:
+            for handle in handles.values():
+                handle.close()
+        return row
+
+    def close(self) -> None:
+        """End the reference's workers."""
+        for handle in self._references.values():
+            handle.close()
+        self._references.clear()
+
+    # Before the timing
+
+    def _prepare(self, job: str, case: Case, row: Row, handles: dict[str, Any]) -> None:
+        """Start a worker for each rival that can run, and keep those that computed what minigrad did."""
+        for rival, measured in zip(case.rivals, row.rivals, strict=True):
+            measured.missing = _missing(rival)
+            if not measured.missing:
+                handles[rival.name] = self._started(job, case.name, rival.name, row.threads)
+                handles[rival.name].begin_to_prepare()
+        outputs: dict[str, Any] = {}
+        for measured in row.rivals:
+            if measured.name in handles:
+                with _noting_failure(measured, handles):
+                    answer = handles[measured.name].answer()
+                    measured.missing = answer.get("unavailable", "")
+                    if measured.missing:
+                        handles.pop(measured.name).close()
+                        continue
+                    measured.units = answer["units"]
+                    self.versions.update(answer["versions"])
+                    outputs[measured.name] = handles[measured.name].outputs()
+        if row.ours.name in outputs:
+            self._compare(case, row, handles, outputs)
+
+    def _compare(self, case: Case, row: Row, handles: dict[str, Any], outputs: Mapping[str, Any]) -> None:
+        ours = outputs[row.ours.name]
+        for measured in row.rivals[1:]:
+            if measured.name in outputs:
+                theirs = outputs[measured.name]
+                words = agreement.disagreement(ours, theirs, case.share)
+                if words:
+                    measured.failed = f"disagrees with {row.ours.name}, and was not timed: {words}"
+                    handles.pop(measured.name).close()
+                else:
+                    measured.difference = agreement.worst_difference(ours, theirs)
+
+    def _started(self, job: str, case: str, rival: str, threads: int) -> Any:
+        return self.start(job, case, rival, threads, self.folder, self.plan.quick)
+
+    # The timing
+
+    def _rounds(self, row: Row, handles: dict[str, Any]) -> None:
+        reference = self._reference(row.threads)
+        lasts = self._warm_up(row, handles)
+        number, rounds = 0, self.plan.rounds
+        while number < rounds and row.ours.name in handles:
+            row.reference.append(reference.round(1))
+            time.sleep(self.plan.pause)
+            self._one_round(row, handles, number)
+            number += 1
+            if number == self.plan.heats:
+                self._leave_out_the_slow(row, handles)
+                each = sum(lasts[name] + 2 * self.plan.pause for name in handles)
+                rounds = max(self.plan.least, min(rounds, int(self.plan.seconds / each)))
+
+    def _warm_up(self, row: Row, handles: dict[str, Any]) -> dict[str, float]:
+        """One round that only serves to choose how many calls a turn has; how long each rival's turn lasts."""
+        lasts = {}
+        for measured in row.rivals:
+            if measured.name in handles:
+                with _noting_failure(measured, handles):
+                    once = handles[measured.name].round(1) * measured.units
+                    measured.calls = max(1, round(self.plan.turn / once))
+                    lasts[measured.name] = once * measured.calls
+                time.sleep(self.plan.pause)
+        return lasts
+
+    def _one_round(self, row: Row, handles: dict[str, Any], number: int) -> None:
+        by_name = {measured.name: measured for measured in row.rivals}
+        for name in turns([m.name for m in row.rivals if m.name in handles], number):
+            measured = by_name[name]
+            with _noting_failure(measured, handles):
+                measured.values.append(handles[name].round(measured.calls))
+            time.sleep(self.plan.pause)
+
+    def _leave_out_the_slow(self, row: Row, handles: dict[str, Any]) -> None:
+        for peer in row.peers:
+            medians = {v.name: quartiles(v.values).median for v in row.variants(peer) if v.name in handles}
+            for name, median in medians.items():
+                if median > self.plan.chance * min(medians.values()):
+                    handles.pop(name).close()
+
+    def _fresh_rounds(self, job: str, case: Case, row: Row, handles: dict[str, Any]) -> None:
+        """Rounds in which every rival has a new process; the ones that were compared have done their work."""
+        by_name = {measured.name: measured for measured in row.rivals}
+        for handle in handles.values():
+            handle.close()
+        for number in range(min(self.plan.fresh, self.plan.rounds)):
+            for name in turns([m.name for m in row.rivals if m.name in handles], number):
+                handles[name] = self._started(job, case.name, name, row.threads)
+                with _noting_failure(by_name[name], handles):
+                    handles[name].begin_to_prepare(outputs=False)
+                    handles[name].answer()
+                    by_name[name].values.append(handles[name].round(1))
+                    handles[name].close()
+            if row.ours.name not in handles:
+                return
+
+    def _reference(self, threads: int) -> Any:
+        """The worker of the reference product, the same for all rows of a number of threads."""
+        if threads not in self._references:
+            handle = self._started(reference.__name__, "product", "NumPy", threads)
+            handle.begin_to_prepare()
+            self.versions.update(handle.answer()["versions"])
+            self._references[threads] = handle
+        return self._references[threads]
+
+
+@contextmanager
+def _noting_failure(measured: Measured, handles: dict[str, Any]) -> Iterator[None]:
+    """A worker that ends within is noted and no longer among the handles."""
+    try:
+        yield
+    except Failed as error:
+        measured.failed = str(error)
+        handles.pop(measured.name).close()
+
+
+def _missing(rival: Rival) -> str:
+    """Why a rival cannot run, if packages are missing."""
+    absent = [package for package in rival.needs if importlib.util.find_spec(package) is None]
+    return f"needs {', '.join(absent)}: {EXTRA}" if absent else ""

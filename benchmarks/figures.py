@@ -1,0 +1,105 @@
+"""From rounds to figures: medians, quartiles, ratios round by round, and whether they tell anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.job import Aim
+from benchmarks.results import Measured, Results, Row
+
+__all__ = ["NOISY", "Comparison", "Quartiles", "best_rate", "best_variant", "comparison", "quartiles"]
+
+NOISY = 0.10
+"""An interquartile range above this share of the median is too wide to tell."""
+
+
+@dataclass(frozen=True)
+class Quartiles:
+    """The middle half of some figures: from `low` to `high` around `median`.
+
+    >>> quartiles([4.0, 1.0, 2.0, 3.0, 5.0])
+    Quartiles(low=2.0, median=3.0, high=4.0)
+    """
+
+    low: float
+    median: float
+    high: float
+
+    @property
+    def spread(self) -> float:
+        """The interquartile range as a share of the median."""
+        return (self.high - self.low) / abs(self.median) if self.median else 0.0
+
+
+def quartiles(values: Sequence[float]) -> Quartiles:
+    """Of at least one figure."""
+    return Quartiles(*(float(q) for q in np.percentile(values, [25, 50, 75])))
+
+
+def best_variant(variants: Sequence[Measured]) -> Measured | None:
+    """The one of the lowest median among those that ran in most rounds; None if none ran."""
+    longest = max((len(v.values) for v in variants), default=0)
+    return min(
+        (v for v in variants if v.values and len(v.values) == longest and not v.failed),
+        key=lambda v: quartiles(v.values).median,
+        default=None,
+    )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """minigrad beside a peer's best variant: ratios, or with an aim of that kind differences, round by round.
+
+    noise: what was too unsteady, empty if nothing was.
+    """
+
+    peer: str
+    best: Measured
+    ours: Quartiles
+    theirs: Quartiles
+    relation: Quartiles
+    aim: Aim | None
+    must: float | None
+    noise: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """What it says about the aim: "met", "missed", "must met", "too noisy to tell", or nothing without an aim."""
+        if self.aim is None:
+            return ""
+        if self.noise:
+            return "too noisy to tell"
+        if self.relation.median <= self.aim.most:
+            return "met"
+        return "must met" if self.must is not None and self.relation.median <= self.must else "missed"
+
+
+def comparison(row: Row, peer: str) -> Comparison | None:
+    """minigrad beside a peer; None if one of them has no figures."""
+    best = best_variant(row.variants(peer))
+    if best is None or not row.ours.values or row.ours.failed:
+        return None
+    aim = next((aim for aim in row.aims if aim.peer == peer), None)
+    pairs = list(zip(row.ours.values, best.values, strict=False))
+    relation = quartiles([a - b if aim and aim.difference else a / b for a, b in pairs])
+    ours, theirs = quartiles(row.ours.values), quartiles(best.values)
+    must = aim.must.get(row.threads) if aim else None
+    return Comparison(peer, best, ours, theirs, relation, aim, must, _noise(row, best, relation, aim))
+
+
+def _noise(row: Row, best: Measured, relation: Quartiles, aim: Aim | None) -> tuple[str, ...]:
+    spreads = {row.ours.name: quartiles(row.ours.values).spread, best.name: quartiles(best.values).spread}
+    if row.reference:
+        spreads["the reference product"] = quartiles(row.reference).spread
+    if aim and aim.difference:  # what counts is how it compares with the aim
+        spreads = {"the difference": (relation.high - relation.low) / aim.most}
+    return tuple(f"{name} {spread:.0%}" for name, spread in spreads.items() if spread > NOISY)
+
+
+def best_rate(results: Results, threads: int) -> float | None:
+    """The most operations a second that the reference product reached in this run with so many threads."""
+    seconds = [s for row in results.rows if row.threads == threads for s in row.reference]
+    return results.reference_flop / min(seconds) if seconds else None

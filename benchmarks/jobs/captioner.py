@@ -1,0 +1,132 @@
+"""One training iteration of the source's captioner: forward, backward and Adam on a batch of captions.
+
+Features 512, word vectors 256, hidden 512, 16 steps. Through the public API (`captioning.model.Captioner`,
+`mg.optim.Adam`), and through the facade of the notebooks (`captioning.cs231n.CaptioningRNN.loss`), which gives loss
+and gradients without an update. PyTorch runs nn.LSTM or nn.RNN in every way that its users know to be fast:
+
+    eager            over all steps, the vocabulary product on all rows, the default Adam
+    fused Adam       the same with Adam(fused=True), as have all that follow
+    unmasked rows    the vocabulary product only on rows whose word counts
+    packed           pack_padded_sequence: the cell too leaves out what lies behind a caption's end
+    compiled         "unmasked rows" by torch.compile; compiled, "packed" took 1.02 to 1.2 times the best one's time
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from benchmarks.job import Aim, Case, Rival, Work
+from benchmarks.jobs.captions import Sizes, captioner, captions_note, flop_of_training, vocabulary
+from benchmarks.jobs.compiling import compiled
+
+__all__ = ["cases", "minigrad", "pytorch"]
+
+
+def cases(quick: bool = False) -> list[Case]:
+    """LSTM with two vocabularies and three batch sizes, the facade, and the vanilla RNN."""
+    if quick:
+        return [_case(Sizes(words=50, batch=4, batches=2, features=8, wordvec=8, hidden=16), 0.75)]
+    must = {1: 0.9, 2: 1.0}
+    lstm = [Sizes(words, 25, batches=4) for words in (1004, 2917)]
+    large = [Sizes(words, batch, batches=256 // batch) for batch in (128, 256) for words in (1004, 2917)]
+    rnn = [Sizes(1004, batch, batches, cell="rnn") for batch, batches in ((10, 16), (128, 4))]
+    return [
+        *(_case(sizes, 0.75, must) for sizes in lstm),
+        *(_case(sizes, 0.75, must, facade=True) for sizes in lstm),
+        *(_case(sizes, 0.9) for sizes in large),
+        *(_case(sizes, 0.6) for sizes in rnn),
+    ]
+
+
+def _case(sizes: Sizes, aim: float, must: dict[int, float] | None = None, facade: bool = False) -> Case:
+    ways: dict[str, Callable[[], Work]] = {
+        "eager": partial(pytorch, sizes, "all"),
+        "fused Adam": partial(pytorch, sizes, "all", fused=True),
+        "unmasked rows": partial(pytorch, sizes, "unmasked", fused=True),
+        "packed": partial(pytorch, sizes, "packed", fused=True),
+        "compiled": partial(pytorch, sizes, "unmasked", fused=True, compile=True),
+    }
+    if facade:
+        del ways["fused Adam"]
+        ways = {name: partial(way, update=False) for name, way in ways.items()}  # type: ignore[call-arg]
+    cell = sizes.cell.upper() if sizes.cell == "lstm" else "vanilla RNN"
+    return Case(
+        f"{cell}, V {sizes.words:,}, batch {sizes.batch}" + ", facade, no update" * facade,
+        [
+            Rival("minigrad", "minigrad", partial(_facade if facade else minigrad, sizes)),
+            *(Rival(name, "PyTorch", way, ("torch",)) for name, way in ways.items()),
+        ],
+        [Aim("PyTorch", aim, must or {})],
+        flop=flop_of_training(sizes, sizes.captions()),
+        note=captions_note(),
+    )
+
+
+def minigrad(sizes: Sizes) -> Work:
+    """Through the public API."""
+    import minigrad as mg
+
+    captions, features = sizes.captions(), sizes.pictures()
+    model = captioner(sizes)
+    adam = mg.optim.Adam(model.parameters(), lr=1e-3)
+
+    def outputs() -> dict[str, Any]:
+        loss = model.loss(features, captions[0])
+        loss.backward()
+        return {"loss": loss.data, **{name: p.grad for name, p in model.named_parameters()}}
+
+    def run() -> None:
+        for batch in captions:
+            adam.zero_grad()
+            model.loss(features, batch).backward()
+            adam.step()
+
+    return Work(run, outputs, len(captions))
+
+
+def _facade(sizes: Sizes) -> Work:
+    """Through the names of a CS231n notebook."""
+    from captioning.cs231n import CaptioningRNN
+
+    captions, features = sizes.captions(), sizes.pictures()
+    words = vocabulary(sizes.words).word_to_idx
+    model = CaptioningRNN(words, sizes.features, sizes.wordvec, sizes.hidden, sizes.cell)
+    model.params = sizes.weights()
+
+    def outputs() -> dict[str, Any]:
+        loss, gradients = model.loss(features, captions[0])
+        return {"loss": loss, **gradients}
+
+    def run() -> None:
+        for batch in captions:
+            model.loss(features, batch)
+
+    return Work(run, outputs, len(captions))
+
+
+def pytorch(sizes: Sizes, rows: str, fused: bool = False, compile: bool = False, update: bool = True) -> Work:
+    """One way in PyTorch; `update` is Adam's step."""
+    import torch
+
+    from benchmarks.jobs.captioner_in_torch import TorchCaptioner
+
+    net = TorchCaptioner(sizes.weights(), sizes.cell, rows)
+    loss_of = compiled(net, dynamic=True) if compile else net
+    adam = torch.optim.Adam(net.trained(), lr=1e-3, fused=fused)
+    features, captions = torch.tensor(sizes.pictures()), [torch.tensor(ids) for ids in sizes.captions()]
+
+    def outputs() -> dict[str, Any]:
+        loss = loss_of(features, captions[0])
+        loss.backward()
+        return {"loss": loss.detach().numpy(), **net.gradients()}
+
+    def run() -> None:
+        for batch in captions:
+            adam.zero_grad()
+            loss_of(features, batch).backward()
+            if update:
+                adam.step()
+
+    return Work(run, outputs, len(captions))

@@ -1,0 +1,63 @@
+"""What a run was measured on: processor, system, versions, and the kernel that NumPy's BLAS chose."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import minigrad
+
+__all__ = ["HAND_CHOSEN", "describe", "kernel"]
+
+HAND_CHOSEN = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+"""Variables by which somebody chooses OpenBLAS's kernel instead of OpenBLAS."""
+
+
+def describe() -> dict[str, str]:
+    """Names and words, without the paths of this machine."""
+    chosen = [f"{name}={os.environ[name]}" for name in HAND_CHOSEN if name in os.environ]
+    return {
+        "processor": _processor(),
+        "processors": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        "system": f"{platform.system()} {platform.machine()}",
+        "BLAS": ", ".join([kernel(), *(f"chosen by hand: {words}" for words in chosen)]),
+        "minigrad": minigrad.__version__ + _commit(),
+    }
+
+
+def kernel() -> str:
+    """The BLAS that NumPy calls and the kernel it chose here, such as ``openblas 0.3.31 (SkylakeX)``."""
+    import numpy  # noqa: F401  (loads the BLAS)
+
+    try:
+        from threadpoolctl import threadpool_info
+    except ModuleNotFoundError:
+        return "unknown without threadpoolctl"
+    found = [pool for pool in threadpool_info() if pool["user_api"] == "blas" and "numpy" in pool["filepath"]]
+    words = [f"{p['internal_api']} {p['version']} ({p.get('architecture', 'unknown kernel')})" for p in found]
+    return ", ".join(words) or "unknown BLAS"
+
+
+def _processor() -> str:
+    """Its name and the widest of the vector instructions that matter here."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    flags = fields.get("flags", "").split()
+    width = next((name for flag, name in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags), "")
+    return ", ".join(filter(None, [fields.get("model name", platform.machine()), width]))
+
+
+def _commit() -> str:
+    """The commit of the checkout, where there is one, and whether files differ from it."""
+    root = Path(__file__).resolve().parents[1]
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude", "*"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return f" ({said.stdout.strip()})" if said.returncode == 0 else ""

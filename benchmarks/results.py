@@ -1,0 +1,119 @@
+"""What was measured, as plain data, and its JSON: every figure of every round, none left out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.job import JOBS, Aim
+from minigrad.extras import replacing
+
+__all__ = ["Measured", "Results", "Row"]
+
+_FORMAT = 1
+
+
+@dataclass
+class Measured:
+    """One rival of a row: its figure in each round, for one unit.
+
+    A rival that was clearly slower than another of its peer in the first rounds has fewer figures. units:
+    iterations a call does; calls: how many a round timed. missing: why it could not run here; failed: what went
+    wrong. difference: the largest from minigrad's outputs, relative to each array's largest entry.
+    """
+
+    name: str
+    peer: str
+    values: list[float] = field(default_factory=list)
+    units: int = 1
+    calls: int = 1
+    missing: str = ""
+    failed: str = ""
+    difference: float = 0.0
+
+
+@dataclass
+class Row:
+    """A case measured with a number of threads; minigrad is the first rival. reference: the yardstick's seconds."""
+
+    job: str
+    case: str
+    threads: int
+    rivals: list[Measured]
+    aims: list[Aim] = field(default_factory=list)
+    flop: float | None = None
+    unit: str = "s"
+    note: str = ""
+    reference: list[float] = field(default_factory=list)
+
+    @property
+    def ours(self) -> Measured:
+        """minigrad's figures."""
+        return self.rivals[0]
+
+    @property
+    def peers(self) -> list[str]:
+        """The peers in the order of the rivals, minigrad not among them."""
+        return list(dict.fromkeys(rival.peer for rival in self.rivals[1:]))
+
+    def variants(self, peer: str) -> list[Measured]:
+        """The rivals of a peer."""
+        return [rival for rival in self.rivals[1:] if rival.peer == peer]
+
+
+@dataclass
+class Results:
+    """A run. machine: what it ran on, by name; reference_flop: what the yardstick's seconds are for."""
+
+    machine: dict[str, str]
+    reference_flop: float
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def failures(self) -> list[str]:
+        """What went wrong, a line each: something that died or disagreed, not what was missing."""
+        return [
+            f"{row.job}, {row.case}, {row.threads} thread{'s' * (row.threads > 1)}, {rival.name}: {rival.failed}"
+            for row in self.rows for rival in row.rivals if rival.failed
+        ]  # fmt: skip
+
+    def save(self, path: str | Path) -> None:
+        """Write JSON; the folder is made if need be."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps({"format": _FORMAT, **asdict(self)}, indent=1, ensure_ascii=False) + "\n")
+
+    @staticmethod
+    def load(path: str | Path) -> Results:
+        """Read JSON that `save` wrote; a ValueError if it is something else."""
+        data: dict[str, Any] = json.loads(Path(path).read_text())
+        if not isinstance(data, dict) or data.pop("format", None) != _FORMAT:
+            raise ValueError(f"{path} does not hold results of this version of the benchmarks")
+        data["rows"] = [_row(row) for row in data["rows"]]
+        return Results(**data)
+
+    @staticmethod
+    def joined(several: Iterable[Results]) -> Results:
+        """Runs on one machine as one: rows of a case side by side, and what the first says of the machine."""
+        first, *others = several
+        machine = dict(first.machine)
+        for other in others:
+            same = other.machine.get("processor") == machine.get("processor")
+            if not same or other.reference_flop != first.reference_flop:
+                raise ValueError("these runs are of different machines, or of different versions of the benchmarks")
+            machine = {**other.machine, **machine}
+        rows = [row for run in (first, *others) for row in run.rows]
+        jobs, cases = [*JOBS, *(row.job for row in rows)], [(row.job, row.case) for row in rows]
+        rows.sort(key=lambda row: (jobs.index(row.job), cases.index((row.job, row.case)), row.threads))
+        return Results(machine, first.reference_flop, rows)
+
+
+def _row(data: dict[str, Any]) -> Row:
+    """A row from JSON, whose keys are strings."""
+    aims = [
+        Aim(**{**aim, "must": {int(threads): most for threads, most in aim["must"].items()}}) for aim in data["aims"]
+    ]
+    return Row(**{**data, "aims": aims, "rivals": [Measured(**rival) for rival in data["rivals"]]})

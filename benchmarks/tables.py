@@ -1,0 +1,126 @@
+"""Results as Markdown tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benchmarks.figures import Comparison, best_rate, comparison, quartiles
+from benchmarks.results import Measured, Results, Row
+
+__all__ = ["amount", "markdown", "summary"]
+
+_UNITS = {"s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")), "bytes": ((1e6, "MB"), (1e3, "kB"))}
+_HEADER = (
+    "", "threads", "minigrad", "beside", "its figure", "ratio", "aim", "verdict", "GFLOP/s", "of the bound",
+    "its other variants",
+)  # fmt: skip
+
+
+def amount(value: float, unit: str = "s") -> str:
+    """A figure with its unit, to three digits.
+
+    >>> amount(0.01234), amount(2.5e-4), amount(3.2e7, "bytes")
+    ('12.3 ms', '250 µs', '32.0 MB')
+    """
+    scale, name = next((u for u in _UNITS[unit] if abs(value) >= u[0]), _UNITS[unit][-1])
+    digits = value / scale
+    return f"{digits:.{max(0, 3 - len(str(int(abs(digits)))))}f} {name}"
+
+
+def markdown(results: Results) -> str:
+    """The machine in a line, then a table for each job."""
+    parts = [", ".join(f"{name} {words}" for name, words in results.machine.items()) + "."]
+    rates = {n: best_rate(results, n) for n in sorted({row.threads for row in results.rows})}
+    bound = [f"{rate / 1e9:.0f} GFLOP/s with {n} thread{'s' * (n > 1)}" for n, rate in rates.items() if rate]
+    if bound:
+        parts.append(f"The matrix-product bound: {', '.join(bound)}.")
+    for job in dict.fromkeys(row.job for row in results.rows):
+        parts.append("\n".join(_job(results, job)))
+    return "\n\n".join(parts) + "\n"
+
+
+def summary(row: Row) -> str:
+    """A row in a line, for progress."""
+    compared = [c for peer in row.peers if (c := comparison(row, peer))]
+    words = [f"{_relation(c)} {c.peer} ({c.best.name}){': ' * bool(c.verdict)}{c.verdict}" for c in compared]
+    ours = amount(quartiles(row.ours.values).median, row.unit) if row.ours.values else "not measured"
+    return "; ".join([f"minigrad {ours}", *words, *_problems(row)])
+
+
+def _job(results: Results, job: str) -> Iterator[str]:
+    rows = [row for row in results.rows if row.job == job]
+    table = [cells for row in rows for cells in _lines(results, row)]
+    kept = [i for i, name in enumerate(_HEADER) if i < 6 or any(cells[i] for cells in table)]
+    yield f"**{job}**\n"
+    yield "| " + " | ".join(_HEADER[i] for i in kept) + " |"
+    yield "|" + "---|" * len(kept)
+    for cells in table:
+        yield "| " + " | ".join(cells[i] for i in kept) + " |"
+    notes = [row.note for row in rows if row.note]
+    notes += [f"{row.case}, {row.threads} thread{'s' * (row.threads > 1)}: {p}" for row in rows for p in _problems(row)]
+    notes += [
+        f"{row.case}, {row.threads} thread{'s' * (row.threads > 1)}, beside {c.peer}: too noisy to tell; "
+        f"interquartile range of {', '.join(c.noise)}"
+        for row in rows for peer in row.peers if (c := comparison(row, peer)) and c.noise
+    ]  # fmt: skip
+    if notes:
+        yield ""
+        yield from (f"- {note}" for note in dict.fromkeys(notes))
+
+
+def _lines(results: Results, row: Row) -> Iterator[list[str]]:
+    """A line for each peer; what is minigrad's alone stands in the first."""
+    compared = [c for peer in row.peers if (c := comparison(row, peer))]
+    for i, c in enumerate(compared):
+        first = [row.case, str(row.threads), amount(c.ours.median, row.unit)] if i == 0 else ["", "", ""]
+        others = [v for v in row.variants(c.peer) if v is not c.best and v.values]
+        yield [
+            *first, _beside(c), amount(c.theirs.median, row.unit), _relation(c), _aim(c, row.unit), c.verdict,
+            *(_rates(results, row, c.ours.median) if i == 0 else ("", "")), ", ".join(_other(c, v) for v in others),
+        ]  # fmt: skip
+    if not compared:
+        ours = amount(quartiles(row.ours.values).median, row.unit) if row.ours.values else "not measured"
+        yield [row.case, str(row.threads), ours, *[""] * (len(_HEADER) - 3)]
+
+
+def _beside(c: Comparison) -> str:
+    return c.peer if c.best.name == c.peer else f"{c.peer}: {c.best.name}"
+
+
+def _relation(c: Comparison) -> str:
+    """The ratio, or the difference, with its quartiles."""
+    q = c.relation
+    if c.aim and c.aim.difference:
+        return f"+{amount(q.median)} ({amount(q.low)} to {amount(q.high)})"
+    return f"**{q.median:.2f}** ({q.low:.2f} to {q.high:.2f})"
+
+
+def _aim(c: Comparison, unit: str) -> str:
+    if c.aim is None:
+        return ""
+    aim = f"+{amount(c.aim.most, unit)}" if c.aim.difference else f"{c.aim.most:g}"
+    return aim if c.must is None else f"{aim} (must: {c.must:g})"
+
+
+def _rates(results: Results, row: Row, seconds: float) -> tuple[str, str]:
+    """GFLOP/s reached, and the share of the bound: the time that the operations take at the best rate, over ours."""
+    rate = best_rate(results, row.threads)
+    if row.flop is None:
+        return "", ""
+    reached = row.flop / seconds
+    return f"{reached / 1e9:.3g}", f"{reached / rate:.0%}" if rate else ""
+
+
+def _other(c: Comparison, variant: Measured) -> str:
+    """How a peer's other variant compares with its best, as time over the best one's."""
+    return f"{variant.name} {quartiles(variant.values).median / c.theirs.median:.2f}"
+
+
+def _problems(row: Row) -> list[str]:
+    """What is missing or failed, in a line for all rivals of which the same is said."""
+    said: dict[str, list[str]] = {}
+    for rival in row.rivals:
+        for kind, words in (("missing", rival.missing), ("FAILED", rival.failed)):
+            if words:
+                said.setdefault(f"{kind}: {words}", []).append(rival.name)
+    return [f"{', '.join(names)} {words}" for words, names in said.items()]

@@ -1,0 +1,94 @@
+"""The process that one rival lives in: `python -m benchmarks.worker JOB CASE RIVAL QUICK`.
+
+It reads one JSON object a line from standard input and answers with one on what was standard output; whatever the
+rival prints goes to standard error. Commands: `prepare` makes the rival and saves its outputs, `round` does the work
+so many times and says how long one unit took, `quit` ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from typing import Any, TextIO
+
+from benchmarks.job import Unavailable, Work, load
+
+_WARM = 0.02  # seconds of untimed work before a round of short calls: its data is in the cache, its threads awake
+
+
+class Worker:
+    """A rival and what it is told to do."""
+
+    def __init__(self, job: str, case: str, rival: str, quick: bool) -> None:
+        self.rival = next(c for c in load(job, quick) if c.name == case).rival(rival)
+        self.work: Work | None = None
+        self.seconds = 0.0  # that a call took in the last round
+
+    def prepare(self, path: str | None) -> dict[str, Any]:
+        """Make the rival and, with a path, save there what it computes; what is to be timed runs once to be warm."""
+        try:
+            self.work = work = self.rival.make()
+        except Unavailable as reason:
+            return {"unavailable": str(reason)}
+        if path is not None:
+            import numpy as np
+
+            arrays: Any = {name: np.asarray(array) for name, array in work.outputs().items()}
+            np.savez(path, **arrays)
+        if not work.measured:
+            self._timed(1)
+        return {"units": work.units, "versions": versions()}
+
+    def round(self, calls: int) -> dict[str, Any]:
+        """One round of so many calls; the figure is for one unit."""
+        assert self.work is not None, "prepare comes first"
+        if self.work.measured:
+            return {"value": float(self.work.run()) / self.work.units}
+        if 0 < self.seconds < _WARM:
+            self._timed(max(1, min(calls, int(_WARM / self.seconds))))
+        self.seconds = self._timed(calls) / calls
+        return {"value": self.seconds / self.work.units}
+
+    def _timed(self, calls: int) -> float:
+        assert self.work is not None
+        run = self.work.run
+        start = time.perf_counter()
+        for _ in range(calls):
+            run()
+        return max(time.perf_counter() - start, 1e-9)
+
+
+def versions() -> dict[str, str]:
+    """The versions of what is loaded in this process."""
+    found = {"Python": platform.python_version()}
+    for module, name in (("numpy", "NumPy"), ("torch", "PyTorch"), ("rustworkx", "rustworkx")):
+        if module in sys.modules:
+            found[name] = str(sys.modules[module].__version__)
+    if "torch" in sys.modules:
+        found["PyTorch's instructions"] = sys.modules["torch"].backends.cpu.get_cpu_capability()
+    return found
+
+
+def serve(worker: Worker, commands: TextIO, answers: TextIO) -> None:
+    """Answer commands until there are no more."""
+    for line in commands:
+        command = json.loads(line)
+        if command["do"] == "quit":
+            return
+        answer = worker.prepare(command.get("path")) if command["do"] == "prepare" else worker.round(command["calls"])
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+def main() -> None:
+    """Be a worker."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    job, case, rival, quick = sys.argv[1:]
+    serve(Worker(job, case, rival, quick == "quick"), sys.stdin, answers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""Medians, ratios, verdicts, JSON, tables and the picture, from figures made up for the purpose."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks.agreement import disagreement, worst_difference
+from benchmarks.figures import best_rate, best_variant, comparison, quartiles
+from benchmarks.job import Aim
+from benchmarks.results import Measured, Results, Row
+from benchmarks.tables import amount, markdown
+
+STEADY = [1.0, 1.01, 0.99, 1.0, 1.0]
+
+
+def row(ours=STEADY, theirs=STEADY, aim=1.0, reference=STEADY, must=None, difference=False, **fields):
+    rivals = [Measured("minigrad", "minigrad", list(ours)), Measured("eager", "PyTorch", list(theirs))]
+    aims = [Aim("PyTorch", aim, must or {}, difference)]
+    return Row("job", "a case", 2, rivals, aims, reference=list(reference), **fields)
+
+
+def verdict(**fields):
+    return comparison(row(**fields), "PyTorch").verdict
+
+
+def test_ratios_are_taken_round_by_round():
+    c = comparison(row(ours=[1.0, 4.0, 9.0], theirs=[2.0, 4.0, 3.0]), "PyTorch")
+    assert (c.relation.low, c.relation.median, c.relation.high) == (0.75, 1.0, 2.0)  # of 0.5, 1 and 3
+    assert (c.ours.median, c.theirs.median) == (4.0, 3.0)
+
+
+def test_differences_where_the_aim_is_one():
+    c = comparison(row(ours=[3.0, 4.0, 9.0], theirs=[2.0, 2.0, 2.0], aim=2.0, difference=True), "PyTorch")
+    assert c.relation.median == 2.0
+
+
+def test_verdicts():
+    assert verdict(aim=1.0) == "met"
+    assert verdict(aim=0.9) == "missed"
+    assert verdict(aim=0.9, must={2: 1.0}) == "must met"
+    assert verdict(aim=0.9, must={2: 0.95}) == "missed"
+    assert verdict(aim=0.9, must={1: 1.0}) == "missed"  # the row is of 2 threads
+
+
+@pytest.mark.parametrize("unsteady", ["ours", "theirs", "reference"])
+def test_a_wide_middle_half_is_too_noisy_to_tell(unsteady):
+    wide = [0.9, 0.94, 1.0, 1.06, 1.1]  # from 0.94 to 1.06: 12 %
+    assert verdict(**{unsteady: wide}) == "too noisy to tell"
+    assert len(comparison(row(**{unsteady: wide}), "PyTorch").noise) == 1
+    outliers = [0.5, 0.96, 1.0, 1.03, 2.0]
+    assert not comparison(row(**{unsteady: outliers}), "PyTorch").noise
+
+
+def test_the_best_variant_is_of_those_that_ran_to_the_end():
+    variants = [Measured("short", "p", [0.1]), Measured("slow", "p", [3.0, 3.0]), Measured("fast", "p", [2.0, 2.0])]
+    assert best_variant(variants).name == "fast"
+    variants[2].failed = "died"
+    assert best_variant(variants).name == "slow"
+    assert best_variant([Measured("none", "p")]) is None
+
+
+def test_quartiles_spread():
+    assert quartiles([1.0, 2.0, 3.0, 4.0, 5.0]).spread == 2 / 3
+
+
+def test_the_bound_is_the_best_rate_with_as_many_threads():
+    results = Results({}, 10.0, [row(reference=[2.0, 5.0]), row(reference=[4.0])])
+    assert best_rate(results, 2) == 5.0
+    assert best_rate(results, 1) is None
+
+
+def test_json_brings_everything_back(tmp_path):
+    results = Results({"processor": "abacus"}, 7.0, [row(must={1: 0.9, 2: 1.0}, flop=3.0, note="a note")])
+    results.rows[0].rivals.append(Measured("gone", "PyTorch", missing="why", failed="how", units=3, calls=4))
+    path = tmp_path / "folder" / "results.json"
+    results.save(path)
+    assert Results.load(path) == results
+    json.loads(path.read_text())["rows"][0]["rivals"][1]["values"].index(0.99)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"format": 99}'])
+def test_other_json_is_an_error(tmp_path, text):
+    path = tmp_path / "other.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="does not hold results"):
+        Results.load(path)
+
+
+def test_runs_of_one_machine_can_be_joined():
+    one, two = Results({"processor": "a"}, 1.0, [row()]), Results({"processor": "a", "NumPy": "2"}, 1.0, [row(), row()])
+    joined = Results.joined([one, two])
+    assert len(joined.rows) == 3
+    assert joined.machine == {"processor": "a", "NumPy": "2"}
+    with pytest.raises(ValueError, match="different machines"):
+        Results.joined([one, Results({"processor": "b"}, 1.0)])
+
+
+def test_the_table_has_time_ratio_rate_and_share():
+    results = Results({"processor": "abacus"}, 4e9, [row(ours=[2.0] * 5, aim=1.5, flop=4e9, note="a note")])
+    results.rows[0].rivals += [
+        Measured("fused", "PyTorch", [1.5]), Measured("compiled", "PyTorch", missing="no compiler"),
+        Measured("packed", "PyTorch", failed="died"),
+    ]  # fmt: skip
+    text = markdown(results)
+    line = next(line for line in text.splitlines() if line.startswith("| a case"))
+    assert [cell.strip() for cell in line.split("|")[1:-1]] == [
+        "a case", "2", "2.00 s", "PyTorch: eager", "1.00 s", "**2.00** (2.00 to 2.00)", "1.5", "missed", "2", "50%",
+        "fused 1.50",
+    ]  # fmt: skip
+    assert "bound: 4 GFLOP/s with 2 threads" in text
+    for note in ("- a note", "compiled missing: no compiler", "packed FAILED: died"):
+        assert note in text
+
+
+def test_the_table_says_what_was_noisy():
+    text = markdown(Results({}, 1.0, [row(reference=[1.0, 2.0, 3.0])]))
+    assert "too noisy to tell; interquartile range of the reference product 50%" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [(1.0, "s", "1.00 s"), (0.5, "s", "500 ms"), (1234.5, "s", "1234 s"), (2e-9, "s", "0.00 µs"), (0.0, "s", "0.00 µs"),
+     (-0.0125, "s", "-12.5 ms"), (1.5e9, "bytes", "1500 MB")],
+)  # fmt: skip
+def test_amounts(value, unit, text):
+    assert amount(value, unit) == text
+
+
+def test_agreement():
+    a = {"x": np.array([1.0, -100.0]), "ids": np.arange(100)}
+    near, far, other = ({**a, "x": a["x"] + shift} for shift in (9e-4, 2e-3, np.nan))
+    assert disagreement(a, near) == ""
+    assert 8e-6 < worst_difference(a, near) < 1e-5
+    assert disagreement(a, far).startswith("x differs by 2.0e-05")
+    assert disagreement(a, other).startswith("x differs by inf")
+    assert disagreement(a, {**a, "x": a["x"][:1]}) == "x has shape (2,) and (1,)"
+    one = {**a, "ids": np.where(np.arange(100) == 7, 0, np.arange(100))}
+    assert disagreement(a, one) == "ids differs in 1.00% of its rows"
+    assert disagreement(a, one, share=0.01) == ""
+
+
+def test_the_picture_is_drawn(tmp_path):
+    from benchmarks.picture import draw
+
+    results = Results({"processor": "abacus"}, 1.0, [row(), row(aim=0.1, difference=True), row(ours=[])])
+    draw(results, tmp_path / "bench" / "results.svg")
+    text = (tmp_path / "bench" / "results.svg").read_text()
+    assert text.startswith("<?xml")
+    assert "</svg>" in text
+    draw(results, tmp_path / "bench" / "again.svg")
+    assert (tmp_path / "bench" / "again.svg").read_text() == text
+
+
+@pytest.mark.parametrize("name", ["agreement", "driver", "figures", "job", "tables"])
+def test_examples(name):
+    """The folder is not among the paths whose examples pytest runs: parts of it need PyTorch."""
+    failed, tried = doctest.testmod(importlib.import_module(f"benchmarks.{name}"))
+    assert tried > 0
+    assert failed == 0

@@ -1,0 +1,96 @@
+"""The jobs themselves: how they are declared, and one of them end to end."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+
+from benchmarks.cli import main
+from benchmarks.job import JOBS, load
+from benchmarks.jobs.captions import Sizes, flop_of_training
+from benchmarks.jobs.convolution import Layer
+from benchmarks.results import Results
+
+torch_only = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="no PyTorch")
+
+
+@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize("quick", [False, True])
+def test_cases_are_well_formed(job, quick):
+    cases = load(job, quick)
+    assert len({case.name for case in cases}) == len(cases) > 0
+    for case in cases:
+        assert case.rivals[0].peer == "minigrad"
+        assert len(case.rivals) > 1
+        assert len({rival.name for rival in case.rivals}) == len(case.rivals)
+        assert {aim.peer for aim in case.aims} <= {rival.peer for rival in case.rivals[1:]}
+
+
+def test_flop_of_a_training_iteration():
+    import numpy as np
+
+    sizes = Sizes(words=7, batch=2, cell="rnn", features=3, wordvec=4, hidden=5)
+    captions = [np.array([[1, 4, 5, 2, 0], [1, 6, 2, 0, 0]])]  # 3 and 2 words out
+    forward = 2 * 5 * (4 * 5 + 5 * 5 + 5 * 7)
+    assert flop_of_training(sizes, captions) == 3 * forward + 2 * (2 * 2 * 3 * 5)
+
+
+@pytest.mark.parametrize(
+    ("layer", "output", "multiplications"),
+    [
+        (Layer(2, 3, 8, 5, 3, padding=1), 8, 2 * 64 * 5 * 27),
+        (Layer(2, 6, 8, 6, 3, padding=1, groups=6), 8, 2 * 64 * 6 * 9),
+        (Layer(2, 3, 8, 5, 4, 1, stride=2, transposed=True), 16, 2 * 64 * 3 * 5 * 16),
+    ],
+)
+def test_flop_of_a_layer(layer, output, multiplications):
+    assert layer.output == output
+    assert layer.flop == 3 * 2 * multiplications
+
+
+@torch_only
+def test_one_job_end_to_end(tmp_path, capsys):
+    path, picture = tmp_path / "results.json", tmp_path / "results.svg"
+    assert main(["overhead", "--quick", "--threads", "1", "--json", str(path), "--picture", str(picture)]) == 0
+    said = capsys.readouterr()
+    assert "[1/1, 0:00] overhead: scalars, x + constant, 1 thread" in said.err
+    (row,) = Results.load(path).rows
+    assert {rival.name: len(rival.values) for rival in row.rivals} == {"minigrad": 2, "np.add": 2, "PyTorch": 2}
+    assert picture.exists()
+    assert "| scalars, x + constant | 1 |" in said.out
+    assert "NumPy" in said.out
+    assert "PyTorch" in said.out
+    assert "GFLOP/s with 1 thread" in said.out
+    assert main(["report", str(path)]) == 0
+    assert capsys.readouterr().out == said.out
+
+
+def test_a_rival_that_is_missing_is_told_and_the_rest_runs(tmp_path, capsys, monkeypatch):
+    from benchmarks import driver
+
+    monkeypatch.setattr(driver.importlib.util, "find_spec", lambda name: None)
+    assert main(["overhead", "--quick", "--threads", "1"]) == 0
+    said = capsys.readouterr().out
+    assert 'PyTorch missing: needs torch: pip install "minigrad[bench]"' in said
+    assert "| scalars, x + constant | 1 |" in said
+    assert "np.add" in said
+
+
+def test_a_failure_is_the_commands_status(monkeypatch, capsys):
+    from benchmarks import cli
+
+    monkeypatch.setattr(cli, "JOBS", ("tests.benchmarks.fakes",))
+    assert main(["tests.benchmarks.fakes", "--quick", "--threads", "1", "--only", "ours dies"]) == 1
+    assert "FAILED tests.benchmarks.fakes, ours dies, 1 thread, minigrad: its process ended" in capsys.readouterr().err
+
+
+def test_jobs_and_cases_are_listed(capsys):
+    assert main(["--list"]) == 0
+    said = capsys.readouterr().out
+    assert all(f"{job}\n" in said for job in JOBS)
+
+
+def test_an_unknown_job_is_an_error():
+    with pytest.raises(SystemExit, match=r"there is no job nonsense; there are captioner"):
+        main(["nonsense"])
