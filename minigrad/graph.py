@@ -81,16 +81,23 @@ def topological_order(
                 close(node)
                 order.append(node)
             continue
-        opened[node] = None
-        push(node)
-        for parent in parents(node):
-            if parent not in opened:
-                if given is not None and parent not in given:
-                    raise ValueError(f"topological_order: {parent!r}, a parent of {node!r}, is not among the nodes")
-                push(parent)
-            elif parent not in closed:
-                path = [node for node in opened if node not in closed]  # each a child of the next
-                return Cycle(tuple(reversed(path[path.index(parent) :])))
+        while True:
+            opened[node] = None
+            push(node)
+            last = node
+            for parent in parents(node):
+                if parent not in opened:
+                    if given is not None and parent not in given:
+                        raise ValueError(f"topological_order: {parent!r}, a parent of {node!r}, is not among the nodes")
+                    if last is not node:
+                        push(last)
+                    last = parent
+                elif parent not in closed:
+                    path = [node for node in opened if node not in closed]  # each a child of the next
+                    return Cycle(tuple(reversed(path[path.index(parent) :])))
+            if last is node:
+                break
+            node = last  # goes on without a turn on the stack, a tenth of the time
     return Order(tuple(order))
 
 
