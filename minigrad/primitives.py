@@ -304,7 +304,8 @@ def _call(record: Primitive) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         inputs, params = _sort_arguments(record, args, kwargs)
         try:
-            arrays = [t.data if isinstance(t, Tensor) else _constant(t, record.broadcasts) for t in inputs]
+            weak = record.broadcasts
+            arrays = [t.data if isinstance(t, Tensor) else _constant(t, weak) for t in inputs]
             result = record.forward(*arrays, **params)
             if not (type(result) is tuple and len(result) == 2 and type(result[1]) is tuple):
                 raise TypeError("the forward must return (output, tuple of residuals)")
@@ -356,6 +357,12 @@ def _sort_arguments(
     """Split a call's arguments into inputs (None for an optional one left out) and options."""
     if record.variadic:
         return list(args), kwargs
+    if not kwargs and len(args) == len(record.arguments):
+        for value in args:
+            if value is None:
+                break
+        else:
+            return list(args), {}
     names = record.arguments + record.options
     given = dict(zip(names, args, strict=False))
     surplus = len(args) > len(names) or given.keys() & kwargs.keys()
