@@ -343,7 +343,7 @@ def test_outputs_that_are_integers_are_untracked():
 
 
 def test_primitives_keep_their_signature():
-    assert list(inspect.signature(mg.ops.lstm).parameters) == ["x", "h0", "Wx", "Wh", "b", "c0", "lengths"]
+    assert list(inspect.signature(mg.ops.lstm).parameters) == ["x", "h0", "Wx", "Wh", "b", "c0", "lengths", "indices"]
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False, width=32))
