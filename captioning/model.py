@@ -8,9 +8,9 @@
 Words in are a caption without its last column, words out a caption without its first; a word out that
 is `<NULL>` costs nothing. Source: homework, the captioning exercises (CS231n).
 
-Three shortcuts leave the loss and every gradient as they are: the columns after the longest caption of a
-batch are cut off, the cell runs along each caption only to its last word out, and only the rows whose word out is not
-`<NULL>` reach the vocabulary product.
+Four shortcuts leave the loss and every gradient as they are: the columns after the longest caption of a
+batch are cut off, the cell runs along each caption only to its last word out, each distinct word in is projected once,
+and only the rows whose word out is not `<NULL>` reach the vocabulary product.
 """
 
 from __future__ import annotations
@@ -101,12 +101,14 @@ def caption_loss(
     words_in, words_out, mask = words_in[:, :steps], words_out[:, :steps], mask[:, :steps]
 
     h0 = _project(rows, weights)
-    x = ops.embedding(words_in, weights["W_embed"])
-    if drop is not None:
-        x = drop(x)
-    cell = weights["Wx"], weights["Wh"], weights["b"]
-    lengths = _lengths(mask)
-    h = ops.rnn(x, h0, *cell, lengths) if cell_type == "rnn" else ops.lstm(x, h0, *cell, lengths=lengths)[0]
+    if drop is None:
+        distinct, indices = np.unique(words_in, return_inverse=True)
+        x = ops.embedding(distinct, weights["W_embed"])
+    else:  # each use of a word drops others of its numbers, so each is a row of its own
+        x, indices = drop(ops.embedding(words_in, weights["W_embed"])), None
+    sequence = x, h0, weights["Wx"], weights["Wh"], weights["b"]
+    options = {"lengths": _lengths(mask), "indices": indices}
+    h = ops.rnn(*sequence, **options) if cell_type == "rnn" else ops.lstm(*sequence, **options)[0]
     h = h[mask]  # (words that count, H): the rest never meets the vocabulary
     if drop is not None:
         h = drop(h)

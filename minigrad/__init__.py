@@ -13,6 +13,7 @@ from . import check, graph, io, nn, ops, optim
 from .check import gradcheck, numerical_gradient
 from .core import Tensor, no_grad, scope, tensor
 from .io import load, save
+from .memory import keep_memory as _keep_memory
 from .ops import *  # noqa: F403
 from .primitives import primitive
 from .recording import record
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from . import render
 
 __version__ = "0.1.0"
+
+_keep_memory()
 
 __all__ = [
     "Tensor", "check", "get_default_dtype", "get_num_threads", "grad", "gradcheck", "graph", "io", "jacobian", "load",

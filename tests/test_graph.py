@@ -8,9 +8,10 @@ import itertools
 import networkx
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from minigrad import graph as graph_module
 from minigrad.graph import Cycle, Order, certify, dependents, topological_order, topological_order_of_edges
 
 
@@ -113,6 +114,122 @@ def test_edge_arrays_agree_with_parent_functions(n, count, seed):
     result = topological_order_of_edges(n, edges)
     assert type(result) is type(topological_order(parents, parents.__getitem__))
     assert certify(result, range(n), parents.__getitem__)
+
+
+def rows_of(n, edges):
+    """The parents of each vertex."""
+    parents = {v: [] for v in range(n)}
+    for parent, child in np.asarray(edges).reshape(-1, 2).tolist():
+        parents[child].append(parent)
+    return parents
+
+
+def checked(n, edges):
+    """The result for some edges, certified, and of the kind that two other sorts say."""
+    parents = rows_of(n, edges)
+    result = topological_order_of_edges(n, edges)
+    assert certify(result, range(n), parents.__getitem__)
+    assert {type(v) for v in result.nodes} <= {int}
+    assert type(result) is type(topological_order(range(n), parents.__getitem__))
+    graph = networkx.DiGraph((p, v) for v, ps in parents.items() for p in ps)
+    assert isinstance(result, Order) == networkx.is_directed_acyclic_graph(graph)
+    return result
+
+
+@pytest.fixture(params=[(32, 256), (4, 3), (1, 1), (10**9, 1), (10**9, 10**9)])
+def widths(request, monkeypatch):
+    """What is wide and how long a spell is: as they are; small; always by levels; always one by one."""
+    monkeypatch.setattr(graph_module, "_WIDE", request.param[0])
+    monkeypatch.setattr(graph_module, "_SPELL", request.param[1])
+
+
+@st.composite
+def layered(draw):
+    """Edges of layers of many widths in turn, each vertex below one of the layer before, and shortcuts, and labels.
+
+    Returns ``(n, edges, layers)``, the layers as lists of the vertices' labels.
+    """
+    sizes = draw(st.lists(st.one_of(st.just(1), st.integers(1, 8), st.integers(30, 70)), min_size=1, max_size=30))
+    n = sum(sizes)
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    bounds = np.cumsum([0, *sizes])
+    edges = [
+        (rng.integers(bounds[k - 1], bounds[k]), v)
+        for k in range(1, len(sizes))
+        for v in range(bounds[k], bounds[k + 1])
+    ]
+    pairs = np.sort(rng.integers(0, n, (draw(st.integers(0, 2 * n)), 2)), axis=1)
+    layer = np.searchsorted(bounds, pairs, side="right")
+    edges = np.concatenate([np.reshape(edges, (-1, 2)), pairs[layer[:, 0] < layer[:, 1]]]).astype(np.int64)
+    edges = np.concatenate([edges, edges[: draw(st.integers(0, 5))]])  # some twice
+    label = rng.permutation(n) if draw(st.booleans()) else np.arange(n)
+    edges = label[rng.permutation(edges)] if draw(st.booleans()) else label[edges]
+    return n, edges, [label[a:b].tolist() for a, b in itertools.pairwise(bounds)]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(layered())
+def test_wide_and_narrow_parts_in_turn(widths, example):
+    n, edges, layers = example
+    result = checked(n, edges)
+    assert isinstance(result, Order)
+    assert topological_order_of_edges(n, edges.copy()) == result
+    if max(map(len, layers)) == 1:  # a chain has one order
+        assert result.nodes == tuple(itertools.chain(*layers))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(layered(), st.data())
+def test_an_edge_back_up_is_found_wherever_it_is(widths, example, data):
+    """From a vertex to itself or to one that it was reached from: deep in a chain, in a wide part, or over both."""
+    n, edges, _ = example
+    v = data.draw(st.integers(0, n - 1))
+    above = sorted({v} | networkx.ancestors(networkx.DiGraph([(v, v), *edges.tolist()]), v))
+    top = data.draw(st.sampled_from(above))
+    bent = np.concatenate([edges, [(v, top)]])
+    result = checked(n, bent)
+    assert isinstance(result, Cycle)
+    assert set(result.nodes) <= set(above)
+    assert (v, top) in itertools.pairwise((*result.nodes, result.nodes[0]))  # the only edge that goes up
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(1, 120), st.integers(0, 250), st.integers(0, 2**32 - 1))
+def test_edges_drawn_at_random(widths, n, count, seed):
+    checked(n, np.random.default_rng(seed).integers(0, n, (count, 2)))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64])
+def test_edges_of_every_integer_dtype_and_layout(dtype):
+    rng = np.random.default_rng(0)
+    pairs = np.sort(rng.integers(0, 100, (400, 2)), axis=1)
+    edges = rng.permutation(100)[pairs[pairs[:, 0] < pairs[:, 1]]].astype(dtype)
+    result = checked(100, edges)
+    before = edges.copy()
+    edges.flags.writeable = False
+    spread = np.zeros((2 * len(edges), 6), dtype)
+    spread[::2, 1::3] = edges
+    for same in (edges, np.asfortranarray(edges), edges[::-1], edges[:, ::-1].copy()[:, ::-1], spread[::2, 1::3]):
+        assert topological_order_of_edges(100, same) == result
+    assert topological_order_of_edges(100, edges.tolist()) == result
+    np.testing.assert_array_equal(edges, before)
+
+
+def test_vertices_far_apart_in_a_long_chain(widths):
+    """Numbers beyond 2^16, which one number an edge must hold, and the two ends of the array of rows."""
+    n = 100_000
+    label = np.random.default_rng(0).permutation(n)
+    chain = np.stack([label[:-1], label[1:]], 1)
+    assert topological_order_of_edges(n, chain).nodes == tuple(label.tolist())
+    assert topological_order_of_edges(n, chain[:, ::-1]).nodes == tuple(label[::-1].tolist())
+    ring = np.concatenate([chain, [(label[-1], label[0])]])
+    assert certify(topological_order_of_edges(n, ring), range(n), rows_of(n, ring).__getitem__)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 100])
+def test_without_edges_every_vertex_is_there(n):
+    for edges in ([], np.zeros((0, 2), np.int32), np.zeros((0, 2))):
+        assert sorted(topological_order_of_edges(n, edges).nodes) == list(range(n))
 
 
 def test_edge_arrays_are_checked():

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import threads
+from minigrad import blas, threads
 from minigrad.threads import side_by_side
 
 
@@ -112,22 +113,70 @@ def test_a_number_that_is_none_is_refused(number):
     assert mg.get_num_threads() == 2
 
 
-@pytest.mark.parametrize(
-    ("variables", "expected"),
-    [
-        ({"MINIGRAD_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "1"}, 3),
-        ({"OPENBLAS_NUM_THREADS": "5", "OMP_NUM_THREADS": "1"}, 5),
-        ({"OMP_NUM_THREADS": "4,2"}, 4),
-        ({"MINIGRAD_NUM_THREADS": "many", "OMP_NUM_THREADS": "0"}, None),
-    ],
-)
-def test_the_number_is_read_from_the_environment(variables, expected):
-    clean = {k: v for k, v in os.environ.items() if k not in threads._VARIABLES}
+known = pytest.mark.skipif(blas.get_threads() is None, reason="NumPy's BLAS does not tell its number of threads")
+
+
+@known
+@pytest.mark.parametrize("fails", [False, True])
+def test_products_in_a_piece_keep_to_its_thread(fails):
+    met, together = [], threading.Barrier(2)
+
+    def piece():
+        together.wait(20)
+        met.append((blas.get_threads(), mg.get_num_threads()))
+        if fails:
+            raise KeyError
+
+    with pytest.raises(KeyError) if fails else nullcontext():
+        side_by_side([piece, piece])
+    assert met == [(1, 2), (1, 2)]
+    assert blas.get_threads() == mg.get_num_threads() == 2
+
+
+@known
+def test_a_number_set_in_a_piece_holds_afterwards():
+    side_by_side([lambda: mg.set_num_threads(3), lambda: None])
+    assert blas.get_threads() == mg.get_num_threads() == 3
+
+
+@known
+def test_the_number_is_that_of_numpys_products():
+    blas.set_threads(1)
+    assert mg.get_num_threads() == 1
+    mg.set_num_threads(3)
+    assert blas.get_threads() == 3
+
+
+@pytest.mark.parametrize("library", ["another BLAS", "no library"])
+def test_where_blas_cannot_be_asked_the_number_is_our_own(library, monkeypatch, two_threads):
+    monkeypatch.setattr(blas._linked, "__file__", __file__ if library == "no library" else _any_extension())
+    monkeypatch.setattr(blas, "_functions", blas._find())
+    monkeypatch.setattr(threads, "_number", None)
+    monkeypatch.setenv("OMP_NUM_THREADS", "4,2")
+    assert blas.get_threads() is None
+    assert mg.get_num_threads() == 4
+    monkeypatch.setenv("OMP_NUM_THREADS", "many")
+    assert mg.get_num_threads() == len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    mg.set_num_threads(2)
+    meeting = threading.Barrier(2)
+    side_by_side([lambda: meeting.wait(20), lambda: meeting.wait(20)])
+    assert mg.get_num_threads() == 2
+    monkeypatch.undo()
+
+
+def _any_extension() -> str:
+    """A library that is not linked to BLAS."""
+    import _ctypes
+
+    return _ctypes.__file__
+
+
+@known
+def test_the_number_is_at_first_that_of_the_environment():
     code = "import minigrad as mg; print(mg.get_num_threads())"
-    said = subprocess.run(
-        [sys.executable, "-c", code], env={**clean, **variables}, capture_output=True, text=True, check=True
-    ).stdout
-    assert int(said) == (expected or threads._processors())
+    env = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    said = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+    assert int(said) == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")

@@ -24,6 +24,9 @@ def as_float(x: Array) -> Array:
 
 # --- arithmetic ------------------------------------------------------------------------------------
 
+# For small arrays, finding `add` in np costs a seventh of the call.
+_add, _subtract, _multiply, _divide = np.add, np.subtract, np.multiply, np.divide
+
 
 @primitive(broadcasts=True)
 def add(a: Array, b: Array) -> Pair:
@@ -32,7 +35,7 @@ def add(a: Array, b: Array) -> Pair:
     >>> add([1.0, 2.0], 3)
     tensor([4., 5.])
     """
-    return np.add(a, b), ()
+    return _add(a, b), ()
 
 
 @add.vjp
@@ -47,7 +50,7 @@ def subtract(a: Array, b: Array) -> Pair:
     >>> subtract([1.0, 2.0], 3)
     tensor([-2., -1.])
     """
-    return np.subtract(a, b), ()
+    return _subtract(a, b), ()
 
 
 @subtract.vjp
@@ -63,7 +66,7 @@ def multiply(a: Array, b: Array) -> Pair:
     tensor([[3., 6.],
             [4., 8.]])
     """
-    return np.multiply(a, b), (a, b)
+    return _multiply(a, b), (a, b)
 
 
 @multiply.vjp
@@ -78,7 +81,7 @@ def divide(a: Array, b: Array) -> Pair:
     >>> divide([1.0, 2.0], 4)
     tensor([0.25, 0.5 ])
     """
-    y = np.divide(a, b)
+    y = _divide(a, b)
     return y, (b, y)
 
 

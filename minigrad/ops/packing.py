@@ -1,8 +1,9 @@
 """Sequences of unlike lengths as rows without gaps: what a sequence primitive computes, and nothing else.
 
-Sorted by length, the sequences that are still alive at a step are the first n of the batch, and packed step after
+Sorted by length, the sequences that are still alive at a step are the first n of a group, and packed step after
 step they are contiguous slices: each step is one product over live rows only, and each weight gradient one product
 over all of them. Nothing is approximated: what lies behind a sequence's end has no influence on its states.
+Several groups, each packed by itself, can be computed side by side.
 """
 
 from __future__ import annotations
@@ -12,75 +13,131 @@ from typing import Any
 import numpy as np
 
 from ..spec import Array
+from .lookup import check_indices, sum_rows
 
-__all__ = ["Packing"]
+__all__ = ["Group", "Inputs", "Packing"]
+
+
+class Group:
+    """Some of the sequences, packed: where their rows lie.
+
+    ``first`` is where their initial states are among all in the order of packing. Step t holds the first
+    ``alive[t]`` of them in the rows from ``starts[t]`` on; ``steps`` is the number of steps with any.
+    """
+
+    __slots__ = ("alive", "first", "starts", "steps")
+
+    def __init__(self, lengths: Array, T: int, first: int, start: int) -> None:
+        counts = (lengths[:, None] > np.arange(T)).sum(axis=0)
+        self.first = slice(first, first + len(lengths))
+        self.alive: list[int] = counts.tolist()
+        self.starts: list[int] = (start + np.concatenate([[0], np.cumsum(counts)])).tolist()
+        self.steps = int(np.count_nonzero(counts))
+
+    def step(self, t: int) -> slice:
+        """The rows of step t."""
+        return slice(self.starts[t], self.starts[t + 1])
+
+    def before(self, t: int, first: Array, after: Array) -> Array:
+        """Of initial states (N, H) and states after each row (M, H) those that step t starts from (n, H)."""
+        at = self.starts[t - 1] if t else self.first.start
+        return (after if t else first)[at : at + self.alive[t]]
 
 
 class Packing:
-    """Where the rows of N sequences with T steps lie when they are packed.
+    """N sequences of up to T steps in groups: ``order`` has them group by group, in each the longest first.
 
-    Step t holds the first ``alive[t]`` sequences of ``order`` in the rows from ``starts[t]`` on; ``steps`` is the
-    number of steps with any. Without lengths every sequence is alive at every step, and packing is a transposition.
-    States lie in one array of N + rows: the first N are the initial ones, then as packed; :meth:`before` is where
-    those that step t starts from begin.
+    Packed row m is step ``times[m]`` of sequence ``rows[m]``.
     """
 
-    __slots__ = ("N", "T", "alive", "order", "rows", "starts", "steps", "times", "whole")
+    __slots__ = ("N", "T", "groups", "order", "rows", "steps", "times", "widest")
 
-    def __init__(self, N: int, T: int, lengths: Any = None) -> None:
-        self.N, self.T, self.whole = N, T, lengths is None
-        if lengths is None:
-            self.alive, self.starts, self.steps = [N] * T, [t * N for t in range(T + 1)], T
-            return
-        lengths = _checked(lengths, N, T)
-        self.order = np.argsort(-lengths, kind="stable")
-        counts = (lengths[:, None] > np.arange(T)).sum(axis=0)
-        self.steps = int(np.count_nonzero(counts))
-        self.alive = counts.tolist()
-        self.starts = [0, *np.cumsum(counts).tolist()]
-        self.rows = np.concatenate([self.order[:n] for n in self.alive], dtype=np.intp) if T else self.order[:0]
-        self.times = np.repeat(np.arange(T), counts)
+    def __init__(self, N: int, T: int, lengths: Any = None, groups: int = 1) -> None:
+        self.N, self.T = N, T
+        lengths = np.full(N, T) if lengths is None else _checked(lengths, N, T)
+        longest = np.argsort(-lengths, kind="stable")
+        parts = [longest[k::groups] for k in range(groups)]  # dealt like cards: all have about as much to do
+        self.order = np.concatenate(parts)
+        self.groups: list[Group] = []
+        first = start = 0
+        for part in parts:
+            self.groups.append(Group(lengths[part], T, first, start))
+            first, start = first + len(part), self.groups[-1].starts[-1]
+        self.steps = max(group.steps for group in self.groups)
+        self.widest = max(map(len, parts))  # rows of a step at most
+        pairs = list(zip(parts, self.groups, strict=True))
+        self.rows = np.concatenate([longest[:0], *(part[:n] for part, group in pairs for n in group.alive)])
+        self.times = np.concatenate([np.repeat(np.arange(T), group.alive) for group in self.groups])
 
-    def before(self, t: int) -> int:
-        """Where, among all states, those that step t starts from begin."""
-        return self.N + self.starts[t - 1] if t else 0
-
-    def sort(self, first: Array) -> Array:
-        """Initial states (N, H) in the order of packing."""
-        return first if self.whole else first[self.order]
+    def sort(self, first: Array, dtype: Any) -> Array:
+        """Initial states (N, H) in the order of packing, as a copy."""
+        result: Array = first[self.order].astype(dtype, copy=False)
+        return result
 
     def unsort(self, first: Array) -> Array:
         """The inverse of :meth:`sort`."""
-        if self.whole:
-            return first
         result = np.empty_like(first)
         result[self.order] = first
         return result
 
     def pack(self, x: Array) -> Array:
-        """(N, T, D) as contiguous rows (M, D)."""
-        if self.whole:
-            return np.ascontiguousarray(x.transpose(1, 0, 2)).reshape(self.N * self.T, x.shape[2])
-        return x[self.rows, self.times]
+        """(N, T, …) as contiguous rows (M, …)."""
+        result: Array = x[self.rows, self.times]
+        return result
 
     def unpack(self, rows: Array) -> Array:
         """Rows (M, D) as (N, T, D), zero behind the end of each sequence."""
-        if self.whole:
-            return rows.reshape(self.T, self.N, rows.shape[1]).transpose(1, 0, 2)
         result = np.zeros((self.N, self.T, rows.shape[1]), rows.dtype)
         result[self.rows, self.times] = rows
         return result
 
-    def step(self, x: Array, t: int) -> Array:
-        """Of (N, T, D) the live rows of step t, in the order of packing."""
-        return x[:, t] if self.whole else x[self.order[: self.alive[t]], t]
+    def states_before(self, first: Array, after: Array) -> Array:
+        """Of initial states (N, H) and states after each row (M, H) the one that each row started from (M, H)."""
+        result = np.empty_like(after)
+        for group in self.groups:
+            for t in range(group.steps):
+                result[group.step(t)] = group.before(t, first, after)
+        return result
 
-    def states_before(self, states: Array) -> Array:
-        """Of all states (N + M, H) the one that each packed row started from (M, H)."""
-        if self.whole:
-            return states[: self.N * self.T]
-        starts = [np.arange(self.before(t), self.before(t) + n) for t, n in enumerate(self.alive)]
-        return states[np.concatenate(starts)] if starts else states[:0]
+
+class Inputs:
+    """Which of the rows that are projected each packed row takes.
+
+    Of x (N, T, D) every packed row has its own. With indices (N, T) the rows of x (U, D) are projected once each,
+    however many steps take them: 300 words of captions are about 120 distinct ones.
+    """
+
+    __slots__ = ("packing", "which")
+
+    def __init__(self, packing: Packing, indices: Array | None) -> None:
+        self.packing, self.which = packing, None if indices is None else packing.pack(indices)
+
+    def rows(self, x: Array) -> Array:
+        """The rows to project."""
+        return self.packing.pack(x) if self.which is None else x
+
+    def take(self, projected: Array, step: slice) -> Array:
+        """Of the projected rows those of a step."""
+        return projected[step if self.which is None else self.which[step]]
+
+    def gather(self, cotangent: Array, rows: Array) -> Array:
+        """From the cotangents of packed rows (M, G) those of the rows that were projected."""
+        return cotangent if self.which is None else sum_rows(cotangent, self.which, len(rows))
+
+    def unpack(self, cotangent: Array) -> Array:
+        """From the cotangents of the rows that of x."""
+        return self.packing.unpack(cotangent) if self.which is None else cotangent
+
+
+def check_places(x: Array, indices: Any, N: int) -> Array:
+    """Indices (N, T) of rows of x (U, D); raise unless they are that."""
+    array = np.asarray(indices)
+    if array.ndim != 2 or len(array) != N:
+        raise ValueError(f"indices must be (N, T) with N = {N} as in h0, not {array.shape}")
+    if x.ndim != 2:
+        raise ValueError(f"x must be rows (U, D) if indices are given, not of shape {x.shape}")
+    check_indices(array, len(x), "indices")
+    return array
 
 
 def _checked(lengths: Any, N: int, T: int) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 from ..core import Tensor, plain
 from ..primitives import primitive
 from ..spec import Array, as_array, describe
+from .blocks import product
 
 __all__ = ["dot", "einsum", "matmul", "outer", "tensordot"]
 
@@ -45,9 +46,10 @@ def matmul(a: Array, b: Array) -> Pair:
 def _matmul(a: Array, b: Array) -> Array:
     """a @ b, where a stack times a single matrix is one GEMM over all rows."""
     if a.ndim > 2 and b.ndim <= 2:
-        y: Array = a.reshape(math.prod(a.shape[:-1]), a.shape[-1]) @ b
+        rows = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
+        y = product(rows, b) if b.ndim == 2 else rows @ b
         return y.reshape(a.shape[:-1] + b.shape[1:])
-    return np.asarray(np.matmul(a, b))
+    return product(a, b) if a.ndim == b.ndim == 2 else np.asarray(np.matmul(a, b))
 
 
 @matmul.vjp
@@ -69,6 +71,8 @@ def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
 
 def _pull_single(left: Array, right: Array, axes: tuple[int, int]) -> Array:
     """The cotangent of a single matrix that met a stack of others: one GEMM contracts the stack's axes too."""
+    if left.ndim == 2:
+        return product(left, right.T) if axes == (-1, -1) else product(left.T, right)
     stack = list(range(left.ndim - 2))
     return np.tensordot(left, right, ([*stack, axes[0]], [*stack, axes[1]]))
 

@@ -2,8 +2,9 @@
 
 A sequence runs time-major inside, and with ``lengths`` only the rows of sequences that have not ended
 (:mod:`minigrad.ops.packing`): all input projections are one GEMM, each step adds ``h @ Wh`` and applies the cell in
-place, and every weight gradient is one GEMM over all steps. The step and the sequence share the cell:
-pre-activations in, new state out.
+place, and every weight gradient is one GEMM over all steps. The products of a step are thin and go in blocks
+(:mod:`minigrad.ops.blocks`); groups of sequences go through their steps side by side, each on a thread. The step and
+the sequence share the cell: pre-activations in, new state out.
 
 Shapes: N batch, T steps, D input, H hidden. Source: the captioning exercises (CS231n), there with
 the LSTM's gates in the order i, f, o, g; S. Hochreiter and J. Schmidhuber, Long short-term memory (1997).
@@ -11,6 +12,8 @@ the LSTM's gates in the order i, f, o, g; S. Hochreiter and J. Schmidhuber, Long
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,16 +22,20 @@ from ..core import Tensor
 from ..primitives import primitive
 from ..recording import recorder
 from ..spec import Array
-from .packing import Packing
+from ..threads import get_num_threads, side_by_side
+from .blocks import block_rows, column_blocks, multiply, product, products, row_blocks
+from .packing import Group, Inputs, Packing, check_places
 
 __all__ = ["lstm", "lstm_step", "rnn", "rnn_step"]
+
+_WORTH_A_THREAD = 2**21  # multiplications in a step: less and the threads wait for each other
 
 
 def _check(x: Array, h: Array, Wx: Array, Wh: Array, b: Array, gates: int, axes: str, c: Array | None = None) -> Any:
     """Raise unless all shapes fit; the dtype to compute in."""
     if x.ndim != len(axes):
         raise ValueError(f"x must have {len(axes)} axes ({', '.join(axes)}), not shape {x.shape}")
-    if h.ndim != 2 or h.shape[0] != x.shape[0]:
+    if h.ndim != 2 or ("N" in axes and h.shape[0] != x.shape[0]):
         raise ValueError(f"the hidden state must be (N, H) with N = {x.shape[0]} as in x, not {h.shape}")
     D, H = x.shape[-1], h.shape[1]
     wanted = {"Wx": (D, gates * H), "Wh": (H, gates * H), "b": (gates * H,)}
@@ -40,38 +47,119 @@ def _check(x: Array, h: Array, Wx: Array, Wh: Array, b: Array, gates: int, axes:
     return np.result_type(*(a for a in (x, h, Wx, Wh, b, c) if a is not None), np.float16)
 
 
-def _states(first: Array, packing: Packing, dtype: Any) -> Array:
-    """Room for the initial states and all others (N + M, H), the initial ones set."""
-    states = np.empty((packing.N + packing.starts[-1], first.shape[1]), dtype)
-    states[: packing.N] = packing.sort(first)
-    return states
+def _begin(
+    x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, lengths: Any, indices: Any, gates: int, c0: Array | None = None
+) -> tuple[Packing, Inputs, Any]:
+    """How the sequences of either primitive are packed, what their steps take in, and the dtype to compute in."""
+    if indices is not None:
+        indices = check_places(x, indices, len(h0))
+    dtype = _check(x, h0, Wx, Wh, b, gates, "NTD" if indices is None else "UD", c0)
+    N, T = x.shape[:2] if indices is None else indices.shape
+    packing = Packing(N, T, lengths, _groups(N, h0.shape[1], gates))
+    return packing, Inputs(packing, indices), dtype
 
 
-def _project(x: Array, Wx: Array, b: Array, dtype: Any) -> Array:
-    """All input projections x Wx + b in one GEMM: (M, D) to (M, gates H)."""
-    a = (x @ Wx).astype(dtype, copy=False)
-    a += b
-    return a
+def _groups(N: int, H: int, gates: int) -> int:
+    """As few groups as go well in blocks; one for each thread at least if the work of a step is worth it."""
+    groups = -(-N // block_rows(gates * H))
+    if N * gates * H * H >= _WORTH_A_THREAD:
+        groups = -(-groups // get_num_threads()) * get_num_threads()
+    return max(min(groups, N), 1)
+
+
+def _project(rows: Array, Wx: Array, b: Array, dtype: Any) -> Array:
+    """All input projections x Wx + b in one GEMM: (rows, D) to (rows, gates H)."""
+    projected = product(rows, Wx).astype(dtype, copy=False)
+    projected += b
+    return projected
+
+
+def _run(
+    packing: Packing, inputs: Inputs, projected: Array, Wh: Array, h0: Array, h: Array,
+    cell: Callable[[Group, int, Array], None],
+) -> Array:  # fmt: skip
+    """All steps of all groups: ``cell`` makes states of pre-activations a (gates, n, H), and writes into h (M, H).
+
+    Returns what the cell left of all a: that of a step of n rows lies in the memory of these n rows of (M, gates H).
+    """
+    H, G = Wh.shape
+    kept = np.empty((len(h), G), h.dtype)
+    blocks = column_blocks(Wh.astype(h.dtype, copy=False), packing.widest, G // H)
+
+    def steps(group: Group) -> None:
+        for t in range(group.steps):
+            step = group.step(t)
+            a = kept[step].reshape(G // H, group.alive[t], H)
+            multiply(group.before(t, h0, h), blocks, out=a)
+            a += _by_gate(inputs.take(projected, step), H)
+            cell(group, t, a)
+
+    side_by_side([partial(steps, group) for group in packing.groups])
+    return kept
+
+
+def _run_back(
+    packing: Packing, Wh: Array, outside: tuple[Array | None, ...], dtype: Any,
+    cell_vjp: Callable[[Group, int, list[Array], Array], None],
+) -> tuple[list[Array], Array]:  # fmt: skip
+    """The cotangents of the initial states (N, H), and of all pre-activations (M, gates H).
+
+    ``outside``: the cotangent of each output (N, T, H), that of h first. ``cell_vjp`` takes the cotangents of the
+    states after a step, makes them those of the states before it but for the way through h @ Wh, and writes that of the
+    pre-activations (gates, n, H) into its last argument.
+    """
+    H, G = Wh.shape
+    arriving = [None if g is None else packing.pack(g) for g in outside]
+    states = [np.zeros((packing.N, H), dtype) for _ in outside]
+    da = np.empty((len(packing.rows), G), dtype)
+    blocks = row_blocks(Wh.astype(dtype, copy=False), packing.widest)
+
+    def arrive(group: Group, t: int) -> list[Array]:
+        live = [state[group.first][: group.alive[t]] for state in states]
+        for state, g in zip(live, arriving, strict=True):
+            if g is not None:
+                state += g[group.step(t)]
+        return live
+
+    def leave(group: Group, t: int, live: list[Array]) -> None:
+        cotangent = np.empty((G // H, group.alive[t], H), dtype)
+        cell_vjp(group, t, live, cotangent)
+        rows = da[group.step(t)]
+        _by_gate(rows, H)[...] = cotangent
+        multiply(rows, blocks, out=live[0][None])
+
+    def steps(group: Group) -> None:
+        for t in reversed(range(group.steps)):
+            leave(group, t, arrive(group, t))
+
+    notes = recorder()
+    if notes is None:
+        side_by_side([partial(steps, group) for group in packing.groups])
+    else:  # step by step, for there must be a moment at which the cotangents of a step are whole
+        for t in reversed(range(packing.steps)):
+            live = [(group, arrive(group, t)) for group in packing.groups if t < group.steps]
+            notes.step(t, *states)
+            for group, cotangents in live:
+                leave(group, t, cotangents)
+    return [packing.unsort(state) for state in states], da
 
 
 def _pull_weights(
-    needs: tuple[bool, ...], da: Array, x: Array, states: Array, Wx: Array, packing: Packing
+    needs: tuple[bool, ...], da: Array, rows: Array, h0: Array, h: Array, Wx: Array, packing: Packing, inputs: Inputs
 ) -> tuple[Any, Any, Any, Any]:
     """Cotangents of x, Wx, Wh, b from those of all pre-activations (M, gates H): one GEMM each."""
-    return (
-        packing.unpack(da @ Wx.T) if needs[0] else None,
-        x.T @ da if needs[2] else None,
-        packing.states_before(states).T @ da if needs[3] else None,
-        da.sum(axis=0) if needs[4] else None,
+    gathered = inputs.gather(da, rows)
+    dx, dWx, dWh = products(
+        (gathered, Wx.T) if needs[0] else None,
+        (rows.T, gathered) if needs[2] else None,
+        (packing.states_before(h0, h).T, da) if needs[3] else None,
     )
+    return None if dx is None else inputs.unpack(dx), dWx, dWh, gathered.sum(axis=0) if needs[4] else None
 
 
-def _pull_state(da: Array, Wh: Array, dh: Array) -> None:
-    """Write the cotangent da Wh' of a step's hidden state into ``dh``.
-
-    As (Wh da')' it reads Wh along its rows: a quarter less time than ``da @ Wh.T`` at N = 25, H = 512.
-    """
-    dh[...] = (Wh @ da.T).T
+def _by_gate(rows: Array, H: int) -> Array:
+    """Rows (n, gates H) as (gates, n, H), a view."""
+    return rows.reshape(len(rows), rows.shape[1] // max(H, 1), H).swapaxes(0, 1)
 
 
 # --- vanilla RNN ------------------------------------------------------------------------------------
@@ -131,64 +219,69 @@ def _tanh_vjp(g: Array, y: Array, out: Array | None = None) -> Array:
 
 @primitive(states=("h0",))
 def rnn(
-    x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, lengths: Any = None
+    x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, lengths: Any = None, indices: Any = None
 ) -> tuple[Array, tuple[Any, ...]]:
     """A vanilla RNN over a whole sequence: h_t = tanh(x_t Wx + h_{t-1} Wh + b).
 
     Args:
-        x: (N, T, D). h0: (N, H). Wx: (D, H). Wh: (H, H). b: (H,).
+        x: (N, T, D), or with indices rows (U, D). h0: (N, H). Wx: (D, H). Wh: (H, H). b: (H,).
         lengths: (N,) integers from 0 to T: only so many steps of each sequence are computed, and the states behind
             are 0. All steps if left out.
+        indices: (N, T) integers in 0 … U-1: step t of sequence n takes the row x[indices[n, t]], as
+            ``rnn(embedding(indices, x), …)`` does, but each row is projected once, however many steps take it.
 
     Returns:
         all hidden states (N, T, H).
 
     Raises:
         ValueError: if the shapes do not fit; the message names the argument and the shape that would.
+        IndexError, TypeError: names an index of no row and its place, or says that they are not integers.
 
     >>> rnn(np.ones((1, 3, 2)), np.zeros((1, 1)), np.ones((2, 1)), np.ones((1, 1)), np.zeros(1)).shape
     (1, 3, 1)
     """
-    dtype = _check(x, h0, Wx, Wh, b, 1, "NTD")
-    packing = Packing(x.shape[0], x.shape[1], lengths)
-    rows = packing.pack(x)
-    a = _project(rows, Wx, b, dtype)
-    h = _states(h0, packing, dtype)
-    after = h[packing.N :]
-    for t in range(packing.steps):
-        n, at, before = packing.alive[t], packing.starts[t], packing.before(t)
-        new = after[at : at + n]
-        np.matmul(h[before : before + n], Wh, out=new)
-        new += a[at : at + n]
-        np.tanh(new, out=new)
-    return packing.unpack(after), (rows, h, Wx, Wh, packing)
+    packing, inputs, dtype = _begin(x, h0, Wx, Wh, b, lengths, indices, 1)
+    rows, first = inputs.rows(x), packing.sort(h0, dtype)
+    h = np.empty((len(packing.rows), h0.shape[1]), dtype)
+
+    def cell(group: Group, t: int, a: Array) -> None:
+        np.tanh(a[0], out=h[group.step(t)])
+
+    _run(packing, inputs, _project(rows, Wx, b, dtype), Wh, first, h, cell)
+    return packing.unpack(h), (rows, first, h, Wx, Wh, packing, inputs)
 
 
 @rnn.vjp
-def _(g: Array, needs: tuple[bool, ...], rows: Array, h: Array, Wx: Array, Wh: Array, packing: Packing) -> Any:
-    after = h[packing.N :]
-    da = np.empty_like(after)
-    dh = np.zeros_like(h[: packing.N])
-    notes = recorder()
-    for t in reversed(range(packing.steps)):
-        live, step = dh[: packing.alive[t]], slice(packing.starts[t], packing.starts[t + 1])
-        live += packing.step(g, t)
-        if notes is not None:
-            notes.step(t, dh)
-        _tanh_vjp(live, after[step], out=da[step])
-        _pull_state(da[step], Wh, live)
-    dx, dWx, dWh, db = _pull_weights(needs, da, rows, h, Wx, packing)
-    return dx, packing.unsort(dh), dWx, dWh, db
+def _(
+    g: Array, needs: tuple[bool, ...], rows: Array, h0: Array, h: Array, Wx: Array, Wh: Array, packing: Packing,
+    inputs: Inputs,
+) -> Any:  # fmt: skip
+    def cell_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> None:
+        _tanh_vjp(cotangents[0], h[group.step(t)], out=da[0])
+
+    (dh0,), da = _run_back(packing, Wh, (g,), h.dtype, cell_vjp)
+    dx, dWx, dWh, db = _pull_weights(needs, da, rows, h0, h, Wx, packing, inputs)
+    return dx, dh0, dWx, dWh, db
 
 
 @rnn.reference
-def _(x: Tensor, h0: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor, lengths: Any = None) -> Tensor:
+def _(
+    x: Tensor, h0: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor, lengths: Any = None, indices: Any = None
+) -> Tensor:
     from .elementwise import tanh
 
+    x = _looked_up(x, indices)
     states = [h0]
     for t in range(x.shape[1]):
         states.append(tanh(x[:, t] @ Wx + states[-1] @ Wh + b))
     return _cut(_steps(states[1:], h0), lengths)
+
+
+def _looked_up(x: Tensor, indices: Any) -> Tensor:
+    """The inputs (N, T, D), by their places among the rows if there are indices."""
+    from .lookup import embedding
+
+    return x if indices is None else embedding(np.asarray(indices), x)
 
 
 def _cut(states: Tensor, lengths: Any) -> Tensor:
@@ -212,18 +305,17 @@ def _steps(states: list[Tensor], first: Tensor) -> Tensor:
 
 
 def _lstm_cell(a: Array, c: Array, c_next: Array, tanh_c: Array, h_next: Array) -> None:
-    """From pre-activations ``a`` (N, 4H) and the cell state to the next states; ``a`` becomes the gates.
+    """From pre-activations ``a`` (4, n, H) and the cell state (n, H) to the next states; ``a`` becomes the gates.
 
     i, f, o = sigmoid(a_i, a_f, a_o), g = tanh(a_g); c' = f c + i g; h' = o tanh(c').
     All four gates take one pass of tanh, for sigmoid(z) = (1 + tanh(z/2)) / 2, which cannot overflow.
     """
-    H = c.shape[1]
-    sigmoids = a[:, : 3 * H]
+    sigmoids = a[:3]
     sigmoids *= 0.5
     np.tanh(a, out=a)
     sigmoids *= 0.5
     sigmoids += 0.5
-    i, f, o, g = (a[:, k * H : (k + 1) * H] for k in range(4))
+    i, f, o, g = a
     np.multiply(f, c, out=c_next)
     np.multiply(i, g, out=tanh_c)  # borrowed as scratch
     c_next += tanh_c
@@ -237,16 +329,13 @@ def _lstm_cell_vjp(dh: Array, dc: Array, gates: Array, c: Array, tanh_c: Array, 
     With dc' += dh o (1 - tanh^2 c'): da_i = dc' g i (1 - i), da_f = dc' c f (1 - f),
     da_o = dh tanh(c') o (1 - o), da_g = dc' i (1 - g^2), dc = dc' f.
     """
-    H = c.shape[1]
-    i, f, o, g = (gates[:, k * H : (k + 1) * H] for k in range(4))
-    da_i, da_f, da_o, da_g = (da[:, k * H : (k + 1) * H] for k in range(4))
+    i, f, o, g = gates
+    da_i, da_f, da_o, da_g = da
     _tanh_vjp(dh, tanh_c, out=da_g)
     da_g *= o
     dc += da_g
-    sigmoids = gates[:, : 3 * H]
-    slopes = da[:, : 3 * H]
-    np.subtract(1, sigmoids, out=slopes)
-    slopes *= sigmoids
+    np.subtract(1, gates[:3], out=da[:3])
+    da[:3] *= gates[:3]
     _tanh_vjp(dc, g, out=da_g)
     da_g *= i
     da_i *= g
@@ -285,7 +374,7 @@ def lstm_step(
     gates += h @ Wh
     gates += b
     c_next, tanh_c, h_next = (np.empty(h.shape, dtype) for _ in range(3))
-    _lstm_cell(gates, c, c_next, tanh_c, h_next)
+    _lstm_cell(_by_gate(gates, h.shape[1]), c, c_next, tanh_c, h_next)
     return (h_next, c_next), (x, h, c, Wx, Wh, gates, tanh_c)
 
 
@@ -296,7 +385,7 @@ def _(
     dh = np.zeros_like(tanh_c) if g[0] is None else g[0]
     dc = np.zeros_like(tanh_c) if g[1] is None else g[1].copy()
     da = np.empty_like(gates)
-    _lstm_cell_vjp(dh, dc, gates, c, tanh_c, da)
+    _lstm_cell_vjp(dh, dc, _by_gate(gates, h.shape[1]), c, tanh_c, _by_gate(da, h.shape[1]))
     return (
         da @ Wx.T if needs[0] else None,
         da @ Wh.T if needs[1] else None,
@@ -326,69 +415,65 @@ def _(x: Tensor, h: Tensor, c: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> tup
 
 @primitive(states=("h0", "c0"))
 def lstm(
-    x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, c0: Array | None = None, lengths: Any = None
-) -> tuple[tuple[Array, Array], tuple[Any, ...]]:
+    x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, c0: Array | None = None, lengths: Any = None,
+    indices: Any = None,
+) -> tuple[tuple[Array, Array], tuple[Any, ...]]:  # fmt: skip
     """An LSTM over a whole sequence; see :func:`lstm_step` for a step's equations.
 
     Args:
-        x: (N, T, D). h0: (N, H). Wx: (D, 4H). Wh: (H, 4H). b: (4H,). c0: (N, H), zeros if left out.
+        x: (N, T, D), or with indices rows (U, D). h0: (N, H). Wx: (D, 4H). Wh: (H, 4H). b: (4H,).
+        c0: (N, H), zeros if left out.
         lengths: (N,) integers from 0 to T: only so many steps of each sequence are computed, and the states behind
             are 0. All steps if left out.
+        indices: (N, T) integers in 0 … U-1: step t of sequence n takes the row x[indices[n, t]], as
+            ``lstm(embedding(indices, x), …)`` does, but each row is projected once, however many steps take it.
 
     Returns:
         ``(h, c)``: all hidden states and all cell states, each (N, T, H).
 
     Raises:
         ValueError: if the shapes do not fit; the message names the argument and the shape that would.
+        IndexError, TypeError: names an index of no row and its place, or says that they are not integers.
 
     >>> h, c = lstm(np.ones((1, 3, 2)), np.zeros((1, 1)), np.ones((2, 4)), np.ones((1, 4)), np.zeros(4))
     >>> h.shape, c.shape
     ((1, 3, 1), (1, 3, 1))
     """
-    dtype = _check(x, h0, Wx, Wh, b, 4, "NTD", c0)
-    packing = Packing(x.shape[0], x.shape[1], lengths)
-    rows = packing.pack(x)
-    gates = _project(rows, Wx, b, dtype)
-    h = _states(h0, packing, dtype)
-    c = _states(np.zeros_like(h0) if c0 is None else c0, packing, dtype)
-    h_after, c_after = h[packing.N :], c[packing.N :]
-    tanh_c = np.empty_like(c_after)
-    product = np.empty((packing.N, gates.shape[1]), dtype)
-    for t in range(packing.steps):
-        n, before, step = packing.alive[t], packing.before(t), slice(packing.starts[t], packing.starts[t + 1])
-        np.matmul(h[before : before + n], Wh, out=product[:n])
-        gates[step] += product[:n]
-        _lstm_cell(gates[step], c[before : before + n], c_after[step], tanh_c[step], h_after[step])
-    return (packing.unpack(h_after), packing.unpack(c_after)), (rows, h, c, gates, tanh_c, Wx, Wh, packing)
+    packing, inputs, dtype = _begin(x, h0, Wx, Wh, b, lengths, indices, 4, c0)
+    rows, first = inputs.rows(x), packing.sort(h0, dtype)
+    first_c = np.zeros_like(first) if c0 is None else packing.sort(c0, dtype)
+    h, c, tanh_c = (np.empty((len(packing.rows), h0.shape[1]), dtype) for _ in range(3))
+
+    def cell(group: Group, t: int, a: Array) -> None:
+        step = group.step(t)
+        _lstm_cell(a, group.before(t, first_c, c), c[step], tanh_c[step], h[step])
+
+    gates = _run(packing, inputs, _project(rows, Wx, b, dtype), Wh, first, h, cell)
+    residuals = rows, first, h, first_c, c, tanh_c, gates, Wx, Wh, packing, inputs
+    return (packing.unpack(h), packing.unpack(c)), residuals
 
 
 @lstm.vjp
 def _(
-    g: Any, needs: tuple[bool, ...], rows: Array, h: Array, c: Array, gates: Array, tanh_c: Array, Wx: Array,
-    Wh: Array, packing: Packing,
+    g: Any, needs: tuple[bool, ...], rows: Array, h0: Array, h: Array, c0: Array, c: Array, tanh_c: Array, gates: Array,
+    Wx: Array, Wh: Array, packing: Packing, inputs: Inputs,
 ) -> Any:  # fmt: skip
-    gh, gc = g
-    da = np.empty_like(gates)
-    dh, dc = np.zeros_like(h[: packing.N]), np.zeros_like(c[: packing.N])
-    notes = recorder()
-    for t in reversed(range(packing.steps)):
-        n, before, step = packing.alive[t], packing.before(t), slice(packing.starts[t], packing.starts[t + 1])
-        if gh is not None:
-            dh[:n] += packing.step(gh, t)
-        if gc is not None:
-            dc[:n] += packing.step(gc, t)
-        if notes is not None:
-            notes.step(t, dh, dc)
-        _lstm_cell_vjp(dh[:n], dc[:n], gates[step], c[before : before + n], tanh_c[step], da[step])
-        _pull_state(da[step], Wh, dh[:n])
-    dx, dWx, dWh, db = _pull_weights(needs, da, rows, h, Wx, packing)
-    return dx, packing.unsort(dh), dWx, dWh, db, packing.unsort(dc)
+    def cell_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> None:
+        step = group.step(t)
+        dh, dc = cotangents
+        _lstm_cell_vjp(dh, dc, gates[step].reshape(da.shape), group.before(t, c0, c), tanh_c[step], da)
+
+    (dh0, dc0), da = _run_back(packing, Wh, g, h.dtype, cell_vjp)
+    dx, dWx, dWh, db = _pull_weights(needs, da, rows, h0, h, Wx, packing, inputs)
+    return dx, dh0, dWx, dWh, db, dc0
 
 
 @lstm.reference
 def _(
-    x: Tensor, h0: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor, c0: Tensor | None = None, lengths: Any = None
-) -> tuple[Tensor, Tensor]:
+    x: Tensor, h0: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor, c0: Tensor | None = None, lengths: Any = None,
+    indices: Any = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    x = _looked_up(x, indices)
     h, c = h0, Tensor(np.zeros_like(h0.data)) if c0 is None else c0
     hs, cs = [], []
     for t in range(x.shape[1]):

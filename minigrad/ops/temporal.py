@@ -12,6 +12,7 @@ import numpy as np
 from ..core import Tensor
 from ..primitives import primitive
 from ..spec import Array
+from .blocks import product, products
 from .elementwise import as_float
 from .lookup import check_indices
 from .losses import cross_entropy_rows, pull_rows, scaled_sum
@@ -47,7 +48,7 @@ def temporal_affine(x: Array, W: Array, b: Array) -> Pair:
     if b.shape != W.shape[1:]:
         raise ValueError(f"b must be (M,) = {W.shape[1:]} as W's columns, not {b.shape}")
     N, T, D = x.shape
-    y = (x.reshape(N * T, D) @ W).astype(np.result_type(x, W, b), copy=False)
+    y = product(x.reshape(N * T, D), W).astype(np.result_type(x, W, b), copy=False)
     y += b
     return y.reshape(N, T, W.shape[1]), (x, W)
 
@@ -56,11 +57,10 @@ def temporal_affine(x: Array, W: Array, b: Array) -> Pair:
 def _(g: Any, needs: Any, x: Array, W: Array) -> Any:
     N, T, D = x.shape
     rows = g.reshape(N * T, W.shape[1])
-    return (
-        (rows @ W.T).reshape(x.shape) if needs[0] else None,
-        x.reshape(N * T, D).T @ rows if needs[1] else None,
-        rows.sum(axis=0) if needs[2] else None,
+    dx, dW = products(
+        (rows, W.T) if needs[0] else None, (x.reshape(N * T, D).T, rows) if needs[1] else None
     )
+    return None if dx is None else dx.reshape(x.shape), dW, rows.sum(axis=0) if needs[2] else None
 
 
 @temporal_affine.reference

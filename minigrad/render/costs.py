@@ -67,11 +67,11 @@ def _transposed_convolution(inputs: Shapes, output: Shape, options: Mapping[str,
 
 
 def _recurrent(weights: slice) -> Rule:
-    """Each row, of each step if there are steps, meets the weights of the input and those of the state."""
+    """Each row of the input meets the input's weights, each state, of each step if there are steps, the state's."""
 
     def rule(inputs: Shapes, output: Shape, options: Mapping[str, Any]) -> int:
-        rows = math.prod(_given(inputs[0])[:-1])
-        return rows * sum(math.prod(_given(shape)) for shape in inputs[weights])
+        Wx, Wh = (math.prod(_given(shape)) for shape in inputs[weights])
+        return math.prod(_given(inputs[0])[:-1]) * Wx + math.prod(output[:-1]) * Wh
 
     return rule
 

@@ -102,7 +102,7 @@ class _Expansion:
 
     def _arguments(self, vertex: Vertex, primitive: Primitive) -> list[_Argument] | None:
         """All arguments in the order of the call; None if the shape of one is not known."""
-        tracked = {edge.argument: _Argument(self._spec(edge), edge) for edge in vertex.inputs}
+        tracked = {edge.argument: _Argument(self._spec(vertex, edge), edge) for edge in vertex.inputs}
         weights = tracked["Wx"].spec if "Wx" in tracked else None
         result = []
         for name in primitive.arguments:
@@ -115,10 +115,10 @@ class _Expansion:
                 result.append(_Argument(spec, None))
         return result
 
-    def _spec(self, edge: Edge) -> Spec:
-        """The shape and dtype of what flows along an edge: of a step of a sequence without the time axis."""
+    def _spec(self, vertex: Vertex, edge: Edge) -> Spec:
+        """The shape and dtype of what flows along an edge: to a step of a sequence one row for each of its own."""
         shape, dtype = self.picture.vertices[edge.source].specs[edge.slot]
-        return (shape[:1] + shape[2:] if edge.part else shape), dtype
+        return (vertex.specs[0][0][:1] + shape[-1:] if edge.part else shape), dtype
 
     def _trace(self, vertex: Vertex, primitive: Primitive, arguments: list[_Argument]) -> Picture | str:
         options = {} if vertex.step is not None else vertex.options
@@ -142,14 +142,14 @@ def _constant(vertex: Vertex, name: str, weights: Spec | None) -> tuple[bool, Sp
         shape, dtype = vertex.specs[0]
         if name in states:
             return True, ((shape[0], shape[-1]), dtype)
-        if name == "x" and weights is not None:
+        if name == "x" and weights is not None and (vertex.step is not None or "indices" not in vertex.options):
             return True, ((*shape[:-1], weights[0][0]), dtype)
     number = primitive.arguments.index(name)
     if note is None or number >= len(note.inputs):
         return False, None
     spec = note.inputs[number]
     if spec is not None and vertex.step is not None and name == "x":
-        spec = spec[0][:1] + spec[0][2:], spec[1]
+        spec = vertex.specs[0][0][:1] + spec[0][-1:], spec[1]
     return True, spec
 
 

@@ -1,6 +1,7 @@
 """Sequence primitives as their steps.
 
-Step t takes x[:, t] and the states that step t - 1 leaves. A vertex `stack` gathers each state that is used.
+Step t takes x[:, t], or of rows x those with the indices[:, t], and the states that step t - 1 leaves. A vertex `stack`
+gathers each state that is used.
 """
 
 from __future__ import annotations
@@ -63,13 +64,14 @@ def _unroll(vertex: Vertex, first: int, used: Sequence[int]) -> tuple[list[Verte
     (N, T, H), dtype = vertex.specs[0]
     states = _states(vertex)
     by_name = {edge.argument: edge for edge in vertex.inputs}
-    feeds = by_name.pop("x", None)
+    feeds, indices = by_name.pop("x", None), vertex.options.get("indices")
     begin = [edge._replace(argument=name[:-1]) for name in states if (edge := by_name.pop(name, None))]
     specs = tuple(((N, H), dtype) for _ in states)
     name = f"{vertex.label}_step"
     vertices = []
     for t in range(T):
-        inputs = [] if feeds is None else [feeds._replace(part=f"[:, {t}]")]
+        part = f"[:, {t}]" if indices is None else f"[indices[:, {t}]]"
+        inputs = [] if feeds is None else [feeds._replace(part=part)]
         inputs += [Edge(first + t - 1, slot, state[:-1]) for slot, state in enumerate(states)] if t else begin
         inputs += by_name.values()
         scope = (*vertex.scope, f"step {t}")

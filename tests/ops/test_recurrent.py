@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
@@ -25,6 +25,9 @@ def recurrent_cases(draw, gates, sequence, cell=None):
     options = {}
     if sequence and draw(st.booleans()):
         options["lengths"] = np.array(draw(st.lists(st.integers(0, T), min_size=N, max_size=N)), int)
+    if sequence and draw(st.booleans()):
+        shapes[0] = V, D = draw(st.integers(1, 4)), D
+        options["indices"] = draw(arrays((N, T), 0, V - 1e-6, layouts=("C",))).astype(int)
     return Case([draw(arrays(shape, -1, 1)) for shape in shapes], options)
 
 
@@ -42,12 +45,66 @@ def test_primitive(name, data):
     check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))
 
 
+@pytest.fixture(params=[1, 2, 3])
+def in_groups(request, monkeypatch):
+    """Sequences in so many groups and more, on as many threads; blocks of few columns."""
+    before = mg.get_num_threads()
+    mg.set_num_threads(request.param)
+    monkeypatch.setattr("minigrad.ops.recurrent._WORTH_A_THREAD", 0)
+    monkeypatch.setattr("minigrad.ops.blocks._WORTH_A_THREAD", 0)
+    monkeypatch.setattr("minigrad.ops.blocks._MULTIPLICATIONS", 32)
+    monkeypatch.setattr("minigrad.ops.blocks._NARROWEST", 1)
+    yield request.param
+    mg.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm"])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_primitive_in_groups(name, in_groups, data):
+    check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm"])
+@pytest.mark.parametrize("N", [5, 40])
+def test_groups_are_as_one(name, N, in_groups):
+    """Enough rows for several groups a thread; no number depends on how many there are but for rounding."""
+    rng = np.random.default_rng(0)
+    gates, T, D, H = 4 if name == "lstm" else 1, 6, 3, 8
+    shapes = (N, T, D), (N, H), (D, gates * H), (H, gates * H), (gates * H,)
+    inputs, lengths = [rng.standard_normal(s) for s in shapes], rng.integers(0, T + 1, N)
+    primitive = functools.partial(getattr(mg.ops, name), lengths=lengths)
+    pulls = [rng.standard_normal((N, T, H)) for _ in range(1 + (name == "lstm"))]
+    found = pull(primitive, [leaf(x) for x in inputs], pulls)
+    mg.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("minigrad.ops.blocks._MULTIPLICATIONS", 10**9)
+        expected = pull(primitive, [leaf(x) for x in inputs], pulls)
+    for mine, theirs in zip([*found[0], *found[1]], [*expected[0], *expected[1]], strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm"])
+def test_a_run_on_threads_is_repeated_to_the_last_bit(name):
+    rng = np.random.default_rng(0)
+    gates, N, T, D, H = 4 if name == "lstm" else 1, 30, 5, 7, 300
+    shapes = (N, T, D), (N, H), (D, gates * H), (H, gates * H), (gates * H,)
+    inputs = [rng.standard_normal(s).astype(np.float32) for s in shapes]
+    pulls = [rng.standard_normal((N, T, H)).astype(np.float32) for _ in range(1 + (name == "lstm"))]
+    before = mg.get_num_threads()
+    mg.set_num_threads(2)
+    first, second = (pull(getattr(mg.ops, name), [leaf(x) for x in inputs], pulls) for _ in range(2))
+    mg.set_num_threads(before)
+    for mine, again in zip([*first[0], *first[1]], [*second[0], *second[1]], strict=True):
+        np.testing.assert_array_equal(mine, again)
+
+
 @given(recurrent_cases(4, True, cell=5), st.sampled_from([(True, False), (False, True)]))
 def test_lstm_with_one_output_used(case, used):
     """The cotangent of an unused output arrives as None, which must act as zeros."""
     rng = np.random.default_rng(0)
-    N, T, H = (*case.inputs[0].shape[:2], case.inputs[1].shape[1])
-    one = rng.standard_normal((N, T, H))
+    N, T = case.options["indices"].shape if "indices" in case.options else case.inputs[0].shape[:2]
+    one = rng.standard_normal((N, T, case.inputs[1].shape[1]))
     pick = used.index(True)
     both = [one if u else np.zeros_like(one) for u in used]
     lstm = functools.partial(mg.ops.lstm, **case.options)
@@ -188,6 +245,23 @@ def test_lengths_that_do_not_fit_are_said(name, lengths, message):
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm"])
+@pytest.mark.parametrize(
+    ("x", "indices", "error", "message"),
+    [
+        ((6, 4), [[0, 1, 6], [0, 0, 0]], IndexError, r"indices\[0, 2\] is 6: it must lie in 0 … 5"),
+        ((6, 4), [[0, 1, 2], [0, -1, 0]], IndexError, r"indices\[1, 1\] is -1"),
+        ((6, 4), [[0.0, 1.0], [0.0, 0.0]], TypeError, "indices must be integers, not float64"),
+        ((6, 4), [0, 1], ValueError, r"indices must be \(N, T\) with N = 2 as in h0, not \(2,\)"),
+        ((6, 4), [[0, 1, 2]], ValueError, r"indices must be \(N, T\) with N = 2 as in h0, not \(1, 3\)"),
+        ((2, 3, 4), [[0, 1], [0, 0]], ValueError, r"x must be rows \(U, D\) if indices are given, not of shape \(2"),
+    ],
+)
+def test_indices_that_do_not_fit_are_said(name, x, indices, error, message):
+    with pytest.raises(error, match=rf"^{name}\(x: .*{message}"):
+        getattr(mg.ops, name)(np.ones(x), *(np.ones(s) for s in SHAPES[name][1:5]), indices=indices)
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm"])
 def test_lengths_leave_the_states_before_an_end_as_they_are(name):
     rng = np.random.default_rng(0)
     arrays = [rng.standard_normal(s) for s in SHAPES[name][:5]]
@@ -199,7 +273,7 @@ def test_lengths_leave_the_states_before_an_end_as_they_are(name):
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm"])
-def test_the_gradient_of_every_state_is_noted_at_every_step(name):
+def test_the_gradient_of_every_state_is_noted_at_every_step(name, in_groups):
     """As those of the same steps written as a loop; each state is told from the other."""
     rng = np.random.default_rng(0)
     gates = 4 if name == "lstm" else 1

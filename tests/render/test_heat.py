@@ -129,10 +129,21 @@ def test_norms_of_steps_and_of_what_flows_between_them():
         assert [gradient_norm(step, slot) for slot in (0, 1)] == [note.gradient_steps[slot][t] for slot in (0, 1)]
         assert value_norm(step, 0) == note.value_steps[0][t]
         flows = {edge.argument: flow_norm(picture, step, edge) for edge in step.inputs}
-        assert flows["x"] == note.flow_steps["x"][t]
+        assert flows["x"] == note.flows["x"]  # rows that several steps take
         if t:
             assert flows["h"] == note.gradient_steps[0][t - 1]
             assert flows["c"] == note.gradient_steps[1][t - 1]
+
+
+def test_what_flows_to_each_step_of_an_input():
+    x = mg.tensor(np.linspace(-1, 1, 24).reshape(2, 3, 4), requires_grad=True)
+    with mg.record():
+        y = mg.rnn(x, np.zeros((2, 5)), np.full((4, 5), 0.1), np.full((5, 5), 0.2), np.zeros(5))
+        (y * y).sum().backward()
+    picture = arranged(y, "steps")
+    steps = [v for v in picture.vertices if v.step is not None]
+    norms = [flow_norm(picture, step, edge) for step in steps for edge in step.inputs if edge.argument == "x"]
+    assert norms == pytest.approx(np.linalg.norm(x.grad, axis=(0, 2)))
 
 
 def test_what_gathers_a_later_state_has_the_norm_of_that_state():

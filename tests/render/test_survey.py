@@ -127,7 +127,7 @@ def test_the_captioner_by_hand():
         captions = np.array([[1, 4, 4, 2], [1, 4, 2, 0]])
         result = summary(model, np.ones((2, 3)), captions=captions)
         words = 3 + 2  # words out that are not <NULL>
-        cells = 2 * 3 * (4 + 6) * gates * 6
+        cells = (3 * 4 + 2 * 3 * 6) * gates * 6  # three distinct words in
         assert result.multiply_adds == 2 * 3 * 6 + cells + words * 6 * 5
         assert result.parameters == sum(p.size for p in model.parameters())
         assert result.rows[0].outputs == (((), np.dtype(np.float32)),)

@@ -1,0 +1,71 @@
+"""Products in pieces: they are the product, whatever the pieces."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad import blas
+from minigrad.ops import blocks
+from tests.strategies import arrays
+
+SIZE = st.integers(0, 12)
+
+
+@given(st.data(), SIZE, SIZE, SIZE, st.integers(1, 4), st.sampled_from([1, 8, 64, 2**18]))
+def test_thin_products_in_blocks(data, n, K, M, parts, multiplications):
+    a, W = data.draw(arrays((n, K), -2, 2)), data.draw(arrays((K, parts * M), -2, 2))
+    back = data.draw(arrays((n, parts * M), -2, 2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "_MULTIPLICATIONS", multiplications)
+        forward, backward = np.full((parts, n, M), np.nan), np.full((1, n, K), np.nan)
+        blocks.multiply(a, blocks.column_blocks(W, n, parts), forward)
+        blocks.multiply(back, blocks.row_blocks(W, n), backward)
+    np.testing.assert_allclose(forward.swapaxes(0, 1).reshape(n, parts * M), a @ W, atol=1e-12)
+    np.testing.assert_allclose(backward[0], back @ W.T, atol=1e-12)
+
+
+def test_blocks_are_small_where_they_can_be():
+    W = np.zeros((512, 2048), np.float32)
+    for rows in (1, 5, 12, 25, 32):
+        for cut in (blocks.column_blocks(W, rows, 4), blocks.row_blocks(W, rows)):
+            _, J, K, width = cut.shape
+            assert J > 1
+            assert rows * K * width <= 2**18
+    assert np.shares_memory(blocks.row_blocks(W, 25), W)
+    assert blocks.column_blocks(np.zeros((512, 509)), 200).shape == (1, 1, 512, 509)  # a prime number has no blocks
+
+
+@given(st.data(), SIZE, SIZE, SIZE, st.integers(1, 3), st.booleans())
+def test_products_on_threads(data, M, K, N, threads, transposed):
+    a, b = data.draw(arrays((M, K), -2, 2)), data.draw(arrays((K, N), -2, 2))
+    a, b = (np.asfortranarray(a), np.asfortranarray(b)) if transposed else (a, b)
+    before = mg.get_num_threads()
+    mg.set_num_threads(threads)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(blocks, "_WORTH_A_THREAD", 0)
+            one, nothing, other = blocks.products((a, b), None, (b.T, a.T))
+            alone = blocks.product(a, b)
+    finally:
+        mg.set_num_threads(before)
+    assert nothing is None
+    for found, expected in ((one, a @ b), (alone, a @ b), (other, b.T @ a.T)):
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_a_large_product_is_shared_and_a_small_one_is_not(monkeypatch):
+    shared = []
+    monkeypatch.setattr(blocks, "side_by_side", lambda pieces: shared.append(len(pieces)) or [p() for p in pieces])
+    monkeypatch.setattr(blocks, "get_num_threads", lambda: 2)
+    large = np.ones((300, 200), np.float32), np.ones((200, 100), np.float32)
+    blocks.product(*large)
+    blocks.product(np.ones((10, 20)), np.ones((20, 10)))
+    known = blas.get_threads() is not None
+    assert shared == ([2] if known else [])
+    monkeypatch.setattr(blas, "_functions", None)  # BLAS shares it out itself
+    np.testing.assert_array_equal(blocks.product(*large), 200)
+    assert len(shared) == known
