@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import agreement, reference
-from benchmarks.figures import quartiles
 from benchmarks.job import Case, Rival
 from benchmarks.results import Measured, Row
 from benchmarks.workers import Failed, Handle
@@ -171,10 +170,11 @@ class Driver:
             time.sleep(self.plan.pause)
 
     def _leave_out_the_slow(self, row: Row, handles: dict[str, Any]) -> None:
+        """By each one's best round: one that was disturbed should not cost a variant its chance."""
         for peer in row.peers:
-            medians = {v.name: quartiles(v.values).median for v in row.variants(peer) if v.name in handles}
-            for name, median in medians.items():
-                if median > self.plan.chance * min(medians.values()):
+            best = {v.name: min(v.values) for v in row.variants(peer) if v.name in handles}
+            for name, seconds in best.items():
+                if seconds > self.plan.chance * min(best.values()):
                     handles.pop(name).close()
 
     def _fresh_rounds(self, job: str, case: Case, row: Row, handles: dict[str, Any]) -> None:

@@ -96,7 +96,11 @@ def _noise(row: Row, best: Measured, relation: Quartiles, aim: Aim | None) -> tu
         spreads["the reference product"] = quartiles(row.reference).spread
     if aim and aim.difference:  # what counts is how it compares with the aim
         spreads = {"the difference": (relation.high - relation.low) / aim.most}
-    return tuple(f"{name} {spread:.0%}" for name, spread in spreads.items() if spread > NOISY)
+    said = [f"the interquartile range of {name} is {s:.0%}" for name, s in spreads.items() if s > NOISY]
+    for v in row.variants(best.peer):
+        if v.values and not v.failed and quartiles(v.values).median < quartiles(best.values).median:
+            said.append(f"{v.name}, left out after {len(v.values)} rounds, was faster in them")
+    return tuple(said)
 
 
 def best_rate(results: Results, threads: int) -> float | None:

@@ -59,8 +59,8 @@ def _job(results: Results, job: str) -> Iterator[str]:
     notes = [row.note for row in rows if row.note]
     notes += [f"{row.case}, {row.threads} thread{'s' * (row.threads > 1)}: {p}" for row in rows for p in _problems(row)]
     notes += [
-        f"{row.case}, {row.threads} thread{'s' * (row.threads > 1)}, beside {c.peer}: too noisy to tell; "
-        f"interquartile range of {', '.join(c.noise)}"
+        f"{row.case}, {row.threads} thread{'s' * (row.threads > 1)}, beside {c.peer}: too noisy to tell: "
+        f"{', '.join(c.noise)}"
         for row in rows for peer in row.peers if (c := comparison(row, peer)) and c.noise
     ]  # fmt: skip
     if notes:

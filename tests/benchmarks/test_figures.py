@@ -64,6 +64,12 @@ def test_the_best_variant_is_of_those_that_ran_to_the_end():
     assert best_variant([Measured("none", "p")]) is None
 
 
+def test_it_is_told_if_a_variant_was_left_out_that_was_faster():
+    one = row()
+    one.rivals.append(Measured("early", "PyTorch", [0.9, 0.95]))
+    assert comparison(one, "PyTorch").noise == ("early, left out after 2 rounds, was faster in them",)
+
+
 def test_quartiles_spread():
     assert quartiles([1.0, 2.0, 3.0, 4.0, 5.0]).spread == 2 / 3
 
@@ -119,7 +125,7 @@ def test_the_table_has_time_ratio_rate_and_share():
 
 def test_the_table_says_what_was_noisy():
     text = markdown(Results({}, 1.0, [row(reference=[1.0, 2.0, 3.0])]))
-    assert "too noisy to tell; interquartile range of the reference product 50%" in text
+    assert "too noisy to tell: the interquartile range of the reference product is 50%" in text
 
 
 @pytest.mark.parametrize(
