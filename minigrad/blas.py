@@ -1,6 +1,6 @@
-"""How many threads NumPy's matrix products use: asked of and told to the OpenBLAS that NumPy's wheels bring.
+"""What NumPy's matrix products are computed by, and on how many threads: asked of the OpenBLAS that NumPy brings.
 
-NumPy has no function for it, but the library has, under a name that depends on how it was built. Where it is
+NumPy has no functions for it, but the library has, under names that depend on how it was built. Where they are
 not found (another BLAS, or Windows), nothing is known and nothing can be set.
 """
 
@@ -12,33 +12,43 @@ from typing import Any
 
 import numpy._core._multiarray_umath as _linked
 
-__all__ = ["get_threads", "set_threads"]
+__all__ = ["get_threads", "kernel", "set_threads"]
 
 _NAMES = [(prefix, suffix) for prefix in ("scipy_", "") for suffix in ("64_", "_64", "")]
 
 
-def _find() -> tuple[Callable[[], int], Callable[[int], Any]] | None:
-    """The library's two functions; a look-up in NumPy's own extension finds what it is linked to."""
+def _find() -> Callable[[str], Any] | None:
+    """From a name as in ``openblas_<name>`` to the library's function; None if there is no such library."""
     try:
-        library = ctypes.CDLL(_linked.__file__)
+        library = ctypes.CDLL(_linked.__file__)  # a look-up in NumPy's extension finds what it is linked to
     except OSError:
         return None
     for prefix, suffix in _NAMES:
-        name = f"{prefix}openblas_{{}}_num_threads{suffix}"
-        if hasattr(library, name.format("get")):
-            return getattr(library, name.format("get")), getattr(library, name.format("set"))
+        if hasattr(library, f"{prefix}openblas_get_num_threads{suffix}"):
+            return lambda name: getattr(library, f"{prefix}openblas_{name}{suffix}")
     return None
 
 
-_functions = _find()
+_find_function = _find()
+_get = _find_function and _find_function("get_num_threads")
+_set = _find_function and _find_function("set_num_threads")
 
 
 def get_threads() -> int | None:
     """How many threads a product may use now; None if that cannot be asked."""
-    return None if _functions is None else _functions[0]()
+    return _get() if _get else None
 
 
 def set_threads(number: int) -> None:
     """Use at most so many from now on, in the whole process; without effect where it cannot be set."""
-    if _functions is not None:
-        _functions[1](number)
+    if _set:
+        _set(number)
+
+
+def kernel() -> str:
+    """The processor whose kernel OpenBLAS has chosen, such as ``Haswell`` or ``SkylakeX``; empty if it is not known."""
+    if _find_function is None:
+        return ""
+    name = _find_function("get_corename")
+    name.restype = ctypes.c_char_p
+    return (name() or b"").decode()

@@ -150,10 +150,14 @@ def test_the_number_is_that_of_numpys_products():
 @pytest.mark.parametrize("library", ["another BLAS", "no library"])
 def test_where_blas_cannot_be_asked_the_number_is_our_own(library, monkeypatch, two_threads):
     monkeypatch.setattr(blas._linked, "__file__", __file__ if library == "no library" else _any_extension())
-    monkeypatch.setattr(blas, "_functions", blas._find())
+    monkeypatch.setattr(blas, "_get", blas._find())
+    monkeypatch.setattr(blas, "_set", None)
+    monkeypatch.setattr(blas, "_find_function", None)
     monkeypatch.setattr(threads, "_number", None)
     monkeypatch.setenv("OMP_NUM_THREADS", "4,2")
     assert blas.get_threads() is None
+    assert blas.kernel() == ""
+    blas.set_threads(7)
     assert mg.get_num_threads() == 4
     monkeypatch.setenv("OMP_NUM_THREADS", "many")
     assert mg.get_num_threads() == len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -1,17 +1,21 @@
-"""Products in pieces: thin ones in blocks that BLAS computes where they lie, large ones dealt to threads.
+"""Products in blocks: small enough that BLAS computes each where it lies, and dealt to threads.
 
-For a thin product, (n, K) @ (K, M) with n of some ten, BLAS spends more time on copying the matrix into the
-order that its inner loop wants than on the product. OpenBLAS's newer kernels do without that copy for products of up to
-a million multiplications, and one call of ``np.matmul`` computes a stack of such products:
+Before a product BLAS copies both matrices into the order that its inner loop wants. For a thin product, (n, K) @ (K, M)
+with n of some ten, that takes longer than the product. OpenBLAS's kernels for AVX-512 do without for products of up
+to a million multiplications, and one call of ``np.matmul`` computes a stack of such products:
 
     GFLOP/s on one core, float32, K = 512, M = 2048           n =   5    12    25    64   128
     h @ W                                                          19    40    56    81    90
-    multiply(h, column_blocks(W, n), out)                          94   115   104   110    78
+    multiply(h, column_blocks(W, n), out)                          94   115   111   110    87
     da @ W.T                                                       14    31    46    74    88
-    multiply(da, row_blocks(W, n), out)                            74   103   101   104    34
+    multiply(da, row_blocks(W, n), out)                            74   103   103   104    46
 
-(AMD Zen 4, OpenBLAS 0.3.31, SkylakeX kernel. With its Haswell and Zen kernels, which always copy, the blocks of n <= 25
-take 0.95 to 1.03 of the plain product's time.)
+    a @ b, M = 290:  K = 256, N = 2048                             97, in tiles 111
+                     K = 2048, N = 256, b transposed               97, in tiles 108
+                     K = 512, N = 1004                            106, in tiles 114
+
+(AMD Zen 4, OpenBLAS 0.3.31, SkylakeX kernel.) Its other kernels always copy: there blocks of thin products take 0.95 to
+1.03 of the plain product's time, and tiles, which take 1.3 of it, are not used.
 """
 
 from __future__ import annotations
@@ -28,21 +32,26 @@ from ..threads import get_num_threads, side_by_side
 
 __all__ = ["block_rows", "column_blocks", "multiply", "product", "products", "row_blocks"]
 
-_MULTIPLICATIONS = 2**18  # in a block: above this BLAS may use threads of its own, which do not mix with ours
-_WORTH_A_THREAD = 2**21  # multiplications: 20 to 40 µs, about what it takes to wake a thread
+_WHERE_THEY_LIE = blas.kernel() in ("SkylakeX", "Cooperlake", "SapphireRapids")
+# Multiplications in a block. Above 2^18 the other kernels may use threads of their own, which do not mix with ours.
+_MULTIPLICATIONS = 1_000_000 if _WHERE_THEY_LIE else 2**18
 _WIDEST = 64
 _NARROWEST = 4
+_WORTH_A_THREAD = 2**21  # multiplications: 20 to 40 µs, about what it takes to wake a thread
+
+
+# --- thin products ------------------------------------------------------------------------------------
 
 
 def block_rows(K: int) -> int:
     """How many rows a product over K columns may have at most for blocks to pay."""
-    return max(_MULTIPLICATIONS // (_NARROWEST * max(K, 1)), 1)
+    return max(_MULTIPLICATIONS // (2 * _NARROWEST * max(K, 1)), 1)
 
 
 def _width(M: int, K: int, rows: int) -> int:
     """The widest block that divides M columns evenly and is small enough; M itself if there is none to speak of."""
     most = min(_MULTIPLICATIONS // max(K * rows, 1), _WIDEST, M)
-    return next((width for width in range(most, _NARROWEST - 1, -1) if M % width == 0), M)
+    return next((width for width in range(most, _NARROWEST - 1, -1) if M % width == 0), M) or 1
 
 
 def column_blocks(W: Array, rows: int, parts: int = 1) -> Array:
@@ -52,14 +61,14 @@ def column_blocks(W: Array, rows: int, parts: int = 1) -> Array:
     (2, 1, 2, 3)
     """
     K, M = W.shape[0], W.shape[1] // parts
-    width = _width(M, K, rows) or 1
+    width = _width(M, K, rows)
     return np.ascontiguousarray(W.reshape(K, parts, M // width, width).transpose(1, 2, 0, 3))
 
 
 def row_blocks(W: Array, rows: int) -> Array:
     """The column blocks of W' for W (M, K), as a view: (1, J, K, M/J), for products with up to ``rows`` rows."""
     M, K = W.shape
-    width = _width(M, K, rows) or 1
+    width = _width(M, K, rows)
     return np.ascontiguousarray(W).reshape(1, M // width, width, K).transpose(0, 1, 3, 2)
 
 
@@ -76,6 +85,9 @@ def multiply(a: Array, blocks: Array, out: Array) -> None:
     np.matmul(a, blocks, out=out.reshape(parts, len(a), J, width).swapaxes(1, 2))
 
 
+# --- large products -----------------------------------------------------------------------------------
+
+
 def product(a: Array, b: Array) -> Array:
     """a (M, K) times b (K, N) on all threads.
 
@@ -83,11 +95,8 @@ def product(a: Array, b: Array) -> Array:
     array([[3.],
            [3.]])
     """
-    threads = _threads(a.size * b.shape[1])
-    if threads == 1:
-        return a @ b
     out = np.empty((len(a), b.shape[1]), np.result_type(a, b))
-    side_by_side(_pieces(a, b, out, threads))
+    side_by_side(_pieces(a, b, out, _threads(out.size * len(b))))
     return out
 
 
@@ -95,7 +104,7 @@ def products(*pairs: tuple[Array, Array] | None) -> list[Array | None]:
     """Several products (M, K) times (K, N) at once on all threads; None in the place of a pair gives None."""
     threads = _threads(sum(pair[0].size * pair[1].shape[1] for pair in pairs if pair))
     results: list[Array | None] = []
-    pieces: list[Callable[[], Array]] = []
+    pieces: list[Callable[[], None]] = []
     for pair in pairs:
         out = np.empty((len(pair[0]), pair[1].shape[1]), np.result_type(*pair)) if pair else None
         results.append(out)
@@ -110,9 +119,33 @@ def _threads(multiplications: int) -> int:
     return get_num_threads() if multiplications >= 2 * _WORTH_A_THREAD and blas.get_threads() is not None else 1
 
 
-def _pieces(a: Array, b: Array, out: Array, number: int) -> list[Callable[[], Array]]:
+def _pieces(a: Array, b: Array, out: Array, number: int) -> list[Callable[[], None]]:
     """The product as so many pieces, each some of its rows or columns, whichever are more."""
+    if number == 1:
+        return [partial(_multiply, a, b, out)]
     cuts = pairwise(np.linspace(0, max(out.shape), number + 1).astype(int))
     if out.shape[0] >= out.shape[1]:
-        return [partial(np.matmul, a[start:end], b, out=out[start:end]) for start, end in cuts]
-    return [partial(np.matmul, a, b[:, start:end], out=out[:, start:end]) for start, end in cuts]
+        return [partial(_multiply, a[start:end], b, out[start:end]) for start, end in cuts]
+    return [partial(_multiply, a, b[:, start:end], out[:, start:end]) for start, end in cuts]
+
+
+def _multiply(a: Array, b: Array, out: Array) -> None:
+    """a (M, K) times b (K, N) into ``out``, in tiles where those are computed where they lie."""
+    (M, K), N = a.shape, b.shape[1]
+    columns = 8 if b.strides[0] < b.strides[1] else _WIDEST  # of a transposed matrix few columns go best
+    rows = _MULTIPLICATIONS // max(columns * K, 1) // 24 * 24  # the inner loop takes 24 rows
+    if not _WHERE_THEY_LIE or not rows or M * K * N <= _MULTIPLICATIONS or not a.dtype == b.dtype == out.dtype:
+        np.matmul(a, b, out=out)
+        return
+    for i, height in _divided(M, rows):
+        for j, width in _divided(N, columns):
+            left = a[i].reshape(-1, 1, height, K)
+            right = b[:, j].reshape(K, -1, width).swapaxes(0, 1)
+            np.matmul(left, right, out=out[i, j].reshape(len(left), height, len(right), width).swapaxes(1, 2))
+
+
+def _divided(length: int, step: int) -> list[tuple[slice, int]]:
+    """The range that consists of whole steps with the step, and what is left with its length."""
+    whole = length - length % step
+    ranges = [(slice(0, whole), step), (slice(whole, length), length - whole)]
+    return [(part, size) for part, size in ranges if part.stop > part.start]

@@ -25,6 +25,7 @@ from ..spec import Array
 from ..threads import get_num_threads, side_by_side
 from .blocks import block_rows, column_blocks, multiply, product, products, row_blocks
 from .packing import Group, Inputs, Packing, check_places
+from .reductions import column_sums
 
 __all__ = ["lstm", "lstm_step", "rnn", "rnn_step"]
 
@@ -154,7 +155,7 @@ def _pull_weights(
         (rows.T, gathered) if needs[2] else None,
         (packing.states_before(h0, h).T, da) if needs[3] else None,
     )
-    return None if dx is None else inputs.unpack(dx), dWx, dWh, gathered.sum(axis=0) if needs[4] else None
+    return None if dx is None else inputs.unpack(dx), dWx, dWh, column_sums(gathered) if needs[4] else None
 
 
 def _by_gate(rows: Array, H: int) -> Array:

@@ -16,6 +16,7 @@ from .blocks import product, products
 from .elementwise import as_float
 from .lookup import check_indices
 from .losses import cross_entropy_rows, pull_rows, scaled_sum
+from .reductions import column_sums
 
 __all__ = ["temporal_affine", "temporal_softmax_loss"]
 
@@ -60,7 +61,7 @@ def _(g: Any, needs: Any, x: Array, W: Array) -> Any:
     dx, dW = products(
         (rows, W.T) if needs[0] else None, (x.reshape(N * T, D).T, rows) if needs[1] else None
     )
-    return None if dx is None else dx.reshape(x.shape), dW, rows.sum(axis=0) if needs[2] else None
+    return None if dx is None else dx.reshape(x.shape), dW, column_sums(rows) if needs[2] else None
 
 
 @temporal_affine.reference

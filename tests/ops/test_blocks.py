@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -34,9 +36,42 @@ def test_blocks_are_small_where_they_can_be():
         for cut in (blocks.column_blocks(W, rows, 4), blocks.row_blocks(W, rows)):
             _, J, K, width = cut.shape
             assert J > 1
-            assert rows * K * width <= 2**18
+            assert rows * K * width <= blocks._MULTIPLICATIONS
     assert np.shares_memory(blocks.row_blocks(W, 25), W)
-    assert blocks.column_blocks(np.zeros((512, 509)), 200).shape == (1, 1, 512, 509)  # a prime number has no blocks
+    assert blocks.column_blocks(np.zeros((512, 509)), 90).shape == (1, 1, 512, 509)  # a prime number has no blocks
+
+
+LONG = st.integers(0, 60)
+
+
+@given(st.data(), LONG, SIZE, LONG, st.sampled_from([1, 100, 600, 5000]), st.sampled_from("ab."), st.booleans())
+def test_large_products_in_tiles(data, M, K, N, multiplications, transposed, single):
+    a, b = data.draw(arrays((M, K), -2, 2)), data.draw(arrays((K, N), -2, 2))
+    a, b = np.asfortranarray(a) if transposed == "a" else a, np.asfortranarray(b) if transposed == "b" else b
+    b = b.astype(np.float32) if single else b
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "_WHERE_THEY_LIE", True)
+        patch.setattr(blocks, "_MULTIPLICATIONS", multiplications)
+        patch.setattr(blocks, "_WIDEST", 4)
+        found = blocks.product(a, b)
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, a @ b, atol=1e-12)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_tiles_are_used_where_they_go_well(transposed, monkeypatch):
+    met = []
+    monkeypatch.setattr(blocks, "_WHERE_THEY_LIE", True)
+    monkeypatch.setattr(blocks, "_MULTIPLICATIONS", 1_000_000)
+    matmul = np.matmul
+    monkeypatch.setattr(blocks.np, "matmul", lambda a, b, out: met.append((a.shape, b.shape)) or matmul(a, b, out=out))
+    a, b = np.ones((290, 512)), np.ones((512, 200))
+    out = np.empty((290, 200))
+    blocks._multiply(a, np.asfortranarray(b) if transposed else b, out)
+    assert (out == 512).all()
+    assert all(math.prod(a[-2:]) * b[-1] <= 1_000_000 for a, b in met)
+    assert met[0] == (((1, 1, 240, 512), (25, 512, 8)) if transposed else ((12, 1, 24, 512), (3, 512, 64)))
+    assert len(met) == (2 if transposed else 4)
 
 
 @given(st.data(), SIZE, SIZE, SIZE, st.integers(1, 3), st.booleans())
@@ -65,7 +100,7 @@ def test_a_large_product_is_shared_and_a_small_one_is_not(monkeypatch):
     blocks.product(*large)
     blocks.product(np.ones((10, 20)), np.ones((20, 10)))
     known = blas.get_threads() is not None
-    assert shared == ([2] if known else [])
-    monkeypatch.setattr(blas, "_functions", None)  # BLAS shares it out itself
+    assert shared == [2 if known else 1, 1]
+    monkeypatch.setattr(blas, "_get", None)  # BLAS shares it out itself
     np.testing.assert_array_equal(blocks.product(*large), 200)
-    assert len(shared) == known
+    assert shared[-1] == 1

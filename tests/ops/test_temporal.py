@@ -169,3 +169,11 @@ def test_the_loss_in_half_precision_does_not_overflow():
     scores = np.zeros((200, 100, 2), np.float16) + np.array([0, 10], np.float16)
     loss = mg.temporal_softmax_loss(scores, np.zeros((200, 100), int), np.ones((200, 100), bool))
     assert (loss.item(), loss.dtype) == (1000, np.float16)
+
+
+def test_the_gradient_of_a_bias_is_accurate_for_many_rows():
+    g = np.random.default_rng(0).standard_normal((1, 5000, 40)).astype(np.float32)
+    b = leaf(np.zeros(40, np.float32))
+    pull(mg.temporal_affine, [leaf(np.zeros((1, 5000, 1), np.float32)), leaf(np.zeros((1, 40), np.float32)), b], [g])
+    exact = g.astype(np.float64).sum(axis=(0, 1))
+    assert np.abs(b.grad - exact).max() < 5e-7 * np.abs(exact).max()
