@@ -2,116 +2,127 @@
 
 All of it is one trilinear form: with windows of x lined up as columns,
 
-    T(x, w, y) = sum over n, f, c, i, j, p, q of  y[n,f,p,q] w[f,c,i,j] x[n,c, p s + i d, q s + j d]
+    T(x, w, y) = sum over n, f, c, i, j, p, q of  y[n,f,p,q] w[f,c,i,j] x[n, c, p s + i d, q s + j d]
 
 A convolution is its derivative in y, a transposed convolution the one in x, and each one's VJP is made of
-the other two. So there are three functions below, and both primitives share them: they are adjoint by
-construction. Each runs over the batch in blocks small enough for the cache, one matrix product a
-block and group.
+the other two. So there are three functions below, and both primitives share them. That in x is itself made of
+those in y, one for each residue of pixels modulo the stride. All run over some images, or rows of images, at a
+time, and deal these to threads: their columns and products stay small, and each is used soon after it was made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import reduce
+from collections.abc import Callable
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
 
 from ..primitives import primitive
 from ..spec import Array
+from ..threads import get_num_threads, side_by_side
+from .blocks import tiled
+from .columns import Columns, Share, residues, room
 from .windows import Size, Windows, check_images, integer, pair
 
 Pair = tuple[Array, tuple[Any, ...]]
 
-_COLUMNS = 2048  # windows in a block: enough for an efficient matrix product, few enough for the cache
+_WORTH_A_THREAD = 2**21  # multiplications: 40 µs, what it takes to wake a thread
 
 
-def _blocks(images: int, windows: int) -> Iterator[slice]:
-    """Runs of images, each with so many windows, that are worked on together."""
-    step = max(1, _COLUMNS // max(1, windows))
-    return (slice(start, min(start + step, images)) for start in range(0, images, step))
+def _threads(products: int, depth: int) -> int:
+    """How many to use for so many sums of products; one of them costs some 16 multiplications more than its depth."""
+    return min(get_num_threads(), max(1, products * (depth + 16) // _WORTH_A_THREAD))
 
 
-def _im2col(x: Array, windows: Windows, count: Size, groups: int) -> Iterator[tuple[slice, Array]]:
-    """Block by block, which images and their windows as columns, (groups, C/groups kh kw, n oh ow).
-
-    The columns are in one buffer, which the next block overwrites.
-    """
-    rows, columns = x.shape[1] * windows.kernel[0] * windows.kernel[1], count[0] * count[1]
-    buffer = np.empty(0, x.dtype)
-    for block in _blocks(len(x), columns):
-        n = block.stop - block.start
-        if buffer.size < n * rows * columns:
-            buffer = np.empty(n * rows * columns, x.dtype)
-        cols = buffer[: n * rows * columns].reshape(x.shape[1], *windows.kernel, n, *count)
-        cols[...] = windows.view(windows.pad(x[block]), count).transpose(1, 2, 3, 0, 4, 5)
-        yield block, cols.reshape(groups, rows // groups, n * columns)
-
-
-def _col2im(cols: Array, windows: Windows, out: Array) -> None:
-    """The adjoint of :func:`_im2col` on a block: sum columns (C, kh, kw, n, oh, ow) where they came from."""
-    (n, c, height, width), (ph, pw) = out.shape, windows.padding
-    padded = np.zeros((n, c, height + 2 * ph, width + 2 * pw), out.dtype)
-    view = windows.view(padded, cols.shape[4:])
-    for i, j in np.ndindex(windows.kernel):
-        view[:, :, i, j] += cols[:, i, j].swapaxes(0, 1)
-    out[...] = windows.crop(padded)
-
-
-def _as_matrix(w: Array, groups: int) -> Array:
-    """A kernel (F, C/groups, kh, kw) as (groups, F/groups, C/groups kh kw)."""
-    return w.reshape(groups, w.shape[0] // groups, w.shape[1] * w.shape[2] * w.shape[3])
-
-
-def _as_columns(y: Array, groups: int) -> Array:
-    """Images (n, F, oh, ow) as (groups, F/groups, n oh ow)."""
-    n, f, height, width = y.shape
-    return y.swapaxes(0, 1).reshape(groups, f // groups, n * height * width)
-
-
-def _correlate(x: Array, w: Array, windows: Windows, count: Size, groups: int) -> Array:
-    """dT/dy (N, F, oh, ow): each window of x times each filter."""
-    y = np.empty((len(x), len(w), *count), np.result_type(x, w))
-    matrix = _as_matrix(w, groups)
-    for block, cols in _im2col(x, windows, count, groups):
-        n = block.stop - block.start
-        if n == 1:
-            np.matmul(matrix, cols, out=_as_columns(y[block], groups))
-        else:
-            y[block] = np.matmul(matrix, cols).reshape(len(w), n, *count).swapaxes(0, 1)
+def _correlate(x: Array, w: Array, windows: Windows, number: Size, groups: int, b: Array | None = None) -> Array:
+    """dT/dy (N, F, oh, ow): each window of x times each filter. And b (F, 1, 1) added."""
+    y = np.empty((len(x), len(w), *number), _dtype(x, w, b))
+    side_by_side(_correlations(x, w, windows, groups, b, y))
     return y
 
 
-def _correlate_images(y: Array, w: Array, windows: Windows, size: Size, groups: int) -> Array:
-    """dT/dx (N, C, *size): each entry of y times each filter, summed where the windows lie."""
-    filters, part, kh, kw = w.shape
-    channels = groups * part
-    borders = windows.extent[0] - 1 - windows.padding[0], windows.extent[1] - 1 - windows.padding[1]
-    plain = windows.stride == (1, 1) and windows.output_size(size) == y.shape[2:]  # no output_padding
-    if plain and min(borders) >= 0 and filters <= channels:
-        # With stride 1, substituting p -> p - i d makes this a convolution of y with the flipped
-        # kernel: fewer sums over overlapping windows, if y has no more channels than x.
-        flipped = w.reshape(groups, filters // groups, part, kh, kw).swapaxes(1, 2)[..., ::-1, ::-1]
-        flipped = flipped.reshape(channels, filters // groups, kh, kw)
-        return _correlate(y, flipped, windows._replace(padding=borders), size, groups)
-    x = np.empty((len(y), channels, *size), np.result_type(y, w))
-    matrix = _as_matrix(w, groups).swapaxes(1, 2)
-    for block in _blocks(len(y), y.shape[2] * y.shape[3]):
-        cols = np.matmul(matrix, _as_columns(y[block], groups))
-        n = block.stop - block.start
-        _col2im(cols.reshape(channels, kh, kw, n, *y.shape[2:]), windows, x[block])
+def _dtype(x: Array, w: Array, b: Array | None) -> Any:
+    return np.result_type(x, w) if b is None else np.result_type(x, w, b)
+
+
+def _correlations(
+    x: Array, w: Array, windows: Windows, groups: int, b: Array | None, y: Array
+) -> list[Callable[[], None]]:
+    """:func:`_correlate` into y as pieces of work."""
+    filters, c, kh, kw = w.shape
+    # Sharing spares (kh - 1) kw copies of each of c pixels, and costs kh terms of each of F/groups results.
+    shared = windows.stride[0] == 1 and kh * filters < (kh - 1) * kw * c * groups and y.dtype != np.float16
+    columns = Columns(windows, (y.shape[2], y.shape[3]), groups, shared)
+    matrices = columns.matrices(w.astype(y.dtype, copy=False))
+    shares = columns.shares(x, _threads(y.size, c * kh * kw), filters)
+    return [partial(_correlate_share, columns, x, share, matrices, b, y) for share in shares]
+
+
+def _correlate_share(columns: Columns, x: Array, share: Share, matrices: Array, b: Array | None, y: Array) -> None:
+    """A share of :func:`_correlations`: products in memory of this thread, summed in the cache, the last sum into y."""
+    for images, cols in columns.blocks(x, share, y.dtype):
+        out = y[images, :, share.rows]
+        shape = len(out), *matrices.shape[:3], cols.shape[-1]
+        direct = columns.terms == 1 and y.flags.c_contiguous
+        products = out.reshape(shape) if direct else room("products", shape, y.dtype)
+        tiled(matrices, cols, products)
+        total, *others = products.reshape(len(out), columns.terms, *out.shape[1:]).swapaxes(0, 1)
+        others += [] if b is None else [b]
+        for other in others[:-1]:
+            total += other
+        if others:
+            np.add(total, others[-1], out=out)
+        elif not direct:
+            out[...] = total
+
+
+def _correlate_images(y: Array, w: Array, windows: Windows, size: Size, groups: int, b: Array | None = None) -> Array:
+    """dT/dx (N, C, *size): each entry of y times each filter, summed where the windows lie. And b (C, 1, 1) added.
+
+    Pixel t s + r meets entries t - k of y, see :class:`Residue`: for one r it is a convolution of y with stride 1, with
+    taps that run backwards.
+    """
+    filters, c, kh, kw = w.shape
+    x = np.empty((len(y), groups * c, *size), _dtype(y, w, b))
+    adjoint = w.reshape(groups, filters // groups, c, kh, kw).swapaxes(1, 2)
+    adjoint = adjoint.reshape(groups * c, filters // groups, kh, kw)
+    pieces: list[Callable[[], None]] = []
+    for down in residues(windows, 0):
+        for right in residues(windows, 1):
+            pixels = x[:, :, down.pixels, right.pixels]
+            if down.taps and right.taps:
+                taps = adjoint[:, :, down.taps[::-1]][..., right.taps[::-1]]
+                dilation = down.dilation, right.dilation
+                seen = Windows((len(down.taps), len(right.taps)), (1, 1), (down.last, right.last), dilation)
+                pieces += _correlations(y, taps, seen, groups, b, pixels)
+            else:
+                pixels[...] = 0 if b is None else b
+    side_by_side(pieces)
     return x
 
 
 def _correlate_filters(x: Array, y: Array, windows: Windows, groups: int) -> Array:
     """dT/dw (F, C/groups, kh, kw): each window of x times the entry of y that came of it, summed."""
-    filters, channels = y.shape[1], x.shape[1] // groups
-    rows = channels * windows.kernel[0] * windows.kernel[1]
-    matrix = np.zeros((groups, rows, filters // groups), np.result_type(x, y))
-    for block, cols in _im2col(x, windows, y.shape[2:], groups):
-        matrix += np.matmul(cols, _as_columns(y[block], groups).swapaxes(1, 2))
-    return matrix.swapaxes(1, 2).reshape(filters, channels, *windows.kernel)
+    filters, c, (kh, kw), dtype = y.shape[1], x.shape[1] // groups, windows.kernel, np.result_type(x, y)
+    columns = Columns(windows, (y.shape[2], y.shape[3]), groups, shared=windows.stride[0] == 1)
+    shares = columns.shares(x, _threads(y.size, c * kh * kw), 0)
+    sums = np.zeros((len(shares), columns.terms, groups, filters // groups, c * kh * kw // columns.terms), dtype)
+
+    def add_up(share: Share, total: Array) -> None:
+        for images, cols in columns.blocks(x, share, dtype):
+            entries = np.ascontiguousarray(y[images, :, share.rows], dtype)
+            products = room("products", (len(cols), *total.shape), dtype)
+            tiled(entries.reshape(len(cols), 1, groups, filters // groups, -1), cols.swapaxes(-1, -2), products)
+            total += products.sum(axis=0)
+
+    side_by_side([partial(add_up, share, total) for share, total in zip(shares, sums, strict=True)])
+    return columns.kernels(sums.sum(axis=0))
+
+
+def _sum_pixels(y: Array) -> Array:
+    """The sum of each channel, (C,): ``einsum`` takes a third of the time of ``sum``."""
+    return np.einsum("nchw->c", y)  # type: ignore[no-any-return]
 
 
 def _check(x: Array, w: Array, groups: Any, roles: str) -> int:
@@ -125,14 +136,13 @@ def _check(x: Array, w: Array, groups: Any, roles: str) -> int:
     return number
 
 
-def _add_bias(y: Array, b: Array | None) -> Array:
+def _as_bias(b: Array | None, channels: int) -> Array | None:
+    """One entry for each output channel (F, 1, 1), or None."""
     if b is None:
-        return y
-    if b.shape != y.shape[1:2]:
-        raise ValueError(f"b must have shape ({y.shape[1]},), one entry for each output channel, not {b.shape}")
-    y = y.astype(np.result_type(y, b), copy=False)
-    y += b[:, None, None]
-    return y
+        return None
+    if b.shape != (channels,):
+        raise ValueError(f"b must have shape ({channels},), one entry for each output channel, not {b.shape}")
+    return b[:, None, None]
 
 
 @primitive
@@ -176,17 +186,16 @@ def conv2d(
             f"w must have {x.shape[1] // groups}"
         )
     windows = Windows.of(w.shape[2:], stride, padding, dilation)
-    y = _correlate(x, w, windows, windows.output_size(x.shape[2:]), groups)
-    return _add_bias(y, b), (x, w, windows, groups)
+    number = windows.output_size(x.shape[2:])
+    return _correlate(x, w, windows, number, groups, _as_bias(b, w.shape[0])), (x, w, windows, groups)
 
 
 @conv2d.vjp
 def _(g: Any, needs: Any, x: Array, w: Array, windows: Windows, groups: int) -> Any:
-    g = np.ascontiguousarray(g)
     return (
         _correlate_images(g, w, windows, x.shape[2:], groups) if needs[0] else None,
         _correlate_filters(x, g, windows, groups) if needs[1] else None,
-        g.sum(axis=(0, 2, 3)) if needs[2] else None,
+        _sum_pixels(g) if needs[2] else None,
     )
 
 
@@ -245,17 +254,16 @@ def conv_transpose2d(
     width = (x.shape[3] - 1) * sw - 2 * pw + ew + extra[1]
     if min(height, width) < 1:
         raise ValueError(f"the output would have {height}x{width} pixels: padding {windows.padding} is too large")
-    y = _correlate_images(np.ascontiguousarray(x), w, windows, (height, width), groups)
-    return _add_bias(y, b), (x, w, windows, groups)
+    b = _as_bias(b, w.shape[1] * groups)
+    return _correlate_images(x, w, windows, (height, width), groups, b), (x, w, windows, groups)
 
 
 @conv_transpose2d.vjp
 def _(g: Any, needs: Any, x: Array, w: Array, windows: Windows, groups: int) -> Any:
-    g = np.ascontiguousarray(g)
     return (
         _correlate(g, w, windows, x.shape[2:], groups) if needs[0] else None,
         _correlate_filters(g, x, windows, groups) if needs[1] else None,
-        g.sum(axis=(0, 2, 3)) if needs[2] else None,
+        _sum_pixels(g) if needs[2] else None,
     )
 
 

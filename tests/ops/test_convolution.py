@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.ops import convolution
+from minigrad.ops import columns
 from minigrad.ops.windows import Windows
 from tests.checks import Case, check_primitive, leaf, pull
 from tests.strategies import arrays
@@ -81,15 +81,15 @@ def test_gradients_with_small_borders(name: str, stride: tuple[int, int], groups
 
 
 @pytest.mark.parametrize("name", CASES)
-@given(data=st.data(), columns=st.sampled_from([1, 20, 2048]))
-def test_agrees_with_pytorch(name: str, data: Any, columns: int) -> None:
+@given(data=st.data(), entries=st.sampled_from([1, 20, 2048]))
+def test_agrees_with_pytorch(name: str, data: Any, entries: int) -> None:
     torch = pytest.importorskip("torch", reason="no PyTorch")
     case = data.draw(CASES[name])
     theirs = [None if a is None else torch.tensor(a.copy(), requires_grad=True) for a in case.inputs]
     y = getattr(torch.nn.functional, name)(*theirs, **case.options)
     g = np.random.default_rng(0).standard_normal(tuple(y.shape))
     y.backward(torch.tensor(g))
-    with mock.patch.object(convolution, "_COLUMNS", columns):  # one block, or many
+    with mock.patch.object(columns, "_LARGEST", entries):  # one block, or many
         outs, grads = pull(lambda *a: getattr(mg.ops, name)(*a, **case.options), [leaf(a) for a in case.inputs], [g])
     np.testing.assert_allclose(outs[0], y.detach().numpy(), rtol=1e-10, atol=1e-11)
     for mine, their in zip(grads, theirs, strict=True):
