@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,18 +18,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from captioning.model import Captioner
 from minigrad import Tensor
+from minigrad.threads import side_by_side
 
 __all__ = ["beam", "greedy", "sample"]
 
 Ids = NDArray[np.int32]
 Scores = NDArray[np.floating[Any]]
+Run = Callable[[list[Callable[[], None]]], None]
 Choose = Callable[[Scores], NDArray[np.integer[Any]]]
-_BATCH = 500  # captions decoded side by side; scores of a step take 500 V floats
+_BATCH = 500  # captions decoded at once, by one thread; scores of a step take 500 V floats
 
 
 def greedy(model: Captioner, features: ArrayLike, max_length: int = 16, allow_unknown: bool = False) -> Ids:
     """The likeliest word at every step, for features (N,D)."""
-    return _decode(model, features, max_length, allow_unknown, lambda scores: scores.argmax(axis=1))
+    return _decode(model, features, max_length, allow_unknown, lambda scores: scores.argmax(axis=1), side_by_side)
 
 
 def sample(
@@ -56,7 +59,7 @@ def sample(
             scores = np.where(scores < least, -np.inf, scores)
         return _draw(scores / temperature, random)
 
-    return _decode(model, features, max_length, allow_unknown, choose)
+    return _decode(model, features, max_length, allow_unknown, choose, _in_order)  # the draws have an order
 
 
 def _draw(scores: Scores, random: np.random.Generator) -> NDArray[np.integer[Any]]:
@@ -70,15 +73,24 @@ def _draw(scores: Scores, random: np.random.Generator) -> NDArray[np.integer[Any
     return words
 
 
-def _decode(model: Captioner, features: ArrayLike, max_length: int, allow_unknown: bool, choose: Choose) -> Ids:
+def _decode(
+    model: Captioner, features: ArrayLike, max_length: int, allow_unknown: bool, choose: Choose, run: Run
+) -> Ids:
     rows = _check(model, features, max_length)
     captions = np.full((len(rows), max_length), model.vocabulary.null, dtype=np.int32)
     with _evaluating(model):
-        projected = _projected(model, captions.size)
-        for start in range(0, len(rows), _BATCH):
-            batch = slice(start, start + _BATCH)
-            _decode_batch(model, rows[batch], captions[batch], _forbidden(model, allow_unknown), choose, projected)
+        shared = _forbidden(model, allow_unknown), choose, _projected(model, captions.size)
+        run([partial(_decode_batch, model, rows[batch], captions[batch], *shared) for batch in _batches(rows, _BATCH)])
     return _trim(captions, model.vocabulary.null)
+
+
+def _batches(rows: NDArray[Any], size: int) -> list[slice]:
+    return [slice(start, start + size) for start in range(0, len(rows), size)]
+
+
+def _in_order(pieces: list[Callable[[], None]]) -> None:
+    for piece in pieces:
+        piece()
 
 
 def _projected(model: Captioner, words: int) -> Tensor | None:
@@ -123,13 +135,14 @@ def beam(
         raise ValueError(f"width must be at least 1; got {width!r}")
     rows = _check(model, features, max_length)
     captions = np.full((len(rows), max_length), model.vocabulary.null, dtype=np.int32)
-    step = max(1, _BATCH // width)
-    forbidden = _forbidden(model, allow_unknown)
     with _evaluating(model):
-        projected = _projected(model, captions.size * width)
-        for start in range(0, len(rows), step):
-            batch = slice(start, start + step)
-            captions[batch] = _beam_batch(model, rows[batch], width, max_length, length_power, forbidden, projected)
+        forbidden, projected = _forbidden(model, allow_unknown), _projected(model, captions.size * width)
+        shared = width, max_length, length_power, forbidden, projected
+
+        def decode(batch: slice) -> None:
+            captions[batch] = _beam_batch(model, rows[batch], *shared)
+
+        side_by_side([partial(decode, batch) for batch in _batches(rows, max(1, _BATCH // width))])
     return _trim(captions, model.vocabulary.null)
 
 
