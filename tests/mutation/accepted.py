@@ -168,4 +168,3 @@ _accept("summing an axis of length 1 changes nothing; and a generator is unpacke
         "stretched = tuple((lead + i for i, n in enumerate(shape) if n == 1))",
         "stretched = (lead + i for i, n in enumerate(shape) if n == 1 and g.shape[lead + i] != 1)")  # fmt: skip
 
-_accept(_GENERAL, "packing.Packing.states_before", "if self.whole:", "if False:")
