@@ -3,7 +3,7 @@
 A round times the reference product and then each rival once, in an order that is reversed in every other round, so
 that nobody always comes after the same one. The workers are processes of their own, and only one of them is at work:
 no library's threads disturb another's. After each turn there is a pause, since OpenBLAS's idle threads
-spin for some 26 ms before they sleep.
+spin for a tenth of a second before they sleep.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Plan:
     turn: float = 0.1
     heats: int = 2
     chance: float = 1.06
-    pause: float = 0.04
+    pause: float = 0.13
     fresh: int = 4
     quick: bool = False
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from captioning.model import Captioner
+from minigrad import Tensor
 
 __all__ = ["beam", "greedy", "sample"]
 
@@ -73,19 +74,27 @@ def _decode(model: Captioner, features: ArrayLike, max_length: int, allow_unknow
     rows = _check(model, features, max_length)
     captions = np.full((len(rows), max_length), model.vocabulary.null, dtype=np.int32)
     with _evaluating(model):
+        projected = _projected(model, captions.size)
         for start in range(0, len(rows), _BATCH):
             batch = slice(start, start + _BATCH)
-            _decode_batch(model, rows[batch], captions[batch], _forbidden(model, allow_unknown), choose)
+            _decode_batch(model, rows[batch], captions[batch], _forbidden(model, allow_unknown), choose, projected)
     return _trim(captions, model.vocabulary.null)
 
 
-def _decode_batch(model: Captioner, features: Any, captions: Ids, forbidden: list[int], choose: Choose) -> None:
+def _projected(model: Captioner, words: int) -> Tensor | None:
+    """All words' share of the pre-activations, if more words than these are about to be said."""
+    return model.project_words() if words > len(model.vocabulary) else None
+
+
+def _decode_batch(
+    model: Captioner, features: Any, captions: Ids, forbidden: list[int], choose: Choose, projected: Tensor | None
+) -> None:
     """Fill the rows of `captions`, word by word."""
     state = model.initial_state(features)
     alive = np.arange(len(captions))  # the captions that have not ended
     words = np.full(len(captions), model.vocabulary.start)
     for t in range(captions.shape[1]):
-        scores, state = model.step(words, state)
+        scores, state = model.step(words, state, projected)
         scores.data[:, forbidden] = -np.inf
         words = choose(scores.data)
         captions[alive, t] = words
@@ -115,18 +124,19 @@ def beam(
     rows = _check(model, features, max_length)
     captions = np.full((len(rows), max_length), model.vocabulary.null, dtype=np.int32)
     step = max(1, _BATCH // width)
+    forbidden = _forbidden(model, allow_unknown)
     with _evaluating(model):
+        projected = _projected(model, captions.size * width)
         for start in range(0, len(rows), step):
             batch = slice(start, start + step)
-            captions[batch] = _beam_batch(
-                model, rows[batch], width, max_length, length_power, _forbidden(model, allow_unknown)
-            )
+            captions[batch] = _beam_batch(model, rows[batch], width, max_length, length_power, forbidden, projected)
     return _trim(captions, model.vocabulary.null)
 
 
 def _beam_batch(
-    model: Captioner, features: Any, width: int, max_length: int, power: float, forbidden: list[int]
-) -> Ids:
+    model: Captioner, features: Any, width: int, max_length: int, power: float, forbidden: list[int],
+    projected: Tensor | None,
+) -> Ids:  # fmt: skip
     """All N beams side by side: rows n K to n K + K - 1 of the state belong to caption n."""
     N, K, vocabulary = len(features), width, model.vocabulary
     state = model.initial_state(np.repeat(features, K, axis=0))
@@ -136,12 +146,14 @@ def _beam_batch(
     totals[:, 0] = 0.0  # at first all K are the same caption: only one may grow
     best, best_score = said[:, 0].copy(), np.full(N, -np.inf)
     for t in range(max_length):
-        scores, state = model.step(words, state)
+        scores, state = model.step(words, state, projected)
         scores.data[:, forbidden] = -np.inf
-        grown = (totals[:, :, None] + _log_softmax(scores.data).reshape(N, K, -1)).reshape(N, -1)
-        chosen = np.argpartition(-grown, K, axis=1)[:, :K]
+        likeliest, logs = _likeliest(scores.data, K)  # whatever grows further is one of these
+        grown = (totals[:, :, None] + logs.reshape(N, K, -1)).reshape(N, -1)
+        chosen = np.argsort(-grown, axis=1, kind="stable")[:, :K]
         totals = np.take_along_axis(grown, chosen, axis=1)
-        parents, new = np.divmod(chosen, scores.shape[1])
+        parents = chosen // logs.shape[1]
+        new = np.take_along_axis(likeliest.reshape(N, -1), chosen, axis=1)
         said = np.take_along_axis(said, parents[:, :, None], axis=1)
         said[:, :, t] = new
         ended = new == vocabulary.end
@@ -164,10 +176,19 @@ def _keep_best(best: Ids, best_score: Scores, said: Ids, scores: Scores) -> None
     best[better], best_score[better] = said[better, k[better]], score[better]
 
 
-def _log_softmax(scores: Scores) -> Scores:
-    shifted = scores - scores.max(axis=1, keepdims=True)
-    logs: Scores = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return logs
+def _likeliest(scores: Scores, count: int) -> tuple[NDArray[np.integer[Any]], Scores]:
+    """The `count` likeliest words of each row of scores (N,V), and their log-probabilities (N,count).
+
+    The scores are used up. A few searches for the largest take a tenth of the time of `np.argpartition`.
+    """
+    count, rows = min(count, scores.shape[1]), np.arange(len(scores))
+    words, found = np.empty((len(scores), count), np.intp), np.empty((len(scores), count), scores.dtype)
+    weights = np.exp(scores - scores.max(axis=1, keepdims=True)).sum(axis=1)
+    for k in range(count):
+        words[:, k] = scores.argmax(axis=1)
+        found[:, k] = scores[rows, words[:, k]]
+        scores[rows, words[:, k]] = -np.inf
+    return words, found - found[:, :1] - np.log(weights)[:, None]
 
 
 def _check(model: Captioner, features: ArrayLike, max_length: int) -> NDArray[Any]:

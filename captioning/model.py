@@ -225,13 +225,22 @@ class Captioner(mg.nn.Module):
             h = _project(rows, self.weights)
         return (h,) if self.cell_type == "rnn" else (h, mg.tensor(np.zeros_like(h.data)))
 
-    def step(self, words: ArrayLike, state: State) -> tuple[Tensor, State]:
-        """Say words (N,) in a state: the scores (N,V) of the next word and the next state; no gradient."""
-        cell = self.Wx, self.Wh, self.b
+    def project_words(self) -> Tensor:
+        """What each word adds to the cell's pre-activations, W_embed Wx + b (V, gates H); no gradient."""
         with mg.no_grad():
-            x = ops.embedding(np.asarray(words), self.W_embed)
-            if self.cell_type == "rnn":
-                state = (ops.rnn_step(x, *state, *cell),)
+            projected: Tensor = self.W_embed @ self.Wx + self.b
+        return projected
+
+    def step(self, words: ArrayLike, state: State, projected: Tensor | None = None) -> tuple[Tensor, State]:
+        """Say words (N,) in a state: the scores (N,V) of the next word and the next state; no gradient.
+
+        projected: what `project_words` gives, so that many steps do that once.
+        """
+        with mg.no_grad():
+            if projected is not None:
+                a = ops.embedding(np.asarray(words), projected) + state[0] @ self.Wh
+                state = (ops.tanh(a),) if self.cell_type == "rnn" else ops.lstm_cell(a, state[1])
             else:
-                state = ops.lstm_step(x, *state, *cell)
+                inputs = ops.embedding(np.asarray(words), self.W_embed), *state, self.Wx, self.Wh, self.b
+                state = (ops.rnn_step(*inputs),) if self.cell_type == "rnn" else ops.lstm_step(*inputs)
             return state[0] @ self.W_vocab + self.b_vocab, state

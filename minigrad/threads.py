@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -76,10 +76,12 @@ def side_by_side(pieces: Iterable[Callable[[], Any]]) -> None:
     run have ended. Within a piece this runs one after the other. Settings such as ``np.errstate`` hold in every piece.
     """
     pieces = list(pieces)
-    helpers = min(get_num_threads(), len(pieces)) - 1
+    threads = get_num_threads()
+    helpers = min(threads, len(pieces)) - 1
     if helpers < 1 or getattr(_inside, "busy", False):
-        for piece in pieces:
-            piece()
+        with _products_on_one_thread() if threads > 1 else nullcontext():
+            for piece in pieces:
+                piece()
         return
     waiting = iter(pieces)  # shared: who is free takes the next one
 

@@ -13,7 +13,7 @@ from .lookup import embedding, one_hot
 from .losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
 from .pooling import avg_pool2d, max_pool2d, pixel_shuffle
 from .products import dot, einsum, matmul, outer, tensordot
-from .recurrent import lstm, lstm_step, rnn, rnn_step
+from .recurrent import lstm, lstm_cell, lstm_step, rnn, rnn_step
 from .reductions import (
     all, any, argmax, argmin, cumsum, log_softmax, logsumexp, max, mean, min, norm, prod, softmax, std, sum, var,
 )  # fmt: skip
@@ -43,7 +43,7 @@ __all__ = [
     # products
     "dot", "einsum", "matmul", "outer", "tensordot",
     # recurrent
-    "lstm", "lstm_step", "rnn", "rnn_step",
+    "lstm", "lstm_cell", "lstm_step", "rnn", "rnn_step",
     # reductions
     "all", "any", "argmax", "argmin", "cumsum", "log_softmax", "logsumexp", "max", "mean", "min", "norm", "prod",
     "softmax", "std", "sum", "var",

@@ -37,7 +37,7 @@ _WHERE_THEY_LIE = blas.kernel() in ("SkylakeX", "Cooperlake", "SapphireRapids")
 _MULTIPLICATIONS = 1_000_000 if _WHERE_THEY_LIE else 2**18
 _WIDEST = 64
 _NARROWEST = 4
-_WORTH_A_THREAD = 2**21  # multiplications: 20 to 40 µs, about what it takes to wake a thread
+_WORTH_THREADS = 2**24  # multiplications: 300 µs on one thread; less is done before another one is awake
 
 
 # --- thin products ------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ def products(*pairs: tuple[Array, Array] | None) -> list[Array | None]:
 
 def _threads(multiplications: int) -> int:
     """How many to use. As fast as BLAS on threads of its own, which would go on disturbing ours (minigrad.threads)."""
-    return get_num_threads() if multiplications >= 2 * _WORTH_A_THREAD and blas.get_threads() is not None else 1
+    return get_num_threads() if multiplications >= _WORTH_THREADS and blas.get_threads() is not None else 1
 
 
 def _pieces(a: Array, b: Array, out: Array, number: int) -> list[Callable[[], None]]:

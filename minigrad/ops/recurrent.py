@@ -27,9 +27,9 @@ from .blocks import block_rows, column_blocks, multiply, product, products, row_
 from .packing import Group, Inputs, Packing, check_places
 from .reductions import column_sums
 
-__all__ = ["lstm", "lstm_step", "rnn", "rnn_step"]
+__all__ = ["lstm", "lstm_cell", "lstm_step", "rnn", "rnn_step"]
 
-_WORTH_A_THREAD = 2**21  # multiplications in a step: less and the threads wait for each other
+_WORTH_THREADS = 2**22  # multiplications in a step: with less to do the threads wait for each other
 
 
 def _check(x: Array, h: Array, Wx: Array, Wh: Array, b: Array, gates: int, axes: str, c: Array | None = None) -> Any:
@@ -63,7 +63,7 @@ def _begin(
 def _groups(N: int, H: int, gates: int) -> int:
     """As few groups as go well in blocks; one for each thread at least if the work of a step is worth it."""
     groups = -(-N // block_rows(gates * H))
-    if N * gates * H * H >= _WORTH_A_THREAD:
+    if N * gates * H * H >= _WORTH_THREADS:
         groups = -(-groups // get_num_threads()) * get_num_threads()
     return max(min(groups, N), 1)
 
@@ -349,6 +349,48 @@ def _lstm_cell_vjp(dh: Array, dc: Array, gates: Array, c: Array, tanh_c: Array, 
 
 
 @primitive
+def lstm_cell(a: Array, c: Array) -> tuple[tuple[Array, Array], tuple[Any, ...]]:
+    """The LSTM's cell by itself: the next states from pre-activations, gates in the order i, f, o, g.
+
+    ``lstm_step(x, h, c, Wx, Wh, b)`` is ``lstm_cell(x Wx + h Wh + b, c)``, for whoever has parts of a sum already.
+
+    Args:
+        a: (N, 4H). c: (N, H).
+
+    Returns:
+        ``(h', c')``, each (N, H).
+
+    Raises:
+        ValueError: if the shapes do not fit.
+
+    >>> h, c = lstm_cell(np.zeros((1, 4)), np.ones((1, 1)))
+    >>> h.numpy().round(4), c.numpy()
+    (array([[0.2311]]), array([[0.5]]))
+    """
+    if c.ndim != 2 or a.shape != (len(c), 4 * c.shape[1]):
+        raise ValueError(f"a must be (N, 4H) and c (N, H), not {a.shape} and {c.shape}")
+    dtype = np.result_type(a, c, np.float16)
+    gates = np.array(_by_gate(a, c.shape[1]), dtype, order="C")
+    c_next, tanh_c, h_next = (np.empty(c.shape, dtype) for _ in range(3))
+    _lstm_cell(gates, c, c_next, tanh_c, h_next)
+    return (h_next, c_next), (gates, c, tanh_c)
+
+
+@lstm_cell.vjp
+def _(g: Any, needs: tuple[bool, ...], gates: Array, c: Array, tanh_c: Array) -> Any:
+    dh = np.zeros_like(tanh_c) if g[0] is None else g[0]
+    dc = np.zeros_like(tanh_c) if g[1] is None else g[1].copy()
+    da = np.empty((len(c), 4 * c.shape[1]), gates.dtype)
+    _lstm_cell_vjp(dh, dc, gates, c, tanh_c, _by_gate(da, c.shape[1]))
+    return da if needs[0] else None, dc if needs[1] else None
+
+
+@lstm_cell.reference
+def _(a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    return _reference_cell(a, c)
+
+
+@primitive
 def lstm_step(
     x: Array, h: Array, c: Array, Wx: Array, Wh: Array, b: Array
 ) -> tuple[tuple[Array, Array], tuple[Any, ...]]:
@@ -398,12 +440,16 @@ def _(
 
 
 def _reference_step(x: Tensor, h: Tensor, c: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """An LSTM step of simpler primitives; shares nothing with the cell above."""
+    """An LSTM step of simpler primitives."""
+    return _reference_cell(x @ Wx + h @ Wh + b, c)
+
+
+def _reference_cell(a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    """The cell of simpler primitives; shares nothing with the one above."""
     from .activations import sigmoid
     from .elementwise import tanh
 
-    a = x @ Wx + h @ Wh + b
-    H = h.shape[1]
+    H = c.shape[1]
     i, f, o = (sigmoid(a[:, k * H : (k + 1) * H]) for k in range(3))
     c = f * c + i * tanh(a[:, 3 * H :])
     return o * tanh(c), c

@@ -22,7 +22,15 @@ from ..threads import side_by_side
 __all__ = ["Optimizer", "clip_grad_norm"]
 
 _BLOCK = 131072  # entries; of 32K to 256K measured best on one and on two threads, with 2 MB of second-level cache
-_scratch = threading.local()  # a block for each thread, purpose and dtype
+
+class _Scratch(threading.local):
+    """A block for each purpose and dtype; each thread has its own."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[tuple[int, Any], Array] = {}
+
+
+_scratch = _Scratch()
 
 
 def _tensors(caller: str, params: Iterable[Tensor]) -> list[Tensor]:
@@ -87,11 +95,10 @@ class Optimizer:
         """Scratch space of an array's shape and dtype; its content is whatever was left there."""
         if like.ndim != 1 or like.size > _BLOCK:
             return np.empty_like(like)
-        key = f"{number} {like.dtype}"
-        array: Array | None = getattr(_scratch, key, None)
-        if array is None:
-            setattr(_scratch, key, array := np.empty(_BLOCK, like.dtype))
-        return array[: like.size]
+        key = (number, like.dtype)
+        if key not in _scratch.arrays:
+            _scratch.arrays[key] = np.empty(_BLOCK, like.dtype)
+        return _scratch.arrays[key][: like.size]
 
     def _decayed(self, p: Array, g: Array, weight_decay: float) -> Array:
         """The gradient of the loss plus weight_decay/2 |p|^2, in scratch space 1 if there is a decay."""

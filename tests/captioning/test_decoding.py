@@ -6,8 +6,10 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from captioning.decoding import beam, greedy, sample
+from captioning.decoding import _likeliest, beam, greedy, sample
 from captioning.model import Captioner
 from captioning.vocabulary import Vocabulary
 
@@ -36,7 +38,11 @@ class Table:
     def initial_state(self, features):
         return (Rows(np.asarray(features)[:, 0].astype(int)),)
 
-    def step(self, words, state):
+    def project_words(self):
+        return "of all words"
+
+    def step(self, words, state, projected=None):
+        assert projected in (None, "of all words")
         self.calls.append(len(words))
         return Rows(self.tables[state[0].data, words]), state
 
@@ -187,3 +193,23 @@ def test_batches_are_split_without_a_trace(decode, monkeypatch):
 def test_mistakes_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call(Captioner(VOCABULARY, 3, 4, 5, rng=0), np.zeros((7, 3)))
+
+
+@pytest.mark.parametrize("cell_type", ["rnn", "lstm"])
+def test_a_step_with_projected_words_is_that_step(cell_type):
+    model = Captioner(VOCABULARY, 3, 4, 5, cell_type, dtype=np.float64, rng=0)
+    words, state = np.array([4, 0, 4]), model.initial_state(np.random.default_rng(0).standard_normal((3, 3)))
+    (plain, after), (quick, after_quick) = model.step(words, state), model.step(words, state, model.project_words())
+    np.testing.assert_allclose(quick.data, plain.data, rtol=1e-12)
+    for a, b in zip(after, after_quick, strict=True):
+        np.testing.assert_allclose(a.data, b.data, rtol=1e-12)
+
+
+@given(st.integers(0, 4), st.integers(1, 6), st.integers(1, 8), st.integers(0, 99))
+def test_the_likeliest_words_and_their_probabilities(N, V, count, seed):
+    scores = np.random.default_rng(seed).standard_normal((N, V)) * 30
+    words, logs = _likeliest(scores.copy(), count)
+    exact = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
+    best = np.argsort(-scores, axis=1)[:, :count]
+    np.testing.assert_array_equal(words, best)
+    np.testing.assert_allclose(logs, np.take_along_axis(exact, best, axis=1), atol=1e-12)

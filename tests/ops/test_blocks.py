@@ -82,7 +82,7 @@ def test_products_on_threads(data, M, K, N, threads, transposed):
     mg.set_num_threads(threads)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(blocks, "_WORTH_A_THREAD", 0)
+            patch.setattr(blocks, "_WORTH_THREADS", 0)
             one, nothing, other = blocks.products((a, b), None, (b.T, a.T))
             alone = blocks.product(a, b)
     finally:
@@ -96,11 +96,11 @@ def test_a_large_product_is_shared_and_a_small_one_is_not(monkeypatch):
     shared = []
     monkeypatch.setattr(blocks, "side_by_side", lambda pieces: shared.append(len(pieces)) or [p() for p in pieces])
     monkeypatch.setattr(blocks, "get_num_threads", lambda: 2)
-    large = np.ones((300, 200), np.float32), np.ones((200, 100), np.float32)
+    large = np.ones((300, 600), np.float32), np.ones((600, 100), np.float32)
     blocks.product(*large)
     blocks.product(np.ones((10, 20)), np.ones((20, 10)))
     known = blas.get_threads() is not None
     assert shared == [2 if known else 1, 1]
     monkeypatch.setattr(blas, "_get", None)  # BLAS shares it out itself
-    np.testing.assert_array_equal(blocks.product(*large), 200)
+    np.testing.assert_array_equal(blocks.product(*large), 600)
     assert shared[-1] == 1

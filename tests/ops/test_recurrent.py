@@ -31,7 +31,14 @@ def recurrent_cases(draw, gates, sequence, cell=None):
     return Case([draw(arrays(shape, -1, 1)) for shape in shapes], options)
 
 
+@st.composite
+def cell_cases(draw):
+    N, H = draw(st.integers(0, 3)), draw(st.integers(1, 3))
+    return Case([draw(arrays((N, 4 * H), -2, 2)), draw(arrays((N, H), -2, 2))])
+
+
 CASES = {
+    "lstm_cell": cell_cases(),
     "rnn_step": recurrent_cases(1, False),
     "rnn": recurrent_cases(1, True),
     "lstm_step": recurrent_cases(4, False, cell=2),
@@ -50,8 +57,8 @@ def in_groups(request, monkeypatch):
     """Sequences in so many groups and more, on as many threads; blocks of few columns."""
     before = mg.get_num_threads()
     mg.set_num_threads(request.param)
-    monkeypatch.setattr("minigrad.ops.recurrent._WORTH_A_THREAD", 0)
-    monkeypatch.setattr("minigrad.ops.blocks._WORTH_A_THREAD", 0)
+    monkeypatch.setattr("minigrad.ops.recurrent._WORTH_THREADS", 0)
+    monkeypatch.setattr("minigrad.ops.blocks._WORTH_THREADS", 0)
     monkeypatch.setattr("minigrad.ops.blocks._MULTIPLICATIONS", 32)
     monkeypatch.setattr("minigrad.ops.blocks._NARROWEST", 1)
     yield request.param
@@ -225,6 +232,12 @@ def test_wrong_shapes_are_named(name, slot, shape, message):
     shapes[slot] = shape
     with pytest.raises(ValueError, match=rf"^{name}\(x: .*{message}"):
         getattr(mg.ops, name)(*(np.ones(s) for s in shapes))
+
+
+@pytest.mark.parametrize(("a", "c"), [((2, 8), (2, 3)), ((3, 8), (2, 2)), ((2, 8), (2,)), ((2, 2, 4), (2, 2))])
+def test_a_cell_of_wrong_shapes_is_refused(a, c):
+    with pytest.raises(ValueError, match=r"^lstm_cell\(a: .*a must be \(N, 4H\) and c \(N, H\), not"):
+        mg.ops.lstm_cell(np.ones(a), np.ones(c))
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm"])
