@@ -56,25 +56,28 @@ def _correlations(
     columns = Columns(windows, (y.shape[2], y.shape[3]), groups, shared)
     matrices = columns.matrices(w.astype(y.dtype, copy=False))
     shares = columns.shares(x, _threads(y.size, c * kh * kw), filters)
-    return [partial(_correlate_share, columns, x, share, matrices, b, y) for share in shares]
+
+    def piece(share: Share) -> None:
+        for images, cols in columns.blocks(x, share, y.dtype):
+            _multiply(matrices, cols, b, y[images, :, share.rows])
+
+    return [partial(piece, share) for share in shares]
 
 
-def _correlate_share(columns: Columns, x: Array, share: Share, matrices: Array, b: Array | None, y: Array) -> None:
-    """A share of :func:`_correlations`: products in memory of this thread, summed in the cache, the last sum into y."""
-    for images, cols in columns.blocks(x, share, y.dtype):
-        out = y[images, :, share.rows]
-        shape = len(out), *matrices.shape[:3], cols.shape[-1]
-        direct = columns.terms == 1 and y.flags.c_contiguous
-        products = out.reshape(shape) if direct else room("products", shape, y.dtype)
-        tiled(matrices, cols, products)
-        total, *others = products.reshape(len(out), columns.terms, *out.shape[1:]).swapaxes(0, 1)
-        others += [] if b is None else [b]
-        for other in others[:-1]:
-            total += other
-        if others:
-            np.add(total, others[-1], out=out)
-        elif not direct:
-            out[...] = total
+def _multiply(matrices: Array, cols: Array, b: Array | None, y: Array) -> None:
+    """Into y (n, F, oh, ow) the terms' sum, and b: summed in this thread's memory, only the last sum is into y."""
+    shape = len(cols), *matrices.shape[:3], cols.shape[-1]
+    direct = len(matrices) == 1 and y.strides[2:] == (y.shape[3] * y.itemsize, y.itemsize)
+    products = y.reshape(shape) if direct else room("products", shape, y.dtype)
+    tiled(matrices, cols, products)
+    total, *others = products.reshape(len(y), len(matrices), *y.shape[1:]).swapaxes(0, 1)
+    others += [] if b is None else [b]
+    for other in others[:-1]:
+        total += other
+    if others:
+        np.add(total, others[-1], out=y)
+    elif not direct:
+        y[...] = total
 
 
 def _correlate_images(y: Array, w: Array, windows: Windows, size: Size, groups: int, b: Array | None = None) -> Array:
@@ -102,22 +105,31 @@ def _correlate_images(y: Array, w: Array, windows: Windows, size: Size, groups: 
     return x
 
 
-def _correlate_filters(x: Array, y: Array, windows: Windows, groups: int) -> Array:
-    """dT/dw (F, C/groups, kh, kw): each window of x times the entry of y that came of it, summed."""
-    filters, c, (kh, kw), dtype = y.shape[1], x.shape[1] // groups, windows.kernel, np.result_type(x, y)
-    columns = Columns(windows, (y.shape[2], y.shape[3]), groups, shared=windows.stride[0] == 1)
-    shares = columns.shares(x, _threads(y.size, c * kh * kw), 0)
-    sums = np.zeros((len(shares), columns.terms, groups, filters // groups, c * kh * kw // columns.terms), dtype)
+def _correlate_filters(
+    x: Array, y: Array, windows: Windows, groups: int, w: Array | None = None
+) -> tuple[Array | None, Array]:
+    """dT/dw (F, C/groups, kh, kw): each window of x times the entry of y that came of it, summed.
 
-    def add_up(share: Share, total: Array) -> None:
+    Given w, before it dT/dy of x and w, which takes the same columns.
+    """
+    filters, c, (kh, kw), dtype = y.shape[1], x.shape[1] // groups, windows.kernel, np.result_type(x, y)
+    columns = Columns(windows, (y.shape[2], y.shape[3]), groups, windows.stride[0] == 1 and dtype != np.float16)
+    shares = columns.shares(x, _threads(y.size, c * kh * kw), 0 if w is None else filters)
+    sums = np.zeros((len(shares), columns.terms, groups, filters // groups, c * kh * kw // columns.terms), dtype)
+    dy = None if w is None else np.empty(y.shape, dtype)
+    matrices = None if w is None else columns.matrices(w.astype(dtype, copy=False))
+
+    def piece(share: Share, total: Array) -> None:
         for images, cols in columns.blocks(x, share, dtype):
+            if dy is not None and matrices is not None:
+                _multiply(matrices, cols, None, dy[images, :, share.rows])
             entries = np.ascontiguousarray(y[images, :, share.rows], dtype)
             products = room("products", (len(cols), *total.shape), dtype)
             tiled(entries.reshape(len(cols), 1, groups, filters // groups, -1), cols.swapaxes(-1, -2), products)
             total += products.sum(axis=0)
 
-    side_by_side([partial(add_up, share, total) for share, total in zip(shares, sums, strict=True)])
-    return columns.kernels(sums.sum(axis=0))
+    side_by_side([partial(piece, share, total) for share, total in zip(shares, sums, strict=True)])
+    return dy, columns.kernels(sums.sum(axis=0))
 
 
 def _sum_pixels(y: Array) -> Array:
@@ -194,7 +206,7 @@ def conv2d(
 def _(g: Any, needs: Any, x: Array, w: Array, windows: Windows, groups: int) -> Any:
     return (
         _correlate_images(g, w, windows, x.shape[2:], groups) if needs[0] else None,
-        _correlate_filters(x, g, windows, groups) if needs[1] else None,
+        _correlate_filters(x, g, windows, groups)[1] if needs[1] else None,
         _sum_pixels(g) if needs[2] else None,
     )
 
@@ -260,11 +272,12 @@ def conv_transpose2d(
 
 @conv_transpose2d.vjp
 def _(g: Any, needs: Any, x: Array, w: Array, windows: Windows, groups: int) -> Any:
-    return (
-        _correlate(g, w, windows, x.shape[2:], groups) if needs[0] else None,
-        _correlate_filters(g, x, windows, groups) if needs[1] else None,
-        _sum_pixels(g) if needs[2] else None,
-    )
+    dx, dw = None, None
+    if needs[1]:
+        dx, dw = _correlate_filters(g, x, windows, groups, w if needs[0] else None)
+    elif needs[0]:
+        dx = _correlate(g, w, windows, x.shape[2:], groups)
+    return dx, dw, _sum_pixels(g) if needs[2] else None
 
 
 # --- references: one term of the sum over kernel entries at a time ---------------------------------

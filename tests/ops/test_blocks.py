@@ -58,6 +58,23 @@ def test_large_products_in_tiles(data, M, K, N, multiplications, transposed, sin
     np.testing.assert_allclose(found, a @ b, atol=1e-12)
 
 
+@given(st.data(), st.sampled_from([(), (2,), (2, 3)]), LONG, SIZE, LONG, st.sampled_from([100, 600]), st.booleans())
+def test_stacks_in_tiles(data, stack, M, K, N, multiplications, transposed):
+    """Of matrices that lie in larger ones, b's stack with an axis that is broadcast."""
+    a = data.draw(arrays((*stack, M, K + 1), -2, 2))[..., :-1]
+    b = data.draw(arrays((*stack[:-1], 1, N, K + 1) if transposed else (*stack[:-1], 1, K, N + 1), -2, 2))[..., :-1]
+    b = b.swapaxes(-1, -2) if transposed else b
+    b = b if stack else b[0]
+    out = np.full((*stack, M, N + 1), np.nan)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "_WHERE_THEY_LIE", True)
+        patch.setattr(blocks, "_MULTIPLICATIONS", multiplications)
+        patch.setattr(blocks, "_WIDEST", 4)
+        blocks.tiled(a, b, out[..., :-1])
+    np.testing.assert_allclose(out[..., :-1], a @ b, atol=1e-12)
+    assert np.isnan(out[..., -1]).all()
+
+
 @pytest.mark.parametrize("transposed", [False, True])
 def test_tiles_are_used_where_they_go_well(transposed, monkeypatch):
     met = []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.ops import columns
+from minigrad.ops import columns, convolution
 from minigrad.ops.windows import Windows
 from tests.checks import Case, check_primitive, leaf, pull
 from tests.strategies import arrays
@@ -80,21 +81,99 @@ def test_gradients_with_small_borders(name: str, stride: tuple[int, int], groups
         check_primitive(getattr(mg.ops, name), Case([x, w, None], options))
 
 
+@pytest.fixture
+def three_threads() -> Iterator[None]:
+    before = mg.get_num_threads()
+    mg.set_num_threads(3)
+    yield
+    mg.set_num_threads(before)
+
+
+def unclean(name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """In place of memory that is used again: what is not written before it is read is not a number."""
+    return np.full(shape, np.nan, dtype)
+
+
+@pytest.mark.usefixtures("three_threads")
 @pytest.mark.parametrize("name", CASES)
-@given(data=st.data(), entries=st.sampled_from([1, 20, 2048]))
-def test_agrees_with_pytorch(name: str, data: Any, entries: int) -> None:
+@given(data=st.data(), entries=st.sampled_from([1, 20, 200, 2**20]), worth=st.sampled_from([1, 1000, 2**21]))
+def test_agrees_with_pytorch(name: str, data: Any, entries: int, worth: int) -> None:
+    """In one piece or many, of a few images or rows, on one thread or some."""
     torch = pytest.importorskip("torch", reason="no PyTorch")
     case = data.draw(CASES[name])
     theirs = [None if a is None else torch.tensor(a.copy(), requires_grad=True) for a in case.inputs]
     y = getattr(torch.nn.functional, name)(*theirs, **case.options)
     g = np.random.default_rng(0).standard_normal(tuple(y.shape))
     y.backward(torch.tensor(g))
-    with mock.patch.object(columns, "_LARGEST", entries):  # one block, or many
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "_LARGEST", entries)
+        patch.setattr(columns, "room", unclean)
+        patch.setattr(convolution, "room", unclean)
+        patch.setattr(convolution, "_WORTH_A_THREAD", worth)
         outs, grads = pull(lambda *a: getattr(mg.ops, name)(*a, **case.options), [leaf(a) for a in case.inputs], [g])
     np.testing.assert_allclose(outs[0], y.detach().numpy(), rtol=1e-10, atol=1e-11)
     for mine, their in zip(grads, theirs, strict=True):
         if mine is not None:
             np.testing.assert_allclose(mine, their.grad.numpy(), rtol=1e-10, atol=1e-11)
+
+
+LAYERS = {
+    "as large as its images": ("conv2d", (3, 40, 30, 30), (24, 40, 3, 3), {"padding": 1}),
+    "smaller": ("conv2d", (3, 24, 30, 31), (40, 24, 3, 2), {}),
+    "of many images": ("conv2d", (50, 3, 16, 16), (8, 3, 5, 5), {"padding": 2}),
+    "with stride": ("conv2d", (3, 30, 28, 29), (40, 30, 3, 3), {"stride": 2, "padding": 1}),
+    "in groups": ("conv2d", (3, 32, 30, 30), (64, 8, 3, 3), {"padding": 1, "groups": 4}),
+    "depthwise": ("conv2d", (3, 32, 40, 40), (32, 1, 3, 3), {"padding": 1, "groups": 32}),
+    "of pixels": ("conv2d", (3, 48, 30, 30), (64, 48, 1, 1), {}),
+    "transposed": ("conv_transpose2d", (3, 40, 15, 14), (40, 24, 4, 4), {"stride": 2, "padding": 1}),
+}
+
+
+@pytest.mark.usefixtures("three_threads")
+@pytest.mark.parametrize("layer", LAYERS)
+def test_large_layers_in_float32_are_those_in_float64(layer: str) -> None:
+    """Large enough for tiles, threads and several blocks; and the same bits each time."""
+    name, *shapes, options = LAYERS[layer]
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(shape) for shape in (*shapes, _bias(name, shapes[1], options))]
+
+    def run(dtype: Any) -> Any:
+        def call(*a: Any) -> Any:
+            return getattr(mg.ops, name)(*a, **options)
+
+        inputs = [a.astype(dtype) for a in arrays]
+        g = np.random.default_rng(1).standard_normal(call(*inputs).shape).astype(dtype)
+        outs, grads = pull(call, [leaf(a) for a in inputs], [g])
+        return outs + grads
+
+    single = run(np.float32)
+    for mine, again, exact in zip(single, run(np.float32), run(np.float64), strict=True):
+        assert mine.dtype == np.float32
+        np.testing.assert_array_equal(mine, again)
+        np.testing.assert_allclose(mine, exact, rtol=0, atol=4e-6 * np.abs(exact).max())
+
+
+def _bias(name: str, w: tuple[int, ...], options: dict[str, Any]) -> tuple[int]:
+    return (w[0] if name == "conv2d" else w[1] * options.get("groups", 1),)
+
+
+def test_memory_in_use_does_not_grow_with_images() -> None:
+    """Columns and products of a large image are made for a few rows at a time."""
+    x, w = np.ones((1, 4, 700, 700), np.float32), np.ones((6, 4, 5, 5), np.float32)
+    held = {}
+
+    def room(name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        held[name] = max(held.get(name, 0), math.prod(shape))
+        return np.empty(shape, dtype)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "room", room)
+        patch.setattr(convolution, "room", room)
+        for stride in (1, 2):
+            y = mg.ops.conv2d(leaf(x), leaf(w), stride=stride)
+            y.backward(np.ones(y.shape, np.float32))
+    assert set(held) == {"columns", "padded", "products"}
+    assert max(held.values()) <= 1.25 * columns._LARGEST < 4 * x.size
 
 
 @given(data=st.data())
