@@ -83,7 +83,7 @@ def target_of(label):
 def test_every_rule_and_what_it_calls_is_a_target():
     found = {t.label: t for t in targets()}
     rules = ["elementwise.divide.vjp", "reductions.max/min.vjp"]
-    helpers = ["recurrent._lstm_cell_vjp", "lookup.sum_rows", "convolution._col2im", "losses.cross_entropy_rows"]
+    helpers = ["recurrent._lstm_cell_vjp", "lookup.sum_rows", "convolution._correlate_images", "losses.cross_entropy_rows"]
     for label in [*rules, *helpers, "windows.Windows.pad", "backward.unbroadcast"]:
         assert label in found
     assert set(found["recurrent._lstm_cell_vjp"].primitives) == {"lstm", "lstm_step"}

@@ -39,6 +39,8 @@ def _check(x: Array, h: Array, Wx: Array, Wh: Array, b: Array, gates: int, axes:
     if h.ndim != 2 or ("N" in axes and h.shape[0] != x.shape[0]):
         raise ValueError(f"the hidden state must be (N, H) with N = {x.shape[0]} as in x, not {h.shape}")
     D, H = x.shape[-1], h.shape[1]
+    if not H:
+        raise ValueError(f"the hidden state must have at least one column, not {h.shape}")
     wanted = {"Wx": (D, gates * H), "Wh": (H, gates * H), "b": (gates * H,)}
     for name, array in (("Wx", Wx), ("Wh", Wh), ("b", b)):
         if array.shape != wanted[name]:
@@ -160,7 +162,7 @@ def _pull_weights(
 
 def _by_gate(rows: Array, H: int) -> Array:
     """Rows (n, gates H) as (gates, n, H), a view."""
-    return rows.reshape(len(rows), rows.shape[1] // max(H, 1), H).swapaxes(0, 1)
+    return rows.reshape(len(rows), rows.shape[1] // H, H).swapaxes(0, 1)
 
 
 # --- vanilla RNN ------------------------------------------------------------------------------------

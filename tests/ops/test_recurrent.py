@@ -219,6 +219,7 @@ SHAPES = {
     [
         ("rnn", 0, (2, 4), r"x must have 3 axes \(N, T, D\), not shape \(2, 4\)"),
         ("rnn", 1, (3, 5), r"hidden state must be \(N, H\) with N = 2 as in x, not \(3, 5\)"),
+        ("rnn", 1, (2, 0), r"hidden state must have at least one column, not \(2, 0\)"),
         ("rnn", 2, (5, 5), r"Wx must have shape \(4, 5\) for D = 4 and H = 5, not \(5, 5\)"),
         ("rnn", 3, (5, 4), r"Wh must have shape \(5, 5\)"),
         ("rnn", 4, (1,), r"b must have shape \(5,\)"),
