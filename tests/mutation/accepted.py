@@ -44,43 +44,6 @@ _accept(_SAME_ANYWHERE, "reductions.std.vjp", "factor = g / (freedom * np.where(
 
 # --- convolution and windows ---------------------------------------------------------------------------
 
-for _name in ("conv2d", "conv_transpose2d"):
-    _accept("the layout decides on speed alone", f"convolution.{_name}.vjp", "g = np.ascontiguousarray(g)", "g = g")
-_accept("any block size gives the same sums", "convolution._blocks", "step = max(1, _COLUMNS // max(1, windows))", ANY)
-_accept("any block size gives the same sums", "convolution._correlate_images",
-        "for block in _blocks(len(y), y.shape[2] * y.shape[3]):", ANY)  # fmt: skip
-_accept(_GENERAL, "convolution._correlate_images", "if plain and min(borders) >= 0 and (filters <= channels):",
-        "if False:", "if plain and min(borders) > 0 and (filters <= channels):",
-        "if plain and min(borders) >= 1 and (filters <= channels):",
-        "if plain and min(borders) >= 0 and (filters < channels):")  # fmt: skip
-_PLAIN = "plain = windows.stride == (1, 1) and windows.output_size(size) == y.shape[2:]"
-_accept("never true, so that the general way is taken: the same numbers", "convolution._correlate_images", _PLAIN,
-        "plain = windows.stride == (1, 1) and windows == y.shape[2:]",
-        "plain = windows.stride == (1, 1) and windows.output_size(size) == y.shape[:]",
-        "plain = windows.stride == (1, 1) and windows.output_size(size) == y.shape[1:]",
-        "plain = windows.stride == (1, 1) and windows.output_size(size) == y.shape[3:]",
-        "plain = windows.stride == (0, 1) and windows.output_size(size) == y.shape[2:]",
-        "plain = windows.stride == (1, 0) and windows.output_size(size) == y.shape[2:]")  # fmt: skip
-_BORDERS = "borders = (windows.extent[0] - 1 - windows.padding[0], windows.extent[1] - 1 - windows.padding[1])"
-_accept("negative, so that the general way is taken, but for an extent of 1 without padding, where it is right",
-        "convolution._correlate_images", _BORDERS,
-        _BORDERS.replace("windows.extent[0] - 1 -", "-(windows.extent[0] - 1) -"),
-        _BORDERS.replace("windows.extent[0] - 1 -", "1 - windows.extent[0] -"),
-        _BORDERS.replace("windows.extent[1] - 1 -", "-(windows.extent[1] - 1) -"),
-        _BORDERS.replace("windows.extent[1] - 1 -", "1 - windows.extent[1] -"))  # fmt: skip
-_accept("the product takes each kernel as a row: how its axes are called does not matter",
-        "convolution._correlate_images", "flipped = flipped.reshape(channels, filters // groups, kh, kw)",
-        "flipped = flipped.reshape(channels, kh, filters // groups, kw)",
-        "flipped = flipped.reshape(channels, filters // groups, kw, kh)")  # fmt: skip
-_accept("both axes are reversed: that is the row reversed, whichever is called the first",
-        "convolution._correlate_images",
-        "flipped = w.reshape(groups, filters // groups, part, kh, kw).swapaxes(1, 2)[..., ::-1, ::-1]",
-        "flipped = w.reshape(groups, filters // groups, part, kw, kh).swapaxes(1, 2)[..., ::-1, ::-1]")  # fmt: skip
-_accept(_GENERAL, "convolution._correlate", "if n == 1:", "if False:", "if n == 0:")
-_accept("the first block is the largest: a test that an empty buffer fails is enough", "convolution._im2col",
-        "if buffer.size < n * rows * columns:", ANY)  # fmt: skip
-_accept("too small for a block all the same", "convolution._im2col", "buffer = np.empty(0, x.dtype)",
-        "buffer = np.empty(1, x.dtype)")  # fmt: skip
 _accept("a copy instead of the images themselves", "windows.Windows.pad", "if ph == pw == 0:", "if False:")
 _accept("a view of a read-only array is read-only anyway", "windows.Windows.view",
         "return as_strided(padded, shape, strides, writeable=padded.flags.writeable)",
@@ -140,9 +103,6 @@ _accept("with a plan or without, the same sums; a single number is as good as an
         "return np.asarray(np.einsum(subscripts, *operands))",
         "return np.einsum(subscripts, *operands, optimize=planned)")  # fmt: skip
 _accept(_GENERAL, "products._matmul", "if a.ndim > 2 and b.ndim <= 2:", ANY)
-_accept(_GENERAL, "products._matmul", "y = a.reshape(math.prod(a.shape[:-1]), a.shape[-1]) @ b", "y = a @ b")
-_accept("a single number is as good as an array without axes", "products._matmul",
-        "return np.asarray(np.matmul(a, b))", "return np.matmul(a, b)")  # fmt: skip
 _accept(_SUMS, "products.matmul.vjp", "dA = dA[..., 0, :] if row else dA", "dA = dA")
 _accept(_GENERAL + ": the engine sums the stack away", "products.matmul.vjp",
         "dB = _pull_single(A, G, (-2, -2)) if B.ndim == 2 else _matmul(A.swapaxes(-1, -2), G)",
