@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -81,12 +82,20 @@ def test_gradients_with_small_borders(name: str, stride: tuple[int, int], groups
         check_primitive(getattr(mg.ops, name), Case([x, w, None], options))
 
 
-@pytest.fixture
-def three_threads() -> Iterator[None]:
+@contextmanager
+def in_pieces(entries: int, worth: int) -> Iterator[None]:
+    """On three threads, in pieces of so many columns and multiplications, in memory that is never clean."""
     before = mg.get_num_threads()
     mg.set_num_threads(3)
-    yield
-    mg.set_num_threads(before)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "_LARGEST", entries)
+        patch.setattr(columns, "room", unclean)
+        patch.setattr(convolution, "room", unclean)
+        patch.setattr(convolution, "_WORTH_A_THREAD", worth)
+        try:
+            yield
+        finally:
+            mg.set_num_threads(before)
 
 
 def unclean(name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
@@ -94,7 +103,6 @@ def unclean(name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     return np.full(shape, np.nan, dtype)
 
 
-@pytest.mark.usefixtures("three_threads")
 @pytest.mark.parametrize("name", CASES)
 @given(data=st.data(), entries=st.sampled_from([1, 20, 200, 2**20]), worth=st.sampled_from([1, 1000, 2**21]))
 def test_agrees_with_pytorch(name: str, data: Any, entries: int, worth: int) -> None:
@@ -105,11 +113,7 @@ def test_agrees_with_pytorch(name: str, data: Any, entries: int, worth: int) -> 
     y = getattr(torch.nn.functional, name)(*theirs, **case.options)
     g = np.random.default_rng(0).standard_normal(tuple(y.shape))
     y.backward(torch.tensor(g))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(columns, "_LARGEST", entries)
-        patch.setattr(columns, "room", unclean)
-        patch.setattr(convolution, "room", unclean)
-        patch.setattr(convolution, "_WORTH_A_THREAD", worth)
+    with in_pieces(entries, worth):
         outs, grads = pull(lambda *a: getattr(mg.ops, name)(*a, **case.options), [leaf(a) for a in case.inputs], [g])
     np.testing.assert_allclose(outs[0], y.detach().numpy(), rtol=1e-10, atol=1e-11)
     for mine, their in zip(grads, theirs, strict=True):
@@ -129,7 +133,6 @@ LAYERS = {
 }
 
 
-@pytest.mark.usefixtures("three_threads")
 @pytest.mark.parametrize("layer", LAYERS)
 def test_large_layers_in_float32_are_those_in_float64(layer: str) -> None:
     """Large enough for tiles, threads and several blocks; and the same bits each time."""
@@ -146,8 +149,9 @@ def test_large_layers_in_float32_are_those_in_float64(layer: str) -> None:
         outs, grads = pull(call, [leaf(a) for a in inputs], [g])
         return outs + grads
 
-    single = run(np.float32)
-    for mine, again, exact in zip(single, run(np.float32), run(np.float64), strict=True):
+    with in_pieces(2**16, 1):
+        results = run(np.float32), run(np.float32), run(np.float64)
+    for mine, again, exact in zip(*results, strict=True):
         assert mine.dtype == np.float32
         np.testing.assert_array_equal(mine, again)
         np.testing.assert_allclose(mine, exact, rtol=0, atol=4e-6 * np.abs(exact).max())
@@ -369,3 +373,16 @@ def test_output_padding_may_reach_dilation() -> None:
     assert not y[:, :, 11:].any()
     assert not y[:, :, :, 12:].any()
     assert y[:, :, :11, :12].all()
+
+
+@pytest.mark.parametrize(("images", "size", "pieces"), [(4, 9, 1), (4, 40, 2), (1, 60, 2), (0, 40, 0)])
+def test_work_is_dealt_to_threads_where_it_pays(images: int, size: int, pieces: int) -> None:
+    """Images, or rows of a single one: of the output and both gradients."""
+    met: list[int] = []
+    x, w = np.ones((images, 16, size, size), np.float32), np.ones((16, 16, 3, 3), np.float32)
+    g = np.ones((images, 16, size - 2, size - 2), np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(convolution, "side_by_side", lambda work: met.append(len(work)) or [piece() for piece in work])
+        patch.setattr(convolution, "get_num_threads", lambda: 2)
+        pull(mg.ops.conv2d, [leaf(x), leaf(w)], [g])
+    assert met == [pieces] * 3
