@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
@@ -52,29 +53,37 @@ def test_primitive(name, data):
     check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))
 
 
-@pytest.fixture(params=[1, 2, 3])
-def in_groups(request, monkeypatch):
-    """Sequences in so many groups and more, on as many threads; blocks of few columns."""
+@contextmanager
+def in_groups(threads):
+    """Sequences in as many groups and more, on so many threads; blocks of few columns."""
     before = mg.get_num_threads()
-    mg.set_num_threads(request.param)
-    monkeypatch.setattr("minigrad.ops.recurrent._WORTH_THREADS", 0)
-    monkeypatch.setattr("minigrad.ops.blocks._WORTH_THREADS", 0)
-    monkeypatch.setattr("minigrad.ops.blocks._MULTIPLICATIONS", 32)
-    monkeypatch.setattr("minigrad.ops.blocks._NARROWEST", 1)
-    yield request.param
-    mg.set_num_threads(before)
+    mg.set_num_threads(threads)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("minigrad.ops.recurrent._WORTH_THREADS", 0)
+            patch.setattr("minigrad.ops.blocks._WORTH_THREADS", 0)
+            patch.setattr("minigrad.ops.blocks._MULTIPLICATIONS", 32)
+            patch.setattr("minigrad.ops.blocks._NARROWEST", 1)
+            yield
+    finally:
+        mg.set_num_threads(before)
 
 
+groups = pytest.mark.parametrize("threads", [1, 2, 3])
+
+
+@groups
 @pytest.mark.parametrize("name", ["rnn", "lstm"])
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_primitive_in_groups(name, in_groups, data):
-    check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))
+def test_primitive_in_groups(name, threads, data):
+    with in_groups(threads):
+        check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))
 
 
+@groups
 @pytest.mark.parametrize("name", ["rnn", "lstm"])
 @pytest.mark.parametrize("N", [5, 40])
-def test_groups_are_as_one(name, N, in_groups):
+def test_groups_are_as_one(name, N, threads):
     """Enough rows for several groups a thread; no number depends on how many there are but for rounding."""
     rng = np.random.default_rng(0)
     gates, T, D, H = 4 if name == "lstm" else 1, 6, 3, 8
@@ -82,11 +91,9 @@ def test_groups_are_as_one(name, N, in_groups):
     inputs, lengths = [rng.standard_normal(s) for s in shapes], rng.integers(0, T + 1, N)
     primitive = functools.partial(getattr(mg.ops, name), lengths=lengths)
     pulls = [rng.standard_normal((N, T, H)) for _ in range(1 + (name == "lstm"))]
-    found = pull(primitive, [leaf(x) for x in inputs], pulls)
-    mg.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("minigrad.ops.blocks._MULTIPLICATIONS", 10**9)
-        expected = pull(primitive, [leaf(x) for x in inputs], pulls)
+    expected = pull(primitive, [leaf(x) for x in inputs], pulls)
+    with in_groups(threads):
+        found = pull(primitive, [leaf(x) for x in inputs], pulls)
     for mine, theirs in zip([*found[0], *found[1]], [*expected[0], *expected[1]], strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-10, atol=1e-12)
 
@@ -286,9 +293,15 @@ def test_lengths_leave_the_states_before_an_end_as_they_are(name):
         assert not b.data[0, 1:].any()
 
 
+@groups
 @pytest.mark.parametrize("name", ["rnn", "lstm"])
-def test_the_gradient_of_every_state_is_noted_at_every_step(name, in_groups):
+def test_the_gradient_of_every_state_is_noted_at_every_step(name, threads):
     """As those of the same steps written as a loop; each state is told from the other."""
+    with in_groups(threads):
+        check_notes(name)
+
+
+def check_notes(name):
     rng = np.random.default_rng(0)
     gates = 4 if name == "lstm" else 1
     x, h0 = leaf(rng.standard_normal((2, 5, 3))), leaf(rng.standard_normal((2, 4)))
