@@ -124,6 +124,8 @@ def _measure(options: argparse.Namespace) -> Results:
         for job in options.jobs or JOBS for case in load(job, options.quick) for threads in options.threads
         if options.only in case.name and (case.threads is None or threads in case.threads)
     ]  # fmt: skip
+    if not todo:
+        raise SystemExit(f"no case has {options.only!r} in its name, or runs on so many threads; --list shows all")
     results = Results(machine.describe(), FLOP)
     if options.quick:
         results.machine["QUICK"] = "two short rounds of small cases, whose figures mean nothing"

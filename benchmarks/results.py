@@ -89,11 +89,15 @@ class Results:
     @staticmethod
     def load(path: str | Path) -> Results:
         """Read JSON that `save` wrote; a ValueError if it is something else."""
-        data: dict[str, Any] = json.loads(Path(path).read_text())
-        if not isinstance(data, dict) or data.pop("format", None) != _FORMAT:
-            raise ValueError(f"{path} does not hold results of this version of the benchmarks")
-        data["rows"] = [_row(row) for row in data["rows"]]
-        return Results(**data)
+        try:
+            data: dict[str, Any] = json.loads(Path(path).read_text())
+            if data.pop("format") != _FORMAT:
+                raise ValueError("another format")
+            data["rows"] = [_row(row) for row in data["rows"]]
+            return Results(**data)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            message = f"{path} is cut, or does not hold results of this version of the benchmarks"
+            raise ValueError(f"{message} ({type(error).__name__}: {error})") from error
 
     @staticmethod
     def joined(several: Iterable[Results]) -> Results:

@@ -56,8 +56,9 @@ class Handle:
 
     def answer(self) -> dict[str, Any]:
         """What it answers; `Failed` if it has ended, or says nothing for as long as patience lasts."""
+        assert self._process.stdout is not None
         with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)  # type: ignore[arg-type]
+            selector.register(self._process.stdout, selectors.EVENT_READ)
             if not selector.select(self.patience):
                 self.close()
                 raise Failed(f"no answer within {self.patience:g} s")

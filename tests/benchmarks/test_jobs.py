@@ -94,3 +94,15 @@ def test_jobs_and_cases_are_listed(capsys):
 def test_an_unknown_job_is_an_error():
     with pytest.raises(SystemExit, match=r"there is no job nonsense; there are captioner"):
         main(["nonsense"])
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "{}", '{"format": 1}', '{"format": 1, "rows": [{}]}'])
+def test_a_file_that_holds_no_results_is_named(text, tmp_path):
+    (tmp_path / "cut.json").write_text(text)
+    with pytest.raises(SystemExit, match=r"cut\.json is cut, or does not hold results"):
+        main(["report", str(tmp_path / "cut.json")])
+
+
+def test_a_name_that_no_case_has_is_said():
+    with pytest.raises(SystemExit, match="no case has 'nobody' in its name"):
+        main(["overhead", "--only", "nobody"])
