@@ -16,8 +16,8 @@ from typing import Any, TextIO
 
 from benchmarks.job import Unavailable, Work, load
 
-# Seconds of untimed work before a round of calls shorter than _SHORT: data is in the cache, threads are awake, each on a
-# processor of its own. After a pause two threads may share one for the first 20 ms.
+# Seconds of untimed work before a round of calls shorter than _SHORT: data is in the cache, threads are awake, each on
+# a processor of its own. After a pause two threads may share one for the first 20 ms.
 _WARM, _SHORT = 0.02, 0.25
 
 

@@ -58,6 +58,11 @@ def _blocks(arrays: list[Array]) -> Iterator[list[Array]]:
         yield [a[start : start + _BLOCK] for a in flat]
 
 
+def _one_after_the_other(updates: list[Callable[[], None]]) -> None:
+    for update in updates:
+        update()
+
+
 class Optimizer:
     """What all optimisers share: parameters, the learning rate ``lr``, and state by parameter.
 
@@ -136,10 +141,8 @@ class Optimizer:
             blocks = _blocks([p.data, g, *(kept[i] for kept in self.memory.values())])
             updates += [partial(self._update, coefficients, *block) for block in blocks]
         if sum(p.size for _, p, _ in found) < 2 * _BLOCK:  # too little to wake a thread for
-            for update in updates:
-                update()
-        else:
-            side_by_side(updates)
+            updates = [partial(_one_after_the_other, updates)]
+        side_by_side(updates)
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""

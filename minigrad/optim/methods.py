@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..blas import axpby
 from ..core import Tensor
 from ..spec import Array
 from .base import Optimizer
@@ -58,21 +59,15 @@ class SGD(Optimizer):
         return ()
 
     def _update(self, coefficients: tuple[float, ...], p: Array, g: Array, *memory: Array) -> None:
-        step = self._buffer(p)
         g = self._decayed(p, g, self.weight_decay)
         if not memory:
-            p -= np.multiply(g, self.lr, out=step)
+            axpby(-self.lr, g, 1, p)
             return
         (v,) = memory
-        v *= self.momentum
-        v += g
+        axpby(1, g, self.momentum, v)
         if self.nesterov:
-            np.multiply(v, self.momentum, out=step)
-            step += g
-            step *= self.lr
-        else:
-            np.multiply(v, self.lr, out=step)
-        p -= step
+            axpby(-self.lr, g, 1, p)
+        axpby(-self.lr * (self.momentum if self.nesterov else 1), v, 1, p)
 
 
 class RMSprop(Optimizer):
@@ -126,19 +121,14 @@ class RMSprop(Optimizer):
         v, step = memory[0], self._buffer(p)
         g = self._decayed(p, g, self.weight_decay)
         np.multiply(g, g, out=step)
-        step *= 1 - self.alpha
-        v *= self.alpha
-        v += step
+        axpby(1 - self.alpha, step, self.alpha, v)
         np.sqrt(v, out=step)
         step += self.eps
         np.divide(g, step, out=step)
         if len(memory) == 2:
-            u = memory[1]
-            u *= self.momentum
-            u += step
-            step[...] = u
-        step *= self.lr
-        p -= step
+            axpby(1, step, self.momentum, memory[1])
+            step = memory[1]
+        axpby(-self.lr, step, 1, p)
 
 
 class Adam(Optimizer):
@@ -192,18 +182,13 @@ class Adam(Optimizer):
         m, v = memory
         step = self._buffer(p)
         g = self._decay(p, g)
-        np.multiply(g, 1 - b1, out=step)
-        m *= b1
-        m += step
+        axpby(1 - b1, g, b1, m)
         np.multiply(g, g, out=step)
-        step *= 1 - b2
-        v *= b2
-        v += step
+        axpby(1 - b2, step, b2, v)
         np.sqrt(v, out=step)
         step += eps
         np.divide(m, step, out=step)
-        step *= size
-        p -= step
+        axpby(-size, step, 1, p)
 
     def _decay(self, p: Array, g: Array) -> Array:
         """Apply the weight decay, and return the gradient to go on with."""

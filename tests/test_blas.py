@@ -1,0 +1,67 @@
+"""The routine that is called past NumPy, against NumPy's own passes. (Threads are tested in test_threads.py.)"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minigrad import blas
+from minigrad.blas import axpby
+
+FEW = blas._WORTH_A_CALL
+
+
+@given(
+    st.sampled_from([0, 1, 7, FEW - 1, FEW, FEW + 1, 3 * FEW + 5]),
+    st.sampled_from([np.float16, np.float32, np.float64]),
+    st.floats(-2, 2), st.floats(-2, 2), st.integers(0, 2**32 - 1),
+)  # fmt: skip
+def test_axpby_is_two_products_and_a_sum(size, dtype, a, b, seed):
+    rng = np.random.default_rng(seed)
+    x, y = rng.standard_normal((2, size)).astype(dtype)
+    expected = a * x.astype(np.float64) + b * y.astype(np.float64)
+    x.flags.writeable = False
+    assert axpby(a, x, b, y) is None
+    assert y.dtype == dtype
+    np.testing.assert_allclose(y, expected, atol=8 * np.finfo(dtype).eps * 8)
+
+
+@pytest.mark.parametrize("shape", [(2 * FEW,), (3, FEW), (FEW, 0)])
+@pytest.mark.parametrize("which", ["x", "y", "both"])
+def test_axpby_of_arrays_with_gaps_leaves_the_gaps(shape, which):
+    rng = np.random.default_rng(0)
+    wide = [rng.standard_normal((*shape[:-1], 2 * shape[-1])) for _ in range(2)]
+    x, y = (w[..., ::2] if which in (name, "both") else w[..., ::2].copy() for w, name in zip(wide, "xy", strict=True))
+    expected, gaps = 2 * x - 3 * y, wide[1][..., 1::2].copy()
+    axpby(2, x, -3, y)
+    np.testing.assert_allclose(y, expected, atol=1e-12)
+    np.testing.assert_array_equal(wide[1][..., 1::2], gaps)
+
+
+def test_axpby_of_two_dtypes_keeps_that_of_the_result():
+    x, y = np.ones(FEW, np.float64), np.ones(FEW, np.float32)
+    axpby(2, x, 3, y)
+    np.testing.assert_array_equal(y, np.full(FEW, 5, np.float32))
+
+
+def test_axpby_without_the_routine(monkeypatch):
+    monkeypatch.setattr(blas, "_axpby", {})
+    y = np.arange(FEW, dtype=np.float32)
+    axpby(2, y.copy(), 1, y)
+    np.testing.assert_array_equal(y, 3 * np.arange(FEW, dtype=np.float32))
+
+
+@pytest.mark.skipif(blas._find_function is None, reason="NumPy's BLAS is not an OpenBLAS that can be asked")
+def test_the_routine_is_called_when_it_pays(monkeypatch):
+    sizes = []
+    monkeypatch.setattr(blas, "_axpby", {np.dtype(np.float32): lambda size, *_: sizes.append(size)})
+    for size in (FEW - 1, FEW):
+        axpby(1, np.ones(size, np.float32), 1, np.ones(size, np.float32))
+    assert sizes == [FEW]
+
+
+def test_axpby_where_no_library_is_found(monkeypatch):
+    monkeypatch.setattr(blas, "_find_function", None)
+    assert blas._find_axpby() == {}
