@@ -91,6 +91,13 @@ def test_tiles_are_used_where_they_go_well(transposed, monkeypatch):
     assert len(met) == (2 if transposed else 4)
 
 
+def test_thin_tiles_are_not_used(monkeypatch):
+    monkeypatch.setattr(blocks, "_MULTIPLICATIONS", 1_000_000)
+    heights = {K: blocks._tile(K, transposed=False)[0] for K in (64, 512, 784, 976, 977, 1447, 2900)}
+    assert heights == {64: 240, 512: 24, 784: 16, 976: 16, 977: 0, 1447: 0, 2900: 0}
+    assert blocks._tile(2917, transposed=True) == (24, 8)
+
+
 @given(st.data(), SIZE, SIZE, SIZE, st.integers(1, 3), st.booleans())
 def test_products_on_threads(data, M, K, N, threads, transposed):
     a, b = data.draw(arrays((M, K), -2, 2)), data.draw(arrays((K, N), -2, 2))
