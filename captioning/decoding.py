@@ -18,20 +18,21 @@ from numpy.typing import ArrayLike, NDArray
 
 from captioning.model import Captioner
 from minigrad import Tensor
-from minigrad.threads import side_by_side
+from minigrad.ops.columns import split
+from minigrad.threads import get_num_threads, side_by_side
 
 __all__ = ["beam", "greedy", "sample"]
 
 Ids = NDArray[np.int32]
 Scores = NDArray[np.floating[Any]]
-Run = Callable[[list[Callable[[], None]]], None]
 Choose = Callable[[Scores], NDArray[np.integer[Any]]]
 _BATCH = 500  # captions decoded at once, by one thread; scores of a step take 500 V floats
 
 
 def greedy(model: Captioner, features: ArrayLike, max_length: int = 16, allow_unknown: bool = False) -> Ids:
     """The likeliest word at every step, for features (N,D)."""
-    return _decode(model, features, max_length, allow_unknown, lambda scores: scores.argmax(axis=1), side_by_side)
+    threads = get_num_threads()
+    return _decode(model, features, max_length, allow_unknown, lambda scores: scores.argmax(axis=1), threads)
 
 
 def sample(
@@ -59,7 +60,7 @@ def sample(
             scores = np.where(scores < least, -np.inf, scores)
         return _draw(scores / temperature, random)
 
-    return _decode(model, features, max_length, allow_unknown, choose, _in_order)  # the draws have an order
+    return _decode(model, features, max_length, allow_unknown, choose, threads=1)  # the draws have an order
 
 
 def _draw(scores: Scores, random: np.random.Generator) -> NDArray[np.integer[Any]]:
@@ -74,23 +75,31 @@ def _draw(scores: Scores, random: np.random.Generator) -> NDArray[np.integer[Any
 
 
 def _decode(
-    model: Captioner, features: ArrayLike, max_length: int, allow_unknown: bool, choose: Choose, run: Run
+    model: Captioner, features: ArrayLike, max_length: int, allow_unknown: bool, choose: Choose, threads: int
 ) -> Ids:
     rows = _check(model, features, max_length)
     captions = np.full((len(rows), max_length), model.vocabulary.null, dtype=np.int32)
     with _evaluating(model):
         shared = _forbidden(model, allow_unknown), choose, _projected(model, captions.size)
-        run([partial(_decode_batch, model, rows[batch], captions[batch], *shared) for batch in _batches(rows, _BATCH)])
+
+        def decode(batch: slice) -> None:
+            _decode_batch(model, rows[batch], captions[batch], *shared)
+
+        _in_batches(decode, len(rows), _BATCH, threads)
     return _trim(captions, model.vocabulary.null)
 
 
-def _batches(rows: NDArray[Any], size: int) -> list[slice]:
-    return [slice(start, start + size) for start in range(0, len(rows), size)]
-
-
-def _in_order(pieces: list[Callable[[], None]]) -> None:
-    for piece in pieces:
-        piece()
+def _in_batches(decode: Callable[[slice], None], count: int, size: int, threads: int) -> None:
+    """About equal batches of at most ``size``, as many on each thread; one by one if there is one thread."""
+    number = -(-count // size)
+    if count > size // 4:  # less is done before another thread is awake
+        number = -(-number // threads) * threads
+    batches = split(count, number)
+    if threads > 1:
+        side_by_side([partial(decode, batch) for batch in batches])
+    else:
+        for batch in batches:
+            decode(batch)
 
 
 def _projected(model: Captioner, words: int) -> Tensor | None:
@@ -142,7 +151,7 @@ def beam(
         def decode(batch: slice) -> None:
             captions[batch] = _beam_batch(model, rows[batch], *shared)
 
-        side_by_side([partial(decode, batch) for batch in _batches(rows, max(1, _BATCH // width))])
+        _in_batches(decode, len(rows), max(1, _BATCH // width), get_num_threads())
     return _trim(captions, model.vocabulary.null)
 
 

@@ -27,8 +27,8 @@ from .windows import Size, Windows, check_images, integer, pair
 
 Pair = tuple[Array, tuple[Any, ...]]
 
-# Multiplications, some 0.6 ms: of less than twice as many, two threads take longer than one, as they wait for each other
-# between short calls. (32x3x32x32 with 16 filters 3x3: 0.9 instead of 0.8 ms forward.)
+# Multiplications, some 0.6 ms: with less than twice as many two threads take longer than one, as they wait for each
+# other between short calls. (32x3x32x32 with 16 filters 3x3: 0.9 instead of 0.8 ms forward.)
 _WORTH_A_THREAD = 2**24
 
 

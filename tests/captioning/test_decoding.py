@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captioning.decoding import _likeliest, beam, greedy, sample
+from captioning.decoding import _in_batches, _likeliest, beam, greedy, sample
 from captioning.model import Captioner
 from captioning.vocabulary import Vocabulary
 
@@ -180,6 +180,16 @@ def test_batches_are_split_without_a_trace(decode, monkeypatch):
     monkeypatch.setattr("captioning.decoding._BATCH", 3)
     np.testing.assert_array_equal(decode(model, features, max_length=5, **options), whole)
     assert decode(model, features[:0], max_length=5, **options).shape[0] == 0
+
+
+@pytest.mark.parametrize(("count", "threads", "sizes"), [
+    (0, 2, []), (100, 2, [100]), (250, 1, [250]), (250, 2, [125, 125]), (501, 1, [250, 251]), (1200, 2, [300] * 4),
+])  # fmt: skip
+def test_batches_are_about_equal_and_as_many_for_each_thread(count, threads, sizes):
+    met: list[slice] = []
+    _in_batches(met.append, count, 500, threads)
+    assert [batch.stop - batch.start for batch in met] == sizes
+    assert [i for batch in met for i in range(batch.start, batch.stop)] == list(range(count))
 
 
 @pytest.mark.parametrize(("call", "message"), [
