@@ -60,13 +60,16 @@ def kernel() -> str:
 
 
 def _find_axpby() -> dict[Any, Callable[..., None]]:
-    """The routine for each dtype that it exists for."""
+    """The routine for each dtype, where the library has it."""
     routines = {}
     for dtype, letter, number in ((np.float32, "s", ctypes.c_float), (np.float64, "d", ctypes.c_double)):
-        if _find_function:
-            routine = _find_function(f"cblas_{letter}axpby")
-            size = ctypes.c_int64 if "64" in routine.__name__ else ctypes.c_int
-            routine.argtypes = [size, number, ctypes.c_void_p, size, number, ctypes.c_void_p, size]
+        try:
+            routine = _find_function and _find_function(f"cblas_{letter}axpby")
+        except AttributeError:
+            continue
+        if routine:
+            integer = ctypes.c_int64 if "64" in routine.__name__ else ctypes.c_int
+            routine.argtypes = [integer, number, ctypes.c_void_p, integer, number, ctypes.c_void_p, integer]
             routine.restype = None
             routines[np.dtype(dtype)] = routine
     return routines

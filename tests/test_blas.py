@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -62,6 +64,8 @@ def test_the_routine_is_called_when_it_pays(monkeypatch):
     assert sizes == [FEW]
 
 
-def test_axpby_where_no_library_is_found(monkeypatch):
+def test_axpby_where_there_is_no_library_or_no_routine(monkeypatch):
     monkeypatch.setattr(blas, "_find_function", None)
+    assert blas._find_axpby() == {}
+    monkeypatch.setattr(blas, "_find_function", lambda name: getattr(math, name))  # a module of other functions
     assert blas._find_axpby() == {}
