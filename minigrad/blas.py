@@ -89,7 +89,7 @@ def axpby(a: float, x: Array, b: float, y: Array) -> None:
     array([30.5, 41. ])
     """
     routine = _axpby.get(y.dtype) if y.size >= _WORTH_A_CALL and y.dtype == x.dtype and x.shape == y.shape else None
-    if routine and x.flags.c_contiguous and y.flags.c_contiguous:
+    if routine and y.flags.carray and x.flags.c_contiguous and x.flags.aligned:  # carray: also writeable
         routine(y.size, a, x.ctypes.data, 1, b, y.ctypes.data, 1)
         return
     if b != 1:

@@ -42,6 +42,21 @@ def test_axpby_of_arrays_with_gaps_leaves_the_gaps(shape, which):
     np.testing.assert_array_equal(wide[1][..., 1::2], gaps)
 
 
+def test_axpby_does_not_write_where_it_must_not():
+    y = np.ones(FEW, np.float32)
+    y.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        axpby(1, np.ones(FEW, np.float32), 1, y)
+    np.testing.assert_array_equal(y, 1)
+
+
+def test_axpby_of_bytes_that_do_not_lie_where_numbers_do():
+    x, y = (np.zeros(4 * FEW + 1, np.uint8)[1:].view(np.float32) for _ in range(2))
+    x[...], y[...] = 1, 2
+    axpby(3, x, 4, y)
+    np.testing.assert_array_equal(y, 11)
+
+
 def test_axpby_of_two_dtypes_keeps_that_of_the_result():
     x, y = np.ones(FEW, np.float64), np.ones(FEW, np.float32)
     axpby(2, x, 3, y)
