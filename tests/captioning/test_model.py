@@ -199,3 +199,30 @@ def test_other_mistakes_are_named():
         make("gru")
     with pytest.raises(ValueError, match="hidden_size must be an int of at least 1; got 0"):
         initial_weights(7, 3, 4, 0, "rnn", np.zeros)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_training_on_two_threads_gives_the_same_bits_each_time(cell):
+    """Large enough for threads in the steps, the products and the optimiser."""
+    words = Vocabulary([*VOCABULARY.idx_to_word, *(f"word{i}" for i in range(1000))])
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((100, 300)).astype(np.float32)
+    captions = rng.integers(4, len(words), (100, 9))
+    captions[rng.random(captions.shape) < 0.2] = 0
+
+    def trained():
+        model = Captioner(words, 300, 128, 256, cell, rng=0)
+        adam = mg.optim.Adam(model.parameters(), lr=0.01)
+        for _ in range(3):
+            adam.zero_grad()
+            model.loss(features, captions).backward()
+            adam.step()
+        return [p.data for p in model.parameters()]
+
+    before = mg.get_num_threads()
+    mg.set_num_threads(2)
+    try:
+        for once, again in zip(trained(), trained(), strict=True):
+            np.testing.assert_array_equal(once, again)
+    finally:
+        mg.set_num_threads(before)
