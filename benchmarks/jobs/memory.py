@@ -1,9 +1,10 @@
-"""The peak of memory during training iterations, above the level after importing and building the model.
+"""The peak of memory during training iterations, above the level after importing, and without the model's weights.
 
 Linux keeps the peak of a process's resident memory (VmHWM) and sets it back to the present level when 5 is written to
-/proc/self/clear_refs. Every round has a fresh process, and what the optimiser remembers counts. An iteration of a tiny
-captioner comes before: it loads the pages of the libraries' code, some 40 MB of PyTorch's, which are no arrays. What
-the C library holds from building the model, and nobody uses, it gives back first: it would hide what the work takes.
+/proc/self/clear_refs. Every round has a fresh process. An iteration of a tiny captioner comes before the level is taken:
+it loads the pages of the libraries' code, some 40 MB of PyTorch's, which are no arrays. What the optimiser remembers
+counts, whether it is made with the model or in the first step. What the C library holds from building the model,
+and nobody uses, it gives back first: it would hide what the work takes.
 Of PyTorch's variants only two are here: "packed" takes least, and "eager" is what most people run.
 """
 
@@ -48,23 +49,30 @@ def _case(sizes: Sizes) -> Case:
 
 
 def _peak(way: Callable[[Sizes], Work], sizes: Sizes) -> Work:
-    """The peak above the level after `way` has built the model, in bytes, while its work is done."""
+    """The peak while the work is done, in bytes: above the level before `way` built it, and without the weights."""
+    model = sum(array.nbytes for array in sizes.weights().values())
     try:
-        _forget_peak()
+        _reset_peak()
     except OSError as error:
         raise Unavailable(f"the peak of memory is read from Linux's /proc, which does not allow it: {error}") from error
     way(_TINY).run()
+    level = _reset_peak()
     work = way(sizes)
 
     def run() -> float:
-        gc.collect()
-        _give_back()
-        _forget_peak()
-        level = _peak_so_far()
+        _reset_peak()
         work.run()
-        return _peak_so_far() - level
+        return _peak_so_far() - level - model
 
     return Work(run, work.outputs, measured=True)
+
+
+def _reset_peak() -> float:
+    """Set the peak to the level of what is in use, and return that."""
+    gc.collect()
+    _give_back()
+    Path("/proc/self/clear_refs").write_text("5")
+    return _peak_so_far()
 
 
 def _give_back() -> None:
@@ -72,10 +80,6 @@ def _give_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
-
-
-def _forget_peak() -> None:
-    Path("/proc/self/clear_refs").write_text("5")
 
 
 def _peak_so_far() -> float:
