@@ -2,7 +2,7 @@
 #   make demo    train a captioner on drawn scenes and show what it says
 #   make test    run all tests
 # and a third to measure:
-#   make bench   time minigrad beside PyTorch and others on this machine (15 minutes); bench/ holds figures and a picture
+#   make bench   time minigrad beside PyTorch and others on this machine (20 minutes); bench/ holds figures and a picture
 # They make a virtual environment in .venv first and install pinned dependencies (constraints.txt).
 
 PYTHON ?= python3
