@@ -1,10 +1,10 @@
 """The peak of memory during training iterations, above the level after importing, and without the model's weights.
 
 Linux keeps the peak of resident memory (VmHWM) and sets it back to the present level when 5 is written to
-/proc/self/clear_refs. Every round has a fresh process. An iteration of a tiny captioner comes before the level is taken:
-it loads the pages of the libraries' code, some 40 MB of PyTorch's, which are no arrays. What the optimiser remembers
-counts, whether it is made with the model or in the first step. What the C library holds from building the model,
-and nobody uses, it gives back first: it would hide what the work takes.
+/proc/self/clear_refs. Every round has a fresh process. An iteration of a tiny captioner comes before the level is
+taken: it loads the pages of the libraries' code, some 40 MB of PyTorch's, which are no arrays. What the optimiser
+remembers counts, whether it is made with the model or in the first step. What the C library holds from building the
+model, and nobody uses, it gives back first: it would hide what the work takes.
 Of PyTorch's variants only two are here: "packed" takes least, and "eager" is what most people run.
 """
 
