@@ -140,7 +140,7 @@ def _run_back(
         side_by_side([partial(steps, group) for group in packing.groups])
     else:  # step by step, for there must be a moment at which the cotangents of a step are whole
         for t in reversed(range(packing.steps)):
-            live = [(group, arrive(group, t)) for group in packing.groups if t < group.steps]
+            live = [(group, arrive(group, t)) for group in packing.groups]  # no rows of a group that has ended
             notes.step(t, *states)
             for group, cotangents in live:
                 leave(group, t, cotangents)

@@ -42,6 +42,8 @@ _accept(_SAME_ANYWHERE, "reductions.norm.vjp",
 _accept(_SAME_ANYWHERE, "reductions.std.vjp", "factor = g / (freedom * np.where(y == 0, 1, y))",
         "factor = g / (freedom * np.where(y == 0, 2, y))")  # fmt: skip
 
+_accept("one group is summed either way", "reductions.column_sums", "if len(rows) <= _GROUP:", "if len(rows) < _GROUP:")
+
 # --- convolution and windows ---------------------------------------------------------------------------
 
 _accept("a copy instead of the images themselves", "windows.Windows.pad", "if ph == pw == 0:", "if False:")
@@ -103,6 +105,10 @@ _accept("with a plan or without, the same sums; a single number is as good as an
         "return np.asarray(np.einsum(subscripts, *operands))",
         "return np.einsum(subscripts, *operands, optimize=planned)")  # fmt: skip
 _accept(_GENERAL, "products._matmul", "if a.ndim > 2 and b.ndim <= 2:", ANY)
+_accept(_GENERAL, "products._matmul", "y = product(rows, b) if b.ndim == 2 else rows @ b", ANY)
+_accept(_GENERAL, "products._matmul", "return product(a, b) if a.ndim == b.ndim == 2 else np.asarray(np.matmul(a, b))",
+        ANY)  # fmt: skip
+_accept(_GENERAL, "products._pull_single", "if left.ndim == 2:", ANY)
 _accept(_SUMS, "products.matmul.vjp", "dA = dA[..., 0, :] if row else dA", "dA = dA")
 _accept(_GENERAL + ": the engine sums the stack away", "products.matmul.vjp",
         "dB = _pull_single(A, G, (-2, -2)) if B.ndim == 2 else _matmul(A.swapaxes(-1, -2), G)",
@@ -119,9 +125,16 @@ _accept("both axes are always the same number", "products._pull_single",
 _accept("a range is unpacked as a list is", "products._pull_single", "stack = list(range(left.ndim - 2))",
         "stack = range(left.ndim - 2)")  # fmt: skip
 
+# --- recurrent -----------------------------------------------------------------------------------------
+
+_accept("the product casts as well", "recurrent._run_back",
+        "blocks = row_blocks(Wh.astype(dtype, copy=False), packing.widest)",
+        "blocks = row_blocks(Wh, packing.widest)")  # fmt: skip
+
 # --- shaping and the engine ----------------------------------------------------------------------------
 
 _accept(_GENERAL, "shaping.repeat.vjp", "if equal and len(counts):", "if False:")
+_accept(_GENERAL, "backward.unbroadcast", "if 0 < lead < g.ndim and g.shape[lead:] == shape:", ANY)
 _STRETCHED = "stretched = tuple((lead + i for i, n in enumerate(shape) if n == 1 and g.shape[lead + i] != 1))"
 _accept("summing an axis of length 1 changes nothing; and a generator is unpacked as a tuple is",
         "backward.unbroadcast", _STRETCHED,

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
+from minigrad.ops.windows import Windows
 from tests.checks import Case, check_primitive, leaf, pull
 from tests.strategies import arrays
 
@@ -148,3 +149,13 @@ def test_mistakes_are_named(name: str, mistake: str) -> None:
 def test_mistakes_of_the_shuffle_are_named(inputs: Any, error: Any, message: str) -> None:
     with pytest.raises(error, match=message):
         mg.ops.pixel_shuffle(*inputs)
+
+
+def test_windows_with_dilation():
+    """Pooling has none, but a view of windows has its own."""
+    x = np.arange(2 * 3 * 9 * 11.0).reshape(2, 3, 9, 11)
+    windows = Windows.of((2, 3), (2, 1), 0, (3, 4))
+    view = windows.view(x, windows.output_size((9, 11)))
+    assert view.shape == (2, 3, 2, 3, 3, 3)
+    for i, j, p, q in np.ndindex(view.shape[2:]):
+        np.testing.assert_array_equal(view[:, :, i, j, p, q], x[:, :, 2 * p + 3 * i, q + 4 * j])

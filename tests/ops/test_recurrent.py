@@ -129,12 +129,16 @@ def test_lstm_with_one_output_used(case, used):
 
 
 @pytest.mark.parametrize("used", [(True, False), (False, True)])
-def test_lstm_step_with_one_output_used(used):
+@pytest.mark.parametrize(("name", "shapes"), [
+    ("lstm_step", ((2, 3), (2, 4), (2, 4), (3, 16), (4, 16), (16,))),
+    ("lstm_cell", ((2, 16), (2, 4))),
+])  # fmt: skip
+def test_one_step_with_one_output_used(name, shapes, used):
     rng = np.random.default_rng(0)
-    inputs = [rng.standard_normal(s) for s in ((2, 3), (2, 4), (2, 4), (3, 16), (4, 16), (16,))]
+    inputs, step = [rng.standard_normal(s) for s in shapes], getattr(mg.ops, name)
     one, pick = rng.standard_normal((2, 4)), used.index(True)
-    grads = pull(mg.ops.lstm_step, [leaf(x) for x in inputs], [one if u else np.zeros_like(one) for u in used])[1]
-    alone = pull(lambda *a: mg.ops.lstm_step(*a)[pick], [leaf(x) for x in inputs], [one])[1]
+    grads = pull(step, [leaf(x) for x in inputs], [one if u else np.zeros_like(one) for u in used])[1]
+    alone = pull(lambda *a: step(*a)[pick], [leaf(x) for x in inputs], [one])[1]
     for mine, theirs in zip(grads, alone, strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-12)
 
