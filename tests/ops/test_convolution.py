@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.lib.array_utils import byte_bounds
 
 import minigrad as mg
 from minigrad.ops import columns, convolution
@@ -155,6 +156,28 @@ def test_large_layers_in_float32_are_those_in_float64(layer: str) -> None:
         assert mine.dtype == np.float32
         np.testing.assert_array_equal(mine, again)
         np.testing.assert_allclose(mine, exact, rtol=0, atol=4e-6 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_views_keep_within_their_memory(layer: str) -> None:
+    """What is read beyond it would be overwritten with zeros, so that no result shows it."""
+    name, *shapes, options = LAYERS[layer]
+
+    def within(array: np.ndarray, shape: tuple[int, ...], strides: tuple[int, ...]) -> np.ndarray:
+        view = columns_as_strided(array, shape, strides)
+        root = array
+        while isinstance(root.base, np.ndarray):
+            root = root.base
+        (first, end), (least, most) = byte_bounds(view), byte_bounds(root)
+        assert not view.size or least <= first <= end <= most
+        return view
+
+    columns_as_strided = columns.as_strided
+    with in_pieces(2**16, 2**40), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "as_strided", within)
+        inputs = [leaf(np.ones(shape, np.float32)) for shape in shapes]
+        y = getattr(mg.ops, name)(*inputs, **options)
+        y.backward(np.ones(y.shape, np.float32))
 
 
 def _bias(name: str, w: tuple[int, ...], options: dict[str, Any]) -> tuple[int]:
