@@ -56,10 +56,12 @@ _accept("only the order in memory counts, where n and c are neighbours, and the 
         "squares = g.reshape(c, n, tall // r, r, wide // r, r).transpose(0, 1, 3, 5, 2, 4)")  # fmt: skip
 
 _NO_TAPS = "without taps there is nothing to copy or to sum"
-_accept(_GENERAL, "columns.Columns.blocks", "itself = windows[:3] == ((1, 1), (1, 1), (0, 0)) and "
-        "self.number == x.shape[2:] and x.flags.c_contiguous", ANY)  # fmt: skip
+_ITSELF = ("itself = windows[:3] == ((1, 1), (1, 1), (0, 0)) and self.number == x.shape[2:] and "
+           "x.flags.c_contiguous")  # fmt: skip
+_accept(_GENERAL, "columns.Columns.blocks", _ITSELF, _ITSELF.replace("(1, 1), (0, 0)", "(0, 1), (0, 0)"),
+        _ITSELF.replace("(1, 1), (0, 0)", "(1, 0), (0, 0)"))  # fmt: skip
 _accept(_GENERAL, "columns.Columns.terms", "return self.windows.kernel[0] if self.shared else 1", "return 1")
-_accept(_NO_TAPS, "columns._gather", "if down.taps and right.taps:", "if True:", "if down.taps:", "if right.taps:")
+_accept(_NO_TAPS, "columns._gather", "if down.taps and right.taps:", "if True:", "if down.taps:")
 _accept("one zero more in front", "columns._gather_densely", "left, pitch = (max(0, -right.first), width)",
         "left, pitch = (max(1, -right.first), width)")  # fmt: skip
 _accept("either way the same memory from its start, or a run of it", "columns._gather_densely",
@@ -75,15 +77,19 @@ _accept("the product casts as well", "convolution._correlate_filters",
         "matrices = None if w is None else columns.matrices(w.astype(dtype, copy=False))",
         "matrices = None if w is None else columns.matrices(w)")  # fmt: skip
 _accept("there are both or neither", "convolution._correlate_filters", "if dy is not None and matrices is not None:",
-        "if dy is not None:", "if matrices is not None:")  # fmt: skip
+        "if dy is not None:")  # fmt: skip
 _accept("reshaped it is contiguous, and the product casts as well", "convolution._correlate_filters",
         "entries = np.ascontiguousarray(y[images, :, share.rows], dtype)",
         "entries = y[images, :, share.rows]")  # fmt: skip
 _accept(_NO_TAPS, "convolution._correlate_images", "if down.taps and right.taps:", "if down.taps or right.taps:")
-_accept(_GENERAL, "convolution._correlations", "shared = windows.stride[0] == 1 and "
-        "kh * filters < (kh - 1) * kw * c * groups and (y.dtype != np.float16)", ANY)  # fmt: skip
-_accept(_GENERAL, "convolution._multiply",
-        "direct = len(matrices) == 1 and y.strides[2:] == (y.shape[3] * y.itemsize, y.itemsize)", ANY)  # fmt: skip
+_SHARED = ("shared = windows.stride[0] == 1 and kh * filters < (kh - 1) * kw * c * groups and "
+           "(y.dtype != np.float16)")  # fmt: skip
+_accept(_GENERAL, "convolution._correlations", _SHARED, _SHARED.replace("!=", "=="),
+        _SHARED.replace("kw * c * groups", "kw * groups"),
+        _SHARED.replace("(kh - 1) * kw * c * groups", "((kh - 1) * kw + c) * groups"))  # fmt: skip
+_DIRECT = "direct = len(matrices) == 1 and y.strides[2:] == (y.shape[3] * y.itemsize, y.itemsize)"
+_accept(_GENERAL, "convolution._multiply", _DIRECT, _DIRECT.replace("strides[2:]", "strides[:]"),
+        _DIRECT.replace("y.shape[3] * y.itemsize", "-(y.shape[3] * y.itemsize)"))  # fmt: skip
 _accept("a copy onto itself", "convolution._multiply", "if not direct:", "if True:")
 
 # --- indexing and lookup -------------------------------------------------------------------------------
@@ -136,10 +142,13 @@ _accept("with a plan or without, the same sums; a single number is as good as an
         "return np.asarray(np.einsum(subscripts, *operands))",
         "return np.einsum(subscripts, *operands, optimize=planned)")  # fmt: skip
 _accept(_GENERAL, "products._matmul", "if a.ndim > 2 and b.ndim <= 2:", ANY)
-_accept(_GENERAL, "products._matmul", "y = product(rows, b) if b.ndim == 2 else rows @ b", ANY)
-_accept(_GENERAL, "products._matmul", "return product(a, b) if a.ndim == b.ndim == 2 else np.asarray(np.matmul(a, b))",
-        ANY)  # fmt: skip
-_accept(_GENERAL, "products._pull_single", "if left.ndim == 2:", ANY)
+_accept(_GENERAL, "products._matmul", "y = product(rows, b) if b.ndim == 2 else rows @ b", "y = rows @ b",
+        "y = product(rows, b) if b.ndim == 3 else rows @ b")  # fmt: skip
+_accept(_GENERAL + "; a single number is as good as an array without axes", "products._matmul",
+        "return product(a, b) if a.ndim == b.ndim == 2 else np.asarray(np.matmul(a, b))",
+        "return np.asarray(np.matmul(a, b))",
+        "return product(a, b) if a.ndim == b.ndim == 2 else np.matmul(a, b)")  # fmt: skip
+_accept(_GENERAL, "products._pull_single", "if left.ndim == 2:", "if False:", "if left.ndim == 1:")
 _accept(_SUMS, "products.matmul.vjp", "dA = dA[..., 0, :] if row else dA", "dA = dA")
 _accept(_GENERAL + ": the engine sums the stack away", "products.matmul.vjp",
         "dB = _pull_single(A, G, (-2, -2)) if B.ndim == 2 else _matmul(A.swapaxes(-1, -2), G)",
@@ -165,7 +174,10 @@ _accept("the product casts as well", "recurrent._run_back",
 # --- shaping and the engine ----------------------------------------------------------------------------
 
 _accept(_GENERAL, "shaping.repeat.vjp", "if equal and len(counts):", "if False:")
-_accept(_GENERAL, "backward.unbroadcast", "if 0 < lead < g.ndim and g.shape[lead:] == shape:", ANY)
+_LEADING = "if 0 < lead < g.ndim and g.shape[lead:] == shape:"
+_accept(_GENERAL, "backward.unbroadcast", _LEADING, "if False:", "if g.shape[lead:] == shape:",
+        _LEADING.replace("shape[lead:]", "shape[:]"), _LEADING.replace("0 < lead", "0 <= lead"),
+        _LEADING.replace("0 < lead", "1 < lead"), _LEADING.replace("< g.ndim", "<= g.ndim"))  # fmt: skip
 _STRETCHED = "stretched = tuple((lead + i for i, n in enumerate(shape) if n == 1 and g.shape[lead + i] != 1))"
 _accept("summing an axis of length 1 changes nothing; and a generator is unpacked as a tuple is",
         "backward.unbroadcast", _STRETCHED,
