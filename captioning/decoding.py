@@ -18,8 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from captioning.model import Captioner
 from minigrad import Tensor
-from minigrad.ops.columns import split
-from minigrad.threads import get_num_threads, side_by_side
+from minigrad.threads import get_num_threads, side_by_side, split
 
 __all__ = ["beam", "greedy", "sample"]
 

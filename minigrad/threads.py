@@ -23,7 +23,7 @@ from . import blas
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-__all__ = ["get_num_threads", "set_num_threads", "side_by_side"]
+__all__ = ["get_num_threads", "set_num_threads", "side_by_side", "split"]
 
 _number: int | None = None  # where BLAS cannot be asked, or while it is kept to one thread
 _running = 0  # how many calls of side_by_side, in all threads of the user
@@ -67,6 +67,16 @@ def set_num_threads(number: int) -> None:
             _number = number
         else:
             blas.set_threads(number)
+
+
+def split(length: int, parts: int) -> list[slice]:
+    """0 … length - 1 in so many runs of about equal length.
+
+    >>> split(5, 2)
+    [slice(0, 2, None), slice(2, 5, None)]
+    """
+    ends = [length * part // max(parts, 1) for part in range(parts + 1)]
+    return list(map(slice, ends, ends[1:]))
 
 
 def side_by_side(pieces: Iterable[Callable[[], Any]]) -> None:

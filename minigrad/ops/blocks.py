@@ -22,13 +22,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 
 from .. import blas
 from ..spec import Array
-from ..threads import get_num_threads, side_by_side
+from ..threads import get_num_threads, side_by_side, split
 
 __all__ = ["block_rows", "column_blocks", "multiply", "product", "products", "row_blocks", "tiled"]
 
@@ -123,10 +122,10 @@ def _pieces(a: Array, b: Array, out: Array, number: int) -> list[Callable[[], No
     """The product as so many pieces, each some of its rows or columns, whichever are more."""
     if number == 1:
         return [partial(tiled, a, b, out)]
-    cuts = pairwise(np.linspace(0, max(out.shape), number + 1).astype(int))
+    parts = split(max(out.shape), number)
     if out.shape[0] >= out.shape[1]:
-        return [partial(tiled, a[start:end], b, out[start:end]) for start, end in cuts]
-    return [partial(tiled, a, b[:, start:end], out[:, start:end]) for start, end in cuts]
+        return [partial(tiled, a[part], b, out[part]) for part in parts]
+    return [partial(tiled, a, b[:, part], out[:, part]) for part in parts]
 
 
 def tiled(a: Array, b: Array, out: Array) -> None:

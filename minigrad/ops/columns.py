@@ -11,9 +11,10 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from ..spec import Array
+from ..threads import split
 from .windows import Size, Windows
 
-__all__ = ["Columns", "Residue", "Share", "residues", "room", "split"]
+__all__ = ["Columns", "Residue", "Share", "residues", "room"]
 
 _LARGEST = 2**20  # entries of columns, or of products with them, at a time: 4 MB in float32
 
@@ -61,16 +62,6 @@ class Share(NamedTuple):
 
     images: slice
     rows: slice
-
-
-def split(length: int, parts: int) -> list[slice]:
-    """0 … length - 1 in so many runs of about equal length.
-
-    >>> split(5, 2)
-    [slice(0, 2, None), slice(2, 5, None)]
-    """
-    ends = [length * part // max(parts, 1) for part in range(parts + 1)]
-    return list(map(slice, ends, ends[1:]))
 
 
 class Columns(NamedTuple):
