@@ -13,9 +13,9 @@ from ..core import Tensor
 from ..primitives import primitive
 from ..spec import Array
 from .blocks import product, products
-from .elementwise import as_float
 from .lookup import check_indices
-from .losses import cross_entropy_rows, pull_rows, scaled_sum
+from .losses import cross_entropy_rows, pull_rows, scaled_sum, score_rows
+from .numerics import narrowed
 from .reductions import column_sums
 
 __all__ = ["temporal_affine", "temporal_softmax_loss"]
@@ -77,7 +77,8 @@ def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> Pair:
     """Cross-entropy of a sequence, summed over the unmasked steps and divided by the batch size N.
 
     -1/N sum over (n, t) with mask[n, t] of log softmax(scores[n, t])[targets[n, t]]. Masked steps are not
-    computed at all: what their scores and targets hold does not matter. Scores of any size are safe.
+    computed at all: what their scores and targets hold does not matter. Scores of any size are safe; half precision is
+    computed in single.
 
     Args:
         scores: (N, T, V).
@@ -106,13 +107,9 @@ def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> Pair:
             raise ValueError(f"{name} must be (N, T) = {scores.shape[:2]} as in scores, not {array.shape}")
     keep = _as_mask(mask)
     check_indices(targets, scores.shape[2], "targets", keep)
-    if keep is None:  # every step counts: a plain copy is faster than a gather
-        rows, chosen = np.array(scores, order="C").reshape(targets.size, scores.shape[2]), targets.ravel()
-    else:
-        rows, chosen = scores[keep], targets[keep]
-    rows = as_float(rows)
+    rows, chosen = score_rows(scores, targets, keep)
     losses = cross_entropy_rows(rows, chosen, scale := 1 / max(len(scores), 1))
-    return scaled_sum(losses, scale), (rows, keep, scores.shape)
+    return narrowed(scaled_sum(losses, scale), scores), (rows, keep, scores.shape)
 
 
 def _as_mask(mask: Array) -> Array | None:
