@@ -15,7 +15,7 @@ from ..spec import Array
 from .blocks import product, products
 from .lookup import check_indices
 from .losses import cross_entropy_rows, pull_rows, scaled_sum, score_rows
-from .numerics import narrowed
+from .numerics import narrowed, widened
 from .reductions import column_sums
 
 __all__ = ["temporal_affine", "temporal_softmax_loss"]
@@ -28,7 +28,7 @@ def temporal_affine(x: Array, W: Array, b: Array) -> Pair:
     """The same affine map at every step, x_t W + b: one GEMM over all steps, and one for each gradient.
 
     Args:
-        x: (N, T, D). W: (D, M). b: (M,). Dtypes promote as in NumPy.
+        x: (N, T, D). W: (D, M). b: (M,). Dtypes promote as in NumPy; half precision is computed in single.
 
     Returns:
         (N, T, M).
@@ -49,13 +49,15 @@ def temporal_affine(x: Array, W: Array, b: Array) -> Pair:
     if b.shape != W.shape[1:]:
         raise ValueError(f"b must be (M,) = {W.shape[1:]} as W's columns, not {b.shape}")
     N, T, D = x.shape
-    y = product(x.reshape(N * T, D), W).astype(np.result_type(x, W, b), copy=False)
+    dtype = np.result_type(x, W, b)
+    y = product(widened(x).reshape(N * T, D), widened(W)).astype(np.result_type(widened(x), W, b), copy=False)
     y += b
-    return y.reshape(N, T, W.shape[1]), (x, W)
+    return y.reshape(N, T, W.shape[1]).astype(dtype, copy=False), (x, W)
 
 
 @temporal_affine.vjp
 def _(g: Any, needs: Any, x: Array, W: Array) -> Any:
+    g, x, W = widened(g), widened(x), widened(W)
     N, T, D = x.shape
     rows = g.reshape(N * T, W.shape[1])
     dx, dW = products(
