@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import nn
 from minigrad.nn import Module, Parameter
+from tests.peers import Peer
+
+PYTORCH = Peer(__name__)
 
 
 class Scale(Module):
@@ -290,16 +293,19 @@ def test_deepcopy_keeps_sharing_gradients_and_frozenness():
 
 
 def test_repr_is_pytorchs_tree():
-    torch = pytest.importorskip("torch", reason="no PyTorch")
+    def theirs(torch):
+        module = torch.nn.Sequential(
+            torch.nn.Linear(2, 3), torch.nn.Sequential(torch.nn.Tanh(), torch.nn.Dropout(0.5)),
+            torch.nn.Linear(3, 1, bias=False), torch.nn.Embedding(4, 2), torch.nn.Sequential()
+        )  # fmt: skip
+        return repr(module), [n for n, _ in module.named_modules()], [n for n, _ in module.named_parameters()]
+
     mine = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.Tanh(), nn.Dropout(0.5)), nn.Linear(3, 1, bias=False),
                          nn.Embedding(4, 2), nn.Sequential())  # fmt: skip
-    theirs = torch.nn.Sequential(
-        torch.nn.Linear(2, 3), torch.nn.Sequential(torch.nn.Tanh(), torch.nn.Dropout(0.5)),
-        torch.nn.Linear(3, 1, bias=False), torch.nn.Embedding(4, 2), torch.nn.Sequential()
-    )  # fmt: skip
-    assert repr(mine) == repr(theirs).replace(", inplace=False", "")
-    assert [n for n, _ in mine.named_modules()] == [n for n, _ in theirs.named_modules()]
-    assert names(mine) == [n for n, _ in theirs.named_parameters()]
+    text, modules, parameters = PYTORCH.ask("a tree", theirs).expected
+    assert repr(mine) == text.replace(", inplace=False", "")
+    assert [n for n, _ in mine.named_modules()] == modules
+    assert names(mine) == parameters
 
 
 def test_a_parameter_keeps_its_name_when_it_is_frozen_thawed_and_copied():
