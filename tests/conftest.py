@@ -15,7 +15,7 @@ settings.register_profile("thorough", max_examples=500, deadline=None, suppress_
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 # A test may be skipped for these reasons only; any other skip fails the run.
-ALLOWED_SKIPS = ("no real data", "no browser", "no dot", "no PyTorch")
+ALLOWED_SKIPS = ("no real data", "no browser", "no dot")
 _forbidden: list[str] = []
 
 
