@@ -221,9 +221,11 @@ def _answered(question: Answer, compute: Compute) -> Answer:
 
 
 def _plain(value: Any) -> Any:
-    """Tensors as arrays, also within lists."""
+    """Tensors as arrays, also within lists and dicts."""
     if isinstance(value, (list, tuple)):
         return [_plain(v) for v in value]
+    if isinstance(value, dict):
+        return {name: _plain(v) for name, v in value.items()}
     return value.detach().numpy().copy() if hasattr(value, "detach") else value
 
 
@@ -248,7 +250,11 @@ def _check_same(mine: Any, theirs: Any, within: float | None, message: str) -> N
         assert len(mine) == len(theirs), message
         for one, other in zip(mine, theirs, strict=True):
             _check_same(one, other, within, message)
+    elif isinstance(theirs, dict):
+        assert list(mine) == list(theirs), message
+        _check_same(list(mine.values()), list(theirs.values()), within, message)
     elif isinstance(theirs, (np.ndarray, float)):
+        assert isinstance(mine, (np.ndarray, np.generic, float)), message
         mine, theirs = np.asarray(mine), np.asarray(theirs)
         assert (mine.shape, mine.dtype) == (theirs.shape, theirs.dtype), message
         rtol = (1e-4 if theirs.dtype == np.float32 else 1e-7) if within is None else within
