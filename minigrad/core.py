@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .spec import Array, DType, Spec, as_array, get_default_dtype
+from .spec import Array, DType, Spec, as_array, describe, get_default_dtype
+from .writes import written
 
 if TYPE_CHECKING:
     from .primitives import Primitive
@@ -96,12 +97,15 @@ class Node:
             whether it is tracked; and for each parent which of its outputs is the input.
         shape, dtype: of the first output; `later` has ``(shape, dtype)`` of each other one.
         residuals: what the VJP needs; None once a backward pass has freed it.
+        born: when it was made, see :mod:`minigrad.writes`.
         scope: the path of :func:`scope` names.
         note: what :func:`minigrad.record` noted; not set without it.
     """
 
     # Few objects a node: each one that the garbage collector watches costs time, see docs/results.md.
-    __slots__ = ("dtype", "later", "note", "params", "parents", "primitive", "residuals", "route", "scope", "shape")
+    __slots__ = (
+        "born", "dtype", "later", "note", "params", "parents", "primitive", "residuals", "route", "scope", "shape",
+    )  # fmt: skip
     primitive: Primitive | None
     params: dict[str, Any]
     parents: tuple[Node, ...]
@@ -109,8 +113,9 @@ class Node:
     shape: tuple[int, ...]
     dtype: DType
     later: tuple[Spec, ...]
-    residuals: tuple[Any, ...] | None
+    residuals: tuple[Any, ...] | str | None  # a str says why they are gone
     scope: tuple[str, ...]
+    born: int
     note: Note
 
     @property
@@ -169,22 +174,28 @@ class Tensor:
         self.node = Leaf(self.data) if requires_grad else None
         self.index = 0
 
+    def _array(self) -> Array:
+        """The array, or an error that says that something else was assigned to ``data``."""
+        if not isinstance(self.data, np.ndarray):
+            raise TypeError(f"a tensor's .data must be an ndarray, not {describe(self.data)}")
+        return self.data
+
     @property
     def shape(self) -> tuple[int, ...]:
-        return tuple(self.data.shape)
+        return tuple(self._array().shape)
 
     @property
     def dtype(self) -> DType:
-        dtype: DType = self.data.dtype
+        dtype: DType = self._array().dtype
         return dtype
 
     @property
     def ndim(self) -> int:
-        return self.data.ndim
+        return self._array().ndim
 
     @property
     def size(self) -> int:
-        return self.data.size
+        return self._array().size
 
     @property
     def requires_grad(self) -> bool:
@@ -216,6 +227,8 @@ class Tensor:
             raise TypeError(f"grad must be an ndarray, a tensor or None, not {type(value).__name__}")
         if array is not None and (array.shape != self.shape or array.dtype != self.dtype):
             raise ValueError(f"grad must be {self.dtype} {self.shape} as its tensor, not {array.dtype} {array.shape}")
+        if array is not None and not array.flags.writeable:
+            raise ValueError("grad must be writeable, since backward passes add to it: assign a copy")
         self.node.grad = array
 
     def zero_grad(self) -> None:
@@ -250,6 +263,11 @@ class Tensor:
             twin.node.grad = self.node.grad.copy()
         memo[id(self)] = twin
         return twin
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if self.node is not None and type(self.node) is not Leaf:
+            raise TypeError("pickling a tensor inside a graph would take the graph with it: pickle tensor.detach()")
+        return super().__reduce_ex__(protocol)
 
     def __repr__(self) -> str:
         text = np.array2string(self.data, separator=", ", prefix="tensor(")
@@ -302,6 +320,7 @@ class Tensor:
                 )
             value = value.data
         self.data[plain(index)] = value
+        written(self.data)
 
     __hash__ = object.__hash__
 

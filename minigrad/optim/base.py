@@ -18,6 +18,7 @@ import numpy as np
 from ..core import Leaf, Tensor
 from ..spec import Array, describe
 from ..threads import side_by_side
+from ..writes import written
 
 __all__ = ["Optimizer", "clip_grad_norm"]
 
@@ -143,7 +144,11 @@ class Optimizer:
             updates += [partial(self._update, coefficients, *block) for block in blocks]
         if sum(p.size for _, p, _ in found) < 2 * _BLOCK:  # too little to wake a thread for
             updates = [partial(_one_after_the_other, updates)]
-        side_by_side(updates)
+        try:
+            side_by_side(updates)
+        finally:
+            for _, p, _ in found:
+                written(p.data)
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
