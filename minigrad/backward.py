@@ -197,7 +197,7 @@ def _walk_back(
                 if slot:
                     key = parent, slot
                     shape, dtype = parent.later[slot - 1]
-                # What passes through unchanged, as in an add, fits by the identity of shape and dtype: 0.1 of an np.add.
+                # What passes through unchanged, as in an add, fits by identity of shape and dtype: 0.1 of an np.add.
                 if grad is not g or shape is not node.shape or dtype is not node.dtype:
                     try:
                         fits = grad.shape == shape and grad.dtype is dtype
@@ -310,7 +310,7 @@ def _backward(self: Tensor, gradient: Any = None, retain_graph: bool = False) ->
         elif leaf.grad.flags.writeable:
             leaf.grad += grad
         else:
-            raise ValueError("backward: the .grad of a leaf is read-only, so nothing can be added to it: set it to a copy")
+            raise ValueError("backward: the .grad of a leaf is read-only, nothing can be added to it: set it to a copy")
 
 
 Tensor.backward = _backward  # type: ignore[method-assign]

@@ -133,14 +133,14 @@ def primitive(
     """Declare a primitive from its forward on ndarrays; its VJP (and reference) follow as decorators.
 
     The forward returns the output (or a tuple of outputs) and a tuple of residuals, which are arrays or
-    plain values that the VJP needs. Parameters annotated as arrays (``np.ndarray``, ``NDArray``, ``Array``; optional ones
-    too), and those with neither annotation nor default, are array inputs; all others are options.
+    plain values that the VJP needs. Parameters annotated as arrays (``np.ndarray``, ``NDArray``, ``Array``;
+    optional ones too), and those with neither annotation nor default, are array inputs; all others are options.
 
     The VJP takes ``(g, needs, *residuals)``: the cotangent of the output (for several outputs a tuple,
     with None for one that nobody used), and for each input whether its cotangent is wanted. It returns
-    one entry for each input (None where not wanted), never writes into an array that it did not
-    make, and keeps none that it returns. In tracebacks and profiles it has the primitive's name. The reference takes the same arguments as the forward, as tensors, and composes other
-    primitives.
+    one entry for each input (None where not wanted), never writes into an array that it did not make, and
+    keeps none that it returns. In tracebacks and profiles it has the primitive's name. The reference takes
+    the same arguments as the forward, as tensors, and composes other primitives.
 
     Args:
         broadcasts: the engine sums a cotangent back to the shape of a broadcast input, and Python
@@ -201,7 +201,8 @@ _UNARY = ((0,), (True,), (0,))
 _LEFT, _RIGHT = ((0,), (True, False), (0,)), ((1,), (False, True), (0,))
 _BOTH = ((0, 1), (True, True), (0, 0))
 _NO_PARAMS: dict[str, Any] = {}
-_MISUSE = (ValueError, TypeError, IndexError, OverflowError, AttributeError)  # what NumPy and our own checks raise for a user's mistake
+# What NumPy and our own checks raise for a user's mistake.
+_MISUSE = (ValueError, TypeError, IndexError, OverflowError, AttributeError)
 
 
 def _constant(value: Any, weak: bool) -> Any:

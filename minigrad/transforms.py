@@ -1,9 +1,9 @@
 """Functional transforms: derivatives of functions of tensors, as functions.
 
-``f`` takes tensors (other positional arguments pass through untouched, and so do keyword arguments)
-and returns a tensor. Results are constants, unless ``f`` met a tensor that requires a gradient (as an argument, or
-through a closure): then they depend on it, and a backward pass that comes to them raises, since derivatives of derivatives
-are not available, and must not silently be zero. Inside ``no_grad`` transforms work as outside (they record what they
+``f`` takes tensors (other positional arguments pass through untouched, and so do keyword arguments) and returns a
+tensor. Results are constants, unless ``f`` met a tensor that requires a gradient, as an argument or through a closure:
+then they depend on it, and a backward pass that comes to them raises, since derivatives of derivatives are not
+available, and must not silently be zero. Inside ``no_grad`` transforms work as outside (they record what they
 differentiate), and their results are constants.
 """
 
@@ -62,7 +62,9 @@ def _is_plain_leaf(node: Node) -> bool:
     return isinstance(node, Leaf) and not isinstance(node, _Variable)
 
 
-def _leaves_met(name: str, outputs: Sequence[Tensor], variables: Sequence[Tensor], primals: Sequence[Any]) -> list[Leaf]:
+def _leaves_met(
+    name: str, outputs: Sequence[Tensor], variables: Sequence[Tensor], primals: Sequence[Any]
+) -> list[Leaf]:
     """The user's leaves among the primals and behind the outputs.
 
     Raises:

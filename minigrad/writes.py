@@ -2,12 +2,12 @@
 
 A node notes the time at which it was made; what writes into an array that a tensor holds (``tensor[...] = …``, an
 optimiser's step, ``load_state_dict``) says so by :func:`written`. If anything was written since a node was made, the
-reverse pass asks :func:`overwritten` whether it was memory of this node's residuals. Time is the number of writes so far,
-so that a pass without writes costs one comparison a node.
+reverse pass asks :func:`overwritten` whether it was memory of this node's residuals. Time is the number of writes so
+far, so that a pass without writes costs one comparison a node.
 
-PyTorch keeps a version with each tensor instead, and compares it with the one that a node saved; here the question
-is put to memory, which views share, and nothing is saved. Writes behind the engine's back, as through ``tensor.data``, are
-not seen: :func:`minigrad.detect_anomaly` finds those.
+PyTorch keeps a version with each tensor instead, and compares it with the one that a node saved; here the question is
+put to memory, which views share, and nothing is saved. Writes behind the engine's back, as through ``tensor.data``,
+are not seen: :func:`minigrad.detect_anomaly` finds those.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def written(array: Array) -> None:
 
 
 def overwritten(values: Any, since: int) -> Array | None:
-    """The first array in nested tuples, lists and dicts whose memory was written into after a time; None if none was."""
+    """The first array in nested tuples, lists and dicts whose memory was written into after a time, or None."""
     for array in arrays_in(values):
         reference, time = _writes.get(id(owner(array)), (None, 0))
         if time > since and reference is not None and reference() is not None:

@@ -13,6 +13,7 @@ from ..backward import graph_of
 from ..core import Node, Tensor, recording
 from ..nn.module import Module, Parameter, submodules
 from ..recording import Recorder, using
+from ..spec import Array
 from ..writes import arrays_in, owner
 from .costs import is_counted, multiply_adds
 from .inventory import Row, Summary
