@@ -309,8 +309,8 @@ def _backward(self: Tensor, gradient: Any = None, retain_graph: bool = False) ->
             leaf.grad = grad
         elif leaf.grad.flags.writeable:
             leaf.grad += grad
-        else:
-            raise ValueError("backward: the .grad of a leaf is read-only, nothing can be added to it: set it to a copy")
+        else:  # somebody set it to an array of theirs
+            leaf.grad = np.asarray(leaf.grad + grad)
 
 
 Tensor.backward = _backward  # type: ignore[method-assign]

@@ -227,8 +227,6 @@ class Tensor:
             raise TypeError(f"grad must be an ndarray, a tensor or None, not {type(value).__name__}")
         if array is not None and (array.shape != self.shape or array.dtype != self.dtype):
             raise ValueError(f"grad must be {self.dtype} {self.shape} as its tensor, not {array.dtype} {array.shape}")
-        if array is not None and not array.flags.writeable:
-            raise ValueError("grad must be writeable, since backward passes add to it: assign a copy")
         self.node.grad = array
 
     def zero_grad(self) -> None:
