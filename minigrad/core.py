@@ -7,13 +7,14 @@ Nodes are made by calling primitives, see :mod:`minigrad.primitives`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .contexts import Context
 from .spec import Array, DType, Spec, as_array, describe, get_default_dtype
 from .writes import written
 
@@ -25,12 +26,11 @@ __all__ = ["Leaf", "Node", "Tensor", "no_grad", "scope", "tensor"]
 
 # What the current thread (or task) records: None under no_grad, else the path of scopes.
 _trace: ContextVar[tuple[str, ...] | None] = ContextVar("minigrad_trace", default=())
-current_scope = _trace.get
+current_scope, set_scope = _trace.get, _trace.set
 _new = object.__new__
 
 
-@contextmanager
-def no_grad() -> Iterator[None]:
+class no_grad(Context):  # noqa: N801  (used as a function)
     """Within this context (or a function decorated with ``@no_grad()``) nothing is recorded.
 
     It holds for the thread or task that enters it. A generator must not ``yield`` within it: its caller would not
@@ -43,25 +43,23 @@ def no_grad() -> Iterator[None]:
     >>> y.requires_grad
     False
     """
-    token = _trace.set(None)
-    try:
-        yield
-    finally:
-        _trace.reset(token)
+
+    __slots__ = ()
+
+    def begin(self) -> Callable[[], None]:
+        return _traced(None)
 
 
-@contextmanager
-def recording() -> Iterator[None]:
+class recording(Context):  # noqa: N801
     """Within this context calls leave nodes, also inside :func:`no_grad`: for whoever differentiates right away."""
-    token = _trace.set(current_scope() or ())
-    try:
-        yield
-    finally:
-        _trace.reset(token)
+
+    __slots__ = ()
+
+    def begin(self) -> Callable[[], None]:
+        return _traced(current_scope() or ())
 
 
-@contextmanager
-def scope(name: str) -> Iterator[None]:
+class scope(Context):  # noqa: N801
     """Nodes made within this context carry ``name`` in their scope path, for drawings and messages.
 
     >>> import minigrad as mg
@@ -70,20 +68,28 @@ def scope(name: str) -> Iterator[None]:
     >>> y.node.scope
     ('encoder', 'layer 1')
     """
-    token = enter_scope(name)
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def begin(self) -> Callable[[], None]:
+        path = current_scope()
+        return _traced(None if path is None else (*path, self.name))
+
+    def again(self) -> scope:
+        return scope(self.name)
+
+
+def _traced(what: tuple[str, ...] | None) -> Callable[[], None]:
+    """Set what the trace records; give what sets it back."""
+    before = current_scope()
     try:
-        yield
-    finally:
-        leave_scope(token)
-
-
-def enter_scope(name: str) -> Any:
-    """Begin a scope, as :func:`scope` does without a context manager's 1 µs; give what is returned to `leave_scope`."""
-    path = current_scope()
-    return _trace.set(None if path is None else (*path, name))
-
-
-leave_scope = _trace.reset
+        return partial(_trace.reset, set_scope(what))
+    except BaseException:  # an interrupt came after the call
+        set_scope(before)
+        raise
 
 
 class Node:

@@ -13,16 +13,16 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .contexts import Context, until
 from .spec import Array, Spec
 
 if TYPE_CHECKING:
@@ -34,9 +34,8 @@ BINS = 24
 """Bars of a histogram."""
 _HERE = str(Path(__file__).parent) + os.sep
 
-active = 0
-"""How many contexts of `record` are open, in all threads: while it is 0 nobody asks further."""
-_counting = threading.Lock()
+active: set[object] = set()
+"""A key for each context of `record` that is open, in all threads: while there is none nobody asks further."""
 _current: ContextVar[Recorder | None] = ContextVar("minigrad_record", default=None)
 
 
@@ -179,8 +178,30 @@ def recorder() -> Recorder | None:
     return _current.get() if active else None
 
 
-@contextmanager
-def record(values: bool = True, gradients: bool = True, lines: bool = True) -> Iterator[None]:
+class using(Context):  # noqa: N801  (used as a function)
+    """Within this context your own recorder is told of every call and every backward pass; or nobody is."""
+
+    __slots__ = ("own",)
+
+    def __init__(self, own: Recorder | None) -> None:
+        self.own = own
+
+    def again(self) -> using:
+        return using(self.own)
+
+    def begin(self) -> Callable[[], Any]:
+        key = object()
+        inactive = partial(active.discard, key)
+        undo = until(inactive, partial(_current.set, _current.get()))
+        try:
+            active.add(key)
+            return until(inactive, partial(_current.reset, _current.set(self.own)))
+        except BaseException:  # an interrupt
+            undo()
+            raise
+
+
+class record(using):  # noqa: N801
     """Within this context every call of a primitive and every backward pass leaves notes for drawings.
 
     values: statistics of what each primitive gives. gradients: of the gradient that flows there in a backward
@@ -196,23 +217,15 @@ def record(values: bool = True, gradients: bool = True, lines: bool = True) -> I
     >>> note_of(x.node).gradients[0].norm
     10.0
     """
-    with using(Recorder(values, gradients, lines)):
-        yield
 
+    __slots__ = ()
 
-@contextmanager
-def using(own: Recorder | None) -> Iterator[None]:
-    """Within this context your own recorder is told of every call and every backward pass; or nobody is."""
-    global active
-    token = _current.set(own)
-    with _counting:
-        active += 1
-    try:
-        yield
-    finally:
-        with _counting:
-            active -= 1
-        _current.reset(token)
+    def __init__(self, values: bool = True, gradients: bool = True, lines: bool = True) -> None:
+        super().__init__(Recorder(values, gradients, lines))
+
+    def again(self) -> using:
+        assert self.own is not None
+        return record(self.own.values, self.own.gradients, self.own.lines)
 
 
 def _norms(array: Array) -> list[float]:

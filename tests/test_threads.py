@@ -153,7 +153,7 @@ def test_where_blas_cannot_be_asked_the_number_is_our_own(library, monkeypatch, 
     monkeypatch.setattr(blas, "_get", blas._find())
     monkeypatch.setattr(blas, "_set", None)
     monkeypatch.setattr(blas, "_find_function", None)
-    monkeypatch.setattr(threads, "_number", None)
+    monkeypatch.setattr(threads, "_kept", {})
     monkeypatch.setenv("OMP_NUM_THREADS", "4,2")
     assert blas.get_threads() is None
     assert blas.kernel() == ""
