@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 
 from . import writes
+from .anomaly import Fingerprinted
 from .core import Leaf, Node, Tensor
 from .graph import Cycle, Order, dependents, topological_order
 from .primitives import Primitive
@@ -163,7 +164,7 @@ def _walk_back(
                 continue
             residuals = node.residuals
             if type(residuals) is not tuple:
-                raise ValueError(_why_gone(primitive, residuals))
+                _refuse_gone(primitive, residuals)
             g = cotangents.pop(node, None)
             if node.later:
                 g = _gather(cotangents, node, g)
@@ -183,10 +184,10 @@ def _walk_back(
             grads = vjp(g, needs, *residuals) if residuals else vjp(g, needs)
             if type(grads) is not tuple or len(grads) != len(needs):
                 raise TypeError(_miscounted(primitive, len(needs), grads))
-            if not retain_graph:
-                node.residuals = None
             if notes is not None:
                 notes.flows(node, _fitted(primitive, parents, argnums, slots, grads))
+            if not retain_graph:
+                node.residuals = None
             i = 0
             for parent in parents:
                 slot, argnum = slots[i], argnums[i]
@@ -230,15 +231,19 @@ def _mark_failed(order: Order[Node], last: Node) -> None:
             node.residuals = f"a backward pass that failed at {last!r}"
 
 
-def _why_gone(primitive: Primitive, residuals: Any) -> str:
-    if residuals is None:
-        return (
+def _refuse_gone(primitive: Primitive, residuals: Any) -> None:
+    """Raise if residuals are not there any more, or not what they were where that is watched."""
+    if isinstance(residuals, Fingerprinted):
+        residuals.verify(primitive.name)
+    elif residuals is None:
+        raise ValueError(
             f"the residuals of {primitive.name} were freed by an earlier backward pass: "
             "run the forward again, or pass retain_graph=True to the first pass"
         )
-    if isinstance(residuals, str):
-        return f"the residuals of {primitive.name} were freed by {residuals}: run the forward again"
-    return f"the forward of {primitive.name} must return a tuple of residuals, not {describe(residuals)}"
+    elif isinstance(residuals, str):
+        raise ValueError(f"the residuals of {primitive.name} were freed by {residuals}: run the forward again")
+    else:
+        raise TypeError(f"the forward of {primitive.name} must return a tuple of residuals, not {describe(residuals)}")
 
 
 def _miscounted(primitive: Primitive, inputs: int, grads: Any) -> str:

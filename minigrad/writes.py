@@ -36,7 +36,7 @@ def written(array: Array) -> None:
     >>> y = w * x
     >>> x[0] = 5
     >>> written(x)
-    >>> y.backward()
+    >>> y.backward()  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ValueError: backward: multiply saved float64 (1,) for its gradient, and it was written into since: ...
     """

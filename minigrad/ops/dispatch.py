@@ -19,7 +19,8 @@ from .operators import LOGICAL
 
 __all__ = ["PRIMITIVE_OF"]
 
-_NAMES: list[str] = [name for name in vars(ops)["__all__"] if hasattr(np, name) and name != "put"]  # NumPy's put writes in place
+# NumPy's put writes in place.
+_NAMES: list[str] = [name for name in vars(ops)["__all__"] if hasattr(np, name) and name != "put"]
 PRIMITIVE_OF: dict[Callable[..., Any], Callable[..., Any]] = {getattr(np, name): getattr(ops, name) for name in _NAMES}
 """From NumPy's function to minigrad's."""
 PRIMITIVE_OF |= {np.bitwise_and: LOGICAL["and"], np.bitwise_or: LOGICAL["or"], np.bitwise_xor: LOGICAL["xor"],
