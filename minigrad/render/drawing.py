@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core import Tensor
-from ..extras import replacing
+from ..extras import how_to_install, replacing
 from .dot import to_dot
 
 __all__ = ["DrawingError", "draw", "layout", "layout_program"]
@@ -98,7 +98,7 @@ def layout_program() -> str:
         return found
     raise ModuleNotFoundError(
         "drawing needs a layout program: install Graphviz (apt install graphviz, brew install graphviz), or "
-        "pip install 'minigrad[viz]'"
+        + how_to_install("viz", "graphviz_pure")
     )
 
 
