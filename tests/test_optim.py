@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
@@ -565,3 +565,144 @@ def test_impossible_memories_are_refused_whole(name, options, change, text):
     optimizer.load_state_dict({key: array.astype(array.dtype.newbyteorder(">")) for key, array in other.items()})
     for key, array in optimizer.state_dict().items():
         np.testing.assert_array_equal(array, other[key])
+
+
+# --- schedules within schedules ------------------------------------------------------------------------
+
+
+LOW = 0.037  # a last rate that is no multiple of the base rates drawn
+
+
+@st.composite
+def schedules(draw: Any, depth: int = 3) -> Any:
+    """A function from an optimiser to a schedule on it, nested up to ``depth`` times."""
+    kind = draw(st.sampled_from(["warmup", "step", "exponential", "cosine"] + ["warmup"] * depth))
+    whole, gamma = draw(st.integers(1, 5)), draw(st.floats(0, 2))
+    if kind == "step":
+        return lambda o: optim.StepLR(o, whole, gamma)
+    if kind == "exponential":
+        return lambda o: optim.ExponentialLR(o, gamma)
+    if kind == "cosine":
+        return lambda o: optim.CosineLR(o, whole, LOW)
+    after = draw(schedules(depth - 1)) if depth and draw(st.integers(0, 4)) else None
+    return lambda o: optim.WarmupLR(o, whole, None if after is None else after(o))
+
+
+@settings(max_examples=100)
+@given(schedules(), st.floats(0, 10), st.floats(0, 10), st.integers(0, 20), st.booleans(), st.booleans())
+def test_any_schedule_interrupted_anywhere_resumes_to_the_bit(tmp_path_factory, make, lr, other_lr, cut, file, first):
+    whole = optim.SGD([leaf([1.0])], lr=lr)
+    schedule, expected = make(whole), []
+    for _ in range(24):
+        expected.append(whole.lr)
+        schedule.step()
+    optimizer = optim.SGD([leaf([1.0])], lr=lr)
+    schedule = make(optimizer)
+    assert schedule.base_lr == lr
+    for _ in range(cut):
+        schedule.step()
+    states = [optimizer.state_dict(), schedule.state_dict()]
+    if file:
+        path = tmp_path_factory.mktemp("schedule") / "state"
+        for i, state in enumerate(states):
+            mg.save(path, state)
+            states[i] = mg.load(path)
+    resumed = optim.SGD([leaf([1.0])], lr=other_lr)
+    if first:  # the optimiser's state is there when the schedule is made
+        resumed.load_state_dict(states[0])
+    schedule = make(resumed)
+    if not first:
+        resumed.load_state_dict(states[0])
+    schedule.load_state_dict(states[1])
+    for rate in expected[cut:]:
+        assert resumed.lr == rate
+        schedule.step()
+
+
+def test_a_warmup_before_a_cosine_resumes_under_another_rate():
+    def make(lr: float) -> tuple[optim.SGD, optim.WarmupLR]:
+        optimizer = optim.SGD([leaf([1.0])], lr=lr)
+        return optimizer, optim.WarmupLR(optimizer, 2, after=optim.CosineLR(optimizer, 4, min_lr=0.1))
+
+    optimizer, schedule = make(0.5)
+    resumed, other = make(9.0)
+    for _ in range(8):
+        other.load_state_dict(schedule.state_dict())
+        assert resumed.lr == optimizer.lr
+        schedule.step()
+    assert optimizer.lr == 0.1
+
+
+def test_a_warmup_within_a_warmup_keeps_the_base_rate():
+    nested = rates(lambda o: optim.WarmupLR(o, 2, optim.WarmupLR(o, 2, optim.WarmupLR(o, 2))), 7)
+    assert nested == [0.25, 0.5] * 3 + [0.5, 0.5]
+
+
+def test_a_cosine_from_a_rate_of_0_reaches_its_last_one():
+    np.testing.assert_allclose(rates(lambda o: optim.CosineLR(o, 2, 0.1), 3, lr=0.0), [0, 0.05, 0.1, 0.1])
+
+
+def test_factors_and_rates_that_no_optimiser_can_use_are_refused():
+    def sgd(lr: Any = 0.5) -> optim.SGD:
+        optimizer = optim.SGD([leaf([1.0])], lr=0.5)
+        optimizer.lr = lr
+        return optimizer
+
+    for make, kind, text in [
+        (lambda: optim.StepLR(sgd(), 1, -0.1), ValueError, "StepLR: gamma must be finite and at least 0, not -0.1"),
+        (lambda: optim.StepLR(sgd(), True), ValueError, "step_size must be a positive integer, not True"),
+        (lambda: optim.ExponentialLR(sgd(), math.nan), ValueError, "ExponentialLR: gamma must be finite"),
+        (lambda: optim.ExponentialLR(sgd(), math.inf), ValueError, "ExponentialLR: gamma must be finite"),
+        (lambda: optim.ExponentialLR(sgd(), "0.9"), TypeError, "gamma must be a number, not str"),
+        (lambda: optim.CosineLR(sgd(), 3, -1e-9), ValueError, "CosineLR: min_lr must be finite"),
+        (lambda: optim.CosineLR(sgd(-0.5), 3), ValueError, "learning rate after 0 steps would be -0.5"),
+        (lambda: optim.WarmupLR(sgd(math.nan), 3), ValueError, "learning rate after 0 steps would be nan"),
+        (lambda: optim.WarmupLR(sgd(), 3, after=0.5), TypeError, "after must be a schedule, not float"),
+        (lambda: optim.WarmupLR(sgd(), 3, optim.StepLR(sgd(), 1)), ValueError, "same optimiser"),
+    ]:
+        with pytest.raises(kind, match=text):
+            make()
+
+    class Falling(optim.Schedule):
+        def factor(self, count: int) -> float:
+            return 1.0 - count
+
+    for make, steps in [(lambda o: optim.ExponentialLR(o, 1e200), 1), (lambda o: optim.StepLR(o, 1, 1e200), 1),
+                        (Falling, 1), (lambda o: optim.WarmupLR(o, 1, Falling(o)), 2)]:  # fmt: skip
+        optimizer = sgd()
+        schedule = make(optimizer)
+        for _ in range(steps):
+            schedule.step()
+        kept = optimizer.lr, schedule.count
+        with pytest.raises(ValueError, match=f"learning rate after {steps + 1} steps would be (inf|-0.5)"):
+            schedule.step()
+        assert (optimizer.lr, schedule.count) == kept
+
+
+def test_a_bad_state_of_nested_schedules_changes_nothing():
+    def make() -> tuple[optim.SGD, optim.WarmupLR]:
+        optimizer = optim.SGD([leaf([1.0])], lr=0.5)
+        inner = optim.WarmupLR(optimizer, 2, optim.ExponentialLR(optimizer, 2.0))
+        return optimizer, optim.WarmupLR(optimizer, 2, inner)
+
+    optimizer, schedule = make()
+    schedule.step()
+    good = make()[1].state_dict()
+    before, lr = schedule.state_dict(), optimizer.lr
+    for change, text in [
+        ({"after.base_lr": None}, r"after\.base_lr is missing"),
+        ({"after.after.base_lr": np.array(-1.0)}, "ExponentialLR.load_state_dict: count and base_lr must be"),
+        ({"base_lr": np.array(math.nan)}, "WarmupLR.load_state_dict: count and base_lr must be"),
+        ({"after.after.count": np.array(0.5)}, r"after\.after\.count is int64"),
+        ({"count": np.array(2000)}, "rate after 2000 steps would be inf"),
+    ]:
+        state = {key: array for key, array in {**good, "base_lr": np.array(7.0), **change}.items() if array is not None}
+        with pytest.raises(ValueError, match=text):
+            schedule.load_state_dict(state)
+        assert optimizer.lr == lr
+        assert schedule.state_dict() == before
+    old = {"base_lr": np.array(0.5), "count": np.array(1)}  # of a schedule without one within it
+    with pytest.raises(ValueError, match=r"\n  after\.base_lr is missing\n  after\.count is missing"):
+        schedule.load_state_dict(old)
+    with pytest.raises(TypeError, match="must map names to arrays"):
+        schedule.load_state_dict([1, 2])

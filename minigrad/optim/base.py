@@ -304,7 +304,7 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
 
 
 def _scale(g: Array, max_norm: float, norm: float) -> None:
-    """g <- g max_norm / norm, in a wider dtype where the factor is lost in g's own: below its normal numbers, or halves."""
+    """g <- g max_norm / norm, in a wider dtype if g's own cannot hold the factor well (halves, and near 0)."""
     factor = max_norm / norm
     if g.dtype.itemsize > 2 and factor >= np.finfo(g.dtype).tiny:
         g *= factor
