@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import resource
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -80,6 +84,48 @@ def test_a_folder_that_is_not_there_is_said_before_anything_is_laid_out(writer, 
     with pytest.raises(FileNotFoundError, match="no such folder to write into") as caught:
         WRITERS[writer][0](Y, tmp_path / "none")
     assert caught.value.filename == str(tmp_path / "none")
+
+
+READ_ONLY = Path("/sys")  # for everyone
+
+
+@pytest.mark.parametrize("writer", ["draw", "to_html"])
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_laid_out(writer, tmp_path, monkeypatch):
+    monkeypatch.setattr("minigrad.render.drawing.layout", lambda *_: pytest.fail("laid out"))
+    monkeypatch.setattr("minigrad.render.html.page", lambda *_: pytest.fail("laid out"))
+    folder = tmp_path / "folder"
+    folder.mkdir(mode=0o500)
+    if os.access(folder, os.W_OK):  # one who may write everywhere
+        folder = READ_ONLY
+    with pytest.raises(PermissionError) as caught:
+        WRITERS[writer][0](Y, folder)
+    name = "a.svg" if writer == "draw" else "a.html"
+    assert caught.value.filename == str(folder / name)
+    assert ".part" not in str(caught.value)
+
+
+def test_a_file_that_finds_no_room_is_named(tmp_path):
+    """With no more than a kilobyte left, a page cannot be written; the old one stays."""
+    path = tmp_path / "a.html"
+    path.write_text("old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large") as caught:
+            to_html(Y, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.html"]
+    assert path.read_text() == "old"
+
+
+def test_a_folder_in_place_of_the_file_is_named(tmp_path):
+    (tmp_path / "a.html").mkdir()
+    with pytest.raises(IsADirectoryError) as caught:
+        to_html(Y, tmp_path / "a.html")
+    assert caught.value.filename == str(tmp_path / "a.html")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.html"]
 
 
 @pytest.mark.parametrize(
