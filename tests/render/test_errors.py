@@ -11,7 +11,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import nn
-from minigrad.render import draw, notebook, summary, to_dot, to_html, to_networkx, to_text
+from minigrad.render import draw, notebook, summary, to_dot, to_graphviz, to_html, to_networkx, to_text
 from tests.render.graphs import layout_program, leaf
 
 X = leaf(2)
@@ -51,6 +51,7 @@ TIMEOUT = [
 WRITERS = {
     "to_text": (lambda tensors, folder, **options: to_text(tensors, **options), OPTIONS),
     "to_dot": (lambda tensors, folder, **options: to_dot(tensors, **options), OPTIONS + LIMIT + TITLE + DRAWN),
+    "to_graphviz": (lambda y, folder, **options: to_graphviz(y, **options), OPTIONS + LIMIT + TITLE + DRAWN),
     "to_networkx": (lambda tensors, folder, **options: to_networkx(tensors, **options), OPTIONS + LIMIT),
     "to_html": (lambda y, folder, **options: to_html(y, folder / "a.html", **options), OPTIONS + LIMIT + TITLE),
     "draw": (
@@ -154,7 +155,7 @@ def test_notebooks_check_options_at_once(options, error, message):
 
 
 def test_what_writers_take_by_keyword_only():
-    for writer in (to_text, to_dot, to_networkx, lambda *given: to_html(Y, "a.html", *given[1:])):
+    for writer in (to_text, to_dot, to_graphviz, to_networkx, lambda *given: to_html(Y, "a.html", *given[1:])):
         with pytest.raises(TypeError, match="positional argument"):
             writer(Y, {"x": X})
 
