@@ -1,13 +1,13 @@
 """Contexts that end whatever interrupts them.
 
 Ctrl-C raises KeyboardInterrupt between two bytecodes of the main thread: after a call, at a jump backwards, and when a
-function written in Python begins. So an ``__exit__`` written in Python, or the one of `contextlib.contextmanager`, may be
-interrupted before its first line, and what it should have undone stays. A call of a function written in C is never
-interrupted halfway; and no bytecode lies between the end of a ``with`` block and the call of its ``__exit__``.
+function written in Python begins. So an ``__exit__`` written in Python, as that of `contextlib.contextmanager` is, may
+be interrupted before its first line, and what it should have undone stays. Nothing interrupts a function written in
+C, nor is there an occasion to between the end of a ``with`` block and the call of its ``__exit__``.
 
-`io.IOBase` has an ``__exit__`` written in C that does no more than call ``close``. A `Context` keeps in its ``close`` a function
-written in C, and undoes so, without a bytecode of Python in between, what its ``__enter__`` did. In a function the same
-is had from ``finally:`` with one such call in it.
+`io.IOBase` has an ``__exit__`` written in C that does no more than call ``close``. A `Context` keeps in its ``close`` a
+function written in C, which undoes what its ``__enter__`` did without a bytecode of Python in between. A function has
+the same of a ``finally:`` that begins with such a call.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ class Context(io.IOBase):
     """
 
     __slots__ = ("close",)
-    closed = True  # type: ignore[assignment]  # IOBase's finaliser has nothing to close
-    close: Callable[[], Any]  # type: ignore[assignment]
+    closed = True  # IOBase's finaliser has nothing to close
+    close: Callable[[], Any]
 
     def __init__(self) -> None:
-        pass  # IOBase takes any arguments, so that @no_grad without brackets would make a context of a function
+        pass  # IOBase would take any arguments, and @no_grad without brackets make a context of a function
 
     def begin(self) -> Callable[[], Any]:
         """Do what is to be done and return what undoes it; if interrupted, undo it.

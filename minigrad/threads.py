@@ -92,7 +92,7 @@ def side_by_side(pieces: Iterable[Callable[[], Any]]) -> None:
         return
     begun = False
     with _ProductsOnOneThread():
-        while True:  # once, and once more after an error and after each interrupt: helpers write into the caller's arrays
+        while True:  # once, and again after an error and each interrupt: helpers write into the caller's arrays
             try:
                 if not begun:
                     begun = True

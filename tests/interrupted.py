@@ -1,8 +1,8 @@
-"""What Ctrl-C leaves: `python -m tests.interrupted WHAT NUMBER [SEED]` interrupts a program so many times at random moments.
+"""What Ctrl-C leaves: `python -m tests.interrupted WHAT NUMBER [SEED]` interrupts a program so many times.
 
-A timer of the kernel raises KeyboardInterrupt as Ctrl-C does. After each interrupt, while its traceback still holds
-every frame, what the library keeps must be as before. WHAT is a name of `PROGRAMS`. It prints what was found wrong, how
-often, and ends with status 1 if anything was.
+It does so at random moments: a timer of the kernel raises KeyboardInterrupt as Ctrl-C does. After each interrupt, while
+its traceback still holds every frame, what the library keeps must be as before. WHAT is a name of `PROGRAMS`. It prints
+what was found wrong and how often, and ends with status 1 if anything was.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from minigrad.ops import blocks, convolution, recurrent
 from minigrad.optim import base
 
 THREADS = 2
-PATIENCE = 60.0  # seconds for one program to be interrupted and examined: beyond that it hangs
+PATIENCE = 120.0  # seconds for 200 interrupts and what is examined after each: beyond that it hangs
 
 
 def contexts() -> list[Callable[[], object]]:
@@ -77,7 +77,7 @@ def training() -> list[Callable[[], object]]:
     adam = mg.optim.Adam([*lstm.parameters(), *net.parameters()], lr=1e-3)
 
     def sequences() -> None:
-        with mg.scope("words"), mg.record():
+        with mg.scope("words"):
             h, _ = lstm(words)
             (h * h).mean().backward()
 
@@ -86,7 +86,7 @@ def training() -> list[Callable[[], object]]:
         (y * y).mean().backward()
         adam.step()
         adam.zero_grad()
-        with mg.no_grad():
+        with mg.no_grad(), mg.record():
             net(pictures)
 
     return [sequences, images]
@@ -140,16 +140,19 @@ def main(what: str, number: int, seed: int = 0) -> int:
     draw = random.Random(seed)
     steps = cycle(PROGRAMS[what]())
     signal.signal(signal.SIGALRM, signal.default_int_handler)
+    for _ in range(20):  # the first ones take longer
+        next(steps)()
     start = time.perf_counter()
     for _ in range(20):
         next(steps)()
-    longest = min(1.0, (time.perf_counter() - start) / 10)
+    longest = (time.perf_counter() - start) / 5
     expected = reference()
     found: Counter[str] = Counter()
     for i in range(number):
-        faulthandler.dump_traceback_later(PATIENCE, exit=True)
+        if i % 200 == 0:
+            faulthandler.dump_traceback_later(PATIENCE, exit=True)
         try:
-            # Once more after a while: CPython 3.11 can overlook a signal while two threads pass the lock to each other.
+            # Once more after a while: a signal that reaches the watchdog's thread while that one starts is lost.
             signal.setitimer(signal.ITIMER_REAL, draw.uniform(1e-5, longest), 1.0)
             while True:
                 next(steps)()
