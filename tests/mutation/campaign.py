@@ -142,7 +142,7 @@ def _label(function: FunctionType, records: Sequence[Primitive]) -> str:
     """``elementwise.divide.vjp`` for a rule, ``lookup.sum_rows`` for a function that rules call."""
     name = function.__qualname__
     rules = [r.name for r in records if r.backward is function]
-    if function.__name__ in rules:  # a rule without a name of its own has its primitive's
+    if function.__name__ in {f"{rule}_vjp" for rule in rules}:  # it has no name of its own
         name = "/".join(rules) + ".vjp"
     return f"{function.__module__.rpartition('.')[2]}.{name}"
 
