@@ -60,8 +60,9 @@ def require(module: str, extra: str) -> Any:
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary path beside `path`; after the block it is renamed to `path`, on an error removed.
 
-    A reader sees the old file or the new one, never a part of it. A FileNotFoundError, before the block, if there is
-    no such folder.
+    A reader sees the old file or the new one, never a part of it. Before the block it is seen whether a file can be
+    made there: an OSError if not, and a FileNotFoundError if there is no such folder. Errors of writing, such as that
+    of a full disk, name `path` too.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -75,8 +76,20 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise FileNotFoundError(errno.ENOENT, "no such folder to write into", str(target.parent))
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
+        temporary.touch()
         yield temporary
         os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and _is_about(error, temporary):
+            error.filename, error.filename2 = str(target), None
         raise
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+def _is_about(error: OSError, temporary: Path) -> bool:
+    """Whether an error is one of writing a file: it names the file, or nothing, as where a disk is full."""
+    return error.filename == str(temporary) or (error.filename is None and error.errno in _NO_ROOM)
