@@ -18,7 +18,8 @@ from .. import ops
 from ..core import Tensor
 from ..rng import generator
 from . import init
-from .module import Module, Parameter
+from .module import Module
+from .tensors import Parameter
 
 __all__ = ["LSTM", "RNN", "Conv2d", "Dropout", "Embedding", "Linear", "ReLU", "Sequential", "Sigmoid", "Tanh"]
 
@@ -280,7 +281,8 @@ class Dropout(Module):
 class Sequential(Module):
     """Modules called one after the other, each on the result of the one before; named 0, 1, 2, ...
 
-    Has ``len``, iteration, and indexing: a number gives a module, a slice a Sequential of the same modules.
+    Has ``len``, iteration, and indexing: a number gives a module, a slice a Sequential of the same modules under the
+    same names, as in PyTorch.
 
     Raises:
         TypeError: if an argument is no module.
@@ -310,8 +312,11 @@ class Sequential(Module):
         return len(list(iter(self)))
 
     def __getitem__(self, index: int | slice) -> Any:
-        modules = list(self)
-        return Sequential(*modules[index]) if isinstance(index, slice) else modules[index]
+        if not isinstance(index, slice):
+            return list(self)[index]
+        part = Sequential()
+        vars(part).update([(name, value) for name, value in vars(self).items() if name.isdecimal()][index])
+        return part  # its modules keep their names, and so the original its scopes: nothing was assigned
 
 
 class ReLU(Module):
