@@ -332,9 +332,9 @@ class _Check:
         """
         wrong = False
         for k in range(number):
-            drawn = {i: self.random.standard_normal(x.shape) for i, x in self.slopes.point.items()}
+            drawn: Points = {i: np.array(self.random.standard_normal(x.shape)) for i, x in self.slopes.point.items()}
             norm = max(1.0, math.sqrt(sum(float((v * v).sum()) for v in drawn.values())))
-            move = {}
+            move: Points = {}
             for i, x in self.slopes.point.items():  # in turns small entries move as far as others, or only as they can
                 move[i] = drawn[i] / norm * (_STEP * np.maximum(1.0, np.abs(x)) if k % 2 else _steps(x))
             analytic = np.array([sum(float((p[i] * move[i]).sum()) for i in self.chosen) for p in self.pulled])
@@ -410,8 +410,8 @@ def _where(index: tuple[int, ...]) -> str:
 
 
 def _largest(array: Array) -> float:
-    """The largest magnitude, NaN not counted."""
-    return float(np.fmax.reduce(np.abs(array), axis=None, initial=0.0))
+    """The largest finite magnitude."""
+    return float(np.max(np.abs(array), where=np.isfinite(array), initial=0.0))
 
 
 def _precision(dtype: Any) -> float:

@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import ops
 from ..core import Tensor
+from ..ops.windows import pair as pair_of
 from ..rng import generator
 from . import init
 from .module import Module
@@ -202,7 +203,9 @@ class Conv2d(Module):
     ``kernel_size`` is one number or a pair.
 
     Raises:
-        ValueError: if a size is not positive, or ``groups`` does not divide the channels.
+        ValueError: if a size, stride or dilation is not positive, the padding negative, or ``groups`` does not divide
+            the channels.
+        TypeError: if one of them is no integer or pair of integers.
 
     >>> Conv2d(3, 8, 3, padding=1)
     Conv2d(3, 8, kernel_size=(3, 3), stride=1, padding=1, dilation=1, groups=1, bias=True)
@@ -228,6 +231,8 @@ class Conv2d(Module):
         _positive("Conv2d", in_channels=in_channels, out_channels=out_channels, groups=groups)
         for size in pair:
             _positive("Conv2d", kernel_size=size)
+        for name, value, least in (("stride", stride, 1), ("padding", padding, 0), ("dilation", dilation, 1)):
+            pair_of(f"Conv2d: {name}", value, least)
         if in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"Conv2d: groups ({groups}) must divide in_channels ({in_channels}) and out_channels ({out_channels})"
@@ -266,8 +271,8 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, *, rng: Any = None) -> None:
-        if not 0 <= p < 1:
-            raise ValueError(f"Dropout: p must be in [0, 1), not {p}")
+        if not isinstance(p, (int, float, np.number)) or not 0 <= p < 1:
+            raise ValueError(f"Dropout: p must be a number in [0, 1), not {p!r}")
         self.p = p
         self.rng = None if rng is None else generator(rng)
 

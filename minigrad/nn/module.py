@@ -278,6 +278,7 @@ class Module:
 
         Raises:
             ValueError: names every missing, unexpected and misshaped entry; nothing has been written.
+            TypeError: if the state is no mapping.
 
         >>> from minigrad import nn
         >>> nn.Linear(2, 3).load_state_dict({"weight": np.zeros((3, 2), np.float32)})
@@ -286,6 +287,10 @@ class Module:
           bias is missing
           weight is float32 (2, 3) here, float32 (3, 2) in the state
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(
+                f"{type(self).__name__}.load_state_dict: the state must map names to arrays, not be {describe(state)}"
+            )
         named = self._named()
         missing = [name for name in named if name not in state]
         unexpected = [name for name in state if name not in named]

@@ -239,6 +239,8 @@ def test_a_bad_state_is_refused_whole():
     module.offset.data.flags.writeable = False
     with pytest.raises(ValueError, match="offset is read-only here"):
         module.load_state_dict({name: array * 0 for name, array in before.items()})
+    with pytest.raises(TypeError, match="must map names to arrays, not be list"):
+        module.load_state_dict(list(before.items()))
     for name, array in module.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
 
