@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from ..core import Leaf, Tensor, current_scope, enter_scope, leave_scope
+from ..core import Leaf, Tensor, current_scope, set_scope
 from ..spec import Array, as_array, describe
+from ..writes import written
 from .contents import SEARCHED, contents, entries, is_iterator
 from .tensors import Buffer, Parameter
 
@@ -88,11 +89,13 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        token = enter_scope(self._name or type(self).__name__)
-        try:
+        path = current_scope()
+        try:  # as `scope`, without what a context manager costs
+            if path is not None:
+                set_scope((*path, self._name or type(self).__name__))
             return self.forward(*args, **kwargs)
         finally:
-            leave_scope(token)
+            set_scope(path)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -315,6 +318,7 @@ class Module:
             raise ValueError("\n  ".join([f"{type(self).__name__}.load_state_dict: nothing was loaded:", *complaints]))
         for name, array in arrays.items():
             named[name].data[...] = array
+            written(named[name].data)
         return LoadReport(missing, unexpected)
 
     # --- drawing as text -------------------------------------------------------------------------

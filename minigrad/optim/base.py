@@ -20,6 +20,7 @@ from numpy.lib.array_utils import byte_bounds
 from ..core import Leaf, Tensor
 from ..spec import Array, Spec, as_array, describe
 from ..threads import side_by_side
+from ..writes import written
 
 __all__ = ["Optimizer", "clip_grad_norm"]
 
@@ -149,7 +150,11 @@ class Optimizer:
             updates += [partial(self._update, numbers, *block) for block in blocks]
         if sum(p.size for _, p, _ in found) < 2 * _BLOCK:  # too little to wake a thread for
             updates = [partial(_one_after_the_other, updates)]
-        side_by_side(updates)
+        try:
+            side_by_side(updates)
+        finally:
+            for _, p, _ in found:
+                written(p.data)
 
     def _check_parameter(self, i: int, p: Tensor, g: Array) -> None:
         """A parameter can be written into, and is what it was when the optimiser was made, as its gradient is."""
