@@ -212,6 +212,8 @@ def test_complaints():
         (lambda: optim.SGD([p], lr=1, momentum=1), ValueError, r"momentum must be in \[0, 1\)"),
         (lambda: optim.SGD([p], lr=1, nesterov=True), ValueError, "nesterov needs a momentum"),
         (lambda: optim.Adam([p], betas=(0.9, 1.0)), ValueError, r"betas must be in \[0, 1\), not \(0.9, 1.0\)"),
+        (lambda: optim.Adam([p], betas=(0.9,)), ValueError, r"Adam: betas must be two numbers, not \(0\.9,\)"),
+        (lambda: optim.AdamW([p], betas=0.9), ValueError, "AdamW: betas must be two numbers, not 0.9"),
         (lambda: optim.Adam([p], eps=-1e-8), ValueError, "eps must be"),
         (lambda: optim.RMSprop([p], alpha=1.5), ValueError, "alpha must be in"),
         (lambda: optim.AdamW([p], weight_decay=math.inf), ValueError, "weight_decay must be finite"),
@@ -542,6 +544,8 @@ def test_options_that_became_impossible_are_refused_in_the_step():
         setattr(optimizer, name, kept)
     assert p.data.tolist() == [1, 1]
     assert optimizer.steps == [0]
+    optimizer.lr = optimizer.state_dict()["lr"]  # a 0-d array is a number
+    optimizer.step()
     late = optim.SGD([p], lr=0.1)
     late.momentum = 0.9
     with pytest.raises(ValueError, match="momentum must be given when"):

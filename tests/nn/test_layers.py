@@ -202,9 +202,16 @@ def test_conv2d_errors():
         ({"kernel_size": (1, 2, 3)}, "one number or two"),
         ({"groups": 0}, "groups must be a positive integer"),
         ({"in_channels": -4}, "in_channels must be"),
+        ({"in_channels": 0}, "in_channels must be a positive integer, not 0"),
+        ({"out_channels": 0}, "out_channels must be a positive integer, not 0"),
+        ({"stride": 0}, "Conv2d: stride must be at least 1, not 0"),
+        ({"padding": (0, -1)}, r"Conv2d: padding must be at least 0, not \(0, -1\)"),
+        ({"dilation": 0}, "Conv2d: dilation must be at least 1"),
     ]:
         with pytest.raises(ValueError, match=text):
             nn.Conv2d(**{"in_channels": 4, "out_channels": 6, "kernel_size": 3, **options})
+    with pytest.raises(TypeError, match=r"Conv2d: stride must be an integer or a pair of integers, not 1\.5"):
+        nn.Conv2d(4, 6, 3, stride=1.5)
 
 
 def test_dropout():
@@ -222,8 +229,8 @@ def test_dropout():
     first = nn.Dropout()(x).data
     mg.manual_seed(1)
     np.testing.assert_array_equal(first, nn.Dropout()(x).data)
-    for p in (-0.1, 1.0, float("nan")):
-        with pytest.raises(ValueError, match=r"p must be in \[0, 1\)"):
+    for p in (-0.1, 1.0, float("nan"), "half"):
+        with pytest.raises(ValueError, match=r"Dropout: p must be a number in \[0, 1\), not"):
             nn.Dropout(p)
 
 
