@@ -75,8 +75,9 @@ def _unroll(vertex: Vertex, first: int, used: Sequence[int]) -> tuple[list[Verte
         inputs += [Edge(first + t - 1, slot, state[:-1]) for slot, state in enumerate(states)] if t else begin
         inputs += by_name.values()
         scope = (*vertex.scope, f"step {t}")
+        constants = tuple(c.removesuffix("0") if c in states else c for c in vertex.constants if not t or c not in states)
         vertices.append(
-            replace(vertex, label=name, specs=specs, scope=scope, inputs=tuple(inputs), step=t)
+            replace(vertex, label=name, specs=specs, scope=scope, inputs=tuple(inputs), constants=constants, step=t)
         )
     stacks = {slot: first + T + i for i, slot in enumerate(used)}
     for slot in stacks:
