@@ -146,8 +146,8 @@ def shared_subexpressions(path):
     """A graph that is no tree
 
     A value that is used twice is computed once and has two arrows out of it; `x * x` takes x twice. Where the order of
-    arguments matters, the arrows say which is which. What was recorded knows constants, here 1; else they are only
-    called so.
+    arguments matters, the arrows say which is which. A constant is drawn as its number, here 1, if the call was
+    recorded; else it only says that it is one.
     """
     x = mg.tensor([1.0, 2.0], requires_grad=True)
     with mg.record():

@@ -104,8 +104,10 @@ class Note:
     """What was noted of a node.
 
     line: file and line of the call. inputs: shape and dtype of each array argument, constants too; None for one that
-    was left out. numbers: the value of each constant that is a single number, by its place among the inputs. values, gradients: of each output, None where none was seen. flows: the norm of the gradient that
-    went on to each argument, by its name.
+    was left out. numbers: the value of each constant that is a single number, by its place among the inputs.
+
+    values, gradients: of each output, None where none was seen. flows: the norm of the gradient that went on to each
+    argument, by its name.
 
     Of a sequence primitive, the norm at each time step: value_steps and gradient_steps of each output, where the
     gradient of a state is summed over all later steps; direct_steps of the part of it that came from outside; and

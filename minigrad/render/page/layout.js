@@ -31,16 +31,16 @@ function linesOf(item) {
   const vertex = item.vertex;
   if (vertex.kind === "input") return [name, small(vertex.outputs[0].shape)];
   if (vertex.kind === "elision") return [{ ...name, weight: "400" }];
-  const remark = wrapped(vertex.remark, 26).map(small);
-  if (vertex.step !== null) return [small(`step ${vertex.step}`), name, ...wrapped(vertex.constants.join("\u2003"), 26).map(small), ...remark];
+  const remark = inLines(vertex.remark.split(" "), " ").map(small);
+  if (vertex.step !== null) return [small(`step ${vertex.step}`), name, ...inLines(vertex.constants, "\u2002").map(small), ...remark];
   return [name, ...[vertex.said].filter(Boolean).map(small), ...remark];
 }
 
-// A text in lines of whole words.
-function wrapped(text, most) {
+// Words in lines.
+function inLines(words, gap, most = 26) {
   const lines = [];
-  for (const word of text.split(" ").filter(Boolean)) {
-    if (lines.length && lines.at(-1).length + word.length < most) lines.push(`${lines.pop()} ${word}`);
+  for (const word of words.filter(Boolean)) {
+    if (lines.length && lines.at(-1).length + word.length < most) lines.push(`${lines.pop()}${gap}${word}`);
     else lines.push(word);
   }
   return lines;
