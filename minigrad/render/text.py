@@ -202,12 +202,15 @@ class _Listing:
 
 def _constant(vertices: Sequence[Vertex], name: str) -> str:
     """An argument that is no edge, as it is in all these vertices: a number, `None` for one left out, or `·`."""
-    words = set()
+    said = ""
     for vertex in vertices:
         numbers = [c.text for c in constants_of(vertex) if c.argument == name and c.number is not None]
         left_out = name in vertex.constants and noted_spec(vertex, name) == (True, None)
-        words.add(numbers[0] if numbers else "None" if left_out else "·")
-    return words.pop() if len(words) == 1 else "·"
+        word = numbers[0] if numbers else "None" if left_out else "·"
+        if word == "·" or (said and word != said):
+            return "·"
+        said = word
+    return said
 
 
 def _one_line(text: str) -> str:
