@@ -48,10 +48,10 @@ class Constant(NamedTuple):
 def argument_order(vertex: Vertex) -> list[str]:
     """Names of all array arguments in the order of the call, tracked or not."""
     primitive = primitive_of(vertex)
-    if primitive is None:
+    if primitive is None or vertex.gathers is not None:
         return [edge.argument for edge in vertex.inputs]
-    if vertex.step is not None or vertex.gathers is not None:
-        return list(primitive.arguments) if vertex.gathers is None else [edge.argument for edge in vertex.inputs]
+    if vertex.step is not None:
+        return list(primitive.arguments)
     assert vertex.node is not None
     return [primitive.input_name(i) for i in range(len(vertex.node.route[1]))]
 
@@ -120,9 +120,9 @@ def to_be_named(picture: Picture, vertex: Vertex, stubbed: Set[int]) -> set[str]
     Without names one reads: first what an edge brings, then what stands as stubs, in the order of the call. Where the
     order does not matter, or one argument is all, nothing is named; constants are named in all other cases.
     """
-    constants = {constant.argument for constant in constants_of(vertex)}
     if vertex.kind != "operation" or vertex.gathers is not None or _is_symmetric(vertex):
         return set()
+    constants = {constant.argument for constant in constants_of(vertex)}
     if len(vertex.inputs) + len(constants) < 2:
         return set()
     place = {name: i for i, name in enumerate(argument_order(vertex))}

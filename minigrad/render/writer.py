@@ -4,10 +4,9 @@ A weight that every step of a loop shares would tie the whole drawing into a kno
 stands as a small stub beside each vertex that uses it, and once in a legend with its shape. So does a result of many
 uses, whose box says under which name. Constants are stubs too, with what is known of them.
 
-The steps of a sequence primitive are boxes in a row, with time to the right. (A
-cluster around each would look the same, but `dot` then draws rows from right to left, or mixes them: its order of a
-row does not heed edges between clusters.) Steps that are clusters, of loops that a user wrote or of an expanded
-primitive, stand below each other.
+The steps of a sequence primitive are boxes in a row, with time to the right. (A cluster around each would look the
+same, but `dot` then draws rows from right to left, or mixes them: its order of a row does not heed edges between
+clusters.) Steps that are clusters, of loops that a user wrote or of an expanded primitive, stand below each other.
 """
 
 from __future__ import annotations

@@ -547,11 +547,11 @@ def test_a_large_graph_starts_closed_and_stays_quick(opened):
 
 
 def wide(n):
-    """A graph of n operations without scopes, in which one input feeds every second one."""
-    y = x = mg.tensor(np.ones((2, 2)), requires_grad=True)
-    for _ in range(n // 2):
+    """A graph of n operations without scopes, in which one feeds every second one."""
+    y = x = mg.cos(mg.tensor(np.ones((2, 2)), requires_grad=True))
+    for _ in range(n // 2 - 1):
         y = mg.tanh(y) * x
-    return y
+    return mg.tanh(y)
 
 
 def seconds(window, script):
