@@ -10,6 +10,7 @@ array([2., 4., 6.], dtype=float32)
 from typing import TYPE_CHECKING, Any
 
 from . import check, graph, io, nn, ops, optim
+from .anomaly import detect_anomaly
 from .check import gradcheck, numerical_gradient
 from .core import Tensor, no_grad, scope, tensor
 from .io import load, save
@@ -30,9 +31,9 @@ __version__ = "0.1.0"
 _keep_memory()
 
 __all__ = [
-    "Tensor", "check", "get_default_dtype", "get_num_threads", "grad", "gradcheck", "graph", "io", "jacobian", "load",
-    "manual_seed", "nn", "no_grad", "numerical_gradient", "ops", "optim", "primitive", "record", "render", "save",
-    "scope", "set_default_dtype", "set_num_threads", "tensor", "value_and_grad", "vjp",
+    "Tensor", "check", "detect_anomaly", "get_default_dtype", "get_num_threads", "grad", "gradcheck", "graph", "io",
+    "jacobian", "load", "manual_seed", "nn", "no_grad", "numerical_gradient", "ops", "optim", "primitive", "record",
+    "render", "save", "scope", "set_default_dtype", "set_num_threads", "tensor", "value_and_grad", "vjp",
     *ops.__all__,
 ]  # fmt: skip
 

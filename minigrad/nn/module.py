@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from ..core import Leaf, Tensor, enter_scope, leave_scope
+from ..core import Leaf, Tensor, current_scope, set_scope
 from ..spec import Array, as_array, describe
+from ..writes import written
 
 __all__ = ["LoadReport", "Module", "Parameter"]
 
@@ -112,11 +113,13 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        token = enter_scope(self._name or type(self).__name__)
-        try:
+        path = current_scope()
+        try:  # as `scope`, without what a context manager costs
+            if path is not None:
+                set_scope((*path, self._name or type(self).__name__))
             return self.forward(*args, **kwargs)
         finally:
-            leave_scope(token)
+            set_scope(path)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute; a tensor that would silently go untrained is refused, also in a list, tuple or dict.
@@ -256,6 +259,7 @@ class Module:
             raise ValueError("\n  ".join([f"{type(self).__name__}.load_state_dict: nothing was loaded:", *complaints]))
         for name, array in arrays.items():
             named[name].data[...] = array
+            written(named[name].data)
         return LoadReport(missing, unexpected)
 
     # --- drawing as text -------------------------------------------------------------------------

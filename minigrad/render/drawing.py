@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core import Tensor
-from ..extras import replacing
+from ..extras import how_to_install, replacing
 from .dot import to_dot
 
 __all__ = ["DrawingError", "draw", "layout", "layout_program"]
@@ -97,8 +97,8 @@ def layout_program() -> str:
     if found := shutil.which("graphviz-pure", path=os.pathsep.join(places)):
         return found
     raise ModuleNotFoundError(
-        "drawing needs a layout program: Graphviz's dot (apt install graphviz, brew install graphviz), or the package "
-        "graphviz-pure (pip install graphviz-pure)"
+        "drawing needs a layout program: Graphviz's dot (apt install graphviz, brew install graphviz), or "
+        + how_to_install("viz", "graphviz_pure")
     )
 
 
