@@ -27,11 +27,11 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any, dtype: Any = None) -> None:
         super().__init__(data, dtype, requires_grad=True)
-        self._name = ""
+        self.name = "parameter"  # until a module holds it
 
     @property
     def name(self) -> str:
-        """The attribute under which a module holds it; drawings call it so."""
+        """The attribute under which a module holds it, else "parameter"; drawings call it so."""
         return self._name
 
     @name.setter

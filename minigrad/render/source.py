@@ -59,8 +59,8 @@ def _knowing_another(kind: type[Exception]) -> Iterator[None]:
     try:
         yield
     except kind as error:
+        other = how_to_install("viz", "graphviz_pure")
         error.args = (
-            f"{error}; minigrad.render.draw(tensor, path) does without it where graphviz-pure is installed: "
-            + how_to_install("viz", "graphviz_pure"),
+            f"{error}; minigrad.render.draw(tensor, path) does without it where graphviz-pure is installed: {other}",
         )
         raise
