@@ -20,10 +20,9 @@ from benchmarks import agreement, reference
 from benchmarks.job import Case, Rival
 from benchmarks.results import Measured, Row
 from benchmarks.workers import Failed, Handle
+from minigrad.extras import how_to_install
 
 __all__ = ["Driver", "Plan", "turns"]
-
-EXTRA = 'pip install "minigrad[bench]"'
 
 
 @dataclass(frozen=True)
@@ -221,4 +220,4 @@ def _noting_failure(measured: Measured, handles: dict[str, Any]) -> Iterator[Non
 def _missing(rival: Rival) -> str:
     """Why a rival cannot run, if packages are missing."""
     absent = [package for package in rival.needs if importlib.util.find_spec(package) is None]
-    return f"needs {', '.join(absent)}: {EXTRA}" if absent else ""
+    return f"needs {', '.join(absent)}: {how_to_install('bench', *absent)}" if absent else ""

@@ -14,6 +14,7 @@ environment turns that off.
 from typing import TYPE_CHECKING, Any
 
 from . import check, graph, io, memory, nn, ops, optim
+from .anomaly import detect_anomaly
 from .check import gradcheck, numerical_gradient
 from .core import Tensor, no_grad, scope, tensor
 from .io import load, save
@@ -34,9 +35,9 @@ if memory.wanted():
     memory.keep_memory()
 
 __all__ = [
-    "Tensor", "check", "get_default_dtype", "get_num_threads", "grad", "gradcheck", "graph", "io", "jacobian", "load",
-    "manual_seed", "nn", "no_grad", "numerical_gradient", "ops", "optim", "primitive", "record", "render", "save",
-    "scope", "set_default_dtype", "set_num_threads", "tensor", "value_and_grad", "vjp",
+    "Tensor", "check", "detect_anomaly", "get_default_dtype", "get_num_threads", "grad", "gradcheck", "graph", "io",
+    "jacobian", "load", "manual_seed", "nn", "no_grad", "numerical_gradient", "ops", "optim", "primitive", "record",
+    "render", "save", "scope", "set_default_dtype", "set_num_threads", "tensor", "value_and_grad", "vjp",
     *ops.__all__,
 ]  # fmt: skip
 

@@ -17,6 +17,8 @@ from .spec import Array
 
 __all__ = ["axpby", "get_threads", "kernel", "set_threads", "setter"]
 
+# What is nearer to 0 may become 0 where it is rounded to the dtype.
+_SMALLEST = {np.dtype(dtype): float(np.finfo(dtype).tiny) for dtype in (np.float32, np.float64)}
 _WORTH_A_CALL = 2**12  # numbers: the call takes 2 µs, as long as NumPy takes for so many
 
 _NAMES = [(prefix, suffix) for prefix in ("scipy_", "") for suffix in ("64_", "_64", "")]
@@ -90,7 +92,9 @@ _axpby = _find_axpby()
 def axpby(a: float, x: Array, b: float, y: Array) -> None:
     """y <- a x + b y for arrays of one shape and dtype, in one pass where the library has the routine.
 
-    Of 131,072 float32 it takes 16 µs, NumPy's three passes 31.
+    Of 131,072 float32 it takes 16 µs, NumPy's three passes 31. The routine leaves out a term whose coefficient
+    is 0, where 0 times NaN (or infinity) is NaN: such calls are NumPy's, so that an entry's fate never depends on
+    how many there are.
 
     >>> y = np.array([1.0, 2.0])
     >>> axpby(10, np.array([3.0, 4.0]), 0.5, y)
@@ -99,8 +103,10 @@ def axpby(a: float, x: Array, b: float, y: Array) -> None:
     """
     routine = _axpby.get(y.dtype) if y.size >= _WORTH_A_CALL and y.dtype == x.dtype and x.shape == y.shape else None
     if routine and y.flags.carray and x.flags.c_contiguous and x.flags.aligned:  # carray: also writeable
-        routine(y.size, a, x.ctypes.data, 1, b, y.ctypes.data, 1)
-        return
+        smallest = _SMALLEST[y.dtype]
+        if abs(a) >= smallest <= abs(b):
+            routine(y.size, a, x.ctypes.data, 1, b, y.ctypes.data, 1)
+            return
     if b != 1:
         y *= b
     y += a * x

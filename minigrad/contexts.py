@@ -20,8 +20,8 @@ from itertools import takewhile
 from operator import call, not_
 from typing import Any, TypeVar
 
-import numpy as np
 from numpy._core.umath import _extobj_contextvar as _errors
+from numpy._core.umath import _make_extobj
 
 __all__ = ["Context", "errstate", "until"]
 
@@ -85,6 +85,7 @@ class Context(io.IOBase):
 class errstate(Context):  # noqa: N801
     """As `numpy.errstate`, whose ``__exit__`` is written in Python.
 
+    >>> import numpy as np
     >>> with errstate(divide="ignore"):
     ...     np.log(np.zeros(1))
     array([-inf])
@@ -101,7 +102,7 @@ class errstate(Context):  # noqa: N801
     def begin(self) -> Callable[[], Any]:
         undo = until(functools.partial(_errors.set, _errors.get()))
         try:
-            np.errstate(**self.settings).__enter__()
+            _errors.set(_make_extobj(**self.settings))
             return undo
         except BaseException:
             undo()

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .contexts import Context
-from .spec import Array, DType, Spec, as_array, get_default_dtype
+from .spec import Array, DType, Spec, as_array, describe, get_default_dtype
+from .writes import written
 
 if TYPE_CHECKING:
     from .primitives import Primitive
@@ -102,12 +103,15 @@ class Node:
             whether it is tracked; and for each parent which of its outputs is the input.
         shape, dtype: of the first output; `later` has ``(shape, dtype)`` of each other one.
         residuals: what the VJP needs; None once a backward pass has freed it.
+        born: when it was made, see :mod:`minigrad.writes`.
         scope: the path of :func:`scope` names.
         note: what :func:`minigrad.record` noted; not set without it.
     """
 
     # Few objects a node: each one that the garbage collector watches costs time, see docs/results.md.
-    __slots__ = ("dtype", "later", "note", "params", "parents", "primitive", "residuals", "route", "scope", "shape")
+    __slots__ = (
+        "born", "dtype", "later", "note", "params", "parents", "primitive", "residuals", "route", "scope", "shape",
+    )  # fmt: skip
     primitive: Primitive | None
     params: dict[str, Any]
     parents: tuple[Node, ...]
@@ -115,8 +119,9 @@ class Node:
     shape: tuple[int, ...]
     dtype: DType
     later: tuple[Spec, ...]
-    residuals: tuple[Any, ...] | None
+    residuals: tuple[Any, ...] | str | None  # a str says why they are gone
     scope: tuple[str, ...]
+    born: int
     note: Note
 
     @property
@@ -175,22 +180,28 @@ class Tensor:
         self.node = Leaf(self.data) if requires_grad else None
         self.index = 0
 
+    def _array(self) -> Array:
+        """The array, or an error that says that something else was assigned to ``data``."""
+        if not isinstance(self.data, np.ndarray):
+            raise TypeError(f"a tensor's .data must be an ndarray, not {describe(self.data)}")
+        return self.data
+
     @property
     def shape(self) -> tuple[int, ...]:
-        return tuple(self.data.shape)
+        return tuple(self._array().shape)
 
     @property
     def dtype(self) -> DType:
-        dtype: DType = self.data.dtype
+        dtype: DType = self._array().dtype
         return dtype
 
     @property
     def ndim(self) -> int:
-        return self.data.ndim
+        return self._array().ndim
 
     @property
     def size(self) -> int:
-        return self.data.size
+        return self._array().size
 
     @property
     def requires_grad(self) -> bool:
@@ -257,6 +268,11 @@ class Tensor:
         memo[id(self)] = twin
         return twin
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if self.node is not None and type(self.node) is not Leaf:
+            raise TypeError("pickling a tensor inside a graph would take the graph with it: pickle tensor.detach()")
+        return super().__reduce_ex__(protocol)
+
     def __repr__(self) -> str:
         text = np.array2string(self.data, separator=", ", prefix="tensor(")
         if self.dtype not in (get_default_dtype(), np.dtype(np.int64), np.dtype(bool)):
@@ -308,6 +324,7 @@ class Tensor:
                 )
             value = value.data
         self.data[plain(index)] = value
+        written(self.data)
 
     __hash__ = object.__hash__
 

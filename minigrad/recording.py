@@ -28,7 +28,7 @@ from .spec import Array, Spec
 if TYPE_CHECKING:
     from .core import Node
 
-__all__ = ["Note", "Recorder", "Stats", "note_of", "record", "recorder"]
+__all__ = ["Note", "Recorder", "Stats", "note_of", "record", "recorder", "user_line", "using"]
 
 BINS = 24
 """Bars of a histogram."""
@@ -134,9 +134,13 @@ class Recorder:
         self.values, self.gradients, self.lines = values, gradients, lines
         self._node: Node | None = None  # whose VJP is running
 
+    def around(self, inner: Recorder | None) -> Recorder | None:
+        """Who is told within a context inside of this recorder's: the inner one takes the place of the outer."""
+        return inner
+
     def call(self, node: Node, inputs: Sequence[Array | Any], outputs: Sequence[Array]) -> None:
         """A primitive has been applied."""
-        note = node.note = Note(_user_line() if self.lines else "")
+        note = node.note = Note(user_line() if self.lines else "")
         note.inputs = tuple(None if x is None else (np.shape(x), np.asarray(x).dtype) for x in inputs)
         if self.values:
             note.values = [Stats.of(array) for array in outputs]
@@ -190,12 +194,13 @@ class using(Context):  # noqa: N801  (used as a function)
         return using(self.own)
 
     def begin(self) -> Callable[[], Any]:
-        key = object()
+        key, outer = object(), recorder()
+        own = self.own if outer is None else outer.around(self.own)
         inactive = partial(active.discard, key)
         undo = until(inactive, partial(_current.set, _current.get()))
         try:
             active.add(key)
-            return until(inactive, partial(_current.reset, _current.set(self.own)))
+            return until(inactive, partial(_current.reset, _current.set(own)))
         except BaseException:  # an interrupt
             undo()
             raise
@@ -233,7 +238,7 @@ def _norms(array: Array) -> list[float]:
     return [norm_of(array[:, t]) for t in range(array.shape[1])]
 
 
-def _user_line() -> str:
+def user_line() -> str:
     """The file and line of the innermost frame outside of this package."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):

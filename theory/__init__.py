@@ -11,10 +11,14 @@
 
 from __future__ import annotations
 
+from minigrad.extras import require as _package
+
+_package("hypothesis", "theory")  # or an error that says how to install it
+
 # Each family registers its claims, in this order.
-from theory import convolution, ordering, parity, eigenvalues  # noqa: F401  # isort: skip
-from theory.claims import Claim, Proposition, Refuted, Result, Statement, Verdict, agree, every, require
-from theory.registry import CLAIMS, claim, register
+from theory import convolution, ordering, parity, eigenvalues  # noqa: E402, F401  # isort: skip
+from theory.claims import Claim, Proposition, Refuted, Result, Statement, Verdict, agree, every, require  # noqa: E402
+from theory.registry import CLAIMS, claim, register  # noqa: E402
 
 __all__ = [
     "CLAIMS", "Claim", "Proposition", "Refuted", "Result", "Statement", "Verdict",

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..core import Leaf, Tensor, current_scope, set_scope
 from ..spec import Array, as_array, describe
+from ..writes import written
 
 __all__ = ["LoadReport", "Module", "Parameter"]
 
@@ -258,6 +259,7 @@ class Module:
             raise ValueError("\n  ".join([f"{type(self).__name__}.load_state_dict: nothing was loaded:", *complaints]))
         for name, array in arrays.items():
             named[name].data[...] = array
+            written(named[name].data)
         return LoadReport(missing, unexpected)
 
     # --- drawing as text -------------------------------------------------------------------------

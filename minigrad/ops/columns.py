@@ -120,7 +120,7 @@ class Columns(NamedTuple):
         shape = channels, *self.taps, height + dilation * (self.terms - 1), width
         step = max(1, _LARGEST // max(prod(shape), 1))
         windows = self.windows._replace(kernel=self.taps)
-        itself = windows[:3] == ((1, 1), (1, 1), (0, 0)) and self.number == x.shape[2:] and x.flags.c_contiguous
+        itself = self.windows[:3] == ((1, 1), (1, 1), (0, 0)) and self.number == x.shape[2:] and x.flags.c_contiguous
         for start in range(images.start, images.stop, step):
             block = slice(start, min(start + step, images.stop))
             cols = x[block, :, rows] if itself else room("columns", (block.stop - start, *shape), dtype)

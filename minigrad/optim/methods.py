@@ -88,6 +88,7 @@ class RMSprop(Optimizer):
     """
 
     _options = ("lr", "alpha", "eps", "weight_decay", "momentum")
+    _squares = ("v",)
     alpha: float
     eps: float
     weight_decay: float
@@ -150,6 +151,7 @@ class Adam(Optimizer):
 
     _options = ("lr", "betas", "eps", "weight_decay")
     _memory = ("m", "v")
+    _squares = ("v",)
     betas: tuple[float, float]
     eps: float
     weight_decay: float

@@ -56,7 +56,7 @@ _accept("only the order in memory counts, where n and c are neighbours, and the 
         "squares = g.reshape(c, n, tall // r, r, wide // r, r).transpose(0, 1, 3, 5, 2, 4)")  # fmt: skip
 
 _NO_TAPS = "without taps there is nothing to copy or to sum"
-_ITSELF = ("itself = windows[:3] == ((1, 1), (1, 1), (0, 0)) and self.number == x.shape[2:] and "
+_ITSELF = ("itself = self.windows[:3] == ((1, 1), (1, 1), (0, 0)) and self.number == x.shape[2:] and "
            "x.flags.c_contiguous")  # fmt: skip
 _accept(_GENERAL, "columns.Columns.blocks", _ITSELF, _ITSELF.replace("(1, 1), (0, 0)", "(0, 1), (0, 0)"),
         _ITSELF.replace("(1, 1), (0, 0)", "(1, 0), (0, 0)"))  # fmt: skip

@@ -180,6 +180,31 @@ def test_views_keep_within_their_memory(layer: str) -> None:
         y.backward(np.ones(y.shape, np.float32))
 
 
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("kernel", [(3, 3), (2, 1), (4, 1), (5, 2)])
+def test_with_stride_and_many_more_channels_on_the_side_of_the_windows(name: str, kernel: tuple[int, int]) -> None:
+    """More than twice as many: columns are shared by rows of windows, also where those see one column of pixels."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((1, 1, 5, 6) if name == "conv2d" else (1, 3, 3, 4))
+    w = rng.standard_normal((3, 1, *kernel))
+    for padding in (1, 0, (1, 0)):
+        options: dict[str, Any] = {"stride": 2, "padding": padding}
+        if name == "conv_transpose2d":
+            options["output_padding"] = 1
+        check_primitive(getattr(mg.ops, name), Case([x, w, None], options))
+
+
+def test_a_strided_network_has_gradients() -> None:
+    """A layer behind another, whose cotangent is contiguous."""
+    rng = np.random.default_rng(0)
+    x = mg.tensor(rng.standard_normal((4, 1, 28, 28), np.float32))
+    first, second = mg.nn.Conv2d(1, 8, 3, padding=1), mg.nn.Conv2d(8, 32, 3, stride=2, padding=1)
+    network = mg.nn.Sequential(first, mg.nn.ReLU(), second)
+    y = network(x)
+    (y * y).sum().backward()
+    assert all(p.grad is not None and np.isfinite(p.grad).all() for p in network.parameters())
+
+
 def _bias(name: str, w: tuple[int, ...], options: dict[str, Any]) -> tuple[int]:
     return (w[0] if name == "conv2d" else w[1] * options.get("groups", 1),)
 

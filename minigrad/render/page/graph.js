@@ -33,6 +33,9 @@ for (const item of vertices) {
 for (const item of outputs) item.first = Infinity;
 for (const item of [root, ...boxes]) item.children.sort((a, b) => a.first - b.first || 0);
 
+for (const box of boxes) box.heat = null;
+for (const { parent, vertex } of vertices) for (let at = parent; at; at = at.parent) at.heat = largest([at.heat, vertex.heat]);
+
 // Every edge between vertices that are not parameters, and to the outputs; of parameters, what flowed at each use.
 const edges = [];
 for (const item of vertices) {
@@ -84,11 +87,10 @@ function closeForStart(most) {
   for (const box of boxes) box.closed = box.depth >= depth && depth < at.length - 1;
 }
 
-// The norm that colours an item: of a closed box the largest within it.
+// The norm that colours an item: of a box, closed, the largest within it.
 function heatOf(item) {
-  if (item.vertex) return item.vertex.heat;
   if (item.output) return vertices[item.output.source].vertex.heat;
-  return largest(vertices.filter((v) => v.parent && ancestors(v).includes(item)).map((v) => v.vertex.heat));
+  return item.vertex ? item.vertex.heat : item.heat;
 }
 
 function largest(heats) {
