@@ -45,15 +45,15 @@ def until(*steps: Callable[[], Any]) -> Callable[[], Any]:
 class Context(io.IOBase):
     """The base of contexts for ``with``, which also decorate functions. An object can be entered once.
 
-    A subclass defines `begin`, and `again` if it has arguments.
+    A subclass defines `begin`, and `__init__` and `again` if it has arguments.
     """
 
     __slots__ = ("close",)
     closed = True  # IOBase's finaliser has nothing to close
-    close: Callable[[], Any]
+    close: Callable[[], Any] | None  # type: ignore[assignment]  # what ends it, once it has been entered
 
     def __init__(self) -> None:
-        pass  # IOBase would take any arguments, and @no_grad without brackets make a context of a function
+        self.close = None
 
     def begin(self) -> Callable[[], Any]:
         """Do what is to be done and return what undoes it; if interrupted, undo it.
@@ -67,7 +67,7 @@ class Context(io.IOBase):
         return type(self)()
 
     def __enter__(self) -> None:  # type: ignore[override]
-        if hasattr(self, "close"):
+        if self.close is not None:
             raise RuntimeError(f"this {type(self).__name__} has been entered before: make another one")
         self.close = self.begin()
 
@@ -94,16 +94,15 @@ class errstate(Context):  # noqa: N801
     __slots__ = ("settings",)
 
     def __init__(self, **settings: Any) -> None:
-        self.settings = settings
+        self.close, self.settings = None, settings
 
     def again(self) -> errstate:
         return errstate(**self.settings)
 
     def begin(self) -> Callable[[], Any]:
-        undo = until(functools.partial(_errors.set, _errors.get()))
+        before = _errors.get()
         try:
-            _errors.set(_make_extobj(**self.settings))
-            return undo
-        except BaseException:
-            undo()
+            return functools.partial(_errors.reset, _errors.set(_make_extobj(**self.settings)))
+        except BaseException:  # an interrupt
+            _errors.set(before)
             raise
