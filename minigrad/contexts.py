@@ -13,6 +13,7 @@ the same of a ``finally:`` that begins with such a call.
 from __future__ import annotations
 
 import functools
+import gc
 import io
 from collections import deque
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from typing import Any, TypeVar
 from numpy._core.umath import _extobj_contextvar as _errors
 from numpy._core.umath import _make_extobj
 
-__all__ = ["Context", "errstate", "until"]
+__all__ = ["Context", "collector_paused", "errstate", "until"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -80,6 +81,25 @@ class Context(io.IOBase):
                 return function(*args, **kwargs)
 
         return within  # type: ignore[return-value]
+
+
+class collector_paused(Context):  # noqa: N801
+    """Within this context Python's cyclic garbage collector is off, if it was on: in the whole process.
+
+    For work that makes many objects and no garbage: the collector would go through all of them again and again.
+    """
+
+    __slots__ = ()
+
+    def begin(self) -> Callable[[], Any]:
+        if not gc.isenabled():
+            return until()
+        try:
+            gc.disable()
+            return gc.enable
+        except BaseException:  # an interrupt
+            gc.enable()
+            raise
 
 
 class errstate(Context):  # noqa: N801

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from ..contexts import collector_paused
 from ..core import Tensor
 from .arrange import Unroll, whole
 from .picture import Edge, Picture, Vertex, default_name, primitive_of, shared_path
@@ -19,6 +20,7 @@ _MOST = 2000
 """Lines that are worth reading; a longer listing says how many it leaves out."""
 
 
+@collector_paused()
 def to_text(
     tensors: Tensor | Iterable[Tensor],
     *,
