@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from .backward import graph_of, reverse_pass, seed_of
+from .contexts import errstate
 from .core import Leaf, Tensor, no_grad, recording
 from .rng import generator
 from .spec import Array, as_array
@@ -63,7 +64,7 @@ class _Slopes:
     def __post_init__(self) -> None:
         self.sizes = np.abs(self.weights)
         base = self.outputs(self.point)
-        with np.errstate(all="ignore"):
+        with errstate(all="ignore"):
             self.rounding = np.where(np.isfinite(base), _ROUNDING * self.precision * np.abs(base), 0)
         self.base = base
 
@@ -81,7 +82,7 @@ class _Slopes:
 
     def along(self, move: Points, t: float = 1.0) -> _Estimate:
         """The derivative with respect to t, by differences of steps t and 2t."""
-        with np.errstate(all="ignore"):
+        with errstate(all="ignore"):
             near, far = self._change(move, t), self._change(move, 2 * t)
             each = (8 * near - far) / (12 * t)
             moved = (near != 0) | (far != 0)
@@ -90,7 +91,7 @@ class _Slopes:
 
     def stays(self, move: Points, t: float) -> bool:
         """Whether not a bit of the outputs changes even by a large step."""
-        with np.errstate(all="ignore"):
+        with errstate(all="ignore"):
             return all(np.array_equal(self._at(move, s), self.base, equal_nan=True) for s in (t, -t))
 
     def best(self, move: Points, largest: float, smallest: float) -> tuple[Array, Array, Array]:
@@ -104,7 +105,7 @@ class _Slopes:
         error = np.full_like(rounding, np.inf)
         for i in range(len(steps) - 1):
             here, there = found[i], found[i + 1]
-            with np.errstate(all="ignore"):
+            with errstate(all="ignore"):
                 apart = np.abs(here.slope - there.slope)
                 doubt = apart + rounding / steps[i + 1]
                 truncated = rounding / steps[i] <= apart  # else rounding is what sets them apart
@@ -321,7 +322,7 @@ class _Check:
         slope, terms, error = self.slopes.best(move, largest, smallest)
         missed = np.abs(analytic - slope)
         known = (error <= _RESOLUTION * np.maximum(terms, claimed) + allowed) | ((analytic == 0) & (slope == 0))
-        with np.errstate(all="ignore"):
+        with errstate(all="ignore"):
             excess = missed / (self.rtol * terms + allowed + error)
         return slope, np.where(missed == 0, 0.0, excess), np.where(known, 0.0, error)
 

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
+from ..contexts import errstate
 from ..core import Leaf, Tensor
 from ..spec import Array, Spec, as_array, describe
 from ..threads import side_by_side
@@ -338,7 +339,7 @@ def _overlapping(arrays: list[Array]) -> list[list[Array]]:
 def _norm(block: Array) -> float:
     """The Euclidean norm in float64, scaled first if squares would overflow or vanish."""
     wide = block.astype(np.float64).reshape(-1)
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+    with errstate(over="ignore", under="ignore", invalid="ignore"):
         norm = math.sqrt(wide @ wide)
         if norm < 1e-150 or norm == math.inf:
             largest = float(np.abs(wide).max(initial=0.0))
