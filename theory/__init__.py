@@ -13,10 +13,11 @@ from __future__ import annotations
 
 # Each family registers its claims, in this order.
 from theory import convolution, ordering, parity, eigenvalues  # noqa: F401  # isort: skip
-from theory.claims import Claim, Proposition, Refuted, Result, Statement, Verdict, agree, every, require
+from theory.claims import Claim, Corrected, Proposition, Refuted, Result, Statement, Verdict, agree, require
+from theory.domains import Domain, enumerated, every, sampled, stratified
 from theory.registry import CLAIMS, claim, register
 
 __all__ = [
-    "CLAIMS", "Claim", "Proposition", "Refuted", "Result", "Statement", "Verdict",
-    "agree", "claim", "every", "register", "require",
+    "CLAIMS", "Claim", "Corrected", "Domain", "Proposition", "Refuted", "Result", "Statement", "Verdict",
+    "agree", "claim", "enumerated", "every", "register", "require", "sampled", "stratified",
 ]  # fmt: skip
