@@ -38,7 +38,7 @@ from theory.domains import Domain, Source, as_domain
 
 __all__ = [
     "BROKEN", "FALSE", "GENERAL", "HOLDS", "REFUTED", "Claim", "Corrected", "Proposition", "Refuted", "Result",
-    "Statement", "Verdict", "agree", "require",
+    "Statement", "Unsound", "Verdict", "agree", "require",
 ]  # fmt: skip
 
 HOLDS = "holds"
@@ -52,6 +52,10 @@ Role = Literal["printed", "corrected", "general"]
 
 class Refuted(AssertionError):  # noqa: N818 - the word of the field
     """An example of which a proposition is false; the message says how."""
+
+
+class Unsound(Exception):  # noqa: N818 - the word of the field
+    """A checker's own certificate does not stand: neither does the refutation that it would give."""
 
 
 def require(condition: object, message: str) -> None:
@@ -224,6 +228,9 @@ class _Log:
         except AssertionError as refuted:
             self.failure = _Failure(example, str(refuted), False)  # Hypothesis runs the smallest that it found last
             self.cases += 1
+            raise
+        except Unsound as wrong:
+            self.failure = _Failure(example, f"the check is not sound: {wrong}", True)
             raise
         except Exception as error:
             self.failure = _Failure(example, f"the checker broke: {type(error).__name__}: {error}", True)
@@ -406,7 +413,8 @@ class Claim:
             )
         names = [p.name for p in self.propositions]
         if len(set(names)) < len(names):
-            raise ValueError(f"claim {self.number}: two propositions have the same name: {Counter(names).most_common(1)[0][0]}")
+            twice = Counter(names).most_common(1)[0][0]
+            raise ValueError(f"claim {self.number}: two of its propositions have the same name, {twice}")
         if self.corrected is not None:
             self._check_corrected(self.corrected)
 

@@ -19,6 +19,7 @@ from typing import Any
 import minigrad as mg
 from theory import CLAIMS, Claim, Result, Verdict
 from theory.page import figure_name, save_figure, write_page
+from theory.selfcheck import check_machinery
 
 __all__ = ["main"]
 
@@ -132,6 +133,7 @@ def _check(options: Any) -> int:
     claims = _chosen(options.numbers)
     if options.examples < 1:
         raise ValueError(f"--examples must be at least 1; got {options.examples}")
+    check_machinery()
     started = time.monotonic()
     verdicts = []
     for claim in claims:

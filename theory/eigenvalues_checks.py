@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from theory.claims import Refuted, agree, require
+from theory.claims import Refuted, Unsound, agree, require
 from theory.defective import chain, proves_defective
 from theory.diagonalisation import eigendecomposition, eigenform, power_jacobian, printed_eigenform
 from theory.eigenvalues_certificates import check_defective, missing_dimensions
@@ -34,11 +34,11 @@ EPSILON = float(np.finfo(float).eps)
 def rounding(W: NDArray[Any], norms: NDArray[np.float64]) -> NDArray[np.float64]:
     """A tolerance for the norms of W's powers: W is known, and a product rounded, to 100 n epsilon ||W||.
 
-    A tolerance of a millionth of a norm, or of 1, would forgive what is wrong: it is a ValueError.
+    A tolerance above a millionth of a norm, or of 1, would forgive what is wrong: it is unsound.
     """
     error = EPSILON + perturbation(norms, 100 * len(W) * EPSILON * max(1.0, float(norms[min(1, len(norms) - 1)])))
     if (error > 1e-6 * np.maximum(1.0, norms)).any():
-        raise ValueError(f"rounding: a tolerance of {error.max():.3g} is too large to check anything")
+        raise Unsound(f"a tolerance for rounding of {error.max():.3g} is too large to check anything")
     return error
 
 
@@ -82,13 +82,13 @@ def has_eigendecomposition(W: list[list[int]]) -> None:
     """No eigenvalue of W proves that it has none: for a W of 1 or 2 rows with the entries -1, 0 and 1.
 
     Nothing is overlooked: a double eigenvalue of such a W is half of its trace and a whole number, in -1, 0, 1. What
-    is found must be so by ranks, too, else nothing is refuted, and this check is wrong: a ValueError.
+    is found must be so by ranks, too, else nothing is refuted, and the check is unsound.
     """
     for eigenvalue in (0, 1, -1):
         v = chain(W, eigenvalue)
         refuted = v is not None and proves_defective(W, eigenvalue, v)
         if refuted != (missing_dimensions(W, eigenvalue) > 0):
-            raise ValueError(f"{v} is said to prove of the eigenvalue {eigenvalue} what ranks do not say")
+            raise Unsound(f"{v} is said to prove of the eigenvalue {eigenvalue} what ranks do not say")
         require(not refuted, f"A = W - {eigenvalue} I has A v != 0 = A^2 v, v = {v}, which no P D P^-1 has")
 
 
