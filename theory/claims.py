@@ -116,9 +116,9 @@ class Proposition:
     name: a few words. statement: what is said. check: takes an example, raises Refuted if the statement is false of it
     and returns nothing. domain: a :class:`theory.domains.Domain`, which says whether its examples are all that the
     statement speaks of, and what it promises; or a Hypothesis strategy, a list, or a function that gives examples for a
-    number of them, the smallest first: a sample. role: 'printed' in the source, 'corrected', or 'general', which says more than the source
-    does. false: whether it is known to be false, so that checking it should refute it; only a printed one may be.
-    share: of the number of examples that a check of the claim asks for; a costly proposition has less than 1.
+    number of them, the smallest first: a sample. role: 'printed' in the source, 'corrected', or 'general', which says
+    more than the source does. false: whether it is known to be false, so that checking it should refute it; only a
+    printed one may be. share: of the number of examples that a check of the claim asks for; a costly proposition has less than 1.
     show: how a counterexample is written.
     """
 
@@ -160,8 +160,8 @@ class Proposition:
             raise ValueError(f"{where}: no example of its domain could be made") from None
         except _Returned as returned:
             raise TypeError(
-                f"{where}: its checker returned {returned} for {self.show(returned.example)}; a checker raises to refute "
-                "(theory.require, theory.agree) and returns nothing to accept"
+                f"{where}: its checker returned {returned} for {self.show(returned.example)}; a checker raises to "
+                "refute (theory.require, theory.agree) and returns nothing to accept"
             ) from None
         except Exception:
             if log.failure is None:  # not the checker but the domain failed
@@ -222,7 +222,7 @@ class _Log:
             self.failure = _Failure(example, f"this is no example of the domain: {wrong}", True)
             raise
         try:
-            returned: Any = self.check(example)  # type: ignore[func-returns-value]  # which is what is looked for
+            returned: Any = self.check(example)
         except HypothesisException:  # such as an assumption that the example does not meet: it does not count
             raise
         except AssertionError as refuted:

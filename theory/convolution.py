@@ -151,8 +151,8 @@ _PERMUTATION = (
         show=lambda e: f"C = {e[0]}, H = {e[1]}, W = {e[2]}, r = {e[3]}",
     ),
     _drawn("general", "spoilt permutations", checks.check_spoilt_permutations, PERMUTATIONS,
-           "No other matrix is certified as a permutation matrix: one with a row twice, a row or an entry of zeros, a 2, "
-           "or a row more, made from permutations of up to 6 that are drawn"),
+           "No other matrix is certified as a permutation matrix: one with a row or column twice, a row of zeros, "
+           "halves, a 2, or a row more or less, made from permutations of up to 6 that are drawn"),
     _drawn("general", "kernel = stride", checks.check_kernel_of_stride, TRANSPOSED_BY_STRIDE,
            "With kernel r x r and stride r, up to 3: a 1x1 convolution to r² times the output channels, then "
            "pixel_shuffle(r); with rh x rw, P"),

@@ -187,7 +187,7 @@ def check_spoilt_permutations(order: list[int]) -> None:
     spoilt = {"a row twice": right[[0, 0, *range(2, len(order))]], "a row more": np.vstack([right, right[:1]]),
               "a column twice": right[:, [0, 0, *range(2, len(order))]], "a row less": right[1:], "a 2": 2 * right,
               "a row of zeros": right * (np.arange(len(order)) > 0)[:, None], "no zeros": np.ones_like(right),
-              "a half twice": np.vstack([right[:1] + right[1:2], right[:1] + right[1:2], 2 * right[2:]]) / 2}  # fmt: skip
+              "halves": np.vstack([right[:1] + right[1:2], right[:1] + right[1:2], 2 * right[2:]]) / 2}  # fmt: skip
     for name, wrong in spoilt.items():
         try:
             permutation_of(wrong)

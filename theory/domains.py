@@ -8,6 +8,7 @@ holds it to that, and a promise that is not kept is no verdict but a fault of th
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,10 +79,8 @@ class Domain:
     def fill(self, check: Callable[[Any], None], feature: str, seed: int) -> None:
         """Give an example with a feature to a check, if this is a strategy that can make one."""
         if isinstance(self.source, SearchStrategy):
-            try:
+            with contextlib.suppress(Unsatisfiable):
                 _sample(self.source.filter(self.reaches[feature]), check, 1, seed)
-            except Unsatisfiable:
-                pass
 
 
 def _sample(strategy: SearchStrategy[Any], check: Callable[[Any], None], number: int, seed: int) -> None:

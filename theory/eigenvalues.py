@@ -35,7 +35,7 @@ BLOCKS = sampled(
     },
 )
 DRAWN = "drawn are W of every size to 4x4 and every kind (symmetric, orthogonal, random, non-normal, defective)"
-DRAWN_DIAGONALISABLE = "drawn are random, symmetric and orthogonal W of every size to 4x4, with radii below, at and above 1"
+DRAWN_DIAGONALISABLE = "drawn are random, symmetric, orthogonal W of every size to 4x4, radii below, at and above 1"
 
 PRINTED = (
     Proposition(
@@ -106,8 +106,8 @@ GENERAL = (
         checks.transient_growth, matrices((0.5, 0.8, 0.9)), "general", show=str,
     ),
     Proposition(
-        "spoilt Schur forms", "the check of Schur's form refuses one with an entry below the diagonal, with a U that is not "
-        "unitary, or of another matrix",
+        "spoilt Schur forms", "the check of Schur's form refuses one with an entry below the diagonal, with a U that "
+        "is not unitary, or of another matrix",
         checks.spoilt_schur_is_refused, matrices(RADII), "general", show=str,
     ),
     Proposition(

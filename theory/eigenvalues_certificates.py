@@ -1,4 +1,4 @@
-"""Whether a matrix has an eigendecomposition, and of which kind it is, by definition: it shares nothing with the search.
+"""Whether a matrix has an eigendecomposition, and of which kind it is, by definition, whoever says so.
 
 Over the rationals: an eigenvalue that is a root of the characteristic polynomial m times has an eigenspace of at most m
 dimensions, n - rank(W - λ I) of them; W has an eigendecomposition (over the complex numbers) exactly if none has
@@ -137,7 +137,8 @@ def certify_kind(W: NDArray[np.float64], kind: str, radius: float) -> None:
     elif kind == "defective":
         power = W - radius * np.eye(n)
         for k in range(1, n):
-            require(np.abs(power).max() > TOLERANCE, f"W - {radius} I to the power {k} is 0: no Jordan block of size {n}")
+            vanishes = f"W - {radius} I to the power {k} is 0: no Jordan block of size {n}"
+            require(np.abs(power).max() > TOLERANCE, vanishes)
             power = power @ (W - radius * np.eye(n))
         require(n > 1 and np.abs(power).max() <= TOLERANCE, f"W - {radius} I to the power {n} is not 0")
     else:

@@ -308,12 +308,18 @@ DISPUTED = sampled(
         "8 vertices": lambda case: len(case.parents) == 8,
     },
 )
+
+
+def _uses(operation: str, steps: list[Step]) -> bool:
+    return operation in [step[0] for step in steps]
+
+
 PROGRAMS = sampled(
     programs(),
     {
         "12 operations": lambda steps: len(steps) == 12,
         **{
-            f"the operation {name}": lambda steps, name=name: name in [step[0] for step in steps]
+            f"the operation {name}": partial(_uses, name)
             for name in ("leaf", "tanh", "add", "multiply", "split")
         },
     },
@@ -355,11 +361,15 @@ def _planted(examples: int, seed: int) -> Iterator[PlantedGraph]:
     return planted_graphs(examples, seed)
 
 
+def _has_cycle_of(length: int, graph: PlantedGraph) -> bool:
+    return len(graph.cycle.nodes) == length
+
+
 PLANTED: Domain = sampled(
     _planted,
     {
         "an edge": lambda graph: len(graph.dag) > 0,
-        **{f"a cycle of {k}": lambda graph, k=k: len(graph.cycle.nodes) == k for k in (1, 2, 3)},
+        **{f"a cycle of {k}": partial(_has_cycle_of, k) for k in (1, 2, 3)},
     },
     _certify_planted,
     seeded=True,

@@ -50,7 +50,9 @@ def tanh_is_odd(x):
     agree(mg.tanh(-x).numpy(), -mg.tanh(x).numpy(), "tanh(-x)")
 ```
 
-`theory check odd --load mine.py` checks it; a false one is shown with its smallest counterexample.
+`theory check odd --load mine.py` checks it; a false one is shown with its smallest counterexample. A checker raises to
+refute (`agree`, `require`) and returns nothing to accept. `enumerated` and `sampled` make a domain that says which of
+both it is, and promises what is among its examples.
 """
 
 

@@ -100,7 +100,7 @@ TANH = (
     ),
     Proposition(
         "exact bounds", "for rational gains drawn from 0.1 to 100 and u from 0 to 2, f(u) lies between two fractions "
-        "that differ by 2^-85 at most; computed with 8 to 32 bits instead of 96, too, and farther apart",
+        "that differ by 2^-85 at most; computed with 8 to 160 bits instead of 96, too, they may be farther apart",
         checks.exact_bounds, domains.POINTS, "general",
     ),
     Proposition(
@@ -110,8 +110,8 @@ TANH = (
         checks.bracket, domains.BRACKET, "general", show=str,
     ),
     Proposition(
-        "nothing false is proven", f"at gains drawn from {float(ABOVE)} to 4 no failure is proven, with 8, 12, 16, 32 or "
-        f"96 bits; at gains up to {float(BELOW)} no interval [b, 1] of a grid of b",
+        "nothing false is proven", f"at gains drawn from {float(ABOVE)} to 4 no failure is proven, with 8, 12, 16, 32 "
+        f"or 96 bits; at gains up to {float(BELOW)} no interval [b, 1] of a grid of b",
         checks.nothing_false_is_proven, domains.BITS_AND_GAINS, "general", share=0.3, show=str,
     ),
     Proposition(
@@ -147,8 +147,8 @@ ONE_UNIT = (
         domains.STATES_AND_BITS, "general",
     ),
     Proposition(
-        "one unit: no other certificate", "what a unit that is drawn computes at two states and both bits is not refuted: "
-        "multipliers that are negative, do not cancel or leave out what is strict are refused",
+        "one unit: no other certificate", "what a unit that is drawn computes at two states and both bits is not "
+        "refuted: multipliers that are negative, do not cancel or leave out what is strict are refused",
         checks.only_contradictions, domains.SYSTEMS, "general",
     ),
     Proposition(

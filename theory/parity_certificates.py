@@ -72,7 +72,8 @@ def check_failure(certificate: Failure) -> None:
     for t, state in enumerate(states, 1):
         require(Fraction(1, 2) <= before <= 1, f"step {t}: the map is said to rise at {float(before)}")
         high = image(gain, before)[1]
-        require(high <= state, f"step {t}: {float(state)} is no bound of the state from above, which may be {float(high)}")
+        too_low = f"step {t}: {float(state)} is no bound of the state from above, which may be {float(high)}"
+        require(high <= state, too_low)
         before = state
 
 

@@ -152,7 +152,7 @@ def long_sequences(run: Outputs) -> Callable[[tuple[float, int]], None]:
 def is_or(pair: tuple[int, int]) -> None:
     """Compare the printed formula with Python's own OR."""
     h, x = pair
-    agree(or_unit(h, x), h | x, "h + x - h x")
+    agree(float(or_unit(h, x)), h | x, "h + x - h x")
 
 
 def through_arrays(unit: Callable[[Any, Any], Any]) -> Outputs:
@@ -323,11 +323,13 @@ def fails(gain: float) -> None:
 def nothing_false_is_proven(case: tuple[Fraction, int]) -> None:
     """At a gain that works, no failure, with however few bits; at one that does not, no intervals."""
     gain, bits = case
-    require(not proves_failure(gain, 300, bits), f"with {bits} bits a failure is proven at gain {float(gain)}, which works")
+    fails = f"with {bits} bits a failure is proven at gain {float(gain)}, which works"
+    require(not proves_failure(gain, 300, bits), fails)
     smaller = min(BELOW, BELOW * gain / 4)
     for k in range(51, 101):
         certificate = Intervals(smaller, 1 - Fraction(k, 100), Fraction(k, 100))
-        require(not proves_parity(certificate, bits), f"with {bits} bits the gain {float(smaller)} is proven, which fails")
+        works = f"with {bits} bits the gain {float(smaller)} is proven, which fails"
+        require(not proves_parity(certificate, bits), works)
     try:
         found = intervals(smaller)
     except ValueError:
@@ -352,8 +354,9 @@ def spoilt_proofs_are_refused(case: tuple[Fraction, Fraction]) -> None:
     right = intervals(works)
     check_intervals(right)
     a, b = right.a, right.b
-    for gain, low, high in ((BELOW, a, b), (works, a / 2, b), (works, a, b / 2), (works, Fraction(1, 2), Fraction(1, 2)),
-                            (works, b, a), (-works, a, b), (works, a - Fraction(1, 50), b)):  # fmt: skip
+    half = Fraction(1, 2)
+    for gain, low, high in ((BELOW, a, b), (works, a / 2, b), (works, a, b / 2), (works, half, half), (works, b, a),
+                            (-works, a, b), (works, a - Fraction(1, 50), b)):  # fmt: skip
         wrong_intervals = Intervals(gain, low, high)
         accepted = proves_parity(wrong_intervals) or _passes(check_intervals, wrong_intervals)
         require(not accepted, f"[0, {float(low)}] and [{float(high)}, 1] are accepted at gain {float(gain)}")

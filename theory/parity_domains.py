@@ -101,11 +101,13 @@ ONE_NUMBER = sampled(st.tuples(_gains, sequences(60)), {**_part(0, _EITHER_SIDE)
 WORST = sampled(
     st.tuples(_gains, st.integers(1, 9)), {**_part(0, _EITHER_SIDE), "9 bits": lambda case: case[1] == 9}
 )  # fmt: skip
-EXPONENTS = sampled(exponents, {"an exponent of 60": lambda q: q == 60, "an exponent below 2^-90": lambda q: 0 < q < 2**-90})
+EXPONENTS = sampled(
+    exponents, {"an exponent of 60": lambda q: q == 60, "an exponent below 2^-90": lambda q: 0 < q < 2**-90}
+)  # fmt: skip
 POINTS = sampled(
-    st.tuples(_rationals, st.fractions(0, 2), _bits),
+    st.tuples(_rationals, st.fractions(0, 2), _bits | st.just(160)),
     {
-        **_part(0, _EITHER_SIDE), **_part(2, {f"{n} bits": lambda bits, n=n: bits == n for n in (8, 16, 96)}),
+        **_part(0, _EITHER_SIDE), **_part(2, {f"{n} bits": lambda bits, n=n: bits == n for n in (8, 16, 96, 160)}),
         "a place between 1/2 and 3/2": lambda case: Fraction(1, 2) < case[1] < Fraction(3, 2),
         "a place outside": lambda case: case[1] < Fraction(1, 2),
     },
@@ -132,7 +134,8 @@ BITS_AND_GAINS = sampled(
      "a gain above 3": lambda case: case[0] > 3},
 )  # fmt: skip
 RAW_GAINS = sampled(
-    raw_gains, {"a gain below ln(3) / 2": lambda gain: gain < ONLY_RAW_GAIN, "one above": lambda gain: gain > ONLY_RAW_GAIN}
+    raw_gains,
+    {"a gain below ln(3) / 2": lambda gain: gain < ONLY_RAW_GAIN, "one above": lambda gain: gain > ONLY_RAW_GAIN},
 )
 STATES_AND_BITS = sampled(
     st.tuples(st.integers(2, 8), _states, _states),

@@ -12,7 +12,19 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from theory.claims import BROKEN, FALSE, HOLDS, REFUTED, Claim, Corrected, Proposition, Refuted, Statement, agree, require
+from theory.claims import (
+    BROKEN,
+    FALSE,
+    HOLDS,
+    REFUTED,
+    Claim,
+    Corrected,
+    Proposition,
+    Refuted,
+    Statement,
+    agree,
+    require,
+)  # fmt: skip
 from theory.domains import Domain, enumerated, sampled
 
 __all__ = ["check_machinery"]
@@ -45,9 +57,11 @@ def _refutes(check: Callable[..., None], *arguments: Any) -> bool:
 def _checkers() -> None:
     for false in (False, 0, np.bool_(False), None):
         _sound(_refutes(require, false, ""), f"require accepts {false!r}")
-    _sound(not _refutes(require, True, "") and not _refutes(require, np.bool_(True), ""), "require refuses what is true")
+    for true in (True, 1, np.bool_(True)):
+        _sound(not _refutes(require, true, ""), f"require refuses {true!r}")
     one = np.array([1.0, 1000.0])
-    for wrong in (one + [0, 1e-5], one + [1e-5, 0], one[:1], one * np.nan, one * np.inf, -one, one[:, None]):
+    near = np.array([0.0, 1e-5])
+    for wrong in (one + near, one + near[::-1], one[:1], one * np.nan, one * np.inf, -one, one[:, None]):
         _sound(_refutes(agree, wrong, one, ""), f"agree takes {wrong.tolist()} for {one.tolist()}")
     _sound(_refutes(agree, one, [1.0, np.inf], ""), "agree takes 1000 for infinity")
     _sound(_refutes(agree, [False], [True], ""), "agree takes False for True")
@@ -66,7 +80,8 @@ def _domains() -> None:
     for domain in (st.integers(0, 9), range(10), enumerated(range(10), 10)):
         result = _proposition(domain).examine(100, 0)
         _sound(not result.holds and result.counterexample == 7, f"{result.counterexample} is found in place of 7")
-        _sound(_proposition(domain, check=lambda number: require(number < 10, "")).examine(100, 0).holds, "all are below 10")
+        all_below = _proposition(domain, check=lambda number: require(number < 10, ""))
+        _sound(all_below.examine(100, 0).holds, "what is true of all is refuted")
     short: dict[str, Domain] = {
         "too few": enumerated(range(5), 6), "too many": enumerated(range(5), 4), "one twice": enumerated([1, 1, 2], 3),
         "a feature missing": enumerated(range(5), 5, {"a 5": lambda n: n == 5}),
@@ -101,8 +116,10 @@ def _verdicts() -> None:
     _sound(outcome(known, corrected, expected=FALSE) == (FALSE, True), "what is known to be false is not refuted")
     for wrong in (_proposition(false), _proposition(true, "general", check=_broken), _proposition(false, "general")):
         _sound(not outcome(known, corrected, wrong, expected=FALSE)[1], f"a {wrong.role} one that fails is forgotten")
-    _sound(not outcome(_proposition(true, false=True), corrected, expected=FALSE)[1], "a false one that survives is expected")
-    _sound(outcome(known, _proposition(false, "corrected"), expected=FALSE) == (REFUTED, False), "what replaces it is false")
+    survives = outcome(_proposition(true, false=True), corrected, expected=FALSE)
+    _sound(not survives[1], "a false one that survives is expected")
+    replaced = outcome(known, _proposition(false, "corrected"), expected=FALSE)
+    _sound(replaced == (REFUTED, False), "what replaces it may be false")
     _sound(outcome(_proposition(true, check=_broken)) == (BROKEN, False), "a checker that breaks gives a verdict")
     try:
         outcome(_proposition(true, check=lambda number: number > 99))
