@@ -32,7 +32,7 @@ def rnn_arrays(example):
 # Linear recurrences -----------------------------------------------------------------------------
 
 
-@given(matrices((0.5, 1.0, 1.2)), st.integers(0, 12), st.booleans())
+@given(matrices((0.5, 1.0, 1.2)).strategy, st.integers(0, 12), st.booleans())
 def test_power_jacobian_against_numpy(example, k, rows):
     expected = np.linalg.matrix_power(example.matrix.T, k)
     close(power_jacobian(example.matrix, k, rows), expected)
@@ -52,11 +52,11 @@ def test_power_jacobian_against_torch():
     def check(answer):
         np.testing.assert_allclose(power_jacobian(answer.inputs[0], 5), answer.expected, atol=1e-10)
 
-    cases = matrices((0.5, 1.0), ("random", "non-normal")).map(lambda example: Case([example.matrix]))
+    cases = matrices((0.5, 1.0), ("random", "non-normal")).strategy.map(lambda example: Case([example.matrix]))
     PYTORCH.ask_drawn("power", theirs, cases, check)
 
 
-@given(matrices((0.5, 1.0, 1.2), DIAGONALISABLE), st.integers(0, 10))
+@given(matrices((0.5, 1.0, 1.2), DIAGONALISABLE).strategy, st.integers(0, 10))
 def test_eigenform_is_the_power_and_scaling_eigenvectors_changes_the_printed_form_only(example, k):
     P, eigenvalues = eigendecomposition(example.matrix)
     tolerance = 1e-12 * np.linalg.cond(P) ** 2 * max(1, example.radius**k)

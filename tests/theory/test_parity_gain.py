@@ -91,7 +91,7 @@ def test_proofs_refuse_numbers_that_are_not_rational():
     calls = {
         "exp_bounds: q": lambda: exp_bounds(1.0), "tanh_bounds: q": lambda: tanh_bounds(0.5),
         "map_bounds: gain": lambda: map_bounds(3.0, Fraction(1)), "map_bounds: u": lambda: map_bounds(Fraction(3), 1.0),
-        "proves_failure: gain": lambda: proves_failure(2.0, 10), "proves_parity: a": lambda: proves_parity(thirds),
+        "failure: gain": lambda: proves_failure(2.0, 10), "proves_parity: a": lambda: proves_parity(thirds),
     }  # fmt: skip
     for name, call in calls.items():
         with pytest.raises(TypeError, match=rf"^{name} must be a Fraction or an int, not the float \d\.\d$"):
@@ -176,7 +176,7 @@ def test_lengths_that_make_no_sense():
         adversary(0)
     with pytest.raises(ValueError, match=r"adversary: the length must be a whole number of at least 1; got 1\.5"):
         adversary(1.5)
-    with pytest.raises(ValueError, match="proves_failure: the length must be a whole number of at least 1; got 0"):
+    with pytest.raises(ValueError, match="failure: the length must be a whole number of at least 1; got 0"):
         proves_failure(Fraction(2), 0)
 
 
