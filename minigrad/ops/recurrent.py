@@ -328,7 +328,7 @@ def _steps(states: list[Tensor], first: Tensor) -> Tensor:
 
 
 def _lstm_cell(a: Array, c: Array, c_next: Array, tanh_c: Array, h_next: Array) -> None:
-    """From pre-activations ``a`` (4, n, H) and the cell state (n, H) to the next states; the gates' parts stay in ``a``.
+    """From pre-activations ``a`` (4, n, H) and the cell state (n, H) to the next states; ``a`` keeps the gates' parts.
 
     i, f, o = sigmoid(a_i, a_f, a_o), g = tanh(a_g); c' = f c + i g; h' = o tanh(c').
     What is left in ``a`` is u = e^-a of i, f and o, and g: from u both sigmoid = 1 / (1 + u) and 1 - sigmoid =

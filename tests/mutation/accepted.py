@@ -27,6 +27,10 @@ _accept("flip and cumsum of a vector need no axis", "reductions.cumsum.vjp", "ax
         "axis = axis")  # fmt: skip
 _accept(_CAST, "reductions._share", "count = np.sum(extreme, axis=axis, keepdims=True, dtype=g.dtype)",
         "count = np.sum(extreme, axis=axis, keepdims=True)")  # fmt: skip
+_accept("a mean of no entries has no entry that its gradient could reach", "reductions.mean.vjp",
+        "np.broadcast_to(_kept(single(g), axis, keepdims) / (n or 1), shape)",
+        "np.broadcast_to(_kept(single(g), axis, keepdims) / (n or 2), shape)")  # fmt: skip
+
 _accept("one group is summed either way", "reductions.column_sums", "if len(rows) <= _GROUP:", "if len(rows) < _GROUP:")
 
 # --- convolution and windows ---------------------------------------------------------------------------
@@ -40,22 +44,9 @@ _accept("only the order in memory counts, where n and c are neighbours, and the 
         "squares = g.reshape(n, c, tall // r, r, wide // r, r).transpose(0, 1, 3, 5, 2, 4)",
         "squares = g.reshape(c, n, tall // r, r, wide // r, r).transpose(0, 1, 3, 5, 2, 4)")  # fmt: skip
 
-_NO_TAPS = "without taps there is nothing to copy or to sum"
-_ITSELF = ("itself = windows[:3] == ((1, 1), (1, 1), (0, 0)) and self.number == x.shape[2:] and "
-           "x.flags.c_contiguous")  # fmt: skip
-_accept(_GENERAL, "columns.Columns.blocks", _ITSELF, _ITSELF.replace("(1, 1), (0, 0)", "(0, 1), (0, 0)"),
-        _ITSELF.replace("(1, 1), (0, 0)", "(1, 0), (0, 0)"))  # fmt: skip
 _accept(_GENERAL, "columns.Columns.terms", "return self.windows.kernel[0] if self.shared else 1", "return 1")
-_accept(_NO_TAPS, "columns._gather", "if down.taps and right.taps:", "if True:", "if down.taps:")
-_accept("one zero more in front", "columns._gather_densely", "left, pitch = (max(0, -right.first), width)",
-        "left, pitch = (max(1, -right.first), width)")  # fmt: skip
-_accept("either way the same memory from its start, or a run of it", "columns._gather_densely",
-        "cols[...] = as_strided(zeros.reshape(n, c, -1)[:, :, start:], cols.shape, strides)",
-        "cols[...] = as_strided(zeros[:, :, start:], cols.shape, strides)")  # fmt: skip
-_accept("whichever is called the first", "columns.residues", "common = gcd(stride, dilation)",
+_accept("whichever is called the first", "windows.residues", "common = gcd(stride, dilation)",
         "common = gcd(dilation, stride)")  # fmt: skip
-_FIRST_LAST = "first, last = ((i * dilation - padding) // stride for i in (taps[0], taps[-1])) if taps else (0, 0)"
-_accept(_NO_TAPS, "columns.residues", _FIRST_LAST, _FIRST_LAST.replace("else (0, 0)", "else (1, 0)"))
 _accept("it is given as a dtype", "columns.room", "size = prod(shape) * np.dtype(dtype).itemsize",
         "size = prod(shape) * dtype.itemsize")  # fmt: skip
 _accept("the product casts as well", "convolution._correlate_filters",
@@ -66,16 +57,11 @@ _accept("there are both or neither", "convolution._correlate_filters", "if dy is
 _accept("reshaped it is contiguous, and the product casts as well", "convolution._correlate_filters",
         "entries = np.ascontiguousarray(y[images, :, share.rows], dtype)",
         "entries = y[images, :, share.rows]")  # fmt: skip
-_accept(_NO_TAPS, "convolution._correlate_images", "if down.taps and right.taps:", "if down.taps or right.taps:")
 _SHARED = ("shared = windows.stride[0] == 1 and kh * filters < (kh - 1) * kw * c * groups and "
            "(y.dtype != np.float16)")  # fmt: skip
 _accept(_GENERAL, "convolution._correlations", _SHARED, _SHARED.replace("!=", "=="),
         _SHARED.replace("kw * c * groups", "kw * groups"),
         _SHARED.replace("(kh - 1) * kw * c * groups", "((kh - 1) * kw + c) * groups"))  # fmt: skip
-_DIRECT = "direct = len(matrices) == 1 and y.strides[2:] == (y.shape[3] * y.itemsize, y.itemsize)"
-_accept(_GENERAL, "convolution._multiply", _DIRECT, _DIRECT.replace("strides[2:]", "strides[:]"),
-        _DIRECT.replace("y.shape[3] * y.itemsize", "-(y.shape[3] * y.itemsize)"))  # fmt: skip
-_accept("a copy onto itself", "convolution._multiply", "if not direct:", "if True:")
 
 # --- indexing and lookup -------------------------------------------------------------------------------
 
