@@ -327,7 +327,6 @@ def _axes(x: Array, axis: Axis) -> Any:
 
 def _weights(x: Array, top: Array) -> Array:
     """exp(x - top) without inf - inf: infinite tops weigh 1, and where all entries are -inf they weigh 0."""
-    x = single(x)
     if np.isfinite(top).all():
         return np.exp(x - top)  # type: ignore[no-any-return]
     with errstate(invalid="ignore"):

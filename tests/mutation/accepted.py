@@ -31,6 +31,19 @@ _accept("a mean of no entries has no entry that its gradient could reach", "redu
         "np.broadcast_to(_kept(single(g), axis, keepdims) / (n or 1), shape)",
         "np.broadcast_to(_kept(single(g), axis, keepdims) / (n or 2), shape)")  # fmt: skip
 
+_accept("a square has no sign", "activations.sigmoid.vjp", "d = 1 + u", "d = -(1 + u)")
+_LOGADDEXP = "if np.isneginf(np.maximum(a, b)).any():"
+_accept("the mask that follows is true but where both are -inf", "elementwise.logaddexp.vjp", _LOGADDEXP, "if True:",
+        _LOGADDEXP.replace("np.maximum(a, b)", "a"), _LOGADDEXP.replace("maximum", "minimum"))  # fmt: skip
+_accept("equality is symmetric", "elementwise.logaddexp.vjp", "u = np.exp(-np.abs(np.where(np.equal(a, b), 0, d)))",
+        "u = np.exp(-np.abs(np.where(np.equal(b, a), 0, d)))")  # fmt: skip
+_accept("at a difference of 0 both have a half", "elementwise.logaddexp.vjp",
+        "np.where(d < 0, less, more) if needs[0] else None",
+        "np.where(d <= 0, less, more) if needs[0] else None")  # fmt: skip
+_accept("at a difference of 0 both have a half", "elementwise.logaddexp.vjp",
+        "np.where(d < 0, more, less) if needs[1] else None",
+        "np.where(d <= 0, more, less) if needs[1] else None")  # fmt: skip
+_accept(_GENERAL, "reductions._weights", "if np.isfinite(top).all():", "if False:")
 _accept("one group is summed either way", "reductions.column_sums", "if len(rows) <= _GROUP:", "if len(rows) < _GROUP:")
 
 # --- convolution and windows ---------------------------------------------------------------------------

@@ -194,6 +194,7 @@ HALF = {
     "max of ties": (ops.max, np.full(N, 0.5, np.float16)),
     "softmax": (lambda x: ops.softmax(x)[:5], np.zeros(N, np.float16)),
     "log_softmax": (lambda x: ops.log_softmax(x)[:5], np.zeros(N, np.float16)),
+    "log_softmax down": (lambda x: ops.log_softmax(x, 0), np.zeros((9000, 2), np.float16)),
     "logsumexp": (ops.logsumexp, np.zeros(N, np.float16)),
     "cumsum": (ops.cumsum, np.full(6000, 0.25, np.float16)),
     "prod": (lambda x: ops.prod(x, 1), np.exp(SOME / 100).astype(np.float16)),
@@ -302,6 +303,10 @@ def test_the_vjp_of_softmax_keeps_its_tails():
         np.testing.assert_allclose(gradient(ops.softmax, x, np.array(g, float)), d, rtol=1e-15)
     for g, d in [([1, 0], [E40, -E40]), ([0, 1], [-1, 1]), ([1, 1], [2 * E40 - 1, 1 - 2 * E40])]:
         np.testing.assert_allclose(gradient(ops.log_softmax, x, np.array(g, float)), d, rtol=1e-15)
+    rows, g = np.tile(x, (2, 1)), np.array([[-1.0, 0], [1e9, 1e9 + 1]])  # each row by itself
+    np.testing.assert_allclose(gradient(ops.softmax, rows, g), [[-E40, E40]] * 2, rtol=1e-15)
+    g = np.array([[1.0, 0], [0, 1e9]])
+    np.testing.assert_allclose(gradient(ops.log_softmax, rows, g), [[E40, -E40], [-1e9, 1e9]], rtol=1e-15)
 
 
 def test_a_well_classified_entry_keeps_its_small_loss_and_gradient():
