@@ -100,7 +100,7 @@ class Driver:
         for rival, measured in zip(case.rivals, row.rivals, strict=True):
             measured.missing = _missing(rival)
             if not measured.missing:
-                handles[rival.name] = self._started(job, case.name, rival.name, row.threads)
+                handles[rival.name] = self._started_rival(job, case, rival, row.threads)
                 handles[rival.name].begin_to_prepare()
         outputs: dict[str, Any] = {}
         for measured in row.rivals:
@@ -129,8 +129,13 @@ class Driver:
                 else:
                     measured.difference = agreement.worst_difference(ours, theirs)
 
-    def _started(self, job: str, case: str, rival: str, threads: int) -> Any:
-        return self.start(job, case, rival, threads, self.folder, self.plan.quick)
+    def _started_rival(self, job: str, case: Case, rival: Rival, threads: int) -> Any:
+        if rival.checkout:  # minigrad's own work, in another process
+            return self._started(job, case.name, case.rivals[0].name, threads, rival.checkout)
+        return self._started(job, case.name, rival.name, threads)
+
+    def _started(self, job: str, case: str, rival: str, threads: int, *checkout: str) -> Any:
+        return self.start(job, case, rival, threads, self.folder, self.plan.quick, *checkout)
 
     # The timing
 
@@ -183,7 +188,7 @@ class Driver:
             handle.close()
         for number in range(min(self.plan.fresh, self.plan.rounds)):
             for name in turns([m.name for m in row.rivals if m.name in handles], number):
-                handles[name] = self._started(job, case.name, name, row.threads)
+                handles[name] = self._started_rival(job, case, case.rival(name), row.threads)
                 with _noting_failure(by_name[name], handles):
                     handles[name].begin_to_prepare(outputs=False)
                     handles[name].answer()

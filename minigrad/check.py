@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from .backward import graph_of, reverse_pass, seed_of
+from .contexts import errstate
 from .core import Leaf, Tensor, no_grad, recording
 from .rng import generator
 from .spec import Array, as_array
@@ -63,7 +64,7 @@ class _Slopes:
     def __post_init__(self) -> None:
         self.sizes = np.abs(self.weights)
         base = self.outputs(self.point)
-        with np.errstate(all="ignore"):
+        with errstate(all="ignore"):
             self.rounding = np.where(np.isfinite(base), _ROUNDING * self.precision * np.abs(base), 0)
         self.base = base
 
@@ -81,7 +82,7 @@ class _Slopes:
 
     def along(self, move: Points, t: float = 1.0) -> _Estimate:
         """The derivative with respect to t, by differences of steps t and 2t."""
-        with np.errstate(all="ignore"):
+        with errstate(all="ignore"):
             near, far = self._change(move, t), self._change(move, 2 * t)
             each = (8 * near - far) / (12 * t)
             moved = (near != 0) | (far != 0)
@@ -90,7 +91,7 @@ class _Slopes:
 
     def stays(self, move: Points, t: float) -> bool:
         """Whether not a bit of the outputs changes even by a large step."""
-        with np.errstate(all="ignore"):
+        with errstate(all="ignore"):
             return all(np.array_equal(self._at(move, s), self.base, equal_nan=True) for s in (t, -t))
 
     def best(self, move: Points, largest: float, smallest: float) -> tuple[Array, Array, Array]:
@@ -104,7 +105,7 @@ class _Slopes:
         error = np.full_like(rounding, np.inf)
         for i in range(len(steps) - 1):
             here, there = found[i], found[i + 1]
-            with np.errstate(all="ignore"):
+            with errstate(all="ignore"):
                 apart = np.abs(here.slope - there.slope)
                 doubt = apart + rounding / steps[i + 1]
                 truncated = rounding / steps[i] <= apart  # else rounding is what sets them apart
@@ -219,8 +220,8 @@ def gradcheck(
         gradient raises, and so does one that cannot be checked.
 
     Raises:
-        GradcheckError: names the primitives, the argument and the worst entry; or says that nothing was checked, because
-            no output depends on an input by operations that are tracked, or rounding hides the derivative.
+        GradcheckError: names the primitives, the argument and the worst entry; or says that nothing was checked,
+            because no output depends on an input by operations that are tracked, or rounding hides the derivative.
         TypeError: if no input is floating, or ``f`` returns anything but tensors.
 
     >>> import minigrad as mg
@@ -321,7 +322,7 @@ class _Check:
         slope, terms, error = self.slopes.best(move, largest, smallest)
         missed = np.abs(analytic - slope)
         known = (error <= _RESOLUTION * np.maximum(terms, claimed) + allowed) | ((analytic == 0) & (slope == 0))
-        with np.errstate(all="ignore"):
+        with errstate(all="ignore"):
             excess = missed / (self.rtol * terms + allowed + error)
         return slope, np.where(missed == 0, 0.0, excess), np.where(known, 0.0, error)
 
@@ -332,14 +333,13 @@ class _Check:
         """
         wrong = False
         for k in range(number):
-            drawn = {i: self.random.standard_normal(x.shape) for i, x in self.slopes.point.items()}
+            drawn: Points = {i: np.array(self.random.standard_normal(x.shape)) for i, x in self.slopes.point.items()}
             norm = max(1.0, math.sqrt(sum(float((v * v).sum()) for v in drawn.values())))
-            move = {}
+            move: Points = {}
             for i, x in self.slopes.point.items():  # in turns small entries move as far as others, or only as they can
                 move[i] = drawn[i] / norm * (_STEP * np.maximum(1.0, np.abs(x)) if k % 2 else _steps(x))
-            terms = [[pulled[i] * move[i] for i in self.chosen] for pulled in self.pulled]
-            analytic = np.array([sum(float(t.sum()) for t in row) for row in terms])
-            claimed = np.array([sum(float(np.abs(t).sum()) for t in row) for row in terms])
+            analytic = np.array([sum(float((p[i] * move[i]).sum()) for i in self.chosen) for p in self.pulled])
+            claimed = np.array([sum(float(np.abs(p[i] * move[i]).sum()) for i in self.chosen) for p in self.pulled])
             reach = {i: float(np.abs(v).sum()) for i, v in move.items()}
             length = math.sqrt(sum(float((v * v).sum()) for v in move.values()))
             allowed = self.atol * length + (self.rtol + self.share) * claimed
@@ -369,9 +369,9 @@ class _Check:
             raise GradcheckError(worst)
         for k, i in np.argwhere(hidden):
             raise GradcheckError(
-                f"gradcheck of {self.names}: nothing was checked of {self._argument(i)}{self._subject(self.sets[k])}: "
-                f"the VJP gives up to {_largest(self.pulled[k][i]):.3g}, the error of differences is {hidden[k, i]:.3g}: "
-                f"{_HIDDEN}"
+                f"gradcheck of {self.names}: nothing was checked of {self._argument(i)}"
+                f"{self._subject(self.sets[k])}: the VJP gives up to {_largest(self.pulled[k][i]):.3g}, the error of "
+                f"differences is {hidden[k, i]:.3g}: {_HIDDEN}"
             )
 
     def each_alone(self) -> None:
@@ -411,8 +411,8 @@ def _where(index: tuple[int, ...]) -> str:
 
 
 def _largest(array: Array) -> float:
-    """The largest magnitude, NaN not counted."""
-    return float(np.fmax.reduce(np.abs(array), axis=None, initial=0.0))
+    """The largest finite magnitude."""
+    return float(np.max(np.abs(array), where=np.isfinite(array), initial=0.0))
 
 
 def _precision(dtype: Any) -> float:

@@ -13,6 +13,7 @@ the same of a ``finally:`` that begins with such a call.
 from __future__ import annotations
 
 import functools
+import gc
 import io
 from collections import deque
 from collections.abc import Callable
@@ -20,10 +21,10 @@ from itertools import takewhile
 from operator import call, not_
 from typing import Any, TypeVar
 
-import numpy as np
 from numpy._core.umath import _extobj_contextvar as _errors
+from numpy._core.umath import _make_extobj
 
-__all__ = ["Context", "errstate", "until"]
+__all__ = ["Context", "collector_paused", "errstate", "until"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,15 +46,15 @@ def until(*steps: Callable[[], Any]) -> Callable[[], Any]:
 class Context(io.IOBase):
     """The base of contexts for ``with``, which also decorate functions. An object can be entered once.
 
-    A subclass defines `begin`, and `again` if it has arguments.
+    A subclass defines `begin`, and `__init__` and `again` if it has arguments.
     """
 
     __slots__ = ("close",)
     closed = True  # IOBase's finaliser has nothing to close
-    close: Callable[[], Any]
+    close: Callable[[], Any] | None  # type: ignore[assignment]  # what ends it, once it has been entered
 
     def __init__(self) -> None:
-        pass  # IOBase would take any arguments, and @no_grad without brackets make a context of a function
+        self.close = None
 
     def begin(self) -> Callable[[], Any]:
         """Do what is to be done and return what undoes it; if interrupted, undo it.
@@ -67,7 +68,7 @@ class Context(io.IOBase):
         return type(self)()
 
     def __enter__(self) -> None:  # type: ignore[override]
-        if hasattr(self, "close"):
+        if self.close is not None:
             raise RuntimeError(f"this {type(self).__name__} has been entered before: make another one")
         self.close = self.begin()
 
@@ -82,9 +83,29 @@ class Context(io.IOBase):
         return within  # type: ignore[return-value]
 
 
+class collector_paused(Context):  # noqa: N801
+    """Within this context Python's cyclic garbage collector is off, if it was on: in the whole process.
+
+    For work that makes many objects and no garbage: the collector would go through all of them again and again.
+    """
+
+    __slots__ = ()
+
+    def begin(self) -> Callable[[], Any]:
+        if not gc.isenabled():
+            return until()
+        try:
+            gc.disable()
+            return gc.enable
+        except BaseException:  # an interrupt
+            gc.enable()
+            raise
+
+
 class errstate(Context):  # noqa: N801
     """As `numpy.errstate`, whose ``__exit__`` is written in Python.
 
+    >>> import numpy as np
     >>> with errstate(divide="ignore"):
     ...     np.log(np.zeros(1))
     array([-inf])
@@ -93,16 +114,15 @@ class errstate(Context):  # noqa: N801
     __slots__ = ("settings",)
 
     def __init__(self, **settings: Any) -> None:
-        self.settings = settings
+        self.close, self.settings = None, settings
 
     def again(self) -> errstate:
         return errstate(**self.settings)
 
     def begin(self) -> Callable[[], Any]:
-        undo = until(functools.partial(_errors.set, _errors.get()))
+        before = _errors.get()
         try:
-            np.errstate(**self.settings).__enter__()
-            return undo
-        except BaseException:
-            undo()
+            return functools.partial(_errors.reset, _errors.set(_make_extobj(**self.settings)))
+        except BaseException:  # an interrupt
+            _errors.set(before)
             raise

@@ -72,7 +72,7 @@ class scope(Context):  # noqa: N801
     __slots__ = ("name",)
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.close, self.name = None, name
 
     def begin(self) -> Callable[[], None]:
         path = current_scope()

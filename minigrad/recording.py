@@ -193,7 +193,7 @@ class using(Context):  # noqa: N801  (used as a function)
     __slots__ = ("own",)
 
     def __init__(self, own: Recorder | None) -> None:
-        self.own = own
+        self.close, self.own = None, own
 
     def again(self) -> using:
         return using(self.own)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import recording
-from minigrad.contexts import Context, errstate, until
+from minigrad.contexts import Context, collector_paused, errstate, until
 from minigrad.core import current_scope
 
 ROOT = Path(__file__).parent.parent
@@ -155,3 +156,25 @@ def test_until_stops_at_something_true_and_returns_something_false():
     assert not steps()
     assert done == [1, 2]
     assert not until()()
+
+
+def test_the_collector_is_paused_for_a_listing_and_runs_again():
+    x = mg.tensor([1.0], requires_grad=True)
+    assert gc.isenabled()
+    with collector_paused():
+        assert not gc.isenabled()
+        with collector_paused():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    mg.render.to_text(x * 2)
+    assert gc.isenabled()
+    with pytest.raises(ValueError, match="unroll"):
+        mg.render.to_text(x * 2, unroll="nonsense")
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        mg.render.to_text(x * 2)
+        assert not gc.isenabled()  # as its user wants it
+    finally:
+        gc.enable()

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..contexts import errstate
 from ..core import Tensor
 from ..primitives import primitive
 from ..rng import generator
@@ -23,7 +24,7 @@ Pair = tuple[Array, tuple[Any, ...]]
 
 def _sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), accurate in both tails: exp overflows only where the result is below 1e-38."""
-    with np.errstate(over="ignore"):
+    with errstate(over="ignore"):
         y = np.exp(-x)
     y += 1
     return 1 / y
@@ -198,7 +199,7 @@ def _erfc(x: Array) -> Array:
     middle = x <= 4
     y[middle] = _ratio(_MIDDLE, x[middle])
     far = x[~middle]
-    with np.errstate(over="ignore"):
+    with errstate(over="ignore"):
         inverse = 1 / np.square(far)
         y[~middle] = (1 / math.sqrt(math.pi) - inverse * _ratio(_TAIL, inverse)) / far
         y *= np.exp(-np.square(x))
@@ -245,7 +246,7 @@ def erf(x: Array) -> Pair:
 
 @erf.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
-    with np.errstate(over="ignore"):
+    with errstate(over="ignore"):
         return (g * (2 / math.sqrt(math.pi) * np.exp(-np.square(single(x)))),)
 
 

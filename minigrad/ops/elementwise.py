@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..contexts import errstate
 from ..primitives import primitive
 from ..spec import Array
 from .numerics import single, taken
@@ -113,7 +114,7 @@ def power(a: Array, b: Array) -> Pair:
 @power.vjp
 def _(g: Any, needs: Any, a: Array, b: Array, y: Array) -> Any:
     da = db = None
-    with np.errstate(divide="ignore"):
+    with errstate(divide="ignore"):
         if needs[0]:
             b = b * 1  # booleans become integers, which can be subtracted
             da = g * (b * a ** (b - (b != 0)))  # the exponent is b - 1, but 0 where b = 0: 0 a^0 = 0
@@ -188,7 +189,7 @@ def sqrt(x: Array) -> Pair:
 
 @sqrt.vjp
 def _(g: Any, needs: Any, y: Array) -> Any:
-    with np.errstate(divide="ignore"):
+    with errstate(divide="ignore"):
         return (0.5 * g / y,)
 
 
@@ -289,7 +290,7 @@ def logaddexp(a: Array, b: Array) -> Pair:
 @logaddexp.vjp
 def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
     # By the difference d = a - b, which is exact where a - logaddexp(a, b) would round: 1 / (1 + e^-d) and 1 / (1 + e^d)
-    with np.errstate(invalid="ignore", over="ignore"):
+    with errstate(invalid="ignore", over="ignore"):
         d = single(np.subtract(a, b))
     u = np.exp(-np.abs(np.where(np.equal(a, b), 0, d)))  # inf - inf is NaN, and 0 here
     more = g / (1 + u)
@@ -363,7 +364,7 @@ def arcsin(x: Array) -> Pair:
 @arcsin.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
     x = single(x)
-    with np.errstate(divide="ignore"):
+    with errstate(divide="ignore"):
         return (g / np.sqrt((1 - x) * (1 + x)),)
 
 
@@ -380,7 +381,7 @@ def arccos(x: Array) -> Pair:
 @arccos.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
     x = single(x)
-    with np.errstate(divide="ignore"):
+    with errstate(divide="ignore"):
         return (-g / np.sqrt((1 - x) * (1 + x)),)
 
 
@@ -397,7 +398,7 @@ def arctan(x: Array) -> Pair:
 @arctan.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
     x = single(x)
-    with np.errstate(over="ignore"):  # x^2 may overflow: the derivative is then 0
+    with errstate(over="ignore"):  # x^2 may overflow: the derivative is then 0
         return (g / (1 + x * x),)
 
 

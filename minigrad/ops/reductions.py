@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from ..contexts import errstate
 from ..primitives import primitive
 from ..spec import Array
 from .elementwise import absolute, divide, exp, log, signed, sqrt, square, subtract
@@ -167,7 +168,7 @@ def _share(g: Any, x: Array, y: Any, axis: Axis, keepdims: bool) -> Array:
     g = single(g)
     extreme = (x == _kept(y, axis, keepdims)) | (x != x)
     count = np.sum(extreme, axis=axis, keepdims=True, dtype=g.dtype)
-    shares: Array = taken(_kept(g, axis, keepdims) / count, extreme)
+    shares: Array = taken(_kept(g, axis, keepdims) / np.maximum(count, 1), extreme)
     return shares
 
 
@@ -314,7 +315,7 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
     """
     top = np.max(single(x), axis=axis, keepdims=True, initial=-np.inf)
     total = np.sum(_weights(x, top), axis=axis, keepdims=True)
-    with np.errstate(divide="ignore"):  # log(0) is -inf
+    with errstate(divide="ignore"):  # log(0) is -inf
         y = np.log(total) + np.where(top == -np.inf, 0, top)
     return narrowed(y if keepdims else np.squeeze(y, _axes(x, axis)), x), (x, top, total, axis, keepdims)
 
@@ -329,7 +330,7 @@ def _weights(x: Array, top: Array) -> Array:
     x = single(x)
     if np.isfinite(top).all():
         return np.exp(x - top)  # type: ignore[no-any-return]
-    with np.errstate(invalid="ignore"):
+    with errstate(invalid="ignore"):
         return np.exp(np.where((x == top) & (top > 0), 0, x - np.where(top == -np.inf, 0, top)))  # type: ignore[no-any-return]
 
 
@@ -390,7 +391,7 @@ def log_softmax(x: Array, axis: Axis = -1) -> Pair:
     """
     wide = single(x)
     y = wide - np.max(wide, axis=axis, keepdims=True, initial=-np.inf)
-    with np.errstate(divide="ignore"):  # log(0) only of no entries
+    with errstate(divide="ignore"):  # log(0) only of no entries
         y -= np.log(np.sum(np.exp(y), axis=axis, keepdims=True))
     return narrowed(y, x), (y, axis)
 

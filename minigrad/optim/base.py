@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
+from ..contexts import errstate
 from ..core import Leaf, Tensor
 from ..spec import Array, Spec, as_array, describe
 from ..threads import side_by_side
@@ -96,7 +97,8 @@ class Optimizer:
         """Everything is finite and not negative; the decay rates of averages are below 1."""
         low_one = name in ("betas", "momentum", "alpha")
         for number in value if isinstance(value, tuple) else (value,):
-            if not isinstance(number, (bool, int, float, np.number)):
+            single = isinstance(number, (np.ndarray, Tensor)) and number.ndim == 0  # as in a state
+            if not (single or isinstance(number, (bool, int, float, np.number))):
                 raise TypeError(f"{type(self).__name__}: {name} must be a number, not {type(number).__name__}")
             if not (0 <= number < (1 if low_one else math.inf)):
                 raise ValueError(
@@ -320,6 +322,8 @@ def _scale(g: Array, max_norm: float, norm: float) -> None:
 
 def _overlapping(arrays: list[Array]) -> list[list[Array]]:
     """The arrays in groups whose stretches of memory touch no other group's; most groups are of one."""
+    if all(a.base is None for a in arrays):  # different arrays with memory of their own
+        return [[a] for a in arrays]
     spans = sorted(((*byte_bounds(a), i) for i, a in enumerate(arrays)), key=lambda span: span[:2])
     groups: list[list[Array]] = []
     reached = 0
@@ -335,7 +339,7 @@ def _overlapping(arrays: list[Array]) -> list[list[Array]]:
 def _norm(block: Array) -> float:
     """The Euclidean norm in float64, scaled first if squares would overflow or vanish."""
     wide = block.astype(np.float64).reshape(-1)
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+    with errstate(over="ignore", under="ignore", invalid="ignore"):
         norm = math.sqrt(wide @ wide)
         if norm < 1e-150 or norm == math.inf:
             largest = float(np.abs(wide).max(initial=0.0))

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..contexts import errstate
 from ..core import Tensor, current_scope, recording
 from ..primitives import PRIMITIVES, Primitive
 from ..recording import using
@@ -158,7 +159,7 @@ def _traced(primitive: Primitive, arguments: list[_Argument], options: Any) -> P
         None if spec is None else Tensor(np.zeros(*spec), requires_grad=edge is not None) for spec, edge in arguments
     ]
     assert primitive.expand is not None
-    with recording(), using(None), np.errstate(all="ignore"):
+    with recording(), using(None), errstate(all="ignore"):
         depth = len(current_scope() or ())
         outputs = primitive.expand(*tensors, **options)
     several = outputs if isinstance(outputs, tuple) else (outputs,)

@@ -166,8 +166,9 @@ def _operation(node: Node, serial: Mapping[Node, int]) -> Vertex:
     assert primitive is not None
     argnums, needs, slots = node.route
     edges = zip(node.parents, argnums, slots, strict=True)
-    inputs = tuple(Edge(serial[parent], slot, primitive.input_name(argnum)) for parent, argnum, slot in edges)
-    constants = tuple(primitive.input_name(i) for i, tracked in enumerate(needs) if not tracked)
+    name = primitive.input_name
+    inputs = tuple([Edge(serial[parent], slot, name(argnum)) for parent, argnum, slot in edges])
+    constants = () if all(needs) else tuple([name(i) for i, tracked in enumerate(needs) if not tracked])
     options = _unusual(primitive, node.params)
     return Vertex("operation", primitive.name, node.outputs, node.scope, inputs, node, options, constants)
 

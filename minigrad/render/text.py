@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from ..contexts import collector_paused
 from ..core import Tensor
 from .arguments import argument_order, constants_of, noted_spec
 from .arrange import Unroll, whole
@@ -20,6 +21,7 @@ _MOST = 2000
 """Lines that are worth reading; a longer listing says how many it leaves out."""
 
 
+@collector_paused()
 def to_text(
     tensors: Tensor | Iterable[Tensor],
     *,

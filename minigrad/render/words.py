@@ -48,6 +48,8 @@ def option_text(options: Mapping[str, Any]) -> str:
     >>> option_text({"axis": 1, "keepdims": False})
     'axis=1'
     """
+    if not options:
+        return ""
     words = option_words({name: value for name, value in options.items() if value is not False})
     return ", ".join(text if name == "index" else f"{name}={text}" for name, text in words.items())
 
