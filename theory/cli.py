@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import minigrad as mg
-from theory import CLAIMS, Claim, Result, Verdict
+from theory import CLAIMS, Claim, Verdict
 from theory.page import figure_name, save_figure, write_page
+from theory.progress import telling
+from theory.selfcheck import check_machinery
 
 __all__ = ["main"]
 
@@ -132,10 +134,12 @@ def _check(options: Any) -> int:
     claims = _chosen(options.numbers)
     if options.examples < 1:
         raise ValueError(f"--examples must be at least 1; got {options.examples}")
+    check_machinery()
     started = time.monotonic()
     verdicts = []
     for claim in claims:
-        verdicts.append(claim.check(options.examples, options.seed, _reporter(claim, options)))
+        with telling(claim, options.quiet) as tell:
+            verdicts.append(claim.check(options.examples, options.seed, tell))
         if not options.json and options.verbose:
             print(_details(verdicts[-1]), flush=True)
     seconds = time.monotonic() - started
@@ -149,16 +153,6 @@ def _check(options: Any) -> int:
         print(f"\n{cases:,} cases in {seconds:.0f} s; " + ("every verdict is the expected one." if good else
               "NOT every verdict is the expected one."))  # fmt: skip
     return 0 if good else 1
-
-
-def _reporter(claim: Claim, options: Any) -> Any:
-    def report(result: Result) -> None:
-        mark = "BROKEN" if result.broken else "survived" if result.holds else "refuted"
-        mark += "" if result.as_expected else ", which is not expected"
-        text = f"{claim.number}  {result.proposition.name}: {mark}, {result.cases:,} cases, {result.seconds:.1f} s"
-        print(text, file=sys.stderr, flush=True)
-
-    return None if options.quiet else report
 
 
 def _show(options: Any) -> int:
@@ -208,15 +202,17 @@ def _details(verdict: Verdict) -> str:
     if verdict.claim.source:
         lines.append(f"     source: {verdict.claim.source}")
     for r in verdict.results:
-        kind = {"all": f"all {r.cases:,} cases", "sample": f"{r.cases:,} cases drawn", "refuted": f"case {r.cases:,}"}
         mark = "BROKEN" if r.broken else "ok " if r.holds else "NOT"
         said = ": ".join(dict.fromkeys([r.proposition.name, r.proposition.statement]))
-        lines.append(f"  {mark} [{r.proposition.role}] {said} ({kind[r.kind]})")
-        if not r.holds:
+        lines.append(f"  {mark} [{r.proposition.role}] {said} ({r.extent})")
+        if r.short:
+            lines.append(f"      {r.message}")
+        elif not r.holds:
             lines.append(f"      {'example' if r.broken else 'counterexample'}: {r.shown}: {r.message}")
         if not r.as_expected:
             lines.append("      this is not what the claim expects")
     lines.append(f"  verdict: {verdict.outcome}")
     if verdict.corrected is not None:
         lines.append(f"  corrected: {verdict.corrected}")
+        lines.append(f"  checked by: {', '.join(verdict.corrected.by)}")
     return "\n".join(lines) + "\n"

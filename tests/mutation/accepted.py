@@ -5,7 +5,6 @@ An entry is (function, part before, part after). A campaign fails if one of them
 
 ANY = "*"  # every change of the part that survives: for parts whose every value gives the same numbers
 
-_SAME_ANYWHERE = "where the value is used it is multiplied by 0, or divides 0"
 _GENERAL = "chooses a faster way: the general one gives the same numbers"
 _CAST = "the engine casts to the input's dtype anyway; here it saves work in a wider one"
 _SUMS = "the engine sums away an axis of length 1 in front"
@@ -20,27 +19,17 @@ def _accept(reason: str, function: str, before: str, *afters: str) -> None:
 # --- activations, elementwise, reductions --------------------------------------------------------------
 
 _accept("the other branch is taken above 0; the limit only keeps exp from overflowing there", "activations.elu.vjp",
-        "np.where(x > 0, g, g * (alpha * np.exp(np.minimum(x, 0))))",
-        "np.where(x > 0, g, g * (alpha * np.exp(np.minimum(x, 1))))")  # fmt: skip
+        "np.where(above, g, g * (alpha * np.exp(np.minimum(x, 0)))) if alpha else taken(g, above)",
+        "np.where(above, g, g * (alpha * np.exp(np.minimum(x, 1)))) if alpha else taken(g, above)")  # fmt: skip
 _accept("any bound beyond which the density is 0 in float64 does; clip(-100, x, 100) is clip(x, -100, 100)",
         "activations.gelu.vjp", "t = np.clip(x, -100, 100)", ANY)  # fmt: skip
-_accept(_SAME_ANYWHERE, "elementwise.arctan2.vjp", "r = np.where(r == 0, 1, r)", "r = np.where(r == 0, 2, r)")
-_accept("exp(-inf - 1) is 0, as exp(-inf) is", "elementwise.logaddexp.vjp", "y = np.where(y == -np.inf, 0, y)",
-        "y = np.where(y == -np.inf, 1, y)")  # fmt: skip
-_accept("exp(-inf - 1) is 0, as exp(-inf) is", "reductions.logsumexp.vjp", "y = np.where(y == -np.inf, 0, y)",
-        "y = np.where(y == -np.inf, 1, y)")  # fmt: skip
 _accept("flip and cumsum of a vector need no axis", "reductions.cumsum.vjp", "axis = 0 if axis is None else axis",
         "axis = axis")  # fmt: skip
 _accept(_CAST, "reductions._share", "count = np.sum(extreme, axis=axis, keepdims=True, dtype=g.dtype)",
         "count = np.sum(extreme, axis=axis, keepdims=True)")  # fmt: skip
 _accept("a mean of no entries has no entry that its gradient could reach", "reductions.mean.vjp",
-        "np.broadcast_to(_kept(g, axis, keepdims) / (n or 1), shape)",
-        "np.broadcast_to(_kept(g, axis, keepdims) / (n or 2), shape)")  # fmt: skip
-_accept(_SAME_ANYWHERE, "reductions.norm.vjp",
-        "_kept(g, axis, keepdims) * (x / _kept(np.where(y == 0, 1, y), axis, keepdims))",
-        "_kept(g, axis, keepdims) * (x / _kept(np.where(y == 0, 2, y), axis, keepdims))")  # fmt: skip
-_accept(_SAME_ANYWHERE, "reductions.std.vjp", "factor = g / (freedom * np.where(y == 0, 1, y))",
-        "factor = g / (freedom * np.where(y == 0, 2, y))")  # fmt: skip
+        "np.broadcast_to(_kept(single(g), axis, keepdims) / (n or 1), shape)",
+        "np.broadcast_to(_kept(single(g), axis, keepdims) / (n or 2), shape)")  # fmt: skip
 
 _accept("one group is summed either way", "reductions.column_sums", "if len(rows) <= _GROUP:", "if len(rows) < _GROUP:")
 
@@ -103,8 +92,6 @@ _accept("any number below 0 differs from every index", "lookup.sum_rows",
 
 # --- losses --------------------------------------------------------------------------------------------
 
-_accept("booleans and integers are subtracted from floats as floats", "losses.mse_loss.vjp",
-        "d = np.subtract(as_float(prediction), target)", "d = np.subtract(prediction, target)")  # fmt: skip
 _SPREAD = "return _spread(rows if g.ndim == 0 and g == 1 else rows * g, keep, shape)"
 _accept("multiplies by 1 instead of leaving as it is", "losses.pull_rows", _SPREAD,
         "return _spread(rows * g, keep, shape)",
