@@ -141,6 +141,7 @@ def long_sequences(run: Outputs) -> Callable[[tuple[float, int]], None]:
 
     def check(case: tuple[float, int]) -> None:
         bits = random_bits(*case, (4, LONG))
+        require(abs(bits.mean() - case[0]) < 0.005, f"{100 * bits.mean():.3g} % of the bits are ones")  # six sigma
         require_parity(run(bits), bits)
 
     return check
@@ -357,7 +358,8 @@ def spoilt_proofs_are_refused(case: tuple[Fraction, Fraction]) -> None:
     a, b = right.a, right.b
     half = Fraction(1, 2)
     for gain, low, high in ((BELOW, a, b), (works, a / 2, b), (works, a, b / 2), (works, half, half), (works, b, a),
-                            (-works, a, b), (works, a - Fraction(1, 50), b)):  # fmt: skip
+                            (-works, a, b), (works, a - Fraction(1, 50), b),
+                            (BELOW, Fraction(38, 100), Fraction(62, 100))):  # at parity 1 alone it fails # fmt: skip
         wrong_intervals = Intervals(gain, low, high)
         accepted = proves_parity(wrong_intervals) or _passes(check_intervals, wrong_intervals)
         require(not accepted, f"[0, {float(low)}] and [{float(high)}, 1] are accepted at gain {float(gain)}")
