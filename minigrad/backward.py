@@ -43,7 +43,7 @@ def graph_of(nodes: list[Node]) -> Order[Node]:
 
 
 def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
-    """Sum a cotangent over the axes along which an input of ``shape`` was broadcast.
+    """Sum a cotangent over the axes along which an input of ``shape`` was broadcast; half precision in single.
 
     Raises:
         ValueError: if ``shape`` does not broadcast to the cotangent's shape.
@@ -51,6 +51,8 @@ def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
     >>> unbroadcast(np.ones((2, 3)), (3,))
     array([2., 2., 2.])
     """
+    if g.dtype == np.float16:
+        g = g.astype(np.float32)  # adding ones to 2,048 would leave it there
     lead = g.ndim - len(shape)
     if 0 < lead < g.ndim and g.shape[lead:] == shape:  # a bias
         return _sum(g, axis=tuple(range(lead)))  # type: ignore[no-any-return]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy._core._multiarray_umath as _linked
 
 from .spec import Array
 
-__all__ = ["axpby", "get_threads", "kernel", "set_threads", "setter"]
+__all__ = ["axpby", "get_threads", "kernel", "processor", "set_threads", "setter"]
 
 # What is nearer to 0 may become 0 where it is rounded to the dtype.
 _SMALLEST = {np.dtype(dtype): float(np.finfo(dtype).tiny) for dtype in (np.float32, np.float64)}
@@ -68,6 +69,20 @@ def kernel() -> str:
     name = _find_function("openblas_get_corename")
     name.restype = ctypes.c_char_p
     return (name() or b"").decode()
+
+
+def processor(path: str = "/proc/cpuinfo") -> tuple[str, int]:
+    """The processor's vendor and family, such as ``("AuthenticAMD", 25)``; ``("", 0)`` where Linux does not say it.
+
+    One kernel of OpenBLAS serves processors on which the same products take different times.
+    """
+    try:
+        with open(path) as file:
+            lines = takewhile(str.strip, file)  # the first processor's, up to an empty line
+            fields = dict([part.strip() for part in line.split(":", 1)] for line in lines if ":" in line)
+        return fields["vendor_id"], int(fields["cpu family"])
+    except (OSError, KeyError, ValueError):
+        return "", 0
 
 
 def _find_axpby() -> dict[Any, Callable[..., None]]:

@@ -220,8 +220,8 @@ def gradcheck(
         gradient raises, and so does one that cannot be checked.
 
     Raises:
-        GradcheckError: names the primitives, the argument and the worst entry; or says that nothing was checked, because
-            no output depends on an input by operations that are tracked, or rounding hides the derivative.
+        GradcheckError: names the primitives, the argument and the worst entry; or says that nothing was checked,
+            because no output depends on an input by operations that are tracked, or rounding hides the derivative.
         TypeError: if no input is floating, or ``f`` returns anything but tensors.
 
     >>> import minigrad as mg
@@ -333,14 +333,13 @@ class _Check:
         """
         wrong = False
         for k in range(number):
-            drawn = {i: self.random.standard_normal(x.shape) for i, x in self.slopes.point.items()}
+            drawn: Points = {i: np.array(self.random.standard_normal(x.shape)) for i, x in self.slopes.point.items()}
             norm = max(1.0, math.sqrt(sum(float((v * v).sum()) for v in drawn.values())))
-            move = {}
+            move: Points = {}
             for i, x in self.slopes.point.items():  # in turns small entries move as far as others, or only as they can
                 move[i] = drawn[i] / norm * (_STEP * np.maximum(1.0, np.abs(x)) if k % 2 else _steps(x))
-            terms = [[pulled[i] * move[i] for i in self.chosen] for pulled in self.pulled]
-            analytic = np.array([sum(float(t.sum()) for t in row) for row in terms])
-            claimed = np.array([sum(float(np.abs(t).sum()) for t in row) for row in terms])
+            analytic = np.array([sum(float((p[i] * move[i]).sum()) for i in self.chosen) for p in self.pulled])
+            claimed = np.array([sum(float(np.abs(p[i] * move[i]).sum()) for i in self.chosen) for p in self.pulled])
             reach = {i: float(np.abs(v).sum()) for i, v in move.items()}
             length = math.sqrt(sum(float((v * v).sum()) for v in move.values()))
             allowed = self.atol * length + (self.rtol + self.share) * claimed
@@ -370,9 +369,9 @@ class _Check:
             raise GradcheckError(worst)
         for k, i in np.argwhere(hidden):
             raise GradcheckError(
-                f"gradcheck of {self.names}: nothing was checked of {self._argument(i)}{self._subject(self.sets[k])}: "
-                f"the VJP gives up to {_largest(self.pulled[k][i]):.3g}, the error of differences is {hidden[k, i]:.3g}: "
-                f"{_HIDDEN}"
+                f"gradcheck of {self.names}: nothing was checked of {self._argument(i)}"
+                f"{self._subject(self.sets[k])}: the VJP gives up to {_largest(self.pulled[k][i]):.3g}, the error of "
+                f"differences is {hidden[k, i]:.3g}: {_HIDDEN}"
             )
 
     def each_alone(self) -> None:
@@ -412,8 +411,8 @@ def _where(index: tuple[int, ...]) -> str:
 
 
 def _largest(array: Array) -> float:
-    """The largest magnitude, NaN not counted."""
-    return float(np.fmax.reduce(np.abs(array), axis=None, initial=0.0))
+    """The largest finite magnitude."""
+    return float(np.max(np.abs(array), where=np.isfinite(array), initial=0.0))
 
 
 def _precision(dtype: Any) -> float:

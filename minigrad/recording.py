@@ -103,8 +103,10 @@ class Note:
     """What was noted of a node.
 
     line: file and line of the call. inputs: shape and dtype of each array argument, constants too; None for one that
-    was left out. values, gradients: of each output, None where none was seen. flows: the norm of the gradient that
-    went on to each argument, by its name.
+    was left out. numbers: the value of each constant that is a single number, by its place among the inputs.
+
+    values, gradients: of each output, None where none was seen. flows: the norm of the gradient that went on to each
+    argument, by its name.
 
     Of a sequence primitive, the norm at each time step: value_steps and gradient_steps of each output, where the
     gradient of a state is summed over all later steps; direct_steps of the part of it that came from outside; and
@@ -113,6 +115,7 @@ class Note:
 
     line: str = ""
     inputs: tuple[Spec | None, ...] = ()
+    numbers: dict[int, float] = field(default_factory=dict)
     values: list[Stats | None] = field(default_factory=list)
     gradients: list[Stats | None] = field(default_factory=list)
     value_steps: dict[int, list[float]] = field(default_factory=dict)
@@ -142,6 +145,8 @@ class Recorder:
         """A primitive has been applied."""
         note = node.note = Note(user_line() if self.lines else "")
         note.inputs = tuple(None if x is None else (np.shape(x), np.asarray(x).dtype) for x in inputs)
+        constants = [i for i, tracked in enumerate(node.route[1]) if not tracked and inputs[i] is not None]
+        note.numbers = {i: np.asarray(inputs[i]).item() for i in constants if not np.ndim(inputs[i])}
         if self.values:
             note.values = [Stats.of(array) for array in outputs]
             if node.primitive is not None and node.primitive.states:

@@ -14,7 +14,6 @@ HOW_TO_RUN = {
     "no browser": "apt-get install chromium chromium-driver",
     "no dot": "apt-get install graphviz, and pip install graphviz-pure",
     "no real data": "CAPTIONING_DATA=DIR, where DIR/flickr8k holds coco2014_captions.h5 and its features",
-    "no PyTorch": "pip install torch",
 }
 """What a test needs that is skipped for a reason; a skip's message begins with the reason."""
 

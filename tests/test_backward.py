@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import weakref
 
 import numpy as np
@@ -354,6 +355,20 @@ def test_unbroadcast_is_the_adjoint_of_broadcast(data):
     rng = np.random.default_rng(0)
     x, g = rng.standard_normal(shape), rng.standard_normal(wide)
     np.testing.assert_allclose((np.broadcast_to(x, wide) * g).sum(), (x * unbroadcast(g, shape)).sum(), atol=1e-12)
+
+
+@pytest.mark.parametrize("lead", [(), (1,), (2,), (0, 3)])
+@pytest.mark.parametrize("shape", [(1,), (1, 2), (2, 1), (1, 1), (2, 1, 3)])
+def test_unbroadcast_sums_along_axes_stretched_to_any_length(shape, lead):
+    """All ways to stretch axes of length 1 to 0 … 3; the sums of whole numbers are exact."""
+    for lengths in itertools.product(*(range(4) if n == 1 else [n] for n in shape)):
+        g = np.arange(float(np.prod((*lead, *lengths)))).reshape(*lead, *lengths)
+        expected = np.zeros(shape)
+        for index in np.ndindex(g.shape):  # each entry goes to the one that it was broadcast from
+            expected[tuple(i if n > 1 else 0 for i, n in zip(index[len(lead) :], shape, strict=True))] += g[index]
+        found = unbroadcast(g, shape)
+        assert found.shape == shape
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_a_million_nodes_are_built_differentiated_and_dropped():

@@ -186,7 +186,7 @@ def test_subtly_wrong_gradients_are_noticed(name):
 def test_what_rounding_hides_is_said():
     hidden = unary(lambda x: 1e10 + 1e-8 * x, lambda x: np.full_like(x, 1e-8))
     for entries in (True, False):
-        with pytest.raises(GradcheckError, match="nothing was checked.*rounding of the outputs hides the derivative"):
+        with pytest.raises(GradcheckError, match=r"nothing was checked.*rounding of the outputs hides"):
             mg.gradcheck(hidden, TWO, entries=entries)
     assert mg.gradcheck(hidden, TWO, atol=1e-4)  # whoever says that this is small enough
     with pytest.raises(GradcheckError, match="the VJP gives"):

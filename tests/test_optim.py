@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import blas, optim
 from minigrad.optim import base
+from tests.peers import Peer
+
+PYTORCH = Peer(__name__)
 
 
 def leaf(array: Any) -> mg.Tensor:
@@ -108,20 +111,24 @@ def test_layouts_and_readonly_gradients(name, book, options):
 @pytest.mark.parametrize(("name", "book", "options"), METHODS, ids=NAMES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_pytorch(name, book, options, dtype):
-    torch = pytest.importorskip("torch", reason="no PyTorch")
+    def theirs(torch, start, grads):
+        parameter = torch.tensor(start, requires_grad=True)
+        defaults = {} if name != "AdamW" else {"weight_decay": 1e-2}
+        optimizer = getattr(torch.optim, name)([parameter], **{**defaults, **options})
+        for g in grads:
+            parameter.grad = torch.tensor(g)
+            optimizer.step()
+        return parameter
+
     rng = np.random.default_rng(2)
-    start = rng.normal(size=(30, 40)).astype(dtype)
-    grads = [rng.normal(size=(30, 40)).astype(dtype) for _ in range(20)]
-    p, theirs = leaf(start), torch.tensor(start, requires_grad=True)
+    drawn = rng.normal(size=(7, 9)).astype(dtype), rng.normal(size=(20, 7, 9)).astype(dtype)
+    answer = PYTORCH.ask(f"{name} {options} {dtype}", theirs, drawn)
+    start, grads = answer.inputs
+    p = leaf(start)
     run(name, p, grads, options)
-    defaults = {} if name != "AdamW" else {"weight_decay": 1e-2}
-    peer = getattr(torch.optim, name)([theirs], **{**defaults, **options})
-    for g in grads:
-        theirs.grad = torch.tensor(g)
-        peer.step()
     assert p.dtype == dtype
     tolerance = 1e-12 if dtype == "float64" else 2e-5
-    np.testing.assert_allclose(p.data, theirs.detach().numpy(), rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(p.data, answer.expected, rtol=tolerance, atol=tolerance)
 
 
 def test_every_memory_keeps_the_dtype():
@@ -134,23 +141,28 @@ def test_every_memory_keeps_the_dtype():
 
 
 def test_parameters_without_gradient_are_skipped_and_count_their_own_steps():
-    torch = pytest.importorskip("torch", reason="no PyTorch")
+    def four_steps(a, b, optimizer, full):
+        for step in range(4):
+            optimizer.zero_grad()
+            a.grad = full(0.5 + step)
+            if step >= 2:
+                b.grad = full(2.0 - step)
+            optimizer.step()
+            yield step
+
+    def theirs(torch):
+        a, b = (torch.ones(2, dtype=torch.float64, requires_grad=True) for _ in range(2))
+        optimizer = torch.optim.Adam([a, b], lr=0.1)
+        list(four_steps(a, b, optimizer, lambda x: torch.full((2,), x, dtype=torch.float64)))
+        return a, b
+
     a, b = leaf(np.ones(2)), leaf(np.ones(2))
-    ta, tb = (torch.ones(2, dtype=torch.float64, requires_grad=True) for _ in range(2))
-    mine, peer = optim.Adam([a, b], lr=0.1), torch.optim.Adam([ta, tb], lr=0.1)
-    for step in range(4):
-        mine.zero_grad()
-        peer.zero_grad()
-        a.grad, ta.grad = np.full(2, 0.5 + step), torch.full((2,), 0.5 + step, dtype=torch.float64)
-        if step >= 2:
-            b.grad, tb.grad = np.full(2, 2.0 - step), torch.full((2,), 2.0 - step, dtype=torch.float64)
-        mine.step()
-        peer.step()
-        if step < 2:
-            assert (b.data == 1).all()
+    mine = optim.Adam([a, b], lr=0.1)
+    for step in four_steps(a, b, mine, lambda x: np.full(2, x)):
+        assert step >= 2 or (b.data == 1).all()
     assert mine.steps == [4, 2]
-    np.testing.assert_allclose(a.data, ta.detach().numpy(), rtol=1e-12)
-    np.testing.assert_allclose(b.data, tb.detach().numpy(), rtol=1e-12)
+    for p, expected in zip((a, b), PYTORCH.ask("steps of their own", theirs).expected, strict=True):
+        np.testing.assert_allclose(p.data, expected, rtol=1e-12)
 
 
 def test_frozen_and_repeated_parameters():
@@ -200,6 +212,8 @@ def test_complaints():
         (lambda: optim.SGD([p], lr=1, momentum=1), ValueError, r"momentum must be in \[0, 1\)"),
         (lambda: optim.SGD([p], lr=1, nesterov=True), ValueError, "nesterov needs a momentum"),
         (lambda: optim.Adam([p], betas=(0.9, 1.0)), ValueError, r"betas must be in \[0, 1\), not \(0.9, 1.0\)"),
+        (lambda: optim.Adam([p], betas=(0.9,)), ValueError, r"Adam: betas must be two numbers, not \(0\.9,\)"),
+        (lambda: optim.AdamW([p], betas=0.9), ValueError, "AdamW: betas must be two numbers, not 0.9"),
         (lambda: optim.Adam([p], eps=-1e-8), ValueError, "eps must be"),
         (lambda: optim.RMSprop([p], alpha=1.5), ValueError, "alpha must be in"),
         (lambda: optim.AdamW([p], weight_decay=math.inf), ValueError, "weight_decay must be finite"),
@@ -356,20 +370,21 @@ def test_schedules():
 
 
 def test_schedules_match_pytorch():
-    torch = pytest.importorskip("torch", reason="no PyTorch")
-    pairs = [
-        (lambda o: optim.StepLR(o, 3, 0.3), lambda o: torch.optim.lr_scheduler.StepLR(o, 3, 0.3)),
-        (lambda o: optim.ExponentialLR(o, 0.8), lambda o: torch.optim.lr_scheduler.ExponentialLR(o, 0.8)),
-        (lambda o: optim.CosineLR(o, 9, 0.01), lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 9, 0.01)),
-    ]
-    for mine, theirs in pairs:
-        p = torch.ones(1, requires_grad=True)
-        peer = torch.optim.SGD([p], lr=0.5)
-        schedule, expected = theirs(peer), [0.5]
+    def theirs(torch, name, *options):
+        optimizer = torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=0.5)
+        schedule, found = getattr(torch.optim.lr_scheduler, name)(optimizer, *options), [0.5]
         for _ in range(9):
-            peer.step()
+            optimizer.step()
             schedule.step()
-            expected.append(peer.param_groups[0]["lr"])
+            found.append(optimizer.param_groups[0]["lr"])
+        return found
+
+    for mine, *call in (
+        (lambda o: optim.StepLR(o, 3, 0.3), "StepLR", 3, 0.3),
+        (lambda o: optim.ExponentialLR(o, 0.8), "ExponentialLR", 0.8),
+        (lambda o: optim.CosineLR(o, 9, 0.01), "CosineAnnealingLR", 9, 0.01),
+    ):
+        expected = PYTORCH.ask(f"schedule {call[0]}", theirs, call).expected
         np.testing.assert_allclose(rates(mine, 9), expected, rtol=1e-12)
 
 
@@ -529,6 +544,8 @@ def test_options_that_became_impossible_are_refused_in_the_step():
         setattr(optimizer, name, kept)
     assert p.data.tolist() == [1, 1]
     assert optimizer.steps == [0]
+    optimizer.lr = optimizer.state_dict()["lr"]  # a 0-d array is a number
+    optimizer.step()
     late = optim.SGD([p], lr=0.1)
     late.momentum = 0.9
     with pytest.raises(ValueError, match="momentum must be given when"):

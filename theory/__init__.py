@@ -17,10 +17,11 @@ _package("hypothesis", "theory")  # or an error that says how to install it
 
 # Each family registers its claims, in this order.
 from theory import convolution, ordering, parity, eigenvalues  # noqa: E402, F401  # isort: skip
-from theory.claims import Claim, Proposition, Refuted, Result, Statement, Verdict, agree, every, require  # noqa: E402
+from theory.claims import Claim, Corrected, Proposition, Refuted, Result, Statement, Verdict, agree, require  # noqa: E402
+from theory.domains import Domain, enumerated, every, sampled, stratified  # noqa: E402
 from theory.registry import CLAIMS, claim, register  # noqa: E402
 
 __all__ = [
-    "CLAIMS", "Claim", "Proposition", "Refuted", "Result", "Statement", "Verdict",
-    "agree", "claim", "every", "register", "require",
+    "CLAIMS", "Claim", "Corrected", "Domain", "Proposition", "Refuted", "Result", "Statement", "Verdict",
+    "agree", "claim", "enumerated", "every", "register", "require", "sampled", "stratified",
 ]  # fmt: skip

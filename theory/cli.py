@@ -20,6 +20,7 @@ import minigrad as mg
 from theory import CLAIMS, Claim, Verdict
 from theory.page import figure_name, save_figure, write_page
 from theory.progress import telling
+from theory.selfcheck import check_machinery
 
 __all__ = ["main"]
 
@@ -133,6 +134,7 @@ def _check(options: Any) -> int:
     claims = _chosen(options.numbers)
     if options.examples < 1:
         raise ValueError(f"--examples must be at least 1; got {options.examples}")
+    check_machinery()
     started = time.monotonic()
     verdicts = []
     for claim in claims:
@@ -200,15 +202,17 @@ def _details(verdict: Verdict) -> str:
     if verdict.claim.source:
         lines.append(f"     source: {verdict.claim.source}")
     for r in verdict.results:
-        kind = {"all": f"all {r.cases:,} cases", "sample": f"{r.cases:,} cases drawn", "refuted": f"case {r.cases:,}"}
         mark = "BROKEN" if r.broken else "ok " if r.holds else "NOT"
         said = ": ".join(dict.fromkeys([r.proposition.name, r.proposition.statement]))
-        lines.append(f"  {mark} [{r.proposition.role}] {said} ({kind[r.kind]})")
-        if not r.holds:
+        lines.append(f"  {mark} [{r.proposition.role}] {said} ({r.extent})")
+        if r.short:
+            lines.append(f"      {r.message}")
+        elif not r.holds:
             lines.append(f"      {'example' if r.broken else 'counterexample'}: {r.shown}: {r.message}")
         if not r.as_expected:
             lines.append("      this is not what the claim expects")
     lines.append(f"  verdict: {verdict.outcome}")
     if verdict.corrected is not None:
         lines.append(f"  corrected: {verdict.corrected}")
+        lines.append(f"  checked by: {', '.join(verdict.corrected.by)}")
     return "\n".join(lines) + "\n"

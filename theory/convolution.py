@@ -8,23 +8,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis.strategies import SearchStrategy
-
 from theory import convolution_checks as checks
-from theory.claims import FALSE, GENERAL, Claim, Proposition, Statement
-from theory.convolution_domains import convolutions, shuffles, small_pictures, transposed
+from theory.claims import FALSE, GENERAL, Claim, Corrected, Proposition, Statement
+from theory.convolution_domains import (
+    CONVOLUTIONS,
+    PERMUTATIONS,
+    SHUFFLES,
+    TRANSPOSED,
+    TRANSPOSED_BY_MULTIPLES,
+    TRANSPOSED_BY_STRIDE,
+    pictures,
+)
 from theory.convolution_figures import draw_convolution, draw_permutation, draw_transposed
 from theory.convolution_texts import show_convolution, show_permutation, show_transposed
+from theory.domains import Domain, every
 from theory.registry import register
 
 __all__ = ["CLAIM_1_1", "CLAIM_1_2", "CLAIM_1_3"]
 
-_SOURCE_CONVOLUTION = small_pictures((1, 3, 3), (1, 1, 2, 2), "conv", stride=(3, 3), padding=(1, 1))
-_SOURCE_TRANSPOSED = small_pictures((1, 2, 2), (1, 1, 2, 2), "transposed", stride=(2, 2))
+_SOURCE_CONVOLUTION = pictures((1, 3, 3), (1, 1, 2, 2), "conv", stride=(3, 3), padding=(1, 1))
+_SOURCE_TRANSPOSED = pictures((1, 2, 2), (1, 1, 2, 2), "transposed", stride=(2, 2))
 
 
 def _drawn(
-    role: Any, name: str, check: Callable[[Any], None], domain: SearchStrategy[Any], says: str, share: float = 1.0
+    role: Any, name: str, check: Callable[[Any], None], domain: Domain, says: str, share: float = 1.0
 ) -> Proposition:
     return Proposition(name, says, check, domain, role, share, show=str)
 
@@ -34,7 +41,7 @@ _CONVOLUTION = (
         "the matrix has 8 columns",
         "The printed matrix of 4x8 can be applied to vec(X), X of 3x3",
         checks.check_printed_shape,
-        [(4, 8)],
+        every((4, 8)),
         show=lambda shape: f"A of {shape[0]}x{shape[1]}",
         false=True,
     ),
@@ -42,12 +49,12 @@ _CONVOLUTION = (
            "Y = [[W11 x00, W10 x02], [W01 x20, W00 x22]] is what conv2d gives, of X and W that are drawn"),
     _drawn("corrected", "4x9 matrix", checks.check_source_convolution, _SOURCE_CONVOLUTION,
            "The 4x9 matrix is the one made from the definition and gives Y, of X and W that are drawn"),
-    _drawn("general", "product", checks.check_product, convolutions(),
+    _drawn("general", "product", checks.check_product, CONVOLUTIONS,
            "A vec(x) = vec(conv2d(x)); drawn are kernels up to 3x3, strides up to 4, paddings up to 2, dilations up "
            "to 3, up to 3 groups of up to 2 channels, in height and width apart"),
-    _drawn("general", "pullback", checks.check_vjp, convolutions(),
+    _drawn("general", "pullback", checks.check_vjp, CONVOLUTIONS,
            "A' g is conv2d's VJP, A' the transpose of A; of the same convolutions"),
-    _drawn("general", "adjoint", checks.check_adjoint, convolutions(),
+    _drawn("general", "adjoint", checks.check_adjoint, CONVOLUTIONS,
            "⟨conv2d(x), y⟩ = ⟨x, A' y⟩, which both together imply", share=0.2),
 )  # fmt: skip
 
@@ -65,9 +72,10 @@ CLAIM_1_1 = register(
         ),
         source="homework 1-1",
         expected=FALSE,
-        corrected=Statement(
+        corrected=Corrected(
             "A is 4x9: W11 in row 0, column 0; W10 in row 1, column 2; W01 in row 2, column 6; W00 in row 3, column 8.",
             r"$A$ is 4x9 and 0 but for $A_{0,0} = W_{11}$, $A_{1,2} = W_{10}$, $A_{2,6} = W_{01}$, $A_{3,8} = W_{00}$.",
+            by=("4x9 matrix",),
         ),
         propositions=_CONVOLUTION,
         proof=r"""With stride $s$, padding $p$ and dilation $d$,
@@ -90,14 +98,14 @@ $\mathrm{vec}(X)$.""",
 _TRANSPOSED = (
     _drawn("printed", "16x4 matrix", checks.check_source_transposed, _SOURCE_TRANSPOSED,
            "The 16x4 matrix is the one made from the definition and does what conv_transpose2d does"),
-    _drawn("general", "product", checks.check_product, transposed(),
+    _drawn("general", "product", checks.check_product, TRANSPOSED,
            "A vec(x) = vec(conv_transpose2d(x)); drawn are kernels up to 5x5, strides up to 3, paddings and dilations "
            "up to 2, output paddings below the stride, up to 2 groups of up to 2 channels"),
-    _drawn("general", "transpose", checks.check_transpose, transposed(),
+    _drawn("general", "transpose", checks.check_transpose, TRANSPOSED,
            "A is the transpose of the matrix of the convolution from the larger picture back to the smaller"),
-    _drawn("general", "pullback", checks.check_vjp, transposed(),
+    _drawn("general", "pullback", checks.check_vjp, TRANSPOSED,
            "A' g is conv_transpose2d's VJP"),
-    _drawn("general", "adjoint", checks.check_pair, transposed(),
+    _drawn("general", "adjoint", checks.check_pair, TRANSPOSED,
            "⟨conv2d(y), x⟩ = ⟨y, conv_transpose2d(x)⟩"),
 )  # fmt: skip
 
@@ -138,17 +146,20 @@ _PERMUTATION = (
         "P is pixel_shuffle and a permutation matrix: all factors and pictures of up to 3 channels, rows and columns "
         "(4 from 500 examples on)",
         checks.check_shuffle,
-        shuffles,
+        SHUFFLES,
         role="general",
         show=lambda e: f"C = {e[0]}, H = {e[1]}, W = {e[2]}, r = {e[3]}",
     ),
-    _drawn("general", "kernel = stride", checks.check_kernel_of_stride, transposed("stride"),
+    _drawn("general", "spoilt permutations", checks.check_spoilt_permutations, PERMUTATIONS,
+           "No other matrix is certified as a permutation matrix: one with a row or column twice, a row of zeros, "
+           "halves, a 2, or a row more or less, made from permutations of up to 6 that are drawn"),
+    _drawn("general", "kernel = stride", checks.check_kernel_of_stride, TRANSPOSED_BY_STRIDE,
            "With kernel r x r and stride r, up to 3: a 1x1 convolution to r² times the output channels, then "
            "pixel_shuffle(r); with rh x rw, P"),
-    _drawn("general", "kernel = k strides", checks.check_kernel_of_multiple, transposed("multiple"),
+    _drawn("general", "kernel = k strides", checks.check_kernel_of_multiple, TRANSPOSED_BY_MULTIPLES,
            "With kernel kr x kr and stride r, both up to 3: a k x k convolution with padding k - 1 and the sub-kernels "
            "w[a r + m] for m = 0 … r - 1, flipped, then pixel_shuffle(r)"),
-    _drawn("general", "any kernel", checks.check_every_kernel, transposed(),
+    _drawn("general", "any kernel", checks.check_every_kernel, TRANSPOSED,
            "With any kernel K: its end is filled with zeros to r ceil(K / r), and the surplus rows and columns "
            "are cut off; so too with the paddings, output paddings, dilations and groups of 1-2"),
 )  # fmt: skip

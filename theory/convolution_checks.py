@@ -169,11 +169,31 @@ def check_shuffle(example: tuple[int, int, int, int]) -> None:
 
 
 def _certified(p: Array) -> list[int]:
-    """The order of rows that p gives, once it is certified to be a permutation matrix."""
+    """The order of rows that p gives, once it is certified to be a permutation matrix, and by its entries, too."""
     try:
-        return permutation_of(p)
+        order = permutation_of(p)
     except ValueError as error:
         raise Refuted(f"P is no permutation: {error}") from error
+    require(sorted(order) == list(range(len(p))), f"{order} are not all places, each once")
+    require(all(p[k, place] == 1 for k, place in enumerate(order)), f"P has no ones in the places {order}")
+    require(np.count_nonzero(p) == len(order), f"P has {np.count_nonzero(p)} entries that are not 0, not {len(order)}")
+    return order
+
+
+def check_spoilt_permutations(order: list[int]) -> None:
+    """Only the matrix of a permutation is certified as one; what is next to it is not."""
+    right = np.eye(len(order), dtype=int)[order]
+    require(permutation_of(right) == list(order), f"the certificate says {permutation_of(right)}")
+    spoilt = {"a row twice": right[[0, 0, *range(2, len(order))]], "a row more": np.vstack([right, right[:1]]),
+              "a column twice": right[:, [0, 0, *range(2, len(order))]], "a row less": right[1:], "a 2": 2 * right,
+              "a row of zeros": right * (np.arange(len(order)) > 0)[:, None], "no zeros": np.ones_like(right),
+              "halves": np.vstack([right[:1] + right[1:2], right[:1] + right[1:2], 2 * right[2:]]) / 2}  # fmt: skip
+    for name, wrong in spoilt.items():
+        try:
+            permutation_of(wrong)
+        except ValueError:
+            continue
+        raise Refuted(f"a matrix with {name} is certified as a permutation matrix")
 
 
 def check_kernel_of_stride(example: Example) -> None:

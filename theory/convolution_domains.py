@@ -11,9 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from minigrad.ops.windows import Size
+from theory.claims import require
 from theory.convolution_arguments import Array
+from theory.domains import Domain, enumerated, sampled
 
-__all__ = ["Example", "convolutions", "shuffles", "small_pictures", "transposed"]
+__all__ = [
+    "CONVOLUTIONS", "PERMUTATIONS", "SHUFFLES", "TRANSPOSED", "TRANSPOSED_BY_MULTIPLES", "TRANSPOSED_BY_STRIDE",
+    "Example", "convolutions", "pictures", "shuffles", "small_pictures", "transposed",
+]  # fmt: skip
 
 _SEEDS = st.integers(0, 2**32 - 1)
 
@@ -144,3 +149,73 @@ def shuffles(max_examples: int) -> list[tuple[int, int, int, int]]:
     sides = range(1, 5 if max_examples >= 500 else 4)
     cases = [(c, h, w, r) for c in sides for h in sides for w in sides for r in sides]
     return sorted(cases, key=lambda case: math.prod(case) * case[3])
+
+
+# The domains, and what they promise ----------------------------------------------------------------
+
+
+def _differ(numbers: Array) -> bool:
+    return len(np.unique(numbers)) == numbers.size
+
+
+def pictures(*arguments: Any, **options: Any) -> Domain:
+    """`small_pictures` as a domain: some have weights that all differ, so that none can stand for another."""
+    reaches = {
+        "weights that all differ": lambda example: _differ(example.w),
+        "a picture of different entries": lambda example: len(np.unique(example.x)) > 2,
+    }
+    return sampled(small_pictures(*arguments, **options), reaches)
+
+
+def _certify(example: Example) -> None:
+    require(example.x.any() or example.x.size < 4, "the picture is 0")
+    require(example.w.any() or example.w.size < 4, "the weights are 0")
+
+
+_BOTH: dict[str, Any] = {
+    "different strides": lambda e: e.stride[0] != e.stride[1],
+    "a picture that is not square": lambda e: e.x.shape[1] != e.x.shape[2],
+    "a kernel that is not square": lambda e: e.w.shape[2] != e.w.shape[3],
+    "two groups of two channels": lambda e: e.groups == 2 and e.x.shape[0] == 4,
+    "two filters a group": lambda e: (e.w.shape[0] // e.groups if e.kind == "conv" else e.w.shape[1]) == 2,
+}  # fmt: skip
+_ALL: dict[str, Any] = {
+    **_BOTH,
+    "different paddings": lambda e: e.padding[0] != e.padding[1],
+    "a dilated kernel": lambda e: any(d > 1 and k > 1 for d, k in zip(e.dilation, e.w.shape[2:], strict=True)),
+    "different dilations": lambda e: e.dilation[0] != e.dilation[1],
+}
+
+CONVOLUTIONS = sampled(
+    convolutions(),
+    {
+        **_ALL, "a stride of 4": lambda e: max(e.stride) == 4, "a kernel of 3": lambda e: max(e.w.shape[2:]) == 3,
+        "three groups": lambda e: e.groups == 3, "a padding of 2": lambda e: max(e.padding) == 2,
+        "a dilation of 3": lambda e: max(e.dilation) == 3,
+    },
+    _certify,
+)  # fmt: skip
+TRANSPOSED = sampled(
+    transposed(),
+    {
+        **_ALL, "a stride of 3": lambda e: max(e.stride) == 3, "a kernel of 5": lambda e: max(e.w.shape[2:]) == 5,
+        "an output padding": lambda e: any(e.output_padding),
+    },
+    _certify,
+)  # fmt: skip
+TRANSPOSED_BY_STRIDE = sampled(
+    transposed("stride"),
+    {**_BOTH, "a stride of 3 both ways": lambda e: e.stride == (3, 3)},
+    lambda e: require(e.w.shape[2:] == e.stride, "the kernel is not as large as the stride"),
+)
+TRANSPOSED_BY_MULTIPLES = sampled(
+    transposed("multiple"),
+    {**_BOTH, "a kernel of 3 strides": lambda e: e.w.shape[2] == 3 * e.stride[0] > 3},
+    lambda e: require(
+        not any(k % r for k, r in zip(e.w.shape[2:], e.stride, strict=True)), "the kernel is no multiple of the stride"
+    ),
+)
+SHUFFLES = enumerated(shuffles, lambda examples: 4**4 if examples >= 500 else 3**4)
+PERMUTATIONS = sampled(
+    st.integers(2, 6).flatmap(lambda n: st.permutations(range(n))), {"6 places": lambda order: len(order) == 6}
+)

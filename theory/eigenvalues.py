@@ -12,8 +12,9 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from theory import eigenvalues_checks as checks
-from theory.claims import FALSE, Claim, Proposition, Statement, every
-from theory.eigenvalues_domains import SMALL_DECOMPOSITIONS, SMALL_MATRICES, matrices, networks, whole
+from theory.claims import FALSE, Claim, Corrected, Proposition, Statement
+from theory.domains import enumerated, sampled
+from theory.eigenvalues_domains import DIAGONAL, JORDAN, LSTMS, RNNS, SMALL_DECOMPOSITIONS, SMALL_MATRICES, matrices
 from theory.eigenvalues_figures import draw
 from theory.eigenvalues_show import show
 from theory.registry import register
@@ -22,6 +23,19 @@ __all__ = ["CLAIM_3_2"]
 
 RADII = (0.5, 0.8, 0.9, 1.0, 1.1, 1.2)
 DIAGONALISABLE = ("symmetric", "orthogonal", "random")
+HUMPS = sampled(
+    st.tuples(st.floats(0, 100), st.floats(0.1, 0.95)),
+    {"a growth to 10 or more": lambda hump: hump[0] / (4 * (1 - hump[1])) > 10},
+)
+BLOCKS = sampled(
+    st.tuples(st.sampled_from((1, -1)), st.integers(1, 5), st.integers(0, 40)),
+    {
+        "a block of size 5 and 10 steps or more": lambda block: block[1] == 5 and block[2] >= 10,
+        "the eigenvalue -1": lambda block: block[0] == -1,
+    },
+)
+DRAWN = "drawn are W of every size to 4x4 and every kind (symmetric, orthogonal, random, non-normal, defective)"
+DRAWN_DIAGONALISABLE = "drawn are random, symmetric, orthogonal W of every size to 4x4, radii below, at and above 1"
 
 PRINTED = (
     Proposition(
@@ -33,12 +47,13 @@ PRINTED = (
         checks.has_eigendecomposition, SMALL_MATRICES, false=True,
     ),
     Proposition(
-        "the last factor P^-1, symmetric W", "it is right for a symmetric W with orthonormal P",
+        "the last factor P^-1, symmetric W", "it is right for a symmetric W with orthonormal P; drawn are "
+        "all sizes to 4x4, with radii below, at and above 1",
         checks.printed_form_symmetric, matrices(RADII, ("symmetric",)), share=0.5, show=str,
     ),
     Proposition(
         "vanishes or explodes", "for every W, ‖dh_k/dh_0‖ < 1/1000 after a computed number of steps if the radius is "
-        "below 1, and > 1000 after log(1000) / log(radius) steps if it is above",
+        f"below 1, and > 1000 after log(1000) / log(radius) steps if it is above; {DRAWN}, on either side",
         checks.vanishes_or_explodes, matrices((0.8, 0.9, 1.1, 1.2)), show=str,
     ),
 )  # fmt: skip
@@ -46,62 +61,71 @@ PRINTED = (
 CORRECTED = (
     Proposition(
         "power", "h_t = W' h_{t-1} gives dh_k/dh_0 = (W')^k, by `mg.jacobian` through the engine",
-        checks.jacobian_is_power, whole(largest=3), "corrected",
+        checks.jacobian_is_power, JORDAN, "corrected",
     ),
     Proposition(
         "corrected form", "with W = P D P^-1, dh_k/dh_0 = (P')^-1 D^k P', in whole numbers",
-        checks.corrected_form, whole(), "corrected", show=str,
+        checks.corrected_form, DIAGONAL, "corrected", show=str,
     ),
     Proposition(
-        "corrected form, floats", "the same for random, symmetric and orthogonal W, to rounding times cond(P)^2",
+        "corrected form, floats", "the same of floating-point numbers, to rounding times cond(P)^2; "
+        f"{DRAWN_DIAGONALISABLE}",
         checks.corrected_form, matrices(RADII, DIAGONALISABLE), "corrected", show=str,
     ),
     Proposition(
         "decided exactly", "W has no eigendecomposition exactly if a vector proves it, which a Jordan block of a size "
-        "above 1 has", checks.decided_exactly, whole(largest=3), "corrected",
+        "above 1 has, and ranks over the rationals agree: there are fewer eigenvectors than the root counts; drawn are "
+        "two or three blocks of sizes 1 to 3", checks.decided_exactly, JORDAN, "corrected",
     ),
     Proposition(
-        "diagonalisable", "for W = P D P^-1, radius^k <= ‖dh_k/dh_0‖ <= cond(P) radius^k: it vanishes or explodes",
+        "diagonalisable", "for W = P D P^-1, radius^k <= ‖dh_k/dh_0‖ <= cond(P) radius^k: it vanishes or explodes; "
+        f"{DRAWN_DIAGONALISABLE}",
         checks.between_radius_and_condition, matrices(RADII, DIAGONALISABLE), "corrected", show=str,
+    ),
+    Proposition(
+        "Gelfand", "radius^k <= ‖W^k‖ <= sum_{j<n} binom(k, j) radius^(k-j) ‖N‖^j, N of Schur's form; "
+        f"both k-th roots tend to the radius; {DRAWN}, with radii below, at and above 1",
+        checks.gelfand_limit, matrices(RADII), "corrected", show=str,
+    ),
+    Proposition(
+        "hump", "[[r, c], [0, r]] with r < 1 grows to c / (4 (1 - r)) or more before it vanishes, as the grid knows to "
+        "1 %",
+        checks.hump, HUMPS, "corrected",
+    ),
+    Proposition(
+        "radius 1", "with radius 1, ‖W^k‖ >= 1 for all k; = 1 if W is orthogonal; "
+        f"{DRAWN}",
+        checks.never_vanishes, matrices((1.0,)), "corrected", show=str,
     ),
 )  # fmt: skip
 
 GENERAL = (
     Proposition(
-        "Gelfand", "radius^k <= ‖W^k‖ <= sum_{j<n} binom(k, j) radius^(k-j) ‖N‖^j, N of Schur's form; "
-        "both k-th roots tend to the radius",
-        checks.gelfand_limit, matrices(RADII), "general", show=str,
-    ),
-    Proposition(
-        "Kreiss", "sup_k ‖W^k‖ >= (|z| - 1) ‖(z I - W)^-1‖ for |z| > 1, on a grid: a non-normal W may grow first",
+        "Kreiss", "sup_k ‖W^k‖ >= (|z| - 1) ‖(z I - W)^-1‖ for |z| > 1, on a grid: a non-normal W may grow first; "
+        f"{DRAWN}",
         checks.transient_growth, matrices((0.5, 0.8, 0.9)), "general", show=str,
     ),
     Proposition(
-        "hump", "[[r, c], [0, r]] with r < 1 grows to c / (4 (1 - r)) or more before it vanishes, as the grid knows to "
-        "1 %",
-        checks.hump, st.tuples(st.floats(0, 100), st.floats(0.1, 0.95)), "general",
-    ),
-    Proposition(
-        "radius 1", "with radius 1, ‖W^k‖ >= 1 for all k; = 1 if W is orthogonal",
-        checks.never_vanishes, matrices((1.0,)), "general", show=str,
+        "spoilt Schur forms", "the check of Schur's form refuses one with an entry below the diagonal, with a U that "
+        "is not unitary, or of another matrix",
+        checks.spoilt_schur_is_refused, matrices(RADII), "general", show=str,
     ),
     Proposition(
         "Jordan block", "with eigenvalue 1 or -1 and size n, J^k is binomials, and its norm from k = 2n on is between "
         "binom(k, n-1) and n binom(k, n-1)",
-        checks.grows_polynomially, st.tuples(st.sampled_from((1, -1)), st.integers(1, 5), st.integers(0, 40)),
-        "general",
+        checks.grows_polynomially, BLOCKS, "general",
     ),
     Proposition(
         "tanh RNN", "‖dh_k/dh_0‖ <= the product of sigma_max(Wh) max(1 - h_t^2) over the steps, equal for one unit",
-        checks.tanh_network, networks((0.0,)), "general",
+        checks.tanh_network, RNNS, "general",
     ),
     Proposition(
         "LSTM", "without recurrent weights dc_k/dc_0 = diag(f_1 ⋯ f_k): it vanishes at the gates' geometric mean",
-        checks.cell_path, networks(), "general",
+        checks.cell_path, LSTMS, "general",
     ),
     Proposition(
         "forget bias", "without recurrent weights and input the rate is sigmoid(bias): 0.5, 0.731, 0.993 for 0, 1, 5",
-        checks.cell_rate, every(0, 1, 5), "general",
+        checks.cell_rate, enumerated((0, 1, 5), 3), "general",
     ),
 )  # fmt: skip
 
@@ -143,7 +167,7 @@ CLAIM_3_2 = register(
         source="homework 3-2",
         propositions=PRINTED + CORRECTED + GENERAL,
         expected=FALSE,
-        corrected=Statement(
+        corrected=Corrected(
             "dh_k/dh_0 = (W')^k, which is (P')^-1 D^k P' if W has an eigendecomposition; not every W has one. For "
             "every W the k-th root of its norm tends to the spectral radius, so it vanishes below 1 (perhaps after "
             "growing for a while) and explodes above; at 1 its norm is at least 1.",
@@ -151,6 +175,10 @@ CLAIM_3_2 = register(
             r"not every $W$ has one. For every $W$, $\lVert (W')^k \rVert^{1/k} \to \rho(W)$, so it vanishes for "
             r"$\rho(W) < 1$ (perhaps after growing for a while) and explodes for $\rho(W) > 1$; for $\rho(W) = 1$ its "
             r"norm is at least 1.",
+            by=(
+                "power", "corrected form", "corrected form, floats", "decided exactly", "diagonalisable", "Gelfand",
+                "hump", "radius 1",
+            ),
         ),
         proof=PROOF,
         draw=draw,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from theory.claims import Refuted, agree, require
+from theory.claims import Refuted, Unsound, agree, require
 from theory.defective import chain, proves_defective
 from theory.diagonalisation import eigendecomposition, eigenform, power_jacobian, printed_eigenform
+from theory.eigenvalues_certificates import check_defective, missing_dimensions
 from theory.eigenvalues_domains import Drawn, Network, Whole
 from theory.gradient_flow import cell_jacobians, forget_gates, rnn_bounds, rnn_jacobians, rnn_states
 from theory.powers import (
@@ -30,8 +32,14 @@ EPSILON = float(np.finfo(float).eps)
 
 
 def rounding(W: NDArray[Any], norms: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A tolerance for the norms of W's powers: W is known, and a product rounded, to 100 n epsilon ||W||."""
-    return EPSILON + perturbation(norms, 100 * len(W) * EPSILON * max(1.0, float(norms[min(1, len(norms) - 1)])))
+    """A tolerance for the norms of W's powers: W is known, and a product rounded, to 100 n epsilon ||W||.
+
+    A tolerance above a millionth of a norm, or of 1, would forgive what is wrong: it is unsound.
+    """
+    error = EPSILON + perturbation(norms, 100 * len(W) * EPSILON * max(1.0, float(norms[min(1, len(norms) - 1)])))
+    if (error > 1e-6 * np.maximum(1.0, norms)).any():
+        raise Unsound(f"a tolerance for rounding of {error.max():.3g} is too large to check anything")
+    return error
 
 
 # Eigendecompositions ----------------------------------------------------------------------------
@@ -73,11 +81,14 @@ def printed_form_symmetric(example: Drawn) -> None:
 def has_eigendecomposition(W: list[list[int]]) -> None:
     """No eigenvalue of W proves that it has none: for a W of 1 or 2 rows with the entries -1, 0 and 1.
 
-    Nothing is overlooked: a double eigenvalue of such a W is half of its trace and a whole number, in -1, 0, 1.
+    Nothing is overlooked: a double eigenvalue of such a W is half of its trace and a whole number, in -1, 0, 1. What
+    is found must be so by ranks, too, else nothing is refuted, and the check is unsound.
     """
     for eigenvalue in (0, 1, -1):
         v = chain(W, eigenvalue)
         refuted = v is not None and proves_defective(W, eigenvalue, v)
+        if refuted != (missing_dimensions(W, eigenvalue) > 0):
+            raise Unsound(f"{v} is said to prove of the eigenvalue {eigenvalue} what ranks do not say")
         require(not refuted, f"A = W - {eigenvalue} I has A v != 0 = A^2 v, v = {v}, which no P D P^-1 has")
 
 
@@ -87,10 +98,20 @@ def decided_exactly(example: Whole) -> None:
         truth = any(size > 1 for value, size in example.blocks if value == eigenvalue)
         v = chain(W, eigenvalue)
         require((v is not None) == truth, f"{v} is found for the eigenvalue {eigenvalue}, a larger block is {truth}")
-        require(v is None or proves_defective(W, eigenvalue, v), f"{v} is no proof for the eigenvalue {eigenvalue}")
+        if v is not None:
+            require(proves_defective(W, eigenvalue, v), f"{v} is no proof for the eigenvalue {eigenvalue}")
+        require(_is_accepted(check_defective, W, eigenvalue) == truth, f"ranks say {not truth} of {eigenvalue}")
         for unit in np.eye(len(W), dtype=int):
             wrong = not truth and proves_defective(W, eigenvalue, unit)
             require(not wrong, f"{unit} is taken for a proof, but {eigenvalue} has no larger block")
+
+
+def _is_accepted(check: Callable[..., None], *certificate: Any) -> bool:
+    try:
+        check(*certificate)
+    except Refuted:
+        return False
+    return True
 
 
 # Vanishing and exploding ------------------------------------------------------------------------
@@ -148,6 +169,26 @@ def gelfand_limit(example: Drawn) -> None:
     agree(spectral_radius(W), example.radius, "the spectral radius", tolerance)
     far = math.exp(bound.log(10**7) / 10**7)
     require(abs(far - bound.radius) < 1e-4, f"the bound's root for k = 10^7 is {far:.8g}, not near the radius")
+
+
+def spoilt_schur_is_refused(example: Drawn) -> None:
+    """Schur's form with an entry below the diagonal, a U that is longer, a T or a W that is another."""
+    W, n = example.matrix, example.size
+    U, T = schur(W)
+    corner = np.zeros((n, n))
+    corner[-1, 0] = 1e-6
+    spoilt = {
+        "a U that is not unitary": (W, U * (1 + 1e-6), T / (1 + 1e-6) ** 2), "another T": (W, U, T + np.eye(n) * 1e-6),
+        "another W": (W + corner, U, T), "a T of zeros": (W, U, 0 * T),
+    }  # fmt: skip
+    if n > 1:  # U (T + corner) U* is what this T gives, so only its shape is wrong
+        spoilt["a T that is not triangular"] = np.asarray(U @ (T + corner) @ U.conj().T), U, T + corner
+    for name, form in spoilt.items():
+        try:
+            check_schur(*form)
+        except ValueError:
+            continue
+        raise Refuted(f"Schur's form is accepted with {name}")
 
 
 def transient_growth(example: Drawn) -> None:

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from theory.claims import require
+from theory.domains import Domain, sampled, stratified
+from theory.eigenvalues_certificates import certify_kind, missing_dimensions
 from theory.powers import jordan_block
 
 __all__ = [
-    "KINDS", "SMALL_DECOMPOSITIONS", "SMALL_MATRICES", "Drawn", "Network", "Whole", "matrices", "networks", "whole",
+    "DIAGONAL", "JORDAN", "KINDS", "LSTMS", "RNNS", "SIZES", "SMALL_DECOMPOSITIONS", "SMALL_MATRICES", "Drawn",
+    "Network", "Whole", "matrices", "networks", "whole",
 ]  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Whole:
@@ -166,15 +172,51 @@ class Drawn:
         return f"{self.kind}, {self.size}x{self.size}, radius {self.radius}, seed {self.seed}"
 
 
-def matrices(radii: tuple[float, ...], kinds: tuple[str, ...] = KINDS) -> st.SearchStrategy[Drawn]:
-    """A strategy for matrices with one of these radii, of one of these kinds, (1, 1) to (4, 4).
+SIZES = (1, 2, 3, 4)
 
-    >>> from hypothesis import find
-    >>> print(find(matrices((0.5, 0.9), ("orthogonal",)), lambda example: example.size > 1))
-    orthogonal, 2x2, radius 0.5, seed 0
+
+def matrices(radii: tuple[float, ...], kinds: tuple[str, ...] = KINDS) -> Domain:
+    """A sample of matrices that has every kind in every size with a radius below, at and above 1, as far as given.
+
+    Seeds are drawn, and so are radii where several are on one side. Of one row there is neither a non-normal nor a
+    defective matrix. Each matrix is certified to be of its kind.
+
+    >>> print(*matrices((0.5, 1.0), ("orthogonal", "defective")).examples(1)[:6], sep="\\n")
+    orthogonal, 1x1, radius 0.5, seed 0
+    orthogonal, 1x1, radius 1.0, seed 1
+    orthogonal, 2x2, radius 0.5, seed 2
+    defective, 2x2, radius 0.5, seed 3
+    orthogonal, 2x2, radius 1.0, seed 4
+    defective, 2x2, radius 1.0, seed 5
     """
-    seeds = st.integers(0, 2**20)
-    return st.builds(Drawn, st.sampled_from(kinds), st.integers(1, 4), st.sampled_from(radii), seeds)
+    classes = [same for side in (-1, 0, 1) if (same := [r for r in radii if (r > 1) - (r < 1) == side])]
+    strata = [
+        (kind, size, same)
+        for size in SIZES for same in classes for kind in kinds if size > 1 or kind not in ("non-normal", "defective")
+    ]  # fmt: skip
+    reaches = {
+        f"a matrix of {n} rows that is {kind}, of radius {radius}": partial(_is_drawn, kind, n, radius)
+        for kind, n in itertools.product(kinds, range(1, 5)) if n >= 2 or kind in ("symmetric", "orthogonal", "random")
+        for radius in ("below 1", "1", "above 1") if any(_side(r) == radius for r in radii)
+    }  # fmt: skip
+    return stratified(strata, _drawn, reaches, _certify_drawn)
+
+
+def _side(radius: float) -> str:
+    return "1" if radius == 1 else "below 1" if radius < 1 else "above 1"
+
+
+def _is_drawn(kind: str, size: int, radius: str, drawn: Drawn) -> bool:
+    return drawn.kind == kind and drawn.matrix.shape == (size, size) and _side(drawn.radius) == radius
+
+
+def _certify_drawn(drawn: Drawn) -> None:
+    certify_kind(drawn.matrix, drawn.kind, drawn.radius)
+
+
+def _drawn(stratum: tuple[str, int, list[float]], seed: int) -> Drawn:
+    kind, size, radii = stratum
+    return Drawn(kind, size, radii[int(np.random.default_rng([seed, size]).integers(len(radii)))], seed)
 
 
 @dataclass(frozen=True)
@@ -216,3 +258,65 @@ def networks(biases: tuple[float, ...] = (0.0, 1.0, 5.0)) -> st.SearchStrategy[N
         Network, st.integers(1, 8), st.integers(1, 3), st.integers(1, 4), st.sampled_from((0.5, 1.0, 3.0)),
         st.sampled_from(biases), st.integers(0, 2**20),
     )  # fmt: skip
+
+
+# The domains of whole numbers and networks, and what they promise ---------------------------------
+
+
+def _certify_whole(example: Whole) -> None:
+    """W P = P J with P invertible in whole numbers: it is of the Jordan form that is said."""
+    W, P, J = example.matrix, example.vectors, example.jordan_form
+    require(np.array_equal(P @ example.inverse, np.eye(len(W), dtype=int)), "P and P^-1 are not inverse")
+    require(np.array_equal(W @ P, P @ J), "W P is not P J")
+    for value in set(example.eigenvalues):
+        missing = sum(size - 1 for v, size in example.blocks if v == value)
+        found = missing_dimensions(W, value)
+        require(found == missing, f"to {value} {found} eigenvectors are missing, by the blocks {missing}")
+
+
+def _is_diagonal(example: Whole) -> bool:
+    return bool((example.matrix == np.diag(np.diag(example.matrix))).all())
+
+
+_WHOLE: dict[str, Any] = {
+    "a matrix that is neither diagonal nor singular":
+        lambda example: not _is_diagonal(example) and 0 not in example.eigenvalues,
+    "an eigenvalue above 1": lambda example: max(map(abs, example.eigenvalues)) > 1,
+    "an eigenvalue twice": lambda example: len(set(example.eigenvalues)) < len(example.eigenvalues),
+    "different eigenvalues": lambda example: len(set(example.eigenvalues)) > 1,
+    "5 steps or more": lambda example: example.k >= 5,
+}  # fmt: skip
+
+DIAGONAL = sampled(whole(), _WHOLE, _certify_whole)
+"""Matrices with an eigendecomposition."""
+
+JORDAN = sampled(
+    whole(largest=3),
+    {
+        **_WHOLE,
+        "a block of size 2": lambda example: any(size == 2 for _, size in example.blocks),
+        "a block of size 3": lambda example: any(size == 3 for _, size in example.blocks),
+        "no block larger than 1": lambda example: all(size == 1 for _, size in example.blocks),
+        "two blocks of different sizes to one eigenvalue": lambda example: any(
+            v == w and m != n for (v, m), (w, n) in itertools.combinations(example.blocks, 2)
+        ),
+        "a defective matrix of 4 rows": lambda example: len(example.eigenvalues) == 4 and len(example.blocks) < 4,
+    },
+    _certify_whole,
+)  # fmt: skip
+"""Matrices with any Jordan form."""
+
+
+def _certify_network(example: Network) -> None:
+    arrays = example.arrays(4)
+    require(all((array != 0).all() for array in arrays.values()), "an entry is 0, which a drawn number is not")
+
+
+_NETWORKS: dict[str, Any] = {
+    "one unit": lambda network: network.H == 1, "4 units": lambda network: network.H == 4,
+    "8 steps": lambda network: network.T == 8, "several inputs": lambda network: network.D > 1,
+    "large recurrent weights": lambda network: network.scale > 1,
+    "one unit and several steps": lambda network: network.H == 1 and network.T > 2,
+}  # fmt: skip
+RNNS = sampled(networks((0.0,)), _NETWORKS, _certify_network)
+LSTMS = sampled(networks(), {**_NETWORKS, "a forget bias": lambda network: network.bias > 0}, _certify_network)

@@ -6,8 +6,6 @@ The theorems are functions in `theory.ordering_proofs`; `theory.ordering_checks`
 
 from __future__ import annotations
 
-from functools import partial
-
 from theory import ordering_checks as checks
 from theory import ordering_domains as domains
 from theory import ordering_texts as texts
@@ -34,7 +32,7 @@ CLAIM_2_1 = register(
                 "what is left is cyclic",
                 "After a vertex without incoming edges is removed from a DAG of two or more, what is left is cyclic.",
                 checks.what_is_left_is_cyclic,
-                partial(domains.small_dags, least=2),
+                domains.LARGER_SMALL_DAGS,
                 show=show_graph,
                 false=True,
             ),
@@ -43,7 +41,7 @@ CLAIM_2_1 = register(
                 "Every DAG has a topological order: of DAGs of up to 12 vertices, which are drawn, minigrad's sort and "
                 "the construction both find one.",
                 checks.has_an_order,
-                domains.dags(),
+                domains.ORDERED_DAGS,
                 show=lambda example: show_graph(example[0]),
             ),
             Proposition(
@@ -51,15 +49,15 @@ CLAIM_2_1 = register(
                 "A DAG has a vertex without incoming edges: walking back from any vertex ends in one; in graphs with "
                 "cycles, which are drawn too, of up to 8 vertices, it may close a cycle.",
                 checks.lemma_holds,
-                domains.digraphs(),
+                domains.ANY_GRAPHS,
                 show=show_graph,
             ),
             Proposition(
                 "the step",
                 "After each removal from a DAG all else stays and what is left is acyclic; the order of removal is "
-                "topological (every DAG of up to 4 vertices; 5 from 1000 examples on).",
+                "topological (every DAG of up to 3 vertices; 4 from 100 examples on, 5 from 1000 on).",
                 checks.what_is_left_is_acyclic,
-                domains.small_dags,
+                domains.SMALL_DAGS,
                 "corrected",
                 show=show_graph,
             ),
@@ -68,7 +66,7 @@ CLAIM_2_1 = register(
                 "Of graphs of up to 8 vertices, the removal of sources ends with an order exactly if the graph is "
                 "acyclic, else with a graph where every vertex has a parent, and a cycle in it; graphlib agrees.",
                 checks.construction_ends,
-                domains.digraphs() | domains.disputed().map(lambda case: case.parents),  # which have long cycles
+                domains.STUCK_OR_NOT,
                 "general",
                 show=show_graph,
             ),
@@ -77,16 +75,35 @@ CLAIM_2_1 = register(
                 "A graph gives an order or a cycle, certified by definition (all with up to 3 vertices and loops, 4 "
                 "without from 100 examples on; from 1000 on 4 with loops, 5 without).",
                 checks.order_or_cycle,
-                domains.small_digraphs,
+                domains.SMALL_DIGRAPHS,
                 "general",
                 show=show_graph,
+            ),
+            Proposition(
+                "spoilt orders",
+                "The checks of an order, by definition and minigrad's, refuse one with a vertex too few or too many, a "
+                "vertex twice, or the ends of an edge exchanged (orders of graphs of up to 12 vertices are drawn).",
+                checks.spoilt_order_is_refused,
+                domains.ORDERED_DAGS,
+                "general",
+                show=lambda example: f"{show_graph(example[0])}; order {example[1].nodes}",
+            ),
+            Proposition(
+                "spoilt cycles",
+                "The checks of a cycle refuse the empty one, one that goes round twice or has a vertex twice, or a "
+                "vertex that the graph has not, and one of which an edge is missing (graphs of up to 8 vertices are "
+                "drawn).",
+                checks.spoilt_cycle_is_refused,
+                domains.DISPUTED,
+                "general",
+                show=lambda case: f"{show_graph(case.parents)}; {show_cycle(case.cycle)}",
             ),
             Proposition(
                 "the number of DAGs",
                 "Of the labelled graphs of 1, 2, 3, 4 vertices 1, 3, 25, 543 are sorted, loops allowed or not (of 4 "
                 "from 1000 examples on, and 29,281 of 5), as many as OEIS A003024 and a recurrence say.",
                 checks.count_is_right,
-                domains.counted,
+                domains.COUNTED,
                 "general",
                 show=lambda domain: f"{domain[0]} vertices, {'with' if domain[1] else 'without'} loops",
             ),
@@ -95,7 +112,7 @@ CLAIM_2_1 = register(
                 "Random DAGs of 3 vertices, and one of 100,000 for every 100 examples, give an order, with a cycle "
                 "planted a cycle.",
                 checks.large_graph_is_sorted,
-                domains.planted_graphs,
+                domains.PLANTED,
                 "general",
                 show=lambda graph: f"{graph.n:,} vertices, {len(graph.dag):,} edges; a cycle {show_cycle(graph.cycle)}",
             ),
@@ -104,7 +121,7 @@ CLAIM_2_1 = register(
                 "The nodes that minigrad records behind a random program of up to 12 operations are sorted, inputs "
                 "first.",
                 checks.trace_is_sorted,
-                domains.programs(),
+                domains.PROGRAMS,
                 "general",
             ),
         ),
@@ -127,7 +144,7 @@ CLAIM_2_2 = register(
                 "A graph whose edges go forward in an order has no cycle: no walk along edges comes back (graphs of up "
                 "to 12 vertices are drawn).",
                 checks.ordered_graph_has_no_cycle,
-                domains.dags(),
+                domains.ORDERED_DAGS,
                 show=lambda example: f"{show_graph(example[0])}; order {example[1].nodes}",
             ),
             Proposition(
@@ -135,7 +152,7 @@ CLAIM_2_2 = register(
                 "An edge of a cycle goes backward in any order, so both are never valid (graphs of up to 8 vertices "
                 "are drawn, with a cycle and an order).",
                 checks.cycle_refutes_every_order,
-                domains.disputed(),
+                domains.DISPUTED,
                 show=lambda case: f"{show_graph(case.parents)}; {show_cycle(case.cycle)}; order {case.order.nodes}",
             ),
             Proposition(
@@ -143,7 +160,7 @@ CLAIM_2_2 = register(
                 "Among all sequences of its vertices a graph has an order or a cycle, never both (all with up to 3 "
                 "vertices and loops, 4 without from 100 examples on; from 1000 on 4 with loops).",
                 checks.never_both,
-                partial(domains.small_digraphs, most=4),
+                domains.SMALL_DIGRAPHS_OF_4,
                 show=show_graph,
             ),
             Proposition(
@@ -151,7 +168,7 @@ CLAIM_2_2 = register(
                 "The order in which a random program of up to 12 operations makes its nodes is topological; a trace "
                 "bent into a cycle is refused.",
                 checks.trace_has_no_cycle,
-                domains.programs(),
+                domains.PROGRAMS,
             ),
         ),
     )

@@ -201,10 +201,54 @@ def trace_has_no_cycle(steps: list[Step]) -> None:
         raise Refuted("minigrad's reverse pass would walk a cycle")
 
 
+# Certificates that are none -----------------------------------------------------------------------
+
+
+def accepted_order(nodes: Any, parents: Digraph) -> bool:
+    """Whether either check takes a sequence of vertices for an order."""
+    return passes(check_order, nodes, parents) or passes(certify, Order(nodes), parents, parents.__getitem__)
+
+
+def accepted_cycle(nodes: Any, parents: Digraph) -> bool:
+    """Whether either check takes a sequence of vertices for a cycle."""
+    return passes(check_cycle, nodes, parents) or passes(certify, Cycle(nodes), parents, parents.__getitem__)
+
+
+def spoilt_order_is_refused(example: tuple[Digraph, Order[int]]) -> None:
+    """Of an order: one vertex too few or too many, one twice, one twice for another, the ends of an edge exchanged."""
+    parents, (nodes, n) = example[0], (example[1].nodes, len(example[0]))
+    check(example[1], parents)  # which both accept
+    require(not accepted_order((*nodes, n), parents), "an order with a vertex that the graph has not is accepted")
+    for i, v in enumerate(nodes):
+        require(not accepted_order(nodes[:i] + nodes[i + 1 :], parents), f"the order is accepted without {v}")
+        require(not accepted_order((*nodes, v), parents), f"the order is accepted with {v} twice")
+        if n > 1:
+            twice = (*nodes[:i], nodes[i - 1], *nodes[i + 1 :])
+            require(not accepted_order(twice, parents), f"the order is accepted with {nodes[i - 1]} in place of {v}")
+    for v, several in parents.items():
+        for u in several:
+            exchanged = tuple({u: v, v: u}.get(w, w) for w in nodes)
+            require(not accepted_order(exchanged, parents), f"the order is accepted with {v} before its parent {u}")
+
+
+def spoilt_cycle_is_refused(case: Disputed) -> None:
+    """Of a cycle: walked round twice, none of it, a vertex twice, a vertex that the graph has not, an edge missing."""
+    nodes, parents = case.cycle.nodes, case.parents
+    check(case.cycle, parents)  # which both accept
+    require(not accepted_cycle((), parents), "a cycle without vertices is accepted")
+    require(not accepted_cycle((*nodes, *nodes), parents), "a cycle is accepted that goes round twice")
+    require(not accepted_cycle((*nodes, len(parents)), parents), "a vertex that the graph has not is accepted")
+    with_loop = {v: (*several, v) for v, several in parents.items()}
+    require(not accepted_cycle((*nodes, nodes[-1]), with_loop), f"a cycle is accepted with {nodes[-1]} twice")
+    for u, v in zip(nodes, nodes[1:] + nodes[:1], strict=True):
+        cut = {w: tuple(x for x in several if (x, w) != (u, v)) for w, several in parents.items()}
+        require(not accepted_cycle(nodes, cut), f"a cycle is accepted without its edge {u} -> {v}")
+
+
 def passes(check: Callable[..., Any], *certificate: Any) -> bool:
     """Whether a check accepts a certificate."""
     try:
         check(*certificate)
-    except (Refuted, ValueError):
+    except (Refuted, ValueError, KeyError):  # the last from a graph that is asked for a vertex it has not
         return False
     return True

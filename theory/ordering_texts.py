@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minigrad.graph import Cycle, Order, topological_order
-from theory.claims import Statement
+from theory.claims import Corrected, Statement
 from theory.ordering_graphs import show_cycle, show_graph
 from theory.ordering_proofs import Removal, removals, remove_sources, violated_edge
 
@@ -27,11 +27,12 @@ STATEMENT_1 = Statement(
     "lemma); remove it; what is left is *cyclic*; repeat; the order of removal is topological.",
 )
 
-CORRECTED_1 = Statement(
+CORRECTED_1 = Corrected(
     "Every finite DAG has a topological order: a DAG that is not empty has a vertex without incoming edges; remove it; "
     "what is left is acyclic; repeat until nothing is left; the order of removal is topological.",
     "Every finite DAG has a topological order: a DAG that is not empty has a vertex without incoming edges; remove it; "
     "what is left is *acyclic*; repeat until nothing is left; the order of removal is topological.",
+    by=("the step",),
 )
 
 PROOF_1 = r"""*Lemma.* Let the graph have $n \ge 1$ vertices. Walk from any vertex to a parent of it, again and again.

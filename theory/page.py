@@ -24,10 +24,15 @@ _HEAD = """# Claims about networks, with verdicts
 Made by `theory document` from the code in `theory/`; do not edit it here. `theory` checks all of it again,
 `theory check NUMBER --examples 1000` one claim at length, `theory show NUMBER` prints it in the source's own numbers.
 
-A claim is made of propositions. Each is checked in all cases of a finite domain or in examples that Hypothesis
-draws and shrinks: a search for what refutes it, no proof; the proofs stand below. A claim *holds* if all survive,
-*holds more generally than stated* if those that say more than the source survive too, and is *false as printed* if
-what the source prints is refuted while the corrected statement survives.
+A claim is made of propositions. Where all cases that one speaks of are enumerated, it is decided: it survives "in all
+cases". Else it is checked on a sample, mostly examples that Hypothesis draws and shrinks: a search for what refutes it,
+no proof; the proofs stand below. A domain promises what must be among its examples (graphs with edges and cycles, a
+defective matrix of every size, so many cases), and the check holds it to that. What a sort, a proof in exact
+arithmetic or an elimination finds is a certificate, which code that shares nothing with it checks.
+
+A claim *holds* if all survive, *holds more generally than stated* if those that say more than the source survive too,
+and is *false as printed* if what the source prints is refuted while the corrected statement survives, which the
+propositions marked *corrected* check.
 """
 
 _TAIL = """
@@ -45,7 +50,9 @@ def tanh_is_odd(x):
     agree(mg.tanh(-x).numpy(), -mg.tanh(x).numpy(), "tanh(-x)")
 ```
 
-`theory check odd --load mine.py` checks it; a false one is shown with its smallest counterexample.
+`theory check odd --load mine.py` checks it; a false one is shown with its smallest counterexample. A checker raises to
+refute (`agree`, `require`) and returns nothing to accept. `enumerated` and `sampled` make a domain that says which of
+both it is, and promises what is among its examples.
 """
 
 
@@ -111,7 +118,7 @@ def _section(verdict: Verdict, measure: Callable[[], str] | None) -> str:
         lines += [f"**Corrected:** {verdict.corrected.latex or verdict.corrected.text}", ""]
     lines += ["| | proposition | |", "|---|---|---|"]
     for r in verdict.results:
-        survives = {"all": "survives in all cases", "sample": "survives in all that are drawn"}
+        survives = {"all": "survives in all cases", "sample": "survives in a sample"}
         found = survives[r.kind] if r.holds else f"refuted by `{r.shown}`: {r.message}"
         cells = r.proposition.role, r.proposition.statement, found
         lines.append("| " + " | ".join(" ".join(cell.split()).replace("|", r"\|") for cell in cells) + " |")

@@ -15,8 +15,20 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from theory.claims import Refuted, agree, require
-from theory.parity_bounds import exp_bounds, map_bounds, proves_failure, proves_parity
+from theory.parity_bounds import (
+    BITS,
+    Failure,
+    Intervals,
+    exp_bounds,
+    failure,
+    map_bounds,
+    proves_failure,
+    proves_parity,
+)  # fmt: skip
+from theory.parity_certificates import check_contradiction, check_failure, check_intervals, image
 from theory.parity_gain import (
+    ABOVE,
+    BELOW,
     adversary,
     critical_gain,
     extreme_states,
@@ -26,22 +38,33 @@ from theory.parity_gain import (
     state_map,
     tanh_network,
 )
-from theory.parity_one_unit import FARKAS, Unit, contradicts, first_failure, parity_inequalities, reached_pairs
+from theory.parity_one_unit import (
+    FARKAS,
+    Inequality,
+    Unit,
+    contradicts,
+    first_failure,
+    parity_inequalities,
+    reached_pairs,
+)  # fmt: skip
 from theory.parity_units import (
     Bits,
     all_sequences,
     as_bits,
+    or_unit,
     parity,
     run_unit,
     step,
+    step_rnn,
+    threshold_weights,
     xor_unit,
 )  # fmt: skip
 
 __all__ = [
     "LONG", "LONG_ENOUGH", "SOON", "all_of_a_length", "bracket", "contradiction", "exact_bounds", "exponential",
-    "fails", "gates", "gradient", "long_sequences", "one_number", "one_sequence", "one_unit_fails", "outputs",
-    "random_bits", "rarely_seen", "raw_fails", "require_parity", "through_arrays", "through_tensors", "works",
-    "worst_inputs",
+    "fails", "gates", "gradient", "is_or", "long_sequences", "nothing_false_is_proven", "one_number", "one_sequence",
+    "one_step", "one_unit_fails", "only_contradictions", "outputs", "random_bits", "rarely_seen", "raw_fails",
+    "require_parity", "spoilt_proofs_are_refused", "through_arrays", "through_tensors", "works", "worst_inputs",
 ]  # fmt: skip
 
 Outputs = Callable[[Bits], NDArray[Any]]
@@ -106,6 +129,8 @@ def all_of_a_length(run: Outputs) -> Callable[[int], None]:
 
     def check(length: int) -> None:
         bits = all_sequences(length)
+        numbers = np.sort(bits @ (1 << np.arange(length)))
+        require(np.array_equal(numbers, np.arange(2**length)), "these are not all sequences, each once")
         require_parity(run(bits), bits)
 
     return check
@@ -122,6 +147,12 @@ def long_sequences(run: Outputs) -> Callable[[tuple[float, int]], None]:
 
 
 # One unit that multiplies ----------------------------------------------------------------------------
+
+
+def is_or(pair: tuple[int, int]) -> None:
+    """Compare the printed formula with Python's own OR."""
+    h, x = pair
+    agree(float(or_unit(h, x)), h | x, "h + x - h x")
 
 
 def through_arrays(unit: Callable[[Any, Any], Any]) -> Outputs:
@@ -156,6 +187,20 @@ def gates(pair: tuple[int, int]) -> None:
     a, b = pair
     or_, and_ = step(a + b - 0.5), step(a + b - 1.5)
     agree([or_, and_, step(or_ - and_ - 0.5)], [a | b, a & b, a ^ b], "OR, AND, [OR - AND - 1/2 > 0]")
+
+
+def one_step(case: tuple[tuple[int, int], int]) -> None:
+    """The formulas of a step, the RNN with the weights that are said, and XOR; of the three states that can be."""
+    (h1, h2), x = case
+    agree(step([-0.5, 0.0, 0.5]), [0, 0, 1], "step")
+    s = h1 - h2
+    expected = [int(s + x > 0.5), int(s + x > 1.5)]
+    weights = [[1, 1]], [[1, 1], [-1, -1]], [-0.5, -1.5]
+    for mine, said in zip(threshold_weights(), weights, strict=True):
+        agree(mine, said, "the weights")
+    (state,) = step_rnn([[[x]]], [[h1, h2]], *weights)[0]
+    agree(state, expected, "(h1, h2)")
+    agree(expected[0] - expected[1], s ^ x, "y")
 
 
 # Tanh units ------------------------------------------------------------------------------------------
@@ -193,14 +238,22 @@ def exponential(q: Fraction) -> None:
     require(low <= value <= high, f"exp(q) = {float(value)} is below its bounds or above them")
 
 
-def exact_bounds(case: tuple[Fraction, Fraction]) -> None:
-    """The same for f."""
-    gain, u = case
-    low, high = map_bounds(gain, u)
-    require(0 <= high - low <= Fraction(1, 2**85), f"{float(low)} and {float(high)} are no bounds, or loose ones")
+def exact_bounds(case: tuple[Fraction, Fraction, int]) -> None:
+    """The same for f, with any number of bits: fewer give loose bounds, never wrong ones."""
+    gain, u, bits = case
+    low, high = map_bounds(gain, u, bits)
+    if bits == BITS:
+        require(0 <= high - low <= Fraction(1, 2**85), f"{float(low)} and {float(high)} are no bounds, or loose ones")
     with localcontext(Context(prec=80)):
         value = Fraction((_tanh(gain * (u - Fraction(1, 2))) - _tanh(gain * (u - Fraction(3, 2)))) / 2)
-    require(low <= value <= high, f"f(u) = {float(value)} is below its bounds or above them")
+    require(low <= value <= high, f"f(u) = {float(value)} is below its bounds or above them, with {bits} bits")
+    exp_low, exp_high = exp_bounds(gain * u, bits)
+    with localcontext(Context(prec=80)):
+        value = Fraction(_decimal(gain * u).exp())
+    require(exp_low <= value <= exp_high, f"exp(g u) = {float(value)} is outside of its bounds, with {bits} bits")
+    other = image(gain, u)
+    require(other[0] <= high and low <= other[1], "the arithmetic that checks proofs gives something else")
+    require(0 <= other[1] - other[0] <= Fraction(1, 10**40), "the arithmetic that checks proofs is no use")
 
 
 def _decimal(q: Fraction) -> Decimal:
@@ -219,14 +272,26 @@ def _require_proof(gain: float | Fraction) -> None:
         certificate = intervals(gain)
     except ValueError as error:
         raise Refuted(str(error)) from None
+    require(certificate.gain == Fraction(gain), f"the intervals are for the gain {float(certificate.gain)}")
     require(proves_parity(certificate), f"the intervals at gain {float(gain)} are not invariant, or not of a + b = 1")
+    check_intervals(certificate)
+
+
+def _require_failure(gain: Fraction, length: int, what: str) -> None:
+    """Raise Refuted unless it is proven that 1 0 0 … 0 fails at this gain, or a larger one, within a length."""
+    certificate = failure(gain, length)
+    if certificate is None:
+        raise Refuted(f"{what} is not proven")
+    require(certificate.gain >= gain, f"{what} is proven for the gain {float(certificate.gain)}, which is smaller")
+    require(len(certificate.states) <= length, f"{what} is proven for {len(certificate.states)} steps only")
+    check_failure(certificate)
 
 
 def bracket(case: tuple[str, Fraction]) -> None:
     """Prove a gain too small or large enough, and compare with the critical one."""
     side, gain = case
     if side == "fails":
-        require(proves_failure(gain, LONG_ENOUGH), f"1 0 0 … 0 is not proven to fail at gain {float(gain)}")
+        _require_failure(gain, LONG_ENOUGH, f"that 1 0 0 … 0 fails at gain {float(gain)}")
         require(gain < critical_gain(), f"{float(gain)} is above the critical gain {critical_gain()}")
     else:
         _require_proof(gain)
@@ -247,12 +312,62 @@ def fails(gain: float) -> None:
     require(at is not None, f"1 0 0 … 0 does not fail within {LONG_ENOUGH} steps")
     if at is None or at > SOON:
         return
-    require(proves_failure(Fraction(gain), at), f"the failure at step {at} is not proven")
+    _require_failure(Fraction(gain), at, f"the failure at step {at}")
     if at > 1:
         worst = extreme_states(gain, at - 1)
         earlier = ((worst.even > 0.5) | (worst.odd <= 0.5)).any()
         require(not earlier, f"another input fails before step {at}, where 1 0 0 … 0 does")
         require(not proves_failure(Fraction(gain), at - 1), f"a failure before step {at} is proven, but there is none")
+
+
+def nothing_false_is_proven(case: tuple[Fraction, int]) -> None:
+    """At a gain that works, no failure, with however few bits; at one that does not, no intervals."""
+    gain, bits = case
+    fails = f"with {bits} bits a failure is proven at gain {float(gain)}, which works"
+    require(not proves_failure(gain, 300, bits), fails)
+    smaller = min(BELOW, BELOW * gain / 4)
+    for k in range(51, 101):
+        certificate = Intervals(smaller, 1 - Fraction(k, 100), Fraction(k, 100))
+        works = f"with {bits} bits the gain {float(smaller)} is proven, which fails"
+        require(not proves_parity(certificate, bits), works)
+    try:
+        found = intervals(smaller)
+    except ValueError:
+        return
+    raise Refuted(f"the intervals [0, {float(found.a)}], [{float(found.b)}, 1] are found at gain {float(smaller)}")
+
+
+def spoilt_proofs_are_refused(case: tuple[Fraction, Fraction]) -> None:
+    """Of a failure: a state lowered, the last left out, none, a gain that works; of intervals, a gain that fails."""
+    fails, works = case
+    certificate = failure(fails, 100)
+    if certificate is None:
+        raise Refuted(f"that 1 0 0 … 0 fails at gain {float(fails)} is not proven within 100 steps")
+    check_failure(certificate)
+    states = certificate.states
+    spoilt = [Failure(fails, states[:-1]), Failure(fails, ()), Failure(ABOVE, states), Failure(-fails, states)]
+    for t in range(len(states)):
+        lowered = (*states[:t], states[t] - Fraction(1, 2**80), *states[t + 1 :])
+        spoilt.append(Failure(fails, lowered))
+    for wrong in spoilt:
+        require(not _passes(check_failure, wrong), "a proof of failure that was spoilt is accepted")
+    right = intervals(works)
+    check_intervals(right)
+    a, b = right.a, right.b
+    half = Fraction(1, 2)
+    for gain, low, high in ((BELOW, a, b), (works, a / 2, b), (works, a, b / 2), (works, half, half), (works, b, a),
+                            (-works, a, b), (works, a - Fraction(1, 50), b)):  # fmt: skip
+        wrong_intervals = Intervals(gain, low, high)
+        accepted = proves_parity(wrong_intervals) or _passes(check_intervals, wrong_intervals)
+        require(not accepted, f"[0, {float(low)}] and [{float(high)}, 1] are accepted at gain {float(gain)}")
+
+
+def _passes(check: Callable[..., None], *certificate: Any) -> bool:
+    try:
+        check(*certificate)
+    except Refuted:
+        return False
+    return True
 
 
 def rarely_seen(seed: int) -> None:
@@ -278,7 +393,33 @@ def contradiction(case: tuple[int, Fraction, Fraction]) -> None:
     """Meet all pairs of a parity and a bit, and refute what they ask, for two states that stand for the parities."""
     length, even, odd = case
     require(len(reached_pairs(length)) == 4, f"sequences of {length} bits do not reach all pairs")
-    require(contradicts(parity_inequalities(even, odd), FARKAS), "the inequalities do not add up to 0 < 0")
+    system = parity_inequalities(even, odd)
+    require(contradicts(system, FARKAS), "the inequalities do not add up to 0 < 0")
+    check_contradiction(system, FARKAS)
+    expected = []  # of (w, v, c): a state of parity p and a bit x must lead above 0 exactly if p xor x
+    for p, h in ((0, even), (1, odd)):
+        expected += [Inequality((-h, -x, -1) if p ^ x else (h, x, 1), bool(p ^ x)) for x in (0, 1)]  # type: ignore[arg-type]
+    require(system == expected, "the inequalities are not those of parity")
+
+
+def only_contradictions(case: tuple[Fraction, Fraction, Fraction, Fraction, Fraction]) -> None:
+    """A unit solves the inequalities that say what it computes, so nothing may refute them."""
+    w, v, c, even, odd = case
+    system, signs = [], []
+    for h in (even, odd):
+        for x in (0, 1):
+            on = w * h + v * x + c > 0
+            signs.append(-1 if on else 1)
+            system.append(Inequality((signs[-1] * h, Fraction(signs[-1] * x), Fraction(signs[-1])), on))
+    # (h, x, 1) with the multipliers 1, -1, -1, 1 adds up to 0, so these times the signs make all coefficients cancel.
+    cancelling = tuple(sign * m for sign, m in zip(signs, (1, -1, -1, 1), strict=True))
+    for multipliers in (FARKAS, cancelling, tuple(-m for m in cancelling), (0, 0, 0, 0), (1, 1, 0, 0), (0, 0, 1, 1)):
+        accepted = contradicts(system, multipliers) or _passes(check_contradiction, system, multipliers)
+        require(not accepted, f"the multipliers {multipliers} refute what w = {w}, v = {v}, c = {c} solves")
+    weak = [Inequality((Fraction(s),), strict=False) for s in (1, -1)]
+    for system, multipliers in ((weak, (1, 1)), ([Inequality((Fraction(1),), strict=True)], (1,))):
+        accepted = contradicts(system, multipliers) or _passes(check_contradiction, system, multipliers)
+        require(not accepted, "0 <= 0, or x < 0, is taken for a contradiction")
 
 
 def one_unit_fails(unit: Unit) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from theory.claims import Statement
+from theory.claims import Corrected, Statement
 from theory.parity_gain import adversary, critical_gain, extreme_states, fails_at, intervals, tanh_network
 from theory.parity_units import (
     or_unit,
@@ -28,9 +28,10 @@ STATEMENT = Statement(
     r"for all bits $x$.",
 )
 
-CORRECTED = Statement(
+CORRECTED = Corrected(
     "h_t = h_{t-1} + x_t - 2 h_{t-1} x_t; the printed formula is OR.",
     r"$h_t = h_{t-1} + x_t - 2 h_{t-1} x_t$; the printed formula is OR.",
+    by=("all short sequences", "long sequences", "the printed formula is OR"),
 )
 
 PROOF = r"""On bits, $h + x - hx = 1 - (1 - h)(1 - x)$ is 0 only for $h = x = 0$: it is OR, and stays 1 after the first
@@ -65,12 +66,13 @@ ALT_STATEMENT = Statement(
     r"give the parity $y = [\mathrm{OR} - \mathrm{AND} - \frac12 > 0]$ of the bits so far.",
 )
 
-ALT_CORRECTED = Statement(
-    "Both units must read the parity so far, s = h1 - h2: h1 = step(s + x - 1/2), h2 = step(s + x - 3/2), y = h1 - h2, "
+ALT_CORRECTED = Corrected(
+    "Both units read the parity so far, s = h1 - h2: h1 = step(s + x - 1/2), h2 = step(s + x - 3/2), y = h1 - h2, "
     "with step(0) = 0. It is a vanilla RNN with Wx = [[1, 1]], Wh = [[1, 1], [-1, -1]], b = [-1/2, -3/2].",
-    r"Both units must read the parity so far, $s = h_1 - h_2$: $h_1' = \mathrm{step}(s + x - \frac12)$, "
+    r"Both units read the parity so far, $s = h_1 - h_2$: $h_1' = \mathrm{step}(s + x - \frac12)$, "
     r"$h_2' = \mathrm{step}(s + x - \frac32)$, $y = h_1' - h_2'$, with $\mathrm{step}(0) = 0$. It is a vanilla RNN "
     r"with $W_x = (1, 1)$, $W_h$ of the rows $(1, 1)$ and $(-1, -1)$, and $b = (-\frac12, -\frac32)$.",
+    by=("all short sequences", "long sequences", "one step"),
 )
 
 ALT_PROOF = r"""*As printed* no step function is written. With one, the AND unit starts at 0 and needs its own past to

@@ -20,12 +20,11 @@ The long way, for several propositions, proofs and pictures, is to make a :class
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from hypothesis.strategies import SearchStrategy
-
-from theory.claims import FALSE, HOLDS, Claim, Proposition, Statement
+from theory.claims import FALSE, HOLDS, Claim, Corrected, Proposition, Statement
+from theory.domains import Domain, Source
 
 __all__ = ["CLAIMS", "claim", "register"]
 
@@ -44,27 +43,37 @@ def register(claim: Claim) -> Claim:
 def claim(
     number: str,
     statement: str,
-    domain: SearchStrategy[Any] | Callable[[int], Iterable[Any]] | Sequence[Any],
+    domain: Domain | Source,
     source: str = "",
     latex: str = "",
     corrected: str | None = None,
+    check_corrected: Callable[[Any], None] | None = None,
 ) -> Callable[[Callable[[Any], None]], Claim]:
     """Register a checker as a claim of one proposition; used as a decorator, see the module's page.
 
-    The checker takes an example of the domain and raises :class:`theory.Refuted` (with `theory.require` or
-    `theory.agree`) if the statement is false of it. A statement that you expect to be refuted needs
-    `corrected`, what holds instead.
+    The checker takes an example of the domain, raises :class:`theory.Refuted` (with `theory.require` or
+    `theory.agree`) if the statement is false of it, and returns nothing. A statement that you expect to be refuted
+    needs `corrected`, what holds instead, and `check_corrected`, a checker of that on the same domain.
+
+    Raises:
+        ValueError: if one of `corrected` and `check_corrected` is given without the other.
     """
+    if (corrected is None) != (check_corrected is None):
+        raise ValueError(f"claim {number}: what holds instead needs both: corrected=text and check_corrected=checker")
 
     def decorate(check: Callable[[Any], None]) -> Claim:
-        instead = None if corrected is None else Statement(corrected)
+        propositions = [Proposition(statement, statement, check, domain, false=corrected is not None)]
+        instead = None
+        if corrected is not None and check_corrected is not None:
+            instead = Corrected(corrected, by=(corrected,))
+            propositions.append(Proposition(corrected, corrected, check_corrected, domain, "corrected"))
         return register(
             Claim(
                 number=number,
                 title=statement,
                 statement=Statement(statement, latex),
                 source=source,
-                propositions=(Proposition(statement, statement, check, domain, false=instead is not None),),
+                propositions=tuple(propositions),
                 expected=HOLDS if instead is None else FALSE,
                 corrected=instead,
                 proof=(check.__doc__ or "").strip(),

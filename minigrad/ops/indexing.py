@@ -92,13 +92,14 @@ def getitem(x: Array, index: Any) -> Pair:
 
     Args:
         x: of any shape.
-        index: integers, slices, None, Ellipsis, arrays or tensors of integers or booleans, or a tuple of these.
+        index: integers, slices, None, Ellipsis, arrays, tensors or sequences of integers or booleans, or a tuple of
+            these.
 
     Returns:
         as NumPy: a view of x for integers, slices, None and Ellipsis, a copy otherwise.
 
     Raises:
-        IndexError: if an index is out of range, of floats, or there are too many.
+        IndexError: if an index is out of range or none that NumPy takes, such as floats, or there are too many.
 
     >>> x = np.array([[1.0, 2.0], [3.0, 4.0]])
     >>> getitem(x, (slice(None), 1)).numpy(), getitem(x, [1, 1, 0]).shape
@@ -149,7 +150,7 @@ def put(x: Any, index: Any, value: Any) -> Tensor:
         a tensor of x's shape and dtype.
 
     Raises:
-        IndexError: if an index is out of range, of floats, or there are too many.
+        IndexError: if an index is out of range or none that NumPy takes, such as floats, or there are too many.
         ValueError: if the value does not broadcast to the shape of x[index].
         TypeError: if floating values are put among integers.
 

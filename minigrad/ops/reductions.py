@@ -168,7 +168,7 @@ def _share(g: Any, x: Array, y: Any, axis: Axis, keepdims: bool) -> Array:
     g = single(g)
     extreme = (x == _kept(y, axis, keepdims)) | (x != x)
     count = np.sum(extreme, axis=axis, keepdims=True, dtype=g.dtype)
-    shares: Array = taken(_kept(g, axis, keepdims) / count, extreme)
+    shares: Array = taken(_kept(g, axis, keepdims) / np.maximum(count, 1), extreme)
     return shares
 
 

@@ -97,7 +97,8 @@ class Optimizer:
         """Everything is finite and not negative; the decay rates of averages are below 1."""
         low_one = name in ("betas", "momentum", "alpha")
         for number in value if isinstance(value, tuple) else (value,):
-            if not isinstance(number, (bool, int, float, np.number)):
+            single = isinstance(number, (np.ndarray, Tensor)) and number.ndim == 0  # as in a state
+            if not (single or isinstance(number, (bool, int, float, np.number))):
                 raise TypeError(f"{type(self).__name__}: {name} must be a number, not {type(number).__name__}")
             if not (0 <= number < (1 if low_one else math.inf)):
                 raise ValueError(
@@ -323,6 +324,8 @@ def _scale(g: Array, max_norm: float, norm: float) -> None:
 
 def _overlapping(arrays: list[Array]) -> list[list[Array]]:
     """The arrays in groups whose stretches of memory touch no other group's; most groups are of one."""
+    if all(a.base is None for a in arrays):  # different arrays with memory of their own
+        return [[a] for a in arrays]
     spans = sorted(((*byte_bounds(a), i) for i, a in enumerate(arrays)), key=lambda span: span[:2])
     groups: list[list[Array]] = []
     reached = 0

@@ -15,8 +15,9 @@ import numpy as np
 from ..contexts import errstate
 from ..core import Tensor, current_scope, recording
 from ..primitives import PRIMITIVES, Primitive
-from ..recording import note_of, using
+from ..recording import using
 from ..spec import Spec
+from .arguments import noted_spec
 from .frames import Frames
 from .picture import Edge, Output, Picture, Vertex, picture_of, primitive_of
 
@@ -141,7 +142,7 @@ def _constant(vertex: Vertex, name: str, weights: Spec | None) -> tuple[bool, Sp
     node = vertex.node
     assert node is not None
     assert node.primitive is not None
-    primitive, note = node.primitive, note_of(node)
+    primitive = node.primitive
     if primitive.states:
         states = [state if vertex.step is None else state[:-1] for state in primitive.states]
         shape, dtype = vertex.specs[0]
@@ -149,13 +150,7 @@ def _constant(vertex: Vertex, name: str, weights: Spec | None) -> tuple[bool, Sp
             return True, ((shape[0], shape[-1]), dtype)
         if name == "x" and weights is not None and (vertex.step is not None or "indices" not in vertex.options):
             return True, ((*shape[:-1], weights[0][0]), dtype)
-    number = primitive.arguments.index(name)
-    if note is None or number >= len(note.inputs):
-        return False, None
-    spec = note.inputs[number]
-    if spec is not None and vertex.step is not None and name == "x":
-        spec = vertex.specs[0][0][:1] + spec[0][-1:], spec[1]
-    return True, spec
+    return noted_spec(vertex, name)
 
 
 def _traced(primitive: Primitive, arguments: list[_Argument], options: Any) -> Picture | str:

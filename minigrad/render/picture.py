@@ -39,7 +39,8 @@ class Vertex:
     kind: an operation; a leaf, which is a parameter if it has a name and else an input; or an elision, which
     stands for others. label: its name. specs: shape and dtype of each output. scope: the path of scopes around it.
     inputs: the edges to it. node: what it was made from. options: those of the operation that differ from their
-    defaults. constants: names of the arguments that were constants. step: the time step within an unrolled sequence.
+    defaults. constants: names of the arguments that were constants
+    or left out. step: the time step within an unrolled sequence.
     stands_for: how many vertices an elision replaces. remark: what a drawing should say beside the label. gathers: of
     what stacks the steps of a sequence's state, the number of that state.
     """

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..core import Tensor
-from ..extras import require
+from ..extras import how_to_install, require
 from .dot import to_dot
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def _knowing_another(kind: type[Exception]) -> Iterator[None]:
     try:
         yield
     except kind as error:
+        other = how_to_install("viz", "graphviz_pure")
         error.args = (
-            f"{error}; minigrad.render.draw(tensor, path) does without it where graphviz-pure is installed "
-            "(pip install graphviz-pure)",
+            f"{error}; minigrad.render.draw(tensor, path) does without it where graphviz-pure is installed: {other}",
         )
         raise

@@ -226,8 +226,30 @@ def test_a_remark_stands_on_its_vertex_and_in_the_panel(opened):
     x = mg.tensor(np.ones((2, 3, 3)), requires_grad=True)
     frozen = [np.ones(shape) for shape in ((2, 4), (3, 4), (4, 4), (4,))]
     window = opened(mg.rnn(x, *frozen).sum(), expand={"rnn_step"})
-    assert " ".join(texts(window, id_of(window, "rnn_step", 1) + " > text")[2:]) == remark
+    lines = texts(window, id_of(window, "rnn_step", 1) + " > text")[2:]
+    assert lines[:2] == ["Wx: constant\u2002Wh: constant", "b: constant"]
+    assert " ".join(lines[2:]) == remark
     assert clashes(window) == NOTHING
+
+
+def test_arguments_are_named_and_constants_are_stubs(opened):
+    a, b, busy = (mg.tensor(np.ones((2, 2)), requires_grad=True) for _ in range(3))
+    weight = mg.nn.Parameter(np.ones((2, 2)))
+    with mg.record():
+        y = mg.exp(a) @ mg.exp(b) - 2.5
+        z = mg.where(np.ones((2, 2)) > 0, weight @ y, mg.stack([y, mg.tanh(busy), y - busy, y * busy])[2])
+    window = opened(z, names={"busy": busy})
+    assert sorted(texts(window, "#stage .argument")) == ["[0]", "[1]", "[2]", "[3]", "a", "b", "x", "y"]
+    assert sorted(texts(window, "#stage .constant")) == ["b: 2.5", "condition: 2×2 bool"]
+    chips = sorted(texts(window, "#stage [data-parameter]"))
+    assert chips == ["a: parameter", "busy", "busy", "busy"]
+    assert clashes(window) == NOTHING
+    window.click("#stage .input[data-parameter] > .body")
+    assert texts(window, "#kind") == ["input"]
+    assert window.run("return document.querySelectorAll('#stage .near[data-id]').length") == 3
+    window.click(id_of(window, "subtract") + " > .body")
+    rows = [" ".join(texts(window, f"#facts section:nth-of-type(2) tr:nth-child({k}) > *")) for k in (1, 2)]
+    assert rows == ["a matmul 2×2 float64", "b constant 2.5"]
 
 
 def test_a_stub_shows_its_parameter_and_users(opened):
@@ -295,14 +317,14 @@ def test_boxes_close_and_open(opened):
 
 
 def test_edges_of_a_closed_box_are_one(opened):
-    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    x = mg.cos(mg.tensor([1.0, 2.0], requires_grad=True))
     with mg.scope("a"):
         parts = [mg.tanh(x), mg.exp(x), mg.sin(x)]
     with mg.scope("b"):
         y = parts[0] * parts[1] * parts[2]
     window = opened(y)
     window.click("#close-all")
-    assert window.run("return document.querySelectorAll('.wire').length") == 3  # to a, from a to b, to the output
+    assert window.run("return document.querySelectorAll('.wire').length") == 4  # to cos, a, b and the output
 
 
 def edges_of(window, selector):
@@ -517,19 +539,19 @@ def test_a_large_graph_starts_closed_and_stays_quick(opened):
                     y = mg.tanh(y * x) + mg.sin(y)
     window = opened(y, max_nodes=3000)
     assert texts(window, "#size") == ["2,000 operations"]
-    assert drawn(window) == 20 + 3
+    assert drawn(window) == 20 + 2  # the drawing and the output: the input is a stub at each of its uses
     window.click(".item.box .fold")
-    assert drawn(window) == 20 + 3 + 25
+    assert drawn(window) == 20 + 2 + 25
     window.click("#open-all")
     assert drawn(window) > 2500
 
 
 def wide(n):
-    """A graph of n operations without scopes, in which one input feeds every second one."""
-    y = x = mg.tensor(np.ones((2, 2)), requires_grad=True)
-    for _ in range(n // 2):
+    """A graph of n operations without scopes, in which one feeds every second one."""
+    y = x = mg.cos(mg.tensor(np.ones((2, 2)), requires_grad=True))
+    for _ in range(n // 2 - 1):
         y = mg.tanh(y) * x
-    return y
+    return mg.tanh(y)
 
 
 def seconds(window, script):

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.checks import Case
+from tests.peers import Peer
 from theory.parity_bounds import Intervals, exp_bounds, map_bounds, proves_failure, proves_parity, tanh_bounds
 from theory.parity_gain import (
     ABOVE,
@@ -30,6 +32,8 @@ from theory.parity_gain import (
 )  # fmt: skip
 from theory.parity_texts import ALT_PROOF
 from theory.parity_units import all_sequences, parity
+
+PYTORCH = Peer(__name__)
 
 GAINS = st.floats(0.1, 30)
 SEQUENCES = st.lists(st.integers(0, 1), min_size=1, max_size=40)
@@ -87,7 +91,7 @@ def test_proofs_refuse_numbers_that_are_not_rational():
     calls = {
         "exp_bounds: q": lambda: exp_bounds(1.0), "tanh_bounds: q": lambda: tanh_bounds(0.5),
         "map_bounds: gain": lambda: map_bounds(3.0, Fraction(1)), "map_bounds: u": lambda: map_bounds(Fraction(3), 1.0),
-        "proves_failure: gain": lambda: proves_failure(2.0, 10), "proves_parity: a": lambda: proves_parity(thirds),
+        "failure: gain": lambda: proves_failure(2.0, 10), "proves_parity: a": lambda: proves_parity(thirds),
     }  # fmt: skip
     for name, call in calls.items():
         with pytest.raises(TypeError, match=rf"^{name} must be a Fraction or an int, not the float \d\.\d$"):
@@ -99,18 +103,23 @@ def test_proofs_refuse_numbers_that_are_not_rational():
 # --- the network ------------------------------------------------------------------------------------
 
 
-@given(GAINS, SEQUENCES)
-def test_network_agrees_with_pytorch(gain, sequence):
-    torch = pytest.importorskip("torch", reason="no PyTorch")
-    Wx, Wh, b = (torch.tensor(w) for w in tanh_weights(gain))
-    rnn = torch.nn.RNN(1, 2, batch_first=True, dtype=torch.float64)
-    with torch.no_grad():
-        for parameter, value in ((rnn.weight_ih_l0, Wx.T), (rnn.weight_hh_l0, Wh.T), (rnn.bias_ih_l0, b)):
-            parameter.copy_(value)
-        rnn.bias_hh_l0.zero_()
-        h = rnn(torch.tensor(sequence, dtype=torch.float64)[None, :, None])[0][0].numpy()
-    np.testing.assert_allclose(tanh_states(sequence, gain), h, atol=1e-9)
-    np.testing.assert_allclose(tanh_network(sequence, gain)[1], (h[:, 0] - h[:, 1]) / 2, atol=1e-9)
+def test_network_agrees_with_pytorch():
+    def theirs(torch, sequence, gain):
+        Wx, Wh, b = (torch.tensor(w) for w in tanh_weights(gain))
+        rnn = torch.nn.RNN(1, 2, batch_first=True, dtype=torch.float64)
+        with torch.no_grad():
+            for parameter, value in ((rnn.weight_ih_l0, Wx.T), (rnn.weight_hh_l0, Wh.T), (rnn.bias_ih_l0, b)):
+                parameter.copy_(value)
+            rnn.bias_hh_l0.zero_()
+            return rnn(torch.tensor(sequence, dtype=torch.float64)[None, :, None])[0][0]
+
+    def check(answer):
+        (sequence, gain), h = answer.inputs, answer.expected
+        np.testing.assert_allclose(tanh_states(sequence, gain), h, atol=1e-9)
+        np.testing.assert_allclose(tanh_network(sequence, gain)[1], (h[:, 0] - h[:, 1]) / 2, atol=1e-9)
+
+    cases = st.builds(lambda gain, sequence: Case([sequence, gain]), GAINS, SEQUENCES)
+    PYTORCH.ask_drawn("network", theirs, cases, check)
 
 
 @given(GAINS, st.floats(-1, 3))
@@ -167,7 +176,7 @@ def test_lengths_that_make_no_sense():
         adversary(0)
     with pytest.raises(ValueError, match=r"adversary: the length must be a whole number of at least 1; got 1\.5"):
         adversary(1.5)
-    with pytest.raises(ValueError, match="proves_failure: the length must be a whole number of at least 1; got 0"):
+    with pytest.raises(ValueError, match="failure: the length must be a whole number of at least 1; got 0"):
         proves_failure(Fraction(2), 0)
 
 

@@ -36,7 +36,7 @@ def exact_power(W, k):
     return power
 
 
-@given(matrices(RADII))
+@given(matrices(RADII).strategy)
 def test_norms_and_radius_against_numpy(example):
     W = example.matrix
     expected = [np.linalg.svd(np.linalg.matrix_power(W, k))[1][0] for k in range(6)]
@@ -47,7 +47,7 @@ def test_norms_and_radius_against_numpy(example):
         assert max(abs(np.roots(np.poly(W)))) == pytest.approx(spectral_radius(W), rel=1e-4)
 
 
-@given(matrices(RADII), st.integers(0, 2**20))
+@given(matrices(RADII).strategy, st.integers(0, 2**20))
 def test_perturbation_covers_what_a_perturbation_does(example, seed):
     W, size = example.matrix, 1e-7
     E = np.random.default_rng(seed).normal(size=W.shape)
@@ -58,7 +58,7 @@ def test_perturbation_covers_what_a_perturbation_does(example, seed):
         assert moved <= allowed[k] * 1.001 + 1e-12
 
 
-@given(matrices(RADII))
+@given(matrices(RADII).strategy)
 def test_gelfand_is_the_root_of_the_norm_within_its_error(example):
     roots, errors = gelfand(example.matrix, 5)
     for m, (root, error) in enumerate(zip(roots, errors, strict=True)):
@@ -73,7 +73,7 @@ def test_gelfand_neither_overflows_nor_divides_by_zero():
     np.testing.assert_array_equal(gelfand([[0.0, 1.0], [0.0, 0.0]], 3)[0], [1, 0, 0, 0])
 
 
-@given(matrices(RADII))
+@given(matrices(RADII).strategy)
 def test_schur_form_has_its_certificate_and_the_eigenvalues(example):
     U, T = schur.schur(example.matrix)
     check_schur(example.matrix, U, T)
@@ -122,14 +122,14 @@ def test_bound_stays_below_the_level_from_the_step_found(radius, departure, size
     assert steps <= math.ceil((size - 1) / (1 - radius)) or bound.at(steps - 1) >= level
 
 
-@given(matrices(RADII, ("symmetric", "orthogonal")))
+@given(matrices(RADII, ("symmetric", "orthogonal")).strategy)
 def test_bound_is_sharp_for_normal_matrices(example):
     bound = schur_bound(example.matrix)
     assert bound.departure < 1e-12
     assert bound.at(10) == pytest.approx(example.radius**10, rel=1e-9)
 
 
-@given(matrices((0.5, 0.9)))
+@given(matrices((0.5, 0.9)).strategy)
 def test_kreiss_grows_with_the_grid(example):
     W = example.matrix
     coarse = kreiss_lower_bound(W, offsets=[0.1], angles=4)

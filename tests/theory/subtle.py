@@ -1,0 +1,261 @@
+"""Subtle errors in theory/, and whether `theory check` notices: the command itself, on a copy, not the tests.
+
+An error is a few edits of the source that leave it running. Most make a certificate unsound: they prove what is false,
+check what is of no account, or make a domain in which nothing can go wrong. `python -m tests.theory.subtle` goes
+through all; `--tests` also runs the tests of theory on what the command does not notice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@dataclass(frozen=True)
+class Subtle:
+    """An error: what it does, the claims that meet it, and edits (module, old, new) of texts that stand once."""
+
+    name: str
+    numbers: tuple[str, ...]
+    edits: tuple[tuple[str, str, str], ...]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _one(name: str, number: str, module: str, old: str, new: str) -> Subtle:
+    return Subtle(name, (number,), ((module, old, new),))
+
+
+_LOWER = ("parity_bounds", "r = map_bounds(gain, before, bits)[1]", "r = map_bounds(gain, before, bits)[0]")
+_ACCEPTS_EIGENVECTORS = (
+    "defective", "bool(once.any() and not (A @ once).any())", "bool(not (A @ once).any())",
+)  # fmt: skip
+_NO_DISTINCTNESS = ("ordering_certificates", "len(set(cycle)) == len(cycle)", "len(set(cycle)) > 0")
+
+SUBTLE = (
+    # proofs about the gain
+    Subtle("failure is proven by lower bounds", ("3-1-alt",), (_LOWER,)),
+    Subtle("failure is proven by lower bounds, with 16 bits", ("3-1-alt",),
+           (_LOWER, ("parity_bounds", "BITS = 96", "BITS = 16"))),
+    _one("a parity is said to be lost at 0.65", "3-1-alt", "parity_bounds",
+         "if r <= Fraction(1, 2):", "if r <= Fraction(13, 20):"),
+    _one("the last term of exp is not added", "3-1-alt", "parity_bounds",
+         "return total + term if up else total", "return total"),
+    _one("terms are rounded down for the upper bound", "3-1-alt", "parity_bounds",
+         "-(-term * p // (n << bits)) if up", "term * p // (n << bits) if up"),
+    _one("f is rounded down for the upper bound", "3-1-alt", "parity_bounds",
+         "-_down((and_low - or_high) / 2, bits)", "_down((or_high - and_low) / 2, bits)"),
+    _one("the bounds of tanh below 0 are exchanged", "3-1-alt", "parity_bounds",
+         "return -high, -low", "return -low, -high"),
+    _one("intervals need not add up to 1", "3-1-alt", "parity_bounds", "b <= 1 and a + b == 1)", "b <= 1)"),
+    _one("intervals are proven by upper bounds", "3-1-alt", "parity_bounds",
+         "map_bounds(g, b, bits)[0] >= b", "map_bounds(g, b, bits)[1] >= b"),
+    _one("one of four images is not compared", "3-1-alt", "parity_bounds",
+         "map_bounds(g, b, bits)[0] >= b", "map_bounds(g, b, bits)[0] > 0"),
+    _one("intervals are given below the critical gain", "3-1-alt", "parity_gain", "if gap <= 0:", "if gap <= -1:"),
+    _one("a failure is found a step early", "3-1-alt", "parity_gain",
+         "return int(wrong[0]) + 1 if", "return int(wrong[0]) if"),
+    _one("the check of a failure accepts any end", "3-1-alt", "parity_certificates",
+         "states[-1] <= Fraction(1, 2)", "states[-1] <= Fraction(1)"),
+    _one("the check of a failure begins at the second step", "3-1-alt", "parity_certificates",
+         "require(high <= state, too_low)", "require(t == 1 or high <= state, too_low)"),
+    _one("the check of intervals forgets that a + b = 1", "3-1-alt", "parity_certificates",
+         "g > 0 and a + b == 1 and", "g > 0 and"),
+    _one("the check of intervals forgets parity 1", "3-1-alt", "parity_certificates", "(1, 0, b), (1, 1, b)):", "):"),
+    # one unit
+    _one("negative multipliers are accepted", "3-1-alt", "parity_one_unit",
+         "any(m < 0 for m in multipliers)", "all(m < 0 for m in multipliers)"),
+    _one("a coefficient need not cancel", "3-1-alt", "parity_one_unit",
+         "return not any(sums)", "return not any(sums[1:])"),
+    _one("no strict inequality need take part", "3-1-alt", "parity_one_unit",
+         "any(m > 0 and q.strict for", "any(q.strict for"),
+    _one("the check accepts 0 <= 0", "3-1-alt", "parity_certificates", "(inequality.strict and m != 0)", "(m != 0)"),
+    _one("functions that rise and fall", "3-1-alt", "parity_domains",
+         "functions: list[Function] = [piecewise_linear(knots, values), np.tanh",
+         "functions: list[Function] = [np.sin, np.tanh"),
+    # all sequences
+    _one("half of all sequences, twice", "3-1", "parity_units",
+         "np.arange(2**length)[:, None] >> np", "np.arange(2**length)[:, None] // 2 >> np"),
+    _one("the longest sequences are left out", "3-1", "parity_domains",
+         "enumerated(range(1, LONGEST + 1), LONGEST)", "enumerated(range(1, LONGEST), LONGEST)"),
+    _one("random sequences are zeros", "3-1", "parity_checks",
+         ".random(shape) < density)", ".random(shape) < 0 * density)"),
+    _one("the weights are not those that are said", "3-1-alt", "parity_units",
+         "np.array([-0.5, -1.5])", "np.array([-0.25, -1.25])"),
+    # no eigendecomposition
+    Subtle("an eigenvector is taken for a proof", ("3-2",), (_ACCEPTS_EIGENVECTORS,)),
+    Subtle("a diagonal matrix is called defective", ("3-2",),
+           (_ACCEPTS_EIGENVECTORS,
+            ("defective", "next((v for v in kernel(A @ A) if (A @ v).any()), None)",
+             "next(iter(kernel(A @ A)), None)"))),
+    _one("Jordan forms are diagonal", "3-2", "eigenvalues_domains", "J[i - 1, i] = 1", "J[i - 1, i] = 0"),
+    _one("defective matrices are multiples of 1", "3-2", "eigenvalues_domains",
+         "T = jordan_block(r, n)", "T = r * np.eye(n)"),
+    _one("Jordan blocks have no ones", "3-2", "powers",
+         "np.eye(size, k=1, dtype=int)", "np.eye(size, k=size, dtype=int)"),
+    _one("no defective matrices are drawn", "3-2", "eigenvalues_domains",
+         "for kind in kinds if size > 1 or kind", 'for kind in kinds if kind != "defective" if size > 1 or kind'),
+    _one("no matrices of 4 rows are drawn", "3-2", "eigenvalues_domains", "SIZES = (1, 2, 3, 4)", "SIZES = (1, 2, 3)"),
+    _one("non-normal matrices are normal", "3-2", "eigenvalues_domains",
+         "np.triu(rng.uniform(-3, 3, (n, n)), 1)", "np.triu(np.zeros((n, n)), 1)"),
+    _one("ranks find every matrix defective", "3-2", "eigenvalues_certificates",
+         "require(missing_dimensions(W, eigenvalue) > 0, has_all)",
+         "require(missing_dimensions(W, eigenvalue) >= 0, has_all)"),
+    _one("an eigenvalue is a root once at most", "3-2", "eigenvalues_certificates",
+         "polynomial, times = quotient, times + 1", "polynomial, times = quotient, 1"),
+    # Schur's form, tolerances, networks
+    _one("U need not be unitary", "3-2", "schur",
+         "if not spectral_norm(U @ U.conj().T - np.eye(n)) <= tolerance * n:", "if n < 0:"),
+    _one("T need not be triangular", "3-2", "schur", "T[i, j] != 0 for", "T[i, j] == 99 for"),
+    _one("Schur's form may be off by a thousandth", "3-2", "schur",
+         "tolerance: float = 1e-13", "tolerance: float = 1e-3"),
+    _one("rounding forgives everything", "3-2", "eigenvalues_checks",
+         "100 * len(W) * EPSILON * max(", "100 * len(W) * max("),
+    _one("networks have no recurrent weights", "3-2", "eigenvalues_domains",
+         "self.scale / np.sqrt(H)", "0.0 / np.sqrt(H)"),
+    _one("one forget bias of three is left out", "3-2", "eigenvalues",
+         "enumerated((0, 1, 5), 3)", "enumerated((0, 1), 3)"),
+    # orders and cycles
+    Subtle("a cycle may have a vertex twice", ("2-1",), (_NO_DISTINCTNESS,)),
+    Subtle("cycles go round twice, and may", ("2-1",),
+           (_NO_DISTINCTNESS, ("ordering_proofs", "Cycle(tuple(reversed(walk)))", "Cycle(tuple(reversed(walk)) * 2)"))),
+    _one("the last edge of a cycle is not looked at", "2-1", "ordering_certificates",
+         "if vertex not in parents or before not in parents[vertex]:",
+         "if vertex not in parents or (before != cycle[-1] and before not in parents[vertex]):"),
+    _one("an empty cycle is one", "2-1", "ordering_certificates",
+         'require(len(cycle) > 0, "the cycle is empty")\n', "if not cycle:\n        return\n"),
+    _one("an order may have a vertex twice", "2-1", "ordering_certificates",
+         "require(len(order) == len(position),", "require(len(order) >= len(position),"),
+    _one("an order may have foreign vertices", "2-1", "ordering_certificates",
+         "position.keys() == parents.keys()", "position.keys() >= parents.keys()"),
+    _one("an order may leave vertices out", "2-1", "ordering_certificates",
+         "position.keys() == parents.keys()", "position.keys() <= parents.keys()"),
+    _one("a loop goes forward", "2-1", "ordering_certificates",
+         "position[parent] >= position[vertex]", "position[parent] > position[vertex]"),
+    # graphs
+    _one("drawn graphs have no edges", "2-1", "ordering_domains", "max_size=3 * n", "max_size=0"),
+    _one("drawn DAGs have no edges", "2-1", "ordering_domains",
+         "for i, j in pairs]), Order", "for i, j in pairs[:0]]), Order"),
+    _one("drawn graphs have 3 vertices", "2-2", "ordering_domains",
+         "def disputed(draw: st.DrawFn, most: int = 8)", "def disputed(draw: st.DrawFn, most: int = 3)"),
+    _one("all small graphs are without edges", "2-2", "ordering_graphs",
+         "for mask in range(2**n)]", "for mask in range(1)]"),
+    _one("every small graph is the first", "2-2", "ordering_graphs",
+         "return (dict(enumerate(several)) for several in product(*choices))",
+         "return ({v: () for v in range(n)} for several in product(*choices))"),
+    _one("large graphs have no edges", "2-1", "ordering_domains",
+         "(edges_per_vertex * n, 2)", "(0 * edges_per_vertex * n, 2)"),
+    _one("large graphs are small", "2-1", "ordering_domains",
+         "yield planted_graph(LARGE, (LARGE, 2, 1)[seed % 3]", "yield planted_graph(100, (100, 2, 1)[seed % 3]"),
+    _one("planted cycles have a vertex twice", "2-1", "ordering_domains",
+         "random.permutation(n)[:cycle_length]", "np.sort(random.permutation(n)[:cycle_length] // 2)"),
+    _one("programs have no operations", "2-1", "ordering_domains",
+         'OPERATIONS = "leaf", "tanh", "add", "multiply", "split"', 'OPERATIONS = ("leaf",)'),
+    # convolutions and permutations
+    _one("all pictures and weights are 0", "1-1", "convolution_domains", ".astype(float)", ".astype(float) * 0"),
+    _one("all strides are 1", "1-1", "convolution_domains",
+         "draw(_pairs(1, 3)), draw(_pairs(1, 4))", "draw(_pairs(1, 3)), draw(_pairs(1, 1))"),
+    _one("there is one group", "1-1", "convolution_domains",
+         "draw(st.integers(1, 3)), draw(st.integers(1, 2)), draw(st.integers(1, 2))\n    extents",
+         "1, draw(st.integers(1, 2)), draw(st.integers(1, 2))\n    extents"),
+    _one("there is no output padding", "1-2", "convolution_domains", "draw(st.integers(0, s - 1)) for s", "0 for s"),
+    _one("kernels are not dilated", "1-2", "convolution_domains",
+         "dilation = draw(_pairs(1, 2))", "dilation = draw(_pairs(1, 1))"),
+    _one("the ones of columns are not counted", "1-3", "subpixel",
+         '("column", m.sum(axis=0))', '("column", m.sum(axis=1))'),
+    _one("the ones of rows are not counted", "1-3", "subpixel", '("row", m.sum(axis=1))', '("row", m.sum(axis=0))'),
+    _one("a permutation matrix may have halves", "1-3", "subpixel", "np.isin(m, (0, 1))", "np.isin(m, (0, 0.5, 1))"),
+    _one("small pictures are left out", "1-3", "convolution_domains",
+         "sides = range(1, 5 if", "sides = range(1, 3 if max_examples < 500 else 5 if"),
+    # the machinery
+    _one("what is nearly equal agrees", "2-2", "claims", "tolerance * scale", "1e6 * tolerance * scale"),
+    _one("NumPy's False is accepted", "2-2", "claims", "    if not condition:\n", "    if condition is False:\n"),
+    _one("a broken checker is as expected", "2-2", "claims",
+         "return not self.broken and self.holds", "return self.holds"),
+    _one("a verdict forgets its propositions", "2-2", "claims",
+         "return self.outcome == self.expected and all(", "return self.outcome == self.expected or all("),
+    _one("a corrected proposition may be refuted", "2-2", "claims",
+         'if failed - {"printed"}:', 'if failed - {"printed", "corrected"}:'),
+    _one("what a checker returns is not looked at", "2-2", "claims",
+         "if returned is not None:", "if returned is NotImplemented:"),
+    _one("promises are not kept", "2-2", "claims", "short = log.short(most)", 'short = log.short(most) and ""'),
+    _one("features are not drawn", "2-2", "domains",
+         "self.source.filter(self.reaches[feature]), check, 1, seed)",
+         "self.source.filter(self.reaches[feature]), check, 1, seed) if seed else None"),
+)  # fmt: skip
+
+
+def apply(error: Subtle, folder: Path) -> None:
+    """Make a copy of theory/ with the error in it; of a text that does not stand there once, an AssertionError."""
+    shutil.copytree(ROOT / "theory", folder / "theory", ignore=shutil.ignore_patterns("__pycache__"))
+    for module, old, new in error.edits:
+        path = folder / "theory" / f"{module}.py"
+        source = path.read_text(encoding="utf-8")
+        assert source.count(old) == 1, f"{error}: in {module} {old!r} stands {source.count(old)} times"
+        path.write_text(source.replace(old, new), encoding="utf-8")
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a module of Python with the theory/ of a folder, and all else of this checkout."""
+    path = os.pathsep.join([str(folder), str(ROOT)])
+    environment = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", *command], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def noticed(error: Subtle, folder: Path, examples: int | None = None) -> bool:
+    """Whether `theory check`, as it is by default, ends with another status than 0."""
+    apply(error, folder)
+    options = [] if examples is None else ["--examples", str(examples)]
+    done = run(folder, "theory", "check", *error.numbers, "--quiet", *options)
+    for cannot in ("ImportError", "SyntaxError", "NameError"):
+        assert cannot not in done.stderr, f"{error} cannot run: {done.stderr}"
+    return done.returncode != 0
+
+
+def noticed_by_tests(error: Subtle, folder: Path) -> bool:
+    """Whether the tests of theory fail, without those that look for the text of what is wrong."""
+    apply(error, folder)
+    shutil.copytree(ROOT / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "docs", folder / "docs")
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    done = run(folder, "pytest", "-q", "-x", "-p", "no:cacheprovider", "tests/theory", "-k",
+               "not wrong and not mutant and not subtle and not page")  # fmt: skip
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    return done.returncode == 1
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Whether `theory check` notices subtle errors in theory/.")
+    parser.add_argument("--tests", action="store_true", help="run the tests on what it does not notice")
+    parser.add_argument("--only", default="", help="errors whose name contains this")
+    options = parser.parse_args()
+    chosen = [error for error in SUBTLE if options.only in error.name]
+    missed = 0
+    for error in chosen:
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            seen = "theory check" if noticed(error, Path(folder)) else ""
+        if not seen:
+            missed += 1
+            if options.tests:
+                with tempfile.TemporaryDirectory() as folder:
+                    seen = "tests only" if noticed_by_tests(error, Path(folder)) else ""
+        print(f"{seen or 'NOT noticed':14} {time.monotonic() - started:5.1f} s  {error}", flush=True)
+    print(f"`theory check` notices {len(chosen) - missed} of {len(chosen)}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
