@@ -361,6 +361,10 @@ WT = np.ones((4, 6, 3, 3))
 MISTAKES = {
     "x without channels": ("conv2d", [X[0], W], {}, ValueError, r"x must have 4 axes \(N, C, H, W\), not 3"),
     "w of three axes": ("conv2d", [X, W[0]], {}, ValueError, r"w must have 4 axes \(F, C/groups, kh, kw\), not 3"),
+    "no channels": ("conv2d", [X[:, :0], W[:, :0]], {}, ValueError, "must have at least one channel"),
+    "no filters": ("conv2d", [X, W[:0]], {}, ValueError, "at least one channel each, and w one filter"),
+    "no transposed channels": ("conv_transpose2d", [X[:, :0], WT[:0]], {}, ValueError, "at least one channel"),
+    "no transposed filters": ("conv_transpose2d", [X, WT[:, :0]], {}, ValueError, "at least one channel each"),
     "channels": ("conv2d", [X, W[:, :3]], {}, ValueError, "w has 3 input channels.*x has 4 channels.*must have 4"),
     "channels in groups": ("conv2d", [X, W], {"groups": 2}, ValueError, "in each of 2 group.*must have 2"),
     "groups and C": ("conv2d", [X, W], {"groups": 3}, ValueError, "groups=3 must divide x's 4 channels"),
