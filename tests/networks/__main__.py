@@ -1,4 +1,4 @@
-"""``python -m tests.networks``: losses and gradients by PyTorch in float64, into expected.json, which the tests compare with."""
+"""``python -m tests.networks``: losses and gradients by PyTorch in float64 into expected.json, for the tests."""
 
 from __future__ import annotations
 

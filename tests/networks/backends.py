@@ -108,7 +108,8 @@ class PyTorch:
     def cross_entropy(logits: Any, targets: Array) -> Any:
         import torch
 
-        return PyTorch._functional().cross_entropy(logits.reshape(-1, logits.shape[-1]), torch.tensor(targets).flatten())
+        rows = logits.reshape(-1, logits.shape[-1])
+        return PyTorch._functional().cross_entropy(rows, torch.tensor(targets).flatten())
 
     @staticmethod
     def binary_cross_entropy(logits: Any, targets: Array) -> Any:

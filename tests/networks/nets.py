@@ -1,7 +1,7 @@
 """Networks as people build them, small enough for a test: each a loss of weights, written once for both backends.
 
-Weights and inputs are sines of squares of indices, which need no stream of random numbers and have no pattern that would
-let entries cancel.
+Weights and inputs are sines of squares of indices, which need no stream of random numbers and have no pattern that
+would let entries cancel.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ def resnet(b: Any, w: Weights) -> Any:
     for stage, channels in enumerate((16, 32, 64)):
         for block in range(2):
             name, stride = f"{stage}.{block}", 2 if stage and not block else 1
-            y = b.relu(w.normalised(w.conv(x, f"{name}.first", channels, 3, stride=stride, padding=1), f"{name}.first", 4))
+            y = w.conv(x, f"{name}.first", channels, 3, stride=stride, padding=1)
+            y = b.relu(w.normalised(y, f"{name}.first", 4))
             y = w.normalised(w.conv(y, f"{name}.second", channels, 3, padding=1), f"{name}.second", 4)
             x = b.relu(y + (w.conv(x, f"{name}.short", channels, 1, stride=stride) if stride == 2 else x))
     pooled = b.reshape(b.mean(x, (2, 3)), x.shape[:2])
@@ -100,10 +101,11 @@ def vgg(b: Any, w: Weights) -> Any:
 
 
 def unet(b: Any, w: Weights) -> Any:
-    """Down to 8x8 and up again by transposed convolutions, with the pictures on the way concatenated; a mask as target."""
+    """Down to 8x8, up again by transposed convolutions, pictures on the way concatenated; a mask as target."""
     x, skips = w.input(2, 1, 32, 32), []
     for level, channels in enumerate((16, 32)):
-        x = b.relu(w.conv(b.relu(w.conv(x, f"down {level}.0", channels, 3, padding=1)), f"down {level}.1", channels, 3, padding=1))
+        for layer in range(2):
+            x = b.relu(w.conv(x, f"down {level}.{layer}", channels, 3, padding=1))
         skips.append(x)
         x = b.max_pool(x, 2)
     x = b.relu(w.conv(x, "bottom", 64, 3, padding=1))
