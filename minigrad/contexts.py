@@ -27,7 +27,7 @@ try:  # the context variable in which NumPy keeps what to do about errors; it ha
     from numpy._core.umath import _extobj_contextvar as _errors
     from numpy._core.umath import _make_extobj
 except ImportError:  # another NumPy than those known
-    _errors = None
+    _errors = None  # type: ignore[assignment, misc]
 
 __all__ = ["Context", "collector_paused", "errstate", "until"]
 
