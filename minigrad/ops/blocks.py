@@ -14,8 +14,8 @@ to a million multiplications, and one call of ``np.matmul`` computes a stack of 
                      K = 2048, N = 256, b transposed               97, in tiles 108
                      K = 512, N = 1004                            106, in tiles 114
 
-(AMD Zen 4, OpenBLAS 0.3.31, SkylakeX kernel.) Figures of one processor do not carry over. With the same kernel on an Intel
-Xeon with AVX-512 blocks gain up to 25 rows and lose with more, and all tiles lose a third:
+(AMD Zen 4, OpenBLAS 0.3.31, SkylakeX kernel.) Figures of one processor do not carry over. With the same kernel on an
+Intel Xeon with AVX-512 blocks gain up to 25 rows and lose with more, and all tiles lose a third:
 
                                                               n =   8    25    64   128
     h @ W                                                          34    61   126   134

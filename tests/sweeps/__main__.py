@@ -1,4 +1,4 @@
-"""``python -m tests.sweeps``: all sweeps in full, as a table; with --pytorch convolutions' reference against PyTorch, too."""
+"""``python -m tests.sweeps``: all sweeps in full, as a table; with --pytorch PyTorch's convolutions, too."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from multiprocessing import get_context
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is imported
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from tests.sweeps import layers  # noqa: E402
-from tests.sweeps.bounds import Outcome, join  # noqa: E402
-from tests.sweeps.sweep import PARTS, SWEEPS, run  # noqa: E402
+from tests.sweeps import layers
+from tests.sweeps.bounds import Outcome, join
+from tests.sweeps.sweep import PARTS, SWEEPS, run
 
 
 def _pytorch(part: int, sample: bool) -> Outcome:
@@ -35,11 +35,12 @@ def main() -> int:
     print("| sweep | cases | worst error | bound | seconds of one core |\n|---|---:|---:|---:|---:|")
     good, start = True, time.perf_counter()
     with ProcessPoolExecutor(options.workers, get_context("spawn")) as pool:
-        futures = {name: [pool.submit(run, name, part, PARTS, not options.sample) for part in range(PARTS)] for name in SWEEPS}
+        parts = range(PARTS)
+        futures = {name: [pool.submit(run, name, k, PARTS, not options.sample) for k in parts] for name in SWEEPS}
         if options.pytorch:
-            futures["convolutions, by PyTorch"] = [pool.submit(_pytorch, part, options.sample) for part in range(PARTS)]
-        for name, parts in futures.items():
-            outcome, bound = join(part.result() for part in parts), SWEEPS.get(name, SWEEPS["convolutions"])[3]
+            futures["convolutions, by PyTorch"] = [pool.submit(_pytorch, k, options.sample) for k in parts]
+        for name, results in futures.items():
+            outcome, bound = join(result.result() for result in results), SWEEPS.get(name, SWEEPS["convolutions"])[3]
             good &= outcome.worst <= bound
             print(f"| {name} | {outcome.cases:,} | {outcome.worst:.1f} (case {outcome.where}) | {bound:g} "
                   f"| {outcome.seconds:.0f} |", flush=True)  # fmt: skip

@@ -1,8 +1,8 @@
 """How far results are from exact ones, as a multiple of what rounding may do.
 
-A sum of products of n floating-point numbers is off by at most some n eps sum |a b| whatever their order, and of numbers
-without a pattern by a few eps sum |a b|. So an error is measured in units of eps times the sum of magnitudes of what
-was summed: a term that is missing, or one from a wrong place, is some 10^5 of these units in float32, rounding a few.
+A sum of products of n floating-point numbers is off by at most some n eps sum |a b| whatever their order, and of
+numbers without a pattern by a few eps sum |a b|. So an error is measured in units of eps times the sum of magnitudes
+of what was summed. Rounding is a few of these units; of 1,000 terms in float32 one that is missing is some hundreds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LEAST = 1e-30  # magnitudes below it are zeros: a padded border, a pixel that n
 
 
 def units(found: np.ndarray, exact: np.ndarray, magnitudes: np.ndarray) -> float:
-    """The largest error of ``found``, in units of its eps times the sums of magnitudes. Infinite where it is not finite.
+    """The largest error of ``found``, in units of its eps times the sums of magnitudes; infinite if not finite.
 
     >>> units(np.float32([1.0, 2.0]), np.array([1.0, 2.0]), np.array([5.0, 2.0]))
     0.0

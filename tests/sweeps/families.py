@@ -1,8 +1,8 @@
 """Primitives of the other families at the sizes that people use, each against its formula in NumPy and float64.
 
-A family is a function from a case's number to triples (found, exact, sums of magnitudes), see bounds. Where a value is no sum
-of products, its magnitudes are those of what is subtracted, or for recurrent networks, whose errors pass from step to step,
-the largest entry of the array.
+A family is a function from a case's number to triples (found, exact, sums of magnitudes), see bounds. Where a value is
+no sum of products, its magnitudes are those of what is subtracted, or for recurrent networks, whose errors pass from
+step to step, the largest entry of the array.
 """
 
 from __future__ import annotations
@@ -98,7 +98,8 @@ def pooling(i: int) -> Triples:
     largest = case["kind"] == "max_pool2d"
     padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (p, p), (p, p)), constant_values=-np.inf if largest else 0)
     oh, ow = g.shape[2:]
-    taps = [(..., slice(a, a + (oh - 1) * sh + 1, sh), slice(b, b + (ow - 1) * sw + 1, sw)) for a, b in np.ndindex(kh, kw)]
+    tall, wide = (oh - 1) * sh + 1, (ow - 1) * sw + 1
+    taps = [(..., slice(a, a + tall, sh), slice(b, b + wide, sw)) for a, b in np.ndindex(kh, kw)]
     seen = np.stack([padded[tap] for tap in taps])
     shares = (seen == seen.max(0)) if largest else np.full(seen.shape, 1 / (kh * kw))
     d, magnitudes = np.zeros(padded.shape), np.zeros(padded.shape)
@@ -157,7 +158,7 @@ def reductions(i: int) -> Triples:
     mean, n = X.mean(axis, keepdims=True), X.size // max(1, X.mean(axis).size)
     kept: dict[str, Any] = {"axis": axis, "keepdims": True}
     away = np.abs(X) + np.abs(X).mean(**kept)  # what X - mean is subtracted from, the mean's own rounding with it
-    second = away**2
+    second, extreme = away**2, np.equal(X, X.max(**kept))
     std, length = X.std(**kept), np.sqrt((X * X).sum(**kept))
     exact, magnitudes, slope, slope_magnitudes = {
         "sum": (X.sum(**kept), np.abs(X).sum(**kept), 1, 1),
@@ -168,7 +169,7 @@ def reductions(i: int) -> Triples:
         "norm": (length, length, X / length, np.abs(X) / length),
         "logsumexp": (np.log(total), np.abs(X.max(**kept)) + np.log(n), np.exp(X) / total,
                       np.exp(X) / total * (1 + np.abs(X - X.max(**kept)) + np.log(n))),
-        "max": (X.max(**kept), np.abs(X.max(**kept)), X == X.max(**kept), X == X.max(**kept)),
+        "max": (X.max(**kept), np.abs(X.max(**kept)), extreme, extreme),
     }[case["name"]]  # fmt: skip
     g = _numbers(i + 1)(*exact.shape)
     y, dx = _run(lambda x: function(x, axis=axis, keepdims=True), [x], g)
@@ -185,7 +186,8 @@ def broadcasting(i: int) -> Triples:
               ((64, 100, 150), (100, 1)), ((64, 100, 150), (64, 1, 150)), ((20, 50_000), (20, 50_000))]  # fmt: skip
     case = levels(i, {"shapes": shapes, "name": ("add", "subtract", "multiply", "divide", "maximum"), "turn": (0, 1)})
     draw = _numbers(i)
-    a, b = (np.asarray(np.abs(draw(*shape)) + np.float32(0.5)) for shape in case["shapes"][:: -1 if case["turn"] else 1])
+    ends = case["shapes"][:: -1 if case["turn"] else 1]
+    a, b = (np.asarray(np.abs(draw(*shape)) + np.float32(0.5)) for shape in ends)
     g = draw(*np.broadcast_shapes(a.shape, b.shape))
     y, da, db = _run(getattr(mg.ops, case["name"]), [a, b], g)
     A, B, G = _wide(a, b, g)
@@ -207,12 +209,14 @@ def _summed(term: Array, shape: tuple[int, ...]) -> Array:
 
 def shaping(i: int) -> Triples:
     """getitem with slices, masks and repeated indices, concatenate and pad, with some 10^5 entries."""
-    case = levels(i, {"way": ("rows", "slice", "mask", "pairs", "concatenate", "pad"), "n": (300, 1000), "m": (128, 300)})
+    ways = ("rows", "slice", "mask", "pairs", "concatenate", "pad")
+    case = levels(i, {"way": ways, "n": (300, 1000), "m": (128, 300)})
     n, m, rng = case["n"], case["m"], np.random.default_rng(i)
     x = _numbers(i)(n, m)
     rows, columns = rng.integers(0, n // 3, 2 * n), rng.integers(0, m, 2 * n)
     mask = rng.random((n, m)) < 0.3
-    indices = {"rows": rows, "slice": (slice(None, None, -2), slice(5, m - 3, 3)), "mask": mask, "pairs": (rows, columns)}
+    pieces = (slice(None, None, -2), slice(5, m - 3, 3))
+    indices = {"rows": rows, "slice": pieces, "mask": mask, "pairs": (rows, columns)}
     if case["way"] in indices:
         index = indices[case["way"]]
         g = _numbers(i + 1)(*x[index].shape)
@@ -240,8 +244,10 @@ def shaping(i: int) -> Triples:
 
 def recurrent(i: int) -> Triples:
     """lstm and rnn: up to 128 sequences of up to 60 steps, 512 units, with lengths, with rows that indices choose."""
-    case = levels(i, {"kind": ("lstm", "rnn"), "N": (1, 8, 25, 64, 128), "T": (1, 5, 16, 60), "H": (16, 64, 128, 512),
-                      "D": (8, 64, 256), "lengths": (True, False), "indices": (True, False), "threads": (1, 2)})  # fmt: skip
+    case = levels(
+        i, {"kind": ("lstm", "rnn"), "N": (1, 8, 25, 64, 128), "T": (1, 5, 16, 60), "H": (16, 64, 128, 512),
+                      "D": (8, 64, 256), "lengths": (True, False), "indices": (True, False), "threads": (1, 2)}
+    )  # fmt: skip
     N, T, H, D = (case[name] for name in "NTHD")
     while N * T * H * H > 2**26:
         N, T = max(1, N // 2), max(1, T // 2)
@@ -299,7 +305,8 @@ def _unrolled(
         if lstm:
             i, f, o, n = gates
             dc = (dc + dh * o * (1 - y * y)) * live
-            da = np.concatenate([dc * n * i * (1 - i), dc * c * f * (1 - f), dh * y * o * (1 - o), dc * i * (1 - n * n)], 1)
+            parts = dc * n * i * (1 - i), dc * c * f * (1 - f), dh * y * o * (1 - o), dc * i * (1 - n * n)
+            da = np.concatenate(parts, axis=1)
             dc = dc * f
         else:
             da = dh * (1 - y * y)

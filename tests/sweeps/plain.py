@@ -1,7 +1,7 @@
 """Convolutions as their definition says, with their gradients: a loop over the kernel's taps. In float64, and slow.
 
-Nothing of minigrad is used. For each tap (i, j), ``pixels`` is the view of the padded image that the tap meets, one pixel for
-each window; T = sum of g w x over all of them is the trilinear form whose derivatives are the three results.
+Nothing of minigrad is used. For each tap (i, j), ``pixels`` is the view of the padded image that the tap meets, one
+pixel for each window; T = sum of g w x over all of them is the trilinear form whose derivatives are the three results.
 """
 
 from __future__ import annotations
