@@ -1,21 +1,25 @@
 # Two commands from a fresh checkout, with Python 3.11 or newer and make alone:
 #   make demo    train a captioner on drawn scenes and show what it says
-#   make test    run all tests
-# and a third to measure:
+#   make test    run all tests; make sweep the layers and networks of real sizes in full
+# and those who change or measure it want:
+#   make lint    read the code with ruff; make types with mypy
 #   make bench   time minigrad beside PyTorch and others on this machine (20 minutes); bench/ holds figures and a picture
 # They make a virtual environment in .venv first and install pinned dependencies (constraints.txt).
 
 PYTHON ?= python3
 VENV ?= .venv
-EXTRAS ?= caption,theory,test
+EXTRAS ?= caption,theory,viz,test
 DEMO ?= --out demo
 PYTEST ?= -n auto
 BENCH ?= --json bench/results.json --picture bench/results.svg
 RUN = $(VENV)/bin/python
 STAMP = $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 comma = ,
+# One thread for each test process: together they fill the cores.
+ALONE = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: demo test bench lint types wheel clean help
+.PHONY: demo test sweep bench lint types wheel clean help
+.NOTPARALLEL:  # all share one environment
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -24,20 +28,24 @@ demo: $(STAMP)
 	@rm -rf demo
 	$(RUN) -m captioning demo $(DEMO)
 
-# One thread for each test process: together they fill the cores.
 test: $(STAMP)
-	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(RUN) -m pytest $(PYTEST)
+	$(ALONE) $(RUN) -m pytest $(PYTEST)
+
+sweep: $(STAMP)
+	$(ALONE) $(RUN) -m pytest $(PYTEST) --full -m sweep tests
 
 bench: $(VENV)/.installed-bench
 	$(RUN) -m benchmarks $(BENCH)
 
-lint: $(STAMP)
+lint: $(STAMP)-lint
 	$(RUN) -m ruff check .
 
-types: $(STAMP)
+# Beside the checked packages, so that their types are known.
+types: $(STAMP)-lint
 	$(RUN) -m mypy
 
 wheel: $(STAMP)
+	@rm -rf build dist
 	$(RUN) -m pip --disable-pip-version-check wheel --quiet --no-deps --wheel-dir dist .
 
 clean:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import machine, tables
+from benchmarks.against import Checkout, beside
 from benchmarks.driver import Driver, Plan
 from benchmarks.job import JOBS, Case, load
 from benchmarks.reference import FLOP
@@ -23,6 +24,10 @@ _DESCRIPTION = """Compare minigrad with its peers on this machine, side by side.
 
 Every rival runs in a process of its own; rounds alternate A B, B A, … Before any timing what they computed is
 compared. Ratios below 1 mean that minigrad is faster. Jobs: {jobs}.
+
+With `--against CHECKOUT` another checkout of minigrad is one of the rivals, in a process of its own too: what a change
+costs or gains, measured before and after in one run (`git worktree add ../before COMMIT` makes one). The jobs are this
+checkout's; minigrad and captioning are imported from the other one. `--alone` leaves out all other rivals.
 
 `python -m benchmarks report FILE.json …` prints the tables of earlier runs again.
 """
@@ -40,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unknown = [job for job in options.jobs if job not in JOBS]
     if unknown:
         raise SystemExit(f"there is no job {', '.join(unknown)}; there are {', '.join(JOBS)}")
+    if options.alone and not options.against:
+        raise SystemExit("--alone leaves out all rivals but the checkouts of --against, and none is given")
     results = _measure(options)
     _show(results, options)
     for line in results.failures:
@@ -61,6 +68,11 @@ def _parser() -> argparse.ArgumentParser:
         help=f"numbers of threads (default: {' '.join(map(str, default))})",
     )  # fmt: skip
     parser.add_argument("--only", default="", metavar="TEXT", help="only cases whose name has this text")
+    parser.add_argument(
+        "--against", type=_checkout, action="append", default=[], metavar="CHECKOUT",
+        help="a folder with another minigrad, as one more rival (may be given several times)",
+    )  # fmt: skip
+    parser.add_argument("--alone", action="store_true", help="with --against: without the other rivals")
     parser.add_argument("--rounds", type=_positive, help=f"rounds of a case, at most (default: {Plan().rounds})")
     parser.add_argument("--quick", action="store_true", help="small cases and two rounds: to see that it works")
     parser.add_argument("--list", action="store_true", help="list jobs, cases, rivals and aims")
@@ -77,6 +89,13 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
     return int(text)
+
+
+def _checkout(text: str) -> Checkout:
+    try:
+        return Checkout.at(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _report(arguments: Sequence[str]) -> int:
@@ -120,7 +139,7 @@ def _measure(options: argparse.Namespace) -> Results:
     if options.rounds:
         plan = replace(plan, rounds=options.rounds, least=min(plan.least, options.rounds))
     todo = [
-        (job, case, threads)
+        (job, beside(case, options.against, options.alone), threads)
         for job in options.jobs or JOBS for case in load(job, options.quick) for threads in options.threads
         if options.only in case.name and (case.threads is None or threads in case.threads)
     ]  # fmt: skip

@@ -20,10 +20,9 @@ from benchmarks import agreement, reference
 from benchmarks.job import Case, Rival
 from benchmarks.results import Measured, Row
 from benchmarks.workers import Failed, Handle
+from minigrad.extras import how_to_install
 
 __all__ = ["Driver", "Plan", "turns"]
-
-EXTRA = 'pip install "minigrad[bench]"'
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class Driver:
         for rival, measured in zip(case.rivals, row.rivals, strict=True):
             measured.missing = _missing(rival)
             if not measured.missing:
-                handles[rival.name] = self._started(job, case.name, rival.name, row.threads)
+                handles[rival.name] = self._started_rival(job, case, rival, row.threads)
                 handles[rival.name].begin_to_prepare()
         outputs: dict[str, Any] = {}
         for measured in row.rivals:
@@ -130,8 +129,13 @@ class Driver:
                 else:
                     measured.difference = agreement.worst_difference(ours, theirs)
 
-    def _started(self, job: str, case: str, rival: str, threads: int) -> Any:
-        return self.start(job, case, rival, threads, self.folder, self.plan.quick)
+    def _started_rival(self, job: str, case: Case, rival: Rival, threads: int) -> Any:
+        if rival.checkout:  # minigrad's own work, in another process
+            return self._started(job, case.name, case.rivals[0].name, threads, rival.checkout)
+        return self._started(job, case.name, rival.name, threads)
+
+    def _started(self, job: str, case: str, rival: str, threads: int, *checkout: str) -> Any:
+        return self.start(job, case, rival, threads, self.folder, self.plan.quick, *checkout)
 
     # The timing
 
@@ -184,7 +188,7 @@ class Driver:
             handle.close()
         for number in range(min(self.plan.fresh, self.plan.rounds)):
             for name in turns([m.name for m in row.rivals if m.name in handles], number):
-                handles[name] = self._started(job, case.name, name, row.threads)
+                handles[name] = self._started_rival(job, case, case.rival(name), row.threads)
                 with _noting_failure(by_name[name], handles):
                     handles[name].begin_to_prepare(outputs=False)
                     handles[name].answer()
@@ -216,4 +220,4 @@ def _noting_failure(measured: Measured, handles: dict[str, Any]) -> Iterator[Non
 def _missing(rival: Rival) -> str:
     """Why a rival cannot run, if packages are missing."""
     absent = [package for package in rival.needs if importlib.util.find_spec(package) is None]
-    return f"needs {', '.join(absent)}: {EXTRA}" if absent else ""
+    return f"needs {', '.join(absent)}: {how_to_install('bench', *absent)}" if absent else ""

@@ -43,13 +43,15 @@ class Rival:
     """One side of a comparison.
 
     peer: whom it belongs to; several rivals of one peer are its variants, and the best of them counts. needs: packages
-    without which it cannot run.
+    without which it cannot run. checkout: the folder that minigrad is imported from, if it is another one; then the
+    rival is minigrad's own, the first of its case.
     """
 
     name: str
     peer: str
     make: Callable[[], Work]
     needs: tuple[str, ...] = ()
+    checkout: str = ""
 
 
 @dataclass(frozen=True)

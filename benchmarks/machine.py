@@ -9,7 +9,7 @@ from pathlib import Path
 
 import minigrad
 
-__all__ = ["HAND_CHOSEN", "describe", "kernel"]
+__all__ = ["HAND_CHOSEN", "commit", "describe", "kernel"]
 
 HAND_CHOSEN = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 """Variables by which somebody chooses OpenBLAS's kernel instead of OpenBLAS."""
@@ -23,7 +23,7 @@ def describe() -> dict[str, str]:
         "processors": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
         "system": f"{platform.system()} {platform.machine()}",
         "BLAS": ", ".join([kernel(), *(f"chosen by hand: {words}" for words in chosen)]),
-        "minigrad": minigrad.__version__ + _commit(),
+        "minigrad": minigrad.__version__ + commit(Path(__file__).resolve().parents[1]),
     }
 
 
@@ -52,9 +52,8 @@ def _processor() -> str:
     return ", ".join(filter(None, [fields.get("model name", platform.machine()), width]))
 
 
-def _commit() -> str:
-    """The commit of the checkout, where there is one, and whether files differ from it."""
-    root = Path(__file__).resolve().parents[1]
+def commit(root: Path) -> str:
+    """The commit of a checkout in brackets, and whether files differ from it; empty where there is none."""
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude", "*"]
     try:
         said = subprocess.run(command, capture_output=True, text=True, timeout=10)

@@ -1,4 +1,4 @@
-"""The process that one rival lives in: `python -m benchmarks.worker JOB CASE RIVAL QUICK`.
+"""The process that one rival lives in: `python -m benchmarks.worker JOB CASE RIVAL QUICK [CHECKOUT]`.
 
 It reads one JSON object a line from standard input and answers with one on what was standard output; whatever the
 rival prints goes to standard error. Commands: `prepare` makes the rival and saves its outputs, `round` does the work
@@ -12,6 +12,7 @@ import os
 import platform
 import sys
 import time
+from pathlib import Path
 from typing import Any, TextIO
 
 from benchmarks.job import Unavailable, Work, load
@@ -24,7 +25,10 @@ _WARM, _SHORT = 0.02, 0.25
 class Worker:
     """A rival and what it is told to do."""
 
-    def __init__(self, job: str, case: str, rival: str, quick: bool) -> None:
+    def __init__(self, job: str, case: str, rival: str, quick: bool, checkout: str = "") -> None:
+        self.checkout = checkout
+        if checkout:
+            import_from(checkout)
         self.rival = next(c for c in load(job, quick) if c.name == case).rival(rival)
         self.work: Work | None = None
         self.seconds = 0.0  # that a call took in the last round
@@ -35,6 +39,8 @@ class Worker:
             self.work = work = self.rival.make()
         except Unavailable as reason:
             return {"unavailable": str(reason)}
+        if self.checkout:
+            check_imports(self.checkout)
         if path is not None:
             import numpy as np
 
@@ -63,6 +69,26 @@ class Worker:
         return max(time.perf_counter() - start, 1e-9)
 
 
+def import_from(path: str) -> None:
+    """Take `minigrad` and `captioning` from there, also in what this starts. `benchmarks` is loaded and stays."""
+    loaded = sorted(name for name in ("minigrad", "captioning") if name in sys.modules)
+    assert not loaded, f"{loaded} before it was said which"
+    sys.path.insert(0, path)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [path, os.environ.get("PYTHONPATH")]))
+
+
+def check_imports(path: str) -> None:
+    """See that what was imported is the code of that checkout.
+
+    Raises:
+        RuntimeError: if it is not, so that nothing wrong is timed.
+    """
+    for name in ("minigrad", "captioning"):
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file is not None and not Path(file).resolve().is_relative_to(path):
+            raise RuntimeError(f"{name} was imported from {file}, not from the checkout {path}")
+
+
 def versions() -> dict[str, str]:
     """The versions of what is loaded in this process."""
     found = {"Python": platform.python_version()}
@@ -88,8 +114,8 @@ def main() -> None:
     """Be a worker."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    job, case, rival, quick = sys.argv[1:]
-    serve(Worker(job, case, rival, quick == "quick"), sys.stdin, answers)
+    job, case, rival, quick, *checkout = sys.argv[1:]
+    serve(Worker(job, case, rival, quick == "quick", *checkout), sys.stdin, answers)
 
 
 if __name__ == "__main__":

@@ -37,12 +37,15 @@ class Handle:
     """A worker process. `folder` is where it leaves its outputs and what it prints."""
 
     def __init__(
-        self, job: str, case: str, rival: str, threads: int, folder: Path, quick: bool = False, patience: float = 300.0
-    ) -> None:
+        self, job: str, case: str, rival: str, threads: int, folder: Path, quick: bool = False, checkout: str = "",
+        patience: float = 300.0,
+    ) -> None:  # fmt: skip
         self.name, self.patience = rival, patience
         self._outputs = Path(tempfile.mkdtemp(dir=folder)) / "outputs.npz"
         self._log = self._outputs.with_name("log.txt")
-        command = [sys.executable, "-m", "benchmarks.worker", job, case, rival, "quick" if quick else "full"]
+        # -P: the folder that the command is given in, perhaps another checkout, is not searched.
+        command = [sys.executable, "-P", "-m", "benchmarks.worker", job, case, rival, "quick" if quick else "full"]
+        command += [checkout] if checkout else []
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=environment(threads)

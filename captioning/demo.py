@@ -18,9 +18,9 @@ from captioning.data import CaptionData, open_captions
 from captioning.evaluation import captions_of, evaluate, images_of_part
 from captioning.model import Captioner
 from captioning.pictures import caption_sheet
+from captioning.progress import Progress
 from captioning.run import Run, RunError, settings_of
 from captioning.solver import Settings, Solver
-from minigrad.progress import Progress
 
 __all__ = ["Size", "demo"]
 
@@ -60,17 +60,27 @@ def demo(folder: Path, size: Size = FULL, seed: int = 0) -> dict[str, Any]:
     if (folder / "run").exists():
         raise RunError(f"{folder}: has a demonstration already: choose another folder with --out")
     progress = Progress()
-
-    def drawing(stage: str, done: int, total: int) -> None:
-        progress.total = total
-        progress.update(done)
-
     progress.say(f"drawing {size.train + size.val} scenes")
-    write_scenes(folder / "data", seed=seed, train=size.train, val=size.val, progress=drawing)
-    progress.close()
+    try:
+        write_scenes(folder / "data", seed=seed, train=size.train, val=size.val, progress=_Drawing(progress))
+    finally:
+        progress.close()
     with open_captions(folder / "data") as data:
         model = _train(data, folder / "run", size, seed, progress)
         return _report(data, model, folder)
+
+
+class _Drawing:
+    """Shows how far the scenes are, a bar for each stage."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress, self.stage = progress, ""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if stage != self.stage:
+            self.stage = stage
+            self.progress.begin(total)
+        self.progress.update(done)
 
 
 def _train(data: CaptionData, folder: Path, size: Size, seed: int, progress: Progress) -> Captioner:

@@ -20,9 +20,9 @@ from captioning.consensus import Consensus, captions_by_image, consensus_caption
 from captioning.data import Split
 from captioning.model import Captioner
 from captioning.neighbours import Neighbours, nearest
+from captioning.progress import Progress
 from captioning.run import Run, RunError, read_arrays
 from captioning.solver import Settings, Solver
-from minigrad.progress import Progress
 
 __all__ = ["Refinement", "Rounds"]
 

@@ -25,8 +25,8 @@ from captioning.decoding import greedy
 from captioning.evaluation import captions_of, images_of_part, mean_exercise_bleu, mean_loss
 from captioning.metrics import corpus_bleu
 from captioning.model import Captioner
+from captioning.progress import Progress
 from captioning.run import Entry, Run, RunError
-from minigrad.progress import Progress
 
 __all__ = ["KEEP", "Settings", "Solver", "TrainingError"]
 
@@ -142,6 +142,18 @@ class Solver:
         self.interrupted = False
         if self.progress is not None:
             self.progress.begin(self.total, self.iteration)
+        try:
+            self._train()
+        finally:  # an error leaves the terminal as it was
+            if self.progress is not None:
+                self.progress.close()
+        if self.finished and self._best_weights is not None:
+            self.model.load_state_dict(self._best_weights)
+        if self.run is not None:
+            self.run.draw_curve()
+        return self.history
+
+    def _train(self) -> None:
         with _stop_on_interrupt() as stop:
             while not self.finished and not self.interrupted:
                 epoch, position = divmod(self.iteration, self.epoch_length)
@@ -154,13 +166,6 @@ class Solver:
                 elif stop.is_set():
                     self.save_checkpoint()
                 self.interrupted = stop.is_set()
-        if self.progress is not None:
-            self.progress.close()
-        if self.finished and self._best_weights is not None:
-            self.model.load_state_dict(self._best_weights)
-        if self.run is not None:
-            self.run.draw_curve()
-        return self.history
 
     def _begin_epoch(self, epoch: int, stop: threading.Event) -> bool:
         """Prepare an epoch, counted from 0; False if it was stopped."""

@@ -13,10 +13,10 @@ from captioning.data import CaptionData, open_captions
 from captioning.evaluation import PARTS
 from captioning.model import CELLS, Captioner
 from captioning.options import add_command, add_data
+from captioning.progress import Progress
 from captioning.refinement import Refinement, Rounds
 from captioning.run import Run, RunError, settings_of
 from captioning.solver import KEEP, Settings, Solver
-from minigrad.progress import Progress
 
 __all__ = ["add_refine", "add_train"]
 

@@ -145,12 +145,15 @@ def lstm_keeps(path):
 def shared_subexpressions(path):
     """A graph that is no tree
 
-    A value that is used twice is computed once and has two arrows out of it; `x * x` takes x twice.
+    A value that is used twice is computed once and has two arrows out of it; `x * x` takes x twice. Where the order of
+    arguments matters, the arrows say which is which. A constant is drawn as its number, here 1, if the call was
+    recorded; else it only says that it is one.
     """
     x = mg.tensor([1.0, 2.0], requires_grad=True)
-    square = x * x
-    power = mg.exp(square)
-    y = ((square + power) * power / (power + 1)).sum()
+    with mg.record():
+        square = x * x
+        power = mg.exp(square)
+        y = ((square + power) * power / (power + 1)).sum()
     draw(y, path, names={"x": x, "y": y})
     print(to_text(y, names={"x": x}))
 

@@ -8,17 +8,23 @@ computes one use's term. Nodes are visited children first, so every sum is compl
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
+from . import writes
+from .anomaly import Fingerprinted
 from .core import Leaf, Node, Tensor
 from .graph import Cycle, Order, dependents, topological_order
 from .primitives import Primitive
 from .recording import recorder
 from .spec import Array, describe
+from .writes import arrays_in, overwritten
 
 __all__ = ["graph_of", "reverse_pass", "unbroadcast"]
+
+# Keys are a node, which stands for its first output, or (node, index) for a later one.
+_Cotangents: TypeAlias = "dict[Any, Any]"
 
 _parents = attrgetter("parents")
 _sum = np.add.reduce  # what `.sum` calls in the end
@@ -37,7 +43,7 @@ def graph_of(nodes: list[Node]) -> Order[Node]:
 
 
 def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
-    """Sum a cotangent over the axes along which an input of ``shape`` was broadcast.
+    """Sum a cotangent over the axes along which an input of ``shape`` was broadcast; half precision in single.
 
     Raises:
         ValueError: if ``shape`` does not broadcast to the cotangent's shape.
@@ -45,6 +51,8 @@ def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
     >>> unbroadcast(np.ones((2, 3)), (3,))
     array([2., 2., 2.])
     """
+    if g.dtype == np.float16:
+        g = g.astype(np.float32)  # adding ones to 2,048 would leave it there
     lead = g.ndim - len(shape)
     if 0 < lead < g.ndim and g.shape[lead:] == shape:  # a bias
         return _sum(g, axis=tuple(range(lead)))  # type: ignore[no-any-return]
@@ -59,6 +67,11 @@ def _fit(primitive: Primitive, argnum: int, grad: Any, shape: tuple[int, ...], d
     if grad is None:
         raise ValueError(f"the VJP of {primitive.name} gave None for {primitive.input_name(argnum)}, which needs one")
     grad = np.asarray(grad)
+    if grad.dtype.kind not in "fiub":
+        raise TypeError(
+            f"the VJP of {primitive.name} gave {describe(grad)} for {primitive.input_name(argnum)}, "
+            f"which is {dtype} {shape}: cotangents are real numbers"
+        )
     if grad.shape != shape:
         try:
             if not primitive.broadcasts:
@@ -76,19 +89,6 @@ def _fitted(primitive: Primitive, parents: Any, argnums: Any, slots: Any, grads:
     """What a VJP sends to each input, by the input's number, in the input's shape and dtype."""
     edges = zip(parents, argnums, slots, strict=True)
     return {argnum: _fit(primitive, argnum, grads[argnum], *parent.outputs[slot]) for parent, argnum, slot in edges}
-
-
-def arrays_in(values: Any) -> list[Array]:
-    """The arrays in nested tuples and lists."""
-    found: list[Array] = []
-    stack = [values]
-    while stack:
-        value = stack.pop()
-        if isinstance(value, np.ndarray):
-            found.append(value)
-        elif isinstance(value, (tuple, list)):
-            stack += value
-    return found
 
 
 def _is_fresh(grad: Array, argnum: int, grads: Any, others: Any) -> bool:
@@ -131,79 +131,142 @@ def reverse_pass(
     """
     order = graph_of([node for node, _, _ in seeds])
     live = None if sources is None else dependents(order, sources, _parents)
-    # Keys are a node, which stands for its first output, or (node, index) for a later one.
-    cotangents: dict[Any, Any] = {}
-    owned: set[Any] = set()  # keys whose array the pass itself made, and so may add into
-    g: Any
+    cotangents: _Cotangents = {}
     for node, slot, g in seeds:
         key: Any = (node, slot) if slot else node
         cotangents[key] = cotangents[key] + g if key in cotangents else g
-    leaves: list[Leaf] = []
-    notes = recorder()
-    for node in reversed(order.nodes):
-        primitive = node.primitive
-        if primitive is None:
-            leaves.append(cast(Leaf, node))
-            if notes is not None and node in cotangents:
-                notes.cotangent(node, cotangents[node])
-            continue
-        residuals = node.residuals
-        if residuals is None:
-            raise ValueError(
-                f"the residuals of {primitive.name} were freed by an earlier backward pass: "
-                "run the forward again, or pass retain_graph=True to the first pass"
-            )
-        if not retain_graph:
-            node.residuals = None
-        g = cotangents.pop(node, None)
-        if node.later:
-            g = _gather(cotangents, node, g)
-        if g is None:
-            continue
-        parents = node.parents
-        argnums, needs, slots = node.route
-        if live is not None:
-            parents, argnums, needs, slots = _restrict(node, live)
-            if not parents:
-                continue
-        if notes is not None:
-            notes.cotangent(node, g)
-        vjp = primitive.backward  # a slot is read faster than called: 0.1 of an np.add
-        grads = vjp(g, needs, *residuals) if residuals else vjp(g, needs)
-        if type(grads) is not tuple:
-            raise TypeError(f"the VJP of {primitive.name} must return a tuple of cotangents, not {describe(grads)}")
-        if notes is not None:
-            notes.flows(node, _fitted(primitive, parents, argnums, slots, grads))
-        i = 0
-        for parent in parents:
-            slot, argnum = slots[i], argnums[i]
-            i += 1  # noqa: SIM113 (a counter is measurably faster than enumerate or zip)
-            grad = grads[argnum]
-            key = parent
-            shape, dtype = parent.shape, parent.dtype
-            if slot:
-                key = parent, slot
-                shape, dtype = parent.later[slot - 1]
-            # What passes through unchanged, as in an add, fits by the identity of shape and dtype: 0.1 of an np.add.
-            if (grad is not g or shape is not node.shape or dtype is not node.dtype) and (
-                grad is None or grad.shape != shape or grad.dtype is not dtype
-            ):
-                grad = _fit(primitive, argnum, grad, shape, dtype)
-            if key not in cotangents:
-                cotangents[key] = grad
-                if parent.primitive is None and _is_fresh(grad, argnum, grads, (g, residuals)):
-                    owned.add(key)
-            elif key in owned:
-                cotangents[key] += grad
-            else:
-                cotangents[key] = cotangents[key] + grad
-                owned.add(key)
+    leaves, owned = _walk_back(order, cotangents, live, retain_graph)
     return {
         # NumPy's sums of 0-d arrays are scalars, hence asarray
         leaf: np.asarray(cotangents[leaf]) if leaf in owned else np.array(cotangents[leaf])
         for leaf in leaves
         if leaf in cotangents and (sources is None or leaf in sources)
     }
+
+
+def _walk_back(
+    order: Order[Node], cotangents: _Cotangents, live: set[Node] | None, retain_graph: bool
+) -> tuple[list[Leaf], set[Any]]:
+    """Visit nodes, children first, and leave the cotangents of leaves.
+
+    Returns the leaves, and the keys of cotangents whose array the pass itself made, and so may add into.
+    """
+    owned: set[Any] = set()
+    leaves: list[Leaf] = []
+    notes = recorder()
+    now = writes.clock
+    node: Any = None
+    try:
+        for node in reversed(order.nodes):
+            primitive = node.primitive
+            if primitive is None:
+                leaves.append(cast(Leaf, node))
+                if notes is not None and node in cotangents:
+                    notes.cotangent(node, cotangents[node])
+                continue
+            residuals = node.residuals
+            if type(residuals) is not tuple:
+                _refuse_gone(primitive, residuals)
+            g = cotangents.pop(node, None)
+            if node.later:
+                g = _gather(cotangents, node, g)
+            parents = node.parents
+            argnums, needs, slots = node.route
+            if live is not None:
+                parents, argnums, needs, slots = _restrict(node, live)
+            if g is None or not parents:
+                if not retain_graph:
+                    node.residuals = None
+                continue
+            if node.born != now:
+                _refuse_overwritten(primitive, residuals, node.born)
+            if notes is not None:
+                notes.cotangent(node, g)
+            vjp = primitive.backward  # a slot is read faster than called: 0.1 of an np.add
+            grads = vjp(g, needs, *residuals) if residuals else vjp(g, needs)
+            if type(grads) is not tuple or len(grads) != len(needs):
+                raise TypeError(_miscounted(primitive, len(needs), grads))
+            if notes is not None:
+                notes.flows(node, _fitted(primitive, parents, argnums, slots, grads))
+            if not retain_graph:
+                node.residuals = None
+            i = 0
+            for parent in parents:
+                slot, argnum = slots[i], argnums[i]
+                i += 1  # noqa: SIM113 (a counter is measurably faster than enumerate or zip)
+                grad = grads[argnum]
+                key = parent
+                shape, dtype = parent.shape, parent.dtype
+                if slot:
+                    key = parent, slot
+                    shape, dtype = parent.later[slot - 1]
+                # What passes through unchanged, as in an add, fits by identity of shape and dtype: 0.1 of an np.add.
+                if grad is not g or shape is not node.shape or dtype is not node.dtype:
+                    try:
+                        fits = grad.shape == shape and grad.dtype is dtype
+                    except AttributeError:  # None, or a number of Python's
+                        fits = False
+                    if not fits:
+                        grad = _fit(primitive, argnum, grad, shape, dtype)
+                if key not in cotangents:
+                    cotangents[key] = grad
+                    if parent.primitive is None and _is_fresh(grad, argnum, grads, (g, residuals)):
+                        owned.add(key)
+                elif key in owned:
+                    cotangents[key] += grad
+                else:
+                    cotangents[key] = cotangents[key] + grad
+                    owned.add(key)
+    except BaseException:
+        if not retain_graph:
+            _mark_failed(order, node)
+        raise
+    return leaves, owned
+
+
+def _mark_failed(order: Order[Node], last: Node) -> None:
+    """Leave word at the nodes that a pass had freed when it failed at a node."""
+    for node in reversed(order.nodes):
+        if node is last:
+            break
+        if node.residuals is None:
+            node.residuals = f"a backward pass that failed at {last!r}"
+
+
+def _refuse_gone(primitive: Primitive, residuals: Any) -> None:
+    """Raise if residuals are not there any more, or not what they were where that is watched."""
+    if isinstance(residuals, Fingerprinted):
+        residuals.verify(primitive.name)
+    elif residuals is None:
+        raise ValueError(
+            f"the residuals of {primitive.name} were freed by an earlier backward pass: "
+            "run the forward again, or pass retain_graph=True to the first pass"
+        )
+    elif isinstance(residuals, str):
+        raise ValueError(f"the residuals of {primitive.name} were freed by {residuals}: run the forward again")
+    else:
+        raise TypeError(f"the forward of {primitive.name} must return a tuple of residuals, not {describe(residuals)}")
+
+
+def _miscounted(primitive: Primitive, inputs: int, grads: Any) -> str:
+    if type(grads) is not tuple:
+        return f"the VJP of {primitive.name} must return a tuple of cotangents, not {describe(grads)}"
+    names = ", ".join(map(primitive.input_name, range(inputs)))
+    return (
+        f"the VJP of {primitive.name} returned {len(grads)} entries: it must return {inputs}, "
+        f"one for each input ({names}), None where none is needed"
+    )
+
+
+def _refuse_overwritten(primitive: Primitive, residuals: Any, since: int) -> None:
+    """Raise if an array that a VJP needs was written into since its node was made."""
+    array = overwritten(residuals, since)
+    if array is not None:
+        raise ValueError(
+            f"backward: {primitive.name} saved {describe(array)} for its gradient, and it was written into since: "
+            "by tensor[...] = ..., an optimiser's step or load_state_dict; go backward before writing, run the forward "
+            "again after it, or make a new tensor (x.detach() copied, mg.ops.put)"
+        )
 
 
 def _restrict(node: Node, live: set[Node]) -> tuple[Any, tuple[int, ...], tuple[bool, ...], tuple[int, ...]]:
@@ -251,8 +314,10 @@ def _backward(self: Tensor, gradient: Any = None, retain_graph: bool = False) ->
     for leaf, grad in reverse_pass([seed_of(self, gradient)], retain_graph).items():
         if leaf.grad is None:
             leaf.grad = grad
-        else:
+        elif leaf.grad.flags.writeable:
             leaf.grad += grad
+        else:  # somebody set it to an array of theirs
+            leaf.grad = np.asarray(leaf.grad + grad)
 
 
 Tensor.backward = _backward  # type: ignore[method-assign]

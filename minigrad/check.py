@@ -1,51 +1,150 @@
 """Gradient checks: compare VJPs with numerical derivatives, along random directions and entry by entry.
 
-Numerical derivatives are taken in float64 by the fourth-order central difference
-(8 (f(x+h) - f(x-h)) - (f(x+2h) - f(x-2h))) / 12h, whose error is of order h^4 + eps/h: with h = 1e-4
-about 1e-12 of the function's size, so that tolerances can be tight.
+Numerical derivatives are taken in float64 by the fourth-order central difference along a displacement v of the inputs,
+
+    D(t) = (8 (f(x + tv) - f(x - tv)) - (f(x + 2tv) - f(x - 2tv))) / 12t,
+
+of every output by itself, so that a constant part of an output vanishes before the outputs are weighted and summed.
+Its error is of order t^4 + eps |f| / t. A displacement is 1e-4 of an entry's size, or of 1 if that is larger, but not
+more than 1e-2 of the entry, whose function may have a pole at 0. Where that disagrees with the VJP, D is taken at
+steps of all sizes; two steps that agree best tell the derivative and how well it is known (Ridders, 1982).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from .backward import graph_of, reverse_pass, seed_of
+from .contexts import errstate
 from .core import Leaf, Tensor, no_grad, recording
 from .rng import generator
 from .spec import Array, as_array
 
 __all__ = ["TOLERANCES", "GradcheckError", "gradcheck", "numerical_gradient"]
 
-# (rtol, atol) by the dtype in which the VJP is computed: about the square root of what the dtype
-# resolves for float32 and float16, where rounding adds up over the operations of a function.
-TOLERANCES = {np.dtype(np.float64): (1e-6, 1e-8), np.dtype(np.float32): (2e-3, 2e-4),
+# By the dtype in which the VJP is computed: what an entry may differ by, in units of the terms that it is a sum of, and
+# in units of the largest entry of its argument's gradient. In float32 and float16 rounding adds up over the operations
+# of a function, and what an operation like 1 - tanh^2 loses is as large in small entries as in large ones.
+TOLERANCES = {np.dtype(np.float64): (1e-6, 0.0), np.dtype(np.float32): (2e-3, 2e-4),
               np.dtype(np.float16): (5e-2, 2e-2)}  # fmt: skip
 _STEP = 1e-4
+_RESOLUTION = 1e-3  # a derivative that differences tell less well, in units of its size, counts as not checked
+_ROUNDING = 8  # units in the last place of each output, in the twelve differences' worst case
+
+Points = dict[int, Array]
 
 
 class GradcheckError(AssertionError):
-    """A VJP disagrees with the numerical derivative."""
+    """A VJP disagrees with the numerical derivative, or nothing could be checked."""
 
 
-def _difference(f: Callable[[float], float], h: float) -> float:
-    """df/dt at 0 by the fourth-order central difference."""
-    return (8 * (f(h) - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h)
+class _Estimate(NamedTuple):
+    """Derivatives of weighted sums of the outputs, an entry for each set of weights."""
+
+    slope: Array
+    terms: Array  # the sum of magnitudes of what the slope is a sum of
+    noise: Array  # what rounding of the outputs that moved may contribute
+    moved: Array  # which outputs did
 
 
-def numerical_gradient(f: Callable[..., Any], x: Any, cotangent: Any = None, h: float = _STEP) -> Array:
+@dataclass
+class _Slopes:
+    """Numerical derivatives, at a point, of the outputs' sums with some sets of weights (a row each)."""
+
+    outputs: Callable[[Points], Array]  # all in one float64 vector
+    point: Points
+    weights: Array
+    precision: Array  # of each output, as its dtype has it
+
+    def __post_init__(self) -> None:
+        self.sizes = np.abs(self.weights)
+        base = self.outputs(self.point)
+        with errstate(all="ignore"):
+            self.rounding = np.where(np.isfinite(base), _ROUNDING * self.precision * np.abs(base), 0)
+        self.base = base
+
+    def _at(self, move: Points, t: float) -> Array:
+        """The outputs at the point moved by t; NaN where the function is not defined."""
+        moved = {**self.point, **{i: self.point[i] + t * v for i, v in move.items()}}
+        try:
+            return self.outputs(moved)
+        except (ValueError, ArithmeticError):
+            return np.full_like(self.base, np.nan)
+
+    def _change(self, move: Points, t: float) -> Array:
+        ahead, behind = self._at(move, t), self._at(move, -t)
+        return np.where(ahead == behind, 0.0, ahead - behind)  # infinities that stay do not count
+
+    def along(self, move: Points, t: float = 1.0) -> _Estimate:
+        """The derivative with respect to t, by differences of steps t and 2t."""
+        with errstate(all="ignore"):
+            near, far = self._change(move, t), self._change(move, 2 * t)
+            each = (8 * near - far) / (12 * t)
+            moved = (near != 0) | (far != 0)
+            noise = self.sizes @ np.where(moved, self.rounding, 0) / t
+            return _Estimate(self.weights @ each, self.sizes @ np.abs(each), noise, moved)
+
+    def stays(self, move: Points, t: float) -> bool:
+        """Whether not a bit of the outputs changes even by a large step."""
+        with errstate(all="ignore"):
+            return all(np.array_equal(self._at(move, s), self.base, equal_nan=True) for s in (t, -t))
+
+    def best(self, move: Points, largest: float, smallest: float) -> tuple[Array, Array, Array]:
+        """Slopes, terms and errors of the steps that agree best among powers of 10, for each set of weights."""
+        steps = [10.0**k for k in range(round(math.log10(smallest)), round(math.log10(largest)) + 1)]
+        found = [self.along(move, t) for t in steps]
+        moved = np.any([f.moved for f in found], axis=0)
+        # Where nothing moves at all, it may move by less than rounding.
+        rounding = self.sizes @ np.where(moved, self.rounding, 0) if moved.any() else self.sizes @ self.rounding
+        slope, terms = np.full_like(rounding, np.nan), np.zeros_like(rounding)
+        error = np.full_like(rounding, np.inf)
+        for i in range(len(steps) - 1):
+            here, there = found[i], found[i + 1]
+            with errstate(all="ignore"):
+                apart = np.abs(here.slope - there.slope)
+                doubt = apart + rounding / steps[i + 1]
+                truncated = rounding / steps[i] <= apart  # else rounding is what sets them apart
+            better = doubt < error
+            slope = np.where(better, np.where(truncated, here.slope, there.slope), slope)
+            terms = np.where(better, np.where(truncated, here.terms, there.terms), terms)
+            error = np.where(better, doubt, error)
+        return slope, terms, error
+
+
+def _steps(x: Array) -> Array:
+    """How far to move each entry."""
+    size = np.abs(x)
+    step = np.minimum(_STEP * np.maximum(1.0, size), size / 100)
+    return np.where(step > 1e-290, step, _STEP)
+
+
+def _entry_moves(x: Array) -> Iterator[tuple[tuple[int, ...], float, Array, float]]:
+    """For each entry its index, its step, the displacement of the array, and the largest step in units of that."""
+    steps = _steps(x)
+    for index in np.ndindex(x.shape):
+        move = np.zeros_like(x)
+        move[index] = step = float(steps[index])
+        yield index, step, move, max(1.0, abs(float(x[index]))) / step
+
+
+def numerical_gradient(f: Callable[..., Any], x: Any, cotangent: Any = None, h: float | None = None) -> Array:
     """The gradient of <cotangent, f(x)> by central differences in float64, entry by entry.
 
     Args:
         f: a function of one tensor that returns a tensor.
         x: floats of any shape; not changed.
         cotangent: of the output's shape; may be left out if the output is a single number.
-        h: the step, in units of the entry's size or 1, whichever is larger.
+        h: a fixed step, in units of the entry's size or 1, whichever is larger. By default it suits the entry, and
+            other steps are tried where the first two do not agree to about 1e-8.
 
     Returns:
-        float64 of x's shape.
+        float64 of x's shape. An entry that rounding hides is as good as differences can tell; see :func:`gradcheck`
+        for a verdict.
 
     Raises:
         ValueError: if the output has several entries and no cotangent of its shape is given.
@@ -56,25 +155,31 @@ def numerical_gradient(f: Callable[..., Any], x: Any, cotangent: Any = None, h: 
     point = np.array(x.data if isinstance(x, Tensor) else x, dtype=np.float64)
     weight = None if cotangent is None else np.asarray(cotangent, dtype=np.float64)
 
-    def value() -> float:
+    def compute(points: Points) -> Tensor:
         with no_grad():
-            out = np.asarray(f(Tensor(point)).data, dtype=np.float64)
-        if weight is None and out.size != 1:
-            raise ValueError(f"numerical_gradient: an output of shape {out.shape} needs a cotangent of that shape")
-        if weight is not None and weight.shape != out.shape:
-            raise ValueError(f"numerical_gradient: cotangent {weight.shape} does not fit the output {out.shape}")
-        return float(out.sum() if weight is None else np.vdot(weight, out))
+            return f(Tensor(points[0]))  # type: ignore[no-any-return]
 
+    out = compute({0: point})
+    if weight is None and out.size != 1:
+        raise ValueError(f"numerical_gradient: an output of shape {out.shape} needs a cotangent of that shape")
+    if weight is not None and weight.shape != out.shape:
+        raise ValueError(f"numerical_gradient: cotangent {weight.shape} does not fit the output {out.shape}")
+    weights = (np.ones(1) if weight is None else weight).reshape(1, -1)
+    slopes = _Slopes(
+        lambda points: np.asarray(compute(points).data, np.float64).reshape(-1),
+        {0: point}, weights, np.full(out.size, _precision(out.dtype))
+    )  # fmt: skip
     gradient = np.zeros_like(point)
-    for index in np.ndindex(point.shape):
-        kept = point[index]
-
-        def moved(t: float, index: Any = index, kept: Any = kept) -> float:
-            point[index] = kept + t
-            return value()
-
-        gradient[index] = _difference(moved, h * max(1.0, float(abs(kept))))
-        point[index] = kept
+    for index, step, move, largest in _entry_moves(point):
+        if h is not None:
+            move[index] = step = h * max(1.0, float(abs(point[index])))
+        first = slopes.along({0: move})
+        slope, apart = first.slope[0], 0.0
+        if h is None:
+            apart = abs(slope - slopes.along({0: move}, 0.5).slope[0])
+            if not apart + first.noise[0] <= 1e-8 * first.terms[0]:
+                slope = slopes.best({0: move}, largest, 1e-6)[0][0]
+        gradient[index] = slope / step
     return gradient
 
 
@@ -83,30 +188,40 @@ def gradcheck(
     inputs: Any,
     *,
     rtol: float | None = None,
-    atol: float | None = None,
+    atol: float = 0.0,
     directions: int = 3,
     entries: bool = True,
     rng: np.random.Generator | int | None = 0,
 ) -> bool:
     """Check a function's reverse-mode gradients in every floating input against numerical ones.
 
-    A random cotangent u is pulled back once, in the inputs' own dtypes, to u'J. Then u'J v is compared
-    with the numerical derivative along random directions v of all inputs together, and, if ``entries``,
-    u'J with the numerical gradient entry by entry.
+    A random cotangent u is pulled back, in the inputs' own dtypes, to u'J. Then u'J v is compared with the numerical
+    derivative along random directions v of all inputs together, and, if ``entries``, u'J with the numerical
+    gradient entry by entry. Of several outputs each is also pulled back alone, the others' cotangents being None, and
+    for several inputs the gradient of each must be the same when no other is asked for.
+
+    Nothing is compared with a fixed size: tolerances are relative to the terms that a derivative is a sum of, so that
+    functions of 1e-30 and derivatives beside a constant of 1e10 are checked alike. Where rounding of the outputs
+    themselves hides a derivative (one of 1e-8 beside 1e10), that is an error, too.
 
     Args:
-        f: a function of tensors that returns a tensor or a tuple of tensors.
+        f: a function of tensors that returns a tensor or a tuple of tensors, the same each time.
         inputs: a list or tuple of arrays or tensors (or a single one); integers and booleans are passed as constants.
-        rtol, atol: tolerances; by default from :data:`TOLERANCES` for the coarsest dtype among the inputs.
+        rtol: the tolerance relative to the terms; by default from :data:`TOLERANCES` for the coarsest dtype among the
+            inputs.
+        atol: an absolute error of a gradient's entry to accept besides, such as 1e-9 for a function whose
+            derivative is 0 up to rounding.
         directions: how many random directions.
         entries: also check each entry (two times two evaluations of ``f`` for each).
         rng: where cotangents and directions come from.
 
     Returns:
-        True; a wrong gradient raises.
+        True: every gradient was compared, to ``rtol`` or to a thousandth where rounding allows no more. A wrong
+        gradient raises, and so does one that cannot be checked.
 
     Raises:
-        GradcheckError: names the primitives, the argument and the worst entry.
+        GradcheckError: names the primitives, the argument and the worst entry; or says that nothing was checked,
+            because no output depends on an input by operations that are tracked, or rounding hides the derivative.
         TypeError: if no input is floating, or ``f`` returns anything but tensors.
 
     >>> import minigrad as mg
@@ -119,53 +234,193 @@ def gradcheck(
     chosen = [i for i, a in enumerate(arrays) if a.dtype.kind == "f"]
     if not chosen:
         raise TypeError("gradcheck: no input is of a floating dtype")
-    tensors = [Tensor(a, requires_grad=i in chosen) for i, a in enumerate(arrays)]
-    with recording():
-        outputs = _outputs(f(*tensors))
-    cotangents = [random.standard_normal(o.shape) for o in outputs]
-    names = _names(f, outputs)
-    seeds = [seed_of(o, u) for o, u in zip(outputs, cotangents, strict=True) if o.node is not None]
-    found: dict[Leaf, Array] = reverse_pass(seeds) if seeds else {}
-    pulled = {i: found.get(cast(Leaf, tensors[i].node), np.zeros_like(arrays[i])) for i in chosen}
-    for i in chosen:
-        if pulled[i].dtype != arrays[i].dtype or pulled[i].shape != arrays[i].shape:
-            raise GradcheckError(f"gradcheck of {names}: argument {i} has a gradient of another shape or dtype")
-
-    coarsest = min((arrays[i].dtype for i in chosen), key=lambda d: d.itemsize)
-    defaults = TOLERANCES.get(coarsest, TOLERANCES[np.dtype(np.float64)])
-    rtol, atol = defaults[0] if rtol is None else rtol, defaults[1] if atol is None else atol
-
-    def value(points: dict[int, Array]) -> float:
-        with no_grad():
-            outs = _outputs(f(*(Tensor(points.get(i, a)) for i, a in enumerate(arrays))))
-        return sum(float(np.vdot(u, o.data.astype(np.float64))) for u, o in zip(cotangents, outs, strict=True))
-
-    wide = {i: arrays[i].astype(np.float64) for i in chosen}
-    noise = 50 * np.finfo(np.float64).eps * abs(value(wide)) / _STEP  # rounding in the differences
-    wrong = False
-    for _ in range(directions):
-        vs = {i: random.standard_normal(wide[i].shape) for i in chosen}
-        norm = max(1.0, float(np.sqrt(sum((v * v).sum() for v in vs.values()))))
-        numeric = _along(value, wide, {i: v / norm for i, v in vs.items()})
-        terms = [pulled[i].astype(np.float64) * vs[i] / norm for i in chosen]
-        analytic = sum(float(t.sum()) for t in terms)
-        size = sum(float(np.abs(t).sum()) for t in terms)
-        wrong |= not abs(analytic - numeric) <= atol + rtol * size + noise
+    check = _Check(f, arrays, chosen, random, rtol, atol)
+    wrong = check.directions(directions, decide=not entries)
     if entries or wrong:
-        worst = _worst_entry(value, wide, pulled, rtol, atol + noise)
-        if worst is not None:
-            raise GradcheckError(_complaint(f, names, *worst))
+        check.entries()
     if wrong:
-        raise GradcheckError(f"gradcheck of {names}: the derivative along a random direction is wrong")
+        raise GradcheckError(f"gradcheck of {check.names}: the derivative along a random direction is wrong")
+    check.each_alone()
     return True
 
 
-def _along(value: Callable[[dict[int, Array]], float], point: dict[int, Array], direction: dict[int, Array]) -> float:
-    """The derivative of ``value`` at ``point`` along a direction of some of its inputs."""
-    return _difference(lambda t: value({**point, **{i: point[i] + t * v for i, v in direction.items()}}), _STEP)
+class _Check:
+    """One run of :func:`gradcheck`."""
+
+    def __init__(
+        self, f: Callable[..., Any], arrays: list[Array], chosen: list[int], random: np.random.Generator,
+        rtol: float | None, atol: float,
+    ) -> None:  # fmt: skip
+        self.f, self.arrays, self.chosen, self.random = f, arrays, chosen, random
+        coarsest = min((arrays[i].dtype for i in chosen), key=lambda d: d.itemsize)
+        own, self.share = TOLERANCES.get(coarsest, TOLERANCES[np.dtype(np.float64)])
+        self.rtol, self.atol = own if rtol is None else rtol, atol
+        tensors, outputs = self._trace(chosen)
+        self.names = _names(f, outputs)
+        if all(o.node is None for o in outputs):
+            raise GradcheckError(
+                f"gradcheck of {self.names}: nothing was checked, as no output is a float that depends on an input by "
+                "operations with a derivative"
+            )
+        self.cotangents = [random.standard_normal(o.shape).astype(o.dtype) for o in outputs]
+        # The sets of outputs whose cotangents are not None: all of them, then each alone.
+        several = range(len(outputs)) if len(outputs) > 1 else ()
+        self.sets = [tuple(range(len(outputs))), *((k,) for k in several)]
+        self.pulled = [self._pull(tensors, outputs, these, self._subject(these)) for these in self.sets]
+        flat = [u.astype(np.float64).reshape(-1) for u in self.cotangents]
+        weights = [np.concatenate([u * (k in these) for k, u in enumerate(flat)]) for these in self.sets]
+        precision = np.concatenate([np.full(o.size, _precision(o.dtype)) for o in outputs])
+        point = {i: arrays[i].astype(np.float64) for i in chosen}
+        self.slopes = _Slopes(self._outputs_at, point, np.array(weights), precision)
+
+    def _trace(self, tracked: Sequence[int]) -> tuple[list[Tensor], list[Tensor]]:
+        """The inputs, of which some are tracked, and the outputs in the inputs' own dtypes."""
+        tensors = [Tensor(a, requires_grad=i in tracked) for i, a in enumerate(self.arrays)]
+        with recording():
+            return tensors, _outputs(self.f(*tensors))
+
+    def _outputs_at(self, points: Points) -> Array:
+        with no_grad():
+            outputs = _outputs(self.f(*(Tensor(points.get(i, a)) for i, a in enumerate(self.arrays))))
+        return np.concatenate([o.data.reshape(-1).astype(np.float64) for o in outputs])
+
+    def _subject(self, these: tuple[int, ...]) -> str:
+        return "" if these == self.sets[0] else f", of output {these[0]} alone"
+
+    def _pull(self, tensors: list[Tensor], outputs: list[Tensor], these: tuple[int, ...], subject: str) -> Points:
+        """The gradient of each tracked input, given cotangents of some outputs."""
+        seeds = [seed_of(outputs[k], self.cotangents[k]) for k in these if outputs[k].node is not None]
+        found = reverse_pass(seeds, retain_graph=True) if seeds else {}
+        pulled = {}
+        for i in self.chosen:
+            node = tensors[i].node
+            if node is None:
+                continue
+            pulled[i] = grad = found.get(cast(Leaf, node), np.zeros_like(self.arrays[i]))
+            if grad.dtype != self.arrays[i].dtype or grad.shape != self.arrays[i].shape:
+                raise GradcheckError(
+                    f"gradcheck of {self.names}: argument {i} has a gradient of another shape or dtype{subject}"
+                )
+        return {i: g.astype(np.float64) for i, g in pulled.items()}
+
+    def _judge(
+        self, move: Points, analytic: Array, claimed: Array, allowed: Array, largest: float, smallest: float
+    ) -> tuple[Array, Array, Array]:
+        """The numerical derivative along a displacement; by how much it is missed; and how little it tells.
+
+        For each set of outputs ``analytic`` is what the VJP says, ``claimed`` the size of the gradient as the VJP
+        says, and ``allowed`` an absolute tolerance. What is missed is in units of what would be accepted; above 1 (or
+        NaN) is wrong. The last is 0, unless it was accepted only because rounding hides more.
+        """
+        first = self.slopes.along(move)
+        missed = np.abs(analytic - first.slope)
+        seen = first.noise <= self.rtol * np.maximum(first.terms, claimed) + allowed
+        good = (missed <= self.rtol * first.terms + allowed + first.noise) & seen
+        nothing = (analytic == 0) & (first.terms == 0)
+        if good.all() and (not nothing.any() or self.slopes.stays(move, 0.1 * largest)):
+            return first.slope, np.zeros_like(missed), np.zeros_like(missed)
+        slope, terms, error = self.slopes.best(move, largest, smallest)
+        missed = np.abs(analytic - slope)
+        known = (error <= _RESOLUTION * np.maximum(terms, claimed) + allowed) | ((analytic == 0) & (slope == 0))
+        with errstate(all="ignore"):
+            excess = missed / (self.rtol * terms + allowed + error)
+        return slope, np.where(missed == 0, 0.0, excess), np.where(known, 0.0, error)
+
+    def directions(self, number: int, decide: bool) -> bool:
+        """Whether a derivative along one of some random directions is wrong.
+
+        If they are to ``decide``, it is an error that rounding hides one.
+        """
+        wrong = False
+        for k in range(number):
+            drawn: Points = {i: np.array(self.random.standard_normal(x.shape)) for i, x in self.slopes.point.items()}
+            norm = max(1.0, math.sqrt(sum(float((v * v).sum()) for v in drawn.values())))
+            move: Points = {}
+            for i, x in self.slopes.point.items():  # in turns small entries move as far as others, or only as they can
+                move[i] = drawn[i] / norm * (_STEP * np.maximum(1.0, np.abs(x)) if k % 2 else _steps(x))
+            analytic = np.array([sum(float((p[i] * move[i]).sum()) for i in self.chosen) for p in self.pulled])
+            claimed = np.array([sum(float(np.abs(p[i] * move[i]).sum()) for i in self.chosen) for p in self.pulled])
+            reach = {i: float(np.abs(v).sum()) for i, v in move.items()}
+            length = math.sqrt(sum(float((v * v).sum()) for v in move.values()))
+            allowed = self.atol * length + (self.rtol + self.share) * claimed
+            allowed = allowed + [self.share * sum(reach[i] * _largest(p[i]) for i in self.chosen) for p in self.pulled]
+            _, excess, doubt = self._judge(move, analytic, claimed, allowed, 1e4, 1e-10)
+            wrong |= not bool((excess <= 1).all())
+            if decide and not wrong and (doubt > 0).any():
+                raise GradcheckError(f"gradcheck of {self.names}: nothing was checked: {_HIDDEN}")
+        return wrong
+
+    def entries(self) -> None:
+        """Compare all entries; raise for the worst, or if rounding hides those of an argument."""
+        worst, most = "", 1.0
+        hidden = np.zeros((len(self.sets), len(self.arrays)))
+        for i in self.chosen:
+            sizes = np.array([_largest(pulled[i]) for pulled in self.pulled])
+            for index, step, move, largest in _entry_moves(self.slopes.point[i]):
+                analytic = np.array([pulled[i][index] for pulled in self.pulled]) * step
+                allowed = (self.atol + self.share * sizes) * step
+                slope, excess, doubt = self._judge({i: move}, analytic, sizes * step, allowed, largest, 1e-6)
+                hidden[:, i] = np.maximum(hidden[:, i], doubt / step)
+                for k in range(len(self.sets)):
+                    if not excess[k] <= most:  # so that NaN counts as wrong
+                        most = float(excess[k]) if excess[k] == excess[k] else np.inf
+                        worst = self._complaint(k, i, index, analytic[k] / step, slope[k] / step)
+        if worst:
+            raise GradcheckError(worst)
+        for k, i in np.argwhere(hidden):
+            raise GradcheckError(
+                f"gradcheck of {self.names}: nothing was checked of {self._argument(i)}"
+                f"{self._subject(self.sets[k])}: the VJP gives up to {_largest(self.pulled[k][i]):.3g}, the error of "
+                f"differences is {hidden[k, i]:.3g}: {_HIDDEN}"
+            )
+
+    def each_alone(self) -> None:
+        """The gradient of an input is the same when no other is asked for."""
+        for i in self.chosen if len(self.chosen) > 1 else ():
+            tensors, outputs = self._trace([i])
+            alone = self._pull(tensors, outputs, self.sets[0], ", when it alone is asked for")[i]
+            together = self.pulled[0][i]
+            apart = np.abs(alone - together)
+            good = apart <= self.rtol * np.abs(together) + self.share * _largest(together) + self.atol
+            if not good.all():
+                index = tuple(int(n) for n in np.argwhere(~good)[0])
+                raise GradcheckError(
+                    f"gradcheck of {self.names}: {self._argument(i)}{_where(index)}: the VJP gives {alone[index]:.9g} "
+                    f"when it alone is asked for, {together[index]:.9g} together with the others"
+                )
+
+    def _argument(self, number: int) -> str:
+        record = getattr(self.f, "primitive", None)
+        return f"argument {number}" + (f" ({record.input_name(number)})" if record is not None else "")
+
+    def _complaint(self, k: int, number: int, index: tuple[int, ...], analytic: float, numeric: float) -> str:
+        return (
+            f"gradcheck of {self.names}: {self._argument(number)}{_where(index)}: the VJP gives {analytic:.9g}, "
+            f"central differences {numeric:.9g}{self._subject(self.sets[k])}"
+        )
+
+
+_HIDDEN = (
+    "rounding of the outputs hides the derivative; leave out a large constant part of them, or pass atol "
+    "if this error is small enough"
+)
+
+
+def _where(index: tuple[int, ...]) -> str:
+    return f" at entry {list(index)}" if index else ""
+
+
+def _largest(array: Array) -> float:
+    """The largest finite magnitude."""
+    return float(np.max(np.abs(array), where=np.isfinite(array), initial=0.0))
+
+
+def _precision(dtype: Any) -> float:
+    return float(np.finfo(dtype).eps) if np.dtype(dtype).kind == "f" else 0.0
 
 
 def _outputs(out: Any) -> list[Tensor]:
+    """The floating outputs; integers have no derivative."""
     outputs = out if isinstance(out, tuple) else (out,)
     for o in outputs:
         if not isinstance(o, Tensor):
@@ -180,33 +435,3 @@ def _names(f: Callable[..., Any], outputs: Sequence[Tensor]) -> str:
     if hasattr(f, "primitive") or not 0 < len(primitives) <= 8:
         return getattr(f, "__name__", "a function")
     return "/".join(primitives)
-
-
-def _worst_entry(
-    value: Callable[[dict[int, Array]], float],
-    wide: dict[int, Array],
-    pulled: dict[int, Array],
-    rtol: float,
-    atol: float,
-) -> tuple[int, tuple[int, ...], float, float] | None:
-    """The entry whose gradient is farthest beyond its tolerance, or None."""
-    worst, excess = None, 1.0
-    for i, point in wide.items():
-        for index in np.ndindex(point.shape):
-            step = np.zeros_like(point)
-            step[index] = 1.0
-            numeric = _along(value, wide, {i: step})
-            analytic = float(pulled[i][index])
-            ratio = abs(analytic - numeric) / (atol + rtol * max(abs(numeric), abs(analytic)))
-            if not ratio <= excess:  # so that NaN counts as wrong
-                worst, excess = (i, index, analytic, numeric), float(ratio) if ratio == ratio else np.inf
-    return worst
-
-
-def _complaint(
-    f: Callable[..., Any], names: str, number: int, index: tuple[int, ...], analytic: float, numeric: float
-) -> str:
-    record = getattr(f, "primitive", None)
-    argument = f"argument {number}" + (f" ({record.input_name(number)})" if record is not None else "")
-    where = f" at entry {list(index)}" if index else ""
-    return f"gradcheck of {names}: {argument}{where}: the VJP gives {analytic:.9g}, central differences {numeric:.9g}"

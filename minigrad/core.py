@@ -7,14 +7,16 @@ Nodes are made by calling primitives, see :mod:`minigrad.primitives`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .spec import Array, DType, Spec, as_array, get_default_dtype
+from .contexts import Context
+from .spec import Array, DType, Spec, as_array, describe, get_default_dtype
+from .writes import written
 
 if TYPE_CHECKING:
     from .primitives import Primitive
@@ -24,12 +26,11 @@ __all__ = ["Leaf", "Node", "Tensor", "no_grad", "scope", "tensor"]
 
 # What the current thread (or task) records: None under no_grad, else the path of scopes.
 _trace: ContextVar[tuple[str, ...] | None] = ContextVar("minigrad_trace", default=())
-current_scope = _trace.get
+current_scope, set_scope = _trace.get, _trace.set
 _new = object.__new__
 
 
-@contextmanager
-def no_grad() -> Iterator[None]:
+class no_grad(Context):  # noqa: N801  (used as a function)
     """Within this context (or a function decorated with ``@no_grad()``) nothing is recorded.
 
     It holds for the thread or task that enters it. A generator must not ``yield`` within it: its caller would not
@@ -42,25 +43,23 @@ def no_grad() -> Iterator[None]:
     >>> y.requires_grad
     False
     """
-    token = _trace.set(None)
-    try:
-        yield
-    finally:
-        _trace.reset(token)
+
+    __slots__ = ()
+
+    def begin(self) -> Callable[[], None]:
+        return _traced(None)
 
 
-@contextmanager
-def recording() -> Iterator[None]:
+class recording(Context):  # noqa: N801
     """Within this context calls leave nodes, also inside :func:`no_grad`: for whoever differentiates right away."""
-    token = _trace.set(current_scope() or ())
-    try:
-        yield
-    finally:
-        _trace.reset(token)
+
+    __slots__ = ()
+
+    def begin(self) -> Callable[[], None]:
+        return _traced(current_scope() or ())
 
 
-@contextmanager
-def scope(name: str) -> Iterator[None]:
+class scope(Context):  # noqa: N801
     """Nodes made within this context carry ``name`` in their scope path, for drawings and messages.
 
     >>> import minigrad as mg
@@ -69,20 +68,28 @@ def scope(name: str) -> Iterator[None]:
     >>> y.node.scope
     ('encoder', 'layer 1')
     """
-    token = enter_scope(name)
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.close, self.name = None, name
+
+    def begin(self) -> Callable[[], None]:
+        path = current_scope()
+        return _traced(None if path is None else (*path, self.name))
+
+    def again(self) -> scope:
+        return scope(self.name)
+
+
+def _traced(what: tuple[str, ...] | None) -> Callable[[], None]:
+    """Set what the trace records; give what sets it back."""
+    before = current_scope()
     try:
-        yield
-    finally:
-        leave_scope(token)
-
-
-def enter_scope(name: str) -> Any:
-    """Begin a scope, as :func:`scope` does without a context manager's 1 µs; give what is returned to `leave_scope`."""
-    path = current_scope()
-    return _trace.set(None if path is None else (*path, name))
-
-
-leave_scope = _trace.reset
+        return partial(_trace.reset, set_scope(what))
+    except BaseException:  # an interrupt came after the call
+        set_scope(before)
+        raise
 
 
 class Node:
@@ -96,12 +103,15 @@ class Node:
             whether it is tracked; and for each parent which of its outputs is the input.
         shape, dtype: of the first output; `later` has ``(shape, dtype)`` of each other one.
         residuals: what the VJP needs; None once a backward pass has freed it.
+        born: when it was made, see :mod:`minigrad.writes`.
         scope: the path of :func:`scope` names.
         note: what :func:`minigrad.record` noted; not set without it.
     """
 
     # Few objects a node: each one that the garbage collector watches costs time, see docs/results.md.
-    __slots__ = ("dtype", "later", "note", "params", "parents", "primitive", "residuals", "route", "scope", "shape")
+    __slots__ = (
+        "born", "dtype", "later", "note", "params", "parents", "primitive", "residuals", "route", "scope", "shape",
+    )  # fmt: skip
     primitive: Primitive | None
     params: dict[str, Any]
     parents: tuple[Node, ...]
@@ -109,8 +119,9 @@ class Node:
     shape: tuple[int, ...]
     dtype: DType
     later: tuple[Spec, ...]
-    residuals: tuple[Any, ...] | None
+    residuals: tuple[Any, ...] | str | None  # a str says why they are gone
     scope: tuple[str, ...]
+    born: int
     note: Note
 
     @property
@@ -169,22 +180,28 @@ class Tensor:
         self.node = Leaf(self.data) if requires_grad else None
         self.index = 0
 
+    def _array(self) -> Array:
+        """The array, or an error that says that something else was assigned to ``data``."""
+        if not isinstance(self.data, np.ndarray):
+            raise TypeError(f"a tensor's .data must be an ndarray, not {describe(self.data)}")
+        return self.data
+
     @property
     def shape(self) -> tuple[int, ...]:
-        return tuple(self.data.shape)
+        return tuple(self._array().shape)
 
     @property
     def dtype(self) -> DType:
-        dtype: DType = self.data.dtype
+        dtype: DType = self._array().dtype
         return dtype
 
     @property
     def ndim(self) -> int:
-        return self.data.ndim
+        return self._array().ndim
 
     @property
     def size(self) -> int:
-        return self.data.size
+        return self._array().size
 
     @property
     def requires_grad(self) -> bool:
@@ -251,6 +268,11 @@ class Tensor:
         memo[id(self)] = twin
         return twin
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if self.node is not None and type(self.node) is not Leaf:
+            raise TypeError("pickling a tensor inside a graph would take the graph with it: pickle tensor.detach()")
+        return super().__reduce_ex__(protocol)
+
     def __repr__(self) -> str:
         text = np.array2string(self.data, separator=", ", prefix="tensor(")
         if self.dtype not in (get_default_dtype(), np.dtype(np.int64), np.dtype(bool)):
@@ -302,6 +324,7 @@ class Tensor:
                 )
             value = value.data
         self.data[plain(index)] = value
+        written(self.data)
 
     __hash__ = object.__hash__
 

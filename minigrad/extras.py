@@ -1,4 +1,4 @@
-"""Two helpers of the packages: others imported only where they are used, and files written whole."""
+"""Helpers of the packages: others imported only where they are used, how those are installed; files written whole."""
 
 from __future__ import annotations
 
@@ -10,18 +10,41 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+DISTRIBUTION = "minigrad-engine"
+"""What the package index calls this project; the `minigrad` there is another one."""
+
+RELEASED = False
+"""Whether the index has it. The one place that knows: every message about installing follows."""
+
+_DISTRIBUTIONS = {"PIL": "pillow", "graphviz_pure": "graphviz-pure"}  # where the module's name is another
+
+
+def how_to_install(extra: str, *packages: str) -> str:
+    """The command that installs an extra of minigrad; before there is a release, or the missing packages themselves.
+
+    >>> how_to_install("caption", "PIL")
+    'pip install pillow, or pip install ".[caption]" in a checkout of minigrad'
+    >>> how_to_install("viz")
+    'pip install ".[viz]" in a checkout of minigrad'
+    """
+    if RELEASED:
+        return f'pip install "{DISTRIBUTION}[{extra}]"'
+    from_checkout = f'pip install ".[{extra}]" in a checkout of minigrad'
+    themselves = " ".join(_DISTRIBUTIONS.get(package, package) for package in packages)
+    return f"pip install {themselves}, or {from_checkout}" if themselves else from_checkout
+
 
 def require(module: str, extra: str) -> Any:
-    """Import and return `module`, or say which extra of minigrad installs it.
+    """Import and return `module`, or say how to install it: by itself, or as part of an extra of minigrad.
 
     Raises ModuleNotFoundError with the command to type when the package itself is missing; a package
     that is there but broken raises its own error.
 
     >>> require("json", "caption").dumps([1])
     '[1]'
-    >>> require("no_such_package", "caption")
+    >>> require("no_such_module", "caption")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ModuleNotFoundError: this needs the package no_such_package: pip install 'minigrad[caption]'
+    ModuleNotFoundError: this needs the package no_such_module: pip install no_such_module, or pip install ...
     """
     try:
         return importlib.import_module(module)
@@ -29,7 +52,7 @@ def require(module: str, extra: str) -> Any:
         package = module.partition(".")[0]
         if error.name is None or error.name.partition(".")[0] != package:
             raise
-        message = f"this needs the package {package}: pip install 'minigrad[{extra}]'"
+        message = f"this needs the package {package}: {how_to_install(extra, package)}"
         raise ModuleNotFoundError(message, name=error.name) from error
 
 
@@ -37,8 +60,9 @@ def require(module: str, extra: str) -> Any:
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary path beside `path`; after the block it is renamed to `path`, on an error removed.
 
-    A reader sees the old file or the new one, never a part of it. A FileNotFoundError, before the block, if there is
-    no such folder.
+    A reader sees the old file or the new one, never a part of it. Before the block it is seen whether a file can be
+    made there: an OSError if not, and a FileNotFoundError if there is no such folder. Errors of writing, such as that
+    of a full disk, name `path` too.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -52,8 +76,20 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise FileNotFoundError(errno.ENOENT, "no such folder to write into", str(target.parent))
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
+        temporary.touch()
         yield temporary
         os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and _is_about(error, temporary):
+            error.filename, error.filename2 = str(target), None
         raise
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+def _is_about(error: OSError, temporary: Path) -> bool:
+    """Whether an error is one of writing a file: it names the file, or nothing, as where a disk is full."""
+    return error.filename == str(temporary) or (error.filename is None and error.errno in _NO_ROOM)

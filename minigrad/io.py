@@ -13,6 +13,7 @@ import json
 import math
 import os
 import secrets
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from io import BufferedReader
@@ -52,15 +53,17 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
     and only then renamed; an older file of the name stays untouched if anything fails.
 
     Args:
-        path: where; a symbolic link is followed.
+        path: where, a str or a ``pathlib.Path``; a symbolic link is followed. What is there already must be a
+            regular file: a pipe or a device would be replaced by one.
         state: ndarrays, tensors or numbers by name, of any shape and memory layout; bool, integers of 8 to
             64 bits, float16, float32 or float64. (Numbers become 0-d arrays of NumPy's dtype.)
         metadata: strings by name, kept in the header.
 
     Raises:
-        TypeError: names the entry that is not of such a type.
+        TypeError: names the entry that is not of such a type; or the path is neither a str nor a Path.
         ValueError: if a name is reserved or not valid Unicode, or the header is too long.
-        OSError: if the file system refuses, or the file reads back differently.
+        OSError: if the file system refuses, the path is a folder, a pipe or a device, or the file reads back
+            differently.
 
     >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -69,7 +72,12 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
     ...     print(load(path), load_metadata(path))
     {'W': array([[0., 3.], [1., 4.], [2., 5.]]), 'step': array(3)} {'kind': 'demo'}
     """
-    target = os.path.realpath(path)
+    where = _path("save", path)
+    if not where or where.endswith((os.sep, os.altsep or os.sep)):
+        raise IsADirectoryError(f"save: the path {where!r} names no file")
+    with suppress(FileNotFoundError):
+        _must_be_regular("save", where)
+    target = os.path.realpath(where)
     arrays = {_checked_name(name): _little_endian(name, value) for name, value in state.items()}
     order = sorted(arrays, key=lambda name: -arrays[name].itemsize)  # so that every array is aligned
     header = _header(arrays, order, metadata)
@@ -92,6 +100,27 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
             os.unlink(temporary)
         raise
     _flush_folder(folder)
+
+
+def _path(caller: str, path: Any) -> str:
+    """A path as text."""
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(text, str):
+        advice = ": pass os.fsdecode(path)" if isinstance(text, bytes) else ""
+        raise TypeError(f"{caller}: the path must be a str or an os.PathLike of one, not {type(text).__name__}{advice}")
+    return text
+
+
+_KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+
+
+def _must_be_regular(caller: str, path: str) -> None:
+    """An error unless there is a regular file: only such a one has a size, can be read twice, and may be replaced."""
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(f"{caller}: {path} is a folder, not a file")
+    if not stat.S_ISREG(mode):
+        raise OSError(f"{caller}: {path} is {_KINDS.get(stat.S_IFMT(mode), 'something else')}, not a regular file")
 
 
 def _checked_name(name: Any) -> str:
@@ -178,12 +207,14 @@ def load(path: str | os.PathLike[str]) -> dict[str, Array]:
     The whole header is checked, and every size against the file's, before any array is made.
 
     Raises:
+        TypeError: if the path is neither a str nor a Path.
         ValueError: if the file is truncated, damaged, or of another format; names the file, what is wrong,
             and the array. BF16 and other dtypes that NumPy lacks are refused too.
-        OSError: if it cannot be read.
+        OSError: if it cannot be read, or is a folder, a pipe or a device.
     """
-    where = os.fspath(path)
-    with open(path, "rb") as file:
+    where = _path("load", path)
+    _must_be_regular("load", where)
+    with open(where, "rb") as file:
         start, entries, _ = _read_header(file, where)
         arrays = {name: _read(file, where, name, start, entry) for name, entry in entries.items()}
     return {name: a.astype(a.dtype.newbyteorder("="), copy=False) for name, a in arrays.items()}
@@ -193,10 +224,12 @@ def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     """The metadata of a file, empty if it has none; the arrays are not read.
 
     Raises:
-        ValueError: as :func:`load` does.
+        TypeError, ValueError, OSError: as :func:`load` does.
     """
-    with open(path, "rb") as file:
-        return _read_header(file, os.fspath(path))[2]
+    where = _path("load_metadata", path)
+    _must_be_regular("load_metadata", where)
+    with open(where, "rb") as file:
+        return _read_header(file, where)[2]
 
 
 def _read_header(file: BufferedReader, path: str) -> tuple[int, dict[str, _Entry], dict[str, str]]:

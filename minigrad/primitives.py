@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any, Protocol, cast, overload
 
 import numpy as np
 
-from . import recording
+from . import recording, writes
 from .core import Node, Tensor, current_scope, untracked
-from .spec import Array, as_array, explain
+from .spec import Array, as_array, describe, explain
 
 __all__ = ["PRIMITIVES", "Primitive", "PrimitiveFunction", "primitive"]
 
@@ -71,6 +72,11 @@ class Primitive:
         inputs = [p for p in parameters if _is_input(p)]
         if inputs != parameters[: len(inputs)]:
             raise TypeError(f"primitive {self.name}: array inputs must come before options")
+        if not inputs:
+            raise TypeError(
+                f"primitive {self.name}: the forward{self.signature} has no array inputs: "
+                "annotate them as np.ndarray or NDArray, or give them neither an annotation nor a default"
+            )
         self.arguments = tuple(p.name for p in inputs)
         self.options = tuple(p.name for p in parameters[len(inputs) :])
         self.variadic = bool(inputs) and inputs[-1].kind is inspect.Parameter.VAR_POSITIONAL
@@ -93,13 +99,20 @@ class Primitive:
         return f"<primitive {self.name}({', '.join(self.arguments)})>"
 
 
+_MALFORMED = "the forward must return (output, tuple of residuals)"
 PRIMITIVES: dict[str, Primitive] = {}  # the registry: every primitive declared, by module and name
 
 
+# Such as Array, np.ndarray, "NDArray[np.float32] | None", Optional[np.ndarray]; of a class its text is <class '…'>.
+_ARRAY = re.compile(r"(<class ')?((typing\.)?(Optional|Union)\[)?(\w+\.)*(Array|ArrayLike|NDArray|ndarray)\b")
+
+
 def _is_input(parameter: inspect.Parameter) -> bool:
-    """Arrays are annotated as ``Array``, or carry neither an annotation nor a default."""
+    """Arrays are annotated as such, or carry neither an annotation nor a default."""
+    if parameter.kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD):
+        return False
     if parameter.annotation is not inspect.Parameter.empty:
-        return str(parameter.annotation).startswith("Array") or parameter.annotation is Array
+        return _ARRAY.match(str(parameter.annotation)) is not None
     return parameter.default is inspect.Parameter.empty
 
 
@@ -120,14 +133,14 @@ def primitive(
     """Declare a primitive from its forward on ndarrays; its VJP (and reference) follow as decorators.
 
     The forward returns the output (or a tuple of outputs) and a tuple of residuals, which are arrays or
-    plain values that the VJP needs. Parameters annotated ``Array``, and those with neither annotation
-    nor default, are array inputs; all others are options.
+    plain values that the VJP needs. Parameters annotated as arrays (``np.ndarray``, ``NDArray``, ``Array``;
+    optional ones too), and those with neither annotation nor default, are array inputs; all others are options.
 
     The VJP takes ``(g, needs, *residuals)``: the cotangent of the output (for several outputs a tuple,
     with None for one that nobody used), and for each input whether its cotangent is wanted. It returns
-    one entry for each input (None where not wanted), and never writes into an array that it did not
-    make. The reference takes the same arguments as the forward, as tensors, and composes other
-    primitives.
+    one entry for each input (None where not wanted), never writes into an array that it did not make, and
+    keeps none that it returns. In tracebacks and profiles it has the primitive's name. The reference takes
+    the same arguments as the forward, as tensors, and composes other primitives.
 
     Args:
         broadcasts: the engine sums a cotangent back to the shape of a broadcast input, and Python
@@ -161,16 +174,24 @@ def _declare(
     function: Any = functools.update_wrapper(cast(Any, maker(record)), forward)
 
     def vjp(rule: Callable[..., Any]) -> Callable[..., Any]:
-        record.backward = rule
+        record.backward = _named(rule, f"{record.name}_vjp")
         return rule
 
     def reference(rule: Callable[..., Any]) -> Callable[..., Any]:
-        record.expand = rule
+        record.expand = _named(rule, f"{record.name}_reference")
         return rule
 
     function.primitive, function.vjp, function.reference = record, vjp, reference
     PRIMITIVES[f"{record.module}.{record.name}"] = record
     return function  # type: ignore[no-any-return]
+
+
+def _named(rule: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """A rule, which if it is called ``_`` takes a name that says in tracebacks and profiles whose it is."""
+    if getattr(rule, "__name__", "") == "_" and hasattr(rule, "__code__"):
+        rule.__name__ = rule.__qualname__ = name
+        rule.__code__ = rule.__code__.replace(co_name=name, co_qualname=name)
+    return rule
 
 
 # --- calling a primitive ---------------------------------------------------------------------------
@@ -180,7 +201,8 @@ _UNARY = ((0,), (True,), (0,))
 _LEFT, _RIGHT = ((0,), (True, False), (0,)), ((1,), (False, True), (0,))
 _BOTH = ((0, 1), (True, True), (0, 0))
 _NO_PARAMS: dict[str, Any] = {}
-_MISUSE = (ValueError, TypeError, IndexError, OverflowError)  # what NumPy and our own checks raise for a user's mistake
+# What NumPy and our own checks raise for a user's mistake.
+_MISUSE = (ValueError, TypeError, IndexError, OverflowError, AttributeError)
 
 
 def _constant(value: Any, weak: bool) -> Any:
@@ -192,6 +214,13 @@ def _constant(value: Any, weak: bool) -> Any:
     return as_array(value)
 
 
+def _array_of(data: Any) -> Array:
+    """What a tensor holds, if nothing else was assigned to its ``data``."""
+    if not isinstance(data, _ndarray):
+        raise TypeError(f"a tensor's .data must be an ndarray, not {describe(data)}")
+    return data
+
+
 def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
     """The short path for one array and no options."""
     forward = record.forward
@@ -201,21 +230,29 @@ def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
         try:
             if isinstance(x, Tensor):
                 parent, array = x.node, x.data
+                if type(array) is not _ndarray:
+                    array = _array_of(array)
             else:
                 array = _constant(x, False)
-            output, residuals = forward(array)
+            result = forward(array)
         except _MISUSE as error:
             raise record.failed((x,), error) from error
+        try:
+            output, residuals = result
+        except (TypeError, ValueError):
+            raise record.failed((x,), TypeError(_MALFORMED)) from None
         if type(output) is not _ndarray:  # NumPy returns scalars from 0-d operations
             output = _asarray(output)
-        result: Tensor = _new(Tensor)
-        result.data = output
-        result.index = 0
+            if output.dtype.kind not in "fiub" or type(residuals) is not tuple:
+                raise record.failed((x,), TypeError(_MALFORMED))
+        tensor: Tensor = _new(Tensor)
+        tensor.data = output
+        tensor.index = 0
         path = current_scope()
         if parent is None or path is None:
-            result.node = None
-            return result
-        result.node = node = Node()
+            tensor.node = None
+            return tensor
+        tensor.node = node = Node()
         node.primitive = record
         node.params = _NO_PARAMS
         node.parents = (parent,)
@@ -225,9 +262,10 @@ def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
         node.later = ()
         node.residuals = residuals
         node.scope = path
+        node.born = writes.clock
         if recording.active:
             _note(node, (x,), (output,))
-        return result
+        return tensor
 
     return call
 
@@ -243,34 +281,44 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
             kind = type(a)
             if kind is Tensor:
                 left, x = a.node, a.data
+                if type(x) is not _ndarray:
+                    x = _array_of(x)
             elif kind is _ndarray and a.dtype is _float32:
                 x = a
             elif isinstance(a, Tensor):
-                left, x = a.node, a.data
+                left, x = a.node, _array_of(a.data)
             else:
                 x = _constant(a, True)
             kind = type(b)
             if kind is Tensor:
                 right, y = b.node, b.data
+                if type(y) is not _ndarray:
+                    y = _array_of(y)
             elif kind is _ndarray and b.dtype is _float32:
                 y = b
             elif isinstance(b, Tensor):
-                right, y = b.node, b.data
+                right, y = b.node, _array_of(b.data)
             else:
                 y = _constant(b, True)
-            output, residuals = forward(x, y)
+            result = forward(x, y)
         except _MISUSE as error:
             raise record.failed((a, b), error) from error
+        try:
+            output, residuals = result
+        except (TypeError, ValueError):
+            raise record.failed((a, b), TypeError(_MALFORMED)) from None
         if type(output) is not _ndarray:
             output = _asarray(output)
-        result: Tensor = _new(Tensor)
-        result.data = output
-        result.index = 0
+            if output.dtype.kind not in "fiub" or type(residuals) is not tuple:
+                raise record.failed((a, b), TypeError(_MALFORMED))
+        tensor: Tensor = _new(Tensor)
+        tensor.data = output
+        tensor.index = 0
         path = current_scope()
         if path is None or (left is None and right is None):
-            result.node = None
-            return result
-        result.node = node = Node()
+            tensor.node = None
+            return tensor
+        tensor.node = node = Node()
         first: Node = left if left is not None else right  # type: ignore[assignment]
         if right is None:
             node.parents = (first,)
@@ -291,9 +339,10 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
         node.later = ()
         node.residuals = residuals
         node.scope = path
+        node.born = writes.clock
         if recording.active:
             _note(node, (a, b), (output,))
-        return result
+        return tensor
 
     return call
 
@@ -305,13 +354,18 @@ def _call(record: Primitive) -> Callable[..., Any]:
         inputs, params = _sort_arguments(record, args, kwargs)
         try:
             weak = record.broadcasts
-            arrays = [t.data if isinstance(t, Tensor) else _constant(t, weak) for t in inputs]
+            arrays = [_array_of(t.data) if isinstance(t, Tensor) else _constant(t, weak) for t in inputs]
             result = record.forward(*arrays, **params)
             if not (type(result) is tuple and len(result) == 2 and type(result[1]) is tuple):
-                raise TypeError("the forward must return (output, tuple of residuals)")
+                raise TypeError(_MALFORMED)
+            output, residuals = result
+            several = type(output) is tuple
+            outputs = [_asarray(array) for array in (output if several else (output,))]
+            for array in outputs:
+                if array.dtype.kind not in "biuf":
+                    raise TypeError(f"the forward must return real numbers, not {array.dtype}")
         except _MISUSE as error:
             raise record.failed(inputs, error) from error
-        output, residuals = result
         path = current_scope()
         if path is not None:
             for name, option in params.items():
@@ -320,8 +374,7 @@ def _call(record: Primitive) -> Callable[..., Any]:
                         f"{record.name}: the option {name} is not differentiated, and a tracked tensor would lose its "
                         "gradient there: pass .detach(), or compose it of primitives that take it as an input"
                     )
-        several = type(output) is tuple
-        results = [untracked(np.asarray(array)) for array in (output if several else (output,))]
+        results = [untracked(array) for array in outputs]
         tracked = [(i, t) for i, t in enumerate(inputs) if isinstance(t, Tensor) and t.node is not None]
         if tracked and path is not None and record.differentiable:
             node = Node()
@@ -334,6 +387,7 @@ def _call(record: Primitive) -> Callable[..., Any]:
             node.later = tuple(later)
             node.residuals = residuals
             node.scope = path
+            node.born = writes.clock
             if recording.active:
                 _note(node, inputs, [t.data for t in results])
             for index, result in enumerate(results):

@@ -13,30 +13,29 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .contexts import Context, until
 from .spec import Array, Spec
 
 if TYPE_CHECKING:
     from .core import Node
 
-__all__ = ["Note", "Recorder", "Stats", "note_of", "record", "recorder"]
+__all__ = ["Note", "Recorder", "Stats", "note_of", "record", "recorder", "user_line", "using"]
 
 BINS = 24
 """Bars of a histogram."""
 _HERE = str(Path(__file__).parent) + os.sep
 
-active = 0
-"""How many contexts of `record` are open, in all threads: while it is 0 nobody asks further."""
-_counting = threading.Lock()
+active: set[object] = set()
+"""A key for each context of `record` that is open, in all threads: while there is none nobody asks further."""
 _current: ContextVar[Recorder | None] = ContextVar("minigrad_record", default=None)
 
 
@@ -104,8 +103,10 @@ class Note:
     """What was noted of a node.
 
     line: file and line of the call. inputs: shape and dtype of each array argument, constants too; None for one that
-    was left out. values, gradients: of each output, None where none was seen. flows: the norm of the gradient that
-    went on to each argument, by its name.
+    was left out. numbers: the value of each constant that is a single number, by its place among the inputs.
+
+    values, gradients: of each output, None where none was seen. flows: the norm of the gradient that went on to each
+    argument, by its name.
 
     Of a sequence primitive, the norm at each time step: value_steps and gradient_steps of each output, where the
     gradient of a state is summed over all later steps; direct_steps of the part of it that came from outside; and
@@ -114,6 +115,7 @@ class Note:
 
     line: str = ""
     inputs: tuple[Spec | None, ...] = ()
+    numbers: dict[int, float] = field(default_factory=dict)
     values: list[Stats | None] = field(default_factory=list)
     gradients: list[Stats | None] = field(default_factory=list)
     value_steps: dict[int, list[float]] = field(default_factory=dict)
@@ -135,10 +137,16 @@ class Recorder:
         self.values, self.gradients, self.lines = values, gradients, lines
         self._node: Node | None = None  # whose VJP is running
 
+    def around(self, inner: Recorder | None) -> Recorder | None:
+        """Who is told within a context inside of this recorder's: the inner one takes the place of the outer."""
+        return inner
+
     def call(self, node: Node, inputs: Sequence[Array | Any], outputs: Sequence[Array]) -> None:
         """A primitive has been applied."""
-        note = node.note = Note(_user_line() if self.lines else "")
+        note = node.note = Note(user_line() if self.lines else "")
         note.inputs = tuple(None if x is None else (np.shape(x), np.asarray(x).dtype) for x in inputs)
+        constants = [i for i, tracked in enumerate(node.route[1]) if not tracked and inputs[i] is not None]
+        note.numbers = {i: np.asarray(inputs[i]).item() for i in constants if not np.ndim(inputs[i])}
         if self.values:
             note.values = [Stats.of(array) for array in outputs]
             if node.primitive is not None and node.primitive.states:
@@ -179,8 +187,31 @@ def recorder() -> Recorder | None:
     return _current.get() if active else None
 
 
-@contextmanager
-def record(values: bool = True, gradients: bool = True, lines: bool = True) -> Iterator[None]:
+class using(Context):  # noqa: N801  (used as a function)
+    """Within this context your own recorder is told of every call and every backward pass; or nobody is."""
+
+    __slots__ = ("own",)
+
+    def __init__(self, own: Recorder | None) -> None:
+        self.close, self.own = None, own
+
+    def again(self) -> using:
+        return using(self.own)
+
+    def begin(self) -> Callable[[], Any]:
+        key, outer = object(), recorder()
+        own = self.own if outer is None else outer.around(self.own)
+        inactive = partial(active.discard, key)
+        undo = until(inactive, partial(_current.set, _current.get()))
+        try:
+            active.add(key)
+            return until(inactive, partial(_current.reset, _current.set(own)))
+        except BaseException:  # an interrupt
+            undo()
+            raise
+
+
+class record(using):  # noqa: N801
     """Within this context every call of a primitive and every backward pass leaves notes for drawings.
 
     values: statistics of what each primitive gives. gradients: of the gradient that flows there in a backward
@@ -196,23 +227,15 @@ def record(values: bool = True, gradients: bool = True, lines: bool = True) -> I
     >>> note_of(x.node).gradients[0].norm
     10.0
     """
-    with using(Recorder(values, gradients, lines)):
-        yield
 
+    __slots__ = ()
 
-@contextmanager
-def using(own: Recorder | None) -> Iterator[None]:
-    """Within this context your own recorder is told of every call and every backward pass; or nobody is."""
-    global active
-    token = _current.set(own)
-    with _counting:
-        active += 1
-    try:
-        yield
-    finally:
-        with _counting:
-            active -= 1
-        _current.reset(token)
+    def __init__(self, values: bool = True, gradients: bool = True, lines: bool = True) -> None:
+        super().__init__(Recorder(values, gradients, lines))
+
+    def again(self) -> using:
+        assert self.own is not None
+        return record(self.own.values, self.own.gradients, self.own.lines)
 
 
 def _norms(array: Array) -> list[float]:
@@ -220,7 +243,7 @@ def _norms(array: Array) -> list[float]:
     return [norm_of(array[:, t]) for t in range(array.shape[1])]
 
 
-def _user_line() -> str:
+def user_line() -> str:
     """The file and line of the innermost frame outside of this package."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):

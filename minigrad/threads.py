@@ -13,23 +13,24 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from _thread import start_new_thread
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from itertools import repeat
+from queue import SimpleQueue
+from typing import Any
 
 from . import blas
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
+from .contexts import Context, until
 
 __all__ = ["get_num_threads", "set_num_threads", "side_by_side", "split"]
 
-_number: int | None = None  # where BLAS cannot be asked, or while it is kept to one thread
-_running = 0  # how many calls of side_by_side, in all threads of the user
-_pool: ThreadPoolExecutor | None = None
-_pool_size = 0
-_lock = threading.Lock()
+_kept: dict[str, int] = {}  # the "number" where BLAS cannot be asked, or while it is kept to one thread
+_running: set[object] = set()  # a key for each call of side_by_side, in all threads of the user
+_pool: list[int] = []  # threads that wait for tasks
+_tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
 _inside = threading.local()  # .busy is true in a thread that runs pieces
 
 
@@ -42,9 +43,7 @@ def get_num_threads() -> int:
     >>> get_num_threads() >= 1
     True
     """
-    if _number is not None:
-        return _number
-    return blas.get_threads() or _from_environment()
+    return _kept.get("number") or blas.get_threads() or _from_environment()
 
 
 def set_num_threads(number: int) -> None:
@@ -59,14 +58,11 @@ def set_num_threads(number: int) -> None:
     1
     >>> set_num_threads(before)
     """
-    global _number
     if isinstance(number, bool) or not isinstance(number, int) or number < 1:
         raise ValueError(f"set_num_threads: the number must be an integer of at least 1, not {number!r}")
-    with _lock:
-        if _running or blas.get_threads() is None:
-            _number = number
-        else:
-            blas.set_threads(number)
+    _kept["number"] = number
+    if blas.get_threads() is not None:
+        until(*_settling())()
 
 
 def split(length: int, parts: int) -> list[slice]:
@@ -83,69 +79,120 @@ def side_by_side(pieces: Iterable[Callable[[], Any]]) -> None:
     """Run functions without arguments, each once, on up to :func:`get_num_threads` threads, the caller's one of them.
 
     Returns when all have ended. If one raises, no further one is begun, and its error is raised here when those that
-    run have ended. Within a piece this runs one after the other. Settings such as ``np.errstate`` hold in every piece.
+    run have ended; so it is with an interrupt (Ctrl-C). Within a piece this runs one after the other. Settings
+    such as ``np.errstate`` hold in every piece.
     """
-    pieces = list(pieces)
+    team = _Team(pieces)
     threads = get_num_threads()
-    helpers = min(threads, len(pieces)) - 1
+    helpers = min(threads, len(team.pieces)) - 1
     if helpers < 1 or getattr(_inside, "busy", False):
-        with _products_on_one_thread() if threads > 1 else nullcontext():
-            for piece in pieces:
+        with _ProductsOnOneThread() if threads > 1 else nullcontext():
+            for piece in team.pieces:
                 piece()
         return
-    waiting = iter(pieces)  # shared: who is free takes the next one
+    begun = False
+    with _ProductsOnOneThread():
+        while True:  # once, and again after an error and each interrupt: helpers write into the caller's arrays
+            try:
+                if not begun:
+                    begun = True
+                    _ask_for_help(team, helpers)
+                    team.work()
+                team.pieces.clear()  # nobody begins another
+                while team.busy and os.getpid() == team.process:  # a forked child has no helpers to wait for
+                    team.ended.get()
+                break
+            except BaseException as error:
+                team.errors.insert(0, error)
+    if team.errors:
+        try:
+            raise next((e for e in team.errors if not isinstance(e, Exception)), team.errors[0])  # an interrupt first
+        finally:
+            team.errors.clear()  # they hold this frame, which holds them
 
-    def work() -> None:
+
+class _Team:
+    """Pieces that several threads share.
+
+    Nothing here needs a lock that an interrupt could leave locked, as those of `concurrent.futures` may be. A helper is
+    among the `busy` before it takes a piece. So who empties `pieces`, and then finds nobody busy, knows that no
+    piece is running; and whoever waits looks at `busy` again after each helper that `ended`.
+    """
+
+    def __init__(self, pieces: Iterable[Callable[[], Any]]) -> None:
+        self.pieces = list(pieces)
+        self.waiting = iter(self.pieces)  # shared: who is free takes the next one
+        self.busy: set[object] = set()
+        self.ended: SimpleQueue[None] = SimpleQueue()
+        self.errors: list[BaseException] = []
+        self.process = os.getpid()
+
+    def work(self) -> None:
+        """Run pieces until there are no more."""
         _inside.busy = True
         try:
-            for piece in waiting:
+            for piece in self.waiting:
                 piece()
         except BaseException:
-            for _ in waiting:  # nobody begins another
-                pass
+            self.pieces.clear()
             raise
         finally:
             _inside.busy = False
 
-    with _products_on_one_thread():
-        futures = _submit(work, helpers)
+    def help(self) -> None:
+        """Run pieces in a thread of the pool, which nothing interrupts."""
+        me = object()
+        self.busy.add(me)
         try:
-            work()
-        finally:
-            late = [future for future in futures if not future.cancel()]
-            errors = [future.exception() for future in late]
-        for error in errors:
-            if error is not None:
-                raise error
+            self.work()
+        except BaseException as error:
+            self.errors.append(error)
+        self.busy.discard(me)
+        self.ended.put(None)
 
 
-@contextmanager
-def _products_on_one_thread() -> Iterator[None]:
-    global _number, _running
-    with _lock:
-        if not _running and (number := blas.get_threads()) is not None:
-            _number = number
-            blas.set_threads(1)
-        _running += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _running -= 1
-            if not _running and _number is not None and blas.get_threads() is not None:
-                blas.set_threads(_number)
-                _number = None
+def _ask_for_help(team: _Team, helpers: int) -> None:
+    """Have so many threads help, each in the caller's settings; those that the pool lacks are started."""
+    missing = helpers - len(_pool)
+    _pool.extend(map(start_new_thread, repeat(_serve, missing), repeat((_tasks,), missing)))  # in C: none is forgotten
+    for _ in range(helpers):
+        _tasks.put(partial(copy_context().run, team.help))
 
 
-def _submit(work: Callable[[], None], times: int) -> list[Future[None]]:
-    """Have the pool, made when it is first needed, run ``work`` so many times in the caller's settings."""
-    global _pool, _pool_size
-    with _lock:
-        if _pool is None or _pool_size < times:
-            from concurrent.futures import ThreadPoolExecutor
+def _serve(tasks: SimpleQueue[Callable[[], None]]) -> None:
+    """What a thread of the pool does, as long as the process lives."""
+    while True:
+        tasks.get()()  # no name keeps it, and the pieces with it, until the next one comes
 
-            _pool, _pool_size = ThreadPoolExecutor(times, thread_name_prefix="minigrad"), times
-        return [_pool.submit(copy_context().run, work) for _ in range(times)]
+
+class _ProductsOnOneThread(Context):
+    """Within this context, in whichever thread, BLAS is kept to one thread."""
+
+    __slots__ = ()
+
+    def begin(self) -> Callable[[], Any]:
+        if blas.get_threads() is None:
+            return until()
+        key = object()
+        end = until(partial(_running.discard, key), *_settling())
+        try:
+            _running.add(key)  # first of all: from now on nobody settles
+            if (number := blas.get_threads() or 1) > 1:
+                _kept.setdefault("number", number)
+                blas.set_threads(1)
+            return end
+        except BaseException:  # an interrupt
+            end()
+            raise
+
+
+def _settling() -> tuple[Callable[[], Any], ...]:
+    """Steps for `until`: if nothing runs any more, give BLAS the number that is kept for it, and keep it no longer.
+
+    They are in C and do not release the interpreter's lock, so that no other thread sees them half done.
+    """
+    number = filter(None, map(_kept.get, ("number",)))  # looked up when the step is made
+    return _running.__len__, partial(any, map(blas.setter(), number)), _kept.clear
 
 
 def _from_environment() -> int:
@@ -157,10 +204,13 @@ def _from_environment() -> int:
 
 
 def _after_fork() -> None:
-    """A child process has none of its parent's threads, and perhaps a lock that one of them held."""
-    global _pool, _lock, _running
-    _pool, _lock, _running = None, threading.Lock(), 0
-    _inside.busy = False
+    """A child process has one thread, of all that its parent had: nothing else runs here."""
+    global _tasks
+    _tasks = SimpleQueue()
+    _pool.clear()
+    _running.clear()
+    if blas.get_threads() is not None:
+        until(*_settling())()
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,8 +1,10 @@
 """Functional transforms: derivatives of functions of tensors, as functions.
 
-``f`` takes tensors (other positional arguments pass through untouched, and so do keyword arguments)
-and returns a tensor. Results are constants: derivatives of derivatives are refused, not silently zero.
-Inside ``no_grad`` transforms work as outside: they record what they differentiate.
+``f`` takes tensors (other positional arguments pass through untouched, and so do keyword arguments) and returns a
+tensor. Results are constants, unless ``f`` met a tensor that requires a gradient, as an argument or through a closure:
+then they depend on it, and a backward pass that comes to them raises, since derivatives of derivatives are not
+available, and must not silently be zero. Inside ``no_grad`` transforms work as outside (they record what they
+differentiate), and their results are constants.
 """
 
 from __future__ import annotations
@@ -13,8 +15,10 @@ from typing import Any, cast
 
 import numpy as np
 
+from . import writes
 from .backward import graph_of, reverse_pass, seed_of
-from .core import Leaf, Tensor, recording
+from .core import Leaf, Node, Tensor, current_scope, recording, untracked
+from .primitives import primitive
 from .spec import Array
 
 __all__ = ["grad", "jacobian", "value_and_grad", "vjp"]
@@ -26,13 +30,26 @@ class _Variable(Leaf):
     __slots__ = ()
 
 
+_UNAVAILABLE = "derivatives of derivatives are not available, call .detach()"
+
+
+@primitive
+def _derivative(*met: Array) -> Any:
+    """A transform's results, as a vertex of the graph: it depends on the tensors that the transform met."""
+    raise NotImplementedError("made by transforms alone")
+
+
+@_derivative.vjp
+def _(g: Any, needs: Any) -> Any:
+    raise TypeError(f"backward came to the result of mg.grad, vjp or jacobian: {_UNAVAILABLE} on it for a constant")
+
+
 def _variable(name: str, value: Any) -> Tensor:
     """A fresh leaf for a primal; it shares the array with the primal."""
     primal = value if isinstance(value, Tensor) else Tensor(value)
-    if primal.node is not None and type(primal.node) is not Leaf:
+    if primal.node is not None and not _is_plain_leaf(primal.node):
         raise TypeError(
-            f"{name}: an argument is tracked by an enclosing differentiation; "
-            "derivatives of derivatives are not available, call .detach() for a constant"
+            f"{name}: an argument is tracked by an enclosing differentiation; {_UNAVAILABLE} for a constant"
         )
     if primal.dtype.kind != "f":
         raise TypeError(f"{name}: can only differentiate in floating arguments, not {primal.dtype} {primal.shape}")
@@ -41,28 +58,50 @@ def _variable(name: str, value: Any) -> Tensor:
     return leaf
 
 
-def _refuse_enclosing(name: str, outputs: Sequence[Tensor], variables: Sequence[Tensor]) -> None:
-    """Raise if the outputs also depend on a variable of an enclosing transform, through a closure."""
-    own = [v.node for v in variables]
-    order = graph_of([o.node for o in outputs if o.node is not None])
-    if any(isinstance(node, _Variable) and node not in own for node in order.nodes):
+def _is_plain_leaf(node: Node) -> bool:
+    return isinstance(node, Leaf) and not isinstance(node, _Variable)
+
+
+def _leaves_met(
+    name: str, outputs: Sequence[Tensor], variables: Sequence[Tensor], primals: Sequence[Any]
+) -> list[Leaf]:
+    """The user's leaves among the primals and behind the outputs.
+
+    Raises:
+        TypeError: if the outputs also depend on a variable of an enclosing transform, through a closure.
+    """
+    own = {v.node for v in variables}
+    found = [p.node for p in primals if isinstance(p, Tensor)]
+    found += graph_of([o.node for o in outputs if o.node is not None]).nodes
+    if any(isinstance(node, _Variable) and node not in own for node in found):
         raise TypeError(
-            f"{name}: the function uses a variable of an enclosing differentiation; "
-            "derivatives of derivatives are not available, call .detach() on it for a constant"
+            f"{name}: the function uses a variable of an enclosing differentiation; {_UNAVAILABLE} on it for a constant"
         )
+    return list(dict.fromkeys(node for node in found if isinstance(node, Leaf) and node not in own))
 
 
-def _pull(seeds: list[Any], variables: Sequence[Tensor], retain_graph: bool) -> tuple[Tensor, ...]:
-    """Gradients for the variables as constants: zeros where nothing depends on one."""
+def _results(arrays: Sequence[Array], met: Sequence[Leaf]) -> tuple[Tensor, ...]:
+    """Arrays as tensors that depend on the leaves that a transform met; as constants if there are none."""
+    results = tuple(map(untracked, arrays))
+    path = current_scope()
+    if met and path is not None and results:
+        node = Node()
+        node.primitive, node.params, node.scope, node.born = _derivative.primitive, {}, path, writes.clock
+        node.parents = tuple(met)
+        node.route = tuple(range(len(met))), (True,) * len(met), (0,) * len(met)
+        (node.shape, node.dtype), *later = [(array.shape, array.dtype) for array in arrays]
+        node.later, node.residuals = tuple(later), ()
+        for index, result in enumerate(results):
+            if result.dtype.kind == "f":  # integers cannot carry a gradient
+                result.node, result.index = node, index
+    return results
+
+
+def _pull(seeds: list[Any], variables: Sequence[Tensor], retain_graph: bool) -> tuple[Array, ...]:
+    """Gradients for the variables: zeros where nothing depends on one."""
     sources = [cast(Leaf, v.node) for v in variables]
     grads = reverse_pass(seeds, retain_graph, sources) if seeds else {}
-    return tuple(_constant(grads.get(s, np.zeros_like(v.data))) for s, v in zip(sources, variables, strict=True))
-
-
-def _constant(array: Array) -> Tensor:
-    result = Tensor(0.0)
-    result.data = array
-    return result
+    return tuple(grads.get(s, np.zeros_like(v.data)) for s, v in zip(sources, variables, strict=True))
 
 
 def _output(name: str, out: Any) -> Tensor:
@@ -94,15 +133,15 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., tuple[
     with recording():
         out = f(*variables)
     outputs = tuple(_output("vjp", o) for o in (out if isinstance(out, tuple) else (out,)))
-    _refuse_enclosing("vjp", outputs, variables)
+    met = _leaves_met("vjp", outputs, variables, primals)
 
     def pullback(*cotangents: Any) -> tuple[Tensor, ...]:
         if len(cotangents) != len(outputs):
             raise ValueError(f"vjp: {len(outputs)} outputs need as many cotangents, not {len(cotangents)}")
         seeds = [seed_of(o, c) for o, c in zip(outputs, cotangents, strict=True) if o.node is not None]
-        return _pull(seeds, variables, retain_graph=True)
+        return _results(_pull(seeds, variables, retain_graph=True), met)
 
-    values = tuple(o.detach() for o in outputs)
+    values = _results([o.data for o in outputs], met)
     return (values if isinstance(out, tuple) else values[0]), pullback
 
 
@@ -129,12 +168,12 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
     numbers = _numbers(argnums)
 
     def evaluate(*args: Any, **kwargs: Any) -> Any:
-        variables, out = _call_with_variables("value_and_grad", f, numbers, args, kwargs)
+        variables, out, met = _call_with_variables("value_and_grad", f, numbers, args, kwargs)
         if out.size != 1:
             raise ValueError(f"value_and_grad: the function must return one number, not shape {out.shape}")
         seeds = [seed_of(out)] if out.node is not None else []
-        grads = _pull(seeds, variables, retain_graph=False)
-        return out.detach(), grads if isinstance(argnums, Sequence) else grads[0]
+        value, *grads = _results([out.data, *_pull(seeds, variables, retain_graph=False)], met)
+        return value, tuple(grads) if isinstance(argnums, Sequence) else grads[0]
 
     return evaluate
 
@@ -146,8 +185,8 @@ def _numbers(argnums: int | Sequence[int]) -> tuple[int, ...]:
 
 def _call_with_variables(
     name: str, f: Callable[..., Any], numbers: tuple[int, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[list[Tensor], Tensor]:
-    """Call ``f`` with fresh leaves in place of the numbered arguments."""
+) -> tuple[list[Tensor], Tensor, list[Leaf]]:
+    """Call ``f`` with fresh leaves in place of the numbered arguments; these, the output, and the user's leaves met."""
     if any(not -len(args) <= n < len(args) for n in numbers):
         raise ValueError(f"{name}: argnums {numbers} do not fit {len(args)} arguments")
     arguments = list(args)
@@ -156,8 +195,7 @@ def _call_with_variables(
     variables = [arguments[n] for n in numbers]
     with recording():
         out = _output(name, f(*arguments, **kwargs))
-    _refuse_enclosing(name, [out], variables)
-    return variables, out
+    return variables, out, _leaves_met(name, [out], variables, [args[n] for n in numbers])
 
 
 def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
@@ -188,15 +226,15 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
     numbers = _numbers(argnums)
 
     def evaluate(*args: Any, **kwargs: Any) -> Any:
-        variables, out = _call_with_variables("jacobian", f, numbers, args, kwargs)
+        variables, out, met = _call_with_variables("jacobian", f, numbers, args, kwargs)
         rows = [np.zeros((out.size, *v.shape), v.dtype) for v in variables]
         for i in range(out.size if out.node is not None else 0):
             one_hot = np.zeros(out.size, out.dtype)
             one_hot[i] = 1
             pulled = _pull([seed_of(out, one_hot.reshape(out.shape))], variables, retain_graph=True)
             for matrix, row in zip(rows, pulled, strict=True):
-                matrix[i] = row.data
-        results = tuple(_constant(m.reshape(out.shape + v.shape)) for m, v in zip(rows, variables, strict=True))
+                matrix[i] = row
+        results = _results([m.reshape(out.shape + v.shape) for m, v in zip(rows, variables, strict=True)], met)
         return results if isinstance(argnums, Sequence) else results[0]
 
     return evaluate

@@ -23,7 +23,7 @@ class Case:
     inputs: Sequence[Any]
     options: dict[str, Any] = field(default_factory=dict)
     rtol: float = 1e-6
-    atol: float = 1e-8
+    atol: float = 1e-11
     float32: bool = True  # also run in float32 and check dtypes
 
 

@@ -1,4 +1,4 @@
-"""Shared settings: Hypothesis profiles, the size of campaigns, and which skips are allowed."""
+"""Shared settings: Hypothesis profiles, the size of campaigns, and what is told of skipped tests."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.skips import Skips, keep_only_skipped
+
 # Two cores share the suite: fewer examples by default, more in a campaign (HYPOTHESIS_PROFILE=thorough).
 settings.register_profile(
     "default", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
@@ -14,13 +16,12 @@ settings.register_profile(
 settings.register_profile("thorough", max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-# A test may be skipped for these reasons only; any other skip fails the run.
-ALLOWED_SKIPS = ("no real data", "no browser", "no dot", "no PyTorch")
-_forbidden: list[str] = []
+_skips = Skips()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--full", action="store_true", help="run the slow campaigns in full, not on small settings")
+    parser.addoption("--full", action="store_true", help="run the slow campaigns and sweeps in full, not on samples")
+    parser.addoption("--skipped", action="store_true", help="run only what was skipped when it last ran")
 
 
 @pytest.fixture
@@ -29,18 +30,31 @@ def full(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--full"))
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--skipped"):
+        keep_only_skipped(config, items)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    if report.skipped:
+        _skips.note(report)
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.skipped and isinstance(report.longrepr, tuple):
-        reason = report.longrepr[2].removeprefix("Skipped: ")
-        if not reason.startswith(ALLOWED_SKIPS):
-            _forbidden.append(f"{report.nodeid}: {reason}")
+    _skips.note(report)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for line in _forbidden:
+    for line in _skips.lines():
+        terminalreporter.write_line(line)
+    for line in _skips.forbidden:
         terminalreporter.write_line(f"skipped for a reason that is not allowed: {line}", red=True)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if _forbidden and session.exitstatus == 0:
+    _skips.remember(session.config)
+    if _skips.forbidden and session.exitstatus == 0:
         session.exitstatus = 1
+    if session.config.getoption("--skipped") and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+        session.exitstatus = 0  # there was nothing to run

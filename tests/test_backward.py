@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import weakref
 
 import numpy as np
@@ -213,6 +214,110 @@ def test_wrong_vjps_are_named():
         unbroadcast(np.ones(()), (1,))
 
 
+def test_the_entries_of_a_vjp_are_counted():
+    x = leaf(2)
+    for wrong in ((), (np.ones(2), None)):
+        with pytest.raises(TypeError, match=rf"VJP of odd returned {len(wrong)} entries: it must return 1, .*\(x\)"):
+            declare(lambda g, needs, x, wrong=wrong: wrong)(x).backward(np.ones(2))
+
+
+def test_numbers_as_cotangents():
+    number, x = leaf(), leaf(2)
+    declare(lambda g, needs, x: (3,))(number).backward()
+    assert number.grad == 3
+    assert number.grad.dtype == np.float64
+    with pytest.raises(ValueError, match=r"VJP of odd gave float64 \(\) for x, which is float64 \(2,\)"):
+        declare(lambda g, needs, x: (3.0,))(x).backward(np.ones(2))
+    with pytest.raises(TypeError, match=r"VJP of odd gave complex128 \(2,\) for x.*real numbers"):
+        declare(lambda g, needs, x: (g * 1j,))(x).backward(np.ones(2))
+    with pytest.raises(TypeError, match=r"VJP of odd gave object \(2,\) for x.*real numbers"):
+        declare(lambda g, needs, x: (np.array(["a", None], object),))(x).backward(np.ones(2))
+
+
+def test_a_pass_that_fails_says_so_later():
+    """What it had freed is not blamed on a pass that went well, and what it had not reached can still be used."""
+    broken = [True]
+
+    def vjp(g, needs, x):
+        if broken[0]:
+            raise RuntimeError("not today")
+        return (g * 2,)
+
+    x = leaf(2)
+    y = declare(vjp)(x * x)
+    z = mg.exp(y)
+    with pytest.raises(RuntimeError, match="not today"):
+        z.backward(np.ones(2))
+    broken[0] = False
+    with pytest.raises(ValueError, match=r"residuals of exp were freed by a backward pass that failed at <odd .*again"):
+        z.backward(np.ones(2))
+    assert x.grad is None
+    y.backward(np.ones(2))
+    np.testing.assert_array_equal(x.grad, [4, 4])
+
+
+def test_a_pass_that_fails_with_the_graph_retained_frees_nothing():
+    broken = [True]
+
+    def vjp(g, needs, x):
+        if broken[0]:
+            raise RuntimeError("not today")
+        return (g * 2,)
+
+    x = leaf(2)
+    z = mg.exp(declare(vjp)(x))
+    with pytest.raises(RuntimeError, match="not today"):
+        z.backward(np.ones(2), retain_graph=True)
+    broken[0] = False
+    z.backward(np.ones(2))
+    np.testing.assert_allclose(x.grad, 2 * np.exp([2, 2]))
+
+
+def test_a_rule_has_its_primitives_name_in_tracebacks():
+    @mg.primitive
+    def cube(x):
+        return x**3, (x,)
+
+    @cube.vjp
+    def _(g, needs, x):
+        return (g * undefined,)  # noqa: F821
+
+    del PRIMITIVES[f"{__name__}.cube"]
+    with pytest.raises(NameError) as caught:
+        cube(leaf(1)).backward()
+    assert caught.traceback[-1].name == "cube_vjp"
+    assert mg.exp.primitive.backward.__name__ == "exp_vjp"
+    assert mg.softplus.primitive.expand.__name__ == "softplus_reference"
+
+
+def test_a_read_only_gradient_is_added_to_by_a_new_array():
+    x = leaf(2)
+    given = np.ones(2)
+    given.flags.writeable = False
+    x.grad = given
+    (x * 2).backward(np.ones(2))
+    np.testing.assert_array_equal(x.grad, [3, 3])
+    np.testing.assert_array_equal(given, [1, 1])
+
+
+def test_what_lies_in_a_dict_of_residuals_is_never_handed_out_as_a_gradient():
+    weights = np.arange(2.0)
+
+    @mg.primitive
+    def dot(x):
+        return np.array(weights @ x), ({"weights": [weights]},)
+
+    @dot.vjp
+    def _(g, needs, saved):
+        return (saved["weights"][0],)
+
+    x = leaf(2)
+    dot(x).backward()
+    x.grad += 1
+    np.testing.assert_array_equal(weights, [0, 1])
+    del PRIMITIVES[f"{__name__}.dot"]
+
+
 def test_cotangents_are_cast_to_the_inputs_dtype():
     x = mg.tensor([1.0], requires_grad=True)
     declare(lambda g, needs, x: (g.astype(np.float64),))(x).backward()
@@ -250,6 +355,20 @@ def test_unbroadcast_is_the_adjoint_of_broadcast(data):
     rng = np.random.default_rng(0)
     x, g = rng.standard_normal(shape), rng.standard_normal(wide)
     np.testing.assert_allclose((np.broadcast_to(x, wide) * g).sum(), (x * unbroadcast(g, shape)).sum(), atol=1e-12)
+
+
+@pytest.mark.parametrize("lead", [(), (1,), (2,), (0, 3)])
+@pytest.mark.parametrize("shape", [(1,), (1, 2), (2, 1), (1, 1), (2, 1, 3)])
+def test_unbroadcast_sums_along_axes_stretched_to_any_length(shape, lead):
+    """All ways to stretch axes of length 1 to 0 … 3; the sums of whole numbers are exact."""
+    for lengths in itertools.product(*(range(4) if n == 1 else [n] for n in shape)):
+        g = np.arange(float(np.prod((*lead, *lengths)))).reshape(*lead, *lengths)
+        expected = np.zeros(shape)
+        for index in np.ndindex(g.shape):  # each entry goes to the one that it was broadcast from
+            expected[tuple(i if n > 1 else 0 for i, n in zip(index[len(lead) :], shape, strict=True))] += g[index]
+        found = unbroadcast(g, shape)
+        assert found.shape == shape
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_a_million_nodes_are_built_differentiated_and_dropped():

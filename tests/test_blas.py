@@ -30,6 +30,24 @@ def test_axpby_is_two_products_and_a_sum(size, dtype, a, b, seed):
     np.testing.assert_allclose(y, expected, atol=8 * np.finfo(dtype).eps * 8)
 
 
+@pytest.mark.parametrize("size", [FEW - 1, FEW, FEW + 1])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_zero_times_what_is_not_finite_is_nan_at_every_size(size, dtype, bad):
+    for tiny in (0.0, 1e-320, 1e-50):  # 1e-50 is 0 in float32, and so is 1e-320 where subnormal numbers are flushed
+        for a, b in ((tiny, 1.0), (tiny, 0.5), (1.0, tiny), (0.5, tiny), (tiny, tiny)):
+            x, y = np.ones(size, dtype), np.ones(size, dtype)
+            x[0], y[1] = bad, bad
+            few = [v[:8].copy() for v in (x, y)]
+            with np.errstate(invalid="ignore"):  # NumPy warns of 0 times infinity
+                axpby(a, x, b, y)
+                axpby(a, few[0], b, few[1])
+            np.testing.assert_array_equal(y[:8], few[1])
+            if tiny == 0:
+                assert np.isnan(y[0]) == (a == 0 or np.isnan(bad))
+                assert np.isnan(y[1]) == (b == 0 or np.isnan(bad))
+
+
 @pytest.mark.parametrize("shape", [(2 * FEW,), (3, FEW), (FEW, 0)])
 @pytest.mark.parametrize("which", ["x", "y", "both"])
 def test_axpby_of_arrays_with_gaps_leaves_the_gaps(shape, which):
@@ -84,3 +102,19 @@ def test_axpby_where_there_is_no_library_or_no_routine(monkeypatch):
     assert blas._find_axpby() == {}
     monkeypatch.setattr(blas, "_find_function", lambda name: getattr(math, name))  # a module of other functions
     assert blas._find_axpby() == {}
+
+
+ZEN_4 = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel name\t: EPYC: 9654\n\nprocessor\t: 1\n"
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    (ZEN_4, ("AuthenticAMD", 25)),
+    (ZEN_4.strip(), ("AuthenticAMD", 25)),
+    ("processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 143\n\n", ("GenuineIntel", 6)),
+    ("processor\t: 0\nBogoMIPS\t: 50.00\nCPU implementer\t: 0x41\n\n", ("", 0)),  # ARM
+    ("", ("", 0)),
+])  # fmt: skip
+def test_the_processor_is_what_linux_says(text, expected, tmp_path):
+    (tmp_path / "cpuinfo").write_text(text)
+    assert blas.processor(str(tmp_path / "cpuinfo")) == expected
+    assert blas.processor(str(tmp_path / "nothing")) == ("", 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -100,3 +102,197 @@ def test_inputs_are_not_changed():
     mg.gradcheck(cube(), [X, X])
     mg.numerical_gradient(lambda x: (x * x).sum(), X)
     np.testing.assert_array_equal(X, kept)
+
+
+# --- at every scale ------------------------------------------------------------------------------------
+
+
+def unary(forward: Any, slope: Any) -> Any:
+    """A function of one tensor with a VJP of its own, beside the registry."""
+
+    @mg.primitive
+    def function(x):
+        return forward(x), (x,)
+
+    @function.vjp
+    def _(g, needs, x):
+        return (slope(x) * g,)
+
+    for name in [name for name, record in PRIMITIVES.items() if record is function.primitive]:
+        del PRIMITIVES[name]
+    return function
+
+
+TWO = np.array([0.7, -1.3])
+
+# What it computes, its derivative, and where.
+RIGHT = {
+    "1e-9 sin": (lambda x: 1e-9 * np.sin(x), lambda x: 1e-9 * np.cos(x), TWO),
+    "1e-30 sin": (lambda x: 1e-30 * np.sin(x), lambda x: 1e-30 * np.cos(x), TWO),
+    "1e30 sin": (lambda x: 1e30 * np.sin(x), lambda x: 1e30 * np.cos(x), TWO),
+    "1e6 + sin": (lambda x: 1e6 + np.sin(x), np.cos, TWO),
+    "1e10 + x": (lambda x: 1e10 + x, np.ones_like, TWO),
+    "1e10 + sin": (lambda x: 1e10 + np.sin(x), np.cos, TWO),
+    "1e6 + 1e-3 x": (lambda x: 1e6 + 1e-3 * x, lambda x: np.full_like(x, 1e-3), TWO),
+    "log": (np.log, lambda x: 1 / x, np.array([1e-3, 2e-12, 1e3])),
+    "sqrt": (np.sqrt, lambda x: 0.5 / np.sqrt(x), np.array([1e-3, 3e-9, 1e5])),
+    "reciprocal": (lambda x: 1 / x, lambda x: -1 / x**2, np.array([1e-3, -1e-6, 1e4])),
+    "sin 1e6 x": (lambda x: np.sin(1e6 * x), lambda x: 1e6 * np.cos(1e6 * x), np.array([0.0, 0.3])),
+    "cube of small": (lambda x: x**3, lambda x: 3 * x**2, np.array([1e-5, -2e-7])),
+    "square of large": (lambda x: x**2, lambda x: 2 * x, np.array([1e9, -3e12])),
+    "exp over a wide range": (np.exp, np.exp, np.array([-30.0, 0.0, 30.0])),
+    "tanh in its tails": (np.tanh, lambda x: 1 / np.cosh(x) ** 2, np.array([6.0, -0.1, 9.0])),
+    "floor": (np.floor, np.zeros_like, TWO),
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_gradients_pass_at_every_scale(name):
+    forward, slope, x = RIGHT[name]
+    assert mg.gradcheck(unary(forward, slope), x)
+    assert mg.gradcheck(unary(forward, slope), x, entries=False)
+    for point in x:
+        assert mg.gradcheck(unary(forward, slope), point)
+
+
+@pytest.mark.parametrize("name", RIGHT)
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        lambda d: 1.01 * d,
+        lambda d: -d,
+        lambda d: np.where(np.arange(d.size) == d.size - 1, 0.9 * d, d),  # the last entry alone
+        lambda d: np.where(np.arange(d.size) == 0, 0.0, d),
+    ],
+    ids=["a factor of 1.01", "the sign", "the last entry", "the first entry is 0"],
+)
+def test_wrong_gradients_are_noticed_at_every_scale(name, mutant):
+    forward, slope, x = RIGHT[name]
+    if name == "floor":
+        slope = lambda x: np.ones_like(x)  # noqa: E731 (0 has no subtle mutants)
+    with pytest.raises(GradcheckError, match="gradcheck of function: argument 0"):
+        mg.gradcheck(unary(forward, lambda x: mutant(slope(x))), x)
+
+
+@pytest.mark.parametrize("name", [name for name in RIGHT if not name.startswith(("1e10", "floor"))])
+def test_subtly_wrong_gradients_are_noticed(name):
+    forward, slope, x = RIGHT[name]
+    with pytest.raises(GradcheckError, match="function: argument 0"):
+        mg.gradcheck(unary(forward, lambda x: 1.00001 * slope(x)), x)
+    with pytest.raises(GradcheckError):
+        mg.gradcheck(unary(forward, lambda x: 1.001 * slope(x)), x, entries=False)
+
+
+def test_what_rounding_hides_is_said():
+    hidden = unary(lambda x: 1e10 + 1e-8 * x, lambda x: np.full_like(x, 1e-8))
+    for entries in (True, False):
+        with pytest.raises(GradcheckError, match=r"nothing was checked.*rounding of the outputs hides"):
+            mg.gradcheck(hidden, TWO, entries=entries)
+    assert mg.gradcheck(hidden, TWO, atol=1e-4)  # whoever says that this is small enough
+    with pytest.raises(GradcheckError, match="the VJP gives"):
+        mg.gradcheck(unary(lambda x: 1e10 + 1e-8 * x, lambda x: np.full_like(x, 2e-3)), TWO)
+    beside = unary(lambda x: np.array([x[0], 1e10 + 1e-8 * x[1]]), None)
+
+    @beside.vjp
+    def _(g, needs, x):
+        return (np.array([g[0], 1e-8 * g[1]]),)
+
+    assert mg.gradcheck(beside, TWO)  # to within the rounding of what depends on the entry
+
+
+def test_a_derivative_that_is_0_by_cancellation():
+    def total(x: Any) -> Any:
+        return mg.ops.softmax(x).sum()
+
+    with pytest.raises(GradcheckError, match="nothing was checked of argument 0"):
+        mg.gradcheck(total, np.array([0.3, -1.0, 2.0]))
+    assert mg.gradcheck(total, np.array([0.3, -1.0, 2.0]), atol=1e-9)
+
+
+def test_functions_without_a_derivative_are_not_called_checked():
+    for f in (
+        lambda x: x.astype(int),
+        lambda x: x.astype(int).astype(float),
+        lambda x: x > 0,
+        lambda x: (x > 0, mg.ops.argmax(x)),
+        lambda x: mg.tensor([1.0]),
+        lambda x: x.detach(),
+    ):
+        with pytest.raises(GradcheckError, match="nothing was checked, as no output is a float"):
+            mg.gradcheck(f, TWO)
+    with pytest.raises(GradcheckError, match="argument 0 at entry"):  # a part whose derivative was lost
+        mg.gradcheck(lambda x: x * x + x.detach(), TWO)
+
+
+def two_outputs(rule: Any) -> Any:
+    """(a b, a + b), with a rule of its own."""
+
+    @mg.primitive
+    def both(a, b):
+        return (a * b, a + b), (a, b)
+
+    both.vjp(rule)
+    for name in [name for name, record in PRIMITIVES.items() if record is both.primitive]:
+        del PRIMITIVES[name]
+    return both
+
+
+def right_rule(g: Any, needs: Any, a: Any, b: Any) -> Any:
+    product, total = (np.zeros_like(a) if u is None else u for u in g)
+    return product * b + total, product * a + total
+
+
+def test_none_cotangents_are_tried():
+    assert mg.gradcheck(two_outputs(right_rule), [TWO, TWO[::-1]])
+
+    def crashes(g: Any, needs: Any, a: Any, b: Any) -> Any:
+        return g[0] * b + g[1], g[0] * a + g[1]
+
+    with pytest.raises(TypeError, match="NoneType"):
+        mg.gradcheck(two_outputs(crashes), [TWO, TWO])
+
+    def forgets(g: Any, needs: Any, a: Any, b: Any) -> Any:
+        return right_rule((g[0], g[0] if g[1] is None else g[1]), needs, a, b)
+
+    with pytest.raises(GradcheckError, match=r"argument 0 \(a\) .*central differences .*, of output 0 alone"):
+        mg.gradcheck(two_outputs(forgets), [TWO, TWO])
+
+    def skips(g: Any, needs: Any, a: Any, b: Any) -> Any:
+        return (np.zeros_like(a), np.zeros_like(a)) if g[0] is None else right_rule(g, needs, a, b)
+
+    with pytest.raises(GradcheckError, match="of output 1 alone"):
+        mg.gradcheck(two_outputs(skips), [TWO, TWO])
+
+
+def test_partial_needs_are_tried():
+    def wrong_alone(g: Any, needs: Any, a: Any, b: Any) -> Any:
+        first, second = right_rule(g, needs, a, b)
+        return first, second if needs[0] else 1.001 * second
+
+    with pytest.raises(GradcheckError, match=r"argument 1 \(b\) at entry \[0\]: the VJP gives .* when it alone"):
+        mg.gradcheck(two_outputs(wrong_alone), [TWO, TWO])
+
+    def none_alone(g: Any, needs: Any, a: Any, b: Any) -> Any:
+        first, second = right_rule(g, needs, a, b)
+        return first if needs[1] else None, second
+
+    with pytest.raises(ValueError, match="gave None for a"):
+        mg.gradcheck(two_outputs(none_alone), [TWO, TWO])
+
+
+def test_small_outputs_beside_large_ones():
+    def small(factor: float) -> Any:
+        tiny = unary(lambda x: 1e-12 * np.sin(x), lambda x: factor * 1e-12 * np.cos(x))
+        return lambda x: (x * x, tiny(x))
+
+    assert mg.gradcheck(small(1.0), TWO)
+    with pytest.raises(GradcheckError, match="of output 1 alone"):
+        mg.gradcheck(small(1.01), TWO)
+
+
+def test_numerical_gradients_at_every_scale():
+    for name, (forward, slope, x) in RIGHT.items():
+        got = mg.numerical_gradient(unary(forward, slope), x, np.ones(x.shape))
+        np.testing.assert_allclose(got, slope(x), rtol=1e-4 if name.startswith(("1e10", "1e6")) else 1e-7)
+    fixed = mg.numerical_gradient(lambda x: (x**5).sum(), np.array([2.0]), h=0.1)
+    np.testing.assert_allclose(fixed, 80 - 4 * 0.2**4, rtol=1e-9)  # the error of the difference: -4 h^4 f'''''/5!

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import inspect
+import pickle
 import threading
+from typing import Optional
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 import minigrad as mg
 from minigrad.core import Leaf
@@ -278,6 +281,84 @@ def test_a_forward_that_returns_no_residuals_is_refused(wrong):
     # not to be taken for an output and its residuals: two rows
     with pytest.raises(TypeError, match=r"^forgetful\(x: float64 \(2,\)\): the forward must return \(output, tuple"):
         forgetful(np.ones(2))
+
+
+@pytest.mark.parametrize("result", [None, np.ones(2), (None, ()), ("text", ()), (np.ones(2), (), ()), 3.0])
+@pytest.mark.parametrize("options", [{}, {"broadcasts": True}])
+def test_a_forward_that_returns_something_else_is_named(result, options):
+    def odd(x):
+        return result
+
+    function = mg.primitive(**options)(odd)
+    del PRIMITIVES[f"{__name__}.odd"]
+    with pytest.raises(TypeError, match=r"^odd\(x: float64 \(2,\)\): the forward must return"):
+        function(mg.tensor(np.ones(2), requires_grad=True))
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [np.ndarray, "np.ndarray", "numpy.ndarray", NDArray, NDArray[np.float32], "NDArray[np.float32]", "npt.NDArray[Any]",
+     "Array", "ArrayLike", np.ndarray | None, "np.ndarray | None", "Optional[np.ndarray]", Optional[np.ndarray]],  # noqa: UP045
+)  # fmt: skip
+def test_annotated_arrays_are_inputs(annotation):
+    def cube(x, scale: float = 1.0):
+        return x**3 * scale, (x, scale)
+
+    cube.__annotations__["x"] = annotation
+    function = mg.primitive(cube)
+    del PRIMITIVES[f"{__name__}.cube"]
+    assert function.primitive.arguments == ("x",)
+    assert function.primitive.options == ("scale",)
+    function.vjp(lambda g, needs, x, scale: (3 * scale * g * x**2,))
+    assert mg.gradcheck(function, [np.array([1.0, -2.0])])
+
+
+@pytest.mark.parametrize("annotation", ["float", int, "Sequence[np.ndarray]", "str", "ArrayFilter"])
+def test_a_forward_without_inputs_is_refused(annotation):
+    def cube(x, *, power: float):
+        return x**3, (x,)
+
+    cube.__annotations__["x"] = annotation
+    with pytest.raises(TypeError, match=r"cube: the forward\(x.* has no array inputs: annotate .*np\.ndarray"):
+        mg.primitive(cube)
+
+
+def test_options_by_keyword_alone_are_no_inputs():
+    @mg.primitive
+    def scaled(x, *, factor):
+        return x * factor, (factor,)
+
+    del PRIMITIVES[f"{__name__}.scaled"]
+    assert scaled.primitive.arguments == ("x",)
+    assert scaled([1.0], factor=2).item() == 2
+
+
+def test_data_that_is_no_array_is_named():
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    x.data = [1, 2]
+    for use in (lambda: x @ x, lambda: mg.exp(x), lambda: mg.sum(x), lambda: x.shape, lambda: x.reshape(2, 1)):
+        with pytest.raises(TypeError, match=r"\.data must be an ndarray, not list"):
+            use()
+
+
+def test_pickling_keeps_leaves_and_refuses_graphs():
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    x.grad = np.ones(2, np.float32)
+    twin = pickle.loads(pickle.dumps(x))
+    np.testing.assert_array_equal(twin.data, x.data)
+    np.testing.assert_array_equal(twin.grad, x.grad)
+    weight = pickle.loads(pickle.dumps(mg.nn.Linear(2, 3).weight))
+    assert isinstance(weight, mg.nn.Parameter)
+    assert weight.name == "weight"
+    assert not pickle.loads(pickle.dumps(mg.tensor([1, 2]))).requires_grad
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises(TypeError, match=r"pickling a tensor inside a graph .*\.detach\(\)"):
+            pickle.dumps(x * 2, protocol)
+
+
+def test_comparing_with_what_is_no_number_is_named():
+    with pytest.raises(TypeError, match=r"^equal\(a: float32 \(1,\), b: str\): expected numbers"):
+        mg.tensor([1.0]) == "a"  # noqa: B015
 
 
 def test_inputs_may_be_named():

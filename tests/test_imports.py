@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LAYERS = [["graph", "spec", "rng", "recording", "extras", "progress", "blas", "threads", "memory"], ["core"],
+LAYERS = [["graph", "spec", "rng", "contexts", "recording", "anomaly", "extras", "blas", "threads",
+           "memory", "writes"], ["core"],
           ["primitives"], ["backward", "ops"], ["transforms", "check", "render", "nn", "optim", "io"]]  # fmt: skip
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 FILES = [f for f in (ROOT / "minigrad").rglob("*.py") if f.parent != ROOT / "minigrad" or f.stem != "__init__"]

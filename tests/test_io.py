@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import socket
 import stat
 import struct
 from typing import Any
@@ -83,7 +84,8 @@ def test_round_trip(tmp_path_factory, state, metadata):
 
 @given(states())
 def test_the_package_reads_ours_and_we_read_the_package(tmp_path_factory, state):
-    package = pytest.importorskip("safetensors.numpy", reason="no safetensors")
+    from safetensors import numpy as package  # which is among the tests' own requirements
+
     folder = tmp_path_factory.mktemp("io")
     mg.save(folder / "ours", state, {"a": "b"})
     theirs = package.load_file(folder / "ours")
@@ -378,3 +380,73 @@ def test_no_pickle_anywhere():
         text = path.read_text()
         assert "import pickle" not in text
         assert "allow_pickle" not in text
+
+
+# --- paths ---------------------------------------------------------------------------------------------
+
+
+def test_paths_that_are_no_text(tmp_path):
+    class Encoded:
+        def __fspath__(self) -> bytes:
+            return os.fsencode(tmp_path / "state")
+
+    for path in (os.fsencode(tmp_path / "state"), Encoded()):
+        for call in (lambda p: mg.save(p, {"a": 1.0}), mg.load, io.load_metadata):
+            with pytest.raises(TypeError, match=r"the path must be a str .* not bytes: pass os\.fsdecode\(path\)"):
+                call(path)
+    for call in (lambda p: mg.save(p, {"a": 1.0}), mg.load, io.load_metadata):
+        with pytest.raises(TypeError, match=r"the path must be a str or an os\.PathLike of one, not int"):
+            call(3)  # to `open` it would be a file descriptor
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pipe_is_neither_replaced_nor_waited_for(tmp_path):
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        for call in (lambda p: mg.save(p, {"a": 1.0}), mg.load, io.load_metadata):
+            with pytest.raises(OSError, match=f"{path.name} is a pipe, not a regular file"):
+                call(path)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "pipe"]
+    reading, writing = os.pipe()  # what /dev/stdout often is: a link that leads to no name
+    try:
+        with pytest.raises(OSError, match="is a pipe, not a regular file"):
+            mg.save(f"/dev/fd/{writing}", {"a": 1.0})
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_a_device_or_a_socket_is_not_replaced(tmp_path):
+    ours, theirs = os.openpty()  # a device that is no loss should this go wrong
+    link = tmp_path / "terminal"
+    link.symlink_to(os.ttyname(theirs))
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s"))
+        for path, kind in ((link, "device"), (tmp_path / "s", "socket")):
+            for call in (lambda p: mg.save(p, {"a": 1.0}), mg.load):
+                with pytest.raises(OSError, match=f"is a {kind}, not a regular file"):
+                    call(path)
+        assert stat.S_ISSOCK((tmp_path / "s").stat().st_mode)
+    assert stat.S_ISCHR(link.stat().st_mode)
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_folders(tmp_path):
+    for call in (lambda p: mg.save(p, {"a": 1.0}), mg.load, io.load_metadata):
+        with pytest.raises(IsADirectoryError, match="is a folder, not a file"):
+            call(tmp_path)
+    for path in ("", f"{tmp_path}/new/"):
+        with pytest.raises(IsADirectoryError, match="names no file"):
+            mg.save(path, {"a": 1.0})
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(FileNotFoundError):
+        mg.load(tmp_path / "nothing")
+    dangling = tmp_path / "dangling"
+    dangling.symlink_to(tmp_path / "target")
+    mg.save(dangling, {"a": 1.0})
+    assert dangling.is_symlink()
+    assert list(mg.load(tmp_path / "target")) == ["a"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -23,11 +24,39 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the GNU C library keeps memory so")
-def test_an_iteration_asks_for_no_new_pages():
-    def faults(how):
-        said = subprocess.run([sys.executable, "-c", ITERATIONS, how], capture_output=True, text=True, check=True)
-        return int(said.stdout)
+gnu = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the GNU C library keeps memory so")
 
-    without, with_it = faults("without"), faults("with")
-    assert with_it < 100 < without
+
+def run(code: str, *arguments: str, value: str | None = None) -> subprocess.CompletedProcess[str]:
+    env = {name: text for name, text in os.environ.items() if name != "MINIGRAD_KEEP_MEMORY"}
+    if value is not None:
+        env["MINIGRAD_KEEP_MEMORY"] = value
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=env)
+
+
+def faults(how: str, value: str | None = None) -> int:
+    """How many pages the system gives to twenty iterations."""
+    done = run(ITERATIONS, how, value=value)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+@gnu
+@pytest.mark.parametrize("value", [None, "", "1"])
+def test_an_iteration_asks_for_no_new_pages(value):
+    assert faults("with", value) < 100 < faults("without", value)
+
+
+@gnu
+def test_the_environment_turns_it_off():
+    assert faults("with", "0") > 10_000
+
+
+@pytest.mark.parametrize("value", ["no", "2", "off"])
+def test_other_values_are_an_error_that_says_which_would_do(value):
+    done = run("import minigrad", value=value)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        f"ValueError: MINIGRAD_KEEP_MEMORY must be 0 (do not keep freed memory) or 1 (keep it, as if not set), "
+        f"not {value!r}"
+    )

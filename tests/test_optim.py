@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import optim
+from minigrad import blas, optim
 from minigrad.optim import base
+from tests.peers import Peer
+
+PYTORCH = Peer(__name__)
 
 
 def leaf(array: Any) -> mg.Tensor:
@@ -108,20 +111,24 @@ def test_layouts_and_readonly_gradients(name, book, options):
 @pytest.mark.parametrize(("name", "book", "options"), METHODS, ids=NAMES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_pytorch(name, book, options, dtype):
-    torch = pytest.importorskip("torch", reason="no PyTorch")
+    def theirs(torch, start, grads):
+        parameter = torch.tensor(start, requires_grad=True)
+        defaults = {} if name != "AdamW" else {"weight_decay": 1e-2}
+        optimizer = getattr(torch.optim, name)([parameter], **{**defaults, **options})
+        for g in grads:
+            parameter.grad = torch.tensor(g)
+            optimizer.step()
+        return parameter
+
     rng = np.random.default_rng(2)
-    start = rng.normal(size=(30, 40)).astype(dtype)
-    grads = [rng.normal(size=(30, 40)).astype(dtype) for _ in range(20)]
-    p, theirs = leaf(start), torch.tensor(start, requires_grad=True)
+    drawn = rng.normal(size=(7, 9)).astype(dtype), rng.normal(size=(20, 7, 9)).astype(dtype)
+    answer = PYTORCH.ask(f"{name} {options} {dtype}", theirs, drawn)
+    start, grads = answer.inputs
+    p = leaf(start)
     run(name, p, grads, options)
-    defaults = {} if name != "AdamW" else {"weight_decay": 1e-2}
-    peer = getattr(torch.optim, name)([theirs], **{**defaults, **options})
-    for g in grads:
-        theirs.grad = torch.tensor(g)
-        peer.step()
     assert p.dtype == dtype
     tolerance = 1e-12 if dtype == "float64" else 2e-5
-    np.testing.assert_allclose(p.data, theirs.detach().numpy(), rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(p.data, answer.expected, rtol=tolerance, atol=tolerance)
 
 
 def test_every_memory_keeps_the_dtype():
@@ -134,23 +141,28 @@ def test_every_memory_keeps_the_dtype():
 
 
 def test_parameters_without_gradient_are_skipped_and_count_their_own_steps():
-    torch = pytest.importorskip("torch", reason="no PyTorch")
+    def four_steps(a, b, optimizer, full):
+        for step in range(4):
+            optimizer.zero_grad()
+            a.grad = full(0.5 + step)
+            if step >= 2:
+                b.grad = full(2.0 - step)
+            optimizer.step()
+            yield step
+
+    def theirs(torch):
+        a, b = (torch.ones(2, dtype=torch.float64, requires_grad=True) for _ in range(2))
+        optimizer = torch.optim.Adam([a, b], lr=0.1)
+        list(four_steps(a, b, optimizer, lambda x: torch.full((2,), x, dtype=torch.float64)))
+        return a, b
+
     a, b = leaf(np.ones(2)), leaf(np.ones(2))
-    ta, tb = (torch.ones(2, dtype=torch.float64, requires_grad=True) for _ in range(2))
-    mine, peer = optim.Adam([a, b], lr=0.1), torch.optim.Adam([ta, tb], lr=0.1)
-    for step in range(4):
-        mine.zero_grad()
-        peer.zero_grad()
-        a.grad, ta.grad = np.full(2, 0.5 + step), torch.full((2,), 0.5 + step, dtype=torch.float64)
-        if step >= 2:
-            b.grad, tb.grad = np.full(2, 2.0 - step), torch.full((2,), 2.0 - step, dtype=torch.float64)
-        mine.step()
-        peer.step()
-        if step < 2:
-            assert (b.data == 1).all()
+    mine = optim.Adam([a, b], lr=0.1)
+    for step in four_steps(a, b, mine, lambda x: np.full(2, x)):
+        assert step >= 2 or (b.data == 1).all()
     assert mine.steps == [4, 2]
-    np.testing.assert_allclose(a.data, ta.detach().numpy(), rtol=1e-12)
-    np.testing.assert_allclose(b.data, tb.detach().numpy(), rtol=1e-12)
+    for p, expected in zip((a, b), PYTORCH.ask("steps of their own", theirs).expected, strict=True):
+        np.testing.assert_allclose(p.data, expected, rtol=1e-12)
 
 
 def test_frozen_and_repeated_parameters():
@@ -200,6 +212,8 @@ def test_complaints():
         (lambda: optim.SGD([p], lr=1, momentum=1), ValueError, r"momentum must be in \[0, 1\)"),
         (lambda: optim.SGD([p], lr=1, nesterov=True), ValueError, "nesterov needs a momentum"),
         (lambda: optim.Adam([p], betas=(0.9, 1.0)), ValueError, r"betas must be in \[0, 1\), not \(0.9, 1.0\)"),
+        (lambda: optim.Adam([p], betas=(0.9,)), ValueError, r"Adam: betas must be two numbers, not \(0\.9,\)"),
+        (lambda: optim.AdamW([p], betas=0.9), ValueError, "AdamW: betas must be two numbers, not 0.9"),
         (lambda: optim.Adam([p], eps=-1e-8), ValueError, "eps must be"),
         (lambda: optim.RMSprop([p], alpha=1.5), ValueError, "alpha must be in"),
         (lambda: optim.AdamW([p], weight_decay=math.inf), ValueError, "weight_decay must be finite"),
@@ -221,7 +235,7 @@ def test_late_momentum_and_replaced_data_are_refused():
     p.grad = np.ones(1, np.float32)
     optimizer = optim.SGD([p], lr=0.1)
     p.data = np.ones(2, np.float32)
-    with pytest.raises(ValueError, match=r"parameter 0 is float32 \(2,\), its gradient float32 \(1,\)"):
+    with pytest.raises(ValueError, match=r"parameter 0 was float32 \(1,\) when .* its data is float32 \(2,\) now"):
         optimizer.step()
 
 
@@ -280,7 +294,7 @@ def test_a_bad_state_changes_nothing():
         ({"step.0": np.array(-1)}, "step counts must not be negative"),
         ({"lr": np.array(math.nan)}, "lr must be finite"),
         ({"betas": np.array([0.5, 1.0])}, "betas must be"),
-        ({"lr": np.array("fast")}, "lr is float64"),
+        ({"lr": np.array("fast")}, "lr: expected numbers"),
     ]:
         optimizer, expected = fresh(), fresh().state_dict()
         state = {name: array for name, array in {**good, **change}.items() if array is not None}
@@ -356,20 +370,21 @@ def test_schedules():
 
 
 def test_schedules_match_pytorch():
-    torch = pytest.importorskip("torch", reason="no PyTorch")
-    pairs = [
-        (lambda o: optim.StepLR(o, 3, 0.3), lambda o: torch.optim.lr_scheduler.StepLR(o, 3, 0.3)),
-        (lambda o: optim.ExponentialLR(o, 0.8), lambda o: torch.optim.lr_scheduler.ExponentialLR(o, 0.8)),
-        (lambda o: optim.CosineLR(o, 9, 0.01), lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 9, 0.01)),
-    ]
-    for mine, theirs in pairs:
-        p = torch.ones(1, requires_grad=True)
-        peer = torch.optim.SGD([p], lr=0.5)
-        schedule, expected = theirs(peer), [0.5]
+    def theirs(torch, name, *options):
+        optimizer = torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=0.5)
+        schedule, found = getattr(torch.optim.lr_scheduler, name)(optimizer, *options), [0.5]
         for _ in range(9):
-            peer.step()
+            optimizer.step()
             schedule.step()
-            expected.append(peer.param_groups[0]["lr"])
+            found.append(optimizer.param_groups[0]["lr"])
+        return found
+
+    for mine, *call in (
+        (lambda o: optim.StepLR(o, 3, 0.3), "StepLR", 3, 0.3),
+        (lambda o: optim.ExponentialLR(o, 0.8), "ExponentialLR", 0.8),
+        (lambda o: optim.CosineLR(o, 9, 0.01), "CosineAnnealingLR", 9, 0.01),
+    ):
+        expected = PYTORCH.ask(f"schedule {call[0]}", theirs, call).expected
         np.testing.assert_allclose(rates(mine, 9), expected, rtol=1e-12)
 
 
@@ -392,3 +407,319 @@ def test_schedule_state():
     assert other.lr == 0.125
     with pytest.raises(ValueError, match="same optimiser"):
         optim.WarmupLR(other, 2, schedule)
+
+
+# --- what must not go wrong in silence -----------------------------------------------------------------
+
+ZERO_COEFFICIENTS = [
+    ("SGD", {"lr": 0.0}),
+    ("SGD", {"lr": 0.0, "momentum": 0.9}),
+    ("SGD", {"lr": 0.0, "momentum": 0.9, "nesterov": True}),
+    ("SGD", {"lr": 1e-60, "momentum": 1e-60}),
+    ("RMSprop", {"lr": 0.0}),
+    ("RMSprop", {"alpha": 0.0}),
+    ("RMSprop", {"lr": 0.0, "alpha": 0.0, "momentum": 0.5}),
+    ("Adam", {"lr": 0.0}),
+    ("Adam", {"betas": (0.0, 0.0)}),
+    ("Adam", {"lr": 0.0, "betas": (0.0, 0.9)}),
+    ("AdamW", {"lr": 0.0, "betas": (0.9, 0.0)}),
+    *((name, options) for name, _, options in METHODS),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), ZERO_COEFFICIENTS, ids=lambda value: str(value))
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_whether_a_bad_gradient_shows_does_not_depend_on_the_size(name, options, dtype, bad):
+    few = blas._WORTH_A_CALL
+
+    def first_entries(size: int) -> np.ndarray:
+        """The same first entries, trained in company of others: a good step, a bad one, a good one."""
+        p = leaf(np.ones(size, dtype))
+        grads = [np.full(size, 0.5, dtype) for _ in range(3)]
+        grads[1][0] = bad
+        with np.errstate(all="ignore"):
+            run(name, p, grads, options)
+        return p.data[:2]
+
+    expected = first_entries(2)
+    for size in (few - 1, few, few + 1, 5000):
+        np.testing.assert_allclose(first_entries(size), expected, rtol=1e-6)
+    if options.get("lr") == 0:
+        assert np.isnan(expected[0]) or (name != "SGD" and bad == math.inf)
+
+
+def test_clipping_halves():
+    p = leaf(np.zeros(1000, np.float16))
+    p.grad = np.full(1000, 60000, np.float16)
+    assert optim.clip_grad_norm([p], 0.5) == pytest.approx(60000 * math.sqrt(1000))
+    np.testing.assert_allclose(p.grad, 0.5 / math.sqrt(1000), rtol=1e-3)  # a factor of 2.6e-7 is 2.4e-7 in float16
+    million = leaf(np.zeros(10**6, np.float16))
+    million.grad = np.full(10**6, 60000, np.float16)
+    optim.clip_grad_norm([million], 1.0)
+    np.testing.assert_allclose(million.grad, 1e-3, rtol=1e-3)  # a factor of 1.7e-8 is 0 in float16
+
+
+def test_clipping_at_the_ends_of_the_range():
+    p = leaf(np.zeros(10**6, np.float32))
+    p.grad = np.full(10**6, 3e38, np.float32)
+    assert optim.clip_grad_norm([p], 1.0) == pytest.approx(3e41)
+    np.testing.assert_allclose(p.grad, 1e-3, rtol=1e-6)
+    q = leaf(np.zeros(2))
+    q.grad = np.array([3e300, 4e300])
+    assert optim.clip_grad_norm([q], 5e-20) == pytest.approx(5e300)
+    np.testing.assert_allclose(q.grad, [3e-20, 4e-20], rtol=1e-14)
+    q.grad = np.array([3e-200, 4e-200])  # whose squares are 0
+    assert optim.clip_grad_norm([q], 5e-201) == pytest.approx(5e-200, rel=1e-14)
+    np.testing.assert_allclose(q.grad, [3e-201, 4e-201], rtol=1e-14)
+    q.grad = np.array([math.inf, 1.0])
+    assert optim.clip_grad_norm([q], 1.0) == math.inf
+
+
+def test_clipping_gradients_that_share_memory():
+    # Both parameters will move by the array, so it counts twice; it is scaled once, to the joint norm asked for.
+    a, b, c = leaf(np.zeros(2)), leaf(np.zeros(2)), leaf(np.zeros(1))
+    shared = np.array([3.0, 4.0])
+    a.grad, b.grad, c.grad = shared, shared, np.array([math.sqrt(50)])
+    assert optim.clip_grad_norm([a, b, c], 1.0) == pytest.approx(10)
+    np.testing.assert_allclose(shared, [0.3, 0.4])
+    assert optim.clip_grad_norm([a, b, c], 2.0) == pytest.approx(1)
+    memory = np.arange(6.0)  # views that overlap in part, beside one that does not
+    views = [memory[:3], memory[2:5], memory[1:4][::-1], memory[5:]]
+    params = [leaf(np.zeros(v.shape)) for v in views]
+    for p, v in zip(params, views, strict=True):
+        p.grad = v
+    norm = math.sqrt(sum(float(v @ v) for v in views))
+    assert optim.clip_grad_norm(params, norm / 2) == pytest.approx(norm)
+    np.testing.assert_allclose(memory, np.arange(6.0) / 2, rtol=1e-15)
+    assert all(p.grad is v for p, v in zip(params, views, strict=True))
+
+
+def test_clipping_a_gradient_that_cannot_be_written():
+    a, b = leaf(np.zeros(2)), leaf(np.zeros(2))
+    a.grad, b.grad = np.full(2, 5.0), np.full(2, 5.0)
+    b.grad.flags.writeable = False
+    with pytest.raises(ValueError, match=r"the gradient of parameter 1 \(float64 \(2,\)\) is read-only"):
+        optim.clip_grad_norm([a, b], 1.0)
+    assert a.grad.tolist() == [5, 5]
+
+
+@pytest.mark.parametrize("name", ["SGD", "RMSprop", "Adam", "AdamW"])
+@pytest.mark.parametrize(
+    ("replacement", "kind", "text"),
+    [
+        ("read-only", ValueError, r"\.data of parameter 1 \(float64 \(2,\)\) is read-only"),
+        (np.ones(3), ValueError, r"parameter 1 was float64 \(2,\) .* its data is float64 \(3,\) now"),
+        (np.ones(2, np.float32), ValueError, r"parameter 1 was float64 \(2,\) .* float32 \(2,\) now"),
+    ],
+)
+def test_a_step_that_cannot_be_done_writes_nothing(name, replacement, kind, text):
+    a, b = leaf(np.ones(2)), leaf(np.ones(2))
+    optimizer = getattr(optim, name)([a, b], lr=0.1)
+    a.grad, b.grad = np.ones(2), np.ones(2)
+    optimizer.step()
+    kept, state = a.data.copy(), optimizer.state_dict()
+    if isinstance(replacement, str):
+        b.data.flags.writeable = False
+    else:
+        b.data = replacement
+        b.grad = np.ones(replacement.shape, replacement.dtype)
+    with pytest.raises(kind, match=text):
+        optimizer.step()
+    np.testing.assert_array_equal(a.data, kept)
+    for key, array in optimizer.state_dict().items():
+        np.testing.assert_array_equal(array, state[key])
+
+
+def test_options_that_became_impossible_are_refused_in_the_step():
+    p = leaf(np.ones(2))
+    optimizer = optim.Adam([p])
+    p.grad = np.ones(2)
+    for name, value, kind in [("lr", math.nan, ValueError), ("lr", -1.0, ValueError), ("lr", "fast", TypeError),
+                              ("betas", (0.9, 1.0), ValueError), ("eps", math.inf, ValueError)]:  # fmt: skip
+        kept = getattr(optimizer, name)
+        setattr(optimizer, name, value)
+        with pytest.raises(kind, match=f"Adam: {name} must be"):
+            optimizer.step()
+        setattr(optimizer, name, kept)
+    assert p.data.tolist() == [1, 1]
+    assert optimizer.steps == [0]
+    optimizer.lr = optimizer.state_dict()["lr"]  # a 0-d array is a number
+    optimizer.step()
+    late = optim.SGD([p], lr=0.1)
+    late.momentum = 0.9
+    with pytest.raises(ValueError, match="momentum must be given when"):
+        late.step()
+    assert late.steps == [0]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "change", "text"),
+    [
+        ("Adam", {}, {"v.0": np.array([1.0, -1e-9])}, r"v\.0 is a mean of squares and has entries below 0"),
+        ("RMSprop", {}, {"v.0": np.array([1.0, -1.0])}, r"v\.0 is a mean of squares"),
+        ("Adam", {}, {"m.0": np.array([1.0, math.nan])}, r"m\.0 has entries that are NaN"),
+        ("Adam", {}, {"v.0": np.array([1.0, math.nan])}, r"v\.0 has entries that are NaN"),
+        ("SGD", {"lr": 0.1, "momentum": 0.5}, {"velocity.0": np.full(2, math.nan)}, r"velocity\.0 has entries"),
+        ("SGD", {"lr": 0.1, "momentum": 0.5}, {"nesterov": np.array(0.5)}, "nesterov must be 0 or 1, not 0.5"),
+        ("Adam", {}, {"m.0": "abc"}, r"m\.0: expected numbers"),
+        ("Adam", {}, {"m.0": [[1.0], [1.0, 2.0]]}, r"m\.0: "),
+        ("Adam", {}, {"m.0": None}, r"m\.0: expected numbers"),
+        ("Adam", {}, {"m.0": np.ones(2, complex)}, r"m\.0: expected numbers"),
+        ("Adam", {}, {"step.0": np.array(2.0)}, r"step\.0 is int64 \(\) here, float64"),
+    ],
+)
+def test_impossible_memories_are_refused_whole(name, options, change, text):
+    optimizer = run(name, leaf(np.ones(2)), [np.ones(2)] * 2, options)
+    before = optimizer.state_dict()
+    other = run(name, leaf(np.ones(2)), [np.ones(2)] * 5, {**options, "lr": 0.7}).state_dict()
+    with pytest.raises(ValueError, match=text):
+        optimizer.load_state_dict({**other, **change})
+    for key, array in optimizer.state_dict().items():
+        np.testing.assert_array_equal(array, before[key])
+    with pytest.raises(TypeError, match="must map names to arrays"):
+        optimizer.load_state_dict(list(other))
+    optimizer.load_state_dict({key: array.astype(array.dtype.newbyteorder(">")) for key, array in other.items()})
+    for key, array in optimizer.state_dict().items():
+        np.testing.assert_array_equal(array, other[key])
+
+
+# --- schedules within schedules ------------------------------------------------------------------------
+
+
+LOW = 0.037  # a last rate that is no multiple of the base rates drawn
+
+
+@st.composite
+def schedules(draw: Any, depth: int = 3) -> Any:
+    """A function from an optimiser to a schedule on it, nested up to ``depth`` times."""
+    kind = draw(st.sampled_from(["warmup", "step", "exponential", "cosine"] + ["warmup"] * depth))
+    whole, gamma = draw(st.integers(1, 5)), draw(st.floats(0, 2))
+    if kind == "step":
+        return lambda o: optim.StepLR(o, whole, gamma)
+    if kind == "exponential":
+        return lambda o: optim.ExponentialLR(o, gamma)
+    if kind == "cosine":
+        return lambda o: optim.CosineLR(o, whole, LOW)
+    after = draw(schedules(depth - 1)) if depth and draw(st.integers(0, 4)) else None
+    return lambda o: optim.WarmupLR(o, whole, None if after is None else after(o))
+
+
+@settings(max_examples=100)
+@given(schedules(), st.floats(0, 10), st.floats(0, 10), st.integers(0, 20), st.booleans(), st.booleans())
+def test_any_schedule_interrupted_anywhere_resumes_to_the_bit(tmp_path_factory, make, lr, other_lr, cut, file, first):
+    whole = optim.SGD([leaf([1.0])], lr=lr)
+    schedule, expected = make(whole), []
+    for _ in range(24):
+        expected.append(whole.lr)
+        schedule.step()
+    optimizer = optim.SGD([leaf([1.0])], lr=lr)
+    schedule = make(optimizer)
+    assert schedule.base_lr == lr
+    for _ in range(cut):
+        schedule.step()
+    states = [optimizer.state_dict(), schedule.state_dict()]
+    if file:
+        path = tmp_path_factory.mktemp("schedule") / "state"
+        for i, state in enumerate(states):
+            mg.save(path, state)
+            states[i] = mg.load(path)
+    resumed = optim.SGD([leaf([1.0])], lr=other_lr)
+    if first:  # the optimiser's state is there when the schedule is made
+        resumed.load_state_dict(states[0])
+    schedule = make(resumed)
+    if not first:
+        resumed.load_state_dict(states[0])
+    schedule.load_state_dict(states[1])
+    for rate in expected[cut:]:
+        assert resumed.lr == rate
+        schedule.step()
+
+
+def test_a_warmup_before_a_cosine_resumes_under_another_rate():
+    def make(lr: float) -> tuple[optim.SGD, optim.WarmupLR]:
+        optimizer = optim.SGD([leaf([1.0])], lr=lr)
+        return optimizer, optim.WarmupLR(optimizer, 2, after=optim.CosineLR(optimizer, 4, min_lr=0.1))
+
+    optimizer, schedule = make(0.5)
+    resumed, other = make(9.0)
+    for _ in range(8):
+        other.load_state_dict(schedule.state_dict())
+        assert resumed.lr == optimizer.lr
+        schedule.step()
+    assert optimizer.lr == 0.1
+
+
+def test_a_warmup_within_a_warmup_keeps_the_base_rate():
+    nested = rates(lambda o: optim.WarmupLR(o, 2, optim.WarmupLR(o, 2, optim.WarmupLR(o, 2))), 7)
+    assert nested == [0.25, 0.5] * 3 + [0.5, 0.5]
+
+
+def test_a_cosine_from_a_rate_of_0_reaches_its_last_one():
+    np.testing.assert_allclose(rates(lambda o: optim.CosineLR(o, 2, 0.1), 3, lr=0.0), [0, 0.05, 0.1, 0.1])
+
+
+def test_factors_and_rates_that_no_optimiser_can_use_are_refused():
+    def sgd(lr: Any = 0.5) -> optim.SGD:
+        optimizer = optim.SGD([leaf([1.0])], lr=0.5)
+        optimizer.lr = lr
+        return optimizer
+
+    for make, kind, text in [
+        (lambda: optim.StepLR(sgd(), 1, -0.1), ValueError, "StepLR: gamma must be finite and at least 0, not -0.1"),
+        (lambda: optim.StepLR(sgd(), True), ValueError, "step_size must be a positive integer, not True"),
+        (lambda: optim.ExponentialLR(sgd(), math.nan), ValueError, "ExponentialLR: gamma must be finite"),
+        (lambda: optim.ExponentialLR(sgd(), math.inf), ValueError, "ExponentialLR: gamma must be finite"),
+        (lambda: optim.ExponentialLR(sgd(), "0.9"), TypeError, "gamma must be a number, not str"),
+        (lambda: optim.CosineLR(sgd(), 3, -1e-9), ValueError, "CosineLR: min_lr must be finite"),
+        (lambda: optim.CosineLR(sgd(-0.5), 3), ValueError, "learning rate after 0 steps would be -0.5"),
+        (lambda: optim.WarmupLR(sgd(math.nan), 3), ValueError, "learning rate after 0 steps would be nan"),
+        (lambda: optim.WarmupLR(sgd(), 3, after=0.5), TypeError, "after must be a schedule, not float"),
+        (lambda: optim.WarmupLR(sgd(), 3, optim.StepLR(sgd(), 1)), ValueError, "same optimiser"),
+    ]:
+        with pytest.raises(kind, match=text):
+            make()
+
+    class Falling(optim.Schedule):
+        def factor(self, count: int) -> float:
+            return 1.0 - count
+
+    for make, steps in [(lambda o: optim.ExponentialLR(o, 1e200), 1), (lambda o: optim.StepLR(o, 1, 1e200), 1),
+                        (Falling, 1), (lambda o: optim.WarmupLR(o, 1, Falling(o)), 2)]:  # fmt: skip
+        optimizer = sgd()
+        schedule = make(optimizer)
+        for _ in range(steps):
+            schedule.step()
+        kept = optimizer.lr, schedule.count
+        with pytest.raises(ValueError, match=f"learning rate after {steps + 1} steps would be (inf|-0.5)"):
+            schedule.step()
+        assert (optimizer.lr, schedule.count) == kept
+
+
+def test_a_bad_state_of_nested_schedules_changes_nothing():
+    def make() -> tuple[optim.SGD, optim.WarmupLR]:
+        optimizer = optim.SGD([leaf([1.0])], lr=0.5)
+        inner = optim.WarmupLR(optimizer, 2, optim.ExponentialLR(optimizer, 2.0))
+        return optimizer, optim.WarmupLR(optimizer, 2, inner)
+
+    optimizer, schedule = make()
+    schedule.step()
+    good = make()[1].state_dict()
+    before, lr = schedule.state_dict(), optimizer.lr
+    for change, text in [
+        ({"after.base_lr": None}, r"after\.base_lr is missing"),
+        ({"after.after.base_lr": np.array(-1.0)}, "ExponentialLR.load_state_dict: count and base_lr must be"),
+        ({"base_lr": np.array(math.nan)}, "WarmupLR.load_state_dict: count and base_lr must be"),
+        ({"after.after.count": np.array(0.5)}, r"after\.after\.count is int64"),
+        ({"count": np.array(2000)}, "rate after 2000 steps would be inf"),
+    ]:
+        state = {key: array for key, array in {**good, "base_lr": np.array(7.0), **change}.items() if array is not None}
+        with pytest.raises(ValueError, match=text):
+            schedule.load_state_dict(state)
+        assert optimizer.lr == lr
+        assert schedule.state_dict() == before
+    old = {"base_lr": np.array(0.5), "count": np.array(1)}  # of a schedule without one within it
+    with pytest.raises(ValueError, match=r"\n  after\.base_lr is missing\n  after\.count is missing"):
+        schedule.load_state_dict(old)
+    with pytest.raises(TypeError, match="must map names to arrays"):
+        schedule.load_state_dict([1, 2])

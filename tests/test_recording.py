@@ -247,13 +247,13 @@ def test_contexts_within_each_other():
         outer = x * x
     assert note_of(inner.node).values == []
     assert len(note_of(outer.node).values) == 1
-    assert recording.active == 0
+    assert not recording.active
 
 
 def test_an_error_inside_ends_the_context():
     with pytest.raises(ValueError, match="matmul"), mg.record():
         mg.matmul(leaf(2, 3), leaf(2, 3))
-    assert recording.active == 0
+    assert not recording.active
     assert recorder() is None
 
 
@@ -281,7 +281,7 @@ def test_many_threads_leave_the_count_at_zero():
         thread.start()
     for thread in threads:
         thread.join()
-    assert recording.active == 0
+    assert not recording.active
 
 
 def test_of_two_passes_the_last_counts():
@@ -363,3 +363,15 @@ def test_gradients_are_the_same_bit_by_bit(cell):
 
     for plain, noted in zip(gradients(False), gradients(True), strict=True):
         assert plain.tobytes() == noted.tobytes()
+
+
+def test_constants_that_are_single_numbers_are_noted():
+    x = mg.tensor(2.0, requires_grad=True)
+    many = mg.tensor(np.ones(3), requires_grad=True)
+    with mg.record():
+        notes = [
+            note_of(y.node).numbers
+            for y in (x * 3, 0.5 / x, x * x, many + np.float32(0.25), many * np.ones(1), mg.where(True, many, 7))
+        ]
+    assert notes == [{1: 3}, {0: 0.5}, {}, {1: 0.25}, {}, {0: True, 2: 7}]
+    assert all(type(value) in (int, float, bool) for numbers in notes for value in numbers.values())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
 import threading
 import time
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import pytest
@@ -153,7 +154,7 @@ def test_where_blas_cannot_be_asked_the_number_is_our_own(library, monkeypatch, 
     monkeypatch.setattr(blas, "_get", blas._find())
     monkeypatch.setattr(blas, "_set", None)
     monkeypatch.setattr(blas, "_find_function", None)
-    monkeypatch.setattr(threads, "_number", None)
+    monkeypatch.setattr(threads, "_kept", {})
     monkeypatch.setenv("OMP_NUM_THREADS", "4,2")
     assert blas.get_threads() is None
     assert blas.kernel() == ""
@@ -183,7 +184,80 @@ def test_the_number_is_at_first_that_of_the_environment():
     assert int(said) == 1
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
+
+
+@contextmanager
+def another_thread_within_pieces():
+    """Of the user: BLAS is kept to one thread meanwhile."""
+    begun, enough = threading.Barrier(3), threading.Event()
+
+    def piece():
+        begun.wait(20)
+        enough.wait(20)
+
+    other = threading.Thread(target=side_by_side, args=([piece, piece],))
+    other.start()
+    begun.wait(20)
+    try:
+        yield
+    finally:
+        enough.set()
+        other.join(20)
+
+
+def _numbers(tell):
+    """In a child: how many threads there are before and after pieces, which have to meet."""
+    before = (mg.get_num_threads(), blas.get_threads())
+    meeting = threading.Barrier(2)
+    side_by_side([lambda: meeting.wait(10)] * 2)
+    tell((before, (mg.get_num_threads(), blas.get_threads())))
+
+
+@forks
+@known
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_child_forked_while_pieces_run_elsewhere_has_all_threads():
+    receiver, sender = multiprocessing.get_context("fork").Pipe(duplex=False)
+    with another_thread_within_pieces():
+        assert (mg.get_num_threads(), blas.get_threads()) == (2, 1)
+        child = os.fork()
+        if child == 0:
+            try:
+                _numbers(sender.send)
+                os._exit(0)
+            except BaseException:
+                os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert receiver.recv() == ((2, 2), (2, 2))
+        worker = multiprocessing.get_context("fork").Process(target=_numbers, args=(sender.send,))
+        worker.start()
+        worker.join(30)
+        assert worker.exitcode == 0
+        assert receiver.recv() == ((2, 2), (2, 2))
+    assert (mg.get_num_threads(), blas.get_threads()) == (2, 2)
+
+
+@forks
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_child_forked_within_a_piece_waits_for_no_thread_of_its_parent():
+    main, children = threading.get_ident(), []
+    together = threading.Barrier(2)
+
+    def piece():
+        together.wait(20)
+        if threading.get_ident() == main:
+            children.append(os.fork())
+        elif not children:
+            time.sleep(0.2)
+
+    side_by_side([piece, piece])
+    if children == [0]:
+        os._exit(0 if mg.get_num_threads() == 2 and blas.get_threads() in (2, None) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
+
+
+@forks
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_child_has_threads_of_its_own():
     side_by_side([lambda: None] * 2)

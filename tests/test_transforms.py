@@ -92,6 +92,47 @@ def test_derivatives_of_derivatives_are_refused_and_never_zero():
         mg.jacobian(lambda x: mg.vjp(lambda y: y * x, 1.0)[0])(np.ones(1))
 
 
+CUBES = lambda x: (x * x * x).sum()  # noqa: E731
+
+
+@pytest.mark.parametrize(
+    "derived",
+    [
+        lambda p: (mg.grad(CUBES)(p) ** 2).sum(),
+        lambda p: mg.value_and_grad(CUBES)(p)[0],
+        lambda p: mg.value_and_grad(CUBES)(p)[1].sum(),
+        lambda p: mg.vjp(CUBES, p)[0],
+        lambda p: mg.vjp(CUBES, p)[1](1.0)[0].sum(),
+        lambda p: mg.jacobian(lambda x: x * x)(p).sum(),
+        lambda p: mg.jacobian(lambda x: x * x, argnums=(0,))(p)[0].sum(),
+        lambda p: mg.grad(lambda x: (x * x * p).sum())(np.array([3.0])).sum(),  # through a closure
+        lambda p: mg.grad(lambda x: (x * x * (2 * p)).sum())(np.array([3.0])).sum(),
+        lambda p: mg.grad(lambda x, w: (x * x * w).sum())(np.array([3.0]), p * 2).sum(),
+    ],
+)
+def test_derivatives_depend_on_the_leaves_that_they_met(derived):
+    """Of f(p) + |f'(p)|^2 the second term was once taken for a constant: a gradient of 12 where 300 is right."""
+    p = mg.tensor([2.0], requires_grad=True)
+    result = derived(p)
+    assert result.requires_grad
+    with pytest.raises(TypeError, match=r"derivatives of derivatives are not available.*\.detach\(\)"):
+        (CUBES(p) + result).backward()
+    assert p.grad is None
+    (CUBES(p) + derived(p).detach()).backward()
+    np.testing.assert_array_equal(p.grad, [12])
+
+
+def test_derivatives_of_constants_are_constants():
+    x = mg.tensor([2.0])
+    value, gradient = mg.value_and_grad(CUBES)(x)
+    assert not value.requires_grad
+    assert not gradient.requires_grad
+    p = mg.tensor([2.0], requires_grad=True)
+    with mg.no_grad():
+        assert not mg.grad(CUBES)(p).requires_grad
+    assert not mg.grad(lambda x: (x + p).sum() * 0 + (x * x).sum())(p.detach()).detach().requires_grad
+
+
 def test_primals_are_not_changed():
     x = mg.tensor([1.0], requires_grad=True)
     mg.grad(lambda x: (x * x).sum())(x)

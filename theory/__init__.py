@@ -11,11 +11,15 @@
 
 from __future__ import annotations
 
+from minigrad.extras import require as _package
+
+_package("hypothesis", "theory")  # or an error that says how to install it
+
 # Each family registers its claims, in this order.
-from theory import convolution, ordering, parity, eigenvalues  # noqa: F401  # isort: skip
-from theory.claims import Claim, Corrected, Proposition, Refuted, Result, Statement, Verdict, agree, require
-from theory.domains import Domain, enumerated, every, sampled, stratified
-from theory.registry import CLAIMS, claim, register
+from theory import convolution, ordering, parity, eigenvalues  # noqa: E402, F401  # isort: skip
+from theory.claims import Claim, Corrected, Proposition, Refuted, Result, Statement, Verdict, agree, require  # noqa: E402
+from theory.domains import Domain, enumerated, every, sampled, stratified  # noqa: E402
+from theory.registry import CLAIMS, claim, register  # noqa: E402
 
 __all__ = [
     "CLAIMS", "Claim", "Corrected", "Domain", "Proposition", "Refuted", "Result", "Statement", "Verdict",

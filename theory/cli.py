@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import minigrad as mg
-from theory import CLAIMS, Claim, Result, Verdict
+from theory import CLAIMS, Claim, Verdict
 from theory.page import figure_name, save_figure, write_page
+from theory.progress import telling
 from theory.selfcheck import check_machinery
 
 __all__ = ["main"]
@@ -137,7 +138,8 @@ def _check(options: Any) -> int:
     started = time.monotonic()
     verdicts = []
     for claim in claims:
-        verdicts.append(claim.check(options.examples, options.seed, _reporter(claim, options)))
+        with telling(claim, options.quiet) as tell:
+            verdicts.append(claim.check(options.examples, options.seed, tell))
         if not options.json and options.verbose:
             print(_details(verdicts[-1]), flush=True)
     seconds = time.monotonic() - started
@@ -151,16 +153,6 @@ def _check(options: Any) -> int:
         print(f"\n{cases:,} cases in {seconds:.0f} s; " + ("every verdict is the expected one." if good else
               "NOT every verdict is the expected one."))  # fmt: skip
     return 0 if good else 1
-
-
-def _reporter(claim: Claim, options: Any) -> Any:
-    def report(result: Result) -> None:
-        mark = "BROKEN" if result.broken else "survived" if result.holds else "refuted"
-        mark += "" if result.as_expected else ", which is not expected"
-        text = f"{claim.number}  {result.proposition.name}: {mark}, {result.cases:,} cases, {result.seconds:.1f} s"
-        print(text, file=sys.stderr, flush=True)
-
-    return None if options.quiet else report
 
 
 def _show(options: Any) -> int:

@@ -23,4 +23,4 @@ def cases(quick: bool = False) -> list[Case]:
 
 def _import(module: str) -> Work:
     """An interpreter that starts, imports a module and ends."""
-    return Work(lambda: subprocess.run([sys.executable, "-c", f"import {module}"], check=True))
+    return Work(lambda: subprocess.run([sys.executable, "-P", "-c", f"import {module}"], check=True))

@@ -12,6 +12,12 @@ Example:
     [1.0, 1.0, 1.0, 1.0, 1.0]
 """
 
+# ruff: noqa: E402
+from minigrad.extras import require as _package
+
+for _name in ("h5py", "PIL"):
+    _package(_name, "caption")  # or an error that says how to install it
+
 from captioning.scenes.checker import (
     Figures,
     Judgement,

@@ -2,7 +2,8 @@
 
 from . import init
 from .layers import LSTM, RNN, Conv2d, Dropout, Embedding, Linear, ReLU, Sequential, Sigmoid, Tanh
-from .module import LoadReport, Module, Parameter
+from .module import LoadReport, Module
+from .tensors import Buffer, Parameter
 
-__all__ = ["LSTM", "RNN", "Conv2d", "Dropout", "Embedding", "Linear", "LoadReport", "Module", "Parameter",
+__all__ = ["LSTM", "RNN", "Buffer", "Conv2d", "Dropout", "Embedding", "Linear", "LoadReport", "Module", "Parameter",
            "ReLU", "Sequential", "Sigmoid", "Tanh", "init"]  # fmt: skip

@@ -16,9 +16,11 @@ import numpy as np
 
 from .. import ops
 from ..core import Tensor
+from ..ops.windows import pair as pair_of
 from ..rng import generator
 from . import init
-from .module import Module, Parameter
+from .module import Module
+from .tensors import Parameter
 
 __all__ = ["LSTM", "RNN", "Conv2d", "Dropout", "Embedding", "Linear", "ReLU", "Sequential", "Sigmoid", "Tanh"]
 
@@ -201,7 +203,9 @@ class Conv2d(Module):
     ``kernel_size`` is one number or a pair.
 
     Raises:
-        ValueError: if a size is not positive, or ``groups`` does not divide the channels.
+        ValueError: if a size, stride or dilation is not positive, the padding negative, or ``groups`` does not divide
+            the channels.
+        TypeError: if one of them is no integer or pair of integers.
 
     >>> Conv2d(3, 8, 3, padding=1)
     Conv2d(3, 8, kernel_size=(3, 3), stride=1, padding=1, dilation=1, groups=1, bias=True)
@@ -227,6 +231,8 @@ class Conv2d(Module):
         _positive("Conv2d", in_channels=in_channels, out_channels=out_channels, groups=groups)
         for size in pair:
             _positive("Conv2d", kernel_size=size)
+        for name, value, least in (("stride", stride, 1), ("padding", padding, 0), ("dilation", dilation, 1)):
+            pair_of(f"Conv2d: {name}", value, least)
         if in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"Conv2d: groups ({groups}) must divide in_channels ({in_channels}) and out_channels ({out_channels})"
@@ -265,8 +271,8 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, *, rng: Any = None) -> None:
-        if not 0 <= p < 1:
-            raise ValueError(f"Dropout: p must be in [0, 1), not {p}")
+        if not isinstance(p, (int, float, np.number)) or not 0 <= p < 1:
+            raise ValueError(f"Dropout: p must be a number in [0, 1), not {p!r}")
         self.p = p
         self.rng = None if rng is None else generator(rng)
 
@@ -280,7 +286,8 @@ class Dropout(Module):
 class Sequential(Module):
     """Modules called one after the other, each on the result of the one before; named 0, 1, 2, ...
 
-    Has ``len``, iteration, and indexing: a number gives a module, a slice a Sequential of the same modules.
+    Has ``len``, iteration, and indexing: a number gives a module, a slice a Sequential of the same modules under the
+    same names, as in PyTorch.
 
     Raises:
         TypeError: if an argument is no module.
@@ -310,8 +317,11 @@ class Sequential(Module):
         return len(list(iter(self)))
 
     def __getitem__(self, index: int | slice) -> Any:
-        modules = list(self)
-        return Sequential(*modules[index]) if isinstance(index, slice) else modules[index]
+        if not isinstance(index, slice):
+            return list(self)[index]
+        part = Sequential()
+        vars(part).update([(name, value) for name, value in vars(self).items() if name.isdecimal()][index])
+        return part  # its modules keep their names, and so the original its scopes: nothing was assigned
 
 
 class ReLU(Module):

@@ -1,4 +1,4 @@
-"""Modules: objects that hold parameters and other modules, and know them by name.
+"""Modules: objects that hold parameters, buffers and other modules, and know them by name.
 
 There is no registry beside the object: a module's parameters and submodules are what its attributes
 hold, directly or in lists, tuples and dicts. Walks over a tree of modules keep a stack, never recurse.
@@ -11,56 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from ..core import Leaf, Tensor, enter_scope, leave_scope
+from ..core import Leaf, Tensor, current_scope, set_scope
 from ..spec import Array, as_array, describe
+from ..writes import written
+from .contents import SEARCHED, contents, entries, is_iterator
+from .tensors import Buffer, Parameter
 
-__all__ = ["LoadReport", "Module", "Parameter"]
+__all__ = ["Buffer", "LoadReport", "Module", "Parameter"]
 
 M = TypeVar("M", bound="Module")
-
-
-class Parameter(Tensor):
-    """A tensor that a module owns and an optimiser trains: it requires a gradient from the start.
-
-    Args:
-        data: floating numbers as for :func:`minigrad.tensor`, of any shape; copied.
-        dtype: another dtype to convert to.
-
-    Raises:
-        TypeError: if the data are not real floats.
-
-    >>> Parameter([1.0, 2.0])
-    Parameter(tensor([1., 2.], requires_grad=True))
-    """
-
-    __slots__ = ("_name",)
-
-    def __init__(self, data: Any, dtype: Any = None) -> None:
-        super().__init__(data, dtype, requires_grad=True)
-        self._name = ""
-
-    @property
-    def name(self) -> str:
-        """The attribute under which a module holds it; drawings call it so."""
-        return self._name
-
-    @name.setter
-    def name(self, name: str) -> None:
-        self._name = name
-        if isinstance(self.node, Leaf):
-            self.node.name = name
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
-        twin = Parameter(self.data)
-        twin.name = self.name
-        if self.grad is not None:
-            twin.grad = self.grad.copy()
-        twin.requires_grad = self.requires_grad  # false for a frozen one
-        memo[id(self)] = twin
-        return twin
-
-    def __repr__(self) -> str:
-        return f"Parameter({super().__repr__()})"
 
 
 class LoadReport(NamedTuple):
@@ -72,14 +31,25 @@ class LoadReport(NamedTuple):
 
 def _entries(name: str, value: Any) -> list[tuple[str, Any]]:
     """The named contents of a module, list, tuple or dict; nothing of anything else."""
-    prefix = f"{name}." if name else ""
     if isinstance(value, Module):
+        prefix = f"{name}." if name else ""
         return [(prefix + key, entry) for key, entry in vars(value).items()]
-    if isinstance(value, dict):
-        return [(f"{prefix}{key}", entry) for key, entry in value.items()]
-    if isinstance(value, (list, tuple)):
-        return [(f"{prefix}{i}", entry) for i, entry in enumerate(value)]
-    return []
+    return entries(name, value)
+
+
+def _lost(value: Any, hiding: Any) -> str:
+    """Why what a module would be given is neither trained nor saved, and what to do; empty if all is well."""
+    tracked = isinstance(value, Tensor) and isinstance(value.node, Leaf)
+    if hiding is not None:
+        if tracked or isinstance(value, (Module, Parameter, Buffer)):
+            what = f"a {type(hiding).__name__}, and a {'tensor' if isinstance(value, Tensor) else 'module'} lies in it"
+            return f"modules do not search {what}: use a list, tuple or dict"
+    elif tracked and not isinstance(value, Parameter):
+        return (
+            "a tensor that requires a gradient is trained only as an nn.Parameter: wrap it in one; "
+            "if it is a constant, assign its .data"
+        )
+    return ""
 
 
 class Module:
@@ -89,6 +59,13 @@ class Module:
     module calls ``forward`` within a :func:`minigrad.scope` of the module's name, so that drawings of
     the graph are grouped by module. A parameter or module reached twice counts once, under its first
     name. (An ``__init__`` need not call the base's: there is nothing to set up.)
+
+    Attributes are searched, and lists, tuples and dicts in them, of any depth and whenever they were filled. State
+    that is not trained is declared as a :class:`Buffer`, constants may be ndarrays. What would silently be neither
+    trained nor saved is a TypeError where it is assigned: a tensor that requires a gradient and is no
+    :class:`Parameter`; parameters and modules in a set or another container that is not searched, or on the class;
+    a tensor that is not declared (but a call may keep its results, and so may who is within :func:`minigrad.no_grad`
+    or a scope). What is added to a container later is refused by ``parameters()`` and ``state_dict()``.
 
     >>> import minigrad as mg
     >>> class Scale(Module):
@@ -112,52 +89,121 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        token = enter_scope(self._name or type(self).__name__)
-        try:
+        path = current_scope()
+        try:  # as `scope`, without what a context manager costs
+            if path is not None:
+                set_scope((*path, self._name or type(self).__name__))
             return self.forward(*args, **kwargs)
         finally:
-            leave_scope(token)
+            set_scope(path)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name, value in vars(cls).items():
+            for _, entry, _ in contents(name, value, Module):
+                if isinstance(entry, (Module, Parameter, Buffer)) or _lost(entry, None):
+                    raise TypeError(
+                        f"{cls.__name__}.{name}: modules do not search their class, and a {type(entry).__name__} lies "
+                        "there: assign it in __init__, to self"
+                    )
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; a tensor that would silently go untrained is refused, also in a list, tuple or dict.
+        """Set an attribute; what would silently be neither trained nor saved is refused, also in containers.
 
         Raises:
-            TypeError: if ``value`` takes the place of a parameter but is none (None is fine), or is a
-                tensor that requires a gradient but no :class:`Parameter`.
+            TypeError: if ``value`` takes the place of a parameter but is none (None is fine), or of a buffer but is no
+                untracked tensor; if it is or holds a tensor that requires a gradient but is no :class:`Parameter`, a
+                tensor that is not declared, outside of calls (see :class:`Module`), an iterator, or a container that
+                hides parameters or modules.
         """
-        if value is not None and not isinstance(value, Parameter) and isinstance(vars(self).get(name), Parameter):
+        held = vars(self).get(name)
+        if isinstance(held, Buffer) and value is not None and not isinstance(value, (Parameter, Buffer)):
+            value = self._as_buffer(name, value)
+        if value is not None and not isinstance(value, Parameter) and isinstance(held, Parameter):
             raise TypeError(
                 f"{type(self).__name__}.{name} is a parameter: assign an nn.Parameter (or None), or write "
                 f"into .{name}.data, instead of {describe(value)}"
             )
-        held = [(name, value), *([] if isinstance(value, Module) else _entries(name, value))]
-        for key, entry in held:
-            if isinstance(entry, Tensor) and isinstance(entry.node, Leaf) and not isinstance(entry, Parameter):
-                raise TypeError(
-                    f"{type(self).__name__}.{key}: a tensor that requires a gradient is trained only as an "
-                    "nn.Parameter: wrap it in one, or assign its .detach()"
-                )
+        found = list(contents(name, value, Module))
+        for key, entry, hiding in found:
+            reason = _lost(entry, hiding) or self._undeclared(entry, hiding)
+            if reason:
+                raise TypeError(f"{type(self).__name__}.{key}: {reason}")
         object.__setattr__(self, name, value)
-        for key, entry in held:
+        for key, entry, _ in found:
             if isinstance(entry, Module):
                 object.__setattr__(entry, "_name", key)
             elif isinstance(entry, Parameter):
                 entry.name = key
 
+    def _as_buffer(self, name: str, value: Any) -> Buffer:
+        if not isinstance(value, Tensor) or value.node is not None:
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a buffer: assign an untracked tensor or None (of a tracked one its "
+                f".detach()), or write into .{name}.data, instead of {describe(value)}"
+            )
+        buffer = Buffer(0)
+        buffer.data = value.data
+        return buffer
+
+    def _undeclared(self, value: Any, hiding: Any) -> str:
+        """What is refused only where it is assigned, and outside of calls."""
+        if is_iterator(value):
+            return f"a {type(value).__name__} can be read only once: make a list of it"
+        # Within a call the scope has a name, and under no_grad there is none at all: results are not tracked there.
+        plain = isinstance(value, Tensor) and value.node is None and not isinstance(value, (Parameter, Buffer))
+        if plain and hiding is None and current_scope() == ():
+            return (
+                "a tensor that would be neither trained nor saved: declare it, as an nn.Parameter or an nn.Buffer; "
+                "a constant may be an ndarray, its .data"
+            )
+        return ""
+
+    def register_buffer(self, name: str, tensor: Any) -> None:
+        """Declare a tensor (or array) as part of the state that is not trained: ``self.name = nn.Buffer(tensor)``.
+
+        Raises:
+            ValueError: if the name has a dot or is that of something else.
+            TypeError: if it is no tensor or array of numbers.
+
+        >>> module = Module()
+        >>> module.register_buffer("mean", np.zeros(2))
+        >>> module.mean
+        Buffer(tensor([0., 0.], dtype=float64))
+        """
+        if not name.isidentifier():
+            raise ValueError(f"{type(self).__name__}.register_buffer: {name!r} is no attribute's name")
+        if hasattr(self, name) and not isinstance(getattr(self, name), Buffer):
+            raise ValueError(f"{type(self).__name__}.register_buffer: there is another attribute {name}")
+        setattr(self, name, tensor if isinstance(tensor, Buffer) else Buffer(tensor))
+
     # --- walks -----------------------------------------------------------------------------------
 
-    def _walk(self) -> Iterator[tuple[str, Any]]:
-        """Every module and parameter in the tree with its name, once each, parents first."""
+    def _walk(self, strict: bool = False) -> Iterator[tuple[str, Any]]:
+        """Every module, parameter and buffer in the tree with its name, once each, parents first.
+
+        ``strict`` refuses what would be lost, such as a tensor that was appended to a list after this was assigned.
+        """
         seen: set[int] = set()
         stack: list[tuple[str, Any]] = [("", self)]
         while stack:
             name, value = stack.pop()
-            if not isinstance(value, (Module, Parameter, dict, list, tuple)) or id(value) in seen:
+            if not isinstance(value, (Module, Parameter, Buffer, *SEARCHED)):
+                if strict:
+                    self._refuse_lost(name, value)
+                continue
+            if id(value) in seen:
                 continue
             seen.add(id(value))
-            if isinstance(value, (Module, Parameter)):
+            if isinstance(value, (Module, Parameter, Buffer)):
                 yield name, value
             stack.extend(reversed(_entries(name, value)))
+
+    def _refuse_lost(self, name: str, value: Any) -> None:
+        for key, entry, hiding in contents(name, value, Module):
+            reason = _lost(entry, hiding)
+            if reason:
+                raise TypeError(f"{type(self).__name__}.{key}: {reason}")
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
         """This module (under the name "") and all below it, parents first, each once."""
@@ -169,11 +215,19 @@ class Module:
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """The parameters of this module and all below it with their dotted names, each once."""
-        return ((name, value) for name, value in self._walk() if isinstance(value, Parameter))
+        return ((name, value) for name, value in self._walk(strict=True) if isinstance(value, Parameter))
 
     def parameters(self) -> Iterator[Parameter]:
         """The parameters of this module and all below it, each once, as an optimiser wants them."""
         return (parameter for _, parameter in self.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
+        """The buffers of this module and all below it with their dotted names, each once."""
+        return ((name, value) for name, value in self._walk(strict=True) if isinstance(value, Buffer))
+
+    def buffers(self) -> Iterator[Buffer]:
+        """The buffers of this module and all below it, each once."""
+        return (buffer for _, buffer in self.named_buffers())
 
     def train(self: M, mode: bool = True) -> M:
         """Put this module and all below it into training mode (dropout is active), and return it."""
@@ -192,31 +246,34 @@ class Module:
 
     # --- state -----------------------------------------------------------------------------------
 
-    def _named(self) -> dict[str, Parameter]:
-        named: dict[str, Parameter] = {}
-        for name, parameter in self.named_parameters():
+    def _named(self) -> dict[str, Parameter | Buffer]:
+        named: dict[str, Parameter | Buffer] = {}
+        for name, value in self._walk(strict=True):
+            if isinstance(value, Module):
+                continue
             if name in named:  # only possible with dots, or 1 beside "1", as keys of a dict
                 raise ValueError(f"{type(self).__name__}: two parameters have the name {name}")
-            named[name] = parameter
+            named[name] = value
         return named
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of all parameters by name, ready for :func:`minigrad.save`.
+        """Copies of all parameters and buffers by name, ready for :func:`minigrad.save`.
 
         Raises:
-            ValueError: if two parameters have the same name.
+            ValueError: if two of them have the same name.
+            TypeError: if there is a tensor that requires a gradient and is no parameter (see :class:`Module`).
 
         >>> from minigrad import nn
         >>> {name: array.shape for name, array in nn.Linear(2, 3).state_dict().items()}
         {'weight': (2, 3), 'bias': (3,)}
         """
-        return {name: parameter.data.copy() for name, parameter in self._named().items()}
+        return {name: tensor.data.copy() for name, tensor in self._named().items()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> LoadReport:
-        """Write arrays into the parameters of the same names, in place: all of them, or none.
+        """Write arrays into the parameters and buffers of the same names, in place: all of them, or none.
 
         Args:
-            state: arrays, tensors or numbers by name, each of its parameter's shape and dtype.
+            state: arrays, tensors or numbers by name, each of the shape and dtype of what has that name.
             strict: refuse missing and unexpected names too; wrong shapes and dtypes are always refused.
 
         Returns:
@@ -224,6 +281,7 @@ class Module:
 
         Raises:
             ValueError: names every missing, unexpected and misshaped entry; nothing has been written.
+            TypeError: if the state is no mapping.
 
         >>> from minigrad import nn
         >>> nn.Linear(2, 3).load_state_dict({"weight": np.zeros((3, 2), np.float32)})
@@ -232,6 +290,10 @@ class Module:
           bias is missing
           weight is float32 (2, 3) here, float32 (3, 2) in the state
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(
+                f"{type(self).__name__}.load_state_dict: the state must map names to arrays, not be {describe(state)}"
+            )
         named = self._named()
         missing = [name for name in named if name not in state]
         unexpected = [name for name in state if name not in named]
@@ -256,6 +318,7 @@ class Module:
             raise ValueError("\n  ".join([f"{type(self).__name__}.load_state_dict: nothing was loaded:", *complaints]))
         for name, array in arrays.items():
             named[name].data[...] = array
+            written(named[name].data)
         return LoadReport(missing, unexpected)
 
     # --- drawing as text -------------------------------------------------------------------------
@@ -299,6 +362,6 @@ def submodules(module: Module) -> Iterator[tuple[str, Module]]:
         name, value = stack.pop()
         if isinstance(value, Module):
             yield name, value
-        elif isinstance(value, (dict, list, tuple)) and id(value) not in seen:
+        elif isinstance(value, SEARCHED) and id(value) not in seen:
             seen.add(id(value))
             stack.extend(reversed(_entries(name, value)))

@@ -56,3 +56,5 @@ __all__ = [
     # temporal
     "temporal_affine", "temporal_softmax_loss",
 ]  # fmt: skip
+
+from . import dispatch as _dispatch  # noqa: F401 (importing it attaches NumPy's protocols to Tensor)

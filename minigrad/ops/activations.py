@@ -1,6 +1,7 @@
 """Activation functions of neural networks, and dropout: entry by entry, on inputs of any shape.
 
-Float32 stays float32; booleans and integers become float64, except in relu, which keeps them.
+Float32 stays float32, and float16 float16, computed in single precision; booleans and integers become float64, except
+in relu, which keeps them. Where a cotangent is not passed on, it is 0, also if it is infinite or NaN.
 """
 
 from __future__ import annotations
@@ -10,18 +11,20 @@ from typing import Any
 
 import numpy as np
 
+from ..contexts import errstate
 from ..core import Tensor
 from ..primitives import primitive
 from ..rng import generator
 from ..spec import Array
 from .elementwise import add, as_float, divide, exp, log1p, multiply, negative, power, tanh
+from .numerics import narrowed, single, taken
 
 Pair = tuple[Array, tuple[Any, ...]]
 
 
 def _sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), accurate in both tails: exp overflows only where the result is below 1e-38."""
-    with np.errstate(over="ignore"):
+    with errstate(over="ignore"):
         y = np.exp(-x)
     y += 1
     return 1 / y
@@ -31,24 +34,26 @@ def _sigmoid(x: Array) -> Array:
 def sigmoid(x: Array) -> Pair:
     """1 / (1 + exp(-x)), entry by entry, for x of any shape; no overflow for any x.
 
+    Value and gradient are accurate relative to their own size in both tails.
+
     >>> sigmoid([0.0, -1000.0])
     tensor([0.5, 0. ])
     """
-    y = _sigmoid(as_float(x))
-    return y, (y,)
+    return narrowed(_sigmoid(single(x)), x), (x,)
 
 
 @sigmoid.vjp
-def _(g: Any, needs: Any, y: Array) -> Any:
-    d = 1 - y
-    d *= y
-    d *= g
-    return (d,)
+def _(g: Any, needs: Any, x: Array) -> Any:
+    # y (1 - y) from y cancels near 1, and is 0 from x = 37 on (float32: 17); with u = e^-|x| it is u / (1 + u)^2
+    u = np.exp(-np.abs(single(x)))
+    d = 1 + u
+    d *= d
+    return (g * (u / d),)
 
 
 @primitive(broadcasts=True)
 def relu(x: Array) -> Pair:
-    """max(x, 0), entry by entry, for x of any shape; the gradient at 0 is 0.
+    """max(x, 0), entry by entry, for x of any shape; the gradient at 0 is 0, and nothing passes below, not even NaN.
 
     >>> relu([-1.0, 2.0])
     tensor([0., 2.])
@@ -59,14 +64,14 @@ def relu(x: Array) -> Pair:
 
 @relu.vjp
 def _(g: Any, needs: Any, y: Array) -> Any:
-    return (g * (y > 0),)
+    return (taken(g, y != 0),)  # y >= 0, or NaN, which passes all on as in maximum
 
 
 @primitive
 def leaky_relu(x: Array, negative_slope: float = 0.01) -> Pair:
     """x where x > 0, negative_slope x elsewhere, entry by entry, for x of any shape.
 
-    The gradient at 0 is ``negative_slope``.
+    The gradient at 0 is ``negative_slope``; with a slope of 0 nothing passes below 0, as in :func:`relu`.
 
     >>> leaky_relu([-1.0, 2.0], 0.25)
     tensor([-0.25,  2.  ])
@@ -78,7 +83,8 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Pair:
 
 @leaky_relu.vjp
 def _(g: Any, needs: Any, x: Array, slope: float) -> Any:
-    return (np.where(x > 0, g, slope * g),)
+    above = x > 0
+    return (np.where(above, g, slope * g) if slope else taken(g, above),)
 
 
 @primitive
@@ -91,13 +97,16 @@ def elu(x: Array, alpha: float = 1.0) -> Pair:
     array([-0.6321,  2.    ], dtype=float32)
     """
     alpha = float(alpha)
-    x = as_float(x)
-    return np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0)), (x, alpha)
+    wide = single(x)
+    y = np.maximum(wide, 0) + alpha * np.expm1(np.minimum(wide, 0))
+    return narrowed(y, x), (x, alpha)
 
 
 @elu.vjp
 def _(g: Any, needs: Any, x: Array, alpha: float) -> Any:
-    return (np.where(x > 0, g, g * (alpha * np.exp(np.minimum(x, 0)))),)
+    x = single(x)
+    above = x > 0
+    return (np.where(above, g, g * (alpha * np.exp(np.minimum(x, 0)))) if alpha else taken(g, above),)
 
 
 @primitive(broadcasts=True)
@@ -107,15 +116,15 @@ def softplus(x: Array) -> Pair:
     >>> softplus([-1000.0, 0.0, 1.0]).numpy().round(4)
     array([0.    , 0.6931, 1.3133], dtype=float32)
     """
-    x = as_float(x)
-    y = np.log1p(np.exp(-np.abs(x)))  # log(1 + e^x) = max(x, 0) + log(1 + e^-|x|)
-    y += np.maximum(x, 0)
-    return y, (x,)
+    wide = single(x)
+    y = np.log1p(np.exp(-np.abs(wide)))  # log(1 + e^x) = max(x, 0) + log(1 + e^-|x|)
+    y += np.maximum(wide, 0)
+    return narrowed(y, x), (x,)
 
 
 @softplus.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
-    return (g * _sigmoid(x),)
+    return (g * _sigmoid(single(x)),)
 
 
 @softplus.reference
@@ -132,12 +141,13 @@ def silu(x: Array) -> Pair:
     >>> silu([0.0, 1.0]).numpy().round(4)
     array([0.    , 0.7311], dtype=float32)
     """
-    x = as_float(x)
-    return x * _sigmoid(x), (x,)
+    wide = single(x)
+    return narrowed(wide * _sigmoid(wide), x), (x,)
 
 
 @silu.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
+    x = single(x)
     s = _sigmoid(x)
     return (g * (s * (1 + x * (1 - s))),)
 
@@ -189,7 +199,7 @@ def _erfc(x: Array) -> Array:
     middle = x <= 4
     y[middle] = _ratio(_MIDDLE, x[middle])
     far = x[~middle]
-    with np.errstate(over="ignore"):
+    with errstate(over="ignore"):
         inverse = 1 / np.square(far)
         y[~middle] = (1 / math.sqrt(math.pi) - inverse * _ratio(_TAIL, inverse)) / far
         y *= np.exp(-np.square(x))
@@ -222,11 +232,6 @@ def _normal_cdf(x: Array) -> Array:
     return y
 
 
-def _at_least_single(x: Array) -> Array:
-    """x in a dtype that holds the coefficients: half precision is computed in single."""
-    return as_float(x) if x.dtype != np.float16 else x.astype(np.float32)
-
-
 @primitive(broadcasts=True)
 def erf(x: Array) -> Pair:
     """The error function 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x, entry by entry.
@@ -236,14 +241,13 @@ def erf(x: Array) -> Pair:
     >>> erf([0.0, 1.0]).numpy().round(4)
     array([0.    , 0.8427], dtype=float32)
     """
-    y = _erf(_at_least_single(x))
-    return y.astype(np.float16) if x.dtype == np.float16 else y, (x,)
+    return narrowed(_erf(single(x)), x), (x,)
 
 
 @erf.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
-    with np.errstate(over="ignore"):
-        return (g * (2 / math.sqrt(math.pi) * np.exp(-np.square(x))),)
+    with errstate(over="ignore"):
+        return (g * (2 / math.sqrt(math.pi) * np.exp(-np.square(single(x)))),)
 
 
 _SLOPE, _CUBE = math.sqrt(2 / math.pi), 0.044715  # of the tanh approximation
@@ -267,14 +271,13 @@ def gelu(x: Array, approximate: str = "none") -> Pair:
     """
     if approximate not in ("none", "tanh"):
         raise ValueError(f"approximate must be 'none' or 'tanh', not {approximate!r}")
-    wide = _at_least_single(x)
+    wide = single(x)
     if approximate == "none":
         phi = _normal_cdf(wide)
     else:  # (1 + tanh(u)) / 2 = sigmoid(2u), which does not cancel
         t = np.clip(wide, -100, 100)
         phi = _sigmoid(2 * _SLOPE * t * (1 + _CUBE * t * t))
-    y = wide * phi
-    return y.astype(np.float16) if x.dtype == np.float16 else y, (wide, phi, approximate)
+    return narrowed(wide * phi, x), (wide, phi, approximate)
 
 
 @gelu.vjp
@@ -306,14 +309,14 @@ def _dropout(x: Array, p: float = 0.5, rng: np.random.Generator | int | None = N
     # Numbers of one dtype whatever x's, so that a seed means the same mask in all precisions.
     keep = generator(rng).random(x.shape, dtype=np.float32) >= p
     scale = 1 / (1 - float(p))
-    y = x * keep
+    y = taken(x, keep)
     y *= scale
     return y, (keep, scale)
 
 
 @_dropout.vjp
 def _(g: Any, needs: Any, keep: Array, scale: float) -> Any:
-    d = g * keep
+    d = taken(g, keep)
     d *= scale
     return (d,)
 

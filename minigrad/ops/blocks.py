@@ -14,12 +14,24 @@ to a million multiplications, and one call of ``np.matmul`` computes a stack of 
                      K = 2048, N = 256, b transposed               97, in tiles 108
                      K = 512, N = 1004                            106, in tiles 114
 
-(AMD Zen 4, OpenBLAS 0.3.31, SkylakeX kernel.) Its other kernels always copy: there blocks of thin products take 0.95 to
-1.03 of the plain product's time, and tiles, which take 1.3 of it, are not used.
+(AMD Zen 4, OpenBLAS 0.3.31, SkylakeX kernel.) Figures of one processor do not carry over. With the same kernel on an Intel
+Xeon with AVX-512 blocks gain up to 25 rows and lose with more, and all tiles lose a third:
+
+                                                              n =   8    25    64   128
+    h @ W                                                          34    61   126   134
+    multiply(h, column_blocks(W, n), out)                          66    85   111    93
+    da @ W.T                                                             55         126
+    multiply(da, row_blocks(W, n), out)                                  83         126
+    a @ b, (290, 512) by (512, 1004)                              155, in tiles 98
+
+So tiles, and blocks of more rows, are for processors of the family on which they were measured to gain; others get
+plain products. OpenBLAS's other kernels always copy: there blocks of thin products take 0.95 to 1.03 of the plain
+product's time, and tiles, which take 1.3 of it, are not used.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 
@@ -32,6 +44,8 @@ from ..threads import get_num_threads, side_by_side, split
 __all__ = ["block_rows", "column_blocks", "multiply", "product", "products", "row_blocks", "tiled"]
 
 _WHERE_THEY_LIE = blas.kernel() in ("SkylakeX", "Cooperlake", "SapphireRapids")
+_TILES = _WHERE_THEY_LIE and blas.processor() == ("AuthenticAMD", 25)  # Zen 4; Zen 3, also 25, is without AVX-512
+_MOST_ROWS = 25 if _WHERE_THEY_LIE and not _TILES else None  # of a product in blocks, where blocks of more lose
 # Multiplications in a block. Above 2^18 the other kernels may use threads of their own, which do not mix with ours.
 _MULTIPLICATIONS = 1_000_000 if _WHERE_THEY_LIE else 2**18
 _WIDEST = 64
@@ -43,12 +57,17 @@ _WORTH_THREADS = 2**24  # multiplications: 300 µs on one thread; less is done b
 
 
 def block_rows(K: int) -> int:
-    """How many rows a product over K columns may have at most for blocks to pay."""
-    return max(_MULTIPLICATIONS // (2 * _NARROWEST * max(K, 1)), 1)
+    """How many rows a product over K columns should have at most: more are better done as several products.
+
+    Where blocks of many rows do not pay, any number of them is one plain product.
+    """
+    return sys.maxsize if _MOST_ROWS else max(_MULTIPLICATIONS // (2 * _NARROWEST * max(K, 1)), 1)
 
 
 def _width(M: int, K: int, rows: int) -> int:
-    """The widest block that divides M columns evenly and is small enough; M itself if there is none to speak of."""
+    """The widest block that divides M columns evenly and is small enough; M itself if there is none that pays."""
+    if _MOST_ROWS and rows > _MOST_ROWS:
+        return M or 1
     most = min(_MULTIPLICATIONS // max(K * rows, 1), _WIDEST, M)
     return next((width for width in range(most, _NARROWEST - 1, -1) if M % width == 0), M) or 1
 
@@ -129,14 +148,14 @@ def _pieces(a: Array, b: Array, out: Array, number: int) -> list[Callable[[], No
 
 
 def tiled(a: Array, b: Array, out: Array) -> None:
-    """Stacks of a (..., M, K) times b (..., K, N) into ``out``, in tiles where those are computed where they lie.
+    """Stacks of a (..., M, K) times b (..., K, N) into ``out``, in tiles where those are faster.
 
     Each call of ``np.matmul`` is given views with two more axes for the rows and columns of tiles. The rows or columns
     of a and b are contiguous, the rows of out are.
     """
     (M, K), N = a.shape[-2:], b.shape[-1]
     rows, columns = _tile(K, transposed=b.strides[-2] < b.strides[-1])
-    if not _WHERE_THEY_LIE or not rows or M * K * N <= _MULTIPLICATIONS or not a.dtype == b.dtype == out.dtype:
+    if not _TILES or not rows or M * K * N <= _MULTIPLICATIONS or not a.dtype == b.dtype == out.dtype:
         np.matmul(a, b, out=out)
         return
     for i, height in _divided(M, rows):

@@ -2,7 +2,8 @@
 
 Inputs may have any shape; two of them broadcast as in NumPy, and so do their dtypes: float32 stays
 float32, Python numbers are weak, integers become float64 where the function is not closed on them.
-A gradient that is infinite (sqrt at 0) is returned as such and without a warning.
+A gradient that is infinite (sqrt at 0) is returned as such and without a warning. In float16 derivatives of several
+operations are computed in float32.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ..contexts import errstate
 from ..primitives import primitive
 from ..spec import Array
+from .numerics import single, taken
 
 Pair = tuple[Array, tuple[Any, ...]]
 
@@ -111,7 +114,7 @@ def power(a: Array, b: Array) -> Pair:
 @power.vjp
 def _(g: Any, needs: Any, a: Array, b: Array, y: Array) -> Any:
     da = db = None
-    with np.errstate(divide="ignore"):
+    with errstate(divide="ignore"):
         if needs[0]:
             b = b * 1  # booleans become integers, which can be subtracted
             da = g * (b * a ** (b - (b != 0)))  # the exponent is b - 1, but 0 where b = 0: 0 a^0 = 0
@@ -138,7 +141,7 @@ def _(g: Any, needs: Any) -> Any:
 
 @primitive(broadcasts=True)
 def absolute(x: Array) -> Pair:
-    """|x|, entry by entry, for x of any shape; the gradient at 0 is 0. Also called ``abs``.
+    """|x|, entry by entry, for x of any shape; the gradient at 0 is 0, whatever the cotangent. Also called ``abs``.
 
     >>> absolute([1.0, -2.0])
     tensor([1., 2.])
@@ -148,7 +151,12 @@ def absolute(x: Array) -> Pair:
 
 @absolute.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
-    return (g * np.sign(x),)
+    return (signed(g, x),)
+
+
+def signed(g: Any, x: Array) -> Any:
+    """g times the sign of x, which is an exact 0 where x is, also where g is infinite or NaN; the shapes broadcast."""
+    return taken(g, x != 0) * np.sign(x)
 
 
 @primitive(broadcasts=True)
@@ -181,7 +189,7 @@ def sqrt(x: Array) -> Pair:
 
 @sqrt.vjp
 def _(g: Any, needs: Any, y: Array) -> Any:
-    with np.errstate(divide="ignore"):
+    with errstate(divide="ignore"):
         return (0.5 * g / y,)
 
 
@@ -198,6 +206,7 @@ def reciprocal(x: Array) -> Pair:
 
 @reciprocal.vjp
 def _(g: Any, needs: Any, y: Array) -> Any:
+    y = single(y)
     return (-g * y * y,)
 
 
@@ -269,20 +278,27 @@ def _(g: Any, needs: Any, x: Array) -> Any:
 def logaddexp(a: Array, b: Array) -> Pair:
     """log(e^a + e^b), entry by entry, without overflow; the shapes broadcast.
 
-    The gradient is 0 where both are -inf.
+    The gradient is e^a / (e^a + e^b) in a, and in b what that lacks to 1. So with a = inf alone it is 1 and 0, and one
+    half each where both are inf; it is 0 for both where both are -inf.
 
     >>> logaddexp([0.0, -1000.0], [1000.0, -1000.0]).numpy().round(2)
     array([1000.  , -999.31], dtype=float32)
     """
-    y = np.logaddexp(a, b)
-    return y, (a, b, y)
+    return np.logaddexp(a, b), (a, b)
 
 
 @logaddexp.vjp
-def _(g: Any, needs: Any, a: Array, b: Array, y: Array) -> Any:
-    # e^a / (e^a + e^b) = e^(a - y); where y = -inf, a - 0 is still -inf, and a - y would be NaN
-    y = np.where(y == -np.inf, 0, y)
-    return g * np.exp(a - y) if needs[0] else None, g * np.exp(b - y) if needs[1] else None
+def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
+    # By the difference d = a - b, which is exact where a - logaddexp(a, b) would round: 1 / (1 + e^-d) and 1 / (1 + e^d)
+    with errstate(invalid="ignore", over="ignore"):
+        d = single(np.subtract(a, b))
+    u = np.exp(-np.abs(np.where(np.equal(a, b), 0, d)))  # inf - inf is NaN, and 0 here
+    more = g / (1 + u)
+    less = more * u
+    if np.isneginf(np.maximum(a, b)).any():
+        some = np.maximum(a, b) != -np.inf
+        more, less = taken(more, some), taken(less, some)
+    return np.where(d < 0, less, more) if needs[0] else None, np.where(d < 0, more, less) if needs[1] else None
 
 
 # --- trigonometric and hyperbolic functions ----------------------------------------------------------
@@ -331,6 +347,7 @@ def tan(x: Array) -> Pair:
 
 @tan.vjp
 def _(g: Any, needs: Any, y: Array) -> Any:
+    y = single(y)
     return (g * (1 + y * y),)
 
 
@@ -346,7 +363,8 @@ def arcsin(x: Array) -> Pair:
 
 @arcsin.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
-    with np.errstate(divide="ignore"):
+    x = single(x)
+    with errstate(divide="ignore"):
         return (g / np.sqrt((1 - x) * (1 + x)),)
 
 
@@ -362,7 +380,8 @@ def arccos(x: Array) -> Pair:
 
 @arccos.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
-    with np.errstate(divide="ignore"):
+    x = single(x)
+    with errstate(divide="ignore"):
         return (-g / np.sqrt((1 - x) * (1 + x)),)
 
 
@@ -378,7 +397,8 @@ def arctan(x: Array) -> Pair:
 
 @arctan.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
-    with np.errstate(over="ignore"):  # x^2 may overflow: the derivative is then 0
+    x = single(x)
+    with errstate(over="ignore"):  # x^2 may overflow: the derivative is then 0
         return (g / (1 + x * x),)
 
 
@@ -396,8 +416,9 @@ def arctan2(y: Array, x: Array) -> Pair:
 
 @arctan2.vjp
 def _(g: Any, needs: Any, y: Array, x: Array) -> Any:
-    r = np.hypot(y, x)  # dividing by it twice neither over- nor underflows
-    r = np.where(r == 0, 1, r)
+    r = single(np.hypot(y, x))  # dividing by it twice neither over- nor underflows
+    origin = r == 0
+    g, r = taken(g, ~origin), np.where(origin, 1, r)
     return g * (x / r) / r if needs[0] else None, -g * (y / r) / r if needs[1] else None
 
 

@@ -1,20 +1,23 @@
 """Indexing: reading and (functionally) writing entries by NumPy's indices; triangles and diagonals.
 
 An index is what NumPy takes: integers, slices, None, Ellipsis, arrays of integers or booleans, or a tuple of
-these; tensors may stand for arrays. Negative integers count from the end.
+these; tensors may stand for arrays, and so may lists, ranges and other sequences, buffers, and objects with
+``__array__``. Negative integers count from the end.
 """
 
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
 
 from ..core import Tensor, plain
 from ..primitives import primitive
-from ..spec import Array, as_array
+from ..spec import Array, as_array, describe
 from .lookup import sum_rows
+from .numerics import widened
 
 __all__ = ["diagonal", "getitem", "put", "take_along_axis", "tril", "triu"]
 
@@ -28,11 +31,32 @@ def _unwrap(index: Any) -> Any:
 
 def _unwrap_part(part: Any) -> Any:
     part = plain(part)
-    if isinstance(part, (list, tuple)):
-        part = np.asarray(part) if len(part) else np.zeros(0, np.intp)
-    if isinstance(part, np.ndarray) and part.ndim == 0 and part.dtype.kind in "iu":
-        return int(part)
-    return part
+    if part is None or part is Ellipsis or isinstance(part, (slice, int, np.bool_)):
+        return part
+    # What NumPy takes for an array becomes one of ours: sequences, buffers, objects with __array__.
+    array = part if isinstance(part, np.ndarray) else np.array(np.asarray(part))
+    if array is not part and not array.size:
+        array = array.astype(np.intp)  # as NumPy has it: an empty list holds no floats
+    if array.ndim == 0 and array.dtype.kind != "b":
+        return _as_integer(part if array.dtype == object else array)
+    if array.dtype.kind not in "biu":
+        raise _no_index(part)
+    return array
+
+
+def _as_integer(part: Any) -> int:
+    """A single index that is an integer, or says that it is one by ``__index__``."""
+    try:
+        return operator.index(part)
+    except TypeError:
+        raise _no_index(part) from None
+
+
+def _no_index(part: Any) -> IndexError:
+    return IndexError(
+        "only integers, slices, None, Ellipsis, and arrays or sequences of integers or booleans are indices, not "
+        f"{describe(part)}"
+    )
 
 
 def _may_repeat(index: Any) -> bool:
@@ -52,10 +76,12 @@ def _scatter(g: Array, index: Any, shape: tuple[int, ...]) -> Array:
         # long rows by number, as in an embedding: 400 of 256 take a quarter of np.add.at's time
         rows = index.ravel().astype(np.intp, copy=False) % shape[0]
         return sum_rows(g.reshape(index.size, -1), rows, shape[0]).reshape(shape)
-    d = np.zeros(shape, g.dtype)
     if _may_repeat(index):
+        g = widened(g)  # half precision is summed in single
+        d = np.zeros(shape, g.dtype)
         np.add.at(d, index, g)
     else:
+        d = np.zeros(shape, g.dtype)
         d[index] = g
     return d
 
@@ -66,13 +92,14 @@ def getitem(x: Array, index: Any) -> Pair:
 
     Args:
         x: of any shape.
-        index: integers, slices, None, Ellipsis, arrays or tensors of integers or booleans, or a tuple of these.
+        index: integers, slices, None, Ellipsis, arrays, tensors or sequences of integers or booleans, or a tuple of
+            these.
 
     Returns:
         as NumPy: a view of x for integers, slices, None and Ellipsis, a copy otherwise.
 
     Raises:
-        IndexError: if an index is out of range, of floats, or there are too many.
+        IndexError: if an index is out of range or none that NumPy takes, such as floats, or there are too many.
 
     >>> x = np.array([[1.0, 2.0], [3.0, 4.0]])
     >>> getitem(x, (slice(None), 1)).numpy(), getitem(x, [1, 1, 0]).shape
@@ -123,7 +150,7 @@ def put(x: Any, index: Any, value: Any) -> Tensor:
         a tensor of x's shape and dtype.
 
     Raises:
-        IndexError: if an index is out of range, of floats, or there are too many.
+        IndexError: if an index is out of range or none that NumPy takes, such as floats, or there are too many.
         ValueError: if the value does not broadcast to the shape of x[index].
         TypeError: if floating values are put among integers.
 

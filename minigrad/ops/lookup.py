@@ -9,6 +9,7 @@ import numpy as np
 from ..core import Tensor
 from ..primitives import primitive
 from ..spec import Array, get_default_dtype
+from .numerics import single
 
 __all__ = ["embedding", "one_hot"]
 
@@ -36,7 +37,7 @@ def sum_rows(rows: Array, indices: Array, size: int) -> Array:
     """(size, D) from rows (M, D) and integers (M,) in 0 … size-1: row k is the sum of those with index k.
 
     Sorted by index, the rows of one index are a slice. Most indices occur once and are copied in one go,
-    so the loop runs over the indices that repeat.
+    so the loop runs over the indices that repeat. Half precision is summed in single, and left in it.
     """
     # Measured in µs on 400 rows of 256, float32, captions with V = 1004 and 2917, and on 25,000 rows, V = 10,000:
     #   this                             154, 260,  32,000
@@ -44,6 +45,7 @@ def sum_rows(rows: Array, indices: Array, size: int) -> Array:
     #   one-hot (K, M) of K words @ rows 301, 405,       -
     #   np.bincount                      461, 1179, 130,000
     #   np.add.at                        678, 752, 108,000
+    rows = single(rows)
     total = np.zeros((size, rows.shape[1]), rows.dtype)
     order = np.argsort(indices, kind="stable")
     rows, keys = rows[order], indices[order]

@@ -1,7 +1,8 @@
 """Losses: one number (or one an entry) from predictions and targets of exactly fitting shapes.
 
 Nothing is broadcast here: a loss of (N,) against (N, 1) would silently be one of (N, N). The mean of no
-entries is 0, with gradient 0, so that an empty batch leaves a model as it is.
+entries is 0, with gradient 0, so that an empty batch leaves a model as it is. Half precision is computed in single, and
+only the result rounded. A well classified entry keeps its small loss and gradient: neither is a difference to 1.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ..spec import Array
 from .activations import _sigmoid
 from .elementwise import as_float
 from .lookup import check_indices
+from .numerics import narrowed, single, widened
 
 __all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "mse_loss", "nll_loss"]
 
@@ -37,9 +39,8 @@ def _reduce(losses: Any, reduction: str, scale: float) -> Any:
 
 
 def scaled_sum(losses: Array, scale: float) -> Any:
-    """``scale`` times the sum, in the losses' dtype; half precision, whose sums overflow early, is summed in single."""
-    total = losses.sum(dtype=np.result_type(losses, np.float32))
-    return (total * scale).astype(losses.dtype)
+    """``scale`` times the sum, in the losses' dtype."""
+    return losses.sum() * losses.dtype.type(scale)
 
 
 def _same_shape(name: str, first: Array, second_name: str, second: Array) -> None:
@@ -57,21 +58,42 @@ def cross_entropy_rows(z: Array, targets: Array, scale: float, smoothing: float 
 
     In place, the logits become the gradient of ``scale`` times the sum of the losses: with p the row's
     softmax and q the target distribution (one-hot, or smoothed), the loss is -sum q log p, and its gradient p - q.
+
+    At the target p - 1 would cancel: there the gradient is minus the sum of the others.
     """
     if not z.size:
         return np.zeros(len(z), z.dtype)
     z -= z.max(axis=1, keepdims=True)
     picked = np.arange(len(z)), targets
-    losses = z[picked]
     if smoothing:
-        losses = (1 - smoothing) * losses + smoothing * z.mean(axis=1)
+        return _smoothed_rows(z, picked, scale, smoothing)
+    logits = z[picked]
+    np.exp(z, out=z)
+    own = z[picked]
+    z[picked] = 0
+    others = z.sum(axis=1)
+    total = others + own
+    share = scale / total
+    z *= share[:, None]
+    z[picked] = -share * others
+    # log p = z - log total; the target's z is 0 if it is the largest, and its p then near 1
+    result: Array = np.where(logits == 0, np.log1p(others), np.log(total) - logits)
+    return result
+
+
+def _smoothed_rows(z: Array, picked: tuple[Array, Array], scale: float, smoothing: float) -> Array:
+    """As :func:`cross_entropy_rows`, of logits whose largest is 0 and places with some label smoothing."""
+    losses = (1 - smoothing) * z[picked] + smoothing * z.mean(axis=1)
     np.exp(z, out=z)
     total = z.sum(axis=1)
     z *= (scale / total)[:, None]
-    z[picked] -= scale * (1 - smoothing)
-    if smoothing:
-        z -= scale * smoothing / z.shape[1]
-    result: Array = np.log(total) - losses  # log p = z - log total
+    # Minus q, which sums to 1; what rounding left of the gradient's sum is taken off in the same proportions.
+    amount = np.full_like(total, scale)
+    for _ in range(2):
+        z -= (amount * (smoothing / z.shape[1]))[:, None]
+        z[picked] -= amount * (1 - smoothing)
+        amount = z.sum(axis=1)
+    result: Array = np.log(total) - losses
     return result
 
 
@@ -89,6 +111,15 @@ def _check_classes(name: str, scores: Array, targets: Array, ignore_index: int |
     keep = None if ignore_index is None else targets != ignore_index
     check_indices(targets, scores.shape[-1], "targets", keep)
     return None if keep is None or keep.all() else keep
+
+
+def score_rows(scores: Array, targets: Array, keep: Array | None) -> tuple[Array, Array]:
+    """Scores (…, C) as rows (M, C) that may be written into, and their targets (M,): those that count."""
+    if keep is None:  # a plain copy is faster than a gather
+        rows, chosen = np.array(scores, order="C").reshape(targets.size, scores.shape[-1]), targets.ravel()
+    else:
+        rows, chosen = scores[keep], targets[keep]
+    return single(rows), chosen
 
 
 def pull_rows(g: Any, rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Array:
@@ -146,16 +177,12 @@ def cross_entropy(
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing must lie in 0 … 1, not {label_smoothing}")
     keep = _check_classes("logits", logits, targets, ignore_index)
-    logits = as_float(logits)
-    if keep is None:
-        rows, targets = np.array(logits, order="C").reshape(targets.size, logits.shape[-1]), targets.ravel()
-    else:
-        rows, targets = logits[keep], targets[keep]
+    rows, targets = score_rows(logits, targets, keep)
     scale = _scale(reduction, len(rows))
     losses = cross_entropy_rows(rows, targets, scale, label_smoothing)
     if reduction == "none":
         losses = _spread(losses, keep, logits.shape[:-1])
-    return _reduce(losses, reduction, scale), (rows, keep, logits.shape)
+    return narrowed(_reduce(losses, reduction, scale), logits), (rows, keep, logits.shape)
 
 
 @cross_entropy.vjp
@@ -209,18 +236,19 @@ def nll_loss(
     tensor(2.5)
     """
     keep = _check_classes("log_probabilities", log_probabilities, targets, ignore_index)
-    values = as_float(log_probabilities)
+    values = single(log_probabilities)
     rows = np.arange(targets.size) if keep is None else np.flatnonzero(keep)
     picked = rows, targets.ravel()[rows]
     scale = _scale(reduction, len(rows))
     losses = -values.reshape(targets.size, values.shape[-1])[picked]
     if reduction == "none":
         losses = _spread(losses, keep, targets.shape)
-    return _reduce(losses, reduction, scale), (picked, values.shape, scale)
+    return narrowed(_reduce(losses, reduction, scale), log_probabilities), (picked, values.shape, scale)
 
 
 @nll_loss.vjp
 def _(g: Any, needs: Any, picked: tuple[Array, Array], shape: tuple[int, ...], scale: float) -> Any:
+    g = single(g)
     d = np.zeros((math.prod(shape[:-1]), shape[-1]), g.dtype)
     # one loss an entry with "none" (then the scale is 1), else a single number
     d[picked] = -(g.ravel()[picked[0]] if g.shape == shape[:-1] else g * g.dtype.type(scale))
@@ -249,14 +277,20 @@ def mse_loss(prediction: Array, target: Array, reduction: str = "mean") -> Pair:
     """
     _same_shape("prediction", prediction, "target", target)
     scale = _scale(reduction, prediction.size)
-    difference = np.subtract(as_float(prediction), target)
-    return _reduce(np.square(difference), reduction, scale), (prediction, target, scale)
+    difference, dtype = _difference(prediction, target)
+    losses = _reduce(np.square(difference), reduction, scale)
+    return losses.astype(dtype, copy=False), (prediction, target, scale)
+
+
+def _difference(a: Array, b: Array) -> tuple[Array, Any]:
+    """a - b as floats, half precision in single; and the dtype that it would have had."""
+    return np.subtract(single(a), widened(b)), np.result_type(as_float(a), b)
 
 
 @mse_loss.vjp
 def _(g: Any, needs: Any, prediction: Array, target: Array, scale: float) -> Any:
-    d = np.subtract(as_float(prediction), target)
-    d *= g * g.dtype.type(2 * scale)
+    d, _ = _difference(prediction, target)
+    d *= single(g) * d.dtype.type(2 * scale)
     return d if needs[0] else None, -d if needs[1] else None
 
 
@@ -297,16 +331,21 @@ def binary_cross_entropy_with_logits(logits: Array, targets: Array, reduction: s
     if wrong.any():
         place = tuple(map(int, np.argwhere(wrong)[0]))
         raise ValueError(f"targets{list(place) if place else ''} is {targets[place]}: it must lie in 0 … 1")
-    x = as_float(logits)
+    x = single(logits)
     losses = np.maximum(x, 0) - x * targets + np.log1p(np.exp(-np.abs(x)))
     scale = _scale(reduction, x.size)
-    return _reduce(losses, reduction, scale), (logits, targets, scale)
+    dtype = np.result_type(as_float(logits), targets)
+    return _reduce(losses, reduction, scale).astype(dtype, copy=False), (logits, targets, scale)
 
 
 @binary_cross_entropy_with_logits.vjp
 def _(g: Any, needs: Any, logits: Array, targets: Array, scale: float) -> Any:
-    x, g = as_float(logits), g * g.dtype.type(scale)
-    return (_sigmoid(x) - targets) * g if needs[0] else None, -x * g if needs[1] else None
+    x, g = single(logits), single(g)
+    t = single(targets) if targets.dtype.kind == "f" else targets.astype(x.dtype)
+    g = g * g.dtype.type(scale)
+    # sigmoid(x) - t, where both may be near 1, as a sum without cancellation at targets of 0 and 1
+    dx = ((1 - t) * _sigmoid(x) - t * _sigmoid(-x)) * g if needs[0] else None
+    return dx, -x * g if needs[1] else None
 
 
 @binary_cross_entropy_with_logits.reference

@@ -11,7 +11,7 @@ from ..core import Tensor, plain
 from ..spec import describe
 from . import elementwise, indexing, products, reductions, selection, shaping
 
-__all__: list[str] = []
+__all__ = ["LOGICAL"]
 
 
 def _swapped(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -29,11 +29,6 @@ _BINARY = {"add": elementwise.add, "sub": elementwise.subtract, "mul": elementwi
 _COMPARISONS = {"lt": selection.less, "le": selection.less_equal, "gt": selection.greater,
                 "ge": selection.greater_equal, "eq": selection.equal, "ne": selection.not_equal}  # fmt: skip
 
-# For masks; NumPy's operators on integers work on bits, which nothing here does.
-_LOGICAL = {"and": ("&", selection.logical_and), "or": ("|", selection.logical_or),
-            "xor": ("^", selection.logical_xor)}  # fmt: skip
-
-
 def _on_booleans(symbol: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """A logical operator, which refuses numbers."""
 
@@ -46,10 +41,15 @@ def _on_booleans(symbol: str, function: Callable[..., Any]) -> Callable[..., Any
     return call
 
 
-for _name, (_symbol, _logical) in _LOGICAL.items():
-    setattr(Tensor, f"__{_name}__", _on_booleans(_symbol, _logical))
-    setattr(Tensor, f"__r{_name}__", _swapped(_on_booleans(_symbol, _logical)))
-Tensor.__invert__ = _on_booleans("~", selection.logical_not)  # type: ignore[method-assign]
+# For masks; NumPy's operators on integers work on bits, which nothing here does.
+LOGICAL = {"and": _on_booleans("&", selection.logical_and), "or": _on_booleans("|", selection.logical_or),
+           "xor": _on_booleans("^", selection.logical_xor),
+           "invert": _on_booleans("~", selection.logical_not)}  # fmt: skip
+
+for _name in ("and", "or", "xor"):
+    setattr(Tensor, f"__{_name}__", LOGICAL[_name])
+    setattr(Tensor, f"__r{_name}__", _swapped(LOGICAL[_name]))
+Tensor.__invert__ = LOGICAL["invert"]  # type: ignore[method-assign]
 for _name, _function in _BINARY.items():
     setattr(Tensor, f"__{_name}__", _function)
     setattr(Tensor, f"__r{_name}__", _swapped(_function))

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..primitives import primitive
 from ..spec import Array
+from .numerics import narrowed, single, taken
 from .windows import Size, Windows, check_images, integer
 
 Pair = tuple[Array, tuple[Any, ...]]
@@ -28,7 +29,8 @@ def _windows(x: Array, kernel: Any, stride: Any, padding: Any) -> tuple[Windows,
 def max_pool2d(x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0) -> Pair:
     """The largest entry of each window; padding counts as minus infinity.
 
-    Entries that tie share the gradient equally. A window with a NaN gives NaN, in the gradient too.
+    Entries that tie share the gradient equally, all others get an exact 0, whatever the cotangent. A window with a NaN
+    gives NaN, in the gradient too.
 
     Args:
         x: images (N, C, H, W).
@@ -66,21 +68,22 @@ def _(g: Any, needs: Any, x: Array, y: Array, windows: Windows) -> Any:
     # With m = [entry equals its window's maximum], an entry gets g m / (sum of m) from each of its windows.
     view = windows.view(windows.pad(x, np.nan), y.shape[2:])  # NaN equals nothing: padding gets no share
     masks = {(i, j): view[:, :, i, j] == y for i, j in np.ndindex(windows.kernel)}
-    ties = np.zeros_like(y)
+    g = single(g)
+    ties = np.zeros(y.shape, g.dtype)
     for mask in masks.values():
         ties += mask
-    grad = windows.pad(np.zeros(x.shape, x.dtype))
+    grad = windows.pad(np.zeros(x.shape, g.dtype))
     grads = windows.view(grad, y.shape[2:])
-    with np.errstate(divide="ignore", invalid="ignore"):  # where y is NaN there are no ties: inf · 0 is NaN
-        share = g / ties
-        for (i, j), mask in masks.items():
-            grads[:, :, i, j] += share * mask
+    nan = ties == 0  # only a window with a NaN has no entry that equals its maximum
+    share = g / np.where(nan, np.nan, ties) if nan.any() else g / ties
+    for (i, j), mask in masks.items():
+        grads[:, :, i, j] += taken(share, mask | nan)
     return (windows.crop(grad),)
 
 
 @primitive
 def avg_pool2d(x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0) -> Pair:
-    """The mean of each window; padding counts as zeros, which are part of the mean.
+    """The mean of each window; padding counts as zeros, which are part of the mean. Half precision is summed in single.
 
     Args:
         x: images (N, C, H, W).
@@ -101,15 +104,16 @@ def avg_pool2d(x: Array, kernel: int | Size, stride: int | Size | None = None, p
     """
     windows, count = _windows(x, kernel, stride, padding)
     view = windows.view(windows.pad(x), count)
-    y = np.zeros(view.shape[:2] + count, np.result_type(x, np.float64) if x.dtype.kind != "f" else x.dtype)
+    y = single(np.zeros(view.shape[:2] + count, x.dtype))
     for i, j in np.ndindex(windows.kernel):
         y += view[:, :, i, j]
     y /= windows.kernel[0] * windows.kernel[1]
-    return y, (x.shape, windows)
+    return narrowed(y, x), (x.shape, windows)
 
 
 @avg_pool2d.vjp
 def _(g: Any, needs: Any, shape: tuple[int, ...], windows: Windows) -> Any:
+    g = single(g)
     grad = windows.pad(np.zeros(shape, g.dtype))
     view = windows.view(grad, g.shape[2:])
     share = g / (windows.kernel[0] * windows.kernel[1])

@@ -1,4 +1,7 @@
-"""Products: matmul, einsum and their relatives, which contract axes by BLAS where that is faster."""
+"""Products: matmul, einsum and their relatives, which contract axes by BLAS where that is faster.
+
+Products of half precision are computed in single, by BLAS, and rounded once, at the end; so are their gradients.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from ..core import Tensor, plain
 from ..primitives import primitive
 from ..spec import Array, as_array, describe
 from .blocks import product
+from .numerics import narrowed_all, widened
 
 __all__ = ["dot", "einsum", "matmul", "outer", "tensordot"]
 
@@ -40,7 +44,7 @@ def matmul(a: Array, b: Array) -> Pair:
         raise ValueError(
             f"a has rows of {a.shape[-1]} entries, b columns of {b.shape[max(b.ndim - 2, 0)]}: they must agree"
         )
-    return _matmul(a, b), (a, b)
+    return narrowed_all(_matmul(widened(a), widened(b)), (a, b)), (a, b)
 
 
 def _matmul(a: Array, b: Array) -> Array:
@@ -55,6 +59,7 @@ def _matmul(a: Array, b: Array) -> Array:
 @matmul.vjp
 def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
     # Y = A B: dA = G B', dB = A' G. Vectors become matrices of one row or column first.
+    g, a, b = widened(g), widened(a), widened(b)
     row, column = a.ndim == 1, b.ndim == 1
     A, B = a[None] if row else a, b[:, None] if column else b
     G = g[..., None] if column else g
@@ -102,7 +107,8 @@ def _einsum(*operands: Array, subscripts: str) -> Pair:
     """Einstein's summation convention; see :func:`einsum`."""
     arrays = [as_array(x) for x in operands]  # a Python number has no shape
     inputs, output = explicit_subscripts(subscripts, arrays)
-    return _contract(f"{','.join(inputs)}->{output}", *arrays), (inputs, output, arrays)
+    y = _contract(f"{','.join(inputs)}->{output}", *map(widened, arrays))
+    return narrowed_all(y, arrays), (inputs, output, arrays)
 
 
 def einsum(subscripts: str, *operands: Any) -> Tensor:
@@ -135,7 +141,7 @@ einsum.primitive = _einsum.primitive  # type: ignore[attr-defined]
 @_einsum.vjp
 def _(g: Any, needs: Any, inputs: list[str], output: str, operands: list[Array]) -> Any:
     # The cotangent of one operand is the einsum of g with the other operands, on that operand's indices.
-    parts = list(zip(inputs, operands, strict=True))
+    g, parts = widened(g), list(zip(inputs, map(widened, operands), strict=True))
     return tuple(
         _pull_operand(g, output, *part, parts[:i] + parts[i + 1 :]) if needs[i] else None
         for i, part in enumerate(parts)

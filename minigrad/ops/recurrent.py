@@ -6,6 +6,8 @@ place, and every weight gradient is one GEMM over all steps. The products of a s
 (:mod:`minigrad.ops.blocks`); groups of sequences go through their steps side by side, each on a thread. The step and
 the sequence share the cell: pre-activations in, new state out.
 
+Half precision is computed in single; only the states that come out, and the gradients, are rounded.
+
 Shapes: N batch, T steps, D input, H hidden. Source: the captioning exercises (CS231n), there with
 the LSTM's gates in the order i, f, o, g; S. Hochreiter and J. Schmidhuber, Long short-term memory (1997).
 """
@@ -24,6 +26,7 @@ from ..recording import recorder
 from ..spec import Array
 from ..threads import get_num_threads, side_by_side
 from .blocks import block_rows, column_blocks, multiply, product, products, row_blocks
+from .numerics import widened
 from .packing import Group, Inputs, Packing, check_places
 from .reductions import column_sums
 
@@ -33,7 +36,7 @@ _WORTH_THREADS = 2**22  # multiplications in a step: with less to do the threads
 
 
 def _check(x: Array, h: Array, Wx: Array, Wh: Array, b: Array, gates: int, axes: str, c: Array | None = None) -> Any:
-    """Raise unless all shapes fit; the dtype to compute in."""
+    """Raise unless all shapes fit; the dtype of the states."""
     if x.ndim != len(axes):
         raise ValueError(f"x must have {len(axes)} axes ({', '.join(axes)}), not shape {x.shape}")
     if h.ndim != 2 or ("N" in axes and h.shape[0] != x.shape[0]):
@@ -53,13 +56,18 @@ def _check(x: Array, h: Array, Wx: Array, Wh: Array, b: Array, gates: int, axes:
 def _begin(
     x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, lengths: Any, indices: Any, gates: int, c0: Array | None = None
 ) -> tuple[Packing, Inputs, Any]:
-    """How the sequences of either primitive are packed, what their steps take in, and the dtype to compute in."""
+    """How the sequences of either primitive are packed, what their steps take in, and the dtype of their states."""
     if indices is not None:
         indices = check_places(x, indices, len(h0))
     dtype = _check(x, h0, Wx, Wh, b, gates, "NTD" if indices is None else "UD", c0)
     N, T = x.shape[:2] if indices is None else indices.shape
     packing = Packing(N, T, lengths, _groups(N, h0.shape[1], gates))
     return packing, Inputs(packing, indices), dtype
+
+
+def _wide(dtype: Any) -> Any:
+    """The dtype to compute states of a dtype in."""
+    return np.result_type(dtype, np.float32)
 
 
 def _groups(N: int, H: int, gates: int) -> int:
@@ -72,7 +80,7 @@ def _groups(N: int, H: int, gates: int) -> int:
 
 def _project(rows: Array, Wx: Array, b: Array, dtype: Any) -> Array:
     """All input projections x Wx + b in one GEMM: (rows, D) to (rows, gates H)."""
-    projected = product(rows, Wx).astype(dtype, copy=False)
+    projected = product(widened(rows), widened(Wx)).astype(dtype, copy=False)
     projected += b
     return projected
 
@@ -186,22 +194,33 @@ def rnn_step(x: Array, h: Array, Wx: Array, Wh: Array, b: Array) -> tuple[Array,
     array([[0.964]])
     """
     dtype = _check(x, h, Wx, Wh, b, 1, "ND")
-    y = (x @ Wx).astype(dtype, copy=False)
-    y += h @ Wh
-    y += b
+    y = _preactivations(x, h, Wx, Wh, b, dtype)
     np.tanh(y, out=y)
-    return y, (x, h, Wx, Wh, y)
+    return y.astype(dtype, copy=False), (x, h, Wx, Wh, y)
+
+
+def _preactivations(x: Array, h: Array, Wx: Array, Wh: Array, b: Array, dtype: Any) -> Array:
+    """x Wx + h Wh + b of one step, wide enough for states of a dtype."""
+    wide = _wide(dtype)
+    y = (widened(x) @ widened(Wx)).astype(wide, copy=False)
+    y += widened(h) @ widened(Wh)
+    y += b
+    return y
 
 
 @rnn_step.vjp
 def _(g: Array, needs: tuple[bool, ...], x: Array, h: Array, Wx: Array, Wh: Array, y: Array) -> Any:
-    da = _tanh_vjp(g, y)
+    return _pull_step(_tanh_vjp(g, y), needs, x, h, Wx, Wh)
+
+
+def _pull_step(da: Array, needs: Any, x: Array, h: Array, Wx: Array, Wh: Array) -> tuple[Any, ...]:
+    """Cotangents of x, h, Wx, Wh, b, each if it is needed, from those of the pre-activations (N, gates H)."""
     return (
         da @ Wx.T if needs[0] else None,
         da @ Wh.T if needs[1] else None,
         x.T @ da if needs[2] else None,
         h.T @ da if needs[3] else None,
-        da.sum(axis=0) if needs[4] else None,
+        column_sums(da) if needs[4] else None,
     )
 
 
@@ -244,14 +263,15 @@ def rnn(
     (1, 3, 1)
     """
     packing, inputs, dtype = _begin(x, h0, Wx, Wh, b, lengths, indices, 1)
-    rows, first = inputs.rows(x), packing.sort(h0, dtype)
-    h = np.empty((len(packing.rows), h0.shape[1]), dtype)
+    wide = _wide(dtype)
+    rows, first = inputs.rows(x), packing.sort(h0, wide)
+    h = np.empty((len(packing.rows), h0.shape[1]), wide)
 
     def cell(group: Group, t: int, a: Array) -> None:
         np.tanh(a[0], out=h[group.step(t)])
 
-    _run(packing, inputs, _project(rows, Wx, b, dtype), Wh, first, h, cell)
-    return packing.unpack(h), (rows, first, h, Wx, Wh, packing, inputs)
+    _run(packing, inputs, _project(rows, Wx, b, wide), Wh, first, h, cell)
+    return packing.unpack(h).astype(dtype, copy=False), (rows, first, h, Wx, Wh, packing, inputs)
 
 
 @rnn.vjp
@@ -308,37 +328,48 @@ def _steps(states: list[Tensor], first: Tensor) -> Tensor:
 
 
 def _lstm_cell(a: Array, c: Array, c_next: Array, tanh_c: Array, h_next: Array) -> None:
-    """From pre-activations ``a`` (4, n, H) and the cell state (n, H) to the next states; ``a`` becomes the gates.
+    """From pre-activations ``a`` (4, n, H) and the cell state (n, H) to the next states; ``a`` becomes the gates' parts.
 
     i, f, o = sigmoid(a_i, a_f, a_o), g = tanh(a_g); c' = f c + i g; h' = o tanh(c').
-    All four gates take one pass of tanh, for sigmoid(z) = (1 + tanh(z/2)) / 2, which cannot overflow.
+    What is left in ``a`` is u = e^-a of i, f and o, and g: from u both sigmoid = 1 / (1 + u) and 1 - sigmoid =
+    u / (1 + u) keep their tails, where (1 + tanh(a / 2)) / 2 is all rounding from a = -17 on (float32).
     """
-    sigmoids = a[:3]
-    sigmoids *= 0.5
-    np.tanh(a, out=a)
-    sigmoids *= 0.5
-    sigmoids += 0.5
-    i, f, o, g = a
-    np.multiply(f, c, out=c_next)
-    np.multiply(i, g, out=tanh_c)  # borrowed as scratch
+    u, g = a[:3], a[3]
+    np.negative(u, out=u)
+    np.minimum(u, _highest(u), out=u)
+    np.exp(u, out=u)
+    np.tanh(g, out=g)
+    i, f, o = u + 1  # divided by, which spares the pass that would make sigmoids of them
+    np.divide(c, f, out=c_next)
+    np.divide(g, i, out=tanh_c)  # borrowed as scratch
     c_next += tanh_c
     np.tanh(c_next, out=tanh_c)
-    np.multiply(o, tanh_c, out=h_next)
+    np.divide(tanh_c, o, out=h_next)
+
+
+def _highest(x: Array) -> Array:
+    """The largest integer whose exponential is finite: 88 in single, 709 in double. A row as x's, for NumPy is slow
+    (5 times, 20 µs in 40,000 entries) at comparing with a single number."""
+    return np.full(x.shape[-1], int(np.log(np.finfo(x.dtype).max)), x.dtype)
 
 
 def _lstm_cell_vjp(dh: Array, dc: Array, gates: Array, c: Array, tanh_c: Array, da: Array) -> None:
     """From the cotangents of h' and c' to those of the pre-activations (into ``da``) and of c (into ``dc``).
 
     With dc' += dh o (1 - tanh^2 c'): da_i = dc' g i (1 - i), da_f = dc' c f (1 - f),
-    da_o = dh tanh(c') o (1 - o), da_g = dc' i (1 - g^2), dc = dc' f.
+    da_o = dh tanh(c') o (1 - o), da_g = dc' i (1 - g^2), dc = dc' f. ``gates`` are u of i, f, o, and g, as
+    :func:`_lstm_cell` leaves them; with s = 1 / (1 + u), s (1 - s) is u s^2.
     """
-    i, f, o, g = gates
+    u, g = gates[:3], gates[3]
+    sigmoids = u + 1
+    np.divide(1, sigmoids, out=sigmoids)
+    i, f, o = sigmoids
     da_i, da_f, da_o, da_g = da
     _tanh_vjp(dh, tanh_c, out=da_g)
     da_g *= o
     dc += da_g
-    np.subtract(1, gates[:3], out=da[:3])
-    da[:3] *= gates[:3]
+    np.multiply(u, sigmoids, out=da[:3])
+    da[:3] *= sigmoids
     _tanh_vjp(dc, g, out=da_g)
     da_g *= i
     da_i *= g
@@ -372,16 +403,21 @@ def lstm_cell(a: Array, c: Array) -> tuple[tuple[Array, Array], tuple[Any, ...]]
     if c.ndim != 2 or a.shape != (len(c), 4 * c.shape[1]):
         raise ValueError(f"a must be (N, 4H) and c (N, H), not {a.shape} and {c.shape}")
     dtype = np.result_type(a, c, np.float16)
-    gates = np.array(_by_gate(a, c.shape[1]), dtype, order="C")
-    c_next, tanh_c, h_next = (np.empty(c.shape, dtype) for _ in range(3))
+    gates = np.array(_by_gate(a, c.shape[1]), _wide(dtype), order="C")
+    c_next, tanh_c, h_next = (np.empty(c.shape, gates.dtype) for _ in range(3))
     _lstm_cell(gates, c, c_next, tanh_c, h_next)
-    return (h_next, c_next), (gates, c, tanh_c)
+    return _rounded(h_next, c_next, dtype), (gates, c, tanh_c)
+
+
+def _rounded(h: Array, c: Array, dtype: Any) -> tuple[Array, Array]:
+    """States in the dtype in which they go out."""
+    return h.astype(dtype, copy=False), c.astype(dtype, copy=False)
 
 
 @lstm_cell.vjp
 def _(g: Any, needs: tuple[bool, ...], gates: Array, c: Array, tanh_c: Array) -> Any:
     dh = np.zeros_like(tanh_c) if g[0] is None else g[0]
-    dc = np.zeros_like(tanh_c) if g[1] is None else g[1].copy()
+    dc = np.zeros_like(tanh_c) if g[1] is None else g[1].astype(tanh_c.dtype)
     da = np.empty((len(c), 4 * c.shape[1]), gates.dtype)
     _lstm_cell_vjp(dh, dc, gates, c, tanh_c, _by_gate(da, c.shape[1]))
     return da if needs[0] else None, dc if needs[1] else None
@@ -415,12 +451,10 @@ def lstm_step(
     (array([[0.6082]]), array([[0.8491]]))
     """
     dtype = _check(x, h, Wx, Wh, b, 4, "ND", c)
-    gates = (x @ Wx).astype(dtype, copy=False)
-    gates += h @ Wh
-    gates += b
-    c_next, tanh_c, h_next = (np.empty(h.shape, dtype) for _ in range(3))
+    gates = _preactivations(x, h, Wx, Wh, b, dtype)
+    c_next, tanh_c, h_next = (np.empty(h.shape, gates.dtype) for _ in range(3))
     _lstm_cell(_by_gate(gates, h.shape[1]), c, c_next, tanh_c, h_next)
-    return (h_next, c_next), (x, h, c, Wx, Wh, gates, tanh_c)
+    return _rounded(h_next, c_next, dtype), (x, h, c, Wx, Wh, gates, tanh_c)
 
 
 @lstm_step.vjp
@@ -428,17 +462,11 @@ def _(
     g: Any, needs: tuple[bool, ...], x: Array, h: Array, c: Array, Wx: Array, Wh: Array, gates: Array, tanh_c: Array
 ) -> Any:
     dh = np.zeros_like(tanh_c) if g[0] is None else g[0]
-    dc = np.zeros_like(tanh_c) if g[1] is None else g[1].copy()
+    dc = np.zeros_like(tanh_c) if g[1] is None else g[1].astype(tanh_c.dtype)
     da = np.empty_like(gates)
     _lstm_cell_vjp(dh, dc, _by_gate(gates, h.shape[1]), c, tanh_c, _by_gate(da, h.shape[1]))
-    return (
-        da @ Wx.T if needs[0] else None,
-        da @ Wh.T if needs[1] else None,
-        dc,
-        x.T @ da if needs[3] else None,
-        h.T @ da if needs[4] else None,
-        da.sum(axis=0) if needs[5] else None,
-    )
+    dx, dh, *weights = _pull_step(da, needs[:2] + needs[3:], x, h, Wx, Wh)
+    return dx, dh, dc, *weights
 
 
 def _reference_step(x: Tensor, h: Tensor, c: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -489,17 +517,18 @@ def lstm(
     ((1, 3, 1), (1, 3, 1))
     """
     packing, inputs, dtype = _begin(x, h0, Wx, Wh, b, lengths, indices, 4, c0)
-    rows, first = inputs.rows(x), packing.sort(h0, dtype)
-    first_c = np.zeros_like(first) if c0 is None else packing.sort(c0, dtype)
-    h, c, tanh_c = (np.empty((len(packing.rows), h0.shape[1]), dtype) for _ in range(3))
+    wide = _wide(dtype)
+    rows, first = inputs.rows(x), packing.sort(h0, wide)
+    first_c = np.zeros_like(first) if c0 is None else packing.sort(c0, wide)
+    h, c, tanh_c = (np.empty((len(packing.rows), h0.shape[1]), wide) for _ in range(3))
 
     def cell(group: Group, t: int, a: Array) -> None:
         step = group.step(t)
         _lstm_cell(a, group.before(t, first_c, c), c[step], tanh_c[step], h[step])
 
-    gates = _run(packing, inputs, _project(rows, Wx, b, dtype), Wh, first, h, cell)
+    gates = _run(packing, inputs, _project(rows, Wx, b, wide), Wh, first, h, cell)
     residuals = rows, first, h, first_c, c, tanh_c, gates, Wx, Wh, packing, inputs
-    return (packing.unpack(h), packing.unpack(c)), residuals
+    return _rounded(packing.unpack(h), packing.unpack(c), dtype), residuals
 
 
 @lstm.vjp

@@ -1,7 +1,9 @@
 """Reductions over axes, and softmax and cumulative sums, which run along one.
 
 ``axis`` is None for all axes, one axis or a tuple of them, counted from the end if negative; with
-``keepdims`` the reduced axes stay with length 1. Float32 stays float32; the mean of integers is float64.
+``keepdims`` the reduced axes stay with length 1. Float32 stays float32; the mean of integers is float64. Float16 stays
+float16, but is summed (or multiplied) in float32 and rounded once, at the end, in gradients too: what lies within its
+range comes out, what lies beyond 65,504 is inf, with NumPy's warning.
 Inside this module ``sum``, ``max``, ``min``, ``any`` and ``all`` are the primitives, not Python's own.
 """
 
@@ -13,9 +15,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from ..contexts import errstate
 from ..primitives import primitive
 from ..spec import Array
-from .elementwise import absolute, as_float, divide, exp, log, sqrt, square, subtract
+from .elementwise import absolute, divide, exp, log, signed, sqrt, square, subtract
+from .numerics import narrowed, single, sum_single, taken, widened
 
 Pair = tuple[Array, tuple[Any, ...]]
 Axis: TypeAlias = "int | tuple[int, ...] | None"
@@ -41,11 +45,11 @@ def column_sums(rows: Array) -> Array:
     """The sum of rows (M, N), in groups.
 
     NumPy adds row after row, and the error grows with their number: of 2,860 rows of float32 it is 1.7e-6 of the
-    largest sum, in groups 3e-7, in the same time.
+    largest sum, in groups 3e-7, in the same time. Half precision is summed in single.
     """
     if len(rows) <= _GROUP:
-        return rows.sum(axis=0)  # type: ignore[no-any-return]
-    groups = [rows[start : start + _GROUP].sum(axis=0) for start in range(0, len(rows), _GROUP)]
+        return sum_single(rows, axis=0)  # type: ignore[no-any-return]
+    groups = [sum_single(rows[start : start + _GROUP], axis=0) for start in range(0, len(rows), _GROUP)]
     return np.stack(groups).sum(axis=0)  # type: ignore[no-any-return]
 
 
@@ -56,7 +60,7 @@ def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
     >>> sum([[1.0, 2.0], [3.0, 4.0]], axis=0)
     tensor([4., 6.])
     """
-    return np.sum(x, axis=axis, keepdims=keepdims), (x.shape, axis, keepdims)
+    return narrowed(sum_single(x, axis, keepdims), x), (x.shape, axis, keepdims)
 
 
 @sum.vjp
@@ -71,13 +75,13 @@ def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
     >>> mean([[1.0, 2.0], [3.0, 4.0]], axis=0)
     tensor([2., 3.])
     """
-    y = np.mean(x, axis=axis, keepdims=keepdims)
+    y = np.mean(x, axis=axis, keepdims=keepdims)  # NumPy sums half precision in single
     return y, (x.shape, axis, keepdims, _count(x, y))
 
 
 @mean.vjp
 def _(g: Any, needs: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool, n: int) -> Any:
-    return (np.broadcast_to(_kept(g, axis, keepdims) / (n or 1), shape),)
+    return (np.broadcast_to(_kept(single(g), axis, keepdims) / (n or 1), shape),)
 
 
 @primitive
@@ -88,13 +92,13 @@ def cumsum(x: Array, axis: int | None = None) -> Pair:
     tensor([[1., 3.],
             [3., 7.]])
     """
-    return np.cumsum(x, axis=axis), (x.shape, axis)
+    return narrowed(np.cumsum(widened(x), axis=axis), x), (x.shape, axis)
 
 
 @cumsum.vjp
 def _(g: Any, needs: Any, shape: tuple[int, ...], axis: int | None) -> Any:
     axis = 0 if axis is None else axis  # an entry is in all later sums: sum cotangents from the end
-    return (np.flip(np.cumsum(np.flip(g, axis), axis), axis).reshape(shape),)
+    return (np.flip(np.cumsum(np.flip(single(g), axis), axis), axis).reshape(shape),)
 
 
 @primitive
@@ -104,12 +108,12 @@ def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
     >>> prod([[1.0, 2.0], [3.0, 4.0]], axis=0)
     tensor([3., 8.])
     """
-    return np.prod(x, axis=axis, keepdims=keepdims), (x, axis, keepdims)
+    return narrowed(np.prod(widened(x), axis=axis, keepdims=keepdims), x), (x, axis, keepdims)
 
 
 @prod.vjp
 def _(g: Any, needs: Any, x: Array, axis: Axis, keepdims: bool) -> Any:
-    return (_kept(g, axis, keepdims) * _product_of_others(x, axis),)
+    return (_kept(g, axis, keepdims) * _product_of_others(single(x), axis),)
 
 
 def _product_of_others(x: Array, axis: Axis) -> Array:
@@ -133,7 +137,7 @@ def _product_of_others(x: Array, axis: Axis) -> Array:
 
 @primitive
 def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
-    """The largest entry over axes of x, of any shape. Ties share the gradient equally.
+    """The largest entry over axes of x, of any shape. Ties share the gradient equally, all others get 0.
 
     Raises:
         ValueError: if there is no entry to reduce.
@@ -147,7 +151,7 @@ def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
 
 @primitive
 def min(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
-    """The smallest entry over axes of x, of any shape. Ties share the gradient equally.
+    """The smallest entry over axes of x, of any shape. Ties share the gradient equally, all others get 0.
 
     Raises:
         ValueError: if there is no entry to reduce.
@@ -161,9 +165,10 @@ def min(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
 
 def _share(g: Any, x: Array, y: Any, axis: Axis, keepdims: bool) -> Array:
     """A cotangent in equal parts for those entries of x that are the extreme y; NaNs are extreme."""
+    g = single(g)
     extreme = (x == _kept(y, axis, keepdims)) | (x != x)
     count = np.sum(extreme, axis=axis, keepdims=True, dtype=g.dtype)
-    shares: Array = extreme * (_kept(g, axis, keepdims) / count)
+    shares: Array = taken(_kept(g, axis, keepdims) / np.maximum(count, 1), extreme)
     return shares
 
 
@@ -178,6 +183,7 @@ def _(g: Any, needs: Any, x: Array, y: Any, axis: Axis, keepdims: bool) -> Any:
 
 def _centred(x: Array, axis: Axis) -> Array:
     """x minus its mean, twice: the second pass removes the rounding of the first, so that a constant gives 0."""
+    x = single(x)
     d: Array = x - np.mean(x, axis=axis, keepdims=True)
     d -= np.mean(d, axis=axis, keepdims=True)
     return d
@@ -204,12 +210,12 @@ def var(x: Array, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> P
     tensor([1., 4.])
     """
     y, freedom = _variance(x, axis, keepdims, ddof)
-    return y, (x, axis, keepdims, freedom)
+    return narrowed(y, x), (x, axis, keepdims, freedom)
 
 
 @var.vjp
 def _(g: Any, needs: Any, x: Array, axis: Axis, keepdims: bool, freedom: int) -> Any:
-    return (_kept(2 * g / freedom, axis, keepdims) * _centred(x, axis),)
+    return (_kept(2 * single(g) / freedom, axis, keepdims) * _centred(x, axis),)
 
 
 @var.reference
@@ -223,19 +229,20 @@ def _(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
 def std(x: Array, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Pair:
     """The standard deviation over axes of x, of any shape: the root of :func:`var`.
 
-    The gradient is 0 where all entries are equal.
+    The gradient is 0 where all entries are equal, whatever the cotangent.
 
     >>> std([[1.0, 2.0], [3.0, 6.0]], axis=0)
     tensor([1., 2.])
     """
     variance, freedom = _variance(x, axis, keepdims, ddof)
     y = np.sqrt(variance)
-    return y, (x, y, axis, keepdims, freedom)
+    return narrowed(y, x), (x, y, axis, keepdims, freedom)
 
 
 @std.vjp
 def _(g: Any, needs: Any, x: Array, y: Any, axis: Axis, keepdims: bool, freedom: int) -> Any:
-    factor = g / (freedom * np.where(y == 0, 1, y))
+    flat = y == 0
+    factor = taken(single(g), ~flat) / (freedom * np.where(flat, 1, y))
     return (_kept(factor, axis, keepdims) * _centred(x, axis),)
 
 
@@ -250,8 +257,8 @@ def _(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
 def norm(x: Array, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Pair:
     """The length of x, of any shape, as a vector: over all axes or some, never a matrix norm.
 
-    No intermediate over- or underflows. The gradient at the zero vector is 0; equal largest entries
-    share it (``ord=inf``).
+    No intermediate over- or underflows. The gradient at the zero vector is 0 (with ``ord=1`` that of each zero),
+    whatever the cotangent; equal largest entries share it (``ord=inf``).
 
     Args:
         ord: 2 for the root of the sum of squares, 1 for the sum of sizes, inf for the largest size.
@@ -264,7 +271,7 @@ def norm(x: Array, axis: Axis = None, keepdims: bool = False, ord: float = 2) ->
     """
     if ord not in (1, 2, np.inf):
         raise ValueError(f"ord must be 1, 2 or inf, not {ord}")
-    size = np.abs(as_float(x))
+    size = np.abs(single(x))
     if ord == 1:
         y = np.sum(size, axis=axis, keepdims=keepdims)
     else:
@@ -273,16 +280,18 @@ def norm(x: Array, axis: Axis = None, keepdims: bool = False, ord: float = 2) ->
         scale = np.where((y == 0) | (y == np.inf), 1, y)
         y = np.sqrt(np.sum(np.square(size / scale), axis=axis, keepdims=keepdims))
         y = y * scale.reshape(y.shape)
-    return y, (x, y, axis, keepdims, ord)
+    return narrowed(y, x), (x, y, axis, keepdims, ord)
 
 
 @norm.vjp
 def _(g: Any, needs: Any, x: Array, y: Any, axis: Axis, keepdims: bool, ord: float) -> Any:
     if ord == 1:
-        return (_kept(g, axis, keepdims) * np.sign(x),)
+        return (signed(_kept(g, axis, keepdims), x),)
     if ord == 2:
-        return (_kept(g, axis, keepdims) * (x / _kept(np.where(y == 0, 1, y), axis, keepdims)),)
-    return (_share(g, np.abs(x), y, axis, keepdims) * np.sign(x),)
+        zero = y == 0
+        direction = x / _kept(np.where(zero, 1, y), axis, keepdims)
+        return (_kept(taken(g, ~zero), axis, keepdims) * direction,)
+    return (signed(_share(g, np.abs(x), y, axis, keepdims), x),)
 
 
 @norm.reference
@@ -299,24 +308,37 @@ def _(x: Any, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Any:
 def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
     """log(sum(exp(x))) over axes of x, of any shape, without overflow; -inf where all entries are -inf.
 
-    The gradient is softmax(x), and 0 where all entries are -inf.
+    The gradient is softmax(x), which sums to 1: entries that are inf share it equally. It is 0 where all entries are -inf.
 
     >>> logsumexp([[1e3, -1e4], [-1e3, -1e3]], axis=1).numpy().round(2)
     array([1000.  , -999.31], dtype=float32)
     """
-    x = as_float(x)
-    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
-    top = np.where(np.isfinite(top), top, 0)
-    with np.errstate(divide="ignore"):  # log(0) is -inf
-        y = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=keepdims))
-    y = y + top.reshape(y.shape)
-    return y, (x, y, axis, keepdims)
+    top = np.max(single(x), axis=axis, keepdims=True, initial=-np.inf)
+    total = np.sum(_weights(x, top), axis=axis, keepdims=True)
+    with errstate(divide="ignore"):  # log(0) is -inf
+        y = np.log(total) + np.where(top == -np.inf, 0, top)
+    return narrowed(y if keepdims else np.squeeze(y, _axes(x, axis)), x), (x, top, total, axis, keepdims)
+
+
+def _axes(x: Array, axis: Axis) -> Any:
+    """The axes that are reduced, as a tuple."""
+    return normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
+
+
+def _weights(x: Array, top: Array) -> Array:
+    """exp(x - top) without inf - inf: infinite tops weigh 1, and where all entries are -inf they weigh 0."""
+    x = single(x)
+    if np.isfinite(top).all():
+        return np.exp(x - top)  # type: ignore[no-any-return]
+    with errstate(invalid="ignore"):
+        return np.exp(np.where((x == top) & (top > 0), 0, x - np.where(top == -np.inf, 0, top)))  # type: ignore[no-any-return]
 
 
 @logsumexp.vjp
-def _(g: Any, needs: Any, x: Array, y: Any, axis: Axis, keepdims: bool) -> Any:
-    y = np.where(y == -np.inf, 0, y)  # so that x - y is -inf there, not NaN
-    return (_kept(g, axis, keepdims) * np.exp(x - _kept(y, axis, keepdims)),)
+def _(g: Any, needs: Any, x: Array, top: Array, total: Array, axis: Axis, keepdims: bool) -> Any:
+    # e^(x - y) would round with y: by the sum of e^(x - top) the gradient sums to 1, however large x is
+    share = _kept(single(g), axis, keepdims) / np.where(total == 0, 1, total)
+    return (share * _weights(x, top),)
 
 
 @logsumexp.reference
@@ -334,17 +356,20 @@ def softmax(x: Array, axis: Axis = -1) -> Pair:
     tensor([[0.5, 0.5],
             [1. , 0. ]])
     """
-    x = as_float(x)
-    y = np.asarray(x - np.max(x, axis=axis, keepdims=True, initial=-np.inf))
+    wide = single(x)
+    y = np.asarray(wide - np.max(wide, axis=axis, keepdims=True, initial=-np.inf))
     np.exp(y, out=y)
     y /= np.sum(y, axis=axis, keepdims=True)
-    return y, (y, axis)
+    return narrowed(y, x), (y, axis)
 
 
 @softmax.vjp
 def _(g: Any, needs: Any, y: Array, axis: Axis) -> Any:
-    d = g * y  # dy_i / dx_j = y_i (1[i = j] - y_j)
-    d -= y * np.sum(d, axis=axis, keepdims=True)
+    # dy_i / dx_j = y_i (1[i = j] - y_j), so dx = y (g - mean), with the mean of g weighted by y. Near a y of 1 that
+    # difference is all rounding: taken twice, as in _centred, it is exact in the tails, and the cotangent sums to 0.
+    d = g - np.sum(g * y, axis=axis, keepdims=True)
+    d -= np.sum(d * y, axis=axis, keepdims=True)
+    d *= y
     return (d,)
 
 
@@ -364,16 +389,21 @@ def log_softmax(x: Array, axis: Axis = -1) -> Pair:
     array([[-6.9e-01, -6.9e-01],
            [ 0.0e+00, -1.0e+04]], dtype=float32)
     """
-    x = as_float(x)
-    y = x - np.max(x, axis=axis, keepdims=True, initial=-np.inf)
-    with np.errstate(divide="ignore"):  # log(0) only of no entries
+    wide = single(x)
+    y = wide - np.max(wide, axis=axis, keepdims=True, initial=-np.inf)
+    with errstate(divide="ignore"):  # log(0) only of no entries
         y -= np.log(np.sum(np.exp(y), axis=axis, keepdims=True))
-    return y, (y, axis)
+    return narrowed(y, x), (y, axis)
 
 
 @log_softmax.vjp
 def _(g: Any, needs: Any, y: Array, axis: Axis) -> Any:
-    return (g - np.exp(y) * np.sum(g, axis=axis, keepdims=True),)  # dy_i / dx_j = 1[i = j] - e^y_j
+    # dy_i / dx_j = 1[i = j] - e^y_j, so dx = g - p sum(g) with p = e^y. Near a p of 1 that cancels; what is left of the
+    # sum is then spread in the same way, so that the cotangent sums to 0 and is exact in the tails.
+    p = np.exp(y)
+    d = g - p * np.sum(single(g), axis=axis, keepdims=True)
+    d -= p * np.sum(d, axis=axis, keepdims=True)
+    return (d,)
 
 
 @log_softmax.reference

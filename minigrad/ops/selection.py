@@ -1,4 +1,7 @@
-"""Choices and comparisons, entry by entry: which value, whether, and of which dtype."""
+"""Choices and comparisons, entry by entry: which value, whether, and of which dtype.
+
+What was not chosen gets an exact 0 as its cotangent, also where the cotangent is infinite or NaN.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,22 @@ import numpy as np
 
 from ..primitives import primitive
 from ..spec import Array
+from .numerics import taken
 
 Pair = tuple[Array, tuple[Any, ...]]
+
+
+def _share(g: Any, lost: Any, tied_or_lost: Any) -> Any:
+    """A rival's cotangent: one half unless it lost, another unless it tied; all of g if either is NaN."""
+    half = 0.5 * g
+    return taken(half, ~lost) + taken(half, ~tied_or_lost)
 
 
 @primitive(broadcasts=True)
 def maximum(a: Array, b: Array) -> Pair:
     """The larger of a and b, entry by entry; the shapes broadcast. Ties share the gradient equally.
+
+    Where one of them is NaN, so is the result, and both get its whole gradient.
 
     >>> maximum([1.0, 5.0], 3)
     tensor([3., 5.])
@@ -24,16 +36,17 @@ def maximum(a: Array, b: Array) -> Pair:
 
 @maximum.vjp
 def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
-    half = 0.5 * g  # one half for >, another for >=: both if a is larger, one at a tie
     return (
-        half * (a > b) + half * (a >= b) if needs[0] else None,
-        half * (b > a) + half * (b >= a) if needs[1] else None,
+        _share(g, np.less(a, b), np.less_equal(a, b)) if needs[0] else None,
+        _share(g, np.less(b, a), np.less_equal(b, a)) if needs[1] else None,
     )
 
 
 @primitive(broadcasts=True)
 def minimum(a: Array, b: Array) -> Pair:
     """The smaller of a and b, entry by entry; the shapes broadcast. Ties share the gradient equally.
+
+    Where one of them is NaN, so is the result, and both get its whole gradient.
 
     >>> minimum([1.0, 5.0], 3)
     tensor([1., 3.])
@@ -43,10 +56,9 @@ def minimum(a: Array, b: Array) -> Pair:
 
 @minimum.vjp
 def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
-    half = 0.5 * g
     return (
-        half * (a < b) + half * (a <= b) if needs[0] else None,
-        half * (b < a) + half * (b <= a) if needs[1] else None,
+        _share(g, np.greater(a, b), np.greater_equal(a, b)) if needs[0] else None,
+        _share(g, np.greater(b, a), np.greater_equal(b, a)) if needs[1] else None,
     )
 
 
@@ -75,9 +87,9 @@ def clip(x: Array, min: float | None = None, max: float | None = None) -> Pair:
 @clip.vjp
 def _(g: Any, needs: Any, x: Array, low: float | None, high: float | None) -> Any:
     if low is not None:
-        g = g * (x >= low)
+        g = taken(g, x >= low)
     if high is not None:
-        g = g * (x <= high)
+        g = taken(g, x <= high)
     return (g,)
 
 
@@ -127,8 +139,8 @@ def where(condition: Array, x: Array, y: Array) -> Pair:
 def _(g: Any, needs: Any, condition: Array) -> Any:
     return (
         None,
-        np.where(condition, g, 0) if needs[1] else None,  # not a product, which makes NaN of 0 times inf
-        np.where(condition, 0, g) if needs[2] else None,
+        taken(g, condition) if needs[1] else None,
+        taken(g, np.logical_not(condition)) if needs[2] else None,
     )
 
 

@@ -16,6 +16,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from ..core import Tensor
 from ..primitives import primitive
 from ..spec import Array, as_array
+from .numerics import sum_single, widened
 
 __all__ = ["broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "pad", "ravel", "repeat", "reshape",
            "roll", "split", "squeeze", "stack", "swapaxes", "tile", "transpose"]  # fmt: skip
@@ -241,7 +242,8 @@ def _(g: Any, needs: Any, counts: Array, equal: bool, axis: int | None, shape: t
     axis = 0 if axis is None else axis % g.ndim
     before, after = g.shape[:axis], g.shape[axis + 1 :]
     if equal and len(counts):
-        return (g.reshape(*before, len(counts), counts[0], *after).sum(axis=axis + 1).reshape(shape),)
+        return (sum_single(g.reshape(*before, len(counts), counts[0], *after), axis + 1).reshape(shape),)
+    g = widened(g)
     d = np.zeros((*before, len(counts), *after), g.dtype)
     some = counts > 0  # reduceat knows no empty sums
     if some.any():
@@ -276,7 +278,7 @@ def _(g: Any, needs: Any, counts: tuple[int, ...], shape: tuple[int, ...]) -> An
     counts, lengths = (1,) * (ndim - len(counts)) + counts, (1,) * (ndim - len(shape)) + shape
     # axis i of g as a pair of axes, (copy, place within it)
     pairs = [n for pair in zip(counts, lengths, strict=True) for n in pair]
-    return (g.reshape(pairs).sum(axis=tuple(range(0, 2 * ndim, 2))).reshape(shape),)
+    return (sum_single(g.reshape(pairs), tuple(range(0, 2 * ndim, 2))).reshape(shape),)
 
 
 # --- joining and splitting -------------------------------------------------------------------------

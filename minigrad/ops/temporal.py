@@ -13,9 +13,9 @@ from ..core import Tensor
 from ..primitives import primitive
 from ..spec import Array
 from .blocks import product, products
-from .elementwise import as_float
 from .lookup import check_indices
-from .losses import cross_entropy_rows, pull_rows, scaled_sum
+from .losses import cross_entropy_rows, pull_rows, scaled_sum, score_rows
+from .numerics import narrowed, widened
 from .reductions import column_sums
 
 __all__ = ["temporal_affine", "temporal_softmax_loss"]
@@ -28,7 +28,7 @@ def temporal_affine(x: Array, W: Array, b: Array) -> Pair:
     """The same affine map at every step, x_t W + b: one GEMM over all steps, and one for each gradient.
 
     Args:
-        x: (N, T, D). W: (D, M). b: (M,). Dtypes promote as in NumPy.
+        x: (N, T, D). W: (D, M). b: (M,). Dtypes promote as in NumPy; half precision is computed in single.
 
     Returns:
         (N, T, M).
@@ -49,13 +49,15 @@ def temporal_affine(x: Array, W: Array, b: Array) -> Pair:
     if b.shape != W.shape[1:]:
         raise ValueError(f"b must be (M,) = {W.shape[1:]} as W's columns, not {b.shape}")
     N, T, D = x.shape
-    y = product(x.reshape(N * T, D), W).astype(np.result_type(x, W, b), copy=False)
+    dtype = np.result_type(x, W, b)
+    y = product(widened(x).reshape(N * T, D), widened(W)).astype(np.result_type(widened(x), W, b), copy=False)
     y += b
-    return y.reshape(N, T, W.shape[1]), (x, W)
+    return y.reshape(N, T, W.shape[1]).astype(dtype, copy=False), (x, W)
 
 
 @temporal_affine.vjp
 def _(g: Any, needs: Any, x: Array, W: Array) -> Any:
+    g, x, W = widened(g), widened(x), widened(W)
     N, T, D = x.shape
     rows = g.reshape(N * T, W.shape[1])
     dx, dW = products(
@@ -77,7 +79,8 @@ def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> Pair:
     """Cross-entropy of a sequence, summed over the unmasked steps and divided by the batch size N.
 
     -1/N sum over (n, t) with mask[n, t] of log softmax(scores[n, t])[targets[n, t]]. Masked steps are not
-    computed at all: what their scores and targets hold does not matter. Scores of any size are safe.
+    computed at all: what their scores and targets hold does not matter. Scores of any size are safe; half precision is
+    computed in single.
 
     Args:
         scores: (N, T, V).
@@ -106,13 +109,9 @@ def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> Pair:
             raise ValueError(f"{name} must be (N, T) = {scores.shape[:2]} as in scores, not {array.shape}")
     keep = _as_mask(mask)
     check_indices(targets, scores.shape[2], "targets", keep)
-    if keep is None:  # every step counts: a plain copy is faster than a gather
-        rows, chosen = np.array(scores, order="C").reshape(targets.size, scores.shape[2]), targets.ravel()
-    else:
-        rows, chosen = scores[keep], targets[keep]
-    rows = as_float(rows)
+    rows, chosen = score_rows(scores, targets, keep)
     losses = cross_entropy_rows(rows, chosen, scale := 1 / max(len(scores), 1))
-    return scaled_sum(losses, scale), (rows, keep, scores.shape)
+    return narrowed(scaled_sum(losses, scale), scores), (rows, keep, scores.shape)
 
 
 def _as_mask(mask: Array) -> Array | None:

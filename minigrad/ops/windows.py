@@ -1,8 +1,10 @@
-"""Windows that slide over images: their sizes and a view of them, which convolutions and pools share."""
+"""Windows that slide over images: their sizes, a view of them, and which pixels meet which of their taps."""
 
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterator
+from math import gcd
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -107,3 +109,28 @@ class Windows(NamedTuple):
         (sh, sw), (dh, dw) = self.stride, self.dilation
         shape, strides = (*padded.shape[:2], *self.kernel, *count), (n, c, dh * h, dw * w, sh * h, sw * w)
         return as_strided(padded, shape, strides, writeable=padded.flags.writeable)
+
+
+class Residue(NamedTuple):
+    """On one axis, the pixels that lie r modulo the stride s, and the taps of the kernel that meet them.
+
+    Tap i of window p meets pixel p s + i d - padding = (p + k) s + r, where i d - padding = k s + r. For one r these
+    taps are s / g apart, with g = gcd(s, d), and their k are d / g apart: among its pixels it is a convolution with
+    stride 1 and dilation d / g.
+    """
+
+    pixels: slice
+    taps: range  # may be empty
+    last: int  # k of the last tap, the largest
+    dilation: int
+
+
+def residues(windows: Windows, axis: int) -> Iterator[Residue]:
+    """Each r from 0 to s - 1."""
+    kernel, stride, padding, dilation = (option[axis] for option in windows)
+    common = gcd(stride, dilation)
+    for r in range(stride):
+        start = next((i for i in range(kernel) if (i * dilation - padding - r) % stride == 0), kernel)
+        taps = range(start, kernel, stride // common)
+        last = (taps[-1] * dilation - padding) // stride if taps else 0
+        yield Residue(slice(r, None, stride), taps, last, dilation // common)

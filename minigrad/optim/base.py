@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
+from ..contexts import errstate
 from ..core import Leaf, Tensor
-from ..spec import Array, describe
+from ..spec import Array, Spec, as_array, describe
 from ..threads import side_by_side
+from ..writes import written
 
 __all__ = ["Optimizer", "clip_grad_norm"]
 
@@ -73,6 +77,7 @@ class Optimizer:
 
     _options: ClassVar[tuple[str, ...]] = ("lr", "weight_decay")
     _memory: ClassVar[tuple[str, ...]] = ()  # one array of the parameter's shape and dtype for each name
+    _squares: ClassVar[tuple[str, ...]] = ()  # those of them that are means of squares, and so never negative
     lr: float
 
     def __init__(self, params: Iterable[Tensor], **options: Any) -> None:
@@ -82,6 +87,7 @@ class Optimizer:
         for name, value in options.items():
             self._check_option(name, value)
             setattr(self, name, value)
+        self._specs: list[Spec] = [(p.shape, p.dtype) for p in self.params]
         self.steps: list[int] = [0] * len(self.params)  # how often each parameter was updated
         self.memory: dict[str, list[Array]] = {
             name: [np.zeros(p.shape, p.dtype) for p in self.params] for name in self._memory
@@ -91,6 +97,9 @@ class Optimizer:
         """Everything is finite and not negative; the decay rates of averages are below 1."""
         low_one = name in ("betas", "momentum", "alpha")
         for number in value if isinstance(value, tuple) else (value,):
+            single = isinstance(number, (np.ndarray, Tensor)) and number.ndim == 0  # as in a state
+            if not (single or isinstance(number, (bool, int, float, np.number))):
+                raise TypeError(f"{type(self).__name__}: {name} must be a number, not {type(number).__name__}")
             if not (0 <= number < (1 if low_one else math.inf)):
                 raise ValueError(
                     f"{type(self).__name__}: {name} must be {'in [0, 1)' if low_one else 'finite and at least 0'}, "
@@ -126,24 +135,43 @@ class Optimizer:
         """Update every parameter that has a gradient, in place.
 
         Raises:
-            ValueError: if ``.data`` of a parameter was replaced by an array of another shape or dtype.
+            TypeError: if ``.data`` of a parameter is no ndarray, or an option no number.
+            ValueError: if an option has become impossible; if ``.data`` of a parameter was replaced by an array of
+                another shape or dtype, or is read-only. Nothing has been written.
         """
+        for name in self._options:
+            self._check_option(name, getattr(self, name))
         found = [(i, p, p.grad) for i, p in enumerate(self.params) if p.grad is not None]
         for i, p, g in found:
-            if g.shape != p.shape or g.dtype != p.dtype:
-                raise ValueError(
-                    f"{type(self).__name__}: parameter {i} is {describe(p)}, its gradient {describe(g)}; "
-                    "write into .data instead of replacing it"
-                )
+            self._check_parameter(i, p, g)
+        coefficients = [self._coefficients(self.steps[i] + 1) for i, _, _ in found]
         updates: list[Callable[[], None]] = []
-        for i, p, g in found:
+        for (i, p, g), numbers in zip(found, coefficients, strict=True):
             self.steps[i] += 1
-            coefficients = self._coefficients(self.steps[i])
             blocks = _blocks([p.data, g, *(kept[i] for kept in self.memory.values())])
-            updates += [partial(self._update, coefficients, *block) for block in blocks]
+            updates += [partial(self._update, numbers, *block) for block in blocks]
         if sum(p.size for _, p, _ in found) < 2 * _BLOCK:  # too little to wake a thread for
             updates = [partial(_one_after_the_other, updates)]
-        side_by_side(updates)
+        try:
+            side_by_side(updates)
+        finally:
+            for _, p, _ in found:
+                written(p.data)
+
+    def _check_parameter(self, i: int, p: Tensor, g: Array) -> None:
+        """A parameter can be written into, and is what it was when the optimiser was made, as its gradient is."""
+        name, (shape, dtype) = type(self).__name__, self._specs[i]
+        if not isinstance(p.data, np.ndarray):
+            raise TypeError(f"{name}: .data of parameter {i} must be an ndarray, not {type(p.data).__name__}")
+        if p.data.shape != shape or p.data.dtype != dtype:
+            raise ValueError(
+                f"{name}: parameter {i} was {dtype} {shape} when the optimiser was made, its data is "
+                f"{describe(p.data)} now: write into .data instead of replacing it"
+            )
+        if g.shape != shape or g.dtype != dtype:
+            raise ValueError(f"{name}: parameter {i} is {dtype} {shape}, its gradient {describe(g)}")
+        if not p.data.flags.writeable:
+            raise ValueError(f"{name}: .data of parameter {i} ({describe(p)}) is read-only: replace it by a copy")
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -167,15 +195,25 @@ class Optimizer:
         """Take over options, step counts and memory: all of them, or nothing.
 
         Raises:
-            ValueError: names every missing, unexpected, misshaped or impossible entry.
+            TypeError: if the state is no mapping.
+            ValueError: names every missing, unexpected, misshaped or impossible entry: a mean of squares below 0, for
+                example, or a memory that is NaN, from which no step could come.
         """
+        caller = f"{type(self).__name__}.load_state_dict"
         arrays = validated(type(self).__name__, self.state_dict(), state)
-        for name in self._options:
-            self._check_option(name, _as_option(getattr(self, name), arrays[name]))
-        if any(arrays[f"step.{i}"] < 0 for i in range(len(self.params))):
-            raise ValueError(f"{type(self).__name__}.load_state_dict: step counts must not be negative")
-        for name in self._options:
-            setattr(self, name, _as_option(getattr(self, name), arrays[name]))
+        options = {name: _as_option(caller, name, getattr(self, name), arrays[name]) for name in self._options}
+        for name, value in options.items():
+            self._check_option(name, value)
+        for i in range(len(self.params)):
+            if arrays[f"step.{i}"] < 0:
+                raise ValueError(f"{caller}: step counts must not be negative, step.{i} is {arrays[f'step.{i}']}")
+            for name in self.memory:
+                if np.isnan(arrays[f"{name}.{i}"]).any():
+                    raise ValueError(f"{caller}: {name}.{i} has entries that are NaN")
+                if name in self._squares and (arrays[f"{name}.{i}"] < 0).any():
+                    raise ValueError(f"{caller}: {name}.{i} is a mean of squares and has entries below 0")
+        for name, value in options.items():
+            setattr(self, name, value)
         for i in range(len(self.params)):
             self.steps[i] = int(arrays[f"step.{i}"])
             for name, kept in self.memory.items():
@@ -186,24 +224,46 @@ class Optimizer:
         return f"{type(self).__name__}({len(self.params)} parameters, {options})"
 
 
-def _as_option(current: Any, value: Array) -> Any:
+def _as_option(caller: str, name: str, current: Any, value: Array) -> Any:
     """An option read from an array: a pair or a flag if it is one now, else a float."""
     if isinstance(current, tuple):
         return tuple(value.tolist())
-    return bool(value) if isinstance(current, bool) else float(value)
+    if isinstance(current, bool):
+        if value not in (0, 1):
+            raise ValueError(f"{caller}: {name} must be 0 or 1, not {value}")
+        return bool(value)
+    return float(value)
 
 
 def validated(caller: str, expected: Mapping[str, Array], state: Mapping[str, Any]) -> dict[str, Array]:
-    """Copies of a state's arrays, which have the expected names, shapes and dtypes."""
+    """Copies of a state's arrays in native byte order, which have the expected names, shapes and dtypes."""
+    if not isinstance(state, Mapping):
+        raise TypeError(f"{caller}.load_state_dict: the state must map names to arrays, not be {describe(state)}")
     complaints = [f"{name} is missing" for name in expected if name not in state]
     complaints += [f"{name} is unexpected" for name in state if name not in expected]
-    arrays = {name: np.array(state[name]) for name in expected if name in state}
-    for name, array in arrays.items():
-        if array.shape != expected[name].shape or array.dtype != expected[name].dtype:
-            complaints.append(f"{name} is {describe(expected[name])} here, {describe(array)} in the state")
+    arrays: dict[str, Array] = {}
+    for name, like in expected.items():
+        if name not in state:
+            continue
+        value = state[name]
+        try:
+            array = np.array(value.data if isinstance(value, Tensor) else _as_given(value))
+        except (TypeError, ValueError) as error:
+            complaints.append(f"{name}: {error}")
+            continue
+        arrays[name] = array = array.astype(array.dtype.newbyteorder("="), copy=False)
+        if array.shape != like.shape or array.dtype != like.dtype:
+            complaints.append(f"{name} is {describe(like)} here, {describe(array)} in the state")
     if complaints:
         raise ValueError("\n  ".join([f"{caller}.load_state_dict: nothing was loaded:", *complaints]))
     return arrays
+
+
+def _as_given(value: Any) -> Array:
+    """Numbers as NumPy reads them: Python floats are float64, as options are."""
+    array = np.asarray(value)
+    as_array(array)  # complains of anything but numbers
+    return array
 
 
 def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
@@ -215,10 +275,11 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
 
     Returns:
         the norm before clipping, summed in float64. If it is not finite, nothing is scaled: no factor
-        would help, and the caller can skip the step.
+        would help, and the caller can skip the step. An array that is the gradient of two parameters counts twice in
+        the norm, since both will move by it, and is scaled once; so is memory in which gradients overlap.
 
     Raises:
-        ValueError: if ``max_norm`` is not above 0.
+        ValueError: if ``max_norm`` is not above 0, or a gradient is read-only; nothing has been scaled.
 
     >>> import minigrad as mg
     >>> p = mg.tensor([0.0, 0.0], requires_grad=True)
@@ -228,21 +289,62 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
     """
     if not max_norm > 0:
         raise ValueError(f"clip_grad_norm: max_norm must be above 0, not {max_norm}")
-    grads = [p.grad for p in _tensors("clip_grad_norm", params) if p.grad is not None]
-    norm = math.hypot(*(_norm(block) for g in grads for (block,) in _blocks([g])))
+    tensors = _tensors("clip_grad_norm", params)
+    for i, p in enumerate(tensors):
+        if p.grad is not None and not p.grad.flags.writeable:
+            raise ValueError(f"clip_grad_norm: the gradient of parameter {i} ({describe(p)}) is read-only")
+    grads = list({id(p.grad): p.grad for p in tensors if p.grad is not None}.values())
+    times = Counter(id(p.grad) for p in tensors if p.grad is not None)
+    norms = {id(g): math.hypot(*(_norm(block) for (block,) in _blocks([g]))) for g in grads}
+    norm = math.hypot(*(norms[key] * math.sqrt(count) for key, count in times.items()))
     if max_norm < norm < math.inf:
-        for g in grads:
-            g *= max_norm / norm
+        for group in _overlapping(grads):
+            if len(group) == 1:
+                _scale(group[0], max_norm, norm)
+                continue
+            scaled = [g.copy() for g in group]  # of all, before any is written
+            for g in scaled:
+                _scale(g, max_norm, norm)
+            for g, new in zip(group, scaled, strict=True):
+                g[...] = new
     return norm
 
 
+def _scale(g: Array, max_norm: float, norm: float) -> None:
+    """g <- g max_norm / norm, in a wider dtype if g's own cannot hold the factor well (halves, and near 0)."""
+    factor = max_norm / norm
+    if g.dtype.itemsize > 2 and factor >= np.finfo(g.dtype).tiny:
+        g *= factor
+        return
+    for (block,) in _blocks([g]):
+        block[...] = block.astype(np.result_type(block, np.float64)) / norm * max_norm
+
+
+def _overlapping(arrays: list[Array]) -> list[list[Array]]:
+    """The arrays in groups whose stretches of memory touch no other group's; most groups are of one."""
+    if all(a.base is None for a in arrays):  # different arrays with memory of their own
+        return [[a] for a in arrays]
+    spans = sorted(((*byte_bounds(a), i) for i, a in enumerate(arrays)), key=lambda span: span[:2])
+    groups: list[list[Array]] = []
+    reached = 0
+    for begin, end, i in spans:
+        if groups and begin < reached:
+            groups[-1].append(arrays[i])
+        else:
+            groups.append([arrays[i]])
+        reached = max(reached, end)
+    return groups
+
+
 def _norm(block: Array) -> float:
-    """The Euclidean norm in float64, scaled first if squares would overflow."""
+    """The Euclidean norm in float64, scaled first if squares would overflow or vanish."""
     wide = block.astype(np.float64).reshape(-1)
-    with np.errstate(over="ignore", invalid="ignore"):
+    with errstate(over="ignore", under="ignore", invalid="ignore"):
         norm = math.sqrt(wide @ wide)
-        if norm == math.inf:
-            largest = float(np.abs(wide).max())
+        if norm < 1e-150 or norm == math.inf:
+            largest = float(np.abs(wide).max(initial=0.0))
+            if largest == 0 or not math.isfinite(largest):
+                return largest
             wide /= largest
             norm = largest * math.sqrt(wide @ wide)
     return norm

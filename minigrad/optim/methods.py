@@ -88,6 +88,7 @@ class RMSprop(Optimizer):
     """
 
     _options = ("lr", "alpha", "eps", "weight_decay", "momentum")
+    _squares = ("v",)
     alpha: float
     eps: float
     weight_decay: float
@@ -150,6 +151,7 @@ class Adam(Optimizer):
 
     _options = ("lr", "betas", "eps", "weight_decay")
     _memory = ("m", "v")
+    _squares = ("v",)
     betas: tuple[float, float]
     eps: float
     weight_decay: float
@@ -162,6 +164,8 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise ValueError(f"{type(self).__name__}: betas must be two numbers, not {betas!r}")
         first, second = betas
         super().__init__(
             params,

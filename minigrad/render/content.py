@@ -5,16 +5,17 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import asdict
 from typing import Any
 
 from ..primitives import PRIMITIVES, Primitive
 from ..recording import Note, Stats, note_of
+from .arguments import argument_order, constants_of, to_be_named, with_name
 from .heat import Heat, flow_norm, gradient_norm, heat_of, largest, noted_slot, value_norm, was_recorded
 from .nesting import nested
 from .picture import Edge, Picture, Vertex, leaf_names, output_name, primitive_of
-from .text import argument_order
+from .stubs import stubbed
 from .words import option_text, option_words, shape_of
 
 __all__ = ["content_of"]
@@ -37,6 +38,7 @@ class _Content:
         self.picture, self.title = picture, title
         self.names = leaf_names(picture)
         self.heat = _heat(picture)
+        self.stubs = {number for number in stubbed(picture) if picture.vertices[number].is_leaf}
         self.series: dict[Any, int] = {}  # of a sequence's node, its place in the list
         self.series_list: list[Json] = []
         self.primitives: dict[Primitive, int] = {}  # its place in the list; two may have one name
@@ -61,8 +63,10 @@ class _Content:
     def _vertex(self, number: int, vertex: Vertex, box: int) -> Json:
         note = None if vertex.node is None or vertex.kind == "elision" else note_of(vertex.node)
         norms = [gradient_norm(vertex, slot) for slot in range(len(vertex.specs))]
+        named = to_be_named(self.picture, vertex, self.stubs)
         return {
             "kind": vertex.kind,
+            "stub": number in self.stubs,
             "name": self.names.get(number, vertex.label),
             "full": self.picture.full_name(vertex) if vertex.kind == "parameter" else "",
             "box": box,
@@ -70,8 +74,9 @@ class _Content:
             "step": None if vertex.kind == "elision" else vertex.step,
             "standsFor": vertex.stands_for,
             "remark": vertex.remark,
-            "inputs": [self._edge(vertex, edge) for edge in vertex.inputs],
-            "arguments": _arguments(vertex, note),
+            "inputs": [self._edge(vertex, edge, named) for edge in vertex.inputs],
+            "constants": [with_name(c.argument, named, c.text) for c in constants_of(vertex)],
+            "arguments": _arguments(vertex),
             "outputs": [
                 {
                     "name": output_name(vertex, slot),
@@ -91,12 +96,13 @@ class _Content:
             "heat": self._color(largest(norms)),
         }
 
-    def _edge(self, vertex: Vertex, edge: Edge) -> Json:
+    def _edge(self, vertex: Vertex, edge: Edge, named: Set[str]) -> Json:
         norm = flow_norm(self.picture, vertex, edge) if self.heat is not None else None
         return {
             "source": edge.source,
             "slot": edge.slot,
             "argument": edge.argument,
+            "said": with_name(edge.argument, named),
             "part": edge.part,
             "heat": self._color(norm),
         }
@@ -155,14 +161,12 @@ def _stats(vertex: Vertex, stats: Sequence[Stats | None], slot: int) -> Json | N
     return {k: list(v) if isinstance(v, tuple) else _number(v) for k, v in asdict(found).items()}
 
 
-def _arguments(vertex: Vertex, note: Note | None) -> list[list[str]]:
-    """Name and shape of each argument in the order of the call, constants too; that shape is in a note only."""
-    primitive = None if vertex.node is None else vertex.node.primitive
-    if primitive is None or primitive.name != vertex.label:  # a leaf, or a part of an unrolled sequence
-        return [[name, ""] for name in dict.fromkeys(e.argument for e in vertex.inputs)]
-    names = argument_order(vertex)
-    specs = note.inputs if note is not None and len(note.inputs) == len(names) else [None] * len(names)
-    return [[name, "" if spec is None else shape_of(spec)] for name, spec in zip(names, specs, strict=True)]
+def _arguments(vertex: Vertex) -> list[list[str]]:
+    """The name of each argument in the order of the call, and of a constant what is known of it."""
+    known = {constant.argument: "" if constant.is_unknown else constant.text for constant in constants_of(vertex)}
+    fed = dict.fromkeys(edge.argument for edge in vertex.inputs)
+    names = argument_order(vertex) if vertex.kind == "operation" else fed
+    return [[name, known.get(name, "")] for name in names if name in fed or name in known]
 
 
 def _described(primitive: Primitive) -> Json:

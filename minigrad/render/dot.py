@@ -31,6 +31,11 @@ def to_dot(
 ) -> str:
     """The graph behind a tensor (or several) as DOT text, the same for equal graphs.
 
+    Parameters are stubs beside the operations that take them, and so are inputs from three uses on. Where the order of
+    arguments matters, edges say which one they feed; of those without a name what comes by edges is first, then stubs
+    in their order. Constants are stubs of their own, with the shape and the value of single numbers as far as
+    :func:`minigrad.record` noted them.
+
     Args:
         unroll: 'primitive' shows a sequence primitive as one box, 'steps' every step, 'fold' the first and the last
             of equal steps (also of loops that you wrote), and how many are between them. 'fold' is the default, so that

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core import Tensor
-from ..extras import replacing
+from ..extras import how_to_install, replacing
 from .dot import to_dot
 
 __all__ = ["DrawingError", "draw", "layout", "layout_program"]
@@ -45,7 +45,7 @@ def draw(
     Raises:
         ValueError: for another suffix, or an option that does not fit; or (:class:`DrawingError`) if the layout fails
             or takes too long: the DOT text is then kept beside the picture.
-        FileNotFoundError: if there is no such folder.
+        OSError: if no file can be written there; before anything is laid out.
         ModuleNotFoundError: if neither `dot` nor graphviz-pure is installed; says how to get either.
 
     >>> import minigrad as mg, tempfile
@@ -97,8 +97,8 @@ def layout_program() -> str:
     if found := shutil.which("graphviz-pure", path=os.pathsep.join(places)):
         return found
     raise ModuleNotFoundError(
-        "drawing needs a layout program: install Graphviz (apt install graphviz, brew install graphviz), or "
-        "pip install 'minigrad[viz]'"
+        "drawing needs a layout program: Graphviz's dot (apt install graphviz, brew install graphviz), or "
+        + how_to_install("viz", "graphviz_pure")
     )
 
 

@@ -12,10 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..contexts import errstate
 from ..core import Tensor, current_scope, recording
 from ..primitives import PRIMITIVES, Primitive
-from ..recording import note_of, using
+from ..recording import using
 from ..spec import Spec
+from .arguments import noted_spec
+from .frames import Frames
 from .picture import Edge, Output, Picture, Vertex, picture_of, primitive_of
 
 __all__ = ["expanded"]
@@ -54,12 +57,16 @@ class _Expansion:
         self.result: list[Vertex] = []
         self.moved: dict[tuple[int, int], tuple[int, int]] = {}  # an output before -> the output now
         self.traces: dict[Any, Picture | str] = {}
+        primitives = [primitive_of(v) if v.label in wanted else None for v in picture.vertices]
+        self.calls = {number: p for number, p in enumerate(primitives) if p is not None and p.expand is not None}
+        self.frames = Frames(picture.vertices, self.calls.keys())
 
     def run(self) -> Picture:
         """The new picture."""
         for number, vertex in enumerate(self.picture.vertices):
-            primitive = primitive_of(vertex) if vertex.label in self.wanted else None
-            if primitive is None or primitive.expand is None or not self._expand(number, vertex, primitive):
+            if number in self.calls:
+                self._expand(number, vertex, self.calls[number])
+            else:
                 self._keep(number, vertex)
         outputs = [Output(*self.moved[output.source, output.slot], output.name) for output in self.picture.outputs]
         return Picture(self.result, outputs)
@@ -73,16 +80,16 @@ class _Expansion:
         source, slot = self.moved[edge.source, edge.slot]
         return edge._replace(source=source, slot=slot)
 
-    def _expand(self, number: int, vertex: Vertex, primitive: Primitive) -> bool:
+    def _expand(self, number: int, vertex: Vertex, primitive: Primitive) -> None:
         arguments = self._arguments(vertex, primitive)
         trace = _UNKNOWN if arguments is None else self._trace(vertex, primitive, arguments)
         if isinstance(trace, str):
             self._keep(number, vertex, trace)
-            return True
+            return
         assert arguments is not None
         edges = iter([self._new_edge(argument.edge) for argument in arguments if argument.edge is not None])
         place: dict[int, Any] = {}  # of each vertex of the trace: the edge that takes a leaf's place, or a number
-        scope = vertex.scope if vertex.step is not None else (*vertex.scope, vertex.label)
+        scope = (*self.frames.around(number, vertex), *([] if vertex.step is None else vertex.scope[-1:]))
         for i, inner in enumerate(trace.vertices):
             if inner.is_leaf:
                 place[i] = next(edges)
@@ -98,7 +105,6 @@ class _Expansion:
         for slot, output in enumerate(trace.outputs):
             feed = place[output.source]
             self.moved[number, slot] = feed[:2] if isinstance(feed, Edge) else (feed, output.slot)
-        return True
 
     def _arguments(self, vertex: Vertex, primitive: Primitive) -> list[_Argument] | None:
         """All arguments in the order of the call; None if the shape of one is not known."""
@@ -136,7 +142,7 @@ def _constant(vertex: Vertex, name: str, weights: Spec | None) -> tuple[bool, Sp
     node = vertex.node
     assert node is not None
     assert node.primitive is not None
-    primitive, note = node.primitive, note_of(node)
+    primitive = node.primitive
     if primitive.states:
         states = [state if vertex.step is None else state[:-1] for state in primitive.states]
         shape, dtype = vertex.specs[0]
@@ -144,13 +150,7 @@ def _constant(vertex: Vertex, name: str, weights: Spec | None) -> tuple[bool, Sp
             return True, ((shape[0], shape[-1]), dtype)
         if name == "x" and weights is not None and (vertex.step is not None or "indices" not in vertex.options):
             return True, ((*shape[:-1], weights[0][0]), dtype)
-    number = primitive.arguments.index(name)
-    if note is None or number >= len(note.inputs):
-        return False, None
-    spec = note.inputs[number]
-    if spec is not None and vertex.step is not None and name == "x":
-        spec = vertex.specs[0][0][:1] + spec[0][-1:], spec[1]
-    return True, spec
+    return noted_spec(vertex, name)
 
 
 def _traced(primitive: Primitive, arguments: list[_Argument], options: Any) -> Picture | str:
@@ -159,7 +159,7 @@ def _traced(primitive: Primitive, arguments: list[_Argument], options: Any) -> P
         None if spec is None else Tensor(np.zeros(*spec), requires_grad=edge is not None) for spec, edge in arguments
     ]
     assert primitive.expand is not None
-    with recording(), using(None), np.errstate(all="ignore"):
+    with recording(), using(None), errstate(all="ignore"):
         depth = len(current_scope() or ())
         outputs = primitive.expand(*tensors, **options)
     several = outputs if isinstance(outputs, tuple) else (outputs,)

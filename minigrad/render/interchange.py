@@ -9,6 +9,7 @@ from typing import Any
 from ..core import Tensor
 from ..extras import require
 from ..recording import note_of
+from .arguments import constants_of
 from .arrange import Unroll, arranged
 from .heat import gradient_norm, value_norm
 from .picture import Vertex, leaf_names
@@ -30,10 +31,11 @@ def to_networkx(
     Nodes are numbered from 0, each after those that feed it. They have the attributes ``kind`` ('operation',
     'parameter', 'input' or 'elision'), ``label`` (the primitive's name; a leaf's name, no two alike), ``shape`` and
     ``dtype`` of the first output, ``outputs`` with (shape, dtype) of each, ``scope`` (a tuple of names), ``options`` (a
-    text) and ``step`` (within an unrolled sequence, else None); ``remark``, such as the name of what is between leaves
-    and outputs; and what :func:`minigrad.record` noted: ``line``, ``value_norm`` and ``gradient_norm`` of the first
-    output. An edge has ``argument``, the name of the
-    argument that it feeds, ``slot``, the number of the output that it comes from, and its ``shape`` and ``dtype``.
+    text), ``constants`` (a text for each constant argument: its value if that was noted and is a single number, else
+    its shape, else 'constant') and ``step`` (within an unrolled sequence, else None); ``remark``, such as the name of
+    what is between leaves and outputs; and what :func:`minigrad.record` noted: ``line``, ``value_norm`` and
+    ``gradient_norm`` of the first output. An edge has ``argument``, the name of the argument that it feeds, ``slot``,
+    the number of the output that it comes from, and its ``shape`` and ``dtype``.
     The graph itself has ``outputs``: (node, slot, name) of each tensor asked for.
 
     Args:
@@ -74,6 +76,7 @@ def _attributes(vertex: Vertex, label: str) -> dict[str, Any]:
     attributes = {
         "kind": vertex.kind, "label": label, "shape": shape, "dtype": dtype, "outputs": outputs, "scope": vertex.scope,
         "options": option_text(vertex.options), "step": vertex.step,
+        "constants": {constant.argument: constant.text for constant in constants_of(vertex)},
     }  # fmt: skip
     note = None if vertex.node is None else note_of(vertex.node)
     noted = {

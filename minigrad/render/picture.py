@@ -39,7 +39,8 @@ class Vertex:
     kind: an operation; a leaf, which is a parameter if it has a name and else an input; or an elision, which
     stands for others. label: its name. specs: shape and dtype of each output. scope: the path of scopes around it.
     inputs: the edges to it. node: what it was made from. options: those of the operation that differ from their
-    defaults. constants: names of the arguments that were constants. step: the time step within an unrolled sequence.
+    defaults. constants: names of the arguments that were constants
+    or left out. step: the time step within an unrolled sequence.
     stands_for: how many vertices an elision replaces. remark: what a drawing should say beside the label. gathers: of
     what stacks the steps of a sequence's state, the number of that state.
     """
@@ -165,8 +166,9 @@ def _operation(node: Node, serial: Mapping[Node, int]) -> Vertex:
     assert primitive is not None
     argnums, needs, slots = node.route
     edges = zip(node.parents, argnums, slots, strict=True)
-    inputs = tuple(Edge(serial[parent], slot, primitive.input_name(argnum)) for parent, argnum, slot in edges)
-    constants = tuple(primitive.input_name(i) for i, tracked in enumerate(needs) if not tracked)
+    name = primitive.input_name
+    inputs = tuple([Edge(serial[parent], slot, name(argnum)) for parent, argnum, slot in edges])
+    constants = () if all(needs) else tuple([name(i) for i, tracked in enumerate(needs) if not tracked])
     options = _unusual(primitive, node.params)
     return Vertex("operation", primitive.name, node.outputs, node.scope, inputs, node, options, constants)
 

@@ -8,8 +8,9 @@ from .picture import Picture, Vertex
 
 __all__ = ["marks", "stubbed"]
 
-_USES = 8
-"""How often an input or a result is used at most if it has an edge to each use; `dot` takes minutes for 60."""
+_USES = {"input": 2, "operation": 8}
+"""How often these are used at most if they have an edge to each use; `dot` takes minutes for a result with 60, and
+for an attention over 8 steps whose weights have no names."""
 
 
 def stubbed(picture: Picture) -> set[int]:
@@ -23,7 +24,7 @@ def stubbed(picture: Picture) -> set[int]:
 
 
 def _is_stubbed(vertex: Vertex, uses: int) -> bool:
-    return vertex.kind == "parameter" or (vertex.kind != "elision" and uses > _USES)
+    return vertex.kind == "parameter" or (vertex.kind in _USES and uses > _USES[vertex.kind])
 
 
 def marks(picture: Picture, numbers: set[int]) -> dict[int, str]:

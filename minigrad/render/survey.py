@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..backward import arrays_in, graph_of
+from ..backward import graph_of
 from ..core import Node, Tensor, recording
 from ..nn.module import Module, Parameter, submodules
 from ..recording import Recorder, using
 from ..spec import Array
+from ..writes import arrays_in, owner
 from .costs import is_counted, multiply_adds
 from .inventory import Row, Summary
 
@@ -201,17 +202,10 @@ def _kept(result: Any, thawed: set[Node]) -> set[Node]:
 
 
 def _count_residuals(rows: Sequence[Row], watch: _Watch, kept: set[Node], parameters: Sequence[Parameter]) -> None:
-    seen = {id(_root(parameter.data)) for parameter in parameters}
+    seen = {id(owner(parameter.data)) for parameter in parameters}
     for row, node in watch.nodes:
         if node in kept:
-            for array in map(_root, arrays_in(node.residuals)):
+            for array in map(owner, arrays_in(node.residuals)):
                 if id(array) not in seen:
                     seen.add(id(array))
                     rows[row].residual_bytes += array.nbytes
-
-
-def _root(array: Array) -> Array:
-    """The array that owns the memory of a view."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from ..contexts import collector_paused
 from ..core import Tensor
+from .arguments import argument_order, constants_of, noted_spec
 from .arrange import Unroll, whole
-from .picture import Edge, Picture, Vertex, default_name, primitive_of, shared_path
+from .picture import Edge, Picture, Vertex, default_name, shared_path
 from .references import References, shortened
 from .repeats import Repeat, repeats
 from .words import alike, option_span, option_text, shape_of, span
@@ -19,6 +21,7 @@ _MOST = 2000
 """Lines that are worth reading; a longer listing says how many it leaves out."""
 
 
+@collector_paused()
 def to_text(
     tensors: Tensor | Iterable[Tensor],
     *,
@@ -30,7 +33,8 @@ def to_text(
     """The graph behind a tensor (or several) as a listing: leaves, operations in order, outputs.
 
     Each operation has a letter, its arguments (parameters by name, `·` for a constant), its options and the shape of
-    what it gives, with the dtype where that is not float32.
+    what it gives, with the dtype where that is not float32. Of a call within :func:`minigrad.record` it is known which
+    constants are single numbers, which are shown as such, and which were left out, `None`.
 
     Steps that are equal, of a sequence primitive or of a loop, are listed once, with their number. What differs from
     step to step has its first and its last value (`[:, 1 … 7]`), or if it moves unevenly only an ellipsis (`[…]`);
@@ -124,7 +128,8 @@ class _Listing:
             self.references.bind([number])
             self._enter(vertex.scope, len(vertex.scope))
             edges = {edge.argument: edge for edge in vertex.inputs}
-            words = self.references.words(vertex, [edges.get(name, "·") for name in argument_order(vertex)])
+            items = [edges[name] if name in edges else _constant([vertex], name) for name in argument_order(vertex)]
+            words = self.references.words(vertex, items)
             self._line(number, words, option_text(vertex.options), len(vertex.scope))
 
     def _repeat(self, repeat: Repeat) -> None:
@@ -154,7 +159,9 @@ class _Listing:
         vertices = [self.vertices[i] for i in repeat.like(number)]
         edges = [{edge.argument: edge for edge in vertex.inputs} for vertex in vertices]
         items = [
-            self._item(repeat, vertices, [here.get(name) for here in edges], first) if name in edges[1] else "·"
+            self._item(repeat, vertices, [here.get(name) for here in edges], first)
+            if name in edges[1]
+            else _constant(vertices, name)
             for name in argument_order(vertices[0])
         ]
         return self.references.words(vertices[0], items)
@@ -168,7 +175,8 @@ class _Listing:
         assert there is not None
         if there.source in block:  # a state, handed on from block to block
             mark = self.references.letter(there.source, there.slot) + "'"
-            first[mark] = "·" if here is None else self.references.refer(here.source, here.slot, users[0])
+            start = _constant(users[:1], there.argument)
+            first[mark] = start if here is None else self.references.refer(here.source, here.slot, users[0])
             return mark
         assert here is not None
         if here.source in block:
@@ -193,17 +201,20 @@ class _Listing:
         text += f"  ({vertex.remark})" if vertex.remark else ""
         self.lines.append(_Line(text, ", ".join(map(shape_of, vertex.specs))))
 
+
+def _constant(vertices: Sequence[Vertex], name: str) -> str:
+    """An argument that is no edge, as it is in all these vertices: a number, `None` for one left out, or `·`."""
+    said = ""
+    for vertex in vertices:
+        numbers = [c.text for c in constants_of(vertex) if c.argument == name and c.number is not None]
+        left_out = name in vertex.constants and noted_spec(vertex, name) == (True, None)
+        word = numbers[0] if numbers else "None" if left_out else "·"
+        if word == "·" or (said and word != said):
+            return "·"
+        said = word
+    return said
+
+
 def _one_line(text: str) -> str:
     """What cannot be printed, such as a line break, as its escape."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def argument_order(vertex: Vertex) -> list[str]:
-    """Names of all array arguments in the order of the call, tracked or not."""
-    primitive = primitive_of(vertex)
-    if primitive is None:
-        return [edge.argument for edge in vertex.inputs]
-    if vertex.step is not None:
-        return list(primitive.arguments)
-    assert vertex.node is not None
-    return [primitive.input_name(i) for i in range(len(vertex.node.route[1]))]

@@ -75,8 +75,10 @@ def _unroll(vertex: Vertex, first: int, used: Sequence[int]) -> tuple[list[Verte
         inputs += [Edge(first + t - 1, slot, state[:-1]) for slot, state in enumerate(states)] if t else begin
         inputs += by_name.values()
         scope = (*vertex.scope, f"step {t}")
+        still = [name for name in vertex.constants if t == 0 or name not in states]
+        constants = tuple(name[:-1] if name in states else name for name in still)
         vertices.append(
-            replace(vertex, label=name, specs=specs, scope=scope, inputs=tuple(inputs), step=t)
+            replace(vertex, label=name, specs=specs, scope=scope, inputs=tuple(inputs), constants=constants, step=t)
         )
     stacks = {slot: first + T + i for i, slot in enumerate(used)}
     for slot in stacks:

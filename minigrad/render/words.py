@@ -12,7 +12,7 @@ import numpy as np
 
 from ..spec import Spec
 
-__all__ = ["alike", "index_text", "option_span", "option_text", "option_words", "shape_of", "span"]
+__all__ = ["alike", "index_text", "number_text", "option_span", "option_text", "option_words", "shape_of", "span"]
 
 _LONGEST = 32
 """Letters of an option that are shown."""
@@ -33,12 +33,23 @@ def shape_of(spec: Spec) -> str:
     return text if dtype == np.float32 else f"{text} {dtype}"
 
 
+def number_text(number: float) -> str:
+    """A single number, in as many digits as one reads.
+
+    >>> number_text(2.0), number_text(0.1234567), number_text(10**6), number_text(True)
+    ('2', '0.123457', '1000000', 'True')
+    """
+    return f"{number:.6g}" if isinstance(number, float) else _cut(str(number), _LONGEST)
+
+
 def option_text(options: Mapping[str, Any]) -> str:
     """Options in a few words; what is None or False goes without saying.
 
     >>> option_text({"axis": 1, "keepdims": False})
     'axis=1'
     """
+    if not options:
+        return ""
     words = option_words({name: value for name, value in options.items() if value is not False})
     return ", ".join(text if name == "index" else f"{name}={text}" for name, text in words.items())
 

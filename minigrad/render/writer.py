@@ -2,16 +2,19 @@
 
 A weight that every step of a loop shares would tie the whole drawing into a knot (and take `dot` minutes). So it
 stands as a small stub beside each vertex that uses it, and once in a legend with its shape. So does a result of many
-uses, whose box says under which name. The steps of a sequence primitive are boxes in a row, with time to the right. (A
-cluster around each would look the same, but `dot` then draws rows from right to left, or mixes them: its order of a
-row does not heed edges between clusters.) Steps that are clusters, of loops that a user wrote or of an expanded
-primitive, stand below each other.
+uses, whose box says under which name. Constants are stubs too, with what is known of them.
+
+The steps of a sequence primitive are boxes in a row, with time to the right. (A cluster around each would look the
+same, but `dot` then draws rows from right to left, or mixes them: its order of a row does not heed edges between
+clusters.) Steps that are clusters, of loops that a user wrote or of an expanded primitive, stand below each other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from .arguments import constants_of, to_be_named, with_name
 from .escape import quoted
 from .heat import NOT_SHOWN, Heat, flow_norm, gradient_norm, is_noted, largest, value_norm
 from .legend import colour_bar, stub_legend
@@ -26,6 +29,8 @@ _STYLE = {
     "operation": 'shape=box style="rounded,filled" fillcolor="#eef3fb" color="#7f93b2"',
     "input": 'shape=box style="filled" fillcolor="#e3f2e1" color="#6aa364"',
     "parameter": 'shape=box style=filled fillcolor="#fdf3d8" color="#c9a13b" fontsize=9 height=0.2 margin="0.06,0.02"',
+    "constant": 'shape=box style="rounded,filled" fillcolor="#ffffff" color="#a8a8a8" fontcolor="#555555" fontsize=9 '
+    'height=0.2 margin="0.06,0.02"',
     "elision": f'shape=box style="dashed,rounded,filled" fillcolor="{NOT_SHOWN}" color="#777777" margin="0.16,0.07"',
     "output": 'shape=box style="filled" fillcolor="#f9e0dc" color="#c4695c" penwidth=1.5',
 }
@@ -41,6 +46,7 @@ class DotWriter:
         self.heat = heat
         self.stubbed = stubbed(picture)
         self.names = leaf_names(picture) | marks(picture, self.stubbed)
+        self.said = [to_be_named(picture, vertex, self.stubbed) for vertex in picture.vertices]
         self.rows = self._rows()
         self.scopes = scopes_of(picture)
         self.lines: list[str] = []
@@ -95,13 +101,16 @@ class DotWriter:
         """Invisible edges that keep each step of a loop below the one before; `dot` would put some beside it."""
         drawn = {" ".join(edge.split()[:3]) for edge in self.edges}
         for above, below in ladders(self.picture, self.scopes):
-            first = [f"p{i}" if self._has_stub(i) else f"n{i}" for i in below]
+            first = [name for i in below for name in self._stubs_of(i) or [f"n{i}"]]
             edges = [f"n{a} -> {b}" for a in above for b in first]
             self.edges += [f"  {edge} [style=invis weight=0]" for edge in edges if edge not in drawn]
 
-    def _has_stub(self, number: int) -> bool:
+    def _stubs_of(self, number: int) -> list[str]:
+        """The stubs that stand beside a vertex."""
         vertex = self.picture.vertices[number]
-        return vertex.kind == "operation" and vertex.step is None and bool(self._parameters(vertex))
+        if vertex.kind != "operation" or vertex.step is not None:
+            return []
+        return [f"p{number}"] * bool(self._parameters(number)) + [f"k{number}"] * bool(self._constants(number))
 
     def _legends(self) -> None:
         """Beside the last output, where they make the drawing no wider."""
@@ -119,10 +128,11 @@ class DotWriter:
         vertex = self.picture.vertices[number]
         if vertex.is_leaf and number in self.stubbed:
             return  # a stub beside each that uses it
-        stubs = [] if vertex.kind == "elision" else self._parameters(vertex)
+        stubs, constants = self._parameters(number), self._constants(number)
         row = vertex.step is not None and vertex.kind == "operation"
         # The empty line keeps the parameters off an underscore in the name, which would look like a bar over one.
-        label = [vertex.scope[-1], vertex.label, *(["", *stubs] if stubs else [])] if row else [vertex.label]
+        within = ["", *stubs, *constants] if stubs or constants else []
+        label = [vertex.scope[-1], vertex.label, *within] if row else [vertex.label]
         if vertex.kind == "input":
             label = [self.names[number], shape_of(vertex.specs[0])]
         elif number in self.names:
@@ -135,9 +145,12 @@ class DotWriter:
         )
         if stubs and not row:
             self._stub(number, stubs[0], indent)
+        if constants and not row:
+            self.lines.append(f"{indent}k{number} [label={quoted(constants[0])} {_STYLE['constant']}]")
+            self.edges.append(f'  k{number} -> n{number} [color="#a8a8a8"]')
         for edge in vertex.inputs:
             if edge.source not in self.stubbed:
-                self.edges.append(f"  n{edge.source} -> n{number}{self._attributes(vertex, edge)}")
+                self.edges.append(f"  n{edge.source} -> n{number}{self._attributes(number, edge)}")
 
     def _stub(self, number: int, text: str, indent: str) -> None:
         """The parameters of a vertex, in the colour of the largest gradient that it sent them."""
@@ -149,11 +162,18 @@ class DotWriter:
         self.lines.append(f"{indent}p{number} [label={quoted(text)} {_STYLE['parameter']}{fill}]")
         self.edges.append(f"  p{number} -> n{number} [{line}]")
 
-    def _parameters(self, vertex: Vertex) -> list[str]:
+    def _parameters(self, number: int) -> list[str]:
         """The names of the parameters that a vertex takes, as one text; none if there are none."""
-        names = [self._stub_name(edge, vertex) for edge in vertex.inputs if edge.source in self.stubbed]
-        lines = ["  ".join(names[i : i + 4]) for i in range(0, len(names), 4)]
-        return ["\n".join(lines)] if names else []
+        vertex, named = self.picture.vertices[number], self.said[number]
+        edges = [edge for edge in vertex.inputs if edge.source in self.stubbed]
+        if vertex.kind == "elision":
+            return []
+        return _in_lines([with_name(e.argument, named, self._stub_name(e, vertex)) for e in edges])
+
+    def _constants(self, number: int) -> list[str]:
+        """What is known of the constants that a vertex takes, as one text; none if there are none."""
+        constants = constants_of(self.picture.vertices[number])
+        return _in_lines([with_name(constant.argument, self.said[number], constant.text) for constant in constants])
 
     def _stub_name(self, edge: Edge, user: Vertex) -> str:
         """What a stub beside a vertex says: a parameter's name, or a result's mark and which output it is."""
@@ -176,8 +196,9 @@ class DotWriter:
         assert self.heat is not None
         return f'color="{self.heat.color(norm)}" penwidth=2.5' if norm else "style=dotted"
 
-    def _attributes(self, vertex: Vertex, edge: Edge) -> str:
-        label = self._label(vertex, edge)
+    def _attributes(self, number: int, edge: Edge) -> str:
+        vertex = self.picture.vertices[number]
+        label = with_name(edge.argument, self.said[number], self._label(vertex, edge))
         attributes = [f"label={quoted(' ' + label)}"] if label else []  # the space keeps it off the line
         if self.heat is not None:
             norm = flow_norm(self.picture, vertex, edge)
@@ -222,6 +243,11 @@ class DotWriter:
             begin = f"q{i}"
             self.lines.append(f"  {begin} [label={quoted(self.names[output.source])} {_STYLE['parameter']}]")
         self.edges.append(f"  {begin} -> o{i}")
+
+
+def _in_lines(names: Sequence[str]) -> list[str]:
+    """Names as one text, four in a line; nothing if there are none."""
+    return ["\n".join("  ".join(names[i : i + 4]) for i in range(0, len(names), 4))] if names else []
 
 
 def _output_name(source: Vertex, target: Vertex, edge: Edge) -> str:

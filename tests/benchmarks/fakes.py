@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -34,6 +35,9 @@ def cases(quick: bool = False) -> list[Case]:
         Case("ours dies", [Rival("minigrad", "minigrad", _die), Rival("fine", "peer", _work)]),
         Case("sleeps", [Rival("minigrad", "minigrad", partial(_work, run=partial(time.sleep, 60)))]),
         Case("counts", [Rival("minigrad", "minigrad", _counting), Rival("peer", "peer", _counting)], fresh=True),
+        Case("whose", [Rival("minigrad", "minigrad", _whose)]),
+        Case("whose, in new processes", [Rival("minigrad", "minigrad", _whose)], fresh=True),
+        Case("whose, in what it starts", [Rival("minigrad", "minigrad", _whose_child)]),
         Case("threads", [Rival("minigrad", "minigrad", _threads)]),
     ]
 
@@ -65,6 +69,22 @@ def _counting() -> Work:
         return len(calls)
 
     return Work(run, measured=True)
+
+
+def _whose() -> Work:
+    """A figure that tells which minigrad this is."""
+    import minigrad
+
+    return Work(
+        lambda: getattr(minigrad, "MARK", 1.0),
+        lambda: {"x": np.array(getattr(minigrad, "RESULT", 1.0))},
+        measured=True,
+    )
+
+
+def _whose_child() -> Work:
+    code = "import minigrad; print(getattr(minigrad, 'MARK', 1.0))"
+    return Work(lambda: float(subprocess.check_output([sys.executable, "-P", "-c", code])), measured=True)
 
 
 def _threads() -> Work:

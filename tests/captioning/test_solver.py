@@ -26,9 +26,9 @@ from captioning.evaluation import (
 )
 from captioning.metrics import BLEU_score, corpus_bleu
 from captioning.model import Captioner
+from captioning.progress import Progress
 from captioning.run import Run, RunError, settings_of
 from captioning.solver import Settings, Solver, TrainingError
-from minigrad.progress import Progress
 
 SHORT = Settings(epochs=3, batch_size=10, learning_rate=5e-3)
 
@@ -457,34 +457,70 @@ def test_impossible_settings_are_named(name, value):
         Settings(**{name: value})
 
 
-def test_progress_prints_a_line_now_and_then(monkeypatch):
-    clock = [0.0]
-    monkeypatch.setattr("minigrad.progress.time.monotonic", lambda: clock[0])
-    stream = io.StringIO()
-    progress = Progress(stream)
+class Terminal(io.StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+def shown(stream, clock, done, wait, **options):
+    """A job of which `done` says the steps that are done, one after each `wait` of seconds."""
+    progress = Progress(stream, clock=lambda: clock[0], **options)
     progress.begin(100, start=20)
-    for done in range(21, 101):
-        clock[0] += 1
-        progress.update(done, loss=3.0)
-    assert stream.getvalue().splitlines() == [
-        "[=======                 ] 30/100  loss 3.00  1.0/s  1:10 left",
-        "[=====================   ] 90/100  loss 3.00  1.0/s  0:10 left",
+    for number in done:
+        clock[0] += wait
+        progress.update(number, loss=3.0)
+    return progress
+
+
+def test_progress_prints_a_line_now_and_then():
+    progress = shown(io.StringIO(), [0.0], range(21, 101), wait=1)
+    progress.say("[done]")
+    progress.close()
+    assert progress.stream.getvalue().splitlines() == [
+        "30/100  loss 3.00  1.0/s  0:01:10 left",
+        "90/100  loss 3.00  1.0/s  0:00:10 left",
+        "[done]",
     ]
 
 
 def test_progress_draws_over_its_line_on_a_terminal(monkeypatch):
-    clock = [0.0]
-    monkeypatch.setattr("minigrad.progress.time.monotonic", lambda: clock[0])
-    stream = io.StringIO()
-    stream.isatty = lambda: True
-    progress = Progress(stream)
-    progress.begin(10)
-    for done in range(1, 11):
-        clock[0] += 0.3
-        progress.update(done)
-    progress.say("done")
-    assert stream.getvalue().count("\r") == 12
-    assert stream.getvalue().endswith("\rdone\n")
-    quiet = Progress(io.StringIO(), enabled=False)
+    monkeypatch.setenv("TERM", "xterm")
+    progress = shown(Terminal(), [0.0], range(21, 31), wait=0.1)
+    drawn = progress.stream.getvalue()
+    assert "22/100  loss 3.00  10.0/s  0:00:08 left" in drawn
+    assert "23/100" not in drawn  # 0.2 s after the one before
+    assert "\n" not in drawn
+    progress.say("epoch 1")
+    assert "epoch 1\n" in progress.stream.getvalue()
+    before = len(progress.stream.getvalue())
+    progress.close()
+    assert progress.stream.getvalue()[before:].rstrip().endswith("\x1b[2K")  # wiped,
+    assert "\x1b[?25h" in progress.stream.getvalue()[before:]  # and the cursor is there again
+
+
+def test_progress_on_a_terminal_that_cannot_move_its_cursor_prints_lines(monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    progress = shown(Terminal(), [0.0], range(21, 101), wait=1)
+    assert progress.stream.getvalue().count("\n") == 2
+
+
+def test_progress_can_be_silent():
+    quiet = shown(io.StringIO(), [0.0], range(21, 101), wait=1, enabled=False)
     quiet.say("nothing")
+    quiet.close()
     assert quiet.stream.getvalue() == ""
+
+
+def test_an_error_in_a_training_leaves_the_terminal_as_it_was(small_data, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    solver = make_solver(small_data)
+    solver.progress = Progress(Terminal(), clock=itertools.count().__next__)
+    inner = solver.model.loss
+    solver.model.loss = lambda *batch: inner(*batch) * (math.nan if solver.iteration == 2 else 1.0)
+    with pytest.raises(TrainingError):
+        solver.train()
+    drawn = solver.progress.stream.getvalue()
+    assert "2/15  loss" in drawn
+    assert drawn.rindex("\x1b[?25h") > drawn.rindex("\x1b[?25l")  # the cursor, hidden below the bar, is there again

@@ -5,7 +5,6 @@ An entry is (function, part before, part after). A campaign fails if one of them
 
 ANY = "*"  # every change of the part that survives: for parts whose every value gives the same numbers
 
-_SAME_ANYWHERE = "where the value is used it is multiplied by 0, or divides 0"
 _GENERAL = "chooses a faster way: the general one gives the same numbers"
 _CAST = "the engine casts to the input's dtype anyway; here it saves work in a wider one"
 _SUMS = "the engine sums away an axis of length 1 in front"
@@ -20,27 +19,17 @@ def _accept(reason: str, function: str, before: str, *afters: str) -> None:
 # --- activations, elementwise, reductions --------------------------------------------------------------
 
 _accept("the other branch is taken above 0; the limit only keeps exp from overflowing there", "activations.elu.vjp",
-        "np.where(x > 0, g, g * (alpha * np.exp(np.minimum(x, 0))))",
-        "np.where(x > 0, g, g * (alpha * np.exp(np.minimum(x, 1))))")  # fmt: skip
+        "np.where(above, g, g * (alpha * np.exp(np.minimum(x, 0)))) if alpha else taken(g, above)",
+        "np.where(above, g, g * (alpha * np.exp(np.minimum(x, 1)))) if alpha else taken(g, above)")  # fmt: skip
 _accept("any bound beyond which the density is 0 in float64 does; clip(-100, x, 100) is clip(x, -100, 100)",
         "activations.gelu.vjp", "t = np.clip(x, -100, 100)", ANY)  # fmt: skip
-_accept(_SAME_ANYWHERE, "elementwise.arctan2.vjp", "r = np.where(r == 0, 1, r)", "r = np.where(r == 0, 2, r)")
-_accept("exp(-inf - 1) is 0, as exp(-inf) is", "elementwise.logaddexp.vjp", "y = np.where(y == -np.inf, 0, y)",
-        "y = np.where(y == -np.inf, 1, y)")  # fmt: skip
-_accept("exp(-inf - 1) is 0, as exp(-inf) is", "reductions.logsumexp.vjp", "y = np.where(y == -np.inf, 0, y)",
-        "y = np.where(y == -np.inf, 1, y)")  # fmt: skip
 _accept("flip and cumsum of a vector need no axis", "reductions.cumsum.vjp", "axis = 0 if axis is None else axis",
         "axis = axis")  # fmt: skip
 _accept(_CAST, "reductions._share", "count = np.sum(extreme, axis=axis, keepdims=True, dtype=g.dtype)",
         "count = np.sum(extreme, axis=axis, keepdims=True)")  # fmt: skip
 _accept("a mean of no entries has no entry that its gradient could reach", "reductions.mean.vjp",
-        "np.broadcast_to(_kept(g, axis, keepdims) / (n or 1), shape)",
-        "np.broadcast_to(_kept(g, axis, keepdims) / (n or 2), shape)")  # fmt: skip
-_accept(_SAME_ANYWHERE, "reductions.norm.vjp",
-        "_kept(g, axis, keepdims) * (x / _kept(np.where(y == 0, 1, y), axis, keepdims))",
-        "_kept(g, axis, keepdims) * (x / _kept(np.where(y == 0, 2, y), axis, keepdims))")  # fmt: skip
-_accept(_SAME_ANYWHERE, "reductions.std.vjp", "factor = g / (freedom * np.where(y == 0, 1, y))",
-        "factor = g / (freedom * np.where(y == 0, 2, y))")  # fmt: skip
+        "np.broadcast_to(_kept(single(g), axis, keepdims) / (n or 1), shape)",
+        "np.broadcast_to(_kept(single(g), axis, keepdims) / (n or 2), shape)")  # fmt: skip
 
 _accept("one group is summed either way", "reductions.column_sums", "if len(rows) <= _GROUP:", "if len(rows) < _GROUP:")
 
@@ -55,22 +44,9 @@ _accept("only the order in memory counts, where n and c are neighbours, and the 
         "squares = g.reshape(n, c, tall // r, r, wide // r, r).transpose(0, 1, 3, 5, 2, 4)",
         "squares = g.reshape(c, n, tall // r, r, wide // r, r).transpose(0, 1, 3, 5, 2, 4)")  # fmt: skip
 
-_NO_TAPS = "without taps there is nothing to copy or to sum"
-_ITSELF = ("itself = windows[:3] == ((1, 1), (1, 1), (0, 0)) and self.number == x.shape[2:] and "
-           "x.flags.c_contiguous")  # fmt: skip
-_accept(_GENERAL, "columns.Columns.blocks", _ITSELF, _ITSELF.replace("(1, 1), (0, 0)", "(0, 1), (0, 0)"),
-        _ITSELF.replace("(1, 1), (0, 0)", "(1, 0), (0, 0)"))  # fmt: skip
 _accept(_GENERAL, "columns.Columns.terms", "return self.windows.kernel[0] if self.shared else 1", "return 1")
-_accept(_NO_TAPS, "columns._gather", "if down.taps and right.taps:", "if True:", "if down.taps:")
-_accept("one zero more in front", "columns._gather_densely", "left, pitch = (max(0, -right.first), width)",
-        "left, pitch = (max(1, -right.first), width)")  # fmt: skip
-_accept("either way the same memory from its start, or a run of it", "columns._gather_densely",
-        "cols[...] = as_strided(zeros.reshape(n, c, -1)[:, :, start:], cols.shape, strides)",
-        "cols[...] = as_strided(zeros[:, :, start:], cols.shape, strides)")  # fmt: skip
-_accept("whichever is called the first", "columns.residues", "common = gcd(stride, dilation)",
+_accept("whichever is called the first", "windows.residues", "common = gcd(stride, dilation)",
         "common = gcd(dilation, stride)")  # fmt: skip
-_FIRST_LAST = "first, last = ((i * dilation - padding) // stride for i in (taps[0], taps[-1])) if taps else (0, 0)"
-_accept(_NO_TAPS, "columns.residues", _FIRST_LAST, _FIRST_LAST.replace("else (0, 0)", "else (1, 0)"))
 _accept("it is given as a dtype", "columns.room", "size = prod(shape) * np.dtype(dtype).itemsize",
         "size = prod(shape) * dtype.itemsize")  # fmt: skip
 _accept("the product casts as well", "convolution._correlate_filters",
@@ -81,16 +57,11 @@ _accept("there are both or neither", "convolution._correlate_filters", "if dy is
 _accept("reshaped it is contiguous, and the product casts as well", "convolution._correlate_filters",
         "entries = np.ascontiguousarray(y[images, :, share.rows], dtype)",
         "entries = y[images, :, share.rows]")  # fmt: skip
-_accept(_NO_TAPS, "convolution._correlate_images", "if down.taps and right.taps:", "if down.taps or right.taps:")
 _SHARED = ("shared = windows.stride[0] == 1 and kh * filters < (kh - 1) * kw * c * groups and "
            "(y.dtype != np.float16)")  # fmt: skip
 _accept(_GENERAL, "convolution._correlations", _SHARED, _SHARED.replace("!=", "=="),
         _SHARED.replace("kw * c * groups", "kw * groups"),
         _SHARED.replace("(kh - 1) * kw * c * groups", "((kh - 1) * kw + c) * groups"))  # fmt: skip
-_DIRECT = "direct = len(matrices) == 1 and y.strides[2:] == (y.shape[3] * y.itemsize, y.itemsize)"
-_accept(_GENERAL, "convolution._multiply", _DIRECT, _DIRECT.replace("strides[2:]", "strides[:]"),
-        _DIRECT.replace("y.shape[3] * y.itemsize", "-(y.shape[3] * y.itemsize)"))  # fmt: skip
-_accept("a copy onto itself", "convolution._multiply", "if not direct:", "if True:")
 
 # --- indexing and lookup -------------------------------------------------------------------------------
 
@@ -121,8 +92,6 @@ _accept("any number below 0 differs from every index", "lookup.sum_rows",
 
 # --- losses --------------------------------------------------------------------------------------------
 
-_accept("booleans and integers are subtracted from floats as floats", "losses.mse_loss.vjp",
-        "d = np.subtract(as_float(prediction), target)", "d = np.subtract(prediction, target)")  # fmt: skip
 _SPREAD = "return _spread(rows if g.ndim == 0 and g == 1 else rows * g, keep, shape)"
 _accept("multiplies by 1 instead of leaving as it is", "losses.pull_rows", _SPREAD,
         "return _spread(rows * g, keep, shape)",

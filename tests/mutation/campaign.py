@@ -10,7 +10,6 @@ from __future__ import annotations
 import dis
 import functools
 import importlib
-import importlib.util
 import inspect
 import itertools
 import multiprocessing
@@ -34,6 +33,7 @@ from minigrad.backward import unbroadcast
 from minigrad.primitives import PRIMITIVES, Primitive
 from tests.checks import Case, check_primitive
 from tests.mutation.mutants import Mutant, install, mutants
+from tests.peers import pytorch
 
 TESTS = Path(__file__).parent.parent
 GRADIENT_TESTS = {"test_gradients", "test_primitive"}  # they run the cases, as the campaign does itself
@@ -141,8 +141,9 @@ def targets(*primitives: str) -> tuple[Target, ...]:
 def _label(function: FunctionType, records: Sequence[Primitive]) -> str:
     """``elementwise.divide.vjp`` for a rule, ``lookup.sum_rows`` for a function that rules call."""
     name = function.__qualname__
-    if function.__name__ == "_":
-        name = "/".join(r.name for r in records if r.backward is function) + ".vjp"
+    rules = [r.name for r in records if r.backward is function]
+    if function.__name__ in {f"{rule}_vjp" for rule in rules}:  # it has no name of its own
+        name = "/".join(rules) + ".vjp"
     return f"{function.__module__.rpartition('.')[2]}.{name}"
 
 
@@ -272,8 +273,7 @@ def with_tests(plan: dict[str, Plan], chosen: Sequence[Target], say: Callable[[s
     homes = {t.label: {family[name] for name in t.primitives} for t in chosen}
     if unbroadcast in {t.function for t in chosen}:
         homes[_label(unbroadcast, [])].add(importlib.import_module(UNBROADCAST_TESTS))
-    if importlib.util.find_spec("torch"):
-        importlib.import_module("torch")  # once for all; it starts no threads before it is used
+    pytorch()  # imported once for all; it starts no threads before it is used
     watched = {t.function.__code__: t.label for t in chosen}
     covered = {}
     for module in sorted(set().union(*homes.values()), key=lambda m: m.__name__):

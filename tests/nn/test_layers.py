@@ -12,27 +12,38 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import nn
+from tests.peers import Peer, cotangent, pulled
 
-
-def torch_of(module: nn.Module, torch: Any) -> dict[str, Any]:
-    return {n: torch.tensor(p.data, requires_grad=True) for n, p in module.named_parameters()}
+PYTORCH = Peer(__name__)
 
 
 def random_input(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape)
 
 
-def check(mine: Any, theirs: Any, module: nn.Module, weights: dict[str, Any], seed: int = 0) -> None:
-    """Outputs agree, and so do the gradients of a random combination of them, for every parameter."""
-    np.testing.assert_allclose(mine.data, theirs.detach().numpy(), rtol=1e-10, atol=1e-12)
-    u = random_input(mine.shape, seed)
-    module.zero_grad()
-    mine.backward(u, retain_graph=True)
-    for w in weights.values():
-        w.grad = None
-    theirs.backward(theirs.new_tensor(u), retain_graph=True)
-    for name, p in module.named_parameters():
-        np.testing.assert_allclose(p.grad, weights[name].grad.numpy(), rtol=1e-9, atol=1e-11, err_msg=name)
+def check(peer: Peer, key: str, layer: nn.Module, mine: Any, theirs: Any, *inputs: Any) -> None:
+    """Outputs agree, and so do the gradients of a combination of them, for every input and parameter.
+
+    ``mine(layer, *inputs)`` is ours; ``theirs(torch, weights, *inputs)`` gets the layer's weights by name.
+    """
+    names = [name for name, _ in layer.named_parameters()]
+
+    def with_weights(torch: Any, *tensors: Any) -> Any:
+        return theirs(torch, dict(zip(names, tensors, strict=False)), *tensors[len(names) :])
+
+    answer = peer.ask(key, pulled(with_weights), [*(p.data for p in layer.parameters()), *inputs])
+    layer.load_state_dict(dict(zip(names, answer.inputs, strict=False)))  # as they were when they were frozen
+    given_now = [mg.tensor(x, requires_grad=x.dtype.kind == "f") for x in answer.inputs[len(names) :]]
+    y, (expected, *gradients) = mine(layer, *given_now), answer.expected
+    assert y.shape == expected.shape
+    np.testing.assert_allclose(y.data, expected, rtol=1e-10, atol=1e-12)
+    layer.zero_grad()
+    y.backward(cotangent(y.shape))
+    for name, tensor, gradient in zip(
+        [*names, *map(str, range(len(inputs)))], [*layer.parameters(), *given_now], gradients, strict=True
+    ):
+        if gradient is not None:
+            np.testing.assert_allclose(tensor.grad, gradient, rtol=1e-9, atol=1e-11, err_msg=name)
 
 
 # --- Linear and Embedding ------------------------------------------------------------------------------
@@ -41,13 +52,13 @@ def check(mine: Any, theirs: Any, module: nn.Module, weights: dict[str, Any], se
 @pytest.mark.parametrize("shape", [(4, 3), (2, 5, 3), (2, 2, 2, 3), (0, 3), (0, 2, 3)])
 @pytest.mark.parametrize("bias", [True, False])
 def test_linear(shape, bias):
-    torch = pytest.importorskip("torch", reason="no PyTorch")
-    layer = nn.Linear(3, 2, bias, dtype="float64", rng=0)
-    weights, x = torch_of(layer, torch), random_input(shape)
-    y = layer(mg.tensor(x))
-    assert y.shape == (*shape[:-1], 2)
-    theirs = torch.nn.functional.linear(torch.tensor(x), weights["weight"].T, weights.get("bias"))
-    check(y, theirs, layer, weights)
+    layer, x = nn.Linear(3, 2, bias, dtype="float64", rng=0), random_input(shape)
+    assert layer(x).shape == (*shape[:-1], 2)
+
+    def theirs(torch, weights, x):
+        return torch.nn.functional.linear(x, weights["weight"].T, weights.get("bias"))
+
+    check(PYTORCH, f"linear {shape} {bias}", layer, nn.Linear.__call__, theirs, x)
     assert (layer.bias is None) == (not bias)
 
 
@@ -61,17 +72,18 @@ def test_linear_on_a_vector_and_its_errors():
 
 
 def test_embedding():
-    torch = pytest.importorskip("torch", reason="no PyTorch")
-    layer = nn.Embedding(5, 3, dtype="float64", rng=0)
-    weights, indices = torch_of(layer, torch), np.array([[0, 4, 4], [1, 0, 4]])
-    theirs = torch.nn.functional.embedding(torch.tensor(indices), weights["weight"])
-    check(layer(indices), theirs, layer, weights)
+    layer, indices = nn.Embedding(5, 3, dtype="float64", rng=0), np.array([[0, 4, 4], [1, 0, 4]])
+
+    def theirs(torch, weights, indices):
+        return torch.nn.functional.embedding(indices, weights["weight"])
+
+    check(PYTORCH, "embedding", layer, nn.Embedding.__call__, theirs, indices)
 
 
 # --- recurrent layers ----------------------------------------------------------------------------------
 
 
-def peer(torch: Any, kind: str, weights: dict[str, Any], D: int, H: int) -> Any:
+def recurrent(torch: Any, kind: str, weights: dict[str, Any], D: int, H: int) -> Any:
     """PyTorch's module run on minigrad's weights: transposed, gates reordered, one of its two biases zero."""
     order = torch.arange(H) if kind == "RNN" else torch.cat([torch.arange(H) + k * H for k in (0, 1, 3, 2)])
     module = getattr(torch.nn, kind)(D, H, batch_first=True, dtype=torch.float64)
@@ -82,35 +94,37 @@ def peer(torch: Any, kind: str, weights: dict[str, Any], D: int, H: int) -> Any:
 
 @pytest.mark.parametrize("given_state", [False, True])
 def test_rnn(given_state):
-    torch = pytest.importorskip("torch", reason="no PyTorch")
     layer = nn.RNN(3, 4, dtype="float64", rng=0)
     layer.b.data[...] = random_input((4,))
-    weights, x, h0 = torch_of(layer, torch), random_input((2, 5, 3)), random_input((2, 4), 1)
-    h, last = layer(mg.tensor(x), *([h0] if given_state else []))
-    theirs, their_last = peer(torch, "RNN", weights, 3, 4)(
-        torch.tensor(x), *([torch.tensor(h0)[None]] if given_state else [])
-    )
-    check(h, theirs, layer, weights)
-    check(last, their_last[0], layer, weights)
+    inputs = [random_input((2, 5, 3)), random_input((2, 4), 1)][: 1 + given_state]
+    for i, output in enumerate(("all states", "the last state")):
+
+        def theirs(torch, weights, x, *h0, i=i):
+            outputs = recurrent(torch, "RNN", weights, 3, 4)(x, *(h[None] for h in h0))
+            return (outputs[0], outputs[1][0])[i]
+
+        check(PYTORCH, f"rnn {given_state}: {output}", layer, lambda layer, *a, i=i: layer(*a)[i], theirs, *inputs)
 
 
 @pytest.mark.parametrize("given_state", ["none", "both", "h only"])
 def test_lstm(given_state):
-    torch = pytest.importorskip("torch", reason="no PyTorch")
     layer = nn.LSTM(3, 4, dtype="float64", rng=0)
     layer.b.data[...] = random_input((16,))
-    weights, x = torch_of(layer, torch), random_input((2, 5, 3))
-    h0, c0 = random_input((2, 4), 1), random_input((2, 4), 2)
-    state = {"none": None, "both": (mg.tensor(h0), c0), "h only": (h0, None)}[given_state]
-    h, (h_n, c_n) = layer(mg.tensor(x), state)
-    if given_state == "h only":
-        c0[...] = 0
-    theirs, (their_h, their_c) = peer(torch, "LSTM", weights, 3, 4)(
-        torch.tensor(x), *([] if state is None else [(torch.tensor(h0)[None], torch.tensor(c0)[None])])
-    )
-    check(h, theirs, layer, weights)
-    check(h_n, their_h[0], layer, weights)
-    check(c_n, their_c[0], layer, weights)
+    count = {"none": 0, "h only": 1, "both": 2}[given_state]
+    inputs = [random_input((2, 5, 3)), *(random_input((2, 4), seed) for seed in (1, 2))][: 1 + count]
+    for i, output in enumerate(("all states", "the last state", "the last cell")):
+
+        def mine(layer, x, *state, i=i):
+            h, last = layer(x, (*state, None)[:2] if state else None)
+            return (h, *last)[i]
+
+        def theirs(torch, weights, x, *state, i=i):
+            if len(state) == 1:
+                state = (state[0], torch.zeros_like(state[0]))
+            h, last = recurrent(torch, "LSTM", weights, 3, 4)(x, *([tuple(s[None] for s in state)] if state else []))
+            return (h, last[0][0], last[1][0])[i]
+
+        check(PYTORCH, f"lstm {given_state}: {output}", layer, mine, theirs, *inputs)
 
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM"])
@@ -171,12 +185,13 @@ def test_recurrent_errors():
     "options", [{}, {"stride": 2, "padding": 1}, {"groups": 2, "dilation": 2}, {"bias": False}, {"padding": (0, 2)}]
 )
 def test_conv2d(options):
-    torch = pytest.importorskip("torch", reason="no PyTorch")
-    layer = nn.Conv2d(4, 6, (3, 2), **options, dtype="float64", rng=0)
-    weights, x = torch_of(layer, torch), random_input((2, 4, 8, 7))
+    layer, x = nn.Conv2d(4, 6, (3, 2), **options, dtype="float64", rng=0), random_input((2, 4, 8, 7))
     calls = {name: value for name, value in options.items() if name != "bias"}
-    theirs = torch.nn.functional.conv2d(torch.tensor(x), weights["weight"], weights.get("bias"), **calls)
-    check(layer(mg.tensor(x)), theirs, layer, weights)
+
+    def theirs(torch, weights, x):
+        return torch.nn.functional.conv2d(x, weights["weight"], weights.get("bias"), **calls)
+
+    check(PYTORCH, f"conv2d {options}", layer, nn.Conv2d.__call__, theirs, x)
     assert layer.weight.shape == (6, 4 // layer.groups, 3, 2)
 
 
@@ -187,9 +202,16 @@ def test_conv2d_errors():
         ({"kernel_size": (1, 2, 3)}, "one number or two"),
         ({"groups": 0}, "groups must be a positive integer"),
         ({"in_channels": -4}, "in_channels must be"),
+        ({"in_channels": 0}, "in_channels must be a positive integer, not 0"),
+        ({"out_channels": 0}, "out_channels must be a positive integer, not 0"),
+        ({"stride": 0}, "Conv2d: stride must be at least 1, not 0"),
+        ({"padding": (0, -1)}, r"Conv2d: padding must be at least 0, not \(0, -1\)"),
+        ({"dilation": 0}, "Conv2d: dilation must be at least 1"),
     ]:
         with pytest.raises(ValueError, match=text):
             nn.Conv2d(**{"in_channels": 4, "out_channels": 6, "kernel_size": 3, **options})
+    with pytest.raises(TypeError, match=r"Conv2d: stride must be an integer or a pair of integers, not 1\.5"):
+        nn.Conv2d(4, 6, 3, stride=1.5)
 
 
 def test_dropout():
@@ -207,8 +229,8 @@ def test_dropout():
     first = nn.Dropout()(x).data
     mg.manual_seed(1)
     np.testing.assert_array_equal(first, nn.Dropout()(x).data)
-    for p in (-0.1, 1.0, float("nan")):
-        with pytest.raises(ValueError, match=r"p must be in \[0, 1\)"):
+    for p in (-0.1, 1.0, float("nan"), "half"):
+        with pytest.raises(ValueError, match=r"Dropout: p must be a number in \[0, 1\), not"):
             nn.Dropout(p)
 
 
@@ -295,11 +317,14 @@ def test_sizes(make, text):
 
 
 def test_linear_and_conv_start_as_in_pytorch():
-    torch = pytest.importorskip("torch", reason="no PyTorch")
-    mine, theirs = nn.Linear(100, 200, rng=0), torch.nn.Linear(100, 200)
-    for a, b in ((mine.weight, theirs.weight), (mine.bias, theirs.bias)):
+    def deviations(torch):
+        linear, conv = torch.nn.Linear(100, 200), torch.nn.Conv2d(8, 32, 3)
+        return [p.std().item() for p in (linear.weight, linear.bias, conv.weight)]
+
+    weight, bias, kernel = PYTORCH.ask("standard deviations", deviations, within=0.2).expected
+    linear, conv = nn.Linear(100, 200, rng=0), nn.Conv2d(8, 32, 3, rng=0)
+    for a, expected in ((linear.weight, weight), (linear.bias, bias)):
         assert abs(a.data).max() <= 0.1 * (1 + 1e-6)
-        assert a.data.std() == pytest.approx(b.detach().numpy().std(), rel=0.2)
-    conv, peer_conv = nn.Conv2d(8, 32, 3, rng=0), torch.nn.Conv2d(8, 32, 3)
-    assert conv.weight.data.std() == pytest.approx(peer_conv.weight.detach().numpy().std(), rel=0.1)
+        assert a.data.std() == pytest.approx(expected, rel=0.2)
+    assert conv.weight.data.std() == pytest.approx(kernel, rel=0.1)
     assert abs(conv.weight.data).max() <= 1 / np.sqrt(72) * (1 + 1e-6)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections import OrderedDict
+from collections import OrderedDict, UserDict, UserList, deque
+from dataclasses import dataclass
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import nn
+from minigrad import nn, optim
 from minigrad.nn import Module, Parameter
+from tests.peers import Peer
+
+PYTORCH = Peer(__name__)
 
 
 class Scale(Module):
@@ -83,7 +88,7 @@ def test_containers_are_searched():
     module = Module()
     module.items = [Scale(), (Scale(), {"deep": Parameter(1.0)})]
     module.by_name = OrderedDict(a=Scale())
-    module.other = ["text", 3, None, np.ones(2), mg.tensor(1.0)]
+    module.other = ["text", 3, None, np.ones(2)]
     module.items.append(Parameter(1.0))
     assert names(module) == ["items.0.factor", "items.1.0.factor", "items.1.1.deep", "items.2", "by_name.a.factor"]
 
@@ -127,7 +132,6 @@ def test_assignments_that_would_not_be_trained_are_refused():
         with pytest.raises(TypeError, match=rf"Scale\.held\.{key}: a tensor that requires a gradient"):
             module.held = held
     assert not hasattr(module, "held")
-    module.constant = mg.tensor([1.0])
     module.last = module(mg.tensor([1.0]))  # a result may be kept
     assert names(module) == ["factor"]
     module.factor = replacement = Parameter(5.0)
@@ -238,6 +242,8 @@ def test_a_bad_state_is_refused_whole():
     module.offset.data.flags.writeable = False
     with pytest.raises(ValueError, match="offset is read-only here"):
         module.load_state_dict({name: array * 0 for name, array in before.items()})
+    with pytest.raises(TypeError, match="must map names to arrays, not be list"):
+        module.load_state_dict(list(before.items()))
     for name, array in module.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
 
@@ -290,16 +296,19 @@ def test_deepcopy_keeps_sharing_gradients_and_frozenness():
 
 
 def test_repr_is_pytorchs_tree():
-    torch = pytest.importorskip("torch", reason="no PyTorch")
+    def theirs(torch):
+        module = torch.nn.Sequential(
+            torch.nn.Linear(2, 3), torch.nn.Sequential(torch.nn.Tanh(), torch.nn.Dropout(0.5)),
+            torch.nn.Linear(3, 1, bias=False), torch.nn.Embedding(4, 2), torch.nn.Sequential()
+        )  # fmt: skip
+        return repr(module), [n for n, _ in module.named_modules()], [n for n, _ in module.named_parameters()]
+
     mine = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.Tanh(), nn.Dropout(0.5)), nn.Linear(3, 1, bias=False),
                          nn.Embedding(4, 2), nn.Sequential())  # fmt: skip
-    theirs = torch.nn.Sequential(
-        torch.nn.Linear(2, 3), torch.nn.Sequential(torch.nn.Tanh(), torch.nn.Dropout(0.5)),
-        torch.nn.Linear(3, 1, bias=False), torch.nn.Embedding(4, 2), torch.nn.Sequential()
-    )  # fmt: skip
-    assert repr(mine) == repr(theirs).replace(", inplace=False", "")
-    assert [n for n, _ in mine.named_modules()] == [n for n, _ in theirs.named_modules()]
-    assert names(mine) == [n for n, _ in theirs.named_parameters()]
+    text, modules, parameters = PYTORCH.ask("a tree", theirs).expected
+    assert repr(mine) == text.replace(", inplace=False", "")
+    assert [n for n, _ in mine.named_modules()] == modules
+    assert names(mine) == parameters
 
 
 def test_a_parameter_keeps_its_name_when_it_is_frozen_thawed_and_copied():
@@ -315,3 +324,242 @@ def test_a_parameter_keeps_its_name_when_it_is_frozen_thawed_and_copied():
     holder.scale = frozen.weight  # a second name, while it is frozen
     frozen.weight.requires_grad = True
     assert frozen.weight.node.name == "scale"
+
+
+# --- what would be trained by nobody -------------------------------------------------------------------
+
+
+def tracked() -> mg.Tensor:
+    return mg.tensor([1.0], requires_grad=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ([[tracked()]], r"held\.0\.0: a tensor that requires a gradient is trained only as an nn\.Parameter"),
+        ([{"a": (1, [tracked()])}], r"held\.0\.a\.1\.0: a tensor that requires a gradient"),
+        ({"a": {"b": {"c": tracked()}}}, r"held\.a\.b\.c: a tensor that requires a gradient"),
+        (mg.tensor([1.0]), r"held: a tensor that would be neither trained nor saved: .*Parameter or an nn\.Buffer"),
+        ([nn.init.zeros((2,))], r"held\.0: a tensor that would be neither"),
+        ({"a": [mg.tensor(1)]}, r"held\.a\.0: a tensor that would be neither"),
+        ({Scale()}, "held: modules do not search a set, and a module lies in it: use a list, tuple or dict"),
+        (frozenset([Parameter(1.0)]), "modules do not search a frozenset, and a tensor lies in it"),
+        ({tracked()}, "modules do not search a set, and a tensor"),
+        ({nn.Buffer(1.0)}, "modules do not search a set, and a tensor"),
+        (deque([Scale()]), "do not search a deque"),
+        ([(1, {(2, Scale())})], r"held\.0\.1: modules do not search a set"),
+        ({"a": Scale()}.values(), "do not search a dict_values"),
+        (MappingProxyType({"a": Scale()}), "do not search a mappingproxy"),
+        (UserList([Scale()]), "do not search a UserList"),
+        (UserDict({"a": [Scale()]}), "do not search a UserDict"),
+        (SimpleNamespace(layer=Scale()), "do not search a SimpleNamespace"),
+        (np.array([Scale(), None], object), "do not search a ndarray"),
+        ((Scale() for _ in range(2)), "held: a generator can be read only once: make a list of it"),
+        (map(Scale, [1.0]), "held: a map can be read only once"),
+        ([zip([Scale()], [1], strict=True)], r"held\.0: a zip can be read only once"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_would_be_trained_by_nobody_is_refused(value, text):
+    module = Scale()
+    with pytest.raises(TypeError, match=rf"Scale\.{text}" if text.startswith("held") else text):
+        module.held = value
+    assert not hasattr(module, "held")
+    assert names(module) == ["factor"]
+
+
+def test_what_holds_no_tensor_may_be_held():
+    @dataclass
+    class Options:
+        rate: float = 0.5
+
+    module = Scale()
+    module.options, module.words, module.recent = Options(), {"a", "b"}, deque([1.0])
+    module.table, module.space, module.mask = {1: {2: [3]}}, SimpleNamespace(a=1), np.ones(2)
+    module.objects = np.array([None, "a"], object)
+    assert names(module) == ["factor"]
+
+
+def test_a_dataclass_may_be_a_module_and_holds_none():
+    @dataclass(eq=False)
+    class Net(Module):
+        layer: Module
+        width: int = 2
+
+    @dataclass
+    class Parts:
+        layer: Module
+
+    net = Net(Scale())
+    holder = Module()
+    holder.net = net
+    assert names(holder) == ["net.layer.factor"]
+    with pytest.raises(TypeError, match="do not search a Parts"):
+        holder.parts = Parts(Scale())
+
+
+def test_what_is_added_later_is_found_or_refused():
+    module = Scale()
+    module.layers, module.table, module.late = [], {}, set()
+    module.layers.append(nn.Linear(2, 3))
+    module.table["a"] = [Parameter(1.0)]
+    assert names(module) == ["factor", "layers.0.weight", "layers.0.bias", "table.a.0"]
+    module.layers.append([tracked()])
+    for walk in (module.parameters, module.named_parameters, module.named_buffers, module.state_dict):
+        with pytest.raises(TypeError, match=r"Scale\.layers\.1\.0: a tensor that requires a gradient is trained only"):
+            list(walk())
+    with pytest.raises(TypeError, match=r"layers\.1\.0"):
+        optim.SGD(module.parameters(), lr=0.1)
+    module.eval()  # which looks at modules alone
+    del module.layers[1]
+    module.late.add(Scale())
+    with pytest.raises(TypeError, match=r"Scale\.late: modules do not search a set, and a module lies in it"):
+        module.state_dict()
+
+
+def test_what_lies_on_the_class_is_refused():
+    for value in (Parameter(1.0), nn.Buffer(1.0), Scale(), [nn.Linear(2, 2)], {"a": [tracked()]}, tracked()):
+        with pytest.raises(TypeError, match=r"Net\.held: modules do not search their class, .*: assign it in __init__"):
+            type("Net", (Module,), {"held": value})
+    assert type("Net", (Module,), {"sizes": [1, 2], "name": "x"}).sizes == [1, 2]
+
+
+def test_a_call_may_keep_its_results():
+    class Keeping(Module):
+        def __init__(self) -> None:
+            self.inner = Scale()
+            self.all: list[Any] = []
+
+        def forward(self, x: Any) -> Any:
+            self.last_input = x
+            self.last = self.inner(x)
+            self.all.append(self.last)
+            return self.last
+
+    module = Keeping()
+    module(mg.tensor(1.0))
+    with mg.no_grad():
+        module(mg.tensor(1.0))
+        module.kept = module.inner(mg.tensor(1.0))
+    assert len(module.all) == 2
+    assert names(module) == ["inner.factor"]
+    assert list(module.state_dict()) == ["inner.factor"]
+
+
+def test_modules_and_parameters_in_nested_containers_have_their_names():
+    module = Module()
+    module.grid = [[Scale(), Scale()], {"a": (Scale(), Parameter(1.0))}]
+    assert module.grid[0][1](mg.tensor(1.0)).node.scope == ("grid.0.1",)
+    assert module.grid[1]["a"][0](mg.tensor(1.0)).node.scope == ("grid.1.a.0",)
+    assert module.grid[1]["a"][1].name == "grid.1.a.1"
+
+
+# --- buffers -------------------------------------------------------------------------------------------
+
+
+class Centre(Module):
+    """Subtracts a running mean of what it was given in training."""
+
+    def __init__(self) -> None:
+        self.scale = Parameter(2.0)
+        self.mean = nn.Buffer([0.0, 0.0])
+        self.register_buffer("count", np.array(0))
+
+    def forward(self, x: Any) -> Any:
+        if self.training:
+            self.mean = 0.5 * self.mean + 0.5 * x.detach()
+            self.count[...] = self.count + 1
+        return self.scale * (x - self.mean)
+
+
+def test_buffers_are_saved_and_not_trained(tmp_path):
+    module = Module()
+    module.parts = [Centre()]
+    module.parts[0](mg.tensor([2.0, 4.0], requires_grad=True))
+    assert names(module) == ["parts.0.scale"]
+    assert [name for name, _ in module.named_buffers()] == ["parts.0.mean", "parts.0.count"]
+    assert [type(b) for b in module.buffers()] == [nn.Buffer] * 2
+    state = module.state_dict()
+    assert list(state) == ["parts.0.scale", "parts.0.mean", "parts.0.count"]
+    assert state["parts.0.mean"].tolist() == [1, 2]
+    state["parts.0.mean"][0] = 9  # a copy
+    assert module.parts[0].mean.data.tolist() == [1, 2]
+    mg.save(tmp_path / "state", module.state_dict())
+    other = Module()
+    other.parts = [Centre()]
+    array = other.parts[0].mean.data
+    other.load_state_dict(mg.load(tmp_path / "state"))
+    assert other.parts[0].mean.data is array
+    assert array.tolist() == [1, 2]
+    assert (other.parts[0].count.item(), other.parts[0].count.dtype) == (1, np.int64)
+    optim.SGD(module.parameters(), lr=1.0).step()
+    module.zero_grad()
+    with pytest.raises(ValueError, match=r"parts\.0\.mean is missing"):
+        other.load_state_dict({"parts.0.scale": np.float32(1), "parts.0.count": np.array(1)})
+    with pytest.raises(ValueError, match=r"parts\.0\.mean is float32 \(2,\) here, float32 \(3,\) in the state"):
+        other.load_state_dict({**module.state_dict(), "parts.0.mean": np.zeros(3, np.float32)})
+    assert array.tolist() == [1, 2]
+
+
+def test_buffers_are_copied_and_shown():
+    module = Centre()
+    twin = copy.deepcopy(module)
+    module(mg.tensor([2.0, 4.0]))
+    assert type(twin.mean) is nn.Buffer
+    assert twin.mean.data.tolist() == [0, 0]
+    assert module.mean.data.tolist() == [1, 2]
+    assert repr(module.mean) == "Buffer(tensor([1., 2.]))"
+    shared = Module()
+    shared.a, shared.b = module, [module.mean]
+    assert list(shared.state_dict()) == ["a.scale", "a.mean", "a.count"]
+
+
+def test_what_a_buffer_may_be():
+    module = Centre()
+    module.mean = mg.tensor([5.0, 6.0, 7.0])  # another shape, as in PyTorch
+    assert type(module.mean) is nn.Buffer
+    module.mean = None
+    assert list(module.state_dict()) == ["scale", "count"]
+    for value, text in [(module.scale * 2.0, "assign an untracked tensor or None"), (3.0, "instead of float"),
+                        (np.zeros(2), "write into .count.data")]:  # fmt: skip
+        with pytest.raises(TypeError, match=rf"Centre\.count is a buffer: .*{text}"):
+            module.count = value
+    module.count = Parameter(1.0)
+    assert names(module) == ["scale", "count"]
+    with pytest.raises(TypeError, match=r"would lose its gradient: \.detach\(\) it"):
+        nn.Buffer(module.scale)
+    with pytest.raises(TypeError, match="expected numbers"):
+        nn.Buffer(None)
+    buffer = nn.Buffer([1.0])
+    buffer.requires_grad = False
+    with pytest.raises(ValueError, match=r"make it an nn\.Parameter"):
+        buffer.requires_grad = True
+    assert not buffer.requires_grad
+    for name in ("a.b", "", "forward", "scale"):
+        with pytest.raises(ValueError, match="register_buffer"):
+            module.register_buffer(name, np.zeros(1))
+    module.register_buffer("more", buffer)
+    assert module.more is buffer
+    module.register_buffer("more", mg.tensor(2))
+    assert module.more.item() == 2
+
+
+# --- slices --------------------------------------------------------------------------------------------
+
+
+def test_a_slice_leaves_the_names_of_the_original():
+    whole = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
+    y = whole(mg.tensor([[1.0, 2.0]]))
+    scopes, drawing = y.node.scope, mg.render.to_dot(y)
+    part = whole[1:]
+    assert [type(m) for m in part] == [nn.Tanh, nn.Linear]
+    assert part[0] is whole[1]
+    assert names(part) == ["2.weight", "2.bias"]  # as in PyTorch
+    again = whole(mg.tensor([[1.0, 2.0]]))
+    assert again.node.scope == scopes == ("Sequential", "2")
+    assert mg.render.to_dot(again) == drawing
+    assert [m._name for m in whole] == ["0", "1", "2"]
+    assert part(whole[0](mg.tensor([[1.0, 2.0]]))).item() == y.item()
+    assert [type(m) for m in whole[::-1]] == [nn.Linear, nn.Tanh, nn.Linear]
+    assert len(whole[3:]) == 0
+    assert repr(part).splitlines()[1] == "  (1): Tanh()"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 
 import minigrad as mg
 from minigrad import nn, optim
+from tests.peers import Peer
+
+PYTORCH = Peer(__name__)
 
 
 class Model(nn.Module):
@@ -29,8 +31,10 @@ def data() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return words[:, :-1], words[:, 1:], rng.random((6, 8)) < 0.8
 
 
-def steps(model: Model, optimizer: optim.Optimizer, schedule: optim.Schedule, count: int) -> list[float]:
-    x, y, mask = data()
+def steps(
+    model: Model, optimizer: optim.Optimizer, schedule: optim.Schedule, count: int, examples: Any = None
+) -> list[float]:
+    x, y, mask = examples or data()
     losses = []
     for _ in range(count):
         optimizer.zero_grad()
@@ -48,12 +52,12 @@ def make(model: Model) -> tuple[optim.Optimizer, optim.Schedule]:
     return optimizer, optim.ExponentialLR(optimizer, 0.98)
 
 
-def test_training_as_in_pytorch():
-    torch = pytest.importorskip("torch", reason="no PyTorch")
-    model = Model()
-    x, y, mask = (torch.tensor(a) for a in data())
+def their_training(torch: Any, *arrays: Any) -> tuple[list[float], list[Any]]:
+    """The losses of 30 steps in PyTorch, and the last weights; of the data, and the first weights in order."""
+    x, y, mask = (torch.tensor(a) for a in arrays[:3])
     gates = torch.cat([torch.arange(5) + 5 * k for k in (0, 1, 3, 2)])
-    weights = {name: torch.tensor(p.data, requires_grad=True) for name, p in model.named_parameters()}
+    names = [name for name, _ in Model().named_parameters()]
+    weights = {name: torch.tensor(a, requires_grad=True) for name, a in zip(names, arrays[3:], strict=True)}
     peer = torch.nn.LSTM(4, 5, batch_first=True, dtype=torch.float64)
     theirs = torch.optim.AdamW(weights.values(), lr=0.05, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.ExponentialLR(theirs, 0.98)
@@ -72,11 +76,20 @@ def test_training_as_in_pytorch():
         theirs.step()
         schedule.step()
         expected.append(loss.item())
-    losses = steps(model, *make(model), 30)
+    return expected, list(weights.values())
+
+
+def test_training_as_in_pytorch():
+    model = Model()
+    answer = PYTORCH.ask("training", their_training, [*data(), *(p.data for p in model.parameters())])
+    expected, weights = answer.expected
+    names = [name for name, _ in model.named_parameters()]
+    model.load_state_dict(dict(zip(names, answer.inputs[3:], strict=True)))
+    losses = steps(model, *make(model), 30, answer.inputs[:3])
     np.testing.assert_allclose(losses, expected, rtol=1e-9)
     assert losses[-1] < 0.6 * losses[0]
-    for name, p in model.named_parameters():
-        np.testing.assert_allclose(p.data, weights[name].detach().numpy(), rtol=1e-8, atol=1e-10)
+    for p, w in zip(model.parameters(), weights, strict=True):
+        np.testing.assert_allclose(p.data, w, rtol=1e-8, atol=1e-10)
 
 
 def test_training_resumes_from_a_file_to_the_bit(tmp_path):

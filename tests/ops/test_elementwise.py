@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from tests.checks import Case, check_primitive
+from tests.peers import Peer
 from tests.strategies import arrays, broadcastable, shapes
+
+PYTORCH = Peer(__name__)
 
 
 def unary(low=-2.0, high=2.0, **options):
@@ -101,16 +104,9 @@ def test_integers_follow_numpy(name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_agrees_with_pytorch(name):
-    torch = pytest.importorskip("torch", reason="no PyTorch")
-    inputs = sample(name, seed=1)
-    out, *grads = gradients(getattr(mg.ops, name), *inputs)
-    theirs = [torch.tensor(x, requires_grad=True) for x in inputs]
     peer = {"power": "pow", "absolute": "abs", "divide": "div", "negative": "neg"}.get(name, name)
-    expected = getattr(torch, peer)(*theirs)
-    expected.sum().backward()
-    np.testing.assert_allclose(out, expected.detach().numpy(), rtol=1e-13)
-    for mine, t in zip(grads, theirs, strict=True):
-        np.testing.assert_allclose(mine, t.grad.numpy(), rtol=1e-12, atol=1e-14)
+    theirs = lambda torch, *tensors: getattr(torch, peer)(*tensors)  # noqa: E731
+    PYTORCH.compare(name, getattr(mg.ops, name), theirs, sample(name, seed=1), rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("name", CASES)

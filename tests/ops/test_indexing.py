@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import array
+import collections
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +13,10 @@ from hypothesis.extra import numpy as hnp
 
 import minigrad as mg
 from tests.checks import Case, check_primitive, leaf, pull
+from tests.peers import Peer
 from tests.strategies import arrays, shapes
+
+PYTORCH = Peer(__name__)
 
 
 @st.composite
@@ -165,6 +171,94 @@ def test_tensors_as_indices():
     assert x[(0, 1), (1, 2)].shape == (2,)
 
 
+class Arrayed:
+    """An object that NumPy takes for an array, as those of other libraries are."""
+
+    def __init__(self, values, dtype=None):
+        self.array = np.array(values, dtype)
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array
+
+    def __index__(self):
+        return int(self.array)
+
+
+class Number:
+    def __index__(self):
+        return 1
+
+
+def test_any_sequence_is_an_index():
+    x = np.arange(8.0).reshape(4, 2)
+    for index, same in [
+        ((0, 0, 1), None),  # as a part of a tuple, below
+        (array.array("l", [0, 0, 1]), None),
+        (collections.deque([0, 0, 1]), [0, 0, 1]),
+        (memoryview(array.array("b", [0, 0, -1])), None),
+        (Arrayed([0, 0, 1]), None),
+        (Arrayed([True, False, True, False]), None),
+        (Arrayed([]), [0][:0]),
+        (range(0, 4, 2), None),
+        ([(0, 0), [1, 3]], None),
+        ([True, False, False, True], None),
+        ([], None),
+        ([[]], None),
+        (Number(), 1),
+        (Arrayed(1), 1),
+        (np.int8(-1), -1),
+        (np.array(2, np.uint8), 2),
+        (np.True_, True),
+        (np.array(False), False),
+    ]:
+        plain_index = index if same is None else same
+        for mine, numpys in [((index,), (plain_index,)), ((index, 1), (plain_index, 1)), ((..., index), (..., plain_index))]:
+            try:
+                expected = x[numpys]
+            except IndexError:  # the last axis is too short
+                continue
+            value, g = mg.ops.getitem(x, mine), np.arange(1.0, 1 + expected.size).reshape(expected.shape)
+            np.testing.assert_array_equal(value.numpy(), expected)
+            d = np.zeros_like(x)
+            np.add.at(d, numpys, g)
+            np.testing.assert_array_equal(pull(lambda t, i=mine: mg.ops.getitem(t, i), [leaf(x)], [g])[1][0], d)
+            copy = x.copy()
+            copy[numpys] = g
+            np.testing.assert_array_equal(mg.ops.put(x, mine, g).numpy(), copy)
+
+
+def test_put_knows_the_repeats_of_any_sequence():
+    for index in [array.array("l", [0, 0, 1]), collections.deque([0, 0, 1]), Arrayed([0, 0, 1]), memoryview(b"\0\0\1")]:
+        values = np.array([1.0, 2.0, 3.0])
+        outs, grads = pull(lambda x, v, i=index: mg.ops.put(x, i, v), [leaf(np.zeros(4)), leaf(values)], [np.ones(4)])
+        assert [a.tolist() for a in (*outs, *grads)] == [[2, 3, 0, 0], [0, 0, 1, 1], [0, 1, 1]]
+
+
+def test_an_index_is_kept_as_it_was():
+    places = array.array("l", [0, 0, 1])
+    x = mg.tensor(np.zeros(4), requires_grad=True)
+    y = x[places]
+    places[0] = 3
+    y.backward(np.ones(3))
+    assert x.grad.tolist() == [2, 1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("index", "described"),
+    [
+        ("a", "<U1"), (b"a", r"\|S1"), ({0, 1}, "set"), ({0: 1}, "dict"), (object(), "object"), (1j, "complex128"),
+        ([None], "list"), ([slice(1)], "list"), ([0.5], "list"), (Arrayed([0.0]), "Arrayed"), (np.float32(1), "float32"),
+        (np.array(["a"]), "<U1"), (np.array([0.0]), "float64"),
+    ],
+)  # fmt: skip
+def test_other_objects_are_refused(index, described):
+    message = f"only integers, slices, None, Ellipsis, and arrays or sequences of .* are indices, not {described}"
+    for call in (lambda i: mg.ops.getitem(np.ones(3), i), lambda i: mg.ops.put(np.ones(3), i, 1.0)):
+        for wrong in (index, (0, index)):
+            with pytest.raises(IndexError, match=message):
+                call(wrong)
+
+
 def test_repeated_indices_accumulate():
     x = mg.tensor(np.zeros((3, 2)), requires_grad=True)
     x[[0, -3, 2, 0]].backward(np.array([[1.0, 2], [10, 20], [5, 6], [100, 200]]))
@@ -199,23 +293,16 @@ def test_put_leaves_x_alone_and_keeps_its_dtype():
 
 
 def test_indexing_agrees_with_pytorch():
-    torch = pytest.importorskip("torch", reason="no PyTorch")
     rng = np.random.default_rng(0)
     x = rng.standard_normal((4, 5))
     picks = rng.integers(0, 5, (4, 3))
-    for mine, theirs in (
-        (lambda t: mg.ops.take_along_axis(t, picks, 1), lambda t: torch.gather(t, 1, torch.tensor(picks))),
-        (lambda t: t[picks[:, 0] % 4, picks[:, 1]], lambda t: t[picks[:, 0] % 4, picks[:, 1]]),
-        (lambda t: t[1:, ::2], lambda t: t[1:, ::2]),
-        (lambda t: mg.ops.diagonal(t, 1), lambda t: torch.diagonal(t, 1)),
+    for key, mine, theirs in (
+        ("along an axis", lambda t, p: mg.ops.take_along_axis(t, p, 1), lambda torch, t, p: torch.gather(t, 1, p)),
+        ("entries", lambda t, p: t[p[:, 0] % 4, p[:, 1]], lambda torch, t, p: t[p[:, 0] % 4, p[:, 1]]),
+        ("a slice", lambda t, p: t[1:, ::2], lambda torch, t, p: t[1:, ::2]),
+        ("diagonal", lambda t, p: mg.ops.diagonal(t, 1), lambda torch, t, p: torch.diagonal(t, 1)),
     ):
-        tensor = torch.tensor(x, requires_grad=True)
-        out = theirs(tensor)
-        g = rng.standard_normal(tuple(out.shape))
-        out.backward(torch.tensor(g))
-        outs, grads = pull(mine, [leaf(x)], [g])
-        np.testing.assert_array_equal(outs[0], out.detach().numpy())
-        np.testing.assert_allclose(grads[0], tensor.grad.numpy(), rtol=1e-12)
+        PYTORCH.compare(key, mine, theirs, [x, picks], rtol=0)  # sums of so few bits are exact
 
 
 x23 = np.ones((2, 3))
@@ -227,7 +314,7 @@ x23 = np.ones((2, 3))
         (lambda: mg.ops.getitem(x23, 2), IndexError, r"getitem\(x: float64 \(2, 3\)\): index 2 is out of bounds"),
         (lambda: mg.ops.getitem(x23, [0, 2]), IndexError, "index 2 is out of bounds"),
         (lambda: mg.ops.getitem(x23, (0, 0, 0)), IndexError, "too many indices"),
-        (lambda: mg.ops.getitem(x23, mg.tensor([0.0])), IndexError, "must be of integer"),
+        (lambda: mg.ops.getitem(x23, mg.tensor([0.0])), IndexError, r"only integers.* are indices, not float32 \(1,\)"),
         (lambda: mg.ops.getitem(x23, 0.5), IndexError, "getitem.*only integers"),
         (lambda: mg.ops.getitem(x23, np.ones(3, bool)), IndexError, "boolean index did not match"),
         (lambda: mg.ops.put(x23, 2, 1.0), IndexError, r"put\(x: float64 \(2, 3\), value: float\): index 2"),

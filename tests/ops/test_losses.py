@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from tests.checks import Case, check_primitive, leaf, pull
+from tests.peers import Peer
 from tests.strategies import arrays, shapes
 
+PYTORCH = Peer(__name__)
 REDUCTIONS = st.sampled_from(["mean", "sum", "none"])
 
 
@@ -47,54 +49,43 @@ def test_primitive(name, data):
     check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))
 
 
-def compare(mine, theirs, inputs, fixed=()):
-    """Values and gradients of our function and PyTorch's."""
-    torch = pytest.importorskip("torch", reason="no PyTorch")
-    tensors = [torch.tensor(x, requires_grad=True) for x in inputs]
-    out = theirs(*tensors)
-    g = np.random.default_rng(1).standard_normal(tuple(out.shape))
-    out.backward(torch.tensor(g))
-    outs, grads = pull(mine, [leaf(x) for x in inputs], [g])
-    np.testing.assert_allclose(outs[0], out.detach().numpy(), rtol=1e-11)
-    for gradient, tensor in zip(grads, tensors, strict=True):
-        np.testing.assert_allclose(gradient, tensor.grad.numpy(), rtol=1e-10, atol=1e-14)
-
-
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("ignore", [None, 2, -100])
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_class_losses_agree_with_pytorch(reduction, ignore, smoothing):
-    torch = pytest.importorskip("torch", reason="no PyTorch")
     rng = np.random.default_rng(0)
     logits, targets = 3 * rng.standard_normal((3, 5, 6)), rng.integers(0, 6, (3, 5))
     if ignore is not None:
         targets[0, :3] = ignore
-    wanted = torch.tensor(targets)
     options = {"reduction": reduction, "ignore_index": -100 if ignore is None else ignore}
-    compare(
-        lambda x: mg.ops.cross_entropy(x, targets, reduction, ignore, smoothing),
-        lambda x: torch.nn.functional.cross_entropy(x.movedim(-1, 1), wanted, label_smoothing=smoothing, **options),
-        [logits],
-    )
-    compare(
-        lambda x: mg.ops.nll_loss(x, targets, reduction, ignore),
-        lambda x: torch.nn.functional.nll_loss(x.movedim(-1, 1), wanted, **options),
-        [logits],
-    )
+    PYTORCH.compare(
+        f"cross_entropy {reduction} {ignore} {smoothing}",
+        lambda x, t: mg.ops.cross_entropy(x, t, reduction, ignore, smoothing),
+        lambda torch, x, t: torch.nn.functional.cross_entropy(
+            x.movedim(-1, 1), t, label_smoothing=smoothing, **options
+        ),
+        [logits, targets], rtol=1e-10, atol=1e-14,
+    )  # fmt: skip
+    PYTORCH.compare(
+        f"nll_loss {reduction} {ignore} {smoothing}",
+        lambda x, t: mg.ops.nll_loss(x, t, reduction, ignore),
+        lambda torch, x, t: torch.nn.functional.nll_loss(x.movedim(-1, 1), t, **options),
+        [logits, targets], rtol=1e-10, atol=1e-14,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 def test_other_losses_agree_with_pytorch(reduction):
-    torch = pytest.importorskip("torch", reason="no PyTorch")
     rng = np.random.default_rng(0)
     x, t = 5 * rng.standard_normal((3, 4)), rng.uniform(0, 1, (3, 4))
-    F = torch.nn.functional
-    compare(lambda a, b: mg.ops.mse_loss(a, b, reduction), lambda a, b: F.mse_loss(a, b, reduction=reduction), [x, t])
-    compare(
-        lambda a, b: mg.ops.binary_cross_entropy_with_logits(a, b, reduction),
-        lambda a, b: F.binary_cross_entropy_with_logits(a, b, reduction=reduction),
-        [x, t],
-    )
+    pairs = (mg.ops.mse_loss, "mse_loss"), (mg.ops.binary_cross_entropy_with_logits, "binary_cross_entropy_with_logits")
+    for mine, peer in pairs:
+        PYTORCH.compare(
+            f"{peer} {reduction}",
+            lambda a, b, mine=mine: mine(a, b, reduction),
+            lambda torch, a, b, peer=peer: getattr(torch.nn.functional, peer)(a, b, reduction=reduction),
+            [x, t], rtol=1e-10, atol=1e-14,
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

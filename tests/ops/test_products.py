@@ -10,7 +10,10 @@ from hypothesis.extra import numpy as hnp
 
 import minigrad as mg
 from tests.checks import Case, check_primitive, leaf, pull
+from tests.peers import Peer
 from tests.strategies import arrays
+
+PYTORCH = Peer(__name__)
 
 
 @st.composite
@@ -124,21 +127,13 @@ def test_large_einsums_take_the_planned_path(subscripts, shapes):
     ],
 )
 def test_matmul_agrees_with_pytorch(shapes):
-    torch = pytest.importorskip("torch", reason="no PyTorch")
     rng = np.random.default_rng(0)
     inputs = [rng.standard_normal(s) for s in shapes]
-    tensors = [torch.tensor(x, requires_grad=True) for x in inputs]
-    out = torch.matmul(*tensors)
-    g = rng.standard_normal(tuple(out.shape))
-    out.backward(torch.tensor(g))
-    outs, grads = pull(mg.ops.matmul, [leaf(x) for x in inputs], [g])
-    np.testing.assert_allclose(outs[0], out.detach().numpy(), rtol=1e-12)
-    for gradient, tensor in zip(grads, tensors, strict=True):
-        np.testing.assert_allclose(gradient, tensor.grad.numpy(), rtol=1e-11, atol=1e-13)
+    theirs = lambda torch, a, b: torch.matmul(a, b)  # noqa: E731
+    PYTORCH.compare(f"matmul {shapes}", mg.ops.matmul, theirs, inputs, rtol=1e-11, atol=1e-13)
 
 
 def test_einsum_agrees_with_pytorch():
-    torch = pytest.importorskip("torch", reason="no PyTorch")
     rng = np.random.default_rng(0)
     for subscripts, shapes in (
         ("ii,ij->j", [(3, 3), (3, 4)]),
@@ -146,14 +141,12 @@ def test_einsum_agrees_with_pytorch():
         ("ij->", [(2, 3)]),
     ):
         inputs = [rng.standard_normal(s) for s in shapes]
-        tensors = [torch.tensor(x, requires_grad=True) for x in inputs]
-        out = torch.einsum(subscripts, *tensors)
-        g = rng.standard_normal(tuple(out.shape))
-        out.backward(torch.tensor(g))
-        outs, grads = pull(lambda *x, s=subscripts: mg.ops.einsum(s, *x), [leaf(x) for x in inputs], [g])
-        np.testing.assert_allclose(outs[0], out.detach().numpy(), rtol=1e-12)
-        for gradient, tensor in zip(grads, tensors, strict=True):
-            np.testing.assert_allclose(gradient, tensor.grad.numpy(), rtol=1e-11, atol=1e-13)
+        PYTORCH.compare(
+            f"einsum {subscripts}",
+            lambda *x, s=subscripts: mg.ops.einsum(s, *x),
+            lambda torch, *x, s=subscripts: torch.einsum(s, *x),
+            inputs, rtol=1e-11, atol=1e-13,
+        )  # fmt: skip
 
 
 def test_integers_and_mixed_dtypes():

@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad.recording import note_of
 from tests.checks import Case, check_primitive, leaf, outputs_of, pull
+from tests.peers import Peer
 from tests.strategies import arrays
+
+PYTORCH = Peer(__name__)
 
 
 @st.composite
@@ -154,42 +157,30 @@ def test_a_sequence_is_its_steps():
         np.testing.assert_allclose(cs.data[:, t], c.data, rtol=1e-12)
 
 
-def torch_lstm(torch, Wx, Wh, b, kind="LSTM"):
+def torch_layer(kind):
     """PyTorch's layer with our weights: it keeps (gates H, D), its LSTM's gate order is i, f, g, o."""
-    D, H = Wx.shape[0], Wh.shape[0]
-    layer = getattr(torch.nn, kind)(D, H, batch_first=True, dtype=torch.float64)
-    order = np.r_[0 : 2 * H, 3 * H : 4 * H, 2 * H : 3 * H] if kind == "LSTM" else np.arange(H)
-    with torch.no_grad():
-        layer.weight_ih_l0.copy_(torch.tensor(Wx.T[order]))
-        layer.weight_hh_l0.copy_(torch.tensor(Wh.T[order]))
-        layer.bias_ih_l0.copy_(torch.tensor(b[order]))
-        layer.bias_hh_l0.zero_()
-    return layer, order
+
+    def theirs(torch, x, h0, Wx, Wh, b, *c0):
+        D, H = Wx.shape[0], Wh.shape[0]
+        layer = getattr(torch.nn, kind)(D, H, batch_first=True, dtype=torch.float64)
+        order = np.r_[0 : 2 * H, 3 * H : 4 * H, 2 * H : 3 * H] if kind == "LSTM" else np.arange(H)
+        weights = {"weight_ih_l0": Wx.T[order], "weight_hh_l0": Wh.T[order],
+                   "bias_ih_l0": b[order], "bias_hh_l0": torch.zeros_like(b)}  # fmt: skip
+        state = tuple(s[None] for s in (h0, *c0))
+        return torch.func.functional_call(layer, weights, (x, state if kind == "LSTM" else state[0]))[0]
+
+    return theirs
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "RNN"])
 def test_agrees_with_pytorch(kind):
-    torch = pytest.importorskip("torch", reason="no PyTorch")
     rng = np.random.default_rng(1)
     gates = 4 if kind == "LSTM" else 1
     x, h0, c0 = rng.standard_normal((3, 6, 5)), rng.standard_normal((3, 4)), rng.standard_normal((3, 4))
     Wx, Wh, b = rng.standard_normal((5, 4 * gates)), rng.standard_normal((4, 4 * gates)), rng.standard_normal(4 * gates)
-    g = rng.standard_normal((3, 6, 4))
-    layer, order = torch_lstm(torch, Wx, Wh, b, kind)
-    tx, th, tc = (torch.tensor(a, requires_grad=True) for a in (x, h0[None], c0[None]))
-    out, _ = layer(tx, (th, tc)) if kind == "LSTM" else layer(tx, th)
-    out.backward(torch.tensor(g))
     inputs = [x, h0, Wx, Wh, b] + ([c0] if kind == "LSTM" else [])
-    function = (lambda *a: mg.ops.lstm(*a)[0]) if kind == "LSTM" else mg.ops.rnn
-    outs, grads = pull(function, [leaf(a) for a in inputs], [g])
-    np.testing.assert_allclose(outs[0], out.detach().numpy(), rtol=1e-10)
-    theirs = [tx.grad, th.grad[0], layer.weight_ih_l0.grad, layer.weight_hh_l0.grad, layer.bias_ih_l0.grad]
-    mine = [grads[0], grads[1], grads[2].T[order], grads[3].T[order], grads[4][order]]
-    if kind == "LSTM":
-        theirs.append(tc.grad[0])
-        mine.append(grads[5])
-    for ours, other in zip(mine, theirs, strict=True):
-        np.testing.assert_allclose(ours, other.numpy(), rtol=1e-9, atol=1e-12)
+    mine = (lambda *a: mg.ops.lstm(*a)[0]) if kind == "LSTM" else mg.ops.rnn
+    PYTORCH.compare(kind, mine, torch_layer(kind), inputs, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("scale", [1e2, 1e4])

@@ -83,6 +83,24 @@ def chain(length):
     return x
 
 
+def attention(steps, places):
+    """A decoder that looks at every state of a loop at every step."""
+    weights = leaf(3, 16), leaf(4, 16), leaf(16)
+    h, c, x = leaf(2, 4), leaf(2, 4), leaf(2, places, 3)
+    states = []
+    for s in range(places):
+        h, c = mg.lstm_step(x[:, s], h, c, *weights)
+        states.append(h)
+    inner, results = (leaf(4, 16), leaf(4, 16), leaf(16)), []
+    for t in range(steps):
+        with mg.scope(f"step {t}"):
+            scores = mg.concatenate([(state * h).sum(axis=1, keepdims=True) for state in states], axis=1)
+            context = (mg.stack(states, axis=1) * mg.softmax(scores, axis=1).reshape(2, places, 1)).sum(axis=1)
+            h, c = mg.lstm_step(context, h, c, *inner)
+            results.append(h)
+    return mg.stack(results, axis=1).sum()
+
+
 def layout_program():
     """The path of `dot`, or of graphviz-pure; the test is skipped if there is neither."""
     try:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import resource
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import minigrad as mg
 from minigrad import nn
-from minigrad.render import draw, notebook, summary, to_dot, to_html, to_networkx, to_text
+from minigrad.render import draw, notebook, summary, to_dot, to_graphviz, to_html, to_networkx, to_text
 from tests.render.graphs import layout_program, leaf
 
 X = leaf(2)
@@ -47,6 +51,7 @@ TIMEOUT = [
 WRITERS = {
     "to_text": (lambda tensors, folder, **options: to_text(tensors, **options), OPTIONS),
     "to_dot": (lambda tensors, folder, **options: to_dot(tensors, **options), OPTIONS + LIMIT + TITLE + DRAWN),
+    "to_graphviz": (lambda y, folder, **options: to_graphviz(y, **options), OPTIONS + LIMIT + TITLE + DRAWN),
     "to_networkx": (lambda tensors, folder, **options: to_networkx(tensors, **options), OPTIONS + LIMIT),
     "to_html": (lambda y, folder, **options: to_html(y, folder / "a.html", **options), OPTIONS + LIMIT + TITLE),
     "draw": (
@@ -82,6 +87,48 @@ def test_a_folder_that_is_not_there_is_said_before_anything_is_laid_out(writer, 
     assert caught.value.filename == str(tmp_path / "none")
 
 
+READ_ONLY = Path("/sys")  # for everyone
+
+
+@pytest.mark.parametrize("writer", ["draw", "to_html"])
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_laid_out(writer, tmp_path, monkeypatch):
+    monkeypatch.setattr("minigrad.render.drawing.layout", lambda *_: pytest.fail("laid out"))
+    monkeypatch.setattr("minigrad.render.html.page", lambda *_: pytest.fail("laid out"))
+    folder = tmp_path / "folder"
+    folder.mkdir(mode=0o500)
+    if os.access(folder, os.W_OK):  # one who may write everywhere
+        folder = READ_ONLY
+    with pytest.raises(PermissionError) as caught:
+        WRITERS[writer][0](Y, folder)
+    name = "a.svg" if writer == "draw" else "a.html"
+    assert caught.value.filename == str(folder / name)
+    assert ".part" not in str(caught.value)
+
+
+def test_a_file_that_finds_no_room_is_named(tmp_path):
+    """With no more than a kilobyte left, a page cannot be written; the old one stays."""
+    path = tmp_path / "a.html"
+    path.write_text("old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large") as caught:
+            to_html(Y, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.html"]
+    assert path.read_text() == "old"
+
+
+def test_a_folder_in_place_of_the_file_is_named(tmp_path):
+    (tmp_path / "a.html").mkdir()
+    with pytest.raises(IsADirectoryError) as caught:
+        to_html(Y, tmp_path / "a.html")
+    assert caught.value.filename == str(tmp_path / "a.html")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.html"]
+
+
 @pytest.mark.parametrize(
     "ends", [(np.float32(1e-6), np.float32(10)), (np.int64(1), 10), [1e-6, np.float64(10)], (1, 1)]
 )
@@ -108,7 +155,7 @@ def test_notebooks_check_options_at_once(options, error, message):
 
 
 def test_what_writers_take_by_keyword_only():
-    for writer in (to_text, to_dot, to_networkx, lambda *given: to_html(Y, "a.html", *given[1:])):
+    for writer in (to_text, to_dot, to_graphviz, to_networkx, lambda *given: to_html(Y, "a.html", *given[1:])):
         with pytest.raises(TypeError, match="positional argument"):
             writer(Y, {"x": X})
 

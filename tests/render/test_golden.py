@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad import nn
 from tests.render.graphs import captioner, halves, laid_out, leaf, loop, lstm, mlp, shared
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -36,6 +37,15 @@ def heat():
     return z
 
 
+def arguments():
+    """Arguments of every kind in both orders: results, a parameter, an input of many uses, numbers, arrays."""
+    layer, x, ones = nn.Linear(2, 2, rng=0), leaf(2, 2), np.ones((2, 2), np.float32)
+    with mg.record(lines=False):
+        a, b = layer(x) - mg.exp(x), mg.exp(x) - layer(x)
+        c = mg.where(ones > 0, 2 - a @ b, b @ a - 2)
+        return mg.stack([layer.weight @ c, c @ layer.weight, 0.5 * c, c + ones]).sum()
+
+
 def recorded():
     with mg.record(lines=False):
         return captioner()
@@ -55,6 +65,7 @@ DRAWINGS = {
     "loop-from-constant": (lambda: loop(20, first=False), {}),
     "shared": (shared, {"direction": "BT"}),
     "several": (several, {}),
+    "arguments": (arguments, {}),
     "limited": (lambda: loop(9), {"max_nodes": 2, "unroll": "steps"}),
     "heat": (heat, {"gradients": True, "values": "norm"}),
 }

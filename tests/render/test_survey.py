@@ -16,6 +16,9 @@ from minigrad import nn
 from minigrad.recording import note_of
 from minigrad.render import summary
 from minigrad.render.costs import multiply_adds
+from tests.peers import Peer
+
+PYTORCH = Peer(__name__)
 
 
 def ones(*shape: int) -> np.ndarray:
@@ -377,35 +380,36 @@ def test_a_count_needs_shapes_alone():
 
 
 def test_parameters_are_as_many_as_pytorchs():
-    try:
-        import torch
-    except ModuleNotFoundError:
-        pytest.skip("no PyTorch")
-    pairs = [
-        (nn.Linear(5, 7), torch.nn.Linear(5, 7), (2, 5)),
-        (nn.Conv2d(4, 6, (3, 2), groups=2), torch.nn.Conv2d(4, 6, (3, 2), groups=2), (1, 4, 5, 5)),
-        (nn.Embedding(11, 3), torch.nn.Embedding(11, 3), None),
-        (nn.RNN(5, 7), torch.nn.RNN(5, 7), (1, 2, 5)),
-        (nn.LSTM(5, 7), torch.nn.LSTM(5, 7), (1, 2, 5)),
+    calls: list[tuple[Any, ...]] = [
+        ("Linear", (5, 7), {}, (2, 5)),
+        ("Conv2d", (4, 6, (3, 2)), {"groups": 2}, (1, 4, 5, 5)),
+        ("Embedding", (11, 3), {}, None),
+        ("RNN", (5, 7), {}, (1, 2, 5)),
+        ("LSTM", (5, 7), {}, (1, 2, 5)),
     ]
-    for ours, theirs, shape in pairs:
-        count = sum(p.numel() for p in theirs.parameters())
-        if isinstance(ours, (nn.RNN, nn.LSTM)):
-            count -= theirs.bias_hh_l0.numel()  # PyTorch has two biases that are only ever added
+
+    def theirs(torch: Any, name: str, *sizes: Any, **options: Any) -> int:
+        module = getattr(torch.nn, name)(*sizes, **options)
+        doubled = {"bias_hh_l0"}  # PyTorch's recurrent layers have two biases that are only ever added
+        return sum(p.numel() for n, p in module.named_parameters() if n not in doubled)
+
+    for name, sizes, options, shape in calls:
         x = np.zeros((2, 2), np.int64) if shape is None else ones(*shape)
-        assert summary(ours, x).parameters == count
+        count = PYTORCH.ask(f"parameters of {name}", theirs, [name, *sizes], options).expected
+        assert summary(getattr(nn, name)(*sizes, **options), x).parameters == count
 
 
 def test_multiply_adds_are_half_of_pytorchs_operations():
-    try:
-        import torch
+    def theirs(torch: Any) -> int:
         from torch.utils.flop_counter import FlopCounterMode
-    except ModuleNotFoundError:
-        pytest.skip("no PyTorch")
+
+        module = torch.nn.Sequential(
+            torch.nn.Conv2d(3, 8, 3, stride=2, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(8, 4, 3, groups=2)
+        )
+        with FlopCounterMode(display=False) as counter:
+            module(torch.ones(2, 3, 12, 10))
+        return counter.get_total_flops()
+
     ours = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(8, 4, 3, groups=2))
-    theirs = torch.nn.Sequential(
-        torch.nn.Conv2d(3, 8, 3, stride=2, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(8, 4, 3, groups=2)
-    )
-    with FlopCounterMode(display=False) as counter:
-        theirs(torch.ones(2, 3, 12, 10))
-    assert 2 * summary(ours, ones(2, 3, 12, 10)).multiply_adds == counter.get_total_flops()
+    operations = PYTORCH.ask("operations of two convolutions", theirs).expected
+    assert 2 * summary(ours, ones(2, 3, 12, 10)).multiply_adds == operations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -66,6 +67,24 @@ def test_check_says_every_proposition(capsys):
 def test_progress_goes_to_standard_error(capsys):
     assert main(["check", FAST, "--examples", "5"]) == 0
     assert f"{FAST}  " in capsys.readouterr().err
+
+
+def test_a_terminal_has_a_bar_that_leaves_the_lines_alone(monkeypatch, capsys):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    assert main(["check", FAST, "--examples", "5"]) == 0
+    drawn = terminal.getvalue()
+    propositions = CLAIMS[FAST].propositions
+    assert f"0/{len(propositions)}" in drawn
+    for proposition in propositions:
+        assert f"{FAST}  {proposition.name}: " in drawn
+    assert drawn.rindex("\x1b[?25h") > drawn.rindex("\x1b[?25l")  # the cursor, hidden below the bar, is there again
+    assert "\x1b" not in capsys.readouterr().out
 
 
 def test_json_is_one_object_and_nothing_else(capsys):

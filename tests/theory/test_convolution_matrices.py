@@ -9,8 +9,12 @@ import pytest
 from hypothesis import given, settings
 
 import minigrad as mg
+from tests.checks import Case
+from tests.peers import Peer, cotangent, pulled
 from theory.convolution_domains import convolutions, transposed
 from theory.convolution_matrices import SparseMatrix, conv_matrix, conv_transpose_matrix, transposed_size
+
+PYTORCH = Peer(__name__)
 
 
 def loops(example):
@@ -60,20 +64,22 @@ def test_matrix_of_a_transposed_convolution_maps_unit_vectors_as_the_primitive_d
     check_unit_vectors(example)
 
 
-@given(convolutions(), transposed())
-def test_pytorch_agrees(convolution, transposition):
-    torch = pytest.importorskip("torch", reason="no PyTorch")
-    for function, matrix, example in (
-        (torch.nn.functional.conv2d, conv_matrix, convolution),
-        (torch.nn.functional.conv_transpose2d, conv_transpose_matrix, transposition),
-    ):
-        x = torch.tensor(example.x[None], requires_grad=True)
-        y = function(x, torch.tensor(example.w), **example.options)
-        a = matrix(example.w, example.x.shape, **example.options)
-        np.testing.assert_allclose(a @ example.x.ravel(), y.detach().numpy().ravel(), atol=1e-9)
-        g = example.cotangent(tuple(y.shape))
-        y.backward(torch.tensor(g))
-        np.testing.assert_allclose(a.T @ g.ravel(), x.grad.numpy().ravel(), atol=1e-9)
+@pytest.mark.parametrize(
+    ("function", "matrix", "examples"),
+    [("conv2d", conv_matrix, convolutions()), ("conv_transpose2d", conv_transpose_matrix, transposed())],
+)
+def test_pytorch_agrees(function, matrix, examples):
+    def theirs(torch, x, w, **options):
+        return getattr(torch.nn.functional, function)(x[None], w, **options)
+
+    def check(answer):
+        (x, w), (y, gx, _) = answer.inputs, answer.expected
+        a = matrix(w, x.shape, **answer.options)
+        np.testing.assert_allclose(a @ x.ravel(), y.ravel(), atol=1e-9)
+        np.testing.assert_allclose(a.T @ cotangent(y.shape).ravel(), gx.ravel(), atol=1e-9)
+
+    cases = examples.map(lambda example: Case([example.x, example.w], example.options))
+    PYTORCH.ask_drawn(function, pulled(theirs), cases, check)
 
 
 @given(convolutions())

@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad.check import numerical_gradient
+from tests.checks import Case
+from tests.peers import Peer
 from theory.diagonalisation import eigendecomposition, eigenform, power_jacobian, printed_eigenform
 from theory.eigenvalues_domains import matrices, networks
 from theory.gradient_flow import cell_jacobians, forget_gates, rnn_bounds, rnn_jacobians, rnn_states
 
+PYTORCH = Peer(__name__)
 DIAGONALISABLE = ("symmetric", "orthogonal", "random")
 
 
@@ -35,18 +38,22 @@ def test_power_jacobian_against_numpy(example, k, rows):
     close(power_jacobian(example.matrix, k, rows), expected)
 
 
-@given(matrices((0.5, 1.0), ("random", "non-normal")).strategy)
-def test_power_jacobian_against_torch(example):
-    torch = pytest.importorskip("torch", reason="no PyTorch")
-    W = torch.tensor(example.matrix)
+def test_power_jacobian_against_torch():
+    def theirs(torch, matrix):
+        W = torch.tensor(matrix)
 
-    def run(h):
-        for _ in range(5):
-            h = W.T @ h
-        return h
+        def run(h):
+            for _ in range(5):
+                h = W.T @ h
+            return h
 
-    expected = torch.autograd.functional.jacobian(run, torch.ones(example.size, dtype=torch.float64))
-    np.testing.assert_allclose(power_jacobian(example.matrix, 5), expected.numpy(), atol=1e-10)
+        return torch.autograd.functional.jacobian(run, torch.ones(len(matrix), dtype=torch.float64))
+
+    def check(answer):
+        np.testing.assert_allclose(power_jacobian(answer.inputs[0], 5), answer.expected, atol=1e-10)
+
+    cases = matrices((0.5, 1.0), ("random", "non-normal")).strategy.map(lambda example: Case([example.matrix]))
+    PYTORCH.ask_drawn("power", theirs, cases, check)
 
 
 @given(matrices((0.5, 1.0, 1.2), DIAGONALISABLE).strategy, st.integers(0, 10))
@@ -103,41 +110,50 @@ def test_bad_input_of_power_jacobian(W, k, message):
 # Networks ---------------------------------------------------------------------------------------
 
 
-@given(networks(), st.booleans())
-def test_rnn_against_torch(example, stepwise):
-    torch = pytest.importorskip("torch", reason="no PyTorch")
-    arrays = rnn_arrays(example)
-    x, h0, Wx, Wh, b = (torch.tensor(a) for a in arrays.values())
+@pytest.mark.parametrize("stepwise", [False, True])
+def test_rnn_against_torch(stepwise):
+    def theirs(torch, **arrays):
+        x, h0, Wx, Wh, b = (torch.tensor(a) for a in arrays.values())
 
-    def run(h):
-        states = []
-        for inputs in x:
-            h = torch.tanh(inputs @ Wx + h @ Wh + b)
-            states.append(h)
-        return torch.stack(states)
+        def run(h):
+            states = []
+            for inputs in x:
+                h = torch.tanh(inputs @ Wx + h @ Wh + b)
+                states.append(h)
+            return torch.stack(states)
 
-    np.testing.assert_allclose(rnn_states(**arrays), run(h0).numpy(), atol=1e-12)
-    expected = torch.autograd.functional.jacobian(run, h0).numpy()
-    close(rnn_jacobians(**arrays, stepwise=stepwise), expected)
+        return run(h0), torch.autograd.functional.jacobian(run, h0)
+
+    def check(answer):
+        states, jacobians = answer.expected
+        np.testing.assert_allclose(rnn_states(**answer.options), states, atol=1e-12)
+        close(rnn_jacobians(**answer.options, stepwise=stepwise), jacobians)
+
+    cases = networks().map(lambda example: Case([], rnn_arrays(example)))
+    PYTORCH.ask_drawn(f"rnn, stepwise: {stepwise}", theirs, cases, check)
 
 
-@given(networks(), st.booleans())
-def test_cell_path_against_torch_with_recurrent_weights(example, stepwise):
-    torch = pytest.importorskip("torch", reason="no PyTorch")
-    arrays = example.arrays(4)
-    x, h0, c0, Wx, Wh, b = (torch.tensor(a) for a in arrays.values())
+@pytest.mark.parametrize("stepwise", [False, True])
+def test_cell_path_against_torch_with_recurrent_weights(stepwise):
+    def theirs(torch, **arrays):
+        x, h0, c0, Wx, Wh, b = (torch.tensor(a) for a in arrays.values())
 
-    def run(c):
-        h, cells = h0, []
-        for inputs in x:
-            i, f, o, g = (inputs @ Wx + h @ Wh + b).reshape(4, -1)
-            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-            h = torch.sigmoid(o) * torch.tanh(c)
-            cells.append(c)
-        return torch.stack(cells)
+        def run(c):
+            h, cells = h0, []
+            for inputs in x:
+                i, f, o, g = (inputs @ Wx + h @ Wh + b).reshape(4, -1)
+                c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+                h = torch.sigmoid(o) * torch.tanh(c)
+                cells.append(c)
+            return torch.stack(cells)
 
-    expected = torch.autograd.functional.jacobian(run, c0).numpy()
-    close(cell_jacobians(**arrays, stepwise=stepwise), expected)
+        return torch.autograd.functional.jacobian(run, c0)
+
+    def check(answer):
+        close(cell_jacobians(**answer.options, stepwise=stepwise), answer.expected)
+
+    cases = networks().map(lambda example: Case([], example.arrays(4)))
+    PYTORCH.ask_drawn(f"lstm, stepwise: {stepwise}", theirs, cases, check)
 
 
 def test_rnn_against_differences():

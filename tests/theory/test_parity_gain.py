@@ -12,6 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.checks import Case
+from tests.peers import Peer
 from theory.parity_bounds import Intervals, exp_bounds, map_bounds, proves_failure, proves_parity, tanh_bounds
 from theory.parity_gain import (
     ABOVE,
@@ -30,6 +32,8 @@ from theory.parity_gain import (
 )  # fmt: skip
 from theory.parity_texts import ALT_PROOF
 from theory.parity_units import all_sequences, parity
+
+PYTORCH = Peer(__name__)
 
 GAINS = st.floats(0.1, 30)
 SEQUENCES = st.lists(st.integers(0, 1), min_size=1, max_size=40)
@@ -99,18 +103,23 @@ def test_proofs_refuse_numbers_that_are_not_rational():
 # --- the network ------------------------------------------------------------------------------------
 
 
-@given(GAINS, SEQUENCES)
-def test_network_agrees_with_pytorch(gain, sequence):
-    torch = pytest.importorskip("torch", reason="no PyTorch")
-    Wx, Wh, b = (torch.tensor(w) for w in tanh_weights(gain))
-    rnn = torch.nn.RNN(1, 2, batch_first=True, dtype=torch.float64)
-    with torch.no_grad():
-        for parameter, value in ((rnn.weight_ih_l0, Wx.T), (rnn.weight_hh_l0, Wh.T), (rnn.bias_ih_l0, b)):
-            parameter.copy_(value)
-        rnn.bias_hh_l0.zero_()
-        h = rnn(torch.tensor(sequence, dtype=torch.float64)[None, :, None])[0][0].numpy()
-    np.testing.assert_allclose(tanh_states(sequence, gain), h, atol=1e-9)
-    np.testing.assert_allclose(tanh_network(sequence, gain)[1], (h[:, 0] - h[:, 1]) / 2, atol=1e-9)
+def test_network_agrees_with_pytorch():
+    def theirs(torch, sequence, gain):
+        Wx, Wh, b = (torch.tensor(w) for w in tanh_weights(gain))
+        rnn = torch.nn.RNN(1, 2, batch_first=True, dtype=torch.float64)
+        with torch.no_grad():
+            for parameter, value in ((rnn.weight_ih_l0, Wx.T), (rnn.weight_hh_l0, Wh.T), (rnn.bias_ih_l0, b)):
+                parameter.copy_(value)
+            rnn.bias_hh_l0.zero_()
+            return rnn(torch.tensor(sequence, dtype=torch.float64)[None, :, None])[0][0]
+
+    def check(answer):
+        (sequence, gain), h = answer.inputs, answer.expected
+        np.testing.assert_allclose(tanh_states(sequence, gain), h, atol=1e-9)
+        np.testing.assert_allclose(tanh_network(sequence, gain)[1], (h[:, 0] - h[:, 1]) / 2, atol=1e-9)
+
+    cases = st.builds(lambda gain, sequence: Case([sequence, gain]), GAINS, SEQUENCES)
+    PYTORCH.ask_drawn("network", theirs, cases, check)
 
 
 @given(GAINS, st.floats(-1, 3))

@@ -8,10 +8,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
+from tests.checks import Case
+from tests.peers import Peer
 from theory.convolution_domains import transposed
 from theory.convolution_matrices import transposed_size
 from theory.subpixel import cropped_rows, permutation_of, shuffle_matrix, subpixel_conv, subpixel_kernel
 
+PYTORCH = Peer(__name__)
 SIZES = st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 4))
 
 
@@ -41,17 +44,29 @@ def test_gradients_are_those_of_the_transposed_convolution(example):
     np.testing.assert_allclose(pullback(g)[0].numpy(), expected(g)[0].numpy(), atol=1e-9)
 
 
-@given(square_strides("multiple"))
-def test_pytorch_agrees(example):
-    torch = pytest.importorskip("torch", reason="no PyTorch")
-    r, groups = example.stride[0], example.groups
-    v = subpixel_kernel(example.w, r, groups=groups)
-    border = v.shape[2] - 1, v.shape[3] - 1
-    x, w = torch.tensor(example.x[None]), torch.tensor(example.w)
-    coarse = torch.nn.functional.conv2d(x, torch.tensor(v.copy()), padding=border, groups=groups)
-    y = torch.nn.functional.pixel_shuffle(coarse, r)
-    expected = torch.nn.functional.conv_transpose2d(x, w, stride=r, groups=groups)
-    np.testing.assert_allclose(y.numpy(), expected.numpy(), atol=1e-9)
+def test_pytorch_agrees():
+    """Its pixel shuffle of its convolution with our kernel is its transposed convolution."""
+
+    def theirs(torch, x, w, v, r, groups):
+        x, w, v = (torch.tensor(a.copy()) for a in (x[None], w, v))
+        coarse = torch.nn.functional.conv2d(x, v, padding=(v.shape[2] - 1, v.shape[3] - 1), groups=groups)
+        y = torch.nn.functional.pixel_shuffle(coarse, r)
+        return y, torch.nn.functional.conv_transpose2d(x, w, stride=r, groups=groups)
+
+    def case(example):
+        r, groups = example.stride[0], example.groups
+        kernel = subpixel_kernel(example.w, r, groups=groups)
+        return Case([example.x, example.w, kernel], {"r": r, "groups": groups})
+
+    def check(answer):
+        x, w, v = answer.inputs
+        np.testing.assert_array_equal(subpixel_kernel(w, answer.options["r"], groups=answer.options["groups"]), v)
+        y, expected = answer.expected
+        np.testing.assert_allclose(y, expected, atol=1e-9)
+        ours = subpixel_conv(x[None], w, answer.options["r"], groups=answer.options["groups"])
+        np.testing.assert_allclose(ours.numpy(), expected, atol=1e-9)
+
+    PYTORCH.ask_drawn("pixel shuffle", theirs, square_strides("multiple").map(case), check)
 
 
 def test_output_padding_of_a_dilated_kernel():

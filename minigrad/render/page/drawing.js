@@ -29,7 +29,16 @@ function draw() {
     for (const { x, y, text, anchor } of box.labels) {
       svg("text", { x: r(box.X + x), y: r(box.Y + y), "text-anchor": anchor || "start" }, labels, text);
     }
+    for (const { end, edges } of box.pieces) {
+      const text = end ? saidOf(edges) : "";
+      if (text) svg("text", { x: r(box.X + end.x + 5), y: r(box.Y + end.y - 9), class: "argument" }, labels, text);
+    }
   }
+}
+
+// The names of the arguments that edges feed, where they are seen to feed them.
+function saidOf(edges) {
+  return [...new Set(edges.filter((edge) => visible(edge.to) === edge.to).map((edge) => edge.said))].filter(Boolean).join(", ");
 }
 
 function drawBox(box, parent) {
@@ -84,11 +93,12 @@ function drawItem(item, parent) {
 }
 
 function drawChip(item, chip, parent) {
-  chip.stem = chip.inside ? null : svg("path", { class: "stem", d: `M${r(chip.x + chip.w)} ${r(chip.y + CHIP / 2)}H${r(item.bodyX)}` }, parent);
-  const group = svg("g", { class: "item parameter", "data-parameter": chip.parameter.id, transform: `translate(${r(chip.x)} ${r(chip.y)})` }, parent);
+  chip.stem = chip.inside ? null : svg("path", { class: chip.parameter ? "stem" : "stem quiet", d: `M${r(chip.x + chip.w)} ${r(chip.y + CHIP / 2)}H${r(item.bodyX)}` }, parent);
+  const place = { transform: `translate(${r(chip.x)} ${r(chip.y)})` }, { parameter } = chip;
+  const group = svg("g", parameter ? { class: `item ${parameter.kind}`, "data-parameter": parameter.id, ...place } : { class: "constant", ...place }, parent);
   svg("rect", { class: "body", width: r(chip.w), height: CHIP, rx: 3 }, group);
   svg("text", { x: r(chip.w / 2), y: 11.5, class: "small" }, group, chip.text);
-  makeSelectable(group, chip.parameter, `parameter ${chip.parameter.name}`);
+  if (parameter) makeSelectable(group, parameter, `${parameter.kind} ${parameter.name}`);
   chip.group = group;
 }
 
@@ -177,7 +187,7 @@ function within(item, box) {
 function neighbours(item) {
   const near = new Set(), ways = new Map();
   if (!item) return { near, ways };
-  if (item.kind === "parameter") for (const user of usersOf.get(item)) near.add(visible(user));
+  if (item.vertex && item.vertex.stub) for (const user of usersOf.get(item)) near.add(visible(user));
   for (const edge of edges) {
     const isFrom = edge.from === item || within(edge.from, item), isTo = edge.to === item || within(edge.to, item);
     if (isFrom === isTo) continue;

@@ -16,10 +16,10 @@ for (const [i, box] of data.boxes.entries()) {
   const parent = box.parent < 0 ? root : boxes[box.parent];
   boxes.push(new Item("box", "b" + i, parent, { isBox: true, row: box.row, name: box.name, box }));
 }
-// Parameters have no place of their own: they are stubs beside each that uses them.
+// Parameters, and inputs of many uses, have no place of their own: they are stubs beside each that uses them.
 const vertices = data.vertices.map((vertex, i) => {
   const parent = vertex.box < 0 ? root : boxes[vertex.box];
-  return new Item(vertex.kind, "n" + i, vertex.kind === "parameter" ? null : parent, { number: i, name: vertex.name, vertex });
+  return new Item(vertex.kind, "n" + i, vertex.stub ? null : parent, { number: i, name: vertex.name, vertex });
 });
 const outputs = data.outputs.map((output, i) => new Item("output", "o" + i, root, { name: output.name, output }));
 const itemOf = new Map([root, ...boxes, ...vertices, ...outputs].map((item) => [item.id, item]));
@@ -33,24 +33,28 @@ for (const item of vertices) {
 for (const item of outputs) item.first = Infinity;
 for (const item of [root, ...boxes]) item.children.sort((a, b) => a.first - b.first || 0);
 
-// Every edge between vertices that are not parameters, and to the outputs; of parameters, what flowed at each use.
+for (const box of boxes) box.heat = null;
+for (const { parent, vertex } of vertices) for (let at = parent; at; at = at.parent) at.heat = largest([at.heat, vertex.heat]);
+
+// Every edge between vertices that are no stubs, and to the outputs; of stubs, what flowed at each use. What is said
+// of an edge or a stub is the name of its argument, where the order of arguments matters.
 const edges = [];
 for (const item of vertices) {
-  item.parameters = new Map();
+  item.stubs = [];
   for (const edge of item.vertex.inputs) {
     const source = vertices[edge.source];
-    if (source.kind === "parameter") {
-      item.parameters.set(source, largest([item.parameters.get(source), edge.heat]));
-    } else {
-      edges.push({ from: source, slot: edge.slot, to: item, part: edge.part, heat: edge.heat });
-    }
+    const { slot, part, said, heat } = edge;
+    if (source.vertex.stub) item.stubs.push({ parameter: source, heat, text: said ? `${said}: ${short(source.name, 30)}` : short(source.name, 30) });
+    else edges.push({ from: source, slot, to: item, part, said, heat });
   }
 }
 for (const item of outputs) {
   const from = vertices[item.output.source];
-  if (from.kind !== "parameter") edges.push({ from, slot: item.output.slot, to: item, part: "", heat: from.vertex.heat });
-  else item.parameters = new Map([[from, from.vertex.heat]]);
+  if (!from.vertex.stub) edges.push({ from, slot: item.output.slot, to: item, part: "", said: "", heat: from.vertex.heat });
+  else item.stubs = [{ parameter: from, heat: from.vertex.heat, text: short(from.name, 30) }];
 }
+for (const item of [...vertices, ...outputs]) item.fedBy = [];
+for (const edge of edges) edge.to.fedBy.push(edge);
 const usersOf = new Map(vertices.map((item) => [item, []]));
 for (const item of vertices) for (const edge of item.vertex.inputs) usersOf.get(vertices[edge.source]).push(item);
 for (const item of outputs) usersOf.get(vertices[item.output.source]).push(item);
@@ -84,11 +88,10 @@ function closeForStart(most) {
   for (const box of boxes) box.closed = box.depth >= depth && depth < at.length - 1;
 }
 
-// The norm that colours an item: of a closed box the largest within it.
+// The norm that colours an item: of a box, closed, the largest within it.
 function heatOf(item) {
-  if (item.vertex) return item.vertex.heat;
   if (item.output) return vertices[item.output.source].vertex.heat;
-  return largest(vertices.filter((v) => v.parent && ancestors(v).includes(item)).map((v) => v.vertex.heat));
+  return item.vertex ? item.vertex.heat : item.heat;
 }
 
 function largest(heats) {

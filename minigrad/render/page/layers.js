@@ -29,7 +29,7 @@ function joined(box, pieces) {
 }
 
 function isDrawn(item) {
-  return visible(item) === item && item.kind !== "parameter";
+  return visible(item) === item;
 }
 
 function newCell(w, h, extra) {
@@ -175,7 +175,7 @@ function arrive(cell) {
   const { bodyX, bodyW } = cell.item, from = (made) => made.a.x + made.fromOffset;
   const ins = [...cell.ins].sort((p, q) => from(p) - from(q));
   const left = cell.x - cell.w / 2 + bodyX, low = left + 12, high = left + bodyW - 12;
-  const ends = ins.map((made) => ({ w: 10, weight: 1, wish: Math.min(Math.max(from(made), low), high) }));
+  const ends = ins.map((made) => ({ w: 10 + cell.item.saidW, weight: 1, wish: Math.min(Math.max(from(made), low), high) }));
   spread(ends, 3);
   const fits = ends.every((end) => end.x >= low - 4 && end.x <= high + 4);
   ins.forEach((made, i) => { made.toOffset = (fits ? ends[i].x : left + (bodyW * (i + 1)) / (ins.length + 1)) - cell.x; });

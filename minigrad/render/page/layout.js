@@ -31,16 +31,16 @@ function linesOf(item) {
   const vertex = item.vertex;
   if (vertex.kind === "input") return [name, small(vertex.outputs[0].shape)];
   if (vertex.kind === "elision") return [{ ...name, weight: "400" }];
-  const remark = wrapped(vertex.remark, 26).map(small);
-  if (vertex.step !== null) return [small(`step ${vertex.step}`), name, ...remark];
+  const remark = inLines(vertex.remark.split(" "), " ").map(small);
+  if (vertex.step !== null) return [small(`step ${vertex.step}`), name, ...inLines(vertex.constants, "\u2002").map(small), ...remark];
   return [name, ...[vertex.said].filter(Boolean).map(small), ...remark];
 }
 
-// A text in lines of whole words.
-function wrapped(text, most) {
+// Words in lines.
+function inLines(words, gap, most = 26) {
   const lines = [];
-  for (const word of text.split(" ").filter(Boolean)) {
-    if (lines.length && lines.at(-1).length + word.length < most) lines.push(`${lines.pop()} ${word}`);
+  for (const word of words.filter(Boolean)) {
+    if (lines.length && lines.at(-1).length + word.length < most) lines.push(`${lines.pop()}${gap}${word}`);
     else lines.push(word);
   }
   return lines;
@@ -54,13 +54,21 @@ function labelOf(wire) {
   return output ? `${output.name} ${output.shape}`.trim() : "";
 }
 
+// What stands as stubs at an item: parameters, and constants; of a step the constants are lines.
+function chipsOf(item) {
+  const constants = item.vertex && item.vertex.step === null ? item.vertex.constants : [];
+  const texts = constants.map((text) => ({ heat: null, text: short(text, 34) }));
+  return [...(item.stubs || []), ...texts].map((chip) => ({ ...chip, w: widthOf(chip.text, 10) + 10 }));
+}
+
 // Body and stubs of an item. Stubs stand to its left; in a row within it, for wires come from the left there.
 function measure(item) {
   item.lines = linesOf(item);
-  const chips = [...(item.parameters || [])].map(([parameter, heat]) => ({ parameter, heat, text: short(parameter.name, 30), w: widthOf(short(parameter.name, 30), 10) + 10 }));
+  const chips = chipsOf(item), said = item.isBox ? [] : item.fedBy.map((edge) => edge.said).filter(Boolean);
   const inside = Boolean(item.parent && item.parent.row), textW = Math.max(...item.lines.map((l) => widthOf(l.text, l.size, l.weight)));
   const rowW = chips.reduce((sum, chip) => sum + chip.w + 4, 0), chipW = Math.max(0, ...chips.map((chip) => chip.w));
-  item.bodyW = Math.max(textW + 20 + (item.isBox ? 16 : 0), inside ? rowW + 12 : 0, 48);
+  item.saidW = Math.max(0, ...said.map((text) => widthOf(text, 10)));
+  item.bodyW = Math.max(said.length * (13 + item.saidW) + 16, textW + 20 + (item.isBox ? 16 : 0), inside ? rowW + 12 : 0, 48);
   item.bodyX = !inside && chips.length ? chipW + 14 : 0;
   item.textH = item.lines.length * LINE;
   item.h = Math.max(item.textH + 10 + (inside && chips.length ? CHIP + 4 : 0), inside ? 44 : 0, inside ? 0 : chips.length * (CHIP + 3) - 3);
@@ -71,7 +79,7 @@ function measure(item) {
     x += chip.w + 4;
     return { ...chip, x: at, y, inside };
   });
-  item.w = item.bodyX + item.bodyW;
+  item.w = item.bodyX + item.bodyW + Math.max(0, item.saidW - 8);
 }
 
 // Closed items of a row are equally high, so that what they hand on runs straight.

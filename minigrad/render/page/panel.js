@@ -39,7 +39,7 @@ function linkTo(item) {
 function factsOfBox(box) {
   const inside = vertices.filter((item) => within(item, box)), counts = new Map();
   for (const item of inside) if (item.kind === "operation") counts.set(item.name, (counts.get(item.name) || 0) + 1);
-  const parameters = [...new Set(inside.flatMap((item) => [...item.parameters.keys()]))];
+  const parameters = [...new Set(inside.flatMap((item) => item.stubs.map((stub) => stub.parameter)))];
   const toggleButton = tag("button", { type: "button", class: "wide" }, box.closed ? "open" : "close");
   toggleButton.addEventListener("click", () => { toggle(box); showPanel(box); });
   return [

@@ -1,0 +1,104 @@
+"""The tensors that a module owns: parameters, which are trained, and buffers, which are kept beside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core import Leaf, Tensor
+
+__all__ = ["Buffer", "Parameter"]
+
+
+class Parameter(Tensor):
+    """A tensor that a module owns and an optimiser trains: it requires a gradient from the start.
+
+    Args:
+        data: floating numbers as for :func:`minigrad.tensor`, of any shape; copied.
+        dtype: another dtype to convert to.
+
+    Raises:
+        TypeError: if the data are not real floats.
+
+    >>> Parameter([1.0, 2.0])
+    Parameter(tensor([1., 2.], requires_grad=True))
+    """
+
+    __slots__ = ("_name",)
+
+    def __init__(self, data: Any, dtype: Any = None) -> None:
+        super().__init__(data, dtype, requires_grad=True)
+        self.name = "parameter"  # until a module holds it
+
+    @property
+    def name(self) -> str:
+        """The attribute under which a module holds it, else "parameter"; drawings call it so."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._name = name
+        if isinstance(self.node, Leaf):
+            self.node.name = name
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+        twin = Parameter(self.data)
+        twin.name = self.name
+        if self.grad is not None:
+            twin.grad = self.grad.copy()
+        twin.requires_grad = self.requires_grad  # false for a frozen one
+        memo[id(self)] = twin
+        return twin
+
+    def __repr__(self) -> str:
+        return f"Parameter({super().__repr__()})"
+
+
+class Buffer(Tensor):
+    """A tensor that belongs to a module's state and is not trained, such as a running mean.
+
+    It is in ``state_dict`` and not among ``parameters()``. Assigning an untracked tensor to the attribute that holds it
+    makes that one the buffer.
+
+    Args:
+        data: real numbers as for :func:`minigrad.tensor`, integers too, of any shape; copied.
+        dtype: another dtype to convert to.
+
+    Raises:
+        TypeError: if the data are not real numbers, or a tensor whose gradient would be lost.
+
+    >>> from minigrad import nn
+    >>> class Counter(nn.Module):
+    ...     def __init__(self):
+    ...         self.calls = nn.Buffer(0)
+    ...     def forward(self, x):
+    ...         self.calls = self.calls + 1
+    ...         return x
+    >>> counter = Counter()
+    >>> _ = counter(1.0)
+    >>> counter.calls, counter.state_dict(), list(counter.parameters())
+    (Buffer(tensor(1)), {'calls': array(1)}, [])
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, dtype: Any = None) -> None:
+        if isinstance(data, Tensor) and data.node is not None:
+            raise TypeError("a buffer is not differentiated, a tracked tensor would lose its gradient: .detach() it")
+        super().__init__(data, dtype)
+
+    @property
+    def requires_grad(self) -> bool:
+        """False: what is trained is a :class:`Parameter`."""
+        return False
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if value:
+            raise ValueError("a buffer cannot require a gradient: make it an nn.Parameter")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Buffer:
+        memo[id(self)] = twin = Buffer(self.data)
+        return twin
+
+    def __repr__(self) -> str:
+        return f"Buffer({super().__repr__()})"

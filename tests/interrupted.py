@@ -1,0 +1,170 @@
+"""What Ctrl-C leaves: `python -m tests.interrupted WHAT NUMBER [SEED]` interrupts a program so many times.
+
+It does so at random moments: a timer of the kernel raises KeyboardInterrupt as Ctrl-C does. After each interrupt, while
+its traceback still holds every frame, what the library keeps must be as before. WHAT is a name of `PROGRAMS`. It prints
+what was found wrong and how often, and ends with status 1 if anything was.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import random
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from itertools import cycle
+
+import numpy as np
+
+import minigrad as mg
+from minigrad import blas, recording, threads
+from minigrad.contexts import errstate
+from minigrad.core import current_scope
+from minigrad.ops import blocks, convolution, recurrent
+from minigrad.optim import base
+
+THREADS = 2
+PATIENCE = 120.0  # seconds for 200 interrupts and what is examined after each: beyond that it hangs
+
+
+def contexts() -> list[Callable[[], object]]:
+    """Every context, entered and left as fast as can be."""
+
+    @mg.no_grad()
+    def decorated() -> None:
+        pass
+
+    class Inner(mg.nn.Module):
+        def forward(self) -> None:
+            pass
+
+    module = Inner()
+
+    def work() -> None:
+        with mg.no_grad():
+            pass
+        with mg.scope("a"), mg.scope("b"):
+            module()
+        with mg.record(), recording.using(None):
+            pass
+        with errstate(over="ignore"):
+            decorated()
+
+    return [work]
+
+
+def pieces() -> list[Callable[[], object]]:
+    """Short pieces side by side, some of which hold others."""
+    done = np.zeros(4)
+
+    def piece(i: int) -> None:
+        done[i] += 1
+        if i == 3:
+            threads.side_by_side([lambda: None] * 2)
+
+    return [lambda: threads.side_by_side([partial(piece, i) for i in range(4)])]
+
+
+def training() -> list[Callable[[], object]]:
+    """Steps of a small LSTM and of a convolution net, whose work is shared by the threads."""
+    rng = np.random.default_rng(0)
+    words = rng.standard_normal((8, 4, 32)).astype(np.float32)
+    pictures = rng.standard_normal((8, 3, 12, 12)).astype(np.float32)
+    lstm, net = mg.nn.LSTM(32, 64), mg.nn.Sequential(mg.nn.Conv2d(3, 16, 3, padding=1), mg.nn.ReLU())
+    adam = mg.optim.Adam([*lstm.parameters(), *net.parameters()], lr=1e-3)
+
+    def sequences() -> None:
+        with mg.scope("words"):
+            h, _ = lstm(words)
+            (h * h).mean().backward()
+
+    def images() -> None:
+        y = net(pictures)
+        (y * y).mean().backward()
+        adam.step()
+        adam.zero_grad()
+        with mg.no_grad(), mg.record():
+            net(pictures)
+
+    return [sequences, images]
+
+
+def share_small_work() -> None:
+    """Let the threads share what is far too small for it: more of the time is then spent where they begin and end."""
+    convolution._WORTH_A_THREAD = 2**12
+    blocks._WORTH_THREADS = recurrent._WORTH_THREADS = 2**12
+    base._BLOCK = 2**10
+
+
+PROGRAMS = {program.__name__: program for program in (contexts, pieces, training)}
+
+
+def reference() -> bytes:
+    """A computation on all threads, to the bit."""
+    a = np.linspace(-1, 1, 8 * 4 * 32, dtype=np.float32).reshape(8, 4, 32)
+    weights = [np.sin(np.arange(m * n, dtype=np.float32)).reshape(m, n) / 16 for m, n in ((32, 256), (64, 256))]
+    x = mg.tensor(a, requires_grad=True)
+    zeros = np.zeros((8, 64), np.float32)
+    h, _ = mg.lstm(x, zeros, *weights, np.zeros(256, np.float32))
+    h.sum().backward()
+    assert x.grad is not None
+    return h.data.tobytes() + x.grad.tobytes()
+
+
+def complaints(expected: bytes) -> list[str]:
+    """What is not as it was before the interrupt."""
+    y = mg.tensor([1.0], requires_grad=True) * 2
+    found = {
+        "no gradient is recorded": not y.requires_grad,
+        f"the scope is {current_scope()}": current_scope() != (),
+        "notes are taken": bool(recording.active) or recording.recorder() is not None,
+        "a call of side_by_side is left open": bool(threads._running),
+        f"{mg.get_num_threads()} threads": mg.get_num_threads() != THREADS,
+        f"{blas.get_threads()} threads of BLAS": blas.get_threads() not in (THREADS, None),
+        f"errors are {np.geterr()}": np.geterr() != NORMAL,
+    }
+    wrong = [words for words, bad in found.items() if bad]
+    return wrong or (["another result"] if expected and reference() != expected else [])
+
+
+NORMAL = np.geterr()
+
+
+def main(what: str, number: int, seed: int = 0) -> int:
+    """Interrupt it so many times; the status is 1 if anything was wrong afterwards."""
+    mg.set_num_threads(THREADS)
+    share_small_work()
+    draw = random.Random(seed)
+    steps = cycle(PROGRAMS[what]())
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    for _ in range(20):  # the first ones take longer
+        next(steps)()
+    start = time.perf_counter()
+    for _ in range(20):
+        next(steps)()
+    longest = (time.perf_counter() - start) / 5
+    expected = reference()
+    found: Counter[str] = Counter()
+    for i in range(number):
+        if i % 200 == 0:
+            faulthandler.dump_traceback_later(PATIENCE, exit=True)
+        try:
+            # Once more after a while: a signal that reaches the watchdog's thread while that one starts is lost.
+            signal.setitimer(signal.ITIMER_REAL, draw.uniform(1e-5, longest), 1.0)
+            while True:
+                next(steps)()
+        except KeyboardInterrupt:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            found.update(complaints(expected if what == "training" or i % 50 == 0 else b""))
+    faulthandler.cancel_dump_traceback_later()
+    for words, times in found.items():
+        print(f"{what}: {words}, after {times} of {number} interrupts")
+    print(f"{what}: {number} interrupts, {time.perf_counter() - start:.1f} s")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], *map(int, sys.argv[2:])))

@@ -1,0 +1,180 @@
+"""Ctrl-C at random moments: nothing hangs, and what the library keeps is as before."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import recording
+from minigrad.contexts import Context, collector_paused, errstate, until
+from minigrad.core import current_scope
+
+ROOT = Path(__file__).parent.parent
+
+
+def python(*arguments: str, patience: float = 300.0) -> str:
+    """What an interpreter says that must end well; two threads of BLAS, whatever the tests' own number is."""
+    env = {**os.environ, "OPENBLAS_NUM_THREADS": "2", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=patience, env=env, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("what", "some"), [("contexts", 2000), ("pieces", 2000), ("training", 200)])
+def test_an_interrupt_leaves_nothing_behind(what, some, full):
+    number = 10_000 if full else some
+    said = python("-m", "tests.interrupted", what, str(number), patience=3600)
+    assert f"{number} interrupts" in said
+    assert "Exception ignored" not in said
+
+
+WAITING = """
+import signal, threading, time
+import minigrad as mg
+from minigrad.threads import side_by_side
+mg.set_num_threads(2)
+main, ended, interrupts = threading.get_ident(), [], []
+def handler(*_):
+    interrupts.append(time.perf_counter())
+    raise KeyboardInterrupt
+signal.signal(signal.SIGALRM, handler)
+together = threading.Barrier(2)
+def piece():
+    together.wait(20)
+    if threading.get_ident() == main:
+        signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+        time.sleep(20)
+    time.sleep(0.4)
+    ended.append(time.perf_counter())
+try:
+    side_by_side([piece, piece, lambda: ended.append("begun after the interrupt")])
+except KeyboardInterrupt:
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    assert len(interrupts) >= 3, interrupts
+    assert len(ended) == 1, ended
+    assert mg.get_num_threads() == 2
+    side_by_side([lambda: ended.append(1)] * 2)
+    assert len(ended) == 3
+    print("waited")
+"""
+
+
+def test_whoever_is_interrupted_waits_for_the_helpers_pieces_however_often():
+    assert python("-c", WAITING) == "waited\n"
+
+
+STEP = """
+import signal
+import numpy as np, minigrad as mg
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+ps = [mg.tensor(np.ones(1000, np.float32), requires_grad=True) for _ in range(100)]
+adam = mg.optim.Adam(ps, lr=0.1)
+halfway = 0
+for i in range(1, 100):
+    before, counts = [p.data.copy() for p in ps], list(adam.steps)
+    for p in ps:
+        p.grad = np.ones(1000, np.float32)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, i * 2e-5)
+        adam.step()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except KeyboardInterrupt:
+        changed = [not np.array_equal(p.data, b) for p, b in zip(ps, before)]
+        counted = [now == then + 1 for now, then in zip(adam.steps, counts)]
+        assert all(c or now == then for c, now, then in zip(counted, adam.steps, counts))
+        assert all(c for c, moved in zip(counted, changed) if moved), "updated, but not counted"
+        halfway += any(changed) and not all(changed)
+    assert all(np.isfinite(p.data).all() for p in ps)
+    adam.load_state_dict(adam.state_dict())
+assert halfway, "no step was interrupted halfway"
+print("ok")
+"""
+
+
+def test_a_step_interrupted_halfway_has_counted_whatever_it_updated():
+    assert python("-c", STEP) == "ok\n"
+
+
+# What holds without any interrupt
+
+
+def test_a_context_ends_by_a_function_in_c():
+    for context in (mg.no_grad(), mg.scope("a"), mg.record(), recording.using(None), errstate(over="raise")):
+        with context:
+            assert type(context).__exit__ is Context.__exit__
+            assert type(context.close).__module__ == "functools"  # a partial, which is written in C
+    assert current_scope() == ()
+    assert not recording.active
+
+
+@pytest.mark.parametrize("make", [mg.no_grad, lambda: mg.scope("a"), mg.record, lambda: errstate(over="ignore")])
+def test_a_context_swallows_no_error_and_is_entered_once(make):
+    context = make()
+    with pytest.raises(KeyError, match="this"), context:
+        raise KeyError("this")
+    with pytest.raises(RuntimeError, match="has been entered before"), context:
+        pass
+    assert current_scope() == ()
+    assert np.geterr() == np.geterr()
+
+
+def test_contexts_decorate_functions_that_may_call_themselves():
+    @mg.scope("f")
+    def f(depth):
+        """Its own page."""
+        return f(depth - 1) if depth else current_scope()
+
+    assert f(2) == f(2) == ("f", "f", "f")
+    assert (f.__name__, f.__doc__) == ("f", "Its own page.")
+    assert mg.no_grad()(current_scope)() is None
+    assert mg.record()(recording.recorder)().values
+    assert errstate(over="raise")(np.geterr)()["over"] == "raise"
+    assert current_scope() == ()
+
+
+def test_no_grad_without_brackets_is_an_error():
+    with pytest.raises(TypeError, match="argument"):
+
+        @mg.no_grad
+        def f():
+            pass
+
+
+def test_until_stops_at_something_true_and_returns_something_false():
+    done = []
+    steps = until(lambda: done.append(1), lambda: 0, lambda: done.append(2), lambda: 5, lambda: done.append(3))
+    assert not steps()
+    assert done == [1, 2]
+    assert not until()()
+
+
+def test_the_collector_is_paused_for_a_listing_and_runs_again():
+    x = mg.tensor([1.0], requires_grad=True)
+    assert gc.isenabled()
+    with collector_paused():
+        assert not gc.isenabled()
+        with collector_paused():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    mg.render.to_text(x * 2)
+    assert gc.isenabled()
+    with pytest.raises(ValueError, match="unroll"):
+        mg.render.to_text(x * 2, unroll="nonsense")
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        mg.render.to_text(x * 2)
+        assert not gc.isenabled()  # as its user wants it
+    finally:
+        gc.enable()

@@ -1,0 +1,357 @@
+"""Identities that hold for whole families, whatever the numbers: shifts, scalings, permutations, adjoints.
+
+They bind a gradient to a value, or its entries to one another, so no second implementation is needed; and they hold
+in the tails, where a numerical derivative sees nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad import ops
+from minigrad.primitives import PRIMITIVES
+from tests.checks import leaf, outputs_of, pull
+from tests.strategies import shapes
+
+DTYPES = (np.float64, np.float32, np.float16)
+SIZES = (1e-3, 1.0, 40.0, 700.0, 3e4)  # of the entries: near 0, ordinary, and where exponentials are all or nothing
+
+
+def exact_sum(values: Any) -> float:
+    return math.fsum(np.asarray(values, np.float64).ravel().tolist())
+
+
+def along(axis: int, *arrays: np.ndarray) -> Any:
+    """Vectors of several arrays of one shape, those along an axis, together."""
+    turned = [np.moveaxis(a, axis, -1).reshape(-1, a.shape[axis]) for a in arrays]
+    return zip(*turned, strict=True)
+
+
+def pulled(function: Any, x: np.ndarray, g: np.ndarray | None = None, rng: Any = None) -> tuple[Any, Any, Any]:
+    """Value, cotangent (drawn if none is given) and gradient of a function of one array."""
+    out = function(leaf(x))
+    if g is None:
+        g = np.asarray(rng.normal(size=out.shape)).astype(out.dtype)
+    return out.data, g, pull(function, [leaf(x)], [g])[1][0]
+
+
+@st.composite
+def drawn(draw: Any, sizes: Any = SIZES, min_dims: int = 1, max_side: int = 6) -> tuple[np.ndarray, int, Any]:
+    """An array of a drawn shape, dtype and size of entries, one of its axes, and a generator."""
+    dtype, size = draw(st.sampled_from(DTYPES)), draw(st.sampled_from(sizes))
+    shape = draw(shapes(min_dims=min_dims, min_side=1, max_side=max_side))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    x = (size * rng.uniform(-1, 1, shape)).astype(dtype)
+    return x, draw(st.integers(0, x.ndim - 1)), rng
+
+
+def cotangents(rng: Any, shape: Any, dtype: Any) -> np.ndarray:
+    """Drawn, of one entry alone, or all the same."""
+    kind = rng.integers(3)
+    if kind == 0:
+        return rng.normal(size=shape).astype(dtype)
+    g = np.full(shape, rng.choice([-1.0, 1.0]), dtype)
+    if kind == 1:
+        g[rng.random(shape) < 0.7] = 0
+    return g
+
+
+# --- shifts ------------------------------------------------------------------------------------------
+
+
+def classes(loss: Any, **options: Any) -> Any:
+    """A loss of scores with classes along an axis, at targets that the shape decides."""
+
+    def function(x: Any, axis: int) -> Any:
+        scores = ops.moveaxis(x, axis, -1)
+        targets = np.arange(math.prod(scores.shape[:-1])).reshape(scores.shape[:-1]) % scores.shape[-1]
+        return loss(scores, targets, **options)
+
+    return function
+
+
+def temporal(scores: Any, targets: Any) -> Any:
+    N, V = math.prod(scores.shape[:-1]), scores.shape[-1]
+    mask = np.arange(N).reshape(N, 1) % 3 != 1
+    return ops.temporal_softmax_loss(ops.reshape(scores, (N, 1, V)), targets.reshape(N, 1), mask)
+
+
+UNMOVED = {  # f(x + c) = f(x), with one c along the axis
+    "softmax": ops.softmax,
+    "log_softmax": ops.log_softmax,
+    "var": ops.var,
+    "std": ops.std,
+    "cross_entropy": classes(ops.cross_entropy),
+    "cross_entropy, sum": classes(ops.cross_entropy, reduction="sum"),
+    "cross_entropy, none": classes(ops.cross_entropy, reduction="none", ignore_index=1),
+    "cross_entropy, smoothing 0.1": classes(ops.cross_entropy, label_smoothing=0.1),
+    "cross_entropy, smoothing 1": classes(ops.cross_entropy, label_smoothing=1.0),
+    "cross_entropy, smoothing 1e-20": classes(ops.cross_entropy, label_smoothing=1e-20),
+    "nll_loss of log_softmax": classes(lambda x, t: ops.nll_loss(ops.log_softmax(x), t)),
+    "temporal_softmax_loss": classes(temporal),
+}
+
+
+@pytest.mark.parametrize("name", UNMOVED)
+@given(data=drawn())
+def test_the_vjp_of_what_no_shift_moves_sums_to_0(name, data):
+    x, axis, rng = data
+    value = UNMOVED[name](leaf(x), axis)
+    g = cotangents(rng, value.shape, value.dtype)
+    _, _, d = pulled(lambda t: UNMOVED[name](t, axis), x, g)
+    info = np.finfo(x.dtype)
+    # What is 0 in exact arithmetic (all entries alike, say) may be left at the square of the precision.
+    size = float(np.abs(g).max(initial=0)) * (max(float(np.ptp(x)), 1) if name in ("var", "std") else 1)
+    for row in np.moveaxis(d, axis, -1).reshape(-1, x.shape[axis]):
+        floor = len(row) * (float(info.smallest_subnormal) + float(info.eps) ** 2 * size)
+        assert abs(exact_sum(row)) <= 4 * float(info.eps) * exact_sum(np.abs(row)) + floor
+
+
+MOVED = {  # f(x + c) = f(x) + c
+    "logsumexp": ops.logsumexp,
+    "max": ops.max,
+    "mean": ops.mean,
+    "min": ops.min,
+}
+
+
+@pytest.mark.parametrize("shift", [0, 1e5, 1e8, -1e8])
+@pytest.mark.parametrize("name", MOVED)
+@given(data=drawn())
+def test_the_vjp_of_what_shifts_along_sums_to_the_cotangent(name, shift, data):
+    x, axis, rng = data
+    x = x + x.dtype.type(shift if x.dtype != np.float16 else np.clip(shift, -3e4, 3e4))
+    _, g, d = pulled(lambda t: MOVED[name](t, axis), x, rng=rng)
+    info = np.finfo(x.dtype)
+    rows = np.moveaxis(d, axis, -1).reshape(-1, x.shape[axis])
+    for row, expected in zip(rows, g.ravel(), strict=True):
+        floor = len(row) * float(info.smallest_subnormal)
+        assert abs(exact_sum(row) - float(expected)) <= 4 * float(info.eps) * abs(float(expected)) + floor
+
+
+@pytest.mark.parametrize("name", ["logaddexp", "maximum", "minimum"])
+@pytest.mark.parametrize("shift", [0, 1e5, 1e8, -1e8])
+@given(data=drawn())
+def test_two_rivals_share_the_whole_cotangent(name, shift, data):
+    x, _, rng = data
+    x = x + x.dtype.type(shift if x.dtype != np.float16 else np.clip(shift, -3e4, 3e4))
+    y = np.where(rng.random(x.shape) < 0.3, x, rng.permutation(x.ravel()).reshape(x.shape))
+    g = rng.normal(size=x.shape).astype(x.dtype)
+    da, db = pull(getattr(ops, name), [leaf(x), leaf(y)], [g])[1]
+    np.testing.assert_allclose(
+        da.astype(float) + db, g, rtol=4 * np.finfo(x.dtype).eps, atol=float(np.finfo(x.dtype).smallest_subnormal)
+    )
+
+
+# --- scalings ----------------------------------------------------------------------------------------
+
+POOL = {"kernel": 2, "stride": 1, "padding": 1}
+HOMOGENEOUS = {  # f(c x) = c^k f(x) for c > 0: Euler's <x, f'(x)' g> = k <g, f(x)>
+    "absolute": (lambda x, _: ops.absolute(x), 1),
+    "avg_pool2d": (lambda x, _: ops.avg_pool2d(x, **POOL), 1),
+    "leaky_relu": (lambda x, _: ops.leaky_relu(x, 0.25), 1),
+    "max": (ops.max, 1),
+    "max_pool2d": (lambda x, _: ops.max_pool2d(x, **POOL), 1),
+    "mean": (ops.mean, 1),
+    "min": (ops.min, 1),
+    "mse_loss": (lambda x, _: ops.mse_loss(x, ops.multiply(x, 3.0), "none"), 2),
+    "norm, 1": (lambda x, axis: ops.norm(x, axis, ord=1), 1),
+    "norm, 2": (lambda x, axis: ops.norm(x, axis), 1),
+    "norm, inf": (lambda x, axis: ops.norm(x, axis, ord=np.inf), 1),
+    "relu": (lambda x, _: ops.relu(x), 1),
+    "sqrt": (lambda x, _: ops.sqrt(ops.absolute(x)), 0.5),
+    "square": (lambda x, _: ops.square(x), 2),
+    "std": (ops.std, 1),
+    "sum": (ops.sum, 1),
+    "var": (ops.var, 2),
+}
+
+
+@pytest.mark.parametrize("name", HOMOGENEOUS)
+@given(data=st.data())
+def test_euler_on_homogeneous_functions(name, data):
+    x, axis, rng = data.draw(drawn(sizes=(0.1, 1.0, 40.0)))
+    if name.endswith("pool2d"):
+        x = np.resize(x, (1, 2, 3, 3))
+    function, degree = HOMOGENEOUS[name]
+    value, g, d = pulled(lambda t: function(t, axis), x, rng=rng)
+    terms, results = x.astype(float) * d, degree * g.astype(float) * value
+    # the terms of a sum that cancels carry the rounding of its largest parts: of sums, by their terms' sizes
+    size = exact_sum(np.abs(terms)) + exact_sum(np.abs(results))
+    if name in ("mean", "sum", "avg_pool2d"):
+        size += exact_sum(np.abs(x)) * float(np.abs(g).max(initial=0))
+    if name in ("std", "var"):  # both know x only by its distance from the mean
+        size += exact_sum(np.abs(x)) * float(np.abs(d).max(initial=0))
+    eps, subnormal = float(np.finfo(x.dtype).eps), float(np.finfo(x.dtype).smallest_subnormal)
+    floor = subnormal * (1 + exact_sum(np.abs(x)) + exact_sum(np.abs(g)))
+    assert abs(exact_sum(terms) - exact_sum(results)) <= 4 * eps * size + floor
+
+
+# --- permutations ------------------------------------------------------------------------------------
+
+PERMUTED = {name: getattr(ops, name) for name in ("logsumexp", "max", "mean", "min", "norm", "prod", "std", "sum", "var")}
+TURNED = {name: getattr(ops, name) for name in ("softmax", "log_softmax")}  # f(P x) = P f(x); above, f(x)
+
+
+@pytest.mark.parametrize("name", [*PERMUTED, *TURNED])
+@given(data=drawn(sizes=(0.1, 1.0, 40.0)))
+def test_the_order_along_the_axis_does_not_matter(name, data):
+    x, axis, rng = data
+    if name == "prod":  # no overflow
+        x = x / np.abs(x).max()
+    order = rng.permutation(x.shape[axis])
+    function = (PERMUTED | TURNED)[name]
+    value, g, d = pulled(lambda t: function(t, axis), x, rng=rng)
+    turn = (lambda a: np.take(a, order, axis)) if name in TURNED else (lambda a: a)
+    value2, _, d2 = pulled(lambda t: function(t, axis), np.take(x, order, axis), turn(g))
+    eps = float(np.finfo(x.dtype).eps)
+    size = float(np.abs(x).max()) * x.shape[axis]
+    np.testing.assert_allclose(value2, turn(value), rtol=16 * eps, atol=4 * eps * size)
+    np.testing.assert_allclose(d2, np.take(d, order, axis), rtol=32 * eps, atol=4 * eps * float(np.abs(d).max()))
+
+
+@given(data=drawn())
+def test_the_order_of_examples_does_not_matter_to_a_loss(data):
+    x, _, rng = data
+    rows = np.resize(x, (7, 4))
+    targets, order = rng.integers(0, 4, 7), rng.permutation(7)
+    value, _, d = pulled(lambda t: ops.cross_entropy(t, targets), rows, np.ones((), rows.dtype))
+    value2, _, d2 = pulled(lambda t: ops.cross_entropy(t, targets[order]), rows[order], np.ones((), rows.dtype))
+    np.testing.assert_allclose(value2, value, rtol=8 * np.finfo(x.dtype).eps)
+    np.testing.assert_array_equal(d2, d[order])
+
+
+# --- adjoints ----------------------------------------------------------------------------------------
+
+X34, X234, IMAGES, VECTOR = (3, 4), (2, 3, 4), (2, 4, 5, 6), (6,)
+_rng = np.random.default_rng(3)
+_small = {shape: _rng.integers(-2, 3, shape).astype(float) for shape in [(4, 5), (5, 3), (2, 4, 3, 3), (4, 2, 3, 3), X34]}
+
+
+def fixed(shape: Any, dtype: Any) -> Any:
+    """A constant factor of small integers."""
+    return _small[shape].astype(dtype)
+
+
+# name of the primitive -> calls (function of the linear inputs, their shapes); dtype is that of the constants
+LINEAR: dict[str, list[tuple[Any, list[Any]]]] = {
+    "add": [(lambda d, a, b: a + b, [X34, (4,)])],
+    "astype": [(lambda d, x: ops.astype(x, np.float64), [X34])],
+    "avg_pool2d": [(lambda d, x, o=o: ops.avg_pool2d(x, **o), [IMAGES])
+                   for o in ({"kernel": 2}, {"kernel": (2, 3), "stride": (1, 2), "padding": 1})],
+    "broadcast_to": [(lambda d, x: ops.broadcast_to(x, (2, 3, 4)), [(3, 1)])],
+    "concatenate": [(lambda d, a, b: ops.concatenate([a, b], 1), [X34, (3, 2)])],
+    "conv2d": [(lambda d, x: ops.conv2d(x, fixed((2, 4, 3, 3), d), stride=2, padding=1), [IMAGES]),
+               (lambda d, w: ops.conv2d(np.resize(fixed(X34, d), IMAGES), w), [(2, 4, 3, 3)])],
+    "conv_transpose2d": [(lambda d, x: ops.conv_transpose2d(x, fixed((4, 2, 3, 3), d), stride=2, padding=1), [IMAGES]),
+                         (lambda d, w: ops.conv_transpose2d(np.resize(fixed(X34, d), IMAGES), w), [(4, 2, 3, 3)])],
+    "cumsum": [(lambda d, x, axis=axis: ops.cumsum(x, axis), [X34]) for axis in (0, 1, None)],
+    "diagonal": [(lambda d, x: ops.diagonal(x, 1, 0, 2), [X234])],
+    "divide": [(lambda d, x: x / 4.0, [X34])],
+    "dropout": [(lambda d, x: ops.dropout(x, 0.5, rng=3), [X34])],
+    "einsum": [(lambda d, x: ops.einsum("ij,jk->ki", x, fixed((4, 5), d)), [X34]),
+               (lambda d, x: ops.einsum("iji->j", x), [(3, 4, 3)])],
+    "embedding": [(lambda d, W: ops.embedding([[0, 2, 0], [2, 2, 1]], W), [X34])],
+    "expand_dims": [(lambda d, x: ops.expand_dims(x, 1), [X34])],
+    "flip": [(lambda d, x: ops.flip(x, 1), [X34])],
+    "getitem": [(lambda d, x, i=i: x[i], [X34])
+                for i in (1, slice(None, None, -2), [0, 0, 2], ([0, 0, 2], slice(1, 3)), (..., None, 1))],
+    "matmul": [(lambda d, x: x @ fixed((4, 5), d), [X234]), (lambda d, x: fixed((5, 3), d) @ x, [X34])],
+    "mean": [(lambda d, x, axis=axis: ops.mean(x, axis), [X234]) for axis in (0, (0, 2), None)],
+    "moveaxis": [(lambda d, x: ops.moveaxis(x, 0, 2), [X234])],
+    "multiply": [(lambda d, x: x * fixed(X34, d), [X234])],
+    "negative": [(lambda d, x: -x, [X34])],
+    "nll_loss": [(lambda d, x, r=r: ops.nll_loss(x, [0, 3, 3], r, 0), [X34]) for r in ("mean", "sum", "none")],
+    "pad": [(lambda d, x: ops.pad(x, ((1, 2), (0, 3))), [X34])],
+    "pixel_shuffle": [(lambda d, x: ops.pixel_shuffle(x, 2), [IMAGES])],
+    "put": [(lambda d, x, v: ops.put(x, [2, 0, 2], v), [X34, X34])],
+    "ravel": [(lambda d, x: ops.ravel(x), [X34])],
+    "repeat": [(lambda d, x, n=n: ops.repeat(x, n, 1), [X34]) for n in (3, [1, 0, 2, 4])],
+    "reshape": [(lambda d, x: ops.reshape(x, (2, 6)), [X34])],
+    "roll": [(lambda d, x: ops.roll(x, (1, -2), (0, 1)), [X34])],
+    "split": [(lambda d, x: ops.split(x, [1, 3], 1), [X34])],
+    "squeeze": [(lambda d, x: ops.squeeze(x, 1), [(3, 1, 4)])],
+    "stack": [(lambda d, a, b: ops.stack([a, b, a], 1), [X34, X34])],
+    "subtract": [(lambda d, a, b: a - b, [X34, (3, 1)])],
+    "sum": [(lambda d, x, axis=axis: ops.sum(x, axis), [X234]) for axis in (1, (0, 2), None)],
+    "swapaxes": [(lambda d, x: ops.swapaxes(x, 0, 2), [X234])],
+    "take_along_axis": [(lambda d, x: ops.take_along_axis(x, [[0, 0], [1, 3], [2, 2]]), [X34])],
+    "temporal_affine": [(lambda d, x, b: ops.temporal_affine(x, fixed((4, 5), d), b), [X234, (5,)])],
+    "tile": [(lambda d, x: ops.tile(x, (2, 3, 1)), [X34])],
+    "transpose": [(lambda d, x: ops.transpose(x, (2, 0, 1)), [X234])],
+    "tril": [(lambda d, x: ops.tril(x, 1), [X234])],
+    "triu": [(lambda d, x: ops.triu(x, -1), [X234])],
+    "where": [(lambda d, x, y: ops.where(fixed(X34, d) > 0, x, y), [X34, (4,)])],
+}  # fmt: skip
+
+NOT_LINEAR = {
+    "absolute", "arccos", "arcsin", "arctan", "arctan2", "binary_cross_entropy_with_logits", "clip", "cos", "cosh",
+    "cross_entropy", "elu", "erf", "exp", "expm1", "gelu", "leaky_relu", "log", "log1p", "log_softmax", "logaddexp",
+    "logsumexp", "lstm", "lstm_cell", "lstm_step", "max", "max_pool2d", "maximum", "min", "minimum", "mse_loss", "norm",
+    "power", "prod", "reciprocal", "relu", "rnn", "rnn_step", "sigmoid", "silu", "sin", "sinh", "softmax", "softplus",
+    "sqrt", "square", "std", "tan", "tanh", "temporal_softmax_loss", "var",
+}  # fmt: skip
+
+
+def test_every_primitive_is_known_to_be_linear_or_not():
+    names = {r.name for r in PRIMITIVES.values() if r.differentiable and r.module.startswith("minigrad.ops.")}
+    assert names == LINEAR.keys() | NOT_LINEAR
+    assert not LINEAR.keys() & NOT_LINEAR
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", LINEAR)
+def test_the_vjp_of_a_linear_primitive_is_its_adjoint(name, dtype):
+    for seed, (function, inputs) in enumerate(LINEAR[name]):
+        rng = np.random.default_rng(seed)
+        # small integers, whose sums are exact; none is 0
+        v = [rng.choice([-2, -1, 1, 2], shape).astype(dtype) for shape in inputs]
+        outputs = [o.data for o in outputs_of(function(dtype, *map(leaf, v)))]
+        u = [np.asarray(rng.choice([-2, -1, 1, 2], o.shape)).astype(o.dtype) for o in outputs]
+        _, grads = pull(lambda *t, f=function: f(dtype, *t), [leaf(x) for x in v], u)
+        there = np.concatenate([(o.astype(float) * w).ravel() for o, w in zip(outputs, u, strict=True)])
+        back = np.concatenate([(x.astype(float) * d).ravel() for x, d in zip(v, grads, strict=True)])
+        assert np.abs(back).sum() > 0
+        assert abs(there.sum() - back.sum()) <= 4 * np.finfo(dtype).eps * (np.abs(there).sum() + np.abs(back).sum())
+
+
+# --- symmetries --------------------------------------------------------------------------------------
+
+
+@given(data=drawn())
+def test_sigmoids_of_opposite_numbers_sum_to_1_and_are_equally_steep(data):
+    x, _, rng = data
+    value, g, d = pulled(ops.sigmoid, x, rng=rng)
+    other, _, d2 = pulled(ops.sigmoid, -x, g)
+    np.testing.assert_allclose(value.astype(float) + other, 1, rtol=2 * np.finfo(x.dtype).eps)
+    np.testing.assert_array_equal(d, d2)
+
+
+@given(data=drawn())
+def test_a_target_and_its_opposite_are_the_same_binary_problem(data):
+    x, _, rng = data
+    t = (rng.random(x.shape) < 0.5).astype(x.dtype)
+    loss = ops.binary_cross_entropy_with_logits
+    value, g, d = pulled(lambda z: loss(z, t, "none"), x, rng=rng)
+    other, _, d2 = pulled(lambda z: loss(z, 1 - t, "none"), -x, g)
+    np.testing.assert_allclose(other, value, rtol=2 * np.finfo(x.dtype).eps)
+    np.testing.assert_array_equal(d2, -d)
+
+
+def test_a_loss_of_two_classes_is_the_binary_one():
+    z = np.array([0.0, 1.0, -3.0, 40.0, -40.0, 700.0, -700.0])
+    pairs = np.stack([np.zeros_like(z), z], -1)
+    for t in (0, 1):
+        two, _, d2 = pulled(lambda s, t=t: ops.cross_entropy(s, np.full(z.shape, t), "sum"), pairs, np.ones(()))
+        one, _, d = pulled(lambda s, t=t: ops.binary_cross_entropy_with_logits(s, np.full(z.shape, t), "sum"), z,
+                           np.ones(()))  # fmt: skip
+        np.testing.assert_allclose(two, one, rtol=1e-14)
+        np.testing.assert_allclose(d2, np.stack([-d, d], -1), rtol=1e-14)
+        assert mg.tensor(d2).numpy().all()

@@ -1,0 +1,72 @@
+"""The packages, their data and their requirements as pyproject.toml has them, and what people are told to install."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from minigrad import extras
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+PACKAGES = ("minigrad", "captioning", "theory")
+
+
+def name_of(requirement):
+    """The package that a requirement asks for."""
+    return re.match(r"[\w.-]+", requirement)[0].lower().replace("_", "-")
+
+
+def test_the_code_knows_the_distribution_by_its_name():
+    assert PROJECT["project"]["name"] == extras.DISTRIBUTION
+
+
+def test_messages_name_the_release_once_there_is_one(monkeypatch):
+    assert extras.how_to_install("viz", "networkx") == (
+        'pip install networkx, or pip install ".[viz]" in a checkout of minigrad'
+    )
+    monkeypatch.setattr(extras, "RELEASED", True)
+    assert extras.how_to_install("viz", "networkx") == 'pip install "minigrad-engine[viz]"'
+
+
+def test_every_extra_that_is_asked_for_exists_and_brings_what_is_missing():
+    asked = set()
+    for path in (p for package in (*PACKAGES, "benchmarks") for p in (ROOT / package).rglob("*.py")):
+        asked |= set(re.findall(r'(?:require|_package|how_to_install)\("(\w+)[\w.]*", "(\w+)"', path.read_text()))
+    asked -= {(module, extra) for module, extra in asked if module in {"json", "no_such_module"}}  # the doctest's
+    assert len(asked) >= 6
+    for module, extra in asked:
+        if module in EXTRAS:  # how_to_install("viz", "graphviz_pure")
+            module, extra = extra, module
+        distribution = extras._DISTRIBUTIONS.get(module, module)
+        assert distribution in {name_of(requirement) for requirement in EXTRAS[extra]}, f"{extra} lacks {module}"
+
+
+def test_every_requirement_is_pinned():
+    pinned = {name_of(line) for line in (ROOT / "constraints.txt").read_text().split()}
+    needed = {name_of(r) for several in [*EXTRAS.values(), PROJECT["project"]["dependencies"]] for r in several}
+    assert needed - {extras.DISTRIBUTION} <= pinned
+
+
+def test_every_folder_of_modules_is_a_package_and_every_other_file_is_its_data():
+    data = PROJECT["tool"]["setuptools"]["package-data"]
+    listed = {file for package, patterns in data.items() for pattern in patterns
+              for file in ROOT.joinpath(*package.split(".")).glob(pattern)}  # fmt: skip
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                assert path in listed or (path.suffix == ".py" and (path.parent / "__init__.py").exists()), path
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))])
+def test_no_page_names_the_other_project_of_the_index(page):
+    assert not re.findall(r"pip install[^\n`]*\bminigrad(?![\w-])(?!\.)", (ROOT / page).read_text())
+
+
+def test_no_message_tells_to_install_past_the_one_place_that_knows_how():
+    files = [p for package in (*PACKAGES, "benchmarks", "examples") for p in (ROOT / package).rglob("*.py")]
+    assert [p.name for p in files if "pip install" in p.read_text()] == ["extras.py"]

@@ -1,0 +1,128 @@
+"""A write between the forward and the backward pass is noticed: where the engine writes always, else on request."""
+
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import writes
+from minigrad.writes import written
+
+MESSAGE = r"written into since"
+
+
+def leaf(*values):
+    return mg.tensor(np.array(values), requires_grad=True)
+
+
+def test_setting_an_entry_of_a_constant_that_a_gradient_needs():
+    w, x = leaf(2.0, 3.0), mg.tensor(np.array([4.0, 5.0]))
+    y = (w * x).sum()
+    x[0] = 100.0
+    with pytest.raises(ValueError, match=rf"multiply saved float64 \(2,\) .*{MESSAGE}.*mg\.ops\.put"):
+        y.backward()
+    assert w.grad is None
+
+
+@pytest.mark.parametrize("view", [lambda x: x.reshape(1, -1)[0], lambda x: x[::-1], lambda x: x.T[0:2]])
+def test_views_share_memory(view):
+    w, x = leaf(2.0, 3.0), mg.tensor(np.array([4.0, 5.0]))
+    y = (w * view(x)).sum()
+    x[0] = 100.0
+    with pytest.raises(ValueError, match=MESSAGE):
+        y.backward()
+    z = (w * x).sum()
+    view(x)[0] = 7.0
+    with pytest.raises(ValueError, match=MESSAGE):
+        z.backward()
+
+
+def test_an_output_that_is_saved_counts_too():
+    x = leaf(0.0, 1.0)
+    y = mg.exp(x)
+    y.detach()[0] = 5.0
+    with pytest.raises(ValueError, match=r"exp saved"):
+        y.sum().backward()
+
+
+def test_what_no_gradient_needs_may_be_written():
+    w, x = leaf(2.0, 3.0), mg.tensor(np.array([4.0, 5.0]))
+    y = (w + x).sum()
+    x[0] = 100.0
+    y.backward()
+    np.testing.assert_array_equal(w.grad, [1, 1])
+
+
+def test_a_write_before_the_forward_is_no_matter():
+    w, x = leaf(2.0, 3.0), mg.tensor(np.array([4.0, 5.0]))
+    for value in (1.0, 2.0):
+        w.zero_grad()
+        x[0] = value
+        (w * x).sum().backward()
+        np.testing.assert_array_equal(w.grad, [value, 5])
+
+
+@pytest.mark.parametrize("make", [lambda p: mg.optim.SGD(p, lr=0.1), lambda p: mg.optim.SGD(p, lr=0.1, momentum=0.9),
+                                  mg.optim.Adam, mg.optim.AdamW, mg.optim.RMSprop])  # fmt: skip
+def test_an_optimisers_step_before_a_second_pass(make):
+    w = leaf(2.0, 3.0)
+    optimiser = make([w])
+    y = (w * w).sum()
+    y.backward(retain_graph=True)
+    optimiser.step()
+    with pytest.raises(ValueError, match=rf"multiply saved.*{MESSAGE}.*optimiser"):
+        y.backward()
+
+
+def test_loading_weights_between_the_passes():
+    layer = mg.nn.Linear(2, 3)
+    x = mg.tensor(np.ones((1, 2), np.float32), requires_grad=True)
+    y = layer(x).sum()
+    layer.load_state_dict(layer.state_dict())
+    with pytest.raises(ValueError, match=r"matmul saved.*" + MESSAGE):
+        y.backward()
+
+
+def test_training_goes_on_over_many_steps():
+    w = leaf(2.0, 3.0)
+    optimiser = mg.optim.Adam([w], lr=0.1)
+    buffer = mg.tensor(np.zeros(2))
+    for step in range(5):
+        buffer[step % 2] = float(step)
+        optimiser.zero_grad()
+        ((w - buffer) * w).sum().backward()
+        optimiser.step()
+    assert np.isfinite(w.data).all()
+
+
+def test_the_table_of_writes_forgets_what_is_gone():
+    gc.collect()
+    before = len(writes._writes)
+    for _ in range(100):
+        x = mg.tensor(np.zeros(3))
+        x[0] = 1.0
+    del x
+    gc.collect()
+    assert len(writes._writes) == before
+
+
+def test_whoever_writes_into_an_array_may_say_so():
+    w, x = leaf(2.0, 3.0), np.array([4.0, 5.0])
+    y = (w * x).sum()
+    x += 1
+    written(x)
+    with pytest.raises(ValueError, match=MESSAGE):
+        y.backward()
+
+
+def test_a_window_of_an_array_shares_its_memory():
+    w, x = leaf(2.0, 3.0), np.arange(4.0)
+    y = (w * np.lib.stride_tricks.sliding_window_view(x, 2)).sum()
+    tensor = mg.tensor(0.0)
+    tensor.data = x
+    tensor[0] = 9.0
+    with pytest.raises(ValueError, match=MESSAGE):
+        y.backward()
