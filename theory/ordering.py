@@ -82,7 +82,8 @@ CLAIM_2_1 = register(
             Proposition(
                 "spoilt orders",
                 "The checks of an order, by definition and minigrad's, refuse one with a vertex too few or too many, a "
-                "vertex twice, or the ends of an edge exchanged (orders of graphs of up to 12 vertices are drawn).",
+                "vertex twice, the ends of an edge exchanged, or of a graph with a loop (orders of graphs of up to 12 "
+                "vertices are drawn).",
                 checks.spoilt_order_is_refused,
                 domains.ORDERED_DAGS,
                 "general",

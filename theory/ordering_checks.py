@@ -215,13 +215,15 @@ def accepted_cycle(nodes: Any, parents: Digraph) -> bool:
 
 
 def spoilt_order_is_refused(example: tuple[Digraph, Order[int]]) -> None:
-    """Of an order: one vertex too few or too many, one twice, one twice for another, the ends of an edge exchanged."""
+    """Of an order: one vertex too few or too many, one twice, one twice for another, a loop, an edge turned."""
     parents, (nodes, n) = example[0], (example[1].nodes, len(example[0]))
     check(example[1], parents)  # which both accept
     require(not accepted_order((*nodes, n), parents), "an order with a vertex that the graph has not is accepted")
     for i, v in enumerate(nodes):
         require(not accepted_order(nodes[:i] + nodes[i + 1 :], parents), f"the order is accepted without {v}")
         require(not accepted_order((*nodes, v), parents), f"the order is accepted with {v} twice")
+        looped = {w: (*several, v) if w == v else several for w, several in parents.items()}
+        require(not accepted_order(nodes, looped), f"the order is accepted with a loop at {v}")
         if n > 1:
             twice = (*nodes[:i], nodes[i - 1], *nodes[i + 1 :])
             require(not accepted_order(twice, parents), f"the order is accepted with {nodes[i - 1]} in place of {v}")

@@ -75,7 +75,8 @@ SUBTLE = (
          "require(high <= state, too_low)", "require(t == 1 or high <= state, too_low)"),
     _one("the check of intervals forgets that a + b = 1", "3-1-alt", "parity_certificates",
          "g > 0 and a + b == 1 and", "g > 0 and"),
-    _one("the check of intervals forgets parity 1", "3-1-alt", "parity_certificates", "(1, 0, b), (1, 1, b)):", "):"),
+    _one("the check of intervals forgets what leads to parity 1", "3-1-alt", "parity_certificates",
+         "(0, 1, a), (1, 0, b), (1, 1, b)):", "(1, 1, b)):"),
     # one unit
     _one("negative multipliers are accepted", "3-1-alt", "parity_one_unit",
          "any(m < 0 for m in multipliers)", "all(m < 0 for m in multipliers)"),
