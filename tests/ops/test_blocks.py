@@ -76,7 +76,8 @@ LONG = st.integers(0, 60)
 
 
 @given(
-    st.data(), LONG, SIZE, LONG, st.sampled_from([1, 100, 600, 5000]), st.sampled_from("ab."), st.booleans(), st.booleans()
+    st.data(), LONG, SIZE, LONG, st.sampled_from([1, 100, 600, 5000]), st.sampled_from("ab."), st.booleans(),
+    st.booleans(),
 )  # fmt: skip
 def test_large_products_in_tiles(data, M, K, N, multiplications, transposed, single, tiles):
     a, b = data.draw(arrays((M, K), -2, 2)), data.draw(arrays((K, N), -2, 2))
