@@ -297,6 +297,9 @@ def seed_of(output: Tensor, gradient: Any = None) -> tuple[Node, int, Array]:
 def _backward(self: Tensor, gradient: Any = None, retain_graph: bool = False) -> None:
     """Sum the gradient of this tensor into ``.grad`` of every leaf behind it.
 
+    If it is interrupted (Ctrl-C), residuals of a part of the graph are gone, and some leaves may have their gradients
+    and some not: call `zero_grad` and run the forward again.
+
     Args:
         gradient: the cotangent of this tensor, of its shape; 1 by default if it is a single number.
         retain_graph: keep the residuals, so that another pass can follow.

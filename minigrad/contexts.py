@@ -21,8 +21,13 @@ from itertools import takewhile
 from operator import call, not_
 from typing import Any, TypeVar
 
-from numpy._core.umath import _extobj_contextvar as _errors
-from numpy._core.umath import _make_extobj
+import numpy as np
+
+try:  # the context variable in which NumPy keeps what to do about errors; it has no public name
+    from numpy._core.umath import _extobj_contextvar as _errors
+    from numpy._core.umath import _make_extobj
+except ImportError:  # another NumPy than those known
+    _errors = None  # type: ignore[assignment, misc]
 
 __all__ = ["Context", "collector_paused", "errstate", "until"]
 
@@ -105,7 +110,6 @@ class collector_paused(Context):  # noqa: N801
 class errstate(Context):  # noqa: N801
     """As `numpy.errstate`, whose ``__exit__`` is written in Python.
 
-    >>> import numpy as np
     >>> with errstate(divide="ignore"):
     ...     np.log(np.zeros(1))
     array([-inf])
@@ -120,6 +124,10 @@ class errstate(Context):  # noqa: N801
         return errstate(**self.settings)
 
     def begin(self) -> Callable[[], Any]:
+        if _errors is None:
+            numpys = np.errstate(**self.settings)
+            numpys.__enter__()
+            return functools.partial(numpys.__exit__, None, None, None)
         before = _errors.get()
         try:
             return functools.partial(_errors.reset, _errors.set(_make_extobj(**self.settings)))

@@ -13,6 +13,7 @@ are not seen: :func:`minigrad.detect_anomaly` finds those.
 from __future__ import annotations
 
 import weakref
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def written(array: Array) -> None:
     clock += 1
     memory = owner(array)
     key = id(memory)
-    _writes[key] = weakref.ref(memory, lambda _: _writes.pop(key, None)), clock
+    _writes[key] = weakref.ref(memory, partial(_writes.pop, key)), clock  # in C: no interrupt is lost in it
 
 
 def overwritten(values: Any, since: int) -> Array | None:

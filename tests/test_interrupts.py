@@ -178,3 +178,14 @@ def test_the_collector_is_paused_for_a_listing_and_runs_again():
         assert not gc.isenabled()  # as its user wants it
     finally:
         gc.enable()
+
+
+def test_errstate_does_with_a_numpy_that_keeps_its_settings_elsewhere(monkeypatch):
+    monkeypatch.setattr("minigrad.contexts._errors", None)
+    before = np.geterr()
+    with errstate(over="raise"):
+        assert np.geterr()["over"] == "raise"
+    assert np.geterr() == before
+    with pytest.raises(FloatingPointError), errstate(divide="raise"):
+        np.ones(1) / np.zeros(1)
+    assert np.geterr() == before

@@ -103,9 +103,10 @@ UNMOVED = {  # f(x + c) = f(x), with one c along the axis
 @given(data=drawn())
 def test_the_vjp_of_what_no_shift_moves_sums_to_0(name, data):
     x, axis, rng = data
-    value = UNMOVED[name](leaf(x), axis)
-    g = cotangents(rng, value.shape, value.dtype)
-    _, _, d = pulled(lambda t: UNMOVED[name](t, axis), x, g)
+    with np.errstate(over="ignore"):  # the value may lie beyond half precision, the gradient does not
+        value = UNMOVED[name](leaf(x), axis)
+        g = cotangents(rng, value.shape, value.dtype)
+        _, _, d = pulled(lambda t: UNMOVED[name](t, axis), x, g)
     info = np.finfo(x.dtype)
     # What is 0 in exact arithmetic (all entries alike, say) may be left at the square of the precision.
     size = float(np.abs(g).max(initial=0)) * (max(float(np.ptp(x)), 1) if name in ("var", "std") else 1)
@@ -196,8 +197,8 @@ def test_euler_on_homogeneous_functions(name, data):
 
 # --- permutations ------------------------------------------------------------------------------------
 
-PERMUTED = {name: getattr(ops, name) for name in ("logsumexp", "max", "mean", "min", "norm", "prod", "std", "sum", "var")}
-TURNED = {name: getattr(ops, name) for name in ("softmax", "log_softmax")}  # f(P x) = P f(x); above, f(x)
+PERMUTED = ["logsumexp", "max", "mean", "min", "norm", "prod", "std", "sum", "var"]  # f(P x) = f(x)
+TURNED = ["softmax", "log_softmax"]  # f(P x) = P f(x)
 
 
 @pytest.mark.parametrize("name", [*PERMUTED, *TURNED])
@@ -207,7 +208,7 @@ def test_the_order_along_the_axis_does_not_matter(name, data):
     if name == "prod":  # no overflow
         x = x / np.abs(x).max()
     order = rng.permutation(x.shape[axis])
-    function = (PERMUTED | TURNED)[name]
+    function = getattr(ops, name)
     value, g, d = pulled(lambda t: function(t, axis), x, rng=rng)
     turn = (lambda a: np.take(a, order, axis)) if name in TURNED else (lambda a: a)
     value2, _, d2 = pulled(lambda t: function(t, axis), np.take(x, order, axis), turn(g))
@@ -230,14 +231,12 @@ def test_the_order_of_examples_does_not_matter_to_a_loss(data):
 
 # --- adjoints ----------------------------------------------------------------------------------------
 
-X34, X234, IMAGES, VECTOR = (3, 4), (2, 3, 4), (2, 4, 5, 6), (6,)
-_rng = np.random.default_rng(3)
-_small = {shape: _rng.integers(-2, 3, shape).astype(float) for shape in [(4, 5), (5, 3), (2, 4, 3, 3), (4, 2, 3, 3), X34]}
+X34, X234, IMAGES = (3, 4), (2, 3, 4), (2, 4, 5, 6)
 
 
 def fixed(shape: Any, dtype: Any) -> Any:
     """A constant factor of small integers."""
-    return _small[shape].astype(dtype)
+    return np.random.default_rng(3).integers(-2, 3, shape).astype(dtype)
 
 
 # name of the primitive -> calls (function of the linear inputs, their shapes); dtype is that of the constants

@@ -118,8 +118,8 @@ class Proposition:
     statement speaks of, and what it promises; or a Hypothesis strategy, a list, or a function that gives examples for a
     number of them, the smallest first: a sample. role: 'printed' in the source, 'corrected', or 'general', which says
     more than the source does. false: whether it is known to be false, so that checking it should refute it; only a
-    printed one may be. share: of the number of examples that a check of the claim asks for; a costly proposition has less than 1.
-    show: how a counterexample is written.
+    printed one may be. share: of the number of examples that a check of the claim asks for; a costly
+    proposition has less than 1. show: how a counterexample is written.
     """
 
     name: str

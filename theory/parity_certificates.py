@@ -82,7 +82,7 @@ def check_intervals(certificate: Intervals) -> None:
 
     >>> check_intervals(Intervals(Fraction(2), Fraction(3, 10), Fraction(7, 10)))
     Traceback (most recent call last):
-    theory.claims.Refuted: parity 1, bit 0: the state 0.7 may lead to 0.6643838785040925
+    theory.claims.Refuted: parity 0, bit 0: the state 0.3 may lead to 0.30186294771922767
     """
     g, a, b = certificate.gain, certificate.a, certificate.b
     require(g > 0 and a + b == 1 and Fraction(1, 2) < b <= 1, f"a = {a} and b = {b} do not add up to 1, or gain {g}")

@@ -92,7 +92,8 @@ class Columns(NamedTuple):
 
     def _row(self, x: Array) -> int:
         """Entries of columns of one row of windows, or of the products with them: a term's and the sum."""
-        return max(x.shape[1] * prod(self.taps), self.filters * min(self.terms, 2)) * self.number[1]
+        entries: int = max(x.shape[1] * prod(self.taps), self.filters * min(self.terms, 2))
+        return entries * self.number[1]
 
     def blocks(self, x: Array, share: Share, dtype: Any) -> Iterator[tuple[slice, list[Array]]]:
         """A few images at a time: which they are, and the columns (n, groups, c taps, oh ow) of each term.

@@ -147,6 +147,8 @@ def _check(x: Array, w: Array, groups: Any, roles: str) -> int:
     check_images(x)
     if w.ndim != 4:
         raise ValueError(f"w must have 4 axes ({roles}, kh, kw), not {w.ndim}")
+    if not (x.shape[1] and w.shape[0] and w.shape[1]):
+        raise ValueError(f"x {x.shape} and w {w.shape} must have at least one channel each, and w one filter")
     number = integer("groups", groups, least=1)
     if x.shape[1] % number or w.shape[0] % number:
         raise ValueError(f"groups={number} must divide x's {x.shape[1]} channels and the first axis of w, {w.shape[0]}")

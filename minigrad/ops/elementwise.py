@@ -289,7 +289,7 @@ def logaddexp(a: Array, b: Array) -> Pair:
 
 @logaddexp.vjp
 def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
-    # By the difference d = a - b, which is exact where a - logaddexp(a, b) would round: 1 / (1 + e^-d) and 1 / (1 + e^d)
+    # By the difference d = a - b, where a - logaddexp(a, b) would round: 1 / (1 + e^-d) and 1 / (1 + e^d)
     with errstate(invalid="ignore", over="ignore"):
         d = single(np.subtract(a, b))
     u = np.exp(-np.abs(np.where(np.equal(a, b), 0, d)))  # inf - inf is NaN, and 0 here

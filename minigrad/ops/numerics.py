@@ -18,7 +18,7 @@ _BITS = {np.dtype(f"f{size}"): np.dtype(f"i{size}") for size in (2, 4, 8)}
 def widened(x: Any) -> Any:
     """Half precision in single, others as they are.
 
-    Half precision has 11 bits and ends at 65,504: adding ones to 2,048 leaves it there, and the square of 256 overflows.
+    Half precision has 11 bits and ends at 65,504: adding ones to 2,048 leaves it there, the square of 256 overflows.
     """
     return x.astype(_float32) if x.dtype == _half else x
 
@@ -39,8 +39,9 @@ def narrowed(y: Any, x: Array) -> Any:
 
 def narrowed_all(y: Any, inputs: Sequence[Array]) -> Any:
     """A result of several :func:`widened` inputs in the dtype that it would have of them as they are."""
-    if y.dtype == _float32 and any(x.dtype == _half for x in inputs):
-        return y.astype(np.result_type(*inputs), copy=False)
+    for x in inputs:
+        if x.dtype == _half:
+            return y.astype(np.result_type(*inputs), copy=False)
     return y
 
 

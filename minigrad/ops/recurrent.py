@@ -205,7 +205,7 @@ def _preactivations(x: Array, h: Array, Wx: Array, Wh: Array, b: Array, dtype: A
     y = (widened(x) @ widened(Wx)).astype(wide, copy=False)
     y += widened(h) @ widened(Wh)
     y += b
-    return y
+    return y  # type: ignore[no-any-return]
 
 
 @rnn_step.vjp
@@ -328,7 +328,7 @@ def _steps(states: list[Tensor], first: Tensor) -> Tensor:
 
 
 def _lstm_cell(a: Array, c: Array, c_next: Array, tanh_c: Array, h_next: Array) -> None:
-    """From pre-activations ``a`` (4, n, H) and the cell state (n, H) to the next states; ``a`` becomes the gates' parts.
+    """From pre-activations ``a`` (4, n, H) and the cell state (n, H) to the next states; ``a`` keeps the gates' parts.
 
     i, f, o = sigmoid(a_i, a_f, a_o), g = tanh(a_g); c' = f c + i g; h' = o tanh(c').
     What is left in ``a`` is u = e^-a of i, f and o, and g: from u both sigmoid = 1 / (1 + u) and 1 - sigmoid =
@@ -348,8 +348,10 @@ def _lstm_cell(a: Array, c: Array, c_next: Array, tanh_c: Array, h_next: Array) 
 
 
 def _highest(x: Array) -> Array:
-    """The largest integer whose exponential is finite: 88 in single, 709 in double. A row as x's, for NumPy is slow
-    (5 times, 20 µs in 40,000 entries) at comparing with a single number."""
+    """The largest integer whose exponential is finite, 88 in single and 709 in double, as a row of x.
+
+    With a row np.minimum takes 4 µs for 40,000 entries, with a single number 21.
+    """
     return np.full(x.shape[-1], int(np.log(np.finfo(x.dtype).max)), x.dtype)
 
 

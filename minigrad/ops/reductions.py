@@ -308,7 +308,7 @@ def _(x: Any, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Any:
 def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
     """log(sum(exp(x))) over axes of x, of any shape, without overflow; -inf where all entries are -inf.
 
-    The gradient is softmax(x), which sums to 1: entries that are inf share it equally. It is 0 where all entries are -inf.
+    The gradient is softmax(x), which sums to 1; entries that are inf share it equally. It is 0 where all are -inf.
 
     >>> logsumexp([[1e3, -1e4], [-1e3, -1e3]], axis=1).numpy().round(2)
     array([1000.  , -999.31], dtype=float32)
@@ -327,11 +327,10 @@ def _axes(x: Array, axis: Axis) -> Any:
 
 def _weights(x: Array, top: Array) -> Array:
     """exp(x - top) without inf - inf: infinite tops weigh 1, and where all entries are -inf they weigh 0."""
-    x = single(x)
     if np.isfinite(top).all():
         return np.exp(x - top)  # type: ignore[no-any-return]
     with errstate(invalid="ignore"):
-        return np.exp(np.where((x == top) & (top > 0), 0, x - np.where(top == -np.inf, 0, top)))  # type: ignore[no-any-return]
+        return np.exp(np.where((x == top) & (top > 0), 0, x - np.where(top == -np.inf, 0, top)))
 
 
 @logsumexp.vjp

@@ -134,6 +134,10 @@ class Optimizer:
     def step(self) -> None:
         """Update every parameter that has a gradient, in place.
 
+        If it is interrupted (Ctrl-C), some parameters, and blocks of large ones, have been updated and some have not.
+        Every one that was touched has been counted in `steps`. Training can go on from there, though not as if nothing
+        had happened: for that, go back to a state that was saved.
+
         Raises:
             TypeError: if ``.data`` of a parameter is no ndarray, or an option no number.
             ValueError: if an option has become impossible; if ``.data`` of a parameter was replaced by an array of
@@ -152,11 +156,9 @@ class Optimizer:
             updates += [partial(self._update, numbers, *block) for block in blocks]
         if sum(p.size for _, p, _ in found) < 2 * _BLOCK:  # too little to wake a thread for
             updates = [partial(_one_after_the_other, updates)]
-        try:
-            side_by_side(updates)
-        finally:
-            for _, p, _ in found:
-                written(p.data)
+        for _, p, _ in found:  # said first: an interrupt may end the updates, but cannot unsay it
+            written(p.data)
+        side_by_side(updates)
 
     def _check_parameter(self, i: int, p: Tensor, g: Array) -> None:
         """A parameter can be written into, and is what it was when the optimiser was made, as its gradient is."""

@@ -128,10 +128,16 @@ def to_be_named(picture: Picture, vertex: Vertex, stubbed: Set[int]) -> set[str]
     place = {name: i for i, name in enumerate(argument_order(vertex))}
     drawn = [edge for edge in vertex.inputs if edge.source not in stubbed]
     silent = [edge for edge in drawn if not _says_itself(picture, vertex, edge)]
-    named = {edge.argument for edge in silent} if len({edge[:2] for edge in silent}) > 1 else set()
+    differ = len({_what_it_brings(picture, edge) for edge in silent}) > 1
+    named = {edge.argument for edge in silent if differ}
     last = max((place[edge.argument] for edge in drawn), default=-1)
     stubs = {edge.argument for edge in vertex.inputs if edge.source in stubbed and place[edge.argument] < last}
     return constants | named | stubs
+
+
+def _what_it_brings(picture: Picture, edge: Edge) -> tuple[object, ...]:
+    """The same for edges that bring the same, so that it does not matter which is which; an elision may bring many."""
+    return edge if picture.vertices[edge.source].kind == "elision" else edge[:2]
 
 
 def _is_symmetric(vertex: Vertex) -> bool:
@@ -140,10 +146,13 @@ def _is_symmetric(vertex: Vertex) -> bool:
 
 
 def _says_itself(picture: Picture, vertex: Vertex, edge: Edge) -> bool:
-    """Whether what is drawn of an edge tells its argument: a part of a sequence, a state from the step before."""
+    """Whether what is drawn of an edge tells its argument: a part of a sequence, a state from the step before.
+
+    So it is with an elision among arguments of one name: the edge stands for several of them.
+    """
     source = picture.vertices[edge.source]
     between_steps = vertex.step is not None and source.node is vertex.node
-    return bool(edge.part) or between_steps or source.kind == "elision"
+    return bool(edge.part) or between_steps or (source.kind == "elision" and "[" in edge.argument)
 
 
 def with_name(argument: str, named: Set[str], text: str = "") -> str:

@@ -31,6 +31,19 @@ _accept("a mean of no entries has no entry that its gradient could reach", "redu
         "np.broadcast_to(_kept(single(g), axis, keepdims) / (n or 1), shape)",
         "np.broadcast_to(_kept(single(g), axis, keepdims) / (n or 2), shape)")  # fmt: skip
 
+_accept("a square has no sign", "activations.sigmoid.vjp", "d = 1 + u", "d = -(1 + u)")
+_LOGADDEXP = "if np.isneginf(np.maximum(a, b)).any():"
+_accept("the mask that follows is true but where both are -inf", "elementwise.logaddexp.vjp", _LOGADDEXP, "if True:",
+        _LOGADDEXP.replace("np.maximum(a, b)", "a"), _LOGADDEXP.replace("maximum", "minimum"))  # fmt: skip
+_accept("equality is symmetric", "elementwise.logaddexp.vjp", "u = np.exp(-np.abs(np.where(np.equal(a, b), 0, d)))",
+        "u = np.exp(-np.abs(np.where(np.equal(b, a), 0, d)))")  # fmt: skip
+_accept("at a difference of 0 both have a half", "elementwise.logaddexp.vjp",
+        "np.where(d < 0, less, more) if needs[0] else None",
+        "np.where(d <= 0, less, more) if needs[0] else None")  # fmt: skip
+_accept("at a difference of 0 both have a half", "elementwise.logaddexp.vjp",
+        "np.where(d < 0, more, less) if needs[1] else None",
+        "np.where(d <= 0, more, less) if needs[1] else None")  # fmt: skip
+_accept(_GENERAL, "reductions._weights", "if np.isfinite(top).all():", "if False:")
 _accept("one group is summed either way", "reductions.column_sums", "if len(rows) <= _GROUP:", "if len(rows) < _GROUP:")
 
 # --- convolution and windows ---------------------------------------------------------------------------
@@ -47,6 +60,11 @@ _accept("only the order in memory counts, where n and c are neighbours, and the 
 _accept(_GENERAL, "columns.Columns.terms", "return self.windows.kernel[0] if self.shared else 1", "return 1")
 _accept("whichever is called the first", "windows.residues", "common = gcd(stride, dilation)",
         "common = gcd(dilation, stride)")  # fmt: skip
+_accept("without taps there is nothing to sum", "windows.residues",
+        "last = (taps[-1] * dilation - padding) // stride if taps else 0",
+        "last = (taps[-1] * dilation - padding) // stride if taps else 1")  # fmt: skip
+_THEMSELVES = "if windows.kernel == windows.stride == (1, 1) and pixels.flags.c_contiguous:"
+_accept(_GENERAL, "columns._columns", _THEMSELVES, _THEMSELVES.replace("(1, 1)", "(1, 2)"))
 _accept("it is given as a dtype", "columns.room", "size = prod(shape) * np.dtype(dtype).itemsize",
         "size = prod(shape) * dtype.itemsize")  # fmt: skip
 _accept("the product casts as well", "convolution._correlate_filters",
@@ -61,6 +79,7 @@ _SHARED = ("shared = windows.stride[0] == 1 and kh * filters < (kh - 1) * kw * c
            "(y.dtype != np.float16)")  # fmt: skip
 _accept(_GENERAL, "convolution._correlations", _SHARED, _SHARED.replace("!=", "=="),
         _SHARED.replace("kw * c * groups", "kw * groups"),
+        _SHARED.replace("(kh - 1) * kw * c", "1 * kw * c"),
         _SHARED.replace("(kh - 1) * kw * c * groups", "((kh - 1) * kw + c) * groups"))  # fmt: skip
 
 # --- indexing and lookup -------------------------------------------------------------------------------

@@ -43,8 +43,9 @@ _QUIETLY = settings(
 )  # fmt: skip
 FAIR = 4  # a function of many primitives meets the cases of so many, a share from each
 UNBROADCAST_TESTS = "tests.test_backward"
+COMMON_TESTS = ("tests.ops.test_numerics",)  # of all families
 # Functions that compute a gradient ahead, in the forward: (module, name).
-AHEAD = [("minigrad.ops.losses", "cross_entropy_rows")]
+AHEAD = [("minigrad.ops.losses", "cross_entropy_rows"), ("minigrad.ops.losses", "_smoothed_rows")]
 
 
 @dataclass(frozen=True)
@@ -270,7 +271,8 @@ def case_plans(chosen: Sequence[Target], stage: str, first: int, last: int) -> d
 def with_tests(plan: dict[str, Plan], chosen: Sequence[Target], say: Callable[[str], None]) -> dict[str, Plan]:
     """The plans with those tests of each target's families that run its function."""
     family = families()
-    homes = {t.label: {family[name] for name in t.primitives} for t in chosen}
+    common = set(map(importlib.import_module, COMMON_TESTS))
+    homes = {t.label: common.union(family[name] for name in t.primitives) for t in chosen}
     if unbroadcast in {t.function for t in chosen}:
         homes[_label(unbroadcast, [])].add(importlib.import_module(UNBROADCAST_TESTS))
     pytorch()  # imported once for all; it starts no threads before it is used

@@ -212,7 +212,8 @@ def test_any_sequence_is_an_index():
         (np.array(False), False),
     ]:
         plain_index = index if same is None else same
-        for mine, numpys in [((index,), (plain_index,)), ((index, 1), (plain_index, 1)), ((..., index), (..., plain_index))]:
+        for around in (lambda i: (i,), lambda i: (i, 1), lambda i: (..., i)):
+            mine, numpys = around(index), around(plain_index)
             try:
                 expected = x[numpys]
             except IndexError:  # the last axis is too short
@@ -228,7 +229,8 @@ def test_any_sequence_is_an_index():
 
 
 def test_put_knows_the_repeats_of_any_sequence():
-    for index in [array.array("l", [0, 0, 1]), collections.deque([0, 0, 1]), Arrayed([0, 0, 1]), memoryview(b"\0\0\1")]:
+    same = [0, 0, 1]
+    for index in [array.array("l", same), collections.deque(same), Arrayed(same), memoryview(bytes(same))]:
         values = np.array([1.0, 2.0, 3.0])
         outs, grads = pull(lambda x, v, i=index: mg.ops.put(x, i, v), [leaf(np.zeros(4)), leaf(values)], [np.ones(4)])
         assert [a.tolist() for a in (*outs, *grads)] == [[2, 3, 0, 0], [0, 0, 1, 1], [0, 1, 1]]
@@ -247,8 +249,8 @@ def test_an_index_is_kept_as_it_was():
     ("index", "described"),
     [
         ("a", "<U1"), (b"a", r"\|S1"), ({0, 1}, "set"), ({0: 1}, "dict"), (object(), "object"), (1j, "complex128"),
-        ([None], "list"), ([slice(1)], "list"), ([0.5], "list"), (Arrayed([0.0]), "Arrayed"), (np.float32(1), "float32"),
-        (np.array(["a"]), "<U1"), (np.array([0.0]), "float64"),
+        ([None], "list"), ([slice(1)], "list"), ([0.5], "list"), (Arrayed([0.0]), "Arrayed"),
+        (np.float32(1), "float32"), (np.array(["a"]), "<U1"), (np.array([0.0]), "float64"),
     ],
 )  # fmt: skip
 def test_other_objects_are_refused(index, described):

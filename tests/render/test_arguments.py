@@ -40,6 +40,16 @@ def as_drawn(tensor, names):
     return sorted((labels[a], labels[b], label) for a, b, label in edges)
 
 
+def on_the_page(tensor, names):
+    """What a page shows at the operation `mix`: wires with what is said of them, and stubs in their order."""
+    vertices = content_of(arranged(tensor, names=names))["vertices"]
+    [vertex] = [v for v in vertices if v["name"] == "mix"]
+    fed = [(vertices[edge["source"]], edge) for edge in vertex["inputs"]]
+    wires = sorted((v["name"], str(v["inputs"]), v["remark"], e["said"]) for v, e in fed if not v["stub"])
+    stubs = [(v["name"], e["said"]) for v, e in fed if v["stub"]]
+    return wires, stubs, vertex["constants"]
+
+
 def kinds_of_argument():
     """Three of each kind that an argument can be of, by a letter and a number."""
     weights = {f"w{i}": nn.Parameter(ONES) for i in range(3)}
@@ -66,8 +76,9 @@ def test_no_two_orders_of_three_arguments_look_alike(chosen):
         with mg.record():
             y = mix(*(THINGS[name] for name in order))
         more = [b + 0.5 for b in busy for _ in range(3)]
-        drawn = as_drawn([y, *more], {name: t for name, t in NAMED.items() if name in chosen or name[0] == "b"})
-        assert seen.setdefault(str(drawn), order) == order
+        names = {name: t for name, t in NAMED.items() if name in chosen or name[0] == "b"}
+        for drawn in (as_drawn([y, *more], names), on_the_page([y, *more], names)):
+            assert seen.setdefault(str(drawn), order) == order
 
 
 @pytest.mark.parametrize("function", [mg.subtract, mg.divide, mg.matmul, mg.power, mg.arctan2])
@@ -221,6 +232,16 @@ def test_names_of_arguments_are_seen_in_the_drawing():
     with mg.record():
         drawn = laid_out(to_dot(captioner()))
     assert ["b: 4"] in [texts(thing) for thing in drawn["objects"]]
+
+
+def test_what_stands_for_others_is_an_argument_like_any():
+    x, y = mg.exp(mg.tanh(leaf(2))), mg.exp(leaf(2))
+    assert edge_labels(x - y, max_nodes=1) == ["a: 2", "b: 2"]
+    weight = nn.Parameter(np.ones(2))
+    assert stubs_of(weight - x, "p", max_nodes=1) == ["a: parameter"]
+    states = [x := mg.tanh(x) for _ in range(9)]
+    assert edge_labels(mg.stack(states))[:2] == ["2", "2"]  # of the middle ones it cannot be said which
+    assert edge_labels(mg.stack(states))[-2:] == ["[0]: 2", "[8]: 2"]
 
 
 def test_constants_of_a_leaf_and_of_an_elision_are_none():

@@ -58,10 +58,14 @@ SUBTLE = (
     _one("the bounds of tanh below 0 are exchanged", "3-1-alt", "parity_bounds",
          "return -high, -low", "return -low, -high"),
     _one("intervals need not add up to 1", "3-1-alt", "parity_bounds", "b <= 1 and a + b == 1)", "b <= 1)"),
-    _one("intervals are proven by upper bounds", "3-1-alt", "parity_bounds",
-         "map_bounds(g, b, bits)[0] >= b", "map_bounds(g, b, bits)[1] >= b"),
-    _one("one of four images is not compared", "3-1-alt", "parity_bounds",
-         "map_bounds(g, b, bits)[0] >= b", "map_bounds(g, b, bits)[0] > 0"),
+    Subtle("intervals are proven by upper bounds", ("3-1-alt",), (
+        ("parity_bounds", "map_bounds(g, 1 + a, bits)[0] >= b", "map_bounds(g, 1 + a, bits)[1] >= b"),
+        ("parity_bounds", "map_bounds(g, b, bits)[0] >= b", "map_bounds(g, b, bits)[1] >= b"),
+    )),
+    Subtle("images at parity 1 are not compared", ("3-1-alt",), (
+        ("parity_bounds", "map_bounds(g, 1 + a, bits)[0] >= b", "map_bounds(g, 1 + a, bits)[0] > 0"),
+        ("parity_bounds", "map_bounds(g, b, bits)[0] >= b", "map_bounds(g, b, bits)[0] > 0"),
+    )),
     _one("intervals are given below the critical gain", "3-1-alt", "parity_gain", "if gap <= 0:", "if gap <= -1:"),
     _one("a failure is found a step early", "3-1-alt", "parity_gain",
          "return int(wrong[0]) + 1 if", "return int(wrong[0]) if"),
