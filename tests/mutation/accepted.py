@@ -60,6 +60,11 @@ _accept("only the order in memory counts, where n and c are neighbours, and the 
 _accept(_GENERAL, "columns.Columns.terms", "return self.windows.kernel[0] if self.shared else 1", "return 1")
 _accept("whichever is called the first", "windows.residues", "common = gcd(stride, dilation)",
         "common = gcd(dilation, stride)")  # fmt: skip
+_accept("without taps there is nothing to sum", "windows.residues",
+        "last = (taps[-1] * dilation - padding) // stride if taps else 0",
+        "last = (taps[-1] * dilation - padding) // stride if taps else 1")  # fmt: skip
+_THEMSELVES = "if windows.kernel == windows.stride == (1, 1) and pixels.flags.c_contiguous:"
+_accept(_GENERAL, "columns._columns", _THEMSELVES, _THEMSELVES.replace("(1, 1)", "(1, 2)"))
 _accept("it is given as a dtype", "columns.room", "size = prod(shape) * np.dtype(dtype).itemsize",
         "size = prod(shape) * dtype.itemsize")  # fmt: skip
 _accept("the product casts as well", "convolution._correlate_filters",
@@ -74,6 +79,7 @@ _SHARED = ("shared = windows.stride[0] == 1 and kh * filters < (kh - 1) * kw * c
            "(y.dtype != np.float16)")  # fmt: skip
 _accept(_GENERAL, "convolution._correlations", _SHARED, _SHARED.replace("!=", "=="),
         _SHARED.replace("kw * c * groups", "kw * groups"),
+        _SHARED.replace("(kh - 1) * kw * c", "1 * kw * c"),
         _SHARED.replace("(kh - 1) * kw * c * groups", "((kh - 1) * kw + c) * groups"))  # fmt: skip
 
 # --- indexing and lookup -------------------------------------------------------------------------------

@@ -198,6 +198,15 @@ def test_with_stride_and_many_more_channels_on_the_side_of_the_windows(name: str
         check_primitive(getattr(mg.ops, name), Case([x, w, None], options))
 
 
+@pytest.mark.parametrize("options", [{"padding": (0, 3)}, {"padding": (0, 2), "dilation": (1, 2)}])
+def test_a_wide_kernel_sees_nothing_of_the_next_row(options: dict[str, Any]) -> None:
+    """As many windows as pixels in a row, and taps that reach several pixels beyond its end."""
+    rng = np.random.default_rng(0)
+    kernel = (2, 7 if "dilation" not in options else 3)
+    x, w = rng.standard_normal((2, 2, 3, 6)), rng.standard_normal((2, 2, *kernel))
+    check_primitive(mg.ops.conv2d, Case([x, w, None], options))
+
+
 def test_a_strided_network_has_gradients() -> None:
     """A layer behind another, whose cotangent is contiguous."""
     rng = np.random.default_rng(0)

@@ -330,13 +330,13 @@ def error(family: str, i: int) -> float:
     return max(errors)
 
 
-# The function, how many cases, and the bound in units of rounding.
+# The function, how many cases, and the bound in units of rounding: two to five times the worst that was seen.
 FAMILIES: dict[str, tuple[Callable[[int], Triples], int, float]] = {
     "affine": (affine, 800, 8.0),
     "embedding": (embedding, 200, 8.0),
     "pooling": (pooling, 300, 8.0),
     "softmax": (softmax, 200, 8.0),
-    "reductions": (reductions, 150, 16.0),
+    "reductions": (reductions, 150, 128.0),  # NumPy adds 100,000 rows one after the other, and not in pairs: 42 units
     "broadcasting": (broadcasting, 100, 8.0),
     "shaping": (shaping, 100, 8.0),
     "recurrent": (recurrent, 300, 64.0),

@@ -175,9 +175,9 @@ def with_pytorch(case: Layer) -> float:
     import torch
 
     (x, w, b), g = case.arrays
-    leaves = [None if a is None else torch.tensor(np.ascontiguousarray(a), requires_grad=True) for a in (x, w, b)]
+    leaves = [None if a is None else torch.tensor(np.array(a, order="C"), requires_grad=True) for a in (x, w, b)]
     y = getattr(torch.nn.functional, case.name)(*leaves, **case.options)
-    y.backward(torch.tensor(np.ascontiguousarray(g)))
+    y.backward(torch.tensor(np.array(g, order="C")))
     return _against_plain(case, [y.detach().numpy(), *(None if t is None else t.grad.numpy() for t in leaves)])
 
 
