@@ -121,6 +121,8 @@ def _verdicts() -> None:
     replaced = outcome(known, _proposition(false, "corrected"), expected=FALSE)
     _sound(replaced == (REFUTED, False), "what replaces it may be false")
     _sound(outcome(_proposition(true, check=_broken)) == (BROKEN, False), "a checker that breaks gives a verdict")
+    broken = _proposition(true, false=True, check=_broken).examine(9, 0)
+    _sound(not broken.as_expected, "a checker that breaks is taken for one that refutes")
     try:
         outcome(_proposition(true, check=lambda number: number > 99))
     except TypeError:
