@@ -19,7 +19,7 @@ from .graph import Cycle, Order, dependents, topological_order
 from .primitives import Primitive
 from .recording import recorder
 from .spec import Array, describe
-from .writes import arrays_in, overwritten
+from .writes import arrays_in, overwritten, owner, written
 
 __all__ = ["graph_of", "reverse_pass", "unbroadcast"]
 
@@ -98,13 +98,10 @@ def _is_fresh(grad: Array, argnum: int, grads: Any, others: Any) -> bool:
     """
     if type(grad) is not np.ndarray or not grad.flags.writeable:
         return False
-    root = grad if grad.base is None else grad.base
-    if not isinstance(root, np.ndarray) or root.size != grad.size:
+    memory = owner(grad)
+    if memory.size != grad.size or not memory.flags.owndata:
         return False
-    for array in arrays_in([*others, *grads[:argnum], *grads[argnum + 1 :]]):
-        if root is (array if array.base is None else array.base):
-            return False
-    return True
+    return all(memory is not owner(array) for array in arrays_in([*others, *grads[:argnum], *grads[argnum + 1 :]]))
 
 
 def _gather(cotangents: dict[Any, Any], node: Node, first: Any) -> tuple[Any, ...] | None:
@@ -178,7 +175,7 @@ def _walk_back(
                 if not retain_graph:
                     node.residuals = None
                 continue
-            if node.born != now:
+            if node.born != now or type(residuals) is not tuple:
                 _refuse_overwritten(primitive, residuals, node.born)
             if notes is not None:
                 notes.cotangent(node, g)
@@ -234,18 +231,17 @@ def _mark_failed(order: Order[Node], last: Node) -> None:
 
 
 def _refuse_gone(primitive: Primitive, residuals: Any) -> None:
-    """Raise if residuals are not there any more, or not what they were where that is watched."""
+    """Raise if residuals are not there any more."""
     if isinstance(residuals, Fingerprinted):
-        residuals.verify(primitive.name)
-    elif residuals is None:
+        return
+    if residuals is None:
         raise ValueError(
             f"the residuals of {primitive.name} were freed by an earlier backward pass: "
             "run the forward again, or pass retain_graph=True to the first pass"
         )
-    elif isinstance(residuals, str):
+    if isinstance(residuals, str):
         raise ValueError(f"the residuals of {primitive.name} were freed by {residuals}: run the forward again")
-    else:
-        raise TypeError(f"the forward of {primitive.name} must return a tuple of residuals, not {describe(residuals)}")
+    raise TypeError(f"the forward of {primitive.name} must return a tuple of residuals, not {describe(residuals)}")
 
 
 def _miscounted(primitive: Primitive, inputs: int, grads: Any) -> str:
@@ -263,10 +259,13 @@ def _refuse_overwritten(primitive: Primitive, residuals: Any, since: int) -> Non
     array = overwritten(residuals, since)
     if array is not None:
         raise ValueError(
-            f"backward: {primitive.name} saved {describe(array)} for its gradient, and it was written into since: "
-            "by tensor[...] = ..., an optimiser's step or load_state_dict; go backward before writing, run the forward "
-            "again after it, or make a new tensor (x.detach() copied, mg.ops.put)"
+            f"backward: {primitive.name} saved {describe(array)} for its gradient, and it, or another part of the same "
+            "memory, was written into since: by tensor[...] = ..., an optimiser's step, load_state_dict, or another "
+            "pass that added to a .grad; go backward before writing, run the forward again after it, or make a new "
+            "tensor (a copy of x.detach(), mg.ops.put)"
         )
+    if isinstance(residuals, Fingerprinted):
+        residuals.verify(primitive.name)
 
 
 def _restrict(node: Node, live: set[Node]) -> tuple[Any, tuple[int, ...], tuple[bool, ...], tuple[int, ...]]:
@@ -318,6 +317,7 @@ def _backward(self: Tensor, gradient: Any = None, retain_graph: bool = False) ->
         if leaf.grad is None:
             leaf.grad = grad
         elif leaf.grad.flags.writeable:
+            written(leaf.grad)
             leaf.grad += grad
         else:  # somebody set it to an array of theirs
             leaf.grad = np.asarray(leaf.grad + grad)

@@ -299,6 +299,7 @@ class Tensor:
         return bool(self.data)
 
     def __float__(self) -> float:
+        """The only entry; its gradient stays behind, also where NumPy asks for it: ``array[0] = x[0]``."""
         return float(self.item())
 
     def __int__(self) -> int:
@@ -323,8 +324,8 @@ class Tensor:
                     "use mg.ops.put(x, index, value), or write value.detach()"
                 )
             value = value.data
+        written(self.data)  # first: an interrupt may come after the write, but then it has been said
         self.data[plain(index)] = value
-        written(self.data)
 
     __hash__ = object.__hash__
 

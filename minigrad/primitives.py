@@ -243,8 +243,11 @@ def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
             raise record.failed((x,), TypeError(_MALFORMED)) from None
         if type(output) is not _ndarray:  # NumPy returns scalars from 0-d operations
             output = _asarray(output)
-            if output.dtype.kind not in "fiub" or type(residuals) is not tuple:
+            if type(residuals) is not tuple:
                 raise record.failed((x,), TypeError(_MALFORMED))
+        dtype = output.dtype
+        if dtype is not _float32 and dtype.kind not in "fiub":
+            raise record.failed((x,), TypeError(f"the forward must return real numbers, not {dtype}"))
         tensor: Tensor = _new(Tensor)
         tensor.data = output
         tensor.index = 0
@@ -258,7 +261,7 @@ def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
         node.parents = (parent,)
         node.route = (*_UNARY[:2], (x.index,)) if x.index else _UNARY
         node.shape = output.shape
-        node.dtype = output.dtype
+        node.dtype = dtype
         node.later = ()
         node.residuals = residuals
         node.scope = path
@@ -309,8 +312,11 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
             raise record.failed((a, b), TypeError(_MALFORMED)) from None
         if type(output) is not _ndarray:
             output = _asarray(output)
-            if output.dtype.kind not in "fiub" or type(residuals) is not tuple:
+            if type(residuals) is not tuple:
                 raise record.failed((a, b), TypeError(_MALFORMED))
+        dtype = output.dtype
+        if dtype is not _float32 and dtype.kind not in "fiub":
+            raise record.failed((a, b), TypeError(f"the forward must return real numbers, not {dtype}"))
         tensor: Tensor = _new(Tensor)
         tensor.data = output
         tensor.index = 0
@@ -335,7 +341,7 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
         node.params = _NO_PARAMS
         shape = output.shape
         node.shape = first.shape if shape == first.shape else shape  # shared tuples spare the reverse pass a comparison
-        node.dtype = output.dtype
+        node.dtype = dtype
         node.later = ()
         node.residuals = residuals
         node.scope = path

@@ -109,6 +109,15 @@ def test_it_goes_together_with_record():
     assert not recording.active
 
 
+def test_what_no_gradient_needs_may_be_written_into():
+    w, x = leaf(2.0, 3.0), leaf(4.0, 5.0)
+    with mg.detect_anomaly():
+        y, unused = mg.split(mg.exp(w) * 1.0, [1]), w * x
+    x.data[0] = 100.0
+    (y[0].sum() + unused.detach().sum()).backward()
+    np.testing.assert_allclose(w.grad, [np.exp(2), 0])
+
+
 def test_it_costs_nothing_outside():
     with mg.detect_anomaly():
         pass

@@ -295,6 +295,14 @@ def test_a_forward_that_returns_something_else_is_named(result, options):
         function(mg.tensor(np.ones(2), requires_grad=True))
 
 
+def test_complex_numbers_as_outputs_are_named():
+    for options in ({}, {"broadcasts": True}):
+        function = mg.primitive(**options)(lambda x: (x * 1j, ()))
+        with pytest.raises(TypeError, match=r"the forward must return real numbers, not complex64"):
+            function(mg.tensor([1.0], requires_grad=True))
+        del PRIMITIVES[f"{__name__}.<lambda>"]
+
+
 @pytest.mark.parametrize(
     "annotation",
     [np.ndarray, "np.ndarray", "numpy.ndarray", NDArray, NDArray[np.float32], "NDArray[np.float32]", "npt.NDArray[Any]",

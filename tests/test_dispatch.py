@@ -113,6 +113,40 @@ def test_untracked_tensors_convert():
     np.testing.assert_array_equal(total, 2 * X)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: np.pad(x, 1, mode="edge"),
+        lambda x: np.concatenate([x, x], axis=None),
+        lambda x: np.where([1, 0, 2], x, 0.0),
+        lambda x: np.einsum(x, [0, 1], x, [0, 1], []),
+        lambda x: np.einsum("ij->i", x, dtype=np.float64),
+        lambda x: np.dot(2.0, x),
+        lambda x: np.linalg.norm(x, "nuc"),
+    ],
+)
+def test_what_minigrad_does_not_do_with_constants_numpy_does(call):
+    found, expected = call(mg.tensor(X)), call(X)
+    assert type(found) is type(expected)
+    np.testing.assert_array_equal(found, expected)
+    assert found.dtype == expected.dtype
+    with pytest.raises((TypeError, ValueError, IndexError)):
+        call(tracked())
+
+
+def test_masks_of_integers_are_bits_for_constants():
+    np.testing.assert_array_equal(np.bitwise_and(mg.tensor([1, 2, 3]), 1), [1, 0, 1])
+
+
+def test_a_single_number_is_asked_for_like_a_float():
+    """As float(x[0]) must work, NumPy's own requests for one cannot be told from it."""
+    array = np.zeros(2)
+    array[0] = tracked(V)[1]
+    assert array[0] == float(tracked(V)[1]) == 1.5
+    with pytest.raises(TypeError, match=r"\.detach\(\)"):
+        array[:] = tracked(V)[:2]
+
+
 REFUSED = {
     "another function": (lambda x: np.median(x), r"np\.median .*\.detach\(\)"),
     "another name": (lambda x: np.hstack([x, X]), r"np\.hstack .*mg\.concatenate"),
@@ -127,6 +161,8 @@ REFUSED = {
     "a spectral norm": (lambda x: np.linalg.norm(x, 2), r"np\.linalg\.norm .*mg\.norm"),
     "a conversion": (lambda x: np.asarray(x), r"\.detach\(\)"),
     "places alone": (lambda x: np.where(x), r"np\.where .*\.detach\(\)"),
+    "no axis": (lambda x: np.concatenate([x, x], axis=None), r"axis must be an integer, not None: ravel"),
+    "options of einsum": (lambda x: np.einsum("ij->", x, dtype=np.float32), r"np\.einsum .*option dtype"),
     "lists of lists": (lambda x: np.block([[x, x]]), r"np\.block .*mg\.concatenate"),
 }
 
@@ -151,7 +187,7 @@ def test_masks_on_the_right_of_an_array():
     assert isinstance(both, mg.Tensor)
     np.testing.assert_array_equal(both.data, mask)
     with pytest.raises(TypeError, match="is for booleans"):
-        np.bitwise_or(X.astype(int), mg.tensor([1, 2, 3]))
+        np.bitwise_or(X > 0, tracked())
 
 
 def test_other_kinds_of_arrays_may_answer_first():

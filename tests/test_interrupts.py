@@ -119,13 +119,13 @@ def test_a_context_ends_by_a_function_in_c():
 
 @pytest.mark.parametrize("make", [mg.no_grad, lambda: mg.scope("a"), mg.record, lambda: errstate(over="ignore")])
 def test_a_context_swallows_no_error_and_is_entered_once(make):
-    context = make()
+    context, before = make(), np.geterr()
     with pytest.raises(KeyError, match="this"), context:
         raise KeyError("this")
     with pytest.raises(RuntimeError, match="has been entered before"), context:
         pass
     assert current_scope() == ()
-    assert np.geterr() == np.geterr()
+    assert np.geterr() == before
 
 
 def test_contexts_decorate_functions_that_may_call_themselves():

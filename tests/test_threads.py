@@ -114,7 +114,7 @@ def test_a_number_that_is_none_is_refused(number):
     assert mg.get_num_threads() == 2
 
 
-known = pytest.mark.skipif(blas.get_threads() is None, reason="NumPy's BLAS does not tell its number of threads")
+known = pytest.mark.skipif(blas.get_threads() is None, reason="another platform: NumPy's BLAS does not tell its number of threads")
 
 
 @known
@@ -184,7 +184,7 @@ def test_the_number_is_at_first_that_of_the_environment():
     assert int(said) == 1
 
 
-forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="another platform: processes cannot be forked here")
 
 
 @contextmanager

@@ -86,6 +86,37 @@ def test_loading_weights_between_the_passes():
         y.backward()
 
 
+def test_gradients_that_a_graph_uses_and_the_engine_adds_to_or_scales():
+    for write in (lambda x: (x * x).sum().backward(), lambda x: mg.optim.clip_grad_norm([x], 1.0)):
+        w, x = leaf(2.0), leaf(3.0)
+        (x * x).sum().backward()
+        y = (w * x.grad).sum()
+        write(x)
+        with pytest.raises(ValueError, match=rf"multiply saved.*{MESSAGE}.*added to a \.grad"):
+            y.backward()
+
+
+NUMPYS = {
+    "out": lambda x: np.add(x, 1, out=x),
+    "out of a function": lambda x: np.sum(np.ones((2, 2)), axis=0, out=x),
+    "at": lambda x: np.add.at(x, [0], 100),
+    "copyto": lambda x: np.copyto(x, [7, 7]),
+    "put": lambda x: np.put(x, [0], [7]),
+    "fill_diagonal": lambda x: np.fill_diagonal(x.reshape(1, 2), 7),
+}
+
+
+@pytest.mark.parametrize("how", NUMPYS)
+def test_numpys_functions_that_write_into_a_tensor(how):
+    w, x = leaf(2.0, 3.0), mg.tensor(np.array([4.0, 5.0]))
+    y = (w * x).sum()
+    before = x.data.copy()
+    NUMPYS[how](x)
+    assert (x.data != before).any()
+    with pytest.raises(ValueError, match=MESSAGE):
+        y.backward()
+
+
 def test_training_goes_on_over_many_steps():
     w = leaf(2.0, 3.0)
     optimiser = mg.optim.Adam([w], lr=0.1)

@@ -21,6 +21,8 @@ __all__ = ["Buffer", "LoadReport", "Module", "Parameter"]
 
 M = TypeVar("M", bound="Module")
 
+_PLAIN = {bool, int, float, str, type(None)}  # what most attributes are, and what holds nothing
+
 
 class LoadReport(NamedTuple):
     """What :meth:`Module.load_state_dict` left out: names without an entry, entries without a name."""
@@ -188,6 +190,8 @@ class Module:
         stack: list[tuple[str, Any]] = [("", self)]
         while stack:
             name, value = stack.pop()
+            if type(value) in _PLAIN:
+                continue
             if not isinstance(value, (Module, Parameter, Buffer, *SEARCHED)):
                 if strict:
                     self._refuse_lost(name, value)
@@ -317,8 +321,8 @@ class Module:
         if complaints:
             raise ValueError("\n  ".join([f"{type(self).__name__}.load_state_dict: nothing was loaded:", *complaints]))
         for name, array in arrays.items():
-            named[name].data[...] = array
             written(named[name].data)
+            named[name].data[...] = array
         return LoadReport(missing, unexpected)
 
     # --- drawing as text -------------------------------------------------------------------------

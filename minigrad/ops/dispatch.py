@@ -1,7 +1,8 @@
 """NumPy's own functions on tensors: ``np.exp(x)`` is ``mg.exp(x)``, where minigrad has a primitive of that name.
 
 NumPy asks its arguments first (NEP 13 and 18). What minigrad has gives a tensor, with the options that both know.
-Anything else works on constants as on their arrays, and raises for a tracked tensor, whose gradient would be lost.
+Anything else works on constants as on their arrays, and raises for a tracked tensor, whose gradient would be lost. (What asks a
+single tensor for its number, as ``array[0] = x[0]`` does, gets it: that is ``float(x[0])``.)
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from .. import ops
 from ..core import Tensor
+from ..writes import written
 from .operators import LOGICAL
 
 __all__ = ["PRIMITIVE_OF"]
@@ -30,6 +33,9 @@ PRIMITIVE_OF |= {np.amax: ops.max, np.amin: ops.min}
 # What gives the same for every array of a shape and dtype depends on no values.
 _OF_SHAPE = {np.shape: lambda x: x.shape, np.ndim: lambda x: x.ndim}
 _LIKE = {np.size, np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.result_type, np.can_cast}
+
+# Functions that write into their first argument.
+_WRITERS = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis}
 
 _RENAMED = {"indices_or_sections": "sections", "a_min": "min", "a_max": "max"}
 _ADVICE = {
@@ -47,12 +53,14 @@ _ADVICE = {
 
 
 def _array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-    function = PRIMITIVE_OF.get(ufunc)
-    name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-    if method == "__call__" and function is not None and not options:
-        return function(*inputs)
-    _refuse_tracked(name, (inputs, options), next(iter(options), "") if function and method == "__call__" else "")
-    return getattr(ufunc, method)(*_arrays(inputs), **_arrays(options))
+    called = method == "__call__"
+    known = called and ufunc in PRIMITIVE_OF
+    if known and not options:
+        return _tried(PRIMITIVE_OF[ufunc], inputs, {}, lambda: ufunc(*_arrays(inputs)))
+    name = ufunc.__name__ if called else f"{ufunc.__name__}.{method}"
+    _refuse_tracked(name, (inputs, options), next(iter(options)) if known else "")
+    with _telling((options.get("out"), inputs[0] if method == "at" else None)):
+        return getattr(ufunc, method)(*_arrays(inputs), **_arrays(options))
 
 
 def _array_function(self: Tensor, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
@@ -60,14 +68,37 @@ def _array_function(self: Tensor, function: Callable[..., Any], types: Any, args
         return NotImplemented
     if function in _OF_SHAPE:
         return _OF_SHAPE[function](*args, **kwargs)
+
+    def of_arrays() -> Any:
+        with _telling((kwargs.get("out"), args[:1] if function in _WRITERS else None)):
+            return function(*_arrays(args), **_arrays(kwargs))
+
     unknown = ""
     if function in PRIMITIVE_OF:
         positional, options, unknown = _translated(function, args, kwargs)
         if not unknown:
-            return PRIMITIVE_OF[function](*positional, **options)
+            return _tried(PRIMITIVE_OF[function], positional, options, of_arrays)
     if function not in _LIKE:
         _refuse_tracked(_name(function), (args, kwargs), unknown.strip("?"))
-    return function(*_arrays(args), **_arrays(kwargs))
+    return of_arrays()
+
+
+def _tried(function: Callable[..., Any], args: Any, options: dict[str, Any], of_arrays: Callable[[], Any]) -> Any:
+    """minigrad's function; what it refuses of constants is left to NumPy's, which may do more."""
+    try:
+        return function(*args, **options)
+    except (TypeError, ValueError, IndexError):
+        if any(tensor.node is not None for tensor in _tensors((args, options))):
+            raise
+        return of_arrays()
+
+
+@contextmanager
+def _telling(targets: Any) -> Iterator[None]:
+    """Around a function of NumPy's that may write into tensors: what a gradient needs of them is refused from then on."""
+    for tensor in _tensors(targets):
+        written(tensor.data)
+    yield
 
 
 Tensor.__array_ufunc__ = _array_ufunc  # type: ignore[assignment]
@@ -79,17 +110,17 @@ def _name(function: Callable[..., Any]) -> str:
     return f"{function.__module__}.{function.__name__}".removeprefix("numpy.")
 
 
-@functools.cache
-def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    return list(inspect.signature(function).parameters.values())
+_signature = functools.cache(inspect.signature)
 
 
 def _translated(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[list[Any], dict[str, Any], str]:
     """Arguments of NumPy's function as minigrad's takes them, and an option that it does not know ("?" for too few)."""
-    theirs, ours = _parameters(function), _parameters(PRIMITIVE_OF[function])
-    given = inspect.signature(function).bind(*args, **kwargs).arguments
+    signature = _signature(function)
+    theirs, known = list(signature.parameters.values()), _signature(PRIMITIVE_OF[function]).parameters
+    given = signature.bind(*args, **kwargs).arguments
     if theirs[0].kind is inspect.Parameter.VAR_POSITIONAL:  # einsum: operands, and options that plan the work
-        return list(given[theirs[0].name]), {}, "out" if given.get("out") is not None else ""
+        unknown = "out" if given.get("out") is not None else next(iter(given.get("kwargs", ())), "")
+        return list(given[theirs[0].name]), {}, unknown
     first = theirs[0].name
     options: dict[str, Any] = {}
     for parameter in theirs[1:]:
@@ -97,7 +128,6 @@ def _translated(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[l
             options |= given.get(parameter.name, {})
         elif parameter.name in given and given[parameter.name] is not parameter.default:
             options[_RENAMED.get(parameter.name, parameter.name)] = given[parameter.name]
-    known = {parameter.name for parameter in ours[1:]}
     unknown = next((name for name in options if name not in known), "")
     if function is np.linalg.norm and not _is_of_vectors(given[first], **options):
         unknown = "?"
@@ -117,9 +147,11 @@ def _refuse_tracked(name: str, values: Any, option: str) -> None:
     """Raise if a tracked tensor is among the arguments of a function that would lose its gradient."""
     if not any(tensor.node is not None for tensor in _tensors(values)):
         return
-    what = f"np.{name} of a tracked tensor does not know the option {option}" if option else (
-        f"np.{name} of a tracked tensor would lose its gradient, and minigrad has no primitive of the name"
-    )  # fmt: skip
+    what = f"np.{name} of a tracked tensor would lose its gradient, and minigrad has no primitive of the name"
+    if option:
+        what = f"np.{name} of a tracked tensor does not know the option {option}"
+    if option == "out":
+        what += " (an ndarray, as in array += tensor, cannot take up a tracked tensor)"
     advice = f"use {_ADVICE[name]}, or" if name in _ADVICE else "compose it of mg.ops, or"
     raise TypeError(f"{what}: {advice} call .detach() for a constant")
 

