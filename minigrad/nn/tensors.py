@@ -43,7 +43,7 @@ class Parameter(Tensor):
 
     @property
     def owner(self) -> str:
-        """The name of the module that holds it, empty if none does: its own attribute in another module, or its class."""
+        """The name of the module that holds it, its attribute in another module or its class; empty if none does."""
         return self._owner
 
     @owner.setter

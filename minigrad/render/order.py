@@ -8,10 +8,10 @@ within each. Where that would make a cycle, because a scope is left and entered 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from heapq import heapify, heappop, heappush
 from typing import TypeVar
 
 from ..core import Node
-from ..graph import Order, topological_order
 from .picture import Output, Picture, Vertex
 
 __all__ = ["Groups", "contracted_order", "grouped"]
@@ -73,12 +73,29 @@ def _keys(vertex: Vertex, sequences: dict[Node | None, int]) -> Sequence[_Key]:
 
 
 def contracted_order(vertices: Sequence[Vertex], groups: Mapping[K, Sequence[int]]) -> list[K] | None:
-    """The groups sorted so that those which feed others come first; None if they feed each other."""
-    group_of = {i: key for key, members in groups.items() for i in members}
+    """The groups sorted so that those which feed others come first; None if they feed each other.
 
-    def parents(key: K) -> list[K]:
-        sources = (group_of.get(edge.source) for i in groups[key] for edge in vertices[i].inputs)
-        return [source for source in dict.fromkeys(sources) if source is not None and source != key]
-
-    order = topological_order(groups, parents)
-    return list(order.nodes) if isinstance(order, Order) else None
+    Of those that may come next the one whose first vertex comes first: what is in order stays as it is.
+    """
+    first = [members[0] for members in groups.values()]
+    key_of = dict(zip(first, groups, strict=True))
+    group_of = {i: members[0] for members in groups.values() for i in members}
+    after: dict[int, set[int]] = {i: set() for i in first}
+    waits = dict.fromkeys(first, 0)
+    for i, group in group_of.items():
+        for edge in vertices[i].inputs:
+            source = group_of.get(edge.source, group)
+            if source != group and group not in after[source]:
+                after[source].add(group)
+                waits[group] += 1
+    ready = [i for i in first if not waits[i]]
+    heapify(ready)
+    order: list[K] = []
+    while ready:
+        i = heappop(ready)
+        order.append(key_of[i])
+        for group in after[i]:
+            waits[group] -= 1
+            if not waits[group]:
+                heappush(ready, group)
+    return order if len(order) == len(groups) else None

@@ -16,6 +16,7 @@ from ..core import Leaf, Node, Tensor
 from ..primitives import PRIMITIVES, Primitive
 from ..spec import Spec
 from .calls import owners_path, paths_of_modules
+from .execution import executed
 from .given import as_tensors, known_names
 
 __all__ = ["Edge", "Kind", "Output", "Picture", "Vertex", "default_name", "leaf_names", "named_within",
@@ -99,7 +100,7 @@ def picture_of(tensors: Tensor | Iterable[Tensor], names: Mapping[str, Tensor] |
     outputs = as_tensors(tensors)
     order = graph_of([output.node for output in outputs if output.node is not None]).nodes
     known = known_names(names, set(order))
-    operations = [node for node in order if node.primitive is not None]
+    operations = executed(order)
     paths = paths_of_modules(operations)
     uses = _uses(operations)
     leaves = [*uses, *(node for node in order if node.primitive is None and node not in uses)]

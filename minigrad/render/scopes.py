@@ -10,6 +10,8 @@ from .picture import Picture, Vertex
 from .words import STEP
 
 __all__ = ["Scope", "ladders", "scopes_of"]
+
+
 class Scope:
     """A scope: its name, all vertices in it, and what is directly in it, in order: vertices and scopes.
 
