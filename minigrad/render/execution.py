@@ -95,12 +95,20 @@ def _totals(order: Sequence[Node], users: Counter[Node]) -> dict[Node, Node]:
 
 def _sliced(order: Sequence[Node], depth: dict[Node, int]) -> list[Node]:
     """What the steps of a loop take slices of, which was there before the first of them."""
-    uses: dict[Node, list[int]] = {}  # how late what is computed from its slices is
+    slices: dict[Node, list[Node]] = {}
     for node in order:
+        if node.primitive is not None and node.primitive.name == "getitem" and node.parents[0].primitive is not None:
+            slices.setdefault(node.parents[0], []).append(node)
+    slices = {node: parts for node, parts in slices.items() if len(parts) > 2}
+    if not slices:
+        return []
+    late: dict[Node, int] = {}  # when it is needed, if all else is done as soon as it can be
+    for node in reversed(order):
+        when = late.setdefault(node, depth[node]) - 1
         for parent in node.parents:
-            if parent.primitive is not None and parent.primitive.name == "getitem":
-                uses.setdefault(parent.parents[0], []).append(depth[node])
-    return [node for node, late in uses.items() if len(late) > 2 and max(late) - min(late) > _NEAR]
+            late[parent] = min(late.get(parent, when), when)
+    needed = {node: [late[part] for part in parts] for node, parts in slices.items()}
+    return [node for node, when in needed.items() if max(when) - min(when) > _NEAR]
 
 
 def _visits(node: Node, depth: dict[Node, int], votes: _Votes, totals: dict[Node, Node]) -> list[Node]:

@@ -122,13 +122,12 @@ def _regular(vertices: Sequence[Vertex], start: int, period: int, count: int) ->
             a, b = before.inputs, vertex.inputs
             if vertex.step is not None and vertex.node is before.node:
                 a = b  # steps of one sequence, which may start from constants
-            if len(a) == len(b):
+            same = len(a) == len(b) and before.constants == vertex.constants
+            if same or a is b:
                 here: list[_Move] = [(y[0] - x[0], x[1], y[1]) for x, y in zip(a, b, strict=True)]
-            elif k == 1 and len(a) < len(b):
+            elif k == 1 and set(before.constants) > set(vertex.constants):
                 known = {x.argument: x for x in a}
-                here = [
-                    (y.source - x.source, x.slot, y.slot) if (x := known.get(y.argument)) else None for y in b
-                ]
+                here = [(y.source - x.source, x.slot, y.slot) if (x := known.get(y.argument)) else None for y in b]
             else:
                 return k
             if k == 1:
