@@ -47,7 +47,8 @@ def naive(vertices, least):
             return False
         for offset, (a, b) in enumerate(zip(later[0], later[1], strict=True)):
             for edge, x, y in zip(vertices[blocks[2][offset]].inputs, a, b, strict=True):
-                if x != y and edge.source not in blocks[1] and not vertices[edge.source].is_leaf:
+                other = vertices[edge.source].is_leaf and x[0] != 0 != y[0]
+                if x != y and edge.source not in blocks[1] and not other:
                     return False
         return True
 
