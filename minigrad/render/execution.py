@@ -7,7 +7,8 @@ first, or what each step takes before all steps. So it matters which parent is v
   that each is listed once its step is;
 - of a running total the total so far, for the same reason;
 - of others the one with the longest history, such as the state before what a step takes from outside, so that this
-  comes where it is used. In the first step of a loop both are short: there the other steps decide.
+  comes where it is used. In the first step of a loop both are short: there the other steps decide;
+- of histories of one length the first argument's, as Python does.
 
 What is taken apart slice by slice throughout a loop is visited before all else.
 """
@@ -122,5 +123,7 @@ def _visits(node: Node, depth: dict[Node, int], votes: _Votes, totals: dict[Node
         return [*(parent for parent in parents if parent is not total), total]
     depths = [depth[parent] for parent in node.parents]
     decided = votes[_kind(node)] if max(depths) - min(depths) <= _NEAR else depths
+    if max(decided) - min(decided) < 2:
+        return parents  # as Python does
     of = dict(zip(reversed(node.parents), reversed(decided), strict=True))
     return sorted(parents, key=of.__getitem__)
