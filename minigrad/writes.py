@@ -39,7 +39,7 @@ def written(array: Array) -> None:
     >>> written(x)
     >>> y.backward()  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ValueError: backward: multiply saved float64 (1,) for its gradient, and it was written into since: ...
+    ValueError: backward: multiply saved float64 (1,) for its gradient, and it, or ...
     """
     global clock
     clock += 1
