@@ -33,6 +33,7 @@ def written(array: Array) -> None:
     """Say that an array was written into, so that a gradient that needs what it held is refused.
 
     >>> import minigrad as mg
+    >>> from minigrad.writes import written
     >>> w, x = mg.tensor([2.0], requires_grad=True), np.array([3.0])
     >>> y = w * x
     >>> x[0] = 5
