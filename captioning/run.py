@@ -2,7 +2,7 @@
 
 | file | holds |
 |---|---|
-| `settings.json` | sizes of the model, settings of the training, fingerprint of the vocabulary |
+| `settings.json` | sizes of the model, settings of the training, where the data is, fingerprints of data and words |
 | `vocabulary.json` | the words, as in the data set |
 | `weights.safetensors` | the best weights so far |
 | `checkpoint.safetensors` | where the training stands: weights, optimiser, counters; for `--resume` |
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from captioning.data import CaptionData, Split
+from captioning.fingerprint import changed, fingerprint
 from captioning.model import Captioner
 from captioning.vocabulary import Vocabulary
 from minigrad.extras import replacing
@@ -104,6 +105,25 @@ class Run:
             raise RunError(
                 f"{self.folder}: was trained on features of {wanted} columns; {split.features.path} has {got} "
                 f"(trained with pca={self.settings['data'].get('pca')})"
+            )
+
+    def check_same_data(self, now: Mapping[str, Any]) -> None:
+        """Raise a RunError unless data is what the run was trained on; `now` is what `settings_of` says of it.
+
+        A run that was saved without a fingerprint of its data is held to the number of its captions alone.
+        """
+        was = self.settings["data"]
+        if was.get("train_captions") != now["train_captions"]:
+            raise RunError(
+                f"{self.folder}: was trained on {was.get('train_captions')} captions; {now['folder']} has "
+                f"{now['train_captions']}: it is another data set"
+            )
+        differing = changed(was["fingerprint"], now["fingerprint"]) if "fingerprint" in was else []
+        if differing:
+            raise RunError(
+                f"{self.folder}: goes on exactly where it stopped only with the data that it was trained on, but in "
+                f"{now['folder']} these are other: {', '.join(differing)}; bring the old data back or name its folder "
+                "by --data DIR, or begin a new run: another --out, without --resume"
             )
 
     # Weights -----------------------------------------------------------------------------------
@@ -199,7 +219,7 @@ class Run:
 
 
 def settings_of(model: Captioner, training: Any, data: CaptionData, **data_settings: Any) -> dict[str, Any]:
-    """What settings.json says of a model, its training (a dataclass) and its data."""
+    """What settings.json says of a model, its training (a dataclass) and its data, which is read for that."""
     return {
         "minigrad": mg.__version__,
         "model": {
@@ -213,7 +233,8 @@ def settings_of(model: Captioner, training: Any, data: CaptionData, **data_setti
             "feature_dropout": model.feature_dropout,
         },
         "training": dataclasses.asdict(training),
-        "data": {"pca": True, "max_train": None, "train_captions": len(data.train), **data_settings},
+        "data": {"pca": True, "max_train": None, "train_captions": len(data.train), **data_settings,
+                 "folder": str(data.folder.resolve()), "fingerprint": fingerprint(data)},
     }
 
 
