@@ -17,6 +17,7 @@ from benchmarks.driver import Driver, Plan
 from benchmarks.job import JOBS, Case, load
 from benchmarks.reference import FLOP
 from benchmarks.results import Results
+from minigrad.commands import run_command
 
 __all__ = ["main"]
 
@@ -37,8 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the status is 1 if a rival died or disagreed, not if one is missing or an aim is missed."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["report"]:
-        return _report(given[1:])
-    options = _parser().parse_args(given)
+        return run_command(_parser_of_report(), given[1:], _report)
+    return run_command(_parser(), given, _run)
+
+
+def _run(options: argparse.Namespace) -> int:
     if options.list:
         _list(options.quick)
         return 0
@@ -98,11 +102,14 @@ def _checkout(text: str) -> Checkout:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _report(arguments: Sequence[str]) -> int:
+def _parser_of_report() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks report", description="The tables of earlier runs.")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE.json", help="several are joined")
     _add_outputs(parser)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def _report(options: argparse.Namespace) -> int:
     try:
         results = Results.joined(map(Results.load, options.files))
     except (OSError, ValueError) as error:

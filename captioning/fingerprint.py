@@ -83,7 +83,7 @@ def _of_file(path: Path) -> str:
 
 def _crc(array: NDArray[Any], crc: int = 0) -> int:
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    return zlib.crc32(np.ascontiguousarray(little).reshape(-1).view(np.uint8), crc)
+    return zlib.crc32(np.ascontiguousarray(little).data, crc)
 
 
 def _shape(array: NDArray[Any] | FeatureRows) -> str:

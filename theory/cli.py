@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import runpy
 import sys
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import minigrad as mg
+from minigrad.commands import run_command
 from theory import CLAIMS, Claim, Verdict
 from theory.page import figure_name, save_figure, write_page
 from theory.progress import telling
@@ -30,23 +30,14 @@ EXAMPLES = 100
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line (`sys.argv` by default); the exit status."""
-    options = _parser().parse_args(arguments)
-    try:
-        for file in options.load:
-            _load(file)
-        status: int = options.command(options)
-        sys.stdout.flush()
-        return status
-    except BrokenPipeError:  # the reader of our output left: nothing to tell it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except KeyboardInterrupt:
-        print("theory: stopped", file=sys.stderr)
-        return 130
-    except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
-        text = " ".join(str(error).split()) or type(error).__name__
-        print(f"theory: {text}", file=sys.stderr)
-        return 2
+    return run_command(_parser(), arguments, _run)
+
+
+def _run(options: Any) -> int:
+    for file in options.load:
+        _load(file)
+    status: int = options.command(options)
+    return status
 
 
 def _load(file: str) -> None:
