@@ -18,8 +18,12 @@ from benchmarks.job import JOBS, Case, load
 from benchmarks.reference import FLOP
 from benchmarks.results import Results
 from minigrad.commands import run_command
+from minigrad.extras import check_writable
 
 __all__ = ["main"]
+
+SUFFIXES = (".svg", ".png", ".pdf")
+"""Of pictures."""
 
 _DESCRIPTION = """Compare minigrad with its peers on this machine, side by side.
 
@@ -51,6 +55,7 @@ def _run(options: argparse.Namespace) -> int:
         raise SystemExit(f"there is no job {', '.join(unknown)}; there are {', '.join(JOBS)}")
     if options.alone and not options.against:
         raise SystemExit("--alone leaves out all rivals but the checkouts of --against, and none is given")
+    _check_outputs(options)
     results = _measure(options)
     _show(results, options)
     for line in results.failures:
@@ -85,8 +90,20 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures of all rounds")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures of all rounds, into a folder that exists")
     parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw the ratios (.svg, .png or .pdf)")
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
+    """An error for a file that could not be written, before what it should hold is measured."""
+    if options.picture and options.picture.suffix not in SUFFIXES:
+        raise ValueError(f"--picture: the suffix of {options.picture.name} must be {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
+    for option, path in (("--json", options.json), ("--picture", options.picture)):
+        try:
+            if path:
+                check_writable(path)
+        except OSError as error:
+            raise ValueError(f"{option}: {error.strerror}: {error.filename!r}") from error
 
 
 def _positive(text: str) -> int:
@@ -110,6 +127,7 @@ def _parser_of_report() -> argparse.ArgumentParser:
 
 
 def _report(options: argparse.Namespace) -> int:
+    _check_outputs(options)
     try:
         results = Results.joined(map(Results.load, options.files))
     except (OSError, ValueError) as error:
