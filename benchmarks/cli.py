@@ -22,9 +22,6 @@ from minigrad.extras import check_writable
 
 __all__ = ["main"]
 
-SUFFIXES = (".svg", ".png", ".pdf")
-"""Of pictures."""
-
 _DESCRIPTION = """Compare minigrad with its peers on this machine, side by side.
 
 Every rival runs in a process of its own; rounds alternate A B, B A, … Before any timing what they computed is
@@ -90,14 +87,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures of all rounds, into a folder that exists")
+    parser.add_argument("--json", type=Path, metavar="FILE",
+                        help="write all figures of all rounds (into a folder that exists)")  # fmt: skip
     parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw the ratios (.svg, .png or .pdf)")
 
 
 def _check_outputs(options: argparse.Namespace) -> None:
     """An error for a file that could not be written, before what it should hold is measured."""
-    if options.picture and options.picture.suffix not in SUFFIXES:
-        raise ValueError(f"--picture: the suffix of {options.picture.name} must be {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
+    if options.picture and options.picture.suffix not in (".svg", ".png", ".pdf"):
+        raise ValueError(f"--picture: the suffix of {options.picture.name} must be .svg, .png or .pdf")
     for option, path in (("--json", options.json), ("--picture", options.picture)):
         try:
             if path:

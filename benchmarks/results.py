@@ -82,14 +82,15 @@ class Results:
 
     def save(self, path: str | Path) -> None:
         """Write JSON, into a folder that exists."""
+        text = json.dumps({"format": _FORMAT, **asdict(self)}, indent=1, ensure_ascii=False)
         with replacing(path) as temporary:
-            temporary.write_text(json.dumps({"format": _FORMAT, **asdict(self)}, indent=1, ensure_ascii=False) + "\n", "utf-8")
+            temporary.write_text(text + "\n", encoding="utf-8")
 
     @staticmethod
     def load(path: str | Path) -> Results:
         """Read JSON that `save` wrote; a ValueError if it is something else."""
         try:
-            data: dict[str, Any] = json.loads(Path(path).read_text("utf-8"))
+            data: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
             if data.pop("format") != _FORMAT:
                 raise ValueError("another format")
             data["rows"] = [_row(row) for row in data["rows"]]

@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from captioning.features import CACHE_BYTES, FeatureRows, checked_dataset, open_hdf5, reading, repack_features
 from captioning.vocabulary import DataError, Vocabulary, tokenise
+from minigrad.extras import irregular
 
 __all__ = [
     "CACHE_BYTES",
@@ -184,6 +185,8 @@ class Split:
     def _lines(self, what: str) -> list[bytes]:
         """The stripped lines of a text file with a line each image."""
         path = self._file(what)
+        if found := irregular(path):
+            raise DataError(f"{path}: is {found}, not a regular file")
         try:
             content = path.read_bytes()
         except OSError as error:

@@ -30,7 +30,7 @@ from captioning.data import CaptionData, Split
 from captioning.fingerprint import changed, fingerprint
 from captioning.model import Captioner
 from captioning.vocabulary import Vocabulary
-from minigrad.extras import replacing
+from minigrad.extras import irregular, replacing
 
 __all__ = ["Run", "RunError", "settings_of"]
 
@@ -139,6 +139,7 @@ class Run:
         """The captioner with the best weights of the run, in evaluation mode."""
         model = self.new_model(rng=0)
         path = self.folder / "weights.safetensors"
+        _check_regular(path)
         if not path.is_file():
             raise RunError(f"{path}: there is no such file: the run has not finished its first epoch; use --resume")
         state = read_arrays(path)
@@ -161,6 +162,7 @@ class Run:
     def load_checkpoint(self) -> dict[str, NDArray[Any]]:
         """What `save_checkpoint` wrote; a RunError if there is none or it is damaged."""
         path = self.folder / "checkpoint.safetensors"
+        _check_regular(path)
         if not path.is_file():
             raise RunError(f"{path}: there is no such file: the run has no checkpoint to resume from")
         return read_arrays(path)
@@ -184,6 +186,7 @@ class Run:
     def history(self) -> list[Entry]:
         """All entries of history.jsonl; a line that is no JSON object is a RunError, but the last may be torn."""
         path = self.folder / "history.jsonl"
+        _check_regular(path)
         if not path.is_file():
             return []
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -238,7 +241,13 @@ def settings_of(model: Captioner, training: Any, data: CaptionData, **data_setti
     }
 
 
+def _check_regular(path: Path) -> None:
+    if found := irregular(path):
+        raise RunError(f"{path}: is {found}, not a regular file")
+
+
 def _read_settings(path: Path) -> dict[str, Any]:
+    _check_regular(path)
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

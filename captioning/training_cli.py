@@ -140,17 +140,21 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _new_model(data: CaptionData, chosen: dict[str, Any], seed: int) -> Captioner:
-    return Captioner(
-        data.vocabulary,
-        data.train.features.shape[1],
-        chosen["wordvec"],
-        chosen["hidden"],
-        chosen["cell"],
-        chosen["dropout"],
-        forget_bias=chosen["forget_bias"],
-        feature_dropout=chosen["feature_dropout"],
-        rng=seed,
-    )
+    try:
+        return Captioner(
+            data.vocabulary,
+            data.train.features.shape[1],
+            chosen["wordvec"],
+            chosen["hidden"],
+            chosen["cell"],
+            chosen["dropout"],
+            forget_bias=chosen["forget_bias"],
+            feature_dropout=chosen["feature_dropout"],
+            rng=seed,
+        )
+    except MemoryError as error:
+        sizes = f"--hidden {chosen['hidden']} and --wordvec {chosen['wordvec']}"
+        raise ValueError(f"a captioner with {sizes} is too large for the memory here: {error}") from error
 
 
 # refine ----------------------------------------------------------------------------------------

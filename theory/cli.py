@@ -17,6 +17,7 @@ from typing import Any
 
 import minigrad as mg
 from minigrad.commands import run_command
+from minigrad.extras import irregular
 from theory import CLAIMS, Claim, Verdict
 from theory.page import figure_name, save_figure, write_page
 from theory.progress import telling
@@ -157,8 +158,7 @@ def _figures(options: Any) -> int:
         if claim.draw is None and options.numbers:
             raise ValueError(f"claim {claim.number} has no figure")
     claims = [claim for claim in claims if claim.draw is not None]
-    folder = Path(options.out)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _folder(options.out)
     for claim in claims:
         path = folder / figure_name(claim, options.format)
         save_figure(claim, path)
@@ -167,9 +167,19 @@ def _figures(options: Any) -> int:
 
 
 def _document(options: Any) -> int:
-    for path in write_page(Path(options.out), lambda text: print(text, file=sys.stderr, flush=True)):
+    for path in write_page(_folder(options.out), lambda text: print(text, file=sys.stderr, flush=True)):
         print(path)
     return 0
+
+
+def _folder(name: str) -> Path:
+    """The folder that --out names, made if need be."""
+    path = Path(name)
+    for place in (path, *path.parents):
+        if place.exists() and not place.is_dir():
+            raise ValueError(f"--out: {place} is {irregular(place) or 'a file'}, not a folder")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 # Text ------------------------------------------------------------------------------------------

@@ -94,7 +94,10 @@ def test_train_refuses_a_folder_that_exists(small_folder, run, capsys):
 
 @pytest.mark.parametrize(("options", "part"), [
     (["--epochs", "0"], "epochs must be an int of at least 1; got 0"),
-    (["--learning-rate", "-1"], "learning_rate must be above 0"),
+    (["--learning-rate", "-1"], "learning_rate must be above 0 and finite; got -1.0"),
+    (["--learning-rate", "inf"], "learning_rate must be above 0 and finite; got inf"),
+    (["--weight-decay", "inf"], "weight_decay must be at least 0 and finite; got inf"),
+    (["--hidden", str(10**15)], "is too large for the memory here: Unable to allocate"),
     (["--dropout", "1"], "dropout must be at least 0 and below 1"),
     (["--hidden", "0"], "hidden_size must be an int of at least 1; got 0"),
     (["--max-train", "1000"], "max_train must be at most 48"),
@@ -108,6 +111,31 @@ def test_train_refuses_impossible_settings_and_leaves_nothing(small_folder, tmp_
 def test_train_refuses_a_folder_without_data(tmp_path, capsys):
     refused(capsys, ["train", "--data", tmp_path / "none", "--out", tmp_path / "run"], str(tmp_path / "none"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["coco2014_vocab.json", "coco2014_captions.h5", "train2014_vgg16_fc7_pca.h5"])
+@pytest.mark.parametrize("kind", ["a pipe", "a folder", "nothing"])
+def test_what_is_in_place_of_a_file_is_said(copied, tmp_path, capsys, name, kind):
+    """Nobody waits for somebody who writes into a pipe."""
+    (copied / name).unlink()
+    if kind != "nothing":
+        (os.mkfifo if kind == "a pipe" else os.mkdir)(copied / name)
+    text = "o such file" if kind == "nothing" else f"{kind}, not a regular file"
+    refused(capsys, ["train", "--data", copied, "--out", tmp_path / "run"], str(copied / name), text)
+
+
+@pytest.mark.parametrize("name", ["settings.json", "vocabulary.json", "weights.safetensors"])
+def test_a_pipe_in_place_of_a_file_of_the_run_is_said(small_folder, run, capsys, name):
+    (run / name).unlink()
+    os.mkfifo(run / name)
+    refused(capsys, ["evaluate", run, "--data", small_folder], str(run / name), "a pipe, not a regular file")
+
+
+@pytest.mark.parametrize("name", ["checkpoint.safetensors", "history.jsonl"])
+def test_a_pipe_in_place_of_a_file_to_resume_from_is_said(small_folder, run, capsys, name):
+    (run / name).unlink()
+    os.mkfifo(run / name)
+    refused(capsys, ["train", "--out", run, "--resume"], str(run / name), "a pipe, not a regular file")
 
 
 def test_resume_goes_on_to_more_epochs(small_folder, trained, run, tmp_path, capsys):
