@@ -145,11 +145,13 @@ class Leaf(Node):
     """A tensor made by the user that requires a gradient.
 
     grad: the gradient so far (an ndarray or None). name: the attribute under which a module holds it, for drawings.
+    owner: the name of that module.
     """
 
-    __slots__ = ("grad", "name")
+    __slots__ = ("grad", "name", "owner")
     grad: Array | None
     name: str
+    owner: str
 
     def __init__(self, array: Array) -> None:
         if array.dtype.kind != "f":
@@ -162,7 +164,7 @@ class Leaf(Node):
         self.residuals = ()
         self.scope = current_scope() or ()
         self.grad = None
-        self.name = ""
+        self.name = self.owner = ""
 
 
 class Tensor:
@@ -226,6 +228,7 @@ class Tensor:
             self.node = leaf = Leaf(self.data) if value else None
             if leaf is not None:
                 leaf.name = getattr(self, "name", "")  # a parameter has one
+                leaf.owner = getattr(self, "owner", "")
 
     @property
     def grad(self) -> Array | None:
