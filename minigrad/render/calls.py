@@ -58,7 +58,7 @@ def _is_class(path: _Path) -> bool:
 
 
 def _modules(calls: Mapping[int, _Held]) -> dict[int, int]:
-    """For each call the number of its module: that of one with the same parameters; one that has none is the first's."""
+    """For each call the number of its module: that with the same parameters, and of a call that has none the first."""
     modules: list[_Held] = []
     module_of: dict[Node, int] = {}
     result = {}
