@@ -16,6 +16,8 @@ __all__ = ["Repeat", "repeats"]
 
 LONGEST = 128
 """The longest period that is looked for."""
+_TRIES = 16
+"""From so many vertices, and those of two blocks, a repeat is tried where looks alone would make one."""
 _Move = tuple[int, int, int] | None
 """From an edge to that of the next block: how far its source moves, and its output before and after; None if what the
 next block takes was a constant."""
@@ -48,7 +50,7 @@ def repeats(picture: Picture, least: int = 3) -> list[Repeat]:
         start, length = max(start, end), length - max(0, end - start)
         shift = _to_boundary(vertices, start, period)
         start, length, tries = start + shift, length - shift, 0
-        while length >= least * period and tries <= 2 * period:  # the first block may differ: it starts from h0
+        while length >= least * period and tries <= 2 * period + _TRIES:  # what is before a loop may look like it
             count = _regular(vertices, start, period, length // period)
             if count >= least:
                 found.append(Repeat(start, period, count))
@@ -153,7 +155,7 @@ def _but_for(
     """
     return all(
         x == y
-        or (x is not None and edge.source in states and x[1] == x[2])
+        or (x is not None and edge.source in states and x[0] == len(states) and x[1] == x[2])
         or (x and y and x[0] != 0 != y[0] and _inputs(vertices, edge.source, x[0], y[0] if states else 0))
         for edge, x, y in zip(edges, here, moves, strict=True)
     )
