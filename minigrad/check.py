@@ -326,8 +326,10 @@ class _Check:
         self.pulled = [self._pull(tensors, outputs, these, self._subject(these)) for these in self.sets]
         flat = [u.astype(np.float64).reshape(-1) for u in self.cotangents]
         weights = [np.concatenate([u * (k in these) for k, u in enumerate(flat)]) for these in self.sets]
-        precision = np.concatenate([np.full(o.size, _precision(o.dtype)) for o in outputs])
         point = {i: arrays[i].astype(np.float64) for i in chosen}
+        with no_grad():  # at points in float64 most functions are not rounded to the inputs' own dtypes
+            at_point = self._outputs_of(point)
+        precision = np.concatenate([np.full(o.size, _precision(o.dtype)) for o in at_point])
         self.slopes = _Slopes(self._outputs_at, point, np.array(weights), precision)
 
     def _trace(self, tracked: Sequence[int]) -> tuple[list[Tensor], list[Tensor]]:
@@ -338,8 +340,10 @@ class _Check:
 
     def _outputs_at(self, points: Points) -> Array:
         with no_grad():
-            outputs = _outputs(self.f(*(Tensor(points.get(i, a)) for i, a in enumerate(self.arrays))))
-        return np.concatenate([o.data.reshape(-1).astype(np.float64) for o in outputs])
+            return np.concatenate([o.data.reshape(-1).astype(np.float64) for o in self._outputs_of(points)])
+
+    def _outputs_of(self, points: Points) -> list[Tensor]:
+        return _outputs(self.f(*(Tensor(points.get(i, a)) for i, a in enumerate(self.arrays))))
 
     def _subject(self, these: tuple[int, ...]) -> str:
         return "" if these == self.sets[0] else f", of output {these[0]} alone"

@@ -333,6 +333,7 @@ CROSSING = {
     "a kink": (lambda: mg.abs, np.array([1e-8, -1e-12, 3.0])),
     "a kink in single": (lambda: mg.abs, np.array([1e-8], np.float32)),
     "a kink with a flat side": (lambda: mg.relu, np.array([1e-8, -1e-12, 3.0])),
+    "a kink beside a constant in single": (lambda: lambda x: mg.relu(x) + 1.0, np.array([-3.6e-8, 2.0], np.float32)),
     "periods": (lambda: mg.sin, np.array([1e6])),
     "short periods": (fast, np.array([1e3])),
     "many short periods": (fast, np.array([1e6, 1e3, 0.1])),
