@@ -134,9 +134,17 @@ class Module:
         object.__setattr__(self, name, value)
         for key, entry, _ in found:
             if isinstance(entry, Module):
-                object.__setattr__(entry, "_name", key)
+                entry._rename(key)
             elif isinstance(entry, Parameter):
-                entry.name = key
+                entry.name, entry.owner = key, self._name or type(self).__name__
+
+    def _rename(self, name: str) -> None:
+        """Take the name that another module has for this one; its own parameters note it, for drawings."""
+        object.__setattr__(self, "_name", name)
+        for key, value in vars(self).items():
+            for _, entry, _ in contents(key, value, Module):
+                if isinstance(entry, Parameter):
+                    entry.owner = name
 
     def _as_buffer(self, name: str, value: Any) -> Buffer:
         if not isinstance(value, Tensor) or value.node is not None:

@@ -26,11 +26,12 @@ class Parameter(Tensor):
     Parameter(tensor([2., 4.], requires_grad=True))
     """
 
-    __slots__ = ("_name",)
+    __slots__ = ("_name", "_owner")
 
     def __init__(self, data: Any, dtype: Any = None) -> None:
         super().__init__(data, dtype, requires_grad=True)
         self.name = "parameter"  # until a module holds it
+        self.owner = ""
 
     @property
     def name(self) -> str:
@@ -42,6 +43,17 @@ class Parameter(Tensor):
         self._name = name
         if isinstance(self.node, Leaf):
             self.node.name = name
+
+    @property
+    def owner(self) -> str:
+        """The name of the module that holds it, its attribute in another module or its class; empty if none does."""
+        return self._owner
+
+    @owner.setter
+    def owner(self, owner: str) -> None:
+        self._owner = owner
+        if isinstance(self.node, Leaf):
+            self.node.owner = owner
 
     # NotImplemented: Python goes on to the ordinary operator. (Tensor has none of these: a look-up more in each step.)
 
@@ -74,7 +86,7 @@ class Parameter(Tensor):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
         twin = Parameter(self.data)
-        twin.name = self.name
+        twin.name, twin.owner = self.name, self.owner
         if self.grad is not None:
             twin.grad = self.grad.copy()
         twin.requires_grad = self.requires_grad  # false for a frozen one
