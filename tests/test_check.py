@@ -381,7 +381,8 @@ def test_jumps_that_hide_a_derivative_are_said(x):
 
 
 def test_random_functions_are_called_so():
-    for entries in (True, False):
+    mg.manual_seed(0)
+    for entries in (True, False) * 4:
         for x in (np.ones(5), np.ones(1)):
             with pytest.raises(GradcheckError, match="dropout: nothing was checked: the function gives other values"):
                 mg.gradcheck(lambda x: mg.dropout(x, 0.5), [x], entries=entries)
