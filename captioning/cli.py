@@ -81,7 +81,7 @@ def _add_sample(commands: Any) -> None:
 def _add_demo(commands: Any) -> None:
     parser = add_command(commands, "demo", "draw small worlds, train a captioner on them and judge what it says", _demo)
     parser.add_argument("--out", metavar="DIR", default="captioning-demo", help="folder to make (captioning-demo)")
-    parser.add_argument("--quick", action="store_true", help="about a minute instead of three")
+    parser.add_argument("--quick", action="store_true", help="a smaller one, in about a minute instead of three")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random (0)")
 
 
