@@ -18,7 +18,7 @@ from ..spec import Array
 from .activations import _sigmoid
 from .elementwise import as_float
 from .lookup import check_indices
-from .numerics import narrowed, single, widened
+from .numerics import narrowed, single
 
 __all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "mse_loss", "nll_loss"]
 
@@ -284,13 +284,13 @@ def mse_loss(prediction: Array, target: Array, reduction: str = "mean") -> Pair:
 
 def _difference(a: Array, b: Array) -> tuple[Array, Any]:
     """a - b as floats, half precision in single; and the dtype that it would have had."""
-    return np.subtract(single(a), widened(b)), np.result_type(as_float(a), b)
+    return np.subtract(single(a), b), np.result_type(as_float(a), b)
 
 
 @mse_loss.vjp
 def _(g: Any, needs: Any, prediction: Array, target: Array, scale: float) -> Any:
     d, _ = _difference(prediction, target)
-    d *= single(g) * d.dtype.type(2 * scale)
+    d *= g * d.dtype.type(2 * scale)
     return d if needs[0] else None, -d if needs[1] else None
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is imported
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -17,9 +18,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("--primitive", action="append", default=[], metavar="NAME",
                         help="only the VJP of this primitive and the functions it calls (may be repeated)")  # fmt: skip
+    parser.add_argument("--file", action="append", default=[], metavar="NAME",
+                        help="only the functions of this file, such as reductions (may be repeated)")  # fmt: skip
     parser.add_argument("--examples", type=int, default=20, metavar="N", help="cases a mutant meets first (20)")
     parser.add_argument("--more", type=int, default=100, metavar="N", help="cases it meets if it survives those (100)")
-    parser.add_argument("--sample", type=int, metavar="N", help="only so many mutants, drawn at random")
+    parser.add_argument("--sample", type=int, metavar="N", help="only so many mutants, drawn at random from those that are not accepted")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes at a time (2)")
     parser.add_argument("--json", action="store_true", help="print every mutant's fate as JSON")
     options = parser.parse_args(arguments)
@@ -27,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     import tests.conftest  # noqa: F401 (the settings of the tests)
     from tests.mutation.accepted import ACCEPTED
     from tests.mutation.campaign import campaign, targets
-    from tests.mutation.report import as_json, judge, table
+    from tests.mutation.report import as_json, is_accepted, judge, table
 
     start = time.perf_counter()
 
@@ -38,8 +41,16 @@ def main(arguments: list[str] | None = None) -> int:
     unknown = set(options.primitive) - {name for target in chosen for name in target.primitives}
     if unknown:
         parser.error(f"no differentiable primitive is named {', '.join(sorted(unknown))}")
-    results = campaign(chosen, options.examples, options.more, options.sample, workers=options.workers, say=say)
-    complete = {t.label for t in chosen} if options.primitive else {function for function, _, _ in ACCEPTED}
+    files = {Path(target.file).stem for target in chosen}
+    if absent := set(options.file) - files:
+        parser.error(f"no file with a function to mutate is named {', '.join(sorted(absent))}; there are {', '.join(sorted(files))}")
+    if options.file:
+        chosen = tuple(target for target in chosen if Path(target.file).stem in options.file)
+    results = campaign(
+        chosen, options.examples, options.more, options.sample, workers=options.workers, say=say,
+        spared=is_accepted if options.sample else lambda _: False,
+    )  # fmt: skip
+    complete = {t.label for t in chosen} if options.primitive or options.file else {function for function, _, _ in ACCEPTED}
     verdict = judge(results, None if options.sample else complete)
     say("done")
     print(json.dumps(as_json(results), indent=1) if options.json else table(results, chosen, verdict))

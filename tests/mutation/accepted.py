@@ -115,7 +115,6 @@ _SPREAD = "return _spread(rows if g.ndim == 0 and g == 1 else rows * g, keep, sh
 _accept("multiplies by 1 instead of leaving as it is", "losses.pull_rows", _SPREAD,
         "return _spread(rows * g, keep, shape)",
         "return _spread(rows if g.ndim == 1 and g == 1 else rows * g, keep, shape)")  # fmt: skip
-_accept("without smoothing it multiplies by 1 and adds 0", "losses.cross_entropy_rows", "if smoothing:", "if True:")
 _accept("without classes there are no targets, so no rows either", "losses.cross_entropy_rows",
         "return np.zeros(len(z), z.dtype)", "return -np.zeros(len(z), z.dtype)",
         "return np.ones(len(z), z.dtype)")  # fmt: skip

@@ -1,12 +1,13 @@
 """A mutation campaign: put each mutant of each VJP in place, and see whether the tests notice.
 
-A mutant meets a few drawn cases of its primitives; if it survives, more of them, and those tests of the primitive's
-family that call the mutated function. Each mutant lives in a process of its own, forked from one in which everything is
+A mutant meets a few drawn cases of its primitives; if it survives, those tests of the primitive's family that call
+the mutated function, and more cases. Each mutant lives in a process of its own, forked from one in which everything is
 imported, drawn and known to pass: it may crash, hang or write where it should not.
 """
 
 from __future__ import annotations
 
+import builtins
 import dis
 import functools
 import importlib
@@ -15,11 +16,10 @@ import itertools
 import multiprocessing
 import os
 import random
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -32,7 +32,7 @@ import minigrad as mg
 from minigrad.backward import unbroadcast
 from minigrad.primitives import PRIMITIVES, Primitive
 from tests.checks import Case, check_primitive
-from tests.mutation.mutants import Mutant, install, mutants
+from tests.mutation.mutants import Mutant, announced, install, mutants
 from tests.peers import pytorch
 
 TESTS = Path(__file__).parent.parent
@@ -41,6 +41,7 @@ _QUIETLY = settings(
     max_examples=25, derandomize=True, database=None, deadline=None, print_blob=False, report_multiple_bugs=False,
     phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck),
 )  # fmt: skip
+_SEEN = "_a_mutation_campaign_saw"  # a built-in, for as long as it looks which functions a test runs
 FAIR = 4  # a function of many primitives meets the cases of so many, a share from each
 UNBROADCAST_TESTS = "tests.test_backward"
 COMMON_TESTS = ("tests.ops.test_numerics",)  # of all families
@@ -160,6 +161,8 @@ class Item:
     parameters: dict[str, Any]
 
     def run(self) -> None:
+        if hasattr(self.test, "hypothesis") and not hasattr(self.test, "_hypothesis_internal_settings_applied"):
+            _QUIETLY(self.test)
         self.test(**self.parameters)
 
 
@@ -202,26 +205,29 @@ def _parameters(names: str | Sequence[str], values: Any, **_: Any) -> Iterator[d
             yield dict(zip(wanted, value if len(wanted) > 1 else [value], strict=True))
 
 
-def coverage(module: ModuleType, watched: dict[CodeType, str]) -> list[tuple[int, set[str], float]]:
-    """The tests of a module that pass, by number, with the watched functions that each runs, and its duration."""
+def coverage(module: ModuleType, watched: Sequence[Target]) -> tuple[list[tuple[int, set[str], float]], str]:
+    """The tests of a module that pass, by number, with the watched functions that each runs, and its duration.
+
+    Then the first one that fails, or "". To be called in a process of its own: each watched function announces itself
+    (under a profiler the tests would take several times as long).
+    """
+    called: set[str] = set()
+    setattr(builtins, _SEEN, called.add)
+    for target in watched:
+        install(target.function, announced(target.function, f"{_SEEN}({target.label!r})"))
+    warnings.simplefilter("error")
     rows = []
     for number, item in enumerate(items(module)):
-        called: set[str] = set()
-
-        def see(frame: Any, event: str, _: Any, called: set[str] = called) -> None:
-            if event == "call" and frame.f_code in watched:
-                called.add(watched[frame.f_code])
-
+        called.clear()
         start = time.perf_counter()
-        sys.setprofile(see)
         try:
             item.run()
         except pytest.skip.Exception:
             continue
-        finally:
-            sys.setprofile(None)
-        rows.append((number, called, time.perf_counter() - start))
-    return rows
+        except BaseException as error:  # whatever it is: pytest's failures are no Exceptions
+            return rows, f"{item.name}: {type(error).__name__}: {error}"
+        rows.append((number, set(called), time.perf_counter() - start))
+    return rows, ""
 
 
 def _apart(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -249,7 +255,7 @@ def _fork(body: Callable[[Any], None]) -> tuple[Any, Any]:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a target's mutants meet in one round: cases, then tests, the quick ones first."""
+    """What a target's mutants meet in one round: tests, the quick ones first, then cases."""
 
     stage: str
     cases: list[tuple[Any, Case]]
@@ -269,23 +275,30 @@ def case_plans(chosen: Sequence[Target], stage: str, first: int, last: int) -> d
 
 
 def with_tests(plan: dict[str, Plan], chosen: Sequence[Target], say: Callable[[str], None]) -> dict[str, Plan]:
-    """The plans with those tests of each target's families that run its function."""
+    """The plans with those tests of each target's families that run its function; each of them passes.
+
+    Raises:
+        AssertionError: if one fails without a mistake.
+    """
     family = families()
     common = set(map(importlib.import_module, COMMON_TESTS))
     homes = {t.label: common.union(family[name] for name in t.primitives) for t in chosen}
     if unbroadcast in {t.function for t in chosen}:
         homes[_label(unbroadcast, [])].add(importlib.import_module(UNBROADCAST_TESTS))
     pytorch()  # imported once for all; it starts no threads before it is used
-    watched = {t.function.__code__: t.label for t in chosen}
     covered = {}
+    plans = {}
     for module in sorted(set().union(*homes.values()), key=lambda m: m.__name__):
         say(f"what {module.__name__} covers")
         tests = list(items(module))
-        covered[module] = [(tests[i], called, cost) for i, called, cost in _apart(coverage, module, watched)]
+        rows, failure = _apart(coverage, module, chosen)
+        assert not failure, f"{module.__name__} unchanged: {failure}"
+        covered[module] = [(tests[i], called, cost) for i, called, cost in rows]
     for target in chosen:
         rows = [row for m in homes[target.label] for row in covered[m] if target.label in row[1]]
-        plan[target.label].tests.extend(item for item, _, _ in sorted(rows, key=lambda row: (row[2], row[0].name)))
-    return plan
+        quickest = [item for item, _, _ in sorted(rows, key=lambda row: (row[2], row[0].name))]
+        plans[target.label] = replace(plan[target.label], tests=quickest)
+    return plans
 
 
 def _callable(name: str, module: ModuleType) -> Any:
@@ -298,16 +311,14 @@ def attack(plan: Plan) -> tuple[str, str]:
     warnings.simplefilter("error")
     stage = done = ""
     try:
+        stage = "tests"
+        for item in plan.tests:
+            done = item.name
+            item.run()
         stage = plan.stage
         for i, (function, case) in enumerate(plan.cases):
             done = f"{function.primitive.name} {i}"
             check_primitive(function, case)
-        stage = "tests"
-        for item in plan.tests:
-            done = item.name
-            if hasattr(item.test, "hypothesis") and not hasattr(item.test, "_hypothesis_internal_settings_applied"):
-                _QUIETLY(item.test)
-            item.run()
     except BaseException as error:  # whatever it is: pytest's failures are no Exceptions
         return stage, f"{done}: {type(error).__name__}"
     return "survived", ""
@@ -338,15 +349,17 @@ def campaign(
     say: Callable[[str], None] = lambda _: None,
     also: Sequence[tuple[Target, Mutant]] = (),
     tests: bool = True,
+    spared: Callable[[Mutant], bool] = lambda _: False,
 ) -> list[Result]:
-    """The fate of all mutants of some targets, or of a random sample of them.
+    """The fate of all mutants of some targets but the spared, or of a random sample of them.
 
-    Each target's own code is put in place like a mutant, too, and must survive.
+    Each target's own code meets the same, too, and must survive.
 
     Raises:
         AssertionError: if the tests fail without a mistake.
     """
     work = [(target, mutant) for target in chosen for mutant in mutants(target.function, target.label)]
+    work = [(target, mutant) for target, mutant in work if not spared(mutant)]
     if sample is not None and sample < len(work):
         work = random.Random(seed).sample(work, sample)
     work += also
@@ -354,28 +367,30 @@ def campaign(
     for stage, first, last in (("cases", 0, examples), ("more cases", examples, examples + more)):
         attacked = [t for t in chosen if any(t is target for target, _ in work)]
         say(f"drawing cases for {len(attacked)} functions")
-        plan = case_plans(attacked, stage, first, last)
+        plain = plan = case_plans(attacked, stage, first, last)
         if first and tests:
-            with_tests(plan, attacked, say)
-        originals = [(t, Mutant(t.label, 0, "", "", t.function.__code__)) for t in attacked]
-        for i, result in enumerate(_run([*originals, *work], plan, workers, limit)):
+            plan = with_tests(plain, attacked, say)
+        # the code as it is meets the cases here; the tests it has passed already
+        fights = [(t, Mutant(t.label, 0, "", "", t.function.__code__), plain[t.label]) for t in attacked]
+        fights += [(t, m, plan[t.label]) for t, m in work]
+        for i, result in enumerate(_run(fights, workers, limit)):
             fine = result.mutant.line or result.fate == "survived"
             assert fine, f"{result.mutant.function} unchanged: {result.fate}: {result.detail}"
             results[id(result.mutant)] = result
             if not (i + 1) % 100:
-                say(f"{i + 1} of {len(originals) + len(work)}")
+                say(f"{i + 1} of {len(fights)}")
         work = [(t, m) for t, m in work if results[id(m)].fate == "survived"]
         say(f"{len(work)} survive {stage}")
     found = [r for r in results.values() if r.mutant.line]
     return sorted(found, key=lambda r: (r.mutant.function, r.mutant.line, r.mutant.after))
 
 
-def _run(work: Sequence[tuple[Target, Mutant]], plan: dict[str, Plan], workers: int, limit: float) -> Iterator[Result]:
+def _run(work: Sequence[tuple[Target, Mutant, Plan]], workers: int, limit: float) -> Iterator[Result]:
     queue, running = list(reversed(work)), {}
     while queue or running:
         while queue and len(running) < workers:
-            target, mutant = queue.pop()
-            process, reader = _fork(functools.partial(_live, target, mutant, plan[target.label]))
+            target, mutant, plan = queue.pop()
+            process, reader = _fork(functools.partial(_live, target, mutant, plan))
             running[process.sentinel] = (process, reader, mutant, time.perf_counter())
         ready = wait(list(running), timeout=1.0)
         for sentinel, (process, reader, mutant, start) in list(running.items()):

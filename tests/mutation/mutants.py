@@ -39,9 +39,7 @@ class Mutant:
 
 def mutants(function: FunctionType, label: str) -> list[Mutant]:
     """All mutants of a plain function of a module or class, without repetitions."""
-    lines, start = inspect.getsourcelines(function)
-    tree = _Bare().visit(ast.parse(textwrap.dedent("".join(lines)))).body[0]
-    ast.increment_lineno(tree, start - 1)
+    tree = _parsed(function)
     results = _results(tree)
     found: dict[tuple[Any, ...], Mutant] = {}
     for part, parent, name, index, node in list(_places(tree)):
@@ -56,9 +54,24 @@ def mutants(function: FunctionType, label: str) -> list[Mutant]:
     return list(found.values())
 
 
+def announced(function: FunctionType, call: str) -> CodeType:
+    """The function's code with a first statement that makes a call, written as an expression of built-ins."""
+    tree = _parsed(function)
+    tree.body[:0] = ast.parse(call).body
+    return _compile(tree, function)
+
+
 def install(function: FunctionType, code: CodeType) -> None:
     """Exchange a function's code, everywhere at once."""
     function.__code__ = code
+
+
+def _parsed(function: FunctionType) -> ast.FunctionDef:
+    """The syntax tree of a function, with the lines of its file."""
+    lines, start = inspect.getsourcelines(function)
+    tree: ast.FunctionDef = _Bare().visit(ast.parse(textwrap.dedent("".join(lines)))).body[0]
+    ast.increment_lineno(tree, start - 1)
+    return tree
 
 
 def _compile(tree: ast.FunctionDef, function: FunctionType) -> CodeType:

@@ -9,8 +9,9 @@ from typing import Any
 
 from tests.mutation.accepted import ACCEPTED, ANY
 from tests.mutation.campaign import Result, Target
+from tests.mutation.mutants import Mutant
 
-STAGES = ["cases", "more cases", "tests", "crash", "time-out"]
+STAGES = ["cases", "tests", "more cases", "crash", "time-out"]
 
 
 @dataclass(frozen=True)
@@ -31,17 +32,22 @@ def judge(
 ) -> Verdict:
     """Compare the survivors with the accepted ones; ``complete`` names the functions of which all mutants were run."""
     survivors = [r for r in results if r.fate == "survived"]
-    alive = {key for r in survivors for key in _keys(r)}
+    alive = {key for r in survivors for key in _keys(r.mutant)}
     return Verdict(
-        [r for r in survivors if any(key in accepted for key in _keys(r))],
-        [r for r in survivors if not any(key in accepted for key in _keys(r))],
+        [r for r in survivors if is_accepted(r.mutant, accepted)],
+        [r for r in survivors if not is_accepted(r.mutant, accepted)],
         [key for key in accepted if key not in alive and key[0] in (complete or ())],
     )
 
 
-def _keys(result: Result) -> list[tuple[str, str, str]]:
-    """The entries that would accept a survivor: its own, and one for any change of the same part."""
-    function, before, after = result.mutant.key
+def is_accepted(mutant: Mutant, accepted: dict[tuple[str, str, str], str] = ACCEPTED) -> bool:
+    """Whether a mutant may survive."""
+    return any(key in accepted for key in _keys(mutant))
+
+
+def _keys(mutant: Mutant) -> list[tuple[str, str, str]]:
+    """The entries that would accept a mutant: its own, and one for any change of the same part."""
+    function, before, after = mutant.key
     return [(function, before, after), (function, before, ANY)]
 
 
@@ -62,7 +68,7 @@ def table(results: Sequence[Result], chosen: Sequence[Target], verdict: Verdict)
         lines += ["", f"{title}: {len(found)}"]
         for r in found:
             m = r.mutant
-            reason = "".join(f"\n    {ACCEPTED[key]}" for key in _keys(r) if key in ACCEPTED)
+            reason = "".join(f"\n    {ACCEPTED[key]}" for key in _keys(m) if key in ACCEPTED)
             lines.append(f"  {files[m.function]}:{m.line} {m.function}\n    - {m.before}\n    + {m.after}{reason}")
     lines += [f"\nstale, no longer a survivor: {key}" for key in verdict.stale]
     return "\n".join(lines)
