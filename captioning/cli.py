@@ -22,14 +22,14 @@ from captioning.evaluation import PARTS, captions_of, evaluate, images_of_part
 from captioning.options import add_command, add_data
 from captioning.run import Run
 from captioning.training_cli import add_refine, add_train
-from minigrad.commands import run_command
+from minigrad.commands import MISTAKES, run_command
 
 __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line (`sys.argv` by default); the exit status."""
-    return run_command(_parser(), arguments, lambda options: options.command(options))
+    return run_command(_parser(), arguments, lambda options: options.command(options), (*MISTAKES, IndexError))
 
 
 # Options ---------------------------------------------------------------------------------------
