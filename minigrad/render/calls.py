@@ -58,15 +58,21 @@ def _is_class(path: _Path) -> bool:
 
 
 def _modules(calls: Mapping[int, _Held]) -> dict[int, int]:
-    """For each call the number of its module."""
+    """For each call the number of its module: that with the same parameters, and of a call that has none the first."""
     modules: list[_Held] = []
+    module_of: dict[Node, int] = {}
     result = {}
     for call, held in calls.items():
-        k = next((k for k, known in enumerate(modules) if not _differ(known, held)), len(modules))
+        leaves = [leaf for several in held.values() for leaf in several]
+        known = {module_of[leaf] for leaf in leaves if leaf in module_of}
+        k = next((k for k in sorted(known) if not _differ(modules[k], held)), len(modules))
+        if k == len(modules) and modules and not _differ(modules[0], held):
+            k = 0
         if k == len(modules):
             modules.append({})
-        for name, leaves in held.items():
-            modules[k].setdefault(name, set()).update(leaves)
+        for name, several in held.items():
+            modules[k].setdefault(name, set()).update(several)
+        module_of |= dict.fromkeys(leaves, k)
         result[call] = k
     return result
 

@@ -7,7 +7,8 @@ first, or what each step takes before all steps. So it matters which parent is v
   that each is listed once its step is;
 - of a running total the total so far, for the same reason;
 - of others the one with the longest history, such as the state before what a step takes from outside, so that this
-  comes where it is used. In the first step of a loop both are short: there the other steps decide.
+  comes where it is used. In the first step of a loop both are short: there the other steps decide;
+- of histories of one length the first argument's, as Python does.
 
 What is taken apart slice by slice throughout a loop is visited before all else.
 """
@@ -82,7 +83,8 @@ def _totals(order: Sequence[Node], users: Counter[Node]) -> dict[Node, Node]:
             continue
         length[node] = 1
         for parent in node.parents:
-            if parent in length and users[parent] == 1 and parent.shape == node.shape and length[parent] >= length[node]:
+            alone = parent in length and users[parent] == 1 and parent.shape == node.shape
+            if alone and length[parent] >= length[node]:
                 before[node], length[node] = parent, length[parent] + 1
     totals: dict[Node, Node] = {}
     rows: set[Node] = set()  # all in rows that are long enough
@@ -113,13 +115,15 @@ def _sliced(order: Sequence[Node], depth: dict[Node, int]) -> list[Node]:
 
 def _visits(node: Node, depth: dict[Node, int], votes: _Votes, totals: dict[Node, Node]) -> list[Node]:
     """The parents, that to be visited first last."""
-    parents = list(dict.fromkeys(node.parents))
+    parents = list(dict.fromkeys(node.parents))[::-1]
     if len(parents) > 2 and len({(parent.primitive, parent.shape) for parent in parents}) == 1:
-        return sorted(reversed(parents), key=depth.__getitem__, reverse=True)
+        return sorted(parents, key=depth.__getitem__, reverse=True)
     total = totals.get(node)
     if total is not None:
         return [*(parent for parent in parents if parent is not total), total]
     depths = [depth[parent] for parent in node.parents]
     decided = votes[_kind(node)] if max(depths) - min(depths) <= _NEAR else depths
+    if max(decided) - min(decided) < 2:
+        return parents  # as Python does
     of = dict(zip(reversed(node.parents), reversed(decided), strict=True))
-    return sorted(reversed(parents), key=of.__getitem__)
+    return sorted(parents, key=of.__getitem__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -145,10 +146,20 @@ def _regular(vertices: Sequence[Vertex], start: int, period: int, count: int) ->
 def _but_for(
     vertices: Sequence[Vertex], edges: Sequence[Edge], here: list[_Move], moves: list[_Move], states: range
 ) -> bool:
-    """Whether the moves are the same but for those of inputs, and of states that come from the block before."""
+    """Whether the moves are the same but for those of states that come from the block before, and of inputs.
+
+    An input is another one in each block, or the same in all: a head that takes the last state and a weight of its own
+    is no further step.
+    """
     return all(
         x == y
         or (x is not None and edge.source in states and x[1] == x[2])
-        or (y is not None and vertices[edge.source].kind == "input")
+        or (x and y and x[0] != 0 != y[0] and _inputs(vertices, edge.source, x[0], y[0] if states else 0))
         for edge, x, y in zip(edges, here, moves, strict=True)
     )
+
+
+def _inputs(vertices: Sequence[Vertex], source: int, *moves: int) -> bool:
+    """Whether a source is an input, and so were those of the blocks before, from which it moved so far."""
+    sources = itertools.accumulate(moves, int.__sub__, initial=source)
+    return all(vertices[i].kind == "input" for i in sources)

@@ -32,7 +32,7 @@ def test_every_operation_comes_once_and_after_what_feeds_it(outputs):
 
 def steps(start, *, x=None, transposed=False, head=None, n=9):
     """A recurrence that its author wrote without scopes: its last state, or what the heads of all its steps give."""
-    W, V, b, O, heads, total, h = leaf(3, 4), leaf(4, 4), leaf(4), leaf(4, 2), [], 0, start  # noqa: E741
+    W, V, b, O, heads, total, h = leaf(3, 4), leaf(4, 4), leaf(4), leaf(4, 2), [], 0, start
     for k in range(n):
         step = np.ones((2, 3), np.float32) if x is None else x[:, k]
         h = mg.tanh(step @ W + h @ (V.T if transposed else V) + b)
@@ -149,7 +149,7 @@ def test_what_was_constant_in_another_step_than_the_first_is_not_folded():
     W, h = leaf(4, 4), leaf(2, 4)
     for k in range(12):
         h = mg.tanh((ZEROS if k == 6 else h) @ W)
-    assert blocks(mg.render.to_text(h)) == ["× 6, first with d' = ·"]  # what went before is not in the graph
+    assert blocks(mg.render.to_text(h)) == ["× 6, first with b' = ·"]  # what went before is not in the graph
     x = leaf(4, 4)
     for k in range(12):
         x = mg.tanh(x @ np.eye(4, dtype=np.float32) if k % 2 else np.eye(4, dtype=np.float32) @ x)
@@ -163,3 +163,15 @@ def test_a_constant_in_the_first_block_alone_is_no_state():
         total.append(mg.matmul(xs[k - 1] if k else np.eye(4, dtype=np.float32), W))
     text = mg.render.to_text(mg.stack(total))
     assert blocks(text) == ["× 8"]
+
+
+def test_a_head_is_no_further_step():
+    W, O, h = leaf(4, 4), leaf(4, 4), leaf(2, 4)
+    for _ in range(9):
+        h = mg.tanh(h @ W)
+    assert blocks(mg.render.to_text(mg.tanh(h @ O))) == ["× 9, first with b' = input1"]
+    heads = [mg.tanh(h @ O) for _ in range(9)]
+    text = mg.render.to_text(mg.stack(heads))
+    assert blocks(text) == ["× 9, first with b' = input1", "× 9"]
+    assert "matmul(b, input3)" in text
+    assert "stack(d × 9, axis=0)" in text
