@@ -34,6 +34,7 @@ _accept("a mean of no entries has no entry that its gradient could reach", "redu
 _accept("a square has no sign", "activations.sigmoid.vjp", "d = 1 + u", "d = -(1 + u)")
 _LOGADDEXP = "if np.isneginf(np.maximum(a, b)).any():"
 _accept("the mask that follows is true but where both are -inf", "elementwise.logaddexp.vjp", _LOGADDEXP, "if True:",
+        "if np.maximum(a, b).any():",
         _LOGADDEXP.replace("np.maximum(a, b)", "a"), _LOGADDEXP.replace("maximum", "minimum"))  # fmt: skip
 _accept("equality is symmetric", "elementwise.logaddexp.vjp", "u = np.exp(-np.abs(np.where(np.equal(a, b), 0, d)))",
         "u = np.exp(-np.abs(np.where(np.equal(b, a), 0, d)))")  # fmt: skip
@@ -170,4 +171,3 @@ _accept("summing an axis of length 1 changes nothing; and a generator is unpacke
         "backward.unbroadcast", _STRETCHED,
         "stretched = tuple((lead + i for i, n in enumerate(shape) if n == 1))",
         "stretched = (lead + i for i, n in enumerate(shape) if n == 1 and g.shape[lead + i] != 1)")  # fmt: skip
-
