@@ -45,6 +45,18 @@ _accept("at a difference of 0 both have a half", "elementwise.logaddexp.vjp",
         "np.where(d < 0, more, less) if needs[1] else None",
         "np.where(d <= 0, more, less) if needs[1] else None")  # fmt: skip
 _accept(_GENERAL, "reductions._weights", "if np.isfinite(top).all():", "if False:")
+_WEIGHTS = "return np.exp(np.where((x == top) & (top > 0), 0, x - np.where(top == -np.inf, 0, top)))"
+_accept("exp(-inf - 1) is 0, as exp(-inf) is", "reductions._weights", _WEIGHTS,
+        _WEIGHTS.replace("-np.inf, 0", "-np.inf, 1"))  # fmt: skip
+_accept("a finite top minus itself is 0 in the other branch too", "reductions._weights", _WEIGHTS,
+        _WEIGHTS.replace("top > 0", "top > 1"), _WEIGHTS.replace("top > 0", "top >= 0"))  # fmt: skip
+_accept("a total of 0 has weights of 0", "reductions.logsumexp.vjp",
+        "share = _kept(g, axis, keepdims) / np.where(total == 0, 1, total)",
+        "share = _kept(g, axis, keepdims) / np.where(total == 0, 2, total)")  # fmt: skip
+_accept("it divides 0", "reductions.norm.vjp", "direction = x / _kept(np.where(zero, 1, y), axis, keepdims)",
+        "direction = x / _kept(np.where(zero, 2, y), axis, keepdims)")  # fmt: skip
+_accept("it divides 0", "reductions.std.vjp", "factor = taken(g, ~flat) / (freedom * np.where(flat, 1, y))",
+        "factor = taken(g, ~flat) / (freedom * np.where(flat, 2, y))")  # fmt: skip
 _accept("one group is summed either way", "reductions.column_sums", "if len(rows) <= _GROUP:", "if len(rows) < _GROUP:")
 
 # --- convolution and windows ---------------------------------------------------------------------------
@@ -116,6 +128,12 @@ _SPREAD = "return _spread(rows if g.ndim == 0 and g == 1 else rows * g, keep, sh
 _accept("multiplies by 1 instead of leaving as it is", "losses.pull_rows", _SPREAD,
         "return _spread(rows * g, keep, shape)",
         "return _spread(rows if g.ndim == 1 and g == 1 else rows * g, keep, shape)")  # fmt: skip
+_accept("what a third pass takes off is the rounding of the second", "losses._smoothed_rows", "for _ in range(2):",
+        "for _ in range(3):")  # fmt: skip
+_TARGETS = "t = single(targets) if targets.dtype.kind == 'f' else targets.astype(x.dtype)"
+_accept("computes what is not floating in a wider dtype, and the engine casts", "losses."
+        "binary_cross_entropy_with_logits.vjp", _TARGETS, "t = single(targets)",
+        "t = single(targets) if targets.dtype.kind == 'f' else targets")  # fmt: skip
 _accept("without classes there are no targets, so no rows either", "losses.cross_entropy_rows",
         "return np.zeros(len(z), z.dtype)", "return -np.zeros(len(z), z.dtype)",
         "return np.ones(len(z), z.dtype)")  # fmt: skip
