@@ -16,7 +16,7 @@ def _accept(reason: str, function: str, before: str, *afters: str) -> None:
     ACCEPTED.update({(function, before, after): reason for after in afters})
 
 
-# --- activations, elementwise, reductions --------------------------------------------------------------
+# --- activations, elementwise, reductions, selection, numerics -----------------------------------------
 
 _accept("the other branch is taken above 0; the limit only keeps exp from overflowing there", "activations.elu.vjp",
         "np.where(above, g, g * (alpha * np.exp(np.minimum(x, 0)))) if alpha else taken(g, above)",
@@ -53,11 +53,23 @@ _accept("a finite top minus itself is 0 in the other branch too", "reductions._w
 _accept("a total of 0 has weights of 0", "reductions.logsumexp.vjp",
         "share = _kept(g, axis, keepdims) / np.where(total == 0, 1, total)",
         "share = _kept(g, axis, keepdims) / np.where(total == 0, 2, total)")  # fmt: skip
+_accept("a rule takes only the dtype of it; tests of leaky_relu, whose forward takes more, kill it", "elementwise.as_float",
+        "return x if x.dtype.kind == 'f' else x.astype(np.float64)",
+        "return x if x.dtype.kind == 'f' else -x.astype(np.float64)")  # fmt: skip
+_accept("it divides 0", "elementwise.arctan2.vjp", "g, r = (taken(g, ~origin), np.where(origin, 1, r))",
+        "g, r = (taken(g, ~origin), np.where(origin, 2, r))")  # fmt: skip
 _accept("it divides 0", "reductions.norm.vjp", "direction = x / _kept(np.where(zero, 1, y), axis, keepdims)",
         "direction = x / _kept(np.where(zero, 2, y), axis, keepdims)")  # fmt: skip
 _accept("it divides 0", "reductions.std.vjp", "factor = taken(g, ~flat) / (freedom * np.where(flat, 1, y))",
         "factor = taken(g, ~flat) / (freedom * np.where(flat, 2, y))")  # fmt: skip
 _accept("one group is summed either way", "reductions.column_sums", "if len(rows) <= _GROUP:", "if len(rows) < _GROUP:")
+
+for _rule, _less in (("maximum", "less"), ("minimum", "greater")):
+    for _i, _pair in enumerate(("a, b", "b, a")):
+        _accept("a sum of two terms has no order", f"selection.{_rule}.vjp",
+                f"_share(g, np.{_less}({_pair}), np.{_less}_equal({_pair})) if needs[{_i}] else None",
+                f"_share(g, np.{_less}_equal({_pair}), np.{_less}({_pair})) if needs[{_i}] else None")  # fmt: skip
+_accept(_GENERAL, "numerics.taken", "if bits is None:", "if True:")
 
 # --- convolution and windows ---------------------------------------------------------------------------
 

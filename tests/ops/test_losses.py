@@ -216,3 +216,19 @@ def test_targets_keep_their_precision():
     dx, dt = pull(lambda a, b: mg.ops.binary_cross_entropy_with_logits(a, b, "sum"), [x, t], [np.ones(())])[1]
     assert (dx.dtype, dt.dtype) == (np.float32, np.float64)
     np.testing.assert_allclose(dx, 1e-9, rtol=1e-6)
+
+
+MEANS = {
+    "cross_entropy": lambda x: mg.ops.cross_entropy(x, np.zeros(len(x), int)),
+    "nll_loss": lambda x: mg.ops.nll_loss(x, np.zeros(len(x), int)),
+    "mse_loss": lambda x: mg.ops.mse_loss(x, np.zeros(x.shape, x.dtype)),
+    "binary_cross_entropy_with_logits": lambda x: mg.ops.binary_cross_entropy_with_logits(x, np.zeros(x.shape, x.dtype)),
+}
+
+
+@pytest.mark.parametrize("name", MEANS)
+def test_a_mean_of_many_under_a_large_cotangent_in_half_precision(name):
+    x = np.random.default_rng(0).normal(size=(70_000, 2)).astype(np.float16)  # 1 / 70,000 has 8 bits there
+    narrow = pull(MEANS[name], [leaf(x)], [np.array(1000, np.float16)])[1][0]
+    exact = pull(MEANS[name], [leaf(x.astype(float))], [np.array(1000.0)])[1][0]
+    np.testing.assert_allclose(narrow, exact, rtol=2**-11 + 1e-6, atol=2**-25 + 1e-9)

@@ -225,6 +225,11 @@ HALF = {
     "softplus": (ops.softplus, SCORES),
     "elu": (ops.elu, SCORES),
     "arctan": (ops.arctan, SCORES),
+    "tan of small angles": (ops.tan, ENTRIES[np.abs(ENTRIES) < 1] / np.float16(20)),
+    "arcsin": (ops.arcsin, ENTRIES[np.abs(ENTRIES) < 1]),
+    "arccos": (ops.arccos, ENTRIES[np.abs(ENTRIES) < 1]),
+    "arctan2 at a distance of 5": (lambda y: ops.arctan2(y, 4 + 0 * y.data), np.full(300, 3, np.float16)),
+    "logaddexp with 0": (lambda x: ops.logaddexp(x, 0 * x.data), ENTRIES),
     "tan": (ops.tan, np.array([1.54, -1.5, 0.5], np.float16)),
     "reciprocal": (ops.reciprocal, np.array([300.0, 0.007, -2.0], np.float16)),
     **{f"{name} of many values": (getattr(ops, name), ENTRIES)
