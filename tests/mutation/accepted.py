@@ -53,8 +53,8 @@ _accept("a finite top minus itself is 0 in the other branch too", "reductions._w
 _accept("a total of 0 has weights of 0", "reductions.logsumexp.vjp",
         "share = _kept(g, axis, keepdims) / np.where(total == 0, 1, total)",
         "share = _kept(g, axis, keepdims) / np.where(total == 0, 2, total)")  # fmt: skip
-_accept("a rule takes only the dtype of it; tests of leaky_relu, whose forward takes more, kill it", "elementwise.as_float",
-        "return x if x.dtype.kind == 'f' else x.astype(np.float64)",
+_accept("a rule takes only the dtype of it; tests of leaky_relu, whose forward takes more, kill it",
+        "elementwise.as_float", "return x if x.dtype.kind == 'f' else x.astype(np.float64)",
         "return x if x.dtype.kind == 'f' else -x.astype(np.float64)")  # fmt: skip
 _accept("it divides 0", "elementwise.arctan2.vjp", "g, r = (taken(g, ~origin), np.where(origin, 1, r))",
         "g, r = (taken(g, ~origin), np.where(origin, 2, r))")  # fmt: skip

@@ -222,8 +222,9 @@ MEANS = {
     "cross_entropy": lambda x: mg.ops.cross_entropy(x, np.zeros(len(x), int)),
     "nll_loss": lambda x: mg.ops.nll_loss(x, np.zeros(len(x), int)),
     "mse_loss": lambda x: mg.ops.mse_loss(x, np.zeros(x.shape, x.dtype)),
-    "binary_cross_entropy_with_logits": lambda x: mg.ops.binary_cross_entropy_with_logits(x, np.zeros(x.shape, x.dtype)),
-}
+    "binary_cross_entropy_with_logits": (
+        lambda x: mg.ops.binary_cross_entropy_with_logits(x, np.zeros(x.shape, x.dtype))),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", MEANS)

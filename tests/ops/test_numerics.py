@@ -235,7 +235,7 @@ HALF = {
     **{f"{name} of many values": (getattr(ops, name), ENTRIES)
        for name in ["sigmoid", "silu", "softplus", "elu", "erf", "gelu", "absolute", "square", "arctan"]},
     "gelu, tanh": (lambda x: ops.gelu(x, "tanh"), ENTRIES),
-    **{f"{name} of rows": (lambda x, function=getattr(ops, name): function(x, 1), TABLE)
+    **{f"{name} of rows": (lambda x, name=name: getattr(ops, name)(x, 1), TABLE)
        for name in ["sum", "mean", "var", "std", "norm", "prod", "cumsum", "max", "min", "logsumexp", "softmax",
                     "log_softmax"]},
     "norm, 1, of rows": (lambda x: ops.norm(x, 1, ord=1), TABLE),
