@@ -77,6 +77,8 @@ _accept("a copy instead of the images themselves", "windows.Windows.pad", "if ph
 _accept("a view of a read-only array is read-only anyway", "windows.Windows.view",
         "return as_strided(padded, shape, strides, writeable=padded.flags.writeable)",
         "return as_strided(padded, shape, strides)")  # fmt: skip
+_SHARE = "share = g / np.where(nan, np.nan, ties) if nan.any() else g / ties"
+_accept(_GENERAL, "pooling.max_pool2d.vjp", _SHARE, "share = g / np.where(nan, np.nan, ties)")
 _accept("only the order in memory counts, where n and c are neighbours, and the result's shape is given",
         "pooling.pixel_shuffle.vjp",
         "squares = g.reshape(n, c, tall // r, r, wide // r, r).transpose(0, 1, 3, 5, 2, 4)",
