@@ -22,6 +22,9 @@ from minigrad.extras import check_writable
 
 __all__ = ["main"]
 
+_MISTAKES = (argparse.ArgumentTypeError, OSError)
+"""What is said in a line; any other error is a fault of the benchmarks and has its traceback."""
+
 _DESCRIPTION = """Compare minigrad with its peers on this machine, side by side.
 
 Every rival runs in a process of its own; rounds alternate A B, B A, … Before any timing what they computed is
@@ -39,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the status is 1 if a rival died or disagreed, not if one is missing or an aim is missed."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["report"]:
-        return run_command(_parser_of_report(), given[1:], _report)
-    return run_command(_parser(), given, _run)
+        return run_command(_parser_of_report(), given[1:], _report, _MISTAKES)
+    return run_command(_parser(), given, _run, _MISTAKES)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -95,13 +98,13 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
 def _check_outputs(options: argparse.Namespace) -> None:
     """An error for a file that could not be written, before what it should hold is measured."""
     if options.picture and options.picture.suffix not in (".svg", ".png", ".pdf"):
-        raise ValueError(f"--picture: the suffix of {options.picture.name} must be .svg, .png or .pdf")
+        raise argparse.ArgumentTypeError(f"--picture: the suffix of {options.picture.name} must be .svg, .png or .pdf")
     for option, path in (("--json", options.json), ("--picture", options.picture)):
         try:
             if path:
                 check_writable(path)
         except OSError as error:
-            raise ValueError(f"{option}: {error.strerror}: {error.filename!r}") from error
+            raise argparse.ArgumentTypeError(f"{option}: {error.strerror}: {error.filename!r}") from error
 
 
 def _positive(text: str) -> int:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
-MISTAKES = (ValueError, TypeError, IndexError, OSError, ModuleNotFoundError)
+MISTAKES = (ValueError, TypeError, OSError, ModuleNotFoundError)
 """What a wrong option or file raises."""
 
 

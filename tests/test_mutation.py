@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import inspect
-import random
 import subprocess
 import sys
+import warnings
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 import minigrad as mg
 from tests.mutation.accepted import ACCEPTED, ANY
-from tests.mutation.campaign import Result, campaign, targets
-from tests.mutation.mutants import Mutant, install, mutants
+from tests.mutation.campaign import Result, _apart, campaign, coverage, targets
+from tests.mutation.mutants import Mutant, announced, install, mutants
 from tests.mutation.report import as_json, judge
 
 
@@ -73,6 +74,18 @@ def test_install_reaches_everybody_who_imported_the_function():
         assert not alias(x, (False,), x)[1].any()
     finally:
         install(example, kept)
+
+
+def test_an_announced_function_tells_of_its_call_and_does_the_same(capsys):
+    x, kept = np.ones((2, 2)), example.__code__
+    expected = example(x, (True,), x)
+    try:
+        install(example, announced(example, "print('called')"))
+        found = example(x, (True,), x)
+    finally:
+        install(example, kept)
+    assert capsys.readouterr().out == "called\n"
+    np.testing.assert_array_equal(found, expected)
 
 
 def target_of(label):
@@ -140,6 +153,41 @@ def test_a_campaign_whose_tests_fail_anyway_is_refused():
     assert plain
 
 
+def elsewhere():
+    """A test module with a test that runs the rule of square, and one that does not."""
+    module = ModuleType("elsewhere")
+
+    def test_runs_it():
+        mg.grad(mg.ops.square)(3.0)
+
+    def test_does_not():
+        mg.grad(mg.ops.sin)(3.0)
+
+    module.test_runs_it, module.test_does_not = test_runs_it, test_does_not
+    return module
+
+
+def test_coverage_names_the_tests_that_run_a_function_or_fail():
+    square, module = target_of("elementwise.square.vjp"), elsewhere()
+    rows, failure = _apart(coverage, module, [square])
+    assert [(number, called) for number, called, _ in rows] == [(0, {square.label}), (1, set())]
+    assert not failure
+
+    def test_fails():
+        warnings.warn("which is as bad", stacklevel=1)
+
+    module.test_fails = test_fails
+    assert _apart(coverage, module, [square])[1] == "test_fails: UserWarning: which is as bad"
+
+
+def test_spared_mutants_are_not_run():
+    square = target_of("elementwise.square.vjp")
+    found = campaign([square], examples=2, more=0, tests=False, spared=lambda m: m.after.startswith("-"))
+    assert found
+    assert not any(r.mutant.after.startswith("-") for r in found)
+    assert any(m.after.startswith("-") for m in mutants(square.function, square.label))
+
+
 def test_survivors_are_accepted_new_or_stale():
     code = example.__code__
 
@@ -183,25 +231,28 @@ def run(*arguments):
     return subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
 
 
-def named(*primitives):
-    return [word for name in primitives for word in ("--primitive", name)]
+# Files of rules; what many rules share would be met by the tests of all of them.
+FILES = ["activations", "elementwise", "indexing", "losses", "pooling", "products", "recurrent", "reductions",
+         "selection", "shaping", "temporal"]  # fmt: skip
 
 
-def test_a_sample_of_mutants_dies():
-    done = run(*named("divide", "gelu", "lstm_step", "max"), "--sample", 40, "--more", 10)
+def named(option, *names):
+    return [word for name in names for word in (option, name)]
+
+
+@pytest.mark.slow
+def test_no_mutant_of_any_vjp_survives(full):
+    """In full all of them, which takes some minutes; else a sample, each against fewer cases."""
+    small = [*named("--file", *FILES), "--sample", 40, "--examples", 10, "--more", 10]
+    done = run() if full else run(*small)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "| all |" in done.stdout
 
 
 def test_the_command_line_refuses_unknown_names():
-    done = run(*named("divide", "argmax"))
+    done = run(*named("--primitive", "divide", "argmax"))
     assert done.returncode == 2
     assert "no differentiable primitive is named argmax" in done.stderr
-
-
-@pytest.mark.slow
-def test_no_mutant_of_any_vjp_survives(full):
-    """In full all of them, which takes some minutes; else a sample of those of some primitives."""
-    names = sorted({name for target in targets() for name in target.primitives})
-    done = run() if full else run(*named(*random.Random(1).sample(names, 6)), "--sample", 60)
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = run(*named("--primitive", "divide", "add"), *named("--file", "elementwise", "losses"))
+    assert done.returncode == 2
+    assert "no file with a rule is named losses" in done.stderr

@@ -242,7 +242,7 @@ def std(x: Array, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> P
 @std.vjp
 def _(g: Any, needs: Any, x: Array, y: Any, axis: Axis, keepdims: bool, freedom: int) -> Any:
     flat = y == 0
-    factor = taken(single(g), ~flat) / (freedom * np.where(flat, 1, y))
+    factor = taken(g, ~flat) / (freedom * np.where(flat, 1, y))
     return (_kept(factor, axis, keepdims) * _centred(x, axis),)
 
 
@@ -336,7 +336,7 @@ def _weights(x: Array, top: Array) -> Array:
 @logsumexp.vjp
 def _(g: Any, needs: Any, x: Array, top: Array, total: Array, axis: Axis, keepdims: bool) -> Any:
     # e^(x - y) would round with y: by the sum of e^(x - top) the gradient sums to 1, however large x is
-    share = _kept(single(g), axis, keepdims) / np.where(total == 0, 1, total)
+    share = _kept(g, axis, keepdims) / np.where(total == 0, 1, total)
     return (share * _weights(x, top),)
 
 

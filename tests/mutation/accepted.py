@@ -16,7 +16,7 @@ def _accept(reason: str, function: str, before: str, *afters: str) -> None:
     ACCEPTED.update({(function, before, after): reason for after in afters})
 
 
-# --- activations, elementwise, reductions --------------------------------------------------------------
+# --- activations, elementwise, reductions, selection, numerics -----------------------------------------
 
 _accept("the other branch is taken above 0; the limit only keeps exp from overflowing there", "activations.elu.vjp",
         "np.where(above, g, g * (alpha * np.exp(np.minimum(x, 0)))) if alpha else taken(g, above)",
@@ -34,6 +34,7 @@ _accept("a mean of no entries has no entry that its gradient could reach", "redu
 _accept("a square has no sign", "activations.sigmoid.vjp", "d = 1 + u", "d = -(1 + u)")
 _LOGADDEXP = "if np.isneginf(np.maximum(a, b)).any():"
 _accept("the mask that follows is true but where both are -inf", "elementwise.logaddexp.vjp", _LOGADDEXP, "if True:",
+        "if np.maximum(a, b).any():",
         _LOGADDEXP.replace("np.maximum(a, b)", "a"), _LOGADDEXP.replace("maximum", "minimum"))  # fmt: skip
 _accept("equality is symmetric", "elementwise.logaddexp.vjp", "u = np.exp(-np.abs(np.where(np.equal(a, b), 0, d)))",
         "u = np.exp(-np.abs(np.where(np.equal(b, a), 0, d)))")  # fmt: skip
@@ -44,7 +45,31 @@ _accept("at a difference of 0 both have a half", "elementwise.logaddexp.vjp",
         "np.where(d < 0, more, less) if needs[1] else None",
         "np.where(d <= 0, more, less) if needs[1] else None")  # fmt: skip
 _accept(_GENERAL, "reductions._weights", "if np.isfinite(top).all():", "if False:")
+_WEIGHTS = "return np.exp(np.where((x == top) & (top > 0), 0, x - np.where(top == -np.inf, 0, top)))"
+_accept("exp(-inf - 1) is 0, as exp(-inf) is", "reductions._weights", _WEIGHTS,
+        _WEIGHTS.replace("-np.inf, 0", "-np.inf, 1"))  # fmt: skip
+_accept("a finite top minus itself is 0 in the other branch too", "reductions._weights", _WEIGHTS,
+        _WEIGHTS.replace("top > 0", "top > 1"), _WEIGHTS.replace("top > 0", "top >= 0"))  # fmt: skip
+_accept("a total of 0 has weights of 0", "reductions.logsumexp.vjp",
+        "share = _kept(g, axis, keepdims) / np.where(total == 0, 1, total)",
+        "share = _kept(g, axis, keepdims) / np.where(total == 0, 2, total)")  # fmt: skip
+_accept("a rule takes only the dtype of it; tests of leaky_relu, whose forward takes more, kill it",
+        "elementwise.as_float", "return x if x.dtype.kind == 'f' else x.astype(np.float64)",
+        "return x if x.dtype.kind == 'f' else -x.astype(np.float64)")  # fmt: skip
+_accept("it divides 0", "elementwise.arctan2.vjp", "g, r = (taken(g, ~origin), np.where(origin, 1, r))",
+        "g, r = (taken(g, ~origin), np.where(origin, 2, r))")  # fmt: skip
+_accept("it divides 0", "reductions.norm.vjp", "direction = x / _kept(np.where(zero, 1, y), axis, keepdims)",
+        "direction = x / _kept(np.where(zero, 2, y), axis, keepdims)")  # fmt: skip
+_accept("it divides 0", "reductions.std.vjp", "factor = taken(g, ~flat) / (freedom * np.where(flat, 1, y))",
+        "factor = taken(g, ~flat) / (freedom * np.where(flat, 2, y))")  # fmt: skip
 _accept("one group is summed either way", "reductions.column_sums", "if len(rows) <= _GROUP:", "if len(rows) < _GROUP:")
+
+for _rule, _less in (("maximum", "less"), ("minimum", "greater")):
+    for _i, _pair in enumerate(("a, b", "b, a")):
+        _accept("a sum of two terms has no order", f"selection.{_rule}.vjp",
+                f"_share(g, np.{_less}({_pair}), np.{_less}_equal({_pair})) if needs[{_i}] else None",
+                f"_share(g, np.{_less}_equal({_pair}), np.{_less}({_pair})) if needs[{_i}] else None")  # fmt: skip
+_accept(_GENERAL, "numerics.taken", "if bits is None:", "if True:")
 
 # --- convolution and windows ---------------------------------------------------------------------------
 
@@ -52,6 +77,8 @@ _accept("a copy instead of the images themselves", "windows.Windows.pad", "if ph
 _accept("a view of a read-only array is read-only anyway", "windows.Windows.view",
         "return as_strided(padded, shape, strides, writeable=padded.flags.writeable)",
         "return as_strided(padded, shape, strides)")  # fmt: skip
+_SHARE = "share = g / np.where(nan, np.nan, ties) if nan.any() else g / ties"
+_accept(_GENERAL, "pooling.max_pool2d.vjp", _SHARE, "share = g / np.where(nan, np.nan, ties)")
 _accept("only the order in memory counts, where n and c are neighbours, and the result's shape is given",
         "pooling.pixel_shuffle.vjp",
         "squares = g.reshape(n, c, tall // r, r, wide // r, r).transpose(0, 1, 3, 5, 2, 4)",
@@ -115,6 +142,12 @@ _SPREAD = "return _spread(rows if g.ndim == 0 and g == 1 else rows * g, keep, sh
 _accept("multiplies by 1 instead of leaving as it is", "losses.pull_rows", _SPREAD,
         "return _spread(rows * g, keep, shape)",
         "return _spread(rows if g.ndim == 1 and g == 1 else rows * g, keep, shape)")  # fmt: skip
+_accept("what a third pass takes off is the rounding of the second", "losses._smoothed_rows", "for _ in range(2):",
+        "for _ in range(3):")  # fmt: skip
+_TARGETS = "t = single(targets) if targets.dtype.kind == 'f' else targets.astype(x.dtype)"
+_accept("computes what is not floating in a wider dtype, and the engine casts", "losses."
+        "binary_cross_entropy_with_logits.vjp", _TARGETS, "t = single(targets)",
+        "t = single(targets) if targets.dtype.kind == 'f' else targets")  # fmt: skip
 _accept("without classes there are no targets, so no rows either", "losses.cross_entropy_rows",
         "return np.zeros(len(z), z.dtype)", "return -np.zeros(len(z), z.dtype)",
         "return np.ones(len(z), z.dtype)")  # fmt: skip
@@ -170,4 +203,3 @@ _accept("summing an axis of length 1 changes nothing; and a generator is unpacke
         "backward.unbroadcast", _STRETCHED,
         "stretched = tuple((lead + i for i, n in enumerate(shape) if n == 1))",
         "stretched = (lead + i for i, n in enumerate(shape) if n == 1 and g.shape[lead + i] != 1)")  # fmt: skip
-

@@ -61,6 +61,11 @@ class Target:
     def file(self) -> str:
         return str(Path(self.function.__code__.co_filename).relative_to(TESTS.parent))
 
+    @property
+    def stem(self) -> str:
+        """Its file without folder and ending."""
+        return Path(self.file).stem
+
 
 @dataclass(frozen=True)
 class Result:

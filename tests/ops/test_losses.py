@@ -198,3 +198,38 @@ def test_losses_refuse(name, inputs, message):
         getattr(mg.ops, name)(*inputs)
     with pytest.raises(ValueError, match="reduction must be"):
         getattr(mg.ops, name)(np.zeros((1, 1)), np.zeros((1,) if name == "nll_loss" else (1, 1), int), reduction="avg")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(smoothing=st.floats(1e-9, 1e-3), seed=st.integers(0, 99), classes=st.integers(2, 40))
+def test_a_gradient_of_smoothed_targets_sums_to_0(dtype, smoothing, seed, classes):
+    # the softmax and the targets both sum to 1; at a target that is nearly certain their difference cancels
+    x = np.random.default_rng(seed).normal(size=(1, classes)).astype(dtype)
+    x[0, 0] += 40
+    d = pull(lambda t: mg.ops.cross_entropy(t, [0], label_smoothing=smoothing), [leaf(x)], [np.ones((), dtype)])[1][0]
+    assert abs(d.sum()) <= 4 * np.finfo(dtype).eps * classes * np.abs(d).max()
+    np.testing.assert_allclose(d[0, 1:], -smoothing / classes, rtol=1e-3)
+
+
+def test_targets_keep_their_precision():
+    x, t = leaf(np.array([40.0], np.float32)), leaf(np.array([1 - 1e-9]))
+    dx, dt = pull(lambda a, b: mg.ops.binary_cross_entropy_with_logits(a, b, "sum"), [x, t], [np.ones(())])[1]
+    assert (dx.dtype, dt.dtype) == (np.float32, np.float64)
+    np.testing.assert_allclose(dx, 1e-9, rtol=1e-6)
+
+
+MEANS = {
+    "cross_entropy": lambda x: mg.ops.cross_entropy(x, np.zeros(len(x), int)),
+    "nll_loss": lambda x: mg.ops.nll_loss(x, np.zeros(len(x), int)),
+    "mse_loss": lambda x: mg.ops.mse_loss(x, np.zeros(x.shape, x.dtype)),
+    "binary_cross_entropy_with_logits": (
+        lambda x: mg.ops.binary_cross_entropy_with_logits(x, np.zeros(x.shape, x.dtype))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MEANS)
+def test_a_mean_of_many_under_a_large_cotangent_in_half_precision(name):
+    x = np.random.default_rng(0).normal(size=(70_000, 2)).astype(np.float16)  # 1 / 70,000 has 8 bits there
+    narrow = pull(MEANS[name], [leaf(x)], [np.array(1000, np.float16)])[1][0]
+    exact = pull(MEANS[name], [leaf(x.astype(float))], [np.array(1000.0)])[1][0]
+    np.testing.assert_allclose(narrow, exact, rtol=2**-11 + 1e-6, atol=2**-25 + 1e-9)

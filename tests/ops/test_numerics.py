@@ -225,12 +225,17 @@ HALF = {
     "softplus": (ops.softplus, SCORES),
     "elu": (ops.elu, SCORES),
     "arctan": (ops.arctan, SCORES),
+    "tan of small angles": (ops.tan, ENTRIES[np.abs(ENTRIES) < 1] / np.float16(20)),
+    "arcsin": (ops.arcsin, ENTRIES[np.abs(ENTRIES) < 1]),
+    "arccos": (ops.arccos, ENTRIES[np.abs(ENTRIES) < 1]),
+    "arctan2 at a distance of 5": (lambda y: ops.arctan2(y, 4 + 0 * y.data), np.full(300, 3, np.float16)),
+    "logaddexp with 0": (lambda x: ops.logaddexp(x, 0 * x.data), ENTRIES),
     "tan": (ops.tan, np.array([1.54, -1.5, 0.5], np.float16)),
     "reciprocal": (ops.reciprocal, np.array([300.0, 0.007, -2.0], np.float16)),
     **{f"{name} of many values": (getattr(ops, name), ENTRIES)
        for name in ["sigmoid", "silu", "softplus", "elu", "erf", "gelu", "absolute", "square", "arctan"]},
     "gelu, tanh": (lambda x: ops.gelu(x, "tanh"), ENTRIES),
-    **{f"{name} of rows": (lambda x, function=getattr(ops, name): function(x, 1), TABLE)
+    **{f"{name} of rows": (lambda x, name=name: getattr(ops, name)(x, 1), TABLE)
        for name in ["sum", "mean", "var", "std", "norm", "prod", "cumsum", "max", "min", "logsumexp", "softmax",
                     "log_softmax"]},
     "norm, 1, of rows": (lambda x: ops.norm(x, 1, ord=1), TABLE),

@@ -92,6 +92,12 @@ def test_a_nan_shows() -> None:
     np.testing.assert_array_equal(gradient(lambda a: mg.ops.max_pool2d(a, (1, 2)), x), [[[[np.nan, np.nan, 0, 1]]]])
 
 
+def test_a_nan_does_not_show_in_other_windows() -> None:
+    x, g = np.array([[[[1.0, np.nan, 2.0, 3.0, 4.0, 4.0]]]]), np.array([[[[1.0, 5.0, 6.0]]]])
+    d = pull(lambda a: mg.ops.max_pool2d(a, (1, 2)), [leaf(x)], [g])[1][0]
+    np.testing.assert_array_equal(d, [[[[np.nan, np.nan, 0, 5, 3, 3]]]])
+
+
 def test_integers() -> None:
     x = np.array([[[[-4, -3], [-2, -9]]]])
     y = mg.ops.max_pool2d(x, 2, padding=1)

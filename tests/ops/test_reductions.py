@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from tests.checks import Case, check_primitive
+from tests.checks import Case, check_primitive, leaf, pull
 from tests.peers import Peer
 from tests.strategies import arrays, shapes
 
@@ -369,3 +369,8 @@ def test_cumsum_without_an_axis_flattens():
     value, slope = gradients(mg.ops.cumsum, np.arange(6.0).reshape(2, 3))
     assert value.tolist() == [0, 1, 3, 6, 10, 15]
     assert slope.tolist() == [[6, 5, 4], [3, 2, 1]]
+
+
+def test_log_softmax_sums_cotangents_beyond_half_precision():
+    x, g = leaf(np.zeros(3, np.float16)), np.array([6e4, 6e4, 0], np.float16)
+    assert pull(mg.ops.log_softmax, [x], [g])[1][0].tolist() == [2e4, 2e4, -4e4]
