@@ -35,6 +35,7 @@ sweep: $(STAMP)
 	$(ALONE) $(RUN) -m pytest $(PYTEST) --full -m sweep tests
 
 bench: $(VENV)/.installed-bench
+	@mkdir -p bench
 	$(RUN) -m benchmarks $(BENCH)
 
 lint: $(STAMP)-lint

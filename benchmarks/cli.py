@@ -17,8 +17,13 @@ from benchmarks.driver import Driver, Plan
 from benchmarks.job import JOBS, Case, load
 from benchmarks.reference import FLOP
 from benchmarks.results import Results
+from minigrad.commands import run_command
+from minigrad.extras import check_writable
 
 __all__ = ["main"]
+
+_MISTAKES = (argparse.ArgumentTypeError, OSError)
+"""What is said in a line; any other error is a fault of the benchmarks and has its traceback."""
 
 _DESCRIPTION = """Compare minigrad with its peers on this machine, side by side.
 
@@ -37,8 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the status is 1 if a rival died or disagreed, not if one is missing or an aim is missed."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["report"]:
-        return _report(given[1:])
-    options = _parser().parse_args(given)
+        return run_command(_parser_of_report(), given[1:], _report, _MISTAKES)
+    return run_command(_parser(), given, _run, _MISTAKES)
+
+
+def _run(options: argparse.Namespace) -> int:
     if options.list:
         _list(options.quick)
         return 0
@@ -47,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise SystemExit(f"there is no job {', '.join(unknown)}; there are {', '.join(JOBS)}")
     if options.alone and not options.against:
         raise SystemExit("--alone leaves out all rivals but the checkouts of --against, and none is given")
+    _check_outputs(options)
     results = _measure(options)
     _show(results, options)
     for line in results.failures:
@@ -81,8 +90,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures of all rounds")
+    parser.add_argument("--json", type=Path, metavar="FILE",
+                        help="write all figures of all rounds (into a folder that exists)")  # fmt: skip
     parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw the ratios (.svg, .png or .pdf)")
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
+    """An error for a file that could not be written, before what it should hold is measured."""
+    if options.picture and options.picture.suffix not in (".svg", ".png", ".pdf"):
+        raise argparse.ArgumentTypeError(f"--picture: the suffix of {options.picture.name} must be .svg, .png or .pdf")
+    for option, path in (("--json", options.json), ("--picture", options.picture)):
+        try:
+            if path:
+                check_writable(path)
+        except OSError as error:
+            raise argparse.ArgumentTypeError(f"{option}: {error.strerror}: {error.filename!r}") from error
 
 
 def _positive(text: str) -> int:
@@ -98,11 +120,15 @@ def _checkout(text: str) -> Checkout:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _report(arguments: Sequence[str]) -> int:
+def _parser_of_report() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks report", description="The tables of earlier runs.")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE.json", help="several are joined")
     _add_outputs(parser)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def _report(options: argparse.Namespace) -> int:
+    _check_outputs(options)
     try:
         results = Results.joined(map(Results.load, options.files))
     except (OSError, ValueError) as error:

@@ -16,7 +16,7 @@ _AIM = "#c0392b"
 
 
 def draw(results: Results, path: str | Path) -> None:
-    """Write a picture; the suffix of the path says of which kind.
+    """Write a picture, into a folder that exists; the suffix of the path says of which kind.
 
     Raises:
         ModuleNotFoundError: if matplotlib is not there; the message has the command that installs it.
@@ -24,7 +24,6 @@ def draw(results: Results, path: str | Path) -> None:
     matplotlib = require("matplotlib", "bench")
     with matplotlib.rc_context({"svg.hashsalt": "minigrad", "font.size": 9, "svg.fonttype": "path"}):
         figure = _figure(results)
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
             kind = Path(path).suffix.lstrip(".") or "svg"
             metadata = {"Date": None} if kind == "svg" else None

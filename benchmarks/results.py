@@ -81,16 +81,16 @@ class Results:
         ]  # fmt: skip
 
     def save(self, path: str | Path) -> None:
-        """Write JSON; the folder is made if need be."""
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        """Write JSON, into a folder that exists."""
+        text = json.dumps({"format": _FORMAT, **asdict(self)}, indent=1, ensure_ascii=False)
         with replacing(path) as temporary:
-            temporary.write_text(json.dumps({"format": _FORMAT, **asdict(self)}, indent=1, ensure_ascii=False) + "\n")
+            temporary.write_text(text + "\n", encoding="utf-8")
 
     @staticmethod
     def load(path: str | Path) -> Results:
         """Read JSON that `save` wrote; a ValueError if it is something else."""
         try:
-            data: dict[str, Any] = json.loads(Path(path).read_text())
+            data: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
             if data.pop("format") != _FORMAT:
                 raise ValueError("another format")
             data["rows"] = [_row(row) for row in data["rows"]]

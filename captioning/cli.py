@@ -9,8 +9,6 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,27 +22,14 @@ from captioning.evaluation import PARTS, captions_of, evaluate, images_of_part
 from captioning.options import add_command, add_data
 from captioning.run import Run
 from captioning.training_cli import add_refine, add_train
+from minigrad.commands import MISTAKES, run_command
 
 __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line (`sys.argv` by default); the exit status."""
-    options = _parser().parse_args(arguments)
-    try:
-        status: int = options.command(options)
-        sys.stdout.flush()
-        return status
-    except BrokenPipeError:  # the reader of our output left: nothing to tell it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except KeyboardInterrupt:
-        print("captioning: stopped", file=sys.stderr)
-        return 130
-    except (ValueError, TypeError, OSError, ModuleNotFoundError, IndexError) as error:
-        text = " ".join(str(error).split()) or type(error).__name__
-        print(f"captioning {options.name}: {text}", file=sys.stderr)
-        return 2
+    return run_command(_parser(), arguments, lambda options: options.command(options), (*MISTAKES, IndexError))
 
 
 # Options ---------------------------------------------------------------------------------------
@@ -96,7 +81,7 @@ def _add_sample(commands: Any) -> None:
 def _add_demo(commands: Any) -> None:
     parser = add_command(commands, "demo", "draw small worlds, train a captioner on them and judge what it says", _demo)
     parser.add_argument("--out", metavar="DIR", default="captioning-demo", help="folder to make (captioning-demo)")
-    parser.add_argument("--quick", action="store_true", help="half a minute instead of three")
+    parser.add_argument("--quick", action="store_true", help="a smaller one, in about a minute instead of three")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random (0)")
 
 

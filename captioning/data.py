@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from captioning.features import CACHE_BYTES, FeatureRows, checked_dataset, open_hdf5, reading, repack_features
 from captioning.vocabulary import DataError, Vocabulary, tokenise
+from minigrad.extras import irregular
 
 __all__ = [
     "CACHE_BYTES",
@@ -57,8 +58,9 @@ class Split:
     """One of the splits 'train' and 'val' of an open `CaptionData`; `len` is its number of captions.
 
     name: str. captions: int32 (N,T), ids of `vocabulary`. image_idxs: int32 (N,), the image row of each
-    caption. features: `FeatureRows` (M,D) of the M images. With `max_train`, captions and image_idxs are
-    the chosen ones; images, features and references are always all.
+    caption. features: `FeatureRows` (M,D) of the M images. stored: captions and image_idxs as they are in the
+    file. With `max_train`, captions and image_idxs are the chosen ones; images, features, references and `stored`
+    are always all.
     """
 
     def __init__(
@@ -72,13 +74,13 @@ class Split:
         chosen: NDArray[np.int64] | None = None,
     ) -> None:
         self.folder, self.name, self.vocabulary, self.features = folder, name, vocabulary, features
-        self._every = captions, image_idxs
+        self.stored = captions, image_idxs
         self.captions = captions if chosen is None else captions[chosen]
         self.image_idxs = image_idxs if chosen is None else image_idxs[chosen]
 
     def with_captions(self, captions: NDArray[np.int32], image_idxs: NDArray[np.int32]) -> Split:
         """The same images with other captions (N,T), rows `image_idxs` (N,); the references stay the human ones."""
-        split = Split(self.folder, self.name, self.vocabulary, self.features, *self._every)
+        split = Split(self.folder, self.name, self.vocabulary, self.features, *self.stored)
         split.captions, split.image_idxs = captions, image_idxs
         return split
 
@@ -112,6 +114,16 @@ class Split:
     def urls(self) -> NDArray[np.bytes_]:
         """The address of each image, byte strings (M,), from `{name}2014_urls.txt`, read when first asked."""
         return np.array(self._lines("urls"), dtype=np.bytes_)
+
+    @property
+    def captions_path(self) -> Path:
+        """The file of the captions."""
+        return self.folder / CAPTIONS_FILE
+
+    @property
+    def image_names_path(self) -> Path:
+        """The file of `image_names`, which need not be there."""
+        return self._file("images")
 
     @property
     def has_urls(self) -> bool:
@@ -161,7 +173,7 @@ class Split:
         return [found[name] for name in self.image_names]
 
     def _stored_references(self) -> list[list[list[str]]]:
-        captions, image_idxs = self._every
+        captions, image_idxs = self.stored
         references: list[list[list[str]]] = [[] for _ in range(len(self.features))]
         for row, i in zip(captions, image_idxs.tolist(), strict=True):
             references[i].append(self.vocabulary.tokens(row, keep_unknown=True))
@@ -173,6 +185,8 @@ class Split:
     def _lines(self, what: str) -> list[bytes]:
         """The stripped lines of a text file with a line each image."""
         path = self._file(what)
+        if found := irregular(path):
+            raise DataError(f"{path}: is {found}, not a regular file")
         try:
             content = path.read_bytes()
         except OSError as error:

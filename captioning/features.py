@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captioning.vocabulary import DataError
-from minigrad.extras import replacing, require
+from minigrad.extras import irregular, replacing, require
 
 __all__ = ["CACHE_BYTES", "FeatureRows", "checked_dataset", "open_hdf5", "reading", "repack_features"]
 
@@ -29,6 +29,8 @@ CACHE_BYTES = 256 * 2**20
 
 def open_hdf5(path: Path) -> Any:
     """An h5py.File opened for reading, or a DataError."""
+    if found := irregular(path):
+        raise DataError(f"{path}: is {found}, not a regular file")
     if not path.is_file():
         raise DataError(f"{path}: there is no such file")
     try:

@@ -16,7 +16,7 @@ def add_command(commands: Any, name: str, text: str, function: Callable[[Any], i
     return parser
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
-    """The option --data."""
+def add_data(parser: argparse.ArgumentParser, besides: str = "") -> None:
+    """The option --data. besides: more words on its default."""
     parser.add_argument("--data", metavar="DIR", help="folder of the data set, in the CS231n MS-COCO layout "
-                        "(default: the one that CAPTIONING_DATA names)")  # fmt: skip
+                        f"(default: the one that CAPTIONING_DATA names{besides})")  # fmt: skip

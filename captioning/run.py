@@ -2,7 +2,7 @@
 
 | file | holds |
 |---|---|
-| `settings.json` | sizes of the model, settings of the training, fingerprint of the vocabulary |
+| `settings.json` | sizes of the model, settings of the training, where the data is, fingerprints of data and words |
 | `vocabulary.json` | the words, as in the data set |
 | `weights.safetensors` | the best weights so far |
 | `checkpoint.safetensors` | where the training stands: weights, optimiser, counters; for `--resume` |
@@ -27,9 +27,10 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from captioning.data import CaptionData, Split
+from captioning.fingerprint import changed, fingerprint
 from captioning.model import Captioner
 from captioning.vocabulary import Vocabulary
-from minigrad.extras import replacing
+from minigrad.extras import irregular, replacing
 
 __all__ = ["Run", "RunError", "settings_of"]
 
@@ -106,6 +107,25 @@ class Run:
                 f"(trained with pca={self.settings['data'].get('pca')})"
             )
 
+    def check_same_data(self, now: Mapping[str, Any]) -> None:
+        """Raise a RunError unless data is what the run was trained on; `now` is what `settings_of` says of it.
+
+        A run that was saved without a fingerprint of its data is held to the number of its captions alone.
+        """
+        was = self.settings["data"]
+        if was.get("train_captions") != now["train_captions"]:
+            raise RunError(
+                f"{self.folder}: was trained on {was.get('train_captions')} captions; {now['folder']} has "
+                f"{now['train_captions']}: it is another data set"
+            )
+        differing = changed(was["fingerprint"], now["fingerprint"]) if "fingerprint" in was else []
+        if differing:
+            raise RunError(
+                f"{self.folder}: goes on exactly where it stopped only with the data that it was trained on, but in "
+                f"{now['folder']} these are other: {', '.join(differing)}; bring the old data back or name its folder "
+                "by --data DIR, or begin a new run: another --out, without --resume"
+            )
+
     # Weights -----------------------------------------------------------------------------------
 
     def new_model(self, rng: np.random.Generator | int | None = None) -> Captioner:
@@ -119,6 +139,7 @@ class Run:
         """The captioner with the best weights of the run, in evaluation mode."""
         model = self.new_model(rng=0)
         path = self.folder / "weights.safetensors"
+        _check_regular(path)
         if not path.is_file():
             raise RunError(f"{path}: there is no such file: the run has not finished its first epoch; use --resume")
         state = read_arrays(path)
@@ -141,6 +162,7 @@ class Run:
     def load_checkpoint(self) -> dict[str, NDArray[Any]]:
         """What `save_checkpoint` wrote; a RunError if there is none or it is damaged."""
         path = self.folder / "checkpoint.safetensors"
+        _check_regular(path)
         if not path.is_file():
             raise RunError(f"{path}: there is no such file: the run has no checkpoint to resume from")
         return read_arrays(path)
@@ -164,6 +186,7 @@ class Run:
     def history(self) -> list[Entry]:
         """All entries of history.jsonl; a line that is no JSON object is a RunError, but the last may be torn."""
         path = self.folder / "history.jsonl"
+        _check_regular(path)
         if not path.is_file():
             return []
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -199,7 +222,7 @@ class Run:
 
 
 def settings_of(model: Captioner, training: Any, data: CaptionData, **data_settings: Any) -> dict[str, Any]:
-    """What settings.json says of a model, its training (a dataclass) and its data."""
+    """What settings.json says of a model, its training (a dataclass) and its data, which is read for that."""
     return {
         "minigrad": mg.__version__,
         "model": {
@@ -213,11 +236,18 @@ def settings_of(model: Captioner, training: Any, data: CaptionData, **data_setti
             "feature_dropout": model.feature_dropout,
         },
         "training": dataclasses.asdict(training),
-        "data": {"pca": True, "max_train": None, "train_captions": len(data.train), **data_settings},
+        "data": {"pca": True, "max_train": None, "train_captions": len(data.train), **data_settings,
+                 "folder": str(data.folder.resolve()), "fingerprint": fingerprint(data)},
     }
 
 
+def _check_regular(path: Path) -> None:
+    if found := irregular(path):
+        raise RunError(f"{path}: is {found}, not a regular file")
+
+
 def _read_settings(path: Path) -> dict[str, Any]:
+    _check_regular(path)
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

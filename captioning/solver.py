@@ -74,9 +74,9 @@ class Settings:
         for name in ("learning_rate", "lr_decay", "clip_norm"):
             value = getattr(self, name)
             if (value is not None or name != "clip_norm") and not 0 < value < math.inf:
-                raise ValueError(f"{name} must be above 0; got {value!r}")
+                raise ValueError(f"{name} must be above 0 and finite; got {value!r}")
         if not 0 <= self.weight_decay < math.inf:
-            raise ValueError(f"weight_decay must be at least 0; got {self.weight_decay!r}")
+            raise ValueError(f"weight_decay must be at least 0 and finite; got {self.weight_decay!r}")
         if type(self.seed) is not int or self.seed < 0:
             raise ValueError(f"seed must be an int of at least 0; got {self.seed!r}")
         if self.keep not in KEEP:

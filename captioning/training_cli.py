@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from captioning.consensus import Consensus
@@ -44,7 +46,7 @@ def _make(kind: Any, given: dict[str, Any]) -> Any:
 def add_train(commands: Any) -> None:
     """The command `train`."""
     parser = add_command(commands, "train", "train a captioner and leave a run folder", _train)
-    add_data(parser)
+    add_data(parser, "; with --resume: the one that the run was trained on, if it is there")
     _add_run(parser, "--epochs")
     option = functools.partial(parser.add_argument, default=argparse.SUPPRESS)
     d = _defaults(Settings) | MODEL_DEFAULTS
@@ -67,7 +69,7 @@ def add_refine(commands: Any) -> None:
         "people say of a picture and of pictures like it; leaves a run folder of its own", _refine
     )  # fmt: skip
     parser.add_argument("run", metavar="RUN", nargs="?", help="the run to start from (not with --resume)")
-    add_data(parser)
+    add_data(parser, "; with --resume: the one that the run was trained on, if it is there")
     _add_run(parser, "--rounds")
     option = functools.partial(parser.add_argument, default=argparse.SUPPRESS)
     d = _defaults(Settings, Rounds, Consensus) | REFINE_DEFAULTS
@@ -127,7 +129,7 @@ def _train(options: argparse.Namespace) -> int:
         given = _to_resume(run, given, free="epochs")
     training = _make(Settings, given)
     chosen = {**MODEL_DEFAULTS, **DATA_DEFAULTS, **given}
-    with open_captions(options.data, chosen["pca"], chosen["max_train"], training.seed) as data:
+    with open_captions(_folder(options, run), chosen["pca"], chosen["max_train"], training.seed) as data:
         progress = Progress(enabled=not options.quiet)
         model = _new_model(data, chosen, training.seed) if run is None else run.new_model(rng=training.seed)
         solver = Solver(model, data.train, data.val, training, progress=progress)
@@ -138,17 +140,21 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _new_model(data: CaptionData, chosen: dict[str, Any], seed: int) -> Captioner:
-    return Captioner(
-        data.vocabulary,
-        data.train.features.shape[1],
-        chosen["wordvec"],
-        chosen["hidden"],
-        chosen["cell"],
-        chosen["dropout"],
-        forget_bias=chosen["forget_bias"],
-        feature_dropout=chosen["feature_dropout"],
-        rng=seed,
-    )
+    try:
+        return Captioner(
+            data.vocabulary,
+            data.train.features.shape[1],
+            chosen["wordvec"],
+            chosen["hidden"],
+            chosen["cell"],
+            chosen["dropout"],
+            forget_bias=chosen["forget_bias"],
+            feature_dropout=chosen["feature_dropout"],
+            rng=seed,
+        )
+    except MemoryError as error:
+        sizes = f"--hidden {chosen['hidden']} and --wordvec {chosen['wordvec']}"
+        raise ValueError(f"a captioner with {sizes} is too large for the memory here: {error}") from error
 
 
 # refine ----------------------------------------------------------------------------------------
@@ -166,9 +172,9 @@ def _refine(options: argparse.Namespace) -> int:
     rounds, consensus = _make(Rounds, chosen), _make(Consensus, chosen)
     of_data = {key: start.settings["data"].get(key, default) for key, default in DATA_DEFAULTS.items()}
     drawn_by = start.settings["data"].get("seed", start.settings["training"].get("seed", 0))
-    with open_captions(options.data, of_data["pca"], of_data["max_train"], drawn_by) as data:
+    with open_captions(_folder(options, run), of_data["pca"], of_data["max_train"], drawn_by) as data:
         start.check_fits(data.train)
-        _check_same_data(start, data)
+        _check_as_many(start, data)
         model = start.load_model() if run is None else run.new_model(rng=0)
         progress = Progress(enabled=not options.quiet)
         solver = Refinement(model, data.train, data.val, _make(Settings, chosen), rounds, consensus, progress=progress)
@@ -193,12 +199,29 @@ def _begin(solver: Solver, folder: str, settings: dict[str, Any], data: CaptionD
 def _go_on(solver: Solver, run: Run, settings: dict[str, Any], data: CaptionData) -> Run:
     """Take the checkpoint of a run, and write down the settings that changed."""
     run.check_fits(data.train)
-    _check_same_data(run, data)
+    run.check_same_data(settings["data"])
+    if "fingerprint" not in run.settings["data"]:
+        print(f"{run.folder}: was saved without a fingerprint of its data, so nobody can tell whether {data.folder} "
+              "is what it was trained on; from now on it has one", file=sys.stderr)  # fmt: skip
     solver.run = run
     solver.resume()
     run.settings |= settings
     run.write_settings()
     return run
+
+
+def _folder(options: argparse.Namespace, run: Run | None) -> str | None:
+    """The data's folder: the one that is named; of a run to resume the one that it was trained on, if it is there."""
+    remembered = None if run is None else run.settings["data"].get("folder")
+    if options.data is not None or remembered is None:
+        named: str | None = options.data
+        return named
+    if Path(remembered).is_dir():
+        return str(remembered)
+    if os.environ.get("CAPTIONING_DATA"):
+        return None
+    raise RunError(f"{options.out}: was trained on the data in {remembered}, which is no folder any more: "
+                   "say by --data DIR where it is now")  # fmt: skip
 
 
 def _to_resume(run: Run, given: dict[str, Any], free: str) -> dict[str, Any]:
@@ -222,7 +245,7 @@ def _to_resume(run: Run, given: dict[str, Any], free: str) -> dict[str, Any]:
     return known | given
 
 
-def _check_same_data(run: Run, data: CaptionData) -> None:
+def _check_as_many(run: Run, data: CaptionData) -> None:
     was, now = run.settings["data"].get("train_captions"), len(data.train)
     if was != now:
         raise RunError(f"{run.folder}: was trained on {was} captions; {data.folder} has {now}: it is another data set")

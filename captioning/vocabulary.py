@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minigrad.extras import replacing
+from minigrad.extras import irregular, replacing
 
 __all__ = ["END", "NULL", "SPECIAL", "START", "UNK", "DataError", "Vocabulary", "decode_captions", "tokenise"]
 
@@ -129,6 +129,8 @@ class Vocabulary:
 
         A file that is missing, is no such JSON, or whose two keys do not say the same is a DataError.
         """
+        if found := irregular(path):  # reading a pipe would wait for one who writes
+            raise DataError(f"{path}: is {found}, not a regular file")
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:

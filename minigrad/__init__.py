@@ -17,7 +17,7 @@ from . import check, graph, io, memory, nn, ops, optim
 from .anomaly import detect_anomaly
 from .check import gradcheck, numerical_gradient
 from .core import Tensor, no_grad, scope, tensor
-from .io import load, save
+from .io import load, load_metadata, save
 from .ops import *  # noqa: F403
 from .primitives import primitive
 from .recording import record
@@ -36,8 +36,9 @@ if memory.wanted():
 
 __all__ = [
     "Tensor", "check", "detect_anomaly", "get_default_dtype", "get_num_threads", "grad", "gradcheck", "graph", "io",
-    "jacobian", "load", "manual_seed", "nn", "no_grad", "numerical_gradient", "ops", "optim", "primitive", "record",
-    "render", "save", "scope", "set_default_dtype", "set_num_threads", "tensor", "value_and_grad", "vjp",
+    "jacobian", "load", "load_metadata", "manual_seed", "nn", "no_grad", "numerical_gradient", "ops", "optim",
+    "primitive", "record", "render", "save", "scope", "set_default_dtype", "set_num_threads", "tensor",
+    "value_and_grad", "vjp",
     *ops.__all__,
 ]  # fmt: skip
 

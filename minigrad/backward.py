@@ -7,6 +7,8 @@ computes one use's term. Nodes are visited children first, so every sum is compl
 
 from __future__ import annotations
 
+import os
+import threading
 from operator import attrgetter
 from typing import Any, TypeAlias, cast
 
@@ -18,7 +20,7 @@ from .core import Leaf, Node, Tensor
 from .graph import Cycle, Order, dependents, topological_order
 from .primitives import Primitive
 from .recording import recorder
-from .spec import Array, describe
+from .spec import Array, describe, refuse_masked
 from .writes import arrays_in, overwritten, owner, written
 
 __all__ = ["graph_of", "reverse_pass", "unbroadcast"]
@@ -27,6 +29,9 @@ __all__ = ["graph_of", "reverse_pass", "unbroadcast"]
 _Cotangents: TypeAlias = "dict[Any, Any]"
 
 _parents = attrgetter("parents")
+_half = np.dtype(np.float16)
+# Passes of several threads may add to the same leaf, and NumPy's sum of large arrays lets other threads run.
+_adding = threading.RLock()
 _sum = np.add.reduce  # what `.sum` calls in the end
 
 
@@ -92,11 +97,11 @@ def _fitted(primitive: Primitive, parents: Any, argnums: Any, slots: Any, grads:
 
 
 def _is_fresh(grad: Array, argnum: int, grads: Any, others: Any) -> bool:
-    """Whether a VJP's result can be kept as it is: writeable, and its memory shared with nothing else.
+    """Whether a VJP's result can be kept as it is and added to: writeable, and its memory shared with nothing else.
 
-    ``others`` are the cotangent and the residuals; siblings among ``grads`` count too.
+    ``others`` are the cotangent and the residuals; siblings among ``grads`` count too. Half precision is not added to.
     """
-    if type(grad) is not np.ndarray or not grad.flags.writeable:
+    if type(grad) is not np.ndarray or not grad.flags.writeable or grad.dtype is _half:
         return False
     memory = owner(grad)
     if memory.size != grad.size or not memory.flags.owndata:
@@ -134,8 +139,8 @@ def reverse_pass(
         cotangents[key] = cotangents[key] + g if key in cotangents else g
     leaves, owned = _walk_back(order, cotangents, live, retain_graph)
     return {
-        # NumPy's sums of 0-d arrays are scalars, hence asarray
-        leaf: np.asarray(cotangents[leaf]) if leaf in owned else np.array(cotangents[leaf])
+        # NumPy's sums of 0-d arrays are scalars, hence asarray; those of half precision are in single
+        leaf: np.asarray(cotangents[leaf], leaf.dtype) if leaf in owned else np.array(cotangents[leaf], leaf.dtype)
         for leaf in leaves
         if leaf in cotangents and (sources is None or leaf in sources)
     }
@@ -212,7 +217,10 @@ def _walk_back(
                 elif key in owned:
                     cotangents[key] += grad
                 else:
-                    cotangents[key] = cotangents[key] + grad
+                    total = cotangents[key]
+                    if dtype is _half:  # whose sums of ones stop at 2,048
+                        total = total.astype(np.float32)
+                    cotangents[key] = total + grad
                     owned.add(key)
     except BaseException:
         if not retain_graph:
@@ -287,7 +295,10 @@ def seed_of(output: Tensor, gradient: Any = None) -> tuple[Node, int, Array]:
                 "only a single number has the default 1"
             )
         return output.node, output.index, np.ones(output.shape, output.dtype)
+    refuse_masked(gradient)
     g = gradient.data if isinstance(gradient, Tensor) else np.asarray(gradient)
+    if g.dtype.kind not in "biuf":
+        raise TypeError(f"backward: the gradient must be of real numbers, not {describe(g)}")
     if g.shape != output.shape:
         raise ValueError(f"backward: the gradient has shape {g.shape}, the tensor {output.shape}")
     return output.node, output.index, g.astype(output.dtype, copy=False)
@@ -313,14 +324,25 @@ def _backward(self: Tensor, gradient: Any = None, retain_graph: bool = False) ->
     >>> x.grad
     array(6., dtype=float32)
     """
-    for leaf, grad in reverse_pass([seed_of(self, gradient)], retain_graph).items():
-        if leaf.grad is None:
-            leaf.grad = grad
-        elif leaf.grad.flags.writeable:
-            written(leaf.grad)
-            leaf.grad += grad
-        else:  # somebody set it to an array of theirs
-            leaf.grad = np.asarray(leaf.grad + grad)
+    found = reverse_pass([seed_of(self, gradient)], retain_graph)
+    with _adding:
+        for leaf, grad in found.items():
+            if leaf.grad is None:
+                leaf.grad = grad
+            elif leaf.grad.flags.writeable:
+                written(leaf.grad)
+                leaf.grad += grad
+            else:  # somebody set it to an array of theirs
+                leaf.grad = np.asarray(leaf.grad + grad)
 
 
+def _after_fork() -> None:
+    """A child process may have been made while another thread of its parent held the lock."""
+    global _adding
+    _adding = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+_backward.__name__, _backward.__qualname__ = "backward", "Tensor.backward"
 Tensor.backward = _backward  # type: ignore[method-assign]

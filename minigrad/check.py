@@ -8,6 +8,10 @@ of every output by itself, so that a constant part of an output vanishes before 
 Its error is of order t^4 + eps |f| / t. A displacement is 1e-4 of an entry's size, or of 1 if that is larger, but not
 more than 1e-2 of the entry, whose function may have a pole at 0. Where that disagrees with the VJP, D is taken at
 steps of all sizes; two steps that agree best tell the derivative and how well it is known (Ridders, 1982).
+
+Large steps may agree with one another and yet tell nothing: behind a pole, a kink or several periods. A derivative is a
+limit, so where three steps in a row agree, they overrule what larger steps tell otherwise. Where the smallest steps
+show a jump, or a function that is constant between jumps, and no step tells what the VJP does, nothing is known.
 """
 
 from __future__ import annotations
@@ -33,7 +37,10 @@ __all__ = ["TOLERANCES", "GradcheckError", "gradcheck", "numerical_gradient"]
 TOLERANCES = {np.dtype(np.float64): (1e-6, 0.0), np.dtype(np.float32): (2e-3, 2e-4),
               np.dtype(np.float16): (5e-2, 2e-2)}  # fmt: skip
 _STEP = 1e-4
+_SMALLEST = -6  # the power of 10 of the smallest step that is tried, in units of the usual one
 _RESOLUTION = 1e-3  # a derivative that differences tell less well, in units of its size, counts as not checked
+_AGREE = 1e-3  # by how much of their size the derivatives of two steps may differ and be taken for the limit
+_REPEATS = 8  # times that a function of one output is called again at the same point, to see whether it is random
 _ROUNDING = 8  # units in the last place of each output, in the twelve differences' worst case
 
 Points = dict[int, Array]
@@ -50,6 +57,16 @@ class _Estimate(NamedTuple):
     terms: Array  # the sum of magnitudes of what the slope is a sum of
     noise: Array  # what rounding of the outputs that moved may contribute
     moved: Array  # which outputs did
+
+
+class _Best(NamedTuple):
+    """The best known derivatives of weighted sums of the outputs, an entry for each set of weights."""
+
+    slope: Array
+    terms: Array
+    error: Array
+    jumps: Array  # whether the smallest steps tell derivatives that grow without bound
+    constant: Array  # whether nothing moves by the smallest steps, although it would by the slope
 
 
 @dataclass
@@ -94,26 +111,64 @@ class _Slopes:
         with errstate(all="ignore"):
             return all(np.array_equal(self._at(move, s), self.base, equal_nan=True) for s in (t, -t))
 
-    def best(self, move: Points, largest: float, smallest: float) -> tuple[Array, Array, Array]:
-        """Slopes, terms and errors of the steps that agree best among powers of 10, for each set of weights."""
-        steps = [10.0**k for k in range(round(math.log10(smallest)), round(math.log10(largest)) + 1)]
+    def best(self, move: Points, largest: float) -> _Best:
+        """The derivatives of the steps that agree best among powers of 10, for each set of weights."""
+        steps = [10.0**k for k in range(_SMALLEST, round(math.log10(largest)) + 1)]
         found = [self.along(move, t) for t in steps]
         moved = np.any([f.moved for f in found], axis=0)
         # Where nothing moves at all, it may move by less than rounding.
         rounding = self.sizes @ np.where(moved, self.rounding, 0) if moved.any() else self.sizes @ self.rounding
-        slope, terms = np.full_like(rounding, np.nan), np.zeros_like(rounding)
-        error = np.full_like(rounding, np.inf)
-        for i in range(len(steps) - 1):
-            here, there = found[i], found[i + 1]
-            with errstate(all="ignore"):
-                apart = np.abs(here.slope - there.slope)
-                doubt = apart + rounding / steps[i + 1]
-                truncated = rounding / steps[i] <= apart  # else rounding is what sets them apart
-            better = doubt < error
-            slope = np.where(better, np.where(truncated, here.slope, there.slope), slope)
-            terms = np.where(better, np.where(truncated, here.terms, there.terms), terms)
-            error = np.where(better, doubt, error)
-        return slope, terms, error
+        blur = _blur(self.point, move)
+        with errstate(all="ignore"):
+            doubts = [
+                np.abs(here.slope - there.slope) + rounding / t
+                for here, there, t in zip(found, found[1:], steps[1:], strict=False)
+            ]
+            overruled = _overruled(found, doubts, steps, blur)
+            slope, terms = np.full_like(rounding, np.nan), np.zeros_like(rounding)
+            error = np.full_like(rounding, np.inf)
+            for i, doubt in enumerate(doubts):
+                here, there = found[i], found[i + 1]
+                truncated = rounding / steps[i] <= np.abs(here.slope - there.slope)  # else rounding sets them apart
+                better = (doubt < error) & ~overruled[i]
+                slope = np.where(better, np.where(truncated, here.slope, there.slope), slope)
+                terms = np.where(better, np.where(truncated, here.terms, there.terms), terms)
+                error = np.where(better, doubt, error)
+            small = [(f.terms, rounding / t) for f, t in zip(found, steps, strict=True) if blur <= 0.01 * t][:3]
+            return _Best(slope, terms, error, *_breaks(small, terms))
+
+
+def _breaks(small: list[tuple[Array, Array]], terms: Array) -> tuple[Array, Array]:
+    """Whether a function jumps at the point, or is constant near it though not further off, by the smallest steps.
+
+    Of those: the derivative's terms and what rounding may contribute, for each set of weights.
+    """
+    if len(small) < 3:
+        return np.zeros(terms.shape, bool), np.zeros(terms.shape, bool)
+    (first, noise), (second, _), (third, _) = small
+    jumps = (first > 5 * second) & (second > 5 * third) & (first > 10 * noise)  # a jump's change over ever less
+    constant = (first + second + third == 0) & (noise <= _RESOLUTION * terms)
+    return jumps, constant
+
+
+def _blur(point: Points, move: Points) -> float:
+    """Units in the last place of the inputs that move, in units of their displacement."""
+    size = sum(float(np.abs(point[i]).sum(where=v != 0)) for i, v in move.items())
+    length = sum(float(np.abs(v).sum()) for v in move.values())
+    return 4 * float(np.finfo(np.float64).eps) * size / length if length else 0.0
+
+
+def _overruled(found: list[_Estimate], doubts: list[Array], steps: list[float], blur: float) -> list[Array]:
+    """For each two steps in a row, and each set of weights, whether smaller ones agree on another derivative."""
+    overruled = [np.zeros(doubt.shape, bool) for doubt in doubts]
+    for j in range(len(found) - 2):
+        near, far = found[j], found[j + 2]
+        agreed = (near.terms > 0) & (doubts[j] <= _AGREE * near.terms)
+        agreed &= np.abs(near.slope - far.slope) <= 10 * _AGREE * near.terms
+        if agreed.any() and blur <= 1e-5 * steps[j]:  # not by chance, where steps are as small as rounding
+            for i in range(j + 1, len(doubts)):
+                overruled[i] |= agreed & ~(np.abs(found[i].slope - near.slope) <= doubts[i] + doubts[j])
+    return overruled
 
 
 def _steps(x: Array) -> Array:
@@ -178,7 +233,7 @@ def numerical_gradient(f: Callable[..., Any], x: Any, cotangent: Any = None, h: 
         if h is None:
             apart = abs(slope - slopes.along({0: move}, 0.5).slope[0])
             if not apart + first.noise[0] <= 1e-8 * first.terms[0]:
-                slope = slopes.best({0: move}, largest, 1e-6)[0][0]
+                slope = slopes.best({0: move}, largest).slope[0]
         gradient[index] = slope / step
     return gradient
 
@@ -221,7 +276,8 @@ def gradcheck(
 
     Raises:
         GradcheckError: names the primitives, the argument and the worst entry; or says that nothing was checked,
-            because no output depends on an input by operations that are tracked, or rounding hides the derivative.
+            because no output depends on an input by operations that are tracked, rounding hides the derivative, or the
+            function jumps or is random; or that a VJP fails where the cotangent of an unused output is None.
         TypeError: if no input is floating, or ``f`` returns anything but tensors.
 
     >>> import minigrad as mg
@@ -235,12 +291,14 @@ def gradcheck(
     if not chosen:
         raise TypeError("gradcheck: no input is of a floating dtype")
     check = _Check(f, arrays, chosen, random, rtol, atol)
-    wrong = check.directions(directions, decide=not entries)
-    if entries or wrong:
-        check.entries()
-    if wrong:
-        raise GradcheckError(f"gradcheck of {check.names}: the derivative along a random direction is wrong")
-    check.each_alone()
+    try:
+        if not check.agrees_along(directions) or entries:
+            check.entries()
+        check.each_alone()
+    except GradcheckError:
+        check.refuse_random(_REPEATS)
+        raise
+    check.refuse_random(max(1, _REPEATS // max(1, check.slopes.base.size)))  # which passes now and then
     return True
 
 
@@ -269,8 +327,10 @@ class _Check:
         self.pulled = [self._pull(tensors, outputs, these, self._subject(these)) for these in self.sets]
         flat = [u.astype(np.float64).reshape(-1) for u in self.cotangents]
         weights = [np.concatenate([u * (k in these) for k, u in enumerate(flat)]) for these in self.sets]
-        precision = np.concatenate([np.full(o.size, _precision(o.dtype)) for o in outputs])
         point = {i: arrays[i].astype(np.float64) for i in chosen}
+        with no_grad():  # at points in float64 most functions are not rounded to the inputs' own dtypes
+            at_point = self._outputs_of(point)
+        precision = np.concatenate([np.full(o.size, _precision(o.dtype)) for o in at_point])
         self.slopes = _Slopes(self._outputs_at, point, np.array(weights), precision)
 
     def _trace(self, tracked: Sequence[int]) -> tuple[list[Tensor], list[Tensor]]:
@@ -281,8 +341,10 @@ class _Check:
 
     def _outputs_at(self, points: Points) -> Array:
         with no_grad():
-            outputs = _outputs(self.f(*(Tensor(points.get(i, a)) for i, a in enumerate(self.arrays))))
-        return np.concatenate([o.data.reshape(-1).astype(np.float64) for o in outputs])
+            return np.concatenate([o.data.reshape(-1).astype(np.float64) for o in self._outputs_of(points)])
+
+    def _outputs_of(self, points: Points) -> list[Tensor]:
+        return _outputs(self.f(*(Tensor(points.get(i, a)) for i, a in enumerate(self.arrays))))
 
     def _subject(self, these: tuple[int, ...]) -> str:
         return "" if these == self.sets[0] else f", of output {these[0]} alone"
@@ -290,7 +352,16 @@ class _Check:
     def _pull(self, tensors: list[Tensor], outputs: list[Tensor], these: tuple[int, ...], subject: str) -> Points:
         """The gradient of each tracked input, given cotangents of some outputs."""
         seeds = [seed_of(outputs[k], self.cotangents[k]) for k in these if outputs[k].node is not None]
-        found = reverse_pass(seeds, retain_graph=True) if seeds else {}
+        try:
+            found = reverse_pass(seeds, retain_graph=True) if seeds else {}
+        except Exception as error:
+            unused = self._unused(outputs, these)
+            if not unused or (these == self.sets[0] and "NoneType" not in str(error)):
+                raise
+            raise GradcheckError(
+                f"gradcheck of {self.names}: the VJP fails where the cotangent of {unused} is None, as that of every "
+                f"output is which nothing depends on: {type(error).__name__}: {error}"
+            ) from error
         pulled = {}
         for i in self.chosen:
             node = tensors[i].node
@@ -303,14 +374,42 @@ class _Check:
                 )
         return {i: g.astype(np.float64) for i, g in pulled.items()}
 
+    def _unused(self, outputs: list[Tensor], these: tuple[int, ...]) -> str:
+        """The outputs without a cotangent: of the function, or else of primitives within it."""
+        others = [f"output {k}" for k in range(len(outputs)) if k not in these]
+        if others:
+            return " and ".join(others)
+        used = {(o.node, o.index) for o in outputs}
+        nodes = graph_of([o.node for o in outputs if o.node is not None]).nodes
+        used |= {(parent, slot) for n in nodes for parent, slot in zip(n.parents, n.route[2], strict=True)}
+        several = [n for n in nodes if n.primitive is not None and n.later]
+        return " and ".join(
+            f"output {slot} of {n.primitive.name}"  # type: ignore[union-attr]
+            for n in several for slot in range(len(n.outputs)) if (n, slot) not in used
+        )  # fmt: skip
+
+    def refuse_random(self, times: int) -> None:
+        """Raise if the function, called again, gives other values, by more than rounding."""
+        base, rounding = self.slopes.base, self.slopes.rounding
+        for _ in range(times):
+            again = self.slopes.outputs(self.slopes.point)
+            with errstate(all="ignore"):
+                same = np.abs(again - base) <= rounding + 1e-13 * _largest(base)
+            if not (same | (again == base) | (np.isnan(again) & np.isnan(base))).all():
+                raise GradcheckError(
+                    f"gradcheck of {self.names}: nothing was checked: the function gives other values each time it is "
+                    "called at the same point; give what is random in it a seed, such as rng=0"
+                )
+
     def _judge(
-        self, move: Points, analytic: Array, claimed: Array, allowed: Array, largest: float, smallest: float
+        self, move: Points, analytic: Array, claimed: Array, allowed: Array, largest: float
     ) -> tuple[Array, Array, Array]:
         """The numerical derivative along a displacement; by how much it is missed; and how little it tells.
 
         For each set of outputs ``analytic`` is what the VJP says, ``claimed`` the size of the gradient as the VJP
         says, and ``allowed`` an absolute tolerance. What is missed is in units of what would be accepted; above 1 (or
-        NaN) is wrong. The last is 0, unless it was accepted only because rounding hides more.
+        NaN) is wrong. The last is 0, unless it was accepted only because rounding hides more; infinite, if only because
+        the function jumps.
         """
         first = self.slopes.along(move)
         missed = np.abs(analytic - first.slope)
@@ -319,19 +418,23 @@ class _Check:
         nothing = (analytic == 0) & (first.terms == 0)
         if good.all() and (not nothing.any() or self.slopes.stays(move, 0.1 * largest)):
             return first.slope, np.zeros_like(missed), np.zeros_like(missed)
-        slope, terms, error = self.slopes.best(move, largest, smallest)
+        slope, terms, error, jumps, constant = self.slopes.best(move, largest)
         missed = np.abs(analytic - slope)
         known = (error <= _RESOLUTION * np.maximum(terms, claimed) + allowed) | ((analytic == 0) & (slope == 0))
         with errstate(all="ignore"):
             excess = missed / (self.rtol * terms + allowed + error)
-        return slope, np.where(missed == 0, 0.0, excess), np.where(known, 0.0, error)
+        excess, doubt = np.where(missed == 0, 0.0, excess), np.where(known, 0.0, error)
+        # The usual step would have shown the slope that larger ones tell: between jumps the derivative is 0.
+        between = nothing & (self.slopes.sizes @ self.slopes.rounding <= _RESOLUTION * terms)
+        unknown = (excess > 1) & ~between & (jumps | (constant & (analytic == 0)))
+        return slope, np.where(between | unknown, 0.0, excess), np.where(between, 0.0, np.where(unknown, np.inf, doubt))
 
-    def directions(self, number: int, decide: bool) -> bool:
-        """Whether a derivative along one of some random directions is wrong.
+    def agrees_along(self, number: int) -> bool:
+        """Whether the derivatives along some random directions are right, and rounding hides none.
 
-        If they are to ``decide``, it is an error that rounding hides one.
+        If not, entries decide, whose steps suit each: one along a direction may be too large for a small entry, and
+        cross a pole or a kink there.
         """
-        wrong = False
         for k in range(number):
             drawn: Points = {i: np.array(self.random.standard_normal(x.shape)) for i, x in self.slopes.point.items()}
             norm = max(1.0, math.sqrt(sum(float((v * v).sum()) for v in drawn.values())))
@@ -344,11 +447,10 @@ class _Check:
             length = math.sqrt(sum(float((v * v).sum()) for v in move.values()))
             allowed = self.atol * length + (self.rtol + self.share) * claimed
             allowed = allowed + [self.share * sum(reach[i] * _largest(p[i]) for i in self.chosen) for p in self.pulled]
-            _, excess, doubt = self._judge(move, analytic, claimed, allowed, 1e4, 1e-10)
-            wrong |= not bool((excess <= 1).all())
-            if decide and not wrong and (doubt > 0).any():
-                raise GradcheckError(f"gradcheck of {self.names}: nothing was checked: {_HIDDEN}")
-        return wrong
+            _, excess, doubt = self._judge(move, analytic, claimed, allowed, 1e4)
+            if not (excess <= 1).all() or (doubt > 0).any():
+                return False
+        return True
 
     def entries(self) -> None:
         """Compare all entries; raise for the worst, or if rounding hides those of an argument."""
@@ -359,7 +461,7 @@ class _Check:
             for index, step, move, largest in _entry_moves(self.slopes.point[i]):
                 analytic = np.array([pulled[i][index] for pulled in self.pulled]) * step
                 allowed = (self.atol + self.share * sizes) * step
-                slope, excess, doubt = self._judge({i: move}, analytic, sizes * step, allowed, largest, 1e-6)
+                slope, excess, doubt = self._judge({i: move}, analytic, sizes * step, allowed, largest)
                 hidden[:, i] = np.maximum(hidden[:, i], doubt / step)
                 for k in range(len(self.sets)):
                     if not excess[k] <= most:  # so that NaN counts as wrong
@@ -368,10 +470,11 @@ class _Check:
         if worst:
             raise GradcheckError(worst)
         for k, i in np.argwhere(hidden):
+            largest, error = _largest(self.pulled[k][i]), float(hidden[k, i])
+            reason = f"the error of differences is {error:.3g}: {_HIDDEN}" if math.isfinite(error) else _JUMPS
             raise GradcheckError(
                 f"gradcheck of {self.names}: nothing was checked of {self._argument(i)}"
-                f"{self._subject(self.sets[k])}: the VJP gives up to {_largest(self.pulled[k][i]):.3g}, the error of "
-                f"differences is {hidden[k, i]:.3g}: {_HIDDEN}"
+                f"{self._subject(self.sets[k])}: the VJP gives up to {largest:.3g}, {reason}"
             )
 
     def each_alone(self) -> None:
@@ -403,6 +506,10 @@ class _Check:
 _HIDDEN = (
     "rounding of the outputs hides the derivative; leave out a large constant part of them, or pass atol "
     "if this error is small enough"
+)
+_JUMPS = (
+    "the function jumps at the point, or is constant between jumps that are too close for the usual step; "
+    "check it elsewhere"
 )
 
 

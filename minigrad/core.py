@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .contexts import Context
-from .spec import Array, DType, Spec, as_array, describe, get_default_dtype
+from .spec import Array, DType, Spec, as_array, describe, get_default_dtype, holds_numpy, refuse_masked
 from .writes import written
 
 if TYPE_CHECKING:
@@ -46,6 +46,11 @@ class no_grad(Context):  # noqa: N801  (used as a function)
 
     __slots__ = ()
 
+    def __init__(self, *function: Any) -> None:
+        if function:
+            raise TypeError("no_grad takes no arguments: decorate a function with @mg.no_grad(), with brackets")
+        super().__init__()
+
     def begin(self) -> Callable[[], None]:
         return _traced(None)
 
@@ -72,6 +77,8 @@ class scope(Context):  # noqa: N801
     __slots__ = ("name",)
 
     def __init__(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"scope: the name must be a string, not {name!r}")
         self.close, self.name = None, name
 
     def begin(self) -> Callable[[], None]:
@@ -138,11 +145,13 @@ class Leaf(Node):
     """A tensor made by the user that requires a gradient.
 
     grad: the gradient so far (an ndarray or None). name: the attribute under which a module holds it, for drawings.
+    owner: the name of that module.
     """
 
-    __slots__ = ("grad", "name")
+    __slots__ = ("grad", "name", "owner")
     grad: Array | None
     name: str
+    owner: str
 
     def __init__(self, array: Array) -> None:
         if array.dtype.kind != "f":
@@ -155,7 +164,7 @@ class Leaf(Node):
         self.residuals = ()
         self.scope = current_scope() or ()
         self.grad = None
-        self.name = ""
+        self.name = self.owner = ""
 
 
 class Tensor:
@@ -173,10 +182,13 @@ class Tensor:
     index: int
 
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
-        array = data.data if isinstance(data, Tensor) else as_array(data)
-        self.data = np.array(array, dtype=dtype)
-        if dtype is not None and self.data.dtype.kind not in "biuf":
-            raise TypeError(f"tensor: dtype must be bool, integer or a real float, not {self.data.dtype}")
+        array = data.data if isinstance(data, Tensor) else as_array(data, rounded=dtype is None)
+        if dtype is not None and np.dtype(dtype).kind not in "biuf":
+            raise TypeError(f"tensor: dtype must be bool, integer or a real float, not {np.dtype(dtype)}")
+        try:  # Python's numbers at once, so that NumPy sees whether they fit
+            self.data = np.array(array if holds_numpy(data) else data, dtype=array.dtype if dtype is None else dtype)
+        except OverflowError as error:
+            raise ValueError(f"tensor: {error}") from None
         self.node = Leaf(self.data) if requires_grad else None
         self.index = 0
 
@@ -216,6 +228,7 @@ class Tensor:
             self.node = leaf = Leaf(self.data) if value else None
             if leaf is not None:
                 leaf.name = getattr(self, "name", "")  # a parameter has one
+                leaf.owner = getattr(self, "owner", "")
 
     @property
     def grad(self) -> Array | None:
@@ -227,6 +240,7 @@ class Tensor:
         if not isinstance(self.node, Leaf):
             raise ValueError("grad can only be set on a leaf that requires a gradient")
         array = value.data if isinstance(value, Tensor) else value
+        refuse_masked(array)
         if isinstance(array, np.generic):  # what NumPy makes of `x.grad / 2` in 0-d
             array = np.asarray(array)
         if array is not None and not isinstance(array, np.ndarray):
@@ -296,6 +310,8 @@ class Tensor:
         return len(self.data)
 
     def __bool__(self) -> bool:
+        if self.data.size > 1:
+            raise ValueError(f"a tensor of shape {self.shape} is not true or false as a whole: use mg.any or mg.all")
         return bool(self.data)
 
     def __float__(self) -> float:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import secrets
 import stat
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .core import Tensor
-from .spec import Array
+from .spec import Array, describe
 
 __all__ = ["load", "load_metadata", "save"]
 
@@ -31,6 +32,7 @@ _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4",
 _NAMES = {code: name for name, code in _DTYPES.items()}
 _METADATA = "__metadata__"
 _LONGEST_HEADER = 100_000_000
+_ABANDONED = 3600  # seconds
 _KEYS = {"dtype", "shape", "data_offsets"}
 
 
@@ -50,17 +52,20 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
     """Write named arrays to a file in the safetensors format, completely or not at all.
 
     The file is written under a temporary name in the same folder, flushed to the disk, read back, compared,
-    and only then renamed; an older file of the name stays untouched if anything fails.
+    and only then renamed; an older file of the name stays untouched if anything fails. Only a process that is killed
+    leaves the temporary file, ``.name.<16 hexadecimal digits>.tmp``; a later save of the same name removes such files
+    that nothing has been written to for an hour.
 
     Args:
         path: where, a str or a ``pathlib.Path``; a symbolic link is followed. What is there already must be a
             regular file: a pipe or a device would be replaced by one.
         state: ndarrays, tensors or numbers by name, of any shape and memory layout; bool, integers of 8 to
             64 bits, float16, float32 or float64. (Numbers become 0-d arrays of NumPy's dtype.)
-        metadata: strings by name, kept in the header.
+        metadata: strings by name, kept in the header, from where :func:`load_metadata` reads them.
 
     Raises:
-        TypeError: names the entry that is not of such a type; or the path is neither a str nor a Path.
+        TypeError: names the entry that is not of such a type; or the path is neither a str nor a Path, or ``state`` or
+            ``metadata`` no mapping.
         ValueError: if a name is reserved or not valid Unicode, or the header is too long.
         OSError: if the file system refuses, the path is a folder, a pipe or a device, or the file reads back
             differently.
@@ -77,6 +82,11 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
         raise IsADirectoryError(f"save: the path {where!r} names no file")
     with suppress(FileNotFoundError):
         _must_be_regular("save", where)
+    if not isinstance(state, Mapping):
+        advice = ": pass its .state_dict()" if hasattr(state, "state_dict") else ""
+        raise TypeError(f"save: the state must map names to arrays, not be {describe(state)}{advice}")
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise TypeError(f"save: metadata must map strings to strings, not be {describe(metadata)}")
     target = os.path.realpath(where)
     arrays = {_checked_name(name): _little_endian(name, value) for name, value in state.items()}
     order = sorted(arrays, key=lambda name: -arrays[name].itemsize)  # so that every array is aligned
@@ -85,6 +95,7 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
     temporary = os.path.join(folder, f".{base[:40]}.{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "xb") as file:
+            _remove_leftovers(folder, base, os.fstat(file.fileno()).st_mtime)
             file.write(len(header).to_bytes(8, "little"))
             file.write(header)
             for name in order:
@@ -95,11 +106,27 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
         with suppress(FileNotFoundError):
             os.chmod(temporary, os.stat(target).st_mode & 0o7777)  # an older file's permissions stay
         os.replace(temporary, target)
-    except BaseException:
+    except BaseException as error:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, temporary):
+            error.filename = where  # a full disk names no file, a missing folder the temporary one
         raise
     _flush_folder(folder)
+
+
+def _remove_leftovers(folder: str, base: str, now: float) -> None:
+    """Remove temporary files of one name that nothing has been written to for an hour, by the file system's clock.
+
+    Whoever is saving writes, or has just written and compares. What cannot be removed stays.
+    """
+    pattern = re.compile(rf"\.{re.escape(base[:40])}\.[0-9a-f]{{16}}\.tmp")
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                ours = pattern.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
+                if ours and now - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED:
+                    os.unlink(entry.path)
 
 
 def _path(caller: str, path: Any) -> str:
@@ -204,7 +231,8 @@ def _flush_folder(folder: str) -> None:
 def load(path: str | os.PathLike[str]) -> dict[str, Array]:
     """Read a file in the safetensors format: writeable ndarrays by name, in the order of the header.
 
-    The whole header is checked, and every size against the file's, before any array is made.
+    The whole header is checked, and every size against the file's, before any array is made. The metadata are read by
+    :func:`load_metadata`.
 
     Raises:
         TypeError: if the path is neither a str nor a Path.

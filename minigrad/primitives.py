@@ -18,7 +18,7 @@ import numpy as np
 
 from . import recording, writes
 from .core import Node, Tensor, current_scope, untracked
-from .spec import Array, as_array, describe, explain
+from .spec import Array, as_array, describe, explain, refuse_masked
 
 __all__ = ["PRIMITIVES", "Primitive", "PrimitiveFunction", "primitive"]
 
@@ -93,6 +93,8 @@ class Primitive:
 
     def failed(self, inputs: Any, error: Exception) -> Exception:
         """An error of the forward, with the primitive's name and the shapes and dtypes that met."""
+        if isinstance(error, TypeError) and "NoneType" in str(error) and any(value is None for value in inputs):
+            error = TypeError("expected numbers (bool, integer or real float), not None")
         return explain(self.name, [(self.input_name(i), value) for i, value in enumerate(inputs)], error)
 
     def __repr__(self) -> str:
@@ -216,6 +218,7 @@ def _constant(value: Any, weak: bool) -> Any:
 
 def _array_of(data: Any) -> Array:
     """What a tensor holds, if nothing else was assigned to its ``data``."""
+    refuse_masked(data)
     if not isinstance(data, _ndarray):
         raise TypeError(f"a tensor's .data must be an ndarray, not {describe(data)}")
     return data

@@ -38,8 +38,11 @@ def set_default_dtype(dtype: Any) -> None:
     _default_dtype = chosen
 
 
-def as_array(value: Any) -> Array:
+def as_array(value: Any, rounded: bool = True) -> Array:
     """An ndarray of real numbers from any data: arrays keep their dtype, Python floats take the default.
+
+    Args:
+        rounded: false to keep Python floats in float64, for whoever converts them to a dtype.
 
     Raises:
         TypeError: if the data are not booleans, integers or real floats, or are masked.
@@ -48,23 +51,33 @@ def as_array(value: Any) -> Array:
     >>> as_array([1.0, 2.0]).dtype, as_array(np.ones(2)).dtype
     (dtype('float32'), dtype('float64'))
     """
-    if isinstance(value, np.ndarray) and hasattr(value, "mask"):
-        raise TypeError("a masked array would lose its mask: pass .filled(...) or the mask as an array of its own")
+    refuse_masked(value)
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise TypeError(
             f"expected numbers (bool, integer or real float), not {array.dtype} data of type {type(value).__name__}"
         )
-    if array.dtype == np.float64 and not _holds_numpy(value):
+    if rounded and array.dtype == np.float64 and not holds_numpy(value):
         array = array.astype(_default_dtype)
     return array
 
 
-def _holds_numpy(value: Any) -> bool:
-    """Whether data, or the first entry of nested lists, already carries a NumPy dtype."""
-    while isinstance(value, (list, tuple)) and value:
-        value = value[0]
-    return hasattr(value, "dtype")
+def refuse_masked(value: Any) -> None:
+    """Raise for NumPy's masked arrays."""
+    if isinstance(value, np.ndarray) and hasattr(value, "mask"):
+        raise TypeError("a masked array would lose its mask: pass .filled(...) or the mask as an array of its own")
+
+
+def holds_numpy(value: Any) -> bool:
+    """Whether data, or any entry of nested lists, already carry a NumPy dtype."""
+    stack = [value]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, (list, tuple)):
+            stack += value
+        elif hasattr(value, "dtype"):
+            return True
+    return False
 
 
 def describe(value: Any) -> str:

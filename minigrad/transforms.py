@@ -165,12 +165,16 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
     >>> value.item(), gradient
     (5.0, tensor([2., 4.]))
     """
+    return _value_and_grad("value_and_grad", f, argnums)
+
+
+def _value_and_grad(name: str, f: Callable[..., Any], argnums: int | Sequence[int]) -> Callable[..., Any]:
     numbers = _numbers(argnums)
 
     def evaluate(*args: Any, **kwargs: Any) -> Any:
-        variables, out, met = _call_with_variables("value_and_grad", f, numbers, args, kwargs)
+        variables, out, met = _call_with_variables(name, f, numbers, args, kwargs)
         if out.size != 1:
-            raise ValueError(f"value_and_grad: the function must return one number, not shape {out.shape}")
+            raise ValueError(f"{name}: the function must return one number, not shape {out.shape}")
         seeds = [seed_of(out)] if out.node is not None else []
         value, *grads = _results([out.data, *_pull(seeds, variables, retain_graph=False)], met)
         return value, tuple(grads) if isinstance(argnums, Sequence) else grads[0]
@@ -180,7 +184,10 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
 
 def _numbers(argnums: int | Sequence[int]) -> tuple[int, ...]:
     """The numbers of arguments as a tuple."""
-    return tuple(map(operator.index, argnums if isinstance(argnums, Sequence) else (argnums,)))
+    try:
+        return tuple(map(operator.index, argnums if isinstance(argnums, Sequence) else (argnums,)))
+    except TypeError:
+        raise TypeError(f"argnums must be an integer, or a list or tuple of integers, not {argnums!r}") from None
 
 
 def _call_with_variables(
@@ -204,7 +211,7 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..
     >>> grad(lambda x: x * x)(3.0)
     tensor(6.)
     """
-    evaluate = value_and_grad(f, argnums)
+    evaluate = _value_and_grad("grad", f, argnums)
     return lambda *args, **kwargs: evaluate(*args, **kwargs)[1]
 
 

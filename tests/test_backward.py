@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import threading
 import weakref
 
 import numpy as np
@@ -193,6 +194,39 @@ def test_residuals_are_freed_as_the_pass_goes():
     assert y.node.residuals is None
     assert y.node.primitive.name == "step"  # what a picture needs stays
     del PRIMITIVES[f"{__name__}.step"]
+
+
+@pytest.mark.parametrize("wrong", [np.array([1j, 2j]), [None, 2], np.array(["a", "b"])])
+def test_gradients_that_are_no_real_numbers(wrong):
+    with pytest.raises(TypeError, match=r"backward: the gradient must be of real numbers, not"):
+        (leaf(2) * 1).backward(wrong)
+
+
+def test_many_uses_in_half_precision_are_summed_in_single():
+    x = mg.tensor(np.zeros(1, np.float16), requires_grad=True)
+    mg.sum(mg.concatenate([x * 1 for _ in range(5000)])).backward()
+    assert x.grad.dtype == np.float16
+    assert x.grad[0] == 5000
+    y = x * 1  # of a node as of a leaf
+    x.zero_grad()
+    mg.sum(mg.concatenate([y * 1 for _ in range(5000)])).backward()
+    assert x.grad[0] == 5000
+
+
+def test_passes_of_several_threads_add_to_the_same_leaf():
+    """NumPy lets other threads run while it adds large arrays; of four threads' hundred passes some were lost."""
+    weight, passes = leaf(512, 512), 50
+
+    def work():
+        for _ in range(passes):
+            mg.sum(weight * 1.0).backward()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    np.testing.assert_array_equal(weight.grad, np.full((512, 512), 4.0 * passes))
 
 
 def test_wrong_vjps_are_named():

@@ -88,7 +88,7 @@ def test_axpby_without_the_routine(monkeypatch):
     np.testing.assert_array_equal(y, 3 * np.arange(FEW, dtype=np.float32))
 
 
-@pytest.mark.skipif(blas._find_function is None, reason="another platform: NumPy's BLAS is not an OpenBLAS that can be asked")
+@pytest.mark.skipif(blas._find_function is None, reason="another platform: no OpenBLAS that can be asked")
 def test_the_routine_is_called_when_it_pays(monkeypatch):
     sizes = []
     monkeypatch.setattr(blas, "_axpby", {np.dtype(np.float32): lambda size, *_: sizes.append(size)})

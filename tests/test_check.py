@@ -248,8 +248,17 @@ def test_none_cotangents_are_tried():
     def crashes(g: Any, needs: Any, a: Any, b: Any) -> Any:
         return g[0] * b + g[1], g[0] * a + g[1]
 
-    with pytest.raises(TypeError, match="NoneType"):
+    with pytest.raises(GradcheckError, match=r"both: the VJP fails where the cotangent of output 1 is None.*TypeError"):
         mg.gradcheck(two_outputs(crashes), [TWO, TWO])
+    unused = two_outputs(crashes)
+    with pytest.raises(GradcheckError, match=r"the cotangent of output 1 of both is None.*TypeError"):
+        mg.gradcheck(lambda a, b: 2.0 * unused(a, b)[0], [TWO, TWO])
+
+    def other(g: Any, needs: Any, a: Any, b: Any) -> Any:
+        raise TypeError("a defect of another kind")
+
+    with pytest.raises(TypeError, match="a defect of another kind"):  # not because of a None
+        mg.gradcheck(two_outputs(other), [TWO, TWO])
 
     def forgets(g: Any, needs: Any, a: Any, b: Any) -> Any:
         return right_rule((g[0], g[0] if g[1] is None else g[1]), needs, a, b)
@@ -296,3 +305,85 @@ def test_numerical_gradients_at_every_scale():
         np.testing.assert_allclose(got, slope(x), rtol=1e-4 if name.startswith(("1e10", "1e6")) else 1e-7)
     fixed = mg.numerical_gradient(lambda x: (x**5).sum(), np.array([2.0]), h=0.1)
     np.testing.assert_allclose(fixed, 80 - 4 * 0.2**4, rtol=1e-9)  # the error of the difference: -4 h^4 f'''''/5!
+
+
+# --- steps that cross a pole, a kink, a period or a jump -------------------------------------------------
+
+
+def inverse() -> Any:
+    return unary(lambda x: 1 / x, lambda x: -1 / x**2)
+
+
+def fast() -> Any:
+    return unary(lambda x: np.sin(50 * x), lambda x: 50 * np.cos(50 * x))
+
+
+def stairs() -> Any:
+    return unary(np.floor, np.zeros_like)
+
+
+CROSSING = {
+    "a pole": (lambda: mg.reciprocal, np.array([1e-8])),
+    "a pole of third order": (lambda: lambda x: mg.power(x, -3.0), np.array([1e-6])),
+    "a pole by hand": (inverse, np.array([1e-8])),
+    "a pole in single": (inverse, np.array([1e-8], np.float32)),
+    "a pole further off in single": (inverse, np.array([1e-4], np.float32)),
+    "poles of different distance": (inverse, np.array([1e-8, -2.0, 3e-5])),
+    "a pole that is not at 0": (lambda: lambda x: mg.sin(x) / mg.cos(x), np.array([np.pi / 2 - 1e-7, 1e5])),
+    "a kink": (lambda: mg.abs, np.array([1e-8, -1e-12, 3.0])),
+    "a kink in single": (lambda: mg.abs, np.array([1e-8], np.float32)),
+    "a kink with a flat side": (lambda: mg.relu, np.array([1e-8, -1e-12, 3.0])),
+    "a kink beside a constant in single": (lambda: lambda x: mg.relu(x) + 1.0, np.array([-3.6e-8, 2.0], np.float32)),
+    "periods": (lambda: mg.sin, np.array([1e6])),
+    "short periods": (fast, np.array([1e3])),
+    "many short periods": (fast, np.array([1e6, 1e3, 0.1])),
+    "jumps": (stairs, np.array([1e3 + 0.3])),
+}
+
+
+@pytest.mark.parametrize("entries", [True, False])
+@pytest.mark.parametrize("name", CROSSING)
+def test_steps_that_cross_something_do_not_make_a_right_gradient_wrong(name, entries):
+    make, x = CROSSING[name]
+    for seed in range(3):
+        assert mg.gradcheck(make(), [x], entries=entries, rng=seed)
+
+
+@pytest.mark.parametrize("factor", [1.01, -1.0, 0.0])
+@pytest.mark.parametrize("entries", [True, False])
+@pytest.mark.parametrize("name", [name for name in CROSSING if name != "jumps"])
+def test_a_wrong_gradient_there_is_noticed_and_named(name, entries, factor):
+    make, x = CROSSING[name]
+    f = make()
+
+    def wrong(x: mg.Tensor) -> mg.Tensor:  # f's values, and factor times its derivative
+        y = f(x)
+        return factor * y + (1 - factor) * y.detach()
+
+    with pytest.raises(GradcheckError, match=r"argument 0 at entry|nothing was checked of argument 0"):
+        mg.gradcheck(wrong, [x], entries=entries)
+
+
+def test_numerical_gradients_beside_a_pole_a_kink_and_over_periods():
+    for f, x, right in [
+        (mg.reciprocal, 1e-8, -1e16), (mg.abs, -1e-12, -1.0), (mg.sin, 1e6, np.cos(1e6)),
+        (lambda x: mg.sin(50.0 * x), 1e6, 50 * np.cos(5e7)),
+    ]:  # fmt: skip
+        np.testing.assert_allclose(mg.numerical_gradient(f, np.array([x]), np.ones(1)), right, rtol=1e-5)
+
+
+@pytest.mark.parametrize("x", [1e3, 1e6, 1e6 + 0.3])
+def test_jumps_that_hide_a_derivative_are_said(x):
+    """At the jump itself, and where the usual step, 1e-4 of the size, is longer than a stair."""
+    for entries in (True, False):
+        with pytest.raises(GradcheckError, match=r"nothing was checked of argument 0 \(x\).*the function jumps"):
+            mg.gradcheck(stairs(), [np.array([x])], entries=entries)
+
+
+def test_random_functions_are_called_so():
+    mg.manual_seed(0)
+    for entries in (True, False) * 4:
+        for x in (np.ones(5), np.ones(1)):
+            with pytest.raises(GradcheckError, match="dropout: nothing was checked: the function gives other values"):
+                mg.gradcheck(lambda x: mg.dropout(x, 0.5), [x], entries=entries)
+    assert mg.gradcheck(lambda x: mg.dropout(x, 0.5, rng=0), [np.ones(5)])

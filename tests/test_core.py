@@ -48,6 +48,22 @@ def test_default_dtype_can_be_changed():
         mg.set_default_dtype(int)
 
 
+def test_python_numbers_are_rounded_once_to_the_dtype_asked_for():
+    assert mg.tensor(0.1, dtype="float64").item() == 0.1
+    assert mg.tensor([[1e40]], dtype=np.float64).item() == 1e40
+    assert mg.tensor([16777217.0], dtype="int64").item() == 16777217
+    assert mg.nn.Parameter(0.1, dtype="float64").item() == 0.1
+    for number, dtype in ((300, "int8"), (-1, "uint8")):
+        with pytest.raises(ValueError, match=rf"tensor: .*{number} out of bounds for {dtype}"):
+            mg.tensor([number], dtype=dtype)
+    assert mg.tensor(np.array([300]), dtype="int8").item() == 44  # arrays are cast as by astype
+
+
+def test_one_numpy_number_among_others_keeps_its_dtype():
+    assert mg.tensor([0.1, np.float64(0.1)]).dtype == np.float64
+    assert mg.tensor([[0.1, 0.2], [0.3, mg.tensor(0.1, dtype="float64")]]).data[1, 1] == 0.1
+
+
 @pytest.mark.parametrize("data", ["text", [1j], None, object(), ["a"]])
 def test_tensor_refuses_what_is_no_real_number(data):
     with pytest.raises(TypeError, match="expected numbers"):
@@ -60,6 +76,43 @@ def test_masked_arrays_are_refused():
         mg.tensor(masked)
     with pytest.raises(TypeError, match=r"^add\(.*would lose its mask"):
         mg.add(masked, 1.0)
+
+
+def test_masked_arrays_are_refused_wherever_arrays_are_taken():
+    masked = np.ma.array([1.0, 2.0], mask=[False, True])
+    x = mg.tensor(np.ones(2), requires_grad=True)
+    with pytest.raises(TypeError, match="would lose its mask"):
+        x.grad = masked
+    with pytest.raises(TypeError, match="would lose its mask"):
+        (x * 1).backward(masked)
+    x.data = masked
+    for use in (lambda: x * 1, lambda: mg.exp(x), lambda: mg.sum(x)):
+        with pytest.raises(TypeError, match="would lose its mask"):
+            use()
+
+
+def test_slips_are_named():
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(TypeError, match=r"scope: the name must be a string, not 5"):
+        mg.scope(5)
+    with pytest.raises(TypeError, match=r"no_grad takes no arguments: .*@mg\.no_grad\(\)"):
+        mg.no_grad(lambda: None)
+    with pytest.raises(ValueError, match=r"shape \(2,\) is not true or false as a whole: use mg\.any or mg\.all"):
+        bool(x)
+    with pytest.raises(AttributeError, match=r"a tensor has no attribute exp: use mg\.exp\(x\)"):
+        x.exp()
+    with pytest.raises(AttributeError, match=r"a tensor has no attribute nothing$"):
+        x.nothing  # noqa: B018
+    assert not hasattr(x, "mask")
+    for function in (mg.exp, lambda x: mg.add(x, 1.0)):
+        with pytest.raises(TypeError, match=r"expected numbers .*not None"):
+            function(None)
+    with pytest.raises(TypeError, match=r"argnums must be an integer, or a list or tuple of integers, not array"):
+        mg.grad(lambda x: x, argnums=np.array([0, 1]))
+    with pytest.raises(TypeError, match=r"^grad: .*derivatives of derivatives"):
+        mg.grad(mg.grad(lambda y: y**3))(2.0)
+    with pytest.raises(TypeError, match=r"Tensor\.backward\(\) got an unexpected keyword argument"):
+        x.sum().backward(create_graph=True)
 
 
 def test_tensor_refuses_ragged_lists_and_foreign_dtypes():

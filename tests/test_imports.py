@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LAYERS = [["graph", "spec", "rng", "contexts", "recording", "anomaly", "extras", "blas", "threads",
+LAYERS = [["graph", "spec", "rng", "contexts", "recording", "anomaly", "extras", "commands", "blas", "threads",
            "memory", "writes"], ["core"],
           ["primitives"], ["backward", "ops"], ["transforms", "check", "render", "nn", "optim", "io"]]  # fmt: skip
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
+import signal
 import socket
 import stat
 import struct
+import subprocess
+import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -160,6 +165,11 @@ def test_permissions_and_links(tmp_path):
         ({3: np.ones(1)}, None, TypeError, "names must be strings, not 3"),
         ({"__metadata__": np.ones(1)}, None, ValueError, "reserved"),
         ({"\ud800": np.ones(1)}, None, ValueError, "not valid Unicode"),
+        (mg.nn.Linear(1, 1), None, TypeError, r"state must map .*, not be Linear: pass its \.state_dict\(\)"),
+        ([1], None, TypeError, "state must map names to arrays, not be list$"),
+        (np.ones(2), None, TypeError, r"state must map names to arrays, not be float64 \(2,\)"),
+        (None, None, TypeError, "state must map names to arrays, not be None"),
+        ({}, [("a", "b")], TypeError, "metadata must map strings to strings, not be list"),
         ({}, {"a": 1}, TypeError, "metadata must map strings to strings, not 'a' to 1"),
         ({}, {"a": "\ud800"}, ValueError, "not valid Unicode"),
     ],
@@ -216,6 +226,63 @@ def test_a_write_that_fails_midway(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         mg.save(path, {"a": 1, "b": 2})
     assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk_names_the_path(tmp_path):
+    """A limit on the size of files stands for it: the write fails with an error that names none."""
+    path = tmp_path / "model"
+    code = f"""if True:
+        import resource, numpy as np, minigrad as mg
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        try:
+            mg.save({str(path)!r}, {{"a": np.ones(10**6)}})
+        except OSError as error:
+            print(error)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("[Errno 27]")
+    assert done.stdout.endswith(f"{str(path)!r}\n")
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(FileNotFoundError, match=re.escape(f"{str(path / 'deeper')!r}")):
+        mg.save(path / "deeper", {"a": 1})
+
+
+def test_what_a_killed_save_left_is_removed_an_hour_later(tmp_path):
+    path = tmp_path / "model[1]"  # brackets mean nothing here
+    code = f"""if True:
+        import os, signal, minigrad as mg
+        os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)
+        mg.save({str(path)!r}, {{"a": 1}})
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert re.fullmatch(r"\.model\[1\]\.[0-9a-f]{16}\.tmp", left.name)
+    digits = "0123456789abcdef"
+    others = [f".model.{digits}.tmp", f".model[1].{digits[1:]}.tmp", f".model[1].{digits}.tmp.x",
+              f"model[1].{digits}.tmp", f".model[1].x.{digits}.tmp", f".model1.{digits}.tmp"]  # fmt: skip
+    for name in others:
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / f".model[1].{digits[::-1]}.tmp").mkdir()
+    (tmp_path / f".model[1].{'0' * 16}.tmp").symlink_to(left)
+    kept = sorted(p.name for p in tmp_path.iterdir() if p != left)
+    old = time.time() - 3700
+
+    def age(*paths: pathlib.Path) -> None:
+        for p in paths:
+            os.utime(p, (old, old), follow_symlinks=False)
+
+    age(*(p for p in tmp_path.iterdir() if p != left))
+    mg.save(path, {"a": 2})  # it may still be written to
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*kept, left.name, path.name])
+    age(left)
+    mg.save(tmp_path / "model", {"a": 2})  # another name
+    assert left.exists()
+    assert f".model.{digits}.tmp" not in os.listdir(tmp_path)
+    mg.save(path, {"a": 3})
+    kept.remove(f".model.{digits}.tmp")
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*kept, path.name, "model"])
+    assert mg.load(path)["a"] == 3
 
 
 def test_a_disk_that_changes_bytes_is_noticed(tmp_path, monkeypatch):

@@ -24,7 +24,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-gnu = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another platform: only the GNU C library keeps memory so")
+gnu = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another platform: not the GNU C library")
 
 
 def run(code: str, *arguments: str, value: str | None = None) -> subprocess.CompletedProcess[str]:

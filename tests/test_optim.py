@@ -131,13 +131,66 @@ def test_pytorch(name, book, options, dtype):
     np.testing.assert_allclose(p.data, answer.expected, rtol=tolerance, atol=tolerance)
 
 
-def test_every_memory_keeps_the_dtype():
+def test_every_memory_keeps_the_dtype_and_that_of_halves_is_single():
     for dtype in ("float16", "float32", "float64"):
         for name, _, options in METHODS:
             p = leaf(np.ones(3, dtype))
             optimizer = run(name, p, [np.ones(3)] * 2, options)
             assert p.dtype == dtype
-            assert all(a.dtype == dtype for arrays in optimizer.memory.values() for a in arrays)
+            kept = "float32" if dtype == "float16" else dtype
+            assert all(a.dtype == kept for arrays in optimizer.memory.values() for a in arrays)
+
+
+@pytest.mark.parametrize("name", ["Adam", "AdamW", "RMSprop"])
+@pytest.mark.parametrize("size", [6e-8, 1e-4, 1.0, 300.0, 60000.0])
+def test_the_size_of_a_half_gradient_does_not_matter(name, size):
+    """Squares of 1e-4 and an eps of 1e-8 are 0 in half precision, those of 300 infinite."""
+    p, wide = leaf(np.ones(3, np.float16)), leaf(np.ones(3, np.float32))
+    g = np.full(3, size, np.float16)
+    run(name, p, [g] * 3, {"lr": 1e-2, "weight_decay": 0.0})
+    run(name, wide, [g] * 3, {"lr": 1e-2, "weight_decay": 0.0})
+    np.testing.assert_allclose(p.data, wide.data, rtol=2e-3)  # each step is rounded to eleven bits
+    if size >= 1e-4 and name != "RMSprop":
+        np.testing.assert_allclose(p.data, 0.97, atol=2e-3)
+
+
+@pytest.mark.parametrize(("name", "book", "options"), METHODS, ids=NAMES)
+@pytest.mark.parametrize("layout", ["contiguous", "several blocks", "transposed", "0-d"])
+def test_a_step_of_halves_is_the_one_of_singles_rounded_once(name, book, options, layout):
+    rng = np.random.default_rng(4)
+    shape = {"several blocks": (base._BLOCK + 5,), "0-d": ()}.get(layout, (4, 6))
+    values, gradient = rng.normal(size=shape).astype(np.float16), rng.normal(size=shape).astype(np.float16)
+    order: Any = "F" if layout == "transposed" else "C"
+    half, single = leaf(np.asarray(values, order=order)), leaf(np.asarray(values.astype(np.float32), order=order))
+    array = half.data
+    mine, other = run(name, half, [gradient], options), run(name, single, [gradient], options)
+    assert half.data is array
+    np.testing.assert_array_equal(array, single.data.astype(np.float16))
+    for key, kept in other.memory.items():
+        np.testing.assert_array_equal(mine.memory[key][0], kept[0])
+
+
+def test_velocities_of_halves_do_not_stop_growing():
+    """v <- 0.9 v + g of g = 6000 tends to 60,000, and to 2e5 it would be infinite in half precision."""
+    p = leaf(np.zeros(1, np.float16))
+    optimizer = run("SGD", p, [np.full(1, 20000.0)] * 60, {"lr": 1e-6, "momentum": 0.9})
+    np.testing.assert_allclose(optimizer.memory["velocity"][0], 2e5 * (1 - 0.9**60), rtol=1e-3)
+    assert np.isfinite(p.data).all()
+
+
+def test_the_state_of_halves_is_single_and_half_memory_is_refused(tmp_path):
+    def made(count: int) -> optim.Optimizer:
+        return run("Adam", leaf(np.ones(2, np.float16)), [np.full(2, 1e-4)] * count, {})
+
+    state = made(3).state_dict()
+    assert state["m.0"].dtype == state["v.0"].dtype == np.float32
+    mg.save(tmp_path / "state", state)
+    resumed = made(1)
+    resumed.load_state_dict(mg.load(tmp_path / "state"))
+    np.testing.assert_array_equal(resumed.state_dict()["v.0"], state["v.0"])
+    rounded = {**state, "v.0": state["v.0"].astype(np.float16)}  # has lost what is below 6e-8, and all above 65,504
+    with pytest.raises(ValueError, match=r"nothing was loaded:\n  v\.0 is float32 \(2,\) here, float16 \(2,\) in"):
+        resumed.load_state_dict(rounded)
 
 
 def test_parameters_without_gradient_are_skipped_and_count_their_own_steps():
@@ -201,8 +254,26 @@ def test_training_reaches_a_minimum():
 
 def test_complaints():
     p = leaf([1.0])
+    model = mg.nn.Linear(2, 1)
     for make, kind, text in [
         (lambda: optim.SGD(p, lr=1), TypeError, r"pass \[tensor\]"),
+        (lambda: optim.SGD(model, 0.1), TypeError, r"SGD: params must be .*, not a Linear: pass its \.parameters\(\)"),
+        (lambda: optim.SGD(model.parameters, 0.1), TypeError, r"SGD: params must be .*, not a method: call it"),
+        (lambda: optim.SGD(None, 0.1), TypeError, "SGD: params must be an iterable of tensors, not None"),
+        (lambda: optim.Adam(3), TypeError, "Adam: params must be an iterable of tensors, not int"),
+        (lambda: optim.clip_grad_norm(model, 1.0), TypeError, r"clip_grad_norm: .* pass its \.parameters\(\)"),
+        (lambda: optim.SGD([p], lr=None), TypeError, "SGD: lr must be a number, not None"),
+        (lambda: optim.SGD([p], lr="x"), TypeError, "SGD: lr must be a number, not str"),
+        (lambda: optim.SGD([p], lr="0.1"), TypeError, "SGD: lr must be a number, not str"),
+        (lambda: optim.SGD([p], lr=[0.1]), TypeError, "SGD: lr must be a number, not list"),
+        (lambda: optim.SGD([p], lr=np.ones(1)), TypeError, r"SGD: lr must be a number, not float64 \(1,\)"),
+        (lambda: optim.SGD([p], lr=1j), TypeError, "SGD: lr must be a number, not complex"),
+        (lambda: optim.SGD([p], lr=10**400), ValueError, "SGD: lr must be finite and at least 0"),
+        (lambda: optim.SGD([p], lr=1, momentum="x"), TypeError, "SGD: momentum must be a number, not str"),
+        (lambda: optim.RMSprop([p], eps=None), TypeError, "RMSprop: eps must be a number, not None"),
+        (lambda: optim.Adam([p], betas=("a", 0.9)), TypeError, "Adam: betas must be a number, not str"),
+        (lambda: optim.AdamW([p], weight_decay="x"), TypeError, "AdamW: weight_decay must be a number, not str"),
+        (lambda: optim.clip_grad_norm([], None), TypeError, "clip_grad_norm: max_norm must be a number, not None"),
         (lambda: optim.SGD([], lr=1), ValueError, "no parameters"),
         (lambda: optim.SGD([np.ones(2)], lr=1), TypeError, "parameter 0 must be a Tensor, not ndarray"),
         (lambda: optim.SGD([p * 2.0], lr=1), ValueError, r"parameter 0 \(float32 \(1,\)\) is the result"),
@@ -237,6 +308,14 @@ def test_late_momentum_and_replaced_data_are_refused():
     p.data = np.ones(2, np.float32)
     with pytest.raises(ValueError, match=r"parameter 0 was float32 \(1,\) when .* its data is float32 \(2,\) now"):
         optimizer.step()
+
+
+@pytest.mark.parametrize("array", [np.ones(2), np.ones(2, int), np.ones(3, np.float32)])
+def test_a_parameter_whose_data_were_replaced_is_refused_from_the_start(array):
+    p = leaf(np.zeros(2, np.float32))
+    p.data = array
+    with pytest.raises(TypeError, match=r"SGD: parameter 0 is float32 \(2,\), its \.data was replaced by"):
+        optim.SGD([p], lr=0.1)
 
 
 # --- state ---------------------------------------------------------------------------------------------
@@ -536,6 +615,7 @@ def test_options_that_became_impossible_are_refused_in_the_step():
     optimizer = optim.Adam([p])
     p.grad = np.ones(2)
     for name, value, kind in [("lr", math.nan, ValueError), ("lr", -1.0, ValueError), ("lr", "fast", TypeError),
+                              ("lr", None, TypeError), ("lr", 10**400, ValueError),
                               ("betas", (0.9, 1.0), ValueError), ("eps", math.inf, ValueError)]:  # fmt: skip
         kept = getattr(optimizer, name)
         setattr(optimizer, name, value)

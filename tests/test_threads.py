@@ -114,7 +114,7 @@ def test_a_number_that_is_none_is_refused(number):
     assert mg.get_num_threads() == 2
 
 
-known = pytest.mark.skipif(blas.get_threads() is None, reason="another platform: NumPy's BLAS does not tell its number of threads")
+known = pytest.mark.skipif(blas.get_threads() is None, reason="another platform: BLAS tells no number of threads")
 
 
 @known

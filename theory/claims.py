@@ -34,6 +34,7 @@ from hypothesis.errors import HypothesisException, Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 from numpy.typing import ArrayLike
 
+from theory.content import content
 from theory.domains import Domain, Source, as_domain
 
 __all__ = [
@@ -240,7 +241,7 @@ class _Log:
         self.cases += 1
         self.missing = [feature for feature in self.missing if not self.domain.reaches[feature](example)]
         if self.domain.exhaustive:
-            self.seen[hash(repr(example))] += 1
+            self.seen[hash(content(example))] += 1
 
     def short(self, most: int) -> str:
         """How the examples fall short of what the domain promises; empty if they do not."""

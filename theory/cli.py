@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import runpy
 import sys
 import time
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import minigrad as mg
+from minigrad.commands import run_command
+from minigrad.extras import irregular
 from theory import CLAIMS, Claim, Verdict
 from theory.page import figure_name, save_figure, write_page
 from theory.progress import telling
@@ -30,23 +31,14 @@ EXAMPLES = 100
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line (`sys.argv` by default); the exit status."""
-    options = _parser().parse_args(arguments)
-    try:
-        for file in options.load:
-            _load(file)
-        status: int = options.command(options)
-        sys.stdout.flush()
-        return status
-    except BrokenPipeError:  # the reader of our output left: nothing to tell it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except KeyboardInterrupt:
-        print("theory: stopped", file=sys.stderr)
-        return 130
-    except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
-        text = " ".join(str(error).split()) or type(error).__name__
-        print(f"theory: {text}", file=sys.stderr)
-        return 2
+    return run_command(_parser(), arguments, _run)
+
+
+def _run(options: Any) -> int:
+    for file in options.load:
+        _load(file)
+    status: int = options.command(options)
+    return status
 
 
 def _load(file: str) -> None:
@@ -166,8 +158,7 @@ def _figures(options: Any) -> int:
         if claim.draw is None and options.numbers:
             raise ValueError(f"claim {claim.number} has no figure")
     claims = [claim for claim in claims if claim.draw is not None]
-    folder = Path(options.out)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _folder(options.out)
     for claim in claims:
         path = folder / figure_name(claim, options.format)
         save_figure(claim, path)
@@ -176,9 +167,19 @@ def _figures(options: Any) -> int:
 
 
 def _document(options: Any) -> int:
-    for path in write_page(Path(options.out), lambda text: print(text, file=sys.stderr, flush=True)):
+    for path in write_page(_folder(options.out), lambda text: print(text, file=sys.stderr, flush=True)):
         print(path)
     return 0
+
+
+def _folder(name: str) -> Path:
+    """The folder that --out names, made if need be."""
+    path = Path(name)
+    for place in (path, *path.parents):
+        if place.exists() and not place.is_dir():
+            raise ValueError(f"--out: {place} is {irregular(place) or 'a file'}, not a folder")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 # Text ------------------------------------------------------------------------------------------

@@ -134,9 +134,17 @@ class Module:
         object.__setattr__(self, name, value)
         for key, entry, _ in found:
             if isinstance(entry, Module):
-                object.__setattr__(entry, "_name", key)
+                entry._rename(key)
             elif isinstance(entry, Parameter):
-                entry.name = key
+                entry.name, entry.owner = key, self._name or type(self).__name__
+
+    def _rename(self, name: str) -> None:
+        """Take the name that another module has for this one; its own parameters note it, for drawings."""
+        object.__setattr__(self, "_name", name)
+        for key, value in vars(self).items():
+            for _, entry, _ in contents(key, value, Module):
+                if isinstance(entry, Parameter):
+                    entry.owner = name
 
     def _as_buffer(self, name: str, value: Any) -> Buffer:
         if not isinstance(value, Tensor) or value.node is not None:
@@ -257,6 +265,12 @@ class Module:
                 continue
             if name in named:  # only possible with dots, or 1 beside "1", as keys of a dict
                 raise ValueError(f"{type(self).__name__}: two parameters have the name {name}")
+            node = value.node
+            if node is not None and (node.shape, node.dtype) != (value.shape, value.dtype):
+                raise TypeError(
+                    f"{type(self).__name__}: {name} is {node.dtype} {node.shape}, its .data was replaced by "
+                    f"{describe(value)}: write into .data, or assign another nn.Parameter"
+                )
             named[name] = value
         return named
 
@@ -265,7 +279,8 @@ class Module:
 
         Raises:
             ValueError: if two of them have the same name.
-            TypeError: if there is a tensor that requires a gradient and is no parameter (see :class:`Module`).
+            TypeError: if there is a tensor that requires a gradient and is no parameter (see :class:`Module`), or a
+                parameter whose ``.data`` was replaced by an array of another shape or dtype.
 
         >>> from minigrad import nn
         >>> {name: array.shape for name, array in nn.Linear(2, 3).state_dict().items()}

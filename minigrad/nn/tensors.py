@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core import Leaf, Tensor
+from ..core import Leaf, Tensor, current_scope
 
 __all__ = ["Buffer", "Parameter"]
 
@@ -17,17 +17,21 @@ class Parameter(Tensor):
         dtype: another dtype to convert to.
 
     Raises:
-        TypeError: if the data are not real floats.
+        TypeError: if the data are not real floats; under :func:`minigrad.no_grad` also by ``p *= 2`` and its like,
+            which would only give the name to a new tensor. To change a parameter write into its ``.data``.
 
-    >>> Parameter([1.0, 2.0])
-    Parameter(tensor([1., 2.], requires_grad=True))
+    >>> p = Parameter([1.0, 2.0])
+    >>> p.data *= 2
+    >>> p
+    Parameter(tensor([2., 4.], requires_grad=True))
     """
 
-    __slots__ = ("_name",)
+    __slots__ = ("_name", "_owner")
 
     def __init__(self, data: Any, dtype: Any = None) -> None:
         super().__init__(data, dtype, requires_grad=True)
         self.name = "parameter"  # until a module holds it
+        self.owner = ""
 
     @property
     def name(self) -> str:
@@ -40,9 +44,49 @@ class Parameter(Tensor):
         if isinstance(self.node, Leaf):
             self.node.name = name
 
+    @property
+    def owner(self) -> str:
+        """The name of the module that holds it, its attribute in another module or its class; empty if none does."""
+        return self._owner
+
+    @owner.setter
+    def owner(self, owner: str) -> None:
+        self._owner = owner
+        if isinstance(self.node, Leaf):
+            self.node.owner = owner
+
+    # NotImplemented: Python goes on to the ordinary operator. (Tensor has none of these: a look-up more in each step.)
+
+    def __iadd__(self, other: Any) -> Any:
+        return self._refuse_rebinding("+")
+
+    def __isub__(self, other: Any) -> Any:
+        return self._refuse_rebinding("-")
+
+    def __imul__(self, other: Any) -> Any:
+        return self._refuse_rebinding("*")
+
+    def __itruediv__(self, other: Any) -> Any:
+        return self._refuse_rebinding("/")
+
+    def __ipow__(self, other: Any) -> Any:
+        return self._refuse_rebinding("**")
+
+    def __imatmul__(self, other: Any) -> Any:
+        return self._refuse_rebinding("@")
+
+    def _refuse_rebinding(self, symbol: str) -> Any:
+        """An error where nothing is recorded, and so the parameter itself must have been meant."""
+        if current_scope() is None:
+            raise TypeError(
+                f"p {symbol}= ... would not change a parameter (here {self.name}), only give its name to a new tensor: "
+                f"write p.data {symbol}= ..., or p = p {symbol} ... for a new one"
+            )
+        return NotImplemented
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
         twin = Parameter(self.data)
-        twin.name = self.name
+        twin.name, twin.owner = self.name, self.owner
         if self.grad is not None:
             twin.grad = self.grad.copy()
         twin.requires_grad = self.requires_grad  # false for a frozen one

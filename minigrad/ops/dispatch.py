@@ -1,8 +1,8 @@
 """NumPy's own functions on tensors: ``np.exp(x)`` is ``mg.exp(x)``, where minigrad has a primitive of that name.
 
 NumPy asks its arguments first (NEP 13 and 18). What minigrad has gives a tensor, with the options that both know.
-Anything else works on constants as on their arrays, and raises for a tracked tensor, whose gradient would be lost. (What asks a
-single tensor for its number, as ``array[0] = x[0]`` does, gets it: that is ``float(x[0])``.)
+Anything else works on constants as on their arrays, and raises for a tracked tensor, whose gradient would be lost.
+(What asks a single tensor for its number gets it, as ``array[0] = x[0]`` does: that is ``float(x[0])``.)
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ PRIMITIVE_OF |= {np.amax: ops.max, np.amin: ops.min}
 # What gives the same for every array of a shape and dtype depends on no values.
 _OF_SHAPE = {np.shape: lambda x: x.shape, np.ndim: lambda x: x.ndim}
 _LIKE = {np.size, np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.result_type, np.can_cast}
+
+# Functions of what no gradient flows through.
+_CONSTANT = {"allclose", "argsort", "argwhere", "array_equal", "count_nonzero", "isclose", "nonzero", "searchsorted"}
 
 # Functions that write into their first argument.
 _WRITERS = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis}
@@ -95,7 +98,7 @@ def _tried(function: Callable[..., Any], args: Any, options: dict[str, Any], of_
 
 @contextmanager
 def _telling(targets: Any) -> Iterator[None]:
-    """Around a function of NumPy's that may write into tensors: what a gradient needs of them is refused from then on."""
+    """Around a function of NumPy's that may write into tensors: what gradients need of them is refused afterwards."""
     for tensor in _tensors(targets):
         written(tensor.data)
     yield
@@ -148,6 +151,8 @@ def _refuse_tracked(name: str, values: Any, option: str) -> None:
     if not any(tensor.node is not None for tensor in _tensors(values)):
         return
     what = f"np.{name} of a tracked tensor would lose its gradient, and minigrad has no primitive of the name"
+    if name in _CONSTANT:
+        what = f"np.{name} has no gradient, and takes tracked tensors only without theirs"
     if option:
         what = f"np.{name} of a tracked tensor does not know the option {option}"
     if option == "out":

@@ -107,18 +107,34 @@ def power(a: Array, b: Array) -> Pair:
     >>> power([1.0, 2.0, 3.0], 2)
     tensor([1., 4., 9.])
     """
-    y = a**b if isinstance(a, np.ndarray) else np.power(a, b)  # the operator knows fast exponents
-    return y, (a, b, y)
+    return _power(a, b), (a, b)
+
+
+def _power(a: Any, b: Any) -> Any:
+    """a^b, for small whole exponents by squaring: of a million float32, NumPy takes 30 ms for negative a, this 0.5."""
+    if not isinstance(a, np.ndarray):
+        return np.power(a, b)
+    if not (type(b) is int and 2 < b <= 16 and a.dtype.kind == "f" and a.dtype.itemsize > 2):
+        return a**b  # the operator knows other fast exponents
+    y, square = None, a
+    while b:
+        if b & 1:
+            y = square if y is None else y * square
+        b >>= 1
+        if b:
+            square = square * square
+    return y
 
 
 @power.vjp
-def _(g: Any, needs: Any, a: Array, b: Array, y: Array) -> Any:
+def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
     da = db = None
     with errstate(divide="ignore"):
         if needs[0]:
             b = b * 1  # booleans become integers, which can be subtracted
-            da = g * (b * a ** (b - (b != 0)))  # the exponent is b - 1, but 0 where b = 0: 0 a^0 = 0
+            da = g * (b * _power(a, b - (b != 0)))  # the exponent is b - 1, but 0 where b = 0: 0 a^0 = 0
         if needs[1]:
+            y = np.asarray(_power(a, b))
             base = np.asarray(a, y.dtype)
             db = g * (y * np.log(np.where((base == 0) & (b >= 0), 1, base)))
     return da, db

@@ -332,7 +332,8 @@ def _lstm_cell(a: Array, c: Array, c_next: Array, tanh_c: Array, h_next: Array) 
 
     i, f, o = sigmoid(a_i, a_f, a_o), g = tanh(a_g); c' = f c + i g; h' = o tanh(c').
     What is left in ``a`` is u = e^-a of i, f and o, and g: from u both sigmoid = 1 / (1 + u) and 1 - sigmoid =
-    u / (1 + u) keep their tails, where (1 + tanh(a / 2)) / 2 is all rounding from a = -17 on (float32).
+    u / (1 + u) keep their tails, where (1 + tanh(a / 2)) / 2 is all rounding from a = -17 on (float32). Below the
+    smallest normal number, from a = -88 (float64: -709) on, a gate stays there instead of going on to 0.
     """
     u, g = a[:3], a[3]
     np.negative(u, out=u)

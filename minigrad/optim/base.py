@@ -1,7 +1,11 @@
 """What all optimisers share, and gradient clipping.
 
 An optimiser writes into the arrays of its parameters, never replaces them, and keeps what it remembers in
-their dtype. It works through large parameters in blocks of 128K entries, so that the five or so arrays of
+their dtype. Parameters of half precision are the exception: squares of gradients leave its range (1e-4 becomes 0, 300
+infinite), and small steps add up only where they are not rounded. So what is remembered of them is of single
+precision, each step is computed in it, and rounded once, into the parameter.
+
+It works through large parameters in blocks of 128K entries, so that the five or so arrays of
 one update stay in the processor's cache while a dozen NumPy calls pass over them; the threads share the blocks.
 """
 
@@ -19,7 +23,7 @@ from numpy.lib.array_utils import byte_bounds
 
 from ..contexts import errstate
 from ..core import Leaf, Tensor
-from ..spec import Array, Spec, as_array, describe
+from ..spec import Array, DType, Spec, as_array, describe
 from ..threads import side_by_side
 from ..writes import written
 
@@ -42,15 +46,49 @@ def _tensors(caller: str, params: Iterable[Tensor]) -> list[Tensor]:
     """The parameters as a list, each once; leaves of a floating dtype, or constants (frozen ones)."""
     if isinstance(params, Tensor):
         raise TypeError(f"{caller}: params must be an iterable of tensors, not one tensor: pass [tensor]")
+    if not isinstance(params, Iterable):
+        raise TypeError(f"{caller}: params must be an iterable of tensors, not {_advice(params)}")
     unique = list({id(p): p for p in params}.values())
     for i, p in enumerate(unique):
         if not isinstance(p, Tensor):
             raise TypeError(f"{caller}: parameter {i} must be a Tensor, not {type(p).__name__}")
         if p.node is not None and not isinstance(p.node, Leaf):
             raise ValueError(f"{caller}: parameter {i} ({describe(p)}) is the result of an operation, not a leaf")
+        if p.node is not None and (p.node.shape, p.node.dtype) != (p.shape, p.dtype):
+            raise TypeError(
+                f"{caller}: parameter {i} is {p.node.dtype} {p.node.shape}, its .data was replaced by {describe(p)}: "
+                "write into .data, or make a new parameter"
+            )
         if p.dtype.kind != "f":
             raise TypeError(f"{caller}: parameter {i} must be of a floating dtype, not {describe(p)}")
     return unique
+
+
+def _advice(params: Any) -> str:
+    """What was given for parameters, and what was meant."""
+    if hasattr(params, "parameters"):
+        return f"a {type(params).__name__}: pass its .parameters()"
+    return f"a {type(params).__name__}: call it" if callable(params) else describe(params)
+
+
+def as_number(caller: str, name: str, value: Any) -> float:
+    """A float of a number, or of a 0-d array or tensor; too large an integer becomes infinite.
+
+    Raises:
+        TypeError: if it is none: text is not read as a number.
+    """
+    single = isinstance(value, (np.ndarray, Tensor)) and value.ndim == 0 and value.dtype.kind in "biuf"
+    if not (single or isinstance(value, (bool, int, float, np.number))) or isinstance(value, np.complexfloating):
+        raise TypeError(f"{caller}: {name} must be a number, not {describe(value)}")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _precise(dtype: DType) -> DType:
+    """The dtype in which the steps of a parameter are computed and remembered."""
+    return np.dtype(np.float32) if dtype == np.float16 else dtype
 
 
 def _blocks(arrays: list[Array]) -> Iterator[list[Array]]:
@@ -72,11 +110,12 @@ class Optimizer:
     """What all optimisers share: parameters, the learning rate ``lr``, and state by parameter.
 
     A subclass names its options and the arrays it keeps, and defines ``_update`` for one block.
-    Options are attributes and may be changed between steps. A parameter that is listed twice counts once.
+    Options are attributes and may be changed between steps. A parameter that is listed twice counts once. Memory has
+    the dtype of its parameter, but float32 for float16, whose steps are computed in float32 and rounded once.
     """
 
     _options: ClassVar[tuple[str, ...]] = ("lr", "weight_decay")
-    _memory: ClassVar[tuple[str, ...]] = ()  # one array of the parameter's shape and dtype for each name
+    _memory: ClassVar[tuple[str, ...]] = ()  # one array of the parameter's shape for each name
     _squares: ClassVar[tuple[str, ...]] = ()  # those of them that are means of squares, and so never negative
     lr: float
 
@@ -90,16 +129,17 @@ class Optimizer:
         self._specs: list[Spec] = [(p.shape, p.dtype) for p in self.params]
         self.steps: list[int] = [0] * len(self.params)  # how often each parameter was updated
         self.memory: dict[str, list[Array]] = {
-            name: [np.zeros(p.shape, p.dtype) for p in self.params] for name in self._memory
+            name: [np.zeros(p.shape, _precise(p.dtype)) for p in self.params] for name in self._memory
         }
+
+    def _number(self, name: str, value: Any) -> float:
+        return as_number(type(self).__name__, name, value)
 
     def _check_option(self, name: str, value: Any) -> None:
         """Everything is finite and not negative; the decay rates of averages are below 1."""
         low_one = name in ("betas", "momentum", "alpha")
-        for number in value if isinstance(value, tuple) else (value,):
-            single = isinstance(number, (np.ndarray, Tensor)) and number.ndim == 0  # as in a state
-            if not (single or isinstance(number, (bool, int, float, np.number))):
-                raise TypeError(f"{type(self).__name__}: {name} must be a number, not {type(number).__name__}")
+        numbers = tuple(self._number(name, number) for number in (value if isinstance(value, tuple) else (value,)))
+        for number in numbers:
             if not (0 <= number < (1 if low_one else math.inf)):
                 raise ValueError(
                     f"{type(self).__name__}: {name} must be {'in [0, 1)' if low_one else 'finite and at least 0'}, "
@@ -131,6 +171,12 @@ class Optimizer:
         """Change one block of a parameter, and of what is remembered of it, in place."""
         raise NotImplementedError
 
+    def _update_in_single(self, coefficients: tuple[float, ...], p: Array, g: Array, *memory: Array) -> None:
+        """The same for a parameter and a gradient of half precision."""
+        precise = p.astype(np.float32)
+        self._update(coefficients, precise, g.astype(np.float32), *memory)
+        p[...] = precise
+
     def step(self) -> None:
         """Update every parameter that has a gradient, in place.
 
@@ -153,7 +199,8 @@ class Optimizer:
         for (i, p, g), numbers in zip(found, coefficients, strict=True):
             self.steps[i] += 1
             blocks = _blocks([p.data, g, *(kept[i] for kept in self.memory.values())])
-            updates += [partial(self._update, numbers, *block) for block in blocks]
+            update = self._update if p.dtype != np.float16 else self._update_in_single
+            updates += [partial(update, numbers, *block) for block in blocks]
         if sum(p.size for _, p, _ in found) < 2 * _BLOCK:  # too little to wake a thread for
             updates = [partial(_one_after_the_other, updates)]
         for _, p, _ in found:  # said first: an interrupt may end the updates, but cannot unsay it
@@ -273,7 +320,7 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
 
     Args:
         params: tensors; those without a gradient are skipped, repeated ones count once.
-        max_norm: above 0.
+        max_norm: above 0; infinity measures and scales nothing.
 
     Returns:
         the norm before clipping, summed in float64. If it is not finite, nothing is scaled: no factor
@@ -281,6 +328,7 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
         the norm, since both will move by it, and is scaled once; so is memory in which gradients overlap.
 
     Raises:
+        TypeError: if ``max_norm`` is no number, or ``params`` no iterable of tensors.
         ValueError: if ``max_norm`` is not above 0, or a gradient is read-only; nothing has been scaled.
 
     >>> import minigrad as mg
@@ -289,6 +337,7 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
     >>> clip_grad_norm([p], 1.0), p.grad.round(6)
     (5.0, array([0.6, 0.8], dtype=float32))
     """
+    max_norm = as_number("clip_grad_norm", "max_norm", max_norm)
     if not max_norm > 0:
         raise ValueError(f"clip_grad_norm: max_norm must be above 0, not {max_norm}")
     tensors = _tensors("clip_grad_norm", params)

@@ -22,6 +22,7 @@ class SGD(Optimizer):
     g includes weight_decay p.
 
     Raises:
+        TypeError: if the parameters are no iterable of tensors, or an option no number.
         ValueError: if ``lr`` or ``weight_decay`` is negative, ``momentum`` not in [0, 1), or ``nesterov``
             is asked for without momentum.
 
@@ -50,7 +51,11 @@ class SGD(Optimizer):
             raise ValueError("SGD: nesterov needs a momentum above 0")
         self._memory = ("velocity",) if momentum else ()  # type: ignore[misc]
         super().__init__(
-            params, lr=float(lr), momentum=float(momentum), nesterov=bool(nesterov), weight_decay=float(weight_decay)
+            params,
+            lr=self._number("lr", lr),
+            momentum=self._number("momentum", momentum),
+            nesterov=bool(nesterov),
+            weight_decay=self._number("weight_decay", weight_decay),
         )
 
     def _coefficients(self, t: int) -> tuple[float, ...]:
@@ -77,6 +82,7 @@ class RMSprop(Optimizer):
     g includes weight_decay p. As PyTorch's.
 
     Raises:
+        TypeError: if the parameters are no iterable of tensors, or an option no number.
         ValueError: if an option is negative, or ``alpha`` or ``momentum`` not below 1.
 
     >>> import minigrad as mg
@@ -106,11 +112,11 @@ class RMSprop(Optimizer):
         self._memory = ("v", "velocity") if momentum else ("v",)  # type: ignore[misc]
         super().__init__(
             params,
-            lr=float(lr),
-            alpha=float(alpha),
-            eps=float(eps),
-            weight_decay=float(weight_decay),
-            momentum=float(momentum),
+            lr=self._number("lr", lr),
+            alpha=self._number("alpha", alpha),
+            eps=self._number("eps", eps),
+            weight_decay=self._number("weight_decay", weight_decay),
+            momentum=self._number("momentum", momentum),
         )
 
     def _coefficients(self, t: int) -> tuple[float, ...]:
@@ -139,6 +145,7 @@ class Adam(Optimizer):
     corrected means m' = m / (1 - b1^t), v' = v / (1 - b2^t); g includes weight_decay p.
 
     Raises:
+        TypeError: if the parameters are no iterable of tensors, or an option no number.
         ValueError: if an option is negative, or a beta not below 1.
 
     >>> import minigrad as mg
@@ -169,10 +176,10 @@ class Adam(Optimizer):
         first, second = betas
         super().__init__(
             params,
-            lr=float(lr),
-            betas=(float(first), float(second)),
-            eps=float(eps),
-            weight_decay=float(weight_decay),
+            lr=self._number("lr", lr),
+            betas=(self._number("betas", first), self._number("betas", second)),
+            eps=self._number("eps", eps),
+            weight_decay=self._number("weight_decay", weight_decay),
         )
 
     def _coefficients(self, t: int) -> tuple[float, ...]:
@@ -203,6 +210,7 @@ class AdamW(Adam):
     """Adam with decoupled weight decay: p <- (1 - lr weight_decay) p before each step (Loshchilov and Hutter, 2019).
 
     Raises:
+        TypeError: if the parameters are no iterable of tensors, or an option no number.
         ValueError: if an option is negative, or a beta not below 1.
 
     >>> import minigrad as mg

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..spec import Array
-from .base import Optimizer, validated
+from .base import Optimizer, as_number, validated
 
 __all__ = ["CosineLR", "ExponentialLR", "Schedule", "StepLR", "WarmupLR"]
 
@@ -110,11 +110,10 @@ def _whole(caller: str, name: str, value: int) -> int:
 
 def _number(caller: str, name: str, value: float) -> float:
     """A factor or a rate: finite and not negative."""
-    if not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{caller}: {name} must be a number, not {type(value).__name__}")
-    if not 0 <= value < math.inf:
-        raise ValueError(f"{caller}: {name} must be finite and at least 0, not {value!r}")
-    return float(value)
+    number = as_number(caller, name, value)
+    if not 0 <= number < math.inf:
+        raise ValueError(f"{caller}: {name} must be finite and at least 0, not {number}")
+    return number
 
 
 class StepLR(Schedule):

@@ -45,7 +45,7 @@ def draw(
     Raises:
         ValueError: for another suffix, or an option that does not fit; or (:class:`DrawingError`) if the layout fails
             or takes too long: the DOT text is then kept beside the picture.
-        OSError: if no file can be written there; before anything is laid out.
+        OSError: if no file can be written there, or a pipe or a device is there; before anything is laid out.
         ModuleNotFoundError: if neither `dot` nor graphviz-pure is installed; says how to get either.
 
     >>> import minigrad as mg, tempfile

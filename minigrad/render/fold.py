@@ -3,7 +3,8 @@
 A run of vertices repeats with period p if every vertex has the label, the shapes and (but for numbers in their
 names) the scopes of the one p places before, and if from each repetition to the next the source of each edge moves
 by one fixed distance: 0 for a weight that all share, p for the state of the step before, another for what an
-earlier loop made. Leaves without a name, such as the input of each step, all count as equal.
+earlier loop made. A leaf without a name, such as the input of each step, need only be another than that of the step
+before. What the first repetition takes from before it, or has as a constant, may be the state of all others.
 """
 
 from __future__ import annotations

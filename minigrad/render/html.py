@@ -59,7 +59,7 @@ def to_html(
 
     Raises:
         ValueError: if a tensor has no graph, one that is named is not in the graph, or an option is unknown.
-        OSError: if no file can be written there.
+        OSError: if no file can be written there, or a pipe or a device is there.
 
     >>> import tempfile
     >>> import minigrad as mg

@@ -13,7 +13,7 @@ from itertools import groupby
 
 from .order import contracted_order
 from .picture import Picture, Vertex
-from .scopes import STEP
+from .words import STEP
 
 __all__ = ["Box", "nested"]
 

@@ -7,15 +7,20 @@ within each. Where that would make a cycle, because a scope is left and entered 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from heapq import heapify, heappop, heappush
+from typing import TypeVar
 
-from ..graph import Order, topological_order
+from ..core import Node
 from .picture import Output, Picture, Vertex
 
 __all__ = ["Groups", "contracted_order", "grouped"]
 
+K = TypeVar("K", bound=Hashable)
 Groups = dict[str | int, list[int]]
 """Vertices by the name of their scope; one that is in none by its own number."""
+_Key = str | int | tuple[str, int]
+"""As of these groups; of a sequence's step the name of its scope with the number of the sequence."""
 
 
 def grouped(picture: Picture) -> Picture:
@@ -37,6 +42,8 @@ def grouped(picture: Picture) -> Picture:
 def _sorted_by_scope(vertices: Sequence[Vertex], numbers: Sequence[int]) -> list[int]:
     result: list[int] = []
     stack: list[int | tuple[Sequence[int], int]] = [(numbers, 0)]
+    sequences: dict[Node | None, int] = {}
+    keys = {i: _keys(vertices[i], sequences) for i in numbers}
     while stack:
         entry = stack.pop()
         if isinstance(entry, int):
@@ -46,26 +53,49 @@ def _sorted_by_scope(vertices: Sequence[Vertex], numbers: Sequence[int]) -> list
         if all(len(vertices[i].scope) <= depth for i in members):
             result.extend(members)
             continue
-        groups: Groups = {}
+        groups: dict[_Key, list[int]] = {}
         for i in members:
-            scope = vertices[i].scope
-            groups.setdefault(scope[depth] if len(scope) > depth else i, []).append(i)
+            groups.setdefault(keys[i][depth] if len(keys[i]) > depth else i, []).append(i)
         order = contracted_order(vertices, groups)
         if order is None:
             result.extend(members)
             continue
         for key in reversed(order):
-            stack.append((groups[key], depth + 1) if isinstance(key, str) else key)
+            stack.append(key if isinstance(key, int) else (groups[key], depth + 1))
     return result
 
 
-def contracted_order(vertices: Sequence[Vertex], groups: Groups) -> list[str | int] | None:
-    """The groups sorted so that those which feed others come first; None if they feed each other."""
-    group_of = {i: key for key, members in groups.items() for i in members}
+def _keys(vertex: Vertex, sequences: dict[Node | None, int]) -> Sequence[_Key]:
+    """The path of a vertex; the steps of two sequences in one scope have the same names and are not the same."""
+    if vertex.step is None:
+        return vertex.scope
+    return (*vertex.scope[:-1], (vertex.scope[-1], sequences.setdefault(vertex.node, len(sequences))))
 
-    def parents(key: str | int) -> list[str | int]:
-        sources = (group_of.get(edge.source) for i in groups[key] for edge in vertices[i].inputs)
-        return [source for source in dict.fromkeys(sources) if source is not None and source != key]
 
-    order = topological_order(groups, parents)
-    return list(order.nodes) if isinstance(order, Order) else None
+def contracted_order(vertices: Sequence[Vertex], groups: Mapping[K, Sequence[int]]) -> list[K] | None:
+    """The groups sorted so that those which feed others come first; None if they feed each other.
+
+    Of those that may come next the one whose first vertex comes first: what is in order stays as it is.
+    """
+    first = [members[0] for members in groups.values()]
+    key_of = dict(zip(first, groups, strict=True))
+    group_of = {i: members[0] for members in groups.values() for i in members}
+    after: dict[int, set[int]] = {i: set() for i in first}
+    waits = dict.fromkeys(first, 0)
+    for i, group in group_of.items():
+        for edge in vertices[i].inputs:
+            source = group_of.get(edge.source, group)
+            if source != group and group not in after[source]:
+                after[source].add(group)
+                waits[group] += 1
+    ready = [i for i in first if not waits[i]]
+    heapify(ready)
+    order: list[K] = []
+    while ready:
+        i = heappop(ready)
+        order.append(key_of[i])
+        for group in after[i]:
+            waits[group] -= 1
+            if not waits[group]:
+                heappush(ready, group)
+    return order if len(order) == len(groups) else None

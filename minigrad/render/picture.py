@@ -15,6 +15,8 @@ from ..backward import graph_of
 from ..core import Leaf, Node, Tensor
 from ..primitives import PRIMITIVES, Primitive
 from ..spec import Spec
+from .calls import owners_path, paths_of_modules
+from .execution import executed
 from .given import as_tensors, known_names
 
 __all__ = ["Edge", "Kind", "Output", "Picture", "Vertex", "default_name", "leaf_names", "named_within",
@@ -98,12 +100,13 @@ def picture_of(tensors: Tensor | Iterable[Tensor], names: Mapping[str, Tensor] |
     outputs = as_tensors(tensors)
     order = graph_of([output.node for output in outputs if output.node is not None]).nodes
     known = known_names(names, set(order))
-    operations = [node for node in order if node.primitive is not None]
-    scopes = _scopes_of_use(operations)
-    leaves = [*scopes, *(node for node in order if node.primitive is None and node not in scopes)]
+    operations = executed(order)
+    paths = paths_of_modules(operations)
+    uses = _uses(operations)
+    leaves = [*uses, *(node for node in order if node.primitive is None and node not in uses)]
     serial = {node: i for i, node in enumerate([*leaves, *operations])}
-    vertices = [_leaf(node, known, scopes.get(node, ())) for node in leaves]
-    vertices += [_operation(node, serial) for node in operations]
+    vertices = [_leaf(node, known, owners_path(node, uses.get(node, ()), paths)) for node in leaves]
+    vertices += [_operation(node, serial, paths.get(id(node.scope), node.scope)) for node in operations]
     result = []
     for number, output in enumerate(outputs):
         assert output.node is not None
@@ -131,14 +134,14 @@ def named_within(picture: Picture, names: Mapping[str, Tensor] | None) -> list[O
     return [o for o in found if not picture.vertices[o.source].is_leaf and (o.source, o.slot) not in asked]
 
 
-def _scopes_of_use(operations: Iterable[Node]) -> dict[Node, tuple[str, ...]]:
-    """For each leaf the path that all its users share; in the order of first use."""
-    scopes: dict[Node, tuple[str, ...]] = {}
+def _uses(operations: Iterable[Node]) -> dict[Node, list[Node]]:
+    """For each leaf what uses it, in order; leaves in the order of first use."""
+    uses: dict[Node, list[Node]] = {}
     for node in operations:
         for parent in node.parents:
             if parent.primitive is None:
-                scopes[parent] = shared_path(scopes[parent], node.scope) if parent in scopes else node.scope
-    return scopes
+                uses.setdefault(parent, []).append(node)
+    return uses
 
 
 def shared_path(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
@@ -161,7 +164,7 @@ def _leaf(node: Node, known: Mapping[tuple[Node, int], str], scope: tuple[str, .
     )  # fmt: skip
 
 
-def _operation(node: Node, serial: Mapping[Node, int]) -> Vertex:
+def _operation(node: Node, serial: Mapping[Node, int], scope: tuple[str, ...]) -> Vertex:
     primitive = node.primitive
     assert primitive is not None
     argnums, needs, slots = node.route
@@ -170,7 +173,7 @@ def _operation(node: Node, serial: Mapping[Node, int]) -> Vertex:
     inputs = tuple([Edge(serial[parent], slot, name(argnum)) for parent, argnum, slot in edges])
     constants = () if all(needs) else tuple([name(i) for i, tracked in enumerate(needs) if not tracked])
     options = _unusual(primitive, node.params)
-    return Vertex("operation", primitive.name, node.outputs, node.scope, inputs, node, options, constants)
+    return Vertex("operation", primitive.name, node.outputs, scope, inputs, node, options, constants)
 
 
 def _unusual(primitive: Primitive, options: dict[str, Any]) -> dict[str, Any]:

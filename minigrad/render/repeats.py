@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +16,9 @@ __all__ = ["Repeat", "repeats"]
 
 LONGEST = 128
 """The longest period that is looked for."""
-_Move = tuple[int, int, int]
-"""From an edge to that of the next block: how far its source moves, and its output before and after."""
+_Move = tuple[int, int, int] | None
+"""From an edge to that of the next block: how far its source moves, and its output before and after; None if what the
+next block takes was a constant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,12 @@ def _kinds(vertices: Sequence[Vertex]) -> np.ndarray[Any, np.dtype[np.int64]]:
         specs = tuple([(shape, dtype.num, dtype.byteorder) for shape, dtype in v.specs])
         key: Any = (v.label, specs, scope, v.remark)
         if v.step is None:
-            edges = v.inputs
-            arguments = tuple([edge.argument for edge in edges]) if len(edges) < 9 else len(edges)
+            names: Any = [edge.argument for edge in v.inputs]
+            if v.constants:  # in the first block what later ones take from the one before may be constant
+                names = sorted([*names, *v.constants])
+            names = tuple(names) if len(names) < 9 else len(names)
             options = option_text({k: o for k, o in v.options.items() if k != "index"}) if v.options else ""
-            key = (*key, arguments, v.constants, options)
+            key = (*key, names, options)
         result.append(numbers.setdefault(key, len(numbers)))
     return np.array(result, np.int64)
 
@@ -108,7 +112,7 @@ def _to_boundary(vertices: Sequence[Vertex], start: int, period: int) -> int:
 def _regular(vertices: Sequence[Vertex], start: int, period: int, count: int) -> int:
     """How many of `count` blocks from `start` on have sources that move by one fixed distance each.
 
-    The first block may take a state from anywhere: later ones take it from the block before.
+    The first block may take a state from anywhere, or as a constant: later ones take it from the block before.
     """
     first: list[list[_Move]] = []
     moves: list[list[_Move]] = []
@@ -119,9 +123,14 @@ def _regular(vertices: Sequence[Vertex], start: int, period: int, count: int) ->
             a, b = before.inputs, vertex.inputs
             if vertex.step is not None and vertex.node is before.node:
                 a = b  # steps of one sequence, which may start from constants
-            elif len(a) != len(b):
+            same = len(a) == len(b) and before.constants == vertex.constants
+            if same or a is b:
+                here: list[_Move] = [(y[0] - x[0], x[1], y[1]) for x, y in zip(a, b, strict=True)]
+            elif k == 1 and set(before.constants) > set(vertex.constants):
+                known = {x.argument: x for x in a}
+                here = [(y.source - x.source, x.slot, y.slot) if (x := known.get(y.argument)) else None for y in b]
+            else:
                 return k
-            here = [(y[0] - x[0], x[1], y[1]) for x, y in zip(a, b, strict=True)]
             if k == 1:
                 first.append(here)
             elif k == 2:
@@ -137,8 +146,20 @@ def _regular(vertices: Sequence[Vertex], start: int, period: int, count: int) ->
 def _but_for(
     vertices: Sequence[Vertex], edges: Sequence[Edge], here: list[_Move], moves: list[_Move], states: range
 ) -> bool:
-    """Whether the moves are the same but for those of inputs, and of states that come from the block before."""
+    """Whether the moves are the same but for those of states that come from the block before, and of inputs.
+
+    An input is another one in each block, or the same in all: a head that takes the last state and a weight of its own
+    is no further step.
+    """
     return all(
-        x == y or (edge.source in states and x[1] == x[2]) or vertices[edge.source].kind == "input"
+        x == y
+        or (x is not None and edge.source in states and x[1] == x[2])
+        or (x and y and x[0] != 0 != y[0] and _inputs(vertices, edge.source, x[0], y[0] if states else 0))
         for edge, x, y in zip(edges, here, moves, strict=True)
     )
+
+
+def _inputs(vertices: Sequence[Vertex], source: int, *moves: int) -> bool:
+    """Whether a source is an input, and so were those of the blocks before, from which it moved so far."""
+    sources = itertools.accumulate(moves, int.__sub__, initial=source)
+    return all(vertices[i].kind == "input" for i in sources)

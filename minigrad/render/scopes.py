@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby, pairwise
 
 from .order import Groups, contracted_order
 from .picture import Picture, Vertex
+from .words import STEP
 
-__all__ = ["STEP", "Scope", "ladders", "scopes_of"]
-
-STEP = re.compile(r"(?:step|time|t)[ _=]?\d+")
-"""The name of a scope that is a step of a loop."""
+__all__ = ["Scope", "ladders", "scopes_of"]
 
 
 class Scope:

@@ -12,8 +12,11 @@ import numpy as np
 
 from ..spec import Spec
 
-__all__ = ["alike", "index_text", "number_text", "option_span", "option_text", "option_words", "shape_of", "span"]
+__all__ = ["STEP", "alike", "index_text", "number_text", "option_span", "option_text", "option_words", "shape_of",
+           "span"]  # fmt: skip
 
+STEP = re.compile(r"(?:step|time|t)[ _=]?\d+")
+"""The name of a scope that is a step of a loop."""
 _LONGEST = 32
 """Letters of an option that are shown."""
 _ITEMS = 8

@@ -83,7 +83,7 @@ def test_the_bound_is_the_best_rate_with_as_many_threads():
 def test_json_brings_everything_back(tmp_path):
     results = Results({"processor": "abacus"}, 7.0, [row(must={1: 0.9, 2: 1.0}, flop=3.0, note="a note")])
     results.rows[0].rivals.append(Measured("gone", "PyTorch", missing="why", failed="how", units=3, calls=4))
-    path = tmp_path / "folder" / "results.json"
+    path = tmp_path / "results.json"
     results.save(path)
     assert Results.load(path) == results
     json.loads(path.read_text())["rows"][0]["rivals"][1]["values"].index(0.99)
@@ -154,12 +154,12 @@ def test_the_picture_is_drawn(tmp_path):
     from benchmarks.picture import draw
 
     results = Results({"processor": "abacus"}, 1.0, [row(), row(aim=0.1, difference=True), row(ours=[])])
-    draw(results, tmp_path / "bench" / "results.svg")
-    text = (tmp_path / "bench" / "results.svg").read_text()
+    draw(results, tmp_path / "results.svg")
+    text = (tmp_path / "results.svg").read_text()
     assert text.startswith("<?xml")
     assert "</svg>" in text
-    draw(results, tmp_path / "bench" / "again.svg")
-    assert (tmp_path / "bench" / "again.svg").read_text() == text
+    draw(results, tmp_path / "again.svg")
+    assert (tmp_path / "again.svg").read_text() == text
 
 
 @pytest.mark.parametrize("name", ["agreement", "driver", "figures", "job", "tables"])

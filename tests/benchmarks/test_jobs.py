@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 
 import numpy as np
 import pytest
@@ -120,3 +121,39 @@ def test_a_file_that_holds_no_results_is_named(text, tmp_path):
 def test_a_name_that_no_case_has_is_said():
     with pytest.raises(SystemExit, match="no case has 'nobody' in its name"):
         main(["overhead", "--only", "nobody"])
+
+
+@pytest.fixture
+def no_measuring(monkeypatch):
+    from benchmarks import cli
+
+    monkeypatch.setattr(cli, "_measure", lambda options: pytest.fail("measured"))
+
+
+@pytest.mark.parametrize("option", ["--json", "--picture"])
+def test_outputs_are_checked_before_anything_is_measured(option, tmp_path, capsys, no_measuring):
+    """No folder is made for them: a mistyped one would be noticed by nobody."""
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe.svg")
+    for path, part in (
+        (tmp_path / "none" / "x.svg", f"no such folder to write into: '{tmp_path / 'none'}'"),
+        (tmp_path / "file" / "x.svg", "no such folder"),
+        (tmp_path / "pipe.svg", "a pipe, not a regular file"),
+        (tmp_path, "Is a directory" if option == "--json" else "suffix"),
+    ):
+        assert main(["overhead", "--quick", option, str(path)]) == 2
+        out, err = capsys.readouterr()
+        assert (out, len(err.splitlines())) == ("", 1)
+        assert err.startswith(f"python -m benchmarks: {option}: ")
+        assert part in err
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "pipe.svg"]
+
+
+def test_a_picture_has_a_suffix_that_can_be_drawn(tmp_path, capsys, no_measuring):
+    assert main(["overhead", "--quick", "--picture", str(tmp_path / "x.xyz")]) == 2
+    assert "--picture: the suffix of x.xyz must be .svg, .png or .pdf" in capsys.readouterr().err
+
+
+def test_a_report_checks_its_outputs_too(tmp_path, capsys):
+    assert main(["report", str(tmp_path / "none.json"), "--picture", str(tmp_path / "x.xyz")]) == 2
+    assert "python -m benchmarks report: --picture: the suffix of x.xyz" in capsys.readouterr().err

@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -62,7 +64,13 @@ def test_train_leaves_a_run_folder(small_folder, tmp_path, capsys):
         "feature_size": 5, "wordvec_size": 8, "hidden_size": 12, "cell_type": "rnn", "dropout": 0.1,
         "dtype": "float32", "forget_bias": 0.0, "feature_dropout": 0.2,
     }  # fmt: skip
-    assert settings["data"] == {"pca": False, "max_train": 20, "train_captions": 20}
+    data = settings["data"]
+    assert (data["pca"], data["max_train"], data["train_captions"]) == (False, 20, 20)
+    assert data["folder"] == str(small_folder)
+    assert set(data["fingerprint"]) == {
+        "coco2014_captions.h5: train_captions", "coco2014_captions.h5: train_image_idxs", "train2014_vgg16_fc7.h5",
+        "coco2014_captions.h5: val_captions", "coco2014_captions.h5: val_image_idxs", "val2014_vgg16_fc7.h5",
+    }  # fmt: skip
     assert (settings["training"]["seed"], settings["training"]["keep"]) == (3, "loss")
     assert {path.name for path in folder.iterdir()} == {
         "checkpoint.safetensors", "history.jsonl", "loss.png", "settings.json", "vocabulary.json",
@@ -86,7 +94,10 @@ def test_train_refuses_a_folder_that_exists(small_folder, run, capsys):
 
 @pytest.mark.parametrize(("options", "part"), [
     (["--epochs", "0"], "epochs must be an int of at least 1; got 0"),
-    (["--learning-rate", "-1"], "learning_rate must be above 0"),
+    (["--learning-rate", "-1"], "learning_rate must be above 0 and finite; got -1.0"),
+    (["--learning-rate", "inf"], "learning_rate must be above 0 and finite; got inf"),
+    (["--weight-decay", "inf"], "weight_decay must be at least 0 and finite; got inf"),
+    (["--hidden", str(10**15)], "is too large for the memory here: Unable to allocate"),
     (["--dropout", "1"], "dropout must be at least 0 and below 1"),
     (["--hidden", "0"], "hidden_size must be an int of at least 1; got 0"),
     (["--max-train", "1000"], "max_train must be at most 48"),
@@ -100,6 +111,31 @@ def test_train_refuses_impossible_settings_and_leaves_nothing(small_folder, tmp_
 def test_train_refuses_a_folder_without_data(tmp_path, capsys):
     refused(capsys, ["train", "--data", tmp_path / "none", "--out", tmp_path / "run"], str(tmp_path / "none"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["coco2014_vocab.json", "coco2014_captions.h5", "train2014_vgg16_fc7_pca.h5"])
+@pytest.mark.parametrize("kind", ["a pipe", "a folder", "nothing"])
+def test_what_is_in_place_of_a_file_is_said(copied, tmp_path, capsys, name, kind):
+    """Nobody waits for somebody who writes into a pipe."""
+    (copied / name).unlink()
+    if kind != "nothing":
+        (os.mkfifo if kind == "a pipe" else os.mkdir)(copied / name)
+    text = "o such file" if kind == "nothing" else f"{kind}, not a regular file"
+    refused(capsys, ["train", "--data", copied, "--out", tmp_path / "run"], str(copied / name), text)
+
+
+@pytest.mark.parametrize("name", ["settings.json", "vocabulary.json", "weights.safetensors"])
+def test_a_pipe_in_place_of_a_file_of_the_run_is_said(small_folder, run, capsys, name):
+    (run / name).unlink()
+    os.mkfifo(run / name)
+    refused(capsys, ["evaluate", run, "--data", small_folder], str(run / name), "a pipe, not a regular file")
+
+
+@pytest.mark.parametrize("name", ["checkpoint.safetensors", "history.jsonl"])
+def test_a_pipe_in_place_of_a_file_to_resume_from_is_said(small_folder, run, capsys, name):
+    (run / name).unlink()
+    os.mkfifo(run / name)
+    refused(capsys, ["train", "--out", run, "--resume"], str(run / name), "a pipe, not a regular file")
 
 
 def test_resume_goes_on_to_more_epochs(small_folder, trained, run, tmp_path, capsys):
@@ -126,6 +162,71 @@ def test_resume_refuses_what_does_not_fit(small_folder, other_folder, run, tmp_p
     del settings["training"]["seed"]
     (run / "settings.json").write_text(json.dumps(settings))
     refused(capsys, [*train, run, "--resume"], "settings.json", "seed are missing")
+
+
+@pytest.fixture
+def copied(small_folder, tmp_path):
+    """The data in another folder, where it may be changed."""
+    return Path(shutil.copytree(small_folder, tmp_path / "copied"))
+
+
+def test_resume_with_the_same_data_elsewhere(copied, run):
+    assert main(["train", "--data", str(copied), "--out", str(run), "--resume", "--epochs", "3", "--quiet"]) == 0
+    assert Run.open(run).settings["data"]["folder"] == str(copied)
+
+
+@pytest.mark.parametrize(("name", "key"), [
+    ("coco2014_captions.h5", "train_captions"), ("coco2014_captions.h5", "val_captions"),
+    ("coco2014_captions.h5", "train_image_idxs"), ("train2014_vgg16_fc7_pca.h5", "features"),
+    ("val2014_vgg16_fc7_pca.h5", "features"),
+])  # fmt: skip
+def test_resume_refuses_changed_data(copied, run, capsys, name, key):
+    """As many rows as before, two of them exchanged; in the first of them where only those are looked at."""
+    before = {path: path.read_bytes() for path in run.iterdir()}
+    with h5py.File(copied / name, "r+") as file:
+        rows = file[key][()]
+        rows[[0, 3]] = rows[[3, 0]]
+        assert (rows != file[key][()]).any()
+        file[key][...] = rows
+    what = name if key == "features" else f"{name}: {key}"
+    refused(capsys, ["train", "--data", copied, "--out", run, "--resume", "--epochs", "3"],
+            f"{what} (was ", str(copied), "--data DIR", "without --resume")  # fmt: skip
+    assert before == {path: path.read_bytes() for path in run.iterdir()}
+
+
+def test_resume_refuses_other_raw_captions(copied, run, capsys):
+    """They are what the validation measures by."""
+    lines = "".join(f"{i}.jpg,{split},a dog\n" for split in ("train", "val") for i in range(24))
+    (copied / "captions.csv").write_text("image,split,caption\n" + lines)
+    (copied / "val2014_images.txt").write_text("".join(f"{i}.jpg\n" for i in range(24)))
+    refused(capsys, ["train", "--data", copied, "--out", run, "--resume"], "captions.csv (was not there, is ")
+
+
+def test_a_run_without_a_fingerprint_goes_on_with_a_note(small_folder, run, capsys):
+    settings = json.loads((run / "settings.json").read_text())
+    fingerprint = settings["data"].pop("fingerprint")
+    (run / "settings.json").write_text(json.dumps(settings))
+    resume = ["train", "--data", str(small_folder), "--out", str(run), "--resume", "--quiet"]
+    assert main([*resume, "--epochs", "3"]) == 0
+    assert "without a fingerprint of its data" in capsys.readouterr().err
+    assert Run.open(run).settings["data"]["fingerprint"] == fingerprint
+    assert main(resume) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_resume_finds_the_data_again(copied, tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("CAPTIONING_DATA", raising=False)
+    run, moved = tmp_path / "run", tmp_path / "moved"
+    assert main(["train", "--data", str(copied), "--out", str(run), *SMALL]) == 0
+    resume = ["train", "--out", str(run), "--resume", "--quiet"]
+    assert main([*resume, "--epochs", "3"]) == 0
+    copied.rename(moved)
+    capsys.readouterr()
+    refused(capsys, resume, f"was trained on the data in {copied}", "--data DIR")
+    monkeypatch.setenv("CAPTIONING_DATA", str(moved))
+    assert main([*resume, "--epochs", "4"]) == 0
+    monkeypatch.delenv("CAPTIONING_DATA")
+    assert main([*resume, "--epochs", "5"]) == 0
 
 
 def test_a_run_from_before_feature_dropout_goes_on(small_folder, trained, run):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import operator
+import re
 from collections import OrderedDict, UserDict, UserList, deque
 from dataclasses import dataclass
 from types import MappingProxyType, SimpleNamespace
@@ -563,3 +565,52 @@ def test_a_slice_leaves_the_names_of_the_original():
     assert [type(m) for m in whole[::-1]] == [nn.Linear, nn.Tanh, nn.Linear]
     assert len(whole[3:]) == 0
     assert repr(part).splitlines()[1] == "  (1): Tanh()"
+
+
+# --- parameters that are written --------------------------------------------------------------------------
+
+IN_PLACE = {"+": operator.iadd, "-": operator.isub, "*": operator.imul, "/": operator.itruediv, "**": operator.ipow,
+            "@": operator.imatmul}  # fmt: skip
+
+
+@pytest.mark.parametrize("symbol", IN_PLACE)
+def test_an_update_that_would_only_rebind_is_refused_under_no_grad(symbol):
+    layer = nn.Linear(2, 2)
+    kept, change = layer.weight.data.copy(), IN_PLACE[symbol]
+    for weight in (layer.weight, nn.Parameter(kept)):
+        for value in (0.5, np.ones((2, 2), np.float32), mg.tensor(np.ones((2, 2), np.float32)), weight):
+            with mg.no_grad(), pytest.raises(TypeError, match=rf"write p\.data {re.escape(symbol)}= \.\.\."):
+                change(weight, value)
+    with mg.no_grad(), pytest.raises(TypeError, match=r"a parameter \(here weight\), only give its name"):
+        layer.weight *= 0.5
+    layer.weight.requires_grad = False  # frozen
+    with mg.no_grad(), pytest.raises(TypeError, match="would not change a parameter"):
+        change(layer.weight, 0.5)
+    np.testing.assert_array_equal(layer.weight.data, kept)
+    with mg.no_grad():
+        layer.weight.data *= 0.5
+    np.testing.assert_array_equal(layer.weight.data, kept * np.float32(0.5))
+
+
+@pytest.mark.parametrize("symbol", IN_PLACE)
+def test_in_a_forward_it_gives_the_name_to_the_result(symbol):
+    weight = nn.Parameter(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    other = np.array([[2.0, 1.0], [1.0, 3.0]])
+    result = IN_PLACE[symbol](weight, other)
+    assert type(result) is mg.Tensor
+    assert result.requires_grad
+    ordinary = getattr(operator, IN_PLACE[symbol].__name__.removeprefix("i"))
+    np.testing.assert_array_equal(result.data, ordinary(weight.data, other))
+
+
+@pytest.mark.parametrize("array", [np.ones((2, 3)), np.ones((2, 3), int), np.ones((3, 3), np.float32)])
+def test_a_parameter_whose_data_were_replaced_is_neither_saved_nor_loaded(array):
+    model = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    state = model.state_dict()
+    model[0].weight.data = array
+    for use in (model.state_dict, lambda: model.load_state_dict(state)):
+        with pytest.raises(TypeError, match=r"Sequential: \S*weight is float32 \(2, 3\), its \.data was replaced by .*"
+                                            r": write into \.data, or assign another nn\.Parameter"):  # fmt: skip
+            use()
+    model[0].weight.data = np.zeros((2, 3), np.float32)  # the same shape and dtype
+    assert not model[0].state_dict()["weight"].any()

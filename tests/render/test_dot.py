@@ -247,7 +247,7 @@ def test_two_modules_of_one_name_are_two_frames():
     first, second = nn.Linear(3, 4, rng=0), nn.Linear(4, 2, rng=0)
     y = second(mg.tanh(first(np.ones((5, 3), np.float32))))
     dot = mg.render.to_dot(y)
-    assert [name for name, _ in clusters_of(laid_out(dot))] == ["Linear", "Linear"]
+    assert [name for name, _ in clusters_of(laid_out(dot))] == ["Linear 1", "Linear 2"]
     outside = [line for line in dot.splitlines() if line.startswith("  n")]
     assert sum('label="tanh"' in line for line in outside) == 1
 

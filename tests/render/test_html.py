@@ -321,7 +321,7 @@ def test_elided_steps_stand_in_the_row():
     assert boxes[box_of[elision]].row
 
 
-@pytest.mark.parametrize(("unroll", "inside"), [("steps", 6), ("fold", 4)])
+@pytest.mark.parametrize(("unroll", "inside"), [("steps", 6), ("fold", 3)])
 def test_steps_of_a_written_loop_are_a_row(unroll, inside):
     h, total = mg.tensor([[0.5]], requires_grad=True), mg.tensor(0.0)
     for t in range(6):

@@ -206,8 +206,9 @@ def test_parameters_are_short_within_the_frame_of_their_module():
     net = nn.Sequential(*[nn.Linear(2, 2, rng=0) for _ in range(6)])
     lines = mg.render.to_text(net(np.ones((1, 2), np.float32))).splitlines()
     assert lines[0].split() == ["parameter", "Sequential.0.weight", "2×2"]
-    assert "(·, weight)" in "".join(lines)
-    assert "    0 … 5:" in lines or "    1 … 5:" in lines
+    assert "  × 6, first with b' = ·:" in lines
+    assert "    0 … 5:" in lines
+    assert "matmul(b', weight)" in "".join(lines)
     assert not [line for line in lines[12:] if "Sequential." in line]
 
 

@@ -138,6 +138,10 @@ def test_figures(tmp_path, capsys):
     (["check", "1-1", "--examples", "0"], "--examples must be at least 1; got 0"),
     (["figures", "no-figure", "--out", "nowhere"], "there is no claim no-figure"),
     (["check", "--load", "no-such-file.py"], "no-such-file.py"),
+    (["figures", "1-1", "--out", "/dev/null"], "--out: /dev/null is a device, not a folder"),
+    (["figures", "1-1", "--out", "/dev/null/new"], "--out: /dev/null is a device, not a folder"),
+    (["figures", "1-1", "--out", __file__], f"--out: {__file__} is a file, not a folder"),
+    (["document", "--out", "/dev/null"], "--out: /dev/null is a device, not a folder"),
 ])  # fmt: skip
 def test_a_mistake_is_one_line_and_status_2(arguments, part, capsys):
     assert main(arguments) == 2
