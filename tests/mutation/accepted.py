@@ -185,6 +185,17 @@ _accept("both axes are always the same number", "products._pull_single",
 _accept("a range is unpacked as a list is", "products._pull_single", "stack = list(range(left.ndim - 2))",
         "stack = range(left.ndim - 2)")  # fmt: skip
 
+_WIDE = "the other factor is wide, and the product casts, exactly"
+_accept(_WIDE, "products.matmul.vjp", "g, a, b = (widened(g), widened(a), widened(b))",
+        "g, a, b = (g, widened(a), widened(b))", "g, a, b = (widened(g), a, widened(b))",
+        "g, a, b = (widened(g), widened(a), b)")  # fmt: skip
+_accept(_WIDE + "; of a single operand nothing is summed", "products.einsum.vjp",
+        "g, parts = (widened(g), list(zip(inputs, map(widened, operands), strict=True)))",
+        "g, parts = (g, list(zip(inputs, map(widened, operands), strict=True)))")  # fmt: skip
+_accept(_WIDE, "temporal.temporal_affine.vjp", "g, x, W = (widened(g), widened(x), widened(W))",
+        "g, x, W = (g, widened(x), widened(W))", "g, x, W = (widened(g), x, widened(W))",
+        "g, x, W = (widened(g), widened(x), W)")  # fmt: skip
+
 # --- recurrent -----------------------------------------------------------------------------------------
 
 _accept("the product casts as well", "recurrent._run_back",
@@ -194,6 +205,8 @@ _accept("the product casts as well", "recurrent._run_back",
 # --- shaping and the engine ----------------------------------------------------------------------------
 
 _accept(_GENERAL, "shaping.repeat.vjp", "if equal and len(counts):", "if False:")
+_accept("NumPy's reduceat happens to keep its sums of half precision in single; the cast relies on nothing",
+        "shaping.repeat.vjp", "g = widened(g)", "g = g")  # fmt: skip
 _LEADING = "if 0 < lead < g.ndim and g.shape[lead:] == shape:"
 _accept(_GENERAL, "backward.unbroadcast", _LEADING, "if False:", "if g.shape[lead:] == shape:",
         _LEADING.replace("shape[lead:]", "shape[:]"), _LEADING.replace("0 < lead", "0 <= lead"),

@@ -259,6 +259,7 @@ HALF = {
     "a bias of many": (lambda x: x + np.zeros((N, 2), np.float16), np.ones(2, np.float16)),
     "repeat": (lambda x: ops.repeat(x, 5000), np.ones(2, np.float16)),
     "repeat, unequally": (lambda x: ops.repeat(x, [5000, 3000]), np.ones(2, np.float16)),
+    "repeat of rows, unequally": (lambda x: ops.repeat(x, [5000, 3000], 0), np.ones((2, 20), np.float16)),
     "tile": (lambda x: ops.tile(x, 5000), np.ones(2, np.float16)),
     "getitem": (lambda x: x[np.arange(9000) % 2], np.ones(2, np.float16)),
     "getitem of rows": (lambda x: x[np.arange(9000) % 2], np.ones((2, 20), np.float16)),
