@@ -90,6 +90,10 @@ _accept("whichever is called the first", "windows.residues", "common = gcd(strid
 _accept("without taps there is nothing to sum", "windows.residues",
         "last = (taps[-1] * dilation - padding) // stride if taps else 0",
         "last = (taps[-1] * dilation - padding) // stride if taps else 1")  # fmt: skip
+_START = "start = next((i for i in range(kernel) if (i * dilation - padding - r) % stride == 0), kernel)"
+_accept("a number is divisible if its negative is", "windows.residues", _START,
+        _START.replace("(i * dilation - padding - r)", "(r - (i * dilation - padding))"),
+        _START.replace("(i * dilation - padding - r)", "-(i * dilation - padding - r)"))  # fmt: skip
 _THEMSELVES = "if windows.kernel == windows.stride == (1, 1) and pixels.flags.c_contiguous:"
 _accept(_GENERAL, "columns._columns", _THEMSELVES, _THEMSELVES.replace("(1, 1)", "(1, 2)"))
 _accept("it is given as a dtype", "columns.room", "size = prod(shape) * np.dtype(dtype).itemsize",
