@@ -111,7 +111,50 @@ _SHARED = ("shared = windows.stride[0] == 1 and kh * filters < (kh - 1) * kw * c
 _accept(_GENERAL, "convolution._correlations", _SHARED, _SHARED.replace("!=", "=="),
         _SHARED.replace("kw * c * groups", "kw * groups"),
         _SHARED.replace("(kh - 1) * kw * c", "1 * kw * c"),
+        _SHARED.replace("(kh - 1)", "(kh - 0)"), _SHARED.replace("(kh - 1) * kw * c", "(kh - 1 + kw) * c"),
+        _SHARED.replace("(kh - 1) * kw * c", "(kh - 1) * c"), _SHARED.replace("c * groups", "c + groups"),
         _SHARED.replace("(kh - 1) * kw * c * groups", "((kh - 1) * kw + c) * groups"))  # fmt: skip
+_ENTRIES = "entries = max(x.shape[1] * prod(self.taps), self.filters * min(self.terms, 2))"
+_STEP = "step = max(1, _LARGEST // max(self._row(x) * tall, 1))"
+_PIECES = "decides on the size of pieces, whose results are the same"
+_accept(_PIECES, "columns.Columns._row", _ENTRIES, "entries = x.shape[1] * prod(self.taps)",
+        _ENTRIES.replace("min(self.terms, 2)", "min(self.terms, 3)"),
+        _ENTRIES.replace("min(self.terms, 2)", "self.terms"),
+        _ENTRIES.replace("self.filters *", "self.filters +"))  # fmt: skip
+_accept(_PIECES, "columns.Columns.blocks", _STEP, _STEP.replace("* tall", "+ tall"))
+_accept("there are channels and windows, or nothing is computed", "columns.Columns.blocks", _STEP,
+        "step = max(1, _LARGEST // (self._row(x) * tall))")  # fmt: skip
+_accept(_PIECES, "convolution._correlate_filters",
+        "columns = Columns(windows, (y.shape[2], y.shape[3]), groups, 0 if w is None else filters, shared)",
+        "columns = Columns(windows, (y.shape[2], y.shape[3]), groups, 0, shared)")  # fmt: skip
+_accept("zeros beyond what the windows see", "columns._columns",
+        "tall, wide = ((number[0] - 1) * sh + eh, (number[1] - 1) * sw + ew)",
+        "tall, wide = ((number[0] + 1) * sh + eh, (number[1] - 1) * sw + ew)")  # fmt: skip
+_accept("a border that is not needed, of no zeros", "columns._columns",
+        "bordered, flat = (pixels.shape[2:] != (tall, wide), sw == 1 and number[1] == size[1])",
+        "bordered, flat = (pixels.shape[1:] != (tall, wide), sw == 1 and number[1] == size[1])")  # fmt: skip
+_accept("with zeros between the rows nothing is seen beyond their ends", "columns._columns",
+        "pitch = size[1] if flat else wide", "pitch = wide")  # fmt: skip
+_accept("more memory than is used", "columns._columns",
+        "zeros = room('padded', (n, c, (tall - 1) * pitch + wide), x.dtype)",
+        "zeros = room('padded', (n, c, tall * pitch + wide), x.dtype)")  # fmt: skip
+_accept(_GENERAL, "columns._columns", _THEMSELVES, "if False:", _THEMSELVES.replace("(1, 1)", "(1, 0)"))
+_accept("new memory in place of used", "columns.room", "if held is None or held.size < size:", "if True:",
+        "if held is None or held.size <= size:")  # fmt: skip
+_accept("new memory in place of used", "columns.room", "setattr(_rooms, name, held)", "_rooms", "pass")
+_accept("where memory begins decides on speed alone", "columns.room", "held = held[-held.ctypes.data % _CACHE_LINE:]",
+        "held = held[_CACHE_LINE:]", "held = held[held.ctypes.data % _CACHE_LINE:]")  # fmt: skip
+_accept("NumPy takes any negative length for the rest", "convolution._correlate_filters",
+        "entries = entries.reshape(len(entries), groups, filters // groups, -1)",
+        "entries = entries.reshape(len(entries), groups, filters // groups, -2)")  # fmt: skip
+_accept("promotion knows no order", "convolution._correlate_images",
+        "x = np.empty((len(y), groups * c, *size), _dtype(y, w, b))",
+        "x = np.empty((len(y), groups * c, *size), _dtype(w, y, b))")  # fmt: skip
+_accept("the product casts as well", "convolution._correlations",
+        "matrices = columns.matrices(w.astype(y.dtype, copy=False))", "matrices = columns.matrices(w)")  # fmt: skip
+_STRAIGHT = "if len(terms) == 1 and y[:1, :1].flags.c_contiguous:"
+_accept(_GENERAL, "convolution._multiply", _STRAIGHT, "if False:", _STRAIGHT.replace("[:1, :1]", "[:1, :2]"),
+        _STRAIGHT.replace("[:1, :1]", "[:1, :]"))  # fmt: skip
 
 # --- indexing and lookup -------------------------------------------------------------------------------
 
