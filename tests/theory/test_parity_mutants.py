@@ -161,7 +161,4 @@ def quick_first(monkeypatch):
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=str)
 def test_wrong_formulas_are_noticed(mutant):
-    if mutant.equivalent:
-        assert not noticed(mutant, EXAMPLES)
-    else:  # which few examples are drawn depends on what else is loaded: a seldom one may need as many as by default
-        assert noticed(mutant, EXAMPLES) or noticed(mutant, 100)
+    assert noticed(mutant, EXAMPLES) != bool(mutant.equivalent)
