@@ -19,8 +19,12 @@ __all__ = ["Fingerprinted", "detect_anomaly"]
 
 
 class Fingerprinted(tuple[Any, ...]):
-    """The residuals of a node, with the checksum of each array among them and the line that called the primitive."""
+    """The residuals of a node, with the checksum of each array among them and the line that called the primitive.
 
+    ``born`` is the node's; the node has -1 instead, so that the reverse pass looks at it.
+    """
+
+    born: int
     line: str
     sums: list[int]
 
@@ -65,6 +69,7 @@ class _Watch(Recorder):
             self.other.call(node, inputs, outputs)
         if type(node.residuals) is tuple:
             node.residuals = Fingerprinted.of(node.residuals, user_line())
+            node.residuals.born, node.born = node.born, -1
 
     def cotangent(self, node: Node, cotangent: Any) -> None:
         if self.other is not None:

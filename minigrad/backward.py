@@ -180,7 +180,7 @@ def _walk_back(
                 if not retain_graph:
                     node.residuals = None
                 continue
-            if node.born != now or type(residuals) is not tuple:
+            if node.born != now:
                 _refuse_overwritten(primitive, residuals, node.born)
             if notes is not None:
                 notes.cotangent(node, g)
@@ -264,7 +264,7 @@ def _miscounted(primitive: Primitive, inputs: int, grads: Any) -> str:
 
 def _refuse_overwritten(primitive: Primitive, residuals: Any, since: int) -> None:
     """Raise if an array that a VJP needs was written into since its node was made."""
-    array = overwritten(residuals, since)
+    array = overwritten(residuals, residuals.born if isinstance(residuals, Fingerprinted) else since)
     if array is not None:
         raise ValueError(
             f"backward: {primitive.name} saved {describe(array)} for its gradient, and it, or another part of the same "

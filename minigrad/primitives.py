@@ -23,7 +23,7 @@ from .spec import Array, as_array, describe, explain, refuse_masked
 __all__ = ["PRIMITIVES", "Primitive", "PrimitiveFunction", "primitive"]
 
 _new = object.__new__
-_ndarray, _asarray = np.ndarray, np.asarray  # finding a function in np costs 50 ns
+_ndarray, _generic, _asarray = np.ndarray, np.generic, np.asarray  # finding a function in np costs 50 ns
 _float32 = np.dtype(np.float32)
 
 
@@ -224,6 +224,15 @@ def _array_of(data: Any) -> Array:
     return data
 
 
+def _plain(record: Primitive, output: Any, inputs: Any) -> Array:
+    """What a forward gave that is neither ndarray nor NumPy's scalar, as an ndarray; masked arrays are refused."""
+    try:
+        refuse_masked(output)
+    except TypeError as error:
+        raise record.failed(inputs, error) from None
+    return _asarray(output)
+
+
 def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
     """The short path for one array and no options."""
     forward = record.forward
@@ -233,8 +242,6 @@ def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
         try:
             if isinstance(x, Tensor):
                 parent, array = x.node, x.data
-                if type(array) is not _ndarray:
-                    array = _array_of(array)
             else:
                 array = _constant(x, False)
             result = forward(array)
@@ -245,7 +252,7 @@ def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
         except (TypeError, ValueError):
             raise record.failed((x,), TypeError(_MALFORMED)) from None
         if type(output) is not _ndarray:  # NumPy returns scalars from 0-d operations
-            output = _asarray(output)
+            output = _asarray(output) if isinstance(output, _generic) else _plain(record, output, (x,))
             if type(residuals) is not tuple:
                 raise record.failed((x,), TypeError(_MALFORMED))
         dtype = output.dtype
@@ -287,8 +294,6 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
             kind = type(a)
             if kind is Tensor:
                 left, x = a.node, a.data
-                if type(x) is not _ndarray:
-                    x = _array_of(x)
             elif kind is _ndarray and a.dtype is _float32:
                 x = a
             elif isinstance(a, Tensor):
@@ -298,8 +303,6 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
             kind = type(b)
             if kind is Tensor:
                 right, y = b.node, b.data
-                if type(y) is not _ndarray:
-                    y = _array_of(y)
             elif kind is _ndarray and b.dtype is _float32:
                 y = b
             elif isinstance(b, Tensor):
@@ -314,7 +317,7 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
         except (TypeError, ValueError):
             raise record.failed((a, b), TypeError(_MALFORMED)) from None
         if type(output) is not _ndarray:
-            output = _asarray(output)
+            output = _asarray(output) if isinstance(output, _generic) else _plain(record, output, (a, b))
             if type(residuals) is not tuple:
                 raise record.failed((a, b), TypeError(_MALFORMED))
         dtype = output.dtype

@@ -75,13 +75,3 @@ def _transpose(self: Tensor, *axes: Any) -> Any:
 Tensor.reshape = _reshape  # type: ignore[method-assign]
 Tensor.transpose = _transpose  # type: ignore[method-assign]
 Tensor.T = property(lambda self: shaping.transpose(self))  # type: ignore[assignment]
-
-
-def _missing(self: Tensor, name: str) -> Any:
-    from .. import ops
-
-    hint = f": use mg.{name}(x)" if not name.startswith("_") and hasattr(ops, name) else ""
-    raise AttributeError(f"a tensor has no attribute {name}{hint}", name=name, obj=self)
-
-
-Tensor.__getattr__ = _missing  # type: ignore[attr-defined]
