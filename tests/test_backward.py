@@ -268,8 +268,8 @@ def test_numbers_as_cotangents():
         declare(lambda g, needs, x: (np.array(["a", None], object),))(x).backward(np.ones(2))
 
 
-def test_a_pass_that_fails_says_so_later():
-    """What it had freed is not blamed on a pass that went well, and what it had not reached can still be used."""
+def failing():
+    """A VJP that raises, and a list whose only entry says whether it still does."""
     broken = [True]
 
     def vjp(g, needs, x):
@@ -277,6 +277,12 @@ def test_a_pass_that_fails_says_so_later():
             raise RuntimeError("not today")
         return (g * 2,)
 
+    return vjp, broken
+
+
+def test_a_pass_that_fails_says_so_later():
+    """What it had freed is not blamed on a pass that went well, and what it had not reached can still be used."""
+    vjp, broken = failing()
     x = leaf(2)
     y = declare(vjp)(x * x)
     z = mg.exp(y)
@@ -291,13 +297,7 @@ def test_a_pass_that_fails_says_so_later():
 
 
 def test_a_pass_that_fails_with_the_graph_retained_frees_nothing():
-    broken = [True]
-
-    def vjp(g, needs, x):
-        if broken[0]:
-            raise RuntimeError("not today")
-        return (g * 2,)
-
+    vjp, broken = failing()
     x = leaf(2)
     z = mg.exp(declare(vjp)(x))
     with pytest.raises(RuntimeError, match="not today"):

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.cli import main
 from benchmarks.job import JOBS, load
+from benchmarks.jobs import importing
 from benchmarks.jobs.captions import Sizes, flop_of_training
 from benchmarks.jobs.convolution import Layer
 from benchmarks.results import Results
@@ -157,3 +158,11 @@ def test_a_picture_has_a_suffix_that_can_be_drawn(tmp_path, capsys, no_measuring
 def test_a_report_checks_its_outputs_too(tmp_path, capsys):
     assert main(["report", str(tmp_path / "none.json"), "--picture", str(tmp_path / "x.xyz")]) == 2
     assert "python -m benchmarks report: --picture: the suffix of x.xyz" in capsys.readouterr().err
+
+
+def test_imports_are_timed_with_bytecode_also_where_the_environment_forbids_it(tmp_path, monkeypatch):
+    (tmp_path / "imported_once.py").write_text("x = 1\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    importing._import("imported_once")
+    assert list((tmp_path / "__pycache__").glob("imported_once.*.pyc"))
