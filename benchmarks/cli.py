@@ -17,8 +17,8 @@ from benchmarks.driver import Driver, Plan
 from benchmarks.job import JOBS, Case, load
 from benchmarks.reference import FLOP
 from benchmarks.results import Results
-from minigrad.commands import run_command
-from minigrad.extras import check_writable
+from minigrad.runtime.commands import run_command
+from minigrad.runtime.files import check_writable
 
 __all__ = ["main"]
 

@@ -20,7 +20,7 @@ from benchmarks import agreement, reference
 from benchmarks.job import Case, Rival
 from benchmarks.results import Measured, Row
 from benchmarks.workers import Failed, Handle
-from minigrad.extras import how_to_install
+from minigrad.runtime.extras import how_to_install
 
 __all__ = ["Driver", "Plan", "turns"]
 

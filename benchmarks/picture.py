@@ -7,7 +7,8 @@ from typing import Any
 
 from benchmarks.figures import Comparison, comparison
 from benchmarks.results import Results, Row
-from minigrad.extras import replacing, require
+from minigrad.runtime.extras import require
+from minigrad.runtime.files import replacing
 
 __all__ = ["draw"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.job import JOBS, Aim
-from minigrad.extras import replacing
+from minigrad.runtime.files import replacing
 
 __all__ = ["Measured", "Results", "Row"]
 

@@ -5,14 +5,14 @@
 the CS231n notebooks, and `scenes` draws a data set of its own. The command line is `captioning`.
 """
 
-from captioning.data import CaptionData, DataError, open_captions
-from captioning.decoding import beam, greedy, sample
-from captioning.evaluation import evaluate
-from captioning.metrics import BLEU_score, corpus_bleu, exercise_bleu
-from captioning.model import Captioner
-from captioning.run import Run, RunError
-from captioning.solver import Settings, Solver, TrainingError
-from captioning.vocabulary import Vocabulary, decode_captions, tokenise
+from captioning.data.hdf5 import CaptionData, DataError, open_captions
+from captioning.data.vocabulary import Vocabulary, decode_captions, tokenise
+from captioning.decoding.decoders import beam, greedy, sample
+from captioning.models.captioner import Captioner
+from captioning.scoring.evaluation import evaluate
+from captioning.scoring.metrics import BLEU_score, corpus_bleu, exercise_bleu
+from captioning.training.run import Run, RunError
+from captioning.training.solver import Settings, Solver, TrainingError
 
 __all__ = [
     "BLEU_score", "CaptionData", "Captioner", "DataError", "Run", "RunError", "Settings", "Solver", "TrainingError",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from captioning.cli import main
+from captioning.cli.entry import main
 
 __all__ = ["main"]
 

@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 import minigrad as mg
-from captioning.data import load_coco_data, sample_coco_minibatch
-from captioning.metrics import BLEU_score, exercise_bleu
-from captioning.model import CELLS, WEIGHTS, caption_loss, check_cell, initial_weights
-from captioning.pictures import image_from_url
-from captioning.vocabulary import decode_captions
+from captioning.data.hdf5 import load_coco_data, sample_coco_minibatch
+from captioning.data.vocabulary import decode_captions
+from captioning.models.captioner import CELLS, WEIGHTS, caption_loss, check_cell, initial_weights
+from captioning.pictures.all import image_from_url
+from captioning.scoring.metrics import BLEU_score, exercise_bleu
 from minigrad import Tensor, ops
 
 __all__ = [
@@ -128,7 +128,7 @@ def temporal_softmax_loss(x: Array, y: Array, mask: Array, verbose: bool = False
 
 
 class CaptioningRNN:
-    """The captioning model of the notebooks; `captioning.model` says what it computes.
+    """The captioning model of the notebooks; `captioning.models.captioner` says what it computes.
 
     word_to_idx: the words and their ids; V is its length. It must have `<NULL>`; if it has no `<START>`,
     `sample` starts from `<NULL>`. params: the dict of the eight weights, ndarrays of `dtype`, which may be

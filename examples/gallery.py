@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 import minigrad as mg
-from captioning.model import Captioner
-from captioning.vocabulary import Vocabulary
+from captioning.data.vocabulary import Vocabulary
+from captioning.models.captioner import Captioner
 from minigrad import nn
 from minigrad.recording import note_of
 from minigrad.render import draw, summary, to_text

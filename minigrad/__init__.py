@@ -7,13 +7,13 @@
 array([2., 4., 6.], dtype=float32)
 
 Importing it changes how the C library of the process keeps memory, where that is GNU's: up to 64 MB that are freed stay
-for the next iteration instead of going back to the system (:mod:`minigrad.memory`). ``MINIGRAD_KEEP_MEMORY=0`` in the
-environment turns that off.
+for the next iteration instead of going back to the system (:mod:`minigrad.runtime.memory`). ``MINIGRAD_KEEP_MEMORY=0``
+in the environment turns that off.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from . import check, graph, io, memory, nn, ops, optim
+from . import check, graph, io, nn, ops, optim
 from .anomaly import detect_anomaly
 from .check import gradcheck, numerical_gradient
 from .core import Tensor, no_grad, scope, tensor
@@ -22,8 +22,9 @@ from .ops import *  # noqa: F403
 from .primitives import primitive
 from .recording import record
 from .rng import manual_seed
+from .runtime import memory
+from .runtime.threads import get_num_threads, set_num_threads
 from .spec import get_default_dtype, set_default_dtype
-from .threads import get_num_threads, set_num_threads
 from .transforms import grad, jacobian, value_and_grad, vjp
 
 if TYPE_CHECKING:

@@ -24,9 +24,9 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from .backward import graph_of, reverse_pass, seed_of
-from .contexts import errstate
 from .core import Leaf, Tensor, no_grad, recording
 from .rng import generator
+from .runtime.contexts import errstate
 from .spec import Array, as_array
 
 __all__ = ["TOLERANCES", "GradcheckError", "gradcheck", "numerical_gradient"]

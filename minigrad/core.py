@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .contexts import Context
+from .runtime.contexts import Context
 from .spec import Array, DType, Spec, as_array, describe, get_default_dtype, holds_numpy, refuse_masked
 from .writes import written
 

@@ -20,11 +20,14 @@ from . import recording, writes
 from .core import Node, Tensor, current_scope, untracked
 from .spec import Array, as_array, describe, explain, refuse_masked
 
-__all__ = ["PRIMITIVES", "Primitive", "PrimitiveFunction", "primitive"]
+__all__ = ["PRIMITIVES", "ForwardResult", "Primitive", "PrimitiveFunction", "primitive"]
 
 _new = object.__new__
 _ndarray, _generic, _asarray = np.ndarray, np.generic, np.asarray  # finding a function in np costs 50 ns
 _float32 = np.dtype(np.float32)
+
+ForwardResult = tuple[Array, tuple[Any, ...]]
+"""What the forward of a primitive with one output returns: the output and the residuals."""
 
 
 class PrimitiveFunction(Protocol):

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .contexts import Context, until
+from .runtime.contexts import Context, until
 from .spec import Array, Spec
 
 if TYPE_CHECKING:

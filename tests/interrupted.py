@@ -20,11 +20,13 @@ from itertools import cycle
 import numpy as np
 
 import minigrad as mg
-from minigrad import blas, recording, threads
-from minigrad.contexts import errstate
+from minigrad import recording
 from minigrad.core import current_scope
-from minigrad.ops import blocks, convolution, recurrent
+from minigrad.ops import convolution, recurrent
+from minigrad.ops.kernels import blocks
 from minigrad.optim import base
+from minigrad.runtime import blas, threads
+from minigrad.runtime.contexts import errstate
 
 THREADS = 2
 PATIENCE = 120.0  # seconds for 200 interrupts and what is examined after each: beyond that it hangs

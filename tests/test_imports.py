@@ -1,48 +1,131 @@
-"""Imports go one way, the core needs NumPy alone, and importing it is quick."""
+"""Imports go down, the core needs NumPy alone, and importing it is quick."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LAYERS = [["graph", "spec", "rng", "contexts", "recording", "anomaly", "extras", "commands", "blas", "threads",
-           "memory", "writes"], ["core"],
-          ["primitives"], ["backward", "ops"], ["transforms", "check", "render", "nn", "optim", "io"]]  # fmt: skip
-RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-FILES = [f for f in (ROOT / "minigrad").rglob("*.py") if f.parent != ROOT / "minigrad" or f.stem != "__init__"]
+
+# Floors from the ground up. A room is a module or a folder of them; it imports what is in itself or on a floor below.
+# Of two rooms that fit a module the inner one is its own: `ops.kernels` is below the rest of `ops`.
+FLOORS = {
+    "minigrad": (
+        "runtime",
+        "graph spec rng",
+        "recording writes",
+        "anomaly core",
+        "primitives io",
+        "backward ops.kernels",
+        "ops",
+        "ops.protocols",
+        "transforms nn optim",
+        "check",
+        "render.words",
+        "render.given render.calls render.execution",
+        "render.picture render.modules",
+        "render.passes.order",
+        "render.arguments render.heat render.scopes",
+        "render.passes",
+        "render.listing render.page render.interchange",
+        "render.dot",
+    ),
+    "captioning": (
+        "scenes pictures",
+        "data",
+        "models",
+        "decoding",
+        "scoring",
+        "training",
+        "cs231n cli",
+    ),
+    "theory": (
+        "identity domains",
+        "claims figures",
+        "registry progress selfcheck",
+        "convolution ordering parity eigenvalues page",
+        "cli",
+    ),
+}
+FAMILY = ("", "certificates", "domains", "checks", "texts", "figures", "statements")  # of claims; first the mathematics
+PLACES = {
+    f"{package}.{room}": floor
+    for package, floors in FLOORS.items()
+    for floor, rooms in enumerate(floors)
+    for room in rooms.split()
+}
+FILES = [
+    path
+    for package in FLOORS
+    for path in sorted((ROOT / package).rglob("*.py"))
+    if path.stem not in ("__init__", "__main__")  # which are indices of what is in their folder
+]
 
 
-def room(path: Path) -> str:
-    """The top-level module or sub-package that a file belongs to."""
-    return path.relative_to(ROOT / "minigrad").parts[0].removesuffix(".py")
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
-def module_level_imports(path: Path):
-    """(name of a room of minigrad, or None; name of the outer package) for each import at module level."""
-    depth = len(path.relative_to(ROOT / "minigrad").parts)
+@cache
+def exists(module: str) -> bool:
+    path = ROOT.joinpath(*module.split("."))
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def room_of(module: str) -> str | None:
+    """The innermost room that a module belongs to; None for the package itself."""
+    parts = module.split(".")
+    names = (".".join(parts[:end]) for end in range(len(parts), 1, -1))
+    return next((name for name in names if name in PLACES), None)
+
+
+def module_level_imports(path: Path) -> Iterator[str]:
+    """The modules that a file imports when it is imported."""
+    package = module_of(path).split(".")[:-1]
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Import):
-            yield from ((None, alias.name.split(".")[0]) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield None, node.module.split(".")[0]
-        elif isinstance(node, ast.ImportFrom) and node.level == depth:
-            names = [node.module.split(".")[0]] if node.module else [alias.name for alias in node.names]
-            yield from ((name, "minigrad") for name in names)
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (name if exists(name := f"{module}.{alias.name}") else module for alias in node.names)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_go_down(path):
-    for name, package in module_level_imports(path):
-        assert package in {"minigrad", "numpy", *sys.stdlib_module_names}, f"{path} imports {package}"
-        if name is not None and name != room(path):
-            assert RANK[name] <= RANK[room(path)], f"{room(path)} imports {name}"
-            if room(path) not in LAYERS[0] and RANK[name] == RANK[room(path)]:
-                assert (room(path), name) in {("ops", "backward"), ("check", "nn"), ("render", "nn")} or RANK[name] == 3
+    room = room_of(module_of(path))
+    assert room, f"{module_of(path)} has no floor: add it to FLOORS"
+    for module in module_level_imports(path):
+        other = room_of(module)
+        if other not in (None, room) and other.split(".")[0] == room.split(".")[0]:
+            assert PLACES[other] < PLACES[room], f"{module_of(path)} imports {module}, which is not below it"
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.parent.parent.name == "theory"], ids=lambda p: str(p.stem))
+def test_within_a_family_of_claims_imports_go_down(path):
+    def floor(module: str) -> int:
+        return next((i for i, rooms in enumerate(FAMILY) if module.split(".")[-1] in rooms.split()), 0)
+
+    here = module_of(path)
+    for module in module_level_imports(path):
+        if module.startswith(here.rpartition(".")[0] + ".") and module.count(".") == 2 and floor(here) + floor(module):
+            assert floor(module) < floor(here), f"{here} imports {module}, which is not below it"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_packages_know_only_what_is_below_them(path):
+    """minigrad knows NumPy and the standard library alone, and captioning and theory do not know each other."""
+    here = module_of(path).split(".")[0]
+    known = {module.split(".")[0] for module in module_level_imports(path)}
+    assert not known & ({"minigrad", "captioning", "theory"} - {here, "minigrad"})
+    if here == "minigrad":
+        assert known <= {"minigrad", "numpy", *sys.stdlib_module_names}
 
 
 def test_importing_loads_numpy_alone():

@@ -13,8 +13,8 @@ import pytest
 
 import minigrad as mg
 from minigrad import recording
-from minigrad.contexts import Context, collector_paused, errstate, until
 from minigrad.core import current_scope
+from minigrad.runtime.contexts import Context, collector_paused, errstate, until
 
 ROOT = Path(__file__).parent.parent
 
@@ -41,7 +41,7 @@ def test_an_interrupt_leaves_nothing_behind(what, some, full):
 WAITING = """
 import signal, threading, time
 import minigrad as mg
-from minigrad.threads import side_by_side
+from minigrad.runtime.threads import side_by_side
 mg.set_num_threads(2)
 main, ended, interrupts = threading.get_ident(), [], []
 def handler(*_):
@@ -181,7 +181,7 @@ def test_the_collector_is_paused_for_a_listing_and_runs_again():
 
 
 def test_errstate_does_with_a_numpy_that_keeps_its_settings_elsewhere(monkeypatch):
-    monkeypatch.setattr("minigrad.contexts._errors", None)
+    monkeypatch.setattr("minigrad.runtime.contexts._errors", None)
     before = np.geterr()
     with errstate(over="raise"):
         assert np.geterr()["over"] == "raise"

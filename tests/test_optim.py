@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import blas, optim
+from minigrad import optim
 from minigrad.optim import base
+from minigrad.runtime import blas
 from tests.peers import Peer
 
 PYTORCH = Peer(__name__)

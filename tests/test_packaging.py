@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from minigrad import extras
+from minigrad.runtime import extras
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

@@ -34,8 +34,8 @@ from hypothesis.errors import HypothesisException, Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 from numpy.typing import ArrayLike
 
-from theory.content import content
 from theory.domains import Domain, Source, as_domain
+from theory.identity import content
 
 __all__ = [
     "BROKEN", "FALSE", "GENERAL", "HOLDS", "REFUTED", "Claim", "Corrected", "Proposition", "Refuted", "Result",

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import minigrad as mg
-from minigrad.commands import run_command
-from minigrad.extras import irregular
+from minigrad.runtime.commands import run_command
+from minigrad.runtime.files import irregular
 from theory import CLAIMS, Claim, Verdict
 from theory.page import figure_name, save_figure, write_page
 from theory.progress import telling

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from minigrad.extras import replacing, require
+from minigrad.runtime.extras import require
+from minigrad.runtime.files import replacing
 from theory.claims import Claim, Verdict
 from theory.registry import CLAIMS
 

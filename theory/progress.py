@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 
-from minigrad.extras import require
+from minigrad.runtime.extras import require
 from theory.claims import Claim, Result
 
 __all__ = ["telling"]

@@ -1,6 +1,6 @@
 """One training iteration of the source's captioner: forward, backward and Adam on a batch of captions.
 
-Features 512, word vectors 256, hidden 512, 16 steps. Through the public API (`captioning.model.Captioner`,
+Features 512, word vectors 256, hidden 512, 16 steps. Through the public API (`captioning.models.captioner.Captioner`,
 `mg.optim.Adam`), and through the facade of the notebooks (`captioning.cs231n.CaptioningRNN.loss`), which gives loss
 and gradients without an update. PyTorch runs nn.LSTM or nn.RNN in every way that its users know to be fast:
 

@@ -14,7 +14,7 @@ __all__ = ["TorchCaptioner"]
 
 
 class TorchCaptioner(torch.nn.Module):
-    """The same model with the same weights: `weights` by CS231n's names, as `captioning.model` has them.
+    """The same model with the same weights: `weights` by CS231n's names, as `captioning.models.captioner` has them.
 
     rows: the rows that the vocabulary product is made of. "all" of them, with `ignore_index`; "unmasked" ones only; or
     "packed", where the cell too leaves out what lies behind a caption's end.

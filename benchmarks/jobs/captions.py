@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from captioning.model import CELLS, Captioner, initial_weights
-from captioning.vocabulary import Vocabulary
+from captioning.data.vocabulary import Vocabulary
+from captioning.models.captioner import CELLS, Captioner, initial_weights
 
 __all__ = ["Sizes", "captioner", "captions_note", "flop_of_training", "vocabulary"]
 

@@ -61,7 +61,7 @@ def _weights(sizes: Sizes) -> dict[str, Array]:
 
 
 def _minigrad(sizes: Sizes, width: int) -> Work:
-    from captioning import decoding
+    from captioning.decoding import decoders as decoding
 
     model, features = captioner(sizes, _weights(sizes)), sizes.pictures()
 

@@ -13,7 +13,7 @@ Example:
 """
 
 # ruff: noqa: E402
-from minigrad.extras import require as _package
+from minigrad.runtime.extras import require as _package
 
 for _name in ("h5py", "PIL"):
     _package(_name, "caption")  # or an error that says how to install it

@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import ops
 from ..core import Tensor
-from ..ops.windows import pair as pair_of
+from ..ops.kernels.windows import pair as pair_of
 from ..rng import generator
 from . import init
 from .module import Module

@@ -1,6 +1,6 @@
 """Primitives: functions on tensors with hand-written vector-Jacobian products, one family a file."""
 
-from . import operators as _operators  # noqa: F401 (importing it attaches operators to Tensor)
+from .protocols import operators as _operators  # noqa: F401 (importing it attaches operators to Tensor)
 from .activations import dropout, elu, erf, gelu, leaky_relu, relu, sigmoid, silu, softplus
 from .convolution import conv2d, conv_transpose2d
 from .elementwise import (
@@ -57,4 +57,4 @@ __all__ = [
     "temporal_affine", "temporal_softmax_loss",
 ]  # fmt: skip
 
-from . import dispatch as _dispatch  # noqa: F401 (importing it attaches NumPy's protocols to Tensor)
+from .protocols import dispatch as _dispatch  # noqa: F401 (importing it attaches NumPy's protocols to Tensor)

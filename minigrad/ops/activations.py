@@ -11,15 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ..contexts import errstate
 from ..core import Tensor
-from ..primitives import primitive
+from ..primitives import ForwardResult, primitive
 from ..rng import generator
+from ..runtime.contexts import errstate
 from ..spec import Array
 from .elementwise import add, as_float, divide, exp, log1p, multiply, negative, power, tanh
-from .numerics import narrowed, single, taken
-
-Pair = tuple[Array, tuple[Any, ...]]
+from .kernels.numerics import narrowed, single, taken
 
 
 def _sigmoid(x: Array) -> Array:
@@ -31,7 +29,7 @@ def _sigmoid(x: Array) -> Array:
 
 
 @primitive(broadcasts=True)
-def sigmoid(x: Array) -> Pair:
+def sigmoid(x: Array) -> ForwardResult:
     """1 / (1 + exp(-x)), entry by entry, for x of any shape; no overflow for any x.
 
     Value and gradient are accurate relative to their own size in both tails.
@@ -52,7 +50,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
 
 
 @primitive(broadcasts=True)
-def relu(x: Array) -> Pair:
+def relu(x: Array) -> ForwardResult:
     """max(x, 0), entry by entry, for x of any shape; the gradient at 0 is 0, and nothing passes below, not even NaN.
 
     >>> relu([-1.0, 2.0])
@@ -68,7 +66,7 @@ def _(g: Any, needs: Any, y: Array) -> Any:
 
 
 @primitive
-def leaky_relu(x: Array, negative_slope: float = 0.01) -> Pair:
+def leaky_relu(x: Array, negative_slope: float = 0.01) -> ForwardResult:
     """x where x > 0, negative_slope x elsewhere, entry by entry, for x of any shape.
 
     The gradient at 0 is ``negative_slope``; with a slope of 0 nothing passes below 0, as in :func:`relu`.
@@ -88,7 +86,7 @@ def _(g: Any, needs: Any, x: Array, slope: float) -> Any:
 
 
 @primitive
-def elu(x: Array, alpha: float = 1.0) -> Pair:
+def elu(x: Array, alpha: float = 1.0) -> ForwardResult:
     """x where x > 0, alpha (exp(x) - 1) elsewhere, entry by entry, for x of any shape.
 
     The gradient at 0 is ``alpha``. Source: Clevert, Unterthiner and Hochreiter (2016), arXiv:1511.07289.
@@ -110,7 +108,7 @@ def _(g: Any, needs: Any, x: Array, alpha: float) -> Any:
 
 
 @primitive(broadcasts=True)
-def softplus(x: Array) -> Pair:
+def softplus(x: Array) -> ForwardResult:
     """log(1 + exp(x)), entry by entry, for x of any shape; no overflow for any x.
 
     >>> softplus([-1000.0, 0.0, 1.0]).numpy().round(4)
@@ -133,7 +131,7 @@ def _(x: Any) -> Any:
 
 
 @primitive(broadcasts=True)
-def silu(x: Array) -> Pair:
+def silu(x: Array) -> ForwardResult:
     """x sigmoid(x), entry by entry, for x of any shape; also known as swish.
 
     Source: Elfwing, Uchibe and Doya (2018), arXiv:1702.03118.
@@ -233,7 +231,7 @@ def _normal_cdf(x: Array) -> Array:
 
 
 @primitive(broadcasts=True)
-def erf(x: Array) -> Pair:
+def erf(x: Array) -> ForwardResult:
     """The error function 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x, entry by entry.
 
     For x of any shape; to a few units of the last place. Source: Cody (1969), rational approximations.
@@ -254,7 +252,7 @@ _SLOPE, _CUBE = math.sqrt(2 / math.pi), 0.044715  # of the tanh approximation
 
 
 @primitive
-def gelu(x: Array, approximate: str = "none") -> Pair:
+def gelu(x: Array, approximate: str = "none") -> ForwardResult:
     """x Phi(x), entry by entry, with Phi the standard normal distribution function; x of any shape.
 
     Args:
@@ -303,7 +301,7 @@ def _(x: Any, approximate: str = "none") -> Any:
 
 
 @primitive
-def _dropout(x: Array, p: float = 0.5, rng: np.random.Generator | int | None = None) -> Pair:
+def _dropout(x: Array, p: float = 0.5, rng: np.random.Generator | int | None = None) -> ForwardResult:
     if x.dtype.kind != "f":
         raise TypeError(f"x must be floating, not {x.dtype}")
     # Numbers of one dtype whatever x's, so that a seed means the same mask in all precisions.

@@ -18,14 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from ..primitives import primitive
+from ..primitives import ForwardResult, primitive
+from ..runtime.threads import get_num_threads, side_by_side
 from ..spec import Array
-from ..threads import get_num_threads, side_by_side
-from .blocks import tiled
-from .columns import Columns, Share, room
-from .windows import Size, Windows, check_images, integer, pair, residues
-
-Pair = tuple[Array, tuple[Any, ...]]
+from .kernels.blocks import tiled
+from .kernels.columns import Columns, Share, room
+from .kernels.windows import Size, Windows, check_images, integer, pair, residues
 
 # Multiplications, some 0.6 ms: with less than twice as many two threads take longer than one, as they wait for each
 # other between short calls. (32x3x32x32 with 16 filters 3x3: 0.9 instead of 0.8 ms forward.)
@@ -173,7 +171,7 @@ def conv2d(
     padding: int | Size = 0,
     dilation: int | Size = 1,
     groups: int = 1,
-) -> Pair:
+) -> ForwardResult:
     """Convolution of images (cross-correlation: the kernel is not flipped).
 
     y[n,f,p,q] = b[f] + sum over c, i, j of w[f,c,i,j] x[n, c, p stride + i dilation, q stride + j dilation],
@@ -228,7 +226,7 @@ def conv_transpose2d(
     output_padding: int | Size = 0,
     dilation: int | Size = 1,
     groups: int = 1,
-) -> Pair:
+) -> ForwardResult:
     """Transposed convolution of images: the adjoint of :func:`conv2d` as a map of images.
 
     y[n, f, p stride + i dilation, q stride + j dilation] sums w[c,f,i,j] x[n,c,p,q], then ``padding`` rows

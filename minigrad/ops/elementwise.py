@@ -12,12 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ..contexts import errstate
-from ..primitives import primitive
+from ..primitives import ForwardResult, primitive
+from ..runtime.contexts import errstate
 from ..spec import Array
-from .numerics import single, taken
-
-Pair = tuple[Array, tuple[Any, ...]]
+from .kernels.numerics import single, taken
 
 
 def as_float(x: Array) -> Array:
@@ -32,7 +30,7 @@ _add, _subtract, _multiply, _divide = np.add, np.subtract, np.multiply, np.divid
 
 
 @primitive(broadcasts=True)
-def add(a: Array, b: Array) -> Pair:
+def add(a: Array, b: Array) -> ForwardResult:
     """a + b, entry by entry; the shapes broadcast.
 
     >>> add([1.0, 2.0], 3)
@@ -47,7 +45,7 @@ def _(g: Any, needs: Any) -> Any:
 
 
 @primitive(broadcasts=True)
-def subtract(a: Array, b: Array) -> Pair:
+def subtract(a: Array, b: Array) -> ForwardResult:
     """a - b, entry by entry; the shapes broadcast.
 
     >>> subtract([1.0, 2.0], 3)
@@ -62,7 +60,7 @@ def _(g: Any, needs: Any) -> Any:
 
 
 @primitive(broadcasts=True)
-def multiply(a: Array, b: Array) -> Pair:
+def multiply(a: Array, b: Array) -> ForwardResult:
     """a b, entry by entry; the shapes broadcast.
 
     >>> multiply([1.0, 2.0], [[3.0], [4.0]])
@@ -78,7 +76,7 @@ def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
 
 
 @primitive(broadcasts=True)
-def divide(a: Array, b: Array) -> Pair:
+def divide(a: Array, b: Array) -> ForwardResult:
     """a / b, entry by entry; the shapes broadcast, and integers give float64.
 
     >>> divide([1.0, 2.0], 4)
@@ -95,7 +93,7 @@ def _(g: Any, needs: Any, b: Array, y: Array) -> Any:
 
 
 @primitive(broadcasts=True)
-def power(a: Array, b: Array) -> Pair:
+def power(a: Array, b: Array) -> ForwardResult:
     """a to the power b, entry by entry; the shapes broadcast. A square costs one multiplication.
 
     Derivatives: b a^(b-1) in a, which is 0 for b = 0 whatever a; a^b log(a) in b, which is 0 for
@@ -141,7 +139,7 @@ def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
 
 
 @primitive(broadcasts=True)
-def negative(x: Array) -> Pair:
+def negative(x: Array) -> ForwardResult:
     """-x, entry by entry, for x of any shape.
 
     >>> negative([1.0, -2.0])
@@ -156,7 +154,7 @@ def _(g: Any, needs: Any) -> Any:
 
 
 @primitive(broadcasts=True)
-def absolute(x: Array) -> Pair:
+def absolute(x: Array) -> ForwardResult:
     """|x|, entry by entry, for x of any shape; the gradient at 0 is 0, whatever the cotangent. Also called ``abs``.
 
     >>> absolute([1.0, -2.0])
@@ -176,7 +174,7 @@ def signed(g: Any, x: Array) -> Any:
 
 
 @primitive(broadcasts=True)
-def square(x: Array) -> Pair:
+def square(x: Array) -> ForwardResult:
     """x^2, entry by entry, for x of any shape.
 
     >>> square([1.0, -2.0])
@@ -193,7 +191,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
 
 
 @primitive(broadcasts=True)
-def sqrt(x: Array) -> Pair:
+def sqrt(x: Array) -> ForwardResult:
     """The square root, entry by entry, for x of any shape; the gradient at 0 is infinite.
 
     >>> sqrt([1.0, 4.0])
@@ -210,7 +208,7 @@ def _(g: Any, needs: Any, y: Array) -> Any:
 
 
 @primitive(broadcasts=True)
-def reciprocal(x: Array) -> Pair:
+def reciprocal(x: Array) -> ForwardResult:
     """1 / x, entry by entry, for x of any shape. Integers stay integers, as in NumPy.
 
     >>> reciprocal([1.0, 4.0])
@@ -230,7 +228,7 @@ def _(g: Any, needs: Any, y: Array) -> Any:
 
 
 @primitive(broadcasts=True)
-def exp(x: Array) -> Pair:
+def exp(x: Array) -> ForwardResult:
     """e^x, entry by entry, for x of any shape.
 
     >>> exp([0.0, 1.0]).numpy().round(4)
@@ -246,7 +244,7 @@ def _(g: Any, needs: Any, y: Array) -> Any:
 
 
 @primitive(broadcasts=True)
-def expm1(x: Array) -> Pair:
+def expm1(x: Array) -> ForwardResult:
     """e^x - 1, entry by entry, accurate for small x; x of any shape.
 
     >>> expm1([0.0, 1e-20])
@@ -261,7 +259,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
 
 
 @primitive(broadcasts=True)
-def log(x: Array) -> Pair:
+def log(x: Array) -> ForwardResult:
     """The natural logarithm, entry by entry, for x of any shape.
 
     >>> log([1.0, 4.0]).numpy().round(4)
@@ -276,7 +274,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
 
 
 @primitive(broadcasts=True)
-def log1p(x: Array) -> Pair:
+def log1p(x: Array) -> ForwardResult:
     """log(1 + x), entry by entry, accurate for small x; x of any shape.
 
     >>> log1p([0.0, 1e-20])
@@ -291,7 +289,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
 
 
 @primitive(broadcasts=True)
-def logaddexp(a: Array, b: Array) -> Pair:
+def logaddexp(a: Array, b: Array) -> ForwardResult:
     """log(e^a + e^b), entry by entry, without overflow; the shapes broadcast.
 
     The gradient is e^a / (e^a + e^b) in a, and in b what that lacks to 1. So with a = inf alone it is 1 and 0, and one
@@ -321,7 +319,7 @@ def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
 
 
 @primitive(broadcasts=True)
-def sin(x: Array) -> Pair:
+def sin(x: Array) -> ForwardResult:
     """The sine of x in radians, entry by entry, for x of any shape.
 
     >>> sin([0.0, 1.0]).numpy().round(4)
@@ -336,7 +334,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
 
 
 @primitive(broadcasts=True)
-def cos(x: Array) -> Pair:
+def cos(x: Array) -> ForwardResult:
     """The cosine of x in radians, entry by entry, for x of any shape.
 
     >>> cos([0.0, 1.0]).numpy().round(4)
@@ -351,7 +349,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
 
 
 @primitive(broadcasts=True)
-def tan(x: Array) -> Pair:
+def tan(x: Array) -> ForwardResult:
     """The tangent of x in radians, entry by entry, for x of any shape.
 
     >>> tan([0.0, 1.0]).numpy().round(4)
@@ -368,7 +366,7 @@ def _(g: Any, needs: Any, y: Array) -> Any:
 
 
 @primitive(broadcasts=True)
-def arcsin(x: Array) -> Pair:
+def arcsin(x: Array) -> ForwardResult:
     """The angle in [-pi/2, pi/2] with sine x, entry by entry; the gradient at -1 and 1 is infinite.
 
     >>> arcsin([0.0, 1.0]).numpy().round(4)
@@ -385,7 +383,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
 
 
 @primitive(broadcasts=True)
-def arccos(x: Array) -> Pair:
+def arccos(x: Array) -> ForwardResult:
     """The angle in [0, pi] with cosine x, entry by entry; the gradient at -1 and 1 is -inf.
 
     >>> arccos([1.0, 0.0]).numpy().round(4)
@@ -402,7 +400,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
 
 
 @primitive(broadcasts=True)
-def arctan(x: Array) -> Pair:
+def arctan(x: Array) -> ForwardResult:
     """The angle in [-pi/2, pi/2] with tangent x, entry by entry, for x of any shape.
 
     >>> arctan([0.0, 1.0]).numpy().round(4)
@@ -419,7 +417,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
 
 
 @primitive(broadcasts=True)
-def arctan2(y: Array, x: Array) -> Pair:
+def arctan2(y: Array, x: Array) -> ForwardResult:
     """The angle of the point (x, y) in [-pi, pi], entry by entry; the shapes broadcast.
 
     The gradient is (x, -y) / (x^2 + y^2), and 0 at the origin.
@@ -439,7 +437,7 @@ def _(g: Any, needs: Any, y: Array, x: Array) -> Any:
 
 
 @primitive(broadcasts=True)
-def sinh(x: Array) -> Pair:
+def sinh(x: Array) -> ForwardResult:
     """The hyperbolic sine, entry by entry, for x of any shape.
 
     >>> sinh([0.0, 1.0]).numpy().round(4)
@@ -454,7 +452,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
 
 
 @primitive(broadcasts=True)
-def cosh(x: Array) -> Pair:
+def cosh(x: Array) -> ForwardResult:
     """The hyperbolic cosine, entry by entry, for x of any shape.
 
     >>> cosh([0.0, 1.0]).numpy().round(4)
@@ -469,7 +467,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
 
 
 @primitive(broadcasts=True)
-def tanh(x: Array) -> Pair:
+def tanh(x: Array) -> ForwardResult:
     """The hyperbolic tangent, entry by entry, for x of any shape.
 
     >>> tanh([0.0, 1.0]).numpy().round(4)

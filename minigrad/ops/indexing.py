@@ -14,14 +14,12 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, plain
-from ..primitives import primitive
+from ..primitives import ForwardResult, primitive
 from ..spec import Array, as_array, describe
-from .lookup import sum_rows
-from .numerics import widened
+from .kernels.numerics import widened
+from .kernels.rows import sum_rows
 
 __all__ = ["diagonal", "getitem", "put", "take_along_axis", "tril", "triu"]
-
-Pair = tuple[Array, tuple[Any, ...]]
 
 
 def _unwrap(index: Any) -> Any:
@@ -87,7 +85,7 @@ def _scatter(g: Array, index: Any, shape: tuple[int, ...]) -> Array:
 
 
 @primitive
-def getitem(x: Array, index: Any) -> Pair:
+def getitem(x: Array, index: Any) -> ForwardResult:
     """x[index], with any index that NumPy takes; the gradient of an entry is the sum over its uses.
 
     Args:
@@ -115,7 +113,7 @@ def _(g: Any, needs: Any, index: Any, shape: tuple[int, ...]) -> Any:
 
 
 @primitive(broadcasts=True)
-def _put(x: Array, value: Array, index: Any) -> Pair:
+def _put(x: Array, value: Array, index: Any) -> ForwardResult:
     """A copy of x with other values at an index; see :func:`put`."""
     x, value, index = as_array(x), np.asarray(value), _unwrap(index)
     if value.dtype.kind == "f" and x.dtype.kind != "f":
@@ -180,7 +178,7 @@ def _(g: Any, needs: Any, index: Any, places: Array | None) -> Any:
 
 
 @primitive
-def take_along_axis(x: Array, indices: Array, axis: int | None = -1) -> Pair:
+def take_along_axis(x: Array, indices: Array, axis: int | None = -1) -> ForwardResult:
     """Entries of x picked along one axis, such as ``y[i, j] = x[i, indices[i, j]]`` for the last of two.
 
     Args:
@@ -216,7 +214,7 @@ def _(g: Any, needs: Any, index: tuple[Array, ...], shape: tuple[int, ...], orig
 
 
 @primitive
-def tril(x: Array, k: int = 0) -> Pair:
+def tril(x: Array, k: int = 0) -> ForwardResult:
     """The lower triangle of each matrix in x (…, n, m): 0 above the k-th diagonal.
 
     Raises:
@@ -237,7 +235,7 @@ def _(g: Any, needs: Any, k: int) -> Any:
 
 
 @primitive
-def triu(x: Array, k: int = 0) -> Pair:
+def triu(x: Array, k: int = 0) -> ForwardResult:
     """The upper triangle of each matrix in x (…, n, m): 0 below the k-th diagonal.
 
     Raises:
@@ -258,7 +256,7 @@ def _(g: Any, needs: Any, k: int) -> Any:
 
 
 @primitive
-def diagonal(x: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Pair:
+def diagonal(x: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> ForwardResult:
     """The diagonals of x over two axes, which become one, the last; a read-only view.
 
     Args:

@@ -13,16 +13,14 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor
-from ..primitives import primitive
+from ..primitives import ForwardResult, primitive
 from ..spec import Array
 from .activations import _sigmoid
 from .elementwise import as_float
-from .lookup import check_indices
-from .numerics import narrowed, single
+from .kernels.numerics import narrowed, single
+from .kernels.rows import check_indices
 
 __all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "mse_loss", "nll_loss"]
-
-Pair = tuple[Array, tuple[Any, ...]]
 
 _REDUCTIONS = ("mean", "sum", "none")
 
@@ -148,7 +146,7 @@ def cross_entropy(
     reduction: str = "mean",
     ignore_index: int | None = None,
     label_smoothing: float = 0.0,
-) -> Pair:
+) -> ForwardResult:
     """The cross-entropy of softmax(logits) at integer targets: -log softmax(logits)[target].
 
     The classes are along the LAST axis, also for images and sequences. (PyTorch has them second:
@@ -215,7 +213,7 @@ def _(
 @primitive
 def nll_loss(
     log_probabilities: Array, targets: Array, reduction: str = "mean", ignore_index: int | None = None
-) -> Pair:
+) -> ForwardResult:
     """The negative log-likelihood of integer targets, -log_probabilities[target]; classes along the LAST axis.
 
     ``nll_loss(log_softmax(x), t)`` is ``cross_entropy(x, t)``, which is faster.
@@ -259,7 +257,7 @@ def _(g: Any, needs: Any, picked: tuple[Array, Array], shape: tuple[int, ...], s
 
 
 @primitive
-def mse_loss(prediction: Array, target: Array, reduction: str = "mean") -> Pair:
+def mse_loss(prediction: Array, target: Array, reduction: str = "mean") -> ForwardResult:
     """The squared error, (prediction - target)^2.
 
     Args:
@@ -306,7 +304,7 @@ def _(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Any:
 
 
 @primitive
-def binary_cross_entropy_with_logits(logits: Array, targets: Array, reduction: str = "mean") -> Pair:
+def binary_cross_entropy_with_logits(logits: Array, targets: Array, reduction: str = "mean") -> ForwardResult:
     """The cross-entropy of sigmoid(x) at targets t: -t log sigmoid(x) - (1 - t) log sigmoid(-x).
 
     Computed as max(x, 0) - x t + log(1 + exp(-|x|)), which is safe for logits of any size.

@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ..primitives import primitive
+from ..primitives import ForwardResult, primitive
 from ..spec import Array
-from .numerics import narrowed, single, taken
-from .windows import Size, Windows, check_images, integer
-
-Pair = tuple[Array, tuple[Any, ...]]
+from .kernels.numerics import narrowed, single, taken
+from .kernels.windows import Size, Windows, check_images, integer
 
 
 def _windows(x: Array, kernel: Any, stride: Any, padding: Any) -> tuple[Windows, Size]:
@@ -26,7 +24,9 @@ def _windows(x: Array, kernel: Any, stride: Any, padding: Any) -> tuple[Windows,
 
 
 @primitive
-def max_pool2d(x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0) -> Pair:
+def max_pool2d(
+    x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0
+) -> ForwardResult:
     """The largest entry of each window; padding counts as minus infinity.
 
     Entries that tie share the gradient equally, all others get an exact 0, whatever the cotangent. A window with a NaN
@@ -82,7 +82,9 @@ def _(g: Any, needs: Any, x: Array, y: Array, windows: Windows) -> Any:
 
 
 @primitive
-def avg_pool2d(x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0) -> Pair:
+def avg_pool2d(
+    x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0
+) -> ForwardResult:
     """The mean of each window; padding counts as zeros, which are part of the mean. Half precision is summed in single.
 
     Args:
@@ -123,7 +125,7 @@ def _(g: Any, needs: Any, shape: tuple[int, ...], windows: Windows) -> Any:
 
 
 @primitive
-def pixel_shuffle(x: Array, factor: int) -> Pair:
+def pixel_shuffle(x: Array, factor: int) -> ForwardResult:
     """Channels become pixels: each run of r² channels fills the r by r square of its pixel (depth to space).
 
     y[n, c, h r + i, w r + j] = x[n, c r² + i r + j, h, w] with r = factor.

@@ -11,18 +11,16 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, plain
-from ..primitives import primitive
+from ..primitives import ForwardResult, primitive
 from ..spec import Array, as_array, describe
-from .blocks import product
-from .numerics import narrowed_all, widened
+from .kernels.blocks import product
+from .kernels.numerics import narrowed_all, widened
 
 __all__ = ["dot", "einsum", "matmul", "outer", "tensordot"]
 
-Pair = tuple[Array, tuple[Any, ...]]
-
 
 @primitive(broadcasts=True)
-def matmul(a: Array, b: Array) -> Pair:
+def matmul(a: Array, b: Array) -> ForwardResult:
     """The matrix product in all of NumPy's shapes: vectors, matrices, and stacks that broadcast.
 
     Args:
@@ -103,7 +101,7 @@ def _contract(subscripts: str, *operands: Array) -> Array:
 
 
 @primitive(broadcasts=True)
-def _einsum(*operands: Array, subscripts: str) -> Pair:
+def _einsum(*operands: Array, subscripts: str) -> ForwardResult:
     """Einstein's summation convention; see :func:`einsum`."""
     arrays = [as_array(x) for x in operands]  # a Python number has no shape
     inputs, output = explicit_subscripts(subscripts, arrays)

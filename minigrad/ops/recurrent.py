@@ -1,10 +1,10 @@
 """Recurrent primitives: one step, and a whole sequence in one primitive.
 
 A sequence runs time-major inside, and with ``lengths`` only the rows of sequences that have not ended
-(:mod:`minigrad.ops.packing`): all input projections are one GEMM, each step adds ``h @ Wh`` and applies the cell in
-place, and every weight gradient is one GEMM over all steps. The products of a step are thin and go in blocks
-(:mod:`minigrad.ops.blocks`); groups of sequences go through their steps side by side, each on a thread. The step and
-the sequence share the cell: pre-activations in, new state out.
+(:mod:`minigrad.ops.kernels.packing`): all input projections are one GEMM, each step adds ``h @ Wh`` and applies the
+cell in place, and every weight gradient is one GEMM over all steps. The products of a step are thin and go in blocks
+(:mod:`minigrad.ops.kernels.blocks`); groups of sequences go through their steps side by side, each on a thread. The
+step and the sequence share the cell: pre-activations in, new state out.
 
 Half precision is computed in single; only the states that come out, and the gradients, are rounded.
 
@@ -23,11 +23,11 @@ import numpy as np
 from ..core import Tensor
 from ..primitives import primitive
 from ..recording import recorder
+from ..runtime.threads import get_num_threads, side_by_side
 from ..spec import Array
-from ..threads import get_num_threads, side_by_side
-from .blocks import block_rows, column_blocks, multiply, product, products, row_blocks
-from .numerics import widened
-from .packing import Group, Inputs, Packing, check_places
+from .kernels.blocks import block_rows, column_blocks, multiply, product, products, row_blocks
+from .kernels.numerics import widened
+from .kernels.packing import Group, Inputs, Packing, check_places
 from .reductions import column_sums
 
 __all__ = ["lstm", "lstm_cell", "lstm_step", "rnn", "rnn_step"]

@@ -15,13 +15,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from ..contexts import errstate
-from ..primitives import primitive
+from ..primitives import ForwardResult, primitive
+from ..runtime.contexts import errstate
 from ..spec import Array
 from .elementwise import absolute, divide, exp, log, signed, sqrt, square, subtract
-from .numerics import narrowed, single, sum_single, taken, widened
+from .kernels.numerics import narrowed, single, sum_single, taken, widened
 
-Pair = tuple[Array, tuple[Any, ...]]
 Axis: TypeAlias = "int | tuple[int, ...] | None"
 
 
@@ -54,7 +53,7 @@ def column_sums(rows: Array) -> Array:
 
 
 @primitive
-def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
+def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     """The sum over axes of x, of any shape.
 
     >>> sum([[1.0, 2.0], [3.0, 4.0]], axis=0)
@@ -69,7 +68,7 @@ def _(g: Any, needs: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool) ->
 
 
 @primitive
-def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
+def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     """The mean over axes of x, of any shape; of no entries NaN, with NumPy's warning.
 
     >>> mean([[1.0, 2.0], [3.0, 4.0]], axis=0)
@@ -85,7 +84,7 @@ def _(g: Any, needs: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool, n:
 
 
 @primitive
-def cumsum(x: Array, axis: int | None = None) -> Pair:
+def cumsum(x: Array, axis: int | None = None) -> ForwardResult:
     """Sums of the entries up to each one along an axis, of x's shape; of the flattened x if axis is None.
 
     >>> cumsum([[1.0, 2.0], [3.0, 4.0]], axis=1)
@@ -102,7 +101,7 @@ def _(g: Any, needs: Any, shape: tuple[int, ...], axis: int | None) -> Any:
 
 
 @primitive
-def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
+def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     """The product over axes of x, of any shape. The gradient is exact also where entries are 0.
 
     >>> prod([[1.0, 2.0], [3.0, 4.0]], axis=0)
@@ -136,7 +135,7 @@ def _product_of_others(x: Array, axis: Axis) -> Array:
 
 
 @primitive
-def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
+def max(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     """The largest entry over axes of x, of any shape. Ties share the gradient equally, all others get 0.
 
     Raises:
@@ -150,7 +149,7 @@ def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
 
 
 @primitive
-def min(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
+def min(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     """The smallest entry over axes of x, of any shape. Ties share the gradient equally, all others get 0.
 
     Raises:
@@ -199,7 +198,7 @@ def _variance(x: Array, axis: Axis, keepdims: bool, ddof: int) -> tuple[Any, int
 
 
 @primitive
-def var(x: Array, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Pair:
+def var(x: Array, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> ForwardResult:
     """The mean squared distance from the mean over axes of x, of any shape.
 
     Args:
@@ -226,7 +225,7 @@ def _(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
 
 
 @primitive
-def std(x: Array, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Pair:
+def std(x: Array, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> ForwardResult:
     """The standard deviation over axes of x, of any shape: the root of :func:`var`.
 
     The gradient is 0 where all entries are equal, whatever the cotangent.
@@ -254,7 +253,7 @@ def _(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
 
 
 @primitive
-def norm(x: Array, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Pair:
+def norm(x: Array, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> ForwardResult:
     """The length of x, of any shape, as a vector: over all axes or some, never a matrix norm.
 
     No intermediate over- or underflows. The gradient at the zero vector is 0 (with ``ord=1`` that of each zero),
@@ -305,7 +304,7 @@ def _(x: Any, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Any:
 
 
 @primitive
-def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
+def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     """log(sum(exp(x))) over axes of x, of any shape, without overflow; -inf where all entries are -inf.
 
     The gradient is softmax(x), which sums to 1; entries that are inf share it equally. It is 0 where all are -inf.
@@ -346,7 +345,7 @@ def _(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 @primitive
-def softmax(x: Array, axis: Axis = -1) -> Pair:
+def softmax(x: Array, axis: Axis = -1) -> ForwardResult:
     """exp(x) / sum(exp(x)) along an axis: positive numbers of x's shape that sum to 1.
 
     No overflow for any finite x. A row of -inf alone has no softmax: NaN, with NumPy's warning.
@@ -379,7 +378,7 @@ def _(x: Any, axis: Axis = -1) -> Any:
 
 
 @primitive
-def log_softmax(x: Array, axis: Axis = -1) -> Pair:
+def log_softmax(x: Array, axis: Axis = -1) -> ForwardResult:
     """x - log(sum(exp(x))) along an axis, of x's shape: the logarithm of :func:`softmax`.
 
     No overflow for any finite x, and no log of 0.
@@ -414,7 +413,7 @@ def _(x: Any, axis: Axis = -1) -> Any:
 
 
 @primitive(differentiable=False)
-def argmax(x: Array, axis: int | None = None, keepdims: bool = False) -> Pair:
+def argmax(x: Array, axis: int | None = None, keepdims: bool = False) -> ForwardResult:
     """The index of the first largest entry along an axis of x, of any shape, or in the flattened x.
 
     >>> argmax([[1.0, 3.0], [4.0, 2.0]], axis=1)
@@ -424,7 +423,7 @@ def argmax(x: Array, axis: int | None = None, keepdims: bool = False) -> Pair:
 
 
 @primitive(differentiable=False)
-def argmin(x: Array, axis: int | None = None, keepdims: bool = False) -> Pair:
+def argmin(x: Array, axis: int | None = None, keepdims: bool = False) -> ForwardResult:
     """The index of the first smallest entry along an axis of x, of any shape, or in the flattened x.
 
     >>> argmin([[1.0, 3.0], [4.0, 2.0]], axis=1)
@@ -434,7 +433,7 @@ def argmin(x: Array, axis: int | None = None, keepdims: bool = False) -> Pair:
 
 
 @primitive(differentiable=False)
-def any(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
+def any(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     """Whether some entry over axes of x, of any shape, is true (not 0): booleans.
 
     >>> any([[True, False], [False, False]], axis=1)
@@ -444,7 +443,7 @@ def any(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
 
 
 @primitive(differentiable=False)
-def all(x: Array, axis: Axis = None, keepdims: bool = False) -> Pair:
+def all(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     """Whether every entry over axes of x, of any shape, is true (not 0): booleans.
 
     >>> all([[True, True], [True, False]], axis=1)

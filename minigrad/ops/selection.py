@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..primitives import primitive
+from ..primitives import ForwardResult, primitive
 from ..spec import Array
-from .numerics import taken
-
-Pair = tuple[Array, tuple[Any, ...]]
+from .kernels.numerics import taken
 
 
 def _share(g: Any, lost: Any, tied_or_lost: Any) -> Any:
@@ -23,7 +21,7 @@ def _share(g: Any, lost: Any, tied_or_lost: Any) -> Any:
 
 
 @primitive(broadcasts=True)
-def maximum(a: Array, b: Array) -> Pair:
+def maximum(a: Array, b: Array) -> ForwardResult:
     """The larger of a and b, entry by entry; the shapes broadcast. Ties share the gradient equally.
 
     Where one of them is NaN, so is the result, and both get its whole gradient.
@@ -43,7 +41,7 @@ def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
 
 
 @primitive(broadcasts=True)
-def minimum(a: Array, b: Array) -> Pair:
+def minimum(a: Array, b: Array) -> ForwardResult:
     """The smaller of a and b, entry by entry; the shapes broadcast. Ties share the gradient equally.
 
     Where one of them is NaN, so is the result, and both get its whole gradient.
@@ -63,7 +61,7 @@ def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
 
 
 @primitive
-def clip(x: Array, min: float | None = None, max: float | None = None) -> Pair:
+def clip(x: Array, min: float | None = None, max: float | None = None) -> ForwardResult:
     """x, of any shape, limited to [min, max]; a bound that is None does not limit.
 
     The gradient is 1 on the closed interval, so also at its bounds, and 0 outside.
@@ -109,7 +107,7 @@ def _bound(name: str, value: Any) -> int | float | None:
 
 
 @primitive(broadcasts=True)
-def where(condition: Array, x: Array, y: Array) -> Pair:
+def where(condition: Array, x: Array, y: Array) -> ForwardResult:
     """x where the condition holds, y elsewhere, entry by entry; the three shapes broadcast.
 
     The branch not taken gets an exact 0 as its cotangent. If its own derivative there is infinite or
@@ -145,7 +143,7 @@ def _(g: Any, needs: Any, condition: Array) -> Any:
 
 
 @primitive
-def astype(x: Array, dtype: Any) -> Pair:
+def astype(x: Array, dtype: Any) -> ForwardResult:
     """A copy of x, of any shape, in another dtype. The gradient comes back in x's dtype.
 
     Args:
@@ -172,7 +170,7 @@ def _(g: Any, needs: Any) -> Any:
 
 
 @primitive(broadcasts=True, differentiable=False)
-def sign(x: Array) -> Pair:
+def sign(x: Array) -> ForwardResult:
     """-1, 0 or 1, entry by entry, for x of any shape; a constant.
 
     >>> sign([-2.0, 0.0, 5.0])
@@ -182,7 +180,7 @@ def sign(x: Array) -> Pair:
 
 
 @primitive(broadcasts=True, differentiable=False)
-def floor(x: Array) -> Pair:
+def floor(x: Array) -> ForwardResult:
     """The largest integer at most x, in x's dtype, entry by entry, for x of any shape; a constant.
 
     >>> floor([-1.5, 1.5])
@@ -192,7 +190,7 @@ def floor(x: Array) -> Pair:
 
 
 @primitive(broadcasts=True, differentiable=False)
-def ceil(x: Array) -> Pair:
+def ceil(x: Array) -> ForwardResult:
     """The smallest integer at least x, in x's dtype, entry by entry, for x of any shape; a constant.
 
     >>> ceil([-1.5, 1.5])
@@ -202,7 +200,7 @@ def ceil(x: Array) -> Pair:
 
 
 @primitive(broadcasts=True, differentiable=False)
-def isfinite(x: Array) -> Pair:
+def isfinite(x: Array) -> ForwardResult:
     """Whether x is neither infinite nor NaN, entry by entry: booleans of x's shape.
 
     >>> isfinite([1.0, float("inf"), float("nan")])
@@ -212,7 +210,7 @@ def isfinite(x: Array) -> Pair:
 
 
 @primitive(broadcasts=True, differentiable=False)
-def isnan(x: Array) -> Pair:
+def isnan(x: Array) -> ForwardResult:
     """Whether x is NaN, entry by entry: booleans of x's shape.
 
     >>> isnan([1.0, float("nan")])
@@ -222,7 +220,7 @@ def isnan(x: Array) -> Pair:
 
 
 @primitive(broadcasts=True, differentiable=False)
-def equal(a: Array, b: Array) -> Pair:
+def equal(a: Array, b: Array) -> ForwardResult:
     """Whether a = b, entry by entry: booleans; the shapes broadcast.
 
     >>> equal([1.0, 2.0], 2)
@@ -232,7 +230,7 @@ def equal(a: Array, b: Array) -> Pair:
 
 
 @primitive(broadcasts=True, differentiable=False)
-def not_equal(a: Array, b: Array) -> Pair:
+def not_equal(a: Array, b: Array) -> ForwardResult:
     """Whether a differs from b, entry by entry: booleans; the shapes broadcast. NaN differs from itself.
 
     >>> not_equal([1.0, 2.0], 2)
@@ -242,7 +240,7 @@ def not_equal(a: Array, b: Array) -> Pair:
 
 
 @primitive(broadcasts=True, differentiable=False)
-def less(a: Array, b: Array) -> Pair:
+def less(a: Array, b: Array) -> ForwardResult:
     """Whether a < b, entry by entry: booleans; the shapes broadcast.
 
     >>> less([1.0, 2.0], 2)
@@ -252,7 +250,7 @@ def less(a: Array, b: Array) -> Pair:
 
 
 @primitive(broadcasts=True, differentiable=False)
-def less_equal(a: Array, b: Array) -> Pair:
+def less_equal(a: Array, b: Array) -> ForwardResult:
     """Whether a <= b, entry by entry: booleans; the shapes broadcast.
 
     >>> less_equal([1.0, 2.0], 1)
@@ -262,7 +260,7 @@ def less_equal(a: Array, b: Array) -> Pair:
 
 
 @primitive(broadcasts=True, differentiable=False)
-def greater(a: Array, b: Array) -> Pair:
+def greater(a: Array, b: Array) -> ForwardResult:
     """Whether a > b, entry by entry: booleans; the shapes broadcast.
 
     >>> greater([1.0, 2.0], 1)
@@ -272,7 +270,7 @@ def greater(a: Array, b: Array) -> Pair:
 
 
 @primitive(broadcasts=True, differentiable=False)
-def greater_equal(a: Array, b: Array) -> Pair:
+def greater_equal(a: Array, b: Array) -> ForwardResult:
     """Whether a >= b, entry by entry: booleans; the shapes broadcast.
 
     >>> greater_equal([1.0, 2.0], 2)
@@ -282,7 +280,7 @@ def greater_equal(a: Array, b: Array) -> Pair:
 
 
 @primitive(broadcasts=True, differentiable=False)
-def logical_and(a: Array, b: Array) -> Pair:
+def logical_and(a: Array, b: Array) -> ForwardResult:
     """Whether a and b are both true (not 0), entry by entry: booleans; the shapes broadcast.
 
     >>> logical_and([True, False], True)
@@ -292,7 +290,7 @@ def logical_and(a: Array, b: Array) -> Pair:
 
 
 @primitive(broadcasts=True, differentiable=False)
-def logical_or(a: Array, b: Array) -> Pair:
+def logical_or(a: Array, b: Array) -> ForwardResult:
     """Whether a or b is true (not 0), entry by entry: booleans; the shapes broadcast.
 
     >>> logical_or([True, False], False)
@@ -302,7 +300,7 @@ def logical_or(a: Array, b: Array) -> Pair:
 
 
 @primitive(broadcasts=True, differentiable=False)
-def logical_xor(a: Array, b: Array) -> Pair:
+def logical_xor(a: Array, b: Array) -> ForwardResult:
     """Whether one of a and b is true (not 0) and the other is not, entry by entry: booleans; the shapes broadcast.
 
     >>> logical_xor([True, False], True)
@@ -312,7 +310,7 @@ def logical_xor(a: Array, b: Array) -> Pair:
 
 
 @primitive(broadcasts=True, differentiable=False)
-def logical_not(x: Array) -> Pair:
+def logical_not(x: Array) -> ForwardResult:
     """Whether x is false (0), entry by entry: booleans of x's shape.
 
     >>> logical_not([True, False])

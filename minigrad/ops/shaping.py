@@ -14,14 +14,12 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..core import Tensor
-from ..primitives import primitive
+from ..primitives import ForwardResult, primitive
 from ..spec import Array, as_array
-from .numerics import sum_single, widened
+from .kernels.numerics import sum_single, widened
 
 __all__ = ["broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "pad", "ravel", "repeat", "reshape",
            "roll", "split", "squeeze", "stack", "swapaxes", "tile", "transpose"]  # fmt: skip
-
-Pair = tuple[Array, tuple[Any, ...]]
 Several = tuple[tuple[Array, ...], tuple[Any, ...]]
 Axes = int | Sequence[int]
 
@@ -35,7 +33,7 @@ def _restore(g: Any, needs: Any, shape: tuple[int, ...]) -> Any:
 
 
 @primitive
-def reshape(x: Array, shape: Axes) -> Pair:
+def reshape(x: Array, shape: Axes) -> ForwardResult:
     """The entries of x, of any shape, in their order (the last axis runs fastest), in another shape.
 
     One length may be -1: it is computed from the others.
@@ -50,7 +48,7 @@ def reshape(x: Array, shape: Axes) -> Pair:
 
 
 @primitive
-def ravel(x: Array) -> Pair:
+def ravel(x: Array) -> ForwardResult:
     """The entries of x, of any shape, as a vector.
 
     >>> ravel([[1, 2], [3, 4]])
@@ -60,7 +58,7 @@ def ravel(x: Array) -> Pair:
 
 
 @primitive
-def squeeze(x: Array, axis: int | tuple[int, ...] | None = None) -> Pair:
+def squeeze(x: Array, axis: int | tuple[int, ...] | None = None) -> ForwardResult:
     """x without its axes of length 1, or without the given ones.
 
     Raises:
@@ -73,7 +71,7 @@ def squeeze(x: Array, axis: int | tuple[int, ...] | None = None) -> Pair:
 
 
 @primitive
-def expand_dims(x: Array, axis: int | tuple[int, ...]) -> Pair:
+def expand_dims(x: Array, axis: int | tuple[int, ...]) -> ForwardResult:
     """x with an axis of length 1 at each given place of the output's shape.
 
     Raises:
@@ -96,7 +94,7 @@ expand_dims.vjp(_restore)
 
 
 @primitive
-def transpose(x: Array, axes: Sequence[int] | None = None) -> Pair:
+def transpose(x: Array, axes: Sequence[int] | None = None) -> ForwardResult:
     """The axes of x in another order: axis i of the output is axis ``axes[i]`` of x; reversed if None.
 
     Raises:
@@ -116,7 +114,7 @@ def _(g: Any, needs: Any, inverse: Array | None) -> Any:
 
 
 @primitive
-def swapaxes(x: Array, axis1: int, axis2: int) -> Pair:
+def swapaxes(x: Array, axis1: int, axis2: int) -> ForwardResult:
     """x, of any shape, with two axes exchanged.
 
     Raises:
@@ -135,7 +133,7 @@ def _(g: Any, needs: Any, axis1: int, axis2: int) -> Any:
 
 
 @primitive
-def moveaxis(x: Array, source: Axes, destination: Axes) -> Pair:
+def moveaxis(x: Array, source: Axes, destination: Axes) -> ForwardResult:
     """x, of any shape, with some axes moved to other places; the others keep their order.
 
     Raises:
@@ -153,7 +151,7 @@ def _(g: Any, needs: Any, source: Axes, destination: Axes) -> Any:
 
 
 @primitive
-def flip(x: Array, axis: int | tuple[int, ...] | None = None) -> Pair:
+def flip(x: Array, axis: int | tuple[int, ...] | None = None) -> ForwardResult:
     """x, of any shape, with the entries in reverse order along an axis, several, or all if None.
 
     Raises:
@@ -172,7 +170,7 @@ def _(g: Any, needs: Any, axis: int | tuple[int, ...] | None) -> Any:
 
 
 @primitive
-def roll(x: Array, shift: Axes, axis: int | tuple[int, ...] | None = None) -> Pair:
+def roll(x: Array, shift: Axes, axis: int | tuple[int, ...] | None = None) -> ForwardResult:
     """x, of any shape, shifted along an axis, with what leaves at the end entering at the front.
 
     Args:
@@ -197,7 +195,7 @@ def _(g: Any, needs: Any, shift: Axes, axis: int | tuple[int, ...] | None) -> An
 
 
 @primitive(broadcasts=True)
-def broadcast_to(x: Array, shape: Axes) -> Pair:
+def broadcast_to(x: Array, shape: Axes) -> ForwardResult:
     """x repeated along new axes in front and along axes of length 1, to a given shape; a read-only view.
 
     Raises:
@@ -216,7 +214,7 @@ def _(g: Any, needs: Any) -> Any:
 
 
 @primitive
-def repeat(x: Array, repeats: Axes, axis: int | None = None) -> Pair:
+def repeat(x: Array, repeats: Axes, axis: int | None = None) -> ForwardResult:
     """Each slice of x along an axis repeated in place: a b becomes a a b b.
 
     Args:
@@ -252,7 +250,7 @@ def _(g: Any, needs: Any, counts: Array, equal: bool, axis: int | None, shape: t
 
 
 @primitive
-def tile(x: Array, reps: Axes) -> Pair:
+def tile(x: Array, reps: Axes) -> ForwardResult:
     """Copies of x side by side: a b becomes a b a b.
 
     Args:
@@ -285,7 +283,7 @@ def _(g: Any, needs: Any, counts: tuple[int, ...], shape: tuple[int, ...]) -> An
 
 
 @primitive
-def _concatenate(*arrays: Array, axis: int) -> Pair:
+def _concatenate(*arrays: Array, axis: int) -> ForwardResult:
     """Tensors one after the other along an axis; see :func:`concatenate`."""
     if not isinstance(axis, (int, np.integer)):
         raise TypeError(f"axis must be an integer, not {axis!r}: ravel the tensors to join them as vectors")
@@ -315,7 +313,7 @@ def _(g: Any, needs: Any, ends: Array, axis: int) -> Any:
 
 
 @primitive
-def _stack(*arrays: Array, axis: int) -> Pair:
+def _stack(*arrays: Array, axis: int) -> ForwardResult:
     """Tensors of one shape along a new axis; see :func:`stack`."""
     return np.stack(arrays, axis), (axis,)
 
@@ -380,7 +378,7 @@ def _(g: Any, needs: Any, shapes: list[tuple[int, ...]], axis: int) -> Any:
 
 
 @primitive
-def pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Pair:
+def pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> ForwardResult:
     """x, of any shape, with a constant around it.
 
     Args:

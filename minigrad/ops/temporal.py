@@ -10,21 +10,19 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor
-from ..primitives import primitive
+from ..primitives import ForwardResult, primitive
 from ..spec import Array
-from .blocks import product, products
-from .lookup import check_indices
+from .kernels.blocks import product, products
+from .kernels.numerics import narrowed, widened
+from .kernels.rows import check_indices
 from .losses import cross_entropy_rows, pull_rows, scaled_sum, score_rows
-from .numerics import narrowed, widened
 from .reductions import column_sums
 
 __all__ = ["temporal_affine", "temporal_softmax_loss"]
 
-Pair = tuple[Array, tuple[Any, ...]]
-
 
 @primitive
-def temporal_affine(x: Array, W: Array, b: Array) -> Pair:
+def temporal_affine(x: Array, W: Array, b: Array) -> ForwardResult:
     """The same affine map at every step, x_t W + b: one GEMM over all steps, and one for each gradient.
 
     Args:
@@ -75,7 +73,7 @@ def _(x: Tensor, W: Tensor, b: Tensor) -> Any:
 
 
 @primitive
-def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> Pair:
+def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> ForwardResult:
     """Cross-entropy of a sequence, summed over the unmasked steps and divided by the batch size N.
 
     -1/N sum over (n, t) with mask[n, t] of log softmax(scores[n, t])[targets[n, t]]. Masked steps are not

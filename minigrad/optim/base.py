@@ -21,10 +21,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
-from ..contexts import errstate
 from ..core import Leaf, Tensor
+from ..runtime.contexts import errstate
+from ..runtime.threads import side_by_side
 from ..spec import Array, DType, Spec, as_array, describe
-from ..threads import side_by_side
 from ..writes import written
 
 __all__ = ["Optimizer", "clip_grad_norm"]

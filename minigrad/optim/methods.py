@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..blas import axpby
 from ..core import Tensor
+from ..runtime.blas import axpby
 from ..spec import Array
 from .base import Optimizer
 

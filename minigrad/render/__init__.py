@@ -3,14 +3,14 @@
 Only `draw`, and the methods of what `to_graphviz` gives, need a layout program.
 """
 
-from .dot import to_dot
-from .drawing import DrawingError, draw
-from .html import to_html
+from .dot.document import to_dot
+from .dot.layout import DrawingError, draw
+from .dot.notebooks import notebook
+from .dot.source import to_graphviz
 from .interchange import to_networkx
-from .notebooks import notebook
-from .source import to_graphviz
-from .survey import summary
-from .text import to_text
+from .listing.text import to_text
+from .modules.survey import summary
+from .page.html import to_html
 
 __all__ = ["DrawingError", "draw", "notebook", "summary", "to_dot", "to_graphviz", "to_html", "to_networkx",
            "to_text"]  # fmt: skip

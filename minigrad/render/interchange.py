@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..core import Tensor
-from ..extras import require
 from ..recording import note_of
+from ..runtime.extras import require
 from .arguments import constants_of
-from .arrange import Unroll, arranged
 from .heat import gradient_norm, value_norm
+from .passes.arrange import Unroll, arranged
 from .picture import Vertex, leaf_names
 from .words import option_text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import groupby, pairwise
 
-from .order import Groups, contracted_order
+from .passes.order import Groups, contracted_order
 from .picture import Picture, Vertex
 from .words import STEP
 

@@ -11,7 +11,7 @@ from benchmarks.figures import comparison
 from benchmarks.job import Case, Rival, Work, load
 from benchmarks.results import Results
 from benchmarks.workers import Failed, Handle
-from minigrad.extras import how_to_install
+from minigrad.runtime.extras import how_to_install
 
 FAKES = "tests.benchmarks.fakes"
 

@@ -6,8 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
-from captioning.data import open_captions
-from captioning.vocabulary import Vocabulary
+from captioning.data.hdf5 import open_captions
+from captioning.data.vocabulary import Vocabulary
 
 WORDS = ["<NULL>", "<START>", "<END>", "<UNK>", "a", "the", "dog", "cat", "bird", "runs", "sits", "here"]
 ANIMALS, VERBS = ("dog", "cat", "bird"), ("runs", "sits")

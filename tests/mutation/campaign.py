@@ -44,7 +44,7 @@ _QUIETLY = settings(
 _SEEN = "_a_mutation_campaign_saw"  # a built-in, for as long as it looks which functions a test runs
 FAIR = 4  # a function of many primitives meets the cases of so many, a share from each
 UNBROADCAST_TESTS = "tests.test_backward"
-COMMON_TESTS = ("tests.ops.test_numerics",)  # of all families
+COMMON_TESTS = ("tests.ops.kernels.test_numerics",)  # of all families
 # Functions that compute a gradient ahead, in the forward: (module, name).
 AHEAD = [("minigrad.ops.losses", "cross_entropy_rows"), ("minigrad.ops.losses", "_smoothed_rows")]
 

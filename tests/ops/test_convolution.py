@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from numpy.lib.array_utils import byte_bounds
 
 import minigrad as mg
-from minigrad.ops import columns, convolution
-from minigrad.ops.windows import Windows
+from minigrad.ops import convolution
+from minigrad.ops.kernels import columns
+from minigrad.ops.kernels.windows import Windows
 from tests.checks import Case, check_primitive, leaf, pull
 from tests.peers import Answer, Peer, check_pull, pulled
 from tests.strategies import arrays

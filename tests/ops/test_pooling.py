@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.ops.windows import Windows
+from minigrad.ops.kernels.windows import Windows
 from tests.checks import Case, check_primitive, leaf, pull
 from tests.peers import Peer
 from tests.strategies import arrays

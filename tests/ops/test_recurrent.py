@@ -64,9 +64,9 @@ def in_groups(threads):
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("minigrad.ops.recurrent._WORTH_THREADS", 0)
-            patch.setattr("minigrad.ops.blocks._WORTH_THREADS", 0)
-            patch.setattr("minigrad.ops.blocks._MULTIPLICATIONS", 32)
-            patch.setattr("minigrad.ops.blocks._NARROWEST", 1)
+            patch.setattr("minigrad.ops.kernels.blocks._WORTH_THREADS", 0)
+            patch.setattr("minigrad.ops.kernels.blocks._MULTIPLICATIONS", 32)
+            patch.setattr("minigrad.ops.kernels.blocks._NARROWEST", 1)
             yield
     finally:
         mg.set_num_threads(before)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import strategies as st
 
 import minigrad as mg
-from captioning.model import Captioner
-from captioning.vocabulary import Vocabulary
+from captioning.data.vocabulary import Vocabulary
+from captioning.models.captioner import Captioner
 from minigrad import nn
-from minigrad.render.drawing import layout_program as find_program
+from minigrad.render.dot.layout import layout_program as find_program
 
 
 @mg.primitive

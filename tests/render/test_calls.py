@@ -11,7 +11,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import nn
-from minigrad.render.arrange import arranged, whole
+from minigrad.render.passes.arrange import arranged, whole
 from minigrad.render.picture import picture_of
 from tests.render.graphs import leaf
 from tests.render.test_picture import check

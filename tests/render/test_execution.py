@@ -12,10 +12,10 @@ import minigrad as mg
 from minigrad import nn
 from minigrad.backward import graph_of
 from minigrad.graph import Order, certify
-from minigrad.render.arrange import arranged
 from minigrad.render.execution import executed
+from minigrad.render.passes.arrange import arranged
 from tests.render.graphs import graphs, leaf
-from tests.render.test_fold import operations
+from tests.render.passes.test_fold import operations
 from tests.render.test_picture import check
 
 ZEROS = np.zeros((2, 4), np.float32)

@@ -11,10 +11,10 @@ import pytest
 import minigrad as mg
 from minigrad import nn
 from minigrad.recording import note_of
-from minigrad.render.arrange import arranged
-from minigrad.render.content import content_of
+from minigrad.render.dot.legend import colour_bar
 from minigrad.render.heat import Heat, flow_norm, gradient_norm, heat_of, value_norm, was_recorded
-from minigrad.render.legend import colour_bar
+from minigrad.render.page.content import content_of
+from minigrad.render.passes.arrange import arranged
 from minigrad.render.picture import picture_of
 from tests.render.graphs import captioner, laid_out, leaf, lstm, rnn, texts
 

@@ -14,11 +14,11 @@ import minigrad as mg
 from minigrad import nn
 from minigrad.backward import graph_of
 from minigrad.primitives import PRIMITIVES
-from minigrad.render.arrange import arranged, whole
-from minigrad.render.expand import expanded
-from minigrad.render.order import grouped
+from minigrad.render.passes.arrange import arranged, whole
+from minigrad.render.passes.expand import expanded
+from minigrad.render.passes.order import grouped
+from minigrad.render.passes.unroll import unrolled
 from minigrad.render.picture import leaf_names, picture_of, primitive_of
-from minigrad.render.unroll import unrolled
 from tests.render.graphs import captioner, graphs, halves, leaf, loop, lstm, rnn
 
 

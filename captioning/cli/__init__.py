@@ -1,0 +1,1 @@
+"""The command line of captioning: what people type and see."""

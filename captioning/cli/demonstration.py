@@ -1,0 +1,162 @@
+"""The demonstration: small worlds are drawn and captioned, a captioner trains on them, and its captions are judged.
+
+What is true of a scene is known, so a caption is judged by its statements: which of them are true
+(precision), and how much of the scene they tell (recall). The same figures for captions of other scenes
+say what guessing is worth, and those of the scenes' own captions what can be reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from captioning.data.hdf5 import CaptionData, open_captions
+from captioning.models.captioner import Captioner
+from captioning.pictures.all import caption_sheet
+from captioning.scoring.evaluation import captions_of, evaluate, images_of_part
+from captioning.training.progress import Progress
+from captioning.training.run import Run, RunError, settings_of
+from captioning.training.solver import Settings, Solver
+
+__all__ = ["Size", "demo"]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the demonstration is: scenes, model and training.
+
+    There are few scenes for as many as 1024 columns of features, so the weights are held small: without
+    weight decay the captioner learns the scenes by heart within three epochs.
+    """
+
+    train: int = 5000
+    val: int = 400
+    wordvec: int = 128
+    hidden: int = 256
+    dropout: float = 0.3
+    epochs: int = 9
+    batch_size: int = 50
+    learning_rate: float = 2e-3
+    lr_decay: float = 0.75
+    weight_decay: float = 0.5
+
+
+FULL = Size()
+QUICK = Size(train=3000, val=200, wordvec=64, hidden=128, epochs=7, learning_rate=3e-3, weight_decay=0.4)
+
+
+def demo(folder: Path, size: Size = FULL, seed: int = 0) -> dict[str, Any]:
+    """Make the demonstration in `folder`, print the figures and the files made; the figures.
+
+    The epoch is chosen on the first half of the validation scenes, everything printed is of the second. A
+    folder that has a demonstration already is a RunError.
+    """
+    from captioning.scenes.dataset import write_scenes
+
+    if (folder / "run").exists():
+        raise RunError(f"{folder}: has a demonstration already: choose another folder with --out")
+    progress = Progress()
+    progress.say(f"drawing {size.train + size.val} scenes")
+    try:
+        write_scenes(folder / "data", seed=seed, train=size.train, val=size.val, progress=_Drawing(progress))
+    finally:
+        progress.close()
+    with open_captions(folder / "data") as data:
+        model = _train(data, folder / "run", size, seed, progress)
+        return _report(data, model, folder)
+
+
+class _Drawing:
+    """Shows how far the scenes are, a bar for each stage."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress, self.stage = progress, ""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if stage != self.stage:
+            self.stage = stage
+            self.progress.begin(total)
+        self.progress.update(done)
+
+
+def _train(data: CaptionData, folder: Path, size: Size, seed: int, progress: Progress) -> Captioner:
+    training = Settings(
+        epochs=size.epochs,
+        batch_size=size.batch_size,
+        learning_rate=size.learning_rate,
+        lr_decay=size.lr_decay,
+        weight_decay=size.weight_decay,
+        keep="loss",
+        seed=seed,
+    )
+    width = data.train.features.shape[1]
+    model = Captioner(data.vocabulary, width, size.wordvec, size.hidden, "lstm", size.dropout, rng=seed)
+    run = Run.create(folder, settings_of(model, training, data), data.vocabulary)
+    solver = Solver(model, data.train, data.val, training, run, progress)
+    progress.say(f"training on {len(data.train)} captions, {sum(p.size for p in model.parameters()):,} weights")
+    solver.train()
+    if solver.interrupted:
+        raise KeyboardInterrupt
+    return run.load_model()
+
+
+def _report(data: CaptionData, model: Captioner, folder: Path) -> dict[str, Any]:
+    from captioning.scenes.checker import judge, judge_all, judge_others
+    from captioning.scenes.dataset import load_captions, load_scenes
+    from captioning.scenes.world import is_held_out
+
+    images = images_of_part(data.val, "second")
+    scenes = load_scenes(data.folder, "val")
+    own = load_captions(data.folder, "val")
+    scenes, own = [scenes[i] for i in images], [own[i] for i in images]
+    said = captions_of(model, data.val, images)
+    new = [i for i, scene in enumerate(scenes) if is_held_out(scene)]
+    old = [i for i in range(len(scenes)) if i not in set(new)]
+    rows = {
+        "the captioner": judge_all(said, scenes),
+        "  combinations seen in training": judge_all([said[i] for i in old], [scenes[i] for i in old]),
+        "  combinations never seen": judge_all([said[i] for i in new], [scenes[i] for i in new]),
+        "captions of other scenes": judge_others(own, scenes),
+        "the scenes' own captions": judge_all([captions[0] for captions in own], scenes),
+    }
+    bleu = evaluate(model, data.val, images)
+    print(f"\n{len(images)} validation scenes that no choice was made on")
+    print(f"{'statements':36}precision  recall")
+    for name, figures in rows.items():
+        print(f"{name:36}{figures.precision:9.3f}{figures.recall:8.3f}")
+    scores = "  ".join(f"{bleu[f'corpus_bleu_{n}']:.3f}" for n in range(1, 5))
+    print(f"\ncorpus BLEU-1 to BLEU-4  {scores};  exercise BLEU  {bleu['exercise_bleu']:.3f}")
+    shown = np.linspace(0, len(images) - 1, 12).astype(int)
+    verdicts = [judge(said[i], scenes[i]) for i in shown]
+    _draw(folder / "captions.png", [scenes[i] for i in shown], [said[i] for i in shown],
+          [own[i][0] for i in shown], verdicts)  # fmt: skip
+    print("\nfiles")
+    for path, text in (("data", "the scenes as a data set"), ("run", "weights, history and curve of the training"),
+                       ("captions.png", "pictures, captions and what is true of them")):  # fmt: skip
+        print(f"  {folder / path}: {text}")
+    return {"statements": rows, "bleu": bleu}
+
+
+def _draw(
+    path: Path, scenes: Sequence[Any], said: Sequence[Sequence[str]], own: Sequence[str], verdicts: Sequence[Any]
+) -> None:
+    from captioning.scenes.drawing import render_array
+
+    pictures = [render_array(scene, 256) for scene in scenes]
+    marks = [[(_words(statement), true) for statement, true in verdict.statements] for verdict in verdicts]
+    caption_sheet(pictures, [" ".join(words) for words in said], own, path,
+                  title="What the captioner says, and which of it is true", marks=marks)  # fmt: skip
+
+
+def _words(statement: Any) -> str:
+    """A statement in words, such as "dog: red" or "dog on box"."""
+    topic, terms = statement.topic, statement.terms
+    if topic in ("count", "colour", "size"):
+        return f"{terms[0]}: {terms[1]}"
+    if topic in ("kind", "background"):
+        return str(terms[0])
+    return f"{terms[0]} {topic} {terms[1]}"

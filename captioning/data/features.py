@@ -1,0 +1,189 @@
+"""Features of images, read by rows from HDF5.
+
+Features of a split are read into memory once, when first asked for, if they take at most `cache_bytes` (256 MiB
+unless told otherwise); larger ones stay in the file, and a batch reads its own rows. Random rows come cheaply
+from a file without compression; a compressed file unpacks every chunk that a row touches, and
+`repack_features` rewrites it once. Measured for batches of 25 random rows of 1,280 numbers out of 6,000:
+1,800,000 rows a second in memory, 98,000 from an uncompressed file, 240 from a compressed one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from captioning.data.vocabulary import DataError
+from minigrad.runtime.extras import require
+from minigrad.runtime.files import irregular, replacing
+
+__all__ = ["CACHE_BYTES", "FeatureRows", "checked_dataset", "open_hdf5", "reading", "repack_features"]
+
+CACHE_BYTES = 256 * 2**20
+
+
+def open_hdf5(path: Path) -> Any:
+    """An h5py.File opened for reading, or a DataError."""
+    if found := irregular(path):
+        raise DataError(f"{path}: is {found}, not a regular file")
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such file")
+    try:
+        return require("h5py", "caption").File(path, "r")
+    except OSError as error:
+        raise DataError(f"{path}: not a whole HDF5 file (truncated, damaged or foreign): {error}") from error
+
+
+def checked_dataset(file: Any, path: Path, key: str, rank: int, kind: Any) -> Any:
+    """The h5py data set at `key`, not yet read, with its rank and dtype checked."""
+    try:
+        dataset = file.get(key)
+    except (OSError, RuntimeError, KeyError) as error:
+        raise DataError(f"{path}: {key}: cannot be read: {error}") from error
+    if dataset is None:
+        raise DataError(f"{path}: the key {key} is missing; the file has {sorted(file) or 'no keys'}")
+    if not isinstance(dataset, require("h5py", "caption").Dataset):
+        raise DataError(f"{path}: {key}: must be a data set; got a {type(dataset).__name__}")
+    if dataset.ndim != rank:
+        raise DataError(f"{path}: {key}: must have {rank} dimensions; got shape {dataset.shape}")
+    if not np.issubdtype(dataset.dtype, kind):
+        raise DataError(f"{path}: {key}: must hold {kind.__name__} numbers; got dtype {dataset.dtype}")
+    return dataset
+
+
+@contextmanager
+def reading(path: Path, key: str) -> Iterator[None]:
+    """Turn what h5py raises on damaged content into a DataError."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"{path}: {key}: cannot be read, the file is damaged: {error}") from error
+
+
+class FeatureRows:
+    """The rows of a float matrix in an HDF5 file, indexed like an array along the first axis.
+
+    path, key: the file and its data set (M,D) of floats. `rows[index]` takes what selects along the
+    first axis of an array, an int, a slice, integers in any order with repeats, or booleans, and
+    returns float32 (…,D). If all rows take at most `cache_bytes`, the first access reads them all and
+    keeps them; otherwise each access reads the rows that it needs. A number that is not finite and
+    anything wrong with the file is a DataError. `np.asarray(rows)` reads everything.
+
+    >>> import tempfile, h5py
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with h5py.File(folder + "/f.h5", "w") as file:
+    ...         file["features"] = np.eye(3, dtype=np.float32)
+    ...     with FeatureRows(folder + "/f.h5") as rows:
+    ...         rows.shape, rows[[2, 0, 2]].tolist()
+    ((3, 3), [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    """
+
+    ndim = 2
+    dtype = np.dtype(np.float32)
+
+    def __init__(
+        self, path: str | os.PathLike[str], key: str = "features", cache_bytes: int = CACHE_BYTES
+    ) -> None:
+        self.path, self.key = Path(path), key
+        self._file = open_hdf5(self.path)
+        try:
+            self._dataset = checked_dataset(self._file, self.path, key, rank=2, kind=np.floating)
+            self.shape: tuple[int, int] = self._dataset.shape
+            if 0 in self.shape:
+                raise DataError(f"{self.path}: {key}: is empty, shape {self.shape}")
+        except BaseException:
+            self._file.close()
+            raise
+        self.cached = self.nbytes <= cache_bytes
+        self._memory: NDArray[np.float32] | None = None
+        self._numbers = np.arange(len(self))  # indexing it resolves an index as NumPy would
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all rows as float32."""
+        return self.shape[0] * self.shape[1] * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        where = "in memory once read" if self.cached else "in the file"
+        return f"<FeatureRows {self.shape} float32 of {self.path}, {where}>"
+
+    def __getitem__(self, index: Any) -> NDArray[np.float32]:
+        if not self._file:
+            raise DataError(f"{self.path}: {self.key}: the file is closed; read rows before you close it")
+        rows = np.asarray(self._numbers[index])
+        if self.cached:
+            copy: NDArray[np.float32] = self._remembered()[rows]  # an array as index copies
+            return copy
+        return self._read(rows.ravel()).reshape(*rows.shape, self.shape[1])
+
+    def _remembered(self) -> NDArray[np.float32]:
+        if self._memory is None:
+            self._memory = self._read(self._numbers)
+        return self._memory
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError("FeatureRows: an array of them is always a copy; got copy=False")
+        rows: NDArray[Any] = self[:].astype(dtype or self.dtype, copy=False)
+        return rows
+
+    def _read(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+        """Read rows from the file: h5py wants them rising and distinct, so sort, read, scatter back."""
+        if not rows.size:
+            return np.empty((0, self.shape[1]), self.dtype)
+        distinct, place = np.unique(rows, return_inverse=True)
+        first, last = int(distinct[0]), int(distinct[-1])
+        gapless = distinct.size == last - first + 1  # a slice is much faster than a list of rows
+        with reading(self.path, self.key):
+            block = self._dataset[first : last + 1] if gapless else self._dataset[distinct]
+        with np.errstate(over="ignore"):  # what float32 cannot hold is reported below
+            rising: NDArray[np.float32] = block.astype(self.dtype, copy=False)
+        self._check_finite(rising, distinct)
+        return rising if np.array_equal(rows, distinct) else rising[place]
+
+    def _check_finite(self, block: NDArray[np.float32], rows: NDArray[np.integer[Any]]) -> None:
+        if np.isfinite(block.min()) and np.isfinite(block.max()):  # needs no array of booleans
+            return
+        bad = int(rows[~np.isfinite(block).all(axis=1)][0])
+        raise DataError(f"{self.path}: {self.key}: row {bad} has a number that is not finite in float32")
+
+    def close(self) -> None:
+        """Close the file and forget the rows in memory."""
+        self._file.close()
+        self._memory = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def repack_features(
+    source: str | os.PathLike[str], target: str | os.PathLike[str], key: str = "features"
+) -> None:
+    """Copy the features of `source` into a new file as one uncompressed block of float32 rows.
+
+    Random rows then cost a short read each, instead of the unpacking of every chunk that they touch.
+    Copies 64 MiB at a time; `target` appears when it is whole. Errors as in `FeatureRows`.
+    """
+    with FeatureRows(source, key, cache_bytes=0) as rows, replacing(target) as temporary:
+        step = max(1, 64 * 2**20 // (4 * rows.shape[1]))
+        with require("h5py", "caption").File(temporary, "w") as file:
+            copy = file.create_dataset(key, rows.shape, rows.dtype)
+            for start in range(0, len(rows), step):
+                copy[start : start + step] = rows[start : start + step]
+
+
+# The splits ------------------------------------------------------------------------------------

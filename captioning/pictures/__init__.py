@@ -1,0 +1,1 @@
+"""Photos, and the pictures of a report."""

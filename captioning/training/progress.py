@@ -1,0 +1,97 @@
+"""How far a long job is, on standard error: a bar of rich's on a terminal, elsewhere a line now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TextIO
+
+from minigrad.runtime.extras import require
+
+__all__ = ["Progress"]
+
+_WIDTH = 24
+_FIRST_LINE = 10.0  # seconds
+_REDRAWN = 0.2  # seconds: by ourselves, so that no thread of rich's takes the interpreter from a training
+
+
+class Progress:
+    """Shows how far a long job is: `begin` says how long it is, `update` where it stands, `close` wipes the bar.
+
+    stream: standard error by default. On a terminal one line is drawn again, at most five times a second;
+    elsewhere a line is printed after 10 seconds and then at most every `interval` seconds. enabled: False says
+    nothing, and needs no package. clock: gives seconds.
+
+    >>> import io
+    >>> seconds = 0.0
+    >>> progress = Progress(io.StringIO(), clock=lambda: seconds)
+    >>> progress.begin(100)
+    >>> for seconds in range(1, 13):
+    ...     progress.update(2 * seconds, loss=7.5)
+    >>> progress.stream.getvalue()
+    '20/100  loss 7.50  2.0/s  0:00:40 left\\n'
+    """
+
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        interval: float = 60.0,
+        enabled: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.stream, self.enabled, self.clock = sys.stderr if stream is None else stream, enabled, clock
+        if not enabled:
+            return
+        console = require("rich.console", "caption").Console(file=self.stream, force_jupyter=False)
+        self.terminal = self.stream.isatty() and not console.is_dumb_terminal
+        self.interval = _REDRAWN if self.terminal else interval
+        rich = require("rich.progress", "caption")
+        columns = rich.BarColumn(_WIDTH), rich.TextColumn("{task.description}", markup=False)
+        self._bar = rich.Progress(*columns, console=console, auto_refresh=False, transient=True, redirect_stdout=False,
+                                  get_time=clock, disable=not self.terminal)  # fmt: skip
+        self.begin(1)
+
+    def begin(self, total: int, start: int = 0) -> None:
+        """A job of `total` steps begins, of which `start` were done earlier."""
+        if self.enabled:
+            for task in self._bar.task_ids:
+                self._bar.remove_task(task)
+            self._task = self._bar.add_task("", total=total, completed=start)
+            self.due = self.clock() + min(_FIRST_LINE, self.interval)
+
+    def update(self, done: int, **figures: float) -> None:
+        """Say that `done` steps are done; figures such as `loss=…` are shown."""
+        if not self.enabled:
+            return
+        self._bar.update(self._task, completed=done)
+        now = self.clock()
+        if now >= self.due:
+            self.due = now + self.interval
+            text = _line(self._bar.tasks[0], figures)
+            if self.terminal:
+                self._bar.start()
+                self._bar.update(self._task, description=text, refresh=True)
+            else:
+                self.say(text)
+
+    def say(self, text: str) -> None:
+        """Print a line that stays, above the bar."""
+        if self.enabled:
+            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Wipe the bar from the terminal."""
+        if self.enabled:
+            self._bar.stop()
+
+
+def _line(task: Any, figures: dict[str, float]) -> str:
+    """What a task of rich's has done, the figures, its rate over the last half minute and the time left."""
+    parts = [f"{task.completed:.0f}/{task.total:.0f}", *(f"{name} {value:.2f}" for name, value in figures.items())]
+    if task.speed:
+        parts.append(f"{task.speed:.1f}/s")
+    if task.time_remaining is not None:
+        parts.append(f"{timedelta(seconds=task.time_remaining)} left")
+    return "  ".join(parts)

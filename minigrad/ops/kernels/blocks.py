@@ -1,0 +1,190 @@
+"""Products in blocks: small enough that BLAS computes each where it lies, and dealt to threads.
+
+Before a product BLAS copies both matrices into the order that its inner loop wants. For a thin product, (n, K) @ (K, M)
+with n of some ten, that takes longer than the product. OpenBLAS's kernels for AVX-512 do without for products of up
+to a million multiplications, and one call of ``np.matmul`` computes a stack of such products:
+
+    GFLOP/s on one core, float32, K = 512, M = 2048           n =   5    12    25    64   128
+    h @ W                                                          19    40    56    81    90
+    multiply(h, column_blocks(W, n), out)                          94   115   111   110    87
+    da @ W.T                                                       14    31    46    74    88
+    multiply(da, row_blocks(W, n), out)                            74   103   103   104    46
+
+    a @ b, M = 290:  K = 256, N = 2048                             97, in tiles 111
+                     K = 2048, N = 256, b transposed               97, in tiles 108
+                     K = 512, N = 1004                            106, in tiles 114
+
+(AMD Zen 4, OpenBLAS 0.3.31, SkylakeX kernel.) Figures of one processor do not carry over. With the same kernel on an
+Intel Xeon with AVX-512 blocks gain up to 25 rows and lose with more, and all tiles lose a third:
+
+                                                              n =   8    25    64   128
+    h @ W                                                          34    61   126   134
+    multiply(h, column_blocks(W, n), out)                          66    85   111    93
+    da @ W.T                                                             55         126
+    multiply(da, row_blocks(W, n), out)                                  83         126
+    a @ b, (290, 512) by (512, 1004)                              155, in tiles 98
+
+So tiles, and blocks of more rows, are for processors of the family on which they were measured to gain; others get
+plain products. OpenBLAS's other kernels always copy: there blocks of thin products take 0.95 to 1.03 of the plain
+product's time, and tiles, which take 1.3 of it, are not used.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from ...runtime import blas
+from ...runtime.threads import get_num_threads, side_by_side, split
+from ...spec import Array
+
+__all__ = ["block_rows", "column_blocks", "multiply", "product", "products", "row_blocks", "tiled"]
+
+_WHERE_THEY_LIE = blas.kernel() in ("SkylakeX", "Cooperlake", "SapphireRapids")
+_TILES = _WHERE_THEY_LIE and blas.processor() == ("AuthenticAMD", 25)  # Zen 4; Zen 3, also 25, is without AVX-512
+_MOST_ROWS = 25 if _WHERE_THEY_LIE and not _TILES else None  # of a product in blocks, where blocks of more lose
+# Multiplications in a block. Above 2^18 the other kernels may use threads of their own, which do not mix with ours.
+_MULTIPLICATIONS = 1_000_000 if _WHERE_THEY_LIE else 2**18
+_WIDEST = 64
+_NARROWEST = 4
+_WORTH_THREADS = 2**24  # multiplications: 300 µs on one thread; less is done before another one is awake
+
+
+# --- thin products ------------------------------------------------------------------------------------
+
+
+def block_rows(K: int) -> int:
+    """How many rows a product over K columns should have at most: more are better done as several products.
+
+    Where blocks of many rows do not pay, any number of them is one plain product.
+    """
+    return sys.maxsize if _MOST_ROWS else max(_MULTIPLICATIONS // (2 * _NARROWEST * max(K, 1)), 1)
+
+
+def _width(M: int, K: int, rows: int) -> int:
+    """The widest block that divides M columns evenly and is small enough; M itself if there is none that pays."""
+    if _MOST_ROWS and rows > _MOST_ROWS:
+        return M or 1
+    most = min(_MULTIPLICATIONS // max(K * rows, 1), _WIDEST, M)
+    return next((width for width in range(most, _NARROWEST - 1, -1) if M % width == 0), M) or 1
+
+
+def column_blocks(W: Array, rows: int, parts: int = 1) -> Array:
+    """Copies of the column blocks of W (K, parts M): (parts, J, K, M/J), for products with up to ``rows`` rows.
+
+    >>> column_blocks(np.arange(12.0).reshape(2, 6), rows=5, parts=2).shape
+    (2, 1, 2, 3)
+    """
+    K, M = W.shape[0], W.shape[1] // parts
+    width = _width(M, K, rows)
+    return np.ascontiguousarray(W.reshape(K, parts, M // width, width).transpose(1, 2, 0, 3))
+
+
+def row_blocks(W: Array, rows: int) -> Array:
+    """The column blocks of W' for W (M, K), as a view: (1, J, K, M/J), for products with up to ``rows`` rows."""
+    M, K = W.shape
+    width = _width(M, K, rows)
+    return np.ascontiguousarray(W).reshape(1, M // width, width, K).transpose(0, 1, 3, 2)
+
+
+def multiply(a: Array, blocks: Array, out: Array) -> None:
+    """a (n, K) times the matrix that ``blocks`` (parts, J, K, width) are of, into ``out`` (parts, n, J width).
+
+    >>> W, out = np.arange(12.0).reshape(2, 6), np.empty((2, 1, 3))
+    >>> multiply(np.array([[1.0, 10.0]]), column_blocks(W, rows=1, parts=2), out)
+    >>> out
+    array([[[ 60.,  71.,  82.]],
+           [[ 93., 104., 115.]]])
+    """
+    parts, J, _, width = blocks.shape
+    np.matmul(a, blocks, out=out.reshape(parts, len(a), J, width).swapaxes(1, 2))
+
+
+# --- large products -----------------------------------------------------------------------------------
+
+
+def product(a: Array, b: Array) -> Array:
+    """a (M, K) times b (K, N) on all threads.
+
+    >>> product(np.ones((2, 3)), np.ones((3, 1)))
+    array([[3.],
+           [3.]])
+    """
+    out = np.empty((len(a), b.shape[1]), np.result_type(a, b))
+    side_by_side(_pieces(a, b, out, _threads(out.size * len(b))))
+    return out
+
+
+def products(*pairs: tuple[Array, Array] | None) -> list[Array | None]:
+    """Several products (M, K) times (K, N) at once on all threads; None in the place of a pair gives None."""
+    threads = _threads(sum(pair[0].size * pair[1].shape[1] for pair in pairs if pair))
+    results: list[Array | None] = []
+    pieces: list[Callable[[], None]] = []
+    for pair in pairs:
+        out = np.empty((len(pair[0]), pair[1].shape[1]), np.result_type(*pair)) if pair else None
+        results.append(out)
+        if pair and out is not None:
+            pieces += _pieces(*pair, out, threads)
+    side_by_side(pieces)
+    return results
+
+
+def _threads(multiplications: int) -> int:
+    """How many to use. As fast as BLAS on threads of its own, which would go on disturbing ours."""
+    return get_num_threads() if multiplications >= _WORTH_THREADS and blas.get_threads() is not None else 1
+
+
+def _pieces(a: Array, b: Array, out: Array, number: int) -> list[Callable[[], None]]:
+    """The product as so many pieces, each some of its rows or columns, whichever are more."""
+    if number == 1:
+        return [partial(tiled, a, b, out)]
+    parts = split(max(out.shape), number)
+    if out.shape[0] >= out.shape[1]:
+        return [partial(tiled, a[part], b, out[part]) for part in parts]
+    return [partial(tiled, a, b[:, part], out[:, part]) for part in parts]
+
+
+def tiled(a: Array, b: Array, out: Array) -> None:
+    """Stacks of a (..., M, K) times b (..., K, N) into ``out``, in tiles where those are faster.
+
+    Each call of ``np.matmul`` is given views with two more axes for the rows and columns of tiles. The rows or columns
+    of a and b are contiguous, the rows of out are.
+    """
+    (M, K), N = a.shape[-2:], b.shape[-1]
+    rows, columns = _tile(K, transposed=b.strides[-2] < b.strides[-1])
+    if not _TILES or not rows or M * K * N <= _MULTIPLICATIONS or not a.dtype == b.dtype == out.dtype:
+        np.matmul(a, b, out=out)
+        return
+    for i, height in _divided(M, rows):
+        for j, width in _divided(N, columns):
+            left, right, target = a[..., i, :], b[..., j], out[..., i, j]
+            down, across = target.shape[-2] // height, target.shape[-1] // width
+            left = left.reshape(*left.shape[:-2], down, 1, height, K)
+            right = right.reshape(*right.shape[:-2], 1, K, across, width).swapaxes(-3, -2)
+            np.matmul(left, right, out=target.reshape(*out.shape[:-2], down, height, across, width).swapaxes(-3, -2))
+
+
+def _tile(K: int, transposed: bool) -> tuple[int, int]:
+    """How many rows and columns go best; no rows if no tile over K columns is small enough.
+
+    The inner loop takes 24 rows, or else 8. Of a transposed matrix few columns go best, and the kernel for those takes
+    1,200 entries: 240 rows and 8 columns with K = 512 run at 49 GFLOP/s, 144 rows at 109. Else 8 rows by themselves do
+    not pay: 84 GFLOP/s with K = 1,447, the plain product 102; 16 rows with K = 784 109, 96.
+    """
+    columns = 8 if transposed else _WIDEST
+    rows = _MULTIPLICATIONS // max(columns * K, 1)
+    if transposed:
+        rows = min(rows, 144)
+    elif rows < 16:
+        return 0, columns
+    return rows // 24 * 24 or rows // 8 * 8, columns
+
+
+def _divided(length: int, step: int) -> list[tuple[slice, int]]:
+    """The range that consists of whole steps with the step, and what is left with its length."""
+    whole = length - length % step
+    ranges = [(slice(0, whole), step), (slice(whole, length), length - whole)]
+    return [(part, size) for part, size in ranges if part.stop > part.start]

@@ -1,0 +1,136 @@
+"""Windows that slide over images: their sizes, a view of them, and which pixels meet which of their taps."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from math import gcd
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from ...spec import Array
+
+Size = tuple[int, int]  # (height, width)
+
+
+def integer(name: str, value: Any, least: int) -> int:
+    """An option that is an integer of at least ``least``."""
+    try:
+        result = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, not {value!r}") from None
+    if result < least:
+        raise ValueError(f"{name} must be at least {least}, not {value!r}")
+    return result
+
+
+def pair(name: str, value: Any, least: int) -> Size:
+    """An option that is an integer or a (height, width) pair of integers, each at least ``least``, as a pair.
+
+    >>> pair("stride", 2, least=1), pair("stride", (2, 1), least=1)
+    ((2, 2), (2, 1))
+    """
+    try:
+        height, width = (value, value) if np.ndim(value) == 0 else value
+        result = operator.index(height), operator.index(width)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be an integer or a pair of integers, not {value!r}") from None
+    if min(result) < least:
+        raise ValueError(f"{name} must be at least {least}, not {value!r}")
+    return result
+
+
+def check_images(x: Array) -> None:
+    if x.ndim != 4:
+        raise ValueError(f"x must have 4 axes (N, C, H, W), not {x.ndim}")
+
+
+class Windows(NamedTuple):
+    """How windows slide over an image: each field is a (height, width) pair.
+
+    Window (p, q) holds, for every entry (i, j) of the kernel, the pixel (p stride + i dilation,
+    q stride + j dilation) of the padded image.
+    """
+
+    kernel: Size
+    stride: Size
+    padding: Size
+    dilation: Size
+
+    @classmethod
+    def of(cls, kernel: Any, stride: Any, padding: Any, dilation: Any = 1) -> Windows:
+        """From integers or pairs, checked."""
+        return cls(pair("kernel", kernel, 1), pair("stride", stride, 1), pair("padding", padding, 0),
+                   pair("dilation", dilation, 1))  # fmt: skip
+
+    @property
+    def extent(self) -> Size:
+        """The size of a window from its first pixel to its last, dilation (k - 1) + 1."""
+        (kh, kw), (dh, dw) = self.kernel, self.dilation
+        return dh * (kh - 1) + 1, dw * (kw - 1) + 1
+
+    def output_size(self, image: Size) -> Size:
+        """How many windows fit into an image, (size + 2 padding - extent) // stride + 1 on each axis."""
+        (ph, pw), (eh, ew), (sh, sw) = self.padding, self.extent, self.stride
+        height, width = image[0] + 2 * ph, image[1] + 2 * pw
+        if eh > height or ew > width:
+            dilated = f", {eh}x{ew} with its dilation," if self.extent != self.kernel else ""
+            raise ValueError(
+                f"a kernel of {self.kernel[0]}x{self.kernel[1]}{dilated} is larger than the padded input "
+                f"of {height}x{width}"
+            )
+        return (height - eh) // sh + 1, (width - ew) // sw + 1
+
+    def pad(self, x: Array, value: float = 0) -> Array:
+        """Images (N, C, H, W) with a border; the images themselves if there is none to add."""
+        (ph, pw), (n, c, height, width) = self.padding, x.shape
+        if ph == pw == 0:
+            return x
+        padded = np.full((n, c, height + 2 * ph, width + 2 * pw), value, x.dtype)
+        self.crop(padded)[...] = x
+        return padded
+
+    def crop(self, padded: Array) -> Array:
+        """The images within their border, a view."""
+        (ph, pw), (height, width) = self.padding, padded.shape[2:]
+        return padded[:, :, ph : height - ph, pw : width - pw]
+
+    def view(self, padded: Array, count: Size) -> Array:
+        """The first ``count`` windows of padded images (N, C, H, W) as a view (N, C, kh, kw, oh, ow).
+
+        Windows overlap, entries ``view[:, :, i, j]`` do not: write into the view with i and j fixed.
+        """
+        whole = self._replace(padding=(0, 0)).output_size(padded.shape[2:])
+        if count[0] > whole[0] or count[1] > whole[1]:  # would reach beyond the images' memory
+            raise ValueError(f"{count} windows do not fit, {whole} would")
+        n, c, h, w = padded.strides
+        (sh, sw), (dh, dw) = self.stride, self.dilation
+        shape, strides = (*padded.shape[:2], *self.kernel, *count), (n, c, dh * h, dw * w, sh * h, sw * w)
+        return as_strided(padded, shape, strides, writeable=padded.flags.writeable)
+
+
+class Residue(NamedTuple):
+    """On one axis, the pixels that lie r modulo the stride s, and the taps of the kernel that meet them.
+
+    Tap i of window p meets pixel p s + i d - padding = (p + k) s + r, where i d - padding = k s + r. For one r these
+    taps are s / g apart, with g = gcd(s, d), and their k are d / g apart: among its pixels it is a convolution with
+    stride 1 and dilation d / g.
+    """
+
+    pixels: slice
+    taps: range  # may be empty
+    last: int  # k of the last tap, the largest
+    dilation: int
+
+
+def residues(windows: Windows, axis: int) -> Iterator[Residue]:
+    """Each r from 0 to s - 1."""
+    kernel, stride, padding, dilation = (option[axis] for option in windows)
+    common = gcd(stride, dilation)
+    for r in range(stride):
+        start = next((i for i in range(kernel) if (i * dilation - padding - r) % stride == 0), kernel)
+        taps = range(start, kernel, stride // common)
+        last = (taps[-1] * dilation - padding) // stride if taps else 0
+        yield Residue(slice(r, None, stride), taps, last, dilation // common)

@@ -1,0 +1,185 @@
+"""NumPy's own functions on tensors: ``np.exp(x)`` is ``mg.exp(x)``, where minigrad has a primitive of that name.
+
+NumPy asks its arguments first (NEP 13 and 18). What minigrad has gives a tensor, with the options that both know.
+Anything else works on constants as on their arrays, and raises for a tracked tensor, whose gradient would be lost.
+(What asks a single tensor for its number gets it, as ``array[0] = x[0]`` does: that is ``float(x[0])``.)
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ... import ops
+from ...core import Tensor
+from ...writes import written
+from .operators import LOGICAL
+
+__all__ = ["PRIMITIVE_OF"]
+
+# NumPy's put writes in place.
+_NAMES: list[str] = [name for name in vars(ops)["__all__"] if hasattr(np, name) and name != "put"]
+PRIMITIVE_OF: dict[Callable[..., Any], Callable[..., Any]] = {getattr(np, name): getattr(ops, name) for name in _NAMES}
+"""From NumPy's function to minigrad's."""
+PRIMITIVE_OF |= {np.bitwise_and: LOGICAL["and"], np.bitwise_or: LOGICAL["or"], np.bitwise_xor: LOGICAL["xor"],
+                 np.invert: LOGICAL["invert"], np.linalg.norm: ops.norm}  # fmt: skip
+PRIMITIVE_OF |= {np.amax: ops.max, np.amin: ops.min}
+
+# What gives the same for every array of a shape and dtype depends on no values.
+_OF_SHAPE = {np.shape: lambda x: x.shape, np.ndim: lambda x: x.ndim}
+_LIKE = {np.size, np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.result_type, np.can_cast}
+
+# Functions of what no gradient flows through.
+_CONSTANT = {"allclose", "argsort", "argwhere", "array_equal", "count_nonzero", "isclose", "nonzero", "searchsorted"}
+
+# Functions that write into their first argument.
+_WRITERS = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis}
+
+_RENAMED = {"indices_or_sections": "sections", "a_min": "min", "a_max": "max"}
+_ADVICE = {
+    "add.reduce": "mg.sum", "multiply.reduce": "mg.prod", "maximum.reduce": "mg.max", "minimum.reduce": "mg.min",
+    "add.accumulate": "mg.cumsum", "hstack": "mg.concatenate", "vstack": "mg.concatenate", "dstack": "mg.concatenate",
+    "column_stack": "mg.stack or mg.concatenate", "append": "mg.concatenate", "block": "mg.concatenate",
+    "linalg.norm": "mg.norm, which measures vectors", "log2": "mg.log(x) / math.log(2)",
+    "log10": "mg.log(x) / math.log(10)", "exp2": "2 ** x", "hypot": "mg.norm of a stack",
+    "trace": "mg.diagonal and mg.sum",
+    "average": "mg.mean, or a sum of products", "inner": "mg.einsum", "vdot": "mg.einsum", "take": "x[indices]",
+    "nansum": "mg.where and mg.sum", "ptp": "mg.max and mg.min", "array_split": "mg.split", "rollaxis": "mg.moveaxis",
+    "fliplr": "mg.flip", "flipud": "mg.flip", "atleast_1d": "mg.reshape", "atleast_2d": "mg.reshape",
+    "put": "mg.put", "copyto": "mg.put", "fmax": "mg.maximum", "fmin": "mg.minimum", "cumprod": "mg.log and mg.cumsum",
+}  # fmt: skip
+
+
+def _array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+    called = method == "__call__"
+    known = called and ufunc in PRIMITIVE_OF
+    if known and not options:
+        return _tried(PRIMITIVE_OF[ufunc], inputs, {}, lambda: ufunc(*_arrays(inputs)))
+    name = ufunc.__name__ if called else f"{ufunc.__name__}.{method}"
+    _refuse_tracked(name, (inputs, options), next(iter(options)) if known else "")
+    with _telling((options.get("out"), inputs[0] if method == "at" else None)):
+        return getattr(ufunc, method)(*_arrays(inputs), **_arrays(options))
+
+
+def _array_function(self: Tensor, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+    if not all(issubclass(kind, (Tensor, np.ndarray)) for kind in types):
+        return NotImplemented
+    if function in _OF_SHAPE:
+        return _OF_SHAPE[function](*args, **kwargs)
+
+    def of_arrays() -> Any:
+        with _telling((kwargs.get("out"), args[:1] if function in _WRITERS else None)):
+            return function(*_arrays(args), **_arrays(kwargs))
+
+    unknown = ""
+    if function in PRIMITIVE_OF:
+        positional, options, unknown = _translated(function, args, kwargs)
+        if not unknown:
+            return _tried(PRIMITIVE_OF[function], positional, options, of_arrays)
+    if function not in _LIKE:
+        _refuse_tracked(_name(function), (args, kwargs), unknown.strip("?"))
+    return of_arrays()
+
+
+def _tried(function: Callable[..., Any], args: Any, options: dict[str, Any], of_arrays: Callable[[], Any]) -> Any:
+    """minigrad's function; what it refuses of constants is left to NumPy's, which may do more."""
+    try:
+        return function(*args, **options)
+    except (TypeError, ValueError, IndexError):
+        if any(tensor.node is not None for tensor in _tensors((args, options))):
+            raise
+        return of_arrays()
+
+
+@contextmanager
+def _telling(targets: Any) -> Iterator[None]:
+    """Around a function of NumPy's that may write into tensors: what gradients need of them is refused afterwards."""
+    for tensor in _tensors(targets):
+        written(tensor.data)
+    yield
+
+
+Tensor.__array_ufunc__ = _array_ufunc  # type: ignore[assignment]
+Tensor.__array_function__ = _array_function  # type: ignore[attr-defined]
+
+
+def _name(function: Callable[..., Any]) -> str:
+    """As one writes it after ``np.``: also ``linalg.norm``."""
+    return f"{function.__module__}.{function.__name__}".removeprefix("numpy.")
+
+
+_signature = functools.cache(inspect.signature)
+
+
+def _translated(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[list[Any], dict[str, Any], str]:
+    """Arguments of NumPy's function as minigrad's takes them, and an option that it does not know ("?" for too few)."""
+    signature = _signature(function)
+    theirs, known = list(signature.parameters.values()), _signature(PRIMITIVE_OF[function]).parameters
+    given = signature.bind(*args, **kwargs).arguments
+    if theirs[0].kind is inspect.Parameter.VAR_POSITIONAL:  # einsum: operands, and options that plan the work
+        unknown = "out" if given.get("out") is not None else next(iter(given.get("kwargs", ())), "")
+        return list(given[theirs[0].name]), {}, unknown
+    first = theirs[0].name
+    options: dict[str, Any] = {}
+    for parameter in theirs[1:]:
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            options |= given.get(parameter.name, {})
+        elif parameter.name in given and given[parameter.name] is not parameter.default:
+            options[_RENAMED.get(parameter.name, parameter.name)] = given[parameter.name]
+    unknown = next((name for name in options if name not in known), "")
+    if function is np.linalg.norm and not _is_of_vectors(given[first], **options):
+        unknown = "?"
+    if function is np.where and len(options) < 2:
+        unknown = "?"
+    return [given[first]], options, unknown
+
+
+def _is_of_vectors(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> bool:
+    """Whether a norm is the same for matrices as for vectors of their entries."""
+    if ord is None:
+        return True
+    return ord in (1, 2, np.inf) and ((axis is not None and np.ndim(axis) == 0) or np.ndim(x) == 1)
+
+
+def _refuse_tracked(name: str, values: Any, option: str) -> None:
+    """Raise if a tracked tensor is among the arguments of a function that would lose its gradient."""
+    if not any(tensor.node is not None for tensor in _tensors(values)):
+        return
+    what = f"np.{name} of a tracked tensor would lose its gradient, and minigrad has no primitive of the name"
+    if name in _CONSTANT:
+        what = f"np.{name} has no gradient, and takes tracked tensors only without theirs"
+    if option:
+        what = f"np.{name} of a tracked tensor does not know the option {option}"
+    if option == "out":
+        what += " (an ndarray, as in array += tensor, cannot take up a tracked tensor)"
+    advice = f"use {_ADVICE[name]}, or" if name in _ADVICE else "compose it of mg.ops, or"
+    raise TypeError(f"{what}: {advice} call .detach() for a constant")
+
+
+def _tensors(values: Any) -> Iterator[Tensor]:
+    """The tensors in nested tuples, lists and dicts."""
+    stack = [values]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, dict):
+            stack += value.values()
+        elif isinstance(value, (tuple, list)):
+            stack += value
+
+
+def _arrays(values: Any) -> Any:
+    """The same with the arrays in place of tensors."""
+    if isinstance(values, Tensor):
+        return values.data
+    if isinstance(values, dict):
+        return {key: _arrays(value) for key, value in values.items()}
+    if isinstance(values, (tuple, list)):
+        return type(values)(map(_arrays, values)) if type(values) in (tuple, list) else values
+    return values

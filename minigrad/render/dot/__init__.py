@@ -1,0 +1,1 @@
+"""A picture as DOT text, and what a layout program makes of it."""

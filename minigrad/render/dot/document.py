@@ -1,0 +1,77 @@
+"""DOT text from tensors: what can be asked for, and whether it can be had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from ...core import Tensor
+from ..given import checked_title
+from ..heat import heat_of, value_norm, was_recorded
+from ..passes.arrange import Unroll, arranged
+from .writer import DotWriter
+
+__all__ = ["Direction", "Values", "to_dot"]
+
+Direction = Literal["TB", "BT", "LR", "RL"]
+Values = Literal["shape", "norm", "none"]
+
+
+def to_dot(
+    tensors: Tensor | Iterable[Tensor],
+    *,
+    unroll: Unroll = "fold",
+    max_nodes: int = 1000,
+    direction: Direction = "TB",
+    values: Values = "shape",
+    gradients: bool | tuple[float, float] = False,
+    title: str = "",
+    names: Mapping[str, Tensor] | None = None,
+    expand: Iterable[str] = (),
+) -> str:
+    """The graph behind a tensor (or several) as DOT text, the same for equal graphs.
+
+    Parameters are stubs beside the operations that take them, and so are inputs from three uses on. Where the order of
+    arguments matters, edges say which one they feed; of those without a name what comes by edges is first, then stubs
+    in their order. Constants are stubs of their own, with the shape and the value of single numbers as far as
+    :func:`minigrad.record` noted them.
+
+    Args:
+        unroll: 'primitive' shows a sequence primitive as one box, 'steps' every step, 'fold' the first and the last
+            of equal steps (also of loops that you wrote), and how many are between them. 'fold' is the default, so that
+            a drawing has the size of the model, not of its input.
+        max_nodes: with more operations the picture is folded in any case; if that is not enough, those nearest to the
+            outputs are drawn, and how many others there are.
+        direction: where data flows: 'TB' downwards, 'LR' to the right, 'BT', 'RL'.
+        values: what stands on the edges: the shape of what flows there, the norm of its value (noted by
+            :func:`minigrad.record`), or nothing but which of several outputs it is.
+        gradients: colour everything by the norm of the gradient that flowed there in the last backward pass within
+            :func:`minigrad.record`, on a log scale; a pair of norms (low, high) fixes the ends of the scale.
+        title: stands above the drawing.
+        names: names of tensors: inputs, outputs, and what is between, whose box then says it.
+        expand: names of primitives to show as the composition of simpler ones that is their reference, such as
+            {'lstm_step'}. What these consist of was never part of a pass, so it has no norms.
+
+    Raises:
+        ValueError: if a tensor has no graph, one that is named is not in the graph, an option is unknown, or gradients
+            or values are asked for that nothing was noted of.
+        TypeError: if these are no tensors, names no names of tensors, or expand no names of primitives.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> dot = to_dot(mg.tanh(x), names={"x": x})
+    >>> [line.strip() for line in dot.splitlines() if "->" in line]
+    ['n0 -> n1', 'n1 -> o0']
+    """
+    if direction not in ("TB", "BT", "LR", "RL"):
+        raise ValueError(f"to_dot: direction must be 'TB', 'BT', 'LR' or 'RL', not {direction!r}")
+    if values not in ("shape", "norm", "none"):
+        raise ValueError(f"to_dot: values must be 'shape', 'norm' or 'none', not {values!r}")
+    picture = arranged(tensors, unroll, max_nodes, names, expand)
+    if values == "norm" and not was_recorded(picture, value_norm):
+        raise ValueError(
+            "to_dot: values='norm': no value was recorded behind this tensor: run the forward pass within "
+            "`with mg.record():`"
+        )
+    heat = None if gradients is None or gradients is False else heat_of(picture, gradients)
+    return DotWriter(picture, direction, values, heat, checked_title(title)).text()

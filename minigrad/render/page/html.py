@@ -1,0 +1,116 @@
+"""A page that shows a graph: one file, with its own script, that works without a network.
+
+The graph goes in as JSON. The page's script lays it out and draws it, so that boxes can be opened and closed; the
+parts of the page are the files in the folder `page`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import os
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from ...core import Tensor
+from ...runtime.files import replacing
+from ..given import checked_title
+from ..passes.arrange import Unroll, arranged
+from .content import content_of
+
+__all__ = ["to_html"]
+
+SCRIPTS = ("graph.js", "wires.js", "order.js", "layers.js", "rows.js", "layout.js", "drawing.js", "view.js",
+           "charts.js", "panel.js", "page.js")  # fmt: skip
+"""In the order in which they stand in the page; together they are one function."""
+
+
+def to_html(
+    tensors: Tensor | Iterable[Tensor],
+    path: str | os.PathLike[str],
+    *,
+    unroll: Unroll = "steps",
+    max_nodes: int = 1000,
+    names: Mapping[str, Tensor] | None = None,
+    expand: Iterable[str] = (),
+    title: str = "",
+) -> Path:
+    """Write a page that shows the graph behind a tensor (or several); it opens in any browser, without a network.
+
+    The page pans, zooms and searches; scopes and the steps of a sequence can be closed and opened; a click
+    shows what is known of a vertex. Within :func:`minigrad.record` the forward and backward pass leave statistics,
+    histograms and source lines, which the page shows too, and can colour everything by the norm of the gradient.
+
+    Args:
+        path: written whole or not at all.
+        unroll: 'steps', the default since a page can close what is too much, shows every step of a sequence primitive,
+            'fold' the first and the last of equal steps, 'primitive' one vertex.
+        max_nodes: of more operations a folded graph is shown, and if that is not enough those nearest to the outputs.
+        names: names of tensors, such as inputs and outputs.
+        expand: names of primitives that are shown as what they are composed of, such as {'lstm_step'}.
+        title: stands above the drawing.
+
+    Returns:
+        the path.
+
+    Raises:
+        ValueError: if a tensor has no graph, one that is named is not in the graph, or an option is unknown.
+        OSError: if no file can be written there, or a pipe or a device is there.
+
+    >>> import tempfile
+    >>> import minigrad as mg
+    >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> with mg.record():
+    ...     y = mg.tanh(x).sum()
+    ...     y.backward()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     to_html(y, f"{folder}/graph.html", names={"x": x}).name
+    'graph.html'
+    """
+    target = Path(path)
+    with replacing(target) as temporary:
+        text = page(content_of(arranged(tensors, unroll, max_nodes, names, expand), checked_title(title)))
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+    return target
+
+
+def page(content: Mapping[str, Any]) -> str:
+    """The text of the page."""
+    folder = files(__package__) / "assets"
+    style = (folder / "page.css").read_text(encoding="utf-8")
+    parts = [(folder / name).read_text(encoding="utf-8") for name in SCRIPTS]
+    script = "\n".join(['(() => {\n"use strict";', *parts, "})();"])
+    slots = {
+        "title": _plain(str(content["title"]) or "graph"),
+        "policy": f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}",
+        "style": style,
+        "data": as_json(content),
+        "script": script,
+    }
+    text = (folder / "page.html").read_text(encoding="utf-8")
+    pieces = text.split("{{")  # one pass: what is put in is never looked at again
+    return pieces[0] + "".join(slots[name] + rest for name, _, rest in (piece.partition("}}") for piece in pieces[1:]))
+
+
+def as_json(content: Any) -> str:
+    """JSON that can stand within a script element: ASCII, without <, > and &.
+
+    >>> print(as_json({"name": "</script>"}))
+    {"name":"\\u003c/script\\u003e"}
+    """
+    text = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _plain(text: str) -> str:
+    """Text between tags, in ASCII."""
+    return html.escape(text).encode("ascii", "xmlcharrefreplace").decode("ascii")
+
+
+def _hash(text: str) -> str:
+    """What the page's policy calls a script or style that may run: no other will."""
+    return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,1 @@
+"""From a picture to another picture: unrolled, expanded, ordered, folded."""

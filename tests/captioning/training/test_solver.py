@@ -1,0 +1,526 @@
+"""Training: it learns, keeps the best weights, stops when asked and resumes to the last bit."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import itertools
+import json
+import math
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from captioning.data.hdf5 import open_captions
+from captioning.models.captioner import Captioner
+from captioning.scoring.evaluation import (
+    captions_of,
+    evaluate,
+    human_exercise_bleu,
+    images_of_part,
+    mean_exercise_bleu,
+    mean_loss,
+)
+from captioning.scoring.metrics import BLEU_score, corpus_bleu
+from captioning.training.progress import Progress
+from captioning.training.run import Run, RunError, settings_of
+from captioning.training.solver import Settings, Solver, TrainingError
+
+SHORT = Settings(epochs=3, batch_size=10, learning_rate=5e-3)
+
+
+def make_model(data, **options):
+    return Captioner(data.vocabulary, 6, 8, 12, rng=0, **options)
+
+
+def make_solver(data, settings=SHORT, run=None, **options):
+    return Solver(make_model(data, **options), data.train, data.val, settings, run)
+
+
+def new_run(folder, data, settings=SHORT, **options):
+    return Run.create(folder, settings_of(make_model(data, **options), settings, data), data.vocabulary)
+
+
+def weights(solver):
+    return solver.model.state_dict()
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def interrupt_after(solver, iteration):
+    """Press Ctrl-C in the middle of an iteration."""
+    inner = solver.model.loss
+
+    def loss(*batch):
+        if solver.iteration == iteration - 1 and solver.model.training:
+            os.kill(os.getpid(), signal.SIGINT)
+        return inner(*batch)
+
+    solver.model.loss = loss
+
+
+# Learning --------------------------------------------------------------------------------------
+
+
+def test_it_learns_what_the_pictures_say(small_data):
+    solver = make_solver(small_data, dataclasses.replace(SHORT, epochs=40, learning_rate=1e-2, lr_decay=0.97))
+    history = solver.train()
+    losses = [entry["loss"] for entry in history if "loss" in entry]
+    assert losses[0] == pytest.approx(np.log(12) * 4.5, rel=0.05)  # 4 or 5 words out of 12
+    assert np.mean(losses[-5:]) < 1.2  # which of two captions is chance: log 2
+    assert solver.best_entry["val_bleu"] > 0.99
+    images = images_of_part(small_data.val, "second")
+    assert {" ".join(words) for words in captions_of(solver.model, small_data.val, images[:3])} <= {
+        f"{start} {animal} {verb}{end}"
+        for start, end in (("a", ""), ("the", " here"))
+        for animal in ("dog", "cat", "bird")
+        for verb in ("runs", "sits")
+    }
+
+
+def test_the_history_says_what_the_format_says(small_data):
+    history = make_solver(small_data).train()
+    assert [set(entry) for entry in history[:5]] == [{"iteration", "epoch", "loss"}] * 5
+    ends = [entry for entry in history if "val_loss" in entry]
+    keys = {"epoch", "iteration", "val_loss", "val_bleu", "val_exercise_bleu", "learning_rate"}
+    assert [set(entry) for entry in ends] == [keys] * 3
+    assert [(entry["epoch"], entry["iteration"]) for entry in ends] == [(1, 5), (2, 10), (3, 15)]
+    np.testing.assert_allclose([entry["learning_rate"] for entry in ends], [5e-3, 4.5e-3, 4.05e-3])
+
+
+def test_every_caption_once_an_epoch_in_an_order_of_its_own(small_data):
+    seen = []
+
+    class Watched:
+        def __init__(self, split):
+            self.split = split
+
+        def __len__(self):
+            return len(self.split)
+
+        def batch(self, rows):
+            seen.extend(rows.tolist())
+            return self.split.batch(rows)
+
+    solver = make_solver(small_data, dataclasses.replace(SHORT, epochs=2))
+    solver.split = Watched(small_data.train)
+    solver.train()
+    first, second = seen[:48], seen[48:]
+    assert sorted(first) == sorted(second) == list(range(48))
+    assert first != second
+    assert first != sorted(first)
+
+
+def test_the_same_seed_is_the_same_training(small_data):
+    a, b = make_solver(small_data, dropout=0.3), make_solver(small_data, dropout=0.3)
+    assert a.train() == b.train()
+    other = make_solver(small_data, dataclasses.replace(SHORT, seed=1), dropout=0.3)
+    assert other.train() != a.history
+
+
+def test_gradients_are_clipped(small_data, monkeypatch):
+    norms = []
+    clip = mg.optim.clip_grad_norm
+
+    def watched(params, limit):
+        params = list(params)
+        clip(params, limit)
+        norms.append(math.sqrt(sum(float((p.grad.astype(float) ** 2).sum()) for p in params)))
+
+    monkeypatch.setattr(mg.optim, "clip_grad_norm", watched)
+    make_solver(small_data, dataclasses.replace(SHORT, epochs=1, clip_norm=0.01)).train()
+    assert norms
+    np.testing.assert_allclose(norms, 0.01, rtol=1e-5)
+    make_solver(small_data, dataclasses.replace(SHORT, epochs=1, clip_norm=None)).train()
+    assert len(norms) == 5
+
+
+def test_weight_decay_shrinks_the_weights(small_data):
+    plain, decayed = make_solver(small_data), make_solver(small_data, dataclasses.replace(SHORT, weight_decay=5.0))
+    plain.train()
+    decayed.train()
+    assert np.abs(weights(decayed)["Wh"]).sum() < 0.9 * np.abs(weights(plain)["Wh"]).sum()
+
+
+def test_a_loss_that_is_not_finite_stops(small_data):
+    solver = make_solver(small_data)
+    solver.model.b_vocab.data[0] = np.nan
+    with pytest.raises(TrainingError, match="the loss is nan at iteration 1 of epoch 1: try a smaller learning rate"):
+        solver.train()
+
+
+# The best weights ------------------------------------------------------------------------------
+
+
+def scripted(solver, scores):
+    """Validation that says (bleu, loss, exercise BLEU) by script; keeps a copy of the weights of each epoch."""
+    taken = []
+
+    def end(*_):
+        taken.append({name: a.copy() for name, a in weights(solver).items()})
+        bleu, _, exercise = scores[len(taken) - 1]
+        return bleu, exercise
+
+    solver._bleu = end
+    return taken
+
+
+@pytest.mark.parametrize(("keep", "best"), [("bleu", 3), ("loss", 2), ("exercise", 4)])
+def test_the_best_weights_are_kept_and_they_are_copies(small_data, monkeypatch, keep, best):
+    scores = [(0.2, 5.0, 0.1), (0.3, 3.0, 0.2), (0.5, 4.0, 0.3), (0.5, 4.5, 0.6), (0.1, 9.0, 0.4)]
+    solver = make_solver(small_data, dataclasses.replace(SHORT, epochs=5, keep=keep))
+    taken = scripted(solver, scores)
+    monkeypatch.setattr("captioning.training.solver.mean_loss", lambda *_: scores[len(taken)][1])
+    solver.train()
+    assert solver.best_entry["epoch"] == best
+    assert same(weights(solver), taken[best - 1])
+    assert not same(taken[best - 1], taken[-1])
+
+
+def test_patience(small_data, monkeypatch):
+    scores = [(bleu, 1.0, 0.0) for bleu in (0.2, 0.3, 0.1, 0.25, 0.9)]
+    solver = make_solver(small_data, dataclasses.replace(SHORT, epochs=5, patience=2))
+    taken = scripted(solver, scores)
+    monkeypatch.setattr("captioning.training.solver.mean_loss", lambda *_: 1.0)
+    solver.train()
+    assert len(taken) == 4
+    assert same(weights(solver), taken[1])
+    assert solver.finished
+    assert len(solver.train()) == len(solver.history)  # nothing more to do
+
+
+def test_without_validation_the_last_weights_are_kept(small_data):
+    solver = Solver(make_model(small_data), small_data.train, settings=SHORT)
+    history = solver.train()
+    assert [entry["epoch"] for entry in history if "loss" not in entry] == [1, 2, 3]
+    assert solver.best_entry["epoch"] == 3
+
+
+# Interrupting and resuming ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stops", [(7,), (5, 6), (1, 14)])
+def test_a_resumed_run_is_the_uninterrupted_one_to_the_last_bit(small_data, tmp_path, stops):
+    whole = make_solver(small_data, run=new_run(tmp_path / "whole", small_data, dropout=0.3), dropout=0.3)
+    whole.train()
+
+    run = new_run(tmp_path / "parts", small_data, dropout=0.3)
+    solver = make_solver(small_data, run=run, dropout=0.3)
+    for stop in stops:
+        interrupt_after(solver, stop)
+        solver.train()
+        assert solver.interrupted
+        assert solver.iteration == stop  # the running iteration was finished first
+        run = Run.open(tmp_path / "parts")
+        solver = Solver(run.new_model(), small_data.train, small_data.val, SHORT, run)
+        solver.resume()
+        assert solver.iteration == stop
+    solver.train()
+    assert not solver.interrupted
+    assert solver.history == whole.history
+    assert same(weights(solver), weights(whole))
+    for name in ("history.jsonl", "weights.safetensors", "checkpoint.safetensors"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes(), name
+
+
+def test_a_killed_run_resumes_from_its_last_epoch(small_data, tmp_path):
+    whole = make_solver(small_data, run=new_run(tmp_path / "whole", small_data))
+    whole.train()
+    solver = make_solver(small_data, run=new_run(tmp_path / "killed", small_data))
+    inner = solver._iterate
+
+    def dying():
+        if solver.iteration == 8:
+            solver.run.flush()  # the history is ahead of the checkpoint
+            raise MemoryError
+        inner()
+
+    solver._iterate = dying
+    with pytest.raises(MemoryError):
+        solver.train()
+    with open(tmp_path / "killed" / "history.jsonl", "a") as file:
+        file.write('{"iteration": 9, "ep')  # torn
+    run = Run.open(tmp_path / "killed")
+    resumed = Solver(run.new_model(), small_data.train, small_data.val, SHORT, run)
+    resumed.resume()
+    assert resumed.iteration == 5
+    resumed.train()
+    assert resumed.history == whole.history
+    assert (tmp_path / "killed" / "history.jsonl").read_text() == (tmp_path / "whole" / "history.jsonl").read_text()
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda state: state.pop("optimiser/m.3"),
+    lambda state: state.update({"solver/best": np.zeros(3)}),
+    lambda state: state.update({"optimiser/step.0": np.array(-1)}),
+])  # fmt: skip
+def test_a_checkpoint_that_is_not_whole_changes_nothing(small_data, tmp_path, spoil):
+    run = new_run(tmp_path / "run", small_data)
+    make_solver(small_data, run=run).train()
+    state = run.load_checkpoint()
+    spoil(state)
+    run.save_checkpoint(state)
+    fresh = make_solver(small_data, run=run)
+    before = weights(fresh), fresh.optimiser.state_dict()
+    with pytest.raises(RunError, match=r"checkpoint\.safetensors: does not fit the run"):
+        fresh.resume()
+    assert same(before[0], weights(fresh))
+    assert same(before[1], fresh.optimiser.state_dict())
+
+
+def test_ctrl_c_is_python_s_again_afterwards(small_data):
+    before = signal.getsignal(signal.SIGINT)
+    make_solver(small_data).train()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_training_in_a_thread(small_data):
+    solver = make_solver(small_data)
+    thread = threading.Thread(target=solver.train)
+    thread.start()
+    thread.join()
+    assert solver.finished
+
+
+def test_resume_without_a_checkpoint(small_data, tmp_path):
+    with pytest.raises(RunError, match="no run folder"):
+        make_solver(small_data).resume()
+    solver = make_solver(small_data, run=new_run(tmp_path / "run", small_data))
+    with pytest.raises(RunError, match=r"checkpoint\.safetensors: there is no such file"):
+        solver.resume()
+
+
+def test_a_checkpoint_of_another_model_changes_nothing(small_data, tmp_path):
+    run = new_run(tmp_path / "run", small_data)
+    make_solver(small_data, run=run).train()
+    other = Solver(Captioner(small_data.vocabulary, 6, 8, 13, rng=0), small_data.train, small_data.val, SHORT, run)
+    before = weights(other)
+    with pytest.raises(RunError, match=r"checkpoint\.safetensors: does not fit the run"):
+        other.resume()
+    assert same(before, weights(other))
+    assert other.iteration == 0
+
+
+# The run folder --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def trained(small_data, tmp_path):
+    solver = make_solver(small_data, run=new_run(tmp_path / "run", small_data))
+    solver.train()
+    return tmp_path / "run", solver
+
+
+def test_the_files_of_a_run(trained):
+    folder, solver = trained
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "checkpoint.safetensors", "history.jsonl", "loss.png", "settings.json", "vocabulary.json",
+        "weights.safetensors",
+    ]  # fmt: skip
+    lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    assert lines == solver.history
+    model = Run.open(folder).load_model()
+    assert same(model.state_dict(), weights(solver))
+    assert not model.training
+
+
+def test_a_run_is_never_overwritten(trained, small_data, tmp_path):
+    folder, _ = trained
+    with pytest.raises(RunError, match="exists already"):
+        new_run(folder, small_data)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="is a file"):
+        new_run(tmp_path / "file", small_data)
+    (tmp_path / "empty").mkdir()
+    new_run(tmp_path / "empty", small_data)
+
+
+def test_a_run_of_another_data_set_is_refused(trained, small_folder, other_folder):
+    run = Run.open(trained[0])
+    with open_captions(other_folder) as data, pytest.raises(RunError, match="another vocabulary"):
+        run.check_fits(data.val)
+    with open_captions(small_folder, pca=False) as data, pytest.raises(RunError, match=r"features of 6 columns.* 5"):
+        run.check_fits(data.val)
+
+
+@pytest.mark.parametrize(("name", "content", "message"), [
+    ("settings.json", None, r"settings\.json: cannot be read, so this is no run folder"),
+    ("settings.json", "{", r"settings\.json: is not JSON"),
+    ("settings.json", "[]", r"settings\.json: is not the settings of a run"),
+    ("settings.json", '{"format": 1, "vocabulary": "a", "model": {}}', r"settings\.json: the key training is missing"),
+    ("settings.json", '{"format": 1, "vocabulary": "a", "model": {}, "training": {}, "data": {}}',
+     r"settings\.json: model: the keys feature_size"),
+    ("vocabulary.json", None, r"vocabulary\.json: cannot read"),
+    ("vocabulary.json", '{"idx_to_word": ["<NULL>", "<START>", "<END>", "<UNK>"], "word_to_idx": '
+     '{"<NULL>": 0, "<START>": 1, "<END>": 2, "<UNK>": 3}}', r"vocabulary\.json: is not the vocabulary"),
+    ("weights.safetensors", None, r"weights\.safetensors: there is no such file"),
+    ("weights.safetensors", "damaged", r"weights\.safetensors"),
+])  # fmt: skip
+def test_damaged_files_are_named(trained, name, content, message):
+    folder, _ = trained
+    if content is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_text(content)
+    with pytest.raises(ValueError, match=message):
+        Run.open(folder).load_model()
+
+
+def test_weights_of_another_size_are_named(trained, small_data):
+    folder, _ = trained
+    mg.save(folder / "weights.safetensors", Captioner(small_data.vocabulary, 6, 8, 13).state_dict())
+    with pytest.raises(RunError, match=r"weights\.safetensors: does not fit the model of settings\.json"):
+        Run.open(folder).load_model()
+
+
+def test_a_damaged_history_is_named(trained):
+    folder, _ = trained
+    lines = (folder / "history.jsonl").read_text().splitlines()
+    lines[2] = "{"
+    (folder / "history.jsonl").write_text("\n".join(lines))
+    with pytest.raises(RunError, match=r"history\.jsonl: line 3 is damaged"):
+        Run.open(folder).history()
+
+
+# Evaluation ------------------------------------------------------------------------------------
+
+
+def test_the_halves_of_a_split_share_nothing(small_data):
+    every, first, second = (images_of_part(small_data.val, part) for part in ("all", "first", "second"))
+    assert first.tolist() == list(range(12))
+    assert second.tolist() == list(range(12, 24))
+    assert every.tolist() == list(range(24))
+    some = images_of_part(small_data.val, "second", most=5, seed=3)
+    assert len(set(some.tolist()) & set(second.tolist())) == 5
+    assert some.tolist() == images_of_part(small_data.val, "second", most=5, seed=3).tolist()
+    with pytest.raises(ValueError, match="part must be one of all, first, second; got 'third'"):
+        images_of_part(small_data.val, "third")
+
+
+def test_the_figures_are_those_of_their_definitions(small_data):
+    model, split = make_model(small_data, dropout=0.4), small_data.val
+    images = images_of_part(split, "second")
+    figures = evaluate(model, split, images, seed=2)
+    said = captions_of(model, split, images)
+    expected = corpus_bleu([split.references(int(i)) for i in images], said)
+    assert {n: figures[f"corpus_bleu_{n[-1]}"] for n in expected} == expected
+    assert figures["images"] == 12
+    assert figures["captions"] == 24
+    model.eval()
+    rows = np.flatnonzero(split.image_idxs >= 12)
+    losses = [model.loss(*split.batch([row])[1::-1]).item() for row in rows]
+    assert figures["loss"] == pytest.approx(np.mean(losses), rel=1e-5)
+    assert mean_loss(model, split, images, batch_size=7) == pytest.approx(figures["loss"], rel=1e-5)
+    possible = [
+        {BLEU_score(" ".join(reference), " ".join(words)) for reference in split.references(int(i))}
+        for i, words in zip(images, said, strict=True)
+    ]
+    low, high = np.mean([min(p) for p in possible]), np.mean([max(p) for p in possible])
+    assert low <= figures["exercise_bleu"] <= high
+    every = [
+        BLEU_score(" ".join(reference), " ".join(words))
+        for i, words in zip(images, said, strict=True)
+        for reference in split.references(int(i))
+    ]
+    assert mean_exercise_bleu(split, images, said) == pytest.approx(np.mean(every))
+    assert figures["exercise_bleu_mean"] == pytest.approx(np.mean(every))
+
+
+def test_human_exercise_bleu_is_the_mean_over_pairs(small_data):
+    split = small_data.val
+    images = images_of_part(split, "first")
+    pairs = [
+        BLEU_score(" ".join(truth), " ".join(other))
+        for stored in (split.references(int(i)) for i in images)
+        for truth, other in itertools.permutations(stored, 2)
+    ]
+    assert human_exercise_bleu(split, images) == pytest.approx(np.mean(pairs))
+    lone = split.with_captions(split.captions[:1], split.image_idxs[:1])
+    assert human_exercise_bleu(lone, split.image_idxs[:1]) is None
+
+
+# Settings and progress -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("epochs", 0), ("batch_size", -1), ("learning_rate", 0.0), ("learning_rate", math.nan), ("lr_decay", -1.0),
+    ("clip_norm", 0.0), ("weight_decay", -1.0), ("patience", 0), ("keep", "last"), ("seed", -1), ("val_images", 0),
+])  # fmt: skip
+def test_impossible_settings_are_named(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        Settings(**{name: value})
+
+
+class Terminal(io.StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+def shown(stream, clock, done, wait, **options):
+    """A job of which `done` says the steps that are done, one after each `wait` of seconds."""
+    progress = Progress(stream, clock=lambda: clock[0], **options)
+    progress.begin(100, start=20)
+    for number in done:
+        clock[0] += wait
+        progress.update(number, loss=3.0)
+    return progress
+
+
+def test_progress_prints_a_line_now_and_then():
+    progress = shown(io.StringIO(), [0.0], range(21, 101), wait=1)
+    progress.say("[done]")
+    progress.close()
+    assert progress.stream.getvalue().splitlines() == [
+        "30/100  loss 3.00  1.0/s  0:01:10 left",
+        "90/100  loss 3.00  1.0/s  0:00:10 left",
+        "[done]",
+    ]
+
+
+def test_progress_draws_over_its_line_on_a_terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    progress = shown(Terminal(), [0.0], range(21, 31), wait=0.1)
+    drawn = progress.stream.getvalue()
+    assert "22/100  loss 3.00  10.0/s  0:00:08 left" in drawn
+    assert "23/100" not in drawn  # 0.2 s after the one before
+    assert "\n" not in drawn
+    progress.say("epoch 1")
+    assert "epoch 1\n" in progress.stream.getvalue()
+    before = len(progress.stream.getvalue())
+    progress.close()
+    assert progress.stream.getvalue()[before:].rstrip().endswith("\x1b[2K")  # wiped,
+    assert "\x1b[?25h" in progress.stream.getvalue()[before:]  # and the cursor is there again
+
+
+def test_progress_on_a_terminal_that_cannot_move_its_cursor_prints_lines(monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    progress = shown(Terminal(), [0.0], range(21, 101), wait=1)
+    assert progress.stream.getvalue().count("\n") == 2
+
+
+def test_progress_can_be_silent():
+    quiet = shown(io.StringIO(), [0.0], range(21, 101), wait=1, enabled=False)
+    quiet.say("nothing")
+    quiet.close()
+    assert quiet.stream.getvalue() == ""
+
+
+def test_an_error_in_a_training_leaves_the_terminal_as_it_was(small_data, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    solver = make_solver(small_data)
+    solver.progress = Progress(Terminal(), clock=itertools.count().__next__)
+    inner = solver.model.loss
+    solver.model.loss = lambda *batch: inner(*batch) * (math.nan if solver.iteration == 2 else 1.0)
+    with pytest.raises(TrainingError):
+        solver.train()
+    drawn = solver.progress.stream.getvalue()
+    assert "2/15  loss" in drawn
+    assert drawn.rindex("\x1b[?25h") > drawn.rindex("\x1b[?25l")  # the cursor, hidden below the bar, is there again

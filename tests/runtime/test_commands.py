@@ -1,0 +1,97 @@
+"""The three commands, as their users' shells run them: closed and full outputs, readers that leave, poor encodings."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = {
+    "theory": "theory check 2-1 --examples 1 --quiet",
+    "captioning": "captioning --help",
+    "benchmarks": "benchmarks --quick --list",
+}
+
+
+def shell(command, redirected="", **environment):
+    """What `python -m COMMAND` says in a shell, and its exit status."""
+    line = f"set -o pipefail; {sys.executable} -m {command} {redirected}"
+    surroundings = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    surroundings = {name: value for name, value in surroundings.items() if value is not None}
+    return subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False, env=surroundings)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_reader_that_leaves(name):
+    """`true` reads nothing; the delay lets it end before anything is printed."""
+    done = shell(COMMANDS[name], "| true")
+    assert done.stderr == ""
+    assert done.returncode in (0, 1)  # of a pipe's 64 kB a short output may still find its place
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_output_that_is_closed(name):
+    done = shell(COMMANDS[name], ">&-")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_errors_that_are_closed_do_not_go_to_the_output():
+    done = shell("theory check 9-9", "2>&-")
+    assert (done.returncode, done.stdout) == (2, "")
+    done = shell("theory check 2-1 --examples 1", "2>&-")
+    assert done.returncode == 0
+    assert "cases," not in done.stdout.splitlines()[0]
+
+
+@pytest.mark.parametrize("name", ["theory", "benchmarks"])
+def test_output_that_is_full(name):
+    done = shell(COMMANDS[name], ">/dev/full")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [done.stderr.strip()]
+    assert "No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize(("command", "how"), [
+    ("theory check 1-2 --examples 1 --quiet", {"PYTHONIOENCODING": "ascii"}),
+    ("theory show 3-2", {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}),
+])  # fmt: skip
+def test_a_terminal_that_has_ascii_alone(command, how):
+    """Nothing is lost: each character that it has not is written by its number."""
+    poor = shell(command, **{"PYTHONIOENCODING": None, "PYTHONUTF8": None, "LC_ALL": "C"} | how)
+    assert (poor.returncode, poor.stderr) == (0, "")
+    assert poor.stdout.isascii()
+    rich = shell(command, PYTHONIOENCODING="utf-8")
+    expected = rich.stdout.encode("ascii", "backslashreplace").decode()
+    assert untimed(poor.stdout) == untimed(expected)
+    assert expected != rich.stdout
+
+
+def untimed(text):
+    return [line for line in text.splitlines() if " s; " not in line]
+
+
+def test_the_streams_are_left_as_they_were():
+    code = (
+        "import sys; from theory.cli import main; main(['show', '1-1']); "
+        "print(sys.stdout.errors, file=sys.stderr)"
+    )
+    surroundings = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=surroundings)
+    assert done.stderr == "strict\n"
+
+
+def test_memory_that_does_not_suffice():
+    """An array of 2**60 bytes fits nowhere."""
+    code = (
+        "import argparse, numpy, sys; from minigrad.runtime.commands import run_command; "
+        "sys.exit(run_command(argparse.ArgumentParser(prog='large'), [], lambda options: numpy.empty(2**60, 'u1')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 2
+    assert done.stderr.startswith("large: not enough memory: Unable to allocate 1.00 EiB")
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,350 @@
+"""The tanh network's gain: worst inputs, the critical value, and proofs in exact arithmetic."""
+
+from __future__ import annotations
+
+import dataclasses
+import decimal
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.checks import Case
+from tests.peers import Peer
+from theory.parity.bounds import Intervals, exp_bounds, map_bounds, proves_failure, proves_parity, tanh_bounds
+from theory.parity.gain import (
+    ABOVE,
+    BELOW,
+    adversary,
+    critical_gain,
+    drift,
+    extreme_states,
+    fails_at,
+    intervals,
+    raw_network,
+    state_map,
+    tanh_network,
+    tanh_states,
+    tanh_weights,
+)  # fmt: skip
+from theory.parity.texts import ALT_PROOF
+from theory.parity.units import all_sequences, parity
+
+PYTORCH = Peer(__name__)
+
+GAINS = st.floats(0.1, 30)
+SEQUENCES = st.lists(st.integers(0, 1), min_size=1, max_size=40)
+decimal.getcontext().prec = 60
+
+
+# --- bounds -----------------------------------------------------------------------------------------
+
+
+def exact(q):
+    return Decimal(q.numerator) / q.denominator
+
+
+@given(st.fractions(0, 60))
+@example(Fraction(0))
+@example(Fraction(64))
+@example(Fraction(1, 64))
+@example(Fraction(1, 10**30))
+def test_exp_is_between_its_bounds(q):
+    low, high = exp_bounds(q)
+    assert exact(low) <= exact(q).exp() <= exact(high)
+    assert high - low <= high / 2**72
+
+
+@given(st.fractions(-40, 40))
+@example(Fraction(0))
+@example(Fraction(32))
+@example(Fraction(-32))
+@example(Fraction(10**9, 7))
+def test_tanh_is_between_its_bounds(q):
+    low, high = tanh_bounds(q)
+    e = (-2 * abs(exact(q))).exp()
+    value = (1 - e) / (1 + e) * (1 if q >= 0 else -1)
+    slack = Decimal(10) ** -55  # of the reference's own rounding
+    assert exact(low) - slack <= value <= exact(high) + slack
+    assert high - low < Fraction(1, 2**70)
+    assert -1 <= low <= high <= 1
+
+
+@given(st.fractions(Fraction(1, 10), 20), st.fractions(0, 2))
+def test_map_is_between_its_bounds(gain, u):
+    low, high = map_bounds(gain, u)
+    assert float(low) - 1e-14 <= float(state_map(float(gain), float(u))) <= float(high) + 1e-14
+    assert 0 <= high - low < Fraction(1, 2**70)
+    assert low.denominator <= 2**96
+
+
+def test_exp_refuses_negative_numbers():
+    with pytest.raises(ValueError, match="exp_bounds: q must be at least 0; got -1/2"):
+        exp_bounds(Fraction(-1, 2))
+
+
+def test_proofs_refuse_numbers_that_are_not_rational():
+    thirds = Intervals(Fraction(3), 0.3, Fraction(7, 10))
+    calls = {
+        "exp_bounds: q": lambda: exp_bounds(1.0), "tanh_bounds: q": lambda: tanh_bounds(0.5),
+        "map_bounds: gain": lambda: map_bounds(3.0, Fraction(1)), "map_bounds: u": lambda: map_bounds(Fraction(3), 1.0),
+        "failure: gain": lambda: proves_failure(2.0, 10), "proves_parity: a": lambda: proves_parity(thirds),
+    }  # fmt: skip
+    for name, call in calls.items():
+        with pytest.raises(TypeError, match=rf"^{name} must be a Fraction or an int, not the float \d\.\d$"):
+            call()
+    assert map_bounds(3, 1) == map_bounds(Fraction(3), Fraction(1))
+    assert proves_failure(1, 1)
+
+
+# --- the network ------------------------------------------------------------------------------------
+
+
+def test_network_agrees_with_pytorch():
+    def theirs(torch, sequence, gain):
+        Wx, Wh, b = (torch.tensor(w) for w in tanh_weights(gain))
+        rnn = torch.nn.RNN(1, 2, batch_first=True, dtype=torch.float64)
+        with torch.no_grad():
+            for parameter, value in ((rnn.weight_ih_l0, Wx.T), (rnn.weight_hh_l0, Wh.T), (rnn.bias_ih_l0, b)):
+                parameter.copy_(value)
+            rnn.bias_hh_l0.zero_()
+            return rnn(torch.tensor(sequence, dtype=torch.float64)[None, :, None])[0][0]
+
+    def check(answer):
+        (sequence, gain), h = answer.inputs, answer.expected
+        np.testing.assert_allclose(tanh_states(sequence, gain), h, atol=1e-9)
+        np.testing.assert_allclose(tanh_network(sequence, gain)[1], (h[:, 0] - h[:, 1]) / 2, atol=1e-9)
+
+    cases = st.builds(lambda gain, sequence: Case([sequence, gain]), GAINS, SEQUENCES)
+    PYTORCH.ask_drawn("network", theirs, cases, check)
+
+
+@given(GAINS, st.floats(-1, 3))
+def test_the_four_facts_of_the_proof(gain, u):
+    f = lambda u, g=gain: float(state_map(g, u))  # noqa: E731
+    assert f(1 + u) == pytest.approx(f(1 - u), abs=1e-12)
+    assert f(min(u, 1)) <= f(min(u + 0.01, 1)) + 1e-12
+    if 0.5 <= u <= 1.5:
+        assert f(u) <= f(u, gain + 0.1) + 1e-12
+    assert f(u) + f(1 - u) == pytest.approx((np.tanh(gain * (1.5 - u)) + np.tanh(gain * (0.5 + u))) / 2, abs=1e-12)
+    assert f(u) + f(1 - u) < 1 + 1e-12
+
+
+def test_large_gains_are_right_on_all_sequences():
+    bits = all_sequences(12)
+    for gain in (float(ABOVE), 2.5, 10.0, 1e6):
+        y, s = tanh_network(bits, gain)
+        assert (y == parity(bits)).all()
+        assert y.shape == s.shape == bits.shape
+
+
+def test_no_bits_give_no_states():
+    for network in (tanh_network, raw_network):
+        y, s = network([], 3.0)
+        assert y.shape == s.shape == (0,)
+        assert network(np.zeros((4, 0)), 3.0)[0].shape == (4, 0)
+
+
+@pytest.mark.parametrize("gain", [0, -1.5, float("nan"), float("inf")])
+def test_gains_that_make_no_sense(gain):
+    calls = {
+        "tanh_weights": lambda: tanh_weights(gain), "raw_network": lambda: raw_network([1], gain),
+        "state_map": lambda: state_map(gain, 1.0), "extreme_states": lambda: extreme_states(gain, 3),
+        "intervals": lambda: intervals(gain), "drift": lambda: drift(gain), "fails_at": lambda: fails_at([1], gain),
+        "tanh_network": lambda: tanh_network([1, 0], gain), "tanh_states": lambda: tanh_states([1, 0], gain),
+    }  # fmt: skip
+    for name, call in calls.items():
+        with pytest.raises(ValueError, match=rf"^{name}: the gain must be a finite number above 0; got"):
+            call()
+
+
+@pytest.mark.parametrize("network", [tanh_network, tanh_states, raw_network], ids=lambda f: f.__name__)
+def test_networks_refuse_what_is_not_bits(network):
+    with pytest.raises(ValueError, match=rf"{network.__name__}: bits must be 0 or 1; entry \(1,\) is 3"):
+        network([0, 3], 3.0)
+
+
+def test_lengths_that_make_no_sense():
+    with pytest.raises(ValueError, match="extreme_states: the length must be a whole number of at least 1; got 0"):
+        extreme_states(3.0, 0)
+    with pytest.raises(ValueError, match="critical_gain: the tolerance must be at least 1e-15"):
+        critical_gain(0.0)
+    with pytest.raises(ValueError, match="adversary: the length must be a whole number of at least 1; got 0"):
+        adversary(0)
+    with pytest.raises(ValueError, match=r"adversary: the length must be a whole number of at least 1; got 1\.5"):
+        adversary(1.5)
+    with pytest.raises(ValueError, match="failure: the length must be a whole number of at least 1; got 0"):
+        proves_failure(Fraction(2), 0)
+
+
+# --- worst inputs -----------------------------------------------------------------------------------
+
+
+@given(GAINS, st.integers(1, 9))
+def test_extremes_are_those_of_all_inputs(gain, length):
+    bits = all_sequences(length)
+    s, truth = tanh_network(bits, gain)[1], parity(bits)
+    worst = extreme_states(gain, length)
+    for t in range(length):
+        assert worst.even[t] == pytest.approx(s[truth[:, t] == 0, t].max(), abs=1e-9)
+        assert worst.odd[t] == pytest.approx(s[truth[:, t] == 1, t].min(), abs=1e-9)
+    assert parity(worst.even_input)[-1] == 0
+    assert parity(worst.odd_input)[-1] == 1
+    assert tanh_network(worst.even_input, gain)[1][-1] == pytest.approx(worst.even[-1], abs=1e-9)
+    assert tanh_network(worst.odd_input, gain)[1][-1] == pytest.approx(worst.odd[-1], abs=1e-9)
+
+
+@pytest.mark.parametrize("gain", [0.5, 1.05, 1.3, 1.8, 2.1, 2.2, 2.3, 2.32])
+def test_nothing_fails_before_one_and_zeros(gain):
+    at = fails_at(adversary(500), gain)
+    assert at is not None
+    worst = extreme_states(gain, at)
+    assert (worst.even[:-1] <= 0.5).all()
+    assert (worst.odd[:-1] > 0.5).all()
+    assert worst.odd[-1] <= 0.5
+    assert worst.odd_input.tolist() == adversary(at).tolist()
+
+
+def test_one_sequence_fails_at_a_step():
+    with pytest.raises(ValueError, match=r"^fails_at: bits must have shape \(T,\), not \(2, 3\)$"):
+        fails_at([[0, 0, 1], [1, 0, 0]], 3.0)
+    with pytest.raises(ValueError, match=r"^fails_at: bits must be 0 or 1; entry \(0,\) is 2$"):
+        fails_at([2], 3.0)
+
+
+def test_where_it_fails():
+    assert fails_at([1], 0.5) == 1
+    assert fails_at([0, 0, 1], 0.5) == 3
+    assert fails_at([0, 0, 1], 3.0) is None
+    assert fails_at(adversary(10), 1e3) is None
+
+
+def test_random_bits_rarely_show_it():
+    length = fails_at(adversary(2_000), 2.33)
+    assert length == 781
+    bits = np.random.default_rng(0).integers(0, 2, (500, length))
+    assert (tanh_network(bits, 2.33)[0] == parity(bits)).all()
+
+
+# --- the critical gain ------------------------------------------------------------------------------
+
+
+def test_critical_gain_is_a_tangency():
+    """Newton's method on f(s) = s, f'(s) = 1 for s and g, which bisects nothing."""
+    residual = lambda s, g: np.array(  # noqa: E731
+        [state_map(g, s) - s, (state_map(g, s + 1e-5) - state_map(g, s - 1e-5)) / 2e-5 - 1]
+    )
+    x = np.array([0.6, 2.3])
+    for _ in range(20):
+        slopes = np.stack([(residual(*(x + e)) - residual(*(x - e))) / 2e-5 for e in 1e-5 * np.eye(2)], axis=1)
+        x = x - np.linalg.solve(slopes, residual(*x))
+    assert critical_gain() == pytest.approx(x[1], abs=1e-6)
+    assert drift(critical_gain())[1] == pytest.approx(x[0], abs=1e-4)
+    assert BELOW < critical_gain() < ABOVE
+    assert f"$g = {cut(critical_gain(), 9)}…$" in ALT_PROOF
+    assert f"$s = {cut(drift(critical_gain())[1], 5)}…$" in ALT_PROOF
+
+
+def cut(number, digits):
+    """A number written with so many digits, not rounded."""
+    return f"{np.floor(number * 10**digits) / 10**digits:.{digits}f}"
+
+
+@given(st.floats(0.1, 50))
+def test_drift_is_the_largest_on_a_grid(gain):
+    s = np.linspace(0.5, 1, 2001)
+    gap, at = drift(gain)
+    assert gap == pytest.approx((state_map(gain, s) - s).max(), abs=1e-4)
+    assert 0.5 <= at <= 1
+
+
+def test_gaps_close_in_on_the_critical_gain():
+    """What remains right for long approaches it from below like 1 / length^2, the mark of a tangency."""
+    steps = [fails_at(adversary(20_000), critical_gain() - d) for d in (1e-2, 1e-4, 1e-6)]
+    assert steps[1] / steps[0] == pytest.approx(10, rel=0.2)
+    assert steps[2] / steps[1] == pytest.approx(10, rel=0.1)
+
+
+# --- proofs -----------------------------------------------------------------------------------------
+
+
+def test_proofs_on_either_side():
+    assert proves_failure(BELOW, 7_000)
+    assert proves_parity(intervals(ABOVE))
+    assert not proves_failure(ABOVE, 1_000)
+    with pytest.raises(ValueError, match=r"intervals: the gain 2\.33021 is not above the critical one, 2\.330213"):
+        intervals(BELOW)
+
+
+@given(st.floats(float(ABOVE), 1e5))
+def test_certificates_above(gain):
+    certificate = intervals(gain)
+    assert certificate.gain == Fraction(gain)
+    assert certificate.a + certificate.b == 1
+    assert proves_parity(certificate)
+
+
+@given(st.fractions(Fraction(1, 10), Fraction(23, 10), max_denominator=100))
+def test_proven_failures_are_failures(gain):
+    at = fails_at(adversary(200), float(gain))
+    assert proves_failure(gain, at)
+    assert at == 1 or not proves_failure(gain, at - 1)
+    assert proves_failure(gain / 2, at)
+    assert not proves_failure(-gain, at)
+
+
+@given(st.fractions(Fraction(1, 2), 8), st.fractions(0, Fraction(1, 2)), st.fractions(Fraction(1, 2), 1), st.booleans())
+def test_only_invariant_intervals_are_certificates(gain, a, b, complements):
+    """Compare with the images of a fine grid of states; where the grid decides by a hair, say nothing."""
+    b = 1 - a if complements else b
+    g, low, high = float(gain), np.linspace(0, float(a), 200), np.linspace(float(b), 1, 200)
+    excess = max(
+        state_map(g, low).max() - a, b - state_map(g, low + 1).min(),
+        b - state_map(g, high).min(), state_map(g, high + 1).max() - a,
+    )  # fmt: skip
+    if abs(excess) > 1e-9:
+        assert proves_parity(Intervals(gain, a, b)) == (excess < 0 and a + b == 1)
+
+
+def test_intervals_that_are_invariant_at_one_gain_are_not_enough():
+    """All four images lie inside, but nothing is said of larger gains: a and b do not add up to 1."""
+    b = intervals(3.0).b
+    a = 1 - b - Fraction(1, 50)
+    assert max(map_bounds(3, a)[1], map_bounds(3, 1 + b)[1]) < a
+    assert min(map_bounds(3, b)[0], map_bounds(3, 1 + a)[0]) > b
+    assert not proves_parity(Intervals(Fraction(3), a, b))
+
+
+@pytest.mark.parametrize(
+    "change", [{"a": Fraction(1, 2)}, {"a": Fraction(1, 100)}, {"b": Fraction(1, 2)}, {"b": Fraction(99, 100)},
+               {"gain": Fraction(2)}, {"gain": Fraction(-3)}, {"a": Fraction(-1, 9)}, {"b": Fraction(10, 9)}], ids=str
+)  # fmt: skip
+def test_a_spoilt_certificate_is_refused(change):
+    assert not proves_parity(dataclasses.replace(intervals(3.0), **change))
+
+
+# --- the weights as they are ------------------------------------------------------------------------
+
+
+def test_the_one_gain_of_the_weights_as_they_are():
+    """At ln(3) / 2 the threshold is a fixed point at both bits, so the margin shrinks but does not change its sign."""
+    gain = float(np.log(3) / 2)
+    assert 2 * state_map(gain, 0.5) == pytest.approx(0.5, abs=1e-15)
+    assert 2 * state_map(gain, 1.5) == pytest.approx(0.5, abs=1e-15)
+    bits = all_sequences(8)
+    y, s = raw_network(bits, gain)
+    assert (y == parity(bits)).all()
+    margin = np.abs(s - 0.5).min(axis=0)
+    np.testing.assert_allclose(margin[2:] / margin[1:-1], gain * np.tanh(gain) ** 2, rtol=0.05)
+    assert round(1 / (gain * np.tanh(gain) ** 2)) == 7
+    assert "shrinks to about a seventh at each 0" in ALT_PROOF
+    for near in (gain - 1e-6, gain + 1e-6):
+        assert fails_within(near, 10)
+
+
+def fails_within(gain, length):
+    bits = all_sequences(length)
+    return (raw_network(bits, gain)[0] != parity(bits)).any()

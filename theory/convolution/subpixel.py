@@ -1,0 +1,182 @@
+"""A transposed convolution as a convolution, followed by a depth-to-space permutation (pixel shuffle).
+
+Along one axis, stride r and a kernel of k r entries: entry a r + m of the kernel (0 <= m < r) carries pixel t - a of
+x to place t r + m of y,
+
+    y[t r + m] = sum over a of  w[a r + m] x[t - a].
+
+So the places with the same remainder m are a convolution of x with the sub-kernel w[m], w[r + m], w[2 r + m], …
+read backwards. There are r sub-kernels, r² in the plane; their results are r² channels, and sorting channels into
+remainders is the shuffle.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+import minigrad as mg
+from minigrad.ops.kernels.windows import Size
+from theory.convolution.arguments import Array, array, counts, end, filters, group_count, picture
+from theory.convolution.matrices import SparseMatrix, transposed_size
+
+__all__ = ["cropped_rows", "permutation_of", "shuffle_matrix", "subpixel_conv", "subpixel_kernel"]
+
+
+def shuffle_matrix(input_shape: tuple[int, int, int], factor: int | Size) -> SparseMatrix:
+    """The permutation matrix P of depth to space: P vec(x) = vec(pixel_shuffle(x, factor)).
+
+    Channel (c rh + i) rw + j of pixel (h, w) becomes pixel (h rh + i, w rw + j) of channel c.
+
+    Args:
+        input_shape: (C rh rw, H, W).
+        factor: r, an integer of at least 1, or a pair (rh, rw), which `mg.ops.pixel_shuffle` does not take.
+
+    Returns:
+        A SparseMatrix (n, n) of integers, n = C rh rw H W.
+
+    Raises:
+        TypeError: if factor or a size is no integer.
+        ValueError: if one is below 1, or the channels are no multiple of rh rw.
+
+    Source: homework 1-3.
+
+    >>> shuffle_matrix((4, 1, 2), 2).columns  # where each pixel of the picture comes from
+    array([0, 2, 1, 3, 4, 6, 5, 7])
+    """
+    rh, rw = counts("shuffle_matrix: factor", factor, 1)
+    channels, height, width = picture("shuffle_matrix", input_shape)
+    if channels % (rh * rw):
+        raise ValueError(f"shuffle_matrix: {channels} channels must be a multiple of {rh}·{rw} = {rh * rw}")
+    channel, h, w = np.indices((channels, height, width)).reshape(3, -1)
+    c, i, j = channel // (rh * rw), channel // rw % rh, channel % rw
+    rows = (c * height * rh + h * rh + i) * width * rw + w * rw + j
+    columns = np.argsort(rows)
+    n = len(rows)
+    return SparseMatrix(np.arange(n), columns, np.ones(n, int), (n, n))
+
+
+def permutation_of(matrix: ArrayLike) -> list[int]:
+    """Where each row of a permutation matrix has its 1; the certificate that it is one.
+
+    Raises:
+        ValueError: if the matrix is not square, has an entry other than 0 and 1, or a row or column whose
+            entries do not sum to 1; the message says which.
+
+    >>> permutation_of([[0, 1], [1, 0]])
+    [1, 0]
+    >>> permutation_of([[0, 1], [0, 1]])
+    Traceback (most recent call last):
+    ValueError: column 0 has 0 ones, a permutation matrix has 1
+    """
+    m = array("permutation_of: the matrix", matrix)
+    if m.ndim != 2 or m.shape[0] != m.shape[1]:
+        raise ValueError(f"a permutation matrix is square, not of shape {m.shape}")
+    if not np.isin(m, (0, 1)).all():
+        raise ValueError("a permutation matrix has no entries but 0 and 1")
+    for line, sums in (("row", m.sum(axis=1)), ("column", m.sum(axis=0))):
+        for k in np.flatnonzero(sums != 1):
+            raise ValueError(f"{line} {k} has {sums[k]:.0f} ones, a permutation matrix has 1")
+    columns: list[int] = m.nonzero()[1].tolist()
+    return columns
+
+
+def subpixel_kernel(
+    w: ArrayLike, stride: int | Size, output_padding: int | Size = 0, dilation: int | Size = 1, groups: int = 1
+) -> Array:
+    """The filters of the convolution with stride 1 that does a transposed convolution's work.
+
+    The kernel is spread by its dilation and its end filled with zeros to k r entries, k = ceil((dilation (K - 1) + 1 +
+    output_padding) / r); then come its sub-kernels, read backwards.
+
+    Args:
+        w: filters of the transposed convolution, (C, F/groups, Kh, Kw).
+        stride: r, at least 1, or a pair (rh, rw).
+        output_padding, dilation, groups: the transposed convolution's.
+
+    Returns:
+        Filters (F rh rw, C/groups, kh, kw) for :func:`mg.ops.conv2d` with padding (kh - 1, kw - 1).
+
+    Raises:
+        TypeError: if an option is no integer, or w holds no real numbers.
+        ValueError: if w is not finite or has not four axes, groups do not divide its channels, or an option is
+            out of its range.
+
+    Source: homework 1-3, where the kernel is as large as the stride, so that k = 1.
+
+    >>> subpixel_kernel([[[[1, 2], [3, 4]]]], 2)[:, 0, 0, 0]
+    array([1, 2, 3, 4])
+    >>> subpixel_kernel([[[[1, 2, 3, 4, 5]]]], (1, 2))[:, 0]  # two sub-kernels: 1 3 5 and 2 4 0
+    array([[[5, 3, 1]],
+           [[0, 4, 2]]])
+    """
+    name = "subpixel_kernel"
+    w = filters(name, w, "(C, F/groups, Kh, Kw)")
+    groups = group_count(name, groups, w)
+    channels, part, height, width = w.shape
+    rh, rw = stride = counts(f"{name}: stride", stride, 1)
+    dh, dw = dilation = counts(f"{name}: dilation", dilation, 1)
+    eh, ew = end(name, output_padding, stride, dilation)
+    tall, wide = dh * (height - 1) + 1, dw * (width - 1) + 1
+    kh, kw = -(-(tall + eh) // rh), -(-(wide + ew) // rw)
+
+    filled = np.zeros((channels, part, kh * rh, kw * rw), w.dtype)
+    filled[:, :, :tall:dh, :wide:dw] = w
+    parts = filled.reshape(groups, channels // groups, part, kh, rh, kw, rw)[:, :, :, ::-1, :, ::-1, :]
+    return parts.transpose(0, 2, 4, 6, 1, 3, 5).reshape(groups * part * rh * rw, channels // groups, kh, kw)
+
+
+def subpixel_conv(
+    x: Any,
+    w: ArrayLike,
+    factor: int,
+    padding: int | Size = 0,
+    output_padding: int | Size = 0,
+    dilation: int | Size = 1,
+    groups: int = 1,
+) -> mg.Tensor:
+    """What `mg.ops.conv_transpose2d` gives with stride `factor`, by a convolution and a pixel shuffle.
+
+    Rows and columns that come of the zeros at the kernel's end, and the padding, are cut off.
+
+    Args:
+        x: pictures (N, C, H, W). w: filters (C, F/groups, Kh, Kw). factor: the stride, one for both axes.
+        padding, output_padding, dilation, groups: as for `mg.ops.conv_transpose2d`.
+
+    Returns:
+        (N, F, oh, ow), a tensor that carries gradients to x.
+
+    Raises:
+        TypeError, ValueError: as :func:`subpixel_kernel` and the primitives do; for an output without pixels.
+
+    Source: homework 1-3.
+
+    >>> x, w = np.array([[[[1.0, 10.0]]]]), np.array([[[[1.0, 2.0, 3.0]]]])
+    >>> y = subpixel_conv(x, w, 2)
+    >>> y.shape, y.numpy()[0, 0, 0]
+    ((1, 1, 1, 5), array([ 1.,  2., 13., 20., 30.]))
+    """
+    v = subpixel_kernel(w, factor, output_padding, dilation, groups)
+    border = v.shape[2] - 1, v.shape[3] - 1
+    whole = mg.ops.pixel_shuffle(mg.ops.conv2d(x, v, padding=border, groups=groups), factor)
+    top, left = counts("subpixel_conv: padding", padding, 0)
+    oh, ow = transposed_size(np.shape(x)[2:], np.shape(w)[2:], factor, padding, output_padding, dilation)
+    y: mg.Tensor = whole[:, :, top : top + oh, left : left + ow]
+    return y
+
+
+def cropped_rows(picture: tuple[int, int, int], start: Size, size: Size) -> Array:
+    """The places in vec(y), for y of shape `picture`, of the rectangle of `size` whose first pixel is `start`.
+
+    A ValueError if the rectangle is not within the picture.
+
+    >>> cropped_rows((1, 3, 3), (0, 1), (2, 2))
+    array([1, 2, 4, 5])
+    """
+    (_, height, width), (top, left), (tall, wide) = picture, start, size
+    if not (0 <= top <= top + tall <= height and 0 <= left <= left + wide <= width):
+        raise ValueError(f"cropped_rows: {tall}x{wide} pixels from {start} on are not within {height}x{width}")
+    places = np.arange(np.prod(picture)).reshape(picture)
+    return places[:, top : top + tall, left : left + wide].ravel()

@@ -1,0 +1,118 @@
+"""What a source, an order, a cycle and an acyclic graph are, by definition: checks that share nothing with any sort.
+
+Each `check_...` raises :class:`theory.Refuted` if its certificate is wrong. Graphs are mappings from each vertex to
+its parents, as in `theory.ordering.proofs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from itertools import permutations
+from typing import TypeVar
+
+import numpy as np
+
+from minigrad.graph import Cycle, Order, certify
+from theory.claims import Refuted, require
+from theory.ordering.graphs import check_graph
+
+__all__ = ["check", "check_cycle", "check_order", "cycles", "is_acyclic", "orders"]
+
+V = TypeVar("V", bound=Hashable)
+Parents = Mapping[V, Collection[V]]
+
+
+def check_order(order: Sequence[V], parents: Parents[V]) -> None:
+    """An order holds every vertex once, and each edge goes forward in it.
+
+    >>> check_order("ba", {"a": "", "b": "a"})
+    Traceback (most recent call last):
+    theory.claims.Refuted: the edge 'a' -> 'b' goes backward in the order
+    """
+    check_graph(parents, "check_order")
+    position = {vertex: i for i, vertex in enumerate(order)}
+    require(len(order) == len(position), "the order names a vertex twice")
+    require(position.keys() == parents.keys(), "the vertices of the order are not those of the graph")
+    for vertex, several in parents.items():
+        for parent in several:
+            if position[parent] >= position[vertex]:
+                raise Refuted(f"the edge {parent!r} -> {vertex!r} goes backward in the order")
+
+
+def check_cycle(cycle: Sequence[V], parents: Parents[V]) -> None:
+    """A cycle has at least one vertex, none twice, and an edge from each to the next and from the last to the first.
+
+    >>> check_cycle("a", {"a": "a"})
+    >>> check_cycle("ab", {"a": "", "b": "a"})
+    Traceback (most recent call last):
+    theory.claims.Refuted: the cycle has no edge 'b' -> 'a' in the graph
+    """
+    require(len(cycle) > 0, "the cycle is empty")
+    require(len(set(cycle)) == len(cycle), "the cycle names a vertex twice")
+    before = cycle[-1]
+    for vertex in cycle:
+        if vertex not in parents or before not in parents[vertex]:
+            raise Refuted(f"the cycle has no edge {before!r} -> {vertex!r} in the graph")
+        before = vertex
+
+
+def check(result: Order[V] | Cycle[V], parents: Parents[V]) -> None:
+    """Check an order or a cycle of the graph by its definition here, and by `minigrad.graph.certify`."""
+    if isinstance(result, Order):
+        check_order(result.nodes, parents)
+    else:
+        check_cycle(result.nodes, parents)
+    try:
+        certify(result, parents, parents.__getitem__)
+    except ValueError as wrong:
+        raise Refuted(str(wrong)) from wrong
+
+
+def is_acyclic(parents: Parents[V]) -> bool:
+    """Whether the adjacency matrix A of the graph is nilpotent, which is so exactly if there is no cycle.
+
+    (A^k)[u, v] counts the walks of k edges from u to v. A walk of n edges, n the number of vertices, meets a
+    vertex twice, so A^n = 0 if there is no cycle; around a cycle there are walks of any length.
+
+    >>> is_acyclic({"a": "", "b": "a"}), is_acyclic({"a": "b", "b": "a"})
+    (True, False)
+    """
+    check_graph(parents, "is_acyclic")
+    index = {vertex: i for i, vertex in enumerate(parents)}
+    A = np.zeros((len(index), len(index)), dtype=bool)
+    for vertex, several in parents.items():
+        for parent in several:
+            A[index[parent], index[vertex]] = True
+    power, length = A, 1
+    while length < len(index):
+        power, length = power @ power, 2 * length  # of boolean matrices: whether there is a walk
+    return not power.any()
+
+
+def orders(parents: Parents[V]) -> Iterator[Order[V]]:
+    """All topological orders of a small graph, by trying all n! sequences of its vertices.
+
+    >>> len(list(orders({"a": "", "b": "a", "c": "a"})))
+    2
+    """
+    for sequence in permutations(parents):
+        try:
+            check_order(sequence, parents)
+        except Refuted:
+            continue
+        yield Order(sequence)
+
+
+def cycles(parents: Parents[V]) -> Iterator[Cycle[V]]:
+    """All cycles of a small graph, each from each of its vertices, by trying all sequences of different vertices.
+
+    >>> [cycle.nodes for cycle in cycles({"a": "b", "b": "a", "c": "c"})]
+    [('c',), ('a', 'b'), ('b', 'a')]
+    """
+    for length in range(1, len(parents) + 1):
+        for sequence in permutations(parents, length):
+            try:
+                check_cycle(sequence, parents)
+            except Refuted:
+                continue
+            yield Cycle(sequence)
