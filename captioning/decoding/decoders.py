@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from captioning.models.captioner import Captioner
 from minigrad import Tensor
-from minigrad.runtime.threads import get_num_threads, side_by_side, split
+from minigrad.runtime.threads import get_num_threads, run_in_parallel, split
 
 __all__ = ["beam", "greedy", "sample"]
 
@@ -95,7 +95,7 @@ def _in_batches(decode: Callable[[slice], None], count: int, size: int, threads:
         number = -(-number // threads) * threads
     batches = split(count, number)
     if threads > 1:
-        side_by_side([partial(decode, batch) for batch in batches])
+        run_in_parallel([partial(decode, batch) for batch in batches])
     else:
         for batch in batches:
             decode(batch)
