@@ -117,7 +117,7 @@ class Heat:
     high: float
     unusual: bool = False
 
-    def color(self, norm: float | None) -> str:
+    def colour(self, norm: float | None) -> str:
         """The colour of a norm: pale for `low`, dark red for `high`; white for 0 or None, purple if not finite."""
         if norm is None or norm == 0:
             return _NOTHING
@@ -130,9 +130,9 @@ class Heat:
         mixed = (round(a + (b - a) * (place - k)) for a, b in zip(_SCALE[k], _SCALE[k + 1], strict=True))
         return "#" + "".join(f"{c:02x}" for c in mixed)
 
-    def text_color(self, norm: float | None) -> str:
+    def text_colour(self, norm: float | None) -> str:
         """Black or white, whichever is read better on that colour."""
-        fill = self.color(norm)
+        fill = self.colour(norm)
         red, green, blue = (int(fill[i : i + 2], 16) for i in (1, 3, 5))
         return "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#ffffff"
 

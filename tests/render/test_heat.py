@@ -14,9 +14,8 @@ from minigrad.recording import note_of
 from minigrad.render.dot.legend import colour_bar
 from minigrad.render.heat import Heat, flow_norm, gradient_norm, heat_of, value_norm, was_recorded
 from minigrad.render.page.content import content_of
-from minigrad.render.passes.arrange import arranged
-from minigrad.render.picture import picture_of
 from tests.render.graphs import captioner, laid_out, leaf, lstm, rnn, texts
+from tests.render.pictures import arranged, picture_of
 
 
 def recorded(make, *arguments, **options):
@@ -33,26 +32,26 @@ def brightness(color):
 
 def test_colours_run_from_pale_to_dark():
     heat = Heat(1e-6, 1e2)
-    colors = [heat.color(10.0**k) for k in range(-6, 3)]
+    colors = [heat.colour(10.0**k) for k in range(-6, 3)]
     assert colors[0] == "#fee8c8"
     assert colors[-1] == "#7f0000"
     assert [brightness(c) for c in colors] == sorted(map(brightness, colors), reverse=True)
     assert len(set(colors)) == 9
-    assert heat.color(1e-9) == colors[0]
-    assert heat.color(1e9) == colors[-1]
+    assert heat.colour(1e-9) == colors[0]
+    assert heat.colour(1e9) == colors[-1]
 
 
 def test_colours_of_what_is_no_number():
     heat = Heat(1.0, 2.0)
-    assert heat.color(0.0) == heat.color(None) == "#ffffff"
-    assert heat.color(math.nan) == heat.color(math.inf) == "#b000b0"
-    assert Heat(3.0, 3.0).color(3.0) == "#7f0000"
+    assert heat.colour(0.0) == heat.colour(None) == "#ffffff"
+    assert heat.colour(math.nan) == heat.colour(math.inf) == "#b000b0"
+    assert Heat(3.0, 3.0).colour(3.0) == "#7f0000"
 
 
 def test_letters_can_be_read_on_each_colour():
     heat = Heat(1e-3, 1e3)
     for norm in [*np.logspace(-3, 3, 50), 0.0, math.nan]:
-        fill, text = heat.color(norm), heat.text_color(norm)
+        fill, text = heat.colour(norm), heat.text_colour(norm)
         assert abs(brightness(fill) - brightness(text)) > 300
 
 
@@ -189,7 +188,7 @@ def test_a_gradient_that_fades_is_seen_fading():
         picture = arranged(recorded(make, 20, **options), "steps")
         heat = heat_of(picture, (1e-12, 1e2))
         steps = [v for v in picture.vertices if v.step is not None]
-        return [brightness(heat.color(gradient_norm(v, len(v.specs) - 1))) for v in steps]
+        return [brightness(heat.colour(gradient_norm(v, len(v.specs) - 1))) for v in steps]
 
     plain, open_gate, shut_gate = last(rnn), last(lstm, forget_bias=6.0), last(lstm, forget_bias=-3.0)
     assert shut_gate[0] - shut_gate[-1] > 100
@@ -207,9 +206,9 @@ def test_colours_stand_on_vertices_edges_and_parameters():
     dot = mg.render.to_dot(y, gradients=True, names={"x": x})
     heat = heat_of(picture_of(y, {"x": x}))
     assert (heat.low, heat.high) == (pytest.approx(2**0.5), 5.0)
-    assert re.search(rf'n\d \[label="x.*fillcolor="{heat.color(2**0.5)}"', dot)
-    assert re.search(rf'p\d \[label="w".*fillcolor="{heat.color(5.0)}"', dot)
-    assert re.search(rf'p\d -> n\d \[color="{heat.color(5.0)}" penwidth=2.5\]', dot)
+    assert re.search(rf'n\d \[label="x.*fillcolor="{heat.colour(2**0.5)}"', dot)
+    assert re.search(rf'p\d \[label="w".*fillcolor="{heat.colour(5.0)}"', dot)
+    assert re.search(rf'p\d -> n\d \[color="{heat.colour(5.0)}" penwidth=2.5\]', dot)
     assert "w  2  gradient 5.0e+00" in dot
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import nn
 from minigrad.render.listing.references import letters
-from minigrad.render.passes.arrange import whole
 from minigrad.render.words import index_text, option_text
 from tests.render.graphs import captioner, chain, graphs, halves, leaf, loop
+from tests.render.pictures import whole
 
 
 @given(graphs())

@@ -21,10 +21,9 @@ from minigrad.render import to_html
 from minigrad.render.page.content import content_of
 from minigrad.render.page.html import SCRIPTS, as_json, page
 from minigrad.render.page.nesting import Box, nested
-from minigrad.render.passes.arrange import arranged
 from minigrad.render.passes.order import grouped
-from minigrad.render.picture import picture_of
 from tests.render import graphs
+from tests.render.pictures import arranged, picture_of
 
 
 class Elements(HTMLParser):

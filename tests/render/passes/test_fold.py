@@ -10,18 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.render.passes.arrange import arranged, whole
 from minigrad.render.passes.fold import folded, limited
 from minigrad.render.passes.order import grouped
 from minigrad.render.passes.repeats import repeats
-from minigrad.render.picture import picture_of
 from tests.render.graphs import captioner, chain, graphs, leaf, loop
-from tests.render.test_picture import check, labels
-
-
-def operations(picture):
-    """How many operations a picture shows or stands for."""
-    return sum(vertex.stands_for or 1 for vertex in picture.vertices if not vertex.is_leaf)
+from tests.render.pictures import arranged, check, labels, operations, picture_of, whole
 
 
 def naive(vertices, least):
