@@ -14,8 +14,8 @@ Three steps of h = tanh(h @ W) leave eight vertices:
 
 They are found in two stages.
 
-By looks: vertices of one kind have the same label, shapes, options, and (but for numbers in their names) scopes. Leaves
-and elisions have a kind of their own each. The kinds 0 1 0 1 0 1 from vertex 2 on equal those two places before: a
+By looks: vertices of one kind have the same label, shapes, names of arguments, options but for an index, and (but for
+numbers in their names) scopes. Leaves and elisions have a kind of their own each. The kinds 0 1 0 1 0 1 from vertex 2 on equal those two places before: a
 candidate of period 2.
 
 By edges: from each block to the next, every source moves by one fixed distance: 0 for a weight that all share, the
@@ -149,7 +149,8 @@ def _kinds(vertices: Sequence[Vertex]) -> np.ndarray[Any, np.dtype[np.int64]]:
         names: Any = [*[edge.argument for edge in v.inputs], *v.constants]
         names = tuple(sorted(names)) if len(names) <= _MANY else len(names)
         options = option_text({k: o for k, o in v.options.items() if k != "index"}) if v.options else ""
-        result.append(numbers.setdefault((v.label, specs, scope, v.remark, names, options), len(numbers)))
+        key = v.label, specs, scope, v.remark, names, options, v.step is None
+        result.append(numbers.setdefault(key, len(numbers)))
     return np.array(result, np.int64)
 
 
