@@ -11,14 +11,17 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from ..core import Node
+from ..ops.shaping import stack
 from ..rules import Primitive
 from ..spec import Spec
 
-__all__ = ["Edge", "Kind", "Output", "Path", "Picture", "Vertex", "shared_path"]
+__all__ = ["STACK", "Edge", "Kind", "Output", "Path", "Picture", "Vertex", "shared_path"]
 
 Kind = Literal["operation", "parameter", "input", "elision"]
 Path = tuple[str, ...]
 """Names of scopes, from the outside in."""
+STACK: Primitive = stack.primitive  # type: ignore[attr-defined]
+"""What gathers the states of an unrolled sequence."""
 
 
 class Edge(NamedTuple):
@@ -65,13 +68,13 @@ class Vertex:
 
     @property
     def primitive(self) -> Primitive | None:
-        """The primitive that it shows: its node's, or of an unrolled sequence the step; None if there is none."""
+        """The primitive that it shows: its node's, or of an unrolled sequence the step or `stack`; None if none."""
         primitive = None if self.node is None else self.node.primitive
         if primitive is None or self.kind != "operation":
             return primitive
         if self.step is not None:
             return primitive.steps.step if primitive.steps else None
-        return primitive if self.gathers is None else None
+        return primitive if self.gathers is None else STACK
 
     @property
     def around(self) -> Path:

@@ -10,7 +10,6 @@ from dataclasses import asdict
 from typing import Any
 
 from ...notes import Note, Stats
-from ...ops.shaping import stack
 from ...recording import note_of
 from ...rules import Primitive
 from ..arguments import argument_order, constants_of, to_be_named, with_name
@@ -118,10 +117,9 @@ class _Content:
 
     def _primitive(self, vertex: Vertex) -> int | None:
         """The place of the primitive that an operation shows."""
-        primitive = stack.primitive if vertex.gathers is not None else vertex.primitive
-        if primitive is None or vertex.kind != "operation":
+        if vertex.primitive is None or vertex.kind != "operation":
             return None
-        return self.primitives.setdefault(primitive, len(self.primitives))
+        return self.primitives.setdefault(vertex.primitive, len(self.primitives))
 
     def _series(self, vertex: Vertex, note: Note | None) -> int | None:
         """The place of the norms at each step, of a sequence that was recorded; all its vertices share it."""

@@ -15,8 +15,8 @@ Three steps of h = tanh(h @ W) leave eight vertices:
 They are found in two stages.
 
 By looks: vertices of one kind have the same label, shapes, names of arguments, options but for an index, and (but for
-numbers in their names) scopes. Leaves and elisions have a kind of their own each. The kinds 0 1 0 1 0 1 from vertex 2 on equal those two places before: a
-candidate of period 2.
+numbers in their names) scopes. Each leaf and each elision has a kind of its own. The kinds 0 1 0 1 0 1 from vertex 2
+on equal those two places before: a candidate of period 2.
 
 By edges: from each block to the next, every source moves by one fixed distance: 0 for a weight that all share, the
 period for the state of the step before, another for what an earlier loop made. Two things may differ. The first block

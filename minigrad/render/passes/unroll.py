@@ -13,13 +13,13 @@ and the last. An LSTM over 16 steps from constants, whose output h is used:
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from ...ops.shaping import stack
 from ...rules import Steps
-from ..picture import Edge, Output, Picture, Vertex
+from ..picture import STACK, Edge, Output, Picture, Vertex
 
 __all__ = ["steps_between", "unrolled"]
 
@@ -35,25 +35,23 @@ def unrolled(picture: Picture, most: int) -> Picture:
     Every step is written if the picture then has at most `most` operations. A sequence without steps (T = 0) stays as
     it is.
     """
-    lengths = {number: _length(vertex) for number, vertex in enumerate(picture.vertices) if _length(vertex)}
+    lengths = {number: length for number, vertex in enumerate(picture.vertices) if (length := _length(vertex))}
     if not lengths:
         return picture
     used = _used_outputs(picture)
-    more = sum(length - 1 + len(used.get(number, ())) for number, length in lengths.items())
+    more = sum(length - 1 + len(used[number]) for number, length in lengths.items())
     in_full = sum(not vertex.is_leaf for vertex in picture.vertices) + more <= most
     vertices: list[Vertex] = []
     moved: _Moved = {}
-    for number, vertex in enumerate(picture.vertices):
-        vertex = vertex.with_inputs(_moved(vertex.inputs, moved))
+    for number, old in enumerate(picture.vertices):
+        vertex, first = old.with_inputs(_redirected(old.inputs, moved)), len(vertices)
         if number in lengths:
-            steps = _steps_of(vertex, len(vertices), lengths[number], in_full)
-            stacks = [_stack(vertex, len(vertices), steps, slot) for slot in used.get(number, ())]
-            first = len(vertices) + len(steps)
-            moved |= {(number, slot): (first + i, 0) for i, slot in enumerate(used.get(number, ()))}
-            vertices += steps + stacks
+            steps = _steps_of(vertex, first, lengths[number], in_full)
+            vertices += [*steps, *(_stack(vertex, first, steps, slot) for slot in used[number])]
+            moved |= {(number, slot): (first + len(steps) + i, 0) for i, slot in enumerate(used[number])}
         else:
-            moved |= {(number, slot): (len(vertices), slot) for slot in range(len(vertex.specs))}
             vertices.append(vertex)
+            moved |= {(number, slot): (first, slot) for slot in range(len(vertex.specs))}
     outputs = [Output(*moved[output.source, output.slot], output.name) for output in picture.outputs]
     return Picture(vertices, outputs)
 
@@ -75,7 +73,7 @@ def _length(vertex: Vertex) -> int:
     return vertex.specs[0][0][1] if _declared(vertex) else 0
 
 
-def _moved(edges: Sequence[Edge], moved: _Moved) -> tuple[Edge, ...]:
+def _redirected(edges: Sequence[Edge], moved: _Moved) -> tuple[Edge, ...]:
     places = [moved[edge.source, edge.slot] for edge in edges]
     return tuple(e._replace(source=source, slot=slot) for e, (source, slot) in zip(edges, places, strict=True))
 
@@ -85,9 +83,9 @@ def _used_outputs(picture: Picture) -> Mapping[int, Sequence[int]]:
     used = {(edge.source, edge.slot) for vertex in picture.vertices for edge in vertex.inputs}
     used |= {(output.source, output.slot) for output in picture.outputs}
     used |= {(number, slot) for number, vertex in enumerate(picture.vertices) for slot, _ in vertex.names}
-    result: dict[int, list[int]] = {}
+    result = defaultdict[int, list[int]](list)
     for source, slot in sorted(used):
-        result.setdefault(source, []).append(slot)
+        result[source].append(slot)
     return result
 
 
@@ -136,8 +134,7 @@ def _ends(times: range) -> Sequence[int]:
 
 def _stack(vertex: Vertex, first: int, steps: Sequence[Vertex], slot: int) -> Vertex:
     """What gathers the states that the steps, numbered from `first` on, give as their output `slot`."""
-    name = stack.primitive.input_name
-    edges = tuple(Edge(first + i, slot, name(step.step or 0)) for i, step in enumerate(steps))
+    edges = tuple(Edge(first + i, slot, STACK.input_name(step.step or 0)) for i, step in enumerate(steps))
     names = tuple((0, name) for number, name in vertex.names if number == slot)
-    return Vertex("operation", stack.primitive.name, (vertex.specs[slot],), vertex.scope, edges, vertex.node,
+    return Vertex("operation", STACK.name, (vertex.specs[slot],), vertex.scope, edges, vertex.node,
                   {"axis": 1}, gathers=slot, names=names)  # fmt: skip

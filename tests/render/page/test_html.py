@@ -320,6 +320,14 @@ def test_elided_steps_stand_in_the_row():
     assert boxes[box_of[elision]].row
 
 
+def test_a_sequence_in_a_scope_that_is_named_as_one_of_its_steps_is_one_row():
+    with mg.scope("step 1"):
+        y, _ = mg.lstm(graphs.leaf(2, 9, 4), graphs.leaf(2, 4), graphs.leaf(4, 16), graphs.leaf(4, 16), graphs.leaf(16))
+    picture, boxes, box_of = boxes_of(y, "fold")
+    assert [box.name for box in boxes] == ["step 1", "lstm"]
+    assert [box_of[i] for i, v in enumerate(picture.vertices) if v.step is not None] == [1, 1, 1]
+
+
 @pytest.mark.parametrize(("unroll", "inside"), [("steps", 6), ("fold", 3)])
 def test_steps_of_a_written_loop_are_a_row(unroll, inside):
     h, total = mg.tensor([[0.5]], requires_grad=True), mg.tensor(0.0)
