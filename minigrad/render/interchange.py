@@ -60,7 +60,8 @@ def to_networkx(
     [(0, 1, 'a'), (0, 1, 'b'), (1, 2, 'x')]
     """
     request = requested(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand)
-    picture = arranged(picture_of(request.tensors, request.names), request)
+    picture = picture_of(request.tensors, request.names)
+    picture = arranged(picture, request)
     graph = require("networkx", "viz").MultiDiGraph()
     leaves = leaf_names(picture)
     for number, vertex in enumerate(picture.vertices):

@@ -69,7 +69,8 @@ def to_dot(
     if values not in ("shape", "norm", "none"):
         raise ValueError(f"to_dot: values must be 'shape', 'norm' or 'none', not {values!r}")
     request = requested(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, title=title)
-    picture = arranged(picture_of(request.tensors, request.names), request)
+    picture = picture_of(request.tensors, request.names)
+    picture = arranged(picture, request)
     if values == "norm" and not was_recorded(picture, value_norm):
         raise ValueError(
             "to_dot: values='norm': no value was recorded behind this tensor: run the forward pass within "

@@ -43,7 +43,8 @@ def to_text(
     step to step has its first and its last value (`[:, 1 … 7]`), or if it moves unevenly only an ellipsis (`[…]`);
     `[:, t]` is what step t of a sequence primitive takes. An argument with an apostrophe is the one of the step before.
     After the steps a letter means what the last of them made, `a (step 3)` what another made, and `a × 8` what each of
-    the 8 made, in order.
+    the 8 made, in order. A sequence primitive within a loop is listed by its first step, one for those between, and its
+    last.
 
     Args:
         unroll: 'fold', the default since a listing is to be read from top to bottom, lists steps that are equal once;
@@ -68,7 +69,8 @@ def to_text(
     if type(max_lines) is not int or max_lines < 1:
         raise ValueError(f"to_text: max_lines must be an int of at least 1, not {max_lines!r}")
     request = requested(tensors, unroll=unroll, names=names, expand=expand)
-    picture = whole(picture_of(request.tensors, request.names), request)
+    picture = picture_of(request.tensors, request.names)
+    picture = whole(picture, request)
     lines = _Listing(picture, fold=unroll == "fold").write()
     if (left := len(lines) - max_lines) > 0:
         middle = max_lines // 2

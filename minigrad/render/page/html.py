@@ -75,7 +75,8 @@ def to_html(
     target = Path(path)
     with replacing(target) as temporary:
         request = requested(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, title=title)
-        picture = arranged(picture_of(request.tensors, request.names), request)
+        picture = picture_of(request.tensors, request.names)
+        picture = arranged(picture, request)
         text = page(content_of(picture, request.title))
         temporary.write_text(text, encoding="utf-8", newline="\n")
     return target

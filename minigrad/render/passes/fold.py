@@ -32,8 +32,7 @@ from typing import Any, NamedTuple
 
 from ..picture import Edge, Output, Path, Picture, Vertex, shared_path
 from ..words import alike
-from .repeats import Repeat, repeats
-from .unroll import steps_between
+from .repeats import Repeat, repeats, steps_between
 
 __all__ = ["folded", "limited"]
 

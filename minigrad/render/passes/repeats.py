@@ -43,9 +43,8 @@ import numpy as np
 
 from ..picture import Edge, Path, Picture, Vertex, shared_path
 from ..words import alike, option_text
-from .unroll import steps_between
 
-__all__ = ["Repeat", "repeats", "sequences"]
+__all__ = ["Repeat", "repeats", "sequences", "steps_between"]
 
 LONGEST = 128
 """The longest period that is looked for."""
@@ -126,6 +125,13 @@ def _is_even(vertices: Sequence[Vertex], repeat: Repeat) -> bool:
     pairs = [(vertices[i], vertices[i + repeat.period]) for i in block]
     alike = all(a.label == b.label and len(a.scope) == len(b.scope) for a, b in pairs)
     return alike and _regular(vertices, repeat.start, repeat.period, repeat.count) == repeat.count
+
+
+def steps_between(picture: Picture) -> list[range]:
+    """The vertices of each step that stands for several: one, or those that its reference consists of."""
+    marked = [i for i, vertex in enumerate(picture.vertices) if vertex.kind == "operation" and vertex.stands_for]
+    runs = [[i for _, i in run] for _, run in itertools.groupby(enumerate(marked), lambda pair: pair[1] - pair[0])]
+    return [range(run[0], run[-1] + 1) for run in runs]
 
 
 # By looks ---------------------------------------------------------------------------------------

@@ -16,12 +16,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
 
 from ...rules import Steps
 from ..picture import STACK, Edge, Output, Picture, Vertex
 
-__all__ = ["steps_between", "unrolled"]
+__all__ = ["unrolled"]
 
 _SHORT = 3
 """Steps of a sequence that are always written, each."""
@@ -54,13 +53,6 @@ def unrolled(picture: Picture, most: int) -> Picture:
             moved |= {(number, slot): (first, slot) for slot in range(len(vertex.specs))}
     outputs = [Output(*moved[output.source, output.slot], output.name) for output in picture.outputs]
     return Picture(vertices, outputs)
-
-
-def steps_between(picture: Picture) -> list[range]:
-    """The vertices of each step that stands for several: one, or what its reference consists of."""
-    marked = [i for i, vertex in enumerate(picture.vertices) if vertex.kind == "operation" and vertex.stands_for]
-    runs = [[i for _, i in run] for _, run in groupby(enumerate(marked), lambda pair: pair[1] - pair[0])]
-    return [range(run[0], run[-1] + 1) for run in runs]
 
 
 def _declared(vertex: Vertex) -> Steps | None:
