@@ -11,8 +11,8 @@ from ..recording import note_of
 from ..runtime.extras import require
 from .arguments import constants_of
 from .given import Unroll, requested
-from .heat import gradient_norm, value_norm
 from .names import leaf_names
+from .norms import gradient_norm, value_norm
 from .passes.arrange import arranged
 from .picture import Vertex
 from .reading.nodes import picture_of

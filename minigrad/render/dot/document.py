@@ -7,7 +7,8 @@ from typing import Literal
 
 from ...core import Tensor
 from ..given import Unroll, requested
-from ..heat import heat_of, value_norm, was_recorded
+from ..heat import heat_of
+from ..norms import value_norm, was_recorded
 from ..passes.arrange import arranged
 from ..reading.nodes import picture_of
 from .writer import DotWriter

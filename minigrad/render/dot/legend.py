@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Set
 
-from ..heat import NOT_SHOWN, Heat, gradient_norm
+from ..heat import NOT_SHOWN, Heat
+from ..norms import gradient_norm
 from ..picture import Picture
 from ..words import shape_of
 from .escape import lines_to_the_left

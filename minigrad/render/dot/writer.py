@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..arguments import constants_of, to_be_named, with_name
-from ..heat import NOT_SHOWN, Heat, flow_norm, gradient_norm, is_noted, largest, value_norm
+from ..heat import NOT_SHOWN, Heat
 from ..names import leaf_names, output_name, short_name
+from ..norms import flow_norm, gradient_norm, is_noted, largest, value_norm
 from ..picture import Edge, Output, Picture, Vertex
 from ..scopes import Scope, ladders, scopes_of
 from ..stubs import marks, stubbed
