@@ -7,7 +7,7 @@ is, with a remark that says so.
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from ...rules import Primitive
 from ...runtime.contexts import errstate
 from ...spec import Spec
 from ..arguments import called, noted_spec
-from ..picture import Edge, Output, Picture, Vertex
+from ..picture import Edge, Output, Path, Picture, Vertex
 from ..reading.nodes import picture_of
 from .frames import Frames
 
@@ -82,28 +82,37 @@ class _Expansion:
             self._keep(number, vertex, trace)
             return
         assert arguments is not None
-        edges = iter([self._new_edge(argument.edge) for argument in arguments if argument.edge is not None])
-        place: dict[int, Any] = {}  # of each vertex of the trace: the edge that takes a leaf's place, or a number
-        scope = (*self.frames.around(number, vertex), *([] if vertex.step is None else vertex.scope[-1:]))
-        for i, inner in enumerate(trace.vertices):
-            if inner.is_leaf:
-                place[i] = next(edges)
-                continue
-            place[i] = len(self.result)
-            inputs = tuple(
-                feed._replace(argument=edge.argument) if isinstance(feed, Edge) else edge._replace(source=feed)
-                for edge in inner.inputs
-                for feed in [place[edge.source]]
-            )
-            self.result.append(inner.with_inputs(inputs))
-            self.result[-1].scope = (*scope, *inner.scope)
-            self.result[-1].stands_for = vertex.stands_for
+        edges = [self._new_edge(argument.edge) for argument in arguments if argument.edge is not None]
+        step = () if vertex.step is None else vertex.scope[-1:]
+        places = self._insert(trace, edges, (*self.frames.around(number, vertex), *step), vertex.stands_for)
         for slot, output in enumerate(trace.outputs):
-            feed = place[output.source]
+            feed = places[output.source]
             self.moved[number, slot] = feed[:2] if isinstance(feed, Edge) else (feed, output.slot)
         for slot, name in vertex.names:
             source, inner_slot = self.moved[number, slot]
             self.result[source].names += ((inner_slot, name),)
+
+    def _insert(self, trace: Picture, edges: Iterable[Edge], scope: Path, stands_for: int) -> list[Edge | int]:
+        """Add what a reference consists of, in a scope; these edges take the places of its leaves in order.
+
+        Returns for each vertex of the trace the edge in its place, or its new number.
+        """
+        leaves = iter(edges)
+        places: list[Edge | int] = []
+        for inner in trace.vertices:
+            if inner.is_leaf:
+                places.append(next(leaves))
+                continue
+            inputs = tuple(
+                feed._replace(argument=edge.argument) if isinstance(feed, Edge) else edge._replace(source=feed)
+                for edge in inner.inputs
+                for feed in [places[edge.source]]
+            )
+            places.append(len(self.result))
+            self.result.append(inner.with_inputs(inputs))
+            self.result[-1].scope = (*scope, *inner.scope)
+            self.result[-1].stands_for = stands_for
+        return places
 
     def _arguments(self, vertex: Vertex, primitive: Primitive) -> list[_Argument] | None:
         """All arguments in the order of the call; None if the shape of one is not known."""
