@@ -309,7 +309,7 @@ def test_repacking_keeps_the_numbers_and_drops_the_chunks(tmp_path):
 MEMORY_PROGRAM = """
 import resource, sys
 import numpy as np
-from captioning.data import open_captions
+from captioning import open_captions
 with open_captions(sys.argv[1], cache_bytes=0) as data:
     data.train.sample(100, 0)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -329,7 +329,7 @@ def test_an_epoch_in_the_file_needs_the_memory_of_a_batch(replace_captions):
     write_hdf5(folder / "train2014_vgg16_fc7_pca.h5", features=np.ones((images, 1024), np.float32))
     write_hdf5(folder / "val2014_vgg16_fc7_pca.h5", features=np.ones((M_VAL, 1024), np.float32))
     command = [sys.executable, "-c", MEMORY_PROGRAM, str(folder)]
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     grown = float(subprocess.run(command, check=True, capture_output=True, text=True, cwd=root).stdout)
     assert grown < 10, f"an epoch took {grown} MB more than a batch"
 

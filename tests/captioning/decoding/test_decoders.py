@@ -177,7 +177,7 @@ def test_batches_are_split_without_a_trace(decode, monkeypatch):
     features = np.random.default_rng(0).standard_normal((7, 3))
     options = {"top_k": 1, "rng": 0} if decode is sample else {}
     whole = decode(model, features, max_length=5, **options)
-    monkeypatch.setattr("captioning.decoding._BATCH", 3)
+    monkeypatch.setattr("captioning.decoding.decoders._BATCH", 3)
     np.testing.assert_array_equal(decode(model, features, max_length=5, **options), whole)
     assert decode(model, features[:0], max_length=5, **options).shape[0] == 0
 
