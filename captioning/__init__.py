@@ -7,7 +7,8 @@ the CS231n notebooks, and `scenes` draws a data set of its own. The command line
 
 from captioning.data.hdf5 import CaptionData, DataError, open_captions
 from captioning.data.vocabulary import Vocabulary, decode_captions, tokenise
-from captioning.decoding.decoders import beam, greedy, sample
+from captioning.decoding.beam_search import beam
+from captioning.decoding.stepwise import greedy, sample
 from captioning.models.captioner import Captioner
 from captioning.scoring.evaluation import evaluate
 from captioning.scoring.metrics import BLEU_score, corpus_bleu, exercise_bleu

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import minigrad as mg
 from captioning.data.hdf5 import Split
 from captioning.data.vocabulary import SPECIAL
-from captioning.decoding.decoders import greedy
+from captioning.decoding.stepwise import greedy
 from captioning.models.captioner import Captioner
 from captioning.scoring.metrics import corpus_bleu, exercise_bleu, exercise_bleu_table
 

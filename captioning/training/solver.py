@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from captioning.data.hdf5 import Split
-from captioning.decoding.decoders import greedy
+from captioning.decoding.stepwise import greedy
 from captioning.models.captioner import Captioner
 from captioning.scoring.evaluation import captions_of, images_of_part, mean_exercise_bleu, mean_loss
 from captioning.scoring.metrics import corpus_bleu
