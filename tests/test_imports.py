@@ -37,9 +37,12 @@ FLOORS = {
         "render.dot",
     ),
     "captioning": (
-        "scenes pictures",
+        "scenes pictures.photos pictures.figures",
+        "pictures",
         "data",
         "models",
+        "decoding.next_word",
+        "decoding.batches",
         "decoding",
         "scoring",
         "training",

@@ -183,7 +183,8 @@ def _with_pictures(split: Split, rows: Any) -> Any:
 
 
 def _draw_sheet(split: Split, rows: Any, captions: list[str], references: list[str], out: str) -> None:
-    from captioning.pictures.all import caption_sheet, image_from_url
+    from captioning.pictures.photos import image_from_url
+    from captioning.pictures.sheets import caption_sheet
 
     files = [_picture(split, int(i)) for i in rows]
     images = [image_from_url(str(path.relative_to(split.folder)), split.folder) for path in files if path]

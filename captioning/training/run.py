@@ -212,7 +212,7 @@ class Run:
 
     def draw_curve(self) -> None:
         """Draw loss.png from the history."""
-        from captioning.pictures.all import loss_curve
+        from captioning.pictures.curves import loss_curve
 
         history = self.history()
         if any("loss" in entry for entry in history):
