@@ -5,8 +5,10 @@
 the CS231n notebooks, and `scenes` draws a data set of its own. The command line is `captioning`.
 """
 
-from captioning.data.hdf5 import CaptionData, DataError, open_captions
-from captioning.data.vocabulary import Vocabulary, decode_captions, tokenise
+from captioning.data.dataset import CaptionData, open_captions
+from captioning.data.errors import DataError
+from captioning.data.tokens import tokenise
+from captioning.data.vocabulary import Vocabulary, decode_captions
 from captioning.decoding.beam_search import beam
 from captioning.decoding.stepwise import greedy, sample
 from captioning.models.captioner import Captioner

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from captioning.data.hdf5 import CaptionData, open_captions
+from captioning.data.dataset import CaptionData, open_captions
 from captioning.models.captioner import Captioner
 from captioning.pictures.sheets import caption_sheet
+from captioning.progress import Progress
 from captioning.scoring.evaluation import captions_of, evaluate, images_of_part
-from captioning.training.progress import Progress
 from captioning.training.run import Run, RunError, settings_of
 from captioning.training.solver import Settings, Solver
 

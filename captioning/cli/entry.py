@@ -18,7 +18,8 @@ import numpy as np
 import minigrad as mg
 from captioning.cli.options import add_command, add_data
 from captioning.cli.training import add_refine, add_train
-from captioning.data.hdf5 import CaptionData, Split, open_captions
+from captioning.data.dataset import CaptionData, open_captions
+from captioning.data.splits import Split
 from captioning.decoding.beam_search import beam
 from captioning.decoding.stepwise import greedy, sample
 from captioning.scoring.evaluation import PARTS, captions_of, evaluate, images_of_part

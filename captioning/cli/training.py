@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from captioning.cli.options import add_command, add_data
-from captioning.data.hdf5 import CaptionData, open_captions
+from captioning.data.dataset import CaptionData, open_captions
 from captioning.models.captioner import CELLS, Captioner
+from captioning.progress import Progress
 from captioning.scoring.evaluation import PARTS
 from captioning.training.consensus import Consensus
-from captioning.training.progress import Progress
 from captioning.training.refinement import Refinement, Rounds
 from captioning.training.run import Run, RunError, settings_of
 from captioning.training.solver import KEEP, Settings, Solver

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import minigrad as mg
-from captioning.data.hdf5 import Split
+from captioning.data.splits import Split
 from captioning.data.vocabulary import SPECIAL
 from captioning.decoding.stepwise import greedy
 from captioning.models.captioner import Captioner

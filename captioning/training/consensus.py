@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from captioning.data.hdf5 import Split
+from captioning.data.splits import Split
 from captioning.decoding.stepwise import sample
 from captioning.models.captioner import Captioner
 from captioning.scoring.metrics import exercise_bleu_table

@@ -26,10 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import minigrad as mg
-from captioning.data.hdf5 import CaptionData, Split
+from captioning.data.dataset import CaptionData
+from captioning.data.fingerprints import changed, fingerprint
+from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.captioner import Captioner
-from captioning.training.fingerprints import changed, fingerprint
 from minigrad.runtime.files import irregular, replacing
 
 __all__ = ["Run", "RunError", "settings_of"]

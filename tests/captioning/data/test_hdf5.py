@@ -10,17 +10,13 @@ import h5py
 import numpy as np
 import pytest
 
-from captioning.data.hdf5 import (
-    Batch,
-    CaptionData,
-    DataError,
-    FeatureRows,
-    load_coco_data,
-    open_captions,
-    repack_features,
-    sample_coco_minibatch,
-)
-from captioning.data.vocabulary import Vocabulary, tokenise
+from captioning.data.dataset import CaptionData, open_captions
+from captioning.data.errors import DataError
+from captioning.data.features import FeatureRows, repack_features
+from captioning.data.notebook import load_coco_data, sample_coco_minibatch
+from captioning.data.splits import Batch
+from captioning.data.tokens import tokenise
+from captioning.data.vocabulary import Vocabulary
 
 WORDS = ["<NULL>", "<START>", "<END>", "<UNK>", "a", "dog", "cat", "runs", "sits"]
 N_TRAIN, N_VAL, T, M_TRAIN, M_VAL, D = 23, 9, 6, 7, 4, 5

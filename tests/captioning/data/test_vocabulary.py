@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captioning.data.vocabulary import SPECIAL, DataError, Vocabulary, decode_captions, tokenise
+from captioning.data.errors import DataError
+from captioning.data.tokens import tokenise
+from captioning.data.vocabulary import SPECIAL, Vocabulary, decode_captions
 from minigrad.runtime.extras import require
 from minigrad.runtime.files import replacing
 

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from captioning.data.hdf5 import open_captions
+from captioning.data.dataset import open_captions
 from captioning.models.captioner import Captioner
+from captioning.progress import Progress
 from captioning.scoring.evaluation import (
     captions_of,
     evaluate,
@@ -26,7 +27,6 @@ from captioning.scoring.evaluation import (
     mean_loss,
 )
 from captioning.scoring.metrics import BLEU_score, corpus_bleu
-from captioning.training.progress import Progress
 from captioning.training.run import Run, RunError, settings_of
 from captioning.training.solver import Settings, Solver, TrainingError
 
