@@ -150,3 +150,12 @@ def test_drawing_is_imported_when_it_is_first_used():
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert said.split() == ["False", "True", "False"]
+
+
+def test_importing_the_captioners_loads_no_extra():
+    code = (
+        "import sys, captioning, captioning.cs231n, captioning.cli.entry; "
+        "print(*{'h5py', 'nltk', 'PIL', 'matplotlib', 'rich'} & set(sys.modules))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert said.split() == []
