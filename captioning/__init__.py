@@ -1,8 +1,8 @@
 """Train and use image captioners on minigrad.
 
-`captioning.data` reads data sets, `model` is the captioner, `solver` trains it, `decoding` lets it speak,
-`evaluation` and `metrics` judge it, `run` is what a training leaves in a folder, `cs231n` has the names of
-the CS231n notebooks, and `scenes` draws a data set of its own. The command line is `captioning`.
+`captioning.data` reads data sets, `models` has the captioner, `training` trains it and leaves a run folder,
+`decoding` lets it speak, `scoring` judges it, `pictures` draws what it says, `cs231n` has the names of the CS231n
+notebooks, and `scenes` draws a data set of its own. The command line is `captioning` (`cli`).
 """
 
 from captioning.data.dataset import CaptionData, open_captions
