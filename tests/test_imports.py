@@ -19,9 +19,10 @@ FLOORS = {
     "minigrad": (
         "runtime",
         "graph spec rng",
-        "recording writes",
-        "anomaly core",
-        "primitives io",
+        "notes rules writes",
+        "core",
+        "recording io",
+        "anomaly primitives",
         "backward ops.kernels",
         "ops",
         "ops.protocols",

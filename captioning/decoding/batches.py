@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from captioning.decoding.next_word import NextWord
 from captioning.models.captioner import Captioner
-from minigrad.runtime.threads import side_by_side, split
+from minigrad.runtime.threads import run_in_parallel, split
 
 __all__ = ["DecodeBatch", "Ids", "decode_in_batches", "in_batches"]
 
@@ -60,7 +60,7 @@ def in_batches(decode: Callable[[slice], None], count: int, size: int, threads: 
         number = -(-number // threads) * threads
     batches = split(count, number)
     if threads > 1:
-        side_by_side([partial(decode, batch) for batch in batches])
+        run_in_parallel([partial(decode, batch) for batch in batches])
     else:
         for batch in batches:
             decode(batch)
