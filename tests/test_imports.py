@@ -44,7 +44,7 @@ FLOORS = {
         "data.hdf5 data.layout data.raw_captions data.vocabulary",
         "data.features",
         "data.captions data.splits",
-        "data.dataset",
+        "data.dataset data.parts",
         "data.fingerprints data.notebook",
         "models",
         "decoding.next_word",

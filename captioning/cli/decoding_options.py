@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from captioning.data.dataset import CaptionData, open_captions
+from captioning.data.parts import PARTS
 from captioning.decoding.beam_search import beam
 from captioning.decoding.stepwise import greedy, sample
-from captioning.scoring.evaluation import PARTS
 from captioning.training.run import Run
 
 __all__ = ["add_choice", "decoder", "open_data"]

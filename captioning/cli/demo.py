@@ -17,10 +17,11 @@ import numpy as np
 
 from captioning.cli.options import add_command
 from captioning.data.dataset import CaptionData, open_captions
+from captioning.data.parts import images_of_part
 from captioning.models.captioner import Captioner
 from captioning.pictures.sheets import caption_sheet
 from captioning.progress import Progress
-from captioning.scoring.evaluation import captions_of, evaluate, images_of_part
+from captioning.scoring.evaluation import captions_of, evaluate
 from captioning.training.run import Run, RunError, settings_of
 from captioning.training.solver import Settings, Solver
 

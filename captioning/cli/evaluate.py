@@ -8,7 +8,8 @@ from typing import Any
 
 from captioning.cli.decoding_options import add_choice, decoder, open_data
 from captioning.cli.options import add_command, add_data
-from captioning.scoring.evaluation import evaluate, images_of_part
+from captioning.data.parts import images_of_part
+from captioning.scoring.evaluation import evaluate
 from captioning.training.run import Run
 
 __all__ = ["add_evaluate"]

@@ -11,8 +11,9 @@ import numpy as np
 
 from captioning.cli.decoding_options import add_choice, decoder, open_data
 from captioning.cli.options import add_command, add_data
+from captioning.data.parts import images_of_part
 from captioning.data.splits import Split
-from captioning.scoring.evaluation import captions_of, images_of_part
+from captioning.scoring.evaluation import captions_of
 from captioning.training.run import Run
 
 __all__ = ["add_sample"]

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 from typing import Any
 
-from captioning.scoring.evaluation import PARTS
+from captioning.data.parts import PARTS
 from captioning.training.solver import KEEP
 
 __all__ = ["DATA_DEFAULTS", "add_run", "add_training", "dataclass_from", "defaults_of", "given_settings"]

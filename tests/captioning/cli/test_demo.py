@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import os
 
-import pytest
-
+from captioning.cli import demo
 from captioning.cli.entry import main
 from tests.captioning.cli.commands import refused
 
 
 def test_demo(tmp_path, capsys, monkeypatch):
-    pytest.importorskip("captioning.scenes.dataset", reason="no scenes")
-    from captioning.cli import demo
-
     monkeypatch.setattr(demo, "QUICK", demo.Size(train=60, val=24, wordvec=8, hidden=12, epochs=2, batch_size=20))
     folder = tmp_path / "demo"
     assert main(["demo", "--quick", "--out", str(folder)]) == 0

@@ -7,28 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
+from captioning.data.parts import images_of_part
 from captioning.models.captioner import Captioner
-from captioning.scoring.evaluation import (
-    captions_of,
-    evaluate,
-    human_exercise_bleu,
-    images_of_part,
-    mean_exercise_bleu,
-    mean_loss,
-)
+from captioning.scoring.evaluation import captions_of, evaluate, human_exercise_bleu, mean_exercise_bleu, mean_loss
 from captioning.scoring.metrics import BLEU_score, corpus_bleu
-
-
-def test_the_halves_of_a_split_share_nothing(small_data):
-    every, first, second = (images_of_part(small_data.val, part) for part in ("all", "first", "second"))
-    assert first.tolist() == list(range(12))
-    assert second.tolist() == list(range(12, 24))
-    assert every.tolist() == list(range(24))
-    some = images_of_part(small_data.val, "second", most=5, seed=3)
-    assert len(set(some.tolist()) & set(second.tolist())) == 5
-    assert some.tolist() == images_of_part(small_data.val, "second", most=5, seed=3).tolist()
-    with pytest.raises(ValueError, match="part must be one of all, first, second; got 'third'"):
-        images_of_part(small_data.val, "third")
 
 
 def test_the_figures_are_those_of_their_definitions(small_data):

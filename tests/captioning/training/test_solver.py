@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from captioning.data.parts import images_of_part
 from captioning.models.captioner import Captioner
 from captioning.progress import Progress
-from captioning.scoring.evaluation import captions_of, images_of_part
+from captioning.scoring.evaluation import captions_of
 from captioning.training.run import Run, RunError, settings_of
 from captioning.training.solver import Settings, Solver, TrainingError
 from tests.captioning.test_progress import Terminal
