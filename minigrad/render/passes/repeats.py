@@ -23,6 +23,8 @@ period for the state of the step before, another for what an earlier loop made. 
 may take its states from anywhere, or have them as constants: here h is vertex 0, so the first move is +3. And an input,
 a leaf without a name, need only be another one in each block.
 
+The steps of a long sequence primitive need not be found: :mod:`.unroll` wrote three, and marked the one between.
+
 >>> import minigrad as mg
 >>> from minigrad.render.reading.nodes import picture_of
 >>> h, W = [mg.tensor([[1.0]], requires_grad=True) for _ in range(2)]
