@@ -62,7 +62,7 @@ _accept("it divides 0", "reductions.norm.vjp", "direction = x / _kept(np.where(z
         "direction = x / _kept(np.where(zero, 2, y), axis, keepdims)")  # fmt: skip
 _accept("it divides 0", "reductions.std.vjp", "factor = taken(g, ~flat) / (freedom * np.where(flat, 1, y))",
         "factor = taken(g, ~flat) / (freedom * np.where(flat, 2, y))")  # fmt: skip
-_accept("one group is summed either way", "reductions.column_sums", "if len(rows) <= _GROUP:", "if len(rows) < _GROUP:")
+_accept("one group is summed either way", "numerics.column_sums", "if len(rows) <= _GROUP:", "if len(rows) < _GROUP:")
 
 for _rule, _less in (("maximum", "less"), ("minimum", "greater")):
     for _i, _pair in enumerate(("a, b", "b, a")):
@@ -171,16 +171,16 @@ _accept(_GENERAL, "indexing._scatter", "if _may_repeat(index):", "if True:")
 _accept("it is indexed, in whatever layout", "indexing.put.vjp", "d = np.array(g, order='C')", "d = np.array(g)")
 _accept("each place that is read was written before", "indexing.put.vjp", "last = np.zeros(g.size, np.intp)",
         "last = np.ones(g.size, np.intp)")  # fmt: skip
-_accept("0 is the axis of np.add.reduce by default", "lookup.sum_rows",
+_accept("0 is the axis of np.add.reduce by default", "rows.sum_rows",
         "np.add.reduce(rows[start:start + count], axis=0, out=total[key])",
         "np.add.reduce(rows[start:start + count], out=total[key])")  # fmt: skip
-_accept("NumPy's integers in place of Python's, which are faster in a loop", "lookup.sum_rows",
+_accept("NumPy's integers in place of Python's, which are faster in a loop", "rows.sum_rows",
         "for key, start, count in zip(keys[many].tolist(), first[many].tolist(), counts[many].tolist(), strict=True):",
         ANY)  # fmt: skip
-_accept("a sum of one row is a copy", "lookup.sum_rows", "many = counts > 1", "many = counts >= 1", "many = counts > 0")
-_accept("the order within a sum decides on rounding alone", "lookup.sum_rows",
+_accept("a sum of one row is a copy", "rows.sum_rows", "many = counts > 1", "many = counts >= 1", "many = counts > 0")
+_accept("the order within a sum decides on rounding alone", "rows.sum_rows",
         "order = np.argsort(indices, kind='stable')", "order = np.argsort(indices)")  # fmt: skip
-_accept("any number below 0 differs from every index", "lookup.sum_rows",
+_accept("any number below 0 differs from every index", "rows.sum_rows",
         "first = np.flatnonzero(np.diff(keys, prepend=-1))",
         "first = np.flatnonzero(np.diff(keys, prepend=-2))")  # fmt: skip
 
@@ -246,7 +246,7 @@ _accept(_WIDE, "temporal.temporal_affine.vjp", "g, x, W = (widened(g), widened(x
 
 # --- recurrent -----------------------------------------------------------------------------------------
 
-_accept("the product casts as well", "recurrent._run_back",
+_accept("the product casts as well", "sequences.run_back",
         "blocks = row_blocks(Wh.astype(dtype, copy=False), packing.widest)",
         "blocks = row_blocks(Wh, packing.widest)")  # fmt: skip
 

@@ -146,7 +146,7 @@ def targets(*primitives: str) -> tuple[Target, ...]:
 
 
 def _label(function: FunctionType, records: Sequence[Primitive]) -> str:
-    """``elementwise.divide.vjp`` for a rule, ``lookup.sum_rows`` for a function that rules call."""
+    """``elementwise.divide.vjp`` for a rule, ``rows.sum_rows`` for a function that rules call."""
     name = function.__qualname__
     rules = [r.name for r in records if r.vjp is function]
     if function.__name__ in {f"{rule}_vjp" for rule in rules}:  # it has no name of its own

@@ -63,7 +63,7 @@ def in_groups(threads):
     mg.set_num_threads(threads)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("minigrad.ops.recurrent._WORTH_THREADS", 0)
+            patch.setattr("minigrad.ops.kernels.sequences._WORTH_THREADS", 0)
             patch.setattr("minigrad.ops.kernels.blocks._WORTH_THREADS", 0)
             patch.setattr("minigrad.ops.kernels.blocks._MULTIPLICATIONS", 32)
             patch.setattr("minigrad.ops.kernels.blocks._NARROWEST", 1)
