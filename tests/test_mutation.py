@@ -96,7 +96,7 @@ def target_of(label):
 def test_every_rule_and_what_it_calls_is_a_target():
     found = {t.label: t for t in targets()}
     rules = ["elementwise.divide.vjp", "reductions.max/min.vjp"]
-    helpers = ["cells.lstm_states_vjp", "rows.sum_rows", "convolution._multiply", "losses.cross_entropy_rows"]
+    helpers = ["cells.lstm_states_vjp", "rows.sum_rows", "convolution._multiply", "crossentropy.cross_entropy_rows"]
     for label in [*rules, *helpers, "windows.Windows.pad", "backward.unbroadcast"]:
         assert label in found
     assert set(found["cells.lstm_states_vjp"].primitives) == {"lstm", "lstm_cell", "lstm_step"}

@@ -54,7 +54,7 @@ _accept("a total of 0 has weights of 0", "reductions.logsumexp.vjp",
         "share = _kept(g, axis, keepdims) / np.where(total == 0, 1, total)",
         "share = _kept(g, axis, keepdims) / np.where(total == 0, 2, total)")  # fmt: skip
 _accept("a rule takes only the dtype of it; tests of leaky_relu, whose forward takes more, kill it",
-        "elementwise.as_float", "return x if x.dtype.kind == 'f' else x.astype(np.float64)",
+        "numerics.as_float", "return x if x.dtype.kind == 'f' else x.astype(np.float64)",
         "return x if x.dtype.kind == 'f' else -x.astype(np.float64)")  # fmt: skip
 _accept("it divides 0", "elementwise.arctan2.vjp", "g, r = (taken(g, ~origin), np.where(origin, 1, r))",
         "g, r = (taken(g, ~origin), np.where(origin, 2, r))")  # fmt: skip
@@ -186,17 +186,17 @@ _accept("any number below 0 differs from every index", "rows.sum_rows",
 
 # --- losses --------------------------------------------------------------------------------------------
 
-_SPREAD = "return _spread(rows if g.ndim == 0 and g == 1 else rows * g, keep, shape)"
-_accept("multiplies by 1 instead of leaving as it is", "losses.pull_rows", _SPREAD,
-        "return _spread(rows * g, keep, shape)",
-        "return _spread(rows if g.ndim == 1 and g == 1 else rows * g, keep, shape)")  # fmt: skip
-_accept("what a third pass takes off is the rounding of the second", "losses._smoothed_rows", "for _ in range(2):",
-        "for _ in range(3):")  # fmt: skip
+_SPREAD = "return spread(rows if g.ndim == 0 and g == 1 else rows * g, keep, shape)"
+_accept("multiplies by 1 instead of leaving as it is", "crossentropy.pull_rows", _SPREAD,
+        "return spread(rows * g, keep, shape)",
+        "return spread(rows if g.ndim == 1 and g == 1 else rows * g, keep, shape)")  # fmt: skip
+_accept("what a third pass takes off is the rounding of the second", "crossentropy._smoothed_rows",
+        "for _ in range(2):", "for _ in range(3):")  # fmt: skip
 _TARGETS = "t = single(targets) if targets.dtype.kind == 'f' else targets.astype(x.dtype)"
 _accept("computes what is not floating in a wider dtype, and the engine casts", "losses."
         "binary_cross_entropy_with_logits.vjp", _TARGETS, "t = single(targets)",
         "t = single(targets) if targets.dtype.kind == 'f' else targets")  # fmt: skip
-_accept("without classes there are no targets, so no rows either", "losses.cross_entropy_rows",
+_accept("without classes there are no targets, so no rows either", "crossentropy.cross_entropy_rows",
         "return np.zeros(len(z), z.dtype)", "return -np.zeros(len(z), z.dtype)",
         "return np.ones(len(z), z.dtype)")  # fmt: skip
 

@@ -46,7 +46,7 @@ FAIR = 4  # a function of many primitives meets the cases of so many, a share fr
 UNBROADCAST_TESTS = "tests.test_backward"
 COMMON_TESTS = ("tests.ops.kernels.test_numerics",)  # of all families
 # Functions that compute a gradient ahead, in the forward: (module, name).
-AHEAD = [("minigrad.ops.losses", "cross_entropy_rows"), ("minigrad.ops.losses", "_smoothed_rows")]
+AHEAD = [("minigrad.ops.kernels.crossentropy", name) for name in ("cross_entropy_rows", "_smoothed_rows")]
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ...runtime.contexts import errstate
 from ...spec import Array
 
-__all__ = ["column_sums", "narrowed", "narrowed_all", "single", "sum_single", "taken", "widened"]
+__all__ = [
+    "as_float", "column_sums", "logistic", "narrowed", "narrowed_all", "single", "sum_single", "taken", "widened",
+]  # fmt: skip
 
 _half, _float32 = np.dtype(np.float16), np.dtype(np.float32)
 _GROUP = 256  # rows of a sum
@@ -31,6 +34,11 @@ def single(x: Any) -> Any:
     (dtype('float32'), dtype('float64'))
     """
     return widened(x) if x.dtype.kind == "f" else x.astype(np.float64)
+
+
+def as_float(x: Array) -> Array:
+    """Floating arrays as they are, booleans and integers as float64."""
+    return x if x.dtype.kind == "f" else x.astype(np.float64)
 
 
 def narrowed(y: Any, x: Array) -> Any:
@@ -61,6 +69,14 @@ def column_sums(rows: Array) -> Array:
         return sum_single(rows, axis=0)  # type: ignore[no-any-return]
     groups = [sum_single(rows[start : start + _GROUP], axis=0) for start in range(0, len(rows), _GROUP)]
     return np.stack(groups).sum(axis=0)  # type: ignore[no-any-return]
+
+
+def logistic(x: Array) -> Array:
+    """1 / (1 + exp(-x)), accurate in both tails: exp overflows only where the result is below 1e-38."""
+    with errstate(over="ignore"):
+        y = np.exp(-x)
+    y += 1
+    return 1 / y
 
 
 def taken(g: Any, mask: Any) -> Any:

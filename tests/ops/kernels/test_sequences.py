@@ -25,8 +25,8 @@ def sigmoid(a):
 def gru(x, h0, Wx, Wh, b, bh, lengths: object = None, indices: object = None):
     """A GRU as PyTorch has it, with the reset gate behind the product; the gates in the order r, z, n.
 
-    r, z = sigmoid(p + a) of their blocks, n = tanh(p_n + r a_n), h' = (1 - z) n + z h, with p = x Wx + b, a = h Wh + bh.
-    So the candidate n takes p and a each by itself, and h reaches h' on a path besides the product.
+    With p = x Wx + b and a = h Wh + bh, r and z are sigmoids of their blocks of p + a, n = tanh(p_n + r a_n), and
+    h' = (1 - z) n + z h. The candidate n takes p and a each by itself, and h reaches h' on a path besides the product.
     """
     N, T = x.shape[:2] if indices is None else np.shape(indices)
     H, dtype = h0.shape[1], np.result_type(x, h0, Wx, Wh, b, bh)
