@@ -211,8 +211,8 @@ def _with_border(pixels: Array, rows: slice, columns: slice, size: Size, pitch: 
                     |-------|               row 2, seen as 3 4 5 6 7 in place of 0 4 5 6 0
 
     What a tap sees in all windows is one run of memory, and copied as one. (Row by row, 32x16x16x16 to 3 transposed
-    takes 1.3 of the time.) The rows overlap: what is seen beyond the end of one is of the next or of the one before, and
-    :func:`_clear_beyond_rows` makes zeros of it in the columns.
+    takes 1.3 of the time.) The rows overlap: what is seen beyond the end of one is of the next or of the one before,
+    and :func:`_clear_beyond_rows` makes zeros of it in the columns.
     """
     n, c = pixels.shape[:2]
     zeros = workspace("padded", (n, c, (size[0] - 1) * pitch + size[1]), pixels.dtype)

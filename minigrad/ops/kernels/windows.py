@@ -140,9 +140,9 @@ class Residue(NamedTuple):
     [Residue(pixels=slice(0, None, 2), taps=range(1, 3, 2), last=0, dilation=1),
      Residue(pixels=slice(1, None, 2), taps=range(0, 3, 2), last=0, dilation=1)]
 
-    Tap i of window p meets pixel p s + i d - padding, with dilation d. Written as (p + k) s + r it is the pixel numbered
-    t = p + k of residue r, so pixel t meets the window t - k. For one r the taps are s / g apart, with g = gcd(s, d),
-    and their k are d / g apart.
+    With dilation d, tap i of window p meets pixel p s + i d - padding. If that is (p + k) s + r, it is number p + k of
+    the pixels of residue r; so pixel t of them meets, at tap i, window t - k. For one r the taps are s / g apart, with
+    g = gcd(s, d), and their k are d / g apart.
 
     Fields:
         pixels: those of the residue.
