@@ -128,16 +128,13 @@ _accept(_PIECES, "convolution._correlate_filters",
         "columns = Columns(windows, (y.shape[2], y.shape[3]), groups, 0 if w is None else filters, shared)",
         "columns = Columns(windows, (y.shape[2], y.shape[3]), groups, 0, shared)")  # fmt: skip
 _accept("zeros beyond what the windows see", "columns._columns",
-        "tall, wide = ((number[0] - 1) * sh + eh, (number[1] - 1) * sw + ew)",
-        "tall, wide = ((number[0] + 1) * sh + eh, (number[1] - 1) * sw + ew)")  # fmt: skip
+        "seen = ((number[0] - 1) * sh + eh, (number[1] - 1) * sw + ew)",
+        "seen = ((number[0] + 1) * sh + eh, (number[1] - 1) * sw + ew)")  # fmt: skip
 _accept("a border that is not needed, of no zeros", "columns._columns",
-        "bordered, flat = (pixels.shape[2:] != (tall, wide), sw == 1 and number[1] == size[1])",
-        "bordered, flat = (pixels.shape[1:] != (tall, wide), sw == 1 and number[1] == size[1])")  # fmt: skip
-_accept("with zeros between the rows nothing is seen beyond their ends", "columns._columns",
-        "pitch = size[1] if flat else wide", "pitch = wide")  # fmt: skip
-_accept("more memory than is used", "columns._columns",
-        "zeros = workspace('padded', (n, c, (tall - 1) * pitch + wide), x.dtype)",
-        "zeros = workspace('padded', (n, c, tall * pitch + wide), x.dtype)")  # fmt: skip
+        "bordered = pixels.shape[2:] != seen", "bordered = pixels.shape[1:] != seen")  # fmt: skip
+_accept("more memory than is used", "columns._with_border",
+        "zeros = workspace('padded', (n, c, (size[0] - 1) * pitch + size[1]), pixels.dtype)",
+        "zeros = workspace('padded', (n, c, size[0] * pitch + size[1]), pixels.dtype)")  # fmt: skip
 _accept(_GENERAL, "columns._columns", _THEMSELVES, "if False:", _THEMSELVES.replace("(1, 1)", "(1, 0)"))
 _accept("new memory in place of used", "columns.workspace", "if held is None or held.size < size:", "if True:",
         "if held is None or held.size <= size:")  # fmt: skip
