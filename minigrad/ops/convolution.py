@@ -89,7 +89,8 @@ def _correlations(
 def _multiply(matrices: Array, terms: list[Array], b: Array | None, y: Array) -> None:
     """Into y (n, F, oh, ow) the sum of each matrix times the columns of its term, and b.
 
-    A matrix is (groups, F/groups, K), the columns of its term (n, groups, K, oh ow), with K = c taps. The sum of several terms is made in this thread's memory, since y need not be contiguous.
+    A matrix is (groups, F/groups, K), the columns of its term (n, groups, K, oh ow), with K = c taps. Several terms are
+    summed in this thread's memory, since y need not be contiguous.
     """
     shape = len(y), *matrices.shape[1:3], y.shape[2] * y.shape[3]
     if len(terms) == 1 and y[:1, :1].flags.c_contiguous:  # 1x1, which has one term, takes 0.93 of the time

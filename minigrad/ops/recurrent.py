@@ -28,6 +28,8 @@ from .kernels.sequences import by_gate, groups_of, project, pull_weights, run, r
 
 __all__ = ["lstm", "lstm_cell", "lstm_step", "rnn", "rnn_step"]
 
+# --- what both share ----------------------------------------------------------------------------------
+
 
 def _check(x: Array, h: Array, Wx: Array, Wh: Array, b: Array, gates: int, axes: str, c: Array | None = None) -> Any:
     """Raise unless all shapes fit; the dtype of the states."""
@@ -64,9 +66,53 @@ def _wide(dtype: Any) -> Any:
     return np.result_type(dtype, np.float32)
 
 
+def _preactivations(x: Array, h: Array, Wx: Array, Wh: Array, b: Array, dtype: Any) -> Array:
+    """x Wx + h Wh + b of one step, wide enough for states of a dtype."""
+    wide = _wide(dtype)
+    y = (widened(x) @ widened(Wx)).astype(wide, copy=False)
+    y += widened(h) @ widened(Wh)
+    y += b
+    return y  # type: ignore[no-any-return]
+
+
+def _pull_step(da: Array, needs: Any, x: Array, h: Array, Wx: Array, Wh: Array) -> tuple[Any, ...]:
+    """Cotangents of x, h, Wx, Wh, b, each if it is needed, from those of the pre-activations (N, gates H)."""
+    return (
+        da @ Wx.T if needs[0] else None,
+        da @ Wh.T if needs[1] else None,
+        x.T @ da if needs[2] else None,
+        h.T @ da if needs[3] else None,
+        column_sums(da) if needs[4] else None,
+    )
+
+
 def _cost_of_steps(x: Shape, Wx: Shape, Wh: Shape, output: Shape) -> int:
     """Each row of the input meets the input's weights, and each state, of each step if there are steps, the state's."""
     return prod(x[:-1]) * prod(Wx) + prod(output[:-1]) * prod(Wh)
+
+
+def _looked_up(x: Tensor, indices: Any) -> Tensor:
+    """The inputs (N, T, D), by their places among the rows if there are indices."""
+    from .lookup import embedding
+
+    return x if indices is None else embedding(np.asarray(indices), x)
+
+
+def _cut(states: Tensor, lengths: Any) -> Tensor:
+    """States (N, T, H) with zeros behind the end of each sequence."""
+    from .selection import where
+
+    if lengths is None:
+        return states
+    alive = np.asarray(lengths)[:, None] > np.arange(states.shape[1])
+    return where(alive[:, :, None], states, 0.0)  # type: ignore[no-any-return]
+
+
+def _steps(states: list[Tensor], first: Tensor) -> Tensor:
+    """States (N, H) as a sequence (N, T, H), also for T = 0."""
+    from .shaping import expand_dims, stack
+
+    return stack(states, axis=1) if states else expand_dims(first, 1)[:, :0]
 
 
 # --- vanilla RNN ------------------------------------------------------------------------------------
@@ -95,29 +141,9 @@ def rnn_step(x: Array, h: Array, Wx: Array, Wh: Array, b: Array) -> tuple[Array,
     return y.astype(dtype, copy=False), (x, h, Wx, Wh, y)
 
 
-def _preactivations(x: Array, h: Array, Wx: Array, Wh: Array, b: Array, dtype: Any) -> Array:
-    """x Wx + h Wh + b of one step, wide enough for states of a dtype."""
-    wide = _wide(dtype)
-    y = (widened(x) @ widened(Wx)).astype(wide, copy=False)
-    y += widened(h) @ widened(Wh)
-    y += b
-    return y  # type: ignore[no-any-return]
-
-
 @rnn_step.vjp
 def _(g: Array, needs: tuple[bool, ...], x: Array, h: Array, Wx: Array, Wh: Array, y: Array) -> Any:
     return _pull_step(tanh_vjp(g, y), needs, x, h, Wx, Wh)
-
-
-def _pull_step(da: Array, needs: Any, x: Array, h: Array, Wx: Array, Wh: Array) -> tuple[Any, ...]:
-    """Cotangents of x, h, Wx, Wh, b, each if it is needed, from those of the pre-activations (N, gates H)."""
-    return (
-        da @ Wx.T if needs[0] else None,
-        da @ Wh.T if needs[1] else None,
-        x.T @ da if needs[2] else None,
-        h.T @ da if needs[3] else None,
-        column_sums(da) if needs[4] else None,
-    )
 
 
 @rnn_step.cost
@@ -187,9 +213,7 @@ def _(inputs: Shapes, output: Shape, options: Any) -> int:
 
 
 @rnn.reference
-def _(
-    x: Tensor, h0: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor, lengths: Any = None, indices: Any = None
-) -> Tensor:
+def _(x: Tensor, h0: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor, lengths: Any = None, indices: Any = None) -> Tensor:
     from .elementwise import tanh
 
     x = _looked_up(x, indices)
@@ -197,30 +221,6 @@ def _(
     for t in range(x.shape[1]):
         states.append(tanh(x[:, t] @ Wx + states[-1] @ Wh + b))
     return _cut(_steps(states[1:], h0), lengths)
-
-
-def _looked_up(x: Tensor, indices: Any) -> Tensor:
-    """The inputs (N, T, D), by their places among the rows if there are indices."""
-    from .lookup import embedding
-
-    return x if indices is None else embedding(np.asarray(indices), x)
-
-
-def _cut(states: Tensor, lengths: Any) -> Tensor:
-    """States (N, T, H) with zeros behind the end of each sequence."""
-    from .selection import where
-
-    if lengths is None:
-        return states
-    alive = np.asarray(lengths)[:, None] > np.arange(states.shape[1])
-    return where(alive[:, :, None], states, 0.0)  # type: ignore[no-any-return]
-
-
-def _steps(states: list[Tensor], first: Tensor) -> Tensor:
-    """States (N, H) as a sequence (N, T, H), also for T = 0."""
-    from .shaping import expand_dims, stack
-
-    return stack(states, axis=1) if states else expand_dims(first, 1)[:, :0]
 
 
 # --- LSTM -------------------------------------------------------------------------------------------
@@ -340,9 +340,7 @@ def _(x: Tensor, h: Tensor, c: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> tup
     return _reference_step(x, h, c, Wx, Wh, b)
 
 
-@primitive(
-    steps=Steps(lstm_step.primitive, {"h0": "h", "c0": "c"}, inputs="x", indices="indices", weights="Wx")
-)
+@primitive(steps=Steps(lstm_step.primitive, {"h0": "h", "c0": "c"}, inputs="x", indices="indices", weights="Wx"))
 def lstm(
     x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, c0: Array | None = None, lengths: Any = None,
     indices: Any = None,

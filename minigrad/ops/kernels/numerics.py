@@ -1,4 +1,4 @@
-"""What keeps small numbers exact: half precision is computed in single, and what is left out is left out whole."""
+"""What keeps small numbers exact: half precision is computed in single, sums go in groups, masks give exact zeros."""
 
 from __future__ import annotations
 
