@@ -44,7 +44,8 @@ _QUIETLY = settings(
 _SEEN = "_a_mutation_campaign_saw"  # a built-in, for as long as it looks which functions a test runs
 FAIR = 4  # a function of many primitives meets the cases of so many, a share from each
 UNBROADCAST_TESTS = "tests.test_backward"
-COMMON_TESTS = ("tests.ops.kernels.test_numerics",)  # of all families
+KERNELS = ("columns", "numerics", "packing", "sequences")
+COMMON_TESTS = tuple(f"tests.ops.kernels.test_{name}" for name in KERNELS)  # of all families
 # Functions that compute a gradient ahead, in the forward: (module, name).
 AHEAD = [("minigrad.ops.kernels.crossentropy", name) for name in ("cross_entropy_rows", "_smoothed_rows")]
 
