@@ -232,8 +232,8 @@ def run(*arguments):
 
 
 # Files of rules; what many rules share would be met by the tests of all of them.
-FILES = ["activations", "elementwise", "indexing", "losses", "pooling", "products", "recurrent", "reductions",
-         "selection", "shaping", "temporal"]  # fmt: skip
+FILES = ["activations", "cells", "crossentropy", "elementwise", "indexing", "losses", "pooling", "products",
+         "recurrent", "reductions", "selection", "sequences", "shaping", "temporal"]  # fmt: skip
 
 
 def named(option, *names):
