@@ -120,8 +120,9 @@ _PIECES = "decides on the size of pieces, whose results are the same"
 _accept(_PIECES, "columns.Columns._row", _ENTRIES, "entries = x.shape[1] * prod(self.taps)",
         _ENTRIES.replace("min(self.terms, 2)", "min(self.terms, 3)"),
         _ENTRIES.replace("min(self.terms, 2)", "self.terms"),
-        _ENTRIES.replace("self.filters *", "self.filters +"))  # fmt: skip
-_accept(_PIECES, "columns.Columns.blocks", _STEP, _STEP.replace("* tall", "+ tall"))
+        _ENTRIES.replace("self.filters *", "self.filters +"), _ENTRIES.replace(" * min(self.terms, 2)", ""),
+        _ENTRIES.replace("self.filters * min(self.terms, 2)", "-(self.filters * min(self.terms, 2))"))  # fmt: skip
+_accept(_PIECES, "columns.Columns.blocks", _STEP, _STEP.replace("* tall", "+ tall"), _STEP.replace("_LARGEST // ", ""))
 _accept("there are channels and windows, or nothing is computed", "columns.Columns.blocks", _STEP,
         "step = max(1, _LARGEST // (self._row(x) * tall))")  # fmt: skip
 _accept(_PIECES, "convolution._correlate_filters",
@@ -131,7 +132,8 @@ _accept("zeros beyond what the windows see", "columns._columns",
         "seen = ((number[0] - 1) * sh + eh, (number[1] - 1) * sw + ew)",
         "seen = ((number[0] + 1) * sh + eh, (number[1] - 1) * sw + ew)")  # fmt: skip
 _accept("a border that is not needed, of no zeros", "columns._columns",
-        "bordered = pixels.shape[2:] != seen", "bordered = pixels.shape[1:] != seen")  # fmt: skip
+        "bordered = pixels.shape[2:] != seen", "bordered = pixels.shape[1:] != seen",
+        "bordered = pixels.shape[3:] != seen", "bordered = pixels.shape[:] != seen")  # fmt: skip
 _accept("more memory than is used", "columns._with_border",
         "zeros = workspace('padded', (n, c, (size[0] - 1) * pitch + size[1]), pixels.dtype)",
         "zeros = workspace('padded', (n, c, size[0] * pitch + size[1]), pixels.dtype)")  # fmt: skip
@@ -141,7 +143,7 @@ _accept("new memory in place of used", "columns.workspace", "if held is None or 
 _accept("new memory in place of used", "columns.workspace", "setattr(_workspaces, name, held)", "_workspaces", "pass")
 _accept("where memory begins decides on speed alone", "columns.workspace",
         "held = held[-held.ctypes.data % _CACHE_LINE:]",
-        "held = held[_CACHE_LINE:]", "held = held[held.ctypes.data % _CACHE_LINE:]")  # fmt: skip
+        "held = held[:]", "held = held[_CACHE_LINE:]", "held = held[held.ctypes.data % _CACHE_LINE:]")  # fmt: skip
 _accept("NumPy takes any negative length for the rest", "convolution._correlate_filters",
         "entries = entries.reshape(len(entries), groups, filters // groups, -1)",
         "entries = entries.reshape(len(entries), groups, filters // groups, -2)")  # fmt: skip
