@@ -6,12 +6,9 @@ import pytest
 
 from tests.theory.mutation import Mutant, noticed
 
-BELOW_MATRICES = ("subpixel", "convolution_checks", "convolution")
-BELOW_SUBPIXEL = ("convolution_checks", "convolution")
-
 
 def conv(old, new, equivalent="", count=1, numbers=("1-1",)):
-    return Mutant("convolution_matrices", old, new, equivalent, numbers, count, BELOW_MATRICES)
+    return Mutant("convolution.matrices", old, new, equivalent, numbers, count)
 
 
 def transposed(old, new, equivalent="", count=1):
@@ -19,11 +16,11 @@ def transposed(old, new, equivalent="", count=1):
 
 
 def subpixel(old, new, equivalent="", count=1):
-    return Mutant("subpixel", old, new, equivalent, ("1-3",), count, BELOW_SUBPIXEL)
+    return Mutant("convolution.subpixel", old, new, equivalent, ("1-3",), count)
 
 
 def checker(number, old, new):
-    return Mutant("convolution_checks", old, new, numbers=(number,), through=("convolution",))
+    return Mutant("convolution.checks", old, new, numbers=(number,))
 
 
 PLACE = "y, x = i * sh + u * dh - ph, j * sw + v * dw - pw"

@@ -100,16 +100,8 @@ def test_whole_decompositions_are_exact():
 
 # Wrong formulas ---------------------------------------------------------------------------------
 
-NETWORKS = "gradient_flow", "eigenvalues_domains", "eigenvalues_checks", "eigenvalues"
-CHECKS = "eigenvalues_checks", "eigenvalues"
-THROUGH = {
-    "powers": ("schur", "diagonalisation", *NETWORKS), "schur": CHECKS, "diagonalisation": CHECKS, "defective": CHECKS,
-    "gradient_flow": CHECKS, "eigenvalues_domains": CHECKS, "eigenvalues_checks": ("eigenvalues",),
-}  # fmt: skip
-
-
 def mutant(module, old, new, equivalent="", count=1):
-    return Mutant(module, old, new, equivalent, count=count, through=THROUGH[module])
+    return Mutant(f"eigenvalues.{module}", old, new, equivalent, count=count)
 
 
 MUTANTS = [
@@ -206,27 +198,27 @@ MUTANTS = [
     mutant("gradient_flow", "mg.ops.lstm_step(x[t : t + 1]", "mg.ops.lstm_step(x[-1 - t :][:1]"),
     mutant("gradient_flow", "states.append(h)", "states.insert(0, h)"),
     mutant("gradient_flow", "cells.append(c)", "cells.append(h)"),
-    mutant("eigenvalues_domains", "for i, j, c in reversed(self.shears)", "for i, j, c in self.shears"),
-    mutant("eigenvalues_domains", "(i, j, -c)", "(i, j, c)"),
-    mutant("eigenvalues_domains", "r / np.abs(np.linalg.eigvals(W)).max()", "r / np.abs(np.linalg.eigvals(W)).min()"),
-    mutant("eigenvalues_domains", "np.concatenate([[r], rng.uniform(-r, r, n - 1)])", "rng.uniform(-r, r, n)"),
-    mutant("eigenvalues_domains", "return np.asarray(Q @ T @ Q.T)", "return np.asarray(Q @ T @ Q)"),
-    mutant("eigenvalues_checks", "power = example.matrix.T @ power", "power = example.matrix @ power"),
-    mutant("eigenvalues_checks", "any(size > 1 for", "any(size > 2 for"),
-    mutant("eigenvalues_checks", "np.linalg.eigh(example.matrix)", "np.linalg.eigh(example.matrix + 1)"),
-    mutant("eigenvalues_checks", "scaled >= 1 - tolerance", "scaled >= condition - tolerance"),
-    mutant("eigenvalues_checks", "scaled <= condition * (1 + tolerance)", "scaled <= 1 + tolerance"),
-    mutant("eigenvalues_checks", "math.log(1e3) / math.log(example", "math.log(1e2) / math.log(example"),
-    mutant("eigenvalues_checks", "promised = c / (4 * (1 - r))", "promised = c / (1 - r)"),
-    mutant("eigenvalues_checks", "largest, norm = math.comb(k, n - 1)", "largest, norm = math.comb(k, n)"),
-    mutant("eigenvalues_checks", "norm <= n * largest", "norm <= largest"),
-    mutant("eigenvalues_checks", "np.diag(1 - h**2) @ Wh.T @ product", "np.diag(1 - h**2) @ Wh @ product"),
-    mutant("eigenvalues_checks", "np.diag(1 - h**2) @ Wh.T @ product", "product @ np.diag(1 - h**2) @ Wh.T"),
-    mutant("eigenvalues_checks", "np.diag(gates[: t + 1].prod(axis=0))", "np.diag(gates[:t].prod(axis=0))"),
-    mutant("eigenvalues_checks", 'arrays["Wh"] *= 0.0', 'arrays["Wh"] *= 1.0'),
-    mutant("eigenvalues_checks", "np.exp(np.log(gates).mean(axis=0))", "gates.mean(axis=0)"),
-    mutant("eigenvalues_checks", "np.log(gates).mean(axis=0)).max()", "np.log(gates).mean(axis=0)).min()"),
-    mutant("eigenvalues_checks", "(1 + math.tanh(bias / 2)) / 2", "(1 + math.tanh(bias)) / 2"),
+    mutant("domains", "for i, j, c in reversed(self.shears)", "for i, j, c in self.shears"),
+    mutant("domains", "(i, j, -c)", "(i, j, c)"),
+    mutant("domains", "r / np.abs(np.linalg.eigvals(W)).max()", "r / np.abs(np.linalg.eigvals(W)).min()"),
+    mutant("domains", "np.concatenate([[r], rng.uniform(-r, r, n - 1)])", "rng.uniform(-r, r, n)"),
+    mutant("domains", "return np.asarray(Q @ T @ Q.T)", "return np.asarray(Q @ T @ Q)"),
+    mutant("checks", "power = example.matrix.T @ power", "power = example.matrix @ power"),
+    mutant("checks", "any(size > 1 for", "any(size > 2 for"),
+    mutant("checks", "np.linalg.eigh(example.matrix)", "np.linalg.eigh(example.matrix + 1)"),
+    mutant("checks", "scaled >= 1 - tolerance", "scaled >= condition - tolerance"),
+    mutant("checks", "scaled <= condition * (1 + tolerance)", "scaled <= 1 + tolerance"),
+    mutant("checks", "math.log(1e3) / math.log(example", "math.log(1e2) / math.log(example"),
+    mutant("checks", "promised = c / (4 * (1 - r))", "promised = c / (1 - r)"),
+    mutant("checks", "largest, norm = math.comb(k, n - 1)", "largest, norm = math.comb(k, n)"),
+    mutant("checks", "norm <= n * largest", "norm <= largest"),
+    mutant("checks", "np.diag(1 - h**2) @ Wh.T @ product", "np.diag(1 - h**2) @ Wh @ product"),
+    mutant("checks", "np.diag(1 - h**2) @ Wh.T @ product", "product @ np.diag(1 - h**2) @ Wh.T"),
+    mutant("checks", "np.diag(gates[: t + 1].prod(axis=0))", "np.diag(gates[:t].prod(axis=0))"),
+    mutant("checks", 'arrays["Wh"] *= 0.0', 'arrays["Wh"] *= 1.0'),
+    mutant("checks", "np.exp(np.log(gates).mean(axis=0))", "gates.mean(axis=0)"),
+    mutant("checks", "np.log(gates).mean(axis=0)).max()", "np.log(gates).mean(axis=0)).min()"),
+    mutant("checks", "(1 + math.tanh(bias / 2)) / 2", "(1 + math.tanh(bias)) / 2"),
 ]  # fmt: skip
 
 

@@ -129,24 +129,23 @@ def test_picture_of_the_contradiction_shows_the_positions():
 
 
 def proofs(old, new, **options):
-    return Mutant("ordering_proofs", old, new, through=("ordering_checks", "ordering"), **options)
+    return Mutant("ordering.proofs", old, new, **options)
 
 
 def certificates(old, new, **options):
-    through = ("ordering_domains", "ordering_checks", "ordering")
-    return Mutant("ordering_certificates", old, new, through=through, **options)
+    return Mutant("ordering.certificates", old, new, **options)
 
 
 def graphs(old, new, **options):
-    return Mutant("ordering_graphs", old, new, through=("ordering_domains", "ordering_checks", "ordering"), **options)
+    return Mutant("ordering.graphs", old, new, **options)
 
 
 def domains(old, new, **options):
-    return Mutant("ordering_domains", old, new, through=("ordering_checks", "ordering"), **options)
+    return Mutant("ordering.domains", old, new, **options)
 
 
 def checks(old, new, **options):
-    return Mutant("ordering_checks", old, new, through=("ordering",), **options)
+    return Mutant("ordering.checks", old, new, **options)
 
 
 MUTANTS = [

@@ -284,9 +284,3 @@ def test_words_are_complete(number):
         assert all(line.count("$") % 2 == 0 for line in text.splitlines())  # no formula is broken by a line's end
     assert all("\n" not in p.statement for p in claim.propositions)
     assert claim.show().count("\n") > 3
-
-
-def test_mathematics_by_one_import():
-    import theory.parity
-
-    assert all(hasattr(theory.parity, name) for name in theory.parity.__all__)
