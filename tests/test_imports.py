@@ -46,14 +46,16 @@ FLOORS = {
         "cs231n cli",
     ),
     "theory": (
-        "identity domains",
-        "claims figures",
+        "canonical domains refutation figures",
+        "propositions",
+        "claims",
+        "convolution ordering parity eigenvalues",
         "registry progress selfcheck",
-        "convolution ordering parity eigenvalues page",
+        "page",
         "cli",
     ),
 }
-FAMILY = ("", "certificates", "domains", "checks", "texts", "figures", "statements")  # of claims; first the mathematics
+FAMILY = ("", "certificates", "domains", "checks", "figures", "statements")  # of claims; first the mathematics
 PLACES = {
     f"{package}.{room}": floor
     for package, floors in FLOORS.items()

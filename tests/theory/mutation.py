@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import theory
-from theory import CLAIMS, Claim
+from theory import Claim
 
 EXAMPLES = 60
 
@@ -56,20 +56,14 @@ def noticed(mutant: Mutant, examples: int = EXAMPLES) -> bool:
 
 
 def _noticed(mutant: Mutant, examples: int) -> bool:
-    saved, through = dict(CLAIMS), above(mutant.module)
-    CLAIMS.clear()
-    try:
-        with _standing_in(mutant.module, *through) as run:
-            source = _path(mutant.module).read_text(encoding="utf-8")
-            assert source.count(mutant.old) == mutant.count, f"{mutant}: stands there {source.count(mutant.old)} times"
-            run(mutant.module, source.replace(mutant.old, mutant.new))
-            for name in through:
-                run(name, _path(name).read_text(encoding="utf-8"))
-            claims = [CLAIMS[number] for number in mutant.numbers] or list(CLAIMS.values())
-            return not all(_as_expected(claim, examples, mutant) for claim in claims)
-    finally:
-        CLAIMS.clear()
-        CLAIMS.update(saved)
+    source, through = _path(mutant.module).read_text(encoding="utf-8"), above(mutant.module)
+    assert source.count(mutant.old) == mutant.count, f"{mutant}: stands there {source.count(mutant.old)} times"
+    with _standing_in(mutant.module, *through) as run:
+        modules = [run(mutant.module, source.replace(mutant.old, mutant.new))]
+        modules += [run(name, _path(name).read_text(encoding="utf-8")) for name in through]
+        claims = {c.number: c for module in modules for c in vars(module).values() if isinstance(c, Claim)}
+        assert claims, f"{mutant}: nothing leads from there to a claim"
+        return not all(_as_expected(claims[number], examples, mutant) for number in mutant.numbers or claims)
 
 
 class _Found(BaseException):
@@ -130,20 +124,21 @@ def _path(module: str) -> Path:
 
 
 @contextlib.contextmanager
-def _standing_in(*modules: str) -> Iterator[Callable[[str, str], None]]:
+def _standing_in(*modules: str) -> Iterator[Callable[[str, str], types.ModuleType]]:
     """Let what is run as a module of theory be found under its name by those that import it; undone afterwards."""
     missing = object()
     names = [f"theory.{module}" for module in modules]
     loaded = {name: sys.modules.get(name, missing) for name in names}
     attributes = {name: getattr(*_holder(name), missing) for name in names}
 
-    def run(module: str, source: str) -> None:
+    def run(module: str, source: str) -> types.ModuleType:
         name = f"theory.{module}"
         new = types.ModuleType(name)
         new.__file__ = str(_path(module))
         sys.modules[name] = new  # for `from theory.parity.bounds import …`, and dataclasses look it up
         setattr(*_holder(name), new)  # for `from theory.parity import bounds`
         exec(compile(source, new.__file__, "exec"), new.__dict__)
+        return new
 
     try:
         yield run

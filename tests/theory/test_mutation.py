@@ -15,27 +15,29 @@ def half(x):
     return x // 2
 '''
 
+CLAIM = '''
+CLAIM = Claim("half", "", Statement(""), "", (Proposition("half", "half is at most all", check, st.integers(0, 50)),))
+'''
+
 ABOVE = '''
 from hypothesis import strategies as st
-from theory import {module}, claim, require
+from theory import {module}, Claim, Proposition, Statement, require
 from theory.formula import half
 
-@claim("half", "half of a number is at most the number", st.integers(0, 50))
 def check(x):
     require({module}.half(x) == half(x) <= x, "larger")
-'''
+''' + CLAIM
 
 SOURCE = '''
 from hypothesis import strategies as st
-from theory import claim, require
+from theory import Claim, Proposition, Statement, require
 
 def half(x):
     return x // 2
 
-@claim("half", "half of a number is at most the number", st.integers(0, 50))
 def check(x):
     require(half(x) <= x, "larger")
-'''
+''' + CLAIM
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from theory.claims import Refuted, Unsound, agree, require
 from theory.eigenvalues.certificates import check_defective, missing_dimensions
 from theory.eigenvalues.defective import chain, proves_defective
 from theory.eigenvalues.diagonalisation import eigendecomposition, eigenform, power_jacobian, printed_eigenform
@@ -27,6 +26,7 @@ from theory.eigenvalues.powers import (
     spectral_radius,
 )
 from theory.eigenvalues.schur import check_schur, schur, schur_bound
+from theory.refutation import Refuted, Unsound, agree, require
 
 EPSILON = float(np.finfo(float).eps)
 

@@ -12,8 +12,8 @@ from theory import CLAIMS, Refuted
 from theory.convolution import checks
 from theory.convolution.domains import Example, convolutions, shuffles, transposed
 from theory.convolution.matrices import SparseMatrix, conv_matrix, conv_transpose_matrix
+from theory.convolution.notation import NUMBERED, products, symbols, written
 from theory.convolution.subpixel import shuffle_matrix, subpixel_kernel
-from theory.convolution.texts import NUMBERED, products, symbols, written
 from theory.page import save_figure
 
 NUMBERS = {

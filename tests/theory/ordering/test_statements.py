@@ -11,9 +11,8 @@ from tests.theory.mutation import Mutant, wrong
 from theory import CLAIMS
 from theory.ordering.certificates import check_order
 from theory.ordering.figures import draw_contradiction, draw_removals
-from theory.ordering.graphs import show_graph
+from theory.ordering.graphs import CYCLIC, LAYER, PURPORTED, cycle_of_example, show_graph
 from theory.ordering.statements import CLAIM_2_1, CLAIM_2_2
-from theory.ordering.texts import CYCLIC, LAYER, PURPORTED, cycle_of_example
 from theory.page import save_figure
 
 

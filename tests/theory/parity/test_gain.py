@@ -30,7 +30,7 @@ from theory.parity.gain import (
     tanh_states,
     tanh_weights,
 )  # fmt: skip
-from theory.parity.texts import ALT_PROOF
+from theory.parity.statements import ALT_PROOF
 from theory.parity.units import all_sequences, parity
 
 PYTORCH = Peer(__name__)
