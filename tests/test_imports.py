@@ -120,6 +120,16 @@ def test_within_a_family_of_claims_imports_go_down(path):
             assert floor(module) < floor(here), f"{here} imports {module}, which is not below it"
 
 
+@pytest.mark.parametrize("family", sorted(path.parent.name for path in (ROOT / "theory").glob("*/__init__.py")))
+def test_families_of_claims_have_the_same_rooms_and_their_words_in_one(family):
+    """Only who imports propositions and claims can say something of them."""
+    files = {path.stem: path for path in (ROOT / "theory" / family).glob("[!_]*.py")}
+    assert set(FAMILY[1:]) <= set(files)
+    speak = {name for name, path in files.items()
+             if {"theory.propositions", "theory.claims"} & set(module_level_imports(path))}  # fmt: skip
+    assert speak == {"statements"}
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_packages_know_only_what_is_below_them(path):
     """minigrad knows NumPy and the standard library alone, and captioning and theory do not know each other."""

@@ -1,7 +1,7 @@
 """All that is said of the claims 3-1 and "3-1 alt": parity by a recurrent unit, and by two threshold units.
 
 The mathematics is in `theory.parity.units`, `gain`, `bounds` and `one_unit` beside it, and what is learnt in
-`training`; the examples are in `domains`, the checkers in `checks`, the pictures in `figures`.
+`training`, which also tells it; the examples are in `domains`, the checkers in `checks`, the pictures in `figures`.
 
 Source: homework 3-1 and its alternative.
 """

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from theory.eigenvalues import powers, schur
+from theory.eigenvalues import powers
 from theory.eigenvalues.domains import matrices
 from theory.eigenvalues.powers import (
     as_square,
@@ -24,7 +24,7 @@ from theory.eigenvalues.powers import (
     spectral_norm,
     spectral_radius,
 )
-from theory.eigenvalues.schur import PowerBound, schur_bound
+from theory.eigenvalues.schur import PowerBound, schur_bound, schur_form
 
 RADII = (0.5, 0.9, 1.0, 1.2)
 
@@ -121,7 +121,7 @@ def test_jordan_power_of_fractions_and_floats():
 
 @pytest.mark.parametrize(
     "function",
-    [spectral_radius, schur.schur, schur_bound, kreiss_lower_bound, lambda W: power_norms(W, 2),
+    [spectral_radius, schur_form, schur_bound, kreiss_lower_bound, lambda W: power_norms(W, 2),
      lambda W: gelfand(W, 2)],
 )  # fmt: skip
 @pytest.mark.parametrize(

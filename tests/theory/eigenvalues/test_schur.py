@@ -9,17 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from theory.eigenvalues import schur
 from theory.eigenvalues.domains import matrices
 from theory.eigenvalues.powers import spectral_norm
-from theory.eigenvalues.schur import PowerBound, check_schur, schur_bound
+from theory.eigenvalues.schur import PowerBound, check_schur, schur_bound, schur_form
 
 RADII = (0.5, 0.9, 1.0, 1.2)
 
 
 @given(matrices(RADII).strategy)
 def test_schur_form_has_its_certificate_and_the_eigenvalues(example):
-    U, T = schur.schur(example.matrix)
+    U, T = schur_form(example.matrix)
     check_schur(example.matrix, U, T)
     if example.kind == "symmetric":  # normal: T is diagonal
         assert spectral_norm(np.triu(T, 1)) < 1e-12
@@ -30,14 +29,14 @@ def test_schur_form_has_its_certificate_and_the_eigenvalues(example):
 def test_schur_form_of_a_complex_matrix(n, seed):
     rng = np.random.default_rng(seed)
     W = rng.normal(size=(n, n)) + 1j * rng.normal(size=(n, n))
-    U, T = schur.schur(W)
+    U, T = schur_form(W)
     check_schur(W, U, T)
     assert abs(np.prod(np.diag(T)) - np.linalg.det(W)) < 1e-9 * max(1, abs(np.linalg.det(W)))
 
 
 def test_certificate_rejects_what_is_no_schur_form():
     W = np.array([[1.0, 2.0], [3.0, 4.0]])
-    U, T = schur.schur(W)
+    U, T = schur_form(W)
     below = T.copy()
     below[1, 0] = 1e-3
     for parts, message in [
