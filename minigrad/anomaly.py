@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from .core import Node
 from .recording import Recorder, recorder, user_line, using
 from .spec import Array, describe
 from .writes import arrays_in
-
-if TYPE_CHECKING:
-    from .core import Node
 
 __all__ = ["Fingerprinted", "detect_anomaly"]
 

@@ -90,10 +90,10 @@ def _fit(primitive: Primitive, argnum: int, grad: Any, shape: tuple[int, ...], d
     return grad.astype(dtype, copy=False)
 
 
-def _fitted(primitive: Primitive, parents: Any, argnums: Any, slots: Any, grads: Any) -> dict[int, Array]:
+def _fitted(primitive: Primitive, parents: Any, argnums: Any, indices: Any, grads: Any) -> dict[int, Array]:
     """What a VJP sends to each input, by the input's number, in the input's shape and dtype."""
-    edges = zip(parents, argnums, slots, strict=True)
-    return {argnum: _fit(primitive, argnum, grads[argnum], *parent.outputs[slot]) for parent, argnum, slot in edges}
+    edges = zip(parents, argnums, indices, strict=True)
+    return {argnum: _fit(primitive, argnum, grads[argnum], *parent.outputs[index]) for parent, argnum, index in edges}
 
 
 def _is_fresh(grad: Array, argnum: int, grads: Any, others: Any) -> bool:
@@ -111,7 +111,7 @@ def _is_fresh(grad: Array, argnum: int, grads: Any, others: Any) -> bool:
 
 def _gather(cotangents: dict[Any, Any], node: Node, first: Any) -> tuple[Any, ...] | None:
     """The cotangents of a node with several outputs, None for each that nobody used."""
-    gs = (first, *(cotangents.pop((node, slot), None) for slot in range(1, len(node.later) + 1)))
+    gs = (first, *(cotangents.pop((node, index), None) for index in range(1, len(node.later_outputs) + 1)))
     return None if all(g is None for g in gs) else gs
 
 
@@ -134,8 +134,8 @@ def reverse_pass(
     order = graph_of([node for node, _, _ in seeds])
     live = None if sources is None else dependents(order, sources, _parents)
     cotangents: _Cotangents = {}
-    for node, slot, g in seeds:
-        key: Any = (node, slot) if slot else node
+    for node, index, g in seeds:
+        key: Any = (node, index) if index else node
         cotangents[key] = cotangents[key] + g if key in cotangents else g
     leaves, owned = _walk_back(order, cotangents, live, retain_graph)
     return {
@@ -170,12 +170,12 @@ def _walk_back(
             if type(residuals) is not tuple:
                 _refuse_gone(primitive, residuals)
             g = cotangents.pop(node, None)
-            if node.later:
+            if node.later_outputs:
                 g = _gather(cotangents, node, g)
             parents = node.parents
-            argnums, needs, slots = node.route
+            argnums, needs, indices = node.edges
             if live is not None:
-                parents, argnums, needs, slots = _restrict(node, live)
+                parents, argnums, needs, indices = _restrict(node, live)
             if g is None or not parents:
                 if not retain_graph:
                     node.residuals = None
@@ -184,24 +184,24 @@ def _walk_back(
                 _refuse_overwritten(primitive, residuals, node.born)
             if notes is not None:
                 notes.cotangent(node, g)
-            vjp = primitive.backward  # a slot is read faster than called: 0.1 of an np.add
+            vjp = primitive.vjp  # a index is read faster than called: 0.1 of an np.add
             grads = vjp(g, needs, *residuals) if residuals else vjp(g, needs)
             if type(grads) is not tuple or len(grads) != len(needs):
                 raise TypeError(_miscounted(primitive, len(needs), grads))
             if notes is not None:
-                notes.flows(node, _fitted(primitive, parents, argnums, slots, grads))
+                notes.flows(node, _fitted(primitive, parents, argnums, indices, grads))
             if not retain_graph:
                 node.residuals = None
             i = 0
             for parent in parents:
-                slot, argnum = slots[i], argnums[i]
+                index, argnum = indices[i], argnums[i]
                 i += 1  # noqa: SIM113 (a counter is measurably faster than enumerate or zip)
                 grad = grads[argnum]
                 key = parent
                 shape, dtype = parent.shape, parent.dtype
-                if slot:
-                    key = parent, slot
-                    shape, dtype = parent.later[slot - 1]
+                if index:
+                    key = parent, index
+                    shape, dtype = parent.later_outputs[index - 1]
                 # What passes through unchanged, as in an add, fits by identity of shape and dtype: 0.1 of an np.add.
                 if grad is not g or shape is not node.shape or dtype is not node.dtype:
                     try:
@@ -277,11 +277,11 @@ def _refuse_overwritten(primitive: Primitive, residuals: Any, since: int) -> Non
 
 
 def _restrict(node: Node, live: set[Node]) -> tuple[Any, tuple[int, ...], tuple[bool, ...], tuple[int, ...]]:
-    """A node's parents and route with the dead parents left out."""
-    argnums, needs, slots = node.route
-    kept = [edge for edge in zip(node.parents, argnums, slots, strict=True) if edge[0] in live]
-    parents, argnums, slots = zip(*kept, strict=True) if kept else ((), (), ())
-    return parents, argnums, tuple(i in argnums for i in range(len(needs))), slots
+    """A node's parents and edges with the dead parents left out."""
+    argnums, needs, indices = node.edges
+    kept = [edge for edge in zip(node.parents, argnums, indices, strict=True) if edge[0] in live]
+    parents, argnums, indices = zip(*kept, strict=True) if kept else ((), (), ())
+    return parents, argnums, tuple(i in argnums for i in range(len(needs))), indices
 
 
 def seed_of(output: Tensor, gradient: Any = None) -> tuple[Node, int, Array]:

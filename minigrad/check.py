@@ -381,8 +381,8 @@ class _Check:
             return " and ".join(others)
         used = {(o.node, o.index) for o in outputs}
         nodes = graph_of([o.node for o in outputs if o.node is not None]).nodes
-        used |= {(parent, slot) for n in nodes for parent, slot in zip(n.parents, n.route[2], strict=True)}
-        several = [n for n in nodes if n.primitive is not None and n.later]
+        used |= {(parent, slot) for n in nodes for parent, slot in zip(n.parents, n.edges[2], strict=True)}
+        several = [n for n in nodes if n.primitive is not None and n.later_outputs]
         return " and ".join(
             f"output {slot} of {n.primitive.name}"  # type: ignore[union-attr]
             for n in several for slot in range(len(n.outputs)) if (n, slot) not in used

@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .notes import Note
+from .rules import Primitive
 from .runtime.contexts import Context
 from .spec import Array, DType, Spec, as_array, describe, get_default_dtype, holds_numpy, refuse_masked
 from .writes import written
-
-if TYPE_CHECKING:
-    from .primitives import Primitive
-    from .recording import Note
 
 __all__ = ["Leaf", "Node", "Tensor", "no_grad", "scope", "tensor"]
 
@@ -106,9 +104,9 @@ class Node:
         primitive: what was applied; None for a leaf.
         params: the options it was called with.
         parents: the nodes of those inputs that are tracked, in the order of the inputs.
-        route: ``(argnums, needs, slots)``: for each parent the number of the input it feeds; for each input
-            whether it is tracked; and for each parent which of its outputs is the input.
-        shape, dtype: of the first output; `later` has ``(shape, dtype)`` of each other one.
+        edges: ``(argnums, needs, indices)``: for each parent the number of the input it feeds; for each input whether
+            it needs a cotangent, as it is tracked; and for each parent the index of its output that is the input.
+        shape, dtype: of the first output; `later_outputs` has ``(shape, dtype)`` of each other one.
         residuals: what the VJP needs; None once a backward pass has freed it.
         born: when it was made, see :mod:`minigrad.writes`.
         scope: the path of :func:`scope` names.
@@ -117,15 +115,16 @@ class Node:
 
     # Few objects a node: each one that the garbage collector watches costs time, see docs/results.md.
     __slots__ = (
-        "born", "dtype", "later", "note", "params", "parents", "primitive", "residuals", "route", "scope", "shape",
+        "born", "dtype", "edges", "later_outputs", "note", "params", "parents", "primitive", "residuals", "scope",
+        "shape",
     )  # fmt: skip
     primitive: Primitive | None
     params: dict[str, Any]
     parents: tuple[Node, ...]
-    route: tuple[tuple[int, ...], tuple[bool, ...], tuple[int, ...]]
+    edges: tuple[tuple[int, ...], tuple[bool, ...], tuple[int, ...]]
     shape: tuple[int, ...]
     dtype: DType
-    later: tuple[Spec, ...]
+    later_outputs: tuple[Spec, ...]
     residuals: tuple[Any, ...] | str | None  # a str says why they are gone
     scope: tuple[str, ...]
     born: int
@@ -134,7 +133,7 @@ class Node:
     @property
     def outputs(self) -> tuple[Spec, ...]:
         """``(shape, dtype)`` of each output."""
-        return ((self.shape, self.dtype), *self.later)
+        return ((self.shape, self.dtype), *self.later_outputs)
 
     def __repr__(self) -> str:
         name = self.primitive.name if self.primitive else "leaf"
@@ -159,8 +158,8 @@ class Leaf(Node):
         self.primitive = None
         self.params = {}
         self.parents = ()
-        self.route = ((), (), ())
-        self.shape, self.dtype, self.later = array.shape, array.dtype, ()
+        self.edges = ((), (), ())
+        self.shape, self.dtype, self.later_outputs = array.shape, array.dtype, ()
         self.residuals = ()
         self.scope = current_scope() or ()
         self.grad = None

@@ -9,8 +9,6 @@ take `_call`.
 from __future__ import annotations
 
 import functools
-import inspect
-import re
 from collections.abc import Callable
 from typing import Any, Protocol, cast, overload
 
@@ -18,16 +16,14 @@ import numpy as np
 
 from . import recording, writes
 from .core import Node, Tensor, current_scope, untracked
-from .spec import Array, as_array, describe, explain, refuse_masked
+from .rules import PRIMITIVES, ForwardResult, Primitive, Steps
+from .spec import Array, as_array, describe, refuse_masked
 
-__all__ = ["PRIMITIVES", "ForwardResult", "Primitive", "PrimitiveFunction", "primitive"]
+__all__ = ["PRIMITIVES", "ForwardResult", "Primitive", "PrimitiveFunction", "Steps", "primitive"]
 
 _new = object.__new__
 _ndarray, _generic, _asarray = np.ndarray, np.generic, np.asarray  # finding a function in np costs 50 ns
 _float32 = np.dtype(np.float32)
-
-ForwardResult = tuple[Array, tuple[Any, ...]]
-"""What the forward of a primitive with one output returns: the output and the residuals."""
 
 
 class PrimitiveFunction(Protocol):
@@ -39,93 +35,14 @@ class PrimitiveFunction(Protocol):
     def __call__(self, *args: Any, **options: Any) -> Any: ...
     def vjp(self, rule: Callable[..., Any]) -> Callable[..., Any]: ...
     def reference(self, rule: Callable[..., Any]) -> Callable[..., Any]: ...
-
-
-class Primitive:
-    """The record of a primitive: its forward, its VJP and, for fused ones, its reference.
-
-    Attributes:
-        name: the function's name.
-        forward: on ndarrays; returns ``(output or tuple of outputs, tuple of residuals)``.
-        backward: the VJP, ``(cotangent, needs, *residuals) -> one entry an input``.
-        expand: the reference, a composition of simpler primitives; or None.
-        arguments: names of the array inputs in order; variadic ones share the last name.
-        options: names of the other parameters, which follow the inputs.
-        broadcasts: whether cotangents may be summed back to the shape of a broadcast input.
-        differentiable: whether outputs are tracked at all.
-        states: of a sequence primitive, the arguments that its states start from; its step is ``<name>_step``.
-    """
-
-    __slots__ = ("arguments", "backward", "broadcasts", "differentiable", "expand", "forward", "module", "name",
-                 "options", "signature", "states", "variadic")  # fmt: skip
-
-    def __init__(
-        self, forward: Callable[..., Any], broadcasts: bool, differentiable: bool, states: tuple[str, ...] = ()
-    ) -> None:
-        self.forward = forward
-        self.name = forward.__name__.lstrip("_")
-        self.module = forward.__module__
-        self.broadcasts = broadcasts
-        self.differentiable = differentiable
-        self.states = states
-        self.backward: Callable[..., Any] = self._no_vjp
-        self.expand: Callable[..., Any] | None = None
-        self.signature = inspect.signature(forward)
-        parameters = list(self.signature.parameters.values())
-        inputs = [p for p in parameters if _is_input(p)]
-        if inputs != parameters[: len(inputs)]:
-            raise TypeError(f"primitive {self.name}: array inputs must come before options")
-        if not inputs:
-            raise TypeError(
-                f"primitive {self.name}: the forward{self.signature} has no array inputs: "
-                "annotate them as np.ndarray or NDArray, or give them neither an annotation nor a default"
-            )
-        self.arguments = tuple(p.name for p in inputs)
-        self.options = tuple(p.name for p in parameters[len(inputs) :])
-        self.variadic = bool(inputs) and inputs[-1].kind is inspect.Parameter.VAR_POSITIONAL
-
-    def _no_vjp(self, *_: Any) -> Any:
-        raise TypeError(f"primitive {self.name} has no VJP: declare one with @{self.name}.vjp")
-
-    def input_name(self, number: int) -> str:
-        """The name of an input by its number, such as ``x`` or ``arrays[2]``."""
-        last = len(self.arguments) - 1
-        if self.variadic and number >= last:
-            return f"{self.arguments[last]}[{number - last}]"
-        return self.arguments[number]
-
-    def failed(self, inputs: Any, error: Exception) -> Exception:
-        """An error of the forward, with the primitive's name and the shapes and dtypes that met."""
-        if isinstance(error, TypeError) and "NoneType" in str(error) and any(value is None for value in inputs):
-            error = TypeError("expected numbers (bool, integer or real float), not None")
-        return explain(self.name, [(self.input_name(i), value) for i, value in enumerate(inputs)], error)
-
-    def __repr__(self) -> str:
-        return f"<primitive {self.name}({', '.join(self.arguments)})>"
-
-
-_MALFORMED = "the forward must return (output, tuple of residuals)"
-PRIMITIVES: dict[str, Primitive] = {}  # the registry: every primitive declared, by module and name
-
-
-# Such as Array, np.ndarray, "NDArray[np.float32] | None", Optional[np.ndarray]; of a class its text is <class '…'>.
-_ARRAY = re.compile(r"(<class ')?((typing\.)?(Optional|Union)\[)?(\w+\.)*(Array|ArrayLike|NDArray|ndarray)\b")
-
-
-def _is_input(parameter: inspect.Parameter) -> bool:
-    """Arrays are annotated as such, or carry neither an annotation nor a default."""
-    if parameter.kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD):
-        return False
-    if parameter.annotation is not inspect.Parameter.empty:
-        return _ARRAY.match(str(parameter.annotation)) is not None
-    return parameter.default is inspect.Parameter.empty
+    def cost(self, rule: Callable[..., int]) -> Callable[..., int]: ...
 
 
 @overload
 def primitive(forward: Callable[..., Any], /) -> PrimitiveFunction: ...
 @overload
 def primitive(
-    *, broadcasts: bool = False, differentiable: bool = True, states: tuple[str, ...] = ()
+    *, broadcasts: bool = False, differentiable: bool = True, commutative: bool = False, steps: Steps | None = None
 ) -> Callable[[Callable[..., Any]], PrimitiveFunction]: ...
 def primitive(
     forward: Callable[..., Any] | None = None,
@@ -133,9 +50,10 @@ def primitive(
     *,
     broadcasts: bool = False,
     differentiable: bool = True,
-    states: tuple[str, ...] = (),
+    commutative: bool = False,
+    steps: Steps | None = None,
 ) -> Any:
-    """Declare a primitive from its forward on ndarrays; its VJP (and reference) follow as decorators.
+    """Declare a primitive from its forward on ndarrays; its VJP (and reference and cost) follow as decorators.
 
     The forward returns the output (or a tuple of outputs) and a tuple of residuals, which are arrays or
     plain values that the VJP needs. Parameters annotated as arrays (``np.ndarray``, ``NDArray``, ``Array``;
@@ -145,14 +63,15 @@ def primitive(
     with None for one that nobody used), and for each input whether its cotangent is wanted. It returns
     one entry for each input (None where not wanted), never writes into an array that it did not make, and
     keeps none that it returns. In tracebacks and profiles it has the primitive's name. The reference takes
-    the same arguments as the forward, as tensors, and composes other primitives.
+    the same arguments as the forward, as tensors, and composes other primitives. The cost, where arrays are multiplied
+    with arrays, takes ``(shapes of the inputs, shape of the first output, options)`` and returns the multiply-adds.
 
     Args:
         broadcasts: the engine sums a cotangent back to the shape of a broadcast input, and Python
             numbers stay weakly typed. Without it a cotangent of another shape is an error.
         differentiable: false for functions whose outputs are constants, such as ``argmax``.
-        states: of a primitive over a whole sequence (N, T, …), the inputs that its states start from, in the order of
-            its outputs; drawings can then show its steps.
+        commutative: it gives the same when its inputs change places; drawings then do not say which is which.
+        steps: of a primitive over a whole sequence (N, T, …), how it is made of steps, which drawings can then show.
 
     >>> import numpy as np, minigrad as mg
     >>> @mg.primitive
@@ -164,29 +83,31 @@ def primitive(
     >>> mg.gradcheck(cube, [np.array([1.0, -2.0])])
     True
     """
-    if forward is None:
-        return functools.partial(_declare, broadcasts=broadcasts, differentiable=differentiable, states=states)
-    return _declare(forward, broadcasts, differentiable, states)
+    def declare(forward: Callable[..., Any]) -> PrimitiveFunction:
+        return _declare(Primitive(forward, broadcasts, differentiable, commutative, steps))
+
+    return declare if forward is None else declare(forward)
 
 
-def _declare(
-    forward: Callable[..., Any], broadcasts: bool, differentiable: bool, states: tuple[str, ...]
-) -> PrimitiveFunction:
-    record = Primitive(forward, broadcasts, differentiable, states)
-    short = differentiable and broadcasts and not record.variadic and not record.options
+def _declare(record: Primitive) -> PrimitiveFunction:
+    short = record.differentiable and record.broadcasts and not record.variadic and not record.options
     # by their inputs' names, which keyword arguments may use
     maker = {("x",): _call_unary, ("a", "b"): _call_binary}.get(record.arguments, _call) if short else _call
-    function: Any = functools.update_wrapper(cast(Any, maker(record)), forward)
+    function: Any = functools.update_wrapper(cast(Any, maker(record)), record.forward)
 
     def vjp(rule: Callable[..., Any]) -> Callable[..., Any]:
-        record.backward = _named(rule, f"{record.name}_vjp")
+        record.vjp = _named(rule, f"{record.name}_vjp")
         return rule
 
     def reference(rule: Callable[..., Any]) -> Callable[..., Any]:
-        record.expand = _named(rule, f"{record.name}_reference")
+        record.reference = _named(rule, f"{record.name}_reference")
         return rule
 
-    function.primitive, function.vjp, function.reference = record, vjp, reference
+    def cost(rule: Callable[..., int]) -> Callable[..., int]:
+        record.cost = _named(rule, f"{record.name}_cost")
+        return rule
+
+    function.primitive, function.vjp, function.reference, function.cost = record, vjp, reference, cost
     PRIMITIVES[f"{record.module}.{record.name}"] = record
     return function  # type: ignore[no-any-return]
 
@@ -201,11 +122,12 @@ def _named(rule: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 # --- calling a primitive ---------------------------------------------------------------------------
 
-# The routes of the short paths (see Node); shared where every input is a first output, as almost every one is.
+# The edges of the short paths (see Node); shared where every input is a first output, as almost every one is.
 _UNARY = ((0,), (True,), (0,))
 _LEFT, _RIGHT = ((0,), (True, False), (0,)), ((1,), (False, True), (0,))
 _BOTH = ((0, 1), (True, True), (0, 0))
 _NO_PARAMS: dict[str, Any] = {}
+_MALFORMED = "the forward must return (output, tuple of residuals)"
 # What NumPy and our own checks raise for a user's mistake.
 _MISUSE = (ValueError, TypeError, IndexError, OverflowError, AttributeError)
 
@@ -272,10 +194,10 @@ def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
         node.primitive = record
         node.params = _NO_PARAMS
         node.parents = (parent,)
-        node.route = (*_UNARY[:2], (x.index,)) if x.index else _UNARY
+        node.edges = (*_UNARY[:2], (x.index,)) if x.index else _UNARY
         node.shape = output.shape
         node.dtype = dtype
-        node.later = ()
+        node.later_outputs = ()
         node.residuals = residuals
         node.scope = path
         node.born = writes.clock
@@ -337,21 +259,21 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
         first: Node = left if left is not None else right  # type: ignore[assignment]
         if right is None:
             node.parents = (first,)
-            node.route = (*_LEFT[:2], (a.index,)) if a.index else _LEFT
+            node.edges = (*_LEFT[:2], (a.index,)) if a.index else _LEFT
         elif left is None:
             node.parents = (right,)
-            node.route = (*_RIGHT[:2], (b.index,)) if b.index else _RIGHT
+            node.edges = (*_RIGHT[:2], (b.index,)) if b.index else _RIGHT
         else:
             if left.shape is not right.shape and left.shape == right.shape:
                 right.shape = left.shape  # the same tuple, see below
             node.parents = (left, right)
-            node.route = (*_BOTH[:2], (a.index, b.index)) if a.index or b.index else _BOTH
+            node.edges = (*_BOTH[:2], (a.index, b.index)) if a.index or b.index else _BOTH
         node.primitive = record
         node.params = _NO_PARAMS
         shape = output.shape
         node.shape = first.shape if shape == first.shape else shape  # shared tuples spare the reverse pass a comparison
         node.dtype = dtype
-        node.later = ()
+        node.later_outputs = ()
         node.residuals = residuals
         node.scope = path
         node.born = writes.clock
@@ -397,9 +319,9 @@ def _call(record: Primitive) -> Callable[..., Any]:
             node.params = params
             node.parents = tuple(t.node for _, t in tracked)  # type: ignore[misc]
             argnums = tuple(i for i, _ in tracked)
-            node.route = (argnums, tuple(i in argnums for i in range(len(inputs))), tuple(t.index for _, t in tracked))
+            node.edges = (argnums, tuple(i in argnums for i in range(len(inputs))), tuple(t.index for _, t in tracked))
             (node.shape, node.dtype), *later = [(t.shape, t.dtype) for t in results]
-            node.later = tuple(later)
+            node.later_outputs = tuple(later)
             node.residuals = residuals
             node.scope = path
             node.born = writes.clock

@@ -5,8 +5,8 @@
         loss.backward()
     mg.render.draw(loss, "heat.svg", gradients=True)
 
-Nothing is noted, and nothing costs anything but a test of a flag, outside of this context. Notes hold a
-few numbers for each array, never the array.
+Nothing is noted, and nothing costs anything but a test of a flag, outside of this context. What a note
+holds is in :mod:`minigrad.notes`.
 """
 
 from __future__ import annotations
@@ -15,114 +15,24 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from .core import Node
+from .notes import Note, Stats, norm_of
 from .runtime.contexts import Context, until
-from .spec import Array, Spec
+from .spec import Array
 
-if TYPE_CHECKING:
-    from .core import Node
+__all__ = ["Recorder", "note_of", "record", "recorder", "user_line", "using"]
 
-__all__ = ["Note", "Recorder", "Stats", "note_of", "record", "recorder", "user_line", "using"]
-
-BINS = 24
-"""Bars of a histogram."""
 _HERE = str(Path(__file__).parent) + os.sep
 
 active: set[object] = set()
 """A key for each context of `record` that is open, in all threads: while there is none nobody asks further."""
 _current: ContextVar[Recorder | None] = ContextVar("minigrad_record", default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """An array in a few numbers.
-
-    norm: the Euclidean norm, NaN or infinite if an entry is; mean, std, low, high: of the finite entries; unusual: how
-    many entries are NaN or infinite; bars: how many finite entries lie in each of `BINS` equal intervals from low
-    to high.
-    """
-
-    size: int
-    norm: float
-    mean: float
-    std: float
-    low: float
-    high: float
-    unusual: int
-    bars: tuple[int, ...]
-
-    @classmethod
-    def of(cls, array: Array) -> Stats:
-        """Of any array of numbers.
-
-        >>> Stats.of(np.array([3.0, 4.0])).norm
-        5.0
-        """
-        x = np.asarray(array, np.float64).ravel()
-        good = x[np.isfinite(x)]
-        unusual = x.size - good.size
-        if not good.size:
-            return cls(x.size, norm_of(x), 0.0, 0.0, 0.0, 0.0, unusual, (0,) * BINS)
-        low, high = float(good.min()), float(good.max())
-        scale = max(-low, high) or 1.0  # so that no square and no sum of large entries overflows
-        small = good / scale
-        mean, std = float(small.mean()) * scale, float(small.std()) * scale
-        return cls(x.size, norm_of(x), mean, std, low, high, unusual, _bars(small, low / scale, high / scale))
-
-
-def norm_of(array: Array) -> float:
-    """The Euclidean norm of all entries, computed in float64 and without overflow.
-
-    >>> norm_of(np.array([3e200, 4e200]))
-    5e+200
-    """
-    x = np.asarray(array, np.float64).ravel()
-    scale = float(np.abs(x).max(initial=0.0))
-    if scale == 0 or not np.isfinite(scale):
-        return scale
-    return float(np.linalg.norm(x / scale)) * scale
-
-
-def _bars(x: Array, low: float, high: float) -> tuple[int, ...]:
-    """How many entries lie in each interval; all in the middle one if there is nothing between low and high."""
-    span = high - low
-    if span == 0:
-        return tuple(x.size if i == BINS // 2 else 0 for i in range(BINS))
-    place = np.minimum(((x - low) / span * BINS).astype(np.int64), BINS - 1)
-    return tuple(np.bincount(place, minlength=BINS).tolist())
-
-
-@dataclass(slots=True)
-class Note:
-    """What was noted of a node.
-
-    line: file and line of the call. inputs: shape and dtype of each array argument, constants too; None for one that
-    was left out. numbers: the value of each constant that is a single number, by its place among the inputs.
-
-    values, gradients: of each output, None where none was seen. flows: the norm of the gradient that went on to each
-    argument, by its name.
-
-    Of a sequence primitive, the norm at each time step: value_steps and gradient_steps of each output, where the
-    gradient of a state is summed over all later steps; direct_steps of the part of it that came from outside; and
-    flow_steps of what went on to an argument that has a time axis.
-    """
-
-    line: str = ""
-    inputs: tuple[Spec | None, ...] = ()
-    numbers: dict[int, float] = field(default_factory=dict)
-    values: list[Stats | None] = field(default_factory=list)
-    gradients: list[Stats | None] = field(default_factory=list)
-    value_steps: dict[int, list[float]] = field(default_factory=dict)
-    gradient_steps: dict[int, list[float]] = field(default_factory=dict)
-    direct_steps: dict[int, list[float]] = field(default_factory=dict)
-    flows: dict[str, float] = field(default_factory=dict)
-    flow_steps: dict[str, list[float]] = field(default_factory=dict)
 
 
 def note_of(node: Node) -> Note | None:
@@ -145,11 +55,11 @@ class Recorder:
         """A primitive has been applied."""
         note = node.note = Note(user_line() if self.lines else "")
         note.inputs = tuple(None if x is None else (np.shape(x), np.asarray(x).dtype) for x in inputs)
-        constants = [i for i, tracked in enumerate(node.route[1]) if not tracked and inputs[i] is not None]
+        constants = [i for i, tracked in enumerate(node.edges[1]) if not tracked and inputs[i] is not None]
         note.numbers = {i: np.asarray(inputs[i]).item() for i in constants if not np.ndim(inputs[i])}
         if self.values:
             note.values = [Stats.of(array) for array in outputs]
-            if node.primitive is not None and node.primitive.states:
+            if node.primitive is not None and node.primitive.steps:
                 note.value_steps = {slot: _norms(array) for slot, array in enumerate(outputs)}
 
     def cotangent(self, node: Node, cotangent: Any) -> None:
@@ -160,7 +70,7 @@ class Recorder:
             several = cotangent if type(cotangent) is tuple else (cotangent,)
             note.gradients = [None if g is None else Stats.of(g) for g in several]
             note.gradient_steps, note.flows, note.flow_steps = {}, {}, {}
-            if node.primitive is not None and node.primitive.states:
+            if node.primitive is not None and node.primitive.steps:
                 note.direct_steps = {slot: _norms(g) for slot, g in enumerate(several) if g is not None}
 
     def flows(self, node: Node, flows: Mapping[int, Array]) -> None:
@@ -171,7 +81,7 @@ class Recorder:
             for argnum, g in flows.items():
                 name = primitive.input_name(argnum)
                 note.flows[name] = norm_of(g)
-                if primitive.states and np.ndim(g) == 3:
+                if primitive.steps and np.ndim(g) == 3:
                     note.flow_steps[name] = _norms(g)
 
     def step(self, t: int, *cotangents: Array) -> None:

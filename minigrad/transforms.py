@@ -88,9 +88,9 @@ def _results(arrays: Sequence[Array], met: Sequence[Leaf]) -> tuple[Tensor, ...]
         node = Node()
         node.primitive, node.params, node.scope, node.born = _derivative.primitive, {}, path, writes.clock
         node.parents = tuple(met)
-        node.route = tuple(range(len(met))), (True,) * len(met), (0,) * len(met)
+        node.edges = tuple(range(len(met))), (True,) * len(met), (0,) * len(met)
         (node.shape, node.dtype), *later = [(array.shape, array.dtype) for array in arrays]
-        node.later, node.residuals = tuple(later), ()
+        node.later_outputs, node.residuals = tuple(later), ()
         for index, result in enumerate(results):
             if result.dtype.kind == "f":  # integers cannot carry a gradient
                 result.node, result.index = node, index

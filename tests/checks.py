@@ -68,7 +68,7 @@ BY_PRODUCTS = {"divide": {0}, "lstm": {1, 5}, "lstm_step": {2}, "rnn": {1}}
 @contextmanager
 def nothing_unneeded(record: Primitive) -> Iterator[None]:
     """Inside, the primitive's VJP must give None (or the cotangent that it got) for what is not needed."""
-    rule = record.backward
+    rule = record.vjp
 
     def watched(g: Any, needs: Any, *residuals: Any) -> Any:
         grads = rule(g, needs, *residuals)
@@ -77,11 +77,11 @@ def nothing_unneeded(record: Primitive) -> Iterator[None]:
             assert free, f"{record.name} computed the cotangent of {record.input_name(i)}, which nobody needs"
         return grads
 
-    record.backward = watched
+    record.vjp = watched
     try:
         yield
     finally:
-        record.backward = rule
+        record.vjp = rule
 
 
 def check_primitive(function: Callable[..., Any], case: Case) -> None:
@@ -135,8 +135,8 @@ def check_primitive(function: Callable[..., Any], case: Case) -> None:
         for i in floating:
             np.testing.assert_allclose(grads32[i], grads[i], rtol=5e-3, atol=5e-3)
 
-    if record.expand is not None:
-        expected = pull(lambda *given: record.expand(*given, **case.options), [leaf(x) for x in plain], cotangents)  # type: ignore[arg-type]
+    if record.reference is not None:
+        expected = pull(lambda *given: record.reference(*given, **case.options), [leaf(x) for x in plain], cotangents)  # type: ignore[arg-type]
         for mine, theirs in zip(outs + grads, expected[0] + expected[1], strict=True):
             if mine is not None:
                 np.testing.assert_allclose(mine, theirs, rtol=1e-8, atol=1e-9)

@@ -65,9 +65,9 @@ def pieces() -> list[Callable[[], object]]:
     def piece(i: int) -> None:
         done[i] += 1
         if i == 3:
-            threads.side_by_side([lambda: None] * 2)
+            threads.run_in_parallel([lambda: None] * 2)
 
-    return [lambda: threads.side_by_side([partial(piece, i) for i in range(4)])]
+    return [lambda: threads.run_in_parallel([partial(piece, i) for i in range(4)])]
 
 
 def training() -> list[Callable[[], object]]:
@@ -123,7 +123,7 @@ def complaints(expected: bytes) -> list[str]:
         "no gradient is recorded": not y.requires_grad,
         f"the scope is {current_scope()}": current_scope() != (),
         "notes are taken": bool(recording.active) or recording.recorder() is not None,
-        "a call of side_by_side is left open": bool(threads._running),
+        "a call of run_in_parallel is left open": bool(threads._running),
         f"{mg.get_num_threads()} threads": mg.get_num_threads() != THREADS,
         f"{blas.get_threads()} threads of BLAS": blas.get_threads() not in (THREADS, None),
         f"errors are {np.geterr()}": np.geterr() != NORMAL,

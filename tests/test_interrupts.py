@@ -41,7 +41,7 @@ def test_an_interrupt_leaves_nothing_behind(what, some, full):
 WAITING = """
 import signal, threading, time
 import minigrad as mg
-from minigrad.runtime.threads import side_by_side
+from minigrad.runtime.threads import run_in_parallel
 mg.set_num_threads(2)
 main, ended, interrupts = threading.get_ident(), [], []
 def handler(*_):
@@ -57,13 +57,13 @@ def piece():
     time.sleep(0.4)
     ended.append(time.perf_counter())
 try:
-    side_by_side([piece, piece, lambda: ended.append("begun after the interrupt")])
+    run_in_parallel([piece, piece, lambda: ended.append("begun after the interrupt")])
 except KeyboardInterrupt:
     signal.setitimer(signal.ITIMER_REAL, 0)
     assert len(interrupts) >= 3, interrupts
     assert len(ended) == 1, ended
     assert mg.get_num_threads() == 2
-    side_by_side([lambda: ended.append(1)] * 2)
+    run_in_parallel([lambda: ended.append(1)] * 2)
     assert len(ended) == 3
     print("waited")
 """

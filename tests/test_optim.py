@@ -139,7 +139,7 @@ def test_every_memory_keeps_the_dtype_and_that_of_halves_is_single():
             optimizer = run(name, p, [np.ones(3)] * 2, options)
             assert p.dtype == dtype
             kept = "float32" if dtype == "float16" else dtype
-            assert all(a.dtype == kept for arrays in optimizer.memory.values() for a in arrays)
+            assert all(a.dtype == kept for arrays in optimizer.state.values() for a in arrays)
 
 
 @pytest.mark.parametrize("name", ["Adam", "AdamW", "RMSprop"])
@@ -167,15 +167,15 @@ def test_a_step_of_halves_is_the_one_of_singles_rounded_once(name, book, options
     mine, other = run(name, half, [gradient], options), run(name, single, [gradient], options)
     assert half.data is array
     np.testing.assert_array_equal(array, single.data.astype(np.float16))
-    for key, kept in other.memory.items():
-        np.testing.assert_array_equal(mine.memory[key][0], kept[0])
+    for key, kept in other.state.items():
+        np.testing.assert_array_equal(mine.state[key][0], kept[0])
 
 
 def test_velocities_of_halves_do_not_stop_growing():
     """v <- 0.9 v + g of g = 6000 tends to 60,000, and to 2e5 it would be infinite in half precision."""
     p = leaf(np.zeros(1, np.float16))
     optimizer = run("SGD", p, [np.full(1, 20000.0)] * 60, {"lr": 1e-6, "momentum": 0.9})
-    np.testing.assert_allclose(optimizer.memory["velocity"][0], 2e5 * (1 - 0.9**60), rtol=1e-3)
+    np.testing.assert_allclose(optimizer.state["velocity"][0], 2e5 * (1 - 0.9**60), rtol=1e-3)
     assert np.isfinite(p.data).all()
 
 

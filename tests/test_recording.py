@@ -16,7 +16,8 @@ from hypothesis.extra import numpy as hnp
 import minigrad as mg
 from minigrad import nn, recording
 from minigrad.backward import graph_of
-from minigrad.recording import BINS, Stats, note_of, recorder
+from minigrad.notes import BINS, Stats
+from minigrad.recording import note_of, recorder
 from tests.render.graphs import captioner, graphs, halves, leaf
 
 
@@ -95,9 +96,9 @@ def test_what_flows_to_a_value_of_one_use_is_its_gradient(outputs):
     with mg.record():
         output.backward(np.ones(output.shape, np.float32))
     nodes = graph_of([output.node]).nodes
-    uses = [(parent, slot) for node in nodes for parent, slot in zip(node.parents, node.route[2], strict=True)]
+    uses = [(parent, slot) for node in nodes for parent, slot in zip(node.parents, node.edges[2], strict=True)]
     for node in nodes:
-        for parent, argnum, slot in zip(node.parents, node.route[0], node.route[2], strict=True):
+        for parent, argnum, slot in zip(node.parents, node.edges[0], node.edges[2], strict=True):
             if uses.count((parent, slot)) == 1 and (parent, slot) != (output.node, output.index):
                 flow = note_of(node).flows[node.primitive.input_name(argnum)]
                 np.testing.assert_allclose(flow, note_of(parent).gradients[slot].norm, rtol=1e-6)
@@ -311,7 +312,7 @@ def test_a_vjp_that_is_called_outside_of_a_pass_writes_into_no_note():
         h, _ = mg.lstm(*lengths)
         h.sum().backward()
         before = [(dict(n.gradient_steps), dict(n.flows)) for n in notes_of(h)]
-        primitive.backward(g, (True,) * len(lengths), *other.node.residuals)
+        primitive.vjp(g, (True,) * len(lengths), *other.node.residuals)
     assert [(dict(n.gradient_steps), dict(n.flows)) for n in notes_of(h)] == before
 
 

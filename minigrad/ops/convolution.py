@@ -14,15 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial, reduce
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from ..primitives import ForwardResult, primitive
-from ..runtime.threads import get_num_threads, side_by_side
+from ..rules import Shape, Shapes
+from ..runtime.threads import get_num_threads, run_in_parallel
 from ..spec import Array
 from .kernels.blocks import tiled
-from .kernels.columns import Columns, Share, room
+from .kernels.columns import Columns, Share, workspace
 from .kernels.windows import Size, Windows, check_images, integer, pair, residues
 
 # Multiplications, some 0.6 ms: with less than twice as many two threads take longer than one, as they wait for each
@@ -38,7 +40,7 @@ def _threads(products: int, depth: int) -> int:
 def _correlate(x: Array, w: Array, windows: Windows, number: Size, groups: int, b: Array | None = None) -> Array:
     """dT/dy (N, F, oh, ow): each window of x times each filter. And b (F, 1, 1) added."""
     y = np.empty((len(x), len(w), *number), _dtype(x, w, b))
-    side_by_side(_correlations(x, w, windows, groups, b, y))
+    run_in_parallel(_correlations(x, w, windows, groups, b, y))
     return y
 
 
@@ -72,7 +74,7 @@ def _multiply(matrices: Array, terms: list[Array], b: Array | None, y: Array) ->
         if b is not None:
             y += b
         return
-    total, *others = room("products", (min(len(terms), 2), *shape), y.dtype)
+    total, *others = workspace("products", (min(len(terms), 2), *shape), y.dtype)
     tiled(matrices[0], terms[0], total)
     for matrix, cols in zip(matrices[1:], terms[1:], strict=True):
         tiled(matrix, cols, others[0])
@@ -101,7 +103,7 @@ def _correlate_images(y: Array, w: Array, windows: Windows, size: Size, groups: 
                 pieces += _correlations(y, taps, seen, groups, b, pixels)
             else:
                 pixels[...] = 0 if b is None else b
-    side_by_side(pieces)
+    run_in_parallel(pieces)
     return x
 
 
@@ -127,11 +129,11 @@ def _correlate_filters(
             entries = np.ascontiguousarray(y[images, :, share.rows], dtype)
             entries = entries.reshape(len(entries), groups, filters // groups, -1)
             for cols, total in zip(terms, totals, strict=True):
-                products = room("products", (len(entries), *total.shape), dtype)
+                products = workspace("products", (len(entries), *total.shape), dtype)
                 tiled(entries, cols.swapaxes(-1, -2), products)
                 total += products.sum(axis=0)
 
-    side_by_side([partial(piece, share, totals) for share, totals in zip(shares, sums, strict=True)])
+    run_in_parallel([partial(piece, share, totals) for share, totals in zip(shares, sums, strict=True)])
     return dy, columns.kernels(sums.sum(axis=0))
 
 
@@ -292,6 +294,12 @@ def _pairs(*options: Any) -> Any:
     return (np.broadcast_to(option, 2).tolist() for option in options)
 
 
+@conv2d.cost
+def _(inputs: Shapes, output: Shape, options: Any) -> int:
+    """Each entry of the output meets one filter; padding counts as entries."""
+    return prod(output) * prod(inputs[1][1:])  # type: ignore[no-any-return]
+
+
 @conv2d.reference
 def _(
     x: Any,
@@ -318,6 +326,12 @@ def _(
         terms.append(ops.einsum("ngcpq,gfc->ngfpq", pixels, w[:, :, :, i, j]))
     y = ops.reshape(reduce(ops.add, terms), (n, f, oh, ow))
     return y if b is None else ops.add(y, ops.reshape(b, (f, 1, 1)))
+
+
+@conv_transpose2d.cost
+def _(inputs: Shapes, output: Shape, options: Any) -> int:
+    """Each entry of the input is spread by one filter."""
+    return prod(inputs[0]) * prod(inputs[1][1:])  # type: ignore[no-any-return]
 
 
 @conv_transpose2d.reference

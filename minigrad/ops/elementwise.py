@@ -29,7 +29,7 @@ def as_float(x: Array) -> Array:
 _add, _subtract, _multiply, _divide = np.add, np.subtract, np.multiply, np.divide
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, commutative=True)
 def add(a: Array, b: Array) -> ForwardResult:
     """a + b, entry by entry; the shapes broadcast.
 
@@ -59,7 +59,7 @@ def _(g: Any, needs: Any) -> Any:
     return g, -g if needs[1] else None
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, commutative=True)
 def multiply(a: Array, b: Array) -> ForwardResult:
     """a b, entry by entry; the shapes broadcast.
 
@@ -288,7 +288,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
     return (g / (1 + x),)
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, commutative=True)
 def logaddexp(a: Array, b: Array) -> ForwardResult:
     """log(e^a + e^b), entry by entry, without overflow; the shapes broadcast.
 

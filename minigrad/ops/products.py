@@ -12,6 +12,7 @@ import numpy as np
 
 from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
+from ..rules import Shape, Shapes
 from ..spec import Array, as_array, describe
 from .kernels.blocks import product
 from .kernels.numerics import narrowed_all, widened
@@ -80,6 +81,11 @@ def _pull_single(left: Array, right: Array, axes: tuple[int, int]) -> Array:
     return np.tensordot(left, right, ([*stack, axes[0]], [*stack, axes[1]]))
 
 
+@matmul.cost
+def _(inputs: Shapes, output: Shape, options: Any) -> int:
+    return math.prod(output) * inputs[0][-1]  # type: ignore[no-any-return]
+
+
 @matmul.reference
 def _(a: Tensor, b: Tensor) -> Any:
     row, column = a.ndim == 1, b.ndim == 1
@@ -144,6 +150,27 @@ def _(g: Any, needs: Any, inputs: list[str], output: str, operands: list[Array])
         _pull_operand(g, output, *part, parts[:i] + parts[i + 1 :]) if needs[i] else None
         for i, part in enumerate(parts)
     )
+
+
+@_einsum.cost
+def _(inputs: Shapes, output: Shape, options: Any) -> int:
+    """Two operands at a time, in the order that NumPy plans: a multiply-add for each combination of their indices."""
+    # arrays of the right shapes without memory of their own: NumPy plans by shapes alone
+    operands = [np.broadcast_to(np.float32(0), shape) for shape in inputs]
+    terms, result = explicit_subscripts(options["subscripts"], operands)
+    size: dict[str, int] = {}
+    for term, array in zip(terms, operands, strict=True):
+        for letter, length in zip(term, array.shape, strict=True):
+            size[letter] = max(size.get(letter, 1), length)
+    plan = np.einsum_path(f"{','.join(terms)}->{result}", *operands, optimize="greedy")[0][1:]
+    total = 0
+    for places in plan:
+        met = [terms.pop(place) for place in sorted(places, reverse=True)]
+        indices = set().union(*met)
+        total += (len(met) - 1) * math.prod(size[letter] for letter in indices)
+        needed = set(result).union(*terms)
+        terms.append("".join(sorted(indices & needed)))
+    return total
 
 
 def explicit_subscripts(subscripts: str, operands: list[Array]) -> tuple[list[str], str]:

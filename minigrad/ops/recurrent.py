@@ -16,14 +16,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from ..core import Tensor
-from ..primitives import primitive
+from ..primitives import Steps, primitive
 from ..recording import recorder
-from ..runtime.threads import get_num_threads, side_by_side
+from ..rules import Shape, Shapes
+from ..runtime.threads import get_num_threads, run_in_parallel
 from ..spec import Array
 from .kernels.blocks import block_rows, column_blocks, multiply, product, products, row_blocks
 from .kernels.numerics import widened
@@ -105,7 +107,7 @@ def _run(
             a += _by_gate(inputs.take(projected, step), H)
             cell(group, t, a)
 
-    side_by_side([partial(steps, group) for group in packing.groups])
+    run_in_parallel([partial(steps, group) for group in packing.groups])
     return kept
 
 
@@ -145,7 +147,7 @@ def _run_back(
 
     notes = recorder()
     if notes is None:
-        side_by_side([partial(steps, group) for group in packing.groups])
+        run_in_parallel([partial(steps, group) for group in packing.groups])
     else:  # step by step, for there must be a moment at which the cotangents of a step are whole
         for t in reversed(range(packing.steps)):
             live = [(group, arrive(group, t)) for group in packing.groups]  # no rows of a group that has ended
@@ -171,6 +173,11 @@ def _pull_weights(
 def _by_gate(rows: Array, H: int) -> Array:
     """Rows (n, gates H) as (gates, n, H), a view."""
     return rows.reshape(len(rows), rows.shape[1] // H, H).swapaxes(0, 1)
+
+
+def _cost_of_steps(x: Shape, Wx: Shape, Wh: Shape, output: Shape) -> int:
+    """Each row of the input meets the input's weights, and each state, of each step if there are steps, the state's."""
+    return prod(x[:-1]) * prod(Wx) + prod(output[:-1]) * prod(Wh)
 
 
 # --- vanilla RNN ------------------------------------------------------------------------------------
@@ -224,6 +231,11 @@ def _pull_step(da: Array, needs: Any, x: Array, h: Array, Wx: Array, Wh: Array) 
     )
 
 
+@rnn_step.cost
+def _(inputs: Shapes, output: Shape, options: Any) -> int:
+    return _cost_of_steps(inputs[0], inputs[2], inputs[3], output)
+
+
 @rnn_step.reference
 def _(x: Tensor, h: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> Tensor:
     from .elementwise import tanh
@@ -239,7 +251,7 @@ def _tanh_vjp(g: Array, y: Array, out: Array | None = None) -> Array:
     return out
 
 
-@primitive(states=("h0",))
+@primitive(steps=Steps(rnn_step.primitive, {"h0": "h"}, inputs="x", indices="indices", weights="Wx"))
 def rnn(
     x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, lengths: Any = None, indices: Any = None
 ) -> tuple[Array, tuple[Any, ...]]:
@@ -285,6 +297,11 @@ def _(
     (dh0,), da = _run_back(packing, Wh, (g,), h.dtype, cell_vjp)
     dx, dWx, dWh, db = _pull_weights(needs, da, rows, h0, h, Wx, packing, inputs)
     return dx, dh0, dWx, dWh, db
+
+
+@rnn.cost
+def _(inputs: Shapes, output: Shape, options: Any) -> int:
+    return _cost_of_steps(inputs[0], inputs[2], inputs[3], output)
 
 
 @rnn.reference
@@ -488,12 +505,19 @@ def _reference_cell(a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     return o * tanh(c), c
 
 
+@lstm_step.cost
+def _(inputs: Shapes, output: Shape, options: Any) -> int:
+    return _cost_of_steps(inputs[0], inputs[3], inputs[4], output)
+
+
 @lstm_step.reference
 def _(x: Tensor, h: Tensor, c: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return _reference_step(x, h, c, Wx, Wh, b)
 
 
-@primitive(states=("h0", "c0"))
+@primitive(
+    steps=Steps(lstm_step.primitive, {"h0": "h", "c0": "c"}, inputs="x", indices="indices", weights="Wx")
+)
 def lstm(
     x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, c0: Array | None = None, lengths: Any = None,
     indices: Any = None,
@@ -547,6 +571,11 @@ def _(
     (dh0, dc0), da = _run_back(packing, Wh, g, h.dtype, cell_vjp)
     dx, dWx, dWh, db = _pull_weights(needs, da, rows, h0, h, Wx, packing, inputs)
     return dx, dh0, dWx, dWh, db, dc0
+
+
+@lstm.cost
+def _(inputs: Shapes, output: Shape, options: Any) -> int:
+    return _cost_of_steps(inputs[0], inputs[2], inputs[3], output)
 
 
 @lstm.reference

@@ -20,7 +20,7 @@ def _share(g: Any, lost: Any, tied_or_lost: Any) -> Any:
     return taken(half, ~lost) + taken(half, ~tied_or_lost)
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, commutative=True)
 def maximum(a: Array, b: Array) -> ForwardResult:
     """The larger of a and b, entry by entry; the shapes broadcast. Ties share the gradient equally.
 
@@ -40,7 +40,7 @@ def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
     )
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, commutative=True)
 def minimum(a: Array, b: Array) -> ForwardResult:
     """The smaller of a and b, entry by entry; the shapes broadcast. Ties share the gradient equally.
 

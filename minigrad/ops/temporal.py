@@ -5,12 +5,14 @@ Shapes: N batch, T steps, D input, M output, V vocabulary.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from ..core import Tensor
 from ..primitives import ForwardResult, primitive
+from ..rules import Shape, Shapes
 from ..spec import Array
 from .kernels.blocks import product, products
 from .kernels.numerics import narrowed, widened
@@ -62,6 +64,11 @@ def _(g: Any, needs: Any, x: Array, W: Array) -> Any:
         (rows, W.T) if needs[0] else None, (x.reshape(N * T, D).T, rows) if needs[1] else None
     )
     return None if dx is None else dx.reshape(x.shape), dW, column_sums(rows) if needs[2] else None
+
+
+@temporal_affine.cost
+def _(inputs: Shapes, output: Shape, options: Any) -> int:
+    return prod(output) * inputs[0][-1]  # type: ignore[no-any-return]
 
 
 @temporal_affine.reference

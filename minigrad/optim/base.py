@@ -23,7 +23,7 @@ from numpy.lib.array_utils import byte_bounds
 
 from ..core import Leaf, Tensor
 from ..runtime.contexts import errstate
-from ..runtime.threads import side_by_side
+from ..runtime.threads import run_in_parallel
 from ..spec import Array, DType, Spec, as_array, describe
 from ..writes import written
 
@@ -115,7 +115,7 @@ class Optimizer:
     """
 
     _options: ClassVar[tuple[str, ...]] = ("lr", "weight_decay")
-    _memory: ClassVar[tuple[str, ...]] = ()  # one array of the parameter's shape for each name
+    _state_names: ClassVar[tuple[str, ...]] = ()  # one array of the parameter's shape for each name
     _squares: ClassVar[tuple[str, ...]] = ()  # those of them that are means of squares, and so never negative
     lr: float
 
@@ -128,8 +128,8 @@ class Optimizer:
             setattr(self, name, value)
         self._specs: list[Spec] = [(p.shape, p.dtype) for p in self.params]
         self.steps: list[int] = [0] * len(self.params)  # how often each parameter was updated
-        self.memory: dict[str, list[Array]] = {
-            name: [np.zeros(p.shape, _precise(p.dtype)) for p in self.params] for name in self._memory
+        self.state: dict[str, list[Array]] = {
+            name: [np.zeros(p.shape, _precise(p.dtype)) for p in self.params] for name in self._state_names
         }
 
     def _number(self, name: str, value: Any) -> float:
@@ -167,14 +167,14 @@ class Optimizer:
         """The numbers that an update needs at a parameter's t-th step (from 1)."""
         raise NotImplementedError
 
-    def _update(self, coefficients: tuple[float, ...], p: Array, g: Array, *memory: Array) -> None:
+    def _update(self, coefficients: tuple[float, ...], p: Array, g: Array, *state: Array) -> None:
         """Change one block of a parameter, and of what is remembered of it, in place."""
         raise NotImplementedError
 
-    def _update_in_single(self, coefficients: tuple[float, ...], p: Array, g: Array, *memory: Array) -> None:
+    def _update_in_single(self, coefficients: tuple[float, ...], p: Array, g: Array, *state: Array) -> None:
         """The same for a parameter and a gradient of half precision."""
         precise = p.astype(np.float32)
-        self._update(coefficients, precise, g.astype(np.float32), *memory)
+        self._update(coefficients, precise, g.astype(np.float32), *state)
         p[...] = precise
 
     def step(self) -> None:
@@ -198,14 +198,14 @@ class Optimizer:
         updates: list[Callable[[], None]] = []
         for (i, p, g), numbers in zip(found, coefficients, strict=True):
             self.steps[i] += 1
-            blocks = _blocks([p.data, g, *(kept[i] for kept in self.memory.values())])
+            blocks = _blocks([p.data, g, *(kept[i] for kept in self.state.values())])
             update = self._update if p.dtype != np.float16 else self._update_in_single
             updates += [partial(update, numbers, *block) for block in blocks]
         if sum(p.size for _, p, _ in found) < 2 * _BLOCK:  # too little to wake a thread for
             updates = [partial(_one_after_the_other, updates)]
         for _, p, _ in found:  # said first: an interrupt may end the updates, but cannot unsay it
             written(p.data)
-        side_by_side(updates)
+        run_in_parallel(updates)
 
     def _check_parameter(self, i: int, p: Tensor, g: Array) -> None:
         """A parameter can be written into, and is what it was when the optimiser was made, as its gradient is."""
@@ -228,7 +228,7 @@ class Optimizer:
             p.zero_grad()
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of options, step counts and memory as a flat dict of arrays, ready for :func:`minigrad.save`.
+        """Copies of options, step counts and state as a flat dict of arrays, ready for :func:`minigrad.save`.
 
         >>> import minigrad as mg
         >>> list(mg.optim.SGD([mg.tensor([1.0], requires_grad=True)], lr=0.1, momentum=0.9).state_dict())
@@ -237,16 +237,16 @@ class Optimizer:
         state = {name: np.array(getattr(self, name), np.float64) for name in self._options}
         for i, count in enumerate(self.steps):
             state[f"step.{i}"] = np.array(count, np.int64)
-            state.update({f"{name}.{i}": arrays[i].copy() for name, arrays in self.memory.items()})
+            state.update({f"{name}.{i}": arrays[i].copy() for name, arrays in self.state.items()})
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over options, step counts and memory: all of them, or nothing.
+        """Take over options, step counts and state: all of them, or nothing.
 
         Raises:
             TypeError: if the state is no mapping.
             ValueError: names every missing, unexpected, misshaped or impossible entry: a mean of squares below 0, for
-                example, or a memory that is NaN, from which no step could come.
+                example, or a state that is NaN, from which no step could come.
         """
         caller = f"{type(self).__name__}.load_state_dict"
         arrays = validated(type(self).__name__, self.state_dict(), state)
@@ -256,7 +256,7 @@ class Optimizer:
         for i in range(len(self.params)):
             if arrays[f"step.{i}"] < 0:
                 raise ValueError(f"{caller}: step counts must not be negative, step.{i} is {arrays[f'step.{i}']}")
-            for name in self.memory:
+            for name in self.state:
                 if np.isnan(arrays[f"{name}.{i}"]).any():
                     raise ValueError(f"{caller}: {name}.{i} has entries that are NaN")
                 if name in self._squares and (arrays[f"{name}.{i}"] < 0).any():
@@ -265,7 +265,7 @@ class Optimizer:
             setattr(self, name, value)
         for i in range(len(self.params)):
             self.steps[i] = int(arrays[f"step.{i}"])
-            for name, kept in self.memory.items():
+            for name, kept in self.state.items():
                 kept[i][...] = arrays[f"{name}.{i}"]
 
     def __repr__(self) -> str:

@@ -49,7 +49,7 @@ class SGD(Optimizer):
     ) -> None:
         if nesterov and not momentum:
             raise ValueError("SGD: nesterov needs a momentum above 0")
-        self._memory = ("velocity",) if momentum else ()  # type: ignore[misc]
+        self._state_names = ("velocity",) if momentum else ()  # type: ignore[misc]
         super().__init__(
             params,
             lr=self._number("lr", lr),
@@ -59,16 +59,16 @@ class SGD(Optimizer):
         )
 
     def _coefficients(self, t: int) -> tuple[float, ...]:
-        if self.momentum and "velocity" not in self.memory:
+        if self.momentum and "velocity" not in self.state:
             raise ValueError("SGD: a momentum must be given when the optimiser is made, it keeps velocities then")
         return ()
 
-    def _update(self, coefficients: tuple[float, ...], p: Array, g: Array, *memory: Array) -> None:
+    def _update(self, coefficients: tuple[float, ...], p: Array, g: Array, *state: Array) -> None:
         g = self._decayed(p, g, self.weight_decay)
-        if not memory:
+        if not state:
             axpby(-self.lr, g, 1, p)
             return
-        (v,) = memory
+        (v,) = state
         axpby(1, g, self.momentum, v)
         if self.nesterov:
             axpby(-self.lr, g, 1, p)
@@ -109,7 +109,7 @@ class RMSprop(Optimizer):
         weight_decay: float = 0.0,
         momentum: float = 0.0,
     ) -> None:
-        self._memory = ("v", "velocity") if momentum else ("v",)  # type: ignore[misc]
+        self._state_names = ("v", "velocity") if momentum else ("v",)  # type: ignore[misc]
         super().__init__(
             params,
             lr=self._number("lr", lr),
@@ -120,21 +120,21 @@ class RMSprop(Optimizer):
         )
 
     def _coefficients(self, t: int) -> tuple[float, ...]:
-        if self.momentum and "velocity" not in self.memory:
+        if self.momentum and "velocity" not in self.state:
             raise ValueError("RMSprop: a momentum must be given when the optimiser is made, it keeps velocities then")
         return ()
 
-    def _update(self, coefficients: tuple[float, ...], p: Array, g: Array, *memory: Array) -> None:
-        v, step = memory[0], self._buffer(p)
+    def _update(self, coefficients: tuple[float, ...], p: Array, g: Array, *state: Array) -> None:
+        v, step = state[0], self._buffer(p)
         g = self._decayed(p, g, self.weight_decay)
         np.multiply(g, g, out=step)
         axpby(1 - self.alpha, step, self.alpha, v)
         np.sqrt(v, out=step)
         step += self.eps
         np.divide(g, step, out=step)
-        if len(memory) == 2:
-            axpby(1, step, self.momentum, memory[1])
-            step = memory[1]
+        if len(state) == 2:
+            axpby(1, step, self.momentum, state[1])
+            step = state[1]
         axpby(-self.lr, step, 1, p)
 
 
@@ -157,7 +157,7 @@ class Adam(Optimizer):
     """
 
     _options = ("lr", "betas", "eps", "weight_decay")
-    _memory = ("m", "v")
+    _state_names = ("m", "v")
     _squares = ("v",)
     betas: tuple[float, float]
     eps: float
@@ -188,9 +188,9 @@ class Adam(Optimizer):
         root = math.sqrt(1 - b2**t)
         return b1, b2, self.lr * root / (1 - b1**t), self.eps * root
 
-    def _update(self, coefficients: tuple[float, ...], p: Array, g: Array, *memory: Array) -> None:
+    def _update(self, coefficients: tuple[float, ...], p: Array, g: Array, *state: Array) -> None:
         b1, b2, size, eps = coefficients
-        m, v = memory
+        m, v = state
         step = self._buffer(p)
         g = self._decay(p, g)
         axpby(1 - b1, g, b1, m)

@@ -17,10 +17,6 @@ from .words import number_text, shape_of
 
 __all__ = ["Constant", "argument_order", "constants_of", "noted_spec", "to_be_named", "with_name"]
 
-_EITHER_WAY = {"add", "multiply", "maximum", "minimum", "logaddexp"}
-"""minigrad's primitives that give the same when their arguments change places."""
-
-
 class Constant(NamedTuple):
     """A constant argument. spec: its shape and dtype, number: its value if it is a single one; None if not known."""
 
@@ -53,7 +49,7 @@ def argument_order(vertex: Vertex) -> list[str]:
     if vertex.step is not None:
         return list(primitive.arguments)
     assert vertex.node is not None
-    return [primitive.input_name(i) for i in range(len(vertex.node.route[1]))]
+    return [primitive.input_name(i) for i in range(len(vertex.node.edges[1]))]
 
 
 def constants_of(vertex: Vertex) -> list[Constant]:
@@ -80,7 +76,8 @@ def noted_spec(vertex: Vertex, name: str) -> tuple[bool, Spec | None]:
     if note is None or number >= len(note.inputs):
         return False, None
     spec = note.inputs[number]
-    if spec is not None and vertex.step is not None and name == "x":
+    steps = called(vertex).steps
+    if spec is not None and vertex.step is not None and steps and name == steps.inputs:
         spec = vertex.specs[0][0][:1] + spec[0][-1:], spec[1]
     return True, spec
 
@@ -92,20 +89,20 @@ def _noted_number(vertex: Vertex, name: str) -> float | None:
 
 def _number_of(vertex: Vertex, name: str) -> int:
     """The place of an argument in the call that left the node; a state of a step is what the sequence starts from."""
-    primitive = _called(vertex)
-    if vertex.step is not None and f"{name}0" in primitive.states:
-        name = f"{name}0"
+    primitive = called(vertex)
+    if vertex.step is not None and primitive.steps:
+        name = primitive.steps.start_of(name)
     stem, _, place = name.partition("[")
     return primitive.arguments.index(stem) + (int(place[:-1]) if place else 0)
 
 
 def _is_optional(vertex: Vertex, name: str) -> bool:
-    primitive = _called(vertex)
+    primitive = called(vertex)
     stem = primitive.arguments[min(_number_of(vertex, name), len(primitive.arguments) - 1)]
     return primitive.signature.parameters[stem].default is None
 
 
-def _called(vertex: Vertex) -> Primitive:
+def called(vertex: Vertex) -> Primitive:
     assert vertex.node is not None
     assert vertex.node.primitive is not None
     return vertex.node.primitive
@@ -142,7 +139,7 @@ def _what_it_brings(picture: Picture, edge: Edge) -> tuple[object, ...]:
 
 def _is_symmetric(vertex: Vertex) -> bool:
     primitive = primitive_of(vertex)
-    return primitive is not None and primitive.name in _EITHER_WAY and primitive.module.startswith("minigrad.ops.")
+    return primitive is not None and primitive.commutative
 
 
 def _says_itself(picture: Picture, vertex: Vertex, edge: Edge) -> bool:

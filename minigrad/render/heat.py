@@ -100,8 +100,8 @@ def _flow_at_elision(source: Vertex, target: Vertex, edge: Edge) -> float | None
         return None if target.node is source.node else note.flows.get(edge.argument)
     assert target.node is not None
     assert target.node.primitive is not None
-    states = target.node.primitive.states
-    slot = states.index(f"{edge.argument}0") if f"{edge.argument}0" in states else -1
+    names = target.node.primitive.steps.names if target.node.primitive.steps else ()
+    slot = names.index(edge.argument) if edge.argument in names else -1
     return _at(note.gradient_steps.get(slot, ()), target.step - 1)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from ..backward import graph_of
 from ..core import Leaf, Node, Tensor
-from ..primitives import PRIMITIVES, Primitive
+from ..primitives import Primitive
 from ..spec import Spec
 from .calls import owners_path, paths_of_modules
 from .execution import executed
@@ -167,7 +167,7 @@ def _leaf(node: Node, known: Mapping[tuple[Node, int], str], scope: tuple[str, .
 def _operation(node: Node, serial: Mapping[Node, int], scope: tuple[str, ...]) -> Vertex:
     primitive = node.primitive
     assert primitive is not None
-    argnums, needs, slots = node.route
+    argnums, needs, slots = node.edges
     edges = zip(node.parents, argnums, slots, strict=True)
     name = primitive.input_name
     inputs = tuple([Edge(serial[parent], slot, name(argnum)) for parent, argnum, slot in edges])
@@ -191,17 +191,19 @@ def _is_default(value: Any, default: Any) -> bool:
 def primitive_of(vertex: Vertex) -> Primitive | None:
     """The primitive that a vertex shows: its node's, or of an unrolled sequence the step; None if there is none."""
     primitive = None if vertex.node is None else vertex.node.primitive
-    if primitive is None or vertex.kind != "operation" or primitive.name == vertex.label:
+    if primitive is None or vertex.kind != "operation":
         return primitive
-    return PRIMITIVES.get(f"{primitive.module}.{vertex.label}")
+    if vertex.step is not None:
+        return primitive.steps.step if primitive.steps else None
+    return primitive if vertex.gathers is None else None
 
 
 def output_name(vertex: Vertex, slot: int) -> str:
     """Which of several outputs: of a sequence the state's name, else its number; nothing where there is but one."""
     if len(vertex.specs) < 2 or vertex.node is None or vertex.node.primitive is None:
         return ""
-    states = vertex.node.primitive.states
-    return states[slot][:-1] if states else f"[{slot}]"
+    steps = vertex.node.primitive.steps
+    return steps.names[slot] if steps else f"[{slot}]"
 
 
 def leaf_names(picture: Picture) -> dict[int, str]:

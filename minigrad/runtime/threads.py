@@ -25,10 +25,10 @@ from typing import Any
 from . import blas
 from .contexts import Context, until
 
-__all__ = ["get_num_threads", "set_num_threads", "side_by_side", "split"]
+__all__ = ["get_num_threads", "set_num_threads", "run_in_parallel", "split"]
 
 _kept: dict[str, int] = {}  # the "number" where BLAS cannot be asked, or while it is kept to one thread
-_running: set[object] = set()  # a key for each call of side_by_side, in all threads of the user
+_running: set[object] = set()  # a key for each call of run_in_parallel, in all threads of the user
 _pool: list[int] = []  # threads that wait for tasks
 _tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
 _inside = threading.local()  # .busy is true in a thread that runs pieces
@@ -75,7 +75,7 @@ def split(length: int, parts: int) -> list[slice]:
     return list(map(slice, ends, ends[1:]))
 
 
-def side_by_side(pieces: Iterable[Callable[[], Any]]) -> None:
+def run_in_parallel(pieces: Iterable[Callable[[], Any]]) -> None:
     """Run functions without arguments, each once, on up to :func:`get_num_threads` threads, the caller's one of them.
 
     Returns when all have ended. If one raises, no further one is begun, and its error is raised here when those that

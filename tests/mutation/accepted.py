@@ -96,7 +96,7 @@ _accept("a number is divisible if its negative is", "windows.residues", _START,
         _START.replace("(i * dilation - padding - r)", "-(i * dilation - padding - r)"))  # fmt: skip
 _THEMSELVES = "if windows.kernel == windows.stride == (1, 1) and pixels.flags.c_contiguous:"
 _accept(_GENERAL, "columns._columns", _THEMSELVES, _THEMSELVES.replace("(1, 1)", "(1, 2)"))
-_accept("it is given as a dtype", "columns.room", "size = prod(shape) * np.dtype(dtype).itemsize",
+_accept("it is given as a dtype", "columns.workspace", "size = prod(shape) * np.dtype(dtype).itemsize",
         "size = prod(shape) * dtype.itemsize")  # fmt: skip
 _accept("the product casts as well", "convolution._correlate_filters",
         "matrices = None if w is None else columns.matrices(w.astype(dtype, copy=False))",
@@ -136,13 +136,14 @@ _accept("a border that is not needed, of no zeros", "columns._columns",
 _accept("with zeros between the rows nothing is seen beyond their ends", "columns._columns",
         "pitch = size[1] if flat else wide", "pitch = wide")  # fmt: skip
 _accept("more memory than is used", "columns._columns",
-        "zeros = room('padded', (n, c, (tall - 1) * pitch + wide), x.dtype)",
-        "zeros = room('padded', (n, c, tall * pitch + wide), x.dtype)")  # fmt: skip
+        "zeros = workspace('padded', (n, c, (tall - 1) * pitch + wide), x.dtype)",
+        "zeros = workspace('padded', (n, c, tall * pitch + wide), x.dtype)")  # fmt: skip
 _accept(_GENERAL, "columns._columns", _THEMSELVES, "if False:", _THEMSELVES.replace("(1, 1)", "(1, 0)"))
-_accept("new memory in place of used", "columns.room", "if held is None or held.size < size:", "if True:",
+_accept("new memory in place of used", "columns.workspace", "if held is None or held.size < size:", "if True:",
         "if held is None or held.size <= size:")  # fmt: skip
-_accept("new memory in place of used", "columns.room", "setattr(_rooms, name, held)", "_rooms", "pass")
-_accept("where memory begins decides on speed alone", "columns.room", "held = held[-held.ctypes.data % _CACHE_LINE:]",
+_accept("new memory in place of used", "columns.workspace", "setattr(_workspaces, name, held)", "_workspaces", "pass")
+_accept("where memory begins decides on speed alone", "columns.workspace",
+        "held = held[-held.ctypes.data % _CACHE_LINE:]",
         "held = held[_CACHE_LINE:]", "held = held[held.ctypes.data % _CACHE_LINE:]")  # fmt: skip
 _accept("NumPy takes any negative length for the rest", "convolution._correlate_filters",
         "entries = entries.reshape(len(entries), groups, filters // groups, -1)",

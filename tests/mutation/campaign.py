@@ -135,7 +135,7 @@ def targets(*primitives: str) -> tuple[Target, ...]:
     cases = families()
     records = [r for r in PRIMITIVES.values() if r.module.startswith("minigrad.ops") and r.name in cases]
     for record in sorted(records, key=lambda r: (r.module, r.name)):
-        for function in _closure(record.backward):
+        for function in _closure(record.vjp):
             users.setdefault(function, []).append(record)
     for module, name in AHEAD:
         function = getattr(importlib.import_module(module), name)
@@ -148,7 +148,7 @@ def targets(*primitives: str) -> tuple[Target, ...]:
 def _label(function: FunctionType, records: Sequence[Primitive]) -> str:
     """``elementwise.divide.vjp`` for a rule, ``lookup.sum_rows`` for a function that rules call."""
     name = function.__qualname__
-    rules = [r.name for r in records if r.backward is function]
+    rules = [r.name for r in records if r.vjp is function]
     if function.__name__ in {f"{rule}_vjp" for rule in rules}:  # it has no name of its own
         name = "/".join(rules) + ".vjp"
     return f"{function.__module__.rpartition('.')[2]}.{name}"

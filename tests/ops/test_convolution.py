@@ -94,8 +94,8 @@ def in_pieces(entries: int, worth: int) -> Iterator[None]:
     mg.set_num_threads(3)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(columns, "_LARGEST", entries)
-        patch.setattr(columns, "room", unclean)
-        patch.setattr(convolution, "room", unclean)
+        patch.setattr(columns, "workspace", unclean)
+        patch.setattr(convolution, "workspace", unclean)
         patch.setattr(convolution, "_WORTH_A_THREAD", worth)
         try:
             yield
@@ -228,13 +228,13 @@ def test_memory_in_use_does_not_grow_with_images() -> None:
     x, w = np.ones((1, 4, 700, 700), np.float32), np.ones((6, 4, 5, 5), np.float32)
     held = {}
 
-    def room(name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    def workspace(name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         held[name] = max(held.get(name, 0), math.prod(shape))
         return np.empty(shape, dtype)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(columns, "room", room)
-        patch.setattr(convolution, "room", room)
+        patch.setattr(columns, "workspace", workspace)
+        patch.setattr(convolution, "workspace", workspace)
         for stride in (1, 2):
             y = mg.ops.conv2d(leaf(x), leaf(w), stride=stride)
             y.backward(np.ones(y.shape, np.float32))
@@ -446,7 +446,7 @@ def test_work_is_dealt_to_threads_where_it_pays(images: int, size: int, pieces: 
     x, w = np.ones((images, 16, size, size), np.float32), np.ones((16, 16, 3, 3), np.float32)
     g = np.ones((images, 16, size - 2, size - 2), np.float32)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(convolution, "side_by_side", lambda work: met.append(len(work)) or [piece() for piece in work])
+        patch.setattr(convolution, "run_in_parallel", lambda work: met.append(len(work)) or [piece() for piece in work])
         patch.setattr(convolution, "get_num_threads", lambda: 2)
         pull(mg.ops.conv2d, [leaf(x), leaf(w)], [g])
     assert met == [pieces] * 3

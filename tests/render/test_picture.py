@@ -67,7 +67,7 @@ def test_every_node_and_every_use_appears_once(outputs):
         (parent, slot, node, node.primitive.input_name(argnum))
         for node in nodes
         if node.primitive is not None
-        for parent, argnum, slot in zip(node.parents, node.route[0], node.route[2], strict=True)
+        for parent, argnum, slot in zip(node.parents, node.edges[0], node.edges[2], strict=True)
     )
     assert drawn == used
     assert [(picture.vertices[o.source].node, o.slot) for o in picture.outputs] == [(o.node, o.index) for o in outputs]

@@ -15,7 +15,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.runtime import blas, threads
-from minigrad.runtime.threads import side_by_side
+from minigrad.runtime.threads import run_in_parallel
 
 
 @pytest.fixture(autouse=True)
@@ -31,13 +31,13 @@ def two_threads():
 def test_each_piece_runs_once(number, count):
     mg.set_num_threads(number)
     done = []
-    side_by_side([lambda i=i: done.append(i) for i in range(count)])
+    run_in_parallel([lambda i=i: done.append(i) for i in range(count)])
     assert sorted(done) == list(range(count))
 
 
 def test_two_pieces_run_at_the_same_time():
     meeting = threading.Barrier(2)
-    side_by_side([lambda: meeting.wait(20), lambda: meeting.wait(20)])  # one after the other would never meet
+    run_in_parallel([lambda: meeting.wait(20), lambda: meeting.wait(20)])  # one after the other would never meet
 
 
 def test_the_first_error_is_raised_when_all_have_ended_and_nothing_more_is_begun():
@@ -54,7 +54,7 @@ def test_the_first_error_is_raised_when_all_have_ended_and_nothing_more_is_begun
         begun.append("ended")
 
     with pytest.raises(KeyError, match="this one"):
-        side_by_side([fails, goes_on, *[lambda: (time.sleep(0.01), begun.append("late"))] * 200])
+        run_in_parallel([fails, goes_on, *[lambda: (time.sleep(0.01), begun.append("late"))] * 200])
     assert begun[0] != "late" or begun.count("late") < 200
     assert "ended" in begun
     count = len(begun)
@@ -73,19 +73,19 @@ def test_an_error_of_the_caller_and_of_a_helper_are_both_raised(first):
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        side_by_side([piece, piece])
+        run_in_parallel([piece, piece])
 
 
 def test_pieces_within_pieces_run_one_after_the_other():
     done = []
-    side_by_side([lambda: side_by_side([lambda: done.append(1)] * 3)] * 4)
+    run_in_parallel([lambda: run_in_parallel([lambda: done.append(1)] * 3)] * 4)
     assert len(done) == 12
 
 
 def test_several_callers_at_once():
     done = []
     callers = [
-        threading.Thread(target=lambda: [side_by_side([lambda: done.append(1)] * 4) for _ in range(50)])
+        threading.Thread(target=lambda: [run_in_parallel([lambda: done.append(1)] * 4) for _ in range(50)])
         for _ in range(4)
     ]
     for caller in callers:
@@ -103,7 +103,7 @@ def test_settings_of_the_caller_hold_in_every_piece():
         met.append(np.geterr()["over"])
 
     with np.errstate(over="raise"):
-        side_by_side([piece, piece])
+        run_in_parallel([piece, piece])
     assert met == ["raise", "raise"]
 
 
@@ -129,14 +129,14 @@ def test_products_in_a_piece_keep_to_its_thread(fails):
             raise KeyError
 
     with pytest.raises(KeyError) if fails else nullcontext():
-        side_by_side([piece, piece])
+        run_in_parallel([piece, piece])
     assert met == [(1, 2), (1, 2)]
     assert blas.get_threads() == mg.get_num_threads() == 2
 
 
 @known
 def test_a_number_set_in_a_piece_holds_afterwards():
-    side_by_side([lambda: mg.set_num_threads(3), lambda: None])
+    run_in_parallel([lambda: mg.set_num_threads(3), lambda: None])
     assert blas.get_threads() == mg.get_num_threads() == 3
 
 
@@ -164,7 +164,7 @@ def test_where_blas_cannot_be_asked_the_number_is_our_own(library, monkeypatch, 
     assert mg.get_num_threads() == len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     mg.set_num_threads(2)
     meeting = threading.Barrier(2)
-    side_by_side([lambda: meeting.wait(20), lambda: meeting.wait(20)])
+    run_in_parallel([lambda: meeting.wait(20), lambda: meeting.wait(20)])
     assert mg.get_num_threads() == 2
     monkeypatch.undo()
 
@@ -196,7 +196,7 @@ def another_thread_within_pieces():
         begun.wait(20)
         enough.wait(20)
 
-    other = threading.Thread(target=side_by_side, args=([piece, piece],))
+    other = threading.Thread(target=run_in_parallel, args=([piece, piece],))
     other.start()
     begun.wait(20)
     try:
@@ -210,7 +210,7 @@ def _numbers(tell):
     """In a child: how many threads there are before and after pieces, which have to meet."""
     before = (mg.get_num_threads(), blas.get_threads())
     meeting = threading.Barrier(2)
-    side_by_side([lambda: meeting.wait(10)] * 2)
+    run_in_parallel([lambda: meeting.wait(10)] * 2)
     tell((before, (mg.get_num_threads(), blas.get_threads())))
 
 
@@ -251,7 +251,7 @@ def test_a_child_forked_within_a_piece_waits_for_no_thread_of_its_parent():
         elif not children:
             time.sleep(0.2)
 
-    side_by_side([piece, piece])
+    run_in_parallel([piece, piece])
     if children == [0]:
         os._exit(0 if mg.get_num_threads() == 2 and blas.get_threads() in (2, None) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
@@ -260,12 +260,12 @@ def test_a_child_forked_within_a_piece_waits_for_no_thread_of_its_parent():
 @forks
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_child_has_threads_of_its_own():
-    side_by_side([lambda: None] * 2)
+    run_in_parallel([lambda: None] * 2)
     child = os.fork()
     if child == 0:
         meeting = threading.Barrier(2)
         try:
-            side_by_side([lambda: meeting.wait(10)] * 2)
+            run_in_parallel([lambda: meeting.wait(10)] * 2)
             os._exit(0)
         except BaseException:
             os._exit(1)

@@ -38,7 +38,7 @@ from functools import partial
 import numpy as np
 
 from ...runtime import blas
-from ...runtime.threads import get_num_threads, side_by_side, split
+from ...runtime.threads import get_num_threads, run_in_parallel, split
 from ...spec import Array
 
 __all__ = ["block_rows", "column_blocks", "multiply", "product", "products", "row_blocks", "tiled"]
@@ -114,7 +114,7 @@ def product(a: Array, b: Array) -> Array:
            [3.]])
     """
     out = np.empty((len(a), b.shape[1]), np.result_type(a, b))
-    side_by_side(_pieces(a, b, out, _threads(out.size * len(b))))
+    run_in_parallel(_pieces(a, b, out, _threads(out.size * len(b))))
     return out
 
 
@@ -128,7 +128,7 @@ def products(*pairs: tuple[Array, Array] | None) -> list[Array | None]:
         results.append(out)
         if pair and out is not None:
             pieces += _pieces(*pair, out, threads)
-    side_by_side(pieces)
+    run_in_parallel(pieces)
     return results
 
 

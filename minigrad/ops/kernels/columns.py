@@ -14,23 +14,23 @@ from ...runtime.threads import split
 from ...spec import Array
 from .windows import Size, Windows
 
-__all__ = ["Columns", "Share", "room"]
+__all__ = ["Columns", "Share", "workspace"]
 
 _LARGEST = 2**20  # entries of columns, or of products with them, at a time: 4 MB in float32
 # Bytes: memory from malloc begins anywhere in it, and then 16 filters on 32x3x32x32 take 1.2 to 1.5 of the time.
 _CACHE_LINE = 64
 
-_rooms = threading.local()
+_workspaces = threading.local()
 
 
-def room(name: str, shape: tuple[int, ...], dtype: Any) -> Array:
+def workspace(name: str, shape: tuple[int, ...], dtype: Any) -> Array:
     """This thread's memory of that name, with anything in it. To get new pages takes longer than to fill them."""
     size = prod(shape) * np.dtype(dtype).itemsize
-    held = getattr(_rooms, name, None)
+    held = getattr(_workspaces, name, None)
     if held is None or held.size < size:
         held = np.empty(size + _CACHE_LINE, np.uint8)
         held = held[-held.ctypes.data % _CACHE_LINE :]
-        setattr(_rooms, name, held)
+        setattr(_workspaces, name, held)
     return cast(Array, held[:size].view(dtype).reshape(shape))
 
 
@@ -126,14 +126,14 @@ def _columns(x: Array, windows: Windows, top: int, number: Size, dtype: Any) -> 
         # A row begins where the one before has its last pixel (flat), or its last zero. Flat, what a tap sees of all
         # rows is one run of memory: copied row by row, 32x16x16x16 to 3 transposed takes 1.3 of the time.
         pitch = size[1] if flat else wide
-        zeros = room("padded", (n, c, (tall - 1) * pitch + wide), x.dtype)
+        zeros = workspace("padded", (n, c, (tall - 1) * pitch + wide), x.dtype)
         zeros[...] = 0
         padded = as_strided(zeros, (n, c, tall, wide), (*zeros.strides[:2], pitch * x.itemsize, x.itemsize))
         padded[:, :, to_rows, to_columns] = pixels
         pixels = padded
     elif windows.kernel == windows.stride == (1, 1) and pixels.flags.c_contiguous:
         return pixels  # copied, 1x1 takes 1.15 of the time
-    cols = room("columns", (n, c, *windows.kernel, *number), dtype)
+    cols = workspace("columns", (n, c, *windows.kernel, *number), dtype)
     cols[...] = windows.view(pixels, number)
     if bordered and flat:  # What a tap sees beyond the end of a row is of the next one, and has to be 0.
         for j in range(windows.kernel[1]):

@@ -9,8 +9,9 @@ from collections.abc import Sequence, Set
 from dataclasses import asdict
 from typing import Any
 
+from ...notes import Note, Stats
 from ...primitives import PRIMITIVES, Primitive
-from ...recording import Note, Stats, note_of
+from ...recording import note_of
 from ..arguments import argument_order, constants_of, to_be_named, with_name
 from ..heat import Heat, flow_norm, gradient_norm, heat_of, largest, noted_slot, value_norm, was_recorded
 from ..passes.stubs import stubbed
@@ -126,11 +127,12 @@ class _Content:
             return None
         assert vertex.node is not None
         assert vertex.node.primitive is not None
+        steps = vertex.node.primitive.steps
         if vertex.node not in self.series:
             self.series[vertex.node] = len(self.series_list)
             self.series_list.append(
                 {
-                    "names": [state[:-1] for state in vertex.node.primitive.states],
+                    "names": list(steps.names) if steps else [],
                     "values": [[_number(x) for x in norms] for _, norms in sorted(note.value_steps.items())],
                     "gradients": [[_number(x) for x in norms] for _, norms in sorted(note.gradient_steps.items())],
                 }

@@ -17,7 +17,7 @@ from ...primitives import PRIMITIVES, Primitive
 from ...recording import using
 from ...runtime.contexts import errstate
 from ...spec import Spec
-from ..arguments import noted_spec
+from ..arguments import called, noted_spec
 from ..picture import Edge, Output, Picture, Vertex, picture_of, primitive_of
 from .frames import Frames
 
@@ -34,7 +34,7 @@ def expanded(picture: Picture, names: Iterable[str]) -> Picture:
     never part of a pass, so nothing is noted of them.
     """
     wanted = {names} if isinstance(names, str) else set(names)
-    known = {primitive.name for primitive in PRIMITIVES.values() if primitive.expand is not None}
+    known = {primitive.name for primitive in PRIMITIVES.values() if primitive.reference is not None}
     if strange := sorted(map(str, wanted - known)):
         raise ValueError(
             f"render: expand: {', '.join(strange)} has no reference; these have one: {', '.join(sorted(known))}"
@@ -58,7 +58,7 @@ class _Expansion:
         self.moved: dict[tuple[int, int], tuple[int, int]] = {}  # an output before -> the output now
         self.traces: dict[Any, Picture | str] = {}
         primitives = [primitive_of(v) if v.label in wanted else None for v in picture.vertices]
-        self.calls = {number: p for number, p in enumerate(primitives) if p is not None and p.expand is not None}
+        self.calls = {number: p for number, p in enumerate(primitives) if p is not None and p.reference is not None}
         self.frames = Frames(picture.vertices, self.calls.keys())
 
     def run(self) -> Picture:
@@ -109,7 +109,8 @@ class _Expansion:
     def _arguments(self, vertex: Vertex, primitive: Primitive) -> list[_Argument] | None:
         """All arguments in the order of the call; None if the shape of one is not known."""
         tracked = {edge.argument: _Argument(self._spec(vertex, edge), edge) for edge in vertex.inputs}
-        weights = tracked["Wx"].spec if "Wx" in tracked else None
+        steps = called(vertex).steps
+        weights = tracked[steps.weights].spec if steps and steps.weights in tracked else None
         result = []
         for name in primitive.arguments:
             if name in tracked:
@@ -139,16 +140,14 @@ def _constant(vertex: Vertex, name: str, weights: Spec | None) -> tuple[bool, Sp
 
     Of a sequence, or a step of it, the states' shape is that of the outputs; weights (D, …) say how wide x is.
     """
-    node = vertex.node
-    assert node is not None
-    assert node.primitive is not None
-    primitive = node.primitive
-    if primitive.states:
-        states = [state if vertex.step is None else state[:-1] for state in primitive.states]
+    primitive = called(vertex)
+    if steps := primitive.steps:
+        states = steps.states if vertex.step is None else steps.names
         shape, dtype = vertex.specs[0]
         if name in states:
             return True, ((shape[0], shape[-1]), dtype)
-        if name == "x" and weights is not None and (vertex.step is not None or "indices" not in vertex.options):
+        looked_up = vertex.step is None and steps.indices in vertex.options
+        if name == steps.inputs and weights is not None and not looked_up:
             return True, ((*shape[:-1], weights[0][0]), dtype)
     return noted_spec(vertex, name)
 
@@ -158,10 +157,10 @@ def _traced(primitive: Primitive, arguments: list[_Argument], options: Any) -> P
     tensors = [
         None if spec is None else Tensor(np.zeros(*spec), requires_grad=edge is not None) for spec, edge in arguments
     ]
-    assert primitive.expand is not None
+    assert primitive.reference is not None
     with recording(), using(None), errstate(all="ignore"):
         depth = len(current_scope() or ())
-        outputs = primitive.expand(*tensors, **options)
+        outputs = primitive.reference(*tensors, **options)
     several = outputs if isinstance(outputs, tuple) else (outputs,)
     if any(output.node is None for output in several):
         return _CONSTANT

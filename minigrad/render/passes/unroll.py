@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from ...rules import Steps
 from ..picture import Edge, Output, Picture, Vertex
 
 __all__ = ["unrolled"]
@@ -19,17 +20,17 @@ def unrolled(picture: Picture) -> Picture:
 
     One without steps (T = 0) stays as it is.
     """
-    if not any(map(_states, picture.vertices)):
+    if not any(map(_steps, picture.vertices)):
         return picture
     vertices: list[Vertex] = []
     moved: dict[tuple[int, int], tuple[int, int]] = {}  # an output before -> the output now
     used = _used_outputs(picture)
     for number, vertex in enumerate(picture.vertices):
         vertex = vertex.with_inputs(_moved(vertex.inputs, moved))
-        if _states(vertex):
-            steps, stacks = _unroll(vertex, len(vertices), used.get(number, []))
+        if steps := _steps(vertex):
+            unrolled, stacks = _unroll(vertex, steps, len(vertices), used.get(number, []))
             moved |= {(number, slot): (place, 0) for slot, place in stacks.items()}
-            vertices += steps
+            vertices += unrolled
         else:
             moved |= {(number, slot): (len(vertices), slot) for slot in range(len(vertex.specs))}
             vertices.append(vertex)
@@ -37,12 +38,12 @@ def unrolled(picture: Picture) -> Picture:
     return Picture(vertices, outputs)
 
 
-def _states(vertex: Vertex) -> tuple[str, ...]:
-    """The initial states of a sequence primitive with at least one step; of all else nothing."""
+def _steps(vertex: Vertex) -> Steps | None:
+    """How a sequence primitive is made of steps, if there is at least one; None of all else."""
     primitive = None if vertex.node is None else vertex.node.primitive
-    if primitive is None or not primitive.states or vertex.step is not None:
-        return ()
-    return primitive.states if vertex.specs[0][0][1] else ()
+    if primitive is None or primitive.steps is None or vertex.step is not None:
+        return None
+    return primitive.steps if vertex.specs[0][0][1] else None
 
 
 def _moved(edges: Sequence[Edge], moved: Mapping[tuple[int, int], tuple[int, int]]) -> tuple[Edge, ...]:
@@ -59,26 +60,36 @@ def _used_outputs(picture: Picture) -> dict[int, list[int]]:
     return result
 
 
-def _unroll(vertex: Vertex, first: int, used: Sequence[int]) -> tuple[list[Vertex], dict[int, int]]:
+def _unroll(
+    vertex: Vertex, steps: Steps, first: int, used: Sequence[int]
+) -> tuple[list[Vertex], dict[int, int]]:
     """The steps of a sequence, numbered from `first`, and for each used output the number of its stack."""
     (N, T, H), dtype = vertex.specs[0]
-    states = _states(vertex)
+    states = steps.states
     by_name = {edge.argument: edge for edge in vertex.inputs}
-    feeds, indices = by_name.pop("x", None), vertex.options.get("indices")
-    begin = [edge._replace(argument=name[:-1]) for name in states if (edge := by_name.pop(name, None))]
+    feeds = by_name.pop(steps.inputs, None)
+    indices = None if steps.indices is None else vertex.options.get(steps.indices)
+    begin = [edge._replace(argument=state) for start, state in states.items() if (edge := by_name.pop(start, None))]
     specs = tuple(((N, H), dtype) for _ in states)
-    name = f"{vertex.label}_step"
     vertices = []
     for t in range(T):
-        part = f"[:, {t}]" if indices is None else f"[indices[:, {t}]]"
+        part = f"[:, {t}]" if indices is None else f"[{steps.indices}[:, {t}]]"
         inputs = [] if feeds is None else [feeds._replace(part=part)]
-        inputs += [Edge(first + t - 1, slot, state[:-1]) for slot, state in enumerate(states)] if t else begin
+        inputs += [Edge(first + t - 1, slot, state) for slot, state in enumerate(steps.names)] if t else begin
         inputs += by_name.values()
         scope = (*vertex.scope, f"step {t}")
         still = [name for name in vertex.constants if t == 0 or name not in states]
-        constants = tuple(name[:-1] if name in states else name for name in still)
+        constants = tuple(states.get(name, name) for name in still)
         vertices.append(
-            replace(vertex, label=name, specs=specs, scope=scope, inputs=tuple(inputs), constants=constants, step=t)
+            replace(
+                vertex,
+                label=steps.step.name,
+                specs=specs,
+                scope=scope,
+                inputs=tuple(inputs),
+                constants=constants,
+                step=t,
+            )
         )
     stacks = {slot: first + T + i for i, slot in enumerate(used)}
     for slot in stacks:

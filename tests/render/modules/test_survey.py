@@ -334,7 +334,7 @@ def test_sequences_cost_as_much_as_their_steps_and_their_references(name, gates)
         def forward(self, x: Any, reference: bool) -> Any:
             weights, zero = (layer.Wx, layer.Wh, layer.b), mg.tensor(ones(N, H))
             if reference:
-                return getattr(mg.ops, name).primitive.expand(mg.tensor(x), zero, *weights)
+                return getattr(mg.ops, name).primitive.reference(mg.tensor(x), zero, *weights)
             state = (zero,) if gates == 1 else (zero, zero)
             for t in range(T):
                 state = getattr(mg.ops, f"{name}_step")(x[:, t], *state, *weights)

@@ -394,11 +394,11 @@ def test_a_large_graph_is_folded_and_limited(tmp_path):
 
 
 def test_every_script_is_listed():
-    folder = files("minigrad.render") / "page"
+    folder = files("minigrad.render.page") / "assets"
     assert {f.name for f in folder.iterdir() if f.name.endswith(".js")} == set(SCRIPTS)
 
 
 def test_nothing_moves_by_itself():
     """A transition on the bodies of 5,000 items made a click take seconds: each ran as an animation of its own."""
-    style = (files("minigrad.render") / "page" / "page.css").read_text(encoding="utf-8")
+    style = (files("minigrad.render.page") / "assets" / "page.css").read_text(encoding="utf-8")
     assert not re.findall(r"transition|animation|keyframes", style)

@@ -1,0 +1,133 @@
+"""What is declared of a primitive: its forward, and the rules that go with it.
+
+A :class:`Primitive` is a record; how it is declared and called is in :mod:`minigrad.primitives`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from .spec import Array, explain
+
+__all__ = ["PRIMITIVES", "ForwardResult", "Primitive", "Shape", "Shapes", "Steps"]
+
+ForwardResult = tuple[Array, tuple[Any, ...]]
+"""What the forward of a primitive with one output returns: the output and the residuals."""
+Shape = tuple[int, ...]
+Shapes = Sequence[Any]
+"""The shape of each array input, None for one that was left out."""
+
+
+class Steps(NamedTuple):
+    """How a primitive over a whole sequence (N, T, …) is made of T steps; drawings show them.
+
+    step: the primitive that is one step. states: for each output in order, what it starts from and what the step calls
+    it, ``{"h0": "h"}``. inputs: the input of which step t takes [:, t]. indices: the option that says which rows of the
+    input each step takes instead, (N, T) integers; or None. weights: the input that the steps' input is multiplied
+    with, (D, …), which tells D.
+    """
+
+    step: Primitive
+    states: Mapping[str, str]
+    inputs: str
+    indices: str | None
+    weights: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the step calls its states, in the order of the outputs."""
+        return tuple(self.states.values())
+
+    def start_of(self, state: str) -> str:
+        """What a state of the step, ``h``, starts from in the sequence, ``h0``; of any other argument its own name."""
+        return next((start for start, name in self.states.items() if name == state), state)
+
+
+class Primitive:
+    """The record of a primitive: its forward, its VJP and, for fused ones, its reference.
+
+    Attributes:
+        name: the function's name.
+        forward: on ndarrays; returns ``(output or tuple of outputs, tuple of residuals)``.
+        vjp: ``(cotangent, needs, *residuals) -> one entry an input``.
+        reference: a composition of simpler primitives that gives the same; or None.
+        cost: ``(shapes of the inputs, shape of the first output, options) -> multiply-adds`` of a call; None if none.
+        arguments: names of the array inputs in order; variadic ones share the last name.
+        options: names of the other parameters, which follow the inputs.
+        broadcasts: whether cotangents may be summed back to the shape of a broadcast input.
+        differentiable: whether outputs are tracked at all.
+        commutative: whether it gives the same when its inputs change places.
+        steps: of a primitive over a whole sequence, how it is made of steps; else None.
+    """
+
+    __slots__ = ("arguments", "broadcasts", "commutative", "cost", "differentiable", "forward", "module", "name",
+                 "options", "reference", "signature", "steps", "variadic", "vjp")  # fmt: skip
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        broadcasts: bool = False,
+        differentiable: bool = True,
+        commutative: bool = False,
+        steps: Steps | None = None,
+    ) -> None:
+        self.forward = forward
+        self.name = forward.__name__.lstrip("_")
+        self.module = forward.__module__
+        self.broadcasts = broadcasts
+        self.differentiable = differentiable
+        self.commutative = commutative
+        self.steps = steps
+        self.vjp: Callable[..., Any] = self._no_vjp
+        self.reference: Callable[..., Any] | None = None
+        self.cost: Callable[[Shapes, Shape, Mapping[str, Any]], int] | None = None
+        self.signature = inspect.signature(forward)
+        parameters = list(self.signature.parameters.values())
+        inputs = [p for p in parameters if _is_input(p)]
+        if inputs != parameters[: len(inputs)]:
+            raise TypeError(f"primitive {self.name}: array inputs must come before options")
+        if not inputs:
+            raise TypeError(
+                f"primitive {self.name}: the forward{self.signature} has no array inputs: "
+                "annotate them as np.ndarray or NDArray, or give them neither an annotation nor a default"
+            )
+        self.arguments = tuple(p.name for p in inputs)
+        self.options = tuple(p.name for p in parameters[len(inputs) :])
+        self.variadic = bool(inputs) and inputs[-1].kind is inspect.Parameter.VAR_POSITIONAL
+
+    def _no_vjp(self, *_: Any) -> Any:
+        raise TypeError(f"primitive {self.name} has no VJP: declare one with @{self.name}.vjp")
+
+    def input_name(self, number: int) -> str:
+        """The name of an input by its number, such as ``x`` or ``arrays[2]``."""
+        last = len(self.arguments) - 1
+        if self.variadic and number >= last:
+            return f"{self.arguments[last]}[{number - last}]"
+        return self.arguments[number]
+
+    def failed(self, inputs: Any, error: Exception) -> Exception:
+        """An error of the forward, with the primitive's name and the shapes and dtypes that met."""
+        if isinstance(error, TypeError) and "NoneType" in str(error) and any(value is None for value in inputs):
+            error = TypeError("expected numbers (bool, integer or real float), not None")
+        return explain(self.name, [(self.input_name(i), value) for i, value in enumerate(inputs)], error)
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}({', '.join(self.arguments)})>"
+
+
+PRIMITIVES: dict[str, Primitive] = {}  # the registry: every primitive declared, by module and name
+
+# Such as Array, np.ndarray, "NDArray[np.float32] | None", Optional[np.ndarray]; of a class its text is <class '…'>.
+_ARRAY = re.compile(r"(<class ')?((typing\.)?(Optional|Union)\[)?(\w+\.)*(Array|ArrayLike|NDArray|ndarray)\b")
+
+
+def _is_input(parameter: inspect.Parameter) -> bool:
+    """Arrays are annotated as such, or carry neither an annotation nor a default."""
+    if parameter.kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD):
+        return False
+    if parameter.annotation is not inspect.Parameter.empty:
+        return _ARRAY.match(str(parameter.annotation)) is not None
+    return parameter.default is inspect.Parameter.empty
