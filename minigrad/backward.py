@@ -184,7 +184,7 @@ def _walk_back(
                 _refuse_overwritten(primitive, residuals, node.born)
             if notes is not None:
                 notes.cotangent(node, g)
-            vjp = primitive.vjp  # a index is read faster than called: 0.1 of an np.add
+            vjp = primitive.vjp  # calling primitive.vjp(…) itself takes longer by 0.05 of an np.add
             grads = vjp(g, needs, *residuals) if residuals else vjp(g, needs)
             if type(grads) is not tuple or len(grads) != len(needs):
                 raise TypeError(_miscounted(primitive, len(needs), grads))
@@ -202,7 +202,8 @@ def _walk_back(
                 if index:
                     key = parent, index
                     shape, dtype = parent.later_outputs[index - 1]
-                # What passes through unchanged, as in an add, fits by identity of shape and dtype: 0.1 of an np.add.
+                # An add passes g on as it is: then the same shape and dtype objects show that it fits, without
+                # comparing them, which saves 0.1 of an np.add.
                 if grad is not g or shape is not node.shape or dtype is not node.dtype:
                     try:
                         fits = grad.shape == shape and grad.dtype is dtype
