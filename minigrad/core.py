@@ -105,8 +105,8 @@ class Node:
         params: the options it was called with.
         parents: the nodes of those inputs that are tracked, in the order of the inputs.
         edges: ``(argnums, needs, indices)``. For each parent ``argnums`` has the number of the input that it feeds, and
-            ``indices`` which of the parent's outputs that is; ``needs`` has for each input whether it is tracked, and so
-            needs a cotangent. Of ``where(c, x, h)`` with a constant c and h the second output of an LSTM:
+            ``indices`` which of the parent's outputs that is; ``needs`` says of each input whether it is tracked, and
+            so needs a cotangent. Of ``where(c, x, h)`` with a constant c and h the second output of an LSTM:
             ``((1, 2), (False, True, True), (0, 1))``.
         shape, dtype: of the first output; `later_outputs` has ``(shape, dtype)`` of each other one.
         residuals: what the VJP needs; None once a backward pass has freed it.

@@ -60,7 +60,7 @@ class Recorder:
         if self.values:
             note.values = [Stats.of(array) for array in outputs]
             if node.primitive is not None and node.primitive.steps:
-                note.value_steps = {slot: _norms(array) for slot, array in enumerate(outputs)}
+                note.value_steps = {index: _norms(array) for index, array in enumerate(outputs)}
 
     def cotangent(self, node: Node, cotangent: Any) -> None:
         """A reverse pass is about to call the VJP of a node, or has summed the gradient of a leaf."""
@@ -71,7 +71,7 @@ class Recorder:
             note.gradients = [None if g is None else Stats.of(g) for g in several]
             note.gradient_steps, note.flows, note.flow_steps = {}, {}, {}
             if node.primitive is not None and node.primitive.steps:
-                note.direct_steps = {slot: _norms(g) for slot, g in enumerate(several) if g is not None}
+                note.direct_steps = {index: _norms(g) for index, g in enumerate(several) if g is not None}
 
     def flows(self, node: Node, flows: Mapping[int, Array]) -> None:
         """The VJP of a node has given the gradients of its arguments, here by the argument's number."""
@@ -88,8 +88,8 @@ class Recorder:
         """The VJP of a sequence primitive has summed the cotangents of the states at step t, from the last step on."""
         note = None if self._node is None else note_of(self._node)
         if self.gradients and note is not None:
-            for slot, g in enumerate(cotangents):
-                note.gradient_steps.setdefault(slot, [0.0] * (t + 1))[t] = norm_of(g)
+            for index, g in enumerate(cotangents):
+                note.gradient_steps.setdefault(index, [0.0] * (t + 1))[t] = norm_of(g)
 
 
 def recorder() -> Recorder | None:
