@@ -155,7 +155,7 @@ def _walk_back(
     """
     owned: set[Any] = set()
     leaves: list[Leaf] = []
-    notes = recorder()
+    observer = recorder()
     now = writes.clock
     node: Any = None
     try:
@@ -163,8 +163,8 @@ def _walk_back(
             primitive = node.primitive
             if primitive is None:
                 leaves.append(cast(Leaf, node))
-                if notes is not None and node in cotangents:
-                    notes.cotangent(node, cotangents[node])
+                if observer is not None and node in cotangents:
+                    observer.cotangent(node, cotangents[node])
                 continue
             residuals = node.residuals
             if type(residuals) is not tuple:
@@ -182,14 +182,14 @@ def _walk_back(
                 continue
             if node.born != now:
                 _refuse_overwritten(primitive, residuals, node.born)
-            if notes is not None:
-                notes.cotangent(node, g)
+            if observer is not None:
+                observer.cotangent(node, g)
             vjp = primitive.vjp  # calling primitive.vjp(…) itself takes longer by 0.05 of an np.add
             grads = vjp(g, needs, *residuals) if residuals else vjp(g, needs)
             if type(grads) is not tuple or len(grads) != len(needs):
                 raise TypeError(_miscounted(primitive, len(needs), grads))
-            if notes is not None:
-                notes.flows(node, _fitted(primitive, parents, argnums, indices, grads))
+            if observer is not None:
+                observer.flows(node, _fitted(primitive, parents, argnums, indices, grads))
             if not retain_graph:
                 node.residuals = None
             i = 0
