@@ -15,7 +15,8 @@ ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "reading.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| (\d) \| \[([\w.]+)\]\(\.\./minigrad/([\w.]+)\) \| (\d+) \|", PAGE, re.MULTILINE)
 CORE = [name for _, name, _, _ in ROWS]
-HELPERS = re.findall(r"\[[\w./]+\]\(\.\./minigrad/([\w/]+\.py)\)", PAGE.split("## Helpers")[1].split("After the core")[0])
+TAIL = PAGE.split("## Helpers")[1].split("After the core")[0]
+HELPERS = re.findall(r"\[[\w./]+\]\(\.\./minigrad/([\w/]+\.py)\)", TAIL)
 
 
 def lines_of(name: str) -> int:
