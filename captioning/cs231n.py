@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 import minigrad as mg
-from captioning.data.hdf5 import load_coco_data, sample_coco_minibatch
+from captioning.data.notebook import load_coco_data, sample_coco_minibatch
 from captioning.data.vocabulary import decode_captions
 from captioning.models.captioner import CELLS, WEIGHTS, caption_loss, check_cell, initial_weights
-from captioning.pictures.all import image_from_url
+from captioning.pictures.photos import image_from_url
 from captioning.scoring.metrics import BLEU_score, exercise_bleu
 from minigrad import Tensor, ops
 

@@ -1,0 +1,16 @@
+"""Packages that only some functions need."""
+
+import pytest
+
+from minigrad.runtime.extras import require
+
+
+def test_a_missing_package_names_its_extra_and_a_broken_one_its_fault(tmp_path, monkeypatch):
+    with pytest.raises(
+        ModuleNotFoundError, match=r'no_such_package: pip install no_such_package, or pip install "\.\[caption\]"'
+    ):
+        require("no_such_package.part", "caption")
+    (tmp_path / "broken_package.py").write_text("import no_such_dependency\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="No module named 'no_such_dependency'"):
+        require("broken_package", "caption")
