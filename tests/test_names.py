@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -37,7 +38,7 @@ REFERENCE = re.compile(
 
 
 def resolves(reference: str, module: ModuleType) -> bool:
-    """Whether there is such a module or attribute: absolute, or in the module or its package."""
+    """Whether there is such a module or attribute: absolute, here, in this package, or exported in the whole of it."""
     for start in ("", f"{module.__name__}.", f"{module.__package__}."):
         parts = f"{start}{reference}".split(".")
         for end in range(len(parts), 0, -1):
@@ -48,9 +49,14 @@ def resolves(reference: str, module: ModuleType) -> bool:
             if has(found, parts[end:]):
                 return True
             break
-    return any(  # a method of a class of the module
-        has(value, reference.split(".")) for value in vars(module).values() if inspect.isclass(value)
-    )
+    own = [value for value in vars(module).values() if inspect.isclass(value)]  # a method may leave out its class
+    return reference in exported(module.__name__.split(".")[0]) or any(has(v, reference.split(".")) for v in own)
+
+
+@functools.cache
+def exported(package: str) -> set[str]:
+    modules = [importlib.import_module(name) for name in MODULES if name.startswith(f"{package}.")]
+    return {name for module in modules for name in getattr(module, "__all__", ())}
 
 
 def has(owner: object, path: list[str]) -> bool:
