@@ -22,12 +22,18 @@ MODULES = sorted(
 )  # importing __main__ would run it
 
 
+def public(module: ModuleType) -> set[str]:
+    """What a module exports: its ``__all__``, and where it has none what it defines without an underscore."""
+    defined = {name for name, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__}
+    return set(getattr(module, "__all__", {name for name in defined if not name.startswith("_")}))
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_no_module_is_named_like_what_it_exports(name):
     """Else `from package import name` gives the one or the other, by the order in which they were imported."""
     module = importlib.import_module(name)
     package, _, stem = name.rpartition(".")
-    assert stem not in getattr(module, "__all__", ()), f"{name} exports {stem}"
+    assert stem not in public(module), f"{name} exports {stem}"
     assert getattr(importlib.import_module(package), stem) is module, f"{package} has another {stem} than its module"
 
 
@@ -56,7 +62,7 @@ def resolves(reference: str, module: ModuleType) -> bool:
 @functools.cache
 def exported(package: str) -> set[str]:
     modules = [importlib.import_module(name) for name in MODULES if name.startswith(f"{package}.")]
-    return {name for module in modules for name in getattr(module, "__all__", ())}
+    return {name for module in modules for name in public(module)}
 
 
 def has(owner: object, path: list[str]) -> bool:
