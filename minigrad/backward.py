@@ -25,7 +25,7 @@ from .writes import arrays_in, overwritten, owner, written
 
 __all__ = ["graph_of", "reverse_pass", "unbroadcast"]
 
-# Keys are a node, which stands for its first output, or (node, index) for a later one.
+# The sums of cotangents so far. A key is a node, which stands for its first output, or (node, index) for a later one.
 _Cotangents: TypeAlias = "dict[Any, Any]"
 
 _parents = attrgetter("parents")
@@ -149,11 +149,12 @@ def reverse_pass(
 def _walk_back(
     order: Order[Node], cotangents: _Cotangents, live: set[Node] | None, retain_graph: bool
 ) -> tuple[list[Leaf], set[Any]]:
-    """Visit nodes, children first, and leave the cotangents of leaves.
+    """Visit nodes, children first; in the end ``cotangents`` holds those of the leaves.
 
-    Returns the leaves, and the keys of cotangents whose array the pass itself made, and so may add into.
+    Returns the leaves, and the keys of those cotangents whose arrays nothing else holds: the pass may add to them.
+    The loop is written out, without a function for each part, as it runs once for each node and edge.
     """
-    owned: set[Any] = set()
+    owned: set[Any] = set()  # keys
     leaves: list[Leaf] = []
     observer = recorder()
     now = writes.clock
@@ -278,7 +279,7 @@ def _refuse_overwritten(primitive: Primitive, residuals: Any, since: int) -> Non
 
 
 def _restrict(node: Node, live: set[Node]) -> tuple[Any, tuple[int, ...], tuple[bool, ...], tuple[int, ...]]:
-    """A node's parents and edges with the dead parents left out."""
+    """A node's parents and edges without the parents that lead to no source, and so are not live."""
     argnums, needs, indices = node.edges
     kept = [edge for edge in zip(node.parents, argnums, indices, strict=True) if edge[0] in live]
     parents, argnums, indices = zip(*kept, strict=True) if kept else ((), (), ())

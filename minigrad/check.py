@@ -107,6 +107,7 @@ class _Check:
     ) -> None:  # fmt: skip
         self.f, self.arrays, self.chosen, self.random = f, arrays, chosen, random
         coarsest = min((arrays[i].dtype for i in chosen), key=lambda d: d.itemsize)
+        # rtol is relative to the terms of an entry, share to the largest entry of the argument's gradient
         own, self.share = TOLERANCES.get(coarsest, TOLERANCES[np.dtype(np.float64)])
         self.rtol, self.atol = own if rtol is None else rtol, atol
         tensors, outputs = self._trace(chosen)

@@ -55,8 +55,8 @@ class Best(NamedTuple):
     """The best known derivatives of weighted sums of the outputs, an entry for each set of weights."""
 
     slope: Array
-    terms: Array
-    error: Array
+    terms: Array  # the sum of magnitudes of what the slope is a sum of
+    error: Array  # by how much the two steps that agree best differ, and what rounding may contribute
     jumps: Array  # whether the smallest steps tell derivatives that grow without bound
     constant: Array  # whether nothing moves by the smallest steps, although it would by the slope
 
