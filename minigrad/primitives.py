@@ -92,7 +92,7 @@ def primitive(
 
 def _declare(record: Primitive) -> PrimitiveFunction:
     short = record.differentiable and record.broadcasts and not record.variadic and not record.options
-    # by their inputs' names, which keyword arguments may use
+    # By the names of the inputs: a call may give them as keywords, and the short paths' parameters are x, or a and b.
     maker = {("x",): _call_unary, ("a", "b"): _call_binary}.get(record.arguments, _call) if short else _call
     function: Any = functools.update_wrapper(cast(Any, maker(record)), record.forward)
 
@@ -114,7 +114,7 @@ def _declare(record: Primitive) -> PrimitiveFunction:
 
 
 def _named(rule: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """A rule, which if it is called ``_`` takes a name that says in tracebacks and profiles whose it is."""
+    """The rule; if it is called ``_``, with a name that says in tracebacks and profiles which primitive's it is."""
     if getattr(rule, "__name__", "") == "_" and hasattr(rule, "__code__"):
         rule.__name__ = rule.__qualname__ = name
         rule.__code__ = rule.__code__.replace(co_name=name, co_qualname=name)
@@ -123,7 +123,7 @@ def _named(rule: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 # --- calling a primitive ---------------------------------------------------------------------------
 
-# The edges of the short paths (see Node); shared where every input is a first output, as almost every one is.
+# The edges that nodes of the short paths share (see Node) where each input is a first output, as almost all are.
 _UNARY = ((0,), (True,), (0,))
 _LEFT, _RIGHT = ((0,), (True, False), (0,)), ((1,), (False, True), (0,))
 _BOTH = ((0, 1), (True, True), (0, 0))
