@@ -21,7 +21,7 @@ FLOORS = {
         "graph spec rng",
         "notes rules writes",
         "core",
-        "recording io",
+        "recording io differences",
         "anomaly primitives",
         "backward ops.kernels",
         "ops",
