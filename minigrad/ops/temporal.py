@@ -15,10 +15,9 @@ from ..primitives import ForwardResult, primitive
 from ..rules import Shape, Shapes
 from ..spec import Array
 from .kernels.blocks import product, products
-from .kernels.numerics import narrowed, widened
+from .kernels.crossentropy import cross_entropy_rows, pull_rows, scaled_sum, score_rows
+from .kernels.numerics import column_sums, narrowed, widened
 from .kernels.rows import check_indices
-from .losses import cross_entropy_rows, pull_rows, scaled_sum, score_rows
-from .reductions import column_sums
 
 __all__ = ["temporal_affine", "temporal_softmax_loss"]
 

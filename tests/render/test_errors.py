@@ -102,7 +102,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_is_laid_out(wri
         WRITERS[writer][0](Y, folder)
     name = "a.svg" if writer == "draw" else "a.html"
     assert caught.value.filename == str(folder / name)
-    assert ".part" not in str(caught.value)
+    assert ".tmp" not in str(caught.value)
 
 
 def test_a_file_that_finds_no_room_is_named(tmp_path):
