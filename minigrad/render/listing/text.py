@@ -12,7 +12,7 @@ from ..arguments import argument_order, constants_of, noted_spec
 from ..given import Unroll, requested
 from ..names import default_name, full_name
 from ..passes.arrange import whole
-from ..passes.repeats import Repeat, repeats, sequences
+from ..passes.repeats import Repeat, find_repeats, sequences
 from ..picture import Edge, Path, Picture, Vertex, shared_path
 from ..reading.nodes import picture_of
 from ..words import alike, option_span, option_text, shape_of, span
@@ -213,7 +213,7 @@ class _Listing:
 
 def _repeats(picture: Picture) -> list[Repeat]:
     """The loops that a user wrote, and the sequences that are in none of them, in order."""
-    loops = repeats(picture)
+    loops = find_repeats(picture)
     within = {number for loop in loops for number in range(loop.start, loop.stop)}
     alone = [s for s in sequences(picture) if within.isdisjoint(range(s.start, s.stop))]
     return sorted([*loops, *alone], key=lambda repeat: repeat.start)

@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 
 from ..picture import Edge, Output, Path, Picture, Vertex, shared_path
 from ..words import alike
-from .repeats import Repeat, repeats, steps_between
+from .repeats import Repeat, find_repeats, steps_between
 
 __all__ = ["folded", "limited"]
 
@@ -52,7 +52,7 @@ def folded(picture: Picture, least: int = 4) -> Picture:
     What is left is folded again, for loops within loops. Of a sequence primitive the steps between the first and the
     last, for which :mod:`.unroll` wrote one, become an elision too.
     """
-    while found := repeats(picture, least):
+    while found := find_repeats(picture, least):
         picture = _merged(picture, [_middle(picture, repeat) for repeat in found])
     return _merged(picture, [_steps(picture, members) for members in steps_between(picture)])
 

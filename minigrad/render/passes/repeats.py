@@ -30,7 +30,7 @@ The steps of a long sequence primitive need not be found: :mod:`.unroll` wrote t
 >>> h, W = [mg.tensor([[1.0]], requires_grad=True) for _ in range(2)]
 >>> for _ in range(3):
 ...     h = mg.tanh(h @ W)
->>> repeats(picture_of([h], {}))
+>>> find_repeats(picture_of([h], {}))
 [Repeat(start=2, period=2, count=3, more=0)]
 """
 
@@ -46,7 +46,7 @@ import numpy as np
 from ..picture import Edge, Path, Picture, Vertex, shared_path
 from ..words import alike, option_text
 
-__all__ = ["Repeat", "repeats", "sequences", "steps_between"]
+__all__ = ["Repeat", "find_repeats", "sequences", "steps_between"]
 
 LONGEST = 128
 """The longest period that is looked for."""
@@ -90,7 +90,7 @@ class Repeat:
         return range(self.start + (number - self.start) % self.period, self.stop, self.period)
 
 
-def repeats(picture: Picture, least: int = 3) -> list[Repeat]:
+def find_repeats(picture: Picture, least: int = 3) -> list[Repeat]:
     """The repeats of at least `least` blocks, in order, none overlapping another."""
     vertices = picture.vertices
     found: list[Repeat] = []

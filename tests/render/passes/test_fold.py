@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad.render.passes.fold import folded, limited
 from minigrad.render.passes.order import grouped
-from minigrad.render.passes.repeats import repeats
+from minigrad.render.passes.repeats import find_repeats
 from tests.render.graphs import captioner, chain, graphs, leaf, loop
 from tests.render.pictures import arranged, check, labels, operations, picture_of, whole
 
@@ -98,7 +98,7 @@ def test_repeats_are_what_they_say(output):
     picture = picture_of(output)
     right = naive(picture.vertices, 3)
     end = 0
-    for repeat in repeats(picture, 3):
+    for repeat in find_repeats(picture, 3):
         assert (repeat.start, repeat.period, repeat.count) in right
         assert repeat.start >= end
         end = repeat.start + repeat.period * repeat.count
@@ -107,7 +107,7 @@ def test_repeats_are_what_they_say(output):
 @given(programs())
 def test_a_repeat_is_found_where_there_is_one(output):
     picture = picture_of(output)
-    assert bool(repeats(picture, 3)) == bool(naive(picture.vertices, 3))
+    assert bool(find_repeats(picture, 3)) == bool(naive(picture.vertices, 3))
 
 
 @given(graphs(), st.integers(1, 6))
@@ -115,7 +115,7 @@ def test_folding_and_limiting_keep_outputs_and_numbers(outputs, most):
     picture = grouped(whole(outputs, "steps"))
     less = check(folded(picture))
     assert operations(less) == operations(picture)
-    assert not repeats(less, 4)
+    assert not find_repeats(less, 4)
     least = limited(less, most)
     assert operations(least) - operations(less) in (0, sum(v.stands_for for v in least.vertices if "leaves" in v.label))
     shown = [v for v in least.vertices if v.kind == "operation"]
