@@ -6,6 +6,7 @@ import doctest
 import inspect
 import re
 import textwrap
+import types
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,14 @@ import minigrad as mg
 from minigrad.nn import layers
 from minigrad.ops import activations
 from minigrad.primitives import PRIMITIVES
+from minigrad.render import picture as picture_module
+from minigrad.render.reading.nodes import picture_of
 from tests.checks import Case, check_primitive
 from tests.nn import test_layers
 from tests.ops import test_activations
+from tests.render.pictures import check
+from theory import Refuted
+from theory.parity import checks, statements
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -31,9 +37,9 @@ def blocks(heading: str) -> list[str]:
     return [textwrap.dedent(text) for text in found]
 
 
-def run_within(module: object, code: str) -> dict[str, object]:
+def run_within(module: object, code: str, **besides: object) -> dict[str, object]:
     """What the names are after code that stands at the end of a module's file."""
-    names = dict(vars(module))
+    names = dict(vars(module)) | besides
     exec(compile(code, "CONTRIBUTING.md", "exec"), names)
     return names
 
@@ -93,6 +99,28 @@ def test_the_layer(monkeypatch):
 
     tests["check"] = check
     tests["test_scale"]()
+
+
+def test_the_claim():
+    code, claim = blocks("Adding a claim")
+    names = run_within(checks, code)
+    own = types.SimpleNamespace(**names)
+    made = run_within(statements, f"checks = own\n{claim}", own=own)["CLAIM_3_1_BACK"]
+    assert made.check(50).as_expected
+    wrong = run_within(checks, code.replace("sequence[::-1]", "sequence[:-1] + [0]"))["keeps_its_parity_backwards"]
+    with pytest.raises(Refuted, match="1 forwards, 0 backwards"):
+        wrong([0, 1])
+
+
+def test_the_drawing_pass():
+    (code,) = blocks("Adding a drawing pass")
+    without_scopes = run_within(picture_module, code)["without_scopes"]
+    net = mg.nn.Sequential(mg.nn.Linear(2, 3), mg.nn.Tanh())
+    picture = picture_of([net(mg.tensor([[1.0, 2.0]]))], {})
+    plain = check(without_scopes(picture))
+    assert any(vertex.scope for vertex in picture.vertices)
+    assert not any(vertex.scope for vertex in plain.vertices)
+    assert [vertex.label for vertex in plain.vertices] == [vertex.label for vertex in picture.vertices]
 
 
 @pytest.mark.parametrize("command", re.findall(r"^make (\w+)", PAGE, re.MULTILINE))
