@@ -12,7 +12,8 @@ from typing import Any
 
 from captioning.cli.options import add_command, add_data
 from captioning.data.hdf5 import CaptionData, open_captions
-from captioning.models.captioner import CELLS, Captioner
+from captioning.models.captioner import Captioner
+from captioning.models.cells import CELLS
 from captioning.scoring.evaluation import PARTS
 from captioning.training.consensus import Consensus
 from captioning.training.progress import Progress
