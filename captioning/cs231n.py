@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 import minigrad as mg
-from captioning.data.hdf5 import load_coco_data, sample_coco_minibatch
+from captioning.data.notebook import load_coco_data, sample_coco_minibatch
 from captioning.data.vocabulary import decode_captions
 from captioning.models.network import CaptionNetwork
 from captioning.models.weights import WEIGHTS
-from captioning.pictures.all import image_from_url
+from captioning.pictures.photos import image_from_url
 from captioning.scoring.metrics import BLEU_score, exercise_bleu
 from minigrad import Tensor, ops
 

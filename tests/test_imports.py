@@ -38,13 +38,26 @@ FLOORS = {
         "render.dot",
     ),
     "captioning": (
-        "scenes pictures",
-        "data",
+        "scenes pictures.photos pictures.figures progress",
+        "pictures",
+        "data.errors data.tokens",
+        "data.hdf5 data.layout data.raw_captions data.vocabulary",
+        "data.features",
+        "data.captions data.splits",
+        "data.dataset data.parts",
+        "data.fingerprints data.notebook",
         "models",
+        "decoding.next_word",
+        "decoding.batches",
         "decoding",
         "scoring",
+        "training.neighbours training.run",
+        "training.consensus training.solver",
         "training",
-        "cs231n cli",
+        "cs231n cli.options cli.training_options",
+        "cli.decoding_options cli.resuming",
+        "cli",
+        "cli.entry",
     ),
     "theory": (
         "identity domains",
@@ -143,3 +156,12 @@ def test_drawing_is_imported_when_it_is_first_used():
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert said.split() == ["False", "True", "False"]
+
+
+def test_importing_the_captioners_loads_no_extra():
+    code = (
+        "import sys, captioning, captioning.cs231n, captioning.cli.entry; "
+        "print(*{'h5py', 'nltk', 'PIL', 'matplotlib', 'rich'} & set(sys.modules))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert said.split() == []

@@ -61,14 +61,14 @@ def _weights(sizes: Sizes) -> dict[str, Array]:
 
 
 def _minigrad(sizes: Sizes, width: int) -> Work:
-    from captioning.decoding import decoders as decoding
+    from captioning import beam, greedy
 
     model, features = captioner(sizes, _weights(sizes)), sizes.pictures()
 
     def run() -> Any:
         if width == 1:
-            return decoding.greedy(model, features, _LENGTH)
-        return decoding.beam(model, features, width, _LENGTH)
+            return greedy(model, features, _LENGTH)
+        return beam(model, features, width, _LENGTH)
 
     return Work(run, lambda: {"captions": run()})
 

@@ -1,1 +1,1 @@
-"""The command line of captioning: what people type and see."""
+"""The command line of captioning: `entry` lists the commands, and each is in the module of its name."""

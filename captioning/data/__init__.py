@@ -1,1 +1,5 @@
-"""Captions and features: the vocabulary, the HDF5 files of the CS231n layout, features read by rows."""
+"""Captions and features: the files of the CS231n layout, read, checked, and given out in batches.
+
+`open_captions` (`dataset`) opens a folder (`layout`): its words (`vocabulary`), the captions by word ids (`captions`),
+the features of the images by rows (`features`), and gives a data set of two `splits`.
+"""

@@ -10,8 +10,6 @@ from a file without compression; a compressed file unpacks every chunk that a ro
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,51 +17,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from captioning.data.vocabulary import DataError
+from captioning.data.errors import DataError
+from captioning.data.hdf5 import checked_dataset, open_hdf5, reading
 from minigrad.runtime.extras import require
-from minigrad.runtime.files import irregular, replacing
+from minigrad.runtime.files import replacing
 
-__all__ = ["CACHE_BYTES", "FeatureRows", "checked_dataset", "open_hdf5", "reading", "repack_features"]
+__all__ = ["CACHE_BYTES", "FeatureRows", "repack_features"]
 
 CACHE_BYTES = 256 * 2**20
-
-
-def open_hdf5(path: Path) -> Any:
-    """An h5py.File opened for reading, or a DataError."""
-    if found := irregular(path):
-        raise DataError(f"{path}: is {found}, not a regular file")
-    if not path.is_file():
-        raise DataError(f"{path}: there is no such file")
-    try:
-        return require("h5py", "caption").File(path, "r")
-    except OSError as error:
-        raise DataError(f"{path}: not a whole HDF5 file (truncated, damaged or foreign): {error}") from error
-
-
-def checked_dataset(file: Any, path: Path, key: str, rank: int, kind: Any) -> Any:
-    """The h5py data set at `key`, not yet read, with its rank and dtype checked."""
-    try:
-        dataset = file.get(key)
-    except (OSError, RuntimeError, KeyError) as error:
-        raise DataError(f"{path}: {key}: cannot be read: {error}") from error
-    if dataset is None:
-        raise DataError(f"{path}: the key {key} is missing; the file has {sorted(file) or 'no keys'}")
-    if not isinstance(dataset, require("h5py", "caption").Dataset):
-        raise DataError(f"{path}: {key}: must be a data set; got a {type(dataset).__name__}")
-    if dataset.ndim != rank:
-        raise DataError(f"{path}: {key}: must have {rank} dimensions; got shape {dataset.shape}")
-    if not np.issubdtype(dataset.dtype, kind):
-        raise DataError(f"{path}: {key}: must hold {kind.__name__} numbers; got dtype {dataset.dtype}")
-    return dataset
-
-
-@contextmanager
-def reading(path: Path, key: str) -> Iterator[None]:
-    """Turn what h5py raises on damaged content into a DataError."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        raise DataError(f"{path}: {key}: cannot be read, the file is damaged: {error}") from error
 
 
 class FeatureRows:
@@ -87,9 +48,7 @@ class FeatureRows:
     ndim = 2
     dtype = np.dtype(np.float32)
 
-    def __init__(
-        self, path: str | os.PathLike[str], key: str = "features", cache_bytes: int = CACHE_BYTES
-    ) -> None:
+    def __init__(self, path: str | os.PathLike[str], key: str = "features", cache_bytes: int = CACHE_BYTES) -> None:
         self.path, self.key = Path(path), key
         self._file = open_hdf5(self.path)
         try:
@@ -170,9 +129,7 @@ class FeatureRows:
         self.close()
 
 
-def repack_features(
-    source: str | os.PathLike[str], target: str | os.PathLike[str], key: str = "features"
-) -> None:
+def repack_features(source: str | os.PathLike[str], target: str | os.PathLike[str], key: str = "features") -> None:
     """Copy the features of `source` into a new file as one uncompressed block of float32 rows.
 
     Random rows then cost a short read each, instead of the unpacking of every chunk that they touch.
@@ -184,6 +141,3 @@ def repack_features(
             copy = file.create_dataset(key, rows.shape, rows.dtype)
             for start in range(0, len(rows), step):
                 copy[start : start + step] = rows[start : start + step]
-
-
-# The splits ------------------------------------------------------------------------------------

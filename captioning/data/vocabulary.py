@@ -1,8 +1,8 @@
 """Words and their numbers.
 
 A caption is stored as a row of word ids, `<START> a dog runs <END> <NULL> <NULL>`, each an index into
-the list `idx_to_word` of `coco2014_vocab.json`. This module turns text into tokens, tokens into ids
-and ids back into text. Source: homework 1-1, "The captioning exercises" (the CS231n layout).
+the list `idx_to_word` of `coco2014_vocab.json`. This module turns words into ids and ids back into text; words come
+from `captioning.data.tokens`. Source: homework 1-1, "The captioning exercises" (the CS231n layout).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,32 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from captioning.data.errors import DataError
 from minigrad.runtime.files import irregular, replacing
 
-__all__ = ["END", "NULL", "SPECIAL", "START", "UNK", "DataError", "Vocabulary", "decode_captions", "tokenise"]
+__all__ = ["END", "NULL", "SPECIAL", "START", "UNK", "Vocabulary", "decode_captions"]
 
 NULL, START, END, UNK = "<NULL>", "<START>", "<END>", "<UNK>"
 SPECIAL = (NULL, START, END, UNK)
-
-# Letters, digits and apostrophes make a word; anything else parts two words.
-_WORD = re.compile(r"(?:[^\W_]|')+")
-
-
-class DataError(ValueError):
-    """A data set that cannot be used; the message names the file, the key, what is wrong and what fits."""
-
-
-def tokenise(caption: str) -> list[str]:
-    """Split a raw caption into lower-case words.
-
-    Every character but letters, digits and the apostrophe parts words and is dropped, so that `t-shirt`
-    gives two words and `it 's` keeps its `'s`. With this rule the raw captions of Flickr8k give its
-    HDF5 captions exactly, up to the cut after 15 words and `<UNK>`.
-
-    >>> tokenise("A boy in a red T-shirt slides; it 's fun .")
-    ['a', 'boy', 'in', 'a', 'red', 't', 'shirt', 'slides', 'it', "'s", 'fun']
-    """
-    return _WORD.findall(caption.lower())
 
 
 def decode_captions(captions: ArrayLike, idx_to_word: Sequence[str] | Mapping[int, str]) -> str | list[str]:
@@ -73,9 +53,7 @@ def _check_ids(captions: ArrayLike) -> NDArray[np.integer[Any]]:
     return ids
 
 
-def _words(
-    ids: NDArray[np.integer[Any]], idx_to_word: Sequence[str] | Mapping[int, str], where: str
-) -> list[str]:
+def _words(ids: NDArray[np.integer[Any]], idx_to_word: Sequence[str] | Mapping[int, str], where: str) -> list[str]:
     """The words of one row of ids up to and with `<END>`, without `<NULL>`."""
     words = []
     for t, i in enumerate(ids.tolist()):
@@ -85,8 +63,7 @@ def _words(
             word = None
         if word is None:
             raise DataError(
-                f"captions: the id {i} at {where}step {t} is outside the vocabulary "
-                f"of {len(idx_to_word)} words"
+                f"captions: the id {i} at {where}step {t} is outside the vocabulary of {len(idx_to_word)} words"
             )
         if word != NULL:
             words.append(word)

@@ -1,1 +1,1 @@
-"""Photos, and the pictures of a report."""
+"""Photos that are fetched, and pictures that are drawn: the curve of a run, a sheet of captions."""

@@ -1,6 +1,6 @@
 """A data set that the project draws itself: small worlds, their pictures, captions, and a judge of captions.
 
-`write_scenes` makes all of it from one seed, in the layout that the loader of the CS231n data reads;
+`write_scenes` makes all of it from one seed, in the layout that `captioning.open_captions` reads;
 `load_scenes` reads the worlds back, and `judge` says which statements of a caption are true of one.
 
 Example:

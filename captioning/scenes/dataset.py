@@ -1,4 +1,4 @@
-"""Writes scenes in the layout of the CS231n MS-COCO data set, and reads back what scenes have of their own.
+"""Writes scenes in the layout of the CS231n MS-COCO data set (`captioning.data.layout`), and reads them back.
 
 | file | holds |
 |---|---|
@@ -6,7 +6,7 @@
 | `coco2014_vocab.json` | `idx_to_word`, `word_to_idx`; `<NULL> <START> <END> <UNK>` are 0 to 3 |
 | `{train,val}2014_vgg16_fc7.h5`, `…_pca.h5` | `features` (N, D) float32, see `captioning.scenes.features` |
 | `{train,val}2014_urls.txt` | a line a picture: its name |
-| `{train,val}_scenes.json` | a line a scene, as `world.scene_to_json` writes it |
+| `{train,val}_scenes.json` | a line a scene, see `captioning.scenes.world.scene_to_json` |
 | `captions.csv` | `image,split,caption`: the same captions as words |
 | `pictures/` | the first pictures of the validation split, to look at |
 """

@@ -1,7 +1,7 @@
 """How each kind of thing looks: one function a kind, drawn at big size in hundredths of the picture's side.
 
-The box of a kind has its upper left corner at (0, 0) and is as wide and as high as `world.KINDS` says. The
-colour of the thing is the paint of its largest parts; wheels, windows, trunks and noses keep their own.
+The box of a kind has its upper left corner at (0, 0) and is as wide and as high as `captioning.scenes.world.KINDS`
+says. The colour of the thing is the paint of its largest parts; wheels, windows, trunks and noses keep their own.
 """
 
 from __future__ import annotations

@@ -9,34 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 import minigrad as mg
-from captioning.data.hdf5 import Split
+from captioning.data.splits import Split
 from captioning.data.vocabulary import SPECIAL
-from captioning.decoding.decoders import greedy
+from captioning.decoding.stepwise import greedy
 from captioning.models.captioner import Captioner
 from captioning.scoring.metrics import corpus_bleu, exercise_bleu, exercise_bleu_table
 
-__all__ = ["PARTS", "captions_of", "evaluate", "human_exercise_bleu", "images_of_part", "mean_exercise_bleu",
-           "mean_loss"]  # fmt: skip
-
-PARTS = ("all", "first", "second")
-"""Parts of a split's images: all, or one half of the rows. Choose on one half and report on the other."""
+__all__ = ["captions_of", "evaluate", "human_exercise_bleu", "mean_exercise_bleu", "mean_loss"]
 
 Rows = NDArray[np.int64]
-
-
-def images_of_part(split: Split, part: str = "all", most: int | None = None, seed: int = 0) -> Rows:
-    """The image rows of a part that have captions, rising; if there are more than `most`, that many drawn by seed."""
-    if part not in PARTS:
-        raise ValueError(f"part must be one of {', '.join(PARTS)}; got {part!r}")
-    middle, end = (len(split.features) + 1) // 2, len(split.features)
-    start, stop = {"all": (0, end), "first": (0, middle), "second": (middle, end)}[part]
-    rows = np.unique(split.image_idxs).astype(np.int64)
-    rows = rows[(rows >= start) & (rows < stop)]
-    if not rows.size:
-        raise ValueError(f"part {part!r} of the split {split.name} has no image with captions")
-    if most is not None and most < rows.size:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
-    return rows
 
 
 def mean_loss(model: Captioner, split: Split, images: Rows, batch_size: int = 100) -> float:

@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from captioning.data.hdf5 import Split
-from captioning.decoding.decoders import sample
+from captioning.data.splits import Split
+from captioning.decoding.stepwise import sample
 from captioning.models.captioner import Captioner
 from captioning.scoring.metrics import exercise_bleu_table
 from captioning.training.neighbours import Neighbours

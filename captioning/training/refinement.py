@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from captioning.data.hdf5 import Split
+from captioning.data.splits import Split
 from captioning.models.captioner import Captioner
+from captioning.progress import Progress
 from captioning.training.consensus import Consensus, captions_by_image, consensus_captions
 from captioning.training.neighbours import Neighbours, nearest
-from captioning.training.progress import Progress
 from captioning.training.run import Run, RunError, read_arrays
 from captioning.training.solver import Settings, Solver
 

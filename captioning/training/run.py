@@ -26,10 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import minigrad as mg
-from captioning.data.hdf5 import CaptionData, Split
+from captioning.data.dataset import CaptionData
+from captioning.data.fingerprints import changed, fingerprint
+from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.captioner import Captioner
-from captioning.training.fingerprints import changed, fingerprint
 from minigrad.runtime.files import irregular, replacing
 
 __all__ = ["Run", "RunError", "settings_of"]
@@ -212,7 +213,7 @@ class Run:
 
     def draw_curve(self) -> None:
         """Draw loss.png from the history."""
-        from captioning.pictures.all import loss_curve
+        from captioning.pictures.curves import loss_curve
 
         history = self.history()
         if any("loss" in entry for entry in history):

@@ -20,12 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import minigrad as mg
-from captioning.data.hdf5 import Split
-from captioning.decoding.decoders import greedy
+from captioning.data.parts import images_of_part
+from captioning.data.splits import Split
+from captioning.decoding.stepwise import greedy
 from captioning.models.captioner import Captioner
-from captioning.scoring.evaluation import captions_of, images_of_part, mean_exercise_bleu, mean_loss
+from captioning.progress import Progress
+from captioning.scoring.evaluation import captions_of, mean_exercise_bleu, mean_loss
 from captioning.scoring.metrics import corpus_bleu
-from captioning.training.progress import Progress
 from captioning.training.run import Entry, Run, RunError
 
 __all__ = ["KEEP", "Settings", "Solver", "TrainingError"]

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from captioning.data.hdf5 import open_captions
+from captioning.data.dataset import open_captions
 from captioning.data.vocabulary import Vocabulary
 
 WORDS = ["<NULL>", "<START>", "<END>", "<UNK>", "a", "the", "dog", "cat", "bird", "runs", "sits", "here"]

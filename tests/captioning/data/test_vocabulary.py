@@ -1,18 +1,14 @@
 """Words, ids and the file that keeps them."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captioning.data.vocabulary import SPECIAL, DataError, Vocabulary, decode_captions, tokenise
-from minigrad.runtime.extras import require
-from minigrad.runtime.files import replacing
+from captioning.data.errors import DataError
+from captioning.data.vocabulary import SPECIAL, Vocabulary, decode_captions
 
 WORDS = [*SPECIAL, "a", "dog", "cat"]
 
@@ -20,27 +16,6 @@ WORDS = [*SPECIAL, "a", "dog", "cat"]
 @pytest.fixture
 def vocabulary():
     return Vocabulary(WORDS)
-
-
-@pytest.mark.parametrize(
-    ("caption", "words"),
-    [
-        ("A black dog is running .", ["a", "black", "dog", "is", "running"]),
-        ("Merry-go-round , a #1 T-shirt!", ["merry", "go", "round", "a", "1", "t", "shirt"]),
-        ("do n't ; the man 's five o'clock", ["do", "n't", "the", "man", "'s", "five", "o'clock"]),
-        ("Un café\tà\u00a0deux_mots\n", ["un", "café", "à", "deux", "mots"]),
-        ("", []),
-        (" . , ! ", []),
-    ],
-)
-def test_tokenise(caption, words):
-    assert tokenise(caption) == words
-
-
-@given(st.text())
-def test_tokens_of_joined_tokens_are_the_same(caption):
-    words = tokenise(caption)
-    assert tokenise(" ".join(words)) == words
 
 
 def test_decode_captions_as_the_notebook_does():
@@ -183,43 +158,3 @@ def test_a_missing_file_is_named(tmp_path):
 def test_words_must_be_a_list():
     with pytest.raises(TypeError, match="one str"):
         Vocabulary("abc")
-
-
-# The two helpers beside it ---------------------------------------------------------------------
-
-
-def test_a_write_that_fails_leaves_the_old_file(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-
-    def write():
-        with replacing(path) as temporary:
-            temporary.write_text("ne")
-            raise RuntimeError("half way")
-
-    with pytest.raises(RuntimeError, match="half way"):
-        write()
-    assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("a.txt", "old")]
-
-
-def test_a_missing_package_names_its_extra_and_a_broken_one_its_fault(tmp_path, monkeypatch):
-    with pytest.raises(
-        ModuleNotFoundError, match=r'no_such_package: pip install no_such_package, or pip install "\.\[caption\]"'
-    ):
-        require("no_such_package.part", "caption")
-    (tmp_path / "broken_package.py").write_text("import no_such_dependency\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModuleNotFoundError, match="No module named 'no_such_dependency'"):
-        require("broken_package", "caption")
-
-
-def test_importing_the_modules_imports_no_extra():
-    program = (
-        "import sys, captioning.data, captioning.scoring.metrics, captioning.pictures\n"
-        "print(*{'h5py', 'nltk', 'PIL', 'matplotlib'} & set(sys.modules))"
-    )
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=root
-    )
-    assert done.stdout.split() == []

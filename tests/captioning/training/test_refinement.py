@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from captioning.data.hdf5 import open_captions
+from captioning.data.dataset import open_captions
 from captioning.models.captioner import Captioner
 from captioning.scoring.metrics import BLEU_score, exercise_bleu_table
 from captioning.training.consensus import Consensus, best_drafts, captions_by_image, consensus_captions

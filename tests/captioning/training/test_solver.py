@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import itertools
-import json
 import math
 import os
 import signal
@@ -15,20 +13,13 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from captioning.data.hdf5 import open_captions
+from captioning.data.parts import images_of_part
 from captioning.models.captioner import Captioner
-from captioning.scoring.evaluation import (
-    captions_of,
-    evaluate,
-    human_exercise_bleu,
-    images_of_part,
-    mean_exercise_bleu,
-    mean_loss,
-)
-from captioning.scoring.metrics import BLEU_score, corpus_bleu
-from captioning.training.progress import Progress
+from captioning.progress import Progress
+from captioning.scoring.evaluation import captions_of
 from captioning.training.run import Run, RunError, settings_of
 from captioning.training.solver import Settings, Solver, TrainingError
+from tests.captioning.test_progress import Terminal
 
 SHORT = Settings(epochs=3, batch_size=10, learning_rate=5e-3)
 
@@ -307,144 +298,6 @@ def test_a_checkpoint_of_another_model_changes_nothing(small_data, tmp_path):
     assert other.iteration == 0
 
 
-# The run folder --------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def trained(small_data, tmp_path):
-    solver = make_solver(small_data, run=new_run(tmp_path / "run", small_data))
-    solver.train()
-    return tmp_path / "run", solver
-
-
-def test_the_files_of_a_run(trained):
-    folder, solver = trained
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "checkpoint.safetensors", "history.jsonl", "loss.png", "settings.json", "vocabulary.json",
-        "weights.safetensors",
-    ]  # fmt: skip
-    lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
-    assert lines == solver.history
-    model = Run.open(folder).load_model()
-    assert same(model.state_dict(), weights(solver))
-    assert not model.training
-
-
-def test_a_run_is_never_overwritten(trained, small_data, tmp_path):
-    folder, _ = trained
-    with pytest.raises(RunError, match="exists already"):
-        new_run(folder, small_data)
-    (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="is a file"):
-        new_run(tmp_path / "file", small_data)
-    (tmp_path / "empty").mkdir()
-    new_run(tmp_path / "empty", small_data)
-
-
-def test_a_run_of_another_data_set_is_refused(trained, small_folder, other_folder):
-    run = Run.open(trained[0])
-    with open_captions(other_folder) as data, pytest.raises(RunError, match="another vocabulary"):
-        run.check_fits(data.val)
-    with open_captions(small_folder, pca=False) as data, pytest.raises(RunError, match=r"features of 6 columns.* 5"):
-        run.check_fits(data.val)
-
-
-@pytest.mark.parametrize(("name", "content", "message"), [
-    ("settings.json", None, r"settings\.json: cannot be read, so this is no run folder"),
-    ("settings.json", "{", r"settings\.json: is not JSON"),
-    ("settings.json", "[]", r"settings\.json: is not the settings of a run"),
-    ("settings.json", '{"format": 1, "vocabulary": "a", "model": {}}', r"settings\.json: the key training is missing"),
-    ("settings.json", '{"format": 1, "vocabulary": "a", "model": {}, "training": {}, "data": {}}',
-     r"settings\.json: model: the keys feature_size"),
-    ("vocabulary.json", None, r"vocabulary\.json: cannot read"),
-    ("vocabulary.json", '{"idx_to_word": ["<NULL>", "<START>", "<END>", "<UNK>"], "word_to_idx": '
-     '{"<NULL>": 0, "<START>": 1, "<END>": 2, "<UNK>": 3}}', r"vocabulary\.json: is not the vocabulary"),
-    ("weights.safetensors", None, r"weights\.safetensors: there is no such file"),
-    ("weights.safetensors", "damaged", r"weights\.safetensors"),
-])  # fmt: skip
-def test_damaged_files_are_named(trained, name, content, message):
-    folder, _ = trained
-    if content is None:
-        (folder / name).unlink()
-    else:
-        (folder / name).write_text(content)
-    with pytest.raises(ValueError, match=message):
-        Run.open(folder).load_model()
-
-
-def test_weights_of_another_size_are_named(trained, small_data):
-    folder, _ = trained
-    mg.save(folder / "weights.safetensors", Captioner(small_data.vocabulary, 6, 8, 13).state_dict())
-    with pytest.raises(RunError, match=r"weights\.safetensors: does not fit the model of settings\.json"):
-        Run.open(folder).load_model()
-
-
-def test_a_damaged_history_is_named(trained):
-    folder, _ = trained
-    lines = (folder / "history.jsonl").read_text().splitlines()
-    lines[2] = "{"
-    (folder / "history.jsonl").write_text("\n".join(lines))
-    with pytest.raises(RunError, match=r"history\.jsonl: line 3 is damaged"):
-        Run.open(folder).history()
-
-
-# Evaluation ------------------------------------------------------------------------------------
-
-
-def test_the_halves_of_a_split_share_nothing(small_data):
-    every, first, second = (images_of_part(small_data.val, part) for part in ("all", "first", "second"))
-    assert first.tolist() == list(range(12))
-    assert second.tolist() == list(range(12, 24))
-    assert every.tolist() == list(range(24))
-    some = images_of_part(small_data.val, "second", most=5, seed=3)
-    assert len(set(some.tolist()) & set(second.tolist())) == 5
-    assert some.tolist() == images_of_part(small_data.val, "second", most=5, seed=3).tolist()
-    with pytest.raises(ValueError, match="part must be one of all, first, second; got 'third'"):
-        images_of_part(small_data.val, "third")
-
-
-def test_the_figures_are_those_of_their_definitions(small_data):
-    model, split = make_model(small_data, dropout=0.4), small_data.val
-    images = images_of_part(split, "second")
-    figures = evaluate(model, split, images, seed=2)
-    said = captions_of(model, split, images)
-    expected = corpus_bleu([split.references(int(i)) for i in images], said)
-    assert {n: figures[f"corpus_bleu_{n[-1]}"] for n in expected} == expected
-    assert figures["images"] == 12
-    assert figures["captions"] == 24
-    model.eval()
-    rows = np.flatnonzero(split.image_idxs >= 12)
-    losses = [model.loss(*split.batch([row])[1::-1]).item() for row in rows]
-    assert figures["loss"] == pytest.approx(np.mean(losses), rel=1e-5)
-    assert mean_loss(model, split, images, batch_size=7) == pytest.approx(figures["loss"], rel=1e-5)
-    possible = [
-        {BLEU_score(" ".join(reference), " ".join(words)) for reference in split.references(int(i))}
-        for i, words in zip(images, said, strict=True)
-    ]
-    low, high = np.mean([min(p) for p in possible]), np.mean([max(p) for p in possible])
-    assert low <= figures["exercise_bleu"] <= high
-    every = [
-        BLEU_score(" ".join(reference), " ".join(words))
-        for i, words in zip(images, said, strict=True)
-        for reference in split.references(int(i))
-    ]
-    assert mean_exercise_bleu(split, images, said) == pytest.approx(np.mean(every))
-    assert figures["exercise_bleu_mean"] == pytest.approx(np.mean(every))
-
-
-def test_human_exercise_bleu_is_the_mean_over_pairs(small_data):
-    split = small_data.val
-    images = images_of_part(split, "first")
-    pairs = [
-        BLEU_score(" ".join(truth), " ".join(other))
-        for stored in (split.references(int(i)) for i in images)
-        for truth, other in itertools.permutations(stored, 2)
-    ]
-    assert human_exercise_bleu(split, images) == pytest.approx(np.mean(pairs))
-    lone = split.with_captions(split.captions[:1], split.image_idxs[:1])
-    assert human_exercise_bleu(lone, split.image_idxs[:1]) is None
-
-
 # Settings and progress -------------------------------------------------------------------------
 
 
@@ -455,62 +308,6 @@ def test_human_exercise_bleu_is_the_mean_over_pairs(small_data):
 def test_impossible_settings_are_named(name, value):
     with pytest.raises(ValueError, match=f"{name} must be"):
         Settings(**{name: value})
-
-
-class Terminal(io.StringIO):
-    """A stream that is a terminal."""
-
-    def isatty(self):
-        return True
-
-
-def shown(stream, clock, done, wait, **options):
-    """A job of which `done` says the steps that are done, one after each `wait` of seconds."""
-    progress = Progress(stream, clock=lambda: clock[0], **options)
-    progress.begin(100, start=20)
-    for number in done:
-        clock[0] += wait
-        progress.update(number, loss=3.0)
-    return progress
-
-
-def test_progress_prints_a_line_now_and_then():
-    progress = shown(io.StringIO(), [0.0], range(21, 101), wait=1)
-    progress.say("[done]")
-    progress.close()
-    assert progress.stream.getvalue().splitlines() == [
-        "30/100  loss 3.00  1.0/s  0:01:10 left",
-        "90/100  loss 3.00  1.0/s  0:00:10 left",
-        "[done]",
-    ]
-
-
-def test_progress_draws_over_its_line_on_a_terminal(monkeypatch):
-    monkeypatch.setenv("TERM", "xterm")
-    progress = shown(Terminal(), [0.0], range(21, 31), wait=0.1)
-    drawn = progress.stream.getvalue()
-    assert "22/100  loss 3.00  10.0/s  0:00:08 left" in drawn
-    assert "23/100" not in drawn  # 0.2 s after the one before
-    assert "\n" not in drawn
-    progress.say("epoch 1")
-    assert "epoch 1\n" in progress.stream.getvalue()
-    before = len(progress.stream.getvalue())
-    progress.close()
-    assert progress.stream.getvalue()[before:].rstrip().endswith("\x1b[2K")  # wiped,
-    assert "\x1b[?25h" in progress.stream.getvalue()[before:]  # and the cursor is there again
-
-
-def test_progress_on_a_terminal_that_cannot_move_its_cursor_prints_lines(monkeypatch):
-    monkeypatch.setenv("TERM", "dumb")
-    progress = shown(Terminal(), [0.0], range(21, 101), wait=1)
-    assert progress.stream.getvalue().count("\n") == 2
-
-
-def test_progress_can_be_silent():
-    quiet = shown(io.StringIO(), [0.0], range(21, 101), wait=1, enabled=False)
-    quiet.say("nothing")
-    quiet.close()
-    assert quiet.stream.getvalue() == ""
 
 
 def test_an_error_in_a_training_leaves_the_terminal_as_it_was(small_data, monkeypatch):

@@ -8,9 +8,9 @@ import h5py
 import numpy as np
 import pytest
 
-from captioning.data.hdf5 import open_captions
-from captioning.training import fingerprints as module
-from captioning.training.fingerprints import fingerprint
+from captioning.data import fingerprints as module
+from captioning.data.dataset import open_captions
+from captioning.data.fingerprints import fingerprint
 
 FEATURES = "train2014_vgg16_fc7_pca.h5"
 
@@ -33,7 +33,6 @@ def test_the_same_numbers_in_another_file_are_the_same(small_folder, small_data,
 
 
 def test_what_it_says_of_an_array(small_data):
-
 
     said = fingerprint(small_data)["coco2014_captions.h5: train_captions"]
     crc = zlib.crc32(small_data.train.captions.astype("<i4").tobytes())
@@ -58,6 +57,5 @@ def test_large_features_are_sampled(small_folder, monkeypatch):
     with open_captions(small_folder, cache_bytes=0) as data:
         said = fingerprint(data)[FEATURES]
         rows = np.asarray(data.train.features)[[0, 11, 23]]
-
 
     assert said == f"24x6 float32 {zlib.crc32(rows.astype('<f4').tobytes()):08x} of 3 rows"

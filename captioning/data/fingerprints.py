@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from captioning.data.dataset import CaptionData
 from captioning.data.features import FeatureRows
-from captioning.data.hdf5 import SPLITS, CaptionData
+from captioning.data.layout import RAW_CAPTIONS_FILE, SPLITS
 
 __all__ = ["changed", "fingerprint"]
 
@@ -68,7 +69,7 @@ def _of_features(rows: FeatureRows) -> str:
 
 def _of_raw_captions(data: CaptionData) -> dict[str, str]:
     """Of the files that references are read from; of none where the stored captions are the references."""
-    table = data.folder / "captions.csv"
+    table = data.folder / RAW_CAPTIONS_FILE
     lists = [path for path in (data[name].image_names_path for name in SPLITS) if path.is_file()]
     return {path.name: _of_file(path) for path in (table, *lists)} if table.is_file() and lists else {}
 

@@ -1,4 +1,4 @@
-"""The demonstration: small worlds are drawn and captioned, a captioner trains on them, and its captions are judged.
+"""The command `demo`: small worlds are drawn and captioned, a captioner trains on them, and its captions are judged.
 
 What is true of a scene is known, so a caption is judged by its statements: which of them are true
 (precision), and how much of the scene they tell (recall). The same figures for captions of other scenes
@@ -7,6 +7,7 @@ say what guessing is worth, and those of the scenes' own captions what can be re
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +15,30 @@ from typing import Any
 
 import numpy as np
 
-from captioning.data.hdf5 import CaptionData, open_captions
+from captioning.cli.options import add_command
+from captioning.data.dataset import CaptionData, open_captions
+from captioning.data.parts import images_of_part
 from captioning.models.captioner import Captioner
-from captioning.pictures.all import caption_sheet
-from captioning.scoring.evaluation import captions_of, evaluate, images_of_part
-from captioning.training.progress import Progress
+from captioning.pictures.sheets import caption_sheet
+from captioning.progress import Progress
+from captioning.scoring.evaluation import captions_of, evaluate
 from captioning.training.run import Run, RunError, settings_of
 from captioning.training.solver import Settings, Solver
 
-__all__ = ["Size", "demo"]
+__all__ = ["FULL", "QUICK", "Size", "add_demo", "demonstrate"]
+
+
+def add_demo(commands: Any) -> None:
+    """The command `demo`."""
+    parser = add_command(commands, "demo", "draw small worlds, train a captioner on them and judge what it says", _demo)
+    parser.add_argument("--out", metavar="DIR", default="captioning-demo", help="folder to make (captioning-demo)")
+    parser.add_argument("--quick", action="store_true", help="a smaller one, in about a minute instead of three")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random (0)")
+
+
+def _demo(options: argparse.Namespace) -> int:
+    demonstrate(Path(options.out), QUICK if options.quick else FULL, options.seed)
+    return 0
 
 
 @dataclass(frozen=True)
@@ -49,7 +65,7 @@ FULL = Size()
 QUICK = Size(train=3000, val=200, wordvec=64, hidden=128, epochs=7, learning_rate=3e-3, weight_decay=0.4)
 
 
-def demo(folder: Path, size: Size = FULL, seed: int = 0) -> dict[str, Any]:
+def demonstrate(folder: Path, size: Size = FULL, seed: int = 0) -> dict[str, Any]:
     """Make the demonstration in `folder`, print the figures and the files made; the figures.
 
     The epoch is chosen on the first half of the validation scenes, everything printed is of the second. A

@@ -1,0 +1,115 @@
+"""A whole data set in the CS231n MS-COCO layout: opened, checked, and closed again.
+
+**What is in memory.** Captions and image rows always are (27 MB for MS-COCO); features are read by rows, see
+`captioning.data.features`.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from captioning.data.captions import read_captions
+from captioning.data.errors import DataError, check_count
+from captioning.data.features import CACHE_BYTES, FeatureRows
+from captioning.data.hdf5 import open_hdf5
+from captioning.data.layout import CAPTIONS_FILE, SPLITS, VOCABULARY_FILE, check_split, features_path, find_folder
+from captioning.data.splits import Split
+from captioning.data.vocabulary import Vocabulary
+
+__all__ = ["CaptionData", "open_captions"]
+
+
+class CaptionData:
+    """An open data set: `vocabulary` and the splits `train` and `val`; `open_captions` makes it.
+
+    Use it in a `with` block, or call `close`. `data["train"]` is `data.train`.
+    """
+
+    def __init__(self, folder: Path, vocabulary: Vocabulary, train: Split, val: Split) -> None:
+        self.folder, self.vocabulary, self.train, self.val = folder, vocabulary, train, val
+
+    def __getitem__(self, split: str) -> Split:
+        check_split(split)
+        return self.train if split == "train" else self.val
+
+    def __repr__(self) -> str:
+        return f"<CaptionData {self.folder}: {self.train!r}, {self.val!r}, {self.vocabulary!r}>"
+
+    def close(self) -> None:
+        """Close the files; features cannot be read any more."""
+        self.train.features.close()
+        self.val.features.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_captions(
+    folder: str | os.PathLike[str] | None = None,
+    pca: bool = True,
+    max_train: int | None = None,
+    seed: int = 0,
+    cache_bytes: int = CACHE_BYTES,
+) -> CaptionData:
+    """Open a data set in the CS231n layout (`captioning.data.layout` says which files that are).
+
+    folder: the data set's; None means the folder that the environment variable CAPTIONING_DATA names, or
+    its one subfolder with a data set, and `datasets/coco_captioning` if the variable is unset.
+    pca: read the reduced features `…_fc7_pca.h5` (MS-COCO: 512 columns) or the whole `…_fc7.h5` (4096).
+    max_train: use only so many training captions, drawn without replacement by
+    `numpy.random.default_rng(seed)` and kept in the order of the file: the same ones every time.
+    cache_bytes: features of a split up to this size are kept in memory when first read.
+
+    Everything is checked before it returns, but features, which are checked as they are read. Whatever
+    does not fit (a missing or damaged file or key, a rank or dtype, word ids outside the vocabulary,
+    image rows outside the features, an empty split, a wrong max_train) is a DataError that names it.
+
+    ```
+    with open_captions("datasets/coco_captioning", max_train=5000) as data:
+        for captions, features, image_idxs in data.train.batches(25, rng=0):
+            ...
+    ```
+    """
+    root = find_folder(folder)
+    vocabulary = Vocabulary.from_json(root / VOCABULARY_FILE)
+    with ExitStack() as stack:
+        file = stack.enter_context(open_hdf5(root / CAPTIONS_FILE))
+        kept = stack.enter_context(ExitStack())
+        splits = []
+        for name in SPLITS:
+            features = kept.enter_context(FeatureRows(features_path(root, name, pca), cache_bytes=cache_bytes))
+            captions, image_idxs = read_captions(file, root / CAPTIONS_FILE, name, vocabulary, features)
+            chosen = _choose(len(captions), max_train, seed) if name == "train" else None
+            splits.append(Split(root, name, vocabulary, features, captions, image_idxs, chosen))
+        _check_widths(*splits)
+        kept.pop_all()  # all is well: the features stay open
+    return CaptionData(root, vocabulary, *splits)
+
+
+def _check_widths(train: Split, val: Split) -> None:
+    if train.features.shape[1] != val.features.shape[1]:
+        raise DataError(
+            f"{train.features.path}: features has {train.features.shape[1]} columns, "
+            f"but {val.features.path.name} has {val.features.shape[1]}"
+        )
+
+
+def _choose(number: int, max_train: int | None, seed: int) -> NDArray[np.int64] | None:
+    if max_train is None:
+        return None
+    check_count("max_train", max_train)
+    if max_train > number:
+        raise DataError(f"max_train must be at most {number}, all training captions; got {max_train}")
+    return np.sort(np.random.default_rng(seed).choice(number, max_train, replace=False))

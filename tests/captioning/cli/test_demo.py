@@ -1,0 +1,22 @@
+"""The command `demo`."""
+
+from __future__ import annotations
+
+import os
+
+from captioning.cli import demo
+from captioning.cli.entry import main
+from tests.captioning.cli.commands import refused
+
+
+def test_demo(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(demo, "QUICK", demo.Size(train=60, val=24, wordvec=8, hidden=12, epochs=2, batch_size=20))
+    folder = tmp_path / "demo"
+    assert main(["demo", "--quick", "--out", str(folder)]) == 0
+    out = capsys.readouterr().out
+    for part in ("the captioner", "captions of other scenes", "combinations never seen", "precision", "corpus BLEU-1"):
+        assert part in out
+    named = [line.split(":")[0].strip() for line in out.split("files\n")[1].splitlines()]
+    assert named == [str(folder / name) for name in ("data", "run", "captions.png")]
+    assert all(os.path.exists(path) for path in named)
+    refused(capsys, ["demo", "--quick", "--out", folder], "has a demonstration already")

@@ -1,0 +1,69 @@
+"""Beam search, against all captions there are, and against a model whose scores are a table."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from captioning.decoding.beam_search import _likeliest, beam
+from captioning.decoding.stepwise import greedy
+from captioning.models.captioner import Captioner
+from tests.captioning.decoding.table import END, NULL, START, UNK, VOCABULARY, A, B, C, Table
+
+
+def log_probability(model, features, caption):
+    """Of one caption, word by word; forbidden words take no probability."""
+    state, total, before = model.initial_state(features), 0.0, START
+    for word in caption:
+        scores, state = model.step(np.array([before]), state)
+        row = scores.data[0].copy()
+        row[[NULL, START, UNK]] = -np.inf
+        total += row[word] - np.log(np.exp(row).sum())
+        before = word
+    return total
+
+
+@pytest.mark.parametrize("power", [0.0, 1.0])
+@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+def test_a_wide_beam_finds_the_best_of_all_captions(cell, power):
+    model = Captioner(VOCABULARY, 3, 4, 5, cell, dtype=np.float64, rng=2)
+    model.W_vocab.data *= 4
+    features = np.random.default_rng(3).standard_normal((4, 3))
+    L = 3
+    every = [(*words, END) for n in range(L) for words in itertools.product((A, B, C), repeat=n)]
+    every += list(itertools.product((A, B, C), repeat=L))
+    said = beam(model, features, width=40, max_length=L, length_power=power)
+    for row, feature in zip(said, features, strict=True):
+        best = max(every, key=lambda c, f=feature: log_probability(model, f[None], c) / len(c) ** power)
+        np.testing.assert_array_equal(row[row != NULL], best)
+
+
+def test_a_beam_of_one_is_greedy():
+    model = Captioner(VOCABULARY, 3, 4, 5, rng=0)
+    model.W_vocab.data *= 10
+    features = np.random.default_rng(0).standard_normal((30, 3))
+    np.testing.assert_array_equal(beam(model, features, width=1), greedy(model, features))
+
+
+def test_a_beam_looks_ahead():
+    scores = np.full((7, 7), -20.0)
+    scores[START, [A, B]] = np.log([0.6, 0.4])
+    scores[A, [A, B, C, END]] = np.log([0.25, 0.25, 0.25, 0.25])
+    scores[B, END] = scores[C, END] = 0.0
+    features = np.zeros((2, 1))
+    assert greedy(Table([scores]), features)[0, 0] == A
+    np.testing.assert_array_equal(beam(Table([scores]), features, width=2, length_power=0.0), [[B, END]] * 2)
+
+
+@given(st.integers(0, 4), st.integers(1, 6), st.integers(1, 8), st.integers(0, 99))
+def test_the_likeliest_words_and_their_probabilities(N, V, count, seed):
+    scores = np.random.default_rng(seed).standard_normal((N, V)) * 30
+    words, logs = _likeliest(scores.copy(), count)
+    exact = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
+    best = np.argsort(-scores, axis=1)[:, :count]
+    np.testing.assert_array_equal(words, best)
+    np.testing.assert_allclose(logs, np.take_along_axis(exact, best, axis=1), atol=1e-12)

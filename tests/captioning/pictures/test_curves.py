@@ -1,0 +1,54 @@
+"""The curve of a training run, as its pixels show it."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from captioning.pictures.curves import _moving_mean, loss_curve
+from tests.captioning.pictures.samples import has_colour, read
+
+
+def run(iterations=60, epoch=20):
+    history = []
+    for i in range(1, iterations + 1):
+        history.append({"iteration": i, "epoch": (i - 1) // epoch + 1, "loss": 75 / i**0.3})
+        if i % epoch == 0:
+            scores = {"val_loss": 60 / i**0.2, "val_bleu": i / 200, "learning_rate": 5e-3}
+            history.append({"epoch": i // epoch, "iteration": i, **scores})
+    return history
+
+
+def test_loss_curve_draws_one_panel_or_two(tmp_path):
+    loss_curve(run(), tmp_path / "two.png", title="A run that costs $5 and $6")
+    loss_curve([entry for entry in run() if "loss" in entry], tmp_path / "one.png")
+    loss_curve([entry | {"val_bleu": None} for entry in run() if "val_loss" in entry], tmp_path / "val.png")
+    assert read(tmp_path / "two.png").shape[0] > read(tmp_path / "one.png").shape[0]
+    assert has_colour(tmp_path / "two.png", (0xD9, 0x54, 0x1E))
+    assert not has_colour(tmp_path / "one.png", (0xD9, 0x54, 0x1E))
+    assert has_colour(tmp_path / "one.png", (0x1F, 0x6F, 0xB4))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.png", "two.png", "val.png"]
+
+
+@pytest.mark.parametrize("losses", [[5.0], [100.0, 0.1, 1e-4], [0.0, 100.0], [1.0, np.nan, np.inf, 2.0], [np.nan] * 3])
+def test_loss_curve_draws_odd_losses(tmp_path, losses):
+    loss_curve([{"iteration": i, "epoch": 1, "loss": x} for i, x in enumerate(losses)], tmp_path / "a.png")
+    assert has_colour(tmp_path / "a.png", (0xB3, 0x26, 0x1E), 12) == (not np.isfinite(losses).all())
+
+
+def test_loss_curve_says_what_is_missing(tmp_path):
+    with pytest.raises(ValueError, match="no entry with a loss"):
+        loss_curve([{"epoch": 1, "iteration": 3}], tmp_path / "a.png")
+    with pytest.raises(ValueError, match="entry 1 of the history has loss but no iteration"):
+        loss_curve([{"epoch": 1}, {"loss": 3.0}], tmp_path / "a.png")
+    assert not list(tmp_path.iterdir())
+
+
+@given(st.lists(st.one_of(st.floats(-1e3, 1e3), st.just(np.nan)), min_size=1, max_size=30), st.integers(1, 40))
+def test_the_moving_mean_is_of_the_finite_values_around(values, window):
+    got = _moving_mean(np.array(values), window)
+    assert got.shape == (len(values),)
+    before = window - 1 - (window - 1) // 2
+    for k, mean in enumerate(got):
+        near = [x for x in values[max(0, k - before) : k + (window - 1) // 2 + 1] if np.isfinite(x)]
+        assert mean == pytest.approx(np.mean(near), abs=1e-9) if near else np.isnan(mean)

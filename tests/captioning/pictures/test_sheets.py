@@ -1,0 +1,65 @@
+"""A sheet of captions, as its pixels show it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from captioning.pictures.sheets import _text_width, _wrap, caption_sheet
+from tests.captioning.pictures.samples import has_colour, photo, read
+
+
+def test_a_sheet_shows_pictures_captions_references_and_marks(tmp_path):
+    pictures = [photo(20, 30), photo(300, 120), photo(40, 40)[:, :, 0]]
+    captions = ["a dog", "", "a caption that costs $5 and $6 and is " + "very " * 30 + "long"]
+    marks = [[("there is a dog", True)], [("there is a cat", False)], []]
+    path = tmp_path / "sheet.png"
+    caption_sheet(pictures, captions, ["one dog", None, "unmöglich ✓ 犬"], path, title="Three", marks=marks, columns=2)
+    assert read(path).shape[1] == round((2 * 0.3 + 2 * 3.0 + 0.3) * 100)
+    for colour in ((0x1B, 0x7F, 0x3B), (0xB3, 0x26, 0x1E), (0x6B, 0x6B, 0x6B), (0x1A, 0x1A, 0x1A)):
+        assert has_colour(path, colour, 40)
+    margin = read(path)[:, -20:]
+    assert (margin == 255).all(), "text runs into the margin"
+    caption_sheet(pictures, captions, None, tmp_path / "plain.png")
+    assert read(tmp_path / "plain.png").shape[1] == round((2 * 0.3 + 3 * 3.0 + 2 * 0.3) * 100)
+
+
+@given(st.lists(st.text("abc$iW-é", min_size=1, max_size=60), max_size=12), st.sampled_from([10.5, 16.0]))
+def test_wrapping_keeps_all_the_text_and_the_width(words, size):
+    lines = _wrap(" ".join(words), size, 3.0)
+    assert "".join("".join(lines).split()) == "".join(words)
+    assert all(_text_width(line, size) <= 3.0 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"images": []}, ValueError, "there are no images"),
+        ({"captions": ["a"]}, ValueError, "2 images, but 1 captions"),
+        ({"captions": "ab"}, TypeError, "captions must be a list"),
+        ({"references": ["a"] * 3}, ValueError, "2 images, but 3 references"),
+        ({"marks": [[]]}, ValueError, "2 images, but 1 marks"),
+        ({"columns": 0}, ValueError, "columns must be at least 1; got 0"),
+        (
+            {"images": [photo(), photo() / 255]},
+            ValueError,
+            r"image 1 must be uint8.*got float64 of shape \(6, 8, 3\)",
+        ),
+        ({"images": [photo()[:, :, :2], photo()]}, ValueError, r"image 0 must be uint8.*\(6, 8, 2\)"),
+        ({"images": [photo()[:0], photo()]}, ValueError, r"image 0 must be uint8.*\(0, 8, 3\)"),
+    ],
+)
+def test_a_sheet_says_what_does_not_fit(tmp_path, change, error, message):
+    arguments = {
+        "images": [photo(), photo()],
+        "captions": ["a", "b"],
+        "references": None,
+        "path": tmp_path / "a.png",
+    }
+    with pytest.raises(error, match=message):
+        caption_sheet(**(arguments | change))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_sheet_has_a_limit(tmp_path):
+    with pytest.raises(ValueError, match="300 pictures are too many for 1 columns"):
+        caption_sheet([photo()] * 300, ["a"] * 300, None, tmp_path / "a.png", columns=1)
