@@ -45,14 +45,13 @@ class Sizes:
         return np.random.default_rng(1).standard_normal((self.batch, self.features), np.float32)
 
     def weights(self) -> dict[str, Array]:
-        """First weights under CS231n's names, drawn as there: one hundredth or 1/sqrt(rows) times normal, biases 0."""
+        """First weights under CS231n's names, all 1/sqrt(rows) times normal, and biases 0."""
         D, W, H, V, G = self.features, self.wordvec, self.hidden, self.words, GATES[self.cell] * self.hidden
         shapes = {"W_embed": (V, W), "W_proj": (D, H), "Wx": (W, G), "Wh": (H, G), "W_vocab": (H, V)}
         rng = np.random.default_rng(2)
-        drawn = {name: rng.standard_normal(shape) / np.sqrt(shape[0]) for name, shape in shapes.items()}
-        drawn["W_embed"] *= np.sqrt(V) / 100
-        drawn |= {"b_proj": np.zeros(H), "b": np.zeros(G), "b_vocab": np.zeros(V)}
-        return {name: array.astype(np.float32) for name, array in drawn.items()}
+        weights = {name: rng.standard_normal(shape) / np.sqrt(shape[0]) for name, shape in shapes.items()}
+        weights |= {"b_proj": np.zeros(H), "b": np.zeros(G), "b_vocab": np.zeros(V)}
+        return {name: array.astype(np.float32) for name, array in weights.items()}
 
 
 def vocabulary(words: int) -> Vocabulary:

@@ -17,15 +17,15 @@ State = tuple[Tensor, ...]
 
 
 class RNN(nn.RNN):
-    """The vanilla RNN, h' = tanh(x Wx + h Wh + b).
+    """The vanilla RNN, h' = tanh(x Wx + h Wh + b). It has no gates: forget_bias is not used.
 
     >>> cell = RNN(3, 4)
     >>> [s.shape for s in cell.step(np.ones((2, 3), np.float32), cell.start(Tensor(np.zeros((2, 4), np.float32))))]
     [(2, 4)]
     """
 
-    blocks = 1
-    """So many blocks of H columns its weights have."""
+    def __init__(self, wordvec_size: int, hidden_size: int, forget_bias: float = 0.0, **options: Any) -> None:
+        super().__init__(wordvec_size, hidden_size, **options)
 
     def start(self, h0: Tensor) -> State:
         """The state that begins with h0 (N, H)."""
@@ -41,7 +41,7 @@ class RNN(nn.RNN):
         return (ops.rnn_step(x, *state, self.Wx, self.Wh, self.b),)
 
     def advance(self, a: Tensor, state: State) -> State:
-        """The state after pre-activations a (N, blocks H)."""
+        """The state after pre-activations a (N, H)."""
         return (ops.tanh(a),)
 
 
@@ -52,9 +52,6 @@ class LSTM(nn.LSTM):
     >>> [s.shape for s in cell.step(np.ones((2, 3), np.float32), cell.start(Tensor(np.zeros((2, 4), np.float32))))]
     [(2, 4), (2, 4)]
     """
-
-    blocks = 4
-    """So many blocks of H columns its weights have: the gates i, f, o and the candidate g."""
 
     def start(self, h0: Tensor) -> State:
         """The state that begins with h0 (N, H)."""
@@ -71,7 +68,7 @@ class LSTM(nn.LSTM):
         return h, c
 
     def advance(self, a: Tensor, state: State) -> State:
-        """The state after pre-activations a (N, blocks H)."""
+        """The state after pre-activations a (N, 4H)."""
         h, c = ops.lstm_cell(a, state[1])
         return h, c
 

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 import minigrad as mg
-from captioning.models.cells import CELLS, State
-from captioning.models.weights import WEIGHTS, initial_weights, renamed
+from captioning.models.cells import CELLS, State, check_cell
+from captioning.models.weights import WEIGHTS, renamed
 from minigrad import Tensor, nn, ops
 
 __all__ = ["CaptionNetwork"]
@@ -33,11 +33,12 @@ class CaptionNetwork(nn.Module):
     """The layers of a captioner, on word ids: what the words are does not matter here.
 
     words: V, how many there are. null: the id of `<NULL>`; None if no word is free of cost. feature_size, wordvec_size,
-    hidden_size: D, W and H. cell_type: 'lstm' or 'rnn'. draw: standard normal numbers of a shape, for the first
-    weights, which are CS231n's (`captioning.models.weights`). dtype: of every weight. forget_bias: where the LSTM's
-    forget gate starts.
+    hidden_size: D, W and H. cell_type: 'lstm' or 'rnn'. draw: standard normal numbers of a shape, such as
+    `rng.standard_normal`. dtype: of every weight. forget_bias: where the LSTM's forget gate starts. An unknown cell
+    type or a size below 1 is a ValueError.
 
-    Its layers are `project` (D to H), `embed` (V rows of W), `cell` and `predict` (H to V).
+    Its layers are `project` (D to H), `embed` (V rows of W), `cell` and `predict` (H to V). They start as CS231n draws
+    them, in its order: one hundredth (the word vectors) or 1/sqrt(rows) times normal, biases 0.
 
     >>> network = CaptionNetwork(5, 0, 3, 4, 6, "lstm", np.random.default_rng(0).standard_normal)
     >>> network.caption_loss(np.ones((1, 3)), np.array([[1, 4, 2, 0]])).shape
@@ -58,15 +59,23 @@ class CaptionNetwork(nn.Module):
         dtype: DTypeLike = np.float32,
         forget_bias: float = 0.0,
     ) -> None:
-        sizes = words, feature_size, wordvec_size, hidden_size
-        first = initial_weights(*sizes, cell_type, draw, dtype, forget_bias)  # complains of impossible sizes
+        check_cell(cell_type)
+        for name, size in (("words", words), ("feature_size", feature_size), ("wordvec_size", wordvec_size),
+                           ("hidden_size", hidden_size)):  # fmt: skip
+            if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
+                raise ValueError(f"{name} must be an int of at least 1; got {size!r}")
         self.null, self.cell_type = null, cell_type
         self.feature_size, self.wordvec_size, self.hidden_size = feature_size, wordvec_size, hidden_size
-        self.project = nn.Linear(feature_size, hidden_size, dtype=dtype, rng=0)
-        self.embed = nn.Embedding(words, wordvec_size, dtype=dtype, rng=0)
-        self.cell = CELLS[cell_type](wordvec_size, hidden_size, dtype=dtype, rng=0)
-        self.predict = nn.Linear(hidden_size, words, dtype=dtype, rng=0)
-        self.load_state_dict(first)
+
+        def scaled(shape: tuple[int, ...]) -> NDArray[Any]:
+            drawn: NDArray[Any] = draw(shape) / np.sqrt(shape[0])
+            return drawn
+
+        embed = nn.Embedding(words, wordvec_size, dtype=dtype, initial=lambda shape: draw(shape) / 100)  # drawn first
+        self.project = nn.Linear(feature_size, hidden_size, dtype=dtype, initial=scaled)
+        self.embed = embed
+        self.cell = CELLS[cell_type](wordvec_size, hidden_size, forget_bias, dtype=dtype, initial=scaled)
+        self.predict = nn.Linear(hidden_size, words, dtype=dtype, initial=scaled)
 
     # Weights -----------------------------------------------------------------------------------
 

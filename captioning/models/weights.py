@@ -1,16 +1,11 @@
-"""The captioner's eight weights as CS231n has them: their names there, and the numbers that they start from."""
+"""CS231n's names of the captioner's eight weights, and the layers' parameters that they are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import DTypeLike, NDArray
-
-from captioning.models.cells import CELLS, check_cell
-
-__all__ = ["WEIGHTS", "initial_weights", "renamed"]
+__all__ = ["WEIGHTS", "renamed"]
 
 WEIGHTS = {
     "W_proj": "project.weight", "b_proj": "project.bias", "W_embed": "embed.weight",
@@ -28,42 +23,3 @@ def renamed(state: Mapping[str, Any]) -> dict[str, Any]:
     {'project.weight': 1, 'cell.Wx': 2, 'cell.b': 3, 'x': 4}
     """
     return {new if (new := WEIGHTS.get(name, name)) not in state else name: value for name, value in state.items()}
-
-
-def initial_weights(
-    words: int,
-    feature_size: int,
-    wordvec_size: int,
-    hidden_size: int,
-    cell_type: str,
-    draw: Callable[[tuple[int, ...]], NDArray[Any]],
-    dtype: DTypeLike = np.float32,
-    forget_bias: float = 0.0,
-) -> dict[str, NDArray[Any]]:
-    """The eight weights as CS231n draws them, in its order: one hundredth or 1/sqrt(rows) times normal, biases 0.
-
-    draw: standard normal numbers of a shape, such as `rng.standard_normal`. forget_bias: what the LSTM's
-    forget gate starts from. The names are CS231n's. An unknown cell type or a size below 1 is a ValueError.
-
-    >>> list(initial_weights(7, 3, 4, 5, "rnn", np.zeros)) == list(WEIGHTS)
-    True
-    """
-    check_cell(cell_type)
-    for name, size in (("words", words), ("feature_size", feature_size), ("wordvec_size", wordvec_size),
-                       ("hidden_size", hidden_size)):  # fmt: skip
-        if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
-            raise ValueError(f"{name} must be an int of at least 1; got {size!r}")
-    D, W, H, G = feature_size, wordvec_size, hidden_size, CELLS[cell_type].blocks * hidden_size
-    weights = {
-        "W_embed": draw((words, W)) / 100,
-        "W_proj": draw((D, H)) / np.sqrt(D),
-        "b_proj": np.zeros(H),
-        "Wx": draw((W, G)) / np.sqrt(W),
-        "Wh": draw((H, G)) / np.sqrt(H),
-        "b": np.zeros(G),
-        "W_vocab": draw((H, words)) / np.sqrt(H),
-        "b_vocab": np.zeros(words),
-    }
-    if cell_type == "lstm":
-        weights["b"][H : 2 * H] = forget_bias
-    return {name: weights[name].astype(dtype) for name in WEIGHTS}

@@ -3,13 +3,21 @@
 Weights multiply from the right: ``Linear`` computes x W + b with W of shape (in, out). PyTorch keeps
 the transpose, and orders an LSTM's gates i f g o where minigrad has i f o g.
 Every layer takes ``dtype`` (the default is :func:`minigrad.get_default_dtype`) and ``rng``, a generator or
-seed for its initial weights (the default is the library's, see :func:`minigrad.manual_seed`).
+seed for its initial weights (the default is the library's, see :func:`minigrad.manual_seed`). One with weights also
+takes ``initial``, a function that gives the first numbers of a weight for its shape, instead of the numbers that its
+page names; biases are then 0 at first, but for an LSTM's forget gate.
+
+>>> import minigrad as mg
+>>> random = np.random.default_rng(0)
+>>> layer = Linear(4, 2, initial=lambda shape: random.standard_normal(shape) / np.sqrt(shape[0]))
+>>> layer.weight.shape, layer.bias
+((4, 2), Parameter(tensor([0., 0.], requires_grad=True)))
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -32,6 +40,30 @@ def _positive(layer: str, **sizes: Any) -> None:
             raise ValueError(f"{layer}: {name} must be a positive integer, not {size!r}")
 
 
+Initial = Callable[[tuple[int, ...]], Any]
+
+
+def _initial(layer: str, initial: Initial, shape: tuple[int, ...], dtype: Any) -> Tensor:
+    """What an initialiser that was given says of a weight, if it has the weight's shape."""
+    weight = init.as_weight(initial(shape), dtype)
+    if weight.shape != shape:
+        raise ValueError(f"{layer}: initial gave numbers of shape {weight.shape} for a weight of shape {shape}")
+    return weight
+
+
+def _affine_weights(
+    layer: str, shape: tuple[int, ...], outputs: int, bias: bool, fan_in: int, dtype: Any, rng: Any,
+    initial: Initial | None,
+) -> tuple[Parameter, Parameter | None]:  # fmt: skip
+    """Weight and bias, uniform on [-k, k] with k = 1 / sqrt(fan_in), as PyTorch starts Linear and Conv2d."""
+    if initial is not None:
+        weight = Parameter(_initial(layer, initial, shape, dtype))
+        return weight, Parameter(init.zeros(outputs, dtype)) if bias else None
+    random, k = generator(rng), 1 / math.sqrt(fan_in)
+    weight = Parameter(init.uniform(shape, -k, k, dtype, random))
+    return weight, Parameter(init.uniform(outputs, -k, k, dtype, random)) if bias else None
+
+
 class Linear(Module):
     """y = x W + b on the last axis: (..., in_features) -> (..., out_features).
 
@@ -50,13 +82,13 @@ class Linear(Module):
     """
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, *, dtype: Any = None, rng: Any = None
-    ) -> None:
+        self, in_features: int, out_features: int, bias: bool = True, *, dtype: Any = None, rng: Any = None,
+        initial: Initial | None = None,
+    ) -> None:  # fmt: skip
         _positive("Linear", in_features=in_features, out_features=out_features)
-        random, k = generator(rng), 1 / math.sqrt(in_features)
         self.in_features, self.out_features = in_features, out_features
-        self.weight = Parameter(init.uniform((in_features, out_features), -k, k, dtype, random))
-        self.bias = Parameter(init.uniform((out_features,), -k, k, dtype, random)) if bias else None
+        shape = in_features, out_features
+        self.weight, self.bias = _affine_weights("Linear", shape, out_features, bias, in_features, dtype, rng, initial)
 
     def forward(self, x: Any) -> Tensor:
         shape = np.shape(x)
@@ -77,10 +109,15 @@ class Embedding(Module):
     (1, 3, 4)
     """
 
-    def __init__(self, num: int, dim: int, *, dtype: Any = None, rng: Any = None) -> None:
+    def __init__(
+        self, num: int, dim: int, *, dtype: Any = None, rng: Any = None, initial: Initial | None = None
+    ) -> None:
         _positive("Embedding", num=num, dim=dim)
         self.num, self.dim = num, dim
-        self.weight = Parameter(init.normal((num, dim), dtype=dtype, rng=rng))
+        if initial is None:
+            self.weight = Parameter(init.normal((num, dim), dtype=dtype, rng=rng))
+        else:
+            self.weight = Parameter(_initial("Embedding", initial, (num, dim), dtype))
 
     def forward(self, indices: Any) -> Tensor:
         return ops.embedding(indices, self.weight)  # type: ignore[no-any-return]
@@ -89,18 +126,29 @@ class Embedding(Module):
         return f"{self.num}, {self.dim}"
 
 
-def _recurrent_weights(inputs: int, hidden: int, gates: int, dtype: Any, random: Any) -> tuple[Parameter, Parameter]:
-    """Wx (D, gates H) and Wh (H, gates H): for each gate Xavier-uniform and orthogonal, side by side."""
-    wx = [init.xavier_uniform((inputs, hidden), dtype=dtype, rng=random).data for _ in range(gates)]
-    wh = [init.orthogonal((hidden, hidden), dtype=dtype, rng=random).data for _ in range(gates)]
-    return Parameter(np.concatenate(wx, axis=1)), Parameter(np.concatenate(wh, axis=1))
-
-
 class _Recurrent(Module):
     """What RNN and LSTM share: sizes, an initial state of zeros, and the state that a sequence ends in."""
 
     input_size: int
     hidden_size: int
+    Wx: Parameter
+    Wh: Parameter
+    b: Parameter
+
+    def _start(self, inputs: int, hidden: int, gates: int, dtype: Any, rng: Any, initial: Initial | None) -> None:
+        """Wx (D, gates H) and Wh (H, gates H): for each gate Xavier-uniform and orthogonal, side by side; b is 0."""
+        name = type(self).__name__
+        _positive(name, input_size=inputs, hidden_size=hidden)
+        self.input_size, self.hidden_size = inputs, hidden
+        if initial is None:
+            random = generator(rng)
+            wx = [init.xavier_uniform((inputs, hidden), dtype=dtype, rng=random).data for _ in range(gates)]
+            wh = [init.orthogonal((hidden, hidden), dtype=dtype, rng=random).data for _ in range(gates)]
+            self.Wx, self.Wh = Parameter(np.concatenate(wx, axis=1)), Parameter(np.concatenate(wh, axis=1))
+        else:
+            self.Wx = Parameter(_initial(name, initial, (inputs, gates * hidden), dtype))
+            self.Wh = Parameter(_initial(name, initial, (hidden, gates * hidden), dtype))
+        self.b = Parameter(init.zeros((gates * hidden,), dtype))
 
     def _batch(self, x: Any, indices: Any) -> int:
         """The number of sequences, N; raise unless x is (N, T, D), or with indices (N, T) rows (U, D)."""
@@ -161,11 +209,10 @@ class RNN(_Recurrent):
     (True, False)
     """
 
-    def __init__(self, input_size: int, hidden_size: int, *, dtype: Any = None, rng: Any = None) -> None:
-        _positive("RNN", input_size=input_size, hidden_size=hidden_size)
-        self.input_size, self.hidden_size = input_size, hidden_size
-        self.Wx, self.Wh = _recurrent_weights(input_size, hidden_size, 1, dtype, generator(rng))
-        self.b = Parameter(init.zeros((hidden_size,), dtype))
+    def __init__(
+        self, input_size: int, hidden_size: int, *, dtype: Any = None, rng: Any = None, initial: Initial | None = None
+    ) -> None:
+        self._start(input_size, hidden_size, 1, dtype, rng, initial)
 
     def forward(self, x: Any, h0: Any = None, lengths: Any = None, indices: Any = None) -> tuple[Tensor, Tensor]:
         batch = self._batch(x, indices)
@@ -203,12 +250,10 @@ class LSTM(_Recurrent):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, forget_bias: float = 1.0, *, dtype: Any = None, rng: Any = None
-    ) -> None:
-        _positive("LSTM", input_size=input_size, hidden_size=hidden_size)
-        self.input_size, self.hidden_size = input_size, hidden_size
-        self.Wx, self.Wh = _recurrent_weights(input_size, hidden_size, 4, dtype, generator(rng))
-        self.b = Parameter(init.zeros((4 * hidden_size,), dtype))
+        self, input_size: int, hidden_size: int, forget_bias: float = 1.0, *, dtype: Any = None, rng: Any = None,
+        initial: Initial | None = None,
+    ) -> None:  # fmt: skip
+        self._start(input_size, hidden_size, 4, dtype, rng, initial)
         self.b.data[hidden_size : 2 * hidden_size] = forget_bias
 
     def forward(
@@ -252,6 +297,7 @@ class Conv2d(Module):
         *,
         dtype: Any = None,
         rng: Any = None,
+        initial: Initial | None = None,
     ) -> None:
         pair = tuple(kernel_size) if isinstance(kernel_size, (tuple, list)) else (kernel_size, kernel_size)
         if len(pair) != 2:
@@ -267,10 +313,9 @@ class Conv2d(Module):
             )
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, pair
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
-        random, shape = generator(rng), (out_channels, in_channels // groups, *pair)
-        k = 1 / math.sqrt(init.fans(shape)[0])
-        self.weight = Parameter(init.uniform(shape, -k, k, dtype, random))
-        self.bias = Parameter(init.uniform((out_channels,), -k, k, dtype, random)) if bias else None
+        shape = out_channels, in_channels // groups, *pair
+        fan_in = init.fans(shape)[0]
+        self.weight, self.bias = _affine_weights("Conv2d", shape, out_channels, bias, fan_in, dtype, rng, initial)
 
     def forward(self, x: Any) -> Tensor:
         options = {name: getattr(self, name) for name in ("stride", "padding", "dilation", "groups")}

@@ -163,9 +163,9 @@ def states_of(kind: str, layer: nn.Module, x: Any, state: Any, **options: Any) -
 @pytest.mark.parametrize("lengths", [LENGTHS, [2, 3, 5, 1]], ids=["one is 0", "none is 0"])
 @pytest.mark.parametrize("kind", ["RNN", "LSTM"])
 def test_the_last_state_is_that_after_each_sequences_own_last_step(kind, lengths):
-    """As if each sequence were run by itself, cut at its end: states, gradients, and no gradient from behind the end."""
+    """As if each sequence were run by itself, cut at its end: its states and all gradients."""
     layer = getattr(nn, kind)(3, 4, dtype="float64", rng=0)
-    x, *state = (mg.tensor(random_input(s, i), requires_grad=True) for i, s in enumerate([(4, 5, 3), (4, 4), (4, 4)]))
+    x, *state = (mg.tensor(random_input(s), requires_grad=True) for s in ((4, 5, 3), (4, 4), (4, 4)))
     u, *last_u = (random_input(s, i) for i, s in enumerate([(4, 5, 4), (4, 4), (4, 4)], 3))
     inputs = [x, *state[: 1 + (kind == "LSTM")], *layer.parameters()]
 
@@ -401,6 +401,32 @@ def test_dtypes_and_seeds(kind):
     mg.manual_seed(1)
     for name, array in make().state_dict().items():
         np.testing.assert_array_equal(array, a[name])
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_the_first_weights_can_be_given(kind):
+    """By a function of their shape, in the layer's order; biases start from 0, and nothing is drawn."""
+    shapes = []
+
+    def initial(shape):
+        shapes.append(shape)
+        return np.full(shape, len(shapes), np.float64)
+
+    random = np.random.default_rng(0)
+    layer = MAKERS[kind][0](dtype="float64", rng=random, initial=initial)
+    assert random.bit_generator.state == np.random.default_rng(0).bit_generator.state
+    weights = {name: p for name, p in layer.named_parameters() if p.ndim > 1}
+    assert [p.shape for p in weights.values()] == shapes
+    for number, p in enumerate(weights.values(), 1):
+        np.testing.assert_array_equal(p.data, np.full(p.shape, number))
+    biases = [p.data for name, p in layer.named_parameters() if name not in weights]
+    assert len(biases) == (kind != "Embedding")
+    for bias in biases:
+        expected = np.repeat([0, 1, 0, 0], 4) if kind == "LSTM" else np.zeros(4)
+        np.testing.assert_array_equal(bias, expected)
+    assert MAKERS[kind][0](initial=initial, dtype="float16").state_dict()[next(iter(weights))].dtype == np.float16
+    with pytest.raises(ValueError, match=rf"{kind}: initial gave numbers of shape \(2, 2\) for a weight of shape"):
+        MAKERS[kind][0](initial=lambda shape: np.ones((2, 2)))
 
 
 @pytest.mark.parametrize(
