@@ -78,8 +78,8 @@ def _kinds(vertices: Sequence[Vertex]) -> np.ndarray[Any, np.dtype[np.int64]]:
         key: Any = (v.label, specs, scope, v.remark)
         if v.step is None:
             names: Any = [edge.argument for edge in v.inputs]
-            if v.constants:  # in the first block what later ones take from the one before may be constant
-                names = sorted([*names, *v.constants])
+            # Sorted: in the first block what later ones take from the one before may be constant.
+            names = sorted([*names, *v.constants])
             names = tuple(names) if len(names) < 9 else len(names)
             options = option_text({k: o for k, o in v.options.items() if k != "index"}) if v.options else ""
             key = (*key, names, options)
