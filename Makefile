@@ -2,7 +2,7 @@
 #   make demo    train a captioner on drawn scenes and show what it says
 #   make test    run all tests; make sweep the layers and networks of real sizes in full
 # and those who change or measure it want:
-#   make lint    read the code with ruff; make types with mypy
+#   make lint    read the code with ruff; make types with mypy; make format lays it out as ruff does
 #   make bench   time minigrad beside PyTorch and others on this machine (20 minutes); bench/ holds figures and a picture
 # They make a virtual environment in .venv first and install pinned dependencies (constraints.txt).
 
@@ -18,7 +18,7 @@ comma = ,
 # One thread for each test process: together they fill the cores.
 ALONE = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: demo test sweep bench lint types wheel clean help
+.PHONY: demo test sweep bench lint format types wheel clean help
 .NOTPARALLEL:  # all share one environment
 
 help:
@@ -40,6 +40,9 @@ bench: $(VENV)/.installed-bench
 
 lint: $(STAMP)-lint
 	$(RUN) -m ruff check .
+
+format: $(STAMP)-lint
+	$(RUN) -m ruff format .
 
 # Beside the checked packages, so that their types are known.
 types: $(STAMP)-lint

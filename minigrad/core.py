@@ -7,7 +7,7 @@ Nodes are made by calling primitives, see :mod:`minigrad.primitives`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -54,7 +54,7 @@ class no_grad(Context):  # noqa: N801  (used as a function)
 
 
 class recording(Context):  # noqa: N801
-    """Within this context calls leave nodes, also inside :func:`no_grad`: for whoever differentiates right away."""
+    """Within this context calls leave nodes even inside :func:`no_grad`: transforms differentiate what they record."""
 
     __slots__ = ()
 
@@ -104,11 +104,13 @@ class Node:
         primitive: what was applied; None for a leaf.
         params: the options it was called with.
         parents: the nodes of those inputs that are tracked, in the order of the inputs.
-        edges: ``(argnums, needs, indices)``: for each parent the number of the input it feeds; for each input whether
-            it needs a cotangent, as it is tracked; and for each parent the index of its output that is the input.
+        edges: ``(argnums, needs, indices)``. For each parent ``argnums`` has the number of the input that it feeds, and
+            ``indices`` which of the parent's outputs that is; ``needs`` says of each input whether it is tracked, and
+            so needs a cotangent. Of ``where(c, x, h)`` with a constant c and h the second output of an LSTM:
+            ``((1, 2), (False, True, True), (0, 1))``.
         shape, dtype: of the first output; `later_outputs` has ``(shape, dtype)`` of each other one.
         residuals: what the VJP needs; None once a backward pass has freed it.
-        born: when it was made, see :mod:`minigrad.writes`.
+        born: when it was made, counted in writes into arrays: see :mod:`minigrad.writes`.
         scope: the path of :func:`scope` names.
         note: what :func:`minigrad.record` noted; not set without it.
     """
@@ -314,7 +316,7 @@ class Tensor:
         return bool(self.data)
 
     def __float__(self) -> float:
-        """The only entry; its gradient stays behind, also where NumPy asks for it: ``array[0] = x[0]``."""
+        """The only entry, without its gradient. NumPy calls this too, as in ``array[0] = x[0]``."""
         return float(self.item())
 
     def __int__(self) -> int:
@@ -339,7 +341,7 @@ class Tensor:
                     "use mg.ops.put(x, index, value), or write value.detach()"
                 )
             value = value.data
-        written(self.data)  # first: an interrupt may come after the write, but then it has been said
+        written(self.data)  # before it is: an interrupt in between may announce a write too many, but hides none
         self.data[plain(index)] = value
 
     __hash__ = object.__hash__
@@ -407,11 +409,21 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
 
 
 def untracked(array: Array) -> Tensor:
+    """A constant that holds an array itself, without the checks and the copy of :func:`tensor`."""
     result: Tensor = _new(Tensor)
     result.data = array
     result.node = None
     result.index = 0
     return result
+
+
+def set_outputs(node: Node, outputs: Sequence[Tensor]) -> None:
+    """Make constants the outputs of a node; those of integers, which carry no gradient, stay constants."""
+    (node.shape, node.dtype), *later = [(y.data.shape, y.data.dtype) for y in outputs]
+    node.later_outputs = tuple(later)
+    for index, y in enumerate(outputs):
+        if y.data.dtype.kind == "f":
+            y.node, y.index = node, index
 
 
 def plain(value: Any) -> Any:

@@ -12,17 +12,14 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
-import secrets
-import stat
 from collections.abc import Mapping
-from contextlib import suppress
 from io import BufferedReader
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .core import Tensor
+from .runtime.files import flush_folder, irregular, replacing
 from .spec import Array, describe
 
 __all__ = ["load", "load_metadata", "save"]
@@ -32,7 +29,6 @@ _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4",
 _NAMES = {code: name for name, code in _DTYPES.items()}
 _METADATA = "__metadata__"
 _LONGEST_HEADER = 100_000_000
-_ABANDONED = 3600  # seconds
 _KEYS = {"dtype", "shape", "data_offsets"}
 
 
@@ -78,55 +74,26 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
     {'W': array([[0., 3.], [1., 4.], [2., 5.]]), 'step': array(3)} {'kind': 'demo'}
     """
     where = _path("save", path)
-    if not where or where.endswith((os.sep, os.altsep or os.sep)):
-        raise IsADirectoryError(f"save: the path {where!r} names no file")
-    with suppress(FileNotFoundError):
-        _must_be_regular("save", where)
+    _must_be_regular("save", where)
     if not isinstance(state, Mapping):
         advice = ": pass its .state_dict()" if hasattr(state, "state_dict") else ""
         raise TypeError(f"save: the state must map names to arrays, not be {describe(state)}{advice}")
     if metadata is not None and not isinstance(metadata, Mapping):
         raise TypeError(f"save: metadata must map strings to strings, not be {describe(metadata)}")
-    target = os.path.realpath(where)
     arrays = {_checked_name(name): _little_endian(name, value) for name, value in state.items()}
     order = sorted(arrays, key=lambda name: -arrays[name].itemsize)  # so that every array is aligned
     header = _header(arrays, order, metadata)
-    folder, base = os.path.split(target)
-    temporary = os.path.join(folder, f".{base[:40]}.{secrets.token_hex(8)}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            _remove_leftovers(folder, base, os.fstat(file.fileno()).st_mtime)
+    with replacing(where) as temporary:
+        with open(temporary, "wb") as file:
             file.write(len(header).to_bytes(8, "little"))
             file.write(header)
             for name in order:
                 file.write(_bytes(arrays[name]).data)
             file.flush()
             os.fsync(file.fileno())
-        _compare(temporary, arrays, dict(metadata or {}))
-        with suppress(FileNotFoundError):
-            os.chmod(temporary, os.stat(target).st_mode & 0o7777)  # an older file's permissions stay
-        os.replace(temporary, target)
-    except BaseException as error:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, temporary):
-            error.filename = where  # a full disk names no file, a missing folder the temporary one
-        raise
-    _flush_folder(folder)
-
-
-def _remove_leftovers(folder: str, base: str, now: float) -> None:
-    """Remove temporary files of one name that nothing has been written to for an hour, by the file system's clock.
-
-    Whoever is saving writes, or has just written and compares. What cannot be removed stays.
-    """
-    pattern = re.compile(rf"\.{re.escape(base[:40])}\.[0-9a-f]{{16}}\.tmp")
-    with suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            with suppress(OSError):
-                ours = pattern.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
-                if ours and now - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED:
-                    os.unlink(entry.path)
+        if not _holds(os.fspath(temporary), arrays, dict(metadata or {})):
+            raise OSError(f"save: {where} reads back differently from what was written")
+    flush_folder(where)
 
 
 def _path(caller: str, path: Any) -> str:
@@ -138,16 +105,13 @@ def _path(caller: str, path: Any) -> str:
     return text
 
 
-_KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
-
-
 def _must_be_regular(caller: str, path: str) -> None:
-    """An error unless there is a regular file: only such a one has a size, can be read twice, and may be replaced."""
-    mode = os.stat(path).st_mode
-    if stat.S_ISDIR(mode):
+    """An error where something else than a regular file is: only such a one has a size, and can be read twice."""
+    found = irregular(path)
+    if found == "a folder":
         raise IsADirectoryError(f"{caller}: {path} is a folder, not a file")
-    if not stat.S_ISREG(mode):
-        raise OSError(f"{caller}: {path} is {_KINDS.get(stat.S_IFMT(mode), 'something else')}, not a regular file")
+    if found:
+        raise OSError(f"{caller}: {path} is {found}, not a regular file")
 
 
 def _checked_name(name: Any) -> str:
@@ -203,26 +167,15 @@ def _bytes(array: Array) -> Array:
     return np.asarray(array, order="C").reshape(-1).view(np.uint8)
 
 
-def _compare(path: str, arrays: dict[str, Array], metadata: dict[str, str]) -> None:
-    """Read a file back and compare it bit by bit with what it should hold."""
+def _holds(path: str, arrays: dict[str, Array], metadata: dict[str, str]) -> bool:
+    """Whether a file, read back, holds what it should, bit by bit."""
     with open(path, "rb") as file:
         start, entries, found = _read_header(file, path)
         same = list(entries) == list(arrays) and found == metadata
         for name, entry in entries.items():
             same = same and entry.shape == arrays[name].shape and entry.dtype == arrays[name].dtype
             same = same and np.array_equal(_bytes(_read(file, path, name, start, entry)), _bytes(arrays[name]))
-    if not same:
-        raise OSError(f"{path}: the file reads back differently from what was written")
-
-
-def _flush_folder(folder: str) -> None:
-    """Make a rename durable where the system can; the file itself is already in place."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    return same
 
 
 # --- reading -------------------------------------------------------------------------------------------

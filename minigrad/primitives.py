@@ -15,9 +15,9 @@ from typing import Any, Protocol, cast, overload
 import numpy as np
 
 from . import recording, writes
-from .core import Node, Tensor, current_scope, untracked
+from .core import Node, Tensor, current_scope, set_outputs, untracked
 from .rules import PRIMITIVES, ForwardResult, Primitive, Steps
-from .spec import Array, as_array, describe, refuse_masked
+from .spec import Array, DType, as_array, describe, refuse_masked
 
 __all__ = ["PRIMITIVES", "ForwardResult", "Primitive", "PrimitiveFunction", "Steps", "primitive"]
 
@@ -61,10 +61,11 @@ def primitive(
 
     The VJP takes ``(g, needs, *residuals)``: the cotangent of the output (for several outputs a tuple,
     with None for one that nobody used), and for each input whether its cotangent is wanted. It returns
-    one entry for each input (None where not wanted), never writes into an array that it did not make, and
-    keeps none that it returns. In tracebacks and profiles it has the primitive's name. The reference takes
-    the same arguments as the forward, as tensors, and composes other primitives. The cost, where arrays are multiplied
-    with arrays, takes ``(shapes of the inputs, shape of the first output, options)`` and returns the multiply-adds.
+    one entry for each input, None where none is wanted. It must not write into arrays that it was given, nor keep
+    those that it returns, since the reverse pass may add to them. A rule named ``_`` takes the primitive's name
+    in tracebacks and profiles. The reference takes the same arguments as the forward, as tensors, and composes other
+    primitives. The cost, for primitives that multiply arrays with arrays, takes ``(shapes of the inputs, shape of the
+    first output, options)`` and returns the number of multiply-adds.
 
     Args:
         broadcasts: the engine sums a cotangent back to the shape of a broadcast input, and Python
@@ -91,7 +92,7 @@ def primitive(
 
 def _declare(record: Primitive) -> PrimitiveFunction:
     short = record.differentiable and record.broadcasts and not record.variadic and not record.options
-    # by their inputs' names, which keyword arguments may use
+    # By the names of the inputs: a call may give them as keywords, and the short paths' parameters are x, or a and b.
     maker = {("x",): _call_unary, ("a", "b"): _call_binary}.get(record.arguments, _call) if short else _call
     function: Any = functools.update_wrapper(cast(Any, maker(record)), record.forward)
 
@@ -113,7 +114,7 @@ def _declare(record: Primitive) -> PrimitiveFunction:
 
 
 def _named(rule: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """A rule, which if it is called ``_`` takes a name that says in tracebacks and profiles whose it is."""
+    """The rule; if it is called ``_``, with a name that says in tracebacks and profiles which primitive's it is."""
     if getattr(rule, "__name__", "") == "_" and hasattr(rule, "__code__"):
         rule.__name__ = rule.__qualname__ = name
         rule.__code__ = rule.__code__.replace(co_name=name, co_qualname=name)
@@ -122,7 +123,7 @@ def _named(rule: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 # --- calling a primitive ---------------------------------------------------------------------------
 
-# The edges of the short paths (see Node); shared where every input is a first output, as almost every one is.
+# The edges that nodes of the short paths share (see Node) where each input is a first output, as almost all are.
 _UNARY = ((0,), (True,), (0,))
 _LEFT, _RIGHT = ((0,), (True, False), (0,)), ((1,), (False, True), (0,))
 _BOTH = ((0, 1), (True, True), (0, 0))
@@ -158,6 +159,10 @@ def _plain(record: Primitive, output: Any, inputs: Any) -> Array:
     return _asarray(output)
 
 
+def _unreal(dtype: DType) -> TypeError:
+    return TypeError(f"the forward must return real numbers, not {dtype}")
+
+
 def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
     """The short path for one array and no options."""
     forward = record.forward
@@ -181,9 +186,11 @@ def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
             if type(residuals) is not tuple:
                 raise record.failed((x,), TypeError(_MALFORMED))
         dtype = output.dtype
-        if dtype is not _float32 and dtype.kind not in "fiub":
-            raise record.failed((x,), TypeError(f"the forward must return real numbers, not {dtype}"))
-        tensor: Tensor = _new(Tensor)
+        if dtype is not _float32 and dtype.kind != "f":
+            if dtype.kind not in "iub":
+                raise record.failed((x,), _unreal(dtype))
+            parent = None  # integers carry no gradient
+        tensor: Tensor = _new(Tensor)  # `untracked`, written out: its call would cost 5 % of the whole
         tensor.data = output
         tensor.index = 0
         path = current_scope()
@@ -246,9 +253,11 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
             if type(residuals) is not tuple:
                 raise record.failed((a, b), TypeError(_MALFORMED))
         dtype = output.dtype
-        if dtype is not _float32 and dtype.kind not in "fiub":
-            raise record.failed((a, b), TypeError(f"the forward must return real numbers, not {dtype}"))
-        tensor: Tensor = _new(Tensor)
+        if dtype is not _float32 and dtype.kind != "f":
+            if dtype.kind not in "iub":
+                raise record.failed((a, b), _unreal(dtype))
+            left = right = None  # integers carry no gradient
+        tensor: Tensor = _new(Tensor)  # `untracked`, written out
         tensor.data = output
         tensor.index = 0
         path = current_scope()
@@ -299,8 +308,8 @@ def _call(record: Primitive) -> Callable[..., Any]:
             several = type(output) is tuple
             outputs = [_asarray(array) for array in (output if several else (output,))]
             for array in outputs:
-                if array.dtype.kind not in "biuf":
-                    raise TypeError(f"the forward must return real numbers, not {array.dtype}")
+                if array.dtype.kind not in "fiub":
+                    raise _unreal(array.dtype)
         except _MISUSE as error:
             raise record.failed(inputs, error) from error
         path = current_scope()
@@ -320,16 +329,12 @@ def _call(record: Primitive) -> Callable[..., Any]:
             node.parents = tuple(t.node for _, t in tracked)  # type: ignore[misc]
             argnums = tuple(i for i, _ in tracked)
             node.edges = (argnums, tuple(i in argnums for i in range(len(inputs))), tuple(t.index for _, t in tracked))
-            (node.shape, node.dtype), *later = [(t.shape, t.dtype) for t in results]
-            node.later_outputs = tuple(later)
             node.residuals = residuals
             node.scope = path
             node.born = writes.clock
+            set_outputs(node, results)
             if recording.active:
-                _note(node, inputs, [t.data for t in results])
-            for index, result in enumerate(results):
-                if result.data.dtype.kind == "f":  # integers cannot carry a gradient
-                    result.node, result.index = node, index
+                _note(node, inputs, outputs)
         return tuple(results) if several else results[0]
 
     return call

@@ -48,11 +48,11 @@ class Recorder:
         self._node: Node | None = None  # whose VJP is running
 
     def around(self, inner: Recorder | None) -> Recorder | None:
-        """Who is told within a context inside of this recorder's: the inner one takes the place of the outer."""
+        """Which recorder is told in a context that is opened inside this one's: here the inner one alone."""
         return inner
 
     def call(self, node: Node, inputs: Sequence[Array | Any], outputs: Sequence[Array]) -> None:
-        """A primitive has been applied."""
+        """A primitive has been applied: note its inputs and outputs."""
         note = node.note = Note(user_line() if self.lines else "")
         note.inputs = tuple(None if x is None else (np.shape(x), np.asarray(x).dtype) for x in inputs)
         constants = [i for i, tracked in enumerate(node.edges[1]) if not tracked and inputs[i] is not None]
@@ -60,10 +60,10 @@ class Recorder:
         if self.values:
             note.values = [Stats.of(array) for array in outputs]
             if node.primitive is not None and node.primitive.steps:
-                note.value_steps = {slot: _norms(array) for slot, array in enumerate(outputs)}
+                note.value_steps = {index: _norms(array) for index, array in enumerate(outputs)}
 
     def cotangent(self, node: Node, cotangent: Any) -> None:
-        """A reverse pass is about to call the VJP of a node, or has summed the gradient of a leaf."""
+        """A reverse pass is about to call the VJP of a node with this cotangent, or has summed it up for a leaf."""
         self._node = None if node.primitive is None else node
         if self.gradients:
             note = node.note = note_of(node) or Note()
@@ -71,7 +71,7 @@ class Recorder:
             note.gradients = [None if g is None else Stats.of(g) for g in several]
             note.gradient_steps, note.flows, note.flow_steps = {}, {}, {}
             if node.primitive is not None and node.primitive.steps:
-                note.direct_steps = {slot: _norms(g) for slot, g in enumerate(several) if g is not None}
+                note.direct_steps = {index: _norms(g) for index, g in enumerate(several) if g is not None}
 
     def flows(self, node: Node, flows: Mapping[int, Array]) -> None:
         """The VJP of a node has given the gradients of its arguments, here by the argument's number."""
@@ -88,8 +88,8 @@ class Recorder:
         """The VJP of a sequence primitive has summed the cotangents of the states at step t, from the last step on."""
         note = None if self._node is None else note_of(self._node)
         if self.gradients and note is not None:
-            for slot, g in enumerate(cotangents):
-                note.gradient_steps.setdefault(slot, [0.0] * (t + 1))[t] = norm_of(g)
+            for index, g in enumerate(cotangents):
+                note.gradient_steps.setdefault(index, [0.0] * (t + 1))[t] = norm_of(g)
 
 
 def recorder() -> Recorder | None:
@@ -98,7 +98,7 @@ def recorder() -> Recorder | None:
 
 
 class using(Context):  # noqa: N801  (used as a function)
-    """Within this context your own recorder is told of every call and every backward pass; or nobody is."""
+    """Within this context your own recorder is told of every call and every backward pass; none is, if it is None."""
 
     __slots__ = ("own",)
 

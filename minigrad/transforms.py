@@ -1,10 +1,10 @@
 """Functional transforms: derivatives of functions of tensors, as functions.
 
 ``f`` takes tensors (other positional arguments pass through untouched, and so do keyword arguments) and returns a
-tensor. Results are constants, unless ``f`` met a tensor that requires a gradient, as an argument or through a closure:
-then they depend on it, and a backward pass that comes to them raises, since derivatives of derivatives are not
-available, and must not silently be zero. Inside ``no_grad`` transforms work as outside (they record what they
-differentiate), and their results are constants.
+tensor. Results are constants, unless ``f`` met a tensor that requires a gradient, as an argument or through a closure.
+Then they depend on that tensor, and a backward pass that reaches them raises: derivatives of derivatives are not
+available, and taking the results for constants would make them silently zero. Inside ``no_grad`` transforms
+work as outside, since they record what they differentiate, and their results are constants.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from . import writes
 from .backward import graph_of, reverse_pass, seed_of
-from .core import Leaf, Node, Tensor, current_scope, recording, untracked
+from .core import Leaf, Node, Tensor, current_scope, recording, set_outputs, untracked
 from .primitives import primitive
 from .spec import Array
 
@@ -25,7 +25,7 @@ __all__ = ["grad", "jacobian", "value_and_grad", "vjp"]
 
 
 class _Variable(Leaf):
-    """A leaf that a transform made; another transform must not meet it."""
+    """The leaf that a transform puts in place of an argument. A transform within it that meets this leaf raises."""
 
     __slots__ = ()
 
@@ -89,11 +89,8 @@ def _results(arrays: Sequence[Array], met: Sequence[Leaf]) -> tuple[Tensor, ...]
         node.primitive, node.params, node.scope, node.born = _derivative.primitive, {}, path, writes.clock
         node.parents = tuple(met)
         node.edges = tuple(range(len(met))), (True,) * len(met), (0,) * len(met)
-        (node.shape, node.dtype), *later = [(array.shape, array.dtype) for array in arrays]
-        node.later_outputs, node.residuals = tuple(later), ()
-        for index, result in enumerate(results):
-            if result.dtype.kind == "f":  # integers cannot carry a gradient
-                result.node, result.index = node, index
+        node.residuals = ()
+        set_outputs(node, results)
     return results
 
 

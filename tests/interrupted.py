@@ -22,8 +22,8 @@ import numpy as np
 import minigrad as mg
 from minigrad import recording
 from minigrad.core import current_scope
-from minigrad.ops import convolution, recurrent
-from minigrad.ops.kernels import blocks
+from minigrad.ops import convolution
+from minigrad.ops.kernels import blocks, sequences
 from minigrad.optim import base
 from minigrad.runtime import blas, threads
 from minigrad.runtime.contexts import errstate
@@ -97,7 +97,7 @@ def training() -> list[Callable[[], object]]:
 def share_small_work() -> None:
     """Let the threads share what is far too small for it: more of the time is then spent where they begin and end."""
     convolution._WORTH_A_THREAD = 2**12
-    blocks._WORTH_THREADS = recurrent._WORTH_THREADS = 2**12
+    blocks._WORTH_THREADS = sequences._WORTH_THREADS = 2**12
     base._BLOCK = 2**10
 
 

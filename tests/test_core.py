@@ -480,6 +480,25 @@ def test_outputs_that_are_integers_are_untracked():
     del PRIMITIVES[f"{__name__}.split"]
 
 
+@pytest.mark.parametrize("broadcasts", [False, True])
+def test_outputs_that_are_integers_are_untracked_by_the_short_paths_too(broadcasts):
+    @mg.primitive(broadcasts=broadcasts)
+    def whole(x):
+        return np.floor(x).astype(int), ()
+
+    @mg.primitive(broadcasts=broadcasts)
+    def quotient(a, b):
+        return (a // b).astype(int), ()
+
+    x = mg.tensor([1.5], requires_grad=True)
+    constant = mg.tensor([1.5])
+    outputs = [whole(x), quotient(x, x), quotient(x, constant), quotient(constant, x)]
+    assert [y.item() for y in outputs] == [1, 1, 1, 1]
+    assert not any(y.requires_grad for y in outputs)
+    for name in ("whole", "quotient"):
+        del PRIMITIVES[f"{__name__}.{name}"]
+
+
 def test_primitives_keep_their_signature():
     assert list(inspect.signature(mg.ops.lstm).parameters) == ["x", "h0", "Wx", "Wh", "b", "c0", "lengths", "indices"]
 

@@ -21,20 +21,24 @@ FLOORS = {
         "graph spec rng",
         "notes rules writes",
         "core",
-        "recording io",
+        "recording io differences",
         "anomaly primitives",
         "backward ops.kernels",
         "ops",
         "ops.protocols",
         "transforms nn optim",
         "check",
-        "render.words",
-        "render.given render.calls render.execution",
+        "render.given render.words render.dot.escape render.dot.layout",
         "render.picture render.modules",
-        "render.passes.order",
-        "render.arguments render.heat render.scopes",
+        "render.arguments render.groups render.names render.norms render.stubs",
+        "render.heat render.scopes render.reading.calls render.reading.execution",
+        "render.reading",
+        "render.passes.frames render.passes.order render.passes.repeats render.passes.unroll",
+        "render.passes.expand render.passes.fold",
         "render.passes",
-        "render.listing render.page render.interchange",
+        "render.interchange render.listing.references render.page.nesting render.dot.legend",
+        "render.listing render.page.content render.dot.writer",
+        "render.page render.dot.document",
         "render.dot",
     ),
     "captioning": (
@@ -60,14 +64,16 @@ FLOORS = {
         "cli.entry",
     ),
     "theory": (
-        "identity domains",
-        "claims figures",
+        "canonical domains refutation figures",
+        "propositions",
+        "claims",
+        "convolution ordering parity eigenvalues",
         "registry progress selfcheck",
-        "convolution ordering parity eigenvalues page",
+        "page",
         "cli",
     ),
 }
-FAMILY = ("", "certificates", "domains", "checks", "texts", "figures", "statements")  # of claims; first the mathematics
+FAMILY = ("", "certificates", "domains", "checks", "figures", "statements")  # of claims; first the mathematics
 PLACES = {
     f"{package}.{room}": floor
     for package, floors in FLOORS.items()
@@ -130,6 +136,16 @@ def test_within_a_family_of_claims_imports_go_down(path):
     for module in module_level_imports(path):
         if module.startswith(here.rpartition(".")[0] + ".") and module.count(".") == 2 and floor(here) + floor(module):
             assert floor(module) < floor(here), f"{here} imports {module}, which is not below it"
+
+
+@pytest.mark.parametrize("family", sorted(path.parent.name for path in (ROOT / "theory").glob("*/__init__.py")))
+def test_families_of_claims_have_the_same_rooms_and_their_words_in_one(family):
+    """Only who imports propositions and claims can say something of them."""
+    files = {path.stem: path for path in (ROOT / "theory" / family).glob("[!_]*.py")}
+    assert set(FAMILY[1:]) <= set(files)
+    speak = {name for name, path in files.items()
+             if {"theory.propositions", "theory.claims"} & set(module_level_imports(path))}  # fmt: skip
+    assert speak == {"statements"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -96,10 +96,10 @@ def target_of(label):
 def test_every_rule_and_what_it_calls_is_a_target():
     found = {t.label: t for t in targets()}
     rules = ["elementwise.divide.vjp", "reductions.max/min.vjp"]
-    helpers = ["recurrent._lstm_cell_vjp", "lookup.sum_rows", "convolution._multiply", "losses.cross_entropy_rows"]
+    helpers = ["cells.lstm_states_vjp", "rows.sum_rows", "convolution._multiply", "crossentropy.cross_entropy_rows"]
     for label in [*rules, *helpers, "windows.Windows.pad", "backward.unbroadcast"]:
         assert label in found
-    assert set(found["recurrent._lstm_cell_vjp"].primitives) == {"lstm", "lstm_cell", "lstm_step"}
+    assert set(found["cells.lstm_states_vjp"].primitives) == {"lstm", "lstm_cell", "lstm_step"}
     assert {"avg_pool2d", "max_pool2d"} <= set(found["windows.Windows.pad"].primitives)
     covered = {name for t in found.values() for name in t.primitives}
     from minigrad.primitives import PRIMITIVES
@@ -232,8 +232,8 @@ def run(*arguments):
 
 
 # Files of rules; what many rules share would be met by the tests of all of them.
-FILES = ["activations", "elementwise", "indexing", "losses", "pooling", "products", "recurrent", "reductions",
-         "selection", "shaping", "temporal"]  # fmt: skip
+FILES = ["activations", "cells", "crossentropy", "elementwise", "indexing", "losses", "pooling", "products",
+         "recurrent", "reductions", "selection", "sequences", "shaping", "temporal"]  # fmt: skip
 
 
 def named(option, *names):

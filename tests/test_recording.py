@@ -96,12 +96,12 @@ def test_what_flows_to_a_value_of_one_use_is_its_gradient(outputs):
     with mg.record():
         output.backward(np.ones(output.shape, np.float32))
     nodes = graph_of([output.node]).nodes
-    uses = [(parent, slot) for node in nodes for parent, slot in zip(node.parents, node.edges[2], strict=True)]
+    uses = [(parent, index) for node in nodes for parent, index in zip(node.parents, node.edges[2], strict=True)]
     for node in nodes:
-        for parent, argnum, slot in zip(node.parents, node.edges[0], node.edges[2], strict=True):
-            if uses.count((parent, slot)) == 1 and (parent, slot) != (output.node, output.index):
+        for parent, argnum, index in zip(node.parents, node.edges[0], node.edges[2], strict=True):
+            if uses.count((parent, index)) == 1 and (parent, index) != (output.node, output.index):
                 flow = note_of(node).flows[node.primitive.input_name(argnum)]
-                np.testing.assert_allclose(flow, note_of(parent).gradients[slot].norm, rtol=1e-6)
+                np.testing.assert_allclose(flow, note_of(parent).gradients[index].norm, rtol=1e-6)
 
 
 def test_only_the_later_output_has_a_gradient():
@@ -172,10 +172,10 @@ def test_steps_of_a_sequence_are_those_of_a_loop(cell, steps):
     note = note_of(outputs[0].node)
     np.testing.assert_allclose(np.transpose([note.gradient_steps[k] for k in range(count)]), gradients, rtol=1e-10)
     np.testing.assert_allclose(note.flow_steps["x"], flows, rtol=1e-10)
-    for slot in range(count):
-        np.testing.assert_allclose(note.direct_steps[slot], np.linalg.norm(direct[slot], axis=(0, 2)), rtol=1e-10)
-        values = np.linalg.norm(outputs[slot].data, axis=(0, 2))
-        np.testing.assert_allclose(note.value_steps[slot], values, rtol=1e-10)
+    for index in range(count):
+        np.testing.assert_allclose(note.direct_steps[index], np.linalg.norm(direct[index], axis=(0, 2)), rtol=1e-10)
+        values = np.linalg.norm(outputs[index].data, axis=(0, 2))
+        np.testing.assert_allclose(note.value_steps[index], values, rtol=1e-10)
 
 
 def test_a_gradient_fades_through_the_steps_of_an_rnn():

@@ -15,13 +15,10 @@ from minigrad.runtime.extras import require as _package
 
 _package("hypothesis", "theory")  # or an error that says how to install it
 
-# Each family registers its claims, in this order.
-from theory.convolution import statements as _convolution  # noqa: E402, F401  # isort: skip
-from theory.ordering import statements as _ordering  # noqa: E402, F401  # isort: skip
-from theory.parity import statements as _parity  # noqa: E402, F401  # isort: skip
-from theory.eigenvalues import statements as _eigenvalues  # noqa: E402, F401  # isort: skip
-from theory.claims import Claim, Corrected, Proposition, Refuted, Result, Statement, Verdict, agree, require  # noqa: E402
+from theory.claims import Claim, Corrected, Statement, Verdict  # noqa: E402
 from theory.domains import Domain, enumerated, every, sampled, stratified  # noqa: E402
+from theory.propositions import Proposition, Result  # noqa: E402
+from theory.refutation import Refuted, agree, require  # noqa: E402
 from theory.registry import CLAIMS, claim, register  # noqa: E402
 
 __all__ = [

@@ -18,9 +18,10 @@ from typing import Any
 import minigrad as mg
 from minigrad.runtime.commands import run_command
 from minigrad.runtime.files import irregular
-from theory import CLAIMS, Claim, Verdict
+from theory.claims import Claim, Verdict
 from theory.page import figure_name, save_figure, write_page
 from theory.progress import telling
+from theory.registry import CLAIMS
 from theory.selfcheck import check_machinery
 
 __all__ = ["main"]

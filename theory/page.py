@@ -15,7 +15,7 @@ from minigrad.runtime.files import replacing
 from theory.claims import Claim, Verdict
 from theory.registry import CLAIMS
 
-__all__ = ["MEASURED", "figure_name", "page", "save_figure", "write_page"]
+__all__ = ["MEASURED", "figure_name", "markdown", "save_figure", "write_page"]
 
 MEASURED = "<!-- measured: -->", "<!-- :measured -->"
 """The marks around what is measured."""
@@ -57,7 +57,7 @@ both it is, and promises what is among its examples.
 """
 
 
-def page(measured: bool = True, examples: int = 100, report: Callable[[str], None] = lambda text: None) -> str:
+def markdown(measured: bool = True, examples: int = 100, report: Callable[[str], None] = lambda text: None) -> str:
     """The page as Markdown; without what is measured if `measured` is false. report: told what comes next."""
     verdicts = []
     for claim in CLAIMS.values():
@@ -86,7 +86,7 @@ def write_page(folder: Path, report: Callable[[str], None] = lambda text: None) 
             paths.append(folder / "theory" / figure_name(claim))
             save_figure(claim, paths[-1])
     with replacing(folder / "theory.md") as temporary:
-        temporary.write_text(page(report=report), encoding="utf-8")
+        temporary.write_text(markdown(report=report), encoding="utf-8")
     return [*paths, folder / "theory.md"]
 
 

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable, Iterator
 
 from minigrad.runtime.extras import require
-from theory.claims import Claim, Result
+from theory.claims import Claim
+from theory.propositions import Result
 
 __all__ = ["telling"]
 

@@ -16,6 +16,7 @@ The short way, for a statement about every example of one domain:
 >>> del CLAIMS["odd"]
 
 The long way, for several propositions, proofs and pictures, is to make a :class:`Claim` and `register` it.
+The claims of a family of this package (`theory.parity`, …) are put into its `CLAIMS`, which are registered here.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from theory.claims import FALSE, HOLDS, Claim, Corrected, Proposition, Statement
+from theory import convolution, eigenvalues, ordering, parity
+from theory.claims import FALSE, HOLDS, Claim, Corrected, Statement
 from theory.domains import Domain, Source
+from theory.propositions import Proposition
 
 __all__ = ["CLAIMS", "claim", "register"]
 
@@ -81,3 +84,8 @@ def claim(
         )
 
     return decorate
+
+
+for _family in (convolution, ordering, parity, eigenvalues):  # as the source has them
+    for _claim in _family.CLAIMS:
+        register(_claim)

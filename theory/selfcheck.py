@@ -12,20 +12,10 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from theory.claims import (
-    BROKEN,
-    FALSE,
-    HOLDS,
-    REFUTED,
-    Claim,
-    Corrected,
-    Proposition,
-    Refuted,
-    Statement,
-    agree,
-    require,
-)  # fmt: skip
+from theory.claims import BROKEN, FALSE, HOLDS, REFUTED, Claim, Corrected, Statement
 from theory.domains import Domain, enumerated, sampled
+from theory.propositions import Proposition
+from theory.refutation import Refuted, agree, require
 
 __all__ = ["check_machinery"]
 

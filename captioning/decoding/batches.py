@@ -57,7 +57,7 @@ def in_batches(decode: Callable[[slice], None], count: int, size: int, threads: 
     """About equal batches of at most `size`, as many on each thread; one by one if there is one thread."""
     number = -(-count // size)
     if count > size // 4:  # less is done before another thread is awake
-        number = -(-number // threads) * threads
+        number = min(-(-number // threads) * threads, count)
     batches = split(count, number)
     if threads > 1:
         run_in_parallel([partial(decode, batch) for batch in batches])

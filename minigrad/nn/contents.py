@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["SEARCHED", "contents", "entries", "is_iterator", "unsearched"]
+__all__ = ["SEARCHED", "entries", "is_iterator", "unsearched", "walk"]
 
 SEARCHED = (dict, list, tuple)
 _SEQUENCES = (set, frozenset, deque, KeysView, ValuesView, ItemsView, UserList)
@@ -51,7 +51,7 @@ def is_iterator(value: Any) -> bool:
     return isinstance(value, (GeneratorType, map, filter, zip, reversed))
 
 
-def contents(name: str, value: Any, closed: type) -> Iterator[tuple[str, Any, Any]]:
+def walk(name: str, value: Any, closed: type) -> Iterator[tuple[str, Any, Any]]:
     """A value and all that lies in it, each with its name and the container (or None) that hides it from modules.
 
     What is of the type ``closed`` is not opened.

@@ -14,7 +14,7 @@ import numpy as np
 from ..core import Leaf, Tensor, current_scope, set_scope
 from ..spec import Array, as_array, describe
 from ..writes import written
-from .contents import SEARCHED, contents, entries, is_iterator
+from .contents import SEARCHED, entries, is_iterator, walk
 from .tensors import Buffer, Parameter
 
 __all__ = ["Buffer", "LoadReport", "Module", "Parameter"]
@@ -102,7 +102,7 @@ class Module:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         for name, value in vars(cls).items():
-            for _, entry, _ in contents(name, value, Module):
+            for _, entry, _ in walk(name, value, Module):
                 if isinstance(entry, (Module, Parameter, Buffer)) or _lost(entry, None):
                     raise TypeError(
                         f"{cls.__name__}.{name}: modules do not search their class, and a {type(entry).__name__} lies "
@@ -126,7 +126,7 @@ class Module:
                 f"{type(self).__name__}.{name} is a parameter: assign an nn.Parameter (or None), or write "
                 f"into .{name}.data, instead of {describe(value)}"
             )
-        found = list(contents(name, value, Module))
+        found = list(walk(name, value, Module))
         for key, entry, hiding in found:
             reason = _lost(entry, hiding) or self._undeclared(entry, hiding)
             if reason:
@@ -142,7 +142,7 @@ class Module:
         """Take the name that another module has for this one; its own parameters note it, for drawings."""
         object.__setattr__(self, "_name", name)
         for key, value in vars(self).items():
-            for _, entry, _ in contents(key, value, Module):
+            for _, entry, _ in walk(key, value, Module):
                 if isinstance(entry, Parameter):
                     entry.owner = name
 
@@ -212,7 +212,7 @@ class Module:
             stack.extend(reversed(_entries(name, value)))
 
     def _refuse_lost(self, name: str, value: Any) -> None:
-        for key, entry, hiding in contents(name, value, Module):
+        for key, entry, hiding in walk(name, value, Module):
             reason = _lost(entry, hiding)
             if reason:
                 raise TypeError(f"{type(self).__name__}.{key}: {reason}")

@@ -16,16 +16,8 @@ from ..primitives import ForwardResult, primitive
 from ..rng import generator
 from ..runtime.contexts import errstate
 from ..spec import Array
-from .elementwise import add, as_float, divide, exp, log1p, multiply, negative, power, tanh
-from .kernels.numerics import narrowed, single, taken
-
-
-def _sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(-x)), accurate in both tails: exp overflows only where the result is below 1e-38."""
-    with errstate(over="ignore"):
-        y = np.exp(-x)
-    y += 1
-    return 1 / y
+from .elementwise import add, divide, exp, log1p, multiply, negative, power, tanh
+from .kernels.numerics import as_float, logistic, narrowed, single, taken
 
 
 @primitive(broadcasts=True)
@@ -37,7 +29,7 @@ def sigmoid(x: Array) -> ForwardResult:
     >>> sigmoid([0.0, -1000.0])
     tensor([0.5, 0. ])
     """
-    return narrowed(_sigmoid(single(x)), x), (x,)
+    return narrowed(logistic(single(x)), x), (x,)
 
 
 @sigmoid.vjp
@@ -122,7 +114,7 @@ def softplus(x: Array) -> ForwardResult:
 
 @softplus.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
-    return (g * _sigmoid(single(x)),)
+    return (g * logistic(single(x)),)
 
 
 @softplus.reference
@@ -140,13 +132,13 @@ def silu(x: Array) -> ForwardResult:
     array([0.    , 0.7311], dtype=float32)
     """
     wide = single(x)
-    return narrowed(wide * _sigmoid(wide), x), (x,)
+    return narrowed(wide * logistic(wide), x), (x,)
 
 
 @silu.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
     x = single(x)
-    s = _sigmoid(x)
+    s = logistic(x)
     return (g * (s * (1 + x * (1 - s))),)
 
 
@@ -274,7 +266,7 @@ def gelu(x: Array, approximate: str = "none") -> ForwardResult:
         phi = _normal_cdf(wide)
     else:  # (1 + tanh(u)) / 2 = sigmoid(2u), which does not cancel
         t = np.clip(wide, -100, 100)
-        phi = _sigmoid(2 * _SLOPE * t * (1 + _CUBE * t * t))
+        phi = logistic(2 * _SLOPE * t * (1 + _CUBE * t * t))
     return narrowed(wide * phi, x), (wide, phi, approximate)
 
 

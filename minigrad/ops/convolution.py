@@ -1,13 +1,30 @@
 """Convolutions of images.
 
-All of it is one trilinear form: with windows of x lined up as columns,
+All of it is one trilinear form: of images x (N, C, H, W), filters w (F, C, kh, kw) and their responses y
+(N, F, oh, ow), with stride s and dilation d,
 
     T(x, w, y) = sum over n, f, c, i, j, p, q of  y[n,f,p,q] w[f,c,i,j] x[n, c, p s + i d, q s + j d]
 
-A convolution is its derivative in y, a transposed convolution the one in x, and each one's VJP is made of
-the other two. So there are three functions below, and both primitives share them. That in x is itself made of
-those in y, one for each residue of pixels modulo the stride. All run over some images, or rows of images, at a
-time, and deal these to threads: their columns and products stay small, and each is used soon after it was made.
+A convolution is its derivative in y, a transposed convolution the one in x, and each one's VJP is made of the other
+two. So there are three functions below, and both primitives share them::
+
+                         is       in conv2d          in conv_transpose2d
+    _correlate           dT/dy    the forward        cotangent of the input
+    _correlate_images    dT/dx    cotangent of x     the forward
+    _correlate_filters   dT/dw    cotangent of w     cotangent of w
+
+They are products with matrices whose columns are windows of x (:mod:`minigrad.ops.kernels.columns` opens with a
+picture). For x (8, 3, 32, 32), 16 filters 3x3 and a padding of 1, so that y is (8, 16, 32, 32), of n images at a time::
+
+    _correlate           w (16, 27)  @  columns (n, 27, 1024)              y (n, 16, 1024)
+    _correlate_filters   y (n, 16, 1024)  @  columns' (n, 1024, 27)        summed over n, dw (16, 27)
+    _correlate_images    _correlate of y with w turned round, (3, 16, 3, 3)
+
+With a stride the last is several correlations, one for each residue of pixels modulo the stride
+(:class:`minigrad.ops.kernels.windows.Residue`).
+
+All run over some images, or rows of images, at a time, and deal these to threads: their columns and products stay
+small, and each is used soon after it was made.
 """
 
 from __future__ import annotations
@@ -33,12 +50,15 @@ _WORTH_A_THREAD = 2**24
 
 
 def _threads(products: int, depth: int) -> int:
-    """How many to use for so many sums of products; one of them costs some 16 multiplications more than its depth."""
+    """How many threads to use for a result of so many entries, each a sum of ``depth`` products.
+
+    An entry costs some 16 multiplications more than its depth.
+    """
     return min(get_num_threads(), max(1, products * (depth + 16) // _WORTH_A_THREAD))
 
 
 def _correlate(x: Array, w: Array, windows: Windows, number: Size, groups: int, b: Array | None = None) -> Array:
-    """dT/dy (N, F, oh, ow): each window of x times each filter. And b (F, 1, 1) added."""
+    """dT/dy, of so many windows (N, F, *number): each window of x times each filter, and b (F, 1, 1) added."""
     y = np.empty((len(x), len(w), *number), _dtype(x, w, b))
     run_in_parallel(_correlations(x, w, windows, groups, b, y))
     return y
@@ -51,9 +71,9 @@ def _dtype(x: Array, w: Array, b: Array | None) -> Any:
 def _correlations(
     x: Array, w: Array, windows: Windows, groups: int, b: Array | None, y: Array
 ) -> list[Callable[[], None]]:
-    """:func:`_correlate` into y as pieces of work."""
+    """:func:`_correlate` into y, as pieces of work that may run side by side."""
     filters, c, kh, kw = w.shape
-    # Sharing spares (kh - 1) kw copies of each of c pixels, and costs kh terms of each of F/groups results.
+    # For each window, sharing spares (kh - 1) kw copies in each channel, and adds up kh terms for each filter.
     shared = windows.stride[0] == 1 and kh * filters < (kh - 1) * kw * c * groups and y.dtype != np.float16
     columns = Columns(windows, (y.shape[2], y.shape[3]), groups, filters, shared)
     matrices = columns.matrices(w.astype(y.dtype, copy=False))
@@ -67,7 +87,11 @@ def _correlations(
 
 
 def _multiply(matrices: Array, terms: list[Array], b: Array | None, y: Array) -> None:
-    """Into y (n, F, oh, ow) the sum of the terms, and b: in this thread's memory first, if there is more than one."""
+    """Into y (n, F, oh, ow) the sum of each matrix times the columns of its term, and b.
+
+    A matrix is (groups, F/groups, K), the columns of its term (n, groups, K, oh ow), with K = c taps. Several terms are
+    summed in this thread's memory, since y need not be contiguous.
+    """
     shape = len(y), *matrices.shape[1:3], y.shape[2] * y.shape[3]
     if len(terms) == 1 and y[:1, :1].flags.c_contiguous:  # 1x1, which has one term, takes 0.93 of the time
         tiled(matrices[0], terms[0], y.reshape(shape))
@@ -83,10 +107,10 @@ def _multiply(matrices: Array, terms: list[Array], b: Array | None, y: Array) ->
 
 
 def _correlate_images(y: Array, w: Array, windows: Windows, size: Size, groups: int, b: Array | None = None) -> Array:
-    """dT/dx (N, C, *size): each entry of y times each filter, summed where the windows lie. And b (C, 1, 1) added.
+    """dT/dx (N, C, *size): each entry of y times each filter, summed where its window lies, and b (C, 1, 1) added.
 
-    Pixel t s + r meets entries t - k of y, see :class:`Residue`: for one r it is a convolution of y with stride 1, with
-    taps that run backwards.
+    Pixel t of residue r meets, at one of the residue's taps, entry t - k of y (:class:`Residue`). So the pixels of one
+    residue are a correlation of y with these taps in reverse order, with stride 1 and the largest k as its padding.
     """
     filters, c, kh, kw = w.shape
     x = np.empty((len(y), groups * c, *size), _dtype(y, w, b))
@@ -110,9 +134,10 @@ def _correlate_images(y: Array, w: Array, windows: Windows, size: Size, groups: 
 def _correlate_filters(
     x: Array, y: Array, windows: Windows, groups: int, w: Array | None = None
 ) -> tuple[Array | None, Array]:
-    """dT/dw (F, C/groups, kh, kw): each window of x times the entry of y that came of it, summed.
+    """dT/dw (F, C/groups, kh, kw): each window of x times the entries of y that belong to it, summed over windows.
 
-    Given w, before it dT/dy of x and w, which takes the same columns.
+    Returns:
+        (None, dT/dw); given w also (dT/dy, dT/dw), where dT/dy of x and w is made of the same columns.
     """
     filters, c, (kh, kw), dtype = y.shape[1], x.shape[1] // groups, windows.kernel, np.result_type(x, y)
     shared = windows.stride[0] == 1 and dtype != np.float16
@@ -138,7 +163,7 @@ def _correlate_filters(
 
 
 def _sum_pixels(y: Array) -> Array:
-    """The sum of each channel, (C,): ``einsum`` takes a third of the time of ``sum``."""
+    """The sum of each channel of images (N, C, H, W): (C,). ``einsum`` takes a third of the time of ``sum``."""
     return np.einsum("nchw->c", y)  # type: ignore[no-any-return]
 
 

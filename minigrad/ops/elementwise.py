@@ -17,12 +17,6 @@ from ..runtime.contexts import errstate
 from ..spec import Array
 from .kernels.numerics import single, taken
 
-
-def as_float(x: Array) -> Array:
-    """Floating arrays as they are, booleans and integers as float64."""
-    return x if x.dtype.kind == "f" else x.astype(np.float64)
-
-
 # --- arithmetic ------------------------------------------------------------------------------------
 
 # For small arrays, finding `add` in np costs a seventh of the call.

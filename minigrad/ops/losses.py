@@ -15,9 +15,8 @@ import numpy as np
 from ..core import Tensor
 from ..primitives import ForwardResult, primitive
 from ..spec import Array
-from .activations import _sigmoid
-from .elementwise import as_float
-from .kernels.numerics import narrowed, single
+from .kernels.crossentropy import cross_entropy_rows, pull_rows, scaled_sum, score_rows, spread
+from .kernels.numerics import as_float, logistic, narrowed, single
 from .kernels.rows import check_indices
 
 __all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "mse_loss", "nll_loss"]
@@ -36,11 +35,6 @@ def _reduce(losses: Any, reduction: str, scale: float) -> Any:
     return losses if reduction == "none" else scaled_sum(losses, scale)
 
 
-def scaled_sum(losses: Array, scale: float) -> Any:
-    """``scale`` times the sum, in the losses' dtype."""
-    return losses.sum() * losses.dtype.type(scale)
-
-
 def _same_shape(name: str, first: Array, second_name: str, second: Array) -> None:
     if first.shape != second.shape:
         raise ValueError(
@@ -49,50 +43,6 @@ def _same_shape(name: str, first: Array, second_name: str, second: Array) -> Non
 
 
 # --- classes ---------------------------------------------------------------------------------------
-
-
-def cross_entropy_rows(z: Array, targets: Array, scale: float, smoothing: float = 0.0) -> Array:
-    """The cross-entropy of each row of logits (M, C) at its target (M,).
-
-    In place, the logits become the gradient of ``scale`` times the sum of the losses: with p the row's
-    softmax and q the target distribution (one-hot, or smoothed), the loss is -sum q log p, and its gradient p - q.
-
-    At the target p - 1 would cancel: there the gradient is minus the sum of the others.
-    """
-    if not z.size:
-        return np.zeros(len(z), z.dtype)
-    z -= z.max(axis=1, keepdims=True)
-    picked = np.arange(len(z)), targets
-    if smoothing:
-        return _smoothed_rows(z, picked, scale, smoothing)
-    logits = z[picked]
-    np.exp(z, out=z)
-    own = z[picked]
-    z[picked] = 0
-    others = z.sum(axis=1)
-    total = others + own
-    share = scale / total
-    z *= share[:, None]
-    z[picked] = -share * others
-    # log p = z - log total; the target's z is 0 if it is the largest, and its p then near 1
-    result: Array = np.where(logits == 0, np.log1p(others), np.log(total) - logits)
-    return result
-
-
-def _smoothed_rows(z: Array, picked: tuple[Array, Array], scale: float, smoothing: float) -> Array:
-    """As :func:`cross_entropy_rows`, of logits whose largest is 0 and places with some label smoothing."""
-    losses = (1 - smoothing) * z[picked] + smoothing * z.mean(axis=1)
-    np.exp(z, out=z)
-    total = z.sum(axis=1)
-    z *= (scale / total)[:, None]
-    # Minus q, which sums to 1; what rounding left of the gradient's sum is taken off in the same proportions.
-    amount = np.full_like(total, scale)
-    for _ in range(2):
-        z -= (amount * (smoothing / z.shape[1]))[:, None]
-        z[picked] -= amount * (1 - smoothing)
-        amount = z.sum(axis=1)
-    result: Array = np.log(total) - losses
-    return result
 
 
 def _check_classes(name: str, scores: Array, targets: Array, ignore_index: int | None) -> Array | None:
@@ -109,34 +59,6 @@ def _check_classes(name: str, scores: Array, targets: Array, ignore_index: int |
     keep = None if ignore_index is None else targets != ignore_index
     check_indices(targets, scores.shape[-1], "targets", keep)
     return None if keep is None or keep.all() else keep
-
-
-def score_rows(scores: Array, targets: Array, keep: Array | None) -> tuple[Array, Array]:
-    """Scores (…, C) as rows (M, C) that may be written into, and their targets (M,): those that count."""
-    if keep is None:  # a plain copy is faster than a gather
-        rows, chosen = np.array(scores, order="C").reshape(targets.size, scores.shape[-1]), targets.ravel()
-    else:
-        rows, chosen = scores[keep], targets[keep]
-    return single(rows), chosen
-
-
-def pull_rows(g: Any, rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Array:
-    """The cotangent of logits of a shape, from ``rows`` as :func:`cross_entropy_rows` leaves them.
-
-    For a g of 1, as a loss at the end of a graph has, ``rows`` are the answer as they are.
-    """
-    if g.ndim:  # one loss an entry
-        g = (g.ravel() if keep is None else g[keep])[:, None]
-    return _spread(rows if g.ndim == 0 and g == 1 else rows * g, keep, shape)
-
-
-def _spread(rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Array:
-    """Rows (M, …) of the kept entries in their places in zeros of a shape."""
-    if keep is None:
-        return rows.reshape(shape)
-    full = np.zeros(shape, rows.dtype)
-    full[keep] = rows
-    return full
 
 
 @primitive
@@ -179,7 +101,7 @@ def cross_entropy(
     scale = _scale(reduction, len(rows))
     losses = cross_entropy_rows(rows, targets, scale, label_smoothing)
     if reduction == "none":
-        losses = _spread(losses, keep, logits.shape[:-1])
+        losses = spread(losses, keep, logits.shape[:-1])
     return narrowed(_reduce(losses, reduction, scale), logits), (rows, keep, logits.shape)
 
 
@@ -240,7 +162,7 @@ def nll_loss(
     scale = _scale(reduction, len(rows))
     losses = -values.reshape(targets.size, values.shape[-1])[picked]
     if reduction == "none":
-        losses = _spread(losses, keep, targets.shape)
+        losses = spread(losses, keep, targets.shape)
     return narrowed(_reduce(losses, reduction, scale), log_probabilities), (picked, values.shape, scale)
 
 
@@ -342,7 +264,7 @@ def _(g: Any, needs: Any, logits: Array, targets: Array, scale: float) -> Any:
     t = single(targets) if targets.dtype.kind == "f" else targets.astype(x.dtype)
     g = g * g.dtype.type(scale)
     # sigmoid(x) - t, where both may be near 1, as a sum without cancellation at targets of 0 and 1
-    dx = ((1 - t) * _sigmoid(x) - t * _sigmoid(-x)) * g if needs[0] else None
+    dx = ((1 - t) * logistic(x) - t * logistic(-x)) * g if needs[0] else None
     return dx, -x * g if needs[1] else None
 
 

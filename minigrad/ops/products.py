@@ -14,9 +14,9 @@ from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
 from ..rules import Shape, Shapes
 from ..spec import Array, as_array, describe
-from .kernels.blocks import product, products
+from .kernels.affinemaps import affine_rows, pull_affine
+from .kernels.blocks import product
 from .kernels.numerics import narrowed_all, widened
-from .reductions import column_sums
 
 __all__ = ["affine", "dot", "einsum", "matmul", "outer", "tensordot"]
 
@@ -121,36 +121,9 @@ def affine(x: Array, W: Array, b: Array | None = None) -> ForwardResult:
     return affine_rows(x, W, b), (x, W)
 
 
-def affine_rows(x: Array, W: Array, b: Array | None) -> Array:
-    """x (…, D) W + b, once the rest of the shapes is checked."""
-    D = x.shape[-1]
-    if W.ndim != 2 or W.shape[0] != D:
-        raise ValueError(f"W must be (D, M) with D = {D} as in x, not {W.shape}")
-    if b is not None and b.shape != W.shape[1:]:
-        raise ValueError(f"b must be (M,) = {W.shape[1:]} as W's columns, not {b.shape}")
-    inputs = (x, W) if b is None else (x, W, b)
-    y = product(_rows(widened(x)), widened(W)).astype(np.result_type(*map(widened, inputs)), copy=False)
-    if b is not None:
-        y += b
-    return y.reshape(*x.shape[:-1], W.shape[1]).astype(np.result_type(*inputs), copy=False)
-
-
-def _rows(x: Array) -> Array:
-    """(…, D) as (rows, D), also if some axis has no entries."""
-    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
-
-
 @affine.vjp
 def _(g: Any, needs: Any, x: Array, W: Array) -> Any:
     return pull_affine(g, needs, x, W)
-
-
-def pull_affine(g: Any, needs: Any, x: Array, W: Array) -> tuple[Any, Any, Any]:
-    """Cotangents of x, W and b, each if it is needed: dx = g W', dW = x' g over all rows, db = the sum of g's rows."""
-    g, x, W = widened(g), widened(x), widened(W)
-    rows = _rows(g)
-    dx, dW = products((rows, W.T) if needs[0] else None, (_rows(x).T, rows) if needs[1] else None)
-    return None if dx is None else dx.reshape(x.shape), dW, column_sums(rows) if needs[2] else None
 
 
 @affine.cost

@@ -37,21 +37,6 @@ def _count(x: Array, y: Any) -> int:
 # --- sums --------------------------------------------------------------------------------------------
 
 
-_GROUP = 256  # rows
-
-
-def column_sums(rows: Array) -> Array:
-    """The sum of rows (M, N), in groups.
-
-    NumPy adds row after row, and the error grows with their number: of 2,860 rows of float32 it is 1.7e-6 of the
-    largest sum, in groups 3e-7, in the same time. Half precision is summed in single.
-    """
-    if len(rows) <= _GROUP:
-        return sum_single(rows, axis=0)  # type: ignore[no-any-return]
-    groups = [sum_single(rows[start : start + _GROUP], axis=0) for start in range(0, len(rows), _GROUP)]
-    return np.stack(groups).sum(axis=0)  # type: ignore[no-any-return]
-
-
 @primitive
 def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     """The sum over axes of x, of any shape.

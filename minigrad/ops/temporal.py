@@ -14,10 +14,10 @@ from ..core import Tensor
 from ..primitives import ForwardResult, primitive
 from ..rules import Shape, Shapes
 from ..spec import Array
+from .kernels.affinemaps import affine_rows, pull_affine
+from .kernels.crossentropy import cross_entropy_rows, pull_rows, scaled_sum, score_rows
 from .kernels.numerics import narrowed
 from .kernels.rows import check_indices
-from .losses import cross_entropy_rows, pull_rows, scaled_sum, score_rows
-from .products import affine_rows, matmul, pull_affine
 
 __all__ = ["temporal_affine", "temporal_softmax_loss"]
 
@@ -59,6 +59,7 @@ def _(inputs: Shapes, output: Shape, options: Any) -> int:
 @temporal_affine.reference
 def _(x: Tensor, W: Tensor, b: Tensor) -> Any:
     from .elementwise import add
+    from .products import matmul
 
     return add(matmul(x, W), b)
 

@@ -110,7 +110,7 @@ class Optimizer:
     """What all optimisers share: parameters, the learning rate ``lr``, and state by parameter.
 
     A subclass names its options and the arrays it keeps, and defines ``_update`` for one block.
-    Options are attributes and may be changed between steps. A parameter that is listed twice counts once. Memory has
+    Options are attributes and may be changed between steps. A parameter that is listed twice counts once. State has
     the dtype of its parameter, but float32 for float16, whose steps are computed in float32 and rounded once.
     """
 
@@ -125,7 +125,7 @@ class Optimizer:
             raise ValueError(f"{type(self).__name__}: there are no parameters")
         for name, value in options.items():
             self._check_option(name, value)
-            setattr(self, name, value)
+            setattr(self, name, self._as_numbers(name, value))
         self._specs: list[Spec] = [(p.shape, p.dtype) for p in self.params]
         self.steps: list[int] = [0] * len(self.params)  # how often each parameter was updated
         self.state: dict[str, list[Array]] = {
@@ -134,6 +134,12 @@ class Optimizer:
 
     def _number(self, name: str, value: Any) -> float:
         return as_number(type(self).__name__, name, value)
+
+    def _as_numbers(self, name: str, value: Any) -> Any:
+        """An option as a float or a tuple of floats; a flag stays one."""
+        if isinstance(value, tuple):
+            return tuple(self._number(name, number) for number in value)
+        return value if isinstance(value, bool) else self._number(name, value)
 
     def _check_option(self, name: str, value: Any) -> None:
         """Everything is finite and not negative; the decay rates of averages are below 1."""

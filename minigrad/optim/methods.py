@@ -15,7 +15,20 @@ from .base import Optimizer
 __all__ = ["SGD", "Adam", "AdamW", "RMSprop"]
 
 
-class SGD(Optimizer):
+class _WithMomentum(Optimizer):
+    """What SGD and RMSprop share: they keep velocities only if they are made with a momentum."""
+
+    momentum: float
+
+    def _coefficients(self, t: int) -> tuple[float, ...]:
+        if self.momentum and "velocity" not in self.state:
+            raise ValueError(
+                f"{type(self).__name__}: a momentum must be given when the optimiser is made, it keeps velocities then"
+            )
+        return ()
+
+
+class SGD(_WithMomentum):
     """Gradient descent, with momentum if asked (as PyTorch and Sutskever et al., 2013, write it).
 
     v <- momentum v + g;  p <- p - lr v, or with ``nesterov`` p <- p - lr (g + momentum v);
@@ -35,7 +48,6 @@ class SGD(Optimizer):
     """
 
     _options = ("lr", "momentum", "nesterov", "weight_decay")
-    momentum: float
     nesterov: bool
     weight_decay: float
 
@@ -50,18 +62,7 @@ class SGD(Optimizer):
         if nesterov and not momentum:
             raise ValueError("SGD: nesterov needs a momentum above 0")
         self._state_names = ("velocity",) if momentum else ()  # type: ignore[misc]
-        super().__init__(
-            params,
-            lr=self._number("lr", lr),
-            momentum=self._number("momentum", momentum),
-            nesterov=bool(nesterov),
-            weight_decay=self._number("weight_decay", weight_decay),
-        )
-
-    def _coefficients(self, t: int) -> tuple[float, ...]:
-        if self.momentum and "velocity" not in self.state:
-            raise ValueError("SGD: a momentum must be given when the optimiser is made, it keeps velocities then")
-        return ()
+        super().__init__(params, lr=lr, momentum=momentum, nesterov=bool(nesterov), weight_decay=weight_decay)
 
     def _update(self, coefficients: tuple[float, ...], p: Array, g: Array, *state: Array) -> None:
         g = self._decayed(p, g, self.weight_decay)
@@ -75,7 +76,7 @@ class SGD(Optimizer):
         axpby(-self.lr * (self.momentum if self.nesterov else 1), v, 1, p)
 
 
-class RMSprop(Optimizer):
+class RMSprop(_WithMomentum):
     """Gradients divided by the root of a running mean of their squares (Tieleman and Hinton, 2012).
 
     v <- alpha v + (1 - alpha) g^2;  u <- momentum u + g / (sqrt(v) + eps);  p <- p - lr u;
@@ -98,7 +99,6 @@ class RMSprop(Optimizer):
     alpha: float
     eps: float
     weight_decay: float
-    momentum: float
 
     def __init__(
         self,
@@ -110,19 +110,7 @@ class RMSprop(Optimizer):
         momentum: float = 0.0,
     ) -> None:
         self._state_names = ("v", "velocity") if momentum else ("v",)  # type: ignore[misc]
-        super().__init__(
-            params,
-            lr=self._number("lr", lr),
-            alpha=self._number("alpha", alpha),
-            eps=self._number("eps", eps),
-            weight_decay=self._number("weight_decay", weight_decay),
-            momentum=self._number("momentum", momentum),
-        )
-
-    def _coefficients(self, t: int) -> tuple[float, ...]:
-        if self.momentum and "velocity" not in self.state:
-            raise ValueError("RMSprop: a momentum must be given when the optimiser is made, it keeps velocities then")
-        return ()
+        super().__init__(params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum)
 
     def _update(self, coefficients: tuple[float, ...], p: Array, g: Array, *state: Array) -> None:
         v, step = state[0], self._buffer(p)
@@ -174,13 +162,7 @@ class Adam(Optimizer):
         if not isinstance(betas, (tuple, list)) or len(betas) != 2:
             raise ValueError(f"{type(self).__name__}: betas must be two numbers, not {betas!r}")
         first, second = betas
-        super().__init__(
-            params,
-            lr=self._number("lr", lr),
-            betas=(self._number("betas", first), self._number("betas", second)),
-            eps=self._number("eps", eps),
-            weight_decay=self._number("weight_decay", weight_decay),
-        )
+        super().__init__(params, lr=lr, betas=(first, second), eps=eps, weight_decay=weight_decay)
 
     def _coefficients(self, t: int) -> tuple[float, ...]:
         # With r = sqrt(1 - b2^t):  lr m' / (sqrt(v') + eps) = lr r / (1 - b1^t)  m / (sqrt(v) + eps r)
@@ -192,7 +174,7 @@ class Adam(Optimizer):
         b1, b2, size, eps = coefficients
         m, v = state
         step = self._buffer(p)
-        g = self._decay(p, g)
+        g = self._with_decay(p, g)
         axpby(1 - b1, g, b1, m)
         np.multiply(g, g, out=step)
         axpby(1 - b2, step, b2, v)
@@ -201,7 +183,7 @@ class Adam(Optimizer):
         np.divide(m, step, out=step)
         axpby(-size, step, 1, p)
 
-    def _decay(self, p: Array, g: Array) -> Array:
+    def _with_decay(self, p: Array, g: Array) -> Array:
         """Apply the weight decay, and return the gradient to go on with."""
         return self._decayed(p, g, self.weight_decay)
 
@@ -231,7 +213,7 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay)
 
-    def _decay(self, p: Array, g: Array) -> Array:
+    def _with_decay(self, p: Array, g: Array) -> Array:
         if self.weight_decay:
             p *= 1 - self.lr * self.weight_decay
         return g

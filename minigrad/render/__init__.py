@@ -4,7 +4,8 @@ Only `draw`, and the methods of what `to_graphviz` gives, need a layout program.
 """
 
 from .dot.document import to_dot
-from .dot.layout import DrawingError, draw
+from .dot.files import draw
+from .dot.layout import DrawingError
 from .dot.notebooks import notebook
 from .dot.source import to_graphviz
 from .interchange import to_networkx

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Set
 from typing import NamedTuple
 
-from ..primitives import Primitive
 from ..recording import note_of
+from ..rules import Primitive
 from ..spec import Spec
-from .picture import Edge, Picture, Vertex, primitive_of
+from .picture import Edge, Picture, Vertex
 from .words import number_text, shape_of
 
-__all__ = ["Constant", "argument_order", "constants_of", "noted_spec", "to_be_named", "with_name"]
+__all__ = ["Constant", "argument_order", "called", "constants_of", "noted_spec", "to_be_named", "with_name"]
 
 class Constant(NamedTuple):
     """A constant argument. spec: its shape and dtype, number: its value if it is a single one; None if not known."""
@@ -43,7 +43,7 @@ class Constant(NamedTuple):
 
 def argument_order(vertex: Vertex) -> list[str]:
     """Names of all array arguments in the order of the call, tracked or not."""
-    primitive = primitive_of(vertex)
+    primitive = vertex.primitive
     if primitive is None or vertex.gathers is not None:
         return [edge.argument for edge in vertex.inputs]
     if vertex.step is not None:
@@ -103,6 +103,7 @@ def _is_optional(vertex: Vertex, name: str) -> bool:
 
 
 def called(vertex: Vertex) -> Primitive:
+    """The primitive that was called: of a step of an unrolled sequence that of the whole sequence."""
     assert vertex.node is not None
     assert vertex.node.primitive is not None
     return vertex.node.primitive
@@ -138,7 +139,7 @@ def _what_it_brings(picture: Picture, edge: Edge) -> tuple[object, ...]:
 
 
 def _is_symmetric(vertex: Vertex) -> bool:
-    primitive = primitive_of(vertex)
+    primitive = vertex.primitive
     return primitive is not None and primitive.commutative
 
 

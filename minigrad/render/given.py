@@ -1,21 +1,70 @@
-"""What a drawing is given, checked: tensors and the names of tensors."""
+"""What a drawing is asked for, checked: tensors, their names, and how much of the graph behind them is shown."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
-from ..core import Node, Tensor
+from ..core import Tensor
 from ..nn.module import Module
+from ..rules import PRIMITIVES
 
-__all__ = ["as_tensors", "checked_names", "checked_title", "known_names", "names_of_primitives"]
+__all__ = ["Request", "Unroll", "checked_names", "requested"]
+
+Unroll = Literal["steps", "fold", "primitive"]
 
 
-def as_tensors(tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    """One tensor or several as a list; each has a graph."""
-    outputs = [tensors] if isinstance(tensors, Tensor) else _several(tensors)
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be drawn.
+
+    tensors: the outputs, each with a graph. names: names of tensors: leaves, outputs, and what is between, whose vertex
+    then says it. unroll: 'primitive' shows a sequence primitive as one box; 'steps' every step; 'fold' the first and
+    the last of equal steps, and how many are between them. max_nodes: a picture with more operations is folded in
+    any case, and if that is not enough the nearest to the outputs are kept, with the number of the others. expand:
+    names of primitives that are shown as the composition of simpler ones that is their reference. title: stands above.
+    """
+
+    tensors: tuple[Tensor, ...]
+    names: Mapping[str, Tensor]
+    unroll: Unroll
+    max_nodes: int
+    expand: frozenset[str]
+    title: str
+
+
+def requested(
+    tensors: Tensor | Iterable[Tensor],
+    *,
+    unroll: Unroll = "fold",
+    max_nodes: int = sys.maxsize,
+    names: Mapping[str, Tensor] | None = None,
+    expand: Iterable[str] = (),
+    title: str = "",
+) -> Request:
+    """The request of these arguments; a TypeError or ValueError that says what would fit if one does not.
+
+    >>> requested(Tensor(1.0, requires_grad=True), unroll="all")
+    Traceback (most recent call last):
+        ...
+    ValueError: render: unroll must be 'steps', 'fold' or 'primitive', not 'all'
+    """
+    if type(max_nodes) is not int or max_nodes < 1:
+        raise ValueError(f"render: max_nodes must be an int of at least 1, not {max_nodes!r}")
+    if unroll not in ("steps", "fold", "primitive"):
+        raise ValueError(f"render: unroll must be 'steps', 'fold' or 'primitive', not {unroll!r}")
+    if not isinstance(title, str):
+        raise TypeError(f"render: title must be a str, not {title!r}")
+    return Request(_with_graphs(tensors), checked_names(names), unroll, max_nodes, _with_references(expand), title)
+
+
+def _with_graphs(tensors: Tensor | Iterable[Tensor]) -> tuple[Tensor, ...]:
+    """One tensor or several; each has a graph."""
+    outputs = (tensors,) if isinstance(tensors, Tensor) else _several(tensors)
     if not outputs:
         raise ValueError("render: there is no tensor to draw")
     for number, output in enumerate(outputs):
@@ -29,7 +78,7 @@ def as_tensors(tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:
     return outputs
 
 
-def _several(tensors: Any) -> list[Tensor]:
+def _several(tensors: Any) -> tuple[Tensor, ...]:
     """What was given as several tensors."""
     kind = type(tensors).__name__
     if isinstance(tensors, Module):
@@ -39,7 +88,7 @@ def _several(tensors: Any) -> list[Tensor]:
         )
     if isinstance(tensors, (str, bytes, np.ndarray, Mapping)) or not isinstance(tensors, Iterable):
         raise TypeError(f"render: expected a Tensor or several, not {'None' if tensors is None else kind}")
-    return list(tensors)
+    return tuple(tensors)
 
 
 def checked_names(names: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
@@ -55,28 +104,14 @@ def checked_names(names: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
     return dict(names or {})
 
 
-def known_names(names: Mapping[str, Tensor] | None, nodes: set[Node]) -> dict[tuple[Node, int], str]:
-    """The names of outputs of nodes."""
-    known = {}
-    for name, tensor in checked_names(names).items():
-        if tensor.node is None:
-            raise ValueError(f"render: names: {name!r} is not in the graph: it is a constant, without a gradient")
-        if tensor.node not in nodes:
-            raise ValueError(f"render: names: {name!r} is not in the graph: nothing that is drawn was made from it")
-        known[tensor.node, tensor.index] = name
-    return known
-
-
-def names_of_primitives(expand: Any) -> tuple[str, ...]:
-    """The names of primitives to expand; a TypeError if they are none."""
+def _with_references(expand: Any) -> frozenset[str]:
+    """Names of primitives, each with a reference that can be shown in its place."""
     names = (expand,) if isinstance(expand, str) or not isinstance(expand, Iterable) else tuple(expand)
     if strange := [name for name in names if not isinstance(name, str)]:
         raise TypeError(f"render: expand must be names of primitives, such as {{'lstm_step'}}, not {strange[0]!r}")
-    return names
-
-
-def checked_title(title: Any) -> str:
-    """The title; a TypeError if it is no text."""
-    if not isinstance(title, str):
-        raise TypeError(f"render: title must be a str, not {title!r}")
-    return title
+    known = {primitive.name for primitive in PRIMITIVES.values() if primitive.reference is not None}
+    if unknown := sorted(set(names) - known):
+        raise ValueError(
+            f"render: expand: {', '.join(unknown)} has no reference; these have one: {', '.join(sorted(known))}"
+        )
+    return frozenset(names)

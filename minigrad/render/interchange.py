@@ -10,9 +10,12 @@ from ..core import Tensor
 from ..recording import note_of
 from ..runtime.extras import require
 from .arguments import constants_of
-from .heat import gradient_norm, value_norm
-from .passes.arrange import Unroll, arranged
-from .picture import Vertex, leaf_names
+from .given import Unroll, requested
+from .names import leaf_names
+from .norms import gradient_norm, value_norm
+from .passes.arrange import arranged
+from .picture import Vertex
+from .reading.nodes import picture_of
 from .words import option_text
 
 __all__ = ["to_networkx"]
@@ -56,7 +59,9 @@ def to_networkx(
     >>> list(graph.edges(data="argument"))
     [(0, 1, 'a'), (0, 1, 'b'), (1, 2, 'x')]
     """
-    picture = arranged(tensors, unroll, max_nodes, names, expand)
+    request = requested(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand)
+    picture = picture_of(request.tensors, request.names)
+    picture = arranged(picture, request)
     graph = require("networkx", "viz").MultiDiGraph()
     leaves = leaf_names(picture)
     for number, vertex in enumerate(picture.vertices):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import groupby, pairwise
 
-from .passes.order import Groups, contracted_order
-from .picture import Picture, Vertex
+from .groups import Groups, contracted_order
+from .picture import Picture
 from .words import STEP
 
 __all__ = ["Scope", "ladders", "scopes_of"]
@@ -35,7 +35,7 @@ class Scope:
 
 def scopes_of(picture: Picture) -> Scope:
     """The outermost scope of a picture. A step that stands in a row needs no scope of its own; leaves are outside."""
-    paths = [_path(vertex) for vertex in picture.vertices]
+    paths = [() if vertex.is_leaf else vertex.around for vertex in picture.vertices]
     root = Scope("", list(range(len(paths))))
     stack = [(root, 0)]
     while stack:
@@ -45,12 +45,6 @@ def scopes_of(picture: Picture) -> Scope:
             scope.items.append(key if isinstance(key, int) else Scope(key, members))
         stack += [(inner, depth + 1) for inner in scope.inner]
     return root
-
-
-def _path(vertex: Vertex) -> tuple[str, ...]:
-    if vertex.is_leaf:
-        return ()
-    return vertex.scope[:-1] if vertex.step is not None and vertex.kind == "operation" else vertex.scope
 
 
 def _separated(picture: Picture, keys: dict[int, str | int]) -> Iterable[tuple[str | int, list[int]]]:

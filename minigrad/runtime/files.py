@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
+import re
+import secrets
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["check_writable", "irregular", "replacing"]
+__all__ = ["check_writable", "flush_folder", "irregular", "replacing"]
+
+_ABANDONED = 3600  # seconds
+_KEPT = 40  # characters of a file's name that its temporary file repeats; names have at most 255 bytes
 
 
-@contextlib.contextmanager
+@contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary path beside `path`; after the block it is renamed to `path`, on an error removed.
 
-    A reader sees the old file or the new one, never a part of it. A symbolic link is followed. Before the block it is
-    seen whether a file can be made there: an OSError if not, such as a FileNotFoundError if there is no such folder,
-    or where a folder, a pipe or a device is in its place. Errors of writing, such as that of a full disk, name `path`
-    too. A process that is killed leaves the temporary file, `.NAME.NUMBER.part` with the number of the process, which
-    may be removed.
+    A reader sees the old file or the new one, never a part of it; of several that write the same file at once, in
+    processes or threads, the last one wins. A symbolic link is followed, and an older file's permissions stay. Before
+    the block it is seen whether a file can be made there: an OSError if not, such as a FileNotFoundError if there is no
+    such folder, or where a folder, a pipe or a device is in its place. Errors of writing, such as that of a full disk,
+    name `path` too.
+
+    A process that is killed leaves the temporary file, `.NAME.<16 hexadecimal digits>.tmp`. Whoever writes the same
+    name later removes such files that nothing has been written to for an hour.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -29,29 +37,66 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     ...     Path(folder, "a.txt").read_text()
     'whole'
     """
-    target = Path(os.path.realpath(path))
-    if not target.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "no such folder to write into", str(target.parent))
-    if target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
-    if found := irregular(target):
-        raise OSError(errno.EINVAL, f"{found}, not a regular file, which alone can be replaced", os.fspath(path))
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    target = _replaceable(path)
+    temporary = target.with_name(f".{target.name[:_KEPT]}.{secrets.token_hex(8)}.tmp")
     try:
-        temporary.touch()
+        temporary.touch(exist_ok=False)
+        _remove_abandoned(target, temporary.stat().st_mtime)
         yield temporary
+        with suppress(FileNotFoundError):
+            os.chmod(temporary, target.stat().st_mode & 0o7777)
         os.replace(temporary, target)
     except BaseException as error:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and _is_about(error, temporary):
             raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         raise
 
 
+def _replaceable(path: str | os.PathLike[str]) -> Path:
+    """Where a file is to be written, links followed; an OSError if none can be there."""
+    text = os.fspath(path)
+    if not text or text.endswith((os.sep, os.altsep or os.sep)):
+        raise IsADirectoryError(errno.EISDIR, "the path names no file", text)
+    target = Path(os.path.realpath(text))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such folder to write into", str(target.parent))
+    found = irregular(text)  # not of the target: a link to an open pipe, as /dev/stdout may be, has no name behind it
+    if found == _KINDS[stat.S_IFDIR]:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), text)
+    if found:
+        raise OSError(errno.EINVAL, f"{found}, not a regular file, which alone can be replaced", text)
+    return target
+
+
+def _remove_abandoned(target: Path, now: float) -> None:
+    """Remove temporary files of one name that nothing has been written to for an hour, by the file system's clock.
+
+    What cannot be removed stays.
+    """
+    pattern = re.compile(rf"\.{re.escape(target.name[:_KEPT])}\.[0-9a-f]{{16}}\.tmp")
+    with suppress(OSError), os.scandir(target.parent) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                ours = pattern.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
+                if ours and now - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED:
+                    os.unlink(entry.path)
+
+
+def flush_folder(path: str | os.PathLike[str]) -> None:
+    """Make the renaming of a file durable where the system can; the file itself is already in place."""
+    with suppress(OSError):
+        handle = os.open(os.path.dirname(os.path.realpath(path)), os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Raise the OSError that `replacing` would raise before its block; for what is written after long work."""
-    with contextlib.suppress(_Enough), replacing(path):
+    with suppress(_Enough), replacing(path):
         raise _Enough
 
 
@@ -71,8 +116,8 @@ def irregular(path: str | os.PathLike[str]) -> str:
     """
     try:
         mode = os.stat(path).st_mode
-    except OSError:
-        return ""
+    except OSError as error:
+        return "a link that leads to itself" if error.errno == errno.ELOOP else ""
     return "" if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "something else")
 
 

@@ -54,7 +54,7 @@ _accept("a total of 0 has weights of 0", "reductions.logsumexp.vjp",
         "share = _kept(g, axis, keepdims) / np.where(total == 0, 1, total)",
         "share = _kept(g, axis, keepdims) / np.where(total == 0, 2, total)")  # fmt: skip
 _accept("a rule takes only the dtype of it; tests of leaky_relu, whose forward takes more, kill it",
-        "elementwise.as_float", "return x if x.dtype.kind == 'f' else x.astype(np.float64)",
+        "numerics.as_float", "return x if x.dtype.kind == 'f' else x.astype(np.float64)",
         "return x if x.dtype.kind == 'f' else -x.astype(np.float64)")  # fmt: skip
 _accept("it divides 0", "elementwise.arctan2.vjp", "g, r = (taken(g, ~origin), np.where(origin, 1, r))",
         "g, r = (taken(g, ~origin), np.where(origin, 2, r))")  # fmt: skip
@@ -62,7 +62,7 @@ _accept("it divides 0", "reductions.norm.vjp", "direction = x / _kept(np.where(z
         "direction = x / _kept(np.where(zero, 2, y), axis, keepdims)")  # fmt: skip
 _accept("it divides 0", "reductions.std.vjp", "factor = taken(g, ~flat) / (freedom * np.where(flat, 1, y))",
         "factor = taken(g, ~flat) / (freedom * np.where(flat, 2, y))")  # fmt: skip
-_accept("one group is summed either way", "reductions.column_sums", "if len(rows) <= _GROUP:", "if len(rows) < _GROUP:")
+_accept("one group is summed either way", "numerics.column_sums", "if len(rows) <= _GROUP:", "if len(rows) < _GROUP:")
 
 for _rule, _less in (("maximum", "less"), ("minimum", "greater")):
     for _i, _pair in enumerate(("a, b", "b, a")):
@@ -120,31 +120,30 @@ _PIECES = "decides on the size of pieces, whose results are the same"
 _accept(_PIECES, "columns.Columns._row", _ENTRIES, "entries = x.shape[1] * prod(self.taps)",
         _ENTRIES.replace("min(self.terms, 2)", "min(self.terms, 3)"),
         _ENTRIES.replace("min(self.terms, 2)", "self.terms"),
-        _ENTRIES.replace("self.filters *", "self.filters +"))  # fmt: skip
-_accept(_PIECES, "columns.Columns.blocks", _STEP, _STEP.replace("* tall", "+ tall"))
+        _ENTRIES.replace("self.filters *", "self.filters +"), _ENTRIES.replace(" * min(self.terms, 2)", ""),
+        _ENTRIES.replace("self.filters * min(self.terms, 2)", "-(self.filters * min(self.terms, 2))"))  # fmt: skip
+_accept(_PIECES, "columns.Columns.blocks", _STEP, _STEP.replace("* tall", "+ tall"), _STEP.replace("_LARGEST // ", ""))
 _accept("there are channels and windows, or nothing is computed", "columns.Columns.blocks", _STEP,
         "step = max(1, _LARGEST // (self._row(x) * tall))")  # fmt: skip
 _accept(_PIECES, "convolution._correlate_filters",
         "columns = Columns(windows, (y.shape[2], y.shape[3]), groups, 0 if w is None else filters, shared)",
         "columns = Columns(windows, (y.shape[2], y.shape[3]), groups, 0, shared)")  # fmt: skip
 _accept("zeros beyond what the windows see", "columns._columns",
-        "tall, wide = ((number[0] - 1) * sh + eh, (number[1] - 1) * sw + ew)",
-        "tall, wide = ((number[0] + 1) * sh + eh, (number[1] - 1) * sw + ew)")  # fmt: skip
+        "seen = ((number[0] - 1) * sh + eh, (number[1] - 1) * sw + ew)",
+        "seen = ((number[0] + 1) * sh + eh, (number[1] - 1) * sw + ew)")  # fmt: skip
 _accept("a border that is not needed, of no zeros", "columns._columns",
-        "bordered, flat = (pixels.shape[2:] != (tall, wide), sw == 1 and number[1] == size[1])",
-        "bordered, flat = (pixels.shape[1:] != (tall, wide), sw == 1 and number[1] == size[1])")  # fmt: skip
-_accept("with zeros between the rows nothing is seen beyond their ends", "columns._columns",
-        "pitch = size[1] if flat else wide", "pitch = wide")  # fmt: skip
-_accept("more memory than is used", "columns._columns",
-        "zeros = workspace('padded', (n, c, (tall - 1) * pitch + wide), x.dtype)",
-        "zeros = workspace('padded', (n, c, tall * pitch + wide), x.dtype)")  # fmt: skip
+        "bordered = pixels.shape[2:] != seen", "bordered = pixels.shape[1:] != seen",
+        "bordered = pixels.shape[3:] != seen", "bordered = pixels.shape[:] != seen")  # fmt: skip
+_accept("more memory than is used", "columns._with_border",
+        "zeros = workspace('padded', (n, c, (size[0] - 1) * pitch + size[1]), pixels.dtype)",
+        "zeros = workspace('padded', (n, c, size[0] * pitch + size[1]), pixels.dtype)")  # fmt: skip
 _accept(_GENERAL, "columns._columns", _THEMSELVES, "if False:", _THEMSELVES.replace("(1, 1)", "(1, 0)"))
 _accept("new memory in place of used", "columns.workspace", "if held is None or held.size < size:", "if True:",
         "if held is None or held.size <= size:")  # fmt: skip
 _accept("new memory in place of used", "columns.workspace", "setattr(_workspaces, name, held)", "_workspaces", "pass")
 _accept("where memory begins decides on speed alone", "columns.workspace",
         "held = held[-held.ctypes.data % _CACHE_LINE:]",
-        "held = held[_CACHE_LINE:]", "held = held[held.ctypes.data % _CACHE_LINE:]")  # fmt: skip
+        "held = held[:]", "held = held[_CACHE_LINE:]", "held = held[held.ctypes.data % _CACHE_LINE:]")  # fmt: skip
 _accept("NumPy takes any negative length for the rest", "convolution._correlate_filters",
         "entries = entries.reshape(len(entries), groups, filters // groups, -1)",
         "entries = entries.reshape(len(entries), groups, filters // groups, -2)")  # fmt: skip
@@ -171,32 +170,32 @@ _accept(_GENERAL, "indexing._scatter", "if _may_repeat(index):", "if True:")
 _accept("it is indexed, in whatever layout", "indexing.put.vjp", "d = np.array(g, order='C')", "d = np.array(g)")
 _accept("each place that is read was written before", "indexing.put.vjp", "last = np.zeros(g.size, np.intp)",
         "last = np.ones(g.size, np.intp)")  # fmt: skip
-_accept("0 is the axis of np.add.reduce by default", "lookup.sum_rows",
+_accept("0 is the axis of np.add.reduce by default", "rows.sum_rows",
         "np.add.reduce(rows[start:start + count], axis=0, out=total[key])",
         "np.add.reduce(rows[start:start + count], out=total[key])")  # fmt: skip
-_accept("NumPy's integers in place of Python's, which are faster in a loop", "lookup.sum_rows",
+_accept("NumPy's integers in place of Python's, which are faster in a loop", "rows.sum_rows",
         "for key, start, count in zip(keys[many].tolist(), first[many].tolist(), counts[many].tolist(), strict=True):",
         ANY)  # fmt: skip
-_accept("a sum of one row is a copy", "lookup.sum_rows", "many = counts > 1", "many = counts >= 1", "many = counts > 0")
-_accept("the order within a sum decides on rounding alone", "lookup.sum_rows",
+_accept("a sum of one row is a copy", "rows.sum_rows", "many = counts > 1", "many = counts >= 1", "many = counts > 0")
+_accept("the order within a sum decides on rounding alone", "rows.sum_rows",
         "order = np.argsort(indices, kind='stable')", "order = np.argsort(indices)")  # fmt: skip
-_accept("any number below 0 differs from every index", "lookup.sum_rows",
+_accept("any number below 0 differs from every index", "rows.sum_rows",
         "first = np.flatnonzero(np.diff(keys, prepend=-1))",
         "first = np.flatnonzero(np.diff(keys, prepend=-2))")  # fmt: skip
 
 # --- losses --------------------------------------------------------------------------------------------
 
-_SPREAD = "return _spread(rows if g.ndim == 0 and g == 1 else rows * g, keep, shape)"
-_accept("multiplies by 1 instead of leaving as it is", "losses.pull_rows", _SPREAD,
-        "return _spread(rows * g, keep, shape)",
-        "return _spread(rows if g.ndim == 1 and g == 1 else rows * g, keep, shape)")  # fmt: skip
-_accept("what a third pass takes off is the rounding of the second", "losses._smoothed_rows", "for _ in range(2):",
-        "for _ in range(3):")  # fmt: skip
+_SPREAD = "return spread(rows if g.ndim == 0 and g == 1 else rows * g, keep, shape)"
+_accept("multiplies by 1 instead of leaving as it is", "crossentropy.pull_rows", _SPREAD,
+        "return spread(rows * g, keep, shape)",
+        "return spread(rows if g.ndim == 1 and g == 1 else rows * g, keep, shape)")  # fmt: skip
+_accept("what a third pass takes off is the rounding of the second", "crossentropy._smoothed_rows",
+        "for _ in range(2):", "for _ in range(3):")  # fmt: skip
 _TARGETS = "t = single(targets) if targets.dtype.kind == 'f' else targets.astype(x.dtype)"
 _accept("computes what is not floating in a wider dtype, and the engine casts", "losses."
         "binary_cross_entropy_with_logits.vjp", _TARGETS, "t = single(targets)",
         "t = single(targets) if targets.dtype.kind == 'f' else targets")  # fmt: skip
-_accept("without classes there are no targets, so no rows either", "losses.cross_entropy_rows",
+_accept("without classes there are no targets, so no rows either", "crossentropy.cross_entropy_rows",
         "return np.zeros(len(z), z.dtype)", "return -np.zeros(len(z), z.dtype)",
         "return np.ones(len(z), z.dtype)")  # fmt: skip
 
@@ -240,13 +239,13 @@ _accept(_WIDE, "products.matmul.vjp", "g, a, b = (widened(g), widened(a), widene
 _accept(_WIDE + "; of a single operand nothing is summed", "products.einsum.vjp",
         "g, parts = (widened(g), list(zip(inputs, map(widened, operands), strict=True)))",
         "g, parts = (g, list(zip(inputs, map(widened, operands), strict=True)))")  # fmt: skip
-_accept(_WIDE, "products.pull_affine", "g, x, W = (widened(g), widened(x), widened(W))",
+_accept(_WIDE, "affinemaps.pull_affine", "g, x, W = (widened(g), widened(x), widened(W))",
         "g, x, W = (g, widened(x), widened(W))", "g, x, W = (widened(g), x, widened(W))",
         "g, x, W = (widened(g), widened(x), W)")  # fmt: skip
 
 # --- recurrent -----------------------------------------------------------------------------------------
 
-_accept("the product casts as well", "recurrent._run_back",
+_accept("the product casts as well", "sequences.run_back",
         "blocks = row_blocks(Wh.astype(dtype, copy=False), packing.widest)",
         "blocks = row_blocks(Wh, packing.widest)")  # fmt: skip
 

@@ -44,9 +44,10 @@ _QUIETLY = settings(
 _SEEN = "_a_mutation_campaign_saw"  # a built-in, for as long as it looks which functions a test runs
 FAIR = 4  # a function of many primitives meets the cases of so many, a share from each
 UNBROADCAST_TESTS = "tests.test_backward"
-COMMON_TESTS = ("tests.ops.kernels.test_numerics",)  # of all families
+KERNELS = ("columns", "numerics", "packing", "sequences")
+COMMON_TESTS = tuple(f"tests.ops.kernels.test_{name}" for name in KERNELS)  # of all families
 # Functions that compute a gradient ahead, in the forward: (module, name).
-AHEAD = [("minigrad.ops.losses", "cross_entropy_rows"), ("minigrad.ops.losses", "_smoothed_rows")]
+AHEAD = [("minigrad.ops.kernels.crossentropy", name) for name in ("cross_entropy_rows", "_smoothed_rows")]
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def targets(*primitives: str) -> tuple[Target, ...]:
 
 
 def _label(function: FunctionType, records: Sequence[Primitive]) -> str:
-    """``elementwise.divide.vjp`` for a rule, ``lookup.sum_rows`` for a function that rules call."""
+    """``elementwise.divide.vjp`` for a rule, ``rows.sum_rows`` for a function that rules call."""
     name = function.__qualname__
     rules = [r.name for r in records if r.vjp is function]
     if function.__name__ in {f"{rule}_vjp" for rule in rules}:  # it has no name of its own

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
+from minigrad.ops.kernels import blocks, sequences
 from minigrad.recording import note_of
 from tests.checks import Case, check_primitive, leaf, outputs_of, pull
 from tests.peers import Peer
@@ -63,10 +64,10 @@ def in_groups(threads):
     mg.set_num_threads(threads)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("minigrad.ops.recurrent._WORTH_THREADS", 0)
-            patch.setattr("minigrad.ops.kernels.blocks._WORTH_THREADS", 0)
-            patch.setattr("minigrad.ops.kernels.blocks._MULTIPLICATIONS", 32)
-            patch.setattr("minigrad.ops.kernels.blocks._NARROWEST", 1)
+            patch.setattr(sequences, "_WORTH_THREADS", 0)
+            patch.setattr(blocks, "_WORTH_THREADS", 0)
+            patch.setattr(blocks, "_MULTIPLICATIONS", 32)
+            patch.setattr(blocks, "_NARROWEST", 1)
             yield
     finally:
         mg.set_num_threads(before)

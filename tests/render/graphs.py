@@ -101,6 +101,14 @@ def attention(steps, places):
     return mg.stack(results, axis=1).sum()
 
 
+def recorded(make, *arguments, **options):
+    """A tensor after a forward and a backward pass that were recorded."""
+    with mg.record():
+        loss = make(*arguments, **options)
+        loss.backward()
+    return loss
+
+
 def layout_program():
     """The path of `dot`, or of graphviz-pure; the test is skipped if there is neither."""
     try:

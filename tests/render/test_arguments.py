@@ -15,10 +15,9 @@ from minigrad import nn
 from minigrad.render import to_dot, to_networkx, to_text
 from minigrad.render.arguments import argument_order, constants_of, to_be_named
 from minigrad.render.page.content import content_of
-from minigrad.render.passes.arrange import arranged
-from minigrad.render.passes.stubs import stubbed
-from minigrad.render.picture import picture_of
+from minigrad.render.stubs import stubbed
 from tests.render.graphs import attention, captioner, graphs, laid_out, leaf, lstm, texts
+from tests.render.pictures import arranged, picture_of
 
 ONES = np.ones((2, 2), np.float32)
 

@@ -10,49 +10,40 @@ import pytest
 
 import minigrad as mg
 from minigrad import nn
-from minigrad.recording import note_of
 from minigrad.render.dot.legend import colour_bar
-from minigrad.render.heat import Heat, flow_norm, gradient_norm, heat_of, value_norm, was_recorded
+from minigrad.render.heat import Heat, heat_of
+from minigrad.render.norms import gradient_norm, was_recorded
 from minigrad.render.page.content import content_of
-from minigrad.render.passes.arrange import arranged
-from minigrad.render.picture import picture_of
-from tests.render.graphs import captioner, laid_out, leaf, lstm, rnn, texts
+from tests.render.graphs import captioner, laid_out, leaf, lstm, recorded, rnn, texts
+from tests.render.pictures import arranged, picture_of
 
 
-def recorded(make, *arguments, **options):
-    """A tensor after a forward and a backward pass that were recorded."""
-    with mg.record():
-        loss = make(*arguments, **options)
-        loss.backward()
-    return loss
-
-
-def brightness(color):
-    return sum(int(color[i : i + 2], 16) for i in (1, 3, 5))
+def brightness(colour):
+    return sum(int(colour[i : i + 2], 16) for i in (1, 3, 5))
 
 
 def test_colours_run_from_pale_to_dark():
     heat = Heat(1e-6, 1e2)
-    colors = [heat.color(10.0**k) for k in range(-6, 3)]
-    assert colors[0] == "#fee8c8"
-    assert colors[-1] == "#7f0000"
-    assert [brightness(c) for c in colors] == sorted(map(brightness, colors), reverse=True)
-    assert len(set(colors)) == 9
-    assert heat.color(1e-9) == colors[0]
-    assert heat.color(1e9) == colors[-1]
+    colours = [heat.colour(10.0**k) for k in range(-6, 3)]
+    assert colours[0] == "#fee8c8"
+    assert colours[-1] == "#7f0000"
+    assert [brightness(c) for c in colours] == sorted(map(brightness, colours), reverse=True)
+    assert len(set(colours)) == 9
+    assert heat.colour(1e-9) == colours[0]
+    assert heat.colour(1e9) == colours[-1]
 
 
 def test_colours_of_what_is_no_number():
     heat = Heat(1.0, 2.0)
-    assert heat.color(0.0) == heat.color(None) == "#ffffff"
-    assert heat.color(math.nan) == heat.color(math.inf) == "#b000b0"
-    assert Heat(3.0, 3.0).color(3.0) == "#7f0000"
+    assert heat.colour(0.0) == heat.colour(None) == "#ffffff"
+    assert heat.colour(math.nan) == heat.colour(math.inf) == "#b000b0"
+    assert Heat(3.0, 3.0).colour(3.0) == "#7f0000"
 
 
 def test_letters_can_be_read_on_each_colour():
     heat = Heat(1e-3, 1e3)
     for norm in [*np.logspace(-3, 3, 50), 0.0, math.nan]:
-        fill, text = heat.color(norm), heat.text_color(norm)
+        fill, text = heat.colour(norm), heat.text_colour(norm)
         assert abs(brightness(fill) - brightness(text)) > 300
 
 
@@ -112,84 +103,12 @@ def test_leaves_alone_have_the_heat_of_the_last_pass():
     assert "fontcolor" in mg.render.to_dot(x, gradients=True)
 
 
-def test_expanded_steps_look_the_same_within_a_recorder():
-    loss = recorded(captioner, steps=3)
-    options = {"values": "norm", "gradients": True, "unroll": "steps", "expand": {"lstm_step"}}
-    outside = mg.render.to_dot(loss, **options)
-    with mg.record():
-        assert mg.render.to_dot(loss, **options) == outside
-
-
-def test_norms_of_steps_and_of_what_flows_between_them():
-    loss = recorded(captioner)
-    picture = arranged(loss, "steps")
-    steps = [v for v in picture.vertices if v.step is not None]
-    note = note_of(steps[0].node)
-    for t, step in enumerate(steps):
-        assert [gradient_norm(step, slot) for slot in (0, 1)] == [note.gradient_steps[slot][t] for slot in (0, 1)]
-        assert value_norm(step, 0) == note.value_steps[0][t]
-        flows = {edge.argument: flow_norm(picture, step, edge) for edge in step.inputs}
-        assert flows["x"] == note.flows["x"]  # rows that several steps take
-        if t:
-            assert flows["h"] == note.gradient_steps[0][t - 1]
-            assert flows["c"] == note.gradient_steps[1][t - 1]
-
-
-def test_what_flows_to_each_step_of_an_input():
-    x = mg.tensor(np.linspace(-1, 1, 24).reshape(2, 3, 4), requires_grad=True)
-    with mg.record():
-        y = mg.rnn(x, np.zeros((2, 5)), np.full((4, 5), 0.1), np.full((5, 5), 0.2), np.zeros(5))
-        (y * y).sum().backward()
-    picture = arranged(y, "steps")
-    steps = [v for v in picture.vertices if v.step is not None]
-    norms = [flow_norm(picture, step, edge) for step in steps for edge in step.inputs if edge.argument == "x"]
-    assert norms == pytest.approx(np.linalg.norm(x.grad, axis=(0, 2)))
-
-
-def test_what_gathers_a_later_state_has_the_norm_of_that_state():
-    x = mg.tensor(np.ones((2, 3, 4)), requires_grad=True)
-    with mg.record():
-        weights = [np.full(shape, 0.1) for shape in ((4, 20), (5, 20), (20,))]
-        cells = mg.lstm(x, np.zeros((2, 5)), *weights)[1]
-        loss = (3 * cells).sum()
-        loss.backward()
-    stack = next(v for v in arranged(loss, "steps").vertices if v.label == "stack")
-    assert gradient_norm(stack, 0) == pytest.approx(3 * np.sqrt(cells.size))
-    assert value_norm(stack, 0) == pytest.approx(np.linalg.norm(cells.data))
-
-
-@pytest.mark.parametrize("steps", [3, 8])
-def test_what_gathers_a_state_keeps_its_norm_when_the_steps_are_expanded(steps):
-    x = mg.tensor(np.ones((2, steps, 4)), requires_grad=True)
-    with mg.record():
-        h, c = mg.lstm(x, np.zeros((2, 5)), *[np.full(shape, 0.1) for shape in ((4, 20), (5, 20), (20,))])
-        loss = (h * 2).sum() + (3 * c).sum()
-        loss.backward()
-    for unroll in ("steps", "fold"):
-        stacks = [v for v in arranged(loss, unroll, expand={"lstm_step"}).vertices if v.label == "stack"]
-        values = [value_norm(v, 0) for v in stacks]
-        norms = [gradient_norm(v, 0) for v in stacks]
-        assert sorted(norms) == pytest.approx([2 * np.sqrt(h.size), 3 * np.sqrt(c.size)])
-        assert sorted(values) == pytest.approx(sorted([np.linalg.norm(h.data), np.linalg.norm(c.data)]))
-
-
-def test_norms_at_the_elided_steps():
-    picture = arranged(recorded(captioner), "fold")
-    first, elision, last = (v for v in picture.vertices if v.step is not None)
-    note = note_of(first.node)
-    into = {edge.argument: flow_norm(picture, elision, edge) for edge in elision.inputs}
-    assert (into["h"], into["c"]) == (note.gradient_steps[0][0], note.gradient_steps[1][0])
-    out = {edge.argument: flow_norm(picture, last, edge) for edge in last.inputs}
-    assert (out["h"], out["c"]) == (note.gradient_steps[0][14], note.gradient_steps[1][14])
-    assert gradient_norm(elision, 0) is None
-
-
 def test_a_gradient_that_fades_is_seen_fading():
     def last(make, **options):
         picture = arranged(recorded(make, 20, **options), "steps")
         heat = heat_of(picture, (1e-12, 1e2))
         steps = [v for v in picture.vertices if v.step is not None]
-        return [brightness(heat.color(gradient_norm(v, len(v.specs) - 1))) for v in steps]
+        return [brightness(heat.colour(gradient_norm(v, len(v.specs) - 1))) for v in steps]
 
     plain, open_gate, shut_gate = last(rnn), last(lstm, forget_bias=6.0), last(lstm, forget_bias=-3.0)
     assert shut_gate[0] - shut_gate[-1] > 100
@@ -207,9 +126,9 @@ def test_colours_stand_on_vertices_edges_and_parameters():
     dot = mg.render.to_dot(y, gradients=True, names={"x": x})
     heat = heat_of(picture_of(y, {"x": x}))
     assert (heat.low, heat.high) == (pytest.approx(2**0.5), 5.0)
-    assert re.search(rf'n\d \[label="x.*fillcolor="{heat.color(2**0.5)}"', dot)
-    assert re.search(rf'p\d \[label="w".*fillcolor="{heat.color(5.0)}"', dot)
-    assert re.search(rf'p\d -> n\d \[color="{heat.color(5.0)}" penwidth=2.5\]', dot)
+    assert re.search(rf'n\d \[label="x.*fillcolor="{heat.colour(2**0.5)}"', dot)
+    assert re.search(rf'p\d \[label="w".*fillcolor="{heat.colour(5.0)}"', dot)
+    assert re.search(rf'p\d -> n\d \[color="{heat.colour(5.0)}" penwidth=2.5\]', dot)
     assert "w  2  gradient 5.0e+00" in dot
 
 

@@ -15,7 +15,7 @@ import minigrad as mg
 from minigrad import nn
 from minigrad.backward import graph_of
 from minigrad.render import to_networkx
-from minigrad.render.passes.arrange import arranged
+from tests.render.pictures import arranged
 
 
 def leaf(*shape: int) -> mg.Tensor:

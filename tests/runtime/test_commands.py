@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 COMMANDS = {
     "theory": "theory check 2-1 --examples 1 --quiet",
     "captioning": "captioning --help",

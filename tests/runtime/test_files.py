@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import socket
+import stat
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -55,6 +61,13 @@ def test_a_socket_is_not_replaced(tmp_path):
             write(tmp_path / "a")
 
 
+def test_a_link_that_leads_to_itself_stays(tmp_path):
+    (tmp_path / "a").symlink_to("a")
+    with pytest.raises(OSError, match="a link that leads to itself, not a regular file"):
+        write(tmp_path / "a")
+    assert (tmp_path / "a").is_symlink()
+
+
 def test_a_link_is_followed(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a").write_text("old")
@@ -65,20 +78,6 @@ def test_a_link_is_followed(tmp_path):
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "new").is_symlink()
     assert [(tmp_path / "folder" / name).read_text() for name in "ab"] == ["new", "new"]
-
-
-def test_a_write_that_fails_leaves_the_old_file(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-
-    def write():
-        with replacing(path) as temporary:
-            temporary.write_text("ne")
-            raise RuntimeError("half way")
-
-    with pytest.raises(RuntimeError, match="half way"):
-        write()
-    assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("a.txt", "old")]
 
 
 def test_an_error_of_the_renaming_names_the_file_alone(tmp_path):
@@ -104,3 +103,77 @@ def test_whether_a_file_can_be_written(tmp_path):
 def test_what_is_in_place_of_a_regular_file(tmp_path, pipe):
     (tmp_path / "old").touch()
     assert [irregular(tmp_path / name) for name in ("old", "none", "a.html", ".")] == ["", "", "a pipe", "a folder"]
+
+
+def test_threads_may_write_the_same_file(tmp_path):
+    """Each into a temporary file of its own: none takes another's away, and what stays is one of them whole."""
+    texts = [str(i) * 100_000 for i in range(4)]
+    together = threading.Barrier(len(texts))
+
+    def repeatedly(text):
+        for _ in range(10):
+            together.wait(20)
+            with replacing(tmp_path / "a") as temporary:
+                together.wait(20)
+                temporary.write_text(text)
+                together.wait(20)
+
+    with ThreadPoolExecutor(len(texts)) as pool:
+        list(pool.map(repeatedly, texts))
+    assert (tmp_path / "a").read_text() in texts
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
+
+
+def test_an_older_files_permissions_stay(tmp_path):
+    path, plain = tmp_path / "a", tmp_path / "plain"
+    plain.touch()
+    write(path)
+    assert path.stat().st_mode == plain.stat().st_mode
+    path.chmod(0o640)
+    write(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_a_path_that_names_no_file(tmp_path):
+    for path in ("", f"{tmp_path}/new/"):
+        with pytest.raises(IsADirectoryError, match="names no file"):
+            write(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("failing", ["os.replace", "os.chmod", "block", "interrupt"])
+def test_a_failure_leaves_the_old_file_alone(tmp_path, monkeypatch, failing):
+    path = tmp_path / "a"
+    path.write_text("old")
+
+    def fail(*_):
+        assert len(list(tmp_path.iterdir())) == 2  # the temporary file is there
+        raise KeyboardInterrupt if failing == "interrupt" else OSError("disk full")
+
+    def write_and_fail():
+        with replacing(path) as temporary:
+            temporary.write_text("new")
+            fail()
+
+    if failing.startswith("os."):
+        monkeypatch.setattr(failing, fail)
+    with pytest.raises((KeyboardInterrupt, OSError)):
+        write(path) if failing.startswith("os.") else write_and_fail()
+    assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("a", "old")]
+
+
+def test_what_a_killed_process_left_is_removed_an_hour_later(tmp_path):
+    code = f"""if True:
+        import os, signal
+        from minigrad.runtime.files import replacing
+        with replacing({str(tmp_path / ("long" * 20))!r}):
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    write(tmp_path / ("long" * 20))  # it may still be written to
+    assert left.exists()
+    os.utime(left, (left.stat().st_mtime - 3700,) * 2)
+    write(tmp_path / ("long" * 20))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["long" * 20]

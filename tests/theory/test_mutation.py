@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import theory
-from tests.theory.mutation import Mutant, noticed, wrong
+from tests.theory.mutation import Mutant, above, noticed, wrong
 from theory import CLAIMS
 
 FORMULA = '''
@@ -15,27 +15,29 @@ def half(x):
     return x // 2
 '''
 
+CLAIM = '''
+CLAIM = Claim("half", "", Statement(""), "", (Proposition("half", "half is at most all", check, st.integers(0, 50)),))
+'''
+
 ABOVE = '''
 from hypothesis import strategies as st
-from theory import {module}, claim, require
+from theory import {module}, Claim, Proposition, Statement, require
 from theory.formula import half
 
-@claim("half", "half of a number is at most the number", st.integers(0, 50))
 def check(x):
     require({module}.half(x) == half(x) <= x, "larger")
-'''
+''' + CLAIM
 
 SOURCE = '''
 from hypothesis import strategies as st
-from theory import claim, require
+from theory import Claim, Proposition, Statement, require
 
 def half(x):
     return x // 2
 
-@claim("half", "half of a number is at most the number", st.integers(0, 50))
 def check(x):
     require(half(x) <= x, "larger")
-'''
+''' + CLAIM
 
 
 @pytest.fixture
@@ -68,11 +70,12 @@ def test_a_mutant_whose_text_is_gone_is_an_error():
 @pytest.mark.parametrize("middle", [(), ("between",)])
 def test_a_mutant_of_a_helper_is_seen_through_the_modules_that_import_it(tmp_path, monkeypatch, middle):
     (tmp_path / "formula.py").write_text(FORMULA)
-    (tmp_path / "between.py").write_text("from theory.formula import half")
+    for name in middle:
+        (tmp_path / f"{name}.py").write_text("from theory.formula import half")
     (tmp_path / "above.py").write_text(ABOVE.format(module="between" if middle else "formula"))
     monkeypatch.setattr(theory, "__file__", str(tmp_path / "__init__.py"))
     before = dict(CLAIMS), set(sys.modules), set(vars(theory))
-    through = (*middle, "above")
-    assert noticed(Mutant("formula", "x // 2", "x * 2", through=through))
-    assert not noticed(Mutant("formula", "x // 2", "x // 3", through=through))
+    assert above("formula") == (*middle, "above")
+    assert noticed(Mutant("formula", "x // 2", "x * 2"))
+    assert not noticed(Mutant("formula", "x // 2", "x // 3"))
     assert (dict(CLAIMS), set(sys.modules), set(vars(theory))) == before

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from theory import CLAIMS
-from theory.page import MEASURED, figure_name, page, save_figure
+from theory.page import MEASURED, figure_name, markdown, save_figure
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 SECONDS = re.compile(re.escape(MEASURED[0]) + ".*?" + re.escape(MEASURED[1]), re.DOTALL)
@@ -21,7 +21,7 @@ def without_measurements(text):
 def test_the_page_is_what_the_code_says():
     """If this fails after a change of a claim: theory document."""
     written = (DOCS / "theory.md").read_text(encoding="utf-8")
-    assert without_measurements(written) == without_measurements(page(measured=False))
+    assert without_measurements(written) == without_measurements(markdown(measured=False))
 
 
 def test_every_claim_that_measures_has_its_figures_on_the_page():

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from theory.claims import Refuted, agree, require
 from theory.convolution.arguments import Array
+from theory.convolution.certificates import permutation_of
 from theory.convolution.domains import Example
 from theory.convolution.matrices import SparseMatrix, conv_matrix, conv_transpose_matrix, transposed_size
-from theory.convolution.subpixel import cropped_rows, permutation_of, shuffle_matrix, subpixel_conv, subpixel_kernel
+from theory.convolution.subpixel import cropped_rows, shuffle_matrix, subpixel_conv, subpixel_kernel
+from theory.refutation import Refuted, agree, require
 
 # The source's matrices, literally ------------------------------------------------------------------
 

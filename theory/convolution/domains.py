@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from minigrad.ops.kernels.windows import Size
-from theory.claims import require
 from theory.convolution.arguments import Array
-from theory.domains import Domain, enumerated, sampled
+from theory.domains import Domain, enumerated, every, sampled
+from theory.refutation import require
 
 __all__ = [
-    "CONVOLUTIONS", "PERMUTATIONS", "SHUFFLES", "TRANSPOSED", "TRANSPOSED_BY_MULTIPLES", "TRANSPOSED_BY_STRIDE",
-    "Example", "convolutions", "pictures", "shuffles", "small_pictures", "transposed",
+    "CONVOLUTIONS", "PERMUTATIONS", "PRINTED_SHAPE", "SHUFFLES", "SOURCE_CONVOLUTION", "SOURCE_TRANSPOSED",
+    "TRANSPOSED", "TRANSPOSED_BY_MULTIPLES", "TRANSPOSED_BY_STRIDE", "Example", "convolutions", "pictures", "shuffles",
+    "small_pictures", "transposed",
 ]  # fmt: skip
 
 _SEEDS = st.integers(0, 2**32 - 1)
@@ -219,3 +220,12 @@ SHUFFLES = enumerated(shuffles, lambda examples: 4**4 if examples >= 500 else 3*
 PERMUTATIONS = sampled(
     st.integers(2, 6).flatmap(lambda n: st.permutations(range(n))), {"6 places": lambda order: len(order) == 6}
 )
+
+# The source's own ---------------------------------------------------------------------------------
+
+PRINTED_SHAPE = every((4, 8))
+"""Of the matrix of claim 1-1."""
+
+SOURCE_CONVOLUTION = pictures((1, 3, 3), (1, 1, 2, 2), "conv", stride=(3, 3), padding=(1, 1))
+SOURCE_TRANSPOSED = pictures((1, 2, 2), (1, 1, 2, 2), "transposed", stride=(2, 2))
+"""The pictures of the sizes of claims 1-1, and 1-2 and 1-3, with entries that are drawn."""

@@ -9,9 +9,10 @@ import numpy as np
 
 from minigrad.runtime.extras import require
 from theory.convolution.arguments import Array
+from theory.convolution.certificates import permutation_of
 from theory.convolution.matrices import conv_matrix, conv_transpose_matrix
-from theory.convolution.subpixel import permutation_of, shuffle_matrix
-from theory.convolution.texts import NUMBERED, symbols
+from theory.convolution.notation import NUMBERED, symbols
+from theory.convolution.subpixel import shuffle_matrix
 from theory.figures import FAINT, GREEN, INK, ORANGE, PURPLE, SKY, new_figure
 
 __all__ = ["draw_convolution", "draw_permutation", "draw_transposed"]

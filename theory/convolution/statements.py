@@ -1,6 +1,7 @@
-"""The claims 1-1, 1-2 and 1-3: convolutions and transposed convolutions are matrices, and how these are related.
+"""All that is said of the claims 1-1 to 1-3: convolutions are matrices, transposed ones too, and how both are related.
 
-Their mathematics is in `theory.convolution.matrices` and `theory.convolution.subpixel`.
+The mathematics is in `theory.convolution.matrices` and `subpixel` beside it, and how matrices are written in
+`notation`; the examples are in `domains`, the checkers in `checks`, the pictures in `figures`.
 """
 
 from __future__ import annotations
@@ -8,26 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from theory.claims import FALSE, GENERAL, Claim, Corrected, Proposition, Statement
-from theory.convolution import checks
-from theory.convolution.domains import (
-    CONVOLUTIONS,
-    PERMUTATIONS,
-    SHUFFLES,
-    TRANSPOSED,
-    TRANSPOSED_BY_MULTIPLES,
-    TRANSPOSED_BY_STRIDE,
-    pictures,
-)
+from theory.claims import FALSE, GENERAL, Claim, Corrected, Statement
+from theory.convolution import checks, domains
 from theory.convolution.figures import draw_convolution, draw_permutation, draw_transposed
-from theory.convolution.texts import show_convolution, show_permutation, show_transposed
-from theory.domains import Domain, every
-from theory.registry import register
+from theory.convolution.matrices import conv_matrix, conv_transpose_matrix
+from theory.convolution.notation import NUMBERED, pictured, products, symbols, written
+from theory.convolution.subpixel import shuffle_matrix
+from theory.domains import Domain
+from theory.propositions import Proposition
 
-__all__ = ["CLAIM_1_1", "CLAIM_1_2", "CLAIM_1_3"]
-
-_SOURCE_CONVOLUTION = pictures((1, 3, 3), (1, 1, 2, 2), "conv", stride=(3, 3), padding=(1, 1))
-_SOURCE_TRANSPOSED = pictures((1, 2, 2), (1, 1, 2, 2), "transposed", stride=(2, 2))
+__all__ = ["CLAIM_1_1", "CLAIM_1_2", "CLAIM_1_3", "show_convolution", "show_permutation", "show_transposed"]
 
 
 def _drawn(
@@ -36,49 +27,24 @@ def _drawn(
     return Proposition(name, says, check, domain, role, share, show=str)
 
 
-_CONVOLUTION = (
-    Proposition(
-        "the matrix has 8 columns",
-        "The printed matrix of 4x8 can be applied to vec(X), X of 3x3",
-        checks.check_printed_shape,
-        every((4, 8)),
-        show=lambda shape: f"A of {shape[0]}x{shape[1]}",
-        false=True,
-    ),
-    _drawn("printed", "output", checks.check_printed_output, _SOURCE_CONVOLUTION,
-           "Y = [[W11 x00, W10 x02], [W01 x20, W00 x22]] is what conv2d gives, of X and W that are drawn"),
-    _drawn("corrected", "4x9 matrix", checks.check_source_convolution, _SOURCE_CONVOLUTION,
-           "The 4x9 matrix is the one made from the definition and gives Y, of X and W that are drawn"),
-    _drawn("general", "product", checks.check_product, CONVOLUTIONS,
-           "A vec(x) = vec(conv2d(x)); drawn are kernels up to 3x3, strides up to 4, paddings up to 2, dilations up "
-           "to 3, up to 3 groups of up to 2 channels, in height and width apart"),
-    _drawn("general", "pullback", checks.check_vjp, CONVOLUTIONS,
-           "A' g is conv2d's VJP, A' the transpose of A; of the same convolutions"),
-    _drawn("general", "adjoint", checks.check_adjoint, CONVOLUTIONS,
-           "⟨conv2d(x), y⟩ = ⟨x, A' y⟩, which both together imply", share=0.2),
-)  # fmt: skip
+# 1-1: a convolution is a matrix -------------------------------------------------------------------
 
-CLAIM_1_1 = register(
-    Claim(
-        number="1-1",
-        title="A convolution is a matrix",
-        statement=Statement(
-            "A convolution of a flattened picture is a product with a matrix. With X 3x3 padded by 1, W 2x2 and stride "
-            "3 the matrix is 4x8 (one column is missing), and Y = [[W11 x00, W10 x02], [W01 x20, W00 x22]].",
-            r"A convolution of a flattened picture is a product with a matrix, "
-            r"$\mathrm{vec}(Y) = A \cdot \mathrm{vec}(X)$. With $X$ of 3x3, zero-padded by 1, $W$ of 2x2 and stride "
-            r"3, $A$ is printed with 8 columns, and "
-            r"$Y_{00} = W_{11}x_{00}$, $Y_{01} = W_{10}x_{02}$, $Y_{10} = W_{01}x_{20}$, $Y_{11} = W_{00}x_{22}$.",
-        ),
-        source="homework 1-1",
-        expected=FALSE,
-        corrected=Corrected(
-            "A is 4x9: W11 in row 0, column 0; W10 in row 1, column 2; W01 in row 2, column 6; W00 in row 3, column 8.",
-            r"$A$ is 4x9 and 0 but for $A_{0,0} = W_{11}$, $A_{1,2} = W_{10}$, $A_{2,6} = W_{01}$, $A_{3,8} = W_{00}$.",
-            by=("4x9 matrix",),
-        ),
-        propositions=_CONVOLUTION,
-        proof=r"""With stride $s$, padding $p$ and dilation $d$,
+STATEMENT_1 = Statement(
+    "A convolution of a flattened picture is a product with a matrix. With X 3x3 padded by 1, W 2x2 and stride "
+    "3 the matrix is 4x8 (one column is missing), and Y = [[W11 x00, W10 x02], [W01 x20, W00 x22]].",
+    r"A convolution of a flattened picture is a product with a matrix, "
+    r"$\mathrm{vec}(Y) = A \cdot \mathrm{vec}(X)$. With $X$ of 3x3, zero-padded by 1, $W$ of 2x2 and stride "
+    r"3, $A$ is printed with 8 columns, and "
+    r"$Y_{00} = W_{11}x_{00}$, $Y_{01} = W_{10}x_{02}$, $Y_{10} = W_{01}x_{20}$, $Y_{11} = W_{00}x_{22}$.",
+)
+
+CORRECTED_1 = Corrected(
+    "A is 4x9: W11 in row 0, column 0; W10 in row 1, column 2; W01 in row 2, column 6; W00 in row 3, column 8.",
+    r"$A$ is 4x9 and 0 but for $A_{0,0} = W_{11}$, $A_{1,2} = W_{10}$, $A_{2,6} = W_{01}$, $A_{3,8} = W_{00}$.",
+    by=("4x9 matrix",),
+)
+
+PROOF_1 = r"""With stride $s$, padding $p$ and dilation $d$,
 
 $$y_{fij} = \sum_{c,u,v} w_{fcuv}x_{c',is+ud-p,js+vd-p}$$
 
@@ -89,41 +55,69 @@ linear map pulls a cotangent back by its transpose.
 
 In the example window $(i,j)$ begins at pixel $(3i-1, 3j-1)$ and meets $X$ in a corner of $X$ only: its own pixel 11,
 10, 01 or 00 lies on $x_{00}$, $x_{02}$, $x_{20}$ or $x_{22}$, the entries 0, 2, 6 and 8 of the nine of
-$\mathrm{vec}(X)$.""",
-        draw=draw_convolution,
-        display=show_convolution,
-    )
-)
+$\mathrm{vec}(X)$."""
 
-_TRANSPOSED = (
-    _drawn("printed", "16x4 matrix", checks.check_source_transposed, _SOURCE_TRANSPOSED,
-           "The 16x4 matrix is the one made from the definition and does what conv_transpose2d does"),
-    _drawn("general", "product", checks.check_product, TRANSPOSED,
-           "A vec(x) = vec(conv_transpose2d(x)); drawn are kernels up to 5x5, strides up to 3, paddings and dilations "
-           "up to 2, output paddings below the stride, up to 2 groups of up to 2 channels"),
-    _drawn("general", "transpose", checks.check_transpose, TRANSPOSED,
-           "A is the transpose of the matrix of the convolution from the larger picture back to the smaller"),
-    _drawn("general", "pullback", checks.check_vjp, TRANSPOSED,
-           "A' g is conv_transpose2d's VJP"),
-    _drawn("general", "adjoint", checks.check_pair, TRANSPOSED,
-           "⟨conv2d(y), x⟩ = ⟨y, conv_transpose2d(x)⟩"),
+PROPOSITIONS_1 = (
+    Proposition(
+        "the matrix has 8 columns",
+        "The printed matrix of 4x8 can be applied to vec(X), X of 3x3",
+        checks.check_printed_shape,
+        domains.PRINTED_SHAPE,
+        show=lambda shape: f"A of {shape[0]}x{shape[1]}",
+        false=True,
+    ),
+    _drawn("printed", "output", checks.check_printed_output, domains.SOURCE_CONVOLUTION,
+           "Y = [[W11 x00, W10 x02], [W01 x20, W00 x22]] is what conv2d gives, of X and W that are drawn"),
+    _drawn("corrected", "4x9 matrix", checks.check_source_convolution, domains.SOURCE_CONVOLUTION,
+           "The 4x9 matrix is the one made from the definition and gives Y, of X and W that are drawn"),
+    _drawn("general", "product", checks.check_product, domains.CONVOLUTIONS,
+           "A vec(x) = vec(conv2d(x)); drawn are kernels up to 3x3, strides up to 4, paddings up to 2, dilations up "
+           "to 3, up to 3 groups of up to 2 channels, in height and width apart"),
+    _drawn("general", "pullback", checks.check_vjp, domains.CONVOLUTIONS,
+           "A' g is conv2d's VJP, A' the transpose of A; of the same convolutions"),
+    _drawn("general", "adjoint", checks.check_adjoint, domains.CONVOLUTIONS,
+           "⟨conv2d(x), y⟩ = ⟨x, A' y⟩, which both together imply", share=0.2),
 )  # fmt: skip
 
-CLAIM_1_2 = register(
-    Claim(
-        number="1-2",
-        title="A transposed convolution is a matrix",
-        statement=Statement(
-            "A transposed convolution of a flattened picture is a product with a matrix: with X 2x2, W 2x2 and stride "
-            "2 one of 16x4, which lays W, times each entry of X, side by side on Y 4x4.",
-            r"A transposed convolution of a flattened picture is a product with a matrix, "
-            r"$\mathrm{vec}(Y) = A \cdot \mathrm{vec}(X)$. With $X$ of 2x2, $W$ of 2x2 and stride 2, $A$ is 16x4 and "
-            r"lays $W$, times each entry of $X$, side by side on $Y$ of 4x4.",
-        ),
-        source="homework 1-2",
-        expected=GENERAL,
-        propositions=_TRANSPOSED,
-        proof=r"""Pixel $(c,i,j)$ of $x$ adds $w_{cfuv}x_{cij}$ to pixel $(f', is+ud-p, js+vd-p)$ of $y$, with
+
+def show_convolution() -> str:
+    """Claim 1-1."""
+    a, weights = conv_matrix(NUMBERED, (1, 3, 3), stride=3, padding=1), symbols("W", 2, 2)
+    return "\n".join([
+        "X is 3x3, zero-padded by 1; W is 2x2; stride 3. vec(Y) = A vec(X) with A of 4x9:",
+        "",
+        *written(a.dense(), weights),
+        "",
+        *pictured("Y", products(a, weights, symbols("x", 3, 3)), 2),
+        "",
+        "As printed, A has 8 columns, one too few: vec(X) has 9 entries.",
+    ])  # fmt: skip
+
+
+CLAIM_1_1 = Claim(
+    number="1-1",
+    title="A convolution is a matrix",
+    statement=STATEMENT_1,
+    source="homework 1-1",
+    propositions=PROPOSITIONS_1,
+    expected=FALSE,
+    corrected=CORRECTED_1,
+    proof=PROOF_1,
+    draw=draw_convolution,
+    display=show_convolution,
+)
+
+# 1-2: a transposed convolution is a matrix --------------------------------------------------------
+
+STATEMENT_2 = Statement(
+    "A transposed convolution of a flattened picture is a product with a matrix: with X 2x2, W 2x2 and stride "
+    "2 one of 16x4, which lays W, times each entry of X, side by side on Y 4x4.",
+    r"A transposed convolution of a flattened picture is a product with a matrix, "
+    r"$\mathrm{vec}(Y) = A \cdot \mathrm{vec}(X)$. With $X$ of 2x2, $W$ of 2x2 and stride 2, $A$ is 16x4 and "
+    r"lays $W$, times each entry of $X$, side by side on $Y$ of 4x4.",
+)
+
+PROOF_2 = r"""Pixel $(c,i,j)$ of $x$ adds $w_{cfuv}x_{cij}$ to pixel $(f', is+ud-p, js+vd-p)$ of $y$, with
 $f'$ the $f$-th channel of $c$'s group, so $A$ has $w_{cfuv}$ in the row of the latter and the column of the former. The
 convolution of $y$ with the same filters has it in the row of $(c,i,j)$ and the column of the other: the transpose, if
 both have the same pixels $(i,j)$. The convolution of a picture of height $L = (H-1)s - 2p + e + o$, where
@@ -132,53 +126,62 @@ $e = d(K-1) + 1$ and $o$ is the output padding, has height
 $$\left\lfloor \frac{L + 2p - e}{s} \right\rfloor + 1 = H + \left\lfloor \frac{o}{s} \right\rfloor,$$
 
 which is $H$ exactly if $0 \le o < s$. Then $\langle A'y, x\rangle = \langle y, Ax\rangle$ says that the pair is
-adjoint.""",
-        draw=draw_transposed,
-        display=show_transposed,
-    )
-)
+adjoint."""
 
-_PERMUTATION = (
-    _drawn("printed", "same rows", checks.check_source_permutation, _SOURCE_TRANSPOSED,
-           "A_T = P A_C for four weights that are drawn, P certified as a permutation matrix"),
-    Proposition(
-        "pixel shuffle",
-        "P is pixel_shuffle and a permutation matrix: all factors and pictures of up to 3 channels, rows and columns "
-        "(4 from 500 examples on)",
-        checks.check_shuffle,
-        SHUFFLES,
-        role="general",
-        show=lambda e: f"C = {e[0]}, H = {e[1]}, W = {e[2]}, r = {e[3]}",
-    ),
-    _drawn("general", "spoilt permutations", checks.check_spoilt_permutations, PERMUTATIONS,
-           "No other matrix is certified as a permutation matrix: one with a row or column twice, a row of zeros, "
-           "halves, a 2, or a row more or less, made from permutations of up to 6 that are drawn"),
-    _drawn("general", "kernel = stride", checks.check_kernel_of_stride, TRANSPOSED_BY_STRIDE,
-           "With kernel r x r and stride r, up to 3: a 1x1 convolution to r² times the output channels, then "
-           "pixel_shuffle(r); with rh x rw, P"),
-    _drawn("general", "kernel = k strides", checks.check_kernel_of_multiple, TRANSPOSED_BY_MULTIPLES,
-           "With kernel kr x kr and stride r, both up to 3: a k x k convolution with padding k - 1 and the sub-kernels "
-           "w[a r + m] for m = 0 … r - 1, flipped, then pixel_shuffle(r)"),
-    _drawn("general", "any kernel", checks.check_every_kernel, TRANSPOSED,
-           "With any kernel K: its end is filled with zeros to r ceil(K / r), and the surplus rows and columns "
-           "are cut off; so too with the paddings, output paddings, dilations and groups of 1-2"),
+PROPOSITIONS_2 = (
+    _drawn("printed", "16x4 matrix", checks.check_source_transposed, domains.SOURCE_TRANSPOSED,
+           "The 16x4 matrix is the one made from the definition and does what conv_transpose2d does"),
+    _drawn("general", "product", checks.check_product, domains.TRANSPOSED,
+           "A vec(x) = vec(conv_transpose2d(x)); drawn are kernels up to 5x5, strides up to 3, paddings and dilations "
+           "up to 2, output paddings below the stride, up to 2 groups of up to 2 channels"),
+    _drawn("general", "transpose", checks.check_transpose, domains.TRANSPOSED,
+           "A is the transpose of the matrix of the convolution from the larger picture back to the smaller"),
+    _drawn("general", "pullback", checks.check_vjp, domains.TRANSPOSED,
+           "A' g is conv_transpose2d's VJP"),
+    _drawn("general", "adjoint", checks.check_pair, domains.TRANSPOSED,
+           "⟨conv2d(y), x⟩ = ⟨y, conv_transpose2d(x)⟩"),
 )  # fmt: skip
 
-CLAIM_1_3 = register(
-    Claim(
-        number="1-3",
-        title="A transposed convolution is a convolution in another order",
-        statement=Statement(
-            "A convolution with kernel (4,1,1,1), stride 1, is a transposed convolution with kernel (1,1,2,2), stride "
-            "2, of the same four weights, up to the order of the flattened output: A_T = P A_C.",
-            r"A convolution with kernel (4,1,1,1) and stride 1 is a transposed convolution with kernel (1,1,2,2) and "
-            r"stride 2 of the same four weights, up to the order of the flattened output: $A_T = P A_C$ with a "
-            r"permutation matrix $P$.",
-        ),
-        source="homework 1-3",
-        expected=GENERAL,
-        propositions=_PERMUTATION,
-        proof=r"""Along one axis let the kernel have $kr$ entries. Entry $ar + m$, $0 \le m < r$, carries pixel $t - a$
+
+def show_transposed() -> str:
+    """Claim 1-2."""
+    a, weights = conv_transpose_matrix(NUMBERED, (1, 2, 2), stride=2), symbols("W", 2, 2)
+    return "\n".join([
+        "X is 2x2; W is 2x2; stride 2; Y is 4x4. vec(Y) = A vec(X) with A of 16x4:",
+        "",
+        *written(a.dense(), weights),
+        "",
+        "Its transpose is the matrix of the convolution from 4x4 to 2x2 with the same W and stride:",
+        "",
+        *written(conv_matrix(NUMBERED, (1, 4, 4), stride=2).dense(), weights),
+        "",
+        *pictured("Y", products(a, weights, symbols("x", 2, 2)), 4),
+    ])  # fmt: skip
+
+
+CLAIM_1_2 = Claim(
+    number="1-2",
+    title="A transposed convolution is a matrix",
+    statement=STATEMENT_2,
+    source="homework 1-2",
+    propositions=PROPOSITIONS_2,
+    expected=GENERAL,
+    proof=PROOF_2,
+    draw=draw_transposed,
+    display=show_transposed,
+)
+
+# 1-3: a transposed convolution is a convolution in another order ----------------------------------
+
+STATEMENT_3 = Statement(
+    "A convolution with kernel (4,1,1,1), stride 1, is a transposed convolution with kernel (1,1,2,2), stride "
+    "2, of the same four weights, up to the order of the flattened output: A_T = P A_C.",
+    r"A convolution with kernel (4,1,1,1) and stride 1 is a transposed convolution with kernel (1,1,2,2) and "
+    r"stride 2 of the same four weights, up to the order of the flattened output: $A_T = P A_C$ with a "
+    r"permutation matrix $P$.",
+)
+
+PROOF_3 = r"""Along one axis let the kernel have $kr$ entries. Entry $ar + m$, $0 \le m < r$, carries pixel $t - a$
 to place $tr + m$:
 
 $$y_{tr+m} = \sum_{a=0}^{k-1} w_{ar+m} x_{t-a} = \sum_{b=0}^{k-1} w_{(k-1-b)r+m}x_{t+b-(k-1)}.$$
@@ -189,8 +192,62 @@ by row, $P$ takes channel $mr+n$, pixel $(t,q)$, to pixel $(tr+m, qr+n)$: that i
 one, as division with remainder is, so $P$ is a permutation matrix. With $k = 1$ the convolutions are 1x1; the source
 has $r = 2$. A kernel of another size $K$ is one of size $r\lceil K/r\rceil$ whose end is 0; its output has
 $r\lceil K/r\rceil - K$ more rows at the end, which are 0 and cut off. Padding cuts off more, output padding less, and a
-dilated kernel is one with zeros in between.""",
-        draw=draw_permutation,
-        display=show_permutation,
-    )
+dilated kernel is one with zeros in between."""
+
+PROPOSITIONS_3 = (
+    _drawn("printed", "same rows", checks.check_source_permutation, domains.SOURCE_TRANSPOSED,
+           "A_T = P A_C for four weights that are drawn, P certified as a permutation matrix"),
+    Proposition(
+        "pixel shuffle",
+        "P is pixel_shuffle and a permutation matrix: all factors and pictures of up to 3 channels, rows and columns "
+        "(4 from 500 examples on)",
+        checks.check_shuffle,
+        domains.SHUFFLES,
+        role="general",
+        show=lambda e: f"C = {e[0]}, H = {e[1]}, W = {e[2]}, r = {e[3]}",
+    ),
+    _drawn("general", "spoilt permutations", checks.check_spoilt_permutations, domains.PERMUTATIONS,
+           "No other matrix is certified as a permutation matrix: one with a row or column twice, a row of zeros, "
+           "halves, a 2, or a row more or less, made from permutations of up to 6 that are drawn"),
+    _drawn("general", "kernel = stride", checks.check_kernel_of_stride, domains.TRANSPOSED_BY_STRIDE,
+           "With kernel r x r and stride r, up to 3: a 1x1 convolution to r² times the output channels, then "
+           "pixel_shuffle(r); with rh x rw, P"),
+    _drawn("general", "kernel = k strides", checks.check_kernel_of_multiple, domains.TRANSPOSED_BY_MULTIPLES,
+           "With kernel kr x kr and stride r, both up to 3: a k x k convolution with padding k - 1 and the sub-kernels "
+           "w[a r + m] for m = 0 … r - 1, flipped, then pixel_shuffle(r)"),
+    _drawn("general", "any kernel", checks.check_every_kernel, domains.TRANSPOSED,
+           "With any kernel K: its end is filled with zeros to r ceil(K / r), and the surplus rows and columns "
+           "are cut off; so too with the paddings, output paddings, dilations and groups of 1-2"),
+)  # fmt: skip
+
+
+def show_permutation() -> str:
+    """Claim 1-3: A_T = P A_C, side by side."""
+    weights = symbols("W", 2, 2)
+    a_t = written(conv_transpose_matrix(NUMBERED, (1, 2, 2), stride=2).dense(), weights)
+    a_c = written(conv_matrix(NUMBERED.reshape(4, 1, 1, 1), (1, 2, 2)).dense(), weights)
+    p = written(shuffle_matrix((4, 2, 2), 2).dense(), ["1"])
+    equals = [" = " if k == len(p) // 2 else "   " for k in range(len(p))]
+    rows = [f"{t}{sign}{q} {c}" for t, sign, q, c in zip(a_t, equals, p, a_c, strict=True)]
+    head = f"{'A_T':^{len(a_t[0])}}{'':3}{'P':^{len(p[0])}} {'A_C':^{len(a_c[0])}}".rstrip()
+    return "\n".join([
+        "X is 2x2. A_T: transposed convolution, kernel (1,1,2,2), stride 2, from 2x2 to 4x4.",
+        "A_C: convolution, kernel (4,1,1,1), stride 1, from 2x2 to four channels of 2x2.",
+        "P: the pixel shuffle by 2. Four same weights, row by row: W00 W01 W10 W11.",
+        "",
+        head,
+        *rows,
+    ])  # fmt: skip
+
+
+CLAIM_1_3 = Claim(
+    number="1-3",
+    title="A transposed convolution is a convolution in another order",
+    statement=STATEMENT_3,
+    source="homework 1-3",
+    propositions=PROPOSITIONS_3,
+    expected=GENERAL,
+    proof=PROOF_3,
+    draw=draw_permutation,
+    display=show_permutation,
 )

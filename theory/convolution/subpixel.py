@@ -19,10 +19,10 @@ from numpy.typing import ArrayLike
 
 import minigrad as mg
 from minigrad.ops.kernels.windows import Size
-from theory.convolution.arguments import Array, array, counts, end, filters, group_count, picture
+from theory.convolution.arguments import Array, counts, end, filters, group_count, picture
 from theory.convolution.matrices import SparseMatrix, transposed_size
 
-__all__ = ["cropped_rows", "permutation_of", "shuffle_matrix", "subpixel_conv", "subpixel_kernel"]
+__all__ = ["cropped_rows", "shuffle_matrix", "subpixel_conv", "subpixel_kernel"]
 
 
 def shuffle_matrix(input_shape: tuple[int, int, int], factor: int | Size) -> SparseMatrix:
@@ -56,31 +56,6 @@ def shuffle_matrix(input_shape: tuple[int, int, int], factor: int | Size) -> Spa
     columns = np.argsort(rows)
     n = len(rows)
     return SparseMatrix(np.arange(n), columns, np.ones(n, int), (n, n))
-
-
-def permutation_of(matrix: ArrayLike) -> list[int]:
-    """Where each row of a permutation matrix has its 1; the certificate that it is one.
-
-    Raises:
-        ValueError: if the matrix is not square, has an entry other than 0 and 1, or a row or column whose
-            entries do not sum to 1; the message says which.
-
-    >>> permutation_of([[0, 1], [1, 0]])
-    [1, 0]
-    >>> permutation_of([[0, 1], [0, 1]])
-    Traceback (most recent call last):
-    ValueError: column 0 has 0 ones, a permutation matrix has 1
-    """
-    m = array("permutation_of: the matrix", matrix)
-    if m.ndim != 2 or m.shape[0] != m.shape[1]:
-        raise ValueError(f"a permutation matrix is square, not of shape {m.shape}")
-    if not np.isin(m, (0, 1)).all():
-        raise ValueError("a permutation matrix has no entries but 0 and 1")
-    for line, sums in (("row", m.sum(axis=1)), ("column", m.sum(axis=0))):
-        for k in np.flatnonzero(sums != 1):
-            raise ValueError(f"{line} {k} has {sums[k]:.0f} ones, a permutation matrix has 1")
-    columns: list[int] = m.nonzero()[1].tolist()
-    return columns
 
 
 def subpixel_kernel(

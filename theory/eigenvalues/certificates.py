@@ -14,7 +14,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from theory.claims import require
+from theory.refutation import require
 
 __all__ = ["certify_kind", "characteristic_polynomial", "check_defective", "missing_dimensions", "multiplicity", "rank"]
 
@@ -101,7 +101,7 @@ def check_defective(W: NDArray[np.object_] | Rows, eigenvalue: int) -> None:
 
     >>> check_defective([[1, 0], [0, 2]], 1)
     Traceback (most recent call last):
-    theory.claims.Refuted: W = [[1, 0], [0, 2]] has as many eigenvectors to 1 as it is a root: it is not defective
+    theory.refutation.Refuted: W = [[1, 0], [0, 2]] has as many eigenvectors to 1 as it is a root: it is not defective
     """
     written = np.asarray(W, dtype=object).tolist()
     has_all = f"W = {written} has as many eigenvectors to {eigenvalue} as it is a root: it is not defective"
@@ -123,7 +123,7 @@ def certify_kind(W: NDArray[np.float64], kind: str, radius: float) -> None:
 
     >>> certify_kind(np.eye(2), "defective", 1.0)
     Traceback (most recent call last):
-    theory.claims.Refuted: W - 1.0 I to the power 1 is 0: no Jordan block of size 2
+    theory.refutation.Refuted: W - 1.0 I to the power 1 is 0: no Jordan block of size 2
     """
     n = len(W)
     if kind == "symmetric":

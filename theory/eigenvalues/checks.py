@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from theory.claims import Refuted, Unsound, agree, require
 from theory.eigenvalues.certificates import check_defective, missing_dimensions
 from theory.eigenvalues.defective import chain, proves_defective
 from theory.eigenvalues.diagonalisation import eigendecomposition, eigenform, power_jacobian, printed_eigenform
@@ -26,7 +25,8 @@ from theory.eigenvalues.powers import (
     spectral_norm,
     spectral_radius,
 )
-from theory.eigenvalues.schur import check_schur, schur, schur_bound
+from theory.eigenvalues.schur import check_schur, schur_bound, schur_form
+from theory.refutation import Refuted, Unsound, agree, require
 
 EPSILON = float(np.finfo(float).eps)
 
@@ -146,7 +146,7 @@ def gelfand_limit(example: Drawn) -> None:
     """radius^k <= ||W^k|| <= the bound from Schur's form, and the k-th root of the bound tends to the radius."""
     W, n = example.matrix, example.size
     try:
-        check_schur(W, *schur(W))
+        check_schur(W, *schur_form(W))
     except ValueError as wrong:
         raise Refuted(str(wrong)) from None
     bound, norms = schur_bound(W), power_norms(W, 48)
@@ -174,7 +174,7 @@ def gelfand_limit(example: Drawn) -> None:
 def spoilt_schur_is_refused(example: Drawn) -> None:
     """Schur's form with an entry below the diagonal, a U that is longer, a T or a W that is another."""
     W, n = example.matrix, example.size
-    U, T = schur(W)
+    U, T = schur_form(W)
     corner = np.zeros((n, n))
     corner[-1, 0] = 1e-6
     spoilt = {

@@ -15,13 +15,14 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from theory.claims import require
-from theory.domains import Domain, sampled, stratified
+from theory.domains import Domain, enumerated, sampled, stratified
 from theory.eigenvalues.certificates import certify_kind, missing_dimensions
 from theory.eigenvalues.powers import jordan_block
+from theory.refutation import require
 
 __all__ = [
-    "DIAGONAL", "JORDAN", "KINDS", "LSTMS", "RNNS", "SIZES", "SMALL_DECOMPOSITIONS", "SMALL_MATRICES", "Drawn",
+    "AT_1", "BELOW_1", "BIASES", "BLOCKS", "DIAGONAL", "DIAGONALISABLE", "HUMPS", "JORDAN", "KINDS", "LSTMS",
+    "MATRICES", "NOT_AT_1", "RADII", "RNNS", "SIZES", "SMALL_DECOMPOSITIONS", "SMALL_MATRICES", "SYMMETRIC", "Drawn",
     "Network", "Whole", "matrices", "networks", "whole",
 ]  # fmt: skip
 
@@ -320,3 +321,30 @@ _NETWORKS: dict[str, Any] = {
 }  # fmt: skip
 RNNS = sampled(networks((0.0,)), _NETWORKS, _certify_network)
 LSTMS = sampled(networks(), {**_NETWORKS, "a forget bias": lambda network: network.bias > 0}, _certify_network)
+
+BIASES = enumerated((0, 1, 5), 3)
+"""Forget biases."""
+
+# Matrices by their spectral radius ---------------------------------------------------------------
+
+RADII = (0.5, 0.8, 0.9, 1.0, 1.1, 1.2)
+
+MATRICES = matrices(RADII)
+SYMMETRIC = matrices(RADII, ("symmetric",))
+DIAGONALISABLE = matrices(RADII, ("symmetric", "orthogonal", "random"))
+BELOW_1, AT_1, NOT_AT_1 = matrices((0.5, 0.8, 0.9)), matrices((1.0,)), matrices((0.8, 0.9, 1.1, 1.2))
+
+HUMPS = sampled(
+    st.tuples(st.floats(0, 100), st.floats(0.1, 0.95)),
+    {"a growth to 10 or more": lambda hump: hump[0] / (4 * (1 - hump[1])) > 10},
+)
+"""c and r of the matrix [[r, c], [0, r]]."""
+
+BLOCKS = sampled(
+    st.tuples(st.sampled_from((1, -1)), st.integers(1, 5), st.integers(0, 40)),
+    {
+        "a block of size 5 and 10 steps or more": lambda block: block[1] == 5 and block[2] >= 10,
+        "the eigenvalue -1": lambda block: block[0] == -1,
+    },
+)
+"""The eigenvalue and size of a Jordan block, and the steps."""

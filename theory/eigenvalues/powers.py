@@ -1,7 +1,8 @@
 """Powers of a matrix: their norms, their rate, their growth before they decay, and Jordan blocks.
 
 Norms are spectral, the largest singular value. An eigenvector v of W for an eigenvalue of modulus r gives
-|W^k v| = r^k |v|, so ||W^k|| is at least the spectral radius to the power k; an upper bound is in `schur`.
+|W^k v| = r^k |v|, so ||W^k|| is at least the spectral radius to the power k; an upper bound is in
+`theory.eigenvalues.schur`.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ def as_square(W: ArrayLike, what: str, name: str = "W") -> NDArray[Any]:
 
     Raises ValueError that begins with `what` if it is not square, is empty, or has an entry that is not finite.
 
-    >>> as_square([[1, 2]], "schur")
+    >>> as_square([[1, 2]], "schur_form")
     Traceback (most recent call last):
-    ValueError: schur: W must be a square matrix (n, n) with n >= 1; got the shape (1, 2)
+    ValueError: schur_form: W must be a square matrix (n, n) with n >= 1; got the shape (1, 2)
     """
     matrix = np.asarray(W)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.size == 0:

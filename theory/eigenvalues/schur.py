@@ -16,22 +16,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from theory.eigenvalues.powers import as_square, as_steps, spectral_norm
 
-__all__ = ["PowerBound", "check_schur", "schur", "schur_bound"]
+__all__ = ["PowerBound", "check_schur", "schur_bound", "schur_form"]
 
 
-def schur(W: ArrayLike) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
+def schur_form(W: ArrayLike) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
     """U unitary and T upper triangular with W = U T U*; both (n, n), complex.
 
     One eigenvector of the block that is left becomes the first column of a unitary matrix; in that basis the
     block's first column is zero below the diagonal, and a block smaller by one is left. Unlike an
     eigendecomposition it exists for every W. `check_schur` is the certificate.
 
-    >>> U, T = schur([[0.0, 1.0], [0.0, 0.0]])
+    >>> U, T = schur_form([[0.0, 1.0], [0.0, 0.0]])
     >>> np.abs(T)
     array([[0., 1.],
            [0., 0.]])
     """
-    T = as_square(W, "schur").astype(np.complex128)
+    T = as_square(W, "schur_form").astype(np.complex128)
     n = len(T)
     U = np.eye(n, dtype=np.complex128)
     for i in range(n - 1):
@@ -142,5 +142,5 @@ def schur_bound(W: ArrayLike) -> PowerBound:
     >>> schur_bound([[0.5, 3.0], [0.0, 0.5]])
     PowerBound(radius=0.5, departure=3.0, size=2)
     """
-    T = schur(W)[1]
+    T = schur_form(W)[1]
     return PowerBound(float(np.abs(np.diag(T)).max()), spectral_norm(np.triu(T, 1)), len(T))

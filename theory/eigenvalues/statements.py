@@ -1,133 +1,51 @@
-"""Claim 3-2: gradients through a linear recurrence vanish or explode by the spectral radius.
+"""All that is said of claim 3-2: gradients through a linear recurrence vanish or explode by the spectral radius.
 
-The mathematics is in `diagonalisation`, `defective`, `powers`, `schur` and
-`gradient_flow`; the examples are in `eigenvalues_domains`, the checkers in `eigenvalues_checks`, what is shown in
-`eigenvalues_show` and what is drawn in `eigenvalues_figures`. This module puts the claim together.
+The mathematics is in `theory.eigenvalues.diagonalisation`, `defective`, `powers`, `schur` and `gradient_flow` beside
+it; the examples are in `domains`, the checkers in `checks`, the picture in `figures`.
 
 Source: homework 3-2.
 """
 
 from __future__ import annotations
 
-from hypothesis import strategies as st
+import math
+from collections.abc import Mapping
+from typing import Any
 
-from theory.claims import FALSE, Claim, Corrected, Proposition, Statement
-from theory.domains import enumerated, sampled
-from theory.eigenvalues import checks
-from theory.eigenvalues.domains import DIAGONAL, JORDAN, LSTMS, RNNS, SMALL_DECOMPOSITIONS, SMALL_MATRICES, matrices
+import numpy as np
+from numpy.typing import ArrayLike
+
+from theory.claims import FALSE, Claim, Corrected, Statement
+from theory.eigenvalues import checks, domains
+from theory.eigenvalues.diagonalisation import eigenform, power_jacobian, printed_eigenform
 from theory.eigenvalues.figures import draw
-from theory.eigenvalues.texts import show
-from theory.registry import register
+from theory.eigenvalues.gradient_flow import cell_jacobians
+from theory.eigenvalues.powers import jordan_block, jordan_power, power_norms
+from theory.propositions import Proposition
 
-__all__ = ["CLAIM_3_2"]
+__all__ = ["CLAIM_3_2", "show"]
 
-RADII = (0.5, 0.8, 0.9, 1.0, 1.1, 1.2)
-DIAGONALISABLE = ("symmetric", "orthogonal", "random")
-HUMPS = sampled(
-    st.tuples(st.floats(0, 100), st.floats(0.1, 0.95)),
-    {"a growth to 10 or more": lambda hump: hump[0] / (4 * (1 - hump[1])) > 10},
+STATEMENT = Statement(
+    "For h_t = W' h_{t-1} with W = P D P^-1, which every square matrix has, dh_k/dh_0 = (P')^-1 D^k P^-1; it "
+    "vanishes for large k if the spectral radius of W is below 1 and explodes if it is above.",
+    r"For $h_t = W' h_{t-1}$ with $W = P D P^{-1}$, which every square matrix has, "
+    r"$\partial h_k / \partial h_0 = (P')^{-1} D^k P^{-1}$; it vanishes for large $k$ if the spectral radius "
+    r"of $W$ is below 1 and explodes if it is above.",
 )
-BLOCKS = sampled(
-    st.tuples(st.sampled_from((1, -1)), st.integers(1, 5), st.integers(0, 40)),
-    {
-        "a block of size 5 and 10 steps or more": lambda block: block[1] == 5 and block[2] >= 10,
-        "the eigenvalue -1": lambda block: block[0] == -1,
-    },
+
+CORRECTED = Corrected(
+    "dh_k/dh_0 = (W')^k, which is (P')^-1 D^k P' if W has an eigendecomposition; not every W has one. For "
+    "every W the k-th root of its norm tends to the spectral radius, so it vanishes below 1 (perhaps after "
+    "growing for a while) and explodes above; at 1 its norm is at least 1.",
+    r"$\partial h_k / \partial h_0 = (W')^k$, which is $(P')^{-1} D^k P'$ if $W$ has an eigendecomposition; "
+    r"not every $W$ has one. For every $W$, $\lVert (W')^k \rVert^{1/k} \to \rho(W)$, so it vanishes for "
+    r"$\rho(W) < 1$ (perhaps after growing for a while) and explodes for $\rho(W) > 1$; for $\rho(W) = 1$ its "
+    r"norm is at least 1.",
+    by=(
+        "power", "corrected form", "corrected form, floats", "decided exactly", "diagonalisable", "Gelfand",
+        "hump", "radius 1",
+    ),
 )
-DRAWN = "drawn are W of every size to 4x4 and every kind (symmetric, orthogonal, random, non-normal, defective)"
-DRAWN_DIAGONALISABLE = "drawn are random, symmetric, orthogonal W of every size to 4x4, radii below, at and above 1"
-
-PRINTED = (
-    Proposition(
-        "the last factor P^-1", "with W = P D P^-1, dh_k/dh_0 = (P')^-1 D^k P^-1", checks.printed_form,
-        SMALL_DECOMPOSITIONS, show=str, false=True,
-    ),
-    Proposition(
-        "every matrix has an eigendecomposition", "every square matrix has an eigendecomposition P D P^-1",
-        checks.has_eigendecomposition, SMALL_MATRICES, false=True,
-    ),
-    Proposition(
-        "the last factor P^-1, symmetric W", "it is right for a symmetric W with orthonormal P; drawn are "
-        "all sizes to 4x4, with radii below, at and above 1",
-        checks.printed_form_symmetric, matrices(RADII, ("symmetric",)), share=0.5, show=str,
-    ),
-    Proposition(
-        "vanishes or explodes", "for every W, ‖dh_k/dh_0‖ < 1/1000 after a computed number of steps if the radius is "
-        f"below 1, and > 1000 after log(1000) / log(radius) steps if it is above; {DRAWN}, on either side",
-        checks.vanishes_or_explodes, matrices((0.8, 0.9, 1.1, 1.2)), show=str,
-    ),
-)  # fmt: skip
-
-CORRECTED = (
-    Proposition(
-        "power", "h_t = W' h_{t-1} gives dh_k/dh_0 = (W')^k, by `mg.jacobian` through the engine",
-        checks.jacobian_is_power, JORDAN, "corrected",
-    ),
-    Proposition(
-        "corrected form", "with W = P D P^-1, dh_k/dh_0 = (P')^-1 D^k P', in whole numbers",
-        checks.corrected_form, DIAGONAL, "corrected", show=str,
-    ),
-    Proposition(
-        "corrected form, floats", "the same of floating-point numbers, to rounding times cond(P)^2; "
-        f"{DRAWN_DIAGONALISABLE}",
-        checks.corrected_form, matrices(RADII, DIAGONALISABLE), "corrected", show=str,
-    ),
-    Proposition(
-        "decided exactly", "W has no eigendecomposition exactly if a vector proves it, which a Jordan block of a size "
-        "above 1 has, and ranks over the rationals agree: there are fewer eigenvectors than the root counts; drawn are "
-        "two or three blocks of sizes 1 to 3", checks.decided_exactly, JORDAN, "corrected",
-    ),
-    Proposition(
-        "diagonalisable", "for W = P D P^-1, radius^k <= ‖dh_k/dh_0‖ <= cond(P) radius^k: it vanishes or explodes; "
-        f"{DRAWN_DIAGONALISABLE}",
-        checks.between_radius_and_condition, matrices(RADII, DIAGONALISABLE), "corrected", show=str,
-    ),
-    Proposition(
-        "Gelfand", "radius^k <= ‖W^k‖ <= sum_{j<n} binom(k, j) radius^(k-j) ‖N‖^j, N of Schur's form; "
-        f"both k-th roots tend to the radius; {DRAWN}, with radii below, at and above 1",
-        checks.gelfand_limit, matrices(RADII), "corrected", show=str,
-    ),
-    Proposition(
-        "hump", "[[r, c], [0, r]] with r < 1 grows to c / (4 (1 - r)) or more before it vanishes, as the grid knows to "
-        "1 %",
-        checks.hump, HUMPS, "corrected",
-    ),
-    Proposition(
-        "radius 1", "with radius 1, ‖W^k‖ >= 1 for all k; = 1 if W is orthogonal; "
-        f"{DRAWN}",
-        checks.never_vanishes, matrices((1.0,)), "corrected", show=str,
-    ),
-)  # fmt: skip
-
-GENERAL = (
-    Proposition(
-        "Kreiss", "sup_k ‖W^k‖ >= (|z| - 1) ‖(z I - W)^-1‖ for |z| > 1, on a grid: a non-normal W may grow first; "
-        f"{DRAWN}",
-        checks.transient_growth, matrices((0.5, 0.8, 0.9)), "general", show=str,
-    ),
-    Proposition(
-        "spoilt Schur forms", "the check of Schur's form refuses one with an entry below the diagonal, with a U that "
-        "is not unitary, or of another matrix",
-        checks.spoilt_schur_is_refused, matrices(RADII), "general", show=str,
-    ),
-    Proposition(
-        "Jordan block", "with eigenvalue 1 or -1 and size n, J^k is binomials, and its norm from k = 2n on is between "
-        "binom(k, n-1) and n binom(k, n-1)",
-        checks.grows_polynomially, BLOCKS, "general",
-    ),
-    Proposition(
-        "tanh RNN", "‖dh_k/dh_0‖ <= the product of sigma_max(Wh) max(1 - h_t^2) over the steps, equal for one unit",
-        checks.tanh_network, RNNS, "general",
-    ),
-    Proposition(
-        "LSTM", "without recurrent weights dc_k/dc_0 = diag(f_1 ⋯ f_k): it vanishes at the gates' geometric mean",
-        checks.cell_path, LSTMS, "general",
-    ),
-    Proposition(
-        "forget bias", "without recurrent weights and input the rate is sigmoid(bias): 0.5, 0.731, 0.993 for 0, 1, 5",
-        checks.cell_rate, enumerated((0, 1, 5), 3), "general",
-    ),
-)  # fmt: skip
 
 PROOF = r"""With $W = P D P^{-1}$, $W' = (P^{-1})' D P' = (P')^{-1} D P'$, and in $(W')^k$ the inner factors
 $P' (P')^{-1}$ cancel: $(W')^k = (P')^{-1} D^k P'$. The printed last factor $P^{-1}$ is right exactly if
@@ -153,35 +71,161 @@ and $z = 2 - r$ it promises a growth to $c / (4 (1 - r))$, however far $r$ is be
 is at most the product of the norms. An LSTM without recurrent weights has $c_t = f_t c_{t-1} + i_t g_t$ with gates
 that do not depend on the state, so $\partial c_k / \partial c_0 = \mathrm{diag}(f_1 \cdots f_k)$."""
 
-CLAIM_3_2 = register(
-    Claim(
-        number="3-2",
-        title="Gradients of a linear recurrence vanish or explode by the spectral radius",
-        statement=Statement(
-            "For h_t = W' h_{t-1} with W = P D P^-1, which every square matrix has, dh_k/dh_0 = (P')^-1 D^k P^-1; it "
-            "vanishes for large k if the spectral radius of W is below 1 and explodes if it is above.",
-            r"For $h_t = W' h_{t-1}$ with $W = P D P^{-1}$, which every square matrix has, "
-            r"$\partial h_k / \partial h_0 = (P')^{-1} D^k P^{-1}$; it vanishes for large $k$ if the spectral radius "
-            r"of $W$ is below 1 and explodes if it is above.",
-        ),
-        source="homework 3-2",
-        propositions=PRINTED + CORRECTED + GENERAL,
-        expected=FALSE,
-        corrected=Corrected(
-            "dh_k/dh_0 = (W')^k, which is (P')^-1 D^k P' if W has an eigendecomposition; not every W has one. For "
-            "every W the k-th root of its norm tends to the spectral radius, so it vanishes below 1 (perhaps after "
-            "growing for a while) and explodes above; at 1 its norm is at least 1.",
-            r"$\partial h_k / \partial h_0 = (W')^k$, which is $(P')^{-1} D^k P'$ if $W$ has an eigendecomposition; "
-            r"not every $W$ has one. For every $W$, $\lVert (W')^k \rVert^{1/k} \to \rho(W)$, so it vanishes for "
-            r"$\rho(W) < 1$ (perhaps after growing for a while) and explodes for $\rho(W) > 1$; for $\rho(W) = 1$ its "
-            r"norm is at least 1.",
-            by=(
-                "power", "corrected form", "corrected form, floats", "decided exactly", "diagonalisable", "Gelfand",
-                "hump", "radius 1",
-            ),
-        ),
-        proof=PROOF,
-        draw=draw,
-        display=show,
-    )
+DRAWN = "drawn are W of every size to 4x4 and every kind (symmetric, orthogonal, random, non-normal, defective)"
+DRAWN_DIAGONALISABLE = "drawn are random, symmetric, orthogonal W of every size to 4x4, radii below, at and above 1"
+
+PRINTED = (
+    Proposition(
+        "the last factor P^-1", "with W = P D P^-1, dh_k/dh_0 = (P')^-1 D^k P^-1", checks.printed_form,
+        domains.SMALL_DECOMPOSITIONS, show=str, false=True,
+    ),
+    Proposition(
+        "every matrix has an eigendecomposition", "every square matrix has an eigendecomposition P D P^-1",
+        checks.has_eigendecomposition, domains.SMALL_MATRICES, false=True,
+    ),
+    Proposition(
+        "the last factor P^-1, symmetric W", "it is right for a symmetric W with orthonormal P; drawn are "
+        "all sizes to 4x4, with radii below, at and above 1",
+        checks.printed_form_symmetric, domains.SYMMETRIC, share=0.5, show=str,
+    ),
+    Proposition(
+        "vanishes or explodes", "for every W, ‖dh_k/dh_0‖ < 1/1000 after a computed number of steps if the radius is "
+        f"below 1, and > 1000 after log(1000) / log(radius) steps if it is above; {DRAWN}, on either side",
+        checks.vanishes_or_explodes, domains.NOT_AT_1, show=str,
+    ),
+)  # fmt: skip
+
+CORRECTIONS = (
+    Proposition(
+        "power", "h_t = W' h_{t-1} gives dh_k/dh_0 = (W')^k, by `mg.jacobian` through the engine",
+        checks.jacobian_is_power, domains.JORDAN, "corrected",
+    ),
+    Proposition(
+        "corrected form", "with W = P D P^-1, dh_k/dh_0 = (P')^-1 D^k P', in whole numbers",
+        checks.corrected_form, domains.DIAGONAL, "corrected", show=str,
+    ),
+    Proposition(
+        "corrected form, floats", "the same of floating-point numbers, to rounding times cond(P)^2; "
+        f"{DRAWN_DIAGONALISABLE}",
+        checks.corrected_form, domains.DIAGONALISABLE, "corrected", show=str,
+    ),
+    Proposition(
+        "decided exactly", "W has no eigendecomposition exactly if a vector proves it, which a Jordan block of a size "
+        "above 1 has, and ranks over the rationals agree: there are fewer eigenvectors than the root counts; drawn are "
+        "two or three blocks of sizes 1 to 3", checks.decided_exactly, domains.JORDAN, "corrected",
+    ),
+    Proposition(
+        "diagonalisable", "for W = P D P^-1, radius^k <= ‖dh_k/dh_0‖ <= cond(P) radius^k: it vanishes or explodes; "
+        f"{DRAWN_DIAGONALISABLE}",
+        checks.between_radius_and_condition, domains.DIAGONALISABLE, "corrected", show=str,
+    ),
+    Proposition(
+        "Gelfand", "radius^k <= ‖W^k‖ <= sum_{j<n} binom(k, j) radius^(k-j) ‖N‖^j, N of Schur's form; "
+        f"both k-th roots tend to the radius; {DRAWN}, with radii below, at and above 1",
+        checks.gelfand_limit, domains.MATRICES, "corrected", show=str,
+    ),
+    Proposition(
+        "hump", "[[r, c], [0, r]] with r < 1 grows to c / (4 (1 - r)) or more before it vanishes, as the grid knows to "
+        "1 %",
+        checks.hump, domains.HUMPS, "corrected",
+    ),
+    Proposition(
+        "radius 1", "with radius 1, ‖W^k‖ >= 1 for all k; = 1 if W is orthogonal; "
+        f"{DRAWN}",
+        checks.never_vanishes, domains.AT_1, "corrected", show=str,
+    ),
+)  # fmt: skip
+
+GENERAL = (
+    Proposition(
+        "Kreiss", "sup_k ‖W^k‖ >= (|z| - 1) ‖(z I - W)^-1‖ for |z| > 1, on a grid: a non-normal W may grow first; "
+        f"{DRAWN}",
+        checks.transient_growth, domains.BELOW_1, "general", show=str,
+    ),
+    Proposition(
+        "spoilt Schur forms", "the check of Schur's form refuses one with an entry below the diagonal, with a U that "
+        "is not unitary, or of another matrix",
+        checks.spoilt_schur_is_refused, domains.MATRICES, "general", show=str,
+    ),
+    Proposition(
+        "Jordan block", "with eigenvalue 1 or -1 and size n, J^k is binomials, and its norm from k = 2n on is between "
+        "binom(k, n-1) and n binom(k, n-1)",
+        checks.grows_polynomially, domains.BLOCKS, "general",
+    ),
+    Proposition(
+        "tanh RNN", "‖dh_k/dh_0‖ <= the product of sigma_max(Wh) max(1 - h_t^2) over the steps, equal for one unit",
+        checks.tanh_network, domains.RNNS, "general",
+    ),
+    Proposition(
+        "LSTM", "without recurrent weights dc_k/dc_0 = diag(f_1 ⋯ f_k): it vanishes at the gates' geometric mean",
+        checks.cell_path, domains.LSTMS, "general",
+    ),
+    Proposition(
+        "forget bias", "without recurrent weights and input the rate is sigmoid(bias): 0.5, 0.731, 0.993 for 0, 1, 5",
+        checks.cell_rate, domains.BIASES, "general",
+    ),
+)  # fmt: skip
+
+# What `theory show` prints: two forms on one matrix, a Jordan block's powers, forget gates --------
+
+P, EIGENVALUES, STEPS = np.array([[1, 1], [0, 1]]), np.array([1, 2]), 3
+
+
+def show() -> str:
+    """The claim's matrices as text."""
+    W = P @ np.diag(EIGENVALUES) @ np.rint(np.linalg.inv(P)).astype(int)
+    block = jordan_block(1, 2)
+    norms = power_norms(block, 100)
+    parts = [
+        "W = P D P^-1, and the Jacobian of h_t = W' h_{t-1} after 3 steps, by mg.jacobian:",
+        _beside({"W =": W, "P =": P, "D =": np.diag(EIGENVALUES), "dh_3/dh_0 =": power_jacobian(W, STEPS)}),
+        "The form as printed is not it; the last factor must be P':",
+        _beside({
+            "(P')^-1 D^3 P^-1 =": printed_eigenform(P, EIGENVALUES, STEPS),
+            "(P')^-1 D^3 P' =": eigenform(P, EIGENVALUES, STEPS),
+        }),
+        "J has no eigendecomposition: its eigenvalue 1 counts twice and has one eigenvector. With radius 1 it grows:",
+        _beside({"J =": block, **{f"J^{k} =": jordan_power(1, 2, k) for k in (2, 3, 10, 100)}}),
+        "norms: " + ", ".join(f"‖J^{k}‖ = {norms[k]:.2f}" for k in (1, 10, 100)),
+        "",
+        "An LSTM's cell path without recurrent weights and input: dc_k/dc_0 = f^k, by mg.jacobian:",
+        *_forget_gates(),
+    ]  # fmt: skip
+    return "\n".join(parts)
+
+
+def _forget_gates() -> list[str]:
+    lines = ["  forget bias   forget gate   half is left after   dc_100/dc_0"]
+    for bias in (0, 1, 5):
+        b = np.array([0.0, bias, 0.0, 0.0])
+        path = cell_jacobians(np.zeros((100, 1)), [0.0], [0.0], np.zeros((1, 4)), np.zeros((1, 4)), b).ravel()
+        half = math.log(0.5) / math.log(path[0])
+        lines.append(f"  {bias:>11}   {path[0]:>11.3f}   {half:>12.1f} steps   {path[-1]:>11.2g}")
+    return lines
+
+
+def _beside(named: Mapping[str, ArrayLike]) -> str:
+    """Matrices of whole numbers side by side, each behind its name."""
+    columns = [_block(name, np.asarray(matrix)) for name, matrix in named.items()]
+    return "\n".join("  " + "    ".join(row).rstrip() for row in zip(*columns, strict=True)) + "\n"
+
+
+def _block(name: str, matrix: Any) -> list[str]:
+    entries = [[str(round(float(x))) for x in row] for row in matrix]
+    width = max(len(x) for row in entries for x in row)
+    lines = ["[" + " ".join(x.rjust(width) for x in row) + "]" for row in entries]
+    return [(name if i == 0 else " " * len(name)) + " " + line for i, line in enumerate(lines)]
+
+
+CLAIM_3_2 = Claim(
+    number="3-2",
+    title="Gradients of a linear recurrence vanish or explode by the spectral radius",
+    statement=STATEMENT,
+    source="homework 3-2",
+    propositions=(*PRINTED, *CORRECTIONS, *GENERAL),
+    expected=FALSE,
+    corrected=CORRECTED,
+    proof=PROOF,
+    draw=draw,
+    display=show,
 )

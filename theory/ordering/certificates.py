@@ -13,8 +13,8 @@ from typing import TypeVar
 import numpy as np
 
 from minigrad.graph import Cycle, Order, certify
-from theory.claims import Refuted, require
 from theory.ordering.graphs import check_graph
+from theory.refutation import Refuted, require
 
 __all__ = ["check", "check_cycle", "check_order", "cycles", "is_acyclic", "orders"]
 
@@ -27,7 +27,7 @@ def check_order(order: Sequence[V], parents: Parents[V]) -> None:
 
     >>> check_order("ba", {"a": "", "b": "a"})
     Traceback (most recent call last):
-    theory.claims.Refuted: the edge 'a' -> 'b' goes backward in the order
+    theory.refutation.Refuted: the edge 'a' -> 'b' goes backward in the order
     """
     check_graph(parents, "check_order")
     position = {vertex: i for i, vertex in enumerate(order)}
@@ -45,7 +45,7 @@ def check_cycle(cycle: Sequence[V], parents: Parents[V]) -> None:
     >>> check_cycle("a", {"a": "a"})
     >>> check_cycle("ab", {"a": "", "b": "a"})
     Traceback (most recent call last):
-    theory.claims.Refuted: the cycle has no edge 'b' -> 'a' in the graph
+    theory.refutation.Refuted: the cycle has no edge 'b' -> 'a' in the graph
     """
     require(len(cycle) > 0, "the cycle is empty")
     require(len(set(cycle)) == len(cycle), "the cycle names a vertex twice")

@@ -14,7 +14,6 @@ from typing import Any
 
 from minigrad.backward import graph_of
 from minigrad.graph import Cycle, Order, certify, topological_order, topological_order_of_edges
-from theory.claims import Refuted, require
 from theory.ordering.certificates import check, check_cycle, check_order, cycles, is_acyclic, orders
 from theory.ordering.domains import Digraph, Disputed, PlantedGraph, Step, run_program
 from theory.ordering.graphs import (
@@ -28,6 +27,7 @@ from theory.ordering.graphs import (
     sorted_by_graphlib,
 )
 from theory.ordering.proofs import Removal, removals, remove_sources, source_or_cycle, violated_edge
+from theory.refutation import Refuted, require
 
 # 2-1: every DAG has a topological order -----------------------------------------------------------
 

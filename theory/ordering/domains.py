@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad.graph import Cycle, Order
-from theory.claims import require
 from theory.domains import Domain, enumerated, sampled
 from theory.ordering.certificates import is_acyclic
 from theory.ordering.graphs import LABELLED_DAGS, every_digraph, parents_of_edges
+from theory.refutation import require
 
 __all__ = [
     "ANY_GRAPHS", "COUNTED", "DISPUTED", "LARGE", "LARGER_SMALL_DAGS", "ORDERED_DAGS", "PLANTED", "PROGRAMS",

@@ -8,8 +8,8 @@ from typing import Any
 
 from minigrad.runtime.extras import require
 from theory.figures import BLUE, FAINT, GREY, ORANGE, VERMILION, new_figure
+from theory.ordering.graphs import CYCLIC, LAYER, PURPORTED, cycle_of_example
 from theory.ordering.proofs import Removal, removals, violated_edge
-from theory.ordering.texts import CYCLIC, LAYER, PURPORTED, cycle_of_example
 
 __all__ = ["draw_contradiction", "draw_removals"]
 

@@ -1,4 +1,4 @@
-"""Graphs as mappings from each vertex to its parents: from edges, from traces of minigrad; every small one."""
+"""Graphs as mappings from each vertex to its parents: of edges, of minigrad's traces, every small one, two to show."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from numpy.typing import ArrayLike
 
 import minigrad as mg
 from minigrad.core import Node
-from minigrad.graph import Cycle, Order
+from minigrad.graph import Cycle, Order, topological_order
 
-__all__ = ["LABELLED_DAGS", "bend", "check_graph", "count_by_recurrence", "every_digraph", "parents_of_edges",
-           "parents_of_trace", "show_cycle", "show_graph", "sorted_by_graphlib"]  # fmt: skip
+__all__ = [
+    "CYCLIC", "LABELLED_DAGS", "LAYER", "PURPORTED", "bend", "check_graph", "count_by_recurrence", "cycle_of_example",
+    "every_digraph", "parents_of_edges", "parents_of_trace", "show_cycle", "show_graph", "sorted_by_graphlib",
+]  # fmt: skip
 
 V = TypeVar("V", bound=Hashable)
 
@@ -207,3 +209,26 @@ def count_by_recurrence(n: int) -> int:
     for m in range(1, n + 1):
         a.append(sum((-1) ** (k + 1) * comb(m, k) * 2 ** (k * (m - k)) * a[m - k] for k in range(1, m + 1)))
     return a[n]
+
+
+# The graphs that are shown and drawn --------------------------------------------------------------
+
+LAYER = {"x": (), "W": (), "b": (), "Wx": ("W", "x"), "z": ("Wx", "b"), "h": ("z",), "loss": ("h", "W")}
+"""The graph of a layer and its regularised loss: z = Wx + b, h = tanh(z), loss = |h|^2 + |W|^2."""
+
+CYCLIC = {"a": (), "b": ("a", "e"), "c": ("b",), "d": ("c", "a"), "e": ("d",), "f": ("c", "e")}
+"""A graph with one cycle."""
+
+PURPORTED = Order(tuple("abcdef"))
+"""An order of its vertices that is claimed to be topological."""
+
+
+def cycle_of_example() -> Cycle[str]:
+    """The cycle of the example as minigrad's sort finds it from e.
+
+    >>> show_cycle(cycle_of_example())
+    'b -> c -> d -> e -> b'
+    """
+    found = topological_order("e", CYCLIC.__getitem__)
+    assert isinstance(found, Cycle)
+    return found

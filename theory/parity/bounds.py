@@ -1,9 +1,9 @@
 """Proofs about the tanh network's gain in exact arithmetic: rigorous bounds of tanh at rational numbers.
 
-The network and its map f of the state are those of `parity_gain`, which finds what is proven here. Everything here is
-integer arithmetic: no float enters, so a comparison that comes out true is proven. A bound is a multiple of 2^-bits,
-and every operation rounds outwards, so fewer bits prove less, never what is false. `parity_certificates` checks what
-is proven by another arithmetic.
+The network and its map f of the state are those of `theory.parity.gain`, which finds what is proven here. Everything
+here is integer arithmetic: no float enters, so a comparison that comes out true is proven. A bound is a multiple of
+2^-bits, and every operation rounds outwards, so fewer bits prove less, never what is false.
+`theory.parity.certificates` checks what is proven by another arithmetic.
 """
 
 from __future__ import annotations

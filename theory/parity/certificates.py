@@ -1,9 +1,9 @@
 """Checks of what is proven of the tanh network's gain, by arithmetic and a formula that the proofs do not use.
 
-The proofs in `parity_bounds` round integers and sum a series. Here numbers are decimal, of 45 digits; sums, products
-and quotients are rounded in the direction that is asked for, and exp, which Python's decimal numbers round correctly,
-is moved by one unit in the last place. And the map of the state is taken in another form: with tanh a - tanh b =
-sinh(a - b) / (cosh a cosh b), and v = 2 g |u - 1|,
+The proofs in `theory.parity.bounds` round integers and sum a series. Here numbers are decimal, of 45 digits; sums,
+products and quotients are rounded in the direction that is asked for, and exp, which Python's decimal numbers round
+correctly, is moved by one unit in the last place. And the map of the state is taken in another form: with
+tanh a - tanh b = sinh(a - b) / (cosh a cosh b), and v = 2 g |u - 1|,
 
     f(u) = sinh(g) / (cosh(g) + cosh(v)) = (1 - e^(-2g)) / (1 + e^(-2g) + e^(v-g) + e^(-v-g)).
 
@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from decimal import MAX_EMAX, MIN_EMIN, ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 
-from theory.claims import require
 from theory.parity.bounds import Failure, Intervals
 from theory.parity.one_unit import Inequality
+from theory.refutation import require
 
 __all__ = ["check_contradiction", "check_failure", "check_intervals", "image"]
 
@@ -63,7 +63,7 @@ def check_failure(certificate: Failure) -> None:
 
     >>> check_failure(Failure(Fraction(2), (Fraction(1), Fraction(1, 2))))
     Traceback (most recent call last):
-    theory.claims.Refuted: step 2: 0.5 is no bound of the state from above, which may be 0.7615941559557649
+    theory.refutation.Refuted: step 2: 0.5 is no bound of the state from above, which may be 0.7615941559557649
     """
     gain, states = certificate.gain, certificate.states
     require(gain > 0, f"the gain {float(gain)} is not above 0")
@@ -82,7 +82,7 @@ def check_intervals(certificate: Intervals) -> None:
 
     >>> check_intervals(Intervals(Fraction(2), Fraction(3, 10), Fraction(7, 10)))
     Traceback (most recent call last):
-    theory.claims.Refuted: parity 0, bit 0: the state 0.3 may lead to 0.30186294771922767
+    theory.refutation.Refuted: parity 0, bit 0: the state 0.3 may lead to 0.30186294771922767
     """
     g, a, b = certificate.gain, certificate.a, certificate.b
     require(g > 0 and a + b == 1 and Fraction(1, 2) < b <= 1, f"a = {a} and b = {b} do not add up to 1, or gain {g}")
@@ -98,7 +98,7 @@ def check_contradiction(system: Sequence[Inequality], multipliers: Sequence[int 
 
     >>> check_contradiction([Inequality((Fraction(1),), True)], [1])
     Traceback (most recent call last):
-    theory.claims.Refuted: the sum has the coefficient 1, not 0
+    theory.refutation.Refuted: the sum has the coefficient 1, not 0
     """
     require(len(system) == len(multipliers), "there are not as many multipliers as inequalities")
     require(min(multipliers) >= 0, "a multiplier is negative, which turns an inequality round")

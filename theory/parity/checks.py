@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import minigrad as mg
-from theory.claims import Refuted, agree, require
 from theory.parity.bounds import (
     BITS,
     Failure,
@@ -59,6 +58,7 @@ from theory.parity.units import (
     threshold_weights,
     xor_unit,
 )  # fmt: skip
+from theory.refutation import Refuted, agree, require
 
 __all__ = [
     "LONG", "LONG_ENOUGH", "SOON", "all_of_a_length", "bracket", "contradiction", "exact_bounds", "exponential",
@@ -98,7 +98,7 @@ def require_parity(y: NDArray[np.int64] | NDArray[np.float64], bits: Bits) -> No
 
     >>> require_parity(np.array([[1, 1]]), as_bits([[1, 1]]))
     Traceback (most recent call last):
-    theory.claims.Refuted: y_2 = 1 after the bits 1 1, whose parity is 0
+    theory.refutation.Refuted: y_2 = 1 after the bits 1 1, whose parity is 0
     """
     truth = parity(bits)
     require(y.shape == truth.shape, f"the outputs have the shape {y.shape}, the bits {truth.shape}")

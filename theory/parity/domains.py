@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from theory.claims import require
 from theory.domains import enumerated, every, sampled
 from theory.parity.gain import ABOVE, BELOW
 from theory.parity.one_unit import Function, Unit, piecewise_linear
 from theory.parity.units import all_sequences, sequences_up_to
+from theory.refutation import require
 
 __all__ = [
     "ABOVE_CRITICAL", "BELOW_CRITICAL", "BITS_AND_GAINS", "BRACKET", "DENSITIES", "EXPONENTS", "LENGTHS", "LONGEST",

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from minigrad.runtime.extras import require
+from theory.figures import BLUE, GREEN, VERMILION
 from theory.parity.gain import adversary, critical_gain, fails_at, intervals, state_map, tanh_network, tanh_states
 from theory.parity.units import or_unit, parity, run_unit, xor_unit
 
 __all__ = ["draw_network", "draw_recurrences"]
 
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
-"""Colours that the colour-blind tell apart (M. Okabe and K. Ito, 2008)."""
+GREY = "#777777"
+"""Of what is beside the point, lighter than in the other pictures."""
 
 SHOWN = (0, 1, 1, 0, 1, 0, 0, 1, 1, 1, 0, 1)
 """The bit string of the pictures."""
@@ -44,7 +45,7 @@ def draw_recurrences() -> Any:
         axes.step(t, truth, where="mid", color=GREY, linewidth=6, alpha=0.35, label="parity of the bits so far")
         axes.step(t, h, where="mid", color=BLUE, linewidth=1.5, label="state $h_t$")
         axes.plot(t[~wrong], h[~wrong], "o", color=BLUE, label="right")
-        axes.plot(t[wrong], h[wrong], "X", color=ORANGE, markersize=10, label="wrong")
+        axes.plot(t[wrong], h[wrong], "X", color=VERMILION, markersize=10, label="wrong")
         axes.set_title(name, fontsize=12, loc="left")
     corrected.set_xlabel("time $t$", fontsize=11)
     corrected.set_xticks(t)
@@ -84,7 +85,7 @@ def _draw_states(axes: Any, gain: float, critical: float) -> None:
     axes.axhline(0.5, color="black", linewidth=1, linestyle="--", label=r"threshold $\frac{1}{2}$")
     axes.plot(t, s, color=BLUE, linewidth=1.5, label="$s = (h_1 - h_2)/2$")
     axes.plot(t[~wrong], s[~wrong], "o", color=BLUE, markersize=4)
-    axes.plot(t[wrong], s[wrong], "X", color=ORANGE, markersize=7, label="wrong")
+    axes.plot(t[wrong], s[wrong], "X", color=VERMILION, markersize=7, label="wrong")
     axes.axvspan(len(start) + 0.5, t[-1] + 0.5, color=GREY, alpha=0.1, linewidth=0)
     axes.text((len(start) + t[-1]) / 2, -0.75, "the worst input: a 1, then only 0", ha="center", fontsize=11)
     axes.set(ylim=(-1.1, 1.1), xlim=(0.5, t[-1] + 0.5), ylabel="state", xlabel="bits $x_t$ over time")
@@ -106,7 +107,7 @@ def _draw_map(axes: Any, gain: float, critical: float) -> None:
         axes.set_title("no state ever leaves the boxes", fontsize=12)
     else:
         s = tanh_network(adversary(fails_at(adversary(1_000), gain) or 1_000), gain)[1]
-        axes.plot(np.repeat(s, 2)[:-1], np.repeat(s, 2)[1:], color=ORANGE, linewidth=1, label="1 0 0 … 0")
+        axes.plot(np.repeat(s, 2)[:-1], np.repeat(s, 2)[1:], color=VERMILION, linewidth=1, label="1 0 0 … 0")
         axes.set_title("a 1 slides down along the diagonal", fontsize=12)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="$s$", ylabel="next $s$", aspect="equal", xticks=TICKS, yticks=TICKS)
 

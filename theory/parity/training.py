@@ -1,8 +1,8 @@
 """Learning parity: recurrent networks trained on short sequences, and the length to which each one holds.
 
 A network is `mg.nn.RNN` on bits as -1/+1 and a linear readout z of its state, y = [z > 0], trained with Adam on random
-bits. What it has learnt is compared with the tanh network of `parity_gain`: how far all weights can be scaled down
-until the memory is lost, as below a critical gain.
+bits. What it has learnt is compared with the tanh network of `theory.parity.gain`: how far all weights can be scaled
+down until the memory is lost, as below a critical gain.
 
 Source: homework 3-1.
 """

@@ -1,1 +1,1 @@
-"""What several primitives compute with: plain functions on arrays, without a tape and without gradients."""
+"""What several primitives compute with: plain functions on arrays, which know neither tensors nor the graph."""

@@ -1,4 +1,51 @@
-"""Windows of images as columns of matrices (im2col), some images at a time, in memory that is used again."""
+"""Windows of images as columns of matrices (im2col), some images at a time, in memory that is used again.
+
+A worked example: one image of 4x4 pixels, one channel, and a kernel of 3x3 taps, which fits into 2x2 windows::
+
+     0  1  2  3
+     4  5  6  7        window (0,0) sees the pixels  0 1 2 / 4 5 6 / 8 9 10,
+     8  9 10 11        window (0,1) those one further right, window (1,0) those one further down
+    12 13 14 15
+
+*Plainly* each window is a column, with what each tap (i, j) of the kernel sees in a row of its own. A convolution with
+F filters is then one product, (F, 9) @ (9, 4) = (F, 4), which is (F, 2, 2)::
+
+                window (0,0)  (0,1)  (1,0)  (1,1)
+    tap (0,0)          0      1      4      5
+    tap (0,1)          1      2      5      6
+    tap (0,2)          2      3      6      7
+    tap (1,0)          4      5      8      9
+    …                  …
+    tap (2,2)         10     11     14     15
+
+>>> x, windows = np.arange(16.0).reshape(1, 1, 4, 4), Windows.of((3, 3), stride=1, padding=0)
+>>> plain = Columns(windows, number=(2, 2), groups=1, filters=1, shared=False)
+>>> [(images, [matrix])] = plain.blocks(x, Share(slice(0, 1), slice(0, 2)), x.dtype)
+>>> matrix.shape, matrix[0, 0, 3].tolist()  # (n, groups, taps, windows), and tap (1, 0)
+((1, 1, 9, 4), [4.0, 5.0, 8.0, 9.0])
+
+Every pixel is copied up to nine times. But with stride 1 tap (1, j) of a window sees what tap (0, j) sees of the window
+one row below. So the rows of the taps (0, j) are enough, if there are kh - 1 more rows of windows; the other
+taps *share* them. Each row i of the kernel takes as many columns as there are windows, from row i of the windows on::
+
+                window (0,0)  (0,1)  (1,0)  (1,1)  (2,0)  (2,1)  (3,0)  (3,1)
+    tap (·,0)          0      1      4      5      8      9     12     13
+    tap (·,1)          1      2      5      6      9     10     13     14
+    tap (·,2)          2      3      6      7     10     11     14     15
+                       |-------- i = 0 --------|
+                                     |-------- i = 1 --------|
+                                                   |-------- i = 2 --------|
+
+The convolution is a sum of kh = 3 terms, (F, 3) @ (3, 4) each, of slices of one matrix. Its entries are the same
+numbers, and every pixel is copied up to three times.
+
+>>> shared = plain._replace(shared=True)
+>>> [(images, terms)] = shared.blocks(x, Share(slice(0, 1), slice(0, 2)), x.dtype)
+>>> [term.shape for term in terms], terms[1][0, 0, 0].tolist()
+([(1, 1, 3, 4), (1, 1, 3, 4), (1, 1, 3, 4)], [4.0, 5.0, 8.0, 9.0])
+
+With c channels a matrix has c times as many rows. Groups of channels have a matrix each.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +71,10 @@ _workspaces = threading.local()
 
 
 def workspace(name: str, shape: tuple[int, ...], dtype: Any) -> Array:
-    """This thread's memory of that name, with anything in it. To get new pages takes longer than to fill them."""
+    """An array in this thread's memory of that name, which the next call with the name hands out again.
+
+    It holds whatever was left there. To get new pages from the system takes longer than to fill them.
+    """
     size = prod(shape) * np.dtype(dtype).itemsize
     held = getattr(_workspaces, name, None)
     if held is None or held.size < size:
@@ -35,19 +85,21 @@ def workspace(name: str, shape: tuple[int, ...], dtype: Any) -> Array:
 
 
 class Share(NamedTuple):
-    """A part of the work: these images, and of each these rows of windows."""
+    """A part of the work: some images, and of each of them some rows of windows."""
 
     images: slice
     rows: slice
 
 
 class Columns(NamedTuple):
-    """Windows of images as columns of matrices, in one of two ways.
+    """How windows become columns of matrices: plainly, or ``shared``; see the module for a picture of both.
 
-    Plainly the rows of a matrix are the taps (c, i, j) of a group's kernels. With stride 1 they may be ``shared``: the
-    rows are taps (c, j), and a few more rows of windows are columns, since what a window's row i sees, the window
-    i rows below sees with row 0. The product is then a sum of kh ``terms``, of slices of one matrix, each i rows
-    of windows further on. A pixel was copied kw times for it, not kh kw times.
+    Fields:
+        windows: how they slide over the images. Shared columns need a stride of 1 downwards.
+        number: how many windows there are, (oh, ow).
+        groups: of channels, each of which has a matrix.
+        filters: how many the columns are multiplied with, for the size of the products; 0 if with none.
+        shared: whether the taps of one column of the kernel share a row.
 
     (On one core of an AMD EPYC, Zen 4, forward and backward take without sharing 1.39 of the time for depthwise 3x3 on
     8x96x56x56, 1.17 for 16 filters 3x3 on 32x3x32x32, 1.11 for 64 filters 3x3 on 8x64x56x56, 1.05 for 128 on half the
@@ -55,54 +107,65 @@ class Columns(NamedTuple):
     """
 
     windows: Windows
-    number: Size  # of windows on each axis
+    number: Size
     groups: int
-    filters: int  # that the columns meet in products as large as these; 0 if there are none
+    filters: int
     shared: bool
 
     @property
     def terms(self) -> int:
-        """Products to be summed."""
+        """How many products are summed: one, or if shared one for each row of the kernel."""
         return self.windows.kernel[0] if self.shared else 1
 
     @property
     def taps(self) -> Size:
-        """Those in the rows of one matrix."""
+        """The taps that have rows in a term's matrix: all (kh, kw), or if shared those of one row (1, kw)."""
         kh, kw = self.windows.kernel
         return kh // self.terms, kw
 
     def matrices(self, w: Array) -> Array:
-        """Kernels (F, c, kh, kw) as matrices (terms, groups, F/groups, c taps)."""
+        """Filters (F, c, kh, kw) as matrices (terms, groups, F/groups, c taps), one to multiply each term with.
+
+        >>> windows = Windows.of((3, 3), stride=1, padding=0)
+        >>> Columns(windows, (2, 2), groups=1, filters=5, shared=True).matrices(np.ones((5, 2, 3, 3))).shape
+        (3, 1, 5, 6)
+        """
         f, c = len(w) // self.groups, w.shape[1]
         w = w.reshape(self.groups, f, c, self.terms, *self.taps).transpose(3, 0, 1, 2, 4, 5)
         return np.ascontiguousarray(w).reshape(self.terms, self.groups, f, c * prod(self.taps))
 
     def kernels(self, matrices: Array) -> Array:
-        """Matrices (terms, groups, F/groups, c taps) as kernels (F, c, kh, kw)."""
+        """The inverse of :meth:`matrices`: (terms, groups, F/groups, c taps) as filters (F, c, kh, kw)."""
         _, groups, f, rows = matrices.shape
         c = rows // prod(self.taps)
         w = matrices.reshape(self.terms, groups, f, c, *self.taps).transpose(1, 2, 3, 0, 4, 5)
         return w.reshape(groups * f, c, *self.windows.kernel)
 
     def shares(self, x: Array, threads: int) -> list[Share]:
-        """The work on images x in parts: some for each thread, few enough rows of windows for the memory in use."""
+        """The work on images x as parts: enough for all threads, each of few enough rows of windows for its memory."""
         height = self.number[0]
         bands = min(height, max(-(-self._row(x) * height // _LARGEST), -(-threads // max(len(x), 1))))
         return [Share(i, rows) for rows in split(height, bands) for i in split(len(x), min(len(x), threads))]
 
     def _row(self, x: Array) -> int:
-        """Entries of columns of one row of windows, or of the products with them: a term's and the sum."""
+        """How much memory one row of windows of an image takes, in entries.
+
+        That is the larger of its columns and of the products with them, which are one term's and, if there are several
+        terms, their sum.
+        """
         entries: int = max(x.shape[1] * prod(self.taps), self.filters * min(self.terms, 2))
         return entries * self.number[1]
 
     def blocks(self, x: Array, share: Share, dtype: Any) -> Iterator[tuple[slice, list[Array]]]:
-        """A few images at a time: which they are, and the columns (n, groups, c taps, oh ow) of each term.
+        """A share's columns, a few images at a time.
 
-        They lie in memory that the next ones overwrite, or are pixels of x themselves.
+        Yields:
+            which images they are, and for each term the columns (n, groups, c taps, windows). These lie in memory that
+            the next ones overwrite, or are pixels of x themselves.
         """
         images, rows = share
         width, height, below = self.number[1], rows.stop - rows.start, self.windows.dilation[0]
-        tall = height + below * (self.terms - 1)
+        tall = height + below * (self.terms - 1)  # rows of windows, with those that the taps further down share
         windows = self.windows._replace(kernel=self.taps)
         step = max(1, _LARGEST // max(self._row(x) * tall, 1))
         for start in range(images.start, images.stop, step):
@@ -114,38 +177,64 @@ class Columns(NamedTuple):
 
 
 def _columns(x: Array, windows: Windows, top: int, number: Size, dtype: Any) -> Array:
-    """(n, c, kh, kw, *number): what each tap sees of images x, zeros around them, in windows from row ``top`` on."""
-    n, c, *size = x.shape
+    """What each tap sees of images x (n, c, H, W), zeros around them: (n, c, kh, kw, *number).
+
+    The windows are so many, from row ``top`` of them on.
+    """
     (sh, sw), (ph, pw), (eh, ew) = windows.stride, windows.padding, windows.extent
-    tall, wide = (number[0] - 1) * sh + eh, (number[1] - 1) * sw + ew  # pixels that windows see, with their border
-    to_rows, of_rows = _overlap(top * sh - ph, tall, size[0])
-    to_columns, of_columns = _overlap(-pw, wide, size[1])
+    seen = (number[0] - 1) * sh + eh, (number[1] - 1) * sw + ew  # rows and columns of pixels, those of the border too
+    rows, of_rows = _overlap(top * sh - ph, seen[0], x.shape[2])
+    columns, of_columns = _overlap(-pw, seen[1], x.shape[3])
     pixels = x[:, :, of_rows, of_columns]
-    bordered, flat = pixels.shape[2:] != (tall, wide), sw == 1 and number[1] == size[1]
-    if bordered:  # 1x1, which needs no border, takes 1.2 of the time with one.
-        # A row begins where the one before has its last pixel (flat), or its last zero. Flat, what a tap sees of all
-        # rows is one run of memory: copied row by row, 32x16x16x16 to 3 transposed takes 1.3 of the time.
-        pitch = size[1] if flat else wide
-        zeros = workspace("padded", (n, c, (tall - 1) * pitch + wide), x.dtype)
-        zeros[...] = 0
-        padded = as_strided(zeros, (n, c, tall, wide), (*zeros.strides[:2], pitch * x.itemsize, x.itemsize))
-        padded[:, :, to_rows, to_columns] = pixels
-        pixels = padded
+    bordered = pixels.shape[2:] != seen  # 1x1, which needs no border, takes 1.2 of the time with one
+    flat = bordered and sw == 1 and number[1] == x.shape[3]
+    if bordered:
+        pixels = _with_border(pixels, rows, columns, seen, x.shape[3] if flat else seen[1])
     elif windows.kernel == windows.stride == (1, 1) and pixels.flags.c_contiguous:
         return pixels  # copied, 1x1 takes 1.15 of the time
-    cols = workspace("columns", (n, c, *windows.kernel, *number), dtype)
+    cols = workspace("columns", (*x.shape[:2], *windows.kernel, *number), dtype)
     cols[...] = windows.view(pixels, number)
-    if bordered and flat:  # What a tap sees beyond the end of a row is of the next one, and has to be 0.
-        for j in range(windows.kernel[1]):
-            if shift := j * windows.dilation[1] - pw:
-                cols[:, :, :, j, :, slice(0, -shift) if shift < 0 else slice(max(0, size[1] - shift), None)] = 0
+    if flat:
+        _clear_beyond_rows(cols, windows)
     return cols
+
+
+def _with_border(pixels: Array, rows: slice, columns: slice, size: Size, pitch: int) -> Array:
+    """Images of a size (n, c, *size) with the pixels in these rows and columns, and zeros around them.
+
+    Each row begins ``pitch`` entries behind the one before. With a pitch of the whole width rows lie one behind the
+    other. Where there are as many windows in a row as pixels, W, a pitch of W is faster ("flat"). For the image
+    1 2 3 / 4 5 6 / 7 8 9 with a border of one, of whose rows five entries are seen, memory then holds::
+
+        0 0 0 0 1 2 3 4 5 6 7 8 9 0 0 0 0
+              |-------|                     row 1, seen as 0 1 2 3 4 in place of 0 1 2 3 0
+                    |-------|               row 2, seen as 3 4 5 6 7 in place of 0 4 5 6 0
+
+    What a tap sees in all windows is one run of memory, and copied as one. (Row by row, 32x16x16x16 to 3 transposed
+    takes 1.3 of the time.) The rows overlap: what is seen beyond the end of one is of the next or of the one before,
+    and :func:`_clear_beyond_rows` makes zeros of it in the columns.
+    """
+    n, c = pixels.shape[:2]
+    zeros = workspace("padded", (n, c, (size[0] - 1) * pitch + size[1]), pixels.dtype)
+    zeros[...] = 0
+    strides = *zeros.strides[:2], pitch * pixels.itemsize, pixels.itemsize
+    padded = as_strided(zeros, (n, c, *size), strides)
+    padded[:, :, rows, columns] = pixels
+    return padded
+
+
+def _clear_beyond_rows(cols: Array, windows: Windows) -> None:
+    """Zeros in columns (n, c, kh, kw, oh, W) where a tap sees beyond the ends of its row of W pixels."""
+    width = cols.shape[-1]
+    for j in range(windows.kernel[1]):
+        if shift := j * windows.dilation[1] - windows.padding[1]:  # window q sees pixel q + shift
+            cols[:, :, :, j, :, slice(0, -shift) if shift < 0 else slice(max(0, width - shift), None)] = 0
 
 
 def _overlap(start: int, number: int, size: int) -> tuple[slice, slice]:
     """Of start, start + 1, … (so many) those from 0 to size - 1: which they are, and what.
 
-    >>> _overlap(-1, 5, 3)
+    >>> _overlap(-1, 5, 3)  # of -1, 0, 1, 2, 3 those numbered 1, 2, 3 are 0, 1, 2
     (slice(1, 4, None), slice(0, 3, None))
     """
     first, end = max(0, -start), min(number, size - start)

@@ -1,9 +1,33 @@
 """Sequences of unlike lengths as rows without gaps: what a sequence primitive computes, and nothing else.
 
-Sorted by length, the sequences that are still alive at a step are the first n of a group, and packed step after
-step they are contiguous slices: each step is one product over live rows only, and each weight gradient one product
-over all of them. Nothing is approximated: what lies behind a sequence's end has no influence on its states.
-Several groups, each packed by itself, can be computed side by side.
+A worked example: N = 3 sequences of up to T = 4 steps, with ``lengths`` [1, 4, 2]. Longest first they are
+
+    sequence 1   x10  x11  x12  x13
+    sequence 2   x20  x21
+    sequence 0   x00
+
+and the M = 7 steps that there are get the rows 0 … 6, column by column::
+
+    row       0  1  2   3  4   5   6
+    sequence  1  2  0   1  2   1   1
+    step      0  0  0   1  1   2   3
+
+>>> packing = Packing(N=3, T=4, lengths=[1, 4, 2])
+>>> packing.order, packing.rows, packing.times
+(array([1, 2, 0]), array([1, 2, 0, 1, 2, 1, 1]), array([0, 0, 0, 1, 1, 2, 3]))
+
+So a step is a slice of rows, of the sequences that are alive, and those of step t are the first of those of step t - 1.
+What step t starts from is therefore a slice of states as well: the first ``alive[t]`` rows of the step before.
+
+>>> (group,) = packing.groups
+>>> group.alive, [group.step(t) for t in range(4)]
+([3, 2, 1, 1], [slice(0, 3, None), slice(3, 5, None), slice(5, 6, None), slice(6, 7, None)])
+
+Each step is one product over live rows only, and each weight gradient one product over all rows. Nothing is
+approximated: what lies behind a sequence's end has no influence on its states. Several groups of sequences, each packed
+by itself one behind the other, can be computed side by side.
+
+Shapes below: N sequences, M rows, H columns of a state; n rows of one step.
 """
 
 from __future__ import annotations
@@ -19,10 +43,13 @@ __all__ = ["Group", "Inputs", "Packing"]
 
 
 class Group:
-    """Some of the sequences, packed: where their rows lie.
+    """Some of the sequences, packed: which rows each of their steps has.
 
-    ``first`` is where their initial states are among all in the order of packing. Step t holds the first
-    ``alive[t]`` of them in the rows from ``starts[t]`` on; ``steps`` is the number of steps with any.
+    Attributes:
+        first: the slice of the initial states, in the order of packing, that are of this group.
+        alive: for each step, how many of the sequences it has: the first ones of the group.
+        starts: for each step, its first row.
+        steps: the number of steps that have any row.
     """
 
     __slots__ = ("alive", "first", "starts", "steps")
@@ -39,15 +66,25 @@ class Group:
         return slice(self.starts[t], self.starts[t + 1])
 
     def before(self, t: int, first: Array, after: Array) -> Array:
-        """Of initial states (N, H) and states after each row (M, H) those that step t starts from (n, H)."""
+        """The states that step t starts from (n, H), a view.
+
+        Args:
+            first: the initial states (N, H) in the order of packing, from which step 0 starts.
+            after: the states after each row (M, H), from which later steps start.
+        """
         at = self.starts[t - 1] if t else self.first.start
         return (after if t else first)[at : at + self.alive[t]]
 
 
 class Packing:
-    """N sequences of up to T steps in groups: ``order`` has them group by group, in each the longest first.
+    """N sequences of up to T steps as rows, in groups.
 
-    Packed row m is step ``times[m]`` of sequence ``rows[m]``.
+    Attributes:
+        order: the sequences group by group, in each the longest first (N,).
+        rows, times: row m is step ``times[m]`` of sequence ``rows[m]``, each (M,).
+        groups: where each group's rows are.
+        steps: the number of steps that have any row.
+        widest: no step of a group has more rows.
     """
 
     __slots__ = ("N", "T", "groups", "order", "rows", "steps", "times", "widest")
@@ -64,13 +101,13 @@ class Packing:
             self.groups.append(Group(lengths[part], T, first, start))
             first, start = first + len(part), self.groups[-1].starts[-1]
         self.steps = max(group.steps for group in self.groups)
-        self.widest = max(map(len, parts))  # rows of a step at most
+        self.widest = max(map(len, parts))
         pairs = list(zip(parts, self.groups, strict=True))
         self.rows = np.concatenate([longest[:0], *(part[:n] for part, group in pairs for n in group.alive)])
         self.times = np.concatenate([np.repeat(np.arange(T), group.alive) for group in self.groups])
 
     def sort(self, first: Array, dtype: Any) -> Array:
-        """Initial states (N, H) in the order of packing, as a copy."""
+        """Initial states (N, H) in the order of packing, a copy."""
         result: Array = first[self.order].astype(dtype, copy=False)
         return result
 
@@ -81,18 +118,18 @@ class Packing:
         return result
 
     def pack(self, x: Array) -> Array:
-        """(N, T, …) as contiguous rows (M, …)."""
+        """What there is for every step of every sequence, (N, T, …), as contiguous rows (M, …)."""
         result: Array = x[self.rows, self.times]
         return result
 
     def unpack(self, rows: Array) -> Array:
-        """Rows (M, D) as (N, T, D), zero behind the end of each sequence."""
+        """The inverse of :meth:`pack`: rows (M, D) as (N, T, D), zeros behind the end of each sequence."""
         result = np.zeros((self.N, self.T, rows.shape[1]), rows.dtype)
         result[self.rows, self.times] = rows
         return result
 
     def states_before(self, first: Array, after: Array) -> Array:
-        """Of initial states (N, H) and states after each row (M, H) the one that each row started from (M, H)."""
+        """The state that each row started from (M, H), :meth:`Group.before` of all steps, a copy."""
         result = np.empty_like(after)
         for group in self.groups:
             for t in range(group.steps):
@@ -101,10 +138,11 @@ class Packing:
 
 
 class Inputs:
-    """Which of the rows that are projected each packed row takes.
+    """What the steps take in: which row of the inputs belongs to each packed row.
 
-    Of x (N, T, D) every packed row has its own. With indices (N, T) the rows of x (U, D) are projected once each,
-    however many steps take them: 300 words of captions are about 120 distinct ones.
+    Of inputs x (N, T, D) each packed row has its own. With ``indices`` (N, T), as of words, step t of sequence n takes
+    row indices[n, t] of a table x (U, D). The table's rows are projected once each, however many steps take them: 300
+    words of captions are about 120 distinct ones. P is the number of rows that are projected, M or U.
     """
 
     __slots__ = ("packing", "which")
@@ -113,24 +151,24 @@ class Inputs:
         self.packing, self.which = packing, None if indices is None else packing.pack(indices)
 
     def rows(self, x: Array) -> Array:
-        """The rows to project."""
+        """The rows to project (P, D)."""
         return self.packing.pack(x) if self.which is None else x
 
     def take(self, projected: Array, step: slice) -> Array:
-        """Of the projected rows those of a step."""
+        """Those of the projected rows (P, G) that the packed rows of a step take (n, G)."""
         return projected[step if self.which is None else self.which[step]]
 
     def gather(self, cotangent: Array, rows: Array) -> Array:
-        """From the cotangents of packed rows (M, G) those of the rows that were projected."""
+        """The VJP of :meth:`take` for all steps: cotangents (M, G) summed for each of the projected ``rows`` (P, G)."""
         return cotangent if self.which is None else sum_rows(cotangent, self.which, len(rows))
 
     def unpack(self, cotangent: Array) -> Array:
-        """From the cotangents of the rows that of x."""
+        """The VJP of :meth:`rows`: cotangents (P, D) in the shape of x."""
         return self.packing.unpack(cotangent) if self.which is None else cotangent
 
 
 def check_places(x: Array, indices: Any, N: int) -> Array:
-    """Indices (N, T) of rows of x (U, D); raise unless they are that."""
+    """Indices as an array (N, T); raise unless each of them is that of a row of x (U, D)."""
     array = np.asarray(indices)
     if array.ndim != 2 or len(array) != N:
         raise ValueError(f"indices must be (N, T) with N = {N} as in h0, not {array.shape}")

@@ -1,4 +1,22 @@
-"""Windows that slide over images: their sizes, a view of them, and which pixels meet which of their taps."""
+"""Windows that slide over images: their sizes, a view of them, and which pixels meet which of their taps.
+
+A kernel of kh x kw *taps* lies on a window of as many pixels. Windows are ``stride`` pixels apart, the taps within one
+``dilation`` pixels, and an image has a border of ``padding`` pixels around it. On one axis, for 4 pixels a b c d, a
+kernel of 3 taps, a stride of 2 and a padding of 1, there are 2 windows::
+
+    border  a   b   c   d  border
+      0     1   2                    taps of window 0
+                0   1   2            taps of window 1
+
+>>> windows = Windows.of(kernel=(1, 3), stride=(1, 2), padding=(0, 1))
+>>> windows.output_size((1, 4))
+(1, 2)
+>>> x = np.array([[[[1.0, 2.0, 3.0, 4.0]]]])
+>>> windows.view(windows.pad(x), count=(1, 2))[0, 0, 0, :, 0]  # what each tap sees in each window
+array([[0., 2.],
+       [1., 3.],
+       [2., 4.]])
+"""
 
 from __future__ import annotations
 
@@ -43,6 +61,7 @@ def pair(name: str, value: Any, least: int) -> Size:
 
 
 def check_images(x: Array) -> None:
+    """Raise unless x has the four axes of images (N, C, H, W)."""
     if x.ndim != 4:
         raise ValueError(f"x must have 4 axes (N, C, H, W), not {x.ndim}")
 
@@ -112,21 +131,34 @@ class Windows(NamedTuple):
 
 
 class Residue(NamedTuple):
-    """On one axis, the pixels that lie r modulo the stride s, and the taps of the kernel that meet them.
+    """On one axis, every s-th pixel from pixel r on, and the taps of the kernel that meet these pixels.
 
-    Tap i of window p meets pixel p s + i d - padding = (p + k) s + r, where i d - padding = k s + r. For one r these
-    taps are s / g apart, with g = gcd(s, d), and their k are d / g apart: among its pixels it is a convolution with
-    stride 1 and dilation d / g.
+    Seen from the pixels, a convolution with stride s falls apart into s convolutions with stride 1. In the example of
+    the module, s = 2, pixels a and c meet tap 1 alone, of one window each. Pixels b and d meet taps 0 and 2:
+
+    >>> list(residues(Windows.of(kernel=(1, 3), stride=(1, 2), padding=(0, 1)), axis=1))
+    [Residue(pixels=slice(0, None, 2), taps=range(1, 3, 2), last=0, dilation=1),
+     Residue(pixels=slice(1, None, 2), taps=range(0, 3, 2), last=0, dilation=1)]
+
+    With dilation d, tap i of window p meets pixel p s + i d - padding. If that is (p + k) s + r, it is number p + k of
+    the pixels of residue r; so pixel t of them meets, at tap i, window t - k. For one r the taps are s / g apart, with
+    g = gcd(s, d), and their k are d / g apart.
+
+    Fields:
+        pixels: those of the residue.
+        taps: those that meet them; there may be none.
+        last: k of the last tap, the largest.
+        dilation: d / g, of the convolution with stride 1.
     """
 
     pixels: slice
-    taps: range  # may be empty
-    last: int  # k of the last tap, the largest
+    taps: range
+    last: int
     dilation: int
 
 
 def residues(windows: Windows, axis: int) -> Iterator[Residue]:
-    """Each r from 0 to s - 1."""
+    """The residues r = 0 … s - 1 of one axis."""
     kernel, stride, padding, dilation = (option[axis] for option in windows)
     common = gcd(stride, dilation)
     for r in range(stride):

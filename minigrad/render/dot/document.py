@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from ...core import Tensor
-from ..given import checked_title
-from ..heat import heat_of, value_norm, was_recorded
-from ..passes.arrange import Unroll, arranged
+from ..given import Unroll, requested
+from ..heat import heat_of
+from ..norms import value_norm, was_recorded
+from ..passes.arrange import arranged
+from ..reading.nodes import picture_of
 from .writer import DotWriter
 
 __all__ = ["Direction", "Values", "to_dot"]
@@ -67,11 +69,13 @@ def to_dot(
         raise ValueError(f"to_dot: direction must be 'TB', 'BT', 'LR' or 'RL', not {direction!r}")
     if values not in ("shape", "norm", "none"):
         raise ValueError(f"to_dot: values must be 'shape', 'norm' or 'none', not {values!r}")
-    picture = arranged(tensors, unroll, max_nodes, names, expand)
+    request = requested(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, title=title)
+    picture = picture_of(request.tensors, request.names)
+    picture = arranged(picture, request)
     if values == "norm" and not was_recorded(picture, value_norm):
         raise ValueError(
             "to_dot: values='norm': no value was recorded behind this tensor: run the forward pass within "
             "`with mg.record():`"
         )
     heat = None if gradients is None or gradients is False else heat_of(picture, gradients)
-    return DotWriter(picture, direction, values, heat, checked_title(title)).text()
+    return DotWriter(picture, direction, values, heat, request.title).text()

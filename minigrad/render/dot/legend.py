@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Set
 
-from ..heat import NOT_SHOWN, Heat, gradient_norm
+from ..heat import NOT_SHOWN, Heat
+from ..norms import gradient_norm
 from ..picture import Picture
 from ..words import shape_of
 from .escape import lines_to_the_left
@@ -32,7 +33,7 @@ def stub_legend(picture: Picture, names: Mapping[int, str], stubbed: Set[int], w
 
 def colour_bar(heat: Heat, elided: bool = False) -> str:
     """The DOT line of a table: shades from low to high, norms below, what is off the scale, and what is not shown."""
-    shades = "".join(f'<td bgcolor="{heat.color(norm)}" width="10" height="12"></td>' for norm in heat.ticks(_CELLS))
+    shades = "".join(f'<td bgcolor="{heat.colour(norm)}" width="10" height="12"></td>' for norm in heat.ticks(_CELLS))
     third = _CELLS // 3
     marks = zip(("left", "center", "right"), heat.ticks(3), strict=True)
     norms = "".join(f'<td colspan="{third}" align="{side}">{norm:.1e}</td>' for side, norm in marks)
@@ -41,9 +42,9 @@ def colour_bar(heat: Heat, elided: bool = False) -> str:
     if elided:
         rows.append(f'<td colspan="{_CELLS}" bgcolor="{NOT_SHOWN}">grey: not shown</td>')
     if heat.unusual:
-        color = heat.color(math.nan)
-        text = f'<font color="{heat.text_color(math.nan)}">NaN or infinite</font>'
-        rows.append(f'<td colspan="{_CELLS}" bgcolor="{color}">{text}</td>')
+        colour = heat.colour(math.nan)
+        text = f'<font color="{heat.text_colour(math.nan)}">NaN or infinite</font>'
+        rows.append(f'<td colspan="{_CELLS}" bgcolor="{colour}">{text}</td>')
     table = "".join(f"<tr>{row}</tr>" for row in rows)
     style = 'border="0" cellborder="0" cellspacing="0" cellpadding="1"'
     return f"  scale [label=<<table {style}>{table}</table>> shape=plain fontsize=9]"

@@ -15,10 +15,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..arguments import constants_of, to_be_named, with_name
-from ..heat import NOT_SHOWN, Heat, flow_norm, gradient_norm, is_noted, largest, value_norm
-from ..passes.stubs import marks, stubbed
-from ..picture import Edge, Output, Picture, Vertex, leaf_names, output_name, short_name
+from ..heat import NOT_SHOWN, Heat
+from ..names import leaf_names, output_name, short_name
+from ..norms import flow_norm, gradient_norm, is_noted, largest, value_norm
+from ..picture import Edge, Output, Picture, Vertex
 from ..scopes import Scope, ladders, scopes_of
+from ..stubs import marks, stubbed
 from ..words import option_text, shape_of
 from .escape import quoted
 from .legend import colour_bar, stub_legend
@@ -190,11 +192,11 @@ class DotWriter:
 
     def _filled(self, norm: float | None) -> str:
         assert self.heat is not None
-        return f' fillcolor="{self.heat.color(norm)}" fontcolor="{self.heat.text_color(norm)}"'
+        return f' fillcolor="{self.heat.colour(norm)}" fontcolor="{self.heat.text_colour(norm)}"'
 
     def _drawn(self, norm: float | None) -> str:
         assert self.heat is not None
-        return f'color="{self.heat.color(norm)}" penwidth=2.5' if norm else "style=dotted"
+        return f'color="{self.heat.colour(norm)}" penwidth=2.5' if norm else "style=dotted"
 
     def _attributes(self, number: int, edge: Edge) -> str:
         vertex = self.picture.vertices[number]

@@ -6,8 +6,9 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import count, groupby
 
+from ..names import leaf_names, short_name
 from ..passes.repeats import Repeat
-from ..picture import Edge, Picture, Vertex, leaf_names, short_name
+from ..picture import Edge, Picture, Vertex
 
 __all__ = ["References", "letters", "shortened"]
 
@@ -39,10 +40,10 @@ class References:
             if isinstance(item, str):
                 words.append(item)
             elif turns:
-                words.append(f"{self.letter(item.source, item.slot)}{item.part} × {turns}")
+                words.append(f"{self.letter(item.source, item.slot)}{item.part} × {turns.times}")
             else:
-                words.append(self.refer(item.source, item.slot, user) + item.part)
-            i += turns or 1
+                words.append(self.refer(item.source, item.slot, user) + item.part + self.times(user, item))
+            i += turns.count if turns else 1
         return shortened(_runs(words))
 
     def letter(self, source: int, slot: int) -> str:
@@ -59,6 +60,11 @@ class References:
             return name
         return f"{name} ({self._marks(repeat, source)[(source - repeat.start) // repeat.period]})"
 
+    def times(self, user: Vertex, edge: Edge) -> str:
+        """For what gathers the steps of a sequence, how many states it takes of a step that stands for many."""
+        count = 0 if user.gathers is None else self.vertices[edge.source].stands_for
+        return f" × {count}" if count else ""
+
     def _marks(self, repeat: Repeat, number: int) -> list[str]:
         """What tells the blocks of a repeat apart: the scopes that differ, else their numbers."""
         numbers = repeat.like(number)
@@ -71,15 +77,15 @@ class References:
             self.marks[numbers[0]] = marks
         return self.marks[numbers[0]]
 
-    def _turns(self, items: Sequence[Edge | str], i: int) -> int:
-        """How many arguments from the one at `i` on take the same from each block of a repeat, in order; 0 if none."""
+    def _turns(self, items: Sequence[Edge | str], i: int) -> Repeat | None:
+        """The repeat from each of whose blocks, in order, the arguments from the one at `i` on take the same."""
         item = items[i]
         repeat = None if isinstance(item, str) else self._around(item.source)
         if isinstance(item, str) or repeat is None:
-            return 0
+            return None
         turn = [(number, item.slot, item.part) for number in repeat.like(item.source)]
         met = [(x.source, x.slot, x.part) for x in items[i : i + len(turn)] if isinstance(x, Edge)]
-        return len(turn) if met == turn else 0
+        return repeat if met == turn else None
 
     def _around(self, number: int) -> Repeat | None:
         k = bisect_right(self.starts, number) - 1

@@ -9,9 +9,12 @@ from typing import NamedTuple
 from ...core import Tensor
 from ...runtime.contexts import collector_paused
 from ..arguments import argument_order, constants_of, noted_spec
-from ..passes.arrange import Unroll, whole
-from ..passes.repeats import Repeat, repeats
-from ..picture import Edge, Picture, Vertex, default_name, shared_path
+from ..given import Unroll, requested
+from ..names import default_name, full_name
+from ..passes.arrange import whole
+from ..passes.repeats import Repeat, repeats, sequences
+from ..picture import Edge, Path, Picture, Vertex, shared_path
+from ..reading.nodes import picture_of
 from ..words import alike, option_span, option_text, shape_of, span
 from .references import References, shortened
 
@@ -40,7 +43,8 @@ def to_text(
     step to step has its first and its last value (`[:, 1 … 7]`), or if it moves unevenly only an ellipsis (`[…]`);
     `[:, t]` is what step t of a sequence primitive takes. An argument with an apostrophe is the one of the step before.
     After the steps a letter means what the last of them made, `a (step 3)` what another made, and `a × 8` what each of
-    the 8 made, in order.
+    the 8 made, in order. A sequence primitive within a loop is listed by its first step, one for those between, and its
+    last.
 
     Args:
         unroll: 'fold', the default since a listing is to be read from top to bottom, lists steps that are equal once;
@@ -64,7 +68,10 @@ def to_text(
     """
     if type(max_lines) is not int or max_lines < 1:
         raise ValueError(f"to_text: max_lines must be an int of at least 1, not {max_lines!r}")
-    lines = _Listing(whole(tensors, unroll, names, expand), fold=unroll == "fold").write()
+    request = requested(tensors, unroll=unroll, names=names, expand=expand)
+    picture = picture_of(request.tensors, request.names)
+    picture = whole(picture, request)
+    lines = _Listing(picture, fold=unroll == "fold").write()
     if (left := len(lines) - max_lines) > 0:
         middle = max_lines // 2
         lines = [*lines[:middle], _Line(f"… {left:,} more lines"), *lines[middle + left :]]
@@ -84,10 +91,10 @@ class _Listing:
 
     def __init__(self, picture: Picture, fold: bool) -> None:
         self.picture, self.vertices = picture, picture.vertices
-        self.repeats = repeats(picture) if fold else []
+        self.repeats = _repeats(picture) if fold else []
         self.references = References(picture, self.repeats)
         self.lines: list[_Line] = []
-        self.scope: tuple[str, ...] = ()  # of the line before
+        self.scope: Path = ()  # of the line before
 
     def write(self) -> list[_Line]:
         """All lines."""
@@ -119,7 +126,7 @@ class _Listing:
         return len(alike)
 
     def _parameter(self, number: int) -> str:
-        full, own = self.picture.full_name(self.vertices[number]), self.references.names[number]
+        full, own = full_name(self.vertices[number]), self.references.names[number]
         return full if full.endswith(own) else own
 
     def _plain(self, numbers: range) -> None:
@@ -144,13 +151,15 @@ class _Listing:
             common = shared_path(common, self.vertices[number].scope)
         self._enter(common, len(common))
         begin = ", ".join(f"{mark} = {name}" for mark, name in first.items())
-        times = f"× {repeat.count:,}{f', first with {begin}' if begin else ''}:"
+        times = f"× {repeat.times:,}{f', first with {begin}' if begin else ''}:"
         self.lines.append(_Line("  " * len(common) + times))
         for number in block:
-            scopes = [self.vertices[i].scope for i in repeat.like(number)]
-            scope = tuple(span(names) or alike(names[0], "…") for names in zip(*scopes, strict=True))
+            like = repeat.like(number)[:: 2 if repeat.more else 1]  # but for the one that stands for several
+            vertices = [self.vertices[i] for i in like]
+            scopes = zip(*[vertex.scope for vertex in vertices], strict=True)
+            scope = tuple(span(names) or alike(names[0], "…") for names in scopes)
             self._enter(scope, len(scope), 1)
-            options = option_span([self.vertices[i].options for i in repeat.like(number)])
+            options = option_span([vertex.options for vertex in vertices])
             self._line(number, words[number], options, len(scope) + 1)
         self.scope = common
 
@@ -180,7 +189,7 @@ class _Listing:
             return mark
         assert here is not None
         if here.source in block:
-            return self.references.letter(here.source, here.slot)
+            return self.references.letter(here.source, here.slot) + self.references.times(users[0], here)
         known = [edge for edge in edges if edge is not None]
         if len({edge.source for edge in known}) == 1:
             return here if len({edge.part for edge in known}) == 1 else here._replace(part=alike(here.part, "t"))
@@ -188,7 +197,7 @@ class _Listing:
         words = [refer(e.source, e.slot, user, True) + e.part for e, user in zip(known, users, strict=True)]
         return span(words) or words[0] + "…"
 
-    def _enter(self, scope: tuple[str, ...], depth: int, extra: int = 0) -> None:
+    def _enter(self, scope: Path, depth: int, extra: int = 0) -> None:
         """The names of scopes that begin here."""
         for level in range(len(shared_path(self.scope, scope)), depth):
             self.lines.append(_Line(f"{'  ' * (level + extra)}{scope[level]}:"))
@@ -200,6 +209,14 @@ class _Listing:
         text = f"{'  ' * depth}{self.references.names[number]} = {vertex.label}({', '.join(arguments)})"
         text += f"  ({vertex.remark})" if vertex.remark else ""
         self.lines.append(_Line(text, ", ".join(map(shape_of, vertex.specs))))
+
+
+def _repeats(picture: Picture) -> list[Repeat]:
+    """The loops that a user wrote, and the sequences that are in none of them, in order."""
+    loops = repeats(picture)
+    within = {number for loop in loops for number in range(loop.start, loop.stop)}
+    alone = [s for s in sequences(picture) if within.isdisjoint(range(s.start, s.stop))]
+    return sorted([*loops, *alone], key=lambda repeat: repeat.start)
 
 
 def _constant(vertices: Sequence[Vertex], name: str) -> str:

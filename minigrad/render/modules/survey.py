@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence, Set
+from functools import partial
+from operator import call
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ...backward import graph_of
 from ...core import Node, Tensor, recording
 from ...nn.module import Module, Parameter, submodules
 from ...recording import Recorder, using
+from ...runtime.contexts import Context
 from ...spec import Array
 from ...writes import arrays_in, owner
 from .costs import is_counted, multiply_adds
@@ -58,9 +60,10 @@ def summary(module: Module, *inputs: Any, **options: Any) -> Summary:
     rows = [row for row, _ in tree]
     parameters = _count_parameters(rows, modules)
     watch = _Watch(rows)
-    with _thawed(parameters) as thawed, _watched(modules, watch), using(watch), recording():
+    frozen = [parameter for parameter in parameters if not parameter.requires_grad]
+    with _thawed(frozen), _watched(modules, watch), using(watch), recording():
         result = module(*inputs, **options)
-        kept = _kept(result, thawed)
+        kept = _kept(result, {parameter.node for parameter in frozen})
     _count_residuals(rows, watch, kept, parameters)
     return Summary(tuple(rows), sum(p.data.nbytes for p in parameters), tuple(watch.uncounted))
 
@@ -146,33 +149,54 @@ class _Watch(Recorder):
         return result
 
 
-@contextmanager
-def _watched(modules: dict[int, Module], watch: _Watch) -> Iterator[None]:
+class _watched(Context):  # noqa: N801  (used as a function)
     """Within this context the forward of every module tells of itself: also one that its parent calls directly."""
-    before = {i: vars(module).get("forward") for i, module in modules.items()}
-    for i, module in modules.items():
-        vars(module)["forward"] = functools.partial(watch.forward, i, module.forward)
-    try:
-        yield
-    finally:
-        for i, module in modules.items():
-            if before[i] is None:
-                del vars(module)["forward"]
-            else:
-                vars(module)["forward"] = before[i]
+
+    __slots__ = ("modules", "watch")
+
+    def __init__(self, modules: dict[int, Module], watch: _Watch) -> None:
+        self.close, self.modules, self.watch = None, modules, watch
+
+    def begin(self) -> Callable[[], Any]:
+        undo = _all([_restored(vars(module), "forward") for module in self.modules.values()])
+        try:
+            for i, module in self.modules.items():
+                vars(module)["forward"] = partial(self.watch.forward, i, module.forward)
+            return undo
+        except BaseException:  # an interrupt
+            undo()
+            raise
 
 
-@contextmanager
-def _thawed(parameters: Sequence[Parameter]) -> Iterator[set[Node]]:
-    """Within this context frozen parameters leave nodes too, so that their products are seen; gives their leaves."""
-    frozen = [parameter for parameter in parameters if not parameter.requires_grad]
-    try:
-        for parameter in frozen:
-            parameter.requires_grad = True
-        yield {parameter.node for parameter in frozen if parameter.node is not None}
-    finally:
-        for parameter in frozen:
-            parameter.requires_grad = False
+class _thawed(Context):  # noqa: N801
+    """Within this context frozen parameters leave nodes too, so that their products are seen."""
+
+    __slots__ = ("frozen",)
+
+    def __init__(self, frozen: Sequence[Parameter]) -> None:
+        self.close, self.frozen = None, frozen
+
+    def begin(self) -> Callable[[], Any]:
+        undo = _all([partial(setattr, parameter, "node", None) for parameter in self.frozen])
+        try:
+            for parameter in self.frozen:
+                parameter.requires_grad = True
+            return undo
+        except BaseException:  # an interrupt
+            undo()
+            raise
+
+
+def _restored(attributes: dict[str, Any], name: str) -> Callable[[], Any]:
+    """A function written in C that gives an attribute the value that it has now, or takes it away."""
+    if name in attributes:
+        return partial(attributes.__setitem__, name, attributes[name])
+    return partial(attributes.pop, name, None)
+
+
+def _all(steps: Sequence[Callable[[], Any]]) -> Callable[[], Any]:
+    """A function written in C that calls all of these; what it returns is false, as a `Context` needs it."""
+    return partial(deque, map(call, steps), 0)
 
 
 def _tensors(value: Any) -> Iterator[Any]:
@@ -191,7 +215,7 @@ def _tensors(value: Any) -> Iterator[Any]:
 # Residuals --------------------------------------------------------------------------------------
 
 
-def _kept(result: Any, thawed: set[Node]) -> set[Node]:
+def _kept(result: Any, thawed: Set[Node | None]) -> set[Node]:
     """The nodes that would be there if nothing had been thawed, and that the result holds on to."""
     outputs = [x.node for x in _tensors(result) if isinstance(x, Tensor) and x.node is not None]
     kept: set[Node] = set()

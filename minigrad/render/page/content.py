@@ -10,12 +10,14 @@ from dataclasses import asdict
 from typing import Any
 
 from ...notes import Note, Stats
-from ...primitives import PRIMITIVES, Primitive
 from ...recording import note_of
+from ...rules import Primitive
 from ..arguments import argument_order, constants_of, to_be_named, with_name
-from ..heat import Heat, flow_norm, gradient_norm, heat_of, largest, noted_slot, value_norm, was_recorded
-from ..passes.stubs import stubbed
-from ..picture import Edge, Picture, Vertex, leaf_names, output_name, primitive_of
+from ..heat import Heat, heat_of
+from ..names import full_name, leaf_names, output_name
+from ..norms import flow_norm, gradient_norm, largest, noted_slot, value_norm, was_recorded
+from ..picture import Edge, Picture, Vertex
+from ..stubs import stubbed
 from ..words import option_text, option_words, shape_of
 from .nesting import nested
 
@@ -54,7 +56,7 @@ class _Content:
             "outputs": [self._output(o.source, o.slot, o.name) for o in self.picture.outputs],
             "primitives": [_described(primitive) for primitive in self.primitives],
             "series": self.series_list,
-            "heat": None if self.heat is None else [self._color(tick) for tick in self.heat.ticks()],
+            "heat": None if self.heat is None else [self._colour(tick) for tick in self.heat.ticks()],
         }
 
     def _output(self, source: int, slot: int, name: str) -> Json:
@@ -69,7 +71,7 @@ class _Content:
             "kind": vertex.kind,
             "stub": number in self.stubs,
             "name": self.names.get(number, vertex.label),
-            "full": self.picture.full_name(vertex) if vertex.kind == "parameter" else "",
+            "full": full_name(vertex) if vertex.kind == "parameter" else "",
             "box": box,
             "scope": list(vertex.scope),
             "step": None if vertex.kind == "elision" else vertex.step,
@@ -94,7 +96,7 @@ class _Content:
             "primitive": self._primitive(vertex),
             "line": "" if note is None else note.line,
             "series": self._series(vertex, note),
-            "heat": self._color(largest(norms)),
+            "heat": self._colour(largest(norms)),
         }
 
     def _edge(self, vertex: Vertex, edge: Edge, named: Set[str]) -> Json:
@@ -105,21 +107,20 @@ class _Content:
             "argument": edge.argument,
             "said": with_name(edge.argument, named),
             "part": edge.part,
-            "heat": self._color(norm),
+            "heat": self._colour(norm),
         }
 
-    def _color(self, norm: float | None) -> Json | None:
+    def _colour(self, norm: float | None) -> Json | None:
         """A norm, its colour, and the colour of text on it; None if there is none."""
         if self.heat is None or norm is None:
             return None
-        return {"norm": _number(norm), "color": self.heat.color(norm), "ink": self.heat.text_color(norm)}
+        return {"norm": _number(norm), "color": self.heat.colour(norm), "ink": self.heat.text_colour(norm)}
 
     def _primitive(self, vertex: Vertex) -> int | None:
         """The place of the primitive that an operation shows."""
-        primitive = PRIMITIVES["minigrad.ops.shaping.stack"] if vertex.gathers is not None else primitive_of(vertex)
-        if primitive is None or vertex.kind != "operation":
+        if vertex.primitive is None or vertex.kind != "operation":
             return None
-        return self.primitives.setdefault(primitive, len(self.primitives))
+        return self.primitives.setdefault(vertex.primitive, len(self.primitives))
 
     def _series(self, vertex: Vertex, note: Note | None) -> int | None:
         """The place of the norms at each step, of a sequence that was recorded; all its vertices share it."""

@@ -18,8 +18,9 @@ from typing import Any
 
 from ...core import Tensor
 from ...runtime.files import replacing
-from ..given import checked_title
-from ..passes.arrange import Unroll, arranged
+from ..given import Unroll, requested
+from ..passes.arrange import arranged
+from ..reading.nodes import picture_of
 from .content import content_of
 
 __all__ = ["to_html"]
@@ -73,7 +74,10 @@ def to_html(
     """
     target = Path(path)
     with replacing(target) as temporary:
-        text = page(content_of(arranged(tensors, unroll, max_nodes, names, expand), checked_title(title)))
+        request = requested(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, title=title)
+        picture = picture_of(request.tensors, request.names)
+        picture = arranged(picture, request)
+        text = page(content_of(picture, request.title))
         temporary.write_text(text, encoding="utf-8", newline="\n")
     return target
 

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from ..passes.order import contracted_order
+from ..groups import contracted_order
 from ..picture import Picture, Vertex
 from ..words import STEP
 
@@ -52,10 +52,10 @@ def nested(picture: Picture) -> tuple[list[Box], list[int]]:
     """All boxes, and for each vertex the number of the box that it is directly in (-1: in none).
 
     >>> import minigrad as mg
-    >>> from minigrad.render.picture import picture_of
+    >>> from minigrad.render.reading.nodes import picture_of
     >>> with mg.scope("model"):
     ...     y = mg.tanh(mg.tensor([1.0], requires_grad=True))
-    >>> nested(picture_of(y))
+    >>> nested(picture_of([y], {}))
     ([Box(name='model', parent=-1, row=False)], [-1, 0])
     """
     paths = _paths(picture.vertices)
@@ -92,8 +92,7 @@ def _paths(vertices: Sequence[Vertex]) -> list[_Path]:
         else:
             primitive = None if vertex.node is None else vertex.node.primitive
             row = rows.setdefault(vertex.node, _Steps(vertex.label if primitive is None else primitive.name, i))
-            own = vertex.scope[-1:] == (f"step {vertex.step}",)  # an elision of several has no scope of its own
-            paths.append((*(vertex.scope[:-1] if own else vertex.scope), row))
+            paths.append((*vertex.around, row))
     row_of: dict[int, str | _Steps] = {i: p[-1] for i, p in enumerate(paths) if p and isinstance(p[-1], _Steps)}
     for i, steps in _elided(vertices, row_of).items():
         if i not in row_of:

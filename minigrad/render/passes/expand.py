@@ -7,18 +7,19 @@ is, with a remark that says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...core import Tensor, current_scope, recording
-from ...primitives import PRIMITIVES, Primitive
 from ...recording import using
+from ...rules import Primitive
 from ...runtime.contexts import errstate
 from ...spec import Spec
 from ..arguments import called, noted_spec
-from ..picture import Edge, Output, Picture, Vertex, picture_of, primitive_of
+from ..picture import Edge, Output, Path, Picture, Vertex
+from ..reading.nodes import picture_of
 from .frames import Frames
 
 __all__ = ["expanded"]
@@ -27,19 +28,13 @@ _UNKNOWN = "reference not shown: record the forward pass"
 _CONSTANT = "reference not shown: it is a constant here"
 
 
-def expanded(picture: Picture, names: Iterable[str]) -> Picture:
+def expanded(picture: Picture, names: Set[str]) -> Picture:
     """The picture with each primitive of these names as its reference, in a scope of its own.
 
-    A name of a primitive without a reference is a ValueError that lists those that have one. The inner operations were
-    never part of a pass, so nothing is noted of them.
+    The inner operations were never part of a pass, so nothing is noted of them. Those of a step that stands for many
+    stand for as many.
     """
-    wanted = {names} if isinstance(names, str) else set(names)
-    known = {primitive.name for primitive in PRIMITIVES.values() if primitive.reference is not None}
-    if strange := sorted(map(str, wanted - known)):
-        raise ValueError(
-            f"render: expand: {', '.join(strange)} has no reference; these have one: {', '.join(sorted(known))}"
-        )
-    return _Expansion(picture, wanted).run() if wanted else picture
+    return _Expansion(picture, names).run() if names else picture
 
 
 class _Argument(NamedTuple):
@@ -52,12 +47,12 @@ class _Argument(NamedTuple):
 class _Expansion:
     """Puts references in the place of primitives; equal ones are traced once."""
 
-    def __init__(self, picture: Picture, wanted: set[str]) -> None:
+    def __init__(self, picture: Picture, wanted: Set[str]) -> None:
         self.picture, self.wanted = picture, wanted
         self.result: list[Vertex] = []
         self.moved: dict[tuple[int, int], tuple[int, int]] = {}  # an output before -> the output now
         self.traces: dict[Any, Picture | str] = {}
-        primitives = [primitive_of(v) if v.label in wanted else None for v in picture.vertices]
+        primitives = [v.primitive if v.label in wanted else None for v in picture.vertices]
         self.calls = {number: p for number, p in enumerate(primitives) if p is not None and p.reference is not None}
         self.frames = Frames(picture.vertices, self.calls.keys())
 
@@ -71,10 +66,10 @@ class _Expansion:
         outputs = [Output(*self.moved[output.source, output.slot], output.name) for output in self.picture.outputs]
         return Picture(self.result, outputs)
 
-    def _keep(self, number: int, vertex: Vertex, remark: str = "") -> None:
+    def _keep(self, number: int, vertex: Vertex, caveat: str = "") -> None:
         self.moved |= {(number, slot): (len(self.result), slot) for slot in range(len(vertex.specs))}
         self.result.append(vertex.with_inputs(tuple(map(self._new_edge, vertex.inputs))))
-        self.result[-1].remark = remark
+        self.result[-1].caveat = caveat
 
     def _new_edge(self, edge: Edge) -> Edge:
         source, slot = self.moved[edge.source, edge.slot]
@@ -87,24 +82,37 @@ class _Expansion:
             self._keep(number, vertex, trace)
             return
         assert arguments is not None
-        edges = iter([self._new_edge(argument.edge) for argument in arguments if argument.edge is not None])
-        place: dict[int, Any] = {}  # of each vertex of the trace: the edge that takes a leaf's place, or a number
-        scope = (*self.frames.around(number, vertex), *([] if vertex.step is None else vertex.scope[-1:]))
-        for i, inner in enumerate(trace.vertices):
+        edges = [self._new_edge(argument.edge) for argument in arguments if argument.edge is not None]
+        step = () if vertex.step is None else vertex.scope[-1:]
+        places = self._insert(trace, edges, (*self.frames.around(number, vertex), *step), vertex.stands_for)
+        for slot, output in enumerate(trace.outputs):
+            feed = places[output.source]
+            self.moved[number, slot] = feed[:2] if isinstance(feed, Edge) else (feed, output.slot)
+        for slot, name in vertex.names:
+            source, inner_slot = self.moved[number, slot]
+            self.result[source].names += ((inner_slot, name),)
+
+    def _insert(self, trace: Picture, edges: Iterable[Edge], scope: Path, stands_for: int) -> list[Edge | int]:
+        """Add what a reference consists of, in a scope; these edges take the places of its leaves in order.
+
+        Returns for each vertex of the trace the edge in its place, or its new number.
+        """
+        leaves = iter(edges)
+        places: list[Edge | int] = []
+        for inner in trace.vertices:
             if inner.is_leaf:
-                place[i] = next(edges)
+                places.append(next(leaves))
                 continue
-            place[i] = len(self.result)
             inputs = tuple(
                 feed._replace(argument=edge.argument) if isinstance(feed, Edge) else edge._replace(source=feed)
                 for edge in inner.inputs
-                for feed in [place[edge.source]]
+                for feed in [places[edge.source]]
             )
+            places.append(len(self.result))
             self.result.append(inner.with_inputs(inputs))
             self.result[-1].scope = (*scope, *inner.scope)
-        for slot, output in enumerate(trace.outputs):
-            feed = place[output.source]
-            self.moved[number, slot] = feed[:2] if isinstance(feed, Edge) else (feed, output.slot)
+            self.result[-1].stands_for = stands_for
+        return places
 
     def _arguments(self, vertex: Vertex, primitive: Primitive) -> list[_Argument] | None:
         """All arguments in the order of the call; None if the shape of one is not known."""
@@ -165,7 +173,7 @@ def _traced(primitive: Primitive, arguments: list[_Argument], options: Any) -> P
     if any(output.node is None for output in several):
         return _CONSTANT
     leaves = [tensor for tensor in tensors if tensor is not None and tensor.node is not None]
-    picture = picture_of([*leaves, *several])  # the leaves first, so that they come in order
+    picture = picture_of([*leaves, *several], {})  # the leaves first, so that they come in order
     for vertex in picture.vertices:
         vertex.scope = vertex.scope[depth:]
     by_node = {vertex.node: number for number, vertex in enumerate(picture.vertices)}

@@ -1,10 +1,28 @@
-"""Pictures with less in them: repeats shown once with a number, and no more than so many vertices.
+"""Pictures with less in them: the middle of every loop as one vertex, and no more than so many vertices.
 
-A run of vertices repeats with period p if every vertex has the label, the shapes and (but for numbers in their
-names) the scopes of the one p places before, and if from each repetition to the next the source of each edge moves
-by one fixed distance: 0 for a weight that all share, p for the state of the step before, another for what an
-earlier loop made. A leaf without a name, such as the input of each step, need only be another than that of the step
-before. What the first repetition takes from before it, or has as a constant, may be the state of all others.
+Six steps of h = tanh(h @ W) are one repeat of period 2 (:mod:`.repeats` says how it is found). Its first and its last
+block stay. An elision takes the place of the eight vertices between them; what they took from outside feeds it, and
+what others take of them comes from it:
+
+    before  0 h  1 W  2 matmul  3 tanh | 4 matmul  5 tanh  …  10 matmul  11 tanh | 12 matmul    13 tanh
+    edges                 0 1     2          3 1     4             9 1     10          11 1        12
+    after   0 h  1 W  2 matmul  3 tanh | 4 more like this                        |  5 matmul     6 tanh
+    edges                 0 1     2          3 1                                        4 1         5
+
+>>> import minigrad as mg
+>>> from minigrad.render.reading.nodes import picture_of
+>>> h, W = [mg.tensor([[1.0]], requires_grad=True) for _ in range(2)]
+>>> for _ in range(6):
+...     h = mg.tanh(h @ W)
+>>> for vertex in folded(picture_of([h], {})).vertices:
+...     print(vertex.label, [edge.source for edge in vertex.inputs])
+input []
+input []
+matmul [0, 1]
+tanh [2]
+4 more like this [3, 1]
+matmul [4, 1]
+tanh [5]
 """
 
 from __future__ import annotations
@@ -12,36 +30,57 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from ..picture import Edge, Output, Picture, Vertex, shared_path
+from ..picture import Edge, Output, Path, Picture, Vertex, shared_path
 from ..words import alike
-from .repeats import Repeat, repeats
+from .repeats import Repeat, repeats, steps_between
 
 __all__ = ["folded", "limited"]
 
 
 class _Group(NamedTuple):
-    """Vertices that one elision replaces; of a repeat, blocks of `period` vertices."""
+    """Vertices that one elision in a scope replaces; of a repeat, blocks of `period` vertices."""
 
     members: range
     label: str
-    period: int = 1
+    scope: Path
+    period: int
 
 
 def folded(picture: Picture, least: int = 4) -> Picture:
     """The picture with the middle blocks of every repeat replaced by one elision that says how many they are.
 
-    What is left is folded again, for loops within loops.
+    What is left is folded again, for loops within loops. Of a sequence primitive the steps between the first and the
+    last, for which :mod:`.unroll` wrote one, become an elision too.
     """
     while found := repeats(picture, least):
         picture = _merged(picture, [_middle(picture, repeat) for repeat in found])
-    return picture
+    return _merged(picture, [_steps(picture, members) for members in steps_between(picture)])
 
 
 def _middle(picture: Picture, repeat: Repeat) -> _Group:
     """All blocks but the first and the last."""
     members = range(repeat.start + repeat.period, repeat.start + repeat.period * (repeat.count - 1))
-    what = "more like this" if picture.vertices[members[0]].step is None else "more steps"
-    return _Group(members, f"{repeat.count - 2:,} {what}", repeat.period)
+    steps = repeat.period == 1 and picture.vertices[members[0]].step is not None
+    return _Group(members, _label(repeat.count - 2, steps), _scope_of(picture, members), repeat.period)
+
+
+def _steps(picture: Picture, members: range) -> _Group:
+    """The step that stands for several, in the scope that it shares with the first step."""
+    first = picture.vertices[members[0]]
+    scope = _scope_of(picture, range(members.start - 1, members.stop))
+    return _Group(members, _label(first.stands_for, first.step is not None), scope, len(members))
+
+
+def _label(count: int, steps: bool) -> str:
+    return f"{count:,} more {'steps' if steps else 'like this'}"
+
+
+def _scope_of(picture: Picture, members: range) -> Path:
+    """The scope that vertices share."""
+    scope = picture.vertices[members[0]].scope
+    for i in members:
+        scope = shared_path(scope, picture.vertices[i].scope)
+    return scope
 
 
 def limited(picture: Picture, most: int) -> Picture:
@@ -53,16 +92,20 @@ def limited(picture: Picture, most: int) -> Picture:
     if len(operations) > most:
         rest = range(operations[0], operations[-most])
         total = sum(picture.vertices[i].stands_for or 1 for i in rest)
-        picture = _merged(picture, [_Group(rest, f"and {total:,} more")])
+        picture = _left_out(picture, rest, f"and {total:,} more")
     leaves = sum(v.is_leaf for v in picture.vertices)
     if leaves > most:
-        picture = _merged(picture, [_Group(range(most, leaves), f"and {leaves - most:,} more leaves")])
+        picture = _left_out(picture, range(most, leaves), f"and {leaves - most:,} more leaves")
     return picture
+
+
+def _left_out(picture: Picture, members: range, label: str) -> Picture:
+    return _merged(picture, [_Group(members, label, _scope_of(picture, members), 1)])
 
 
 def _merged(picture: Picture, groups: Sequence[_Group]) -> Picture:
     """Each group of vertices replaced by one; leaves that only groups use are left out."""
-    return _Merger(picture, groups).run()
+    return _Merger(picture, groups).run() if groups else picture
 
 
 class _Merger:
@@ -143,15 +186,12 @@ class _Merger:
         group = self.groups[g]
         members = [self.vertices[i] for i in group.members]
         first = members[0]
-        scope = first.scope
-        for member in members:
-            scope = shared_path(scope, member.scope)
         step = first.step if first.node is not None and members[-1].node is first.node else None
         return Vertex(
             "elision",
             group.label,
             tuple(spec for _, _, spec in self.ports[g] if spec is not None),
-            scope,
+            group.scope,
             self._edges_into(g, members),
             first.node if step is not None else None,
             step=step,

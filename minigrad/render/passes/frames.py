@@ -6,11 +6,10 @@ import itertools
 from collections.abc import Iterator, Sequence, Set
 from typing import Any
 
-from ..picture import Vertex
+from ..picture import Path, Vertex
 
 __all__ = ["Frames"]
 
-_Path = tuple[str, ...]
 
 
 class Frames:
@@ -20,13 +19,13 @@ class Frames:
     """
 
     def __init__(self, vertices: Sequence[Vertex], calls: Set[int]) -> None:
-        self.taken = {path for vertex in vertices for path in _prefixes(_around(vertex))}
-        self.of: dict[Any, _Path] = {}  # by the call
+        self.taken = {path for vertex in vertices for path in _prefixes(vertex.around)}
+        self.of: dict[Any, Path] = {}  # by the call
         shared = self._shared(vertices, calls)
-        alike: dict[tuple[_Path, str], list[Any]] = {}
+        alike: dict[tuple[Path, str], list[Any]] = {}
         for number in sorted(calls):
             vertex = vertices[number]
-            call, parent = _call(number, vertex), _around(vertex)
+            call, parent = _call(number, vertex), vertex.around
             if call in self.of:
                 continue
             self.of[call] = parent
@@ -35,19 +34,19 @@ class Frames:
         for (parent, name), several in alike.items():
             self.of |= zip(several, self._free(parent, name, len(several)), strict=True)
 
-    def around(self, number: int, vertex: Vertex) -> _Path:
+    def around(self, number: int, vertex: Vertex) -> Path:
         """The scope of a call that is expanded, or of all steps of one."""
         return self.of[_call(number, vertex)]
 
-    def _shared(self, vertices: Sequence[Vertex], calls: Set[int]) -> dict[_Path, set[Any]]:
+    def _shared(self, vertices: Sequence[Vertex], calls: Set[int]) -> dict[Path, set[Any]]:
         """Who is in the scope of a step: calls that are expanded, and None for all else."""
-        result: dict[_Path, set[Any]] = {path: {None} for path in self.taken}
+        result: dict[Path, set[Any]] = {path: {None} for path in self.taken}
         for number, vertex in enumerate(vertices):
             if vertex.step is not None:
                 result.setdefault(vertex.scope, set()).add(_call(number, vertex) if number in calls else None)
         return result
 
-    def _free(self, parent: _Path, name: str, count: int) -> list[_Path]:
+    def _free(self, parent: Path, name: str, count: int) -> list[Path]:
         """So many scopes in a scope, in which nothing is yet."""
         if count == 1 and (*parent, name) not in self.taken:
             return [(*parent, name)]
@@ -60,11 +59,6 @@ def _call(number: int, vertex: Vertex) -> Any:
     return number if vertex.step is None else vertex.node
 
 
-def _around(vertex: Vertex) -> _Path:
-    """The scope in which the call was."""
-    return vertex.scope if vertex.step is None else vertex.scope[:-1]
-
-
 def _name(vertex: Vertex) -> str:
     if vertex.step is None:
         return vertex.label
@@ -73,5 +67,5 @@ def _name(vertex: Vertex) -> str:
     return vertex.node.primitive.name
 
 
-def _prefixes(path: _Path) -> Iterator[_Path]:
+def _prefixes(path: Path) -> Iterator[Path]:
     return (path[:depth] for depth in range(1, len(path) + 1))

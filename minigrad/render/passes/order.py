@@ -7,20 +7,16 @@ within each. Where that would make a cycle, because a scope is left and entered 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from heapq import heapify, heappop, heappush
-from typing import TypeVar
+from collections.abc import Sequence
 
 from ...core import Node
+from ..groups import contracted_order
 from ..picture import Output, Picture, Vertex
 
-__all__ = ["Groups", "contracted_order", "grouped"]
+__all__ = ["grouped"]
 
-K = TypeVar("K", bound=Hashable)
-Groups = dict[str | int, list[int]]
-"""Vertices by the name of their scope; one that is in none by its own number."""
 _Key = str | int | tuple[str, int]
-"""As of these groups; of a sequence's step the name of its scope with the number of the sequence."""
+"""The name of a scope; of a vertex that is in none its own number; of a sequence's step also that of the sequence."""
 
 
 def grouped(picture: Picture) -> Picture:
@@ -69,33 +65,4 @@ def _keys(vertex: Vertex, sequences: dict[Node | None, int]) -> Sequence[_Key]:
     """The path of a vertex; the steps of two sequences in one scope have the same names and are not the same."""
     if vertex.step is None:
         return vertex.scope
-    return (*vertex.scope[:-1], (vertex.scope[-1], sequences.setdefault(vertex.node, len(sequences))))
-
-
-def contracted_order(vertices: Sequence[Vertex], groups: Mapping[K, Sequence[int]]) -> list[K] | None:
-    """The groups sorted so that those which feed others come first; None if they feed each other.
-
-    Of those that may come next the one whose first vertex comes first: what is in order stays as it is.
-    """
-    first = [members[0] for members in groups.values()]
-    key_of = dict(zip(first, groups, strict=True))
-    group_of = {i: members[0] for members in groups.values() for i in members}
-    after: dict[int, set[int]] = {i: set() for i in first}
-    waits = dict.fromkeys(first, 0)
-    for i, group in group_of.items():
-        for edge in vertices[i].inputs:
-            source = group_of.get(edge.source, group)
-            if source != group and group not in after[source]:
-                after[source].add(group)
-                waits[group] += 1
-    ready = [i for i in first if not waits[i]]
-    heapify(ready)
-    order: list[K] = []
-    while ready:
-        i = heappop(ready)
-        order.append(key_of[i])
-        for group in after[i]:
-            waits[group] -= 1
-            if not waits[group]:
-                heappush(ready, group)
-    return order if len(order) == len(groups) else None
+    return (*vertex.around, (vertex.scope[-1], sequences.setdefault(vertex.node, len(sequences))))

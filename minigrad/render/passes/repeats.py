@@ -1,4 +1,38 @@
-"""Repeats in a picture: runs of vertices that a loop wrote. What counts as one is said in :mod:`.fold`."""
+"""Repeats in a picture: runs of vertices that a loop wrote, `count` blocks of `period` vertices each.
+
+Three steps of h = tanh(h @ W) leave eight vertices:
+
+    number  label   kind  sources of its edges  moves: how far each source is from that in the block before
+    0       h       -1
+    1       W       -2
+    2       matmul   0    0 1
+    3       tanh     1    2
+    4       matmul   0    3 1                   +3 0
+    5       tanh     1    4                     +2
+    6       matmul   0    5 1                   +2 0
+    7       tanh     1    6                     +2
+
+They are found in two stages.
+
+By looks: vertices of one kind have the same label, shapes, names of arguments, options but for an index, and (but for
+numbers in their names) scopes. Each leaf and each elision has a kind of its own. The kinds 0 1 0 1 0 1 from vertex 2
+on equal those two places before: a candidate of period 2.
+
+By edges: from each block to the next, every source moves by one fixed distance: 0 for a weight that all share, the
+period for the state of the step before, another for what an earlier loop made. Two things may differ. The first block
+may take its states from anywhere, or have them as constants: here h is vertex 0, so the first move is +3. And an input,
+a leaf without a name, need only be another one in each block.
+
+The steps of a long sequence primitive need not be found: :mod:`.unroll` wrote three, and marked the one between.
+
+>>> import minigrad as mg
+>>> from minigrad.render.reading.nodes import picture_of
+>>> h, W = [mg.tensor([[1.0]], requires_grad=True) for _ in range(2)]
+>>> for _ in range(3):
+...     h = mg.tanh(h @ W)
+>>> repeats(picture_of([h], {}))
+[Repeat(start=2, period=2, count=3, more=0)]
+"""
 
 from __future__ import annotations
 
@@ -9,15 +43,17 @@ from typing import Any
 
 import numpy as np
 
-from ..picture import Edge, Picture, Vertex, shared_path
+from ..picture import Edge, Path, Picture, Vertex, shared_path
 from ..words import alike, option_text
 
-__all__ = ["Repeat", "repeats"]
+__all__ = ["Repeat", "repeats", "sequences", "steps_between"]
 
 LONGEST = 128
 """The longest period that is looked for."""
 _TRIES = 16
 """From so many vertices, and those of two blocks, a repeat is tried where looks alone would make one."""
+_MANY = 8
+"""So many arguments are told apart by their names; of more only their number counts."""
 _Move = tuple[int, int, int] | None
 """From an edge to that of the next block: how far its source moves, and its output before and after; None if what the
 next block takes was a constant."""
@@ -25,11 +61,20 @@ next block takes was a constant."""
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """`count` blocks of `period` vertices each, from the vertex `start` on."""
+    """`count` blocks of `period` vertices each, from the vertex `start` on.
+
+    more: for how many blocks besides itself the second one stands, of a sequence primitive that was unrolled to three.
+    """
 
     start: int
     period: int
     count: int
+    more: int = 0
+
+    @property
+    def times(self) -> int:
+        """How often the loop ran."""
+        return self.count + self.more
 
     @property
     def stop(self) -> int:
@@ -37,7 +82,11 @@ class Repeat:
         return self.start + self.period * self.count
 
     def like(self, number: int) -> range:
-        """The vertices that stand where `number` does, one in each block."""
+        """The vertices that stand where `number` does, one in each block.
+
+        >>> list(Repeat(start=2, period=2, count=3).like(5))
+        [3, 5, 7]
+        """
         return range(self.start + (number - self.start) % self.period, self.stop, self.period)
 
 
@@ -61,10 +110,39 @@ def repeats(picture: Picture, least: int = 3) -> list[Repeat]:
     return found
 
 
+def sequences(picture: Picture) -> list[Repeat]:
+    """Of each long sequence primitive that was unrolled the first step, that for all between, and the last.
+
+    Not of one whose first step consists of other operations, since it starts from constants.
+    """
+    middles = steps_between(picture)
+    vertices = picture.vertices
+    found = [Repeat(m.start - len(m), len(m), 3, vertices[m.start].stands_for - 1) for m in middles]
+    return [repeat for repeat in found if _is_even(vertices, repeat)]
+
+
+def _is_even(vertices: Sequence[Vertex], repeat: Repeat) -> bool:
+    """Whether the first block has the operations of the second, in scopes of their own, and the edges move as one."""
+    block = range(repeat.start, repeat.start + repeat.period)
+    pairs = [(vertices[i], vertices[i + repeat.period]) for i in block]
+    alike = all(a.label == b.label and len(a.scope) == len(b.scope) for a, b in pairs)
+    return alike and _regular(vertices, repeat.start, repeat.period, repeat.count) == repeat.count
+
+
+def steps_between(picture: Picture) -> list[range]:
+    """The vertices of each step that stands for several: one, or those that its reference consists of."""
+    marked = [i for i, vertex in enumerate(picture.vertices) if vertex.kind == "operation" and vertex.stands_for]
+    runs = [[i for _, i in run] for _, run in itertools.groupby(enumerate(marked), lambda pair: pair[1] - pair[0])]
+    return [range(run[0], run[-1] + 1) for run in runs]
+
+
+# By looks ---------------------------------------------------------------------------------------
+
+
 def _kinds(vertices: Sequence[Vertex]) -> np.ndarray[Any, np.dtype[np.int64]]:
     """A number for each vertex, the same for those that look the same; leaves and elisions are all different."""
     numbers: dict[Any, int] = {}
-    plain: dict[tuple[str, ...], tuple[str, ...]] = {}
+    plain: dict[Path, Path] = {}
     result = []
     for i, v in enumerate(vertices):
         if v.kind != "operation":
@@ -75,20 +153,21 @@ def _kinds(vertices: Sequence[Vertex]) -> np.ndarray[Any, np.dtype[np.int64]]:
             scope = plain[v.scope] = tuple(map(alike, v.scope))
         # hashing a dtype is slow, its number is not
         specs = tuple([(shape, dtype.num, dtype.byteorder) for shape, dtype in v.specs])
-        key: Any = (v.label, specs, scope, v.remark)
-        if v.step is None:
-            names: Any = [edge.argument for edge in v.inputs]
-            # Sorted: in the first block what later ones take from the one before may be constant.
-            names = sorted([*names, *v.constants])
-            names = tuple(names) if len(names) < 9 else len(names)
-            options = option_text({k: o for k, o in v.options.items() if k != "index"}) if v.options else ""
-            key = (*key, names, options)
+        # in the first block what later ones take from the one before may be a constant, so both count
+        names: Any = [*[edge.argument for edge in v.inputs], *v.constants]
+        names = tuple(sorted(names)) if len(names) <= _MANY else len(names)
+        options = option_text({k: o for k, o in v.options.items() if k != "index"}) if v.options else ""
+        key = v.label, specs, scope, v.remark, names, options, v.step is None
         result.append(numbers.setdefault(key, len(numbers)))
     return np.array(result, np.int64)
 
 
 def _candidates(kinds: np.ndarray[Any, Any], least: int) -> list[tuple[int, int, int]]:
-    """Runs (start, length, period) in which each kind equals the one a period before."""
+    """Runs (start, length, period) in which each kind equals the one a period before.
+
+    >>> _candidates(np.array([-1, -2, 0, 1, 0, 1, 0, 1]), least=3)
+    [(2, 6, 2)]
+    """
     runs = []
     for period in range(1, min(LONGEST, len(kinds) // least) + 1):
         same = np.concatenate([[False], kinds[period:] == kinds[:-period], [False]])
@@ -111,44 +190,49 @@ def _to_boundary(vertices: Sequence[Vertex], start: int, period: int) -> int:
     return min(range(period), key=lambda offset: depth(start + offset))
 
 
-def _regular(vertices: Sequence[Vertex], start: int, period: int, count: int) -> int:
-    """How many of `count` blocks from `start` on have sources that move by one fixed distance each.
+# By edges ---------------------------------------------------------------------------------------
 
-    The first block may take a state from anywhere, or as a constant: later ones take it from the block before.
-    """
-    first: list[list[_Move]] = []
-    moves: list[list[_Move]] = []
+
+def _regular(vertices: Sequence[Vertex], start: int, period: int, count: int) -> int:
+    """How many of `count` blocks from `start` on have sources that move by one fixed distance each."""
+    first: list[list[_Move]] = []  # from the first block to the second, for each vertex of a block
+    fixed: list[list[_Move]] = []  # from the second to the third
+    states = range(start + period, start + 2 * period)  # what the third block takes from here is a state
     for k in range(1, count):
         for offset in range(period):
             i = start + k * period + offset
-            before, vertex = vertices[i - period], vertices[i]
-            a, b = before.inputs, vertex.inputs
-            if vertex.step is not None and vertex.node is before.node:
-                a = b  # steps of one sequence, which may start from constants
-            same = len(a) == len(b) and before.constants == vertex.constants
-            if same or a is b:
-                here: list[_Move] = [(y[0] - x[0], x[1], y[1]) for x, y in zip(a, b, strict=True)]
-            elif k == 1 and set(before.constants) > set(vertex.constants):
-                known = {x.argument: x for x in a}
-                here = [(y.source - x.source, x.slot, y.slot) if (x := known.get(y.argument)) else None for y in b]
-            else:
+            moves = _moves(vertices[i - period], vertices[i], first=k == 1)
+            if moves is None:
                 return k
             if k == 1:
-                first.append(here)
+                first.append(moves)
             elif k == 2:
-                moves.append(here)
-                states = range(start + period, start + 2 * period)
-                if here != first[offset] and not _but_for(vertices, b, here, first[offset], states):
+                fixed.append(moves)
+                if moves != first[offset] and not _same_but(vertices, i, moves, first[offset], states):
                     return k
-            elif here != moves[offset] and not _but_for(vertices, b, here, moves[offset], range(0)):
+            elif moves != fixed[offset] and not _same_but(vertices, i, moves, fixed[offset], range(0)):
                 return k
     return count
 
 
-def _but_for(
-    vertices: Sequence[Vertex], edges: Sequence[Edge], here: list[_Move], moves: list[_Move], states: range
+def _moves(before: Vertex, vertex: Vertex, first: bool) -> list[_Move] | None:
+    """How the edges to a vertex moved from those to its like in the block before, which may be the first.
+
+    None if one has other arguments than the other. A constant of the first block may be the state of the others.
+    """
+    a, b = before.inputs, vertex.inputs
+    if len(a) == len(b) and before.constants == vertex.constants:
+        return [(y[0] - x[0], x[1], y[1]) for x, y in zip(a, b, strict=True)]
+    if first and set(before.constants) > set(vertex.constants):
+        known = {x.argument: x for x in a}
+        return [(y.source - x.source, x.slot, y.slot) if (x := known.get(y.argument)) else None for y in b]
+    return None
+
+
+def _same_but(
+    vertices: Sequence[Vertex], number: int, moves: list[_Move], earlier: list[_Move], states: range
 ) -> bool:
-    """Whether the moves are the same but for those of states that come from the block before, and of inputs.
+    """Whether the moves to a vertex are the earlier ones but for states of the block before, and inputs.
 
     An input is another one in each block, or the same in all: a head that takes the last state and a weight of its own
     is no further step.
@@ -156,12 +240,12 @@ def _but_for(
     return all(
         x == y
         or (x is not None and edge.source in states and x[0] == len(states) and x[1] == x[2])
-        or (x and y and x[0] != 0 != y[0] and _inputs(vertices, edge.source, x[0], y[0] if states else 0))
-        for edge, x, y in zip(edges, here, moves, strict=True)
+        or (x and y and x[0] != 0 != y[0] and _were_inputs(vertices, edge, x[0], y[0] if states else 0))
+        for edge, x, y in zip(vertices[number].inputs, moves, earlier, strict=True)
     )
 
 
-def _inputs(vertices: Sequence[Vertex], source: int, *moves: int) -> bool:
-    """Whether a source is an input, and so were those of the blocks before, from which it moved so far."""
-    sources = itertools.accumulate(moves, int.__sub__, initial=source)
+def _were_inputs(vertices: Sequence[Vertex], edge: Edge, *moves: int) -> bool:
+    """Whether the source of an edge is an input, and so were those of the blocks before, from which it moved so far."""
+    sources = itertools.accumulate(moves, int.__sub__, initial=edge.source)
     return all(vertices[i].kind == "input" for i in sources)

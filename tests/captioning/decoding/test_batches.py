@@ -19,12 +19,16 @@ def test_batches_are_split_without_a_trace(decode, monkeypatch):
     options = {"top_k": 1, "rng": 0} if decode is sample else {}
     whole = decode(model, features, max_length=5, **options)
     monkeypatch.setattr("captioning.decoding.batches._BATCH", 3)
-    np.testing.assert_array_equal(decode(model, features, max_length=5, **options), whole)
+    for threads in (1, 2, 9):  # the last are more than there are images
+        monkeypatch.setattr("captioning.decoding.stepwise.get_num_threads", lambda threads=threads: threads)
+        monkeypatch.setattr("captioning.decoding.beam_search.get_num_threads", lambda threads=threads: threads)
+        np.testing.assert_array_equal(decode(model, features, max_length=5, **options), whole)
     assert decode(model, features[:0], max_length=5, **options).shape[0] == 0
 
 
 @pytest.mark.parametrize(("count", "threads", "sizes"), [
     (0, 2, []), (100, 2, [100]), (250, 1, [250]), (250, 2, [125, 125]), (501, 1, [250, 251]), (1200, 2, [300] * 4),
+    (130, 200, [1] * 130),
 ])  # fmt: skip
 def test_batches_are_about_equal_and_as_many_for_each_thread(count, threads, sizes):
     met: list[slice] = []

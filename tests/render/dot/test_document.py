@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import nn
 from minigrad.render.dot.escape import quoted
-from minigrad.render.picture import picture_of
 from tests.render.graphs import attention, captioner, graphs, halves, laid_out, leaf, loop, lstm, mlp, place, rnn, texts
+from tests.render.pictures import picture_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 MEAN = [

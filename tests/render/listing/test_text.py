@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import nn
 from minigrad.render.listing.references import letters
-from minigrad.render.passes.arrange import whole
 from minigrad.render.words import index_text, option_text
 from tests.render.graphs import captioner, chain, graphs, halves, leaf, loop
+from tests.render.pictures import whole
 
 
 @given(graphs())
@@ -218,3 +218,25 @@ def test_a_loop_whose_numbers_are_of_any_length():
         with mg.scope("step " + "9" * 5000 + str(t)):
             x = mg.tanh(x)
     assert "× 4" in mg.render.to_text(x)
+
+
+def test_sequences_in_a_loop_are_listed_by_their_ends_and_what_is_between():
+    x, weights = leaf(2, 9, 4), (leaf(4, 16), leaf(4, 16), leaf(16))
+    for layer in range(3):
+        with mg.scope(f"layer {layer}"):
+            x, _ = mg.lstm(x, leaf(2, 4), *weights)
+    lines = mg.render.to_text(x).splitlines()
+    assert [line.split(" = ")[0].strip() for line in lines[lines.index("× 3, first with d' = input1:") :]] == [
+        "× 3, first with d'", "layer 0 … layer 2:", "step 0:", "a", "step 1 … step 7:", "b", "step 8:", "c", "d",
+        "output d",
+    ]  # fmt: skip
+    assert "d = stack(a.0, b.0 × 7, c.0, axis=1)" in lines[-2]
+
+
+def test_a_sequence_whose_first_step_has_other_operations_is_listed_by_its_ends_and_what_is_between():
+    constants = [np.ones(shape, np.float32) for shape in ((2, 6, 3), (2, 4), (3, 16), (4, 16))]
+    with mg.record():
+        h, _ = mg.lstm(*constants, leaf(16))
+    text = mg.render.to_text(h, expand={"lstm_step"})
+    assert [line for line in text.splitlines() if line.endswith(":")] == ["step 0:", "step 1 … step 4:", "step 5:"]
+    assert re.search(r"stack\(\w+, \w+ × 4, \w+, axis=1\)", text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from typing import Any
 
 import numpy as np
@@ -413,3 +415,40 @@ def test_multiply_adds_are_half_of_pytorchs_operations():
     ours = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(8, 4, 3, groups=2))
     operations = PYTORCH.ask("operations of two convolutions", theirs).expected
     assert 2 * summary(ours, ones(2, 3, 12, 10)).multiply_adds == operations
+
+
+def interrupted_at(number: int, function: Any) -> bool:
+    """Call a function and raise KeyboardInterrupt as the so-manieth function written in Python begins; whether any did.
+
+    Ctrl-C raises there, before the first line. (Not in generators: what raises while one is closed is lost.)
+    """
+    begun = 0
+
+    def trace(frame: Any, *_: Any) -> None:
+        nonlocal begun
+        begun += not frame.f_code.co_flags & inspect.CO_GENERATOR
+        if begun == number:
+            raise KeyboardInterrupt
+
+    tracer = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(tracer)
+    return False
+
+
+def test_an_interrupt_leaves_a_module_as_it_was():
+    net = nn.Sequential(nn.Linear(2, 2), nn.Tanh())
+    net[0].weight.requires_grad = False
+    net[1].forward = own = net[1].forward
+    x, number = ones(1, 2), 1
+    while interrupted_at(number, lambda: summary(net, x)):
+        number += 1
+        assert "forward" not in vars(net) | vars(net[0])
+        assert net[1].forward is own
+        assert not net[0].weight.requires_grad
+    assert number > 100

@@ -21,10 +21,9 @@ from minigrad.render import to_html
 from minigrad.render.page.content import content_of
 from minigrad.render.page.html import SCRIPTS, as_json, page
 from minigrad.render.page.nesting import Box, nested
-from minigrad.render.passes.arrange import arranged
 from minigrad.render.passes.order import grouped
-from minigrad.render.picture import picture_of
 from tests.render import graphs
+from tests.render.pictures import arranged, picture_of
 
 
 class Elements(HTMLParser):
@@ -320,6 +319,14 @@ def test_elided_steps_stand_in_the_row():
     picture, boxes, box_of = boxes_of(sequence(12), "fold")
     [elision] = [i for i, v in enumerate(picture.vertices) if v.kind == "elision"]
     assert boxes[box_of[elision]].row
+
+
+def test_a_sequence_in_a_scope_that_is_named_as_one_of_its_steps_is_one_row():
+    with mg.scope("step 1"):
+        y, _ = mg.lstm(graphs.leaf(2, 9, 4), graphs.leaf(2, 4), graphs.leaf(4, 16), graphs.leaf(4, 16), graphs.leaf(16))
+    picture, boxes, box_of = boxes_of(y, "fold")
+    assert [box.name for box in boxes] == ["step 1", "lstm"]
+    assert [box_of[i] for i, v in enumerate(picture.vertices) if v.step is not None] == [1, 1, 1]
 
 
 @pytest.mark.parametrize(("unroll", "inside"), [("steps", 6), ("fold", 3)])

@@ -10,18 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.render.passes.arrange import arranged, whole
 from minigrad.render.passes.fold import folded, limited
 from minigrad.render.passes.order import grouped
 from minigrad.render.passes.repeats import repeats
-from minigrad.render.picture import picture_of
 from tests.render.graphs import captioner, chain, graphs, leaf, loop
-from tests.render.test_picture import check, labels
-
-
-def operations(picture):
-    """How many operations a picture shows or stands for."""
-    return sum(vertex.stands_for or 1 for vertex in picture.vertices if not vertex.is_leaf)
+from tests.render.pictures import arranged, check, labels, operations, picture_of, whole
 
 
 def naive(vertices, least):
@@ -160,6 +153,46 @@ def test_loops_of_primitive_steps():
     assert [(edge.source, edge.slot) for edge in picture.vertices[-2].inputs[:2]] == [
         (picture.vertices.index(elision), slot) for slot in (0, 1)
     ]
+
+
+def steps_of_lstm(state, weights, x=None, steps=8):
+    """The state after a loop of `lstm_step` that its author wrote."""
+    for t in range(steps):
+        with mg.scope(f"step {t}"):
+            state = mg.lstm_step(np.ones((2, 3), np.float32) if x is None else x[:, t], *state, *weights)
+    return state
+
+
+def test_a_loop_that_starts_from_constants_folds_from_its_first_step_on():
+    weights, zeros = (leaf(3, 16), leaf(4, 16), leaf(16)), np.zeros((2, 4), np.float32)
+    h, _ = steps_of_lstm((zeros, zeros), weights, leaf(2, 8, 3))
+    assert labels(check(arranged(h)))[4:] == ["getitem", "lstm_step", "6 more like this", "getitem", "lstm_step"]
+
+
+def test_the_steps_of_a_sequence_are_none_of_a_loop_before_it():
+    weights = leaf(3, 16), leaf(4, 16), leaf(16)
+    h, c = steps_of_lstm((leaf(2, 4), leaf(2, 4)), weights)
+    y, _ = mg.lstm(np.ones((2, 6, 3), np.float32), h, *weights, c)
+    assert labels(check(arranged(y)))[5:] == [
+        "lstm_step", "6 more like this", "lstm_step", "lstm_step", "4 more steps", "lstm_step", "stack",
+    ]  # fmt: skip
+
+
+def layers(count, steps):
+    """LSTM layers one upon another, each with weights of its own in a scope of its own."""
+    x = leaf(2, steps, 4)
+    for layer in range(count):
+        with mg.scope(f"layer {layer}"):
+            x, _ = mg.lstm(x, leaf(2, 4), leaf(4, 16), leaf(4, 16), leaf(16))
+    return x
+
+
+@pytest.mark.parametrize("steps", [5, 300])
+def test_layers_of_sequences_fold_to_two_layers_of_two_steps(steps):
+    picture = check(arranged(layers(6, steps)))
+    layer = ["lstm_step", f"{steps - 2} more steps", "lstm_step", "stack"]
+    assert labels(picture)[-9:] == [*layer, "4 more like this", *layer]
+    assert picture.vertices[-5].stands_for == 4 * (steps + 1)
 
 
 def test_a_loop_within_a_loop():

@@ -6,12 +6,9 @@ import pytest
 
 from tests.theory.mutation import Mutant, noticed
 
-BELOW_MATRICES = ("subpixel", "convolution_checks", "convolution")
-BELOW_SUBPIXEL = ("convolution_checks", "convolution")
-
 
 def conv(old, new, equivalent="", count=1, numbers=("1-1",)):
-    return Mutant("convolution_matrices", old, new, equivalent, numbers, count, BELOW_MATRICES)
+    return Mutant("convolution.matrices", old, new, equivalent, numbers, count)
 
 
 def transposed(old, new, equivalent="", count=1):
@@ -19,11 +16,15 @@ def transposed(old, new, equivalent="", count=1):
 
 
 def subpixel(old, new, equivalent="", count=1):
-    return Mutant("subpixel", old, new, equivalent, ("1-3",), count, BELOW_SUBPIXEL)
+    return Mutant("convolution.subpixel", old, new, equivalent, ("1-3",), count)
+
+
+def certificate(old, new, equivalent=""):
+    return Mutant("convolution.certificates", old, new, equivalent, ("1-3",))
 
 
 def checker(number, old, new):
-    return Mutant("convolution_checks", old, new, numbers=(number,), through=("convolution",))
+    return Mutant("convolution.checks", old, new, numbers=(number,))
 
 
 PLACE = "y, x = i * sh + u * dh - ph, j * sw + v * dw - pw"
@@ -89,7 +90,7 @@ MUTANTS = [
     subpixel("w * rw + j\n", "j * width + w\n"),
     subpixel("np.argsort(rows)", "rows"),
     # The certificate.
-    subpixel("m.nonzero()[1]", "m.T.nonzero()[1]"),
+    certificate("m.nonzero()[1]", "m.T.nonzero()[1]"),
     # The sub-kernels.
     subpixel("[:, :, :, ::-1, :, ::-1, :]", ""),
     subpixel("[:, :, :, ::-1, :, ::-1, :]", "[:, :, :, ::-1, :, :, :]"),
@@ -124,7 +125,7 @@ MUTANTS = [
                "product[self.rows] = values * x[self.columns]; product = self.dense() @ x",
                "another way to the same product"),
     subpixel("np.argsort(rows)", "np.argsort(rows, kind='stable')", "no two rows are equal, so every sort agrees"),
-    subpixel("m.nonzero()[1]", "m.argmax(axis=1)", "the entries are 0 and 1 by then"),
+    certificate("m.nonzero()[1]", "m.argmax(axis=1)", "the entries are 0 and 1 by then"),
     subpixel("channel // rw % rh, channel % rw", "channel % (rh * rw) // rw, channel % rw",
              "division with remainder, in another order"),
 ]  # fmt: skip

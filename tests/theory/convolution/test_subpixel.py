@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
 from tests.checks import Case
 from tests.peers import Peer
+from theory.convolution.certificates import permutation_of
 from theory.convolution.domains import transposed
 from theory.convolution.matrices import transposed_size
-from theory.convolution.subpixel import cropped_rows, permutation_of, shuffle_matrix, subpixel_conv, subpixel_kernel
+from theory.convolution.subpixel import cropped_rows, shuffle_matrix, subpixel_conv, subpixel_kernel
 
 PYTORCH = Peer(__name__)
 SIZES = st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 4))
@@ -101,27 +102,6 @@ def test_shuffle_matrix_is_pixel_shuffle(size, r):
     np.testing.assert_array_equal(shuffle_matrix(shape, r) @ x.ravel(), expected)
 
 
-@given(st.permutations(range(6)))
-def test_permutation_certificate(order):
-    matrix = np.eye(6, dtype=int)[list(order)]
-    assert permutation_of(matrix) == list(order)
-    assert permutation_of(matrix.astype(float)) == list(order)
-    assert permutation_of(matrix.tolist()) == list(order)
-
-
-def test_the_empty_matrix_permutes_nothing():
-    assert permutation_of(np.zeros((0, 0))) == []
-
-
-@given(st.integers(0, 2), st.integers(0, 2), st.sampled_from([-1, 2, 0.5, np.nan, 1, 0]), st.permutations(range(3)))
-def test_certificate_notices_every_changed_entry(row, column, entry, order):
-    matrix = np.eye(3)[list(order)]
-    assume(matrix[row, column] != entry)
-    matrix[row, column] = entry
-    with pytest.raises(ValueError, match="permutation matrix"):
-        permutation_of(matrix)
-
-
 @given(transposed())
 def test_sub_kernels_hold_every_weight_once_and_zeros(example):
     v = subpixel_kernel(example.w, example.stride, example.output_padding, example.dilation, example.groups)
@@ -165,14 +145,6 @@ MISTAKES = {
     "two sizes": (lambda: shuffle_matrix((4, 1), 2), ValueError, r"input_shape must be \(C, H, W\), not \(4, 1\)"),
     "no sizes": (lambda: shuffle_matrix(5, 2), ValueError, r"input_shape must be \(C, H, W\), not 5"),
     "factor True": (lambda: shuffle_matrix((4, 1, 1), True), TypeError, "factor must be an integer .*, not True"),
-    "ragged": (lambda: permutation_of([[1, 0], [1]]), ValueError, "rows must be of one length"),
-    "a word": (lambda: permutation_of([["a"]]), ValueError, "no entries but 0 and 1"),
-    "not square": (lambda: permutation_of(np.ones((2, 3))), ValueError, r"is square, not of shape \(2, 3\)"),
-    "a vector": (lambda: permutation_of([1]), ValueError, r"is square, not of shape \(1,\)"),
-    "half": (lambda: permutation_of([[0.5, 0.5], [0.5, 0.5]]), ValueError, "no entries but 0 and 1"),
-    "row": (lambda: permutation_of([[0, 0], [0, 1]]), ValueError, "row 0 has 0 ones"),
-    "two in a row": (lambda: permutation_of([[0, 1], [1, 1]]), ValueError, "row 1 has 2 ones"),
-    "column": (lambda: permutation_of([[1, 0], [1, 0]]), ValueError, "column 0 has 2 ones"),
     "w": (lambda: subpixel_kernel(W[0], 2), ValueError, r"w must have the shape .* not \(1, 3, 3\)"),
     "empty w": (lambda: subpixel_kernel(W[:0], 2), ValueError, r"each at least 1, not \(0, 1, 3, 3\)"),
     "ragged w": (lambda: subpixel_kernel([[1], [2, 3]], 2), ValueError, "w's rows must be of one length"),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from theory.eigenvalues.defective import as_whole, chain, kernel, proves_defective
-from theory.eigenvalues.domains import SMALL_MATRICES, whole
+from theory.eigenvalues.domains import whole
 
 entries = st.integers(-3, 3)
 tables = st.integers(1, 4).flatmap(
@@ -55,12 +55,6 @@ def test_large_numbers_do_not_overflow():
     assert v is not None
     assert proves_defective([[big, 1], [0, big]], big, v)
     assert chain([[big, 1], [0, big + 1]], big) is None
-
-
-def test_small_matrices_come_smallest_first():
-    assert len(SMALL_MATRICES) == 3 + 81
-    assert SMALL_MATRICES[0] == [[0]]
-    assert next(W for W in SMALL_MATRICES if chain(W, 0) is not None) == [[0, 1], [0, 0]]
 
 
 @pytest.mark.parametrize(

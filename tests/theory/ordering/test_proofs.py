@@ -3,39 +3,17 @@
 from __future__ import annotations
 
 import graphlib
-import math
 
 import networkx
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
-import minigrad as mg
 from minigrad.graph import Cycle, Order, certify, topological_order, topological_order_of_edges
-from theory import Refuted
-from theory.ordering.certificates import check, check_cycle, check_order, cycles, is_acyclic, orders
-from theory.ordering.domains import (
-    dags,
-    digraphs,
-    disputed,
-    planted_graph,
-    planted_graphs,
-    programs,
-    run_program,
-    small_dags,
-    small_digraphs,
-)
-from theory.ordering.graphs import (
-    LABELLED_DAGS,
-    check_graph,
-    count_by_recurrence,
-    every_digraph,
-    parents_of_edges,
-    parents_of_trace,
-    show_cycle,
-    show_graph,
-)
+from tests.theory.ordering.by_networkx import as_networkx, edges_of
+from theory.ordering.certificates import check_order, cycles, is_acyclic, orders
+from theory.ordering.domains import dags, digraphs, disputed, planted_graph
+from theory.ordering.graphs import parents_of_edges
 from theory.ordering.proofs import (
     Removal,
     Source,
@@ -46,18 +24,6 @@ from theory.ordering.proofs import (
     violated_edge,
     without,
 )
-
-
-def as_networkx(parents):
-    graph = networkx.DiGraph()
-    graph.add_nodes_from(parents)
-    graph.add_edges_from((u, v) for v, several in parents.items() for u in several)
-    return graph
-
-
-def edges_of(parents):
-    return [(u, v) for v, several in parents.items() for u in several]
-
 
 # The lemma ----------------------------------------------------------------------------------------
 
@@ -147,15 +113,6 @@ def test_all_sorts_agree(parents):
     assert is_acyclic(parents) == acyclic
 
 
-@given(digraphs(1, 6))
-def test_a_graph_is_acyclic_exactly_if_no_power_of_its_adjacency_matrix_has_a_trace(parents):
-    A = np.zeros((len(parents), len(parents)))
-    for u, v in edges_of(parents):
-        A[u, v] = 1
-    walks_back = sum(np.trace(np.linalg.matrix_power(A, k)) for k in range(1, len(parents) + 1))
-    assert is_acyclic(parents) == (walks_back == 0)
-
-
 def test_names_of_vertices_and_forms_of_parents_do_not_matter():
     for parents in ({"b": {"a"}, "a": set()}, {"b": "a", "a": ""}, {"b": ["a", "a"], "a": []}):
         assert remove_sources(parents) == Order(("a", "b"))
@@ -188,110 +145,7 @@ def test_violated_edge_goes_backward(case):
         certify(case.order, case.parents, case.parents.__getitem__)
 
 
-# Certificates -------------------------------------------------------------------------------------
-
-
-@given(digraphs(0, 4))
-def test_all_orders_and_all_cycles_are_those_of_networkx(parents):
-    graph = as_networkx(parents)
-    acyclic = networkx.is_directed_acyclic_graph(graph)
-    expected = set(map(tuple, networkx.all_topological_sorts(graph))) if acyclic else set()
-    assert {order.nodes for order in orders(parents)} == expected
-    rotations = {tuple(c[i:] + c[:i]) for c in networkx.simple_cycles(graph) for i in range(len(c))}
-    assert {cycle.nodes for cycle in cycles(parents)} == rotations
-
-
-@pytest.mark.parametrize(("order", "message"), [
-    ("ab", "not those of the graph"), ("abcd", "not those of the graph"), ("abca", "twice"), ("bac", "'a' -> 'b'"),
-    ("cab", "'b' -> 'c'"),
-])  # fmt: skip
-def test_a_wrong_order_is_refused(order, message):
-    parents = {"a": "", "b": "a", "c": "b"}
-    check(Order(tuple("abc")), parents)
-    with pytest.raises(Refuted, match=message):
-        check_order(order, parents)
-    with pytest.raises(Refuted):
-        check(Order(tuple(order)), parents)
-
-
-@pytest.mark.parametrize(("cycle", "message"), [
-    ("", "empty"), ("abab", "twice"), ("ac", "'c' -> 'a'"),
-    ("b c", "'c' -> 'b'"), ("bda", "'b' -> 'd'"), ("b", "'b' -> 'b'"),
-])  # fmt: skip
-def test_a_wrong_cycle_is_refused(cycle, message):
-    parents = {"a": "b", "b": "a", "c": "ab"}
-    check(Cycle(("a", "b")), parents)
-    with pytest.raises(Refuted, match=message):
-        check_cycle(cycle, parents)
-    with pytest.raises(Refuted):
-        check(Cycle(tuple(cycle)), parents)
-
-
-def test_what_certify_refuses_is_refused(monkeypatch):
-    def refuse(*_):
-        raise ValueError("not so")
-
-    monkeypatch.setattr("theory.ordering.certificates.certify", refuse)
-    with pytest.raises(Refuted, match="not so"):
-        check(Order(()), {})
-
-
-# Graphs -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("n", range(5))
-@pytest.mark.parametrize("loops", [False, True])
-def test_every_digraph_is_every_digraph(n, loops):
-    graphs = {tuple(graph.values()) for graph in every_digraph(n, loops)}
-    assert len(graphs) == 2 ** (n * n if loops else n * (n - 1))
-    assert all(len(parents) == n for parents in graphs)
-    assert loops or not any(v in several for parents in graphs for v, several in enumerate(parents))
-    assert edges_of(next(every_digraph(n, loops))) == []
-
-
-def test_numbers_of_dags():
-    assert [count_by_recurrence(n) for n in range(6)] == [1, 1, 3, 25, 543, 29281] == list(LABELLED_DAGS)
-    assert count_by_recurrence(8) == 783_702_329_343
-    assert [sum(map(is_acyclic, every_digraph(n))) for n in range(5)] == [1, 1, 3, 25, 543]
-
-
-def test_sizes_of_the_finite_domains():
-    assert [sum(1 for _ in small_digraphs(n)) for n in (1, 99, 100, 999)] == [530, 530, 4626, 4626]
-    assert sum(1 for _ in small_digraphs(1000, most=4)) == 2 + 16 + 512 + 65_536
-    assert [sum(1 for _ in small_dags(n)) for n in (1, 100)] == [30, 573]
-    assert sum(1 for _ in small_dags(100, least=2)) == 571
-
-
-@given(st.integers(1, 6), st.data())
-def test_edges_and_parents_say_the_same(n, data):
-    vertex = st.integers(0, n - 1)
-    edges = data.draw(st.lists(st.tuples(vertex, vertex), max_size=12))
-    parents = parents_of_edges(n, edges)
-    assert list(parents) == list(range(n))
-    assert sorted(edges_of(parents)) == sorted(edges)
-    assert parents_of_edges(n, np.array(edges, dtype=np.uint8).reshape(-1, 2)) == parents
-    result = topological_order_of_edges(n, edges)
-    assert isinstance(result, Order) == isinstance(remove_sources(parents), Order)
-    check(result, parents)
-
-
-def test_planted_graphs_of_a_check():
-    """The sizes do not depend on a seed: one large graph by default, more if more examples are asked for."""
-    small = [(3, 3), (3, 2), (3, 1)]
-    sizes = [[(graph.n, len(graph.cycle.nodes)) for graph in planted_graphs(n)] for n in (1, 99, 100, 300)]
-    large = [(100_000, 100_000), (100_000, 2), (100_000, 1)]
-    assert sizes == [small, small, small + large[:1], small + large]
-
-
-@pytest.mark.parametrize("length", [1, 2, 50])
-def test_planted_graphs(length):
-    graph = planted_graph(50, length, seed=3)
-    dag, planted = parents_of_edges(graph.n, graph.dag), parents_of_edges(graph.n, graph.planted)
-    assert networkx.is_directed_acyclic_graph(as_networkx(dag))
-    assert 80 < len(graph.dag) <= 100
-    assert len(graph.planted) == len(graph.dag) + length == len(graph.dag) + len(graph.cycle.nodes)
-    check_cycle(graph.cycle.nodes, planted)
-    assert np.array_equal(planted_graph(50, length, seed=3).planted, graph.planted)
+# Large graphs -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -313,32 +167,6 @@ def test_large_graphs_against_networkx(full, length):
             assert (position[edges[:, 0]] < position[edges[:, 1]]).all()
 
 
-def test_show_graph():
-    assert show_graph({}) == "no vertices"
-    assert show_graph({0: (0,)}) == "1 vertex; 0 -> 0"
-    many = show_graph({v: range(20) for v in range(1000)})
-    assert many.startswith("1,000 vertices; 0 -> 0, 1 -> 0, ")
-    assert many.endswith(" and 19,960 edges more")
-    assert show_cycle(Cycle(("a",))) == "a -> a"
-    assert show_cycle(Cycle(range(1000))).endswith(" -> 11 -> … (1,000 vertices)")
-
-
-@given(programs())
-def test_traces_hold_every_node_once(steps):
-    tensors = run_program(steps)
-    parents = parents_of_trace(tensors)
-    assert set(parents) == {tensor.node for tensor in tensors}
-    assert all(several == node.parents for node, several in parents.items())
-    assert networkx.is_directed_acyclic_graph(as_networkx(parents))
-
-
-def test_a_long_trace_is_walked_without_recursion():
-    x = mg.tensor([], requires_grad=True)
-    for _ in range(30_000):
-        x = mg.tanh(x)
-    assert len(parents_of_trace([x])) == 30_001
-
-
 # Bad input ----------------------------------------------------------------------------------------
 
 
@@ -357,31 +185,10 @@ def test_a_graph_that_is_none(function):
     (lambda: source_or_cycle({}), ValueError, "the graph is empty; the lemma needs a graph of at least one vertex"),
     (lambda: source_or_cycle({0: ()}, 1), ValueError, "the start 1 is not a vertex"),
     (lambda: without({0: ()}, 1), ValueError, "without: 1 is not a vertex"),
-    (lambda: check_graph(None, "what"), TypeError, "what: the graph must map .* got NoneType"),
     (lambda: violated_edge(Order((0, 1)), Cycle(())), ValueError, "the cycle is empty"),
     (lambda: violated_edge(Order((0, 1)), Cycle((1, 2))), ValueError, "2 is in the cycle but not in the order"),
     (lambda: violated_edge(Order((0, 1, 0)), Cycle((1,))), ValueError, "the order names a vertex twice"),
-    (lambda: parents_of_edges(3, [(0, 1), (1, 3)]), ValueError, "the edge 1 -> 3 .* the vertices are 0 … 2"),
-    (lambda: parents_of_edges(3, [(-1, 0)]), ValueError, "the edge -1 -> 0 names an unknown vertex"),
-    (lambda: parents_of_edges(0, [(0, 0)]), ValueError, "there are no vertices"),
-    (lambda: parents_of_edges(3, [(0, 1, 2)]), ValueError, r"shape \(E, 2\), a row \(u, v\) an edge; got \(1, 3\)"),
-    (lambda: parents_of_edges(3, [0, 1]), ValueError, r"got \(2,\)"),
-    (lambda: parents_of_edges(3, [(0, 1), (2,)]), ValueError, r"shape \(E, 2\), .* rows of unequal lengths"),
-    (lambda: parents_of_edges(3, [(0.0, 1.0)]), TypeError, "edges must be integers; got float64"),
-    (lambda: parents_of_edges(-1, []), ValueError, "at least 0; got -1"),
-    (lambda: parents_of_edges(2.0, []), TypeError, "n must be an int; got 2.0"),
-    (lambda: parents_of_trace([mg.tensor(1.0)]), ValueError, "tensor 0 depends on nothing that requires a gradient"),
-    (lambda: run_program([("divide", 0, 0)]), ValueError, "'divide' is not an operation; they are leaf, tanh"),
-    (lambda: count_by_recurrence(-1), ValueError, "at least 0; got -1"),
-    (lambda: every_digraph(-1), ValueError, "at least 0; got -1"),
-    (lambda: planted_graph(3, 0, 0), ValueError, "must be 1 … n, n = 3; got 0"),
-    (lambda: planted_graph(3, 4, 0), ValueError, "must be 1 … n, n = 3; got 4"),
 ])  # fmt: skip
 def test_bad_input(call, error, message):
     with pytest.raises(error, match=message):
         call()
-
-
-def test_orders_of_a_graph_without_edges_are_all_sequences():
-    for n in range(5):
-        assert len(list(orders(parents_of_edges(n, [])))) == math.factorial(n)

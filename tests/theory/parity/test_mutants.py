@@ -13,16 +13,13 @@ from theory.claims import Claim
 EXAMPLES = 10
 
 TWO = ("3-1 alt",)
-CHECKS = ("parity_domains", "parity_checks", "parity")
-PROOFS = ("parity_certificates", *CHECKS)
 
-
-unit = functools.partial(Mutant, "parity_units", through=CHECKS, numbers=("3-1",))
-units = functools.partial(Mutant, "parity_units", through=("parity_gain", "parity_one_unit", *PROOFS), numbers=TWO)
-gain = functools.partial(Mutant, "parity_gain", through=CHECKS, numbers=TWO)
-bounds = functools.partial(Mutant, "parity_bounds", through=("parity_gain", *PROOFS), numbers=TWO)
-one_unit = functools.partial(Mutant, "parity_one_unit", through=PROOFS, numbers=TWO)
-checks = functools.partial(Mutant, "parity_checks", through=("parity",))
+unit = functools.partial(Mutant, "parity.units", numbers=("3-1",))
+units = functools.partial(Mutant, "parity.units", numbers=TWO)
+gain = functools.partial(Mutant, "parity.gain", numbers=TWO)
+bounds = functools.partial(Mutant, "parity.bounds", numbers=TWO)
+one_unit = functools.partial(Mutant, "parity.one_unit", numbers=TWO)
+checks = functools.partial(Mutant, "parity.checks")
 
 MUTANTS = [
     # the truth, and the units that multiply

@@ -11,10 +11,8 @@ import pytest
 
 import minigrad as mg
 from minigrad import nn
-from minigrad.render.passes.arrange import arranged, whole
-from minigrad.render.picture import picture_of
 from tests.render.graphs import leaf
-from tests.render.test_picture import check
+from tests.render.pictures import arranged, check, picture_of, whole
 
 X = np.ones((2, 9, 4), np.float32)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ..picture import Picture, Vertex
+from .picture import Picture, Vertex
 
 __all__ = ["marks", "stubbed"]
 

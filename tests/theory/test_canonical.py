@@ -9,7 +9,7 @@ import pytest
 
 import minigrad as mg
 from theory import Proposition, enumerated
-from theory.identity import content
+from theory.canonical import canonical_text
 
 
 @dataclass(frozen=True)
@@ -76,21 +76,21 @@ ALIKE = [  # each equal to itself made anew, and unlike all others
 
 
 def test_the_content_of_an_example_tells_it_from_others():
-    keys = [content(make()) for make in ALIKE]
-    assert keys == [content(make()) for make in ALIKE]
+    keys = [canonical_text(make()) for make in ALIKE]
+    assert keys == [canonical_text(make()) for make in ALIKE]
     assert len(set(keys)) == len(keys)
 
 
 def test_the_order_of_a_dict_or_set_does_not_matter():
-    assert content({"a": 1, "b": 2}) == content({"b": 2, "a": 1})
+    assert canonical_text({"a": 1, "b": 2}) == canonical_text({"b": 2, "a": 1})
     # In a table of 8 places these collide, so that the order of insertion shows.
-    assert content({0, 8, 16, 24}) == content({24, 16, 8, 0})
+    assert canonical_text({0, 8, 16, 24}) == canonical_text({24, 16, 8, 0})
 
 
 def test_what_contains_itself_has_a_content():
     circle = [1]
     circle.append(circle)
-    assert content(circle) == content(circle)
+    assert canonical_text(circle) == canonical_text(circle)
 
 
 @pytest.mark.parametrize(

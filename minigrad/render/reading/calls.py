@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..core import Leaf, Node
-from .words import STEP
+from ...core import Leaf, Node
+from ..picture import Path
+from ..words import STEP
 
 __all__ = ["Paths", "owners_path", "paths_of_modules"]
 
-_Path = tuple[str, ...]
-Paths = Mapping[int, _Path]
+Paths = Mapping[int, Path]
 """Scopes under other names, by the identity of the path that the nodes hold."""
 _Held = dict[str, set[Node]]
 """Parameters by their name."""
@@ -31,8 +31,8 @@ def paths_of_modules(operations: Sequence[Node]) -> Paths:
     >>> sorted(paths_of_modules([y.node.parents[0], y.node.parents[0].parents[0].parents[0]]).values())
     [('Linear 1',), ('Linear 2',)]
     """
-    calls: dict[_Path, dict[int, _Held]] = {}
-    last: _Path | None = None
+    calls: dict[Path, dict[int, _Held]] = {}
+    last: Path | None = None
     held: _Held = {}
     for node in operations:
         if node.scope is not last:
@@ -43,7 +43,7 @@ def paths_of_modules(operations: Sequence[Node]) -> Paths:
                 held.setdefault(parent.name, set()).add(parent)
     around = {path[:depth] for path in calls for depth in range(len(path))}
     taken = {path[-1] for path in calls if path}
-    result: dict[int, _Path] = {}
+    result: dict[int, Path] = {}
     for path, several in calls.items():
         if len(several) > 1 and path not in around and _is_class(path):
             modules = _modules(several)
@@ -52,7 +52,7 @@ def paths_of_modules(operations: Sequence[Node]) -> Paths:
     return result
 
 
-def _is_class(path: _Path) -> bool:
+def _is_class(path: Path) -> bool:
     """Whether the name is of a class: one that is an attribute's is one module's, if that around it is one."""
     return (len(path) == 1 or path[-1][:1].isupper()) and not STEP.fullmatch(path[-1])
 
@@ -95,7 +95,7 @@ def _free(name: str, count: int, taken: set[str]) -> list[str]:
     return names
 
 
-def owners_path(leaf: Node, uses: Iterable[Node], paths: Paths) -> _Path:
+def owners_path(leaf: Node, uses: Iterable[Node], paths: Paths) -> Path:
     """The path of the module that holds a parameter, from the scopes in which it is used; empty if none tells.
 
     The module's name is known, and is a part of these scopes wherever the parameter was used within a call of the

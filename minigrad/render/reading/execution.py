@@ -19,8 +19,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from ..core import Node
-from ..graph import Order, topological_order
+from ...core import Node
+from ...graph import Order, topological_order
+from ...ops.elementwise import add
+from ...ops.indexing import getitem
 
 __all__ = ["executed"]
 
@@ -79,7 +81,7 @@ def _totals(order: Sequence[Node], users: Counter[Node]) -> dict[Node, Node]:
     before: dict[Node, Node] = {}
     length: dict[Node, int] = {}
     for node in order:
-        if node.primitive is None or node.primitive.name != "add":
+        if node.primitive is not add.primitive:
             continue
         length[node] = 1
         for parent in node.parents:
@@ -99,7 +101,7 @@ def _sliced(order: Sequence[Node], depth: dict[Node, int]) -> list[Node]:
     """What the steps of a loop take slices of, which was there before the first of them."""
     slices: dict[Node, list[Node]] = {}
     for node in order:
-        if node.primitive is not None and node.primitive.name == "getitem" and node.parents[0].primitive is not None:
+        if node.primitive is getitem.primitive and node.parents[0].primitive is not None:
             slices.setdefault(node.parents[0], []).append(node)
     slices = {node: parts for node, parts in slices.items() if len(parts) > 2}
     if not slices:

@@ -12,11 +12,9 @@ import minigrad as mg
 from minigrad import nn
 from minigrad.backward import graph_of
 from minigrad.graph import Order, certify
-from minigrad.render.execution import executed
-from minigrad.render.passes.arrange import arranged
+from minigrad.render.reading.execution import executed
 from tests.render.graphs import graphs, leaf
-from tests.render.passes.test_fold import operations
-from tests.render.test_picture import check
+from tests.render.pictures import arranged, check, operations
 
 ZEROS = np.zeros((2, 4), np.float32)
 

@@ -1,0 +1,107 @@
+"""Cross-entropy of rows: logits (M, C), one row for each entry that counts, and the class (M,) that is right in each.
+
+The loss and its gradient share all of their work, so the forward computes both: it turns the rows of logits, in place,
+into the rows of their gradient, and the VJP only multiplies them by the cotangent and puts them where they belong.
+
+A worked example, with C = 3 classes and two entries, of which the second is ignored::
+
+    scores (2, 3), targets (2,)  score_rows           z (1, 3), chosen (1,)   the rows that count
+    z, chosen                    cross_entropy_rows   losses (1,)             and z is (softmax - one_hot) scale
+    z                            pull_rows            (2, 3)                  zeros where an entry is ignored
+
+>>> scores, targets, keep = np.zeros((2, 3)), np.array([2, 0]), np.array([True, False])
+>>> z, chosen = score_rows(scores, targets, keep)
+>>> cross_entropy_rows(z, chosen, scale=1.0)  # log 3
+array([1.0986])
+>>> pull_rows(np.array(1.0), z, keep, scores.shape)
+array([[ 0.3333,  0.3333, -0.6667],
+       [ 0.    ,  0.    ,  0.    ]])
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...spec import Array
+from .numerics import single
+
+__all__ = ["cross_entropy_rows", "pull_rows", "scaled_sum", "score_rows", "spread"]
+
+
+def score_rows(scores: Array, targets: Array, keep: Array | None) -> tuple[Array, Array]:
+    """Scores (…, C) as rows (M, C) that may be written into, and their targets (M,): those that count."""
+    if keep is None:  # a plain copy is faster than a gather
+        rows, chosen = np.array(scores, order="C").reshape(targets.size, scores.shape[-1]), targets.ravel()
+    else:
+        rows, chosen = scores[keep], targets[keep]
+    return single(rows), chosen
+
+
+def cross_entropy_rows(z: Array, targets: Array, scale: float, smoothing: float = 0.0) -> Array:
+    """The cross-entropy of each row of logits (M, C) at its target (M,).
+
+    In place, the logits become the gradient of ``scale`` times the sum of the losses: with p the row's
+    softmax and q the target distribution (one-hot, or smoothed), the loss is -sum q log p, and its gradient p - q.
+
+    At the target p - 1 would cancel: there the gradient is minus the sum of the others.
+    """
+    if not z.size:
+        return np.zeros(len(z), z.dtype)
+    z -= z.max(axis=1, keepdims=True)
+    picked = np.arange(len(z)), targets
+    if smoothing:
+        return _smoothed_rows(z, picked, scale, smoothing)
+    logits = z[picked]
+    np.exp(z, out=z)
+    own = z[picked]
+    z[picked] = 0
+    others = z.sum(axis=1)
+    total = others + own
+    share = scale / total
+    z *= share[:, None]
+    z[picked] = -share * others
+    # log p = z - log total; the target's z is 0 if it is the largest, and its p then near 1
+    result: Array = np.where(logits == 0, np.log1p(others), np.log(total) - logits)
+    return result
+
+
+def _smoothed_rows(z: Array, picked: tuple[Array, Array], scale: float, smoothing: float) -> Array:
+    """As :func:`cross_entropy_rows`, of logits whose largest is 0 and places with some label smoothing."""
+    losses = (1 - smoothing) * z[picked] + smoothing * z.mean(axis=1)
+    np.exp(z, out=z)
+    total = z.sum(axis=1)
+    z *= (scale / total)[:, None]
+    # Minus q, which sums to 1; what rounding left of the gradient's sum is taken off in the same proportions.
+    amount = np.full_like(total, scale)
+    for _ in range(2):
+        z -= (amount * (smoothing / z.shape[1]))[:, None]
+        z[picked] -= amount * (1 - smoothing)
+        amount = z.sum(axis=1)
+    result: Array = np.log(total) - losses
+    return result
+
+
+def pull_rows(g: Any, rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Array:
+    """The cotangent of logits of a shape, from ``rows`` as :func:`cross_entropy_rows` leaves them.
+
+    For a g of 1, as a loss at the end of a graph has, ``rows`` are the answer as they are.
+    """
+    if g.ndim:  # one loss an entry
+        g = (g.ravel() if keep is None else g[keep])[:, None]
+    return spread(rows if g.ndim == 0 and g == 1 else rows * g, keep, shape)
+
+
+def spread(rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Array:
+    """Rows (M, …) of the kept entries in their places in zeros of a shape."""
+    if keep is None:
+        return rows.reshape(shape)
+    full = np.zeros(shape, rows.dtype)
+    full[keep] = rows
+    return full
+
+
+def scaled_sum(losses: Array, scale: float) -> Any:
+    """``scale`` times the sum, in the losses' dtype."""
+    return losses.sum() * losses.dtype.type(scale)

@@ -1,0 +1,197 @@
+"""The steps of a recurrent layer, forwards and backwards: what an RNN, an LSTM and a GRU have in common.
+
+A worked example: N = 2 sequences of up to T = 3 steps, with ``lengths`` [1, 3], in an LSTM, whose four gates make
+matrices of 4H columns. Sequence 0 has one step, sequence 1 has three: four steps are computed, M = 4, and
+:mod:`.packing` gives each a row. Its order is the longest sequence first, so step 0 has the rows 0 (of sequence 1) and
+1 (of sequence 0), step 1 has row 2 and step 2 has row 3.
+
+Forwards, where h holds the state after each row::
+
+    x (2, 3, D)      inputs.rows      rows (4, D)                   the four inputs that there are
+    rows (4, D)      project          projected (4, 4H)             rows @ Wx + b, one GEMM for all steps
+    h0 (2, H)        packing.sort     first (2, H)                  sequence 1, then sequence 0
+    step 0           run              first      (2, H) @ Wh        a (4, 2, H), and from it h[0:2]
+    step 1                            h[0:1]     (1, H) @ Wh        a (4, 1, H), and from it h[2:3]
+    step 2                            h[2:3]     (1, H) @ Wh        a (4, 1, H), and from it h[3:4]
+    h (4, H)         packing.unpack   (2, 3, H)                     zeros behind the end of sequence 0
+
+At each step the *cell* makes the new states of the product a = h @ Wh and of the rows of ``projected``, p = x @ Wx + b.
+The axis of gates comes first in both, (gates, n, H), so that each gate is a contiguous block.
+
+Backwards, where dh (2, H) is the cotangent of the states that are carried from one step to the next, and g (4, H)
+the one that arrives from outside at the state of each row::
+
+    step 2           run_back         dh[0:1] += g[3:4]             from it da[3:4], and dh[0:1] = da[3:4] @ Wh.T
+    step 1                            dh[0:1] += g[2:3]             from it da[2:3], and dh[0:1] = da[2:3] @ Wh.T
+    step 0                            dh[0:2] += g[0:2]             from it da[0:2], and dh[0:2] = da[0:2] @ Wh.T
+    dh (2, H)        packing.unsort   dh0 (2, H)                    sequence 0, then sequence 1
+    da (4, 4H)       pull_weights     dWx, dWh, db, dx              one GEMM each, for all steps
+
+A cell that uses h besides the product, as a GRU does in z h, has a direct path on which cotangents go back as well: its
+VJP returns them, and they are added to da @ Wh.T.
+
+The products of a step are thin and go in blocks (:mod:`.blocks`). Groups of sequences (:class:`.packing.Group`) go
+through their steps side by side, each on a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ...recording import recorder
+from ...runtime.threads import get_num_threads, run_in_parallel
+from ...spec import Array
+from .blocks import block_rows, column_blocks, multiply, product, products, row_blocks
+from .numerics import column_sums, widened
+from .packing import Group, Inputs, Packing
+
+__all__ = ["Cell", "CellVJP", "by_gate", "groups_of", "project", "pull_weights", "run", "run_back"]
+
+_WORTH_THREADS = 2**22  # multiplications in a step: with less to do the threads wait for each other
+
+Cell: TypeAlias = Callable[[Group, int, Array, Array], None]
+"""``cell(group, t, a, p)``: the forward of a cell at step t of a group, of which n sequences are alive.
+
+a: the product h @ Wh (gates, n, H). The cell may write into it; what it leaves there is kept for its VJP.
+p: the input's part x @ Wx + b (gates, n, H); not to be written into.
+It writes the new states into the rows ``group.step(t)`` of arrays (M, H) of its own.
+"""
+
+CellVJP: TypeAlias = Callable[[Group, int, list[Array], Array], "Array | None"]
+"""``cell_vjp(group, t, cotangents, da)``: the VJP of a cell at step t of a group.
+
+cotangents: those of the states after the step, each (n, H), that of h first. All but the first are to be turned, in
+    place, into those of the states before the step.
+da: to be filled with the cotangent of a = h @ Wh (gates, n, H).
+Returns the cotangent of h before the step on its direct path, (n, H): all of it but da @ Wh.T, which is added
+    afterwards. It may be ``cotangents[0]``, changed in place. None if h is used in the product alone.
+"""
+
+
+def by_gate(rows: Array, H: int) -> Array:
+    """Rows (n, gates H) as (gates, n, H), a view.
+
+    >>> by_gate(np.arange(8).reshape(2, 4), H=2).tolist()
+    [[[0, 1], [4, 5]], [[2, 3], [6, 7]]]
+    """
+    return rows.reshape(len(rows), rows.shape[1] // H, H).swapaxes(0, 1)
+
+
+def groups_of(N: int, H: int, gates: int) -> int:
+    """In how many groups N sequences go best: as few as suit the blocks of a product.
+
+    If the work of a step is worth threads, each thread has as many groups as the others.
+    """
+    groups = -(-N // block_rows(gates * H))
+    if N * gates * H * H >= _WORTH_THREADS:
+        groups = -(-groups // get_num_threads()) * get_num_threads()
+    return max(min(groups, N), 1)
+
+
+def project(rows: Array, Wx: Array, b: Array, dtype: Any) -> Array:
+    """The input's part of all steps, x @ Wx + b in one GEMM: (rows, D) to (rows, gates H)."""
+    projected = product(widened(rows), widened(Wx)).astype(dtype, copy=False)
+    projected += b
+    return projected
+
+
+def run(packing: Packing, inputs: Inputs, projected: Array, Wh: Array, h0: Array, h: Array, cell: Cell) -> Array:
+    """All steps of all groups, from the initial states h0 (N, H); the states after each row fill h (M, H).
+
+    Returns:
+        what the cell left of a at each step, (M, gates H). The entries of a step of n rows lie in the memory of these
+        n rows in the order (gates, n, H): ``kept[group.step(t)].reshape(gates, n, H)`` is a as the cell left it.
+    """
+    H, G = Wh.shape
+    kept = np.empty((len(h), G), h.dtype)
+    blocks = column_blocks(Wh.astype(h.dtype, copy=False), packing.widest, G // H)
+
+    def steps(group: Group) -> None:
+        for t in range(group.steps):
+            step = group.step(t)
+            a = kept[step].reshape(G // H, group.alive[t], H)
+            multiply(group.before(t, h0, h), blocks, out=a)
+            cell(group, t, a, by_gate(inputs.take(projected, step), H))
+
+    run_in_parallel([partial(steps, group) for group in packing.groups])
+    return kept
+
+
+def run_back(
+    packing: Packing, Wh: Array, outside: tuple[Array | None, ...], dtype: Any, cell_vjp: CellVJP
+) -> tuple[list[Array], Array]:
+    """All steps of all groups from the last to the first.
+
+    Args:
+        outside: the cotangent (N, T, H) of each state that the layer gives out, that of h first; None for a state that
+            nobody used.
+
+    Returns:
+        the cotangents of the initial states, each (N, H), and da, those of the product h @ Wh of each row (M, gates H).
+    """
+    H, G = Wh.shape
+    arriving = [None if g is None else packing.pack(g) for g in outside]
+    states = [np.zeros((packing.N, H), dtype) for _ in outside]
+    da = np.empty((len(packing.rows), G), dtype)
+    blocks = row_blocks(Wh.astype(dtype, copy=False), packing.widest)
+
+    def arrive(group: Group, t: int) -> list[Array]:
+        """The cotangents of the states after step t: from the steps behind it, and from outside."""
+        live = [state[group.first][: group.alive[t]] for state in states]
+        for state, g in zip(live, arriving, strict=True):
+            if g is not None:
+                state += g[group.step(t)]
+        return live
+
+    def leave(group: Group, t: int, live: list[Array]) -> None:
+        """Turn them into the cotangents of the states before step t."""
+        cotangent = np.empty((G // H, group.alive[t], H), dtype)
+        direct = cell_vjp(group, t, live, cotangent)
+        rows = da[group.step(t)]
+        by_gate(rows, H)[...] = cotangent
+        if direct is None:
+            multiply(rows, blocks, out=live[0][None])
+        else:
+            through_product = np.empty_like(live[0])
+            multiply(rows, blocks, out=through_product[None])
+            np.add(direct, through_product, out=live[0])
+
+    def steps(group: Group) -> None:
+        for t in reversed(range(group.steps)):
+            leave(group, t, arrive(group, t))
+
+    notes = recorder()
+    if notes is None:
+        run_in_parallel([partial(steps, group) for group in packing.groups])
+    else:  # all groups step by step, for there must be a moment at which the cotangents of a step are whole
+        for t in reversed(range(packing.steps)):
+            live = [(group, arrive(group, t)) for group in packing.groups]  # no rows of a group that has ended
+            notes.step(t, *states)
+            for group, cotangents in live:
+                leave(group, t, cotangents)
+    return [packing.unsort(state) for state in states], da
+
+
+def pull_weights(
+    needs: tuple[bool, ...], da: Array, dp: Array, rows: Array, h0: Array, h: Array, Wx: Array,
+    packing: Packing, inputs: Inputs,
+) -> tuple[Array | None, Array | None, Array | None, Array | None]:  # fmt: skip
+    """Cotangents of x, Wx, Wh and b, each if it is needed: one GEMM each over all steps.
+
+    Args:
+        needs: for x, h0, Wx, Wh and b, in this order.
+        da: the cotangents of a = h @ Wh of each row, as :func:`run_back` returns them (M, gates H).
+        dp: those of p = x @ Wx + b of each row (M, gates H). Where a cell takes a + p they are the same as da.
+        rows: the inputs that were projected. h0, h: the states before the first step and after each row.
+    """
+    gathered = inputs.gather(dp, rows)
+    dx, dWx, dWh = products(
+        (gathered, Wx.T) if needs[0] else None,
+        (rows.T, gathered) if needs[2] else None,
+        (packing.states_before(h0, h).T, da) if needs[3] else None,
+    )
+    return None if dx is None else inputs.unpack(dx), dWx, dWh, column_sums(gathered) if needs[4] else None

@@ -1,0 +1,1 @@
+"""From the nodes behind tensors to a picture."""

@@ -1,0 +1,69 @@
+"""Columns of windows: each tap's row holds what the tap sees, plainly and shared, whatever pieces the work is in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minigrad.ops.kernels import columns
+from minigrad.ops.kernels.columns import Columns
+from minigrad.ops.kernels.windows import Windows
+
+
+@st.composite
+def cases(draw):
+    """Images and how their windows become columns; with stride 1 they may be shared."""
+    kernel, dilation = (draw(st.tuples(st.integers(1, 3), st.integers(1, most))) for most in (3, 2))
+    stride, padding = draw(st.tuples(st.integers(1, 2), st.integers(1, 2))), draw(st.tuples(*[st.integers(0, 2)] * 2))
+    windows = Windows.of(kernel, stride, padding, dilation)
+    size = [max(1, e - 2 * p) + draw(st.integers(0, 4)) for e, p in zip(windows.extent, padding, strict=True)]
+    groups = draw(st.integers(1, 2))
+    x = np.random.default_rng(0).standard_normal((draw(st.integers(1, 3)), groups * draw(st.integers(1, 2)), *size))
+    shared = stride[0] == 1 and draw(st.booleans())
+    filters = groups * draw(st.integers(0, 2))
+    return x, Columns(windows, windows.output_size(x.shape[2:]), groups, filters, shared)
+
+
+@given(cases(), st.integers(1, 4), st.sampled_from([1, 50, 2**20]))
+def test_columns_hold_what_each_tap_sees(case, threads, largest):
+    x, how = case
+    n, c = x.shape[:2]
+    kh, kw = how.windows.kernel
+    expected = how.windows.view(how.windows.pad(x), how.number).reshape(n, how.groups, c // how.groups, kh, kw, -1)
+    seen = np.zeros(expected.shape)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "_LARGEST", largest)
+        for share in how.shares(x, threads):
+            width = how.number[1]
+            band = slice(share.rows.start * width, share.rows.stop * width)
+            for images, terms in how.blocks(x, share, x.dtype):
+                for i, term in enumerate(terms):
+                    rows = slice(i, i + 1) if how.shared else slice(None)
+                    part = seen[images, :, :, rows, :, band]
+                    part += term.reshape(part.shape)  # added, so that nothing may come twice
+    np.testing.assert_array_equal(seen, expected)
+
+
+@given(cases())
+def test_kernels_are_the_inverse_of_matrices(case):
+    x, how = case
+    w = np.random.default_rng(1).standard_normal((2 * how.groups, x.shape[1] // how.groups, *how.windows.kernel))
+    matrices = how.matrices(w)
+    assert matrices.shape == (how.terms, how.groups, 2, w[0].size // how.terms)
+    np.testing.assert_array_equal(how.kernels(matrices), w)
+
+
+@given(cases())
+def test_a_convolution_is_the_sum_of_the_products_of_the_terms(case):
+    x, how = case
+    w = np.random.default_rng(1).standard_normal((2 * how.groups, x.shape[1] // how.groups, *how.windows.kernel))
+    seen = how.windows.view(how.windows.pad(x), how.number)
+    seen = seen.reshape(len(x), how.groups, -1, *seen.shape[2:])
+    expected = np.einsum("ngcijpq,gfcij->ngfpq", seen, w.reshape(how.groups, 2, *w.shape[1:]))
+    for share in how.shares(x, 1):
+        for images, terms in how.blocks(x, share, x.dtype):
+            y = sum(matrix @ term for matrix, term in zip(how.matrices(w), terms, strict=True))
+            part = expected[images, :, :, share.rows]
+            np.testing.assert_allclose(y, part.reshape(y.shape), atol=1e-12)

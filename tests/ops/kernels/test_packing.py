@@ -1,0 +1,73 @@
+"""Packing: every step that there is has one row, each group's steps are slices, and states are found by slices."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minigrad.ops.kernels.packing import Inputs, Packing
+
+
+@st.composite
+def packings(draw):
+    """Sequences of drawn lengths, and their packing in so many groups."""
+    N, T = draw(st.integers(1, 6)), draw(st.integers(0, 5))
+    lengths = np.array(draw(st.lists(st.integers(0, T), min_size=N, max_size=N)))
+    return lengths, Packing(N, T, lengths, draw(st.integers(1, N)))
+
+
+@given(packings())
+def test_every_step_before_an_end_has_one_row(case):
+    lengths, packing = case
+    found = sorted(zip(packing.rows.tolist(), packing.times.tolist(), strict=True))
+    assert found == [(n, t) for n, length in enumerate(lengths) for t in range(length)]
+    assert packing.steps == lengths.max()
+
+
+@given(packings())
+def test_a_step_is_a_slice_of_live_rows(case):
+    lengths, packing = case
+    for group in packing.groups:
+        members = packing.order[group.first]
+        for t in range(group.steps):
+            alive = members[: group.alive[t]]
+            assert sorted(alive) == sorted(n for n in members if lengths[n] > t)
+            np.testing.assert_array_equal(packing.rows[group.step(t)], alive)
+            assert (packing.times[group.step(t)] == t).all()
+            assert len(alive) <= packing.widest
+
+
+@given(packings())
+def test_unpacking_undoes_packing(case):
+    lengths, packing = case
+    x = np.random.default_rng(0).standard_normal((packing.N, packing.T, 2))
+    alive = lengths[:, None] > np.arange(packing.T)
+    np.testing.assert_array_equal(packing.unpack(packing.pack(x)), np.where(alive[..., None], x, 0))
+    first = x.sum(axis=1)
+    np.testing.assert_array_equal(packing.unsort(packing.sort(first, first.dtype)), first)
+
+
+@given(packings())
+def test_a_row_starts_from_the_state_before_it(case):
+    """The state after step t of sequence n is 10 n + t here, the initial one 10 n - 1."""
+    _, packing = case
+    first = packing.sort(10.0 * np.arange(packing.N)[:, None] - 1, float)
+    after = (10.0 * packing.rows + packing.times)[:, None]
+    np.testing.assert_array_equal(packing.states_before(first, after), after - 1)
+
+
+@given(packings(), st.integers(1, 4))
+def test_inputs_by_index_are_looked_up_and_their_cotangents_summed(case, U):
+    _, packing = case
+    rng = np.random.default_rng(0)
+    indices, table = rng.integers(0, U, (packing.N, packing.T)), rng.standard_normal((U, 3))
+    inputs = Inputs(packing, indices)
+    rows = inputs.rows(table)
+    taken = packing.pack(table[indices])
+    for group in packing.groups:
+        for t in range(group.steps):
+            np.testing.assert_array_equal(inputs.take(rows, group.step(t)), taken[group.step(t)])
+    expected = np.zeros((U, 3))
+    np.add.at(expected, indices[packing.rows, packing.times], taken)
+    np.testing.assert_allclose(inputs.unpack(inputs.gather(taken, rows)), expected, atol=1e-12)

@@ -1,0 +1,63 @@
+"""Pictures of tensors in one call, and what holds of every picture."""
+
+from __future__ import annotations
+
+import sys
+
+from minigrad.render.given import requested
+from minigrad.render.passes import arrange
+from minigrad.render.passes.unroll import unrolled as unrolled_to
+from minigrad.render.reading import nodes
+
+
+def picture_of(tensors, names=None):
+    """The graph behind tensors as it is."""
+    request = requested(tensors, names=names)
+    return nodes.picture_of(request.tensors, request.names)
+
+
+def unrolled(picture):
+    """The picture with every step of its sequences."""
+    return unrolled_to(picture, sys.maxsize)
+
+
+def whole(tensors, unroll="fold", names=None, expand=()):
+    """The picture before a loop is folded."""
+    request = requested(tensors, unroll=unroll, names=names, expand=expand)
+    return arrange.whole(nodes.picture_of(request.tensors, request.names), request)
+
+
+def arranged(tensors, unroll="fold", max_nodes=1000, names=None, expand=()):
+    """The picture that a drawing shows."""
+    request = requested(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand)
+    return arrange.arranged(nodes.picture_of(request.tensors, request.names), request)
+
+
+def check(picture):
+    """What holds of every picture: edges come from earlier vertices and carry an output that exists."""
+    for number, vertex in enumerate(picture.vertices):
+        for edge in vertex.inputs:
+            assert 0 <= edge.source < number
+            assert 0 <= edge.slot < len(picture.vertices[edge.source].specs)
+        assert not (vertex.is_leaf and vertex.inputs)
+        assert vertex.stands_for >= (vertex.kind == "elision")
+    kinds = [vertex.is_leaf for vertex in picture.vertices]
+    assert kinds == sorted(kinds, reverse=True), "leaves come first"
+    for output in picture.outputs:
+        assert output.slot < len(picture.vertices[output.source].specs)
+    return picture
+
+
+def check_drawn(picture):
+    """What holds besides of a picture that is drawn: only elisions stand for others."""
+    assert all((vertex.stands_for > 0) == (vertex.kind == "elision") for vertex in picture.vertices)
+    return check(picture)
+
+
+def labels(picture):
+    return [vertex.label for vertex in picture.vertices]
+
+
+def operations(picture):
+    """How many operations a picture shows or stands for."""
+    return sum(vertex.stands_for or 1 for vertex in picture.vertices if not vertex.is_leaf)

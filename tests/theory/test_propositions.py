@@ -1,0 +1,56 @@
+"""Propositions are examined: examples are counted, and whoever breaks is said."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from tests.theory.samples import a_claim, proposition
+from theory import Proposition
+
+
+def test_number_of_cases():
+    assert proposition().examine(40, 0).cases == 40
+    assert proposition(share=0.25).examine(40, 0).cases == 10
+    assert proposition(share=0.001).examine(40, 0).cases == 1
+    whole = proposition(domain=lambda n: range(n)).examine(40, 0)
+    assert (whole.cases, whole.holds, whole.kind) == (40, True, "sample")
+    assert proposition(domain=[1, 2, 3]).examine(40, 0).cases == 3
+    even = st.integers(0, 100).filter(lambda x: x % 2 == 0)
+    assert proposition(domain=even).examine(40, 0).cases == 40  # an example that is thrown away is none
+
+
+@pytest.mark.parametrize("domain", [[], lambda n: iter(()), st.nothing()])
+def test_of_nothing_nothing_is_said(domain):
+    with pytest.raises(ValueError, match="no example"):
+        proposition(domain=domain).examine(40, 0)
+
+
+def test_an_assumption_that_is_not_met_is_no_case():
+    def check(x):
+        assume(x % 2 == 0)
+
+    assert Proposition("even", "even", check, st.integers(0, 1000)).examine(40, 0).cases == 40
+
+
+@pytest.mark.parametrize("domain", [st.integers(0, 100), [0, 1]])
+def test_a_checker_that_breaks_gives_no_verdict_but_the_example(domain):
+    def broken(x):
+        1 / (x - 1)
+
+    result = Proposition("broken", "broken", broken, domain).examine(300, 0)
+    assert (result.holds, result.broken, result.counterexample, result.as_expected) == (False, True, 1, False)
+    assert result.message == "the checker broke: ZeroDivisionError: division by zero"
+
+
+@pytest.mark.parametrize("returned", [False, True, 0, np.bool_(False), "x", NotImplemented])
+@pytest.mark.parametrize("domain", [st.integers(0, 9), [1, 2]])
+def test_a_checker_that_returns_something_is_an_error(returned, domain):
+    """`return 1 == 2` accepted everything."""
+    wrong = Proposition("arithmetic", "1 is 2", lambda x: returned, domain)
+    with pytest.raises(TypeError, match=r"claim x: arithmetic: its checker returned .* for .*; a checker raises"):
+        a_claim(wrong).check(20)
+    with pytest.raises(TypeError, match="returns nothing to accept"):
+        a_claim(proposition(), wrong).check(20)
