@@ -13,7 +13,7 @@ Source: homework, the captioning exercises (CS231n).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -21,7 +21,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 import minigrad as mg
 from captioning.data.notebook import load_coco_data, sample_coco_minibatch
 from captioning.data.vocabulary import decode_captions
-from captioning.models.captioner import CELLS, WEIGHTS, caption_loss, check_cell, initial_weights
+from captioning.models.network import CaptionNetwork
+from captioning.models.weights import WEIGHTS
 from captioning.pictures.photos import image_from_url
 from captioning.scoring.metrics import BLEU_score, exercise_bleu
 from minigrad import Tensor, ops
@@ -128,7 +129,7 @@ def temporal_softmax_loss(x: Array, y: Array, mask: Array, verbose: bool = False
 
 
 class CaptioningRNN:
-    """The captioning model of the notebooks; `captioning.models.captioner` says what it computes.
+    """The captioning model of the notebooks; `captioning.models.network` says what it computes.
 
     word_to_idx: the words and their ids; V is its length. It must have `<NULL>`; if it has no `<START>`,
     `sample` starts from `<NULL>`. params: the dict of the eight weights, ndarrays of `dtype`, which may be
@@ -145,7 +146,6 @@ class CaptioningRNN:
         cell_type: str = "rnn",
         dtype: DTypeLike = np.float32,
     ) -> None:
-        check_cell(cell_type)
         if "<NULL>" not in word_to_idx:
             raise ValueError("word_to_idx has no <NULL>, the word that pads captions")
         self.cell_type, self.dtype = cell_type, np.dtype(dtype)
@@ -154,53 +154,38 @@ class CaptioningRNN:
         self._null = word_to_idx["<NULL>"]
         self._start = word_to_idx.get("<START>", self._null)
         draw = np.random.standard_normal  # the global one: see the docstring
-        self.params: dict[str, Array] = initial_weights(
-            len(word_to_idx), input_dim, wordvec_dim, hidden_dim, cell_type, draw, dtype
-        )
+        sizes = input_dim, wordvec_dim, hidden_dim
+        self._network = CaptionNetwork(len(word_to_idx), self._null, *sizes, cell_type, draw, dtype)
+        self.params: dict[str, Array] = {name: weight.data for name, weight in self._network.weights.items()}
 
-    def _weights(self) -> list[Tensor]:
-        """The weights as constants that share the arrays of `params`."""
+    def _bound(self) -> CaptionNetwork:
+        """The network on the arrays that `params` has now; nothing is copied, and no gradient is left."""
         missing = [name for name in WEIGHTS if name not in self.params]
         if missing:
             raise ValueError(f"params: {', '.join(missing)} are missing")
-        return [_sharing(self.params[name]) for name in WEIGHTS]
+        for name, weight in self._network.weights.items():
+            weight.requires_grad = False
+            weight.data = np.asarray(self.params[name])
+            weight.requires_grad = True  # a new leaf, of this array
+        return self._network
 
     def loss(self, features: ArrayLike, captions: ArrayLike) -> tuple[float, dict[str, Array]]:
         """The loss of captions (N,T), features (N,D), and its gradients under the keys of `params`."""
-
-        def loss_of(*weights: Tensor) -> Tensor:
-            named = dict(zip(WEIGHTS, weights, strict=True))
-            return caption_loss(named, features, captions, self._null, self.cell_type)
-
-        loss, grads = mg.value_and_grad(loss_of, range(len(WEIGHTS)))(*self._weights())
-        return float(loss.item()), dict(zip(WEIGHTS, _arrays(grads), strict=True))
+        network = self._bound()
+        loss = network.caption_loss(features, captions)
+        loss.backward()
+        return float(loss.item()), {name: cast(Array, weight.grad) for name, weight in network.weights.items()}
 
     def sample(self, features: ArrayLike, max_length: int = 30) -> NDArray[np.int32]:
         """The likeliest word at each of `max_length` steps, also after `<END>`: int32 (N, max_length)."""
-        w = dict(zip(WEIGHTS, self._weights(), strict=True))
-        rows = np.asarray(features).astype(w["W_proj"].dtype, copy=False)
+        network, rows = self._bound(), np.asarray(features)
         captions = np.full((len(rows), max_length), self._null, dtype=np.int32)
-        words = np.full(len(rows), self._start)
-        with mg.no_grad():
-            h = rows @ w["W_proj"] + w["b_proj"]
-            c = _sharing(np.zeros_like(h.data))
-            for t in range(max_length):
-                x = ops.embedding(words, w["W_embed"])
-                if CELLS[self.cell_type] == 1:
-                    h = ops.rnn_step(x, h, w["Wx"], w["Wh"], w["b"])
-                else:
-                    h, c = ops.lstm_step(x, h, c, w["Wx"], w["Wh"], w["b"])
-                scores = h @ w["W_vocab"] + w["b_vocab"]
-                words = scores.data.argmax(axis=1)
-                captions[:, t] = words
+        words, state = np.full(len(rows), self._start), network.initial_state(rows)
+        for t in range(max_length):
+            scores, state = network.step(words, state)
+            words = scores.data.argmax(axis=1)
+            captions[:, t] = words
         return captions
-
-
-def _sharing(array: Array) -> Tensor:
-    """A constant whose array is this one, no copy of it."""
-    result = mg.tensor(0.0)
-    result.data = np.asarray(array)
-    return result
 
 
 # The solver ------------------------------------------------------------------------------------

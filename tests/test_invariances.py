@@ -242,6 +242,7 @@ def fixed(shape: Any, dtype: Any) -> Any:
 # name of the primitive -> calls (function of the linear inputs, their shapes); dtype is that of the constants
 LINEAR: dict[str, list[tuple[Any, list[Any]]]] = {
     "add": [(lambda d, a, b: a + b, [X34, (4,)])],
+    "affine": [(lambda d, x, b: ops.affine(x, fixed((4, 5), d), b), [X234, (5,)])],
     "astype": [(lambda d, x: ops.astype(x, np.float64), [X34])],
     "avg_pool2d": [(lambda d, x, o=o: ops.avg_pool2d(x, **o), [IMAGES])
                    for o in ({"kernel": 2}, {"kernel": (2, 3), "stride": (1, 2), "padding": 1})],

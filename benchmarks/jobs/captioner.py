@@ -1,8 +1,10 @@
 """One training iteration of the source's captioner: forward, backward and Adam on a batch of captions.
 
-Features 512, word vectors 256, hidden 512, 16 steps. Through the public API (`captioning.models.captioner.Captioner`,
-`mg.optim.Adam`), and through the facade of the notebooks (`captioning.cs231n.CaptioningRNN.loss`), which gives loss
-and gradients without an update. PyTorch runs nn.LSTM or nn.RNN in every way that its users know to be fast:
+Features 512, word vectors 256, hidden 512, 16 steps. Through the public API (`captioning.Captioner`,
+`mg.optim.Adam`); through the facade of the notebooks (`captioning.cs231n.CaptioningRNN.loss`), which gives loss and
+gradients without an update; and as a user of minigrad writes a captioner of `nn` layers, with `lengths` and `indices`
+or without either (`benchmarks.jobs.captioner_of_layers`). PyTorch runs nn.LSTM or nn.RNN in every way that its users
+know to be fast:
 
     eager            over all steps, the vocabulary product on all rows, the default Adam
     fused Adam       the same with Adam(fused=True), as have all that follow
@@ -25,15 +27,17 @@ __all__ = ["cases", "minigrad", "pytorch"]
 
 
 def cases(quick: bool = False) -> list[Case]:
-    """LSTM with two vocabularies and three batch sizes, the facade, and the vanilla RNN."""
+    """LSTM with two vocabularies and three batch sizes, a user's own, the facade, and the vanilla RNN."""
     if quick:
-        return [_case(Sizes(words=50, batch=4, batches=2, features=8, wordvec=8, hidden=16), 0.75)]
+        tiny = Sizes(words=50, batch=4, batches=2, features=8, wordvec=8, hidden=16)
+        return [_case(tiny, 0.75), *(_of_layers(tiny, shorter) for shorter in (True, False))]
     must = {1: 0.9, 2: 1.0}
     lstm = [Sizes(words, 25, batches=4) for words in (1004, 2917)]
     large = [Sizes(words, batch, batches=256 // batch) for batch in (128, 256) for words in (1004, 2917)]
     rnn = [Sizes(1004, batch, batches, cell="rnn") for batch, batches in ((10, 16), (128, 4))]
     return [
         *(_case(sizes, 0.75, must) for sizes in lstm),
+        *(_of_layers(lstm[0], shorter) for shorter in (True, False)),
         *(_case(sizes, 0.75, must, facade=True) for sizes in lstm),
         *(_case(sizes, 0.9) for sizes in large),
         *(_case(sizes, 0.6) for sizes in rnn),
@@ -64,23 +68,53 @@ def _case(sizes: Sizes, aim: float, must: dict[int, float] | None = None, facade
     )
 
 
+def _of_layers(sizes: Sizes, shorter: bool) -> Case:
+    """A user's own captioner beside `Captioner`, and beside PyTorch's that leaves out as much."""
+    ways = {"packed": "packed"} if shorter else {"eager": "all", "unmasked rows": "unmasked"}
+    given = "with lengths and indices" if shorter else "without"
+    return Case(
+        f"LSTM, V {sizes.words:,}, batch {sizes.batch}, of nn layers {given}",
+        [
+            Rival("minigrad", "minigrad", partial(_own, sizes, shorter)),
+            Rival("Captioner", "Captioner", partial(minigrad, sizes)),
+            *(Rival(n, "PyTorch", partial(pytorch, sizes, rows, fused=True), ("torch",)) for n, rows in ways.items()),
+        ],
+        [Aim("Captioner", 1.15)] if shorter else [Aim("PyTorch", 1.0)],
+        flop=flop_of_training(sizes, sizes.captions()),
+        note=captions_note(),
+    )
+
+
 def minigrad(sizes: Sizes) -> Work:
     """Through the public API."""
+    model = captioner(sizes)
+    return _training(sizes, model, model.loss, lambda: model.weights)
+
+
+def _own(sizes: Sizes, shorter: bool) -> Work:
+    """As a user writes it."""
+    from benchmarks.jobs.captioner_of_layers import OwnCaptioner
+
+    model = OwnCaptioner(sizes.weights(), shorter)
+    return _training(sizes, model, model, model.by_name)
+
+
+def _training(sizes: Sizes, model: Any, loss_of: Callable[..., Any], weights: Callable[[], dict[str, Any]]) -> Work:
+    """Iterations of a model of minigrad's, with Adam; the gradients are named as ``weights()`` names them."""
     import minigrad as mg
 
     captions, features = sizes.captions(), sizes.pictures()
-    model = captioner(sizes)
     adam = mg.optim.Adam(model.parameters(), lr=1e-3)
 
     def outputs() -> dict[str, Any]:
-        loss = model.loss(features, captions[0])
+        loss = loss_of(features, captions[0])
         loss.backward()
-        return {"loss": loss.data, **{name: p.grad for name, p in model.named_parameters()}}
+        return {"loss": loss.data, **{name: weight.grad for name, weight in weights().items()}}
 
     def run() -> None:
         for batch in captions:
             adam.zero_grad()
-            model.loss(features, batch).backward()
+            loss_of(features, batch).backward()
             adam.step()
 
     return Work(run, outputs, len(captions))

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from captioning.data.vocabulary import Vocabulary
-from captioning.models.captioner import CELLS, Captioner, initial_weights
+from captioning import Captioner, Vocabulary  # names that older checkouts have too
 
 __all__ = ["Sizes", "captioner", "captions_note", "flop_of_training", "vocabulary"]
 
 Array = NDArray[Any]
 UNKNOWN, STEPS = 3, 17
+GATES = {"rnn": 1, "lstm": 4}  # blocks of H columns in the weights of a cell
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,13 @@ class Sizes:
         return np.random.default_rng(1).standard_normal((self.batch, self.features), np.float32)
 
     def weights(self) -> dict[str, Array]:
-        """The first weights, as `Captioner` draws them."""
-        draw = np.random.default_rng(2).standard_normal
-        return initial_weights(self.words, self.features, self.wordvec, self.hidden, self.cell, draw)
+        """First weights under CS231n's names, all 1/sqrt(rows) times normal, and biases 0."""
+        D, W, H, V, G = self.features, self.wordvec, self.hidden, self.words, GATES[self.cell] * self.hidden
+        shapes = {"W_embed": (V, W), "W_proj": (D, H), "Wx": (W, G), "Wh": (H, G), "W_vocab": (H, V)}
+        rng = np.random.default_rng(2)
+        weights = {name: rng.standard_normal(shape) / np.sqrt(shape[0]) for name, shape in shapes.items()}
+        weights |= {"b_proj": np.zeros(H), "b": np.zeros(G), "b_vocab": np.zeros(V)}
+        return {name: array.astype(np.float32) for name, array in weights.items()}
 
 
 def vocabulary(words: int) -> Vocabulary:
@@ -75,7 +79,7 @@ def flop_of_training(sizes: Sizes, captions: Sequence[Array]) -> float:
     needs only the weight's.
     """
     D, W, H, V = sizes.features, sizes.wordvec, sizes.hidden, sizes.words
-    G = CELLS[sizes.cell] * H
+    G = GATES[sizes.cell] * H
     words = float(np.mean([np.count_nonzero(ids[:, 1:]) for ids in captions]))
     return 3 * 2 * words * (W * G + H * G + H * V) + 2 * 2 * sizes.batch * D * H
 

@@ -17,7 +17,8 @@ from captioning.cli.training_options import (
     given_settings,
 )
 from captioning.data.dataset import CaptionData, open_captions
-from captioning.models.captioner import CELLS, Captioner
+from captioning.models.captioner import Captioner
+from captioning.models.cells import CELLS
 from captioning.progress import Progress
 from captioning.training.run import Run, settings_of
 from captioning.training.solver import Settings, Solver

@@ -232,7 +232,7 @@ def settings_of(model: Captioner, training: Any, data: CaptionData, **data_setti
             "hidden_size": model.hidden_size,
             "cell_type": model.cell_type,
             "dropout": model.dropout,
-            "dtype": str(model.W_embed.dtype),
+            "dtype": str(model.embed.weight.dtype),
             "forget_bias": model.forget_bias,
             "feature_dropout": model.feature_dropout,
         },

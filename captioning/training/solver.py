@@ -109,6 +109,7 @@ class Solver:
         self.settings = Settings() if settings is None else settings
         s = self.settings
         self.optimiser = mg.optim.AdamW(model.parameters(), lr=s.learning_rate, weight_decay=s.weight_decay)
+        self.schedule = mg.optim.ExponentialLR(self.optimiser, s.lr_decay)  # its steps are epochs
         self.epoch_length = -(-len(train) // s.batch_size)
         self.images = None if val is None else images_of_part(val, s.val_part, s.val_images, s.seed)
         self.iteration = 0
@@ -177,7 +178,6 @@ class Solver:
         epoch, position = divmod(self.iteration, self.epoch_length)
         rows = self._order_of(epoch)[position * s.batch_size : (position + 1) * s.batch_size]
         batch = self.split.batch(rows)
-        self.optimiser.lr = s.learning_rate * s.lr_decay**epoch
         self.model.train()
         self.model.rng = np.random.default_rng([s.seed, 1, self.iteration])
         loss = self.model.loss(batch.features, batch.captions)
@@ -219,6 +219,7 @@ class Solver:
             if self.run is not None:
                 self.run.save_best(self._best_weights)
         self.save_checkpoint()
+        self.schedule.step()
         if self.progress is not None:
             self.progress.say(_summary(entry, self.settings.epochs, best=self._best_epoch == epoch))
 
@@ -258,16 +259,18 @@ class Solver:
             raise RunError("resume: this solver has no run folder")
         state = self.run.load_checkpoint()
         path = self.run.folder / "checkpoint.safetensors"
-        model, optimiser = self.model.state_dict(), self.optimiser.state_dict()
+        model, optimiser, schedule = (part.state_dict() for part in (self.model, self.optimiser, self.schedule))
         try:
             iteration, best_epoch = int(state["solver/iteration"]), int(state["solver/best_epoch"])
             first, second = state["solver/best"].tolist()
             self.model.load_state_dict(_under("model/", state))
             self.optimiser.load_state_dict(_under("optimiser/", state))
+            self.schedule.load_state_dict(schedule | {"count": np.array(iteration // self.epoch_length)})
             weights = None if best_epoch == 0 else self.run.load_model().state_dict()
         except (KeyError, ValueError, TypeError) as error:
             self.model.load_state_dict(model)
             self.optimiser.load_state_dict(optimiser)
+            self.schedule.load_state_dict(schedule)
             if isinstance(error, RunError):
                 raise
             raise RunError(f"{path}: does not fit the run: {error}") from error

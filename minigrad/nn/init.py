@@ -26,7 +26,8 @@ __all__ = ["constant", "fans", "kaiming_normal", "kaiming_uniform", "normal", "o
            "xavier_normal", "xavier_uniform", "zeros"]  # fmt: skip
 
 
-def _finish(values: Any, dtype: Any) -> Tensor:
+def as_weight(values: Any, dtype: Any) -> Tensor:
+    """An untracked tensor of numbers, of a floating dtype, the default one if ``dtype`` is None."""
     chosen = np.dtype(get_default_dtype() if dtype is None else dtype)
     if chosen.kind != "f":
         raise TypeError(f"init: expected a floating dtype, not {chosen}")
@@ -48,7 +49,7 @@ def constant(shape: Any, value: float, dtype: Any = None, rng: Any = None) -> Te
     >>> constant((2,), 1.5)
     tensor([1.5, 1.5])
     """
-    return _finish(np.full(shape, value, np.float64), dtype)
+    return as_weight(np.full(shape, value, np.float64), dtype)
 
 
 def uniform(shape: Any, low: float = 0.0, high: float = 1.0, dtype: Any = None, rng: Any = None) -> Tensor:
@@ -57,7 +58,7 @@ def uniform(shape: Any, low: float = 0.0, high: float = 1.0, dtype: Any = None, 
     >>> uniform((2, 3), -1, 1).shape
     (2, 3)
     """
-    return _finish(generator(rng).uniform(low, high, shape), dtype)
+    return as_weight(generator(rng).uniform(low, high, shape), dtype)
 
 
 def normal(shape: Any, mean: float = 0.0, std: float = 1.0, dtype: Any = None, rng: Any = None) -> Tensor:
@@ -66,7 +67,7 @@ def normal(shape: Any, mean: float = 0.0, std: float = 1.0, dtype: Any = None, r
     >>> normal((2, 3), std=0.01).shape
     (2, 3)
     """
-    return _finish(generator(rng).normal(mean, std, shape), dtype)
+    return as_weight(generator(rng).normal(mean, std, shape), dtype)
 
 
 def fans(shape: Any) -> tuple[int, int]:
@@ -148,4 +149,4 @@ def orthogonal(shape: Any, gain: float = 1.0, dtype: Any = None, rng: Any = None
     tall = generator(rng).normal(size=(max(rows, columns), min(rows, columns)))
     q, r = np.linalg.qr(tall)
     q *= np.where(np.diag(r) < 0, -1.0, 1.0)  # makes the factorisation unique, and so q uniformly distributed
-    return _finish(gain * (q if rows >= columns else q.T).reshape(shape), dtype)
+    return as_weight(gain * (q if rows >= columns else q.T).reshape(shape), dtype)

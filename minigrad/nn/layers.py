@@ -3,13 +3,21 @@
 Weights multiply from the right: ``Linear`` computes x W + b with W of shape (in, out). PyTorch keeps
 the transpose, and orders an LSTM's gates i f g o where minigrad has i f o g.
 Every layer takes ``dtype`` (the default is :func:`minigrad.get_default_dtype`) and ``rng``, a generator or
-seed for its initial weights (the default is the library's, see :func:`minigrad.manual_seed`).
+seed for its initial weights (the default is the library's, see :func:`minigrad.manual_seed`). One with weights also
+takes ``initial``, a function that gives the first numbers of a weight for its shape, instead of the numbers that its
+page names; biases are then 0 at first, but for an LSTM's forget gate.
+
+>>> import minigrad as mg
+>>> random = np.random.default_rng(0)
+>>> layer = Linear(4, 2, initial=lambda shape: random.standard_normal(shape) / np.sqrt(shape[0]))
+>>> layer.weight.shape, layer.bias
+((4, 2), Parameter(tensor([0., 0.], requires_grad=True)))
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -32,6 +40,30 @@ def _positive(layer: str, **sizes: Any) -> None:
             raise ValueError(f"{layer}: {name} must be a positive integer, not {size!r}")
 
 
+Initial = Callable[[tuple[int, ...]], Any]
+
+
+def _initial(layer: str, initial: Initial, shape: tuple[int, ...], dtype: Any) -> Tensor:
+    """What an initialiser that was given says of a weight, if it has the weight's shape."""
+    weight = init.as_weight(initial(shape), dtype)
+    if weight.shape != shape:
+        raise ValueError(f"{layer}: initial gave numbers of shape {weight.shape} for a weight of shape {shape}")
+    return weight
+
+
+def _affine_weights(
+    layer: str, shape: tuple[int, ...], outputs: int, bias: bool, fan_in: int, dtype: Any, rng: Any,
+    initial: Initial | None,
+) -> tuple[Parameter, Parameter | None]:  # fmt: skip
+    """Weight and bias, uniform on [-k, k] with k = 1 / sqrt(fan_in), as PyTorch starts Linear and Conv2d."""
+    if initial is not None:
+        weight = Parameter(_initial(layer, initial, shape, dtype))
+        return weight, Parameter(init.zeros(outputs, dtype)) if bias else None
+    random, k = generator(rng), 1 / math.sqrt(fan_in)
+    weight = Parameter(init.uniform(shape, -k, k, dtype, random))
+    return weight, Parameter(init.uniform(outputs, -k, k, dtype, random)) if bias else None
+
+
 class Linear(Module):
     """y = x W + b on the last axis: (..., in_features) -> (..., out_features).
 
@@ -50,25 +82,19 @@ class Linear(Module):
     """
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, *, dtype: Any = None, rng: Any = None
-    ) -> None:
+        self, in_features: int, out_features: int, bias: bool = True, *, dtype: Any = None, rng: Any = None,
+        initial: Initial | None = None,
+    ) -> None:  # fmt: skip
         _positive("Linear", in_features=in_features, out_features=out_features)
-        random, k = generator(rng), 1 / math.sqrt(in_features)
         self.in_features, self.out_features = in_features, out_features
-        self.weight = Parameter(init.uniform((in_features, out_features), -k, k, dtype, random))
-        self.bias = Parameter(init.uniform((out_features,), -k, k, dtype, random)) if bias else None
+        shape = in_features, out_features
+        self.weight, self.bias = _affine_weights("Linear", shape, out_features, bias, in_features, dtype, rng, initial)
 
     def forward(self, x: Any) -> Tensor:
         shape = np.shape(x)
         if not shape or shape[-1] != self.in_features:
             raise ValueError(f"Linear: the last axis of x must be {self.in_features}, x has shape {shape}")
-        flat = x if len(shape) <= 2 else ops.reshape(x, (-1, self.in_features))  # one large product
-        y: Tensor = ops.matmul(flat, self.weight)
-        if self.bias is not None:
-            y = ops.add(y, self.bias)
-        if len(shape) > 2:
-            y = ops.reshape(y, (*shape[:-1], self.out_features))
-        return y
+        return ops.affine(x, self.weight, self.bias)  # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
@@ -83,10 +109,15 @@ class Embedding(Module):
     (1, 3, 4)
     """
 
-    def __init__(self, num: int, dim: int, *, dtype: Any = None, rng: Any = None) -> None:
+    def __init__(
+        self, num: int, dim: int, *, dtype: Any = None, rng: Any = None, initial: Initial | None = None
+    ) -> None:
         _positive("Embedding", num=num, dim=dim)
         self.num, self.dim = num, dim
-        self.weight = Parameter(init.normal((num, dim), dtype=dtype, rng=rng))
+        if initial is None:
+            self.weight = Parameter(init.normal((num, dim), dtype=dtype, rng=rng))
+        else:
+            self.weight = Parameter(_initial("Embedding", initial, (num, dim), dtype))
 
     def forward(self, indices: Any) -> Tensor:
         return ops.embedding(indices, self.weight)  # type: ignore[no-any-return]
@@ -95,24 +126,40 @@ class Embedding(Module):
         return f"{self.num}, {self.dim}"
 
 
-def _recurrent_weights(inputs: int, hidden: int, gates: int, dtype: Any, random: Any) -> tuple[Parameter, Parameter]:
-    """Wx (D, gates H) and Wh (H, gates H): for each gate Xavier-uniform and orthogonal, side by side."""
-    wx = [init.xavier_uniform((inputs, hidden), dtype=dtype, rng=random).data for _ in range(gates)]
-    wh = [init.orthogonal((hidden, hidden), dtype=dtype, rng=random).data for _ in range(gates)]
-    return Parameter(np.concatenate(wx, axis=1)), Parameter(np.concatenate(wh, axis=1))
-
-
 class _Recurrent(Module):
-    """What RNN and LSTM share: sizes, and an initial state of zeros."""
+    """What RNN and LSTM share: sizes, an initial state of zeros, and the state that a sequence ends in."""
 
     input_size: int
     hidden_size: int
+    Wx: Parameter
+    Wh: Parameter
+    b: Parameter
 
-    def _check(self, x: Any) -> tuple[int, ...]:
-        shape: tuple[int, ...] = np.shape(x)
-        if len(shape) != 3 or shape[2] != self.input_size:
-            raise ValueError(f"{type(self).__name__}: x must be (N, T, {self.input_size}), it has shape {shape}")
-        return shape
+    def _start(self, inputs: int, hidden: int, gates: int, dtype: Any, rng: Any, initial: Initial | None) -> None:
+        """Wx (D, gates H) and Wh (H, gates H): for each gate Xavier-uniform and orthogonal, side by side; b is 0."""
+        name = type(self).__name__
+        _positive(name, input_size=inputs, hidden_size=hidden)
+        self.input_size, self.hidden_size = inputs, hidden
+        if initial is None:
+            random = generator(rng)
+            wx = [init.xavier_uniform((inputs, hidden), dtype=dtype, rng=random).data for _ in range(gates)]
+            wh = [init.orthogonal((hidden, hidden), dtype=dtype, rng=random).data for _ in range(gates)]
+            self.Wx, self.Wh = Parameter(np.concatenate(wx, axis=1)), Parameter(np.concatenate(wh, axis=1))
+        else:
+            self.Wx = Parameter(_initial(name, initial, (inputs, gates * hidden), dtype))
+            self.Wh = Parameter(_initial(name, initial, (hidden, gates * hidden), dtype))
+        self.b = Parameter(init.zeros((gates * hidden,), dtype))
+
+    def _batch(self, x: Any, indices: Any) -> int:
+        """The number of sequences, N; raise unless x is (N, T, D), or with indices (N, T) rows (U, D)."""
+        name, shape, places = type(self).__name__, np.shape(x), np.shape(indices)
+        if indices is None and (len(shape) != 3 or shape[2] != self.input_size):
+            raise ValueError(f"{name}: x must be (N, T, {self.input_size}), it has shape {shape}")
+        if indices is not None and len(places) != 2:
+            raise ValueError(f"{name}: indices must be (N, T), they have shape {places}")
+        if indices is not None and (len(shape) != 2 or shape[1] != self.input_size):
+            raise ValueError(f"{name}: with indices x must be rows (U, {self.input_size}), it has shape {shape}")
+        return int((shape if indices is None else places)[0])
 
     def _zeros(self, batch: int, like: Tensor) -> Tensor:
         return Tensor(np.zeros((batch, self.hidden_size), like.dtype))
@@ -121,11 +168,15 @@ class _Recurrent(Module):
         return f"{self.input_size}, {self.hidden_size}"
 
 
-def _last(states: Tensor, initial: Any) -> Tensor:
-    """The state after the last of (N, T, H); with no steps, the initial one."""
-    if states.shape[1]:
+def _last(states: Tensor, initial: Any, lengths: Any) -> Tensor:
+    """Of states (N, T, H) that after the last step of each sequence, (N, H); of one without steps the initial one."""
+    if not states.shape[1]:
+        return initial if isinstance(initial, Tensor) else Tensor(initial)
+    if lengths is None:
         return states[:, -1]
-    return initial if isinstance(initial, Tensor) else Tensor(initial)
+    ends = np.asarray(lengths)
+    last = states[np.arange(len(ends)), np.maximum(ends, 1) - 1]
+    return last if ends.all() else ops.where(ends[:, None] > 0, last, initial)
 
 
 class RNN(_Recurrent):
@@ -134,26 +185,40 @@ class RNN(_Recurrent):
     Called with x (N, T, D) and optionally h0 (N, H), zeros by default; returns all states (N, T, H) and the
     last one (N, H). Parameters: ``Wx`` (D, H), Xavier-uniform, ``Wh`` (H, H), orthogonal, ``b`` (H,), zero.
 
+    Two options spare work, and change no result that is of any use:
+
+    - ``lengths``, (N,) integers from 0 to T: of each sequence only so many steps are computed. The states behind are 0,
+      and the last state is that after each sequence's own last step; of length 0 it is the initial one. (PyTorch does
+      so for packed sequences.)
+    - ``indices``, (N, T) integers in 0 … U-1: x is rows (U, D), and step t of sequence n takes x[indices[n, t]], as
+      if x were ``embedding(indices, x)``; but each row meets ``Wx`` once, however many steps take it.
+
     Raises:
-        ValueError: if x is not (N, T, D), or h0 not (N, H).
+        ValueError: if x is not (N, T, D), or with indices not (U, D), if h0 is not (N, H), or if lengths or indices do
+            not fit.
+        IndexError, TypeError: for an index of no row; for indices that are not integers.
 
     >>> import minigrad as mg
-    >>> h, h_n = RNN(3, 4)(mg.tensor(np.ones((2, 5, 3), np.float32)))
+    >>> layer = RNN(3, 4)
+    >>> h, h_n = layer(mg.tensor(np.ones((2, 5, 3), np.float32)))
     >>> h.shape, h_n.shape
     ((2, 5, 4), (2, 4))
+    >>> words, indices = np.unique([[7, 9, 7], [9, 0, 0]], return_inverse=True)
+    >>> h, h_n = layer(np.eye(3, dtype=np.float32), lengths=[3, 1], indices=indices)
+    >>> bool((h_n.data == h.data[[0, 1], [2, 0]]).all()), bool(h.data[1, 1:].any())
+    (True, False)
     """
 
-    def __init__(self, input_size: int, hidden_size: int, *, dtype: Any = None, rng: Any = None) -> None:
-        _positive("RNN", input_size=input_size, hidden_size=hidden_size)
-        self.input_size, self.hidden_size = input_size, hidden_size
-        self.Wx, self.Wh = _recurrent_weights(input_size, hidden_size, 1, dtype, generator(rng))
-        self.b = Parameter(init.zeros((hidden_size,), dtype))
+    def __init__(
+        self, input_size: int, hidden_size: int, *, dtype: Any = None, rng: Any = None, initial: Initial | None = None
+    ) -> None:
+        self._start(input_size, hidden_size, 1, dtype, rng, initial)
 
-    def forward(self, x: Any, h0: Any = None) -> tuple[Tensor, Tensor]:
-        batch = self._check(x)[0]
+    def forward(self, x: Any, h0: Any = None, lengths: Any = None, indices: Any = None) -> tuple[Tensor, Tensor]:
+        batch = self._batch(x, indices)
         h0 = self._zeros(batch, self.Wh) if h0 is None else h0
-        h = ops.rnn(x, h0, self.Wx, self.Wh, self.b)
-        return h, _last(h, h0)
+        h = ops.rnn(x, h0, self.Wx, self.Wh, self.b, lengths, indices)
+        return h, _last(h, h0, lengths)
 
 
 class LSTM(_Recurrent):
@@ -166,33 +231,41 @@ class LSTM(_Recurrent):
     returns all h (N, T, H) and ``(h_n, c_n)``, each (N, H). Parameters: ``Wx`` (D, 4H), for each gate Xavier-uniform,
     ``Wh`` (H, 4H), for each gate orthogonal, ``b`` (4H,), zero but for the forget gate, where it is
     ``forget_bias``: a memory that starts open learns long dependencies (Jozefowicz et al., 2015).
+    ``lengths`` and ``indices`` spare work as in :class:`RNN`: ``(h_n, c_n)`` is then the state after each sequence's
+    own last step.
 
     Raises:
-        ValueError: if x is not (N, T, D), h0 or c0 not (N, H), or the state is no pair.
+        ValueError: if x is not (N, T, D), or with indices not (U, D), if h0 or c0 is not (N, H), if the state is no
+            pair, or if lengths or indices do not fit.
+        IndexError, TypeError: for an index of no row; for indices that are not integers.
 
     >>> import minigrad as mg
-    >>> h, (h_n, c_n) = LSTM(3, 4)(mg.tensor(np.ones((2, 5, 3), np.float32)))
+    >>> layer = LSTM(3, 4)
+    >>> h, (h_n, c_n) = layer(mg.tensor(np.ones((2, 5, 3), np.float32)))
     >>> h.shape, h_n.shape, c_n.shape
     ((2, 5, 4), (2, 4), (2, 4))
+    >>> h, (h_n, c_n) = layer(mg.tensor(np.ones((2, 5, 3), np.float32)), lengths=[5, 0])
+    >>> bool((h_n.data[0] == h.data[0, 4]).all()), bool(h_n.data[1].any())
+    (True, False)
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, forget_bias: float = 1.0, *, dtype: Any = None, rng: Any = None
-    ) -> None:
-        _positive("LSTM", input_size=input_size, hidden_size=hidden_size)
-        self.input_size, self.hidden_size = input_size, hidden_size
-        self.Wx, self.Wh = _recurrent_weights(input_size, hidden_size, 4, dtype, generator(rng))
-        self.b = Parameter(init.zeros((4 * hidden_size,), dtype))
+        self, input_size: int, hidden_size: int, forget_bias: float = 1.0, *, dtype: Any = None, rng: Any = None,
+        initial: Initial | None = None,
+    ) -> None:  # fmt: skip
+        self._start(input_size, hidden_size, 4, dtype, rng, initial)
         self.b.data[hidden_size : 2 * hidden_size] = forget_bias
 
-    def forward(self, x: Any, state: Any = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        batch = self._check(x)[0]
+    def forward(
+        self, x: Any, state: Any = None, lengths: Any = None, indices: Any = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        batch = self._batch(x, indices)
         if state is not None and not (isinstance(state, (tuple, list)) and len(state) == 2):
             raise ValueError("LSTM: the state must be a pair (h0, c0), each (N, H)")
         h0, c0 = (None, None) if state is None else state
         h0 = self._zeros(batch, self.Wh) if h0 is None else h0
-        h, c = ops.lstm(x, h0, self.Wx, self.Wh, self.b, c0)
-        return h, (_last(h, h0), _last(c, self._zeros(batch, self.Wh) if c0 is None else c0))
+        h, c = ops.lstm(x, h0, self.Wx, self.Wh, self.b, c0, lengths, indices)
+        return h, (_last(h, h0, lengths), _last(c, self._zeros(batch, self.Wh) if c0 is None else c0, lengths))
 
 
 class Conv2d(Module):
@@ -224,6 +297,7 @@ class Conv2d(Module):
         *,
         dtype: Any = None,
         rng: Any = None,
+        initial: Initial | None = None,
     ) -> None:
         pair = tuple(kernel_size) if isinstance(kernel_size, (tuple, list)) else (kernel_size, kernel_size)
         if len(pair) != 2:
@@ -239,10 +313,9 @@ class Conv2d(Module):
             )
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, pair
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
-        random, shape = generator(rng), (out_channels, in_channels // groups, *pair)
-        k = 1 / math.sqrt(init.fans(shape)[0])
-        self.weight = Parameter(init.uniform(shape, -k, k, dtype, random))
-        self.bias = Parameter(init.uniform((out_channels,), -k, k, dtype, random)) if bias else None
+        shape = out_channels, in_channels // groups, *pair
+        fan_in = init.fans(shape)[0]
+        self.weight, self.bias = _affine_weights("Conv2d", shape, out_channels, bias, fan_in, dtype, rng, initial)
 
     def forward(self, x: Any) -> Tensor:
         options = {name: getattr(self, name) for name in ("stride", "padding", "dilation", "groups")}

@@ -12,7 +12,7 @@ from .indexing import diagonal, getitem, put, take_along_axis, tril, triu
 from .lookup import embedding, one_hot
 from .losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
 from .pooling import avg_pool2d, max_pool2d, pixel_shuffle
-from .products import dot, einsum, matmul, outer, tensordot
+from .products import affine, dot, einsum, matmul, outer, tensordot
 from .recurrent import lstm, lstm_cell, lstm_step, rnn, rnn_step
 from .reductions import (
     all, any, argmax, argmin, cumsum, log_softmax, logsumexp, max, mean, min, norm, prod, softmax, std, sum, var,
@@ -41,7 +41,7 @@ __all__ = [
     # lookup and losses
     "binary_cross_entropy_with_logits", "cross_entropy", "embedding", "mse_loss", "nll_loss", "one_hot",
     # products
-    "dot", "einsum", "matmul", "outer", "tensordot",
+    "affine", "dot", "einsum", "matmul", "outer", "tensordot",
     # recurrent
     "lstm", "lstm_cell", "lstm_step", "rnn", "rnn_step",
     # reductions

@@ -1,4 +1,4 @@
-"""Products: matmul, einsum and their relatives, which contract axes by BLAS where that is faster.
+"""Products: matmul, affine maps, einsum and its relatives, which contract axes by BLAS where that is faster.
 
 Products of half precision are computed in single, by BLAS, and rounded once, at the end; so are their gradients.
 """
@@ -14,10 +14,11 @@ from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
 from ..rules import Shape, Shapes
 from ..spec import Array, as_array, describe
+from .kernels.affinemaps import affine_rows, pull_affine
 from .kernels.blocks import product
 from .kernels.numerics import narrowed_all, widened
 
-__all__ = ["dot", "einsum", "matmul", "outer", "tensordot"]
+__all__ = ["affine", "dot", "einsum", "matmul", "outer", "tensordot"]
 
 
 @primitive(broadcasts=True)
@@ -92,6 +93,50 @@ def _(a: Tensor, b: Tensor) -> Any:
     stack = "" if row and column else "..."
     left, right = "k" if row else "...nk", "k" if column else "...km"
     return einsum(f"{left},{right}->{stack}{'' if row else 'n'}{'' if column else 'm'}", a, b)
+
+
+# --- affine maps ------------------------------------------------------------------------------------
+
+
+@primitive
+def affine(x: Array, W: Array, b: Array | None = None) -> ForwardResult:
+    """x W + b on the last axis: one GEMM over all rows, to which the bias is added in place.
+
+    Args:
+        x: (…, D). W: (D, M). b: (M,), or None for none. Dtypes promote as in NumPy; half precision is computed in
+            single and rounded once.
+
+    Returns:
+        (…, M).
+
+    Raises:
+        ValueError: if the shapes do not fit; the message names the argument and the shape that would.
+
+    >>> affine([[1.0, 2.0], [3.0, 4.0]], [[1.0], [10.0]], [0.5])
+    tensor([[21.5],
+            [43.5]])
+    """
+    if x.ndim == 0:
+        raise ValueError("x must be (…, D), not a single number")
+    return affine_rows(x, W, b), (x, W)
+
+
+@affine.vjp
+def _(g: Any, needs: Any, x: Array, W: Array) -> Any:
+    return pull_affine(g, needs, x, W)
+
+
+@affine.cost
+def _(inputs: Shapes, output: Shape, options: Any) -> int:
+    return math.prod(output) * inputs[0][-1]  # type: ignore[no-any-return]
+
+
+@affine.reference
+def _(x: Tensor, W: Tensor, b: Tensor | None = None) -> Any:
+    from .elementwise import add
+
+    y = matmul(x, W)
+    return y if b is None else add(y, b)
 
 
 # --- Einstein summation ----------------------------------------------------------------------------

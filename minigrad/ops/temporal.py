@@ -14,9 +14,9 @@ from ..core import Tensor
 from ..primitives import ForwardResult, primitive
 from ..rules import Shape, Shapes
 from ..spec import Array
-from .kernels.blocks import product, products
+from .kernels.affinemaps import affine_rows, pull_affine
 from .kernels.crossentropy import cross_entropy_rows, pull_rows, scaled_sum, score_rows
-from .kernels.numerics import column_sums, narrowed, widened
+from .kernels.numerics import narrowed
 from .kernels.rows import check_indices
 
 __all__ = ["temporal_affine", "temporal_softmax_loss"]
@@ -24,7 +24,7 @@ __all__ = ["temporal_affine", "temporal_softmax_loss"]
 
 @primitive
 def temporal_affine(x: Array, W: Array, b: Array) -> ForwardResult:
-    """The same affine map at every step, x_t W + b: one GEMM over all steps, and one for each gradient.
+    """The same affine map at every step, x_t W + b: :func:`minigrad.ops.affine` of (N, T, D).
 
     Args:
         x: (N, T, D). W: (D, M). b: (M,). Dtypes promote as in NumPy; half precision is computed in single.
@@ -43,26 +43,12 @@ def temporal_affine(x: Array, W: Array, b: Array) -> ForwardResult:
     """
     if x.ndim != 3:
         raise ValueError(f"x must have 3 axes (N, T, D), not shape {x.shape}")
-    if W.ndim != 2 or W.shape[0] != x.shape[2]:
-        raise ValueError(f"W must be (D, M) with D = {x.shape[2]} as in x, not {W.shape}")
-    if b.shape != W.shape[1:]:
-        raise ValueError(f"b must be (M,) = {W.shape[1:]} as W's columns, not {b.shape}")
-    N, T, D = x.shape
-    dtype = np.result_type(x, W, b)
-    y = product(widened(x).reshape(N * T, D), widened(W)).astype(np.result_type(widened(x), W, b), copy=False)
-    y += b
-    return y.reshape(N, T, W.shape[1]).astype(dtype, copy=False), (x, W)
+    return affine_rows(x, W, b), (x, W)
 
 
 @temporal_affine.vjp
 def _(g: Any, needs: Any, x: Array, W: Array) -> Any:
-    g, x, W = widened(g), widened(x), widened(W)
-    N, T, D = x.shape
-    rows = g.reshape(N * T, W.shape[1])
-    dx, dW = products(
-        (rows, W.T) if needs[0] else None, (x.reshape(N * T, D).T, rows) if needs[1] else None
-    )
-    return None if dx is None else dx.reshape(x.shape), dW, column_sums(rows) if needs[2] else None
+    return pull_affine(g, needs, x, W)
 
 
 @temporal_affine.cost

@@ -239,7 +239,7 @@ _accept(_WIDE, "products.matmul.vjp", "g, a, b = (widened(g), widened(a), widene
 _accept(_WIDE + "; of a single operand nothing is summed", "products.einsum.vjp",
         "g, parts = (widened(g), list(zip(inputs, map(widened, operands), strict=True)))",
         "g, parts = (g, list(zip(inputs, map(widened, operands), strict=True)))")  # fmt: skip
-_accept(_WIDE, "temporal.temporal_affine.vjp", "g, x, W = (widened(g), widened(x), widened(W))",
+_accept(_WIDE, "affinemaps.pull_affine", "g, x, W = (widened(g), widened(x), widened(W))",
         "g, x, W = (g, widened(x), widened(W))", "g, x, W = (widened(g), x, widened(W))",
         "g, x, W = (widened(g), widened(x), W)")  # fmt: skip
 

@@ -151,6 +151,108 @@ def test_no_steps_give_back_the_state(kind):
         assert (last[1].data == 0).all()
 
 
+LENGTHS = [3, 0, 5, 1]
+
+
+def states_of(kind: str, layer: nn.Module, x: Any, state: Any, **options: Any) -> tuple[Any, ...]:
+    """All states, and the last one as a tuple; ``state`` is (h0, c0), of which an RNN takes the first."""
+    h, last = layer(x, state if kind == "LSTM" else state[0], **options)
+    return h, last if kind == "LSTM" else (last,)
+
+
+@pytest.mark.parametrize("lengths", [LENGTHS, [2, 3, 5, 1]], ids=["one is 0", "none is 0"])
+@pytest.mark.parametrize("kind", ["RNN", "LSTM"])
+def test_the_last_state_is_that_after_each_sequences_own_last_step(kind, lengths):
+    """As if each sequence were run by itself, cut at its end: its states and all gradients."""
+    layer = getattr(nn, kind)(3, 4, dtype="float64", rng=0)
+    x, *state = (mg.tensor(random_input(s), requires_grad=True) for s in ((4, 5, 3), (4, 4), (4, 4)))
+    u, *last_u = (random_input(s, i) for i, s in enumerate([(4, 5, 4), (4, 4), (4, 4)], 3))
+    inputs = [x, *state[: 1 + (kind == "LSTM")], *layer.parameters()]
+
+    def pulled(total: mg.Tensor) -> list[Any]:
+        for tensor in inputs:
+            tensor.zero_grad()
+        total.backward()
+        return [tensor.grad for tensor in inputs]
+
+    h, last = states_of(kind, layer, x, tuple(state), lengths=lengths)
+    got = pulled((h * u).sum() + sum((s * v).sum() for s, v in zip(last, last_u, strict=False)))
+    total = mg.tensor(0.0, dtype="float64")
+    for n, length in enumerate(lengths):
+        one = slice(n, n + 1)
+        alone, end = states_of(kind, layer, x[one, :length], tuple(s[one] for s in state))
+        np.testing.assert_allclose(h.data[n, :length], alone.data[0], rtol=1e-12)
+        assert not h.data[n, length:].any()
+        for mine, theirs, v in zip(last, end, last_u, strict=False):
+            np.testing.assert_allclose(mine.data[one], theirs.data, rtol=1e-12)
+            total = total + (theirs * v[one]).sum()
+        total = total + (alone * u[one, :length]).sum()
+    for mine, theirs in zip(got, pulled(total), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM"])
+def test_the_last_state_of_packed_sequences_is_pytorchs(kind):
+    layer, lengths = getattr(nn, kind)(3, 4, dtype="float64", rng=0), np.array([3, 2, 5, 1])
+
+    def theirs(torch, weights, x):
+        pack = torch.nn.utils.rnn.pack_padded_sequence
+        packed = pack(x, torch.tensor(lengths), batch_first=True, enforce_sorted=False)
+        _, last = recurrent(torch, kind, weights, 3, 4)(packed)
+        return last[0] if kind == "RNN" else torch.cat([last[0][0], last[1][0]])
+
+    def mine(layer, x):
+        _, last = layer(x, lengths=lengths)
+        return last if kind == "RNN" else mg.concatenate(last)
+
+    check(PYTORCH, f"packed {kind}", layer, mine, theirs, random_input((4, 5, 3)))
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM"])
+def test_indices_are_an_embedding_before(kind):
+    layer, table = getattr(nn, kind)(3, 4, dtype="float64", rng=0), nn.Embedding(6, 3, dtype="float64", rng=1)
+    words, state = np.array([[5, 0, 5, 1], [2, 5, 5, 0]]), (random_input((2, 4)), random_input((2, 4), 1))
+    distinct, indices = np.unique(words, return_inverse=True)
+    results = []
+    for x, places in ((table(words), None), (table(distinct), indices)):
+        table.zero_grad()
+        layer.zero_grad()
+        h, last = states_of(kind, layer, x, state, lengths=[4, 2], indices=places)
+        (h.sum() + sum(s.sum() for s in last)).backward()
+        results.append([h.data, *(s.data for s in last), *(p.grad for p in (*layer.parameters(), table.weight))])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM"])
+def test_lengths_and_indices_without_a_state_or_steps(kind):
+    layer = getattr(nn, kind)(3, 4, rng=0)
+    rows = np.ones((2, 3), np.float32)
+    h, last = layer(rows, indices=np.zeros((5, 2), int), lengths=np.zeros(5, int))
+    for end in last if kind == "LSTM" else (last,):
+        assert (end.shape, end.dtype, end.data.any()) == ((5, 4), np.float32, False)
+    assert not h.data.any()
+    h, last = layer(rows, indices=np.zeros((5, 0), int), lengths=np.zeros(5, int))
+    assert h.shape == (5, 0, 4)
+    assert (last[0] if kind == "LSTM" else last).shape == (5, 4)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM"])
+@pytest.mark.parametrize(("x", "options", "error", "text"), [
+    ((2, 5, 3), {"lengths": [5]}, ValueError, "lengths must be 2 integers"),
+    ((2, 5, 3), {"lengths": [5, 6]}, ValueError, "lengths must be from 0 to T = 5"),
+    ((2, 5, 3), {"lengths": [1.0, 2.0]}, ValueError, "lengths must be 2 integers"),
+    ((2, 5, 3), {"indices": [[0, 1]]}, ValueError, r"with indices x must be rows \(U, 3\), it has shape \(2, 5, 3\)"),
+    ((5, 4), {"indices": [[0, 1]]}, ValueError, r"with indices x must be rows \(U, 3\), it has shape \(5, 4\)"),
+    ((5, 3), {"indices": [0, 1]}, ValueError, r"indices must be \(N, T\), they have shape \(2,\)"),
+    ((5, 3), {"indices": [[0, 5]]}, IndexError, r"indices\[0, 1\] is 5"),
+    ((5, 3), {"indices": [[0.0, 1.0]]}, TypeError, "indices must be integers"),
+])  # fmt: skip
+def test_lengths_and_indices_that_do_not_fit_are_named(kind, x, options, error, text):
+    with pytest.raises(error, match=text):
+        getattr(nn, kind)(3, 4)(np.zeros(x, np.float32), **options)
+
+
 def test_recurrent_initial_weights():
     layer = nn.LSTM(6, 5, dtype="float64", rng=0)
     assert layer.b.data.tolist() == [0] * 5 + [1] * 5 + [0] * 10
@@ -299,6 +401,32 @@ def test_dtypes_and_seeds(kind):
     mg.manual_seed(1)
     for name, array in make().state_dict().items():
         np.testing.assert_array_equal(array, a[name])
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_the_first_weights_can_be_given(kind):
+    """By a function of their shape, in the layer's order; biases start from 0, and nothing is drawn."""
+    shapes = []
+
+    def initial(shape):
+        shapes.append(shape)
+        return np.full(shape, len(shapes), np.float64)
+
+    random = np.random.default_rng(0)
+    layer = MAKERS[kind][0](dtype="float64", rng=random, initial=initial)
+    assert random.bit_generator.state == np.random.default_rng(0).bit_generator.state
+    weights = {name: p for name, p in layer.named_parameters() if p.ndim > 1}
+    assert [p.shape for p in weights.values()] == shapes
+    for number, p in enumerate(weights.values(), 1):
+        np.testing.assert_array_equal(p.data, np.full(p.shape, number))
+    biases = [p.data for name, p in layer.named_parameters() if name not in weights]
+    assert len(biases) == (kind != "Embedding")
+    for bias in biases:
+        expected = np.repeat([0, 1, 0, 0], 4) if kind == "LSTM" else np.zeros(4)
+        np.testing.assert_array_equal(bias, expected)
+    assert MAKERS[kind][0](initial=initial, dtype="float16").state_dict()[next(iter(weights))].dtype == np.float16
+    with pytest.raises(ValueError, match=rf"{kind}: initial gave numbers of shape \(2, 2\) for a weight of shape"):
+        MAKERS[kind][0](initial=lambda shape: np.ones((2, 2)))
 
 
 @pytest.mark.parametrize(

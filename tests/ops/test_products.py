@@ -52,7 +52,15 @@ def einsum_cases(draw):
     return Case(inputs, {"subscripts": subscripts})
 
 
-CASES = {"einsum": einsum_cases(), "matmul": matmul_cases()}
+@st.composite
+def affine_cases(draw):
+    """Inputs of one to four axes, some of length 0, with a bias or without."""
+    lead, (D, M) = draw(st.lists(st.integers(0, 3), max_size=3)), (draw(st.integers(0, 3)) for _ in range(2))
+    bias = draw(arrays((M,))) if draw(st.booleans()) else None
+    return Case([draw(arrays((*lead, D))), draw(arrays((D, M))), bias])
+
+
+CASES = {"affine": affine_cases(), "einsum": einsum_cases(), "matmul": matmul_cases()}
 
 
 def einsum_of(*operands, subscripts):
@@ -60,7 +68,7 @@ def einsum_of(*operands, subscripts):
 
 
 einsum_of.primitive = mg.ops.einsum.primitive
-FUNCTIONS = {"einsum": einsum_of, "matmul": mg.ops.matmul}
+FUNCTIONS = {"affine": mg.ops.affine, "einsum": einsum_of, "matmul": mg.ops.matmul}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -75,6 +83,29 @@ def test_matmul_is_numpys(case):
     expected = np.matmul(*case.inputs)
     assert out.shape == expected.shape
     np.testing.assert_allclose(out.data, expected, atol=1e-12)
+
+
+@given(affine_cases())
+def test_affine_is_the_formula(case):
+    x, W, b = case.inputs
+    out = mg.ops.affine(x, W, b)
+    expected = x @ W + (0 if b is None else b)
+    assert out.shape == expected.shape
+    np.testing.assert_allclose(out.data, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        (((), (1, 5), (5,)), r"affine\(.*x must be \(…, D\), not a single number"),
+        (((2, 4), (3, 5), (5,)), r"W must be \(D, M\) with D = 4 as in x, not \(3, 5\)"),
+        (((4,), (4,), (4,)), r"W must be \(D, M\) with D = 4 as in x, not \(4,\)"),
+        (((2, 3, 4), (4, 5), (1,)), r"b must be \(M,\) = \(5,\) as W's columns, not \(1,\)"),
+    ],
+)
+def test_affine_refuses(shapes, message):
+    with pytest.raises(ValueError, match=message):
+        mg.ops.affine(*(np.ones(s) for s in shapes))
 
 
 @given(einsum_cases())

@@ -55,7 +55,7 @@ def test_attributes():
         y.backward(np.ones((5, 4)))
     graph = to_networkx(y, names={"x": x, "y": y})
     by_label = {data["label"]: data for _, data in graph.nodes(data=True)}
-    assert list(by_label) == ["x", "weight", "bias", "matmul", "add", "tanh"]
+    assert list(by_label) == ["x", "weight", "bias", "affine", "tanh"]
     assert by_label["x"]["kind"] == "input"
     assert by_label["weight"]["kind"] == "parameter"
     tanh = by_label["tanh"]
@@ -67,7 +67,7 @@ def test_attributes():
     assert tanh["gradient_norm"] == pytest.approx(np.sqrt(20))
     assert by_label["x"]["gradient_norm"] == pytest.approx(float(np.linalg.norm(x.grad)))
     assert "line" not in by_label["x"]
-    assert graph.graph["outputs"] == [(5, 0, "y")]
+    assert graph.graph["outputs"] == [(4, 0, "y")]
     (edge,) = [e for a, b, e in graph.edges(data=True) if graph.nodes[b]["label"] == "tanh"]
     assert edge == {"argument": "x", "slot": 0, "shape": (5, 4), "dtype": "float64"}
 

@@ -13,7 +13,8 @@ from tests.render.pictures import picture_of
 def test_leaves_come_in_the_order_of_use_and_have_their_own_names():
     picture = picture_of(captioner())
     assert list(leaf_names(picture).values()) == [
-        "W_proj", "b_proj", "W_embed", "Wx", "Wh", "b", "W_vocab", "b_vocab",
+        "Captioner.embed.weight", "Captioner.project.weight", "Captioner.project.bias", "Wx", "Wh", "b",
+        "Captioner.predict.weight", "Captioner.predict.bias",
     ]  # fmt: skip
 
 

@@ -31,7 +31,7 @@ def log_probability(model, features, caption):
 @pytest.mark.parametrize("cell", ["rnn", "lstm"])
 def test_a_wide_beam_finds_the_best_of_all_captions(cell, power):
     model = Captioner(VOCABULARY, 3, 4, 5, cell, dtype=np.float64, rng=2)
-    model.W_vocab.data *= 4
+    model.predict.weight.data *= 4
     features = np.random.default_rng(3).standard_normal((4, 3))
     L = 3
     every = [(*words, END) for n in range(L) for words in itertools.product((A, B, C), repeat=n)]
@@ -44,7 +44,7 @@ def test_a_wide_beam_finds_the_best_of_all_captions(cell, power):
 
 def test_a_beam_of_one_is_greedy():
     model = Captioner(VOCABULARY, 3, 4, 5, rng=0)
-    model.W_vocab.data *= 10
+    model.predict.weight.data *= 10
     features = np.random.default_rng(0).standard_normal((30, 3))
     np.testing.assert_array_equal(beam(model, features, width=1), greedy(model, features))
 

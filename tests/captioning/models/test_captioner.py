@@ -9,7 +9,9 @@ import pytest
 
 import minigrad as mg
 from captioning.data.vocabulary import Vocabulary
-from captioning.models.captioner import CELLS, WEIGHTS, Captioner, caption_loss, initial_weights
+from captioning.models.captioner import Captioner
+from captioning.models.cells import CELLS
+from captioning.models.weights import WEIGHTS
 
 VOCABULARY = Vocabulary(["<NULL>", "<START>", "<END>", "<UNK>", "a", "dog", "cat"])
 CAPTIONS = np.array([[1, 4, 5, 2, 0, 0], [1, 4, 6, 5, 2, 0], [1, 2, 0, 0, 0, 0]], dtype=np.int32)
@@ -57,11 +59,17 @@ def test_the_loss_by_hand(cell):
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_gradient(cell):
     model = make(cell)
-
-    def loss(*weights):
-        return caption_loss(dict(zip(WEIGHTS, weights, strict=True)), FEATURES, CAPTIONS, 0, cell)
-
-    assert mg.gradcheck(loss, [t.data for t in model.weights.values()])
+    model.loss(FEATURES, CAPTIONS).backward()
+    for name, weight in model.weights.items():
+        numeric = np.empty_like(weight.data)
+        for index in np.ndindex(weight.shape):
+            kept, sides = weight.data[index], []
+            for step in (1e-5, -1e-5):
+                weight.data[index] = kept + step
+                sides.append(loss_by_hand({n: t.data for n, t in model.weights.items()}, FEATURES, CAPTIONS, cell))
+            weight.data[index] = kept
+            numeric[index] = (sides[0] - sides[1]) / 2e-5
+        np.testing.assert_allclose(weight.grad, numeric, rtol=1e-6, atol=1e-9, err_msg=name)
 
 
 def test_more_padding_changes_no_bit():
@@ -81,11 +89,11 @@ def test_more_padding_changes_no_bit():
 
 def test_masked_rows_never_reach_the_vocabulary():
     """Words that count: 3 + 4 + 1; without the mask 15 rows would meet W_vocab."""
-    record, kept = mg.ops.temporal_affine.primitive, mg.ops.temporal_affine.primitive.forward
+    record, kept = mg.ops.affine.primitive, mg.ops.affine.primitive.forward
     shapes = []
 
     def watched(x, W, b):
-        shapes.append(x.shape)
+        shapes.append((x.shape, W.shape))
         return kept(x, W, b)
 
     record.forward = watched
@@ -93,7 +101,7 @@ def test_masked_rows_never_reach_the_vocabulary():
         make().loss(FEATURES, CAPTIONS)
     finally:
         record.forward = kept
-    assert shapes == [(1, 8, 5)]
+    assert shapes == [((3, 3), (3, 5)), ((8, 5), (5, 7))]  # of the features, and of the words that count
 
 
 def test_captions_without_any_word_cost_nothing():
@@ -107,8 +115,10 @@ def test_captions_without_any_word_cost_nothing():
 def test_the_weights_read_well_and_start_as_in_cs231n():
     model = Captioner(VOCABULARY, 300, 200, 100, rng=0)
     state = model.state_dict()
-    assert list(state) == list(WEIGHTS)
+    assert list(state) == list(WEIGHTS.values()) == [name for name, _ in model.named_parameters()]
     assert {a.dtype for a in state.values()} == {np.dtype(np.float32)}
+    state = {name: weight.data for name, weight in model.weights.items()}
+    assert list(state) == ["W_proj", "b_proj", "W_embed", "Wx", "Wh", "b", "W_vocab", "b_vocab"]
     shapes = {"W_proj": (300, 100), "b_proj": (100,), "W_embed": (7, 200), "Wx": (200, 400), "Wh": (100, 400),
               "b": (400,), "W_vocab": (100, 7), "b_vocab": (7,)}  # fmt: skip
     assert {name: a.shape for name, a in state.items()} == shapes
@@ -119,16 +129,44 @@ def test_the_weights_read_well_and_start_as_in_cs231n():
 
 
 def test_the_forget_bias_is_that_of_the_second_gate():
-    b = make(forget_bias=1.0).b.data
+    b = make(forget_bias=1.0).cell.b.data
     np.testing.assert_array_equal(b, np.repeat([0, 1, 0, 0], 5))
-    np.testing.assert_array_equal(make("rnn", forget_bias=1.0).b.data, np.zeros(5))
+    np.testing.assert_array_equal(make("rnn", forget_bias=1.0).cell.b.data, np.zeros(5))
 
 
 def test_the_same_seed_gives_the_same_weights():
     a, b = make().state_dict(), make().state_dict()
     assert all((a[name] == b[name]).all() for name in a)
     other = Captioner(VOCABULARY, 3, 4, 5, dtype=np.float64, rng=1)
-    assert (other.Wx.data != a["Wx"]).any()
+    assert (other.cell.Wx.data != a["cell.Wx"]).any()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_first_weights_are_drawn_as_cs231n_draws_them(cell):
+    rng, G = np.random.default_rng(0), 5 if cell == "rnn" else 20
+    expected = {"W_embed": rng.standard_normal((7, 4)) / 100, "W_proj": rng.standard_normal((3, 5)) / np.sqrt(3),
+                "Wx": rng.standard_normal((4, G)) / np.sqrt(4), "Wh": rng.standard_normal((5, G)) / np.sqrt(5),
+                "W_vocab": rng.standard_normal((5, 7)) / np.sqrt(5)}  # fmt: skip
+    for name, array in expected.items():
+        np.testing.assert_array_equal(make(cell).weights[name].data, array)
+    assert make(cell).rng.bit_generator.state == rng.bit_generator.state  # the layers draw nothing from it
+
+
+def test_weights_under_their_names_in_cs231n_are_loaded():
+    other = Captioner(VOCABULARY, 3, 4, 5, dtype=np.float64, rng=5)
+    model, drawn = make(), {name: weight.data for name, weight in other.weights.items()}
+    assert model.load_state_dict(drawn) == ([], [])
+    for name, weight in model.weights.items():
+        np.testing.assert_array_equal(weight.data, drawn[name])
+    model.load_state_dict({WEIGHTS[name]: array for name, array in drawn.items()})
+    with pytest.raises(ValueError, match=r"cell\.Wx is missing"):
+        model.load_state_dict({name: array for name, array in drawn.items() if name != "Wx"})
+    with pytest.raises(ValueError, match="Wx is unexpected"):  # it is there twice
+        model.load_state_dict({**drawn, "cell.Wx": drawn["Wx"]})
+    with pytest.raises(TypeError, match="must map names to arrays"):
+        model.load_state_dict([])
+    report = model.load_state_dict({"b": drawn["b"]}, strict=False)
+    assert report.missing == [name for name in WEIGHTS.values() if name != "cell.b"]
 
 
 def test_dropout_only_while_training():
@@ -198,7 +236,7 @@ def test_other_mistakes_are_named():
     with pytest.raises(ValueError, match="cell_type must be one of 'rnn', 'lstm'; got 'gru'"):
         make("gru")
     with pytest.raises(ValueError, match="hidden_size must be an int of at least 1; got 0"):
-        initial_weights(7, 3, 4, 0, "rnn", np.zeros)
+        Captioner(VOCABULARY, 3, 4, 0)
 
 
 @pytest.mark.parametrize("cell", CELLS)

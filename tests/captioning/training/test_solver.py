@@ -136,12 +136,12 @@ def test_weight_decay_shrinks_the_weights(small_data):
     plain, decayed = make_solver(small_data), make_solver(small_data, dataclasses.replace(SHORT, weight_decay=5.0))
     plain.train()
     decayed.train()
-    assert np.abs(weights(decayed)["Wh"]).sum() < 0.9 * np.abs(weights(plain)["Wh"]).sum()
+    assert np.abs(weights(decayed)["cell.Wh"]).sum() < 0.9 * np.abs(weights(plain)["cell.Wh"]).sum()
 
 
 def test_a_loss_that_is_not_finite_stops(small_data):
     solver = make_solver(small_data)
-    solver.model.b_vocab.data[0] = np.nan
+    solver.model.predict.bias.data[0] = np.nan
     with pytest.raises(TrainingError, match="the loss is nan at iteration 1 of epoch 1: try a smaller learning rate"):
         solver.train()
 

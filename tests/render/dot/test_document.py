@@ -158,7 +158,7 @@ def test_the_middle_steps_stand_in_the_row_as_one_box():
 
 def test_parameters_are_stubs_and_once_in_the_legend():
     dot = mg.render.to_dot(mlp())
-    assert (dot.count("Sequential.0.weight"), dot.count('label="weight"')) == (1, 2)  # short in its frame
+    assert (dot.count("Sequential.0.weight"), dot.count('label="weight  bias"')) == (1, 2)  # short in its frame
     assert 'legend [label="parameters\\lSequential.0.weight  3×4\\l' in dot
     assert "legend" not in mg.render.to_dot(leaf(2) * 2)
 

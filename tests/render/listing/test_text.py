@@ -52,11 +52,11 @@ def test_repeats_say_their_number_and_what_they_start_from():
     assert "× 16, first with b' = input1:" in text
     assert "step 0 … step 15:" in text
     assert text.count("matmul") == 1
-    assert "× 16, first with e.0' = c, e.1' = ·:" in mg.render.to_text(captioner())
+    assert "× 16, first with d.0' = c, d.1' = ·:" in mg.render.to_text(captioner())
 
 
 def test_sequences_as_one_line():
-    assert "lstm(d, c, Wx, Wh, b, ·, lengths=" in mg.render.to_text(captioner(), unroll="primitive")
+    assert "lstm(a, c, Wx, Wh, b, ·, lengths=" in mg.render.to_text(captioner(), unroll="primitive")
 
 
 def test_a_long_listing_says_what_it_leaves_out():
@@ -206,9 +206,9 @@ def test_parameters_are_short_within_the_frame_of_their_module():
     net = nn.Sequential(*[nn.Linear(2, 2, rng=0) for _ in range(6)])
     lines = mg.render.to_text(net(np.ones((1, 2), np.float32))).splitlines()
     assert lines[0].split() == ["parameter", "Sequential.0.weight", "2×2"]
-    assert "  × 6, first with b' = ·:" in lines
+    assert "  × 6, first with a' = ·:" in lines
     assert "    0 … 5:" in lines
-    assert "matmul(b', weight)" in "".join(lines)
+    assert "affine(a', weight, bias)" in "".join(lines)
     assert not [line for line in lines[12:] if "Sequential." in line]
 
 

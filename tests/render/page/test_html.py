@@ -81,14 +81,15 @@ def test_data_names_everything():
     assert content["title"] == "a title"
     names = [v["name"] for v in content["vertices"]]
     assert sorted(names[:3]) == ["bias", "input", "weight"]
-    assert names[3:] == ["matmul", "add", "tanh", "sum"]
-    matmul = content["vertices"][3]
-    assert matmul["scope"] == ["Linear"]
-    assert [(names[e["source"]], e["argument"]) for e in matmul["inputs"]] == [("input", "a"), ("weight", "b")]
-    assert matmul["outputs"][0]["shape"] == "1×2"
-    assert matmul["outputs"][0]["values"] is None
-    assert described(content, matmul)["text"] == mg.matmul.primitive.forward.__doc__.split("\n")[0]
-    assert content["outputs"] == [{"name": "output", "source": 6, "slot": 0, "shape": "scalar"}]
+    assert names[3:] == ["affine", "tanh", "sum"]
+    affine = content["vertices"][3]
+    assert affine["scope"] == ["Linear"]
+    met = [("input", "x"), ("weight", "W"), ("bias", "b")]
+    assert [(names[e["source"]], e["argument"]) for e in affine["inputs"]] == met
+    assert affine["outputs"][0]["shape"] == "1×2"
+    assert affine["outputs"][0]["values"] is None
+    assert described(content, affine)["text"] == mg.affine.primitive.forward.__doc__.split("\n")[0]
+    assert content["outputs"] == [{"name": "output", "source": 5, "slot": 0, "shape": "scalar"}]
     assert content["heat"] is None
 
 
@@ -136,12 +137,12 @@ def test_outputs_are_named_as_in_the_other_drawings(unroll):
 
 def test_data_has_what_was_recorded():
     content = content_of(arranged(small(record=True)))
-    add = next(v for v in content["vertices"] if v["name"] == "add")
-    assert re.fullmatch(r"test_html\.py:\d+", add["line"])
-    values, gradients = add["outputs"][0]["values"], add["outputs"][0]["gradients"]
+    affine = next(v for v in content["vertices"] if v["name"] == "affine")
+    assert re.fullmatch(r"test_html\.py:\d+", affine["line"])
+    values, gradients = affine["outputs"][0]["values"], affine["outputs"][0]["gradients"]
     assert sum(values["bars"]) == values["size"] == 2
-    assert gradients["norm"] == pytest.approx(add["outputs"][0]["gradient"])
-    assert re.fullmatch("#[0-9a-f]{6}", add["heat"]["color"])
+    assert gradients["norm"] == pytest.approx(affine["outputs"][0]["gradient"])
+    assert re.fullmatch("#[0-9a-f]{6}", affine["heat"]["color"])
     assert len(content["heat"]) == 5
     assert content["heat"][0]["norm"] < content["heat"][-1]["norm"]
 

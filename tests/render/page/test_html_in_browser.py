@@ -130,7 +130,7 @@ def test_time_runs_to_the_right_and_data_down(opened):
     steps = [window.middle(id_of(window, "lstm_step", t)) for t in range(6)]
     assert steps == sorted(steps)
     assert len({y for _, y in steps}) == 1
-    down = [window.middle(id_of(window, name))[1] for name in ("stack", "matmul", "add", "tanh", "sum")]
+    down = [window.middle(id_of(window, name))[1] for name in ("stack", "affine", "tanh", "sum")]
     assert down == sorted(down)
     assert steps[0][1] < down[0]
 
@@ -188,7 +188,7 @@ def test_a_click_shows_what_is_known(opened):
     assert len(bars) == 24
     assert max(bars) > 0
     assert window.run("return document.querySelector('.selected').dataset.id") == id_of(window, "tanh")[9:-1]
-    assert texts(window, ".near > .name") == ["reshape", "sum"]
+    assert texts(window, ".near > .name") == ["affine", "sum"]
     assert window.run("return document.querySelectorAll('.wire.into').length") == 2  # within the scope, and on to it
     window.keys(driver.ESCAPE)
     assert window.run("return document.getElementById('panel').hidden")
@@ -264,7 +264,7 @@ def test_links_in_the_panel_lead_on(opened):
     window = opened(loss_of()[0])
     window.click(id_of(window, "tanh") + " > .body")
     window.click("#facts .link")
-    assert texts(window, "#name") == ["reshape"]
+    assert texts(window, "#name") == ["affine"]
 
 
 def test_search_finds_and_goes_round(opened):
@@ -298,8 +298,8 @@ def test_search_opens_what_hides_a_match(opened):
     window.click("#close-all")
     assert sorted(texts(window, "#stage .item[data-id] > .name")) == ["Net", "input", "output", "sum"]
     window.click("#search")
-    window.keys("matmul" + driver.ENTER)
-    assert "matmul" in texts(window, "#stage .item[data-id] > .name")
+    window.keys("affine" + driver.ENTER)
+    assert "affine" in texts(window, "#stage .item[data-id] > .name")
 
 
 def test_boxes_close_and_open(opened):

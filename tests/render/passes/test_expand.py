@@ -40,7 +40,7 @@ def test_a_step_expands_to_what_its_reference_calls():
 def test_steps_that_are_expanded_are_scopes_of_their_own():
     picture = check(whole(captioner(steps=3), "steps", expand="lstm_step"))
     scopes = [vertex.scope for vertex in picture.vertices if vertex.label == "sigmoid"]
-    assert sorted(scopes) == [("Captioner", f"step {t}") for t in range(3) for _ in range(3)]
+    assert sorted(scopes) == [("Captioner", "cell", f"step {t}") for t in range(3) for _ in range(3)]
 
 
 def scopes_in(picture):
@@ -105,13 +105,13 @@ def test_steps_of_a_loop_around_a_sequence_are_not_mixed_with_its_own():
 
 
 def test_shapes_of_constants_are_known_if_they_were_recorded():
-    remark = {vertex.remark for vertex in whole(captioner(), expand={"temporal_softmax_loss"}).vertices}
+    remark = {vertex.remark for vertex in whole(captioner(), expand={"cross_entropy"}).vertices}
     assert remark == {"", "reference not shown: record the forward pass"}
     with mg.record():
         loss = captioner()
-    picture = check(whole(loss, expand={"temporal_softmax_loss"}))
+    picture = check(whole(loss, expand={"cross_entropy"}))
     assert "log_softmax" in labels(picture)
-    assert "temporal_softmax_loss" not in labels(picture)
+    assert "cross_entropy" not in labels(picture)
 
 
 def test_expanding_under_no_grad_and_within_a_scope():

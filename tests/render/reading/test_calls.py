@@ -70,14 +70,14 @@ def test_two_modules_of_one_class_are_two_frames():
 def test_one_module_that_is_called_twice_is_one_frame():
     layer = nn.Linear(4, 4, rng=0)
     picture = picture_of(layer(mg.tanh(layer(np.ones((2, 4), np.float32)))))
-    assert {vertex.scope for vertex in picture.vertices if vertex.label == "matmul"} == {("Linear",)}
+    assert {vertex.scope for vertex in picture.vertices if vertex.label == "affine"} == {("Linear",)}
 
 
 def test_modules_in_a_row_are_numbered():
     x = np.ones((2, 4), np.float32)
     for seed in range(5):
         x = mg.tanh(nn.Linear(4, 4, rng=seed)(x))
-    scopes = Counter(vertex.scope for vertex in picture_of(x).vertices if vertex.label == "matmul")
+    scopes = Counter(vertex.scope for vertex in picture_of(x).vertices if vertex.label == "affine")
     assert scopes == {(f"Linear {k}",): 1 for k in range(1, 6)}
     assert "× 5" in mg.render.to_text(x)
 

@@ -100,9 +100,9 @@ class Net(nn.Module):
 
 def test_heads_of_modules_are_no_recurrence():
     text = mg.render.to_text(Net()(np.ones((2, 9, 3), np.float32)).sum())
-    assert blocks(text) == ["× 9, first with f' = ·"]
-    assert "stack(i × 9, axis=1)" in text
-    assert re.findall(r"(\w+)'", text.split("first with")[1]) == ["f", "f"]
+    assert blocks(text) == ["× 9, first with d' = ·"]
+    assert "stack(f × 9, axis=1)" in text
+    assert re.findall(r"(\w+)'", text.split("first with")[1]) == ["d", "d"]
 
 
 class Block(nn.Module):

@@ -1,0 +1,55 @@
+"""Affine maps of rows, x W + b, and their gradients: one GEMM each, whatever axes come before the last one.
+
+>>> x, W, b = np.ones((2, 1, 3)), np.ones((3, 2)), np.array([0.0, 1.0])
+>>> affine_rows(x, W, b)
+array([[[3., 4.]],
+<BLANKLINE>
+       [[3., 4.]]])
+>>> dx, dW, db = pull_affine(np.ones((2, 1, 2)), (True, True, True), x, W)
+>>> dx.shape, dW.shape, db
+((2, 1, 3), (3, 2), array([2., 2.]))
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ...spec import Array
+from .blocks import product, products
+from .numerics import column_sums, widened
+
+__all__ = ["affine_rows", "pull_affine"]
+
+
+def affine_rows(x: Array, W: Array, b: Array | None) -> Array:
+    """x (…, D) times W (D, M) plus b (M,), which is added in place; half precision in single, and rounded once.
+
+    Raises:
+        ValueError: if W or b does not fit.
+    """
+    D = x.shape[-1]
+    if W.ndim != 2 or W.shape[0] != D:
+        raise ValueError(f"W must be (D, M) with D = {D} as in x, not {W.shape}")
+    if b is not None and b.shape != W.shape[1:]:
+        raise ValueError(f"b must be (M,) = {W.shape[1:]} as W's columns, not {b.shape}")
+    inputs = (x, W) if b is None else (x, W, b)
+    y = product(_rows(widened(x)), widened(W)).astype(np.result_type(*map(widened, inputs)), copy=False)
+    if b is not None:
+        y += b
+    return y.reshape(*x.shape[:-1], W.shape[1]).astype(np.result_type(*inputs), copy=False)
+
+
+def pull_affine(g: Array, needs: tuple[bool, ...], x: Array, W: Array) -> tuple[Any, Any, Any]:
+    """Cotangents of x, W and b, each if it is needed: dx = g W', dW = x' g over all rows, db = the sum of g's rows."""
+    g, x, W = widened(g), widened(x), widened(W)
+    rows = _rows(g)
+    dx, dW = products((rows, W.T) if needs[0] else None, (_rows(x).T, rows) if needs[1] else None)
+    return None if dx is None else dx.reshape(x.shape), dW, column_sums(rows) if needs[2] else None
+
+
+def _rows(x: Array) -> Array:
+    """(…, D) as (rows, D), also if some axis has no entries."""
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
