@@ -28,7 +28,7 @@ def paths_of_modules(operations: Sequence[Node]) -> Paths:
 
     >>> from minigrad import nn
     >>> y = nn.Linear(2, 2)(nn.Linear(2, 2)([[1.0, 2.0]]))
-    >>> sorted(paths_of_modules([y.node.parents[0], y.node.parents[0].parents[0].parents[0]]).values())
+    >>> sorted(paths_of_modules([y.node, y.node.parents[0]]).values())
     [('Linear 1',), ('Linear 2',)]
     """
     calls: dict[Path, dict[int, _Held]] = {}
