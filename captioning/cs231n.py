@@ -26,6 +26,7 @@ from captioning.models.weights import WEIGHTS
 from captioning.pictures.photos import image_from_url
 from captioning.scoring.metrics import BLEU_score, exercise_bleu
 from minigrad import Tensor, ops
+from minigrad.core import recording
 
 __all__ = [
     "BLEU_score", "CaptioningRNN", "CaptioningSolver", "decode_captions", "eval_numerical_gradient",
@@ -172,7 +173,8 @@ class CaptioningRNN:
     def loss(self, features: ArrayLike, captions: ArrayLike) -> tuple[float, dict[str, Array]]:
         """The loss of captions (N,T), features (N,D), and its gradients under the keys of `params`."""
         network = self._bound()
-        loss = network.caption_loss(features, captions)
+        with recording():  # whatever surrounds the call, such as no_grad
+            loss = network.caption_loss(features, captions)
         loss.backward()
         return float(loss.item()), {name: cast(Array, weight.grad) for name, weight in network.weights.items()}
 

@@ -170,6 +170,6 @@ def _check_batch(features: NDArray[Any], captions: NDArray[Any], size: int) -> N
         raise TypeError(f"captions must be integers, word ids; got dtype {captions.dtype}")
     if features.shape != (len(captions), size):
         raise ValueError(
-            f"features must be ({len(captions)}, {size}), a row for each caption and a column for each row "
-            f"of W_proj; got {features.shape}"
+            f"features must be ({len(captions)}, {size}), a row for each caption and a column for each feature; "
+            f"got {features.shape}"
         )

@@ -392,6 +392,16 @@ def test_words_without_start_or_end_are_accepted():
         CaptioningRNN({"<NULL>": 0}, cell_type="gru")
 
 
+def test_the_loss_has_gradients_whatever_surrounds_the_call():
+    model = CaptioningRNN({"<NULL>": 0, "a": 1, "b": 2}, 3, 4, 5, "lstm", np.float64)
+    features, captions = np.ones((1, 3)), np.array([[1, 2, 0]])
+    loss, grads = model.loss(features, captions)
+    with mg.no_grad():
+        again, same = model.loss(features, captions)
+    assert again == loss
+    assert all((same[name] == grads[name]).all() for name in grads)
+
+
 def test_an_unknown_word_is_named():
     model = CaptioningRNN({"<NULL>": 0, "a": 1}, 3, 4, 5)
     with pytest.raises((ValueError, IndexError), match="embedding"):
