@@ -40,6 +40,7 @@ bench: $(VENV)/.installed-bench
 
 lint: $(STAMP)-lint
 	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
 
 format: $(STAMP)-lint
 	$(RUN) -m ruff format .

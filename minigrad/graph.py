@@ -196,9 +196,7 @@ def _take_level(
     return np.unique(children[waits[children] == 0])
 
 
-def _only_children(
-    waits: NDArray[np.int64], start: NDArray[np.int64], flat: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def _only_children(waits: NDArray[np.int64], start: NDArray[np.int64], flat: NDArray[np.int64]) -> NDArray[np.int64]:
     """For each vertex whose only child has no other parent this child, for all others -1."""
     only = np.full(waits.size, -1)
     parents = np.flatnonzero(np.diff(start) == 1)

@@ -234,9 +234,7 @@ def _read_header(file: BufferedReader, path: str) -> tuple[int, dict[str, _Entry
     if not text.startswith(b"{"):
         raise wrong("the header does not begin with a brace")
     try:
-        content = json.loads(
-            text.decode("utf-8"), object_pairs_hook=_without_duplicates, parse_constant=_no_constant
-        )
+        content = json.loads(text.decode("utf-8"), object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise wrong(f"the header is no JSON object in UTF-8: {error}") from error
     metadata = content.pop(_METADATA, {})

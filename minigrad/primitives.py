@@ -84,6 +84,7 @@ def primitive(
     >>> mg.gradcheck(cube, [np.array([1.0, -2.0])])
     True
     """
+
     def declare(forward: Callable[..., Any]) -> PrimitiveFunction:
         return _declare(Primitive(forward, broadcasts, differentiable, commutative, steps))
 

@@ -38,11 +38,13 @@ def test_no_grad_around_a_transform_does_not_stop_it():
         _, pullback = mg.vjp(f, 3.0)
         assert [g.item() for g in pullback(1.0)] == [6]
         assert not (mg.tensor(1.0, requires_grad=True) * 2).requires_grad
+
     # within the function it still makes constants
     def half(x):
         with mg.no_grad():
             factor = x * 1.0
         return factor * x
+
     assert mg.grad(half)(3.0).item() == 3
 
 

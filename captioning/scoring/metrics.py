@@ -164,8 +164,6 @@ def _check_corpus(references: Sequence[Sequence[Tokens]], hypotheses: Sequence[T
         raise ValueError("corpus_bleu: there are no hypotheses to score")
     for i, (item, hypothesis) in enumerate(zip(references, hypotheses, strict=True)):
         if isinstance(item, str) or any(isinstance(tokens, str) for tokens in (hypothesis, *item)):
-            raise TypeError(
-                f"corpus_bleu: item {i} has a str where a list of tokens is expected: use tokenise() first"
-            )
+            raise TypeError(f"corpus_bleu: item {i} has a str where a list of tokens is expected: use tokenise() first")
         if not len(item):
             raise ValueError(f"corpus_bleu: item {i} has no references")

@@ -237,8 +237,14 @@ def settings_of(model: Captioner, training: Any, data: CaptionData, **data_setti
             "feature_dropout": model.feature_dropout,
         },
         "training": dataclasses.asdict(training),
-        "data": {"pca": True, "max_train": None, "train_captions": len(data.train), **data_settings,
-                 "folder": str(data.folder.resolve()), "fingerprint": fingerprint(data)},
+        "data": {
+            "pca": True,
+            "max_train": None,
+            "train_captions": len(data.train),
+            **data_settings,
+            "folder": str(data.folder.resolve()),
+            "fingerprint": fingerprint(data),
+        },
     }
 
 

@@ -343,6 +343,7 @@ class Module:
     # --- drawing as text -------------------------------------------------------------------------
 
     if TYPE_CHECKING:  # attached by minigrad.render
+
         def _repr_svg_(self) -> str | None: ...
 
     def extra_repr(self) -> str:

@@ -17,6 +17,7 @@ from .words import number_text, shape_of
 
 __all__ = ["Constant", "argument_order", "called", "constants_of", "noted_spec", "to_be_named", "with_name"]
 
+
 class Constant(NamedTuple):
     """A constant argument. spec: its shape and dtype, number: its value if it is a single one; None if not known."""
 

@@ -93,9 +93,7 @@ def test_what_goes_wrong_is_told_and_the_others_are_measured(driver):
     row = driver.measure(FAKES, fake("trouble"), 1)
     said = {rival.name: (rival.missing, rival.failed) for rival in row.rivals}
     assert said.pop("minigrad") == said.pop("fine") == ("", "")
-    assert said["wrong"][1] == (
-        "disagrees with minigrad, and was not timed: x differs by 9.9e-03 of its largest entry"
-    )
+    assert said["wrong"][1] == ("disagrees with minigrad, and was not timed: x differs by 9.9e-03 of its largest entry")
     assert said["other names"][1].endswith("one computed ids, x, the other y")
     assert said["dies at work"] == said["dies when made"] == ("", "its process ended with status 3: out of cheese")
     assert said["unavailable"] == ("it is Sunday", "")

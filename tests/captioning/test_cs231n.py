@@ -35,9 +35,7 @@ from captioning.cs231n import (
 )
 from minigrad.primitives import Primitive
 
-real_data = pytest.mark.skipif(
-    "CAPTIONING_DATA" not in os.environ, reason="no real data: CAPTIONING_DATA is unset"
-)
+real_data = pytest.mark.skipif("CAPTIONING_DATA" not in os.environ, reason="no real data: CAPTIONING_DATA is unset")
 
 
 def lin(low, high, *shape):

@@ -26,8 +26,10 @@ def binary(low=-2.0, high=2.0, scalars=(0.5, 2, -1.25), **options):
     if not scalars:
         return pairs
     number = st.sampled_from(scalars)
-    return pairs | st.builds(lambda x, s: Case([x, s]), single, number) | st.builds(
-        lambda x, s: Case([s, x]), single, number
+    return (
+        pairs
+        | st.builds(lambda x, s: Case([x, s]), single, number)
+        | st.builds(lambda x, s: Case([s, x]), single, number)
     )
 
 

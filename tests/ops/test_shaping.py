@@ -136,6 +136,7 @@ def spread(function):
 
 FUNCTIONS = {name: spread(getattr(mg.ops, name)) if name in SEQUENCES else getattr(mg.ops, name) for name in CASES}
 
+
 @pytest.mark.parametrize("name", CASES)
 @given(data=st.data())
 def test_primitive(name, data):

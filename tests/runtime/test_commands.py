@@ -75,10 +75,7 @@ def untimed(text):
 
 
 def test_the_streams_are_left_as_they_were():
-    code = (
-        "import sys; from theory.cli import main; main(['show', '1-1']); "
-        "print(sys.stdout.errors, file=sys.stderr)"
-    )
+    code = "import sys; from theory.cli import main; main(['show', '1-1']); print(sys.stdout.errors, file=sys.stderr)"
     surroundings = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=surroundings)

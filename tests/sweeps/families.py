@@ -276,9 +276,7 @@ def recurrent(i: int) -> Triples:
         yield mine, value, np.abs(value).max()
 
 
-def _unrolled(
-    lstm: bool, inputs: list[Array], lengths: Array, indices: Array | None, g: Array
-) -> list[Array]:
+def _unrolled(lstm: bool, inputs: list[Array], lengths: Array, indices: Array | None, g: Array) -> list[Array]:
     """h, and the gradients of all inputs, step by step with every row."""
     rows, h, Wx, Wh, b = _wide(*inputs)
     x = rows if indices is None else rows[indices]

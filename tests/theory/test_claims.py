@@ -72,7 +72,9 @@ def test_strategy_gives_examples_of_the_first_proposition():
 
 def test_verdict_as_json():
     verdict = a_claim(
-        proposition(bound=41, false=True), proposition("corrected"), expected="false as printed",
+        proposition(bound=41, false=True),
+        proposition("corrected"),
+        expected="false as printed",
         corrected=Corrected("y", by=("at most 100, corrected",)),
     ).check(300)
     data = json.loads(json.dumps(verdict.to_json()))

@@ -10,25 +10,29 @@ import theory
 from tests.theory.mutation import Mutant, above, noticed, wrong
 from theory import CLAIMS
 
-FORMULA = '''
+FORMULA = """
 def half(x):
     return x // 2
-'''
+"""
 
-CLAIM = '''
+CLAIM = """
 CLAIM = Claim("half", "", Statement(""), "", (Proposition("half", "half is at most all", check, st.integers(0, 50)),))
-'''
+"""
 
-ABOVE = '''
+ABOVE = (
+    """
 from hypothesis import strategies as st
 from theory import {module}, Claim, Proposition, Statement, require
 from theory.formula import half
 
 def check(x):
     require({module}.half(x) == half(x) <= x, "larger")
-''' + CLAIM
+"""
+    + CLAIM
+)
 
-SOURCE = '''
+SOURCE = (
+    """
 from hypothesis import strategies as st
 from theory import Claim, Proposition, Statement, require
 
@@ -37,7 +41,9 @@ def half(x):
 
 def check(x):
     require(half(x) <= x, "larger")
-''' + CLAIM
+"""
+    + CLAIM
+)
 
 
 @pytest.fixture

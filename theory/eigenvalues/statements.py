@@ -42,8 +42,14 @@ CORRECTED = Corrected(
     r"$\rho(W) < 1$ (perhaps after growing for a while) and explodes for $\rho(W) > 1$; for $\rho(W) = 1$ its "
     r"norm is at least 1.",
     by=(
-        "power", "corrected form", "corrected form, floats", "decided exactly", "diagonalisable", "Gelfand",
-        "hump", "radius 1",
+        "power",
+        "corrected form",
+        "corrected form, floats",
+        "decided exactly",
+        "diagonalisable",
+        "Gelfand",
+        "hump",
+        "radius 1",
     ),
 )
 

@@ -318,10 +318,7 @@ PROGRAMS = sampled(
     programs(),
     {
         "12 operations": lambda steps: len(steps) == 12,
-        **{
-            f"the operation {name}": partial(_uses, name)
-            for name in ("leaf", "tanh", "add", "multiply", "split")
-        },
+        **{f"the operation {name}": partial(_uses, name) for name in ("leaf", "tanh", "add", "multiply", "split")},
     },
 )
 

@@ -140,8 +140,7 @@ PROPOSITIONS_1 = (
     ),
     Proposition(
         "minigrad's graphs",
-        "The nodes that minigrad records behind a random program of up to 12 operations are sorted, inputs "
-        "first.",
+        "The nodes that minigrad records behind a random program of up to 12 operations are sorted, inputs first.",
         checks.trace_is_sorted,
         domains.PROGRAMS,
         "general",

@@ -59,6 +59,8 @@ def exponents(examples: int) -> list[Fraction]:
 above = st.just(float(ABOVE)) | st.floats(float(ABOVE), 1000)
 below = st.just(float(BELOW)) | st.floats(0.01, float(BELOW))
 raw_gains = st.floats(0.01, 1000).filter(lambda gain: abs(gain - ONLY_RAW_GAIN) > 1e-6)
+
+
 @st.composite
 def monotone_units(draw: st.DrawFn) -> Unit:
     """Units with piecewise linear, step-like and smooth functions, rising and falling, read either way."""

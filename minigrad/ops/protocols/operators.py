@@ -29,6 +29,7 @@ _BINARY = {"add": elementwise.add, "sub": elementwise.subtract, "mul": elementwi
 _COMPARISONS = {"lt": selection.less, "le": selection.less_equal, "gt": selection.greater,
                 "ge": selection.greater_equal, "eq": selection.equal, "ne": selection.not_equal}  # fmt: skip
 
+
 def _on_booleans(symbol: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """A logical operator, which refuses numbers."""
 

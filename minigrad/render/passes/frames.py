@@ -11,7 +11,6 @@ from ..picture import Path, Vertex
 __all__ = ["Frames"]
 
 
-
 class Frames:
     """The scope of each call that is expanded: one of its own, named after the primitive, numbered if need be.
 

@@ -229,9 +229,7 @@ def _moves(before: Vertex, vertex: Vertex, first: bool) -> list[_Move] | None:
     return None
 
 
-def _same_but(
-    vertices: Sequence[Vertex], number: int, moves: list[_Move], earlier: list[_Move], states: range
-) -> bool:
+def _same_but(vertices: Sequence[Vertex], number: int, moves: list[_Move], earlier: list[_Move], states: range) -> bool:
     """Whether the moves to a vertex are the earlier ones but for states of the block before, and inputs.
 
     An input is another one in each block, or the same in all: a head that takes the last state and a weight of its own
