@@ -14,7 +14,7 @@ from captioning.decoding.stepwise import greedy, sample
 from captioning.models.captioner import Captioner
 from captioning.scoring.evaluation import evaluate
 from captioning.scoring.metrics import BLEU_score, corpus_bleu, exercise_bleu
-from captioning.training.run import Run, RunError
+from captioning.training.run_folder import Run, RunError
 from captioning.training.solver import Settings, Solver, TrainingError
 
 __all__ = [

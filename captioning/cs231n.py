@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 import minigrad as mg
-from captioning.data.notebook import load_coco_data, sample_coco_minibatch
+from captioning.data.cs231n_notebook import load_coco_data, sample_coco_minibatch
 from captioning.data.vocabulary import decode_captions
 from captioning.models.network import CaptionNetwork
 from captioning.models.weights import WEIGHTS

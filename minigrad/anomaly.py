@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from .core import Node
+from .overwrites import arrays_in
 from .recording import Recorder, recorder, user_line, using
 from .spec import Array, describe
-from .writes import arrays_in
 
 __all__ = ["Fingerprinted", "detect_anomaly"]
 
@@ -100,7 +100,7 @@ class detect_anomaly(using):  # noqa: N801  (used as a function)
 
     - Each call takes a fingerprint of what its gradient needs, and the backward pass (also outside) raises if that is
       no longer the same: something wrote into it through ``.data``, ``.numpy()`` or an array that a tensor shares.
-      (Writes that go through the engine raise always, see :mod:`minigrad.writes`.)
+      (Writes that go through the engine raise always, see :mod:`minigrad.overwrites`.)
     - A backward pass within it raises where a VJP first gives NaN, and names the primitive and the line that called it.
 
     It holds for the thread or task that enters it, and goes together with :func:`minigrad.record`.

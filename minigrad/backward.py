@@ -14,14 +14,14 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 
-from . import writes
+from . import overwrites
 from .anomaly import Fingerprinted
 from .core import Leaf, Node, Tensor
 from .graph import Cycle, Order, dependents, topological_order
+from .overwrites import arrays_in, overwritten, owner, written
 from .primitives import Primitive
 from .recording import recorder
 from .spec import Array, describe, refuse_masked
-from .writes import arrays_in, overwritten, owner, written
 
 __all__ = ["graph_of", "reverse_pass", "unbroadcast"]
 
@@ -157,7 +157,7 @@ def _walk_back(
     owned: set[Any] = set()  # keys
     leaves: list[Leaf] = []
     observer = recorder()
-    now = writes.clock
+    now = overwrites.clock
     node: Any = None
     try:
         for node in reversed(order.nodes):

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .notes import Note
+from .overwrites import written
 from .rules import Primitive
 from .runtime.contexts import Context
 from .spec import Array, DType, Spec, as_array, describe, get_default_dtype, holds_numpy, refuse_masked
-from .writes import written
 
 __all__ = ["Leaf", "Node", "Tensor", "no_grad", "scope", "tensor"]
 
@@ -110,7 +110,7 @@ class Node:
             ``((1, 2), (False, True, True), (0, 1))``.
         shape, dtype: of the first output; `later_outputs` has ``(shape, dtype)`` of each other one.
         residuals: what the VJP needs; None once a backward pass has freed it.
-        born: when it was made, counted in writes into arrays: see :mod:`minigrad.writes`.
+        born: when it was made, counted in writes into arrays: see :mod:`minigrad.overwrites`.
         scope: the path of :func:`scope` names.
         note: what :func:`minigrad.record` noted; not set without it.
     """

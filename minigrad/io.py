@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .core import Tensor
-from .runtime.files import flush_folder, irregular, replacing
+from .runtime.files import irregular, replacing
 from .spec import Array, describe
 
 __all__ = ["load", "load_metadata", "save"]
@@ -83,17 +83,16 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
     arrays = {_checked_name(name): _little_endian(name, value) for name, value in state.items()}
     order = sorted(arrays, key=lambda name: -arrays[name].itemsize)  # so that every array is aligned
     header = _header(arrays, order, metadata)
-    with replacing(where) as temporary:
-        with open(temporary, "wb") as file:
-            file.write(len(header).to_bytes(8, "little"))
-            file.write(header)
-            for name in order:
-                file.write(_bytes(arrays[name]).data)
-            file.flush()
-            os.fsync(file.fileno())
-        if not _holds(os.fspath(temporary), arrays, dict(metadata or {})):
+
+    def verify(written: os.PathLike[str]) -> None:
+        if not _holds(os.fspath(written), arrays, dict(metadata or {})):
             raise OSError(f"save: {where} reads back differently from what was written")
-    flush_folder(where)
+
+    with replacing(where, durable=True, verify=verify) as temporary, open(temporary, "wb") as file:
+        file.write(len(header).to_bytes(8, "little"))
+        file.write(header)
+        for name in order:
+            file.write(_bytes(arrays[name]).data)
 
 
 def _path(caller: str, path: Any) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Protocol, cast, overload
 
 import numpy as np
 
-from . import recording, writes
+from . import overwrites, recording
 from .core import Node, Tensor, current_scope, set_outputs, untracked
 from .rules import PRIMITIVES, ForwardResult, Primitive, Steps
 from .spec import Array, DType, as_array, describe, refuse_masked
@@ -208,7 +208,7 @@ def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
         node.later_outputs = ()
         node.residuals = residuals
         node.scope = path
-        node.born = writes.clock
+        node.born = overwrites.clock
         if recording.active:
             _note(node, (x,), (output,))
         return tensor
@@ -286,7 +286,7 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
         node.later_outputs = ()
         node.residuals = residuals
         node.scope = path
-        node.born = writes.clock
+        node.born = overwrites.clock
         if recording.active:
             _note(node, (a, b), (output,))
         return tensor
@@ -332,7 +332,7 @@ def _call(record: Primitive) -> Callable[..., Any]:
             node.edges = (argnums, tuple(i in argnums for i in range(len(inputs))), tuple(t.index for _, t in tracked))
             node.residuals = residuals
             node.scope = path
-            node.born = writes.clock
+            node.born = overwrites.clock
             set_outputs(node, results)
             if recording.active:
                 _note(node, inputs, outputs)

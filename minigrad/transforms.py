@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from . import writes
+from . import overwrites
 from .backward import graph_of, reverse_pass, seed_of
 from .core import Leaf, Node, Tensor, current_scope, recording, set_outputs, untracked
 from .primitives import primitive
@@ -86,7 +86,7 @@ def _results(arrays: Sequence[Array], met: Sequence[Leaf]) -> tuple[Tensor, ...]
     path = current_scope()
     if met and path is not None and results:
         node = Node()
-        node.primitive, node.params, node.scope, node.born = _derivative.primitive, {}, path, writes.clock
+        node.primitive, node.params, node.scope, node.born = _derivative.primitive, {}, path, overwrites.clock
         node.parents = tuple(met)
         node.edges = tuple(range(len(met))), (True,) * len(met), (0,) * len(met)
         node.residuals = ()

@@ -11,7 +11,7 @@ from captioning.data.dataset import CaptionData, open_captions
 from captioning.data.parts import PARTS
 from captioning.decoding.beam_search import beam
 from captioning.decoding.stepwise import greedy, sample
-from captioning.training.run import Run
+from captioning.training.run_folder import Run
 
 __all__ = ["add_choice", "decoder", "open_data"]
 

@@ -22,7 +22,7 @@ from captioning.models.captioner import Captioner
 from captioning.pictures.sheets import caption_sheet
 from captioning.progress import Progress
 from captioning.scoring.evaluation import captions_of, evaluate
-from captioning.training.run import Run, RunError, settings_of
+from captioning.training.run_folder import Run, RunError, settings_of
 from captioning.training.solver import Settings, Solver
 
 __all__ = ["FULL", "QUICK", "Size", "add_demo", "demonstrate"]

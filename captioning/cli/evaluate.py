@@ -10,7 +10,7 @@ from captioning.cli.decoding_options import add_choice, decoder, open_data
 from captioning.cli.options import add_command, add_data
 from captioning.data.parts import images_of_part
 from captioning.scoring.evaluation import evaluate
-from captioning.training.run import Run
+from captioning.training.run_folder import Run
 
 __all__ = ["add_evaluate"]
 

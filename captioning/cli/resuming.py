@@ -11,7 +11,7 @@ from typing import Any
 
 from captioning.cli.training_options import DATA_DEFAULTS
 from captioning.data.dataset import CaptionData
-from captioning.training.run import Run, RunError
+from captioning.training.run_folder import Run, RunError
 from captioning.training.solver import Settings, Solver
 
 __all__ = ["begin_run", "data_folder", "report_training", "resume_run", "settings_to_resume"]

@@ -14,7 +14,7 @@ from captioning.cli.options import add_command, add_data
 from captioning.data.parts import images_of_part
 from captioning.data.splits import Split
 from captioning.scoring.evaluation import captions_of
-from captioning.training.run import Run
+from captioning.training.run_folder import Run
 
 __all__ = ["add_sample"]
 

@@ -18,9 +18,9 @@ from captioning.cli.training_options import (
 )
 from captioning.data.dataset import CaptionData, open_captions
 from captioning.models.captioner import Captioner
-from captioning.models.cells import CELLS
+from captioning.models.recurrent_cells import CELLS
 from captioning.progress import Progress
-from captioning.training.run import Run, settings_of
+from captioning.training.run_folder import Run, settings_of
 from captioning.training.solver import Settings, Solver
 
 __all__ = ["add_train"]

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from captioning.data.captions import read_captions
 from captioning.data.errors import DataError, check_count
 from captioning.data.features import CACHE_BYTES, FeatureRows
+from captioning.data.folder import CAPTIONS_FILE, SPLITS, VOCABULARY_FILE, check_split, features_path, find_folder
 from captioning.data.hdf5 import open_hdf5
-from captioning.data.layout import CAPTIONS_FILE, SPLITS, VOCABULARY_FILE, check_split, features_path, find_folder
 from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
 
@@ -63,7 +63,7 @@ def open_captions(
     seed: int = 0,
     cache_bytes: int = CACHE_BYTES,
 ) -> CaptionData:
-    """Open a data set in the CS231n layout (`captioning.data.layout` says which files that are).
+    """Open a data set in the CS231n layout (`captioning.data.folder` says which files that are).
 
     folder: the data set's; None means the folder that the environment variable CAPTIONING_DATA names, or
     its one subfolder with a data set, and `datasets/coco_captioning` if the variable is unset.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from captioning.data.dataset import CaptionData
 from captioning.data.features import FeatureRows
-from captioning.data.layout import RAW_CAPTIONS_FILE, SPLITS
+from captioning.data.folder import RAW_CAPTIONS_FILE, SPLITS
 
 __all__ = ["changed", "fingerprint"]
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from captioning.data.errors import DataError, check_count
 from captioning.data.features import FeatureRows
-from captioning.data.layout import CAPTIONS_FILE, PHOTOS_FOLDER, RAW_CAPTIONS_FILE, lines_path
+from captioning.data.folder import CAPTIONS_FILE, PHOTOS_FOLDER, RAW_CAPTIONS_FILE, lines_path
 from captioning.data.raw_captions import read_raw_captions
 from captioning.data.vocabulary import Vocabulary
 from minigrad.runtime.files import irregular

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 import minigrad as mg
-from captioning.models.cells import CELLS, State, check_cell
+from captioning.models.recurrent_cells import CELLS, State, check_cell
 from captioning.models.weights import WEIGHTS, renamed
 from minigrad import Tensor, nn, ops
 

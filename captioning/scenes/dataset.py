@@ -1,4 +1,4 @@
-"""Writes scenes in the layout of the CS231n MS-COCO data set (`captioning.data.layout`), and reads them back.
+"""Writes scenes in the layout of the CS231n MS-COCO data set (`captioning.data.folder`), and reads them back.
 
 | file | holds |
 |---|---|

@@ -1,9 +1,9 @@
 """A second training, in rounds: the model writes captions to learn from, and then learns from them.
 
-Each round draws captions by consensus (`captioning.training.consensus`) with the weights that it starts from, and
-trains for some epochs on them. It is a `Solver` whose captions are renewed, with everything that a solver has: what is
-random in round r comes from `default_rng([seed, 2, r])`, and the run folder holds the captions of the running round in
-`targets.safetensors`, so that a resumed run is the uninterrupted one bit by bit.
+Each round draws captions by consensus (`captioning.training.consensus_targets`) with the weights that it starts from,
+and trains for some epochs on them. It is a `Solver` whose captions are renewed, with everything that a solver has: what
+is random in round r comes from `default_rng([seed, 2, r])`, and the run folder holds the captions of the running round
+in `targets.safetensors`, so that a resumed run is the uninterrupted one bit by bit.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import minigrad as mg
 from captioning.data.splits import Split
 from captioning.models.captioner import Captioner
 from captioning.progress import Progress
-from captioning.training.consensus import Consensus, captions_by_image, consensus_captions
+from captioning.training.consensus_targets import Consensus, captions_by_image, consensus_captions
 from captioning.training.neighbours import Neighbours, nearest
-from captioning.training.run import Run, RunError, read_arrays
+from captioning.training.run_folder import Run, RunError, read_arrays
 from captioning.training.solver import Settings, Solver
 
 __all__ = ["Refinement", "Rounds"]

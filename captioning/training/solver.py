@@ -27,7 +27,8 @@ from captioning.models.captioner import Captioner
 from captioning.progress import Progress
 from captioning.scoring.evaluation import captions_of, mean_exercise_bleu, mean_loss
 from captioning.scoring.metrics import corpus_bleu
-from captioning.training.run import Entry, Run, RunError
+from captioning.training.checkpoints import Checkpoint
+from captioning.training.run_folder import Entry, Run, RunError
 
 __all__ = ["KEEP", "Settings", "Solver", "TrainingError"]
 
@@ -240,15 +241,9 @@ class Solver:
         """Write where the training stands to the run folder, if there is one."""
         if self.run is None:
             return
-        best = (math.nan, math.nan) if self._best is None else self._best
-        counters = {
-            "solver/iteration": np.array(self.iteration),
-            "solver/best_epoch": np.array(self._best_epoch),
-            "solver/best": np.array(best),
-        }
-        model = {f"model/{name}": array for name, array in self.model.state_dict().items()}
-        optimiser = {f"optimiser/{name}": array for name, array in self.optimiser.state_dict().items()}
-        self.run.save_checkpoint(counters | model | optimiser)
+        model, optimiser = self.model.state_dict(), self.optimiser.state_dict()
+        held = Checkpoint(self.iteration, self._best_epoch, self._best, model, optimiser)
+        self.run.save_checkpoint(held.arrays())
 
     def resume(self) -> None:
         """Go back to the checkpoint of the run folder; the next `train` goes on from there.
@@ -257,16 +252,15 @@ class Solver:
         """
         if self.run is None:
             raise RunError("resume: this solver has no run folder")
-        state = self.run.load_checkpoint()
+        arrays = self.run.load_checkpoint()
         path = self.run.folder / "checkpoint.safetensors"
         model, optimiser, schedule = (part.state_dict() for part in (self.model, self.optimiser, self.schedule))
         try:
-            iteration, best_epoch = int(state["solver/iteration"]), int(state["solver/best_epoch"])
-            first, second = state["solver/best"].tolist()
-            self.model.load_state_dict(_under("model/", state))
-            self.optimiser.load_state_dict(_under("optimiser/", state))
-            self.schedule.load_state_dict(schedule | {"count": np.array(iteration // self.epoch_length)})
-            weights = None if best_epoch == 0 else self.run.load_model().state_dict()
+            held = Checkpoint.of(arrays)
+            self.model.load_state_dict(held.model)
+            self.optimiser.load_state_dict(held.optimiser)
+            self.schedule.load_state_dict(schedule | {"count": np.array(held.iteration // self.epoch_length)})
+            weights = None if held.best is None else self.run.load_model().state_dict()
         except (KeyError, ValueError, TypeError) as error:
             self.model.load_state_dict(model)
             self.optimiser.load_state_dict(optimiser)
@@ -274,15 +268,9 @@ class Solver:
             if isinstance(error, RunError):
                 raise
             raise RunError(f"{path}: does not fit the run: {error}") from error
-        self.history = self.run.cut_history(iteration)
-        self.iteration, self._best_epoch = iteration, best_epoch
-        self._best = None if best_epoch == 0 else (first, second)
+        self.history = self.run.cut_history(held.iteration)
+        self.iteration, self._best_epoch, self._best = held.iteration, held.best_epoch, held.best
         self._best_weights = weights
-
-
-def _under(prefix: str, state: Arrays) -> Arrays:
-    """The entries below a prefix, without it."""
-    return {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
 
 
 def _summary(entry: Entry, epochs: int, best: bool) -> str:

@@ -3,7 +3,7 @@
 from . import init
 from .layers import LSTM, RNN, Conv2d, Dropout, Embedding, Linear, ReLU, Sequential, Sigmoid, Tanh
 from .module import LoadReport, Module
-from .tensors import Buffer, Parameter
+from .parameters import Buffer, Parameter
 
 __all__ = ["LSTM", "RNN", "Buffer", "Conv2d", "Dropout", "Embedding", "Linear", "LoadReport", "Module", "Parameter",
            "ReLU", "Sequential", "Sigmoid", "Tanh", "init"]  # fmt: skip

@@ -28,7 +28,7 @@ from ..ops.kernels.windows import pair as pair_of
 from ..rng import generator
 from . import init
 from .module import Module
-from .tensors import Parameter
+from .parameters import Parameter
 
 __all__ = ["LSTM", "RNN", "Conv2d", "Dropout", "Embedding", "Linear", "ReLU", "Sequential", "Sigmoid", "Tanh"]
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 
 from ..core import Leaf, Tensor, current_scope, set_scope
+from ..overwrites import written
 from ..spec import Array, as_array, describe
-from ..writes import written
-from .contents import SEARCHED, entries, is_iterator, walk
-from .tensors import Buffer, Parameter
+from .attributes import SEARCHED, entries, is_iterator, walk
+from .parameters import Buffer, Parameter
 
 __all__ = ["Buffer", "LoadReport", "Module", "Parameter"]
 

@@ -22,10 +22,10 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from ..core import Leaf, Tensor
+from ..overwrites import written
 from ..runtime.contexts import errstate
 from ..runtime.threads import run_in_parallel
 from ..spec import Array, DType, Spec, as_array, describe
-from ..writes import written
 
 __all__ = ["Optimizer", "clip_grad_norm"]
 

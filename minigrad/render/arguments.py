@@ -12,8 +12,8 @@ from typing import NamedTuple
 from ..recording import note_of
 from ..rules import Primitive
 from ..spec import Spec
+from .notation import number_text, shape_of
 from .picture import Edge, Picture, Vertex
-from .words import number_text, shape_of
 
 __all__ = ["Constant", "argument_order", "called", "constants_of", "noted_spec", "to_be_named", "with_name"]
 

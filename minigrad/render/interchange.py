@@ -10,13 +10,13 @@ from ..core import Tensor
 from ..recording import note_of
 from ..runtime.extras import require
 from .arguments import constants_of
-from .given import Unroll, requested
 from .names import leaf_names
 from .norms import gradient_norm, value_norm
+from .notation import option_text
 from .passes.arrange import arranged
 from .picture import Vertex
 from .reading.nodes import picture_of
-from .words import option_text
+from .request import Unroll, requested
 
 __all__ = ["to_networkx"]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby, pairwise
 
 from .groups import Groups, contracted_order
+from .notation import STEP
 from .picture import Picture
-from .words import STEP
 
 __all__ = ["Scope", "ladders", "scopes_of"]
 

@@ -7,25 +7,28 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["check_writable", "flush_folder", "irregular", "replacing"]
+__all__ = ["check_writable", "irregular", "replacing"]
 
 _ABANDONED = 3600  # seconds
 _KEPT = 40  # characters of a file's name that its temporary file repeats; names have at most 255 bytes
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+def replacing(
+    path: str | os.PathLike[str], durable: bool = False, verify: Callable[[Path], None] | None = None
+) -> Iterator[Path]:
     """Give a temporary path beside `path`; after the block it is renamed to `path`, on an error removed.
 
     A reader sees the old file or the new one, never a part of it; of several that write the same file at once, in
     processes or threads, the last one wins. A symbolic link is followed, and an older file's permissions stay. Before
     the block it is seen whether a file can be made there: an OSError if not, such as a FileNotFoundError if there is no
     such folder, or where a folder, a pipe or a device is in its place. Errors of writing, such as that of a full disk,
-    name `path` too.
+    name `path` too. If it is to be `durable`, the file and then its new name are on the disk when this returns.
+    `verify` may read the whole file before it is renamed: an error that it raises leaves the older file.
 
     A process that is killed leaves the temporary file, `.NAME.<16 hexadecimal digits>.tmp`. Whoever writes the same
     name later removes such files that nothing has been written to for an hour.
@@ -43,9 +46,16 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.touch(exist_ok=False)
         _remove_abandoned(target, temporary.stat().st_mtime)
         yield temporary
+        if durable:
+            _flush(temporary)
+        if verify is not None:
+            verify(temporary)
         with suppress(FileNotFoundError):
             os.chmod(temporary, target.stat().st_mode & 0o7777)
         os.replace(temporary, target)
+        if durable:
+            with suppress(OSError):  # the file is in place; not every system flushes folders
+                _flush(target.parent)
     except BaseException as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -84,14 +94,13 @@ def _remove_abandoned(target: Path, now: float) -> None:
                     os.unlink(entry.path)
 
 
-def flush_folder(path: str | os.PathLike[str]) -> None:
-    """Make the renaming of a file durable where the system can; the file itself is already in place."""
-    with suppress(OSError):
-        handle = os.open(os.path.dirname(os.path.realpath(path)), os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def _flush(path: Path) -> None:
+    """Have the system write a file, or the names in a folder, to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from minigrad.render.given import requested
 from minigrad.render.passes import arrange
 from minigrad.render.passes.unroll import unrolled as unrolled_to
 from minigrad.render.reading import nodes
+from minigrad.render.request import requested
 
 
 def picture_of(tensors, names=None):

@@ -17,7 +17,7 @@ import numpy as np
 
 from ... import ops
 from ...core import Tensor
-from ...writes import written
+from ...overwrites import written
 from .operators import LOGICAL
 
 __all__ = ["PRIMITIVE_OF"]

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from ...core import Tensor
-from ..given import Unroll, requested
 from ..heat import heat_of
 from ..norms import value_norm, was_recorded
 from ..passes.arrange import arranged
 from ..reading.nodes import picture_of
+from ..request import Unroll, requested
 from .writer import DotWriter
 
 __all__ = ["Direction", "Values", "to_dot"]

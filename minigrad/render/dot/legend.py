@@ -7,8 +7,8 @@ from collections.abc import Mapping, Set
 
 from ..heat import NOT_SHOWN, Heat
 from ..norms import gradient_norm
+from ..notation import shape_of
 from ..picture import Picture
-from ..words import shape_of
 from .escape import lines_to_the_left
 
 __all__ = ["colour_bar", "stub_legend"]

@@ -10,7 +10,7 @@ from ...backward import graph_of
 from ...core import Leaf, Node, Tensor, recording
 from ...nn.module import Module
 from ...recording import record
-from ..given import checked_names
+from ..request import checked_names
 from .document import to_dot
 from .layout import lay_out, layout_program
 

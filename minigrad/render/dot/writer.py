@@ -18,10 +18,10 @@ from ..arguments import constants_of, to_be_named, with_name
 from ..heat import NOT_SHOWN, Heat
 from ..names import leaf_names, output_name, short_name
 from ..norms import flow_norm, gradient_norm, is_noted, largest, value_norm
+from ..notation import option_text, shape_of
 from ..picture import Edge, Output, Picture, Vertex
 from ..scopes import Scope, ladders, scopes_of
 from ..stubs import marks, stubbed
-from ..words import option_text, shape_of
 from .escape import quoted
 from .legend import colour_bar, stub_legend
 

@@ -9,13 +9,13 @@ from typing import NamedTuple
 from ...core import Tensor
 from ...runtime.contexts import collector_paused
 from ..arguments import argument_order, constants_of, noted_spec
-from ..given import Unroll, requested
 from ..names import default_name, full_name
+from ..notation import alike, option_span, option_text, shape_of, span
 from ..passes.arrange import whole
 from ..passes.repeats import Repeat, find_repeats, sequences
 from ..picture import Edge, Path, Picture, Vertex, shared_path
 from ..reading.nodes import picture_of
-from ..words import alike, option_span, option_text, shape_of, span
+from ..request import Unroll, requested
 from .references import References, shortened
 
 __all__ = ["to_text"]

@@ -13,12 +13,12 @@ import numpy as np
 from ...backward import graph_of
 from ...core import Node, Tensor, recording
 from ...nn.module import Module, Parameter, submodules
+from ...overwrites import arrays_in, owner
 from ...recording import Recorder, using
 from ...runtime.contexts import Context
 from ...spec import Array
-from ...writes import arrays_in, owner
 from .costs import is_counted, multiply_adds
-from .inventory import Row, Summary
+from .summary_table import Row, Summary
 
 __all__ = ["summary"]
 

@@ -16,9 +16,9 @@ from ..arguments import argument_order, constants_of, to_be_named, with_name
 from ..heat import Heat, heat_of
 from ..names import full_name, leaf_names, output_name
 from ..norms import flow_norm, gradient_norm, largest, noted_slot, value_norm, was_recorded
+from ..notation import option_text, option_words, shape_of
 from ..picture import Edge, Picture, Vertex
 from ..stubs import stubbed
-from ..words import option_text, option_words, shape_of
 from .nesting import nested
 
 __all__ = ["content_of"]

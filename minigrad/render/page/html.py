@@ -18,15 +18,15 @@ from typing import Any
 
 from ...core import Tensor
 from ...runtime.files import replacing
-from ..given import Unroll, requested
 from ..passes.arrange import arranged
 from ..reading.nodes import picture_of
+from ..request import Unroll, requested
 from .content import content_of
 
 __all__ = ["to_html"]
 
-SCRIPTS = ("graph.js", "wires.js", "order.js", "layers.js", "rows.js", "layout.js", "drawing.js", "view.js",
-           "charts.js", "panel.js", "page.js")  # fmt: skip
+SCRIPTS = ("graph.js", "wires.js", "order.js", "layers.js", "rows.js", "layout.js", "drawing.js", "panzoom.js",
+           "charts.js", "panel.js", "controls.js")  # fmt: skip
 """In the order in which they stand in the page; together they are one function."""
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from ..groups import contracted_order
+from ..notation import STEP
 from ..picture import Picture, Vertex
-from ..words import STEP
 
 __all__ = ["Box", "nested"]
 

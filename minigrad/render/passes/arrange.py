@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..given import Request
 from ..picture import Picture
+from ..request import Request
 from .expand import expanded
 from .fold import folded, limited
 from .order import grouped
@@ -16,7 +16,7 @@ def arranged(picture: Picture, request: Request) -> Picture:
     """The picture that a drawing shows.
 
     >>> import minigrad as mg
-    >>> from minigrad.render.given import requested
+    >>> from minigrad.render.request import requested
     >>> from minigrad.render.reading.nodes import picture_of
     >>> y = mg.tensor([1.0], requires_grad=True)
     >>> for _ in range(20):

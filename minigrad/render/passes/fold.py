@@ -30,8 +30,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from ..notation import alike
 from ..picture import Edge, Output, Path, Picture, Vertex, shared_path
-from ..words import alike
 from .repeats import Repeat, find_repeats, steps_between
 
 __all__ = ["folded", "limited"]

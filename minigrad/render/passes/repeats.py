@@ -43,8 +43,8 @@ from typing import Any
 
 import numpy as np
 
+from ..notation import alike, option_text
 from ..picture import Edge, Path, Picture, Vertex, shared_path
-from ..words import alike, option_text
 
 __all__ = ["Repeat", "find_repeats", "sequences", "steps_between"]
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...core import Leaf, Node
+from ..notation import STEP
 from ..picture import Path
-from ..words import STEP
 
 __all__ = ["Paths", "owners_path", "paths_of_modules"]
 

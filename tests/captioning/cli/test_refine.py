@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from captioning.cli.entry import main
-from captioning.training.run import Run
+from captioning.training.run_folder import Run
 from tests.captioning.cli.commands import refused
 
 ROUNDS = ["--rounds", "2", "--round-epochs", "1", "--drafts", "3", "--neighbours", "4", "--batch-size", "10", "--quiet"]

@@ -13,7 +13,7 @@ import h5py
 import pytest
 
 from captioning.cli.entry import main
-from captioning.training.run import Run
+from captioning.training.run_folder import Run
 from tests.captioning.cli.commands import SMALL, refused
 
 

@@ -10,7 +10,7 @@ import pytest
 import minigrad as mg
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.captioner import Captioner
-from captioning.models.cells import CELLS
+from captioning.models.recurrent_cells import CELLS
 from captioning.models.weights import WEIGHTS
 
 VOCABULARY = Vocabulary(["<NULL>", "<START>", "<END>", "<UNK>", "a", "dog", "cat"])

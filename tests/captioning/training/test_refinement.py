@@ -15,10 +15,10 @@ import minigrad as mg
 from captioning.data.dataset import open_captions
 from captioning.models.captioner import Captioner
 from captioning.scoring.metrics import BLEU_score, exercise_bleu_table
-from captioning.training.consensus import Consensus, best_drafts, captions_by_image, consensus_captions
+from captioning.training.consensus_targets import Consensus, best_drafts, captions_by_image, consensus_captions
 from captioning.training.neighbours import nearest
 from captioning.training.refinement import TARGETS, Refinement, Rounds
-from captioning.training.run import Run, RunError, settings_of
+from captioning.training.run_folder import Run, RunError, settings_of
 from captioning.training.solver import Settings, Solver
 from tests.captioning.training.test_solver import interrupt_after, same, weights
 

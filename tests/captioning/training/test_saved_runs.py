@@ -19,7 +19,7 @@ import minigrad as mg
 from captioning.decoding.stepwise import greedy
 from captioning.models.weights import WEIGHTS
 from captioning.scoring.evaluation import evaluate
-from captioning.training.run import Run
+from captioning.training.run_folder import Run
 from captioning.training.solver import Settings, Solver
 
 SAVED = Path(__file__).parent / "saved_at_d39538c"

@@ -17,7 +17,7 @@ from captioning.data.parts import images_of_part
 from captioning.models.captioner import Captioner
 from captioning.progress import Progress
 from captioning.scoring.evaluation import captions_of
-from captioning.training.run import Run, RunError, settings_of
+from captioning.training.run_folder import Run, RunError, settings_of
 from captioning.training.solver import Settings, Solver, TrainingError
 from tests.captioning.test_progress import Terminal
 

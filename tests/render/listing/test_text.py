@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import nn
 from minigrad.render.listing.references import letters
-from minigrad.render.words import index_text, option_text
+from minigrad.render.notation import index_text, option_text
 from tests.render.graphs import captioner, chain, graphs, halves, leaf, loop
 from tests.render.pictures import whole
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import writes
-from minigrad.writes import written
+from minigrad import overwrites
+from minigrad.overwrites import written
 
 MESSAGE = r"written into since"
 
@@ -131,13 +131,13 @@ def test_training_goes_on_over_many_steps():
 
 def test_the_table_of_writes_forgets_what_is_gone():
     gc.collect()
-    before = len(writes._writes)
+    before = len(overwrites._writes)
     for _ in range(100):
         x = mg.tensor(np.zeros(3))
         x[0] = 1.0
     del x
     gc.collect()
-    assert len(writes._writes) == before
+    assert len(overwrites._writes) == before
 
 
 def test_whoever_writes_into_an_array_may_say_so():

@@ -9,7 +9,7 @@ import pytest
 import minigrad as mg
 from captioning.data.dataset import open_captions
 from captioning.models.captioner import Captioner
-from captioning.training.run import Run, RunError
+from captioning.training.run_folder import Run, RunError
 from tests.captioning.training.test_solver import make_solver, new_run, same, weights
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from captioning.data.dataset import open_captions
 from captioning.data.errors import DataError, check_count
 from captioning.data.features import CACHE_BYTES, FeatureRows
-from captioning.data.layout import check_split
+from captioning.data.folder import check_split
 from captioning.data.splits import Split
 
 __all__ = ["load_coco_data", "sample_coco_minibatch"]

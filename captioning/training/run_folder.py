@@ -5,7 +5,7 @@
 | `settings.json` | sizes of the model, settings of the training, where the data is, fingerprints of data and words |
 | `vocabulary.json` | the words, as in the data set |
 | `weights.safetensors` | the best weights so far |
-| `checkpoint.safetensors` | where the training stands: weights, optimiser, counters; for `--resume` |
+| `checkpoint.safetensors` | where the training stands, for `--resume`: `captioning.training.checkpoints` |
 | `history.jsonl` | a JSON line for each iteration and for each epoch |
 | `loss.png` | the curve of the losses |
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...spec import Spec
-from ..words import shape_of
+from ..notation import shape_of
 
 __all__ = ["Row", "Summary", "byte_text"]
 

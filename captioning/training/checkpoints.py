@@ -1,0 +1,65 @@
+"""What a checkpoint of a training holds, as one flat dict of arrays: where it stands, the model and the optimiser.
+
+| entries | what they are |
+|---|---|
+| `solver/iteration` | how many iterations are done; what is drawn at random follows from it, and the learning rate |
+| `solver/best_epoch`, `solver/best` | the best epoch so far (0: none) and its two figures, the higher the better |
+| `model/…` | the model's `state_dict` |
+| `optimiser/…` | the optimiser's: moments, step counts, options |
+
+The history is in its own file, which is cut back to the iteration, and the best weights are those of the run folder.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Checkpoint"]
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class Checkpoint(NamedTuple):
+    """A training at the end of an iteration. best: None if no epoch has ended.
+
+    >>> held = Checkpoint(7, 1, (0.25, -3.0), {"W": np.ones(2)}, {"m.0": np.zeros(2)})
+    >>> list(held.arrays())
+    ['solver/iteration', 'solver/best_epoch', 'solver/best', 'model/W', 'optimiser/m.0']
+    >>> Checkpoint.of(held.arrays()).best
+    (0.25, -3.0)
+    """
+
+    iteration: int
+    best_epoch: int
+    best: tuple[float, float] | None
+    model: Arrays
+    optimiser: Arrays
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The entries, ready to be saved."""
+        best = (math.nan, math.nan) if self.best is None else self.best
+        return {
+            "solver/iteration": np.array(self.iteration),
+            "solver/best_epoch": np.array(self.best_epoch),
+            "solver/best": np.array(best),
+            **{f"model/{name}": array for name, array in self.model.items()},
+            **{f"optimiser/{name}": array for name, array in self.optimiser.items()},
+        }
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> Checkpoint:
+        """What `arrays` gave. A missing entry is a KeyError, one that is no number a TypeError or ValueError."""
+        iteration, best_epoch = int(arrays["solver/iteration"]), int(arrays["solver/best_epoch"])
+        first, second = arrays["solver/best"].tolist()
+        best = None if best_epoch == 0 else (first, second)
+        return cls(iteration, best_epoch, best, _under("model/", arrays), _under("optimiser/", arrays))
+
+
+def _under(prefix: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
+    """The entries below a prefix, without it."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
