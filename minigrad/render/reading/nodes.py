@@ -73,10 +73,10 @@ def _leaf(node: Node, known: _Names, scope: Path) -> Vertex:
 def _operation(node: Node, serial: Mapping[Node, int], scope: Path) -> Vertex:
     primitive = node.primitive
     assert primitive is not None
-    argnums, needs, slots = node.edges
-    edges = zip(node.parents, argnums, slots, strict=True)
+    argnums, needs, indices = node.edges
+    edges = zip(node.parents, argnums, indices, strict=True)
     name = primitive.input_name
-    inputs = tuple([Edge(serial[parent], slot, name(argnum)) for parent, argnum, slot in edges])
+    inputs = tuple([Edge(serial[parent], index, name(argnum)) for parent, argnum, index in edges])
     constants = () if all(needs) else tuple([name(i) for i, tracked in enumerate(needs) if not tracked])
     options = _unusual(primitive, node.params)
     return Vertex("operation", primitive.name, node.outputs, scope, inputs, node, options, constants)
