@@ -26,8 +26,9 @@ __all__ = ["summary"]
 def summary(module: Module, *inputs: Any, **options: Any) -> Summary:
     """Call a module once and say what each module in it gives, holds and costs.
 
-    Multiply-adds are counted from the shapes of products: matrix products, einsum, convolutions, recurrent cells
-    and temporal maps. What costs a few operations for each entry (activations, biases, losses) counts as 0.
+    Multiply-adds are counted from the shapes of products: matrix products, affine maps, einsum, convolutions,
+    recurrent cells and temporal maps. What costs a few operations for each entry (activations, biases, losses) counts
+    as 0.
 
     Residuals are the arrays that the graph of the result keeps for the backward pass, but for the parameters; memory
     that several arrays share counts once, in the module that keeps it first. Nothing is kept for a frozen part.

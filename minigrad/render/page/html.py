@@ -1,7 +1,7 @@
 """A page that shows a graph: one file, with its own script, that works without a network.
 
 The graph goes in as JSON. The page's script lays it out and draws it, so that boxes can be opened and closed; the
-parts of the page are the files in the folder `page`.
+parts of the page are the files in the folder `assets`.
 """
 
 from __future__ import annotations
