@@ -7,6 +7,7 @@ from ..request import Request
 from .expand import expanded
 from .fold import folded, limited
 from .order import grouped
+from .repeats import steps_between
 from .unroll import unrolled
 
 __all__ = ["arranged", "whole"]
@@ -25,7 +26,8 @@ def arranged(picture: Picture, request: Request) -> Picture:
     ['input', 'tanh', '18 more like this', 'tanh']
     """
     picture = whole(picture, request)
-    if request.unroll == "fold" or _count(picture) > request.max_nodes:
+    # a step that stands for several may be there though all would fit: expanding can make the picture smaller
+    if request.unroll == "fold" or steps_between(picture) or _count(picture) > request.max_nodes:
         picture = folded(picture)
     return limited(picture, request.max_nodes)
 
