@@ -208,9 +208,9 @@ def _regular(vertices: Sequence[Vertex], start: int, period: int, count: int) ->
                 first.append(moves)
             elif k == 2:
                 fixed.append(moves)
-                if moves != first[offset] and not _same_but(vertices, i, moves, first[offset], states):
+                if moves != first[offset] and not _go_on(vertices, i, moves, first[offset], states):
                     return k
-            elif moves != fixed[offset] and not _same_but(vertices, i, moves, fixed[offset], range(0)):
+            elif moves != fixed[offset] and not _go_on(vertices, i, moves, fixed[offset], range(0)):
                 return k
     return count
 
@@ -229,21 +229,44 @@ def _moves(before: Vertex, vertex: Vertex, first: bool) -> list[_Move] | None:
     return None
 
 
-def _same_but(vertices: Sequence[Vertex], number: int, moves: list[_Move], earlier: list[_Move], states: range) -> bool:
-    """Whether the moves to a vertex are the earlier ones but for states of the block before, and inputs.
+def _go_on(vertices: Sequence[Vertex], number: int, moves: list[_Move], earlier: list[_Move], states: range) -> bool:
+    """Whether the edges to a vertex, by their moves and the earlier ones, go on as in the blocks before.
 
-    An input is another one in each block, or the same in all: a head that takes the last state and a weight of its own
-    is no further step.
+    states: the second block while the third is looked at, else nothing.
     """
     return all(
-        x == y
-        or (x is not None and edge.source in states and x[0] == len(states) and x[1] == x[2])
-        or (x and y and x[0] != 0 != y[0] and _were_inputs(vertices, edge, x[0], y[0] if states else 0))
-        for edge, x, y in zip(vertices[number].inputs, moves, earlier, strict=True)
+        _is_same_move(move, before)
+        or _is_state(edge, move, states)
+        or _is_input_of_its_own(vertices, edge, move, before, states)
+        for edge, move, before in zip(vertices[number].inputs, moves, earlier, strict=True)
     )
 
 
-def _were_inputs(vertices: Sequence[Vertex], edge: Edge, *moves: int) -> bool:
-    """Whether the source of an edge is an input, and so were those of the blocks before, from which it moved so far."""
-    sources = itertools.accumulate(moves, int.__sub__, initial=edge.source)
-    return all(vertices[i].kind == "input" for i in sources)
+def _is_same_move(move: _Move, before: _Move) -> bool:
+    """Whether an edge moved as it did before: that of vertex 6 from the weight 1 by 0, as that of vertex 4 had."""
+    return move == before
+
+
+def _is_state(edge: Edge, move: _Move, states: range) -> bool:
+    """Whether the third block takes from the second what the second took from the first, wherever the first took it.
+
+    Vertex 6 takes 5, one period (2) after the 3 that vertex 4 takes, while from vertex 2 to 4 the move was +3.
+    """
+    if move is None or edge.source not in states:
+        return False
+    distance, slot_before, slot = move
+    return distance == len(states) and slot_before == slot
+
+
+def _is_input_of_its_own(vertices: Sequence[Vertex], edge: Edge, move: _Move, before: _Move, states: range) -> bool:
+    """Whether each block takes another input here, by whatever distances they are apart.
+
+    With tanh(h @ W + x_t) and the x_t at 2, 4 and 3 the moves would be +2 and -1. A move of 0 is none to another: a
+    head that takes the last state and a weight of its own is no further step.
+    """
+    if move is None or before is None or move[0] == 0 or before[0] == 0:
+        return False
+    sources = [edge.source, edge.source - move[0]]
+    if states:  # that of the first block has not been looked at yet
+        sources.append(sources[-1] - before[0])
+    return all(vertices[source].kind == "input" for source in sources)
