@@ -9,6 +9,7 @@ import pytest
 
 from theory import CLAIMS
 from theory.page import MEASURED, figure_name, markdown, save_figure
+from theory.parity.statements import TRAINING, WEIGHTS
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 SECONDS = re.compile(re.escape(MEASURED[0]) + ".*?" + re.escape(MEASURED[1]), re.DOTALL)
@@ -29,6 +30,13 @@ def test_every_claim_that_measures_has_its_figures_on_the_page():
     blocks = SECONDS.findall(written)
     assert len(blocks) == sum(claim.measure is not None for claim in CLAIMS.values())
     assert all(len(block) > 200 for block in blocks)
+
+
+def test_what_is_said_of_training_whatever_comes_out_is_what_the_code_says():
+    """If this fails after a change of the training: theory document."""
+    written = (DOCS / "theory.md").read_text(encoding="utf-8")
+    assert TRAINING in written
+    assert WEIGHTS in written
 
 
 @pytest.mark.parametrize("number", [number for number, claim in CLAIMS.items() if claim.draw is not None])

@@ -20,8 +20,8 @@ import minigrad as mg
 from theory.parity.units import Bits, as_bits, parity
 
 __all__ = [
-    "BASE", "LIMIT", "SETTINGS", "Learnt", "Setting", "critical_scale", "fisher", "holds", "measure_training",
-    "random_sequences", "structured_sequences", "train",
+    "BASE", "LIMIT", "SEEDS", "SETTINGS", "Learnt", "Results", "Setting", "Trained", "against_the_others",
+    "critical_scale", "differing", "fisher", "holds", "random_sequences", "structured_sequences", "train", "train_all",
 ]  # fmt: skip
 
 SEEDS = range(10)
@@ -199,11 +199,11 @@ def fisher(a: int, n: int, b: int, m: int) -> float:
     return float(sum(way for way in ways if way <= ways[a]) / sum(ways))
 
 
-# The page --------------------------------------------------------------------------------------------
+# Every setting with every seed ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class _Trained:
+class Trained:
     """A network, and to how many steps it holds on either kind of sequences."""
 
     network: Learnt
@@ -212,81 +212,30 @@ class _Trained:
 
     @property
     def never_erred(self) -> bool:
+        """Whether it holds on both, as far as it was tried."""
         return self.random == self.structured == LIMIT
 
 
-Results = dict[Setting, list[_Trained]]
+Results = dict[Setting, list[Trained]]
 
 
-def measure_training() -> str:
-    """Train every setting with every seed, and write what came out as Markdown."""
+def train_all() -> Results:
+    """The networks of every setting, one for each seed."""
     random, structured = random_sequences(), structured_sequences()
     results: Results = {}
     for setting in SETTINGS:
         networks = [train(setting, seed) for seed in SEEDS]
-        results[setting] = [_Trained(n, holds(n, random), holds(n, structured)) for n in networks]
-    parts = _INTRODUCTION, _lengths_table(results), _differences(results), _weights_table(results), _WEIGHTS
-    return "\n\n".join(parts)
+        results[setting] = [Trained(n, holds(n, random), holds(n, structured)) for n in networks]
+    return results
 
 
-_INTRODUCTION = f"""**Learning it.** An RNN with a linear readout is trained with minigrad on random bits, in
-{BASE.iterations:,} steps of Adam (rate {BASE.rate}, batches of {BASE.batch}, gradients clipped to norm 1). For each of
-{len(SEEDS)} seeds: the number of steps, up to {LIMIT:,}, to which it is right on all of 200 random sequences; and to
-which it is right on all of 35 structured ones, 0 0 … 0, 1 0 … 0, 1 1 … 1, and 32 with 0.1 %, 1 %, 99 % or 99.9 % ones.
-The first row is the base; the others change one thing each. The last column is the p of Fisher's exact test of the
-networks that never erred on either, against those of all other rows together."""
-
-_WEIGHTS = """Spectral norms of the recurrent weights after training, the smallest and the largest, of the networks
-that never erred on either kind of sequences, and of the rest. The critical scale is the smallest factor of all weights,
-in steps of 0.02, with which a network is still right on 500 steps of the structured sequences: the counterpart of the
-critical gain."""
-
-
-def _lengths_table(results: Results) -> str:
-    rows = ["| training | random sequences: right up to | structured ones | never erred on random | on either | p |",
-            "|---|---|---|---|---|---|"]  # fmt: skip
-    for setting, trained in results.items():
-        random = ", ".join(f"{t.random:,}" for t in trained)
-        structured = ", ".join(f"{t.structured:,}" for t in trained)
-        counts = f"{sum(t.random == LIMIT for t in trained)} | {sum(t.never_erred for t in trained)}"
-        p = _against_the_others(setting, results)
-        rows.append(f"| {setting.name} | {random} | {structured} | {counts} | {p:.2g} |")
-    return "\n".join(rows)
-
-
-def _against_the_others(setting: Setting, results: Results) -> float:
+def against_the_others(setting: Setting, results: Results) -> float:
+    """The p of Fisher's test that a setting's networks never erred as often as those of all the others together."""
     own = [t.never_erred for t in results[setting]]
     others = [t.never_erred for other, trained in results.items() if other is not setting for t in trained]
     return fisher(sum(own), len(own), sum(others), len(others))
 
 
-def _differences(results: Results) -> str:
-    """What the first table shows, in words."""
-    everything = [t for trained in results.values() for t in trained]
-    random = [t for t in everything if t.random == LIMIT]
-    hidden = sum(not t.never_erred for t in random)
-    level = 0.05 / len(results)
-    names = [f"“{setting.name}”" for setting in results if _against_the_others(setting, results) < level]
-    which = ", ".join(names) or "none"
-    return f"""Of the {len(random)} networks that never erred on the random sequences, {hidden} err on a structured one.
-Trainings that differ from the others, at a level of 5 % for all {len(results)} tests together: {which}.
-What the others change, {len(SEEDS)} seeds do not decide."""
-
-
-def _weights_table(results: Results) -> str:
-    bits = structured_sequences(500)
-    rows = ["| training | norm of Wh at first | never erred | erred | critical scale, never erred |",
-            "|---|---|---|---|---|"]  # fmt: skip
-    for setting, trained in results.items():
-        held = [t.network for t in trained if t.never_erred]
-        erred = [t.network for t in trained if not t.never_erred]
-        norms = [_range([np.linalg.norm(network.Wh, 2) for network in networks]) for networks in (held, erred)]
-        scales = _range([critical_scale(network, bits) for network in held])
-        rows.append(f"| {setting.name} | {setting.initial:g} | {' | '.join(norms)} | {scales} |")
-    return "\n".join(rows)
-
-
-def _range(values: list[Any]) -> str:
-    """The smallest and the largest of some numbers."""
-    ends = sorted({f"{min(values):.2f}", f"{max(values):.2f}"}, key=float) if values else ["-"]
-    return " to ".join(ends)
+def differing(results: Results) -> list[Setting]:
+    """The settings that differ from the others, at a level of 5 % for all tests together (Bonferroni's correction)."""
+    return [setting for setting in results if against_the_others(setting, results) < 0.05 / len(results)]

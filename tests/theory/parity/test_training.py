@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from theory import CLAIMS
-from theory.parity import training as parity_training
+from theory.parity import statements
 from theory.parity.gain import adversary, fails_at
 from theory.parity.training import (
     BASE,
@@ -17,6 +17,7 @@ from theory.parity.training import (
     SETTINGS,
     Learnt,
     Setting,
+    Trained,
     critical_scale,
     fisher,
     holds,
@@ -106,7 +107,6 @@ def test_a_curriculum_goes_on_when_the_loss_is_low(monkeypatch):
 def test_tables_of_the_page(monkeypatch):
     quick = Setting("quick", hidden=2, lengths=(3,), iterations=2, batch=2)
     monkeypatch.setattr("theory.parity.training.SETTINGS", (quick,))
-    monkeypatch.setattr("theory.parity.training.BASE", quick)
     text = CLAIMS["3-1 alt"].measure()
     assert text.count("| quick |") == 2
     row = next(line for line in text.splitlines() if line.startswith("| quick |")).strip("| ").split(" | ")
@@ -119,12 +119,12 @@ def test_words_of_the_page_follow_the_numbers():
     good, bad = Setting("good"), Setting("bad")
     network = designed(3.0)
     lengths = {good: (LIMIT, LIMIT), bad: (LIMIT, 41)}
-    results = {setting: [parity_training._Trained(network, *lengths[setting])] * 10 for setting in (good, bad)}
-    text = parity_training._differences(results)
+    results = {setting: [Trained(network, *lengths[setting])] * 10 for setting in (good, bad)}
+    text = statements._differences(results)
     assert "Of the 20 networks that never erred on the random sequences, 10 err on a structured one." in text
     assert "2 tests together: “good”, “bad”." in text
     same = {good: results[good], Setting("as good"): results[good]}
-    assert "together: none." in parity_training._differences(same)
+    assert "together: none." in statements._differences(same)
 
 
 def test_lengths_that_make_no_sense():
