@@ -159,20 +159,27 @@ class CaptioningRNN:
         self._network = CaptionNetwork(len(word_to_idx), self._null, *sizes, cell_type, draw, dtype)
         self.params: dict[str, Array] = {name: weight.data for name, weight in self._network.weights.items()}
 
-    def _bound(self) -> CaptionNetwork:
-        """The network on the arrays that `params` has now; nothing is copied, and no gradient is left."""
+    def _bound(self, requires_grad: bool) -> CaptionNetwork:
+        """The network on the arrays that `params` has now, of any sizes; nothing is copied, no gradient left."""
         missing = [name for name in WEIGHTS if name not in self.params]
         if missing:
             raise ValueError(f"params: {', '.join(missing)} are missing")
+        arrays = {name: np.asarray(self.params[name]) for name in WEIGHTS}
+        if any(arrays[name].shape != weight.shape for name, weight in self._network.weights.items()):
+            (words, wordvec), (hidden, _) = arrays["W_embed"].shape, arrays["Wh"].shape
+            sizes = len(arrays["W_proj"]), wordvec, hidden
+            self._network = CaptionNetwork(words, self._null, *sizes, self.cell_type, np.zeros, self.dtype)
         for name, weight in self._network.weights.items():
+            if arrays[name].shape != weight.shape:
+                raise ValueError(f"params: {name} must be {weight.shape} beside the others, not {arrays[name].shape}")
             weight.requires_grad = False
-            weight.data = np.asarray(self.params[name])
-            weight.requires_grad = True  # a new leaf, of this array
+            weight.data = arrays[name]
+            weight.requires_grad = requires_grad  # a new leaf, of this array
         return self._network
 
     def loss(self, features: ArrayLike, captions: ArrayLike) -> tuple[float, dict[str, Array]]:
         """The loss of captions (N,T), features (N,D), and its gradients under the keys of `params`."""
-        network = self._bound()
+        network = self._bound(requires_grad=True)
         with recording():  # whatever surrounds the call, such as no_grad
             loss = network.caption_loss(features, captions)
         loss.backward()
@@ -180,7 +187,7 @@ class CaptioningRNN:
 
     def sample(self, features: ArrayLike, max_length: int = 30) -> NDArray[np.int32]:
         """The likeliest word at each of `max_length` steps, also after `<END>`: int32 (N, max_length)."""
-        network, rows = self._bound(), np.asarray(features)
+        network, rows = self._bound(requires_grad=False), np.asarray(features)
         captions = np.full((len(rows), max_length), self._null, dtype=np.int32)
         words, state = np.full(len(rows), self._start), network.initial_state(rows)
         for t in range(max_length):

@@ -54,7 +54,8 @@ class Primitive:
         forward: on ndarrays; returns ``(output or tuple of outputs, tuple of residuals)``.
         vjp: ``(cotangent, needs, *residuals) -> one entry an input``.
         reference: a composition of simpler primitives that gives the same; or None.
-        cost: ``(shapes of the inputs, shape of the first output, options) -> multiply-adds`` of a call; None if none.
+        cost: ``(shapes of the inputs, shape of the first output, options) -> multiply-adds`` of a call. None is
+            0 for minigrad's own primitives, and unknown for others.
         arguments: names of the array inputs in order; variadic ones share the last name.
         options: names of the other parameters, which follow the inputs.
         broadcasts: whether cotangents may be summed back to the shape of a broadcast input.

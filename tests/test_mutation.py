@@ -96,7 +96,7 @@ def target_of(label):
 def test_every_rule_and_what_it_calls_is_a_target():
     found = {t.label: t for t in targets()}
     rules = ["elementwise.divide.vjp", "reductions.max/min.vjp"]
-    helpers = ["cells.lstm_states_vjp", "rows.sum_rows", "convolution._multiply", "crossentropy.cross_entropy_rows"]
+    helpers = ["cells.lstm_states_vjp", "rows.sum_rows", "convolution._multiply", "cross_entropy.cross_entropy_rows"]
     for label in [*rules, *helpers, "windows.Windows.pad", "backward.unbroadcast"]:
         assert label in found
     assert set(found["cells.lstm_states_vjp"].primitives) == {"lstm", "lstm_cell", "lstm_step"}
@@ -232,7 +232,7 @@ def run(*arguments):
 
 
 # Files of rules; what many rules share would be met by the tests of all of them.
-FILES = ["activations", "cells", "crossentropy", "elementwise", "indexing", "losses", "pooling", "products",
+FILES = ["activations", "cells", "cross_entropy", "elementwise", "indexing", "losses", "pooling", "products",
          "recurrent", "reductions", "selection", "sequences", "shaping", "temporal"]  # fmt: skip
 
 

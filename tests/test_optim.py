@@ -267,6 +267,7 @@ def test_complaints():
         (lambda: optim.SGD([p], lr="x"), TypeError, "SGD: lr must be a number, not str"),
         (lambda: optim.SGD([p], lr="0.1"), TypeError, "SGD: lr must be a number, not str"),
         (lambda: optim.SGD([p], lr=[0.1]), TypeError, "SGD: lr must be a number, not list"),
+        (lambda: optim.SGD([p], lr=(0.1,)), TypeError, "SGD: lr must be a number, not tuple"),
         (lambda: optim.SGD([p], lr=np.ones(1)), TypeError, r"SGD: lr must be a number, not float64 \(1,\)"),
         (lambda: optim.SGD([p], lr=1j), TypeError, "SGD: lr must be a number, not complex"),
         (lambda: optim.SGD([p], lr=10**400), ValueError, "SGD: lr must be finite and at least 0"),

@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captioning.models.captioner import Captioner
-from minigrad import Tensor
+from captioning.models.recurrent_cells import State
 
 __all__ = ["NextWord", "Scores", "State"]
 
 Scores = NDArray[np.floating[Any]]
-State = tuple[Tensor, ...]
-"""What the captioner remembers of each caption, a row a caption."""
 
 
 class NextWord:

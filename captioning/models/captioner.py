@@ -30,7 +30,7 @@ class Captioner(CaptionNetwork):
     Captioner(
       (project): Linear(in_features=3, out_features=5, bias=True)
       (embed): Embedding(5, 4)
-      (cell): LSTM(4, 5)
+      (cell): CaptionLSTM(4, 5)
       (predict): Linear(in_features=5, out_features=5, bias=True)
     )
     """

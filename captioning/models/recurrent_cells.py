@@ -11,15 +11,15 @@ import numpy as np
 
 from minigrad import Tensor, nn, ops
 
-__all__ = ["CELLS", "LSTM", "RNN", "State", "check_cell"]
+__all__ = ["CELLS", "CaptionLSTM", "CaptionRNN", "State", "check_cell"]
 
 State = tuple[Tensor, ...]
 
 
-class RNN(nn.RNN):
+class CaptionRNN(nn.RNN):
     """The vanilla RNN, h' = tanh(x Wx + h Wh + b). It has no gates: forget_bias is not used.
 
-    >>> cell = RNN(3, 4)
+    >>> cell = CaptionRNN(3, 4)
     >>> [s.shape for s in cell.step(np.ones((2, 3), np.float32), cell.start(Tensor(np.zeros((2, 4), np.float32))))]
     [(2, 4)]
     """
@@ -45,10 +45,10 @@ class RNN(nn.RNN):
         return (ops.tanh(a),)
 
 
-class LSTM(nn.LSTM):
+class CaptionLSTM(nn.LSTM):
     """The LSTM; its c begins with 0.
 
-    >>> cell = LSTM(3, 4)
+    >>> cell = CaptionLSTM(3, 4)
     >>> [s.shape for s in cell.step(np.ones((2, 3), np.float32), cell.start(Tensor(np.zeros((2, 4), np.float32))))]
     [(2, 4), (2, 4)]
     """
@@ -73,7 +73,7 @@ class LSTM(nn.LSTM):
         return h, c
 
 
-CELLS: dict[str, type[RNN] | type[LSTM]] = {"rnn": RNN, "lstm": LSTM}
+CELLS: dict[str, type[CaptionRNN] | type[CaptionLSTM]] = {"rnn": CaptionRNN, "lstm": CaptionLSTM}
 """The cell types by name."""
 
 

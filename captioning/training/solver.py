@@ -179,6 +179,8 @@ class Solver:
         epoch, position = divmod(self.iteration, self.epoch_length)
         rows = self._order_of(epoch)[position * s.batch_size : (position + 1) * s.batch_size]
         batch = self.split.batch(rows)
+        if self.schedule.count != epoch:  # whatever ended the epoch before, and wherever a checkpoint led
+            self.schedule.load_state_dict(self.schedule.state_dict() | {"count": np.array(epoch)})
         self.model.train()
         self.model.rng = np.random.default_rng([s.seed, 1, self.iteration])
         loss = self.model.loss(batch.features, batch.captions)
@@ -220,7 +222,6 @@ class Solver:
             if self.run is not None:
                 self.run.save_best(self._best_weights)
         self.save_checkpoint()
-        self.schedule.step()
         if self.progress is not None:
             self.progress.say(_summary(entry, self.settings.epochs, best=self._best_epoch == epoch))
 
@@ -254,17 +255,15 @@ class Solver:
             raise RunError("resume: this solver has no run folder")
         arrays = self.run.load_checkpoint()
         path = self.run.folder / "checkpoint.safetensors"
-        model, optimiser, schedule = (part.state_dict() for part in (self.model, self.optimiser, self.schedule))
+        model, optimiser = self.model.state_dict(), self.optimiser.state_dict()
         try:
             held = Checkpoint.of(arrays)
             self.model.load_state_dict(held.model)
             self.optimiser.load_state_dict(held.optimiser)
-            self.schedule.load_state_dict(schedule | {"count": np.array(held.iteration // self.epoch_length)})
             weights = None if held.best is None else self.run.load_model().state_dict()
         except (KeyError, ValueError, TypeError) as error:
             self.model.load_state_dict(model)
             self.optimiser.load_state_dict(optimiser)
-            self.schedule.load_state_dict(schedule)
             if isinstance(error, RunError):
                 raise
             raise RunError(f"{path}: does not fit the run: {error}") from error

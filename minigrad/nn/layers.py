@@ -174,7 +174,7 @@ def _last(states: Tensor, initial: Any, lengths: Any) -> Tensor:
         return initial if isinstance(initial, Tensor) else Tensor(initial)
     if lengths is None:
         return states[:, -1]
-    ends = np.asarray(lengths)
+    ends = np.asarray(lengths).astype(np.intp, copy=False)  # an empty list has floats
     last = states[np.arange(len(ends)), np.maximum(ends, 1) - 1]
     return last if ends.all() else ops.where(ends[:, None] > 0, last, initial)
 

@@ -15,7 +15,7 @@ import numpy as np
 from ..core import Tensor
 from ..primitives import ForwardResult, primitive
 from ..spec import Array
-from .kernels.crossentropy import cross_entropy_rows, pull_rows, scaled_sum, score_rows, spread
+from .kernels.cross_entropy import cross_entropy_rows, pull_rows, scaled_sum, score_rows, spread
 from .kernels.numerics import as_float, logistic, narrowed, single
 from .kernels.rows import check_indices
 

@@ -14,7 +14,7 @@ from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
 from ..rules import Shape, Shapes
 from ..spec import Array, as_array, describe
-from .kernels.affinemaps import affine_rows, pull_affine
+from .kernels.affine_maps import affine_rows, pull_affine
 from .kernels.blocks import product
 from .kernels.numerics import narrowed_all, widened
 

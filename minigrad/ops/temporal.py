@@ -14,8 +14,8 @@ from ..core import Tensor
 from ..primitives import ForwardResult, primitive
 from ..rules import Shape, Shapes
 from ..spec import Array
-from .kernels.affinemaps import affine_rows, pull_affine
-from .kernels.crossentropy import cross_entropy_rows, pull_rows, scaled_sum, score_rows
+from .kernels.affine_maps import affine_rows, pull_affine
+from .kernels.cross_entropy import cross_entropy_rows, pull_rows, scaled_sum, score_rows
 from .kernels.numerics import narrowed
 from .kernels.rows import check_indices
 

@@ -136,10 +136,10 @@ class Optimizer:
         return as_number(type(self).__name__, name, value)
 
     def _as_numbers(self, name: str, value: Any) -> Any:
-        """An option as a float or a tuple of floats; a flag stays one."""
-        if isinstance(value, tuple):
+        """An option as a float; the two ``betas`` as a tuple of them, and the flag ``nesterov`` as it is."""
+        if name == "betas":
             return tuple(self._number(name, number) for number in value)
-        return value if isinstance(value, bool) else self._number(name, value)
+        return value if name == "nesterov" else self._number(name, value)
 
     def _check_option(self, name: str, value: Any) -> None:
         """Everything is finite and not negative; the decay rates of averages are below 1."""

@@ -14,7 +14,8 @@ from pathlib import Path
 __all__ = ["check_writable", "irregular", "replacing"]
 
 _ABANDONED = 3600  # seconds
-_KEPT = 40  # characters of a file's name that its temporary file repeats; names have at most 255 bytes
+_LONGEST = 255  # bytes of a file's name
+_KEPT = 40  # characters of it that the name of its temporary file repeats
 
 
 @contextmanager
@@ -75,6 +76,8 @@ def _replaceable(path: str | os.PathLike[str]) -> Path:
     found = irregular(text)  # not of the target: a link to an open pipe, as /dev/stdout may be, has no name behind it
     if found == _KINDS[stat.S_IFDIR]:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), text)
+    if len(os.fsencode(target.name)) > _LONGEST:
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), text)
     if found:
         raise OSError(errno.EINVAL, f"{found}, not a regular file, which alone can be replaced", text)
     return target

@@ -390,6 +390,22 @@ def test_words_without_start_or_end_are_accepted():
         CaptioningRNN({"<NULL>": 0}, cell_type="gru")
 
 
+def test_params_may_be_replaced_by_others_of_other_sizes():
+    words = {"<NULL>": 0, "a": 1, "b": 2}
+    small, large = (CaptioningRNN(words, 3, *sizes, "lstm", np.float64) for sizes in ((4, 5), (6, 7)))
+    features, captions = np.ones((1, 3)), np.array([[1, 2, 0]])
+    small.params = dict(large.params)
+    loss, grads = small.loss(features, captions)
+    assert loss == large.loss(features, captions)[0]
+    assert {name: g.shape for name, g in grads.items()} == {name: w.shape for name, w in large.params.items()}
+    np.testing.assert_array_equal(small.sample(features), large.sample(features))
+    small.params["b"] = np.zeros(3)
+    with pytest.raises(ValueError, match=r"params: b must be \(28,\) beside the others, not \(3,\)"):
+        small.loss(features, captions)
+    small.params = large.params | {"b_vocab": np.zeros(3, int)}  # sampling takes no gradients
+    assert small.sample(features, max_length=2).shape == (1, 2)
+
+
 def test_the_loss_has_gradients_whatever_surrounds_the_call():
     model = CaptioningRNN({"<NULL>": 0, "a": 1, "b": 2}, 3, 4, 5, "lstm", np.float64)
     features, captions = np.ones((1, 3)), np.array([[1, 2, 0]])

@@ -186,16 +186,16 @@ _accept("any number below 0 differs from every index", "rows.sum_rows",
 # --- losses --------------------------------------------------------------------------------------------
 
 _SPREAD = "return spread(rows if g.ndim == 0 and g == 1 else rows * g, keep, shape)"
-_accept("multiplies by 1 instead of leaving as it is", "crossentropy.pull_rows", _SPREAD,
+_accept("multiplies by 1 instead of leaving as it is", "cross_entropy.pull_rows", _SPREAD,
         "return spread(rows * g, keep, shape)",
         "return spread(rows if g.ndim == 1 and g == 1 else rows * g, keep, shape)")  # fmt: skip
-_accept("what a third pass takes off is the rounding of the second", "crossentropy._smoothed_rows",
+_accept("what a third pass takes off is the rounding of the second", "cross_entropy._smoothed_rows",
         "for _ in range(2):", "for _ in range(3):")  # fmt: skip
 _TARGETS = "t = single(targets) if targets.dtype.kind == 'f' else targets.astype(x.dtype)"
 _accept("computes what is not floating in a wider dtype, and the engine casts", "losses."
         "binary_cross_entropy_with_logits.vjp", _TARGETS, "t = single(targets)",
         "t = single(targets) if targets.dtype.kind == 'f' else targets")  # fmt: skip
-_accept("without classes there are no targets, so no rows either", "crossentropy.cross_entropy_rows",
+_accept("without classes there are no targets, so no rows either", "cross_entropy.cross_entropy_rows",
         "return np.zeros(len(z), z.dtype)", "return -np.zeros(len(z), z.dtype)",
         "return np.ones(len(z), z.dtype)")  # fmt: skip
 
@@ -239,7 +239,7 @@ _accept(_WIDE, "products.matmul.vjp", "g, a, b = (widened(g), widened(a), widene
 _accept(_WIDE + "; of a single operand nothing is summed", "products.einsum.vjp",
         "g, parts = (widened(g), list(zip(inputs, map(widened, operands), strict=True)))",
         "g, parts = (g, list(zip(inputs, map(widened, operands), strict=True)))")  # fmt: skip
-_accept(_WIDE, "affinemaps.pull_affine", "g, x, W = (widened(g), widened(x), widened(W))",
+_accept(_WIDE, "affine_maps.pull_affine", "g, x, W = (widened(g), widened(x), widened(W))",
         "g, x, W = (g, widened(x), widened(W))", "g, x, W = (widened(g), x, widened(W))",
         "g, x, W = (widened(g), widened(x), W)")  # fmt: skip
 

@@ -47,7 +47,7 @@ UNBROADCAST_TESTS = "tests.test_backward"
 KERNELS = ("columns", "numerics", "packing", "sequences")
 COMMON_TESTS = tuple(f"tests.ops.kernels.test_{name}" for name in KERNELS)  # of all families
 # Functions that compute a gradient ahead, in the forward: (module, name).
-AHEAD = [("minigrad.ops.kernels.crossentropy", name) for name in ("cross_entropy_rows", "_smoothed_rows")]
+AHEAD = [("minigrad.ops.kernels.cross_entropy", name) for name in ("cross_entropy_rows", "_smoothed_rows")]
 
 
 @dataclass(frozen=True)

@@ -232,6 +232,8 @@ def test_lengths_and_indices_without_a_state_or_steps(kind):
     for end in last if kind == "LSTM" else (last,):
         assert (end.shape, end.dtype, end.data.any()) == ((5, 4), np.float32, False)
     assert not h.data.any()
+    h, last = layer(np.zeros((0, 5, 3), np.float32), lengths=[])
+    assert h.shape == (0, 5, 4)
     h, last = layer(rows, indices=np.zeros((5, 0), int), lengths=np.zeros(5, int))
     assert h.shape == (5, 0, 4)
     assert (last[0] if kind == "LSTM" else last).shape == (5, 4)

@@ -134,6 +134,14 @@ def test_an_older_files_permissions_stay(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
+def test_a_name_that_is_too_long_is_told_before_the_work(tmp_path):
+    path = tmp_path / ("é" * 128)  # 256 bytes
+    with pytest.raises(OSError, match="too long"), replacing(path):
+        pytest.fail("the work has begun")
+    with replacing(tmp_path / ("é" * 127)) as temporary:
+        temporary.write_text("whole")
+
+
 def test_a_path_that_names_no_file(tmp_path):
     for path in ("", f"{tmp_path}/new/"):
         with pytest.raises(IsADirectoryError, match="names no file"):

@@ -164,13 +164,13 @@ def run_back(
         for t in reversed(range(group.steps)):
             leave(group, t, arrive(group, t))
 
-    notes = recorder()
-    if notes is None:
+    observer = recorder()
+    if observer is None:
         run_in_parallel([partial(steps, group) for group in packing.groups])
     else:  # all groups step by step, for there must be a moment at which the cotangents of a step are whole
         for t in reversed(range(packing.steps)):
             live = [(group, arrive(group, t)) for group in packing.groups]  # no rows of a group that has ended
-            notes.step(t, *states)
+            observer.step(t, *states)
             for group, cotangents in live:
                 leave(group, t, cotangents)
     return [packing.unsort(state) for state in states], da

@@ -59,6 +59,26 @@ def interrupt_after(solver, iteration):
 # Learning --------------------------------------------------------------------------------------
 
 
+def test_the_rate_is_that_of_the_epoch_whatever_ended_the_one_before(small_data, monkeypatch):
+    solver = make_solver(small_data, dataclasses.replace(SHORT, epochs=4))
+    whole = make_solver(small_data, dataclasses.replace(SHORT, epochs=4)).train()
+    validations = []
+
+    def failing(*given):
+        validations.append(given)
+        if len(validations) == 2:
+            raise OSError("the disk is full")
+        return 1.0
+
+    monkeypatch.setattr("captioning.training.solver.mean_loss", failing)
+    with pytest.raises(OSError, match="full"):
+        solver.train()
+    rates = {entry["epoch"]: entry["learning_rate"] for entry in solver.train() if "learning_rate" in entry}
+    expected = {entry["epoch"]: entry["learning_rate"] for entry in whole if "learning_rate" in entry}
+    assert sorted(rates) == [1, 3, 4]  # the second epoch was over, but not judged
+    assert rates == {epoch: expected[epoch] for epoch in rates}
+
+
 def test_it_learns_what_the_pictures_say(small_data):
     solver = make_solver(small_data, dataclasses.replace(SHORT, epochs=40, learning_rate=1e-2, lr_decay=0.97))
     history = solver.train()
