@@ -98,6 +98,29 @@ class Primitive:
         self.arguments = tuple(p.name for p in inputs)
         self.options = tuple(p.name for p in parameters[len(inputs) :])
         self.variadic = bool(inputs) and inputs[-1].kind is inspect.Parameter.VAR_POSITIONAL
+        if steps is not None:
+            self._check_steps(steps)
+
+    def _check_steps(self, steps: Any) -> None:
+        """Raise unless all that is said of the steps is an argument here, or of the step."""
+        if not isinstance(steps, Steps):
+            raise TypeError(f"primitive {self.name}: steps must be Steps(…), not {type(steps).__name__}")
+        if not isinstance(steps.step, Primitive):
+            raise TypeError(
+                f"primitive {self.name}: steps: step must be a Primitive, such as rnn_step.primitive, "
+                f"not {type(steps.step).__name__}"
+            )
+        if not isinstance(steps.states, Mapping) or not steps.states:
+            raise TypeError(
+                f"primitive {self.name}: steps: states must map inputs to inputs of the step, {{'h0': 'h'}}"
+            )
+        said = [("states", name, self.arguments) for name in steps.states]
+        said += [("states", name, steps.step.arguments) for name in steps.states.values()]
+        said += [("inputs", steps.inputs, self.arguments), ("weights", steps.weights, self.arguments)]
+        said += [("indices", steps.indices, self.options)] if steps.indices is not None else []
+        for field, name, known in said:
+            if name not in known:
+                raise ValueError(f"primitive {self.name}: steps: {field}: {name!r} is none of {', '.join(known)}")
 
     def _no_vjp(self, *_: Any) -> Any:
         raise TypeError(f"primitive {self.name} has no VJP: declare one with @{self.name}.vjp")
@@ -111,7 +134,11 @@ class Primitive:
 
     def failed(self, inputs: Any, error: Exception) -> Exception:
         """An error of the forward, with the primitive's name and the shapes and dtypes that met."""
-        if isinstance(error, TypeError) and "NoneType" in str(error) and any(value is None for value in inputs):
+        if (
+            isinstance(error, (TypeError, AttributeError))
+            and "NoneType" in str(error)
+            and any(value is None for value in inputs)
+        ):
             error = TypeError("expected numbers (bool, integer or real float), not None")
         return explain(self.name, [(self.input_name(i), value) for i, value in enumerate(inputs)], error)
 

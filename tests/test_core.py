@@ -506,3 +506,20 @@ def test_primitives_keep_their_signature():
 @given(st.floats(allow_nan=False, allow_infinity=False, width=32))
 def test_item_round_trip(value):
     assert mg.tensor(value).item() == value
+
+
+@pytest.mark.parametrize(("change", "error", "text"), [
+    ({"step": mg.ops.rnn_step}, TypeError, "step must be a Primitive, such as rnn_step.primitive, not function"),
+    ({"states": ["h0"]}, TypeError, "states must map inputs"),
+    ({"states": {"q": "h"}}, ValueError, "states: 'q' is none of x, h0, Wx, Wh, b"),
+    ({"states": {"h0": "q"}}, ValueError, "states: 'q' is none of x, h, Wx, Wh, b"),
+    ({"inputs": "q"}, ValueError, "inputs: 'q' is none of x, h0"),
+    ({"indices": "q"}, ValueError, "indices: 'q' is none of lengths, indices"),
+    ({"weights": "q"}, ValueError, "weights: 'q' is none of x, h0"),
+])  # fmt: skip
+def test_steps_that_do_not_fit_are_named(change, error, text):
+    steps = mg.ops.rnn.primitive.steps._replace(**change)
+    with pytest.raises(error, match=f"primitive rnn: steps: {text}"):
+        mg.primitive(steps=steps)(mg.ops.rnn.primitive.forward)
+    with pytest.raises(TypeError, match=r"primitive rnn: steps must be Steps\(…\), not str"):
+        mg.primitive(steps="x")(mg.ops.rnn.primitive.forward)

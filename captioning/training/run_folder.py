@@ -65,14 +65,18 @@ class Run:
         path = Path(folder)
         if path.exists() and not path.is_dir():
             raise RunError(f"{path}: is a file, not a run folder")
-        if path.is_dir() and any(path.iterdir()):
-            raise RunError(f"{path}: exists already: choose another folder, or go on with its run by --resume")
+        there = path.is_dir()
+        taken = f"{path}: exists already: choose another folder, or go on with its run by --resume"
+        if there and any(path.iterdir()):
+            raise RunError(taken)
         content = {"format": FORMAT, **settings, "vocabulary": vocabulary.fingerprint()}
         run = cls(path, content, vocabulary)
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            path.mkdir(parents=True, exist_ok=there)
             vocabulary.to_json(path / "vocabulary.json")
             run.write_settings()
+        except FileExistsError as error:  # another training has made it since
+            raise RunError(taken) from error
         except OSError as error:
             raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
         return run
@@ -165,7 +169,10 @@ class Run:
         path = self.folder / "checkpoint.safetensors"
         _check_regular(path)
         if not path.is_file():
-            raise RunError(f"{path}: there is no such file: the run has no checkpoint to resume from")
+            raise RunError(
+                f"{path}: there is no such file: the run ended before its first checkpoint; remove {self.folder} and "
+                "begin anew"
+            )
         return read_arrays(path)
 
     def _save(self, name: str, state: Mapping[str, NDArray[Any]]) -> None:

@@ -164,11 +164,12 @@ class Solver:
                     self.interrupted = True  # the last checkpoint is of this very moment
                     break
                 self._iterate()
-                if self.iteration % self.epoch_length == 0:
+                ended = self.iteration % self.epoch_length == 0
+                if ended:
                     self._end_epoch()
-                elif stop.is_set():
+                self.interrupted = stop.is_set()  # asked once: what stops the training is also saved
+                if self.interrupted and not ended:
                     self.save_checkpoint()
-                self.interrupted = stop.is_set()
 
     def _begin_epoch(self, epoch: int, stop: threading.Event) -> bool:
         """Prepare an epoch, counted from 0; False if it was stopped."""

@@ -254,6 +254,8 @@ class LSTM(_Recurrent):
         initial: Initial | None = None,
     ) -> None:  # fmt: skip
         self._start(input_size, hidden_size, 4, dtype, rng, initial)
+        if not isinstance(forget_bias, (int, float, np.number)):
+            raise TypeError(f"LSTM: forget_bias must be a number, not {type(forget_bias).__name__}")
         self.b.data[hidden_size : 2 * hidden_size] = forget_bias
 
     def forward(

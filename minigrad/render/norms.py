@@ -97,4 +97,4 @@ def _flow_at_elision(source: Vertex, target: Vertex, edge: Edge) -> float | None
 
 
 def _at(norms: Sequence[float], step: int) -> float | None:
-    return norms[step] if step < len(norms) else None
+    return norms[step] if 0 <= step < len(norms) else None

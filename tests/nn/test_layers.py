@@ -458,3 +458,17 @@ def test_linear_and_conv_start_as_in_pytorch():
         assert a.data.std() == pytest.approx(expected, rel=0.2)
     assert conv.weight.data.std() == pytest.approx(kernel, rel=0.1)
     assert abs(conv.weight.data).max() <= 1 / np.sqrt(72) * (1 + 1e-6)
+
+
+def test_a_forget_bias_is_a_number():
+    with pytest.raises(TypeError, match="LSTM: forget_bias must be a number, not NoneType"):
+        nn.LSTM(2, 3, forget_bias=None)
+    assert nn.LSTM(2, 3, forget_bias=2).b.data[3] == 2
+
+
+@pytest.mark.parametrize("option", ["lengths", "indices"])
+def test_masked_lengths_and_indices_are_refused(option):
+    given = {"lengths": np.array([2, 1]), "indices": np.zeros((2, 2), int)}
+    given[option] = np.ma.masked_array(given[option], given[option] == 1)
+    with pytest.raises(TypeError, match="masked"):
+        nn.RNN(3, 4)(np.ones((2, 3), np.float32), **given)

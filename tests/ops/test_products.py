@@ -261,3 +261,8 @@ def test_axes_may_be_numpy_integers():
     a, b = np.ones((2, 3)), np.ones((3, 2))
     assert mg.ops.tensordot(a, b, np.int64(1)).shape == (2, 2)
     assert mg.ops.tensordot(a, b, (np.int64(0), np.int64(1))).shape == (3, 3)
+
+
+def test_none_is_named():
+    with pytest.raises(TypeError, match=r"affine\(x: None.*expected numbers"):
+        mg.ops.affine(None, np.ones((2, 3)))

@@ -7,7 +7,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.recording import note_of
-from minigrad.render.norms import flow_norm, gradient_norm, value_norm
+from minigrad.render.norms import _at, flow_norm, gradient_norm, value_norm
 from tests.render.graphs import captioner, recorded
 from tests.render.pictures import arranged
 
@@ -82,3 +82,13 @@ def test_norms_at_the_elided_steps():
     out = {edge.argument: flow_norm(picture, last, edge) for edge in last.inputs}
     assert (out["h"], out["c"]) == (note.gradient_steps[0][14], note.gradient_steps[1][14])
     assert gradient_norm(elision, 0) is None
+
+
+def test_what_the_first_step_takes_from_an_elision_has_no_norm_of_the_last_step():
+    rnn, x = mg.nn.RNN(3, 4), mg.tensor(np.ones((1, 2, 3), np.float32), requires_grad=True)
+    with mg.record():
+        loss = rnn(x * 2)[0].sum()
+        loss.backward()
+    for most in range(1, 9):
+        assert mg.render.to_dot(loss, gradients=True, max_nodes=most)
+    assert _at([1.0, 2.0], -1) is None

@@ -36,7 +36,7 @@ from typing import Any
 
 import numpy as np
 
-from ...spec import Array
+from ...spec import Array, refuse_masked
 from .rows import check_indices, sum_rows
 
 __all__ = ["Group", "Inputs", "Packing"]
@@ -169,6 +169,7 @@ class Inputs:
 
 def check_places(x: Array, indices: Any, N: int) -> Array:
     """Indices as an array (N, T); raise unless each of them is that of a row of x (U, D)."""
+    refuse_masked(indices)
     array = np.asarray(indices)
     if array.ndim != 2 or len(array) != N:
         raise ValueError(f"indices must be (N, T) with N = {N} as in h0, not {array.shape}")
@@ -179,6 +180,7 @@ def check_places(x: Array, indices: Any, N: int) -> Array:
 
 
 def _checked(lengths: Any, N: int, T: int) -> Array:
+    refuse_masked(lengths)
     array = np.asarray(lengths)
     if array.shape != (N,) or (array.dtype.kind not in "iu" and array.size):
         raise ValueError(f"lengths must be {N} integers, one for each sequence, not {array.dtype} {array.shape}")

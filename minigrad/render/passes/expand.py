@@ -154,7 +154,7 @@ def _constant(vertex: Vertex, name: str, weights: Spec | None) -> tuple[bool, Sp
         shape, dtype = vertex.specs[0]
         if name in states:
             return True, ((shape[0], shape[-1]), dtype)
-        looked_up = vertex.step is None and steps.indices in vertex.options
+        looked_up = vertex.step is None and vertex.options.get(steps.indices or "") is not None
         if name == steps.inputs and weights is not None and not looked_up:
             return True, ((*shape[:-1], weights[0][0]), dtype)
     return noted_spec(vertex, name)

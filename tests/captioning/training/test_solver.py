@@ -17,6 +17,7 @@ from captioning.data.parts import images_of_part
 from captioning.models.captioner import Captioner
 from captioning.progress import Progress
 from captioning.scoring.evaluation import captions_of
+from captioning.training.checkpoints import Checkpoint
 from captioning.training.run_folder import Run, RunError, settings_of
 from captioning.training.solver import Settings, Solver, TrainingError
 from tests.captioning.test_progress import Terminal
@@ -57,6 +58,27 @@ def interrupt_after(solver, iteration):
 
 
 # Learning --------------------------------------------------------------------------------------
+
+
+def test_what_stops_the_training_is_saved_whenever_it_comes(small_data, tmp_path, monkeypatch):
+    """Ctrl-C between two questions whether the training is to stop is heard by the second, and then all is saved."""
+    solver = make_solver(small_data, run=new_run(tmp_path / "run", small_data))
+
+    class Late(threading.Event):
+        asked = 0
+
+        def is_set(self):
+            Late.asked += 1
+            answer = super().is_set()
+            if Late.asked == 2:
+                self.set()
+            return answer
+
+    monkeypatch.setattr("captioning.training.solver.threading.Event", Late)
+    solver.train()
+    assert solver.interrupted
+    assert solver.iteration < solver.total
+    assert Checkpoint.of(solver.run.load_checkpoint()).iteration == solver.iteration
 
 
 def test_the_rate_is_that_of_the_epoch_whatever_ended_the_one_before(small_data, monkeypatch):

@@ -136,3 +136,11 @@ def test_a_reference_that_is_a_constant_is_not_shown():
     finally:
         del PRIMITIVES[f"{nothing.__module__}.nothing"]
     assert picture.vertices[-1].remark == "reference not shown: it is a constant here"
+
+
+def test_a_layers_sequence_is_expanded_although_it_was_given_no_indices():
+    lstm = mg.nn.LSTM(3, 4)
+    h, _ = lstm(np.ones((2, 5, 3), np.float32))
+    text = mg.render.to_text(h.sum(), unroll="primitive", expand=["lstm"])
+    assert text.count("sigmoid(") >= 3
+    assert "lstm(" not in text
