@@ -64,6 +64,10 @@ def test_the_primitive(softsign):
     assert function.primitive.reference is not None
     for x in (np.linspace(-3, 3, 8).reshape(2, 4), np.array(0.5), np.zeros((0, 2))):
         check_primitive(function, Case([x]))
+    x = mg.tensor(np.array([1e30, -1e30], np.float32), requires_grad=True)
+    with np.errstate(all="raise", under="ignore"):
+        function(x).sum().backward()
+    assert not x.grad.any()
     half = function(mg.tensor([1.0, -3.0], dtype="float16"))
     assert half.dtype == np.float16
     np.testing.assert_array_equal(half.data, [0.5, -0.75])
@@ -107,6 +111,7 @@ def test_the_claim():
     own = types.SimpleNamespace(**names)
     made = run_within(statements, f"checks = own\n{claim}", own=own)["CLAIM_3_1_BACK"]
     assert made.check(50).as_expected
+    assert made.show().startswith("bits")
     wrong = run_within(checks, code.replace("sequence[::-1]", "sequence[:-1] + [0]"))["keeps_its_parity_backwards"]
     with pytest.raises(Refuted, match="1 forwards, 0 backwards"):
         wrong([0, 1])

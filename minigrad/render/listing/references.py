@@ -22,7 +22,7 @@ class References:
     def __init__(self, picture: Picture, repeats: Sequence[Repeat]) -> None:
         self.picture, self.vertices, self.repeats = picture, picture.vertices, repeats
         self.names = leaf_names(picture)
-        taken = set(self.names.values())
+        taken = {*self.names.values(), *(vertex.label for vertex in picture.vertices if vertex.is_leaf)}
         self.free = (name for number in count() if (name := letters(number)) not in taken)
         self.starts = [repeat.start for repeat in repeats]
         self.marks: dict[int, list[str]] = {}  # what tells blocks apart, by a vertex of the first

@@ -240,3 +240,16 @@ def test_a_sequence_whose_first_step_has_other_operations_is_listed_by_its_ends_
     text = mg.render.to_text(h, expand={"lstm_step"})
     assert [line for line in text.splitlines() if line.endswith(":")] == ["step 0:", "step 1 … step 4:", "step 5:"]
     assert re.search(r"stack\(\w+, \w+ × 4, \w+, axis=1\)", text)
+
+
+def test_no_operation_has_the_short_name_of_a_parameter():
+    class Two(mg.nn.Module):
+        def __init__(self):
+            self.first, self.second = mg.nn.LSTM(4, 4), mg.nn.LSTM(4, 4)
+
+        def forward(self, x):
+            return self.second(mg.tanh(self.first(x)[0]))[0]
+
+    text = mg.render.to_text(Two()(np.ones((2, 3, 4), np.float32)))
+    assert "Wx, Wh, b)" in text
+    assert not re.search(r"^ *b = ", text, re.MULTILINE)
