@@ -63,7 +63,7 @@ def test_two_modules_of_one_class_are_two_frames():
     assert "parameter LSTM 1.Wx" in text
     assert "parameter LSTM 2.Wx" in text
     assert re.findall(r"^(LSTM \d):", text, re.MULTILINE) == ["LSTM 1", "LSTM 2"]
-    assert "concatenate(b, " in text  # the forward one is the first
+    assert "concatenate(c, " in text  # the forward one is the first; b is a bias
     assert text.count("lstm_step(·, ") == text.count(", Wx, Wh, b)") == 2
 
 
