@@ -80,7 +80,9 @@ def report_training(solver: Solver, run: Run, command: str) -> int:
               f"go on with: captioning {command} --out {run.folder} --resume", file=sys.stderr)  # fmt: skip
         return 130
     best = solver.best_entry
-    if best is None:  # a run that is finished has ended an epoch
+    if (
+        best is None or not {"val_loss", "val_bleu", "val_exercise_bleu"} <= best.keys()
+    ):  # a run that is finished has ended an epoch
         raise RunError(f"{run.folder / 'history.jsonl'}: has no entry of the epoch whose weights were kept")
     print(f"trained {solver.iteration} iterations; kept epoch {best['epoch']}: "
           f"validation loss {best['val_loss']:.3f}, BLEU-4 {best['val_bleu']:.4f}, "

@@ -137,7 +137,7 @@ class Solver:
     @property
     def best_entry(self) -> Entry | None:
         """The entry in the history of the best epoch so far; None before the end of the first."""
-        ends = (e for e in self.history if e["epoch"] == self._best_epoch and "loss" not in e)
+        ends = (e for e in self.history if e.get("epoch") == self._best_epoch and "loss" not in e)
         return next(ends, None)
 
     def train(self) -> list[Entry]:

@@ -225,3 +225,9 @@ def test_ctrl_c_leaves_a_checkpoint_that_resumes_exactly(small_folder, tmp_path)
     subprocess.run([*command, "--out", str(whole), "--epochs", epochs], check=True, capture_output=True)
     for name in ("weights.safetensors", "checkpoint.safetensors", "history.jsonl"):
         assert (whole / name).read_bytes() == (stopped / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("lines", ["", '{"loss": 1.0, "iteration": 1}\n', '{"epoch": 2, "iteration": 1}\n'])
+def test_a_history_without_the_epoch_that_was_kept_is_named(run, capsys, lines):
+    (run / "history.jsonl").write_text(lines)
+    refused(capsys, ["train", "--out", run, "--resume"], "history.jsonl", "has no entry of the epoch")

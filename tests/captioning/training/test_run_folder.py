@@ -44,6 +44,19 @@ def test_a_run_is_never_overwritten(trained, small_data, tmp_path):
     new_run(tmp_path / "empty", small_data)
 
 
+def test_of_two_runs_that_begin_at_once_one_is_refused(small_data, tmp_path, monkeypatch):
+    fingerprint = type(small_data.vocabulary).fingerprint
+
+    def meanwhile(vocabulary):  # between the look at the folder and its making
+        (tmp_path / "run").mkdir()
+        return fingerprint(vocabulary)
+
+    monkeypatch.setattr(type(small_data.vocabulary), "fingerprint", meanwhile)
+    with pytest.raises(RunError, match="exists already"):
+        new_run(tmp_path / "run", small_data)
+    assert not list((tmp_path / "run").iterdir())
+
+
 def test_a_run_of_another_data_set_is_refused(trained, small_folder, other_folder):
     run = Run.open(trained[0])
     with open_captions(other_folder) as data, pytest.raises(RunError, match="another vocabulary"):
