@@ -44,7 +44,8 @@ def loss_curve(history: Sequence[Mapping[str, Any]], path: str | os.PathLike[str
     if len(bleu):
         panels[1].plot(bleu[:, 0], bleu[:, 1], "o-", color=ORANGE, markersize=4, linewidth=1.5)
         panels[1].set_ylabel("validation BLEU", fontsize=12)
-        panels[1].set_ylim(bottom=0)
+        best = float(bleu[np.isfinite(bleu[:, 1]), 1].max(initial=0.0))
+        panels[1].set_ylim(0, 1.1 * best or 1.0)  # room for the whole of the highest point
         _clean(panels[1])
     panels[-1].set_xlabel("iteration", fontsize=12)
     figure.suptitle(title or "Training run", fontsize=14, color=INK, parse_math=False)

@@ -30,6 +30,16 @@ def test_loss_curve_draws_one_panel_or_two(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.png", "two.png", "val.png"]
 
 
+def test_the_best_bleu_is_not_cut_off(tmp_path):
+    rising = [{"iteration": i, "epoch": i, "loss": 1.0} for i in range(1, 4)]
+    rising += [{"iteration": i, "epoch": i, "val_bleu": x} for i, x in ((1, 0.37), (2, 0.45), (3, 0.47))]
+    loss_curve(rising, tmp_path / "a.png")
+    orange = np.abs(read(tmp_path / "a.png")[..., :3].astype(int) - (0xD9, 0x54, 0x1E)).max(axis=2) < 40
+    columns = np.flatnonzero(orange.any(axis=0))
+    first, last = orange[:, columns[0] : columns[0] + 8].sum(), orange[:, columns[-1] - 7 : columns[-1] + 1].sum()
+    assert abs(int(first) - int(last)) <= 2  # the halves of two discs of one size
+
+
 @pytest.mark.parametrize("losses", [[5.0], [100.0, 0.1, 1e-4], [0.0, 100.0], [1.0, np.nan, np.inf, 2.0], [np.nan] * 3])
 def test_loss_curve_draws_odd_losses(tmp_path, losses):
     loss_curve([{"iteration": i, "epoch": 1, "loss": x} for i, x in enumerate(losses)], tmp_path / "a.png")
