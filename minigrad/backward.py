@@ -7,8 +7,6 @@ computes one use's term. Nodes are visited children first, so every sum is compl
 
 from __future__ import annotations
 
-import os
-import threading
 from operator import attrgetter
 from typing import Any, TypeAlias, cast
 
@@ -18,7 +16,7 @@ from . import overwrites
 from .anomaly import Fingerprinted
 from .core import Leaf, Node, Tensor
 from .graph import Cycle, Order, dependents, topological_order
-from .overwrites import arrays_in, overwritten, owner, written
+from .overwrites import arrays_in, overwritten, owner
 from .primitives import Primitive
 from .recording import recorder
 from .spec import Array, describe, refuse_masked
@@ -30,8 +28,6 @@ _Cotangents: TypeAlias = "dict[Any, Any]"
 
 _parents = attrgetter("parents")
 _half = np.dtype(np.float16)
-# Passes of several threads may add to the same leaf, and NumPy's sum of large arrays lets other threads run.
-_adding = threading.RLock()
 _sum = np.add.reduce  # what `.sum` calls in the end
 
 
@@ -304,47 +300,3 @@ def seed_of(output: Tensor, gradient: Any = None) -> tuple[Node, int, Array]:
     if g.shape != output.shape:
         raise ValueError(f"backward: the gradient has shape {g.shape}, the tensor {output.shape}")
     return output.node, output.index, g.astype(output.dtype, copy=False)
-
-
-def _backward(self: Tensor, gradient: Any = None, retain_graph: bool = False) -> None:
-    """Sum the gradient of this tensor into ``.grad`` of every leaf behind it.
-
-    If it is interrupted (Ctrl-C), residuals of a part of the graph are gone, and some leaves may have their gradients
-    and some not: call `zero_grad` and run the forward again.
-
-    Args:
-        gradient: the cotangent of this tensor, of its shape; 1 by default if it is a single number.
-        retain_graph: keep the residuals, so that another pass can follow.
-
-    Raises:
-        ValueError: if nothing behind it requires a gradient, the gradient's shape is another, or an
-            earlier pass freed the residuals.
-
-    >>> import minigrad as mg
-    >>> x = mg.tensor(3.0, requires_grad=True)
-    >>> (x * x).backward()
-    >>> x.grad
-    array(6., dtype=float32)
-    """
-    found = reverse_pass([seed_of(self, gradient)], retain_graph)
-    with _adding:
-        for leaf, grad in found.items():
-            if leaf.grad is None:
-                leaf.grad = grad
-            elif leaf.grad.flags.writeable:
-                written(leaf.grad)
-                leaf.grad += grad
-            else:  # somebody set it to an array of theirs
-                leaf.grad = np.asarray(leaf.grad + grad)
-
-
-def _after_fork() -> None:
-    """A child process may have been made while another thread of its parent held the lock."""
-    global _adding
-    _adding = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-_backward.__name__, _backward.__qualname__ = "backward", "Tensor.backward"
-Tensor.backward = _backward  # type: ignore[method-assign]

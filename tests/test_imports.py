@@ -26,7 +26,7 @@ FLOORS = {
         "backward ops.kernels",
         "ops",
         "ops.protocols",
-        "transforms nn optim",
+        "gradients transforms nn optim",
         "check",
         "render.notation render.request render.dot.escape render.dot.layout",
         "render.picture render.modules",
