@@ -13,6 +13,9 @@ two. So there are three functions below, and both primitives share them::
     _correlate_images    dT/dx    cotangent of x     the forward
     _correlate_filters   dT/dw    cotangent of w     cotangent of w
 
+The third is a primitive too, ``_conv2d_filters``, for derivatives of any order: the derivatives of each of the three
+are the other two, so they never leave this circle.
+
 They are products with matrices whose columns are windows of x (:mod:`minigrad.ops.kernels.columns` opens with a
 picture). For x (8, 3, 32, 32), 16 filters 3x3 and a padding of 1, so that y is (8, 16, 32, 32), of n images at a time::
 
@@ -29,7 +32,7 @@ small, and each is used soon after it was made.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial, reduce
 from math import prod
 from typing import Any
@@ -189,7 +192,7 @@ def _as_bias(b: Array | None, channels: int) -> Array | None:
     return b[:, None, None]
 
 
-@primitive
+@primitive(residuals=("x", "w"))
 def conv2d(
     x: Array,
     w: Array,
@@ -243,7 +246,7 @@ def _(g: Any, needs: Any, x: Array, w: Array, windows: Windows, groups: int) -> 
     )
 
 
-@primitive
+@primitive(residuals=("x", "w"))
 def conv_transpose2d(
     x: Array,
     w: Array,
@@ -293,9 +296,8 @@ def conv_transpose2d(
     limits = tuple(map(max, windows.stride, windows.dilation))
     if extra[0] >= limits[0] or extra[1] >= limits[1]:
         raise ValueError(f"output_padding {extra} must be smaller than the larger of stride and dilation, {limits}")
-    (sh, sw), (ph, pw), (eh, ew) = windows.stride, windows.padding, windows.extent
-    height = (x.shape[2] - 1) * sh - 2 * ph + eh + extra[0]
-    width = (x.shape[3] - 1) * sw - 2 * pw + ew + extra[1]
+    reached = windows.image_size(x.shape[2:])
+    height, width = reached[0] + extra[0], reached[1] + extra[1]
     if min(height, width) < 1:
         raise ValueError(f"the output would have {height}x{width} pixels: padding {windows.padding} is too large")
     b = _as_bias(b, w.shape[1] * groups)
@@ -310,6 +312,74 @@ def _(g: Any, needs: Any, x: Array, w: Array, windows: Windows, groups: int) -> 
     elif needs[0]:
         dx = _correlate(g, w, windows, x.shape[2:], groups)
     return dx, dw, _sum_pixels(g) if needs[2] else None
+
+
+# --- the filters' cotangent, and derivatives of any order ------------------------------------------
+
+
+@primitive(residuals=("x", "y"))
+def _conv2d_filters(x: Array, y: Array, windows: Windows, groups: int) -> ForwardResult:
+    """dT/dw of images x (N, C, H, W) and responses y (N, F, oh, ow): filters (F, C/groups, kh, kw).
+
+    It is the cotangent of the filters of :func:`conv2d`, for a cotangent y of its output; and of the filters of
+    :func:`conv_transpose2d`, for its input y and a cotangent x of its output.
+    """
+    return _correlate_filters(x, y, windows, groups)[1], (x, y, windows, groups)
+
+
+@_conv2d_filters.vjp
+def _(g: Any, needs: Any, x: Array, y: Array, windows: Windows, groups: int) -> Any:
+    return (
+        _correlate_images(y, g, windows, x.shape[2:], groups) if needs[0] else None,
+        _correlate(x, g, windows, y.shape[2:], groups) if needs[1] else None,
+    )
+
+
+@_conv2d_filters.cost
+def _(inputs: Shapes, output: Shape, options: Any) -> int:
+    """Each entry of y meets a window of x."""
+    return prod(inputs[1]) * prod(output[1:])
+
+
+def _responses(x: Any, w: Any, windows: Windows, number: Size, groups: int) -> Any:
+    """dT/dy of tensors, of so many windows; output_padding may leave room for more."""
+    y = conv2d(x, w, None, windows.stride, windows.padding, windows.dilation, groups)
+    return y if y.shape[2:] == number else y[:, :, : number[0], : number[1]]
+
+
+def _images(y: Any, w: Any, windows: Windows, size: Size, groups: int) -> Any:
+    """dT/dx of tensors, of a size: pixels that no window reaches are ``output_padding``."""
+    if not min(size):  # windows of padding alone
+        return np.zeros((len(y), groups * w.shape[1], *size), y.dtype)
+    reached = windows.image_size(y.shape[2:])
+    extra = size[0] - reached[0], size[1] - reached[1]
+    return conv_transpose2d(y, w, None, windows.stride, windows.padding, extra, windows.dilation, groups)
+
+
+@conv2d.vjp_on_tensors
+def _(g: Any, needs: Any, x: Any, w: Any, windows: Windows, groups: int) -> Any:
+    return (
+        _images(g, w, windows, x.shape[2:], groups) if needs[0] else None,
+        _conv2d_filters(x, g, windows, groups) if needs[1] else None,
+        _sum_pixels(g) if needs[2] else None,
+    )
+
+
+@conv_transpose2d.vjp_on_tensors
+def _(g: Any, needs: Any, x: Any, w: Any, windows: Windows, groups: int) -> Any:
+    return (
+        _responses(g, w, windows, x.shape[2:], groups) if needs[0] else None,
+        _conv2d_filters(g, x, windows, groups) if needs[1] else None,
+        _sum_pixels(g) if needs[2] else None,
+    )
+
+
+@_conv2d_filters.vjp_on_tensors
+def _(g: Any, needs: Any, x: Any, y: Any, windows: Windows, groups: int) -> Any:
+    return (
+        _images(y, g, windows, x.shape[2:], groups) if needs[0] else None,
+        _responses(x, g, windows, y.shape[2:], groups) if needs[1] else None,
+    )
 
 
 # --- references: one term of the sum over kernel entries at a time ---------------------------------
@@ -337,20 +407,41 @@ def _(
 ) -> Any:
     from .. import ops
 
-    (sh, sw), (ph, pw), (dh, dw) = _pairs(stride, padding, dilation)
-    (n, c, height, width), (f, _, kh, kw) = x.shape, w.shape
-    oh = (height + 2 * ph - dh * (kh - 1) - 1) // sh + 1
-    ow = (width + 2 * pw - dw * (kw - 1) - 1) // sw + 1
+    stride, padding, dilation = _pairs(stride, padding, dilation)
+    f, c, kh, kw = w.shape
+    oh, ow = (
+        (x.shape[2 + i] + 2 * padding[i] - dilation[i] * (w.shape[2 + i] - 1) - 1) // stride[i] + 1 for i in range(2)
+    )
+    w = ops.reshape(w, (groups, f // groups, c, kh, kw))
+    terms = [
+        ops.einsum("ngcpq,gfc->ngfpq", pixels, w[:, :, :, i, j])
+        for (i, j), pixels in _seen(x, groups, (oh, ow), (kh, kw), stride, padding, dilation)
+    ]
+    y = ops.reshape(reduce(ops.add, terms), (x.shape[0], f, oh, ow))
+    return y if b is None else ops.add(y, ops.reshape(b, (f, 1, 1)))
+
+
+def _seen(x: Any, groups: int, number: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Iterator[Any]:
+    """Each kernel entry (i, j) with the pixels that it meets in so many windows, (N, groups, C/groups, oh, ow)."""
+    from .. import ops
+
+    (oh, ow), (sh, sw), (ph, pw), (dh, dw) = number, stride, padding, dilation
+    n, c = x.shape[:2]
     x = ops.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
-    w = ops.reshape(w, (groups, f // groups, c // groups, kh, kw))
-    terms = []
-    for i, j in np.ndindex(kh, kw):
+    for i, j in np.ndindex(*kernel):
         down, right = i * dh, j * dw
         pixels = x[:, :, down : down + (oh - 1) * sh + 1 : sh, right : right + (ow - 1) * sw + 1 : sw]
-        pixels = ops.reshape(pixels, (n, groups, c // groups, oh, ow))
-        terms.append(ops.einsum("ngcpq,gfc->ngfpq", pixels, w[:, :, :, i, j]))
-    y = ops.reshape(reduce(ops.add, terms), (n, f, oh, ow))
-    return y if b is None else ops.add(y, ops.reshape(b, (f, 1, 1)))
+        yield (i, j), ops.reshape(pixels, (n, groups, c // groups, oh, ow))
+
+
+@_conv2d_filters.reference
+def _(x: Any, y: Any, windows: Windows, groups: int) -> Any:
+    from .. import ops
+
+    (n, f, oh, ow), c = y.shape, x.shape[1] // groups
+    y = ops.reshape(y, (n, groups, f // groups, oh, ow))
+    taps = [ops.einsum("ngcpq,ngfpq->gfc", pixels, y) for _, pixels in _seen(x, groups, (oh, ow), *windows)]
+    return ops.reshape(ops.stack(taps, axis=-1), (f, c, *windows.kernel))
 
 
 @conv_transpose2d.cost
