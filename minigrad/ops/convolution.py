@@ -43,6 +43,7 @@ from ..primitives import ForwardResult, primitive
 from ..rules import Shape, Shapes
 from ..runtime.threads import get_num_threads, run_in_parallel
 from ..spec import Array
+from .kernels.axes import folded
 from .kernels.blocks import tiled
 from .kernels.columns import Columns, Share, workspace
 from .kernels.windows import Size, Windows, check_images, integer, pair, residues
@@ -314,7 +315,7 @@ def _(g: Any, needs: Any, x: Array, w: Array, windows: Windows, groups: int) -> 
     return dx, dw, _sum_pixels(g) if needs[2] else None
 
 
-# --- the filters' cotangent, and derivatives of any order ------------------------------------------
+# --- the filters' cotangent --------------------------------------------------------------------------
 
 
 @primitive(residuals=("x", "y"))
@@ -339,6 +340,57 @@ def _(g: Any, needs: Any, x: Array, y: Array, windows: Windows, groups: int) -> 
 def _(inputs: Shapes, output: Shape, options: Any) -> int:
     """Each entry of y meets a window of x."""
     return prod(inputs[1]) * prod(output[1:])
+
+
+# --- a batch of cotangents: as more images, or as more channels of one image --------------------------
+
+
+def _as_channels(g: Array, axis: int, groups: int) -> Array:
+    """A batch in front of arrays with an axis of channels (B, …, groups c, …) as more channels of one array."""
+    size, before, channels, after = len(g), g.shape[1 : axis + 1], g.shape[axis + 1], g.shape[axis + 2 :]
+    parts = g.reshape(size, *before, groups, channels // groups, *after)
+    return np.moveaxis(parts, 0, axis + 1).reshape(*before, size * channels, *after)
+
+
+def _from_channels(y: Array, axis: int, groups: int, size: int) -> Array:
+    """The inverse: a batch of so many (B, …, groups c, …)."""
+    before, channels, after = y.shape[:axis], y.shape[axis] // size, y.shape[axis + 1 :]
+    parts = y.reshape(*before, groups, size, channels // groups, *after)
+    return np.moveaxis(parts, axis + 1, 0).reshape(size, *before, channels, *after)
+
+
+@conv2d.batched_vjp
+def _(g: Array, needs: Any, x: Array, w: Array, windows: Windows, groups: int) -> Any:
+    size, dx, dw = len(g), None, None
+    if needs[0]:
+        dx = _correlate_images(folded(g), w, windows, x.shape[2:], groups).reshape(size, *x.shape)
+    if needs[1]:
+        dw = _from_channels(_correlate_filters(x, _as_channels(g, 1, groups), windows, groups)[1], 0, groups, size)
+    return dx, dw, np.einsum("bnchw->bc", g) if needs[2] else None
+
+
+@conv_transpose2d.batched_vjp
+def _(g: Array, needs: Any, x: Array, w: Array, windows: Windows, groups: int) -> Any:
+    size, dx, dw = len(g), None, None
+    if needs[0]:
+        dx = _correlate(folded(g), w, windows, x.shape[2:], groups).reshape(size, *x.shape)
+    if needs[1]:
+        dw = _from_channels(_correlate_filters(_as_channels(g, 1, groups), x, windows, groups)[1], 1, 1, size)
+    return dx, dw, np.einsum("bnchw->bc", g) if needs[2] else None
+
+
+@_conv2d_filters.batched_vjp
+def _(g: Array, needs: Any, x: Array, y: Array, windows: Windows, groups: int) -> Any:
+    size, dx, dy = len(g), None, None
+    if needs[0]:
+        dx = _correlate_images(y, _as_channels(g, 1, 1), windows, x.shape[2:], groups)
+        dx = _from_channels(dx, 1, groups, size)
+    if needs[1]:
+        dy = _from_channels(_correlate(x, _as_channels(g, 0, groups), windows, y.shape[2:], groups), 1, groups, size)
+    return dx, dy
+
+
+# --- derivatives of any order ------------------------------------------------------------------------
 
 
 def _responses(x: Any, w: Any, windows: Windows, number: Size, groups: int) -> Any:
