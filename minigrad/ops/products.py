@@ -58,18 +58,9 @@ def _matmul(a: Array, b: Array) -> Array:
 
 
 @matmul.vjp
-def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
-    return _pull_matmul(g, needs, a, b, 0)
-
-
-@matmul.batched_vjp
-def _(g: Array, needs: Any, a: Array, b: Array) -> Any:
-    return _pull_matmul(g, needs, a, b, 1)
-
-
-def _pull_matmul(g: Any, needs: Any, a: Array, b: Array, batch: int) -> tuple[Any, Any]:
-    """The cotangents of a and b, of one g (batch 0) or of some, along an axis in front (batch 1)."""
+def _(g: Any, needs: Any, a: Array, b: Array, batch: int = 0) -> Any:
     # Y = A B: dA = G B', dB = A' G. Vectors become matrices of one row or column first.
+    # Of some cotangents, along an axis in front, batch is 1.
     g, a, b = widened(g), widened(a), widened(b)
     row, column = a.ndim == 1, b.ndim == 1
     A, B = a[None] if row else a, b[:, None] if column else b
@@ -95,6 +86,11 @@ def _pull_single(left: Array, right: Array, axes: tuple[int, int], batch: tuple[
         return product(left, right.T) if axes == (-1, -1) else product(left.T, right)
     first, second = (range(b, x.ndim - 2) for x, b in zip((left, right), batch, strict=True))
     return np.tensordot(left, right, ([*first, axes[0]], [*second, axes[1]]))
+
+
+@matmul.batched_vjp
+def _(g: Array, needs: Any, a: Array, b: Array) -> Any:
+    return matmul.primitive.vjp(g, needs, a, b, batch=1)
 
 
 @matmul.vjp_on_tensors
