@@ -1,4 +1,4 @@
-"""L-BFGS by mg.optim.minimize: a small network learns a curve to five digits. (It needs SciPy.)"""
+"""L-BFGS by mg.optim.minimize: a small network learns a curve. (It needs SciPy.)"""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def main() -> float:
         return mg.mse_loss(network(x), y)
 
     print(f"mean squared error before: {loss(network).item():.1e}")
-    found = mg.optim.minimize(loss, network, method="L-BFGS-B", tol=1e-12, options={"maxiter": 2000})
+    found = mg.optim.minimize(loss, network, method="L-BFGS-B", tol=1e-12, options={"maxiter": 500})
     print(f"after {found.nit} iterations and {found.nfev} gradients: {found.fun:.1e}")
     print(f"of the network, whose parameters are float32: {loss(network).item():.1e}")
     return float(found.fun)
