@@ -166,7 +166,7 @@ def _bad_flow(node: Node, argnum: int, flow: Array, cotangents: Sequence[Any], s
     elsewhere = [(word, g) for word, g in given if g is not None and np.shape(g) != flow.shape]
     words = ["there " + met_there(there, flow.shape, index)] if there else []
     words += [met_there(elsewhere, flow.shape, None)] if elsewhere else []
-    time = f"; on the way back it met one first at time step {step}" if step is not None else ""
+    time = f"; on the way back first at time step {step}" if step is not None else ""
     return (
         f"backward: the VJP of {node.primitive.name}{place_of(node)} gave {_what(flow, index)} for {name}: "
         f"{summary(flow)}, first at {at(index)}; {'; '.join(words)}{time}"
