@@ -38,7 +38,7 @@ def badness(value: Any) -> int:
     return worst
 
 
-def badness_of_entries(value: Any) -> Any:
+def badness_of_entries(value: Any) -> Array:
     """Of each entry of an array or number.
 
     >>> badness_of_entries(np.array([1.0, -np.inf, np.nan]))
@@ -47,7 +47,7 @@ def badness_of_entries(value: Any) -> Any:
     x = np.asarray(value)
     if x.dtype.kind != "f":
         return np.zeros(x.shape, np.int8)
-    return np.isinf(x).astype(np.int8) + np.int8(2) * np.isnan(x)
+    return np.asarray(np.where(np.isnan(x), 2, np.isinf(x)), np.int8)
 
 
 def first_worst(bad: Array, axis: int | None = None) -> tuple[int, ...]:

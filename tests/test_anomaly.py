@@ -165,6 +165,13 @@ def test_the_first_nan_of_a_forward_pass_is_named_also_where_nothing_is_tracked(
     )
 
 
+def test_single_numbers():
+    assert caught(mg.log, leaf(0.0).sum()).endswith("first at []; there x = 0.0")
+    said = caught(mg.multiply, mg.tensor(0.0), np.inf)
+    assert "gave a NaN: the output, float32 (), 1 of 1 entries NaN or infinite, first at []; there a = 0.0, b = inf" in said
+    passes(mg.multiply, leaf(2.0).sum(), np.nan)
+
+
 def test_under_no_grad_too_and_on_all_paths_of_a_call():
     def f(function, *arguments):
         with mg.no_grad():
