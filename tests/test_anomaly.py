@@ -168,7 +168,7 @@ def test_the_first_nan_of_a_forward_pass_is_named_also_where_nothing_is_tracked(
 def test_single_numbers():
     assert caught(mg.log, leaf(0.0).sum()).endswith("first at []; there x = 0.0")
     said = caught(mg.multiply, mg.tensor(0.0), np.inf)
-    assert "gave a NaN: the output, float32 (), 1 of 1 entries NaN or infinite, first at []; there a = 0.0, b = inf" in said
+    assert said.endswith("float32 (), 1 of 1 entries NaN or infinite, first at []; there a = 0.0, b = inf")
     passes(mg.multiply, leaf(2.0).sum(), np.nan)
 
 
