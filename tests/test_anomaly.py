@@ -225,7 +225,7 @@ def test_what_is_passed_on_is_no_anomaly():
     passes(lambda: mg.exp(leaf(np.nan, 1.0)))
     passes(lambda: mg.sum(leaf(np.nan, np.inf)))
     passes(lambda: leaf(np.inf, 1.0) * 2)
-    passes(lambda: mg.put(x, np.array([1]), np.array([np.inf])))
+    passes(lambda: mg.put(x, np.array([1, 0]), np.array([np.inf, 1.0])))  # its inputs do not meet entry by entry
     passes(lambda: mg.max_pool2d(leaf(*np.arange(16.0)).reshape(1, 1, 4, 4), 2, padding=1).sum().backward())
 
 
@@ -312,6 +312,13 @@ def test_seeds_that_are_bad_are_passed_on():
     assert x.grad[0] == np.inf
     first, second = mg.split(x, [1])
     passes((first * second).backward, np.array([np.nan]))
+
+    def two(x):
+        y = x * 1
+        return y, y * 2
+
+    (pulled,) = passes(mg.vjp(two, leaf(1.0))[1], np.array([np.inf]), np.array([1.0]))  # to y comes a finite one too
+    assert pulled.data == np.inf
 
 
 def test_a_pass_within_a_vjp():

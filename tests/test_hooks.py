@@ -6,6 +6,7 @@ import copy
 import gc
 import pickle
 import threading
+import time
 import weakref
 
 import numpy as np
@@ -221,11 +222,13 @@ def test_what_a_hook_returns_is_checked_and_the_tensor_is_named(returned, error,
         x.sum().backward()
 
 
-def test_a_tensor_may_be_returned():
-    x = leaf(1.0, 2.0)
-    x.register_hook(lambda g: mg.tensor(g) * 2)
-    x.sum().backward()
-    np.testing.assert_array_equal(x.grad, [2, 2])
+def test_a_tensor_may_be_returned_and_written_into_later():
+    x, mine = leaf(1.0, 2.0), mg.tensor(np.array([5.0, 6.0]))
+    y = x * 1
+    y.register_hook(lambda g: mine)
+    y.register_hook(lambda g: mine.data.fill(0.0))
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad, [5, 6])
 
 
 def test_what_can_have_no_hook():
@@ -265,6 +268,10 @@ def test_a_hook_that_writes_into_what_the_pass_needs_is_noticed():
     w.grad = np.ones(2)
     with pytest.raises(ValueError, match=r"multiply saved float64 \(2,\) for its gradient, and it, .* was written"):
         outer.sum().backward()
+    a, y = leaf(1.0, 1.0), mg.exp(x * 1)
+    a.register_hook(lambda g: y.detach().__setitem__(0, 0.0))  # a leaf that is visited before exp
+    with pytest.raises(ValueError, match=r"exp saved float64 \(2,\) for its gradient, and it, .* was written"):
+        (a * y).sum().backward()
 
 
 def test_a_pass_within_a_hook():
@@ -370,6 +377,17 @@ def test_copies_and_pickles_have_no_hooks():
     assert x.grad == 100  # the same leaf by another name
 
 
+def patient(monkeypatch):
+    """Making what holds hooks lets other threads run, so that they meet there."""
+    plain = hooks.OutputHooks.__init__
+
+    def slow(self, dtype=None):
+        time.sleep(1e-4)
+        plain(self, dtype)
+
+    monkeypatch.setattr(hooks.OutputHooks, "__init__", slow)
+
+
 def test_nodes_without_hooks_have_no_slot_set():
     x = leaf(1.0)
     y = x * 2
@@ -380,8 +398,9 @@ def test_nodes_without_hooks_have_no_slot_set():
     assert "hooks" in Node.__slots__
 
 
-def test_two_threads_that_register_the_first_hook_of_a_leaf():
-    for _ in range(50):
+def test_two_threads_that_register_the_first_hook_of_a_leaf(monkeypatch):
+    patient(monkeypatch)
+    for _ in range(100):
         x, seen = leaf(1.0), []
         start = threading.Barrier(4)
 
