@@ -9,6 +9,7 @@ import numpy as np
 
 from .core import Node, current_scope, plain
 from .fingerprints import Fingerprinted
+from .keeping import Kept
 from .nonfinite import at, badness, badness_of_entries, first_worst, met_there, summary
 from .overwrites import arrays_in
 from .recording import Recorder, in_words, note_of, place_of, recorder, user_line, using
@@ -47,8 +48,9 @@ class _Watch(Recorder):
         elif not note.line:
             note.line = user_line()
         _look_forward(node.primitive, node.params, inputs, outputs, place_of(node))
-        if type(node.residuals) is tuple:
-            node.residuals = Fingerprinted.of(node.residuals)
+        residuals: Any = node.residuals
+        if type(residuals) in (tuple, Kept):
+            node.residuals = Fingerprinted.taken(residuals)
             node.residuals.born, node.born = node.born, -1
 
     def untracked(
@@ -114,8 +116,7 @@ def _look_forward(
         return
     options = badness([plain(option) for option in params.values()])
     shape = _meeting(primitive, params, inputs, outputs)
-    # By entries only where it is known that no others go into one: a user's primitive may broadcast as matmul does.
-    by_entries = shape is not None and primitive.module.startswith("minigrad.ops.")
+    by_entries = shape is not None and primitive.entrywise  # a user's primitive may broadcast as matmul does
     known = max(options, 0 if by_entries else badness(inputs))
     for number, output in enumerate(outputs):
         bad = badness_of_entries(output)
@@ -137,7 +138,8 @@ def _meeting(
     primitive: Primitive, params: Mapping[str, Any], inputs: Sequence[Any], outputs: Sequence[Array]
 ) -> tuple[int, ...] | None:
     """The shape to which the inputs broadcast, if an entry is computed of those entries that meet there; else None."""
-    if not primitive.broadcasts or params or primitive.cost is not None or len(outputs) > 1:
+    simple = primitive.broadcasts and primitive.cost is None and not params
+    if len(outputs) > 1 or not (primitive.entrywise or simple):
         return None
     try:
         shape = np.broadcast_shapes(*(np.shape(x) for x in inputs if x is not None))

@@ -16,12 +16,13 @@ from . import hooks, overwrites
 from .core import Leaf, Node, Tensor
 from .fingerprints import Fingerprinted
 from .graph import Cycle, Order, dependents, topological_order
+from .keeping import Kept
 from .overwrites import arrays_in, overwritten, owner
 from .primitives import Primitive
-from .recording import Recorder, place_of, recorder
+from .recording import place_of, recorder, say_where
 from .spec import Array, describe, refuse_masked
 
-__all__ = ["graph_of", "reverse_pass", "unbroadcast"]
+__all__ = ["check_residuals", "graph_of", "needed_edges", "reverse_pass", "unbroadcast"]
 
 # The sums of cotangents so far. A key is a node, which stands for its first output, or (node, index) for a later one.
 _Cotangents: TypeAlias = "dict[Any, Any]"
@@ -167,8 +168,7 @@ def _walk_back(
             if primitive is None:
                 leaves.append(cast(Leaf, node))
                 if attended and node in cotangents:
-                    cotangents[node] = _attend(node, cotangents[node], observer, cotangents, leaves)
-                    now = overwrites.clock
+                    cotangents[node] = hooks.attend(node, cotangents[node], observer, cotangents, leaves)
                 continue
             residuals = node.residuals
             if type(residuals) is not tuple:
@@ -179,13 +179,13 @@ def _walk_back(
             parents = node.parents
             argnums, needs, indices = node.edges
             if live is not None:
-                parents, argnums, needs, indices = _restrict(node, live)
+                parents, argnums, needs, indices = needed_edges(node, live)
             if g is None or not parents:
                 if not retain_graph:
                     node.residuals = None
                 continue
             if attended:
-                g = _attend(node, g, observer, cotangents, leaves)
+                g = hooks.attend(node, g, observer, cotangents, leaves)
                 now = overwrites.clock  # a hook may have written
             if node.born != now:
                 _refuse_overwritten(node, residuals)
@@ -231,31 +231,9 @@ def _walk_back(
     except BaseException as error:
         if not retain_graph:
             _mark_failed(order, node)
-        _say_where(error, node)
+        say_where(error, node)
         raise
     return leaves, owned
-
-
-def _attend(node: Node, g: Any, observer: Recorder | None, cotangents: _Cotangents, leaves: list[Any]) -> Any:
-    """Call the hooks on a node, keep its gradient if that is asked for, tell the recorder; the cotangent that goes on.
-
-    What a hook returned is a copy, so that a leaf's stays as much the pass's own as it was.
-    """
-    if hasattr(node, "hooks"):
-        g = hooks.fire(node, g)
-        for holder, kept in hooks.retained(node, g):
-            cotangents[holder] = kept
-            leaves.append(holder)
-    if observer is not None:
-        observer.cotangent(node, g)
-    return g
-
-
-def _say_where(error: BaseException, node: Node | None) -> None:
-    """Note at an error of a reverse pass in the call of what it came up, if that is known and not said yet."""
-    place = "" if node is None else place_of(node)
-    if node is not None and place and place not in str(error):
-        error.add_note(f"backward: at {node.primitive.name if node.primitive else 'a leaf'}{place}")
 
 
 def _mark_failed(order: Order[Node], last: Node) -> None:
@@ -267,9 +245,18 @@ def _mark_failed(order: Order[Node], last: Node) -> None:
             node.residuals = f"a backward pass that failed at {last!r}"
 
 
+def check_residuals(node: Node) -> None:
+    """Raise unless the residuals of a node are there, and nothing that a gradient needs was written into."""
+    primitive, residuals = cast(Primitive, node.primitive), node.residuals
+    if type(residuals) is not tuple:
+        _refuse_gone(primitive, residuals)
+    if node.born != overwrites.clock:
+        _refuse_overwritten(node, residuals)
+
+
 def _refuse_gone(primitive: Primitive, residuals: Any) -> None:
     """Raise if residuals are not there any more."""
-    if isinstance(residuals, Fingerprinted):
+    if isinstance(residuals, Kept):
         return
     if residuals is None:
         raise ValueError(
@@ -306,7 +293,7 @@ def _refuse_overwritten(node: Node, residuals: Any) -> None:
         residuals.verify(node)
 
 
-def _restrict(node: Node, live: set[Node]) -> tuple[Any, tuple[int, ...], tuple[bool, ...], tuple[int, ...]]:
+def needed_edges(node: Node, live: set[Node]) -> tuple[Any, tuple[int, ...], tuple[bool, ...], tuple[int, ...]]:
     """A node's parents and edges without the parents that lead to no source, and so are not live."""
     argnums, needs, indices = node.edges
     kept = [edge for edge in zip(node.parents, argnums, indices, strict=True) if edge[0] in live]

@@ -151,12 +151,12 @@ class Node:
 class Leaf(Node):
     """A tensor made by the user that requires a gradient.
 
-    grad: the gradient so far (an ndarray or None). name: the attribute under which a module holds it, for drawings.
-    owner: the name of that module.
+    grad: the gradient so far (an ndarray, a tensor or None). name: the attribute under which a module holds it, for
+    drawings. owner: the name of that module.
     """
 
     __slots__ = ("grad", "name", "owner")
-    grad: Array | None
+    grad: Array | Tensor | None
     name: str
     owner: str
 
@@ -245,8 +245,11 @@ class Tensor:
         return hooks.get(self.index)
 
     @property
-    def grad(self) -> Array | None:
-        """The gradient that backward passes have summed here: an ndarray, or None (no leaf, without `retain_grad`)."""
+    def grad(self) -> Any:
+        """The gradient that backward passes have summed here: an ndarray, or None (no leaf, without `retain_grad`).
+
+        A tensor, if a pass left a graph (:class:`minigrad.create_graph`).
+        """
         holder = self._holder()
         return None if holder is None else holder.grad
 
@@ -294,7 +297,7 @@ class Tensor:
             raise TypeError("deepcopy of a tensor inside a graph is ambiguous: copy tensor.detach()")
         twin = Tensor(self.data, requires_grad=self.requires_grad)
         if isinstance(self.node, Leaf) and isinstance(twin.node, Leaf) and self.node.grad is not None:
-            twin.node.grad = self.node.grad.copy()
+            twin.node.grad = np.array(plain(self.node.grad))
         memo[id(self)] = twin
         return twin
 
@@ -365,7 +368,9 @@ class Tensor:
         T: Tensor
 
         def _repr_svg_(self) -> str | None: ...
-        def backward(self, gradient: Any = None, retain_graph: bool = False) -> None: ...
+        def backward(
+            self, gradient: Any = None, retain_graph: bool = False, create_graph: bool | None = None
+        ) -> None: ...
         def register_hook(self, hook: Callable[[Any], Any]) -> Handle: ...
         def retain_grad(self) -> None: ...
         def __getitem__(self, index: Any) -> Tensor: ...

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .core import Node
+from .keeping import Kept
 from .overwrites import arrays_in
 from .recording import place_of
 from .spec import Array, describe
@@ -15,7 +16,7 @@ from .spec import Array, describe
 __all__ = ["Fingerprinted"]
 
 
-class Fingerprinted(tuple[Any, ...]):
+class Fingerprinted(Kept):
     """The residuals of a node, with the checksum of each array among them.
 
     ``born`` is the node's; the node has -1 instead, so that the reverse pass looks at it.
@@ -25,8 +26,9 @@ class Fingerprinted(tuple[Any, ...]):
     sums: list[int]
 
     @classmethod
-    def of(cls, residuals: tuple[Any, ...]) -> Fingerprinted:
+    def taken(cls, residuals: tuple[Any, ...]) -> Fingerprinted:
         self = cls(residuals)
+        self.inputs = residuals.inputs if isinstance(residuals, Kept) else ()
         self.sums = list(map(_checksum, arrays_in(residuals)))
         return self
 

@@ -20,10 +20,10 @@ import numpy as np
 
 from .callbacks import Callbacks, Handle
 from .core import Leaf, Node, Tensor, untracked
-from .recording import place_of
+from .recording import Recorder, place_of
 from .spec import DType, Spec, as_array, describe, holds_numpy, refuse_masked
 
-__all__ = ["OutputHooks", "fire", "present", "retained"]
+__all__ = ["OutputHooks", "attend", "fire", "fire_rows", "present", "retained"]
 
 Hook = Callable[[Any], Any]
 G = TypeVar("G")
@@ -38,7 +38,7 @@ class OutputHooks(Callbacks):
     """
 
     __slots__ = ("dtype", "grad", "retains")
-    grad: np.ndarray[Any, Any] | None
+    grad: Any  # an array, a tensor if a pass left a graph, or None
 
     def __init__(self, dtype: DType | None = None) -> None:
         super().__init__()
@@ -82,6 +82,31 @@ def fire(node: Node, cotangent: G) -> G:
             if gs[index] is not None:
                 gs[index] = _called(hook, node, index, gs[index])
     return cast(G, tuple(gs) if isinstance(cotangent, tuple) else gs[0])
+
+
+def fire_rows(node: Node, cotangents: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The same for many passes at once, whose cotangents are the rows of arrays: hooks are called for each row."""
+    if not hasattr(node, "hooks"):
+        return cotangents
+    size = next(len(g) for g in cotangents if g is not None)
+    rows: list[Any] = [fire(node, tuple(None if g is None else g[i] for g in cotangents)) for i in range(size)]
+    return tuple(None if g is None else np.stack([row[k] for row in rows]) for k, g in enumerate(cotangents))
+
+
+def attend(node: Node, g: Any, observer: Recorder | None, cotangents: dict[Any, Any], ends: list[Any]) -> Any:
+    """Call the hooks on a node, keep its gradient if that is asked for, tell the recorder; the cotangent that goes on.
+
+    What is to have a ``grad`` joins the leaves among the ends of the pass. What a hook returned is a copy, so that a
+    leaf's stays as much the pass's own as it was.
+    """
+    if hasattr(node, "hooks"):
+        g = fire(node, g)
+        for holder, kept in retained(node, g):
+            cotangents[holder] = kept
+            ends.append(holder)
+    if observer is not None:
+        observer.cotangent(node, g)
+    return g
 
 
 def retained(node: Node, cotangent: Any) -> list[tuple[OutputHooks, Any]]:

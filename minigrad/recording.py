@@ -27,7 +27,7 @@ from .rules import Primitive
 from .runtime.contexts import Context, until
 from .spec import Array
 
-__all__ = ["Recorder", "note_of", "place_of", "record", "recorder", "user_line", "using"]
+__all__ = ["Recorder", "note_of", "place_of", "record", "recorder", "say_where", "user_line", "using"]
 
 _HERE = str(Path(__file__).parent) + os.sep
 
@@ -52,6 +52,13 @@ def place_of(node: Node) -> str:
     """
     note = note_of(node)
     return in_words("" if note is None else note.line, node.scope)
+
+
+def say_where(error: BaseException, node: Node | None) -> None:
+    """Note at an error of a reverse pass in the call of what it came up, if that is known and not said yet."""
+    place = "" if node is None else place_of(node)
+    if node is not None and place and place not in str(error):
+        error.add_note(f"backward: at {node.primitive.name if node.primitive else 'a leaf'}{place}")
 
 
 def in_words(line: str, scope: Sequence[str]) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+import sys
 import threading
-import time
 import weakref
+from functools import partial
 
 import numpy as np
 import pytest
@@ -377,17 +378,6 @@ def test_copies_and_pickles_have_no_hooks():
     assert x.grad == 100  # the same leaf by another name
 
 
-def patient(monkeypatch):
-    """Making what holds hooks lets other threads run, so that they meet there."""
-    plain = hooks.OutputHooks.__init__
-
-    def slow(self, dtype=None):
-        time.sleep(1e-4)
-        plain(self, dtype)
-
-    monkeypatch.setattr(hooks.OutputHooks, "__init__", slow)
-
-
 def test_nodes_without_hooks_have_no_slot_set():
     x = leaf(1.0)
     y = x * 2
@@ -398,9 +388,10 @@ def test_nodes_without_hooks_have_no_slot_set():
     assert "hooks" in Node.__slots__
 
 
-def test_two_threads_that_register_the_first_hook_of_a_leaf(monkeypatch):
-    patient(monkeypatch)
-    for _ in range(100):
+def test_threads_that_register_the_first_hook_of_a_leaf(request):
+    request.addfinalizer(partial(sys.setswitchinterval, sys.getswitchinterval()))
+    sys.setswitchinterval(1e-6)
+    for _ in range(200):
         x, seen = leaf(1.0), []
         start = threading.Barrier(4)
 
@@ -589,7 +580,62 @@ def test_hooks_that_return_nothing_or_what_they_got_change_no_bit(program):
         assert b.grad.flags.writeable
 
 
-# For a pass that is recorded itself ------------------------------------------------------------
+# Passes of other kinds -------------------------------------------------------------------------
+
+
+def test_in_a_pass_that_leaves_a_graph_hooks_take_and_give_tensors():
+    x, seen = leaf(2.0), []
+    y = x * x
+    handle = y.register_hook(lambda g: g * g)
+    x.register_hook(seen.append)
+    y.retain_grad()
+    (y * y).sum().backward(create_graph=True)  # 2 y, squared by the hook: 4 x^4, times 2 x
+    assert isinstance(seen[0], mg.Tensor)
+    np.testing.assert_allclose([seen[0].data, x.grad.data, y.grad.data], [[256], [256], [64]])
+    penalty, x.grad, seen[:] = x.grad, None, []
+    handle.remove()  # else the cotangent of y would be squared in this pass too
+    penalty.sum().backward()  # 8 x^5
+    np.testing.assert_allclose(x.grad, [640])
+    assert type(seen[0]) is np.ndarray
+    assert type(y.grad) is np.ndarray
+
+
+def test_retained_gradients_sum_over_passes_of_both_kinds():
+    x = leaf(3.0)
+    y = x * 1
+    y.retain_grad()
+    for create_graph in (False, True, False):
+        (y * y).sum().backward(retain_graph=True, create_graph=create_graph)
+    assert np.asarray(getattr(y.grad, "data", y.grad)) == 18
+    assert np.asarray(getattr(x.grad, "data", x.grad)) == 18
+
+
+def test_a_jacobian_calls_hooks_for_each_row():
+    seen = []
+
+    def f(x):
+        y = mg.exp(x)
+        y.register_hook(lambda g: seen.append(g.tolist()))
+        y.register_hook(lambda g: g * 2)
+        return y * np.array([1.0, 10.0])
+
+    x = np.array([0.0, 1.0])
+    np.testing.assert_allclose(mg.jacobian(f)(x).data, np.diag(np.exp(x) * [2, 20]))
+    assert seen == [[1, 0], [0, 10]]
+
+
+def test_errors_in_a_pass_that_leaves_a_graph_say_where_the_forward_was():
+    x = leaf(2.0)
+    with mg.record(), mg.scope("net"):
+        y = x * x
+    y.register_hook(lambda g: 1 / 0)
+    with pytest.raises(ZeroDivisionError) as info:
+        y.sum().backward(create_graph=True)
+    assert info.value.__notes__[0].startswith("backward: at multiply (called at test_hooks.py:")
+    assert x.grad is None
+
+
+# What such a pass calls ------------------------------------------------------------------------
 
 
 def test_tensors_as_cotangents_stay_tensors_and_keep_their_nodes():
