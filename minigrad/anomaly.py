@@ -47,7 +47,8 @@ class _Watch(Recorder):
             super().call(node, inputs, outputs)
         elif not note.line:
             note.line = user_line()
-        _look_forward(node.primitive, node.params, inputs, outputs, place_of(node))
+        if not self.rules:  # which may pass over what comes out in between, with a `where`
+            _look_forward(node.primitive, node.params, inputs, outputs, place_of(node))
         residuals: Any = node.residuals
         if type(residuals) in (tuple, Kept):
             node.residuals = Fingerprinted.taken(residuals)
@@ -58,7 +59,7 @@ class _Watch(Recorder):
     ) -> None:
         if self.other is not None:
             self.other.untracked(primitive, params, inputs, outputs)
-        if badness(outputs):
+        if badness(outputs) and not self.rules:
             _look_forward(primitive, params, inputs, outputs, in_words(user_line(), current_scope() or ()))
 
     def start(self, seeds: Mapping[Any, Array]) -> None:

@@ -78,7 +78,12 @@ def _pull(node: Node, cotangents: tuple[Tensor | None, ...], needs: tuple[bool, 
     if observer is not None:
         arrays = tuple(None if c is None else c.data for c in cotangents)
         observer.cotangent(node, arrays if node.later_outputs else arrays[0])
-    grads = _run_rule(node, primitive, g, needs)
+        observer.rules += 1
+    try:
+        grads = _run_rule(node, primitive, g, needs)
+    finally:
+        if observer is not None:
+            observer.rules -= 1
     if type(grads) is not tuple or len(grads) != len(needs):
         raise TypeError(f"the VJP of {primitive.name} on tensors must return a tuple of {len(needs)} cotangents")
     fitted: list[Tensor | None] = [None] * len(needs)

@@ -69,7 +69,12 @@ def in_words(line: str, scope: Sequence[str]) -> str:
 
 
 class Recorder:
-    """What a context of `record` does: it writes notes on nodes."""
+    """What a context of `record` does: it writes notes on nodes.
+
+    rules: how many VJPs are running on tensors, so that calls are steps within a rule.
+    """
+
+    rules = 0
 
     def __init__(self, values: bool, gradients: bool, lines: bool) -> None:
         self.values, self.gradients, self.lines = values, gradients, lines
