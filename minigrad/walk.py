@@ -6,16 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import attrgetter
 from typing import Any, Protocol
 
 from .backward import graph_of, needed_edges
 from .core import Node
 from .graph import dependents
 
-__all__ = ["Pull", "pull_back"]
-
-_parents = attrgetter("parents")
+__all__ = ["Pull", "pull_back", "pull_back_to_edge"]
 
 
 class Pull(Protocol):
@@ -30,17 +27,31 @@ class Pull(Protocol):
 def pull_back(
     seeds: Sequence[tuple[Node, int, Any]], sources: Sequence[Node], pull: Pull, add: Callable[[Any, Any], Any]
 ) -> dict[Node, Any]:
-    """Cotangents of some sources, given those of some outputs; what is behind a source is not gone into.
+    """Cotangents of the first outputs of some sources, given those of some outputs.
+
+    What is behind a source is not gone into.
 
     Args:
-        seeds: node, output index and cotangent. sources: nodes with one output.
+        seeds: node, output index and cotangent.
 
     Returns:
         the cotangent of each source that the outputs depend on.
     """
-    order = graph_of([node for node, _, _ in seeds])
-    live = dependents(order, list(sources), _parents)
+    found = pull_back_to_edge(seeds, sources, pull, add)
+    return {node: g for (node, index), g in found.items() if not index}
+
+
+def pull_back_to_edge(
+    seeds: Sequence[tuple[Node, int, Any]], sources: Sequence[Node], pull: Pull, add: Callable[[Any, Any], Any]
+) -> dict[tuple[Node, int], Any]:
+    """The same for all outputs of the sources, by node and index."""
     ends = set(sources)
+
+    def parents(node: Node) -> tuple[Node, ...]:
+        return () if node in ends else node.parents
+
+    order = graph_of([node for node, _, _ in seeds], parents)
+    live = dependents(order, ends, parents)
     cotangents: dict[tuple[Node, int], Any] = {}
 
     def arrive(node: Node, index: int, g: Any) -> None:
@@ -55,8 +66,8 @@ def pull_back(
         gs = tuple(cotangents.pop((node, index), None) for index in range(1 + len(node.later_outputs)))
         if all(g is None for g in gs):
             continue
-        parents, argnums, needs, indices = needed_edges(node, live)
-        grads = pull(node, gs, needs)
-        for parent, argnum, index in zip(parents, argnums, indices, strict=True):
+        edges = needed_edges(node, live)
+        grads = pull(node, gs, edges[2])
+        for parent, argnum, index in zip(edges[0], edges[1], edges[3], strict=True):
             arrive(parent, index, grads[argnum])
-    return {source: cotangents[source, 0] for source in sources if (source, 0) in cotangents}
+    return {key: g for key, g in cotangents.items() if key[0] in ends}

@@ -29,7 +29,7 @@ FLOORS = {
         "ops.protocols",
         "walk nn optim",
         "higher_order batches structures",
-        "gradients transforms",
+        "gradients transforms rematerialisation",
         "check",
         "render.notation render.request render.dot.escape render.dot.layout",
         "render.picture render.modules",
