@@ -8,8 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 
-def gradients(*seeds):
-    """The gradient of each leaf behind some tensors, given (tensor, cotangent) for each of them."""
+def gradients(*seeds, order=None):
+    """The gradient of each leaf behind some tensors, given (tensor, cotangent) for each of them.
+
+    Another order in which uses come first changes the order of sums, and so their rounding, and nothing else.
+    """
     sums = {}  # of cotangents, by node and output
 
     def add(node, index, term):
@@ -17,7 +20,7 @@ def gradients(*seeds):
 
     for tensor, cotangent in seeds:
         add(tensor.node, tensor.index, cotangent)
-    for node in children_first(behind(tensor.node for tensor, _ in seeds)):
+    for node in order or uses_first(behind(tensor.node for tensor, _ in seeds)):
         if node.primitive is not None:
             cotangents = tuple(sums.get((node, index)) for index in range(len(node.outputs)))
             argnums, needs, indices = node.edges
@@ -35,7 +38,7 @@ def behind(nodes):
     return found
 
 
-def children_first(nodes):
+def uses_first(nodes):
     """Again and again a node that no other one uses any more."""
     left = list(nodes)
     while left:

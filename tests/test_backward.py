@@ -296,6 +296,19 @@ def test_a_pass_that_fails_says_so_later():
     np.testing.assert_array_equal(x.grad, [4, 4])
 
 
+@pytest.mark.parametrize("wrong", [None, np.ones(3), np.full(2, 1j)])
+def test_a_node_whose_rule_gives_something_wrong_keeps_its_residuals(wrong):
+    gives = [wrong]
+    odd = declare(lambda g, needs, x: tuple(gives))
+    x = leaf(2)
+    y = odd(x)
+    with pytest.raises((ValueError, TypeError)):
+        y.backward(np.ones(2))
+    gives[0] = np.full(2, 5.0)
+    y.backward(np.ones(2))
+    np.testing.assert_array_equal(x.grad, [5, 5])
+
+
 def test_a_pass_that_fails_with_the_graph_retained_frees_nothing():
     vjp, broken = failing()
     x = leaf(2)
