@@ -1,12 +1,12 @@
 """The engine in the hands of somebody who does anything in any order, beside a model that says what must come of it.
 
 A machine of Hypothesis grows a program, writes into arrays, and runs backward passes. Its model knows of each node
-whether its residuals are there and still hold what they did, so it knows which passes must fail, where, and what is
-left then. Of a pass that must not fail the gradients are those of `tests.plain`, bit for bit as sums are made in the same
-order, and it is certified.
+whether its residuals are there and still hold what they did, so it knows which passes must fail, how, and what is left
+then. The gradients of all other passes are those of `tests.plain`, bit for bit where sums are made in the same order,
+and these passes are certified.
 
-Each class adds rules of one kind to those of the class before: `Programs`, `Writes`, `Passes`. What changes a pass (hooks,
-passes that are recorded) is a class of its own after them, with what it changes in `Passes.expected`.
+Each class adds rules of one kind to those of the class before: `Programs`, `Writes`, `Passes`. A class after them can
+add what changes a pass: its rules say what they change in `Passes.expected`, `accumulated` or `culprits`.
 """
 
 from __future__ import annotations
@@ -100,9 +100,12 @@ UNARY = {
 BINARY = {
     "add": (mg.add, ""), "subtract": (mg.subtract, ""), "multiply": (mg.multiply, "ab"), "maximum": (mg.maximum, "ab"),
 }  # fmt: skip
-STEPS = [*UNARY, *BINARY, *BINARY, "many uses", "split", "split", "lstm_cell", "lstm_cell", "detach"]
+# Steps of a program, and what is drawn for passes.
+STEPS = [*UNARY, *BINARY, *BINARY, *BINARY, *BINARY, "many uses", "split", "split", "lstm_cell", "lstm_cell", "detach"]
 numbers = st.integers(0, 9)  # of tensors, from the newest on
 quiet = st.sampled_from([False] * 9 + [True])  # whether a step is made under no_grad
+retained = st.sampled_from([True, True, True, False])
+failures = st.sampled_from([""] * 7 + list(FAILURES))
 step = st.tuples(st.sampled_from(STEPS), numbers, numbers, quiet)
 
 
@@ -126,8 +129,11 @@ class Programs(RuleBasedStateMachine):
         return np.random.default_rng(self.drawn).uniform(-1, 1, shape).astype(dtype)
 
     def pick(self, number: int) -> Held:
-        """A tensor, the newest if it is 0."""
-        return self.held[-1 - number % len(self.held)]
+        """A tensor of a graph that was not freed, the newest if it is 0."""
+        several = [
+            held for held in self.held if held.tensor.node not in self.made or not self.made[held.tensor.node].freed
+        ]
+        return several[-1 - number % len(several)]
 
     def tracked(self, number: int) -> mg.Tensor:
         several = [held.tensor for held in self.held if held.tensor.node is not None]
@@ -332,7 +338,7 @@ class Passes(Writes):
         self.failed(nodes, retain_graph, culprits)
         return True
 
-    @rule(i=numbers, retain_graph=st.booleans(), seeded=st.booleans(), how=st.sampled_from(["", "", *FAILURES]))
+    @rule(i=numbers, retain_graph=retained, seeded=st.booleans(), how=failures)
     def backward(self, i, retain_graph, seeded, how):
         loss = self.tracked(i)
         gradient = self.array(loss.shape, loss.dtype) if seeded or loss.size != 1 else None
@@ -352,8 +358,8 @@ class Passes(Writes):
         assert gradient is None or gradient.tobytes() == seed.tobytes()
         self.succeeded(nodes, retain_graph)
 
-    @rule(i=numbers, several=st.lists(numbers, min_size=1, max_size=3), retain_graph=st.booleans(),
-          how=st.sampled_from(["", "", *FAILURES]))  # fmt: skip
+    @rule(i=numbers, several=st.lists(numbers, min_size=1, max_size=3), retain_graph=retained,
+          how=failures)  # fmt: skip
     def backward_to_some_leaves(self, i, several, retain_graph, how):
         loss = self.tracked(i)
         nodes = plain.behind([loss.node])
@@ -372,7 +378,7 @@ class Passes(Writes):
         assert_same(run().gradients, unseen)
         self.succeeded(nodes, retain_graph)
 
-    @rule(several=st.lists(numbers, min_size=1, max_size=4), retain_graph=st.booleans())
+    @rule(several=st.lists(numbers, min_size=1, max_size=4), retain_graph=retained)
     def from_several_outputs(self, several, retain_graph):
         outputs = [self.tracked(i) for i in several]
         seeds = [(output, self.array(output.shape, output.dtype)) for output in outputs]
