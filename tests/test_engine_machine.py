@@ -304,18 +304,17 @@ class Passes(Writes):
 
     def failed(self, nodes, retain_graph, culprits):
         """With the graph retained all is there; else what was visited is gone and says so, and nothing else is."""
-        for node in (node for node in nodes if node in self.made and not self.made[node].freed):
-            gone = not isinstance(node.residuals, tuple)
-            assert not (gone and (retain_graph or node in culprits))
-            if gone:
-                self.made[node].freed = "a backward pass that failed at"
+        made = {node: self.made[node] for node in nodes if node in self.made}
+        gone = {node for node in made if not made[node].freed and not isinstance(node.residuals, tuple)}
+        for node in gone:
+            made[node].freed = "a backward pass that failed at"
+        assert not gone & culprits.keys()
+        assert not (retain_graph and gone)
         if len(culprits) == 1:  # else it is not known which came first
             (culprit,) = culprits
-            for node in nodes:
-                if node in self.made and culprit in plain.behind([node])[1:]:
-                    assert bool(self.made[node].freed) == (not retain_graph)
-            assert all(isinstance(node.residuals, tuple) or self.made[node].freed == "an earlier backward pass"
-                       or "failed" in str(node.residuals) for node in nodes)  # fmt: skip
+            assert not gone & set(plain.behind([culprit]))
+            uses = {node for node in made if culprit in plain.behind([node])[1:]}
+            assert retain_graph or all(made[node].freed for node in uses)
 
     # --- passes
 
@@ -327,10 +326,8 @@ class Passes(Writes):
         before = {leaf: (leaf.grad, np.copy(leaf.grad)) for leaf in self.leaves if leaf.grad is not None}
         with pytest.raises((ValueError, TypeError, DemandedError)) as caught:
             run()
-        how = [
-            (type(caught.value) is kind and re.search(words, str(caught.value))) for kind, words in culprits.values()
-        ]
-        assert any(how), (caught.value, culprits)
+        error = caught.value
+        assert any(type(error) is kind and re.search(words, str(error)) for kind, words in culprits.values()), culprits
         for leaf in self.leaves:
             grad, copy = before.get(leaf, (None, None))
             assert leaf.grad is grad
@@ -399,10 +396,9 @@ class Passes(Writes):
         nodes = [plain.behind([loss.node]) for loss in losses]
         if any(self.culprits(several) or in_half(several) for several in nodes):
             return
-        if any(
-            self.made[n].saved & set(self.gradients.values()) for several in nodes for n in several if n in self.made
-        ):
-            return  # one pass might add to a gradient that the other needs
+        saved = {memory for node in {*nodes[0], *nodes[1]} & self.made.keys() for memory in self.made[node].saved}
+        if saved & set(self.gradients.values()):  # one pass might add to a gradient that the other needs
+            return
         seeds = [self.array(loss.shape, loss.dtype) for loss in losses]
         found = [self.expected((loss, seed)) for loss, seed in zip(losses, seeds, strict=True)]
         start = [leaf.grad if leaf.grad is None else leaf.grad.copy() for leaf in self.leaves]
