@@ -99,12 +99,15 @@ def check_certificate(
     if loss.node is None:
         raise ValueError("check_certificate: the loss does not depend on anything that requires a gradient")
     nodes = _between(loss.node, None if sources is None else [source.node for source in sources])
-    place = _check_visits(certificate.visits, nodes)
-    _check_edges(certificate.visits, nodes)
-    _check_order(certificate.visits, place)
-    terms = _terms(certificate.visits)
-    terms.setdefault((loss.node, loss.index), []).append(_seed(loss, gradient))
-    _check_sums(certificate.visits, terms)
+    _check_visits(certificate.visits, nodes)
+    terms: _Terms = {(loss.node, loss.index): [_seed(loss, gradient)]}
+    for visit in certificate.visits:
+        _check_edges(visit, nodes)
+        for edge in visit.carried:
+            terms.setdefault((edge.parent, edge.index), []).append(edge.cotangent)
+    _check_order(certificate.visits)
+    for visit in certificate.visits:
+        _check_sums(visit, terms)
     _check_gradients(certificate.gradients, nodes, terms)
     return True
 
@@ -135,66 +138,51 @@ def _between(end: Node, sources: Iterable[Node | None] | None) -> set[Node]:
     return found
 
 
-def _check_visits(visits: Sequence[Visit], nodes: set[Node]) -> dict[Node, int]:
-    """Every node was visited once; returns in which place."""
-    place: dict[Node, int] = {}
-    for i, visit in enumerate(visits):
+def _check_visits(visits: Sequence[Visit], nodes: set[Node]) -> None:
+    """Every node was visited once."""
+    seen: set[Node] = set()
+    for visit in visits:
         if visit.node not in nodes:
             raise _wrong(f"{visit.node!r} was visited, which is not behind the loss")
-        if visit.node in place:
+        if visit.node in seen:
             raise _wrong(f"{visit.node!r} was visited twice")
-        place[visit.node] = i
-    for node in nodes:
-        if node not in place:
-            raise _wrong(f"{node!r} was not visited")
-    return place
+        seen.add(visit.node)
+    for node in nodes - seen:
+        raise _wrong(f"{node!r} was not visited")
 
 
-def _check_edges(visits: Sequence[Visit], nodes: set[Node]) -> None:
-    """Every edge carried one cotangent, in its node's visit, to the output that it comes from."""
-    for visit in visits:
-        node = visit.node
-        argnums, _, indices = node.edges
-        expected = {
-            argnum: (parent, index)
-            for argnum, parent, index in zip(argnums, node.parents, indices, strict=True)
-            if parent in nodes
-        }
-        seen: set[int] = set()
-        for edge in visit.carried:
-            if edge.child is not node:
-                raise _wrong(f"an edge of {edge.child!r} carried something while {node!r} was visited")
-            if expected.get(edge.argnum) != (edge.parent, edge.index):
-                raise _wrong(
-                    f"{node!r} carried something from its input {edge.argnum} to output {edge.index} of "
-                    f"{edge.parent!r}, and there is no such edge behind the loss"
-                )
-            if edge.argnum in seen:
-                raise _wrong(f"{node!r} carried two cotangents to its {_input(node, edge.argnum, edge.parent)}")
-            seen.add(edge.argnum)
-            shape, dtype = edge.parent.outputs[edge.index]
-            if edge.cotangent.shape != shape or edge.cotangent.dtype != dtype:
-                given = describe(edge.cotangent)
-                raise _wrong(f"{node!r} carried {given} to its {_input(node, edge.argnum, edge.parent)}")
-        for argnum, (parent, _) in expected.items():
-            if argnum not in seen:
-                raise _wrong(f"{node!r} carried nothing to its {_input(node, argnum, parent)}")
+def _check_edges(visit: Visit, nodes: set[Node]) -> None:
+    """Every edge of the visited node carried one cotangent, to the output that it comes from."""
+    node, (argnums, _, indices) = visit.node, visit.node.edges
+    edges = zip(argnums, node.parents, indices, strict=True)
+    left = {argnum: (parent, index) for argnum, parent, index in edges if parent in nodes}
+    seen: set[int] = set()
+    for edge in visit.carried:
+        if edge.child is not node:
+            raise _wrong(f"an edge of {edge.child!r} carried something while {node!r} was visited")
+        if edge.argnum in seen:
+            raise _wrong(f"{node!r} carried two cotangents to its {_input(node, edge.argnum, edge.parent)}")
+        if left.pop(edge.argnum, None) != (edge.parent, edge.index):
+            raise _wrong(
+                f"{node!r} carried something from its input {edge.argnum} to output {edge.index} of "
+                f"{edge.parent!r}, and there is no such edge behind the loss"
+            )
+        seen.add(edge.argnum)
+        if (edge.cotangent.shape, edge.cotangent.dtype) != edge.parent.outputs[edge.index]:
+            what = describe(edge.cotangent)
+            raise _wrong(f"{node!r} carried {what} to its {_input(node, edge.argnum, edge.parent)}")
+    for argnum, (parent, _) in left.items():
+        raise _wrong(f"{node!r} carried nothing to its {_input(node, argnum, parent)}")
 
 
-def _check_order(visits: Sequence[Visit], place: dict[Node, int]) -> None:
+def _check_order(visits: Sequence[Visit]) -> None:
     """What an edge carries arrives before the visit of the node that it goes to."""
-    for i, visit in enumerate(visits):
-        for edge in visit.carried:
-            if place[edge.parent] <= i:
-                raise _wrong(f"{edge.parent!r} was visited before its use by {edge.child!r} had delivered")
-
-
-def _terms(visits: Sequence[Visit]) -> _Terms:
-    terms: _Terms = {}
+    seen: set[Node] = set()
     for visit in visits:
+        seen.add(visit.node)
         for edge in visit.carried:
-            terms.setdefault((edge.parent, edge.index), []).append(edge.cotangent)
-    return terms
+            if edge.parent in seen:
+                raise _wrong(f"{edge.parent!r} was visited before its use by {edge.child!r} had delivered")
 
 
 def _seed(loss: Tensor, gradient: Any) -> Array:
@@ -203,20 +191,18 @@ def _seed(loss: Tensor, gradient: Any) -> Array:
     return np.asarray(gradient.data if isinstance(gradient, Tensor) else gradient).astype(loss.dtype)
 
 
-def _check_sums(visits: Sequence[Visit], terms: _Terms) -> None:
+def _check_sums(visit: Visit, terms: _Terms) -> None:
     """A node was given the sums of what was carried to its outputs."""
-    for visit in visits:
-        node = visit.node
-        if len(visit.cotangents) != len(node.outputs):
-            raise _wrong(f"{node!r} was given {len(visit.cotangents)} cotangents: it has {len(node.outputs)} outputs")
-        for index, cotangent in enumerate(visit.cotangents):
-            several, what = terms.get((node, index), []), f"output {index} of {node!r}"
-            if (cotangent is None) != (not several):
-                given = "nothing" if cotangent is None else "a cotangent"
-                raise _wrong(f"{what} has {len(several)} terms but was given {given}")
-            if cotangent is not None:
-                half = cotangent.dtype == np.float32 and node.outputs[index][1] == np.float16  # summed in single
-                _check_sum(what, cotangent, several, cotangent.dtype if half else node.outputs[index][1])
+    node, outputs = visit.node, visit.node.outputs
+    if len(visit.cotangents) != len(outputs):
+        raise _wrong(f"{node!r} was given {len(visit.cotangents)} cotangents: it has {len(outputs)} outputs")
+    for index, (cotangent, (_, dtype)) in enumerate(zip(visit.cotangents, outputs, strict=True)):
+        several, what = terms.get((node, index), []), f"output {index} of {node!r}"
+        if (cotangent is None) != (not several):
+            raise _wrong(f"{what} has {len(several)} terms but was given {'nothing' if several else 'a cotangent'}")
+        if cotangent is not None:
+            in_single = dtype == np.float16 and cotangent.dtype == np.float32  # sums of half precision are
+            _check_sum(what, cotangent, several, cotangent.dtype if in_single else dtype)
 
 
 def _check_gradients(gradients: dict[Leaf, Array], nodes: set[Node], terms: _Terms) -> None:
@@ -238,18 +224,14 @@ def _check_sum(what: str, found: Array, terms: Sequence[Array], dtype: DType) ->
     """
     if found.shape != terms[0].shape or found.dtype != dtype:
         raise _wrong(f"{what} is {describe(found)}")
-    wide = np.result_type(dtype, np.float64)
-    total, size = terms[0].astype(wide), np.zeros(found.shape, wide)
+    several = [term.astype(np.result_type(dtype, np.float64)) for term in terms]
     with errstate(all="ignore"):
-        for term in terms[1:]:
-            total = total + term
-        for term in terms:
-            size = size + np.where(np.isfinite(term), np.abs(term), 0)
+        total = sum(several[1:], several[0])
+        size = sum(np.where(np.isfinite(term), np.abs(term), 0) for term in several)
         info = np.finfo(dtype)
         allowed = 0.0 if len(terms) == 1 else len(terms) * float(info.eps) * size + float(info.smallest_subnormal)
         good = (found == total) | (np.isnan(found) & np.isnan(total)) | (np.abs(found - total) <= allowed)
-        if len(terms) > 1:
-            good |= size >= float(info.max)  # which may overflow in one order and not in another
+        good |= (len(terms) > 1) & (size >= float(info.max))  # in one order they may overflow, in another not
     if not good.all():
         at = tuple(int(i) for i in np.argwhere(~good)[0])
         raise _wrong(
