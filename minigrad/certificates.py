@@ -201,8 +201,7 @@ def _check_sums(visit: Visit, terms: _Terms) -> None:
         if (cotangent is None) != (not several):
             raise _wrong(f"{what} has {len(several)} terms but was given {'nothing' if several else 'a cotangent'}")
         if cotangent is not None:
-            in_single = dtype == np.float16 and cotangent.dtype == np.float32  # sums of half precision are
-            _check_sum(what, cotangent, several, cotangent.dtype if in_single else dtype)
+            _check_sum(what, cotangent, several, dtype if len(several) == 1 else np.result_type(dtype, np.float32))
 
 
 def _check_gradients(gradients: dict[Leaf, Array], nodes: set[Node], terms: _Terms) -> None:
@@ -219,8 +218,8 @@ def _check_gradients(gradients: dict[Leaf, Array], nodes: set[Node], terms: _Ter
 def _check_sum(what: str, found: Array, terms: Sequence[Array], dtype: DType) -> None:
     """An array of a dtype is the sum of others, to rounding; exactly, if it is one.
 
-    n numbers summed in any order are wrong by at most (n - 1) u times the sum of their magnitudes, u half an eps. Here
-    and there makes twice that; one eps more is for a sum in single precision that is rounded to half.
+    n numbers summed in any order are wrong by at most (n - 1) u times the sum of their magnitudes, u half an eps: of
+    single precision at least. Here and there makes twice that. A gradient in half precision is rounded once more.
     """
     if found.shape != terms[0].shape or found.dtype != dtype:
         raise _wrong(f"{what} is {describe(found)}")
@@ -228,8 +227,9 @@ def _check_sum(what: str, found: Array, terms: Sequence[Array], dtype: DType) ->
     with errstate(all="ignore"):
         total = sum(several[1:], several[0])
         size = sum(np.where(np.isfinite(term), np.abs(term), 0) for term in several)
-        info = np.finfo(dtype)
-        allowed = 0.0 if len(terms) == 1 else len(terms) * float(info.eps) * size + float(info.smallest_subnormal)
+        info, eps = np.finfo(dtype), float(np.finfo(np.result_type(dtype, np.float32)).eps)
+        rounding = len(terms) * eps * size + float(info.eps) * np.abs(total) + float(info.smallest_subnormal)
+        allowed = 0.0 if len(terms) == 1 else rounding
         good = (found == total) | (np.isnan(found) & np.isnan(total)) | (np.abs(found - total) <= allowed)
         good |= (len(terms) > 1) & (size >= float(info.max))  # in one order they may overflow, in another not
     if not good.all():

@@ -11,6 +11,7 @@ add what changes a pass: its rules say what they change in `Passes.expected`, `a
 
 from __future__ import annotations
 
+import itertools
 import re
 import threading
 from collections import Counter
@@ -65,7 +66,30 @@ def _(g, needs, x):
     }[how]  # fmt: skip
 
 
-del PRIMITIVES[f"{__name__}.fragile"]
+@mg.primitive(broadcasts=True)
+def twins(a, b):
+    return 2 * (a + b), ()
+
+
+@twins.vjp
+def _(g, needs):
+    both = 2 * g  # one array for two inputs: neither may be added to
+    return both, both
+
+
+@mg.primitive
+def parts(x):
+    return (x * 2, np.sum(x), x * 3), (x.shape,)
+
+
+@parts.vjp
+def _(g, needs, shape):
+    each = [factor * part for factor, part in zip((2, 1, 3), g, strict=True) if part is not None]
+    return (sum(np.broadcast_to(part, shape) for part in each),)
+
+
+for function in (fragile, twins, parts):
+    del PRIMITIVES[f"{__name__}.{function.__name__}"]
 
 # --- what the model knows --------------------------------------------------------------------------
 
@@ -86,12 +110,14 @@ class Made:
         self.spoilt = False
 
 
-# Shapes broadcast with each other to at most (2, 3). Of each operation: what its residuals hold of inputs and output.
-SHAPES = [(2, 3), (1, 3), (2, 1), (1, 1), (3,), (1,), ()]
+# Shapes broadcast with each other to at most (2, 2, 3). Of each operation: what its residuals hold, of inputs a and b
+# and the output y.
+SHAPES = [(2, 3), (1, 3), (2, 1), (1, 1), (3,), (1,), (), *itertools.product((1, 2), (1, 2), (1, 3))]
 UNARY = {
     "tanh": (mg.tanh, "y"), "sigmoid": (mg.sigmoid, "a"), "negative": (mg.negative, ""), "fragile": (fragile, "a"),
     "sum": (mg.sum, ""), "columns": (lambda x: mg.mean(x, axis=-1, keepdims=True) if x.ndim else mg.mean(x), ""),
-    "rows": (lambda x: mg.sum(x, axis=0), ""), "wide": (lambda x: mg.broadcast_to(x, (2, 3)), ""),
+    "rows": (lambda x: mg.sum(x, axis=0), ""),
+    "wide": (lambda x: mg.broadcast_to(x, np.broadcast_shapes(x.shape, (2, 3))), ""),
     "first": (lambda x: x[0] if x.ndim else x[None], ""), "turned": (lambda x: x[::-1], ""),
     "part": (lambda x: x[..., :1], ""), "axis": (lambda x: x.reshape(1, -1), ""),
     "picked": (lambda x: x[np.array([0, 0])], ""), "single": (lambda x: x.astype(np.float32), ""),
@@ -99,9 +125,23 @@ UNARY = {
 }  # fmt: skip
 BINARY = {
     "add": (mg.add, ""), "subtract": (mg.subtract, ""), "multiply": (mg.multiply, "ab"), "maximum": (mg.maximum, "ab"),
+    "twins": (twins, ""),
 }  # fmt: skip
 # Steps of a program, and what is drawn for passes.
-STEPS = [*UNARY, *BINARY, *BINARY, *BINARY, *BINARY, "many uses", "split", "split", "lstm_cell", "lstm_cell", "detach"]
+STEPS = [
+    *UNARY,
+    *BINARY,
+    *BINARY,
+    *BINARY,
+    *BINARY,
+    "many uses",
+    "parts",
+    "split",
+    "split",
+    "lstm_cell",
+    "lstm_cell",
+    "detach",
+]
 numbers = st.integers(0, 9)  # of tensors, from the newest on
 quiet = st.sampled_from([False] * 9 + [True])  # whether a step is made under no_grad
 retained = st.sampled_from([True, True, True, False])
@@ -182,7 +222,9 @@ class Programs(RuleBasedStateMachine):
             elif name == "many uses":  # more than two: their sum depends on its order
                 for _ in range(3):
                     self.held += self.call(*BINARY["multiply"], x, self.pick(0))
-            elif name == "split" and x.tensor.shape in [(2, 3), (2, 1)]:  # views, of which often one alone is used
+            elif name == "parts":  # outputs of two shapes
+                self.held += self.call(parts, "", x)
+            elif name == "split" and x.tensor.ndim > 1 and len(x.tensor) == 2:  # views; often one alone is used
                 self.held += self.call(lambda x: mg.split(x, 2), "", x)
             elif name == "lstm_cell" and x.tensor.ndim == 2:
                 self.lstm_cell(x, [self.pick(k) for k in (i, j, i + j, i + 2 * j)])
