@@ -197,7 +197,7 @@ class Programs(RuleBasedStateMachine):
 
     @initialize(steps=st.lists(step, min_size=8, max_size=25))
     def begin(self, steps):
-        for shape in SHAPES[:3]:
+        for shape in ((2, 3), (2, 3), (3,), (2, 2, 3)):
             self.leaf(shape, np.float32)
         self.grow(steps)
 
@@ -230,6 +230,12 @@ class Programs(RuleBasedStateMachine):
                 self.lstm_cell(x, [self.pick(k) for k in (i, j, i + j, i + 2 * j)])
             elif name == "detach":
                 self.held.append(Held(x.tensor.detach(), x.memory))
+
+    @rule(name=st.sampled_from(sorted(BINARY)), i=numbers, j=numbers)
+    def meet(self, name, i, j):
+        """Two leaves: their gradients come from one call of a rule, which must not make them one array."""
+        several = [self.leaves[k % len(self.leaves)] for k in (i, j)]
+        self.held += self.call(*BINARY[name], *(held for x in several for held in self.held if held.tensor is x))
 
     def unary(self, name, x, quiet):
         if x.tensor.ndim == 0 and name in ("turned", "part", "picked", "rows"):
