@@ -231,11 +231,12 @@ class Programs(RuleBasedStateMachine):
             elif name == "detach":
                 self.held.append(Held(x.tensor.detach(), x.memory))
 
-    @rule(name=st.sampled_from(sorted(BINARY)), i=numbers, j=numbers)
-    def meet(self, name, i, j):
-        """Two leaves: their gradients come from one call of a rule, which must not make them one array."""
-        several = [self.leaves[k % len(self.leaves)] for k in (i, j)]
-        self.held += self.call(*BINARY[name], *(held for x in several for held in self.held if held.tensor is x))
+    @rule(name=st.sampled_from(sorted(BINARY)), shape=st.sampled_from(SHAPES))
+    def meet(self, name, shape):
+        """Two new leaves of one shape: their gradients come from one call of a rule, and must be two arrays."""
+        for _ in range(2):
+            self.leaf(shape, np.float32)
+        self.held += self.call(*BINARY[name], *self.held[-2:])
 
     def unary(self, name, x, quiet):
         if x.tensor.ndim == 0 and name in ("turned", "part", "picked", "rows"):
