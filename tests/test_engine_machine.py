@@ -231,12 +231,15 @@ class Programs(RuleBasedStateMachine):
             elif name == "detach":
                 self.held.append(Held(x.tensor.detach(), x.memory))
 
-    @rule(name=st.sampled_from(sorted(BINARY)), shape=st.sampled_from(SHAPES))
+    @rule(name=st.sampled_from([*UNARY, *BINARY] + ["twins", "wide"] * 4), shape=st.sampled_from(SHAPES))
     def meet(self, name, shape):
-        """Two new leaves of one shape: their gradients come from one call of a rule, and must be two arrays."""
+        """New leaves of one shape, whose gradients come from one call of a rule and must be nobody else's arrays."""
         for _ in range(2):
             self.leaf(shape, np.float32)
-        self.held += self.call(*BINARY[name], *self.held[-2:])
+        if name in UNARY:
+            self.unary(name, self.pick(0), quiet=False)
+        else:
+            self.held += self.call(*BINARY[name], self.pick(0), self.pick(1))
 
     def unary(self, name, x, quiet):
         if x.tensor.ndim == 0 and name in ("turned", "part", "picked", "rows"):
@@ -288,7 +291,7 @@ class Writes(Programs):
 
     @rule(j=numbers)
     def use_a_gradient(self, j):
-        """A leaf's .grad is an array like another: a later pass that adds to it writes into it, as the next one will."""
+        """A leaf's .grad is an array like another: a later pass that adds to it writes into it."""
         leaf = self.leaves[j % len(self.leaves)]
         if leaf.grad is not None:
             (held,) = (held for held in self.held if held.tensor is leaf)
