@@ -360,7 +360,8 @@ def _note(node: Node, inputs: Any, outputs: Any) -> None:
     arrays = [x.data if isinstance(x, Tensor) else x for x in inputs]
     record, residuals = node.primitive, node.residuals
     if level() == CALLS and record is not None and type(residuals) is tuple and needs_inputs(record, residuals):
-        node.residuals = Kept.of(residuals, tuple(arrays))
+        held = (x.data if isinstance(x, Tensor) else _constant(x, record.broadcasts) for x in inputs)
+        node.residuals = Kept.of(residuals, tuple(held))
     recorder = recording.recorder()
     if recorder is not None:
         recorder.call(node, arrays, outputs)

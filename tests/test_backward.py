@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
+from minigrad import backward
 from minigrad.backward import unbroadcast
 from minigrad.core import Node
 from minigrad.primitives import PRIMITIVES
@@ -390,6 +391,22 @@ def test_only_live_branches_are_computed():
     grad = mg.grad(lambda x: mg.multiply(x, side(parameter)))(np.ones(1))
     assert calls == []
     assert grad.data[0] == 2
+
+
+def test_a_rule_is_told_that_dead_inputs_need_nothing():
+    told = []
+
+    def forward(a, b):
+        return a + b, ()
+
+    both = mg.primitive(forward)
+    both.vjp(lambda g, needs: told.append(needs) or (g, g))
+    del PRIMITIVES[f"{__name__}.forward"]
+    a, b = leaf(2), leaf(2)
+    seeds = [backward.seed_of(both(a, b), np.ones(2))]
+    for sources in ([b.node], [a.node, b.node], None):
+        backward.reverse_pass(seeds, True, sources)
+    assert told == [(False, True), (True, True), (True, True)]
 
 
 @given(st.data())
