@@ -189,8 +189,6 @@ def _walk_back(
                 raise TypeError(_miscounted(primitive, len(needs), grads))
             if observer is not None:
                 observer.flows(node, _fitted(primitive, parents, argnums, indices, grads))
-            if not retain_graph:
-                node.residuals = None
             i = 0
             for parent in parents:
                 index, argnum = indices[i], argnums[i]
@@ -222,6 +220,8 @@ def _walk_back(
                         total = total.astype(np.float32)
                     cotangents[key] = total + grad
                     owned.add(key)
+            if not retain_graph:
+                node.residuals = None
     except BaseException:
         if not retain_graph:
             _mark_failed(order, node)
