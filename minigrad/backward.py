@@ -7,6 +7,7 @@ computes one use's term. Nodes are visited children first, so every sum is compl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, TypeAlias, cast
 
@@ -22,7 +23,7 @@ from .primitives import Primitive
 from .recording import place_of, recorder, say_where
 from .spec import Array, describe, refuse_masked
 
-__all__ = ["check_residuals", "graph_of", "needed_edges", "reverse_pass", "unbroadcast"]
+__all__ = ["check_residuals", "fit", "graph_of", "needed_edges", "reverse_pass", "unbroadcast"]
 
 # The sums of cotangents so far. A key is a node, which stands for its first output, or (node, index) for a later one.
 _Cotangents: TypeAlias = "dict[Any, Any]"
@@ -32,13 +33,13 @@ _half = np.dtype(np.float16)
 _sum = np.add.reduce  # what `.sum` calls in the end
 
 
-def graph_of(nodes: list[Node]) -> Order[Node]:
+def graph_of(nodes: list[Node], parents: Callable[[Node], tuple[Node, ...]] = _parents) -> Order[Node]:
     """Everything behind some nodes, parents first.
 
     Raises:
         ValueError: if the graph has a cycle (only hand-made graphs can), which the message shows.
     """
-    result = topological_order(nodes, _parents)
+    result = topological_order(nodes, parents)
     if isinstance(result, Cycle):
         raise ValueError(f"the graph has a cycle: {' -> '.join(map(repr, result.nodes))} -> the first again")
     return result
@@ -64,7 +65,7 @@ def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
     return g.sum(axis=(*range(lead), *stretched)).reshape(shape)  # type: ignore[no-any-return]
 
 
-def _fit(primitive: Primitive, argnum: int, grad: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+def fit(primitive: Primitive, argnum: int, grad: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     """A cotangent in its input's shape and dtype, or an error that names the primitive."""
     if grad is None:
         raise ValueError(f"the VJP of {primitive.name} gave None for {primitive.input_name(argnum)}, which needs one")
@@ -90,7 +91,7 @@ def _fit(primitive: Primitive, argnum: int, grad: Any, shape: tuple[int, ...], d
 def _fitted(primitive: Primitive, parents: Any, argnums: Any, indices: Any, grads: Any) -> dict[int, Array]:
     """What a VJP sends to each input, by the input's number, in the input's shape and dtype."""
     edges = zip(parents, argnums, indices, strict=True)
-    return {argnum: _fit(primitive, argnum, grads[argnum], *parent.outputs[index]) for parent, argnum, index in edges}
+    return {argnum: fit(primitive, argnum, grads[argnum], *parent.outputs[index]) for parent, argnum, index in edges}
 
 
 def _is_fresh(grad: Array, argnum: int, grads: Any, others: Any) -> bool:
@@ -195,8 +196,6 @@ def _walk_back(
                 raise TypeError(_miscounted(primitive, len(needs), grads))
             if observer is not None:
                 observer.flows(node, _fitted(primitive, parents, argnums, indices, grads))
-            if not retain_graph:
-                node.residuals = None
             i = 0
             for parent in parents:
                 index, argnum = indices[i], argnums[i]
@@ -215,7 +214,7 @@ def _walk_back(
                     except AttributeError:  # None, or a number of Python's
                         fits = False
                     if not fits:
-                        grad = _fit(primitive, argnum, grad, shape, dtype)
+                        grad = fit(primitive, argnum, grad, shape, dtype)
                 if key not in cotangents:
                     cotangents[key] = grad
                     if parent.primitive is None and _is_fresh(grad, argnum, grads, (g, residuals)):
@@ -228,6 +227,8 @@ def _walk_back(
                         total = total.astype(np.float32)
                     cotangents[key] = total + grad
                     owned.add(key)
+            if not retain_graph:
+                node.residuals = None
     except BaseException as error:
         if not retain_graph:
             _mark_failed(order, node)

@@ -32,7 +32,7 @@ from .rules import Primitive
 from .spec import Array, describe
 from .walk import pull_back
 
-__all__ = ["recorded_pass", "variable"]
+__all__ = ["pull_tensors", "recorded_pass", "variable"]
 
 Seed = tuple[Node, int, Tensor]
 
@@ -67,10 +67,11 @@ def recorded_pass(seeds: Sequence[Seed], sources: Sequence[Node]) -> dict[Any, T
     if observer is not None:
         observer.start({(node, index): g.data for node, index, g in seeds})
     with recording():
-        return pull_back(seeds, sources, _pull, add)
+        return pull_back(seeds, sources, pull_tensors, add)
 
 
-def _pull(node: Node, cotangents: tuple[Tensor | None, ...], needs: tuple[bool, ...]) -> Sequence[Any]:
+def pull_tensors(node: Node, cotangents: tuple[Tensor | None, ...], needs: tuple[bool, ...]) -> Sequence[Any]:
+    """The VJP of a node on tensors: its cotangents in the shapes and dtypes of its inputs."""
     primitive = cast(Primitive, node.primitive)
     check_residuals(node)
     g = cotangents if node.later_outputs else cotangents[0]
@@ -171,7 +172,7 @@ def _pull_reference(node: Node, primitive: Primitive, g: Any, needs: tuple[bool,
     outputs = out if isinstance(out, tuple) else (out,)
     cotangents = g if isinstance(g, tuple) else (g,)
     seeds = [(y.node, y.index, c) for y, c in zip(outputs, cotangents, strict=True) if y.node and c is not None]
-    found = pull_back(seeds, [cast(Node, v.node) for v in variables.values()], _pull, add)
+    found = pull_back(seeds, [cast(Node, v.node) for v in variables.values()], pull_tensors, add)
     zeros = {i: np.zeros_like(v.data) for i, v in variables.items()}
     return tuple(found.get(cast(Node, variables[i].node), zeros[i]) if need else None for i, need in enumerate(needs))
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import attrgetter
 from typing import Any, Protocol
 
 from . import hooks
@@ -15,9 +14,10 @@ from .core import Node
 from .graph import dependents
 from .recording import say_where
 
-__all__ = ["Pull", "pull_back"]
+__all__ = ["Pull", "pull_back", "pull_back_to_edge"]
 
-_parents = attrgetter("parents")
+
+Fire = Callable[[Node, tuple[Any, ...]], tuple[Any, ...]]
 
 
 class Pull(Protocol):
@@ -34,21 +34,52 @@ def pull_back(
     sources: Sequence[Node],
     pull: Pull,
     add: Callable[[Any, Any], Any],
-    fire: Callable[[Node, tuple[Any, ...]], tuple[Any, ...]] = hooks.fire,
+    fire: Fire = hooks.fire,
 ) -> dict[Any, Any]:
-    """Cotangents of some sources, given those of some outputs; what is behind a source is not gone into.
+    """Cotangents of the first outputs of some sources, given those of some outputs.
+
+    What is behind a source is not gone into.
 
     Args:
-        seeds: node, output index and cotangent. sources: nodes with one output. fire: how hooks are called with the
-            cotangents of a node.
+        seeds: node, output index and cotangent. fire: calls hooks with the cotangents of a node.
 
     Returns:
-        the cotangent of each source that the outputs depend on, and that for each inner ``grad`` that is retained.
-        An error in the pass carries a note of where the forward made the node, if known.
+        the cotangent of each source that the outputs depend on, and of each inner tensor that retains its gradient, by
+        what holds that. An error carries a note of where the forward made the node, if known.
     """
-    order = graph_of([node for node, _, _ in seeds])
-    live = dependents(order, list(sources), _parents)
+    grads: dict[Any, Any] = {}
+
+    def attend(node: Node, gs: tuple[Any, ...]) -> tuple[Any, ...]:
+        gs = fire(node, gs)
+        grads.update(hooks.retained(node, gs))
+        return gs
+
+    found = pull_back_to_edge(seeds, sources, pull, add, attend)
+    for (node, index), g in found.items():
+        if not index:
+            try:
+                grads[node], *_ = attend(node, (g, *(None for _ in node.later_outputs)))
+            except BaseException as error:
+                say_where(error, node)
+                raise
+    return grads
+
+
+def pull_back_to_edge(
+    seeds: Sequence[tuple[Node, int, Any]],
+    sources: Sequence[Node],
+    pull: Pull,
+    add: Callable[[Any, Any], Any],
+    fire: Fire = hooks.fire,
+) -> dict[tuple[Node, int], Any]:
+    """The same for all outputs of the sources, by node and index; the sources' own hooks are not called."""
     ends = set(sources)
+
+    def parents(node: Node) -> tuple[Node, ...]:
+        return () if node in ends else node.parents
+
+    order = graph_of([node for node, _, _ in seeds], parents)
+    live = dependents(order, ends, parents)
     cotangents: dict[tuple[Node, int], Any] = {}
 
     def arrive(node: Node, index: int, g: Any) -> None:
@@ -57,24 +88,18 @@ def pull_back(
 
     for seed in seeds:
         arrive(*seed)
-    found: dict[Any, Any] = {}  # by what is to have it: a source, or what holds a grad
     for node in reversed(order.nodes):
-        if node not in live:
+        if node.primitive is None or node in ends or node not in live:
             continue
         gs = tuple(cotangents.pop((node, index), None) for index in range(1 + len(node.later_outputs)))
         if all(g is None for g in gs):
             continue
+        edges = needed_edges(node, live)
         try:
-            gs = fire(node, gs)
-            found.update(hooks.retained(node, gs))
-            if node in ends:
-                found[node] = gs[0]
-                continue
-            parents, argnums, needs, indices = needed_edges(node, live)
-            grads = pull(node, gs, needs)
+            grads = pull(node, fire(node, gs), edges[2])
         except BaseException as error:
             say_where(error, node)
             raise
-        for parent, argnum, index in zip(parents, argnums, indices, strict=True):
+        for parent, argnum, index in zip(edges[0], edges[1], edges[3], strict=True):
             arrive(parent, index, grads[argnum])
-    return found
+    return {key: g for key, g in cotangents.items() if key[0] in ends}
