@@ -479,12 +479,9 @@ def _partial_derivatives(run: _Differentiation, y: Tensor) -> list[Tensor]:
         return [untracked(np.zeros(y.shape + v.shape, v.dtype)) for v in run.variables]
     one_hot = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
     rows = [run.pull_recorded([y], [untracked(row)]) for row in one_hot]
+    stack: Callable[..., Any] = np.stack  # of tensors, which is mg.stack
     columns = zip(*rows, strict=True)
-    return [_stacked(column).reshape(y.shape + v.shape) for column, v in zip(columns, run.variables, strict=True)]
-
-
-def _stacked(rows: Sequence[Tensor]) -> Tensor:
-    return cast(Tensor, np.stack(cast(Any, rows)))  # which of tensors is mg.stack
+    return [stack(column).reshape(y.shape + v.shape) for column, v in zip(columns, run.variables, strict=True)]
 
 
 def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
