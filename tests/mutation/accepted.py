@@ -222,6 +222,9 @@ _accept(_GENERAL + ": the engine sums the stack away", "products.matmul.vjp",
         "dA = _pull_single(G, B, (-1, -1), (batch, 0)) if A.ndim == 2 else _matmul(G, B.swapaxes(-1, -2))",
         "dA = _matmul(G, B.swapaxes(-1, -2))",
         "dA = _pull_single(G, B, (-1, -1), (batch, 0)) if A.ndim == 1 else _matmul(G, B.swapaxes(-1, -2))")  # fmt: skip
+_accept("without a batch there are two axes, and the first is exchanged with itself", "products.matmul.vjp",
+        "dB = dB.swapaxes(0, -2) if batch and B.ndim == 2 else dB",
+        "dB = dB.swapaxes(0, -2) if B.ndim == 2 else dB")  # fmt: skip
 _accept("both axes are always the same number", "products._pull_single",
         "return np.tensordot(left, right, ([*first, axes[0]], [*second, axes[1]]))",
         "return np.tensordot(left, right, ([*first, axes[0]], [*second, axes[0]]))",
