@@ -21,6 +21,7 @@ from .core import Tensor, no_grad, scope, tensor
 from .io import load, load_metadata, save
 from .ops import *  # noqa: F403
 from .primitives import primitive
+from .profiling import profile
 from .recording import record
 from .rng import manual_seed
 from .runtime import memory
@@ -39,7 +40,7 @@ if memory.wanted():
 __all__ = [
     "Tensor", "check", "detect_anomaly", "get_default_dtype", "get_num_threads", "grad", "gradcheck", "graph", "io",
     "jacobian", "load", "load_metadata", "manual_seed", "nn", "no_grad", "numerical_gradient", "ops", "optim",
-    "primitive", "record", "render", "save", "scope", "set_default_dtype", "set_num_threads", "tensor",
+    "primitive", "profile", "record", "render", "save", "scope", "set_default_dtype", "set_num_threads", "tensor",
     "value_and_grad", "vjp",
     *ops.__all__,
 ]  # fmt: skip

@@ -86,16 +86,16 @@ def primitive(
     """
 
     def declare(forward: Callable[..., Any]) -> PrimitiveFunction:
-        return _declare(Primitive(forward, broadcasts, differentiable, commutative, steps))
+        return _declare(forward, Primitive(forward, broadcasts, differentiable, commutative, steps))
 
     return declare if forward is None else declare(forward)
 
 
-def _declare(record: Primitive) -> PrimitiveFunction:
+def _declare(forward: Callable[..., Any], record: Primitive) -> PrimitiveFunction:
     short = record.differentiable and record.broadcasts and not record.variadic and not record.options
     # By the names of the inputs: a call may give them as keywords, and the short paths' parameters are x, or a and b.
     maker = {("x",): _call_unary, ("a", "b"): _call_binary}.get(record.arguments, _call) if short else _call
-    function: Any = functools.update_wrapper(cast(Any, maker(record)), record.forward)
+    function: Any = functools.update_wrapper(cast(Any, maker(record)), forward)
 
     def vjp(rule: Callable[..., Any]) -> Callable[..., Any]:
         record.vjp = _named(rule, f"{record.name}_vjp")
@@ -166,7 +166,6 @@ def _unreal(dtype: DType) -> TypeError:
 
 def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
     """The short path for one array and no options."""
-    forward = record.forward
 
     def call(x: Any) -> Tensor:
         parent = None
@@ -175,6 +174,7 @@ def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
                 parent, array = x.node, x.data
             else:
                 array = _constant(x, False)
+            forward = record.forward  # which a profile exchanges; calling record.forward(…) itself takes longer
             result = forward(array)
         except _MISUSE as error:
             raise record.failed((x,), error) from error
@@ -218,7 +218,6 @@ def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
 
 def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
     """The short path for two arrays and no options."""
-    forward = record.forward
 
     def call(a: Any, b: Any) -> Tensor:
         left = right = None
@@ -242,6 +241,7 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
                 right, y = b.node, _array_of(b.data)
             else:
                 y = _constant(b, True)
+            forward = record.forward
             result = forward(x, y)
         except _MISUSE as error:
             raise record.failed((a, b), error) from error

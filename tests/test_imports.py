@@ -18,11 +18,11 @@ ROOT = Path(__file__).parent.parent
 FLOORS = {
     "minigrad": (
         "runtime",
-        "graph spec rng",
-        "notes overwrites rules",
-        "core",
+        "graph spec rng units",
+        "notes overwrites rules timings",
+        "chrome core",
         "recording io differences",
-        "anomaly primitives",
+        "anomaly primitives profiling",
         "backward ops.kernels",
         "ops",
         "ops.protocols",
