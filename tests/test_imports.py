@@ -32,7 +32,7 @@ FLOORS = {
         "render.picture render.modules",
         "render.arguments render.groups render.names render.norms render.stubs",
         "render.heat render.scopes render.reading.calls render.reading.execution",
-        "render.reading",
+        "render.reading render.times",
         "render.passes.frames render.passes.order render.passes.repeats render.passes.unroll",
         "render.passes.expand render.passes.fold",
         "render.passes",
