@@ -52,8 +52,8 @@ def to_dot(
         gradients: colour everything by the norm of the gradient that flowed there in the last backward pass within
             :func:`minigrad.record`, on a log scale; a pair of norms (low, high) fixes the ends of the scale.
         times: colour operations by the time that they took in the last :func:`minigrad.profile`, forward and backward
-            together, on a log scale down to a hundredth of the longest, and write both times into their boxes; a pair of
-            seconds (low, high) fixes the ends of the scale. Not together with `gradients`.
+            together, on a log scale down to a hundredth of the longest, and write both times into their boxes; a pair
+            of seconds (low, high) fixes the ends of the scale. Not together with `gradients`.
         title: stands above the drawing.
         names: names of tensors: inputs, outputs, and what is between, whose box then says it.
         expand: names of primitives to show as the composition of simpler ones that is their reference, such as
