@@ -24,7 +24,7 @@ from contextvars import ContextVar
 from functools import partial
 from itertools import starmap
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -134,50 +134,67 @@ _open: set[object] = set()  # a key for each profile that is open, in all thread
 
 
 class _Here(threading.local):
-    """What a thread remembers: its last forward, whose VJP is about to run, and when the last VJP had been noted."""
+    """What a thread remembers.
+
+    forward: its last one. node: whose VJP is about to run. noted: when the last VJP had been noted, by the clock.
+    taken: for how long it was busy with profiles, in nanoseconds.
+    """
 
     forward: Event | None = None
     node: Node | None = None
     noted = 0
+    taken = 0
 
 
 _here = _Here()
 
 
+class _Clock(NamedTuple):
+    """When a call began and ended, and for how long the profiles were busy in between with the calls within it."""
+
+    begin: int
+    end: int
+    overhead: int
+
+    @property
+    def time(self) -> int:
+        return self.end - self.begin
+
+
 def _forward(record: Primitive, function: Callable[..., Any], /, *arrays: Any, **options: Any) -> Any:
     """The forward of a primitive, with a clock around it."""
-    result, end, begin = None, 0, perf_counter_ns()
+    result, end, taken, begin = None, 0, _here.taken, perf_counter_ns()
     try:
         result = function(*arrays, **options)
         end = perf_counter_ns()
         return result
     finally:
-        time, failed = (end or perf_counter_ns()) - begin, not end
+        clock, failed = _Clock(begin, end or perf_counter_ns(), _here.taken - taken), not end
         outputs = _several(result[0]) if type(result) is tuple and result else ()
         place, cost = _place(), 0
         if record.cost is not None and outputs and not failed:
             cost = record.cost([None if x is None else np.shape(x) for x in arrays], np.shape(outputs[0]), options)
-        _here.forward = _tell(record, "forward", begin, time, place, arrays, outputs, cost, failed)
+        _here.forward = _tell(record, "forward", clock, place, arrays, outputs, cost, failed)
 
 
 def _vjp(record: Primitive, function: Callable[..., Any], /, *arguments: Any) -> Any:
     """The VJP of a primitive, with a clock around it."""
     node, _here.node = _here.node, None
-    result, end, begin = None, 0, perf_counter_ns()
+    result, end, taken, begin = None, 0, _here.taken, perf_counter_ns()
     try:
         result = function(*arguments)
         end = perf_counter_ns()
         return result
     finally:
-        time, failed = (end or perf_counter_ns()) - begin, not end
+        clock, failed = _Clock(begin, end or perf_counter_ns(), _here.taken - taken), not end
         if node is None or node.primitive is not record:  # it was not a reverse pass that called it
             place = _place()
         else:
             note = node.note = note_of(node) or Note()
-            note.backward_time = time
+            note.backward_time = clock.time - clock.overhead
             place = node.scope, note.line
         made = result if type(result) is tuple else ()
-        _tell(record, "backward", begin, time, place, _several(arguments[0] if arguments else ()), made, 0, failed)
+        _tell(record, "backward", clock, place, _several(arguments[0] if arguments else ()), made, 0, failed)
         _here.noted = perf_counter_ns()
 
 
@@ -188,27 +205,28 @@ def _place() -> tuple[tuple[str, ...], str]:
 
 
 def _tell(
-    record: Primitive, phase: Phase, begin: int, time: int, place: tuple[tuple[str, ...], str],
+    record: Primitive, phase: Phase, clock: _Clock, place: tuple[tuple[str, ...], str],
     given: tuple[Any, ...], made: tuple[Any, ...], multiply_adds: int, failed: bool,
 ) -> Event:  # fmt: skip
     """Make an event of a call that has ended, and tell the profiles that are open here."""
     given, made = tuple(map(_array, given)), tuple(map(_array, made))
-    event = Event(record.name, record.module, phase, begin, time, threading.get_ident(), *place, _specs(given),
-                  _specs(made), _new_bytes(made, given), multiply_adds, failed)  # fmt: skip
+    event = Event(record.name, record.module, phase, clock.begin, clock.time, clock.overhead, threading.get_ident(),
+                  *place, _specs(given), _specs(made), _new_bytes(made, given), multiply_adds, failed)  # fmt: skip
     for profile in _profiles.get():
         if event.thread not in profile.threads:
             profile.threads[event.thread] = _name_of_thread()
         profile.events.append(event)
-    _charge(begin + time)
+    _charge(clock.end)
     return event
 
 
 def _charge(since: int) -> None:
     """Count the time since then, in this thread, as taken by the profiles."""
-    thread = threading.get_ident()
+    time, thread = perf_counter_ns() - since, threading.get_ident()
+    _here.taken += time
     for profile in _profiles.get():
         if profile.thread == thread:
-            profile.overhead += perf_counter_ns() - since
+            profile.overhead += time
 
 
 def _several(x: Any) -> tuple[Any, ...]:
@@ -231,8 +249,8 @@ def _specs(arrays: tuple[Any, ...]) -> tuple[Spec | None, ...]:
 def _new_bytes(made: tuple[Any, ...], given: tuple[Any, ...]) -> int:
     """How many bytes of what was made are new memory: views of what was given are none."""
     old = {id(owner(x)) for x in given if x is not None}
-    new = {id(x): owner(x) for x in made if x is not None and id(owner(x)) not in old}
-    return sum(min(x.nbytes, new[id(x)].nbytes) for x in {id(x): x for x in made if id(x) in new}.values())
+    arrays = {id(x): x for x in made if x is not None}.values()  # one array may be the cotangent of two inputs
+    return sum(min(x.nbytes, memory.nbytes) for x in arrays if id(memory := owner(x)) not in old)
 
 
 def _with_clock(slot: Any, clock: Callable[..., Any]) -> property:
@@ -269,7 +287,7 @@ class _Listener(Recorder):
         begin, event = perf_counter_ns(), _here.forward
         if event is not None:  # that of this call, which has just ended
             note = node.note = note_of(node) or Note()
-            note.line, note.forward_time = note.line or event.line, event.time
+            note.line, note.forward_time = note.line or event.line, event.time - event.overhead
         _charge(begin)
 
     def cotangent(self, node: Node, cotangent: Any) -> None:

@@ -23,8 +23,9 @@ class Event(NamedTuple):
     """One call of a primitive's forward, or of its VJP.
 
     primitive, module: its name, and where it was declared. phase: which of the two. begin, time: in nanoseconds, by
-    the clock of `time.perf_counter_ns`. thread: the identifier of the thread that ran it. scope, line: of the call; of
-    a VJP those of the call that made its node.
+    the clock of `time.perf_counter_ns`. overhead: the part of the time that the profile itself took, for calls within
+    this one. thread: the identifier of the thread that ran it. scope, line: of the call; of a VJP those of the call
+    that made its node.
 
     inputs, outputs: shape and dtype of each array, None for one that was left out; of a VJP the cotangents that it got
     and gave. bytes: of the arrays that it made; a view of an input is none. multiply_adds: by the primitive's ``cost``;
@@ -36,6 +37,7 @@ class Event(NamedTuple):
     phase: Phase
     begin: int
     time: int
+    overhead: int
     thread: int
     scope: tuple[str, ...]
     line: str
@@ -47,18 +49,19 @@ class Event(NamedTuple):
 
 
 def own_times(events: Sequence[Event]) -> list[int]:
-    """The time of each call without that of the calls within it, in nanoseconds.
+    """The time of each call without that of the calls within it, nor of their profile, in nanoseconds.
 
     Of one thread, two calls lie within each other or apart. The events may come in any order; of two that took the same
     time from the same moment the later one holds the other, as an event is noted when its call ends.
     """
-    own = [event.time for event in events]
+    net = [event.time - event.overhead for event in events]
+    own = net.copy()
     around: list[int] = []  # the calls that are open, each within the one before
     for i in sorted(range(len(events)), key=lambda i: (events[i].thread, events[i].begin, -events[i].time, -i)):
         while around and not _holds(events[around[-1]], events[i]):
             around.pop()
         if around:
-            own[around[-1]] -= events[i].time
+            own[around[-1]] -= net[i]
         around.append(i)
     return own
 

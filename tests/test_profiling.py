@@ -208,13 +208,16 @@ def test_the_time_of_a_call_is_without_that_of_calls_within_it():
     inner, whole = p.events
     assert (inner.primitive, whole.primitive) == ("sleepy", "outer")
     assert whole.time >= inner.time + 0.01 * SECOND
+    assert (inner.overhead, whole.overhead > 0) == (0, True)
     rows = {row.name: row.time for row in p.rows()}
-    assert rows == {"sleepy": inner.time, "outer": whole.time - inner.time}
-    assert p.inside == whole.time
+    assert rows == {"sleepy": inner.time, "outer": whole.time - whole.overhead - inner.time}
+    assert p.inside == whole.time - whole.overhead
+    assert p.overhead >= whole.overhead
+    assert p.inside + p.overhead + p.outside == p.wall
 
 
 def event(begin, end, thread=1):
-    return Event("f", "m", "forward", begin, end - begin, thread, (), "", (), (), 0, 0, False)
+    return Event("f", "m", "forward", begin, end - begin, 0, thread, (), "", (), (), 0, 0, False)
 
 
 def test_own_times_by_an_example():

@@ -8,7 +8,7 @@ from ..units import time_text
 from .heat import Heat, scale_of
 from .picture import Picture, Vertex
 
-__all__ = ["heat_of_times", "seconds_of", "time_words"]
+__all__ = ["heat_of_times", "seconds_of", "time_rows", "time_words", "was_profiled"]
 
 _SPAN = 100
 """What takes less than this part of the longest time is pale: it does not matter."""
@@ -25,11 +25,15 @@ def seconds_of(vertex: Vertex) -> float | None:
 
 def time_words(vertex: Vertex) -> str:
     """What a drawing says of the time: that of the forward, and of the VJP if it ran; nothing without a profile."""
+    words = " + ".join(time for _, time in time_rows(vertex))
+    return f"all steps {words}" if words and vertex.step is not None else words
+
+
+def time_rows(vertex: Vertex) -> list[tuple[str, str]]:
+    """The times that were measured, each behind the name of its phase."""
     note = _profiled(vertex)
-    if note is None:
-        return ""
-    words = " + ".join(time_text(time) for time in (note.forward_time, note.backward_time) if time is not None)
-    return words if vertex.step is None else f"all steps {words}"
+    times = () if note is None else (("forward", note.forward_time), ("backward", note.backward_time))
+    return [(phase, time_text(time)) for phase, time in times if time is not None]
 
 
 def _profiled(vertex: Vertex) -> Note | None:
@@ -40,6 +44,11 @@ def _profiled(vertex: Vertex) -> Note | None:
     return None if note is None or (note.forward_time is None and note.backward_time is None) else note
 
 
+def was_profiled(picture: Picture) -> bool:
+    """Whether anything has a time."""
+    return any(seconds_of(vertex) is not None for vertex in picture.vertices)
+
+
 def heat_of_times(picture: Picture, ends: tuple[float, float] | bool = True) -> Heat:
     """The scale from a hundredth of the longest time in a picture to all of it, or from `ends[0]` to `ends[1]` seconds.
 
@@ -47,7 +56,7 @@ def heat_of_times(picture: Picture, ends: tuple[float, float] | bool = True) -> 
     """
     times = [seconds for vertex in picture.vertices if (seconds := seconds_of(vertex)) is not None]
     scale = scale_of("times", times, ends)
-    if not times:
+    if not was_profiled(picture):
         raise ValueError(
             "render: times: nothing that is shown was profiled: run the forward and the backward pass within "
             "`with mg.profile():`"
