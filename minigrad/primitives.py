@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from typing import Any, Protocol, cast, overload
+from weakref import WeakSet
 
 import numpy as np
 
@@ -91,11 +92,19 @@ def primitive(
     return declare if forward is None else declare(forward)
 
 
+short_paths: WeakSet[Any] = WeakSet()
+"""Functions that hold their forward, as looking it up at each call takes 2 % longer; a profile has them look it up."""
+_FORWARD = vars(Primitive)["forward"]
+
+
 def _declare(forward: Callable[..., Any], record: Primitive) -> PrimitiveFunction:
-    short = record.differentiable and record.broadcasts and not record.variadic and not record.options
+    profiled = vars(Primitive)["forward"] is not _FORWARD  # somewhere: then the path that looks it up
+    short = not profiled and record.differentiable and record.broadcasts and not record.variadic and not record.options
     # By the names of the inputs: a call may give them as keywords, and the short paths' parameters are x, or a and b.
     maker = {("x",): _call_unary, ("a", "b"): _call_binary}.get(record.arguments, _call) if short else _call
     function: Any = functools.update_wrapper(cast(Any, maker(record)), forward)
+    if maker is not _call:
+        short_paths.add(function)
 
     def vjp(rule: Callable[..., Any]) -> Callable[..., Any]:
         record.vjp = _named(rule, f"{record.name}_vjp")
@@ -166,6 +175,7 @@ def _unreal(dtype: DType) -> TypeError:
 
 def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
     """The short path for one array and no options."""
+    forward = record.forward
 
     def call(x: Any) -> Tensor:
         parent = None
@@ -174,7 +184,6 @@ def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
                 parent, array = x.node, x.data
             else:
                 array = _constant(x, False)
-            forward = record.forward  # which a profile exchanges; calling record.forward(…) itself takes longer
             result = forward(array)
         except _MISUSE as error:
             raise record.failed((x,), error) from error
@@ -218,6 +227,7 @@ def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
 
 def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
     """The short path for two arrays and no options."""
+    forward = record.forward
 
     def call(a: Any, b: Any) -> Tensor:
         left = right = None
@@ -241,7 +251,6 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
                 right, y = b.node, _array_of(b.data)
             else:
                 y = _constant(b, True)
-            forward = record.forward
             result = forward(x, y)
         except _MISUSE as error:
             raise record.failed((a, b), error) from error

@@ -6,9 +6,9 @@
     print(p)
 
 While a profile is open, the class of primitives hands out forwards and VJPs with a clock around them, to the thread or
-task that opened it; to all others what was declared. Otherwise nothing is changed and nothing is asked: a call and a
-reverse pass look up ``forward`` and ``vjp`` of their primitive anyway. (CPython 3.13 remembers look-ups of a class only
-until it was changed a thousand times. After 500 profiles, one after the other, such a look-up takes 17 ns more.)
+task that opened it; to all others what was declared. Functions that hold their forward then look it up. Otherwise
+nothing is changed and nothing is asked. (CPython 3.13 remembers look-ups of a class only until it was changed a
+thousand times: after 500 profiles, one after the other, such a look-up takes 17 ns more.)
 
 A VJP does not know its node. A recorder hears of it just before (:mod:`minigrad.recording`), so that the VJP counts for
 the scope and the line of the call that made the node, whose note gets both times, for drawings.
@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial
@@ -33,6 +34,7 @@ from .chrome import trace_of
 from .core import Node, Tensor, current_scope
 from .notes import Note
 from .overwrites import owner
+from .primitives import short_paths
 from .recording import Recorder, note_of, recorder, user_line
 from .rules import Primitive
 from .runtime.contexts import Context, until
@@ -271,6 +273,16 @@ _DECLARED = {name: vars(Primitive)[name] for name in ("forward", "vjp")}
 _CLOCKED = {"forward": _with_clock(_DECLARED["forward"], _forward), "vjp": _with_clock(_DECLARED["vjp"], _vjp)}
 
 
+def _held(function: Any) -> tuple[Any, str]:
+    """For `setattr`: the variable in which a short path holds its forward."""
+    return function.__closure__[function.__code__.co_freevars.index("forward")], "cell_contents"
+
+
+def _look_up(record: Primitive, /, *arrays: Any) -> Any:
+    """What a short path holds while a profile is open."""
+    return record.forward(*arrays)
+
+
 class _Listener(Recorder):
     """Leaves times and lines on nodes and says whose VJP comes next; tells another recorder, if any, what it hears."""
 
@@ -339,7 +351,7 @@ class profile(Context):  # noqa: N801  (used as a function)
 
     def begin(self) -> Callable[[], Any]:
         key, before, told = object(), _profiles.get(), recording._current.get()
-        self.result = Profile(self.lines)
+        self.result, functions = Profile(self.lines), list(short_paths)
         undo = until(
             partial(self.result._ended.extend, starmap(perf_counter_ns, [()])),  # the time when this is called
             until(partial(_profiles.set, before)),
@@ -348,6 +360,7 @@ class profile(Context):  # noqa: N801  (used as a function)
             partial(_open.discard, key),
             _open.__len__,  # of the last one that is open:
             *(partial(setattr, Primitive, name, slot) for name, slot in _DECLARED.items()),
+            partial(deque, starmap(setattr, [(*_held(f), f.__wrapped__) for f in functions]), 0),
         )
         try:
             recording._current.set(_Listener(recorder()))
@@ -355,6 +368,8 @@ class profile(Context):  # noqa: N801  (used as a function)
             _open.add(key)
             for name, clocked in _CLOCKED.items():
                 setattr(Primitive, name, clocked)
+            for function in functions:
+                setattr(*_held(function), partial(_look_up, function.primitive))
             _profiles.set((*before, self.result))
             self.result.began = perf_counter_ns()
             return undo

@@ -91,7 +91,7 @@ def training() -> list[Callable[[], object]]:
         (y * y).mean().backward()
         adam.step()
         adam.zero_grad()
-        with mg.no_grad(), mg.record():
+        with mg.no_grad(), mg.record(), mg.profile():
             net(pictures)
 
     return [sequences, images]

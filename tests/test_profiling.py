@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import sys
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import nn, profiling, recording
+from minigrad import nn, primitives, profiling, recording
 from minigrad.core import current_scope
 from minigrad.recording import note_of, recorder
 from minigrad.rules import PRIMITIVES, Primitive
@@ -66,7 +68,8 @@ def nothing_is_left():
     assert recorder() is None
     assert profiling._profiles.get() == ()
     assert {name: vars(Primitive)[name] for name in profiling._DECLARED} == profiling._DECLARED
-    assert type(mg.tanh.primitive.forward).__name__ == "function"
+    for function in primitives.short_paths:
+        assert getattr(*profiling._held(function)) is function.__wrapped__ is function.primitive.forward
 
 
 # What is measured ------------------------------------------------------------------------------
@@ -543,7 +546,7 @@ def test_results_are_the_same_to_the_bit():
 def test_a_primitive_that_is_declared_within_a_profile():
     with mg.profile() as p:
 
-        @mg.primitive
+        @mg.primitive(broadcasts=True)
         def declared_late(x):
             """Twice."""
             return 2 * x, ()
@@ -553,14 +556,15 @@ def test_a_primitive_that_is_declared_within_a_profile():
             return (2 * g,)
 
         declared_late(leaf(2)).sum().backward()
-    del PRIMITIVES[f"{__name__}.declared_late"]
+        del PRIMITIVES[f"{__name__}.declared_late"]
+    declared_late(leaf(2)).sum().backward()
     assert [e.primitive for e in p.events] == ["declared_late", "sum", "sum", "declared_late"]
     assert (declared_late.__name__, declared_late.__doc__) == ("declared_late", "Twice.")
     assert type(declared_late.__wrapped__) is type(declared_late.primitive.forward) is type(lambda: None)
 
 
 def test_a_forward_that_is_exchanged_within_a_profile_stays():
-    record, calls = mg.tanh.primitive, []
+    record, calls = sleepy.primitive, []
     kept = record.forward
 
     def counting(x):
@@ -570,12 +574,29 @@ def test_a_forward_that_is_exchanged_within_a_profile_stays():
     try:
         with mg.profile() as p:
             record.forward = counting
-            mg.tanh(leaf(2))
-        mg.tanh(leaf(2))
+            sleepy(leaf(2))
+        sleepy(leaf(2))
         assert record.forward is counting
     finally:
         record.forward = kept
     assert (len(calls), len(p.events)) == (2, 1)
+
+
+def test_a_primitive_on_the_short_path_is_forgotten_with_its_function():
+    def scaled(x):
+        return big * x, ()
+
+    big = np.ones(10)
+    function = mg.primitive(broadcasts=True)(scaled)
+    del PRIMITIVES[f"{__name__}.scaled"]
+    assert function in primitives.short_paths
+    with mg.profile() as p:
+        function(leaf(10))
+    assert [e.primitive for e in p.events] == ["scaled"]
+    gone = weakref.ref(function)
+    del function
+    gc.collect()
+    assert gone() is None
 
 
 # Errors ----------------------------------------------------------------------------------------
@@ -667,6 +688,7 @@ def test_it_is_entered_once_and_decorates_nothing():
 def test_nothing_is_exchanged_without_a_profile():
     """A call and a pass then run what was declared: there is no clock, no recorder, and nobody looks for one."""
     records = [r for name, r in PRIMITIVES.items() if name.startswith("minigrad.")]
+    assert len(primitives.short_paths) > 30
     declared = {(r, name): slot.__get__(r) for r in records for name, slot in profiling._DECLARED.items()}
     with mg.profile() as p:
         assert vars(Primitive)["forward"] is not profiling._DECLARED["forward"]
