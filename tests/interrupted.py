@@ -20,7 +20,7 @@ from itertools import cycle
 import numpy as np
 
 import minigrad as mg
-from minigrad import profiling, recording
+from minigrad import clocks, recording
 from minigrad.core import current_scope
 from minigrad.ops import convolution
 from minigrad.ops.kernels import blocks, sequences
@@ -126,7 +126,7 @@ def complaints(expected: bytes) -> list[str]:
         "no gradient is recorded": not y.requires_grad,
         f"the scope is {current_scope()}": current_scope() != (),
         "notes are taken": bool(recording.active) or recording.recorder() is not None,
-        "primitives have clocks": vars(Primitive)["forward"] is not DECLARED or bool(profiling._profiles.get()),
+        "primitives have clocks": vars(Primitive)["forward"] is not DECLARED or bool(clocks._tapes.get()),
         "a call of run_in_parallel is left open": bool(threads._running),
         f"{mg.get_num_threads()} threads": mg.get_num_threads() != THREADS,
         f"{blas.get_threads()} threads of BLAS": blas.get_threads() not in (THREADS, None),

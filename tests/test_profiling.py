@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import nn, primitives, profiling, recording
+from minigrad import clocks, nn, primitives, recording
 from minigrad.core import current_scope
 from minigrad.recording import note_of, recorder
 from minigrad.rules import PRIMITIVES, Primitive
@@ -63,13 +63,13 @@ def line_of(event):
 def nothing_is_left():
     """However a test ends, the primitives are as they were declared."""
     yield
-    assert not profiling._open
+    assert not clocks._open
     assert not recording.active
     assert recorder() is None
-    assert profiling._profiles.get() == ()
-    assert {name: vars(Primitive)[name] for name in profiling._DECLARED} == profiling._DECLARED
+    assert clocks._tapes.get() == ()
+    assert {name: vars(Primitive)[name] for name in clocks._DECLARED} == clocks._DECLARED
     for function in primitives.short_paths:
-        assert getattr(*profiling._held(function)) is function.__wrapped__ is function.primitive.forward
+        assert getattr(*clocks._held(function)) is function.__wrapped__ is function.primitive.forward
 
 
 # What is measured ------------------------------------------------------------------------------
@@ -689,9 +689,9 @@ def test_nothing_is_exchanged_without_a_profile():
     """A call and a pass then run what was declared: there is no clock, no recorder, and nobody looks for one."""
     records = [r for name, r in PRIMITIVES.items() if name.startswith("minigrad.")]
     assert len(primitives.short_paths) > 30
-    declared = {(r, name): slot.__get__(r) for r in records for name, slot in profiling._DECLARED.items()}
+    declared = {(r, name): slot.__get__(r) for r in records for name, slot in clocks._DECLARED.items()}
     with mg.profile() as p:
-        assert vars(Primitive)["forward"] is not profiling._DECLARED["forward"]
+        assert vars(Primitive)["forward"] is not clocks._DECLARED["forward"]
         assert mg.tanh.primitive.forward is not declared[mg.tanh.primitive, "forward"]
         assert mg.tanh.primitive.forward.__doc__ == declared[mg.tanh.primitive, "forward"].__doc__
     number = len(p.events)
@@ -703,6 +703,6 @@ def test_nothing_is_exchanged_without_a_profile():
     finally:
         sys.setprofile(None)
     assert frames
-    assert profiling.__file__ not in frames
+    assert clocks.__file__ not in frames
     assert len(p.events) == number == 0
     assert current_scope() == ()
