@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from . import check, graph, io, nn, ops, optim
 from . import gradients as _gradients  # noqa: F401 (importing it attaches Tensor.backward)
 from .anomaly import detect_anomaly
-from .check import gradcheck, numerical_gradient
+from .check import gradcheck, gradgradcheck, numerical_gradient
 from .core import Tensor, no_grad, scope, tensor
 from .io import load, load_metadata, save
+from .keeping import create_graph
 from .ops import *  # noqa: F403
 from .primitives import primitive
 from .profiling import profile
@@ -27,7 +28,7 @@ from .rng import manual_seed
 from .runtime import memory
 from .runtime.threads import get_num_threads, set_num_threads
 from .spec import get_default_dtype, set_default_dtype
-from .transforms import grad, jacobian, value_and_grad, vjp
+from .transforms import grad, hessian, hvp, jacobian, jvp, linearize, value_and_grad, vjp
 
 if TYPE_CHECKING:
     from . import render
@@ -38,10 +39,10 @@ if memory.wanted():
     memory.keep_memory()
 
 __all__ = [
-    "Tensor", "check", "detect_anomaly", "get_default_dtype", "get_num_threads", "grad", "gradcheck", "graph", "io",
-    "jacobian", "load", "load_metadata", "manual_seed", "nn", "no_grad", "numerical_gradient", "ops", "optim",
-    "primitive", "profile", "record", "render", "save", "scope", "set_default_dtype", "set_num_threads", "tensor",
-    "value_and_grad", "vjp",
+    "Tensor", "check", "create_graph", "detect_anomaly", "get_default_dtype", "get_num_threads", "grad",
+    "gradcheck", "gradgradcheck", "graph", "hessian", "hvp", "io", "jacobian", "jvp", "linearize", "load",
+    "load_metadata", "manual_seed", "nn", "no_grad", "numerical_gradient", "ops", "optim", "primitive", "profile",
+    "record", "render", "save", "scope", "set_default_dtype", "set_num_threads", "tensor", "value_and_grad", "vjp",
     *ops.__all__,
 ]  # fmt: skip
 

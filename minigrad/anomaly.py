@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .core import Node
+from .keeping import Kept
 from .overwrites import arrays_in
 from .recording import Recorder, recorder, user_line, using
 from .spec import Array, describe
@@ -16,7 +17,7 @@ from .spec import Array, describe
 __all__ = ["Fingerprinted", "detect_anomaly"]
 
 
-class Fingerprinted(tuple[Any, ...]):
+class Fingerprinted(Kept):
     """The residuals of a node, with the checksum of each array among them and the line that called the primitive.
 
     ``born`` is the node's; the node has -1 instead, so that the reverse pass looks at it.
@@ -27,8 +28,9 @@ class Fingerprinted(tuple[Any, ...]):
     sums: list[int]
 
     @classmethod
-    def of(cls, residuals: tuple[Any, ...], line: str) -> Fingerprinted:
+    def taken(cls, residuals: tuple[Any, ...], line: str) -> Fingerprinted:
         self = cls(residuals)
+        self.inputs = residuals.inputs if isinstance(residuals, Kept) else ()
         self.line, self.sums = line, list(map(_checksum, arrays_in(residuals)))
         return self
 
@@ -65,8 +67,9 @@ class _Watch(Recorder):
     def call(self, node: Node, inputs: Sequence[Any], outputs: Sequence[Array]) -> None:
         if self.other is not None:
             self.other.call(node, inputs, outputs)
-        if type(node.residuals) is tuple:
-            node.residuals = Fingerprinted.of(node.residuals, user_line())
+        residuals: Any = node.residuals
+        if type(residuals) in (tuple, Kept):
+            node.residuals = Fingerprinted.taken(residuals, user_line())
             node.residuals.born, node.born = node.born, -1
 
     def cotangent(self, node: Node, cotangent: Any) -> None:

@@ -16,12 +16,13 @@ from . import overwrites
 from .anomaly import Fingerprinted
 from .core import Leaf, Node, Tensor
 from .graph import Cycle, Order, dependents, topological_order
+from .keeping import Kept
 from .overwrites import arrays_in, overwritten, owner
 from .primitives import Primitive
 from .recording import recorder
 from .spec import Array, describe, refuse_masked
 
-__all__ = ["graph_of", "reverse_pass", "unbroadcast"]
+__all__ = ["check_residuals", "graph_of", "needed_edges", "reverse_pass", "unbroadcast"]
 
 # The sums of cotangents so far. A key is a node, which stands for its first output, or (node, index) for a later one.
 _Cotangents: TypeAlias = "dict[Any, Any]"
@@ -172,7 +173,7 @@ def _walk_back(
             parents = node.parents
             argnums, needs, indices = node.edges
             if live is not None:
-                parents, argnums, needs, indices = _restrict(node, live)
+                parents, argnums, needs, indices = needed_edges(node, live)
             if g is None or not parents:
                 if not retain_graph:
                     node.residuals = None
@@ -236,9 +237,18 @@ def _mark_failed(order: Order[Node], last: Node) -> None:
             node.residuals = f"a backward pass that failed at {last!r}"
 
 
+def check_residuals(node: Node) -> None:
+    """Raise unless the residuals of a node are there, and nothing that a gradient needs was written into."""
+    primitive, residuals = cast(Primitive, node.primitive), node.residuals
+    if type(residuals) is not tuple:
+        _refuse_gone(primitive, residuals)
+    if node.born != overwrites.clock:
+        _refuse_overwritten(primitive, residuals, node.born)
+
+
 def _refuse_gone(primitive: Primitive, residuals: Any) -> None:
     """Raise if residuals are not there any more."""
-    if isinstance(residuals, Fingerprinted):
+    if isinstance(residuals, Kept):
         return
     if residuals is None:
         raise ValueError(
@@ -274,7 +284,7 @@ def _refuse_overwritten(primitive: Primitive, residuals: Any, since: int) -> Non
         residuals.verify(primitive.name)
 
 
-def _restrict(node: Node, live: set[Node]) -> tuple[Any, tuple[int, ...], tuple[bool, ...], tuple[int, ...]]:
+def needed_edges(node: Node, live: set[Node]) -> tuple[Any, tuple[int, ...], tuple[bool, ...], tuple[int, ...]]:
     """A node's parents and edges without the parents that lead to no source, and so are not live."""
     argnums, needs, indices = node.edges
     kept = [edge for edge in zip(node.parents, argnums, indices, strict=True) if edge[0] in live]

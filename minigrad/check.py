@@ -16,11 +16,13 @@ import numpy as np
 from .backward import graph_of, reverse_pass, seed_of
 from .core import Leaf, Tensor, no_grad, recording
 from .differences import RESOLUTION, STEP, Points, Slopes, entry_moves, numerical_gradient, precision_of, steps_of
+from .keeping import create_graph
 from .rng import generator
 from .runtime.contexts import errstate
 from .spec import Array, as_array
+from .transforms import vjp
 
-__all__ = ["TOLERANCES", "GradcheckError", "gradcheck", "numerical_gradient"]
+__all__ = ["TOLERANCES", "GradcheckError", "gradcheck", "gradgradcheck", "numerical_gradient"]
 
 # By the dtype in which the VJP is computed: what an entry may differ by, in units of the terms that it is a sum of, and
 # in units of the largest entry of its argument's gradient. In float32 and float16 rounding adds up over the operations
@@ -96,6 +98,46 @@ def gradcheck(
         raise
     check.refuse_random(max(1, _REPEATS // max(1, check.slopes.base.size)))  # which passes now and then
     return True
+
+
+def gradgradcheck(f: Callable[..., Any], inputs: Any, **options: Any) -> bool:
+    """Check a function's second derivatives: those of its gradients, against differences of these.
+
+    With random cotangents u, the pulled back u'J(x) is a function of x and of u. Its gradients in both, by the pass
+    that leaves a graph, are checked by :func:`gradcheck` against numerical ones of the usual pass.
+
+    Args:
+        f, inputs, options: as for :func:`gradcheck`.
+
+    Returns:
+        True, if every second derivative was compared.
+
+    Raises:
+        GradcheckError, TypeError: as :func:`gradcheck`; and TypeError names a primitive without second derivative.
+
+    >>> import minigrad as mg
+    >>> gradgradcheck(mg.ops.tanh, [np.arange(3.0)])
+    True
+    """
+    given = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+    arrays = [np.array(x.data if isinstance(x, Tensor) else as_array(x)) for x in given]
+    chosen = [i for i, a in enumerate(arrays) if a.dtype.kind == "f"]
+
+    def floats(*points: Any) -> tuple[Tensor, ...]:
+        moved = dict(zip(chosen, points, strict=True))
+        return tuple(_outputs(f(*(moved.get(i, Tensor(a)) for i, a in enumerate(arrays)))))
+
+    with no_grad():
+        outputs = floats(*(Tensor(arrays[i]) for i in chosen))
+    random = generator(options.get("rng", 0))
+    cotangents = [random.standard_normal(o.shape).astype(o.dtype) for o in outputs]
+
+    def pulled(*args: Any) -> tuple[Tensor, ...]:
+        with create_graph():
+            _, pullback = vjp(floats, *args[: len(chosen)])
+            return pullback(*args[len(chosen) :])  # type: ignore[no-any-return]
+
+    return gradcheck(pulled, [*(arrays[i] for i in chosen), *cotangents], **options)
 
 
 class _Check:

@@ -68,8 +68,8 @@ _open: set[object] = set()  # a key for each tape that runs, in all threads
 class _Here(threading.local):
     """What a thread remembers.
 
-    forward: its last one. node: whose VJP is about to run. noted: when the last VJP had been noted, by the clock.
-    taken: for how long it was busy with tapes, in nanoseconds.
+    forward: its last one. node: whose VJP is about to run. noted: when the last VJP had been noted, by the clock; 0 if
+    there was another call since. taken: for how long it was busy with tapes, in nanoseconds.
     """
 
     forward: Event | None = None
@@ -109,12 +109,12 @@ def _forward(record: Primitive, function: Callable[..., Any], /, *arrays: Any, *
         _here.forward = _tell(record, "forward", clock, place, arrays, outputs, cost, failed)
 
 
-def _vjp(record: Primitive, function: Callable[..., Any], /, *arguments: Any) -> Any:
-    """The VJP of a primitive, with a clock around it."""
+def _vjp(record: Primitive, function: Callable[..., Any], /, *arguments: Any, **inputs: Any) -> Any:
+    """A VJP of a primitive, with a clock around it."""
     node, _here.node = _here.node, None
     result, end, taken, begin = None, 0, _here.taken, perf_counter_ns()
     try:
-        result = function(*arguments)
+        result = function(*arguments, **inputs)
         end = perf_counter_ns()
         return result
     finally:
@@ -148,6 +148,7 @@ def _tell(
         if event.thread not in tape.threads:
             tape.threads[event.thread] = _name_of_thread()
         tape.events.append(event)
+    _here.noted = 0
     _charge(clock.end)
     return event
 
@@ -185,22 +186,27 @@ def _new_bytes(made: tuple[Any, ...], given: tuple[Any, ...]) -> int:
     return sum(min(x.nbytes, memory.nbytes) for x in arrays if id(memory := owner(x)) not in old)
 
 
+class _Clocked(partial):  # type: ignore[type-arg]
+    # A function with a clock around it. Whatever else is asked of it the function answers, its docstring too.
+
+    __doc__ = property(lambda self: self.args[-1].__doc__)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.args[-1], name)
+
+
 def _with_clock(slot: Any, clock: Callable[..., Any]) -> property:
     """What stands for a slot of the primitives while a tape runs."""
 
     def get(record: Primitive) -> Any:
         function = slot.__get__(record)
-        if not _tapes.get():
-            return function
-        timed = partial(clock, record, function)
-        timed.__doc__ = function.__doc__
-        return timed
+        return _Clocked(clock, record, function) if function is not None and _tapes.get() else function
 
     return property(get, slot.__set__)
 
 
-_DECLARED = {name: vars(Primitive)[name] for name in ("forward", "vjp")}
-_CLOCKED = {"forward": _with_clock(_DECLARED["forward"], _forward), "vjp": _with_clock(_DECLARED["vjp"], _vjp)}
+_DECLARED = {name: vars(Primitive)[name] for name in ("forward", "vjp", "vjp_on_tensors", "batched_vjp")}
+_CLOCKED = {name: _with_clock(slot, _forward if name == "forward" else _vjp) for name, slot in _DECLARED.items()}
 
 
 def _held(function: Any) -> tuple[Any, str]:
@@ -238,7 +244,9 @@ class _Listener(Recorder):
         _here.node = None if node.primitive is None else node
 
     def flows(self, node: Node, flows: Mapping[int, Array]) -> None:
-        _charge(_here.noted)  # since then the pass has made `flows`, for its recorder alone
+        _here.node = None
+        if _here.noted:
+            _charge(_here.noted)  # since then the pass has made `flows`, for its recorder alone
         if self.other is not None:
             self.other.flows(node, flows)
 

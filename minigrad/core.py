@@ -145,12 +145,12 @@ class Node:
 class Leaf(Node):
     """A tensor made by the user that requires a gradient.
 
-    grad: the gradient so far (an ndarray or None). name: the attribute under which a module holds it, for drawings.
-    owner: the name of that module.
+    grad: the gradient so far (an ndarray, a tensor or None). name: the attribute under which a module holds it, for
+    drawings. owner: the name of that module.
     """
 
     __slots__ = ("grad", "name", "owner")
-    grad: Array | None
+    grad: Array | Tensor | None
     name: str
     owner: str
 
@@ -232,8 +232,11 @@ class Tensor:
                 leaf.owner = getattr(self, "owner", "")
 
     @property
-    def grad(self) -> Array | None:
-        """The gradient that backward passes have summed here: an ndarray, or None (also if no leaf)."""
+    def grad(self) -> Any:
+        """The gradient that backward passes have summed here: an ndarray, or None (also if no leaf).
+
+        A tensor, if a pass left a graph (:class:`minigrad.create_graph`).
+        """
         return self.node.grad if isinstance(self.node, Leaf) else None
 
     @grad.setter
@@ -279,7 +282,7 @@ class Tensor:
             raise TypeError("deepcopy of a tensor inside a graph is ambiguous: copy tensor.detach()")
         twin = Tensor(self.data, requires_grad=self.requires_grad)
         if isinstance(self.node, Leaf) and isinstance(twin.node, Leaf) and self.node.grad is not None:
-            twin.node.grad = self.node.grad.copy()
+            twin.node.grad = np.array(plain(self.node.grad))
         memo[id(self)] = twin
         return twin
 
@@ -350,7 +353,9 @@ class Tensor:
         T: Tensor
 
         def _repr_svg_(self) -> str | None: ...
-        def backward(self, gradient: Any = None, retain_graph: bool = False) -> None: ...
+        def backward(
+            self, gradient: Any = None, retain_graph: bool = False, create_graph: bool | None = None
+        ) -> None: ...
         def __getitem__(self, index: Any) -> Tensor: ...
         def __add__(self, other: Any) -> Tensor: ...
         def __radd__(self, other: Any) -> Tensor: ...

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .backward import reverse_pass, seed_of
-from .core import Tensor
+from .backward import graph_of, reverse_pass, seed_of
+from .core import Leaf, Tensor, recording, untracked
+from .higher_order import recorded_pass
+from .keeping import level
 from .overwrites import written
 
 __all__: list[str] = []
@@ -18,7 +20,7 @@ __all__: list[str] = []
 _adding = threading.RLock()
 
 
-def _backward(self: Tensor, gradient: Any = None, retain_graph: bool = False) -> None:
+def _backward(self: Tensor, gradient: Any = None, retain_graph: bool = False, create_graph: bool | None = None) -> None:
     """Sum the gradient of this tensor into ``.grad`` of every leaf behind it.
 
     If it is interrupted (Ctrl-C), residuals of a part of the graph are gone, and some leaves may have their gradients
@@ -27,6 +29,8 @@ def _backward(self: Tensor, gradient: Any = None, retain_graph: bool = False) ->
     Args:
         gradient: the cotangent of this tensor, of its shape; 1 by default if it is a single number.
         retain_graph: keep the residuals, so that another pass can follow.
+        create_graph: leave a graph, so that the gradients can be differentiated: ``.grad`` is then a tensor. By default
+            only within :class:`minigrad.create_graph`, which says more, and within transforms.
 
     Raises:
         ValueError: if nothing behind it requires a gradient, the gradient's shape is another, or an
@@ -38,16 +42,32 @@ def _backward(self: Tensor, gradient: Any = None, retain_graph: bool = False) ->
     >>> x.grad
     array(6., dtype=float32)
     """
+    if level() > 0 if create_graph is None else create_graph:
+        return _backward_recorded(self, gradient)
     found = reverse_pass([seed_of(self, gradient)], retain_graph)
     with _adding:
         for leaf, grad in found.items():
             if leaf.grad is None:
                 leaf.grad = grad
+            elif isinstance(leaf.grad, Tensor):
+                leaf.grad = np.asarray(leaf.grad.data + grad, leaf.dtype)
             elif leaf.grad.flags.writeable:
                 written(leaf.grad)
                 leaf.grad += grad
             else:  # somebody set it to an array of theirs
                 leaf.grad = np.asarray(leaf.grad + grad)
+
+
+def _backward_recorded(output: Tensor, gradient: Any) -> None:
+    """The same by a pass that leaves a graph."""
+    node, index, g = seed_of(output, gradient)
+    seed = gradient if isinstance(gradient, Tensor) and gradient.dtype == g.dtype else untracked(g)
+    leaves = [node for node in graph_of([node]).nodes if isinstance(node, Leaf)]
+    found = recorded_pass([(node, index, seed)], leaves)
+    with _adding, recording():
+        for leaf, grad in found.items():
+            assert isinstance(leaf, Leaf)
+            leaf.grad = grad if leaf.grad is None else grad + leaf.grad
 
 
 def _after_fork() -> None:

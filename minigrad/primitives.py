@@ -9,7 +9,7 @@ take `_call`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast, overload
 from weakref import WeakSet
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from . import overwrites, recording
 from .core import Node, Tensor, current_scope, set_outputs, untracked
+from .keeping import CALLS, Kept, level, needs_inputs
 from .rules import PRIMITIVES, ForwardResult, Primitive, Steps
 from .spec import Array, DType, as_array, describe, refuse_masked
 
@@ -35,6 +36,8 @@ class PrimitiveFunction(Protocol):
 
     def __call__(self, *args: Any, **options: Any) -> Any: ...
     def vjp(self, rule: Callable[..., Any]) -> Callable[..., Any]: ...
+    def vjp_on_tensors(self, rule: Callable[..., Any]) -> Callable[..., Any]: ...
+    def batched_vjp(self, rule: Callable[..., Any]) -> Callable[..., Any]: ...
     def reference(self, rule: Callable[..., Any]) -> Callable[..., Any]: ...
     def cost(self, rule: Callable[..., int]) -> Callable[..., int]: ...
 
@@ -43,7 +46,13 @@ class PrimitiveFunction(Protocol):
 def primitive(forward: Callable[..., Any], /) -> PrimitiveFunction: ...
 @overload
 def primitive(
-    *, broadcasts: bool = False, differentiable: bool = True, commutative: bool = False, steps: Steps | None = None
+    *,
+    broadcasts: bool = False,
+    differentiable: bool = True,
+    commutative: bool = False,
+    steps: Steps | None = None,
+    residuals: Sequence[str] | None = None,
+    entrywise: bool = False,
 ) -> Callable[[Callable[..., Any]], PrimitiveFunction]: ...
 def primitive(
     forward: Callable[..., Any] | None = None,
@@ -53,6 +62,8 @@ def primitive(
     differentiable: bool = True,
     commutative: bool = False,
     steps: Steps | None = None,
+    residuals: Sequence[str] | None = None,
+    entrywise: bool = False,
 ) -> Any:
     """Declare a primitive from its forward on ndarrays; its VJP (and reference and cost) follow as decorators.
 
@@ -71,12 +82,16 @@ def primitive(
     Args:
         broadcasts: the engine sums a cotangent back to the shape of a broadcast input, and Python
             numbers stay weakly typed. Without it a cotangent of another shape is an error.
+        entrywise: each entry of the output depends on one entry of each input alone, in the VJP too.
         differentiable: false for functions whose outputs are constants, such as ``argmax``.
         commutative: it gives the same when its inputs change places; drawings then do not say which is which.
         steps: of a primitive over a whole sequence (N, T, …), how it is made of steps, which drawings can then show.
+        residuals: what each residual is, in order, so that derivatives can be differentiated: the name of an input,
+            "output" ("output 1" for the second), "constant", or "derived" for anything else that depends on inputs.
+            The VJP is then run on tensors. Of derived ones it cannot, and the reference is differentiated instead.
 
     >>> import numpy as np, minigrad as mg
-    >>> @mg.primitive
+    >>> @mg.primitive(residuals=("x",))
     ... def cube(x):
     ...     return x**3, (x,)
     >>> @cube.vjp
@@ -84,10 +99,13 @@ def primitive(
     ...     return (3 * x**2 * g,)
     >>> mg.gradcheck(cube, [np.array([1.0, -2.0])])
     True
+    >>> mg.grad(mg.grad(cube))(2.0)
+    tensor(12.)
     """
 
     def declare(forward: Callable[..., Any]) -> PrimitiveFunction:
-        return _declare(forward, Primitive(forward, broadcasts, differentiable, commutative, steps))
+        record = Primitive(forward, broadcasts, differentiable, commutative, steps, residuals, entrywise)
+        return _declare(forward, record)
 
     return declare if forward is None else declare(forward)
 
@@ -106,19 +124,16 @@ def _declare(forward: Callable[..., Any], record: Primitive) -> PrimitiveFunctio
     if maker is not _call:
         short_paths.add(function)
 
-    def vjp(rule: Callable[..., Any]) -> Callable[..., Any]:
-        record.vjp = _named(rule, f"{record.name}_vjp")
-        return rule
+    def decorator(attribute: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        def declare(rule: Callable[..., Any]) -> Callable[..., Any]:
+            setattr(record, attribute, _named(rule, f"{record.name}_{attribute}"))
+            return rule
 
-    def reference(rule: Callable[..., Any]) -> Callable[..., Any]:
-        record.reference = _named(rule, f"{record.name}_reference")
-        return rule
+        return declare
 
-    def cost(rule: Callable[..., int]) -> Callable[..., int]:
-        record.cost = _named(rule, f"{record.name}_cost")
-        return rule
-
-    function.primitive, function.vjp, function.reference, function.cost = record, vjp, reference, cost
+    function.primitive = record
+    for attribute in ("vjp", "vjp_on_tensors", "batched_vjp", "reference", "cost"):
+        setattr(function, attribute, decorator(attribute))
     PRIMITIVES[f"{record.module}.{record.name}"] = record
     return function  # type: ignore[no-any-return]
 
@@ -351,10 +366,14 @@ def _call(record: Primitive) -> Callable[..., Any]:
 
 
 def _note(node: Node, inputs: Any, outputs: Any) -> None:
-    """Tell the current recorder, if there is one, of a call."""
+    """Keep the inputs of a call, if a derivative of its derivative needs them; tell the current recorder of it."""
+    arrays = [x.data if isinstance(x, Tensor) else x for x in inputs]
+    record, residuals = node.primitive, node.residuals
+    if level() == CALLS and record is not None and type(residuals) is tuple and needs_inputs(record, residuals):
+        node.residuals = Kept.of(residuals, tuple(arrays))
     recorder = recording.recorder()
     if recorder is not None:
-        recorder.call(node, [x.data if isinstance(x, Tensor) else x for x in inputs], outputs)
+        recorder.call(node, arrays, outputs)
 
 
 def _sort_arguments(

@@ -59,13 +59,21 @@ class Primitive:
         arguments: names of the array inputs in order; variadic ones share the last name.
         options: names of the other parameters, which follow the inputs.
         broadcasts: whether cotangents may be summed back to the shape of a broadcast input.
+        entrywise: whether each entry of the output depends on one entry of each input alone.
         differentiable: whether outputs are tracked at all.
         commutative: whether it gives the same when its inputs change places.
         steps: of a primitive over a whole sequence, how it is made of steps; else None.
+        residuals: what each residual is, in order: the name of an input (of variadic ones: the list of all), "output"
+            (or "output 1" of the second one), "constant", or "derived" for anything else that depends on the inputs.
+            Those not named are constants. None if it was not declared.
+        vjp_on_tensors: the VJP of tensors, if `vjp` does not run on them or has no right derivative there; or None.
+            If it has a keyword ``inputs`` it is given all inputs besides.
+        batched_vjp: the VJP of cotangents with one axis more, in front; or None if there is none but one by one.
     """
 
-    __slots__ = ("arguments", "broadcasts", "commutative", "cost", "differentiable", "forward", "module", "name",
-                 "options", "reference", "signature", "steps", "variadic", "vjp")  # fmt: skip
+    __slots__ = ("arguments", "batched_vjp", "broadcasts", "commutative", "cost", "differentiable", "entrywise",
+                 "forward", "module", "name", "options", "reference", "residuals", "signature", "steps", "variadic",
+                 "vjp", "vjp_on_tensors")  # fmt: skip
 
     def __init__(
         self,
@@ -74,16 +82,21 @@ class Primitive:
         differentiable: bool = True,
         commutative: bool = False,
         steps: Steps | None = None,
+        residuals: Sequence[str] | None = None,
+        entrywise: bool = False,
     ) -> None:
         self.forward = forward
         self.name = forward.__name__.lstrip("_")
         self.module = forward.__module__
         self.broadcasts = broadcasts
+        self.entrywise = entrywise
         self.differentiable = differentiable
         self.commutative = commutative
         self.steps = steps
         self.vjp: Callable[..., Any] = self._no_vjp
         self.reference: Callable[..., Any] | None = None
+        self.vjp_on_tensors: Callable[..., Any] | None = None
+        self.batched_vjp: Callable[..., Any] | None = None
         self.cost: Callable[[Shapes, Shape, Mapping[str, Any]], int] | None = None
         self.signature = inspect.signature(forward)
         parameters = list(self.signature.parameters.values())
@@ -100,6 +113,19 @@ class Primitive:
         self.variadic = bool(inputs) and inputs[-1].kind is inspect.Parameter.VAR_POSITIONAL
         if steps is not None:
             self._check_steps(steps)
+        self.residuals = None if residuals is None else self._checked_residuals(residuals)
+
+    def _checked_residuals(self, names: Any) -> tuple[str, ...]:
+        """The names of the residuals; raise unless each says what it is."""
+        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+            raise TypeError(f"primitive {self.name}: residuals must be a tuple of names, such as ('x', 'output')")
+        for name in names:
+            if name not in (*self.arguments, "constant", "derived") and not re.fullmatch(r"output( \d+)?", name):
+                raise ValueError(
+                    f"primitive {self.name}: residuals: {name!r} is none of {', '.join(self.arguments)}, 'output', "
+                    "'output 1', …, 'constant', 'derived'"
+                )
+        return tuple(names)
 
     def _check_steps(self, steps: Any) -> None:
         """Raise unless all that is said of the steps is an argument here, or of the step."""

@@ -1,36 +1,36 @@
-"""Functional transforms: derivatives of functions of tensors, as functions.
+"""Functional transforms: derivatives of functions of tensors, as functions, of any order.
 
-``f`` takes tensors (other positional arguments pass through untouched, and so do keyword arguments) and returns a
-tensor. Results are constants, unless ``f`` met a tensor that requires a gradient, as an argument or through a closure.
-Then they depend on that tensor, and a backward pass that reaches them raises: derivatives of derivatives are not
-available, and taking the results for constants would make them silently zero. Inside ``no_grad`` transforms
-work as outside, since they record what they differentiate, and their results are constants.
+``f`` takes tensors, numbers and arrays, and nested lists, tuples and dicts of these, or modules
+(:mod:`minigrad.structures`); other arguments pass through untouched, and so do keyword arguments. What it is
+differentiated in is replaced by *variables*, fresh leaves; of a module these are its parameters themselves. Whatever
+``f`` meets besides, through a closure, is a constant to it.
+
+Transforms can be nested to any order: within the function of a transform those inside leave a graph
+(:mod:`minigrad.higher_order`), and so they do within :class:`minigrad.create_graph`. Outside of both, results are
+computed by the fast pass. If ``f`` met a tensor that requires a gradient, as an argument or through a closure, they
+depend on it, and a backward pass that reaches them raises: it would have to be asked for, and taking the results for
+constants would make it silently wrong. Inside ``no_grad`` transforms work as outside, and their results are constants.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import numpy as np
 
 from . import overwrites
 from .backward import graph_of, reverse_pass, seed_of
-from .core import Leaf, Node, Tensor, current_scope, recording, set_outputs, untracked
+from .batches import jacobian_rows
+from .core import Leaf, Node, Tensor, current_scope, plain, recording, set_outputs, untracked
+from .higher_order import recorded_pass, variable
+from .keeping import CALLS, PASSES, differentiating, level
 from .primitives import primitive
 from .spec import Array
+from .structures import each_like, filled, leaves, like, matched
 
-__all__ = ["grad", "jacobian", "value_and_grad", "vjp"]
-
-
-class _Variable(Leaf):
-    """The leaf that a transform puts in place of an argument. A transform within it that meets this leaf raises."""
-
-    __slots__ = ()
-
-
-_UNAVAILABLE = "derivatives of derivatives are not available, call .detach()"
+__all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "linearize", "value_and_grad", "vjp"]
 
 
 @primitive
@@ -41,48 +41,130 @@ def _derivative(*met: Array) -> Any:
 
 @_derivative.vjp
 def _(g: Any, needs: Any) -> Any:
-    raise TypeError(f"backward came to the result of mg.grad, vjp or jacobian: {_UNAVAILABLE} on it for a constant")
+    raise TypeError(
+        "backward came to the result of mg.grad or another transform, which was computed without a graph: compute it "
+        "within mg.create_graph() to differentiate it, or call .detach() on it for a constant"
+    )
 
 
-def _variable(name: str, value: Any) -> Tensor:
-    """A fresh leaf for a primal; it shares the array with the primal."""
-    primal = value if isinstance(value, Tensor) else Tensor(value)
-    if primal.node is not None and not _is_plain_leaf(primal.node):
-        raise TypeError(
-            f"{name}: an argument is tracked by an enclosing differentiation; {_UNAVAILABLE} for a constant"
-        )
-    if primal.dtype.kind != "f":
-        raise TypeError(f"{name}: can only differentiate in floating arguments, not {primal.dtype} {primal.shape}")
-    leaf = primal.detach()
-    leaf.node = _Variable(leaf.data)
-    return leaf
+class _Variable(Leaf):
+    """The leaf that a transform puts in place of an argument."""
+
+    __slots__ = ()
 
 
-def _is_plain_leaf(node: Node) -> bool:
-    return isinstance(node, Leaf) and not isinstance(node, _Variable)
+class _Differentiation:
+    """One call of a transform: variables, the function's outputs, and passes from these to those.
 
-
-def _leaves_met(
-    name: str, outputs: Sequence[Tensor], variables: Sequence[Tensor], primals: Sequence[Any]
-) -> list[Leaf]:
-    """The user's leaves among the primals and behind the outputs.
-
-    Raises:
-        TypeError: if the outputs also depend on a variable of an enclosing transform, through a closure.
+    Args:
+        name: of the transform, for messages.
+        twice: whether it differentiates a derivative itself.
     """
-    own = {v.node for v in variables}
-    found = [p.node for p in primals if isinstance(p, Tensor)]
-    found += graph_of([o.node for o in outputs if o.node is not None]).nodes
-    if any(isinstance(node, _Variable) and node not in own for node in found):
-        raise TypeError(
-            f"{name}: the function uses a variable of an enclosing differentiation; {_UNAVAILABLE} on it for a constant"
-        )
-    return list(dict.fromkeys(node for node in found if isinstance(node, Leaf) and node not in own))
+
+    def __init__(self, name: str, twice: bool = False) -> None:
+        self.name = name
+        self.recorded = level() > 0 and current_scope() is not None  # whether somebody may differentiate the results
+        self.twice = twice
+        self.variables: list[Tensor] = []
+        self.primals: list[Any] = []
+        self.outputs: list[Tensor] = []
+        self.own: set[Node] = set()  # leaves made here, which nobody else can differentiate in
+
+    def variables_for(self, structure: Any, place: str) -> Any:
+        """The structure with a fresh variable for each leaf."""
+        fresh = [self._variable(value, path, place) for path, value in leaves(structure)]
+        return filled(structure, fresh)
+
+    def _variable(self, value: Any, path: str, place: str) -> Tensor:
+        if path and not path.endswith("]"):  # a module's parameter: the module uses it itself
+            self.variables.append(value)
+            return value  # type: ignore[no-any-return]
+        primal = value if isinstance(value, Tensor) else Tensor(value)
+        if primal.dtype.kind != "f":
+            raise TypeError(
+                f"{self.name}: can only differentiate in floating arguments, not {primal.dtype} {primal.shape}"
+                f" in {place}{path}"
+            )
+        self.primals.append(primal)
+        if self.recorded and primal.node is not None:
+            with recording():
+                fresh = variable(primal)
+        else:
+            fresh = primal.detach()
+            fresh.node = _Variable(fresh.data)
+            self.own.add(fresh.node)
+        self.variables.append(fresh)
+        return fresh
+
+    def call(self, f: Callable[..., Any], args: Iterable[Any], kwargs: dict[str, Any], has_aux: bool = False) -> Any:
+        """What the function returns for the variables, and what it returns besides (None without ``has_aux``)."""
+        with recording(), differentiating(CALLS if self.recorded or self.twice else PASSES):
+            out = f(*args, **kwargs)
+        aux = None
+        if has_aux:
+            if not (isinstance(out, tuple) and len(out) == 2):
+                raise TypeError(f"{self.name}: with has_aux the function must return a pair (output, aux)")
+            out, aux = out
+        for path, y in leaves(out):
+            if not isinstance(y, Tensor):
+                raise TypeError(
+                    f"{self.name}: the function must return a tensor, not {type(y).__name__}"
+                    + (f" at {path}" if path else "")
+                )
+            self.outputs.append(y)
+        if not self.outputs:
+            raise TypeError(f"{self.name}: the function must return a tensor, not {type(out).__name__}")
+        return out, aux
+
+    @property
+    def sources(self) -> list[Node]:
+        return [cast(Node, v.node) for v in self.variables]
+
+    def met(self, tensors: Sequence[Any] = ()) -> list[Leaf]:
+        """The leaves of others behind the primals, the outputs and some tensors."""
+        behind = [
+            t.node for t in (*self.primals, *self.outputs, *tensors) if isinstance(t, Tensor) and t.node is not None
+        ]
+        return [node for node in graph_of(behind).nodes if isinstance(node, Leaf) and node not in self.own]
+
+    def results(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Outputs as they go to the user: constants, unless they depend on something of others."""
+        met = self.met(tensors)
+        if self.recorded and met:
+            return list(tensors)
+        return _refusing([t.data for t in tensors], met)
+
+    def pull(self, outputs: Sequence[Tensor], cotangents: Sequence[Tensor], keep: bool) -> list[Tensor]:
+        """The cotangents of the variables, zeros where nothing depends on one."""
+        met = self.met(cotangents)
+        if met and (self.recorded or (level() > 0 and current_scope() is not None)):
+            return self.pull_recorded(outputs, cotangents)
+        seeds = [seed_of(y, g) for y, g in zip(outputs, cotangents, strict=True) if y.node is not None]
+        found = reverse_pass(seeds, keep, cast("list[Leaf]", self.sources)) if seeds else {}
+        return _refusing([found.get(cast(Leaf, v.node), np.zeros_like(v.data)) for v in self.variables], met)
+
+    def pull_recorded(self, outputs: Sequence[Tensor], cotangents: Sequence[Tensor]) -> list[Tensor]:
+        """The same as tensors that depend on all that they depend on."""
+        seeds = [
+            (y.node, y.index, g if g.dtype == y.dtype else g.astype(y.dtype))
+            for y, g in zip(outputs, cotangents, strict=True)
+            if y.node is not None
+        ]
+        found = recorded_pass(seeds, self.sources) if seeds else {}
+        return [found.get(cast(Node, v.node), untracked(np.zeros_like(v.data))) for v in self.variables]
+
+    def one(self) -> Tensor:
+        """The cotangent of an output that is a single number."""
+        (y, *more) = self.outputs
+        if more or y.size != 1:
+            what = f"{1 + len(more)} tensors" if more else f"shape {y.shape}"
+            raise ValueError(f"{self.name}: the function must return one number, not {what}")
+        return untracked(np.ones_like(y.data))
 
 
-def _results(arrays: Sequence[Array], met: Sequence[Leaf]) -> tuple[Tensor, ...]:
+def _refusing(arrays: Sequence[Array], met: Sequence[Leaf]) -> list[Tensor]:
     """Arrays as tensors that depend on the leaves that a transform met; as constants if there are none."""
-    results = tuple(map(untracked, arrays))
+    results = list(map(untracked, arrays))
     path = current_scope()
     if met and path is not None and results:
         node = Node()
@@ -94,64 +176,78 @@ def _results(arrays: Sequence[Array], met: Sequence[Leaf]) -> tuple[Tensor, ...]
     return results
 
 
-def _pull(seeds: list[Any], variables: Sequence[Tensor], retain_graph: bool) -> tuple[Array, ...]:
-    """Gradients for the variables: zeros where nothing depends on one."""
-    sources = [cast(Leaf, v.node) for v in variables]
-    grads = reverse_pass(seeds, retain_graph, sources) if seeds else {}
-    return tuple(grads.get(s, np.zeros_like(v.data)) for s, v in zip(sources, variables, strict=True))
+def _fitting(name: str, kind: str, place: str, structures: Sequence[Any], given: Sequence[Any]) -> list[Tensor]:
+    """Cotangents or tangents for the leaves of some structures of tensors, as many as these; raise unless they fit."""
+    if len(given) != len(structures):
+        raise ValueError(f"{name}: {len(structures)} {place}s need as many {kind}s, not {len(given)}")
+    tensors = []
+    for i, (structure, values) in enumerate(zip(structures, given, strict=True)):
+        for (path, model), value in zip(leaves(structure), matched(name, structure, values), strict=True):
+            x, shape = value if isinstance(value, Tensor) else Tensor(value), np.shape(plain(model))
+            if x.shape != shape:
+                raise ValueError(f"{name}: the {kind} of {place} {i}{path} must have its shape {shape}, not {x.shape}")
+            tensors.append(x)
+    return tensors
 
 
-def _output(name: str, out: Any) -> Tensor:
-    if not isinstance(out, Tensor):
-        raise TypeError(f"{name}: the function must return a tensor, not {type(out).__name__}")
-    return out
+# --- from cotangents to cotangents -------------------------------------------------------------------
 
 
-def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., tuple[Tensor, ...]]]:
+def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """The value of a function, and the map from a cotangent of the output to those of the inputs.
 
     Args:
-        f: a function of tensors that returns a tensor or a tuple of tensors.
-        primals: floating tensors, ndarrays or numbers, of any shapes.
+        f: a function of tensors, or structures of them, that returns a tensor or a structure of tensors.
+        primals: floating tensors, ndarrays or numbers, of any shapes; structures of these; or modules.
+        has_aux: whether ``f`` returns ``(output, aux)``, of which only the output is differentiated.
 
     Returns:
-        ``(out, pullback)``; ``pullback`` takes one cotangent for each output, of its shape, and returns
-        a tuple with one tensor for each primal, of its shape and dtype. It may be called repeatedly.
+        ``(out, pullback)``, and ``aux`` after them if there is one. ``pullback`` takes one cotangent, in the structure
+        of the output (for a tuple as so many arguments), and returns a tuple with one entry for each primal, in its
+        structure, of its leaves' shapes and dtypes. It may be called repeatedly.
 
     Raises:
-        TypeError: for primals that are not floating.
+        TypeError: for primals that are not floating, or outputs that are no tensors.
+        ValueError: from ``pullback``, for cotangents that do not fit.
 
     >>> import minigrad as mg
     >>> out, pullback = vjp(lambda x, y: x * y, 2.0, 3.0)
     >>> [t.item() for t in pullback(1.0)]
     [3.0, 2.0]
     """
-    variables = [_variable("vjp", p) for p in primals]
-    with recording():
-        out = f(*variables)
-    outputs = tuple(_output("vjp", o) for o in (out if isinstance(out, tuple) else (out,)))
-    met = _leaves_met("vjp", outputs, variables, primals)
+    run = _Differentiation("vjp")
+    args = [run.variables_for(p, f"primal {i}") for i, p in enumerate(primals)]
+    out, aux = run.call(f, args, {}, has_aux)
 
-    def pullback(*cotangents: Any) -> tuple[Tensor, ...]:
-        if len(cotangents) != len(outputs):
-            raise ValueError(f"vjp: {len(outputs)} outputs need as many cotangents, not {len(cotangents)}")
-        seeds = [seed_of(o, c) for o, c in zip(outputs, cotangents, strict=True) if o.node is not None]
-        return _results(_pull(seeds, variables, retain_graph=True), met)
+    def pullback(*cotangents: Any) -> tuple[Any, ...]:
+        given = _fitting("vjp", "cotangent", "output", out if isinstance(out, tuple) else (out,), cotangents)
+        return each_like(primals, run.pull(run.outputs, given, keep=True))
 
-    values = _results([o.data for o in outputs], met)
-    return (values if isinstance(out, tuple) else values[0]), pullback
+    values = like(out, run.results(run.outputs))
+    return (values, pullback, _auxiliary(run, aux)) if has_aux else (values, pullback)
 
 
-def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+def _auxiliary(run: _Differentiation, aux: Any) -> Any:
+    """What a function returned besides, whose tensors do not depend on the variables any more."""
+    found = list(leaves(aux))
+    tensors = iter(run.results([value for _, value in found if isinstance(value, Tensor)]))
+    return filled(aux, [next(tensors) if isinstance(value, Tensor) else value for _, value in found])
+
+
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """A function that returns ``(f(...), gradient)`` for a function whose value is a single number.
 
     Args:
-        f: a function of tensors that returns a tensor of one entry.
-        argnums: the number of the argument to differentiate in, or several.
+        f: a function that returns a tensor of one entry.
+        argnums: the number of the argument to differentiate in, or several. An argument may be a tensor, a structure of
+            tensors, or a module, in whose parameters it is then differentiated.
+        has_aux: whether ``f`` returns ``(value, aux)``; then the first result is that pair.
 
     Returns:
-        a function; its gradient is a tensor of the argument's shape and dtype, or a tuple of them if
-        ``argnums`` is a sequence.
+        a function; its gradient has the argument's structure, and each leaf's shape and dtype (for a module it is a
+        dict by the names of its parameters); it is a tuple of such if ``argnums`` is a sequence.
 
     Raises:
         ValueError: if the value is not a single number, or ``argnums`` names no argument.
@@ -162,19 +258,23 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
     >>> value.item(), gradient
     (5.0, tensor([2., 4.]))
     """
-    return _value_and_grad("value_and_grad", f, argnums)
+    return _value_and_grad("value_and_grad", f, argnums, has_aux)
 
 
-def _value_and_grad(name: str, f: Callable[..., Any], argnums: int | Sequence[int]) -> Callable[..., Any]:
+def _value_and_grad(
+    name: str, f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool
+) -> Callable[..., Any]:
     numbers = _numbers(argnums)
 
     def evaluate(*args: Any, **kwargs: Any) -> Any:
-        variables, out, met = _call_with_variables(name, f, numbers, args, kwargs)
-        if out.size != 1:
-            raise ValueError(f"{name}: the function must return one number, not shape {out.shape}")
-        seeds = [seed_of(out)] if out.node is not None else []
-        value, *grads = _results([out.data, *_pull(seeds, variables, retain_graph=False)], met)
-        return value, tuple(grads) if isinstance(argnums, Sequence) else grads[0]
+        run = _Differentiation(name)
+        chosen = _chosen(name, numbers, args)
+        _, aux = run.call(f, _with_variables(run, numbers, args), kwargs, has_aux)
+        one = run.one()
+        (value,) = run.results(run.outputs)
+        grads = each_like(chosen, run.pull(run.outputs, [one], keep=False))
+        result = grads if isinstance(argnums, Sequence) else grads[0]
+        return ((value, _auxiliary(run, aux)) if has_aux else value), result
 
     return evaluate
 
@@ -187,37 +287,154 @@ def _numbers(argnums: int | Sequence[int]) -> tuple[int, ...]:
         raise TypeError(f"argnums must be an integer, or a list or tuple of integers, not {argnums!r}") from None
 
 
-def _call_with_variables(
-    name: str, f: Callable[..., Any], numbers: tuple[int, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[list[Tensor], Tensor, list[Leaf]]:
-    """Call ``f`` with fresh leaves in place of the numbered arguments; these, the output, and the user's leaves met."""
+def _chosen(name: str, numbers: tuple[int, ...], args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments that a function is differentiated in."""
     if any(not -len(args) <= n < len(args) for n in numbers):
         raise ValueError(f"{name}: argnums {numbers} do not fit {len(args)} arguments")
+    return tuple(args[n] for n in numbers)
+
+
+def _with_variables(run: _Differentiation, numbers: tuple[int, ...], args: tuple[Any, ...]) -> list[Any]:
     arguments = list(args)
     for n in numbers:
-        arguments[n] = _variable(name, args[n])
-    variables = [arguments[n] for n in numbers]
-    with recording():
-        out = _output(name, f(*arguments, **kwargs))
-    return variables, out, _leaves_met(name, [out], variables, [args[n] for n in numbers])
+        arguments[n] = run.variables_for(args[n], f"argument {n}")
+    return arguments
 
 
-def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
     """The gradient of a function whose value is a single number; see :func:`value_and_grad`.
+
+    With ``has_aux`` it returns ``(gradient, aux)``.
 
     >>> grad(lambda x: x * x)(3.0)
     tensor(6.)
+    >>> grad(grad(lambda x: x * x * x))(3.0)
+    tensor(18.)
     """
-    evaluate = _value_and_grad("grad", f, argnums)
-    return lambda *args, **kwargs: evaluate(*args, **kwargs)[1]
+    return _gradient("grad", f, argnums, has_aux)
 
 
-def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
-    """The matrix of all partial derivatives, one reverse pass for each entry of the output.
+def _gradient(name: str, f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool) -> Callable[..., Any]:
+    evaluate = _value_and_grad(name, f, argnums, has_aux)
+
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, grads = evaluate(*args, **kwargs)
+        return (grads, value[1]) if has_aux else grads
+
+    return gradient
+
+
+# --- from tangents to tangents -----------------------------------------------------------------------
+
+
+def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
+    """The value of a function, and its derivative as a map from tangents of the inputs to one of the output.
+
+    The derivative along v is J v. It is computed by pulling back twice: u'J is linear in u, and its transpose is J. So
+    it needs the VJPs alone; a call costs about as much as a reverse pass.
+
+    Args:
+        f, primals: as for :func:`vjp`.
+
+    Returns:
+        ``(out, push)``; ``push`` takes one tangent for each primal, in its structure, and returns one in the structure
+        of the output. It may be called repeatedly.
+
+    >>> import minigrad as mg
+    >>> out, push = linearize(lambda x, y: x * y, 2.0, 3.0)
+    >>> out.item(), push(1.0, 0.0).item(), push(0.0, 1.0).item()
+    (6.0, 3.0, 2.0)
+    """
+    return _linearize("linearize", f, primals)
+
+
+def _linearize(name: str, f: Callable[..., Any], primals: Sequence[Any]) -> tuple[Any, Callable[..., Any]]:
+    run = _Differentiation(name, twice=True)
+    args = [run.variables_for(p, f"primal {i}") for i, p in enumerate(primals)]
+    out, _ = run.call(f, args, {})
+    weights = [_weight(y) for y in run.outputs]
+    pulled = run.pull_recorded(run.outputs, weights)  # u'J, of weights u
+
+    def push(*tangents: Any) -> Any:
+        given = _fitting(name, "tangent", "primal", primals, tangents)
+        transposed = _Differentiation(name)
+        transposed.recorded = transposed.recorded or run.recorded
+        transposed.variables, transposed.primals, transposed.outputs = weights, run.primals, pulled
+        transposed.own = run.own.union(w.node for w in weights if w.node is not None)
+        return like(out, transposed.pull(pulled, given, keep=True))
+
+    return like(out, run.results(run.outputs)), push
+
+
+def _weight(y: Tensor) -> Tensor:
+    """A variable of an output's shape, in which what is pulled back is linear."""
+    fresh = untracked(np.zeros(y.shape, y.dtype if y.dtype.kind == "f" else np.float64))  # integers do not move
+    fresh.node = _Variable(fresh.data)
+    return fresh
+
+
+def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """The value of a function, and its derivative along a direction, J v.
+
+    Args:
+        f: a function of as many tensors (or structures of them) as there are primals.
+        primals: a list or tuple of the points, as for :func:`vjp`. tangents: of the directions, in the same structures.
+
+    Returns:
+        ``(out, tangent)``, in the same structure.
+
+    Raises:
+        TypeError: for primals that are not floating. ValueError: for tangents that do not fit.
+
+    >>> import minigrad as mg
+    >>> out, tangent = jvp(lambda x: x * x, [3.0], [1.0])
+    >>> out.item(), tangent.item()
+    (9.0, 6.0)
+    """
+    out, push = _linearize("jvp", f, primals)
+    return out, push(*tangents)
+
+
+# --- second derivatives, and all partial ones --------------------------------------------------------
+
+
+def hvp(f: Callable[..., Any], primals: Sequence[Any], vectors: Sequence[Any]) -> tuple[Any, ...]:
+    """The Hessian of a function whose value is a single number, times a vector, without the Hessian.
+
+    It is the gradient of the gradient's product with the vector: some four times the work of a gradient.
+
+    Args:
+        f: a function of as many tensors (or structures of them, or modules) as there are primals.
+        primals: a list or tuple of the points. vectors: of the factors, in the same structures.
+
+    Returns:
+        a tuple with one product for each primal, in its structure.
+
+    Raises:
+        TypeError: for primals that are not floating. ValueError: for vectors that do not fit.
+
+    >>> import minigrad as mg
+    >>> hvp(lambda x, y: (x * x * y).sum(), [2.0, 3.0], [1.0, 0.0])
+    (tensor(6.), tensor(4.))
+    """
+    run = _Differentiation("hvp", twice=True)
+    args = [run.variables_for(p, f"primal {i}") for i, p in enumerate(primals)]
+    run.call(f, args, {})
+    gradient = run.pull_recorded(run.outputs, [run.one()])
+    given = _fitting("hvp", "vector", "primal", primals, vectors)
+    return each_like(primals, run.pull(gradient, given, keep=False))
+
+
+def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """The matrix of all partial derivatives: a reverse pass for many entries of the output at a time.
+
+    Args:
+        f: a function that returns a tensor or a structure of tensors. argnums, has_aux: as for :func:`value_and_grad`.
 
     Returns:
         a function; its result has the output's shape followed by the argument's, and the argument's
-        dtype; a tuple of such tensors if ``argnums`` is a sequence.
+        dtype; for structures, that of the output with that of the argument in place of each leaf; a tuple of such for
+        each output if ``argnums`` is a sequence. With ``has_aux`` it returns ``(jacobian, aux)``.
 
     Raises:
         TypeError: if an argument to differentiate in is not floating.
@@ -227,18 +444,57 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
     tensor([[2., 0.],
             [0., 4.]])
     """
+    return _jacobian("jacobian", f, argnums, has_aux)
+
+
+def _jacobian(name: str, f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool) -> Callable[..., Any]:
     numbers = _numbers(argnums)
 
     def evaluate(*args: Any, **kwargs: Any) -> Any:
-        variables, out, met = _call_with_variables("jacobian", f, numbers, args, kwargs)
-        rows = [np.zeros((out.size, *v.shape), v.dtype) for v in variables]
-        for i in range(out.size if out.node is not None else 0):
-            one_hot = np.zeros(out.size, out.dtype)
-            one_hot[i] = 1
-            pulled = _pull([seed_of(out, one_hot.reshape(out.shape))], variables, retain_graph=True)
-            for matrix, row in zip(rows, pulled, strict=True):
-                matrix[i] = row
-        results = _results([m.reshape(out.shape + v.shape) for m, v in zip(rows, variables, strict=True)], met)
-        return results if isinstance(argnums, Sequence) else results[0]
+        run = _Differentiation(name)
+        chosen = _chosen(name, numbers, args)
+        out, aux = run.call(f, _with_variables(run, numbers, args), kwargs, has_aux)
+        blocks = []
+        for y in run.outputs:
+            block = each_like(chosen, _partial_derivatives(run, y))
+            blocks.append(block if isinstance(argnums, Sequence) else block[0])
+        result = like(out, blocks)
+        return (result, _auxiliary(run, aux)) if has_aux else result
 
     return evaluate
+
+
+def _partial_derivatives(run: _Differentiation, y: Tensor) -> list[Tensor]:
+    """Those of one output in each variable, of the output's shape followed by the variable's."""
+    met = run.met()
+    if not (run.recorded and met):
+        arrays = jacobian_rows(y, cast("list[Leaf]", run.sources))
+        return _refusing(arrays, met)
+    if not y.size:
+        return [untracked(np.zeros(y.shape + v.shape, v.dtype)) for v in run.variables]
+    one_hot = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
+    rows = [run.pull_recorded([y], [untracked(row)]) for row in one_hot]
+    columns = zip(*rows, strict=True)
+    return [_stacked(column).reshape(y.shape + v.shape) for column, v in zip(columns, run.variables, strict=True)]
+
+
+def _stacked(rows: Sequence[Tensor]) -> Tensor:
+    return cast(Tensor, np.stack(cast(Any, rows)))  # which of tensors is mg.stack
+
+
+def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """All second partial derivatives of a function whose value is a single number: the jacobian of its gradient.
+
+    Args:
+        f, argnums, has_aux: as for :func:`value_and_grad`.
+
+    Returns:
+        a function; of an argument x the result has the shape ``x.shape + x.shape``; for structures, that of the
+        argument with that of the argument in place of each leaf. With ``has_aux`` it returns ``(hessian, aux)``.
+
+    >>> import minigrad as mg
+    >>> hessian(lambda x: x[0] * x[1])(mg.tensor([2.0, 3.0]))
+    tensor([[0., 1.],
+            [1., 0.]])
+    """
+    return _jacobian("hessian", _gradient("hessian", f, argnums, has_aux), argnums, has_aux)

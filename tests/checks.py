@@ -25,6 +25,7 @@ class Case:
     rtol: float = 1e-6
     atol: float = 1e-11
     float32: bool = True  # also run in float32 and check dtypes
+    reference: bool = True  # its second derivatives are right at the case's points, too
 
 
 def leaf(array: Any) -> Any:
@@ -85,7 +86,7 @@ def nothing_unneeded(record: Primitive) -> Iterator[None]:
 
 
 def check_primitive(function: Callable[..., Any], case: Case) -> None:
-    """Numerical gradients; read-only and oddly laid out inputs; partial needs; dtypes; the reference.
+    """Numerical gradients; read-only and oddly laid out inputs; partial needs; dtypes; the reference; second order.
 
     Raises AssertionError (or the primitive's own error) on the first disagreement.
     """
@@ -140,6 +141,74 @@ def check_primitive(function: Callable[..., Any], case: Case) -> None:
         for mine, theirs in zip(outs + grads, expected[0] + expected[1], strict=True):
             if mine is not None:
                 np.testing.assert_allclose(mine, theirs, rtol=1e-8, atol=1e-9)
+
+    if sum(x.size for x in present) <= 60:
+        check_second_order(function, case)
+
+
+@contextmanager
+def by_reference(record: Primitive) -> Iterator[None]:
+    """Inside, derivatives of the primitive's derivatives are those of its reference."""
+    before = record.residuals, record.vjp_on_tensors
+    record.residuals, record.vjp_on_tensors = ("derived",), None
+    try:
+        yield
+    finally:
+        record.residuals, record.vjp_on_tensors = before
+
+
+def check_second_order(function: Callable[..., Any], case: Case) -> None:
+    """Derivatives of the derivatives, by the rule on tensors and by the reference, against differences of first ones.
+
+    Also the rule's first derivatives against the usual ones; products with tangents; and many cotangents at once.
+
+    Raises AssertionError (or the primitive's own error) on the first disagreement.
+    """
+    plain = [np.ascontiguousarray(x).reshape(np.shape(x)) if isinstance(x, np.ndarray) else x for x in case.inputs]
+    floating = [i for i, x in enumerate(plain) if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+    points = [plain[i] for i in floating]
+    record = function.primitive  # type: ignore[attr-defined]
+
+    def call(*given: Any) -> tuple[Tensor, ...]:
+        moved = dict(zip(floating, given, strict=True))
+        outputs = outputs_of(function(*(moved.get(i, x) for i, x in enumerate(plain)), **case.options))
+        return tuple(o for o in outputs if o.dtype.kind == "f")
+
+    options: Any = {"rtol": max(10 * case.rtol, 1e-5), "atol": max(case.atol, 1e-8), "directions": 2, "entries": False}
+    assert mg.gradgradcheck(call, points, **options)
+    if record.reference is not None and case.reference:
+        with by_reference(record):
+            assert mg.gradgradcheck(call, points, **options)
+
+    rng = np.random.default_rng(1)
+    with mg.create_graph():
+        outputs, recorded = mg.vjp(call, *(mg.tensor(x, requires_grad=True) for x in points))
+    _, pullback = mg.vjp(call, *points)
+    u = [rng.standard_normal(o.shape) for o in outputs]
+    v = [rng.standard_normal(x.shape) for x in points]
+    pulled = [t.numpy() for t in pullback(*u)]
+    with mg.create_graph():
+        for mine, theirs in zip(recorded(*u), pulled, strict=True):
+            np.testing.assert_allclose(mine.detach().numpy(), theirs, rtol=1e-9, atol=1e-11)
+
+    _, pushed = mg.jvp(call, points, v)
+    there = sum(float(np.vdot(a, t.numpy())) for a, t in zip(u, pushed, strict=True))
+    back = sum(float(np.vdot(a, p)) for a, p in zip(v, pulled, strict=True))
+    size = sum(float(np.vdot(np.abs(a), np.abs(p))) for a, p in zip(v, pulled, strict=True))
+    assert abs(there - back) <= 1e-9 * size + 1e-11, "J v does not agree with u'J"
+
+    jacobian = mg.jacobian(call, argnums=tuple(range(len(points))))(*points)
+    for k, blocks in enumerate(jacobian):
+        for i, block in enumerate(blocks):
+            rows = [pullback(*_one_hots(u, k, row))[i].numpy() for row in range(u[k].size)]
+            np.testing.assert_allclose(block.numpy(), np.array(rows).reshape(block.shape), rtol=1e-9, atol=1e-11)
+
+
+def _one_hots(shapes: Sequence[np.ndarray], k: int, row: int) -> list[np.ndarray]:
+    """Zeros of some shapes, with a 1 at a row of one."""
+    zeros = [np.zeros(u.shape) for u in shapes]
+    zeros[k].reshape(-1)[row] = 1
+    return zeros
 
 
 def _restore(plain: Sequence[Any], given: Sequence[Any]) -> list[Any]:

@@ -105,10 +105,10 @@ def test_slips_are_named():
             function(None)
     with pytest.raises(TypeError, match=r"argnums must be an integer, or a list or tuple of integers, not array"):
         mg.grad(lambda x: x, argnums=np.array([0, 1]))
-    with pytest.raises(TypeError, match=r"^grad: .*derivatives of derivatives"):
-        mg.grad(mg.grad(lambda y: y**3))(2.0)
+    with pytest.raises(TypeError, match=r"create_graph takes no arguments: .*@mg\.create_graph\(\)"):
+        mg.create_graph(lambda: None)
     with pytest.raises(TypeError, match=r"Tensor\.backward\(\) got an unexpected keyword argument"):
-        x.sum().backward(create_graph=True)
+        x.sum().backward(inputs=[x])
 
 
 def test_tensor_refuses_ragged_lists_and_foreign_dtypes():

@@ -274,6 +274,7 @@ LINEAR: dict[str, list[tuple[Any, list[Any]]]] = {
     "put": [(lambda d, x, v: ops.put(x, [2, 0, 2], v), [X34, X34])],
     "ravel": [(lambda d, x: ops.ravel(x), [X34])],
     "repeat": [(lambda d, x, n=n: ops.repeat(x, n, 1), [X34]) for n in (3, [1, 0, 2, 4])],
+    "linear_map": [(lambda d, x: ops.linear_map(x, lambda x: x[::-1] * 2, lambda u: u[::-1] * 2), [X34])],
     "reshape": [(lambda d, x: ops.reshape(x, (2, 6)), [X34])],
     "roll": [(lambda d, x: ops.roll(x, (1, -2), (0, 1)), [X34])],
     "split": [(lambda d, x: ops.split(x, [1, 3], 1), [X34])],
@@ -295,6 +296,7 @@ NOT_LINEAR = {
     "absolute", "arccos", "arcsin", "arctan", "arctan2", "binary_cross_entropy_with_logits", "clip", "cos", "cosh",
     "cross_entropy", "elu", "erf", "exp", "expm1", "gelu", "leaky_relu", "log", "log1p", "log_softmax", "logaddexp",
     "logsumexp", "lstm", "lstm_cell", "lstm_step", "max", "max_pool2d", "maximum", "min", "minimum", "mse_loss", "norm",
+    "normal_cdf",
     "power", "prod", "reciprocal", "relu", "rnn", "rnn_step", "sigmoid", "silu", "sin", "sinh", "softmax", "softplus",
     "sqrt", "square", "std", "tan", "tanh", "temporal_softmax_loss", "var",
 }  # fmt: skip

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import clocks, nn, primitives, recording
+from minigrad.chrome import trace_of
 from minigrad.core import current_scope
 from minigrad.recording import note_of, recorder
 from minigrad.rules import PRIMITIVES, Primitive
@@ -520,15 +521,51 @@ def test_together_with_record(order):
 
 @pytest.mark.parametrize("order", [("profile", "detect_anomaly"), ("detect_anomaly", "profile")])
 def test_together_with_detect_anomaly(order):
-    x = mg.tensor([0.0, 1.0], requires_grad=True)
-    with getattr(mg, order[0])() as first, getattr(mg, order[1])() as second, np.errstate(invalid="ignore"):
-        y = mg.sqrt(x * 0.0).sum()
-        with pytest.raises(FloatingPointError, match=r"VJP of multiply .* gave NaN"):
+    def spoilt(x):
+        return x.copy(), ()
+
+    function = mg.primitive(spoilt)
+    function.vjp(lambda g, needs: (np.full_like(g, np.nan),))
+    del PRIMITIVES[f"{__name__}.spoilt"]
+    with getattr(mg, order[0])() as first, getattr(mg, order[1])() as second:
+        y = function(leaf(2) * 2.0).sum()
+        with pytest.raises(FloatingPointError, match=r"VJP of spoilt .* gave .*NaN"):
             y.backward()
     p = first or second
-    assert [(e.primitive, e.failed) for e in p.events if e.phase == "backward"] == [
-        ("sum", False), ("sqrt", False), ("multiply", False),
-    ]  # fmt: skip
+    assert [(e.primitive, e.failed) for e in p.events if e.phase == "backward"] == [("sum", False), ("spoilt", False)]
+
+
+def test_a_pass_that_leaves_a_graph_counts_its_calls_too():
+    """The rules then call primitives, whose time is theirs alone; results are the same."""
+
+    def second(x):
+        return mg.grad(lambda x: (mg.grad(lambda x: (mg.tanh(x) ** 3 + mg.softplus(x)).sum())(x) ** 2).sum())(x)
+
+    x = np.linspace(-1, 1, 5)
+    with mg.profile() as p, mg.scope("mine"):
+        found = second(x)
+    np.testing.assert_array_equal(found.data, second(x).data)
+    rules = [e for e in p.events if (e.primitive, e.phase) == ("tanh", "backward")]
+    inner = {e.primitive for e in p.events for r in rules if r.begin < e.begin < r.begin + r.time}
+    assert "multiply" in inner  # within a rule on tensors
+    assert p.inside + p.outside + p.overhead == p.wall
+    assert p.inside == sum(own_times(p.events)) < sum(e.time for e in p.events)
+    assert all(time >= 0 for time in own_times(p.events))
+    assert p.outside > 0
+    check_trace(trace_of(p.events, p.threads, p.began, p.began + p.wall, p.thread))
+
+
+def test_rules_of_each_kind_are_timed():
+    """The rows of a jacobian come from `batched_vjp`, derivatives of derivatives from `vjp_on_tensors`."""
+    assert mg.tanh.primitive.batched_vjp is not None
+    assert mg.sigmoid.primitive.vjp_on_tensors is not None
+    x = np.linspace(0.5, 1, 3)
+    with mg.profile() as p:
+        mg.jacobian(mg.tanh)(x)
+    with mg.profile() as q:
+        mg.grad(lambda x: mg.grad(lambda x: mg.sigmoid(x).sum())(x).sum())(x)
+    assert [(e.primitive, e.phase) for e in p.events].count(("tanh", "backward")) == 1
+    assert ("sigmoid", "backward") in [(e.primitive, e.phase) for e in q.events]
 
 
 def test_results_are_the_same_to_the_bit():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core import Leaf, Tensor, current_scope
+import numpy as np
+
+from ..core import Leaf, Tensor, current_scope, plain
 
 __all__ = ["Buffer", "Parameter"]
 
@@ -88,7 +90,7 @@ class Parameter(Tensor):
         twin = Parameter(self.data)
         twin.name, twin.owner = self.name, self.owner
         if self.grad is not None:
-            twin.grad = self.grad.copy()
+            twin.grad = np.array(plain(self.grad))
         twin.requires_grad = self.requires_grad  # false for a frozen one
         memo[id(self)] = twin
         return twin

@@ -1,7 +1,7 @@
 """Primitives: functions on tensors with hand-written vector-Jacobian products, one family a file."""
 
 from .protocols import operators as _operators  # noqa: F401 (importing it attaches operators to Tensor)
-from .activations import dropout, elu, erf, gelu, leaky_relu, relu, sigmoid, silu, softplus
+from .activations import dropout, elu, erf, gelu, leaky_relu, normal_cdf, relu, sigmoid, silu, softplus
 from .convolution import conv2d, conv_transpose2d
 from .elementwise import (
     absolute, add, arccos, arcsin, arctan, arctan2, cos, cosh, divide, exp, expm1, log, log1p, logaddexp, multiply,
@@ -9,6 +9,7 @@ from .elementwise import (
 )  # fmt: skip
 from .elementwise import absolute as abs
 from .indexing import diagonal, getitem, put, take_along_axis, tril, triu
+from .linear import linear_map
 from .lookup import embedding, one_hot
 from .losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
 from .pooling import avg_pool2d, max_pool2d, pixel_shuffle
@@ -29,7 +30,7 @@ from .temporal import temporal_affine, temporal_softmax_loss
 
 __all__ = [
     # activations
-    "dropout", "elu", "erf", "gelu", "leaky_relu", "relu", "sigmoid", "silu", "softplus",
+    "dropout", "elu", "erf", "gelu", "leaky_relu", "normal_cdf", "relu", "sigmoid", "silu", "softplus",
     # convolution and pooling
     "avg_pool2d", "conv2d", "conv_transpose2d", "max_pool2d", "pixel_shuffle",
     # elementwise
@@ -38,6 +39,8 @@ __all__ = [
     "subtract", "tan", "tanh",
     # indexing
     "diagonal", "getitem", "put", "take_along_axis", "tril", "triu",
+    # linear maps by functions
+    "linear_map",
     # lookup and losses
     "binary_cross_entropy_with_logits", "cross_entropy", "embedding", "mse_loss", "nll_loss", "one_hot",
     # products

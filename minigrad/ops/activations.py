@@ -20,7 +20,7 @@ from .elementwise import add, divide, exp, log1p, multiply, negative, power, tan
 from .kernels.numerics import as_float, logistic, narrowed, single, taken
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True, residuals=("x",))
 def sigmoid(x: Array) -> ForwardResult:
     """1 / (1 + exp(-x)), entry by entry, for x of any shape; no overflow for any x.
 
@@ -41,7 +41,17 @@ def _(g: Any, needs: Any, x: Array) -> Any:
     return (g * (u / d),)
 
 
-@primitive(broadcasts=True)
+@sigmoid.vjp_on_tensors
+def _(g: Any, needs: Any, x: Any) -> Any:
+    return (g * (sigmoid(x) * sigmoid(-x)),)  # smooth also at 0, where |x| is not
+
+
+def sigmoid_of(x: Any) -> Any:
+    """The sigmoid of arrays or of tensors."""
+    return sigmoid(x) if isinstance(x, Tensor) else logistic(x)
+
+
+@primitive(broadcasts=True, entrywise=True, residuals=("output",))
 def relu(x: Array) -> ForwardResult:
     """max(x, 0), entry by entry, for x of any shape; the gradient at 0 is 0, and nothing passes below, not even NaN.
 
@@ -57,7 +67,7 @@ def _(g: Any, needs: Any, y: Array) -> Any:
     return (taken(g, y != 0),)  # y >= 0, or NaN, which passes all on as in maximum
 
 
-@primitive
+@primitive(entrywise=True, residuals=("x",))
 def leaky_relu(x: Array, negative_slope: float = 0.01) -> ForwardResult:
     """x where x > 0, negative_slope x elsewhere, entry by entry, for x of any shape.
 
@@ -77,7 +87,7 @@ def _(g: Any, needs: Any, x: Array, slope: float) -> Any:
     return (np.where(above, g, slope * g) if slope else taken(g, above),)
 
 
-@primitive
+@primitive(entrywise=True, residuals=("x",))
 def elu(x: Array, alpha: float = 1.0) -> ForwardResult:
     """x where x > 0, alpha (exp(x) - 1) elsewhere, entry by entry, for x of any shape.
 
@@ -99,7 +109,7 @@ def _(g: Any, needs: Any, x: Array, alpha: float) -> Any:
     return (np.where(above, g, g * (alpha * np.exp(np.minimum(x, 0)))) if alpha else taken(g, above),)
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True, residuals=("x",))
 def softplus(x: Array) -> ForwardResult:
     """log(1 + exp(x)), entry by entry, for x of any shape; no overflow for any x.
 
@@ -114,7 +124,7 @@ def softplus(x: Array) -> ForwardResult:
 
 @softplus.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
-    return (g * logistic(single(x)),)
+    return (g * sigmoid_of(single(x)),)
 
 
 @softplus.reference
@@ -122,7 +132,7 @@ def _(x: Any) -> Any:
     return log1p(exp(x))
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True, residuals=("x",))
 def silu(x: Array) -> ForwardResult:
     """x sigmoid(x), entry by entry, for x of any shape; also known as swish.
 
@@ -138,7 +148,7 @@ def silu(x: Array) -> ForwardResult:
 @silu.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
     x = single(x)
-    s = logistic(x)
+    s = sigmoid_of(x)
     return (g * (s * (1 + x * (1 - s))),)
 
 
@@ -212,7 +222,7 @@ def _erf(x: Array) -> Array:
     return y
 
 
-def _normal_cdf(x: Array) -> Array:
+def _below(x: Array) -> Array:
     """The probability that a standard normal variable is below x, (1 + erf(x / sqrt(2))) / 2."""
     z = np.asarray(x * math.sqrt(0.5))
     near, centre, tail = _halves(z)
@@ -222,7 +232,30 @@ def _normal_cdf(x: Array) -> Array:
     return y
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True, residuals=("x",))
+def normal_cdf(x: Array) -> ForwardResult:
+    """The probability that a standard normal variable is below x, entry by entry, for x of any shape.
+
+    Accurate relative to its own, tiny size for x far below 0. The function that :func:`gelu` multiplies x with.
+
+    >>> normal_cdf([0.0, 1.0]).numpy().round(4)
+    array([0.5   , 0.8413], dtype=float32)
+    """
+    return narrowed(_below(single(x)), x), (x,)
+
+
+@normal_cdf.vjp
+def _(g: Any, needs: Any, x: Any) -> Any:
+    t = np.clip(single(x), -100, 100)  # farther out the density is 0 anyway, and t^2 could overflow
+    return (g * (np.exp(-0.5 * t * t) / math.sqrt(2 * math.pi)),)
+
+
+@normal_cdf.reference
+def _(x: Any) -> Any:
+    return multiply(0.5, add(1, erf(multiply(x, math.sqrt(0.5)))))
+
+
+@primitive(broadcasts=True, entrywise=True, residuals=("x",))
 def erf(x: Array) -> ForwardResult:
     """The error function 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x, entry by entry.
 
@@ -243,7 +276,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
 _SLOPE, _CUBE = math.sqrt(2 / math.pi), 0.044715  # of the tanh approximation
 
 
-@primitive
+@primitive(entrywise=True, residuals=("x", "derived"))
 def gelu(x: Array, approximate: str = "none") -> ForwardResult:
     """x Phi(x), entry by entry, with Phi the standard normal distribution function; x of any shape.
 
@@ -263,7 +296,7 @@ def gelu(x: Array, approximate: str = "none") -> ForwardResult:
         raise ValueError(f"approximate must be 'none' or 'tanh', not {approximate!r}")
     wide = single(x)
     if approximate == "none":
-        phi = _normal_cdf(wide)
+        phi = _below(wide)
     else:  # (1 + tanh(u)) / 2 = sigmoid(2u), which does not cancel
         t = np.clip(wide, -100, 100)
         phi = logistic(2 * _SLOPE * t * (1 + _CUBE * t * t))
@@ -280,6 +313,18 @@ def _(g: Any, needs: Any, x: Array, phi: Array, approximate: str) -> Any:
     return (g * (phi + t * density),)
 
 
+@gelu.vjp_on_tensors
+def _(g: Any, needs: Any, x: Any, phi: Any, approximate: str) -> Any:
+    t = np.clip(x, -100, 100)
+    if approximate == "none":
+        smooth, density = normal_cdf(x), np.exp(-0.5 * t * t) / math.sqrt(2 * math.pi)
+    else:
+        u = 2 * _SLOPE * t * (1 + _CUBE * t * t)
+        smooth = sigmoid(u)
+        density = 2 * _SLOPE * (1 + 3 * _CUBE * t * t) * smooth * sigmoid(-u)
+    return (g * (smooth + t * density),)
+
+
 @gelu.reference
 def _(x: Any, approximate: str = "none") -> Any:
     if approximate == "none":
@@ -292,7 +337,7 @@ def _(x: Any, approximate: str = "none") -> Any:
 # --- dropout -----------------------------------------------------------------------------------------
 
 
-@primitive
+@primitive(entrywise=True, residuals=("constant", "constant"))
 def _dropout(x: Array, p: float = 0.5, rng: np.random.Generator | int | None = None) -> ForwardResult:
     if x.dtype.kind != "f":
         raise TypeError(f"x must be floating, not {x.dtype}")

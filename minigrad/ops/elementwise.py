@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
 from ..runtime.contexts import errstate
 from ..spec import Array
@@ -23,7 +24,7 @@ from .kernels.numerics import single, taken
 _add, _subtract, _multiply, _divide = np.add, np.subtract, np.multiply, np.divide
 
 
-@primitive(broadcasts=True, commutative=True)
+@primitive(broadcasts=True, entrywise=True, commutative=True)
 def add(a: Array, b: Array) -> ForwardResult:
     """a + b, entry by entry; the shapes broadcast.
 
@@ -38,7 +39,7 @@ def _(g: Any, needs: Any) -> Any:
     return g, g
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True)
 def subtract(a: Array, b: Array) -> ForwardResult:
     """a - b, entry by entry; the shapes broadcast.
 
@@ -53,7 +54,7 @@ def _(g: Any, needs: Any) -> Any:
     return g, -g if needs[1] else None
 
 
-@primitive(broadcasts=True, commutative=True)
+@primitive(broadcasts=True, entrywise=True, commutative=True, residuals=("a", "b"))
 def multiply(a: Array, b: Array) -> ForwardResult:
     """a b, entry by entry; the shapes broadcast.
 
@@ -69,7 +70,7 @@ def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
     return g * b if needs[0] else None, g * a if needs[1] else None
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True, residuals=("b", "output"))
 def divide(a: Array, b: Array) -> ForwardResult:
     """a / b, entry by entry; the shapes broadcast, and integers give float64.
 
@@ -86,7 +87,7 @@ def _(g: Any, needs: Any, b: Array, y: Array) -> Any:
     return da, -da * y if needs[1] else None
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True, residuals=("a", "b"))
 def power(a: Array, b: Array) -> ForwardResult:
     """a to the power b, entry by entry; the shapes broadcast. A square costs one multiplication.
 
@@ -132,7 +133,25 @@ def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
     return da, db
 
 
-@primitive(broadcasts=True)
+@power.vjp_on_tensors
+def _(g: Any, needs: Any, a: Any, b: Any) -> Any:
+    da = db = None
+    with errstate(divide="ignore"):
+        if needs[0]:
+            # A constant b of 0 stays, as above. One that is differentiated itself stays only where a is 0, too:
+            # elsewhere the derivative of b a^(b-1) in b is 1/a there.
+            less = plain(b) != 0
+            if isinstance(b, Tensor):
+                less = np.where(less | (plain(a) != 0), 1, 0)
+            da = g * (b * power(a, b - less))
+        if needs[1]:
+            y = power(a, b)
+            zero = (plain(a) == 0) & (plain(b) >= 0)
+            db = g * (y * log(np.where(zero, 1, a)))
+    return da, db
+
+
+@primitive(broadcasts=True, entrywise=True)
 def negative(x: Array) -> ForwardResult:
     """-x, entry by entry, for x of any shape.
 
@@ -147,7 +166,7 @@ def _(g: Any, needs: Any) -> Any:
     return (-g,)
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True, residuals=("x",))
 def absolute(x: Array) -> ForwardResult:
     """|x|, entry by entry, for x of any shape; the gradient at 0 is 0, whatever the cotangent. Also called ``abs``.
 
@@ -167,7 +186,7 @@ def signed(g: Any, x: Array) -> Any:
     return taken(g, x != 0) * np.sign(x)
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True, residuals=("x",))
 def square(x: Array) -> ForwardResult:
     """x^2, entry by entry, for x of any shape.
 
@@ -184,7 +203,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
     return (d,)
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True, residuals=("output",))
 def sqrt(x: Array) -> ForwardResult:
     """The square root, entry by entry, for x of any shape; the gradient at 0 is infinite.
 
@@ -201,7 +220,7 @@ def _(g: Any, needs: Any, y: Array) -> Any:
         return (0.5 * g / y,)
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True, residuals=("output",))
 def reciprocal(x: Array) -> ForwardResult:
     """1 / x, entry by entry, for x of any shape. Integers stay integers, as in NumPy.
 
@@ -221,7 +240,7 @@ def _(g: Any, needs: Any, y: Array) -> Any:
 # --- exponentials and logarithms -------------------------------------------------------------------
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True, residuals=("output",))
 def exp(x: Array) -> ForwardResult:
     """e^x, entry by entry, for x of any shape.
 
@@ -237,7 +256,7 @@ def _(g: Any, needs: Any, y: Array) -> Any:
     return (g * y,)
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True, residuals=("x",))
 def expm1(x: Array) -> ForwardResult:
     """e^x - 1, entry by entry, accurate for small x; x of any shape.
 
@@ -252,7 +271,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
     return (g * np.exp(x),)  # y + 1 would be cheaper, but cancels for x far below 0
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True, residuals=("x",))
 def log(x: Array) -> ForwardResult:
     """The natural logarithm, entry by entry, for x of any shape.
 
@@ -267,7 +286,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
     return (g / x,)
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True, residuals=("x",))
 def log1p(x: Array) -> ForwardResult:
     """log(1 + x), entry by entry, accurate for small x; x of any shape.
 
@@ -282,7 +301,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
     return (g / (1 + x),)
 
 
-@primitive(broadcasts=True, commutative=True)
+@primitive(broadcasts=True, entrywise=True, commutative=True, residuals=("a", "b"))
 def logaddexp(a: Array, b: Array) -> ForwardResult:
     """log(e^a + e^b), entry by entry, without overflow; the shapes broadcast.
 
@@ -309,10 +328,22 @@ def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
     return np.where(d < 0, less, more) if needs[0] else None, np.where(d < 0, more, less) if needs[1] else None
 
 
+@logaddexp.vjp_on_tensors
+def _(g: Any, needs: Any, a: Any, b: Any) -> Any:
+    from .activations import sigmoid
+
+    # sigmoid(a - b) and sigmoid(b - a), which are smooth also where a = b, as the above is not
+    x, y = plain(a), plain(b)
+    with errstate(invalid="ignore"):
+        d = np.where(np.isinf(x) & (x == y), 0, subtract(a, b))  # inf - inf is NaN, and 0 here
+    g = taken(g, np.maximum(x, y) != -np.inf)
+    return g * sigmoid(d) if needs[0] else None, g * sigmoid(-d) if needs[1] else None
+
+
 # --- trigonometric and hyperbolic functions ----------------------------------------------------------
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True, residuals=("x",))
 def sin(x: Array) -> ForwardResult:
     """The sine of x in radians, entry by entry, for x of any shape.
 
@@ -327,7 +358,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
     return (g * np.cos(x),)
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True, residuals=("x",))
 def cos(x: Array) -> ForwardResult:
     """The cosine of x in radians, entry by entry, for x of any shape.
 
@@ -342,7 +373,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
     return (-g * np.sin(x),)
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True, residuals=("output",))
 def tan(x: Array) -> ForwardResult:
     """The tangent of x in radians, entry by entry, for x of any shape.
 
@@ -359,7 +390,7 @@ def _(g: Any, needs: Any, y: Array) -> Any:
     return (g * (1 + y * y),)
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True, residuals=("x",))
 def arcsin(x: Array) -> ForwardResult:
     """The angle in [-pi/2, pi/2] with sine x, entry by entry; the gradient at -1 and 1 is infinite.
 
@@ -376,7 +407,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
         return (g / np.sqrt((1 - x) * (1 + x)),)
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True, residuals=("x",))
 def arccos(x: Array) -> ForwardResult:
     """The angle in [0, pi] with cosine x, entry by entry; the gradient at -1 and 1 is -inf.
 
@@ -393,7 +424,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
         return (-g / np.sqrt((1 - x) * (1 + x)),)
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True, residuals=("x",))
 def arctan(x: Array) -> ForwardResult:
     """The angle in [-pi/2, pi/2] with tangent x, entry by entry, for x of any shape.
 
@@ -410,7 +441,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
         return (g / (1 + x * x),)
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True, residuals=("y", "x"))
 def arctan2(y: Array, x: Array) -> ForwardResult:
     """The angle of the point (x, y) in [-pi, pi], entry by entry; the shapes broadcast.
 
@@ -430,7 +461,18 @@ def _(g: Any, needs: Any, y: Array, x: Array) -> Any:
     return g * (x / r) / r if needs[0] else None, -g * (y / r) / r if needs[1] else None
 
 
-@primitive(broadcasts=True)
+@arctan2.vjp_on_tensors
+def _(g: Any, needs: Any, y: Any, x: Any) -> Any:
+    # x / (x^2 + y^2) is homogeneous: of x and y in units of the larger one, a constant, it neither over- nor underflows
+    unit = np.maximum(np.abs(plain(y)), np.abs(plain(x)))
+    origin = unit == 0
+    unit = np.where(origin, 1, unit)
+    y, x = np.where(origin, 1, y / unit), x / unit
+    g = taken(g, ~origin) / ((x * x + y * y) * unit)
+    return g * x if needs[0] else None, -g * y if needs[1] else None
+
+
+@primitive(broadcasts=True, entrywise=True, residuals=("x",))
 def sinh(x: Array) -> ForwardResult:
     """The hyperbolic sine, entry by entry, for x of any shape.
 
@@ -445,7 +487,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
     return (g * np.cosh(x),)
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True, residuals=("x",))
 def cosh(x: Array) -> ForwardResult:
     """The hyperbolic cosine, entry by entry, for x of any shape.
 
@@ -460,7 +502,7 @@ def _(g: Any, needs: Any, x: Array) -> Any:
     return (g * np.sinh(x),)
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True, residuals=("output",))
 def tanh(x: Array) -> ForwardResult:
     """The hyperbolic tangent, entry by entry, for x of any shape.
 
@@ -476,3 +518,8 @@ def _(g: Any, needs: Any, y: Array) -> Any:
     d = 1 - y * y
     d *= g
     return (d,)
+
+
+@tanh.batched_vjp
+def _(g: Any, needs: Any, y: Any) -> Any:
+    return (g * (1 - y * y),)

@@ -18,6 +18,7 @@ from ..primitives import ForwardResult, primitive
 from ..spec import Array, as_array, describe
 from .kernels.numerics import widened
 from .kernels.rows import sum_rows
+from .linear import mapped
 
 __all__ = ["diagonal", "getitem", "put", "take_along_axis", "tril", "triu"]
 
@@ -68,8 +69,12 @@ def _places(shape: tuple[int, ...]) -> Array:
     return np.arange(math.prod(shape)).reshape(shape)
 
 
+def scattered(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
+    """Zeros of a shape, with g added at an index: what it names repeatedly gets the sum. g may be a tensor."""
+    return mapped(g, lambda g: _scatter(g, index, shape), lambda u: u[index])
+
+
 def _scatter(g: Array, index: Any, shape: tuple[int, ...]) -> Array:
-    """Zeros of a shape, with g added at an index: what it names repeatedly gets the sum."""
     if isinstance(index, np.ndarray) and index.size and _may_repeat(index) and math.prod(shape[1:]) >= 16:
         # long rows by number, as in an embedding: 400 of 256 take a quarter of np.add.at's time
         rows = index.ravel().astype(np.intp, copy=False) % shape[0]
@@ -84,7 +89,7 @@ def _scatter(g: Array, index: Any, shape: tuple[int, ...]) -> Array:
     return d
 
 
-@primitive
+@primitive(residuals=())
 def getitem(x: Array, index: Any) -> ForwardResult:
     """x[index], with any index that NumPy takes; the gradient of an entry is the sum over its uses.
 
@@ -109,10 +114,10 @@ def getitem(x: Array, index: Any) -> ForwardResult:
 
 @getitem.vjp
 def _(g: Any, needs: Any, index: Any, shape: tuple[int, ...]) -> Any:
-    return (_scatter(g, index, shape),)
+    return (scattered(g, index, shape),)
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, residuals=())
 def _put(x: Array, value: Array, index: Any) -> ForwardResult:
     """A copy of x with other values at an index; see :func:`put`."""
     x, value, index = as_array(x), np.asarray(value), _unwrap(index)
@@ -169,15 +174,27 @@ def _(g: Any, needs: Any, index: Any, places: Array | None) -> Any:
         d[index] = 0
     values: Any = g[index] if needs[1] else None
     if needs[1] and places is not None:
-        # the winner of each entry is who wrote last
-        writers = np.arange(places.size)
-        last = np.zeros(g.size, np.intp)
-        last[places.ravel()] = writers
-        values = np.where(last[places] == writers.reshape(places.shape), values, 0)
+        values = np.where(_is_last(places, g.size), values, 0)
     return d, values
 
 
-@primitive
+def _is_last(places: Array, size: int) -> Array:
+    """Whether each place, among so many, is not named again later: who writes last wins."""
+    writers = np.arange(places.size)
+    last = np.zeros(size, np.intp)
+    last[places.ravel()] = writers
+    return last[places] == writers.reshape(places.shape)  # type: ignore[no-any-return]
+
+
+@_put.vjp_on_tensors
+def _(g: Any, needs: Any, index: Any, places: Array | None) -> Any:
+    values = g[index] if needs[1] else None
+    if values is not None and places is not None:
+        values = np.where(_is_last(places, g.size), values, 0)
+    return put(g, index, 0) if needs[0] else None, values
+
+
+@primitive(residuals=())
 def take_along_axis(x: Array, indices: Array, axis: int | None = -1) -> ForwardResult:
     """Entries of x picked along one axis, such as ``y[i, j] = x[i, indices[i, j]]`` for the last of two.
 
@@ -207,13 +224,13 @@ def take_along_axis(x: Array, indices: Array, axis: int | None = -1) -> ForwardR
 
 @take_along_axis.vjp
 def _(g: Any, needs: Any, index: tuple[Array, ...], shape: tuple[int, ...], original: tuple[int, ...]) -> Any:
-    return _scatter(g, index, shape).reshape(original), None
+    return scattered(g, index, shape).reshape(original), None
 
 
 # --- triangles and diagonals -----------------------------------------------------------------------
 
 
-@primitive
+@primitive(residuals=())
 def tril(x: Array, k: int = 0) -> ForwardResult:
     """The lower triangle of each matrix in x (…, n, m): 0 above the k-th diagonal.
 
@@ -234,7 +251,7 @@ def _(g: Any, needs: Any, k: int) -> Any:
     return (np.tril(g, k),)
 
 
-@primitive
+@primitive(residuals=())
 def triu(x: Array, k: int = 0) -> ForwardResult:
     """The upper triangle of each matrix in x (…, n, m): 0 below the k-th diagonal.
 
@@ -255,7 +272,7 @@ def _(g: Any, needs: Any, k: int) -> Any:
     return (np.triu(g, k),)
 
 
-@primitive
+@primitive(residuals=())
 def diagonal(x: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> ForwardResult:
     """The diagonals of x over two axes, which become one, the last; a read-only view.
 
@@ -273,8 +290,11 @@ def diagonal(x: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Forwa
 
 @diagonal.vjp
 def _(g: Any, needs: Any, shape: tuple[int, ...], offset: int, axis1: int, axis2: int) -> Any:
-    d = np.zeros(shape, g.dtype)
-    view = np.diagonal(d, offset, axis1, axis2)
-    view.flags.writeable = True  # into d, which is ours
-    view[...] = g
-    return (d,)
+    def place(g: Array) -> Array:
+        d = np.zeros(shape, g.dtype)
+        view = np.diagonal(d, offset, axis1, axis2)
+        view.flags.writeable = True  # into d, which is ours
+        view[...] = g
+        return d
+
+    return (mapped(g, place, lambda u: np.diagonal(u, offset, axis1, axis2)),)

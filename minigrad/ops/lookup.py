@@ -10,11 +10,12 @@ from ..core import Tensor
 from ..primitives import ForwardResult, primitive
 from ..spec import Array, get_default_dtype
 from .kernels.rows import check_indices, sum_rows
+from .linear import mapped
 
 __all__ = ["embedding", "one_hot"]
 
 
-@primitive
+@primitive(residuals=("indices",))
 def embedding(indices: Array, W: Array) -> ForwardResult:
     """Rows of a table, W[indices]; the gradient of a row is the sum over its uses.
 
@@ -44,7 +45,9 @@ def embedding(indices: Array, W: Array) -> ForwardResult:
 
 @embedding.vjp
 def _(g: Any, needs: Any, indices: Array, shape: tuple[int, int]) -> Any:
-    return None, sum_rows(g.reshape(indices.size, shape[1]), indices.ravel(), shape[0])
+    rows = indices.ravel()
+    g = g.reshape(indices.size, shape[1])
+    return None, mapped(g, lambda g: sum_rows(g, rows, shape[0]), lambda u: u[rows])
 
 
 @embedding.reference

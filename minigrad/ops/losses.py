@@ -15,9 +15,11 @@ import numpy as np
 from ..core import Tensor
 from ..primitives import ForwardResult, primitive
 from ..spec import Array
+from .activations import sigmoid_of
 from .kernels.cross_entropy import cross_entropy_rows, pull_rows, scaled_sum, score_rows, spread
-from .kernels.numerics import as_float, logistic, narrowed, single
+from .kernels.numerics import as_float, narrowed, single
 from .kernels.rows import check_indices
+from .linear import mapped
 
 __all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "mse_loss", "nll_loss"]
 
@@ -132,7 +134,7 @@ def _(
     return multiply(sum(losses), 1 / max(int(np.count_nonzero(keep)), 1) if reduction == "mean" else 1.0)
 
 
-@primitive
+@primitive(residuals=("constant",))
 def nll_loss(
     log_probabilities: Array, targets: Array, reduction: str = "mean", ignore_index: int | None = None
 ) -> ForwardResult:
@@ -169,16 +171,22 @@ def nll_loss(
 @nll_loss.vjp
 def _(g: Any, needs: Any, picked: tuple[Array, Array], shape: tuple[int, ...], scale: float) -> Any:
     g = single(g)
-    d = np.zeros((math.prod(shape[:-1]), shape[-1]), g.dtype)
+    rows = math.prod(shape[:-1]), shape[-1]
+
+    def place(g: Array) -> Array:
+        d = np.zeros(rows, g.dtype)
+        d[picked] = g
+        return d
+
     # one loss an entry with "none" (then the scale is 1), else a single number
-    d[picked] = -(g.ravel()[picked[0]] if g.shape == shape[:-1] else g * g.dtype.type(scale))
-    return d.reshape(shape), None
+    each = -(g.reshape(-1)[picked[0]] if g.shape == shape[:-1] else g * g.dtype.type(scale))
+    return mapped(each, place, lambda u: u[picked] if each.ndim else u[picked].sum()).reshape(shape), None
 
 
 # --- numbers ---------------------------------------------------------------------------------------
 
 
-@primitive
+@primitive(residuals=("prediction", "target"))
 def mse_loss(prediction: Array, target: Array, reduction: str = "mean") -> ForwardResult:
     """The squared error, (prediction - target)^2.
 
@@ -225,7 +233,7 @@ def _(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Any:
     return multiply(sum(losses), 1 / max(losses.size, 1) if reduction == "mean" else 1.0)
 
 
-@primitive
+@primitive(residuals=("logits", "targets"))
 def binary_cross_entropy_with_logits(logits: Array, targets: Array, reduction: str = "mean") -> ForwardResult:
     """The cross-entropy of sigmoid(x) at targets t: -t log sigmoid(x) - (1 - t) log sigmoid(-x).
 
@@ -264,7 +272,7 @@ def _(g: Any, needs: Any, logits: Array, targets: Array, scale: float) -> Any:
     t = single(targets) if targets.dtype.kind == "f" else targets.astype(x.dtype)
     g = g * g.dtype.type(scale)
     # sigmoid(x) - t, where both may be near 1, as a sum without cancellation at targets of 0 and 1
-    dx = ((1 - t) * logistic(x) - t * logistic(-x)) * g if needs[0] else None
+    dx = ((1 - t) * sigmoid_of(x) - t * sigmoid_of(-x)) * g if needs[0] else None
     return dx, -x * g if needs[1] else None
 
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from ..core import plain
 from ..primitives import ForwardResult, primitive
 from ..spec import Array
 from .kernels.numerics import narrowed, single, taken
 from .kernels.windows import Size, Windows, check_images, integer
+from .linear import mapped
 
 
 def _windows(x: Array, kernel: Any, stride: Any, padding: Any) -> tuple[Windows, Size]:
@@ -23,7 +25,7 @@ def _windows(x: Array, kernel: Any, stride: Any, padding: Any) -> tuple[Windows,
     return windows, windows.output_size(x.shape[2:])
 
 
-@primitive
+@primitive(residuals=("x", "output"))
 def max_pool2d(
     x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0
 ) -> ForwardResult:
@@ -65,23 +67,44 @@ def _lowest(x: Array) -> Any:
 
 @max_pool2d.vjp
 def _(g: Any, needs: Any, x: Array, y: Array, windows: Windows) -> Any:
-    # With m = [entry equals its window's maximum], an entry gets g m / (sum of m) from each of its windows.
+    x, y = plain(x), plain(y)
+    return (mapped(g, lambda g: _spread_shares(g, x, y, windows), lambda u: _gather_shares(u, x, y, windows)),)
+
+
+def _shares(x: Array, y: Array, windows: Windows, dtype: Any) -> tuple[dict[Size, Array], Array, Array]:
+    """For each tap where it equals its window's maximum; how many of a window do; and which windows hold a NaN."""
     view = windows.view(windows.pad(x, np.nan), y.shape[2:])  # NaN equals nothing: padding gets no share
     masks = {(i, j): view[:, :, i, j] == y for i, j in np.ndindex(windows.kernel)}
-    g = single(g)
-    ties = np.zeros(y.shape, g.dtype)
+    ties = np.zeros(y.shape, dtype)
     for mask in masks.values():
         ties += mask
+    return masks, ties, ties == 0  # only a window with a NaN has no entry that equals its maximum
+
+
+def _spread_shares(g: Array, x: Array, y: Array, windows: Windows) -> Array:
+    """With m = [entry equals its window's maximum], an entry gets g m / (sum of m) from each of its windows."""
+    g = single(g)
+    masks, ties, nan = _shares(x, y, windows, g.dtype)
     grad = windows.pad(np.zeros(x.shape, g.dtype))
     grads = windows.view(grad, y.shape[2:])
-    nan = ties == 0  # only a window with a NaN has no entry that equals its maximum
     share = g / np.where(nan, np.nan, ties) if nan.any() else g / ties
     for (i, j), mask in masks.items():
         grads[:, :, i, j] += taken(share, mask | nan)
-    return (windows.crop(grad),)
+    return windows.crop(grad)
 
 
-@primitive
+def _gather_shares(u: Array, x: Array, y: Array, windows: Windows) -> Array:
+    """The transpose: each window gets the mean of those entries that are its maximum."""
+    u = single(u)
+    masks, ties, nan = _shares(x, y, windows, u.dtype)
+    seen = windows.view(windows.pad(u), y.shape[2:])
+    total = np.zeros(y.shape, u.dtype)
+    for (i, j), mask in masks.items():
+        total += taken(seen[:, :, i, j], mask)
+    return total / np.where(nan, np.nan, ties)
+
+
+@primitive(residuals=())
 def avg_pool2d(
     x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0
 ) -> ForwardResult:
@@ -105,26 +128,36 @@ def avg_pool2d(
               [10.5, 12.5]]]])
     """
     windows, count = _windows(x, kernel, stride, padding)
+    return narrowed(_means(x, windows, count), x), (x.shape, windows)
+
+
+def _means(x: Array, windows: Windows, count: Size) -> Array:
+    """The mean of each of so many windows, wide."""
     view = windows.view(windows.pad(x), count)
     y = single(np.zeros(view.shape[:2] + count, x.dtype))
     for i, j in np.ndindex(windows.kernel):
         y += view[:, :, i, j]
     y /= windows.kernel[0] * windows.kernel[1]
-    return narrowed(y, x), (x.shape, windows)
+    return y  # type: ignore[no-any-return]
 
 
 @avg_pool2d.vjp
 def _(g: Any, needs: Any, shape: tuple[int, ...], windows: Windows) -> Any:
+    return (mapped(g, lambda g: _spread_means(g, shape, windows), lambda u: _means(u, windows, g.shape[2:])),)
+
+
+def _spread_means(g: Array, shape: tuple[int, ...], windows: Windows) -> Array:
+    """The transpose of :func:`_means`: each window's cotangent in equal parts to its entries."""
     g = single(g)
     grad = windows.pad(np.zeros(shape, g.dtype))
     view = windows.view(grad, g.shape[2:])
     share = g / (windows.kernel[0] * windows.kernel[1])
     for i, j in np.ndindex(windows.kernel):
         view[:, :, i, j] += share
-    return (windows.crop(grad),)
+    return windows.crop(grad)
 
 
-@primitive
+@primitive(residuals=())
 def pixel_shuffle(x: Array, factor: int) -> ForwardResult:
     """Channels become pixels: each run of r² channels fills the r by r square of its pixel (depth to space).
 

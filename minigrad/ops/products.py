@@ -17,11 +17,12 @@ from ..spec import Array, as_array, describe
 from .kernels.affine_maps import affine_rows, pull_affine
 from .kernels.blocks import product
 from .kernels.numerics import narrowed_all, widened
+from .linear import mapped
 
 __all__ = ["affine", "dot", "einsum", "matmul", "outer", "tensordot"]
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, residuals=("a", "b"))
 def matmul(a: Array, b: Array) -> ForwardResult:
     """The matrix product in all of NumPy's shapes: vectors, matrices, and stacks that broadcast.
 
@@ -82,6 +83,32 @@ def _pull_single(left: Array, right: Array, axes: tuple[int, int]) -> Array:
     return np.tensordot(left, right, ([*stack, axes[0]], [*stack, axes[1]]))
 
 
+@matmul.vjp_on_tensors
+def _(g: Any, needs: Any, a: Any, b: Any) -> Any:
+    row, column = a.ndim == 1, b.ndim == 1
+    A, B = np.expand_dims(a, 0) if row else a, np.expand_dims(b, -1) if column else b
+    G = np.expand_dims(g, -1) if column else g
+    G = np.expand_dims(G, -2) if row else G
+    dA = dB = None
+    if needs[0]:
+        dA = _contracted(G, B, (-1, -1)) if A.ndim == 2 else matmul(G, np.swapaxes(B, -1, -2))
+        dA = dA[..., 0, :] if row else dA
+    if needs[1]:
+        dB = _contracted(A, G, (-2, -2)) if B.ndim == 2 else matmul(np.swapaxes(A, -1, -2), G)
+        dB = dB[..., 0] if column else dB
+    return dA, dB
+
+
+def _contracted(left: Any, right: Any, axes: tuple[int, int]) -> Any:
+    """As :func:`_pull_single`, of tensors: the stacks' axes and one of the last two are contracted in one product."""
+    if axes == (-1, -1):  # left (…, n, k) and right (…, m, k)
+        left, right = np.moveaxis(left, -2, 0), np.moveaxis(right, -2, 0)
+    else:  # left (…, k, n) and right (…, k, m)
+        left, right = np.moveaxis(left, -1, 0), np.moveaxis(right, -1, 0)
+    rows, columns = (x.reshape(len(x), math.prod(x.shape[1:])) for x in (left, right))
+    return matmul(rows, columns.transpose())
+
+
 @matmul.cost
 def _(inputs: Shapes, output: Shape, options: Any) -> int:
     return math.prod(output) * inputs[0][-1]  # type: ignore[no-any-return]
@@ -98,7 +125,7 @@ def _(a: Tensor, b: Tensor) -> Any:
 # --- affine maps ------------------------------------------------------------------------------------
 
 
-@primitive
+@primitive(residuals=("x", "W"))
 def affine(x: Array, W: Array, b: Array | None = None) -> ForwardResult:
     """x W + b on the last axis: one GEMM over all rows, to which the bias is added in place.
 
@@ -126,6 +153,19 @@ def _(g: Any, needs: Any, x: Array, W: Array) -> Any:
     return pull_affine(g, needs, x, W)
 
 
+@affine.vjp_on_tensors
+def _(g: Any, needs: Any, x: Any, W: Any) -> Any:
+    return pull_affine_on_tensors(g, needs, x, W)
+
+
+def pull_affine_on_tensors(g: Any, needs: Any, x: Any, W: Any) -> tuple[Any, Any, Any]:
+    """Cotangents of x (…, D), W (D, M) and b (M,) of an affine map, each if it is needed, as products of tensors."""
+    rows = g.reshape(math.prod(g.shape[:-1]), g.shape[-1])
+    dx = matmul(rows, W.T).reshape(*g.shape[:-1], len(W)) if needs[0] else None
+    dW = matmul(x.reshape(len(rows), len(W)).T, rows) if needs[1] else None
+    return dx, dW, rows.sum(axis=0) if needs[2] else None
+
+
 @affine.cost
 def _(inputs: Shapes, output: Shape, options: Any) -> int:
     return math.prod(output) * inputs[0][-1]  # type: ignore[no-any-return]
@@ -144,14 +184,16 @@ def _(x: Tensor, W: Tensor, b: Tensor | None = None) -> Any:
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
-def _contract(subscripts: str, *operands: Array) -> Array:
-    """np.einsum; planned, and then done by BLAS where possible, when that pays for the plan's 10 µs."""
+def _contract(subscripts: str, *operands: Any) -> Any:
+    """np.einsum, planned, and then done by BLAS where possible, when that pays for the plan's 10 µs; or einsum."""
+    if any(isinstance(x, Tensor) for x in operands):
+        return einsum(subscripts, *operands)
     # (25,16,512) x (512,256): 13.2 ms without a plan, 1.7 with one (float32)
     planned = len(operands) > 2 or (len(operands) == 2 and operands[0].size + operands[1].size > 4096)
     return np.asarray(np.einsum(subscripts, *operands, optimize=planned))
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, residuals=("constant", "constant", "operands"))
 def _einsum(*operands: Array, subscripts: str) -> ForwardResult:
     """Einstein's summation convention; see :func:`einsum`."""
     arrays = [as_array(x) for x in operands]  # a Python number has no shape
@@ -240,7 +282,7 @@ def explicit_subscripts(subscripts: str, operands: list[Array]) -> tuple[list[st
     return inputs, output.replace("...", "".join(batch))
 
 
-def _pull_operand(g: Array, output: str, own: str, operand: Array, others: list[tuple[str, Array]]) -> Array:
+def _pull_operand(g: Any, output: str, own: str, operand: Any, others: list[tuple[str, Any]]) -> Any:
     """The cotangent of an operand; longer than it along an axis of length 1 that the others stretched."""
     distinct = "".join(dict.fromkeys(own))
     known = set(output).union(*(s for s, _ in others))
@@ -254,9 +296,19 @@ def _pull_operand(g: Array, output: str, own: str, operand: Array, others: list[
     full = {c: sizes[c] if lengths.get(c, 1) == 1 else lengths[c] for c in distinct}
     if len(distinct) == len(own):
         return np.broadcast_to(part, [full[c] for c in own])
-    whole = np.zeros([full[c] for c in own], part.dtype)
-    np.einsum(f"{own}->{distinct}", whole)[...] = part  # a repeated index: NumPy gives a writable view of the diagonal
-    return whole
+    return _on_diagonal(part, own, distinct, full)
+
+
+def _on_diagonal(part: Any, own: str, distinct: str, sizes: dict[str, int]) -> Any:
+    """What belongs to repeated indices, as in "iij", in its places in zeros."""
+
+    def place(part: Array) -> Array:
+        whole = np.zeros([sizes[c] for c in own], part.dtype)
+        np.einsum(f"{own}->{distinct}", whole)[...] = part  # NumPy gives a writable view of the diagonal
+        return whole
+
+    part = np.broadcast_to(part, [sizes[c] for c in distinct])
+    return mapped(part, place, lambda u: np.einsum(f"{own}->{distinct}", u))
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from ..core import plain
 from ..primitives import ForwardResult, primitive
 from ..runtime.contexts import errstate
 from ..spec import Array
@@ -37,7 +38,7 @@ def _count(x: Array, y: Any) -> int:
 # --- sums --------------------------------------------------------------------------------------------
 
 
-@primitive
+@primitive(residuals=())
 def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     """The sum over axes of x, of any shape.
 
@@ -52,7 +53,7 @@ def _(g: Any, needs: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool) ->
     return (np.broadcast_to(_kept(g, axis, keepdims), shape),)  # a view: the engine copies where needed
 
 
-@primitive
+@primitive(residuals=())
 def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     """The mean over axes of x, of any shape; of no entries NaN, with NumPy's warning.
 
@@ -68,7 +69,7 @@ def _(g: Any, needs: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool, n:
     return (np.broadcast_to(_kept(single(g), axis, keepdims) / (n or 1), shape),)
 
 
-@primitive
+@primitive(residuals=())
 def cumsum(x: Array, axis: int | None = None) -> ForwardResult:
     """Sums of the entries up to each one along an axis, of x's shape; of the flattened x if axis is None.
 
@@ -85,7 +86,7 @@ def _(g: Any, needs: Any, shape: tuple[int, ...], axis: int | None) -> Any:
     return (np.flip(np.cumsum(np.flip(single(g), axis), axis), axis).reshape(shape),)
 
 
-@primitive
+@primitive(residuals=("x",))
 def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     """The product over axes of x, of any shape. The gradient is exact also where entries are 0.
 
@@ -100,26 +101,59 @@ def _(g: Any, needs: Any, x: Array, axis: Axis, keepdims: bool) -> Any:
     return (_kept(g, axis, keepdims) * _product_of_others(single(x), axis),)
 
 
+@prod.vjp_on_tensors
+def _(g: Any, needs: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
+    x = single(x)
+    rows, turned, order = _reduced_last(x, axis)
+    return (_kept(g, axis, keepdims) * _products_by_pairs(rows).reshape(turned).transpose(np.argsort(order).tolist()),)
+
+
+def _products_by_pairs(rows: Any) -> Any:
+    """For each entry of the last axis the product of all others: a polynomial, and made as one, by halving.
+
+    Entries are multiplied in pairs, these products in pairs, and so on. Back from the whole, the product of all others
+    is that of all other pairs times the other one of the pair.
+    """
+    pairs, n = [], rows.shape[-1]
+    while rows.shape[-1] > 1:
+        if rows.shape[-1] % 2:
+            rows = np.concatenate([rows, np.ones((*rows.shape[:-1], 1), rows.dtype)], -1)
+        pairs.append(rows.reshape(*rows.shape[:-1], rows.shape[-1] // 2, 2))
+        rows = pairs[-1][..., 0] * pairs[-1][..., 1]
+    others: Any = np.ones(rows.shape, rows.dtype)
+    for pair in reversed(pairs):
+        others = np.expand_dims(others[..., : pair.shape[-2]], -1) * np.flip(pair, -1)
+        others = others.reshape(*pair.shape[:-2], 2 * pair.shape[-2])
+    return others[..., :n]
+
+
+def _reduced_last(x: Any, axis: Axis) -> tuple[Any, tuple[int, ...], list[int]]:
+    """x with the axes that are reduced as one, the last; its shape before they became one; and the order of axes."""
+    reduced = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
+    order = [i for i in range(x.ndim) if i not in reduced] + list(reduced)
+    turned = x.transpose(order)
+    kept = turned.shape[: x.ndim - len(reduced)]
+    return turned.reshape(*kept, math.prod(x.shape[i] for i in reduced)), turned.shape, order
+
+
 def _product_of_others(x: Array, axis: Axis) -> Array:
     """For each entry the product of all others that are reduced with it, without a division.
 
     The product of those before it times that of those after it, both by cumulative products.
     """
-    reduced = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
-    order = [i for i in range(x.ndim) if i not in reduced] + list(reduced)
-    turned = x.transpose(order)
-    rows = turned.reshape(*turned.shape[: x.ndim - len(reduced)], math.prod(x.shape[i] for i in reduced))
+    rows, turned, order = _reduced_last(x, axis)
     before, after = np.ones_like(rows), np.ones_like(rows)
     np.cumprod(rows[..., :-1], axis=-1, out=before[..., 1:])
     np.cumprod(rows[..., :0:-1], axis=-1, out=after[..., -2::-1])
     before *= after
-    return before.reshape(turned.shape).transpose(np.argsort(order))
+    others: Array = before.reshape(turned).transpose(np.argsort(order))
+    return others
 
 
 # --- extremes ----------------------------------------------------------------------------------------
 
 
-@primitive
+@primitive(residuals=("x", "output"))
 def max(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     """The largest entry over axes of x, of any shape. Ties share the gradient equally, all others get 0.
 
@@ -133,7 +167,7 @@ def max(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     return y, (x, y, axis, keepdims)
 
 
-@primitive
+@primitive(residuals=("x", "output"))
 def min(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     """The smallest entry over axes of x, of any shape. Ties share the gradient equally, all others get 0.
 
@@ -182,7 +216,7 @@ def _variance(x: Array, axis: Axis, keepdims: bool, ddof: int) -> tuple[Any, int
     return total / freedom, freedom  # without freedom NaN or inf, with NumPy's warning
 
 
-@primitive
+@primitive(residuals=("x",))
 def var(x: Array, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> ForwardResult:
     """The mean squared distance from the mean over axes of x, of any shape.
 
@@ -209,7 +243,7 @@ def _(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
     return divide(y, _count(x, y) - ddof)
 
 
-@primitive
+@primitive(residuals=("x", "output"))
 def std(x: Array, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> ForwardResult:
     """The standard deviation over axes of x, of any shape: the root of :func:`var`.
 
@@ -237,7 +271,7 @@ def _(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
     return sqrt(divide(y, _count(x, y) - ddof))
 
 
-@primitive
+@primitive(residuals=("x", "output"))
 def norm(x: Array, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> ForwardResult:
     """The length of x, of any shape, as a vector: over all axes or some, never a matrix norm.
 
@@ -288,7 +322,7 @@ def _(x: Any, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Any:
 # --- softmax -----------------------------------------------------------------------------------------
 
 
-@primitive
+@primitive(residuals=("x", "constant", "derived"))
 def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     """log(sum(exp(x))) over axes of x, of any shape, without overflow; -inf where all entries are -inf.
 
@@ -324,12 +358,21 @@ def _(g: Any, needs: Any, x: Array, top: Array, total: Array, axis: Axis, keepdi
     return (share * _weights(x, top),)
 
 
+@logsumexp.vjp_on_tensors
+def _(g: Any, needs: Any, x: Any, top: Array, total: Any, axis: Axis, keepdims: bool) -> Any:
+    # e^x / sum(e^x) does not change by what is taken off x: the largest entry, as a constant
+    x = single(x)
+    total = np.sum(_weights(x, top), axis=axis, keepdims=True)
+    share = _kept(g, axis, keepdims) / np.where(plain(total) == 0, 1, total)
+    return (share * _weights(x, top),)
+
+
 @logsumexp.reference
 def _(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return log(sum(exp(x), axis, keepdims))
 
 
-@primitive
+@primitive(residuals=("output",))
 def softmax(x: Array, axis: Axis = -1) -> ForwardResult:
     """exp(x) / sum(exp(x)) along an axis: positive numbers of x's shape that sum to 1.
 
@@ -362,7 +405,7 @@ def _(x: Any, axis: Axis = -1) -> Any:
     return divide(e, sum(e, axis, keepdims=True))
 
 
-@primitive
+@primitive(residuals=("output",))
 def log_softmax(x: Array, axis: Axis = -1) -> ForwardResult:
     """x - log(sum(exp(x))) along an axis, of x's shape: the logarithm of :func:`softmax`.
 

@@ -20,7 +20,7 @@ def _share(g: Any, lost: Any, tied_or_lost: Any) -> Any:
     return taken(half, ~lost) + taken(half, ~tied_or_lost)
 
 
-@primitive(broadcasts=True, commutative=True)
+@primitive(broadcasts=True, entrywise=True, commutative=True, residuals=("a", "b"))
 def maximum(a: Array, b: Array) -> ForwardResult:
     """The larger of a and b, entry by entry; the shapes broadcast. Ties share the gradient equally.
 
@@ -40,7 +40,7 @@ def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
     )
 
 
-@primitive(broadcasts=True, commutative=True)
+@primitive(broadcasts=True, entrywise=True, commutative=True, residuals=("a", "b"))
 def minimum(a: Array, b: Array) -> ForwardResult:
     """The smaller of a and b, entry by entry; the shapes broadcast. Ties share the gradient equally.
 
@@ -60,7 +60,7 @@ def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
     )
 
 
-@primitive
+@primitive(entrywise=True, residuals=("x",))
 def clip(x: Array, min: float | None = None, max: float | None = None) -> ForwardResult:
     """x, of any shape, limited to [min, max]; a bound that is None does not limit.
 
@@ -106,7 +106,7 @@ def _bound(name: str, value: Any) -> int | float | None:
     return number if number is None or isinstance(number, int) else float(number)
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, entrywise=True, residuals=("condition",))
 def where(condition: Array, x: Array, y: Array) -> ForwardResult:
     """x where the condition holds, y elsewhere, entry by entry; the three shapes broadcast.
 
@@ -142,7 +142,7 @@ def _(g: Any, needs: Any, condition: Array) -> Any:
     )
 
 
-@primitive
+@primitive(entrywise=True)
 def astype(x: Array, dtype: Any) -> ForwardResult:
     """A copy of x, of any shape, in another dtype. The gradient comes back in x's dtype.
 

@@ -17,6 +17,7 @@ from ..core import Tensor
 from ..primitives import ForwardResult, primitive
 from ..spec import Array, as_array
 from .kernels.numerics import sum_single, widened
+from .linear import mapped
 
 __all__ = ["broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "pad", "ravel", "repeat", "reshape",
            "roll", "split", "squeeze", "stack", "swapaxes", "tile", "transpose"]  # fmt: skip
@@ -32,7 +33,7 @@ def _restore(g: Any, needs: Any, shape: tuple[int, ...]) -> Any:
     return (g.reshape(shape),)
 
 
-@primitive
+@primitive(residuals=())
 def reshape(x: Array, shape: Axes) -> ForwardResult:
     """The entries of x, of any shape, in their order (the last axis runs fastest), in another shape.
 
@@ -47,7 +48,7 @@ def reshape(x: Array, shape: Axes) -> ForwardResult:
     return x.reshape(shape), (x.shape,)
 
 
-@primitive
+@primitive(residuals=())
 def ravel(x: Array) -> ForwardResult:
     """The entries of x, of any shape, as a vector.
 
@@ -57,7 +58,7 @@ def ravel(x: Array) -> ForwardResult:
     return x.reshape(-1), (x.shape,)
 
 
-@primitive
+@primitive(residuals=())
 def squeeze(x: Array, axis: int | tuple[int, ...] | None = None) -> ForwardResult:
     """x without its axes of length 1, or without the given ones.
 
@@ -70,7 +71,7 @@ def squeeze(x: Array, axis: int | tuple[int, ...] | None = None) -> ForwardResul
     return np.squeeze(x, axis), (x.shape,)
 
 
-@primitive
+@primitive(residuals=())
 def expand_dims(x: Array, axis: int | tuple[int, ...]) -> ForwardResult:
     """x with an axis of length 1 at each given place of the output's shape.
 
@@ -93,7 +94,7 @@ expand_dims.vjp(_restore)
 # --- axes in another order -------------------------------------------------------------------------
 
 
-@primitive
+@primitive(residuals=())
 def transpose(x: Array, axes: Sequence[int] | None = None) -> ForwardResult:
     """The axes of x in another order: axis i of the output is axis ``axes[i]`` of x; reversed if None.
 
@@ -113,7 +114,7 @@ def _(g: Any, needs: Any, inverse: Array | None) -> Any:
     return (np.transpose(g, inverse),)
 
 
-@primitive
+@primitive(residuals=())
 def swapaxes(x: Array, axis1: int, axis2: int) -> ForwardResult:
     """x, of any shape, with two axes exchanged.
 
@@ -132,7 +133,7 @@ def _(g: Any, needs: Any, axis1: int, axis2: int) -> Any:
     return (np.swapaxes(g, axis1, axis2),)
 
 
-@primitive
+@primitive(residuals=())
 def moveaxis(x: Array, source: Axes, destination: Axes) -> ForwardResult:
     """x, of any shape, with some axes moved to other places; the others keep their order.
 
@@ -150,7 +151,7 @@ def _(g: Any, needs: Any, source: Axes, destination: Axes) -> Any:
     return (np.moveaxis(g, destination, source),)
 
 
-@primitive
+@primitive(residuals=())
 def flip(x: Array, axis: int | tuple[int, ...] | None = None) -> ForwardResult:
     """x, of any shape, with the entries in reverse order along an axis, several, or all if None.
 
@@ -169,7 +170,7 @@ def _(g: Any, needs: Any, axis: int | tuple[int, ...] | None) -> Any:
     return (np.flip(g, axis),)
 
 
-@primitive
+@primitive(residuals=())
 def roll(x: Array, shift: Axes, axis: int | tuple[int, ...] | None = None) -> ForwardResult:
     """x, of any shape, shifted along an axis, with what leaves at the end entering at the front.
 
@@ -194,7 +195,7 @@ def _(g: Any, needs: Any, shift: Axes, axis: int | tuple[int, ...] | None) -> An
 # --- entries repeated ------------------------------------------------------------------------------
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, residuals=())
 def broadcast_to(x: Array, shape: Axes) -> ForwardResult:
     """x repeated along new axes in front and along axes of length 1, to a given shape; a read-only view.
 
@@ -213,7 +214,7 @@ def _(g: Any, needs: Any) -> Any:
     return (g,)  # the engine sums it back
 
 
-@primitive
+@primitive(residuals=())
 def repeat(x: Array, repeats: Axes, axis: int | None = None) -> ForwardResult:
     """Each slice of x along an axis repeated in place: a b becomes a a b b.
 
@@ -231,6 +232,7 @@ def repeat(x: Array, repeats: Axes, axis: int | None = None) -> ForwardResult:
     y = np.repeat(x, repeats, axis)
     slices = x.size if axis is None else (x.shape or (1,))[axis]
     counts = np.asarray(repeats)
+    counts = counts if counts.size else counts.astype(np.intp)  # NumPy holds an empty list to be one of floats
     return y, (np.broadcast_to(counts.ravel(), slices), counts.size == 1, axis, x.shape)
 
 
@@ -241,15 +243,19 @@ def _(g: Any, needs: Any, counts: Array, equal: bool, axis: int | None, shape: t
     before, after = g.shape[:axis], g.shape[axis + 1 :]
     if equal and len(counts):
         return (sum_single(g.reshape(*before, len(counts), counts[0], *after), axis + 1).reshape(shape),)
-    g = widened(g)
-    d = np.zeros((*before, len(counts), *after), g.dtype)
-    some = counts > 0  # reduceat knows no empty sums
-    if some.any():
-        d[(slice(None),) * axis + (some,)] = np.add.reduceat(g, (np.cumsum(counts) - counts)[some], axis)
-    return (d.reshape(shape),)
+
+    def add_up(g: Array) -> Array:
+        g = widened(g)
+        d = np.zeros((*before, len(counts), *after), g.dtype)
+        some = counts > 0  # reduceat knows no empty sums
+        if some.any():
+            d[(slice(None),) * axis + (some,)] = np.add.reduceat(g, (np.cumsum(counts) - counts)[some], axis)
+        return d
+
+    return (mapped(g, add_up, lambda u: np.repeat(u, counts, axis)).reshape(shape),)
 
 
-@primitive
+@primitive(residuals=())
 def tile(x: Array, reps: Axes) -> ForwardResult:
     """Copies of x side by side: a b becomes a b a b.
 
@@ -282,7 +288,7 @@ def _(g: Any, needs: Any, counts: tuple[int, ...], shape: tuple[int, ...]) -> An
 # --- joining and splitting -------------------------------------------------------------------------
 
 
-@primitive
+@primitive(residuals=())
 def _concatenate(*arrays: Array, axis: int) -> ForwardResult:
     """Tensors one after the other along an axis; see :func:`concatenate`."""
     if not isinstance(axis, (int, np.integer)):
@@ -312,7 +318,7 @@ def _(g: Any, needs: Any, ends: Array, axis: int) -> Any:
     return tuple(piece if need else None for piece, need in zip(pieces, needs, strict=True))
 
 
-@primitive
+@primitive(residuals=())
 def _stack(*arrays: Array, axis: int) -> ForwardResult:
     """Tensors of one shape along a new axis; see :func:`stack`."""
     return np.stack(arrays, axis), (axis,)
@@ -344,7 +350,7 @@ concatenate.primitive = _concatenate.primitive  # type: ignore[attr-defined]
 stack.primitive = _stack.primitive  # type: ignore[attr-defined]
 
 
-@primitive
+@primitive(residuals=())
 def split(x: Array, sections: Axes, axis: int = 0) -> Several:
     """A tuple of pieces of x, of any shape, along an axis; views.
 
@@ -377,7 +383,7 @@ def _(g: Any, needs: Any, shapes: list[tuple[int, ...]], axis: int) -> Any:
     )
 
 
-@primitive
+@primitive(residuals=())
 def pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> ForwardResult:
     """x, of any shape, with a constant around it.
 

@@ -18,11 +18,12 @@ from .kernels.affine_maps import affine_rows, pull_affine
 from .kernels.cross_entropy import cross_entropy_rows, pull_rows, scaled_sum, score_rows
 from .kernels.numerics import narrowed
 from .kernels.rows import check_indices
+from .products import pull_affine_on_tensors
 
 __all__ = ["temporal_affine", "temporal_softmax_loss"]
 
 
-@primitive
+@primitive(residuals=("x", "W"))
 def temporal_affine(x: Array, W: Array, b: Array) -> ForwardResult:
     """The same affine map at every step, x_t W + b: :func:`minigrad.ops.affine` of (N, T, D).
 
@@ -49,6 +50,11 @@ def temporal_affine(x: Array, W: Array, b: Array) -> ForwardResult:
 @temporal_affine.vjp
 def _(g: Any, needs: Any, x: Array, W: Array) -> Any:
     return pull_affine(g, needs, x, W)
+
+
+@temporal_affine.vjp_on_tensors
+def _(g: Any, needs: Any, x: Any, W: Any) -> Any:
+    return pull_affine_on_tensors(g, needs, x, W)
 
 
 @temporal_affine.cost

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
-from ..core import Leaf, Tensor
+from ..core import Leaf, Tensor, plain
 from ..overwrites import written
 from ..runtime.contexts import errstate
 from ..runtime.threads import run_in_parallel
@@ -197,7 +197,7 @@ class Optimizer:
         """
         for name in self._options:
             self._check_option(name, getattr(self, name))
-        found = [(i, p, p.grad) for i, p in enumerate(self.params) if p.grad is not None]
+        found = [(i, p, plain(p.grad)) for i, p in enumerate(self.params) if p.grad is not None]
         for i, p, g in found:
             self._check_parameter(i, p, g)
         coefficients = [self._coefficients(self.steps[i] + 1) for i, _, _ in found]
@@ -347,6 +347,9 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
     if not max_norm > 0:
         raise ValueError(f"clip_grad_norm: max_norm must be above 0, not {max_norm}")
     tensors = _tensors("clip_grad_norm", params)
+    for p in tensors:
+        if isinstance(p.grad, Tensor):  # of a pass that left a graph, whose arrays must not be written into
+            p.grad = p.grad.data.copy()
     for i, p in enumerate(tensors):
         if p.grad is not None and not p.grad.flags.writeable:
             raise ValueError(f"clip_grad_norm: the gradient of parameter {i} ({describe(p)}) is read-only")

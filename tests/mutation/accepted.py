@@ -69,7 +69,7 @@ for _rule, _less in (("maximum", "less"), ("minimum", "greater")):
         _accept("a sum of two terms has no order", f"selection.{_rule}.vjp",
                 f"_share(g, np.{_less}({_pair}), np.{_less}_equal({_pair})) if needs[{_i}] else None",
                 f"_share(g, np.{_less}_equal({_pair}), np.{_less}({_pair})) if needs[{_i}] else None")  # fmt: skip
-_accept(_GENERAL, "numerics.taken", "if bits is None:", "if True:")
+_accept(_GENERAL, "numerics.taken", "if bits is None or not isinstance(g, _HELD):", "if True:")
 
 # --- convolution and windows ---------------------------------------------------------------------------
 
@@ -78,7 +78,7 @@ _accept("a view of a read-only array is read-only anyway", "windows.Windows.view
         "return as_strided(padded, shape, strides, writeable=padded.flags.writeable)",
         "return as_strided(padded, shape, strides)")  # fmt: skip
 _SHARE = "share = g / np.where(nan, np.nan, ties) if nan.any() else g / ties"
-_accept(_GENERAL, "pooling.max_pool2d.vjp", _SHARE, "share = g / np.where(nan, np.nan, ties)")
+_accept(_GENERAL, "pooling._spread_shares", _SHARE, "share = g / np.where(nan, np.nan, ties)")
 _accept("only the order in memory counts, where n and c are neighbours, and the result's shape is given",
         "pooling.pixel_shuffle.vjp",
         "squares = g.reshape(n, c, tall // r, r, wide // r, r).transpose(0, 1, 3, 5, 2, 4)",
@@ -168,8 +168,8 @@ _accept("NumPy takes any negative length for the rest", "indexing._scatter",
         "return sum_rows(g.reshape(index.size, -2), rows, shape[0]).reshape(shape)")  # fmt: skip
 _accept(_GENERAL, "indexing._scatter", "if _may_repeat(index):", "if True:")
 _accept("it is indexed, in whatever layout", "indexing.put.vjp", "d = np.array(g, order='C')", "d = np.array(g)")
-_accept("each place that is read was written before", "indexing.put.vjp", "last = np.zeros(g.size, np.intp)",
-        "last = np.ones(g.size, np.intp)")  # fmt: skip
+_accept("each place that is read was written before", "indexing._is_last", "last = np.zeros(size, np.intp)",
+        "last = np.ones(size, np.intp)")  # fmt: skip
 _accept("0 is the axis of np.add.reduce by default", "rows.sum_rows",
         "np.add.reduce(rows[start:start + count], axis=0, out=total[key])",
         "np.add.reduce(rows[start:start + count], out=total[key])")  # fmt: skip

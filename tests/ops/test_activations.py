@@ -29,6 +29,7 @@ CASES = {
     "erf": unary(away_from=(-0.46875, 0.46875)) | unary(-5.5, -3.5),
     "gelu": unary(approximate=["none", "tanh"]),
     "leaky_relu": unary(away_from=(0.0,), negative_slope=[0.01, 0.0, 1, 2.5, -0.5]),
+    "normal_cdf": unary(away_from=(-0.6629, 0.6629)) | unary(-7, -5),
     "relu": unary(away_from=(0.0,)),
     "sigmoid": unary(),
     "silu": unary(),
