@@ -225,6 +225,7 @@ class _Listener(Recorder):
     def __init__(self, other: Recorder | None) -> None:
         super().__init__(values=False, gradients=False, lines=False)
         self.other = other
+        self.stepwise = other is not None and other.stepwise  # so that a VJP takes its usual way
 
     def around(self, inner: Recorder | None) -> Recorder | None:
         return None if inner is None else _Listener(inner)

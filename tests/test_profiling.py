@@ -19,6 +19,7 @@ import minigrad as mg
 from minigrad import clocks, nn, primitives, recording
 from minigrad.chrome import trace_of
 from minigrad.core import current_scope
+from minigrad.ops.kernels import sequences
 from minigrad.recording import note_of, recorder
 from minigrad.rules import PRIMITIVES, Primitive
 from minigrad.runtime.threads import run_in_parallel
@@ -566,6 +567,29 @@ def test_rules_of_each_kind_are_timed():
         mg.grad(lambda x: mg.grad(lambda x: mg.sigmoid(x).sum())(x).sum())(x)
     assert [(e.primitive, e.phase) for e in p.events].count(("tanh", "backward")) == 1
     assert ("sigmoid", "backward") in [(e.primitive, e.phase) for e in q.events]
+
+
+def test_a_sequence_goes_back_on_its_threads_unless_somebody_else_hears_of_its_steps(monkeypatch):
+    shared = []
+
+    def run(pieces):
+        shared.append(pieces := list(pieces))
+        run_in_parallel(pieces)
+
+    monkeypatch.setattr(sequences, "run_in_parallel", run)
+    lstm, x = nn.LSTM(8, 16), np.ones((4, 6, 8), np.float32)
+
+    lstm(x)[0].sum().backward()
+    assert len(shared) == 2
+    with mg.profile():
+        lstm(x)[0].sum().backward()
+    assert len(shared) == 4
+    shared.clear()
+    with mg.record(), mg.profile():
+        h, _ = lstm(x)
+        h.sum().backward()
+    assert len(shared) == 1
+    assert len(note_of(h.node).gradient_steps[0]) == 6
 
 
 def test_results_are_the_same_to_the_bit():
