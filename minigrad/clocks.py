@@ -24,9 +24,9 @@ import numpy as np
 
 from . import recording
 from .core import Node, Tensor, current_scope
+from .exchange import DECLARED, held, short_paths
 from .notes import Note
 from .overwrites import owner
-from .primitives import short_paths
 from .recording import Recorder, note_of, recorder, user_line
 from .rules import Primitive
 from .runtime.contexts import until
@@ -205,13 +205,7 @@ def _with_clock(slot: Any, clock: Callable[..., Any]) -> property:
     return property(get, slot.__set__)
 
 
-_DECLARED = {name: vars(Primitive)[name] for name in ("forward", "vjp", "vjp_on_tensors", "batched_vjp")}
-_CLOCKED = {name: _with_clock(slot, _forward if name == "forward" else _vjp) for name, slot in _DECLARED.items()}
-
-
-def _held(function: Any) -> tuple[Any, str]:
-    """For `setattr`: the variable in which a short path holds its forward."""
-    return function.__closure__[function.__code__.co_freevars.index("forward")], "cell_contents"
+_CLOCKED = {name: _with_clock(slot, _forward if name == "forward" else _vjp) for name, slot in DECLARED.items()}
 
 
 def _look_up(record: Primitive, /, *arrays: Any) -> Any:
@@ -227,8 +221,19 @@ class _Listener(Recorder):
         self.other = other
         self.stepwise = other is not None and other.stepwise  # so that a VJP takes its usual way
 
+    @property
+    def rules(self) -> int:
+        """As the other recorder counts them, the one that looks."""
+        return 0 if self.other is None else self.other.rules
+
+    @rules.setter
+    def rules(self, number: int) -> None:
+        if self.other is not None:
+            self.other.rules = number
+
     def around(self, inner: Recorder | None) -> Recorder | None:
-        return None if inner is None else _Listener(inner)
+        told = inner if self.other is None else self.other.around(inner)
+        return None if told is None else _Listener(told)
 
     def call(self, node: Node, inputs: Sequence[Any], outputs: Sequence[Array]) -> None:
         if self.other is not None:
@@ -238,6 +243,16 @@ class _Listener(Recorder):
             note = node.note = note_of(node) or Note()
             note.line, note.forward_time = note.line or event.line, event.time - event.overhead
         _charge(begin)
+
+    def untracked(
+        self, primitive: Primitive, params: Mapping[str, Any], inputs: Sequence[Any], outputs: Sequence[Array]
+    ) -> None:
+        if self.other is not None:
+            self.other.untracked(primitive, params, inputs, outputs)
+
+    def start(self, seeds: Mapping[Any, Array]) -> None:
+        if self.other is not None:
+            self.other.start(seeds)
 
     def cotangent(self, node: Node, cotangent: Any) -> None:
         if self.other is not None:
@@ -269,8 +284,8 @@ def started(tape: Tape) -> Callable[[], Any]:
         until(partial(recording._current.set, told)),
         partial(_open.discard, key),
         _open.__len__,  # the last one that ends goes on:
-        *(partial(setattr, Primitive, name, slot) for name, slot in _DECLARED.items()),
-        partial(deque, starmap(setattr, [(*_held(f), f.__wrapped__) for f in functions]), 0),
+        *(partial(setattr, Primitive, name, slot) for name, slot in DECLARED.items()),
+        partial(deque, starmap(setattr, [(*held(f), f.__wrapped__) for f in functions]), 0),
     )
     try:
         recording._current.set(_Listener(recorder()))
@@ -279,7 +294,7 @@ def started(tape: Tape) -> Callable[[], Any]:
         for name, clocked in _CLOCKED.items():
             setattr(Primitive, name, clocked)
         for function in functions:
-            setattr(*_held(function), partial(_look_up, function.primitive))
+            setattr(*held(function), partial(_look_up, function.primitive))
         _tapes.set((*before, tape))
         tape.began = perf_counter_ns()
         return end

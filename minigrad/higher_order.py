@@ -32,7 +32,7 @@ from .rules import Primitive
 from .spec import Array, describe
 from .walk import pull_back
 
-__all__ = ["recorded_pass", "variable"]
+__all__ = ["pull_tensors", "recorded_pass", "variable"]
 
 Seed = tuple[Node, int, Tensor]
 
@@ -54,7 +54,7 @@ def variable(tensor: Tensor) -> Tensor:
     return result
 
 
-def recorded_pass(seeds: Sequence[Seed], sources: Sequence[Node]) -> dict[Node, Tensor]:
+def recorded_pass(seeds: Sequence[Seed], sources: Sequence[Node]) -> dict[Any, Tensor]:
     """Cotangents of some sources as tensors that depend on all that they depend on, given those of some outputs.
 
     Residuals are kept, for the graph is behind the results.
@@ -63,11 +63,15 @@ def recorded_pass(seeds: Sequence[Seed], sources: Sequence[Node]) -> dict[Node, 
         TypeError: names a primitive whose derivative cannot be differentiated.
         ValueError: if residuals were freed or written into, or a rule returns a wrong shape.
     """
+    observer = recorder()
+    if observer is not None:
+        observer.start({(node, index): g.data for node, index, g in seeds})
     with recording():
-        return pull_back(seeds, sources, _pull, add)
+        return pull_back(seeds, sources, pull_tensors, add)
 
 
-def _pull(node: Node, cotangents: tuple[Tensor | None, ...], needs: tuple[bool, ...]) -> Sequence[Any]:
+def pull_tensors(node: Node, cotangents: tuple[Tensor | None, ...], needs: tuple[bool, ...]) -> Sequence[Any]:
+    """The VJP of a node on tensors: its cotangents in the shapes and dtypes of its inputs."""
     primitive = cast(Primitive, node.primitive)
     check_residuals(node)
     g = cotangents if node.later_outputs else cotangents[0]
@@ -75,7 +79,12 @@ def _pull(node: Node, cotangents: tuple[Tensor | None, ...], needs: tuple[bool, 
     if observer is not None:
         arrays = tuple(None if c is None else c.data for c in cotangents)
         observer.cotangent(node, arrays if node.later_outputs else arrays[0])
-    grads = _run_rule(node, primitive, g, needs)
+        observer.rules += 1
+    try:
+        grads = _run_rule(node, primitive, g, needs)
+    finally:
+        if observer is not None:
+            observer.rules -= 1
     if type(grads) is not tuple or len(grads) != len(needs):
         raise TypeError(f"the VJP of {primitive.name} on tensors must return a tuple of {len(needs)} cotangents")
     fitted: list[Tensor | None] = [None] * len(needs)
@@ -163,7 +172,7 @@ def _pull_reference(node: Node, primitive: Primitive, g: Any, needs: tuple[bool,
     outputs = out if isinstance(out, tuple) else (out,)
     cotangents = g if isinstance(g, tuple) else (g,)
     seeds = [(y.node, y.index, c) for y, c in zip(outputs, cotangents, strict=True) if y.node and c is not None]
-    found = pull_back(seeds, [cast(Node, v.node) for v in variables.values()], _pull, add)
+    found = pull_back(seeds, [cast(Node, v.node) for v in variables.values()], pull_tensors, add)
     zeros = {i: np.zeros_like(v.data) for i, v in variables.items()}
     return tuple(found.get(cast(Node, variables[i].node), zeros[i]) if need else None for i, need in enumerate(needs))
 

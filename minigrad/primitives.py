@@ -11,12 +11,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast, overload
-from weakref import WeakSet
 
 import numpy as np
 
 from . import overwrites, recording
 from .core import Node, Tensor, current_scope, set_outputs, untracked
+from .exchange import clocked, declared_forward, remembered
 from .keeping import CALLS, Kept, level, needs_inputs
 from .rules import PRIMITIVES, ForwardResult, Primitive, Steps
 from .spec import Array, DType, as_array, describe, refuse_masked
@@ -104,25 +104,16 @@ def primitive(
     """
 
     def declare(forward: Callable[..., Any]) -> PrimitiveFunction:
-        record = Primitive(forward, broadcasts, differentiable, commutative, steps, residuals, entrywise)
-        return _declare(forward, record)
+        return _declare(Primitive(forward, broadcasts, differentiable, commutative, steps, residuals, entrywise))
 
     return declare if forward is None else declare(forward)
 
 
-short_paths: WeakSet[Any] = WeakSet()
-"""Functions that hold their forward, as looking it up at each call takes 2 % longer; a profile has them look it up."""
-_FORWARD = vars(Primitive)["forward"]
-
-
-def _declare(forward: Callable[..., Any], record: Primitive) -> PrimitiveFunction:
-    profiled = vars(Primitive)["forward"] is not _FORWARD  # somewhere: then the path that looks it up
-    short = not profiled and record.differentiable and record.broadcasts and not record.variadic and not record.options
+def _declare(record: Primitive) -> PrimitiveFunction:
+    short = not clocked() and record.differentiable and record.broadcasts and not record.variadic and not record.options
     # By the names of the inputs: a call may give them as keywords, and the short paths' parameters are x, or a and b.
     maker = {("x",): _call_unary, ("a", "b"): _call_binary}.get(record.arguments, _call) if short else _call
-    function: Any = functools.update_wrapper(cast(Any, maker(record)), forward)
-    if maker is not _call:
-        short_paths.add(function)
+    function: Any = remembered(functools.update_wrapper(cast(Any, maker(record)), declared_forward(record)))
 
     def decorator(attribute: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def declare(rule: Callable[..., Any]) -> Callable[..., Any]:
@@ -221,6 +212,8 @@ def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
         path = current_scope()
         if parent is None or path is None:
             tensor.node = None
+            if recording.active:
+                _note_untracked(record, _NO_PARAMS, (x,), (output,))
             return tensor
         tensor.node = node = Node()
         node.primitive = record
@@ -288,6 +281,8 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
         path = current_scope()
         if path is None or (left is None and right is None):
             tensor.node = None
+            if recording.active:
+                _note_untracked(record, _NO_PARAMS, (a, b), (output,))
             return tensor
         tensor.node = node = Node()
         first: Node = left if left is not None else right  # type: ignore[assignment]
@@ -360,6 +355,8 @@ def _call(record: Primitive) -> Callable[..., Any]:
             set_outputs(node, results)
             if recording.active:
                 _note(node, inputs, outputs)
+        elif recording.active:
+            _note_untracked(record, params, inputs, outputs)
         return tuple(results) if several else results[0]
 
     return call
@@ -370,10 +367,18 @@ def _note(node: Node, inputs: Any, outputs: Any) -> None:
     arrays = [x.data if isinstance(x, Tensor) else x for x in inputs]
     record, residuals = node.primitive, node.residuals
     if level() == CALLS and record is not None and type(residuals) is tuple and needs_inputs(record, residuals):
-        node.residuals = Kept.of(residuals, tuple(arrays))
+        held = (x.data if isinstance(x, Tensor) else _constant(x, record.broadcasts) for x in inputs)
+        node.residuals = Kept.of(residuals, tuple(held))
     recorder = recording.recorder()
     if recorder is not None:
         recorder.call(node, arrays, outputs)
+
+
+def _note_untracked(record: Primitive, params: dict[str, Any], inputs: Any, outputs: Any) -> None:
+    """The same of a call that has left no node."""
+    recorder = recording.recorder()
+    if recorder is not None:
+        recorder.untracked(record, params, [x.data if isinstance(x, Tensor) else x for x in inputs], outputs)
 
 
 def _sort_arguments(

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import clocks, nn, primitives, recording
+from minigrad import clocks, exchange, nn, recording
 from minigrad.chrome import trace_of
 from minigrad.core import current_scope
 from minigrad.ops.kernels import sequences
@@ -69,9 +69,9 @@ def nothing_is_left():
     assert not recording.active
     assert recorder() is None
     assert clocks._tapes.get() == ()
-    assert {name: vars(Primitive)[name] for name in clocks._DECLARED} == clocks._DECLARED
-    for function in primitives.short_paths:
-        assert getattr(*clocks._held(function)) is function.__wrapped__ is function.primitive.forward
+    assert {name: vars(Primitive)[name] for name in exchange.DECLARED} == exchange.DECLARED
+    for function in exchange.short_paths:
+        assert getattr(*exchange.held(function)) is function.__wrapped__ is function.primitive.forward
 
 
 # What is measured ------------------------------------------------------------------------------
@@ -592,6 +592,56 @@ def test_a_sequence_goes_back_on_its_threads_unless_somebody_else_hears_of_its_s
     assert len(note_of(h.node).gradient_steps[0]) == 6
 
 
+def test_another_recorder_hears_all_that_it_hears_without_a_profile():
+    heard = []
+
+    class Listening(recording.Recorder):
+        def __getattribute__(self, name):
+            if name in told:
+                heard.append(name)
+            return super().__getattribute__(name)
+
+    told = {name for name, value in vars(recording.Recorder).items() if callable(value) and name[0] != "_"} - {"around"}
+    assert {*told, "around", "rules"} <= set(vars(clocks._Listener))  # whatever a recorder may be told
+    lstm, x = nn.LSTM(3, 4), np.ones((2, 5, 3), np.float32)
+
+    def work():
+        heard.clear()
+        mg.tanh(x)
+        lstm(x)[0].sum().backward()
+        mg.grad(lambda x: mg.grad(lambda x: (mg.sigmoid(x) ** 2).sum())(x).sum())(x)
+        return list(heard)
+
+    own = Listening(False, False, False)
+    with recording.using(own):
+        plain = work()
+    assert set(plain) == told
+    with recording.using(own), mg.profile():
+        assert work() == plain
+    with mg.profile(), recording.using(own):
+        assert work() == plain
+
+
+@pytest.mark.parametrize("order", [("profile", "detect_anomaly"), ("detect_anomaly", "profile")])
+def test_what_comes_up_within_a_rule_on_tensors_is_no_anomaly_beside_a_profile(order):
+    a, b = (mg.tensor([np.inf], requires_grad=True) for _ in range(2))  # the rule takes inf - inf for 0
+    with getattr(mg, order[0])() as first, getattr(mg, order[1])() as second, np.errstate(all="ignore"):
+        mg.logaddexp(a, b).backward(np.ones(1), create_graph=True)
+        with pytest.raises(FloatingPointError, match="log "):
+            mg.log(mg.tensor([0.0]))
+    assert a.grad.data == 0.5
+    assert (first or second).events[-1].primitive == "log"
+
+
+def test_a_context_within_keeps_what_is_around_the_profile():
+    with mg.detect_anomaly(), mg.profile() as p, mg.record(), np.errstate(all="ignore"):
+        y = mg.exp(leaf(2))
+        with pytest.raises(FloatingPointError, match="log "):
+            mg.log(y * 0.0)
+    assert note_of(y.node).values[0].size == 2
+    assert [e.primitive for e in p.events] == ["exp", "multiply", "log"]
+
+
 def test_results_are_the_same_to_the_bit():
     def gradients():
         mg.manual_seed(0)
@@ -650,7 +700,7 @@ def test_a_primitive_on_the_short_path_is_forgotten_with_its_function():
     big = np.ones(10)
     function = mg.primitive(broadcasts=True)(scaled)
     del PRIMITIVES[f"{__name__}.scaled"]
-    assert function in primitives.short_paths
+    assert function in exchange.short_paths
     with mg.profile() as p:
         function(leaf(10))
     assert [e.primitive for e in p.events] == ["scaled"]
@@ -749,10 +799,10 @@ def test_it_is_entered_once_and_decorates_nothing():
 def test_nothing_is_exchanged_without_a_profile():
     """A call and a pass then run what was declared: there is no clock, no recorder, and nobody looks for one."""
     records = [r for name, r in PRIMITIVES.items() if name.startswith("minigrad.")]
-    assert len(primitives.short_paths) > 30
-    declared = {(r, name): slot.__get__(r) for r in records for name, slot in clocks._DECLARED.items()}
+    assert len(exchange.short_paths) > 30
+    declared = {(r, name): slot.__get__(r) for r in records for name, slot in exchange.DECLARED.items()}
     with mg.profile() as p:
-        assert vars(Primitive)["forward"] is not clocks._DECLARED["forward"]
+        assert vars(Primitive)["forward"] is not exchange.DECLARED["forward"]
         assert mg.tanh.primitive.forward is not declared[mg.tanh.primitive, "forward"]
         assert mg.tanh.primitive.forward.__doc__ == declared[mg.tanh.primitive, "forward"].__doc__
     number = len(p.events)

@@ -63,7 +63,7 @@ def _check_classes(name: str, scores: Array, targets: Array, ignore_index: int |
     return None if keep is None or keep.all() else keep
 
 
-@primitive
+@primitive(residuals=("derived",))
 def cross_entropy(
     logits: Array,
     targets: Array,

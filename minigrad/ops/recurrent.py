@@ -118,7 +118,7 @@ def _steps(states: list[Tensor], first: Tensor) -> Tensor:
 # --- vanilla RNN ------------------------------------------------------------------------------------
 
 
-@primitive
+@primitive(residuals=("x", "h", "Wx", "Wh", "derived"))
 def rnn_step(x: Array, h: Array, Wx: Array, Wh: Array, b: Array) -> tuple[Array, tuple[Any, ...]]:
     """One step of a vanilla RNN, tanh(x Wx + h Wh + b).
 
@@ -158,7 +158,10 @@ def _(x: Tensor, h: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> Tensor:
     return tanh(x @ Wx + h @ Wh + b)  # type: ignore[no-any-return]
 
 
-@primitive(steps=Steps(rnn_step.primitive, {"h0": "h"}, inputs="x", indices="indices", weights="Wx"))
+@primitive(
+    steps=Steps(rnn_step.primitive, {"h0": "h"}, inputs="x", indices="indices", weights="Wx"),
+    residuals=("derived", "derived", "derived", "Wx", "Wh"),
+)
 def rnn(
     x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, lengths: Any = None, indices: Any = None
 ) -> tuple[Array, tuple[Any, ...]]:
@@ -226,7 +229,7 @@ def _(x: Tensor, h0: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor, lengths: Any = N
 # --- LSTM -------------------------------------------------------------------------------------------
 
 
-@primitive
+@primitive(residuals=("derived", "c", "derived"))
 def lstm_cell(a: Array, c: Array) -> tuple[tuple[Array, Array], tuple[Any, ...]]:
     """The LSTM's cell by itself: the next states from pre-activations, gates in the order i, f, o, g.
 
@@ -273,7 +276,7 @@ def _(a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     return _reference_cell(a, c)
 
 
-@primitive
+@primitive(residuals=("x", "h", "c", "Wx", "Wh", "derived", "derived"))
 def lstm_step(
     x: Array, h: Array, c: Array, Wx: Array, Wh: Array, b: Array
 ) -> tuple[tuple[Array, Array], tuple[Any, ...]]:
@@ -340,7 +343,10 @@ def _(x: Tensor, h: Tensor, c: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> tup
     return _reference_step(x, h, c, Wx, Wh, b)
 
 
-@primitive(steps=Steps(lstm_step.primitive, {"h0": "h", "c0": "c"}, inputs="x", indices="indices", weights="Wx"))
+@primitive(
+    steps=Steps(lstm_step.primitive, {"h0": "h", "c0": "c"}, inputs="x", indices="indices", weights="Wx"),
+    residuals=(*["derived"] * 7, "Wx", "Wh"),
+)
 def lstm(
     x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, c0: Array | None = None, lengths: Any = None,
     indices: Any = None,
