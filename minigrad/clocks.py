@@ -263,6 +263,7 @@ class _Listener(Recorder):
         _here.node = None
         if _here.noted:
             _charge(_here.noted)  # since then the pass has made `flows`, for its recorder alone
+            _here.noted = 0
         if self.other is not None:
             self.other.flows(node, flows)
 
