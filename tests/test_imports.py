@@ -30,6 +30,7 @@ FLOORS = {
         "walk nn optim",
         "higher_order batches structures witnesses",
         "gradients transforms rematerialisation",
+        "optim.minimization",
         "check",
         "render.notation render.request render.dot.escape render.dot.layout",
         "render.picture render.modules",
