@@ -7,6 +7,8 @@ the call, the parent whose output that was is known by the node's edges; if it i
 
 - rules that run on tensors: written in NumPy's functions, which tensors answer to (:mod:`minigrad.ops.protocols`), or
   as a rule of their own, ``vjp_on_tensors``;
+- for a residual on the way from the inputs to the outputs, such as the gates of an LSTM, a node to come from: it becomes
+  one more output of the call, *hidden* from its users, and the VJP gets its cotangent behind those of the others;
 - for residuals that are derived from the inputs in some other way, the inputs themselves, which calls keep where that
   was asked for (:mod:`minigrad.keeping`). The rule on tensors gets them, or else the reference is differentiated.
 
@@ -113,7 +115,7 @@ def _attached(array: Any, node: Node, index: int) -> Tensor:
 
 
 def _residual_tensors(node: Node, primitive: Primitive, residuals: tuple[Any, ...]) -> list[Any]:
-    """Residuals that are tracked inputs or outputs as tensors with their nodes; others as they are."""
+    """Residuals that are tracked inputs, or outputs, as tensors with their nodes; others as they are."""
     return [
         _residual_tensor(node, primitive, value, name)
         for value, name in zip(residuals, chain(primitive.residuals or (), repeat("constant")), strict=False)
@@ -126,10 +128,19 @@ def _residual_tensor(node: Node, primitive: Primitive, value: Any, name: str) ->
     if name.startswith("output"):
         index = int(name.removeprefix("output") or 0)
         return _attached(value, node, index) if node.outputs[index][1].kind == "f" else value
+    if name.startswith("hidden"):
+        return _hidden_output(node, value, int(name.removeprefix("hidden ")))
     argnum = primitive.arguments.index(name)
     if primitive.variadic and argnum == len(primitive.arguments) - 1:
         return [_input_tensor(node, x, argnum + i) for i, x in enumerate(value)]
     return _input_tensor(node, value, argnum)
+
+
+def _hidden_output(node: Node, value: Array, index: int) -> Tensor:
+    """A residual as an output behind those that there are, which it becomes when it is first asked for."""
+    if len(node.later_outputs) < index:
+        node.later_outputs = (*node.later_outputs, (value.shape, value.dtype))
+    return _attached(value, node, index)
 
 
 def _input_tensor(node: Node, value: Any, argnum: int) -> Any:

@@ -88,6 +88,7 @@ def primitive(
         residuals: what each residual is, in order, so that derivatives can be differentiated: the name of an input,
             "output" ("output 1" for the second), "constant", or "derived" for anything else that depends on inputs.
             The VJP is then run on tensors. Of derived ones it cannot, and the reference is differentiated instead.
+            A derived one is "hidden 1" (behind one output) if the VJP takes a cotangent of it, too: see `Primitive`.
 
     >>> import numpy as np, minigrad as mg
     >>> @mg.primitive(residuals=("x",))
