@@ -7,7 +7,7 @@ the call, the parent whose output that was is known by the node's edges; if it i
 
 - rules that run on tensors: written in NumPy's functions, which tensors answer to (:mod:`minigrad.ops.protocols`), or
   as a rule of their own, ``vjp_on_tensors``;
-- for a residual on the way from the inputs to the outputs, such as the gates of an LSTM, a node to come from: it becomes
+- for a residual between the inputs and the outputs, such as the gates of an LSTM, a node that it comes from: it becomes
   one more output of the call, *hidden* from its users, and the VJP gets its cotangent behind those of the others;
 - for residuals that are derived from the inputs in some other way, the inputs themselves, which calls keep where that
   was asked for (:mod:`minigrad.keeping`). The rule on tensors gets them, or else the reference is differentiated.

@@ -122,8 +122,9 @@ class Primitive:
         """The names of the residuals; raise unless each says what it is."""
         if isinstance(names, str) or not all(isinstance(name, str) for name in names):
             raise TypeError(f"primitive {self.name}: residuals must be a tuple of names, such as ('x', 'output')")
+        known = (*self.arguments, "constant", "derived")
         for name in names:
-            if name not in (*self.arguments, "constant", "derived") and not re.fullmatch(r"output( \d+)?|hidden [1-9]\d*", name):
+            if name not in known and not re.fullmatch(r"output( \d+)?|hidden [1-9]\d*", name):
                 raise ValueError(
                     f"primitive {self.name}: residuals: {name!r} is none of {', '.join(self.arguments)}, 'output', "
                     "'output 1', …, 'hidden 1', …, 'constant', 'derived'"

@@ -17,7 +17,13 @@ from ..primitives import ForwardResult, primitive
 from ..spec import Array
 from .activations import sigmoid_of
 from .kernels.cross_entropy import (
-    cross_entropy_rows, distribution, pull_rows, rows_vjp, scaled_sum, score_rows, spread,
+    cross_entropy_rows,
+    distribution,
+    pull_rows,
+    rows_vjp,
+    scaled_sum,
+    score_rows,
+    spread,
 )  # fmt: skip
 from .kernels.numerics import as_float, narrowed, single
 from .kernels.rows import check_indices

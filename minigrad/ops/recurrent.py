@@ -361,10 +361,11 @@ def _(g: Any, needs: tuple[bool, ...], gates: Array, c: Array, tanh_c: Array) ->
 
 @lstm_cell.vjp_on_tensors
 def _(g: Any, needs: tuple[bool, ...], gates: Array, c: Any, tanh_c: Array, *, inputs: Any) -> Any:
-    return _pull_cell_on_tensors(*g, *map(widened, inputs))
+    a, c = map(widened, inputs)
+    return _pull_cell_on_tensors(g, a, c)
 
 
-def _pull_cell_on_tensors(gh: Any, gc: Any, a: Any, c: Any) -> tuple[Any, Any]:
+def _pull_cell_on_tensors(g: Any, a: Any, c: Any) -> tuple[Any, Any]:
     """Cotangents of pre-activations and cell state from those of h' and c' (None for zeros), of tensors.
 
     With smooth formulas: 1 - s of s = sigmoid(a) is sigmoid(-a), exact in both tails.
@@ -372,15 +373,15 @@ def _pull_cell_on_tensors(gh: Any, gc: Any, a: Any, c: Any) -> tuple[Any, Any]:
     from .activations import sigmoid
     from .elementwise import tanh
 
-    H = c.shape[1]
+    (gh, gc), H = g, c.shape[1]
     blocks = [a[:, k * H : (k + 1) * H] for k in range(3)]
     i, f, o = map(sigmoid, blocks)
     slope_i, slope_f, slope_o = (s * sigmoid(-block) for s, block in zip((i, f, o), blocks, strict=True))
-    g = tanh(a[:, 3 * H :])
-    y = tanh(f * c + i * g)
+    z = tanh(a[:, 3 * H :])
+    y = tanh(f * c + i * z)
     gh = np.zeros(c.shape, c.dtype) if gh is None else widened(gh)
     dc = _added(gh * (o * (1 - y * y)), None if gc is None else widened(gc))
-    da = np.concatenate([dc * (g * slope_i), dc * (c * slope_f), gh * (y * slope_o), dc * (i * (1 - g * g))], axis=1)
+    da = np.concatenate([dc * (z * slope_i), dc * (c * slope_f), gh * (y * slope_o), dc * (i * (1 - z * z))], axis=1)
     return da, dc * f
 
 
@@ -437,7 +438,7 @@ def _(
 ) -> Any:  # fmt: skip
     *_, b = inputs
     a = widened(x) @ widened(Wx) + widened(h) @ widened(Wh) + b
-    da, dc = _pull_cell_on_tensors(*g, a, widened(c))
+    da, dc = _pull_cell_on_tensors(g, a, widened(c))
     dx, dh, *weights = _pull_step_on_tensors(da, needs[:2] + needs[3:], x, h, Wx, Wh)
     return dx, dh, dc, *weights
 

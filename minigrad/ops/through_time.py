@@ -68,7 +68,7 @@ def _(inputs: Shapes, output: Shape, options: Any) -> int:
 
 @pull_through_time.reference
 def _(slopes: Tensor, Wh: Tensor, gh: Any, gc: Any, ga: Any, packing: Any) -> tuple[Tensor, ...]:
-    from .shaping import concatenate, stack
+    from .shaping import concatenate, stack, swapaxes
 
     H, G = Wh.shape
     lstm = slopes.shape[1] > H
@@ -89,7 +89,7 @@ def _(slopes: Tensor, Wh: Tensor, gh: Any, gc: Any, ga: Any, packing: Any) -> tu
                 da = k * dh
             if ga is not None:
                 da = da + ga[step].reshape(G // H, n, H)
-            steps.append(da.swapaxes(0, 1).reshape(n, G))
+            steps.append(swapaxes(da, 0, 1).reshape(n, G))
             dh = steps[-1] @ Wh.T
         parts += reversed(steps)
         n = group.first.stop - group.first.start
@@ -143,7 +143,7 @@ def _(gates: Tensor, before: Tensor, c: Tensor, packing: Any) -> Tensor:
             y = tanh(c[step])
             k = [g * u_i * i * i, before[step] * u_f * f * f, y * u_o * o * o, i * (1 - g * g), f, o * (1 - y * y)]
             parts.append(stack(k).reshape(n, 6 * H))
-    return concatenate(parts)  # type: ignore[no-any-return]
+    return concatenate(parts)
 
 
 

@@ -11,8 +11,8 @@ k_g = i (1 - g^2), f, and m = o (1 - tanh^2 c'). A dot marks a change, p that of
            LSTM   dc += m dh           da_i, da_f, da_g = k_i dc, k_f dc, k_g dc       da_o = k_o dh
                   dc = f dc            dh = da Wh'
 
-Each is the transpose of the other: <da, p.> and the initial states' <dh, h.> and <dc, c.> make up the final ones' sum.
-So the derivatives of pulling are found by pushing (:mod:`minigrad.ops.through_time`).
+Each is the transpose of the other, and so the derivatives of pulling are found by pushing
+(:mod:`minigrad.ops.through_time`).
 
 Slopes, gates and a. of M rows are in the order in which :func:`.sequences.run` keeps them: the entries of a step of n
 rows are (S, n, H) in the memory of these rows, :func:`of_step`.
@@ -75,7 +75,7 @@ def lstm_slopes_vjp(d: Array, gates: Array, before: Array, c: Array, packing: Pa
     With s = 1 / (1 + u): the derivative of s is -s^2, that of s (1 - s) = u s^2 is (1 - u) s^3.
     """
     H = c.shape[1]
-    d_gates, d_before, d_c = (np.empty_like(x) for x in (gates, before, c))
+    d_gates, d_before, d_c = (np.empty(x.shape, x.dtype) for x in (gates, before, c))
     for step in steps_of(packing):
         u, (g,) = np.split(of_step(gates, step, H), [3])
         tanh_c = np.tanh(c[step])
