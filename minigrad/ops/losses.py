@@ -18,7 +18,7 @@ from ..spec import Array
 from .activations import sigmoid_of
 from .kernels.cross_entropy import (
     cross_entropy_rows,
-    distribution,
+    probabilities,
     pull_rows,
     rows_vjp,
     scaled_sum,
@@ -110,9 +110,9 @@ def cross_entropy(
     rows, targets = score_rows(logits, targets, keep)
     scale = _scale(reduction, len(rows))
     losses = cross_entropy_rows(rows, targets, scale, label_smoothing)
+    residuals = rows, keep, logits.shape, (targets, losses, scale, label_smoothing)
     if reduction == "none":
         losses = spread(losses, keep, logits.shape[:-1])
-    residuals = rows, keep, logits.shape, targets, scale, label_smoothing
     return narrowed(_reduce(losses, reduction, scale), logits), residuals
 
 
@@ -126,9 +126,7 @@ def _(g: Any, needs: Any, rows: Any, *rest: Any) -> Any:
     return pull_classes_on_tensors(g, rows, *rest), None
 
 
-def pull_classes(
-    g: Any, rows: Array, keep: Array | None, shape: tuple[int, ...], targets: Array, scale: float, smoothing: float
-) -> Array:
+def pull_classes(g: Any, rows: Array, keep: Array | None, shape: tuple[int, ...], made_of: Any) -> Any:
     """The cotangent of scores of a shape, from that of the losses.
 
     With derivatives of derivatives g is a pair: that of the losses, and that of ``rows``; None for one without.
@@ -138,14 +136,12 @@ def pull_classes(
     g, g_rows = g
     d = None if g is None else pull_rows(g, rows, keep, shape)
     if g_rows is None:
-        return d  # type: ignore[return-value]
-    bent = spread(rows_vjp(g_rows, rows, distribution(rows, targets, smoothing), scale), keep, shape)
+        return d
+    bent = spread(rows_vjp(g_rows, probabilities(rows, *made_of), made_of[2]), keep, shape)
     return bent if d is None else d + bent
 
 
-def pull_classes_on_tensors(
-    g: Any, rows: Any, keep: Array | None, shape: tuple[int, ...], targets: Array, scale: float, smoothing: float
-) -> Any:
+def pull_classes_on_tensors(g: Any, rows: Any, keep: Array | None, shape: tuple[int, ...], made_of: Any) -> Any:
     """As :func:`pull_classes`, of tensors."""
     g, g_rows = g if isinstance(g, tuple) else (g, None)
     d: Any = 0.0
@@ -153,7 +149,9 @@ def pull_classes_on_tensors(
         g = single(g)
         d = rows * (g.reshape(-1, 1) if keep is None else g[keep].reshape(-1, 1)) if g.ndim else rows * g
     if g_rows is not None:
-        d = d + rows_vjp(g_rows, rows, distribution(plain(rows), targets, smoothing), scale)
+        scale, now = made_of[2], plain(rows)
+        p = (rows - now) / scale + probabilities(now, *made_of)  # their values, and the rows' derivatives
+        d = d + rows_vjp(g_rows, p, scale)
     return d.reshape(shape) if keep is None else mapped(d, lambda r: spread(r, keep, shape), lambda u: u[keep])
 
 

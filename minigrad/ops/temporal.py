@@ -108,7 +108,7 @@ def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> Forward
     check_indices(targets, scores.shape[2], "targets", keep)
     rows, chosen = score_rows(scores, targets, keep)
     losses = cross_entropy_rows(rows, chosen, scale := 1 / max(len(scores), 1))
-    return narrowed(scaled_sum(losses, scale), scores), (rows, keep, scores.shape, chosen, scale, 0.0)
+    return narrowed(scaled_sum(losses, scale), scores), (rows, keep, scores.shape, (chosen, losses, scale))
 
 
 def _as_mask(mask: Array) -> Array | None:

@@ -30,7 +30,7 @@ import numpy as np
 from ...spec import Array
 from .numerics import single
 
-__all__ = ["cross_entropy_rows", "distribution", "pull_rows", "rows_vjp", "scaled_sum", "score_rows", "spread"]
+__all__ = ["cross_entropy_rows", "probabilities", "pull_rows", "rows_vjp", "scaled_sum", "score_rows", "spread"]
 
 
 def score_rows(scores: Array, targets: Array, keep: Array | None) -> tuple[Array, Array]:
@@ -96,23 +96,34 @@ def pull_rows(g: Any, rows: Array, keep: Array | None, shape: tuple[int, ...]) -
     return spread(rows if g.ndim == 0 and g == 1 else rows * g, keep, shape)
 
 
-def distribution(rows: Array, targets: Array, smoothing: float = 0.0) -> Array:
-    """The target distribution q of each row (M, C): one-hot, or smoothed."""
-    q = np.full(rows.shape, smoothing / max(rows.shape[1], 1), rows.dtype)
-    q[np.arange(len(q)), targets] += 1 - smoothing
-    return q
+def probabilities(rows: Array, targets: Array, losses: Array, scale: float, smoothing: float = 0.0) -> Array:
+    """The softmax of the logits (M, C), from what :func:`cross_entropy_rows` left of them, and the losses (M,).
+
+    The rows are scale (p - q). At the target p is e^-loss: p - 1 has lost it where it is small. With label smoothing
+    what is far below that is lost.
+
+    >>> probabilities(np.array([[0.5, -0.5]]), np.array([1]), np.log([2.0]), scale=1.0)
+    array([[0.5, 0.5]])
+    """
+    p: Array = rows / rows.dtype.type(scale)
+    picked = np.arange(len(p)), targets
+    if smoothing:
+        p += smoothing / max(p.shape[1], 1)
+        p[picked] += 1 - smoothing
+    else:
+        p[picked] = np.exp(-losses)
+    return p
 
 
-def rows_vjp(d: Any, rows: Any, q: Array, scale: float) -> Any:
-    """The cotangent of the logits from d (M, C), that of ``rows`` as :func:`cross_entropy_rows` leaves them.
+def rows_vjp(d: Any, p: Any, scale: float) -> Any:
+    """The cotangent of the logits from d (M, C), that of rows as :func:`cross_entropy_rows` leaves them.
 
-    Of arrays or tensors. The rows are scale (p - q), of which the derivative is scale (p_i 1[i = j] - p_i p_j): as of
-    softmax, and so done as there, with the mean taken off twice.
+    Of arrays or tensors. The derivative of scale (p - q) is scale (p_i 1[i = j] - p_i p_j), as of softmax, and
+    multiplied with as there: the mean is taken off twice, which is exact in the tails.
 
-    >>> rows_vjp(np.array([[1.0, 0.0]]), np.array([[0.5, -0.5]]), np.array([[0.0, 1.0]]), scale=1.0)
+    >>> rows_vjp(np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]]), scale=1.0)
     array([[ 0.25, -0.25]])
     """
-    p = rows / scale + q
     for _ in range(2):
         d = d - np.sum(d * p, axis=1, keepdims=True)
     return d * (p * scale)
