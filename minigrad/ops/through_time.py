@@ -18,6 +18,7 @@ from ..primitives import ForwardResult, primitive
 from ..rules import Shape, Shapes
 from ..spec import Array
 from .kernels import slopes as kernels
+from .kernels.blocks import product
 from .kernels.packing import Packing
 
 __all__ = ["gate_slopes", "lstm_slopes", "pull_through_time"]
@@ -54,7 +55,7 @@ def _(
     a, states = kernels.push(packing, Wh, slopes, p, first)
     return (
         kernels.pull_slopes(packing, a, first, states, totals) if needs[0] else None,
-        packing.states_before(first[0], states[0]).T @ da if needs[1] else None,
+        product(packing.states_before(first[0], states[0]).T, da) if needs[1] else None,
         states[0] if needs[2] else None,
         states[1] if needs[3] else None,
         a if needs[4] else None,

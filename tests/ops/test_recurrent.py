@@ -335,6 +335,21 @@ def sequence(name, N, T, D, H, seed=0):
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm"])
+def test_mixed_derivatives_are_blocks_of_the_whole(name):
+    """Of what is differentiated in one input, and then in another that the first pass had no need of."""
+    inputs, _ = sequence(name, 2, 3, 2, 2)
+    whole = mg.hessian(lambda *given: of_sequence(name, given), argnums=tuple(range(5)))(*inputs)
+    for i in range(5):
+        for j in range(5):
+            def first(x, i=i, j=j):
+                moved = [x if k == j else other for k, other in enumerate(inputs)]
+                return mg.grad(lambda y: of_sequence(name, [y if k == i else m for k, m in enumerate(moved)]))(moved[i])
+
+            if i != j:
+                np.testing.assert_allclose(mg.jacobian(first)(inputs[j]).numpy(), whole[i][j].numpy(), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm"])
 @pytest.mark.parametrize("options", [{}, {"lengths": [2, 0, 3]}])
 def test_third_derivatives_of_sequences(name, options):
     inputs, vectors = sequence(name, 3, 3, 2, 2)
