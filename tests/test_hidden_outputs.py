@@ -71,3 +71,37 @@ def test_a_name_of_none_is_refused():
         @mg.primitive(residuals=("hidden 0",))
         def wrong(x):
             return x, (x,)
+
+
+def drawn(twice=True):
+    """A loss of an LSTM and cross-entropy, and a penalty on its gradient."""
+    rng = np.random.default_rng(0)
+    shapes = (2, 3, 2), (2, 2), (2, 8), (2, 8), (8,)
+    leaves = [mg.tensor(rng.standard_normal(shape), requires_grad=True) for shape in shapes]
+    with mg.record(), mg.create_graph():
+        h, _ = mg.lstm(*leaves)
+        loss = mg.cross_entropy(h.reshape(6, 2), [0, 1, 1, 0, 1, 0])
+        if not twice:
+            return loss
+        loss.backward()
+        return loss, sum((leaf.grad * leaf.grad).sum() for leaf in leaves)
+
+
+def test_a_picture_of_a_gradient_names_them_and_leaves_what_has_them_whole():
+    _, penalty = drawn()
+    text = mg.render.to_text(penalty, expand={"lstm", "cross_entropy"})
+    (line,) = [line for line in text.splitlines() if " = lstm(" in line]
+    assert "reference not shown: a derivative uses what it keeps" in line
+    dot = mg.render.to_dot(penalty)
+    assert "hidden 7" in dot
+    assert "lstm_step" not in dot
+    assert mg.render.to_networkx(penalty).number_of_nodes() > 30
+
+
+def test_a_picture_of_the_value_knows_nothing_of_them():
+    (loss, _), fresh = drawn(), drawn(twice=False)
+    assert len(loss.node.outputs) == 2
+    assert len(fresh.node.outputs) == 1
+    assert "lstm_step" in mg.render.to_text(loss)
+    assert mg.render.to_text(loss) == mg.render.to_text(fresh)
+    assert "hidden" not in mg.render.to_dot(loss)
