@@ -7,22 +7,23 @@ computes one use's term. Nodes are visited children first, so every sum is compl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, TypeAlias, cast
 
 import numpy as np
 
-from . import overwrites
-from .anomaly import Fingerprinted
+from . import hooks, overwrites
 from .core import Leaf, Node, Tensor
+from .fingerprints import Fingerprinted
 from .graph import Cycle, Order, dependents, topological_order
 from .keeping import Kept
 from .overwrites import arrays_in, overwritten, owner
 from .primitives import Primitive
-from .recording import recorder
+from .recording import place_of, recorder, say_where
 from .spec import Array, describe, refuse_masked
 
-__all__ = ["check_residuals", "graph_of", "needed_edges", "reverse_pass", "unbroadcast"]
+__all__ = ["check_residuals", "fit", "graph_of", "needed_edges", "reverse_pass", "unbroadcast"]
 
 # The sums of cotangents so far. A key is a node, which stands for its first output, or (node, index) for a later one.
 _Cotangents: TypeAlias = "dict[Any, Any]"
@@ -32,13 +33,13 @@ _half = np.dtype(np.float16)
 _sum = np.add.reduce  # what `.sum` calls in the end
 
 
-def graph_of(nodes: list[Node]) -> Order[Node]:
+def graph_of(nodes: list[Node], parents: Callable[[Node], tuple[Node, ...]] = _parents) -> Order[Node]:
     """Everything behind some nodes, parents first.
 
     Raises:
         ValueError: if the graph has a cycle (only hand-made graphs can), which the message shows.
     """
-    result = topological_order(nodes, _parents)
+    result = topological_order(nodes, parents)
     if isinstance(result, Cycle):
         raise ValueError(f"the graph has a cycle: {' -> '.join(map(repr, result.nodes))} -> the first again")
     return result
@@ -64,7 +65,7 @@ def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
     return g.sum(axis=(*range(lead), *stretched)).reshape(shape)  # type: ignore[no-any-return]
 
 
-def _fit(primitive: Primitive, argnum: int, grad: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+def fit(primitive: Primitive, argnum: int, grad: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     """A cotangent in its input's shape and dtype, or an error that names the primitive."""
     if grad is None:
         raise ValueError(f"the VJP of {primitive.name} gave None for {primitive.input_name(argnum)}, which needs one")
@@ -90,7 +91,7 @@ def _fit(primitive: Primitive, argnum: int, grad: Any, shape: tuple[int, ...], d
 def _fitted(primitive: Primitive, parents: Any, argnums: Any, indices: Any, grads: Any) -> dict[int, Array]:
     """What a VJP sends to each input, by the input's number, in the input's shape and dtype."""
     edges = zip(parents, argnums, indices, strict=True)
-    return {argnum: _fit(primitive, argnum, grads[argnum], *parent.outputs[index]) for parent, argnum, index in edges}
+    return {argnum: fit(primitive, argnum, grads[argnum], *parent.outputs[index]) for parent, argnum, index in edges}
 
 
 def _is_fresh(grad: Array, argnum: int, grads: Any, others: Any) -> bool:
@@ -123,10 +124,12 @@ def reverse_pass(
         sources: the leaves of interest; all if None. What does not lead to one is not computed.
 
     Returns:
-        for each leaf reached, an array that nothing else holds.
+        for each leaf reached, an array that nothing else holds; without ``sources`` also for what holds the ``grad`` of
+        each inner tensor that retains it.
 
     Raises:
         ValueError: if residuals were freed by an earlier pass, or a VJP returns a wrong shape.
+        An error in the pass, also of a VJP or a hook, carries a note of where the forward made the node, if known.
     """
     order = graph_of([node for node, _, _ in seeds])
     live = None if sources is None else dependents(order, sources, _parents)
@@ -148,12 +151,16 @@ def _walk_back(
 ) -> tuple[list[Leaf], set[Any]]:
     """Visit nodes, children first; in the end ``cotangents`` holds those of the leaves.
 
-    Returns the leaves, and the keys of those cotangents whose arrays nothing else holds: the pass may add to them.
+    Returns the leaves, and what else is to have a ``grad``; and the keys of those cotangents whose arrays nothing else
+    holds: the pass may add to them.
     The loop is written out, without a function for each part, as it runs once for each node and edge.
     """
     owned: set[Any] = set()  # keys
     leaves: list[Leaf] = []
     observer = recorder()
+    if observer is not None:
+        observer.start(cotangents)
+    attended = observer is not None or hooks.present()
     now = overwrites.clock
     node: Any = None
     try:
@@ -161,8 +168,8 @@ def _walk_back(
             primitive = node.primitive
             if primitive is None:
                 leaves.append(cast(Leaf, node))
-                if observer is not None and node in cotangents:
-                    observer.cotangent(node, cotangents[node])
+                if attended and node in cotangents:
+                    cotangents[node] = hooks.attend(node, cotangents[node], observer, cotangents, leaves)
                 continue
             residuals = node.residuals
             if type(residuals) is not tuple:
@@ -178,18 +185,17 @@ def _walk_back(
                 if not retain_graph:
                     node.residuals = None
                 continue
+            if attended:
+                g = hooks.attend(node, g, observer, cotangents, leaves)
+                now = overwrites.clock  # a hook may have written
             if node.born != now:
-                _refuse_overwritten(primitive, residuals, node.born)
-            if observer is not None:
-                observer.cotangent(node, g)
+                _refuse_overwritten(node, residuals)
             vjp = primitive.vjp  # calling primitive.vjp(…) itself takes longer by 0.05 of an np.add
             grads = vjp(g, needs, *residuals) if residuals else vjp(g, needs)
             if type(grads) is not tuple or len(grads) != len(needs):
                 raise TypeError(_miscounted(primitive, len(needs), grads))
             if observer is not None:
                 observer.flows(node, _fitted(primitive, parents, argnums, indices, grads))
-            if not retain_graph:
-                node.residuals = None
             i = 0
             for parent in parents:
                 index, argnum = indices[i], argnums[i]
@@ -208,7 +214,7 @@ def _walk_back(
                     except AttributeError:  # None, or a number of Python's
                         fits = False
                     if not fits:
-                        grad = _fit(primitive, argnum, grad, shape, dtype)
+                        grad = fit(primitive, argnum, grad, shape, dtype)
                 if key not in cotangents:
                     cotangents[key] = grad
                     if parent.primitive is None and _is_fresh(grad, argnum, grads, (g, residuals)):
@@ -221,9 +227,12 @@ def _walk_back(
                         total = total.astype(np.float32)
                     cotangents[key] = total + grad
                     owned.add(key)
-    except BaseException:
+            if not retain_graph:
+                node.residuals = None
+    except BaseException as error:
         if not retain_graph:
             _mark_failed(order, node)
+        say_where(error, node)
         raise
     return leaves, owned
 
@@ -243,7 +252,7 @@ def check_residuals(node: Node) -> None:
     if type(residuals) is not tuple:
         _refuse_gone(primitive, residuals)
     if node.born != overwrites.clock:
-        _refuse_overwritten(primitive, residuals, node.born)
+        _refuse_overwritten(node, residuals)
 
 
 def _refuse_gone(primitive: Primitive, residuals: Any) -> None:
@@ -270,18 +279,19 @@ def _miscounted(primitive: Primitive, inputs: int, grads: Any) -> str:
     )
 
 
-def _refuse_overwritten(primitive: Primitive, residuals: Any, since: int) -> None:
+def _refuse_overwritten(node: Node, residuals: Any) -> None:
     """Raise if an array that a VJP needs was written into since its node was made."""
-    array = overwritten(residuals, residuals.born if isinstance(residuals, Fingerprinted) else since)
+    array = overwritten(residuals, residuals.born if isinstance(residuals, Fingerprinted) else node.born)
+    name = f"{cast(Primitive, node.primitive).name}{place_of(node)}" if array is not None else ""
     if array is not None:
         raise ValueError(
-            f"backward: {primitive.name} saved {describe(array)} for its gradient, and it, or another part of the same "
+            f"backward: {name} saved {describe(array)} for its gradient, and it, or another part of the same "
             "memory, was written into since: by tensor[...] = ..., an optimiser's step, load_state_dict, or another "
             "pass that added to a .grad; go backward before writing, run the forward again after it, or make a new "
             "tensor (a copy of x.detach(), mg.ops.put)"
         )
     if isinstance(residuals, Fingerprinted):
-        residuals.verify(primitive.name)
+        residuals.verify(node)
 
 
 def needed_edges(node: Node, live: set[Node]) -> tuple[Any, tuple[int, ...], tuple[bool, ...], tuple[int, ...]]:

@@ -34,9 +34,7 @@ from .rules import Primitive
 from .spec import Array, describe
 from .walk import pull_back
 
-__all__ = ["recorded_pass", "variable"]
-
-Seed = tuple[Node, int, Tensor]
+__all__ = ["pull_tensors", "recorded_pass", "variable"]
 
 
 @primitive
@@ -52,11 +50,10 @@ def _(g: Any, needs: Any) -> Any:
 
 def variable(tensor: Tensor) -> Tensor:
     """A tensor with a node of its own, behind which a pass that has it as its source does not go."""
-    result: Tensor = _variable(tensor)
-    return result
+    return _variable(tensor)  # type: ignore[no-any-return]
 
 
-def recorded_pass(seeds: Sequence[Seed], sources: Sequence[Node]) -> dict[Node, Tensor]:
+def recorded_pass(seeds: Sequence[tuple[Node, int, Tensor]], sources: Sequence[Node]) -> dict[Any, Tensor]:
     """Cotangents of some sources as tensors that depend on all that they depend on, given those of some outputs.
 
     Residuals are kept, for the graph is behind the results.
@@ -65,11 +62,15 @@ def recorded_pass(seeds: Sequence[Seed], sources: Sequence[Node]) -> dict[Node, 
         TypeError: names a primitive whose derivative cannot be differentiated.
         ValueError: if residuals were freed or written into, or a rule returns a wrong shape.
     """
+    observer = recorder()
+    if observer is not None:
+        observer.start({(node, index): g.data for node, index, g in seeds})
     with recording():
-        return pull_back(seeds, sources, _pull, add)
+        return pull_back(seeds, sources, pull_tensors, add)
 
 
-def _pull(node: Node, cotangents: tuple[Tensor | None, ...], needs: tuple[bool, ...]) -> Sequence[Any]:
+def pull_tensors(node: Node, cotangents: tuple[Tensor | None, ...], needs: tuple[bool, ...]) -> Sequence[Any]:
+    """The VJP of a node on tensors: its cotangents in the shapes and dtypes of its inputs."""
     primitive = cast(Primitive, node.primitive)
     check_residuals(node)
     g = cotangents if node.later_outputs else cotangents[0]
@@ -77,7 +78,12 @@ def _pull(node: Node, cotangents: tuple[Tensor | None, ...], needs: tuple[bool, 
     if observer is not None:
         arrays = tuple(None if c is None else c.data for c in cotangents)
         observer.cotangent(node, arrays if node.later_outputs else arrays[0])
-    grads = _run_rule(node, primitive, g, needs)
+        observer.rules += 1
+    try:
+        grads = _run_rule(node, primitive, g, needs)
+    finally:
+        if observer is not None:
+            observer.rules -= 1
     if type(grads) is not tuple or len(grads) != len(needs):
         raise TypeError(f"the VJP of {primitive.name} on tensors must return a tuple of {len(needs)} cotangents")
     fitted: list[Tensor | None] = [None] * len(needs)
@@ -125,22 +131,15 @@ def _residual_tensors(node: Node, primitive: Primitive, residuals: tuple[Any, ..
 def _residual_tensor(node: Node, primitive: Primitive, value: Any, name: str) -> Any:
     if name in ("constant", "derived"):
         return value
-    if name.startswith("output"):
-        index = int(name.removeprefix("output") or 0)
+    if name.startswith(("output", "hidden")):
+        index = int(name.partition(" ")[2] or 0)
+        if index > len(node.later_outputs):  # a hidden one becomes an output when it is first asked for
+            node.later_outputs = (*node.later_outputs, (value.shape, value.dtype))
         return _attached(value, node, index) if node.outputs[index][1].kind == "f" else value
-    if name.startswith("hidden"):
-        return _hidden_output(node, value, int(name.removeprefix("hidden ")))
     argnum = primitive.arguments.index(name)
     if primitive.variadic and argnum == len(primitive.arguments) - 1:
         return [_input_tensor(node, x, argnum + i) for i, x in enumerate(value)]
     return _input_tensor(node, value, argnum)
-
-
-def _hidden_output(node: Node, value: Array, index: int) -> Tensor:
-    """A residual as an output behind those that there are, which it becomes when it is first asked for."""
-    if len(node.later_outputs) < index:
-        node.later_outputs = (*node.later_outputs, (value.shape, value.dtype))
-    return _attached(value, node, index)
 
 
 def _input_tensor(node: Node, value: Any, argnum: int) -> Any:
@@ -174,7 +173,7 @@ def _pull_reference(node: Node, primitive: Primitive, g: Any, needs: tuple[bool,
     outputs = out if isinstance(out, tuple) else (out,)
     cotangents = g if isinstance(g, tuple) else (g,)
     seeds = [(y.node, y.index, c) for y, c in zip(outputs, cotangents, strict=True) if y.node and c is not None]
-    found = pull_back(seeds, [cast(Node, v.node) for v in variables.values()], _pull, add)
+    found = pull_back(seeds, [cast(Node, v.node) for v in variables.values()], pull_tensors, add)
     zeros = {i: np.zeros_like(v.data) for i, v in variables.items()}
     return tuple(found.get(cast(Node, variables[i].node), zeros[i]) if need else None for i, need in enumerate(needs))
 
@@ -194,5 +193,4 @@ def _fit(primitive: Primitive, argnum: int, grad: Any, shape: tuple[int, ...], d
             )
         stretched = (lead + i for i, n in enumerate(shape) if n == 1 and grad.shape[lead + i] != 1)
         grad = grad.sum((*range(lead), *stretched)).reshape(shape)
-    fitting: Tensor = grad if grad.dtype == dtype else grad.astype(dtype)
-    return fitting
+    return grad if grad.dtype == dtype else grad.astype(dtype)  # type: ignore[no-any-return]

@@ -87,8 +87,7 @@ def primitive(
         steps: of a primitive over a whole sequence (N, T, …), how it is made of steps, which drawings can then show.
         residuals: what each residual is, in order, so that derivatives can be differentiated: the name of an input,
             "output" ("output 1" for the second), "constant", or "derived" for anything else that depends on inputs.
-            The VJP is then run on tensors. Of derived ones it cannot, and the reference is differentiated instead.
-            A derived one is "hidden 1" (behind one output) if the VJP takes a cotangent of it, too: see `Primitive`.
+            The VJP is then run on tensors, or of derived ones the reference. For "hidden 1" see :class:`Primitive`.
 
     >>> import numpy as np, minigrad as mg
     >>> @mg.primitive(residuals=("x",))
@@ -212,6 +211,8 @@ def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
         path = current_scope()
         if parent is None or path is None:
             tensor.node = None
+            if recording.active:
+                _note_untracked(record, _NO_PARAMS, (x,), (output,))
             return tensor
         tensor.node = node = Node()
         node.primitive = record
@@ -279,6 +280,8 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
         path = current_scope()
         if path is None or (left is None and right is None):
             tensor.node = None
+            if recording.active:
+                _note_untracked(record, _NO_PARAMS, (a, b), (output,))
             return tensor
         tensor.node = node = Node()
         first: Node = left if left is not None else right  # type: ignore[assignment]
@@ -351,6 +354,8 @@ def _call(record: Primitive) -> Callable[..., Any]:
             set_outputs(node, results)
             if recording.active:
                 _note(node, inputs, outputs)
+        elif recording.active:
+            _note_untracked(record, params, inputs, outputs)
         return tuple(results) if several else results[0]
 
     return call
@@ -361,10 +366,18 @@ def _note(node: Node, inputs: Any, outputs: Any) -> None:
     arrays = [x.data if isinstance(x, Tensor) else x for x in inputs]
     record, residuals = node.primitive, node.residuals
     if level() == CALLS and record is not None and type(residuals) is tuple and needs_inputs(record, residuals):
-        node.residuals = Kept.of(residuals, tuple(arrays))
+        held = (x.data if isinstance(x, Tensor) else _constant(x, record.broadcasts) for x in inputs)
+        node.residuals = Kept.of(residuals, tuple(held))
     recorder = recording.recorder()
     if recorder is not None:
         recorder.call(node, arrays, outputs)
+
+
+def _note_untracked(record: Primitive, params: dict[str, Any], inputs: Any, outputs: Any) -> None:
+    """The same of a call that has left no node."""
+    recorder = recording.recorder()
+    if recorder is not None:
+        recorder.untracked(record, params, [x.data if isinstance(x, Tensor) else x for x in inputs], outputs)
 
 
 def _sort_arguments(

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from .runtime.contexts import Context, until
+
 _generator = np.random.default_rng()
+# The generators that were handed out within `noting`, and the state that each was in when it first was.
+_noted: ContextVar[dict[int, tuple[np.random.Generator, Any]] | None] = ContextVar("minigrad_generators", default=None)
 
 
 def manual_seed(seed: int) -> None:
@@ -38,10 +45,52 @@ def generator(rng: np.random.Generator | int | None = None) -> np.random.Generat
     True
     """
     if rng is None:
-        return _generator
+        rng = _generator
     if isinstance(rng, np.random.Generator):
+        noted = _noted.get()
+        if noted is not None:
+            noted.setdefault(id(rng), (rng, rng.bit_generator.state))
         return rng
     return _seeded("rng must be a numpy.random.Generator, a seed (an integer of at least 0) or None", rng)
+
+
+States = dict[int, tuple[np.random.Generator, Any]]
+"""Generators, and a state of each."""
+
+
+class noting(Context):  # noqa: N801  (used as a function)
+    """Within this context the states of generators are noted, as they are when they are first handed out."""
+
+    __slots__ = ("states",)
+
+    def __init__(self, states: States) -> None:
+        self.close, self.states = None, states
+
+    def begin(self) -> Callable[[], Any]:
+        before = _noted.get()
+        try:
+            return partial(_noted.reset, _noted.set(self.states))
+        except BaseException:  # an interrupt
+            _noted.set(before)
+            raise
+
+
+class replaying(noting):  # noqa: N801
+    """Within this context generators go on from noted states; afterwards from where they were before it."""
+
+    __slots__ = ()
+
+    def begin(self) -> Callable[[], Any]:
+        undo = until(
+            *(partial(setattr, g.bit_generator, "state", g.bit_generator.state) for g, _ in self.states.values())
+        )
+        try:
+            for g, state in self.states.values():
+                g.bit_generator.state = state
+            return undo
+        except BaseException:  # an interrupt
+            undo()
+            raise
 
 
 def _seeded(expected: str, seed: Any) -> np.random.Generator:

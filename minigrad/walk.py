@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import attrgetter
 from typing import Any, Protocol
 
+from . import hooks
 from .backward import graph_of, needed_edges
 from .core import Node
 from .graph import dependents
+from .recording import say_where
 
-__all__ = ["Pull", "pull_back"]
+__all__ = ["Pull", "pull_back", "pull_back_to_edge"]
 
-_parents = attrgetter("parents")
+
+Fire = Callable[[Node, tuple[Any, ...]], tuple[Any, ...]]
 
 
 class Pull(Protocol):
@@ -28,19 +30,56 @@ class Pull(Protocol):
 
 
 def pull_back(
-    seeds: Sequence[tuple[Node, int, Any]], sources: Sequence[Node], pull: Pull, add: Callable[[Any, Any], Any]
-) -> dict[Node, Any]:
-    """Cotangents of some sources, given those of some outputs; what is behind a source is not gone into.
+    seeds: Sequence[tuple[Node, int, Any]],
+    sources: Sequence[Node],
+    pull: Pull,
+    add: Callable[[Any, Any], Any],
+    fire: Fire = hooks.fire,
+) -> dict[Any, Any]:
+    """Cotangents of the first outputs of some sources, given those of some outputs.
+
+    What is behind a source is not gone into.
 
     Args:
-        seeds: node, output index and cotangent. sources: nodes with one output.
+        seeds: node, output index and cotangent. fire: calls hooks with the cotangents of a node.
 
     Returns:
-        the cotangent of each source that the outputs depend on.
+        the cotangent of each source that the outputs depend on, and of each inner tensor that retains its gradient, by
+        what holds that. An error carries a note of where the forward made the node, if known.
     """
-    order = graph_of([node for node, _, _ in seeds])
-    live = dependents(order, list(sources), _parents)
+    grads: dict[Any, Any] = {}
+
+    def attend(node: Node, gs: tuple[Any, ...]) -> tuple[Any, ...]:
+        gs = fire(node, gs)
+        grads.update(hooks.retained(node, gs))
+        return gs
+
+    found = pull_back_to_edge(seeds, sources, pull, add, attend)
+    for (node, index), g in found.items():
+        if not index:
+            try:
+                grads[node], *_ = attend(node, (g, *(None for _ in node.later_outputs)))
+            except BaseException as error:
+                say_where(error, node)
+                raise
+    return grads
+
+
+def pull_back_to_edge(
+    seeds: Sequence[tuple[Node, int, Any]],
+    sources: Sequence[Node],
+    pull: Pull,
+    add: Callable[[Any, Any], Any],
+    fire: Fire = hooks.fire,
+) -> dict[tuple[Node, int], Any]:
+    """The same for all outputs of the sources, by node and index; the sources' own hooks are not called."""
     ends = set(sources)
+
+    def parents(node: Node) -> tuple[Node, ...]:
+        return () if node in ends else node.parents
+
+    order = graph_of([node for node, _, _ in seeds], parents)
+    live = dependents(order, ends, parents)
     cotangents: dict[tuple[Node, int], Any] = {}
 
     def arrive(node: Node, index: int, g: Any) -> None:
@@ -55,8 +94,12 @@ def pull_back(
         gs = tuple(cotangents.pop((node, index), None) for index in range(1 + len(node.later_outputs)))
         if all(g is None for g in gs):
             continue
-        parents, argnums, needs, indices = needed_edges(node, live)
-        grads = pull(node, gs, needs)
-        for parent, argnum, index in zip(parents, argnums, indices, strict=True):
+        edges = needed_edges(node, live)
+        try:
+            grads = pull(node, fire(node, gs), edges[2])
+        except BaseException as error:
+            say_where(error, node)
+            raise
+        for parent, argnum, index in zip(edges[0], edges[1], edges[3], strict=True):
             arrive(parent, index, grads[argnum])
-    return {source: cotangents[source, 0] for source in sources if (source, 0) in cotangents}
+    return {key: g for key, g in cotangents.items() if key[0] in ends}

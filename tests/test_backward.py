@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
+from minigrad import backward
 from minigrad.backward import unbroadcast
 from minigrad.core import Node
 from minigrad.primitives import PRIMITIVES
@@ -296,6 +297,19 @@ def test_a_pass_that_fails_says_so_later():
     np.testing.assert_array_equal(x.grad, [4, 4])
 
 
+@pytest.mark.parametrize("wrong", [None, np.ones(3), np.full(2, 1j)])
+def test_a_node_whose_rule_gives_something_wrong_keeps_its_residuals(wrong):
+    gives = [wrong]
+    odd = declare(lambda g, needs, x: tuple(gives))
+    x = leaf(2)
+    y = odd(x)
+    with pytest.raises((ValueError, TypeError)):
+        y.backward(np.ones(2))
+    gives[0] = np.full(2, 5.0)
+    y.backward(np.ones(2))
+    np.testing.assert_array_equal(x.grad, [5, 5])
+
+
 def test_a_pass_that_fails_with_the_graph_retained_frees_nothing():
     vjp, broken = failing()
     x = leaf(2)
@@ -377,6 +391,22 @@ def test_only_live_branches_are_computed():
     grad = mg.grad(lambda x: mg.multiply(x, side(parameter)))(np.ones(1))
     assert calls == []
     assert grad.data[0] == 2
+
+
+def test_a_rule_is_told_that_dead_inputs_need_nothing():
+    told = []
+
+    def forward(a, b):
+        return a + b, ()
+
+    both = mg.primitive(forward)
+    both.vjp(lambda g, needs: told.append(needs) or (g, g))
+    del PRIMITIVES[f"{__name__}.forward"]
+    a, b = leaf(2), leaf(2)
+    seeds = [backward.seed_of(both(a, b), np.ones(2))]
+    for sources in ([b.node], [a.node, b.node], None):
+        backward.reverse_pass(seeds, True, sources)
+    assert told == [(False, True), (True, True), (True, True)]
 
 
 @given(st.data())

@@ -97,3 +97,17 @@ def test_the_example_runs():
             del PRIMITIVES[key]
     assert result.failed == 0
     assert result.attempted > 10
+
+
+def test_the_plain_reverse_pass_is_on_the_page_as_it_stands():
+    code = (ROOT / "tests" / "plain.py").read_text(encoding="utf-8")
+    functions = code[code.index("def gradients(") :]
+    (block,) = [block for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "def gradients(" in block]
+    assert block == f"import numpy as np\n\n\n{functions}"
+
+
+def test_the_plain_reverse_pass_is_some_twenty_lines():
+    code = (ROOT / "tests" / "plain.py").read_text(encoding="utf-8")
+    function = code[code.index("def gradients(") : code.index("def behind(")]
+    *_, body = function.split('"""')
+    assert len([line for line in body.splitlines() if line.strip()]) <= 20

@@ -148,8 +148,13 @@ def silu(x: Array) -> ForwardResult:
 @silu.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
     x = single(x)
-    s = sigmoid_of(x)
+    s = logistic(x)
     return (g * (s * (1 + x * (1 - s))),)
+
+
+@silu.vjp_on_tensors
+def _(g: Any, needs: Any, x: Any) -> Any:
+    return (g * (sigmoid(x) * (1 + x * sigmoid(-x))),)  # sigmoid(-x) is 1 - sigmoid(x), with its tail
 
 
 @silu.reference

@@ -189,7 +189,7 @@ def _as_bias(b: Array | None, channels: int) -> Array | None:
     return b[:, None, None]
 
 
-@primitive
+@primitive(residuals=("derived", "derived"))
 def conv2d(
     x: Array,
     w: Array,
@@ -243,7 +243,7 @@ def _(g: Any, needs: Any, x: Array, w: Array, windows: Windows, groups: int) -> 
     )
 
 
-@primitive
+@primitive(residuals=("derived", "derived"))
 def conv_transpose2d(
     x: Array,
     w: Array,

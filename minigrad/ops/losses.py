@@ -71,7 +71,7 @@ def _check_classes(name: str, scores: Array, targets: Array, ignore_index: int |
     return None if keep is None or keep.all() else keep
 
 
-@primitive(residuals=("hidden 1",))
+@primitive(residuals=("hidden 1", "constant", "constant", "derived"))
 def cross_entropy(
     logits: Array,
     targets: Array,

@@ -322,7 +322,7 @@ def _(x: Any, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Any:
 # --- softmax -----------------------------------------------------------------------------------------
 
 
-@primitive(residuals=("x", "constant", "derived"))
+@primitive(residuals=("x", "derived", "derived"))
 def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     """log(sum(exp(x))) over axes of x, of any shape, without overflow; -inf where all entries are -inf.
 

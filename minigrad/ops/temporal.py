@@ -71,7 +71,7 @@ def _(x: Tensor, W: Tensor, b: Tensor) -> Any:
     return add(matmul(x, W), b)
 
 
-@primitive(residuals=("hidden 1",))
+@primitive(residuals=("hidden 1", "constant", "constant", "derived"))
 def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> ForwardResult:
     """Cross-entropy of a sequence, summed over the unmasked steps and divided by the batch size N.
 

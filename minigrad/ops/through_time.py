@@ -112,7 +112,7 @@ def _arrived(carried: Tensor, g: Any, step: slice, n: int) -> Tensor:
 # --- the slopes of an LSTM --------------------------------------------------------------------------
 
 
-@primitive
+@primitive(residuals=("derived", "derived", "derived"))
 def lstm_slopes(gates: Array, before: Array, c: Array, packing: Any) -> ForwardResult:
     """The slopes (M, 6H) of an LSTM's steps.
 

@@ -12,7 +12,10 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any
 
+import numpy as np
+
 from minigrad.backward import graph_of
+from minigrad.check import certify_backward
 from minigrad.graph import Cycle, Order, certify, topological_order, topological_order_of_edges
 from theory.ordering.certificates import check, check_cycle, check_order, cycles, is_acyclic, orders
 from theory.ordering.domains import Digraph, Disputed, PlantedGraph, Step, run_program
@@ -145,6 +148,19 @@ def trace_is_sorted(steps: list[Step]) -> None:
     step_by_step = Order(tuple(step.vertex for step in steps_at_most if isinstance(step, Removal)))
     for result in (by_minigrad, remove_sources(parents), step_by_step):
         check_ordered(result, parents)
+
+
+def pass_is_certified(steps: list[Step]) -> None:
+    """A reverse pass from each node that nothing uses is certified, and its visits, read backwards, are an order."""
+    tensors = [tensor for tensor in run_program(steps, entries=3) if tensor.node is not None]
+    used = {parent for tensor in tensors if tensor.node is not None for parent in tensor.node.parents}
+    for end in (tensor for tensor in tensors if tensor.node not in used):
+        try:
+            certificate = certify_backward(end, np.ones(end.shape))
+        except ValueError as wrong:
+            raise Refuted(str(wrong)) from wrong
+        visited = tuple(visit.node for visit in reversed(certificate.visits))
+        check_order(visited, parents_of_trace([end]))
 
 
 # 2-2: a graph with a topological order is a DAG ---------------------------------------------------

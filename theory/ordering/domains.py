@@ -202,29 +202,30 @@ def programs(most: int = 12) -> st.SearchStrategy[list[Step]]:
     return st.lists(st.tuples(st.sampled_from(OPERATIONS), number, number), max_size=most)
 
 
-def run_program(steps: Sequence[Step]) -> list[mg.Tensor]:
+def run_program(steps: Sequence[Step], entries: int = 0) -> list[mg.Tensor]:
     """Run a program on minigrad: its tensors, in the order in which they were made.
 
     The program begins with a tensor that requires a gradient. A step (name, i, j) applies an operation to the
     tensors i and j made so far, counted modulo how many there are; 'leaf' makes another tensor that requires
-    a gradient, 'tanh' uses i only, and 'split' makes two tensors by one node. Only the graph matters, so the
-    tensors have no entries.
+    a gradient, 'tanh' uses i only, and 'split' makes two tensors by one node. Where only the graph matters, the
+    tensors have no entries; else all have the same number of them, and 'split' first writes its tensor twice in a row.
 
     >>> tensors = run_program([("tanh", 0, 0), ("add", 0, 1)])
     >>> [tensor.node for tensor in tensors]
     [<leaf float32 (0,)>, <tanh float32 (0,)>, <add float32 (0,)>]
     """
-    tensors = [mg.tensor([], requires_grad=True)]
+    values = np.linspace(-1, 1, entries, dtype=np.float32)
+    tensors = [mg.tensor(values, requires_grad=True)]
     for name, i, j in steps:
         x, y = tensors[i % len(tensors)], tensors[j % len(tensors)]
         if name == "leaf":
-            tensors.append(mg.tensor([], requires_grad=True))
+            tensors.append(mg.tensor(values, requires_grad=True))
         elif name == "tanh":
             tensors.append(mg.tanh(x))
         elif name in ("add", "multiply"):
             tensors.append(getattr(mg, name)(x, y))
         elif name == "split":
-            tensors += mg.split(x, 2)
+            tensors += mg.split(mg.concatenate([x, x]) if entries else x, 2)
         else:
             raise ValueError(f"run_program: {name!r} is not an operation; they are {', '.join(OPERATIONS)}")
     return tensors

@@ -45,6 +45,9 @@ $u \to v$, $v$ cannot be removed while $u$ is there, so $u$ is removed before $v
 On a graph with cycles the same construction ends with a graph in which every vertex has a parent, where the walk
 of the lemma closes a cycle. So each graph gives an order or a cycle, and 2-2 says that none gives both.
 
+A reverse pass needs such an order, read backwards: $v$ has a use $u$ if $v \to u$, and the cotangent of $v$ is the sum
+of what its uses send back, which is complete once all of them have been visited.
+
 The printed step is refuted by every DAG. The smallest that leaves a vertex has two; one vertex would do if
 the empty graph that it leaves is counted, as that has no cycle either."""
 
@@ -142,6 +145,14 @@ PROPOSITIONS_1 = (
         "minigrad's graphs",
         "The nodes that minigrad records behind a random program of up to 12 operations are sorted, inputs first.",
         checks.trace_is_sorted,
+        domains.PROGRAMS,
+        "general",
+    ),
+    Proposition(
+        "minigrad's reverse pass",
+        "A reverse pass through such a program visits its nodes in the reverse of an order: each edge carries one "
+        "cotangent, before the node that it goes to is visited, which is given their sum; by a certificate.",
+        checks.pass_is_certified,
         domains.PROGRAMS,
         "general",
     ),

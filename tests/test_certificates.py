@@ -1,0 +1,318 @@
+"""Certificates of reverse passes: right ones are accepted, and each way to spoil one is refused by its own words."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad import backward, certificates
+from minigrad.certificates import Certificate
+from minigrad.check import certify_backward, check_certificate
+from minigrad.core import Leaf
+from tests import plain
+from theory.ordering.domains import programs, run_program
+
+
+def network(dtype=np.float32):
+    """A loss with fan-out, broadcasting, two outputs of one node, an output that nobody uses, and a constant."""
+    w, b = (mg.tensor(np.linspace(-1, 1, n).reshape(shape).astype(dtype), requires_grad=True)
+            for n, shape in ((6, (2, 3)), (3, (3,))))  # fmt: skip
+    c = mg.tensor(np.full((2, 3), 0.5, dtype))
+    h = mg.tanh(w * c + b)
+    upper, lower = mg.split(h, 2)
+    _unused, cell = mg.lstm_cell(mg.concatenate([h, h, h, w], axis=1), h)
+    return (upper * lower + lower + cell * h).sum(), w, b
+
+
+def spoilt(certificate, place, **changes):
+    visits = list(certificate.visits)
+    visits[place] = replace(visits[place], **changes)
+    return replace(certificate, visits=tuple(visits))
+
+
+def visit_of(certificate, name):
+    """The place of the only visit of a node of a primitive."""
+    (place,) = [i for i, v in enumerate(certificate.visits) if v.node.primitive and v.node.primitive.name == name]
+    return place
+
+
+@pytest.fixture(name="certified")
+def _certified():
+    loss, *_ = network()
+    return loss, certify_backward(loss)
+
+
+def refused(certificate, loss, words, **options):
+    with pytest.raises(ValueError, match=words) as caught:
+        check_certificate(certificate, loss, **options)
+    assert str(caught.value).startswith("check_certificate: ")
+
+
+# --- what is right ---------------------------------------------------------------------------------
+
+
+def test_a_certificate_tells_what_ran(certified):
+    loss, certificate = certified
+    assert certificate.visits[0].node is loss.node
+    lstm = certificate.visits[visit_of(certificate, "lstm_cell")]
+    assert lstm.cotangents[0] is None
+    assert [edge.argnum for edge in lstm.carried] == [0, 1]
+    edges = [edge for visit in certificate.visits for edge in visit.carried]
+    nodes = plain.behind([loss.node])
+    assert len(edges) == sum(len(node.parents) for node in nodes)
+    assert len(certificate.visits) == len(nodes)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("retain_graph", [True, False])
+def test_grads_are_left_alone_and_residuals_as_asked(dtype, retain_graph):
+    loss, w, b = network(dtype)
+    w.grad = before = np.ones((2, 3), dtype)
+    certificate = certify_backward(loss, retain_graph=retain_graph)
+    assert w.grad is before
+    assert (before == 1).all()
+    assert b.grad is None
+    if retain_graph:
+        loss.backward()
+        np.testing.assert_array_equal(b.grad, certificate.gradients[b.node])
+    else:
+        with pytest.raises(ValueError, match="were freed by an earlier backward pass"):
+            loss.backward()
+
+
+def test_a_pass_to_some_leaves(certified):
+    loss, w, b = network()
+    whole, part = certify_backward(loss), certify_backward(loss, sources=[b])
+    assert part.gradients.keys() == {b.node}
+    np.testing.assert_array_equal(part.gradients[b.node], whole.gradients[b.node])
+    assert w.node not in {visit.node for visit in part.visits}
+    refused(whole, loss, "was visited, which is not behind the loss", sources=[b])
+    refused(part, loss, "was not visited")
+    with pytest.raises(ValueError, match="is no leaf behind the loss"):
+        certify_backward(loss, sources=[mg.tensor(1.0, requires_grad=True)])
+
+
+def test_a_leaf_is_its_own_loss():
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    certificate = certify_backward(x, [3.0, 4.0])
+    assert [visit.node for visit in certificate.visits] == [x.node]
+    refused(certificate, x, r"is 3 at entry \[0\], and the sum of its 1 terms 5", gradient=[5.0, 4.0])
+
+
+def test_what_has_no_graph():
+    with pytest.raises(ValueError, match="does not depend on anything"):
+        certify_backward(mg.tensor(1.0))
+    with pytest.raises(ValueError, match="does not depend on anything"):
+        check_certificate(Certificate((), {}), mg.tensor(1.0))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_an_anomaly_is_still_found():
+    with mg.detect_anomaly(), pytest.raises(FloatingPointError, match=r"the VJP of sqrt .* gave a NaN"):
+        certify_backward(mg.sqrt(mg.tensor([0.0], requires_grad=True)) * 0)
+
+
+def test_notes_are_left_alone():
+    x = mg.tensor([1.0], requires_grad=True)
+    with mg.record():
+        y = x * 2
+        y.backward(retain_graph=True)
+        before = x.node.note.gradients
+        certify_backward(y, [5.0])
+    assert x.node.note.gradients is before
+
+
+@given(programs(), st.booleans())
+def test_random_programs_are_certified(steps, half):
+    for tensor in run_program(steps, entries=3):
+        x = tensor.astype(np.float16) if half else tensor
+        certify_backward(x, np.ones(x.shape))
+
+
+def test_many_uses_in_half_precision():
+    x = mg.tensor(np.ones(3, np.float16), requires_grad=True)
+    total = x * np.float16(0.1)
+    for i in range(40):
+        total = total + x * np.float16(0.1 * i)
+    certify_backward(total, np.linspace(-1, 1, 3))
+
+
+@pytest.mark.parametrize("large", [3e38, np.inf, np.nan])
+def test_what_no_number_holds_is_certified(large):
+    x = mg.tensor([1.0, 1.0], requires_grad=True)
+    with np.errstate(all="ignore"):
+        certify_backward(x * large + x * large + x * -1.0, [1.0, 1.0])
+
+
+# --- what is spoilt --------------------------------------------------------------------------------
+
+
+def test_an_edge_that_is_missing(certified):
+    loss, certificate = certified
+    place = visit_of(certificate, "lstm_cell")
+    carried = certificate.visits[place].carried
+    refused(spoilt(certificate, place, carried=carried[:1]), loss,
+            "<lstm_cell .*> carried nothing to its input c, <tanh float32")  # fmt: skip
+
+
+def test_an_edge_twice(certified):
+    loss, certificate = certified
+    place = visit_of(certificate, "tanh")
+    carried = certificate.visits[place].carried
+    refused(spoilt(certificate, place, carried=carried * 2), loss,
+            "<tanh .*> carried two cotangents to its input x, <add")  # fmt: skip
+
+
+def test_an_edge_of_another_node(certified):
+    loss, certificate = certified
+    place = visit_of(certificate, "tanh")
+    foreign = certificate.visits[visit_of(certificate, "split")].carried
+    refused(spoilt(certificate, place, carried=foreign), loss,
+            "an edge of <split .*> carried something while <tanh .*> was visited")  # fmt: skip
+
+
+@pytest.mark.parametrize("change", [{"argnum": 1}, {"index": 1}, {"parent": None}])
+def test_an_edge_that_does_not_exist(certified, change):
+    loss, certificate = certified
+    place = visit_of(certificate, "tanh")
+    (edge,) = certificate.visits[place].carried
+    if "parent" in change:
+        change = {"parent": loss.node}
+    refused(spoilt(certificate, place, carried=(replace(edge, **change),)), loss, "there is no such edge")
+
+
+@pytest.mark.parametrize("array", [np.ones((2, 3), np.float64), np.ones((3,), np.float32)])
+def test_an_edge_with_another_array(certified, array):
+    loss, certificate = certified
+    place = visit_of(certificate, "tanh")
+    (edge,) = certificate.visits[place].carried
+    refused(spoilt(certificate, place, carried=(replace(edge, cotangent=array),)), loss,
+            r"<tanh .*> carried float\d\d \(.*\) to its input x, <add")  # fmt: skip
+
+
+def test_every_exchange_of_neighbours_that_are_an_edge(certified):
+    loss, certificate = certified
+    edges = 0
+    for i, (first, second) in enumerate(zip(certificate.visits, certificate.visits[1:], strict=False)):
+        swapped = (*certificate.visits[:i], second, first, *certificate.visits[i + 2 :])
+        if second.node in first.node.parents:
+            edges += 1
+            refused(replace(certificate, visits=swapped), loss, "was visited before its use by .* had delivered")
+        else:
+            check_certificate(replace(certificate, visits=swapped), loss)
+    assert edges > 5
+
+
+def test_every_visit_that_is_missing_or_made_twice(certified):
+    loss, certificate = certified
+    visits = certificate.visits
+    for i, visit in enumerate(visits):
+        refused(replace(certificate, visits=(*visits[:i], *visits[i + 1 :])), loss, "was not visited")
+        refused(replace(certificate, visits=(*visits, visit)), loss, "was visited twice")
+    other = certify_backward(network()[0]).visits[0]
+    refused(replace(certificate, visits=(*visits, other)), loss, "<sum float32 ..> was visited, which is not behind")
+
+
+def test_every_number_that_is_changed(certified):
+    """By 1 % at one entry: of what an edge carried, a node was given, or a leaf got; zeros become one."""
+    loss, certificate = certified
+
+    def changed(array):
+        other = array.copy()
+        other.flat[-1] = other.flat[-1] * 1.01 or 1
+        return other
+
+    changes = 0
+    for i, visit in enumerate(certificate.visits):
+        for k, edge in enumerate(visit.carried):
+            carried = list(visit.carried)
+            carried[k] = replace(edge, cotangent=changed(edge.cotangent))
+            refused(spoilt(certificate, i, carried=tuple(carried)), loss, "and the sum of its . terms")
+            changes += 1
+        for k, g in enumerate(visit.cotangents):
+            if g is not None:
+                cotangents = (*visit.cotangents[:k], changed(g), *visit.cotangents[k + 1 :])
+                refused(spoilt(certificate, i, cotangents=cotangents), loss, f"output {k} of .* and the sum of its")
+                changes += 1
+    for leaf, gradient in certificate.gradients.items():
+        gradients = {**certificate.gradients, leaf: changed(gradient)}
+        refused(replace(certificate, gradients=gradients), loss, "the gradient of <leaf .*> is .* and the sum of its")
+    assert changes > 30
+
+
+def test_one_term_must_be_passed_on_to_the_last_bit(certified):
+    loss, certificate = certified
+    place = visit_of(certificate, "tanh")
+    add = next(i for i, v in enumerate(certificate.visits) if v.node is certificate.visits[place].carried[0].parent)
+    (g,) = certificate.visits[add].cotangents
+    refused(spoilt(certificate, add, cotangents=(np.nextafter(g, np.float32(9)),)), loss, "the sum of its 1 terms")
+
+
+def test_outputs_that_get_too_much_or_too_little(certified):
+    loss, certificate = certified
+    place = visit_of(certificate, "lstm_cell")
+    _, g = certificate.visits[place].cotangents
+    refused(spoilt(certificate, place, cotangents=(g, g)), loss, "output 0 .* has 0 terms but was given a cotangent")
+    refused(spoilt(certificate, place, cotangents=(None, None)), loss, "output 1 .* has 1 terms but was given nothing")
+    refused(spoilt(certificate, place, cotangents=(g,)), loss, "was given 1 cotangents: it has 2 outputs")
+    refused(
+        spoilt(certificate, place, cotangents=(None, g[:1])), loss, r"output 1 of <lstm_cell .*> is float32 \(1, 3\)"
+    )
+
+
+def test_gradients_that_are_missing_or_foreign(certified):
+    loss, certificate = certified
+    (leaf, gradient), *_ = certificate.gradients.items()
+    left = {node: g for node, g in certificate.gradients.items() if node is not leaf}
+    refused(replace(certificate, gradients=left), loss, "<leaf .*> has no gradient")
+    other = mg.tensor(1.0, requires_grad=True).node
+    refused(replace(certificate, gradients={**certificate.gradients, other: gradient}), loss, "is no leaf behind")
+    double = {**certificate.gradients, leaf: gradient.astype(np.float64)}
+    refused(replace(certificate, gradients=double), loss, "the gradient of <leaf .*> is float64")
+
+
+def test_another_gradient_of_the_loss(certified):
+    loss, certificate = certified
+    check_certificate(certificate, loss, 1.0)
+    refused(certificate, loss, "output 0 of <sum float32 ..> is 1, and the sum of its 1 terms 2", gradient=2.0)
+
+
+# --- passes that go wrong --------------------------------------------------------------------------
+
+
+def test_a_pass_that_forgets_a_sum_is_refused(monkeypatch):
+    """The certificate is of what ran, not of what should have run."""
+
+    class Forgetful(dict):
+        def __contains__(self, key):
+            return isinstance(key, Leaf) and super().__contains__(key)
+
+    walk = backward._walk_back
+    monkeypatch.setattr(backward, "_walk_back", lambda order, found, *options: walk(order, Forgetful(found), *options))
+    y = mg.tanh(mg.tensor(2.0, requires_grad=True))
+    with pytest.raises(ValueError, match=r"output 0 of <tanh .*> is .*, and the sum of its 2 terms"):
+        certify_backward(y * y)
+
+
+def test_a_pass_in_another_order_is_refused(monkeypatch):
+    x = mg.tensor([0.5], requires_grad=True)
+    y = mg.tanh(x)
+    loss = mg.tanh(y) * y
+    right = backward.graph_of([loss.node]).nodes
+    wrong = backward.Order((right[0], right[2], right[1], right[3]))
+    monkeypatch.setattr(backward, "graph_of", lambda nodes: wrong)
+    with pytest.raises(ValueError, match=r"was visited before its use by <tanh .*> had delivered"):
+        certify_backward(loss)
+
+
+def test_the_check_shares_nothing_with_the_pass_or_the_sort():
+    tree = ast.parse(Path(certificates.__file__).read_text(encoding="utf-8"))
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level}
+    assert imported == {"core", "runtime.contexts", "spec"}

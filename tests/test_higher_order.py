@@ -1,0 +1,597 @@
+"""Derivatives of any order: exact ones, PyTorch's, hard points, and who may ask for them."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+
+import mpmath
+import numpy as np
+import pytest
+import sympy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad import ops
+from minigrad.primitives import PRIMITIVES
+from tests.peers import Peer
+from tests.test_registry import DIFFERENTIABLE, MODULES, RECORDS
+
+PYTORCH = Peer(__name__)
+
+# --- exact derivatives -------------------------------------------------------------------------------
+
+X = sympy.Symbol("x", real=True)
+S = 1 / (1 + sympy.exp(-X))
+PHI = (1 + sympy.erf(X / sympy.sqrt(2))) / 2
+TANH_GELU = X * (1 + sympy.tanh(sympy.sqrt(2 / sympy.pi) * (X + sympy.Rational(44715, 10**6) * X**3))) / 2
+POWERS = sympy.exp(X) + sympy.exp(2 * X) + 1
+
+
+def of_x(*entries):
+    return lambda x: mg.stack([entry(x) for entry in entries])
+
+
+LOGITS = of_x(lambda x: x, lambda x: 2 * x, lambda x: 0 * x)
+MATRIX = of_x(of_x(lambda x: x, lambda x: x * x), of_x(lambda x: x + 1, lambda x: x))
+CENTRE = (0, 0.3, -1.7)
+EXACT = {
+    "exp": (mg.exp, sympy.exp(X), CENTRE),
+    "expm1": (mg.expm1, sympy.exp(X) - 1, (0, 0.3, -30)),
+    "log": (mg.log, sympy.log(X), (0.3, 1, 40)),
+    "log1p": (mg.log1p, sympy.log(1 + X), (0, 0.3, -0.5)),
+    "sin": (mg.sin, sympy.sin(X), CENTRE),
+    "cos": (mg.cos, sympy.cos(X), CENTRE),
+    "tan": (mg.tan, sympy.tan(X), (0, 0.3, -1)),
+    "arcsin": (mg.arcsin, sympy.asin(X), (0, 0.3, -0.7)),
+    "arccos": (mg.arccos, sympy.acos(X), (0, 0.3, -0.7)),
+    "arctan": (mg.arctan, sympy.atan(X), (*CENTRE, 30)),
+    "arctan2": (lambda x: mg.arctan2(x, 0.5), sympy.atan(2 * X), CENTRE),
+    "arctan2 turned": (lambda x: mg.arctan2(0.5, x), sympy.acot(2 * X), (0.3, 1.7)),
+    "sinh": (mg.sinh, sympy.sinh(X), CENTRE),
+    "cosh": (mg.cosh, sympy.cosh(X), CENTRE),
+    "tanh": (mg.tanh, sympy.tanh(X), (*CENTRE, 5)),
+    "sqrt": (mg.sqrt, sympy.sqrt(X), (0.3, 1, 40)),
+    "reciprocal": (mg.reciprocal, 1 / X, (0.3, -1, 40)),
+    "square": (mg.square, X**2, (0, 0.3)),
+    "divide": (lambda x: x / (1 + x * x), X / (1 + X * X), CENTRE),
+    "x^3": (lambda x: x**3, X**3, (0, 0.3, -2)),
+    "x^-1.5": (lambda x: x**-1.5, X ** sympy.Rational(-3, 2), (0.3, 2)),
+    "2^x": (lambda x: 2.0**x, 2**X, (0, 0.3, -2)),
+    "x^x": (lambda x: x**x, X**X, (0.3, 2)),
+    "x^(x-1)": (lambda x: x ** (x - 1), X ** (X - 1), (1, 2)),  # an exponent of 0 that is differentiated
+    "sigmoid": (mg.sigmoid, S, (*CENTRE, 30, -800, 800)),
+    "softplus": (mg.softplus, sympy.log(1 + sympy.exp(X)), (*CENTRE, 30, -800, 800)),
+    "silu": (mg.silu, X * S, (*CENTRE, 30, -800, 800)),
+    "gelu": (mg.gelu, X * PHI, (*CENTRE, -8, 8, 50)),
+    "gelu by tanh": (lambda x: mg.gelu(x, approximate="tanh"), TANH_GELU, (*CENTRE, -3, 3)),
+    "erf": (mg.erf, sympy.erf(X), (*CENTRE, 5)),
+    "normal_cdf": (mg.normal_cdf, PHI, (*CENTRE, -8)),
+    "elu": (lambda x: mg.elu(x, 1.5), sympy.Rational(3, 2) * (sympy.exp(X) - 1), (-0.3, -2)),
+    "logaddexp": (lambda x: mg.logaddexp(x, 1.0), sympy.log(sympy.exp(X) + sympy.E), (1, 0.3, -1.7, 30)),
+    "logaddexp of equals": (
+        lambda x: mg.logaddexp(2 * x, x * x), sympy.log(sympy.exp(2 * X) + sympy.exp(X * X)), (2, 0, 0.3),
+    ),
+    "logsumexp": (lambda x: mg.logsumexp(LOGITS(x)), sympy.log(POWERS), (0, 0.3, -2, 700)),
+    "softmax": (lambda x: mg.softmax(LOGITS(x))[0], sympy.exp(X) / POWERS, (0, 0.3, -2, 700)),
+    "log_softmax": (lambda x: mg.log_softmax(LOGITS(x))[1], 2 * X - sympy.log(POWERS), (0, 0.3, -2, 700)),
+    "norm": (lambda x: mg.norm(of_x(lambda x: x, lambda x: 0 * x + 1)(x)), sympy.sqrt(X * X + 1), CENTRE),
+    "var": (lambda x: mg.var(of_x(lambda x: x, lambda x: x * x)(x)), (X - X**2) ** 2 / 4, CENTRE),
+    "std": (lambda x: mg.std(of_x(lambda x: 3 * x, lambda x: x * x)(x)), (3 * X - X**2) / 2, (0.3, 1.7)),
+    "prod": (
+        lambda x: mg.prod(of_x(lambda x: x, lambda x: x * x, lambda x: x - 1)(x)), X**3 * (X - 1), (0, 0.3, 1, -2),
+    ),
+    "max": (lambda x: mg.max(of_x(lambda x: x**4, lambda x: x)(x)), X**4, (2, -1)),
+    "cumsum": (lambda x: mg.cumsum(of_x(lambda x: x, lambda x: x**2)(x))[1] ** 3, (X + X**2) ** 3, CENTRE),
+    "matmul": (lambda x: (MATRIX(x) @ of_x(lambda x: x, lambda x: x**3)(x))[0], X**2 + X**5, CENTRE),
+    "einsum": (
+        lambda x: mg.einsum("ii,ij->", MATRIX(x), MATRIX(x)), X * (X + X**2) + X * (2 * X + 1), (0, 0.3, -2),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_derivatives_to_the_fifth_order_are_exact(name):
+    """As SymPy differentiates and mpmath evaluates, with so many digits that no tail is lost."""
+    function, expression, points = EXACT[name]
+    derivative = function
+    for order in range(1, 6):
+        derivative, expression = mg.grad(derivative), sympy.diff(expression, X)
+        exactly = sympy.lambdify(X, expression, "mpmath")
+        for point in points:
+            with mpmath.workdps(1500):
+                expected = float(exactly(mpmath.mpf(point)))
+            found = derivative(np.array(float(point))).item()
+            assert abs(found - expected) <= 1e-10 * abs(expected) + 1e-14 * 10**order, (order, point, found, expected)
+
+
+def test_second_derivatives_keep_their_tails():
+    """Relative to their own tiny size, where a difference to 1 would be all rounding."""
+    for function, point, expected in [
+        (mg.softplus, 40.0, np.exp(-40.0)), (mg.softplus, -40.0, np.exp(-40.0)), (mg.softplus, -800.0, 0.0),
+        (mg.sigmoid, 40.0, -np.exp(-40.0)), (mg.silu, 40.0, -38 * np.exp(-40.0)),
+    ]:  # fmt: skip
+        found = mg.grad(mg.grad(function))(np.array(point)).item()
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_hard_points_have_second_derivatives():
+    """Where those of the references are NaN."""
+    logits, weights = np.array([1000.0, -1000.0]), np.array([1.0, 2.0])
+    zero = np.zeros((2, 2))
+    np.testing.assert_array_equal(mg.hessian(mg.logsumexp)(logits).numpy(), zero)
+    for function, x in ((mg.softmax, np.array([1000.0, 0.0])), (mg.log_softmax, logits)):
+        second = mg.hessian(lambda x, f=function: (f(x) * weights).sum())(x)
+        np.testing.assert_array_equal(second.numpy(), zero)
+    targets = np.array([1])
+    np.testing.assert_array_equal(
+        mg.hessian(lambda x: mg.cross_entropy(x, targets))(logits[None]).numpy().reshape(2, 2), zero
+    )
+    np.testing.assert_array_equal(mg.hessian(mg.norm)(np.zeros(2)).numpy(), zero)
+    for x in ([-np.inf, -np.inf], [np.inf, 0.0]):
+        assert not np.isnan(mg.grad(lambda x: (mg.grad(mg.logsumexp)(x) * weights).sum())(np.array(x)).numpy()).any()
+    both = [
+        mg.grad(lambda a, v=v: mg.grad(lambda a: mg.logaddexp(a, v))(a))(np.array(v)).item() for v in (np.inf, -np.inf)
+    ]
+    assert not np.isnan(both).any()
+    assert mg.grad(mg.grad(lambda x: mg.arctan2(x, 1e200)))(np.array(1e200)).item() == 0
+    bce = mg.hessian(lambda x: mg.binary_cross_entropy_with_logits(x, np.array([1.0, 0.0]), "sum"))
+    np.testing.assert_array_equal(bce(np.array([-800.0, 800.0])).numpy(), zero)
+
+
+# --- every primitive ---------------------------------------------------------------------------------
+
+THIRD = ["tanh", "divide", "power", "sigmoid", "gelu", "softmax", "log_softmax", "logsumexp", "var", "norm", "prod",
+         "matmul", "einsum", "getitem", "conv2d", "cross_entropy", "rnn_step", "lstm_cell", "lstm_step", "rnn", "lstm",
+         "temporal_softmax_loss", "mse_loss"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", THIRD)
+@settings(max_examples=20)
+@given(data=st.data())
+def test_third_order_agrees_with_differences_of_the_second(name, data):
+    (module,) = [m for m in MODULES if name in getattr(m, "CASES", {})]
+    case = data.draw(module.CASES[name])
+    arrays = [np.ascontiguousarray(x).reshape(np.shape(x)) if isinstance(x, np.ndarray) else x for x in case.inputs]
+    floating = [i for i, x in enumerate(arrays) if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+    if not sum(arrays[i].size for i in floating) <= 30:
+        return
+    function = getattr(module, "FUNCTIONS", {}).get(name, getattr(mg.ops, name))
+
+    def total(*points):
+        moved = dict(zip(floating, points, strict=True))
+        out = function(*(moved.get(i, x) for i, x in enumerate(arrays)), **case.options)
+        outputs = [y for y in (out if isinstance(out, tuple) else (out,)) if y.dtype.kind == "f"]
+        return sum((mg.sin(y * (1 + k)).sum() for k, y in enumerate(outputs)), mg.tensor(0.0, np.float64))
+
+    points = [arrays[i] for i in floating]
+    rng = np.random.default_rng(0)
+    vectors = [rng.standard_normal(x.shape) for x in points]
+    with mg.create_graph():
+        nothing = not mg.value_and_grad(total)(*(mg.tensor(x, requires_grad=True) for x in points))[1].requires_grad
+    if nothing or not points[0].size:
+        return
+    assert mg.gradgradcheck(
+        lambda *x: mg.hvp(total, x, vectors), points, rtol=1e-5, atol=1e-7, directions=1, entries=False
+    )
+
+
+def test_every_primitive_says_what_its_residuals_are():
+    """Those that keep any: what is undeclared could be a constant, or not."""
+    silent = {r.name for r in PRIMITIVES.values() if r.module.startswith("minigrad.ops") and r.residuals is None}
+    assert silent & set(DIFFERENTIABLE) <= {"add", "subtract", "negative", "astype"}
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+@settings(max_examples=20)
+@given(data=st.data())
+def test_residuals_are_what_they_are_said_to_be(name, data):
+    """An input, an output, or something that stays when the inputs move."""
+    (module,) = [m for m in MODULES if name in getattr(m, "CASES", {})]
+    case, record = data.draw(module.CASES[name]), RECORDS[name]
+    function = getattr(module, "FUNCTIONS", {}).get(name) or getattr(mg.ops, name)
+
+    def run(scale):
+        inputs = [
+            mg.tensor(x * scale if x.dtype.kind == "f" else x, requires_grad=x.dtype.kind == "f")
+            if isinstance(x, np.ndarray) else x
+            for x in case.inputs
+        ]  # fmt: skip
+        out = function(*inputs, **case.options)
+        outputs = out if isinstance(out, tuple) else (out,)
+        (node,) = {y.node for y in outputs if y.node is not None} or {None}
+        return node, inputs, outputs
+
+    (node, inputs, outputs), (moved, _, _) = run(1.0), run(1.0 + 1e-6)
+    if node is None or node.primitive is not record:
+        return
+    names = (*(record.residuals or ()), *["constant"] * len(node.residuals))
+    for value, other, said in zip(node.residuals, moved.residuals, names, strict=False):
+        if said == "derived" or said.startswith("hidden"):
+            continue
+        if said == "constant":
+            assert_same(value, other)
+        elif said.startswith("output"):
+            np.testing.assert_allclose(value, outputs[int(said[6:] or 0)].data, rtol=1e-7)
+        elif record.variadic and said == record.arguments[-1]:
+            for mine, given in zip(value, inputs[-len(value) :], strict=True):
+                np.testing.assert_array_equal(mine, given.data)
+        else:
+            given = inputs[record.arguments.index(said)]
+            np.testing.assert_array_equal(value, given.data if isinstance(given, mg.Tensor) else given)
+
+
+def assert_same(value, other):
+    if isinstance(value, (tuple, list)):
+        for mine, theirs in zip(value, other, strict=True):
+            assert_same(mine, theirs)
+    elif isinstance(value, np.ndarray):
+        np.testing.assert_array_equal(value, other)
+    elif hasattr(value, "__dict__") or hasattr(type(value), "__slots__"):
+        assert type(value) is type(other)
+        for name in getattr(type(value), "__slots__", None) or vars(value):
+            assert_same(getattr(value, name), getattr(other, name))
+    elif not callable(value):
+        assert value == other
+
+
+# --- PyTorch's, of losses made of each family --------------------------------------------------------
+
+RNG = np.random.default_rng(0)
+V = {n: RNG.standard_normal(n) for n in (3, 4, 6, 8, 12)}
+A34, A43 = RNG.standard_normal((3, 4)), RNG.standard_normal((4, 3))
+FILTERS, GATES = RNG.standard_normal((2, 1, 2, 2)), RNG.standard_normal((2 + 1, 8)) / 2
+WORDS, TARGETS = np.array([[0, 2], [1, 1]]), np.array([2, 0, 1])
+
+
+def minigrad_lstm(x, h, W):
+    hs, cs = ops.lstm(x, h, W[:1], W[1:], np.zeros(8), h)
+    return (hs * hs).sum() + mg.sin(cs).sum()
+
+
+def pytorch_lstm(torch, x, h, W):
+    c, total = h, 0.0
+    for t in range(x.shape[1]):
+        i, f, o, g = (x[:, t] @ W[:1] + h @ W[1:]).split(2, dim=1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        h = torch.sigmoid(o) * torch.tanh(c)
+        total = total + (h * h).sum() + torch.sin(c).sum()
+    return total
+
+
+# name: a loss of a vector in minigrad, the same in PyTorch, and the vector
+FAMILIES = {
+    "elementwise": (
+        lambda x: (mg.exp(x) * mg.sin(x) / (1 + x * x) + mg.arctan2(x, x + 3.0) * mg.tanh(x[::-1])).sum(),
+        lambda torch, x: (
+            torch.exp(x) * torch.sin(x) / (1 + x * x) + torch.arctan2(x, x + 3.0) * torch.tanh(x.flip(0))
+        ).sum(),
+        V[6],
+    ),
+    "activations": (
+        lambda x: (mg.gelu(x) * mg.silu(x[::-1]) + mg.softplus(x) * mg.sigmoid(x) + mg.elu(x) * mg.erf(x)).sum(),
+        lambda torch, x: (
+            torch.nn.functional.gelu(x) * torch.nn.functional.silu(x.flip(0))
+            + torch.nn.functional.softplus(x) * torch.sigmoid(x)
+            + torch.nn.functional.elu(x) * torch.erf(x)
+        ).sum(),
+        V[6],
+    ),
+    "reductions": (
+        lambda x: mg.logsumexp(x) * mg.var(x) + mg.norm(x) * mg.prod(x) + (mg.softmax(x) * mg.cumsum(x)).sum(),
+        lambda torch, x: (
+            torch.logsumexp(x, 0) * x.var(correction=0)
+            + torch.linalg.vector_norm(x) * x.prod()
+            + (torch.softmax(x, 0) * x.cumsum(0)).sum()
+        ),
+        V[6],
+    ),
+    "products": (
+        lambda x: mg.einsum("ij,jk,ik->", A34 * x[:4], x.reshape(4, 3), A34[:, :3]) + (mg.tanh(A43 @ x[:3]) ** 2).sum(),
+        lambda torch, x: (
+            torch.einsum("ij,jk,ik->", torch.tensor(A34) * x[:4], x.reshape(4, 3), torch.tensor(A34[:, :3]))
+            + (torch.tanh(torch.tensor(A43) @ x[:3]) ** 2).sum()
+        ),
+        V[12],
+    ),
+    "shaping and indexing": (
+        lambda x: (mg.concatenate([x.reshape(3, 4).T.reshape(12), x[::-1]])[np.array([0, 0, 5, 20])] ** 3).sum(),
+        lambda torch, x: (
+            torch.cat([x.reshape(3, 4).T.reshape(12), x.flip(0)])[torch.tensor([0, 0, 5, 20])] ** 3
+        ).sum(),
+        V[12],
+    ),
+    "lookup": (
+        lambda x: (mg.tanh(mg.embedding(WORDS, x.reshape(3, 4))) ** 2).sum(),
+        lambda torch, x: (torch.tanh(torch.nn.functional.embedding(torch.tensor(WORDS), x.reshape(3, 4))) ** 2).sum(),
+        V[12],
+    ),
+    "selection": (
+        lambda x: (mg.where(x > 0, x**2, x**3) * mg.maximum(x, x[::-1]) * mg.clip(x, -1, 1)).sum(),
+        lambda torch, x: (torch.where(x > 0, x**2, x**3) * torch.maximum(x, x.flip(0)) * x.clamp(-1, 1)).sum(),
+        V[6],
+    ),
+    "convolution and pooling": (
+        lambda x: (
+            mg.avg_pool2d(mg.tanh(ops.conv2d(x.reshape(1, 1, 3, 4), x[:8].reshape(2, 1, 2, 2))), 2, 1) ** 2
+        ).sum()
+        + (mg.sin(ops.conv_transpose2d(x.reshape(1, 1, 3, 4), x[4:].reshape(1, 2, 2, 2), stride=2))).sum(),
+        lambda torch, x: (
+            torch.nn.functional.avg_pool2d(
+                torch.tanh(torch.nn.functional.conv2d(x.reshape(1, 1, 3, 4), x[:8].reshape(2, 1, 2, 2))), 2, 1
+            )
+            ** 2
+        ).sum()
+        + torch.sin(
+            torch.nn.functional.conv_transpose2d(x.reshape(1, 1, 3, 4), x[4:].reshape(1, 2, 2, 2), stride=2)
+        ).sum(),
+        V[12],
+    ),
+    "recurrent": (
+        lambda x: minigrad_lstm(x[:4].reshape(2, 2, 1), x[4:8].reshape(2, 2), GATES * x[8]),
+        lambda torch, x: pytorch_lstm(torch, x[:4].reshape(2, 2, 1), x[4:8].reshape(2, 2), torch.tensor(GATES) * x[8]),
+        V[12],
+    ),
+    "losses": (
+        lambda x: mg.cross_entropy(x[:9].reshape(3, 3) ** 2, TARGETS, label_smoothing=0.1)
+        * mg.mse_loss(x[:4], mg.sin(x[4:8]))
+        + mg.binary_cross_entropy_with_logits(x[:3], np.array([0.0, 1.0, 0.5])),
+        lambda torch, x: (
+            torch.nn.functional.cross_entropy(x[:9].reshape(3, 3) ** 2, torch.tensor(TARGETS), label_smoothing=0.1)
+            * torch.nn.functional.mse_loss(x[:4], torch.sin(x[4:8]))
+            + torch.nn.functional.binary_cross_entropy_with_logits(x[:3], torch.tensor([0.0, 1.0, 0.5]).double())
+        ),
+        V[12],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_second_derivatives_agree_with_pytorch(family):
+    mine, theirs, point = FAMILIES[family]
+    vector = np.cos(np.arange(point.size))
+
+    def compute(torch, x, v):
+        of = torch.autograd.functional
+        x, v = torch.tensor(x), torch.tensor(v)
+        loss = lambda x: theirs(torch, x)  # noqa: E731
+        return [of.hessian(loss, x), of.hvp(loss, x, v)[1], of.jvp(loss, x, v)[1]]
+
+    answer = PYTORCH.ask(family, compute, [point, vector])
+    x, v = answer.inputs
+    hessian, product, tangent = answer.expected
+    np.testing.assert_allclose(mg.hessian(mine)(x).numpy(), hessian, rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(mg.hvp(mine, [x], [v])[0].numpy(), product, rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(mg.jvp(mine, [x], [v])[1].numpy(), tangent, rtol=1e-8, atol=1e-9)
+    gradient = mg.grad(mine)
+    np.testing.assert_allclose(mg.jvp(gradient, [x], [v])[1].numpy(), product, rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(mg.linearize(gradient, x)[1](v).numpy(), product, rtol=1e-8, atol=1e-9)
+
+
+# --- who asks, and who does not ----------------------------------------------------------------------
+
+
+def network():
+    model = mg.nn.Sequential(mg.nn.Linear(3, 4), mg.nn.Tanh(), mg.nn.Linear(4, 1))
+    for i, p in enumerate(model.parameters()):
+        p.data = np.sin(np.arange(p.size) + i).reshape(p.shape)
+        p.requires_grad = False
+        p.requires_grad = True
+    return model
+
+
+def penalty_by_grad(model, x):
+    gradient = mg.grad(lambda x: model(x).sum())(x)
+    return (gradient * gradient).sum()
+
+
+def penalty_by_backward(model, x):
+    x = mg.tensor(x, requires_grad=True)
+    model(x).sum().backward()
+    found = x.grad
+    for p in model.parameters():
+        p.zero_grad()
+    return (found * found).sum()
+
+
+@pytest.mark.parametrize("penalty", [penalty_by_grad, penalty_by_backward])
+def test_a_gradient_penalty_reaches_the_parameters(penalty):
+    model, x = network(), np.cos(np.arange(6.0)).reshape(2, 3)
+    with mg.create_graph():
+        total = penalty(model, x)
+    total.backward()
+    for p in model.parameters():
+        before = p.data.copy()
+
+        def value(w, p=p):
+            p.data = w.data
+            return mg.tensor(penalty_by_grad(model, x).data)
+
+        numeric = mg.numerical_gradient(value, before)
+        p.data = before
+        found = np.zeros(p.shape) if p.grad is None else p.grad
+        np.testing.assert_allclose(found, numeric, rtol=1e-6, atol=1e-9)
+
+
+def test_backward_with_create_graph_needs_no_context_where_residuals_are_inputs_or_outputs():
+    x = mg.tensor([1.0, 2.0], np.float64, requires_grad=True)
+    mg.tanh(x * x).sum().backward(create_graph=True)
+    assert isinstance(x.grad, mg.Tensor)
+    first = x.grad
+    x.zero_grad()
+    first.sum().backward()
+    np.testing.assert_allclose(
+        x.grad, mg.grad(lambda x: mg.grad(lambda x: mg.tanh(x * x).sum())(x).sum())(x.detach()).data
+    )
+    assert isinstance(x.grad, np.ndarray)
+
+
+def test_gradients_add_up_whether_they_are_tensors_or_arrays():
+    x = mg.tensor([3.0], np.float64, requires_grad=True)
+    (x * x).sum().backward()
+    (x * x).sum().backward(create_graph=True)
+    assert isinstance(x.grad, mg.Tensor)
+    assert x.grad.item() == 12
+    (x * x).sum().backward()
+    assert isinstance(x.grad, np.ndarray)
+    np.testing.assert_array_equal(x.grad, [18])
+    optimiser = mg.optim.SGD([x], lr=0.5)
+    x.zero_grad()
+    (x * x).sum().backward(create_graph=True)
+    mg.optim.clip_grad_norm([x], 1.0)
+    optimiser.step()
+    np.testing.assert_allclose(x.data, [2.5], rtol=1e-6)
+
+
+def test_what_calls_did_not_keep_is_named():
+    logits = mg.tensor(np.zeros((2, 3)), requires_grad=True)
+    state = mg.tensor(np.ones((1, 1)), requires_grad=True)
+    h, _ = ops.lstm_cell(np.zeros((1, 4)), state)
+    with pytest.raises(ValueError, match=r"lstm_cell kept too little.*run the forward within mg\.create_graph\(\)"):
+        h.sum().backward(create_graph=True)
+    with mg.create_graph():
+        loss = mg.cross_entropy(logits, [0, 1])
+    loss.backward(create_graph=True)
+    assert isinstance(logits.grad, mg.Tensor)
+
+
+def test_a_primitive_that_does_not_say_what_its_residuals_are_is_named():
+    @mg.primitive
+    def silent_cube(x):
+        return x**3, (x,)
+
+    @silent_cube.vjp
+    def _(g, needs, x):
+        return (3 * x**2 * g,)
+
+    try:
+        assert mg.grad(silent_cube)(2.0).item() == 12
+        with pytest.raises(TypeError, match=r"silent_cube has no derivative of its derivative: declare.*residuals"):
+            mg.grad(mg.grad(silent_cube))(2.0)
+        silent_cube.reference(lambda x: x * x * x)
+        assert mg.grad(mg.grad(silent_cube))(2.0).item() == 12
+    finally:
+        del PRIMITIVES[next(k for k in PRIMITIVES if k.endswith("silent_cube"))]
+
+
+def test_a_constant_of_unknown_origin_is_never_taken_for_one():
+    """Of a derivative that was computed ahead and saved as a plain float."""
+
+    @mg.primitive
+    def sneaky(x):
+        return np.sin(x), (float(np.cos(x)),)
+
+    @sneaky.vjp
+    def _(g, needs, slope):
+        return (g * slope,)
+
+    try:
+        with pytest.raises(TypeError, match="sneaky has no derivative of its derivative"):
+            mg.grad(mg.grad(sneaky))(2.0)
+    finally:
+        del PRIMITIVES[next(k for k in PRIMITIVES if k.endswith("sneaky"))]
+
+
+@pytest.mark.parametrize(
+    ("residuals", "error", "message"),
+    [
+        ("x", TypeError, r"residuals must be a tuple of names"),
+        (("y",), ValueError, r"'y' is none of x, 'output', 'output 1', …, 'hidden 1', …, 'constant', 'derived'"),
+    ],
+)
+def test_wrong_declarations_are_named(residuals, error, message):
+    with pytest.raises(error, match=message):
+
+        @mg.primitive(residuals=residuals)
+        def cube(x):
+            return x**3, (x,)
+
+
+def test_freed_and_overwritten_residuals_are_refused():
+    x = mg.tensor([2.0], requires_grad=True)
+    y = (x * x).sum()
+    y.backward()
+    with pytest.raises(ValueError, match="freed by an earlier backward pass"):
+        y.backward(create_graph=True)
+    c = mg.tensor([3.0])
+    y = (x * c).sum()
+    c[0] = 4.0
+    with pytest.raises(ValueError, match=r"multiply saved .*written into since"):
+        y.backward(create_graph=True)
+    logits = mg.tensor(np.zeros((1, 4)), requires_grad=True)
+    cell = mg.tensor(np.ones((1, 1)))
+    with mg.create_graph():
+        h, _ = ops.lstm_cell(logits, cell)
+    cell[0] = 4.0
+    with pytest.raises(ValueError, match=r"written into since"):
+        h.sum().backward(create_graph=True)
+
+
+def test_results_are_constants_where_nobody_can_differentiate_them():
+    x = mg.tensor([2.0])
+    f = lambda x: (x**3).sum()  # noqa: E731
+    with mg.create_graph():
+        assert not mg.grad(f)(x).requires_grad
+        assert not mg.jvp(f, [x], [x])[1].requires_grad
+        assert not mg.hessian(f)(x).requires_grad
+    p = mg.tensor([2.0], requires_grad=True)
+    with mg.no_grad(), mg.create_graph():
+        assert not mg.grad(f)(p).requires_grad
+
+
+def test_a_pullback_of_a_tracked_cotangent_depends_on_it():
+    _, pullback = mg.vjp(lambda x: x * x, 3.0)
+    u = mg.tensor(1.0, requires_grad=True)
+    with mg.create_graph():
+        (pulled,) = pullback(u)
+    pulled.backward()
+    assert u.grad == 6
+    with pytest.raises(TypeError, match="without a graph"):
+        pullback(u)[0].backward()
+    assert mg.grad(lambda u: pullback(u)[0])(mg.tensor(1.0)).item() == 6
+
+
+def test_create_graph_holds_for_its_thread_alone():
+    found = {}
+
+    def work():
+        x = mg.tensor([1.0], requires_grad=True)
+        (x * x).sum().backward()
+        found["grad"] = x.grad
+
+    with mg.create_graph():
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert isinstance(found["grad"], np.ndarray)
+
+
+def test_a_graph_of_gradients_is_dropped_with_them():
+    """Also though the leaf holds a tensor that depends on the leaf: the collector breaks the circle."""
+    x = mg.tensor(np.ones(3), requires_grad=True)
+    with mg.create_graph():
+        mg.exp(x).sum().backward()
+    seen = weakref.ref(x.grad)
+    del x
+    gc.collect()
+    assert seen() is None
+
+
+def test_recorders_are_told_of_passes_that_leave_a_graph():
+    from minigrad.recording import note_of
+
+    x = mg.tensor([3.0, 4.0], requires_grad=True)
+    with mg.record():
+        y = (x * x).sum()
+        y.backward(create_graph=True)
+    assert note_of(y.node.parents[0]).flows["a"] == pytest.approx(5)
+
+
+def test_the_gradient_of_a_half_is_a_half():
+    x = np.array([0.5, -1.0], np.float16)
+    second = mg.hessian(lambda x: (mg.tanh(x) * mg.softplus(x)).sum())(x)
+    assert second.dtype == np.float16
+    wide = mg.hessian(lambda x: (mg.tanh(x) * mg.softplus(x)).sum())(x.astype(float)).numpy()
+    np.testing.assert_allclose(second.numpy(), wide, rtol=5e-3, atol=1e-3)

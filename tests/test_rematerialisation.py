@@ -1,0 +1,212 @@
+"""mg.checkpoint: the same gradients for less memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad import ops
+
+RNG = np.random.default_rng(0)
+
+
+def weights(*shapes):
+    return [mg.tensor(RNG.standard_normal(shape) / 2, requires_grad=True) for shape in shapes]
+
+
+def gradients(loss, leaves):
+    for leaf in leaves:
+        leaf.zero_grad()
+    value = loss()
+    value.backward()
+    return value.item(), [None if leaf.grad is None else leaf.grad.copy() for leaf in leaves]
+
+
+def assert_alike(first, second):
+    assert first[0] == second[0]
+    for a, b in zip(first[1], second[1], strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+def test_arguments_and_what_is_closed_over_get_their_gradients():
+    W, b, x = weights((3, 3), (3,), (2, 3))
+    unused = mg.tensor([1.0], requires_grad=True)
+
+    def loss(call):
+        outside = x * 2  # no leaf
+
+        def f(h, extra):
+            return mg.tanh(h @ W + b) * outside[:, :3] + extra["c"]
+
+        h = x
+        for _ in range(3):
+            h = call(f, h, {"c": x + unused * 0})
+        return (h * h).sum()
+
+    plain = gradients(lambda: loss(lambda f, *a: f(*a)), [W, b, x, unused])
+    kept = gradients(lambda: loss(mg.checkpoint), [W, b, x, unused])
+    assert_alike(plain, kept)
+
+
+def test_modules_and_dropout_are_replayed():
+    mg.manual_seed(0)
+    model = mg.nn.Sequential(mg.nn.Linear(4, 8), mg.nn.Dropout(0.5), mg.nn.Tanh(), mg.nn.Dropout(0.3, rng=5))
+    x = RNG.standard_normal((3, 4)).astype(np.float32)
+
+    def run(call):
+        mg.manual_seed(1)
+        model[3].rng = np.random.default_rng(7)
+        found = gradients(lambda: (call(model, x) ** 2).sum(), list(model.parameters()))
+        return found, mg.rng.generator().random(), model[3].rng.random()
+
+    plain, kept = run(lambda f, x: f(x)), run(mg.checkpoint)
+    assert_alike(plain[0], kept[0])
+    assert plain[1:] == kept[1:]  # the replay leaves the generators where they were
+
+
+def test_several_outputs_and_other_things_come_back_as_they_are():
+    (x,) = weights((2, 3))
+
+    def f(x):
+        return {"a": x * x, "same": x, "words": ["w", mg.exp(x)], "constant": mg.tensor([1.0])}
+
+    out = mg.checkpoint(f, x)
+    assert out["same"] is x
+    assert out["words"][0] == "w"
+    assert not out["constant"].requires_grad
+    (out["words"][1].sum() + out["same"].sum()).backward()
+    np.testing.assert_allclose(x.grad, np.exp(x.data) + 1)
+
+
+def test_a_function_of_constants_leaves_no_vertex():
+    x = mg.tensor([1.0])
+    assert not mg.checkpoint(lambda x: x * 2, x).requires_grad
+    (w,) = weights((2,))
+    with mg.no_grad():
+        assert not mg.checkpoint(lambda x: x * 2, w).requires_grad
+    assert mg.checkpoint(lambda: 5) == 5
+
+
+def test_checkpoints_within_checkpoints():
+    (x,) = weights((3,))
+    inner = lambda x: mg.checkpoint(mg.tanh, x * x)  # noqa: E731
+    plain = gradients(lambda: (mg.tanh(x * x) * x).sum(), [x])
+    kept = gradients(lambda: mg.checkpoint(lambda x: (inner(x) * x).sum(), x), [x])
+    assert_alike(plain, kept)
+
+
+def test_derivatives_of_any_order_pass_through():
+    A = RNG.standard_normal((3, 3))
+    f = lambda x: (mg.tanh(A @ mg.sin(x)) ** 2).sum()  # noqa: E731
+    g = lambda x: (mg.checkpoint(lambda h: mg.tanh(A @ h), mg.sin(x)) ** 2).sum()  # noqa: E731
+    x = RNG.standard_normal(3)
+    np.testing.assert_allclose(mg.hessian(g)(x).numpy(), mg.hessian(f)(x).numpy(), rtol=1e-12)
+    third = [mg.jacobian(mg.hessian(h))(x).numpy() for h in (f, g)]
+    np.testing.assert_allclose(*third, rtol=1e-10)
+    h0, W = weights((2, 4), (3 + 4, 16))
+    lstm = lambda x: ops.lstm(x, h0, W[:3], W[3:], np.zeros(16))[0]  # noqa: E731
+    X = RNG.standard_normal((2, 5, 3))
+    products = [
+        mg.hvp(lambda x, c=c: (c(x) ** 2).sum(), [X], [X])[0].numpy() for c in (lstm, lambda x: mg.checkpoint(lstm, x))
+    ]
+    np.testing.assert_allclose(*products, rtol=1e-9)
+
+
+def test_what_was_written_into_is_refused():
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    c = mg.tensor([3.0, 4.0])
+    y = mg.checkpoint(lambda: (x * c * c).sum())
+    optimiser = mg.optim.SGD([x], lr=1.0)
+    x.grad = np.ones(2, np.float32)
+    optimiser.step()
+    with pytest.raises(ValueError, match=r"checkpoint saved .*written into since"):
+        y.backward()
+
+
+def test_a_second_pass_needs_retain_graph():
+    (x,) = weights((2,))
+    y = mg.checkpoint(lambda x: (x * x).sum(), x)
+    y.backward(retain_graph=True)
+    y.backward()
+    np.testing.assert_allclose(x.grad, 4 * x.data)
+    with pytest.raises(ValueError, match="freed by an earlier backward pass"):
+        y.backward()
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_random_programs_have_the_same_gradients(seed):
+    """In pieces between random places, of operations on whatever was computed before."""
+    rng = np.random.default_rng(seed)
+    leaves = [mg.tensor(rng.standard_normal(3), requires_grad=True) for _ in range(3)]
+    plan = [(rng.integers(4), rng.integers(100), rng.integers(100)) for _ in range(12)]
+    cuts = sorted({0, 12, *rng.integers(0, 12, 3).tolist()})
+
+    operations = [
+        lambda a, b: a * b,
+        lambda a, b: mg.tanh(a) + b,
+        lambda a, b: a[::-1] - b,
+        lambda a, b: mg.split(a, [1])[1].sum() * b,
+    ]
+
+    def steps(values, plan):
+        for op, i, j in plan:
+            values.append(operations[op](values[i % len(values)], values[j % len(values)]))
+        return values
+
+    def loss(call):
+        values = list(leaves)
+        for start, end in pairwise(cuts):
+            values = call(lambda values, part: steps(list(values), part), values, plan[start:end])
+        return sum((v.sum() for v in values[-4:]), mg.tensor(0.0, np.float64))
+
+    def piece(f, values, part):
+        return mg.checkpoint(lambda *v: f(v, part), *values)
+
+    plain = gradients(lambda: loss(lambda f, v, p: f(v, p)), leaves)
+    kept = gradients(lambda: loss(piece), leaves)
+    np.testing.assert_allclose(kept[0], plain[0], rtol=1e-12)
+    for a, b in zip(plain[1], kept[1], strict=True):
+        np.testing.assert_allclose(
+            np.zeros(3) if b is None else b, np.zeros(3) if a is None else a, rtol=1e-9, atol=1e-12
+        )
+
+
+def peak_of_an_lstm(pieces, steps=500, N=8, H=32):
+    """Bytes at the peak of a forward and a backward pass over a loop of steps, and the gradients."""
+    rng = np.random.default_rng(0)
+    W = [
+        mg.tensor(rng.standard_normal(s).astype(np.float32) / 6, requires_grad=True)
+        for s in ((H, 4 * H), (H, 4 * H), (4 * H,))
+    ]
+    x = rng.standard_normal((steps, N, H)).astype(np.float32)
+
+    def run(h, c, start, end):
+        for t in range(start, end):
+            h, c = ops.lstm_step(x[t], h, c, *W)
+        return h, c
+
+    tracemalloc.start()
+    h = c = mg.tensor(np.zeros((N, H), np.float32))
+    for start in range(0, steps, steps // pieces):
+        call = (lambda *a: run(*a)) if pieces == 1 else (lambda *a: mg.checkpoint(run, *a))
+        h, c = call(h, c, start, start + steps // pieces)
+    (h * h).sum().backward()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak, [w.grad for w in W]
+
+
+def test_an_lstm_of_500_steps_needs_several_times_less_memory():
+    plain, expected = peak_of_an_lstm(1)
+    little, found = peak_of_an_lstm(20)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    assert plain > 5 * little, plain / little

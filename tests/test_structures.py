@@ -1,0 +1,139 @@
+"""Nested arguments of transforms: lists, tuples, dicts and modules."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+
+
+class Line(NamedTuple):
+    slope: object
+    offset: object
+
+
+X, Y = np.array([0.0, 1.0, 2.0]), np.array([1.0, 3.0, 5.0])
+
+
+def loss(line):
+    return ((line.slope * X + line.offset - Y) ** 2).sum()
+
+
+def test_gradients_come_in_the_structure_of_the_argument():
+    f = lambda p: (p["a"][0] * p["a"][1] + p["b"]).sum()  # noqa: E731
+    value, found = mg.value_and_grad(f)({"a": [np.ones(2), np.full(2, 3.0)], "b": (2.0), "none": None})
+    assert value.item() == 10
+    assert found.keys() == {"a", "b", "none"}
+    assert isinstance(found["a"], list)
+    assert found["none"] is None
+    np.testing.assert_array_equal(found["a"][0].numpy(), [3, 3])
+    assert found["b"].item() == 2
+    line = mg.grad(loss)(Line(np.array(1.0), np.array(0.0)))
+    assert isinstance(line, Line)
+    assert line.offset.item() == -12
+
+
+def test_second_derivatives_of_structures():
+    line = Line(np.array(1.0), np.array(0.0))
+    second = mg.hessian(loss)(line)
+    assert second.slope.slope.item() == 2 * (X * X).sum()
+    assert second.slope.offset.item() == second.offset.slope.item() == 2 * X.sum()
+    (product,) = mg.hvp(loss, [line], [Line(1.0, 0.0)])
+    assert (product.slope.item(), product.offset.item()) == (second.slope.slope.item(), second.offset.slope.item())
+    out, tangent = mg.jvp(loss, [line], [Line(1.0, 0.0)])
+    assert out.item() == loss(line).item()
+    assert tangent.item() == mg.grad(loss)(line).slope.item()
+
+
+def test_outputs_may_be_structures():
+    f = lambda x: {"square": x * x, "both": (x, [3 * x])}  # noqa: E731
+    out, pullback = mg.vjp(f, 2.0)
+    assert out["both"][1][0].item() == 6
+    (pulled,) = pullback({"square": 1.0, "both": (1.0, [1.0])})
+    assert pulled.item() == 4 + 1 + 3
+    out, tangent = mg.jvp(f, [2.0], [1.0])
+    assert tangent["both"][1][0].item() == 3
+    jacobian = mg.jacobian(f)(np.array([2.0, 1.0]))
+    np.testing.assert_array_equal(jacobian["square"].numpy(), np.diag([4, 2]))
+    with pytest.raises(ValueError, match=r"vjp: \['both'\] must be a list or tuple of 2 parts, not float"):
+        pullback({"square": 1.0, "both": 1.0})
+    with pytest.raises(ValueError, match=r"the cotangent of output 0\['square'\] must have its shape \(\), not \(2,\)"):
+        pullback({"square": np.ones(2), "both": (1.0, [1.0])})
+
+
+def test_modules_are_differentiated_in_their_parameters():
+    model = mg.nn.Sequential(mg.nn.Linear(2, 3), mg.nn.Tanh(), mg.nn.Linear(3, 1))
+    x = np.cos(np.arange(8.0)).reshape(4, 2).astype(np.float32)
+    f = lambda model, x: (model(x) ** 2).mean()  # noqa: E731
+    value, found = mg.value_and_grad(f)(model, x)
+    f(model, x).backward()
+    assert value.item() == f(model, x).item()
+    for name, p in model.named_parameters():
+        np.testing.assert_array_equal(found[name].numpy(), p.grad)
+        p.zero_grad()
+    assert all(p.grad is None for p in model.parameters())
+    vectors = {name: np.ones(p.shape, np.float32) for name, p in model.named_parameters()}
+    (product,) = mg.hvp(lambda m: f(m, x), [model], [vectors])
+    second = mg.hessian(f)(model, x)
+    for name in vectors:
+        expected = sum(second[name][other].numpy().reshape(*vectors[name].shape, -1).sum(-1) for other in vectors)
+        np.testing.assert_allclose(product[name].numpy(), expected, rtol=1e-4, atol=1e-6)
+    both = mg.grad(f, argnums=(0, 1))(model, x)
+    assert both[1].shape == x.shape
+    with pytest.raises(ValueError, match=r"hvp: it must be a dict with a key for each parameter: 0\.weight"):
+        mg.hvp(lambda m: f(m, x), [model], [{}])
+
+
+def test_frozen_parameters_are_left_out():
+    model = mg.nn.Linear(2, 1)
+    model.bias.requires_grad = False
+    found = mg.grad(lambda m: m(np.ones((1, 2), np.float32)).sum())(model)
+    assert found.keys() == {"weight"}
+
+
+def test_lists_of_numbers_are_tensors_as_everywhere():
+    assert mg.grad(lambda x: (x * x).sum())([1.0, 2.0]).shape == (2,)
+    assert mg.jacobian(lambda x: x * x)((1.0, 2.0)).shape == (2, 2)
+    first, second = mg.grad(lambda x: x[0] * x[1])([mg.tensor(1.0), mg.tensor(2.0)])
+    assert (first.item(), second.item()) == (2, 1)
+
+
+def test_has_aux():
+    f = lambda x: ((x * x).sum(), {"double": 2 * x, "word": "w"})  # noqa: E731
+    x = np.array([1.0, 2.0])
+    (value, aux), found = mg.value_and_grad(f, has_aux=True)(x)
+    assert value.item() == 5
+    assert aux["word"] == "w"
+    assert not aux["double"].requires_grad
+    np.testing.assert_array_equal(found.numpy(), 2 * x)
+    found, aux = mg.grad(f, has_aux=True)(x)
+    np.testing.assert_array_equal(aux["double"].numpy(), 2 * x)
+    second, aux = mg.hessian(f, has_aux=True)(x)
+    np.testing.assert_array_equal(second.numpy(), 2 * np.eye(2))
+    assert not aux["double"].requires_grad
+    _, pullback, aux = mg.vjp(f, x, has_aux=True)
+    np.testing.assert_array_equal(pullback(1.0)[0].numpy(), 2 * x)
+    jacobian, _ = mg.jacobian(lambda x: (x * x, None), has_aux=True)(x)
+    np.testing.assert_array_equal(jacobian.numpy(), np.diag(2 * x))
+    with pytest.raises(TypeError, match=r"with has_aux the function must return a pair \(output, aux\)"):
+        mg.grad(lambda x: x.sum(), has_aux=True)(x)
+
+
+def test_mistakes_are_named_with_their_place():
+    with pytest.raises(TypeError, match=r"floating arguments, not int64 \(2,\) in argument 0\['a'\]\[1\]"):
+        mg.grad(lambda p: p["a"][0].sum())({"a": [np.ones(2), np.array([1, 2])]})
+    with pytest.raises(ValueError, match=r"hvp: 1 primals need as many vectors, not 2"):
+        mg.hvp(lambda x: x.sum(), [np.ones(2)], [np.ones(2), np.ones(2)])
+    with pytest.raises(ValueError, match=r"the tangent of primal 0 must have its shape \(2,\), not \(3,\)"):
+        mg.jvp(lambda x: x.sum(), [np.ones(2)], [np.ones(3)])
+    with pytest.raises(TypeError, match=r"the function must return a tensor, not int at \['n'\]"):
+        mg.vjp(lambda x: {"n": 1, "x": x}, 1.0)
+    with pytest.raises(ValueError, match=r"hessian: the function must return one number, not shape \(2,\)"):
+        mg.hessian(lambda x: x)(np.ones(2))
+    with pytest.raises(ValueError, match=r"grad: the function must return one number, not 2 tensors"):
+        mg.grad(lambda x: (x, x))(1.0)
+    with pytest.raises(TypeError, match=r"must return a tensor, not NoneType"):
+        mg.grad(lambda x: None)(1.0)
