@@ -158,8 +158,7 @@ def _input_tensors(node: Node, primitive: Primitive, residuals: Any) -> list[Any
             f"{primitive.name} kept too little for a derivative of its derivative: "
             "run the forward within mg.create_graph(), or within the function of a transform such as mg.grad"
         )
-    array = overwritten(residuals.inputs, getattr(residuals, "born", node.born))
-    if array is not None:
+    if (array := overwritten(residuals.inputs, getattr(residuals, "born", node.born))) is not None:
         raise ValueError(f"{primitive.name}: an input, {describe(array)}, was written into since the call")
     tensors = [_input_tensor(node, x, i) for i, x in enumerate(residuals.inputs)]
     return [untracked(x) if isinstance(x, np.ndarray) else x for x in tensors]
@@ -182,8 +181,7 @@ def _fit(primitive: Primitive, argnum: int, grad: Any, shape: tuple[int, ...], d
     """A cotangent in its input's shape and dtype, or an error that names the primitive."""
     if grad is None:
         raise ValueError(f"the VJP of {primitive.name} gave None for {primitive.input_name(argnum)}, which needs one")
-    if not isinstance(grad, Tensor):
-        grad = untracked(np.asarray(grad))
+    grad = grad if isinstance(grad, Tensor) else untracked(np.asarray(grad))
     if grad.shape != shape:
         lead = grad.ndim - len(shape)
         if not primitive.broadcasts or lead < 0:
