@@ -22,7 +22,7 @@ from .io import load, load_metadata, save
 from .keeping import create_graph
 from .ops import *  # noqa: F403
 from .primitives import primitive
-from .profiling import profile
+from .profiling.session import profile
 from .recording import record
 from .rematerialisation import checkpoint
 from .rng import manual_seed

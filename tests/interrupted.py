@@ -20,11 +20,12 @@ from itertools import cycle
 import numpy as np
 
 import minigrad as mg
-from minigrad import clocks, recording
+from minigrad import recording
 from minigrad.core import current_scope
 from minigrad.ops import convolution
 from minigrad.ops.kernels import blocks, sequences
 from minigrad.optim import base
+from minigrad.profiling import clocks
 from minigrad.rules import Primitive
 from minigrad.runtime import blas, threads
 from minigrad.runtime.contexts import errstate

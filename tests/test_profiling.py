@@ -16,14 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import clocks, exchange, nn, recording
-from minigrad.chrome import trace_of
+from minigrad import nn, recording
 from minigrad.core import current_scope
 from minigrad.ops.kernels import sequences
+from minigrad.profiling import clocks, exchange
+from minigrad.profiling.chrome import trace_of
+from minigrad.profiling.timings import Event, own_times
 from minigrad.recording import note_of, recorder
 from minigrad.rules import PRIMITIVES, Primitive
 from minigrad.runtime.threads import run_in_parallel
-from minigrad.timings import Event, own_times
 
 SECOND = 10**9
 

@@ -1,7 +1,7 @@
 """Calls of primitives, each with the time it took, and tables of them.
 
-:mod:`minigrad.profiling` measures. Here calls are summed up: in each sum a call has its own time, without that of the
-calls within it, so that every column adds up.
+:mod:`minigrad.profiling.clocks` measures. Here calls are summed up: in each sum a call has its own time, without that
+of the calls within it, so that every column adds up.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from .spec import Spec
-from .units import byte_text, time_text
+from ..spec import Spec
+from ..units import byte_text, time_text
 
 __all__ = ["By", "Event", "Phase", "Row", "Work", "own_times", "rows_of", "table_of"]
 

@@ -22,15 +22,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import recording
-from .core import Node, Tensor, current_scope
+from .. import recording
+from ..core import Node, Tensor, current_scope
+from ..notes import Note
+from ..overwrites import owner
+from ..recording import Recorder, note_of, recorder, user_line
+from ..rules import Primitive
+from ..runtime.contexts import until
+from ..spec import Array, Spec
 from .exchange import DECLARED, held, short_paths
-from .notes import Note
-from .overwrites import owner
-from .recording import Recorder, note_of, recorder, user_line
-from .rules import Primitive
-from .runtime.contexts import until
-from .spec import Array, Spec
 from .timings import Event, Phase
 
 __all__ = ["Tape", "started"]
@@ -40,9 +40,9 @@ class Tape:
     """What the clocks write on.
 
     lines: whether lines are looked up. events: every call, in the order in which they ended; see
-    `minigrad.timings.Event`. threads: the names of the threads that made calls, by their identifiers; the first is the
-    one that started it, `thread`. began, ended: when, in nanoseconds; no end is there as long as it runs. overhead: for
-    how long that thread was busy with tapes meanwhile.
+    `minigrad.profiling.timings.Event`. threads: the names of the threads that made calls, by their identifiers; the
+    first is the one that started it, `thread`. began, ended: when, in nanoseconds; no end is there as long as it runs.
+    overhead: for how long that thread was busy with tapes meanwhile.
     """
 
     def __init__(self, lines: bool) -> None:

@@ -5,7 +5,7 @@
         loss.backward()
     print(p)
 
-:mod:`minigrad.clocks` measures; here is what is shown of it.
+:mod:`minigrad.profiling.clocks` measures; here is what is shown of it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any
 
+from ..runtime.contexts import Context
+from ..runtime.files import replacing
+from ..units import time_text
 from .chrome import trace_of
 from .clocks import Tape, started
-from .runtime.contexts import Context
-from .runtime.files import replacing
 from .timings import By, Row, own_times, rows_of, table_of
-from .units import time_text
 
 __all__ = ["Profile", "profile"]
 

@@ -12,7 +12,7 @@ from types import CellType
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-from .rules import Primitive
+from ..rules import Primitive
 
 __all__ = ["DECLARED", "clocked", "declared_forward", "held", "remembered", "short_paths"]
 

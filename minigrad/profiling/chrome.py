@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .spec import Spec
+from ..spec import Spec
 from .timings import Event
 
 __all__ = ["trace_of"]
