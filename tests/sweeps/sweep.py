@@ -13,7 +13,8 @@ __all__ = ["PARTS", "SWEEPS", "run"]
 
 PARTS = 8  # of each sweep, for workers side by side
 CONVOLUTIONS = 4000
-SAMPLE = 28  # of the other sweeps
+# Of what is no sweep of sizes, each function once is a sample.
+SAMPLES = {"functions": len(functions.FUNCTIONS), "moves": len(moves.MOVES)}
 
 
 def _layer(i: int) -> list[Found]:
@@ -30,7 +31,7 @@ SWEEPS: dict[str, tuple[Callable[[int], Iterable[Found]], int, int, float]] = {
     "convolutions": (_layer, CONVOLUTIONS, 160, layers.BOUND),
     "layers of known networks": (_known, len(layers.NETWORKS), len(layers.NETWORKS), layers.BOUND),
     **{
-        name: (lambda i, family=family: measured(family(i)), number, min(number, SAMPLE), bound)
+        name: (lambda i, family=family: measured(family(i)), number, SAMPLES.get(name, min(number, 16)), bound)
         for name, (family, number, bound) in FAMILIES.items()
     },
 }
