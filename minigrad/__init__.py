@@ -14,7 +14,7 @@ in the environment turns that off.
 from typing import TYPE_CHECKING, Any
 
 from . import check, graph, io, nn, ops, optim
-from . import gradients as _gradients  # noqa: F401 (importing it attaches Tensor.backward)
+from . import gradients as _gradients  # noqa: F401 (importing it attaches Tensor.backward; hooks.py attaches its own)
 from .anomaly import detect_anomaly
 from .check import gradcheck, gradgradcheck, numerical_gradient
 from .core import Tensor, no_grad, scope, tensor

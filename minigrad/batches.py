@@ -14,6 +14,7 @@ import numpy as np
 
 from .backward import check_residuals
 from .core import Leaf, Node, Tensor
+from .hooks import fire_rows
 from .primitives import Primitive
 from .spec import Array, describe
 from .walk import pull_back
@@ -34,7 +35,7 @@ def jacobian_rows(y: Tensor, sources: Sequence[Leaf]) -> list[Array]:
             one_hot = np.zeros((len(rows), y.size), y.dtype)
             one_hot[np.arange(len(rows)), rows] = 1
             seed = y.node, y.index, one_hot.reshape(len(rows), *y.shape)
-            found = pull_back([seed], sources, _pull, np.add)
+            found = pull_back([seed], sources, _pull, np.add, fire_rows)
             for leaf, matrix in zip(sources, matrices, strict=True):
                 if leaf in found:
                     matrix[rows] = found[leaf]

@@ -54,7 +54,7 @@ def variable(tensor: Tensor) -> Tensor:
     return result
 
 
-def recorded_pass(seeds: Sequence[Seed], sources: Sequence[Node]) -> dict[Node, Tensor]:
+def recorded_pass(seeds: Sequence[Seed], sources: Sequence[Node]) -> dict[Any, Tensor]:
     """Cotangents of some sources as tensors that depend on all that they depend on, given those of some outputs.
 
     Residuals are kept, for the graph is behind the results.
@@ -63,6 +63,9 @@ def recorded_pass(seeds: Sequence[Seed], sources: Sequence[Node]) -> dict[Node, 
         TypeError: names a primitive whose derivative cannot be differentiated.
         ValueError: if residuals were freed or written into, or a rule returns a wrong shape.
     """
+    observer = recorder()
+    if observer is not None:
+        observer.start({(node, index): g.data for node, index, g in seeds})
     with recording():
         return pull_back(seeds, sources, pull_tensors, add)
 
@@ -76,7 +79,12 @@ def pull_tensors(node: Node, cotangents: tuple[Tensor | None, ...], needs: tuple
     if observer is not None:
         arrays = tuple(None if c is None else c.data for c in cotangents)
         observer.cotangent(node, arrays if node.later_outputs else arrays[0])
-    grads = _run_rule(node, primitive, g, needs)
+        observer.rules += 1
+    try:
+        grads = _run_rule(node, primitive, g, needs)
+    finally:
+        if observer is not None:
+            observer.rules -= 1
     if type(grads) is not tuple or len(grads) != len(needs):
         raise TypeError(f"the VJP of {primitive.name} on tensors must return a tuple of {len(needs)} cotangents")
     fitted: list[Tensor | None] = [None] * len(needs)

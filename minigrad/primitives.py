@@ -211,6 +211,8 @@ def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
         path = current_scope()
         if parent is None or path is None:
             tensor.node = None
+            if recording.active:
+                _note_untracked(record, _NO_PARAMS, (x,), (output,))
             return tensor
         tensor.node = node = Node()
         node.primitive = record
@@ -278,6 +280,8 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
         path = current_scope()
         if path is None or (left is None and right is None):
             tensor.node = None
+            if recording.active:
+                _note_untracked(record, _NO_PARAMS, (a, b), (output,))
             return tensor
         tensor.node = node = Node()
         first: Node = left if left is not None else right  # type: ignore[assignment]
@@ -350,6 +354,8 @@ def _call(record: Primitive) -> Callable[..., Any]:
             set_outputs(node, results)
             if recording.active:
                 _note(node, inputs, outputs)
+        elif recording.active:
+            _note_untracked(record, params, inputs, outputs)
         return tuple(results) if several else results[0]
 
     return call
@@ -365,6 +371,13 @@ def _note(node: Node, inputs: Any, outputs: Any) -> None:
     recorder = recording.recorder()
     if recorder is not None:
         recorder.call(node, arrays, outputs)
+
+
+def _note_untracked(record: Primitive, params: dict[str, Any], inputs: Any, outputs: Any) -> None:
+    """The same of a call that has left no node."""
+    recorder = recording.recorder()
+    if recorder is not None:
+        recorder.untracked(record, params, [x.data if isinstance(x, Tensor) else x for x in inputs], outputs)
 
 
 def _sort_arguments(
