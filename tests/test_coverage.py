@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.rules import Primitive
+from minigrad.primitives import PRIMITIVES, Primitive
 from tests.coverage import __main__ as command
 from tests.coverage import page as coverage
+from tests.sweeps.figures import FIGURES
 from tests.sweeps.sweep import SWEEPS, run
 from tests.test_registry import DIFFERENTIABLE
 
@@ -66,6 +67,15 @@ def test_how_a_rule_is_differentiated_is_read_from_the_record():
     assert coverage.cotangents(plain) == "together"
 
 
+def test_primitives_of_examples_are_not_the_engines(monkeypatch):
+    """Examples in docstrings run in the modules that they explain, and declare primitives there."""
+    before, cube = coverage.engines_own(), record()
+    assert {"variable", "derivative"} <= {r.name for r in before}
+    cube.module = "minigrad.primitives"
+    monkeypatch.setitem(PRIMITIVES, "minigrad.primitives.forward", cube)
+    assert coverage.engines_own() == before
+
+
 def test_what_a_function_meets():
     assert coverage.met(lambda x: mg.lstm_cell(mg.tanh(x) * 2, np.ones((1, 1))), np.ones((1, 4))) == {
         "lstm_cell", "multiply", "tanh",
@@ -83,7 +93,7 @@ def test_peers_are_those_of_the_tests():
 
 def test_figures_are_of_primitives_that_a_sweep_still_has():
     """All that was measured is a primitive, and what a small sweep meets is among it."""
-    figures = json.loads(coverage.FIGURES.read_text())["primitives"]
+    figures = json.loads(FIGURES.read_text())["primitives"]
     assert figures.keys() <= set(DIFFERENTIABLE)
     assert run("cells").reaches.keys() | run("dropout").reaches.keys() <= figures.keys()
     assert all(0 <= found["worst"] < max(bound for *_, bound in SWEEPS.values()) for found in figures.values())

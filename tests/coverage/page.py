@@ -24,11 +24,11 @@ from tests import test_higher_order as higher
 from tests import test_registry as registry
 from tests.checks import leaf, outputs_of
 from tests.ops.kernels.test_numerics import HALF
+from tests.sweeps.figures import FIGURES
 
-__all__ = ["AGAIN", "FIGURES", "text"]
+__all__ = ["AGAIN", "text"]
 
 AGAIN = "python -m tests.coverage"
-FIGURES = Path(__file__).parents[1] / "sweeps" / "figures.json"
 TEMPLATE = Path(__file__).parent / "template.md"
 
 # --- what the tests compare with ---------------------------------------------------------------------
@@ -121,9 +121,9 @@ def names(records: Iterable[Primitive]) -> str:
 
 def engines_own() -> list[Primitive]:
     """Vertices of the graph that no operation makes. Examples in docstrings, which run in tests, declare others."""
-    made = ((r, getattr(sys.modules[r.module], f"_{r.name}", None)) for r in PRIMITIVES.values()
-            if r.module.startswith("minigrad."))  # fmt: skip
-    return sorted((r for r, function in made if getattr(function, "primitive", None) is r), key=lambda r: r.name)
+    others = [r for r in PRIMITIVES.values() if r.module.startswith("minigrad.") and r not in registry.RECORDS.values()]
+    made = [r for r in others if r is getattr(getattr(sys.modules[r.module], f"_{r.name}", None), "primitive", None)]
+    return sorted(made, key=lambda r: r.name)
 
 
 # --- the page ----------------------------------------------------------------------------------------

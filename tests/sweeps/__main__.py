@@ -6,10 +6,7 @@ With --json FILE also what was found of each primitive, from which ``python -m t
 from __future__ import annotations
 
 import argparse
-import datetime
-import json
 import os
-import platform
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -18,11 +15,9 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is imported
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import numpy as np
-
-from benchmarks import machine
 from tests.sweeps import layers
 from tests.sweeps.bounds import Outcome, join
+from tests.sweeps.figures import as_json
 from tests.sweeps.sweep import PARTS, SWEEPS, run
 
 
@@ -33,25 +28,6 @@ def _pytorch(part: int, sample: bool) -> Outcome:
         outcome.add(i, layers.with_pytorch(layers.layer(i)))
     outcome.seconds = time.process_time() - start
     return outcome
-
-
-def _written(outcomes: list[Outcome]) -> str:
-    """What was found of each primitive, and where, as JSON."""
-    where = {
-        "processor": machine.describe()["processor"],
-        "NumPy": np.__version__,
-        "Python": platform.python_version(),
-        "date": datetime.date.today().isoformat(),
-    }
-    lines = [
-        f"    {json.dumps(name)}: {json.dumps({'largest': reach.largest, 'worst': _three_digits(reach.worst)})}"
-        for name, reach in sorted(join(outcomes).reaches.items())
-    ]
-    return f'{{\n  "where": {json.dumps(where)},\n  "primitives": {{\n' + ",\n".join(lines) + "\n  }\n}\n"
-
-
-def _three_digits(x: float) -> float:
-    return float(f"{x:.3g}")
 
 
 def main() -> int:
@@ -77,7 +53,7 @@ def main() -> int:
                   f"| {outcome.seconds:.0f} |", flush=True)  # fmt: skip
     print(f"\n{time.perf_counter() - start:.0f} s, {options.workers} processes")
     if options.json:
-        options.json.write_text(_written(outcomes))
+        options.json.write_text(as_json(outcomes))
     return 0 if good else 1
 
 

@@ -20,7 +20,7 @@ _LEAST = 1e-30  # magnitudes below it are zeros: a padded border, a pixel that n
 
 
 def units(found: np.ndarray, exact: np.ndarray, magnitudes: np.ndarray) -> float:
-    """The largest error of ``found``, in units of its eps times the sums of magnitudes; infinite if not finite.
+    """The largest error of ``found``, in units of its eps times the sums of magnitudes; infinite if one is not finite.
 
     >>> units(np.float32([1.0, 2.0]), np.array([1.0, 2.0]), np.array([5.0, 2.0]))
     0.0
@@ -31,7 +31,8 @@ def units(found: np.ndarray, exact: np.ndarray, magnitudes: np.ndarray) -> float
     if not np.isfinite(found).all():
         return float("inf")
     error = np.abs(found.astype(np.float64) - exact)
-    return float((error / (np.finfo(found.dtype).eps * np.maximum(magnitudes, _LEAST))).max())
+    worst = float((error / (np.finfo(found.dtype).eps * np.maximum(magnitudes, _LEAST))).max())
+    return float("inf") if np.isnan(worst) else worst
 
 
 class Found(NamedTuple):
@@ -50,8 +51,7 @@ class Reach:
     largest: tuple[int, ...] = (0,)
 
     def meet(self, worst: float, shape: tuple[int, ...]) -> None:
-        if not worst <= self.worst:  # also if it is not a number
-            self.worst = worst
+        self.worst = max(worst, self.worst)
         if prod(shape) > prod(self.largest):
             self.largest = shape
 
@@ -73,7 +73,7 @@ class Outcome:
             self._meet(case, error)
 
     def _meet(self, case: Any, error: float) -> None:
-        if not error <= self.worst:  # also if it is not a number
+        if error > self.worst:
             self.worst, self.where = error, case
 
 
