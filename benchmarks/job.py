@@ -14,7 +14,7 @@ from typing import Any
 
 __all__ = ["JOBS", "PACKAGES", "Aim", "Case", "Rival", "Unavailable", "Work", "load"]
 
-JOBS = ("captioner", "decoding", "overhead", "mlp", "convolution", "ordering", "memory", "importing")
+JOBS = ("captioner", "decoding", "overhead", "mlp", "convolution", "derivatives", "ordering", "memory", "importing")
 """The jobs in the order in which they run."""
 PACKAGES = "benchmarks.jobs"
 

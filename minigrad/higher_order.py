@@ -43,6 +43,7 @@ def _variable(x: Array) -> Any:
     return x, ()
 
 
+@_variable.batched_vjp
 @_variable.vjp
 def _(g: Any, needs: Any) -> Any:
     return (g,)

@@ -16,6 +16,7 @@ import numpy as np
 
 from . import overwrites, recording
 from .core import Node, Tensor, current_scope, set_outputs, untracked
+from .exchange import clocked, declared_forward, remembered
 from .keeping import CALLS, Kept, level, needs_inputs
 from .rules import PRIMITIVES, ForwardResult, Primitive, Steps
 from .spec import Array, DType, as_array, describe, refuse_masked
@@ -109,10 +110,10 @@ def primitive(
 
 
 def _declare(record: Primitive) -> PrimitiveFunction:
-    short = record.differentiable and record.broadcasts and not record.variadic and not record.options
+    short = not clocked() and record.differentiable and record.broadcasts and not record.variadic and not record.options
     # By the names of the inputs: a call may give them as keywords, and the short paths' parameters are x, or a and b.
     maker = {("x",): _call_unary, ("a", "b"): _call_binary}.get(record.arguments, _call) if short else _call
-    function: Any = functools.update_wrapper(cast(Any, maker(record)), record.forward)
+    function: Any = remembered(functools.update_wrapper(cast(Any, maker(record)), declared_forward(record)))
 
     def decorator(attribute: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def declare(rule: Callable[..., Any]) -> Callable[..., Any]:

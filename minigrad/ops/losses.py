@@ -16,7 +16,7 @@ from ..core import Tensor
 from ..primitives import ForwardResult, primitive
 from ..spec import Array
 from .activations import sigmoid_of
-from .kernels.cross_entropy import cross_entropy_rows, pull_rows, scaled_sum, score_rows, spread
+from .kernels.cross_entropy import cross_entropy_rows, pull_batch, pull_rows, scaled_sum, score_rows, spread
 from .kernels.numerics import as_float, narrowed, single
 from .kernels.rows import check_indices
 from .linear import mapped
@@ -112,6 +112,11 @@ def _(g: Any, needs: Any, rows: Array, keep: Array | None, shape: tuple[int, ...
     return pull_rows(g, rows, keep, shape), None
 
 
+@cross_entropy.batched_vjp
+def _(g: Array, needs: Any, rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Any:
+    return pull_batch(g, rows, keep, shape), None
+
+
 @cross_entropy.reference
 def _(
     logits: Tensor,
@@ -183,6 +188,16 @@ def _(g: Any, needs: Any, picked: tuple[Array, Array], shape: tuple[int, ...], s
     return mapped(each, place, lambda u: u[picked] if each.ndim else u[picked].sum()).reshape(shape), None
 
 
+@nll_loss.batched_vjp
+def _(g: Array, needs: Any, picked: tuple[Array, Array], shape: tuple[int, ...], scale: float) -> Any:
+    g = single(g)
+    count = math.prod(shape[:-1])
+    each = g.reshape(len(g), count)[:, picked[0]] if g.shape[1:] == shape[:-1] else g[:, None] * g.dtype.type(scale)
+    d = np.zeros((len(g), count, shape[-1]), g.dtype)
+    d[:, picked[0], picked[1]] = -each
+    return d.reshape(len(g), *shape), None
+
+
 # --- numbers ---------------------------------------------------------------------------------------
 
 
@@ -220,6 +235,18 @@ def _(g: Any, needs: Any, prediction: Array, target: Array, scale: float) -> Any
     d, _ = _difference(prediction, target)
     d *= g * d.dtype.type(2 * scale)
     return d if needs[0] else None, -d if needs[1] else None
+
+
+def _against(g: Array, entries: Array) -> Array:
+    """A batch of cotangents so that it broadcasts against the entries, of which a loss is one number or one each."""
+    return g if g.ndim > entries.ndim else g.reshape(len(g), *(1,) * entries.ndim)
+
+
+@mse_loss.batched_vjp
+def _(g: Array, needs: Any, prediction: Array, target: Array, scale: float) -> Any:
+    d, _ = _difference(prediction, target)
+    each = d * (_against(g, d) * d.dtype.type(2 * scale))
+    return each if needs[0] else None, -each if needs[1] else None
 
 
 @mse_loss.reference
@@ -274,6 +301,11 @@ def _(g: Any, needs: Any, logits: Array, targets: Array, scale: float) -> Any:
     # sigmoid(x) - t, where both may be near 1, as a sum without cancellation at targets of 0 and 1
     dx = ((1 - t) * sigmoid_of(x) - t * sigmoid_of(-x)) * g if needs[0] else None
     return dx, -x * g if needs[1] else None
+
+
+@binary_cross_entropy_with_logits.batched_vjp
+def _(g: Array, needs: Any, logits: Array, targets: Array, scale: float) -> Any:
+    return binary_cross_entropy_with_logits.primitive.vjp(_against(g, logits), needs, logits, targets, scale)
 
 
 @binary_cross_entropy_with_logits.reference

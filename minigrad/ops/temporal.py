@@ -14,8 +14,8 @@ from ..core import Tensor
 from ..primitives import ForwardResult, primitive
 from ..rules import Shape, Shapes
 from ..spec import Array
-from .kernels.affine_maps import affine_rows, pull_affine
-from .kernels.cross_entropy import cross_entropy_rows, pull_rows, scaled_sum, score_rows
+from .kernels.affine_maps import affine_rows, pull_affine, pull_affine_batch
+from .kernels.cross_entropy import cross_entropy_rows, pull_batch, pull_rows, scaled_sum, score_rows
 from .kernels.numerics import narrowed
 from .kernels.rows import check_indices
 from .products import pull_affine_on_tensors
@@ -50,6 +50,11 @@ def temporal_affine(x: Array, W: Array, b: Array) -> ForwardResult:
 @temporal_affine.vjp
 def _(g: Any, needs: Any, x: Array, W: Array) -> Any:
     return pull_affine(g, needs, x, W)
+
+
+@temporal_affine.batched_vjp
+def _(g: Array, needs: Any, x: Array, W: Array) -> Any:
+    return pull_affine_batch(g, needs, x, W)
 
 
 @temporal_affine.vjp_on_tensors
@@ -123,6 +128,11 @@ def _as_mask(mask: Array) -> Array | None:
 def _(g: Any, needs: Any, rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Any:
     # the forward left rows of (softmax - one_hot(target)) / N
     return pull_rows(g, rows, keep, shape), None, None
+
+
+@temporal_softmax_loss.batched_vjp
+def _(g: Array, needs: Any, rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Any:
+    return pull_batch(g, rows, keep, shape), None, None
 
 
 @temporal_softmax_loss.reference

@@ -20,6 +20,7 @@ array([[ 0.3333,  0.3333, -0.6667],
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ import numpy as np
 from ...spec import Array
 from .numerics import single
 
-__all__ = ["cross_entropy_rows", "pull_rows", "scaled_sum", "score_rows", "spread"]
+__all__ = ["cross_entropy_rows", "pull_batch", "pull_rows", "scaled_sum", "score_rows", "spread"]
 
 
 def score_rows(scores: Array, targets: Array, keep: Array | None) -> tuple[Array, Array]:
@@ -91,6 +92,20 @@ def pull_rows(g: Any, rows: Array, keep: Array | None, shape: tuple[int, ...]) -
     if g.ndim:  # one loss an entry
         g = (g.ravel() if keep is None else g[keep])[:, None]
     return spread(rows if g.ndim == 0 and g == 1 else rows * g, keep, shape)
+
+
+def pull_batch(g: Array, rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Array:
+    """The same of a batch of cotangents: (B,), or (B, …) of one loss an entry. Returns (B, …, C)."""
+    if g.ndim == 1:
+        each = g[:, None]
+    else:
+        each = g.reshape(len(g), math.prod(g.shape[1:])) if keep is None else g[:, keep]
+    products = each[..., None] * rows
+    if keep is None:
+        return products.reshape(len(g), *shape)
+    full = np.zeros((len(g), *shape), products.dtype)
+    full[:, keep] = products
+    return full
 
 
 def spread(rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Array:

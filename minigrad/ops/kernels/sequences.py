@@ -165,7 +165,7 @@ def run_back(
             leave(group, t, arrive(group, t))
 
     observer = recorder()
-    if observer is None:
+    if observer is None or not observer.stepwise:
         run_in_parallel([partial(steps, group) for group in packing.groups])
     else:  # all groups step by step, for there must be a moment at which the cotangents of a step are whole
         for t in reversed(range(packing.steps)):
