@@ -359,7 +359,7 @@ FAMILIES: dict[str, tuple[Family, int, float]] = {
     "pooling": (pooling, 300, 8.0),
     "softmax": (softmax, 200, 8.0),
     "scans": (scans, 48, 8.0),
-    "reductions": (reductions, 150, 128.0),  # NumPy adds 100,000 rows one after the other, and not in pairs: 42 units
+    "reductions": (reductions, 150, 128.0),  # NumPy adds 100,000 rows one after the other, and not in pairs: 62 units
     "broadcasting": (broadcasting, 140, 8.0),
     "shaping": (shaping, 100, 8.0),
     "recurrent": (recurrent, 300, 64.0),
