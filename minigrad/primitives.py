@@ -88,7 +88,7 @@ def primitive(
         steps: of a primitive over a whole sequence (N, T, …), how it is made of steps, which drawings can then show.
         residuals: what each residual is, in order, so that derivatives can be differentiated: the name of an input,
             "output" ("output 1" for the second), "constant", or "derived" for anything else that depends on inputs.
-            The VJP is then run on tensors. Of derived ones it cannot, and the reference is differentiated instead.
+            The VJP is then run on tensors, or of derived ones the reference. For "hidden 1" see :class:`Primitive`.
 
     >>> import numpy as np, minigrad as mg
     >>> @mg.primitive(residuals=("x",))
