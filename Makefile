@@ -3,6 +3,7 @@
 #   make test    run all tests; make sweep the layers and networks of real sizes in full
 # and those who change or measure it want:
 #   make lint    read the code with ruff; make types with mypy; make format lays it out as ruff does
+#   make coverage  write docs/coverage.md anew, from the registry and the tests
 #   make bench   time minigrad beside PyTorch and others on this machine (20 minutes); bench/ holds figures and a picture
 # They make a virtual environment in .venv first and install pinned dependencies (constraints.txt).
 
@@ -18,7 +19,7 @@ comma = ,
 # One thread for each test process: together they fill the cores.
 ALONE = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: demo test sweep bench lint format types wheel clean help
+.PHONY: demo test sweep coverage bench lint format types wheel clean help
 .NOTPARALLEL:  # all share one environment
 
 help:
@@ -33,6 +34,9 @@ test: $(STAMP)
 
 sweep: $(STAMP)
 	$(ALONE) $(RUN) -m pytest $(PYTEST) --full -m sweep tests
+
+coverage: $(STAMP)
+	$(ALONE) $(RUN) -m tests.coverage
 
 bench: $(VENV)/.installed-bench
 	@mkdir -p bench

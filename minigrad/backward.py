@@ -16,7 +16,7 @@ import numpy as np
 from . import hooks, overwrites
 from .core import Leaf, Node, Tensor
 from .fingerprints import Fingerprinted
-from .graph import Cycle, Order, dependents, topological_order
+from .graph.order import Cycle, Order, dependents, topological_order
 from .keeping import Kept
 from .overwrites import arrays_in, overwritten, owner
 from .primitives import Primitive

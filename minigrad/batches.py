@@ -55,7 +55,7 @@ def _pull(node: Node, cotangents: tuple[Array | None, ...], needs: tuple[bool, .
     primitive, residuals = cast(Primitive, node.primitive), cast("tuple[Any, ...]", node.residuals)
     check_residuals(node)
     g = cotangents if node.later_outputs else cotangents[0]
-    if primitive.batched_vjp is not None:
+    if primitive.batched_vjp is not None and not _is_uncovered(primitive, len(cotangents)):
         grads = primitive.batched_vjp(g, needs, *residuals)
     elif primitive.entrywise:
         grads = primitive.vjp(g, needs, *residuals)
@@ -67,6 +67,12 @@ def _pull(node: Node, cotangents: tuple[Array | None, ...], needs: tuple[bool, .
         if needs[argnum]:
             fitted[argnum] = _fit(primitive, argnum, grads[argnum], size, *parent.outputs[index])
     return fitted
+
+
+def _is_uncovered(primitive: Primitive, outputs: int) -> bool:
+    """Whether hidden outputs are among so many, which only the usual rule takes cotangents of."""
+    hidden = [int(name.partition(" ")[2]) for name in primitive.residuals or () if name.startswith("hidden")]
+    return bool(hidden) and outputs > min(hidden)
 
 
 def _one_by_one(

@@ -17,6 +17,7 @@ import numpy as np
 from . import overwrites, recording
 from .core import Node, Tensor, current_scope, set_outputs, untracked
 from .keeping import CALLS, Kept, level, needs_inputs
+from .profiling.exchange import clocked, declared_forward, remembered
 from .rules import PRIMITIVES, ForwardResult, Primitive, Steps
 from .spec import Array, DType, as_array, describe, refuse_masked
 
@@ -87,7 +88,7 @@ def primitive(
         steps: of a primitive over a whole sequence (N, T, …), how it is made of steps, which drawings can then show.
         residuals: what each residual is, in order, so that derivatives can be differentiated: the name of an input,
             "output" ("output 1" for the second), "constant", or "derived" for anything else that depends on inputs.
-            The VJP is then run on tensors. Of derived ones it cannot, and the reference is differentiated instead.
+            The VJP is then run on tensors, or of derived ones the reference. For "hidden 1" see :class:`Primitive`.
 
     >>> import numpy as np, minigrad as mg
     >>> @mg.primitive(residuals=("x",))
@@ -109,10 +110,10 @@ def primitive(
 
 
 def _declare(record: Primitive) -> PrimitiveFunction:
-    short = record.differentiable and record.broadcasts and not record.variadic and not record.options
+    short = not clocked() and record.differentiable and record.broadcasts and not record.variadic and not record.options
     # By the names of the inputs: a call may give them as keywords, and the short paths' parameters are x, or a and b.
     maker = {("x",): _call_unary, ("a", "b"): _call_binary}.get(record.arguments, _call) if short else _call
-    function: Any = functools.update_wrapper(cast(Any, maker(record)), record.forward)
+    function: Any = remembered(functools.update_wrapper(cast(Any, maker(record)), declared_forward(record)))
 
     def decorator(attribute: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def declare(rule: Callable[..., Any]) -> Callable[..., Any]:

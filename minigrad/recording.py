@@ -76,6 +76,9 @@ class Recorder:
 
     rules = 0
 
+    stepwise = True
+    """Whether it is to be told of the steps of a sequence, which a VJP then takes one by one, on one thread."""
+
     def __init__(self, values: bool, gradients: bool, lines: bool) -> None:
         self.values, self.gradients, self.lines = values, gradients, lines
         self._node: Node | None = None  # whose VJP is running

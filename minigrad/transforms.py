@@ -155,7 +155,8 @@ class _Differentiation:
             for y, g in zip(outputs, cotangents, strict=True)
             if y.node is not None
         ]
-        found = recorded_pass(seeds, self.sources) if seeds else {}
+        with differentiating(CALLS if self.recorded else level()):  # in the results, which may be differentiated twice
+            found = recorded_pass(seeds, self.sources) if seeds else {}
         return [found.get(cast(Node, v.node), untracked(np.zeros_like(v.data))) for v in self.variables]
 
     def one(self) -> Tensor:

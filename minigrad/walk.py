@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from . import hooks
 from .backward import graph_of, needed_edges
 from .core import Node
-from .graph import dependents
+from .graph.order import dependents
 from .recording import say_where
 
 __all__ = ["Pull", "pull_back", "pull_back_to_edge"]

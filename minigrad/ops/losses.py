@@ -12,11 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Tensor
+from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
 from ..spec import Array
 from .activations import sigmoid_of
-from .kernels.cross_entropy import cross_entropy_rows, pull_batch, pull_rows, scaled_sum, score_rows, spread
+from .kernels.cross_entropy import (
+    cross_entropy_rows,
+    probabilities,
+    pull_batch,
+    pull_rows,
+    rows_vjp,
+    scaled_sum,
+    score_rows,
+    spread,
+)  # fmt: skip
 from .kernels.numerics import as_float, narrowed, single
 from .kernels.rows import check_indices
 from .linear import mapped
@@ -63,7 +72,7 @@ def _check_classes(name: str, scores: Array, targets: Array, ignore_index: int |
     return None if keep is None or keep.all() else keep
 
 
-@primitive(residuals=("derived",))
+@primitive(residuals=("hidden 1", "constant", "constant", "derived"))
 def cross_entropy(
     logits: Array,
     targets: Array,
@@ -102,18 +111,53 @@ def cross_entropy(
     rows, targets = score_rows(logits, targets, keep)
     scale = _scale(reduction, len(rows))
     losses = cross_entropy_rows(rows, targets, scale, label_smoothing)
+    residuals = rows, keep, logits.shape, (targets, losses, scale, label_smoothing)
     if reduction == "none":
         losses = spread(losses, keep, logits.shape[:-1])
-    return narrowed(_reduce(losses, reduction, scale), logits), (rows, keep, logits.shape)
+    return narrowed(_reduce(losses, reduction, scale), logits), residuals
 
 
 @cross_entropy.vjp
-def _(g: Any, needs: Any, rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Any:
-    return pull_rows(g, rows, keep, shape), None
+def _(g: Any, needs: Any, rows: Array, *rest: Any) -> Any:
+    return pull_classes(g, rows, *rest), None
+
+
+@cross_entropy.vjp_on_tensors
+def _(g: Any, needs: Any, rows: Any, *rest: Any) -> Any:
+    return pull_classes_on_tensors(g, rows, *rest), None
+
+
+def pull_classes(g: Any, rows: Array, keep: Array | None, shape: tuple[int, ...], made_of: Any) -> Any:
+    """The cotangent of scores of a shape, from that of the losses.
+
+    With derivatives of derivatives g is a pair: that of the losses, and that of ``rows``; None for one without.
+    """
+    if not isinstance(g, tuple):
+        return pull_rows(g, rows, keep, shape)
+    g, g_rows = g
+    d = None if g is None else pull_rows(g, rows, keep, shape)
+    if g_rows is None:
+        return d
+    bent = spread(rows_vjp(g_rows, probabilities(rows, *made_of), made_of[2]), keep, shape)
+    return bent if d is None else d + bent
+
+
+def pull_classes_on_tensors(g: Any, rows: Any, keep: Array | None, shape: tuple[int, ...], made_of: Any) -> Any:
+    """As :func:`pull_classes`, of tensors."""
+    g, g_rows = g if isinstance(g, tuple) else (g, None)
+    d: Any = 0.0
+    if g is not None:
+        g = single(g)
+        d = rows * (g.reshape(-1, 1) if keep is None else g[keep].reshape(-1, 1)) if g.ndim else rows * g
+    if g_rows is not None:
+        scale, now = made_of[2], plain(rows)
+        p = (rows - now) / scale + probabilities(now, *made_of)  # their values, and the rows' derivatives
+        d = d + rows_vjp(g_rows, p, scale)
+    return d.reshape(shape) if keep is None else mapped(d, lambda r: spread(r, keep, shape), lambda u: u[keep])
 
 
 @cross_entropy.batched_vjp
-def _(g: Array, needs: Any, rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Any:
+def _(g: Array, needs: Any, rows: Array, keep: Array | None, shape: tuple[int, ...], made_of: Any) -> Any:
     return pull_batch(g, rows, keep, shape), None
 
 

@@ -309,7 +309,7 @@ def with_tests(plan: dict[str, Plan], chosen: Sequence[Target], say: Callable[[s
 
 def _callable(name: str, module: ModuleType) -> Any:
     """What the cases are for: the primitive, or its family's stand-in, which takes all arrays first."""
-    return getattr(module, "FUNCTIONS", {}).get(name, getattr(mg.ops, name))
+    return getattr(module, "FUNCTIONS", {}).get(name) or getattr(mg.ops, name)
 
 
 def attack(plan: Plan) -> tuple[str, str]:
