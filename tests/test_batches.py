@@ -16,7 +16,7 @@ from minigrad.ops.kernels.windows import Windows
 from minigrad.primitives import PRIMITIVES, primitive
 
 # Those whose rule is called once a cotangent: a map given as a function on arrays of one shape, and recurrent layers.
-ONE_BY_ONE = {"linear_map", "lstm", "lstm_cell", "lstm_step", "rnn", "rnn_step"}
+ONE_BY_ONE = {"linear_map", "lstm", "lstm_cell", "lstm_slopes", "lstm_step", "pull_through_time", "rnn", "rnn_step"}
 
 
 def test_which_primitives_run_one_by_one():
