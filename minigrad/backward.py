@@ -23,7 +23,7 @@ from .primitives import Primitive
 from .recording import place_of, recorder, say_where
 from .spec import Array, describe, refuse_masked
 
-__all__ = ["check_residuals", "fit", "graph_of", "needed_edges", "reverse_pass", "unbroadcast"]
+__all__ = ["check_residuals", "fit", "graph_of", "miscounted", "needed_edges", "reverse_pass", "unbroadcast"]
 
 # The sums of cotangents so far. A key is a node, which stands for its first output, or (node, index) for a later one.
 _Cotangents: TypeAlias = "dict[Any, Any]"
@@ -45,8 +45,10 @@ def graph_of(nodes: list[Node], parents: Callable[[Node], tuple[Node, ...]] = _p
     return result
 
 
-def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
+def unbroadcast(g: Any, shape: tuple[int, ...], batch: int = 0) -> Any:
     """Sum a cotangent over the axes along which an input of ``shape`` was broadcast; half precision in single.
+
+    It may be a tensor, and have some more axes in front (``batch``), which stay.
 
     Raises:
         ValueError: if ``shape`` does not broadcast to the cotangent's shape.
@@ -57,35 +59,36 @@ def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
     if g.dtype == np.float16:
         g = g.astype(np.float32)  # adding ones to 2,048 would leave it there
     lead = g.ndim - len(shape)
-    if 0 < lead < g.ndim and g.shape[lead:] == shape:  # a bias
-        return _sum(g, axis=tuple(range(lead)))  # type: ignore[no-any-return]
-    if lead < 0 or any(n not in (1, m) for n, m in zip(shape, g.shape[lead:], strict=True)):
+    if 0 < lead < g.ndim and g.shape[lead:] == shape and not batch and type(g) is np.ndarray:  # a bias
+        return _sum(g, axis=tuple(range(lead)))
+    if lead < batch or any(n not in (1, m) for n, m in zip(shape, g.shape[lead:], strict=True)):
         raise ValueError(f"cannot sum {g.shape} to {shape}")
     stretched = tuple(lead + i for i, n in enumerate(shape) if n == 1 and g.shape[lead + i] != 1)
-    return g.sum(axis=(*range(lead), *stretched)).reshape(shape)  # type: ignore[no-any-return]
+    return g.sum(axis=(*range(batch, lead), *stretched)).reshape(g.shape[:batch] + shape)
 
 
-def fit(primitive: Primitive, argnum: int, grad: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-    """A cotangent in its input's shape and dtype, or an error that names the primitive."""
+def fit(
+    primitive: Primitive, argnum: int, grad: Any, shape: tuple[int, ...], dtype: Any, batch: tuple[int, ...] = ()
+) -> Any:
+    """A cotangent in its input's shape (behind that of a batch) and dtype, or an error that names the primitive."""
     if grad is None:
         raise ValueError(f"the VJP of {primitive.name} gave None for {primitive.input_name(argnum)}, which needs one")
-    grad = np.asarray(grad)
+    grad = grad if isinstance(grad, Tensor) else np.asarray(grad)
     if grad.dtype.kind not in "fiub":
-        raise TypeError(
-            f"the VJP of {primitive.name} gave {describe(grad)} for {primitive.input_name(argnum)}, "
-            f"which is {dtype} {shape}: cotangents are real numbers"
-        )
-    if grad.shape != shape:
+        raise TypeError(f"{_misfit(primitive, argnum, grad, shape, dtype, batch)}: cotangents are real numbers")
+    if grad.shape != (*batch, *shape):
         try:
-            if not primitive.broadcasts:
+            if not primitive.broadcasts or grad.shape[: len(batch)] != batch:
                 raise ValueError("nothing is summed")
-            grad = unbroadcast(grad, shape)
+            grad = unbroadcast(grad, shape, len(batch))
         except ValueError:
-            raise ValueError(
-                f"the VJP of {primitive.name} gave {describe(grad)} for {primitive.input_name(argnum)}, "
-                f"which is {dtype} {shape}"
-            ) from None
-    return grad.astype(dtype, copy=False)
+            raise ValueError(_misfit(primitive, argnum, grad, shape, dtype, batch)) from None
+    return grad if grad.dtype == dtype else grad.astype(dtype)
+
+
+def _misfit(primitive: Primitive, argnum: int, grad: Any, shape: Any, dtype: Any, batch: Any) -> str:
+    of = f", of {batch[0]} cotangents," if batch else ""
+    return f"the VJP of {primitive.name}{of} gave {describe(grad)} for {primitive.input_name(argnum)}, which is {dtype} {shape}"
 
 
 def _fitted(primitive: Primitive, parents: Any, argnums: Any, indices: Any, grads: Any) -> dict[int, Array]:
@@ -193,7 +196,7 @@ def _walk_back(
             vjp = primitive.vjp  # calling primitive.vjp(…) itself takes longer by 0.05 of an np.add
             grads = vjp(g, needs, *residuals) if residuals else vjp(g, needs)
             if type(grads) is not tuple or len(grads) != len(needs):
-                raise TypeError(_miscounted(primitive, len(needs), grads))
+                raise TypeError(miscounted(primitive, len(needs), grads))
             if observer is not None:
                 observer.flows(node, _fitted(primitive, parents, argnums, indices, grads))
             i = 0
@@ -269,7 +272,7 @@ def _refuse_gone(primitive: Primitive, residuals: Any) -> None:
     raise TypeError(f"the forward of {primitive.name} must return a tuple of residuals, not {describe(residuals)}")
 
 
-def _miscounted(primitive: Primitive, inputs: int, grads: Any) -> str:
+def miscounted(primitive: Primitive, inputs: int, grads: Any) -> str:
     if type(grads) is not tuple:
         return f"the VJP of {primitive.name} must return a tuple of cotangents, not {describe(grads)}"
     names = ", ".join(map(primitive.input_name, range(inputs)))

@@ -182,7 +182,7 @@ class _Check:
     def _trace(self, tracked: Sequence[int]) -> tuple[list[Tensor], list[Tensor]]:
         """The inputs, of which some are tracked, and the outputs in the inputs' own dtypes."""
         tensors = [Tensor(a, requires_grad=i in tracked) for i, a in enumerate(self.arrays)]
-        with recording():
+        with recording(), create_graph():  # also of functions that are derivatives themselves
             return tensors, _outputs(self.f(*tensors))
 
     def _outputs_at(self, points: Points) -> Array:

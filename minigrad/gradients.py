@@ -11,7 +11,7 @@ import numpy as np
 from .backward import graph_of, reverse_pass, seed_of
 from .core import Leaf, Tensor, recording, untracked
 from .higher_order import recorded_pass
-from .keeping import level
+from .keeping import is_recorded
 from .overwrites import written
 
 __all__: list[str] = []
@@ -42,7 +42,7 @@ def _backward(self: Tensor, gradient: Any = None, retain_graph: bool = False, cr
     >>> x.grad
     array(6., dtype=float32)
     """
-    if level() > 0 if create_graph is None else create_graph:
+    if is_recorded() if create_graph is None else create_graph:
         return _backward_recorded(self, gradient)
     found = reverse_pass([seed_of(self, gradient)], retain_graph)
     with _adding:

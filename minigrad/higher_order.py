@@ -19,20 +19,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain, repeat
-from operator import add
 from typing import Any, cast
 
 import numpy as np
 
-from .backward import check_residuals
 from .core import Node, Tensor, recording, untracked
-from .keeping import Kept, needs_inputs
+from .keeping import Kept, is_undeclared, needs_inputs
 from .overwrites import overwritten
 from .primitives import primitive
 from .recording import recorder
 from .rules import Primitive
 from .spec import Array, describe
-from .walk import pull_back
+from .walk import pull_back, pull_through
 
 __all__ = ["pull_tensors", "recorded_pass", "variable"]
 
@@ -67,51 +65,45 @@ def recorded_pass(seeds: Sequence[tuple[Node, int, Tensor]], sources: Sequence[N
     if observer is not None:
         observer.start({(node, index): g.data for node, index, g in seeds})
     with recording():
-        return pull_back(seeds, sources, pull_tensors, add)
+        found = pull_back(seeds, sources, pull_tensors)
+    # What depends on nothing is the caller's, or another source's, array yet.
+    return {key: g if g.node is not None else untracked(np.array(g.data)) for key, g in found.items()}
 
 
 def pull_tensors(node: Node, cotangents: tuple[Tensor | None, ...], needs: tuple[bool, ...]) -> Sequence[Any]:
     """The VJP of a node on tensors: its cotangents in the shapes and dtypes of its inputs."""
-    primitive = cast(Primitive, node.primitive)
-    check_residuals(node)
-    g = cotangents if node.later_outputs else cotangents[0]
+    fitted = pull_through(node, cotangents, needs, _run_rule)
+    return [untracked(g) if isinstance(g, np.ndarray) else g for g in fitted]
+
+
+def _run_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
+    """The VJP of a node on tensors, by whichever of its rules can; a recorder hears of no step of it."""
     observer = recorder()
-    if observer is not None:
-        arrays = tuple(None if c is None else c.data for c in cotangents)
-        observer.cotangent(node, arrays if node.later_outputs else arrays[0])
-        observer.rules += 1
+    if observer is None:
+        return _chosen_rule(node, g, needs)
+    observer.rules += 1
     try:
-        grads = _run_rule(node, primitive, g, needs)
+        return _chosen_rule(node, g, needs)
     finally:
-        if observer is not None:
-            observer.rules -= 1
-    if type(grads) is not tuple or len(grads) != len(needs):
-        raise TypeError(f"the VJP of {primitive.name} on tensors must return a tuple of {len(needs)} cotangents")
-    fitted: list[Tensor | None] = [None] * len(needs)
-    for parent, argnum, index in zip(node.parents, node.edges[0], node.edges[2], strict=True):
-        if needs[argnum]:
-            fitted[argnum] = _fit(primitive, argnum, grads[argnum], *parent.outputs[index])
-    if observer is not None:
-        observer.flows(node, {i: t.data for i, t in enumerate(fitted) if t is not None})
-    return fitted
+        observer.rules -= 1
 
 
-def _run_rule(node: Node, primitive: Primitive, g: Any, needs: tuple[bool, ...]) -> Any:
-    """The VJP of a node on tensors, by whichever of its rules can."""
-    residuals = cast("tuple[Any, ...]", node.residuals)
+def _chosen_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
+    primitive, residuals = cast(Primitive, node.primitive), cast("tuple[Any, ...]", node.residuals)
     rule: Any = primitive.vjp_on_tensors
-    needy = needs_inputs(primitive, residuals)
-    if needy and rule is None and primitive.reference is None:
+    inputs_needed = needs_inputs(primitive, residuals)
+    if (is_undeclared(primitive, residuals) and not inputs_needed) or (
+        inputs_needed and rule is None and primitive.reference is None
+    ):
         raise TypeError(
             f"{primitive.name} has no derivative of its derivative: declare what its residuals are, "
             "@primitive(residuals=…), if its VJP can run on tensors, or a reference"
         )
-    inputs = _input_tensors(node, primitive, residuals) if needy else None
-    if rule is None and inputs is None:
-        rule = primitive.vjp
+    if not inputs_needed:
+        return (rule or primitive.vjp)(g, needs, *_residual_tensors(node, primitive, residuals))
+    inputs = _input_tensors(node, primitive, residuals)
     if rule is not None:
-        met = _residual_tensors(node, primitive, residuals)
-        return rule(g, needs, *met) if inputs is None else rule(g, needs, *met, inputs=inputs)
+        return rule(g, needs, *_residual_tensors(node, primitive, residuals), inputs=inputs)
     return _pull_reference(node, primitive, g, needs, inputs)
 
 
@@ -123,10 +115,23 @@ def _attached(array: Any, node: Node, index: int) -> Tensor:
 
 def _residual_tensors(node: Node, primitive: Primitive, residuals: tuple[Any, ...]) -> list[Any]:
     """Residuals that are tracked inputs, or outputs, as tensors with their nodes; others as they are."""
-    return [
-        _residual_tensor(node, primitive, value, name)
-        for value, name in zip(residuals, chain(primitive.residuals or (), repeat("constant")), strict=False)
-    ]
+    names = primitive.residuals or ()
+    if len(names) > len(residuals):
+        raise TypeError(f"{primitive.name} declares {len(names)} residuals, and its forward gave {len(residuals)}")
+    if primitive.first_hidden is not None:
+        _show_hidden(node, primitive, residuals)
+    pairs = zip(residuals, chain(names, repeat("constant")), strict=False)
+    return [_residual_tensor(node, primitive, value, name) for value, name in pairs]
+
+
+def _show_hidden(node: Node, primitive: Primitive, residuals: tuple[Any, ...]) -> None:
+    """Make hidden outputs of a node outputs, which they then stay; threads that do it at once do the same."""
+    first, names = cast(int, primitive.first_hidden), cast("tuple[str, ...]", primitive.residuals)
+    later = node.later_outputs
+    if len(later) < first - 1:
+        raise TypeError(f"{primitive.name}: hidden {first} is declared, but it has {1 + len(later)} output(s)")
+    hidden = [value for value, name in zip(residuals, names, strict=False) if name.startswith("hidden")]
+    node.later_outputs = (*later[: first - 1], *((value.shape, value.dtype) for value in hidden))
 
 
 def _residual_tensor(node: Node, primitive: Primitive, value: Any, name: str) -> Any:
@@ -134,8 +139,6 @@ def _residual_tensor(node: Node, primitive: Primitive, value: Any, name: str) ->
         return value
     if name.startswith(("output", "hidden")):
         index = int(name.partition(" ")[2] or 0)
-        if index > len(node.later_outputs):  # a hidden one becomes an output when it is first asked for
-            node.later_outputs = (*node.later_outputs, (value.shape, value.dtype))
         return _attached(value, node, index) if node.outputs[index][1].kind == "f" else value
     argnum = primitive.arguments.index(name)
     if primitive.variadic and argnum == len(primitive.arguments) - 1:
@@ -157,7 +160,7 @@ def _input_tensors(node: Node, primitive: Primitive, residuals: Any) -> list[Any
     if not isinstance(residuals, Kept) or len(residuals.inputs) != len(node.edges[1]):
         raise ValueError(
             f"{primitive.name} kept too little for a derivative of its derivative: "
-            "run the forward within mg.create_graph(), or within the function of a transform such as mg.grad"
+            "run the forward within mg.create_graph(), or in a transform within another one"
         )
     if (array := overwritten(residuals.inputs, getattr(residuals, "born", node.born))) is not None:
         raise ValueError(f"{primitive.name}: an input, {describe(array)}, was written into since the call")
@@ -173,23 +176,6 @@ def _pull_reference(node: Node, primitive: Primitive, g: Any, needs: tuple[bool,
     outputs = out if isinstance(out, tuple) else (out,)
     cotangents = g if isinstance(g, tuple) else (g,)
     seeds = [(y.node, y.index, c) for y, c in zip(outputs, cotangents, strict=True) if y.node and c is not None]
-    found = pull_back(seeds, [cast(Node, v.node) for v in variables.values()], pull_tensors, add)
+    found = pull_back(seeds, [cast(Node, v.node) for v in variables.values()], pull_tensors)
     zeros = {i: np.zeros_like(v.data) for i, v in variables.items()}
     return tuple(found.get(cast(Node, variables[i].node), zeros[i]) if need else None for i, need in enumerate(needs))
-
-
-def _fit(primitive: Primitive, argnum: int, grad: Any, shape: tuple[int, ...], dtype: Any) -> Tensor:
-    """A cotangent in its input's shape and dtype, or an error that names the primitive."""
-    if grad is None:
-        raise ValueError(f"the VJP of {primitive.name} gave None for {primitive.input_name(argnum)}, which needs one")
-    grad = grad if isinstance(grad, Tensor) else untracked(np.asarray(grad))
-    if grad.shape != shape:
-        lead = grad.ndim - len(shape)
-        if not primitive.broadcasts or lead < 0:
-            raise ValueError(
-                f"the VJP of {primitive.name} gave {describe(grad)} for {primitive.input_name(argnum)}, "
-                f"which is {dtype} {shape}"
-            )
-        stretched = (lead + i for i, n in enumerate(shape) if n == 1 and grad.shape[lead + i] != 1)
-        grad = grad.sum((*range(lead), *stretched)).reshape(shape)
-    return grad if grad.dtype == dtype else grad.astype(dtype)  # type: ignore[no-any-return]

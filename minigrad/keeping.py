@@ -18,11 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from .core import current_scope
 from .recording import active
 from .rules import Primitive
 from .runtime.contexts import Context, until
 
-__all__ = ["CALLS", "PASSES", "Kept", "create_graph", "differentiating", "is_derived", "level", "needs_inputs"]
+__all__ = ["CALLS", "PASSES", "Kept", "create_graph", "differentiating", "is_recorded", "is_undeclared", "level",
+           "needs_inputs"]  # fmt: skip
 
 PASSES, CALLS = 1, 2
 _level: ContextVar[int] = ContextVar("minigrad_level", default=0)
@@ -43,20 +45,19 @@ class Kept(tuple[Any, ...]):
 
 def needs_inputs(primitive: Primitive, residuals: Any) -> bool:
     """Whether a VJP on tensors needs the inputs of a call besides its residuals."""
-    rule: Any = primitive.vjp_on_tensors
-    if rule is not None:
-        return bool(rule.__code__.co_kwonlyargcount)  # it takes `inputs`
-    return is_derived(primitive, residuals)
+    if primitive.vjp_on_tensors is not None:
+        return primitive.takes_inputs
+    return "derived" in (primitive.residuals or ()) or is_undeclared(primitive, residuals)
 
 
-def is_derived(primitive: Primitive, residuals: Any) -> bool:
-    """Whether some residual depends on the inputs of a call without being one, or its output.
+def is_undeclared(primitive: Primitive, residuals: Any) -> bool:
+    """Whether a residual of which nobody said what it is may depend on the inputs, as any float may."""
+    return _may_depend(residuals[len(primitive.residuals or ()) :])
 
-    If a primitive does not declare what its residuals are, any float among them may.
-    """
-    if primitive.residuals is not None:
-        return "derived" in primitive.residuals
-    return _may_depend(residuals)
+
+def is_recorded() -> bool:
+    """Whether a reverse pass is to leave a graph."""
+    return level() > 0 and current_scope() is not None
 
 
 def _may_depend(value: Any) -> bool:
@@ -101,7 +102,8 @@ class create_graph(differentiating):  # noqa: N801
 
     ``.grad`` is then a tensor, which depends on all that the gradient depends on: for penalties on gradients of
     parameters. Results of :func:`minigrad.grad` and its relatives depend on the leaves that their function met. All of
-    the graph stays in memory as long as anything of it does. It holds for the thread or task that enters it.
+    the graph stays in memory as long as anything of it does; a leaf whose ``.grad`` depends on it makes a circle, which
+    Python's collector breaks. It holds for the thread or task that enters it.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([1.0, 2.0], requires_grad=True)

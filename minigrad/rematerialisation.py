@@ -10,21 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from operator import add
 from typing import Any, cast
 
 import numpy as np
 
-from .backward import check_residuals, fit
 from .core import Node, Tensor, current_scope, recording, untracked
 from .higher_order import pull_tensors
-from .keeping import CALLS, differentiating
+from .keeping import CALLS, differentiating, level
 from .primitives import Primitive, primitive
 from .recording import Recorder, using
 from .rng import States, noting, replaying
 from .spec import Array
 from .structures import filled, leaves
-from .walk import Pull, pull_back_to_edge
+from .walk import Pull, pull_back_to_edge, pull_through
 
 __all__ = ["checkpoint"]
 
@@ -69,15 +67,16 @@ class _Run:
     edge: tuple[tuple[Node, int], ...] = ()
     places: tuple[int, ...] = ()
     states: States = field(default_factory=dict)
+    level: int = field(default_factory=level)  # of the first run
 
     def pull(self, g: Any, needs: tuple[bool, ...], pull: Pull) -> tuple[Any, ...]:
         """Run it again, and pull cotangents of its outputs back to the edge."""
-        with replaying(self.states), recording():
+        with replaying(self.states), recording(), differentiating(max(self.level, level())):
             tensors = _tensors(self.function(*self.args, **self.kwargs))
         cotangents = g if isinstance(g, tuple) else (g,)
         outputs = [tensors[place] for place in self.places]
         seeds = [(cast(Node, y.node), y.index, c) for y, c in zip(outputs, cotangents, strict=True) if c is not None]
-        found = pull_back_to_edge(seeds, list({node for node, _ in self.edge}), pull, add)
+        found = pull_back_to_edge(seeds, list({node for node, _ in self.edge}), pull)
         return tuple(
             found.get(key, np.zeros(*key[0].outputs[key[1]])) if need else None
             for key, need in zip(self.edge, needs, strict=True)
@@ -108,16 +107,14 @@ def _(g: Any, needs: tuple[bool, ...], run: _Run, edge: list[Any]) -> Any:
 
 
 def _pull_arrays(node: Node, cotangents: tuple[Any, ...], needs: tuple[bool, ...]) -> Sequence[Any]:
-    """The VJP of a node, and what it kept freed."""
-    primitive, residuals = cast(Primitive, node.primitive), cast("tuple[Any, ...]", node.residuals)
-    check_residuals(node)
-    grads = primitive.vjp(cotangents if node.later_outputs else cotangents[0], needs, *residuals)
+    """The VJP of a node, whose residuals are freed."""
+    fitted = pull_through(node, cotangents, needs, _usual_rule)
     node.residuals = None
-    fitted: list[Any] = [None] * len(needs)
-    for parent, argnum, index in zip(node.parents, node.edges[0], node.edges[2], strict=True):
-        if needs[argnum]:
-            fitted[argnum] = fit(primitive, argnum, grads[argnum], *parent.outputs[index])
     return fitted
+
+
+def _usual_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
+    return cast(Primitive, node.primitive).vjp(g, needs, *cast("tuple[Any, ...]", node.residuals))
 
 
 def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -69,13 +69,13 @@ class Primitive:
             derivatives of derivatives the VJP's g is a tuple, in which its cotangent (or None) is behind the outputs'.
             Those not named are constants. None if it was not declared.
         vjp_on_tensors: the VJP of tensors, if `vjp` does not run on them or has no right derivative there; or None.
-            If it has a keyword ``inputs`` it is given all inputs besides.
+            If it has a keyword ``inputs`` it is given all inputs besides (`takes_inputs`).
         batched_vjp: the VJP of cotangents with one axis more, in front; or None if there is none but one by one.
     """
 
     __slots__ = ("arguments", "batched_vjp", "broadcasts", "commutative", "cost", "differentiable", "entrywise",
-                 "forward", "module", "name", "options", "reference", "residuals", "signature", "steps", "variadic",
-                 "vjp", "vjp_on_tensors")  # fmt: skip
+                 "first_hidden", "forward", "module", "name", "options", "reference", "residuals", "signature",
+                 "steps", "takes_inputs", "variadic", "vjp", "vjp_on_tensors")  # fmt: skip
 
     def __init__(
         self,
@@ -98,6 +98,7 @@ class Primitive:
         self.vjp: Callable[..., Any] = self._no_vjp
         self.reference: Callable[..., Any] | None = None
         self.vjp_on_tensors: Callable[..., Any] | None = None
+        self.takes_inputs = False
         self.batched_vjp: Callable[..., Any] | None = None
         self.cost: Callable[[Shapes, Shape, Mapping[str, Any]], int] | None = None
         self.signature = inspect.signature(forward)
@@ -115,6 +116,7 @@ class Primitive:
         self.variadic = bool(inputs) and inputs[-1].kind is inspect.Parameter.VAR_POSITIONAL
         if steps is not None:
             self._check_steps(steps)
+        self.first_hidden: int | None = None
         self.residuals = None if residuals is None else self._checked_residuals(residuals)
 
     def _checked_residuals(self, names: Any) -> tuple[str, ...]:
@@ -127,6 +129,10 @@ class Primitive:
                     f"primitive {self.name}: residuals: {name!r} is none of {', '.join(self.arguments)}, 'output', "
                     "'output 1', …, 'hidden 1', …, 'constant', 'derived'"
                 )
+        hidden = [int(name.partition(" ")[2]) for name in names if name.startswith("hidden")]
+        if hidden and hidden != list(range(hidden[0], hidden[0] + len(hidden))):
+            raise ValueError(f"primitive {self.name}: residuals: hidden outputs must be numbered in order: {hidden}")
+        self.first_hidden = hidden[0] if hidden else None
         return tuple(names)
 
     def _check_steps(self, steps: Any) -> None:

@@ -25,7 +25,7 @@ from .backward import graph_of, reverse_pass, seed_of
 from .batches import jacobian_rows
 from .core import Leaf, Node, Tensor, current_scope, plain, recording, set_outputs, untracked
 from .higher_order import recorded_pass, variable
-from .keeping import CALLS, PASSES, differentiating, level
+from .keeping import CALLS, PASSES, differentiating, is_recorded, level
 from .primitives import primitive
 from .spec import Array
 from .structures import each_like, filled, leaves, like, matched
@@ -63,7 +63,7 @@ class _Differentiation:
 
     def __init__(self, name: str, twice: bool = False) -> None:
         self.name = name
-        self.recorded = level() > 0 and current_scope() is not None  # whether somebody may differentiate the results
+        self.recorded = is_recorded()  # whether somebody may differentiate the results
         self.twice = twice
         self.variables: list[Tensor] = []
         self.primals: list[Tensor] = []
@@ -142,7 +142,7 @@ class _Differentiation:
     def pull(self, outputs: Sequence[Tensor], cotangents: Sequence[Tensor], keep: bool) -> list[Tensor]:
         """The cotangents of the variables, zeros where nothing depends on one."""
         met = self.met(cotangents)
-        if met and (self.recorded or (level() > 0 and current_scope() is not None)):
+        if met and (self.recorded or is_recorded()):
             return self.pull_recorded(outputs, cotangents)
         seeds = [seed_of(y, g) for y, g in zip(outputs, cotangents, strict=True) if y.node is not None]
         found = reverse_pass(seeds, keep, cast("list[Leaf]", self.sources)) if seeds else {}
@@ -372,6 +372,12 @@ def _linearize(name: str, f: Callable[..., Any], primals: Sequence[Any]) -> tupl
     return like(out, run.results(run.outputs)), push
 
 
+def _listed(name: str, primals: Any) -> Sequence[Any]:
+    if not isinstance(primals, (list, tuple)):
+        raise TypeError(f"{name}: primals must be a list or tuple of arguments, not {type(primals).__name__}")
+    return primals
+
+
 def _weight(y: Tensor) -> Tensor:
     """A variable of an output's shape, in which what is pulled back is linear."""
     fresh = untracked(np.zeros(y.shape, y.dtype if y.dtype.kind == "f" else np.float64))  # integers do not move
@@ -397,7 +403,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     >>> out.item(), tangent.item()
     (9.0, 6.0)
     """
-    out, push = _linearize("jvp", f, primals)
+    out, push = _linearize("jvp", f, _listed("jvp", primals))
     return out, push(*tangents)
 
 
@@ -423,6 +429,7 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], vectors: Sequence[Any]) -
     >>> hvp(lambda x, y: (x * x * y).sum(), [2.0, 3.0], [1.0, 0.0])
     (tensor(6.), tensor(4.))
     """
+    primals = _listed("hvp", primals)
     run = _Differentiation("hvp", twice=True)
     args = [run.variables_for(p, f"primal {i}") for i, p in enumerate(primals)]
     run.call(f, args, {})

@@ -6,17 +6,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
+
+import numpy as np
 
 from . import hooks
-from .backward import graph_of, needed_edges
-from .core import Node
+from .backward import check_residuals, fit, graph_of, miscounted, needed_edges
+from .core import Node, plain
 from .graph.order import dependents
-from .recording import say_where
+from .recording import recorder, say_where
+from .rules import Primitive
 
-__all__ = ["Pull", "pull_back", "pull_back_to_edge"]
+__all__ = ["Pull", "pull_back", "pull_back_to_edge", "pull_through"]
 
-
+Rule = Callable[[Node, Any, "tuple[bool, ...]"], Any]
+"""``rule(node, g, needs)``: what a rule of the node's primitive makes of a cotangent, or a tuple of several."""
 Fire = Callable[[Node, tuple[Any, ...]], tuple[Any, ...]]
 
 
@@ -33,7 +37,6 @@ def pull_back(
     seeds: Sequence[tuple[Node, int, Any]],
     sources: Sequence[Node],
     pull: Pull,
-    add: Callable[[Any, Any], Any],
     fire: Fire = hooks.fire,
 ) -> dict[Any, Any]:
     """Cotangents of the first outputs of some sources, given those of some outputs.
@@ -54,7 +57,7 @@ def pull_back(
         grads.update(hooks.retained(node, gs))
         return gs
 
-    found = pull_back_to_edge(seeds, sources, pull, add, attend)
+    found = pull_back_to_edge(seeds, sources, pull, attend)
     for (node, index), g in found.items():
         if not index:
             try:
@@ -69,7 +72,6 @@ def pull_back_to_edge(
     seeds: Sequence[tuple[Node, int, Any]],
     sources: Sequence[Node],
     pull: Pull,
-    add: Callable[[Any, Any], Any],
     fire: Fire = hooks.fire,
 ) -> dict[tuple[Node, int], Any]:
     """The same for all outputs of the sources, by node and index; the sources' own hooks are not called."""
@@ -84,7 +86,7 @@ def pull_back_to_edge(
 
     def arrive(node: Node, index: int, g: Any) -> None:
         key = node, index
-        cotangents[key] = add(cotangents[key], g) if key in cotangents else g
+        cotangents[key] = _sum_of(cotangents[key], g) if key in cotangents else g
 
     for seed in seeds:
         arrive(*seed)
@@ -102,4 +104,43 @@ def pull_back_to_edge(
             raise
         for parent, argnum, index in zip(edges[0], edges[1], edges[3], strict=True):
             arrive(parent, index, grads[argnum])
-    return {key: g for key, g in cotangents.items() if key[0] in ends}
+    return {key: _narrowed(g, *key) for key, g in cotangents.items() if key[0] in ends}
+
+
+def _sum_of(a: Any, b: Any) -> Any:
+    """The sum of two cotangents; of half precision in single, since sums of ones would stop at 2,048."""
+    return (a.astype(np.float32) if a.dtype == np.float16 else a) + b
+
+
+def _narrowed(g: Any, node: Node, index: int) -> Any:
+    """A sum in the dtype of its output."""
+    dtype = node.outputs[index][1]
+    return g if g.dtype == dtype else g.astype(dtype)
+
+
+def pull_through(
+    node: Node, cotangents: tuple[Any, ...], needs: tuple[bool, ...], rule: Rule, batch: tuple[int, ...] = ()
+) -> list[Any]:
+    """The VJP of a node by some rule of its primitive, in the shapes (behind that of a batch) and dtypes of its inputs.
+
+    Raises:
+        ValueError: if residuals were freed or written into, or the rule returns a wrong shape. TypeError: if it returns
+            anything but a tuple with an entry for each input.
+    """
+    primitive = cast(Primitive, node.primitive)
+    check_residuals(node)
+    several = len(cotangents) > 1  # as it was when they were collected: hidden outputs may have joined since
+    observer = None if batch else recorder()
+    if observer is not None:
+        arrays = tuple(map(plain, cotangents))
+        observer.cotangent(node, arrays if several else arrays[0])
+    grads = rule(node, cotangents if several else cotangents[0], needs)
+    if type(grads) is not tuple or len(grads) != len(needs):
+        raise TypeError(miscounted(primitive, len(needs), grads))
+    fitted: list[Any] = [None] * len(needs)
+    for parent, argnum, index in zip(node.parents, node.edges[0], node.edges[2], strict=True):
+        if needs[argnum]:
+            fitted[argnum] = fit(primitive, argnum, grads[argnum], *parent.outputs[index], batch)
+    if observer is not None:
+        observer.flows(node, {i: plain(g) for i, g in enumerate(fitted) if g is not None})
+    return fitted

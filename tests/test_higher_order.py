@@ -595,3 +595,148 @@ def test_the_gradient_of_a_half_is_a_half():
     assert second.dtype == np.float16
     wide = mg.hessian(lambda x: (mg.tanh(x) * mg.softplus(x)).sum())(x.astype(float)).numpy()
     np.testing.assert_allclose(second.numpy(), wide, rtol=5e-3, atol=1e-3)
+
+
+# --- what was wrong once -----------------------------------------------------------------------------
+
+
+def declared(name, forward, vjp, on_tensors=None, **options):
+    """A primitive of a test, which the registry forgets again."""
+    forward.__name__ = name
+    function = mg.primitive(**options)(forward) if options else mg.primitive(forward)
+    function.vjp(vjp)
+    if on_tensors is not None:
+        function.vjp_on_tensors(on_tensors)
+    del PRIMITIVES[next(k for k in PRIMITIVES if k.endswith(f".{name}"))]
+    return function
+
+
+def logistic(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def test_a_residual_without_a_name_is_no_constant():
+    """Once x sigmoid(x), which named x alone, had a second derivative of 0.235 for 0.441."""
+    forward = lambda x: (x * logistic(x), (x, logistic(x)))  # noqa: E731
+    rule = lambda g, needs, x, s: (g * (s + x * s * (1 - s)),)  # noqa: E731
+    short = declared("short", forward, rule, residuals=("x",))
+    with pytest.raises(TypeError, match=r"short has no derivative of its derivative: declare .*residuals"):
+        mg.grad(mg.grad(short))(0.5)
+    on_tensors = lambda g, needs, x, s: (g * (s + x * s * (1 - s)),)  # noqa: E731
+    silent = declared("silent", forward, rule, on_tensors)
+    with pytest.raises(TypeError, match=r"silent has no derivative of its derivative: declare .*residuals"):
+        mg.grad(mg.grad(silent))(0.5)
+
+
+def test_more_names_than_residuals_are_refused():
+    long = declared("long", lambda x: (x * x, (x,)), lambda g, needs, x: (2 * x * g,), residuals=("x", "output"))
+    with pytest.raises(TypeError, match=r"long declares 2 residuals, and its forward gave 1"):
+        mg.grad(mg.grad(long))(2.0)
+
+
+@pytest.mark.parametrize("names", [("hidden 2", "hidden 1"), ("hidden 1", "hidden 3"), ("hidden 0",)])
+def test_hidden_outputs_are_numbered_in_order(names):
+    with pytest.raises(ValueError, match="hidden"):
+        declared("misnumbered", lambda x: (x, (x,)), lambda g, needs, x: (g,), residuals=names)
+
+
+def test_hidden_outputs_begin_behind_the_visible_ones():
+    behind = declared("behind", lambda x: (x * x, (x * 2,)), lambda g, needs, y: (g * y,), residuals=("hidden 2",))
+    with pytest.raises(TypeError, match=r"behind: hidden 2 is declared, but it has 1 output"):
+        mg.grad(mg.grad(behind))(2.0)
+
+
+def test_sums_of_halves_are_single_in_every_pass():
+    """3,000 uses of one input: sums of ones stop at 2,048 in half precision."""
+    many = lambda x: sum((x for _ in range(2999)), x)  # noqa: E731
+    x = mg.tensor(np.ones(1, np.float16), requires_grad=True)
+    many(x).backward(create_graph=True)
+    assert x.grad.item() == 3000
+    x.zero_grad()
+    mg.checkpoint(many, x).backward()
+    assert x.grad.item() == 3000
+    assert mg.grad(lambda x: mg.grad(lambda x: many(x).sum())(x).sum() + (x * 3000).sum())(x.detach()).item() == 3000
+    assert mg.jacobian(many)(x.detach()).item() == 3000
+
+
+def test_a_recorded_gradient_is_nobody_elses():
+    a, b = (mg.tensor(np.ones(3), requires_grad=True) for _ in range(2))
+    g = np.full(3, 2.0)
+    (a + b).backward(g, create_graph=True)
+    a.grad[0] = 5.0
+    np.testing.assert_array_equal(b.grad.numpy(), [2, 2, 2])
+    np.testing.assert_array_equal(g, [2, 2, 2])
+
+
+def test_a_wrong_shape_names_the_primitive():
+    wrong = declared("wrong", lambda x: (x * x, (x,)), lambda g, needs, x: ((2 * x * g)[:1],), residuals=("x",))
+    with pytest.raises(ValueError, match="the VJP of wrong gave float64"):
+        mg.grad(lambda x: mg.grad(lambda x: wrong(x).sum())(x).sum())(np.ones(3))
+
+
+def test_a_rule_may_be_any_function():
+    import functools
+
+    def rule(g, needs, x, factor):
+        return (g * factor * x,)
+
+    square = declared("square_of", lambda x: (x * x, (x,)), functools.partial(rule, factor=2),
+                      functools.partial(rule, factor=2), residuals=("x",))  # fmt: skip
+    assert mg.grad(mg.grad(square))(3.0).item() == 2
+
+
+def test_no_grad_makes_constants_of_both_kinds_of_pass():
+    x = mg.tensor([2.0], requires_grad=True)
+    y = (x * x * x).sum()
+    with mg.create_graph(), mg.no_grad():
+        y.backward(retain_graph=True)
+        assert isinstance(x.grad, np.ndarray)
+
+
+def test_gradients_of_gradients_can_be_checked():
+    assert mg.gradcheck(lambda x: mg.grad(lambda x: (mg.tanh(x) * x).sum())(x), [np.array([0.3, -1.0])])
+
+
+def test_several_threads_leave_graphs_of_one_graph():
+    """What an LSTM hides becomes outputs of its node, in whichever thread comes first."""
+    import sys
+
+    rng = np.random.default_rng(0)
+    W = mg.tensor(rng.standard_normal((5, 8)), requires_grad=True)
+    before, failed = sys.getswitchinterval(), []
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(10):
+            with mg.create_graph():
+                h, _ = ops.lstm(rng.standard_normal((2, 3, 2)), np.zeros((2, 2)), W[:2], W[2:4], W[4])
+                loss = (h * h).sum() + mg.cross_entropy(h[:, -1], [0, 1])
+
+            def work(loss=loss):
+                try:
+                    with mg.create_graph():
+                        mg.grad(lambda w: (w * 1.0).sum())(mg.tensor(1.0))
+                        loss.backward(retain_graph=True)
+                except Exception as error:
+                    failed.append(error)
+
+            def certify(loss=loss):
+                try:
+                    mg.check.certify_backward(loss)
+                except Exception as error:
+                    failed.append(error)
+
+            threads = [threading.Thread(target=target) for target in (work, certify, work, certify)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            W.zero_grad()
+    finally:
+        sys.setswitchinterval(before)
+    assert not failed, failed
+
+
+def test_primals_that_are_no_list_are_named():
+    for transform in (mg.jvp, mg.hvp):
+        with pytest.raises(TypeError, match=r"primals must be a list or tuple of arguments, not float"):
+            transform(lambda x: x * x, 3.0, 1.0)

@@ -67,7 +67,7 @@ def _(g: Any, needs: Any, y: Array) -> Any:
     return (taken(g, y != 0),)  # y >= 0, or NaN, which passes all on as in maximum
 
 
-@primitive(entrywise=True, residuals=("x",))
+@primitive(entrywise=True, residuals=("x", "constant"))
 def leaky_relu(x: Array, negative_slope: float = 0.01) -> ForwardResult:
     """x where x > 0, negative_slope x elsewhere, entry by entry, for x of any shape.
 
@@ -87,7 +87,7 @@ def _(g: Any, needs: Any, x: Array, slope: float) -> Any:
     return (np.where(above, g, slope * g) if slope else taken(g, above),)
 
 
-@primitive(entrywise=True, residuals=("x",))
+@primitive(entrywise=True, residuals=("x", "constant"))
 def elu(x: Array, alpha: float = 1.0) -> ForwardResult:
     """x where x > 0, alpha (exp(x) - 1) elsewhere, entry by entry, for x of any shape.
 

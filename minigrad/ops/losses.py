@@ -183,7 +183,7 @@ def _(
     return multiply(sum(losses), 1 / max(int(np.count_nonzero(keep)), 1) if reduction == "mean" else 1.0)
 
 
-@primitive(residuals=("constant",))
+@primitive(residuals=("constant", "constant", "constant"))
 def nll_loss(
     log_probabilities: Array, targets: Array, reduction: str = "mean", ignore_index: int | None = None
 ) -> ForwardResult:
@@ -245,7 +245,7 @@ def _(g: Array, needs: Any, picked: tuple[Array, Array], shape: tuple[int, ...],
 # --- numbers ---------------------------------------------------------------------------------------
 
 
-@primitive(residuals=("prediction", "target"))
+@primitive(residuals=("prediction", "target", "constant"))
 def mse_loss(prediction: Array, target: Array, reduction: str = "mean") -> ForwardResult:
     """The squared error, (prediction - target)^2.
 
@@ -304,7 +304,7 @@ def _(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Any:
     return multiply(sum(losses), 1 / max(losses.size, 1) if reduction == "mean" else 1.0)
 
 
-@primitive(residuals=("logits", "targets"))
+@primitive(residuals=("logits", "targets", "constant"))
 def binary_cross_entropy_with_logits(logits: Array, targets: Array, reduction: str = "mean") -> ForwardResult:
     """The cross-entropy of sigmoid(x) at targets t: -t log sigmoid(x) - (1 - t) log sigmoid(-x).
 

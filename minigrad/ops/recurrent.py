@@ -236,7 +236,7 @@ def _(x: Tensor, h: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> Tensor:
 
 @primitive(
     steps=Steps(rnn_step.primitive, {"h0": "h"}, inputs="x", indices="indices", weights="Wx"),
-    residuals=("hidden 1", "hidden 2", "hidden 3", "Wx", "Wh"),
+    residuals=("hidden 1", "hidden 2", "hidden 3", "Wx", "Wh", "constant", "constant"),
 )
 def rnn(
     x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, lengths: Any = None, indices: Any = None
@@ -471,7 +471,7 @@ def _(x: Tensor, h: Tensor, c: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> tup
 
 @primitive(
     steps=Steps(lstm_step.primitive, {"h0": "h", "c0": "c"}, inputs="x", indices="indices", weights="Wx"),
-    residuals=("hidden 2", "hidden 3", "hidden 4", "hidden 5", "hidden 6", "derived", "hidden 7", "Wx", "Wh"),
+    residuals=(*(f"hidden {k}" for k in range(2, 7)), "derived", "hidden 7", "Wx", "Wh", "constant", "constant"),
 )
 def lstm(
     x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, c0: Array | None = None, lengths: Any = None,

@@ -295,7 +295,7 @@ def _(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
     return sqrt(divide(y, _count(x, y) - ddof))
 
 
-@primitive(residuals=("x", "output"))
+@primitive(residuals=("x", "output", "constant", "constant", "constant"))
 def norm(x: Array, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> ForwardResult:
     """The length of x, of any shape, as a vector: over all axes or some, never a matrix norm.
 

@@ -60,7 +60,7 @@ def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
     )
 
 
-@primitive(entrywise=True, residuals=("x",))
+@primitive(entrywise=True, residuals=("x", "constant", "constant"))
 def clip(x: Array, min: float | None = None, max: float | None = None) -> ForwardResult:
     """x, of any shape, limited to [min, max]; a bound that is None does not limit.
 

@@ -26,7 +26,7 @@ __all__ = ["gate_slopes", "lstm_slopes", "pull_through_time"]
 # --- the loop ---------------------------------------------------------------------------------------
 
 
-@primitive(residuals=("slopes", "Wh", "output", "derived"))
+@primitive(residuals=("slopes", "Wh", "output", "derived", "constant"))
 def pull_through_time(
     slopes: Array, Wh: Array, gh: Array | None = None, gc: Array | None = None, ga: Array | None = None,
     packing: Any = None,
@@ -112,7 +112,7 @@ def _arrived(carried: Tensor, g: Any, step: slice, n: int) -> Tensor:
 # --- the slopes of an LSTM --------------------------------------------------------------------------
 
 
-@primitive(residuals=("derived", "derived", "derived"))
+@primitive(residuals=("derived", "derived", "derived", "constant"))
 def lstm_slopes(gates: Array, before: Array, c: Array, packing: Any) -> ForwardResult:
     """The slopes (M, 6H) of an LSTM's steps.
 

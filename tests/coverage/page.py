@@ -18,7 +18,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad.backward import graph_of
-from minigrad.keeping import is_derived
+from minigrad.keeping import needs_inputs
 from minigrad.primitives import PRIMITIVES, Primitive
 from tests import test_higher_order as higher
 from tests import test_registry as registry
@@ -62,7 +62,7 @@ def second_order(record: Primitive) -> str:
     """How the VJP is differentiated, see higher_order."""
     if record.vjp_on_tensors is not None:
         return "rule of its own"
-    if not is_derived(record, ()):
+    if not needs_inputs(record, ()):
         return "VJP"
     return "reference" if record.reference is not None else "none"
 
