@@ -88,7 +88,8 @@ def fit(
 
 def _misfit(primitive: Primitive, argnum: int, grad: Any, shape: Any, dtype: Any, batch: Any) -> str:
     of = f", of {batch[0]} cotangents," if batch else ""
-    return f"the VJP of {primitive.name}{of} gave {describe(grad)} for {primitive.input_name(argnum)}, which is {dtype} {shape}"
+    input = primitive.input_name(argnum)
+    return f"the VJP of {primitive.name}{of} gave {describe(grad)} for {input}, which is {dtype} {shape}"
 
 
 def _fitted(primitive: Primitive, parents: Any, argnums: Any, indices: Any, grads: Any) -> dict[int, Array]:
