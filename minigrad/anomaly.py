@@ -35,6 +35,8 @@ class _Watch(Recorder):
         self.last: tuple[int, tuple[Any, ...]] = 0, ()  # whose VJP has been called last, and these cotangents
         self.bad_step: int | None = None  # the first one, on the way back, at which it met a bad cotangent
 
+    of_batches = True
+
     def around(self, inner: Recorder | None) -> Recorder | None:
         return _Watch(inner)
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 # What the current thread (or task) records: None under no_grad, else the path of scopes.
 _trace: ContextVar[tuple[str, ...] | None] = ContextVar("minigrad_trace", default=())
 current_scope, set_scope = _trace.get, _trace.set
+in_rule: ContextVar[bool] = ContextVar("minigrad_rule", default=False)
+"""Whether a VJP runs on tensors."""
 _new = object.__new__
 
 
@@ -255,6 +257,8 @@ class Tensor:
 
     @grad.setter
     def grad(self, value: Array | Tensor | None) -> None:
+        if value is None:
+            return self.zero_grad()
         if not isinstance(self.node, Leaf):
             raise ValueError("grad can only be set on a leaf that requires a gradient")
         array = value.data if isinstance(value, Tensor) else value
@@ -279,6 +283,8 @@ class Tensor:
 
     def item(self) -> Any:
         """The only entry as a Python number; ValueError if there are several."""
+        if self.node is not None and in_rule.get():
+            raise TypeError("a number taken out of a tensor is a constant, and a VJP on tensors must not make any")
         if self.data.size != 1:
             raise ValueError(f"item: a tensor of shape {self.shape} has {self.size} entries, not one")
         return self.data.item()

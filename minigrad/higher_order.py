@@ -23,7 +23,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from .core import Node, Tensor, recording, untracked
+from .core import Node, Tensor, in_rule, recording, untracked
 from .keeping import Kept, is_undeclared, needs_inputs
 from .overwrites import overwritten
 from .primitives import primitive
@@ -79,26 +79,37 @@ def pull_tensors(node: Node, cotangents: tuple[Tensor | None, ...], needs: tuple
 def _run_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
     """The VJP of a node on tensors, by whichever of its rules can; a recorder hears of no step of it."""
     observer = recorder()
-    if observer is None:
-        return _chosen_rule(node, g, needs)
-    observer.rules += 1
+    if observer is not None:
+        observer.rules += 1
+    outside = in_rule.set(True)
     try:
         return _chosen_rule(node, g, needs)
+    except Exception as error:
+        name = cast(Primitive, node.primitive).name
+        error.add_note(
+            f"the VJP of {name} ran on tensors, for a derivative of a derivative: it must be made of functions that "
+            f"know tensors, or have a rule of its own for them, @{name}.vjp_on_tensors"
+        )
+        raise
     finally:
-        observer.rules -= 1
+        in_rule.reset(outside)
+        if observer is not None:
+            observer.rules -= 1
 
 
 def _chosen_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
     primitive, residuals = cast(Primitive, node.primitive), cast("tuple[Any, ...]", node.residuals)
     rule: Any = primitive.vjp_on_tensors
     inputs_needed = needs_inputs(primitive, residuals)
-    if (is_undeclared(primitive, residuals) and not inputs_needed) or (
-        inputs_needed and rule is None and primitive.reference is None
+    if (inputs_needed and rule is None and primitive.reference is None) or (
+        not inputs_needed and is_undeclared(primitive, residuals)
     ):
-        raise TypeError(
-            f"{primitive.name} has no derivative of its derivative: declare what its residuals are, "
-            "@primitive(residuals=…), if its VJP can run on tensors, or a reference"
-        )
+        advice = "give it a reference or vjp_on_tensors, since some are derived"
+        if is_undeclared(primitive, residuals):
+            advice = (
+                "declare what its residuals are, @primitive(residuals=…), if its VJP can run on tensors, or a reference"
+            )
+        raise TypeError(f"{primitive.name} has no derivative of its derivative: {advice}")
     if not inputs_needed:
         return (rule or primitive.vjp)(g, needs, *_residual_tensors(node, primitive, residuals))
     inputs = _input_tensors(node, primitive, residuals)

@@ -77,6 +77,7 @@ class Recorder:
     rules = 0
 
     stepwise = True
+    of_batches = False  # whether it is told of passes of many cotangents at once, which have an axis more in front
     """Whether it is to be told of the steps of a sequence, which a VJP then takes one by one, on one thread."""
 
     def __init__(self, values: bool, gradients: bool, lines: bool) -> None:

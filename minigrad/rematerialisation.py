@@ -14,13 +14,13 @@ from typing import Any, cast
 
 import numpy as np
 
-from .core import Node, Tensor, current_scope, recording, untracked
+from .core import Node, Tensor, current_scope, in_rule, recording, untracked
 from .higher_order import pull_tensors
 from .keeping import CALLS, differentiating, level
 from .primitives import Primitive, primitive
 from .recording import Recorder, using
-from .rng import States, noting, replaying
-from .spec import Array
+from .rng import Draws, drawing
+from .spec import Array, Spec
 from .structures import filled, leaves
 from .walk import Pull, pull_back_to_edge, pull_through
 
@@ -52,13 +52,22 @@ class _Collector(Recorder):
                     edge[parent, index] = self.inputs[node][argnum]
         return edge
 
+    def constants(self) -> list[Array]:
+        """The arrays that met without being tracked."""
+        found = {}
+        for node, inputs in self.inputs.items():
+            for x, tracked in zip(inputs, node.edges[1], strict=True):
+                if isinstance(x, np.ndarray) and not tracked:
+                    found[id(x)] = x
+        return list(found.values())
+
 
 @dataclass(eq=False)
 class _Run:
     """A function with its arguments, to be run again.
 
     edge: node and output index of what it took from outside. places: which of the tensors that it returns depend on
-    that. states: of the generators that it drew from.
+    that, of which shapes and dtypes. draws: its random numbers. level: how much was to be differentiable.
     """
 
     function: Callable[..., Any]
@@ -66,15 +75,22 @@ class _Run:
     kwargs: dict[str, Any]
     edge: tuple[tuple[Node, int], ...] = ()
     places: tuple[int, ...] = ()
-    states: States = field(default_factory=dict)
+    draws: Draws = field(default_factory=Draws)
+    specs: tuple[Spec, ...] = ()  # of these tensors
     level: int = field(default_factory=level)  # of the first run
 
     def pull(self, g: Any, needs: tuple[bool, ...], pull: Pull) -> tuple[Any, ...]:
         """Run it again, and pull cotangents of its outputs back to the edge."""
-        with replaying(self.states), recording(), differentiating(max(self.level, level())):
-            tensors = _tensors(self.function(*self.args, **self.kwargs))
+        outside = in_rule.set(False)  # for the function is no rule
+        collector = _Collector()
+        try:
+            with drawing(self.draws.again()), recording(), differentiating(max(self.level, level())), using(collector):
+                tensors = _tensors(self.function(*self.args, **self.kwargs))
+        finally:
+            in_rule.reset(outside)
         cotangents = g if isinstance(g, tuple) else (g,)
-        outputs = [tensors[place] for place in self.places]
+        outputs = [tensors[place] for place in self.places if place < len(tensors)]
+        self._refuse_changes(outputs, collector)
         seeds = [(cast(Node, y.node), y.index, c) for y, c in zip(outputs, cotangents, strict=True) if c is not None]
         found = pull_back_to_edge(seeds, list({node for node, _ in self.edge}), pull)
         return tuple(
@@ -82,26 +98,41 @@ class _Run:
             for key, need in zip(self.edge, needs, strict=True)
         )
 
+    def _refuse_changes(self, outputs: Sequence[Tensor], collector: _Collector) -> None:
+        """Raise if the function did something else than at first, as far as its outputs and the edge show."""
+        specs = [(y.shape, y.dtype) for y in outputs]
+        if specs != list(self.specs):
+            first, now = (", ".join(f"{dtype} {shape}" for shape, dtype in them) for them in (self.specs, specs))
+            raise ValueError(f"{_CHANGED}: it returned {now or 'nothing'} where it had returned {first}")
+        if collector.edge(outputs).keys() != set(self.edge):
+            raise ValueError(
+                f"{_CHANGED}: it took other tensors from outside. (What it computes in threads of its own counts as "
+                "from outside: it cannot be computed again.)"
+            )
+
+
+_CHANGED = "checkpoint: the function did something else when it was run again"
+
 
 def _tensors(out: Any) -> list[Tensor]:
     return [y for _, y in leaves(out) if isinstance(y, Tensor)]
 
 
-@primitive(residuals=("constant", "edge"))
-def _checkpoint(*edge: Array, run: _Run, outputs: list[Array]) -> Any:
-    """What a function computed, as one vertex: it holds the arrays of the edge, so that nobody writes into them."""
+@primitive(residuals=("constant", "edge", "constant"))
+def _checkpoint(*edge: Array, run: _Run, outputs: list[Array], constants: list[Array]) -> Any:
+    """What a function computed, as one vertex: it holds the arrays that it took, so that nobody writes into them."""
     computed = tuple(outputs)
     outputs.clear()  # the vertex does not keep them
-    return computed, (run, list(edge))
+    return computed, (run, list(edge), constants)
 
 
 @_checkpoint.vjp
-def _(g: Any, needs: tuple[bool, ...], run: _Run, edge: list[Array]) -> Any:
+def _(g: Any, needs: tuple[bool, ...], run: _Run, edge: list[Array], constants: list[Array]) -> Any:
     return run.pull(g, needs, _pull_arrays)
 
 
 @_checkpoint.vjp_on_tensors
-def _(g: Any, needs: tuple[bool, ...], run: _Run, edge: list[Any]) -> Any:
+def _(g: Any, needs: tuple[bool, ...], run: _Run, edge: list[Any], constants: list[Array]) -> Any:
     with differentiating(CALLS):
         return run.pull(g, needs, pull_tensors)
 
@@ -121,16 +152,17 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """What a function returns, without keeping what its gradient needs: it is computed again when that is wanted.
 
     Whatever the function takes from outside gets its gradient, arguments and tensors of closures and modules alike.
-    Random numbers are drawn again as they were, also from generators of your own. The function must do the same when it
-    is run again, and should do nothing else: it is, each time a backward pass comes to it. Derivatives of any order
-    pass through it.
+    Random numbers that minigrad's functions draw are drawn again as they were, also from generators that they are
+    given; those that the function draws itself are not. It must do the same when it is run again, and should do nothing
+    else: it is run each time a backward pass comes to it. Derivatives of any order pass through it.
 
     Args:
         function: returns a tensor, or a structure of tensors and anything else.
         args, kwargs: what it is called with.
 
     Raises:
-        ValueError: in the backward pass, if what it took was written into since.
+        ValueError: in the backward pass, if what it took was written into since, or it does something else when it is
+            run again, as far as its outputs and what it takes from outside show.
 
     >>> import minigrad as mg
     >>> W = mg.tensor([[0.5]], requires_grad=True)
@@ -144,16 +176,20 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     if current_scope() is None:
         return function(*args, **kwargs)
     collector, run = _Collector(), _Run(function, args, kwargs)
-    with using(collector), noting(run.states):
+    with using(collector), drawing(run.draws):
         out = function(*args, **kwargs)
+    run.draws.pass_on()
     tensors = _tensors(out)
     run.places = tuple(i for i, y in enumerate(tensors) if y.node in collector.inputs)
     made = [tensors[place] for place in run.places]
+    run.specs = tuple((y.shape, y.dtype) for y in made)
     edge = collector.edge(made)
     if not made:
         return out
     run.edge = tuple(edge)
-    joined = _checkpoint(*map(_on_edge, edge.items()), run=run, outputs=[y.data for y in made])
+    joined = _checkpoint(
+        *map(_on_edge, edge.items()), run=run, outputs=[y.data for y in made], constants=collector.constants()
+    )
     replaced = dict(zip(run.places, joined, strict=True))
     values = iter(replaced.get(i, y) for i, y in enumerate(tensors))
     return filled(out, [next(values) if isinstance(y, Tensor) else y for _, y in leaves(out)])

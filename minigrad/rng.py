@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from .runtime.contexts import Context, until
+from .runtime.contexts import Context
 
 _generator = np.random.default_rng()
-# The generators that were handed out within `noting`, and the state that each was in when it first was.
-_noted: ContextVar[dict[int, tuple[np.random.Generator, Any]] | None] = ContextVar("minigrad_generators", default=None)
 
 
 def manual_seed(seed: int) -> None:
@@ -44,52 +43,61 @@ def generator(rng: np.random.Generator | int | None = None) -> np.random.Generat
     >>> bool(generator(3).integers(10) == generator(3).integers(10))
     True
     """
+    draws = _draws.get()
     if rng is None:
-        rng = _generator
+        return _generator if draws is None else draws.copy_of("library", _generator)
     if isinstance(rng, np.random.Generator):
-        noted = _noted.get()
-        if noted is not None:
-            noted.setdefault(id(rng), (rng, rng.bit_generator.state))
-        return rng
+        return rng if draws is None else draws.copy_of(id(rng), rng)
     return _seeded("rng must be a numpy.random.Generator, a seed (an integer of at least 0) or None", rng)
 
 
-States = dict[int, tuple[np.random.Generator, Any]]
-"""Generators, and a state of each."""
+class Draws:
+    """Random numbers that can be drawn again: what asks for a generator gets a copy of it, and again a copy from there.
+
+    So nobody else's generator is rewound, and what others draw meanwhile changes nothing.
+    """
+
+    def __init__(self, begun: dict[Any, tuple[np.random.Generator, Any]] | None = None) -> None:
+        self.begun = {} if begun is None else begun  # each generator, and its state when it was first asked for
+        self.copies: dict[Any, np.random.Generator] = {}
+
+    def copy_of(self, key: Any, original: np.random.Generator) -> np.random.Generator:
+        if key not in self.copies:
+            _, state = self.begun.setdefault(key, (original, original.bit_generator.state))
+            twin = deepcopy(original)
+            twin.bit_generator.state = state
+            self.copies[key] = twin
+        return self.copies[key]
+
+    def again(self) -> Draws:
+        """The same numbers once more."""
+        return Draws(self.begun)
+
+    def pass_on(self) -> None:
+        """Let the generators go on behind what was drawn, but for those that somebody else has drawn from meanwhile."""
+        for key, twin in self.copies.items():
+            original, state = self.begun[key]
+            if repr(original.bit_generator.state) == repr(state):
+                original.bit_generator.state = twin.bit_generator.state
 
 
-class noting(Context):  # noqa: N801  (used as a function)
-    """Within this context the states of generators are noted, as they are when they are first handed out."""
+_draws: ContextVar[Draws | None] = ContextVar("minigrad_draws", default=None)
 
-    __slots__ = ("states",)
 
-    def __init__(self, states: States) -> None:
-        self.close, self.states = None, states
+class drawing(Context):  # noqa: N801  (used as a function)
+    """Within this context random numbers are those of some draws."""
+
+    __slots__ = ("draws",)
+
+    def __init__(self, draws: Draws) -> None:
+        self.close, self.draws = None, draws
 
     def begin(self) -> Callable[[], Any]:
-        before = _noted.get()
+        before = _draws.get()
         try:
-            return partial(_noted.reset, _noted.set(self.states))
+            return partial(_draws.reset, _draws.set(self.draws))
         except BaseException:  # an interrupt
-            _noted.set(before)
-            raise
-
-
-class replaying(noting):  # noqa: N801
-    """Within this context generators go on from noted states; afterwards from where they were before it."""
-
-    __slots__ = ()
-
-    def begin(self) -> Callable[[], Any]:
-        undo = until(
-            *(partial(setattr, g.bit_generator, "state", g.bit_generator.state) for g, _ in self.states.values())
-        )
-        try:
-            for g, state in self.states.values():
-                g.bit_generator.state = state
-            return undo
-        except BaseException:  # an interrupt
-            undo()
+            _draws.set(before)
             raise
 
 

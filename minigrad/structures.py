@@ -16,7 +16,7 @@ import numpy as np
 from .nn import Module
 from .spec import describe
 
-__all__ = ["each_like", "filled", "leaves", "like", "matched"]
+__all__ = ["each_like", "filled", "leaves", "like", "matched", "outline"]
 
 
 def leaves(structure: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -64,6 +64,11 @@ def like(structure: Any, values: Iterable[Any]) -> Any:
     return _filled(structure, iter(values), keep=False)
 
 
+def outline(structure: Any) -> Any:
+    """The structure as it is now, a module as a dict of its parameters: to be filled later, whatever becomes of it."""
+    return like(structure, [leaf for _, leaf in leaves(structure)])
+
+
 def each_like(structures: Iterable[Any], values: Iterable[Any]) -> tuple[Any, ...]:
     """The same for each of some structures, with values for the leaves of all of them."""
     iterator = iter(values)
@@ -90,22 +95,14 @@ def matched(name: str, structure: Any, given: Any, path: str = "") -> Iterator[A
     Raises:
         ValueError: names the place at which they differ.
     """
-    if isinstance(structure, Module):
-        structure = {path[1:]: None for path, _ in leaves(structure)}
-        if isinstance(given, dict) and given.keys() == structure.keys():
-            yield from (given[key] for key in structure)
-            return
-        raise ValueError(f"{name}: {path or 'it'} must be a dict with a key for each parameter: {', '.join(structure)}")
     if isinstance(structure, dict):
         if not isinstance(given, dict) or given.keys() != structure.keys():
-            raise ValueError(f"{name}: {path or 'it'} must be a dict with the keys {', '.join(map(repr, structure))}")
+            raise ValueError(f"{name}{path} must be a dict with the keys {', '.join(map(repr, structure))}")
         for key, part in structure.items():
             yield from matched(name, part, given[key], f"{path}[{key!r}]")
     elif _has_parts(structure):
         if not isinstance(given, (list, tuple)) or len(given) != len(structure):
-            raise ValueError(
-                f"{name}: {path or 'it'} must be a list or tuple of {len(structure)} parts, not {describe(given)}"
-            )
+            raise ValueError(f"{name}{path} must be a list or tuple of {len(structure)} parts, not {describe(given)}")
         for i, (part, other) in enumerate(zip(structure, given, strict=True)):
             yield from matched(name, part, other, f"{path}[{i}]")
     elif structure is not None:

@@ -28,7 +28,7 @@ from .higher_order import recorded_pass, variable
 from .keeping import CALLS, PASSES, differentiating, is_recorded, level
 from .primitives import primitive
 from .spec import Array
-from .structures import each_like, filled, leaves, like, matched
+from .structures import each_like, filled, leaves, like, matched, outline
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "linearize", "value_and_grad", "vjp"]
 
@@ -66,6 +66,7 @@ class _Differentiation:
         self.recorded = is_recorded()  # whether somebody may differentiate the results
         self.twice = twice
         self.variables: list[Tensor] = []
+        self.sources: list[Node] = []  # their nodes
         self.primals: list[Tensor] = []
         self.outputs: list[Tensor] = []
         self.own: set[Node] = set()  # leaves made here, which nobody else can differentiate in
@@ -78,7 +79,10 @@ class _Differentiation:
 
     def _variable(self, value: Any, path: str, place: str) -> Tensor:
         if path and not path.endswith("]"):  # a module's parameter: the module uses it itself
+            if any(value is other for other in self.variables):
+                raise ValueError(f"{self.name}: a module's parameter is there twice, in {place}{path} too")
             self.variables.append(value)
+            self.sources.append(value.node)
             return value  # type: ignore[no-any-return]
         primal = value if isinstance(value, Tensor) else Tensor(value)
         if primal.dtype.kind != "f":
@@ -95,6 +99,7 @@ class _Differentiation:
             fresh.node = _Variable(fresh.data)
             self.own.add(fresh.node)
         self.variables.append(fresh)
+        self.sources.append(cast(Node, fresh.node))
         return fresh
 
     def call(self, f: Callable[..., Any], args: Iterable[Any], kwargs: dict[str, Any], has_aux: bool = False) -> Any:
@@ -116,10 +121,6 @@ class _Differentiation:
         if not self.outputs:
             raise TypeError(f"{self.name}: the function must return a tensor, not {type(out).__name__}")
         return out, aux
-
-    @property
-    def sources(self) -> list[Node]:
-        return [cast(Node, v.node) for v in self.variables]
 
     def met(self, tensors: Sequence[Tensor] = ()) -> list[Leaf]:
         """The leaves of others behind the primals, the outputs and some tensors."""
@@ -146,7 +147,8 @@ class _Differentiation:
             return self.pull_recorded(outputs, cotangents)
         seeds = [seed_of(y, g) for y, g in zip(outputs, cotangents, strict=True) if y.node is not None]
         found = reverse_pass(seeds, keep, cast("list[Leaf]", self.sources)) if seeds else {}
-        return _refusing([found.get(cast(Leaf, v.node), np.zeros_like(v.data)) for v in self.variables], met)
+        pairs = zip(self.sources, self.variables, strict=True)
+        return _refusing([found.get(cast(Leaf, node), np.zeros_like(v.data)) for node, v in pairs], met)
 
     def pull_recorded(self, outputs: Sequence[Tensor], cotangents: Sequence[Tensor]) -> list[Tensor]:
         """The same as tensors that depend on all that they depend on."""
@@ -157,7 +159,8 @@ class _Differentiation:
         ]
         with differentiating(CALLS if self.recorded else level()):  # in the results, which may be differentiated twice
             found = recorded_pass(seeds, self.sources) if seeds else {}
-        return [found.get(cast(Node, v.node), untracked(np.zeros_like(v.data))) for v in self.variables]
+        pairs = zip(self.sources, self.variables, strict=True)
+        return [found.get(node, untracked(np.zeros_like(v.data))) for node, v in pairs]
 
     def one(self) -> Tensor:
         """The cotangent of an output that is a single number."""
@@ -188,10 +191,11 @@ def _fitting(name: str, kind: str, place: str, structures: Sequence[Any], given:
         raise ValueError(f"{name}: {len(structures)} {place}s need as many {kind}s, not {len(given)}")
     tensors = []
     for i, (structure, values) in enumerate(zip(structures, given, strict=True)):
-        for (path, model), value in zip(leaves(structure), matched(name, structure, values), strict=True):
+        where = f"{name}: the {kind} of {place} {i}"
+        for (path, model), value in zip(leaves(structure), matched(where, structure, values), strict=True):
             x, shape = value if isinstance(value, Tensor) else Tensor(value), np.shape(plain(model))
             if x.shape != shape:
-                raise ValueError(f"{name}: the {kind} of {place} {i}{path} must have its shape {shape}, not {x.shape}")
+                raise ValueError(f"{where}{path} must have its shape {shape}, not {x.shape}")
             tensors.append(x)
     return tensors
 
@@ -222,12 +226,14 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     [3.0, 2.0]
     """
     run = _Differentiation("vjp")
-    args = [run.variables_for(p, f"primal {i}") for i, p in enumerate(primals)]
+    given, primals = primals, tuple(map(outline, primals))
+    args = [run.variables_for(p, f"primal {i}") for i, p in enumerate(given)]
     out, aux = run.call(f, args, {}, has_aux)
+    out = outline(out)
 
     def pullback(*cotangents: Any) -> tuple[Any, ...]:
-        given = _fitting("vjp", "cotangent", "output", out if isinstance(out, tuple) else (out,), cotangents)
-        return each_like(primals, run.pull(run.outputs, given, keep=True))
+        weights = _fitting("vjp", "cotangent", "output", out if isinstance(out, tuple) else (out,), cotangents)
+        return each_like(primals, run.pull(run.outputs, weights, keep=True))
 
     values = like(out, run.results(run.outputs))
     return (values, pullback, _auxiliary(run, aux)) if has_aux else (values, pullback)
@@ -297,7 +303,9 @@ def _chosen(name: str, numbers: tuple[int, ...], args: tuple[Any, ...]) -> tuple
     """The arguments that a function is differentiated in."""
     if any(not -len(args) <= n < len(args) for n in numbers):
         raise ValueError(f"{name}: argnums {numbers} do not fit {len(args)} arguments")
-    return tuple(args[n] for n in numbers)
+    if len({n % len(args) for n in numbers}) < len(numbers):
+        raise ValueError(f"{name}: argnums {numbers} name an argument twice")
+    return tuple(outline(args[n]) for n in numbers)
 
 
 def _with_variables(run: _Differentiation, numbers: tuple[int, ...], args: tuple[Any, ...]) -> list[Any]:
@@ -357,7 +365,9 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
 def _linearize(name: str, f: Callable[..., Any], primals: Sequence[Any]) -> tuple[Any, Callable[..., Any]]:
     run = _Differentiation(name, twice=True)
     args = [run.variables_for(p, f"primal {i}") for i, p in enumerate(primals)]
+    primals = tuple(map(outline, primals))
     out, _ = run.call(f, args, {})
+    out = outline(out)
     weights = [_weight(y) for y in run.outputs]
     pulled = run.pull_recorded(run.outputs, weights)  # u'J, of weights u
 
@@ -366,16 +376,18 @@ def _linearize(name: str, f: Callable[..., Any], primals: Sequence[Any]) -> tupl
         transposed = _Differentiation(name)
         transposed.recorded = transposed.recorded or run.recorded
         transposed.variables, transposed.primals, transposed.outputs = weights, run.primals, pulled
+        transposed.sources = [cast(Node, w.node) for w in weights]
         transposed.own = run.own.union(w.node for w in weights if w.node is not None)
         return like(out, transposed.pull(pulled, given, keep=True))
 
     return like(out, run.results(run.outputs)), push
 
 
-def _listed(name: str, primals: Any) -> Sequence[Any]:
-    if not isinstance(primals, (list, tuple)):
-        raise TypeError(f"{name}: primals must be a list or tuple of arguments, not {type(primals).__name__}")
-    return primals
+def _listed(name: str, several: Any) -> Sequence[Any]:
+    if not isinstance(several, (list, tuple)):
+        what = "primals, and what goes with them, must be lists or tuples with an entry for each argument"
+        raise TypeError(f"{name}: {what}, not {type(several).__name__}")
+    return several
 
 
 def _weight(y: Tensor) -> Tensor:
@@ -404,7 +416,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     (9.0, 6.0)
     """
     out, push = _linearize("jvp", f, _listed("jvp", primals))
-    return out, push(*tangents)
+    return out, push(*_listed("jvp", tangents))
 
 
 # --- second derivatives, and all partial ones --------------------------------------------------------
@@ -432,9 +444,10 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], vectors: Sequence[Any]) -
     primals = _listed("hvp", primals)
     run = _Differentiation("hvp", twice=True)
     args = [run.variables_for(p, f"primal {i}") for i, p in enumerate(primals)]
+    primals = tuple(map(outline, primals))
     run.call(f, args, {})
     gradient = run.pull_recorded(run.outputs, [run.one()])
-    given = _fitting("hvp", "vector", "primal", primals, vectors)
+    given = _fitting("hvp", "vector", "primal", primals, _listed("hvp", vectors))
     return each_like(primals, run.pull(gradient, given, keep=False))
 
 
@@ -486,7 +499,7 @@ def _partial_derivatives(run: _Differentiation, y: Tensor) -> list[Tensor]:
     if not y.size:
         return [untracked(np.zeros(y.shape + v.shape, v.dtype)) for v in run.variables]
     one_hot = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
-    rows = [run.pull_recorded([y], [untracked(row)]) for row in one_hot]
+    rows = [run.pull_recorded([y], [untracked(np.asarray(row))]) for row in one_hot]
     stack: Callable[..., Any] = np.stack  # of tensors, which is mg.stack
     columns = zip(*rows, strict=True)
     return [stack(column).reshape(y.shape + v.shape) for column, v in zip(columns, run.variables, strict=True)]

@@ -130,7 +130,9 @@ def pull_through(
     primitive = cast(Primitive, node.primitive)
     check_residuals(node)
     several = len(cotangents) > 1  # as it was when they were collected: hidden outputs may have joined since
-    observer = None if batch else recorder()
+    observer = recorder()
+    if observer is not None and batch and not observer.of_batches:
+        observer = None
     if observer is not None:
         arrays = tuple(map(plain, cotangents))
         observer.cotangent(node, arrays if several else arrays[0])

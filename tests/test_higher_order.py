@@ -738,5 +738,46 @@ def test_several_threads_leave_graphs_of_one_graph():
 
 def test_primals_that_are_no_list_are_named():
     for transform in (mg.jvp, mg.hvp):
-        with pytest.raises(TypeError, match=r"primals must be a list or tuple of arguments, not float"):
+        with pytest.raises(TypeError, match=r"must be lists or tuples with an entry for each argument, not float"):
             transform(lambda x: x * x, 3.0, 1.0)
+
+
+def test_a_number_taken_out_of_a_tensor_in_a_rule_is_refused():
+    """Writing it into an array, as a VJP on arrays may, would make it a constant."""
+
+    def rule(g, needs, x):
+        out = np.zeros(x.shape)
+        out[0] = g[0] * 2 * x[0]
+        return (out,)
+
+    first = declared("first", lambda x: (x[:1] ** 2, (x,)), rule, residuals=("x",))
+    with pytest.raises((TypeError, ValueError)) as caught:  # NumPy's, from ours
+        mg.hessian(lambda x: first(x).sum())(np.array([1.0, 2.0]))
+    assert any("the VJP of first ran on tensors" in note for note in caught.value.__notes__)
+    assert float(mg.tensor(2.0, requires_grad=True)) == 2
+
+
+def test_derived_residuals_without_a_reference_ask_for_one():
+    lost = declared("lost", lambda x: (x * x, (2 * x,)), lambda g, needs, y: (g * y,), residuals=("derived",))
+    with pytest.raises(TypeError, match=r"lost has no derivative of its derivative: give it a reference or vjp_on_"):
+        mg.grad(mg.grad(lost))(2.0)
+
+
+def test_an_argument_is_named_once():
+    with pytest.raises(ValueError, match=r"argnums \(0, 0\) name an argument twice"):
+        mg.grad(lambda a, b: (a * b).sum(), argnums=(0, 0))(np.ones(2), np.ones(2))
+    with pytest.raises(ValueError, match=r"argnums \(0, -2\) name an argument twice"):
+        mg.grad(lambda a, b: (a * b).sum(), argnums=(0, -2))(np.ones(2), np.ones(2))
+
+
+def test_anomalies_of_many_cotangents_at_once_are_found():
+    with mg.detect_anomaly(), np.errstate(invalid="ignore"), pytest.raises(FloatingPointError, match="the VJP of sqrt"):
+        mg.jacobian(mg.sqrt)(np.array([0.0, 1.0]))
+
+
+def test_derivatives_of_numbers_in_matrices_of_one_entry():
+    cube = lambda x: x * x * x  # noqa: E731
+    assert mg.jacobian(mg.jacobian(cube))(2.0).item() == 12
+    assert mg.grad(lambda a: mg.hessian(cube)(a))(2.0).item() == 6
+    with mg.create_graph():
+        assert mg.jacobian(cube)(mg.tensor(2.0, requires_grad=True)).item() == 12

@@ -231,3 +231,61 @@ def test_an_anomaly_within_a_checkpoint_is_named():
         y = mg.checkpoint(lambda x: mg.sqrt(x).sum(), x)
         with pytest.raises(FloatingPointError, match="the VJP of sqrt"):
             y.backward()
+
+
+def test_a_function_that_does_something_else_when_run_again_is_refused():
+    calls = []
+
+    def changing(h):
+        calls.append(1)
+        return h * 2 if len(calls) == 1 else h[:1] * 10
+
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(ValueError, match=r"checkpoint: .* when it was run again: it returned float32 \(1,\)"):
+        mg.checkpoint(changing, x).sum().backward()
+
+    def fewer(h):
+        calls.append(1)
+        return (h, h * 2) if len(calls) == 1 else (h,)
+
+    calls.clear()
+    with pytest.raises(ValueError, match="when it was run again"):
+        mg.checkpoint(fewer, x)[1].sum().backward()
+
+
+def test_writes_into_constants_are_refused():
+    x, c = mg.tensor([2.0], requires_grad=True), mg.tensor([3.0])
+    y = mg.checkpoint(lambda x, c: x * c, x, c)
+    c[0] = 10.0
+    with pytest.raises(ValueError, match=r"checkpoint saved .*written into since"):
+        y.sum().backward()
+    frozen = mg.nn.Linear(1, 1)
+    frozen.weight.requires_grad = frozen.bias.requires_grad = False
+    y = mg.checkpoint(frozen, x)
+    frozen.load_state_dict({name: 2 * value for name, value in frozen.state_dict().items()})
+    with pytest.raises(ValueError, match=r"checkpoint saved .*written into since"):
+        y.sum().backward()
+
+
+def test_work_in_other_threads_is_refused():
+    from concurrent.futures import ThreadPoolExecutor
+
+    x, w = (mg.tensor([v], requires_grad=True) for v in (2.0, 3.0))
+    with ThreadPoolExecutor(1) as pool:
+        y = mg.checkpoint(lambda x: pool.submit(lambda: x * w).result() * x, x)
+        with pytest.raises(ValueError, match="when it was run again"):
+            y.sum().backward()
+
+
+def test_generators_are_not_rewound_for_others():
+    """A replay draws from a copy: whoever else draws meanwhile goes on."""
+    mg.manual_seed(0)
+    x = mg.tensor(np.ones(4, np.float32), requires_grad=True)
+    y = mg.checkpoint(lambda x: mg.dropout(x, 0.5), x)
+    seen = mg.rng.generator().bit_generator.state
+    mg.manual_seed(1)  # another generator even
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad, y.numpy())
+    mg.manual_seed(0)
+    mg.dropout(x, 0.5)
+    assert mg.rng.generator().bit_generator.state == seen

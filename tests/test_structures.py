@@ -58,7 +58,9 @@ def test_outputs_may_be_structures():
     assert tangent["both"][1][0].item() == 3
     jacobian = mg.jacobian(f)(np.array([2.0, 1.0]))
     np.testing.assert_array_equal(jacobian["square"].numpy(), np.diag([4, 2]))
-    with pytest.raises(ValueError, match=r"vjp: \['both'\] must be a list or tuple of 2 parts, not float"):
+    with pytest.raises(
+        ValueError, match=r"vjp: the cotangent of output 0\['both'\] must be a list or tuple of 2 parts, not float"
+    ):
         pullback({"square": 1.0, "both": 1.0})
     with pytest.raises(ValueError, match=r"the cotangent of output 0\['square'\] must have its shape \(\), not \(2,\)"):
         pullback({"square": np.ones(2), "both": (1.0, [1.0])})
@@ -83,7 +85,7 @@ def test_modules_are_differentiated_in_their_parameters():
         np.testing.assert_allclose(product[name].numpy(), expected, rtol=1e-4, atol=1e-6)
     both = mg.grad(f, argnums=(0, 1))(model, x)
     assert both[1].shape == x.shape
-    with pytest.raises(ValueError, match=r"hvp: it must be a dict with a key for each parameter: 0\.weight"):
+    with pytest.raises(ValueError, match=r"hvp: the vector of primal 0 must be a dict with the keys '0\.weight'"):
         mg.hvp(lambda m: f(m, x), [model], [{}])
 
 
@@ -137,3 +139,24 @@ def test_mistakes_are_named_with_their_place():
         mg.grad(lambda x: (x, x))(1.0)
     with pytest.raises(TypeError, match=r"must return a tensor, not NoneType"):
         mg.grad(lambda x: None)(1.0)
+
+
+def test_what_changes_after_the_call_does_not_change_names():
+    model = mg.nn.Sequential(mg.nn.Linear(1, 1), mg.nn.Linear(1, 1))
+    x = np.ones((1, 1), np.float32)
+    for p, value in zip(model.parameters(), (1.0, 0.0, 5.0, 0.0), strict=True):
+        p.data[...] = value
+    expected = {name: g.item() for name, g in mg.grad(lambda m: m(x).sum())(model).items()}
+    _, pullback = mg.vjp(lambda m: m(x).sum(), model)
+    model[0].weight.requires_grad = False
+    assert {name: g.item() for name, g in pullback(1.0)[0].items()} == expected
+    values = [mg.tensor(2.0), mg.tensor(3.0)]
+    _, pullback = mg.vjp(lambda v: v[0] * v[0] * v[1], values)
+    values.pop(0)
+    assert [g.item() for g in pullback(1.0)[0]] == [12, 4]
+
+
+def test_a_parameter_twice_is_refused():
+    model = mg.nn.Linear(1, 1, bias=False)
+    with pytest.raises(ValueError, match=r"jvp: a module's parameter is there twice, in primal 1\.weight too"):
+        mg.jvp(lambda a, b: a(np.ones((1, 1))).sum(), [model, model], [{"weight": np.ones((1, 1))}] * 2)
