@@ -3,6 +3,8 @@
 #   make test    run all tests; make sweep the layers and networks of real sizes in full
 # and those who change or measure it want:
 #   make lint    read the code with ruff; make types with mypy; make format lays it out as ruff does
+#   make mutation  put small mistakes into the code, one by one, and see whether a test fails (hours; it may be
+#                interrupted, and goes on where it stopped)
 #   make bench   time minigrad beside PyTorch and others on this machine (20 minutes); bench/ holds figures and a picture
 # They make a virtual environment in .venv first and install pinned dependencies (constraints.txt).
 
@@ -11,6 +13,7 @@ VENV ?= .venv
 EXTRAS ?= caption,theory,viz,test
 DEMO ?= --out demo
 PYTEST ?= -n auto
+WORKERS ?= 2
 BENCH ?= --json bench/results.json --picture bench/results.svg
 RUN = $(VENV)/bin/python
 STAMP = $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
@@ -18,7 +21,7 @@ comma = ,
 # One thread for each test process: together they fill the cores.
 ALONE = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: demo test sweep bench lint format types wheel clean help
+.PHONY: demo test sweep mutation bench lint format types wheel clean help
 .NOTPARALLEL:  # all share one environment
 
 help:
@@ -33,6 +36,10 @@ test: $(STAMP)
 
 sweep: $(STAMP)
 	$(ALONE) $(RUN) -m pytest $(PYTEST) --full -m sweep tests
+
+# All fates stand in build/mutation.jsonl, and their numbers in docs/mutation.md.
+mutation: $(STAMP)
+	$(ALONE) $(RUN) -m tests.mutation --write-page --workers $(WORKERS)
 
 bench: $(VENV)/.installed-bench
 	@mkdir -p bench
