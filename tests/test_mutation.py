@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from tests.mutation import ledger
 from tests.mutation.accepted import ACCEPTED, ANY
 from tests.mutation.campaign import Settings, apart, campaign
-from tests.mutation.ledger import Ledger, Result, _test_source
+from tests.mutation.ledger import Ledger, Result
 from tests.mutation.mutants import Mutant, announced, fingerprint, install, mutants
 from tests.mutation.report import BEGIN, END, as_json, judge, numbers, with_table
 from tests.mutation.targets import ENGINE, Target, targets
@@ -272,17 +273,47 @@ def test_a_campaign_goes_on_where_one_stopped(tmp_path, monkeypatch):
     assert not path.read_text()
 
 
-def test_a_fate_rests_on_the_function_and_on_the_test_that_killed(tmp_path, elsewhere):
+@pytest.fixture(name="reread")
+def fresh_texts():
+    """Forgets what was read of the modules of tests, then and in the end."""
+    caches = [ledger._tree, ledger._without_tests, ledger._test_source, ledger._cases_source, ledger._survivor_source]
+
+    def forget():
+        for cache in caches:
+            cache.cache_clear()
+
+    yield forget
+    forget()
+
+
+def test_a_fate_rests_on_the_function_and_on_what_decided_it(tmp_path, monkeypatch, reread):
     square, path = target_of("elementwise.square.vjp"), tmp_path / "fates.jsonl"
-    (negative,) = [m for m in mutants(square.function, square.label) if m.after.startswith("-")]
-    Ledger(path).add(square, Result(negative, "tests", "elsewhere::test_does_not", "AssertionError", 0.1))
-    assert Ledger(path).find(square, negative).by == "elsewhere::test_does_not"
+    one, two, three = mutants(square.function, square.label)[:3]
+    kept = Ledger(path)
+    kept.add(square, Result(one, "tests", "tests.test_structures::test_has_aux", "AssertionError", 0.1))
+    kept.add(square, Result(two, "cases", "square 3", "AssertionError", 0.1))
+    kept.add(square, Result(three, "survived", "", "", 0.1))
+
+    def known(target=square):
+        return [Ledger(path).find(target, mutant) is not None for mutant in (one, two, three)]
+
+    assert known() == [True, True, True]
     assert fingerprint(equivalent) != fingerprint(wrong)
-    other = Target(square.label, wrong, square.primitives, square.tests)
-    assert Ledger(path).find(other, negative) is None
-    del elsewhere.test_does_not
-    _test_source.cache_clear()
-    assert Ledger(path).find(square, negative) is None
+    assert known(Target(square.label, wrong, square.primitives, square.tests)) == [False, False, False]
+    source = ledger._source
+    for old, new, expected in [
+        ("def test_has_aux():", "def test_has_aux():\n    mg.tensor(1)", [False, True, True]),
+        ("def test_frozen_parameters_are_left_out():", "def test_other():", [True, True, True]),
+    ]:
+        monkeypatch.setattr(ledger, "_source", lambda module, old=old, new=new: source(module).replace(old, new))
+        reread()
+        assert known() == expected
+    monkeypatch.setattr(ledger, "_source", lambda module: source(module) + "\n\ndef test_new(): ...\n")
+    reread()
+    assert known() == [True, True, False]
+    monkeypatch.setattr(ledger, "_source", lambda module: source(module) + "\n\nCASES_TOO = 1\n")
+    reread()
+    assert known() == [True, False, False]
 
 
 def test_coverage_is_kept_until_code_changes(tmp_path, monkeypatch):

@@ -263,3 +263,8 @@ _accept("summing an axis of length 1 changes nothing; and a generator is unpacke
         "backward.unbroadcast", _STRETCHED,
         "stretched = tuple((lead + i for i, n in enumerate(shape) if n == 1))",
         "stretched = (lead + i for i, n in enumerate(shape) if n == 1 and g.shape[lead + i] != 1)")  # fmt: skip
+
+# --- the engine ----------------------------------------------------------------------------------------
+
+_accept("an empty list is as false as False", "structures._is_data",
+        "return bool(value) and all(map(_is_data, value))", "return value and all(map(_is_data, value))")  # fmt: skip

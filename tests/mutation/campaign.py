@@ -21,7 +21,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-from tests.mutation.ledger import Ledger, Result
+from tests.mutation.ledger import Ledger, Result, read_tests
 from tests.mutation.mutants import Mutant, install, mutants
 from tests.mutation.targets import Target, targets
 from tests.mutation.trials import LONGEST, Row, Trial, all_tests, cases, coverage, running
@@ -66,6 +66,8 @@ def campaign(
         AssertionError: if the tests fail without a mistake.
     """
     ledger = ledger or Ledger(None)
+    if ledger.path is not None:
+        read_tests(chosen)
     work = [(target, m) for target in chosen for m in mutants(target.function, target.label) if not spared(m)]
     if sample is not None and sample < len(work):
         work = random.Random(seed).sample(work, sample)

@@ -12,7 +12,6 @@ import ast
 import functools
 import hashlib
 import importlib
-import inspect
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -127,6 +126,17 @@ def _source(module: str) -> str:
     return _text(Path(str(importlib.import_module(module).__file__)))
 
 
+@functools.cache
+def _tree(module: str) -> ast.Module:
+    return ast.parse(_source(module))
+
+
+def read_tests(chosen: Iterable[Target]) -> None:
+    """Import and read all tests that some targets meet, so that nothing that is written later counts as met."""
+    for target in chosen:
+        _survivor_source(target.primitives, target.tests)
+
+
 def _basis(target: Target, by: str) -> str:
     """A hash of what decided a fate: one test, the cases of the primitives, or, for a survivor, everything it met."""
     if "::" in by:
@@ -139,13 +149,9 @@ def _basis(target: Target, by: str) -> str:
 @functools.cache
 def _test_source(name: str) -> str:
     module, _, test = name.partition("::")
-    function = getattr(importlib.import_module(module), re.sub(r"\[.*", "", test), None)
-    if function is None:  # it is gone
-        return ""
-    inner = getattr(getattr(function, "hypothesis", None), "inner_test", function)
-    if not inspect.isfunction(inner):  # a state machine
-        return _hash(_source(module))
-    return _hash(inspect.getsource(inner))
+    named = re.sub(r"\[.*", "", test)
+    found = [ast.dump(node) for node in _tree(module).body if getattr(node, "name", "") == named]
+    return _hash(*found) if found else _hash(_source(module))  # a state machine is an assignment
 
 
 @functools.cache
@@ -156,8 +162,7 @@ def _cases_source(primitives: tuple[str, ...]) -> str:
 
 @functools.cache
 def _without_tests(module: str) -> str:
-    tree = ast.parse(_source(module))
-    kept = [node for node in tree.body if not getattr(node, "name", "").startswith("test_")]
+    kept = [node for node in _tree(module).body if not getattr(node, "name", "").startswith("test_")]
     return "\n".join(map(ast.dump, kept))
 
 

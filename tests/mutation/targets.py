@@ -18,11 +18,11 @@ TESTS = Path(__file__).parent.parent
 RULES = ("vjp", "vjp_on_tensors", "batched_vjp")
 # Functions that compute a gradient ahead, in the forward: (module, name).
 AHEAD = [("minigrad.ops.kernels.cross_entropy", name) for name in ("cross_entropy_rows", "_smoothed_rows")]
-# The modules of the engine, and those whose tests run it.
+# The modules of the engine, and those whose tests run it, the quick ones first.
 ENGINE = ("backward", "batches", "core", "gradients", "higher_order", "keeping", "primitives", "recording",
           "rematerialisation", "rules", "structures", "transforms", "walk")  # fmt: skip
-ENGINE_TESTS = ("core", "backward", "structures", "transforms", "rematerialisation", "overwrites", "recording",
-                "registry", "check", "certificates", "anomaly", "higher_order", "engine_machine")  # fmt: skip
+ENGINE_TESTS = ("core", "structures", "transforms", "overwrites", "certificates", "anomaly", "check", "recording",
+                "rematerialisation", "engine_machine", "registry", "backward", "higher_order")  # fmt: skip
 KERNELS = ("columns", "numerics", "packing", "sequences")
 COMMON_TESTS = (*(f"tests.ops.kernels.test_{name}" for name in KERNELS), "tests.test_higher_order")  # of all families
 
