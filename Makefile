@@ -3,6 +3,7 @@
 #   make test    run all tests; make sweep the layers and networks of real sizes in full
 # and those who change or measure it want:
 #   make lint    read the code with ruff; make types with mypy; make format lays it out as ruff does
+#   make coverage  write docs/coverage.md anew, from the registry and the tests
 #   make mutation  put small mistakes into the code, one by one, and see whether a test fails (hours; it may be
 #                interrupted, and goes on where it stopped)
 #   make bench   time minigrad beside PyTorch and others on this machine (20 minutes); bench/ holds figures and a picture
@@ -21,7 +22,7 @@ comma = ,
 # One thread for each test process: together they fill the cores.
 ALONE = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: demo test sweep mutation bench lint format types wheel clean help
+.PHONY: demo test sweep coverage mutation bench lint format types wheel clean help
 .NOTPARALLEL:  # all share one environment
 
 help:
@@ -36,6 +37,9 @@ test: $(STAMP)
 
 sweep: $(STAMP)
 	$(ALONE) $(RUN) -m pytest $(PYTEST) --full -m sweep tests
+
+coverage: $(STAMP)
+	$(ALONE) $(RUN) -m tests.coverage
 
 # All fates stand in build/mutation.jsonl, and their numbers in docs/mutation.md.
 mutation: $(STAMP)

@@ -14,7 +14,10 @@ from typing import Any
 
 __all__ = ["JOBS", "PACKAGES", "Aim", "Case", "Rival", "Unavailable", "Work", "load"]
 
-JOBS = ("captioner", "decoding", "overhead", "mlp", "convolution", "ordering", "memory", "importing")
+JOBS = (
+    "captioner", "second_order", "decoding", "overhead", "mlp", "convolution", "derivatives", "ordering", "memory",
+    "importing",
+)  # fmt: skip
 """The jobs in the order in which they run."""
 PACKAGES = "benchmarks.jobs"
 

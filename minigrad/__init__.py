@@ -14,7 +14,7 @@ in the environment turns that off.
 from typing import TYPE_CHECKING, Any
 
 from . import check, graph, io, nn, ops, optim
-from . import gradients as _gradients  # noqa: F401 (importing it attaches Tensor.backward)
+from . import gradients as _gradients  # noqa: F401 (importing it attaches Tensor.backward; hooks.py attaches its own)
 from .anomaly import detect_anomaly
 from .check import gradcheck, gradgradcheck, numerical_gradient
 from .core import Tensor, no_grad, scope, tensor
@@ -22,6 +22,7 @@ from .io import load, load_metadata, save
 from .keeping import create_graph
 from .ops import *  # noqa: F403
 from .primitives import primitive
+from .profiling.session import profile
 from .recording import record
 from .rematerialisation import checkpoint
 from .rng import manual_seed
@@ -41,8 +42,8 @@ if memory.wanted():
 __all__ = [
     "Tensor", "check", "checkpoint", "create_graph", "detect_anomaly", "get_default_dtype", "get_num_threads", "grad",
     "gradcheck", "gradgradcheck", "graph", "hessian", "hvp", "io", "jacobian", "jvp", "linearize", "load",
-    "load_metadata", "manual_seed", "nn", "no_grad", "numerical_gradient", "ops", "optim", "primitive", "record",
-    "render", "save", "scope", "set_default_dtype", "set_num_threads", "tensor", "value_and_grad", "vjp",
+    "load_metadata", "manual_seed", "nn", "no_grad", "numerical_gradient", "ops", "optim", "primitive", "profile",
+    "record", "render", "save", "scope", "set_default_dtype", "set_num_threads", "tensor", "value_and_grad", "vjp",
     *ops.__all__,
 ]  # fmt: skip
 

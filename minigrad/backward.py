@@ -13,14 +13,14 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 
-from . import overwrites
-from .anomaly import Fingerprinted
+from . import hooks, overwrites
 from .core import Leaf, Node, Tensor
-from .graph import Cycle, Order, dependents, topological_order
+from .fingerprints import Fingerprinted
+from .graph.order import Cycle, Order, dependents, topological_order
 from .keeping import Kept
 from .overwrites import arrays_in, overwritten, owner
 from .primitives import Primitive
-from .recording import recorder
+from .recording import place_of, recorder, say_where
 from .spec import Array, describe, refuse_masked
 
 __all__ = ["check_residuals", "fit", "graph_of", "needed_edges", "reverse_pass", "unbroadcast"]
@@ -124,10 +124,12 @@ def reverse_pass(
         sources: the leaves of interest; all if None. What does not lead to one is not computed.
 
     Returns:
-        for each leaf reached, an array that nothing else holds.
+        for each leaf reached, an array that nothing else holds; without ``sources`` also for what holds the ``grad`` of
+        each inner tensor that retains it.
 
     Raises:
         ValueError: if residuals were freed by an earlier pass, or a VJP returns a wrong shape.
+        An error in the pass, also of a VJP or a hook, carries a note of where the forward made the node, if known.
     """
     order = graph_of([node for node, _, _ in seeds])
     live = None if sources is None else dependents(order, sources, _parents)
@@ -149,12 +151,16 @@ def _walk_back(
 ) -> tuple[list[Leaf], set[Any]]:
     """Visit nodes, children first; in the end ``cotangents`` holds those of the leaves.
 
-    Returns the leaves, and the keys of those cotangents whose arrays nothing else holds: the pass may add to them.
+    Returns the leaves, and what else is to have a ``grad``; and the keys of those cotangents whose arrays nothing else
+    holds: the pass may add to them.
     The loop is written out, without a function for each part, as it runs once for each node and edge.
     """
     owned: set[Any] = set()  # keys
     leaves: list[Leaf] = []
     observer = recorder()
+    if observer is not None:
+        observer.start(cotangents)
+    attended = observer is not None or hooks.present()
     now = overwrites.clock
     node: Any = None
     try:
@@ -162,8 +168,8 @@ def _walk_back(
             primitive = node.primitive
             if primitive is None:
                 leaves.append(cast(Leaf, node))
-                if observer is not None and node in cotangents:
-                    observer.cotangent(node, cotangents[node])
+                if attended and node in cotangents:
+                    cotangents[node] = hooks.attend(node, cotangents[node], observer, cotangents, leaves)
                 continue
             residuals = node.residuals
             if type(residuals) is not tuple:
@@ -179,10 +185,11 @@ def _walk_back(
                 if not retain_graph:
                     node.residuals = None
                 continue
+            if attended:
+                g = hooks.attend(node, g, observer, cotangents, leaves)
+                now = overwrites.clock  # a hook may have written
             if node.born != now:
-                _refuse_overwritten(primitive, residuals, node.born)
-            if observer is not None:
-                observer.cotangent(node, g)
+                _refuse_overwritten(node, residuals)
             vjp = primitive.vjp  # calling primitive.vjp(…) itself takes longer by 0.05 of an np.add
             grads = vjp(g, needs, *residuals) if residuals else vjp(g, needs)
             if type(grads) is not tuple or len(grads) != len(needs):
@@ -222,9 +229,10 @@ def _walk_back(
                     owned.add(key)
             if not retain_graph:
                 node.residuals = None
-    except BaseException:
+    except BaseException as error:
         if not retain_graph:
             _mark_failed(order, node)
+        say_where(error, node)
         raise
     return leaves, owned
 
@@ -244,7 +252,7 @@ def check_residuals(node: Node) -> None:
     if type(residuals) is not tuple:
         _refuse_gone(primitive, residuals)
     if node.born != overwrites.clock:
-        _refuse_overwritten(primitive, residuals, node.born)
+        _refuse_overwritten(node, residuals)
 
 
 def _refuse_gone(primitive: Primitive, residuals: Any) -> None:
@@ -271,18 +279,19 @@ def _miscounted(primitive: Primitive, inputs: int, grads: Any) -> str:
     )
 
 
-def _refuse_overwritten(primitive: Primitive, residuals: Any, since: int) -> None:
+def _refuse_overwritten(node: Node, residuals: Any) -> None:
     """Raise if an array that a VJP needs was written into since its node was made."""
-    array = overwritten(residuals, residuals.born if isinstance(residuals, Fingerprinted) else since)
+    array = overwritten(residuals, residuals.born if isinstance(residuals, Fingerprinted) else node.born)
+    name = f"{cast(Primitive, node.primitive).name}{place_of(node)}" if array is not None else ""
     if array is not None:
         raise ValueError(
-            f"backward: {primitive.name} saved {describe(array)} for its gradient, and it, or another part of the same "
+            f"backward: {name} saved {describe(array)} for its gradient, and it, or another part of the same "
             "memory, was written into since: by tensor[...] = ..., an optimiser's step, load_state_dict, or another "
             "pass that added to a .grad; go backward before writing, run the forward again after it, or make a new "
             "tensor (a copy of x.detach(), mg.ops.put)"
         )
     if isinstance(residuals, Fingerprinted):
-        residuals.verify(primitive.name)
+        residuals.verify(node)
 
 
 def needed_edges(node: Node, live: set[Node]) -> tuple[Any, tuple[int, ...], tuple[bool, ...], tuple[int, ...]]:

@@ -22,6 +22,10 @@ from .spec import Array, DType, Spec, as_array, describe, get_default_dtype, hol
 
 __all__ = ["Leaf", "Node", "Tensor", "no_grad", "scope", "tensor"]
 
+if TYPE_CHECKING:
+    from .callbacks import Handle
+    from .hooks import OutputHooks
+
 # What the current thread (or task) records: None under no_grad, else the path of scopes.
 _trace: ContextVar[tuple[str, ...] | None] = ContextVar("minigrad_trace", default=())
 current_scope, set_scope = _trace.get, _trace.set
@@ -113,12 +117,13 @@ class Node:
         born: when it was made, counted in writes into arrays: see :mod:`minigrad.overwrites`.
         scope: the path of :func:`scope` names.
         note: what :func:`minigrad.record` noted; not set without it.
+        hooks: what is asked of outputs, by their index, see :mod:`minigrad.hooks`; not set if nothing is.
     """
 
     # Few objects a node: each one that the garbage collector watches costs time, see docs/results.md.
     __slots__ = (
-        "born", "dtype", "edges", "later_outputs", "note", "params", "parents", "primitive", "residuals", "scope",
-        "shape",
+        "born", "dtype", "edges", "hooks", "later_outputs", "note", "params", "parents", "primitive", "residuals",
+        "scope", "shape",
     )  # fmt: skip
     primitive: Primitive | None
     params: dict[str, Any]
@@ -131,6 +136,7 @@ class Node:
     scope: tuple[str, ...]
     born: int
     note: Note
+    hooks: dict[int, OutputHooks]
 
     @property
     def outputs(self) -> tuple[Spec, ...]:
@@ -231,13 +237,21 @@ class Tensor:
                 leaf.name = getattr(self, "name", "")  # a parameter has one
                 leaf.owner = getattr(self, "owner", "")
 
+    def _holder(self) -> Leaf | OutputHooks | None:
+        """What holds ``.grad``; None if nothing does."""
+        if isinstance(self.node, Leaf):
+            return self.node
+        hooks: dict[int, OutputHooks] = getattr(self.node, "hooks", {})
+        return hooks.get(self.index)
+
     @property
     def grad(self) -> Any:
-        """The gradient that backward passes have summed here: an ndarray, or None (also if no leaf).
+        """The gradient that backward passes have summed here: an ndarray, or None (no leaf, without `retain_grad`).
 
         A tensor, if a pass left a graph (:class:`minigrad.create_graph`).
         """
-        return self.node.grad if isinstance(self.node, Leaf) else None
+        holder = self._holder()
+        return None if holder is None else holder.grad
 
     @grad.setter
     def grad(self, value: Array | Tensor | None) -> None:
@@ -255,8 +269,9 @@ class Tensor:
 
     def zero_grad(self) -> None:
         """Forget the gradient summed so far."""
-        if isinstance(self.node, Leaf):
-            self.node.grad = None
+        holder = self._holder()
+        if holder is not None:
+            holder.grad = None
 
     def numpy(self) -> Array:
         """The array itself, not a copy; writing into that of a tracked tensor is the caller's risk."""
@@ -356,6 +371,8 @@ class Tensor:
         def backward(
             self, gradient: Any = None, retain_graph: bool = False, create_graph: bool | None = None
         ) -> None: ...
+        def register_hook(self, hook: Callable[[Any], Any]) -> Handle: ...
+        def retain_grad(self) -> None: ...
         def __getitem__(self, index: Any) -> Tensor: ...
         def __add__(self, other: Any) -> Tensor: ...
         def __radd__(self, other: Any) -> Tensor: ...

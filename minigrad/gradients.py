@@ -66,7 +66,6 @@ def _backward_recorded(output: Tensor, gradient: Any) -> None:
     found = recorded_pass([(node, index, seed)], leaves)
     with _adding, recording():
         for leaf, grad in found.items():
-            assert isinstance(leaf, Leaf)
             leaf.grad = grad if leaf.grad is None else grad + leaf.grad
 
 

@@ -7,6 +7,8 @@ the call, the parent whose output that was is known by the node's edges; if it i
 
 - rules that run on tensors: written in NumPy's functions, which tensors answer to (:mod:`minigrad.ops.protocols`), or
   as a rule of their own, ``vjp_on_tensors``;
+- for a residual between the inputs and the outputs, such as the gates of an LSTM, a node that it comes from: it becomes
+  one more output of the call, *hidden* from its users, and the VJP gets its cotangent behind those of the others;
 - for residuals that are derived from the inputs in some other way, the inputs themselves, which calls keep where that
   was asked for (:mod:`minigrad.keeping`). The rule on tensors gets them, or else the reference is differentiated.
 
@@ -34,8 +36,6 @@ from .walk import pull_back
 
 __all__ = ["pull_tensors", "recorded_pass", "variable"]
 
-Seed = tuple[Node, int, Tensor]
-
 
 @primitive
 def _variable(x: Array) -> Any:
@@ -43,6 +43,7 @@ def _variable(x: Array) -> Any:
     return x, ()
 
 
+@_variable.batched_vjp
 @_variable.vjp
 def _(g: Any, needs: Any) -> Any:
     return (g,)
@@ -50,11 +51,10 @@ def _(g: Any, needs: Any) -> Any:
 
 def variable(tensor: Tensor) -> Tensor:
     """A tensor with a node of its own, behind which a pass that has it as its source does not go."""
-    result: Tensor = _variable(tensor)
-    return result
+    return _variable(tensor)  # type: ignore[no-any-return]
 
 
-def recorded_pass(seeds: Sequence[Seed], sources: Sequence[Node]) -> dict[Node, Tensor]:
+def recorded_pass(seeds: Sequence[tuple[Node, int, Tensor]], sources: Sequence[Node]) -> dict[Any, Tensor]:
     """Cotangents of some sources as tensors that depend on all that they depend on, given those of some outputs.
 
     Residuals are kept, for the graph is behind the results.
@@ -63,6 +63,9 @@ def recorded_pass(seeds: Sequence[Seed], sources: Sequence[Node]) -> dict[Node, 
         TypeError: names a primitive whose derivative cannot be differentiated.
         ValueError: if residuals were freed or written into, or a rule returns a wrong shape.
     """
+    observer = recorder()
+    if observer is not None:
+        observer.start({(node, index): g.data for node, index, g in seeds})
     with recording():
         return pull_back(seeds, sources, pull_tensors, add)
 
@@ -76,7 +79,12 @@ def pull_tensors(node: Node, cotangents: tuple[Tensor | None, ...], needs: tuple
     if observer is not None:
         arrays = tuple(None if c is None else c.data for c in cotangents)
         observer.cotangent(node, arrays if node.later_outputs else arrays[0])
-    grads = _run_rule(node, primitive, g, needs)
+        observer.rules += 1
+    try:
+        grads = _run_rule(node, primitive, g, needs)
+    finally:
+        if observer is not None:
+            observer.rules -= 1
     if type(grads) is not tuple or len(grads) != len(needs):
         raise TypeError(f"the VJP of {primitive.name} on tensors must return a tuple of {len(needs)} cotangents")
     fitted: list[Tensor | None] = [None] * len(needs)
@@ -114,7 +122,7 @@ def _attached(array: Any, node: Node, index: int) -> Tensor:
 
 
 def _residual_tensors(node: Node, primitive: Primitive, residuals: tuple[Any, ...]) -> list[Any]:
-    """Residuals that are tracked inputs or outputs as tensors with their nodes; others as they are."""
+    """Residuals that are tracked inputs, or outputs, as tensors with their nodes; others as they are."""
     return [
         _residual_tensor(node, primitive, value, name)
         for value, name in zip(residuals, chain(primitive.residuals or (), repeat("constant")), strict=False)
@@ -124,8 +132,10 @@ def _residual_tensors(node: Node, primitive: Primitive, residuals: tuple[Any, ..
 def _residual_tensor(node: Node, primitive: Primitive, value: Any, name: str) -> Any:
     if name in ("constant", "derived"):
         return value
-    if name.startswith("output"):
-        index = int(name.removeprefix("output") or 0)
+    if name.startswith(("output", "hidden")):
+        index = int(name.partition(" ")[2] or 0)
+        if index > len(node.later_outputs):  # a hidden one becomes an output when it is first asked for
+            node.later_outputs = (*node.later_outputs, (value.shape, value.dtype))
         return _attached(value, node, index) if node.outputs[index][1].kind == "f" else value
     argnum = primitive.arguments.index(name)
     if primitive.variadic and argnum == len(primitive.arguments) - 1:
@@ -149,8 +159,7 @@ def _input_tensors(node: Node, primitive: Primitive, residuals: Any) -> list[Any
             f"{primitive.name} kept too little for a derivative of its derivative: "
             "run the forward within mg.create_graph(), or within the function of a transform such as mg.grad"
         )
-    array = overwritten(residuals.inputs, getattr(residuals, "born", node.born))
-    if array is not None:
+    if (array := overwritten(residuals.inputs, getattr(residuals, "born", node.born))) is not None:
         raise ValueError(f"{primitive.name}: an input, {describe(array)}, was written into since the call")
     tensors = [_input_tensor(node, x, i) for i, x in enumerate(residuals.inputs)]
     return [untracked(x) if isinstance(x, np.ndarray) else x for x in tensors]
@@ -173,8 +182,7 @@ def _fit(primitive: Primitive, argnum: int, grad: Any, shape: tuple[int, ...], d
     """A cotangent in its input's shape and dtype, or an error that names the primitive."""
     if grad is None:
         raise ValueError(f"the VJP of {primitive.name} gave None for {primitive.input_name(argnum)}, which needs one")
-    if not isinstance(grad, Tensor):
-        grad = untracked(np.asarray(grad))
+    grad = grad if isinstance(grad, Tensor) else untracked(np.asarray(grad))
     if grad.shape != shape:
         lead = grad.ndim - len(shape)
         if not primitive.broadcasts or lead < 0:
@@ -184,5 +192,4 @@ def _fit(primitive: Primitive, argnum: int, grad: Any, shape: tuple[int, ...], d
             )
         stretched = (lead + i for i, n in enumerate(shape) if n == 1 and grad.shape[lead + i] != 1)
         grad = grad.sum((*range(lead), *stretched)).reshape(shape)
-    fitting: Tensor = grad if grad.dtype == dtype else grad.astype(dtype)
-    return fitting
+    return grad if grad.dtype == dtype else grad.astype(dtype)  # type: ignore[no-any-return]

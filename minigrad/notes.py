@@ -89,6 +89,9 @@ class Note:
     Of a sequence primitive, the norm at each time step: value_steps and gradient_steps of each output, where the
     gradient of a state is summed over all later steps; direct_steps of the part of it that came from outside; and
     flow_steps of what went on to an argument that has a time axis.
+
+    forward_time, backward_time: how long the forward and the VJP took in the last profile, in nanoseconds; None if they
+    were not profiled.
     """
 
     line: str = ""
@@ -101,3 +104,5 @@ class Note:
     direct_steps: dict[int, list[float]] = field(default_factory=dict)
     flows: dict[str, float] = field(default_factory=dict)
     flow_steps: dict[str, list[float]] = field(default_factory=dict)
+    forward_time: int | None = None
+    backward_time: int | None = None

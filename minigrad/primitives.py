@@ -17,6 +17,7 @@ import numpy as np
 from . import overwrites, recording
 from .core import Node, Tensor, current_scope, set_outputs, untracked
 from .keeping import CALLS, Kept, level, needs_inputs
+from .profiling.exchange import clocked, declared_forward, remembered
 from .rules import PRIMITIVES, ForwardResult, Primitive, Steps
 from .spec import Array, DType, as_array, describe, refuse_masked
 
@@ -87,7 +88,7 @@ def primitive(
         steps: of a primitive over a whole sequence (N, T, …), how it is made of steps, which drawings can then show.
         residuals: what each residual is, in order, so that derivatives can be differentiated: the name of an input,
             "output" ("output 1" for the second), "constant", or "derived" for anything else that depends on inputs.
-            The VJP is then run on tensors. Of derived ones it cannot, and the reference is differentiated instead.
+            The VJP is then run on tensors, or of derived ones the reference. For "hidden 1" see :class:`Primitive`.
 
     >>> import numpy as np, minigrad as mg
     >>> @mg.primitive(residuals=("x",))
@@ -109,10 +110,10 @@ def primitive(
 
 
 def _declare(record: Primitive) -> PrimitiveFunction:
-    short = record.differentiable and record.broadcasts and not record.variadic and not record.options
+    short = not clocked() and record.differentiable and record.broadcasts and not record.variadic and not record.options
     # By the names of the inputs: a call may give them as keywords, and the short paths' parameters are x, or a and b.
     maker = {("x",): _call_unary, ("a", "b"): _call_binary}.get(record.arguments, _call) if short else _call
-    function: Any = functools.update_wrapper(cast(Any, maker(record)), record.forward)
+    function: Any = remembered(functools.update_wrapper(cast(Any, maker(record)), declared_forward(record)))
 
     def decorator(attribute: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def declare(rule: Callable[..., Any]) -> Callable[..., Any]:
@@ -211,6 +212,8 @@ def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
         path = current_scope()
         if parent is None or path is None:
             tensor.node = None
+            if recording.active:
+                _note_untracked(record, _NO_PARAMS, (x,), (output,))
             return tensor
         tensor.node = node = Node()
         node.primitive = record
@@ -278,6 +281,8 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
         path = current_scope()
         if path is None or (left is None and right is None):
             tensor.node = None
+            if recording.active:
+                _note_untracked(record, _NO_PARAMS, (a, b), (output,))
             return tensor
         tensor.node = node = Node()
         first: Node = left if left is not None else right  # type: ignore[assignment]
@@ -350,6 +355,8 @@ def _call(record: Primitive) -> Callable[..., Any]:
             set_outputs(node, results)
             if recording.active:
                 _note(node, inputs, outputs)
+        elif recording.active:
+            _note_untracked(record, params, inputs, outputs)
         return tuple(results) if several else results[0]
 
     return call
@@ -365,6 +372,13 @@ def _note(node: Node, inputs: Any, outputs: Any) -> None:
     recorder = recording.recorder()
     if recorder is not None:
         recorder.call(node, arrays, outputs)
+
+
+def _note_untracked(record: Primitive, params: dict[str, Any], inputs: Any, outputs: Any) -> None:
+    """The same of a call that has left no node."""
+    recorder = recording.recorder()
+    if recorder is not None:
+        recorder.untracked(record, params, [x.data if isinstance(x, Tensor) else x for x in inputs], outputs)
 
 
 def _sort_arguments(

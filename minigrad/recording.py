@@ -23,10 +23,11 @@ import numpy as np
 
 from .core import Node
 from .notes import Note, Stats, norm_of
+from .rules import Primitive
 from .runtime.contexts import Context, until
 from .spec import Array
 
-__all__ = ["Recorder", "note_of", "record", "recorder", "user_line", "using"]
+__all__ = ["Recorder", "note_of", "place_of", "record", "recorder", "say_where", "user_line", "using"]
 
 _HERE = str(Path(__file__).parent) + os.sep
 
@@ -40,8 +41,43 @@ def note_of(node: Node) -> Note | None:
     return getattr(node, "note", None)
 
 
+def place_of(node: Node) -> str:
+    """Where a node was made, for messages, to follow a name; empty if nothing is known.
+
+    >>> import minigrad as mg
+    >>> with mg.record(), mg.scope("encoder"), mg.scope("layer 1"):
+    ...     y = mg.tensor(1.0, requires_grad=True) * 2
+    >>> place_of(y.node)
+    ' (called at <doctest minigrad.recording.place_of[1]>:2, in scope encoder/layer 1)'
+    """
+    note = note_of(node)
+    return in_words("" if note is None else note.line, node.scope)
+
+
+def say_where(error: BaseException, node: Node | None) -> None:
+    """Note at an error of a reverse pass in the call of what it came up, if that is known and not said yet."""
+    place = "" if node is None else place_of(node)
+    if node is not None and place and place not in str(error):
+        error.add_note(f"backward: at {node.primitive.name if node.primitive else 'a leaf'}{place}")
+
+
+def in_words(line: str, scope: Sequence[str]) -> str:
+    """A line and a path of scopes, as `place_of` puts them."""
+    known = [f"called at {line}"] if line else []
+    known += [f"in scope {'/'.join(scope)}"] if scope else []
+    return f" ({', '.join(known)})" if known else ""
+
+
 class Recorder:
-    """What a context of `record` does: it writes notes on nodes."""
+    """What a context of `record` does: it writes notes on nodes.
+
+    rules: how many VJPs are running on tensors, so that calls are steps within a rule.
+    """
+
+    rules = 0
+
+    stepwise = True
+    """Whether it is to be told of the steps of a sequence, which a VJP then takes one by one, on one thread."""
 
     def __init__(self, values: bool, gradients: bool, lines: bool) -> None:
         self.values, self.gradients, self.lines = values, gradients, lines
@@ -61,6 +97,14 @@ class Recorder:
             note.values = [Stats.of(array) for array in outputs]
             if node.primitive is not None and node.primitive.steps:
                 note.value_steps = {index: _norms(array) for index, array in enumerate(outputs)}
+
+    def untracked(
+        self, primitive: Primitive, params: Mapping[str, Any], inputs: Sequence[Array | Any], outputs: Sequence[Array]
+    ) -> None:
+        """A primitive has been applied and has left no node, since no gradient can be wanted: nothing to note."""
+
+    def start(self, seeds: Mapping[Any, Array]) -> None:
+        """A reverse pass begins with these cotangents, by node, or by (node, index) for a later output."""
 
     def cotangent(self, node: Node, cotangent: Any) -> None:
         """A reverse pass is about to call the VJP of a node with this cotangent, or has summed it up for a leaf."""

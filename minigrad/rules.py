@@ -65,6 +65,8 @@ class Primitive:
         steps: of a primitive over a whole sequence, how it is made of steps; else None.
         residuals: what each residual is, in order: the name of an input (of variadic ones: the list of all), "output"
             (or "output 1" of the second one), "constant", or "derived" for anything else that depends on the inputs.
+            "hidden 1" (behind one output; "hidden 2" is next) is derived, and becomes an output that nobody sees: in
+            derivatives of derivatives the VJP's g is a tuple, in which its cotangent (or None) is behind the outputs'.
             Those not named are constants. None if it was not declared.
         vjp_on_tensors: the VJP of tensors, if `vjp` does not run on them or has no right derivative there; or None.
             If it has a keyword ``inputs`` it is given all inputs besides.
@@ -120,10 +122,10 @@ class Primitive:
         if isinstance(names, str) or not all(isinstance(name, str) for name in names):
             raise TypeError(f"primitive {self.name}: residuals must be a tuple of names, such as ('x', 'output')")
         for name in names:
-            if name not in (*self.arguments, "constant", "derived") and not re.fullmatch(r"output( \d+)?", name):
+            if name not in self.arguments and not re.fullmatch(r"constant|derived|output( \d+)?|hidden [1-9]\d*", name):
                 raise ValueError(
                     f"primitive {self.name}: residuals: {name!r} is none of {', '.join(self.arguments)}, 'output', "
-                    "'output 1', …, 'constant', 'derived'"
+                    "'output 1', …, 'hidden 1', …, 'constant', 'derived'"
                 )
         return tuple(names)
 

@@ -66,9 +66,10 @@ class _Differentiation:
         self.recorded = level() > 0 and current_scope() is not None  # whether somebody may differentiate the results
         self.twice = twice
         self.variables: list[Tensor] = []
-        self.primals: list[Any] = []
+        self.primals: list[Tensor] = []
         self.outputs: list[Tensor] = []
         self.own: set[Node] = set()  # leaves made here, which nobody else can differentiate in
+        self.foreign: list[Leaf] | None = None
 
     def variables_for(self, structure: Any, place: str) -> Any:
         """The structure with a fresh variable for each leaf."""
@@ -120,12 +121,16 @@ class _Differentiation:
     def sources(self) -> list[Node]:
         return [cast(Node, v.node) for v in self.variables]
 
-    def met(self, tensors: Sequence[Any] = ()) -> list[Leaf]:
+    def met(self, tensors: Sequence[Tensor] = ()) -> list[Leaf]:
         """The leaves of others behind the primals, the outputs and some tensors."""
-        behind = [
-            t.node for t in (*self.primals, *self.outputs, *tensors) if isinstance(t, Tensor) and t.node is not None
-        ]
-        return [node for node in graph_of(behind).nodes if isinstance(node, Leaf) and node not in self.own]
+        if self.foreign is None:
+            self.foreign = self._leaves((*self.primals, *self.outputs))
+        more = [t for t in tensors if t.node is not None and not any(t is y for y in self.outputs)]
+        return list(dict.fromkeys(self.foreign + self._leaves(more))) if more else self.foreign
+
+    def _leaves(self, tensors: Sequence[Tensor]) -> list[Leaf]:
+        order = graph_of([t.node for t in tensors if t.node is not None])
+        return [node for node in order.nodes if isinstance(node, Leaf) and node not in self.own]
 
     def results(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Outputs as they go to the user: constants, unless they depend on something of others."""
@@ -150,7 +155,8 @@ class _Differentiation:
             for y, g in zip(outputs, cotangents, strict=True)
             if y.node is not None
         ]
-        found = recorded_pass(seeds, self.sources) if seeds else {}
+        with differentiating(CALLS if self.recorded else level()):  # in the results, which may be differentiated twice
+            found = recorded_pass(seeds, self.sources) if seeds else {}
         return [found.get(cast(Node, v.node), untracked(np.zeros_like(v.data))) for v in self.variables]
 
     def one(self) -> Tensor:
@@ -474,12 +480,9 @@ def _partial_derivatives(run: _Differentiation, y: Tensor) -> list[Tensor]:
         return [untracked(np.zeros(y.shape + v.shape, v.dtype)) for v in run.variables]
     one_hot = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
     rows = [run.pull_recorded([y], [untracked(row)]) for row in one_hot]
+    stack: Callable[..., Any] = np.stack  # of tensors, which is mg.stack
     columns = zip(*rows, strict=True)
-    return [_stacked(column).reshape(y.shape + v.shape) for column, v in zip(columns, run.variables, strict=True)]
-
-
-def _stacked(rows: Sequence[Tensor]) -> Tensor:
-    return cast(Tensor, np.stack(cast(Any, rows)))  # which of tensors is mg.stack
+    return [stack(column).reshape(y.shape + v.shape) for column, v in zip(columns, run.variables, strict=True)]
 
 
 def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:

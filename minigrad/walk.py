@@ -8,11 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from . import hooks
 from .backward import graph_of, needed_edges
 from .core import Node
-from .graph import dependents
+from .graph.order import dependents
+from .recording import say_where
 
 __all__ = ["Pull", "pull_back", "pull_back_to_edge"]
+
+
+Fire = Callable[[Node, tuple[Any, ...]], tuple[Any, ...]]
 
 
 class Pull(Protocol):
@@ -25,26 +30,49 @@ class Pull(Protocol):
 
 
 def pull_back(
-    seeds: Sequence[tuple[Node, int, Any]], sources: Sequence[Node], pull: Pull, add: Callable[[Any, Any], Any]
-) -> dict[Node, Any]:
+    seeds: Sequence[tuple[Node, int, Any]],
+    sources: Sequence[Node],
+    pull: Pull,
+    add: Callable[[Any, Any], Any],
+    fire: Fire = hooks.fire,
+) -> dict[Any, Any]:
     """Cotangents of the first outputs of some sources, given those of some outputs.
 
     What is behind a source is not gone into.
 
     Args:
-        seeds: node, output index and cotangent.
+        seeds: node, output index and cotangent. fire: calls hooks with the cotangents of a node.
 
     Returns:
-        the cotangent of each source that the outputs depend on.
+        the cotangent of each source that the outputs depend on, and of each inner tensor that retains its gradient, by
+        what holds that. An error carries a note of where the forward made the node, if known.
     """
-    found = pull_back_to_edge(seeds, sources, pull, add)
-    return {node: g for (node, index), g in found.items() if not index}
+    grads: dict[Any, Any] = {}
+
+    def attend(node: Node, gs: tuple[Any, ...]) -> tuple[Any, ...]:
+        gs = fire(node, gs)
+        grads.update(hooks.retained(node, gs))
+        return gs
+
+    found = pull_back_to_edge(seeds, sources, pull, add, attend)
+    for (node, index), g in found.items():
+        if not index:
+            try:
+                grads[node], *_ = attend(node, (g, *(None for _ in node.later_outputs)))
+            except BaseException as error:
+                say_where(error, node)
+                raise
+    return grads
 
 
 def pull_back_to_edge(
-    seeds: Sequence[tuple[Node, int, Any]], sources: Sequence[Node], pull: Pull, add: Callable[[Any, Any], Any]
+    seeds: Sequence[tuple[Node, int, Any]],
+    sources: Sequence[Node],
+    pull: Pull,
+    add: Callable[[Any, Any], Any],
+    fire: Fire = hooks.fire,
 ) -> dict[tuple[Node, int], Any]:
-    """The same for all outputs of the sources, by node and index."""
+    """The same for all outputs of the sources, by node and index; the sources' own hooks are not called."""
     ends = set(sources)
 
     def parents(node: Node) -> tuple[Node, ...]:
@@ -67,7 +95,11 @@ def pull_back_to_edge(
         if all(g is None for g in gs):
             continue
         edges = needed_edges(node, live)
-        grads = pull(node, gs, edges[2])
+        try:
+            grads = pull(node, fire(node, gs), edges[2])
+        except BaseException as error:
+            say_where(error, node)
+            raise
         for parent, argnum, index in zip(edges[0], edges[1], edges[3], strict=True):
             arrive(parent, index, grads[argnum])
     return {key: g for key, g in cotangents.items() if key[0] in ends}

@@ -72,7 +72,8 @@ def certify_backward(
     leaves = None if sources is None else [cast(Leaf, source.node) for source in sources]
     witness = _Witness()
     with using(witness):
-        gradients = reverse_pass([seed], retain_graph, leaves)
+        found = reverse_pass([seed], retain_graph, leaves)
+    gradients = {leaf: grad for leaf, grad in found.items() if isinstance(leaf, Leaf)}  # not what `retain_grad` keeps
     certificate = Certificate(tuple(witness.visits), gradients)
     check_certificate(certificate, loss, gradient, sources)
     return certificate

@@ -25,6 +25,8 @@ from minigrad.core import current_scope
 from minigrad.ops import convolution
 from minigrad.ops.kernels import blocks, sequences
 from minigrad.optim import base
+from minigrad.profiling import clocks
+from minigrad.rules import Primitive
 from minigrad.runtime import blas, threads
 from minigrad.runtime.contexts import errstate
 
@@ -51,6 +53,8 @@ def contexts() -> list[Callable[[], object]]:
         with mg.scope("a"), mg.scope("b"):
             module()
         with mg.record(), recording.using(None):
+            pass
+        with mg.profile(), mg.profile():
             pass
         with errstate(over="ignore"):
             decorated()
@@ -88,7 +92,7 @@ def training() -> list[Callable[[], object]]:
         (y * y).mean().backward()
         adam.step()
         adam.zero_grad()
-        with mg.no_grad(), mg.record():
+        with mg.no_grad(), mg.record(), mg.profile():
             net(pictures)
 
     return [sequences, images]
@@ -123,6 +127,7 @@ def complaints(expected: bytes) -> list[str]:
         "no gradient is recorded": not y.requires_grad,
         f"the scope is {current_scope()}": current_scope() != (),
         "notes are taken": bool(recording.active) or recording.recorder() is not None,
+        "primitives have clocks": vars(Primitive)["forward"] is not DECLARED or bool(clocks._tapes.get()),
         "a call of run_in_parallel is left open": bool(threads._running),
         f"{mg.get_num_threads()} threads": mg.get_num_threads() != THREADS,
         f"{blas.get_threads()} threads of BLAS": blas.get_threads() not in (THREADS, None),
@@ -133,6 +138,7 @@ def complaints(expected: bytes) -> list[str]:
 
 
 NORMAL = np.geterr()
+DECLARED = vars(Primitive)["forward"]
 
 
 def main(what: str, number: int, seed: int = 0) -> int:

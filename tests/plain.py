@@ -9,7 +9,12 @@ import numpy as np
 
 
 def gradients(*seeds, order=None):
-    """The gradient of each leaf behind some tensors, given (tensor, cotangent) for each of them.
+    """The gradient of each leaf behind some tensors, given (tensor, cotangent) for each of them."""
+    return {node: sum for (node, _), sum in cotangents(*seeds, order=order).items() if node.primitive is None}
+
+
+def cotangents(*seeds, order=None):
+    """The cotangent of each output behind some tensors, by node and index of the output.
 
     Another order in which uses come first changes the order of sums, and so their rounding, and nothing else.
     """
@@ -27,7 +32,7 @@ def gradients(*seeds, order=None):
             terms = node.primitive.vjp(cotangents if node.later_outputs else cotangents[0], needs, *node.residuals)
             for parent, argnum, index in zip(node.parents, argnums, indices, strict=True):
                 add(parent, index, fitted(terms[argnum], *parent.outputs[index]))
-    return {node: sums[node, 0] for node, _ in sums if node.primitive is None}
+    return sums
 
 
 def behind(nodes):

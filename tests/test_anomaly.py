@@ -1,12 +1,18 @@
-"""detect_anomaly: writes behind the engine's back, and the first NaN of a backward pass."""
+"""detect_anomaly: writes behind the engine's back, and the first NaN or infinity, forward or backward."""
 
 from __future__ import annotations
 
+import re
+import threading
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import recording
+from minigrad import nn, recording
+from minigrad.primitives import PRIMITIVES
 from minigrad.recording import note_of
 
 
@@ -68,11 +74,15 @@ def test_it_sees_the_layers_of_a_model():
         loss.backward()
 
 
-def test_the_first_nan_of_a_backward_pass_is_named():
+def test_the_first_infinity_of_a_backward_pass_is_named():
     x = leaf(0.0, 1.0)
-    with mg.detect_anomaly(), np.errstate(invalid="ignore"):
+    with mg.detect_anomaly(), mg.scope("encoder"), mg.scope("layer 1"):
         y = mg.sqrt(x * 0.0)  # infinite there, times 0
-        message = r"VJP of multiply \(called at test_anomaly\.py:\d+\) gave NaN for a"
+        message = (
+            r"backward: the VJP of sqrt \(called at test_anomaly\.py:\d+, in scope encoder/layer 1\) gave an infinity "
+            r"\(inf\) for x: float64 \(2,\), 2 of 2 entries NaN or infinite, first at \[0\]; there cotangent = 1\.0, "
+            r"saved = 0\.0$"
+        )
         with pytest.raises(FloatingPointError, match=message):
             y.sum().backward()
     assert x.grad is None
@@ -123,3 +133,372 @@ def test_it_costs_nothing_outside():
         pass
     y = leaf(1.0) * 2
     assert type(y.node.residuals) is tuple
+
+
+# Forward ---------------------------------------------------------------------------------------
+
+
+def caught(function, *arguments):
+    """What detect_anomaly says of a call."""
+    with np.errstate(all="ignore"), mg.detect_anomaly(), pytest.raises(FloatingPointError) as info:
+        function(*arguments)
+    return str(info.value)
+
+
+def passes(function, *arguments):
+    with np.errstate(all="ignore"), mg.detect_anomaly():
+        return function(*arguments)
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+def test_the_first_nan_of_a_forward_pass_is_named_also_where_nothing_is_tracked(tracked):
+    x = mg.tensor(np.array([[1.0, 2.0], [-3.0, 0.0]]), requires_grad=tracked)
+
+    def f():
+        with mg.scope("net"), mg.scope("head"):
+            return mg.exp(mg.log(x))
+
+    assert re.fullmatch(
+        r"log \(called at test_anomaly\.py:\d+, in scope net/head\) gave a NaN: the output, float64 \(2, 2\), 2 of 4 "
+        r"entries NaN or infinite, the others from 0\.0 to 0\.69\d+, first at \[1, 0\]; there x = -3\.0",
+        caught(f),
+    )
+
+
+def test_single_numbers():
+    assert caught(mg.log, leaf(0.0).sum()).endswith("first at []; there x = 0.0")
+    said = caught(mg.multiply, mg.tensor(0.0), np.inf)
+    assert said.endswith("float32 (), 1 of 1 entries NaN or infinite, first at []; there a = 0.0, b = inf")
+    passes(mg.multiply, leaf(2.0).sum(), np.nan)
+
+
+def test_under_no_grad_too_and_on_all_paths_of_a_call():
+    def f(function, *arguments):
+        with mg.no_grad():
+            return function(*arguments)
+
+    assert "divide" in caught(f, mg.divide, leaf(1.0), 0.0)
+    assert "there x = -1.0" in caught(f, mg.sqrt, leaf(-1.0))
+    assert "mean" in caught(f, mg.mean, leaf(1e308, 1e308, 1e308))
+
+
+def test_values_that_met_where_shapes_are_broadcast():
+    a, b = leaf([1.0], [2.0]), np.array([1.0, 4.0, 0.0])
+    assert "first at [0, 2]; there a = 1.0, b = 0.0" in caught(mg.divide, a, b)
+    assert caught(mg.subtract, leaf(np.inf, 1.0), leaf(np.inf, np.inf)).endswith("first at [0]; there a = inf, b = inf")
+
+
+def test_inputs_are_summarised_where_entries_mix():
+    W = leaf([1e200, 1.0], [-2.0, 3.0])
+    said = caught(mg.matmul, leaf([1e200, 1.0], [1.0, 1.0]), W)
+    assert said.endswith("first at [0, 0]; a: float64 (2, 2) from 1.0 to 1e+200; b: float64 (2, 2) from -2.0 to 1e+200")
+    said = caught(mg.matmul, leaf([0.0, 1.0], [1.0, 1.0]), leaf([np.inf, 1.0], [-2.0, 3.0]))
+    assert "gave a NaN" in said
+    assert "b: float64 (2, 2), 1 of 4 entries NaN or infinite, the others from -2.0 to 3.0" in said
+
+
+def test_a_users_primitive_that_broadcasts_is_not_taken_to_work_entry_by_entry():
+    @mg.primitive(broadcasts=True)
+    def turned(x):
+        return x[::-1].copy(), ()
+
+    @mg.primitive
+    def infinite(x):
+        return x * np.inf, ()
+
+    for name in ("turned", "infinite"):
+        del PRIMITIVES[f"{__name__}.{name}"]
+    passes(turned, leaf(1.0, np.inf))
+    said = caught(infinite, leaf(1.0, 2.0))
+    assert said.startswith("infinite (called at test_anomaly.py:")
+    assert said.endswith("x: float64 (2,) from 1.0 to 2.0")
+
+
+def test_what_is_passed_on_is_no_anomaly():
+    mask = np.array([0.0, -np.inf])
+    x = leaf(1.0, 2.0)
+    y = passes(lambda: mg.softmax(x + mask, axis=0) * np.array([2.0, 3.0]))
+    passes(y.sum().backward)
+    np.testing.assert_array_equal(x.grad, [0, 0])
+    passes(lambda: mg.where(np.array([True, False]), x, -np.inf))
+    passes(lambda: mg.max(mg.pad(x, (1, 1), constant_values=-np.inf), axis=0))
+    passes(lambda: mg.exp(leaf(np.nan, 1.0)))
+    passes(lambda: mg.sum(leaf(np.nan, np.inf)))
+    passes(lambda: leaf(np.inf, 1.0) * 2)
+    passes(lambda: mg.put(x, np.array([1, 0]), np.array([np.inf, 1.0])))  # its inputs do not meet entry by entry
+    passes(lambda: mg.max_pool2d(leaf(*np.arange(16.0)).reshape(1, 1, 4, 4), 2, padding=1).sum().backward())
+
+
+def test_what_is_new_beside_what_was_there():
+    """Entry by entry, where it is known that entries do not mix."""
+    x = leaf(-np.inf, 1000.0)
+    assert "gave an infinity (inf): " in caught(mg.exp, leaf(np.inf, 1000.0))
+    assert "first at [1]; there x = 1000.0" in caught(mg.exp, x)
+    assert "first at [1]; there a = -1.0" in caught(mg.power, leaf(np.nan, -1.0), 0.5)
+
+
+def test_several_outputs_and_options():
+    @mg.primitive
+    def two(x, scale: float = 1.0):
+        return (x * scale, x / 0), ()
+
+    del PRIMITIVES[f"{__name__}.two"]
+    assert "output 1, float64 (1,), 1 of 1 entries" in caught(two, leaf(1.0))
+    passes(two, leaf(1.0), np.inf)  # an option may be the reason
+
+
+def test_the_time_step_of_a_sequence():
+    lstm, rnn = nn.LSTM(2, 3, dtype=np.float64, rng=0), nn.RNN(2, 3, dtype=np.float64, rng=0)
+    x = np.ones((2, 5, 2))
+    x[1, 3] = 1e10
+    for module in (lstm, rnn):
+        module.Wx.data[:], module.b.data[:] = 1e300, -np.inf
+        passes(module, np.ones((2, 5, 2)))
+        said = caught(module, x)  # inf - inf
+        assert "time step 3" in said
+        assert "first at [1, 3, " in said
+
+
+def test_the_time_step_of_a_gradient():
+    rnn = nn.RNN(1, 1, dtype=np.float64, rng=0)
+    rnn.Wx.data[:], rnn.Wh.data[:], rnn.b.data[:] = 0.0, 1e100, 0.0
+    x = np.zeros((1, 9, 1))
+    h, _ = rnn(x)
+    # 1 at the last step, 8, then 1e100, 1e200, 1e300
+    assert re.search(r"VJP of rnn .* for Wx.*on the way back first at time step 4$", caught(h[:, -1].sum().backward))
+
+
+# Backward --------------------------------------------------------------------------------------
+
+
+def test_an_infinity_that_an_input_brought_is_not_blamed_on_the_vjp():
+    x, w = leaf(1.0, 2.0), leaf(np.inf, 1.0)
+    for inside in (True, False):
+        y = passes(lambda: x * w) if inside else x * w
+        passes(y.backward, np.ones(2))
+    np.testing.assert_array_equal(x.grad, [np.inf, 2])
+
+
+def test_nans_of_data_are_no_anomaly_but_those_of_a_forward_that_ran_outside_are():
+    x, w = leaf(np.nan, 2.0), leaf(1.0, 1.0)
+    passes(passes(lambda: x * w).backward, np.ones(2))
+    assert np.isnan(w.grad[0])
+    with np.errstate(all="ignore"):
+        y = mg.sqrt(leaf(-1.0))
+    assert "VJP of sqrt gave a NaN for x" in caught(y.backward, np.ones(1))
+
+
+def test_a_sum_of_gradients_that_overflows_and_a_hook_that_gives_a_nan():
+    x = leaf(1.0)
+    y = x * 1.0
+    z = passes(lambda: y + y)
+    said = caught(z.backward, np.array([1.5e308]))
+    assert said.startswith(
+        "backward: the gradient of multiply has an infinity (inf), which none had that was sent there"
+    )
+    assert "first at [0]" in said
+    y = x * 1.0
+    y.register_hook(lambda g: g * np.nan)
+    assert "gradient of multiply has a NaN" in caught((y * 2).backward, np.ones(1))
+    half = mg.tensor(np.ones(1, np.float16), requires_grad=True)
+    wide = half.astype(np.float32) * 40000.0 + half.astype(np.float32) * 40000.0
+    assert "gradient of <leaf float16 (1,)> has an infinity" in caught(wide.backward, np.ones(1, np.float32))
+
+
+def test_seeds_that_are_bad_are_passed_on():
+    x = leaf(1.0, 2.0)
+    y = passes(lambda: x * 2)
+    passes(y.backward, np.array([np.inf, 1.0]))
+    assert x.grad[0] == np.inf
+    first, second = mg.split(x, [1])
+    passes((first * second).backward, np.array([np.nan]))
+
+    def two(x):
+        y = x * 1
+        return y, y * 2
+
+    (pulled,) = passes(mg.vjp(two, leaf(1.0))[1], np.array([np.inf]), np.array([1.0]))  # to y comes a finite one too
+    assert pulled.data == np.inf
+
+
+def test_a_pass_within_a_vjp():
+    """As a rule that computes its forward again has one."""
+
+    @mg.primitive
+    def again(x):
+        return np.exp(x), (x,)
+
+    @again.vjp
+    def _(g, needs, x):
+        inner = mg.tensor(x, requires_grad=True)
+        mg.exp(inner).backward(g * factor)
+        return (inner.grad / 0 if spoil else inner.grad,)
+
+    del PRIMITIVES[f"{__name__}.again"]
+    x, factor, spoil = leaf(1.0), 1.0, False
+    passes(lambda: (again(x * 1) * 3).sum().backward())
+    np.testing.assert_allclose(x.grad, 3 * np.exp([1.0]))
+    spoil = True
+    assert "VJP of again" in caught(lambda: again(x * 1).sum().backward())
+    spoil, factor = False, np.inf
+    assert "VJP of again" in caught(lambda: again(x * 1).sum().backward())
+
+
+def test_a_pass_that_leaves_a_graph_is_judged_by_what_its_rules_give():
+    """Not by what comes out on the way: the rule of logaddexp takes inf - inf for 0."""
+    a, b = leaf(np.inf), leaf(np.inf)
+    passes(lambda: mg.logaddexp(a, b).backward(np.ones(1), create_graph=True))
+    assert a.grad.data == 0.5
+    x = leaf(0.0)
+
+    def infinite():
+        with mg.create_graph():
+            mg.sqrt(x * 1).backward(np.ones(1))
+
+    assert "VJP of sqrt" in caught(infinite)
+    assert "log (called" in caught(lambda: mg.log(x))  # and after a failure calls are looked at again
+    with np.errstate(all="ignore"), mg.detect_anomaly():
+        with pytest.raises(FloatingPointError, match="VJP of sqrt"):
+            infinite()
+        with pytest.raises(FloatingPointError, match="log "):
+            mg.log(x)
+
+
+def test_it_keeps_no_graph_alive_after_a_failure():
+    with np.errstate(all="ignore"), mg.detect_anomaly():
+        for _ in range(3):
+            y = mg.sqrt(leaf(0.0) * 1)
+            with pytest.raises(FloatingPointError):
+                y.backward(np.ones(1))
+        watch = recording.recorder()
+        assert not any(isinstance(value, mg.Tensor) for value in vars(watch).values())
+        assert all(type(key) is int for key in watch.got)
+        assert all(type(key[0]) is int for key in watch.arrived)
+
+
+@given(st.lists(st.sampled_from([1.0, -2.0, 0.0, np.inf, -np.inf, np.nan]), min_size=4, max_size=4),
+       st.lists(st.sampled_from([1.0, -2.0, 0.0, np.inf, -np.inf, np.nan]), min_size=4, max_size=4),
+       st.sampled_from(["add", "subtract", "multiply", "divide", "maximum", "logaddexp"]))  # fmt: skip
+def test_of_each_entry_what_is_worse_than_what_met_there_is_new(a, b, name):
+    """By the definition, entry after entry."""
+    bad = {"finite": 0, "inf": 1, "nan": 2}
+
+    def kind(value):
+        return bad["nan" if np.isnan(value) else "inf" if np.isinf(value) else "finite"]
+
+    function = getattr(mg, name)
+    with np.errstate(all="ignore"):
+        out = function(np.array(a), np.array(b)).data
+    new = [i for i in range(4) if kind(out[i]) > max(kind(a[i]), kind(b[i]))]
+    if not new:
+        passes(function, leaf(*a), np.array(b))
+        return
+    worst = max(kind(out[i]) for i in new)
+    first = next(i for i in new if kind(out[i]) == worst)
+    assert caught(function, leaf(*a), np.array(b)).endswith(f"first at [{first}]; there a = {a[first]}, b = {b[first]}")
+
+
+def test_it_holds_for_its_thread_alone():
+    results = []
+
+    def work():
+        with np.errstate(all="ignore"):
+            results.append(mg.log(leaf(-1.0)).data)
+
+    with mg.detect_anomaly():
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert np.isnan(results[0][0])
+
+
+def test_it_goes_together_with_record_without_lines():
+    with mg.record(lines=False), mg.detect_anomaly():
+        y = leaf(1.0) * 2
+    assert note_of(y.node).line.startswith("test_anomaly.py:")
+    assert note_of(y.node).values
+
+
+# Errors of a backward pass say where the forward was --------------------------------------------
+
+
+def broken(vjp, name="broken"):
+    def forward(x):
+        return x * 2, (x,)
+
+    forward.__name__ = name
+    function = mg.primitive(forward)
+    function.vjp(vjp)
+    del PRIMITIVES[f"{__name__}.{name}"]
+    return function
+
+
+def freed(y):
+    y.backward(np.ones(1))
+    y.backward(np.ones(1))
+
+
+FAILURES = {
+    "an error of the rule": (lambda g, needs, x: 1 / 0, lambda y: y.backward(np.ones(1)), ZeroDivisionError),
+    "a wrong shape": (lambda g, needs, x: (np.ones(7),), lambda y: y.backward(np.ones(1)), ValueError),
+    "no gradient": (lambda g, needs, x: (None,), lambda y: y.backward(np.ones(1)), ValueError),
+    "no tuple": (lambda g, needs, x: g, lambda y: y.backward(np.ones(1)), TypeError),
+    "no real number": (lambda g, needs, x: (g * 1j,), lambda y: y.backward(np.ones(1)), TypeError),
+    "freed": (lambda g, needs, x: (g,), freed, ValueError),
+    "a hook": (lambda g, needs, x: (g,), lambda y: (y.register_hook(lambda g: {}["no"]), y.backward(np.ones(1))),
+               KeyError),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_any_error_of_a_backward_pass_names_the_forwards_line(case):
+    vjp, fail, error = FAILURES[case]
+    function = broken(vjp)
+    for contexts, words in (
+        ((mg.record(values=False), mg.scope("encoder"), mg.scope("layer 1")),
+         r"called at test_anomaly\.py:\d+, in scope encoder/layer 1"),
+        ((mg.record(), mg.scope("a")), r"called at test_anomaly\.py:\d+, in scope a"),
+        ((mg.record(),), r"called at test_anomaly\.py:\d+"),
+        ((mg.detect_anomaly(),), r"called at test_anomaly\.py:\d+"),
+        ((mg.scope("a"), mg.scope("b")), "in scope a/b"),
+    ):  # fmt: skip
+        for context in contexts:
+            context.__enter__()
+        y = function(leaf(1.0))
+        for context in reversed(contexts):
+            context.__exit__(None, None, None)
+        with pytest.raises(error) as info:
+            fail(y)
+        (note,) = info.value.__notes__
+        assert re.fullmatch(rf"backward: at broken \({words}\)", note)
+
+
+def test_without_a_line_or_a_scope_nothing_is_added():
+    y = broken(lambda g, needs, x: 1 / 0)(leaf(1.0))
+    with pytest.raises(ZeroDivisionError) as info:
+        y.backward(np.ones(1))
+    assert not hasattr(info.value, "__notes__")
+
+
+def test_a_message_that_says_it_is_not_told_twice():
+    w, x = leaf(2.0), mg.tensor([3.0])
+    with mg.record():
+        y = w * x
+    x[0] = 4.0
+    with pytest.raises(ValueError, match=r"multiply \(called at test_anomaly\.py:\d+\) saved") as info:
+        y.backward(np.ones(1))
+    assert not hasattr(info.value, "__notes__")
+
+
+def test_a_pass_within_a_pass_names_both():
+    inner = broken(lambda g, needs, x: 1 / 0, "inner")
+
+    def vjp(g, needs, x):
+        with mg.scope("deep"):
+            inner(leaf(1.0)).backward(g)
+
+    with mg.scope("shallow"):
+        y = broken(vjp, "outer")(leaf(1.0))
+    with pytest.raises(ZeroDivisionError) as info:
+        y.backward(np.ones(1))
+    assert info.value.__notes__ == ["backward: at inner (in scope deep)", "backward: at outer (in scope shallow)"]

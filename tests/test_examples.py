@@ -14,6 +14,9 @@ from minigrad.primitives import PRIMITIVES
 ROOT = Path(__file__).parent.parent
 EXAMPLES = {
     "gallery": lambda written: "gallery.md" in written and "small_network.dot" in written,
+    "lbfgs": lambda loss: loss < 1e-4,
+    "levenberg_marquardt": lambda distance: distance < 0.05,
+    "newton": lambda lengths: lengths[0] > 0.1 and lengths[4] < 1e-4 and lengths[5] < 1e-8 and lengths[6] < 1e-14,
     "quickstart": lambda loss: 0.005 < loss < 0.02,
     "own_primitive": lambda complaint: "gradcheck of wrong: argument 0 (x) at entry [1]" in complaint,
     "remember_first_bit": lambda accuracy: accuracy["LSTM"] > 0.99,

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from minigrad import graph as graph_module
-from minigrad.graph import Cycle, Order, certify, dependents, topological_order, topological_order_of_edges
+from minigrad.graph import Cycle, Order, certify, dependents, edge_lists, topological_order, topological_order_of_edges
 
 
 @st.composite
@@ -139,8 +138,8 @@ def checked(n, edges):
 @pytest.fixture(params=[(32, 256), (4, 3), (1, 1), (10**9, 1), (10**9, 10**9)])
 def widths(request, monkeypatch):
     """What is wide and how long a spell is: as they are; small; always by levels; always one by one."""
-    monkeypatch.setattr(graph_module, "_WIDE", request.param[0])
-    monkeypatch.setattr(graph_module, "_SPELL", request.param[1])
+    monkeypatch.setattr(edge_lists, "_WIDE", request.param[0])
+    monkeypatch.setattr(edge_lists, "_SPELL", request.param[1])
 
 
 @st.composite

@@ -109,7 +109,8 @@ def test_a_step_interrupted_halfway_has_counted_whatever_it_updated():
 
 
 def test_a_context_ends_by_a_function_in_c():
-    for context in (mg.no_grad(), mg.scope("a"), mg.record(), recording.using(None), errstate(over="raise")):
+    contexts = mg.no_grad(), mg.scope("a"), mg.record(), mg.profile(), recording.using(None), errstate(over="raise")
+    for context in contexts:
         with context:
             assert type(context).__exit__ is Context.__exit__
             assert type(context.close).__module__ == "functools"  # a partial, which is written in C
@@ -117,7 +118,9 @@ def test_a_context_ends_by_a_function_in_c():
     assert not recording.active
 
 
-@pytest.mark.parametrize("make", [mg.no_grad, lambda: mg.scope("a"), mg.record, lambda: errstate(over="ignore")])
+@pytest.mark.parametrize(
+    "make", [mg.no_grad, lambda: mg.scope("a"), mg.record, mg.profile, lambda: errstate(over="ignore")]
+)
 def test_a_context_swallows_no_error_and_is_entered_once(make):
     context, before = make(), np.geterr()
     with pytest.raises(KeyError, match="this"), context:

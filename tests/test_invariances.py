@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import ops
+from minigrad.ops.convolution import _conv2d_filters
+from minigrad.ops.kernels.windows import Windows
 from minigrad.primitives import PRIMITIVES
 from tests.checks import leaf, outputs_of, pull
 from tests.strategies import shapes
@@ -232,6 +234,7 @@ def test_the_order_of_examples_does_not_matter_to_a_loss(data):
 # --- adjoints ----------------------------------------------------------------------------------------
 
 X34, X234, IMAGES = (3, 4), (2, 3, 4), (2, 4, 5, 6)
+STRIDE_2 = Windows.of(2, 2, 1)  # 3 x 4 of them in images of 5 x 6
 
 
 def fixed(shape: Any, dtype: Any) -> Any:
@@ -250,6 +253,8 @@ LINEAR: dict[str, list[tuple[Any, list[Any]]]] = {
     "concatenate": [(lambda d, a, b: ops.concatenate([a, b], 1), [X34, (3, 2)])],
     "conv2d": [(lambda d, x: ops.conv2d(x, fixed((2, 4, 3, 3), d), stride=2, padding=1), [IMAGES]),
                (lambda d, w: ops.conv2d(np.resize(fixed(X34, d), IMAGES), w), [(2, 4, 3, 3)])],
+    "conv2d_filters": [(lambda d, x: _conv2d_filters(x, fixed((2, 4, 3, 4), d), STRIDE_2, 1), [IMAGES]),
+                       (lambda d, y: _conv2d_filters(fixed(IMAGES, d), y, STRIDE_2, 1), [(2, 4, 3, 4)])],
     "conv_transpose2d": [(lambda d, x: ops.conv_transpose2d(x, fixed((4, 2, 3, 3), d), stride=2, padding=1), [IMAGES]),
                          (lambda d, w: ops.conv_transpose2d(np.resize(fixed(X34, d), IMAGES), w), [(4, 2, 3, 3)])],
     "cumsum": [(lambda d, x, axis=axis: ops.cumsum(x, axis), [X34]) for axis in (0, 1, None)],
@@ -295,9 +300,9 @@ LINEAR: dict[str, list[tuple[Any, list[Any]]]] = {
 NOT_LINEAR = {
     "absolute", "arccos", "arcsin", "arctan", "arctan2", "binary_cross_entropy_with_logits", "clip", "cos", "cosh",
     "cross_entropy", "elu", "erf", "exp", "expm1", "gelu", "leaky_relu", "log", "log1p", "log_softmax", "logaddexp",
-    "logsumexp", "lstm", "lstm_cell", "lstm_step", "max", "max_pool2d", "maximum", "min", "minimum", "mse_loss", "norm",
-    "normal_cdf",
-    "power", "prod", "reciprocal", "relu", "rnn", "rnn_step", "sigmoid", "silu", "sin", "sinh", "softmax", "softplus",
+    "logsumexp", "lstm", "lstm_cell", "lstm_slopes", "lstm_step", "max", "max_pool2d", "maximum", "min", "minimum",
+    "mse_loss", "norm", "normal_cdf", "power", "prod", "pull_through_time", "reciprocal", "relu", "rnn", "rnn_step",
+    "sigmoid", "silu", "sin", "sinh", "softmax", "softplus",
     "sqrt", "square", "std", "tan", "tanh", "temporal_softmax_loss", "var",
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,15 @@ class TorchCaptioner(torch.nn.Module):
 
     def gradients(self) -> dict[str, Array]:
         """By the names of ours, in the layout of ours."""
-        return {name: self._exchanged(name, p.grad.numpy()) for name, p in self.by_name().items()}
+        return self.as_ours({name: p.grad for name, p in self.by_name().items()})
+
+    def as_ours(self, tensors: Mapping[str, Any]) -> dict[str, Array]:
+        """What belongs to each parameter, in the layout of ours."""
+        return {name: self._exchanged(name, t.numpy()) for name, t in tensors.items()}
+
+    def as_theirs(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """What belongs to each of our weights in the layout, and the order, of the parameters."""
+        return {name: self._exchanged(name, arrays[name]) for name in self.by_name()}
 
     def _exchanged(self, name: str, array: Array) -> Array:
         """Ours as PyTorch's, or back: weights are transposed and gates exchanged, each its own inverse."""

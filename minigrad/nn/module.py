@@ -6,15 +6,17 @@ hold, directly or in lists, tuples and dicts. Walks over a tree of modules keep 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from ..callbacks import Handle
 from ..core import Leaf, Tensor, current_scope, set_scope
 from ..overwrites import written
 from ..spec import Array, as_array, describe
 from .attributes import SEARCHED, entries, is_iterator, walk
+from .forward_hooks import ForwardHooks
 from .parameters import Buffer, Parameter
 
 __all__ = ["Buffer", "LoadReport", "Module", "Parameter"]
@@ -85,6 +87,7 @@ class Module:
 
     training: bool = True
     _name: str = ""  # the attribute under which a parent holds this module
+    _forward_hooks: ForwardHooks | None = None
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; subclasses define it."""
@@ -95,9 +98,42 @@ class Module:
         try:  # as `scope`, without what a context manager costs
             if path is not None:
                 set_scope((*path, self._name or type(self).__name__))
-            return self.forward(*args, **kwargs)
+            output = self.forward(*args, **kwargs)
+            return output if self._forward_hooks is None else self._forward_hooks.run(self, args, kwargs, output)
         finally:
             set_scope(path)
+
+    def register_forward_hook(self, hook: Callable[..., Any], *, with_kwargs: bool = False) -> Handle:
+        """Let a function be called after each call of this module, within its scope; not if ``forward`` fails.
+
+        Several hooks are called in the order in which they were registered, each with what the one before left. Hooks
+        belong to this very module: `copy.deepcopy` and pickles leave them out. An error of a hook leaves the call. Who
+        calls ``forward`` itself goes past them.
+
+        Args:
+            hook: ``hook(module, args, output)`` with the positional arguments of the call as a tuple; what it returns
+                takes the place of the output, unless it is None.
+            with_kwargs: whether it is called as ``hook(module, args, kwargs, output)`` instead, also with the keyword
+                arguments, as a dict.
+
+        Returns:
+            a handle, whose ``remove()`` ends it.
+
+        Raises:
+            TypeError: if the hook is no function.
+
+        >>> import minigrad as mg
+        >>> relu = mg.nn.ReLU()
+        >>> handle = relu.register_forward_hook(lambda module, args, output: output * 10)
+        >>> relu(mg.tensor([-1.0, 2.0]))
+        tensor([ 0., 20.])
+        >>> handle.remove()
+        >>> relu(mg.tensor([-1.0, 2.0]))
+        tensor([0., 2.])
+        """
+        hooks = vars(self).setdefault("_forward_hooks", ForwardHooks())  # no __setattr__: it is no content
+        handle: Handle = hooks.register(hook, with_kwargs)
+        return handle
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -13,6 +13,9 @@ two. So there are three functions below, and both primitives share them::
     _correlate_images    dT/dx    cotangent of x     the forward
     _correlate_filters   dT/dw    cotangent of w     cotangent of w
 
+The third is a primitive too, ``_conv2d_filters``, for derivatives of any order: the derivatives of each of the three
+are the other two, so they never leave this circle.
+
 They are products with matrices whose columns are windows of x (:mod:`minigrad.ops.kernels.columns` opens with a
 picture). For x (8, 3, 32, 32), 16 filters 3x3 and a padding of 1, so that y is (8, 16, 32, 32), of n images at a time::
 
@@ -29,7 +32,7 @@ small, and each is used soon after it was made.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial, reduce
 from math import prod
 from typing import Any
@@ -40,6 +43,7 @@ from ..primitives import ForwardResult, primitive
 from ..rules import Shape, Shapes
 from ..runtime.threads import get_num_threads, run_in_parallel
 from ..spec import Array
+from .kernels.axes import folded
 from .kernels.blocks import tiled
 from .kernels.columns import Columns, Share, workspace
 from .kernels.windows import Size, Windows, check_images, integer, pair, residues
@@ -189,7 +193,7 @@ def _as_bias(b: Array | None, channels: int) -> Array | None:
     return b[:, None, None]
 
 
-@primitive(residuals=("derived", "derived"))
+@primitive(residuals=("x", "w"))
 def conv2d(
     x: Array,
     w: Array,
@@ -243,7 +247,7 @@ def _(g: Any, needs: Any, x: Array, w: Array, windows: Windows, groups: int) -> 
     )
 
 
-@primitive(residuals=("derived", "derived"))
+@primitive(residuals=("x", "w"))
 def conv_transpose2d(
     x: Array,
     w: Array,
@@ -293,9 +297,8 @@ def conv_transpose2d(
     limits = tuple(map(max, windows.stride, windows.dilation))
     if extra[0] >= limits[0] or extra[1] >= limits[1]:
         raise ValueError(f"output_padding {extra} must be smaller than the larger of stride and dilation, {limits}")
-    (sh, sw), (ph, pw), (eh, ew) = windows.stride, windows.padding, windows.extent
-    height = (x.shape[2] - 1) * sh - 2 * ph + eh + extra[0]
-    width = (x.shape[3] - 1) * sw - 2 * pw + ew + extra[1]
+    reached = windows.image_size(x.shape[2:])
+    height, width = reached[0] + extra[0], reached[1] + extra[1]
     if min(height, width) < 1:
         raise ValueError(f"the output would have {height}x{width} pixels: padding {windows.padding} is too large")
     b = _as_bias(b, w.shape[1] * groups)
@@ -310,6 +313,125 @@ def _(g: Any, needs: Any, x: Array, w: Array, windows: Windows, groups: int) -> 
     elif needs[0]:
         dx = _correlate(g, w, windows, x.shape[2:], groups)
     return dx, dw, _sum_pixels(g) if needs[2] else None
+
+
+# --- the filters' cotangent --------------------------------------------------------------------------
+
+
+@primitive(residuals=("x", "y"))
+def _conv2d_filters(x: Array, y: Array, windows: Windows, groups: int) -> ForwardResult:
+    """dT/dw of images x (N, C, H, W) and responses y (N, F, oh, ow): filters (F, C/groups, kh, kw).
+
+    It is the cotangent of the filters of :func:`conv2d`, for a cotangent y of its output; and of the filters of
+    :func:`conv_transpose2d`, for its input y and a cotangent x of its output.
+    """
+    return _correlate_filters(x, y, windows, groups)[1], (x, y, windows, groups)
+
+
+@_conv2d_filters.vjp
+def _(g: Any, needs: Any, x: Array, y: Array, windows: Windows, groups: int) -> Any:
+    return (
+        _correlate_images(y, g, windows, x.shape[2:], groups) if needs[0] else None,
+        _correlate(x, g, windows, y.shape[2:], groups) if needs[1] else None,
+    )
+
+
+@_conv2d_filters.cost
+def _(inputs: Shapes, output: Shape, options: Any) -> int:
+    """Each entry of y meets a window of x."""
+    return prod(inputs[1]) * prod(output[1:])
+
+
+# --- a batch of cotangents: as more images, or as more channels of one image --------------------------
+
+
+def _as_channels(g: Array, axis: int, groups: int) -> Array:
+    """A batch in front of arrays with an axis of channels (B, …, groups c, …) as more channels of one array."""
+    size, before, channels, after = len(g), g.shape[1 : axis + 1], g.shape[axis + 1], g.shape[axis + 2 :]
+    parts = g.reshape(size, *before, groups, channels // groups, *after)
+    return np.moveaxis(parts, 0, axis + 1).reshape(*before, size * channels, *after)
+
+
+def _from_channels(y: Array, axis: int, groups: int, size: int) -> Array:
+    """The inverse: a batch of so many (B, …, groups c, …)."""
+    before, channels, after = y.shape[:axis], y.shape[axis] // size, y.shape[axis + 1 :]
+    parts = y.reshape(*before, groups, size, channels // groups, *after)
+    return np.moveaxis(parts, axis + 1, 0).reshape(size, *before, channels, *after)
+
+
+@conv2d.batched_vjp
+def _(g: Array, needs: Any, x: Array, w: Array, windows: Windows, groups: int) -> Any:
+    size, dx, dw = len(g), None, None
+    if needs[0]:
+        dx = _correlate_images(folded(g), w, windows, x.shape[2:], groups).reshape(size, *x.shape)
+    if needs[1]:
+        dw = _from_channels(_correlate_filters(x, _as_channels(g, 1, groups), windows, groups)[1], 0, groups, size)
+    return dx, dw, np.einsum("bnchw->bc", g) if needs[2] else None
+
+
+@conv_transpose2d.batched_vjp
+def _(g: Array, needs: Any, x: Array, w: Array, windows: Windows, groups: int) -> Any:
+    size, dx, dw = len(g), None, None
+    if needs[0]:
+        dx = _correlate(folded(g), w, windows, x.shape[2:], groups).reshape(size, *x.shape)
+    if needs[1]:
+        dw = _from_channels(_correlate_filters(_as_channels(g, 1, groups), x, windows, groups)[1], 1, 1, size)
+    return dx, dw, np.einsum("bnchw->bc", g) if needs[2] else None
+
+
+@_conv2d_filters.batched_vjp
+def _(g: Array, needs: Any, x: Array, y: Array, windows: Windows, groups: int) -> Any:
+    size, dx, dy = len(g), None, None
+    if needs[0]:
+        dx = _correlate_images(y, _as_channels(g, 1, 1), windows, x.shape[2:], groups)
+        dx = _from_channels(dx, 1, groups, size)
+    if needs[1]:
+        dy = _from_channels(_correlate(x, _as_channels(g, 0, groups), windows, y.shape[2:], groups), 1, groups, size)
+    return dx, dy
+
+
+# --- derivatives of any order ------------------------------------------------------------------------
+
+
+def _responses(x: Any, w: Any, windows: Windows, number: Size, groups: int) -> Any:
+    """dT/dy of tensors, of so many windows; output_padding may leave room for more."""
+    y = conv2d(x, w, None, windows.stride, windows.padding, windows.dilation, groups)
+    return y if y.shape[2:] == number else y[:, :, : number[0], : number[1]]
+
+
+def _images(y: Any, w: Any, windows: Windows, size: Size, groups: int) -> Any:
+    """dT/dx of tensors, of a size: pixels that no window reaches are ``output_padding``."""
+    if not min(size):  # windows of padding alone
+        return np.zeros((len(y), groups * w.shape[1], *size), y.dtype)
+    reached = windows.image_size(y.shape[2:])
+    extra = size[0] - reached[0], size[1] - reached[1]
+    return conv_transpose2d(y, w, None, windows.stride, windows.padding, extra, windows.dilation, groups)
+
+
+@conv2d.vjp_on_tensors
+def _(g: Any, needs: Any, x: Any, w: Any, windows: Windows, groups: int) -> Any:
+    return (
+        _images(g, w, windows, x.shape[2:], groups) if needs[0] else None,
+        _conv2d_filters(x, g, windows, groups) if needs[1] else None,
+        _sum_pixels(g) if needs[2] else None,
+    )
+
+
+@conv_transpose2d.vjp_on_tensors
+def _(g: Any, needs: Any, x: Any, w: Any, windows: Windows, groups: int) -> Any:
+    return (
+        _responses(g, w, windows, x.shape[2:], groups) if needs[0] else None,
+        _conv2d_filters(g, x, windows, groups) if needs[1] else None,
+        _sum_pixels(g) if needs[2] else None,
+    )
+
+
+@_conv2d_filters.vjp_on_tensors
+def _(g: Any, needs: Any, x: Any, y: Any, windows: Windows, groups: int) -> Any:
+    return (
+        _images(y, g, windows, x.shape[2:], groups) if needs[0] else None,
+        _responses(x, g, windows, y.shape[2:], groups) if needs[1] else None,
+    )
 
 
 # --- references: one term of the sum over kernel entries at a time ---------------------------------
@@ -337,20 +459,41 @@ def _(
 ) -> Any:
     from .. import ops
 
-    (sh, sw), (ph, pw), (dh, dw) = _pairs(stride, padding, dilation)
-    (n, c, height, width), (f, _, kh, kw) = x.shape, w.shape
-    oh = (height + 2 * ph - dh * (kh - 1) - 1) // sh + 1
-    ow = (width + 2 * pw - dw * (kw - 1) - 1) // sw + 1
+    stride, padding, dilation = _pairs(stride, padding, dilation)
+    f, c, kh, kw = w.shape
+    oh, ow = (
+        (x.shape[2 + i] + 2 * padding[i] - dilation[i] * (w.shape[2 + i] - 1) - 1) // stride[i] + 1 for i in range(2)
+    )
+    w = ops.reshape(w, (groups, f // groups, c, kh, kw))
+    terms = [
+        ops.einsum("ngcpq,gfc->ngfpq", pixels, w[:, :, :, i, j])
+        for (i, j), pixels in _seen(x, groups, (oh, ow), (kh, kw), stride, padding, dilation)
+    ]
+    y = ops.reshape(reduce(ops.add, terms), (x.shape[0], f, oh, ow))
+    return y if b is None else ops.add(y, ops.reshape(b, (f, 1, 1)))
+
+
+def _seen(x: Any, groups: int, number: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Iterator[Any]:
+    """Each kernel entry (i, j) with the pixels that it meets in so many windows, (N, groups, C/groups, oh, ow)."""
+    from .. import ops
+
+    (oh, ow), (sh, sw), (ph, pw), (dh, dw) = number, stride, padding, dilation
+    n, c = x.shape[:2]
     x = ops.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
-    w = ops.reshape(w, (groups, f // groups, c // groups, kh, kw))
-    terms = []
-    for i, j in np.ndindex(kh, kw):
+    for i, j in np.ndindex(*kernel):
         down, right = i * dh, j * dw
         pixels = x[:, :, down : down + (oh - 1) * sh + 1 : sh, right : right + (ow - 1) * sw + 1 : sw]
-        pixels = ops.reshape(pixels, (n, groups, c // groups, oh, ow))
-        terms.append(ops.einsum("ngcpq,gfc->ngfpq", pixels, w[:, :, :, i, j]))
-    y = ops.reshape(reduce(ops.add, terms), (n, f, oh, ow))
-    return y if b is None else ops.add(y, ops.reshape(b, (f, 1, 1)))
+        yield (i, j), ops.reshape(pixels, (n, groups, c // groups, oh, ow))
+
+
+@_conv2d_filters.reference
+def _(x: Any, y: Any, windows: Windows, groups: int) -> Any:
+    from .. import ops
+
+    (n, f, oh, ow), c = y.shape, x.shape[1] // groups
+    y = ops.reshape(y, (n, groups, f // groups, oh, ow))
+    taps = [ops.einsum("ngcpq,ngfpq->gfc", pixels, y) for _, pixels in _seen(x, groups, (oh, ow), *windows)]
+    return ops.reshape(ops.stack(taps, axis=-1), (f, c, *windows.kernel))
 
 
 @conv_transpose2d.cost

@@ -16,6 +16,7 @@ import numpy as np
 from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
 from ..spec import Array, as_array, describe
+from .kernels.axes import from_the_end
 from .kernels.numerics import widened
 from .kernels.rows import sum_rows
 from .linear import mapped
@@ -89,6 +90,18 @@ def _scatter(g: Array, index: Any, shape: tuple[int, ...]) -> Array:
     return d
 
 
+def _scatter_batch(g: Array, index: Any, shape: tuple[int, ...]) -> Array:
+    """Each of a batch of cotangents (B, …) in zeros of a shape: by the entries' places, whatever names them."""
+    places = _places(shape)[index]
+    entries = g.reshape(len(g), places.size)
+    if _may_repeat(index):
+        d = sum_rows(entries.T, places.ravel(), math.prod(shape)).T
+    else:
+        d = np.zeros((len(g), math.prod(shape)), g.dtype)
+        d[:, places.ravel()] = entries
+    return d.reshape(len(g), *shape)
+
+
 @primitive(residuals=())
 def getitem(x: Array, index: Any) -> ForwardResult:
     """x[index], with any index that NumPy takes; the gradient of an entry is the sum over its uses.
@@ -115,6 +128,11 @@ def getitem(x: Array, index: Any) -> ForwardResult:
 @getitem.vjp
 def _(g: Any, needs: Any, index: Any, shape: tuple[int, ...]) -> Any:
     return (scattered(g, index, shape),)
+
+
+@getitem.batched_vjp
+def _(g: Array, needs: Any, index: Any, shape: tuple[int, ...]) -> Any:
+    return (_scatter_batch(g, index, shape),)
 
 
 @primitive(broadcasts=True, residuals=())
@@ -194,6 +212,21 @@ def _(g: Any, needs: Any, index: Any, places: Array | None) -> Any:
     return put(g, index, 0) if needs[0] else None, values
 
 
+@_put.batched_vjp
+def _(g: Array, needs: Any, index: Any, places: Array | None) -> Any:
+    written = _places(g.shape[1:])[index]
+    entries = g.reshape(len(g), math.prod(g.shape[1:]))
+    d = None
+    if needs[0]:
+        d = np.array(entries)
+        d[:, written.ravel()] = 0
+        d = d.reshape(g.shape)
+    values = entries[:, written.ravel()].reshape(len(g), *written.shape) if needs[1] else None
+    if values is not None and places is not None:
+        values = np.where(_is_last(places, entries.shape[1]), values, 0)
+    return d, values
+
+
 @primitive(residuals=())
 def take_along_axis(x: Array, indices: Array, axis: int | None = -1) -> ForwardResult:
     """Entries of x picked along one axis, such as ``y[i, j] = x[i, indices[i, j]]`` for the last of two.
@@ -227,6 +260,11 @@ def _(g: Any, needs: Any, index: tuple[Array, ...], shape: tuple[int, ...], orig
     return scattered(g, index, shape).reshape(original), None
 
 
+@take_along_axis.batched_vjp
+def _(g: Array, needs: Any, index: tuple[Array, ...], shape: tuple[int, ...], original: tuple[int, ...]) -> Any:
+    return _scatter_batch(g, index, shape).reshape(len(g), *original), None
+
+
 # --- triangles and diagonals -----------------------------------------------------------------------
 
 
@@ -246,6 +284,7 @@ def tril(x: Array, k: int = 0) -> ForwardResult:
     return np.tril(x, k), (k,)
 
 
+@tril.batched_vjp
 @tril.vjp
 def _(g: Any, needs: Any, k: int) -> Any:
     return (np.tril(g, k),)
@@ -267,6 +306,7 @@ def triu(x: Array, k: int = 0) -> ForwardResult:
     return np.triu(x, k), (k,)
 
 
+@triu.batched_vjp
 @triu.vjp
 def _(g: Any, needs: Any, k: int) -> Any:
     return (np.triu(g, k),)
@@ -298,3 +338,9 @@ def _(g: Any, needs: Any, shape: tuple[int, ...], offset: int, axis1: int, axis2
         return d
 
     return (mapped(g, place, lambda u: np.diagonal(u, offset, axis1, axis2)),)
+
+
+@diagonal.batched_vjp
+def _(g: Array, needs: Any, shape: tuple[int, ...], offset: int, axis1: int, axis2: int) -> Any:
+    first, second = from_the_end(axis1, len(shape)), from_the_end(axis2, len(shape))
+    return diagonal.primitive.vjp(g, needs, (len(g), *shape), offset, first, second)

@@ -50,6 +50,13 @@ def _(g: Any, needs: Any, indices: Array, shape: tuple[int, int]) -> Any:
     return None, mapped(g, lambda g: sum_rows(g, rows, shape[0]), lambda u: u[rows])
 
 
+@embedding.batched_vjp
+def _(g: Array, needs: Any, indices: Array, shape: tuple[int, int]) -> Any:
+    rows = g.reshape(len(g), indices.size, shape[1]).swapaxes(0, 1).reshape(indices.size, len(g) * shape[1])
+    sums = sum_rows(rows, indices.ravel(), shape[0])
+    return None, sums.reshape(shape[0], len(g), shape[1]).swapaxes(0, 1)
+
+
 @embedding.reference
 def _(indices: Tensor, W: Tensor) -> Any:
     from .products import matmul

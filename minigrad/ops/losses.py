@@ -12,11 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Tensor
+from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
 from ..spec import Array
 from .activations import sigmoid_of
-from .kernels.cross_entropy import cross_entropy_rows, pull_rows, scaled_sum, score_rows, spread
+from .kernels.cross_entropy import (
+    cross_entropy_rows,
+    probabilities,
+    pull_batch,
+    pull_rows,
+    rows_vjp,
+    scaled_sum,
+    score_rows,
+    spread,
+)  # fmt: skip
 from .kernels.numerics import as_float, narrowed, single
 from .kernels.rows import check_indices
 from .linear import mapped
@@ -63,7 +72,7 @@ def _check_classes(name: str, scores: Array, targets: Array, ignore_index: int |
     return None if keep is None or keep.all() else keep
 
 
-@primitive(residuals=("derived",))
+@primitive(residuals=("hidden 1", "constant", "constant", "derived"))
 def cross_entropy(
     logits: Array,
     targets: Array,
@@ -102,14 +111,54 @@ def cross_entropy(
     rows, targets = score_rows(logits, targets, keep)
     scale = _scale(reduction, len(rows))
     losses = cross_entropy_rows(rows, targets, scale, label_smoothing)
+    residuals = rows, keep, logits.shape, (targets, losses, scale, label_smoothing)
     if reduction == "none":
         losses = spread(losses, keep, logits.shape[:-1])
-    return narrowed(_reduce(losses, reduction, scale), logits), (rows, keep, logits.shape)
+    return narrowed(_reduce(losses, reduction, scale), logits), residuals
 
 
 @cross_entropy.vjp
-def _(g: Any, needs: Any, rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Any:
-    return pull_rows(g, rows, keep, shape), None
+def _(g: Any, needs: Any, rows: Array, *rest: Any) -> Any:
+    return pull_classes(g, rows, *rest), None
+
+
+@cross_entropy.vjp_on_tensors
+def _(g: Any, needs: Any, rows: Any, *rest: Any) -> Any:
+    return pull_classes_on_tensors(g, rows, *rest), None
+
+
+def pull_classes(g: Any, rows: Array, keep: Array | None, shape: tuple[int, ...], made_of: Any) -> Any:
+    """The cotangent of scores of a shape, from that of the losses.
+
+    With derivatives of derivatives g is a pair: that of the losses, and that of ``rows``; None for one without.
+    """
+    if not isinstance(g, tuple):
+        return pull_rows(g, rows, keep, shape)
+    g, g_rows = g
+    d = None if g is None else pull_rows(g, rows, keep, shape)
+    if g_rows is None:
+        return d
+    bent = spread(rows_vjp(g_rows, probabilities(rows, *made_of), made_of[2]), keep, shape)
+    return bent if d is None else d + bent
+
+
+def pull_classes_on_tensors(g: Any, rows: Any, keep: Array | None, shape: tuple[int, ...], made_of: Any) -> Any:
+    """As :func:`pull_classes`, of tensors."""
+    g, g_rows = g if isinstance(g, tuple) else (g, None)
+    d: Any = 0.0
+    if g is not None:
+        g = single(g)
+        d = rows * (g.reshape(-1, 1) if keep is None else g[keep].reshape(-1, 1)) if g.ndim else rows * g
+    if g_rows is not None:
+        scale, now = made_of[2], plain(rows)
+        p = (rows - now) / scale + probabilities(now, *made_of)  # their values, and the rows' derivatives
+        d = d + rows_vjp(g_rows, p, scale)
+    return d.reshape(shape) if keep is None else mapped(d, lambda r: spread(r, keep, shape), lambda u: u[keep])
+
+
+@cross_entropy.batched_vjp
+def _(g: Array, needs: Any, rows: Array, keep: Array | None, shape: tuple[int, ...], made_of: Any) -> Any:
+    return pull_batch(g, rows, keep, shape), None
 
 
 @cross_entropy.reference
@@ -183,6 +232,16 @@ def _(g: Any, needs: Any, picked: tuple[Array, Array], shape: tuple[int, ...], s
     return mapped(each, place, lambda u: u[picked] if each.ndim else u[picked].sum()).reshape(shape), None
 
 
+@nll_loss.batched_vjp
+def _(g: Array, needs: Any, picked: tuple[Array, Array], shape: tuple[int, ...], scale: float) -> Any:
+    g = single(g)
+    count = math.prod(shape[:-1])
+    each = g.reshape(len(g), count)[:, picked[0]] if g.shape[1:] == shape[:-1] else g[:, None] * g.dtype.type(scale)
+    d = np.zeros((len(g), count, shape[-1]), g.dtype)
+    d[:, picked[0], picked[1]] = -each
+    return d.reshape(len(g), *shape), None
+
+
 # --- numbers ---------------------------------------------------------------------------------------
 
 
@@ -220,6 +279,18 @@ def _(g: Any, needs: Any, prediction: Array, target: Array, scale: float) -> Any
     d, _ = _difference(prediction, target)
     d *= g * d.dtype.type(2 * scale)
     return d if needs[0] else None, -d if needs[1] else None
+
+
+def _against(g: Array, entries: Array) -> Array:
+    """A batch of cotangents so that it broadcasts against the entries, of which a loss is one number or one each."""
+    return g if g.ndim > entries.ndim else g.reshape(len(g), *(1,) * entries.ndim)
+
+
+@mse_loss.batched_vjp
+def _(g: Array, needs: Any, prediction: Array, target: Array, scale: float) -> Any:
+    d, _ = _difference(prediction, target)
+    each = d * (_against(g, d) * d.dtype.type(2 * scale))
+    return each if needs[0] else None, -each if needs[1] else None
 
 
 @mse_loss.reference
@@ -274,6 +345,11 @@ def _(g: Any, needs: Any, logits: Array, targets: Array, scale: float) -> Any:
     # sigmoid(x) - t, where both may be near 1, as a sum without cancellation at targets of 0 and 1
     dx = ((1 - t) * sigmoid_of(x) - t * sigmoid_of(-x)) * g if needs[0] else None
     return dx, -x * g if needs[1] else None
+
+
+@binary_cross_entropy_with_logits.batched_vjp
+def _(g: Array, needs: Any, logits: Array, targets: Array, scale: float) -> Any:
+    return binary_cross_entropy_with_logits.primitive.vjp(_against(g, logits), needs, logits, targets, scale)
 
 
 @binary_cross_entropy_with_logits.reference

@@ -9,6 +9,7 @@ import numpy as np
 from ..core import plain
 from ..primitives import ForwardResult, primitive
 from ..spec import Array
+from .kernels.axes import folded
 from .kernels.numerics import narrowed, single, taken
 from .kernels.windows import Size, Windows, check_images, integer
 from .linear import mapped
@@ -104,6 +105,12 @@ def _gather_shares(u: Array, x: Array, y: Array, windows: Windows) -> Array:
     return total / np.where(nan, np.nan, ties)
 
 
+@max_pool2d.batched_vjp
+def _(g: Array, needs: Any, x: Array, y: Array, windows: Windows) -> Any:
+    x, y = (folded(np.broadcast_to(array, (len(g), *array.shape))) for array in (x, y))
+    return (_spread_shares(folded(g), x, y, windows).reshape(*g.shape[:2], *x.shape[1:]),)
+
+
 @primitive(residuals=())
 def avg_pool2d(
     x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0
@@ -157,6 +164,12 @@ def _spread_means(g: Array, shape: tuple[int, ...], windows: Windows) -> Array:
     return windows.crop(grad)
 
 
+@avg_pool2d.batched_vjp
+def _(g: Array, needs: Any, shape: tuple[int, ...], windows: Windows) -> Any:
+    images = len(g) * shape[0], *shape[1:]
+    return (_spread_means(folded(g), images, windows).reshape(len(g), *shape),)
+
+
 @primitive(residuals=())
 def pixel_shuffle(x: Array, factor: int) -> ForwardResult:
     """Channels become pixels: each run of r² channels fills the r by r square of its pixel (depth to space).
@@ -192,6 +205,12 @@ def _(g: Any, needs: Any, r: int) -> Any:
     n, c, tall, wide = g.shape
     squares = g.reshape(n, c, tall // r, r, wide // r, r).transpose(0, 1, 3, 5, 2, 4)
     return (squares.reshape(n, c * r**2, tall // r, wide // r),)
+
+
+@pixel_shuffle.batched_vjp
+def _(g: Array, needs: Any, r: int) -> Any:
+    (d,) = pixel_shuffle.primitive.vjp(folded(g), needs, r)
+    return (d.reshape(*g.shape[:2], *d.shape[1:]),)
 
 
 # --- references: windows as a stack of shifted slices ----------------------------------------------

@@ -14,7 +14,7 @@ from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
 from ..rules import Shape, Shapes
 from ..spec import Array, as_array, describe
-from .kernels.affine_maps import affine_rows, pull_affine
+from .kernels.affine_maps import affine_rows, pull_affine, pull_affine_batch
 from .kernels.blocks import product
 from .kernels.numerics import narrowed_all, widened
 from .linear import mapped
@@ -58,8 +58,9 @@ def _matmul(a: Array, b: Array) -> Array:
 
 
 @matmul.vjp
-def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
+def _(g: Any, needs: Any, a: Array, b: Array, batch: int = 0) -> Any:
     # Y = A B: dA = G B', dB = A' G. Vectors become matrices of one row or column first.
+    # Of some cotangents, along an axis in front, batch is 1.
     g, a, b = widened(g), widened(a), widened(b)
     row, column = a.ndim == 1, b.ndim == 1
     A, B = a[None] if row else a, b[:, None] if column else b
@@ -67,20 +68,29 @@ def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
     G = G[..., None, :] if row else G
     dA = dB = None
     if needs[0]:
-        dA = _pull_single(G, B, (-1, -1)) if A.ndim == 2 else _matmul(G, B.swapaxes(-1, -2))
+        dA = _pull_single(G, B, (-1, -1), (batch, 0)) if A.ndim == 2 else _matmul(G, B.swapaxes(-1, -2))
         dA = dA[..., 0, :] if row else dA
     if needs[1]:
-        dB = _pull_single(A, G, (-2, -2)) if B.ndim == 2 else _matmul(A.swapaxes(-1, -2), G)
+        dB = _pull_single(A, G, (-2, -2), (0, batch)) if B.ndim == 2 else _matmul(A.swapaxes(-1, -2), G)
+        dB = dB.swapaxes(0, -2) if batch and B.ndim == 2 else dB  # (k, B, m)
         dB = dB[..., 0] if column else dB
     return dA, dB
 
 
-def _pull_single(left: Array, right: Array, axes: tuple[int, int]) -> Array:
-    """The cotangent of a single matrix that met a stack of others: one GEMM contracts the stack's axes too."""
-    if left.ndim == 2:
+def _pull_single(left: Array, right: Array, axes: tuple[int, int], batch: tuple[int, int]) -> Array:
+    """The cotangent of a single matrix that met a stack of others: one GEMM contracts the stack's axes too.
+
+    ``batch`` is 1 for the one that has a batch's axis in front of its stack's.
+    """
+    if left.ndim == right.ndim == 2:
         return product(left, right.T) if axes == (-1, -1) else product(left.T, right)
-    stack = list(range(left.ndim - 2))
-    return np.tensordot(left, right, ([*stack, axes[0]], [*stack, axes[1]]))
+    first, second = (range(b, x.ndim - 2) for x, b in zip((left, right), batch, strict=True))
+    return np.tensordot(left, right, ([*first, axes[0]], [*second, axes[1]]))
+
+
+@matmul.batched_vjp
+def _(g: Array, needs: Any, a: Array, b: Array) -> Any:
+    return matmul.primitive.vjp(g, needs, a, b, batch=1)
 
 
 @matmul.vjp_on_tensors
@@ -151,6 +161,11 @@ def affine(x: Array, W: Array, b: Array | None = None) -> ForwardResult:
 @affine.vjp
 def _(g: Any, needs: Any, x: Array, W: Array) -> Any:
     return pull_affine(g, needs, x, W)
+
+
+@affine.batched_vjp
+def _(g: Array, needs: Any, x: Array, W: Array) -> Any:
+    return pull_affine_batch(g, needs, x, W)
 
 
 @affine.vjp_on_tensors
@@ -234,8 +249,20 @@ def _(g: Any, needs: Any, inputs: list[str], output: str, operands: list[Array])
     # The cotangent of one operand is the einsum of g with the other operands, on that operand's indices.
     g, parts = widened(g), list(zip(inputs, map(widened, operands), strict=True))
     return tuple(
-        _pull_operand(g, output, *part, parts[:i] + parts[i + 1 :]) if needs[i] else None
-        for i, part in enumerate(parts)
+        _pull_operand(g, output, own, x.shape, parts[:i] + parts[i + 1 :]) if needs[i] else None
+        for i, (own, x) in enumerate(parts)
+    )
+
+
+@_einsum.batched_vjp
+def _(g: Array, needs: Any, inputs: list[str], output: str, operands: list[Array]) -> Any:
+    batch = next(c for c in _LETTERS if c not in "".join([output, *inputs]))
+    g, parts = widened(g), list(zip(inputs, map(widened, operands), strict=True))
+    return tuple(
+        _pull_operand(g, batch + output, batch + own, (len(g), *x.shape), parts[:i] + parts[i + 1 :])
+        if needs[i]
+        else None
+        for i, (own, x) in enumerate(parts)
     )
 
 
@@ -282,8 +309,8 @@ def explicit_subscripts(subscripts: str, operands: list[Array]) -> tuple[list[st
     return inputs, output.replace("...", "".join(batch))
 
 
-def _pull_operand(g: Any, output: str, own: str, operand: Any, others: list[tuple[str, Any]]) -> Any:
-    """The cotangent of an operand; longer than it along an axis of length 1 that the others stretched."""
+def _pull_operand(g: Any, output: str, own: str, shape: Shape, others: list[tuple[str, Any]]) -> Any:
+    """The cotangent of an operand of a shape; longer than it along an axis of length 1 that the others stretched."""
     distinct = "".join(dict.fromkeys(own))
     known = set(output).union(*(s for s, _ in others))
     found = "".join(c for c in distinct if c in known)  # the rest was summed within this operand alone
@@ -292,7 +319,7 @@ def _pull_operand(g: Any, output: str, own: str, operand: Any, others: list[tupl
     lengths = dict(zip(found, part.shape, strict=True))
     part = part.reshape([lengths.get(c, 1) for c in distinct])
     # what was summed, or what the others had once for all, has the same cotangent in every place
-    sizes = dict(zip(own, operand.shape, strict=True))
+    sizes = dict(zip(own, shape, strict=True))
     full = {c: sizes[c] if lengths.get(c, 1) == 1 else lengths[c] for c in distinct}
     if len(distinct) == len(own):
         return np.broadcast_to(part, [full[c] for c in own])

@@ -6,6 +6,10 @@ sequence goes through its steps, only those before its end and with one GEMM for
 
 Half precision is computed in single; only the states that come out, and the gradients, are rounded.
 
+The rows, states and gates that a sequence keeps are its hidden outputs, "hidden 1" and so on: when a derivative is
+differentiated, cotangents of these arrive at the VJP as well, and go back through the steps with all others. The rules
+on tensors are the reverse loop as a primitive (:mod:`.through_time`) between products.
+
 Shapes: N batch, T steps, D input, H hidden. Source: the captioning exercises (CS231n), there with
 the LSTM's gates in the order i, f, o, g; S. Hochreiter and J. Schmidhuber, Long short-term memory (1997).
 """
@@ -17,14 +21,16 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Tensor
+from ..core import Tensor, plain
 from ..primitives import Steps, primitive
 from ..rules import Shape, Shapes
 from ..spec import Array
-from .kernels.cells import lstm_states, lstm_states_vjp, tanh_vjp
+from .kernels.cells import lstm_gates_vjp, lstm_states, lstm_states_vjp, tanh_vjp
 from .kernels.numerics import column_sums, widened
 from .kernels.packing import Group, Inputs, Packing, check_places
 from .kernels.sequences import by_gate, groups_of, project, pull_weights, run, run_back
+from .linear import mapped
+from .through_time import gate_slopes, lstm_slopes, pull_through_time
 
 __all__ = ["lstm", "lstm_cell", "lstm_step", "rnn", "rnn_step"]
 
@@ -86,6 +92,71 @@ def _pull_step(da: Array, needs: Any, x: Array, h: Array, Wx: Array, Wh: Array) 
     )
 
 
+def _pull_step_on_tensors(da: Any, needs: Any, x: Any, h: Any, Wx: Any, Wh: Any) -> tuple[Any, ...]:
+    """As :func:`_pull_step`, of tensors."""
+    x, h, Wx, Wh = map(widened, (x, h, Wx, Wh))
+    return (
+        da @ Wx.T if needs[0] else None,
+        da @ Wh.T if needs[1] else None,
+        x.T @ da if needs[2] else None,
+        h.T @ da if needs[3] else None,
+        da.sum(axis=0) if needs[4] else None,
+    )
+
+
+def _added(*cotangents: Any) -> Any:
+    """Their sum; each may be None for zeros, and so is the sum of no others."""
+    there = [g for g in cotangents if g is not None]
+    return sum(there[1:], there[0]) if there else None
+
+
+def _packed(packing: Packing, g: Any) -> Any:
+    """Cotangents (N, T, H) of states that come out as those of rows (M, H), arrays or tensors."""
+    return None if g is None else mapped(widened(g), packing.pack, packing.unpack)
+
+
+def _unpacked(inputs: Inputs, d: Any) -> Any:
+    """Cotangents of the projected rows (P, D) as those of x, arrays or tensors."""
+    return d if d is None or inputs.which is not None else mapped(d, inputs.packing.unpack, inputs.packing.pack)
+
+
+def _inputs_too(needs: Any, inputs: Inputs, dx: Any, g_rows: Any) -> Any:
+    """The cotangent of x, if it is needed: what came through the products, and what arrived at the rows."""
+    return _added(dx, _unpacked(inputs, g_rows)) if needs[0] else None
+
+
+def _unsorted(packing: Packing, d: Any) -> Any:
+    """Cotangents of first states in the order of packing as those of h0 or c0, arrays or tensors."""
+    return None if d is None else mapped(d, packing.unsort, lambda u: packing.sort(u, u.dtype))
+
+
+def _before(packing: Packing, first: Any, after: Any) -> Any:
+    """The state that each row started from (M, H), of tensors."""
+    places = packing.places_before()
+
+    def back(g: Array) -> Array:
+        d = np.zeros((packing.N + len(places), g.shape[1]), g.dtype)
+        d[places] = g
+        return d
+
+    return mapped(np.concatenate([first, after]), lambda states: states[places], back)
+
+
+def _pull_weights_on_tensors(
+    needs: Any, da: Any, rows: Any, before: Any, Wx: Any, inputs: Inputs
+) -> tuple[Any, Any, Any, Any]:
+    """As :func:`.kernels.sequences.pull_weights`, of tensors: cotangents of x, Wx, Wh and b."""
+    gathered, table = da, plain(rows)
+    if inputs.which is not None:
+        gathered = mapped(da, lambda d: inputs.gather(d, table), lambda u: u[inputs.which])
+    return (
+        _unpacked(inputs, gathered @ widened(Wx).T) if needs[0] else None,
+        widened(rows).T @ gathered if needs[2] else None,
+        before.T @ da if needs[3] else None,
+        gathered.sum(axis=0) if needs[4] else None,
+    )
+
+
 def _cost_of_steps(x: Shape, Wx: Shape, Wh: Shape, output: Shape) -> int:
     """Each row of the input meets the input's weights, and each state, of each step if there are steps, the state's."""
     return prod(x[:-1]) * prod(Wx) + prod(output[:-1]) * prod(Wh)
@@ -118,7 +189,7 @@ def _steps(states: list[Tensor], first: Tensor) -> Tensor:
 # --- vanilla RNN ------------------------------------------------------------------------------------
 
 
-@primitive(residuals=("x", "h", "Wx", "Wh", "derived"))
+@primitive(residuals=("x", "h", "Wx", "Wh", "output"))
 def rnn_step(x: Array, h: Array, Wx: Array, Wh: Array, b: Array) -> tuple[Array, tuple[Any, ...]]:
     """One step of a vanilla RNN, tanh(x Wx + h Wh + b).
 
@@ -146,6 +217,11 @@ def _(g: Array, needs: tuple[bool, ...], x: Array, h: Array, Wx: Array, Wh: Arra
     return _pull_step(tanh_vjp(g, y), needs, x, h, Wx, Wh)
 
 
+@rnn_step.vjp_on_tensors
+def _(g: Any, needs: tuple[bool, ...], x: Any, h: Any, Wx: Any, Wh: Any, y: Any) -> Any:
+    return _pull_step_on_tensors(widened(g) * (1 - y * y), needs, x, h, Wx, Wh)
+
+
 @rnn_step.cost
 def _(inputs: Shapes, output: Shape, options: Any) -> int:
     return _cost_of_steps(inputs[0], inputs[2], inputs[3], output)
@@ -160,7 +236,7 @@ def _(x: Tensor, h: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> Tensor:
 
 @primitive(
     steps=Steps(rnn_step.primitive, {"h0": "h"}, inputs="x", indices="indices", weights="Wx"),
-    residuals=("derived", "derived", "derived", "Wx", "Wh"),
+    residuals=("hidden 1", "hidden 2", "hidden 3", "Wx", "Wh"),
 )
 def rnn(
     x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, lengths: Any = None, indices: Any = None
@@ -199,15 +275,27 @@ def rnn(
 
 @rnn.vjp
 def _(
-    g: Array, needs: tuple[bool, ...], rows: Array, h0: Array, h: Array, Wx: Array, Wh: Array, packing: Packing,
+    g: Any, needs: tuple[bool, ...], rows: Array, h0: Array, h: Array, Wx: Array, Wh: Array, packing: Packing,
     inputs: Inputs,
 ) -> Any:  # fmt: skip
     def cell_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> None:
         tanh_vjp(cotangents[0], h[group.step(t)], out=da[0])
 
-    (dh0,), da = run_back(packing, Wh, (g,), h.dtype, cell_vjp)
+    g, g_rows, g_first, g_states = g if isinstance(g, tuple) else (g, None, None, None)
+    (dh0,), da = run_back(packing, Wh, [_added(_packed(packing, g), g_states)], h.dtype, cell_vjp)
     dx, dWx, dWh, db = pull_weights(needs, da, da, rows, h0, h, Wx, packing, inputs)
-    return dx, dh0, dWx, dWh, db
+    return _inputs_too(needs, inputs, dx, g_rows), _added(dh0, _unsorted(packing, g_first)), dWx, dWh, db
+
+
+@rnn.vjp_on_tensors
+def _(
+    g: Any, needs: tuple[bool, ...], rows: Any, h0: Any, h: Any, Wx: Any, Wh: Any, packing: Packing, inputs: Inputs
+) -> Any:
+    g, g_rows, g_first, g_states = g if isinstance(g, tuple) else (g, None, None, None)
+    arriving = _added(_packed(packing, g), g_states)
+    da, dh0 = pull_through_time(1 - h * h, Wh, arriving, packing=packing)
+    dx, dWx, dWh, db = _pull_weights_on_tensors(needs, da, rows, _before(packing, h0, h), Wx, inputs)
+    return _inputs_too(needs, inputs, dx, g_rows), _added(dh0, _unsorted(packing, g_first)), dWx, dWh, db
 
 
 @rnn.cost
@@ -271,6 +359,32 @@ def _(g: Any, needs: tuple[bool, ...], gates: Array, c: Array, tanh_c: Array) ->
     return da if needs[0] else None, dc if needs[1] else None
 
 
+@lstm_cell.vjp_on_tensors
+def _(g: Any, needs: tuple[bool, ...], gates: Array, c: Any, tanh_c: Array, *, inputs: Any) -> Any:
+    a, c = map(widened, inputs)
+    return _pull_cell_on_tensors(g, a, c)
+
+
+def _pull_cell_on_tensors(g: Any, a: Any, c: Any) -> tuple[Any, Any]:
+    """Cotangents of pre-activations and cell state from those of h' and c' (None for zeros), of tensors.
+
+    With smooth formulas: 1 - s of s = sigmoid(a) is sigmoid(-a), exact in both tails.
+    """
+    from .activations import sigmoid
+    from .elementwise import tanh
+
+    (gh, gc), H = g, c.shape[1]
+    blocks = [a[:, k * H : (k + 1) * H] for k in range(3)]
+    i, f, o = map(sigmoid, blocks)
+    slope_i, slope_f, slope_o = (s * sigmoid(-block) for s, block in zip((i, f, o), blocks, strict=True))
+    z = tanh(a[:, 3 * H :])
+    y = tanh(f * c + i * z)
+    gh = np.zeros(c.shape, c.dtype) if gh is None else widened(gh)
+    dc = _added(gh * (o * (1 - y * y)), None if gc is None else widened(gc))
+    da = np.concatenate([dc * (z * slope_i), dc * (c * slope_f), gh * (y * slope_o), dc * (i * (1 - z * z))], axis=1)
+    return da, dc * f
+
+
 @lstm_cell.reference
 def _(a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     return _reference_cell(a, c)
@@ -317,6 +431,18 @@ def _(
     return dx, dh, dc, *weights
 
 
+@lstm_step.vjp_on_tensors
+def _(
+    g: Any, needs: tuple[bool, ...], x: Any, h: Any, c: Any, Wx: Any, Wh: Any, gates: Array, tanh_c: Array, *,
+    inputs: Any,
+) -> Any:  # fmt: skip
+    *_, b = inputs
+    a = widened(x) @ widened(Wx) + widened(h) @ widened(Wh) + b
+    da, dc = _pull_cell_on_tensors(g, a, widened(c))
+    dx, dh, *weights = _pull_step_on_tensors(da, needs[:2] + needs[3:], x, h, Wx, Wh)
+    return dx, dh, dc, *weights
+
+
 def _reference_step(x: Tensor, h: Tensor, c: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """An LSTM step of simpler primitives."""
     return _reference_cell(x @ Wx + h @ Wh + b, c)
@@ -345,7 +471,7 @@ def _(x: Tensor, h: Tensor, c: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> tup
 
 @primitive(
     steps=Steps(lstm_step.primitive, {"h0": "h", "c0": "c"}, inputs="x", indices="indices", weights="Wx"),
-    residuals=(*["derived"] * 7, "Wx", "Wh"),
+    residuals=("hidden 2", "hidden 3", "hidden 4", "hidden 5", "hidden 6", "derived", "hidden 7", "Wx", "Wh"),
 )
 def lstm(
     x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, c0: Array | None = None, lengths: Any = None,
@@ -393,14 +519,36 @@ def _(
     g: Any, needs: tuple[bool, ...], rows: Array, h0: Array, h: Array, c0: Array, c: Array, tanh_c: Array, gates: Array,
     Wx: Array, Wh: Array, packing: Packing, inputs: Inputs,
 ) -> Any:  # fmt: skip
+    gh, gc, g_rows, g_h0, g_h, g_c0, g_c, g_gates = (*g, *[None] * 6)[:8]
+
     def cell_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> None:
         step = group.step(t)
         dh, dc = cotangents
-        lstm_states_vjp(dh, dc, gates[step].reshape(da.shape), group.before(t, c0, c), tanh_c[step], da)
+        of_step = gates[step].reshape(da.shape)
+        lstm_states_vjp(dh, dc, of_step, group.before(t, c0, c), tanh_c[step], da)
+        if g_gates is not None:
+            lstm_gates_vjp(g_gates[step].reshape(da.shape), of_step, da)
 
-    (dh0, dc0), da = run_back(packing, Wh, g, h.dtype, cell_vjp)
+    outside = [_added(_packed(packing, gh), g_h), _added(_packed(packing, gc), g_c)]
+    (dh0, dc0), da = run_back(packing, Wh, outside, h.dtype, cell_vjp)
     dx, dWx, dWh, db = pull_weights(needs, da, da, rows, h0, h, Wx, packing, inputs)
-    return dx, dh0, dWx, dWh, db, dc0
+    dh0, dc0 = _added(dh0, _unsorted(packing, g_h0)), _added(dc0, _unsorted(packing, g_c0))
+    return _inputs_too(needs, inputs, dx, g_rows), dh0, dWx, dWh, db, dc0
+
+
+@lstm.vjp_on_tensors
+def _(
+    g: Any, needs: tuple[bool, ...], rows: Any, h0: Any, h: Any, c0: Any, c: Any, tanh_c: Array, gates: Any, Wx: Any,
+    Wh: Any, packing: Packing, inputs: Inputs,
+) -> Any:  # fmt: skip
+    gh, gc, g_rows, g_h0, g_h, g_c0, g_c, g_gates = (*g, *[None] * 6)[:8]
+    outside = _added(_packed(packing, gh), g_h), _added(_packed(packing, gc), g_c)
+    inside = None if g_gates is None else g_gates * gate_slopes(gates, packing)
+    slopes = lstm_slopes(gates, _before(packing, c0, c), c, packing=packing)
+    da, dh0, dc0 = pull_through_time(slopes, Wh, *outside, inside, packing=packing)
+    dx, dWx, dWh, db = _pull_weights_on_tensors(needs, da, rows, _before(packing, h0, h), Wx, inputs)
+    dh0, dc0 = _added(dh0, _unsorted(packing, g_h0)), _added(dc0, _unsorted(packing, g_c0))
+    return _inputs_too(needs, inputs, dx, g_rows), dh0, dWx, dWh, db, dc0
 
 
 @lstm.cost

@@ -10,6 +10,7 @@ Inside this module ``sum``, ``max``, ``min``, ``any`` and ``all`` are the primit
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,6 +21,7 @@ from ..primitives import ForwardResult, primitive
 from ..runtime.contexts import errstate
 from ..spec import Array
 from .elementwise import absolute, divide, exp, log, signed, sqrt, square, subtract
+from .kernels.axes import from_the_end
 from .kernels.numerics import narrowed, single, sum_single, taken, widened
 
 Axis: TypeAlias = "int | tuple[int, ...] | None"
@@ -33,6 +35,22 @@ def _kept(array: Any, axis: Axis, keepdims: bool) -> Any:
 def _count(x: Array, y: Any) -> int:
     """How many entries of x were reduced to one of y."""
     return x.size // math.prod(np.shape(y)) if np.size(y) else 1
+
+
+def _behind(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """The rule for many cotangents at once: the same one, with axes counted from the end.
+
+    Its first residual is an array with the axes of what was reduced, or the shape of that.
+    """
+    place = rule.__code__.co_varnames.index("axis") - 2  # among the residuals, behind g and needs
+
+    def batched(g: Array, needs: Any, first: Any, *others: Any) -> Any:
+        shape = first if isinstance(first, tuple) else first.shape
+        residuals = [(len(g), *shape) if first is shape else first, *others]
+        residuals[place] = from_the_end(residuals[place], len(shape))
+        return rule(g, needs, *residuals)
+
+    return batched
 
 
 # --- sums --------------------------------------------------------------------------------------------
@@ -84,6 +102,12 @@ def cumsum(x: Array, axis: int | None = None) -> ForwardResult:
 def _(g: Any, needs: Any, shape: tuple[int, ...], axis: int | None) -> Any:
     axis = 0 if axis is None else axis  # an entry is in all later sums: sum cotangents from the end
     return (np.flip(np.cumsum(np.flip(single(g), axis), axis), axis).reshape(shape),)
+
+
+@cumsum.batched_vjp
+def _(g: Array, needs: Any, shape: tuple[int, ...], axis: int | None) -> Any:
+    behind = -1 if axis is None else from_the_end(axis, g.ndim - 1)
+    return cumsum.primitive.vjp(g, needs, (len(g), *shape), behind)
 
 
 @primitive(residuals=("x",))
@@ -435,6 +459,10 @@ def _(g: Any, needs: Any, y: Array, axis: Axis) -> Any:
 @log_softmax.reference
 def _(x: Any, axis: Axis = -1) -> Any:
     return subtract(x, log(sum(exp(x), axis, keepdims=True)))
+
+
+for _function in (sum, mean, prod, max, min, var, std, norm, logsumexp, softmax, log_softmax):
+    _function.batched_vjp(_behind(_function.primitive.vjp))
 
 
 # --- constants: no gradient flows through these ------------------------------------------------------

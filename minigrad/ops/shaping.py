@@ -7,6 +7,7 @@ Integers and booleans pass through with their dtype.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from ..core import Tensor
 from ..primitives import ForwardResult, primitive
 from ..spec import Array, as_array
+from .kernels.axes import from_the_end
 from .kernels.numerics import sum_single, widened
 from .linear import mapped
 
@@ -85,10 +87,13 @@ def expand_dims(x: Array, axis: int | tuple[int, ...]) -> ForwardResult:
     return np.expand_dims(x, axis), (x.shape,)
 
 
-reshape.vjp(_restore)
-ravel.vjp(_restore)
-squeeze.vjp(_restore)
-expand_dims.vjp(_restore)
+def _restore_batch(g: Array, needs: Any, shape: tuple[int, ...]) -> Any:
+    return (g.reshape(len(g), *shape),)
+
+
+for _function in (reshape, ravel, squeeze, expand_dims):
+    _function.vjp(_restore)
+    _function.batched_vjp(_restore_batch)
 
 
 # --- axes in another order -------------------------------------------------------------------------
@@ -114,6 +119,12 @@ def _(g: Any, needs: Any, inverse: Array | None) -> Any:
     return (np.transpose(g, inverse),)
 
 
+@transpose.batched_vjp
+def _(g: Array, needs: Any, inverse: Array | None) -> Any:
+    behind = range(g.ndim - 1, 0, -1) if inverse is None else inverse + 1
+    return (g.transpose(0, *behind),)
+
+
 @primitive(residuals=())
 def swapaxes(x: Array, axis1: int, axis2: int) -> ForwardResult:
     """x, of any shape, with two axes exchanged.
@@ -131,6 +142,11 @@ def swapaxes(x: Array, axis1: int, axis2: int) -> ForwardResult:
 @swapaxes.vjp
 def _(g: Any, needs: Any, axis1: int, axis2: int) -> Any:
     return (np.swapaxes(g, axis1, axis2),)
+
+
+@swapaxes.batched_vjp
+def _(g: Array, needs: Any, axis1: int, axis2: int) -> Any:
+    return (np.swapaxes(g, from_the_end(axis1, g.ndim - 1), from_the_end(axis2, g.ndim - 1)),)
 
 
 @primitive(residuals=())
@@ -151,6 +167,11 @@ def _(g: Any, needs: Any, source: Axes, destination: Axes) -> Any:
     return (np.moveaxis(g, destination, source),)
 
 
+@moveaxis.batched_vjp
+def _(g: Array, needs: Any, source: Axes, destination: Axes) -> Any:
+    return (np.moveaxis(g, from_the_end(destination, g.ndim - 1), from_the_end(source, g.ndim - 1)),)
+
+
 @primitive(residuals=())
 def flip(x: Array, axis: int | tuple[int, ...] | None = None) -> ForwardResult:
     """x, of any shape, with the entries in reverse order along an axis, several, or all if None.
@@ -168,6 +189,11 @@ def flip(x: Array, axis: int | tuple[int, ...] | None = None) -> ForwardResult:
 @flip.vjp
 def _(g: Any, needs: Any, axis: int | tuple[int, ...] | None) -> Any:
     return (np.flip(g, axis),)
+
+
+@flip.batched_vjp
+def _(g: Array, needs: Any, axis: int | tuple[int, ...] | None) -> Any:
+    return (np.flip(g, from_the_end(axis, g.ndim - 1)),)
 
 
 @primitive(residuals=())
@@ -192,6 +218,13 @@ def _(g: Any, needs: Any, shift: Axes, axis: int | tuple[int, ...] | None) -> An
     return (np.roll(g, np.negative(shift), axis),)
 
 
+@roll.batched_vjp
+def _(g: Array, needs: Any, shift: Axes, axis: int | tuple[int, ...] | None) -> Any:
+    if axis is None:
+        return (np.roll(g.reshape(len(g), math.prod(g.shape[1:])), np.negative(shift), -1).reshape(g.shape),)
+    return (np.roll(g, np.negative(shift), from_the_end(axis, g.ndim - 1)),)
+
+
 # --- entries repeated ------------------------------------------------------------------------------
 
 
@@ -209,6 +242,7 @@ def broadcast_to(x: Array, shape: Axes) -> ForwardResult:
     return np.broadcast_to(as_array(x), shape), ()
 
 
+@broadcast_to.batched_vjp
 @broadcast_to.vjp
 def _(g: Any, needs: Any) -> Any:
     return (g,)  # the engine sums it back
@@ -255,6 +289,12 @@ def _(g: Any, needs: Any, counts: Array, equal: bool, axis: int | None, shape: t
     return (mapped(g, add_up, lambda u: np.repeat(u, counts, axis)).reshape(shape),)
 
 
+@repeat.batched_vjp
+def _(g: Array, needs: Any, counts: Array, equal: bool, axis: int | None, shape: tuple[int, ...]) -> Any:
+    behind = 1 if axis is None else 1 + axis % (g.ndim - 1)
+    return repeat.primitive.vjp(g, needs, counts, equal, behind, (len(g), *shape))
+
+
 @primitive(residuals=())
 def tile(x: Array, reps: Axes) -> ForwardResult:
     """Copies of x side by side: a b becomes a b a b.
@@ -283,6 +323,13 @@ def _(g: Any, needs: Any, counts: tuple[int, ...], shape: tuple[int, ...]) -> An
     # axis i of g as a pair of axes, (copy, place within it)
     pairs = [n for pair in zip(counts, lengths, strict=True) for n in pair]
     return (sum_single(g.reshape(pairs), tuple(range(0, 2 * ndim, 2))).reshape(shape),)
+
+
+@tile.batched_vjp
+def _(g: Array, needs: Any, counts: tuple[int, ...], shape: tuple[int, ...]) -> Any:
+    counts, lengths = (1,) * (g.ndim - len(counts)) + counts, (1,) * (g.ndim - 1 - len(shape)) + shape
+    (d,) = tile.primitive.vjp(g, needs, counts, (len(g), *lengths))
+    return (d.reshape(len(g), *shape),)
 
 
 # --- joining and splitting -------------------------------------------------------------------------
@@ -318,6 +365,11 @@ def _(g: Any, needs: Any, ends: Array, axis: int) -> Any:
     return tuple(piece if need else None for piece, need in zip(pieces, needs, strict=True))
 
 
+@_concatenate.batched_vjp
+def _(g: Array, needs: Any, ends: Array, axis: int) -> Any:
+    return _concatenate.primitive.vjp(g, needs, ends, from_the_end(axis, g.ndim - 1))
+
+
 @primitive(residuals=())
 def _stack(*arrays: Array, axis: int) -> ForwardResult:
     """Tensors of one shape along a new axis; see :func:`stack`."""
@@ -344,6 +396,11 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Tensor:
 def _(g: Any, needs: Any, axis: int) -> Any:
     slices = np.moveaxis(g, axis, 0)
     return tuple(slices[i, ...] if need else None for i, need in enumerate(needs))
+
+
+@_stack.batched_vjp
+def _(g: Array, needs: Any, axis: int) -> Any:
+    return _stack.primitive.vjp(g, needs, from_the_end(axis, g.ndim - 1))
 
 
 concatenate.primitive = _concatenate.primitive  # type: ignore[attr-defined]
@@ -381,6 +438,12 @@ def _(g: Any, needs: Any, shapes: list[tuple[int, ...]], axis: int) -> Any:
             [np.zeros(s, dtype) if part is None else part for part, s in zip(parts, shapes, strict=True)], axis
         ),
     )
+
+
+@split.batched_vjp
+def _(g: Any, needs: Any, shapes: list[tuple[int, ...]], axis: int) -> Any:
+    size = next(len(part) for part in (g if isinstance(g, tuple) else (g,)) if part is not None)
+    return split.primitive.vjp(g, needs, [(size, *shape) for shape in shapes], axis + 1)
 
 
 @primitive(residuals=())
@@ -423,3 +486,8 @@ def pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float
 @pad.vjp
 def _(g: Any, needs: Any, inside: tuple[slice, ...]) -> Any:
     return (g[inside],)
+
+
+@pad.batched_vjp
+def _(g: Array, needs: Any, inside: tuple[slice, ...]) -> Any:
+    return (g[(slice(None), *inside)],)

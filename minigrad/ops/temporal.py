@@ -14,10 +14,11 @@ from ..core import Tensor
 from ..primitives import ForwardResult, primitive
 from ..rules import Shape, Shapes
 from ..spec import Array
-from .kernels.affine_maps import affine_rows, pull_affine
-from .kernels.cross_entropy import cross_entropy_rows, pull_rows, scaled_sum, score_rows
+from .kernels.affine_maps import affine_rows, pull_affine, pull_affine_batch
+from .kernels.cross_entropy import cross_entropy_rows, pull_batch, scaled_sum, score_rows
 from .kernels.numerics import narrowed
 from .kernels.rows import check_indices
+from .losses import pull_classes, pull_classes_on_tensors
 from .products import pull_affine_on_tensors
 
 __all__ = ["temporal_affine", "temporal_softmax_loss"]
@@ -52,6 +53,11 @@ def _(g: Any, needs: Any, x: Array, W: Array) -> Any:
     return pull_affine(g, needs, x, W)
 
 
+@temporal_affine.batched_vjp
+def _(g: Array, needs: Any, x: Array, W: Array) -> Any:
+    return pull_affine_batch(g, needs, x, W)
+
+
 @temporal_affine.vjp_on_tensors
 def _(g: Any, needs: Any, x: Any, W: Any) -> Any:
     return pull_affine_on_tensors(g, needs, x, W)
@@ -70,7 +76,7 @@ def _(x: Tensor, W: Tensor, b: Tensor) -> Any:
     return add(matmul(x, W), b)
 
 
-@primitive(residuals=("derived",))
+@primitive(residuals=("hidden 1", "constant", "constant", "derived"))
 def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> ForwardResult:
     """Cross-entropy of a sequence, summed over the unmasked steps and divided by the batch size N.
 
@@ -107,7 +113,7 @@ def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> Forward
     check_indices(targets, scores.shape[2], "targets", keep)
     rows, chosen = score_rows(scores, targets, keep)
     losses = cross_entropy_rows(rows, chosen, scale := 1 / max(len(scores), 1))
-    return narrowed(scaled_sum(losses, scale), scores), (rows, keep, scores.shape)
+    return narrowed(scaled_sum(losses, scale), scores), (rows, keep, scores.shape, (chosen, losses, scale))
 
 
 def _as_mask(mask: Array) -> Array | None:
@@ -120,9 +126,19 @@ def _as_mask(mask: Array) -> Array | None:
 
 
 @temporal_softmax_loss.vjp
-def _(g: Any, needs: Any, rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Any:
+def _(g: Any, needs: Any, rows: Array, *rest: Any) -> Any:
     # the forward left rows of (softmax - one_hot(target)) / N
-    return pull_rows(g, rows, keep, shape), None, None
+    return pull_classes(g, rows, *rest), None, None
+
+
+@temporal_softmax_loss.vjp_on_tensors
+def _(g: Any, needs: Any, rows: Any, *rest: Any) -> Any:
+    return pull_classes_on_tensors(g, rows, *rest), None, None
+
+
+@temporal_softmax_loss.batched_vjp
+def _(g: Array, needs: Any, rows: Array, keep: Array | None, shape: tuple[int, ...], made_of: Any) -> Any:
+    return pull_batch(g, rows, keep, shape), None, None
 
 
 @temporal_softmax_loss.reference

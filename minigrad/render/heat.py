@@ -1,15 +1,19 @@
-"""Heat: the norm of the gradient that flowed through each vertex, as a colour on a log scale."""
+"""Heat: a positive number as a colour on a log scale; the norm of the gradient that flowed through each vertex.
+
+:mod:`minigrad.render.times` has the same for the time that each took.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Real
 
 from .norms import gradient_norm, was_recorded
 from .picture import Picture
 
-__all__ = ["NOT_SHOWN", "Heat", "heat_of"]
+__all__ = ["NOT_SHOWN", "Heat", "heat_of", "scale_of"]
 
 _SCALE = ((254, 232, 200), (253, 212, 158), (252, 141, 89), (215, 48, 31), (127, 0, 0))  # pale to dark red
 _UNUSUAL = "#b000b0"  # NaN or infinite
@@ -57,26 +61,36 @@ def _is_scale(ends: object) -> bool:
     return bool(0 < ends[0] <= ends[1] < math.inf)
 
 
+def scale_of(option: str, numbers: Iterable[float], ends: tuple[float, float] | bool = True) -> Heat:
+    """The scale that fits all these numbers, or goes from `ends[0]` to `ends[1]`.
+
+    A ValueError that names the option if the ends are not 0 < low <= high.
+    """
+    if ends is not True and not _is_scale(ends):
+        raise ValueError(f"render: {option} must be True, False or the ends of a scale, 0 < low <= high; got {ends!r}")
+    usual = [number for number in numbers if number != 0]
+    unusual = not all(map(math.isfinite, usual))
+    if isinstance(ends, tuple | list):
+        return Heat(float(ends[0]), float(ends[1]), unusual)
+    usual = [number for number in usual if math.isfinite(number)] or [1.0]
+    return Heat(min(usual), max(usual), unusual)
+
+
 def heat_of(picture: Picture, ends: tuple[float, float] | bool = True) -> Heat:
-    """The scale that fits all norms of a picture, or goes from `ends[0]` to `ends[1]`.
+    """The scale that fits all norms of gradients in a picture, or goes from `ends[0]` to `ends[1]`.
 
     A ValueError if no gradient was recorded (it says how to), or the ends are not 0 < low <= high.
     """
-    if ends is not True and not _is_scale(ends):
-        raise ValueError(f"render: gradients must be True, False or the ends of a scale, 0 < low <= high; got {ends!r}")
-    if not was_recorded(picture):
-        raise ValueError(
-            "render: no gradient was recorded of any operation that is shown: run the forward and the backward pass "
-            "within `with mg.record():`"
-        )
     norms = [
         norm
         for vertex in picture.vertices
         for slot in range(len(vertex.specs))
         if (norm := gradient_norm(vertex, slot)) is not None
     ]
-    unusual = not all(map(math.isfinite, norms))
-    if isinstance(ends, tuple | list):
-        return Heat(float(ends[0]), float(ends[1]), unusual)
-    usual = [norm for norm in norms if norm > 0 and math.isfinite(norm)] or [1.0]
-    return Heat(min(usual), max(usual), unusual)
+    scale = scale_of("gradients", norms, ends)
+    if not was_recorded(picture):
+        raise ValueError(
+            "render: no gradient was recorded of any operation that is shown: run the forward and the backward pass "
+            "within `with mg.record():`"
+        )
+    return scale

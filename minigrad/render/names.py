@@ -21,7 +21,9 @@ def default_name(number: int, total: int) -> str:
 
 def output_name(vertex: Vertex, slot: int) -> str:
     """Which of several outputs: of a sequence the state's name, else its number; nothing where there is but one."""
-    if len(vertex.specs) < 2 or vertex.node is None or vertex.node.primitive is None:
+    if slot in vertex.hidden:
+        return f"hidden {slot}"
+    if len(vertex.specs) - len(vertex.hidden) < 2 or vertex.node is None or vertex.node.primitive is None:
         return ""
     steps = vertex.node.primitive.steps
     return steps.names[slot] if steps else f"[{slot}]"

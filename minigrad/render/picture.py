@@ -77,6 +77,13 @@ class Vertex:
         return primitive if self.gathers is None else STACK
 
     @property
+    def hidden(self) -> range:
+        """Which outputs are hidden ones: residuals that the graph of a derivative begins at."""
+        names = self.node.primitive.residuals if self.node is not None and self.node.primitive is not None else None
+        places = [int(name.removeprefix("hidden ")) for name in names or () if name.startswith("hidden ")]
+        return range(min(places, default=len(self.specs)), len(self.specs))
+
+    @property
     def around(self) -> Path:
         """The scope in which the call was: a step of an unrolled sequence has one more, of its own."""
         return self.scope[:-1] if self.step is not None and self.kind == "operation" else self.scope

@@ -215,22 +215,20 @@ _accept(_GENERAL + "; a single number is as good as an array without axes", "pro
         "return product(a, b) if a.ndim == b.ndim == 2 else np.asarray(np.matmul(a, b))",
         "return np.asarray(np.matmul(a, b))",
         "return product(a, b) if a.ndim == b.ndim == 2 else np.matmul(a, b)")  # fmt: skip
-_accept(_GENERAL, "products._pull_single", "if left.ndim == 2:", "if False:", "if left.ndim == 1:")
+_accept(_GENERAL, "products._pull_single", "if left.ndim == right.ndim == 2:", "if False:",
+        "if left.ndim == right.ndim == 1:")  # fmt: skip
 _accept(_SUMS, "products.matmul.vjp", "dA = dA[..., 0, :] if row else dA", "dA = dA")
 _accept(_GENERAL + ": the engine sums the stack away", "products.matmul.vjp",
-        "dB = _pull_single(A, G, (-2, -2)) if B.ndim == 2 else _matmul(A.swapaxes(-1, -2), G)",
-        "dB = _matmul(A.swapaxes(-1, -2), G)",
-        "dB = _pull_single(A, G, (-2, -2)) if B.ndim == 1 else _matmul(A.swapaxes(-1, -2), G)")  # fmt: skip
-_accept(_GENERAL + ": the engine sums the stack away", "products.matmul.vjp",
-        "dA = _pull_single(G, B, (-1, -1)) if A.ndim == 2 else _matmul(G, B.swapaxes(-1, -2))",
+        "dA = _pull_single(G, B, (-1, -1), (batch, 0)) if A.ndim == 2 else _matmul(G, B.swapaxes(-1, -2))",
         "dA = _matmul(G, B.swapaxes(-1, -2))",
-        "dA = _pull_single(G, B, (-1, -1)) if A.ndim == 1 else _matmul(G, B.swapaxes(-1, -2))")  # fmt: skip
+        "dA = _pull_single(G, B, (-1, -1), (batch, 0)) if A.ndim == 1 else _matmul(G, B.swapaxes(-1, -2))")  # fmt: skip
+_accept("without a batch there are two axes, and the first is exchanged with itself", "products.matmul.vjp",
+        "dB = dB.swapaxes(0, -2) if batch and B.ndim == 2 else dB",
+        "dB = dB.swapaxes(0, -2) if B.ndim == 2 else dB")  # fmt: skip
 _accept("both axes are always the same number", "products._pull_single",
-        "return np.tensordot(left, right, ([*stack, axes[0]], [*stack, axes[1]]))",
-        "return np.tensordot(left, right, ([*stack, axes[0]], [*stack, axes[0]]))",
-        "return np.tensordot(left, right, ([*stack, axes[1]], [*stack, axes[1]]))")  # fmt: skip
-_accept("a range is unpacked as a list is", "products._pull_single", "stack = list(range(left.ndim - 2))",
-        "stack = range(left.ndim - 2)")  # fmt: skip
+        "return np.tensordot(left, right, ([*first, axes[0]], [*second, axes[1]]))",
+        "return np.tensordot(left, right, ([*first, axes[0]], [*second, axes[0]]))",
+        "return np.tensordot(left, right, ([*first, axes[1]], [*second, axes[1]]))")  # fmt: skip
 
 _WIDE = "the other factor is wide, and the product casts, exactly"
 _accept(_WIDE, "products.matmul.vjp", "g, a, b = (widened(g), widened(a), widened(b))",

@@ -19,10 +19,12 @@ RULES = ("vjp", "vjp_on_tensors", "batched_vjp")
 # Functions that compute a gradient ahead, in the forward: (module, name).
 AHEAD = [("minigrad.ops.kernels.cross_entropy", name) for name in ("cross_entropy_rows", "_smoothed_rows")]
 # The modules of the engine, and those whose tests run it, the quick ones first.
-ENGINE = ("backward", "batches", "core", "gradients", "higher_order", "keeping", "primitives", "recording",
-          "rematerialisation", "rules", "structures", "transforms", "walk")  # fmt: skip
-ENGINE_TESTS = ("core", "structures", "transforms", "overwrites", "certificates", "anomaly", "check", "recording",
-                "rematerialisation", "engine_machine", "registry", "backward", "higher_order")  # fmt: skip
+ENGINE = ("anomaly", "backward", "batches", "callbacks", "core", "fingerprints", "gradients", "graph.order",
+          "higher_order", "hooks", "keeping", "nonfinite", "overwrites", "primitives", "recording", "rematerialisation",
+          "rules", "structures", "transforms", "walk")  # fmt: skip
+ENGINE_TESTS = ("core", "structures", "transforms", "overwrites", "certificates", "anomaly", "hooks", "batches",
+                "check", "recording", "hidden_outputs", "rematerialisation", "engine_machine", "registry", "backward",
+                "graph", "higher_order")  # fmt: skip
 KERNELS = ("columns", "numerics", "packing", "sequences")
 COMMON_TESTS = (*(f"tests.ops.kernels.test_{name}" for name in KERNELS), "tests.test_higher_order")  # of all families
 
@@ -81,7 +83,7 @@ def _users() -> dict[FunctionType, list[Primitive]]:
     records = [r for r in PRIMITIVES.values() if r.module.startswith("minigrad.ops") and r.name in cases]
     for record in sorted(records, key=lambda r: (r.module, r.name)):
         rules = [getattr(record, attribute) for attribute in RULES if getattr(record, attribute) is not None]
-        for function in dict.fromkeys(f for rule in rules for f in _closure(rule)):
+        for function in dict.fromkeys(f for rule in rules for f in _closure(_maker(rule))):
             users.setdefault(function, []).append(record)
     for module, name in AHEAD:
         function = getattr(importlib.import_module(module), name)
@@ -96,6 +98,12 @@ def _target(function: FunctionType, records: Sequence[Primitive]) -> Target:
     own = () if function.__module__.startswith("minigrad.ops") else _engine_tests(function.__module__)
     tests = dict.fromkeys((*homes, *COMMON_TESTS, *own))
     return Target(_label(function, records), function, tuple(r.name for r in records), tuple(tests))
+
+
+def _maker(function: Any) -> Any:
+    """Of a function that another one made, that one, in which it is mutated."""
+    name, _, inside = function.__qualname__.partition(".<locals>")
+    return function.__globals__[name] if inside else function
 
 
 def _names(code: CodeType, kind: str) -> list[str]:
@@ -156,7 +164,7 @@ def _engine() -> Iterator[Target]:
         module = importlib.import_module(f"minigrad.{name}")
         tests = _engine_tests(module.__name__)
         for label, function in sorted(_functions(module)):
-            yield Target(f"{name}.{label}", function, (), tests)
+            yield Target(f"{name.rpartition('.')[2]}.{label}", function, (), tests)
 
 
 def _engine_tests(module: str) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ def cases(primitives: Sequence[str], first: int, last: int, limit: float = LONGE
     """The cases from ``first`` to ``last`` of some primitives, a share of each if there are many."""
     rows = []
     for name in primitives:
-        function = getattr(families()[name], "FUNCTIONS", {}).get(name, getattr(mg.ops, name, None))
+        function = getattr(families()[name], "FUNCTIONS", {}).get(name) or getattr(mg.ops, name)
         numbered = enumerate(_drawn(name, last)[first:], first)
         rows.append([Trial(f"{name} {i}", functools.partial(check_primitive, function, c), limit) for i, c in numbered])
     mixed = [trial for row in itertools.zip_longest(*rows) for trial in row if trial is not None]

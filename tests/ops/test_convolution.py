@@ -64,16 +64,31 @@ def convolutions(draw: Any, transposed: bool = False) -> Case:
     return Case([x, w, b], options)
 
 
-CASES = {"conv2d": convolutions(), "conv_transpose2d": convolutions(transposed=True)}
+@st.composite
+def filter_cotangents(draw: Any) -> Case:
+    """Images and responses that fit: those of a convolution, or of a transposed one."""
+    transposed = draw(st.booleans())
+    case = draw(convolutions(transposed))
+    x, w, _ = case.inputs
+    function = mg.ops.conv_transpose2d if transposed else mg.ops.conv2d
+    other = draw(arrays(function(x, w, **case.options).shape))
+    options = [case.options[name] for name in ("stride", "padding", "dilation")]
+    windows = Windows.of(w.shape[2:], *options)
+    return Case([other, x] if transposed else [x, other], {"windows": windows, "groups": case.options["groups"]})
+
+
+CONVOLUTIONS = {"conv2d": convolutions(), "conv_transpose2d": convolutions(transposed=True)}
+CASES = {**CONVOLUTIONS, "conv2d_filters": filter_cotangents()}
+INTERNAL = {"conv2d_filters": convolution._conv2d_filters}
 
 
 @pytest.mark.parametrize("name", CASES)
 @given(data=st.data())
 def test_gradients(name: str, data: Any) -> None:
-    check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))
+    check_primitive(INTERNAL.get(name) or getattr(mg.ops, name), data.draw(CASES[name]))
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", CONVOLUTIONS)
 @pytest.mark.parametrize("stride", [(1, 1), (2, 1), (1, 2)])
 @pytest.mark.parametrize("groups", [1, 2])
 def test_gradients_with_small_borders(name: str, stride: tuple[int, int], groups: int) -> None:
@@ -108,7 +123,7 @@ def unclean(name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     return np.full(shape, np.nan, dtype)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_agrees_with_pytorch(name: str) -> None:
     """In one piece or many, of a few images or rows, on one thread or some."""
     pieces = st.tuples(st.sampled_from([1, 20, 200, 2**20]), st.sampled_from([1, 1000, 2**21]))
@@ -125,6 +140,36 @@ def test_agrees_with_pytorch(name: str) -> None:
             check_pull(mine, answer, rtol=1e-10, atol=1e-11)
 
     PYTORCH.ask_drawn(name, pulled(theirs), cases, check)
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_second_derivatives_agree_with_pytorch(name: str) -> None:
+    """Pulled back twice: the cotangents of x, w, b and of the first cotangent."""
+
+    def theirs(torch: Any, x: Any, w: Any, b: Any, u: Any, v: Any, **options: Any) -> Any:
+        y = getattr(torch.nn.functional, name)(x, w, b, **options)
+        dx, dw = torch.autograd.grad(y, [x, w], u * torch.sin(y), create_graph=True)
+        return (dx * v).sum() + (dw * dw).sum()
+
+    def mine(x: Any, w: Any, b: Any, u: Any, v: Any, **options: Any) -> Any:
+        def pull_back(x: Any, w: Any) -> Any:
+            y, pullback = mg.vjp(lambda x, w: getattr(mg.ops, name)(x, w, b, **options), x, w)
+            return pullback(u * mg.ops.sin(y))
+
+        dx, dw = pull_back(x, w)
+        return (dx * v).sum() + (dw * dw).sum()
+
+    @st.composite
+    def cases(draw: Any) -> Case:
+        case = draw(CONVOLUTIONS[name])
+        u = draw(arrays(getattr(mg.ops, name)(*case.inputs, **case.options).shape))
+        return Case([*case.inputs, u, draw(arrays(case.inputs[0].shape))], case.options)
+
+    def check(answer: Answer) -> None:
+        with mg.create_graph():
+            check_pull(mine, answer, rtol=1e-9, atol=1e-10)
+
+    PYTORCH.ask_drawn(f"{name} twice", pulled(theirs), cases(), check)
 
 
 LAYERS = {
@@ -185,7 +230,7 @@ def test_views_keep_within_their_memory(layer: str) -> None:
         y.backward(np.ones(y.shape, np.float32))
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", CONVOLUTIONS)
 @pytest.mark.parametrize("kernel", [(3, 3), (2, 1), (4, 1), (5, 2)])
 def test_with_stride_and_many_more_channels_on_the_side_of_the_windows(name: str, kernel: tuple[int, int]) -> None:
     """More than twice as many: columns are shared by rows of windows, also where those see one column of pixels."""
@@ -286,7 +331,7 @@ def test_blocks_of_many_images_in_float32() -> None:
 
 def test_dtypes_promote_as_in_numpy() -> None:
     x, w, b = np.ones((1, 1, 2, 2), np.float32), np.ones((1, 1, 2, 2)), np.ones(1)
-    for name in CASES:
+    for name in CONVOLUTIONS:
         call = getattr(mg.ops, name)
         assert call(x, w).dtype == call(x, x, b).dtype == np.float64
         outs, grads = pull(call, [leaf(x), leaf(w)], [np.ones(call(x, w).shape)])
@@ -302,7 +347,7 @@ def test_integers() -> None:
     np.testing.assert_array_equal(y.data, mg.ops.conv2d(x * 1.0, w * 1.0, b * 1.0, padding=1).data)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_empty_batch(name: str) -> None:
     w = np.ones((2, 2, 2, 2))
     out, grads = pull(getattr(mg.ops, name), [leaf(np.ones((0, 2, 3, 3))), leaf(w)], [

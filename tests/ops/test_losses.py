@@ -233,3 +233,52 @@ def test_a_mean_of_many_under_a_large_cotangent_in_half_precision(name):
     narrow = pull(MEANS[name], [leaf(x)], [np.array(1000, np.float16)])[1][0]
     exact = pull(MEANS[name], [leaf(x.astype(float))], [np.array(1000.0)])[1][0]
     np.testing.assert_allclose(narrow, exact, rtol=2**-11 + 1e-6, atol=2**-25 + 1e-9)
+
+
+# --- derivatives of derivatives ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"label_smoothing": 0.1}, {"reduction": "sum", "ignore_index": 3}, {"reduction": "none"}]
+)
+def test_third_derivatives_of_cross_entropy(options):
+    rng = np.random.default_rng(0)
+    x, v, targets = rng.standard_normal((4, 5)), rng.standard_normal((4, 5)), np.array([0, 3, 2, 2])
+
+    def second(x):
+        with mg.create_graph():
+            return mg.hvp(lambda x: (mg.ops.cross_entropy(x * x, targets, **options) ** 2).sum(), [x], [v])
+
+    assert mg.gradcheck(second, [x], rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_hessian_of_cross_entropy_is_exact_in_the_tails(dtype):
+    """p_i v_i - p_i sum(p v), where p is as near to 0 and 1 as it goes; against the same with more digits."""
+    x = np.array([[1000, 0, -5], [30, 0, 1], [0, 20, 40], [0.5, 0, 0]], dtype)
+    v = np.array([[1, 3, 2], [5, -1, 0.5], [1, 2, 3], [1, -2, 1]], dtype)
+    targets = np.array([0, 0, 1, 2])
+    (found,) = mg.hvp(lambda x: mg.ops.cross_entropy(x, targets, "sum"), [x], [v])
+    wide = x.astype(np.longdouble)
+    p = np.exp(wide - wide.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    differences = v[:, :, None].astype(np.longdouble) - v[:, None]  # v_i - sum(p v) as a sum without cancellation
+    exact = p * (differences * p[:, None]).sum(axis=2)
+    np.testing.assert_allclose(found.numpy(), exact.astype(dtype), rtol=30 * np.finfo(dtype).eps)
+
+
+def test_second_derivatives_of_cross_entropy_agree_with_pytorch():
+    rng = np.random.default_rng(0)
+    x, v, targets = 3 * rng.standard_normal((6, 7)), rng.standard_normal((6, 7)), rng.integers(0, 7, 6)
+    targets[2] = -100
+
+    def theirs(torch, x, v, targets):
+        def loss(x):
+            return torch.nn.functional.cross_entropy(x, torch.as_tensor(targets), label_smoothing=0.2)
+
+        return torch.autograd.functional.hvp(loss, torch.as_tensor(x), torch.as_tensor(v))[1].numpy()
+
+    answer = PYTORCH.ask("hvp of cross_entropy", theirs, [x, v, targets])
+    x, v, targets = answer.inputs
+    loss = lambda x: mg.ops.cross_entropy(x, targets, ignore_index=-100, label_smoothing=0.2)  # noqa: E731
+    np.testing.assert_allclose(mg.hvp(loss, [x], [v])[0].numpy(), answer.expected, rtol=1e-9, atol=1e-14)

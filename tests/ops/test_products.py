@@ -266,3 +266,19 @@ def test_axes_may_be_numpy_integers():
 def test_none_is_named():
     with pytest.raises(TypeError, match=r"affine\(x: None.*expected numbers"):
         mg.ops.affine(None, np.ones((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 4)), ((2, 3), (3, 4)), ((5, 2, 3), (3, 4)), ((2, 3), (5, 3, 4)),
+     ((5, 2, 3), (5, 3, 4)), ((5, 1, 2, 3), (2, 3, 4)), ((5, 2, 3), (3,)), ((3,), (5, 3, 4))],
+)  # fmt: skip
+def test_jacobians_of_products_of_all_shapes(left: tuple[int, ...], right: tuple[int, ...]) -> None:
+    """A batch of cotangents of vectors, matrices and stacks is pulled back as each one is."""
+    rng = np.random.default_rng(0)
+    inputs = rng.standard_normal(left), rng.standard_normal(right)
+    y, pullback = mg.vjp(mg.matmul, *inputs)
+    rows = [pullback(row.reshape(y.shape)) for row in np.eye(y.size)]
+    for i, block in enumerate(mg.jacobian(mg.matmul, (0, 1))(*inputs)):
+        expected = np.array([row[i].numpy() for row in rows]).reshape(block.shape)
+        np.testing.assert_allclose(block.numpy(), expected, rtol=1e-13, atol=1e-14)

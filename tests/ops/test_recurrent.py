@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
+from minigrad.backward import graph_of
 from minigrad.ops.kernels import blocks, sequences
 from minigrad.recording import note_of
 from tests.checks import Case, check_primitive, leaf, outputs_of, pull
@@ -315,3 +316,116 @@ def check_notes(name):
     for slot in range(len(pulls)):
         noted = note_of(whole[0].node).gradient_steps[slot]
         assert noted == pytest.approx([note_of(s[slot].node).gradients[slot].norm for s in steps])
+
+
+# --- derivatives of derivatives ----------------------------------------------------------------------
+
+
+def of_sequence(name, inputs, **options):
+    """A loss of all states that a sequence gives out."""
+    return sum((y**3).sum() for y in outputs_of(getattr(mg.ops, name)(*inputs, **options)))
+
+
+def sequence(name, N, T, D, H, seed=0):
+    """Inputs and directions, all of the size of one."""
+    gates, rng = 4 if name == "lstm" else 1, np.random.default_rng(seed)
+    shapes = [(N, T, D), (N, H), (D, gates * H), (H, gates * H), (gates * H,)]
+    scales = [1, 1, D**-0.5, H**-0.5, 1]
+    return [[rng.standard_normal(s) * k for s, k in zip(shapes, scales, strict=True)] for _ in range(2)]
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm"])
+def test_mixed_derivatives_are_blocks_of_the_whole(name):
+    """Of what is differentiated in one input, and then in another that the first pass had no need of."""
+    inputs, _ = sequence(name, 2, 3, 2, 2)
+    whole = mg.hessian(lambda *given: of_sequence(name, given), argnums=tuple(range(5)))(*inputs)
+    for i in range(5):
+        for j in range(5):
+
+            def first(x, i=i, j=j):
+                moved = [x if k == j else other for k, other in enumerate(inputs)]
+                return mg.grad(lambda y: of_sequence(name, [y if k == i else m for k, m in enumerate(moved)]))(moved[i])
+
+            if i != j:
+                np.testing.assert_allclose(mg.jacobian(first)(inputs[j]).numpy(), whole[i][j].numpy(), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm"])
+@pytest.mark.parametrize("options", [{}, {"lengths": [2, 0, 3]}])
+def test_third_derivatives_of_sequences(name, options):
+    inputs, vectors = sequence(name, 3, 3, 2, 2)
+
+    def second(*inputs):
+        with mg.create_graph():
+            return mg.hvp(lambda *given: of_sequence(name, given, **options), inputs, vectors)
+
+    assert mg.gradcheck(second, inputs, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("options", [{}, {"lengths": np.arange(25) % 17}])
+@pytest.mark.parametrize("name", ["rnn", "lstm"])
+def test_a_second_derivative_at_full_size_is_the_difference_of_gradients(name, options):
+    """Of 25 sequences of 16 steps, 512 units: in float64 differences, in float32 what float64 gives."""
+    inputs, vectors = sequence(name, 25, 16, 256, 512)
+    loss = lambda *given: of_sequence(name, given, **options) / 25  # noqa: E731
+    found = [t.numpy() for t in mg.hvp(loss, inputs, vectors)]
+    gradient, step = mg.grad(loss, argnums=tuple(range(5))), 1e-5
+    ahead, behind = (gradient(*(x + sign * step * v for x, v in zip(inputs, vectors, strict=True))) for sign in (1, -1))
+    for mine, there, here in zip(found, ahead, behind, strict=True):
+        expected = (there.numpy() - here.numpy()) / (2 * step)
+        np.testing.assert_allclose(mine, expected, rtol=0, atol=1e-7 * np.abs(mine).max())
+    narrow = [[x.astype(np.float32) for x in arrays] for arrays in (inputs, vectors)]
+    for mine, exact in zip(mg.hvp(loss, *narrow), found, strict=True):
+        assert mine.dtype == np.float32
+        np.testing.assert_allclose(mine.numpy(), exact, rtol=0, atol=1e-5 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm"])
+def test_second_derivatives_of_half_precision_are_computed_in_single(name):
+    halves = [[x.astype(np.float16) for x in arrays] for arrays in sequence(name, 3, 4, 3, 5)]
+    wide = [[x.astype(float) for x in arrays] for arrays in halves]
+    loss = lambda *given: of_sequence(name, given)  # noqa: E731
+    for mine, exact in zip(mg.hvp(loss, *halves), mg.hvp(loss, *wide), strict=True):
+        assert mine.dtype == np.float16
+        np.testing.assert_allclose(mine.numpy(), exact.numpy(), rtol=0, atol=3e-3 * np.abs(exact.numpy()).max())
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM"])
+def test_second_derivatives_agree_with_pytorch(kind):
+    inputs, vectors = sequence(kind.lower(), 3, 4, 3, 5)
+    if kind == "LSTM":
+        inputs, vectors = ([*arrays, arrays[1][::-1].copy()] for arrays in (inputs, vectors))  # c0
+
+    def theirs(torch, *arrays):
+        tensors = tuple(map(torch.as_tensor, arrays))
+        half = len(tensors) // 2
+        found = torch.autograd.functional.hvp(
+            lambda *given: (torch_layer(kind)(torch, *given) ** 3).sum(), tensors[:half], tensors[half:]
+        )
+        return [t.numpy() for t in found[1]]
+
+    def loss(*given):
+        return (outputs_of(getattr(mg.ops, kind.lower())(*given))[0] ** 3).sum()
+
+    answer = PYTORCH.ask(f"hvp of {kind}", theirs, [*inputs, *vectors])
+    half = len(inputs)
+    mine = mg.hvp(loss, answer.inputs[:half], answer.inputs[half:])
+    for found, expected in zip(mine, answer.expected, strict=True):
+        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm"])
+def test_a_sequence_keeps_no_more_to_be_differentiated_twice(name):
+    """What becomes a hidden output is a residual that the VJP has anyway; a second recorded pass adds no other."""
+    inputs, _ = sequence(name, 2, 3, 2, 2)
+    with mg.create_graph():
+        leaves = [mg.tensor(x, requires_grad=True) for x in inputs]
+        loss = of_sequence(name, leaves)
+        (node,) = [n for n in graph_of([loss.node]).nodes if n.primitive is getattr(mg.ops, name).primitive]
+        assert type(node.residuals) is tuple
+        loss.backward()
+        known = node.outputs
+        loss.backward()
+        assert node.outputs == known
+    hidden = [r for r, n in zip(node.residuals, node.primitive.residuals, strict=False) if n.startswith("hidden")]
+    assert [r.shape for r in hidden] == [shape for shape, _ in known[-len(hidden) :]]

@@ -10,7 +10,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import nn
-from minigrad.render.dot.legend import colour_bar
+from minigrad.render.dot.legend import norm_bar
 from minigrad.render.heat import Heat, heat_of
 from minigrad.render.norms import gradient_norm, was_recorded
 from minigrad.render.page.content import content_of
@@ -184,7 +184,7 @@ def test_what_is_not_a_number_is_said():
 
 
 def test_the_colour_bar():
-    drawn = laid_out(f"digraph {{ {colour_bar(Heat(1e-5, 1e3))} }}")
+    drawn = laid_out(f"digraph {{ {norm_bar(Heat(1e-5, 1e3), False)} }}")
     assert texts(drawn["objects"][0]) == [
         "norm of the gradient, on a log scale", "1.0e-05", "1.0e-01", "1.0e+03", "white, dotted: none",
     ]  # fmt: skip

@@ -1,100 +1,78 @@
-"""Primitives of the other families at the sizes that people use, each against its formula in NumPy and float64.
-
-A family is a function from a case's number to triples (found, exact, sums of magnitudes), see bounds. Where a value is
-no sum of products, its magnitudes are those of what is subtracted, or for recurrent networks, whose errors pass from
-step to step, the largest entry of the array.
-"""
+"""Primitives that sum, at the sizes that people use, each against its formula in NumPy and float64: see runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 import minigrad as mg
-from tests.checks import leaf, pull
-from tests.sweeps.bounds import units
 from tests.sweeps.enumeration import levels
+from tests.sweeps.runs import Array, Family, Results, numbers, run, wide
 
-__all__ = ["FAMILIES", "error"]
-
-Array = np.ndarray
-Triples = Iterator[tuple[Array, Any, Any]]
-
-
-def _numbers(i: int) -> Callable[..., Array]:
-    """Float32 numbers of a standard normal distribution for case i."""
-    rng = np.random.default_rng(i)
-    return lambda *shape: np.asarray(rng.standard_normal(shape, np.float32))
-
-
-def _wide(*arrays: Array) -> list[Array]:
-    return [a.astype(np.float64) for a in arrays]
-
-
-def _run(function: Callable[..., Any], inputs: list[Any], g: Array) -> list[Array]:
-    """The output, then the gradient of each input that is an array of floats."""
-    outs, grads = pull(function, [leaf(a) for a in inputs], [g])
-    return [outs[0], *(grad for grad in grads if grad is not None)]
+__all__ = ["FAMILIES"]
 
 
 # --- products -----------------------------------------------------------------------------------------
 
 
-def affine(i: int) -> Triples:
-    """``temporal_affine``, or ``matmul`` and ``add`` of a matrix or a stack, with up to 2,048 columns."""
+def affine(i: int) -> Results:
+    """x W + b of a matrix or a stack, by each of the primitives that can, with up to 2,048 columns."""
     sizes = (1, 10, 64, 100, 256, 300, 512, 784, 1000, 1024, 2048)
-    case = levels(i, {"D": sizes, "M": sizes, "N": (1, 5, 32, 64, 128, 257), "T": (1, 3, 8), "way": range(3),
+    case = levels(i, {"D": sizes, "M": sizes, "N": (1, 5, 32, 64, 128, 257), "T": (1, 3, 8), "way": range(5),
                       "threads": (1, 2), "order": "CF"})  # fmt: skip
     D, M, N, T = (case[name] for name in "DMNT")
     while N * T * D * M > 2**26 and N > 1:
         N //= 2
-    draw = _numbers(i)
+    draw = numbers(i)
     x, W, b, g = draw(N, T, D), np.asarray(draw(D, M), order=case["order"]), draw(M), draw(N, T, M)
+    name = ("temporal_affine", "matmul", "matmul", "affine", "einsum")[case["way"]]
     if case["way"] == 2:
         x, g = x[:, 0], g[:, 0]
-    function = mg.ops.temporal_affine if case["way"] == 0 else lambda x, W, b: mg.ops.matmul(x, W) + b
+    function = {
+        "matmul": lambda x, W, b: mg.ops.matmul(x, W) + b,
+        "einsum": lambda x, W, b: mg.ops.einsum("ntd,dm->ntm", x, W) + b,
+    }.get(name) or getattr(mg.ops, name)
     before = mg.get_num_threads()
     mg.set_num_threads(case["threads"])
     try:
-        y, dx, dW, db = _run(function, [x, W, b], g)
+        y, dx, dW, db = run(function, [x, W, b], g)
     finally:
         mg.set_num_threads(before)
-    (X, W_, B, G), (xa, wa, ba, ga) = _wide(x, W, b, g), _wide(*map(np.abs, (x, W, b, g)))
+    (X, W_, B, G), (xa, wa, ba, ga) = wide(x, W, b, g), wide(*map(np.abs, (x, W, b, g)))
     rows, rows_abs, G2, ga2 = X.reshape(-1, D), xa.reshape(-1, D), G.reshape(-1, M), ga.reshape(-1, M)
-    yield y, X @ W_ + B, xa @ wa + ba
-    yield dx, G @ W_.T, ga @ wa.T
-    yield dW, rows.T @ G2, rows_abs.T @ ga2
-    yield db, G2.sum(0), ga2.sum(0)
+    yield name, y, X @ W_ + B, xa @ wa + ba
+    yield name, dx, G @ W_.T, ga @ wa.T
+    yield name, dW, rows.T @ G2, rows_abs.T @ ga2
+    yield name, db, G2.sum(0), ga2.sum(0)
 
 
-def embedding(i: int) -> Triples:
+def embedding(i: int) -> Results:
     case = levels(i, {"V": (2, 27, 100, 1004, 10_000), "D": (1, 8, 64, 256, 512), "N": (1, 16, 32), "T": (1, 17, 60)})
     V, D = case["V"], case["D"]
-    W, g = _numbers(i)(V, D), _numbers(i + 1)(case["N"], case["T"], D)
+    W, g = numbers(i)(V, D), numbers(i + 1)(case["N"], case["T"], D)
     indices = np.random.default_rng(i).zipf(1.5, g.shape[:2]) % V  # a few words are frequent
-    y, dW = _run(lambda W: mg.ops.embedding(indices, W), [W], g)
+    y, dW = run(lambda W: mg.ops.embedding(indices, W), [W], g)
     exact, magnitudes = np.zeros((V, D)), np.zeros((V, D))
     np.add.at(exact, indices, g)
     np.add.at(magnitudes, indices, np.abs(g))
-    yield y, W[indices].astype(np.float64), 0 * y
-    yield dW, exact, magnitudes
+    yield "embedding", y, W[indices].astype(np.float64), 0 * y
+    yield "embedding", dW, exact, magnitudes
 
 
 # --- pooling ------------------------------------------------------------------------------------------
 
 
-def pooling(i: int) -> Triples:
+def pooling(i: int) -> Results:
     case = levels(i, {"n": (1, 2, 8), "c": (1, 3, 16, 64, 128), "h": (7, 13, 28, 32, 57), "w": (8, 14, 28, 33, 64),
                       "k": ((2, 2), (3, 3), (2, 3), (5, 5), (7, 7)), "s": (None, (1, 1), (2, 2), (3, 2)),
                       "p": (0, 1), "kind": ("max_pool2d", "avg_pool2d")})  # fmt: skip
     (kh, kw), p = case["k"], case["p"]
     sh, sw = case["s"] or (kh, kw)
-    x = _numbers(i)(*(case[name] for name in "nchw"))
+    x = numbers(i)(*(case[name] for name in "nchw"))
     function = getattr(mg.ops, case["kind"])
-    g = _numbers(i + 1)(*function(x, (kh, kw), case["s"], p).shape)
-    y, dx = _run(lambda x: function(x, (kh, kw), case["s"], p), [x], g)
+    g = numbers(i + 1)(*function(x, (kh, kw), case["s"], p).shape)
+    y, dx = run(lambda x: function(x, (kh, kw), case["s"], p), [x], g)
     largest = case["kind"] == "max_pool2d"
     padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (p, p), (p, p)), constant_values=-np.inf if largest else 0)
     oh, ow = g.shape[2:]
@@ -107,19 +85,22 @@ def pooling(i: int) -> Triples:
         d[tap] += share * g
         magnitudes[tap] += share * np.abs(g)
     inner = (..., slice(p, p + x.shape[2]), slice(p, p + x.shape[3]))
-    yield (y, seen.max(0), np.abs(seen.max(0))) if largest else (y, seen.mean(0), np.abs(seen).mean(0))
-    yield dx, d[inner], magnitudes[inner]
+    if largest:
+        yield case["kind"], y, seen.max(0), np.abs(seen.max(0))
+    else:
+        yield case["kind"], y, seen.mean(0), np.abs(seen).mean(0)
+    yield case["kind"], dx, d[inner], magnitudes[inner]
 
 
 # --- classes ------------------------------------------------------------------------------------------
 
 
-def softmax(i: int) -> Triples:
+def softmax(i: int) -> Results:
     """softmax, log_softmax and cross_entropy over up to 10,000 classes, also with large scores."""
     case = levels(i, {"kind": ("softmax", "log_softmax", "cross_entropy"), "V": (2, 10, 100, 1004, 10_000),
                       "N": (1, 25, 128), "scale": (1, 10, 0.01)})  # fmt: skip
     N, V = case["N"], case["V"]
-    z = _numbers(i)(N, V) * np.float32(case["scale"])
+    z = numbers(i)(N, V) * np.float32(case["scale"])
     Z = z.astype(np.float64)
     top = Z.max(1, keepdims=True)
     total = np.log(np.exp(Z - top).sum(1, keepdims=True))
@@ -127,30 +108,32 @@ def softmax(i: int) -> Triples:
     p, spread = np.exp(logp), 1 + np.abs(Z - top) + total  # an exponent's rounding is a relative error of its power
     if case["kind"] == "cross_entropy":
         targets = np.random.default_rng(i).integers(0, V, N)
-        loss, dz = _run(lambda z: mg.ops.cross_entropy(z, targets), [z], np.float32(1))
+        loss, dz = run(lambda z: mg.ops.cross_entropy(z, targets), [z], np.float32(1))
         hit = np.eye(V)[targets]
-        yield loss, -(hit * logp).sum() / N, (hit * (np.abs(Z) + np.abs(top) + total)).sum() / N
-        yield dz, (p - hit) / N, (p * spread + hit) / N
+        yield case["kind"], loss, -(hit * logp).sum() / N, (hit * (np.abs(Z) + np.abs(top) + total)).sum() / N
+        yield case["kind"], dz, (p - hit) / N, (p * spread + hit) / N
         return
-    g = _numbers(i + 1)(N, V)
-    y, dz = _run(getattr(mg.ops, case["kind"]), [z], g)
+    g = numbers(i + 1)(N, V)
+    y, dz = run(getattr(mg.ops, case["kind"]), [z], g)
     if case["kind"] == "softmax":
-        yield y, p, p * spread
-        yield dz, p * (g - (p * g).sum(1, keepdims=True)), p * spread * (abs(g) + (p * abs(g)).sum(1, keepdims=True))
+        yield "softmax", y, p, p * spread
+        inner, sizes = (p * g).sum(1, keepdims=True), (p * abs(g)).sum(1, keepdims=True)
+        yield "softmax", dz, p * (g - inner), p * spread * (abs(g) + sizes)
     else:
-        yield y, logp, np.abs(Z) + np.abs(top) + total
-        yield dz, g - p * g.sum(1, keepdims=True, dtype=float), abs(g) + p * spread * abs(g).sum(1, keepdims=True)
+        yield "log_softmax", y, logp, np.abs(Z) + np.abs(top) + total
+        total, sizes = g.sum(1, keepdims=True, dtype=float), abs(g).sum(1, keepdims=True)
+        yield "log_softmax", dz, g - p * total, abs(g) + p * spread * sizes
 
 
 # --- reductions ---------------------------------------------------------------------------------------
 
 
-def reductions(i: int) -> Triples:
+def reductions(i: int) -> Results:
     """Over up to a million entries: all of them, rows or columns; with a mean that is large beside the spread."""
-    names = ("sum", "mean", "var", "std", "norm", "logsumexp", "max")
+    names = ("sum", "mean", "var", "std", "norm", "logsumexp", "max", "min")
     case = levels(i, {"name": names, "shape": ((1_000_000,), (1000, 1000), (10, 100_000), (100_000, 10), (64, 50, 300)),
                       "axis": (None, 0, -1), "shift": (0, 3)})  # fmt: skip
-    x = _numbers(i)(*case["shape"]) + np.float32(case["shift"])
+    x = numbers(i)(*case["shape"]) + np.float32(case["shift"])
     axis = case["axis"]
     function = getattr(mg.ops, case["name"])
     X = x.astype(np.float64)
@@ -158,7 +141,7 @@ def reductions(i: int) -> Triples:
     mean, n = X.mean(axis, keepdims=True), X.size // max(1, X.mean(axis).size)
     kept: dict[str, Any] = {"axis": axis, "keepdims": True}
     away = np.abs(X) + np.abs(X).mean(**kept)  # what X - mean is subtracted from, the mean's own rounding with it
-    second, extreme = away**2, np.equal(X, X.max(**kept))
+    second = away**2
     std, length = X.std(**kept), np.sqrt((X * X).sum(**kept))
     exact, magnitudes, slope, slope_magnitudes = {
         "sum": (X.sum(**kept), np.abs(X).sum(**kept), 1, 1),
@@ -169,35 +152,76 @@ def reductions(i: int) -> Triples:
         "norm": (length, length, X / length, np.abs(X) / length),
         "logsumexp": (np.log(total), np.abs(X.max(**kept)) + np.log(n), np.exp(X) / total,
                       np.exp(X) / total * (1 + np.abs(X - X.max(**kept)) + np.log(n))),
-        "max": (X.max(**kept), np.abs(X.max(**kept)), extreme, extreme),
+        **{extreme: (end := getattr(X, extreme)(**kept), np.abs(end), shares := _shares(X, end, axis), shares)
+           for extreme in ("max", "min")},
     }[case["name"]]  # fmt: skip
-    g = _numbers(i + 1)(*exact.shape)
-    y, dx = _run(lambda x: function(x, axis=axis, keepdims=True), [x], g)
-    yield y, exact, magnitudes
-    yield dx, np.broadcast_to(g * slope, x.shape), np.broadcast_to(np.abs(g) * slope_magnitudes, x.shape)
+    g = numbers(i + 1)(*exact.shape)
+    y, dx = run(lambda x: function(x, axis=axis, keepdims=True), [x], g)
+    yield case["name"], y, exact, magnitudes
+    yield case["name"], dx, np.broadcast_to(g * slope, x.shape), np.broadcast_to(np.abs(g) * slope_magnitudes, x.shape)
+
+
+def _shares(X: Array, end: Array, axis: int | None) -> Array:
+    """1 where X is the end of its axis; those that are equal share."""
+    hit = np.equal(X, end)
+    return np.asarray(hit / hit.sum(axis, keepdims=True))
+
+
+def scans(i: int) -> Results:
+    """Sums of up to 10,000 entries so far, and products of up to 100."""
+    case = levels(i, {"name": ("cumsum", "prod"), "n": (10, 30, 100), "axis": (0, 1), "far": (1000, 10_000)})
+    sums, axis = case["name"] == "cumsum", case["axis"]
+    along, across = (case["far"], case["n"]) if sums else (case["n"], 1000)
+    shape = (along, across) if axis == 0 else (across, along)
+    x = numbers(i)(*shape) if sums else np.exp(numbers(i)(*shape) / np.float32(10))
+    X = x.astype(np.float64)
+    if sums:
+        g = numbers(i + 1)(*shape)
+        y, dx = run(lambda x: mg.ops.cumsum(x, axis), [x], g)
+        back = lambda a: np.flip(np.flip(a, axis).cumsum(axis, dtype=float), axis)  # noqa: E731
+        yield "cumsum", y, X.cumsum(axis), np.abs(X).cumsum(axis)
+        yield "cumsum", dx, back(g), back(np.abs(g))
+        return
+    product, n = X.prod(axis, keepdims=True), shape[axis]
+    g = numbers(i + 1)(*product.shape)
+    y, dx = run(lambda x: mg.ops.prod(x, axis, keepdims=True), [x], g)
+    yield "prod", y, product, n * product  # each product is rounded
+    yield "prod", dx, g * product / X, np.abs(g) * n * product / X
 
 
 # --- elementwise and shapes ---------------------------------------------------------------------------
 
 
-def broadcasting(i: int) -> Triples:
+def broadcasting(i: int) -> Results:
     """Two operands of which one is stretched to a million entries; its gradient sums up to as many."""
     shapes = [((1000, 1000), (1000,)), ((1000, 1000), (1000, 1)), ((1000, 1000), (1, 1)), ((1_000_000,), ()),
               ((64, 100, 150), (100, 1)), ((64, 100, 150), (64, 1, 150)), ((20, 50_000), (20, 50_000))]  # fmt: skip
-    case = levels(i, {"shapes": shapes, "name": ("add", "subtract", "multiply", "divide", "maximum"), "turn": (0, 1)})
-    draw = _numbers(i)
+    names = ("add", "subtract", "multiply", "divide", "maximum", "minimum", "power", "arctan2", "logaddexp", "where")
+    case = levels(i, {"shapes": shapes, "name": names, "turn": (0, 1)})
+    draw = numbers(i)
     ends = case["shapes"][:: -1 if case["turn"] else 1]
     a, b = (np.asarray(np.abs(draw(*shape)) + np.float32(0.5)) for shape in ends)
     g = draw(*np.broadcast_shapes(a.shape, b.shape))
-    y, da, db = _run(getattr(mg.ops, case["name"]), [a, b], g)
-    A, B, G = _wide(a, b, g)
+    chosen = draw(*g.shape) > 0
+    function = (lambda a, b: mg.ops.where(chosen, a, b)) if case["name"] == "where" else getattr(mg.ops, case["name"])
+    y, da, db = run(function, [a, b], g)
+    A, B, G = wide(a, b, g)
+    larger = (np.sign(A - B) + 1) / 2  # of ties both have a half
     exact, left, right = {
-        "add": (A + B, G, G), "subtract": (A - B, G, -G), "multiply": (A * B, G * B, G * A),
-        "divide": (A / B, G / B, -G * A / B**2), "maximum": (np.maximum(A, B), G * (A > B), G * (A < B)),
-    }[case["name"]]  # fmt: skip
-    yield y, exact, A + B if case["name"] in ("add", "subtract") else np.abs(exact)
+        "add": lambda: (A + B, G, G),
+        "subtract": lambda: (A - B, G, -G),
+        "multiply": lambda: (A * B, G * B, G * A),
+        "divide": lambda: (A / B, G / B, -G * A / B**2),
+        "maximum": lambda: (np.maximum(A, B), G * larger, G * (1 - larger)),
+        "minimum": lambda: (np.minimum(A, B), G * (1 - larger), G * larger),
+        "power": lambda: (A**B, G * B * A ** (B - 1), G * A**B * np.log(A)),
+        "arctan2": lambda: (np.arctan2(A, B), G * B / (A * A + B * B), -G * A / (A * A + B * B)),
+        "logaddexp": lambda: (np.logaddexp(A, B), G / (1 + np.exp(B - A)), G / (1 + np.exp(A - B))),
+        "where": lambda: (np.where(chosen, A, B), G * chosen, G * ~chosen),
+    }[case["name"]]()
+    yield case["name"], y, exact, A + B if case["name"] in ("add", "subtract") else np.abs(exact)
     for found, term in ((da, left), (db, right)):
-        yield found, _summed(term, found.shape), _summed(np.abs(term), found.shape)
+        yield case["name"], found, _summed(term, found.shape), _summed(np.abs(term), found.shape)
 
 
 def _summed(term: Array, shape: tuple[int, ...]) -> Array:
@@ -207,51 +231,55 @@ def _summed(term: Array, shape: tuple[int, ...]) -> Array:
     return term.sum(axis=tuple(axes)).reshape(shape)
 
 
-def shaping(i: int) -> Triples:
+def shaping(i: int) -> Results:
     """getitem with slices, masks and repeated indices, concatenate and pad, with some 10^5 entries."""
     ways = ("rows", "slice", "mask", "pairs", "concatenate", "pad")
     case = levels(i, {"way": ways, "n": (300, 1000), "m": (128, 300)})
     n, m, rng = case["n"], case["m"], np.random.default_rng(i)
-    x = _numbers(i)(n, m)
+    x = numbers(i)(n, m)
     rows, columns = rng.integers(0, n // 3, 2 * n), rng.integers(0, m, 2 * n)
     mask = rng.random((n, m)) < 0.3
     pieces = (slice(None, None, -2), slice(5, m - 3, 3))
     indices = {"rows": rows, "slice": pieces, "mask": mask, "pairs": (rows, columns)}
     if case["way"] in indices:
         index = indices[case["way"]]
-        g = _numbers(i + 1)(*x[index].shape)
-        y, dx = _run(lambda x: x[index], [x], g)
+        g = numbers(i + 1)(*x[index].shape)
+        y, dx = run(lambda x: x[index], [x], g)
         exact, magnitudes = np.zeros(x.shape), np.zeros(x.shape)
         np.add.at(exact, index, g)
         np.add.at(magnitudes, index, np.abs(g))
-        yield y, x[index].astype(float), 0 * y
-        yield dx, exact, magnitudes
+        yield "getitem", y, x[index].astype(float), 0 * y
+        yield "getitem", dx, exact, magnitudes
     elif case["way"] == "pad":
-        g = _numbers(i + 1)(n + 3, m + 7)
-        y, dx = _run(lambda x: mg.ops.pad(x, ((1, 2), (3, 4))), [x], g)
-        yield y, np.pad(x, ((1, 2), (3, 4))).astype(float), 0 * y
-        yield dx, g[1:-2, 3:-4].astype(float), 0 * dx
+        g = numbers(i + 1)(n + 3, m + 7)
+        y, dx = run(lambda x: mg.ops.pad(x, ((1, 2), (3, 4))), [x], g)
+        yield "pad", y, np.pad(x, ((1, 2), (3, 4))).astype(float), 0 * y
+        yield "pad", dx, g[1:-2, 3:-4].astype(float), 0 * dx
     else:
-        other, g = _numbers(i + 1)(n, 2 * m), _numbers(i + 2)(n, 3 * m)
-        y, dx, dother = _run(lambda x, z: mg.ops.concatenate([x, z], axis=1), [x, other], g)
-        yield y, np.concatenate([x, other], axis=1).astype(float), 0 * y
-        yield dx, g[:, :m].astype(float), 0 * dx
-        yield dother, g[:, m:].astype(float), 0 * dother
+        other, g = numbers(i + 1)(n, 2 * m), numbers(i + 2)(n, 3 * m)
+        y, dx, dother = run(lambda x, z: mg.ops.concatenate([x, z], axis=1), [x, other], g)
+        yield "concatenate", y, np.concatenate([x, other], axis=1).astype(float), 0 * y
+        yield "concatenate", dx, g[:, :m].astype(float), 0 * dx
+        yield "concatenate", dother, g[:, m:].astype(float), 0 * dother
 
 
 # --- recurrent networks -------------------------------------------------------------------------------
 
 
-def recurrent(i: int) -> Triples:
-    """lstm and rnn: up to 128 sequences of up to 60 steps, 512 units, with lengths, with rows that indices choose."""
+def recurrent(i: int) -> Results:
+    """Up to 128 sequences of up to 60 steps, 512 units, with lengths, with rows that indices choose; single steps."""
     case = levels(
-        i, {"kind": ("lstm", "rnn"), "N": (1, 8, 25, 64, 128), "T": (1, 5, 16, 60), "H": (16, 64, 128, 512),
+        i, {"kind": ("lstm", "rnn", "lstm_step", "rnn_step"),
+                      "N": (1, 8, 25, 64, 128), "T": (1, 5, 16, 60), "H": (16, 64, 128, 512),
                       "D": (8, 64, 256), "lengths": (True, False), "indices": (True, False), "threads": (1, 2)}
     )  # fmt: skip
     N, T, H, D = (case[name] for name in "NTHD")
     while N * T * H * H > 2**26:
         N, T = max(1, N // 2), max(1, T // 2)
-    gates, rng, draw = 4 if case["kind"] == "lstm" else 1, np.random.default_rng(i), _numbers(i)
+    gates, rng, draw = 4 if "lstm" in case["kind"] else 1, np.random.default_rng(i), numbers(i)
+    single = case["kind"].endswith("step")
+    if single:
+        T, case["indices"], case["lengths"] = 1, False, False
     U = 50
     x = draw(U, D) if case["indices"] else draw(N, T, D)
     h0, Wx, Wh, b = draw(N, H), draw(D, gates * H) / D**0.5, draw(H, gates * H) / H**0.5, draw(gates * H)
@@ -262,23 +290,29 @@ def recurrent(i: int) -> Triples:
     function = getattr(mg.ops, case["kind"])
 
     def call(*a: Any) -> Any:
-        result = function(*a, lengths=lengths, indices=indices)
-        return result[0] if gates == 4 else result
+        if single:
+            x, h, *rest = a
+            c = [np.zeros((N, H), np.float32)] if gates == 4 else []
+            result = function(x[:, 0], h, *c, *rest)
+        else:
+            result = function(*a, lengths=lengths, indices=indices)
+        h = result[0] if gates == 4 else result
+        return mg.ops.expand_dims(h, 1) if single else h
 
     before = mg.get_num_threads()
     mg.set_num_threads(case["threads"])
     try:
-        found = _run(call, inputs, g)
+        found = run(call, inputs, g)
     finally:
         mg.set_num_threads(before)
     exact = _unrolled(gates == 4, inputs, np.full(N, T) if lengths is None else lengths, indices, g)
     for mine, value in zip(found, exact, strict=True):
-        yield mine, value, np.abs(value).max()
+        yield case["kind"], mine, value, np.abs(value).max()
 
 
 def _unrolled(lstm: bool, inputs: list[Array], lengths: Array, indices: Array | None, g: Array) -> list[Array]:
     """h, and the gradients of all inputs, step by step with every row."""
-    rows, h, Wx, Wh, b = _wide(*inputs)
+    rows, h, Wx, Wh, b = wide(*inputs)
     x = rows if indices is None else rows[indices]
     (N, T, _), H = x.shape, h.shape[1]
     c, states, kept = np.zeros_like(h), [], []
@@ -318,24 +352,15 @@ def _unrolled(lstm: bool, inputs: list[Array], lengths: Array, indices: Array | 
     return [np.stack(states, 1), dx, dh, *sums]
 
 
-def error(family: str, i: int) -> float:
-    """The largest of case i's results, in units of rounding."""
-    errors = [0.0]
-    for found, exact, magnitudes in FAMILIES[family][0](i):
-        found, exact = np.asarray(found), np.asarray(exact)
-        assert found.dtype == np.float32, f"{found.dtype}, not float32"
-        errors.append(units(found, exact, np.broadcast_to(magnitudes, exact.shape)))
-    return max(errors)
-
-
 # The function, how many cases, and the bound in units of rounding: two to five times the worst that was seen.
-FAMILIES: dict[str, tuple[Callable[[int], Triples], int, float]] = {
+FAMILIES: dict[str, tuple[Family, int, float]] = {
     "affine": (affine, 800, 8.0),
     "embedding": (embedding, 200, 8.0),
     "pooling": (pooling, 300, 8.0),
     "softmax": (softmax, 200, 8.0),
-    "reductions": (reductions, 150, 128.0),  # NumPy adds 100,000 rows one after the other, and not in pairs: 42 units
-    "broadcasting": (broadcasting, 100, 8.0),
+    "scans": (scans, 48, 8.0),
+    "reductions": (reductions, 150, 128.0),  # NumPy adds 100,000 rows one after the other, and not in pairs: 62 units
+    "broadcasting": (broadcasting, 140, 8.0),
     "shaping": (shaping, 100, 8.0),
     "recurrent": (recurrent, 300, 64.0),
 }

@@ -13,10 +13,10 @@ import minigrad as mg
 from tests.checks import leaf, pull
 from tests.strategies import with_layout
 from tests.sweeps import plain
-from tests.sweeps.bounds import units
+from tests.sweeps.bounds import Found, units
 from tests.sweeps.enumeration import levels
 
-__all__ = ["BOUND", "NETWORKS", "Layer", "error", "layer", "with_pytorch"]
+__all__ = ["BOUND", "NETWORKS", "Layer", "layer", "measured", "with_pytorch"]
 
 BOUND = 8.0  # in units of rounding, see bounds
 _MOST = 2**25  # multiplications in one of the three products of a case
@@ -157,8 +157,8 @@ NETWORKS = {
 }
 
 
-def error(case: Layer) -> float:
-    """The largest of y, dx, dw and db in units of rounding."""
+def measured(case: Layer) -> list[Found]:
+    """The errors of y, dx, dw and db in units of rounding."""
     (x, w, b), g = case.arrays
     before = mg.get_num_threads()
     mg.set_num_threads(case.threads)
@@ -170,7 +170,7 @@ def error(case: Layer) -> float:
     return _against_plain(case, [*outs, *grads])
 
 
-def with_pytorch(case: Layer) -> float:
+def with_pytorch(case: Layer) -> list[Found]:
     """The same of PyTorch, which must be within the same bound: what both agree on is no mistake of the reference."""
     import torch
 
@@ -181,15 +181,15 @@ def with_pytorch(case: Layer) -> float:
     return _against_plain(case, [y.detach().numpy(), *(None if t is None else t.grad.numpy() for t in leaves)])
 
 
-def _against_plain(case: Layer, found: list[Any]) -> float:
+def _against_plain(case: Layer, found: list[Any]) -> list[Found]:
     inputs, g = case.arrays
     wide = [None if a is None else a.astype(np.float64) for a in (*inputs, g)]
     taps = plain.Taps(case.kernel, case.stride, case.padding, case.dilation, case.groups)
     function = getattr(plain, case.name)
     exact, magnitudes = function(*wide, taps), function(*(None if a is None else np.abs(a) for a in wide), taps)
-    errors = [0.0]
+    results = []
     for mine, value, size in zip(found, exact, magnitudes, strict=True):
         if mine is not None:
             assert mine.dtype == case.dtype, f"{mine.dtype}, not {case.dtype}"
-            errors.append(units(mine, value, size))
-    return max(errors)
+            results.append(Found(case.name, mine.shape, units(mine, value, size)))
+    return results

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import numpy as np
 import pytest
 
 import minigrad as mg
 from tests.sweeps import layers
-from tests.sweeps.bounds import units
+from tests.sweeps.bounds import Found, Outcome, Reach, join, units
+from tests.sweeps.figures import as_json
 from tests.sweeps.sweep import PARTS, SWEEPS, run
 
 
@@ -48,5 +52,39 @@ def test_a_wrong_term_is_far_beyond_rounding() -> None:
     assert units(mg.ops.conv2d(x, w).data, exact, magnitudes) > 100
 
 
+@pytest.mark.parametrize("name", [name for name in SWEEPS if name != "convolutions"])
+def test_a_gradient_that_is_off_by_a_ten_thousandth_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, _, _, bound = SWEEPS[name]
+    measured = list(found(0))
+    assert max(result.error for result in measured) <= bound
+    record = getattr(mg.ops, measured[0].primitive).primitive
+    rule = record.vjp
+
+    def off(*given: Any) -> Any:
+        return tuple(None if d is None else d * np.float32(1.0001) for d in rule(*given))
+
+    monkeypatch.setattr(record, "vjp", off)
+    assert max(result.error for result in found(0)) > bound
+
+
+def test_of_each_primitive_the_worst_and_the_largest_are_kept() -> None:
+    one, other = Outcome(), Outcome()
+    one.add(0, [Found("exp", (3, 2), 1.5), Found("exp", (5,), 2.0), Found("log", (1,), 0.5)])
+    other.add(1, [Found("exp", (7,), 0.1), Found("log", (), 3.0)])
+    total = join([one, other])
+    assert total.reaches["exp"] == Reach(2.0, (7,))
+    assert total.reaches["log"] == Reach(3.0, (1,))
+    assert (total.cases, total.worst, total.where) == (2, 3.0, 1)
+
+
+def test_what_was_found_is_written_as_json() -> None:
+    outcome = Outcome()
+    outcome.add(0, [Found("exp", (3, 2), 1.23456)])
+    written = json.loads(as_json([outcome]))
+    assert written["primitives"] == {"exp": {"largest": [3, 2], "worst": 1.23}}
+    assert written["where"].keys() == {"processor", "NumPy", "Python", "date"}
+
+
 def test_what_is_not_finite_is_no_small_error() -> None:
     assert units(np.float32([np.nan]), np.ones(1), np.ones(1)) == np.inf
+    assert units(np.ones(1, np.float32), np.array([np.nan]), np.ones(1)) == np.inf

@@ -21,7 +21,7 @@ from ...spec import Array
 from .blocks import product, products
 from .numerics import column_sums, widened
 
-__all__ = ["affine_rows", "pull_affine"]
+__all__ = ["affine_rows", "pull_affine", "pull_affine_batch"]
 
 
 def affine_rows(x: Array, W: Array, b: Array | None) -> Array:
@@ -48,6 +48,15 @@ def pull_affine(g: Array, needs: tuple[bool, ...], x: Array, W: Array) -> tuple[
     rows = _rows(g)
     dx, dW = products((rows, W.T) if needs[0] else None, (_rows(x).T, rows) if needs[1] else None)
     return None if dx is None else dx.reshape(x.shape), dW, column_sums(rows) if needs[2] else None
+
+
+def pull_affine_batch(g: Array, needs: tuple[bool, ...], x: Array, W: Array) -> tuple[Any, Any, Any]:
+    """The same of a batch of cotangents (B, …, M): cotangents (B, …, D), (B, D, M) and (B, M)."""
+    g, x, W = widened(g), widened(x), widened(W)
+    rows = g.reshape(len(g), math.prod(g.shape[1:-1]), g.shape[-1])
+    dx = product(_rows(g), W.T).reshape(len(g), *x.shape) if needs[0] else None
+    dW = np.tensordot(_rows(x), rows, (0, 1)).swapaxes(0, 1) if needs[1] else None
+    return dx, dW, rows.sum(axis=1) if needs[2] else None
 
 
 def _rows(x: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...spec import Array
 
-__all__ = ["lstm_states", "lstm_states_vjp", "tanh_vjp"]
+__all__ = ["lstm_gates_vjp", "lstm_states", "lstm_states_vjp", "tanh_vjp"]
 
 
 def tanh_vjp(g: Array, y: Array, out: Array | None = None) -> Array:
@@ -79,3 +79,13 @@ def lstm_states_vjp(dh: Array, dc: Array, gates: Array, c: Array, tanh_c: Array,
     da_o *= tanh_c
     da_o *= dh
     dc *= f
+
+
+def lstm_gates_vjp(d: Array, gates: Array, da: Array) -> None:
+    """Add to the cotangents of the pre-activations, ``da``, those of ``gates`` as :func:`lstm_states` leaves them.
+
+    u = e^-a has the derivative -u, g = tanh(a) has 1 - g^2.
+    """
+    u, g = gates[:3], gates[3]
+    da[:3] -= u * d[:3]
+    da[3] += tanh_vjp(d[3], g)

@@ -16,10 +16,14 @@ array([1.0986])
 >>> pull_rows(np.array(1.0), z, keep, scores.shape)
 array([[ 0.3333,  0.3333, -0.6667],
        [ 0.    ,  0.    ,  0.    ]])
+
+What the rows become is a function of the logits as well, and so has a cotangent in derivatives of derivatives:
+:func:`rows_vjp`.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -27,7 +31,9 @@ import numpy as np
 from ...spec import Array
 from .numerics import single
 
-__all__ = ["cross_entropy_rows", "pull_rows", "scaled_sum", "score_rows", "spread"]
+__all__ = [
+    "cross_entropy_rows", "probabilities", "pull_batch", "pull_rows", "rows_vjp", "scaled_sum", "score_rows", "spread",
+]  # fmt: skip
 
 
 def score_rows(scores: Array, targets: Array, keep: Array | None) -> tuple[Array, Array]:
@@ -91,6 +97,53 @@ def pull_rows(g: Any, rows: Array, keep: Array | None, shape: tuple[int, ...]) -
     if g.ndim:  # one loss an entry
         g = (g.ravel() if keep is None else g[keep])[:, None]
     return spread(rows if g.ndim == 0 and g == 1 else rows * g, keep, shape)
+
+
+def pull_batch(g: Array, rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Array:
+    """The same of a batch of cotangents: (B,), or (B, …) of one loss an entry. Returns (B, …, C)."""
+    if g.ndim == 1:
+        each = g[:, None]
+    else:
+        each = g.reshape(len(g), math.prod(g.shape[1:])) if keep is None else g[:, keep]
+    products = each[..., None] * rows
+    if keep is None:
+        return products.reshape(len(g), *shape)
+    full = np.zeros((len(g), *shape), products.dtype)
+    full[:, keep] = products
+    return full
+
+
+def probabilities(rows: Array, targets: Array, losses: Array, scale: float, smoothing: float = 0.0) -> Array:
+    """The softmax of the logits (M, C), from what :func:`cross_entropy_rows` left of them, and the losses (M,).
+
+    The rows are scale (p - q). At the target p is e^-loss: p - 1 has lost it where it is small. With label smoothing
+    what is far below that is lost.
+
+    >>> probabilities(np.array([[0.5, -0.5]]), np.array([1]), np.log([2.0]), scale=1.0)
+    array([[0.5, 0.5]])
+    """
+    p: Array = rows / rows.dtype.type(scale)
+    picked = np.arange(len(p)), targets
+    if smoothing:
+        p += smoothing / max(p.shape[1], 1)
+        p[picked] += 1 - smoothing
+    else:
+        p[picked] = np.exp(-losses)
+    return p
+
+
+def rows_vjp(d: Any, p: Any, scale: float) -> Any:
+    """The cotangent of the logits from d (M, C), that of rows as :func:`cross_entropy_rows` leaves them.
+
+    Of arrays or tensors. The derivative of scale (p - q) is scale (p_i 1[i = j] - p_i p_j), as of softmax, and
+    multiplied with as there: the mean is taken off twice, which is exact in the tails.
+
+    >>> rows_vjp(np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]]), scale=1.0)
+    array([[ 0.25, -0.25]])
+    """
+    for _ in range(2):
+        d = d - np.sum(d * p, axis=1, keepdims=True)
+    return d * (p * scale)
 
 
 def spread(rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Array:

@@ -128,6 +128,17 @@ class Packing:
         result[self.rows, self.times] = rows
         return result
 
+    def places_before(self) -> Array:
+        """For each row, where the state that it started from is among the initial states and those after each row.
+
+        No two rows start from one state.
+
+        >>> Packing(N=2, T=2, lengths=[1, 2]).places_before()
+        array([0, 1, 2])
+        """
+        first, after = np.arange(self.N)[:, None], self.N + np.arange(len(self.rows))[:, None]
+        return self.states_before(first, after)[:, 0]
+
     def states_before(self, first: Array, after: Array) -> Array:
         """The state that each row started from (M, H), :meth:`Group.before` of all steps, a copy."""
         result = np.empty_like(after)

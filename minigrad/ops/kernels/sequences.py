@@ -36,7 +36,7 @@ through their steps side by side, each on a thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -122,19 +122,18 @@ def run(packing: Packing, inputs: Inputs, projected: Array, Wh: Array, h0: Array
 
 
 def run_back(
-    packing: Packing, Wh: Array, outside: tuple[Array | None, ...], dtype: Any, cell_vjp: CellVJP
+    packing: Packing, Wh: Array, outside: Sequence[Array | None], dtype: Any, cell_vjp: CellVJP
 ) -> tuple[list[Array], Array]:
     """All steps of all groups from the last to the first.
 
     Args:
-        outside: the cotangent (N, T, H) of each state that the layer gives out, that of h first; None for a state that
+        outside: the cotangents (M, H) that arrive at each state after each row, that of h first; None for a state that
             nobody used.
 
     Returns:
         the cotangents of the initial states, each (N, H), and da, those of the product h @ Wh of each row (M, gates H).
     """
     H, G = Wh.shape
-    arriving = [None if g is None else packing.pack(g) for g in outside]
     states = [np.zeros((packing.N, H), dtype) for _ in outside]
     da = np.empty((len(packing.rows), G), dtype)
     blocks = row_blocks(Wh.astype(dtype, copy=False), packing.widest)
@@ -142,7 +141,7 @@ def run_back(
     def arrive(group: Group, t: int) -> list[Array]:
         """The cotangents of the states after step t: from the steps behind it, and from outside."""
         live = [state[group.first][: group.alive[t]] for state in states]
-        for state, g in zip(live, arriving, strict=True):
+        for state, g in zip(live, outside, strict=True):
             if g is not None:
                 state += g[group.step(t)]
         return live
@@ -165,7 +164,7 @@ def run_back(
             leave(group, t, arrive(group, t))
 
     observer = recorder()
-    if observer is None:
+    if observer is None or not observer.stepwise:
         run_in_parallel([partial(steps, group) for group in packing.groups])
     else:  # all groups step by step, for there must be a moment at which the cotangents of a step are whole
         for t in reversed(range(packing.steps)):

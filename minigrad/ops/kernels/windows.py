@@ -102,6 +102,11 @@ class Windows(NamedTuple):
             )
         return (height - eh) // sh + 1, (width - ew) // sw + 1
 
+    def image_size(self, count: Size) -> Size:
+        """The smallest image that so many windows fit into, (count - 1) stride + extent - 2 padding on each axis."""
+        (ph, pw), (eh, ew), (sh, sw) = self.padding, self.extent, self.stride
+        return (count[0] - 1) * sh + eh - 2 * ph, (count[1] - 1) * sw + ew - 2 * pw
+
     def pad(self, x: Array, value: float = 0) -> Array:
         """Images (N, C, H, W) with a border; the images themselves if there is none to add."""
         (ph, pw), (n, c, height, width) = self.padding, x.shape

@@ -11,6 +11,7 @@ from ..norms import value_norm, was_recorded
 from ..passes.arrange import arranged
 from ..reading.nodes import picture_of
 from ..request import Unroll, requested
+from ..times import heat_of_times
 from .writer import DotWriter
 
 __all__ = ["Direction", "Values", "to_dot"]
@@ -27,6 +28,7 @@ def to_dot(
     direction: Direction = "TB",
     values: Values = "shape",
     gradients: bool | tuple[float, float] = False,
+    times: bool | tuple[float, float] = False,
     title: str = "",
     names: Mapping[str, Tensor] | None = None,
     expand: Iterable[str] = (),
@@ -49,14 +51,17 @@ def to_dot(
             :func:`minigrad.record`), or nothing but which of several outputs it is.
         gradients: colour everything by the norm of the gradient that flowed there in the last backward pass within
             :func:`minigrad.record`, on a log scale; a pair of norms (low, high) fixes the ends of the scale.
+        times: colour operations by the time that they took in the last :func:`minigrad.profile`, forward and backward
+            together, on a log scale down to a hundredth of the longest, and write both times into their boxes; a pair
+            of seconds (low, high) fixes the ends of the scale. Not together with `gradients`.
         title: stands above the drawing.
         names: names of tensors: inputs, outputs, and what is between, whose box then says it.
         expand: names of primitives to show as the composition of simpler ones that is their reference, such as
             {'lstm_step'}. What these consist of was never part of a pass, so it has no norms.
 
     Raises:
-        ValueError: if a tensor has no graph, one that is named is not in the graph, an option is unknown, or gradients
-            or values are asked for that nothing was noted of.
+        ValueError: if a tensor has no graph, one that is named is not in the graph, an option is unknown, or gradients,
+            times or values are asked for that nothing was noted of.
         TypeError: if these are no tensors, names no names of tensors, or expand no names of primitives.
 
     >>> import minigrad as mg
@@ -69,6 +74,8 @@ def to_dot(
         raise ValueError(f"to_dot: direction must be 'TB', 'BT', 'LR' or 'RL', not {direction!r}")
     if values not in ("shape", "norm", "none"):
         raise ValueError(f"to_dot: values must be 'shape', 'norm' or 'none', not {values!r}")
+    if _asked(gradients) and _asked(times):
+        raise ValueError("to_dot: a box has one colour: ask for gradients or for times, not for both")
     request = requested(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, title=title)
     picture = picture_of(request.tensors, request.names)
     picture = arranged(picture, request)
@@ -77,5 +84,10 @@ def to_dot(
             "to_dot: values='norm': no value was recorded behind this tensor: run the forward pass within "
             "`with mg.record():`"
         )
-    heat = None if gradients is None or gradients is False else heat_of(picture, gradients)
-    return DotWriter(picture, direction, values, heat, request.title).text()
+    heat = heat_of(picture, gradients) if _asked(gradients) else None
+    by_time = heat_of_times(picture, times) if _asked(times) else None
+    return DotWriter(picture, direction, values, heat, by_time, request.title).text()
+
+
+def _asked(option: object) -> bool:
+    return option is not None and option is not False

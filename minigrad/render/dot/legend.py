@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 
+from ...units import time_text
 from ..heat import NOT_SHOWN, Heat
 from ..norms import gradient_norm
 from ..notation import shape_of
 from ..picture import Picture
 from .escape import lines_to_the_left
 
-__all__ = ["colour_bar", "stub_legend"]
+__all__ = ["colour_bar", "norm_bar", "stub_legend", "time_bar"]
 
 _CELLS = 24
 """Shades of the colour bar."""
@@ -31,20 +32,34 @@ def stub_legend(picture: Picture, names: Mapping[int, str], stubbed: Set[int], w
     return [f"  legend [label={lines_to_the_left(lines)} {style}]"] if lines else []
 
 
-def colour_bar(heat: Heat, elided: bool = False) -> str:
-    """The DOT line of a table: shades from low to high, norms below, what is off the scale, and what is not shown."""
+def norm_bar(heat: Heat, elided: bool) -> str:
+    """What the colours of gradients say."""
+    return colour_bar(heat, "norm of the gradient, on a log scale", "{:.1e}".format, "white, dotted: none", elided)
+
+
+def time_bar(heat: Heat, elided: bool) -> str:
+    """What the colours of times say, and what stands in the boxes."""
+    title = "time, forward + backward, on a log scale"
+    return colour_bar(heat, title, _seconds, "white: no time was measured", elided)
+
+
+def _seconds(time: float) -> str:
+    return time_text(1e9 * time)
+
+
+def colour_bar(heat: Heat, title: str, text: Callable[[float], str], white: str, elided: bool = False) -> str:
+    """The DOT line of a table: shades from low to high, numbers below, what is off the scale, and what is not shown."""
     shades = "".join(f'<td bgcolor="{heat.colour(norm)}" width="10" height="12"></td>' for norm in heat.ticks(_CELLS))
     third = _CELLS // 3
     marks = zip(("left", "center", "right"), heat.ticks(3), strict=True)
-    norms = "".join(f'<td colspan="{third}" align="{side}">{norm:.1e}</td>' for side, norm in marks)
-    rows = [f'<td colspan="{_CELLS}">norm of the gradient, on a log scale</td>', shades, norms]
-    rows.append(f'<td colspan="{_CELLS}">white, dotted: none</td>')
+    norms = "".join(f'<td colspan="{third}" align="{side}">{text(norm)}</td>' for side, norm in marks)
+    rows = [f'<td colspan="{_CELLS}">{title}</td>', shades, norms, f'<td colspan="{_CELLS}">{white}</td>']
     if elided:
         rows.append(f'<td colspan="{_CELLS}" bgcolor="{NOT_SHOWN}">grey: not shown</td>')
     if heat.unusual:
         colour = heat.colour(math.nan)
-        text = f'<font color="{heat.text_colour(math.nan)}">NaN or infinite</font>'
-        rows.append(f'<td colspan="{_CELLS}" bgcolor="{colour}">{text}</td>')
+        said = f'<font color="{heat.text_colour(math.nan)}">NaN or infinite</font>'
+        rows.append(f'<td colspan="{_CELLS}" bgcolor="{colour}">{said}</td>')
     table = "".join(f"<tr>{row}</tr>" for row in rows)
     style = 'border="0" cellborder="0" cellspacing="0" cellpadding="1"'
     return f"  scale [label=<<table {style}>{table}</table>> shape=plain fontsize=9]"

@@ -22,8 +22,9 @@ from ..notation import option_text, shape_of
 from ..picture import Edge, Output, Picture, Vertex
 from ..scopes import Scope, ladders, scopes_of
 from ..stubs import marks, stubbed
+from ..times import seconds_of, time_words
 from .escape import quoted
-from .legend import colour_bar, stub_legend
+from .legend import norm_bar, stub_legend, time_bar
 
 __all__ = ["DotWriter"]
 
@@ -43,9 +44,11 @@ _SIDEWAYS = 24
 class DotWriter:
     """Collects the lines of one drawing: vertices in their clusters, then the edges."""
 
-    def __init__(self, picture: Picture, direction: str, values: str, heat: Heat | None, title: str) -> None:
+    def __init__(
+        self, picture: Picture, direction: str, values: str, heat: Heat | None, times: Heat | None, title: str
+    ) -> None:
         self.picture, self.direction, self.values, self.title = picture, direction, values, title
-        self.heat = heat
+        self.heat, self.times = heat, times
         self.stubbed = stubbed(picture)
         self.names = leaf_names(picture) | marks(picture, self.stubbed)
         self.said = [to_be_named(picture, vertex, self.stubbed) for vertex in picture.vertices]
@@ -117,7 +120,8 @@ class DotWriter:
     def _legends(self) -> None:
         """Beside the last output, where they make the drawing no wider."""
         legend = stub_legend(self.picture, self.names, self.stubbed, self.heat is not None)
-        scale = [] if self.heat is None else [colour_bar(self.heat, self._elides())]
+        scale = [] if self.heat is None else [norm_bar(self.heat, self._elides())]
+        scale += [] if self.times is None else [time_bar(self.times, self._elides())]
         self.lines += [*legend, *scale]
         if legend or scale:
             names = [f"o{len(self.picture.outputs) - 1}", *["legend"] * len(legend), *["scale"] * len(scale)]
@@ -142,6 +146,7 @@ class DotWriter:
         if vertex.kind == "operation" and vertex.step is None and (text := option_text(vertex.options)):
             label.append(text)
         label += [vertex.remark] if vertex.remark else []
+        label += [time_words(vertex)] if self.times is not None and time_words(vertex) else []
         self.lines.append(
             f"{indent}n{number} [label={quoted(chr(10).join(label))} {_STYLE[vertex.kind]}{self._fill(vertex)}]"
         )
@@ -160,7 +165,7 @@ class DotWriter:
         if self.heat is not None and is_noted(vertex):
             edges = [edge for edge in vertex.inputs if edge.source in self.stubbed]
             norm = largest([flow_norm(self.picture, vertex, edge) for edge in edges])
-            fill, line = self._filled(norm), self._drawn(norm)
+            fill, line = _filled(self.heat, norm), self._drawn(norm)
         self.lines.append(f"{indent}p{number} [label={quoted(text)} {_STYLE['parameter']}{fill}]")
         self.edges.append(f"  p{number} -> n{number} [{line}]")
 
@@ -185,14 +190,12 @@ class DotWriter:
         return f"{self.names[edge.source]} {_output_name(source, user, edge)}".strip()
 
     def _fill(self, vertex: Vertex) -> str:
-        """The colour of a vertex by the largest gradient of its outputs."""
+        """The colour of a vertex by its time, or by the largest gradient of its outputs."""
+        if self.times is not None:
+            return "" if vertex.kind == "elision" else _filled(self.times, seconds_of(vertex))
         if self.heat is None or not is_noted(vertex):
             return ""
-        return self._filled(largest([gradient_norm(vertex, slot) for slot in range(len(vertex.specs))]))
-
-    def _filled(self, norm: float | None) -> str:
-        assert self.heat is not None
-        return f' fillcolor="{self.heat.colour(norm)}" fontcolor="{self.heat.text_colour(norm)}"'
+        return _filled(self.heat, largest([gradient_norm(vertex, slot) for slot in range(len(vertex.specs))]))
 
     def _drawn(self, norm: float | None) -> str:
         assert self.heat is not None
@@ -245,6 +248,11 @@ class DotWriter:
             begin = f"q{i}"
             self.lines.append(f"  {begin} [label={quoted(self.names[output.source])} {_STYLE['parameter']}]")
         self.edges.append(f"  {begin} -> o{i}")
+
+
+def _filled(scale: Heat, number: float | None) -> str:
+    """The attributes of a box in the colour of a number."""
+    return f' fillcolor="{scale.colour(number)}" fontcolor="{scale.text_colour(number)}"'
 
 
 def _in_lines(names: Sequence[str]) -> list[str]:

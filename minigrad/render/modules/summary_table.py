@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...spec import Spec
+from ...units import byte_text
 from ..notation import shape_of
 
-__all__ = ["Row", "Summary", "byte_text"]
+__all__ = ["Row", "Summary"]
 
 
 @dataclass(slots=True)
@@ -92,18 +93,6 @@ def _cells(row: Row) -> list[str]:
         outputs += f"  ({row.calls:,} calls)"
     numbers = [f"{n:,}" if n else "-" for n in (row.parameters, row.multiply_adds)]
     return [title, outputs, *numbers, byte_text(row.residual_bytes) if row.residual_bytes else "-"]
-
-
-def byte_text(count: int) -> str:
-    """Bytes for people, in powers of 1024.
-
-    >>> byte_text(100), byte_text(2048), byte_text(3 << 20)
-    ('100 B', '2.0 KiB', '3.0 MiB')
-    """
-    if count < 1024:
-        return f"{count} B"
-    power = min((count.bit_length() - 1) // 10, 4)
-    return f"{count / 1024**power:.1f} {('KiB', 'MiB', 'GiB', 'TiB')[power - 1]}"
 
 
 def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:

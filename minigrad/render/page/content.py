@@ -12,6 +12,7 @@ from typing import Any
 from ...notes import Note, Stats
 from ...recording import note_of
 from ...rules import Primitive
+from ...units import time_text
 from ..arguments import argument_order, constants_of, to_be_named, with_name
 from ..heat import Heat, heat_of
 from ..names import full_name, leaf_names, output_name
@@ -19,6 +20,7 @@ from ..norms import flow_norm, gradient_norm, largest, noted_slot, value_norm, w
 from ..notation import option_text, option_words, shape_of
 from ..picture import Edge, Picture, Vertex
 from ..stubs import stubbed
+from ..times import heat_of_times, seconds_of, time_rows, was_profiled
 from .nesting import nested
 
 __all__ = ["content_of"]
@@ -41,6 +43,7 @@ class _Content:
         self.picture, self.title = picture, title
         self.names = leaf_names(picture)
         self.heat = _heat(picture)
+        self.times = heat_of_times(picture) if was_profiled(picture) else None
         self.stubs = {number for number in stubbed(picture) if picture.vertices[number].is_leaf}
         self.series: dict[Any, int] = {}  # of a sequence's node, its place in the list
         self.series_list: list[Json] = []
@@ -56,7 +59,8 @@ class _Content:
             "outputs": [self._output(o.source, o.slot, o.name) for o in self.picture.outputs],
             "primitives": [_described(primitive) for primitive in self.primitives],
             "series": self.series_list,
-            "heat": None if self.heat is None else [self._colour(tick) for tick in self.heat.ticks()],
+            "heat": None if self.heat is None else [_coloured(self.heat, tick) for tick in self.heat.ticks()],
+            "times": None if self.times is None else [self._time(tick) for tick in self.times.ticks()],
         }
 
     def _output(self, source: int, slot: int, name: str) -> Json:
@@ -96,7 +100,9 @@ class _Content:
             "primitive": self._primitive(vertex),
             "line": "" if note is None else note.line,
             "series": self._series(vertex, note),
-            "heat": self._colour(largest(norms)),
+            "heat": _coloured(self.heat, largest(norms)),
+            "time": self._time(seconds_of(vertex)),
+            "spent": time_rows(vertex),
         }
 
     def _edge(self, vertex: Vertex, edge: Edge, named: Set[str]) -> Json:
@@ -107,14 +113,13 @@ class _Content:
             "argument": edge.argument,
             "said": with_name(edge.argument, named),
             "part": edge.part,
-            "heat": self._colour(norm),
+            "heat": _coloured(self.heat, norm),
         }
 
-    def _colour(self, norm: float | None) -> Json | None:
-        """A norm, its colour, and the colour of text on it; None if there is none."""
-        if self.heat is None or norm is None:
-            return None
-        return {"norm": _number(norm), "color": self.heat.colour(norm), "ink": self.heat.text_colour(norm)}
+    def _time(self, seconds: float | None) -> Json | None:
+        """A time and its colours, as text too; None if there is none."""
+        said = _coloured(self.times, seconds)
+        return None if said is None or seconds is None else said | {"text": time_text(1e9 * seconds)}
 
     def _primitive(self, vertex: Vertex) -> int | None:
         """The place of the primitive that an operation shows."""
@@ -144,6 +149,13 @@ class _Content:
 def _heat(picture: Picture) -> Heat | None:
     """The scale of colours; None if no gradient was recorded."""
     return heat_of(picture) if was_recorded(picture) else None
+
+
+def _coloured(scale: Heat | None, number: float | None) -> Json | None:
+    """A number, its colour, and the colour of text on it; None if there is none."""
+    if scale is None or number is None:
+        return None
+    return {"norm": _number(number), "color": scale.colour(number), "ink": scale.text_colour(number)}
 
 
 def _number(x: float | None) -> float | str | None:

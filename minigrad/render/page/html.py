@@ -44,7 +44,8 @@ def to_html(
 
     The page pans, zooms and searches; scopes and the steps of a sequence can be closed and opened; a click
     shows what is known of a vertex. Within :func:`minigrad.record` the forward and backward pass leave statistics,
-    histograms and source lines, which the page shows too, and can colour everything by the norm of the gradient.
+    histograms and source lines, which the page shows too, and can colour everything by the norm of the gradient; within
+    :func:`minigrad.profile` times, by which it can colour too.
 
     Args:
         path: written whole or not at all.

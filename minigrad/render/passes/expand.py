@@ -26,6 +26,7 @@ __all__ = ["expanded"]
 
 _UNKNOWN = "reference not shown: record the forward pass"
 _CONSTANT = "reference not shown: it is a constant here"
+_HIDDEN = "reference not shown: a derivative uses what it keeps"
 
 
 def expanded(picture: Picture, names: Set[str]) -> Picture:
@@ -76,6 +77,9 @@ class _Expansion:
         return edge._replace(source=source, slot=slot)
 
     def _expand(self, number: int, vertex: Vertex, primitive: Primitive) -> None:
+        if vertex.hidden:
+            self._keep(number, vertex, _HIDDEN)
+            return
         arguments = self._arguments(vertex, primitive)
         trace = _UNKNOWN if arguments is None else self._trace(vertex, primitive, arguments)
         if isinstance(trace, str):

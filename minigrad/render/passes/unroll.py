@@ -61,8 +61,8 @@ def _declared(vertex: Vertex) -> Steps | None:
 
 
 def _length(vertex: Vertex) -> int:
-    """The number of steps of a sequence primitive; 0 of all else."""
-    return vertex.specs[0][0][1] if _declared(vertex) else 0
+    """The number of steps of a sequence primitive; 0 of all else, and of one with hidden outputs, which no step has."""
+    return vertex.specs[0][0][1] if _declared(vertex) and not vertex.hidden else 0
 
 
 def _redirected(edges: Sequence[Edge], moved: _Moved) -> tuple[Edge, ...]:

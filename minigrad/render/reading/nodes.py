@@ -34,6 +34,7 @@ def picture_of(tensors: Sequence[Tensor], names: Mapping[str, Tensor]) -> Pictur
     serial = {node: i for i, node in enumerate([*leaves, *operations])}
     vertices = [_leaf(node, known, owners_path(node, uses.get(node, ()), paths)) for node in leaves]
     vertices += [_operation(node, serial, paths.get(id(node.scope), node.scope)) for node in operations]
+    _leave_out_unused_hidden_outputs(vertices)
     outputs = [_output(tensor, number, len(tensors), serial, known) for number, tensor in enumerate(tensors)]
     _name_what_is_between(vertices, outputs, serial, known)
     return Picture(vertices, outputs)
@@ -80,6 +81,14 @@ def _operation(node: Node, serial: Mapping[Node, int], scope: Path) -> Vertex:
     constants = () if all(needs) else tuple([name(i) for i, tracked in enumerate(needs) if not tracked])
     options = _unusual(primitive, node.params)
     return Vertex("operation", primitive.name, node.outputs, scope, inputs, node, options, constants)
+
+
+def _leave_out_unused_hidden_outputs(vertices: Sequence[Vertex]) -> None:
+    """A node has them since it was differentiated twice, and the picture may be of its value alone."""
+    used = {(edge.source, edge.slot) for vertex in vertices for edge in vertex.inputs}
+    for number, vertex in enumerate(vertices):
+        if not any((number, slot) in used for slot in vertex.hidden):
+            vertex.specs = vertex.specs[: vertex.hidden.start]
 
 
 def _unusual(primitive: Primitive, options: dict[str, Any]) -> dict[str, Any]:

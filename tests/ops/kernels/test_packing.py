@@ -55,6 +55,9 @@ def test_a_row_starts_from_the_state_before_it(case):
     first = packing.sort(10.0 * np.arange(packing.N)[:, None] - 1, float)
     after = (10.0 * packing.rows + packing.times)[:, None]
     np.testing.assert_array_equal(packing.states_before(first, after), after - 1)
+    places = packing.places_before()
+    np.testing.assert_array_equal(np.concatenate([first, after])[places], after - 1)
+    assert len(set(places.tolist())) == len(places)
 
 
 @given(packings(), st.integers(1, 4))

@@ -62,7 +62,7 @@ def _(g, needs, rows, h0, h, n, gates, Wx, Wh, packing, inputs):
         dh *= z
         return dh
 
-    (dh0,), da = run_back(packing, Wh, (g,), h.dtype, cell_vjp)
+    (dh0,), da = run_back(packing, Wh, [packing.pack(g)], h.dtype, cell_vjp)
     weights = pull_weights(needs, da, dp, rows, h0, h, Wx, packing, inputs)
     return weights[0], dh0 if needs[1] else None, *weights[1:], column_sums(da) if needs[5] else None
 

@@ -16,12 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
+from minigrad.backward import graph_of
 from minigrad.primitives import PRIMITIVES
+from minigrad.recording import note_of
 from minigrad.render import to_html
 from minigrad.render.page.content import content_of
 from minigrad.render.page.html import SCRIPTS, as_json, page
 from minigrad.render.page.nesting import Box, nested
 from minigrad.render.passes.order import grouped
+from minigrad.units import time_text
 from tests.render import graphs
 from tests.render.pictures import arranged, picture_of
 
@@ -145,6 +148,27 @@ def test_data_has_what_was_recorded():
     assert re.fullmatch("#[0-9a-f]{6}", affine["heat"]["color"])
     assert len(content["heat"]) == 5
     assert content["heat"][0]["norm"] < content["heat"][-1]["norm"]
+
+
+def test_data_has_the_times_of_a_profile():
+    with mg.profile():
+        loss = small(record=True)
+    content = content_of(arranged(loss))
+    affine = next(v for v in content["vertices"] if v["name"] == "affine")
+    note = note_of(loss_node(loss, "affine"))
+    assert affine["time"]["norm"] == pytest.approx((note.forward_time + note.backward_time) / 1e9, rel=1e-5)
+    assert affine["spent"] == [
+        ("forward", time_text(note.forward_time)), ("backward", time_text(note.backward_time)),
+    ]  # fmt: skip
+    assert [tick["text"][-1] for tick in content["times"]] == ["s"] * 5
+    plain = content_of(arranged(small(record=True)))
+    assert plain["times"] is None
+    assert {(v["time"], tuple(v["spent"])) for v in plain["vertices"]} == {(None, ())}
+
+
+def loss_node(loss, name):
+    """The node of the first primitive of a name behind a tensor."""
+    return next(node for node in graph_of([loss.node]).nodes if node.primitive and node.primitive.name == name)
 
 
 def test_steps_share_one_series():

@@ -444,6 +444,40 @@ def test_heat_colours_by_the_gradient(opened):
     assert window.run(fill, selector) == plain
 
 
+def test_times_colour_the_boxes_and_nothing_else(opened):
+    with mg.profile():
+        loss, _ = loss_of()
+    window = opened(loss, unroll="primitive")
+    plain = window.run(CHIPS, ""), window.run(FILLS)
+    window.keys("t")
+    vertices = window.run("return JSON.parse(document.getElementById('data').textContent)")["vertices"]
+    colors = [rgb(v["time"]["color"]) if v["time"] else before for v, before in zip(vertices, plain[1], strict=True)]
+    assert window.run(FILLS) == colors != plain[1]
+    assert window.run(CHIPS, "") == plain[0]
+    assert window.run("return document.querySelectorAll('.cold').length") == 0
+    assert all(re.fullmatch(r"[\d.]+ (ns|µs|ms|s)", text) for text in texts(window, "#ticks span"))
+    window.click(id_of(window, "lstm") + " > .body")
+    assert {"forward", "backward"} <= set(texts(window, "#facts th"))
+    window.click("#heat")  # takes the place of times
+    assert texts(window, "#said") == ["norm of the gradient (dotted: none)"]
+    pressed = "return ['heat', 'time'].map((id) => document.getElementById(id).getAttribute('aria-pressed'))"
+    assert window.run(pressed) == ["true", "false"]
+    window.keys("h")
+    assert (window.run(CHIPS, ""), window.run(FILLS)) == plain
+
+
+def test_without_a_profile_there_are_no_times_to_show(opened):
+    window = opened(loss_of()[0])
+    assert window.run("return document.getElementById('time').hidden")
+    window.keys("t")
+    assert window.run("return document.getElementById('scale').hidden")
+
+
+FILLS = """const { vertices } = JSON.parse(document.getElementById('data').textContent);
+return vertices.map((_, i) => {
+    const body = document.querySelector(`[data-id=n${i}] > .body`);
+    return body && getComputedStyle(body).fill;
+})"""
 CHIPS = """return [...document.querySelectorAll(arguments[0] + ' [data-parameter]')].map((chip) => {
     const stem = chip.parentNode.querySelector('.stem');
     return [getComputedStyle(chip.querySelector('rect')).fill, stem && getComputedStyle(stem).stroke];

@@ -1,8 +1,8 @@
 // What the page does: selection, opening and closing, search, heat, keys.
 
-const state = { selected: null, heat: false, matches: [], at: -1 };
+const state = { selected: null, heat: "", matches: [], at: -1 };
 const MOST_AT_START = 160;
-const search = document.getElementById("search"), count = document.getElementById("count"), heat = document.getElementById("heat");
+const search = document.getElementById("search"), count = document.getElementById("count");
 
 function redraw() {
   layOut();
@@ -74,21 +74,30 @@ function step(by) {
   showCount();
 }
 
-function switchHeat(on) {
-  state.heat = on;
-  heat.setAttribute("aria-pressed", String(on));
-  document.getElementById("scale").hidden = !on;
-  paintHeat(on);
+// What items can be coloured by: the ticks of the scale, and what stands above it.
+const HEATS = {
+  heat: { ticks: data.heat, said: "norm of the gradient (dotted: none)" },
+  time: { ticks: data.times, said: "time, forward + backward" },
+};
+
+// Colours by one of them, or no longer if that is what it does.
+function switchHeat(key) {
+  state.heat = state.heat === key ? "" : key;
+  for (const each of Object.keys(HEATS)) document.getElementById(each).setAttribute("aria-pressed", String(each === state.heat));
+  document.getElementById("scale").hidden = !state.heat;
+  if (state.heat) fillScale(HEATS[key]);
+  paintHeat(state.heat);
 }
 
-function fillScale() {
-  const cells = document.getElementById("ticks");
-  for (const { norm, color, ink } of data.heat) {
-    const cell = tag("span", {}, number(norm));
+function fillScale({ ticks, said }) {
+  document.getElementById("said").textContent = said;
+  const cells = ticks.map(({ norm, text, color, ink }) => {
+    const cell = tag("span", {}, text || number(norm));
     cell.style.background = color;
     cell.style.color = ink;
-    cells.append(cell);
-  }
+    return cell;
+  });
+  document.getElementById("ticks").replaceChildren(...cells);
 }
 
 function onClick(id, action) {
@@ -103,7 +112,7 @@ onClick("close-all", () => setAll(true));
 onClick("next", () => step(1));
 onClick("previous", () => step(-1));
 onClick("shut", () => select(null));
-onClick("heat", () => switchHeat(!state.heat));
+for (const key of Object.keys(HEATS)) onClick(key, () => switchHeat(key));
 canvas.addEventListener("click", () => { if (!view.dragged) select(null); });
 search.addEventListener("input", () => searchFor(search.value));
 search.addEventListener("keydown", (event) => {
@@ -113,7 +122,7 @@ search.addEventListener("keydown", (event) => {
 
 const KEYS = {
   "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), 0: () => fit(), f: () => fit(), "/": () => search.focus(),
-  h: () => { if (data.heat) switchHeat(!state.heat); }, Escape: () => select(null),
+  h: () => { if (data.heat) switchHeat("heat"); }, t: () => { if (data.times) switchHeat("time"); }, Escape: () => select(null),
   ArrowLeft: () => pan(60, 0), ArrowRight: () => pan(-60, 0), ArrowUp: () => pan(0, 60), ArrowDown: () => pan(0, -60),
 };
 document.addEventListener("keydown", (event) => {
@@ -124,8 +133,7 @@ document.addEventListener("keydown", (event) => {
 
 document.getElementById("title").textContent = data.title;
 document.getElementById("size").textContent = plural(root.count, "operation");
-heat.hidden = !data.heat;
-if (data.heat) fillScale();
+for (const [key, { ticks }] of Object.entries(HEATS)) document.getElementById(key).hidden = !ticks;
 for (const id of ["open-all", "close-all"]) document.getElementById(id).hidden = !boxes.length;
 closeForStart(MOST_AT_START);
 redraw();

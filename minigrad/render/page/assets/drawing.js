@@ -128,13 +128,15 @@ function makeSelectable(element, item, label) {
   });
 }
 
-// Colours by the gradient: of an item its own, of a wire the largest that came back along it, of a stub what its
-// parameter got from this use.
-function paintHeat(on) {
+// Colours by the "heat" of gradients: of an item its own, of a wire the largest that came back along it, of a stub what
+// its parameter got from this use. Or by the "time" of items. Or, with neither key, none.
+function paintHeat(key) {
+  const on = key === "heat";
   document.body.classList.toggle("heated", on);
+  document.body.classList.toggle("coloured", Boolean(key));
   for (const [item, { group }] of drawn.items) {
     if (item === root || (item.isBox && !item.closed) || item.kind === "elision") continue;
-    const heat = on ? heatOf(item) : null, body = group.querySelector(":scope > .body");
+    const heat = key ? heatOf(item, key) : null, body = group.querySelector(":scope > .body");
     body.style.fill = heat ? heat.color : "";
     for (const text of group.querySelectorAll(":scope > text")) text.style.fill = heat ? heat.ink : "";
     for (const chip of item.chips) {

@@ -33,8 +33,13 @@ for (const item of vertices) {
 for (const item of outputs) item.first = Infinity;
 for (const item of [root, ...boxes]) item.children.sort((a, b) => a.first - b.first || 0);
 
-for (const box of boxes) box.heat = null;
-for (const { parent, vertex } of vertices) for (let at = parent; at; at = at.parent) at.heat = largest([at.heat, vertex.heat]);
+for (const box of boxes) box.heat = box.time = null;
+for (const { parent, vertex } of vertices) {
+  for (let at = parent; at; at = at.parent) {
+    at.heat = largest([at.heat, vertex.heat]);
+    at.time = largest([at.time, vertex.time]);
+  }
+}
 
 // Every edge between vertices that are no stubs, and to the outputs; of stubs, what flowed at each use. What is said
 // of an edge or a stub is the name of its argument, where the order of arguments matters.
@@ -88,10 +93,10 @@ function closeForStart(most) {
   for (const box of boxes) box.closed = box.depth >= depth && depth < at.length - 1;
 }
 
-// The norm that colours an item: of a box, closed, the largest within it.
-function heatOf(item) {
-  if (item.output) return vertices[item.output.source].vertex.heat;
-  return item.vertex ? item.vertex.heat : item.heat;
+// What colours an item, by its "heat" or its "time": of a box, closed, the largest within it.
+function heatOf(item, key) {
+  if (item.output) return key === "heat" ? vertices[item.output.source].vertex.heat : null;
+  return (item.vertex || item)[key];
 }
 
 function largest(heats) {

@@ -78,6 +78,7 @@ function factsOfVertex(item) {
     section("options", table(vertex.options)),
     section("outputs", table(vertex.outputs.map((output, i) => [output.name || (vertex.outputs.length > 1 ? String(i) : "shape"), output.shape]))),
     section("used by", usedBy(users)),
+    section(vertex.step === null ? "time" : "time of all steps", table(vertex.spent)),
     ...statistics(vertex),
   ];
 }

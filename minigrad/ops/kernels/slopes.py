@@ -1,0 +1,188 @@
+"""A recurrent layer to first order: the slopes of its cell, and the loops through them in both directions.
+
+What a small change of the inputs does to the states is linear, and so is what cotangents of states do on their way
+back. With the partial derivatives of each step, its *slopes*, both are loops of products. For an RNN the slope is
+k = 1 - h^2, for an LSTM there are six, k_i = g i (1 - i), k_f = c f (1 - f), k_o = tanh(c') o (1 - o),
+k_g = i (1 - g^2), f, and m = o (1 - tanh^2 c'). A dot marks a change, p that of a step's input part x Wx + b:
+
+    push   RNN    a. = p. + h. Wh      h. = k a.
+           LSTM   a. = p. + h. Wh      c. = f c. + k_i a._i + k_f a._f + k_g a._g      h. = m c. + k_o a._o
+    pull   RNN    da = k dh            dh = da Wh'
+           LSTM   dc += m dh           da_i, da_f, da_g = k_i dc, k_f dc, k_g dc       da_o = k_o dh
+                  dc = f dc            dh = da Wh'
+
+Each is the transpose of the other, and so the derivatives of pulling are found by pushing
+(:mod:`minigrad.ops.through_time`).
+
+Slopes, gates and a. of M rows are in the order in which :func:`.sequences.run` keeps them: the entries of a step of n
+rows are (S, n, H) in the memory of these rows, :func:`of_step`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...spec import Array
+from .packing import Group, Inputs, Packing
+from .sequences import run, run_back
+
+__all__ = ["lstm_slopes", "lstm_slopes_vjp", "of_step", "pull", "pull_slopes", "push", "steps_of"]
+
+
+def of_step(kept: Array, step: slice, H: int) -> Array:
+    """The entries of a step of n rows in (M, S H), as (S, n, H), a view."""
+    rows = kept[step]
+    return rows.reshape(rows.shape[1] // H, len(rows), H)
+
+
+def steps_of(packing: Packing) -> list[slice]:
+    """The rows of all steps of all groups, in order."""
+    return [group.step(t) for group in packing.groups for t in range(group.steps)]
+
+
+# --- the slopes of an LSTM --------------------------------------------------------------------------
+
+
+def lstm_slopes(gates: Array, before: Array, c: Array, packing: Packing) -> Array:
+    """The slopes (M, 6H) of an LSTM's steps, in the order k_i, k_f, k_o, k_g, f, m.
+
+    Args:
+        gates: (M, 4H), u = e^-a of i, f and o, and g, as :func:`.cells.lstm_states` leaves them.
+        before, c: (M, H), the cell state before and after each row.
+    """
+    H = c.shape[1]
+    slopes = np.empty((len(c), 6 * H), c.dtype)
+    for step in steps_of(packing):
+        u, g = np.split(of_step(gates, step, H), [3])
+        tanh_c, k = np.tanh(c[step]), of_step(slopes, step, H)
+        s = 1 / (1 + u)
+        np.multiply(u, s, out=k[:3])
+        k[:3] *= s  # s (1 - s), exact in both tails
+        k[0] *= g[0]
+        k[1] *= before[step]
+        k[2] *= tanh_c
+        k[3] = s[0] * (1 - g[0] * g[0])
+        k[4] = s[1]
+        k[5] = s[2] * (1 - tanh_c * tanh_c)
+    return slopes
+
+
+def lstm_slopes_vjp(d: Array, gates: Array, before: Array, c: Array, packing: Packing) -> tuple[Array, Array, Array]:
+    """The cotangents of gates, before and c from those of the slopes, d (M, 6H).
+
+    With s = 1 / (1 + u): the derivative of s is -s^2, that of s (1 - s) = u s^2 is (1 - u) s^3.
+    """
+    H = c.shape[1]
+    d_gates, d_before, d_c = (np.empty(x.shape, x.dtype) for x in (gates, before, c))
+    for step in steps_of(packing):
+        u, (g,) = np.split(of_step(gates, step, H), [3])
+        tanh_c = np.tanh(c[step])
+        d_i, d_f, d_o, d_g, d_forget, d_m = of_step(d, step, H)
+        s = 1 / (1 + u)
+        squares = s * s
+        bent = squares * ((1 - u) * s)
+        flat, flat_c = 1 - g * g, 1 - tanh_c * tanh_c
+        out = of_step(d_gates, step, H)
+        out[0] = d_i * g * bent[0] - d_g * flat * squares[0]
+        out[1] = d_f * before[step] * bent[1] - d_forget * squares[1]
+        out[2] = d_o * tanh_c * bent[2] - d_m * flat_c * squares[2]
+        out[3] = d_i * (u[0] * squares[0]) - 2 * g * s[0] * d_g
+        d_before[step] = d_f * (u[1] * squares[1])
+        d_c[step] = (d_o * (u[2] * squares[2]) - 2 * tanh_c * s[2] * d_m) * flat_c
+    return d_gates, d_before, d_c
+
+
+# --- loops ------------------------------------------------------------------------------------------
+
+
+def push(packing: Packing, Wh: Array, slopes: Array, p: Array, first: Sequence[Array]) -> tuple[Array, list[Array]]:
+    """Changes of the states (M, H) from those of the input parts p (M, G) and of the first states (N, H).
+
+    Args:
+        slopes: (M, H) of an RNN, (M, 6H) of an LSTM. first: of h, and of an LSTM of c, in the order of packing.
+
+    Returns:
+        those of the pre-activations, (M, G) in the order of steps, and of each state after each row.
+    """
+    H = len(Wh)
+    states = [np.empty((len(p), H), slopes.dtype) for _ in first]
+
+    def cell(group: Group, t: int, a: Array, p: Array) -> None:
+        a += p
+        step = group.step(t)
+        k = of_step(slopes, step, H)
+        if len(first) == 1:
+            np.multiply(k[0], a[0], out=states[0][step])
+            return
+        k_i, k_f, k_o, k_g, f, m = k
+        h, c = (state[step] for state in states)
+        np.multiply(f, group.before(t, first[1], states[1]), out=c)
+        for slope, gate in ((k_i, 0), (k_f, 1), (k_g, 3)):
+            c += np.multiply(slope, a[gate], out=h)  # h is scratch
+        np.multiply(m, c, out=h)
+        h += k_o * a[2]
+
+    a = run(packing, Inputs(packing, None), p, Wh, first[0], states[0], cell)
+    return a, states
+
+
+def pull(
+    packing: Packing, Wh: Array, slopes: Array, outside: Sequence[Array | None], inside: Array | None = None
+) -> tuple[list[Array], Array, list[Array]]:
+    """The transpose: cotangents of the input parts and first states from those of the states.
+
+    Args:
+        outside: those of each state after each row (M, H), None for zeros. inside: those of the pre-activations, (M, G)
+            in the order of steps, if there are any.
+
+    Returns:
+        those of the first states, each (N, H); of the input parts (M, G); and all that came to each state (M, H).
+    """
+    H = len(Wh)
+    totals = [np.empty((len(slopes), H), slopes.dtype) for _ in outside]
+
+    def cell_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> None:
+        step = group.step(t)
+        k = of_step(slopes, step, H)
+        if len(cotangents) == 1:
+            totals[0][step] = cotangents[0]
+            np.multiply(k, cotangents[0], out=da)
+        else:
+            dh, dc = cotangents
+            totals[0][step] = dh
+            np.multiply(k[5], dh, out=da[2])  # scratch
+            dc += da[2]
+            totals[1][step] = dc
+            np.multiply(k[:4], dc, out=da)
+            np.multiply(k[2], dh, out=da[2])
+            dc *= k[4]
+        if inside is not None:
+            da += of_step(inside, step, H)
+
+    first, da = run_back(packing, Wh, outside, slopes.dtype, cell_vjp)
+    return first, da, totals
+
+
+def pull_slopes(
+    packing: Packing, a: Array, first: Sequence[Array], states: Sequence[Array], totals: Sequence[Array]
+) -> Array:
+    """Cotangents of the slopes: each slope's two ends, what :func:`push` brings to one and :func:`pull` to the other.
+
+    Args:
+        a, first, states: changes, as of :func:`push`. totals: as of :func:`pull`.
+    """
+    if len(states) == 1:
+        return a * totals[0]
+    before = packing.states_before(first[1], states[1])
+    H = before.shape[1]
+    d = np.empty((len(before), 6 * H), before.dtype)
+    for step in steps_of(packing):
+        (dh, dc), out = (total[step] for total in totals), of_step(d, step, H)
+        a_of_step = of_step(a, step, H)
+        np.multiply(a_of_step, dc, out=out[:4])
+        np.multiply(a_of_step[2], dh, out=out[2])
+        np.multiply(before[step], dc, out=out[4])
+        np.multiply(states[1][step], dh, out=out[5])
+    return d

@@ -1,0 +1,158 @@
+"""The reverse loop of a recurrent layer as a primitive, so that derivatives of derivatives run through it as fast.
+
+A layer's VJP on tensors is this loop between products: cotangents of the states in, those of each step's input part
+out (:mod:`minigrad.ops.kernels.slopes` has the equations). It is linear in the cotangents, and bilinear in these and
+the slopes of the steps, or Wh. So its own VJP is one loop forwards, the transpose, and products.
+
+Inside: not exported, and used by :mod:`.recurrent` alone. M rows, of :class:`.kernels.packing.Packing`; G columns.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core import Tensor
+from ..primitives import ForwardResult, primitive
+from ..rules import Shape, Shapes
+from ..spec import Array
+from .kernels import slopes as kernels
+from .kernels.blocks import product
+from .kernels.packing import Packing
+
+__all__ = ["gate_slopes", "lstm_slopes", "pull_through_time"]
+
+# --- the loop ---------------------------------------------------------------------------------------
+
+
+@primitive(residuals=("slopes", "Wh", "output", "derived"))
+def pull_through_time(
+    slopes: Array, Wh: Array, gh: Array | None = None, gc: Array | None = None, ga: Array | None = None,
+    packing: Any = None,
+) -> tuple[tuple[Array, ...], tuple[Any, ...]]:  # fmt: skip
+    """Cotangents of the input parts of all steps, and of the first states, from those of the states after each step.
+
+    Args:
+        slopes: (M, H) for an RNN, (M, 6H) for an LSTM. Wh: (H, G). gh, gc: (M, H), of h and of an LSTM's c; zeros if
+            left out. ga: (M, G), of the pre-activations, in the order of steps. packing: of the M rows.
+
+    Returns:
+        ``(da, dh0)``, of an LSTM ``(da, dh0, dc0)``: (M, G) and (N, H).
+    """
+    lstm = slopes.shape[1] > len(Wh)
+    first, da, totals = kernels.pull(packing, Wh, slopes, (gh, gc) if lstm else (gh,), ga)
+    return (da, *first), (slopes, Wh, da, totals, packing)
+
+
+@pull_through_time.vjp
+def _(
+    g: Any, needs: tuple[bool, ...], slopes: Array, Wh: Array, da: Array, totals: list[Array], packing: Packing
+) -> Any:
+    p = np.zeros_like(da) if g[0] is None else g[0]
+    shape = packing.N, len(Wh)
+    first = [np.zeros(shape, da.dtype) if d is None else packing.sort(d, da.dtype) for d in g[1:]]
+    a, states = kernels.push(packing, Wh, slopes, p, first)
+    return (
+        kernels.pull_slopes(packing, a, first, states, totals) if needs[0] else None,
+        product(packing.states_before(first[0], states[0]).T, da) if needs[1] else None,
+        states[0] if needs[2] else None,
+        states[1] if needs[3] else None,
+        a if needs[4] else None,
+    )
+
+
+@pull_through_time.cost
+def _(inputs: Shapes, output: Shape, options: Any) -> int:
+    return output[0] * inputs[1][0] * inputs[1][1]  # type: ignore[no-any-return]
+
+
+@pull_through_time.reference
+def _(slopes: Tensor, Wh: Tensor, gh: Any, gc: Any, ga: Any, packing: Any) -> tuple[Tensor, ...]:
+    from .shaping import concatenate, stack, swapaxes
+
+    H, G = Wh.shape
+    lstm = slopes.shape[1] > H
+    parts: list[Tensor] = []
+    first: list[list[Tensor]] = [[], []]
+    for group in packing.groups:
+        dh = dc = Tensor(np.zeros((0, H), slopes.dtype))
+        steps: list[Tensor] = []
+        for t in reversed(range(group.steps)):
+            step, n = group.step(t), group.alive[t]
+            k = slopes[step].reshape(slopes.shape[1] // H, n, H)
+            dh, dc = _arrived(dh, gh, step, n), _arrived(dc, gc, step, n)
+            if lstm:
+                dc = dc + k[5] * dh
+                da = stack([k[0] * dc, k[1] * dc, k[2] * dh, k[3] * dc])
+                dc = dc * k[4]
+            else:
+                da = k * dh
+            if ga is not None:
+                da = da + ga[step].reshape(G // H, n, H)
+            steps.append(swapaxes(da, 0, 1).reshape(n, G))
+            dh = steps[-1] @ Wh.T
+        parts += reversed(steps)
+        n = group.first.stop - group.first.start
+        first[0].append(_arrived(dh, None, slice(0), n))
+        first[1].append(_arrived(dc, None, slice(0), n))
+    places = np.argsort(packing.order)
+    states = [concatenate(d)[places] for d in first[: 1 + lstm]]
+    return concatenate([np.zeros((0, G), slopes.dtype), *parts]), *states
+
+
+def _arrived(carried: Tensor, g: Any, step: slice, n: int) -> Tensor:
+    """What comes to the n rows of a step: from the next one, which has as many rows or fewer, and from outside."""
+    from .shaping import pad
+
+    carried = pad(carried, ((0, n - len(carried)), (0, 0)))
+    return carried if g is None else carried + g[step]
+
+
+# --- the slopes of an LSTM --------------------------------------------------------------------------
+
+
+@primitive(residuals=("derived", "derived", "derived"))
+def lstm_slopes(gates: Array, before: Array, c: Array, packing: Any) -> ForwardResult:
+    """The slopes (M, 6H) of an LSTM's steps.
+
+    Args:
+        gates: (M, 4H), as the cell leaves them, in the order of steps. before, c: (M, H), the cell state before and
+            after each row. packing: of the M rows.
+    """
+    return kernels.lstm_slopes(gates, before, c, packing), (gates, before, c, packing)
+
+
+@lstm_slopes.vjp
+def _(g: Array, needs: tuple[bool, ...], gates: Array, before: Array, c: Array, packing: Packing) -> Any:
+    found = kernels.lstm_slopes_vjp(g, gates, before, c, packing)
+    return tuple(d if need else None for d, need in zip(found, needs, strict=True))
+
+
+@lstm_slopes.reference
+def _(gates: Tensor, before: Tensor, c: Tensor, packing: Any) -> Tensor:
+    from .elementwise import tanh
+    from .shaping import concatenate, stack
+
+    H = c.shape[1]
+    parts: list[Any] = [np.zeros((0, 6 * H), gates.dtype)]
+    for group in packing.groups:
+        for t in range(group.steps):
+            step, n = group.step(t), group.alive[t]
+            u_i, u_f, u_o, g = gates[step].reshape(4, n, H)
+            i, f, o = 1 / (1 + u_i), 1 / (1 + u_f), 1 / (1 + u_o)
+            y = tanh(c[step])
+            k = [g * u_i * i * i, before[step] * u_f * f * f, y * u_o * o * o, i * (1 - g * g), f, o * (1 - y * y)]
+            parts.append(stack(k).reshape(n, 6 * H))
+    return concatenate(parts)
+
+
+def gate_slopes(gates: Any, packing: Packing) -> Any:
+    """The derivatives of an LSTM's gates, as its cell leaves them, in the pre-activations; of tensors (M, 4H).
+
+    Of u = e^-a it is -u, of g = tanh(a) it is 1 - g^2.
+    """
+    is_g = np.zeros(gates.shape, bool)
+    for step in kernels.steps_of(packing):
+        kernels.of_step(is_g, step, gates.shape[1] // 4)[3] = True
+    return np.where(is_g, 1 - gates * gates, -gates)

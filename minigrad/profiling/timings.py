@@ -1,0 +1,188 @@
+"""Calls of primitives, each with the time it took, and tables of them.
+
+:mod:`minigrad.profiling.clocks` measures. Here calls are summed up: in each sum a call has its own time, without that
+of the calls within it, so that every column adds up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from ..spec import Spec
+from ..units import byte_text, time_text
+
+__all__ = ["By", "Event", "Phase", "Row", "Work", "own_times", "rows_of", "table_of"]
+
+By = Literal["primitive", "scope", "line"]
+Phase = Literal["forward", "backward"]
+
+
+class Event(NamedTuple):
+    """One call of a primitive's forward, or of its VJP.
+
+    primitive, module: its name, and where it was declared. phase: which of the two. begin, time: in nanoseconds, by
+    the clock of `time.perf_counter_ns`. overhead: the part of the time that the profile itself took, for calls within
+    this one. thread: the identifier of the thread that ran it. scope, line: of the call; of a VJP those of the call
+    that made its node.
+
+    inputs, outputs: shape and dtype of each array, None for one that was left out; of a VJP the cotangents that it got
+    and gave. bytes: of the arrays that it made; a view of an input is none. multiply_adds: by the primitive's ``cost``;
+    0 for a VJP, and for a primitive without one. failed: whether it raised an error.
+    """
+
+    primitive: str
+    module: str
+    phase: Phase
+    begin: int
+    time: int
+    overhead: int
+    thread: int
+    scope: tuple[str, ...]
+    line: str
+    inputs: tuple[Spec | None, ...]
+    outputs: tuple[Spec | None, ...]
+    bytes: int
+    multiply_adds: int
+    failed: bool
+
+
+def own_times(events: Sequence[Event]) -> list[int]:
+    """The time of each call without that of the calls within it, nor of their profile, in nanoseconds.
+
+    Of one thread, two calls lie within each other or apart. The events may come in any order; of two that took the same
+    time from the same moment the later one holds the other, as an event is noted when its call ends.
+    """
+    net = [event.time - event.overhead for event in events]
+    own = net.copy()
+    around: list[int] = []  # the calls that are open, each within the one before
+    for i in sorted(range(len(events)), key=lambda i: (events[i].thread, events[i].begin, -events[i].time, -i)):
+        while around and not _holds(events[around[-1]], events[i]):
+            around.pop()
+        if around:
+            own[around[-1]] -= net[i]
+        around.append(i)
+    return own
+
+
+def _holds(outer: Event, inner: Event) -> bool:
+    """Whether a call lies within another that began no later."""
+    return outer.thread == inner.thread and inner.begin + inner.time <= outer.begin + outer.time
+
+
+@dataclass(slots=True)
+class Work:
+    """A sum over calls. time: in nanoseconds, their own. multiplying: the time of those that have multiply-adds."""
+
+    calls: int = 0
+    time: int = 0
+    bytes: int = 0
+    multiply_adds: int = 0
+    multiplying: int = 0
+
+    def add(self, event: Event, time: int) -> None:
+        """Add a call that took so long itself."""
+        self.calls += 1
+        self.time += time
+        self.bytes += event.bytes
+        self.multiply_adds += event.multiply_adds
+        self.multiplying += time if event.multiply_adds else 0
+
+    @property
+    def gflops(self) -> float | None:
+        """Billions of floating-point operations a second, two for each multiply-add; None if none are counted."""
+        return 2 * self.multiply_adds / self.multiplying if self.multiply_adds and self.multiplying else None
+
+
+@dataclass(slots=True)
+class Row:
+    """What one primitive, scope or line did, forward and backward."""
+
+    name: str
+    forward: Work
+    backward: Work
+
+    @property
+    def time(self) -> int:
+        """Of both, in nanoseconds."""
+        return self.forward.time + self.backward.time
+
+
+def rows_of(events: Sequence[Event], by: By) -> list[Row]:
+    """The sums of each primitive, scope or line; those that took longest come first."""
+    name = _namer(events, by)
+    rows: dict[str, Row] = {}
+    for event, time in zip(events, own_times(events), strict=True):
+        key = name(event)
+        row = rows.get(key) or rows.setdefault(key, Row(key, Work(), Work()))
+        (row.forward if event.phase == "forward" else row.backward).add(event, time)
+    return sorted(rows.values(), key=lambda row: -row.time)
+
+
+def _namer(events: Iterable[Event], by: By) -> Callable[[Event], str]:
+    """Under which name an event counts."""
+    if by == "scope":
+        return lambda event: "/".join(event.scope) or "(no scope)"
+    if by == "line":
+        return lambda event: event.line or "(line not known)"
+    if by != "primitive":
+        raise ValueError(f"profile: by must be 'primitive', 'scope' or 'line', not {by!r}")
+    declared: dict[str, set[str]] = {}
+    for event in events:
+        declared.setdefault(event.primitive, set()).add(event.module)
+    return lambda e: e.primitive if len(declared[e.primitive]) == 1 else f"{e.module}.{e.primitive}"
+
+
+def _summed(name: str, rows: Iterable[Row]) -> Row:
+    total = Row(name, Work(), Work())
+    for row in rows:
+        for work, part in ((total.forward, row.forward), (total.backward, row.backward)):
+            for field in Work.__slots__:
+                setattr(work, field, getattr(work, field) + getattr(part, field))
+    return total
+
+
+def table_of(events: Sequence[Event], by: By = "primitive", limit: int | None = None) -> str:
+    """The rows as text, and their sum; of more than `limit` rows the last line sums up the others."""
+    if limit is not None and (type(limit) is not int or limit < 1):
+        raise ValueError(f"profile: limit must be an int of at least 1 or None, not {limit!r}")
+    rows = rows_of(events, by)
+    total = _summed("total", rows)
+    if limit is not None and len(rows) > limit:
+        rows[limit:] = [_summed(f"… {len(rows) - limit:,} others", rows[limit:])]
+    head = ["calls", "time", "bytes"]
+    cells = [["", "forward", "", "", "", "backward", "", "", "", ""], [by, *head, "GFLOP/s", *head, "total", "share"]]
+    cells += [_cells(row, total.time) for row in (*rows, total)]
+    if total.forward.gflops is None:
+        cells = [[*row[:4], *row[5:]] for row in cells]
+    lines = _aligned(cells)
+    rule = "─" * max(map(len, lines))
+    return "\n".join([*lines[:2], rule, *lines[2:-1], rule, lines[-1]])
+
+
+def _cells(row: Row, total: int) -> list[str]:
+    gflops = row.forward.gflops
+    rate = "-" if gflops is None else f"{gflops:.3g}"
+    share = f"{row.time / total:.1%}" if total else "-"
+    return [row.name, *_work(row.forward), rate, *_work(row.backward), time_text(row.time), share]
+
+
+def _work(work: Work) -> list[str]:
+    if not work.calls:
+        return ["-", "-", "-"]
+    return [f"{work.calls:,}", time_text(work.time), byte_text(work.bytes) if work.bytes else "-"]
+
+
+def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as lines: the first column to the left, numbers to the right; the two phases stand apart."""
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    apart = {1, len(widths) - 5, len(widths) - 2}  # where forward, backward and both begin
+    lines = []
+    for row in cells:
+        texts = [row[0].ljust(widths[0])]
+        for i, (text, width) in enumerate(zip(row, widths, strict=True)):
+            if i:
+                texts.append(("    " if i in apart else "  ") + text.rjust(width))
+        lines.append("".join(texts).rstrip())
+    return lines

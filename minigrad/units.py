@@ -1,0 +1,30 @@
+"""Quantities for people."""
+
+from __future__ import annotations
+
+__all__ = ["byte_text", "time_text"]
+
+
+def byte_text(count: int) -> str:
+    """Bytes for people, in powers of 1024.
+
+    >>> byte_text(100), byte_text(2048), byte_text(3 << 20)
+    ('100 B', '2.0 KiB', '3.0 MiB')
+    """
+    if count < 1024:
+        return f"{count} B"
+    power = min((count.bit_length() - 1) // 10, 4)
+    return f"{count / 1024**power:.1f} {('KiB', 'MiB', 'GiB', 'TiB')[power - 1]}"
+
+
+def time_text(nanoseconds: float) -> str:
+    """A time for people, three digits of it.
+
+    >>> time_text(0), time_text(450), time_text(12_345), time_text(2_500_000_000), time_text(5e12)
+    ('0 ns', '450 ns', '12.3 µs', '2.5 s', '5000 s')
+    """
+    unit, size = next(
+        ((unit, size) for unit, size in (("ns", 1), ("µs", 1e3), ("ms", 1e6)) if nanoseconds < 999.5 * size), ("s", 1e9)
+    )
+    number = nanoseconds / size
+    return f"{number:.0f} {unit}" if number >= 1000 else f"{number:.3g} {unit}"

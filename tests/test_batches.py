@@ -1,0 +1,154 @@
+"""Many cotangents at once: which primitives take them, that rows are those of one by one, in how much memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+from functools import reduce
+from operator import add
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import batches, ops
+from minigrad.ops.convolution import _conv2d_filters
+from minigrad.ops.kernels.windows import Windows
+from minigrad.primitives import PRIMITIVES, primitive
+
+# Those whose rule is called once a cotangent: a map given as a function on arrays of one shape, and recurrent layers.
+ONE_BY_ONE = {"linear_map", "lstm", "lstm_cell", "lstm_slopes", "lstm_step", "pull_through_time", "rnn", "rnn_step"}
+
+
+def test_which_primitives_run_one_by_one():
+    records = [r for r in PRIMITIVES.values() if r.module.startswith("minigrad.ops") and r.differentiable]
+    assert {r.name for r in records if r.batched_vjp is None and not r.entrywise} == ONE_BY_ONE
+
+
+def rows_of(function, *inputs):
+    """The jacobian in each input, by one pullback a row."""
+    y, pullback = mg.vjp(function, *inputs)
+    rows = [pullback(row.reshape(y.shape)) for row in np.eye(y.size, dtype=y.dtype)]
+    return [np.stack([row[i].numpy() for row in rows]).reshape(y.shape + np.shape(x)) for i, x in enumerate(inputs)]
+
+
+def check_rows(function, *inputs, rtol=1e-11):
+    blocks = mg.jacobian(function, tuple(range(len(inputs))))(*inputs)
+    for block, rows in zip(blocks, rows_of(function, *inputs), strict=True):
+        assert block.dtype == rows.dtype
+        np.testing.assert_allclose(block.numpy(), rows, rtol=rtol, atol=rtol)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": 1}, {"dilation": (1, 2), "padding": (1, 0)}])
+def test_convolutions_of_several_images_channels_and_groups(groups, options):
+    rng = np.random.default_rng(0)
+    options = {**options, "groups": groups}
+    x = rng.standard_normal((2, 4, 5, 6))
+    w, b = rng.standard_normal((6, 4 // groups, 2, 3)), rng.standard_normal(6)
+    y = ops.conv2d(x, w, b, **options).numpy()
+    check_rows(lambda x, w, b: ops.conv2d(x, w, b, **options), x, w, b)
+    wt, bt = rng.standard_normal((4, 6 // groups, 2, 3)), rng.standard_normal(6)
+    check_rows(lambda x, w, b: ops.conv_transpose2d(x, w, b, **options), x[..., :3, :3], wt, bt)
+    windows = Windows.of((2, 3), *(options.get(name, default) for name, default in zip(
+        ("stride", "padding", "dilation"), (1, 0, 1), strict=True)))  # fmt: skip
+    check_rows(lambda x, y: _conv2d_filters(x, y, windows, groups), x, y)
+
+
+def test_a_jacobian_of_no_images():
+    w = np.ones((2, 3, 2, 2))
+    jx, jw = mg.jacobian(lambda x, w: ops.conv2d(x, w).sum(0), (0, 1))(np.ones((0, 3, 4, 4)), w)
+    assert jx.shape == (2, 3, 3, 0, 3, 4, 4)
+    np.testing.assert_array_equal(jw.numpy(), np.zeros((2, 3, 3, *w.shape)))
+
+
+HALF = np.random.default_rng(1).standard_normal((6, 8)).astype(np.float16)
+IN_HALF = {
+    "matmul": lambda x: x @ x.T,
+    "softmax": ops.softmax,
+    "log_softmax": ops.log_softmax,
+    "sum": lambda x: (x * x).sum(0),
+    "mean": lambda x: (x * x).mean(1),
+    "norm": lambda x: ops.norm(x, axis=1),
+    "cumsum": lambda x: ops.cumsum(x, axis=1),
+    "getitem": lambda x: x[[0, 0, 1, 5]] * x[2],
+    "conv2d": lambda x: ops.conv2d(x.reshape(1, 2, 4, 6), x[:, :4].reshape(3, 2, 2, 2)),
+    "affine": lambda x: ops.affine(x.T, x[:, :3], x[0, :3]),
+    "cross_entropy": lambda x: ops.cross_entropy(x, np.arange(6), reduction="none"),
+    "max_pool2d": lambda x: ops.max_pool2d(x.reshape(1, 2, 4, 6), 2),
+}
+
+
+@pytest.mark.parametrize("name", IN_HALF)
+def test_half_precision(name):
+    """Rounded where one by one is: in the last place at most, as products are summed in another order."""
+    check_rows(IN_HALF[name], HALF, rtol=2e-3)
+
+
+def test_a_sum_of_many_cotangents_of_half_precision():
+    """Of ones it would stop at 2,048."""
+    many = mg.jacobian(lambda x: reduce(add, [x] * 2100))(np.ones(2, np.float16))
+    np.testing.assert_array_equal(many.numpy(), 2100 * np.eye(2))
+    assert many.dtype == np.float16
+
+
+@pytest.mark.parametrize("largest", [1, 40, 10**6])
+def test_rows_in_parts_are_the_same(monkeypatch, largest):
+    monkeypatch.setattr(batches, "_LARGEST", largest)
+    A = np.random.default_rng(0).standard_normal((7, 5))
+    np.testing.assert_allclose(mg.jacobian(lambda x: mg.tensor(A) @ x)(np.ones(5)).numpy(), A, rtol=1e-15)
+
+
+def test_memory_is_bounded_by_the_largest_array_between():
+    """From 10 numbers by way of a million to 64: a pass for all rows would hold 64 million cotangents, 256 MB."""
+    wide = np.ones((10, 100_000), np.float32)
+
+    def function(x):
+        return ops.tanh(x[:, None] * wide).reshape(64, -1).sum(1)
+
+    x = np.linspace(0, 1, 10, dtype=np.float32)
+    mg.jacobian(function)(x)
+    tracemalloc.start()
+    mg.jacobian(function)(x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 4 * batches._LARGEST
+
+
+def test_a_rule_of_a_users_primitive_runs_once_a_row_or_once():
+    calls = []
+
+    @primitive(residuals=("x",))
+    def cube(x: np.ndarray):
+        return x**3, (x,)
+
+    @cube.vjp
+    def _(g, needs, x):
+        calls.append(g.shape)
+        return (3 * x**2 * g,)
+
+    try:
+        x = np.array([1.0, 2.0])
+        expected = np.diag([3.0, 12.0])
+        np.testing.assert_array_equal(mg.jacobian(cube)(x).numpy(), expected)
+        assert calls == [(2,), (2,)]
+        cube.batched_vjp(cube.primitive.vjp)
+        np.testing.assert_array_equal(mg.jacobian(cube)(x).numpy(), expected)
+        assert calls[2:] == [(2, 2)]
+        cube.batched_vjp(lambda g, needs, x: (g.sum(0),))
+        with pytest.raises(ValueError, match=r"VJP of cube, of 2 cotangents, gave float64 \(2,\) for x, which is"):
+            mg.jacobian(cube)(x)
+    finally:
+        for key in [key for key, record in PRIMITIVES.items() if record is cube.primitive]:
+            del PRIMITIVES[key]
+
+
+def test_a_hessian_of_a_network_agrees_with_one_product_a_row():
+    rng = np.random.default_rng(0)
+    W, V, b = rng.standard_normal((6, 5)), rng.standard_normal((5, 4)), rng.standard_normal(5)
+
+    def loss(x):
+        return -ops.log_softmax(ops.tanh(ops.affine(x, W, b)) @ V)[2]
+
+    x = rng.standard_normal(6)
+    rows = [mg.hvp(loss, [x], [v])[0].numpy() for v in np.eye(6)]
+    np.testing.assert_allclose(mg.hessian(loss)(x).numpy(), rows, rtol=1e-10, atol=1e-12)

@@ -1,0 +1,190 @@
+"""Minimisation by SciPy: every method, nested parameters and modules, and mistakes."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import nn
+from minigrad.optim import minimization, minimize
+
+METHODS = minimization._METHODS
+
+
+def rosenbrock(x):
+    """Its minimum is 0, at ones."""
+    return (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
+
+
+def test_all_methods_of_scipy_are_known():
+    from scipy.optimize import _minimize
+
+    assert sorted(METHODS) == sorted(_minimize.MINIMIZE_METHODS)
+
+
+@pytest.mark.parametrize("method", [None, *METHODS, "BFGS", "Newton-CG"])
+def test_rosenbrock_by_every_method(method):
+    # dogleg wants a positive definite Hessian all the way
+    start = np.array([1.2, 1.3]) if method == "dogleg" else np.array([-1.0, 0.7])
+    found = minimize(rosenbrock, start, method, tol=1e-9, options={"maxfun" if method == "tnc" else "maxiter": 5000})
+    rough = method in ("cobyla", "cobyqa", "tnc", "trust-constr", "cg")
+    np.testing.assert_allclose(found.x.numpy(), np.ones(2), atol=1e-2 if rough else 1e-5)
+    assert found.x.dtype == np.float64
+    assert found.fun < 1e-3
+
+
+@pytest.mark.parametrize(("method", "used"), [("newton-cg", "product"), ("trust-exact", "hessian"), ("cg", "")])
+def test_second_derivatives_are_handed_over(monkeypatch, method, used):
+    calls = []
+    for name in ("product", "hessian"):
+        rule = getattr(minimization._Vector, name)
+        monkeypatch.setattr(minimization._Vector, name, lambda *a, r=rule, n=name: calls.append(n) or r(*a))
+    minimize(rosenbrock, np.array([0.5, 0.4]), method)
+    assert set(calls) == ({used} if used else set())
+
+
+@pytest.mark.parametrize("method", ["bfgs", "trust-ncg", "trust-exact", "powell"])
+def test_nested_parameters(method):
+    start = {"a": (mg.tensor(np.ones(2, np.float32)), None), "b": [np.zeros((2, 1)), 0.5]}
+    kept = [start["a"][0].numpy().copy(), start["b"][0].copy()]
+
+    def f(p):
+        (a, nothing), (b, c) = p["a"], p["b"]
+        assert nothing is None
+        assert a.dtype == b.dtype == c.dtype == np.float64
+        assert (a.shape, b.shape, c.shape) == ((2,), (2, 1), ())
+        return ((a - [1.0, 2.0]) ** 2).sum() + ((b - 3.0) ** 2).sum() + (c * c - 4.0) ** 2
+
+    found = minimize(f, start, method, tol=1e-10)
+    (a, nothing), (b, c) = found.x["a"], found.x["b"]
+    assert isinstance(found.x["a"], tuple)
+    assert isinstance(found.x["b"], list)
+    assert nothing is None
+    np.testing.assert_allclose(a.numpy(), [1, 2], atol=1e-5)
+    np.testing.assert_allclose(b.numpy(), [[3], [3]], atol=1e-5)
+    np.testing.assert_allclose(c.numpy(), 2, atol=1e-5)
+    assert not a.requires_grad
+    np.testing.assert_array_equal(kept[0], start["a"][0].numpy())
+    np.testing.assert_array_equal(kept[1], start["b"][0])
+
+
+@pytest.mark.parametrize("method", ["l-bfgs-b", "newton-cg", "trust-exact", "powell"])
+def test_a_modules_parameters_are_written_at_the_end(method):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((20, 2))
+    Y = X @ [[2.0], [-1.0]] + 0.5
+    layer = nn.Linear(2, 1, rng=0)
+    arrays = [p.data for p in layer.parameters()]
+    nodes = [p.node for p in layer.parameters()]
+    before = [a.copy() for a in arrays]
+
+    def loss(model):
+        assert all(p.dtype == np.float64 for p in model.parameters())
+        for array, kept in zip(arrays, before, strict=True):
+            np.testing.assert_array_equal(array, kept)
+        return mg.mse_loss(model(X), Y)
+
+    found = minimize(loss, layer, method, tol=1e-12)
+    assert [p.data is a for p, a in zip(layer.parameters(), arrays, strict=True)] == [True, True]
+    assert [p.node is n for p, n in zip(layer.parameters(), nodes, strict=True)] == [True, True]
+    np.testing.assert_allclose(layer.weight.data, [[2], [-1]], atol=1e-4)
+    np.testing.assert_allclose(layer.bias.data, [0.5], atol=1e-4)
+    assert layer.weight.dtype == np.float32
+    assert found.x.keys() == {"weight", "bias"}
+    assert found.x["weight"].dtype == np.float64
+    assert all(p.requires_grad and p.grad is None for p in layer.parameters())
+
+
+def test_frozen_parameters_stay_and_others_beside_a_module_move():
+    layer = nn.Linear(1, 1, rng=0)
+    layer.bias.requires_grad = False
+    bias = layer.bias.data.copy()
+    found = minimize(lambda p: ((p[0](np.ones((1, 1))) + p[1] - 3.0) ** 2).sum() + p[1] ** 2, [layer, 1.0])
+    assert found.x[0].keys() == {"weight"}
+    np.testing.assert_array_equal(layer.bias.data, bias)
+    np.testing.assert_allclose(layer.weight.data.ravel() + bias, 3, atol=1e-5)
+    assert abs(found.x[1].item()) < 1e-5
+
+
+def test_after_an_error_parameters_hold_what_they_held():
+    layer = nn.Linear(1, 1, rng=0)
+    before = layer.state_dict()
+
+    def f(model):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        minimize(f, layer)
+    assert layer.weight.dtype == np.float32
+    for name, array in layer.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_a_gradient_that_was_to_be_pulled_back_after_writing_is_refused():
+    layer = nn.Linear(1, 1, rng=0)
+    y = layer(layer(np.ones((1, 1), np.float32))).sum()
+    minimize(lambda model: (model(np.ones((1, 1))) ** 2).sum(), layer)
+    with pytest.raises(ValueError, match="was written into since"):
+        y.backward()
+
+
+def test_bounds_constraints_callback_and_options_pass_through():
+    seen = []
+    found = minimize(
+        lambda p: ((p[0] - 2.0) ** 2).sum() + (p[1] - 2.0) ** 2,
+        [np.zeros(2), 0.0],
+        bounds=[(0, 1), (0, None), (0, 1.5)],
+        callback=lambda x: seen.append(x.copy()),
+        options={"maxiter": 50},
+    )
+    np.testing.assert_allclose(found.x[0].numpy(), [1, 2], atol=1e-6)
+    assert found.x[1].item() == pytest.approx(1.5)
+    assert seen
+    assert seen[-1].shape == (3,)
+    sum_is_one = {"type": "eq", "fun": lambda x: x.sum() - 1}
+    found = minimize(lambda x: (x * x).sum(), np.array([1.0, 2.0]), constraints=sum_is_one)
+    np.testing.assert_allclose(found.x.numpy(), [0.5, 0.5], atol=1e-8)
+
+
+def test_inside_another_context():
+    with mg.no_grad():
+        np.testing.assert_allclose(minimize(lambda x: (x - 1.0) ** 2, 3.0, "newton-cg").x.numpy(), 1)
+    with mg.create_graph():
+        np.testing.assert_allclose(minimize(lambda x: (x - 1.0) ** 2, 3.0, "trust-exact").x.numpy(), 1)
+
+
+def test_a_constant_function():
+    assert minimize(lambda x: mg.tensor(1.0), 3.0, "bfgs").x.item() == 3
+
+
+SHARED = nn.Linear(1, 1, rng=0)
+MISTAKES = {
+    "integers": (rosenbrock, {"w": np.arange(3)}, None, TypeError, r"floating .*, not int64 \(3,\) in x0\['w'\]"),
+    "several numbers": (lambda x: x, np.ones(2), None, ValueError, r"one number, not shape \(2,\)"),
+    "several numbers without a gradient": (lambda x: x, np.ones(2), "powell", ValueError, r"not shape \(2,\)"),
+    "a float": (lambda x: 1.0, np.ones(2), None, TypeError, "must return a tensor, not float"),
+    "method": (rosenbrock, np.ones(2), "adam", ValueError, "'adam' is unknown: it must be one of cg, bfgs, l-bfgs-b"),
+    "no name": (rosenbrock, np.ones(2), print, TypeError, "method must be the name of one of SciPy's methods, not"),
+    "nothing": (rosenbrock, [None, np.ones((0, 3))], None, ValueError, "x0 holds no number"),
+    "empty": (rosenbrock, {}, None, ValueError, "x0 holds no number"),
+    "twice": (lambda p: p[0].weight.sum(), [SHARED, SHARED], None, ValueError, "a module's parameter twice"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_named(mistake):
+    f, x0, method, error, message = MISTAKES[mistake]
+    with pytest.raises(error, match=message) as caught:
+        minimize(f, x0, method)
+    assert str(caught.value).startswith("minimize: ")
+
+
+def test_without_scipy_the_message_says_how_to_get_it(monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "scipy"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    with pytest.raises(ModuleNotFoundError, match=r"this needs the package scipy: pip install"):
+        minimize(rosenbrock, np.ones(2))
