@@ -45,11 +45,11 @@ def test_example(name, tmp_path, monkeypatch):
     assert EXAMPLES[name](module.main())
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(5))
 def test_readme(number, tmp_path, monkeypatch, capsys):
     readme = (ROOT / "README.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```(?:\n\n```\n(.*?)```)?", readme, re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     code, printed = blocks[number]
     if "render.draw" in code and shutil.which("dot") is None and shutil.which("graphviz-pure") is None:
         pytest.skip("no dot")
