@@ -79,13 +79,13 @@ def filter_cotangents(draw: Any) -> Case:
 
 CONVOLUTIONS = {"conv2d": convolutions(), "conv_transpose2d": convolutions(transposed=True)}
 CASES = {**CONVOLUTIONS, "conv2d_filters": filter_cotangents()}
-INTERNAL = {"conv2d_filters": convolution._conv2d_filters}
+FUNCTIONS = {"conv2d_filters": convolution._conv2d_filters}
 
 
 @pytest.mark.parametrize("name", CASES)
 @given(data=st.data())
 def test_gradients(name: str, data: Any) -> None:
-    check_primitive(INTERNAL.get(name) or getattr(mg.ops, name), data.draw(CASES[name]))
+    check_primitive(FUNCTIONS.get(name) or getattr(mg.ops, name), data.draw(CASES[name]))
 
 
 @pytest.mark.parametrize("name", CONVOLUTIONS)
