@@ -27,6 +27,11 @@ _accept("any bound beyond which the density is 0 in float64 does; the bounds' or
         "activations.gelu.vjp_on_tensors", "t = np.clip(x, -100, 100)", ANY)  # fmt: skip
 _accept("any bound beyond which the density is 0 in float64 does; the bounds' order is no matter",
         "activations.normal_cdf.vjp", "t = np.clip(single(x), -100, 100)", ANY)  # fmt: skip
+_accept("a tensor on which nothing depends is taken for its array", "activations.sigmoid_of",
+        "return sigmoid(x) if isinstance(x, Tensor) else logistic(x)", "return sigmoid(x)")  # fmt: skip
+_accept("cotangents of a vector have two axes, the last of which is number 1", "reductions.cumsum.batched_vjp",
+        "behind = -1 if axis is None else from_the_end(axis, g.ndim - 1)",
+        "behind = 1 if axis is None else from_the_end(axis, g.ndim - 1)")  # fmt: skip
 _accept("flip and cumsum of a vector need no axis", "reductions.cumsum.vjp", "axis = 0 if axis is None else axis",
         "axis = axis")  # fmt: skip
 _accept(_CAST, "reductions._share", "count = np.sum(extreme, axis=axis, keepdims=True, dtype=g.dtype)",
