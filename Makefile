@@ -4,6 +4,8 @@
 # and those who change or measure it want:
 #   make lint    read the code with ruff; make types with mypy; make format lays it out as ruff does
 #   make coverage  write docs/coverage.md anew, from the registry and the tests
+#   make mutation  put small mistakes into the code, one by one, and see whether a test fails (hours; it may be
+#                interrupted, and goes on where it stopped)
 #   make bench   time minigrad beside PyTorch and others on this machine (20 minutes); bench/ holds figures and a picture
 # They make a virtual environment in .venv first and install pinned dependencies (constraints.txt).
 
@@ -12,6 +14,7 @@ VENV ?= .venv
 EXTRAS ?= caption,theory,viz,test
 DEMO ?= --out demo
 PYTEST ?= -n auto
+WORKERS ?= 2
 BENCH ?= --json bench/results.json --picture bench/results.svg
 RUN = $(VENV)/bin/python
 STAMP = $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
@@ -19,7 +22,7 @@ comma = ,
 # One thread for each test process: together they fill the cores.
 ALONE = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: demo test sweep coverage bench lint format types wheel clean help
+.PHONY: demo test sweep coverage mutation bench lint format types wheel clean help
 .NOTPARALLEL:  # all share one environment
 
 help:
@@ -37,6 +40,10 @@ sweep: $(STAMP)
 
 coverage: $(STAMP)
 	$(ALONE) $(RUN) -m tests.coverage
+
+# All fates stand in build/mutation.jsonl, and their numbers in docs/mutation.md.
+mutation: $(STAMP)
+	$(ALONE) $(RUN) -m tests.mutation --write-page --workers $(WORKERS)
 
 bench: $(VENV)/.installed-bench
 	@mkdir -p bench

@@ -12,6 +12,7 @@ import numpy as np
 import minigrad as mg
 from minigrad.backward import reverse_pass, seed_of
 from minigrad.core import Leaf, Tensor
+from minigrad.higher_order import recorded_pass
 from minigrad.primitives import Primitive
 from tests.strategies import with_layout
 
@@ -68,21 +69,29 @@ BY_PRODUCTS = {"divide": {0}, "lstm": {1, 5}, "lstm_step": {2}, "rnn": {1}}
 
 @contextmanager
 def nothing_unneeded(record: Primitive) -> Iterator[None]:
-    """Inside, the primitive's VJP must give None (or the cotangent that it got) for what is not needed."""
-    rule = record.vjp
+    """Inside, the primitive's rules must give None (or the cotangent that they got) for what is not needed."""
 
-    def watched(g: Any, needs: Any, *residuals: Any) -> Any:
-        grads = rule(g, needs, *residuals)
-        for i, (grad, need) in enumerate(zip(grads, needs, strict=True)):
-            free = need or grad is None or grad is g or i in BY_PRODUCTS.get(record.name, ())
-            assert free, f"{record.name} computed the cotangent of {record.input_name(i)}, which nobody needs"
-        return grads
+    def watching(rule: Callable[..., Any], by_products: set[int]) -> Callable[..., Any]:
+        def watched(g: Any, needs: Any, *residuals: Any, **inputs: Any) -> Any:
+            grads = rule(g, needs, *residuals, **inputs)
+            for i, (grad, need) in enumerate(zip(grads, needs, strict=True)):
+                free = need or grad is None or grad is g or i in by_products
+                assert free, f"{record.name} computed the cotangent of {record.input_name(i)}, which nobody needs"
+            return grads
 
-    record.vjp = watched
+        def with_inputs(g: Any, needs: Any, *residuals: Any, inputs: Any) -> Any:
+            return watched(g, needs, *residuals, inputs=inputs)
+
+        return with_inputs if rule.__code__.co_kwonlyargcount else watched
+
+    before = record.vjp, record.vjp_on_tensors
+    record.vjp = watching(record.vjp, BY_PRODUCTS.get(record.name, set()))
+    if record.vjp_on_tensors is not None:
+        record.vjp_on_tensors = watching(record.vjp_on_tensors, set())
     try:
         yield
     finally:
-        record.vjp = rule
+        record.vjp, record.vjp_on_tensors = before
 
 
 def check_primitive(function: Callable[..., Any], case: Case) -> None:
@@ -190,6 +199,15 @@ def check_second_order(function: Callable[..., Any], case: Case) -> None:
     with mg.create_graph():
         for mine, theirs in zip(recorded(*u), pulled, strict=True):
             np.testing.assert_allclose(mine.detach().numpy(), theirs, rtol=1e-9, atol=1e-11)
+
+    # asking for one gradient alone gives the same gradient, and computes no other
+    for i in range(len(points)):
+        with mg.create_graph(), nothing_unneeded(record):
+            tensors = [mg.tensor(x, requires_grad=i == j) for j, x in enumerate(points)]
+            outs = call(*tensors)
+            tracked = [(y.node, y.index, mg.tensor(c)) for y, c in zip(outs, u, strict=True) if y.node is not None]
+            (alone,) = recorded_pass(tracked, [tensors[i].node]).values()
+            np.testing.assert_allclose(alone.detach().numpy(), pulled[i], rtol=1e-9, atol=1e-11)
 
     _, pushed = mg.jvp(call, points, v)
     there = sum(float(np.vdot(a, t.numpy())) for a, t in zip(u, pushed, strict=True))

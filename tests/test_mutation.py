@@ -1,11 +1,13 @@
-"""Mutants of the VJPs: the mutator makes what it says, kills what is wrong, and the tests leave no wrong one alive."""
+"""Mutants of the rules and of the engine: what makes them, what kills them, and that the tests leave none alive."""
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import subprocess
 import sys
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 
@@ -13,10 +15,14 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from tests.mutation import ledger
 from tests.mutation.accepted import ACCEPTED, ANY
-from tests.mutation.campaign import Result, _apart, campaign, coverage, targets
-from tests.mutation.mutants import Mutant, announced, install, mutants
-from tests.mutation.report import as_json, judge
+from tests.mutation.campaign import Settings, apart, campaign
+from tests.mutation.ledger import Ledger, Result
+from tests.mutation.mutants import Mutant, announced, fingerprint, install, mutants
+from tests.mutation.report import BEGIN, END, as_json, judge, numbers, with_table
+from tests.mutation.targets import ENGINE, Target, targets
+from tests.mutation.trials import ENOUGH, LONGEST, Row, coverage, running, trials_of
 
 
 def example(g, needs, x, a=1):
@@ -76,6 +82,37 @@ def test_install_reaches_everybody_who_imported_the_function():
         install(example, kept)
 
 
+def maker(context, scale):
+    """Makes a function, as the engine does for every primitive; not mutated."""
+
+    def made(x):
+        with context:
+            made.last = x * scale
+        return made.last
+
+    return made
+
+
+def test_functions_that_were_made_before_take_the_mutant_too(capsys):
+    made, kept = maker(nullcontext(), 2), maker.__code__
+    found = {m.after: m for m in mutants(maker, "maker")}
+    try:
+        install(maker, found["made.last = x + scale"].code)
+        assert made(5) == 7
+        assert maker(nullcontext(), 2)(5) == 7
+        install(maker, found["made.last = x"].code)  # which has one of its free variables less
+        assert made(5) == 5
+        install(maker, found["if True:"].code)
+        assert made(5) == 10
+        install(maker, announced(maker, "print('called')"))
+        assert made(5) == 10
+        assert capsys.readouterr().out == "called\n"
+    finally:
+        install(maker, kept)
+    assert made(5) == 10
+    assert not capsys.readouterr().out
+
+
 def test_an_announced_function_tells_of_its_call_and_does_the_same(capsys):
     x, kept = np.ones((2, 2)), example.__code__
     expected = example(x, (True,), x)
@@ -99,6 +136,8 @@ def test_every_rule_and_what_it_calls_is_a_target():
     helpers = ["cells.lstm_states_vjp", "rows.sum_rows", "convolution._multiply", "cross_entropy.cross_entropy_rows"]
     for label in [*rules, *helpers, "windows.Windows.pad", "backward.unbroadcast"]:
         assert label in found
+    second = ["activations.gelu.vjp_on_tensors", "elementwise.tanh.batched_vjp", "linear.linear_map.vjp_on_tensors"]
+    assert set(second) <= found.keys()
     assert set(found["cells.lstm_states_vjp"].primitives) == {"lstm", "lstm_cell", "lstm_step"}
     assert {"avg_pool2d", "max_pool2d"} <= set(found["windows.Windows.pad"].primitives)
     covered = {name for t in found.values() for name in t.primitives}
@@ -106,6 +145,23 @@ def test_every_rule_and_what_it_calls_is_a_target():
 
     ours = {r.name for r in PRIMITIVES.values() if r.module.startswith("minigrad.ops") and r.differentiable}
     assert covered == ours
+
+
+FILES_OF_ENGINE = [name.rpartition(".")[2] for name in ENGINE]
+
+
+def test_every_function_of_the_engine_is_a_target():
+    found = {t.label: t for t in targets()}
+    paths = ["primitives._call_unary", "primitives._call_binary", "primitives._call", "backward._walk_back"]
+    members = ["core.Tensor.grad", "core.Tensor.grad.setter", "core.scope.begin", "keeping.create_graph.__init__"]
+    rules = ["higher_order.variable.vjp", "rematerialisation.checkpoint.vjp_on_tensors", "transforms.derivative.vjp"]
+    for label in [*paths, *members, *rules, "transforms._linearize", "rules.Primitive.failed"]:
+        assert found[label].primitives == ()
+    assert {label.partition(".")[0] for label, t in found.items() if not t.primitives} == set(FILES_OF_ENGINE)
+    assert len(found) == len(targets()), "two functions have one name"
+    assert found["core.Tensor.item"].tests[0] == "tests.test_core"
+    inner = {(m.before, m.after) for m in mutants(found["primitives._call_binary"].function, "")}
+    assert {("node.scope = path", "pass"), ("if right is None:", "if right is not None:")} <= inner
 
 
 def equivalent(g, needs, x):
@@ -136,7 +192,7 @@ def test_fates():
     square = target_of("elementwise.square.vjp")
     rules = {equivalent: "survived", wrong: "cases", needless_warning: "cases", crash: "crash", endless: "time-out"}
     also = [(square, Mutant(square.label, 1, "the rule", rule.__name__, rule.__code__)) for rule in rules]
-    results = campaign([square], examples=5, more=5, sample=0, limit=5.0, also=also, tests=False)
+    results = campaign([square], Settings(5, 5, tests=False, limit=5.0), sample=0, also=also)
     assert {r.mutant.after: r.fate for r in results} == {rule.__name__: fate for rule, fate in rules.items()}
 
 
@@ -147,42 +203,151 @@ def test_a_campaign_whose_tests_fail_anyway_is_refused():
     install(target.function, wrong.__code__)
     try:
         with pytest.raises((AssertionError, mg.check.GradcheckError)):
-            campaign([target], examples=5, more=0, sample=1, tests=False)
+            campaign([target], Settings(5, 0, tests=False), sample=1)
     finally:
         install(target.function, kept)
     assert plain
 
 
-def elsewhere():
-    """A test module with a test that runs the rule of square, and one that does not."""
+@pytest.fixture(name="elsewhere")
+def made_up_tests(monkeypatch):
+    """A module with a test that runs the rule of square, and one that does not."""
     module = ModuleType("elsewhere")
 
-    def test_runs_it():
-        mg.grad(mg.ops.square)(3.0)
+    @pytest.mark.parametrize("x", [3.0])
+    def test_runs_it(x, tmp_path):
+        assert tmp_path.is_dir()
+        assert mg.grad(mg.ops.square)(x).item() == 6
 
     def test_does_not():
         mg.grad(mg.ops.sin)(3.0)
 
-    module.test_runs_it, module.test_does_not = test_runs_it, test_does_not
+    def test_of_a_fixture(elsewhere):
+        raise AssertionError("not run")
+
+    module.test_runs_it, module.test_does_not, module.test_of_a_fixture = test_runs_it, test_does_not, test_of_a_fixture
+    monkeypatch.setitem(sys.modules, "elsewhere", module)
     return module
 
 
-def test_coverage_names_the_tests_that_run_a_function_or_fail():
-    square, module = target_of("elementwise.square.vjp"), elsewhere()
-    rows, failure = _apart(coverage, module, [square])
-    assert [(number, called) for number, called, _ in rows] == [(0, {square.label}), (1, set())]
+def test_coverage_names_the_tests_that_run_a_function_or_fail(elsewhere):
+    square = target_of("elementwise.square.vjp")
+    assert [t.name for t in trials_of(elsewhere)] == ["elsewhere::test_runs_it[0]", "elsewhere::test_does_not"]
+    rows, failure = apart(coverage, "elsewhere", [square])
+    assert [(row.number, row.called) for row in rows] == [(0, {square.label}), (1, set())]
     assert not failure
 
     def test_fails():
         warnings.warn("which is as bad", stacklevel=1)
 
-    module.test_fails = test_fails
-    assert _apart(coverage, module, [square])[1] == "test_fails: UserWarning: which is as bad"
+    elsewhere.test_fails = test_fails
+    assert apart(coverage, "elsewhere", [square])[1] == "elsewhere::test_fails: UserWarning: which is as bad"
+
+
+def test_a_function_of_the_engine_meets_tests_alone(elsewhere):
+    """Tests in their order where nobody looked which of them run it: here the first one that notices."""
+    square = target_of("elementwise.square.vjp")
+    alone = Target(square.label, square.function, (), ("elsewhere",))
+    also = [(alone, Mutant(square.label, 1, "the rule", rule.__name__, rule.__code__)) for rule in (equivalent, wrong)]
+    results = campaign([alone], Settings(look=False), sample=0, also=also)
+    assert {r.mutant.after: (r.fate, r.by) for r in results} == {
+        "equivalent": ("survived", ""),
+        "wrong": ("tests", "elsewhere::test_runs_it[0]"),
+    }
+
+
+def test_a_campaign_goes_on_where_one_stopped(tmp_path, monkeypatch):
+    square, path = target_of("elementwise.square.vjp"), tmp_path / "results" / "fates.jsonl"
+    settings = Settings(2, 0, tests=False)
+    first = campaign([square], settings, sample=3, ledger=Ledger(path))
+    written = path.read_text()
+    assert written.count("\n") == len(first) == 3
+    path.write_text(written + '{"key": ["elementwise.sq')  # its writer was killed
+    told = []
+    everything = campaign([square], settings, ledger=Ledger(path), say=told.append)
+    assert told[0] == f"{len(everything)} mutants, of which the fates of 3 are known"
+    assert {r.mutant.key for r in first} < {r.mutant.key for r in everything}
+    again = campaign([square], settings, ledger=Ledger(path), say=told.append)
+    assert [(r.mutant, r.fate, r.by) for r in again] == [(r.mutant, r.fate, r.by) for r in everything]
+    assert told[-1] == f"{len(everything)} mutants, of which the fates of {len(everything)} are known"
+    monkeypatch.setattr("tests.mutation.ledger._cases_source", lambda primitives: "other cases")
+    assert [Ledger(path).find(square, r.mutant) for r in again] == [None] * len(again)
+    assert Ledger(path, afresh=True).find(square, again[0].mutant) is None
+    assert not path.read_text()
+
+
+@pytest.fixture(name="reread")
+def fresh_texts():
+    """Forgets what was read of the modules of tests, then and in the end."""
+    caches = [ledger._tree, ledger._without_tests, ledger._test_source, ledger._cases_source, ledger._survivor_source]
+
+    def forget():
+        for cache in caches:
+            cache.cache_clear()
+
+    yield forget
+    forget()
+
+
+def test_a_fate_rests_on_the_function_and_on_what_decided_it(tmp_path, monkeypatch, reread):
+    square, path = target_of("elementwise.square.vjp"), tmp_path / "fates.jsonl"
+    one, two, three = mutants(square.function, square.label)[:3]
+    kept = Ledger(path)
+    kept.add(square, Result(one, "tests", "tests.test_structures::test_has_aux", "AssertionError", 0.1))
+    kept.add(square, Result(two, "cases", "square 3", "AssertionError", 0.1))
+    kept.add(square, Result(three, "survived", "", "", 0.1))
+
+    def known(target=square):
+        return [Ledger(path).find(target, mutant) is not None for mutant in (one, two, three)]
+
+    assert known() == [True, True, True]
+    assert fingerprint(equivalent) != fingerprint(wrong)
+    assert known(Target(square.label, wrong, square.primitives, square.tests)) == [False, False, False]
+    source = ledger._source
+    for old, new, expected in [
+        ("def test_has_aux():", "def test_has_aux():\n    mg.tensor(1)", [False, True, True]),
+        ("def test_frozen_parameters_are_left_out():", "def test_other():", [True, True, True]),
+    ]:
+        monkeypatch.setattr(ledger, "_source", lambda module, old=old, new=new: source(module).replace(old, new))
+        reread()
+        assert known() == expected
+    monkeypatch.setattr(ledger, "_source", lambda module: source(module) + "\n\ndef test_new(): ...\n")
+    reread()
+    assert known() == [True, True, False]
+    monkeypatch.setattr(ledger, "_source", lambda module: source(module) + "\n\nCASES_TOO = 1\n")
+    reread()
+    assert known() == [True, False, False]
+
+
+def test_coverage_is_kept_until_code_changes(tmp_path, monkeypatch):
+    path, module = tmp_path / "fates.jsonl", "tests.test_structures"
+    rows = [Row(0, frozenset({"f"}), 0.5), Row(2, frozenset({"f", "g"}), 1.0)]
+    Ledger(path).add_coverage(module, ["f", "g", "h"], rows)
+    assert Ledger(path).coverage(module, ["g", "h"]) == rows
+    assert Ledger(path).coverage(module, ["g", "new"]) is None
+    monkeypatch.setattr("tests.mutation.ledger._code", lambda module: "other code")
+    assert Ledger(path).coverage(module, ["g"]) is None
+
+
+def test_the_quick_tests_run_first_and_no_more_than_fit():
+    target = Target("f", example, (), ("tests.test_structures",))
+    rows = [Row(0, frozenset("f"), 3.0), Row(1, frozenset("f"), 1.0), Row(2, frozenset("g"), 0.1)]
+    rows += [Row(3, frozenset("f"), ENOUGH)]
+    found = running(target, {"tests.test_structures": rows})
+    names = [
+        t.name
+        for t in trials_of(
+            importlib.import_module(
+                "tests.test_structures",
+            )
+        )
+    ]
+    assert [(t.name, t.limit) for t in found] == [(names[1], LONGEST), (names[0], 60.0)]
 
 
 def test_spared_mutants_are_not_run():
     square = target_of("elementwise.square.vjp")
-    found = campaign([square], examples=2, more=0, tests=False, spared=lambda m: m.after.startswith("-"))
+    found = campaign([square], Settings(2, 0, tests=False), spared=lambda m: m.after.startswith("-"))
     assert found
     assert not any(r.mutant.after.startswith("-") for r in found)
     assert any(m.after.startswith("-") for m in mutants(square.function, square.label))
@@ -192,7 +357,7 @@ def test_survivors_are_accepted_new_or_stale():
     code = example.__code__
 
     def result(before, after, fate):
-        return Result(Mutant("module.f", 7, before, after, code), fate, "", 0.1)
+        return Result(Mutant("module.f", 7, before, after, code), fate, "", "", 0.1)
 
     results = [
         result("a", "b", "survived"),
@@ -225,15 +390,27 @@ def test_accepted_mutants_exist():
     assert all(len(reason) > 10 for reason in ACCEPTED.values())
 
 
+def test_the_table_is_put_between_its_marks():
+    square = target_of("elementwise.square.vjp")
+    found = mutants(square.function, square.label)[:3]
+    fates = ["cases", "tests", "survived"]
+    results = [Result(m, fate, "", "", 0.1) for m, fate in zip(found, fates, strict=True)]
+    rows = numbers(results, [square], judge(results, None)).splitlines()
+    assert rows[2] == "| ops/elementwise.py | 1 | 3 | 1 | 1 | 0 | 0 | 0 | 0 | 1 |"
+    assert with_table(f"a{BEGIN}old{END}b", "new") == f"a{BEGIN}\n\nnew\n\n{END}b"
+    page = (Path(__file__).parent.parent / "docs" / "mutation.md").read_text()
+    assert with_table(with_table(page, "x"), "y") == with_table(page, "y")
+
+
 def run(*arguments):
     """A campaign in a fresh process: one that has used PyTorch is a bad parent."""
     command = [sys.executable, "-m", "tests.mutation", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
 
 
-# Files of rules; what many rules share would be met by the tests of all of them.
+# Files of rules; what many rules share would be met by the tests of all of them. And those of the engine.
 FILES = ["activations", "cells", "cross_entropy", "elementwise", "indexing", "losses", "pooling", "products",
-         "recurrent", "reductions", "selection", "sequences", "shaping", "temporal"]  # fmt: skip
+         "recurrent", "reductions", "selection", "sequences", "shaping", "temporal", *FILES_OF_ENGINE]  # fmt: skip
 
 
 def named(option, *names):
@@ -241,8 +418,8 @@ def named(option, *names):
 
 
 @pytest.mark.slow
-def test_no_mutant_of_any_vjp_survives(full):
-    """In full all of them, which takes some minutes; else a sample, each against fewer cases."""
+def test_no_mutant_survives(full):
+    """In full all of them, which takes hours; else a sample, each against fewer cases."""
     small = [*named("--file", *FILES), "--sample", 40, "--examples", 10, "--more", 10]
     done = run() if full else run(*small)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -255,4 +432,4 @@ def test_the_command_line_refuses_unknown_names():
     assert "no differentiable primitive is named argmax" in done.stderr
     done = run(*named("--primitive", "divide", "add"), *named("--file", "elementwise", "losses"))
     assert done.returncode == 2
-    assert "no file with a rule is named losses" in done.stderr
+    assert "no file with a rule or of the engine is named losses" in done.stderr

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad.structures import each_like, filled, like, matched
 
 
 class Line(NamedTuple):
@@ -34,6 +35,43 @@ def test_gradients_come_in_the_structure_of_the_argument():
     line = mg.grad(loss)(Line(np.array(1.0), np.array(0.0)))
     assert isinstance(line, Line)
     assert line.offset.item() == -12
+
+
+def test_lists_stay_lists_and_tuples_tuples():
+    x = mg.tensor(2.0)
+    found = mg.grad(lambda p: p[0] * p[1][0] * p[1][1])((x, [x, x], []))
+    assert isinstance(found, tuple)
+    assert isinstance(found[1], list)
+    assert [g.item() for g in (found[0], *found[1])] == [4, 4, 4]
+    assert found[2] == []
+    out, tangent = mg.jvp(lambda p: (p["x"], [3 * p["x"]]), [{"x": x, "none": None}], [{"x": 1.0, "none": None}])
+    assert isinstance(out, tuple)
+    assert isinstance(tangent[1], list)
+    assert tangent[1][0].item() == 3
+
+
+def test_a_module_stays_itself_where_it_is_filled():
+    model = mg.nn.Linear(2, 1)
+    assert filled((model, 1.0), ["w", "b", "x"]) == (model, "x")
+    assert like((model, 1.0), ["w", "b", "x"]) == ({"weight": "w", "bias": "b"}, "x")
+    assert each_like((model, 1.0), ["w", "b", "x"]) == ({"weight": "w", "bias": "b"}, "x")
+
+
+@pytest.mark.parametrize(
+    ("structure", "given", "message"),
+    [
+        ({"a": 1.0, "b": 2.0}, {"a": 1.0}, r"f: it must be a dict with the keys 'a', 'b'"),
+        ([{"a": 1.0}, None], [1.0, None], r"f: \[0\] must be a dict with the keys 'a'"),
+        ([{"a": 1.0}, None], [None, None], r"f: \[0\] must be a dict with the keys 'a'"),
+        ([None, {"a": [None, None]}], [None, {"a": [1.0]}], r"f: \[1\]\['a'\] must be a list or tuple of 2 parts, not"),
+        ([None, {"a": [None, None]}], [None, {"a": {0: None, 1: None}}], r"f: \[1\]\['a'\] must be a list or tuple"),
+        ((mg.nn.Linear(2, 1),), (1.0,), r"f: \[0\] must be a dict with a key for each parameter: weight, bias"),
+        ((mg.nn.Linear(2, 1),), (None,), r"f: \[0\] must be a dict with a key for each parameter: weight, bias"),
+    ],
+)
+def test_what_differs_is_named_with_its_place(structure, given, message):
+    with pytest.raises(ValueError, match=message):
+        list(matched("f", structure, given))
 
 
 def test_second_derivatives_of_structures():

@@ -23,6 +23,15 @@ _accept("the other branch is taken above 0; the limit only keeps exp from overfl
         "np.where(above, g, g * (alpha * np.exp(np.minimum(x, 1)))) if alpha else taken(g, above)")  # fmt: skip
 _accept("any bound beyond which the density is 0 in float64 does; clip(-100, x, 100) is clip(x, -100, 100)",
         "activations.gelu.vjp", "t = np.clip(x, -100, 100)", ANY)  # fmt: skip
+_accept("any bound beyond which the density is 0 in float64 does; the bounds' order is no matter",
+        "activations.gelu.vjp_on_tensors", "t = np.clip(x, -100, 100)", ANY)  # fmt: skip
+_accept("any bound beyond which the density is 0 in float64 does; the bounds' order is no matter",
+        "activations.normal_cdf.vjp", "t = np.clip(single(x), -100, 100)", ANY)  # fmt: skip
+_accept("a tensor on which nothing depends is taken for its array", "activations.sigmoid_of",
+        "return sigmoid(x) if isinstance(x, Tensor) else logistic(x)", "return sigmoid(x)")  # fmt: skip
+_accept("cotangents of a vector have two axes, the last of which is number 1", "reductions.cumsum.batched_vjp",
+        "behind = -1 if axis is None else from_the_end(axis, g.ndim - 1)",
+        "behind = 1 if axis is None else from_the_end(axis, g.ndim - 1)")  # fmt: skip
 _accept("flip and cumsum of a vector need no axis", "reductions.cumsum.vjp", "axis = 0 if axis is None else axis",
         "axis = axis")  # fmt: skip
 _accept(_CAST, "reductions._share", "count = np.sum(extreme, axis=axis, keepdims=True, dtype=g.dtype)",
@@ -63,6 +72,31 @@ _accept("it divides 0", "reductions.norm.vjp", "direction = x / _kept(np.where(z
 _accept("it divides 0", "reductions.std.vjp", "factor = taken(g, ~flat) / (freedom * np.where(flat, 1, y))",
         "factor = taken(g, ~flat) / (freedom * np.where(flat, 2, y))")  # fmt: skip
 _accept("one group is summed either way", "numerics.column_sums", "if len(rows) <= _GROUP:", "if len(rows) < _GROUP:")
+
+_accept("what is compared alone may be a tensor", "elementwise.logaddexp.vjp_on_tensors", "x, y = (plain(a), plain(b))",
+        "x, y = (plain(a), b)")  # fmt: skip
+_UNIT = "unit = np.maximum(np.abs(plain(y)), np.abs(plain(x)))"
+_accept("the rule gives the same in any unit, so its derivative in the unit is 0", "elementwise.arctan2.vjp_on_tensors",
+        _UNIT, _UNIT.replace("plain(x)", "x"), _UNIT.replace("plain(y)", "y"))  # fmt: skip
+_accept("it divides 0", "elementwise.arctan2.vjp_on_tensors", "unit = np.where(origin, 1, unit)",
+        "unit = np.where(origin, 2, unit)")  # fmt: skip
+_accept("it divides 0", "elementwise.arctan2.vjp_on_tensors", "y, x = (np.where(origin, 1, y / unit), x / unit)",
+        "y, x = (np.where(origin, 2, y / unit), x / unit)")  # fmt: skip
+_accept(_GENERAL, "elementwise._power", "if not isinstance(a, np.ndarray):", ANY)
+_accept(_GENERAL + ", or as good ones", "elementwise._power",
+        "if not (type(b) is int and 2 < b <= 16 and (a.dtype.kind == 'f') and (a.dtype.itemsize > 2)):", ANY)  # fmt: skip
+_accept("a square that nobody takes", "elementwise._power", "if b:", "if True:")
+_accept("of a number alone a number", "elementwise.power.vjp", "y = np.asarray(_power(a, b))", "y = _power(a, b)")
+_LESS = "less = np.where(less | (plain(a) != 0), 1, 0)"
+_accept("what is compared alone may be a tensor; and what is true is 1", "elementwise.power.vjp_on_tensors", _LESS,
+        _LESS.replace("plain(a)", "a"), "less = less | (plain(a) != 0)",
+        "less = np.where(1, less | (plain(a) != 0), 0)")  # fmt: skip
+_accept("what is compared alone may be a tensor", "elementwise.power.vjp_on_tensors", "less = plain(b) != 0",
+        "less = b != 0")  # fmt: skip
+_ZERO = "zero = (plain(a) == 0) & (plain(b) >= 0)"
+_accept("what is compared alone may be a tensor", "elementwise.power.vjp_on_tensors", _ZERO,
+        _ZERO.replace("plain(a)", "a"), _ZERO.replace("plain(b)", "b"))  # fmt: skip
+_accept("0 / a is 0 as 0 a^0 is", "elementwise.power.vjp_on_tensors", "if isinstance(b, Tensor):", "if True:")
 
 for _rule, _less in (("maximum", "less"), ("minimum", "greater")):
     for _i, _pair in enumerate(("a, b", "b, a")):
@@ -261,3 +295,8 @@ _accept("summing an axis of length 1 changes nothing; and a generator is unpacke
         "backward.unbroadcast", _STRETCHED,
         "stretched = tuple((lead + i for i, n in enumerate(shape) if n == 1))",
         "stretched = (lead + i for i, n in enumerate(shape) if n == 1 and g.shape[lead + i] != 1)")  # fmt: skip
+
+# --- the engine ----------------------------------------------------------------------------------------
+
+_accept("an empty list is as false as False", "structures._is_data",
+        "return bool(value) and all(map(_is_data, value))", "return value and all(map(_is_data, value))")  # fmt: skip

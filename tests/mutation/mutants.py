@@ -3,16 +3,19 @@
 A function's source is parsed, each place of its syntax tree is asked for variants (a sign flipped, a factor dropped,
 operands swapped, …), and each variant gives a mutant: the function's code with that one change. A mutant is put in
 place by :func:`install`, which exchanges the function's code object, so that every module that imported
-the function, and every primitive whose rule it is, sees the mutant.
+the function, and every primitive whose rule it is, sees the mutant. Functions that it made before, such as those
+that a primitive is called by, take the code that it would give them now.
 """
 
 from __future__ import annotations
 
 import ast
 import copy
+import gc
+import hashlib
 import inspect
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType
 from typing import Any
@@ -54,39 +57,88 @@ def mutants(function: FunctionType, label: str) -> list[Mutant]:
     return list(found.values())
 
 
+def fingerprint(function: FunctionType) -> str:
+    """Changes if the function does, but for its comments, layout and place in the file."""
+    return hashlib.sha256(ast.dump(_parsed(function)).encode()).hexdigest()[:16]
+
+
 def announced(function: FunctionType, call: str) -> CodeType:
-    """The function's code with a first statement that makes a call, written as an expression of built-ins."""
+    """The function's code with a first statement that makes a call, written as an expression of built-ins.
+
+    The functions in it make it too: they may run when it does not.
+    """
     tree = _parsed(function)
-    tree.body[:0] = ast.parse(call).body
+    for node in list(ast.walk(tree)):
+        if isinstance(node, ast.FunctionDef):
+            node.body[:0] = ast.parse(call).body
     return _compile(tree, function)
 
 
 def install(function: FunctionType, code: CodeType) -> None:
-    """Exchange a function's code, everywhere at once."""
+    """Exchange a function's code, everywhere at once, and that of the functions that it has made."""
+    inner = _inner(code)
+    exchanged = {id(old): inner[key] for key, old in _inner(function.__code__).items() if key in inner}
+    if any(not c.co_name.startswith("<") for c in exchanged.values()):
+        for made in gc.get_objects():
+            if type(made) is FunctionType and id(made.__code__) in exchanged:
+                made.__code__ = exchanged[id(made.__code__)]
     function.__code__ = code
+
+
+def _inner(code: CodeType) -> dict[tuple[str, int, int], CodeType]:
+    """The code of the functions in a function, by name, line and number."""
+    found: dict[tuple[str, int, int], CodeType] = {}
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            for inner in (constant, *_inner(constant).values()):
+                same = sum(key[:2] == (inner.co_name, inner.co_firstlineno) for key in found)
+                found[inner.co_name, inner.co_firstlineno, same] = inner
+    return found
 
 
 def _parsed(function: FunctionType) -> ast.FunctionDef:
     """The syntax tree of a function, with the lines of its file."""
     lines, start = inspect.getsourcelines(function)
-    tree: ast.FunctionDef = _Bare().visit(ast.parse(textwrap.dedent("".join(lines)))).body[0]
+    tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    tree.decorator_list = []
     ast.increment_lineno(tree, start - 1)
-    return tree
+    bare: ast.FunctionDef = _Bare().visit(tree)
+    return bare
 
 
 def _compile(tree: ast.FunctionDef, function: FunctionType) -> CodeType:
-    module = ast.fix_missing_locations(ast.Module([copy.deepcopy(tree)], []))
-    namespace: dict[str, Any] = {}
-    exec(compile(module, function.__code__.co_filename, "exec"), function.__globals__, namespace)
-    code: CodeType = namespace[tree.name].__code__
+    """The code of a function's tree, with the free variables of the function, as an exchange of code demands."""
+    tree = copy.deepcopy(tree)
+    free = {key[:2]: c.co_freevars for key, c in _inner(function.__code__).items()}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            _hold(node, function.__code__.co_freevars if node is tree else free.get((node.name, first), ()))
+    variables = ", ".join(function.__code__.co_freevars)
+    around = ast.parse(f"def around({variables}):\n    global {tree.name}").body[0]
+    assert isinstance(around, ast.FunctionDef)
+    around.body.append(tree)
+    module = compile(ast.fix_missing_locations(ast.Module([around], [])), function.__code__.co_filename, "exec")
+    code = next(c for key, c in _inner(module).items() if key[:2] == (tree.name, tree.lineno))
+    assert code.co_freevars == function.__code__.co_freevars
+    now = {key[:2]: c.co_freevars for key, c in _inner(code).items()}
+    assert all(now[key] == names for key, names in free.items() if key in now and not key[0].startswith("<"))
     return code
 
 
+def _hold(function: ast.FunctionDef, names: Sequence[str]) -> None:
+    """Keep variables of outer functions among those of a function, whether it still uses them or not."""
+    if names:
+        held = ast.Expr(ast.Tuple([ast.Name(name, ast.Load()) for name in names], ast.Load()))
+        function.body[:0] = [ast.If(ast.Constant(False), [held], [])]
+
+
 class _Bare(ast.NodeTransformer):
-    """Takes away what is not executed when the function runs: decorators and annotations."""
+    """Takes away annotations, which are not executed when the function runs."""
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.decorator_list, node.returns = [], None
+        node.returns = None
         return self.generic_visit(node)
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
@@ -94,7 +146,8 @@ class _Bare(ast.NodeTransformer):
         return node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        assert node.value is not None
+        if node.value is None:
+            return ast.copy_location(ast.Pass(), node)
         return ast.copy_location(ast.Assign([node.target], node.value), node)
 
 
@@ -126,9 +179,9 @@ def _places(tree: ast.FunctionDef) -> Iterator[tuple[Any, ast.AST, str, int | No
 
 
 def _is_passed_over(node: ast.AST) -> bool:
-    """Errors, ``strict=True``, which is a check of its own, and ``copy=False``, which only saves a copy."""
+    """Errors, their texts, assertions, ``strict=True``, a check of its own, and ``copy=False``, which saves a copy."""
     return (isinstance(node, ast.keyword) and node.arg in _KEPT) or isinstance(
-        node, (ast.Raise, ast.JoinedStr, ast.expr_context, ast.operator, ast.cmpop)
+        node, (ast.Raise, ast.Assert, ast.JoinedStr, ast.expr_context, ast.operator, ast.cmpop)
     )
 
 
@@ -142,7 +195,7 @@ def _results(tree: ast.FunctionDef) -> set[int]:
             stack.extend(node.elts)
         elif isinstance(node, ast.IfExp):
             stack.extend([node.body, node.orelse])
-        elif isinstance(node, ast.Name) or (isinstance(node, ast.Call) and _name_of(node) not in ("any", "all")):
+        elif isinstance(node, ast.Name) or (isinstance(node, ast.Call) and _name_of(node) not in _TRUTHS):
             found.add(id(node))
     return found
 
@@ -172,6 +225,7 @@ _RENAMED = {
 }  # fmt: skip
 _COMMUTATIVE = {"multiply", "add", "hypot", "isinstance", "maximum", "minimum", "result_type", "zip", "swapaxes",
                 "min", "max"}  # fmt: skip
+_TRUTHS = {"any", "all", "bool", "isinstance", "hasattr", "callable"}  # true or not, they have no sign
 _KEPT = {"strict", "copy"}  # keywords that are left alone
 _MAKERS = {"zeros", "ones", "empty", "full", "arange", "ndindex", "errstate", "zeros_like", "ones_like", "empty_like"}
 
@@ -201,7 +255,7 @@ def _wants_sign(node: ast.AST, parent: ast.AST) -> bool:
     return not inside and not size and not isinstance(parent, (ast.UnaryOp, ast.Slice, ast.Subscript))
 
 
-def _with(node: Any, **fields: Any) -> Any:
+def _changed(node: Any, **fields: Any) -> Any:
     """A shallow copy with other fields."""
     changed = copy.copy(node)
     for name, value in fields.items():
@@ -211,9 +265,9 @@ def _with(node: Any, **fields: Any) -> Any:
 
 def _binary(node: ast.BinOp) -> Iterator[ast.AST]:
     for operator in _OPERATORS.get(type(node.op), []):
-        yield _with(node, op=operator())
+        yield _changed(node, op=operator())
     if isinstance(node.op, _ORDERED):
-        yield _with(node, left=node.right, right=node.left)
+        yield _changed(node, left=node.right, right=node.left)
     if not isinstance(node.op, ast.MatMult):  # a term or a factor dropped
         yield node.left
         yield node.right
@@ -225,11 +279,11 @@ def _unary(node: ast.UnaryOp) -> Iterator[ast.AST]:
 
 def _comparison(node: ast.Compare) -> Iterator[ast.AST]:
     for i, operator in enumerate(node.ops):
-        yield _with(node, ops=[*node.ops[:i], _COMPARISONS[type(operator)](), *node.ops[i + 1 :]])
+        yield _changed(node, ops=[*node.ops[:i], _COMPARISONS[type(operator)](), *node.ops[i + 1 :]])
 
 
 def _boolean(node: ast.BoolOp) -> Iterator[ast.AST]:
-    yield _with(node, op=ast.Or() if isinstance(node.op, ast.And) else ast.And())
+    yield _changed(node, op=ast.Or() if isinstance(node.op, ast.And) else ast.And())
     yield from node.values
 
 
@@ -252,7 +306,7 @@ def _subscript(node: ast.Subscript) -> Iterator[ast.AST]:
 def _slice(node: ast.Slice) -> Iterator[ast.AST]:
     for part in ("lower", "upper", "step"):
         if getattr(node, part) is not None:
-            yield _with(node, **{part: None})
+            yield _changed(node, **{part: None})
 
 
 def _constant(node: ast.Constant) -> Iterator[ast.AST]:
@@ -273,17 +327,17 @@ def _attribute(node: ast.Attribute) -> Iterator[ast.AST]:
     if node.attr == "T":
         yield node.value
     elif node.attr in _RENAMED:
-        yield _with(node, attr=_RENAMED[node.attr])
+        yield _changed(node, attr=_RENAMED[node.attr])
 
 
 def _call(node: ast.Call) -> Iterator[ast.AST]:
     name, arguments = _name_of(node), node.args
     if name not in _COMMUTATIVE and not any(isinstance(a, ast.Starred) for a in arguments):
         for i in range(len(arguments) - 1):
-            yield _with(node, args=[*arguments[:i], arguments[i + 1], arguments[i], *arguments[i + 2 :]])
+            yield _changed(node, args=[*arguments[:i], arguments[i + 1], arguments[i], *arguments[i + 2 :]])
     for i in range(len(node.keywords)):
         if node.keywords[i].arg not in _KEPT:
-            yield _with(node, keywords=[*node.keywords[:i], *node.keywords[i + 1 :]])
+            yield _changed(node, keywords=[*node.keywords[:i], *node.keywords[i + 1 :]])
     if isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", None) not in ("np", "math", "self"):
         yield node.func.value  # a method dropped: x.sum(axis=0) becomes x
     elif arguments and name not in _MAKERS and not isinstance(arguments[0], ast.Starred):
@@ -292,26 +346,34 @@ def _call(node: ast.Call) -> Iterator[ast.AST]:
 
 def _comprehension(node: ast.comprehension) -> Iterator[ast.AST]:
     for i in range(len(node.ifs)):
-        yield _with(node, ifs=[*node.ifs[:i], *node.ifs[i + 1 :]])
+        yield _changed(node, ifs=[*node.ifs[:i], *node.ifs[i + 1 :]])
 
 
 def _if(node: ast.If) -> Iterator[ast.AST]:
     if not _is_need(node.test):
-        yield _with(node, test=ast.Constant(True))
-        yield _with(node, test=ast.Constant(False))
+        yield _changed(node, test=ast.Constant(True))
+        yield _changed(node, test=ast.Constant(False))
 
 
 def _augmented(node: ast.AugAssign) -> Iterator[ast.AST]:
     yield ast.Pass()
     for operator in _OPERATORS.get(type(node.op), []):
-        yield _with(node, op=operator())
+        yield _changed(node, op=operator())
     target: Any = copy.deepcopy(node.target)
     yield ast.Assign([target], node.value, lineno=node.lineno)  # += becomes =
 
 
 def _assignment(node: ast.Assign) -> Iterator[ast.AST]:
-    if all(isinstance(target, ast.Subscript) for target in node.targets):
+    if all(isinstance(target, (ast.Subscript, ast.Attribute)) for target in node.targets):
         yield ast.Pass()
+
+
+def _with(node: ast.With) -> Iterator[ast.AST]:
+    for i, item in enumerate(node.items):
+        context = item.context_expr
+        if item.optional_vars is None and not (isinstance(context, ast.Call) and _name_of(context) == "errstate"):
+            rest = [*node.items[:i], *node.items[i + 1 :]]
+            yield _changed(node, items=rest) if rest else ast.If(ast.Constant(True), node.body, [])
 
 
 def _expression(node: ast.Expr) -> Iterator[ast.AST]:
@@ -327,5 +389,5 @@ _RULES: dict[type, Callable[[Any], Iterator[Any]]] = {
     ast.BinOp: _binary, ast.UnaryOp: _unary, ast.Compare: _comparison, ast.BoolOp: _boolean, ast.IfExp: _choice,
     ast.Subscript: _subscript, ast.Slice: _slice, ast.Constant: _constant, ast.Attribute: _attribute, ast.Call: _call,
     ast.comprehension: _comprehension, ast.If: _if, ast.AugAssign: _augmented, ast.Assign: _assignment,
-    ast.Expr: _expression, ast.Continue: _continue,
+    ast.Expr: _expression, ast.Continue: _continue, ast.With: _with,
 }  # fmt: skip

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.mutation.accepted import ACCEPTED, ANY
-from tests.mutation.campaign import Result, Target
+from tests.mutation.ledger import Result
 from tests.mutation.mutants import Mutant
+from tests.mutation.targets import Target
 
+BEGIN, END = "<!-- the table: make mutation writes it -->", "<!-- the end of the table -->"
 STAGES = ["cases", "tests", "more cases", "crash", "time-out"]
 
 
@@ -54,16 +56,7 @@ def _keys(mutant: Mutant) -> list[tuple[str, str, str]]:
 def table(results: Sequence[Result], chosen: Sequence[Target], verdict: Verdict) -> str:
     """Numbers for each file in Markdown, then the survivors."""
     files = {t.label: t.file for t in chosen}
-    rows = []
-    for file in [*sorted(set(files.values())), "all"]:
-        mine = [r for r in results if file in ("all", files[r.mutant.function])]
-        fates = Counter(r.fate for r in mine)
-        known = sum(r in verdict.accepted for r in mine)
-        functions = sum(file in ("all", f) for f in files.values())
-        counts = [functions, len(mine), *(fates[s] for s in STAGES), known, fates["survived"] - known]
-        rows.append(f"| {file} | " + " | ".join(map(str, counts)) + " |")
-    head = ["file", "functions", "mutants", *STAGES, "equivalent", "survivors"]
-    lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1), *rows]
+    lines = [numbers(results, chosen, verdict)]
     for title, found in (("equivalent", verdict.accepted), ("survivors", verdict.new)):
         lines += ["", f"{title}: {len(found)}"]
         for r in found:
@@ -74,9 +67,31 @@ def table(results: Sequence[Result], chosen: Sequence[Target], verdict: Verdict)
     return "\n".join(lines)
 
 
+def numbers(results: Sequence[Result], chosen: Sequence[Target], verdict: Verdict) -> str:
+    """The table of numbers for each file."""
+    files = {t.label: t.file.removeprefix("minigrad/") for t in chosen}
+    rows = []
+    for file in [*sorted(set(files.values())), "all"]:
+        mine = [r for r in results if file in ("all", files[r.mutant.function])]
+        fates = Counter(r.fate for r in mine)
+        known = sum(file in ("all", files[r.mutant.function]) for r in verdict.accepted)
+        functions = len({r.mutant.function for r in mine})
+        counts = [functions, len(mine), *(fates[s] for s in STAGES), known, fates["survived"] - known]
+        rows.append(f"| {file} | " + " | ".join(map(str, counts)) + " |")
+    head = ["file", "functions", "mutants", *STAGES, "equivalent", "survivors"]
+    return "\n".join(["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1), *rows])
+
+
+def with_table(page: str, text: str) -> str:
+    """A page with a text between its two marks."""
+    before, rest = page.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+
+
 def as_json(results: Sequence[Result]) -> list[dict[str, Any]]:
     return [
         {"function": r.mutant.function, "line": r.mutant.line, "before": r.mutant.before, "after": r.mutant.after,
-         "fate": r.fate, "detail": r.detail, "seconds": round(r.seconds, 3)}
+         "fate": r.fate, "by": r.by, "detail": r.detail, "seconds": round(r.seconds, 3)}
         for r in results
     ]  # fmt: skip

@@ -222,6 +222,7 @@ HALF = {
     "temporal_affine": (lambda x: ops.temporal_affine(x[None], table(x), np.ones(10, x.dtype)), SOME),
     "sigmoid": (ops.sigmoid, SCORES),
     "silu": (ops.silu, SCORES),
+    "normal_cdf": (ops.normal_cdf, np.concatenate([SCORES, ENTRIES])),
     "softplus": (ops.softplus, SCORES),
     "elu": (ops.elu, SCORES),
     "arctan": (ops.arctan, SCORES),

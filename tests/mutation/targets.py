@@ -1,0 +1,204 @@
+"""What there is to mutate: the rules of primitives with all that they call, and the functions of the engine."""
+
+from __future__ import annotations
+
+import dis
+import functools
+import importlib
+import inspect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+from minigrad.primitives import PRIMITIVES, Primitive
+
+TESTS = Path(__file__).parent.parent
+RULES = ("vjp", "vjp_on_tensors", "batched_vjp")
+# Functions that compute a gradient ahead, in the forward: (module, name).
+AHEAD = [("minigrad.ops.kernels.cross_entropy", name) for name in ("cross_entropy_rows", "_smoothed_rows")]
+# The modules of the engine, and those whose tests run it, the quick ones first.
+ENGINE = ("anomaly", "backward", "batches", "callbacks", "core", "fingerprints", "gradients", "graph.order",
+          "higher_order", "hooks", "keeping", "nonfinite", "overwrites", "primitives", "recording", "rematerialisation",
+          "rules", "structures", "transforms", "walk")  # fmt: skip
+ENGINE_TESTS = ("core", "structures", "transforms", "overwrites", "certificates", "anomaly", "hooks", "batches",
+                "check", "recording", "hidden_outputs", "rematerialisation", "engine_machine", "registry", "backward",
+                "graph", "higher_order")  # fmt: skip
+KERNELS = ("columns", "numerics", "packing", "sequences")
+COMMON_TESTS = (*(f"tests.ops.kernels.test_{name}" for name in KERNELS), "tests.test_higher_order")  # of all families
+
+
+@dataclass(frozen=True)
+class Target:
+    """A function to mutate.
+
+    primitives: those whose rules run it, and whose cases its mutants meet; none for a function of the engine.
+    tests: the modules whose tests its mutants meet; those of the first one come first.
+    """
+
+    label: str
+    function: FunctionType = field(repr=False)
+    primitives: tuple[str, ...]
+    tests: tuple[str, ...] = field(repr=False)
+
+    @property
+    def file(self) -> str:
+        return str(Path(self.function.__code__.co_filename).relative_to(TESTS.parent))
+
+    @property
+    def stem(self) -> str:
+        """Its file without folder and ending."""
+        return Path(self.file).stem
+
+
+def families() -> dict[str, ModuleType]:
+    """The test module that has a primitive's cases, for every primitive that has some."""
+    modules = [importlib.import_module(f"tests.ops.{path.stem}") for path in sorted((TESTS / "ops").glob("test_*.py"))]
+    return {name: module for module in modules for name in getattr(module, "CASES", {})}
+
+
+@functools.cache
+def targets(*primitives: str) -> tuple[Target, ...]:
+    """Every rule in ``minigrad.ops``, every function there that one calls, and the engine; or those of some primitives.
+
+    Primitives without cases are left out: a test of the registry names them.
+    """
+    users = _users()
+    found = [_target(function, records) for function, records in users.items()]
+    if primitives:
+        return tuple(t for t in found if set(t.primitives) & set(primitives))
+    return (*found, *(t for t in _engine() if t.function not in users))
+
+
+# --- rules ---------------------------------------------------------------------------------------------
+
+
+def _users() -> dict[FunctionType, list[Primitive]]:
+    """Every function that rules run, and whose rules."""
+    from minigrad.backward import unbroadcast
+
+    users: dict[FunctionType, list[Primitive]] = {}
+    cases = families()
+    records = [r for r in PRIMITIVES.values() if r.module.startswith("minigrad.ops") and r.name in cases]
+    for record in sorted(records, key=lambda r: (r.module, r.name)):
+        rules = [getattr(record, attribute) for attribute in RULES if getattr(record, attribute) is not None]
+        for function in dict.fromkeys(f for rule in rules for f in _closure(_maker(rule))):
+            users.setdefault(function, []).append(record)
+    for module, name in AHEAD:
+        function = getattr(importlib.import_module(module), name)
+        users.setdefault(function, []).extend(r for r in records if function in _closure(r.forward))
+    users[unbroadcast] = [r for r in records if r.broadcasts and len(r.arguments) > 1]
+    return {function: records for function, records in users.items() if _is_watched(function)}
+
+
+def _target(function: FunctionType, records: Sequence[Primitive]) -> Target:
+    family = families()
+    homes = sorted({family[r.name].__name__ for r in records})
+    own = () if function.__module__.startswith("minigrad.ops") else _engine_tests(function.__module__)
+    tests = dict.fromkeys((*homes, *COMMON_TESTS, *own))
+    return Target(_label(function, records), function, tuple(r.name for r in records), tuple(tests))
+
+
+def _maker(function: Any) -> Any:
+    """Of a function that another one made, that one, in which it is mutated."""
+    name, _, inside = function.__qualname__.partition(".<locals>")
+    return function.__globals__[name] if inside else function
+
+
+def _names(code: CodeType, kind: str) -> list[str]:
+    """The globals, or the attributes and methods, that a function and those inside it name."""
+    inner = [name for constant in code.co_consts if isinstance(constant, CodeType) for name in _names(constant, kind)]
+    own = [i.argval for i in dis.get_instructions(code) if (i.opname == "LOAD_GLOBAL") == (kind == "global")]
+    return sorted({name for name in own if isinstance(name, str)}.union(inner))
+
+
+def _callees(function: FunctionType) -> Iterator[FunctionType]:
+    """Functions and methods of ``minigrad.ops`` that a function names."""
+    classes = [value for value in function.__globals__.values() if isinstance(value, type) and _is_ours(value)]
+    attributes = _names(function.__code__, "attribute")
+    members = [vars(c)[name] for c in classes for name in attributes if name in vars(c)]
+    for found in [*map(function.__globals__.get, _names(function.__code__, "global")), *members]:
+        if isinstance(found, property):
+            found = found.fget
+        if isinstance(found, FunctionType) and _is_ours(found) and not hasattr(found, "primitive"):
+            yield found
+
+
+def _is_ours(thing: Any) -> bool:
+    return str(thing.__module__).startswith("minigrad.ops")
+
+
+def _closure(function: Any) -> list[FunctionType]:
+    """A function, those it calls, those they call, and so on."""
+    found, stack = [function], [function]
+    while stack:
+        for callee in _callees(stack.pop()):
+            if callee not in found:
+                found.append(callee)
+                stack.append(callee)
+    return found
+
+
+def _is_watched(function: FunctionType) -> bool:
+    """Not products in pieces, which stand for NumPy's and have tests of their own, nor a mere number of pieces."""
+    return not function.__module__.endswith(".blocks") and function.__name__ != "_threads"
+
+
+def _label(function: FunctionType, records: Sequence[Primitive]) -> str:
+    """``elementwise.divide.vjp`` for a rule, ``rows.sum_rows`` for a function that rules call."""
+    name = function.__qualname__
+    for rule in RULES:
+        named = [r.name for r in records if getattr(r, rule) is function]
+        if function.__name__ in {f"{primitive}_{rule}" for primitive in named}:  # it has no name of its own
+            name = f"{'/'.join(named)}.{rule}"
+    return f"{function.__module__.rpartition('.')[2]}.{name}"
+
+
+# --- the engine ----------------------------------------------------------------------------------------
+
+
+def _engine() -> Iterator[Target]:
+    """Every function and method of the engine's modules, and the rules of its own primitives."""
+    for name in ENGINE:
+        module = importlib.import_module(f"minigrad.{name}")
+        tests = _engine_tests(module.__name__)
+        for label, function in sorted(_functions(module)):
+            yield Target(f"{name.rpartition('.')[2]}.{label}", function, (), tests)
+
+
+def _engine_tests(module: str) -> tuple[str, ...]:
+    """The test modules of the engine, first the one that is about a module."""
+    stem = module.rpartition(".")[2]
+    names = [stem, *ENGINE_TESTS] if (TESTS / f"test_{stem}.py").exists() else ENGINE_TESTS
+    return tuple(dict.fromkeys(f"tests.test_{name}" for name in names))
+
+
+def _functions(module: ModuleType) -> Iterator[tuple[str, FunctionType]]:
+    """The functions that a module's file defines, by name, those of properties and primitives too."""
+    found: list[tuple[str, Any]] = []
+    for name, value in vars(module).items():
+        if isinstance(value, type) and value.__module__ == module.__name__:
+            found += [(f"{name}.{member}", part) for member, value in vars(value).items() for part in _parts(value)]
+        elif name != "_":  # a rule, which is known by its primitive
+            found += [(name, part) for part in _parts(value)]
+    for record in PRIMITIVES.values():
+        if record.module == module.__name__:
+            found += [(f"{record.name}.{rule}", getattr(record, rule)) for rule in ("forward", *RULES)]
+    seen: dict[FunctionType, str] = {}
+    for name, function in found:
+        code = getattr(function, "__code__", None)
+        if isinstance(function, FunctionType) and code is not None and code.co_filename == module.__file__:
+            again = any(name == label for label in seen.values())
+            seen.setdefault(function, f"{name}.setter" if again else name)
+    for function, name in seen.items():
+        yield name, function
+
+
+def _parts(value: Any) -> list[Any]:
+    """The functions of an attribute: of a property two, of a class method or a decorated function the one inside."""
+    if isinstance(value, property):
+        return [value.fget, value.fset]
+    if hasattr(value, "primitive"):
+        return []
+    return [inspect.unwrap(getattr(value, "__func__", value))] if callable(value) else []
