@@ -84,7 +84,8 @@ _accept("it divides 0", "elementwise.arctan2.vjp_on_tensors", "y, x = (np.where(
         "y, x = (np.where(origin, 2, y / unit), x / unit)")  # fmt: skip
 _accept(_GENERAL, "elementwise._power", "if not isinstance(a, np.ndarray):", ANY)
 _accept(_GENERAL + ", or as good ones", "elementwise._power",
-        "if not (type(b) is int and 2 < b <= 16 and (a.dtype.kind == 'f') and (a.dtype.itemsize > 2)):", ANY)  # fmt: skip
+        "if not (type(b) is int and 2 < b <= 16 and (a.dtype.kind == 'f') and (a.dtype.itemsize > 2)):",
+        ANY)  # fmt: skip
 _accept("a square that nobody takes", "elementwise._power", "if b:", "if True:")
 _accept("of a number alone a number", "elementwise.power.vjp", "y = np.asarray(_power(a, b))", "y = _power(a, b)")
 _LESS = "less = np.where(less | (plain(a) != 0), 1, 0)"
@@ -286,8 +287,8 @@ _accept("the product casts as well", "sequences.run_back",
 _accept(_GENERAL, "shaping.repeat.vjp", "if equal and len(counts):", "if False:")
 _accept("NumPy's reduceat happens to keep its sums of half precision in single; the cast relies on nothing",
         "shaping.repeat.vjp", "g = widened(g)", "g = g")  # fmt: skip
-_LEADING = "if 0 < lead < g.ndim and g.shape[lead:] == shape:"
-_accept(_GENERAL, "backward.unbroadcast", _LEADING, "if False:", "if g.shape[lead:] == shape:",
+_LEADING = "if 0 < lead < g.ndim and g.shape[lead:] == shape and (not batch) and (type(g) is np.ndarray):"
+_accept(_GENERAL, "backward.unbroadcast", _LEADING, "if False:",
         _LEADING.replace("shape[lead:]", "shape[:]"), _LEADING.replace("0 < lead", "0 <= lead"),
         _LEADING.replace("0 < lead", "1 < lead"), _LEADING.replace("< g.ndim", "<= g.ndim"))  # fmt: skip
 _STRETCHED = "stretched = tuple((lead + i for i, n in enumerate(shape) if n == 1 and g.shape[lead + i] != 1))"
