@@ -188,3 +188,17 @@ def test_without_scipy_the_message_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy", None)
     with pytest.raises(ModuleNotFoundError, match=r"this needs the package scipy: pip install"):
         minimize(rosenbrock, np.ones(2))
+
+
+def test_within_a_transform_it_is_no_constant():
+    def found(a):
+        return (mg.optim.minimize(lambda p: ((p - a) ** 2).sum(), np.zeros(2)).x ** 2).sum()
+
+    with pytest.raises(TypeError, match=r"what it finds cannot be differentiated"):
+        mg.grad(found)(np.array([1.0, 2.0]))
+
+    def constant(a):
+        with mg.no_grad():
+            return a.sum() * found(a.detach())
+
+    assert mg.grad(lambda a: a.sum() * 2 + constant(a))(np.array([1.0, 2.0])).shape == (2,)

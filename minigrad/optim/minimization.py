@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, plain
+from ..keeping import is_recorded
 from ..nn import Parameter
 from ..ops import reshape, split
 from ..overwrites import written
@@ -66,7 +67,7 @@ def minimize(
         held.
 
     Raises:
-        TypeError: if a parameter is not floating, or f does not return a tensor.
+        TypeError: if a parameter is not floating, or f does not return a tensor; within a transform.
         ValueError: if the method is unknown, f returns more than one number, or there is nothing to minimise in.
         ModuleNotFoundError: if SciPy is not installed; says how to get it.
 
@@ -77,6 +78,11 @@ def minimize(
     {'a': 3.0, 'b': 2.0}
     """
     known = _checked_method(method)
+    if is_recorded():
+        raise TypeError(
+            "minimize: what it finds cannot be differentiated, and is not a constant within a transform or create_graph: "
+            "call it outside, or within mg.no_grad() (docs/derivatives.md shows implicit differentiation)"
+        )
     scipy_minimize = require("scipy.optimize", "scipy").minimize
     vector = _Vector(f, x0)
     derivatives: dict[str, Any] = {} if known in _WITHOUT else {"jac": True}
