@@ -194,11 +194,6 @@ def test_within_a_transform_it_is_no_constant():
     def found(a):
         return (mg.optim.minimize(lambda p: ((p - a) ** 2).sum(), np.zeros(2)).x ** 2).sum()
 
-    with pytest.raises(TypeError, match=r"what it finds cannot be differentiated"):
+    with pytest.raises(TypeError, match=r"f depends on a tensor that is differentiated in"):
         mg.grad(found)(np.array([1.0, 2.0]))
-
-    def constant(a):
-        with mg.no_grad():
-            return a.sum() * found(a.detach())
-
-    assert mg.grad(lambda a: a.sum() * 2 + constant(a))(np.array([1.0, 2.0])).shape == (2,)
+    assert mg.grad(lambda a: a.sum() * found(a.detach()))(np.array([1.0, 2.0])).numpy() == pytest.approx([5, 5])

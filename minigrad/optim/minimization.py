@@ -67,7 +67,8 @@ def minimize(
         held.
 
     Raises:
-        TypeError: if a parameter is not floating, or f does not return a tensor; within a transform.
+        TypeError: if a parameter is not floating, or f does not return a tensor, or f depends, within a transform, on
+            what that differentiates in.
         ValueError: if the method is unknown, f returns more than one number, or there is nothing to minimise in.
         ModuleNotFoundError: if SciPy is not installed; says how to get it.
 
@@ -78,11 +79,6 @@ def minimize(
     {'a': 3.0, 'b': 2.0}
     """
     known = _checked_method(method)
-    if is_recorded():
-        raise TypeError(
-            "minimize: what it finds cannot be differentiated, and is not a constant within a transform or create_graph: "
-            "call it outside, or within mg.no_grad() (docs/derivatives.md shows implicit differentiation)"
-        )
     scipy_minimize = require("scipy.optimize", "scipy").minimize
     vector = _Vector(f, x0)
     derivatives: dict[str, Any] = {} if known in _WITHOUT else {"jac": True}
@@ -149,10 +145,11 @@ class _Vector:
         return y
 
     def value(self, x: Array) -> float:
-        return float(self(Tensor(x)).item())
+        return float(_constant(self(Tensor(x))).item())
 
     def value_and_gradient(self, x: Array) -> tuple[float, Array]:
         value, gradient = value_and_grad(self)(x)
+        _constant(value)
         return float(value.item()), np.array(gradient.data)
 
     def product(self, x: Array, v: Array) -> Array:
@@ -168,6 +165,16 @@ class _Vector:
             written(parameter.data)
             parameter.data[...] = piece.data
         return like(self.structure, [Tensor(piece) for piece in pieces])
+
+
+def _constant(value: Tensor) -> Tensor:
+    """A value that depends on nothing that somebody differentiates in."""
+    if is_recorded() and value.requires_grad:
+        raise TypeError(
+            "minimize: f depends on a tensor that is differentiated in, and what it finds cannot be: give f .detach() of "
+            "it, for a constant (docs/derivatives.md shows implicit differentiation)"
+        )
+    return value
 
 
 def _floating(path: str, value: Any) -> Array:
