@@ -171,8 +171,8 @@ def _constant(value: Tensor) -> Tensor:
     """A value that depends on nothing that somebody differentiates in."""
     if is_recorded() and value.requires_grad:
         raise TypeError(
-            "minimize: f depends on a tensor that is differentiated in, and what it finds cannot be: give f .detach() of "
-            "it, for a constant (docs/derivatives.md shows implicit differentiation)"
+            "minimize: f depends on a tensor that is differentiated in, and what it finds cannot be: give f .detach() "
+            "of it, for a constant (docs/derivatives.md shows implicit differentiation)"
         )
     return value
 
