@@ -88,8 +88,7 @@ class _Differentiation:
             )
         self.primals.append(primal)
         if self.recorded and primal.node is not None:
-            with recording():
-                fresh = variable(primal)
+            fresh = variable(primal)
         else:
             fresh = primal.detach()
             fresh.node = _Variable(fresh.data)
@@ -479,7 +478,7 @@ def _partial_derivatives(run: _Differentiation, y: Tensor) -> list[Tensor]:
     if not y.size:
         return [untracked(np.zeros(y.shape + v.shape, v.dtype)) for v in run.variables]
     one_hot = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
-    rows = [run.pull_recorded([y], [untracked(row)]) for row in one_hot]
+    rows = [run.pull_recorded([y], [untracked(np.asarray(row))]) for row in one_hot]  # of a number, numbers
     stack: Callable[..., Any] = np.stack  # of tensors, which is mg.stack
     columns = zip(*rows, strict=True)
     return [stack(column).reshape(y.shape + v.shape) for column, v in zip(columns, run.variables, strict=True)]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import ops
+from minigrad.keeping import Kept
 from minigrad.primitives import PRIMITIVES
 from tests.peers import Peer
 from tests.test_registry import DIFFERENTIABLE, MODULES, RECORDS
@@ -571,11 +572,44 @@ def test_results_are_constants_where_nobody_can_differentiate_them():
     f = lambda x: (x**3).sum()  # noqa: E731
     with mg.create_graph():
         assert not mg.grad(f)(x).requires_grad
-        assert not mg.jvp(f, [x], [x])[1].requires_grad
+        assert not mg.value_and_grad(f)(x)[0].requires_grad
+        assert not mg.vjp(f, x)[0].requires_grad
+        assert not any(t.requires_grad for t in mg.jvp(f, [x], [x]))
         assert not mg.hessian(f)(x).requires_grad
+    assert not any(t.requires_grad for t in mg.jvp(f, [x], [x]))
     p = mg.tensor([2.0], requires_grad=True)
     with mg.no_grad(), mg.create_graph():
         assert not mg.grad(f)(p).requires_grad
+
+
+def test_inputs_are_kept_only_where_a_derivative_of_a_derivative_may_need_them():
+    """Of a cell, whose residuals are derived."""
+    kept = []
+
+    def f(logits):
+        h, _ = ops.lstm_cell(logits, np.ones((1, 1)))
+        kept.append(isinstance(h.node.residuals, Kept))
+        return h.sum()
+
+    x = np.zeros((1, 4))
+    mg.grad(f)(x)
+    mg.vjp(f, x)[1](1.0)
+    mg.jacobian(f)(x)
+    assert kept == [False] * 3
+    pushed = mg.jvp(f, [x], [np.ones((1, 4))])[1].item()
+    np.testing.assert_allclose(pushed, mg.grad(f)(x).numpy().sum())
+    mg.hvp(f, [x], [x])
+    mg.hessian(f)(x)
+    with mg.create_graph():
+        mg.grad(f)(x)
+    assert kept[3:] == [True, False, True, True, True]
+
+
+def test_a_tangent_may_be_pushed_repeatedly():
+    _, push = mg.linearize(lambda x: mg.tanh(x * x), mg.tensor([0.5, 1.0], np.float64))
+    once = push([1.0, 0.0]).numpy()
+    np.testing.assert_array_equal(push([1.0, 0.0]).numpy(), once)
+    assert not push([0.0, 1.0]).numpy()[0]
 
 
 def test_a_pullback_of_a_tracked_cotangent_depends_on_it():

@@ -158,6 +158,8 @@ def test_has_aux():
     np.testing.assert_array_equal(jacobian.numpy(), np.diag(2 * x))
     with pytest.raises(TypeError, match=r"with has_aux the function must return a pair \(output, aux\)"):
         mg.grad(lambda x: x.sum(), has_aux=True)(x)
+    with pytest.raises(TypeError, match=r"with has_aux the function must return a pair \(output, aux\)"):
+        mg.grad(lambda x: (x.sum(), 1, 2), has_aux=True)(x)
 
 
 def test_mistakes_are_named_with_their_place():

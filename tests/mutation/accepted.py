@@ -84,7 +84,8 @@ _accept("it divides 0", "elementwise.arctan2.vjp_on_tensors", "y, x = (np.where(
         "y, x = (np.where(origin, 2, y / unit), x / unit)")  # fmt: skip
 _accept(_GENERAL, "elementwise._power", "if not isinstance(a, np.ndarray):", ANY)
 _accept(_GENERAL + ", or as good ones", "elementwise._power",
-        "if not (type(b) is int and 2 < b <= 16 and (a.dtype.kind == 'f') and (a.dtype.itemsize > 2)):", ANY)  # fmt: skip
+        "if not (type(b) is int and 2 < b <= 16 and (a.dtype.kind == 'f') and (a.dtype.itemsize > 2)):",
+        ANY)  # fmt: skip
 _accept("a square that nobody takes", "elementwise._power", "if b:", "if True:")
 _accept("of a number alone a number", "elementwise.power.vjp", "y = np.asarray(_power(a, b))", "y = _power(a, b)")
 _LESS = "less = np.where(less | (plain(a) != 0), 1, 0)"
@@ -300,3 +301,45 @@ _accept("summing an axis of length 1 changes nothing; and a generator is unpacke
 
 _accept("an empty list is as false as False", "structures._is_data",
         "return bool(value) and all(map(_is_data, value))", "return value and all(map(_is_data, value))")  # fmt: skip
+
+_accept("a module uses its parameters itself", "transforms._Differentiation._variable", "return value", "return -value")
+_MORE = "more = [t for t in tensors if t.node is not None and (not any((t is y for y in self.outputs)))]"
+_accept("finds leaves again that were found", "transforms._Differentiation.met", "if self.foreign is None:", "if True:")
+_accept("finds leaves again that were found", "transforms._Differentiation.met", _MORE, "more = [t for t in tensors]",
+        _MORE.replace(" and (not any((t is y for y in self.outputs)))", ""),
+        _MORE.replace("and (not any((t is y for y in self.outputs)))", "or not any((t is y for y in self.outputs))"),
+        _MORE.replace("t.node is not None and (not any((t is y for y in self.outputs)))",
+                      "not any((t is y for y in self.outputs))"))  # fmt: skip
+_FOREIGN = "return list(dict.fromkeys(self.foreign + self._leaves(more))) if more else self.foreign"
+_accept("each once and in order, a dict is as good as a list", "transforms._Differentiation.met", _FOREIGN,
+        _FOREIGN.removesuffix(" if more else self.foreign"),
+        "return dict.fromkeys(self.foreign + self._leaves(more)) if more else self.foreign")  # fmt: skip
+_accept("of nothing nothing is found", "transforms._Differentiation.pull",
+        "found = reverse_pass(seeds, keep, cast('list[Leaf]', self.sources)) if seeds else {}",
+        "found = reverse_pass(seeds, keep, cast('list[Leaf]', self.sources))")  # fmt: skip
+_accept("of nothing nothing is found", "transforms._Differentiation.pull_recorded",
+        "found = recorded_pass(seeds, self.sources) if seeds else {}",
+        "found = recorded_pass(seeds, self.sources)")  # fmt: skip
+_SEEDS = ("seeds = [(y.node, y.index, g if g.dtype == y.dtype else g.astype(y.dtype)) "
+          "for y, g in zip(outputs, cotangents, strict=True) if y.node is not None]")  # fmt: skip
+_accept("a cast to the same dtype, and its vertex", "transforms._Differentiation.pull_recorded", _SEEDS,
+        _SEEDS.replace("g if g.dtype == y.dtype else ", ""))  # fmt: skip
+_accept("keeps more than anybody will ask for", "transforms._Differentiation.pull_recorded",
+        "with differentiating(CALLS if self.recorded else level()):", "with differentiating(CALLS):")  # fmt: skip
+_accept("any sequence is as good", "transforms._Differentiation.results", "return list(tensors)", "return tensors")
+_SHAPE = "x, shape = (value if isinstance(value, Tensor) else Tensor(value), np.shape(plain(model)))"
+_accept("NumPy's shape of a tensor is the tensor's", "transforms._fitting", _SHAPE,
+        _SHAPE.replace("plain(model)", "model"))  # fmt: skip
+_accept("pulling asks for the level again", "transforms._linearize",
+        "transposed.recorded = transposed.recorded or run.recorded", "transposed.recorded = run.recorded")  # fmt: skip
+_accept("all weights have a node", "transforms._linearize",
+        "transposed.own = run.own.union((w.node for w in weights if w.node is not None))",
+        "transposed.own = run.own.union((w.node for w in weights))")  # fmt: skip
+_ROWS = "rows = [run.pull_recorded([y], [untracked(np.asarray(row))]) for row in one_hot]"
+_accept("the pass casts as well", "transforms._partial_derivatives",
+        "one_hot = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)",
+        "one_hot = np.eye(y.size).reshape(y.size, *y.shape)")  # fmt: skip
+_accept("rules on tensors take arrays for constants", "transforms._partial_derivatives", _ROWS,
+        _ROWS.replace("untracked(np.asarray(row))", "np.asarray(row)"))  # fmt: skip
+_accept("its VJP raises whatever is asked for", "transforms._refusing",
+        "node.edges = (tuple(range(len(met))), (True,) * len(met), (0,) * len(met))", ANY)  # fmt: skip

@@ -168,10 +168,10 @@ def _engine() -> Iterator[Target]:
 
 
 def _engine_tests(module: str) -> tuple[str, ...]:
-    """The test modules of the engine, first the one that is about a module."""
+    """The test modules of the engine, first the one that is about a module, and the examples in that."""
     stem = module.rpartition(".")[2]
-    names = [stem, *ENGINE_TESTS] if (TESTS / f"test_{stem}.py").exists() else ENGINE_TESTS
-    return tuple(dict.fromkeys(f"tests.test_{name}" for name in names))
+    own = [f"tests.test_{stem}"] if (TESTS / f"test_{stem}.py").exists() else []
+    return tuple(dict.fromkeys([*own, module, *(f"tests.test_{name}" for name in ENGINE_TESTS)]))
 
 
 def _functions(module: ModuleType) -> Iterator[tuple[str, FunctionType]]:
