@@ -87,7 +87,7 @@ def nothing_unneeded(record: Primitive) -> Iterator[None]:
     before = record.vjp, record.vjp_on_tensors
     record.vjp = watching(record.vjp, BY_PRODUCTS.get(record.name, set()))
     if record.vjp_on_tensors is not None:
-        record.vjp_on_tensors = watching(record.vjp_on_tensors, set())
+        record.vjp_on_tensors = watching(record.vjp_on_tensors, BY_PRODUCTS.get(record.name, set()))
     try:
         yield
     finally:

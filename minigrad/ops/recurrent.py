@@ -362,7 +362,8 @@ def _(g: Any, needs: tuple[bool, ...], gates: Array, c: Array, tanh_c: Array) ->
 @lstm_cell.vjp_on_tensors
 def _(g: Any, needs: tuple[bool, ...], gates: Array, c: Any, tanh_c: Array, *, inputs: Any) -> Any:
     a, c = map(widened, inputs)
-    return _pull_cell_on_tensors(g, a, c)
+    da, dc = _pull_cell_on_tensors(g, a, c)
+    return da if needs[0] else None, dc if needs[1] else None
 
 
 def _pull_cell_on_tensors(g: Any, a: Any, c: Any) -> tuple[Any, Any]:
