@@ -335,6 +335,13 @@ _accept("pulling asks for the level again", "transforms._linearize",
 _accept("all weights have a node", "transforms._linearize",
         "transposed.own = run.own.union((w.node for w in weights if w.node is not None))",
         "transposed.own = run.own.union((w.node for w in weights))")  # fmt: skip
+_accept("any sequence is as good", "transforms._refusing", "node.parents = tuple(met)", "node.parents = met")
+for _name, _pulled in (("_value_and_grad", "grads = each_like(chosen, run.pull(run.outputs, [one], keep={}))"),
+                       ("hvp", "return each_like(primals, run.pull(gradient, given, keep={}))")):  # fmt: skip
+    _accept("frees later what nobody holds", f"transforms.{_name}", _pulled.format(False), _pulled.format(True))
+_accept("what is linear in it has the same derivative anywhere", "transforms._weight",
+        "fresh = untracked(np.zeros(y.shape, y.dtype if y.dtype.kind == 'f' else np.float64))",
+        "fresh = untracked(np.ones(y.shape, y.dtype if y.dtype.kind == 'f' else np.float64))")  # fmt: skip
 _ROWS = "rows = [run.pull_recorded([y], [untracked(np.asarray(row))]) for row in one_hot]"
 _accept("the pass casts as well", "transforms._partial_derivatives",
         "one_hot = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)",
