@@ -547,6 +547,50 @@ def test_wrong_declarations_are_named(residuals, error, message):
             return x**3, (x,)
 
 
+@pytest.fixture
+def giving():
+    """A primitive x, y -> x y of which each gradient is what a function makes of g times the other."""
+
+    @mg.primitive(residuals=("x", "y"), broadcasts=True)
+    def giving(x, y):
+        return x * y, (x, y)
+
+    def change(function):
+        giving.vjp(lambda g, needs, x, y: function((g * y, g * x)))
+        return giving
+
+    yield change
+    del PRIMITIVES[f"{__name__}.giving"]
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "message"),
+    [
+        (lambda found: (None, found[1]), ValueError, r"VJP of giving gave None for x, which needs one"),
+        (lambda found: (found[0].sum((0, 1)), found[1]), ValueError, r"giving gave .* for x, which is float32 \(2,\)"),
+        (lambda found: found[:1], TypeError, r"VJP of giving on tensors must return a tuple of 2 cotangents"),
+        (list, TypeError, r"VJP of giving on tensors must return a tuple of 2 cotangents"),
+    ],
+)
+def test_what_a_rule_on_tensors_gives_is_looked_at(giving, function, error, message):
+    x, y = mg.tensor([1.0, 2.0], requires_grad=True), mg.tensor(np.ones((3, 2), np.float32), requires_grad=True)
+    with pytest.raises(error, match=message):
+        giving(function)(x, y).sum().backward(create_graph=True)
+
+
+def test_what_a_rule_on_tensors_gives_is_summed_and_cast(giving):
+    f = giving(lambda found: tuple(t.astype(np.float64) for t in found))
+    x = mg.tensor([[1.0], [2.0]], requires_grad=True)
+    y = mg.tensor(np.arange(12, dtype=np.float32).reshape(2, 2, 3), requires_grad=True)
+    f(x, y).sum().backward(create_graph=True)
+    assert x.grad.dtype == y.grad.dtype == np.float32
+    np.testing.assert_array_equal(x.grad.detach().numpy(), [[3 + 21], [12 + 30]])
+    f = giving(lambda found: (np.float32(2.0), found[1]))  # a number of NumPy's, for an input of no axes
+    x = mg.tensor(1.0, requires_grad=True)
+    f(x, np.float32(2.0)).backward(create_graph=True)
+    assert x.grad.item() == 2
+
+
 def test_freed_and_overwritten_residuals_are_refused():
     x = mg.tensor([2.0], requires_grad=True)
     y = (x * x).sum()

@@ -342,6 +342,9 @@ for _name, _pulled in (("_value_and_grad", "grads = each_like(chosen, run.pull(r
 _accept("what is linear in it has the same derivative anywhere", "transforms._weight",
         "fresh = untracked(np.zeros(y.shape, y.dtype if y.dtype.kind == 'f' else np.float64))",
         "fresh = untracked(np.ones(y.shape, y.dtype if y.dtype.kind == 'f' else np.float64))")  # fmt: skip
+_accept("there is no entry", "transforms._partial_derivatives",
+        "return [untracked(np.zeros(y.shape + v.shape, v.dtype)) for v in run.variables]",
+        "return [untracked(np.ones(y.shape + v.shape, v.dtype)) for v in run.variables]")  # fmt: skip
 _ROWS = "rows = [run.pull_recorded([y], [untracked(np.asarray(row))]) for row in one_hot]"
 _accept("the pass casts as well", "transforms._partial_derivatives",
         "one_hot = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)",
