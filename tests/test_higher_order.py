@@ -588,7 +588,76 @@ def test_what_a_rule_on_tensors_gives_is_summed_and_cast(giving):
     f = giving(lambda found: (np.float32(2.0), found[1]))  # a number of NumPy's, for an input of no axes
     x = mg.tensor(1.0, requires_grad=True)
     f(x, np.float32(2.0)).backward(create_graph=True)
+    assert isinstance(x.grad, mg.Tensor)
+    assert isinstance(x.grad.data, np.ndarray)
     assert x.grad.item() == 2
+    f = giving(lambda found: found)
+    x, y = mg.tensor([1.0], requires_grad=True), mg.tensor([[1.0, 2.0, 3.0]], requires_grad=True)
+    f(x, y).sum().backward(create_graph=True)
+    np.testing.assert_array_equal(x.grad.detach().numpy(), [6])
+
+
+def test_nothing_is_summed_where_a_primitive_does_not_broadcast():
+    @mg.primitive(residuals=("x",))
+    def too_many(x):
+        return x**2, (x,)
+
+    @too_many.vjp
+    def _(g, needs, x):
+        return (np.stack([g * x, g * x]),)
+
+    try:
+        x = mg.tensor([1.0, 2.0], requires_grad=True)
+        with pytest.raises(ValueError, match=r"too_many gave .* for x, which is float32 \(2,\)"):
+            too_many(x).sum().backward(create_graph=True)
+    finally:
+        del PRIMITIVES[f"{__name__}.too_many"]
+
+
+def test_a_reference_of_several_outputs_of_which_one_is_used():
+    """y is behind the other output, so there its gradient is 0."""
+
+    @mg.primitive(residuals=("derived", "derived"))
+    def pair(x, y):
+        return (x**3, y**3), (3 * x * x, 3 * y * y)
+
+    @pair.vjp
+    def _(g, needs, dx, dy):
+        return tuple(d if c is None else c * d for c, d in zip(g, (dx, dy), strict=True))
+
+    pair.reference(lambda x, y: (x * x * x, y * y * y))
+    try:
+        for used in (0, 1):
+            second = mg.hessian(lambda xy, used=used: pair(xy[0], xy[1])[used])(np.array([2.0, 3.0])).numpy()
+            expected = np.zeros((2, 2))
+            expected[used, used] = 6 * (2 + used)
+            np.testing.assert_array_equal(second, expected)
+    finally:
+        del PRIMITIVES[f"{__name__}.pair"]
+
+
+def test_residuals_that_are_the_last_of_any_number_of_inputs():
+    """x y z, with x by itself."""
+
+    @mg.primitive(residuals=("x", "others"))
+    def volume(x, *others):
+        y, z = others
+        return x * y * z, (x, list(others))
+
+    @volume.vjp
+    def _(g, needs, x, others):
+        y, z = others
+        return tuple(f if need else None for f, need in zip((g * y * z, g * x * z, g * x * y), needs, strict=True))
+
+    try:
+        f = lambda *xyz: volume(*xyz)  # noqa: E731
+        numbers = [np.array(n) for n in (2.0, 3.0, 5.0)]
+        second = [[entry.item() for entry in row] for row in mg.hessian(f, (0, 1, 2))(*numbers)]
+        assert second == [[0, 5, 3], [5, 0, 2], [3, 2, 0]]
+        constant = mg.hessian(lambda y: volume(2.0, y[0], y[1]))(np.array([3.0, 5.0]))
+        np.testing.assert_array_equal(constant.numpy(), [[0, 2], [2, 0]])
+    finally:
+        del PRIMITIVES[f"{__name__}.volume"]
 
 
 def test_freed_and_overwritten_residuals_are_refused():
@@ -608,6 +677,13 @@ def test_freed_and_overwritten_residuals_are_refused():
         h, _ = ops.lstm_cell(logits, cell)
     cell[0] = 4.0
     with pytest.raises(ValueError, match=r"written into since"):
+        h.sum().backward(create_graph=True)
+    logits = mg.tensor(np.zeros((1, 4)))  # no residual, but an input
+    cell = mg.tensor(np.ones((1, 1)), requires_grad=True)
+    with mg.create_graph():
+        h, _ = ops.lstm_cell(logits, cell)
+    logits[0, 0] = 4.0
+    with pytest.raises(ValueError, match=r"lstm_cell: an input, float64 \(1, 4\), was written into since the call"):
         h.sum().backward(create_graph=True)
 
 

@@ -353,3 +353,15 @@ _accept("rules on tensors take arrays for constants", "transforms._partial_deriv
         _ROWS.replace("untracked(np.asarray(row))", "np.asarray(row)"))  # fmt: skip
 _accept("its VJP raises whatever is asked for", "transforms._refusing",
         "node.edges = (tuple(range(len(met))), (True,) * len(met), (0,) * len(met))", ANY)  # fmt: skip
+
+_accept("a cast to the same dtype, and its vertex", "higher_order._fit",
+        "return grad if grad.dtype == dtype else grad.astype(dtype)", "return grad.astype(dtype)")  # fmt: skip
+_STRETCHED = "stretched = (lead + i for i, n in enumerate(shape) if n == 1 and grad.shape[lead + i] != 1)"
+_accept("summing an axis of length 1 changes nothing", "higher_order._fit", _STRETCHED,
+        _STRETCHED.replace(" and grad.shape[lead + i] != 1", ""), _STRETCHED.replace("!= 1", "!= 0"))  # fmt: skip
+_accept("calls keep all inputs or none", "higher_order._input_tensors",
+        "if not isinstance(residuals, Kept) or len(residuals.inputs) != len(node.edges[1]):",
+        "if not isinstance(residuals, Kept):")  # fmt: skip
+_accept("functions of tensors take arrays for constants", "higher_order._input_tensors",
+        "return [untracked(x) if isinstance(x, np.ndarray) else x for x in tensors]",
+        "return [x for x in tensors]", "return [x if isinstance(x, np.ndarray) else x for x in tensors]")  # fmt: skip
