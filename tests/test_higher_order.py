@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import ops
-from minigrad.keeping import Kept
-from minigrad.primitives import PRIMITIVES
+from minigrad.keeping import Kept, is_derived
+from minigrad.primitives import PRIMITIVES, Primitive
 from tests.peers import Peer
 from tests.test_registry import DIFFERENTIABLE, MODULES, RECORDS
 
@@ -481,6 +481,70 @@ def test_gradients_add_up_whether_they_are_tensors_or_arrays():
     mg.optim.clip_grad_norm([x], 1.0)
     optimiser.step()
     np.testing.assert_allclose(x.data, [2.5], rtol=1e-6)
+
+
+def test_backward_within_a_transform_leaves_a_graph():
+    def slope(x):
+        w = mg.tensor(2.0, requires_grad=True)
+        (x * w * w).backward()
+        return w.grad
+
+    assert mg.grad(slope)(3.0).item() == 4
+
+
+def test_gradients_of_numbers_stay_arrays():
+    x = mg.tensor(3.0, requires_grad=True)
+    (x * x).backward(create_graph=True)
+    (x * x).backward()
+    assert isinstance(x.grad, np.ndarray)
+    assert x.grad == 12
+    kept = np.array(1.0, np.float32)
+    kept.flags.writeable = False
+    x.grad = kept
+    (x * x).backward()
+    assert isinstance(x.grad, np.ndarray)
+    assert x.grad == 7
+    assert kept == 1
+
+
+def test_a_graph_depends_on_the_cotangent_that_it_began_with():
+    x, u = mg.tensor([1.0, 2.0], requires_grad=True), mg.tensor([3.0, 4.0], requires_grad=True)
+    (x * x).backward(u, create_graph=True)
+    x.grad.sum().backward()
+    np.testing.assert_array_equal(u.grad, [2, 4])
+    for cotangent in (np.array([3.0, 4.0]), mg.tensor([3.0, 4.0], np.float64), mg.tensor([3, 4])):
+        x.zero_grad()
+        x.backward(cotangent, create_graph=True)
+        assert isinstance(x.grad, mg.Tensor)
+        assert x.grad.dtype == np.float32
+        np.testing.assert_array_equal(x.grad.numpy(), [3, 4])
+
+
+def test_passes_that_leave_a_graph_add_up_within_no_grad_too():
+    x = mg.tensor([2.0], requires_grad=True)
+    y = (x * x * x).sum()
+    with mg.no_grad():
+        y.backward(create_graph=True)
+        y.backward(create_graph=True)
+    total = x.grad
+    x.zero_grad()
+    total.backward()
+    np.testing.assert_array_equal(x.grad, [2 * 12])
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (1.0, True), (np.float32(1), True), (np.ones(1), True), (1j, True), (object(), True), ([1, [2.0]], True),
+        ({"a": 1, "b": (2.0,)}, True), (slice(1.0, None), True),
+        (1, False), (True, False), ("word", False), (None, False), (Ellipsis, False), (np.int8(1), False),
+        (np.dtype(float), False), (np.float64, False), (np.array(["word"]), False), ([1, (None, "word")], False),
+        ({1.0: 2}, False), (slice(1, None, 2), False), ((), False), ({}, False),
+    ],
+)  # fmt: skip
+def test_what_a_residual_of_unknown_origin_may_depend_on(value, expected):
+    silent = Primitive(lambda x: (x, ()))
+    assert bool(is_derived(silent, (3, value))) is expected
 
 
 def test_what_calls_did_not_keep_is_named():

@@ -33,6 +33,10 @@ def test_keyword_arguments_pass_through():
 def test_zero_where_nothing_depends():
     np.testing.assert_array_equal(mg.grad(lambda x: mg.tensor(1.0))(np.ones(2)).numpy(), [0, 0])
     np.testing.assert_array_equal(mg.jacobian(lambda x: mg.tensor([1.0, 2.0]))(np.ones(3)).numpy(), np.zeros((2, 3)))
+    leaf = mg.tensor(1.0, requires_grad=True)
+    with mg.create_graph():
+        for f in (lambda x: leaf, lambda x: leaf * leaf):
+            np.testing.assert_array_equal(mg.grad(f)(np.ones(2)).numpy(), [0, 0])
 
 
 def test_no_grad_around_a_transform_does_not_stop_it():

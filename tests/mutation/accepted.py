@@ -365,3 +365,59 @@ _accept("calls keep all inputs or none", "higher_order._input_tensors",
 _accept("functions of tensors take arrays for constants", "higher_order._input_tensors",
         "return [untracked(x) if isinstance(x, np.ndarray) else x for x in tensors]",
         "return [x for x in tensors]", "return [x if isinstance(x, np.ndarray) else x for x in tensors]")  # fmt: skip
+
+_GREATER = "keeps or looks at more than anybody asks for"
+_accept("rules give arrays; of numbers there are several", "batches._fit", "grad = np.asarray(grad)", "grad = grad")
+_STRETCHED = "stretched = (1 + lead + i for i, n in enumerate(shape) if n == 1 and grad.shape[1 + lead + i] != 1)"
+_accept("summing an axis of length 1 changes nothing", "batches._fit", _STRETCHED,
+        _STRETCHED.replace(" and grad.shape[1 + lead + i] != 1", ""), _STRETCHED.replace("!= 1", "!= 0"))  # fmt: skip
+_accept(_GENERAL, "batches._is_uncovered", "return bool(hidden) and outputs > min(hidden)", ANY)
+_accept("what nobody asked for is not taken; of a list an array is made later", "batches._one_by_one",
+        "return tuple((np.stack([r[k] for r in results]) if need else None for k, need in enumerate(needs)))",
+        "return tuple((np.stack([r[k] for r in results]) for k, need in enumerate(needs)))",
+        "return tuple(([r[k] for r in results] if need else None for k, need in enumerate(needs)))")  # fmt: skip
+_accept(_GENERAL, "batches._pull", "if primitive.entrywise:", "if False:")
+_accept("what has entries is as true as True", "batches._pull",
+        "grads = _one_by_one(primitive, cotangents, bool(node.later_outputs), needs, residuals)",
+        "grads = _one_by_one(primitive, cotangents, node.later_outputs, needs, residuals)")  # fmt: skip
+_accept("of no entries there are no rows", "batches.jacobian_rows", "if y.node is not None and y.size:",
+        "if y.node is not None:")  # fmt: skip
+_STEP = "step = max(1, _LARGEST // max(1, *_sizes(y.node)))"
+_accept(_PIECES, "batches.jacobian_rows", _STEP, _STEP.replace("step = max(1", "step = max(2"),
+        _STEP.replace("// max(1", "// max(2"), _STEP.replace("// max(1", "// max(0"))  # fmt: skip
+_accept("a node is true", "core.Tensor.__deepcopy__",
+        "if isinstance(self.node, Leaf) and isinstance(twin.node, Leaf) and (self.node.grad is not None):",
+        "if self.node and isinstance(twin.node, Leaf) and (self.node.grad is not None):",
+        "if isinstance(self.node, Leaf) and twin.node and (self.node.grad is not None):")  # fmt: skip
+_accept("NumPy takes no dtype for float64", "core.Tensor.__init__",
+        "if dtype is not None and np.dtype(dtype).kind not in 'biuf':",
+        "if np.dtype(dtype).kind not in 'biuf':")  # fmt: skip
+_DTYPES = "if self.dtype not in (get_default_dtype(), np.dtype(np.int64), np.dtype(bool)):"
+_accept("a dtype is equal to its class", "core.Tensor.__repr__", _DTYPES,
+        _DTYPES.replace("np.dtype(np.int64)", "np.int64"), _DTYPES.replace("np.dtype(bool)", "bool"))  # fmt: skip
+_accept("whatever is given is true or false", "core.Tensor.requires_grad.setter",
+        "if bool(value) != self.requires_grad:", "if value != self.requires_grad:")  # fmt: skip
+_accept("it is a tuple", "core.Tensor.shape", "return tuple(self._array().shape)", "return self._array().shape")
+_accept(_GREATER, "keeping.differentiating.begin", "if self.level == CALLS:", "if True:")
+_accept("what is not 0 is true", "keeping.is_derived", "return _may_depend(residuals)",
+        "return -_may_depend(residuals)")  # fmt: skip
+_accept("what is not 0 is true", "keeping._may_depend",
+        "return _may_depend((value.start, value.stop, value.step))",
+        "return -_may_depend((value.start, value.stop, value.step))")  # fmt: skip
+_accept("what is not 0 is true", "keeping.needs_inputs", "return is_derived(primitive, residuals)",
+        "return -is_derived(primitive, residuals)")  # fmt: skip
+_accept("what is not 0 is true", "keeping.needs_inputs", "return bool(rule.__code__.co_kwonlyargcount)",
+        "return rule.__code__.co_kwonlyargcount")  # fmt: skip
+_accept("sources have one output", "walk.pull_back", "if not index:", "if True:")
+_accept("a list is searched as a set is", "walk.pull_back_to_edge", "ends = set(sources)", "ends = sources")
+_accept("goes behind the sources, where nothing arrives", "walk.pull_back_to_edge",
+        "return () if node in ends else node.parents", "return node.parents")  # fmt: skip
+_accept("whatever leads to a source gets a cotangent", "walk.pull_back_to_edge", "if all((g is None for g in gs)):",
+        "if False:")  # fmt: skip
+_accept("callers look for sources alone", "walk.pull_back_to_edge",
+        "return {key: g for key, g in cotangents.items() if key[0] in ends}",
+        "return {key: g for key, g in cotangents.items()}")  # fmt: skip
+_accept(_GENERAL, "shaping.repeat.vjp", "if some.any():", "if True:")
+_TOTAL = "share = _kept(g, axis, keepdims) / np.where(plain(total) == 0, 1, total)"
+_accept("what is compared alone may be a tensor", "reductions.logsumexp.vjp_on_tensors", _TOTAL,
+        _TOTAL.replace("plain(total)", "total"))  # fmt: skip
