@@ -30,6 +30,21 @@ def test_keyword_arguments_pass_through():
     np.testing.assert_allclose(mg.grad(lambda x, k=1.0: (x * k).sum())(np.ones(2), k=5.0).numpy(), [5, 5])
 
 
+def test_a_function_is_run_in_the_scope_around_the_transform():
+    paths = []
+
+    def f(x):
+        with mg.scope("f"):
+            paths.append((x * x).node.scope)
+        return x * x
+
+    with mg.scope("outer"):
+        mg.grad(f)(1.0)
+        with mg.no_grad():
+            mg.grad(f)(1.0)
+    assert paths == [("outer", "f"), ("f",)]
+
+
 def test_zero_where_nothing_depends():
     np.testing.assert_array_equal(mg.grad(lambda x: mg.tensor(1.0))(np.ones(2)).numpy(), [0, 0])
     np.testing.assert_array_equal(mg.jacobian(lambda x: mg.tensor([1.0, 2.0]))(np.ones(3)).numpy(), np.zeros((2, 3)))

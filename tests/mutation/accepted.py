@@ -421,3 +421,32 @@ _accept(_GENERAL, "shaping.repeat.vjp", "if some.any():", "if True:")
 _TOTAL = "share = _kept(g, axis, keepdims) / np.where(plain(total) == 0, 1, total)"
 _accept("what is compared alone may be a tensor", "reductions.logsumexp.vjp_on_tensors", _TOTAL,
         _TOTAL.replace("plain(total)", "total"))  # fmt: skip
+
+_accept("what it is written into casts", "batches._fit", "return grad.astype(dtype, copy=False)", "return grad")
+_accept("copy.deepcopy notes it as well", "core.Tensor.__deepcopy__", "memo[id(self)] = twin", "pass",
+        "memo[self] = twin")  # fmt: skip
+_accept("NumPy takes the array of a tensor that is not tracked", "core.Tensor.__setitem__",
+        "self.data[plain(index)] = value", "self.data[index] = value")  # fmt: skip
+_accept("NumPy takes the array of a tensor that is not tracked", "core.plain", "if isinstance(value, tuple):",
+        "if False:")  # fmt: skip
+_accept("any sequence is as good", "core.set_outputs", "node.later_outputs = tuple(later)",
+        "node.later_outputs = later")  # fmt: skip
+_INTERRUPT = "undoes what an interrupt left; tests/interrupted.py interrupts it, in processes of its own"
+_accept(_INTERRUPT, "core._traced", "set_scope(before)", "pass", "before")
+_accept(_INTERRUPT, "keeping.differentiating.begin", "undo()", "pass")
+_accept(_INTERRUPT, "keeping.differentiating.begin", "undo = until(inactive, partial(_level.set, level()))", ANY)
+_accept("in which order they are undone an interrupt alone can tell", "keeping.differentiating.begin",
+        "return until(inactive, partial(_level.reset, _level.set(self.level)))",
+        "return until(partial(_level.reset, _level.set(self.level)), inactive)")  # fmt: skip
+_accept("no test can force two threads to meet there", "gradients._backward_recorded", "with _adding, recording():",
+        "with recording():")  # fmt: skip
+_accept("whatever leads to a source gets a cotangent", "walk.pull_back_to_edge", "continue", "break")
+_accept("whatever leads to a leaf gets a cotangent", "backward._gather",
+        "return None if all((g is None for g in gs)) else gs", "return gs")  # fmt: skip
+_accept("keeps a larger array than need be; a rule must not keep what it returned", "backward._is_fresh",
+        "if memory.size != grad.size or not memory.flags.owndata:", "if False:",
+        "if memory.size != grad.size and (not memory.flags.owndata):")  # fmt: skip
+_OTHERS = "[*others, *grads[:argnum], *grads[argnum + 1:]]"
+_FRESH = f"return all((memory is not owner(array) for array in arrays_in({_OTHERS})))"
+_accept("it counts as one of its siblings, and is copied", "backward._is_fresh", _FRESH,
+        _FRESH.replace("grads[argnum + 1:]", "grads[1:]"))  # fmt: skip
