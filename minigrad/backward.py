@@ -286,8 +286,8 @@ def miscounted(primitive: Primitive, inputs: int, grads: Any) -> str:
 def _refuse_overwritten(node: Node, residuals: Any) -> None:
     """Raise if an array that a VJP needs was written into since its node was made."""
     array = overwritten(residuals, residuals.born if isinstance(residuals, Fingerprinted) else node.born)
-    name = f"{cast(Primitive, node.primitive).name}{place_of(node)}" if array is not None else ""
     if array is not None:
+        name = f"{cast(Primitive, node.primitive).name}{place_of(node)}"
         raise ValueError(
             f"backward: {name} saved {describe(array)} for its gradient, and it, or another part of the same "
             "memory, was written into since: by tensor[...] = ..., an optimiser's step, load_state_dict, or another "

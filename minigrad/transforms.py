@@ -92,8 +92,7 @@ class _Differentiation:
             )
         self.primals.append(primal)
         if self.recorded and primal.node is not None:
-            with recording():
-                fresh = variable(primal)
+            fresh = variable(primal)
         else:
             fresh = primal.detach()
             fresh.node = _Variable(fresh.data)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 import itertools
+import multiprocessing
+import sys
 import threading
+import warnings
 import weakref
 
 import numpy as np
@@ -13,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import backward
+from minigrad import backward, gradients
 from minigrad.backward import unbroadcast
 from minigrad.core import Node
 from minigrad.primitives import PRIMITIVES
@@ -110,6 +113,62 @@ def test_gradients_of_two_leaves_never_share_memory():
     mg.add(x, y).backward(np.ones(2))
     x.grad[0] = 9
     assert y.grad[0] == 1
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("view", [lambda a: a, lambda a: a[:]])
+def test_what_one_rule_gives_twice_is_not_added_to(first, view):
+    """Not even if another gradient of the same leaf comes later: x is used by the rule and beside it."""
+
+    @mg.primitive
+    def both(x, y):
+        return x + y, ()
+
+    @both.vjp
+    def _(g, needs):
+        same = g * 2
+        return same, view(same)
+
+    del PRIMITIVES[f"{__name__}.both"]
+    for swapped in (False, True):
+        x, y = leaf(2), leaf(2)
+        beside = mg.multiply(y if swapped else x, 3.0) if first else None
+        out = both(x, y)
+        beside = mg.multiply(y if swapped else x, 3.0) if beside is None else beside
+        for total in (mg.add(out, beside), mg.add(beside, out)):
+            x.zero_grad()
+            y.zero_grad()
+            total.backward(np.ones(2), retain_graph=True)
+            one, more = (x, y) if swapped else (y, x)
+            assert one.grad.tolist() == [2, 2]
+            assert more.grad.tolist() == [5, 5]
+
+
+def test_a_child_process_does_not_wait_for_a_thread_of_its_parent():
+    holding, done = threading.Event(), threading.Event()
+
+    def hold():
+        with gradients._adding:
+            holding.set()
+            done.wait(30)
+
+    def go():
+        x = leaf(1)
+        mg.multiply(x, x).backward()
+        sys.exit(0 if x.grad.tolist() == [2] else 1)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    holding.wait(30)
+    child = multiprocessing.get_context("fork").Process(target=go)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the other thread, which the child does without
+        child.start()
+    child.join(20)
+    done.set()
+    thread.join()
+    child.kill()
+    assert child.exitcode == 0
 
 
 def test_a_residual_is_never_handed_out_as_a_gradient():

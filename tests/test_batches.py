@@ -54,6 +54,55 @@ def test_convolutions_of_several_images_channels_and_groups(groups, options):
     check_rows(lambda x, y: _conv2d_filters(x, y, windows, groups), x, y)
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [((2, 1), (3, 2, 2)), ((1,), (1, 3)), ((1, 2, 1), (3, 2, 4)), ((1, 1), (2, 3, 1)), ((), (2,)), ((1, 1), (1, 2, 3))],
+)
+def test_inputs_that_are_broadcast(first, second):
+    rng = np.random.default_rng(0)
+    check_rows(lambda x, y: x * y, rng.standard_normal(first), rng.standard_normal(second))
+
+
+def test_each_block_has_the_dtype_of_its_input():
+    blocks = mg.jacobian(lambda x, y: x * y, (0, 1))(np.ones(2, np.float32), np.ones(2))
+    assert [block.dtype for block in blocks] == [np.float32, np.float64]
+
+
+def test_sums_of_half_precision_are_made_in_single():
+    zeros = np.zeros((3000, 2), np.float16)
+    found = mg.jacobian(lambda x: (x + zeros).sum())(np.ones(2, np.float16))
+    np.testing.assert_array_equal(found.numpy(), [3000, 3000])
+
+
+@pytest.mark.parametrize(
+    ("broadcasts", "function"),
+    [(False, lambda g: g[:, None]), (True, lambda g: g.sum(1)), (True, lambda g: np.concatenate([g, g]))],
+)
+def test_what_a_rule_of_many_cotangents_gives_is_looked_at(broadcasts, function):
+    @primitive(broadcasts=broadcasts, residuals=())
+    def same(x):
+        return np.array(x), ()
+
+    same.batched_vjp(lambda g, needs: (function(g),))
+    try:
+        with pytest.raises(ValueError, match=r"VJP of same, of 2 cotangents, gave .* for x, which is float64 \(2,\)"):
+            mg.jacobian(same)(np.ones(2))
+    finally:
+        del PRIMITIVES[f"{__name__}.same"]
+
+
+def test_residuals_that_were_written_into_are_refused():
+    c = mg.tensor([1.0, 2.0])
+
+    def f(x):
+        y = x * c
+        c[0] = 5.0
+        return y
+
+    with pytest.raises(ValueError, match=r"multiply saved .* was written into since"):
+        mg.jacobian(f)(np.ones(2))
+
+
 def test_a_jacobian_of_no_images():
     w = np.ones((2, 3, 2, 2))
     jx, jw = mg.jacobian(lambda x, w: ops.conv2d(x, w).sum(0), (0, 1))(np.ones((0, 3, 4, 4)), w)

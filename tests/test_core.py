@@ -149,6 +149,25 @@ def test_grad_is_checked():
     assert isinstance(number.grad, np.ndarray)
     with pytest.raises(ValueError, match="only be set on a leaf"):
         mg.tensor([1.0]).grad = np.ones(1)
+    number.grad = mg.tensor(3.0)
+    assert isinstance(number.grad, np.ndarray)
+    assert number.grad == 3
+    with pytest.raises(ValueError, match=r"grad must be float32 \(\) as its tensor, not float32 \(1,\)"):
+        number.grad = np.ones(1, np.float32)
+    number.requires_grad = True  # as it is
+    assert number.grad == 3
+    constant = mg.tensor(1.0)
+    constant.zero_grad()
+    assert constant.grad is None
+
+
+def test_a_leaf_knows_the_scope_that_it_was_made_in():
+    with mg.scope("outer"), mg.scope("inner"):
+        node = mg.tensor(1.0, requires_grad=True).node
+    assert node.scope == ("outer", "inner")
+    assert node.params == {}
+    with mg.no_grad():
+        assert mg.tensor(1.0, requires_grad=True).node.scope == ()
 
 
 def test_numpy_would_lose_the_gradient():
@@ -157,6 +176,10 @@ def test_numpy_would_lose_the_gradient():
         np.asarray(x)
     np.testing.assert_array_equal(np.asarray(x.detach()), [1, 2])
     assert np.asarray(x.detach(), dtype=np.float64).dtype == np.float64
+    assert x.detach().__array__(np.float64).dtype == np.float64
+    copied = np.array(x.detach())
+    copied[0] = 9
+    assert x.data[0] == 1
 
 
 def test_writing_into_a_tracked_tensor_names_put():
@@ -166,6 +189,14 @@ def test_writing_into_a_tracked_tensor_names_put():
     y = mg.tensor([1.0, 2.0])
     y[0] = mg.tensor(7.0)
     assert y.data[0] == 7
+    table = mg.tensor(np.zeros((2, 2)))
+    table[mg.tensor([0, 1]), mg.tensor([1, 1])] = 5.0
+    table[mg.tensor(1), 0] = 6.0
+    table[mg.tensor([False, True])] += 1
+    assert table.data.tolist() == [[0, 5], [7, 6]]
+    with mg.no_grad():
+        table[0] = x
+    assert table.data[0].tolist() == [1, 2]
 
 
 def test_tracked_options_are_refused():
@@ -199,6 +230,16 @@ def test_deepcopy_copies_leaves_with_their_gradient():
     assert x.data[0] == 1
     assert x.grad[0] == 1
     assert twin.requires_grad
+    x.zero_grad()
+    (x * x).sum().backward(create_graph=True)
+    first, second = copy.deepcopy([x, x])
+    assert first is second
+    np.testing.assert_array_equal(first.grad, [2, 4])
+    constant = mg.tensor([1.0])
+    twin = copy.deepcopy(constant)
+    twin.data[0] = 9
+    assert constant.data[0] == 1
+    assert not twin.requires_grad
     with pytest.raises(TypeError, match="inside a graph is ambiguous"):
         copy.deepcopy(mg.add(x, 1.0))
 
@@ -217,12 +258,17 @@ def test_repr():
     x = mg.tensor([1.0], requires_grad=True)
     assert repr(x) == "tensor([1.], requires_grad=True)"
     assert repr(mg.add(x, x)) == "tensor([2.], primitive=add)"
+    assert repr(mg.tensor([[1, 2], [3, 4]])) == "tensor([[1, 2],\n        [3, 4]])"
+    assert repr(mg.tensor([True])) == "tensor([ True])"
+    assert repr(mg.tensor(np.array([1], np.int8))) == "tensor([1], dtype=int8)"
 
 
 def test_conversions():
     assert mg.tensor(2.5).item() == 2.5
     assert float(mg.tensor([2.5])) == 2.5
     assert int(mg.tensor(3)) == 3
+    assert int(mg.tensor(2.5)) == 2
+    assert isinstance(float(mg.tensor(3)), float)
     assert [10, 20, 30][mg.tensor(1)] == 20
     assert bool(mg.tensor(True))
     assert len(mg.tensor([1.0, 2.0])) == 2

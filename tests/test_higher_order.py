@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import ops
-from minigrad.primitives import PRIMITIVES
+from minigrad.keeping import Kept, is_undeclared
+from minigrad.primitives import PRIMITIVES, Primitive
 from tests.peers import Peer
 from tests.test_registry import DIFFERENTIABLE, MODULES, RECORDS
 
@@ -482,6 +483,70 @@ def test_gradients_add_up_whether_they_are_tensors_or_arrays():
     np.testing.assert_allclose(x.data, [2.5], rtol=1e-6)
 
 
+def test_backward_within_a_transform_leaves_a_graph():
+    def slope(x):
+        w = mg.tensor(2.0, requires_grad=True)
+        (x * w * w).backward()
+        return w.grad
+
+    assert mg.grad(slope)(3.0).item() == 4
+
+
+def test_gradients_of_numbers_stay_arrays():
+    x = mg.tensor(3.0, requires_grad=True)
+    (x * x).backward(create_graph=True)
+    (x * x).backward()
+    assert isinstance(x.grad, np.ndarray)
+    assert x.grad == 12
+    kept = np.array(1.0, np.float32)
+    kept.flags.writeable = False
+    x.grad = kept
+    (x * x).backward()
+    assert isinstance(x.grad, np.ndarray)
+    assert x.grad == 7
+    assert kept == 1
+
+
+def test_a_graph_depends_on_the_cotangent_that_it_began_with():
+    x, u = mg.tensor([1.0, 2.0], requires_grad=True), mg.tensor([3.0, 4.0], requires_grad=True)
+    (x * x).backward(u, create_graph=True)
+    x.grad.sum().backward()
+    np.testing.assert_array_equal(u.grad, [2, 4])
+    for cotangent in (np.array([3.0, 4.0]), mg.tensor([3.0, 4.0], np.float64), mg.tensor([3, 4])):
+        x.zero_grad()
+        x.backward(cotangent, create_graph=True)
+        assert isinstance(x.grad, mg.Tensor)
+        assert x.grad.dtype == np.float32
+        np.testing.assert_array_equal(x.grad.numpy(), [3, 4])
+
+
+def test_passes_that_leave_a_graph_add_up_within_no_grad_too():
+    x = mg.tensor([2.0], requires_grad=True)
+    y = (x * x * x).sum()
+    with mg.no_grad():
+        y.backward(create_graph=True)
+        y.backward(create_graph=True)
+    total = x.grad
+    x.zero_grad()
+    total.backward()
+    np.testing.assert_array_equal(x.grad, [2 * 12])
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (1.0, True), (np.float32(1), True), (np.ones(1), True), (1j, True), (object(), True), ([1, [2.0]], True),
+        ({"a": 1, "b": (2.0,)}, True), (slice(1.0, None), True),
+        (1, False), (True, False), ("word", False), (None, False), (Ellipsis, False), (np.int8(1), False),
+        (np.dtype(float), False), (np.float64, False), (np.array(["word"]), False), ([1, (None, "word")], False),
+        ({1.0: 2}, False), (slice(1, None, 2), False), ((), False), ({}, False),
+    ],
+)  # fmt: skip
+def test_what_a_residual_of_unknown_origin_may_depend_on(value, expected):
+    silent = Primitive(lambda x: (x, ()))
+    assert bool(is_undeclared(silent, (3, value))) is expected
+
+
 def test_what_calls_did_not_keep_is_named():
     logits = mg.tensor(np.zeros((2, 3)), requires_grad=True)
     state = mg.tensor(np.ones((1, 1)), requires_grad=True)
@@ -546,6 +611,119 @@ def test_wrong_declarations_are_named(residuals, error, message):
             return x**3, (x,)
 
 
+@pytest.fixture
+def giving():
+    """A primitive x, y -> x y of which each gradient is what a function makes of g times the other."""
+
+    @mg.primitive(residuals=("x", "y"), broadcasts=True)
+    def giving(x, y):
+        return x * y, (x, y)
+
+    def change(function):
+        giving.vjp(lambda g, needs, x, y: function((g * y, g * x)))
+        return giving
+
+    yield change
+    del PRIMITIVES[f"{__name__}.giving"]
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "message"),
+    [
+        (lambda found: (None, found[1]), ValueError, r"VJP of giving gave None for x, which needs one"),
+        (lambda found: (found[0].sum((0, 1)), found[1]), ValueError, r"giving gave .* for x, which is float32 \(2,\)"),
+        (lambda found: found[:1], TypeError, r"VJP of giving returned 1 entries: it must return 2"),
+        (list, TypeError, r"VJP of giving must return a tuple of cotangents, not list"),
+    ],
+)
+def test_what_a_rule_on_tensors_gives_is_looked_at(giving, function, error, message):
+    x, y = mg.tensor([1.0, 2.0], requires_grad=True), mg.tensor(np.ones((3, 2), np.float32), requires_grad=True)
+    with pytest.raises(error, match=message):
+        giving(function)(x, y).sum().backward(create_graph=True)
+
+
+def test_what_a_rule_on_tensors_gives_is_summed_and_cast(giving):
+    f = giving(lambda found: tuple(t.astype(np.float64) for t in found))
+    x = mg.tensor([[1.0], [2.0]], requires_grad=True)
+    y = mg.tensor(np.arange(12, dtype=np.float32).reshape(2, 2, 3), requires_grad=True)
+    f(x, y).sum().backward(create_graph=True)
+    assert x.grad.dtype == y.grad.dtype == np.float32
+    np.testing.assert_array_equal(x.grad.detach().numpy(), [[3 + 21], [12 + 30]])
+    f = giving(lambda found: (np.float32(2.0), found[1]))  # a number of NumPy's, for an input of no axes
+    x = mg.tensor(1.0, requires_grad=True)
+    f(x, np.float32(2.0)).backward(create_graph=True)
+    assert isinstance(x.grad, mg.Tensor)
+    assert isinstance(x.grad.data, np.ndarray)
+    assert x.grad.item() == 2
+    f = giving(lambda found: found)
+    x, y = mg.tensor([1.0], requires_grad=True), mg.tensor([[1.0, 2.0, 3.0]], requires_grad=True)
+    f(x, y).sum().backward(create_graph=True)
+    np.testing.assert_array_equal(x.grad.detach().numpy(), [6])
+
+
+def test_nothing_is_summed_where_a_primitive_does_not_broadcast():
+    @mg.primitive(residuals=("x",))
+    def too_many(x):
+        return x**2, (x,)
+
+    @too_many.vjp
+    def _(g, needs, x):
+        return (np.stack([g * x, g * x]),)
+
+    try:
+        x = mg.tensor([1.0, 2.0], requires_grad=True)
+        with pytest.raises(ValueError, match=r"too_many gave .* for x, which is float32 \(2,\)"):
+            too_many(x).sum().backward(create_graph=True)
+    finally:
+        del PRIMITIVES[f"{__name__}.too_many"]
+
+
+def test_a_reference_of_several_outputs_of_which_one_is_used():
+    """y is behind the other output, so there its gradient is 0."""
+
+    @mg.primitive(residuals=("derived", "derived"))
+    def pair(x, y):
+        return (x**3, y**3), (3 * x * x, 3 * y * y)
+
+    @pair.vjp
+    def _(g, needs, dx, dy):
+        return tuple(d if c is None else c * d for c, d in zip(g, (dx, dy), strict=True))
+
+    pair.reference(lambda x, y: (x * x * x, y * y * y))
+    try:
+        for used in (0, 1):
+            second = mg.hessian(lambda xy, used=used: pair(xy[0], xy[1])[used])(np.array([2.0, 3.0])).numpy()
+            expected = np.zeros((2, 2))
+            expected[used, used] = 6 * (2 + used)
+            np.testing.assert_array_equal(second, expected)
+    finally:
+        del PRIMITIVES[f"{__name__}.pair"]
+
+
+def test_residuals_that_are_the_last_of_any_number_of_inputs():
+    """x y z, with x by itself."""
+
+    @mg.primitive(residuals=("x", "others"))
+    def volume(x, *others):
+        y, z = others
+        return x * y * z, (x, list(others))
+
+    @volume.vjp
+    def _(g, needs, x, others):
+        y, z = others
+        return tuple(f if need else None for f, need in zip((g * y * z, g * x * z, g * x * y), needs, strict=True))
+
+    try:
+        f = lambda *xyz: volume(*xyz)  # noqa: E731
+        numbers = [np.array(n) for n in (2.0, 3.0, 5.0)]
+        second = [[entry.item() for entry in row] for row in mg.hessian(f, (0, 1, 2))(*numbers)]
+        assert second == [[0, 5, 3], [5, 0, 2], [3, 2, 0]]
+        constant = mg.hessian(lambda y: volume(2.0, y[0], y[1]))(np.array([3.0, 5.0]))
+        np.testing.assert_array_equal(constant.numpy(), [[0, 2], [2, 0]])
+    finally:
+        del PRIMITIVES[f"{__name__}.volume"]
+
+
 def test_freed_and_overwritten_residuals_are_refused():
     x = mg.tensor([2.0], requires_grad=True)
     y = (x * x).sum()
@@ -564,6 +742,13 @@ def test_freed_and_overwritten_residuals_are_refused():
     cell[0] = 4.0
     with pytest.raises(ValueError, match=r"written into since"):
         h.sum().backward(create_graph=True)
+    logits = mg.tensor(np.zeros((1, 4)))  # no residual, but an input
+    cell = mg.tensor(np.ones((1, 1)), requires_grad=True)
+    with mg.create_graph():
+        h, _ = ops.lstm_cell(logits, cell)
+    logits[0, 0] = 4.0
+    with pytest.raises(ValueError, match=r"lstm_cell: an input, float64 \(1, 4\), was written into since the call"):
+        h.sum().backward(create_graph=True)
 
 
 def test_results_are_constants_where_nobody_can_differentiate_them():
@@ -571,11 +756,49 @@ def test_results_are_constants_where_nobody_can_differentiate_them():
     f = lambda x: (x**3).sum()  # noqa: E731
     with mg.create_graph():
         assert not mg.grad(f)(x).requires_grad
-        assert not mg.jvp(f, [x], [x])[1].requires_grad
+        assert not mg.value_and_grad(f)(x)[0].requires_grad
+        assert not mg.vjp(f, x)[0].requires_grad
+        assert not any(t.requires_grad for t in mg.jvp(f, [x], [x]))
         assert not mg.hessian(f)(x).requires_grad
+    assert not any(t.requires_grad for t in mg.jvp(f, [x], [x]))
     p = mg.tensor([2.0], requires_grad=True)
     with mg.no_grad(), mg.create_graph():
-        assert not mg.grad(f)(p).requires_grad
+        gradient = mg.grad(f)(p)
+        assert gradient.item() == 12
+        assert not gradient.requires_grad
+
+
+def test_inputs_are_kept_only_where_a_derivative_of_a_derivative_may_need_them():
+    """Of a cell, whose residuals are derived."""
+    kept = []
+
+    def f(logits):
+        h, _ = ops.lstm_cell(logits, np.ones((1, 1)))
+        kept.append(isinstance(h.node.residuals, Kept))
+        return h.sum()
+
+    x = np.zeros((1, 4))
+    mg.grad(f)(x)
+    mg.vjp(f, x)[1](1.0)
+    mg.jacobian(f)(x)
+    assert kept == [False] * 3
+    pushed = mg.jvp(f, [x], [np.ones((1, 4))])[1].item()
+    np.testing.assert_allclose(pushed, mg.grad(f)(x).numpy().sum())
+    mg.hvp(f, [x], [x])
+    mg.hessian(f)(x)
+    with mg.create_graph():
+        mg.grad(f)(x)
+    assert kept[3:] == [True, False, True, True, True]
+
+
+def test_a_tangent_may_be_pushed_repeatedly():
+    _, push = mg.linearize(lambda x: mg.tanh(x * x), mg.tensor([0.5, 1.0], np.float64))
+    once = push([1.0, 0.0]).numpy()
+    assert once.dtype == np.float64
+    for dtype in (np.float16, np.float32):
+        assert mg.jvp(lambda x: x * x, [np.ones(2, dtype)], [np.ones(2, dtype)])[1].dtype == dtype
+    np.testing.assert_array_equal(push([1.0, 0.0]).numpy(), once)
+    assert not push([0.0, 1.0]).numpy()[0]
 
 
 def test_a_pullback_of_a_tracked_cotangent_depends_on_it():

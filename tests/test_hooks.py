@@ -633,6 +633,12 @@ def test_errors_in_a_pass_that_leaves_a_graph_say_where_the_forward_was():
         y.sum().backward(create_graph=True)
     assert info.value.__notes__[0].startswith("backward: at multiply (called at test_hooks.py:")
     assert x.grad is None
+    with mg.scope("weights"):
+        x = leaf(2.0)
+    x.register_hook(lambda g: 1 / 0)
+    with pytest.raises(ZeroDivisionError) as info:
+        (x * x).sum().backward(create_graph=True)
+    assert info.value.__notes__ == ["backward: at a leaf (in scope weights)"]
 
 
 @pytest.mark.parametrize("create_graph", [False, True])

@@ -86,6 +86,12 @@ def test_second_derivatives_of_structures():
     assert tangent.item() == mg.grad(loss)(line).slope.item()
 
 
+def test_an_output_of_integers_does_not_move():
+    out, tangents = mg.jvp(lambda x: (x * x, mg.argmax(x)), [np.array([1.0, 2.0])], [np.ones(2)])
+    assert out[1].item() == 1
+    assert tangents[1].item() == 0
+
+
 def test_outputs_may_be_structures():
     f = lambda x: {"square": x * x, "both": (x, [3 * x])}  # noqa: E731
     out, pullback = mg.vjp(f, 2.0)
@@ -154,12 +160,17 @@ def test_has_aux():
     second, aux = mg.hessian(f, has_aux=True)(x)
     np.testing.assert_array_equal(second.numpy(), 2 * np.eye(2))
     assert not aux["double"].requires_grad
-    _, pullback, aux = mg.vjp(f, x, has_aux=True)
+    out, pullback, aux = mg.vjp(f, x, has_aux=True)
+    assert out.item() == 5
+    assert aux["word"] == "w"
+    assert not aux["double"].requires_grad
     np.testing.assert_array_equal(pullback(1.0)[0].numpy(), 2 * x)
     jacobian, _ = mg.jacobian(lambda x: (x * x, None), has_aux=True)(x)
     np.testing.assert_array_equal(jacobian.numpy(), np.diag(2 * x))
     with pytest.raises(TypeError, match=r"with has_aux the function must return a pair \(output, aux\)"):
         mg.grad(lambda x: x.sum(), has_aux=True)(x)
+    with pytest.raises(TypeError, match=r"with has_aux the function must return a pair \(output, aux\)"):
+        mg.grad(lambda x: (x.sum(), 1, 2), has_aux=True)(x)
 
 
 def test_mistakes_are_named_with_their_place():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad.structures import leaves
 
 
 def test_grad_of_each_argument():
@@ -14,6 +15,10 @@ def test_grad_of_each_argument():
     np.testing.assert_allclose(mg.grad(f)(x, y).numpy(), 2 * x * y)
     for number in (1, -1, np.int64(1)):
         np.testing.assert_allclose(mg.grad(f, argnums=number)(x, y).numpy(), x * x)
+    np.testing.assert_allclose(mg.grad(f, argnums=-2)(x, y).numpy(), 2 * x * y)
+    np.testing.assert_allclose(mg.jacobian(f, argnums=1)(x, y).numpy(), x * x)
+    with pytest.raises(ValueError, match=r"argnums \(-3,\) do not fit 2 arguments"):
+        mg.grad(f, argnums=-3)(x, y)
     value, (gx, gy) = mg.value_and_grad(f, argnums=(0, -1))(x, y)
     assert value.item() == (x * x * y).sum()
     np.testing.assert_allclose(gx.numpy(), 2 * x * y)
@@ -25,9 +30,28 @@ def test_keyword_arguments_pass_through():
     np.testing.assert_allclose(mg.grad(lambda x, k=1.0: (x * k).sum())(np.ones(2), k=5.0).numpy(), [5, 5])
 
 
+def test_a_function_is_run_in_the_scope_around_the_transform():
+    paths = []
+
+    def f(x):
+        with mg.scope("f"):
+            paths.append((x * x).node.scope)
+        return x * x
+
+    with mg.scope("outer"):
+        mg.grad(f)(1.0)
+        with mg.no_grad():
+            mg.grad(f)(1.0)
+    assert paths == [("outer", "f"), ("f",)]
+
+
 def test_zero_where_nothing_depends():
     np.testing.assert_array_equal(mg.grad(lambda x: mg.tensor(1.0))(np.ones(2)).numpy(), [0, 0])
     np.testing.assert_array_equal(mg.jacobian(lambda x: mg.tensor([1.0, 2.0]))(np.ones(3)).numpy(), np.zeros((2, 3)))
+    leaf = mg.tensor(1.0, requires_grad=True)
+    with mg.create_graph():
+        for f in (lambda x: leaf, lambda x: leaf * leaf):
+            np.testing.assert_array_equal(mg.grad(f)(np.ones(2)).numpy(), [0, 0])
 
 
 def test_no_grad_around_a_transform_does_not_stop_it():
@@ -95,6 +119,9 @@ def test_derivatives_of_derivatives():
     assert mg.jacobian(lambda x: mg.vjp(lambda y: y * x, 1.0)[0])(np.ones(1)).item() == 1
     # the same tensor inside and outside: d/dx [x d/dx x^2] = d/dx 2 x^2
     assert mg.grad(lambda x: x * mg.grad(lambda y: y * y)(x))(3.0).item() == 12
+    # and as a constant besides: d/dx [d/dy x y at y = x] = d/dx x, and d/dy x^2 = 0
+    assert mg.grad(lambda x: mg.grad(lambda y: x * y)(x))(3.0).item() == 1
+    assert mg.grad(lambda x: x * mg.grad(lambda y: x * x)(x))(3.0).item() == 0
 
 
 CUBES = lambda x: (x * x * x).sum()  # noqa: E731
@@ -144,6 +171,48 @@ def test_derivatives_of_constants_are_constants():
     with mg.no_grad():
         assert not mg.grad(CUBES)(p).requires_grad
     assert not mg.grad(lambda x: (x + p).sum() * 0 + (x * x).sum())(p.detach()).detach().requires_grad
+
+
+def test_results_depend_on_leaves_behind_the_function_and_behind_cotangents():
+    p, u = mg.tensor(2.0, requires_grad=True), mg.tensor(1.0, requires_grad=True)
+    out, pullback = mg.vjp(lambda x: x * x, p)
+    assert out.node.parents == (p.node,)
+    assert pullback(1.0)[0].node.parents == (p.node,)
+    assert set(pullback(u)[0].node.parents) == {p.node, u.node}
+
+
+def test_what_was_made_within_create_graph_leaves_a_graph_later_too():
+    p = mg.tensor(2.0, requires_grad=True)
+    with mg.create_graph():
+        _, pullback = mg.vjp(lambda x: x**3, p)
+        _, push = mg.linearize(lambda x: x**3, p)
+    for derivative in (pullback(1.0)[0], push(1.0)):
+        derivative.backward()
+        assert p.grad == 12
+        p.zero_grad()
+
+
+def test_a_jacobian_within_create_graph_is_the_usual_one():
+    rng = np.random.default_rng(0)
+    p, q = (mg.tensor(rng.standard_normal((2, 3)), requires_grad=True) for _ in range(2))
+    for f in (lambda x, y: x * y, lambda x, y: (x * y)[:0], lambda x, y: {"sum": x.sum(1), "one": y[0, 0]}):
+        usual = leaves(mg.jacobian(f, (0, 1))(p, q))
+        with mg.create_graph():
+            found = leaves(mg.jacobian(f, (0, 1))(p, q))
+        for (_, mine), (_, theirs) in zip(found, usual, strict=True):
+            assert isinstance(mine, mg.Tensor)
+            assert mine.dtype == theirs.dtype
+            np.testing.assert_array_equal(mine.detach().numpy(), theirs.detach().numpy(), strict=True)
+    second = mg.jacobian(mg.jacobian(lambda x: (x * x * x).sum()))(np.array([1.0, 2.0]))
+    np.testing.assert_array_equal(second.numpy(), np.diag([6, 12]))
+
+
+def test_a_recorded_pullback_has_the_dtype_of_the_argument():
+    p = mg.tensor([2.0], requires_grad=True)
+    with mg.create_graph():
+        for f in (lambda x: x, lambda x: x * x):
+            (pulled,) = mg.vjp(f, p)[1](mg.tensor([1.0], np.float64))
+            assert pulled.dtype == np.float32
 
 
 def test_primals_are_not_changed():

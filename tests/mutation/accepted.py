@@ -301,3 +301,128 @@ _accept("summing an axis of length 1 changes nothing; and a generator is unpacke
 
 _accept("an empty list is as false as False", "structures._is_data",
         "return bool(value) and all(map(_is_data, value))", "return value and all(map(_is_data, value))")  # fmt: skip
+
+_accept("a module uses its parameters itself", "transforms._Differentiation._variable", "return value", "return -value")
+_MORE = "more = [t for t in tensors if t.node is not None and (not any((t is y for y in self.outputs)))]"
+_accept("finds leaves again that were found", "transforms._Differentiation.met", "if self.foreign is None:", "if True:")
+_accept("finds leaves again that were found", "transforms._Differentiation.met", _MORE, "more = [t for t in tensors]",
+        _MORE.replace(" and (not any((t is y for y in self.outputs)))", ""),
+        _MORE.replace("and (not any((t is y for y in self.outputs)))", "or not any((t is y for y in self.outputs))"),
+        _MORE.replace("t.node is not None and (not any((t is y for y in self.outputs)))",
+                      "not any((t is y for y in self.outputs))"))  # fmt: skip
+_FOREIGN = "return list(dict.fromkeys(self.foreign + self._leaves(more))) if more else self.foreign"
+_accept("each once and in order, a dict is as good as a list", "transforms._Differentiation.met", _FOREIGN,
+        _FOREIGN.removesuffix(" if more else self.foreign"),
+        "return dict.fromkeys(self.foreign + self._leaves(more)) if more else self.foreign")  # fmt: skip
+_accept("of nothing nothing is found", "transforms._Differentiation.pull",
+        "found = reverse_pass(seeds, keep, cast('list[Leaf]', self.sources)) if seeds else {}",
+        "found = reverse_pass(seeds, keep, cast('list[Leaf]', self.sources))")  # fmt: skip
+_accept("of nothing nothing is found", "transforms._Differentiation.pull_recorded",
+        "found = recorded_pass(seeds, self.sources) if seeds else {}",
+        "found = recorded_pass(seeds, self.sources)")  # fmt: skip
+_SEEDS = ("seeds = [(y.node, y.index, g if g.dtype == y.dtype else g.astype(y.dtype)) "
+          "for y, g in zip(outputs, cotangents, strict=True) if y.node is not None]")  # fmt: skip
+_accept("a cast to the same dtype, and its vertex", "transforms._Differentiation.pull_recorded", _SEEDS,
+        _SEEDS.replace("g if g.dtype == y.dtype else ", ""))  # fmt: skip
+_accept("keeps more than anybody will ask for", "transforms._Differentiation.pull_recorded",
+        "with differentiating(CALLS if self.recorded else level()):", "with differentiating(CALLS):")  # fmt: skip
+_accept("any sequence is as good", "transforms._Differentiation.results", "return list(tensors)", "return tensors")
+_SHAPE = "x, shape = (value if isinstance(value, Tensor) else Tensor(value), np.shape(plain(model)))"
+_accept("NumPy's shape of a tensor is the tensor's", "transforms._fitting", _SHAPE,
+        _SHAPE.replace("plain(model)", "model"))  # fmt: skip
+_accept("pulling asks for the level again", "transforms._linearize",
+        "transposed.recorded = transposed.recorded or run.recorded", "transposed.recorded = run.recorded")  # fmt: skip
+_accept("all weights have a node", "transforms._linearize",
+        "transposed.own = run.own.union((w.node for w in weights if w.node is not None))",
+        "transposed.own = run.own.union((w.node for w in weights))")  # fmt: skip
+_accept("any sequence is as good", "transforms._refusing", "node.parents = tuple(met)", "node.parents = met")
+for _name, _pulled in (("_value_and_grad", "grads = each_like(chosen, run.pull(run.outputs, [one], keep={}))"),
+                       ("hvp", "return each_like(primals, run.pull(gradient, given, keep={}))")):  # fmt: skip
+    _accept("frees later what nobody holds", f"transforms.{_name}", _pulled.format(False), _pulled.format(True))
+_accept("what is linear in it has the same derivative anywhere", "transforms._weight",
+        "fresh = untracked(np.zeros(y.shape, y.dtype if y.dtype.kind == 'f' else np.float64))",
+        "fresh = untracked(np.ones(y.shape, y.dtype if y.dtype.kind == 'f' else np.float64))")  # fmt: skip
+_accept("there is no entry", "transforms._partial_derivatives",
+        "return [untracked(np.zeros(y.shape + v.shape, v.dtype)) for v in run.variables]",
+        "return [untracked(np.ones(y.shape + v.shape, v.dtype)) for v in run.variables]")  # fmt: skip
+_ROWS = "rows = [run.pull_recorded([y], [untracked(np.asarray(row))]) for row in one_hot]"
+_accept("the pass casts as well", "transforms._partial_derivatives",
+        "one_hot = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)",
+        "one_hot = np.eye(y.size).reshape(y.size, *y.shape)")  # fmt: skip
+_accept("rules on tensors take arrays for constants", "transforms._partial_derivatives", _ROWS,
+        _ROWS.replace("untracked(np.asarray(row))", "np.asarray(row)"))  # fmt: skip
+_accept("its VJP raises whatever is asked for", "transforms._refusing",
+        "node.edges = (tuple(range(len(met))), (True,) * len(met), (0,) * len(met))", ANY)  # fmt: skip
+
+_accept("calls keep all inputs or none", "higher_order._input_tensors",
+        "if not isinstance(residuals, Kept) or len(residuals.inputs) != len(node.edges[1]):",
+        "if not isinstance(residuals, Kept):")  # fmt: skip
+_accept("functions of tensors take arrays for constants", "higher_order._input_tensors",
+        "return [untracked(x) if isinstance(x, np.ndarray) else x for x in tensors]",
+        "return [x for x in tensors]", "return [x if isinstance(x, np.ndarray) else x for x in tensors]")  # fmt: skip
+
+_GREATER = "keeps or looks at more than anybody asks for"
+_accept("what nobody asked for is not taken; of a list an array is made later", "batches._one_by_one",
+        "return tuple((np.stack([r[k] for r in results]) if need else None for k, need in enumerate(needs)))",
+        "return tuple((np.stack([r[k] for r in results]) for k, need in enumerate(needs)))",
+        "return tuple(([r[k] for r in results] if need else None for k, need in enumerate(needs)))")  # fmt: skip
+_accept("of no entries there are no rows", "batches.jacobian_rows", "if y.node is not None and y.size:",
+        "if y.node is not None:")  # fmt: skip
+_STEP = "step = max(1, _LARGEST // max(1, *_sizes(y.node)))"
+_accept(_PIECES, "batches.jacobian_rows", _STEP, _STEP.replace("step = max(1", "step = max(2"),
+        _STEP.replace("// max(1", "// max(2"), _STEP.replace("// max(1", "// max(0"))  # fmt: skip
+_accept("a node is true", "core.Tensor.__deepcopy__",
+        "if isinstance(self.node, Leaf) and isinstance(twin.node, Leaf) and (self.node.grad is not None):",
+        "if self.node and isinstance(twin.node, Leaf) and (self.node.grad is not None):",
+        "if isinstance(self.node, Leaf) and twin.node and (self.node.grad is not None):")  # fmt: skip
+_accept("NumPy takes no dtype for float64", "core.Tensor.__init__",
+        "if dtype is not None and np.dtype(dtype).kind not in 'biuf':",
+        "if np.dtype(dtype).kind not in 'biuf':")  # fmt: skip
+_DTYPES = "if self.dtype not in (get_default_dtype(), np.dtype(np.int64), np.dtype(bool)):"
+_accept("a dtype is equal to its class", "core.Tensor.__repr__", _DTYPES,
+        _DTYPES.replace("np.dtype(np.int64)", "np.int64"), _DTYPES.replace("np.dtype(bool)", "bool"))  # fmt: skip
+_accept("whatever is given is true or false", "core.Tensor.requires_grad.setter",
+        "if bool(value) != self.requires_grad:", "if value != self.requires_grad:")  # fmt: skip
+_accept("it is a tuple", "core.Tensor.shape", "return tuple(self._array().shape)", "return self._array().shape")
+_accept(_GREATER, "keeping.differentiating.begin", "if self.level == CALLS:", "if True:")
+_accept("what is not 0 is true", "keeping._may_depend",
+        "return _may_depend((value.start, value.stop, value.step))",
+        "return -_may_depend((value.start, value.stop, value.step))")  # fmt: skip
+_accept("sources have one output", "walk.pull_back", "if not index:", "if True:")
+_accept("a list is searched as a set is", "walk.pull_back_to_edge", "ends = set(sources)", "ends = sources")
+_accept("goes behind the sources, where nothing arrives", "walk.pull_back_to_edge",
+        "return () if node in ends else node.parents", "return node.parents")  # fmt: skip
+_accept("whatever leads to a source gets a cotangent", "walk.pull_back_to_edge", "if all((g is None for g in gs)):",
+        "if False:")  # fmt: skip
+_accept(_GENERAL, "shaping.repeat.vjp", "if some.any():", "if True:")
+_TOTAL = "share = _kept(g, axis, keepdims) / np.where(plain(total) == 0, 1, total)"
+_accept("what is compared alone may be a tensor", "reductions.logsumexp.vjp_on_tensors", _TOTAL,
+        _TOTAL.replace("plain(total)", "total"))  # fmt: skip
+
+_accept("copy.deepcopy notes it as well", "core.Tensor.__deepcopy__", "memo[id(self)] = twin", "pass",
+        "memo[self] = twin")  # fmt: skip
+_accept("NumPy takes the array of a tensor that is not tracked", "core.Tensor.__setitem__",
+        "self.data[plain(index)] = value", "self.data[index] = value")  # fmt: skip
+_accept("NumPy takes the array of a tensor that is not tracked", "core.plain", "if isinstance(value, tuple):",
+        "if False:")  # fmt: skip
+_accept("any sequence is as good", "core.set_outputs", "node.later_outputs = tuple(later)",
+        "node.later_outputs = later")  # fmt: skip
+_INTERRUPT = "undoes what an interrupt left; tests/interrupted.py interrupts it, in processes of its own"
+_accept(_INTERRUPT, "core._traced", "set_scope(before)", "pass", "before")
+_accept(_INTERRUPT, "keeping.differentiating.begin", "undo()", "pass")
+_accept(_INTERRUPT, "keeping.differentiating.begin", "undo = until(inactive, partial(_level.set, level()))", ANY)
+_accept("in which order they are undone an interrupt alone can tell", "keeping.differentiating.begin",
+        "return until(inactive, partial(_level.reset, _level.set(self.level)))",
+        "return until(partial(_level.reset, _level.set(self.level)), inactive)")  # fmt: skip
+_accept("no test can force two threads to meet there", "gradients._backward_recorded", "with _adding, recording():",
+        "with recording():")  # fmt: skip
+_accept("whatever leads to a source gets a cotangent", "walk.pull_back_to_edge", "continue", "break")
+_accept("whatever leads to a leaf gets a cotangent", "backward._gather",
+        "return None if all((g is None for g in gs)) else gs", "return gs")  # fmt: skip
+_accept("keeps a larger array than need be; a rule must not keep what it returned", "backward._is_fresh",
+        "if memory.size != grad.size or not memory.flags.owndata:", "if False:",
+        "if memory.size != grad.size and (not memory.flags.owndata):")  # fmt: skip
+_OTHERS = "[*others, *grads[:argnum], *grads[argnum + 1:]]"
+_FRESH = f"return all((memory is not owner(array) for array in arrays_in({_OTHERS})))"
+_accept("it counts as one of its siblings, and is copied", "backward._is_fresh", _FRESH,
+        _FRESH.replace("grads[argnum + 1:]", "grads[1:]"))  # fmt: skip

@@ -1,8 +1,8 @@
 """A mutation campaign: put each mutant of each function in place, and see whether the tests notice.
 
 A mutant of a rule meets a few drawn cases of its primitives; if it survives, those tests that run the function, and
-more cases. One of the engine meets those tests. Each mutant lives in a process of its own, forked from one in which
-everything is imported, drawn and known to pass: it may crash, hang or write where it should not.
+more cases. One of the engine meets those tests, and a few cases. Each mutant lives in a process of its own, forked from
+one in which everything is imported, drawn and known to pass: it may crash, hang or write where it should not.
 """
 
 from __future__ import annotations
@@ -123,10 +123,12 @@ class _Rounds:
             return [("cases", self._checked(target.primitives, 0, first))]
         if number > bool(target.primitives):
             return []
-        last = [("tests", self._tests(target))] if self.settings.tests else []
+        stages = [("tests", self._tests(target))] if self.settings.tests else []
         if target.primitives:
-            last.append(("more cases", self._checked(target.primitives, first, first + more)))
-        return last
+            stages.append(("more cases", self._checked(target.primitives, first, first + more)))
+        if target.last:
+            stages.append(("cases", self._checked(target.last, 0, first)))
+        return stages
 
     def _check(self, primitives: tuple[str, ...], first: int, last: int) -> list[Trial]:
         """Cases that the code passes as it is."""

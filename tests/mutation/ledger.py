@@ -134,7 +134,7 @@ def _tree(module: str) -> ast.Module:
 def read_tests(chosen: Iterable[Target]) -> None:
     """Import and read all tests that some targets meet, so that nothing that is written later counts as met."""
     for target in chosen:
-        _survivor_source(target.primitives, target.tests)
+        _survivor_source(target.primitives or target.last, target.tests)
 
 
 def _basis(target: Target, by: str) -> str:
@@ -142,8 +142,8 @@ def _basis(target: Target, by: str) -> str:
     if "::" in by:
         return _test_source(by)
     if by:
-        return _cases_source(target.primitives)
-    return _survivor_source(target.primitives, target.tests)
+        return _cases_source(target.primitives or target.last)
+    return _survivor_source(target.primitives or target.last, target.tests)
 
 
 @functools.cache

@@ -22,9 +22,14 @@ AHEAD = [("minigrad.ops.kernels.cross_entropy", name) for name in ("cross_entrop
 ENGINE = ("anomaly", "backward", "batches", "callbacks", "core", "fingerprints", "gradients", "graph.order",
           "higher_order", "hooks", "keeping", "nonfinite", "overwrites", "primitives", "recording", "rematerialisation",
           "rules", "structures", "transforms", "walk")  # fmt: skip
-ENGINE_TESTS = ("core", "structures", "transforms", "overwrites", "certificates", "anomaly", "hooks", "batches",
-                "check", "recording", "hidden_outputs", "rematerialisation", "engine_machine", "registry", "backward",
-                "graph", "higher_order")  # fmt: skip
+ENGINE_TESTS = ("test_core", "test_structures", "test_transforms", "test_overwrites", "test_certificates",
+                "test_anomaly", "test_hooks", "test_batches", "nn.test_forward_hooks", "ops.protocols.test_dispatch",
+                "ops.protocols.test_operators", "test_check", "test_recording", "test_hidden_outputs",
+                "test_rematerialisation", "nn.test_module", "test_interrupts", "test_engine_machine", "test_registry",
+                "test_backward", "test_graph", "test_higher_order")  # fmt: skip
+# Primitives of every kind, whose cases mutants of the engine meet in the end: of one input, of two, of any number, of
+# several outputs, with options, with residuals that are inputs, outputs and derived.
+ENGINE_CASES = ("multiply", "where", "split", "concatenate", "max", "lstm_cell", "matmul", "tanh")
 KERNELS = ("columns", "numerics", "packing", "sequences")
 COMMON_TESTS = (*(f"tests.ops.kernels.test_{name}" for name in KERNELS), "tests.test_higher_order")  # of all families
 
@@ -33,14 +38,16 @@ COMMON_TESTS = (*(f"tests.ops.kernels.test_{name}" for name in KERNELS), "tests.
 class Target:
     """A function to mutate.
 
-    primitives: those whose rules run it, and whose cases its mutants meet; none for a function of the engine.
-    tests: the modules whose tests its mutants meet; those of the first one come first.
+    primitives: those whose rules run it, and whose cases its mutants meet first; none for a function of the engine.
+    tests: the modules whose tests its mutants meet then; those of the first one come first. last: primitives whose
+    cases its mutants meet in the end.
     """
 
     label: str
     function: FunctionType = field(repr=False)
     primitives: tuple[str, ...]
     tests: tuple[str, ...] = field(repr=False)
+    last: tuple[str, ...] = ()
 
     @property
     def file(self) -> str:
@@ -164,14 +171,14 @@ def _engine() -> Iterator[Target]:
         module = importlib.import_module(f"minigrad.{name}")
         tests = _engine_tests(module.__name__)
         for label, function in sorted(_functions(module)):
-            yield Target(f"{name.rpartition('.')[2]}.{label}", function, (), tests)
+            yield Target(f"{name.rpartition('.')[2]}.{label}", function, (), tests, ENGINE_CASES)
 
 
 def _engine_tests(module: str) -> tuple[str, ...]:
-    """The test modules of the engine, first the one that is about a module."""
+    """The test modules of the engine, first the one that is about a module, and the examples in that."""
     stem = module.rpartition(".")[2]
-    names = [stem, *ENGINE_TESTS] if (TESTS / f"test_{stem}.py").exists() else ENGINE_TESTS
-    return tuple(dict.fromkeys(f"tests.test_{name}" for name in names))
+    own = [f"tests.test_{stem}"] if (TESTS / f"test_{stem}.py").exists() else []
+    return tuple(dict.fromkeys([*own, module, *(f"tests.{name}" for name in ENGINE_TESTS)]))
 
 
 def _functions(module: ModuleType) -> Iterator[tuple[str, FunctionType]]:

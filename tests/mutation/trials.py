@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import doctest
 import functools
 import importlib
 import inspect
@@ -90,8 +91,13 @@ def cases(primitives: Sequence[str], first: int, last: int, limit: float = LONGE
 def trials_of(module: ModuleType) -> Iterator[Trial]:
     """The tests of a module but for slow ones, the gradient tests and those with fixtures of their own.
 
-    A name is that of the module and the function, ``tests.test_core::test_add[3]``.
+    A name is that of the module and the function, ``tests.test_core::test_add[3]``. Of a module that holds no tests,
+    the examples of its docstrings.
     """
+    if not module.__name__.rpartition(".")[2].startswith("test_"):
+        yield from (
+            Trial(f"{module.__name__}::{e.name}", functools.partial(_run_examples, e)) for e in _examples(module)
+        )
     for name, test in list(vars(module).items()):
         if isinstance(test, type) and issubclass(test, unittest.TestCase) and test.__module__ != "unittest.case":
             yield Trial(f"{module.__name__}::{name}", functools.partial(_run_machine, test))
@@ -125,6 +131,17 @@ def _run_test(test: Any, parameters: dict[str, Any], fixtures: Sequence[str]) ->
         QUIETLY(test)
     with contextlib.ExitStack() as stack:
         test(**parameters, **{name: stack.enter_context(_FIXTURES[name]()) for name in fixtures})
+
+
+def _examples(module: ModuleType) -> list[doctest.DocTest]:
+    return [found for found in doctest.DocTestFinder().find(module) if found.examples]
+
+
+def _run_examples(test: doctest.DocTest) -> None:
+    flags = doctest.NORMALIZE_WHITESPACE | doctest.FAIL_FAST
+    copied = doctest.DocTest(test.examples, dict(test.globs), test.name, test.filename, test.lineno, test.docstring)
+    failed, _ = doctest.DocTestRunner(verbose=False, optionflags=flags).run(copied)
+    assert not failed
 
 
 def _run_machine(machine: Any) -> None:

@@ -316,8 +316,11 @@ def test_repr_is_pytorchs_tree():
 def test_a_parameter_keeps_its_name_when_it_is_frozen_thawed_and_copied():
     layer = nn.Linear(2, 3)
     assert (layer.weight.name, layer.weight.node.name) == ("weight", "weight")
+    owner = layer.weight.node.owner
     layer.weight.requires_grad = False
     layer.weight.requires_grad = True
+    assert owner
+    assert layer.weight.node.owner == owner
     twin = copy.deepcopy(layer)
     assert [p.node.name for module in (layer, twin) for p in (module.weight, module.bias)] == ["weight", "bias"] * 2
     frozen = nn.Linear(2, 3)
