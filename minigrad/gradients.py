@@ -11,7 +11,7 @@ import numpy as np
 from .backward import graph_of, reverse_pass, seed_of
 from .core import Leaf, Tensor, recording, untracked
 from .higher_order import recorded_pass
-from .keeping import is_recorded
+from .keeping import CALLS, differentiating, is_recorded
 from .overwrites import written
 
 __all__: list[str] = []
@@ -63,7 +63,8 @@ def _backward_recorded(output: Tensor, gradient: Any) -> None:
     node, index, g = seed_of(output, gradient)
     seed = gradient if isinstance(gradient, Tensor) and gradient.dtype == g.dtype else untracked(g)
     leaves = [node for node in graph_of([node]).nodes if isinstance(node, Leaf)]
-    found = recorded_pass([(node, index, seed)], leaves)
+    with differentiating(CALLS):  # its own calls may be differentiated as well
+        found = recorded_pass([(node, index, seed)], leaves)
     with _adding, recording():
         for leaf, grad in found.items():
             leaf.grad = grad if leaf.grad is None else grad + leaf.grad

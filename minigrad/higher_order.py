@@ -99,23 +99,19 @@ def _run_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
 
 def _chosen_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
     primitive, residuals = cast(Primitive, node.primitive), cast("tuple[Any, ...]", node.residuals)
-    rule: Any = primitive.vjp_on_tensors
-    inputs_needed = needs_inputs(primitive, residuals)
-    if (inputs_needed and rule is None and primitive.reference is None) or (
-        not inputs_needed and is_undeclared(primitive, residuals)
-    ):
+    by_reference = needs_inputs(primitive, residuals)
+    lost = primitive.reference is None if by_reference else is_undeclared(primitive, residuals)
+    if lost:
         advice = "give it a reference or vjp_on_tensors, since some are derived"
         if is_undeclared(primitive, residuals):
             advice = (
                 "declare what its residuals are, @primitive(residuals=…), if its VJP can run on tensors, or a reference"
             )
         raise TypeError(f"{primitive.name} has no derivative of its derivative: {advice}")
-    if not inputs_needed:
-        return (rule or primitive.vjp)(g, needs, *_residual_tensors(node, primitive, residuals))
-    inputs = _input_tensors(node, primitive, residuals)
-    if rule is not None:
-        return rule(g, needs, *_residual_tensors(node, primitive, residuals), inputs=inputs)
-    return _pull_reference(node, primitive, g, needs, inputs)
+    if by_reference:
+        return _pull_reference(node, primitive, g, needs, _input_tensors(node, primitive, residuals))
+    rule: Any = primitive.vjp_on_tensors or primitive.vjp
+    return rule(g, needs, *_residual_tensors(node, primitive, residuals))
 
 
 def _attached(array: Any, node: Node, index: int) -> Tensor:

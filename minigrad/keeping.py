@@ -44,9 +44,9 @@ class Kept(tuple[Any, ...]):
 
 
 def needs_inputs(primitive: Primitive, residuals: Any) -> bool:
-    """Whether a VJP on tensors needs the inputs of a call besides its residuals."""
+    """Whether the VJP cannot run on tensors, since a residual is derived, so that the reference needs the inputs."""
     if primitive.vjp_on_tensors is not None:
-        return primitive.takes_inputs
+        return False
     return "derived" in (primitive.residuals or ()) or is_undeclared(primitive, residuals)
 
 

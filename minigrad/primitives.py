@@ -9,7 +9,6 @@ take `_call`.
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast, overload
 
@@ -119,9 +118,6 @@ def _declare(record: Primitive) -> PrimitiveFunction:
     def decorator(attribute: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def declare(rule: Callable[..., Any]) -> Callable[..., Any]:
             setattr(record, attribute, _named(rule, f"{record.name}_{attribute}"))
-            if attribute == "vjp_on_tensors":
-                inputs = inspect.signature(rule).parameters.get("inputs")
-                record.takes_inputs = inputs is not None and inputs.kind is inspect.Parameter.KEYWORD_ONLY
             return rule
 
         return declare

@@ -69,13 +69,12 @@ class Primitive:
             derivatives of derivatives the VJP's g is a tuple, in which its cotangent (or None) is behind the outputs'.
             Those not named are constants. None if it was not declared.
         vjp_on_tensors: the VJP of tensors, if `vjp` does not run on them or has no right derivative there; or None.
-            If it has a keyword ``inputs`` it is given all inputs besides (`takes_inputs`).
         batched_vjp: the VJP of cotangents with one axis more, in front; or None if there is none but one by one.
     """
 
     __slots__ = ("arguments", "batched_vjp", "broadcasts", "commutative", "cost", "differentiable", "entrywise",
                  "first_hidden", "forward", "module", "name", "options", "reference", "residuals", "signature",
-                 "steps", "takes_inputs", "variadic", "vjp", "vjp_on_tensors")  # fmt: skip
+                 "steps", "variadic", "vjp", "vjp_on_tensors")  # fmt: skip
 
     def __init__(
         self,
@@ -98,7 +97,6 @@ class Primitive:
         self.vjp: Callable[..., Any] = self._no_vjp
         self.reference: Callable[..., Any] | None = None
         self.vjp_on_tensors: Callable[..., Any] | None = None
-        self.takes_inputs = False
         self.batched_vjp: Callable[..., Any] | None = None
         self.cost: Callable[[Shapes, Shape, Mapping[str, Any]], int] | None = None
         self.signature = inspect.signature(forward)

@@ -72,17 +72,14 @@ def nothing_unneeded(record: Primitive) -> Iterator[None]:
     """Inside, the primitive's rules must give None (or the cotangent that they got) for what is not needed."""
 
     def watching(rule: Callable[..., Any], by_products: set[int]) -> Callable[..., Any]:
-        def watched(g: Any, needs: Any, *residuals: Any, **inputs: Any) -> Any:
-            grads = rule(g, needs, *residuals, **inputs)
+        def watched(g: Any, needs: Any, *residuals: Any) -> Any:
+            grads = rule(g, needs, *residuals)
             for i, (grad, need) in enumerate(zip(grads, needs, strict=True)):
                 free = need or grad is None or grad is g or i in by_products
                 assert free, f"{record.name} computed the cotangent of {record.input_name(i)}, which nobody needs"
             return grads
 
-        def with_inputs(g: Any, needs: Any, *residuals: Any, inputs: Any) -> Any:
-            return watched(g, needs, *residuals, inputs=inputs)
-
-        return with_inputs if rule.__code__.co_kwonlyargcount else watched
+        return watched
 
     before = record.vjp, record.vjp_on_tensors
     record.vjp = watching(record.vjp, BY_PRODUCTS.get(record.name, set()))

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import ops
-from minigrad.keeping import Kept, is_undeclared
+from minigrad.keeping import Kept, is_undeclared, needs_inputs
 from minigrad.primitives import PRIMITIVES, Primitive
 from tests.peers import Peer
-from tests.test_registry import DIFFERENTIABLE, MODULES, RECORDS
+from tests.test_registry import DIFFERENTIABLE, INTERNAL, MODULES, RECORDS
 
 PYTORCH = Peer(__name__)
 
@@ -547,16 +547,64 @@ def test_what_a_residual_of_unknown_origin_may_depend_on(value, expected):
     assert bool(is_undeclared(silent, (3, value))) is expected
 
 
-def test_what_calls_did_not_keep_is_named():
-    logits = mg.tensor(np.zeros((2, 3)), requires_grad=True)
-    state = mg.tensor(np.ones((1, 1)), requires_grad=True)
-    h, _ = ops.lstm_cell(np.zeros((1, 4)), state)
-    with pytest.raises(ValueError, match=r"lstm_cell kept too little.*run the forward within mg\.create_graph\(\)"):
-        h.sum().backward(create_graph=True)
+@pytest.fixture
+def sloped():
+    """A primitive k x^3 that keeps its slope, which is derived, so that its reference is differentiated."""
+
+    @mg.primitive(residuals=("derived",))
+    def sloped_cube(x, k):
+        return k * x**3, (3 * k * x**2,)
+
+    @sloped_cube.vjp
+    def _(g, needs, slope):
+        return (g * slope, None)
+
+    @sloped_cube.reference
+    def _(x, k):
+        return k * x * x * x
+
+    yield sloped_cube
+    del PRIMITIVES[f"{__name__}.sloped_cube"]
+
+
+def test_what_calls_did_not_keep_is_named(sloped):
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(ValueError, match=r"sloped_cube kept too little.*run the forward within mg\.create_graph\(\)"):
+        sloped(x, 2.0).sum().backward(create_graph=True)
     with mg.create_graph():
-        loss = mg.cross_entropy(logits, [0, 1])
+        loss = sloped(x, 2.0).sum()
     loss.backward(create_graph=True)
-    assert isinstance(logits.grad, mg.Tensor)
+    assert isinstance(x.grad, mg.Tensor)
+
+
+@pytest.mark.parametrize("name", sorted(set(DIFFERENTIABLE) - INTERNAL))
+def test_no_call_needs_a_context_for_a_pass_that_leaves_a_graph(name):
+    """As in other frameworks, `backward(create_graph=True)` alone will do."""
+    assert not needs_inputs(RECORDS[name], ())
+
+
+def test_backward_that_leaves_a_graph_may_be_repeated_in_it():
+    """Without a context: the reverse loop of an LSTM, which the first pass calls, keeps its inputs for the third."""
+    rng = np.random.default_rng(0)
+    x, *weights = (rng.normal(size=shape) for shape in ((2, 4, 3), (3, 12), (3, 12), (12,)))
+    f = lambda h0: (ops.lstm(x, h0, *weights)[0] ** 2).sum()  # noqa: E731
+    squared = lambda f: lambda h0: (mg.grad(f)(h0) ** 2).sum()  # noqa: E731
+    h0 = mg.tensor(rng.normal(size=(2, 3)), requires_grad=True)
+    loss = f(h0)
+    for _ in range(3):
+        h0.zero_grad()
+        loss.backward(create_graph=True)
+        loss = (h0.grad * h0.grad).sum()
+    np.testing.assert_allclose(h0.grad.data, mg.grad(squared(squared(f)))(h0.detach()).data, rtol=1e-9)
+
+
+def test_an_input_that_was_written_into_is_named(sloped):
+    x, k = mg.tensor([1.0, 2.0], requires_grad=True), mg.tensor([3.0, 3.0])
+    with mg.create_graph():
+        y = sloped(x, k)
+    k[0] = 4.0
+    with pytest.raises(ValueError, match=r"sloped_cube: an input, float32 \(2,\), was written into since the call"):
+        y.sum().backward(create_graph=True)
 
 
 def test_a_primitive_that_does_not_say_what_its_residuals_are_is_named():
@@ -742,13 +790,6 @@ def test_freed_and_overwritten_residuals_are_refused():
     cell[0] = 4.0
     with pytest.raises(ValueError, match=r"written into since"):
         h.sum().backward(create_graph=True)
-    logits = mg.tensor(np.zeros((1, 4)))  # no residual, but an input
-    cell = mg.tensor(np.ones((1, 1)), requires_grad=True)
-    with mg.create_graph():
-        h, _ = ops.lstm_cell(logits, cell)
-    logits[0, 0] = 4.0
-    with pytest.raises(ValueError, match=r"lstm_cell: an input, float64 \(1, 4\), was written into since the call"):
-        h.sum().backward(create_graph=True)
 
 
 def test_results_are_constants_where_nobody_can_differentiate_them():
@@ -768,16 +809,15 @@ def test_results_are_constants_where_nobody_can_differentiate_them():
         assert not gradient.requires_grad
 
 
-def test_inputs_are_kept_only_where_a_derivative_of_a_derivative_may_need_them():
-    """Of a cell, whose residuals are derived."""
+def test_inputs_are_kept_only_where_a_derivative_of_a_derivative_may_need_them(sloped):
     kept = []
 
-    def f(logits):
-        h, _ = ops.lstm_cell(logits, np.ones((1, 1)))
-        kept.append(isinstance(h.node.residuals, Kept))
-        return h.sum()
+    def f(x):
+        y = sloped(x, 2.0)
+        kept.append(isinstance(y.node.residuals, Kept))
+        return y.sum()
 
-    x = np.zeros((1, 4))
+    x = np.ones((1, 4))
     mg.grad(f)(x)
     mg.vjp(f, x)[1](1.0)
     mg.jacobian(f)(x)

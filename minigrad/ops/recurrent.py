@@ -317,7 +317,7 @@ def _(x: Tensor, h0: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor, lengths: Any = N
 # --- LSTM -------------------------------------------------------------------------------------------
 
 
-@primitive(residuals=("derived", "c", "derived"))
+@primitive(residuals=("hidden 2", "c", "derived"))
 def lstm_cell(a: Array, c: Array) -> tuple[tuple[Array, Array], tuple[Any, ...]]:
     """The LSTM's cell by itself: the next states from pre-activations, gates in the order i, f, o, g.
 
@@ -352,38 +352,46 @@ def _rounded(h: Array, c: Array, dtype: Any) -> tuple[Array, Array]:
 
 @lstm_cell.vjp
 def _(g: Any, needs: tuple[bool, ...], gates: Array, c: Array, tanh_c: Array) -> Any:
-    dh = np.zeros_like(tanh_c) if g[0] is None else g[0]
-    dc = np.zeros_like(tanh_c) if g[1] is None else g[1].astype(tanh_c.dtype)
     da = np.empty((len(c), 4 * c.shape[1]), gates.dtype)
-    lstm_states_vjp(dh, dc, gates, c, tanh_c, by_gate(da, c.shape[1]))
+    dc = _pull_cell(g, gates, c, tanh_c, by_gate(da, c.shape[1]))
     return da if needs[0] else None, dc if needs[1] else None
 
 
 @lstm_cell.vjp_on_tensors
-def _(g: Any, needs: tuple[bool, ...], gates: Array, c: Any, tanh_c: Array, *, inputs: Any) -> Any:
-    a, c = map(widened, inputs)
-    da, dc = _pull_cell_on_tensors(g, a, c)
+def _(g: Any, needs: tuple[bool, ...], gates: Any, c: Any, tanh_c: Array) -> Any:
+    da, dc = _pull_cell_on_tensors(g, gates, widened(c))
     return da if needs[0] else None, dc if needs[1] else None
 
 
-def _pull_cell_on_tensors(g: Any, a: Any, c: Any) -> tuple[Any, Any]:
-    """Cotangents of pre-activations and cell state from those of h' and c' (None for zeros), of tensors.
+def _pull_cell(g: Any, gates: Array, c: Array, tanh_c: Array, da: Array) -> Array:
+    """The cotangent of c, and into ``da`` that of the pre-activations, from those of h', c' and gates (4, N, H).
 
-    With smooth formulas: 1 - s of s = sigmoid(a) is sigmoid(-a), exact in both tails.
+    None stands for zeros, and the last one may be missing.
     """
-    from .activations import sigmoid
+    gh, gc, g_gates = (*g, None)[:3]
+    dh = np.zeros_like(tanh_c) if gh is None else gh
+    dc = np.zeros_like(tanh_c) if gc is None else gc.astype(tanh_c.dtype)
+    lstm_states_vjp(dh, dc, gates, c, tanh_c, da)
+    if g_gates is not None:
+        lstm_gates_vjp(g_gates, gates, da)
+    return dc
+
+
+def _pull_cell_on_tensors(g: Any, gates: Any, c: Any) -> tuple[Any, Any]:
+    """As :func:`_pull_cell`, of tensors: cotangents of the pre-activations (N, 4H) and of c."""
     from .elementwise import tanh
 
-    (gh, gc), H = g, c.shape[1]
-    blocks = [a[:, k * H : (k + 1) * H] for k in range(3)]
-    i, f, o = map(sigmoid, blocks)
-    slope_i, slope_f, slope_o = (s * sigmoid(-block) for s, block in zip((i, f, o), blocks, strict=True))
-    z = tanh(a[:, 3 * H :])
+    gh, gc, g_gates = (*g, None)[:3]
+    u, z = gates[:3], gates[3]
+    sigmoids = 1 / (1 + u)
+    (i, f, o), (slope_i, slope_f, slope_o) = sigmoids, u * sigmoids * sigmoids  # s (1 - s), exact in both tails
     y = tanh(f * c + i * z)
     gh = np.zeros(c.shape, c.dtype) if gh is None else widened(gh)
     dc = _added(gh * (o * (1 - y * y)), None if gc is None else widened(gc))
-    da = np.concatenate([dc * (z * slope_i), dc * (c * slope_f), gh * (y * slope_o), dc * (i * (1 - z * z))], axis=1)
-    return da, dc * f
+    da = np.stack([dc * (z * slope_i), dc * (c * slope_f), gh * (y * slope_o), dc * (i * (1 - z * z))])
+    if g_gates is not None:
+        da = da + g_gates * np.concatenate([-u, (1 - z * z)[None]])
+    return np.swapaxes(da, 0, 1).reshape(len(c), 4 * c.shape[1]), dc * f
 
 
 @lstm_cell.reference
@@ -391,7 +399,7 @@ def _(a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     return _reference_cell(a, c)
 
 
-@primitive(residuals=("x", "h", "c", "Wx", "Wh", "derived", "derived"))
+@primitive(residuals=("x", "h", "c", "Wx", "Wh", "hidden 2", "derived"))
 def lstm_step(
     x: Array, h: Array, c: Array, Wx: Array, Wh: Array, b: Array
 ) -> tuple[tuple[Array, Array], tuple[Any, ...]]:
@@ -414,9 +422,9 @@ def lstm_step(
     (array([[0.6082]]), array([[0.8491]]))
     """
     dtype = _check(x, h, Wx, Wh, b, 4, "ND", c)
-    gates = _preactivations(x, h, Wx, Wh, b, dtype)
+    gates = by_gate(_preactivations(x, h, Wx, Wh, b, dtype), h.shape[1])
     c_next, tanh_c, h_next = (np.empty(h.shape, gates.dtype) for _ in range(3))
-    lstm_states(by_gate(gates, h.shape[1]), c, c_next, tanh_c, h_next)
+    lstm_states(gates, c, c_next, tanh_c, h_next)
     return _rounded(h_next, c_next, dtype), (x, h, c, Wx, Wh, gates, tanh_c)
 
 
@@ -424,22 +432,15 @@ def lstm_step(
 def _(
     g: Any, needs: tuple[bool, ...], x: Array, h: Array, c: Array, Wx: Array, Wh: Array, gates: Array, tanh_c: Array
 ) -> Any:
-    dh = np.zeros_like(tanh_c) if g[0] is None else g[0]
-    dc = np.zeros_like(tanh_c) if g[1] is None else g[1].astype(tanh_c.dtype)
-    da = np.empty_like(gates)
-    lstm_states_vjp(dh, dc, by_gate(gates, h.shape[1]), c, tanh_c, by_gate(da, h.shape[1]))
+    da = np.empty((len(h), Wh.shape[1]), gates.dtype)
+    dc = _pull_cell(g, gates, c, tanh_c, by_gate(da, h.shape[1]))
     dx, dh, *weights = _pull_step(da, needs[:2] + needs[3:], x, h, Wx, Wh)
     return dx, dh, dc, *weights
 
 
 @lstm_step.vjp_on_tensors
-def _(
-    g: Any, needs: tuple[bool, ...], x: Any, h: Any, c: Any, Wx: Any, Wh: Any, gates: Array, tanh_c: Array, *,
-    inputs: Any,
-) -> Any:  # fmt: skip
-    *_, b = inputs
-    a = widened(x) @ widened(Wx) + widened(h) @ widened(Wh) + b
-    da, dc = _pull_cell_on_tensors(g, a, widened(c))
+def _(g: Any, needs: tuple[bool, ...], x: Any, h: Any, c: Any, Wx: Any, Wh: Any, gates: Any, tanh_c: Array) -> Any:
+    da, dc = _pull_cell_on_tensors(g, gates, widened(c))
     dx, dh, *weights = _pull_step_on_tensors(da, needs[:2] + needs[3:], x, h, Wx, Wh)
     return dx, dh, dc, *weights
 

@@ -109,12 +109,12 @@ def _forward(record: Primitive, function: Callable[..., Any], /, *arrays: Any, *
         _here.forward = _tell(record, "forward", clock, place, arrays, outputs, cost, failed)
 
 
-def _vjp(record: Primitive, function: Callable[..., Any], /, *arguments: Any, **inputs: Any) -> Any:
+def _vjp(record: Primitive, function: Callable[..., Any], /, *arguments: Any) -> Any:
     """A VJP of a primitive, with a clock around it."""
     node, _here.node = _here.node, None
     result, end, taken, begin = None, 0, _here.taken, perf_counter_ns()
     try:
-        result = function(*arguments, **inputs)
+        result = function(*arguments)
         end = perf_counter_ns()
         return result
     finally:
