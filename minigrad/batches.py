@@ -54,14 +54,9 @@ def _pull(node: Node, cotangents: tuple[Array | None, ...], needs: tuple[bool, .
 
 def _batched_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
     primitive, residuals = cast(Primitive, node.primitive), cast("tuple[Any, ...]", node.residuals)
-    if primitive.batched_vjp is not None and not _holds_hidden(primitive, g):
+    if primitive.batched_vjp is not None:
         return primitive.batched_vjp(g, needs, *residuals)
     return (primitive.vjp if primitive.entrywise else partial(_one_by_one, primitive))(g, needs, *residuals)
-
-
-def _holds_hidden(primitive: Primitive, g: Any) -> bool:
-    """Whether cotangents of hidden outputs are among them, which only the usual rule takes."""
-    return primitive.first_hidden is not None and isinstance(g, tuple) and len(g) > primitive.first_hidden
 
 
 def _one_by_one(primitive: Primitive, g: Any, needs: tuple[bool, ...], *residuals: Any) -> tuple[Any, ...]:

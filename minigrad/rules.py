@@ -66,7 +66,7 @@ class Primitive:
         residuals: what each residual is, in order: the name of an input (of variadic ones: the list of all), "output"
             (or "output 1" of the second one), "constant", or "derived" for anything else that depends on the inputs.
             "hidden 1" (behind one output; "hidden 2" is next) is derived, and becomes an output that nobody sees: in
-            derivatives of derivatives the VJP's g is a tuple, in which its cotangent (or None) is behind the outputs'.
+            derivatives of derivatives the VJPs' g is a tuple, in which its cotangent (or None) is behind the outputs'.
             Those not named are constants. None if it was not declared.
         vjp_on_tensors: the VJP of tensors, if `vjp` does not run on them or has no right derivative there; or None.
         batched_vjp: the VJP of cotangents with one axis more, in front; or None if there is none but one by one.

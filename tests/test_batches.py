@@ -11,12 +11,13 @@ import pytest
 
 import minigrad as mg
 from minigrad import batches, ops
+from minigrad.ops import recurrent
 from minigrad.ops.convolution import _conv2d_filters
 from minigrad.ops.kernels.windows import Windows
 from minigrad.primitives import PRIMITIVES, primitive
 
-# Those whose rule is called once a cotangent: a map given as a function on arrays of one shape, and recurrent layers.
-ONE_BY_ONE = {"linear_map", "lstm", "lstm_cell", "lstm_slopes", "lstm_step", "pull_through_time", "rnn", "rnn_step"}
+# Whose rule is called once a cotangent: a map that is given as a function on arrays of one shape.
+ONE_BY_ONE = {"linear_map"}
 
 
 def test_which_primitives_run_one_by_one():
@@ -201,3 +202,68 @@ def test_a_hessian_of_a_network_agrees_with_one_product_a_row():
     x = rng.standard_normal(6)
     rows = [mg.hvp(loss, [x], [v])[0].numpy() for v in np.eye(6)]
     np.testing.assert_allclose(mg.hessian(loss)(x).numpy(), rows, rtol=1e-10, atol=1e-12)
+
+
+def recurrent_case(kind, options):
+    """A recurrent layer as a function of all its inputs, and these: sequences of unlike lengths, some of length 0."""
+    rng = np.random.default_rng(0)
+    N, T, D, H = 3, 4, 2, 3
+    G = H if kind == "rnn" else 4 * H
+    function = getattr(ops, kind)
+    x = rng.standard_normal((5, D) if "indices" in options else (N, T, D))
+    inputs = [x, rng.standard_normal((N, H)), *(rng.standard_normal(s) for s in ((D, G), (H, G), (G,)))]
+    if kind == "lstm":
+        inputs.append(rng.standard_normal((N, H)))
+    return lambda *inputs: function(*inputs, **options), inputs
+
+
+OF_LAYERS = {
+    "": {},
+    "lengths": {"lengths": [2, 0, 4]},
+    "indices": {"indices": np.arange(12).reshape(3, 4) % 4},
+    "both": {"lengths": [1, 4, 2], "indices": np.arange(12).reshape(3, 4) % 5},
+}
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("options", OF_LAYERS)
+@pytest.mark.parametrize("kind", ["rnn", "lstm"])
+def test_recurrent_layers(kind, options, groups, monkeypatch):
+    """Jacobians of the states, and Hessians, in which cotangents come back to what the layers keep."""
+    monkeypatch.setattr(recurrent, "groups_of", lambda *_: groups)
+    layer, inputs = recurrent_case(kind, OF_LAYERS[options])
+    states = lambda *inputs: layer(*inputs) if kind == "rnn" else ops.concatenate(layer(*inputs), -1)  # noqa: E731
+    check_rows(states, *inputs)
+    if kind == "lstm":
+        check_rows(lambda *inputs: layer(*inputs)[1], *inputs)  # with nothing for h
+    gradient = mg.grad(lambda *inputs: (states(*inputs) ** 3).sum(), argnums=tuple(range(len(inputs))))
+    flat = lambda *inputs: ops.concatenate([g.reshape(-1) for g in gradient(*inputs)])  # noqa: E731
+    check_rows(flat, *inputs, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["rnn_step", "lstm_step", "lstm_cell"])
+def test_recurrent_steps(kind):
+    rng = np.random.default_rng(0)
+    N, D, H = 3, 2, 4
+    G = H if kind == "rnn_step" else 4 * H
+    weights = [rng.standard_normal(s) for s in ((D, G), (H, G), (G,))]
+    x, h, c, a = (rng.standard_normal((N, n)) for n in (D, H, H, G))
+    inputs = {"rnn_step": [x, h, *weights], "lstm_step": [x, h, c, *weights], "lstm_cell": [a, c]}[kind]
+    step = getattr(ops, kind)
+    states = step if kind == "rnn_step" else lambda *inputs: ops.concatenate(step(*inputs), -1)
+    check_rows(states, *inputs)
+    if kind != "rnn_step":
+        check_rows(lambda *inputs: step(*inputs)[1], *inputs)
+    gradient = mg.grad(lambda *inputs: (states(*inputs) ** 3).sum(), argnums=tuple(range(len(inputs))))
+    check_rows(lambda *inputs: ops.concatenate([g.reshape(-1) for g in gradient(*inputs)]), *inputs, rtol=1e-9)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+@pytest.mark.parametrize("ignored", [None, 1])
+def test_cotangents_that_come_back_to_the_rows_of_a_cross_entropy(reduction, ignored):
+    logits = np.random.default_rng(0).standard_normal((4, 3))
+    loss = lambda x: (ops.cross_entropy(x, [0, 1, 2, 1], reduction, ignored) ** 2).sum()  # noqa: E731
+    check_rows(mg.grad(loss), logits)
+    mask = np.array([[True, ignored is None], [True, True]])
+    loss = lambda x: ops.temporal_softmax_loss(x, [[0, 1], [2, 1]], mask) ** 2  # noqa: E731
+    check_rows(mg.grad(loss), logits.reshape(2, 2, 3))

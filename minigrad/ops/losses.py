@@ -156,9 +156,20 @@ def pull_classes_on_tensors(g: Any, rows: Any, keep: Array | None, shape: tuple[
     return d.reshape(shape) if keep is None else mapped(d, lambda r: spread(r, keep, shape), lambda u: u[keep])
 
 
+def pull_classes_of_batch(g: Any, rows: Array, keep: Array | None, shape: tuple[int, ...], made_of: Any) -> Any:
+    """As :func:`pull_classes`, of many cotangents at once."""
+    g, g_rows = g if isinstance(g, tuple) else (g, None)
+    d = None if g is None else pull_batch(g, rows, keep, shape)
+    if g_rows is None:
+        return d
+    bent = rows_vjp(g_rows, probabilities(rows, *made_of), made_of[2])
+    bent = np.stack([spread(one, keep, shape) for one in bent])
+    return bent if d is None else d + bent
+
+
 @cross_entropy.batched_vjp
-def _(g: Array, needs: Any, rows: Array, keep: Array | None, shape: tuple[int, ...], made_of: Any) -> Any:
-    return pull_batch(g, rows, keep, shape), None
+def _(g: Any, needs: Any, rows: Array, *rest: Any) -> Any:
+    return pull_classes_of_batch(g, rows, *rest), None
 
 
 @cross_entropy.reference

@@ -16,6 +16,7 @@ the LSTM's gates in the order i, f, o, g; S. Hochreiter and J. Schmidhuber, Long
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -26,6 +27,7 @@ from ..primitives import Steps, primitive
 from ..rules import Shape, Shapes
 from ..spec import Array
 from .kernels.cells import lstm_gates_vjp, lstm_states, lstm_states_vjp, tanh_vjp
+from .kernels.copies import Copies, each, pull_weights_of_copies
 from .kernels.numerics import column_sums, widened
 from .kernels.packing import Group, Inputs, Packing, check_places
 from .kernels.sequences import by_gate, groups_of, project, pull_weights, run, run_back
@@ -81,27 +83,22 @@ def _preactivations(x: Array, h: Array, Wx: Array, Wh: Array, b: Array, dtype: A
     return y  # type: ignore[no-any-return]
 
 
-def _pull_step(da: Array, needs: Any, x: Array, h: Array, Wx: Array, Wh: Array) -> tuple[Any, ...]:
-    """Cotangents of x, h, Wx, Wh, b, each if it is needed, from those of the pre-activations (N, gates H)."""
-    return (
-        da @ Wx.T if needs[0] else None,
-        da @ Wh.T if needs[1] else None,
-        x.T @ da if needs[2] else None,
-        h.T @ da if needs[3] else None,
-        column_sums(da) if needs[4] else None,
-    )
+def _pull_step(da: Any, needs: Any, x: Any, h: Any, Wx: Any, Wh: Any, sums: Any = column_sums) -> tuple[Any, ...]:
+    """Cotangents of x, h, Wx, Wh, b, each if it is needed, from those of the pre-activations (N, gates H).
 
-
-def _pull_step_on_tensors(da: Any, needs: Any, x: Any, h: Any, Wx: Any, Wh: Any) -> tuple[Any, ...]:
-    """As :func:`_pull_step`, of tensors."""
+    Of arrays, tensors, or many cotangents at once (R, N, gates H); ``sums`` adds their rows.
+    """
     x, h, Wx, Wh = map(widened, (x, h, Wx, Wh))
     return (
         da @ Wx.T if needs[0] else None,
         da @ Wh.T if needs[1] else None,
         x.T @ da if needs[2] else None,
         h.T @ da if needs[3] else None,
-        da.sum(axis=0) if needs[4] else None,
+        sums(da) if needs[4] else None,
     )
+
+
+_sums = partial(np.sum, axis=-2)  # of the rows of tensors, or of each of many cotangents
 
 
 def _added(*cotangents: Any) -> Any:
@@ -113,6 +110,11 @@ def _added(*cotangents: Any) -> Any:
 def _packed(packing: Packing, g: Any) -> Any:
     """Cotangents (N, T, H) of states that come out as those of rows (M, H), arrays or tensors."""
     return None if g is None else mapped(widened(g), packing.pack, packing.unpack)
+
+
+def _packed_each(packing: Packing, g: Any) -> Any:
+    """As :func:`_packed`, of many cotangents at once."""
+    return None if g is None else each(packing.pack, widened(g))
 
 
 def _unpacked(inputs: Inputs, d: Any) -> Any:
@@ -219,7 +221,12 @@ def _(g: Array, needs: tuple[bool, ...], x: Array, h: Array, Wx: Array, Wh: Arra
 
 @rnn_step.vjp_on_tensors
 def _(g: Any, needs: tuple[bool, ...], x: Any, h: Any, Wx: Any, Wh: Any, y: Any) -> Any:
-    return _pull_step_on_tensors(widened(g) * (1 - y * y), needs, x, h, Wx, Wh)
+    return _pull_step(widened(g) * (1 - y * y), needs, x, h, Wx, Wh, _sums)
+
+
+@rnn_step.batched_vjp
+def _(g: Any, needs: tuple[bool, ...], x: Array, h: Array, Wx: Array, Wh: Array, y: Array) -> Any:
+    return _pull_step(widened(g) * (1 - y * y), needs, x, h, Wx, Wh, _sums)
 
 
 @rnn_step.cost
@@ -278,13 +285,36 @@ def _(
     g: Any, needs: tuple[bool, ...], rows: Array, h0: Array, h: Array, Wx: Array, Wh: Array, packing: Packing,
     inputs: Inputs,
 ) -> Any:  # fmt: skip
+    g, g_rows, g_first, g_states = g if isinstance(g, tuple) else (g, None, None, None)
+    (dh0,), da = _pull_rnn(packing, Wh, _added(_packed(packing, g), g_states), h)
+    dx, dWx, dWh, db = pull_weights(needs, da, da, rows, h0, h, Wx, packing, inputs)
+    return _inputs_too(needs, inputs, dx, g_rows), _added(dh0, _unsorted(packing, g_first)), dWx, dWh, db
+
+
+def _pull_rnn(packing: Packing, Wh: Array, outside: Array | None, h: Array) -> tuple[list[Array], Array]:
+    """As :func:`.kernels.sequences.run_back`, of a vanilla RNN whose states were h (M, H)."""
+
     def cell_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> None:
         tanh_vjp(cotangents[0], h[group.step(t)], out=da[0])
 
-    g, g_rows, g_first, g_states = g if isinstance(g, tuple) else (g, None, None, None)
-    (dh0,), da = run_back(packing, Wh, [_added(_packed(packing, g), g_states)], h.dtype, cell_vjp)
-    dx, dWx, dWh, db = pull_weights(needs, da, da, rows, h0, h, Wx, packing, inputs)
-    return _inputs_too(needs, inputs, dx, g_rows), _added(dh0, _unsorted(packing, g_first)), dWx, dWh, db
+    return run_back(packing, Wh, [outside], h.dtype, cell_vjp)
+
+
+@rnn.batched_vjp
+def _(
+    g: Any, needs: tuple[bool, ...], rows: Array, h0: Array, h: Array, Wx: Array, Wh: Array, packing: Packing,
+    inputs: Inputs,
+) -> Any:  # fmt: skip
+    gs = g if isinstance(g, tuple) else (g, None, None, None)
+    copies = Copies(packing, next(len(d) for d in gs if d is not None), h.shape[1])
+    g, g_rows, g_first, g_states = gs
+    outside = _added(_packed_each(packing, g), g_states)
+    joined = None if outside is None else copies.join(outside)
+    (dh0,), da = _pull_rnn(copies.packing, Wh, joined, copies.repeat(h))
+    weights = pull_weights_of_copies(needs, copies.part(da), rows, packing.states_before(h0, h), Wx, inputs)
+    dx, *dW = weights
+    dx = _added(dx, each(inputs.unpack, g_rows)) if needs[0] else None
+    return dx, _added(copies.part(dh0), each(packing.unsort, g_first)), *dW
 
 
 @rnn.vjp_on_tensors
@@ -369,12 +399,23 @@ def _pull_cell(g: Any, gates: Array, c: Array, tanh_c: Array, da: Array) -> Arra
     None stands for zeros, and the last one may be missing.
     """
     gh, gc, g_gates = (*g, None)[:3]
-    dh = np.zeros_like(tanh_c) if gh is None else gh
-    dc = np.zeros_like(tanh_c) if gc is None else gc.astype(tanh_c.dtype)
+    dh = np.zeros(da.shape[1:], tanh_c.dtype) if gh is None else gh
+    dc = np.zeros(da.shape[1:], tanh_c.dtype) if gc is None else gc.astype(tanh_c.dtype)
     lstm_states_vjp(dh, dc, gates, c, tanh_c, da)
     if g_gates is not None:
         lstm_gates_vjp(g_gates, gates, da)
     return dc
+
+
+def _pull_cells(g: Any, gates: Array, c: Array, tanh_c: Array) -> tuple[Array, Array]:
+    """As :func:`_pull_cell` of R cotangents at once: those of the pre-activations (R, N, 4H) and of c (R, N, H)."""
+    gh, gc, g_gates = (*g, None)[:3]
+    R, (N, H) = next(len(d) for d in g if d is not None), c.shape
+    da = np.empty((R, N, 4 * H), gates.dtype)
+    apart = None if g_gates is None else g_gates.swapaxes(0, 1)
+    gates = gates[:, None]  # the same for all
+    dc = _pull_cell((gh, gc, apart), gates, c, tanh_c, np.moveaxis(da.reshape(R, N, 4, H), 2, 0))
+    return da, dc
 
 
 def _pull_cell_on_tensors(g: Any, gates: Any, c: Any) -> tuple[Any, Any]:
@@ -392,6 +433,12 @@ def _pull_cell_on_tensors(g: Any, gates: Any, c: Any) -> tuple[Any, Any]:
     if g_gates is not None:
         da = da + g_gates * np.concatenate([-u, (1 - z * z)[None]])
     return np.swapaxes(da, 0, 1).reshape(len(c), 4 * c.shape[1]), dc * f
+
+
+@lstm_cell.batched_vjp
+def _(g: Any, needs: tuple[bool, ...], gates: Array, c: Array, tanh_c: Array) -> Any:
+    da, dc = _pull_cells(g, gates, c, tanh_c)
+    return da if needs[0] else None, dc if needs[1] else None
 
 
 @lstm_cell.reference
@@ -441,7 +488,16 @@ def _(
 @lstm_step.vjp_on_tensors
 def _(g: Any, needs: tuple[bool, ...], x: Any, h: Any, c: Any, Wx: Any, Wh: Any, gates: Any, tanh_c: Array) -> Any:
     da, dc = _pull_cell_on_tensors(g, gates, widened(c))
-    dx, dh, *weights = _pull_step_on_tensors(da, needs[:2] + needs[3:], x, h, Wx, Wh)
+    dx, dh, *weights = _pull_step(da, needs[:2] + needs[3:], x, h, Wx, Wh, _sums)
+    return dx, dh, dc, *weights
+
+
+@lstm_step.batched_vjp
+def _(
+    g: Any, needs: tuple[bool, ...], x: Array, h: Array, c: Array, Wx: Array, Wh: Array, gates: Array, tanh_c: Array
+) -> Any:
+    da, dc = _pull_cells(g, gates, c, tanh_c)
+    dx, dh, *weights = _pull_step(da, needs[:2] + needs[3:], x, h, Wx, Wh, _sums)
     return dx, dh, dc, *weights
 
 
@@ -522,6 +578,17 @@ def _(
     Wx: Array, Wh: Array, packing: Packing, inputs: Inputs,
 ) -> Any:  # fmt: skip
     gh, gc, g_rows, g_h0, g_h, g_c0, g_c, g_gates = (*g, *[None] * 6)[:8]
+    outside = [_added(_packed(packing, gh), g_h), _added(_packed(packing, gc), g_c)]
+    (dh0, dc0), da = _pull_lstm(packing, Wh, outside, g_gates, c0, c, tanh_c, gates)
+    dx, dWx, dWh, db = pull_weights(needs, da, da, rows, h0, h, Wx, packing, inputs)
+    dh0, dc0 = _added(dh0, _unsorted(packing, g_h0)), _added(dc0, _unsorted(packing, g_c0))
+    return _inputs_too(needs, inputs, dx, g_rows), dh0, dWx, dWh, db, dc0
+
+
+def _pull_lstm(
+    packing: Packing, Wh: Array, outside: list[Any], g_gates: Any, c0: Array, c: Array, tanh_c: Array, gates: Array
+) -> tuple[list[Array], Array]:
+    """As :func:`.kernels.sequences.run_back`, of an LSTM, from what its steps kept and cotangents of its gates."""
 
     def cell_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> None:
         step = group.step(t)
@@ -531,11 +598,26 @@ def _(
         if g_gates is not None:
             lstm_gates_vjp(g_gates[step].reshape(da.shape), of_step, da)
 
-    outside = [_added(_packed(packing, gh), g_h), _added(_packed(packing, gc), g_c)]
-    (dh0, dc0), da = run_back(packing, Wh, outside, h.dtype, cell_vjp)
-    dx, dWx, dWh, db = pull_weights(needs, da, da, rows, h0, h, Wx, packing, inputs)
-    dh0, dc0 = _added(dh0, _unsorted(packing, g_h0)), _added(dc0, _unsorted(packing, g_c0))
-    return _inputs_too(needs, inputs, dx, g_rows), dh0, dWx, dWh, db, dc0
+    return run_back(packing, Wh, outside, c.dtype, cell_vjp)
+
+
+@lstm.batched_vjp
+def _(
+    g: Any, needs: tuple[bool, ...], rows: Array, h0: Array, h: Array, c0: Array, c: Array, tanh_c: Array, gates: Array,
+    Wx: Array, Wh: Array, packing: Packing, inputs: Inputs,
+) -> Any:  # fmt: skip
+    gh, gc, g_rows, g_h0, g_h, g_c0, g_c, g_gates = (*g, *[None] * 6)[:8]
+    copies = Copies(packing, next(len(d) for d in g if d is not None), h.shape[1])
+    outside = _added(_packed_each(packing, gh), g_h), _added(_packed_each(packing, gc), g_c)
+    joined = [None if d is None else copies.join(d) for d in outside]
+    inside = None if g_gates is None else copies.join_steps(g_gates)
+    kept = (*(copies.repeat(x) for x in (c0, c, tanh_c)), copies.repeat_steps(gates))
+    firsts, da = _pull_lstm(copies.packing, Wh, joined, inside, *kept)
+    weights = pull_weights_of_copies(needs, copies.part(da), rows, packing.states_before(h0, h), Wx, inputs)
+    dx, *dW = weights
+    dx = _added(dx, each(inputs.unpack, g_rows)) if needs[0] else None
+    dh0, dc0 = (_added(copies.part(d), each(packing.unsort, g)) for d, g in zip(firsts, (g_h0, g_c0), strict=True))
+    return dx, dh0, *dW, dc0
 
 
 @lstm.vjp_on_tensors

@@ -15,10 +15,10 @@ from ..primitives import ForwardResult, primitive
 from ..rules import Shape, Shapes
 from ..spec import Array
 from .kernels.affine_maps import affine_rows, pull_affine, pull_affine_batch
-from .kernels.cross_entropy import cross_entropy_rows, pull_batch, scaled_sum, score_rows
+from .kernels.cross_entropy import cross_entropy_rows, scaled_sum, score_rows
 from .kernels.numerics import narrowed
 from .kernels.rows import check_indices
-from .losses import pull_classes, pull_classes_on_tensors
+from .losses import pull_classes, pull_classes_of_batch, pull_classes_on_tensors
 from .products import pull_affine_on_tensors
 
 __all__ = ["temporal_affine", "temporal_softmax_loss"]
@@ -137,8 +137,8 @@ def _(g: Any, needs: Any, rows: Any, *rest: Any) -> Any:
 
 
 @temporal_softmax_loss.batched_vjp
-def _(g: Array, needs: Any, rows: Array, keep: Array | None, shape: tuple[int, ...], made_of: Any) -> Any:
-    return pull_batch(g, rows, keep, shape), None, None
+def _(g: Any, needs: Any, rows: Array, *rest: Any) -> Any:
+    return pull_classes_of_batch(g, rows, *rest), None, None
 
 
 @temporal_softmax_loss.reference

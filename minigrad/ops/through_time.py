@@ -19,6 +19,7 @@ from ..rules import Shape, Shapes
 from ..spec import Array
 from .kernels import slopes as kernels
 from .kernels.blocks import product
+from .kernels.copies import Copies, each
 from .kernels.packing import Packing
 
 __all__ = ["gate_slopes", "lstm_slopes", "pull_through_time"]
@@ -59,6 +60,28 @@ def _(
         states[0] if needs[2] else None,
         states[1] if needs[3] else None,
         a if needs[4] else None,
+    )
+
+
+@pull_through_time.batched_vjp
+def _(
+    g: Any, needs: tuple[bool, ...], slopes: Array, Wh: Array, da: Array, totals: list[Array], packing: Packing
+) -> Any:
+    R, H = next(len(d) for d in g if d is not None), len(Wh)
+    copies = Copies(packing, R, H)
+    p = np.zeros((len(da) * R, da.shape[1]), da.dtype) if g[0] is None else copies.join(g[0])
+    firsts = [each(lambda d: packing.sort(d, da.dtype), d) for d in g[1:]]
+    first = [np.zeros((packing.N * R, H), da.dtype) if d is None else copies.join(d) for d in firsts]
+    many = copies.repeat_steps(slopes)
+    a, states = kernels.push(copies.packing, Wh, many, p, first)
+    arrived = [copies.repeat(total) for total in totals]
+    before = copies.part(copies.packing.states_before(first[0], states[0]))
+    return (
+        copies.part_steps(kernels.pull_slopes(copies.packing, a, first, states, arrived)) if needs[0] else None,
+        before.swapaxes(1, 2) @ da if needs[1] else None,
+        copies.part(states[0]) if needs[2] else None,
+        copies.part(states[1]) if needs[3] else None,
+        copies.part_steps(a) if needs[4] else None,
     )
 
 
@@ -126,6 +149,15 @@ def lstm_slopes(gates: Array, before: Array, c: Array, packing: Any) -> ForwardR
 @lstm_slopes.vjp
 def _(g: Array, needs: tuple[bool, ...], gates: Array, before: Array, c: Array, packing: Packing) -> Any:
     found = kernels.lstm_slopes_vjp(g, gates, before, c, packing)
+    return tuple(d if need else None for d, need in zip(found, needs, strict=True))
+
+
+@lstm_slopes.batched_vjp
+def _(g: Array, needs: tuple[bool, ...], gates: Array, before: Array, c: Array, packing: Packing) -> Any:
+    copies = Copies(packing, len(g), c.shape[1])
+    kept = copies.repeat_steps(gates), copies.repeat(before), copies.repeat(c)
+    d_gates, d_before, d_c = kernels.lstm_slopes_vjp(copies.join_steps(g), *kept, copies.packing)
+    found = copies.part_steps(d_gates), copies.part(d_before), copies.part(d_c)
     return tuple(d if need else None for d, need in zip(found, needs, strict=True))
 
 

@@ -88,4 +88,4 @@ def lstm_gates_vjp(d: Array, gates: Array, da: Array) -> None:
     """
     u, g = gates[:3], gates[3]
     da[:3] -= u * d[:3]
-    da[3] += tanh_vjp(d[3], g)
+    da[3] += d[3] * (1 - g * g)

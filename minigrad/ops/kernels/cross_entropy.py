@@ -142,7 +142,7 @@ def rows_vjp(d: Any, p: Any, scale: float) -> Any:
     array([[ 0.25, -0.25]])
     """
     for _ in range(2):
-        d = d - np.sum(d * p, axis=1, keepdims=True)
+        d = d - np.sum(d * p, axis=-1, keepdims=True)
     return d * (p * scale)
 
 

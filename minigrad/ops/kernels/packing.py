@@ -90,10 +90,13 @@ class Packing:
     __slots__ = ("N", "T", "groups", "order", "rows", "steps", "times", "widest")
 
     def __init__(self, N: int, T: int, lengths: Any = None, groups: int = 1) -> None:
-        self.N, self.T = N, T
         lengths = np.full(N, T) if lengths is None else _checked(lengths, N, T)
         longest = np.argsort(-lengths, kind="stable")
-        parts = [longest[k::groups] for k in range(groups)]  # dealt like cards: all have about as much to do
+        self._lay(T, lengths, [longest[k::groups] for k in range(groups)])  # dealt like cards: all have as much to do
+
+    def _lay(self, T: int, lengths: Array, parts: list[Array]) -> None:
+        """Give the steps of the sequences of each group, the longest first, their rows."""
+        self.N, self.T = len(lengths), T
         self.order = np.concatenate(parts)
         self.groups: list[Group] = []
         first = start = 0
@@ -103,8 +106,21 @@ class Packing:
         self.steps = max(group.steps for group in self.groups)
         self.widest = max(map(len, parts))
         pairs = list(zip(parts, self.groups, strict=True))
-        self.rows = np.concatenate([longest[:0], *(part[:n] for part, group in pairs for n in group.alive)])
+        self.rows = np.concatenate([self.order[:0], *(part[:n] for part, group in pairs for n in group.alive)])
         self.times = np.concatenate([np.repeat(np.arange(T), group.alive) for group in self.groups])
+
+    def repeated(self, R: int) -> Packing:
+        """Every sequence R times: n R … n R + R - 1 are copies of n, and m R … m R + R - 1 are the rows of row m.
+
+        >>> Packing(N=2, T=2, lengths=[1, 2]).repeated(2).rows
+        array([2, 3, 0, 1, 2, 3])
+        """
+        copies = (self.order[:, None] * R + np.arange(R)).ravel()
+        lengths = np.bincount(self.rows, minlength=self.N)
+        result = object.__new__(Packing)
+        firsts = [group.first for group in self.groups]
+        result._lay(self.T, np.repeat(lengths, R), [copies[f.start * R : f.stop * R] for f in firsts])
+        return result
 
     def sort(self, first: Array, dtype: Any) -> Array:
         """Initial states (N, H) in the order of packing, a copy."""
