@@ -134,8 +134,8 @@ def gradgradcheck(f: Callable[..., Any], inputs: Any, **options: Any) -> bool:
         moved = dict(zip(chosen, points, strict=True))
         return tuple(_outputs(f(*(moved.get(i, Tensor(a)) for i, a in enumerate(arrays)))))
 
-    with no_grad():
-        outputs = floats(*(Tensor(arrays[i]) for i in chosen))
+    with recording():
+        outputs = floats(*(Tensor(arrays[i], requires_grad=True) for i in chosen))
     random = generator(options.get("rng", 0))
     cotangents = [random.standard_normal(o.shape).astype(o.dtype) for o in outputs]
 
@@ -144,7 +144,14 @@ def gradgradcheck(f: Callable[..., Any], inputs: Any, **options: Any) -> bool:
             _, pullback = vjp(floats, *args[: len(chosen)])
             return pullback(*args[len(chosen) :])  # type: ignore[no-any-return]
 
-    return gradcheck(pulled, [*(arrays[i] for i in chosen), *cotangents], **options)
+    try:
+        return gradcheck(pulled, [*(arrays[i] for i in chosen), *cotangents], **options)
+    except GradcheckError as error:
+        error.add_note(
+            f"gradgradcheck of {_names(f, outputs)}: the function that was checked is its gradient, which takes its "
+            f"{len(chosen)} floating input(s) and then {len(cotangents)} cotangent(s) of its outputs"
+        )
+        raise
 
 
 class _Check:

@@ -250,7 +250,7 @@ class Tensor:
     def grad(self) -> Any:
         """The gradient that backward passes have summed here: an ndarray, or None (no leaf, without `retain_grad`).
 
-        A tensor, if a pass left a graph (:class:`minigrad.create_graph`).
+        A tensor, if a pass left a graph (:class:`minigrad.create_graph`) or one that depends on others was set.
         """
         holder = self._holder()
         return None if holder is None else holder.grad
@@ -269,7 +269,7 @@ class Tensor:
             raise TypeError(f"grad must be an ndarray, a tensor or None, not {type(value).__name__}")
         if array is not None and (array.shape != self.shape or array.dtype != self.dtype):
             raise ValueError(f"grad must be {self.dtype} {self.shape} as its tensor, not {array.dtype} {array.shape}")
-        self.node.grad = array
+        self.node.grad = value if isinstance(value, Tensor) and value.node is not None else array
 
     def zero_grad(self) -> None:
         """Forget the gradient summed so far."""

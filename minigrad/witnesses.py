@@ -75,5 +75,11 @@ def certify_backward(
         found = reverse_pass([seed], retain_graph, leaves)
     gradients = {leaf: grad for leaf, grad in found.items() if isinstance(leaf, Leaf)}  # not what `retain_grad` keeps
     certificate = Certificate(tuple(witness.visits), gradients)
-    check_certificate(certificate, loss, gradient, sources)
+    try:
+        check_certificate(certificate, loss, gradient, sources)
+    except ValueError as error:
+        for visit in witness.visits:
+            if hasattr(visit.node, "hooks"):
+                error.add_note(f"hooks of {visit.node!r} may change what goes on from it, which no certificate allows")
+        raise
     return certificate

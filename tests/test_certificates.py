@@ -316,3 +316,17 @@ def test_the_check_shares_nothing_with_the_pass_or_the_sort():
     tree = ast.parse(Path(certificates.__file__).read_text(encoding="utf-8"))
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level}
     assert imported == {"core", "runtime.contexts", "spec"}
+
+
+def test_a_hook_that_changes_a_gradient_is_named_where_the_certificate_is_wrong():
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    y = x * x
+    loss = y.sum()
+    certify_backward(loss)
+    handle = y.register_hook(lambda g: 2 * g)
+    with pytest.raises(ValueError, match=r"is 2 at entry") as caught:
+        certify_backward(loss)
+    (note,) = caught.value.__notes__
+    assert note == "hooks of <multiply float32 (2,)> may change what goes on from it, which no certificate allows"
+    handle.remove()
+    certify_backward(loss)

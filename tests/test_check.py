@@ -387,3 +387,21 @@ def test_random_functions_are_called_so():
             with pytest.raises(GradcheckError, match="dropout: nothing was checked: the function gives other values"):
                 mg.gradcheck(lambda x: mg.dropout(x, 0.5), [x], entries=entries)
     assert mg.gradcheck(lambda x: mg.dropout(x, 0.5, rng=0), [np.ones(5)])
+
+
+def test_gradgradcheck_says_which_primitives_gradient_it_checked():
+    @mg.primitive(residuals=("x",))
+    def doubtful(x):
+        return x**3, (x,)
+
+    @doubtful.vjp
+    def _(g, needs, x):
+        return ((2 if isinstance(x, mg.Tensor) else 3) * x * x * g,)
+
+    try:
+        with pytest.raises(GradcheckError, match="the VJP gives") as caught:
+            mg.gradgradcheck(doubtful, [np.array([1.0, 2.0])])
+    finally:
+        del PRIMITIVES[f"{__name__}.doubtful"]
+    assert "gradgradcheck of doubtful" in caught.value.__notes__[0]
+    assert "1 floating input(s) and then 1 cotangent(s)" in caught.value.__notes__[0]

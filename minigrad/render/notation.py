@@ -46,14 +46,14 @@ def number_text(number: float) -> str:
 
 
 def option_text(options: Mapping[str, Any]) -> str:
-    """Options in a few words; what is None or False goes without saying.
+    """Options in a few words; what is None or False goes without saying, and so does what has no value that one reads.
 
-    >>> option_text({"axis": 1, "keepdims": False})
+    >>> option_text({"axis": 1, "keepdims": False, "key": object()})
     'axis=1'
     """
     if not options:
         return ""
-    words = option_words({name: value for name, value in options.items() if value is not False})
+    words = option_words({name: value for name, value in options.items() if value is not False and _is_read(value)})
     return ", ".join(text if name == "index" else f"{name}={text}" for name, text in words.items())
 
 
@@ -123,6 +123,13 @@ def option_span(several: Sequence[Mapping[str, Any]]) -> str:
     text = ", ".join(spans) if all(spans) else "…"
     rest = option_text({name: value for name, value in several[0].items() if name != "index"})
     return ", ".join(filter(None, [f"[{text}]", rest]))
+
+
+def _is_read(value: Any) -> bool:
+    """Whether a value says more than its class; a list does if an item does."""
+    if isinstance(value, list):
+        return any(map(_is_read, value))
+    return isinstance(value, (tuple, slice, EllipsisType)) or _value_text(value) != type(value).__name__
 
 
 def _value_text(value: Any) -> str:
