@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from . import check, graph, io, nn, ops, optim
 from . import gradients as _gradients  # noqa: F401 (importing it attaches Tensor.backward; hooks.py attaches its own)
-from .anomaly import detect_anomaly
+from .anomaly.detection import detect_anomaly
 from .check import gradcheck, gradgradcheck, numerical_gradient
 from .core import Tensor, no_grad, scope, tensor
+from .graph_levels import create_graph
 from .io import load, load_metadata, save
-from .keeping import create_graph
 from .ops import *  # noqa: F403
 from .primitives import primitive
 from .profiling.session import profile

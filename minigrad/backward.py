@@ -14,10 +14,10 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 
 from . import hooks, overwrites
+from .anomaly.fingerprints import Fingerprinted
 from .core import Leaf, Node, Tensor
-from .fingerprints import Fingerprinted
 from .graph.order import Cycle, Order, dependents, topological_order
-from .keeping import Kept
+from .graph_levels import Kept
 from .overwrites import arrays_in, overwritten, owner
 from .primitives import Primitive
 from .recording import place_of, recorder, say_where

@@ -10,8 +10,8 @@ import numpy as np
 
 from .backward import graph_of, reverse_pass, seed_of
 from .core import Leaf, Tensor, recording, untracked
+from .graph_levels import CALLS, differentiating, is_recorded
 from .higher_order import recorded_pass
-from .keeping import CALLS, differentiating, is_recorded
 from .overwrites import written
 
 __all__: list[str] = []

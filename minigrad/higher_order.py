@@ -10,7 +10,7 @@ the call, the parent whose output that was is known by the node's edges; if it i
 - for a residual between the inputs and the outputs, such as the gates of an LSTM, a node that it comes from: it becomes
   one more output of the call, *hidden* from its users, and the VJP gets its cotangent behind those of the others;
 - for residuals that are derived from the inputs in some other way, the inputs themselves, which calls keep where that
-  was asked for (:mod:`minigrad.keeping`). The rule on tensors gets them, or else the reference is differentiated.
+  was asked for (:mod:`minigrad.graph_levels`). The rule on tensors gets them, or else the reference is differentiated.
 
 A float residual of which nobody said what it is counts as derived, never as a constant.
 """
@@ -24,13 +24,13 @@ from typing import Any, cast
 import numpy as np
 
 from .core import Node, Tensor, in_rule, recording, untracked
-from .keeping import Kept, is_undeclared, needs_inputs
+from .generic_backward import pull_back, pull_through
+from .graph_levels import Kept, is_undeclared, needs_inputs
 from .overwrites import overwritten
 from .primitives import primitive
 from .recording import recorder
 from .rules import Primitive
 from .spec import Array, describe
-from .walk import pull_back, pull_through
 
 __all__ = ["pull_tensors", "recorded_pass", "variable"]
 

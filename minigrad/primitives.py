@@ -16,7 +16,7 @@ import numpy as np
 
 from . import overwrites, recording
 from .core import Node, Tensor, current_scope, set_outputs, untracked
-from .keeping import CALLS, Kept, level, needs_inputs
+from .graph_levels import CALLS, Kept, level, needs_inputs
 from .profiling.exchange import clocked, declared_forward, remembered
 from .rules import PRIMITIVES, ForwardResult, Primitive, Steps
 from .spec import Array, DType, as_array, describe, refuse_masked

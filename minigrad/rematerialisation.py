@@ -15,14 +15,14 @@ from typing import Any, cast
 import numpy as np
 
 from .core import Node, Tensor, current_scope, in_rule, recording, untracked
+from .generic_backward import Pull, pull_back_to_edge, pull_through
+from .graph_levels import CALLS, differentiating, level
 from .higher_order import pull_tensors
-from .keeping import CALLS, differentiating, level
 from .primitives import Primitive, primitive
 from .recording import Recorder, using
 from .rng import Draws, drawing
 from .spec import Array, Spec
 from .structures import filled, leaves
-from .walk import Pull, pull_back_to_edge, pull_through
 
 __all__ = ["checkpoint"]
 

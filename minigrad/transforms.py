@@ -22,10 +22,10 @@ import numpy as np
 
 from . import overwrites
 from .backward import graph_of, reverse_pass, seed_of
-from .batches import jacobian_rows
+from .batched_backward import jacobian_rows
 from .core import Leaf, Node, Tensor, current_scope, plain, recording, set_outputs, untracked
+from .graph_levels import CALLS, PASSES, differentiating, is_recorded, level
 from .higher_order import recorded_pass, variable
-from .keeping import CALLS, PASSES, differentiating, is_recorded, level
 from .primitives import primitive
 from .spec import Array
 from .structures import each_like, filled, leaves, like, matched, outline

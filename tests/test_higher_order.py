@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import ops
-from minigrad.keeping import Kept, is_undeclared, needs_inputs
+from minigrad.graph_levels import Kept, is_undeclared, needs_inputs
 from minigrad.primitives import PRIMITIVES, Primitive
 from tests.peers import Peer
 from tests.test_registry import DIFFERENTIABLE, INTERNAL, MODULES, RECORDS

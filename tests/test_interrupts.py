@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import keeping, recording
+from minigrad import graph_levels, recording
 from minigrad.core import current_scope
 from minigrad.runtime.contexts import Context, collector_paused, errstate, until
 
@@ -140,9 +140,9 @@ def test_contexts_decorate_functions_that_may_call_themselves():
     assert f(2) == f(2) == ("f", "f", "f")
     assert (f.__name__, f.__doc__) == ("f", "Its own page.")
     assert mg.no_grad()(current_scope)() is None
-    assert mg.create_graph()(keeping.level)() == keeping.CALLS
-    assert keeping.differentiating(keeping.PASSES)(keeping.level)() == keeping.PASSES
-    assert keeping.level() == 0
+    assert mg.create_graph()(graph_levels.level)() == graph_levels.CALLS
+    assert graph_levels.differentiating(graph_levels.PASSES)(graph_levels.level)() == graph_levels.PASSES
+    assert graph_levels.level() == 0
     assert mg.record()(recording.recorder)().values
     assert errstate(over="raise")(np.geterr)()["over"] == "raise"
     assert current_scope() == ()

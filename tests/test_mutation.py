@@ -20,7 +20,7 @@ from tests.mutation.accepted import ACCEPTED, ANY
 from tests.mutation.campaign import Settings, apart, campaign
 from tests.mutation.ledger import Ledger, Result
 from tests.mutation.mutants import Mutant, announced, fingerprint, install, mutants
-from tests.mutation.report import BEGIN, END, as_json, judge, numbers, with_table
+from tests.mutation.report import BEGIN, END, SPARED, as_json, judge, numbers, spared, with_table
 from tests.mutation.targets import ENGINE, Target, targets
 from tests.mutation.trials import ENOUGH, LONGEST, Row, coverage, running, trials_of
 
@@ -153,7 +153,7 @@ FILES_OF_ENGINE = [name.rpartition(".")[2] for name in ENGINE]
 def test_every_function_of_the_engine_is_a_target():
     found = {t.label: t for t in targets()}
     paths = ["primitives._call_unary", "primitives._call_binary", "primitives._call", "backward._walk_back"]
-    members = ["core.Tensor.grad", "core.Tensor.grad.setter", "core.scope.begin", "keeping.create_graph.__init__"]
+    members = ["core.Tensor.grad", "core.Tensor.grad.setter", "core.scope.begin", "graph_levels.create_graph.__init__"]
     rules = ["higher_order.variable.vjp", "rematerialisation.checkpoint.vjp_on_tensors", "transforms.derivative.vjp"]
     for label in [*paths, *members, *rules, "transforms._linearize", "rules.Primitive.failed"]:
         assert found[label].primitives == ()
@@ -379,6 +379,16 @@ def test_survivors_are_accepted_new_or_stale():
     assert judge(results[:1], {"module.f"}, {("module.f", "a", "b"): "why"}).good
     assert not judge(results[:1], None, known).stale
     assert [r["fate"] for r in as_json(results)] == ["survived"] * 3 + ["cases"]
+
+
+def test_what_was_judged_by_itself_counts_as_equivalent_without_being_run():
+    (function, before, after), reason = next((k, why) for k, why in ACCEPTED.items() if k[2] != ANY)
+    mutant = Mutant(function, 7, before, after, example.__code__)
+    result = spared(mutant)
+    assert (result.fate, result.detail) == (SPARED, reason)
+    assert spared(Mutant(function, 7, before, "another", example.__code__)) is None
+    verdict = judge([result], {function}, {mutant.key: reason})
+    assert (verdict.accepted, verdict.new, verdict.good) == ([result], [], True)
 
 
 def test_accepted_mutants_exist():

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, plain
-from ..keeping import is_recorded
+from ..graph_levels import is_recorded
 from ..nn import Parameter
 from ..ops import reshape, split
 from ..overwrites import written

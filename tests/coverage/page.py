@@ -18,7 +18,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad.backward import graph_of
-from minigrad.keeping import needs_inputs
+from minigrad.graph_levels import needs_inputs
 from minigrad.primitives import PRIMITIVES, Primitive
 from tests import test_higher_order as higher
 from tests import test_registry as registry
@@ -68,7 +68,7 @@ def second_order(record: Primitive) -> str:
 
 
 def cotangents(record: Primitive) -> str:
-    """How a jacobian's cotangents are pulled back, see batches."""
+    """How a jacobian's cotangents are pulled back, see batched_backward."""
     return "together" if record.entrywise or record.batched_vjp is not None else "one by one"
 
 

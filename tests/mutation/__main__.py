@@ -35,7 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     from tests.mutation.accepted import ACCEPTED
     from tests.mutation.campaign import Settings, campaign
     from tests.mutation.ledger import Ledger
-    from tests.mutation.report import as_json, is_accepted, judge, table
+    from tests.mutation.mutants import mutants
+    from tests.mutation.report import as_json, is_accepted, judge, spared, table
     from tests.mutation.targets import targets
 
     start = time.perf_counter()
@@ -50,13 +51,15 @@ def main(arguments: list[str] | None = None) -> int:
         chosen = tuple(t for stem in options.file for t in chosen if t.stem == stem)
     ledger = Ledger(None if options.sample else options.results, options.afresh)
     settings = Settings(options.examples, options.more, look=not options.sample, workers=options.workers)
-    spared: Any = is_accepted if options.sample else lambda _: False
+    spare: Any = is_accepted if options.sample else (lambda _: False) if options.judged else spared
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        results = campaign(chosen, settings, options.sample, say=say, spared=spared, ledger=ledger)
+        results = campaign(chosen, settings, options.sample, say=say, spared=spare, ledger=ledger)
     except KeyboardInterrupt:
         say(f"interrupted: run it again to go on from {options.results}")
         return INTERRUPTED
+    if not options.sample:
+        results += [result for t in chosen for m in mutants(t.function, t.label) if spare(m) and (result := spared(m))]
     partly = options.primitive or options.file
     complete = {t.label for t in chosen} if partly else {function for function, _, _ in ACCEPTED}
     verdict = judge(results, None if options.sample else complete)
@@ -79,6 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes at a time (2)")
     parser.add_argument("--results", type=Path, default=ROOT / "build" / "mutation.jsonl", metavar="FILE",
                         help="where fates are kept, to go on where a campaign stopped")  # fmt: skip
+    parser.add_argument("--judged", action="store_true",
+                        help="also run mutants that were judged equivalent, each by itself")  # fmt: skip
     parser.add_argument("--afresh", action="store_true", help="forget the fates that are kept")
     parser.add_argument("--json", action="store_true", help="print every mutant's fate as JSON")
     parser.add_argument("--write-page", action="store_true", help="write the table into docs/mutation.md")

@@ -362,14 +362,14 @@ _accept("functions of tensors take arrays for constants", "higher_order._input_t
         "return [x for x in tensors]", "return [x if isinstance(x, np.ndarray) else x for x in tensors]")  # fmt: skip
 
 _GREATER = "keeps or looks at more than anybody asks for"
-_accept("what nobody asked for is not taken; of a list an array is made later", "batches._one_by_one",
+_accept("what nobody asked for is not taken; of a list an array is made later", "batched_backward._one_by_one",
         "return tuple((np.stack([r[k] for r in results]) if need else None for k, need in enumerate(needs)))",
         "return tuple((np.stack([r[k] for r in results]) for k, need in enumerate(needs)))",
         "return tuple(([r[k] for r in results] if need else None for k, need in enumerate(needs)))")  # fmt: skip
-_accept("of no entries there are no rows", "batches.jacobian_rows", "if y.node is not None and y.size:",
+_accept("of no entries there are no rows", "batched_backward.jacobian_rows", "if y.node is not None and y.size:",
         "if y.node is not None:")  # fmt: skip
 _STEP = "step = max(1, _LARGEST // max(1, *_sizes(y.node)))"
-_accept(_PIECES, "batches.jacobian_rows", _STEP, _STEP.replace("step = max(1", "step = max(2"),
+_accept(_PIECES, "batched_backward.jacobian_rows", _STEP, _STEP.replace("step = max(1", "step = max(2"),
         _STEP.replace("// max(1", "// max(2"), _STEP.replace("// max(1", "// max(0"))  # fmt: skip
 _accept("a node is true", "core.Tensor.__deepcopy__",
         "if isinstance(self.node, Leaf) and isinstance(twin.node, Leaf) and (self.node.grad is not None):",
@@ -384,16 +384,16 @@ _accept("a dtype is equal to its class", "core.Tensor.__repr__", _DTYPES,
 _accept("whatever is given is true or false", "core.Tensor.requires_grad.setter",
         "if bool(value) != self.requires_grad:", "if value != self.requires_grad:")  # fmt: skip
 _accept("it is a tuple", "core.Tensor.shape", "return tuple(self._array().shape)", "return self._array().shape")
-_accept(_GREATER, "keeping.differentiating.begin", "if self.level == CALLS:", "if True:")
-_accept("what is not 0 is true", "keeping._may_depend",
+_accept(_GREATER, "graph_levels.differentiating.begin", "if self.level == CALLS:", "if True:")
+_accept("what is not 0 is true", "graph_levels._may_depend",
         "return _may_depend((value.start, value.stop, value.step))",
         "return -_may_depend((value.start, value.stop, value.step))")  # fmt: skip
-_accept("sources have one output", "walk.pull_back", "if not index:", "if True:")
-_accept("a list is searched as a set is", "walk.pull_back_to_edge", "ends = set(sources)", "ends = sources")
-_accept("goes behind the sources, where nothing arrives", "walk.pull_back_to_edge",
+_accept("sources have one output", "generic_backward.pull_back", "if not index:", "if True:")
+_accept("a list is searched as a set is", "generic_backward.pull_back_to_edge", "ends = set(sources)", "ends = sources")
+_accept("goes behind the sources, where nothing arrives", "generic_backward.pull_back_to_edge",
         "return () if node in ends else node.parents", "return node.parents")  # fmt: skip
-_accept("whatever leads to a source gets a cotangent", "walk.pull_back_to_edge", "if all((g is None for g in gs)):",
-        "if False:")  # fmt: skip
+_accept("whatever leads to a source gets a cotangent", "generic_backward.pull_back_to_edge",
+        "if all((g is None for g in gs)):", "if False:")  # fmt: skip
 _accept(_GENERAL, "shaping.repeat.vjp", "if some.any():", "if True:")
 _TOTAL = "share = _kept(g, axis, keepdims) / np.where(plain(total) == 0, 1, total)"
 _accept("what is compared alone may be a tensor", "reductions.logsumexp.vjp_on_tensors", _TOTAL,
@@ -409,14 +409,14 @@ _accept("any sequence is as good", "core.set_outputs", "node.later_outputs = tup
         "node.later_outputs = later")  # fmt: skip
 _INTERRUPT = "undoes what an interrupt left; tests/interrupted.py interrupts it, in processes of its own"
 _accept(_INTERRUPT, "core._traced", "set_scope(before)", "pass", "before")
-_accept(_INTERRUPT, "keeping.differentiating.begin", "undo()", "pass")
-_accept(_INTERRUPT, "keeping.differentiating.begin", "undo = until(inactive, partial(_level.set, level()))", ANY)
-_accept("in which order they are undone an interrupt alone can tell", "keeping.differentiating.begin",
+_accept(_INTERRUPT, "graph_levels.differentiating.begin", "undo()", "pass")
+_accept(_INTERRUPT, "graph_levels.differentiating.begin", "undo = until(inactive, partial(_level.set, level()))", ANY)
+_accept("in which order they are undone an interrupt alone can tell", "graph_levels.differentiating.begin",
         "return until(inactive, partial(_level.reset, _level.set(self.level)))",
         "return until(partial(_level.reset, _level.set(self.level)), inactive)")  # fmt: skip
 _accept("no test can force two threads to meet there", "gradients._backward_recorded", "with _adding, recording():",
         "with recording():")  # fmt: skip
-_accept("whatever leads to a source gets a cotangent", "walk.pull_back_to_edge", "continue", "break")
+_accept("whatever leads to a source gets a cotangent", "generic_backward.pull_back_to_edge", "continue", "break")
 _accept("whatever leads to a leaf gets a cotangent", "backward._gather",
         "return None if all((g is None for g in gs)) else gs", "return gs")  # fmt: skip
 _accept("keeps a larger array than need be; a rule must not keep what it returned", "backward._is_fresh",

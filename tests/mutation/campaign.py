@@ -55,7 +55,7 @@ def campaign(
     seed: int = 0,
     say: _Say = lambda _: None,
     also: Sequence[tuple[Target, Mutant]] = (),
-    spared: Callable[[Mutant], bool] = lambda _: False,
+    spared: Callable[[Mutant], Any] = lambda _: False,
     ledger: Ledger | None = None,
 ) -> list[Result]:
     """The fate of all mutants of some targets but the spared, or of a random sample of them.

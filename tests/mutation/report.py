@@ -13,6 +13,7 @@ from tests.mutation.mutants import Mutant
 from tests.mutation.targets import Target
 
 BEGIN, END = "<!-- the table: make mutation writes it -->", "<!-- the end of the table -->"
+SPARED = "equivalent"  # the fate of an accepted mutant that was not run
 STAGES = ["cases", "tests", "more cases", "crash", "time-out"]
 
 
@@ -33,7 +34,7 @@ def judge(
     results: Sequence[Result], complete: set[str] | None, accepted: dict[tuple[str, str, str], str] = ACCEPTED
 ) -> Verdict:
     """Compare the survivors with the accepted ones; ``complete`` names the functions of which all mutants were run."""
-    survivors = [r for r in results if r.fate == "survived"]
+    survivors = [r for r in results if r.fate in ("survived", SPARED)]
     alive = {key for r in survivors for key in _keys(r.mutant)}
     return Verdict(
         [r for r in survivors if is_accepted(r.mutant, accepted)],
@@ -45,6 +46,12 @@ def judge(
 def is_accepted(mutant: Mutant, accepted: dict[tuple[str, str, str], str] = ACCEPTED) -> bool:
     """Whether a mutant may survive."""
     return any(key in accepted for key in _keys(mutant))
+
+
+def spared(mutant: Mutant) -> Result | None:
+    """The result of a mutant that is not run, since it has been judged equivalent by itself and not as one of ANY."""
+    reason = ACCEPTED.get(mutant.key)
+    return None if reason is None else Result(mutant, SPARED, "", reason, 0.0)
 
 
 def _keys(mutant: Mutant) -> list[tuple[str, str, str]]:
@@ -74,9 +81,9 @@ def numbers(results: Sequence[Result], chosen: Sequence[Target], verdict: Verdic
     for file in [*sorted(set(files.values())), "all"]:
         mine = [r for r in results if file in ("all", files[r.mutant.function])]
         fates = Counter(r.fate for r in mine)
-        known = sum(file in ("all", files[r.mutant.function]) for r in verdict.accepted)
+        judged = [sum(file in ("all", files[r.mutant.function]) for r in of) for of in (verdict.accepted, verdict.new)]
         functions = len({r.mutant.function for r in mine})
-        counts = [functions, len(mine), *(fates[s] for s in STAGES), known, fates["survived"] - known]
+        counts = [functions, len(mine), *(fates[s] for s in STAGES), *judged]
         rows.append(f"| {file} | " + " | ".join(map(str, counts)) + " |")
     head = ["file", "functions", "mutants", *STAGES, "equivalent", "survivors"]
     return "\n".join(["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1), *rows])

@@ -19,14 +19,14 @@ RULES = ("vjp", "vjp_on_tensors", "batched_vjp")
 # Functions that compute a gradient ahead, in the forward: (module, name).
 AHEAD = [("minigrad.ops.kernels.cross_entropy", name) for name in ("cross_entropy_rows", "_smoothed_rows")]
 # The modules of the engine, and those whose tests run it, the quick ones first.
-ENGINE = ("anomaly", "backward", "batches", "callbacks", "core", "fingerprints", "gradients", "graph.order",
-          "higher_order", "hooks", "keeping", "nonfinite", "overwrites", "primitives", "recording", "rematerialisation",
-          "rules", "structures", "transforms", "walk")  # fmt: skip
-ENGINE_TESTS = ("test_core", "test_structures", "test_transforms", "test_overwrites", "test_certificates",
-                "test_anomaly", "test_hooks", "test_batches", "nn.test_forward_hooks", "ops.protocols.test_dispatch",
-                "ops.protocols.test_operators", "test_check", "test_recording", "test_hidden_outputs",
-                "test_rematerialisation", "nn.test_module", "test_interrupts", "test_engine_machine", "test_registry",
-                "test_backward", "test_graph", "test_higher_order")  # fmt: skip
+ENGINE = ("anomaly.detection", "anomaly.fingerprints", "anomaly.nonfinite", "backward", "batched_backward", "callbacks",
+          "core", "generic_backward", "gradients", "graph.order", "graph_levels", "higher_order", "hooks", "overwrites",
+          "primitives", "recording", "rematerialisation", "rules", "structures", "transforms")  # fmt: skip
+ENGINE_TESTS = ("test_core", "test_structures", "test_transforms", "test_overwrites", "check.test_certificates",
+                "anomaly.test_detection", "test_hooks", "test_batched_backward", "nn.test_forward_hooks",
+                "ops.protocols.test_dispatch", "ops.protocols.test_operators", "check.test_derivatives",
+                "test_recording", "test_hidden_outputs", "test_rematerialisation", "nn.test_module", "test_interrupts",
+                "test_engine_machine", "test_registry", "test_backward", "test_graph", "test_higher_order")  # fmt: skip
 # Primitives of every kind, whose cases mutants of the engine meet in the end: of one input, of two, of any number, of
 # several outputs, with options, with residuals that are inputs, outputs and derived.
 ENGINE_CASES = ("multiply", "where", "split", "concatenate", "max", "lstm_cell", "matmul", "tanh")
@@ -176,8 +176,8 @@ def _engine() -> Iterator[Target]:
 
 def _engine_tests(module: str) -> tuple[str, ...]:
     """The test modules of the engine, first the one that is about a module, and the examples in that."""
-    stem = module.rpartition(".")[2]
-    own = [f"tests.test_{stem}"] if (TESTS / f"test_{stem}.py").exists() else []
+    *rooms, stem = module.split(".")[1:]
+    own = [".".join(["tests", *rooms, f"test_{stem}"])] if TESTS.joinpath(*rooms, f"test_{stem}.py").exists() else []
     return tuple(dict.fromkeys([*own, module, *(f"tests.{name}" for name in ENGINE_TESTS)]))
 
 

@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .core import Tensor, no_grad
-from .runtime.contexts import errstate
-from .spec import Array
+from ..core import Tensor, no_grad
+from ..runtime.contexts import errstate
+from ..spec import Array
 
 __all__ = [
     "RESOLUTION", "STEP", "Best", "Estimate", "Points", "Slopes", "entry_moves", "numerical_gradient", "precision_of",

@@ -1,4 +1,4 @@
-"""Who watches a reverse pass and tells what it did: the certificate of :mod:`minigrad.certificates`."""
+"""Who watches a reverse pass and tells what it did: the certificate of :mod:`minigrad.check.certificates`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from .backward import reverse_pass, seed_of
+from ..backward import reverse_pass, seed_of
+from ..core import Leaf, Node, Tensor
+from ..recording import Recorder, using
+from ..spec import Array
 from .certificates import Carried, Certificate, Visit, check_certificate
-from .core import Leaf, Node, Tensor
-from .recording import Recorder, using
-from .spec import Array
 
 __all__ = ["certify_backward"]
 

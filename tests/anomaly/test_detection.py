@@ -34,7 +34,7 @@ def test_a_write_behind_the_engines_back(how):
     with mg.detect_anomaly():
         y = (w * x).sum()
     WRITES[how](x)
-    message = r"multiply \(called at test_anomaly\.py:\d+\) saved float64 \(2,\).*written into since.*\.data"
+    message = r"multiply \(called at test_detection\.py:\d+\) saved float64 \(2,\).*written into since.*\.data"
     with pytest.raises(ValueError, match=message):
         y.backward()
     assert w.grad is None
@@ -79,9 +79,9 @@ def test_the_first_infinity_of_a_backward_pass_is_named():
     with mg.detect_anomaly(), mg.scope("encoder"), mg.scope("layer 1"):
         y = mg.sqrt(x * 0.0)  # infinite there, times 0
         message = (
-            r"backward: the VJP of sqrt \(called at test_anomaly\.py:\d+, in scope encoder/layer 1\) gave an infinity "
-            r"\(inf\) for x: float64 \(2,\), 2 of 2 entries NaN or infinite, first at \[0\]; there cotangent = 1\.0, "
-            r"saved = 0\.0$"
+            r"backward: the VJP of sqrt \(called at test_detection\.py:\d+, in scope encoder/layer 1\) gave an "
+            r"infinity \(inf\) for x: float64 \(2,\), 2 of 2 entries NaN or infinite, first at \[0\]; there cotangent "
+            r"= 1\.0, saved = 0\.0$"
         )
         with pytest.raises(FloatingPointError, match=message):
             y.sum().backward()
@@ -159,7 +159,7 @@ def test_the_first_nan_of_a_forward_pass_is_named_also_where_nothing_is_tracked(
             return mg.exp(mg.log(x))
 
     assert re.fullmatch(
-        r"log \(called at test_anomaly\.py:\d+, in scope net/head\) gave a NaN: the output, float64 \(2, 2\), 2 of 4 "
+        r"log \(called at test_detection\.py:\d+, in scope net/head\) gave a NaN: the output, float64 \(2, 2\), 2 of 4 "
         r"entries NaN or infinite, the others from 0\.0 to 0\.69\d+, first at \[1, 0\]; there x = -3\.0",
         caught(f),
     )
@@ -210,7 +210,7 @@ def test_a_users_primitive_that_broadcasts_is_not_taken_to_work_entry_by_entry()
         del PRIMITIVES[f"{__name__}.{name}"]
     passes(turned, leaf(1.0, np.inf))
     said = caught(infinite, leaf(1.0, 2.0))
-    assert said.startswith("infinite (called at test_anomaly.py:")
+    assert said.startswith("infinite (called at test_detection.py:")
     assert said.endswith("x: float64 (2,) from 1.0 to 2.0")
 
 
@@ -415,7 +415,7 @@ def test_it_holds_for_its_thread_alone():
 def test_it_goes_together_with_record_without_lines():
     with mg.record(lines=False), mg.detect_anomaly():
         y = leaf(1.0) * 2
-    assert note_of(y.node).line.startswith("test_anomaly.py:")
+    assert note_of(y.node).line.startswith("test_detection.py:")
     assert note_of(y.node).values
 
 
@@ -456,10 +456,10 @@ def test_any_error_of_a_backward_pass_names_the_forwards_line(case):
     function = broken(vjp)
     for contexts, words in (
         ((mg.record(values=False), mg.scope("encoder"), mg.scope("layer 1")),
-         r"called at test_anomaly\.py:\d+, in scope encoder/layer 1"),
-        ((mg.record(), mg.scope("a")), r"called at test_anomaly\.py:\d+, in scope a"),
-        ((mg.record(),), r"called at test_anomaly\.py:\d+"),
-        ((mg.detect_anomaly(),), r"called at test_anomaly\.py:\d+"),
+         r"called at test_detection\.py:\d+, in scope encoder/layer 1"),
+        ((mg.record(), mg.scope("a")), r"called at test_detection\.py:\d+, in scope a"),
+        ((mg.record(),), r"called at test_detection\.py:\d+"),
+        ((mg.detect_anomaly(),), r"called at test_detection\.py:\d+"),
         ((mg.scope("a"), mg.scope("b")), "in scope a/b"),
     ):  # fmt: skip
         for context in contexts:
@@ -485,7 +485,7 @@ def test_a_message_that_says_it_is_not_told_twice():
     with mg.record():
         y = w * x
     x[0] = 4.0
-    with pytest.raises(ValueError, match=r"multiply \(called at test_anomaly\.py:\d+\) saved") as info:
+    with pytest.raises(ValueError, match=r"multiply \(called at test_detection\.py:\d+\) saved") as info:
         y.backward(np.ones(1))
     assert not hasattr(info.value, "__notes__")
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from .core import Node
-from .keeping import Kept
-from .overwrites import arrays_in
-from .recording import place_of
-from .spec import Array, describe
+from ..core import Node
+from ..graph_levels import Kept
+from ..overwrites import arrays_in
+from ..recording import place_of
+from ..spec import Array, describe
 
 __all__ = ["Fingerprinted"]
 

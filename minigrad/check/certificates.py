@@ -18,9 +18,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from .core import Leaf, Node, Tensor
-from .runtime.contexts import errstate
-from .spec import Array, DType, describe
+from ..core import Leaf, Node, Tensor
+from ..runtime.contexts import errstate
+from ..spec import Array, DType, describe
 
 __all__ = ["Carried", "Certificate", "Visit", "check_certificate"]
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import backward, certificates
-from minigrad.certificates import Certificate
-from minigrad.check import certify_backward, check_certificate
+from minigrad import backward
+from minigrad.check import certificates, certify_backward, check_certificate
+from minigrad.check.certificates import Certificate
 from minigrad.core import Leaf
 from tests import plain
 from theory.ordering.domains import programs, run_program

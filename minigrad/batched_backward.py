@@ -15,10 +15,10 @@ import numpy as np
 
 from .backward import graph_of
 from .core import Leaf, Node, Tensor
+from .generic_backward import pull_back, pull_through
 from .hooks import fire_rows
 from .primitives import Primitive
 from .spec import Array
-from .walk import pull_back, pull_through
 
 __all__ = ["jacobian_rows"]
 

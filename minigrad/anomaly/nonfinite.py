@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .spec import Array, describe
+from ..spec import Array, describe
 
 __all__ = ["badness", "badness_of_entries", "first_worst", "met_there", "summary"]
 
