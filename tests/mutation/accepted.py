@@ -137,18 +137,15 @@ _accept("the product casts as well", "convolution._correlate_filters",
         "matrices = None if w is None else columns.matrices(w.astype(dtype, copy=False))",
         "matrices = None if w is None else columns.matrices(w)")  # fmt: skip
 _accept("there are both or neither", "convolution._correlate_filters", "if dy is not None and matrices is not None:",
-        "if dy is not None:")  # fmt: skip
+        "if dy is not None:", "if matrices is not None:", "if dy is not None or matrices is not None:")  # fmt: skip
 _accept("reshaped it is contiguous, and the product casts as well", "convolution._correlate_filters",
         "entries = np.ascontiguousarray(y[images, :, share.rows], dtype)",
         "entries = y[images, :, share.rows]")  # fmt: skip
 _SHARED = ("shared = windows.stride[0] == 1 and kh * filters < (kh - 1) * kw * c * groups and "
            "(y.dtype != np.float16)")  # fmt: skip
-_accept(_GENERAL, "convolution._correlations", _SHARED, _SHARED.replace("!=", "=="),
-        _SHARED.replace("kw * c * groups", "kw * groups"),
-        _SHARED.replace("(kh - 1) * kw * c", "1 * kw * c"),
-        _SHARED.replace("(kh - 1)", "(kh - 0)"), _SHARED.replace("(kh - 1) * kw * c", "(kh - 1 + kw) * c"),
-        _SHARED.replace("(kh - 1) * kw * c", "(kh - 1) * c"), _SHARED.replace("c * groups", "c + groups"),
-        _SHARED.replace("(kh - 1) * kw * c * groups", "((kh - 1) * kw + c) * groups"))  # fmt: skip
+_accept("decides on speed alone, in half precision on rounding as well", "convolution._correlations", _SHARED, ANY)
+_accept("decides on speed alone, in half precision on rounding as well", "convolution._correlate_filters",
+        "shared = windows.stride[0] == 1 and dtype != np.float16", ANY)  # fmt: skip
 _ENTRIES = "entries = max(x.shape[1] * prod(self.taps), self.filters * min(self.terms, 2))"
 _STEP = "step = max(1, _LARGEST // max(self._row(x) * tall, 1))"
 _PIECES = "decides on the size of pieces, whose results are the same"
@@ -157,12 +154,24 @@ _accept(_PIECES, "columns.Columns._row", _ENTRIES, "entries = x.shape[1] * prod(
         _ENTRIES.replace("min(self.terms, 2)", "self.terms"),
         _ENTRIES.replace("self.filters *", "self.filters +"), _ENTRIES.replace(" * min(self.terms, 2)", ""),
         _ENTRIES.replace("self.filters * min(self.terms, 2)", "-(self.filters * min(self.terms, 2))"))  # fmt: skip
-_accept(_PIECES, "columns.Columns.blocks", _STEP, _STEP.replace("* tall", "+ tall"), _STEP.replace("_LARGEST // ", ""))
+_accept(_PIECES, "columns.Columns.blocks", _STEP, _STEP.replace("* tall", "+ tall"), _STEP.replace("_LARGEST // ", ""),
+        _STEP.replace("max(1, _LARGEST", "max(2, _LARGEST"))  # fmt: skip
 _accept("there are channels and windows, or nothing is computed", "columns.Columns.blocks", _STEP,
         "step = max(1, _LARGEST // (self._row(x) * tall))")  # fmt: skip
-_accept(_PIECES, "convolution._correlate_filters",
-        "columns = Columns(windows, (y.shape[2], y.shape[3]), groups, 0 if w is None else filters, shared)",
-        "columns = Columns(windows, (y.shape[2], y.shape[3]), groups, 0, shared)")  # fmt: skip
+_accept(
+    _PIECES,
+    "convolution._correlate_filters",
+    "columns = Columns(windows, (y.shape[2], y.shape[3]), groups, 0 if w is None else filters, shared)",
+    ANY,
+)
+_accept("of four axes", "convolution._correlate_filters", "tiled(entries, cols.swapaxes(-1, -2), products)",
+        "tiled(entries, cols.swapaxes(-1, 2), products)")  # fmt: skip
+_accept("one is as long as the other was, and both stay as they are", "convolution._correlate_images",
+        "adjoint = w.reshape(groups, filters // groups, c, kh, kw).swapaxes(1, 2)",
+        "adjoint = w.reshape(groups, filters // groups, c, kw, kh).swapaxes(1, 2)")  # fmt: skip
+_accept("more memory than is used", "convolution._multiply",
+        "total, *others = workspace('products', (min(len(terms), 2), *shape), y.dtype)",
+        "total, *others = workspace('products', (min(len(terms), 3), *shape), y.dtype)")  # fmt: skip
 _accept("zeros beyond what the windows see", "columns._columns",
         "seen = ((number[0] - 1) * sh + eh, (number[1] - 1) * sw + ew)",
         "seen = ((number[0] + 1) * sh + eh, (number[1] - 1) * sw + ew)")  # fmt: skip
@@ -187,9 +196,7 @@ _accept("promotion knows no order", "convolution._correlate_images",
         "x = np.empty((len(y), groups * c, *size), _dtype(w, y, b))")  # fmt: skip
 _accept("the product casts as well", "convolution._correlations",
         "matrices = columns.matrices(w.astype(y.dtype, copy=False))", "matrices = columns.matrices(w)")  # fmt: skip
-_STRAIGHT = "if len(terms) == 1 and y[:1, :1].flags.c_contiguous:"
-_accept(_GENERAL, "convolution._multiply", _STRAIGHT, "if False:", _STRAIGHT.replace("[:1, :1]", "[:1, :2]"),
-        _STRAIGHT.replace("[:1, :1]", "[:1, :]"))  # fmt: skip
+_accept(_GENERAL, "convolution._multiply", "if len(terms) == 1 and y[:1, :1].flags.c_contiguous:", ANY)
 
 # --- indexing and lookup -------------------------------------------------------------------------------
 
