@@ -538,3 +538,38 @@ def test_several_outputs_get_none_for_unused_ones():
     finally:
         h.node.primitive.vjp = rule
     assert seen == [[True, False], [False, False]]
+
+
+@pytest.mark.parametrize(
+    "store", [np.ones((2, 3))[0], np.frombuffer(bytearray(np.ones(3).tobytes()))], ids=["a part", "another's memory"]
+)
+def test_memory_that_a_rule_keeps_is_not_added_to(store):
+    """Each of the two uses is given the same array, in which their sum must not be made."""
+    double = declare(lambda g, needs, x: (store,))
+    x = leaf(3)
+    (double(x) + double(x)).backward(np.ones(3))
+    np.testing.assert_array_equal(x.grad, [2, 2, 2])
+    np.testing.assert_array_equal(store, [1, 1, 1])
+
+
+@pytest.mark.parametrize("add", [lambda a, b: a + b, lambda a, b: b + a])
+def test_what_a_pass_did_not_come_to_is_there_when_it_failed(add):
+    """A pass for one of the leaves fails; the other's part of the graph was no part of it."""
+
+    def fail(g, needs, x):
+        raise RuntimeError("no gradient")
+
+    w, x = leaf(2), leaf(2)
+    y = x * x
+    loss = add(declare(fail)(w), y)
+    with pytest.raises(RuntimeError, match="no gradient"):
+        backward.reverse_pass([backward.seed_of(loss, np.ones(2))], sources=[w.node])
+    y.backward(np.ones(2))
+    np.testing.assert_array_equal(x.grad, [2, 2])
+
+
+def test_freed_residuals_are_named_with_their_primitive():
+    y = leaf(2).sum()
+    y.backward()
+    with pytest.raises(ValueError, match="the residuals of sum were freed by an earlier backward pass"):
+        y.backward()

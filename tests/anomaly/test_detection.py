@@ -502,3 +502,14 @@ def test_a_pass_within_a_pass_names_both():
     with pytest.raises(ZeroDivisionError) as info:
         y.backward(np.ones(1))
     assert info.value.__notes__ == ["backward: at inner (in scope deep)", "backward: at outer (in scope shallow)"]
+
+
+def test_a_write_before_a_call_is_none_between_it_and_its_gradient():
+    """Residuals are older than the last write only if they were there when it was made."""
+    c = mg.tensor([2.0, 3.0])
+    c[0] = 5.0
+    x = leaf(1.0, 1.0)
+    with mg.detect_anomaly():
+        y = (x * c).sum()
+    y.backward()
+    np.testing.assert_array_equal(x.grad, [5, 3])

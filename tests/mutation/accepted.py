@@ -433,3 +433,44 @@ _OTHERS = "[*others, *grads[:argnum], *grads[argnum + 1:]]"
 _FRESH = f"return all((memory is not owner(array) for array in arrays_in({_OTHERS})))"
 _accept("it counts as one of its siblings, and is copied", "backward._is_fresh", _FRESH,
         _FRESH.replace("grads[argnum + 1:]", "grads[1:]"))  # fmt: skip
+
+# --- the reverse pass ------------------------------------------------------------------------------------
+
+_ADDED = "if 0 < lead < g.ndim and g.shape[lead:] == shape and (not batch) and (type(g) is np.ndarray):"
+_accept(_GENERAL, "backward.unbroadcast", _ADDED, _ADDED.replace("type(g) is", "g is"))
+_accept("a view is copied then, though it might have been kept", "backward._is_fresh", "memory = owner(grad)",
+        "memory = grad")  # fmt: skip
+_accept("looks at the residuals though nothing was written", "backward.check_residuals",
+        "if node.born != overwrites.clock:", "if True:")  # fmt: skip
+_accept("a copy of the same dtype", "backward.fit", "return grad if grad.dtype == dtype else grad.astype(dtype)",
+        "return grad.astype(dtype)")  # fmt: skip
+
+# --- calls -----------------------------------------------------------------------------------------------
+
+_SHARED_TUPLE = "the same numbers, in a tuple of its own"
+for _path in ("_call", "_call_unary", "_call_binary"):
+    _accept("asks for a recorder though there is none", f"primitives.{_path}", "if recording.active:", "if True:")
+for _path, _them in (("_call_unary", "(x,)"), ("_call_binary", "(a, b)")):
+    _accept("asks the kind of what is known to be of one", f"primitives.{_path}",
+            "if dtype is not _float32 and dtype.kind != 'f':", "if dtype.kind != 'f':")  # fmt: skip
+    _accept(_GENERAL, f"primitives.{_path}",
+            f"output = _asarray(output) if isinstance(output, _generic) else _plain(record, output, {_them})",
+            f"output = _plain(record, output, {_them})")  # fmt: skip
+for _edges, _index in (("_UNARY", "x"), ("_LEFT", "a"), ("_RIGHT", "b")):
+    _made = f"node.edges = (*{_edges}[:2], ({_index}.index,))"
+    _accept(_SHARED_TUPLE, f"primitives._call_{'unary' if _index == 'x' else 'binary'}",
+            f"{_made} if {_index}.index else {_edges}", _made)  # fmt: skip
+_accept(_SHARED_TUPLE, "primitives._call_binary",
+        "node.edges = (*_BOTH[:2], (a.index, b.index)) if a.index or b.index else _BOTH",
+        "node.edges = (*_BOTH[:2], (a.index, b.index))")  # fmt: skip
+_accept(_SHARED_TUPLE, "primitives._call_binary", "node.shape = first.shape if shape == first.shape else shape",
+        "node.shape = shape")  # fmt: skip
+_accept(_SHARED_TUPLE, "primitives._call_binary",
+        "if left.shape is not right.shape and left.shape == right.shape:", ANY)  # fmt: skip
+_accept(_SHARED_TUPLE, "primitives._call_binary", "right.shape = left.shape", ANY)
+_accept(_GENERAL, "primitives._call_binary", "if kind is Tensor:", "if False:")
+for _of in "ab":
+    _accept(_GENERAL, "primitives._call_binary", f"kind = type({_of})", f"kind = {_of}")
+    _accept(_GENERAL, "primitives._call_binary", f"if kind is _ndarray and {_of}.dtype is _float32:", "if False:")
+_accept(_GENERAL, "primitives._constant", "if type(value) is _ndarray and value.dtype.kind in 'fiub':", "if False:",
+        "if value is _ndarray and value.dtype.kind in 'fiub':")  # fmt: skip

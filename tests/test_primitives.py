@@ -1,0 +1,153 @@
+"""Calls of primitives: what they refuse, by whichever path they go, and what they leave behind."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import nn
+from minigrad.primitives import PRIMITIVES
+
+
+def parameter(data):
+    p = nn.Parameter(np.ones(2, np.float32))
+    p.data = data
+    return p
+
+
+CALLS = {
+    "of one": lambda x: mg.exp(x),
+    "of two, on the left": lambda x: mg.multiply(x, 2.0),
+    "of two, on the right": lambda x: mg.multiply(2.0, x),
+    "of any number": lambda x: mg.stack([x]),
+    "with options": lambda x: mg.sum(x, axis=0),
+}
+
+
+@pytest.mark.parametrize("name", sorted(CALLS.keys() - {"of one"}))
+def test_data_that_is_no_array_is_refused(name):
+    """Of a subclass at once; of a tensor itself by whatever looks at its shape."""
+    with pytest.raises(TypeError, match=r"a tensor's \.data must be an ndarray, not list"):
+        CALLS[name](parameter([1.0, 2.0]))
+
+
+@pytest.mark.parametrize("name", sorted(CALLS))
+@pytest.mark.parametrize("value", [np.array([1j, 2]), np.array(["a"]), np.array([None])], ids=["c", "U", "O"])
+def test_arrays_of_no_real_numbers_are_refused(name, value):
+    with pytest.raises(TypeError, match=rf"expected numbers .*, not {value.dtype} data"):
+        CALLS[name](value)
+
+
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_nothing_is_tracked_where_gradients_are_off(name):
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    with mg.no_grad():
+        assert CALLS[name](x).node is None
+    assert CALLS[name](x).node is not None
+
+
+@pytest.fixture
+def declared():
+    """Declares primitives from forwards, broadcasting ones, which take the short paths."""
+    names = []
+
+    def declare(forward):
+        function = mg.primitive(broadcasts=True)(forward)
+        function.vjp(lambda g, needs, *_: (g,) * len(needs))
+        names.append(f"{__name__}.{forward.__name__}")
+        return function
+
+    yield declare
+    for name in names:
+        del PRIMITIVES[name]
+
+
+def one(result):
+    def of_one(x):
+        return result(x)
+
+    return of_one, 1
+
+
+def two(result):
+    def of_two(a, b):
+        return result(a)
+
+    return of_two, 2
+
+
+@pytest.mark.parametrize("path", [one, two])
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (lambda x: (x * 1j, ()), r"the forward must return real numbers, not complex128"),
+        (lambda x: x, r"the forward must return \(output, tuple of residuals\)"),
+        (lambda x: (x.sum(), [x]), r"the forward must return \(output, tuple of residuals\)"),
+        (lambda x: (np.ma.masked_array(x), ()), r"masked"),
+    ],
+)
+def test_what_a_forward_on_a_short_path_gives_is_looked_at(declared, path, result, message):
+    forward, number = path(result)
+    with pytest.raises(TypeError, match=message):
+        declared(forward)(*[mg.tensor(np.ones(3), requires_grad=True)] * number)
+
+
+@pytest.mark.parametrize("path", [one, two])
+def test_residuals_in_a_list_are_found_in_the_backward_pass(declared, path):
+    """A look at each call would cost every one of them."""
+    forward, number = path(lambda x: (x * 2, [x]))
+    y = declared(forward)(*[mg.tensor(np.ones(3), requires_grad=True)] * number)
+    with pytest.raises(
+        TypeError, match=rf"the forward of {forward.__name__} must return a tuple of residuals, not list"
+    ):
+        y.sum().backward()
+
+
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_numbers_and_lists_are_of_the_default_dtype(name):
+    for value in ([0.5, 1.0], np.float64(0.5) if name == "with options" else [0.5]):
+        assert CALLS[name](value).dtype == (np.float64 if isinstance(value, np.float64) else np.float32)
+    assert mg.exp(0.5).dtype == mg.sum(0.5).dtype == np.float32
+
+
+def test_a_broadcasting_primitive_with_options_or_of_any_number_takes_the_general_path(declared):
+    def scaled(x, k=1.0):
+        return x * k, ()
+
+    def total(*x):
+        return sum(x), ()
+
+    assert declared(scaled)(np.ones(2), k=3.0).numpy().tolist() == [3, 3]
+    assert declared(total)(np.ones(2), np.ones(2), np.ones(2)).numpy().tolist() == [3, 3]
+
+
+def test_a_broadcasting_primitive_without_a_derivative_gives_constants():
+    @mg.primitive(broadcasts=True, differentiable=False)
+    def rounded(x):
+        return np.round(x), ()
+
+    del PRIMITIVES[f"{__name__}.rounded"]
+    assert rounded(mg.tensor([0.4], requires_grad=True)).node is None
+
+
+def test_a_rule_keeps_its_own_name(declared):
+    def of_one(x):
+        return x * 2, ()
+
+    def doubled(g, needs):
+        return (2 * g,)
+
+    function = declared(of_one)
+    function.vjp(doubled)
+    assert function.primitive.vjp is doubled
+    assert doubled.__name__ == doubled.__code__.co_name == "doubled"
+
+
+@pytest.mark.parametrize("path", [one, two])
+def test_a_profile_sees_what_goes_on_a_short_path(declared, path):
+    forward, number = path(lambda x: (x * 2, ()))
+    function = declared(forward)
+    with mg.profile() as profile:
+        function(*[np.ones(2)] * number)
+    assert [event.primitive for event in profile.events] == [forward.__name__]
