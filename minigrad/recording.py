@@ -56,8 +56,7 @@ def place_of(node: Node) -> str:
 
 def say_where(error: BaseException, node: Node | None) -> None:
     """Note at an error of a reverse pass in the call of what it came up, if that is known and not said yet."""
-    place = "" if node is None else place_of(node)
-    if node is not None and place and place not in str(error):
+    if node is not None and (place := place_of(node)) not in str(error):
         error.add_note(f"backward: at {node.primitive.name if node.primitive else 'a leaf'}{place}")
 
 
@@ -120,7 +119,6 @@ class Recorder:
 
     def flows(self, node: Node, flows: Mapping[int, Array]) -> None:
         """The VJP of a node has given the gradients of its arguments, here by the argument's number."""
-        self._node = None
         note, primitive = note_of(node), node.primitive
         if self.gradients and note is not None and primitive is not None:
             for argnum, g in flows.items():

@@ -111,7 +111,7 @@ class Primitive:
             )
         self.arguments = tuple(p.name for p in inputs)
         self.options = tuple(p.name for p in parameters[len(inputs) :])
-        self.variadic = bool(inputs) and inputs[-1].kind is inspect.Parameter.VAR_POSITIONAL
+        self.variadic = inputs[-1].kind is inspect.Parameter.VAR_POSITIONAL
         if steps is not None:
             self._check_steps(steps)
         self.first_hidden: int | None = None

@@ -267,3 +267,24 @@ def test_cotangents_that_come_back_to_the_rows_of_a_cross_entropy(reduction, ign
     mask = np.array([[True, ignored is None], [True, True]])
     loss = lambda x: ops.temporal_softmax_loss(x, [[0, 1], [2, 1]], mask) ** 2  # noqa: E731
     check_rows(mg.grad(loss), logits.reshape(2, 2, 3))
+
+
+def test_one_by_one_of_several_outputs():
+    """Of a primitive without a rule for many cotangents: of one output, of the other, and of both."""
+
+    @primitive(residuals=("x",))
+    def both(x):
+        return (2 * x, x * x), (x,)
+
+    @both.vjp
+    def _(g, needs, x):
+        parts = [None if d is None else d * slope for d, slope in zip(g, (2.0, 2 * x), strict=True)]
+        return (sum(part for part in parts if part is not None),)
+
+    try:
+        x = np.array([1.0, 3.0])
+        for function in (lambda x: both(x)[0], lambda x: both(x)[1], lambda x: both(x)[0] * both(x)[1]):
+            check_rows(function, x)
+        check_rows(lambda x: ops.concatenate(both(x)), x)
+    finally:
+        del PRIMITIVES[f"{__name__}.both"]

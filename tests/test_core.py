@@ -569,3 +569,25 @@ def test_steps_that_do_not_fit_are_named(change, error, text):
         mg.primitive(steps=steps)(mg.ops.rnn.primitive.forward)
     with pytest.raises(TypeError, match=r"primitive rnn: steps must be Steps\(…\), not str"):
         mg.primitive(steps="x")(mg.ops.rnn.primitive.forward)
+
+
+def test_a_parameter_that_is_trained_again_belongs_to_its_module():
+    layer = mg.nn.Linear(2, 3)
+    weight = layer.weight
+    named = weight.node.owner
+    weight.requires_grad = False
+    weight.requires_grad = True
+    assert weight.node.owner == named != ""
+
+
+def test_what_a_transform_records_has_the_scope_around_it():
+    scopes = []
+
+    def f(x):
+        y = x * x
+        scopes.append(y.node.scope)
+        return y
+
+    with mg.scope("outer"):
+        mg.grad(f)(2.0)
+    assert scopes == [("outer",)]

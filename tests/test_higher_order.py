@@ -1081,3 +1081,69 @@ def test_derivatives_of_numbers_in_matrices_of_one_entry():
     assert mg.grad(lambda a: mg.hessian(cube)(a))(2.0).item() == 6
     with mg.create_graph():
         assert mg.jacobian(cube)(mg.tensor(2.0, requires_grad=True)).item() == 12
+
+
+def test_sums_of_half_precision_are_narrowed_in_a_pass_that_leaves_a_graph():
+    x = mg.tensor(np.ones(2, np.float16), requires_grad=True)
+    (x + x + x).sum().backward(create_graph=True)
+    assert x.grad.dtype == np.float16
+    np.testing.assert_array_equal(x.grad.data, [3, 3])
+
+
+def test_a_gradient_of_another_dtype_is_cast_where_a_pass_begins():
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    (x * x).backward(mg.tensor([1.0, 1.0], np.float64), create_graph=True)
+    assert x.grad.dtype == np.float32
+
+
+def test_an_input_that_a_reference_does_not_use_has_a_derivative_of_0(sloped):
+    """The VJP knows only that of x; the reference is what is differentiated, in k as well."""
+    k = mg.tensor(2.0, np.float64, requires_grad=True)
+
+    @mg.primitive(residuals=("derived",))
+    def unused(x, k):
+        return x**3, (3 * x**2,)
+
+    unused.vjp(lambda g, needs, slope: (g * slope, np.zeros(())))
+    unused.reference(lambda x, k: x * x * x)
+    try:
+        with mg.create_graph():
+            unused(2.0, k).backward()
+    finally:
+        del PRIMITIVES[f"{__name__}.unused"]
+    np.testing.assert_array_equal(k.grad.data, 0)
+
+
+def test_what_a_rule_on_tensors_gives_as_an_array_is_a_constant(giving):
+    function = giving(lambda found: (np.zeros(2, np.float32), found[1]))
+    x, y = mg.tensor([1.0, 2.0], requires_grad=True), mg.tensor([3.0, 4.0], requires_grad=True)
+    function(x, y).sum().backward(create_graph=True)
+    assert isinstance(x.grad, mg.Tensor)
+    np.testing.assert_array_equal(x.grad.data, [0, 0])
+
+
+def test_outputs_of_integers_among_the_residuals_are_constants():
+    @mg.primitive(residuals=("output 1", "constant"))
+    def top(x):
+        place = np.argmax(x)
+        return (x[place], place), (place, len(x))
+
+    @top.vjp
+    def _(g, needs, place, size):
+        assert not isinstance(place, mg.Tensor)
+        return (g[0] * (np.arange(size) == place),)
+
+    try:
+        found = mg.grad(lambda x: (mg.grad(lambda x: top(x)[0] ** 3)(x) ** 2).sum())(np.array([1.0, 2.0, 0.5]))
+    finally:
+        del PRIMITIVES[f"{__name__}.top"]
+    np.testing.assert_allclose(found.numpy(), [0, 2 * 12 * 12, 0])  # of (3 x^2)^2, 36 x^3
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_gradient_that_is_no_number_where_a_pass_begins_is_no_anomaly_of_it(create_graph):
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 2
+    with mg.detect_anomaly():
+        (y * 3).backward(np.array([np.nan, 1.0], np.float32), create_graph=create_graph)
+    np.testing.assert_array_equal(mg.core.plain(x.grad), [np.nan, 6])

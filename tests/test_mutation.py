@@ -244,6 +244,36 @@ def test_coverage_names_the_tests_that_run_a_function_or_fail(elsewhere):
     assert apart(coverage, "elsewhere", [square])[1] == "elsewhere::test_fails: UserWarning: which is as bad"
 
 
+def test_fixtures_of_a_module_are_known_if_they_take_no_others(monkeypatch):
+    module, ended = ModuleType("test_fixtures"), []
+
+    @pytest.fixture
+    def made():
+        yield 3
+        ended.append(True)
+
+    @pytest.fixture
+    def given():
+        return 4
+
+    @pytest.fixture
+    def taking(tmp_path):
+        return tmp_path
+
+    def test_of_own(made, given):
+        assert (made, given, ended) == (3, 4, [])
+
+    def test_of_others(taking):
+        raise AssertionError("not run")
+
+    for name, value in list(locals().items()):
+        if name != "module":
+            setattr(module, name, value)
+    (trial,) = trials_of(module)
+    trial.run()
+    assert (trial.name, ended) == ("test_fixtures::test_of_own", [True])
+
+
 def test_a_function_of_the_engine_meets_tests_alone(elsewhere):
     """Tests in their order where nobody looked which of them run it: here the first one that notices."""
     square = target_of("elementwise.square.vjp")

@@ -376,3 +376,64 @@ def test_constants_that_are_single_numbers_are_noted():
         ]
     assert notes == [{1: 3}, {0: 0.5}, {}, {1: 0.25}, {}, {0: True, 2: 7}]
     assert all(type(value) in (int, float, bool) for numbers in notes for value in numbers.values())
+
+
+def test_inputs_that_were_left_out_are_noted_as_none():
+    with mg.record():
+        h, _ = mg.lstm(leaf(1, 3, 2), leaf(1, 4), leaf(2, 16), leaf(4, 16), leaf(16))
+    note = note_of(h.node)
+    assert note.inputs[5] is None
+    assert note.numbers == {}
+
+
+def test_steps_are_of_sequences_alone_and_only_where_gradients_are_recorded():
+    x = leaf(2, 3, 4)
+    with mg.record():
+        y = x @ np.ones((4, 2), np.float32)
+        y.sum().backward()
+    assert note_of(y.node).flows.keys() == {"a"}
+    assert note_of(y.node).flow_steps == {}
+    with mg.record(gradients=False):
+        h, _ = mg.lstm(leaf(1, 3, 2), leaf(1, 4), leaf(2, 16), leaf(4, 16), leaf(16))
+        h.sum().backward()
+    assert note_of(h.node).gradient_steps == {}
+
+
+@pytest.mark.parametrize("options", list(itertools.product([False, True], repeat=3)))
+def test_a_decorated_function_is_recorded_each_time_as_was_asked(options):
+    again = mg.record(*options).again().own
+    assert (again.values, again.gradients, again.lines) == options
+    mine = recording.Recorder(*options)
+
+    @recording.using(mine)
+    def inside():
+        return recorder()
+
+    assert inside() is inside() is mine
+
+
+def test_an_error_without_a_node_or_a_place_is_left_as_it_is():
+    error = ValueError("odd")
+    recording.say_where(error, None)
+    recording.say_where(error, leaf(2).node)
+    assert not hasattr(error, "__notes__")
+
+
+def test_passes_on_tensors_are_recorded_and_those_of_many_cotangents_are_not():
+    c = np.ones(2, np.float32)
+    x = mg.tensor([1.0, 2.0, 3.0, 4.0], requires_grad=True)
+    with mg.record():
+        first, second = mg.split(x, 2)
+        y = first * c
+        (y.sum() + second.sum()).backward(create_graph=True)
+    assert note_of(y.node).flows.keys() == {"a"}
+    assert [stats.norm for stats in note_of(first.node).gradients] == [2**0.5] * 2
+    made = []
+
+    def f(x):
+        made.append(x * x)
+        return made[-1]
+
+    with mg.record():
+        mg.jacobian(f)(np.ones(3))
+    assert not note_of(made[0].node).gradients

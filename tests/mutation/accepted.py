@@ -474,3 +474,47 @@ for _of in "ab":
     _accept(_GENERAL, "primitives._call_binary", f"if kind is _ndarray and {_of}.dtype is _float32:", "if False:")
 _accept(_GENERAL, "primitives._constant", "if type(value) is _ndarray and value.dtype.kind in 'fiub':", "if False:",
         "if value is _ndarray and value.dtype.kind in 'fiub':")  # fmt: skip
+
+_accept(
+    "what a pass had come to is freed, but for leaves",
+    "backward._mark_failed",
+    "if node.residuals is None:",
+    "if True:",
+)
+_accept(_GENERAL, "batched_backward._batched_rule",
+        "return (primitive.vjp if primitive.entrywise else partial(_one_by_one, primitive))(g, needs, *residuals)",
+        "return partial(_one_by_one, primitive)(g, needs, *residuals)")  # fmt: skip
+_KEPT = "return {key: _narrowed(g, *key) for key, g in cotangents.items() if key[0] in ends}"
+_accept("callers look for sources alone", "generic_backward.pull_back_to_edge", _KEPT,
+        _KEPT.replace(" if key[0] in ends", ""))  # fmt: skip
+_accept("the sum of two is that of the other two", "generic_backward.pull_back_to_edge",
+        "cotangents[key] = _sum_of(cotangents[key], g) if key in cotangents else g",
+        "cotangents[key] = _sum_of(g, cotangents[key]) if key in cotangents else g")  # fmt: skip
+_accept("a copy of the same dtype", "generic_backward._narrowed", "return g if g.dtype == dtype else g.astype(dtype)",
+        "return g.astype(dtype)")  # fmt: skip
+_accept("recorders take one cotangent in a tuple as well", "generic_backward.pull_through",
+        "observer.cotangent(node, arrays if several else arrays[0])", "observer.cotangent(node, arrays)")  # fmt: skip
+_accept("no call follows, within a rule, on a rule within it", "higher_order._run_rule", "observer.rules += 1",
+        "observer.rules = 1")  # fmt: skip
+
+# --- what records a pass ---------------------------------------------------------------------------------
+
+_accept("calls are of primitives", "recording.Recorder.call",
+        "if node.primitive is not None and node.primitive.steps:", "if node.primitive.steps:")  # fmt: skip
+_accept("what flows flows through a primitive whose cotangent was noted", "recording.Recorder.flows",
+        "if self.gradients and note is not None and (primitive is not None):", "if self.gradients:")  # fmt: skip
+_accept("of no node there is no note", "recording.Recorder.step",
+        "note = None if self._node is None else note_of(self._node)", "note = note_of(self._node)")  # fmt: skip
+_accept("somebody outside of this package has called", "recording.user_line",
+        "while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):",
+        "while frame.f_code.co_filename.startswith(_HERE):")  # fmt: skip
+_accept("the frames next to it are of this package", "recording.user_line", "frame = sys._getframe(1)", ANY)
+_accept(_INTERRUPT, "recording.using.begin", "undo()", "pass")
+_accept(_INTERRUPT, "recording.using.begin", "undo = until(inactive, partial(_current.set, _current.get()))", ANY)
+_accept("in which order they are undone an interrupt alone can tell", "recording.using.begin",
+        "return until(inactive, partial(_current.reset, _current.set(own)))",
+        "return until(partial(_current.reset, _current.set(own)), inactive)")  # fmt: skip
+_COLLECTS = "super().__init__(values=False, gradients=False, lines=False)"
+_accept("it notes nothing, whatever it was asked", "rematerialisation._Collector.__init__", _COLLECTS, ANY)
+_accept("what is no array cannot be written into", "rematerialisation._Collector.constants",
+        "if isinstance(x, np.ndarray) and (not tracked):", "if not tracked:")  # fmt: skip

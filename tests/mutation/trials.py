@@ -89,7 +89,9 @@ def cases(primitives: Sequence[str], first: int, last: int, limit: float = LONGE
 
 
 def trials_of(module: ModuleType) -> Iterator[Trial]:
-    """The tests of a module but for slow ones, the gradient tests and those with fixtures of their own.
+    """The tests of a module but for slow ones, the gradient tests and those with fixtures that are not known here.
+
+    Known are two of pytest's, and the module's own that take no others.
 
     A name is that of the module and the function, ``tests.test_core::test_add[3]``. Of a module that holds no tests,
     the examples of its docstrings.
@@ -110,10 +112,11 @@ def trials_of(module: ModuleType) -> Iterator[Trial]:
                 calls = [{**call, **given} for call, given in itertools.product(calls, _parameters(*mark.args))]
         if all(mark.name == "parametrize" for mark in marks):
             for number, call in enumerate(calls):
-                fixtures = inspect.signature(test).parameters.keys() - call.keys()
-                if fixtures <= _FIXTURES.keys():
+                wanted = inspect.signature(test).parameters.keys() - call.keys()
+                fixtures = {fixture: _fixture(module, fixture) for fixture in sorted(wanted)}
+                if None not in fixtures.values():
                     label = f"{name}[{number}]" if call else name
-                    run = functools.partial(_run_test, test, call, sorted(fixtures))
+                    run = functools.partial(_run_test, test, call, fixtures)
                     yield Trial(f"{module.__name__}::{label}", run)
 
 
@@ -126,11 +129,22 @@ def _parameters(names: str | Sequence[str], values: Any, **_: Any) -> Iterator[d
             yield dict(zip(wanted, value if len(wanted) > 1 else [value], strict=True))
 
 
-def _run_test(test: Any, parameters: dict[str, Any], fixtures: Sequence[str]) -> None:
+def _fixture(module: ModuleType, name: str) -> Callable[[], Any] | None:
+    """A fixture as a function that makes a context; None if it is not known."""
+    defined = getattr(module, name, None)
+    function: Any = inspect.unwrap(defined) if callable(defined) else None  # pytest wraps it
+    if function is defined or inspect.signature(function).parameters:
+        return _FIXTURES.get(name)
+    if inspect.isgeneratorfunction(function):
+        return contextlib.contextmanager(function)
+    return lambda: contextlib.nullcontext(function())
+
+
+def _run_test(test: Any, parameters: dict[str, Any], fixtures: dict[str, Callable[[], Any]]) -> None:
     if hasattr(test, "hypothesis") and not hasattr(test, "_hypothesis_internal_settings_applied"):
         QUIETLY(test)
     with contextlib.ExitStack() as stack:
-        test(**parameters, **{name: stack.enter_context(_FIXTURES[name]()) for name in fixtures})
+        test(**parameters, **{name: stack.enter_context(context()) for name, context in fixtures.items()})
 
 
 def _examples(module: ModuleType) -> list[doctest.DocTest]:
