@@ -251,3 +251,16 @@ def test_dependents_are_the_descendants(parents):
     sources = list(itertools.islice(parents, 2))
     expected = set(sources).union(*(networkx.descendants(graph, s) for s in sources))
     assert dependents(order, sources, parents.__getitem__) == expected
+
+
+def test_certify_follows_parents_from_what_was_asked_for():
+    parents = {"a": "", "b": "a", "c": "b", "d": "", "x": "yz", "y": "", "z": "w", "w": "vz", "v": ""}.__getitem__
+    assert certify(Order(("a", "b", "c")), "c", parents)
+    for order in (("d", "a", "b", "c"), ("a", "b", "c", "d")):
+        with pytest.raises(ValueError, match="'d' is in the order but not in the graph"):
+            certify(Order(order), "c", parents)
+    for cycle in (("z", "w"), ("w", "z")):
+        assert certify(Cycle(cycle), "x", parents)
+        assert certify(Cycle(cycle), cycle, parents)
+        with pytest.raises(ValueError, match="is in the cycle but not in the graph"):
+            certify(Cycle(cycle), "c", parents)

@@ -702,3 +702,44 @@ def test_tensors_as_cotangents_stay_tensors_and_keep_their_nodes():
     with pytest.raises(ValueError, match="a hook on output 1 of split returned float32"):
         hooks.fire(second.node, (None, g))
     assert hooks.fire(x.node, g) is g
+
+
+def test_what_a_hook_returns_is_taken_as_exactly_as_it_is():
+    x = mg.tensor([1.0, 2.0], np.float64, requires_grad=True)
+    y = x * 1.0
+    y.register_hook(lambda g: [0.1, 0.2])
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad, np.array([0.1, 0.2]))
+    for value, text in ((mg.tensor([1.0, 2.0], np.float32), "float32"), (np.ma.masked_array(np.ones(2)), "masked")):
+        y = x * 1.0
+        y.register_hook(lambda g, value=value: value)
+        with pytest.raises((TypeError, ValueError), match=text):
+            y.sum().backward()
+
+
+def test_a_jacobian_calls_the_hook_of_one_output_of_several():
+    def f(x, k):
+        parts = mg.split(x, 2)
+        parts[0].register_hook(lambda g: 2 * g)
+        return parts[k]
+
+    x = np.arange(4.0)
+    np.testing.assert_array_equal(mg.jacobian(lambda x: f(x, 0))(x).numpy(), 2 * np.eye(4)[:2])
+    np.testing.assert_array_equal(mg.jacobian(lambda x: f(x, 1))(x).numpy(), np.eye(4)[2:])
+
+
+def test_a_leaf_retains_its_gradient_anyway():
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    x.retain_grad()
+    assert not hasattr(x.node, "hooks")
+    (x * 3).sum().backward()
+    np.testing.assert_array_equal(x.grad, [3, 3])
+
+
+def test_a_child_process_has_a_lock_of_its_own():
+    hooks._after_fork()
+    called = []
+    x = mg.tensor(1.0, requires_grad=True)
+    x.register_hook(called.append)
+    (x * 2).backward()
+    assert len(called) == 1

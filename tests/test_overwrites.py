@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -157,3 +158,21 @@ def test_a_window_of_an_array_shares_its_memory():
     tensor[0] = 9.0
     with pytest.raises(ValueError, match=MESSAGE):
         y.backward()
+
+
+def test_a_write_just_before_a_call_is_told_from_one_after_it():
+    c, x, other = mg.tensor([2.0, 3.0]), mg.tensor([1.0, 1.0], requires_grad=True), mg.tensor([0.0])
+    c[0] = 5.0
+    y = (x * c).sum()
+    other[0] = 1.0  # so that the pass looks
+    y.backward()
+    np.testing.assert_array_equal(x.grad, [5, 3])
+
+
+def test_a_write_into_an_array_that_is_gone_is_none_into_the_next_at_its_place():
+    gone, array = weakref.ref(set()), np.ones(3)
+    overwrites._writes[id(array)] = gone, overwrites.clock + 1
+    assert overwrites.overwritten((array,), 0) is None
+    overwrites._writes[id(array)] = weakref.ref(array), overwrites.clock + 1
+    assert overwrites.overwritten((array,), 0) is array
+    del overwrites._writes[id(array)]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import ops
+from minigrad.primitives import PRIMITIVES
 
 RNG = np.random.default_rng(0)
 
@@ -289,3 +290,51 @@ def test_generators_are_not_rewound_for_others():
     mg.manual_seed(0)
     mg.dropout(x, 0.5)
     assert mg.rng.generator().bit_generator.state == seen
+
+
+def test_keywords_are_given_again():
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    scaled = lambda x, k=1.0: x * k * k  # noqa: E731
+    y = mg.checkpoint(scaled, x, k=3.0)
+    assert y.node.params["outputs"] == []  # so that no output is kept
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad, [9, 9])
+    with mg.no_grad():
+        np.testing.assert_array_equal(mg.checkpoint(scaled, x, k=3.0).numpy(), [9, 18])
+
+
+def test_it_is_recorded_again_wherever_the_pass_is_begun():
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    loss = mg.checkpoint(lambda x: (x * x).sum(), x)
+    with mg.no_grad():
+        loss.backward()
+    np.testing.assert_array_equal(x.grad, [2, 4])
+
+
+def test_it_may_ask_for_numbers_also_within_a_pass_that_leaves_a_graph():
+    cube = lambda x: x * x * x if x[0].item() > 0 else x  # noqa: E731
+    x = np.array([1.0, 2.0])
+    (found,) = mg.hvp(lambda x: mg.checkpoint(cube, x).sum(), [x], [np.ones(2)])
+    np.testing.assert_allclose(found.numpy(), 6 * x)
+
+
+def test_calls_within_it_keep_inputs_for_references_where_that_is_needed():
+    """Whoever asks only in the backward pass has it run again with the inputs kept."""
+
+    @mg.primitive(residuals=("derived",))
+    def cubed(x):
+        return x**3, (3 * x**2,)
+
+    cubed.vjp(lambda g, needs, slope: (g * slope,))
+    cubed.reference(lambda x: x * x * x)
+    try:
+        x = mg.tensor([1.0, 2.0], requires_grad=True)
+        mg.checkpoint(lambda x: cubed(x).sum(), x).backward(create_graph=True)
+        first = x.grad
+        x.zero_grad()
+        first.sum().backward()
+        np.testing.assert_allclose(x.grad, [6, 12])
+        (found,) = mg.hvp(lambda x: mg.checkpoint(lambda x: cubed(x).sum(), x), [np.ones(2)], [np.ones(2)])
+        np.testing.assert_allclose(found.numpy(), [6, 6])
+    finally:
+        del PRIMITIVES[f"{__name__}.cubed"]

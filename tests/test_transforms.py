@@ -219,3 +219,21 @@ def test_primals_are_not_changed():
     x = mg.tensor([1.0], requires_grad=True)
     mg.grad(lambda x: (x * x).sum())(x)
     assert x.grad is None
+
+
+def test_lists_may_change_between_the_forward_and_what_follows():
+    """A pullback and a pushforward give the structure that there was."""
+    given = [np.ones(2), np.full(2, 3.0)]
+    out, pullback = mg.vjp(lambda xs: (xs[0] * xs[1]).sum(), given)
+    given.clear()
+    (pulled,) = pullback(np.ones(out.shape))
+    assert [g.numpy().tolist() for g in pulled] == [[3, 3], [1, 1]]
+    results = []
+
+    def several(x):
+        results[:] = [x * 2, x * x]
+        return results
+
+    _, push = mg.linearize(several, np.array([1.0, 3.0]))
+    results.clear()
+    assert [t.numpy().tolist() for t in push(np.ones(2))] == [[2, 2], [2, 6]]

@@ -518,3 +518,64 @@ _COLLECTS = "super().__init__(values=False, gradients=False, lines=False)"
 _accept("it notes nothing, whatever it was asked", "rematerialisation._Collector.__init__", _COLLECTS, ANY)
 _accept("what is no array cannot be written into", "rematerialisation._Collector.constants",
         "if isinstance(x, np.ndarray) and (not tracked):", "if not tracked:")  # fmt: skip
+
+_accept("a tuple of a class of its own is one", "fingerprints.Fingerprinted.verify",
+        "for array, sum in zip(arrays_in(tuple(self)), self.sums, strict=True):",
+        "for array, sum in zip(arrays_in(self), self.sums, strict=True):")  # fmt: skip
+_SUM = "return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)"
+_accept("another checksum of the same bytes", "fingerprints._checksum", _SUM, _SUM.replace("zlib", "-zlib"),
+        _SUM.replace(".view(np.uint8)", ""), _SUM.replace(".reshape(-1)", ""), _SUM.replace("-1", "-2"))  # fmt: skip
+_accept("what is not 0 is true", "graph_levels.is_undeclared",
+        "return _may_depend(residuals[len(primitive.residuals or ()):])",
+        "return -_may_depend(residuals[len(primitive.residuals or ()):])")  # fmt: skip
+_accept(
+    "puts them into words as their repr",
+    "hooks._name",
+    "return f\"the parameter {'.'.join(filter(None, (node.owner, node.name)))}\" if node.name else repr(node)",
+    "return f\"the parameter {'.'.join(filter(None, (node.owner, node.name)))}\" if node.name else node",
+)
+_accept("finds no hooks", "hooks.fire_rows", "if not hasattr(node, 'hooks'):", "if False:", "if not node:")
+_accept("its shape and dtype are all that is told", "overwrites.overwritten", "return array", "return -array")
+_accept("without a reference none was written", "overwrites.overwritten",
+        "reference, time = _writes.get(id(owner(array)), (None, 0))",
+        "reference, time = _writes.get(id(owner(array)), (None, 1))")  # fmt: skip
+_WIDELY = "while frontier and cycle[0] not in reached:"
+_accept("goes on to all that is reached", "order._certify_cycle", _WIDELY, "while frontier:")
+_accept("a set is gone through as a list is", "order._certify_cycle", "frontier = list(new)", "frontier = new")
+_accept("a set is gone through as a list is", "order._certify_cycle", "frontier = list(reached)", "frontier = reached")
+_accept("nobody looks at it again", "order._certify_order", "belongs = set(asked)", "belongs = asked")
+_accept("it is in the set already", "order.dependents",
+        "if node not in live and any((parent in live for parent in parents(node))):",
+        "if any((parent in live for parent in parents(node))):")  # fmt: skip
+
+# --- rematerialisation -----------------------------------------------------------------------------------
+
+_accept("what it begins at has a node", "rematerialisation._Collector.edge", "if node is None or node in seen:",
+        "if node in seen:")  # fmt: skip
+_NEEDED = ("return tuple((found.get(key, np.zeros(*key[0].outputs[key[1]])) if need else None "
+           "for key, need in zip(self.edge, needs, strict=True)))")  # fmt: skip
+_accept("gives what the pass does not ask for", "rematerialisation._Run.pull", _NEEDED,
+        _NEEDED.replace(" if need else None", ""))  # fmt: skip
+_accept("a set is gone through as a list is", "rematerialisation._Run.pull",
+        "found = pull_back_to_edge(seeds, list({node for node, _ in self.edge}), pull)",
+        "found = pull_back_to_edge(seeds, {node for node, _ in self.edge}, pull)")  # fmt: skip
+_accept("the rule around it is over then", "rematerialisation._Run.pull", "in_rule.reset(outside)", "pass", "in_rule")
+_accept("frees later what nobody holds", "rematerialisation._pull_arrays", "node.residuals = None", "pass")
+_accept("where nothing is tracked there is nothing to compute again", "rematerialisation.checkpoint",
+        "if current_scope() is None:", "if False:")  # fmt: skip
+_accept("nothing is put in the place of nothing", "rematerialisation.checkpoint", "if not made:", "if False:")
+_accept("a generator is one", "rematerialisation.checkpoint",
+        "values = iter((replaced.get(i, y) for i, y in enumerate(tensors)))",
+        "values = (replaced.get(i, y) for i, y in enumerate(tensors))")  # fmt: skip
+_accept("its keys are gone through", "rematerialisation.checkpoint", "run.edge = tuple(edge)", "run.edge = edge")
+_accept("any sequence is as good", "rematerialisation.checkpoint.forward", "(run, list(edge), constants)",
+        "(run, edge, constants)")  # fmt: skip
+
+# --- transforms again ------------------------------------------------------------------------------------
+
+_accept(_GREATER, "transforms._Differentiation.call",
+        "with recording(), differentiating(CALLS if self.recorded or self.twice else PASSES):",
+        "with recording(), differentiating(CALLS):")  # fmt: skip
+_accept("each step casts to the dtype of its input", "transforms._Differentiation.pull_recorded", _SEEDS,
+        _SEEDS.replace("g if g.dtype == y.dtype else g.astype(y.dtype)", "g"),
+        _SEEDS.replace("==", "!="), _SEEDS.replace("g.astype(y.dtype)", "g"))  # fmt: skip
