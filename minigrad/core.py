@@ -265,9 +265,9 @@ class Tensor:
         refuse_masked(array)
         if isinstance(array, np.generic):  # what NumPy makes of `x.grad / 2` in 0-d
             array = np.asarray(array)
-        if array is not None and not isinstance(array, np.ndarray):
+        if not isinstance(array, np.ndarray):
             raise TypeError(f"grad must be an ndarray, a tensor or None, not {type(value).__name__}")
-        if array is not None and (array.shape != self.shape or array.dtype != self.dtype):
+        if array.shape != self.shape or array.dtype != self.dtype:
             raise ValueError(f"grad must be {self.dtype} {self.shape} as its tensor, not {array.dtype} {array.shape}")
         self.node.grad = value if isinstance(value, Tensor) and value.node is not None else array
 

@@ -591,3 +591,28 @@ def test_what_a_transform_records_has_the_scope_around_it():
     with mg.scope("outer"):
         mg.grad(f)(2.0)
     assert scopes == [("outer",)]
+
+
+def test_a_gradient_that_is_set():
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    with mg.create_graph():
+        (x * x * x).sum().backward()
+    x.grad = x.grad * 2  # 6 x^2, which goes on to depend on x
+    gradient = x.grad
+    x.zero_grad()
+    gradient.sum().backward()
+    np.testing.assert_array_equal(x.grad, [12, 24])
+    x.grad = mg.tensor([1.0, 1.0])
+    assert isinstance(x.grad, np.ndarray)
+    x.grad = None
+    assert x.grad is None
+    y = x * 2
+    y.retain_grad()
+    y.sum().backward()
+    y.grad = None
+    assert y.grad is None
+    with pytest.raises(ValueError, match="grad can only be set on a leaf"):
+        y.grad = np.ones(2, np.float32)
+    for wrong, error in (([1.0, 1.0], TypeError), (np.ones(2), ValueError), (np.ones(3, np.float32), ValueError)):
+        with pytest.raises(error, match="grad must be"):
+            x.grad = wrong

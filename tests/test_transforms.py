@@ -234,6 +234,10 @@ def test_lists_may_change_between_the_forward_and_what_follows():
         results[:] = [x * 2, x * x]
         return results
 
+    _, pullback = mg.vjp(several, np.array([1.0, 3.0]))
+    results.clear()
+    (pulled,) = pullback([np.ones(2), np.ones(2)])
+    assert pulled.numpy().tolist() == [4, 8]
     _, push = mg.linearize(several, np.array([1.0, 3.0]))
     results.clear()
     assert [t.numpy().tolist() for t in push(np.ones(2))] == [[2, 2], [2, 6]]

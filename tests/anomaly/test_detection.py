@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import nn, recording
+from minigrad import nn, overwrites, recording
+from minigrad.anomaly.detection import _Watch
+from minigrad.backward import reverse_pass, seed_of
 from minigrad.primitives import PRIMITIVES
-from minigrad.recording import note_of
+from minigrad.recording import Recorder, note_of, using
 
 
 def leaf(*values):
@@ -513,3 +516,247 @@ def test_a_write_before_a_call_is_none_between_it_and_its_gradient():
         y = (x * c).sum()
     y.backward()
     np.testing.assert_array_equal(x.grad, [5, 3])
+
+
+# What is told, to the letter --------------------------------------------------------------------
+
+
+def said(error):
+    """The message without the line of the call."""
+    return re.sub(r" \(called at [^)]*\)", "", str(error.value))
+
+
+@contextmanager
+def declared(forward, vjp=None, **options):
+    function = mg.primitive(**options)(forward)
+    function.vjp(vjp or (lambda g, needs, *_: (g,) * len(needs)))
+    try:
+        yield function
+    finally:
+        del PRIMITIVES[f"{__name__}.{forward.__name__}"]
+
+
+def test_what_a_vjp_was_given_is_told_with_its_shape_where_that_is_another():
+    def weighed(x):
+        w = np.arange(3.0)
+        return x @ w, ([x], {"w": w})
+
+    def vjp(g, needs, x, w):
+        return (np.full((2, 3), np.nan),)
+
+    x = leaf([1.0, 2.0, 3.0], [4.0, 5.0, 6.0])
+    with declared(weighed, vjp) as function, mg.detect_anomaly(), pytest.raises(FloatingPointError) as error:
+        function(x).backward(np.array([1.0, 2.0]))
+    assert said(error) == (
+        "backward: the VJP of weighed gave a NaN for x: float64 (2, 3), 6 of 6 entries NaN or infinite, first at "
+        "[0, 0]; there saved = 1.0; cotangent: float64 (2,) from 1.0 to 2.0; saved: float64 (3,) from 0.0 to 2.0"
+    )
+
+
+def test_a_vjp_that_was_given_nothing_of_its_shape():
+    def summed(x):
+        return x.sum(axis=1), ()
+
+    x = leaf([1.0, 2.0], [4.0, 5.0])
+    with (
+        declared(summed, lambda g, needs: (np.full((2, 2), np.inf),)) as function, mg.detect_anomaly(),
+        pytest.raises(FloatingPointError) as error,
+    ):  # fmt: skip
+        function(x).backward(np.array([1.0, 2.0]))
+    assert said(error).endswith("first at [0, 0]; cotangent: float64 (2,) from 1.0 to 2.0")
+
+
+def test_cotangents_of_several_outputs_are_numbered():
+    def both(x):
+        return (x * 2, x.sum()), ()
+
+    def vjp(g, needs):
+        return (np.array([1.0, np.inf]),)
+
+    x = leaf(1.0, 2.0)
+    with declared(both, vjp) as function, mg.detect_anomaly():
+        first, second = function(x)
+        with pytest.raises(FloatingPointError) as error:
+            (first.sum() + second).backward(retain_graph=True)
+        assert said(error) == (
+            "backward: the VJP of both gave an infinity (inf) for x: float64 (2,), 1 of 2 entries NaN or infinite, the "
+            "others from 1.0 to 1.0, first at [1]; there cotangent 0 = 1.0; cotangent 1: float64 () from 1.0 to 1.0"
+        )
+        with pytest.raises(FloatingPointError) as error:
+            first.sum().backward()
+    assert said(error).endswith("first at [1]; there cotangent 0 = 1.0")
+
+
+def test_a_hook_on_a_later_output_is_named_with_its_number():
+    x = leaf(1.0, 2.0, 3.0, 4.0)
+    with mg.detect_anomaly():
+        for start in (lambda parts: parts[1].sum().backward(), lambda parts: parts[1].backward(np.ones(2))):
+            parts = mg.split(x, 2)
+            parts[1].register_hook(lambda g: g * np.nan)
+            with pytest.raises(FloatingPointError, match=r"the gradient of output 1 of split .* has a NaN, which none"):
+                start(parts)
+
+
+def test_in_a_sequence_the_first_step_counts_elsewhere_the_first_entry():
+    x = np.zeros((2, 3, 2), np.float32)
+    x[0, 2] = x[1, 1] = 1e38  # inf - inf
+    weights = np.array([[1e38], [-1e38]], np.float32), np.zeros((1, 1), np.float32), np.zeros(1, np.float32)
+    with mg.detect_anomaly(), np.errstate(all="ignore"):
+        with pytest.raises(FloatingPointError, match=r"first at \[1, 1, 0\], time step 1; "):
+            mg.rnn(x, np.zeros((2, 1), np.float32), *weights)
+        y = np.ones((2, 3, 1))
+        y[0, 2] = y[1, 1] = -1
+        with pytest.raises(FloatingPointError, match=r"first at \[0, 2, 0\]; there x = -1\.0$"):
+            mg.log(y)
+
+
+def test_a_sum_in_single_precision_that_is_too_large_for_half():
+    x = mg.tensor(np.ones(2, np.float16), requires_grad=True)
+    large = np.full(2, 6e4, np.float16)
+    with mg.detect_anomaly():
+        y = mg.ops.concatenate([x * large, x * large])
+        with pytest.raises(FloatingPointError, match=r"gradient of <leaf .* has an infinity \(inf\), which none had"):
+            y.backward(np.ones(4, np.float16))
+
+
+def test_where_entries_meet_is_told_of_what_works_entry_by_entry_alone():
+    def total(x):
+        return x.sum() / 0, ()
+
+    def pair(x, k=1):
+        return (x / 0, x), ()
+
+    def over(x, k=0.0):
+        return x / k, ()
+
+    def nothing(x, k=1):
+        return (x[:0], x / 0), ()
+
+    def divided(x):
+        return x / 0, ()
+
+    x = np.array([1.0, 2.0])
+    summed, options = "x: float64 (2,) from 1.0 to 2.0", {over: {"k": 0.0}}
+    for forward in (total, pair, over, nothing, divided):
+        with (
+            declared(forward, broadcasts=True) as function, mg.detect_anomaly(), np.errstate(all="ignore"),
+            pytest.raises(FloatingPointError) as error,
+        ):  # fmt: skip
+            function(x, **options.get(forward, {}))
+        assert said(error).endswith("; there x = 1.0" if forward is divided else f"; {summed}")
+    with mg.detect_anomaly(), np.errstate(all="ignore"), pytest.raises(FloatingPointError) as error:
+        mg.ops.leaky_relu(np.array([1.0, -1e38], np.float32), 1e10)
+    assert "; there x = -9.99999" in said(error)
+
+
+def test_what_an_option_brings_is_no_anomaly():
+    def shifted(x, by=None):
+        return x + mg.core.plain(by), ()
+
+    with declared(shifted) as function, mg.detect_anomaly():
+        assert np.isnan(function(np.ones(2), by=mg.tensor([np.nan, 1.0])).numpy()[0])
+
+
+def test_what_a_rule_on_tensors_computes_of_constants_on_its_way_is_not_looked_at():
+    def kept(x):
+        return x * 2, ()
+
+    def vjp(g, needs):
+        c = mg.tensor([0.0, 1.0])
+        return (g * np.where(c == 0, 2.0, 2.0 * c / c),)
+
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    with declared(kept, vjp, residuals=()) as function, np.errstate(all="ignore"), mg.detect_anomaly():
+        function(x).sum().backward(create_graph=True)
+    np.testing.assert_array_equal(x.grad.data, [2, 2])
+
+
+class Log(Recorder):
+    """What a recorder is told of."""
+
+    def __init__(self):
+        super().__init__(values=False, gradients=False, lines=False)
+        self.told = []
+
+    def call(self, node, inputs, outputs):
+        self.told.append(("call", node.primitive.name, len(inputs), len(outputs)))
+
+    def untracked(self, primitive, params, inputs, outputs):
+        self.told.append(("untracked", primitive.name, sorted(params), *map(np.shape, (*inputs, *outputs))))
+
+    def start(self, seeds):
+        self.told.append(("start", len(seeds)))
+
+    def cotangent(self, node, cotangent):
+        self.told.append(("cotangent", repr(node), type(cotangent) is tuple))
+
+    def flows(self, node, flows):
+        self.told.append(("flows", repr(node), sorted(flows)))
+
+    def step(self, t, *cotangents):
+        self.told.append(("step", t, len(cotangents)))
+
+
+def program():
+    w = leaf(*np.full((2, 8), 0.5))
+    mg.sum(mg.tensor([[1.0, 2.0]]), axis=0)
+    h, c = mg.lstm(np.ones((1, 3, 2)), np.zeros((1, 2)), w, np.ones((2, 8)), np.zeros(8))
+    (h.sum() + c.sum()).backward()
+    h, c = mg.lstm(np.ones((1, 2, 2)), np.zeros((1, 2)), w, np.ones((2, 8)), np.zeros(8))
+    h.sum().backward(create_graph=True)
+
+
+def test_a_recorder_within_it_is_told_of_all():
+    alone, within = Log(), Log()
+    with using(alone):
+        program()
+    with mg.detect_anomaly(), using(within):
+        program()
+    assert {entry[0] for entry in alone.told} == {"call", "untracked", "start", "cotangent", "flows", "step"}
+    assert within.told == alone.told
+
+
+def test_a_pass_for_one_of_two_leaves():
+    x, w = leaf(1.0), leaf(2.0)
+    with mg.detect_anomaly():
+        y = x * w
+        found = reverse_pass([seed_of(y)], sources=[x.node])
+    assert [g.tolist() for g in found.values()] == [[2.0]]
+
+
+def test_what_it_does_not_know_it_does_not_blame():
+    """Such as a cotangent that nobody sent, or that of a pass within a pass."""
+    watch = _Watch(None)
+    x = leaf(1.0)
+    first, second, bad = (x * 2).node, (x * 3).node, np.array([np.nan])
+    watch.cotangent(first, bad)
+    watch.flows(second, {0: bad})
+    watch = _Watch(None)
+    watch.cotangent(first, np.ones(1))
+    watch.cotangent(second, np.full(1, 7.0))
+    with pytest.raises(FloatingPointError) as error:
+        watch.flows(first, {0: bad})
+    assert "cotangent" not in said(error)
+
+
+def test_a_write_is_seen_whatever_was_written_before(monkeypatch):
+    for clock in range(4):
+        monkeypatch.setattr(overwrites, "clock", clock)
+        w, x = leaf(2.0), leaf(3.0)
+        with mg.detect_anomaly():
+            y = w * x
+        x.data[0] = 5.0
+        with pytest.raises(ValueError, match="written into since"):
+            y.backward()
+
+
+def test_it_decorates_functions():
+    @mg.detect_anomaly()
+    def root(x):
+        return mg.sqrt(x)
+
+    for _ in range(2):
+        with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match="sqrt"):
+            root(leaf(-1.0))
+    with np.errstate(all="ignore"):
+        assert np.isnan(mg.sqrt(leaf(-1.0)).item())

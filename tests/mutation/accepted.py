@@ -579,3 +579,65 @@ _accept(_GREATER, "transforms._Differentiation.call",
 _accept("each step casts to the dtype of its input", "transforms._Differentiation.pull_recorded", _SEEDS,
         _SEEDS.replace("g if g.dtype == y.dtype else g.astype(y.dtype)", "g"),
         _SEEDS.replace("==", "!="), _SEEDS.replace("g.astype(y.dtype)", "g"))  # fmt: skip
+
+# --- anomalies -------------------------------------------------------------------------------------------
+
+_accept("set anew with each cotangent, which comes before all that asks", "detection._Watch.__init__",
+        "self.last = (0, ())", ANY)  # fmt: skip
+_accept("set anew with each cotangent, which comes before all that asks", "detection._Watch.__init__",
+        "self.bad_step = None", ANY)  # fmt: skip
+_accept("set anew with each cotangent, which comes before all that asks", "detection._Watch.flows",
+        "self.last = (0, ())", ANY)  # fmt: skip
+_accept("it keeps more notes than are asked for", "detection._Watch.__init__",
+        "super().__init__(values=False, gradients=False, lines=True)",
+        "super().__init__(values=False, gradients=True, lines=True)",
+        "super().__init__(values=True, gradients=False, lines=True)")  # fmt: skip
+_accept("what is no tuple is refused in the backward pass either way", "detection._Watch.call",
+        "if type(residuals) in (tuple, Kept):", "if True:")  # fmt: skip
+_accept(
+    "no time is below 0",
+    "detection._Watch.call",
+    "node.residuals.born, node.born = (node.born, -1)",
+    "node.residuals.born, node.born = (node.born, -2)",
+)
+_accept("finds the same line again", "detection._Watch.call", "if not note.line:", "if True:")
+_accept("is asked of nodes with a primitive alone", "detection._Watch.cotangent", "if node.primitive is not None:",
+        "if True:")  # fmt: skip
+_accept("None is not bad", "detection._Watch.cotangent", "if g is not None and badness(g) > arrived:",
+        "if badness(g) > arrived:")  # fmt: skip
+_WORST = "nothing is worse than a NaN, which is 2"
+_accept(_WORST, "detection._Watch.cotangent", "arrived = self.arrived.pop((id(node), index), 2)",
+        "arrived = self.arrived.pop((id(node), index), 3)")  # fmt: skip
+_accept(_WORST, "detection._Watch.flows", "known = self.got.pop(id(node), 2)", "known = self.got.pop(id(node), 3)")
+_accept("it is an array", "detection._Watch.cotangent",
+        "several = (np.asarray(cotangent).astype(node.dtype, copy=False),)",
+        "several = (cotangent.astype(node.dtype, copy=False),)")  # fmt: skip
+_accept("what is called then looks again", "detection._Watch.untracked", "if badness(outputs) and (not self.rules):",
+        "if not self.rules:", "if outputs and (not self.rules):")  # fmt: skip
+_accept("of no scope nothing is said", "detection._Watch.untracked",
+        "_look_forward(primitive, params, inputs, outputs, in_words(user_line(), current_scope() or ()))",
+        "_look_forward(primitive, params, inputs, outputs, in_words(user_line(), current_scope()))")  # fmt: skip
+_THERE = "there = [(word, g) for word, g in given if g is not None and np.shape(g) == flow.shape]"
+_accept("None is left out when it is put into words", "detection._bad_flow", _THERE,
+        _THERE.replace("g is not None and ", ""))  # fmt: skip
+_SAVED = "given += [('saved', array) for array in arrays_in(tuple(node.residuals or ()))]"
+_accept("any sequence is as good, and there is one", "detection._bad_flow", _SAVED,
+        _SAVED.replace("tuple(node.residuals or ())", "node.residuals or ()"),
+        _SAVED.replace(" or ()", ""))  # fmt: skip
+_accept("goes on where nothing will be found", "detection._look_forward", "if not badness(outputs):", "if False:",
+        "if not outputs:")  # fmt: skip
+_ALONG = "index = first_worst(bad, axis=1 if primitive.steps is not None and bad.ndim == 3 else None)"
+_accept("what has steps has three axes", "detection._look_forward", _ALONG, _ALONG.replace(" and bad.ndim == 3", ""))
+_STEP_OF = "return f', time step {index[1]}' if primitive.steps is not None and array.ndim == 3 else ''"
+_accept("what has steps has three axes", "detection._time", _STEP_OF, _STEP_OF.replace(" and array.ndim == 3", ""))
+_MET = "met = [np.broadcast_to(badness_of_entries(x), output.shape) for x in inputs if x is not None]"
+_accept("None is not bad", "detection._look_forward", _MET, _MET.replace(" if x is not None", ""))
+_accept("what works entry by entry has one output, as its inputs broadcast", "detection._look_forward",
+        "by_entries = shape is not None and primitive.entrywise", "by_entries = primitive.entrywise")  # fmt: skip
+_BROADCAST = "shape = np.broadcast_shapes(*(np.shape(x) for x in inputs if x is not None))"
+_accept("None broadcasts", "detection._meeting", _BROADCAST, _BROADCAST.replace(" if x is not None", ""))
+_accept("it is an array", "detection._what", "value = np.asarray(array)[index]", "value = array[index]")
+_accept("looks on though nothing is worse", "nonfinite.badness", "while stack and worst < 2:", "while stack:",
+        "while stack and worst <= 2:", "while stack and worst < 3:")  # fmt: skip
+_accept("0 is -0", "nonfinite.badness_of_entries", "return np.zeros(x.shape, np.int8)",
+        "return -np.zeros(x.shape, np.int8)")  # fmt: skip
