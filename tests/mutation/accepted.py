@@ -641,3 +641,8 @@ _accept("looks on though nothing is worse", "nonfinite.badness", "while stack an
         "while stack and worst <= 2:", "while stack and worst < 3:")  # fmt: skip
 _accept("0 is -0", "nonfinite.badness_of_entries", "return np.zeros(x.shape, np.int8)",
         "return -np.zeros(x.shape, np.int8)")  # fmt: skip
+
+_accept("tensors and masked arrays are told apart again behind it", "hooks._array", "if isinstance(result, Tensor):",
+        "if False:")  # fmt: skip
+_accept("tensors and masked arrays are told apart again behind it", "hooks._array", "refuse_masked(result)", "pass",
+        "result")  # fmt: skip
