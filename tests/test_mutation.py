@@ -461,7 +461,7 @@ def named(option, *names):
 @pytest.mark.slow
 def test_no_mutant_survives(full):
     """In full all of them, which takes hours; else a sample, each against fewer cases."""
-    small = [*named("--file", *FILES), "--sample", 30, "--examples", 10, "--more", 10]
+    small = [*named("--file", *FILES), "--sample", 20, "--examples", 10, "--more", 10]
     done = run() if full else run(*small)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "| all |" in done.stdout
