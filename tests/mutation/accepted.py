@@ -651,5 +651,4 @@ _accept("tensors and masked arrays are told apart again behind it", "hooks._arra
 
 _accept("what came through the products is None then, and the pass drops what arrived at the rows",
         "recurrent._inputs_too", "return _added(dx, _unpacked(inputs, g_rows)) if needs[0] else None",
-        "return _added(dx, _unpacked(inputs, g_rows)) if True else None",
-        "return _added(dx, _unpacked(inputs, g_rows))")  # fmt: skip
+        "return _added(dx, _unpacked(inputs, g_rows)) if True else None")  # fmt: skip
