@@ -567,6 +567,15 @@ def sloped():
     del PRIMITIVES[f"{__name__}.sloped_cube"]
 
 
+def test_no_more_is_kept_than_is_needed(sloped):
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    with mg.record():
+        assert type(sloped(x, 2.0).node.residuals) is tuple
+    with mg.create_graph():
+        assert type((x * x).node.residuals) is tuple
+        assert isinstance(sloped(x, 2.0).node.residuals, Kept)
+
+
 def test_what_calls_did_not_keep_is_named(sloped):
     x = mg.tensor([1.0, 2.0], requires_grad=True)
     with pytest.raises(ValueError, match=r"sloped_cube kept too little.*run the forward within mg\.create_graph\(\)"):

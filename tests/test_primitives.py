@@ -131,6 +131,38 @@ def test_a_broadcasting_primitive_without_a_derivative_gives_constants():
     assert rounded(mg.tensor([0.4], requires_grad=True)).node is None
 
 
+def test_a_rule_without_a_name_has_the_primitives(declared):
+    class Rule:
+        __name__ = "_"
+
+        def __call__(self, g, needs):
+            return (2 * g,)
+
+    def of_one(x):
+        return x * 2, ()
+
+    function = declared(of_one)
+
+    @function.vjp
+    def _(g, needs):
+        return (2 * g,)
+
+    rule = function.primitive.vjp
+    names = rule.__name__, rule.__qualname__, rule.__code__.co_name, rule.__code__.co_qualname
+    assert names == ("of_one_vjp",) * 4
+    function.vjp(Rule())  # which has no code to name
+    assert mg.grad(function)(3.0).item() == 2
+
+
+def test_an_input_that_is_given_twice_is_named():
+    with pytest.raises(TypeError, match=r"^sum: multiple values for argument 'x'"):
+        mg.sum(np.ones(2), x=np.ones(2))
+    with pytest.raises(TypeError, match=r"^sum: too many positional arguments"):
+        mg.sum(np.ones(2), 0, False, 1)
+    with pytest.raises(TypeError, match=r"^sum: missing a required argument: 'x'"):
+        mg.sum(axis=0)
+
+
 def test_a_rule_keeps_its_own_name(declared):
     def of_one(x):
         return x * 2, ()

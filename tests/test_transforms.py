@@ -228,6 +228,13 @@ def test_lists_may_change_between_the_forward_and_what_follows():
     given.clear()
     (pulled,) = pullback(np.ones(out.shape))
     assert [g.numpy().tolist() for g in pulled] == [[3, 3], [1, 1]]
+    given = [np.ones(2), np.full(2, 3.0)]
+
+    def emptied(xs):
+        given.clear()
+        return (xs[0] * xs[1]).sum()
+
+    assert [g.numpy().tolist() for g in mg.grad(emptied)(given)] == [[3, 3], [1, 1]]
     results = []
 
     def several(x):

@@ -587,14 +587,16 @@ def test_cotangents_of_several_outputs_are_numbered():
     assert said(error).endswith("first at [1]; there cotangent 0 = 1.0")
 
 
-def test_a_hook_on_a_later_output_is_named_with_its_number():
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_hook_on_a_later_output_is_named_with_its_number(create_graph):
     x = leaf(1.0, 2.0, 3.0, 4.0)
     with mg.detect_anomaly():
-        for start in (lambda parts: parts[1].sum().backward(), lambda parts: parts[1].backward(np.ones(2))):
+        for last in (lambda part: part * 1.0, lambda part: part):  # within the pass, and where it begins
             parts = mg.split(x, 2)
             parts[1].register_hook(lambda g: g * np.nan)
+            end = last(parts[1])
             with pytest.raises(FloatingPointError, match=r"the gradient of output 1 of split .* has a NaN, which none"):
-                start(parts)
+                end.backward(np.ones(2), create_graph=create_graph)
 
 
 def test_in_a_sequence_the_first_step_counts_elsewhere_the_first_entry():

@@ -652,3 +652,25 @@ _accept("tensors and masked arrays are told apart again behind it", "hooks._arra
 _accept("what came through the products is None then, and the pass drops what arrived at the rows",
         "recurrent._inputs_too", "return _added(dx, _unpacked(inputs, g_rows)) if needs[0] else None",
         "return _added(dx, _unpacked(inputs, g_rows)) if True else None")  # fmt: skip
+
+# --- the rest of the engine ------------------------------------------------------------------------------
+
+_accept("each step casts to the dtype of its input", "gradients._backward_recorded",
+        "seed = gradient if isinstance(gradient, Tensor) and gradient.dtype == g.dtype else untracked(g)",
+        "seed = gradient if isinstance(gradient, Tensor) else untracked(g)")  # fmt: skip
+_PULLED = ("seeds = [(y.node, y.index, c) for y, c in zip(outputs, cotangents, strict=True) "
+           "if y.node and c is not None]")  # fmt: skip
+_accept("None is no cotangent to the pass", "higher_order._pull_reference", _PULLED,
+        _PULLED.replace(" and c is not None", ""))  # fmt: skip
+_accept("who pulls on tensors has asked for that", "rematerialisation.checkpoint.vjp_on_tensors",
+        "with differentiating(CALLS):", "if True:")  # fmt: skip
+_accept("any sequence is as good", "primitives._sort_arguments", "list(args)", "args")
+_accept(_GENERAL, "primitives._sort_arguments", "if not kwargs and len(args) == len(record.arguments):", ANY)
+_accept(_GENERAL, "primitives._sort_arguments", "if value is None:", ANY)
+_SURPLUS = "surplus = len(args) > len(names) or given.keys() & kwargs.keys()"
+_ASKS = "asks the signature, which knows, more often"
+_accept(_ASKS, "primitives._sort_arguments", _SURPLUS, _SURPLUS.replace(".keys() & kwargs", " & kwargs"),
+        _SURPLUS.replace("kwargs.keys()", "kwargs"), _SURPLUS.replace(" & kwargs.keys()", ""),
+        _SURPLUS.replace("&", "|"), _SURPLUS.replace("given.keys() & ", ""),
+        _SURPLUS.replace("len(args) >", "len(args) >="))  # fmt: skip
+_accept(_ASKS, "primitives._sort_arguments", "if surplus or any((value is None for value in inputs)):", ANY)

@@ -26,7 +26,8 @@ ENGINE_TESTS = ("test_core", "test_structures", "test_transforms", "test_overwri
                 "anomaly.test_detection", "test_hooks", "test_batched_backward", "nn.test_forward_hooks",
                 "ops.protocols.test_dispatch", "ops.protocols.test_operators", "check.test_derivatives",
                 "test_recording", "test_hidden_outputs", "test_rematerialisation", "nn.test_module", "test_interrupts",
-                "test_engine_machine", "test_registry", "test_backward", "test_graph", "test_higher_order")  # fmt: skip
+                "test_engine_machine", "test_registry", "test_backward", "test_graph", "test_primitives",
+                "test_higher_order")  # fmt: skip
 # Primitives of every kind, whose cases mutants of the engine meet in the end: of one input, of two, of any number, of
 # several outputs, with options, with residuals that are inputs, outputs and derived.
 ENGINE_CASES = ("multiply", "where", "split", "concatenate", "max", "lstm_cell", "matmul", "tanh")
