@@ -13,7 +13,9 @@ import minigrad as mg
 from minigrad import batched_backward, ops
 from minigrad.ops import recurrent
 from minigrad.ops.convolution import _conv2d_filters
+from minigrad.ops.kernels.packing import Packing
 from minigrad.ops.kernels.windows import Windows
+from minigrad.ops.through_time import lstm_slopes, pull_through_time
 from minigrad.primitives import PRIMITIVES, primitive
 
 # Whose rule is called once a cotangent: a map that is given as a function on arrays of one shape.
@@ -33,8 +35,11 @@ def rows_of(function, *inputs):
 
 
 def check_rows(function, *inputs, rtol=1e-11):
+    """In all inputs together, and in each of them alone."""
     blocks = mg.jacobian(function, tuple(range(len(inputs))))(*inputs)
-    for block, rows in zip(blocks, rows_of(function, *inputs), strict=True):
+    for i, (block, rows) in enumerate(zip(blocks, rows_of(function, *inputs), strict=True)):
+        alone = mg.jacobian(function, i)(*inputs)
+        np.testing.assert_allclose(alone.numpy(), block.numpy(), rtol=rtol, atol=rtol)
         assert block.dtype == rows.dtype
         np.testing.assert_allclose(block.numpy(), rows, rtol=rtol, atol=rtol)
 
@@ -251,11 +256,14 @@ def test_recurrent_steps(kind):
     inputs = {"rnn_step": [x, h, *weights], "lstm_step": [x, h, c, *weights], "lstm_cell": [a, c]}[kind]
     step = getattr(ops, kind)
     states = step if kind == "rnn_step" else lambda *inputs: ops.concatenate(step(*inputs), -1)
-    check_rows(states, *inputs)
+    functions = [states]
     if kind != "rnn_step":
-        check_rows(lambda *inputs: step(*inputs)[1], *inputs)
-    gradient = mg.grad(lambda *inputs: (states(*inputs) ** 3).sum(), argnums=tuple(range(len(inputs))))
-    check_rows(lambda *inputs: ops.concatenate([g.reshape(-1) for g in gradient(*inputs)]), *inputs, rtol=1e-9)
+        functions += [lambda *inputs: step(*inputs)[0], lambda *inputs: step(*inputs)[1]]
+    for function in functions:
+        check_rows(function, *inputs)
+        gradient = mg.grad(lambda *inputs, f=function: (f(*inputs) ** 3).sum(), argnums=tuple(range(len(inputs))))
+        flat = lambda *inputs, g=gradient: ops.concatenate([d.reshape(-1) for d in g(*inputs)])  # noqa: E731
+        check_rows(flat, *inputs, rtol=1e-9)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "none"])
@@ -288,3 +296,54 @@ def test_one_by_one_of_several_outputs():
         check_rows(lambda x: ops.concatenate(both(x)), x)
     finally:
         del PRIMITIVES[f"{__name__}.both"]
+
+
+def with_hidden_outputs():
+    """Calls of primitives that have hidden outputs, or take cotangents of several: name, and the node of a call."""
+    rng = np.random.default_rng(0)
+    draw = lambda *shape: mg.tensor(rng.standard_normal(shape), requires_grad=True)  # noqa: E731
+    N, T, D, H = 3, 4, 2, 5
+    options = {"lengths": [2, 0, 4], "indices": np.arange(12).reshape(3, 4) % 4}
+    yield "rnn", ops.rnn(draw(N, T, D), draw(N, H), draw(D, H), draw(H, H), draw(H)).node
+    yield "rnn of rows", ops.rnn(draw(4, D), draw(N, H), draw(D, H), draw(H, H), draw(H), **options).node
+    weights = draw(D, 4 * H), draw(H, 4 * H), draw(4 * H)
+    yield "lstm", ops.lstm(draw(N, T, D), draw(N, H), *weights, draw(N, H))[0].node
+    yield "lstm of rows", ops.lstm(draw(4, D), draw(N, H), *weights, draw(N, H), **options)[0].node
+    yield "lstm_step", ops.lstm_step(draw(N, D), draw(N, H), draw(N, H), *weights)[0].node
+    yield "lstm_cell", ops.lstm_cell(draw(N, 4 * H), draw(N, H))[0].node
+    yield "cross_entropy", ops.cross_entropy(draw(4, 3), [0, 1, 2, 1], "none", 1).node
+    mask = np.array([[True, False], [True, True]])
+    packing = Packing(N, T, [2, 0, 4])
+    M = len(packing.rows)
+    pulled = pull_through_time(draw(M, 6 * H), draw(H, 4 * H), draw(M, H), draw(M, H), draw(M, 4 * H), packing=packing)
+    yield "pull_through_time", pulled[0].node
+    slopes = lstm_slopes(mg.exp(draw(M, 4 * H)), draw(M, H), draw(M, H), packing=packing)
+    yield "lstm_slopes", slopes.node
+    yield "temporal_softmax_loss", ops.temporal_softmax_loss(draw(2, 2, 3), np.array([[0, 1], [2, 1]]), mask).node
+
+
+HIDDEN = dict(with_hidden_outputs())
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_many_cotangents_of_any_outputs_hidden_or_not_are_pulled_as_each_by_itself(name):
+    node = HIDDEN[name]
+    record, rng = node.primitive, np.random.default_rng(0)
+    pairs = zip(node.residuals, record.residuals, strict=True)
+    hidden = [(array.shape, array.dtype) for array, said in pairs if said.startswith("hidden")]
+    specs = [*node.outputs[: record.first_hidden], *hidden]
+    several = range(len(specs))
+    for there in [several, *([k] for k in several), *([0, k] for k in several[1:])]:
+        g = tuple(rng.standard_normal((3, *shape)) if k in there else None for k, (shape, _) in enumerate(specs))
+        needs = (True,) * len(node.edges[1])
+        found = record.batched_vjp(g if several[1:] else g[0], needs, *node.residuals)
+        each_alone = [tuple(None if d is None else d[r] for d in g) for r in range(3)]
+        rows = [record.vjp(one if several[1:] else one[0], needs, *node.residuals) for one in each_alone]
+        for many, *each in zip(found, *rows, strict=True):
+            if each[0] is not None:
+                np.testing.assert_allclose(many, np.stack(each), rtol=1e-11, atol=1e-11)
+        for k in range(len(needs)):
+            need = tuple(i == k for i in range(len(needs)))
+            alone = record.batched_vjp(g if several[1:] else g[0], need, *node.residuals)
+            if found[k] is not None:
+                np.testing.assert_array_equal(alone[k], found[k])

@@ -1156,3 +1156,17 @@ def test_a_gradient_that_is_no_number_where_a_pass_begins_is_no_anomaly_of_it(cr
     with mg.detect_anomaly():
         (y * 3).backward(np.array([np.nan, 1.0], np.float32), create_graph=create_graph)
     np.testing.assert_array_equal(mg.core.plain(x.grad), [np.nan, 6])
+
+
+def test_second_derivatives_of_one_output_of_several():
+    """Where no cotangent comes to the others."""
+    rng = np.random.default_rng(0)
+    draw = lambda *shape: rng.standard_normal(shape)  # noqa: E731
+    weights = draw(2, 12), draw(3, 12), draw(12)
+    for k in range(2):
+        assert mg.gradgradcheck(lambda *args, k=k: ops.lstm_cell(*args)[k], [draw(2, 12), draw(2, 3)])
+        assert mg.gradgradcheck(
+            lambda *args, k=k: ops.lstm_step(*args)[k], [draw(2, 2), draw(2, 3), draw(2, 3), *weights]
+        )
+        assert mg.gradgradcheck(lambda *args, k=k: ops.lstm(*args)[k], [draw(2, 2, 2), draw(2, 3), *weights])
+        assert mg.gradgradcheck(lambda x, k=k: mg.split(x, 2)[k] ** 3, [draw(4)])

@@ -31,8 +31,10 @@ ENGINE_TESTS = ("test_core", "test_structures", "test_transforms", "test_overwri
 # Primitives of every kind, whose cases mutants of the engine meet in the end: of one input, of two, of any number, of
 # several outputs, with options, with residuals that are inputs, outputs and derived.
 ENGINE_CASES = ("multiply", "where", "split", "concatenate", "max", "lstm_cell", "matmul", "tanh")
-KERNELS = ("columns", "numerics", "packing", "sequences")
-COMMON_TESTS = (*(f"tests.ops.kernels.test_{name}" for name in KERNELS), "tests.test_higher_order")  # of all families
+KERNELS = ("columns", "copies", "numerics", "packing", "sequences")
+# Of all families.
+COMMON_TESTS = (*(f"tests.ops.kernels.test_{name}" for name in KERNELS), "tests.test_batched_backward",
+                "tests.test_higher_order")  # fmt: skip
 
 
 @dataclass(frozen=True)
