@@ -383,6 +383,16 @@ def test_spared_mutants_are_not_run():
     assert any(m.after.startswith("-") for m in mutants(square.function, square.label))
 
 
+def test_mutants_that_python_warns_of_are_made_without_a_word():
+    def indexed(x):
+        return (1 - x)[None]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = mutants(indexed, "indexed")
+    assert any(m.after == "return 1[None]" for m in found)
+
+
 def test_survivors_are_accepted_new_or_stale():
     code = example.__code__
 

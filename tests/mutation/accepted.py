@@ -639,7 +639,7 @@ _accept("None broadcasts", "detection._meeting", _BROADCAST, _BROADCAST.replace(
 _accept("it is an array", "detection._what", "value = np.asarray(array)[index]", "value = array[index]")
 _accept("looks on though nothing is worse", "nonfinite.badness", "while stack and worst < 2:", "while stack:",
         "while stack and worst <= 2:", "while stack and worst < 3:")  # fmt: skip
-_accept("0 is -0", "nonfinite.badness_of_entries", "return np.zeros(x.shape, np.int8)",
+_accept("integers of 0 have no sign", "nonfinite.badness_of_entries", "return np.zeros(x.shape, np.int8)",
         "return -np.zeros(x.shape, np.int8)")  # fmt: skip
 
 _accept("tensors and masked arrays are told apart again behind it", "hooks._array", "if isinstance(result, Tensor):",

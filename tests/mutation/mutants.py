@@ -15,6 +15,7 @@ import gc
 import hashlib
 import inspect
 import textwrap
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType
@@ -119,7 +120,9 @@ def _compile(tree: ast.FunctionDef, function: FunctionType) -> CodeType:
     around = ast.parse(f"def around({variables}):\n    global {tree.name}").body[0]
     assert isinstance(around, ast.FunctionDef)
     around.body.append(tree)
-    module = compile(ast.fix_missing_locations(ast.Module([around], [])), function.__code__.co_filename, "exec")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)  # of 1[None], where a part of (1 - x)[None] is dropped
+        module = compile(ast.fix_missing_locations(ast.Module([around], [])), function.__code__.co_filename, "exec")
     code = next(c for key, c in _inner(module).items() if key[:2] == (tree.name, tree.lineno))
     assert code.co_freevars == function.__code__.co_freevars
     now = {key[:2]: c.co_freevars for key, c in _inner(code).items()}
