@@ -27,14 +27,14 @@ ENGINE_TESTS = ("test_core", "test_structures", "test_transforms", "test_overwri
                 "ops.protocols.test_dispatch", "ops.protocols.test_operators", "check.test_derivatives",
                 "test_recording", "test_hidden_outputs", "test_rematerialisation", "nn.test_module", "test_interrupts",
                 "test_engine_machine", "test_registry", "test_backward", "test_graph", "test_primitives",
-                "test_higher_order")  # fmt: skip
+                "test_rules_on_tensors", "test_higher_order")  # fmt: skip
 # Primitives of every kind, whose cases mutants of the engine meet in the end: of one input, of two, of any number, of
 # several outputs, with options, with residuals that are inputs, outputs and derived.
 ENGINE_CASES = ("multiply", "where", "split", "concatenate", "max", "lstm_cell", "matmul", "tanh")
 KERNELS = ("columns", "copies", "numerics", "packing", "sequences")
 # Of all families.
 COMMON_TESTS = (*(f"tests.ops.kernels.test_{name}" for name in KERNELS), "tests.test_batched_backward",
-                "tests.test_higher_order")  # fmt: skip
+                "tests.test_rules_on_tensors", "tests.test_higher_order")  # fmt: skip
 
 
 @dataclass(frozen=True)

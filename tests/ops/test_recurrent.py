@@ -429,3 +429,31 @@ def test_a_sequence_keeps_no_more_to_be_differentiated_twice(name):
         assert node.outputs == known
     hidden = [r for r, n in zip(node.residuals, node.primitive.residuals, strict=False) if n.startswith("hidden")]
     assert [r.shape for r in hidden] == [shape for shape, _ in known[-len(hidden) :]]
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-11), (np.float32, 2e-4)])
+@pytest.mark.parametrize("gate", range(4))
+@pytest.mark.parametrize("point", [-800.0, -88.0, -17.0, 0.0, 17.0, 88.0, 800.0])
+def test_derivatives_of_any_order_of_a_saturated_cell(point, gate, dtype, tolerance):
+    """Of gates kept as e^-a, which is 1e38 there, beside those of sigmoids, which are smooth in both tails."""
+    a, c = np.full((1, 4), 0.3, dtype), np.full((1, 1), 0.7, dtype)
+    a[0, gate] = point
+
+    def smooth(a, c):
+        i, f, o = (mg.sigmoid(a[:, k : k + 1]) for k in range(3))
+        after = f * c + i * mg.tanh(a[:, 3:])
+        return o * mg.tanh(after), after
+
+    def slope(function):
+        def along(a, c):
+            da, dc = mg.grad(function, (0, 1))(a, c)
+            return da.sum() + 0.7 * dc.sum()
+
+        return along
+
+    for k in range(2):
+        mine, theirs = (lambda a, c, f=f, k=k: f(a, c)[k].sum() for f in (mg.lstm_cell, smooth))
+        for _ in range(3):
+            for found, expected in zip(mg.grad(mine, (0, 1))(a, c), mg.grad(theirs, (0, 1))(a, c), strict=True):
+                np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=10 * tolerance, atol=tolerance)
+            mine, theirs = slope(mine), slope(theirs)
