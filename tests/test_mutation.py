@@ -140,6 +140,7 @@ def test_every_rule_and_what_it_calls_is_a_target():
     assert set(second) <= found.keys()
     assert set(found["cells.lstm_states_vjp"].primitives) == {"lstm", "lstm_cell", "lstm_step"}
     assert {"avg_pool2d", "max_pool2d"} <= set(found["windows.Windows.pad"].primitives)
+    assert "pull_through_time" in found["slopes.pull_slopes"].primitives  # called as an attribute of a module
     covered = {name for t in found.values() for name in t.primitives}
     from minigrad.primitives import PRIMITIVES
 

@@ -124,10 +124,11 @@ def _names(code: CodeType, kind: str) -> list[str]:
 
 
 def _callees(function: FunctionType) -> Iterator[FunctionType]:
-    """Functions and methods of ``minigrad.ops`` that a function names."""
-    classes = [value for value in function.__globals__.values() if isinstance(value, type) and _is_ours(value)]
+    """Functions and methods of ``minigrad.ops`` that a function names, by themselves or in a module or a class."""
+    known = function.__globals__.values()
+    owners = [value for value in known if isinstance(value, type) and _is_ours(value) or _is_our_module(value)]
     attributes = _names(function.__code__, "attribute")
-    members = [vars(c)[name] for c in classes for name in attributes if name in vars(c)]
+    members = [vars(owner)[name] for owner in owners for name in attributes if name in vars(owner)]
     for found in [*map(function.__globals__.get, _names(function.__code__, "global")), *members]:
         if isinstance(found, property):
             found = found.fget
@@ -137,6 +138,10 @@ def _callees(function: FunctionType) -> Iterator[FunctionType]:
 
 def _is_ours(thing: Any) -> bool:
     return str(thing.__module__).startswith("minigrad.ops")
+
+
+def _is_our_module(thing: Any) -> bool:
+    return isinstance(thing, ModuleType) and thing.__name__.startswith("minigrad.ops")
 
 
 def _closure(function: Any) -> list[FunctionType]:
