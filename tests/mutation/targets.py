@@ -126,7 +126,7 @@ def _names(code: CodeType, kind: str) -> list[str]:
 def _callees(function: FunctionType) -> Iterator[FunctionType]:
     """Functions and methods of ``minigrad.ops`` that a function names, by themselves or in a module or a class."""
     known = function.__globals__.values()
-    owners = [value for value in known if isinstance(value, type) and _is_ours(value) or _is_our_module(value)]
+    owners = [value for value in known if (isinstance(value, type) and _is_ours(value)) or _is_our_module(value)]
     attributes = _names(function.__code__, "attribute")
     members = [vars(owner)[name] for owner in owners for name in attributes if name in vars(owner)]
     for found in [*map(function.__globals__.get, _names(function.__code__, "global")), *members]:
