@@ -18,9 +18,9 @@ import minigrad as mg
 from tests.mutation import ledger
 from tests.mutation.accepted import ACCEPTED, ANY
 from tests.mutation.campaign import Settings, apart, campaign
-from tests.mutation.ledger import Ledger, Result
+from tests.mutation.ledger import SPARED, Ledger, Result
 from tests.mutation.mutants import Mutant, announced, fingerprint, install, mutants
-from tests.mutation.report import BEGIN, END, SPARED, as_json, judge, numbers, spared, with_table
+from tests.mutation.report import BEGIN, END, as_json, judge, numbers, spared, with_table
 from tests.mutation.targets import ENGINE, Target, targets
 from tests.mutation.trials import ENOUGH, LONGEST, Row, coverage, running, trials_of
 
@@ -382,6 +382,18 @@ def test_spared_mutants_are_not_run():
     assert found
     assert not any(r.mutant.after.startswith("-") for r in found)
     assert any(m.after.startswith("-") for m in mutants(square.function, square.label))
+
+
+def test_mutants_that_may_survive_meet_only_the_first_round(tmp_path):
+    square, path = target_of("elementwise.square.vjp"), tmp_path / "fates.jsonl"
+    survivors = campaign(
+        [square], Settings(0, 0, tests=False), judged=lambda m: m.after.startswith("-"), ledger=Ledger(path)
+    )
+    assert {r.fate for r in survivors if r.mutant.after.startswith("-")} == {SPARED}
+    assert {r.fate for r in survivors if not r.mutant.after.startswith("-")} == {"survived"}
+    assert path.read_text().count('"fate"') == sum(r.fate == "survived" for r in survivors)
+    killed = campaign([square], Settings(2, 0, tests=False), judged=lambda m: True)
+    assert "cases" in {r.fate for r in killed}
 
 
 def test_mutants_that_python_warns_of_are_made_without_a_word():

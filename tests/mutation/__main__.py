@@ -51,10 +51,12 @@ def main(arguments: list[str] | None = None) -> int:
         chosen = tuple(t for stem in options.file for t in chosen if t.stem == stem)
     ledger = Ledger(None if options.sample else options.results, options.afresh)
     settings = Settings(options.examples, options.more, look=not options.sample, workers=options.workers)
-    spare: Any = is_accepted if options.sample else (lambda _: False) if options.judged else spared
+    none: Any = lambda _: False  # noqa: E731
+    spare: Any = is_accepted if options.sample else none if options.judged else spared
+    judged = none if options.judged else is_accepted
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        results = campaign(chosen, settings, options.sample, say=say, spared=spare, ledger=ledger)
+        results = campaign(chosen, settings, options.sample, say=say, spared=spare, judged=judged, ledger=ledger)
     except KeyboardInterrupt:
         say(f"interrupted: run it again to go on from {options.results}")
         return INTERRUPTED
@@ -83,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--results", type=Path, default=ROOT / "build" / "mutation.jsonl", metavar="FILE",
                         help="where fates are kept, to go on where a campaign stopped")  # fmt: skip
     parser.add_argument("--judged", action="store_true",
-                        help="also run mutants that were judged equivalent, each by itself")  # fmt: skip
+                        help="also run mutants that were judged equivalent, to their end")  # fmt: skip
     parser.add_argument("--afresh", action="store_true", help="forget the fates that are kept")
     parser.add_argument("--json", action="store_true", help="print every mutant's fate as JSON")
     parser.add_argument("--write-page", action="store_true", help="write the table into docs/mutation.md")

@@ -21,7 +21,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-from tests.mutation.ledger import Ledger, Result, read_tests
+from tests.mutation.ledger import SPARED, Ledger, Result, read_tests
 from tests.mutation.mutants import Mutant, install, mutants
 from tests.mutation.targets import Target, targets
 from tests.mutation.trials import LONGEST, Row, Trial, all_tests, cases, coverage, running
@@ -56,11 +56,13 @@ def campaign(
     say: _Say = lambda _: None,
     also: Sequence[tuple[Target, Mutant]] = (),
     spared: Callable[[Mutant], Any] = lambda _: False,
+    judged: Callable[[Mutant], bool] = lambda _: False,
     ledger: Ledger | None = None,
 ) -> list[Result]:
     """The fate of all mutants of some targets but the spared, or of a random sample of them.
 
-    What the ledger knows is not run again; what is run is added to it at once.
+    A mutant that may survive, since it is ``judged``, and does survive the first of its rounds is not run further.
+    What the ledger knows is not run again; what is run to its end is added to it at once.
 
     Raises:
         AssertionError: if the tests fail without a mistake.
@@ -79,8 +81,9 @@ def campaign(
     place = {target: number for number, target in enumerate(chosen)}
     todo.sort(key=lambda pair: place[pair[0]])
     progress = _Progress(len(todo), say)
-    for target, result in _fates(todo, _Rounds(settings, ledger, say), settings.workers):
-        ledger.add(target, result)
+    for target, result in _fates(todo, _Rounds(settings, ledger, say), settings.workers, judged):
+        if result.fate != SPARED:
+            ledger.add(target, result)
         found.append(result)
         progress.one(result)
     return sorted(found, key=lambda r: (r.mutant.function, r.mutant.line, r.mutant.before, r.mutant.after))
@@ -262,7 +265,9 @@ class _Life:
         return Result(self.mutant, fate, by, detail, time.perf_counter() - self.start)
 
 
-def _fates(work: Sequence[tuple[Target, Mutant]], rounds: _Rounds, workers: int) -> Iterator[tuple[Target, Result]]:
+def _fates(
+    work: Sequence[tuple[Target, Mutant]], rounds: _Rounds, workers: int, judged: Callable[[Mutant], bool]
+) -> Iterator[tuple[Target, Result]]:
     """Run mutants, so many at a time; those that survive the first round go to the second one before others start."""
     waiting = deque((target, mutant, 0) for target, mutant in work)
     lives: list[_Life] = []
@@ -279,7 +284,10 @@ def _fates(work: Sequence[tuple[Target, Mutant]], rounds: _Rounds, workers: int)
                     continue
                 lives.remove(life)
                 seconds = spent.pop(id(life.mutant), 0.0) + result.seconds
-                if result.fate == "survived" and rounds.of(life.target, life.number + 1):
+                goes_on = result.fate == "survived" and rounds.of(life.target, life.number + 1)
+                if goes_on and judged(life.mutant):
+                    yield life.target, Result(result.mutant, SPARED, "", "", seconds)
+                elif goes_on:
                     spent[id(life.mutant)] = seconds
                     waiting.appendleft((life.target, life.mutant, life.number + 1))
                 else:

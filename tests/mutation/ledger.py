@@ -23,6 +23,7 @@ from tests.mutation.mutants import Mutant, fingerprint
 from tests.mutation.targets import TESTS, Target, families
 from tests.mutation.trials import Row
 
+SPARED = "equivalent"  # the fate of an accepted mutant that was not run, or not to its end
 CHECKS = ("checks.py", "strategies.py")  # what cases go through
 
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.mutation.accepted import ACCEPTED, ANY
-from tests.mutation.ledger import Result
+from tests.mutation.ledger import SPARED, Result
 from tests.mutation.mutants import Mutant
 from tests.mutation.targets import Target
 
 BEGIN, END = "<!-- the table: make mutation writes it -->", "<!-- the end of the table -->"
-SPARED = "equivalent"  # the fate of an accepted mutant that was not run
 STAGES = ["cases", "tests", "more cases", "crash", "time-out"]
 
 
