@@ -130,7 +130,7 @@ _accept("a number is divisible if its negative is", "windows.residues", _START,
         _START.replace("(i * dilation - padding - r)", "(r - (i * dilation - padding))"),
         _START.replace("(i * dilation - padding - r)", "-(i * dilation - padding - r)"))  # fmt: skip
 _THEMSELVES = "if windows.kernel == windows.stride == (1, 1) and pixels.flags.c_contiguous:"
-_accept(_GENERAL, "columns._columns", _THEMSELVES, _THEMSELVES.replace("(1, 1)", "(1, 2)"))
+_accept(_GENERAL, "columns._columns", _THEMSELVES, ANY)
 _accept("it is given as a dtype", "columns.workspace", "size = prod(shape) * np.dtype(dtype).itemsize",
         "size = prod(shape) * dtype.itemsize")  # fmt: skip
 _accept("the product casts as well", "convolution._correlate_filters",
@@ -146,18 +146,14 @@ _SHARED = ("shared = windows.stride[0] == 1 and kh * filters < (kh - 1) * kw * c
 _accept("decides on speed alone, in half precision on rounding as well", "convolution._correlations", _SHARED, ANY)
 _accept("decides on speed alone, in half precision on rounding as well", "convolution._correlate_filters",
         "shared = windows.stride[0] == 1 and dtype != np.float16", ANY)  # fmt: skip
-_ENTRIES = "entries = max(x.shape[1] * prod(self.taps), self.filters * min(self.terms, 2))"
 _STEP = "step = max(1, _LARGEST // max(self._row(x) * tall, 1))"
 _PIECES = "decides on the size of pieces, whose results are the same"
-_accept(_PIECES, "columns.Columns._row", _ENTRIES, "entries = x.shape[1] * prod(self.taps)",
-        _ENTRIES.replace("min(self.terms, 2)", "min(self.terms, 3)"),
-        _ENTRIES.replace("min(self.terms, 2)", "self.terms"),
-        _ENTRIES.replace("self.filters *", "self.filters +"), _ENTRIES.replace(" * min(self.terms, 2)", ""),
-        _ENTRIES.replace("self.filters * min(self.terms, 2)", "-(self.filters * min(self.terms, 2))"))  # fmt: skip
-_accept(_PIECES, "columns.Columns.blocks", _STEP, _STEP.replace("* tall", "+ tall"), _STEP.replace("_LARGEST // ", ""),
-        _STEP.replace("max(1, _LARGEST", "max(2, _LARGEST"))  # fmt: skip
 _accept("there are channels and windows, or nothing is computed", "columns.Columns.blocks", _STEP,
-        "step = max(1, _LARGEST // (self._row(x) * tall))")  # fmt: skip
+        "step = max(1, _LARGEST // (self._row(x) * tall))",
+        "step = max(1, _LARGEST // max(self._row(x) * tall, 0))")  # fmt: skip
+_accept("a product takes a view as well as a copy", "columns.Columns.matrices",
+        "return np.ascontiguousarray(w).reshape(self.terms, self.groups, f, c * prod(self.taps))",
+        "return w.reshape(self.terms, self.groups, f, c * prod(self.taps))")  # fmt: skip
 _accept(
     _PIECES,
     "convolution._correlate_filters",
@@ -175,13 +171,13 @@ _accept("more memory than is used", "convolution._multiply",
 _accept("zeros beyond what the windows see", "columns._columns",
         "seen = ((number[0] - 1) * sh + eh, (number[1] - 1) * sw + ew)",
         "seen = ((number[0] + 1) * sh + eh, (number[1] - 1) * sw + ew)")  # fmt: skip
+_accept("a border that is not needed, of no zeros", "columns._columns", "if bordered:", "if True:")
 _accept("a border that is not needed, of no zeros", "columns._columns",
         "bordered = pixels.shape[2:] != seen", "bordered = pixels.shape[1:] != seen",
         "bordered = pixels.shape[3:] != seen", "bordered = pixels.shape[:] != seen")  # fmt: skip
 _accept("more memory than is used", "columns._with_border",
         "zeros = workspace('padded', (n, c, (size[0] - 1) * pitch + size[1]), pixels.dtype)",
         "zeros = workspace('padded', (n, c, size[0] * pitch + size[1]), pixels.dtype)")  # fmt: skip
-_accept(_GENERAL, "columns._columns", _THEMSELVES, "if False:", _THEMSELVES.replace("(1, 1)", "(1, 0)"))
 _accept("new memory in place of used", "columns.workspace", "if held is None or held.size < size:", "if True:",
         "if held is None or held.size <= size:")  # fmt: skip
 _accept("new memory in place of used", "columns.workspace", "setattr(_workspaces, name, held)", "_workspaces", "pass")

@@ -46,6 +46,24 @@ def test_columns_hold_what_each_tap_sees(case, threads, largest):
     np.testing.assert_array_equal(seen, expected)
 
 
+@pytest.mark.parametrize(
+    ("shape", "kernel", "filters", "shared", "largest", "sizes"),
+    [
+        ((7, 2, 6, 4), (3, 2), 0, True, 150, [2, 2, 2, 1]),  # of 4 + 2 rows of 3 windows, with 2 taps of 2 channels: 72
+        ((7, 2, 6, 4), (3, 2), 5, True, 400, [2, 2, 2, 1]),  # 5 filters times 2, for products and their sum: 180
+        ((7, 2, 6, 4), (3, 2), 0, False, 300, [2, 2, 2, 1]),  # of 4 rows of 3 windows, with all 6 taps: 144
+        ((3, 1, 1, 1), (1, 1), 0, False, 2, [2, 1]),
+        ((2, 2, 6, 4), (3, 2), 0, True, 1, [1, 1]),  # as small as it can be
+    ],
+)
+def test_a_piece_has_as_many_images_as_memory_allows(shape, kernel, filters, shared, largest, sizes, monkeypatch):
+    monkeypatch.setattr(columns, "_LARGEST", largest)
+    x, windows = np.zeros(shape), Windows.of(kernel, 1, 0)
+    how = Columns(windows, windows.output_size(shape[2:]), 1, filters, shared)
+    whole = columns.Share(slice(0, len(x)), slice(0, how.number[0]))
+    assert [block.stop - block.start for block, _ in how.blocks(x, whole, x.dtype)] == sizes
+
+
 @given(cases())
 def test_kernels_are_the_inverse_of_matrices(case):
     x, how = case
