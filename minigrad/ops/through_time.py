@@ -4,7 +4,8 @@ A layer's VJP on tensors is this loop between products: cotangents of the states
 out (:mod:`minigrad.ops.kernels.slopes` has the equations). It is linear in the cotangents, and bilinear in these and
 the slopes of the steps, or Wh. So its own VJP is one loop forwards, the transpose, and products.
 
-Inside: not exported, and used by :mod:`.recurrent` alone. M rows, of :class:`.kernels.packing.Packing`; G columns.
+Inside: not exported, and used by :mod:`.rnn`, :mod:`.lstm` and :mod:`.gru` alone. M rows, of
+:class:`.kernels.packing.Packing`; G columns.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .kernels.blocks import product
 from .kernels.copies import Copies, each
 from .kernels.packing import Packing
 
-__all__ = ["gate_slopes", "lstm_slopes", "pull_through_time"]
+__all__ = ["gate_slopes", "lstm_slopes", "pull_gru_through_time", "pull_through_time"]
 
 # --- the loop ---------------------------------------------------------------------------------------
 
@@ -130,6 +131,89 @@ def _arrived(carried: Tensor, g: Any, step: slice, n: int) -> Tensor:
 
     carried = pad(carried, ((0, n - len(carried)), (0, 0)))
     return carried if g is None else carried + g[step]
+
+
+# --- the loop of a GRU ------------------------------------------------------------------------------
+
+
+@primitive(residuals=("slopes", "Wh", "output", "derived", "constant"))
+def pull_gru_through_time(
+    slopes: Array, Wh: Array, gh: Array | None = None, ga: Array | None = None, packing: Any = None
+) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
+    """As :func:`pull_through_time`, of a GRU: cotangents of the products h @ Wh of all steps, and of the first state.
+
+    Args:
+        slopes: (4, M, H), in a_r, a_z, a_n and h. Wh: (H, 3H). gh: (M, H), of the state after each row; zeros if left
+            out. ga: (3, M, H), of h @ Wh. packing: of the M rows.
+
+    Returns:
+        ``(da, dh0, total)``: (M, 3H), (N, H), and all that came to the state after each row (M, H).
+    """
+    da, dh0, total = kernels.pull_gru(packing, Wh, slopes, gh, ga)
+    return (da, dh0, total), (slopes, Wh, da, total, packing)
+
+
+@pull_gru_through_time.vjp
+def _(g: Any, needs: tuple[bool, ...], slopes: Array, Wh: Array, da: Array, total: Array, packing: Packing) -> Any:
+    p = np.zeros_like(da) if g[0] is None else g[0]
+    first = np.zeros((packing.N, len(Wh)), da.dtype) if g[1] is None else packing.sort(g[1], da.dtype)
+    a, h = kernels.push_gru(packing, Wh, slopes, p, g[2], first)
+    before = packing.states_before(first, h)
+    return (
+        np.concatenate([a * total, (before * total)[None]]) if needs[0] else None,
+        product(before.T, da) if needs[1] else None,
+        h if needs[2] else None,
+        a if needs[3] else None,
+    )
+
+
+@pull_gru_through_time.batched_vjp
+def _(g: Any, needs: tuple[bool, ...], slopes: Array, Wh: Array, da: Array, total: Array, packing: Packing) -> Any:
+    R, H = next(len(d) for d in g if d is not None), len(Wh)
+    copies = Copies(packing, R, H)
+    p = np.zeros((len(da) * R, da.shape[1]), da.dtype) if g[0] is None else copies.join(g[0])
+    firsts = each(lambda d: packing.sort(d, da.dtype), g[1])
+    first = np.zeros((packing.N * R, H), da.dtype) if firsts is None else copies.join(firsts)
+    arriving = None if g[2] is None else copies.join(g[2])
+    joined, h = kernels.push_gru(copies.packing, Wh, np.repeat(slopes, R, axis=1), p, arriving, first)
+    before = copies.part(copies.packing.states_before(first, h))
+    a = np.stack([copies.part(gate) for gate in joined], axis=1)
+    return (
+        np.concatenate([a * total, (before * total)[:, None]], axis=1) if needs[0] else None,
+        before.swapaxes(1, 2) @ da if needs[1] else None,
+        copies.part(h) if needs[2] else None,
+        a if needs[3] else None,
+    )
+
+
+@pull_gru_through_time.cost
+def _(inputs: Shapes, output: Shape, options: Any) -> int:
+    return output[0] * inputs[1][0] * inputs[1][1]  # type: ignore[no-any-return]
+
+
+@pull_gru_through_time.reference
+def _(slopes: Tensor, Wh: Tensor, gh: Any, ga: Any, packing: Any) -> tuple[Tensor, ...]:
+    from .shaping import concatenate
+
+    H, G = Wh.shape
+    das, totals, first = [], [], []
+    for group in packing.groups:
+        dh = Tensor(np.zeros((0, H), slopes.dtype))
+        parts: list[tuple[Tensor, Tensor]] = []
+        for t in reversed(range(group.steps)):
+            step = group.step(t)
+            dh = _arrived(dh, gh, step, group.alive[t])
+            gates = [slopes[k, step] * dh + (0 if ga is None else ga[k, step]) for k in range(3)]
+            parts.insert(0, (concatenate(gates, axis=1), dh))
+            dh = slopes[3, step] * dh + parts[0][0] @ Wh.T
+        das += [da for da, _ in parts]
+        totals += [total for _, total in parts]
+        first.append(_arrived(dh, None, slice(0), group.first.stop - group.first.start))
+    return (
+        concatenate([np.zeros((0, G), slopes.dtype), *das]),
+        concatenate(first)[np.argsort(packing.order)],
+        concatenate([np.zeros((0, H), slopes.dtype), *totals]),
+    )
 
 
 # --- the slopes of an LSTM --------------------------------------------------------------------------

@@ -19,13 +19,20 @@ from tests.peers import Peer
 from tests.strategies import arrays
 
 PYTORCH = Peer(__name__)
+GATES = {"rnn": 1, "lstm": 4, "gru": 3}  # of the layers
+
+
+def shapes_of(name, N, T, D, H):
+    """The shapes of a layer's inputs but c0: x, h0, Wx, Wh and the biases."""
+    gates = GATES[name]
+    return [(N, T, D), (N, H), (D, gates * H), (H, gates * H), *[(gates * H,)] * (1 + (name == "gru"))]
 
 
 @st.composite
-def recurrent_cases(draw, gates, sequence, cell=None):
+def recurrent_cases(draw, gates, sequence, cell=None, biases=1):
     """Inputs of a recurrent primitive, empty batches and sequences included; ``cell`` is the slot of c."""
     N, T, D, H = (draw(st.integers(low, high)) for low, high in ((0, 3), (0, 4), (0, 3), (1, 3)))
-    shapes = [(N, T, D) if sequence else (N, D), (N, H), (D, gates * H), (H, gates * H), (gates * H,)]
+    shapes = [(N, T, D) if sequence else (N, D), (N, H), (D, gates * H), (H, gates * H), *[(gates * H,)] * biases]
     if cell is not None:
         shapes.insert(cell, (N, H))
     options = {}
@@ -49,6 +56,8 @@ CASES = {
     "rnn": recurrent_cases(1, True),
     "lstm_step": recurrent_cases(4, False, cell=2),
     "lstm": recurrent_cases(4, True) | recurrent_cases(4, True, cell=5),
+    "gru_step": recurrent_cases(3, False, biases=2),
+    "gru": recurrent_cases(3, True, biases=2),
 }
 
 
@@ -78,7 +87,7 @@ groups = pytest.mark.parametrize("threads", [1, 2, 3])
 
 
 @groups
-@pytest.mark.parametrize("name", ["rnn", "lstm"])
+@pytest.mark.parametrize("name", GATES)
 @given(data=st.data())
 def test_primitive_in_groups(name, threads, data):
     with in_groups(threads):
@@ -86,14 +95,13 @@ def test_primitive_in_groups(name, threads, data):
 
 
 @groups
-@pytest.mark.parametrize("name", ["rnn", "lstm"])
+@pytest.mark.parametrize("name", GATES)
 @pytest.mark.parametrize("N", [5, 40])
 def test_groups_are_as_one(name, N, threads):
     """Enough rows for several groups a thread; no number depends on how many there are but for rounding."""
     rng = np.random.default_rng(0)
-    gates, T, D, H = 4 if name == "lstm" else 1, 6, 3, 8
-    shapes = (N, T, D), (N, H), (D, gates * H), (H, gates * H), (gates * H,)
-    inputs, lengths = [rng.standard_normal(s) for s in shapes], rng.integers(0, T + 1, N)
+    T, D, H = 6, 3, 8
+    inputs, lengths = [rng.standard_normal(s) for s in shapes_of(name, N, T, D, H)], rng.integers(0, T + 1, N)
     primitive = functools.partial(getattr(mg.ops, name), lengths=lengths)
     pulls = [rng.standard_normal((N, T, H)) for _ in range(1 + (name == "lstm"))]
     expected = pull(primitive, [leaf(x) for x in inputs], pulls)
@@ -103,12 +111,11 @@ def test_groups_are_as_one(name, N, threads):
         np.testing.assert_allclose(mine, theirs, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["rnn", "lstm"])
+@pytest.mark.parametrize("name", GATES)
 def test_a_run_on_threads_is_repeated_to_the_last_bit(name):
     rng = np.random.default_rng(0)
-    gates, N, T, D, H = 4 if name == "lstm" else 1, 30, 5, 7, 300
-    shapes = (N, T, D), (N, H), (D, gates * H), (H, gates * H), (gates * H,)
-    inputs = [rng.standard_normal(s).astype(np.float32) for s in shapes]
+    N, T, D, H = 30, 5, 7, 300
+    inputs = [rng.standard_normal(s).astype(np.float32) for s in shapes_of(name, N, T, D, H)]
     pulls = [rng.standard_normal((N, T, H)).astype(np.float32) for _ in range(1 + (name == "lstm"))]
     before = mg.get_num_threads()
     mg.set_num_threads(2)
@@ -160,40 +167,41 @@ def test_a_sequence_is_its_steps():
 
 
 def torch_layer(kind):
-    """PyTorch's layer with our weights: it keeps (gates H, D), its LSTM's gate order is i, f, g, o."""
+    """PyTorch's layer with our weights: it keeps (gates H, D), its LSTM's gate order is i, f, g, o.
 
-    def theirs(torch, x, h0, Wx, Wh, b, *c0):
+    What follows b is c0 of an LSTM, the second bias of a GRU.
+    """
+
+    def theirs(torch, x, h0, Wx, Wh, b, *more):
         D, H = Wx.shape[0], Wh.shape[0]
         layer = getattr(torch.nn, kind)(D, H, batch_first=True, dtype=torch.float64)
-        order = np.r_[0 : 2 * H, 3 * H : 4 * H, 2 * H : 3 * H] if kind == "LSTM" else np.arange(H)
+        order = np.r_[0 : 2 * H, 3 * H : 4 * H, 2 * H : 3 * H] if kind == "LSTM" else np.arange(Wh.shape[1])
         weights = {"weight_ih_l0": Wx.T[order], "weight_hh_l0": Wh.T[order],
-                   "bias_ih_l0": b[order], "bias_hh_l0": torch.zeros_like(b)}  # fmt: skip
-        state = tuple(s[None] for s in (h0, *c0))
+                   "bias_ih_l0": b[order], "bias_hh_l0": more[0] if kind == "GRU" else torch.zeros_like(b)}  # fmt: skip
+        state = tuple(s[None] for s in (h0, *more))
         return torch.func.functional_call(layer, weights, (x, state if kind == "LSTM" else state[0]))[0]
 
     return theirs
 
 
-@pytest.mark.parametrize("kind", ["LSTM", "RNN"])
+@pytest.mark.parametrize("kind", ["LSTM", "RNN", "GRU"])
 def test_agrees_with_pytorch(kind):
     rng = np.random.default_rng(1)
-    gates = 4 if kind == "LSTM" else 1
-    x, h0, c0 = rng.standard_normal((3, 6, 5)), rng.standard_normal((3, 4)), rng.standard_normal((3, 4))
-    Wx, Wh, b = rng.standard_normal((5, 4 * gates)), rng.standard_normal((4, 4 * gates)), rng.standard_normal(4 * gates)
-    inputs = [x, h0, Wx, Wh, b] + ([c0] if kind == "LSTM" else [])
-    mine = (lambda *a: mg.ops.lstm(*a)[0]) if kind == "LSTM" else mg.ops.rnn
+    shapes = shapes_of(kind.lower(), 3, 6, 5, 4) + ([(3, 4)] if kind == "LSTM" else [])
+    inputs = [rng.standard_normal(shape) for shape in shapes]
+    mine = lambda *a: outputs_of(getattr(mg.ops, kind.lower())(*a))[0]  # noqa: E731
     PYTORCH.compare(kind, mine, torch_layer(kind), inputs, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("scale", [1e2, 1e4])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_saturated_gates_neither_overflow_nor_warn(scale, dtype):
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_saturated_gates_neither_overflow_nor_warn(name, scale, dtype):
     rng = np.random.default_rng(0)
-    shapes = (2, 3, 4), (2, 5), (4, 20), (5, 20), (20,)
-    inputs = [leaf((scale * rng.standard_normal(shape)).astype(dtype)) for shape in shapes]
-    outs, grads = pull(mg.ops.lstm, inputs, [np.ones((2, 3, 5), dtype)] * 2)
+    inputs = [leaf((scale * rng.standard_normal(shape)).astype(dtype)) for shape in shapes_of(name, 2, 3, 4, 5)]
+    outs, grads = pull(getattr(mg.ops, name), inputs, [np.ones((2, 3, 5), dtype)] * (2 if name == "lstm" else 1))
     assert all(np.isfinite(a).all() for a in outs + grads)
-    assert (np.abs(outs[0]) <= 1).all()
+    assert (np.abs(outs[0]) <= (1 if name == "lstm" else np.abs(inputs[1].data).max())).all()
 
 
 def test_forward_matches_the_exercise():
@@ -212,10 +220,7 @@ def test_integer_inputs_are_computed_in_floats():
     assert mg.ops.rnn_step(*ones).dtype == np.float64
 
 
-SHAPES = {
-    "rnn": [(2, 3, 4), (2, 5), (4, 5), (5, 5), (5,)],
-    "lstm": [(2, 3, 4), (2, 5), (4, 20), (5, 20), (20,), (2, 5)],
-}
+SHAPES = {name: shapes_of(name, 2, 3, 4, 5) + ([(2, 5)] if name == "lstm" else []) for name in GATES}
 
 
 @pytest.mark.parametrize(
@@ -229,6 +234,9 @@ SHAPES = {
         ("rnn", 4, (1,), r"b must have shape \(5,\)"),
         ("lstm", 2, (4, 5), r"Wx must have shape \(4, 20\)"),
         ("lstm", 4, (5,), r"b must have shape \(20,\)"),
+        ("gru", 3, (5, 5), r"Wh must have shape \(5, 15\)"),
+        ("gru", 4, (20,), r"bx must have shape \(15,\) for D = 4 and H = 5, not \(20,\)"),
+        ("gru", 5, (5,), r"bh must have shape \(15,\)"),
         ("lstm", 5, (1, 5), r"cell state must have the hidden state's shape \(2, 5\), not \(1, 5\)"),
     ],
 )
@@ -245,7 +253,7 @@ def test_a_cell_of_wrong_shapes_is_refused(a, c):
         mg.ops.lstm_cell(np.ones(a), np.ones(c))
 
 
-@pytest.mark.parametrize("name", ["rnn", "lstm"])
+@pytest.mark.parametrize("name", GATES)
 @pytest.mark.parametrize(
     ("lengths", "message"),
     [
@@ -259,10 +267,10 @@ def test_a_cell_of_wrong_shapes_is_refused(a, c):
 )
 def test_lengths_that_do_not_fit_are_said(name, lengths, message):
     with pytest.raises(ValueError, match=rf"^{name}\(x: .*{message}"):
-        getattr(mg.ops, name)(*(np.ones(s) for s in SHAPES[name][:5]), lengths=lengths)
+        getattr(mg.ops, name)(*(np.ones(s) for s in shapes_of(name, 2, 3, 4, 5)), lengths=lengths)
 
 
-@pytest.mark.parametrize("name", ["rnn", "lstm"])
+@pytest.mark.parametrize("name", GATES)
 @pytest.mark.parametrize(
     ("x", "indices", "error", "message"),
     [
@@ -276,13 +284,13 @@ def test_lengths_that_do_not_fit_are_said(name, lengths, message):
 )
 def test_indices_that_do_not_fit_are_said(name, x, indices, error, message):
     with pytest.raises(error, match=rf"^{name}\(x: .*{message}"):
-        getattr(mg.ops, name)(np.ones(x), *(np.ones(s) for s in SHAPES[name][1:5]), indices=indices)
+        getattr(mg.ops, name)(np.ones(x), *(np.ones(s) for s in shapes_of(name, 2, 3, 4, 5)[1:]), indices=indices)
 
 
-@pytest.mark.parametrize("name", ["rnn", "lstm"])
+@pytest.mark.parametrize("name", GATES)
 def test_lengths_leave_the_states_before_an_end_as_they_are(name):
     rng = np.random.default_rng(0)
-    arrays = [rng.standard_normal(s) for s in SHAPES[name][:5]]
+    arrays = [rng.standard_normal(s) for s in shapes_of(name, 2, 3, 4, 5)]
     whole, cut = (outputs_of(getattr(mg.ops, name)(*arrays, lengths=n)) for n in (None, [1, 3]))
     for a, b in zip(whole, cut, strict=True):
         np.testing.assert_allclose(b.data[0, :1], a.data[0, :1], rtol=1e-12)
@@ -291,7 +299,7 @@ def test_lengths_leave_the_states_before_an_end_as_they_are(name):
 
 
 @groups
-@pytest.mark.parametrize("name", ["rnn", "lstm"])
+@pytest.mark.parametrize("name", GATES)
 def test_the_gradient_of_every_state_is_noted_at_every_step(name, threads):
     """As those of the same steps written as a loop; each state is told from the other."""
     with in_groups(threads):
@@ -300,9 +308,7 @@ def test_the_gradient_of_every_state_is_noted_at_every_step(name, threads):
 
 def check_notes(name):
     rng = np.random.default_rng(0)
-    gates = 4 if name == "lstm" else 1
-    x, h0 = leaf(rng.standard_normal((2, 5, 3))), leaf(rng.standard_normal((2, 4)))
-    weights = [leaf(rng.standard_normal(s)) for s in ((3, 4 * gates), (4, 4 * gates), (4 * gates,))]
+    x, h0, *weights = (leaf(rng.standard_normal(s)) for s in shapes_of(name, 2, 5, 3, 4))
     pulls = [rng.standard_normal((2, 5, 4)) for _ in range(1 + (name == "lstm"))]
     with mg.record():
         whole = outputs_of(getattr(mg.ops, name)(x, h0, *weights))
@@ -328,19 +334,18 @@ def of_sequence(name, inputs, **options):
 
 def sequence(name, N, T, D, H, seed=0):
     """Inputs and directions, all of the size of one."""
-    gates, rng = 4 if name == "lstm" else 1, np.random.default_rng(seed)
-    shapes = [(N, T, D), (N, H), (D, gates * H), (H, gates * H), (gates * H,)]
-    scales = [1, 1, D**-0.5, H**-0.5, 1]
-    return [[rng.standard_normal(s) * k for s, k in zip(shapes, scales, strict=True)] for _ in range(2)]
+    shapes, rng = shapes_of(name, N, T, D, H), np.random.default_rng(seed)
+    scales = [1, 1, D**-0.5, H**-0.5, 1, 1]
+    return [[rng.standard_normal(s) * k for s, k in zip(shapes, scales, strict=False)] for _ in range(2)]
 
 
-@pytest.mark.parametrize("name", ["rnn", "lstm"])
+@pytest.mark.parametrize("name", GATES)
 def test_mixed_derivatives_are_blocks_of_the_whole(name):
     """Of what is differentiated in one input, and then in another that the first pass had no need of."""
     inputs, _ = sequence(name, 2, 3, 2, 2)
-    whole = mg.hessian(lambda *given: of_sequence(name, given), argnums=tuple(range(5)))(*inputs)
-    for i in range(5):
-        for j in range(5):
+    whole = mg.hessian(lambda *given: of_sequence(name, given), argnums=tuple(range(len(inputs))))(*inputs)
+    for i in range(len(inputs)):
+        for j in range(len(inputs)):
 
             def first(x, i=i, j=j):
                 moved = [x if k == j else other for k, other in enumerate(inputs)]
@@ -350,7 +355,7 @@ def test_mixed_derivatives_are_blocks_of_the_whole(name):
                 np.testing.assert_allclose(mg.jacobian(first)(inputs[j]).numpy(), whole[i][j].numpy(), atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["rnn", "lstm"])
+@pytest.mark.parametrize("name", GATES)
 @pytest.mark.parametrize("options", [{}, {"lengths": [2, 0, 3]}])
 def test_third_derivatives_of_sequences(name, options):
     inputs, vectors = sequence(name, 3, 3, 2, 2)
@@ -363,13 +368,13 @@ def test_third_derivatives_of_sequences(name, options):
 
 
 @pytest.mark.parametrize("options", [{}, {"lengths": np.arange(25) % 17}])
-@pytest.mark.parametrize("name", ["rnn", "lstm"])
+@pytest.mark.parametrize("name", GATES)
 def test_a_second_derivative_at_full_size_is_the_difference_of_gradients(name, options):
     """Of 25 sequences of 16 steps, 512 units: in float64 differences, in float32 what float64 gives."""
     inputs, vectors = sequence(name, 25, 16, 256, 512)
     loss = lambda *given: of_sequence(name, given, **options) / 25  # noqa: E731
     found = [t.numpy() for t in mg.hvp(loss, inputs, vectors)]
-    gradient, step = mg.grad(loss, argnums=tuple(range(5))), 1e-5
+    gradient, step = mg.grad(loss, argnums=tuple(range(len(inputs)))), 1e-5
     ahead, behind = (gradient(*(x + sign * step * v for x, v in zip(inputs, vectors, strict=True))) for sign in (1, -1))
     for mine, there, here in zip(found, ahead, behind, strict=True):
         expected = (there.numpy() - here.numpy()) / (2 * step)
@@ -380,7 +385,7 @@ def test_a_second_derivative_at_full_size_is_the_difference_of_gradients(name, o
         np.testing.assert_allclose(mine.numpy(), exact, rtol=0, atol=1e-5 * np.abs(exact).max())
 
 
-@pytest.mark.parametrize("name", ["rnn", "lstm"])
+@pytest.mark.parametrize("name", GATES)
 def test_second_derivatives_of_half_precision_are_computed_in_single(name):
     halves = [[x.astype(np.float16) for x in arrays] for arrays in sequence(name, 3, 4, 3, 5)]
     wide = [[x.astype(float) for x in arrays] for arrays in halves]
@@ -390,7 +395,7 @@ def test_second_derivatives_of_half_precision_are_computed_in_single(name):
         np.testing.assert_allclose(mine.numpy(), exact.numpy(), rtol=0, atol=3e-3 * np.abs(exact.numpy()).max())
 
 
-@pytest.mark.parametrize("kind", ["RNN", "LSTM"])
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
 def test_second_derivatives_agree_with_pytorch(kind):
     inputs, vectors = sequence(kind.lower(), 3, 4, 3, 5)
     if kind == "LSTM":
@@ -414,7 +419,7 @@ def test_second_derivatives_agree_with_pytorch(kind):
         np.testing.assert_allclose(found.numpy(), expected, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("name", ["rnn", "lstm"])
+@pytest.mark.parametrize("name", GATES)
 def test_a_sequence_keeps_no_more_to_be_differentiated_twice(name):
     """What becomes a hidden output is a residual that the VJP has anyway; a second recorded pass adds no other."""
     inputs, _ = sequence(name, 2, 3, 2, 2)
@@ -457,3 +462,26 @@ def test_derivatives_of_any_order_of_a_saturated_cell(point, gate, dtype, tolera
             for found, expected in zip(mg.grad(mine, (0, 1))(a, c), mg.grad(theirs, (0, 1))(a, c), strict=True):
                 np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=10 * tolerance, atol=tolerance)
             mine, theirs = slope(mine), slope(theirs)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-11), (np.float32, 2e-4)])
+@pytest.mark.parametrize("gate", range(3))
+@pytest.mark.parametrize("point", [-800.0, -88.0, -17.0, 0.0, 17.0, 88.0, 800.0])
+def test_derivatives_of_any_order_of_a_saturated_gru(point, gate, dtype, tolerance):
+    """Of its step as it is, beside the same of sigmoids and tanh, which are smooth in both tails."""
+    x, h, Wx, Wh = (np.full(s, k, dtype) for s, k in (((1, 1), 0.3), ((1, 1), 0.7), ((1, 3), 0.4), ((1, 3), -0.6)))
+    bx, bh = np.full(3, 0.1, dtype), np.full(3, 0.2, dtype)
+    (bx if gate < 2 else bh)[gate] = point
+    inputs = x, h, Wx, Wh, bx, bh
+
+    def slope(function):
+        """A mixture of its derivatives, of the size of one: from about 2 on a product with e^-a overflows."""
+        return lambda *given: sum(0.5**k * d.sum() for k, d in enumerate(mg.grad(function, tuple(range(6)))(*given)))
+
+    mine, theirs = (lambda *given, f=f: f(*given).sum() for f in (mg.gru_step, mg.ops.gru_step.primitive.reference))
+    for _ in range(3):
+        derivatives = [mg.grad(function, tuple(range(6)))(*inputs) for function in (mine, theirs)]
+        for found, expected in zip(*derivatives, strict=True):
+            scale = max(1.0, np.abs(expected.numpy()).max())
+            np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=10 * tolerance, atol=tolerance * scale)
+        mine, theirs = slope(mine), slope(theirs)

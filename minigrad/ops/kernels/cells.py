@@ -9,7 +9,9 @@ import numpy as np
 
 from ...spec import Array
 
-__all__ = ["lstm_gates_vjp", "lstm_states", "lstm_states_vjp", "tanh_vjp"]
+__all__ = [
+    "gru_gates_vjp", "gru_states", "gru_states_vjp", "lstm_gates_vjp", "lstm_states", "lstm_states_vjp", "tanh_vjp",
+]  # fmt: skip
 
 
 def tanh_vjp(g: Array, y: Array, out: Array | None = None) -> Array:
@@ -89,3 +91,65 @@ def lstm_gates_vjp(d: Array, gates: Array, da: Array) -> None:
     u, g = gates[:3], gates[3]
     da[:3] -= u * d[:3]
     da[3] += d[3] * (1 - g * g)
+
+
+def gru_states(a: Array, p: Array, b_n: Array, h: Array, gates: Array, h_next: Array) -> None:
+    """From a = h Wh and the input's part p, each (3, n, H) with gates r, z, n, and the state (n, H) to the next state.
+
+    r, z = sigmoid(a_r + p_r), sigmoid(a_z + p_z); m = a_n + b_n; n = tanh(p_n + r m); h' = (1 - z) n + z h.
+    ``a`` is scratch. ``gates`` (4, n, H) gets u = e^-(a + p) of r and z, m and n: with u, whose tails
+    :func:`lstm_states` tells of, h' = (u_z n + h) / (1 + u_z).
+    """
+    u, m, n = gates[:2], gates[2], gates[3]
+    both, r = a[:2], a[0]
+    both += p[:2]
+    np.negative(both, out=both)
+    np.minimum(both, _highest(both), out=both)
+    np.exp(both, out=u)
+    np.add(a[2], b_n, out=m)
+    np.add(u[0], 1, out=r)
+    np.divide(m, r, out=n)
+    n += p[2]
+    np.tanh(n, out=n)
+    np.multiply(u[1], n, out=h_next)
+    h_next += h
+    h_next /= np.add(u[1], 1, out=r)
+
+
+def gru_states_vjp(dh: Array, gates: Array, h: Array, da: Array, dn: Array) -> None:
+    """From the cotangent of h' to that of a (into ``da``), of p_n (``dn``), and of h on its direct path (``dh``).
+
+    dn = dh (1 - z) (1 - n^2); da_m = dn r; da_r = da_m m (1 - r); da_z = dh (h - n) z (1 - z); dh = dh z. p_r and p_z
+    have the cotangents of a_r and a_z. ``gates`` are as :func:`gru_states` leaves them; with s = 1 / (1 + u), 1 - s is
+    u s.
+    """
+    u, m, n = gates[:2], gates[2], gates[3]
+    s = u + 1
+    np.divide(1, s, out=s)
+    r, z = s
+    da_r, da_z, da_m = da
+    np.multiply(u, s, out=da[:2])
+    tanh_vjp(dh, n, out=dn)
+    dn *= da_z
+    np.multiply(dn, r, out=da_m)
+    da_r *= da_m
+    da_r *= m
+    da_z *= z
+    da_z *= dh
+    da_z *= np.subtract(h, n, out=r)  # scratch
+    dh *= z
+
+
+def gru_gates_vjp(d: Array, gates: Array, da: Array, dn: Array) -> None:
+    """Add to the cotangents of a and p_n those of ``gates`` (4, n, H) as :func:`gru_states` leaves them.
+
+    u = e^-(a + p) has the derivative -u; n = tanh(p_n + r m) reaches p_n, m and r, and m is a_n + b_n.
+    """
+    u, m, n = gates[:2], gates[2], gates[3]
+    r = 1 / (1 + u[0])
+    bent = d[3] * (1 - n * n)
+    dn += bent
+    bent *= r
+    da[:2] -= u * d[:2]
+    da[0] += bent * (m * (u[0] * r))
+    da[2] += d[2] + bent

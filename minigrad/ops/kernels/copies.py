@@ -89,14 +89,14 @@ def each(function: Callable[[Array], Array], g: Any) -> Any:
 
 
 def pull_weights_of_copies(
-    needs: tuple[bool, ...], da: Array, rows: Array, before: Array, Wx: Array, inputs: Inputs
+    needs: tuple[bool, ...], da: Array, dp: Array, rows: Array, before: Array, Wx: Array, inputs: Inputs
 ) -> tuple[Array | None, Array | None, Array | None, Array | None]:
-    """As :func:`.sequences.pull_weights`, from da (R, M, gates H): cotangents of x, Wx, Wh and b, each with R in front.
+    """As :func:`.sequences.pull_weights`, from da and dp (R, M, gates H): cotangents of x, Wx, Wh and b, R in front.
 
     Args:
         before: the state that each row started from (M, H).
     """
-    gathered = da if inputs.which is None else each(lambda d: inputs.gather(d, rows), da)
+    gathered = dp if inputs.which is None else each(lambda d: inputs.gather(d, rows), dp)
     return (
         each(inputs.unpack, gathered @ widened(Wx).T) if needs[0] else None,
         widened(rows).T @ gathered if needs[2] else None,

@@ -56,7 +56,7 @@ _WORTH_THREADS = 2**22  # multiplications in a step: with less to do the threads
 Cell: TypeAlias = Callable[[Group, int, Array, Array], None]
 """``cell(group, t, a, p)``: the forward of a cell at step t of a group, of which n sequences are alive.
 
-a: the product h @ Wh (gates, n, H). The cell may write into it; what it leaves there is kept for its VJP.
+a: the product h @ Wh (gates, n, H). The cell may write into it; what it leaves there may be kept for its VJP.
 p: the input's part x @ Wx + b (gates, n, H); not to be written into.
 It writes the new states into the rows ``group.step(t)`` of arrays (M, H) of its own.
 """
@@ -99,26 +99,29 @@ def project(rows: Array, Wx: Array, b: Array, dtype: Any) -> Array:
     return projected
 
 
-def run(packing: Packing, inputs: Inputs, projected: Array, Wh: Array, h0: Array, h: Array, cell: Cell) -> Array:
+def run(
+    packing: Packing, inputs: Inputs, projected: Array, Wh: Array, h0: Array, h: Array, cell: Cell,
+    kept: Array | None = None,
+) -> None:  # fmt: skip
     """All steps of all groups, from the initial states h0 (N, H); the states after each row fill h (M, H).
 
-    Returns:
-        what the cell left of a at each step, (M, gates H). The entries of a step of n rows lie in the memory of these
-        n rows in the order (gates, n, H): ``kept[group.step(t)].reshape(gates, n, H)`` is a as the cell left it.
+    Args:
+        kept: (M, gates H), to be filled with what the cell leaves of a at each step. Entries of a step of n rows lie
+            in the memory of these n rows in the order (gates, n, H): ``kept[group.step(t)].reshape(gates, n, H)`` is a
+            as the cell left it. If left out, all steps of a group use the same memory.
     """
     H, G = Wh.shape
-    kept = np.empty((len(h), G), h.dtype)
     blocks = column_blocks(Wh.astype(h.dtype, copy=False), packing.widest, G // H)
 
     def steps(group: Group) -> None:
+        memory = np.empty((group.alive[0] if group.steps else 0, G), h.dtype) if kept is None else kept
         for t in range(group.steps):
-            step = group.step(t)
-            a = kept[step].reshape(G // H, group.alive[t], H)
+            rows = memory[: group.alive[t]] if kept is None else kept[group.step(t)]
+            a = rows.reshape(G // H, group.alive[t], H)
             multiply(group.before(t, h0, h), blocks, out=a)
-            cell(group, t, a, by_gate(inputs.take(projected, step), H))
+            cell(group, t, a, by_gate(inputs.take(projected, group.step(t)), H))
 
     run_in_parallel([partial(steps, group) for group in packing.groups])
-    return kept
 
 
 def run_back(

@@ -3,13 +3,17 @@
 What a small change of the inputs does to the states is linear, and so is what cotangents of states do on their way
 back. With the partial derivatives of each step, its *slopes*, both are loops of products. For an RNN the slope is
 k = 1 - h^2, for an LSTM there are six, k_i = g i (1 - i), k_f = c f (1 - f), k_o = tanh(c') o (1 - o),
-k_g = i (1 - g^2), f, and m = o (1 - tanh^2 c'). A dot marks a change, p that of a step's input part x Wx + b:
+k_g = i (1 - g^2), f, and m = o (1 - tanh^2 c'). For a GRU, with k_n = (1 - z) (1 - n^2) and a_n = h Wh_n + bh_n, there
+are four: k_r = k_n a_n r (1 - r), k_z = (h - n) z (1 - z), k_m = k_n r, and z. A dot marks a change, p that of a step's
+input part x Wx + b, but of a GRU what is added to a.:
 
     push   RNN    a. = p. + h. Wh      h. = k a.
            LSTM   a. = p. + h. Wh      c. = f c. + k_i a._i + k_f a._f + k_g a._g      h. = m c. + k_o a._o
+           GRU    a. = p. + h. Wh      h. = z h. + k_r a._r + k_z a._z + k_m a._n
     pull   RNN    da = k dh            dh = da Wh'
            LSTM   dc += m dh           da_i, da_f, da_g = k_i dc, k_f dc, k_g dc       da_o = k_o dh
                   dc = f dc            dh = da Wh'
+           GRU    da_r, da_z, da_n = k_r dh, k_z dh, k_m dh                       dh = z dh + da Wh'
 
 Each is the transpose of the other, and so the derivatives of pulling are found by pushing
 (:mod:`minigrad.ops.through_time`).
@@ -28,7 +32,9 @@ from ...spec import Array
 from .packing import Group, Inputs, Packing
 from .sequences import run, run_back
 
-__all__ = ["lstm_slopes", "lstm_slopes_vjp", "of_step", "pull", "pull_slopes", "push", "steps_of"]
+__all__ = [
+    "lstm_slopes", "lstm_slopes_vjp", "of_step", "pull", "pull_gru", "pull_slopes", "push", "push_gru", "steps_of",
+]  # fmt: skip
 
 
 def of_step(kept: Array, step: slice, H: int) -> Array:
@@ -124,7 +130,8 @@ def push(packing: Packing, Wh: Array, slopes: Array, p: Array, first: Sequence[A
         np.multiply(m, c, out=h)
         h += k_o * a[2]
 
-    a = run(packing, Inputs(packing, None), p, Wh, first[0], states[0], cell)
+    a = np.empty(p.shape, slopes.dtype)
+    run(packing, Inputs(packing, None), p, Wh, first[0], states[0], cell, a)
     return a, states
 
 
@@ -186,3 +193,55 @@ def pull_slopes(
         np.multiply(before[step], dc, out=out[4])
         np.multiply(states[1][step], dh, out=out[5])
     return d
+
+
+# --- the loops of a GRU -----------------------------------------------------------------------------
+
+
+def push_gru(
+    packing: Packing, Wh: Array, slopes: Array, p: Array, arriving: Array | None, first: Array
+) -> tuple[Array, Array]:
+    """As :func:`push`, of a GRU: changes of the products h @ Wh (3, M, H), and of the state after each row (M, H).
+
+    Args:
+        slopes: (4, M, H), k_r, k_z, k_m and z. p: (M, 3H), what is added to a., in the order of rows. arriving: (M, H),
+            what is added to each state. first: of h0, in the order of packing.
+    """
+    H = len(Wh)
+    a_all, h = np.empty((3, len(p), H), slopes.dtype), np.empty((len(p), H), slopes.dtype)
+
+    def cell(group: Group, t: int, a: Array, p: Array) -> None:
+        step = group.step(t)
+        np.add(a, p, out=a_all[:, step])
+        np.multiply(slopes[3, step], group.before(t, first, h), out=h[step])
+        for gate in np.multiply(slopes[:3, step], a_all[:, step], out=a):
+            h[step] += gate
+        if arriving is not None:
+            h[step] += arriving[step]
+
+    run(packing, Inputs(packing, None), p, Wh, first, h, cell)
+    return a_all, h
+
+
+def pull_gru(
+    packing: Packing, Wh: Array, slopes: Array, outside: Array | None, inside: Array | None
+) -> tuple[Array, Array, Array]:
+    """As :func:`pull`, of a GRU: cotangents of h @ Wh (M, 3H), of h0 (N, H), and all that came to each state (M, H).
+
+    Args:
+        slopes: (4, M, H), k_r, k_z, k_m and z. outside: (M, H), of each state after each row. inside: (3, M, H), of
+            h @ Wh.
+    """
+    total = np.empty((slopes.shape[1], len(Wh)), slopes.dtype)
+
+    def cell_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> Array:
+        step, (dh,) = group.step(t), cotangents
+        total[step] = dh
+        np.multiply(slopes[:3, step], dh, out=da)
+        if inside is not None:
+            da += inside[:, step]
+        dh *= slopes[3, step]
+        return dh
+
+    (dh0,), da = run_back(packing, Wh, [outside], slopes.dtype, cell_vjp)
+    return da, dh0, total
