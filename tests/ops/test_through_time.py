@@ -44,7 +44,19 @@ def slopes_cases(draw):
     return Case([gates, draw(arrays((M, H))), draw(arrays((M, H)))], {"packing": packing})
 
 
-CASES = {"pull_through_time": loops(), "lstm_slopes": slopes_cases()}
+@st.composite
+def gru_loops(draw):
+    """Cotangents of the products may be left out, and those of states."""
+    packing, H = draw(packings()), draw(st.integers(1, 2))
+    M = len(packing.rows)
+    arriving = [shape if draw(st.booleans()) else None for shape in ((M, H), (3, M, H))]
+    if arriving == [None, None]:
+        arriving[0] = M, H  # else all is 0
+    shapes = [(4, M, H), (H, 3 * H), *arriving]
+    return Case([None if shape is None else draw(arrays(shape, -1, 1)) for shape in shapes], {"packing": packing})
+
+
+CASES = {"pull_through_time": loops(), "pull_gru_through_time": gru_loops(), "lstm_slopes": slopes_cases()}
 FUNCTIONS = {name: getattr(through_time, name) for name in CASES}
 
 
@@ -115,7 +127,21 @@ def test_slopes_and_their_derivatives_are_finite_and_exact_in_the_tails(far, dty
         np.testing.assert_allclose(mine, exact.astype(float), rtol=60 * np.finfo(dtype).eps, atol=most)
 
 
+@given(packings())
+def test_pushing_a_gru_is_the_transpose_of_pulling_it(packing):
+    rng = np.random.default_rng(0)
+    N, M, H = packing.N, len(packing.rows), 2
+    shapes = (4, M, H), (H, 3 * H), (M, 3 * H), (3, M, H), (N, H), (M, H), (M, H)
+    slopes, Wh, p, inside, h0, outside, arriving = (rng.standard_normal(s) for s in shapes)
+    a, h = kernels.push_gru(packing, Wh, slopes, p, arriving, packing.sort(h0, float))
+    da, dh0, total = kernels.pull_gru(packing, Wh, slopes, outside, inside)
+    back = np.vdot(da, p) + np.vdot(dh0, h0) + np.vdot(total, arriving)
+    np.testing.assert_allclose(np.vdot(inside, a) + np.vdot(outside, h), back, rtol=1e-10, atol=1e-12)
+
+
 def test_the_cost_is_the_products_of_the_steps():
     packing = Packing(3, 2, [2, 0, 1])
     inputs = [(3, 6 * 5), (5, 20), (3, 5), (3, 5), None]
     assert through_time.pull_through_time.primitive.cost(inputs, (3, 20), {"packing": packing}) == 3 * 5 * 20
+    inputs = [(4, 3, 5), (5, 15), (3, 5), None]
+    assert through_time.pull_gru_through_time.primitive.cost(inputs, (3, 15), {"packing": packing}) == 3 * 5 * 15
