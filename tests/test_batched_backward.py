@@ -15,8 +15,9 @@ from minigrad.ops import recurrent
 from minigrad.ops.convolution import _conv2d_filters
 from minigrad.ops.kernels.packing import Packing
 from minigrad.ops.kernels.windows import Windows
-from minigrad.ops.through_time import lstm_slopes, pull_through_time
+from minigrad.ops.through_time import lstm_slopes, pull_gru_through_time, pull_through_time
 from minigrad.primitives import PRIMITIVES, primitive
+from tests.checks import outputs_of
 
 # Whose rule is called once a cotangent: a map that is given as a function on arrays of one shape.
 ONE_BY_ONE = {"linear_map"}
@@ -209,14 +210,18 @@ def test_a_hessian_of_a_network_agrees_with_one_product_a_row():
     np.testing.assert_allclose(mg.hessian(loss)(x).numpy(), rows, rtol=1e-10, atol=1e-12)
 
 
+GATES = {"rnn": 1, "lstm": 4, "gru": 3}
+
+
 def recurrent_case(kind, options):
     """A recurrent layer as a function of all its inputs, and these: sequences of unlike lengths, some of length 0."""
     rng = np.random.default_rng(0)
     N, T, D, H = 3, 4, 2, 3
-    G = H if kind == "rnn" else 4 * H
+    G = GATES[kind] * H
     function = getattr(ops, kind)
     x = rng.standard_normal((5, D) if "indices" in options else (N, T, D))
-    inputs = [x, rng.standard_normal((N, H)), *(rng.standard_normal(s) for s in ((D, G), (H, G), (G,)))]
+    biases = [(G,)] * (1 + (kind == "gru"))
+    inputs = [x, rng.standard_normal((N, H)), *(rng.standard_normal(s) for s in ((D, G), (H, G), *biases))]
     if kind == "lstm":
         inputs.append(rng.standard_normal((N, H)))
     return lambda *inputs: function(*inputs, **options), inputs
@@ -232,12 +237,12 @@ OF_LAYERS = {
 
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("options", OF_LAYERS)
-@pytest.mark.parametrize("kind", ["rnn", "lstm"])
+@pytest.mark.parametrize("kind", GATES)
 def test_recurrent_layers(kind, options, groups, monkeypatch):
     """Jacobians of the states, and Hessians, in which cotangents come back to what the layers keep."""
     monkeypatch.setattr(recurrent, "groups_of", lambda *_: groups)
     layer, inputs = recurrent_case(kind, OF_LAYERS[options])
-    states = lambda *inputs: layer(*inputs) if kind == "rnn" else ops.concatenate(layer(*inputs), -1)  # noqa: E731
+    states = lambda *inputs: ops.concatenate(outputs_of(layer(*inputs)), -1)  # noqa: E731
     check_rows(states, *inputs)
     if kind == "lstm":
         check_rows(lambda *inputs: layer(*inputs)[1], *inputs)  # with nothing for h
@@ -246,18 +251,22 @@ def test_recurrent_layers(kind, options, groups, monkeypatch):
     check_rows(flat, *inputs, rtol=1e-9)
 
 
-@pytest.mark.parametrize("kind", ["rnn_step", "lstm_step", "lstm_cell"])
+@pytest.mark.parametrize("kind", ["rnn_step", "gru_step", "lstm_step", "lstm_cell"])
 def test_recurrent_steps(kind):
     rng = np.random.default_rng(0)
     N, D, H = 3, 2, 4
-    G = H if kind == "rnn_step" else 4 * H
+    G = GATES[kind.partition("_")[0]] * H
     weights = [rng.standard_normal(s) for s in ((D, G), (H, G), (G,))]
     x, h, c, a = (rng.standard_normal((N, n)) for n in (D, H, H, G))
-    inputs = {"rnn_step": [x, h, *weights], "lstm_step": [x, h, c, *weights], "lstm_cell": [a, c]}[kind]
+    inputs = {
+        "rnn_step": [x, h, *weights],
+        "gru_step": [x, h, *weights, a[0]],
+        "lstm_step": [x, h, c, *weights],
+        "lstm_cell": [a, c],
+    }[kind]
     step = getattr(ops, kind)
-    states = step if kind == "rnn_step" else lambda *inputs: ops.concatenate(step(*inputs), -1)
-    functions = [states]
-    if kind != "rnn_step":
+    functions = [lambda *inputs: ops.concatenate(outputs_of(step(*inputs)), -1)]
+    if kind.startswith("lstm"):
         functions += [lambda *inputs: step(*inputs)[0], lambda *inputs: step(*inputs)[1]]
     for function in functions:
         check_rows(function, *inputs)
@@ -306,6 +315,10 @@ def with_hidden_outputs():
     options = {"lengths": [2, 0, 4], "indices": np.arange(12).reshape(3, 4) % 4}
     yield "rnn", ops.rnn(draw(N, T, D), draw(N, H), draw(D, H), draw(H, H), draw(H)).node
     yield "rnn of rows", ops.rnn(draw(4, D), draw(N, H), draw(D, H), draw(H, H), draw(H), **options).node
+    weights = draw(D, 3 * H), draw(H, 3 * H), draw(3 * H), draw(3 * H)
+    yield "gru", ops.gru(draw(N, T, D), draw(N, H), *weights).node
+    yield "gru of rows", ops.gru(draw(4, D), draw(N, H), *weights, **options).node
+    yield "gru_step", ops.gru_step(draw(N, D), draw(N, H), *weights).node
     weights = draw(D, 4 * H), draw(H, 4 * H), draw(4 * H)
     yield "lstm", ops.lstm(draw(N, T, D), draw(N, H), *weights, draw(N, H))[0].node
     yield "lstm of rows", ops.lstm(draw(4, D), draw(N, H), *weights, draw(N, H), **options)[0].node
@@ -317,6 +330,8 @@ def with_hidden_outputs():
     M = len(packing.rows)
     pulled = pull_through_time(draw(M, 6 * H), draw(H, 4 * H), draw(M, H), draw(M, H), draw(M, 4 * H), packing=packing)
     yield "pull_through_time", pulled[0].node
+    given = draw(4, M, H), draw(H, 3 * H), draw(M, H), draw(3, M, H)
+    yield "pull_gru_through_time", pull_gru_through_time(*given, packing=packing)[0].node
     slopes = lstm_slopes(mg.exp(draw(M, 4 * H)), draw(M, H), draw(M, H), packing=packing)
     yield "lstm_slopes", slopes.node
     yield "temporal_softmax_loss", ops.temporal_softmax_loss(draw(2, 2, 3), np.array([[0, 1], [2, 1]]), mask).node

@@ -74,7 +74,7 @@ class CaptionNetwork(nn.Module):
         embed = nn.Embedding(words, wordvec_size, dtype=dtype, initial=lambda shape: draw(shape) / 100)  # drawn first
         self.project = nn.Linear(feature_size, hidden_size, dtype=dtype, initial=scaled)
         self.embed = embed
-        self.cell = CELLS[cell_type](wordvec_size, hidden_size, forget_bias, dtype=dtype, initial=scaled)
+        self.cell = CELLS[cell_type](wordvec_size, hidden_size, forget_bias=forget_bias, dtype=dtype, initial=scaled)
         self.predict = nn.Linear(hidden_size, words, dtype=dtype, initial=scaled)
 
     # Weights -----------------------------------------------------------------------------------

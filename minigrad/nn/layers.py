@@ -30,10 +30,10 @@ from . import init
 from .module import Module
 from .parameters import Parameter
 
-__all__ = ["LSTM", "RNN", "Conv2d", "Dropout", "Embedding", "Linear", "ReLU", "Sequential", "Sigmoid", "Tanh"]
+__all__ = ["Conv2d", "Dropout", "Embedding", "Linear", "ReLU", "Sequential", "Sigmoid", "Tanh"]
 
 
-def _positive(layer: str, **sizes: Any) -> None:
+def positive(layer: str, **sizes: Any) -> None:
     """Sizes must be whole numbers above zero."""
     for name, size in sizes.items():
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
@@ -43,7 +43,7 @@ def _positive(layer: str, **sizes: Any) -> None:
 Initial = Callable[[tuple[int, ...]], Any]
 
 
-def _initial(layer: str, initial: Initial, shape: tuple[int, ...], dtype: Any) -> Tensor:
+def initial_weight(layer: str, initial: Initial, shape: tuple[int, ...], dtype: Any) -> Tensor:
     """What an initialiser that was given says of a weight, if it has the weight's shape."""
     weight = init.as_weight(initial(shape), dtype)
     if weight.shape != shape:
@@ -57,7 +57,7 @@ def _affine_weights(
 ) -> tuple[Parameter, Parameter | None]:  # fmt: skip
     """Weight and bias, uniform on [-k, k] with k = 1 / sqrt(fan_in), as PyTorch starts Linear and Conv2d."""
     if initial is not None:
-        weight = Parameter(_initial(layer, initial, shape, dtype))
+        weight = Parameter(initial_weight(layer, initial, shape, dtype))
         return weight, Parameter(init.zeros(outputs, dtype)) if bias else None
     random, k = generator(rng), 1 / math.sqrt(fan_in)
     weight = Parameter(init.uniform(shape, -k, k, dtype, random))
@@ -85,7 +85,7 @@ class Linear(Module):
         self, in_features: int, out_features: int, bias: bool = True, *, dtype: Any = None, rng: Any = None,
         initial: Initial | None = None,
     ) -> None:  # fmt: skip
-        _positive("Linear", in_features=in_features, out_features=out_features)
+        positive("Linear", in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         shape = in_features, out_features
         self.weight, self.bias = _affine_weights("Linear", shape, out_features, bias, in_features, dtype, rng, initial)
@@ -112,162 +112,18 @@ class Embedding(Module):
     def __init__(
         self, num: int, dim: int, *, dtype: Any = None, rng: Any = None, initial: Initial | None = None
     ) -> None:
-        _positive("Embedding", num=num, dim=dim)
+        positive("Embedding", num=num, dim=dim)
         self.num, self.dim = num, dim
         if initial is None:
             self.weight = Parameter(init.normal((num, dim), dtype=dtype, rng=rng))
         else:
-            self.weight = Parameter(_initial("Embedding", initial, (num, dim), dtype))
+            self.weight = Parameter(initial_weight("Embedding", initial, (num, dim), dtype))
 
     def forward(self, indices: Any) -> Tensor:
         return ops.embedding(indices, self.weight)  # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
         return f"{self.num}, {self.dim}"
-
-
-class _Recurrent(Module):
-    """What RNN and LSTM share: sizes, an initial state of zeros, and the state that a sequence ends in."""
-
-    input_size: int
-    hidden_size: int
-    Wx: Parameter
-    Wh: Parameter
-    b: Parameter
-
-    def _start(self, inputs: int, hidden: int, gates: int, dtype: Any, rng: Any, initial: Initial | None) -> None:
-        """Wx (D, gates H) and Wh (H, gates H): for each gate Xavier-uniform and orthogonal, side by side; b is 0."""
-        name = type(self).__name__
-        _positive(name, input_size=inputs, hidden_size=hidden)
-        self.input_size, self.hidden_size = inputs, hidden
-        if initial is None:
-            random = generator(rng)
-            wx = [init.xavier_uniform((inputs, hidden), dtype=dtype, rng=random).data for _ in range(gates)]
-            wh = [init.orthogonal((hidden, hidden), dtype=dtype, rng=random).data for _ in range(gates)]
-            self.Wx, self.Wh = Parameter(np.concatenate(wx, axis=1)), Parameter(np.concatenate(wh, axis=1))
-        else:
-            self.Wx = Parameter(_initial(name, initial, (inputs, gates * hidden), dtype))
-            self.Wh = Parameter(_initial(name, initial, (hidden, gates * hidden), dtype))
-        self.b = Parameter(init.zeros((gates * hidden,), dtype))
-
-    def _batch(self, x: Any, indices: Any) -> int:
-        """The number of sequences, N; raise unless x is (N, T, D), or with indices (N, T) rows (U, D)."""
-        name, shape, places = type(self).__name__, np.shape(x), np.shape(indices)
-        if indices is None and (len(shape) != 3 or shape[2] != self.input_size):
-            raise ValueError(f"{name}: x must be (N, T, {self.input_size}), it has shape {shape}")
-        if indices is not None and len(places) != 2:
-            raise ValueError(f"{name}: indices must be (N, T), they have shape {places}")
-        if indices is not None and (len(shape) != 2 or shape[1] != self.input_size):
-            raise ValueError(f"{name}: with indices x must be rows (U, {self.input_size}), it has shape {shape}")
-        return int((shape if indices is None else places)[0])
-
-    def _zeros(self, batch: int, like: Tensor) -> Tensor:
-        return Tensor(np.zeros((batch, self.hidden_size), like.dtype))
-
-    def extra_repr(self) -> str:
-        return f"{self.input_size}, {self.hidden_size}"
-
-
-def _last(states: Tensor, initial: Any, lengths: Any) -> Tensor:
-    """Of states (N, T, H) that after the last step of each sequence, (N, H); of one without steps the initial one."""
-    if not states.shape[1]:
-        return initial if isinstance(initial, Tensor) else Tensor(initial)
-    if lengths is None:
-        return states[:, -1]
-    ends = np.asarray(lengths).astype(np.intp, copy=False)  # an empty list has floats
-    last = states[np.arange(len(ends)), np.maximum(ends, 1) - 1]
-    return last if ends.all() else ops.where(ends[:, None] > 0, last, initial)
-
-
-class RNN(_Recurrent):
-    """h_t = tanh(x_t Wx + h_(t-1) Wh + b) for t = 1..T.
-
-    Called with x (N, T, D) and optionally h0 (N, H), zeros by default; returns all states (N, T, H) and the
-    last one (N, H). Parameters: ``Wx`` (D, H), Xavier-uniform, ``Wh`` (H, H), orthogonal, ``b`` (H,), zero.
-
-    Two options spare work, and change no result that is of any use:
-
-    - ``lengths``, (N,) integers from 0 to T: of each sequence only so many steps are computed. The states behind are 0,
-      and the last state is that after each sequence's own last step; of length 0 it is the initial one. (PyTorch does
-      so for packed sequences.)
-    - ``indices``, (N, T) integers in 0 … U-1: x is rows (U, D), and step t of sequence n takes x[indices[n, t]], as
-      if x were ``embedding(indices, x)``; but each row meets ``Wx`` once, however many steps take it.
-
-    Raises:
-        ValueError: if x is not (N, T, D), or with indices not (U, D), if h0 is not (N, H), or if lengths or indices do
-            not fit.
-        IndexError, TypeError: for an index of no row; for indices that are not integers.
-
-    >>> import minigrad as mg
-    >>> layer = RNN(3, 4)
-    >>> h, h_n = layer(mg.tensor(np.ones((2, 5, 3), np.float32)))
-    >>> h.shape, h_n.shape
-    ((2, 5, 4), (2, 4))
-    >>> words, indices = np.unique([[7, 9, 7], [9, 0, 0]], return_inverse=True)
-    >>> h, h_n = layer(np.eye(3, dtype=np.float32), lengths=[3, 1], indices=indices)
-    >>> bool((h_n.data == h.data[[0, 1], [2, 0]]).all()), bool(h.data[1, 1:].any())
-    (True, False)
-    """
-
-    def __init__(
-        self, input_size: int, hidden_size: int, *, dtype: Any = None, rng: Any = None, initial: Initial | None = None
-    ) -> None:
-        self._start(input_size, hidden_size, 1, dtype, rng, initial)
-
-    def forward(self, x: Any, h0: Any = None, lengths: Any = None, indices: Any = None) -> tuple[Tensor, Tensor]:
-        batch = self._batch(x, indices)
-        h0 = self._zeros(batch, self.Wh) if h0 is None else h0
-        h = ops.rnn(x, h0, self.Wx, self.Wh, self.b, lengths, indices)
-        return h, _last(h, h0, lengths)
-
-
-class LSTM(_Recurrent):
-    """Long short-term memory, with the gates i, f, o and the candidate g side by side in that order:
-
-    (i, f, o, g) = x_t Wx + h_(t-1) Wh + b;  c_t = sigma(f) c_(t-1) + sigma(i) tanh(g);
-    h_t = sigma(o) tanh(c_t)   (Hochreiter and Schmidhuber, 1997; Gers et al., 2000).
-
-    Called with x (N, T, D) and optionally ``(h0, c0)``, each (N, H), zeros by default (c0 may be None);
-    returns all h (N, T, H) and ``(h_n, c_n)``, each (N, H). Parameters: ``Wx`` (D, 4H), for each gate Xavier-uniform,
-    ``Wh`` (H, 4H), for each gate orthogonal, ``b`` (4H,), zero but for the forget gate, where it is
-    ``forget_bias``: a memory that starts open learns long dependencies (Jozefowicz et al., 2015).
-    ``lengths`` and ``indices`` spare work as in :class:`RNN`: ``(h_n, c_n)`` is then the state after each sequence's
-    own last step.
-
-    Raises:
-        ValueError: if x is not (N, T, D), or with indices not (U, D), if h0 or c0 is not (N, H), if the state is no
-            pair, or if lengths or indices do not fit.
-        IndexError, TypeError: for an index of no row; for indices that are not integers.
-
-    >>> import minigrad as mg
-    >>> layer = LSTM(3, 4)
-    >>> h, (h_n, c_n) = layer(mg.tensor(np.ones((2, 5, 3), np.float32)))
-    >>> h.shape, h_n.shape, c_n.shape
-    ((2, 5, 4), (2, 4), (2, 4))
-    >>> h, (h_n, c_n) = layer(mg.tensor(np.ones((2, 5, 3), np.float32)), lengths=[5, 0])
-    >>> bool((h_n.data[0] == h.data[0, 4]).all()), bool(h_n.data[1].any())
-    (True, False)
-    """
-
-    def __init__(
-        self, input_size: int, hidden_size: int, forget_bias: float = 1.0, *, dtype: Any = None, rng: Any = None,
-        initial: Initial | None = None,
-    ) -> None:  # fmt: skip
-        self._start(input_size, hidden_size, 4, dtype, rng, initial)
-        if not isinstance(forget_bias, (int, float, np.number)):
-            raise TypeError(f"LSTM: forget_bias must be a number, not {type(forget_bias).__name__}")
-        self.b.data[hidden_size : 2 * hidden_size] = forget_bias
-
-    def forward(
-        self, x: Any, state: Any = None, lengths: Any = None, indices: Any = None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        batch = self._batch(x, indices)
-        if state is not None and not (isinstance(state, (tuple, list)) and len(state) == 2):
-            raise ValueError("LSTM: the state must be a pair (h0, c0), each (N, H)")
-        h0, c0 = (None, None) if state is None else state
-        h0 = self._zeros(batch, self.Wh) if h0 is None else h0
-        h, c = ops.lstm(x, h0, self.Wx, self.Wh, self.b, c0, lengths, indices)
-        return h, (_last(h, h0, lengths), _last(c, self._zeros(batch, self.Wh) if c0 is None else c0, lengths))
 
 
 class Conv2d(Module):
@@ -304,9 +160,9 @@ class Conv2d(Module):
         pair = tuple(kernel_size) if isinstance(kernel_size, (tuple, list)) else (kernel_size, kernel_size)
         if len(pair) != 2:
             raise ValueError(f"Conv2d: kernel_size must be one number or two, not {kernel_size!r}")
-        _positive("Conv2d", in_channels=in_channels, out_channels=out_channels, groups=groups)
+        positive("Conv2d", in_channels=in_channels, out_channels=out_channels, groups=groups)
         for size in pair:
-            _positive("Conv2d", kernel_size=size)
+            positive("Conv2d", kernel_size=size)
         for name, value, least in (("stride", stride, 1), ("padding", padding, 0), ("dilation", dilation, 1)):
             pair_of(f"Conv2d: {name}", value, least)
         if in_channels % groups or out_channels % groups:

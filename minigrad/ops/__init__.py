@@ -8,15 +8,15 @@ from .elementwise import (
     negative, power, reciprocal, sin, sinh, sqrt, square, subtract, tan, tanh,
 )  # fmt: skip
 from .elementwise import absolute as abs
-from .gru import gru, gru_step
 from .indexing import diagonal, getitem, put, take_along_axis, tril, triu
 from .linear import linear_map
 from .lookup import embedding, one_hot
 from .losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
 from .pooling import avg_pool2d, max_pool2d, pixel_shuffle
 from .products import affine, dot, einsum, matmul, outer, tensordot
-from .lstm import lstm, lstm_cell, lstm_step
-from .rnn import rnn, rnn_step
+from .recurrent_gru import gru, gru_step
+from .recurrent_lstm import lstm, lstm_cell, lstm_step
+from .recurrent_rnn import rnn, rnn_step
 from .reductions import (
     all, any, argmax, argmin, cumsum, log_softmax, logsumexp, max, mean, min, norm, prod, softmax, std, sum, var,
 )  # fmt: skip

@@ -1,9 +1,9 @@
 """What recurrent layers share, whatever their cell: shapes, pre-activations, and the way back to what went in.
 
-A layer is two primitives, one step and a whole sequence (:mod:`.rnn`, :mod:`.lstm`, :mod:`.gru`), which share the cell:
-pre-activations in and new states out (:mod:`minigrad.ops.kernels.cells`). How a sequence goes through its steps, only
-those before its end and with one GEMM for each weight gradient, is in :mod:`minigrad.ops.kernels.sequences`, with the
-shapes of an example.
+A layer is two primitives, one step and a whole sequence (:mod:`.recurrent_rnn`, :mod:`.recurrent_lstm`,
+:mod:`.recurrent_gru`), which share the cell: pre-activations in and new states out (:mod:`minigrad.ops.kernels.cells`).
+How a sequence goes through its steps, only those before its end and with one GEMM for each weight gradient, is in
+:mod:`minigrad.ops.kernels.sequences`, with the shapes of an example.
 
 Half precision is computed in single; only the states that come out, and the gradients, are rounded.
 

@@ -4,8 +4,7 @@ A layer's VJP on tensors is this loop between products: cotangents of the states
 out (:mod:`minigrad.ops.kernels.slopes` has the equations). It is linear in the cotangents, and bilinear in these and
 the slopes of the steps, or Wh. So its own VJP is one loop forwards, the transpose, and products.
 
-Inside: not exported, and used by :mod:`.rnn`, :mod:`.lstm` and :mod:`.gru` alone. M rows, of
-:class:`.kernels.packing.Packing`; G columns.
+Inside: not exported, and used by the recurrent layers alone. M rows, of :class:`.kernels.packing.Packing`; G columns.
 """
 
 from __future__ import annotations

@@ -646,8 +646,8 @@ _accept("tensors and masked arrays are told apart again behind it", "hooks._arra
 # --- recurrent layers ------------------------------------------------------------------------------------
 
 _accept("what came through the products is None then, and the pass drops what arrived at the rows",
-        "recurrent._inputs_too", "return _added(dx, _unpacked(inputs, g_rows)) if needs[0] else None",
-        "return _added(dx, _unpacked(inputs, g_rows)) if True else None")  # fmt: skip
+        "recurrent.inputs_too", "return added(dx, unpacked(inputs, g_rows)) if needs[0] else None",
+        "return added(dx, unpacked(inputs, g_rows)) if True else None")  # fmt: skip
 
 # --- the rest of the engine ------------------------------------------------------------------------------
 
@@ -671,83 +671,83 @@ _accept(_ASKS, "primitives._sort_arguments", _SURPLUS, _SURPLUS.replace(".keys()
         _SURPLUS.replace("len(args) >", "len(args) >="))  # fmt: skip
 _accept(_ASKS, "primitives._sort_arguments", "if surplus or any((value is None for value in inputs)):", ANY)
 _OTHER_WAY = "the sum of two is that of the other two"
-_BOTH = "dh0, dc0 = (_added(dh0, _unsorted(packing, g_h0)), _added(dc0, _unsorted(packing, g_c0)))"
-_STATES = "outside = {}_added(_packed{}(packing, gh), g_h), _added(_packed{}(packing, gc), g_c){}"
+_BOTH = "dh0, dc0 = (added(dh0, unsorted(packing, g_h0)), added(dc0, unsorted(packing, g_c0)))"
+_STATES = "outside = {}added(packed{}(packing, gh), g_h), added(packed{}(packing, gc), g_c){}"
 _SEVERAL = "gh, gc, g_rows, g_h0, g_h, g_c0, g_c, g_gates = (*g, *[None] * 6)[:8]"
 for _rule, _open, _each, _close in (("vjp", "[", "", "]"), ("vjp_on_tensors", "(", "", ")"),
                                     ("batched_vjp", "(", "_each", ")")):  # fmt: skip
     _all = _STATES.format(_open, _each, _each, _close)
     for _name in "hc":
-        _of = f"_packed{_each}(packing, g{_name})"
-        _accept(_OTHER_WAY, f"recurrent.lstm.{_rule}", _all,
-                _all.replace(f"_added({_of}, g_{_name})", f"_added(g_{_name}, {_of})"))  # fmt: skip
-    _accept("what is left over is cut off", f"recurrent.lstm.{_rule}", _SEVERAL, _SEVERAL.replace("6", "7"))
+        _of = f"packed{_each}(packing, g{_name})"
+        _accept(_OTHER_WAY, f"recurrent_lstm.lstm.{_rule}", _all,
+                _all.replace(f"added({_of}, g_{_name})", f"added(g_{_name}, {_of})"))  # fmt: skip
+    _accept("what is left over is cut off", f"recurrent_lstm.lstm.{_rule}", _SEVERAL, _SEVERAL.replace("6", "7"))
 for _rule in ("vjp", "vjp_on_tensors"):
     for _name in "hc":
-        _accept(_OTHER_WAY, f"recurrent.lstm.{_rule}", _BOTH,
-                _BOTH.replace(f"_added(d{_name}0, _unsorted(packing, g_{_name}0))",
-                              f"_added(_unsorted(packing, g_{_name}0), d{_name}0)"))  # fmt: skip
-    _accept(_OTHER_WAY, f"recurrent.rnn.{_rule}", "_added(dh0, _unsorted(packing, g_first))",
-            "_added(_unsorted(packing, g_first), dh0)")  # fmt: skip
-_FIRSTS = ("dh0, dc0 = (_added(copies.part(d), each(packing.unsort, g)) "
+        _accept(_OTHER_WAY, f"recurrent_lstm.lstm.{_rule}", _BOTH,
+                _BOTH.replace(f"added(d{_name}0, unsorted(packing, g_{_name}0))",
+                              f"added(unsorted(packing, g_{_name}0), d{_name}0)"))  # fmt: skip
+    _accept(_OTHER_WAY, f"recurrent_rnn.rnn.{_rule}", "added(dh0, unsorted(packing, g_first))",
+            "added(unsorted(packing, g_first), dh0)")  # fmt: skip
+_FIRSTS = ("dh0, dc0 = (added(copies.part(d), each(packing.unsort, g)) "
            "for d, g in zip(firsts, (g_h0, g_c0), strict=True))")  # fmt: skip
 _accept(
     _OTHER_WAY,
-    "recurrent.lstm.batched_vjp",
+    "recurrent_lstm.lstm.batched_vjp",
     _FIRSTS,
     _FIRSTS.replace("copies.part(d), each(packing.unsort, g)", "each(packing.unsort, g), copies.part(d)"),
 )
-_accept(_OTHER_WAY, "recurrent.rnn.batched_vjp", "_added(copies.part(dh0), each(packing.unsort, g_first))",
-        "_added(each(packing.unsort, g_first), copies.part(dh0))")  # fmt: skip
-_ROWS_TOO = "dx = _added(dx, each(inputs.unpack, g_rows)) if needs[0] else None"
+_accept(_OTHER_WAY, "recurrent_rnn.rnn.batched_vjp", "added(copies.part(dh0), each(packing.unsort, g_first))",
+        "added(each(packing.unsort, g_first), copies.part(dh0))")  # fmt: skip
+_ROWS_TOO = "dx = added(dx, each(inputs.unpack, g_rows)) if needs[0] else None"
 for _layer in ("lstm", "rnn"):
-    _accept(_OTHER_WAY, f"recurrent.{_layer}.batched_vjp", _ROWS_TOO,
+    _accept(_OTHER_WAY, f"recurrent_{_layer}.{_layer}.batched_vjp", _ROWS_TOO,
             _ROWS_TOO.replace("dx, each(inputs.unpack, g_rows)", "each(inputs.unpack, g_rows), dx"))  # fmt: skip
-    _accept("gives what the pass does not ask for", f"recurrent.{_layer}.batched_vjp", _ROWS_TOO,
+    _accept("gives what the pass does not ask for", f"recurrent_{_layer}.{_layer}.batched_vjp", _ROWS_TOO,
             _ROWS_TOO.replace("needs[0]", "True"))  # fmt: skip
-_accept(_OTHER_WAY, "recurrent._inputs_too", "return _added(dx, _unpacked(inputs, g_rows)) if needs[0] else None",
-        "return _added(_unpacked(inputs, g_rows), dx) if needs[0] else None")  # fmt: skip
+_accept(_OTHER_WAY, "recurrent.inputs_too", "return added(dx, unpacked(inputs, g_rows)) if needs[0] else None",
+        "return added(unpacked(inputs, g_rows), dx) if needs[0] else None")  # fmt: skip
 for _rule, _before, _after in (
-    ("vjp", "(dh0,), da = _pull_rnn(packing, Wh, _added(_packed(packing, g), g_states), h)",
-     "(dh0,), da = _pull_rnn(packing, Wh, _added(g_states, _packed(packing, g)), h)"),
-    ("vjp_on_tensors", "arriving = _added(_packed(packing, g), g_states)",
-     "arriving = _added(g_states, _packed(packing, g))"),
-    ("batched_vjp", "outside = _added(_packed_each(packing, g), g_states)",
-     "outside = _added(g_states, _packed_each(packing, g))"),
+    ("vjp", "(dh0,), da = _pull_rnn(packing, Wh, added(packed(packing, g), g_states), h)",
+     "(dh0,), da = _pull_rnn(packing, Wh, added(g_states, packed(packing, g)), h)"),
+    ("vjp_on_tensors", "arriving = added(packed(packing, g), g_states)",
+     "arriving = added(g_states, packed(packing, g))"),
+    ("batched_vjp", "outside = added(packed_each(packing, g), g_states)",
+     "outside = added(g_states, packed_each(packing, g))"),
 ):  # fmt: skip
-    _accept(_OTHER_WAY, f"recurrent.rnn.{_rule}", _before, _after)
+    _accept(_OTHER_WAY, f"recurrent_rnn.rnn.{_rule}", _before, _after)
 _SINGLE = "what it meets is in single precision, and then the result is"
-_accept(_SINGLE, "recurrent._packed", "return None if g is None else mapped(widened(g), packing.pack, packing.unpack)",
+_accept(_SINGLE, "recurrent.packed", "return None if g is None else mapped(widened(g), packing.pack, packing.unpack)",
         "return None if g is None else mapped(g, packing.pack, packing.unpack)")  # fmt: skip
-_accept(_SINGLE, "recurrent._packed_each", "return None if g is None else each(packing.pack, widened(g))",
+_accept(_SINGLE, "recurrent.packed_each", "return None if g is None else each(packing.pack, widened(g))",
         "return None if g is None else each(packing.pack, g)")  # fmt: skip
-_accept(_SINGLE, "recurrent._pull_weights_on_tensors", "widened(rows).T @ gathered if needs[2] else None",
+_accept(_SINGLE, "recurrent.pull_weights_on_tensors", "widened(rows).T @ gathered if needs[2] else None",
         "rows.T @ gathered if needs[2] else None")  # fmt: skip
-_TO_X = "_unpacked(inputs, gathered @ widened(Wx).T) if needs[0] else None"
-_accept(_SINGLE, "recurrent._pull_weights_on_tensors", _TO_X, _TO_X.replace("widened(Wx)", "Wx"))
-_accept("gives what nobody takes", "recurrent._pull_weights_on_tensors", _TO_X, _TO_X.replace("needs[0]", "True"))
-_accept("its length is asked for alone", "recurrent._pull_weights_on_tensors",
-        "gathered, table = (da, plain(rows))", "gathered, table = (da, rows)")  # fmt: skip
+_TO_X = "unpacked(inputs, gathered @ widened(Wx).T) if needs[0] else None"
+_accept(_SINGLE, "recurrent.pull_weights_on_tensors", _TO_X, _TO_X.replace("widened(Wx)", "Wx"))
+_accept("gives what nobody takes", "recurrent.pull_weights_on_tensors", _TO_X, _TO_X.replace("needs[0]", "True"))
+_accept("its length is asked for alone", "recurrent.pull_weights_on_tensors",
+        "gathered, table = (dp, plain(rows))", "gathered, table = (dp, rows)")  # fmt: skip
 for _cell in ("lstm_cell", "lstm_step"):
-    _accept(_SINGLE, f"recurrent.{_cell}.vjp_on_tensors", "da, dc = _pull_cell_on_tensors(g, gates, widened(c))",
+    _accept(_SINGLE, f"recurrent_lstm.{_cell}.vjp_on_tensors", "da, dc = _pull_cell_on_tensors(g, gates, widened(c))",
             "da, dc = _pull_cell_on_tensors(g, gates, c)")  # fmt: skip
-_TO_C = "dc = _added(gh * (o * (1 - y * y)), None if gc is None else widened(gc))"
-_accept(_OTHER_WAY, "recurrent._pull_cell_on_tensors", _TO_C,
-        "dc = _added(None if gc is None else widened(gc), gh * (o * (1 - y * y)))")  # fmt: skip
-_accept(_SINGLE, "recurrent._pull_cell_on_tensors", _TO_C, _TO_C.replace("widened(gc)", "gc"))
+_TO_C = "dc = added(gh * (o * (1 - y * y)), None if gc is None else widened(gc))"
+_accept(_OTHER_WAY, "recurrent_lstm._pull_cell_on_tensors", _TO_C,
+        "dc = added(None if gc is None else widened(gc), gh * (o * (1 - y * y)))")  # fmt: skip
+_accept(_SINGLE, "recurrent_lstm._pull_cell_on_tensors", _TO_C, _TO_C.replace("widened(gc)", "gc"))
 _TO_H = "gh = np.zeros(c.shape, c.dtype) if gh is None else widened(gh)"
-_accept(_SINGLE, "recurrent._pull_cell_on_tensors", _TO_H, _TO_H.replace("widened(gh)", "gh"))
-_accept("zeros that broadcast", "recurrent._pull_cell",
+_accept(_SINGLE, "recurrent_lstm._pull_cell_on_tensors", _TO_H, _TO_H.replace("widened(gh)", "gh"))
+_accept("zeros that broadcast", "recurrent_lstm._pull_cell",
         "dh = np.zeros(da.shape[1:], tanh_c.dtype) if gh is None else gh",
         "dh = np.zeros(da.shape[2:], tanh_c.dtype) if gh is None else gh")  # fmt: skip
 for _part, _need in (("da", 0), ("dc", 1)):
-    _accept("gives what the pass does not ask for", "recurrent.lstm_cell.batched_vjp",
+    _accept("gives what the pass does not ask for", "recurrent_lstm.lstm_cell.batched_vjp",
             f"{_part} if needs[{_need}] else None", f"{_part} if True else None")  # fmt: skip
 for _rule in ("vjp_on_tensors", "batched_vjp"):
-    _accept(_SINGLE, f"recurrent.rnn_step.{_rule}",
-            "return _pull_step(widened(g) * (1 - y * y), needs, x, h, Wx, Wh, _sums)",
-            "return _pull_step(g * (1 - y * y), needs, x, h, Wx, Wh, _sums)")  # fmt: skip
-_accept("no step of an RNN is laid out by gates", "recurrent.rnn.batched_vjp",
+    _accept(_SINGLE, f"recurrent_rnn.rnn_step.{_rule}",
+            "da = widened(g) * (1 - y * y)",
+            "da = g * (1 - y * y)")  # fmt: skip
+_accept("no step of an RNN is laid out by gates", "recurrent_rnn.rnn.batched_vjp",
         "copies = Copies(packing, next((len(d) for d in gs if d is not None)), h.shape[1])",
         "copies = Copies(packing, next((len(d) for d in gs if d is not None)), h.shape[0])")  # fmt: skip
 _PARTS = {"copies.part_steps(a)": 4, "copies.part(states[0])": 2, "copies.part(states[1])": 3,

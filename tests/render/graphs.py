@@ -54,7 +54,7 @@ def rnn(steps=5):
 
 def lstm(steps=5, forget_bias=1.0):
     """What the last states of an LSTM and all its hidden states give."""
-    h, (h_n, c_n) = nn.LSTM(3, 4, forget_bias, rng=0)(np.ones((2, steps, 3), np.float32))
+    h, (h_n, c_n) = nn.LSTM(3, 4, forget_bias=forget_bias, rng=0)(np.ones((2, steps, 3), np.float32))
     return (h_n * c_n).sum() + h.mean()
 
 

@@ -269,21 +269,23 @@ def shaping(i: int) -> Results:
 def recurrent(i: int) -> Results:
     """Up to 128 sequences of up to 60 steps, 512 units, with lengths, with rows that indices choose; single steps."""
     case = levels(
-        i, {"kind": ("lstm", "rnn", "lstm_step", "rnn_step"),
+        i, {"kind": ("lstm", "rnn", "lstm_step", "rnn_step", "gru", "gru_step"),
                       "N": (1, 8, 25, 64, 128), "T": (1, 5, 16, 60), "H": (16, 64, 128, 512),
                       "D": (8, 64, 256), "lengths": (True, False), "indices": (True, False), "threads": (1, 2)}
     )  # fmt: skip
     N, T, H, D = (case[name] for name in "NTHD")
     while N * T * H * H > 2**26:
         N, T = max(1, N // 2), max(1, T // 2)
-    gates, rng, draw = 4 if "lstm" in case["kind"] else 1, np.random.default_rng(i), numbers(i)
+    cell, rng, draw = case["kind"].partition("_")[0], np.random.default_rng(i), numbers(i)
+    gates = {"rnn": 1, "lstm": 4, "gru": 3}[cell]
     single = case["kind"].endswith("step")
     if single:
         T, case["indices"], case["lengths"] = 1, False, False
     U = 50
     x = draw(U, D) if case["indices"] else draw(N, T, D)
-    h0, Wx, Wh, b = draw(N, H), draw(D, gates * H) / D**0.5, draw(H, gates * H) / H**0.5, draw(gates * H)
-    inputs = [x, h0, *(a.astype(np.float32) for a in (Wx, Wh, b))]
+    h0, Wx, Wh = draw(N, H), draw(D, gates * H) / D**0.5, draw(H, gates * H) / H**0.5
+    biases = [draw(gates * H) for _ in range(1 + (cell == "gru"))]
+    inputs = [x, h0, *(a.astype(np.float32) for a in (Wx, Wh, *biases))]
     lengths = rng.integers(0, T + 1, N) if case["lengths"] else None
     indices = rng.integers(0, U, (N, T)) if case["indices"] else None
     g = draw(N, T, H)
@@ -305,13 +307,16 @@ def recurrent(i: int) -> Results:
         found = run(call, inputs, g)
     finally:
         mg.set_num_threads(before)
-    exact = _unrolled(gates == 4, inputs, np.full(N, T) if lengths is None else lengths, indices, g)
+    exact = _unrolled(cell, inputs, np.full(N, T) if lengths is None else lengths, indices, g)
     for mine, value in zip(found, exact, strict=True):
         yield case["kind"], mine, value, np.abs(value).max()
 
 
-def _unrolled(lstm: bool, inputs: list[Array], lengths: Array, indices: Array | None, g: Array) -> list[Array]:
+def _unrolled(cell: str, inputs: list[Array], lengths: Array, indices: Array | None, g: Array) -> list[Array]:
     """h, and the gradients of all inputs, step by step with every row."""
+    if cell == "gru":
+        return _unrolled_gru(inputs, lengths, indices, g)
+    lstm = cell == "lstm"
     rows, h, Wx, Wh, b = wide(*inputs)
     x = rows if indices is None else rows[indices]
     (N, T, _), H = x.shape, h.shape[1]
@@ -345,11 +350,43 @@ def _unrolled(lstm: bool, inputs: list[Array], lengths: Array, indices: Array | 
         dx[:, t], dh = da @ Wx.T, da @ Wh.T
         for total, left in zip(sums, (x[:, t], before, np.ones((N, 1))), strict=True):
             total += (left.T @ da).reshape(total.shape)
-    if indices is not None:
-        d = np.zeros_like(rows)
-        np.add.at(d, indices, dx)
-        dx = d
-    return [np.stack(states, 1), dx, dh, *sums]
+    return [np.stack(states, 1), _of_rows(dx, rows, indices), dh, *sums]
+
+
+def _of_rows(dx: Array, rows: Array, indices: Array | None) -> Array:
+    """Gradients of all steps (N, T, D) as those of the rows that indices chose, if there are any."""
+    if indices is None:
+        return dx
+    d = np.zeros_like(rows)
+    np.add.at(d, indices, dx)
+    return d
+
+
+def _unrolled_gru(inputs: list[Array], lengths: Array, indices: Array | None, g: Array) -> list[Array]:
+    """As :func:`_unrolled`, of a GRU."""
+    rows, h, Wx, Wh, bx, bh = wide(*inputs)
+    x = rows if indices is None else rows[indices]
+    T, states, kept = x.shape[1], [], []
+    for t in range(T):
+        live = (t < lengths)[:, None]
+        (p_r, p_z, p_n), (a_r, a_z, a_n) = (np.split(part, 3, axis=1) for part in (x[:, t] @ Wx + bx, h @ Wh + bh))
+        r, z = 1 / (1 + np.exp(-p_r - a_r)), 1 / (1 + np.exp(-p_z - a_z))
+        n = np.tanh(p_n + r * a_n)
+        kept.append((h, r, z, n, a_n, live))
+        h = (1 - z) * n + z * h
+        states.append(h * live)
+    dh, dx = np.zeros_like(h), np.zeros_like(x)
+    sums = [np.zeros_like(a) for a in (Wx, Wh, bx, bh)]
+    for t in reversed(range(T)):
+        before, r, z, n, a_n, live = kept[t]
+        dh = (dh + g[:, t]) * live
+        dn, dz = dh * (1 - z) * (1 - n * n), dh * (before - n) * z * (1 - z)
+        dr = dn * a_n * r * (1 - r)
+        dp, da = np.concatenate([dr, dz, dn], axis=1), np.concatenate([dr, dz, dn * r], axis=1)
+        dx[:, t], dh = dp @ Wx.T, da @ Wh.T + dh * z
+        for total, part in zip(sums, (x[:, t].T @ dp, before.T @ da, dp.sum(axis=0), da.sum(axis=0)), strict=True):
+            total += part
+    return [np.stack(states, 1), _of_rows(dx, rows, indices), dh, *sums]
 
 
 # The function, how many cases, and the bound in units of rounding: two to five times the worst that was seen.

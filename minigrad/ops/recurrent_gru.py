@@ -203,9 +203,9 @@ def _(
     packing: Packing, inputs: Inputs,
 ) -> Any:  # fmt: skip
     g, g_rows, g_first, g_states, g_gates = g if isinstance(g, tuple) else (g, *[None] * 4)
-    (dh0,), da, dn = _pull_gru(packing, Wh, added(packed(packing, g), g_states), g_gates, h0, h, gates)
+    (first,), da, dn = _pull_gru(packing, Wh, added(packed(packing, g), g_states), g_gates, h0, h, gates)
     dx, dWx, dWh, dbx = pull_weights(needs, da, _of_input(da, dn), rows, h0, h, Wx, packing, inputs)
-    dh0 = added(dh0, unsorted(packing, g_first)) if needs[1] else None
+    dh0 = added(first, unsorted(packing, g_first)) if needs[1] else None
     return inputs_too(needs, inputs, dx, g_rows), dh0, dWx, dWh, dbx, column_sums(da) if needs[5] else None
 
 
@@ -239,11 +239,11 @@ def _(
     joined = None if outside is None else copies.join(outside)
     inside = None if g_gates is None else np.stack([copies.join(d) for d in g_gates.swapaxes(0, 1)])
     kept = copies.repeat(h0), copies.repeat(h), np.repeat(gates, copies.R, axis=1)
-    (dh0,), da, dn = _pull_gru(copies.packing, Wh, joined, inside, *kept)
+    (first,), da, dn = _pull_gru(copies.packing, Wh, joined, inside, *kept)
     da, dn, before = copies.part(da), copies.part(dn), packing.states_before(h0, h)
     dx, *dW = pull_weights_of_copies(needs, da, _of_input(da, dn), rows, before, Wx, inputs)
     dx = added(dx, each(inputs.unpack, g_rows)) if needs[0] else None
-    dh0 = added(copies.part(dh0), each(packing.unsort, g_first)) if needs[1] else None
+    dh0 = added(copies.part(first), each(packing.unsort, g_first)) if needs[1] else None
     return dx, dh0, *dW, row_sums(da) if needs[5] else None
 
 

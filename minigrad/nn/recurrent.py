@@ -1,0 +1,320 @@
+"""Recurrent layers: RNN, LSTM and GRU, in one layer or several, in one direction or both.
+
+The weights of a layer are ``Wx`` (D, gates H) and ``Wh`` (H, gates H), and a bias: ``b`` (gates H,), or of a GRU ``bx``
+and ``bh``. In layers above the first their names end in ``_l1``, ``_l2``, …, and those of the direction from the end to
+the beginning in ``_reverse``: ``Wh_l1_reverse``. Of each gate the block of Wx starts Xavier-uniform, which keeps the
+size of activations (Glorot and Bengio, 2010), and that of Wh orthogonal, so that its powers neither vanish nor explode
+(Saxe et al., 2014); biases start at 0. PyTorch starts all of them uniform on [-k, k] with k = 1 / sqrt(H).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import ops
+from ..core import Tensor
+from ..rng import generator
+from . import init
+from .layers import Initial, initial_weight, positive
+from .module import Module
+from .parameters import Parameter
+
+__all__ = ["GRU", "LSTM", "RNN"]
+
+
+class _Recurrent(Module):
+    """What the layers share: sizes, weights, initial states of zeros, directions, and the states that sequences end in.
+
+    A cell says how many gates it has, the names of its biases, and what one pass over a sequence is.
+    """
+
+    gates: ClassVar[int]
+    biases: ClassVar[tuple[str, ...]] = ("b",)
+    Wx: Parameter
+    Wh: Parameter
+
+    def __init__(
+        self, input_size: int, hidden_size: int, num_layers: int = 1, *, dropout: float = 0.0,
+        bidirectional: bool = False, dtype: Any = None, rng: Any = None, initial: Initial | None = None,
+    ) -> None:  # fmt: skip
+        name = type(self).__name__
+        positive(name, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        if not isinstance(bidirectional, (bool, np.bool_)):
+            raise TypeError(f"{name}: bidirectional must be True or False, not {bidirectional!r}")
+        if not isinstance(dropout, (int, float, np.number)) or not 0 <= dropout < 1:
+            raise ValueError(f"{name}: dropout must be a number in [0, 1), not {dropout!r}")
+        if dropout and num_layers == 1:
+            raise ValueError(f"{name}: dropout is between layers, and there is one: give num_layers, or use nn.Dropout")
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.dropout, self.bidirectional = dropout, bool(bidirectional)
+        random = generator(rng)
+        self.rng = None if rng is None else random
+        for layer in range(num_layers):
+            for ending in self._endings(layer):
+                width = hidden_size * (1 + self.bidirectional) if layer else input_size
+                self._start(ending, width, dtype, random, initial)
+
+    def _start(self, ending: str, inputs: int, dtype: Any, random: Any, initial: Initial | None) -> None:
+        """The weights of one layer in one direction."""
+        H, gates = self.hidden_size, self.gates
+        if initial is None:
+            wx = [init.xavier_uniform((inputs, H), dtype=dtype, rng=random).data for _ in range(gates)]
+            wh = [init.orthogonal((H, H), dtype=dtype, rng=random).data for _ in range(gates)]
+            weights = {"Wx": Tensor(np.concatenate(wx, axis=1)), "Wh": Tensor(np.concatenate(wh, axis=1))}
+        else:
+            shapes = {"Wx": (inputs, gates * H), "Wh": (H, gates * H)}
+            name = type(self).__name__
+            weights = {w: initial_weight(name, initial, shape, dtype) for w, shape in shapes.items()}
+        for bias in self.biases:
+            weights[bias] = init.zeros((gates * H,), dtype)
+        for weight, values in weights.items():
+            setattr(self, weight + ending, Parameter(values))
+
+    def _endings(self, layer: int) -> list[str]:
+        """How the names of a layer's weights end, in each direction."""
+        ending = f"_l{layer}" if layer else ""
+        return [ending, ending + "_reverse"][: 1 + self.bidirectional]
+
+    def _weights(self, ending: str) -> list[Parameter]:
+        return [getattr(self, name + ending) for name in ("Wx", "Wh", *self.biases)]
+
+    def _pass(self, x: Any, states: list[Any], weights: list[Parameter], lengths: Any, indices: Any) -> Any:
+        """One pass over sequences: all states that are carried, each (N, T, H)."""
+        raise NotImplementedError
+
+    def _run(self, x: Any, given: list[Any], lengths: Any, indices: Any) -> tuple[Tensor, list[Tensor]]:
+        """All layers: the outputs of the last one, and for each state what it is after each sequence's last step.
+
+        given: the initial states, None for zeros; with several layers or directions each has an axis for them in front.
+        """
+        batch = self._batch(x, indices)
+        endings = [(layer, ending) for layer in range(self.num_layers) for ending in self._endings(layer)]
+        several = len(endings) > 1
+        starts = [self._starts(state, len(endings), batch) for state in given]
+        ends: list[list[Tensor]] = [[] for _ in given]
+        outputs: list[Tensor] = []
+        for number, (layer, ending) in enumerate(endings):
+            if layer and ending == self._endings(layer)[0]:  # the first direction of the next layer
+                x, indices, outputs = self._between(outputs), None, []
+            first = [start[number] if several else start for start in starts]
+            one_way = self._backwards if ending.endswith("_reverse") else self._forwards
+            states, last = one_way(x, first, self._weights(ending), lengths, indices)
+            outputs.append(states)
+            for end, state in zip(ends, last, strict=True):
+                end.append(state)
+        h = outputs[0] if len(outputs) == 1 else ops.concatenate(outputs, axis=-1)
+        return h, [ops.stack(end) if several else end[0] for end in ends]
+
+    def _between(self, outputs: list[Tensor]) -> Tensor:
+        """What the next layer takes in: both directions side by side, with dropout."""
+        x = outputs[0] if len(outputs) == 1 else ops.concatenate(outputs, axis=-1)
+        return ops.dropout(x, self.dropout, self.training, self.rng) if self.dropout else x
+
+    def _forwards(
+        self, x: Any, first: list[Any], weights: list[Parameter], lengths: Any, indices: Any
+    ) -> tuple[Tensor, list[Tensor]]:
+        states = self._pass(x, first, weights, lengths, indices)
+        return states[0], [_last(state, start, lengths) for state, start in zip(states, first, strict=True)]
+
+    def _backwards(
+        self, x: Any, first: list[Any], weights: list[Parameter], lengths: Any, indices: Any
+    ) -> tuple[Tensor, list[Tensor]]:
+        """From each sequence's own end to its beginning. The steps' inputs are looked up in turned order."""
+        N, T = np.shape(x)[:2] if indices is None else np.shape(indices)
+        turned, every = _turned(N, T, lengths), np.arange(N)[:, None]
+        if indices is None:
+            x, places = ops.reshape(x, (N * T, np.shape(x)[2])), every * T + turned
+        else:
+            places = np.asarray(indices)[every, turned]
+        states, last = self._forwards(x, first, weights, lengths, places)
+        return states[every, turned], last
+
+    def _starts(self, state: Any, number: int, batch: int) -> Any:
+        """The initial states of all layers and directions; zeros if none are given."""
+        shape = (batch, self.hidden_size) if number == 1 else (number, batch, self.hidden_size)
+        if state is None:
+            return Tensor(np.zeros(shape, self.Wh.dtype))
+        if number > 1 and np.shape(state) != shape:
+            axes = f"(layers x directions = {number}, N, H) = {shape}"
+            raise ValueError(f"{type(self).__name__}: an initial state must be {axes}, not {np.shape(state)}")
+        return state
+
+    def _batch(self, x: Any, indices: Any) -> int:
+        """The number of sequences, N; raise unless x is (N, T, D), or with indices (N, T) rows (U, D)."""
+        name, shape, places = type(self).__name__, np.shape(x), np.shape(indices)
+        if indices is None and (len(shape) != 3 or shape[2] != self.input_size):
+            raise ValueError(f"{name}: x must be (N, T, {self.input_size}), it has shape {shape}")
+        if indices is not None and len(places) != 2:
+            raise ValueError(f"{name}: indices must be (N, T), they have shape {places}")
+        if indices is not None and (len(shape) != 2 or shape[1] != self.input_size):
+            raise ValueError(f"{name}: with indices x must be rows (U, {self.input_size}), it has shape {shape}")
+        return int((shape if indices is None else places)[0])
+
+    def extra_repr(self) -> str:
+        usual = {"num_layers": 1, "dropout": 0, "bidirectional": False}
+        options = [f"{name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value]
+        return ", ".join([f"{self.input_size}, {self.hidden_size}", *options])
+
+
+def _turned(N: int, T: int, lengths: Any) -> np.ndarray[Any, Any]:
+    """Which step comes in place of each (N, T), if every sequence is turned round and what is behind it stays.
+
+    >>> _turned(2, 3, [3, 2])
+    array([[2, 1, 0],
+           [1, 0, 2]])
+    """
+    steps = np.arange(T)
+    ends = np.full((N, 1), T) if lengths is None else np.asarray(lengths).reshape(N, 1).astype(np.intp)
+    return np.where(steps < ends, ends - 1 - steps, steps)
+
+
+def _last(states: Tensor, initial: Any, lengths: Any) -> Tensor:
+    """Of states (N, T, H) that after the last step of each sequence, (N, H); of one without steps the initial one."""
+    if not states.shape[1]:
+        return initial if isinstance(initial, Tensor) else Tensor(initial)
+    if lengths is None:
+        return states[:, -1]
+    ends = np.asarray(lengths).astype(np.intp, copy=False)  # an empty list has floats
+    last = states[np.arange(len(ends)), np.maximum(ends, 1) - 1]
+    return last if ends.all() else ops.where(ends[:, None] > 0, last, initial)
+
+
+class RNN(_Recurrent):
+    """h_t = tanh(x_t Wx + h_(t-1) Wh + b) for t = 1..T.
+
+    Called with x (N, T, D) and optionally h0 (N, H), zeros by default; returns all states (N, T, H) and the
+    last one (N, H). Parameters: ``Wx`` (D, H), Xavier-uniform, ``Wh`` (H, H), orthogonal, ``b`` (H,), zero.
+
+    Two options spare work, and change no result that is of any use:
+
+    - ``lengths``, (N,) integers from 0 to T: of each sequence only so many steps are computed. The states behind are 0,
+      and the last state is that after each sequence's own last step; of length 0 it is the initial one. (PyTorch does
+      so for packed sequences.)
+    - ``indices``, (N, T) integers in 0 … U-1: x is rows (U, D), and step t of sequence n takes x[indices[n, t]], as
+      if x were ``embedding(indices, x)``; but each row meets ``Wx`` once, however many steps take it.
+
+    Args:
+        num_layers: layers one upon the other: the states of one are the inputs of the next.
+        dropout: the share of these inputs that is dropped in training, between the layers.
+        bidirectional: run each layer from the end to the beginning as well, with weights of its own. The states of both
+            directions come side by side, (N, T, 2H).
+
+    With several layers or directions initial and last states are (layers x directions, N, H), those of a layer's
+    directions next to each other, as in PyTorch.
+
+    Raises:
+        ValueError: if x is not (N, T, D), or with indices not (U, D), if h0 is not (N, H), or if lengths or indices do
+            not fit.
+        IndexError, TypeError: for an index of no row; for indices that are not integers.
+
+    >>> import minigrad as mg
+    >>> layer = RNN(3, 4)
+    >>> h, h_n = layer(mg.tensor(np.ones((2, 5, 3), np.float32)))
+    >>> h.shape, h_n.shape
+    ((2, 5, 4), (2, 4))
+    >>> words, indices = np.unique([[7, 9, 7], [9, 0, 0]], return_inverse=True)
+    >>> h, h_n = layer(np.eye(3, dtype=np.float32), lengths=[3, 1], indices=indices)
+    >>> bool((h_n.data == h.data[[0, 1], [2, 0]]).all()), bool(h.data[1, 1:].any())
+    (True, False)
+    >>> h, h_n = RNN(3, 4, num_layers=2, bidirectional=True)(np.ones((2, 5, 3), np.float32))
+    >>> h.shape, h_n.shape
+    ((2, 5, 8), (4, 2, 4))
+    """
+
+    gates = 1
+    b: Parameter
+
+    def _pass(self, x: Any, states: list[Any], weights: list[Parameter], lengths: Any, indices: Any) -> Any:
+        return (ops.rnn(x, *states, *weights, lengths, indices),)
+
+    def forward(self, x: Any, h0: Any = None, lengths: Any = None, indices: Any = None) -> tuple[Tensor, Tensor]:
+        h, (h_n,) = self._run(x, [h0], lengths, indices)
+        return h, h_n
+
+
+class GRU(_Recurrent):
+    """A gated recurrent unit, with the gates r, z and the candidate n side by side in that order.
+
+    Of p = x_t Wx + bx and a = h_(t-1) Wh + bh: r = sigma(p_r + a_r); z = sigma(p_z + a_z); n = tanh(p_n + r a_n);
+    h_t = (1 - z) n + z h_(t-1)   (Cho et al., 2014, with the reset gate behind the product, as in PyTorch).
+
+    Called with x (N, T, D) and optionally h0 (N, H), zeros by default; returns all states (N, T, H) and the
+    last one (N, H). Parameters: ``Wx`` (D, 3H), for each gate Xavier-uniform, ``Wh`` (H, 3H), for each gate orthogonal,
+    ``bx`` and ``bh`` (3H,), zero. All options are those of :class:`RNN`, and so is what it raises.
+
+    >>> layer = GRU(3, 4)
+    >>> h, h_n = layer(np.ones((2, 5, 3), np.float32))
+    >>> h.shape, h_n.shape
+    ((2, 5, 4), (2, 4))
+    """
+
+    gates = 3
+    biases = ("bx", "bh")
+    bx: Parameter
+    bh: Parameter
+
+    def _pass(self, x: Any, states: list[Any], weights: list[Parameter], lengths: Any, indices: Any) -> Any:
+        return (ops.gru(x, *states, *weights, lengths, indices),)
+
+    def forward(self, x: Any, h0: Any = None, lengths: Any = None, indices: Any = None) -> tuple[Tensor, Tensor]:
+        h, (h_n,) = self._run(x, [h0], lengths, indices)
+        return h, h_n
+
+
+class LSTM(_Recurrent):
+    """Long short-term memory, with the gates i, f, o and the candidate g side by side in that order:
+
+    (i, f, o, g) = x_t Wx + h_(t-1) Wh + b;  c_t = sigma(f) c_(t-1) + sigma(i) tanh(g);
+    h_t = sigma(o) tanh(c_t)   (Hochreiter and Schmidhuber, 1997; Gers et al., 2000).
+
+    Called with x (N, T, D) and optionally ``(h0, c0)``, each (N, H), zeros by default (c0 may be None);
+    returns all h (N, T, H) and ``(h_n, c_n)``, each (N, H). Parameters: ``Wx`` (D, 4H), for each gate Xavier-uniform,
+    ``Wh`` (H, 4H), for each gate orthogonal, ``b`` (4H,), zero but for the forget gate, where it is
+    ``forget_bias``: a memory that starts open learns long dependencies (Jozefowicz et al., 2015).
+    All other options are those of :class:`RNN`; with ``lengths`` ``(h_n, c_n)`` is the state after each sequence's own
+    last step.
+
+    Raises:
+        ValueError: if x is not (N, T, D), or with indices not (U, D), if h0 or c0 is not (N, H), if the state is no
+            pair, or if lengths or indices do not fit.
+        IndexError, TypeError: for an index of no row; for indices that are not integers.
+
+    >>> import minigrad as mg
+    >>> layer = LSTM(3, 4)
+    >>> h, (h_n, c_n) = layer(mg.tensor(np.ones((2, 5, 3), np.float32)))
+    >>> h.shape, h_n.shape, c_n.shape
+    ((2, 5, 4), (2, 4), (2, 4))
+    >>> h, (h_n, c_n) = layer(mg.tensor(np.ones((2, 5, 3), np.float32)), lengths=[5, 0])
+    >>> bool((h_n.data[0] == h.data[0, 4]).all()), bool(h_n.data[1].any())
+    (True, False)
+    """
+
+    gates = 4
+    b: Parameter
+
+    def __init__(
+        self, input_size: int, hidden_size: int, num_layers: int = 1, *, forget_bias: float = 1.0,
+        dropout: float = 0.0, bidirectional: bool = False, dtype: Any = None, rng: Any = None,
+        initial: Initial | None = None,
+    ) -> None:  # fmt: skip
+        if not isinstance(forget_bias, (int, float, np.number)):
+            raise TypeError(f"LSTM: forget_bias must be a number, not {type(forget_bias).__name__}")
+        options: Any = {"dropout": dropout, "bidirectional": bidirectional}
+        super().__init__(input_size, hidden_size, num_layers, **options, dtype=dtype, rng=rng, initial=initial)
+        for layer in range(num_layers):
+            for ending in self._endings(layer):
+                getattr(self, "b" + ending).data[hidden_size : 2 * hidden_size] = forget_bias
+
+    def _pass(self, x: Any, states: list[Any], weights: list[Parameter], lengths: Any, indices: Any) -> Any:
+        h0, c0 = states
+        return ops.lstm(x, h0, *weights, c0, lengths, indices)
+
+    def forward(
+        self, x: Any, state: Any = None, lengths: Any = None, indices: Any = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        if state is not None and not (isinstance(state, (tuple, list)) and len(state) == 2):
+            raise ValueError("LSTM: the state must be a pair (h0, c0), each (N, H)")
+        h, (h_n, c_n) = self._run(x, [None, None] if state is None else list(state), lengths, indices)
+        return h, (h_n, c_n)
