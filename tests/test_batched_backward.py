@@ -17,7 +17,9 @@ from minigrad.ops.kernels.packing import Packing
 from minigrad.ops.kernels.windows import Windows
 from minigrad.ops.through_time import lstm_slopes, pull_gru_through_time, pull_through_time
 from minigrad.primitives import PRIMITIVES, primitive
-from tests.checks import outputs_of
+from tests.checks import BY_PRODUCTS, outputs_of
+from tests.mutation.targets import families
+from tests.mutation.trials import draw
 
 # Whose rule is called once a cotangent: a map that is given as a function on arrays of one shape.
 ONE_BY_ONE = {"linear_map"}
@@ -362,3 +364,34 @@ def test_many_cotangents_of_any_outputs_hidden_or_not_are_pulled_as_each_by_itse
             alone = record.batched_vjp(g if several[1:] else g[0], need, *node.residuals)
             if found[k] is not None:
                 np.testing.assert_array_equal(alone[k], found[k])
+
+
+def with_several_inputs():
+    """A call of each primitive of several inputs that has a rule for many cotangents: name, and its node."""
+    for name, module in families().items():
+        function = getattr(module, "FUNCTIONS", {}).get(name) or getattr(ops, name)
+        if function.primitive.batched_vjp is None or len(function.primitive.arguments) < 2:
+            continue
+        for case in draw(module.CASES[name], 20):
+            inputs = [mg.tensor(x, requires_grad=True) if np.asarray(x).dtype.kind == "f" else x for x in case.inputs]
+            out = function(*inputs, **case.options)
+            node = outputs_of(out)[0].node
+            if len(node.edges[0]) > 1:
+                yield name, node
+                break
+
+
+SEVERAL = dict(with_several_inputs())
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_many_cotangents_are_pulled_to_what_needs_them_alone(name):
+    """As :func:`tests.checks.nothing_unneeded` demands of one cotangent."""
+    node = SEVERAL[name]
+    record, rng, (fed, inputs, _) = node.primitive, np.random.default_rng(0), node.edges
+    gs = tuple(rng.standard_normal((3, *shape)).astype(dtype) for shape, dtype in node.outputs)
+    for k in fed:
+        needs = tuple(i == k for i in range(len(inputs)))
+        found = record.batched_vjp(gs if len(gs) > 1 else gs[0], needs, *node.residuals)
+        others = {i for i, d in enumerate(found) if d is not None and i != k}
+        assert others <= BY_PRODUCTS.get(name, set())

@@ -168,6 +168,29 @@ _accept("one is as long as the other was, and both stay as they are", "convoluti
 _accept("more memory than is used", "convolution._multiply",
         "total, *others = workspace('products', (min(len(terms), 2), *shape), y.dtype)",
         "total, *others = workspace('products', (min(len(terms), 3), *shape), y.dtype)")  # fmt: skip
+_FLAT = "flat = bordered and sw == 1 and (number[1] == x.shape[3])"
+_accept(_GENERAL, "columns._columns", _FLAT, _FLAT.replace("sw == 1", "sw == 0"))
+_BORDER = "pixels = _with_border(pixels, rows, columns, seen, x.shape[3] if flat else seen[1])"
+_accept(_GENERAL, "columns._columns", _BORDER, _BORDER.replace("x.shape[3] if flat else ", ""))
+_SEEN = "seen = ((number[0] - 1) * sh + eh, (number[1] - 1) * sw + ew)"
+_accept("zeros beyond what the windows see", "columns._columns", _SEEN, _SEEN.replace("number[1] - 1", "number[1] + 1"))
+_CLEARED = "cols[:, :, :, j, :, slice(0, -shift) if shift < 0 else slice(max(0, width - shift), None)] = 0"
+_accept("it is not 0", "columns._clear_beyond_rows", _CLEARED, _CLEARED.replace("< 0", "<= 0"),
+        _CLEARED.replace("< 0", "< 1"))  # fmt: skip
+_ZEROS = "zeros = workspace('padded', (n, c, (size[0] - 1) * pitch + size[1]), pixels.dtype)"
+_accept("more memory than is used", "columns._with_border", _ZEROS, _ZEROS.replace("size[0] - 1", "size[0] + 1"),
+        _ZEROS.replace("size[0] - 1", "size[0] - 0"))  # fmt: skip
+_accept("one of the two axes has a length of 1", "columns.Columns.kernels",
+        "w = matrices.reshape(self.terms, groups, f, c, *self.taps).transpose(1, 2, 3, 0, 4, 5)",
+        "w = matrices.reshape(self.terms, groups, f, c, *self.taps).transpose(1, 2, 3, 4, 0, 5)")  # fmt: skip
+_NO_IMAGES = "return np.zeros((len(y), groups * w.shape[1], *size), y.dtype)"
+_accept("there are no entries", "convolution._images", _NO_IMAGES, _NO_IMAGES.replace("zeros", "ones"),
+        _NO_IMAGES.replace("np.zeros", "-np.zeros"))  # fmt: skip
+_accept("a slice of all is the same", "convolution._responses",
+        "return y if y.shape[2:] == number else y[:, :, :number[0], :number[1]]", ANY)  # fmt: skip
+_accept("promotion knows no order", "convolution._correlate",
+        "y = np.empty((len(x), len(w), *number), _dtype(x, w, b))",
+        "y = np.empty((len(x), len(w), *number), _dtype(w, x, b))")  # fmt: skip
 _accept("zeros beyond what the windows see", "columns._columns",
         "seen = ((number[0] - 1) * sh + eh, (number[1] - 1) * sw + ew)",
         "seen = ((number[0] + 1) * sh + eh, (number[1] - 1) * sw + ew)")  # fmt: skip
@@ -178,12 +201,6 @@ _accept("a border that is not needed, of no zeros", "columns._columns",
 _accept("more memory than is used", "columns._with_border",
         "zeros = workspace('padded', (n, c, (size[0] - 1) * pitch + size[1]), pixels.dtype)",
         "zeros = workspace('padded', (n, c, size[0] * pitch + size[1]), pixels.dtype)")  # fmt: skip
-_accept("new memory in place of used", "columns.workspace", "if held is None or held.size < size:", "if True:",
-        "if held is None or held.size <= size:")  # fmt: skip
-_accept("new memory in place of used", "columns.workspace", "setattr(_workspaces, name, held)", "_workspaces", "pass")
-_accept("where memory begins decides on speed alone", "columns.workspace",
-        "held = held[-held.ctypes.data % _CACHE_LINE:]",
-        "held = held[:]", "held = held[_CACHE_LINE:]", "held = held[held.ctypes.data % _CACHE_LINE:]")  # fmt: skip
 _accept("NumPy takes any negative length for the rest", "convolution._correlate_filters",
         "entries = entries.reshape(len(entries), groups, filters // groups, -1)",
         "entries = entries.reshape(len(entries), groups, filters // groups, -2)")  # fmt: skip
@@ -740,9 +757,6 @@ _accept(_SINGLE, "recurrent_lstm._pull_cell_on_tensors", _TO_H, _TO_H.replace("w
 _accept("zeros that broadcast", "recurrent_lstm._pull_cell",
         "dh = np.zeros(da.shape[1:], tanh_c.dtype) if gh is None else gh",
         "dh = np.zeros(da.shape[2:], tanh_c.dtype) if gh is None else gh")  # fmt: skip
-for _part, _need in (("da", 0), ("dc", 1)):
-    _accept("gives what the pass does not ask for", "recurrent_lstm.lstm_cell.batched_vjp",
-            f"{_part} if needs[{_need}] else None", f"{_part} if True else None")  # fmt: skip
 for _rule in ("vjp_on_tensors", "batched_vjp"):
     _accept(_SINGLE, f"recurrent_rnn.rnn_step.{_rule}",
             "da = widened(g) * (1 - y * y)",
@@ -750,12 +764,3 @@ for _rule in ("vjp_on_tensors", "batched_vjp"):
 _accept("no step of an RNN is laid out by gates", "recurrent_rnn.rnn.batched_vjp",
         "copies = Copies(packing, next((len(d) for d in gs if d is not None)), h.shape[1])",
         "copies = Copies(packing, next((len(d) for d in gs if d is not None)), h.shape[0])")  # fmt: skip
-_PARTS = {"copies.part_steps(a)": 4, "copies.part(states[0])": 2, "copies.part(states[1])": 3,
-          "before.swapaxes(1, 2) @ da": 1,
-          "copies.part_steps(kernels.pull_slopes(copies.packing, a, first, states, arrived))": 0}  # fmt: skip
-for _part, _need in _PARTS.items():
-    _accept("gives what the pass does not ask for", "through_time.pull_through_time.batched_vjp",
-            f"{_part} if needs[{_need}] else None", f"{_part} if True else None")  # fmt: skip
-_accept("gives what the pass does not ask for", "through_time.lstm_slopes.batched_vjp",
-        "return tuple((d if need else None for d, need in zip(found, needs, strict=True)))",
-        "return tuple((d for d, need in zip(found, needs, strict=True)))")  # fmt: skip

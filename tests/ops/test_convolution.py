@@ -357,6 +357,16 @@ def test_empty_batch(name: str) -> None:
     np.testing.assert_array_equal(grads[1], 0 * w)
 
 
+def test_second_derivatives_of_images_of_padding_alone() -> None:
+    """Images without rows, padded: what differentiates in them has no entries, in the filters it is 0."""
+    x, w = np.zeros((2, 4, 0, 3)), np.random.default_rng(0).standard_normal((6, 2, 2, 2))
+    loss = lambda x, w: (mg.conv2d(x, w, padding=2, groups=2) ** 2).sum()  # noqa: E731
+    along_x, along_w = mg.hvp(loss, (x, w), (x, np.ones_like(w)))
+    assert along_x.shape == x.shape
+    assert along_w.shape == w.shape
+    assert not along_w.numpy().any()
+
+
 def test_empty_images_can_be_padded() -> None:
     """With padding a window fits even into an image without rows: it sees zeros only."""
     y = mg.ops.conv2d(np.ones((1, 1, 0, 2)), np.ones((1, 1, 2, 2)), np.full(1, 7.0), padding=(1, 0))

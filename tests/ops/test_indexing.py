@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import collections
+import itertools
 
 import numpy as np
 import pytest
@@ -131,6 +132,16 @@ def test_rows_that_repeat(rows):
     x, index = rng.standard_normal((3, 2)), np.array(rows)
     check_primitive(mg.ops.getitem, Case([x], {"index": index}))
     check_primitive(put_of, Case([x, rng.standard_normal(x[index].shape)], {"index": index}))
+
+
+@pytest.mark.parametrize("offset", [-1, 0, 1])
+@pytest.mark.parametrize("axes", [*itertools.permutations(range(3), 2), (-1, 0), (0, -2), (1, -3)])
+def test_the_jacobian_of_a_diagonal_has_a_one_for_each_entry(axes, offset):
+    """Many cotangents at once have an axis in front of those that the diagonal is over."""
+    x = np.arange(24.0).reshape(2, 3, 4)
+    picked = np.diagonal(x, offset, *axes)
+    jacobian = mg.jacobian(lambda x: mg.diagonal(x, offset, *axes))(x).numpy()
+    np.testing.assert_array_equal(jacobian.reshape(-1, 24), picked.reshape(-1, 1) == np.arange(24))
 
 
 @pytest.mark.parametrize("name", ["diagonal", "take_along_axis", "tril", "triu"])

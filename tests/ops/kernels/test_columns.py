@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -44,6 +46,25 @@ def test_columns_hold_what_each_tap_sees(case, threads, largest):
                     part = seen[images, :, :, rows, :, band]
                     part += term.reshape(part.shape)  # added, so that nothing may come twice
     np.testing.assert_array_equal(seen, expected)
+
+
+def test_a_workspace_is_handed_out_again_and_begins_at_a_cache_line():
+    """In a thread that has none before."""
+
+    def address(name, *shape):
+        held = columns.workspace(name, shape, np.dtype(np.float32))
+        assert (held.shape, held.dtype) == (shape, np.float32)
+        return held.__array_interface__["data"][0]
+
+    def seen():
+        first = address("one", 3, 4)
+        assert [address("one", 12), address("one", 2, 3)] == [first, first]
+        assert address("other", 12) != first
+        assert address("one", 100_000) != first
+        return [address(f"of {size}", size) % columns._CACHE_LINE for size in range(1, 400)]
+
+    with ThreadPoolExecutor(1) as thread:
+        assert not any(thread.submit(seen).result())
 
 
 @pytest.mark.parametrize(
