@@ -169,16 +169,18 @@ def _(inputs: Shapes, output: Shape, options: Any) -> int:
     """Reflections (Golub and Van Loan, Matrix Computations), once for R and as often again for Q."""
     *stack, m, n = inputs[0]
     m, n = max(m, n), min(m, n)
-    return 2 * math.prod(stack) * (m * n * n - n**3 // 3)
+    return 2 * math.prod(stack) * (m * n * n - n**3 // 3)  # type: ignore[no-any-return]
 
 
 # --- eigenvalues -------------------------------------------------------------------------------------
 
 
 @primitive(residuals=("output", "output 1"))
-def _eigh(a: Array, UPLO: str = "L") -> Any:
+def _eigh(a: Array, UPLO: Any = "L") -> Any:
     """Eigenvalues and eigenvectors of symmetric matrices; see :func:`eigh`."""
     check_square(a, "a")
+    if UPLO not in ("L", "U", "l", "u"):
+        raise ValueError(f"UPLO must be 'L' or 'U', not {UPLO!r}")
     w, V = np.linalg.eigh(single(a), UPLO)
     return (narrowed(w, a), narrowed(V, a)), (w, V)
 
@@ -226,7 +228,7 @@ def _(g: Any, needs: Any, w: Any, V: Any) -> Any:
 
 
 def _refuse_mixed(name: str, what: str, values: Any, equal: Array, *parts: Any) -> None:
-    """Raise if the cotangents mix vectors i and j of equal values: if an entry (i, j) or (j, i) of their parts is not 0."""
+    """Raise if cotangents mix vectors i and j of equal values: if an entry (i, j) of their parts is not 0."""
     off = equal & ~np.eye(equal.shape[-1], dtype=bool)
     if not off.any():
         return
@@ -339,7 +341,7 @@ def _pull_vectors(gU: Any, gVh: Any, U: Any, s: Any, Vh: Any) -> Any:
 
 
 def _refuse_zeros(s: Any, size: int, g: Any, axis: int) -> None:
-    """Raise if the cotangent is of vectors, along an axis, whose singular value is 0: any that is orthogonal will do."""
+    """Raise if the cotangent is of vectors, along an axis, whose singular value is 0: any orthogonal one will do."""
     zero = plain(s) <= rounding_of(s, size)
     used = np.any(plain(g) != 0, axis=axis)
     if np.any(zero & used):
@@ -391,4 +393,4 @@ def _(inputs: Shapes, output: Shape, options: Any) -> int:
     """About 6 M N^2 + 20 N^3 operations, N <= M (Golub and Van Loan, Matrix Computations), in pairs."""
     *stack, m, n = inputs[0]
     m, n = max(m, n), min(m, n)
-    return math.prod(stack) * (3 * m * n * n + 10 * n**3)
+    return math.prod(stack) * (3 * m * n * n + 10 * n**3)  # type: ignore[no-any-return]

@@ -28,8 +28,8 @@ _OF_MATRICES = (None, "fro", "f", "nuc", 1, -1, 2, -2, np.inf, -np.inf)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
     """The norm of vectors or matrices, as ``numpy.linalg.norm``.
 
-    The gradient where x is 0 is 0: a subgradient where the norm has a kink. Equal largest (or smallest) entries, sums or
-    singular values share it.
+    The gradient where x is 0 is 0: a subgradient where the norm has a kink. Equal largest (or smallest) entries, sums
+    or singular values share it.
 
     Args:
         x: of any shape.
@@ -56,9 +56,9 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
         return reductions.norm(x, None, keepdims)  # type: ignore[no-any-return]
     axes = normalize_axis_tuple(range(ndim) if axis is None else axis, ndim, "axis")
     if len(axes) == 1:
-        return _of_vectors(x, ord, axes[0], keepdims)
+        return _of_vectors(x, ord, axes[0], keepdims)  # type: ignore[no-any-return]
     if len(axes) == 2:
-        return _of_matrices(x, ord, axes, keepdims)
+        return _of_matrices(x, ord, axes, keepdims)  # type: ignore[no-any-return]
     raise ValueError(f"norm: ord {ord!r} is of vectors, one axis, or of matrices, two, not {len(axes)}: choose by axis")
 
 

@@ -54,5 +54,5 @@ def rounding_of(values: Any, size: int) -> Array:
     The largest one's size times the number of rows or columns, whichever is more, times eps.
     """
     values = plain(values)
-    largest: Array = np.max(np.abs(values), axis=-1, keepdims=True, initial=0)
-    return largest * (size * np.finfo(values.dtype).eps)
+    bound: Array = np.max(np.abs(values), axis=-1, keepdims=True, initial=0) * (size * np.finfo(values.dtype).eps)
+    return bound
