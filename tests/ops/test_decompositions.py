@@ -90,8 +90,6 @@ def test_other_modes_are_numpys():
     np.testing.assert_array_equal(only.numpy(), np.linalg.svd(a, compute_uv=False))
 
 
-
-
 PEERS = {
     "cholesky": (lambda lib, a: lib.linalg.cholesky(a), (3, 5, 5), "positive"),
     "cholesky, upper": (lambda lib, a: lib.linalg.cholesky(a, upper=True), (3, 5, 5), "positive"),
@@ -195,7 +193,11 @@ def test_functions_of_symmetric_matrices_have_the_gradients_of_their_other_forms
     u = rng.standard_normal(a.shape[:-2])
     expected = pull(lambda a: mg.linalg.slogdet(a).logabsdet, [leaf(a)], [u])[1][0]
     logs = lambda a: 2 * mg.log(mg.diagonal(mg.linalg.cholesky(a), 0, -2, -1)).sum(-1)  # noqa: E731
-    for function in (logs, lambda a: mg.log(mg.linalg.eigh(a)[0]).sum(-1), lambda a: mg.log(mg.linalg.svdvals(a)).sum(-1)):
+    for function in (
+        logs,
+        lambda a: mg.log(mg.linalg.eigh(a)[0]).sum(-1),
+        lambda a: mg.log(mg.linalg.svdvals(a)).sum(-1),
+    ):
         np.testing.assert_allclose(pull(function, [leaf(a)], [u])[1][0], expected, atol=1e-11)
     assert n == a.shape[-2]
 
@@ -213,7 +215,9 @@ def test_gradients_in_symmetric_matrices_are_symmetric(name):
     (a,) = inputs_of((4, 4), "positive")
     out = getattr(mg.linalg, name)
     number = 2 if name == "eigh" else 1
-    seeds = [np.random.default_rng(i).standard_normal((4,) if name == "eigh" and i == 0 else (4, 4)) for i in range(number)]
+    seeds = [
+        np.random.default_rng(i).standard_normal((4,) if name == "eigh" and i == 0 else (4, 4)) for i in range(number)
+    ]
     d = pull(out, [leaf(a)], seeds)[1][0]
     np.testing.assert_allclose(d, d.T, atol=1e-14)
 
@@ -311,7 +315,9 @@ def test_symmetric_matrices_are_square(name):
 
 
 def test_a_matrix_that_is_not_positive_definite_is_refused():
-    with pytest.raises(np.linalg.LinAlgError, match=r"cholesky\(a: float64 \(2, 2\)\): Matrix is not positive definite"):
+    with pytest.raises(
+        np.linalg.LinAlgError, match=r"cholesky\(a: float64 \(2, 2\)\): Matrix is not positive definite"
+    ):
         mg.linalg.cholesky(-np.eye(2))
 
 
@@ -320,7 +326,7 @@ def test_options_that_there_are_not():
         mg.linalg.eigh(np.eye(2), "X")
     with pytest.raises(ValueError, match="qr: mode must be 'reduced', 'complete' or 'r', not 'raw'"):
         mg.linalg.qr(np.eye(2), "raw")
-    with pytest.raises(ValueError, match="qr: mode 'complete' of 3 x 2 .* use mode 'reduced'"):
+    with pytest.raises(ValueError, match=r"qr: mode 'complete' of 3 x 2 .* use mode 'reduced'"):
         mg.linalg.qr(np.ones((3, 2)), "complete")
 
 

@@ -150,9 +150,7 @@ def test_a_vector_is_one_axis_as_in_numpy_2():
 def minors(a):
     """Cofactors by their definition."""
     n = len(a)
-    rows = [
-        [(-1) ** (i + j) * np.linalg.det(np.delete(np.delete(a, i, 0), j, 1)) for j in range(n)] for i in range(n)
-    ]
+    rows = [[(-1) ** (i + j) * np.linalg.det(np.delete(np.delete(a, i, 0), j, 1)) for j in range(n)] for i in range(n)]
     return np.array(rows).reshape(n, n)
 
 
