@@ -25,7 +25,7 @@ from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
 from ..rules import Shape, Shapes
 from ..spec import Array
-from .kernels.matrices import check_matrices, check_square, from_lower, rounding_of, skew, transposed
+from .kernels.matrices import check_matrices, check_square, from_lower, rounding_of, skew, solve_upper, transposed
 from .kernels.numerics import narrowed, single
 
 __all__ = ["EighResult", "QRResult", "SVDResult", "cholesky", "eigh", "qr", "svd", "svdvals"]
@@ -81,11 +81,11 @@ def cholesky(a: Array, upper: bool = False) -> ForwardResult:
 @cholesky.vjp
 def _(g: Any, needs: Any, y: Any, upper: bool) -> Any:
     # L^-1 dA L'^-1 is L^-1 dL and its transpose, of which the former is lower triangular: dL = L Phi(L^-1 dA L'^-1),
-    # where Phi takes the lower triangle and half of the diagonal. Solving with a triangular matrix needs no pivots.
+    # where Phi takes the lower triangle and half of the diagonal.
     L, G = (transposed(y), transposed(g)) if upper else (y, g)
     phi = from_lower(transposed(L) @ G) / 2
-    half = np.linalg.solve(transposed(L), phi)
-    return (np.linalg.solve(transposed(L), transposed(half)),)
+    half = solve_upper(transposed(L), phi)
+    return (solve_upper(transposed(L), transposed(half)),)
 
 
 @cholesky.cost
@@ -157,7 +157,7 @@ def _pull_qr(gQ: Any, gR: Any, Q: Any, R: Any) -> Any:
     total = Q @ from_lower(inner)
     total = total if gQ is None else gQ + total
     try:
-        return transposed(np.linalg.solve(R, transposed(total)))
+        return transposed(solve_upper(R, transposed(total)))
     except LinAlgError:
         raise LinAlgError(
             "qr: the first columns of a matrix are dependent, and then Q and R have no gradient"
@@ -303,12 +303,11 @@ def _(g: Any, needs: Any, U: Any, s: Any, Vh: Any) -> Any:
         inner = np.where(np.eye(k, dtype=bool), gs[..., None], inner)
     total = U @ inner @ Vh
     # What moves a vector out of the space that all of them span: only where they do not span everything.
+    size = max(U.shape[-2], Vh.shape[-1])
     if gU is not None and U.shape[-2] > k:
-        _refuse_zeros(s, max(U.shape[-2], Vh.shape[-1]), gU, -2)
-        total = total + ((gU - U @ (transposed(U) @ gU)) / s[..., None, :]) @ Vh
+        total = total + ((gU - U @ (transposed(U) @ gU)) / _divisors(s, size, gU, -2)[..., None, :]) @ Vh
     if gVh is not None and Vh.shape[-1] > k:
-        _refuse_zeros(s, max(U.shape[-2], Vh.shape[-1]), gVh, -1)
-        total = total + U @ ((gVh - (gVh @ transposed(Vh)) @ Vh) / s[..., :, None])
+        total = total + U @ ((gVh - (gVh @ transposed(Vh)) @ Vh) / _divisors(s, size, gVh, -1)[..., :, None])
     return (total,)
 
 
@@ -340,8 +339,8 @@ def _pull_vectors(gU: Any, gVh: Any, U: Any, s: Any, Vh: Any) -> Any:
     return apart + np.where(equal, 0, (X - Y) / np.where(equal, 1, sums))
 
 
-def _refuse_zeros(s: Any, size: int, g: Any, axis: int) -> None:
-    """Raise if the cotangent is of vectors, along an axis, whose singular value is 0: any orthogonal one will do."""
+def _divisors(s: Any, size: int, g: Any, axis: int) -> Any:
+    """Singular values, with 1 for 0. Raise if the cotangent is of vectors, along an axis, of one that is 0."""
     zero = plain(s) <= rounding_of(s, size)
     used = np.any(plain(g) != 0, axis=axis)
     if np.any(zero & used):
@@ -350,6 +349,7 @@ def _refuse_zeros(s: Any, size: int, g: Any, axis: int) -> None:
             f"svd: singular value {place} is 0 up to rounding, so its vectors, which the loss uses, are not determined "
             "and have no gradient; that of the singular values has no such limit"
         )
+    return np.where(zero, 1, s)
 
 
 def _from_values(g: Any, U: Any, Vh: Any) -> Any:

@@ -60,7 +60,7 @@ def solve(a: Array, b: Array) -> ForwardResult:
     rows = np.shape(b)[:1] if np.ndim(b) == 1 else np.shape(b)[-2:-1]
     if rows != a.shape[-1:]:
         raise ValueError(f"b must be ({a.shape[-1]},) or (…, {a.shape[-1]}, K), not of shape {np.shape(b)}")
-    x = np.linalg.solve(single(a), single(b))
+    x = _solved(single(a), single(b))
     return narrowed_all(x, (a, b)), (a, x, b.ndim == 1)
 
 
@@ -69,11 +69,28 @@ def solve(a: Array, b: Array) -> ForwardResult:
 def _(g: Any, needs: Any, a: Any, x: Any, vector: bool) -> Any:
     # A dX = dB - dA X, so that the cotangent of B is H = A'^-1 G, and that of A is -H X'.
     G, X = (np.expand_dims(g, -1), np.expand_dims(x, -1)) if vector else (g, x)
-    H = np.linalg.solve(transposed(single(a)), single(G))
-    dA = -H @ transposed(X) if needs[0] else None
+    H = _solved(transposed(single(a)), single(G))
+    dA = None
+    if needs[0] and a.ndim == 2 < X.ndim == H.ndim:  # one GEMM sums over the stack
+        dA = -_side_by_side(H) @ transposed(_side_by_side(X))
+    elif needs[0]:
+        dA = -H @ transposed(X)
     if not needs[1]:
         return dA, None
     return dA, H[..., 0] if vector else H
+
+
+def _solved(a: Any, b: Any) -> Any:
+    """a^-1 b; a single matrix is decomposed once for a whole stack (…, N, K)."""
+    if a.ndim > 2 or b.ndim <= 2:
+        return np.linalg.solve(a, b)
+    x = np.linalg.solve(a, _side_by_side(b))
+    return np.moveaxis(x.reshape(b.shape[-2], *b.shape[:-2], b.shape[-1]), 0, -2)
+
+
+def _side_by_side(b: Any) -> Any:
+    """A stack of matrices (…, N, K) as one, (N, … K)."""
+    return np.moveaxis(b, -2, 0).reshape(b.shape[-2], math.prod(b.shape[:-2]) * b.shape[-1])
 
 
 @solve.cost
