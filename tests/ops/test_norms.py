@@ -51,7 +51,8 @@ def test_vectors_agree_with_numpy(data):
 @given(data=st.data())
 def test_matrices_agree_with_numpy(data):
     ord, keepdims = data.draw(st.sampled_from(OF_MATRICES)), data.draw(st.booleans())
-    x = data.draw(matrices(*data.draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))))
+    sides = data.draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    x = data.draw(matrices(*sides, stack=data.draw(shapes(max_dims=2, min_side=1, max_side=2))))
     axis = (
         tuple(data.draw(st.permutations(range(x.ndim)))[:2])
         if x.ndim > 2

@@ -171,7 +171,7 @@ def norms(i: int) -> Results:
 
 # The function, how many cases, and the bound in units of rounding.
 FAMILIES: dict[str, tuple[Family, int, float]] = {
-    "equations": (equations, 120, 64.0),
-    "decompositions": (decompositions, 64, 64.0),
-    "norms": (norms, 24, 64.0),
+    "equations": (equations, 120, 4.0),
+    "decompositions": (decompositions, 64, 2.0),
+    "norms": (norms, 24, 32.0),
 }
