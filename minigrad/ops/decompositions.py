@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.linalg import LinAlgError
 
-from ..core import Tensor, plain
+from ..core import Tensor, current_scope, plain
 from ..primitives import ForwardResult, primitive
 from ..rules import Shape, Shapes
 from ..spec import Array
@@ -297,7 +297,7 @@ def _(g: Any, needs: Any, U: Any, s: Any, Vh: Any) -> Any:
     gU, gVh, k = _determined(gU, s, -1), _determined(gVh, s, -2), s.shape[-1]
     U, Vh = U[..., :k], Vh[..., :k, :]
     if gU is None and gVh is None:
-        return (_from_values(gs, U, Vh),)
+        return ((U * gs[..., None, :]) @ Vh,)  # ds_i = u_i' dA v_i
     inner = _pull_vectors(gU, gVh, U, s, Vh)
     if gs is not None:
         inner = np.where(np.eye(k, dtype=bool), gs[..., None], inner)
@@ -352,13 +352,7 @@ def _divisors(s: Any, size: int, g: Any, axis: int) -> Any:
     return np.where(zero, 1, s)
 
 
-def _from_values(g: Any, U: Any, Vh: Any) -> Any:
-    """The cotangent of a matrix of that of its singular values: ds_i = u_i' dA v_i."""
-    return (U * g[..., None, :]) @ Vh
-
-
-@primitive(residuals=("x",))
-def svdvals(x: Array) -> ForwardResult:
+def svdvals(x: Any) -> Tensor:
     """The singular values of each matrix of x (…, M, N), in descending order: (…, K) with K = min(M, N).
 
     They have a gradient also where some are equal, or 0.
@@ -369,26 +363,20 @@ def svdvals(x: Array) -> ForwardResult:
     >>> svdvals([[0.0, 2.0], [1.0, 0.0]])
     tensor([2., 1.])
     """
+    # Values alone take a fifth of the time, but their gradient needs the vectors.
+    tracked = isinstance(x, Tensor) and x.node is not None and current_scope() is not None
+    return _svd(x, full_matrices=False)[1] if tracked else _singular_values(x)  # type: ignore[no-any-return]
+
+
+@primitive(differentiable=False)
+def _singular_values(x: Array) -> ForwardResult:
+    """Singular values of what is not tracked; see :func:`svdvals`."""
     check_matrices(x, "x")
-    return narrowed(np.linalg.svd(single(x), compute_uv=False), x), (x,)
-
-
-@svdvals.batched_vjp
-@svdvals.vjp
-def _(g: Any, needs: Any, x: Any) -> Any:
-    # Vectors are computed when they are needed: values alone take a fraction of the time.
-    U, _, Vh = np.linalg.svd(single(x), full_matrices=False)
-    return (_from_values(g, U, Vh),)
-
-
-@svdvals.reference
-def _(x: Any) -> Any:
-    squares = transposed(x) @ x if x.shape[-1] <= x.shape[-2] else x @ transposed(x)
-    return np.sqrt(np.flip(eigh(squares).eigenvalues, -1))
+    return narrowed(np.linalg.svd(single(x), compute_uv=False), x), ()
 
 
 @_svd.cost
-@svdvals.cost
+@_singular_values.cost
 def _(inputs: Shapes, output: Shape, options: Any) -> int:
     """About 6 M N^2 + 20 N^3 operations, N <= M (Golub and Van Loan, Matrix Computations), in pairs."""
     *stack, m, n = inputs[0]

@@ -36,21 +36,35 @@ CASES = {
     "eigh": st.builds(lambda a, u: Case([a], {"UPLO": u}), matrices(kind="symmetric"), st.sampled_from("LU")),
     "qr": rectangles().map(lambda a: Case([a])),
     "svd": rectangles().map(lambda a: Case([a], {"full_matrices": False})),
-    "svdvals": rectangles().map(lambda a: Case([a])),
 }
 FUNCTIONS = {
     "cholesky": symmetric(mg.linalg.cholesky),
     "eigh": symmetric(mg.linalg.eigh),
     "qr": mg.linalg.qr,
     "svd": mg.linalg.svd,
-    "svdvals": mg.linalg.svdvals,
 }
+CONSTANT = {"singular_values"}
 
 
 @pytest.mark.parametrize("name", CASES)
 @given(data=st.data())
 def test_gradients(name, data):
     check_primitive(FUNCTIONS[name], data.draw(CASES[name]))
+
+
+@given(a=rectangles())
+def test_singular_values_agree_with_numpy(a):
+    """Of constants, which are computed alone, and of what is tracked; with a gradient."""
+    expected = np.linalg.svdvals(a) if a.size else np.zeros((*a.shape[:-2], min(a.shape[-2:])))
+    for x in (a, leaf(a)):
+        found = mg.linalg.svdvals(x)
+        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-13)
+        assert found.requires_grad == (x is not a)
+    with mg.no_grad():
+        assert not mg.linalg.svdvals(leaf(a)).requires_grad
+    assert mg.gradcheck(mg.linalg.svdvals, [a], atol=1e-9)
+    squares = np.linalg.eigvalsh(np.swapaxes(a, -1, -2) @ a)[..., ::-1][..., : expected.shape[-1]]
+    np.testing.assert_allclose(expected**2, squares, atol=1e-12)
 
 
 # --- peers -------------------------------------------------------------------------------------------
@@ -91,19 +105,21 @@ def test_other_modes_are_numpys():
 
 
 PEERS = {
-    "cholesky": (lambda lib, a: lib.linalg.cholesky(a), (3, 5, 5), "positive"),
-    "cholesky, upper": (lambda lib, a: lib.linalg.cholesky(a, upper=True), (3, 5, 5), "positive"),
-    "eigenvalues": (lambda lib, a: lib.linalg.eigh(a)[0], (3, 5, 5), "symmetric"),
-    "eigenvectors": (lambda lib, a: lib.linalg.eigh(a)[1] ** 2, (3, 5, 5), "symmetric"),
-    "eigh": (lambda lib, a: (lambda w, V: V**2 * w[..., None, :])(*lib.linalg.eigh(a)), (3, 5, 5), "symmetric"),
-    "svdvals": (lambda lib, a: lib.linalg.svdvals(a), (3, 5, 4), "general"),
+    "cholesky": ("cholesky", lambda lib, a: lib.linalg.cholesky(a), (3, 5, 5), "positive"),
+    "cholesky, upper": ("cholesky", lambda lib, a: lib.linalg.cholesky(a, upper=True), (3, 5, 5), "positive"),
+    "eigenvalues": ("eigh", lambda lib, a: lib.linalg.eigh(a)[0], (3, 5, 5), "symmetric"),
+    "eigenvectors": ("eigh", lambda lib, a: lib.linalg.eigh(a)[1] ** 2, (3, 5, 5), "symmetric"),
+    "eigh": ("eigh", lambda lib, a: (lambda w, V: V**2 * w[..., None, :])(*lib.linalg.eigh(a)), (3, 5, 5), "symmetric"),
+    "svdvals": ("svd", lambda lib, a: lib.linalg.svdvals(a), (3, 5, 4), "general"),
     **{
-        f"{part} of {shape}": (lambda lib, a, k=k: lib.linalg.svd(a, full_matrices=False)[k] ** 2, shape, "general")
+        f"{part} of {shape}": (
+            "svd", lambda lib, a, k=k: lib.linalg.svd(a, full_matrices=False)[k] ** 2, shape, "general",
+        )
         for k, part in enumerate("USV")
         for shape in ((3, 5, 4), (2, 4, 5), (4, 4))
     },
     **{
-        f"{part} of {shape} by qr": (lambda lib, a, k=k: lib.linalg.qr(a)[k] ** 2, shape, "general")
+        f"{part} of {shape} by qr": ("qr", lambda lib, a, k=k: lib.linalg.qr(a)[k] ** 2, shape, "general")
         for k, part in enumerate("QR")
         for shape in ((3, 5, 4), (2, 4, 5), (4, 4))
     },
@@ -124,15 +140,15 @@ def inputs_of(shape, kind):
     return [a]
 
 
-@pytest.mark.parametrize("name", PEERS)
-def test_agrees_with_pytorch(name):
-    function, shape, kind = PEERS[name]
+@pytest.mark.parametrize(("primitive", "name"), [(peer[0], name) for name, peer in PEERS.items()])
+def test_agrees_with_pytorch(primitive, name):
+    _, function, shape, kind = PEERS[name]
     PYTORCH.compare(name, lambda a: function(OurNames, a), function, inputs_of(shape, kind), rtol=1e-10, atol=1e-11)
 
 
 @pytest.mark.parametrize("name", PEERS)
 def test_second_derivatives_agree_with_pytorch(name):
-    function, shape, kind = PEERS[name]
+    _, function, shape, kind = PEERS[name]
 
     def of_torch(torch, a):
         a = torch.tensor(a, requires_grad=True)

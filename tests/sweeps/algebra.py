@@ -93,6 +93,7 @@ def decompositions(i: int) -> Results:
     gs = [draw(*y.shape) for y in outputs]
     found, (da,) = pull(function, [leaf(a)], gs)
     exact, slope, gap = _EXACT[name](a.astype(np.float64), found, gs)
+    name = "svd" if name == "svdvals" else name  # whose vectors are not used
     for mine, theirs in zip(found, exact, strict=True):
         yield name, mine, theirs, _largest(theirs, _CONDITION * gap)
     yield name, da, slope, _largest(slope, _CONDITION * gap)

@@ -51,6 +51,8 @@ def from_lower(x: Any) -> Any:
 def solve_upper(a: Any, b: Any) -> Any:
     """a^-1 b for an upper triangular a (…, N, N) and b (…, N, K), by blocks of rows from the last one.
 
+    Of tensors by NumPy's solver, which knows them.
+
     Raises:
         LinAlgError: if an entry of the diagonal is 0.
 
