@@ -10,7 +10,9 @@ of rows (or columns, if those are more) times eps, counts as none. Values always
 vectors whose own gap is wide. Where a cotangent would mix the vectors of equal values, the backward pass raises
 LinAlgError with both values, also if the loss would not depend on which vectors were chosen, such as the V f(w) V' of a
 function of the matrix: what is left of its cotangent is rounding over rounding. An exact 0 in the cotangent asks for
-nothing: the vectors of further equal values may be unused, as when only the first columns are taken.
+nothing: the vectors of further equal values may be unused, as when only the first columns are taken. (So where f is 0
+exactly, V f(w) V' is taken not to use its vectors.) Of a matrix that is not square the singular vectors of a singular
+value that is 0 up to rounding are not determined either, and refused in the same way.
 """
 
 from __future__ import annotations
@@ -189,7 +191,7 @@ def eigh(a: Any, UPLO: str = "L") -> EighResult:
     """Eigenvalues, in ascending order, and orthonormal eigenvectors of symmetric matrices a (…, N, N).
 
     Only one triangle of a is read. The gradient is that in a symmetric matrix. An eigenvector's sign is as LAPACK
-    leaves it; the gradient is right for either. What holds of equal eigenvalues says the page of this module.
+    leaves it; the gradient is right for either. Of equal eigenvalues see :mod:`minigrad.ops.decompositions`.
 
     Args:
         UPLO: "L" to read the lower triangle, "U" for the upper one.
@@ -265,9 +267,8 @@ def _svd(a: Array, full_matrices: bool = True) -> Any:
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     """Orthonormal U and Vh, and singular values S in descending order, with (U * S) @ Vh = a (…, M, N), K = min(M, N).
 
-    The sign of a column of U, with that of a row of Vh, is as LAPACK leaves it; the gradient is right for either. What
-    holds of equal singular values, and for the vectors of a matrix that is not square of those that are 0, says the
-    page of this module.
+    The sign of a column of U, with that of a row of Vh, is as LAPACK leaves it; the gradient is right for either. Of
+    equal singular values, and of those that are 0, see :mod:`minigrad.ops.decompositions`.
 
     Args:
         full_matrices: true for square U and Vh. Those of their columns and rows behind the first K are not determined

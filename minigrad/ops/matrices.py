@@ -24,7 +24,7 @@ from .kernels.numerics import narrowed, narrowed_all, single
 from .products import einsum
 from .reductions import prod, product_of_others, sum
 from .selection import sign
-from .shaping import expand_dims, reshape, swapaxes
+from .shaping import reshape
 
 __all__ = ["SlogdetResult", "det", "inv", "kron", "slogdet", "solve", "trace"]
 
@@ -123,12 +123,6 @@ def _(g: Any, needs: Any, y: Any) -> Any:
     return (-transposed(y) @ g @ transposed(y),)
 
 
-@inv.reference
-def _(a: Any) -> Any:
-    n = a.shape[-1]
-    return solve(a, np.eye(n, dtype=a.dtype))
-
-
 @inv.cost
 def _(inputs: Shapes, output: Shape, options: Any) -> int:
     return math.prod(output[:-2]) * output[-1] ** 3
@@ -200,11 +194,6 @@ def _(g: Any, needs: Any, a: Array, c: Array) -> Any:
     own = (W @ np.diagonal(G, 0, -2, -1)[..., None])[..., 0]
     inner = np.where(np.eye(s.shape[-1], dtype=bool), own[..., None], -W * transposed(G))
     return (orientation * (U @ inner @ Vh),)
-
-
-@_cofactor.reference
-def _(a: Any) -> Any:
-    return multiply(expand_dims(det(a), (-2, -1)), swapaxes(inv(a), -1, -2))
 
 
 @_cofactor.vjp_on_tensors

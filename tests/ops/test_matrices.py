@@ -147,6 +147,16 @@ def test_a_vector_is_one_axis_as_in_numpy_2():
 # --- singular matrices -------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_drawings_show_them(name):
+    """Also those whose reference is traced on zeros, which are singular."""
+    inputs = [mg.tensor(np.eye(2), requires_grad=True), np.ones(2)][: 1 + (name == "solve")]
+    out = FUNCTIONS[name](*inputs)
+    known = FUNCTIONS[name].primitive.reference is not None
+    text = mg.render.to_text(out[1] if isinstance(out, tuple) else out, expand={name} if known else set())
+    assert name in text
+
+
 def minors(a):
     """Cofactors by their definition."""
     n = len(a)
@@ -162,14 +172,14 @@ def of_rank(n, rank, seed=0):
 
 @pytest.mark.parametrize(("n", "rank"), [(1, 0), (2, 1), (2, 0), (3, 2), (3, 1), (4, 3), (4, 2), (4, 1), (5, 4)])
 @pytest.mark.parametrize("noise", [0, 1e-16, 1e-13, 1e-8, 1e-3])
-def test_the_gradient_of_a_determinant_is_the_cofactors_also_of_singular_matrices(n, rank, noise):
-    """As their definition has them: of a rank of two less they are all 0. Also of what is singular but for rounding."""
+def test_cofactor_matrices_agree_with_numpys_minors(n, rank, noise):
+    """They are the determinant's gradient, also of singular matrices, and of what is singular but for rounding."""
     for seed in range(5):
         a = of_rank(n, rank, seed) + noise * np.random.default_rng(seed).standard_normal((n, n))
         expected = minors(a)
-        found = mg.grad(mg.linalg.det)(a).numpy()
         size = max(1.0, np.linalg.norm(a, 2)) ** (n - 1)
-        np.testing.assert_allclose(found, expected, atol=1e-13 * size, rtol=1e-9)
+        for found in (mg.grad(mg.linalg.det)(a), family._cofactor(a)):
+            np.testing.assert_allclose(found.numpy(), expected, atol=1e-13 * size, rtol=1e-9)
 
 
 def test_stacks_may_hold_singular_matrices_and_others():
