@@ -27,7 +27,16 @@ from ..core import Tensor, current_scope, plain
 from ..primitives import ForwardResult, primitive
 from ..rules import Shape, Shapes
 from ..spec import Array
-from .kernels.matrices import check_matrices, check_square, from_lower, rounding_of, skew, solve_upper, transposed
+from .kernels.matrices import (
+    check_matrices,
+    check_square,
+    from_lower,
+    rounding_of,
+    skew,
+    solve_upper,
+    solve_upper_both,
+    transposed,
+)
 from .kernels.numerics import narrowed, single
 
 __all__ = ["EighResult", "QRResult", "SVDResult", "cholesky", "eigh", "qr", "svd", "svdvals"]
@@ -85,9 +94,7 @@ def _(g: Any, needs: Any, y: Any, upper: bool) -> Any:
     # L^-1 dA L'^-1 is L^-1 dL and its transpose, of which the former is lower triangular: dL = L Phi(L^-1 dA L'^-1),
     # where Phi takes the lower triangle and half of the diagonal.
     L, G = (transposed(y), transposed(g)) if upper else (y, g)
-    phi = from_lower(transposed(L) @ G) / 2
-    half = solve_upper(transposed(L), phi)
-    return (solve_upper(transposed(L), transposed(half)),)
+    return (solve_upper_both(transposed(L), from_lower(transposed(L) @ G) / 2),)
 
 
 @cholesky.cost

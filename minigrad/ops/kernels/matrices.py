@@ -13,7 +13,8 @@ from numpy.linalg import LinAlgError
 from ...core import Tensor, plain
 from ...spec import Array
 
-__all__ = ["check_matrices", "check_square", "from_lower", "rounding_of", "skew", "solve_upper", "transposed"]
+__all__ = ["check_matrices", "check_square", "from_lower", "rounding_of", "skew", "solve_upper", "solve_upper_both",
+           "transposed"]  # fmt: skip
 
 
 def check_matrices(x: Any, name: str) -> None:
@@ -67,15 +68,33 @@ def solve_upper(a: Any, b: Any) -> Any:
     #   in blocks of 32                          0.12   0.85    3.5      1.4        0.80
     if isinstance(a, Tensor) or isinstance(b, Tensor):
         return np.linalg.solve(a, b)
+    return _by_blocks(a, _inverted_blocks(a), b)
+
+
+def solve_upper_both(a: Any, b: Any) -> Any:
+    """a^-1 b a'^-1 for an upper triangular a (…, N, N) and a symmetric b (…, N, N)."""
+    if isinstance(a, Tensor) or isinstance(b, Tensor):
+        return np.linalg.solve(a, transposed(np.linalg.solve(a, b)))
+    blocks = _inverted_blocks(a)
+    return _by_blocks(a, blocks, transposed(_by_blocks(a, blocks, b)))
+
+
+def _inverted_blocks(a: Array) -> list[tuple[int, int, Array]]:
+    """From, to, and the inverse of each block on the diagonal, the last one first."""
     n = a.shape[-1]
     size = 16 if n < 200 else 32
+    ends = [(start, min(start + size, n)) for start in range(0, n, size)]
+    return [(start, end, np.linalg.inv(a[..., start:end, start:end])) for start, end in reversed(ends)]
+
+
+def _by_blocks(a: Array, blocks: list[tuple[int, int, Array]], b: Array) -> Array:
+    """a^-1 b, of an upper triangular a with these blocks on its diagonal."""
     x = np.empty((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *b.shape[-2:]), np.result_type(a, b))
-    for start in range((n - 1) // size * size, -1, -size):
-        end = min(start + size, n)
+    for start, end, inverse in blocks:
         rest = b[..., start:end, :]
-        if end < n:
+        if end < a.shape[-1]:
             rest = rest - a[..., start:end, end:] @ x[..., end:, :]
-        np.matmul(np.linalg.inv(a[..., start:end, start:end]), rest, out=x[..., start:end, :])
+        np.matmul(inverse, rest, out=x[..., start:end, :])
     return x
 
 
