@@ -13,7 +13,7 @@ in the environment turns that off.
 
 from typing import TYPE_CHECKING, Any
 
-from . import check, graph, io, nn, ops, optim
+from . import check, graph, io, linalg, nn, ops, optim
 from . import gradients as _gradients  # noqa: F401 (importing it attaches Tensor.backward; hooks.py attaches its own)
 from .anomaly.detection import detect_anomaly
 from .check import gradcheck, gradgradcheck, numerical_gradient
@@ -41,9 +41,10 @@ if memory.wanted():
 
 __all__ = [
     "Tensor", "check", "checkpoint", "create_graph", "detect_anomaly", "get_default_dtype", "get_num_threads", "grad",
-    "gradcheck", "gradgradcheck", "graph", "hessian", "hvp", "io", "jacobian", "jvp", "linearize", "load",
-    "load_metadata", "manual_seed", "nn", "no_grad", "numerical_gradient", "ops", "optim", "primitive", "profile",
-    "record", "render", "save", "scope", "set_default_dtype", "set_num_threads", "tensor", "value_and_grad", "vjp",
+    "gradcheck", "gradgradcheck", "graph", "hessian", "hvp", "io", "jacobian", "jvp", "linalg", "linearize",
+    "load", "load_metadata", "manual_seed", "nn", "no_grad", "numerical_gradient", "ops", "optim", "primitive",
+    "profile", "record", "render", "save", "scope", "set_default_dtype", "set_num_threads", "tensor", "value_and_grad",
+    "vjp",
     *ops.__all__,
 ]  # fmt: skip
 

@@ -101,7 +101,7 @@ def explain(name: str, arguments: Iterable[tuple[str, Any]], error: Exception) -
     """
     met = ", ".join(f"{argument}: {describe(value)}" for argument, value in arguments)
     message = f"{name}({met}): {error}"
-    for kind in (np.exceptions.AxisError, IndexError, TypeError):
+    for kind in (np.exceptions.AxisError, np.linalg.LinAlgError, IndexError, TypeError):
         if isinstance(error, kind):
             return kind(message)
     return ValueError(message)

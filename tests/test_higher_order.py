@@ -178,8 +178,8 @@ def test_second_derivatives_of_powers_of_zero():
 
 THIRD = ["tanh", "divide", "power", "sigmoid", "gelu", "softmax", "log_softmax", "logsumexp", "var", "norm", "prod",
          "matmul", "einsum", "getitem", "conv2d", "cross_entropy", "rnn_step", "lstm_cell", "lstm_step", "rnn", "lstm",
-         "gru_step", "gru",
-         "temporal_softmax_loss", "mse_loss"]  # fmt: skip
+         "gru_step", "gru", "temporal_softmax_loss", "mse_loss", "solve", "inv", "det", "slogdet", "cholesky", "qr",
+         "eigh", "svd", "power_norm"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", THIRD)
@@ -192,7 +192,7 @@ def test_third_order_agrees_with_differences_of_the_second(name, data):
     floating = [i for i, x in enumerate(arrays) if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
     if not sum(arrays[i].size for i in floating) <= 30:
         return
-    function = getattr(module, "FUNCTIONS", {}).get(name, getattr(mg.ops, name))
+    function = getattr(module, "FUNCTIONS", {}).get(name) or getattr(mg.ops, name)
 
     def total(*points):
         moved = dict(zip(floating, points, strict=True))
@@ -310,6 +310,17 @@ def pytorch_lstm(torch, x, h, W):
 
 
 # name: a loss of a vector in minigrad, the same in PyTorch, and the vector
+def linear_algebra(lib, a, eye):
+    """What all of mg.linalg gives of a (3, 4), without the signs of vectors; the library is minigrad or PyTorch."""
+    S = a @ a.T + eye
+    w, vectors = lib.linalg.eigh(S)
+    U, s, Vh = lib.linalg.svd(a, full_matrices=False)
+    squares = (lib.linalg.qr(a)[1][0] ** 2 * U[0].sum() ** 2).sum() + (vectors[0] ** 2 * w + Vh[:, 0] ** 2 * s).sum()
+    solved = lib.linalg.solve(S, a)[0].sum() + lib.linalg.inv(S)[0, 1] * lib.linalg.det(S)
+    logs = lib.linalg.slogdet(S)[1] + lib.linalg.cholesky(S)[2].sum() + lib.linalg.svdvals(a)[1]
+    return squares + solved * logs
+
+
 FAMILIES = {
     "elementwise": (
         lambda x: (mg.exp(x) * mg.sin(x) / (1 + x * x) + mg.arctan2(x, x + 3.0) * mg.tanh(x[::-1])).sum(),
@@ -375,6 +386,11 @@ FAMILIES = {
         + torch.sin(
             torch.nn.functional.conv_transpose2d(x.reshape(1, 1, 3, 4), x[4:].reshape(1, 2, 2, 2), stride=2)
         ).sum(),
+        V[12],
+    ),
+    "linear algebra": (
+        lambda x: linear_algebra(mg, x.reshape(3, 4), np.eye(3)),
+        lambda torch, x: linear_algebra(torch, x.reshape(3, 4), torch.eye(3, dtype=x.dtype)),
         V[12],
     ),
     "recurrent": (

@@ -26,6 +26,7 @@ FLOORS = {
         "anomaly.fingerprints hooks primitives",
         "backward anomaly profiling.clocks ops.kernels",
         "ops profiling.session",
+        "linalg",
         "ops.protocols",
         "generic_backward nn optim",
         "higher_order batched_backward structures check.witnesses",

@@ -122,7 +122,7 @@ def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
 
 @prod.vjp
 def _(g: Any, needs: Any, x: Array, axis: Axis, keepdims: bool) -> Any:
-    return (_kept(g, axis, keepdims) * _product_of_others(single(x), axis),)
+    return (_kept(g, axis, keepdims) * product_of_others(single(x), axis),)
 
 
 @prod.vjp_on_tensors
@@ -160,7 +160,7 @@ def _reduced_last(x: Any, axis: Axis) -> tuple[Any, tuple[int, ...], list[int]]:
     return turned.reshape(*kept, math.prod(x.shape[i] for i in reduced)), turned.shape, order
 
 
-def _product_of_others(x: Array, axis: Axis) -> Array:
+def product_of_others(x: Array, axis: Axis) -> Array:
     """For each entry the product of all others that are reduced with it, without a division.
 
     The product of those before it times that of those after it, both by cumulative products.

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import ops
+from ... import linalg, ops
 from ...core import Tensor
 from ...overwrites import written
 from .operators import LOGICAL
@@ -27,8 +27,9 @@ _NAMES: list[str] = [name for name in vars(ops)["__all__"] if hasattr(np, name) 
 PRIMITIVE_OF: dict[Callable[..., Any], Callable[..., Any]] = {getattr(np, name): getattr(ops, name) for name in _NAMES}
 """From NumPy's function to minigrad's."""
 PRIMITIVE_OF |= {np.bitwise_and: LOGICAL["and"], np.bitwise_or: LOGICAL["or"], np.bitwise_xor: LOGICAL["xor"],
-                 np.invert: LOGICAL["invert"], np.linalg.norm: ops.norm}  # fmt: skip
+                 np.invert: LOGICAL["invert"]}  # fmt: skip
 PRIMITIVE_OF |= {np.amax: ops.max, np.amin: ops.min}
+PRIMITIVE_OF |= {getattr(np.linalg, name): getattr(linalg, name) for name in linalg.__all__ if hasattr(np.linalg, name)}
 
 # What gives the same for every array of a shape and dtype depends on no values.
 _OF_SHAPE = {np.shape: lambda x: x.shape, np.ndim: lambda x: x.ndim}
@@ -45,9 +46,8 @@ _ADVICE = {
     "add.reduce": "mg.sum", "multiply.reduce": "mg.prod", "maximum.reduce": "mg.max", "minimum.reduce": "mg.min",
     "add.accumulate": "mg.cumsum", "hstack": "mg.concatenate", "vstack": "mg.concatenate", "dstack": "mg.concatenate",
     "column_stack": "mg.stack or mg.concatenate", "append": "mg.concatenate", "block": "mg.concatenate",
-    "linalg.norm": "mg.norm, which measures vectors", "log2": "mg.log(x) / math.log(2)",
+    "linalg.eigvalsh": "mg.linalg.eigh(x).eigenvalues", "log2": "mg.log(x) / math.log(2)",
     "log10": "mg.log(x) / math.log(10)", "exp2": "2 ** x", "hypot": "mg.norm of a stack",
-    "trace": "mg.diagonal and mg.sum",
     "average": "mg.mean, or a sum of products", "inner": "mg.einsum", "vdot": "mg.einsum", "take": "x[indices]",
     "nansum": "mg.where and mg.sum", "ptp": "mg.max and mg.min", "array_split": "mg.split", "rollaxis": "mg.moveaxis",
     "fliplr": "mg.flip", "flipud": "mg.flip", "atleast_1d": "mg.reshape", "atleast_2d": "mg.reshape",
@@ -132,18 +132,9 @@ def _translated(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[l
         elif parameter.name in given and given[parameter.name] is not parameter.default:
             options[_RENAMED.get(parameter.name, parameter.name)] = given[parameter.name]
     unknown = next((name for name in options if name not in known), "")
-    if function is np.linalg.norm and not _is_of_vectors(given[first], **options):
-        unknown = "?"
     if function is np.where and len(options) < 2:
         unknown = "?"
     return [given[first]], options, unknown
-
-
-def _is_of_vectors(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> bool:
-    """Whether a norm is the same for matrices as for vectors of their entries."""
-    if ord is None:
-        return True
-    return ord in (1, 2, np.inf) and ((axis is not None and np.ndim(axis) == 0) or np.ndim(x) == 1)
 
 
 def _refuse_tracked(name: str, values: Any, option: str) -> None:

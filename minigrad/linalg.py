@@ -1,0 +1,42 @@
+"""Linear algebra by NumPy's names: ``mg.linalg.solve(a, b)`` is ``np.linalg.solve(a, b)`` with a gradient.
+
+Signatures, stacks of matrices and named results are NumPy's, and so NumPy's own functions find these when they are
+called on tensors. Errors about matrices are ``np.linalg.LinAlgError``, which is a ValueError.
+
+>>> import minigrad as mg
+>>> a = mg.tensor([[2.0, 1.0], [1.0, 4.0]], requires_grad=True)
+>>> mg.linalg.slogdet(a).logabsdet.backward()  # whose gradient is the inverse, transposed
+>>> a.grad.round(3)
+array([[ 0.571, -0.143],
+       [-0.143,  0.286]], dtype=float32)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .core import Tensor
+from .ops import matrices
+from .ops.decompositions import EighResult, QRResult, SVDResult, cholesky, eigh, qr, svd, svdvals
+from .ops.matrices import SlogdetResult, det, inv, kron, slogdet, solve
+from .ops.norms import norm
+
+__all__ = [
+    "EighResult", "QRResult", "SVDResult", "SlogdetResult", "cholesky", "det", "eigh", "inv", "kron", "norm", "qr",
+    "slogdet", "solve", "svd", "svdvals", "trace",
+]  # fmt: skip
+
+
+def trace(x: Any, *, offset: int = 0) -> Tensor:
+    """The sum over the diagonal of each matrix of x (…, M, N): (…). Of other axes it is `minigrad.ops.trace`.
+
+    Args:
+        offset: 0 for the main diagonal, above it if positive, below it if negative.
+
+    Raises:
+        ValueError: if x has fewer than two axes.
+
+    >>> trace([[[1.0, 2.0], [3.0, 4.0]]], offset=1)
+    tensor([2.])
+    """
+    return matrices.trace(x, offset, -2, -1)
