@@ -81,6 +81,12 @@ EXACT = {
     ),
     "max": (lambda x: mg.max(of_x(lambda x: x**4, lambda x: x)(x)), X**4, (2, -1)),
     "cumsum": (lambda x: mg.cumsum(of_x(lambda x: x, lambda x: x**2)(x))[1] ** 3, (X + X**2) ** 3, CENTRE),
+    "cumprod": (
+        lambda x: mg.cumprod(of_x(lambda x: x, lambda x: x**2, lambda x: x - 1)(x)).sum(), X + X**3 + X**3 * (X - 1),
+        (0, 0.3, 1, -2),
+    ),
+    "sort": (lambda x: (mg.sort(of_x(lambda x: x**3, lambda x: x)(x)) ** 2)[1], X**6, (2, 1.5)),
+    "topk": (lambda x: (mg.topk(of_x(lambda x: x**3, lambda x: x)(x), 1, largest=False)[0] ** 2)[0], X**2, (2, 1.5)),
     "matmul": (lambda x: (MATRIX(x) @ of_x(lambda x: x, lambda x: x**3)(x))[0], X**2 + X**5, CENTRE),
     "einsum": (
         lambda x: mg.einsum("ii,ij->", MATRIX(x), MATRIX(x)), X * (X + X**2) + X * (2 * X + 1), (0, 0.3, -2),
