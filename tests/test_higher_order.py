@@ -356,6 +356,27 @@ FAMILIES = {
         ).sum(),
         V[12],
     ),
+    "ordering and cumulative products": (
+        lambda x: (mg.cumprod(x.reshape(3, 4), 1) * mg.sort(x.reshape(3, 4), 0) ** 2).sum()
+        + (mg.topk(mg.sin(x), 5)[0] * mg.topk(x, 5, largest=False)[0] ** 2).sum(),
+        lambda torch, x: (torch.cumprod(x.reshape(3, 4), 1) * torch.sort(x.reshape(3, 4), 0)[0] ** 2).sum()
+        + (torch.topk(torch.sin(x), 5)[0] * torch.topk(x, 5, largest=False)[0] ** 2).sum(),
+        V[12],
+    ),
+    "padding and resizing": (
+        lambda x: (mg.pad(x.reshape(1, 1, 3, 4), ((0, 0), (0, 0), (1, 2), (3, 0)), "reflect") ** 3).sum()
+        + (mg.sin(mg.upsample(x.reshape(1, 3, 2, 2), 3, "bilinear")) * mg.upsample(x.reshape(1, 3, 2, 2), 3)).sum()
+        + (mg.adaptive_avg_pool2d(x.reshape(1, 1, 3, 4), (2, 3)) ** 3).sum()
+        + (mg.pixel_unshuffle(x.reshape(1, 3, 2, 2), 2)[0, 1:, 0, 0] ** 2 * x[:11]).sum(),
+        lambda torch, x: (torch.nn.functional.pad(x.reshape(1, 1, 3, 4), (3, 0, 1, 2), "reflect") ** 3).sum()
+        + (
+            torch.sin(torch.nn.functional.interpolate(x.reshape(1, 3, 2, 2), scale_factor=3, mode="bilinear"))
+            * torch.nn.functional.interpolate(x.reshape(1, 3, 2, 2), scale_factor=3)
+        ).sum()
+        + (torch.nn.functional.adaptive_avg_pool2d(x.reshape(1, 1, 3, 4), (2, 3)) ** 3).sum()
+        + (torch.nn.functional.pixel_unshuffle(x.reshape(1, 3, 2, 2), 2)[0, 1:, 0, 0] ** 2 * x[:11]).sum(),
+        V[12],
+    ),
     "lookup": (
         lambda x: (mg.tanh(mg.embedding(WORDS, x.reshape(3, 4))) ** 2).sum(),
         lambda torch, x: (torch.tanh(torch.nn.functional.embedding(torch.tensor(WORDS), x.reshape(3, 4))) ** 2).sum(),

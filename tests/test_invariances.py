@@ -304,10 +304,10 @@ LINEAR: dict[str, list[tuple[Any, list[Any]]]] = {
 NOT_LINEAR = {
     "absolute", "arccos", "arcsin", "arctan", "arctan2", "binary_cross_entropy_with_logits", "clip", "cos", "cosh",
     "cross_entropy", "cumprod", "elu", "erf", "exp", "expm1", "gelu", "leaky_relu", "log", "log1p", "log_softmax",
-    "logaddexp", "logsumexp", "lstm", "lstm_cell", "lstm_slopes", "lstm_step", "max", "max_pool2d", "maximum", "min",
-    "minimum", "mse_loss", "norm", "normal_cdf", "power", "prod", "pull_through_time", "reciprocal", "relu", "rnn", "rnn_step",
-    "sigmoid", "silu", "sin", "sinh", "softmax", "softplus", "sort", "sqrt", "square", "std", "tan", "tanh",
-    "temporal_softmax_loss", "topk", "var",
+    "logaddexp", "logsumexp", "lstm", "lstm_cell", "lstm_slopes", "lstm_step", "max", "max_pool2d", "maximum",
+    "min", "minimum", "mse_loss", "norm", "normal_cdf", "power", "prod", "pull_through_time", "reciprocal", "relu",
+    "rnn", "rnn_step", "sigmoid", "silu", "sin", "sinh", "softmax", "softplus", "sort", "sqrt", "square", "std",
+    "tan", "tanh", "temporal_softmax_loss", "topk", "var",
 }  # fmt: skip
 
 

@@ -116,11 +116,10 @@ class ModuleList(_Container):
         return iter(list(self._held().values()))
 
     def __getitem__(self, index: int | slice) -> Any:
-        found = list(self)[index]
         if not isinstance(index, slice):
-            return found
+            return list(self)[index]
         part = ModuleList()
-        vars(part).update((str(i), module) for i, module in enumerate(found))
+        vars(part).update((str(i), module) for i, module in enumerate(list(self)[index]))
         return part  # its modules keep their names in scopes: nothing was assigned
 
     def __setitem__(self, index: int, module: Module) -> None:

@@ -65,13 +65,13 @@ def _(g: Array, needs: Any, x: Array, y: Array, axis: int | None) -> Any:
 def _pull(g: Array, x: Array, y: Array) -> Array:
     """The cotangent of x along the last axis, by the quotient; g may have axes in front that x and y lack."""
     if y.all():
-        return _sums_from_the_end(g * y) / x  # type: ignore[no-any-return]
+        return _sums_from_the_end(g * y) / x
     return _pull_through_zeros(g, x, y)
 
 
 def _sums_from_the_end(terms: Array) -> Array:
     """For each entry of the last axis the sum of it and all later ones."""
-    return np.cumsum(terms[..., ::-1], axis=-1)[..., ::-1]  # type: ignore[no-any-return]
+    return np.cumsum(terms[..., ::-1], axis=-1)[..., ::-1]
 
 
 def _pull_through_zeros(g: Array, x: Array, y: Array) -> Array:

@@ -119,7 +119,7 @@ def _first(x: Array, k: int, largest: bool) -> Array:
         return np.zeros((*x.shape[:-1], k), np.int64)
     chosen = _chosen(x, k, largest)
     order = _ranked(np.take_along_axis(x, chosen, -1), largest)
-    return np.take_along_axis(chosen, order, -1)
+    return np.take_along_axis(chosen, order, -1)  # type: ignore[no-any-return]
 
 
 def _ranked(x: Array, largest: bool) -> Array:
