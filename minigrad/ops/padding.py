@@ -112,7 +112,7 @@ def _borders(mode: str, widths: Widths, shape: tuple[int, ...]) -> Iterator[tupl
             yield (*whole, places, *inside[axis + 1 :]), (*whole, sources, *inside[axis + 1 :])
 
 
-def _borders_of_axis(mode: str, before: int, n: int, after: int) -> Iterator[tuple[slice, Array]]:
+def _borders_of_axis(mode: str, before: int, n: int, after: int) -> Iterator[tuple[slice, slice]]:
     """Along one axis, from the edges outwards: pieces of the border, and their sources, in the padded array."""
     if mode == "edge" or n == 1:
         pieces = [(-before, 0, np.array([0])), (n, n + after, np.array([n - 1]))]
@@ -123,7 +123,14 @@ def _borders_of_axis(mode: str, before: int, n: int, after: int) -> Iterator[tup
         pieces = [(start, end, _SOURCES[mode](np.arange(start, end), n)) for start, end in cuts]
     for start, end, sources in pieces:
         if start < end:
-            yield slice(before + start, before + end), before + sources
+            yield slice(before + start, before + end), _as_slice(before + sources)
+
+
+def _as_slice(places: Array) -> slice:
+    """Places that ascend or descend one by one."""
+    step = -1 if len(places) > 1 and places[1] < places[0] else 1
+    end = int(places[-1]) + step
+    return slice(int(places[0]), end if end >= 0 else None, step)
 
 
 @pad.vjp
@@ -137,9 +144,10 @@ def _folded(g: Array, mode: str, widths: Widths, shape: tuple[int, ...]) -> Arra
     """The transpose of padding: what came to a border is added to where it was taken from."""
     d = np.array(single(g))
     for places, sources in reversed(list(_borders(mode, widths, shape))):
-        part = d[places]
-        axis = next(i for i, source in enumerate(sources) if isinstance(source, np.ndarray))
-        d[sources] += part.sum(axis, keepdims=True) if len(sources[axis]) < part.shape[axis] else part
+        into, part = d[sources], d[places]  # views
+        for axis, (one, several) in enumerate(zip(into.shape, part.shape, strict=True)):
+            part = part.sum(axis, keepdims=True) if one < several else part
+        into += part
     return d[_inside(widths, shape)]
 
 

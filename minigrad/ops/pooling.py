@@ -208,21 +208,20 @@ def _bins(n: int, m: int) -> list[tuple[int, int]]:
 
 
 def _bin_means(x: Array, size: Size) -> Array:
-    """The mean of each bin, wide: sums of rows, then of the columns of these."""
-    n, c, height, width = x.shape
+    """The mean of each bin, wide: of rows, and then of the columns of these."""
     x = single(x)
     if size == (1, 1):
         return np.mean(x, axis=(2, 3), keepdims=True)  # type: ignore[no-any-return]
-    rows, y = np.empty((n, c, size[0], width), x.dtype), np.empty((n, c, *size), x.dtype)
-    for i, (start, end) in enumerate(_bins(height, size[0])):
-        np.sum(x[:, :, start:end], axis=2, out=rows[:, :, i])
-        rows[:, :, i] /= end - start
-    for j, (start, end) in enumerate(_bins(width, size[1])):
-        total = rows[..., start].copy()  # NumPy adds columns faster than it sums along a short axis
-        for column in range(start + 1, end):
-            total += rows[..., column]
-        y[..., j] = total / (end - start)
-    return y
+    for axis, m in zip((2, 3), size, strict=True):
+        y = np.empty((*x.shape[:axis], m, *x.shape[axis + 1 :]), x.dtype)
+        into, pixels = np.moveaxis(y, axis, 0), np.moveaxis(x, axis, 0)
+        for i, (start, end) in enumerate(_bins(len(pixels), m)):
+            total = pixels[start].copy()  # NumPy adds slices faster than it sums along a short axis
+            for pixel in pixels[start + 1 : end]:
+                total += pixel
+            np.divide(total, end - start, out=into[i])
+        x = y
+    return x
 
 
 @adaptive_avg_pool2d.vjp
@@ -232,16 +231,18 @@ def _(g: Any, needs: Any, shape: tuple[int, ...], size: Size) -> Any:
 
 def _spread_bins(g: Array, shape: tuple[int, ...]) -> Array:
     """The transpose of :func:`_bin_means`: each bin's cotangent in equal parts to its pixels."""
-    n, c, height, width = shape
     g = single(g)
     if g.shape[2:] == (1, 1):
-        return np.broadcast_to(g / (height * width), shape)
-    rows, d = np.zeros((n, c, g.shape[2], width), g.dtype), np.zeros(shape, g.dtype)
-    for j, (start, end) in enumerate(_bins(width, g.shape[3])):
-        rows[..., start:end] += g[..., j, None] / (end - start)
-    for i, (start, end) in enumerate(_bins(height, g.shape[2])):
-        d[:, :, start:end] += rows[:, :, i, None] / (end - start)
-    return d
+        return np.broadcast_to(g / (shape[2] * shape[3]), shape)
+    for axis in (3, 2):
+        d = np.zeros((*g.shape[:axis], shape[axis], *g.shape[axis + 1 :]), g.dtype)
+        pixels, bins = np.moveaxis(d, axis, 0), np.moveaxis(g, axis, 0)
+        for cotangent, (start, end) in zip(bins, _bins(shape[axis], len(bins)), strict=True):
+            share = cotangent / (end - start)
+            for pixel in pixels[start:end]:
+                pixel += share
+        g = d
+    return g
 
 
 @adaptive_avg_pool2d.batched_vjp

@@ -69,7 +69,7 @@ def _enlarged(x: Array, factors: Size, mode: str) -> Array:
     if mode == "nearest":
         return _repeated(x, factors)
     x = single(x)
-    for axis, r in zip((2, 3), factors, strict=True):
+    for axis, r in zip((3, 2), factors[::-1], strict=True):  # strided columns while there are few
         if r > 1:
             x = _interpolated(x, axis, r)
     return x
@@ -87,7 +87,7 @@ def _gathered(g: Array, factors: Size, mode: str) -> Array:
     g = single(g)
     if mode == "nearest":
         return _sums_of_blocks(g, factors)
-    for axis, r in zip((3, 2), factors[::-1], strict=True):
+    for axis, r in zip((2, 3), factors, strict=True):
         if r > 1:
             g = _interpolated_back(g, axis, r)
     return g
@@ -128,10 +128,10 @@ def _interpolated(x: Array, axis: int, r: int) -> Array:
     n, lead = x.shape[axis], (slice(None),) * axis
     y = np.empty((*x.shape[:axis], n * r, *x.shape[axis + 1 :]), x.dtype)
     for p, ((weight, *_), *others) in _parts(r, n) if n else ():
-        pixels = y[(*lead, slice(p, None, r))]
-        np.multiply(x, weight, out=pixels)
+        pixels = weight * x
         for weight, places, sources in others:
             pixels[(*lead, places)] += weight * x[(*lead, sources)]
+        y[(*lead, slice(p, None, r))] = pixels
     return y
 
 

@@ -95,6 +95,16 @@ def test_topk_of_many_with_ties_at_the_bound(largest):
         np.testing.assert_array_equal(found, row[chosen])
 
 
+@pytest.mark.parametrize("digits", [1, 3, 9])
+def test_many_with_all_ties_some_and_few(digits):
+    """The quick sort is put right, or left for the stable one."""
+    x = np.round(np.random.default_rng(0).standard_normal((50, 400)), digits).astype(np.float32)
+    x[3, 5:9] = np.nan
+    x[4, :2] = 0.0, -0.0
+    for axis in (0, 1):
+        np.testing.assert_array_equal(mg.ops.argsort(x, axis).data, np.argsort(x, axis, stable=True))
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_agrees_with_pytorch(name):
     if name == "sort":

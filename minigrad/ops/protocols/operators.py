@@ -64,7 +64,7 @@ for _name, _function in {
     "cumprod": cumulative.cumprod, "argsort": ordering.argsort, "sort": ordering.sort,
     "astype": selection.astype, "clip": selection.clip, "round": selection.round,
     "ravel": shaping.ravel, "repeat": shaping.repeat, "squeeze": shaping.squeeze, "swapaxes": shaping.swapaxes,
-    "diagonal": indexing.diagonal, "dot": products.dot, "__getitem__": indexing.getitem,
+    "diagonal": indexing.diagonal, "__getitem__": indexing.getitem,
 }.items():  # fmt: skip
     setattr(Tensor, _name, _function)
 
@@ -88,6 +88,7 @@ def _flatten(self: Tensor) -> Any:
     return shaping.ravel(_copy(self))
 
 
+Tensor.dot = products.dot  # type: ignore[method-assign]
 Tensor.copy = _copy  # type: ignore[method-assign]
 Tensor.flatten = _flatten  # type: ignore[method-assign]
 Tensor.reshape = _reshape  # type: ignore[method-assign]
