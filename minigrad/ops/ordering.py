@@ -130,7 +130,7 @@ def _first(x: Array, k: int, largest: bool) -> Array:
         return np.zeros((*x.shape[:-1], k), np.int64)
     chosen = _chosen(x, k, largest)
     order = _ranked(np.take_along_axis(x, chosen, -1), largest)
-    return np.take_along_axis(chosen, order, -1)  # type: ignore[no-any-return]
+    return np.take_along_axis(chosen, order, -1)
 
 
 def _ranked(x: Array, largest: bool) -> Array:
@@ -156,7 +156,7 @@ def _chosen(x: Array, k: int, largest: bool) -> Array:
         tied = x == bound
         spare = k - np.count_nonzero(mask & ~tied, axis=-1, keepdims=True)
         mask &= ~tied | (np.cumsum(tied, axis=-1) <= spare)
-    return (np.flatnonzero(mask) % n).reshape(*x.shape[:-1], k)
+    return (np.flatnonzero(mask) % n).reshape(*x.shape[:-1], k)  # type: ignore[no-any-return]
 
 
 @topk.vjp

@@ -88,7 +88,7 @@ def _flatten(self: Tensor) -> Any:
     return shaping.ravel(_copy(self))
 
 
-Tensor.dot = products.dot  # type: ignore[method-assign]
+Tensor.dot = products.dot  # type: ignore[assignment]
 Tensor.copy = _copy  # type: ignore[method-assign]
 Tensor.flatten = _flatten  # type: ignore[method-assign]
 Tensor.reshape = _reshape  # type: ignore[method-assign]
