@@ -81,6 +81,12 @@ EXACT = {
     ),
     "max": (lambda x: mg.max(of_x(lambda x: x**4, lambda x: x)(x)), X**4, (2, -1)),
     "cumsum": (lambda x: mg.cumsum(of_x(lambda x: x, lambda x: x**2)(x))[1] ** 3, (X + X**2) ** 3, CENTRE),
+    "cumprod": (
+        lambda x: mg.cumprod(of_x(lambda x: x, lambda x: x**2, lambda x: x - 1)(x)).sum(), X + X**3 + X**3 * (X - 1),
+        (0, 0.3, 1, -2),
+    ),
+    "sort": (lambda x: (mg.sort(of_x(lambda x: x**3, lambda x: x)(x)) ** 2)[1], X**6, (2, 1.5)),
+    "topk": (lambda x: (mg.topk(of_x(lambda x: x**3, lambda x: x)(x), 1, largest=False)[0] ** 2)[0], X**2, (2, 1.5)),
     "matmul": (lambda x: (MATRIX(x) @ of_x(lambda x: x, lambda x: x**3)(x))[0], X**2 + X**5, CENTRE),
     "einsum": (
         lambda x: mg.einsum("ii,ij->", MATRIX(x), MATRIX(x)), X * (X + X**2) + X * (2 * X + 1), (0, 0.3, -2),
@@ -360,6 +366,27 @@ FAMILIES = {
         lambda torch, x: (
             torch.cat([x.reshape(3, 4).T.reshape(12), x.flip(0)])[torch.tensor([0, 0, 5, 20])] ** 3
         ).sum(),
+        V[12],
+    ),
+    "ordering and cumulative products": (
+        lambda x: (mg.cumprod(x.reshape(3, 4), 1) * mg.sort(x.reshape(3, 4), 0) ** 2).sum()
+        + (mg.topk(mg.sin(x), 5)[0] * mg.topk(x, 5, largest=False)[0] ** 2).sum(),
+        lambda torch, x: (torch.cumprod(x.reshape(3, 4), 1) * torch.sort(x.reshape(3, 4), 0)[0] ** 2).sum()
+        + (torch.topk(torch.sin(x), 5)[0] * torch.topk(x, 5, largest=False)[0] ** 2).sum(),
+        V[12],
+    ),
+    "padding and resizing": (
+        lambda x: (mg.pad(x.reshape(1, 1, 3, 4), ((0, 0), (0, 0), (1, 2), (3, 0)), "reflect") ** 3).sum()
+        + (mg.sin(mg.upsample(x.reshape(1, 3, 2, 2), 3, "bilinear")) * mg.upsample(x.reshape(1, 3, 2, 2), 3)).sum()
+        + (mg.adaptive_avg_pool2d(x.reshape(1, 1, 3, 4), (2, 3)) ** 3).sum()
+        + (mg.pixel_unshuffle(x.reshape(1, 3, 2, 2), 2)[0, 1:, 0, 0] ** 2 * x[:11]).sum(),
+        lambda torch, x: (torch.nn.functional.pad(x.reshape(1, 1, 3, 4), (3, 0, 1, 2), "reflect") ** 3).sum()
+        + (
+            torch.sin(torch.nn.functional.interpolate(x.reshape(1, 3, 2, 2), scale_factor=3, mode="bilinear"))
+            * torch.nn.functional.interpolate(x.reshape(1, 3, 2, 2), scale_factor=3)
+        ).sum()
+        + (torch.nn.functional.adaptive_avg_pool2d(x.reshape(1, 1, 3, 4), (2, 3)) ** 3).sum()
+        + (torch.nn.functional.pixel_unshuffle(x.reshape(1, 3, 2, 2), 2)[0, 1:, 0, 0] ** 2 * x[:11]).sum(),
         V[12],
     ),
     "lookup": (

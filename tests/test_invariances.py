@@ -245,6 +245,7 @@ def fixed(shape: Any, dtype: Any) -> Any:
 # name of the primitive -> calls (function of the linear inputs, their shapes); dtype is that of the constants
 LINEAR: dict[str, list[tuple[Any, list[Any]]]] = {
     "add": [(lambda d, a, b: a + b, [X34, (4,)])],
+    "adaptive_avg_pool2d": [(lambda d, x, m=m: ops.adaptive_avg_pool2d(x, m), [IMAGES]) for m in (1, (2, 4), 7)],
     "affine": [(lambda d, x, b: ops.affine(x, fixed((4, 5), d), b), [X234, (5,)])],
     "astype": [(lambda d, x: ops.astype(x, np.float64), [X34])],
     "avg_pool2d": [(lambda d, x, o=o: ops.avg_pool2d(x, **o), [IMAGES])
@@ -274,8 +275,10 @@ LINEAR: dict[str, list[tuple[Any, list[Any]]]] = {
     "multiply": [(lambda d, x: x * fixed(X34, d), [X234])],
     "negative": [(lambda d, x: -x, [X34])],
     "nll_loss": [(lambda d, x, r=r: ops.nll_loss(x, [0, 3, 3], r, 0), [X34]) for r in ("mean", "sum", "none")],
-    "pad": [(lambda d, x: ops.pad(x, ((1, 2), (0, 3))), [X34])],
+    "pad": [(lambda d, x, mode=mode: ops.pad(x, ((1, 2), (0, 9)), mode), [X34])
+            for mode in ("constant", "edge", "reflect", "symmetric", "wrap")],
     "pixel_shuffle": [(lambda d, x: ops.pixel_shuffle(x, 2), [IMAGES])],
+    "pixel_unshuffle": [(lambda d, x: ops.pixel_unshuffle(x, 2), [(2, 3, 4, 6)])],
     "put": [(lambda d, x, v: ops.put(x, [2, 0, 2], v), [X34, X34])],
     "ravel": [(lambda d, x: ops.ravel(x), [X34])],
     "repeat": [(lambda d, x, n=n: ops.repeat(x, n, 1), [X34]) for n in (3, [1, 0, 2, 4])],
@@ -294,16 +297,18 @@ LINEAR: dict[str, list[tuple[Any, list[Any]]]] = {
     "transpose": [(lambda d, x: ops.transpose(x, (2, 0, 1)), [X234])],
     "tril": [(lambda d, x: ops.tril(x, 1), [X234])],
     "triu": [(lambda d, x: ops.triu(x, -1), [X234])],
+    "upsample": [(lambda d, x, mode=mode: ops.upsample(x, (2, 3), mode), [IMAGES]) for mode in ("nearest", "bilinear")],
     "where": [(lambda d, x, y: ops.where(fixed(X34, d) > 0, x, y), [X34, (4,)])],
 }  # fmt: skip
 
 NOT_LINEAR = {
     "absolute", "arccos", "arcsin", "arctan", "arctan2", "binary_cross_entropy_with_logits", "clip", "cos", "cosh",
-    "cross_entropy", "elu", "erf", "exp", "expm1", "gelu", "gru", "gru_step", "leaky_relu", "log", "log1p",
-    "log_softmax", "logaddexp", "logsumexp", "lstm", "lstm_cell", "lstm_slopes", "lstm_step", "max", "max_pool2d",
-    "maximum", "min", "minimum", "mse_loss", "norm", "normal_cdf", "power", "prod", "pull_gru_through_time",
-    "pull_through_time", "reciprocal", "relu", "rnn", "rnn_step", "sigmoid", "silu", "sin", "sinh", "softmax",
-    "softplus", "sqrt", "square", "std", "tan", "tanh", "temporal_softmax_loss", "var",
+    "cross_entropy", "cumprod", "elu", "erf", "exp", "expm1", "gelu", "gru", "gru_step", "leaky_relu", "log",
+    "log1p", "log_softmax", "logaddexp", "logsumexp", "lstm", "lstm_cell", "lstm_slopes", "lstm_step", "max",
+    "max_pool2d", "maximum", "min", "minimum", "mse_loss", "norm", "normal_cdf", "power", "prod",
+    "pull_gru_through_time", "pull_through_time", "reciprocal", "relu", "rnn", "rnn_step", "sigmoid", "silu", "sin",
+    "sinh", "softmax", "softplus", "sort", "sqrt", "square", "std", "tan", "tanh", "temporal_softmax_loss", "topk",
+    "var",
 }  # fmt: skip
 
 

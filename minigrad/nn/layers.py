@@ -1,4 +1,4 @@
-"""Layers. All are batch first: N batch, T steps, D input, H hidden, C and F channels.
+"""Layers with weights, and dropout. All are batch first: N batch, T steps, D input, H hidden, C and F channels.
 
 Weights multiply from the right: ``Linear`` computes x W + b with W of shape (in, out). PyTorch keeps
 the transpose, and orders an LSTM's gates i f g o where minigrad has i f o g.
@@ -17,7 +17,7 @@ page names; biases are then 0 at first, but for an LSTM's forget gate.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ from . import init
 from .module import Module
 from .parameters import Parameter
 
-__all__ = ["Conv2d", "Dropout", "Embedding", "Linear", "ReLU", "Sequential", "Sigmoid", "Tanh"]
+__all__ = ["Conv2d", "Dropout", "Embedding", "Linear"]
 
 
 def positive(layer: str, **sizes: Any) -> None:
@@ -212,77 +212,3 @@ class Dropout(Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
-
-
-class Sequential(Module):
-    """Modules called one after the other, each on the result of the one before; named 0, 1, 2, ...
-
-    Has ``len``, iteration, and indexing: a number gives a module, a slice a Sequential of the same modules under the
-    same names, as in PyTorch.
-
-    Raises:
-        TypeError: if an argument is no module.
-
-    >>> Sequential(Linear(2, 3), Tanh())
-    Sequential(
-      (0): Linear(in_features=2, out_features=3, bias=True)
-      (1): Tanh()
-    )
-    """
-
-    def __init__(self, *modules: Module) -> None:
-        for i, module in enumerate(modules):
-            if not isinstance(module, Module):
-                raise TypeError(f"Sequential: argument {i} must be a module, not {type(module).__name__}")
-            setattr(self, str(i), module)
-
-    def forward(self, x: Any) -> Any:
-        for module in self:
-            x = module(x)
-        return x
-
-    def __iter__(self) -> Iterator[Module]:
-        return iter([value for name, value in vars(self).items() if name.isdecimal()])
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-    def __getitem__(self, index: int | slice) -> Any:
-        if not isinstance(index, slice):
-            return list(self)[index]
-        part = Sequential()
-        vars(part).update([(name, value) for name, value in vars(self).items() if name.isdecimal()][index])
-        return part  # its modules keep their names, and so the original its scopes: nothing was assigned
-
-
-class ReLU(Module):
-    """max(x, 0), entry by entry.
-
-    >>> ReLU()([-1.0, 2.0])
-    tensor([0., 2.])
-    """
-
-    def forward(self, x: Any) -> Tensor:
-        return ops.relu(x)  # type: ignore[no-any-return]
-
-
-class Tanh(Module):
-    """tanh(x), entry by entry.
-
-    >>> Tanh()([0.0])
-    tensor([0.])
-    """
-
-    def forward(self, x: Any) -> Tensor:
-        return ops.tanh(x)  # type: ignore[no-any-return]
-
-
-class Sigmoid(Module):
-    """1 / (1 + exp(-x)), entry by entry.
-
-    >>> Sigmoid()([0.0])
-    tensor([0.5])
-    """
-
-    def forward(self, x: Any) -> Tensor:
-        return ops.sigmoid(x)  # type: ignore[no-any-return]

@@ -3,17 +3,20 @@
 from .protocols import operators as _operators  # noqa: F401 (importing it attaches operators to Tensor)
 from .activations import dropout, elu, erf, gelu, leaky_relu, normal_cdf, relu, sigmoid, silu, softplus
 from .convolution import conv2d, conv_transpose2d
+from .cumulative import cumprod
 from .elementwise import (
     absolute, add, arccos, arcsin, arctan, arctan2, cos, cosh, divide, exp, expm1, log, log1p, logaddexp, multiply,
     negative, power, reciprocal, sin, sinh, sqrt, square, subtract, tan, tanh,
 )  # fmt: skip
 from .elementwise import absolute as abs
-from .indexing import diagonal, getitem, put, take_along_axis, tril, triu
+from .indexing import diag, diagonal, getitem, put, take_along_axis, tril, triu
 from .linear import linear_map
 from .lookup import embedding, one_hot
 from .losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
 from .matrices import kron, trace
-from .pooling import avg_pool2d, max_pool2d, pixel_shuffle
+from .ordering import argsort, sort, topk
+from .padding import pad
+from .pooling import adaptive_avg_pool2d, avg_pool2d, max_pool2d, pixel_shuffle, pixel_unshuffle
 from .products import affine, dot, einsum, matmul, outer, tensordot
 from .recurrent_gru import gru, gru_step
 from .recurrent_lstm import lstm, lstm_cell, lstm_step
@@ -21,12 +24,13 @@ from .recurrent_rnn import rnn, rnn_step
 from .reductions import (
     all, any, argmax, argmin, cumsum, log_softmax, logsumexp, max, mean, min, norm, prod, softmax, std, sum, var,
 )  # fmt: skip
+from .resampling import upsample
 from .selection import (
     astype, ceil, clip, equal, floor, greater, greater_equal, isfinite, isnan, less, less_equal, logical_and,
-    logical_not, logical_or, logical_xor, maximum, minimum, not_equal, sign, where,
+    logical_not, logical_or, logical_xor, maximum, minimum, not_equal, round, sign, where,
 )  # fmt: skip
 from .shaping import (
-    broadcast_to, concatenate, expand_dims, flip, moveaxis, pad, ravel, repeat, reshape, roll, split, squeeze, stack,
+    broadcast_to, concatenate, expand_dims, flip, moveaxis, ravel, repeat, reshape, roll, split, squeeze, stack,
     swapaxes, tile, transpose,
 )  # fmt: skip
 from .temporal import temporal_affine, temporal_softmax_loss
@@ -34,18 +38,25 @@ from .temporal import temporal_affine, temporal_softmax_loss
 __all__ = [
     # activations
     "dropout", "elu", "erf", "gelu", "leaky_relu", "normal_cdf", "relu", "sigmoid", "silu", "softplus",
-    # convolution and pooling
-    "avg_pool2d", "conv2d", "conv_transpose2d", "max_pool2d", "pixel_shuffle",
+    # convolution, pooling and resampling
+    "adaptive_avg_pool2d", "avg_pool2d", "conv2d", "conv_transpose2d", "max_pool2d", "pixel_shuffle",
+    "pixel_unshuffle", "upsample",
+    # cumulative products
+    "cumprod",
     # elementwise
     "abs", "absolute", "add", "arccos", "arcsin", "arctan", "arctan2", "cos", "cosh", "divide", "exp", "expm1",
     "log", "log1p", "logaddexp", "multiply", "negative", "power", "reciprocal", "sin", "sinh", "sqrt", "square",
     "subtract", "tan", "tanh",
     # indexing
-    "diagonal", "getitem", "put", "take_along_axis", "tril", "triu",
+    "diag", "diagonal", "getitem", "put", "take_along_axis", "tril", "triu",
     # linear maps by functions
     "linear_map",
     # lookup and losses
     "binary_cross_entropy_with_logits", "cross_entropy", "embedding", "mse_loss", "nll_loss", "one_hot",
+    # ordering
+    "argsort", "sort", "topk",
+    # padding
+    "pad",
     # products, and traces
     "affine", "dot", "einsum", "kron", "matmul", "outer", "tensordot", "trace",
     # recurrent
@@ -55,9 +66,10 @@ __all__ = [
     "softmax", "std", "sum", "var",
     # selection
     "astype", "ceil", "clip", "equal", "floor", "greater", "greater_equal", "isfinite", "isnan", "less", "less_equal",
-    "logical_and", "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "not_equal", "sign", "where",
+    "logical_and", "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "not_equal", "round", "sign",
+    "where",
     # shaping
-    "broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "pad", "ravel", "repeat", "reshape", "roll",
+    "broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "ravel", "repeat", "reshape", "roll",
     "split", "squeeze", "stack", "swapaxes", "tile", "transpose",
     # temporal
     "temporal_affine", "temporal_softmax_loss",

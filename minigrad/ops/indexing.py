@@ -21,7 +21,7 @@ from .kernels.numerics import widened
 from .kernels.rows import sum_rows
 from .linear import mapped
 
-__all__ = ["diagonal", "getitem", "put", "take_along_axis", "tril", "triu"]
+__all__ = ["diag", "diagonal", "getitem", "put", "take_along_axis", "tril", "triu"]
 
 
 def _unwrap(index: Any) -> Any:
@@ -344,3 +344,29 @@ def _(g: Any, needs: Any, shape: tuple[int, ...], offset: int, axis1: int, axis2
 def _(g: Array, needs: Any, shape: tuple[int, ...], offset: int, axis1: int, axis2: int) -> Any:
     first, second = from_the_end(axis1, len(shape)), from_the_end(axis2, len(shape))
     return diagonal.primitive.vjp(g, needs, (len(g), *shape), offset, first, second)
+
+
+def diag(x: Any, k: int = 0) -> Tensor:
+    """The matrix with a vector x (n,) on its k-th diagonal and zeros elsewhere; or of a matrix its k-th diagonal.
+
+    Returns:
+        of a vector (n + |k|, n + |k|), as ``numpy.diag``; of a matrix a read-only view, see :func:`diagonal`.
+
+    Raises:
+        ValueError: if x is neither vector nor matrix.
+
+    >>> diag([1.0, 2.0]), diag([[1.0, 2.0], [3.0, 4.0]], 1)
+    (tensor([[1., 0.],
+            [0., 2.]]), tensor([2.]))
+    """
+    array = as_array(plain(x))
+    if array.ndim == 2:
+        return diagonal(x, k)  # type: ignore[no-any-return]
+    if array.ndim != 1:
+        raise ValueError(f"diag: x must be a vector or a matrix, not of shape {array.shape}")
+    from .shaping import reshape
+
+    size = len(array) + abs(k)
+    first = k if k > 0 else -k * size  # the diagonal's places among all, of which size + 1 lead to the next row
+    places = slice(first, first + len(array) * (size + 1), size + 1)
+    return reshape(put(np.zeros(size * size, array.dtype), places, x), (size, size))  # type: ignore[no-any-return]

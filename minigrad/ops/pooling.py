@@ -1,4 +1,4 @@
-"""Pools of image windows, and the exchange of channels for pixels."""
+"""Pools of image windows, of one size or as many as are asked for, and the exchange of channels for pixels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..primitives import ForwardResult, primitive
 from ..spec import Array
 from .kernels.axes import folded
 from .kernels.numerics import narrowed, single, taken
-from .kernels.windows import Size, Windows, check_images, integer
+from .kernels.windows import Size, Windows, check_images, integer, pair
 from .linear import mapped
 
 
@@ -170,6 +170,89 @@ def _(g: Array, needs: Any, shape: tuple[int, ...], windows: Windows) -> Any:
     return (_spread_means(folded(g), images, windows).reshape(len(g), *shape),)
 
 
+# --- as many bins as are asked for -----------------------------------------------------------------
+
+
+@primitive(residuals=())
+def adaptive_avg_pool2d(x: Array, output_size: int | Size) -> ForwardResult:
+    """The means of so many bins that cover each image. Half precision is summed in single.
+
+    Along an axis of n pixels bin i of m has those from floor(i n / m) up to, but without, ceil((i + 1) n / m). If m
+    does not divide n, bins overlap or differ in size, and each pixel is in one at least; if m is more than n, pixels
+    are repeated.
+
+    Args:
+        x: images (N, C, H, W).
+        output_size: how many bins, an integer or a (height, width) pair.
+
+    Returns:
+        (N, C, *output_size).
+
+    Raises:
+        TypeError: if output_size is no integer or pair of integers.
+        ValueError: if x has not four axes, or no rows or columns, or output_size is not positive.
+
+    >>> adaptive_avg_pool2d(np.arange(12.0, dtype=np.float32).reshape(1, 1, 3, 4), (1, 2))
+    tensor([[[[4.5, 6.5]]]])
+    """
+    check_images(x)
+    size = pair("output_size", output_size, 1)
+    if min(x.shape[2:]) < 1:
+        raise ValueError("x must have at least one row and one column")
+    return narrowed(_bin_means(x, size), x), (x.shape, size)
+
+
+def _bins(n: int, m: int) -> list[tuple[int, int]]:
+    """Where each of m bins of n pixels starts and ends."""
+    return [(i * n // m, -((i + 1) * n // -m)) for i in range(m)]
+
+
+def _bin_means(x: Array, size: Size) -> Array:
+    """The mean of each bin, wide: of rows, and then of the columns of these."""
+    x = single(x)
+    if size == (1, 1):
+        return np.mean(x, axis=(2, 3), keepdims=True)  # type: ignore[no-any-return]
+    for axis, m in zip((2, 3), size, strict=True):
+        y = np.empty((*x.shape[:axis], m, *x.shape[axis + 1 :]), x.dtype)
+        into, pixels = np.moveaxis(y, axis, 0), np.moveaxis(x, axis, 0)
+        for i, (start, end) in enumerate(_bins(len(pixels), m)):
+            total = pixels[start].copy()  # NumPy adds slices faster than it sums along a short axis
+            for pixel in pixels[start + 1 : end]:
+                total += pixel
+            np.divide(total, end - start, out=into[i])
+        x = y
+    return x
+
+
+@adaptive_avg_pool2d.vjp
+def _(g: Any, needs: Any, shape: tuple[int, ...], size: Size) -> Any:
+    return (mapped(g, lambda g: _spread_bins(g, shape), lambda u: _bin_means(u, size)),)
+
+
+def _spread_bins(g: Array, shape: tuple[int, ...]) -> Array:
+    """The transpose of :func:`_bin_means`: each bin's cotangent in equal parts to its pixels."""
+    g = single(g)
+    if g.shape[2:] == (1, 1):
+        return np.broadcast_to(g / (shape[2] * shape[3]), shape)
+    for axis in (3, 2):
+        d = np.zeros((*g.shape[:axis], shape[axis], *g.shape[axis + 1 :]), g.dtype)
+        pixels, bins = np.moveaxis(d, axis, 0), np.moveaxis(g, axis, 0)
+        for cotangent, (start, end) in zip(bins, _bins(shape[axis], len(bins)), strict=True):
+            share = cotangent / (end - start)
+            for pixel in pixels[start:end]:
+                pixel += share
+        g = d
+    return g
+
+
+@adaptive_avg_pool2d.batched_vjp
+def _(g: Array, needs: Any, shape: tuple[int, ...], size: Size) -> Any:
+    return (_spread_bins(folded(g), (len(g) * shape[0], *shape[1:])).reshape(len(g), *shape),)
+
+
+# --- channels for pixels ---------------------------------------------------------------------------
+
+
 @primitive(residuals=())
 def pixel_shuffle(x: Array, factor: int) -> ForwardResult:
     """Channels become pixels: each run of r² channels fills the r by r square of its pixel (depth to space).
@@ -213,6 +296,48 @@ def _(g: Array, needs: Any, r: int) -> Any:
     return (d.reshape(*g.shape[:2], *d.shape[1:]),)
 
 
+@primitive(residuals=())
+def pixel_unshuffle(x: Array, factor: int) -> ForwardResult:
+    """Pixels become channels, the inverse of :func:`pixel_shuffle`: each r by r square a run of r² channels.
+
+    y[n, c r² + i r + j, h, w] = x[n, c, h r + i, w r + j] with r = factor.
+
+    Args:
+        x: images (N, C, H r, W r).
+        factor: r, at least 1.
+
+    Returns:
+        (N, C r², H, W).
+
+    Raises:
+        TypeError: if factor is no integer.
+        ValueError: if x has not four axes, or its rows or columns are no multiple of r.
+
+    >>> pixel_unshuffle(np.arange(4.0, dtype=np.float32).reshape(1, 1, 2, 2), 2).shape
+    (1, 4, 1, 1)
+    """
+    check_images(x)
+    r = integer("factor", factor, least=1)
+    for name, length in zip(("rows", "columns"), x.shape[2:], strict=True):
+        if length % r:
+            raise ValueError(f"x has {length} {name}: they must be a multiple of the factor {r}")
+    (y,) = pixel_shuffle.primitive.vjp(x, (True,), r)  # a permutation: its transpose is its inverse
+    return y, (r,)
+
+
+@pixel_unshuffle.vjp
+def _(g: Any, needs: Any, r: int) -> Any:
+    n, c, height, width = g.shape
+    squares = g.reshape(n, c // r**2, r, r, height, width).transpose(0, 1, 4, 2, 5, 3)
+    return (squares.reshape(n, c // r**2, height * r, width * r),)
+
+
+@pixel_unshuffle.batched_vjp
+def _(g: Array, needs: Any, r: int) -> Any:
+    (d,) = pixel_unshuffle.primitive.vjp(folded(g), needs, r)
+    return (d.reshape(*g.shape[:2], *d.shape[1:]),)
+
+
 # --- references: windows as a stack of shifted slices ----------------------------------------------
 
 
@@ -241,6 +366,16 @@ def _(x: Any, kernel: Any, stride: Any = None, padding: Any = 0) -> Any:
     return ops.mean(_stack(x, kernel, stride, padding, 0.0), axis=0)
 
 
+@adaptive_avg_pool2d.reference
+def _(x: Any, output_size: Any) -> Any:
+    from .. import ops
+
+    height, width = pair("output_size", output_size, 1)
+    rows = [ops.mean(x[:, :, start:end], axis=2) for start, end in _bins(x.shape[2], height)]
+    columns = [ops.stack(rows, axis=2)[..., start:end] for start, end in _bins(x.shape[3], width)]
+    return ops.stack([ops.mean(column, axis=-1) for column in columns], axis=-1)
+
+
 @pixel_shuffle.reference
 def _(x: Any, factor: int) -> Any:
     from .. import ops
@@ -250,3 +385,13 @@ def _(x: Any, factor: int) -> Any:
     rows = [ops.stack([rows[:, :, i, j] for j in range(factor)], axis=-1) for i in range(factor)]
     y = ops.stack(rows, axis=3)  # (N, C, H, i, W, j)
     return ops.reshape(y, (n, c // factor**2, height * factor, width * factor))
+
+
+@pixel_unshuffle.reference
+def _(x: Any, factor: int) -> Any:
+    from .. import ops
+
+    squares = [ops.getitem(x, (..., slice(i, None, factor), slice(j, None, factor)))
+               for i in range(factor) for j in range(factor)]  # fmt: skip
+    y = ops.stack(squares, axis=2)  # (N, C, r², H, W)
+    return ops.reshape(y, (x.shape[0], x.shape[1] * factor**2, *squares[0].shape[2:]))

@@ -396,16 +396,12 @@ def dot(a: Any, b: Any) -> Tensor:
 
 
 def outer(a: Any, b: Any) -> Tensor:
-    """All products of an entry of a vector a (n,) with one of a vector b (m,): (n, m).
-
-    Raises:
-        ValueError: if an input is not a vector.
+    """All products of an entry of a with one of b, as ``numpy.outer``: (n, m) of n and m entries, in any shape.
 
     >>> outer([1.0, 2.0], [3.0, 4.0])
     tensor([[3., 4.],
             [6., 8.]])
     """
-    for name, value in (("a", a), ("b", b)):
-        if np.ndim(plain(value)) != 1:
-            raise ValueError(f"outer: {name} must be a vector, not of shape {np.shape(plain(value))}")
-    return einsum("i,j->ij", a, b)
+    from .shaping import ravel
+
+    return einsum("i,j->ij", ravel(a), ravel(b))

@@ -199,6 +199,19 @@ def ceil(x: Array) -> ForwardResult:
     return np.ceil(x), ()
 
 
+@primitive(differentiable=False)
+def round(x: Array, decimals: int = 0) -> ForwardResult:
+    """x with so many decimals, entry by entry, for x of any shape, halves to the even neighbour; a constant.
+
+    Args:
+        decimals: negative to round to tens, hundreds …
+
+    >>> round([0.5, 1.5, 2.37]), round([2.37], 1)
+    (tensor([0., 2., 2.]), tensor([2.4]))
+    """
+    return np.round(x, decimals), ()
+
+
 @primitive(broadcasts=True, differentiable=False)
 def isfinite(x: Array) -> ForwardResult:
     """Whether x is neither infinite nor NaN, entry by entry: booleans of x's shape.

@@ -21,7 +21,7 @@ from .kernels.axes import from_the_end
 from .kernels.numerics import sum_single, widened
 from .linear import mapped
 
-__all__ = ["broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "pad", "ravel", "repeat", "reshape",
+__all__ = ["broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "ravel", "repeat", "reshape",
            "roll", "split", "squeeze", "stack", "swapaxes", "tile", "transpose"]  # fmt: skip
 Several = tuple[tuple[Array, ...], tuple[Any, ...]]
 Axes = int | Sequence[int]
@@ -444,50 +444,3 @@ def _(g: Any, needs: Any, shapes: list[tuple[int, ...]], axis: int) -> Any:
 def _(g: Any, needs: Any, shapes: list[tuple[int, ...]], axis: int) -> Any:
     size = next(len(part) for part in (g if isinstance(g, tuple) else (g,)) if part is not None)
     return split.primitive.vjp(g, needs, [(size, *shape) for shape in shapes], axis + 1)
-
-
-@primitive(residuals=())
-def pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> ForwardResult:
-    """x, of any shape, with a constant around it.
-
-    Args:
-        pad_width: how many entries before and after, ``(before, after)`` for each axis; a single pair
-            serves all axes, a single number all sides.
-        mode: only "constant".
-        constant_values: the number to pad with, a constant.
-
-    Raises:
-        ValueError: if the widths are negative or do not fit x's axes, or for another mode.
-        TypeError: if the widths are not integers.
-
-    >>> pad([1, 2], (1, 2))
-    tensor([0, 1, 2, 0, 0])
-    """
-    if mode != "constant":
-        raise ValueError(f"mode {mode!r} is not supported, only 'constant'")
-    widths = np.asarray(pad_width)
-    if widths.dtype.kind not in "iu":
-        raise TypeError(f"pad_width must be of integers, not {pad_width!r}")
-    try:
-        widths = np.broadcast_to(widths, (x.ndim, 2))
-    except ValueError:
-        raise ValueError(
-            f"pad_width {pad_width!r} must be a number, a pair (before, after), or a pair for each of {x.ndim} axes"
-        ) from None
-    if (widths < 0).any():
-        raise ValueError(f"pad_width must not be negative: {pad_width!r}")
-    inside = tuple(slice(before, before + n) for (before, _), n in zip(widths.tolist(), x.shape, strict=True))
-    y = np.full([n + before + after for (before, after), n in zip(widths.tolist(), x.shape, strict=True)],
-                constant_values, x.dtype)  # fmt: skip
-    y[inside] = x
-    return y, (inside,)
-
-
-@pad.vjp
-def _(g: Any, needs: Any, inside: tuple[slice, ...]) -> Any:
-    return (g[inside],)
-
-
-@pad.batched_vjp
-def _(g: Array, needs: Any, inside: tuple[slice, ...]) -> Any:
-    return (g[(slice(None), *inside)],)

@@ -305,6 +305,19 @@ def test_put_leaves_x_alone_and_keeps_its_dtype():
     assert mg.ops.put(np.zeros(3), 1, 0.1).data[1] == 0.1
 
 
+@pytest.mark.parametrize("k", [-3, -1, 0, 1, 4])
+@pytest.mark.parametrize("shape", [(0,), (1,), (3,), (2, 3), (3, 2), (0, 2)])
+def test_diag(shape, k):
+    x = np.random.default_rng(0).standard_normal(shape)
+    np.testing.assert_array_equal(mg.ops.diag(x, k).data, np.diag(x, k))
+    np.testing.assert_array_equal(np.diag(mg.tensor(x), k).data, np.diag(x, k))
+    if np.diag(x, k).size and x.size:
+        assert mg.gradcheck(lambda x: mg.ops.diag(x, k), [x])
+        assert mg.gradgradcheck(lambda x: mg.ops.diag(x, k) ** 3, [x])
+    for dtype in (np.float16, np.float32, np.int64, bool):
+        assert mg.ops.diag(x.astype(dtype), k).dtype == dtype
+
+
 def test_indexing_agrees_with_pytorch():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((4, 5))
@@ -340,6 +353,7 @@ x23 = np.ones((2, 3))
         (lambda: mg.ops.take_along_axis(x23, [[0.5]], 1), IndexError, "integer"),
         (lambda: mg.ops.tril(x23[0]), ValueError, "tril.*at least 2 axes"),
         (lambda: mg.ops.triu(x23[0]), ValueError, "triu.*at least 2 axes"),
+        (lambda: mg.ops.diag(np.ones((2, 2, 2))), ValueError, "diag: x must be a vector or a matrix, not of shape"),
         (lambda: mg.ops.diagonal(x23[0]), ValueError, "diagonal"),
         (lambda: mg.ops.diagonal(x23, 0, 1, 1), ValueError, "axis1 and axis2 cannot be the same"),
     ],

@@ -1,4 +1,4 @@
-"""Pools and the pixel shuffle: gradients, PyTorch, ties, padding and mistakes."""
+"""Pools, and the pixel shuffle and its inverse: gradients, PyTorch, ties, padding and mistakes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,31 @@ def shuffles(draw: Any, least: int = 0) -> Case:
     return Case([draw(arrays((n, c * r * r, height, width)))], {"factor": r})
 
 
-CASES = {"max_pool2d": pools(distinct=True), "avg_pool2d": pools(), "pixel_shuffle": shuffles()}
+@st.composite
+def unshuffles(draw: Any, least: int = 0) -> Case:
+    r = draw(st.integers(1, 3))
+    n, c, height, width = (draw(st.integers(least, 2)) for _ in range(4))
+    return Case([draw(arrays((n, c, height * r, width * r)))], {"factor": r})
+
+
+@st.composite
+def bins(draw: Any, least: int = 0) -> Case:
+    """More and fewer bins than pixels, of which they are divisors or not."""
+    shape = draw(st.sampled_from([least, 1, 2])), draw(st.integers(1, 2)), *(draw(st.integers(1, 6)) for _ in "hw")
+    size = draw(st.integers(1, 7) | st.tuples(st.integers(1, 7), st.integers(1, 7)))
+    return Case([draw(arrays(shape))], {"output_size": size})
+
+
+CASES = {
+    "adaptive_avg_pool2d": bins(), "avg_pool2d": pools(), "max_pool2d": pools(distinct=True),
+    "pixel_shuffle": shuffles(), "pixel_unshuffle": unshuffles(),
+}  # fmt: skip
+# PyTorch 2.13's own pixel_shuffle gradient fails on some empty images
+ASKED = {
+    "adaptive_avg_pool2d": bins(least=1),
+    "pixel_shuffle": shuffles(least=1),
+    "pixel_unshuffle": unshuffles(least=1),
+}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -50,8 +74,7 @@ def test_gradients(name: str, data: Any) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_agrees_with_pytorch(name: str) -> None:
-    # PyTorch 2.13's own pixel_shuffle gradient fails on some empty images
-    cases = shuffles(least=1) if name == "pixel_shuffle" else pools(distinct=True, half=True)
+    cases = ASKED.get(name, pools(distinct=True, half=True))
 
     def theirs(torch: Any, x: Any, **options: Any) -> Any:
         return getattr(torch.nn.functional, name)(x, *options.values())
@@ -118,6 +141,36 @@ def test_pixel_shuffle_order() -> None:
         np.testing.assert_array_equal(y[:, c, 3 * h + i, 3 * w + j], x[:, 9 * c + 3 * i + j, h, w])
 
 
+@given(unshuffles())
+def test_unshuffling_undoes_shuffling(case: Case) -> None:
+    (x,), r = case.inputs, case.options["factor"]
+    y = mg.ops.pixel_unshuffle(x, r)
+    np.testing.assert_array_equal(mg.ops.pixel_shuffle(y, r).data, x)
+    for i, j in np.ndindex(r, r):
+        np.testing.assert_array_equal(y.data[:, i * r + j :: r * r], x[:, :, i::r, j::r])
+
+
+@given(bins())
+def test_bins_are_means_of_slices(case: Case) -> None:
+    (x,), size = case.inputs, np.broadcast_to(case.options["output_size"], 2)
+    y = mg.ops.adaptive_avg_pool2d(x, case.options["output_size"]).data
+    for place in np.ndindex(*size):
+        rows, columns = (
+            slice(int(np.floor(i * n / m)), int(np.ceil((i + 1) * n / m)))
+            for i, n, m in zip(place, x.shape[2:], size, strict=True)
+        )
+        np.testing.assert_allclose(y[:, :, *place], x[:, :, rows, columns].mean(axis=(2, 3)), atol=1e-13)
+
+
+def test_bins_of_any_dtype_and_what_is_not_finite() -> None:
+    x = np.arange(30).reshape(1, 1, 5, 6)
+    assert mg.ops.adaptive_avg_pool2d(x, 2).dtype == np.float64
+    half = mg.ops.adaptive_avg_pool2d(np.full((1, 1, 64, 64), 60000, np.float16), (1, 2))
+    assert (half.dtype, half.data.tolist()) == (np.float16, [[[[60000, 60000]]]])
+    y = mg.ops.adaptive_avg_pool2d(np.where(x == 0, np.inf, x), (2, 3)).data
+    assert np.flatnonzero(~np.isfinite(y)).tolist() == [0]
+
+
 X = np.ones((1, 3, 4, 5))
 
 MISTAKES = {
@@ -154,6 +207,24 @@ def test_mistakes_are_named(name: str, mistake: str) -> None:
 def test_mistakes_of_the_shuffle_are_named(inputs: Any, error: Any, message: str) -> None:
     with pytest.raises(error, match=message):
         mg.ops.pixel_shuffle(*inputs)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: mg.ops.pixel_unshuffle(X[0], 2), ValueError, "x must have 4 axes"),
+        (lambda: mg.ops.pixel_unshuffle(X, 2), ValueError, "x has 5 columns: they must be a multiple of the factor 2"),
+        (lambda: mg.ops.pixel_unshuffle(X, 3), ValueError, "x has 4 rows: they must be a multiple of the factor 3"),
+        (lambda: mg.ops.pixel_unshuffle(X, 0), ValueError, "factor must be at least 1, not 0"),
+        (lambda: mg.ops.adaptive_avg_pool2d(X[0], 2), ValueError, "x must have 4 axes"),
+        (lambda: mg.ops.adaptive_avg_pool2d(X, 0), ValueError, "output_size must be at least 1, not 0"),
+        (lambda: mg.ops.adaptive_avg_pool2d(X, (1, None)), TypeError, "output_size must be an integer or a pair"),
+        (lambda: mg.ops.adaptive_avg_pool2d(X[:, :, :0], 1), ValueError, "at least one row and one column"),
+    ],
+)  # fmt: skip
+def test_mistakes_of_bins_and_the_unshuffle_are_named(call: Any, error: Any, message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()
 
 
 def test_windows_with_dilation():

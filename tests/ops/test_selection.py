@@ -47,8 +47,8 @@ CASES = {
 }
 
 CONSTANT = {"ceil", "equal", "floor", "greater", "greater_equal", "isfinite", "isnan", "less", "less_equal",
-            "logical_and", "logical_not", "logical_or", "logical_xor", "not_equal", "sign"}  # fmt: skip
-UNARY = {"ceil", "floor", "isfinite", "isnan", "logical_not", "sign"}
+            "logical_and", "logical_not", "logical_or", "logical_xor", "not_equal", "round", "sign"}  # fmt: skip
+UNARY = {"ceil", "floor", "isfinite", "isnan", "logical_not", "round", "sign"}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -75,6 +75,17 @@ def test_constants_agree_with_numpy(name, pair):
     assert not out.requires_grad
     assert out.dtype == expected.dtype
     np.testing.assert_array_equal(out.numpy(), expected)
+
+
+@pytest.mark.parametrize("decimals", [-2, 0, 1, 3])
+def test_round_to_decimals_is_numpys(decimals):
+    x = np.array([123.4565, -250.0, 0.5, -1.5, np.inf])
+    np.testing.assert_array_equal(mg.ops.round(x, decimals).data, np.round(x, decimals))
+    np.testing.assert_array_equal(
+        mg.ops.round(np.array([15, 25, -150]), decimals).data, np.round([15, 25, -150], decimals)
+    )
+    for function in (np.round, np.around):
+        assert not function(mg.tensor(x, requires_grad=True), decimals=decimals).requires_grad
 
 
 def test_comparisons_with_python_numbers_and_nan():

@@ -69,13 +69,6 @@ def repeat_options(draw, shape):
     return {"repeats": draw(st.integers(0, 3) | many), "axis": axis}
 
 
-def pad_options(draw, shape):
-    width = st.integers(0, 2)
-    each = [(draw(width), draw(width)) for _ in shape]
-    pads = [1, (0, 2), [(2, 1)]] + ([each] if shape else [])
-    return {"pad_width": draw(st.sampled_from(pads)), "constant_values": draw(st.sampled_from([0, 1.5, -np.inf][:2]))}
-
-
 def split_options(draw, shape):
     axis = one_axis(draw, len(shape))
     n = shape[axis]
@@ -109,7 +102,6 @@ CASES = {
     "expand_dims": cases(lambda draw, s: {"axis": draw(st.sampled_from([0, -1, len(s), (0, -1)]))}),
     "flip": cases(lambda draw, s: {"axis": some_axes(draw, len(s))}),
     "moveaxis": cases(moveaxis_options),
-    "pad": cases(pad_options),
     "ravel": cases(lambda draw, s: {}),
     "repeat": cases(repeat_options),
     "reshape": cases(reshape_options),
@@ -175,7 +167,6 @@ def test_dtypes_pass_through(dtype):
     results = [
         mg.ops.reshape(x, 4),
         mg.ops.transpose(x),
-        mg.ops.pad(x, 1),
         mg.ops.concatenate([x, x]),
         mg.ops.stack([x, x]),
         *mg.ops.split(x, 2),
@@ -243,12 +234,8 @@ def test_shaping_agrees_with_pytorch():
             lambda t: mg.ops.stack(mg.ops.split(mg.ops.moveaxis(t, 2, 0), 4)).reshape(shape),
             lambda torch, t: t.movedim(2, 0),
         ),
-        (
-            lambda t: mg.ops.pad(t, ((0, 2), (0, 0), (0, 0)))[:, :2, :3],
-            lambda torch, t: torch.nn.functional.pad(t, (0, 0, 0, 0, 0, 2))[:, :2, :3],
-        ),
     ]
-    for key, (mine, theirs) in zip(("transpose", "moveaxis", "roll", "stack and split", "pad"), pairs, strict=True):
+    for key, (mine, theirs) in zip(("transpose", "moveaxis", "roll", "stack and split"), pairs, strict=True):
         PYTORCH.compare(key, mine, theirs, [x], rtol=0)
 
 
@@ -281,10 +268,6 @@ x23 = np.ones((2, 3))
         (lambda: mg.ops.split(x23, 0), ValueError, "cannot split into 0 pieces"),
         (lambda: mg.ops.split(x23, [2, 1]), ValueError, r"the places \[2, 1\] must ascend"),
         (lambda: mg.ops.split(x23, 1, 2), ValueError, "split.*out of bounds"),
-        (lambda: mg.ops.pad(x23, -1), ValueError, "pad_width must not be negative: -1"),
-        (lambda: mg.ops.pad(x23, ((1, 1),) * 3), ValueError, r"pad\(.*or a pair for each of 2 axes"),
-        (lambda: mg.ops.pad(x23, 0.5), TypeError, "pad_width must be of integers, not 0.5"),
-        (lambda: mg.ops.pad(x23, 1, mode="reflect"), ValueError, "mode 'reflect' is not supported, only 'constant'"),
     ],
 )  # fmt: skip
 def test_refusals(call, kind, message):

@@ -168,8 +168,8 @@ def _shares(X: Array, end: Array, axis: int | None) -> Array:
 
 
 def scans(i: int) -> Results:
-    """Sums of up to 10,000 entries so far, and products of up to 100."""
-    case = levels(i, {"name": ("cumsum", "prod"), "n": (10, 30, 100), "axis": (0, 1), "far": (1000, 10_000)})
+    """Sums of up to 10,000 entries so far, and products of up to 100, of all and so far."""
+    case = levels(i, {"name": ("cumsum", "prod", "cumprod"), "n": (10, 30, 100), "axis": (0, 1), "far": (1000, 10_000)})
     sums, axis = case["name"] == "cumsum", case["axis"]
     along, across = (case["far"], case["n"]) if sums else (case["n"], 1000)
     shape = (along, across) if axis == 0 else (across, along)
@@ -182,11 +182,82 @@ def scans(i: int) -> Results:
         yield "cumsum", y, X.cumsum(axis), np.abs(X).cumsum(axis)
         yield "cumsum", dx, back(g), back(np.abs(g))
         return
-    product, n = X.prod(axis, keepdims=True), shape[axis]
+    n = shape[axis]
+    if case["name"] == "cumprod":
+        if i % 2:
+            np.moveaxis(x, axis, 0)[i % n] = 0  # a factor of each product
+        yield from _products(x, axis, numbers(i + 1)(*shape))
+        return
+    product = X.prod(axis, keepdims=True)
     g = numbers(i + 1)(*product.shape)
     y, dx = run(lambda x: mg.ops.prod(x, axis, keepdims=True), [x], g)
     yield "prod", y, product, n * product  # each product is rounded
     yield "prod", dx, g * product / X, np.abs(g) * n * product / X
+
+
+def _products(x: Array, axis: int, g: Array) -> Results:
+    """Of numbers that are not negative, by the recurrence of their products from the end."""
+    y, dx = run(lambda x: mg.ops.cumprod(x, axis), [x], g)
+    X, G = (np.moveaxis(a.astype(np.float64), axis, 0) for a in (x, g))
+    n = len(X)
+    before = np.cumprod(np.concatenate([np.ones((1, *X.shape[1:])), X[:-1]]), 0)
+    exact, magnitudes, total, size = np.empty(X.shape), np.empty(X.shape), 0 * X[0], 0 * X[0]
+    for i in reversed(range(n)):
+        total, size = G[i] + total, np.abs(G[i]) + size
+        exact[i], magnitudes[i] = before[i] * total, before[i] * size
+        total, size = X[i] * total, X[i] * size
+    yield "cumprod", y, np.cumprod(x.astype(float), axis), n * np.cumprod(x.astype(float), axis)
+    yield "cumprod", dx, np.moveaxis(exact, 0, axis), n * np.moveaxis(magnitudes, 0, axis)
+
+
+def ordering(i: int) -> Results:
+    """Up to a million numbers sorted, and the first of them."""
+    case = levels(i, {"name": ("sort", "topk"), "shape": ((1_000_000,), (1000, 1000), (10, 100_000), (64, 50, 300)),
+                      "axis": (0, -1), "k": (1, 10, 0.5), "largest": (True, False), "ties": (True, False)})  # fmt: skip
+    x, axis = numbers(i)(*case["shape"]), case["axis"]
+    x = np.round(x, 1) if case["ties"] else x
+    n = x.shape[axis]
+    k = n if case["name"] == "sort" else int(np.ceil(case["k"] * n)) if case["k"] < 1 else min(n, case["k"])
+    turned = x if case["name"] == "sort" or not case["largest"] else -x
+    chosen = np.take(np.argsort(turned, axis, stable=True), range(k), axis)
+    g = numbers(i + 1)(*chosen.shape)
+    if case["name"] == "sort":
+        y, dx = run(lambda x: mg.ops.sort(x, axis), [x], g)
+    else:
+        y, dx = run(lambda x: mg.ops.topk(x, k, axis, case["largest"])[0], [x], g)
+    exact = np.zeros(x.shape)
+    np.put_along_axis(exact, chosen, g.astype(float), axis)
+    yield case["name"], y, np.take_along_axis(x, chosen, axis).astype(float), 0 * y
+    yield case["name"], dx, exact, 0 * dx
+
+
+def resizing(i: int) -> Results:
+    """Bins and interpolated pixels of up to 64 images, as products with a matrix for each axis."""
+    case = levels(i, {"kind": ("adaptive_avg_pool2d", "upsample"), "N": (1, 8, 64), "C": (3, 16, 64),
+                      "H": (7, 28, 33, 56), "W": (7, 14, 32), "m": (1, 2, 3, 4, 7)})  # fmt: skip
+    N, C, H, W, m = (case[name] for name in "NCHWm")
+    x = numbers(i)(N, C, H, W)
+    means = case["kind"] == "adaptive_avg_pool2d"
+    down, across = (_bins(n, m) if means else _between(n, m) for n in (H, W))
+    function = mg.ops.adaptive_avg_pool2d if means else lambda x, m: mg.ops.upsample(x, m, "bilinear")
+    g = numbers(i + 1)(N, C, len(down), len(across))
+    y, dx = run(lambda x: function(x, m), [x], g)
+    X, G = wide(x, g)
+    yield case["kind"], y, down @ X @ across.T, down @ np.abs(X) @ across.T
+    yield case["kind"], dx, down.T @ G @ across, down.T @ np.abs(G) @ across
+
+
+def _bins(n: int, m: int) -> Array:
+    """(m, n): the share of each of n pixels in each of m bins."""
+    i, pixels = np.arange(m)[:, None], np.arange(n)
+    within = (np.floor(i * n / m) <= pixels) & (pixels < np.ceil((i + 1) * n / m))
+    return np.asarray(within / within.sum(1, keepdims=True))
+
+
+def _between(n: int, m: int) -> Array:
+    """(n m, n): how much each of the finer pixels has of each of the n, by the distance of their middles."""
+    middles = np.clip((np.arange(n * m) + 0.5) / m - 0.5, 0, n - 1)
+    return np.asarray(np.maximum(0, 1 - np.abs(middles[:, None] - np.arange(n))))
 
 
 # --- elementwise and shapes ---------------------------------------------------------------------------
@@ -395,7 +466,9 @@ FAMILIES: dict[str, tuple[Family, int, float]] = {
     "embedding": (embedding, 200, 8.0),
     "pooling": (pooling, 300, 8.0),
     "softmax": (softmax, 200, 8.0),
-    "scans": (scans, 48, 8.0),
+    "scans": (scans, 72, 8.0),
+    "ordering": (ordering, 96, 8.0),
+    "resizing": (resizing, 120, 8.0),
     "reductions": (reductions, 150, 128.0),  # NumPy adds 100,000 rows one after the other, and not in pairs: 62 units
     "broadcasting": (broadcasting, 140, 8.0),
     "shaping": (shaping, 100, 8.0),

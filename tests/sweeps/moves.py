@@ -43,6 +43,16 @@ class _NumPy:
         return blocks.transpose(0, 1, 4, 2, 5, 3).reshape(n, -1, height * factor, width * factor)
 
     @staticmethod
+    def pixel_unshuffle(x: Array, factor: int) -> Array:
+        n, channels, height, width = x.shape
+        blocks = x.reshape(n, channels, height // factor, factor, width // factor, factor)
+        return blocks.transpose(0, 1, 3, 5, 2, 4).reshape(n, -1, height // factor, width // factor)
+
+    @staticmethod
+    def upsample(x: Array, factor: int) -> Array:
+        return x.repeat(factor, 2).repeat(factor, 3)
+
+    @staticmethod
     def linear_map(x: Array, apply: Callable[[Array], Array], transpose: Any) -> Array:
         return apply(x)
 
@@ -58,7 +68,12 @@ MOVES: dict[str, Callable[[Any, Any], Any]] = {
     "linear_map": lambda lib, x: lib.linear_map(x, lambda a: np.roll(a, 7, 0), lambda u: np.roll(u, -7, 0)),
     "moveaxis": lambda lib, x: lib.moveaxis(x, 0, 1),
     "pad": lambda lib, x: lib.pad(x, ((1, 2), (3, 4), (0, 5))),
+    "pad, edge": lambda lib, x: lib.pad(x, ((1, 2), (3, 4), (0, 5)), "edge"),
+    "pad, reflect": lambda lib, x: lib.pad(x, ((1, 2), (30, 4), (0, 5)), "reflect"),
+    "pad, symmetric": lambda lib, x: lib.pad(x, ((1, 2), (30, 4), (0, 5)), "symmetric"),
+    "pad, wrap": lambda lib, x: lib.pad(x, ((1, 2), (30, 4), (0, 5)), "wrap"),
     "pixel_shuffle": lambda lib, x: lib.pixel_shuffle(x.reshape(10, 16, 125, 50), 4),
+    "pixel_unshuffle": lambda lib, x: lib.pixel_unshuffle(x.reshape(20, 10, 50, 100), 5),
     "put": lambda lib, x: lib.put(x, slice(None, None, 2), x[500:]),
     "ravel": lambda lib, x: lib.ravel(x),
     "repeat": lambda lib, x: lib.repeat(x[:300], 3, 1),
@@ -73,6 +88,7 @@ MOVES: dict[str, Callable[[Any, Any], Any]] = {
     "transpose": lambda lib, x: lib.transpose(x, (2, 0, 1)),
     "tril": lambda lib, x: lib.tril(x.reshape(1000, 1000), 2),
     "triu": lambda lib, x: lib.triu(x.reshape(1000, 1000), -2),
+    "upsample": lambda lib, x: lib.upsample(x.reshape(10, 20, 50, 100)[:, :5], 2),
 }
 
 
@@ -83,8 +99,9 @@ def moves(i: int) -> Results:
     g = numbers(i + 1)(*places.shape)
     y, dx = run(lambda x: MOVES[name](mg.ops, x), [x], g)
     exact, magnitudes = (np.bincount(places.ravel(), a.ravel(), x.size + 1)[1:] for a in (g, np.abs(g)))
-    yield name, y, np.append(np.float32(0), x)[places].astype(float), 0 * y
-    yield name, dx, exact.reshape(_SHAPE), magnitudes.reshape(_SHAPE)
+    primitive = name.partition(",")[0]
+    yield primitive, y, np.append(np.float32(0), x)[places].astype(float), 0 * y
+    yield primitive, dx, exact.reshape(_SHAPE), magnitudes.reshape(_SHAPE)
 
 
 # The function, how many cases, and the bound in units of rounding.

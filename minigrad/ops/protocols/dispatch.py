@@ -28,7 +28,7 @@ PRIMITIVE_OF: dict[Callable[..., Any], Callable[..., Any]] = {getattr(np, name):
 """From NumPy's function to minigrad's."""
 PRIMITIVE_OF |= {np.bitwise_and: LOGICAL["and"], np.bitwise_or: LOGICAL["or"], np.bitwise_xor: LOGICAL["xor"],
                  np.invert: LOGICAL["invert"]}  # fmt: skip
-PRIMITIVE_OF |= {np.amax: ops.max, np.amin: ops.min}
+PRIMITIVE_OF |= {np.amax: ops.max, np.amin: ops.min, np.around: ops.round}
 PRIMITIVE_OF |= {getattr(np.linalg, name): getattr(linalg, name) for name in linalg.__all__ if hasattr(np.linalg, name)}
 
 # What gives the same for every array of a shape and dtype depends on no values.
@@ -36,7 +36,7 @@ _OF_SHAPE = {np.shape: lambda x: x.shape, np.ndim: lambda x: x.ndim}
 _LIKE = {np.size, np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.result_type, np.can_cast}
 
 # Functions of what no gradient flows through.
-_CONSTANT = {"allclose", "argsort", "argwhere", "array_equal", "count_nonzero", "isclose", "nonzero", "searchsorted"}
+_CONSTANT = {"allclose", "argwhere", "array_equal", "count_nonzero", "isclose", "nonzero", "searchsorted"}
 
 # Functions that write into their first argument.
 _WRITERS = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis}
@@ -48,10 +48,11 @@ _ADVICE = {
     "column_stack": "mg.stack or mg.concatenate", "append": "mg.concatenate", "block": "mg.concatenate",
     "linalg.eigvalsh": "mg.linalg.eigh(x).eigenvalues", "log2": "mg.log(x) / math.log(2)",
     "log10": "mg.log(x) / math.log(10)", "exp2": "2 ** x", "hypot": "mg.norm of a stack",
+    "multiply.accumulate": "mg.cumprod", "partition": "mg.sort or mg.topk",
     "average": "mg.mean, or a sum of products", "inner": "mg.einsum", "vdot": "mg.einsum", "take": "x[indices]",
     "nansum": "mg.where and mg.sum", "ptp": "mg.max and mg.min", "array_split": "mg.split", "rollaxis": "mg.moveaxis",
     "fliplr": "mg.flip", "flipud": "mg.flip", "atleast_1d": "mg.reshape", "atleast_2d": "mg.reshape",
-    "put": "mg.put", "copyto": "mg.put", "fmax": "mg.maximum", "fmin": "mg.minimum", "cumprod": "mg.log and mg.cumsum",
+    "put": "mg.put", "copyto": "mg.put", "fmax": "mg.maximum", "fmin": "mg.minimum",
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...core import Tensor, plain
 from ...spec import describe
-from .. import elementwise, indexing, products, reductions, selection, shaping
+from .. import cumulative, elementwise, indexing, ordering, products, reductions, selection, shaping
 
 __all__ = ["LOGICAL"]
 
@@ -59,7 +59,12 @@ for _name, _function in _COMPARISONS.items():
 for _name, _function in {
     "__neg__": elementwise.negative, "__abs__": elementwise.absolute,
     "sum": reductions.sum, "mean": reductions.mean, "max": reductions.max, "min": reductions.min,
-    "astype": selection.astype, "__getitem__": indexing.getitem,
+    "all": reductions.all, "any": reductions.any, "argmax": reductions.argmax, "argmin": reductions.argmin,
+    "cumsum": reductions.cumsum, "prod": reductions.prod, "std": reductions.std, "var": reductions.var,
+    "cumprod": cumulative.cumprod, "argsort": ordering.argsort, "sort": ordering.sort,
+    "astype": selection.astype, "clip": selection.clip, "round": selection.round,
+    "ravel": shaping.ravel, "repeat": shaping.repeat, "squeeze": shaping.squeeze, "swapaxes": shaping.swapaxes,
+    "diagonal": indexing.diagonal, "__getitem__": indexing.getitem,
 }.items():  # fmt: skip
     setattr(Tensor, _name, _function)
 
@@ -73,6 +78,20 @@ def _transpose(self: Tensor, *axes: Any) -> Any:
     return shaping.transpose(self, None if order is None or len(order) == 0 else order)
 
 
+def _copy(self: Tensor) -> Any:
+    """A tensor with memory of its own, through which gradients flow."""
+    return selection.astype(self, self.dtype)
+
+
+def _flatten(self: Tensor) -> Any:
+    """The entries as a vector with memory of its own, as NumPy's; :func:`.shaping.ravel` may share it."""
+    return shaping.ravel(_copy(self))
+
+
+Tensor.dot = products.dot  # type: ignore[assignment]
+Tensor.copy = _copy  # type: ignore[method-assign]
+Tensor.flatten = _flatten  # type: ignore[method-assign]
 Tensor.reshape = _reshape  # type: ignore[method-assign]
 Tensor.transpose = _transpose  # type: ignore[method-assign]
 Tensor.T = property(lambda self: shaping.transpose(self))  # type: ignore[assignment]
+Tensor.mT = property(lambda self: shaping.swapaxes(self, -1, -2))  # type: ignore[assignment]

@@ -84,6 +84,52 @@ def test_unary_operators_and_methods():
     assert x.astype(np.float32).dtype == np.float32
 
 
+A234 = np.random.default_rng(0).permutation(24).reshape(2, 3, 4) / 8.0 - 1.45
+# What ndarrays have, too: the method's name, and arguments that both take.
+METHODS = [
+    ("all", {}), ("any", {"axis": 1}), ("argmax", {"axis": 2}), ("argmin", {}), ("argsort", {"axis": 0}),
+    ("astype", {"dtype": np.float32}), ("clip", {"min": -0.5, "max": 0.25}), ("copy", {}), ("cumprod", {"axis": 1}),
+    ("cumsum", {}), ("diagonal", {"offset": 1, "axis1": 1, "axis2": 2}), ("flatten", {}), ("max", {"axis": 0}),
+    ("mean", {"axis": 1, "keepdims": True}), ("min", {}), ("prod", {"axis": 2}), ("ravel", {}),
+    ("repeat", {"repeats": 2, "axis": 1}), ("round", {"decimals": 1}), ("squeeze", {}), ("std", {"axis": 0, "ddof": 1}),
+    ("sum", {"axis": (0, 2)}), ("var", {"axis": 2}),
+]  # fmt: skip
+CONSTANT = {"all", "any", "argmax", "argmin", "argsort", "round"}
+
+
+@pytest.mark.parametrize(("name", "options"), METHODS)
+def test_methods_are_numpys(name, options):
+    expected = getattr(A234, name)(**options)
+    found = getattr(mg.tensor(A234, requires_grad=True), name)(**options)
+    assert isinstance(found, mg.Tensor)
+    assert found.requires_grad == (name not in CONSTANT)
+    assert found.dtype == np.asarray(expected).dtype
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-14)
+    if name not in CONSTANT and name != "astype":
+        assert mg.gradcheck(lambda x: getattr(x, name)(**options), [A234])
+
+
+def test_methods_that_ndarrays_have_otherwise():
+    """Sorting gives a tensor, where that of an ndarray writes into it; the others are functions of NumPy's."""
+    x = mg.tensor(A234, requires_grad=True)
+    np.testing.assert_array_equal(x.sort(0).numpy(), np.sort(A234, 0))
+    np.testing.assert_array_equal(x.numpy(), A234)
+    np.testing.assert_array_equal(x.mT.numpy(), A234.mT)
+    np.testing.assert_array_equal(x.swapaxes(0, 2).numpy(), A234.swapaxes(0, 2))
+    np.testing.assert_array_equal(x[0].dot(x[1].T).numpy(), A234[0].dot(A234[1].T))
+    assert x.tolist() == A234.tolist()
+    assert mg.tensor(2.5).tolist() == 2.5
+
+
+def test_copies_have_memory_of_their_own():
+    a = np.ones((2, 3))
+    x = mg.tensor(a)
+    for copied in (x.copy(), x.flatten()):
+        copied[...] = 7
+        assert (x.numpy() == 1).all()
+    assert np.shares_memory(x.ravel().numpy(), x.numpy())
+
+
 def test_augmented_assignment_rebinds():
     x = mg.tensor([1.0], requires_grad=True)
     y = x

@@ -1,0 +1,120 @@
+"""Activations as modules: each calls the primitive of its name, entry by entry but for softmax."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import ops
+from ..core import Tensor
+from .module import Module
+
+__all__ = ["GELU", "Identity", "ReLU", "ReLU6", "SiLU", "Sigmoid", "Softmax", "Tanh"]
+
+
+class ReLU(Module):
+    """max(x, 0), entry by entry.
+
+    >>> ReLU()([-1.0, 2.0])
+    tensor([0., 2.])
+    """
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.relu(x)  # type: ignore[no-any-return]
+
+
+class Tanh(Module):
+    """tanh(x), entry by entry.
+
+    >>> Tanh()([0.0])
+    tensor([0.])
+    """
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.tanh(x)  # type: ignore[no-any-return]
+
+
+class Sigmoid(Module):
+    """1 / (1 + exp(-x)), entry by entry.
+
+    >>> Sigmoid()([0.0])
+    tensor([0.5])
+    """
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.sigmoid(x)  # type: ignore[no-any-return]
+
+
+class ReLU6(Module):
+    """min(max(x, 0), 6), entry by entry (Krizhevsky, 2010). The gradient is 0 at x = 0 and 1 at x = 6.
+
+    >>> ReLU6()([-1.0, 2.0, 9.0])
+    tensor([0., 2., 6.])
+    """
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.clip(ops.relu(x), max=6)  # type: ignore[no-any-return]
+
+
+class GELU(Module):
+    """x Phi(x), entry by entry, with Phi the standard normal distribution function (Hendrycks and Gimpel, 2016).
+
+    Args:
+        approximate: "none", or "tanh" for an approximation, see ``mg.ops.gelu``.
+
+    Raises:
+        ValueError: for another approximation, when it is called.
+
+    >>> GELU()([0.0])
+    tensor([0.])
+    """
+
+    def __init__(self, approximate: str = "none") -> None:
+        self.approximate = approximate
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.gelu(x, self.approximate)  # type: ignore[no-any-return]
+
+    def extra_repr(self) -> str:
+        return f"approximate={self.approximate!r}"
+
+
+class SiLU(Module):
+    """x / (1 + exp(-x)), entry by entry (Elfwing et al., 2017).
+
+    >>> SiLU()([0.0])
+    tensor([0.])
+    """
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.silu(x)  # type: ignore[no-any-return]
+
+
+class Softmax(Module):
+    """exp(x) / sum(exp(x)) along the axis ``dim``: positive numbers of x's shape that sum to 1.
+
+    Raises:
+        ValueError: if x has no such axis, when it is called.
+
+    >>> Softmax()([[0.0, 0.0]])
+    tensor([[0.5, 0.5]])
+    """
+
+    def __init__(self, dim: int = -1) -> None:
+        self.dim = dim
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.softmax(x, self.dim)  # type: ignore[no-any-return]
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
+
+
+class Identity(Module):
+    """x itself, in the place of another module.
+
+    >>> Identity()(3.0)
+    3.0
+    """
+
+    def forward(self, x: Any) -> Any:
+        return x

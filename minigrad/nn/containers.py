@@ -1,0 +1,235 @@
+"""Modules that hold modules: called one after the other, or as the program wants, by number or by name.
+
+What they hold are attributes by the names 0, 1, 2, … or those that were given, so that parameters are called
+``0.weight`` as in PyTorch.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from typing import Any
+
+from .module import Module
+
+__all__ = ["ModuleDict", "ModuleList", "Sequential"]
+
+
+def _checked(module: Any, what: str) -> Module:
+    if not isinstance(module, Module):
+        raise TypeError(f"{what} must be a module, not {type(module).__name__}")
+    return module
+
+
+class Sequential(Module):
+    """Modules called one after the other, each on the result of the one before; named 0, 1, 2, ...
+
+    Has ``len``, iteration, and indexing: a number gives a module, a slice a Sequential of the same modules under the
+    same names, as in PyTorch.
+
+    Raises:
+        TypeError: if an argument is no module.
+
+    >>> from minigrad import nn
+    >>> Sequential(nn.Linear(2, 3), nn.Tanh())
+    Sequential(
+      (0): Linear(in_features=2, out_features=3, bias=True)
+      (1): Tanh()
+    )
+    """
+
+    def __init__(self, *modules: Module) -> None:
+        for i, module in enumerate(modules):
+            setattr(self, str(i), _checked(module, f"Sequential: argument {i}"))
+
+    def forward(self, x: Any) -> Any:
+        for module in self:
+            x = module(x)
+        return x
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter([value for name, value in vars(self).items() if name.isdecimal()])
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if not isinstance(index, slice):
+            return list(self)[index]
+        part = Sequential()
+        vars(part).update([(name, value) for name, value in vars(self).items() if name.isdecimal()][index])
+        return part  # its modules keep their names, and so the original its scopes: nothing was assigned
+
+
+class _Container(Module):
+    """Modules that are not called themselves; each has a name made of the container's and its own."""
+
+    def _held(self) -> dict[str, Module]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, Module)}
+
+    def _hold(self, modules: Mapping[str, Module]) -> None:
+        """Hold these and no others."""
+        for name in self._held():
+            del vars(self)[name]
+        for name, module in modules.items():
+            self._put(name, module)
+
+    def _put(self, name: str, module: Module) -> None:
+        setattr(self, name, module)
+        module._rename(f"{self._name}.{name}" if self._name else name)
+
+    def _rename(self, name: str) -> None:
+        super()._rename(name)
+        for key, module in self._held().items():
+            module._rename(f"{name}.{key}")
+
+    def __len__(self) -> int:
+        return len(self._held())
+
+
+class ModuleList(_Container):
+    """A list of modules, which a forward goes through as it wants; named 0, 1, 2, ...
+
+    Has what lists have: ``len``, iteration, indexing (a slice gives a ModuleList), assignment and deletion by number,
+    ``append``, ``extend``, ``insert`` and ``pop``. After a deletion or insertion the modules are numbered anew. A plain
+    list as an attribute is searched for parameters as well; this one is a module itself.
+
+    Raises:
+        TypeError: if what is put in is no module. IndexError: if there is none of a number.
+
+    >>> from minigrad import nn
+    >>> class Deep(nn.Module):
+    ...     def __init__(self):
+    ...         self.layers = ModuleList(nn.Linear(3, 3) for _ in range(2))
+    ...     def forward(self, x):
+    ...         for layer in self.layers:
+    ...             x = x + layer(x)
+    ...         return x
+    >>> [name for name, _ in Deep().named_parameters()]
+    ['layers.0.weight', 'layers.0.bias', 'layers.1.weight', 'layers.1.bias']
+    """
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        self.extend(modules)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(list(self._held().values()))
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if not isinstance(index, slice):
+            return list(self)[index]
+        part = ModuleList()
+        vars(part).update((str(i), module) for i, module in enumerate(list(self)[index]))
+        return part  # its modules keep their names in scopes: nothing was assigned
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        place = range(len(self))[operator.index(index)]
+        self._put(str(place), _checked(module, f"ModuleList[{index}]"))
+
+    def __delitem__(self, index: int | slice) -> None:
+        modules = list(self)
+        del modules[index]
+        self._renumber(modules)
+
+    def append(self, module: Module) -> ModuleList:
+        """Put a module behind the last one, and return the list."""
+        self._put(str(len(self)), _checked(module, "ModuleList.append: what is appended"))
+        return self
+
+    def extend(self, modules: Iterable[Module]) -> ModuleList:
+        """Put modules behind the last one, and return the list; all of them, or none."""
+        checked = [_checked(module, f"ModuleList: module {i}") for i, module in enumerate(modules)]
+        for module in checked:
+            self.append(module)
+        return self
+
+    def insert(self, index: int, module: Module) -> None:
+        """Put a module before that of a number."""
+        modules = list(self)
+        modules.insert(index, _checked(module, "ModuleList.insert: what is inserted"))
+        self._renumber(modules)
+
+    def pop(self, index: int = -1) -> Module:
+        """Take a module out, and return it."""
+        module: Module = self[operator.index(index)]
+        del self[index]
+        return module
+
+    def _renumber(self, modules: Iterable[Module]) -> None:
+        self._hold({str(i): module for i, module in enumerate(modules)})
+
+
+class ModuleDict(_Container):
+    """Modules by name, which a forward takes as it wants.
+
+    Has what dicts have: ``len``, iteration over names, ``in``, indexing, assignment and deletion, ``keys``, ``values``,
+    ``items``, ``update``, ``pop`` and ``clear``, in the order in which names came.
+
+    Args:
+        modules: a mapping, or pairs of name and module.
+
+    Raises:
+        TypeError: if what is put in is no module, or a name no text.
+        KeyError: if a name is empty, has a dot or is that of an attribute of each module; or if there is no such name.
+
+    >>> from minigrad import nn
+    >>> choices = ModuleDict({"relu": nn.ReLU(), "gelu": nn.GELU()})
+    >>> choices["relu"]([-1.0]), "tanh" in choices
+    (tensor([0.]), False)
+    """
+
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()) -> None:
+        self.update(modules)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._held()))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._held()
+
+    def __getitem__(self, name: str) -> Module:
+        return self._held()[name]
+
+    def __setitem__(self, name: str, module: Module) -> None:
+        self._put(self._allowed(name), _checked(module, f"ModuleDict[{name!r}]"))
+
+    def __delitem__(self, name: str) -> None:
+        del self._held()[name]  # a KeyError if there is none
+        del vars(self)[name]
+
+    def keys(self) -> KeysView[str]:
+        """The names."""
+        return self._held().keys()
+
+    def values(self) -> ValuesView[Module]:
+        """The modules."""
+        return self._held().values()
+
+    def items(self) -> ItemsView[str, Module]:
+        """Names and modules."""
+        return self._held().items()
+
+    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
+        """Put in modules by name; all of them, or none."""
+        given = dict(modules.items() if isinstance(modules, (Mapping, ModuleDict)) else modules)
+        checked = {self._allowed(name): _checked(module, f"ModuleDict[{name!r}]") for name, module in given.items()}
+        for name, module in checked.items():
+            self._put(name, module)
+
+    def pop(self, name: str) -> Module:
+        """Take a module out, and return it."""
+        module = self[name]
+        del self[name]
+        return module
+
+    def clear(self) -> None:
+        """Take all out."""
+        self._hold({})
+
+    def _allowed(self, name: str) -> str:
+        """A name under which a module can be an attribute."""
+        if not isinstance(name, str):
+            raise TypeError(f"ModuleDict: a name must be a text, not {name!r}")
+        if not name or "." in name or hasattr(type(self), name) or (name in vars(self) and name not in self):
+            raise KeyError(f"ModuleDict: {name!r} cannot be a name: it is empty, has a dot, or each module has it")
+        return name
