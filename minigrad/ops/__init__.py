@@ -12,6 +12,7 @@ from .indexing import diagonal, getitem, put, take_along_axis, tril, triu
 from .linear import linear_map
 from .lookup import embedding, one_hot
 from .losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
+from .normalization import batch_norm, group_norm, layer_norm, rms_norm
 from .pooling import avg_pool2d, max_pool2d, pixel_shuffle
 from .products import affine, dot, einsum, matmul, outer, tensordot
 from .recurrent import lstm, lstm_cell, lstm_step, rnn, rnn_step
@@ -43,6 +44,8 @@ __all__ = [
     "linear_map",
     # lookup and losses
     "binary_cross_entropy_with_logits", "cross_entropy", "embedding", "mse_loss", "nll_loss", "one_hot",
+    # normalization
+    "batch_norm", "group_norm", "layer_norm", "rms_norm",
     # products
     "affine", "dot", "einsum", "matmul", "outer", "tensordot",
     # recurrent
