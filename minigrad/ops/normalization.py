@@ -3,8 +3,8 @@
 What the mean is of tells the kinds apart: of a sample's features (:func:`layer_norm`, and without the mean
 :func:`rms_norm`), of a group of its channels (:func:`group_norm`), or of one channel of a whole batch
 (:func:`batch_norm`). The variance is divided by the number of entries. Float32 stays float32, booleans and integers
-become float64, dtypes promote as in NumPy; half precision is computed in single and rounded once. Neither a mean that is
-large beside the spread nor entries whose squares overflow in single precision cost accuracy, and what does not vary
+become float64, dtypes promote as in NumPy; half precision is computed in single and rounded once. Neither a mean that
+is large beside the spread nor entries whose squares overflow in single precision cost accuracy, and what does not vary
 becomes the bias. A NaN makes NaN of what it is normalised with.
 """
 
@@ -348,7 +348,8 @@ def group_norm(x: Any, groups: int, weight: Any = None, bias: Any = None, eps: f
     >>> group_norm([[1.0, 3.0, 10.0, 30.0]], 2).numpy().round(3)
     array([[-1.,  1., -1.,  1.]], dtype=float32)
     """
-    return _group_norm(x, weight, bias, groups, eps)  # type: ignore[no-any-return]
+    result: Tensor = _group_norm(x, weight, bias, groups, eps)
+    return result
 
 
 group_norm.primitive = _group_norm.primitive  # type: ignore[attr-defined]
@@ -380,33 +381,33 @@ def _batch_norm(
 
 
 @_batch_norm.vjp
-def _(
-    g: Any, needs: Any, x: Array, weight: Array | None, mean: Array | None, var: Array | None,
-    statistics: Statistics, eps: float,
-) -> Any:  # fmt: skip
-    gs = g if isinstance(g, tuple) else (g, None, None)
-    wide, w, *gs = _computed(x, weight, *gs)[0]
-    g = None if gs[0] is None else _images(gs[0])
-    dx, *others = pull_channels(g, *gs[1:], needs, _images(wide), w, statistics, given=mean is not None)
+def _(g: Any, needs: Any, x: Array, weight: Any, mean: Any, var: Any, statistics: Statistics, eps: float) -> Any:
+    (wide, w, *gs), _ = _computed(x, weight, *_three(g))
+    gs[0] = None if gs[0] is None else _images(gs[0])
+    dx, *others = pull_channels(gs, needs, _images(wide), w, statistics, given=mean is not None)
     return None if dx is None else dx.reshape(x.shape), *others
+
+
+def _three(g: Any) -> tuple[Any, Any, Any]:
+    """The cotangents of the result and of the batch's mean and variance, None for zeros."""
+    return g if isinstance(g, tuple) else (g, None, None)
 
 
 @_batch_norm.batched_vjp
 @_batch_norm.vjp_on_tensors
-def _(
-    g: Any, needs: Any, x: Any, weight: Any, mean: Any, var: Any, statistics: Statistics, eps: float
-) -> Any:  # fmt: skip
-    gs = g if isinstance(g, tuple) else (g, None, None)
-    lead = next(each.shape[: each.ndim - ndim] for each, ndim in zip(gs, (x.ndim, 1, 1), strict=True) if each is not None)
+def _(g: Any, needs: Any, x: Any, weight: Any, mean: Any, var: Any, statistics: Statistics, eps: float) -> Any:
+    g, g_mean, g_var = (None if each is None else single(each) for each in _three(g))
+    ends = ((g, x.ndim), (g_mean, 1), (g_var, 1))
+    lead = next(each.shape[: each.ndim - ndim] for each, ndim in ends if each is not None)
     wide, w = _images(single(x)), None if weight is None else single(weight).reshape(-1, 1)
-    g = np.zeros((*lead, *wide.shape), wide.dtype) if gs[0] is None else _images(single(gs[0]), lead)
-    if mean is None:
-        dx, dw, db = _pull(g, needs, wide, w, (-3, -1), (-3, -1), eps)
-        dx = _with_moments(dx, *gs[1:], wide) if needs[0] else None
-        dmean = dvar = None
+    g = np.zeros((*lead, *wide.shape), wide.dtype) if g is None else _images(g, lead)
+    if mean is not None:
+        dx, *others = _pull_given(g, needs, wide, w, single(mean), single(var), eps)
     else:
-        dx, dw, db, dmean, dvar = _pull_given(g, needs, wide, w, single(mean), single(var), eps)
-    return _shaped(dx, (*lead, *x.shape)), dw, db, dmean, dvar
+        dx, *others = _pull(g, needs, wide, w, (-3, -1), (-3, -1), eps)
+        dx = _with_moments(dx, g_mean, g_var, wide) if needs[0] else None
+        others += [None, None]
+    return _shaped(dx, (*lead, *x.shape)), *others
 
 
 def _with_moments(dx: Any, g_mean: Any, g_var: Any, x: Any) -> Any:
@@ -423,7 +424,7 @@ def _with_moments(dx: Any, g_mean: Any, g_var: Any, x: Any) -> Any:
 def _pull_given(g: Any, needs: Any, x: Any, weight: Any, mean: Any, var: Any, eps: float) -> tuple[Any, ...]:
     """The cotangents of x (N, C, L), and of all others as (…, C), where mean and variance (C,) are given.
 
-    With r = 1 / sqrt(var + eps), hat = (x - mean) r and v = g weight: v r, and the sums of g hat, g, -v r, -v hat r^2 / 2.
+    With r = 1 / sqrt(var + eps), hat = (x - mean) r and v = g weight: v r, and sums of g hat, g, -v r, -v hat r^2 / 2.
     """
     r = (1 / np.sqrt(var + eps)).reshape(-1, 1)
     hat = (x - mean.reshape(-1, 1)) * r
