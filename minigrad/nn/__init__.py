@@ -7,5 +7,5 @@ from .normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNo
 from .parameters import Buffer, Parameter
 
 __all__ = ["LSTM", "RNN", "BatchNorm1d", "BatchNorm2d", "Buffer", "Conv2d", "Dropout", "Embedding", "GroupNorm",
-           "LayerNorm", "Linear", "LoadReport", "Module", "Parameter", "RMSNorm", "ReLU", "Sequential", "Sigmoid", "Tanh",
-           "init"]  # fmt: skip
+           "LayerNorm", "Linear", "LoadReport", "Module", "Parameter", "RMSNorm", "ReLU", "Sequential", "Sigmoid",
+           "Tanh", "init"]  # fmt: skip

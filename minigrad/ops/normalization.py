@@ -367,7 +367,7 @@ def _batch_norm(
     var: Array | None = None,
     eps: float = 1e-5,
 ) -> Any:
-    """The result; behind it, unless mean and variance are given, those of the batch."""
+    """The result; behind it, unless mean and variance are given, those of the batch, in single for half precision."""
     _check_eps(eps)
     if (mean is None) != (var is None):
         raise ValueError("mean and var must both be given, or neither")
@@ -376,8 +376,7 @@ def _batch_norm(
     given = None if mean is None else (m, v)
     y, statistics, *moments = standardise_channels(_images(wide), w, b, eps, given)
     y = y.reshape(x.shape).astype(dtype, copy=False)
-    outputs = y if mean is not None else (y, *(each.astype(dtype, copy=False) for each in moments))
-    return outputs, (x, weight, mean, var, statistics, eps)
+    return y if given else (y, *moments), (x, weight, mean, var, statistics, eps)
 
 
 @_batch_norm.vjp
@@ -490,6 +489,8 @@ def batch_norm_with_statistics(
     x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5
 ) -> tuple[Tensor, Tensor, Tensor]:
     """As :func:`batch_norm` by the batch's mean and variance, which come behind the result, (C,) each.
+
+    They are not computed again, and gradients flow through them. Of half precision they are in single.
 
     >>> y, mean, var = batch_norm_with_statistics([[1.0, 30.0], [3.0, 10.0]])
     >>> mean, var

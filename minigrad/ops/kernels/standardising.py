@@ -26,12 +26,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...runtime.contexts import errstate
 from ...spec import Array
 from .numerics import column_sums
 
 __all__ = ["Statistics", "pull_channels", "pull_rows", "standardise_channels", "standardise_rows"]
 
 _BLOCK = 2**16  # entries
+_LEAST = 1e-15  # scales in single precision: of smaller ones the square, which gradients have, comes near to underflow
 _LONG = 16  # entries of a channel in an image from which they are summed by products
 
 
@@ -52,6 +54,15 @@ def _step(size: int) -> int:
     return max(1, _BLOCK // max(size, 1))
 
 
+def _underflow(statistics: Statistics) -> bool:
+    """Whether some scale is so small that its gradient must be computed in double precision."""
+    return statistics.scale.dtype == np.float32 and bool(statistics.scale.min(initial=1) < _LEAST)
+
+
+def _in_double(*arrays: Array | None) -> list[Any]:
+    return [None if array is None else array.astype(np.float64) for array in arrays]
+
+
 def _blocks(count: int, size: int) -> Iterator[slice]:
     """Slices of so many items of a size each that fit a block."""
     step = _step(size)
@@ -63,7 +74,8 @@ def _far(mean: Array, var: Array) -> Array:
 
     With |mean| <= 2 sqrt(var) squares lose 5 units of rounding at most, and entries 2. NaN counts as far.
     """
-    return ~((4 * var >= mean * mean) & (var < np.inf))
+    with errstate(over="ignore"):
+        return ~((4 * var >= mean * mean) & (var < np.inf))  # type: ignore[no-any-return]
 
 
 # --- rows ---------------------------------------------------------------------------------------------
@@ -93,12 +105,13 @@ def standardise_rows(
 
 def _row_moments(x: Array, eps: float, centred: bool, centre: Array, shift: Array, scale: Array) -> Array:
     """Write the statistics of rows x (n, G, K) into arrays (n, G), and give x - centre."""
-    K = max(x.shape[-1], 1)
-    var = np.vecdot(x, x)
-    var /= K
-    if centred:
-        np.matmul(x.reshape(-1, x.shape[-1]), np.full(x.shape[-1], 1 / K, x.dtype), out=shift.reshape(-1))
-        var -= shift * shift
+    K = x.shape[-1]
+    with errstate(over="ignore", invalid="ignore"):  # these rows are computed anew
+        var = np.vecdot(x, x)
+        var /= max(K, 1)
+        if centred:
+            np.matmul(x.reshape(shift.size, K), np.full(K, 1 / max(K, 1), x.dtype), out=shift.reshape(shift.size))
+            var -= shift * shift
     far = _far(shift, var)
     if far.any():
         centre[far] = shift[far]
@@ -152,7 +165,11 @@ def pull_rows(
     g: Array, needs: Any, x: Array, weight: Array, statistics: Statistics, centred: bool = True
 ) -> tuple[Any, Any, Any]:
     """The cotangents of x (N, G, K), weight (G, K) and bias (G, K), each if it is needed, from g (N, G, K)."""
+    if _underflow(statistics):
+        g, x, weight, *wide = _in_double(g, x, weight, *statistics)
+        return pull_rows(g, needs, x, weight, Statistics(*wide), centred)
     N, G, K = x.shape
+    count = max(K, 1)
     dx = np.empty(x.shape, x.dtype) if needs[0] else None
     dw = np.zeros((G, K), x.dtype) if needs[1] else None
     db = np.zeros((G, K), x.dtype) if needs[2] else None
@@ -171,8 +188,8 @@ def pull_rows(
             dw -= _sums(s * r, u) if centred else 0
         if dx is not None:
             out = dx[block]
-            total = _dots(u, weight) / K if centred else np.zeros_like(s)
-            a = r * r * r * (_dots(products, weight) / K - s * total)
+            total = _dots(u, weight) / count if centred else np.zeros_like(s)
+            a = r * r * r * (_dots(products, weight) / count - s * total)
             _combined(r, 0.0, scaled, out)
             out *= u
             _combined(a, 0.0, ones, products)
@@ -230,8 +247,9 @@ def standardise_channels(
 def _channel_moments(x: Array, eps: float, centre: Array, shift: Array, scale: Array, var: Array) -> Array:
     """Write the statistics of channels x (N, c, L) into arrays (c,), and give x - centre."""
     count = max(len(x) * x.shape[2], 1)
-    shift[...] = _channel_sums(x) / count
-    exact = _channel_products(x, x) / count - shift * shift
+    with errstate(over="ignore", invalid="ignore"):  # these channels are computed anew
+        shift[...] = _channel_sums(x) / count
+        exact = _channel_products(x, x) / count - shift * shift
     far = _far(shift, exact)
     if far.any():
         centre[far] = shift[far]
@@ -250,6 +268,9 @@ def pull_channels(
     From those of the output, of the batch's means and of its variances, None for zeros; the latter two are None if mean
     and variance were ``given``.
     """
+    if _underflow(statistics):
+        x, weight, *wide = _in_double(x, weight, *statistics)
+        return pull_channels(_in_double(*gs), needs, x, weight, Statistics(*wide), given)
     g, g_mean, g_var = gs
     N, C, L = x.shape
     count = max(N * L, 1)
