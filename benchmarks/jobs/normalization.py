@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from benchmarks.job import Aim, Case, Rival, Work
+from benchmarks.jobs.compiling import compiled
 
 __all__ = ["cases"]
 
@@ -54,7 +55,7 @@ def cases(quick: bool = False) -> list[Case]:
             [
                 Rival("minigrad", "minigrad", partial(_minigrad, norm)),
                 Rival("PyTorch", "PyTorch", partial(_pytorch, norm), ("torch",)),
-                Rival("PyTorch, compiled", "PyTorch", partial(_pytorch, norm, compiled=True), ("torch",)),
+                Rival("PyTorch, compiled", "PyTorch", partial(_pytorch, norm, compile=True), ("torch",)),
             ],
             [Aim("PyTorch", 1.0)],
         )
@@ -62,9 +63,7 @@ def cases(quick: bool = False) -> list[Case]:
     ]
 
 
-def _work(
-    leaves: list[Any], forget: Callable[[Any], None], function: Callable[..., Any], cotangent: Any
-) -> Work:
+def _work(leaves: list[Any], forget: Callable[[Any], None], function: Callable[..., Any], cotangent: Any) -> Work:
     def run() -> Any:
         for leaf in leaves:
             forget(leaf)
@@ -93,7 +92,7 @@ def _minigrad(norm: Norm) -> Work:
     return _work(leaves, lambda leaf: leaf.zero_grad(), function, cotangent)
 
 
-def _pytorch(norm: Norm, compiled: bool = False) -> Work:
+def _pytorch(norm: Norm, compile: bool = False) -> Work:
     import torch
 
     arrays, cotangent = norm.arrays()
@@ -107,11 +106,7 @@ def _pytorch(norm: Norm, compiled: bool = False) -> Work:
         "group_norm": lambda x, w, b: functions.group_norm(x, 8, w, b),
         "batch_norm": lambda x, w, b: functions.batch_norm(x, None, None, w, b, training=True),
     }[norm.kind]
-    if compiled:
-        from benchmarks.jobs.compiling import require_compiler
-
-        require_compiler()
-        function = torch.compile(function)
+    function = compiled(function) if compile else function
 
     def forget(leaf: Any) -> None:
         leaf.grad = None

@@ -479,7 +479,8 @@ def batch_norm(
            [1., 0.]], dtype=float32)
     """
     result = _batch_norm(x, weight, bias, mean, var, eps)
-    return result[0] if isinstance(result, tuple) else result
+    y: Tensor = result[0] if isinstance(result, tuple) else result
+    return y
 
 
 batch_norm.primitive = _batch_norm.primitive  # type: ignore[attr-defined]
