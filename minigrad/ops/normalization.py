@@ -21,7 +21,15 @@ from ..primitives import ForwardResult, primitive
 from ..spec import Array
 from .elementwise import add, divide, multiply, sqrt, square, subtract
 from .kernels.numerics import as_float, single
-from .kernels.standardising import Statistics, pull_channels, pull_rows, standardise_channels, standardise_rows
+from .kernels.standardising import (
+    Statistics,
+    pull_channels,
+    pull_groups,
+    pull_rows,
+    standardise_channels,
+    standardise_groups,
+    standardise_rows,
+)  # fmt: skip
 from .reductions import mean as mean_of
 from .reductions import var as var_of
 
@@ -111,19 +119,24 @@ def _features(x: Any, axes: Axes) -> tuple[int, ...]:
 
 
 def _as_rows(x: Array, axes: Axes) -> Array:
-    """x with the normalised axes as one, (M, 1, K)."""
+    """x with the normalised axes as one, (M, K)."""
     last = tuple(range(-len(axes), 0))
     x = x if axes == last else np.moveaxis(x, axes, last)
     kept = x.ndim - len(axes)
-    return x.reshape(math.prod(x.shape[:kept]), 1, math.prod(x.shape[kept:]))
+    return x.reshape(math.prod(x.shape[:kept]), math.prod(x.shape[kept:]))
 
 
 def _from_rows(rows: Array, x: Array, axes: Axes) -> Array:
-    """Rows (M, 1, K) in the shape that they had in x."""
+    """Rows (M, K) in the shape that they had in x."""
     last = tuple(range(-len(axes), 0))
     kept = tuple(n for i, n in enumerate(x.shape, -x.ndim) if i not in axes)
     turned = rows.reshape(*kept, *_features(x, axes))
     return turned if axes == last else np.moveaxis(turned, last, axes)
+
+
+def _flat(weight: Array | None, features: tuple[int, ...], like: Array) -> Array:
+    """The weight as one axis, ones if there is none."""
+    return np.ones(math.prod(features), like.dtype) if weight is None else weight.ravel()
 
 
 def _normalised_rows(x: Array, weight: Any, bias: Any, axis: Axis, eps: float, centred: bool) -> tuple[Any, Any, Axes]:
@@ -133,9 +146,8 @@ def _normalised_rows(x: Array, weight: Any, bias: Any, axis: Axis, eps: float, c
     features = _features(x, axes)
     _check_shapes(features, "the axes that are normalised", weight=weight, bias=bias)
     (wide, w, b), dtype = _computed(x, weight, bias)
-    row = 1, math.prod(features)
-    w = np.ones(row, wide.dtype) if w is None else w.reshape(row)
-    y, statistics = standardise_rows(_as_rows(wide, axes), w, _shaped(b, row), eps, centred)
+    w, b = _flat(w, features, wide), None if b is None else b.ravel()
+    y, statistics = standardise_rows(_as_rows(wide, axes), w, b, eps, centred)
     return _from_rows(y, x, axes).astype(dtype, copy=False), statistics, axes
 
 
@@ -144,8 +156,7 @@ def _pull_normalised_rows(
 ) -> tuple[Any, Any, Any]:
     (g, wide, w), _ = _computed(g, x, weight)
     features = _features(x, axes)
-    row = 1, math.prod(features)
-    w = np.ones(row, wide.dtype) if w is None else w.reshape(row)
+    w = _flat(w, features, wide)
     dx, dw, db = pull_rows(_as_rows(g, axes), needs, _as_rows(wide, axes), w, statistics, centred)
     return None if dx is None else _from_rows(dx, x, axes), _shaped(dw, features), _shaped(db, features)
 
@@ -270,11 +281,6 @@ def _images(x: Any, lead: tuple[int, ...] = ()) -> Any:
     return x.reshape(*lead, N, C, math.prod(image))
 
 
-def _in_groups(channels: Array | None, groups: int, L: int) -> Any:
-    """An entry for each channel, for each pixel of the channels of a group: (G, K)."""
-    return None if channels is None else np.repeat(channels, L).reshape(groups, len(channels) // groups * L)
-
-
 @primitive(residuals=("x", "weight", "derived", "constant", "constant"))
 def _group_norm(
     x: Array, weight: Array | None = None, bias: Array | None = None, groups: int = 1, eps: float = 1e-5
@@ -284,25 +290,14 @@ def _group_norm(
     if isinstance(groups, bool) or not isinstance(groups, (int, np.integer)) or groups < 1 or C % groups:
         raise ValueError(f"groups must be a positive integer that divides the {C} channels, not {groups!r}")
     (wide, w, b), dtype = _computed(x, weight, bias)
-    rows, w = _group_rows(wide, w, groups)
-    y, statistics = standardise_rows(rows, w, _in_groups(b, groups, math.prod(x.shape[2:])), eps)
+    y, statistics = standardise_groups(_images(wide), w, b, groups, eps)
     return y.reshape(x.shape).astype(dtype, copy=False), (x, weight, statistics, eps, groups)
-
-
-def _group_rows(x: Array, weight: Array | None, groups: int) -> tuple[Array, Array]:
-    """x (N, C, …) as rows (N, G, K), and the weight of each of their entries, (G, K)."""
-    C, L = x.shape[1], math.prod(x.shape[2:])
-    weight = np.ones(C, x.dtype) if weight is None else weight
-    return x.reshape(len(x), groups, C // groups * L), _in_groups(weight, groups, L)
 
 
 @_group_norm.vjp
 def _(g: Any, needs: Any, x: Array, weight: Array | None, statistics: Statistics, eps: float, groups: int) -> Any:
     (g, wide, w), _ = _computed(g, x, weight)
-    rows, w = _group_rows(wide, w, groups)
-    dx, *sums = pull_rows(g.reshape(rows.shape), needs, rows, w, statistics)
-    C, L = x.shape[1], math.prod(x.shape[2:])
-    dw, db = (None if each is None else each.reshape(C, L).sum(1) for each in sums)
+    dx, dw, db = pull_groups(_images(g), needs, _images(wide), w, statistics, groups)
     return None if dx is None else dx.reshape(x.shape), dw, db
 
 

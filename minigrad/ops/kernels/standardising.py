@@ -1,20 +1,20 @@
 """Standardised arrays, (x - mean) / sqrt(var + eps) times a weight plus a bias, and their gradients, on plain arrays.
 
-Of *rows*, x (N, G, K), the mean and variance are those of each K entries, and weight and bias are (G, K): layers have
-G = 1, groups of channels G. Of *channels*, x (N, C, L), they are those of the N L entries of a channel, and weight and
-bias are (C,). With d = x - centre, which is x itself where a mean is small beside its spread, and hat = (d - shift)
-scale, all that is computed per entry is
+Of *rows*, x (M, K), the mean and variance are those of each row, and weight and bias are (K,). Of *channels*, x
+(N, C, L), they are those of the N L entries of a channel, and of *groups* those of neighbouring channels of a sample;
+weight and bias are (C,). With d = x - centre, which is x itself where a mean is small beside its spread, and
+hat = (d - shift) scale, all that is computed per entry is
 
     y  = d S + T         S = scale w,      T = b - shift S
     dx = g S - d A - B   A = scale^2 mean(g w hat),   B = scale mean(g w) - shift A
 
->>> x = np.array([[[1.0, 2.0, 3.0]]])
->>> y, statistics = standardise_rows(x, np.ones((1, 3)), np.zeros((1, 3)), eps=0.0)
+>>> x = np.array([[1.0, 2.0, 3.0]])
+>>> y, statistics = standardise_rows(x, np.ones(3), np.zeros(3), eps=0.0)
 >>> y.round(4)
-array([[[-1.2247,  0.    ,  1.2247]]])
->>> dx, dw, db = pull_rows(y, (True, True, True), x, np.ones((1, 3)), statistics)
+array([[-1.2247,  0.    ,  1.2247]])
+>>> dx, dw, db = pull_rows(np.array([[1.0, 0.0, 0.0]]), (True, True, True), x, np.ones(3), statistics)
 >>> dx.round(4), dw.round(4)
-(array([[[-0., -0., -0.]]]), array([[1.5, 0. , 1.5]]))
+(array([[ 0.2041, -0.4082,  0.2041]]), array([-1.2247,  0.    ,  0.    ]))
 
 Arrays are worked on in blocks that stay in a core's cache, since NumPy reads and writes them once for each operation.
 """
@@ -30,7 +30,10 @@ from ...runtime.contexts import errstate
 from ...spec import Array
 from .numerics import column_sums
 
-__all__ = ["Statistics", "pull_channels", "pull_rows", "standardise_channels", "standardise_rows"]
+__all__ = [
+    "Statistics", "pull_channels", "pull_groups", "pull_rows", "standardise_channels", "standardise_groups",
+    "standardise_rows",
+]  # fmt: skip
 
 _BLOCK = 2**16  # entries
 _LEAST = 1e-15  # scales in single precision: of smaller ones the square, which gradients have, comes near to underflow
@@ -38,7 +41,7 @@ _LONG = 16  # entries of a channel in an image from which they are summed by pro
 
 
 class Statistics(NamedTuple):
-    """What x is standardised with, (x - centre - shift) * scale: one number for each row (N, G), or channel (C,).
+    """What x is standardised with, (x - centre - shift) * scale: of each row (M,), group (N G,) or channel (C,).
 
     The centre is 0 where the mean is small beside the spread, so that x is as good as x - mean; else x - centre is
     computed first, and the shift is what rounding left of the mean.
@@ -84,16 +87,16 @@ def _far(mean: Array, var: Array) -> Array:
 def standardise_rows(
     x: Array, weight: Array, bias: Array | None, eps: float, centred: bool = True
 ) -> tuple[Array, Statistics]:
-    """x (N, G, K), each row standardised, times weight (G, K) plus bias (G, K).
+    """x (M, K), each row standardised, times weight (K,) plus bias (K,).
 
     Without ``centred`` the mean counts as 0: root mean squares.
     """
-    N, G, K = x.shape
+    M, K = x.shape
     y = np.empty(x.shape, x.dtype)
-    statistics = Statistics(*np.zeros((3, N, G), x.dtype))
+    statistics = Statistics(*np.zeros((3, M), x.dtype))
     scaled, shifted = _columns(weight), _columns(weight, bias)
     part = _workspace(x)
-    for block in _blocks(N, G * K):
+    for block in _blocks(M, K):
         d = _row_moments(x[block], eps, centred, *(s[block] for s in statistics))
         out, r = y[block], statistics.scale[block]
         _combined(r, 0.0, scaled, out)
@@ -104,30 +107,30 @@ def standardise_rows(
 
 
 def _row_moments(x: Array, eps: float, centred: bool, centre: Array, shift: Array, scale: Array) -> Array:
-    """Write the statistics of rows x (n, G, K) into arrays (n, G), and give x - centre."""
+    """Write the statistics of rows x (m, K) into arrays (m,), and give x - centre."""
     K = x.shape[-1]
     with errstate(over="ignore", invalid="ignore"):  # these rows are computed anew
         var = np.vecdot(x, x)
         var /= max(K, 1)
         if centred:
-            np.matmul(x.reshape(shift.size, K), np.full(K, 1 / max(K, 1), x.dtype), out=shift.reshape(shift.size))
+            np.matmul(x, np.full(K, 1 / max(K, 1), x.dtype), out=shift)
             var -= shift * shift
     far = _far(shift, var)
     if far.any():
-        centre[far] = shift[far]
-        x = x - centre[..., None]
-        shift[far], var = _exactly(x[far], (-1,), centred, far, var)
+        var = var.astype(np.float64)
+        centre[far], shift[far], var[far] = _exactly(x[far], (-1,), centred)
+        x = x - centre[:, None]
     scale[...] = _scale(var, eps)
     return x
 
 
-def _exactly(d: Array, axes: tuple[int, ...], centred: bool, far: Array, var: Array) -> tuple[Array, Array]:
-    """In double precision: the means of those that are far, and all variances, of which theirs are computed anew."""
-    wide = d.astype(np.float64)
-    shift = wide.mean(axes, keepdims=True) if centred else np.zeros(1)
-    var = var.astype(np.float64)
-    var[far] = np.square(wide - shift).mean(axes)
-    return shift.reshape(-1), var
+def _exactly(x: Array, axes: tuple[int, ...], centred: bool = True) -> tuple[Array, Array, Array]:
+    """Centres, shifts and variances over axes, in double precision; a centre that is not wanted is 0."""
+    wide = x.astype(np.float64)
+    centre = wide.mean(axes, keepdims=True).astype(x.dtype) if centred else np.zeros((len(x), 1))
+    wide -= centre
+    shift = wide.mean(axes, keepdims=True) if centred else centre
+    return centre.reshape(-1), shift.reshape(-1), np.square(wide - shift).mean(axes)
 
 
 def _scale(var: Array, eps: float) -> Array:
@@ -136,78 +139,140 @@ def _scale(var: Array, eps: float) -> Array:
 
 
 def _workspace(x: Array) -> Array:
-    """Memory for a block of x."""
-    return np.empty((min(len(x), _step(x[0].size if len(x) else 1)), *x.shape[1:]), x.dtype)
+    """Memory for a block of rows x (M, K)."""
+    return np.empty((min(len(x), _step(x.shape[1])), x.shape[1]), x.dtype)
 
 
 def _columns(weight: Array, bias: Array | None = None) -> Array:
-    """(G, 2, K): the weight above the bias, or above zeros."""
-    pairs = np.zeros((len(weight), 2, weight.shape[1]), weight.dtype)
-    pairs[:, 0] = weight
+    """(2, K): the weight above the bias, or above zeros."""
+    pair = np.zeros((2, len(weight)), weight.dtype)
+    pair[0] = weight
     if bias is not None:
-        pairs[:, 1] = bias
-    return pairs
+        pair[1] = bias
+    return pair
 
 
 def _combined(first: Any, second: Any, columns: Array, out: Array) -> Array:
-    """out[n, g] = first[n, g] columns[g, 0] + second[n, g] columns[g, 1], as products.
+    """out[m] = first[m] columns[0] + second[m] columns[1], as a product.
 
     Of (64, 768) in float32 in µs: this 9, and to multiply with it in place 6; to multiply rows by a factor each 20.
     """
-    factors = np.empty((out.shape[1], len(out), 2), out.dtype)
-    factors[..., 0] = np.transpose(first)
-    factors[..., 1] = np.transpose(second)
-    np.matmul(factors, columns, out=out.transpose(1, 0, 2))
-    return out
+    factors = np.empty((len(out), 2), out.dtype)
+    factors[:, 0], factors[:, 1] = first, second
+    return np.matmul(factors, columns, out=out)
 
 
 def pull_rows(
     g: Array, needs: Any, x: Array, weight: Array, statistics: Statistics, centred: bool = True
 ) -> tuple[Any, Any, Any]:
-    """The cotangents of x (N, G, K), weight (G, K) and bias (G, K), each if it is needed, from g (N, G, K)."""
+    """The cotangents of x (M, K), weight (K,) and bias (K,), each if it is needed, from g (M, K)."""
     if _underflow(statistics):
         g, x, weight, *wide = _in_double(g, x, weight, *statistics)
         return pull_rows(g, needs, x, weight, Statistics(*wide), centred)
-    N, G, K = x.shape
+    M, K = x.shape
     count = max(K, 1)
     dx = np.empty(x.shape, x.dtype) if needs[0] else None
-    dw = np.zeros((G, K), x.dtype) if needs[1] else None
-    db = np.zeros((G, K), x.dtype) if needs[2] else None
-    scaled, ones = _columns(weight), _columns(np.ones((G, K), x.dtype))
+    dw, db = (np.zeros(K, x.dtype) if need else None for need in needs[1:])
+    scaled, ones = _columns(weight), _columns(np.ones(K, x.dtype))
     part = _workspace(x)
-    for block in _blocks(N, G * K):
+    for block in _blocks(M, K):
         u, (c, s, r) = g[block], (a[block] for a in statistics)
         products = part[: len(u)]
         if needs[0] or needs[1]:
-            d = x[block] - c[..., None] if c.any() else x[block]
+            d = x[block] - c[:, None] if c.any() else x[block]
             np.multiply(u, d, out=products)
         if db is not None:
-            db += _sums(np.ones_like(r), u)
+            db += np.ones_like(r) @ u
         if dw is not None:
-            dw += _sums(r, products)
-            dw -= _sums(s * r, u) if centred else 0
+            dw += r @ products
+            dw -= (s * r) @ u if centred else 0
         if dx is not None:
             out = dx[block]
-            total = _dots(u, weight) / count if centred else np.zeros_like(s)
-            a = r * r * r * (_dots(products, weight) / count - s * total)
+            total = u @ weight / count if centred else np.zeros_like(s)
+            a = r * r * r * (products @ weight / count - s * total)
             _combined(r, 0.0, scaled, out)
             out *= u
             _combined(a, 0.0, ones, products)
             products *= d
             out -= products
             if centred:
-                out -= (r * total - s * a)[..., None]
+                out -= (r * total - s * a)[:, None]
     return dx, dw, db
 
 
-def _sums(factors: Array, rows: Array) -> Array:
-    """The sums over n of factors[n, g] rows[n, g]: (G, K)."""
-    return np.matmul(factors.T[:, None], rows.transpose(1, 0, 2))[:, 0]  # type: ignore[no-any-return]
+# --- groups -------------------------------------------------------------------------------------------
 
 
-def _dots(rows: Array, weight: Array) -> Array:
-    """The dot products of rows[n, g] with weight[g]: (n, G)."""
-    return np.matmul(rows.transpose(1, 0, 2), weight[..., None])[..., 0].T  # type: ignore[no-any-return]
+def standardise_groups(
+    x: Array, weight: Array | None, bias: Array | None, groups: int, eps: float
+) -> tuple[Array, Statistics]:
+    """x (N, C, L), each group of channels of a sample standardised, times weight (C,) plus bias (C,)."""
+    N, C, L = x.shape
+    y = np.empty(x.shape, x.dtype)
+    statistics = Statistics(*np.zeros((3, N * groups), x.dtype))
+    for block in _blocks(N, C * L):
+        rows = _rows_of(block, groups)
+        d = _row_moments(_in_groups(x[block], groups), eps, True, *(s[rows] for s in statistics))
+        _, s, r = (_each_channel(a[rows], groups, C) for a in statistics)
+        factor = r if weight is None else r * weight
+        offset = -s * factor if bias is None else bias - s * factor
+        out = y[block]
+        np.multiply(d.reshape(out.shape), factor[..., None], out=out)
+        out += offset[..., None]
+    return y, statistics
+
+
+def pull_groups(
+    g: Array, needs: Any, x: Array, weight: Array | None, statistics: Statistics, groups: int
+) -> tuple[Any, Any, Any]:
+    """The cotangents of x (N, C, L), weight (C,) and bias (C,), each if it is needed, from g (N, C, L)."""
+    if _underflow(statistics):
+        g, x, weight, *wide = _in_double(g, x, weight, *statistics)
+        return pull_groups(g, needs, x, weight, Statistics(*wide), groups)
+    N, C, L = x.shape
+    w = np.ones(C, x.dtype) if weight is None else weight
+    dx = np.empty(x.shape, x.dtype) if needs[0] else None
+    dw, db = (np.zeros(C, x.dtype) if need else None for need in needs[1:])
+    for block in _blocks(N, C * L):
+        u, d = g[block], x[block]
+        c, s, r = (_each_channel(a[_rows_of(block, groups)], groups, C) for a in statistics)
+        d = d - c[..., None] if c.any() else d
+        total = u @ np.ones(L, x.dtype)
+        along = r * (np.vecdot(u, d) - s * total) if needs[0] or needs[1] else total
+        if dw is not None:
+            dw += along.sum(0)
+        if db is not None:
+            db += total.sum(0)
+        if dx is not None:
+            a = r * r * _group_means(along * w, groups, L)
+            b = r * _group_means(total * w, groups, L) - s * a
+            out = dx[block]
+            np.multiply(u, (r * w)[..., None], out=out)
+            out -= d * a[..., None]
+            out -= b[..., None]
+    return dx, dw, db
+
+
+def _rows_of(block: slice, groups: int) -> slice:
+    """The rows that the groups of some samples are."""
+    return slice(block.start * groups, block.stop * groups)
+
+
+def _in_groups(x: Array, groups: int) -> Array:
+    """x (n, C, L) with a row for each group, (n G, K)."""
+    return x.reshape(len(x) * groups, x.shape[1] // groups * x.shape[2])
+
+
+def _each_channel(rows: Array, groups: int, C: int) -> Array:
+    """A number for each group (n G,), for each of its channels: (n, C)."""
+    return np.repeat(rows, C // groups).reshape(len(rows) // groups, C)
+
+
+def _group_means(sums: Array, groups: int, L: int) -> Array:
+    """From sums over channels (n, C) of L entries each the mean of each group, for each of its channels: (n, C)."""
+    n, C = sums.shape
+    means = sums.reshape(n * groups, C // groups).sum(1) / max(C // groups * L, 1)
+    return _each_channel(means, groups, C)
 
 
 # --- channels -----------------------------------------------------------------------------------------
@@ -252,9 +317,9 @@ def _channel_moments(x: Array, eps: float, centre: Array, shift: Array, scale: A
         exact = _channel_products(x, x) / count - shift * shift
     far = _far(shift, exact)
     if far.any():
-        centre[far] = shift[far]
+        exact = exact.astype(np.float64)
+        centre[far], shift[far], exact[far] = _exactly(x[:, far], (0, 2))
         x = x - centre[:, None]
-        shift[far], exact = _exactly(x[:, far], (0, 2), True, far, exact)
     var[...] = np.maximum(exact, 0)
     scale[...] = _scale(exact, eps)
     return x
