@@ -353,6 +353,22 @@ FAMILIES = {
         ),
         V[6],
     ),
+    "normalization": (
+        lambda x: (
+            (mg.layer_norm(x.reshape(3, 4), A34[0]) ** 3).sum()
+            + (mg.batch_norm(x.reshape(4, 3)) ** 3).sum()
+            + mg.exp(mg.group_norm(x.reshape(2, 6), 2) * mg.rms_norm(x.reshape(2, 6))).sum()
+        ),
+        lambda torch, x: (
+            (torch.nn.functional.layer_norm(x.reshape(3, 4), (4,), torch.tensor(A34[0])) ** 3).sum()
+            + (torch.nn.functional.batch_norm(x.reshape(4, 3), None, None, training=True) ** 3).sum()
+            + torch.exp(
+                torch.nn.functional.group_norm(x.reshape(2, 6), 2)
+                * torch.nn.functional.rms_norm(x.reshape(2, 6), (6,), None, 1e-6)
+            ).sum()
+        ),
+        V[12],
+    ),
     "products": (
         lambda x: mg.einsum("ij,jk,ik->", A34 * x[:4], x.reshape(4, 3), A34[:, :3]) + (mg.tanh(A43 @ x[:3]) ** 2).sum(),
         lambda torch, x: (

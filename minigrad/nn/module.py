@@ -156,7 +156,7 @@ class Module:
         """
         held = vars(self).get(name)
         if isinstance(held, Buffer) and value is not None and not isinstance(value, (Parameter, Buffer)):
-            value = self._as_buffer(name, value)
+            value = self._as_buffer(name, value, held.persistent)
         if value is not None and not isinstance(value, Parameter) and isinstance(held, Parameter):
             raise TypeError(
                 f"{type(self).__name__}.{name} is a parameter: assign an nn.Parameter (or None), or write "
@@ -182,13 +182,13 @@ class Module:
                 if isinstance(entry, Parameter):
                     entry.owner = name
 
-    def _as_buffer(self, name: str, value: Any) -> Buffer:
+    def _as_buffer(self, name: str, value: Any, persistent: bool) -> Buffer:
         if not isinstance(value, Tensor) or value.node is not None:
             raise TypeError(
                 f"{type(self).__name__}.{name} is a buffer: assign an untracked tensor or None (of a tracked one its "
                 f".detach()), or write into .{name}.data, instead of {describe(value)}"
             )
-        buffer = Buffer(0)
+        buffer = Buffer(0, persistent=persistent)
         buffer.data = value.data
         return buffer
 
@@ -205,8 +205,12 @@ class Module:
             )
         return ""
 
-    def register_buffer(self, name: str, tensor: Any) -> None:
+    def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
         """Declare a tensor (or array) as part of the state that is not trained: ``self.name = nn.Buffer(tensor)``.
+
+        Args:
+            tensor: a :class:`Buffer` is taken as it is, with what it says of itself.
+            persistent: whether it is in ``state_dict``, and so saved and loaded.
 
         Raises:
             ValueError: if the name has a dot or is that of something else.
@@ -221,7 +225,7 @@ class Module:
             raise ValueError(f"{type(self).__name__}.register_buffer: {name!r} is no attribute's name")
         if hasattr(self, name) and not isinstance(getattr(self, name), Buffer):
             raise ValueError(f"{type(self).__name__}.register_buffer: there is another attribute {name}")
-        setattr(self, name, tensor if isinstance(tensor, Buffer) else Buffer(tensor))
+        setattr(self, name, tensor if isinstance(tensor, Buffer) else Buffer(tensor, persistent=persistent))
 
     # --- walks -----------------------------------------------------------------------------------
 
@@ -297,7 +301,7 @@ class Module:
     def _named(self) -> dict[str, Parameter | Buffer]:
         named: dict[str, Parameter | Buffer] = {}
         for name, value in self._walk(strict=True):
-            if isinstance(value, Module):
+            if isinstance(value, Module) or not getattr(value, "persistent", True):
                 continue
             if name in named:  # only possible with dots, or 1 beside "1", as keys of a dict
                 raise ValueError(f"{type(self).__name__}: two parameters have the name {name}")
@@ -311,7 +315,7 @@ class Module:
         return named
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of all parameters and buffers by name, ready for :func:`minigrad.save`.
+        """Copies of all parameters and persistent buffers by name, ready for :func:`minigrad.save`.
 
         Raises:
             ValueError: if two of them have the same name.

@@ -108,6 +108,7 @@ class Buffer(Tensor):
     Args:
         data: real numbers as for :func:`minigrad.tensor`, integers too, of any shape; copied.
         dtype: another dtype to convert to.
+        persistent: whether it is saved; without, it is not in ``state_dict``, as what can be made anew.
 
     Raises:
         TypeError: if the data are not real numbers, or a tensor whose gradient would be lost.
@@ -125,12 +126,13 @@ class Buffer(Tensor):
     (Buffer(tensor(1)), {'calls': array(1)}, [])
     """
 
-    __slots__ = ()
+    __slots__ = ("persistent",)
 
-    def __init__(self, data: Any, dtype: Any = None) -> None:
+    def __init__(self, data: Any, dtype: Any = None, persistent: bool = True) -> None:
         if isinstance(data, Tensor) and data.node is not None:
             raise TypeError("a buffer is not differentiated, a tracked tensor would lose its gradient: .detach() it")
         super().__init__(data, dtype)
+        self.persistent = persistent
 
     @property
     def requires_grad(self) -> bool:
@@ -143,7 +145,7 @@ class Buffer(Tensor):
             raise ValueError("a buffer cannot require a gradient: make it an nn.Parameter")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Buffer:
-        memo[id(self)] = twin = Buffer(self.data)
+        memo[id(self)] = twin = Buffer(self.data, persistent=self.persistent)
         return twin
 
     def __repr__(self) -> str:

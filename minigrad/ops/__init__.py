@@ -14,6 +14,7 @@ from .linear import linear_map
 from .lookup import embedding, one_hot
 from .losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
 from .matrices import kron, trace
+from .normalization import batch_norm, group_norm, layer_norm, rms_norm
 from .ordering import argsort, sort, topk
 from .padding import pad
 from .pooling import adaptive_avg_pool2d, avg_pool2d, max_pool2d, pixel_shuffle, pixel_unshuffle
@@ -53,6 +54,8 @@ __all__ = [
     "linear_map",
     # lookup and losses
     "binary_cross_entropy_with_logits", "cross_entropy", "embedding", "mse_loss", "nll_loss", "one_hot",
+    # normalization
+    "batch_norm", "group_norm", "layer_norm", "rms_norm",
     # ordering
     "argsort", "sort", "topk",
     # padding

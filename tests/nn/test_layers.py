@@ -32,7 +32,8 @@ def check(peer: Peer, key: str, layer: nn.Module, mine: Any, theirs: Any, *input
         return theirs(torch, dict(zip(names, tensors, strict=False)), *tensors[len(names) :])
 
     answer = peer.ask(key, pulled(with_weights), [*(p.data for p in layer.parameters()), *inputs])
-    layer.load_state_dict(dict(zip(names, answer.inputs, strict=False)))  # as they were when they were frozen
+    frozen = dict(zip(names, answer.inputs, strict=False))
+    layer.load_state_dict({**layer.state_dict(), **frozen})  # as they were when they were frozen
     given_now = [mg.tensor(x, requires_grad=x.dtype.kind == "f") for x in answer.inputs[len(names) :]]
     y, (expected, *gradients) = mine(layer, *given_now), answer.expected
     assert y.shape == expected.shape

@@ -549,6 +549,22 @@ def test_what_a_buffer_may_be():
     assert module.more.item() == 2
 
 
+def test_buffers_that_are_not_saved(tmp_path):
+    module = Module()
+    module.register_buffer("grid", np.arange(3.0), persistent=False)
+    module.kept = nn.Buffer(1.0)
+    module.passing = nn.Buffer(2.0, persistent=False)
+    assert list(module.state_dict()) == ["kept"]
+    assert [name for name, _ in module.named_buffers()] == ["grid", "kept", "passing"]
+    module.load_state_dict({"kept": np.float32(5)})
+    with pytest.raises(ValueError, match="grid is unexpected"):
+        module.load_state_dict({"kept": np.float32(5), "grid": np.arange(3.0)})
+    module.grid = mg.tensor([1.0])  # what takes its place is not saved either
+    assert list(copy.deepcopy(module).state_dict()) == list(module.state_dict()) == ["kept"]
+    module.register_buffer("grid", np.arange(3.0))
+    assert list(module.state_dict()) == ["grid", "kept"]
+
+
 # --- slices --------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,271 @@
+"""Layers that normalise: each calls a primitive of :mod:`minigrad.ops.normalization` with its weight and bias.
+
+Names of arguments, parameters and buffers are PyTorch's, so that a state of one is a state of the other. Weights start
+at 1 and biases at 0; ``rng`` is accepted as by other layers, and not used.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..core import Tensor, plain
+from ..ops.kernels.numerics import as_float
+from ..ops.normalization import batch_norm_with_statistics
+from ..spec import Array, as_array
+from . import init
+from .layers import positive
+from .module import Module
+from .parameters import Buffer, Parameter
+
+__all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "LayerNorm", "RMSNorm"]
+
+
+def _check_eps(layer: str, eps: Any) -> None:
+    if isinstance(eps, bool) or not isinstance(eps, (int, float, np.number)) or not eps >= 0:
+        raise ValueError(f"{layer}: eps must be a number that is not negative, not {eps!r}")
+
+
+def _affine(shape: Any, weight: bool, bias: bool, dtype: Any, rng: Any) -> tuple[Parameter | None, Parameter | None]:
+    """A weight of ones and a bias of zeros, each if it is wanted."""
+    ones = Parameter(init.constant(shape, 1.0, dtype, rng)) if weight else None
+    return ones, Parameter(init.zeros(shape, dtype, rng)) if bias else None
+
+
+class _OverLastAxes(Module):
+    """What LayerNorm and RMSNorm share: the last axes of x have the lengths ``normalized_shape``."""
+
+    normalized_shape: tuple[int, ...]
+    eps: Any
+    weight: Parameter | None
+
+    def _start(self, normalized_shape: Any, eps: Any) -> None:
+        name = type(self).__name__
+        shape = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
+        if not shape:
+            raise ValueError(f"{name}: normalized_shape must have at least one axis")
+        for size in shape:
+            positive(name, normalized_shape=size)
+        if eps is not None:
+            _check_eps(name, eps)
+        self.normalized_shape, self.eps = shape, eps
+
+    def _axes(self, x: Any) -> tuple[int, ...]:
+        """The axes of x that are normalised; raise unless they are there."""
+        own, shape = self.normalized_shape, np.shape(x)
+        if shape[-len(own) :] != own:
+            raise ValueError(f"{type(self).__name__}: the last axes of x must be {own}, x has shape {shape}")
+        return tuple(range(-len(own), 0))
+
+
+class LayerNorm(_OverLastAxes):
+    """(x - mean) / sqrt(var + eps) weight + bias over the last axes, (…, *normalized_shape) -> the same.
+
+    ``weight`` and ``bias``, of ``normalized_shape``, are None without ``elementwise_affine``; the bias also without
+    ``bias``. See ``mg.ops.layer_norm`` (Ba, Kiros and Hinton, 2016).
+
+    Args:
+        normalized_shape: one length, or those of several last axes.
+
+    Raises:
+        ValueError: if a length is not positive or eps negative; if the last axes of x are others.
+
+    >>> import minigrad as mg
+    >>> LayerNorm(3)(mg.tensor([[1.0, 2.0, 3.0]])).numpy().round(3)
+    array([[-1.225,  0.   ,  1.225]], dtype=float32)
+    """
+
+    def __init__(
+        self, normalized_shape: int | Sequence[int], eps: float = 1e-5, elementwise_affine: bool = True,
+        bias: bool = True, *, dtype: Any = None, rng: Any = None,
+    ) -> None:  # fmt: skip
+        self._start(normalized_shape, eps)
+        self.elementwise_affine = elementwise_affine
+        affine = elementwise_affine, elementwise_affine and bias
+        self.weight, self.bias = _affine(self.normalized_shape, *affine, dtype, rng)
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.layer_norm(x, self.weight, self.bias, self._axes(x), self.eps)  # type: ignore[no-any-return]
+
+    def extra_repr(self) -> str:
+        bias = self.bias is not None
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, bias={bias}"
+
+
+class RMSNorm(_OverLastAxes):
+    """x / sqrt(mean(x^2) + eps) weight over the last axes, (…, *normalized_shape) -> the same.
+
+    ``weight``, of ``normalized_shape``, is None without ``elementwise_affine``. See ``mg.ops.rms_norm`` (Zhang and
+    Sennrich, 2019).
+
+    Args:
+        normalized_shape: one length, or those of several last axes.
+        eps: None for the distance from 1 to the next number of x's dtype, as in PyTorch.
+
+    Raises:
+        ValueError: if a length is not positive or eps negative; if the last axes of x are others.
+
+    >>> import minigrad as mg
+    >>> RMSNorm(2)(mg.tensor([[1.0, 7.0]])).numpy().round(3)
+    array([[0.2, 1.4]], dtype=float32)
+    """
+
+    def __init__(
+        self, normalized_shape: int | Sequence[int], eps: float | None = None, elementwise_affine: bool = True, *,
+        dtype: Any = None, rng: Any = None,
+    ) -> None:  # fmt: skip
+        self._start(normalized_shape, eps)
+        self.elementwise_affine = elementwise_affine
+        self.weight, _ = _affine(self.normalized_shape, elementwise_affine, False, dtype, rng)
+
+    def forward(self, x: Any) -> Tensor:
+        axes = self._axes(x)
+        eps = float(np.finfo(as_float(as_array(plain(x))).dtype).eps) if self.eps is None else self.eps
+        return ops.rms_norm(x, self.weight, axes, eps)  # type: ignore[no-any-return]
+
+    def extra_repr(self) -> str:
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+
+
+class GroupNorm(Module):
+    """(x - mean) / sqrt(var + eps) weight + bias over groups of channels of a sample, (N, C, …) -> the same.
+
+    ``weight`` and ``bias`` are (num_channels,), None without ``affine``. See ``mg.ops.group_norm`` (Wu and He, 2018).
+
+    Args:
+        num_groups: into how many groups the channels are divided: 1 for a layer's norm, C for an instance's.
+
+    Raises:
+        ValueError: if a size is not positive, eps negative, or the groups do not divide the channels; if x is not
+            (N, C, …).
+
+    >>> import minigrad as mg
+    >>> GroupNorm(2, 4)(mg.tensor([[1.0, 3.0, 10.0, 30.0]])).numpy().round(3)
+    array([[-1.,  1., -1.,  1.]], dtype=float32)
+    """
+
+    def __init__(
+        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, *, dtype: Any = None,
+        rng: Any = None,
+    ) -> None:  # fmt: skip
+        positive("GroupNorm", num_groups=num_groups, num_channels=num_channels)
+        if num_channels % num_groups:
+            raise ValueError(f"GroupNorm: num_groups ({num_groups}) must divide num_channels ({num_channels})")
+        _check_eps("GroupNorm", eps)
+        self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
+        self.weight, self.bias = _affine((num_channels,), affine, affine, dtype, rng)
+
+    def forward(self, x: Any) -> Tensor:
+        shape = np.shape(x)
+        if len(shape) < 2 or shape[1] != self.num_channels:
+            raise ValueError(f"GroupNorm: x must be (N, {self.num_channels}, …), it has shape {shape}")
+        return ops.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
+
+
+class _BatchNorm(Module):
+    """What BatchNorm1d and BatchNorm2d share: all but the axes that x may have."""
+
+    _shapes: tuple[str, ...]  # of x, by the number of its axes from 2 on; empty for those that are refused
+
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
+        track_running_stats: bool = True, *, dtype: Any = None, rng: Any = None,
+    ) -> None:  # fmt: skip
+        name = type(self).__name__
+        positive(name, num_features=num_features)
+        _check_eps(name, eps)
+        if momentum is not None and not (isinstance(momentum, (int, float, np.number)) and 0 <= momentum <= 1):
+            raise ValueError(f"{name}: momentum must be None or a number in [0, 1], not {momentum!r}")
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.weight, self.bias = _affine((num_features,), affine, affine, dtype, rng)
+        tracked = track_running_stats
+        self.running_mean = Buffer(init.zeros((num_features,), dtype)) if tracked else None
+        self.running_var = Buffer(init.constant((num_features,), 1.0, dtype)) if tracked else None
+        self.num_batches_tracked = Buffer(np.array(0)) if tracked else None
+
+    def forward(self, x: Any) -> Tensor:
+        count = self._entries(np.shape(x))
+        if not self.training and self.running_mean is not None:
+            return ops.batch_norm(x, self.weight, self.bias, self.running_mean, self.running_var, self.eps)
+        if count == 1:
+            raise ValueError(
+                f"{type(self).__name__}: one value per channel, of x {np.shape(x)}, has no variance: in training there "
+                "must be more, and in evaluation running statistics"
+            )
+        y, mean, var = batch_norm_with_statistics(x, self.weight, self.bias, self.eps)
+        if self.training and self.track_running_stats and count:
+            self._track(mean.data, var.data * (count / (count - 1)))
+        return y
+
+    def _entries(self, shape: tuple[int, ...]) -> int:
+        """How many entries of x a channel has; raise unless x has channels where they should be."""
+        fits = [text for text in self._shapes if text.count(",") == len(shape) - 1]
+        if not fits or shape[1] != self.num_features:
+            wanted = " or ".join(self._shapes).replace("C", str(self.num_features))
+            raise ValueError(f"{type(self).__name__}: x must be {wanted}, it has shape {shape}")
+        return math.prod(shape) // self.num_features
+
+    def _track(self, mean: Array, var: Array) -> None:
+        """Move the running statistics towards those of a batch.
+
+        They become other arrays: what evaluation has kept for its gradient stays as it is.
+        """
+        batches = self.num_batches_tracked
+        share = self.momentum
+        if batches is not None:
+            batches.data = batches.data + 1
+            share = 1 / batches.item() if share is None else share
+        for buffer, new in ((self.running_mean, mean), (self.running_var, var)):
+            if buffer is not None and share is not None:
+                buffer.data = ((1 - share) * buffer.data + share * new).astype(buffer.dtype, copy=False)
+
+    def extra_repr(self) -> str:
+        names = "eps", "momentum", "affine", "track_running_stats"
+        return ", ".join([str(self.num_features), *(f"{name}={getattr(self, name)}" for name in names)])
+
+
+class BatchNorm1d(_BatchNorm):
+    """(x - mean) / sqrt(var + eps) weight + bias over each channel of a batch, (N, C) or (N, C, L) -> the same.
+
+    In training mean and variance are those of the batch, and running averages follow them; in evaluation mode the
+    running ones are used. ``weight`` and ``bias`` are (num_features,), None without ``affine``. The buffers
+    ``running_mean`` and ``running_var``, (num_features,), and ``num_batches_tracked`` are None without
+    ``track_running_stats``; then the batch's statistics are used in both modes. The running variance is that of the
+    batch divided by the number of a channel's entries less 1. See ``mg.ops.batch_norm`` (Ioffe and Szegedy, 2015).
+
+    Args:
+        momentum: the share of a new batch in the running averages; None for the mean of all batches so far.
+
+    Raises:
+        ValueError: if a size is not positive, eps negative or ``momentum`` not in [0, 1]; if x has another shape, or
+            the batch's statistics are to be those of one value per channel.
+
+    >>> import minigrad as mg
+    >>> layer = BatchNorm1d(2)
+    >>> layer(mg.tensor([[1.0, 30.0], [3.0, 10.0]])).numpy().round(3)
+    array([[-1.,  1.],
+           [ 1., -1.]], dtype=float32)
+    >>> layer.running_mean, layer.running_var
+    (Buffer(tensor([0.2, 2. ])), Buffer(tensor([ 1.1, 20.9])))
+    """
+
+    _shapes = "(N, C)", "(N, C, L)"
+
+
+class BatchNorm2d(_BatchNorm):
+    """As :class:`BatchNorm1d`, of images: (N, C, H, W) -> the same.
+
+    >>> import minigrad as mg
+    >>> BatchNorm2d(3)(mg.tensor(np.ones((2, 3, 4, 4), np.float32))).shape
+    (2, 3, 4, 4)
+    """
+
+    _shapes = ("(N, C, H, W)",)

@@ -1,0 +1,495 @@
+"""Normalisation: x minus its mean over some axes, divided by its standard deviation, times a weight plus a bias.
+
+What the mean is of tells the kinds apart: of a sample's features (:func:`layer_norm`, and without the mean
+:func:`rms_norm`), of a group of its channels (:func:`group_norm`), or of one channel of a whole batch
+(:func:`batch_norm`). The variance is divided by the number of entries. Float32 stays float32, booleans and integers
+become float64, dtypes promote as in NumPy; half precision is computed in single and rounded once. Neither a mean that
+is large beside the spread nor entries whose squares overflow in single precision cost accuracy, and what does not vary
+becomes the bias. A NaN makes NaN of what it is normalised with.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from ..core import Tensor
+from ..primitives import ForwardResult, primitive
+from ..spec import Array
+from .elementwise import add, divide, multiply, sqrt, square, subtract
+from .kernels.numerics import as_float, single
+from .kernels.standardising import (
+    Statistics,
+    pull_channels,
+    pull_groups,
+    pull_rows,
+    standardise_channels,
+    standardise_groups,
+    standardise_rows,
+)  # fmt: skip
+from .reductions import mean as mean_of
+from .reductions import var as var_of
+
+__all__ = ["batch_norm", "batch_norm_with_statistics", "group_norm", "layer_norm", "rms_norm"]
+
+Axis: TypeAlias = "int | tuple[int, ...]"
+Axes: TypeAlias = "tuple[int, ...]"
+
+
+# --- what all kinds share -----------------------------------------------------------------------------
+
+
+def _check_eps(eps: float) -> None:
+    if not eps >= 0:
+        raise ValueError(f"eps must not be negative, it is {eps}")
+
+
+def _check_shapes(shape: tuple[int, ...], what: str, **given: Array | None) -> None:
+    """Raise unless each array that is given has the shape."""
+    for name, array in given.items():
+        if array is not None and array.shape != shape:
+            raise ValueError(f"{name} must be {shape}, as {what}, not {array.shape}")
+
+
+def _computed(x: Array, *others: Array | None) -> tuple[list[Any], Any]:
+    """Inputs as floats of one dtype to compute in, None as it is; and the dtype of the result."""
+    given = [array for array in others if array is not None]
+    wide = np.result_type(single(x), *map(single, given)) if given else single(x).dtype
+    arrays = [None if array is None else array.astype(wide, copy=False) for array in (x, *others)]
+    return arrays, np.result_type(as_float(x), *given)
+
+
+def _pull(
+    g: Any, needs: Any, x: Any, weight: Any, axes: Axes, others: Axes, eps: float, centred: bool = True
+) -> tuple[Any, Any, Any]:
+    """The cotangents of x, and of a weight and bias of its number of axes, as the mathematics has them.
+
+    Of arrays or tensors; g may be many cotangents, along axes in front. ``axes`` are those of the mean, and ``others``
+    those that weight and bias lack, counted from the end. With hat = (x - mean) r and v = g weight,
+    dx = r (v - mean(v) - hat mean(v hat)).
+    """
+    hat, r = _standardised(x, axes, eps, centred)
+    v = g if weight is None else g * weight
+    dx = None
+    if needs[0]:
+        dx = v - hat * np.mean(v * hat, axis=axes, keepdims=True)
+        dx = r * (dx - np.mean(v, axis=axes, keepdims=True) if centred else dx)
+    return dx, np.sum(g * hat, axis=others) if needs[1] else None, np.sum(g, axis=others) if needs[2] else None
+
+
+def _standardised(x: Any, axes: Axes, eps: float, centred: bool = True) -> tuple[Any, Any]:
+    """(x - mean) r and r = 1 / sqrt(var + eps), of arrays or tensors."""
+    if centred:
+        for _ in range(2):  # the second time takes off what rounding left
+            x = x - np.mean(x, axis=axes, keepdims=True)
+    r = 1 / np.sqrt(np.mean(x * x, axis=axes, keepdims=True) + eps)
+    return x * r, r
+
+
+def _composed(x: Any, weight: Any, bias: Any, axes: Axes, eps: float) -> Any:
+    """The reference of all that are centred: weight and bias broadcast."""
+    spread = sqrt(add(var_of(x, axes, keepdims=True), eps))
+    return _affine(divide(subtract(x, mean_of(x, axes, keepdims=True)), spread), weight, bias)
+
+
+def _affine(y: Any, weight: Any, bias: Any) -> Any:
+    y = y if weight is None else multiply(y, weight)
+    return y if bias is None else add(y, bias)
+
+
+def _shaped(array: Any, shape: tuple[int, ...]) -> Any:
+    """An array or tensor in a shape; None as it is."""
+    return None if array is None else array.reshape(shape)
+
+
+# --- layers -------------------------------------------------------------------------------------------
+
+
+def _axes(x: Array, axis: Axis) -> Axes:
+    """The axes that are normalised, counted from the end, in x's order."""
+    return tuple(sorted(i - x.ndim for i in normalize_axis_tuple(axis, x.ndim)))
+
+
+def _features(x: Any, axes: Axes) -> tuple[int, ...]:
+    """The lengths of the axes that are normalised."""
+    return tuple(x.shape[i] for i in axes)
+
+
+def _as_rows(x: Array, axes: Axes) -> Array:
+    """x with the normalised axes as one, (M, K)."""
+    last = tuple(range(-len(axes), 0))
+    x = x if axes == last else np.moveaxis(x, axes, last)
+    kept = x.ndim - len(axes)
+    return x.reshape(math.prod(x.shape[:kept]), math.prod(x.shape[kept:]))
+
+
+def _from_rows(rows: Array, x: Array, axes: Axes) -> Array:
+    """Rows (M, K) in the shape that they had in x."""
+    last = tuple(range(-len(axes), 0))
+    kept = tuple(n for i, n in enumerate(x.shape, -x.ndim) if i not in axes)
+    turned = rows.reshape(*kept, *_features(x, axes))
+    return turned if axes == last else np.moveaxis(turned, last, axes)
+
+
+def _flat(weight: Array | None, features: tuple[int, ...], like: Array) -> Array:
+    """The weight as one axis, ones if there is none."""
+    return np.ones(math.prod(features), like.dtype) if weight is None else weight.ravel()
+
+
+def _normalised_rows(x: Array, weight: Any, bias: Any, axis: Axis, eps: float, centred: bool) -> tuple[Any, Any, Axes]:
+    """The result over some axes, the statistics, and the axes, counted from the end."""
+    _check_eps(eps)
+    axes = _axes(x, axis)
+    features = _features(x, axes)
+    _check_shapes(features, "the axes that are normalised", weight=weight, bias=bias)
+    (wide, w, b), dtype = _computed(x, weight, bias)
+    w, b = _flat(w, features, wide), None if b is None else b.ravel()
+    y, statistics = standardise_rows(_as_rows(wide, axes), w, b, eps, centred)
+    return _from_rows(y, x, axes).astype(dtype, copy=False), statistics, axes
+
+
+def _pull_normalised_rows(
+    g: Array, needs: Any, x: Array, weight: Array | None, statistics: Statistics, axes: Axes, centred: bool
+) -> tuple[Any, Any, Any]:
+    (g, wide, w), _ = _computed(g, x, weight)
+    features = _features(x, axes)
+    w = _flat(w, features, wide)
+    dx, dw, db = pull_rows(_as_rows(g, axes), needs, _as_rows(wide, axes), w, statistics, centred)
+    return None if dx is None else _from_rows(dx, x, axes), _shaped(dw, features), _shaped(db, features)
+
+
+def _pull_any_rows(
+    g: Any, needs: Any, x: Any, weight: Any, axes: Axes, eps: float, centred: bool
+) -> tuple[Any, Any, Any]:
+    """The same of tensors, or of many cotangents at once."""
+    x, weight = single(x), None if weight is None else single(weight)
+    w = _shaped(weight, _stretched(x, axes))
+    others = tuple(i for i in range(-x.ndim, 0) if i not in axes)
+    return _pull(single(g), needs, x, w, axes, others, eps, centred)
+
+
+def _stretched(x: Any, axes: Axes) -> tuple[int, ...]:
+    """The shape in which a weight of the normalised axes broadcasts against x."""
+    return tuple(n if i in axes else 1 for i, n in enumerate(x.shape, -x.ndim))
+
+
+@primitive(residuals=("x", "weight", "derived", "constant", "constant"))
+def layer_norm(
+    x: Array, weight: Array | None = None, bias: Array | None = None, axis: Axis = -1, eps: float = 1e-5
+) -> ForwardResult:
+    """(x - mean) / sqrt(var + eps) weight + bias, with mean and variance over axes of x, of any shape.
+
+    Args:
+        weight, bias: of the lengths of these axes, in x's order; or None for none.
+        axis: one axis or a tuple of them, whatever their order, counted from the end if negative.
+        eps: added to the variance; not negative.
+
+    Returns:
+        an array of x's shape.
+
+    Raises:
+        ValueError: if the weight or bias does not fit, x has no such axis, or eps is negative.
+
+    Source: J. L. Ba, J. R. Kiros and G. E. Hinton, Layer normalization (2016), arXiv:1607.06450.
+
+    >>> layer_norm([[1.0, 2.0, 3.0], [-10.0, 0.0, 10.0]], bias=[0.0, 0.0, 1.0]).numpy().round(3)
+    array([[-1.225,  0.   ,  2.225],
+           [-1.225,  0.   ,  2.225]], dtype=float32)
+    """
+    y, statistics, axes = _normalised_rows(x, weight, bias, axis, eps, centred=True)
+    return y, (x, weight, statistics, eps, axes)
+
+
+@layer_norm.vjp
+def _(g: Any, needs: Any, x: Array, weight: Array | None, statistics: Statistics, eps: float, axes: Axes) -> Any:
+    return _pull_normalised_rows(g, needs, x, weight, statistics, axes, centred=True)
+
+
+@layer_norm.batched_vjp
+@layer_norm.vjp_on_tensors
+def _(g: Any, needs: Any, x: Any, weight: Any, statistics: Statistics, eps: float, axes: Axes) -> Any:
+    return _pull_any_rows(g, needs, x, weight, axes, eps, centred=True)
+
+
+@layer_norm.reference
+def _(x: Tensor, weight: Any = None, bias: Any = None, axis: Axis = -1, eps: float = 1e-5) -> Any:
+    axes = _axes(x.data, axis)
+    shape = _stretched(x, axes)
+    return _composed(x, _shaped(weight, shape), _shaped(bias, shape), axes, eps)
+
+
+@primitive(residuals=("x", "weight", "derived", "constant", "constant"))
+def rms_norm(x: Array, weight: Array | None = None, axis: Axis = -1, eps: float = 1e-6) -> ForwardResult:
+    """x / sqrt(mean(x^2) + eps) weight, with the mean over axes of x, of any shape.
+
+    Args:
+        weight: of the lengths of these axes, in x's order; or None for none.
+        axis: one axis or a tuple of them, whatever their order, counted from the end if negative.
+        eps: added to the mean square; not negative.
+
+    Returns:
+        an array of x's shape.
+
+    Raises:
+        ValueError: if the weight does not fit, x has no such axis, or eps is negative.
+
+    Source: B. Zhang and R. Sennrich, Root mean square layer normalization (2019), arXiv:1910.07467.
+
+    >>> rms_norm([[1.0, 7.0], [-10.0, 10.0]]).numpy().round(3)
+    array([[ 0.2,  1.4],
+           [-1. ,  1. ]], dtype=float32)
+    """
+    y, statistics, axes = _normalised_rows(x, weight, None, axis, eps, centred=False)
+    return y, (x, weight, statistics, eps, axes)
+
+
+@rms_norm.vjp
+def _(g: Any, needs: Any, x: Array, weight: Array | None, statistics: Statistics, eps: float, axes: Axes) -> Any:
+    return _pull_normalised_rows(g, (*needs, False), x, weight, statistics, axes, centred=False)[:2]
+
+
+@rms_norm.batched_vjp
+@rms_norm.vjp_on_tensors
+def _(g: Any, needs: Any, x: Any, weight: Any, statistics: Statistics, eps: float, axes: Axes) -> Any:
+    return _pull_any_rows(g, (*needs, False), x, weight, axes, eps, centred=False)[:2]
+
+
+@rms_norm.reference
+def _(x: Tensor, weight: Any = None, axis: Axis = -1, eps: float = 1e-6) -> Any:
+    axes = _axes(x.data, axis)
+    y = divide(x, sqrt(add(mean_of(square(x), axes, keepdims=True), eps)))
+    return _affine(y, _shaped(weight, _stretched(x, axes)), None)
+
+
+# --- groups of channels -------------------------------------------------------------------------------
+
+
+def _channels(x: Array, weight: Array | None, bias: Array | None, **given: Array | None) -> int:
+    """How many channels x (N, C, …) has; raise unless all that is given has one entry for each."""
+    if x.ndim < 2:
+        raise ValueError(f"x must be (N, C, …), with the channels along axis 1, not {x.shape}")
+    _check_shapes((x.shape[1],), "x has channels along axis 1", weight=weight, bias=bias, **given)
+    return int(x.shape[1])
+
+
+def _images(x: Any, lead: tuple[int, ...] = ()) -> Any:
+    """x (N, C, …) as (N, C, L), also as so many cotangents along axes in front."""
+    N, C, *image = x.shape[len(lead) :]
+    return x.reshape(*lead, N, C, math.prod(image))
+
+
+@primitive(residuals=("x", "weight", "derived", "constant", "constant"))
+def _group_norm(
+    x: Array, weight: Array | None = None, bias: Array | None = None, groups: int = 1, eps: float = 1e-5
+) -> ForwardResult:
+    _check_eps(eps)
+    C = _channels(x, weight, bias)
+    if isinstance(groups, bool) or not isinstance(groups, (int, np.integer)) or groups < 1 or C % groups:
+        raise ValueError(f"groups must be a positive integer that divides the {C} channels, not {groups!r}")
+    (wide, w, b), dtype = _computed(x, weight, bias)
+    y, statistics = standardise_groups(_images(wide), w, b, groups, eps)
+    return y.reshape(x.shape).astype(dtype, copy=False), (x, weight, statistics, eps, groups)
+
+
+@_group_norm.vjp
+def _(g: Any, needs: Any, x: Array, weight: Array | None, statistics: Statistics, eps: float, groups: int) -> Any:
+    (g, wide, w), _ = _computed(g, x, weight)
+    dx, dw, db = pull_groups(_images(g), needs, _images(wide), w, statistics, groups)
+    return None if dx is None else dx.reshape(x.shape), dw, db
+
+
+@_group_norm.batched_vjp
+@_group_norm.vjp_on_tensors
+def _(g: Any, needs: Any, x: Any, weight: Any, statistics: Statistics, eps: float, groups: int) -> Any:
+    lead = g.shape[: g.ndim - x.ndim]
+    N, C, *image = x.shape
+    split = N, groups, C // groups, math.prod(image)
+    w = _shaped(None if weight is None else single(weight), (*split[1:3], 1))
+    g, wide = single(g).reshape(*lead, *split), single(x).reshape(split)
+    dx, dw, db = _pull(g, needs, wide, w, (-2, -1), (-4, -1), eps)
+    return _shaped(dx, (*lead, *x.shape)), _shaped(dw, (*lead, C)), _shaped(db, (*lead, C))
+
+
+@_group_norm.reference
+def _(x: Tensor, weight: Any = None, bias: Any = None, groups: int = 1, eps: float = 1e-5) -> Any:
+    N, C, *image = x.shape
+    shape = groups, C // groups, 1
+    split = x.reshape(N, *shape[:2], math.prod(image))
+    return _composed(split, _shaped(weight, shape), _shaped(bias, shape), (-2, -1), eps).reshape(x.shape)
+
+
+def group_norm(x: Any, groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
+    """(x - mean) / sqrt(var + eps) weight + bias, with mean and variance over groups of a sample's channels.
+
+    With one group that is a layer's norm, with a group for each channel an instance's.
+
+    Args:
+        x: (N, C, …).
+        groups: into how many groups of neighbours the channels are divided; it must divide C.
+        weight, bias: (C,), or None for none.
+        eps: added to the variance; not negative.
+
+    Returns:
+        an array of x's shape.
+
+    Raises:
+        ValueError: if ``groups`` does not divide the channels, a shape does not fit, or eps is negative.
+
+    Source: Y. Wu and K. He, Group normalization (2018), arXiv:1803.08494.
+
+    >>> group_norm([[1.0, 3.0, 10.0, 30.0]], 2).numpy().round(3)
+    array([[-1.,  1., -1.,  1.]], dtype=float32)
+    """
+    result: Tensor = _group_norm(x, weight, bias, groups, eps)
+    return result
+
+
+group_norm.primitive = _group_norm.primitive  # type: ignore[attr-defined]
+
+
+# --- channels of a batch ------------------------------------------------------------------------------
+
+
+@primitive(residuals=("x", "weight", "mean", "var", "derived", "constant"))
+def _batch_norm(
+    x: Array,
+    weight: Array | None = None,
+    bias: Array | None = None,
+    mean: Array | None = None,
+    var: Array | None = None,
+    eps: float = 1e-5,
+) -> Any:
+    """The result; behind it, unless mean and variance are given, those of the batch, in single for half precision."""
+    _check_eps(eps)
+    if (mean is None) != (var is None):
+        raise ValueError("mean and var must both be given, or neither")
+    _channels(x, weight, bias, mean=mean, var=var)
+    (wide, w, b, m, v), dtype = _computed(x, weight, bias, mean, var)
+    given = None if mean is None else (m, v)
+    y, statistics, *moments = standardise_channels(_images(wide), w, b, eps, given)
+    y = y.reshape(x.shape).astype(dtype, copy=False)
+    return y if given else (y, *moments), (x, weight, mean, var, statistics, eps)
+
+
+@_batch_norm.vjp
+def _(g: Any, needs: Any, x: Array, weight: Any, mean: Any, var: Any, statistics: Statistics, eps: float) -> Any:
+    (wide, w, *gs), _ = _computed(x, weight, *_three(g))
+    gs[0] = None if gs[0] is None else _images(gs[0])
+    dx, *others = pull_channels(gs, needs, _images(wide), w, statistics, given=mean is not None)
+    return None if dx is None else dx.reshape(x.shape), *others
+
+
+def _three(g: Any) -> tuple[Any, Any, Any]:
+    """The cotangents of the result and of the batch's mean and variance, None for zeros."""
+    return g if isinstance(g, tuple) else (g, None, None)
+
+
+@_batch_norm.batched_vjp
+@_batch_norm.vjp_on_tensors
+def _(g: Any, needs: Any, x: Any, weight: Any, mean: Any, var: Any, statistics: Statistics, eps: float) -> Any:
+    g, g_mean, g_var = (None if each is None else single(each) for each in _three(g))
+    ends = ((g, x.ndim), (g_mean, 1), (g_var, 1))
+    lead = next(each.shape[: each.ndim - ndim] for each, ndim in ends if each is not None)
+    wide, w = _images(single(x)), None if weight is None else single(weight).reshape(-1, 1)
+    g = np.zeros((*lead, *wide.shape), wide.dtype) if g is None else _images(g, lead)
+    if mean is not None:
+        dx, *others = _pull_given(g, needs, wide, w, single(mean), single(var), eps)
+    else:
+        dx, *others = _pull(g, needs, wide, w, (-3, -1), (-3, -1), eps)
+        dx = _with_moments(dx, g_mean, g_var, wide) if needs[0] else None
+        others += [None, None]
+    return _shaped(dx, (*lead, *x.shape)), *others
+
+
+def _with_moments(dx: Any, g_mean: Any, g_var: Any, x: Any) -> Any:
+    """The cotangent of x (N, C, L), to which those of its channels' means and variances, (…, C), are added."""
+    count = max(x.shape[0] * x.shape[2], 1)
+    if g_mean is not None:
+        dx = dx + np.expand_dims(g_mean, (-3, -1)) / count
+    if g_var is not None:
+        d = x - np.mean(x, axis=(-3, -1), keepdims=True)
+        dx = dx + np.expand_dims(g_var, (-3, -1)) * d * (2 / count)
+    return dx
+
+
+def _pull_given(g: Any, needs: Any, x: Any, weight: Any, mean: Any, var: Any, eps: float) -> tuple[Any, ...]:
+    """The cotangents of x (N, C, L), and of all others as (…, C), where mean and variance (C,) are given.
+
+    With r = 1 / sqrt(var + eps), hat = (x - mean) r and v = g weight: v r, and sums of g hat, g, -v r, -v hat r^2 / 2.
+    """
+    r = (1 / np.sqrt(var + eps)).reshape(-1, 1)
+    hat = (x - mean.reshape(-1, 1)) * r
+    v = g if weight is None else g * weight
+    axes = -3, -1
+    return (
+        v * r if needs[0] else None,
+        np.sum(g * hat, axis=axes) if needs[1] else None,
+        np.sum(g, axis=axes) if needs[2] else None,
+        np.sum(v * -r, axis=axes) if needs[3] else None,
+        np.sum(v * hat * (r * r / -2), axis=axes) if needs[4] else None,
+    )
+
+
+@_batch_norm.reference
+def _(x: Tensor, weight: Any = None, bias: Any = None, mean: Any = None, var: Any = None, eps: float = 1e-5) -> Any:
+    axes = (0, *range(2, x.ndim))
+    shape = (-1, *(1,) * (x.ndim - 2))
+    w, b = _shaped(weight, shape), _shaped(bias, shape)
+    if mean is None:
+        return _composed(x, w, b, axes, eps), mean_of(x, axes), var_of(x, axes)
+    y = divide(subtract(x, mean.reshape(shape)), sqrt(add(var.reshape(shape), eps)))
+    return _affine(y, w, b)
+
+
+def batch_norm(
+    x: Any, weight: Any = None, bias: Any = None, mean: Any = None, var: Any = None, eps: float = 1e-5
+) -> Tensor:
+    """(x - mean) / sqrt(var + eps) weight + bias, with mean and variance of each channel, the batch's or given ones.
+
+    Gradients flow through the batch's mean and variance, and to those that are given.
+
+    Args:
+        x: (N, C, …), of which a channel is all x[:, c].
+        weight, bias: (C,), or None for none.
+        mean, var: (C,) each, such as running averages; or None for the batch's, with the variance divided by the
+            number of entries.
+        eps: added to the variance; not negative.
+
+    Returns:
+        an array of x's shape.
+
+    Raises:
+        ValueError: if a shape does not fit, only one of ``mean`` and ``var`` is given, or eps is negative.
+
+    Source: S. Ioffe and C. Szegedy, Batch normalization (2015), arXiv:1502.03167.
+
+    >>> batch_norm([[1.0, 30.0], [3.0, 10.0]]).numpy().round(3)
+    array([[-1.,  1.],
+           [ 1., -1.]], dtype=float32)
+    >>> batch_norm([[1.0, 30.0], [3.0, 10.0]], mean=[1.0, 10.0], var=[4.0, 100.0]).numpy().round(3)
+    array([[0., 2.],
+           [1., 0.]], dtype=float32)
+    """
+    result = _batch_norm(x, weight, bias, mean, var, eps)
+    y: Tensor = result[0] if isinstance(result, tuple) else result
+    return y
+
+
+batch_norm.primitive = _batch_norm.primitive  # type: ignore[attr-defined]
+
+
+def batch_norm_with_statistics(
+    x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As :func:`batch_norm` by the batch's mean and variance, which come behind the result, (C,) each.
+
+    They are not computed again, and gradients flow through them. Of half precision they are in single.
+
+    >>> y, mean, var = batch_norm_with_statistics([[1.0, 30.0], [3.0, 10.0]])
+    >>> mean, var
+    (tensor([ 2., 20.]), tensor([  1., 100.]))
+    """
+    return _batch_norm(x, weight, bias, None, None, eps)  # type: ignore[no-any-return]

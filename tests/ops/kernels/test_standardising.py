@@ -1,0 +1,60 @@
+"""Normalisation on plain arrays: blocks of any size give the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from minigrad.ops.kernels import standardising
+from minigrad.ops.kernels.standardising import (
+    pull_channels,
+    pull_groups,
+    pull_rows,
+    standardise_channels,
+    standardise_groups,
+    standardise_rows,
+)  # fmt: skip
+
+RNG = np.random.default_rng(0)
+ROWS, IMAGES = RNG.standard_normal((2, 7, 10)), RNG.standard_normal((2, 5, 6, 20))
+ROWS[0, 2:5] += 100  # the means of some are large, of others not
+IMAGES[0, :, 1:3] += 100
+
+
+def rows():
+    x, g = ROWS
+    y, statistics = standardise_rows(x, np.arange(1.0, 11), np.ones(10), 1e-5)
+    return y, *statistics, *pull_rows(g, (True, True, True), x, np.arange(1.0, 11), statistics)
+
+
+def channels():
+    x, g = IMAGES
+    w = np.arange(1.0, 7)
+    y, statistics, mean, var = standardise_channels(x, w, np.ones(6), 1e-5)
+    pulled = pull_channels((g, np.ones(6), np.arange(6.0)), (True,) * 3 + (False,) * 2, x, w, statistics, given=False)
+    y_given, given, *_ = standardise_channels(x, w, None, 1e-5, (50 * np.arange(6.0), 1 + np.arange(6.0)))
+    others = pull_channels((g, None, None), (True,) * 5, x, w, given, given=True)
+    return y, *statistics, mean, var, *pulled[:3], y_given, *others
+
+
+def groups():
+    x, g = IMAGES
+    w = np.arange(1.0, 7)
+    y, statistics = standardise_groups(x, w, np.ones(6), 2, 1e-5)
+    return y, *statistics, *pull_groups(g, (True, True, True), x, w, statistics, 2)
+
+
+@pytest.mark.parametrize("size", [1, 25, 250])
+@pytest.mark.parametrize("function", [rows, channels, groups])
+def test_blocks_of_any_size_give_the_same(function, size, monkeypatch):
+    whole = function()
+    monkeypatch.setattr(standardising, "_BLOCK", size)
+    for mine, expected in zip(function(), whole, strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=1e-10, atol=1e-11)
+
+
+def test_what_is_far_from_zero_alone_is_centred():
+    _, statistics = standardise_rows(ROWS[0], np.ones(10), None, 1e-5)
+    assert (statistics.centre != 0).tolist() == [False, False, True, True, True, False, False]
+    np.testing.assert_allclose(statistics.centre + statistics.shift, ROWS[0].mean(1), rtol=1e-13, atol=1e-14)
+    np.testing.assert_allclose(statistics.scale, 1 / np.sqrt(ROWS[0].var(1) + 1e-5), rtol=1e-13)
