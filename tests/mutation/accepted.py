@@ -168,6 +168,8 @@ _accept("one is as long as the other was, and both stay as they are", "convoluti
 _accept("more memory than is used", "convolution._multiply",
         "total, *others = workspace('products', (min(len(terms), 2), *shape), y.dtype)",
         "total, *others = workspace('products', (min(len(terms), 3), *shape), y.dtype)")  # fmt: skip
+_accept("all memory is a cache line longer than what was asked for, but for the part in front", "columns.workspace",
+        "if held is None or held.size < size:", "if held is None or held.size <= size:")  # fmt: skip
 _FLAT = "flat = bordered and sw == 1 and (number[1] == x.shape[3])"
 _accept(_GENERAL, "columns._columns", _FLAT, _FLAT.replace("sw == 1", "sw == 0"))
 _BORDER = "pixels = _with_border(pixels, rows, columns, seen, x.shape[3] if flat else seen[1])"

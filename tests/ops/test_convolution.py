@@ -359,7 +359,7 @@ def test_empty_batch(name: str) -> None:
 
 def test_second_derivatives_of_images_of_padding_alone() -> None:
     """Images without rows, padded: what differentiates in them has no entries, in the filters it is 0."""
-    x, w = np.zeros((2, 4, 0, 3)), np.random.default_rng(0).standard_normal((6, 2, 2, 2))
+    x, w = np.zeros((2, 6, 0, 3)), np.random.default_rng(0).standard_normal((4, 3, 2, 2))
     loss = lambda x, w: (mg.conv2d(x, w, padding=2, groups=2) ** 2).sum()  # noqa: E731
     along_x, along_w = mg.hvp(loss, (x, w), (x, np.ones_like(w)))
     assert along_x.shape == x.shape
