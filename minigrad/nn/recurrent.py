@@ -92,13 +92,13 @@ class _Recurrent(Module):
         batch = self._batch(x, indices)
         endings = [(layer, ending) for layer in range(self.num_layers) for ending in self._endings(layer)]
         several = len(endings) > 1
-        starts = [self._starts(state, len(endings), batch) for state in given]
+        starts = [self._starts(state, len(endings), batch, number == 0) for number, state in enumerate(given)]
         ends: list[list[Tensor]] = [[] for _ in given]
         outputs: list[Tensor] = []
         for number, (layer, ending) in enumerate(endings):
             if layer and ending == self._endings(layer)[0]:  # the first direction of the next layer
                 x, indices, outputs = self._between(outputs), None, []
-            first = [start[number] if several else start for start in starts]
+            first = [start[number] if several and start is not None else start for start in starts]
             one_way = self._backwards if ending.endswith("_reverse") else self._forwards
             states, last = one_way(x, first, self._weights(ending), lengths, indices)
             outputs.append(states)
@@ -116,7 +116,8 @@ class _Recurrent(Module):
         self, x: Any, first: list[Any], weights: list[Parameter], lengths: Any, indices: Any
     ) -> tuple[Tensor, list[Tensor]]:
         states = self._pass(x, first, weights, lengths, indices)
-        return states[0], [_last(state, start, lengths) for state, start in zip(states, first, strict=True)]
+        starts = [self._zeros(len(states[0])) if start is None else start for start in first]
+        return states[0], [_last(state, start, lengths) for state, start in zip(states, starts, strict=True)]
 
     def _backwards(
         self, x: Any, first: list[Any], weights: list[Parameter], lengths: Any, indices: Any
@@ -131,15 +132,18 @@ class _Recurrent(Module):
         states, last = self._forwards(x, first, weights, lengths, places)
         return states[every, turned], last
 
-    def _starts(self, state: Any, number: int, batch: int) -> Any:
-        """The initial states of all layers and directions; zeros if none are given."""
+    def _starts(self, state: Any, number: int, batch: int, needed: bool) -> Any:
+        """The initial states of all layers and directions; if none are given zeros, or None if these are not needed."""
         shape = (batch, self.hidden_size) if number == 1 else (number, batch, self.hidden_size)
         if state is None:
-            return Tensor(np.zeros(shape, self.Wh.dtype))
+            return self._zeros(*shape[:-1]) if needed else None
         if number > 1 and np.shape(state) != shape:
             axes = f"(layers x directions = {number}, N, H) = {shape}"
             raise ValueError(f"{type(self).__name__}: an initial state must be {axes}, not {np.shape(state)}")
         return state
+
+    def _zeros(self, *shape: int) -> Tensor:
+        return Tensor(np.zeros((*shape, self.hidden_size), self.Wh.dtype))
 
     def _batch(self, x: Any, indices: Any) -> int:
         """The number of sequences, N; raise unless x is (N, T, D), or with indices (N, T) rows (U, D)."""
