@@ -766,3 +766,34 @@ for _rule in ("vjp_on_tensors", "batched_vjp"):
 _accept("no step of an RNN is laid out by gates", "recurrent_rnn.rnn.batched_vjp",
         "copies = Copies(packing, next((len(d) for d in gs if d is not None)), h.shape[1])",
         "copies = Copies(packing, next((len(d) for d in gs if d is not None)), h.shape[0])")  # fmt: skip
+_accept("twice, and the signs meet", "cross_entropy.rows_vjp", "d = d - np.sum(d * p, axis=-1, keepdims=True)",
+        "d = -(d - np.sum(d * p, axis=-1, keepdims=True))",
+        "d = np.sum(d * p, axis=-1, keepdims=True) - d")  # fmt: skip
+_accept("a third time takes off what is rounding already", "cross_entropy.rows_vjp", "for _ in range(2):",
+        "for _ in range(3):")  # fmt: skip
+_accept("without classes there is nothing to divide", "cross_entropy.probabilities",
+        "p += smoothing / max(p.shape[1], 1)", "p += smoothing / p.shape[1]",
+        "p += smoothing / max(p.shape[1], 0)")  # fmt: skip
+_OF_EACH = "d = rows * (g.reshape(-1, 1) if keep is None else g[keep].reshape(-1, 1)) if g.ndim else rows * g"
+_accept(
+    "an index of None adds an axis, and the columns are the same",
+    "losses.pull_classes_on_tensors",
+    _OF_EACH,
+    _OF_EACH.replace("(g.reshape(-1, 1) if keep is None else g[keep].reshape(-1, 1))", "g[keep].reshape(-1, 1)"),
+)
+_accept("NumPy takes any negative length for the rest", "losses.pull_classes_on_tensors", _OF_EACH,
+        _OF_EACH.replace("(g.reshape(-1, 1)", "(g.reshape(-2, 1)"),
+        _OF_EACH.replace("g[keep].reshape(-1, 1)", "g[keep].reshape(-2, 1)"))  # fmt: skip
+_accept("NumPy takes a list of arrays for an array", "losses.pull_classes_of_batch",
+        "bent = np.stack([spread(one, keep, shape) for one in bent])",
+        "bent = [spread(one, keep, shape) for one in bent]")  # fmt: skip
+_EACH_LOSS = "each = -(g.reshape(-1)[picked[0]] if g.shape == shape[:-1] else g * g.dtype.type(scale))"
+_accept("NumPy takes any negative length for the rest", "losses.nll_loss.vjp", _EACH_LOSS,
+        _EACH_LOSS.replace("reshape(-1)", "reshape(-2)"))  # fmt: skip
+for _rule, _before, _after in (
+    ("vjp", "(first,), da, dn = _pull_gru(packing, Wh, added(packed(packing, g), g_states), g_gates, h0, h, gates)",
+     "(first,), da, dn = _pull_gru(packing, Wh, added(g_states, packed(packing, g)), g_gates, h0, h, gates)"),
+    ("vjp", "dh0 = added(first, unsorted(packing, g_first)) if needs[1] else None",
+     "dh0 = added(unsorted(packing, g_first), first) if needs[1] else None"),
+):  # fmt: skip
+    _accept(_OTHER_WAY, f"recurrent_gru.gru.{_rule}", _before, _after)

@@ -235,3 +235,18 @@ def test_windows_with_dilation():
     assert view.shape == (2, 3, 2, 3, 3, 3)
     for i, j, p, q in np.ndindex(view.shape[2:]):
         np.testing.assert_array_equal(view[:, :, i, j, p, q], x[:, :, 2 * p + 3 * i, q + 4 * j])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float16])
+def test_equal_maxima_share_a_cotangent_of_the_gradient_too(dtype):
+    """The gradient is linear in the cotangents of windows, by shares of 1 / ties; so is what comes back to these."""
+    x = np.array([[1, 1, 0, 2], [0, 1, 2, 2], [3, 0, 5, 4], [0, 0, 1, 1]], dtype)[None, None]
+    u = np.arange(16, dtype=dtype).reshape(1, 1, 4, 4)
+
+    def along(g):
+        return (u * mg.grad(lambda x: (g * mg.max_pool2d(x, 2)).sum())(x)).sum()
+
+    found = mg.grad(along)(np.ones((1, 1, 2, 2), dtype))
+    assert found.dtype == dtype
+    expected = [(0 + 1 + 5) / 3, (3 + 6 + 7) / 3, 8, 10]
+    np.testing.assert_allclose(found.numpy().ravel(), np.array(expected, dtype), rtol=1e-12)

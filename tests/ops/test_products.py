@@ -286,3 +286,31 @@ def test_jacobians_of_products_of_all_shapes(left: tuple[int, ...], right: tuple
     for i, block in enumerate(mg.jacobian(mg.matmul, (0, 1))(*inputs)):
         expected = np.array([row[i].numpy() for row in rows]).reshape(block.shape)
         np.testing.assert_allclose(block.numpy(), expected, rtol=1e-13, atol=1e-14)
+
+
+SHAPES_OF_MATMUL = [((4,), (4,)), ((3, 4), (4,)), ((4,), (4, 5)), ((3, 4), (4, 5)), ((2, 3, 4), (4, 5)),
+                    ((2, 3, 4), (4,)), ((3, 4), (2, 4, 5)), ((4,), (2, 4, 5)), ((2, 3, 4), (2, 4, 5)),
+                    ((6, 1, 3, 4), (2, 4, 5))]  # fmt: skip
+
+
+@pytest.mark.parametrize(("left", "right"), SHAPES_OF_MATMUL)
+def test_second_derivatives_of_products_of_vectors_matrices_and_stacks(left, right):
+    rng = np.random.default_rng(0)
+    inputs, vectors = ([rng.standard_normal(shape) for shape in (left, right)] for _ in range(2))
+    indices = {1: "k", 2: "ik", 3: "nik", 4: "mnik"}[len(left)], {1: "k", 2: "kj", 3: "nkj"}[len(right)]
+    out = "".join(c for c in "mnij" if c in "".join(indices))
+
+    def loss(product):
+        return lambda *given: (product(*given) ** 3).sum()
+
+    def expected(*given):
+        return mg.einsum(f"{indices[0]},{indices[1]}->{out}", *given)
+
+    if left == (6, 1, 3, 4):  # its axis of length 1 is broadcast
+
+        def expected(a, b):
+            return mg.einsum("mik,nkj->mnij", a[:, 0], b)
+
+    found, theirs = (mg.hvp(loss(product), inputs, vectors) for product in (mg.matmul, expected))
+    for mine, other in zip(found, theirs, strict=True):
+        np.testing.assert_allclose(mine.numpy(), other.numpy(), rtol=1e-11, atol=1e-11)
