@@ -307,6 +307,21 @@ def test_a_campaign_goes_on_where_one_stopped(tmp_path, monkeypatch):
     assert not path.read_text()
 
 
+def test_fates_are_kept_for_campaigns_elsewhere(tmp_path):
+    square, settings = target_of("elementwise.square.vjp"), Settings(2, 0, tests=False)
+    first, kept = campaign([square], settings, ledger=Ledger(tmp_path / "here.jsonl")), tmp_path / "kept.gz"
+    work = [(square, m) for m in mutants(square.function, square.label)]
+    Ledger(tmp_path / "here.jsonl").keep(work, kept)
+    packed = kept.read_bytes()
+    Ledger(tmp_path / "here.jsonl").keep(reversed(work), kept)
+    assert kept.read_bytes() == packed
+    told = []
+    there = campaign([square], settings, ledger=Ledger(tmp_path / "there.jsonl", start=kept), say=told.append)
+    assert told[-1] == f"{len(work)} mutants, of which the fates of {len(work)} are known"
+    assert [(r.mutant.key, r.fate, r.by) for r in there] == [(r.mutant.key, r.fate, r.by) for r in first]
+    assert Ledger(tmp_path / "afresh.jsonl", afresh=True, start=kept).find(square, work[0][1]) is None
+
+
 @pytest.fixture(name="reread")
 def fresh_texts():
     """Forgets what was read of the modules of tests, then and in the end."""

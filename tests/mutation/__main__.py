@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     from tests.mutation.accepted import ACCEPTED
     from tests.mutation.campaign import Settings, campaign
-    from tests.mutation.ledger import Ledger
+    from tests.mutation.ledger import KEPT, Ledger
     from tests.mutation.mutants import mutants
     from tests.mutation.report import as_json, is_accepted, judge, spared, table
     from tests.mutation.targets import targets
@@ -49,7 +49,10 @@ def main(arguments: list[str] | None = None) -> int:
     _refuse(parser, "file with a rule or of the engine", options.file, {t.stem for t in chosen})
     if options.file:
         chosen = tuple(t for stem in options.file for t in chosen if t.stem == stem)
-    ledger = Ledger(None if options.sample else options.results, options.afresh)
+    ledger = Ledger(None if options.sample else options.results, options.afresh, KEPT)
+    if options.keep:
+        ledger.keep((t, m) for t in chosen for m in mutants(t.function, t.label))
+        return 0
     settings = Settings(options.examples, options.more, look=not options.sample, workers=options.workers)
     none: Any = lambda _: False  # noqa: E731
     spare: Any = is_accepted if options.sample else none if options.judged else spared
@@ -86,6 +89,9 @@ def _parser() -> argparse.ArgumentParser:
                         help="where fates are kept, to go on where a campaign stopped")  # fmt: skip
     parser.add_argument("--judged", action="store_true",
                         help="also run mutants that were judged equivalent, to their end")  # fmt: skip
+    parser.add_argument("--keep", action="store_true",
+                        help="run nothing, but pack the fates that are known to tests/mutation/fates.jsonl.gz, from "
+                        "which a campaign elsewhere goes on")  # fmt: skip
     parser.add_argument("--afresh", action="store_true", help="forget the fates that are kept")
     parser.add_argument("--json", action="store_true", help="print every mutant's fate as JSON")
     parser.add_argument("--write-page", action="store_true", help="write the table into docs/mutation.md")

@@ -4,12 +4,15 @@ A line of the file is one fate. It holds as long as the function is the same, an
 test that killed the mutant; for cases the modules of tests that draw them (but for the tests there) and the check that
 they go through; for a survivor all modules of tests that it met. A change of other code does not count, so a campaign
 from an empty file is the one that proves something; the ones between tell what to look at.
+
+The fates that a campaign ended with are kept with the project, packed: one on another machine goes on from there.
 """
 
 from __future__ import annotations
 
 import ast
 import functools
+import gzip
 import hashlib
 import importlib
 import json
@@ -19,11 +22,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from minigrad.runtime.files import replacing
 from tests.mutation.mutants import Mutant, fingerprint
 from tests.mutation.targets import TESTS, Target, families
 from tests.mutation.trials import Row
 
 SPARED = "equivalent"  # the fate of an accepted mutant that was not run, or not to its end
+KEPT = Path(__file__).parent / "fates.jsonl.gz"
 CHECKS = ("checks.py", "strategies.py")  # what cases go through
 
 
@@ -42,12 +47,18 @@ class Result:
 
 
 class Ledger:
-    """The fates in a file (none, if there is no path), to which new ones are added as they come."""
+    """The fates in a file (none, if there is no path), to which new ones are added as they come.
 
-    def __init__(self, path: Path | None, afresh: bool = False) -> None:
+    start: where the file begins, if there is none: fates that :meth:`keep` has packed.
+    """
+
+    def __init__(self, path: Path | None, afresh: bool = False, start: Path | None = None) -> None:
         self.path = path
         self._fates: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._coverage: dict[str, dict[str, Any]] = {}
+        if path is not None and not path.exists() and not afresh and start is not None and start.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(gzip.decompress(start.read_bytes()))
         if path is not None and path.exists() and not afresh:
             text = path.read_text()
             for line in text.splitlines():
@@ -79,13 +90,20 @@ class Ledger:
         entry = self._fates.get(_key(target, mutant))
         if entry is None or entry["basis"] != _basis(target, entry["by"]):
             return None
-        return Result(mutant, entry["fate"], entry["by"], entry["detail"], entry["seconds"])
+        return Result(mutant, entry["fate"], entry["by"], entry.get("detail", ""), entry.get("seconds", 0.0))
 
     def add(self, target: Target, result: Result) -> None:
         if self.path is None:
             return
         entry = {k: v for k, v in asdict(result).items() if k != "mutant"} | {"seconds": round(result.seconds, 3)}
         self._write(entry | {"key": _key(target, result.mutant), "basis": _basis(target, result.by)})
+
+    def keep(self, work: Iterable[tuple[Target, Mutant]], path: Path = KEPT) -> None:
+        """Pack what still holds of the fates of some mutants, without errors and times."""
+        held = [self._fates[_key(target, m)] for target, m in work if self.find(target, m) is not None]
+        lines = sorted(json.dumps({name: entry[name] for name in ("key", "fate", "by", "basis")}) for entry in held)
+        with replacing(path) as temporary:
+            temporary.write_bytes(gzip.compress("".join(line + "\n" for line in lines).encode(), mtime=0))
 
     def coverage(self, module: str, watched: Iterable[str]) -> list[Row] | None:
         """Which functions the tests of a module run, if that is known of all watched and no code has changed since."""
