@@ -797,3 +797,29 @@ for _rule, _before, _after in (
      "dh0 = added(unsorted(packing, g_first), first) if needs[1] else None"),
 ):  # fmt: skip
     _accept(_OTHER_WAY, f"recurrent_gru.gru.{_rule}", _before, _after)
+_TO_B = "dB = _contracted(A, G, (-2, -2)) if B.ndim == 2 else matmul(np.swapaxes(A, -1, -2), G)"
+_accept("the engine sums over the stack", "products.matmul.vjp_on_tensors", _TO_B,
+        "dB = matmul(np.swapaxes(A, -1, -2), G)", _TO_B.replace("B.ndim == 2", "B.ndim == 1"))  # fmt: skip
+_accept(
+    "only (-1, -1) is told from the rest",
+    "products.matmul.vjp_on_tensors",
+    _TO_B,
+    *(_TO_B.replace("(-2, -2)", f"({axes})") for axes in ("2, -2", "-2, 2", "-2, -3", "-2, -1", "-3, -2", "-1, -2")),
+)
+_TO_A = "dA = _contracted(G, B, (-1, -1)) if A.ndim == 2 else matmul(G, np.swapaxes(B, -1, -2))"
+_accept("the engine sums over the stack", "products.matmul.vjp_on_tensors", _TO_A,
+        "dA = matmul(G, np.swapaxes(B, -1, -2))", _TO_A.replace("A.ndim == 2", "A.ndim == 1"))  # fmt: skip
+_accept(_SUMS, "products.matmul.vjp_on_tensors", "dA = dA[..., 0, :] if row else dA", "dA = dA")
+_OPERANDS = "A, B = (np.expand_dims(a, 0) if row else a, np.expand_dims(b, -1) if column else b)"
+_accept(_SUMS, "products.matmul.vjp_on_tensors", _OPERANDS, _OPERANDS.replace("a, 0) if row else a", "a, 0)"))
+_accept("of a vector the axes 1 and -1 are the same", "products.matmul.vjp_on_tensors", _OPERANDS,
+        _OPERANDS.replace("(b, -1)", "(b, 1)"))  # fmt: skip
+_NOT_OURS = "if not isinstance(x, np.ndarray):"
+_accept("both ways give the same sum, of arrays and of tensors", "numerics.sum_single", _NOT_OURS, "if True:", "if False:",
+        "if isinstance(x, np.ndarray):")  # fmt: skip
+_SUM_OF_TENSOR = "return np.sum(widened(x), axis=axis, keepdims=keepdims)"
+_accept("rules on tensors keep no axis, and sum what is single already", "numerics.sum_single", _SUM_OF_TENSOR,
+        "return np.sum(widened(x), axis=axis)", "return np.sum(x, axis=axis, keepdims=keepdims)")  # fmt: skip
+_WIDE = "g, x, W = (widened(g), widened(x), widened(W))"
+_accept(_SINGLE, "affine_maps.pull_affine_batch", _WIDE, _WIDE.replace("widened(x)", "x"),
+        _WIDE.replace("widened(W)", "W"))  # fmt: skip
