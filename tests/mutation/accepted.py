@@ -815,8 +815,8 @@ _accept(_SUMS, "products.matmul.vjp_on_tensors", _OPERANDS, _OPERANDS.replace("a
 _accept("of a vector the axes 1 and -1 are the same", "products.matmul.vjp_on_tensors", _OPERANDS,
         _OPERANDS.replace("(b, -1)", "(b, 1)"))  # fmt: skip
 _NOT_OURS = "if not isinstance(x, np.ndarray):"
-_accept("both ways give the same sum, of arrays and of tensors", "numerics.sum_single", _NOT_OURS, "if True:", "if False:",
-        "if isinstance(x, np.ndarray):")  # fmt: skip
+_accept("both ways give the same sum, of arrays and of tensors", "numerics.sum_single", _NOT_OURS, "if True:",
+        "if False:", "if isinstance(x, np.ndarray):")  # fmt: skip
 _SUM_OF_TENSOR = "return np.sum(widened(x), axis=axis, keepdims=keepdims)"
 _accept("rules on tensors keep no axis, and sum what is single already", "numerics.sum_single", _SUM_OF_TENSOR,
         "return np.sum(widened(x), axis=axis)", "return np.sum(x, axis=axis, keepdims=keepdims)")  # fmt: skip

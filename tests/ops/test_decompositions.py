@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from tests.checks import Case, check_primitive, leaf, pull
+from tests.drawn_matrices import matrices
 from tests.peers import Peer
-from tests.strategies import matrices
 
 PYTORCH = Peer(__name__)
 

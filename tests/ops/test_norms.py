@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad.ops import norms as family
 from tests.checks import Case, check_primitive, leaf, pull
+from tests.drawn_matrices import matrices
 from tests.peers import Peer
-from tests.strategies import arrays, matrices, shapes
+from tests.strategies import arrays, shapes
 
 PYTORCH = Peer(__name__)
 
