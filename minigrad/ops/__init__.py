@@ -2,6 +2,7 @@
 
 from .protocols import operators as _operators  # noqa: F401 (importing it attaches operators to Tensor)
 from .activations import dropout, elu, erf, gelu, leaky_relu, normal_cdf, relu, sigmoid, silu, softplus
+from .attentions import additive_attention, attention
 from .convolution import conv2d, conv_transpose2d
 from .cumulative import cumprod
 from .elementwise import (
@@ -39,6 +40,8 @@ from .temporal import temporal_affine, temporal_softmax_loss
 __all__ = [
     # activations
     "dropout", "elu", "erf", "gelu", "leaky_relu", "normal_cdf", "relu", "sigmoid", "silu", "softplus",
+    # attention
+    "additive_attention", "attention",
     # convolution, pooling and resampling
     "adaptive_avg_pool2d", "avg_pool2d", "conv2d", "conv_transpose2d", "max_pool2d", "pixel_shuffle",
     "pixel_unshuffle", "upsample",

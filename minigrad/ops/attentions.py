@@ -1,0 +1,313 @@
+"""Attention: for each query a mean of values, weighted by how well its key fits, by a product or by a small network.
+
+T queries of D features, S keys, as many values of E features. All may be stacked, (…, T, D), and the stacks broadcast.
+Dtypes promote as in NumPy; half precision is computed in single, and rounded once. What a query may not look at has the
+weight 0, and a query that may look nowhere gets 0.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..core import plain
+from ..primitives import primitive
+from ..rules import Shape, Shapes
+from ..spec import Array, refuse_masked
+from .kernels.numerics import narrowed_all, single
+from .kernels.scores import Looking, attend, attend_back
+from .reductions import softmax
+
+__all__ = ["additive_attention", "attention"]
+
+
+# --- what both share ----------------------------------------------------------------------------------
+
+
+def _check(q: Array, k: Array, v: Array, mask: Any) -> tuple[tuple[int, ...], Array | None]:
+    """Raise unless the shapes fit; the shape of the stack, and the mask as an array."""
+    for name, x in (("q", q), ("k", k), ("v", v)):
+        if x.ndim < 2:
+            raise ValueError(f"{name} must be rows of features or a stack of them, (…, rows, features), not {x.shape}")
+    if k.shape[-2] != v.shape[-2]:
+        raise ValueError(f"v must have a row for each of the {k.shape[-2]} keys, not {v.shape[-2]}")
+    shapes = [x.shape[:-2] for x in (q, k, v)]
+    if mask is not None:
+        refuse_masked(mask)
+        mask = np.asarray(plain(mask))
+        if mask.dtype != bool:
+            raise TypeError(f"mask must be true where a query may look, and false elsewhere, not {mask.dtype}")
+        rows = q.shape[-2], k.shape[-2]
+        if mask.ndim < 2 or any(n not in (1, m) for n, m in zip(mask.shape[-2:], rows, strict=True)):
+            raise ValueError(f"mask must broadcast to (…, T, S) = (…, {rows[0]}, {rows[1]}), not {mask.shape}")
+        shapes.append(mask.shape[:-2])
+    try:
+        return np.broadcast_shapes(*shapes), mask
+    except ValueError:
+        raise ValueError(f"the stacks of q, k, v and mask must broadcast, not {', '.join(map(str, shapes))}") from None
+
+
+def _weights(scores: Any, allowed: Array | None) -> Any:
+    """The softmax of each query's scores over what it may look at; 0 for one that may look nowhere."""
+    if allowed is None:
+        return softmax(scores, -1) if not isinstance(scores, np.ndarray) else plain(softmax(scores, -1))
+    hidden = np.where(allowed.any(-1, keepdims=True), -np.inf, 0).astype(scores.dtype)
+    weights = softmax(np.where(allowed, scores, hidden), -1)
+    return np.where(allowed, weights if not isinstance(scores, np.ndarray) else plain(weights), 0)
+
+
+def _pull_softmax(dp: Any, p: Any) -> Any:
+    """The cotangent of scores from that of their softmax p."""
+    return p * (dp - np.sum(p * dp, axis=-1, keepdims=True))
+
+
+def _turned(x: Any) -> Any:
+    """Each matrix of a stack transposed."""
+    return np.swapaxes(x, -1, -2)
+
+
+# --- by a product -------------------------------------------------------------------------------------
+
+
+@primitive(
+    broadcasts=True,
+    residuals=("q", "k", "v", "output", "derived", "constant", "constant", "constant"),
+)
+def attention(
+    q: Array, k: Array, v: Array, mask: Any = None, causal: bool = False, scale: float | None = None
+) -> tuple[Array, tuple[Any, ...]]:
+    """softmax(scale q k') v: for each query the mean of the values, weighted by its products with the keys.
+
+    Scores are computed a block at a time, forwards and backwards, and not kept: memory grows with T + S. Source:
+    A. Vaswani et al., Attention is all you need (2017).
+
+    Args:
+        q: (…, T, D). k: (…, S, D). v: (…, S, E). Heads are an axis of the stack.
+        mask: booleans that broadcast to (…, T, S), true where a query may look; everywhere if left out.
+        causal: true if query t may look at the keys 0 … t alone, as PyTorch's ``is_causal``; with a mask, where both
+            allow it.
+        scale: 1 / sqrt(D) if left out.
+
+    Returns:
+        (…, T, E).
+
+    Raises:
+        ValueError: if the shapes do not fit. TypeError: if the mask is not boolean, or NumPy's masked array.
+
+    >>> q, k, v = [[0.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]], [[2.0], [4.0]]
+    >>> attention(q, k, v), attention(q, k, v, mask=[[False, True]])
+    (tensor([[3.]]), tensor([[4.]]))
+    """
+    if q.shape[-1:] != k.shape[-1:]:
+        raise ValueError(f"q and k must have as many features, not {q.shape[-1:]} and {k.shape[-1:]}")
+    stack, mask = _check(q, k, v, mask)
+    scale = 1 / math.sqrt(max(q.shape[-1], 1)) if scale is None else float(scale)
+    problems = _Problems(stack, q, k, v, mask, causal, scale)
+    out, logsums = attend(*problems.inputs, problems.looking)
+    out = problems.apart(out)
+    return narrowed_all(out, (q, k, v)), (q, k, v, out, problems.apart(logsums), mask, bool(causal), scale)
+
+
+class _Problems:
+    """A stack of problems along one axis, B; q times the scale.
+
+    Attributes:
+        stack: its shape. inputs: (B, T, D), (B, S, D), (B, S, E). looking: where they may look.
+    """
+
+    def __init__(
+        self, stack: tuple[int, ...], q: Array, k: Array, v: Array, mask: Array | None, causal: bool, scale: float
+    ) -> None:
+        self.stack, wide = stack, np.result_type(*map(single, (q, k, v)))
+        scaled = single(q).astype(wide, copy=False) * wide.type(scale)
+        k, v = (x.astype(wide, copy=False) for x in (k, v))
+        self.inputs = self.joined(scaled), self.joined(k), self.joined(v)
+        masks, which = None, np.zeros(0, np.intp)
+        if mask is not None:
+            number = np.arange(math.prod(mask.shape[:-2])).reshape(mask.shape[:-2])
+            which = np.broadcast_to(number, stack).ravel()
+            masks = np.broadcast_to(
+                mask.reshape(number.size, *mask.shape[-2:]), (number.size, q.shape[-2], k.shape[-2])
+            )
+        self.looking = Looking(masks, which, causal)
+
+    def joined(self, x: Array) -> Array:
+        """(…, rows, features) as (B, rows, features)."""
+        return np.broadcast_to(x, self.stack + x.shape[-2:]).reshape(math.prod(self.stack), *x.shape[-2:])
+
+    def apart(self, x: Array) -> Array:
+        """The inverse, of what has an axis for all problems in front."""
+        return x.reshape(self.stack + x.shape[1:])
+
+
+@attention.batched_vjp
+@attention.vjp
+def _(
+    g: Any, needs: tuple[bool, ...], q: Array, k: Array, v: Array, out: Array, logsums: Array, mask: Any, causal: bool,
+    scale: float,
+) -> Any:  # fmt: skip
+    problems = _Problems(g.shape[:-2], q, k, v, mask, causal, scale)
+    arriving = problems.joined(g.astype(out.dtype, copy=False))
+    sums = problems.joined(logsums[..., None])[..., 0]
+    dq, dk, dv = attend_back(arriving, needs, *problems.inputs, problems.joined(out), sums, problems.looking)
+    if dq is not None:
+        dq *= scale
+    return tuple(None if d is None else problems.apart(d) for d in (dq, dk, dv))
+
+
+@attention.vjp_on_tensors
+def _(
+    g: Any, needs: tuple[bool, ...], q: Any, k: Any, v: Any, out: Any, logsums: Any, mask: Any, causal: bool,
+    scale: float,
+) -> Any:  # fmt: skip
+    g, q, k, v = map(single, (g, q, k, v))
+    p = _weights(scale * (q @ _turned(k)), _allowed(mask, causal, q.shape[-2], k.shape[-2]))
+    ds = scale * _pull_softmax(g @ _turned(v), p) if needs[0] or needs[1] else None
+    return (
+        ds @ k if needs[0] else None,
+        _turned(ds) @ q if needs[1] else None,
+        _turned(p) @ g if needs[2] else None,
+    )
+
+
+def _allowed(mask: Array | None, causal: bool, T: int, S: int) -> Array | None:
+    """The mask with what comes later taken away, all at once."""
+    if not causal:
+        return mask
+    earlier = np.tri(T, S, dtype=bool)
+    return earlier if mask is None else earlier & mask
+
+
+@attention.cost
+def _(inputs: Shapes, output: Shape, options: Any) -> int:
+    return math.prod(output[:-1]) * inputs[1][-2] * (inputs[0][-1] + output[-1])  # type: ignore[no-any-return]
+
+
+@attention.reference
+def _(q: Any, k: Any, v: Any, mask: Any = None, causal: bool = False, scale: float | None = None) -> Any:
+    from .products import einsum
+
+    scale = 1 / math.sqrt(max(q.shape[-1], 1)) if scale is None else scale
+    mask = None if mask is None else np.asarray(plain(mask))
+    scores = einsum("...td,...sd->...ts", q, k) * scale
+    return _weights(scores, _allowed(mask, causal, q.shape[-2], k.shape[-2])) @ v
+
+
+# --- by a small network -------------------------------------------------------------------------------
+
+
+@primitive(
+    broadcasts=True,
+    residuals=("q", "k", "v", "Wq", "Wk", "w", "output 1", "derived"),
+)
+def additive_attention(
+    q: Array, k: Array, v: Array, Wq: Array, Wk: Array, w: Array, mask: Any = None
+) -> tuple[tuple[Array, Array], tuple[Any, ...]]:
+    """For each query the mean of the values with the weights softmax(tanh(q Wq + k Wk) w), and these weights.
+
+    Source: D. Bahdanau, K. Cho and Y. Bengio, Neural machine translation by jointly learning to align and translate
+    (2015). For a captioner q is the state, (N, 1, H), and k and v are the regions of its photo, (N, 49, D).
+
+    Args:
+        q: (…, T, Q). k: (…, S, K). v: (…, S, E). Wq: (Q, A). Wk: (K, A). w: (A,).
+        mask: booleans that broadcast to (…, T, S), true where a query may look; everywhere if left out.
+
+    Returns:
+        ``(values, weights)``: (…, T, E) and (…, T, S).
+
+    Raises:
+        ValueError: if the shapes do not fit. TypeError: if the mask is not boolean, or NumPy's masked array.
+
+    >>> one = [[1.0]]
+    >>> values, weights = additive_attention([[0.0]], [[0.0], [9.0]], [[2.0], [4.0]], one, one, [1.0])
+    >>> values, weights
+    (tensor([[3.4621]]), tensor([[0.2689, 0.7311]]))
+    """
+    wanted = {"Wq": (q.shape[-1:], w.shape), "Wk": (k.shape[-1:], w.shape)}
+    for name, weight in (("Wq", Wq), ("Wk", Wk)):
+        if w.ndim != 1 or weight.shape != sum(wanted[name], ()):
+            shapes = f"Wq {Wq.shape}, Wk {Wk.shape} and w {w.shape}"
+            raise ValueError(
+                f"Wq must be (Q, A), Wk (K, A) and w (A,) for q (…, T, Q) and k (…, S, K), not {shapes} for "
+                f"{q.shape} and {k.shape}"
+            )
+    stack, mask = _check(q, k, v, mask)
+    y = _hidden(*map(single, (q, k, Wq, Wk)))
+    p = np.broadcast_to(_weights(y @ single(w), mask), (*stack, q.shape[-2], k.shape[-2]))
+    given = (q, k, v, Wq, Wk, w)
+    values = p @ single(v)
+    return (narrowed_all(values, given), narrowed_all(p, given)), (*given, p, y)
+
+
+def _hidden(q: Any, k: Any, Wq: Any, Wk: Any) -> Any:
+    """What the network computes of each query and key (…, T, S, A)."""
+    return np.tanh(np.expand_dims(q @ Wq, -2) + np.expand_dims(k @ Wk, -3))
+
+
+def _pull_additive(
+    g: Any, needs: Any, many: int, q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, p: Any, y: Any
+) -> Any:
+    """The VJP, of arrays or tensors; the cotangents have so many axes of many in front."""
+    q, k, v, Wq, Wk, w = map(single, (q, k, v, Wq, Wk, w))
+    g_values, g_weights = g
+    dp = 0 if g_values is None else single(g_values) @ _turned(v)
+    dp = dp if g_weights is None else dp + single(g_weights)
+    ds = np.expand_dims(_pull_softmax(dp, single(p)), -1)
+    da = ds * (w * (1 - y * y))
+    dQ, dK = np.sum(da, axis=-2), np.sum(da, axis=-3)
+    dv = None
+    if needs[2]:
+        none = np.zeros((*dp.shape[:many], *v.shape), v.dtype)
+        dv = none if g_values is None else _turned(single(p)) @ single(g_values)
+    return (
+        dQ @ _turned(Wq) if needs[0] else None,
+        dK @ _turned(Wk) if needs[1] else None,
+        dv,
+        _pull_weight(q, dQ, many) if needs[3] else None,
+        _pull_weight(k, dK, many) if needs[4] else None,
+        np.sum(ds * y, axis=tuple(range(many, ds.ndim - 1))) if needs[5] else None,
+    )
+
+
+def _pull_weight(x: Any, d: Any, many: int) -> Any:
+    """The cotangent of W from that of x W, over all rows of all stacked problems, in one product."""
+    stack = d.shape[many:-1]
+    rows = np.broadcast_to(x, (*stack, x.shape[-1])).reshape(math.prod(stack), x.shape[-1])
+    return _turned(rows) @ d.reshape(*d.shape[:many], math.prod(stack), d.shape[-1])
+
+
+@additive_attention.vjp
+def _(g: Any, needs: Any, *kept: Any) -> Any:
+    return _pull_additive(g, needs, 0, *kept)
+
+
+@additive_attention.vjp_on_tensors
+def _(g: Any, needs: Any, q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, p: Any, y: Any) -> Any:
+    y = _hidden(*map(single, (q, k, Wq, Wk)))
+    return _pull_additive(g, needs, 0, q, k, v, Wq, Wk, w, p, y)
+
+
+@additive_attention.batched_vjp
+def _(g: Any, needs: Any, *kept: Any) -> Any:
+    return _pull_additive(g, needs, 1, *kept)
+
+
+@additive_attention.cost
+def _(inputs: Shapes, output: Shape, options: Any) -> int:
+    q, k, v, Wq, Wk, w = inputs
+    scores = math.prod(output[:-1]) * k[-2] * (w[0] + v[-1])
+    return math.prod(q[:-1]) * math.prod(Wq) + math.prod(k[:-1]) * math.prod(Wk) + scores  # type: ignore[no-any-return]
+
+
+@additive_attention.reference
+def _(q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, mask: Any = None) -> Any:
+    from .elementwise import tanh
+    from .products import matmul
+    from .shaping import broadcast_to, expand_dims
+
+    hidden = tanh(expand_dims(matmul(q, Wq), -2) + expand_dims(matmul(k, Wk), -3))
+    p = _weights(matmul(hidden, w), None if mask is None else np.asarray(plain(mask)))
+    p = broadcast_to(p, (*np.broadcast_shapes(p.shape[:-2], v.shape[:-2]), *p.shape[-2:]))
+    return matmul(p, v), p
