@@ -252,7 +252,7 @@ def _pull_additive(
     """The VJP, of arrays or tensors; the cotangents have so many axes of many in front."""
     q, k, v, Wq, Wk, w = map(single, (q, k, v, Wq, Wk, w))
     g_values, g_weights = g
-    dp = 0 if g_values is None else single(g_values) @ _turned(v)
+    dp: Any = 0 if g_values is None else single(g_values) @ _turned(v)
     dp = dp if g_weights is None else dp + single(g_weights)
     ds = np.expand_dims(_pull_softmax(dp, single(p)), -1)
     da = ds * (w * (1 - y * y))
