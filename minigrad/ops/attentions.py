@@ -2,7 +2,8 @@
 
 T queries of D features, S keys, as many values of E features. All may be stacked, (…, T, D), and the stacks broadcast.
 Dtypes promote as in NumPy; half precision is computed in single, and rounded once. What a query may not look at has the
-weight 0, and a query that may look nowhere gets 0.
+weight 0, and a query that may look nowhere gets 0. (0 times a NaN or an infinity is NaN: fill values that are masked
+with numbers.)
 """
 
 from __future__ import annotations
@@ -94,7 +95,8 @@ def attention(
         (…, T, E).
 
     Raises:
-        ValueError: if the shapes do not fit. TypeError: if the mask is not boolean, or NumPy's masked array.
+        ValueError: if the shapes do not fit, or the scale is not finite.
+        TypeError: if mask or causal are not boolean, the mask is NumPy's masked array, or the scale is no number.
 
     >>> q, k, v = [[0.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]], [[2.0], [4.0]]
     >>> attention(q, k, v), attention(q, k, v, mask=[[False, True]])
@@ -103,11 +105,24 @@ def attention(
     if q.shape[-1:] != k.shape[-1:]:
         raise ValueError(f"q and k must have as many features, not {q.shape[-1:]} and {k.shape[-1:]}")
     stack, mask = _check(q, k, v, mask)
-    scale = 1 / math.sqrt(max(q.shape[-1], 1)) if scale is None else float(scale)
+    if not isinstance(causal, (bool, np.bool_)):
+        raise TypeError(f"causal must be True or False, not {causal!r}")
+    scale = _checked_scale(scale, q.shape[-1])
     problems = _Problems(stack, q, k, v, mask, causal, scale)
     out, logsums = attend(*problems.inputs, problems.looking)
     out = problems.apart(out)
     return narrowed_all(out, (q, k, v)), (q, k, v, out, problems.apart(logsums), mask, bool(causal), scale)
+
+
+def _checked_scale(scale: Any, features: int) -> float:
+    """1 / sqrt(D) if it is None."""
+    if scale is None:
+        return 1 / math.sqrt(max(features, 1))
+    if not isinstance(scale, (int, float, np.integer, np.floating)):
+        raise TypeError(f"scale must be a finite number, not {scale!r}")
+    if not math.isfinite(scale):
+        raise ValueError(f"scale must be a finite number, not {scale!r}")
+    return float(scale)
 
 
 class _Problems:

@@ -207,6 +207,9 @@ q34, k54, v52 = np.ones((3, 4)), np.ones((5, 4)), np.ones((5, 2))
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
+        (lambda: mg.attention(q34, k54, v52, causal="no"), TypeError, "causal must be True or False, not 'no'"),
+        (lambda: mg.attention(q34, k54, v52, scale="a"), TypeError, "scale must be a finite number, not 'a'"),
+        (lambda: mg.attention(q34, k54, v52, scale=np.nan), ValueError, "scale must be a finite number, not nan"),
         (lambda: mg.attention(q34[0], k54, v52), ValueError, r"q must be rows of features or a stack of them"),
         (
             lambda: mg.attention(q34, np.ones((5, 3)), v52),
