@@ -418,3 +418,47 @@ def test_rules_for_many_cotangents_give_what_those_for_one_do_and_no_more(name, 
             tolerance = 1e-11 if dtype is None else 1e-5
             extra = range(1, 1 + found[k].ndim - rows.ndim)  # of a stack, which the engine sums
             np.testing.assert_allclose(found[k].sum(axis=tuple(extra)), rows, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("reps", [(), 2, (2, 3), (2, 1, 3), (3, 2, 1, 2)])
+@pytest.mark.parametrize("shape", [(2,), (2, 3), (1, 2, 3)])
+def test_tiles_of_fewer_and_of_more_axes(shape, reps):
+    check_rows(lambda x: ops.tile(x, reps), np.random.default_rng(0).standard_normal(shape))
+
+
+def test_a_tuple_of_one_part():
+    check_rows(lambda x: ops.split(x, 1)[0] ** 2, np.arange(6.0).reshape(3, 2))
+
+
+def test_losses_of_steps_of_sequences():
+    """One an entry, of logits with two axes in front of the classes."""
+    logits = np.random.default_rng(0).standard_normal((2, 3, 4))
+    for ignored in (None, 1):
+        check_rows(lambda x, i=ignored: ops.cross_entropy(x, [[0, 1, 2], [3, 1, 0]], "none", i), logits)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, (0, 2), (2, 1), None])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_second_derivatives_of_products_over_each_axis(axis, keepdims):
+    x = np.random.default_rng(0).standard_normal((2, 3, 4))
+    check_rows(mg.grad(lambda x: (ops.prod(x, axis, keepdims) ** 2).sum()), x, rtol=1e-9)
+
+
+@pytest.mark.parametrize("index", [0, np.array([[0, 2], [2, 1]]), np.array([3, 0, 3, 3])])
+def test_what_is_put_at_places_of_which_some_are_named_twice(index):
+    """More places are written, or fewer, than there are cotangents."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((4, 2))
+
+    def put(x, values):
+        y = ops.put(x * 2, index, values)
+        return y[:3] * x[1:]
+
+    check_rows(put, x, rng.standard_normal(x[index].shape))
+
+
+@pytest.mark.parametrize("size", [1, 2, (3, 1), (1, 3)])
+def test_bins_and_squares_of_pixels(size):
+    x = np.random.default_rng(0).standard_normal((2, 12, 5, 4))[:, :3]
+    check_rows(lambda x: ops.adaptive_avg_pool2d(x, size), x)
+    check_rows(lambda x: ops.pixel_unshuffle(x[:, :, :4], 2) ** 2, x)

@@ -219,9 +219,9 @@ def _(g: Array, needs: Any, index: Any, places: Array | None) -> Any:
     d = None
     if needs[0]:
         d = np.array(entries)
-        d[:, written.ravel()] = 0
+        d[:, written] = 0
         d = d.reshape(g.shape)
-    values = entries[:, written.ravel()].reshape(len(g), *written.shape) if needs[1] else None
+    values = entries[:, written] if needs[1] else None
     if values is not None and places is not None:
         values = np.where(_is_last(places, entries.shape[1]), values, 0)
     return d, values

@@ -327,7 +327,7 @@ def _(g: Any, needs: Any, counts: tuple[int, ...], shape: tuple[int, ...]) -> An
 
 @tile.batched_vjp
 def _(g: Array, needs: Any, counts: tuple[int, ...], shape: tuple[int, ...]) -> Any:
-    counts, lengths = (1,) * (g.ndim - len(counts)) + counts, (1,) * (g.ndim - 1 - len(shape)) + shape
+    lengths = (1,) * (g.ndim - 1 - len(shape)) + shape
     (d,) = tile.primitive.vjp(g, needs, counts, (len(g), *lengths))
     return (d.reshape(len(g), *shape),)
 
