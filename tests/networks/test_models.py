@@ -1,0 +1,109 @@
+"""Whole networks beside PyTorch: outputs, losses, every gradient, ten steps of training and where they end.
+
+Weights go over by ``mg.interop``. With PyTorch everything is compared entry by entry; without it, losses, and norms
+and projections of all gradients, with what it gave (frozen).
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from tests.networks.expected import figures
+from tests.networks.layers import minigrads_layers, pytorchs_layers, train
+from tests.networks.models import MODELS
+from tests.networks.nets import formula
+from tests.peers import Peer, pytorch
+
+PYTORCH = Peer(__name__)
+STEPS = 10
+TOLERANCE = {"float64": (1e-6, 1e-9), "float32": (1e-3, 2e-4)}
+"""How far losses may be apart in ten steps; gradients in the first."""
+
+
+def built(name: str, dtype: str) -> Any:
+    """The network by minigrad, with weights of a formula: numbers of random streams change with NumPy."""
+    before = mg.get_default_dtype()
+    mg.set_default_dtype(dtype)
+    try:
+        model = MODELS[name].build(minigrads_layers())
+    finally:
+        mg.set_default_dtype(before)
+    for i, (key, p) in enumerate(model.named_parameters()):
+        if p.ndim > 1:
+            fan = mg.nn.init.fans(p.shape)[0] if "words" not in key and "places" not in key else 4
+            p.data[...] = formula(p.shape, i) * (2 / fan) ** 0.5
+        else:
+            p.data[...] = key.endswith("weight") + 0.1 * formula(p.shape, i)
+    return model
+
+
+def as_torch_names(model: Any, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Arrays for all parameters under PyTorch's names and in its layouts: of gradients as of weights."""
+    kept = {key: p.data.copy() for key, p in model.named_parameters()}
+    try:
+        for key, p in model.named_parameters():
+            p.data[...] = values[key]
+        state = mg.interop.to_torch(model)
+    finally:
+        for key, p in model.named_parameters():
+            p.data[...] = kept[key]
+    return {key: np.array(array) for key, array in state.items()}
+
+
+@functools.cache
+def of_pytorch(name: str, dtype: str) -> tuple[list[float], dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Losses, gradients of the first step, and the state in the end."""
+    torch, mine = pytorch(), built(name, dtype)
+    b = pytorchs_layers(torch)
+    twin = MODELS[name].build(b).to(getattr(torch, dtype))
+    twin.load_state_dict({key: torch.tensor(array) for key, array in mg.interop.to_torch(mine).items()})
+    losses, gradients = train(b, twin, MODELS[name].losses(b, twin, dtype), STEPS, MODELS[name].lr)
+    return losses, gradients, {key: t.numpy() for key, t in twin.state_dict().items()}
+
+
+def compared(keys: Any) -> list[str]:
+    """Those of parameters, in order; of the two biases of an LSTM, which have one gradient, the first."""
+    return [key for key in sorted(keys) if "running" not in key and "batches" not in key and "lstm.bias_hh" not in key]
+
+
+def summary(name: str, dtype: str) -> list[Any]:
+    """What is frozen: losses, and figures of each gradient."""
+    losses, gradients, _ = of_pytorch(name, dtype)
+    return [np.array(losses), *(np.array(figures(gradients[key])) for key in compared(gradients))]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", MODELS)
+def test_trains_as_with_pytorch(name: str, dtype: str) -> None:
+    of_losses, of_gradients = TOLERANCE[dtype]
+    answer = PYTORCH.ask(f"{name} {dtype}", lambda torch: summary(name, dtype), within=of_losses)
+    model, b = built(name, dtype), minigrads_layers()
+    losses, gradients = train(b, model, MODELS[name].losses(b, model, dtype), STEPS, MODELS[name].lr)
+    assert {str(g.dtype) for g in gradients.values()} == {dtype}
+    expected, *kept = answer.expected
+    np.testing.assert_allclose(losses, expected, rtol=of_losses)
+    assert abs(losses[0] - losses[-1]) > 1e-2  # the network learns
+    named = as_torch_names(model, gradients)
+    for key, (norm, projection) in zip(compared(named), kept, strict=True):
+        mine, largest = figures(named[key]), of_gradients * max(norm, 1e-2)
+        assert abs(mine[0] - norm) <= largest, key
+        assert abs(mine[1] - projection) <= largest * max(1, named[key].size**0.5 / 10), key
+    if pytorch():
+        check_entries(name, dtype, model, named)
+
+
+def check_entries(name: str, dtype: str, model: Any, named: dict[str, np.ndarray]) -> None:
+    """Gradients, and weights and statistics after all steps, against the largest entry of each."""
+    of_losses, of_gradients = TOLERANCE[dtype]
+    _, gradients, trained = of_pytorch(name, dtype)
+    state = mg.interop.to_torch(model)
+    assert state.keys() == trained.keys()
+    for tolerance, mine, theirs in ((of_gradients, named, gradients), (of_losses, state, trained)):
+        for key in compared(theirs):
+            largest = np.abs(theirs[key]).max() + 1e-2 * (tolerance == of_gradients)
+            np.testing.assert_allclose(mine[key], theirs[key], rtol=0, atol=tolerance * largest, err_msg=key)
