@@ -84,6 +84,33 @@ class Windows(NamedTuple):
         return cls(pair("kernel", kernel, 1), pair("stride", stride, 1), pair("padding", padding, 0),
                    pair("dilation", dilation, 1))  # fmt: skip
 
+    @classmethod
+    def over(
+        cls, image: Size, kernel: Any, stride: Any, padding: Any, dilation: Any = 1
+    ) -> tuple[Windows, Size]:
+        """Windows over an image, and how many there are; the padding may also be "valid" (none) or "same".
+
+        "same" is as much as ceil(size / stride) windows need on each axis, half of it on either side, and an odd pixel
+        at the end. Windows know the border at the start alone: what lies behind the image follows from their number.
+
+        >>> Windows.over((1, 4), (1, 2), 1, "same")  # the border is one pixel, at the end
+        (Windows(kernel=(1, 2), stride=(1, 1), padding=(0, 0), dilation=(1, 1)), (1, 4))
+        """
+        if not isinstance(padding, str):
+            windows = cls.of(kernel, stride, padding, dilation)
+            return windows, windows.output_size(image)
+        if padding not in ("same", "valid"):
+            raise ValueError(f"padding must be 'same', 'valid', or in numbers, not {padding!r}")
+        windows = cls.of(kernel, stride, 0, dilation)
+        if padding == "valid":
+            return windows, windows.output_size(image)
+        if min(image) < 1:
+            raise ValueError("with padding 'same' x must have at least one entry along each axis that is padded")
+        number = -(-image[0] // windows.stride[0]), -(-image[1] // windows.stride[1])
+        needed = windows.image_size(number)
+        start = max(0, needed[0] - image[0]) // 2, max(0, needed[1] - image[1]) // 2
+        return windows._replace(padding=start), number
+
     @property
     def extent(self) -> Size:
         """The size of a window from its first pixel to its last, dilation (k - 1) + 1."""
