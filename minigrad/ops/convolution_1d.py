@@ -1,8 +1,8 @@
 """Convolutions of sequences: those of images that have one column.
 
-A sequence of L entries is an image of L rows and one column, a filter of K taps one of K rows. An axis of length 1 costs
-nothing, so each rule here gives its arrays that axis, hands them to the rule of images, and takes it off what comes back.
-As rows, a long sequence is computed some of its entries at a time, and dealt to threads, like a large image.
+A sequence of L entries is an image of L rows and one column, a filter of K taps one of K rows. An axis of length 1
+costs nothing, so each rule here gives its arrays that axis, hands them to the rule of images, and takes it off what
+comes back. As rows, a long sequence is computed some of its entries at a time, and dealt to threads, like a large image.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ def conv_transpose1d(
 ) -> ForwardResult:
     """Transposed convolution of sequences: the adjoint of :func:`conv1d` as a map of sequences, as PyTorch's.
 
-    y[n, f, p stride + i dilation] sums w[c,f,i] x[n,c,p], then ``padding`` entries are cut off at both ends, and b[f] is
-    added. Without b, <conv1d(y, w), x> = <y, conv_transpose1d(x, w)>.
+    y[n, f, p stride + i dilation] sums w[c,f,i] x[n,c,p], then ``padding`` entries are cut off at both ends, and b[f]
+    is added. Without b, <conv1d(y, w), x> = <y, conv_transpose1d(x, w)>.
 
     Args:
         x: sequences (N, C, L).

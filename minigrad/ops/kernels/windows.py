@@ -60,6 +60,12 @@ def pair(name: str, value: Any, least: int) -> Size:
     return result
 
 
+def check_word(name: str, padding: str) -> None:
+    """Raise unless a padding that is given as a word is one that is known."""
+    if padding not in ("same", "valid"):
+        raise ValueError(f"{name} must be 'same', 'valid', or in numbers, not {padding!r}")
+
+
 def check_images(x: Array) -> None:
     """Raise unless x has the four axes of images (N, C, H, W)."""
     if x.ndim != 4:
@@ -85,9 +91,7 @@ class Windows(NamedTuple):
                    pair("dilation", dilation, 1))  # fmt: skip
 
     @classmethod
-    def over(
-        cls, image: Size, kernel: Any, stride: Any, padding: Any, dilation: Any = 1
-    ) -> tuple[Windows, Size]:
+    def over(cls, image: Size, kernel: Any, stride: Any, padding: Any, dilation: Any = 1) -> tuple[Windows, Size]:
         """Windows over an image, and how many there are; the padding may also be "valid" (none) or "same".
 
         "same" is as much as ceil(size / stride) windows need on each axis, half of it on either side, and an odd pixel
@@ -99,8 +103,7 @@ class Windows(NamedTuple):
         if not isinstance(padding, str):
             windows = cls.of(kernel, stride, padding, dilation)
             return windows, windows.output_size(image)
-        if padding not in ("same", "valid"):
-            raise ValueError(f"padding must be 'same', 'valid', or in numbers, not {padding!r}")
+        check_word("padding", padding)
         windows = cls.of(kernel, stride, 0, dilation)
         if padding == "valid":
             return windows, windows.output_size(image)
