@@ -112,7 +112,7 @@ class MultiHeadAttention(Module):
         if mask is not None:
             mask = np.asarray(plain(mask))
             mask = mask if mask.ndim > np.ndim(query) or mask.ndim < 2 else np.expand_dims(mask, -3)
-        q, k, v = map(self._in_heads, self._projected(query, key, value))
+        q, k, v = self._projected(query, key, value)
         weights, p = None, self.dropout if self.training else 0
         if p or need_weights:
             y, weights = attention_with_weights(q, k, v, mask, causal, p, self.rng)
@@ -123,18 +123,18 @@ class MultiHeadAttention(Module):
         return (y, weights) if need_weights else y
 
     def _projected(self, query: Any, key: Any, value: Any) -> Any:
-        """Queries, keys and values of E features: in one product if all three are made of the same."""
+        """Queries, keys and values of all heads: in one product if all three are made of the same."""
         W, b = self.in_proj_weight, self.in_proj_bias
         if W is not None and query is key is value:
-            return ops.split(ops.affine(query, W, b), 3, -1)
+            return ops.split(self._in_heads(ops.affine(query, W, b)), 3, -3)
         Ws = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight) if W is None else ops.split(W, 3, -1)
         bs = (None,) * 3 if b is None else ops.split(b, 3)
-        return map(ops.affine, (query, key, value), Ws, bs)
+        return map(self._in_heads, map(ops.affine, (query, key, value), Ws, bs))
 
     def _in_heads(self, x: Any) -> Any:
-        """(…, T, E) as (…, num_heads, T, E / num_heads), a view."""
-        heads = ops.reshape(x, (*x.shape[:-1], self.num_heads, self.embed_dim // self.num_heads))
-        return ops.swapaxes(heads, -3, -2)
+        """(…, T, features) as (…, heads, T, E / num_heads), a view."""
+        size = self.embed_dim // self.num_heads
+        return ops.swapaxes(ops.reshape(x, (*x.shape[:-1], x.shape[-1] // size, size)), -3, -2)
 
     def extra_repr(self) -> str:
         others = "".join(f", {n}={getattr(self, n)}" for n in ("kdim", "vdim") if getattr(self, n) != self.embed_dim)

@@ -141,7 +141,8 @@ class _Problems:
         self, stack: tuple[int, ...], q: Array, k: Array, v: Array, mask: Array | None, causal: bool, scale: float
     ) -> None:
         self.stack, wide = stack, np.result_type(*map(single, (q, k, v)))
-        scaled = single(q).astype(wide, copy=False) * wide.type(scale)
+        # In C order at once: q of several heads is a view of rows that hold them all, and would else be copied twice.
+        scaled = np.multiply(single(q), wide.type(scale), dtype=wide, order="C")
         k, v = (x.astype(wide, copy=False) for x in (k, v))
         self.inputs = self.joined(scaled), self.joined(k), self.joined(v)
         masks, which = None, np.zeros(0, np.intp)
