@@ -71,7 +71,9 @@ class MultiHeadAttention(Module):
             raise ValueError(f"MultiHeadAttention: num_heads ({num_heads}) must divide embed_dim ({embed_dim})")
         rng = None if rng is None else generator(rng)
         self.embed_dim, self.num_heads, self.kdim, self.vdim = embed_dim, num_heads, kdim, vdim
-        self.dropout, self.rng = Dropout(dropout).p, rng  # which sees whether it is a probability
+        if not isinstance(dropout, (int, float, np.number)) or not 0 <= dropout < 1:
+            raise ValueError(f"MultiHeadAttention: dropout must be a number in [0, 1), not {dropout!r}")
+        self.dropout, self.rng = dropout, rng
         together = kdim == vdim == embed_dim
 
         def weight(wanted: bool, inputs: int, outputs: int) -> Parameter | None:
@@ -176,9 +178,7 @@ class TransformerEncoderLayer(Module):
         positive("TransformerEncoderLayer", d_model=d_model, nhead=nhead, dim_feedforward=dim_feedforward)
         if not callable(activation) and activation not in _ACTIVATIONS:
             known = ", ".join(map(repr, _ACTIVATIONS))
-            raise ValueError(
-                f"TransformerEncoderLayer: activation must be {known} or a function, not {activation!r}"
-            )
+            raise ValueError(f"TransformerEncoderLayer: activation must be {known} or a function, not {activation!r}")
         rng = None if rng is None else generator(rng)
         shared: dict[str, Any] = {"dtype": dtype, "rng": rng}
         self.self_attn = MultiHeadAttention(d_model, nhead, dropout, bias, **shared)
