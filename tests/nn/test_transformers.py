@@ -1,0 +1,340 @@
+"""Attention modules and the encoder beside PyTorch's: values, gradients, masks, dropout, a training, errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import nn, optim
+from tests.nn.test_layers import check, random_input
+from tests.peers import Peer
+
+PYTORCH = Peer(__name__)
+N, T, S, E, H = 2, 4, 3, 6, 2
+
+
+def as_theirs(weights):
+    """Weights for PyTorch: matrices transposed, all else as it is."""
+    return {name: w.T if w.ndim == 2 else w for name, w in weights.items()}
+
+
+def shaken(layer, seed=5):
+    """The layer with weights, biases and norms that are all different from their first ones."""
+    rng = np.random.default_rng(seed)
+    for parameter in layer.parameters():
+        parameter.data[...] += rng.uniform(-0.5, 0.5, parameter.shape)
+    return layer
+
+
+def random_mask(shape, seed=3):
+    """Some places where each query may look, the first one always (a query without any is NaN in PyTorch)."""
+    mask = np.random.default_rng(seed).random(shape) < 0.5
+    mask[..., 0] = True
+    return mask
+
+
+LENGTHS = np.array([1, 3])
+PADDING = (np.arange(S) < LENGTHS[:, None])[:, None]  # (N, 1, S)
+
+# key: options of the layer, shapes of query, key and value (fewer for the defaults), mask, causal
+ATTENTIONS = {
+    "to itself": ({}, [(N, T, E)], None, False),
+    "to itself, causal": ({}, [(N, T, E)], None, True),
+    "to itself without bias": ({"bias": False}, [(N, T, E)], None, False),
+    "of one sequence": ({}, [(T, E)], random_mask((T, T)), False),
+    "to another": ({}, [(N, T, E), (N, S, E)], None, False),
+    "to another and its values": ({}, [(N, T, E), (N, S, E), (N, S, E)], random_mask((T, S)), False),
+    "of other features": ({"kdim": 5, "vdim": 4}, [(N, T, E), (N, S, 5), (N, S, 4)], None, False),
+    "of other values": ({"vdim": 4, "bias": False}, [(N, T, E), (N, S, E), (N, S, 4)], None, False),
+    "with a mask for each sequence": ({}, [(N, T, E), (N, S, E)], random_mask((N, T, S)), False),
+    "with a mask for each head": ({}, [(N, T, E), (N, S, E)], random_mask((N, H, T, S)), False),
+    "with padding": ({}, [(N, T, E), (N, S, E)], PADDING, False),
+    "with a mask, causal": ({}, [(N, T, E)], random_mask((T, T)), True),
+}
+
+
+def their_mask(torch, mask, causal, N, T, S):
+    """PyTorch's mask (N H, T, S), which is true where nobody may look; None for none."""
+    if mask is None and not causal:
+        return None
+    allowed = np.ones((T, S), bool) if mask is None else mask
+    allowed = allowed & np.tri(T, S, dtype=bool) if causal else allowed
+    allowed = allowed if allowed.ndim != 3 else allowed[:, None]
+    return torch.tensor(~np.broadcast_to(allowed, (N, H, T, S)).reshape(N * H, T, S))
+
+
+def their_attention(torch, options, mask, causal, weights, *given):
+    query, key, value = [*given, given[-1], given[-1]][:3]
+    module = torch.nn.MultiheadAttention(E, H, **options, batch_first=True, dtype=torch.float64)
+    batch = len(query) if query.ndim == 3 else 1
+    hidden = their_mask(torch, mask, causal, batch, query.shape[-2], key.shape[-2])
+    arguments = {"attn_mask": hidden, "average_attn_weights": False}
+    return torch.func.functional_call(module, as_theirs(weights), (query, key, value), arguments)
+
+
+@pytest.mark.parametrize("explicit", [False, True])
+@pytest.mark.parametrize("key", ATTENTIONS)
+def test_attention_agrees_with_pytorch(key, explicit):
+    options, shapes, mask, causal = ATTENTIONS[key]
+    layer = shaken(nn.MultiHeadAttention(E, H, **options, dtype="float64", rng=0))
+
+    def mine(layer, *given):
+        found = layer(*given, mask=mask, causal=causal, need_weights=explicit)
+        return found[0] if explicit else found
+
+    def theirs(torch, weights, *given):
+        return their_attention(torch, options, mask, causal, weights, *given)[0]
+
+    check(PYTORCH, f"{key} {explicit}", layer, mine, theirs, *(random_input(s, i) for i, s in enumerate(shapes)))
+
+
+def test_weights_of_attention_agree_with_pytorch():
+    options, shapes, mask, _ = ATTENTIONS["with padding"]
+    layer = shaken(nn.MultiHeadAttention(E, H, dtype="float64", rng=0))
+
+    def theirs(torch, weights, *given):
+        return their_attention(torch, options, mask, False, weights, *given)[1]
+
+    inputs = [random_input(shape, i) for i, shape in enumerate(shapes)]
+    check(
+        PYTORCH, "weights", layer, lambda layer, *a: layer(*a, mask=mask, need_weights=True)[1] * 1.0, theirs, *inputs
+    )
+    weights = layer(*inputs, mask=mask, need_weights=True)[1].data
+    assert weights.shape == (N, H, T, S)
+    assert (weights[0, :, :, 1:] == 0).all()
+    np.testing.assert_allclose(weights.sum(-1), 1, rtol=1e-14)
+
+
+def test_a_query_that_may_look_nowhere_finds_the_bias():
+    layer = shaken(nn.MultiHeadAttention(E, H, dtype="float64", rng=0))
+    x, mask = mg.tensor(random_input((T, E)), requires_grad=True), random_mask((T, T))
+    mask[1] = False
+    for need_weights in (False, True):
+        found = layer(x, mask=mask, need_weights=need_weights)
+        y = found[0] if need_weights else found
+        np.testing.assert_allclose(y.data[1], layer.out_proj.bias.data, rtol=1e-14)
+        x.zero_grad()
+        y[1].sum().backward()
+        assert (x.grad == 0).all()
+
+
+def test_weights_start_as_pytorch_starts_them():
+    layer = nn.MultiHeadAttention(40, 4, rng=0)
+    bound = np.sqrt(6 / (40 + 120))
+    assert 0.98 * bound < abs(layer.in_proj_weight.data).max() <= bound
+    assert 0.95 / np.sqrt(40) < abs(layer.out_proj.weight.data).max() <= 1 / np.sqrt(40)
+    assert not layer.in_proj_bias.data.any()
+    assert not layer.out_proj.bias.data.any()
+    other = nn.MultiHeadAttention(40, 4, kdim=8, rng=0)
+    assert (other.in_proj_weight, other.k_proj_weight.shape, other.v_proj_weight.shape) == (None, (8, 40), (40, 40))
+    assert 0.95 * np.sqrt(6 / 48) < abs(other.k_proj_weight.data).max() <= np.sqrt(6 / 48)
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_names_are_those_of_pytorch(norm_first):
+    options = {"dim_feedforward": 5, "norm_first": norm_first}
+
+    def theirs(torch):
+        module = torch.nn.TransformerEncoderLayer(E, H, **options)
+        return {name: np.array(p.shape) for name, p in module.named_parameters()}
+
+    expected = PYTORCH.ask(f"names {norm_first}", theirs).expected
+    mine = dict(nn.TransformerEncoderLayer(E, H, **options).named_parameters())
+    assert {name: p.shape[::-1] for name, p in mine.items()} == {name: tuple(s) for name, s in expected.items()}
+
+
+ENCODERS = {
+    "plain": ({}, None, False),
+    "gelu, causal": ({"activation": "gelu"}, None, True),
+    "padding": ({"layer_norm_eps": 0.1}, (np.arange(T) < np.array([1, 4])[:, None])[:, None], False),
+    "without bias, masked": ({"bias": False}, random_mask((T, T)), False),
+}
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+@pytest.mark.parametrize("key", ENCODERS)
+def test_the_encoder_layer_agrees_with_pytorch(key, norm_first):
+    options, mask, causal = ENCODERS[key]
+    options = {**options, "dim_feedforward": 5, "norm_first": norm_first}
+    layer = shaken(nn.TransformerEncoderLayer(E, H, **options, dtype="float64", rng=0)).eval()
+
+    def theirs(torch, weights, x):
+        module = torch.nn.TransformerEncoderLayer(E, H, **options, batch_first=True, dtype=torch.float64).eval()
+        hidden = their_mask(torch, mask, causal, N, T, T)
+        return torch.func.functional_call(module, as_theirs(weights), (x,), {"src_mask": hidden})
+
+    mine = lambda layer, x: layer(x, mask, causal)  # noqa: E731
+    check(PYTORCH, f"encoder layer {key} {norm_first}", layer, mine, theirs, random_input((N, T, E)))
+
+
+def encoder(norm_first=True, dropout=0.0, layers=2):
+    rng = np.random.default_rng(0)
+    options = {"dropout": dropout, "norm_first": norm_first, "dtype": "float64", "rng": rng}
+    norm = nn.LayerNorm(E, dtype="float64")
+    return nn.TransformerEncoder(lambda: nn.TransformerEncoderLayer(E, H, 8, **options), layers, norm)
+
+
+STEPS = 10
+
+
+def their_training(torch, norm_first, x, target, *arrays):
+    """The losses of ten steps of Adam, and the last weights."""
+    layer = torch.nn.TransformerEncoderLayer(E, H, 8, 0.0, norm_first=norm_first, batch_first=True, dtype=torch.float64)
+    norm = torch.nn.LayerNorm(E, dtype=torch.float64)
+    module = torch.nn.TransformerEncoder(layer, 2, norm, enable_nested_tensor=False)
+    names = [name for name, _ in encoder().named_parameters()]
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            array = arrays[names.index(name)]
+            parameter.copy_(torch.tensor(array.T if array.ndim == 2 else array))
+    optimizer, losses = torch.optim.Adam(module.parameters(), lr=0.01), []
+    hidden = torch.tensor(~np.tri(T, dtype=bool))
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        loss = ((module(torch.tensor(x), mask=hidden) - torch.tensor(target)) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_a_training_stays_with_pytorch(norm_first):
+    model, x, target = encoder(norm_first), random_input((N, T, E)), random_input((N, T, E), 1)
+    arrays = [x, target, *(p.data for p in model.parameters())]
+    compute = lambda torch, *a: their_training(torch, norm_first, *a)  # noqa: E731
+    answer = PYTORCH.ask(f"training {norm_first}", compute, arrays)
+    for parameter, array in zip(model.parameters(), answer.inputs[2:], strict=True):
+        parameter.data[...] = array
+    optimizer, losses = optim.Adam(model.parameters(), lr=0.01), []
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        loss = ((model(answer.inputs[0], causal=True) - answer.inputs[1]) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    np.testing.assert_allclose(losses, answer.expected, rtol=1e-9)
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_dropout_of_weights_keeps_their_mean():
+    layer = nn.MultiHeadAttention(E, H, dropout=0.25, dtype="float64", rng=0)
+    x = random_input((T, E))
+    expected, weights = layer.eval()(x, need_weights=True)
+    layer.train()
+    drawn = [layer(x, need_weights=True) for _ in range(4000)]
+    dropped = np.array([w.data for _, w in drawn])
+    assert abs((dropped == 0).mean() - 0.25) < 5 * np.sqrt(0.25 * 0.75 / dropped.size)
+    kept = dropped != 0
+    np.testing.assert_allclose(dropped[kept], (np.broadcast_to(weights.data, dropped.shape) / 0.75)[kept], rtol=1e-13)
+    outputs = np.array([y.data for y, _ in drawn])
+    error = outputs.std(0) / np.sqrt(len(drawn))
+    assert (abs(outputs.mean(0) - expected.data) < 5 * error).all()
+
+
+def test_dropout_is_of_training_alone_and_follows_the_seed():
+    x = random_input((N, T, E)).astype(np.float32)
+    first, second = (nn.TransformerEncoderLayer(E, H, 8, dropout=0.5, rng=7) for _ in range(2))
+    np.testing.assert_array_equal(first(x).data, second(x).data)
+    assert (first(x).data != first(x).data).any()
+    np.testing.assert_array_equal(first.eval()(x).data, second.eval()(x).data)
+    np.testing.assert_array_equal(first(x).data, first(x).data)
+    without = nn.TransformerEncoderLayer(E, H, 8, dropout=0, rng=8)
+    without.load_state_dict(first.state_dict())
+    np.testing.assert_array_equal(without(x).data, first(x).data)
+
+
+def test_gradients_through_dropout_are_those_of_what_was_drawn():
+    layer = shaken(nn.MultiHeadAttention(E, H, dropout=0.5, dtype="float64", rng=0))
+
+    def attended(x):
+        layer.rng = np.random.default_rng(3)
+        return layer(x, causal=True)
+
+    assert mg.gradcheck(attended, [random_input((T, E))], rtol=1e-6)
+
+
+def test_second_order():
+    layer = shaken(nn.TransformerEncoderLayer(E, H, 3, dropout=0, activation=mg.tanh, dtype="float64", rng=0))
+    assert mg.gradgradcheck(lambda x: layer(x, causal=True), [random_input((3, E))], rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize(("dtype", "rtol"), [("float32", 1e-5), ("float16", 2e-2)])
+def test_narrow_dtypes(dtype, rtol):
+    wide = shaken(nn.TransformerEncoderLayer(E, H, 5, dropout=0, dtype="float64", rng=0))
+    layer = nn.TransformerEncoderLayer(E, H, 5, dropout=0, dtype=dtype)
+    layer.load_state_dict({name: a.astype(dtype) for name, a in wide.state_dict().items()})
+    x = random_input((N, T, E)).astype(dtype)
+    y, expected = layer(x, causal=True), wide(x.astype(float), causal=True).data
+    assert y.dtype == dtype
+    np.testing.assert_allclose(y.data, expected, rtol=rtol, atol=rtol * abs(expected).max())
+    found, weights = layer.self_attn(x, need_weights=True)
+    assert (found.dtype, weights.dtype) == (np.dtype(dtype),) * 2
+    y.sum().backward()
+    assert all(p.grad.dtype == dtype for p in layer.parameters())
+
+
+@pytest.mark.parametrize("shape", [(0, T, E), (N, 0, E), (2, 3, T, E)])
+def test_stacks_of_any_shape(shape):
+    layer, x = nn.TransformerEncoderLayer(E, H, 5, dropout=0, dtype="float64", rng=0), random_input(shape)
+    y = layer(x, causal=True)
+    assert y.shape == shape
+    if y.size:
+        np.testing.assert_allclose(y.data[1, 2], layer(x[1, 2], causal=True).data, rtol=1e-12)
+    assert layer.self_attn(x, need_weights=True)[1].shape == (*shape[:-2], H, shape[-2], shape[-2])
+
+
+def test_encoders_hold_different_layers():
+    model = encoder(layers=3)
+    first, second = model.layers[0].linear1.weight.data, model.layers[1].linear1.weight.data
+    assert (first != second).any()
+    assert [name for name, _ in model.named_parameters()][-4:] == [
+        "layers.2.norm2.weight", "layers.2.norm2.bias", "norm.weight", "norm.bias",
+    ]  # fmt: skip
+    given = nn.TransformerEncoder([model.layers[0], model.layers[1]])
+    x = random_input((N, T, E))
+    expected = model.layers[1](model.layers[0](x, causal=True), causal=True)
+    np.testing.assert_array_equal(given(x, causal=True).data, expected.data)
+
+
+def test_an_activation_may_be_a_function_or_a_module():
+    x = random_input((T, E))
+    layers = [nn.TransformerEncoderLayer(E, H, 5, 0.0, a, rng=0) for a in ("gelu", mg.gelu, nn.GELU())]
+    for layer in layers[1:]:
+        np.testing.assert_array_equal(layer(x).data, layers[0](x).data)
+
+
+def test_errors():
+    for make, text in [
+        (lambda: nn.MultiHeadAttention(6, 4), r"num_heads \(4\) must divide embed_dim \(6\)"),
+        (lambda: nn.MultiHeadAttention(6, 0), "num_heads must be a positive integer, not 0"),
+        (lambda: nn.MultiHeadAttention(6, 2, kdim=0), "kdim must be a positive integer, not 0"),
+        (lambda: nn.MultiHeadAttention(6, 2, dropout=1.0), r"dropout must be a number in \[0, 1\), not 1.0"),
+        (lambda: nn.TransformerEncoderLayer(6, 2, activation="tanh"), "must be 'relu', 'gelu' or a function, not 'tan"),
+        (lambda: nn.TransformerEncoderLayer(6, 2, 0), "dim_feedforward must be a positive integer, not 0"),
+        (lambda: nn.TransformerEncoderLayer(6, 2, layer_norm_eps=-1), "eps must be a number that is not negative"),
+        (lambda: nn.TransformerEncoder(lambda: nn.Tanh()), "num_layers must be a positive integer, not None"),
+    ]:
+        with pytest.raises(ValueError, match=text):
+            make()
+    layer = nn.MultiHeadAttention(6, 2, kdim=3)
+    x = np.zeros((2, 4, 6), np.float32)
+    for given, text in [
+        ((x[..., :5],), r"query must be \(…, steps, 6\), not \(2, 4, 5\)"),
+        ((x,), r"key must be \(…, steps, 3\), not \(2, 4, 6\)"),
+        ((x, x[..., :3], x[0, 0]), r"value must be \(…, steps, 6\), not \(6,\)"),
+        ((x, x[..., :3], x[:, :3]), "v must have a row for each of the 4 keys, not 3"),
+        ((x, x[..., :3], x, np.ones((5, 4), bool)), r"mask must broadcast to \(…, T, S\) = \(…, 4, 4\), not"),
+    ]:
+        for need_weights in (False, True):
+            with pytest.raises(ValueError, match=text):
+                layer(*given, need_weights=need_weights)
+    with pytest.raises(TypeError, match="mask must be true where a query may look"):
+        layer(x, x[..., :3], x, np.ones((4, 4)))
+    with pytest.raises(TypeError, match="causal must be True or False, not 1"):
+        layer(x, x[..., :3], x, causal=1, need_weights=True)
+    made = nn.TransformerEncoderLayer(6, 2)
+    for given, text in [((made, 2), "a function that makes one, not a module"), (([made], 2), "num_layers is for")]:
+        with pytest.raises(TypeError, match=text):
+            nn.TransformerEncoder(*given)
