@@ -32,7 +32,7 @@ from .spec import get_default_dtype, set_default_dtype
 from .transforms import grad, hessian, hvp, jacobian, jvp, linearize, value_and_grad, vjp
 
 if TYPE_CHECKING:
-    from . import render
+    from . import interop, render
 
 __version__ = "0.1.0"
 
@@ -41,7 +41,7 @@ if memory.wanted():
 
 __all__ = [
     "Tensor", "check", "checkpoint", "create_graph", "detect_anomaly", "get_default_dtype", "get_num_threads", "grad",
-    "gradcheck", "gradgradcheck", "graph", "hessian", "hvp", "io", "jacobian", "jvp", "linalg", "linearize",
+    "gradcheck", "gradgradcheck", "graph", "hessian", "hvp", "interop", "io", "jacobian", "jvp", "linalg", "linearize",
     "load", "load_metadata", "manual_seed", "nn", "no_grad", "numerical_gradient", "ops", "optim", "primitive",
     "profile", "record", "render", "save", "scope", "set_default_dtype", "set_num_threads", "tensor", "value_and_grad",
     "vjp",
@@ -50,9 +50,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """`mg.render` is imported when it is first used: a third of what all of minigrad takes to import."""
-    if name == "render":
+    """`mg.render` and `mg.interop` are imported when they are first used: not all need them, and it takes its time."""
+    if name in ("interop", "render"):
         import importlib
 
-        return importlib.import_module(".render", __name__)
+        return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

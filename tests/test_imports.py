@@ -31,7 +31,7 @@ FLOORS = {
         "generic_backward nn optim",
         "higher_order batched_backward structures check.witnesses",
         "gradients transforms rematerialisation",
-        "optim.minimization",
+        "optim.minimization interop",
         "check",
         "render.notation render.request render.dot.escape render.dot.layout",
         "render.picture render.modules",
