@@ -211,7 +211,7 @@ class Model:
 MODELS = {
     "resnet18": Model(resnet18, of_pictures, 0.01),
     "unet": Model(unet, of_masks, 0.02),
-    "dcgan": Model(dcgan, of_two_players, 0.005),
+    "dcgan": Model(dcgan, of_two_players, 0.0005),
     "transformer": Model(transformer, of_sentences, 0.01),
     "bidirectional_gru": Model(bidirectional_gru, of_series, 0.05),
     "language_model": Model(language_model, of_texts, 0.5),

@@ -21,7 +21,7 @@ from tests.peers import Peer, pytorch
 
 PYTORCH = Peer(__name__)
 STEPS = 10
-TOLERANCE = {"float64": (1e-6, 1e-9), "float32": (1e-3, 2e-4)}
+TOLERANCE = {"float64": (1e-6, 1e-9), "float32": (1e-3, 3e-3)}
 """How far losses may be apart in ten steps; gradients in the first."""
 
 
@@ -61,7 +61,7 @@ def of_pytorch(name: str, dtype: str) -> tuple[list[float], dict[str, np.ndarray
     torch, mine = pytorch(), built(name, dtype)
     b = pytorchs_layers(torch)
     twin = MODELS[name].build(b).to(getattr(torch, dtype))
-    twin.load_state_dict({key: torch.tensor(array) for key, array in mg.interop.to_torch(mine).items()})
+    twin.load_state_dict(mg.interop.to_torch(mine))
     losses, gradients = train(b, twin, MODELS[name].losses(b, twin, dtype), STEPS, MODELS[name].lr)
     return losses, gradients, {key: t.numpy() for key, t in twin.state_dict().items()}
 
@@ -100,10 +100,11 @@ def test_trains_as_with_pytorch(name: str, dtype: str) -> None:
 def check_entries(name: str, dtype: str, model: Any, named: dict[str, np.ndarray]) -> None:
     """Gradients, and weights and statistics after all steps, against the largest entry of each."""
     of_losses, of_gradients = TOLERANCE[dtype]
+    of_weights = max(of_losses, of_gradients)
     _, gradients, trained = of_pytorch(name, dtype)
     state = mg.interop.to_torch(model)
     assert state.keys() == trained.keys()
-    for tolerance, mine, theirs in ((of_gradients, named, gradients), (of_losses, state, trained)):
+    for mine, theirs, tolerance in ((named, gradients, of_gradients), (state, trained, of_weights)):
         for key in compared(theirs):
-            largest = np.abs(theirs[key]).max() + 1e-2 * (tolerance == of_gradients)
+            largest = max(np.abs(theirs[key]).max(), 1e-2)
             np.testing.assert_allclose(mine[key], theirs[key], rtol=0, atol=tolerance * largest, err_msg=key)
