@@ -48,11 +48,11 @@ def as_torch_names(model: Any, values: dict[str, np.ndarray]) -> dict[str, np.nd
     try:
         for key, p in model.named_parameters():
             p.data[...] = values[key]
-        state = mg.interop.to_torch(model)
+        state = mg.interop.to_torch(model, tensors=False)
     finally:
         for key, p in model.named_parameters():
             p.data[...] = kept[key]
-    return {key: np.array(array) for key, array in state.items()}
+    return state
 
 
 @functools.cache
@@ -102,7 +102,7 @@ def check_entries(name: str, dtype: str, model: Any, named: dict[str, np.ndarray
     of_losses, of_gradients = TOLERANCE[dtype]
     of_weights = max(of_losses, of_gradients)
     _, gradients, trained = of_pytorch(name, dtype)
-    state = mg.interop.to_torch(model)
+    state = mg.interop.to_torch(model, tensors=False)
     assert state.keys() == trained.keys()
     for mine, theirs, tolerance in ((named, gradients, of_gradients), (state, trained, of_weights)):
         for key in compared(theirs):
