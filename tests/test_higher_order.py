@@ -277,6 +277,34 @@ def assert_same(value, other):
         assert value == other
 
 
+@pytest.mark.parametrize("ignored", [None, 1])
+def test_what_only_the_gradient_of_a_loss_leads_to(ignored):
+    """Of the loss itself nothing arrives there, and its third derivatives are those of its definition."""
+    logits, targets = np.random.default_rng(0).standard_normal((3, 4)), np.array([0, 1, 3])
+    keep = np.flatnonzero(targets != ignored)
+
+    def defined(x):
+        return -mg.log_softmax(x)[keep, targets[keep]].sum() / len(keep)
+
+    def of_gradient(loss):
+        gradient = mg.grad(loss)
+        return mg.hessian(lambda x: (gradient(x) ** 3).sum())(logits).numpy()
+
+    fused = of_gradient(lambda x: mg.cross_entropy(x, targets, "mean", ignored))
+    np.testing.assert_allclose(fused, of_gradient(defined), rtol=1e-9, atol=1e-12)
+
+
+def test_second_derivatives_in_half_precision_are_of_sums_in_single():
+    """Of 70,000 equal numbers the exponentials' sum leaves half precision, as does the product of 300 and 300."""
+    for function, x, seed, expected in (
+        (mg.logsumexp, np.zeros(70_000), 60_000, 6 / 7),
+        (mg.prod, np.array([300, 300, 300, 1e-3, 1e-3]), 1, [0.09, 0.09, 0.09, 2.7e4, 2.7e4]),
+    ):
+        leaf = mg.tensor(x.astype(np.float16), requires_grad=True)
+        function(leaf).backward(np.float16(seed), create_graph=True)
+        np.testing.assert_allclose(leaf.grad.numpy(), np.broadcast_to(expected, x.shape), rtol=2e-3)
+
+
 def test_second_derivatives_of_one_output_of_several():
     """Where no cotangent comes to the others."""
     rng = np.random.default_rng(0)
