@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import ops
-from minigrad.primitives import PRIMITIVES
+from minigrad.primitives import PRIMITIVES, primitive
 from tests.peers import Peer
 from tests.test_registry import DIFFERENTIABLE, MODULES, RECORDS
 
@@ -503,3 +503,34 @@ def test_second_derivatives_agree_with_pytorch(family):
     gradient = mg.grad(mine)
     np.testing.assert_allclose(mg.jvp(gradient, [x], [v])[1].numpy(), product, rtol=1e-8, atol=1e-9)
     np.testing.assert_allclose(mg.linearize(gradient, x)[1](v).numpy(), product, rtol=1e-8, atol=1e-9)
+
+
+def test_a_pullback_from_a_context_that_records_is_differentiated_twice_outside_of_it():
+    """Its rule calls a primitive whose second order is that of its reference, which needs what the call was given."""
+
+    @primitive
+    def cube(x):
+        return x**3, (3 * x**2,)
+
+    cube.vjp(lambda g, needs, slope: (g * slope,))
+    cube.reference(lambda x: x * x * x)
+
+    @primitive(residuals=("x",))
+    def quarter(x):
+        return x**4 / 4, (x,)
+
+    quarter.vjp(lambda g, needs, x: (g * x**3,))
+    quarter.vjp_on_tensors(lambda g, needs, x: (g * cube(x),))
+    try:
+        x = mg.tensor(np.array([1.0, 2.0]), requires_grad=True)
+        with mg.create_graph():
+            _, pullback = mg.vjp(quarter, x)
+        (gradient,) = pullback(np.ones(2))
+        gradient.sum().backward(create_graph=True)
+        np.testing.assert_allclose(x.grad.numpy(), [3, 12])
+        second, x.grad = x.grad, None
+        second.sum().backward()
+        np.testing.assert_allclose(x.grad, [6, 12])
+    finally:
+        for name in ("cube", "quarter"):
+            del PRIMITIVES[f"{__name__}.{name}"]

@@ -366,3 +366,8 @@ accept(_ASKS, "primitives._sort_arguments", _SURPLUS, _SURPLUS.replace(".keys() 
         _SURPLUS.replace("&", "|"), _SURPLUS.replace("given.keys() & ", ""),
         _SURPLUS.replace("len(args) >", "len(args) >="))  # fmt: skip
 accept(_ASKS, "primitives._sort_arguments", "if surplus or any((value is None for value in inputs)):", ANY)
+accept("no pass goes through this node: its rule refuses", "transforms._refusing",
+       "node.edges = (tuple(range(len(met))), (True,) * len(met), (0,) * len(met))", ANY)  # fmt: skip
+_SHARED = "tuples that are equal are compared entry by entry then, where one is faster"
+accept(_SHARED, "primitives._call_binary", "if left.shape is not right.shape and left.shape == right.shape:", ANY)
+accept(_SHARED, "primitives._call_binary", "right.shape = left.shape", "pass")

@@ -43,7 +43,13 @@ _HIDING = "if self.causal and rows.start < scores.shape[2] - 1:"
 accept("hides nothing more", "scores.Looking.hide", _HIDING, "if self.causal:", _HIDING.replace("<", "<="),
        _HIDING.replace(" - 1", " + 1"), _HIDING.replace(" - 1", ""), _HIDING.replace(" - 1", " - 0"))  # fmt: skip
 accept("keys that are hidden anyway", "scores._go_through",
-       "work(stack, rows, min(S, rows.stop) if causal else S)", "work(stack, rows, S)")  # fmt: skip
+       "work(stack, rows, min(S, rows.stop) if causal else S)", "work(stack, rows, S)",
+       "work(stack, rows, S if causal else S)")  # fmt: skip
+accept(PIECES, "scores._blocks", "rows = max(1, _LARGEST // S)", ANY)
+accept("gives what nobody takes", "attentions.attention.vjp_on_tensors",
+       "ds = scale * _pull_softmax(g @ _turned(v), p) if needs[0] or needs[1] else None",
+       "ds = scale * _pull_softmax(g @ _turned(v), p)",
+       "ds = scale * _pull_softmax(g @ _turned(v), p) if True or needs[1] else None")  # fmt: skip
 
 # --- pooling ---------------------------------------------------------------------------------------------
 
