@@ -763,3 +763,24 @@ def test_a_gradient_that_is_no_number_where_a_pass_begins_is_no_anomaly_of_it(cr
     with mg.detect_anomaly():
         (y * 3).backward(np.array([np.nan, 1.0], np.float32), create_graph=create_graph)
     np.testing.assert_array_equal(mg.core.plain(x.grad), [np.nan, 6])
+
+
+def test_numbers_taken_out_of_tensors_in_lists_in_a_rule_are_refused():
+    def rule(g, needs, x):
+        return ((2 * x.tolist() if listed else 2 * x) * g,)
+
+    square = declared("square", lambda x: (x * x, (x,)), rule, residuals=("x",))
+    listed = False
+    assert mg.grad(mg.grad(square))(3.0).item() == 2
+    listed = True
+    with pytest.raises(TypeError, match=r"numbers taken out of a tensor are constants, and a VJP on tensors must not"):
+        mg.grad(mg.grad(square))(3.0)
+    assert mg.tensor([1.0, 2.0], requires_grad=True).tolist() == [1, 2]
+
+
+def test_lists_of_constants_may_be_taken_in_a_rule():
+    def rule(g, needs, x):
+        return (mg.tensor(np.full(2, 2.0)).tolist()[0] * x * g,)
+
+    square = declared("constant", lambda x: (x * x, (x,)), rule, residuals=("x",))
+    assert mg.grad(mg.grad(square))(3.0).item() == 2

@@ -1,0 +1,84 @@
+"""Judged equivalent: changes of rules of attention, pooling, and of many cotangents at once."""
+
+from .reasons import ANY, CAST, GENERAL, PIECES, accept
+
+_WIDENED = "NumPy widens it as it meets what is wide"
+
+# --- attention -----------------------------------------------------------------------------------------
+
+_PULL = "attentions._pull_additive"
+accept("the engine sums the axes that are left", _PULL,
+       "np.sum(ds * y, axis=tuple(range(many, ds.ndim - 1))) if needs[5] else None", ANY)  # fmt: skip
+for _before, _after in (
+    ("dv = none if g_values is None else _turned(single(p)) @ single(g_values)", "_turned(p) @ single(g_values)"),
+    ("dv = none if g_values is None else _turned(single(p)) @ single(g_values)", "_turned(single(p)) @ g_values"),
+    ("dp = 0 if g_values is None else single(g_values) @ _turned(v)", "g_values @ _turned(v)"),
+    ("dp = dp if g_weights is None else dp + single(g_weights)", "dp + g_weights"),
+):
+    accept(_WIDENED, _PULL, _before, _before.partition(" else ")[0] + " else " + _after)
+accept(_WIDENED, _PULL, "ds = np.expand_dims(_pull_softmax(dp, single(p)), -1)",
+       "ds = np.expand_dims(_pull_softmax(dp, p), -1)")  # fmt: skip
+accept("the rule of a softmax forgets what is the same for all", _PULL,
+       "dp = 0 if g_values is None else single(g_values) @ _turned(v)",
+       "dp = 1 if g_values is None else single(g_values) @ _turned(v)")  # fmt: skip
+accept("zeros, of which the engine sums the axes that are too many", _PULL,
+       "none = np.zeros((*dp.shape[:many], *v.shape), v.dtype)",
+       "none = np.zeros((*dp.shape[:], *v.shape), v.dtype)")  # fmt: skip
+accept(CAST, "attentions.attention.vjp", "arriving = problems.joined(g.astype(out.dtype, copy=False))",
+       "arriving = problems.joined(g)")  # fmt: skip
+accept("the rest is computed, and left", "scores.attend_back", "if dq is None and dk is None:", "if False:")
+accept("a product of numbers in another order", "scores.attend_back",
+       "ds -= np.einsum('bte,bte->bt', g_rows, out[stack, rows])[:, :, None]",
+       "ds -= np.einsum('bte,bte->bt', out[stack, rows], g_rows)[:, :, None]")  # fmt: skip
+_MEMORY = "in memory of its own"
+accept(_MEMORY, "scores.attend_back",
+       "ds = np.matmul(g_rows, v[stack, :keys].swapaxes(1, 2), out=workspace('dscores', p.shape, p.dtype))",
+       "ds = np.matmul(g_rows, v[stack, :keys].swapaxes(1, 2))")  # fmt: skip
+accept(_MEMORY, "scores._scores",
+       "s = np.matmul(q[stack, rows], k[stack, :keys].swapaxes(1, 2), out=workspace('scores', shape, q.dtype))",
+       "s = np.matmul(q[stack, rows], k[stack, :keys].swapaxes(1, 2))")  # fmt: skip
+accept(PIECES, "scores._in_blocks",
+       "parts = split(B, min(B, get_num_threads() if B * T * S > _LARGEST else 1))", ANY)  # fmt: skip
+_HIDING = "if self.causal and rows.start < scores.shape[2] - 1:"
+accept("hides nothing more", "scores.Looking.hide", _HIDING, "if self.causal:", _HIDING.replace("<", "<="),
+       _HIDING.replace(" - 1", " + 1"), _HIDING.replace(" - 1", ""), _HIDING.replace(" - 1", " - 0"))  # fmt: skip
+accept("keys that are hidden anyway", "scores._go_through",
+       "work(stack, rows, min(S, rows.stop) if causal else S)", "work(stack, rows, S)",
+       "work(stack, rows, S if causal else S)")  # fmt: skip
+accept(PIECES, "scores._blocks", "rows = max(1, _LARGEST // S)", ANY)
+accept("gives what nobody takes", "attentions.attention.vjp_on_tensors",
+       "ds = scale * _pull_softmax(g @ _turned(v), p) if needs[0] or needs[1] else None",
+       "ds = scale * _pull_softmax(g @ _turned(v), p)",
+       "ds = scale * _pull_softmax(g @ _turned(v), p) if True or needs[1] else None")  # fmt: skip
+
+# --- pooling ---------------------------------------------------------------------------------------------
+
+accept(GENERAL, "pooling._bin_means", "if size == (1, 1):", ANY)
+accept(GENERAL, "pooling._spread_bins", "if g.shape[2:] == (1, 1):", ANY)
+
+accept("it is as wide as the cotangents that are spread, which are single", "pooling._gather_shares", "u = single(u)",
+       "u = u")  # fmt: skip
+
+# --- many cotangents at once, and what tensors are ---------------------------------------------------------
+
+_ONCE = "runs once, as the module is imported: before any change of it"
+accept(_ONCE, "reductions._behind", "place = rule.__code__.co_varnames.index('axis') - 2", ANY)
+accept(_ONCE, "reductions._behind", "return batched", ANY)
+accept("of two axes the last is number 1", "shaping.roll.batched_vjp",
+       "np.roll(g.reshape(len(g), math.prod(g.shape[1:])), np.negative(shift), -1).reshape(g.shape)",
+       "np.roll(g.reshape(len(g), math.prod(g.shape[1:])), np.negative(shift), 1).reshape(g.shape)")  # fmt: skip
+_LENGTHS = "lengths = (1,) * (g.ndim - 1 - len(shape)) + shape"
+accept("more axes of length 1 in front", "shaping.tile.batched_vjp", _LENGTHS, ANY)
+accept("a total of 0 has weights of 0", "reductions.logsumexp.vjp_on_tensors",
+       "share = _kept(g, axis, keepdims) / np.where(plain(total) == 0, 1, total)",
+       "share = _kept(g, axis, keepdims) / np.where(plain(total) == 0, 2, total)")  # fmt: skip
+accept("what is taken off is single", "reductions.logsumexp.vjp_on_tensors", "x = single(x)", "x = x")
+accept("the rows are single, and so is the product", "losses.pull_classes_on_tensors", "g = single(g)", "g = g")
+_BACK = "_kept(g, axis, keepdims) * _products_by_pairs(rows).reshape(turned).transpose(np.argsort(order).tolist())"
+accept("an array of axes is as good as a list", "reductions.prod.vjp_on_tensors", _BACK,
+       _BACK.replace(".tolist()", ""))  # fmt: skip
+accept(_WIDENED, "copies.pull_weights_of_copies", "each(inputs.unpack, gathered @ widened(Wx).T) if needs[0] else None",
+       "each(inputs.unpack, gathered @ Wx.T) if needs[0] else None")  # fmt: skip
+accept(_WIDENED, "copies.pull_weights_of_copies", "widened(rows).T @ gathered if needs[2] else None",
+       "rows.T @ gathered if needs[2] else None")  # fmt: skip
+accept(_MEMORY, "cells.gru_states_vjp", "da_z *= np.subtract(h, n, out=r)", "da_z *= np.subtract(h, n)")

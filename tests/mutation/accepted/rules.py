@@ -1,0 +1,250 @@
+"""Judged equivalent: changes of rules of indexing, losses, products, shaping and recurrent layers."""
+
+from .reasons import ANY, GENERAL, SUMS, accept
+
+# --- indexing and lookup -------------------------------------------------------------------------------
+
+_LONG = "if isinstance(index, np.ndarray) and index.size and _may_repeat(index) and (math.prod(shape[1:]) >= 16):"
+accept("whichever rows are called long, the two ways give the same sums", "indexing._scatter", _LONG, "if False:",
+        _LONG.replace("shape[1:]", "shape[0:]"), _LONG.replace("shape[1:]", "shape[2:]"),
+        _LONG.replace("shape[1:]", "shape[:]"), _LONG.replace(">= 16", "> 16"), _LONG.replace("16", "15"),
+        _LONG.replace("16", "17"))  # fmt: skip
+accept("NumPy takes any negative length for the rest", "indexing._scatter",
+        "return sum_rows(g.reshape(index.size, -1), rows, shape[0]).reshape(shape)",
+        "return sum_rows(g.reshape(index.size, -2), rows, shape[0]).reshape(shape)")  # fmt: skip
+accept(GENERAL, "indexing._scatter", "if _may_repeat(index):", "if True:")
+accept("it is indexed, in whatever layout", "indexing.put.vjp", "d = np.array(g, order='C')", "d = np.array(g)")
+accept("each place that is read was written before", "indexing._is_last", "last = np.zeros(size, np.intp)",
+        "last = np.ones(size, np.intp)")  # fmt: skip
+accept("0 is the axis of np.add.reduce by default", "rows.sum_rows",
+        "np.add.reduce(rows[start:start + count], axis=0, out=total[key])",
+        "np.add.reduce(rows[start:start + count], out=total[key])")  # fmt: skip
+accept("NumPy's integers in place of Python's, which are faster in a loop", "rows.sum_rows",
+        "for key, start, count in zip(keys[many].tolist(), first[many].tolist(), counts[many].tolist(), strict=True):",
+        ANY)  # fmt: skip
+accept("a sum of one row is a copy", "rows.sum_rows", "many = counts > 1", "many = counts >= 1", "many = counts > 0")
+accept("the order within a sum decides on rounding alone", "rows.sum_rows",
+        "order = np.argsort(indices, kind='stable')", "order = np.argsort(indices)")  # fmt: skip
+accept("any number below 0 differs from every index", "rows.sum_rows",
+        "first = np.flatnonzero(np.diff(keys, prepend=-1))",
+        "first = np.flatnonzero(np.diff(keys, prepend=-2))")  # fmt: skip
+
+# --- losses --------------------------------------------------------------------------------------------
+
+_SPREAD = "return spread(rows if g.ndim == 0 and g == 1 else rows * g, keep, shape)"
+accept("multiplies by 1 instead of leaving as it is", "cross_entropy.pull_rows", _SPREAD,
+        "return spread(rows * g, keep, shape)",
+        "return spread(rows if g.ndim == 1 and g == 1 else rows * g, keep, shape)")  # fmt: skip
+accept("what a third pass takes off is the rounding of the second", "cross_entropy._smoothed_rows",
+        "for _ in range(2):", "for _ in range(3):")  # fmt: skip
+_TARGETS = "t = single(targets) if targets.dtype.kind == 'f' else targets.astype(x.dtype)"
+accept("computes what is not floating in a wider dtype, and the engine casts", "losses."
+        "binary_cross_entropy_with_logits.vjp", _TARGETS, "t = single(targets)",
+        "t = single(targets) if targets.dtype.kind == 'f' else targets")  # fmt: skip
+accept("without classes there are no targets, so no rows either", "cross_entropy.cross_entropy_rows",
+        "return np.zeros(len(z), z.dtype)", "return -np.zeros(len(z), z.dtype)",
+        "return np.ones(len(z), z.dtype)")  # fmt: skip
+
+# --- products ------------------------------------------------------------------------------------------
+
+accept("with a plan or without, the same sums", "products._contract",
+        "planned = len(operands) > 2 or (len(operands) == 2 and operands[0].size + operands[1].size > 4096)",
+        ANY)  # fmt: skip
+accept("with a plan or without, the same sums; a single number is as good as an array without axes",
+        "products._contract", "return np.asarray(np.einsum(subscripts, *operands, optimize=planned))",
+        "return np.asarray(np.einsum(subscripts, *operands))",
+        "return np.einsum(subscripts, *operands, optimize=planned)")  # fmt: skip
+accept(GENERAL, "products._matmul", "if a.ndim > 2 and b.ndim <= 2:", ANY)
+accept(GENERAL, "products._matmul", "y = product(rows, b) if b.ndim == 2 else rows @ b", "y = rows @ b",
+        "y = product(rows, b) if b.ndim == 3 else rows @ b")  # fmt: skip
+accept(GENERAL + "; a single number is as good as an array without axes", "products._matmul",
+        "return product(a, b) if a.ndim == b.ndim == 2 else np.asarray(np.matmul(a, b))",
+        "return np.asarray(np.matmul(a, b))",
+        "return product(a, b) if a.ndim == b.ndim == 2 else np.matmul(a, b)")  # fmt: skip
+accept(GENERAL, "products._pull_single", "if left.ndim == right.ndim == 2:", "if False:",
+        "if left.ndim == right.ndim == 1:")  # fmt: skip
+accept(SUMS, "products.matmul.vjp", "dA = dA[..., 0, :] if row else dA", "dA = dA")
+accept(GENERAL + ": the engine sums the stack away", "products.matmul.vjp",
+        "dA = _pull_single(G, B, (-1, -1), (batch, 0)) if A.ndim == 2 else _matmul(G, B.swapaxes(-1, -2))",
+        "dA = _matmul(G, B.swapaxes(-1, -2))",
+        "dA = _pull_single(G, B, (-1, -1), (batch, 0)) if A.ndim == 1 else _matmul(G, B.swapaxes(-1, -2))")  # fmt: skip
+accept("without a batch there are two axes, and the first is exchanged with itself", "products.matmul.vjp",
+        "dB = dB.swapaxes(0, -2) if batch and B.ndim == 2 else dB",
+        "dB = dB.swapaxes(0, -2) if B.ndim == 2 else dB")  # fmt: skip
+accept("both axes are always the same number", "products._pull_single",
+        "return np.tensordot(left, right, ([*first, axes[0]], [*second, axes[1]]))",
+        "return np.tensordot(left, right, ([*first, axes[0]], [*second, axes[0]]))",
+        "return np.tensordot(left, right, ([*first, axes[1]], [*second, axes[1]]))")  # fmt: skip
+
+_WIDE = "the other factor is wide, and the product casts, exactly"
+accept(_WIDE, "products.matmul.vjp", "g, a, b = (widened(g), widened(a), widened(b))",
+        "g, a, b = (g, widened(a), widened(b))", "g, a, b = (widened(g), a, widened(b))",
+        "g, a, b = (widened(g), widened(a), b)")  # fmt: skip
+accept(_WIDE + "; of a single operand nothing is summed", "products.einsum.vjp",
+        "g, parts = (widened(g), list(zip(inputs, map(widened, operands), strict=True)))",
+        "g, parts = (g, list(zip(inputs, map(widened, operands), strict=True)))")  # fmt: skip
+accept(_WIDE, "affine_maps.pull_affine", "g, x, W = (widened(g), widened(x), widened(W))",
+        "g, x, W = (g, widened(x), widened(W))", "g, x, W = (widened(g), x, widened(W))",
+        "g, x, W = (widened(g), widened(x), W)")  # fmt: skip
+
+# --- recurrent -----------------------------------------------------------------------------------------
+
+accept("the product casts as well", "sequences.run_back",
+        "blocks = row_blocks(Wh.astype(dtype, copy=False), packing.widest)",
+        "blocks = row_blocks(Wh, packing.widest)")  # fmt: skip
+
+# --- shaping and the engine ----------------------------------------------------------------------------
+
+accept(GENERAL, "shaping.repeat.vjp", "if equal and len(counts):", "if False:")
+accept("NumPy's reduceat happens to keep its sums of half precision in single; the cast relies on nothing",
+        "shaping.repeat.vjp", "g = widened(g)", "g = g")  # fmt: skip
+_LEADING = "if 0 < lead < g.ndim and g.shape[lead:] == shape and (not batch) and (type(g) is np.ndarray):"
+accept(GENERAL, "backward.unbroadcast", _LEADING, "if False:",
+        _LEADING.replace("shape[lead:]", "shape[:]"), _LEADING.replace("0 < lead", "0 <= lead"),
+        _LEADING.replace("0 < lead", "1 < lead"), _LEADING.replace("< g.ndim", "<= g.ndim"))  # fmt: skip
+_STRETCHED = "stretched = tuple((lead + i for i, n in enumerate(shape) if n == 1 and g.shape[lead + i] != 1))"
+accept("summing an axis of length 1 changes nothing; and a generator is unpacked as a tuple is",
+        "backward.unbroadcast", _STRETCHED,
+        "stretched = tuple((lead + i for i, n in enumerate(shape) if n == 1))",
+        "stretched = (lead + i for i, n in enumerate(shape) if n == 1 and g.shape[lead + i] != 1)")  # fmt: skip
+
+# --- recurrent layers ------------------------------------------------------------------------------------
+
+accept("what came through the products is None then, and the pass drops what arrived at the rows",
+        "recurrent.inputs_too", "return added(dx, unpacked(inputs, g_rows)) if needs[0] else None",
+        "return added(dx, unpacked(inputs, g_rows)) if True else None")  # fmt: skip
+
+_OTHER_WAY = "the sum of two is that of the other two"
+_BOTH = "dh0, dc0 = (added(dh0, unsorted(packing, g_h0)), added(dc0, unsorted(packing, g_c0)))"
+_STATES = "outside = {}added(packed{}(packing, gh), g_h), added(packed{}(packing, gc), g_c){}"
+_SEVERAL = "gh, gc, g_rows, g_h0, g_h, g_c0, g_c, g_gates = (*g, *[None] * 6)[:8]"
+for _rule, _open, _each, _close in (("vjp", "[", "", "]"), ("vjp_on_tensors", "(", "", ")"),
+                                    ("batched_vjp", "(", "_each", ")")):  # fmt: skip
+    _all = _STATES.format(_open, _each, _each, _close)
+    for _name in "hc":
+        _of = f"packed{_each}(packing, g{_name})"
+        accept(_OTHER_WAY, f"recurrent_lstm.lstm.{_rule}", _all,
+                _all.replace(f"added({_of}, g_{_name})", f"added(g_{_name}, {_of})"))  # fmt: skip
+    accept("what is left over is cut off", f"recurrent_lstm.lstm.{_rule}", _SEVERAL, _SEVERAL.replace("6", "7"))
+for _rule in ("vjp", "vjp_on_tensors"):
+    for _name in "hc":
+        accept(_OTHER_WAY, f"recurrent_lstm.lstm.{_rule}", _BOTH,
+                _BOTH.replace(f"added(d{_name}0, unsorted(packing, g_{_name}0))",
+                              f"added(unsorted(packing, g_{_name}0), d{_name}0)"))  # fmt: skip
+    accept(_OTHER_WAY, f"recurrent_rnn.rnn.{_rule}", "added(dh0, unsorted(packing, g_first))",
+            "added(unsorted(packing, g_first), dh0)")  # fmt: skip
+_FIRSTS = ("dh0, dc0 = (added(copies.part(d), each(packing.unsort, g)) "
+           "for d, g in zip(firsts, (g_h0, g_c0), strict=True))")  # fmt: skip
+accept(
+    _OTHER_WAY,
+    "recurrent_lstm.lstm.batched_vjp",
+    _FIRSTS,
+    _FIRSTS.replace("copies.part(d), each(packing.unsort, g)", "each(packing.unsort, g), copies.part(d)"),
+)
+accept(_OTHER_WAY, "recurrent_rnn.rnn.batched_vjp", "added(copies.part(dh0), each(packing.unsort, g_first))",
+        "added(each(packing.unsort, g_first), copies.part(dh0))")  # fmt: skip
+_ROWS_TOO = "dx = added(dx, each(inputs.unpack, g_rows)) if needs[0] else None"
+for _layer in ("lstm", "rnn"):
+    accept(_OTHER_WAY, f"recurrent_{_layer}.{_layer}.batched_vjp", _ROWS_TOO,
+            _ROWS_TOO.replace("dx, each(inputs.unpack, g_rows)", "each(inputs.unpack, g_rows), dx"))  # fmt: skip
+    accept("gives what the pass does not ask for", f"recurrent_{_layer}.{_layer}.batched_vjp", _ROWS_TOO,
+            _ROWS_TOO.replace("needs[0]", "True"))  # fmt: skip
+accept(_OTHER_WAY, "recurrent.inputs_too", "return added(dx, unpacked(inputs, g_rows)) if needs[0] else None",
+        "return added(unpacked(inputs, g_rows), dx) if needs[0] else None")  # fmt: skip
+for _rule, _before, _after in (
+    ("vjp", "(dh0,), da = _pull_rnn(packing, Wh, added(packed(packing, g), g_states), h)",
+     "(dh0,), da = _pull_rnn(packing, Wh, added(g_states, packed(packing, g)), h)"),
+    ("vjp_on_tensors", "arriving = added(packed(packing, g), g_states)",
+     "arriving = added(g_states, packed(packing, g))"),
+    ("batched_vjp", "outside = added(packed_each(packing, g), g_states)",
+     "outside = added(g_states, packed_each(packing, g))"),
+):  # fmt: skip
+    accept(_OTHER_WAY, f"recurrent_rnn.rnn.{_rule}", _before, _after)
+_SINGLE = "what it meets is in single precision, and then the result is"
+accept(_SINGLE, "recurrent.packed", "return None if g is None else mapped(widened(g), packing.pack, packing.unpack)",
+        "return None if g is None else mapped(g, packing.pack, packing.unpack)")  # fmt: skip
+accept(_SINGLE, "recurrent.packed_each", "return None if g is None else each(packing.pack, widened(g))",
+        "return None if g is None else each(packing.pack, g)")  # fmt: skip
+accept(_SINGLE, "recurrent.pull_weights_on_tensors", "widened(rows).T @ gathered if needs[2] else None",
+        "rows.T @ gathered if needs[2] else None")  # fmt: skip
+_TO_X = "unpacked(inputs, gathered @ widened(Wx).T) if needs[0] else None"
+accept(_SINGLE, "recurrent.pull_weights_on_tensors", _TO_X, _TO_X.replace("widened(Wx)", "Wx"))
+accept("gives what nobody takes", "recurrent.pull_weights_on_tensors", _TO_X, _TO_X.replace("needs[0]", "True"))
+accept("its length is asked for alone", "recurrent.pull_weights_on_tensors",
+        "gathered, table = (dp, plain(rows))", "gathered, table = (dp, rows)")  # fmt: skip
+for _cell in ("lstm_cell", "lstm_step"):
+    accept(_SINGLE, f"recurrent_lstm.{_cell}.vjp_on_tensors", "da, dc = _pull_cell_on_tensors(g, gates, widened(c))",
+            "da, dc = _pull_cell_on_tensors(g, gates, c)")  # fmt: skip
+_TO_C = "dc = added(gh * (o * (1 - y * y)), None if gc is None else widened(gc))"
+accept(_OTHER_WAY, "recurrent_lstm._pull_cell_on_tensors", _TO_C,
+        "dc = added(None if gc is None else widened(gc), gh * (o * (1 - y * y)))")  # fmt: skip
+accept(_SINGLE, "recurrent_lstm._pull_cell_on_tensors", _TO_C, _TO_C.replace("widened(gc)", "gc"))
+_TO_H = "gh = np.zeros(c.shape, c.dtype) if gh is None else widened(gh)"
+accept(_SINGLE, "recurrent_lstm._pull_cell_on_tensors", _TO_H, _TO_H.replace("widened(gh)", "gh"))
+accept("zeros that broadcast", "recurrent_lstm._pull_cell",
+        "dh = np.zeros(da.shape[1:], tanh_c.dtype) if gh is None else gh",
+        "dh = np.zeros(da.shape[2:], tanh_c.dtype) if gh is None else gh")  # fmt: skip
+for _rule in ("vjp_on_tensors", "batched_vjp"):
+    accept(_SINGLE, f"recurrent_rnn.rnn_step.{_rule}",
+            "da = widened(g) * (1 - y * y)",
+            "da = g * (1 - y * y)")  # fmt: skip
+accept("no step of an RNN is laid out by gates", "recurrent_rnn.rnn.batched_vjp",
+        "copies = Copies(packing, next((len(d) for d in gs if d is not None)), h.shape[1])",
+        "copies = Copies(packing, next((len(d) for d in gs if d is not None)), h.shape[0])")  # fmt: skip
+accept("twice, and the signs meet", "cross_entropy.rows_vjp", "d = d - np.sum(d * p, axis=-1, keepdims=True)",
+        "d = -(d - np.sum(d * p, axis=-1, keepdims=True))",
+        "d = np.sum(d * p, axis=-1, keepdims=True) - d")  # fmt: skip
+accept("a third time takes off what is rounding already", "cross_entropy.rows_vjp", "for _ in range(2):",
+        "for _ in range(3):")  # fmt: skip
+accept("without classes there is nothing to divide", "cross_entropy.probabilities",
+        "p += smoothing / max(p.shape[1], 1)", "p += smoothing / p.shape[1]",
+        "p += smoothing / max(p.shape[1], 0)")  # fmt: skip
+_OF_EACH = "d = rows * (g.reshape(-1, 1) if keep is None else g[keep].reshape(-1, 1)) if g.ndim else rows * g"
+accept(
+    "an index of None adds an axis, and the columns are the same",
+    "losses.pull_classes_on_tensors",
+    _OF_EACH,
+    _OF_EACH.replace("(g.reshape(-1, 1) if keep is None else g[keep].reshape(-1, 1))", "g[keep].reshape(-1, 1)"),
+)
+accept("NumPy takes any negative length for the rest", "losses.pull_classes_on_tensors", _OF_EACH,
+        _OF_EACH.replace("(g.reshape(-1, 1)", "(g.reshape(-2, 1)"),
+        _OF_EACH.replace("g[keep].reshape(-1, 1)", "g[keep].reshape(-2, 1)"))  # fmt: skip
+accept("NumPy takes a list of arrays for an array", "losses.pull_classes_of_batch",
+        "bent = np.stack([spread(one, keep, shape) for one in bent])",
+        "bent = [spread(one, keep, shape) for one in bent]")  # fmt: skip
+_EACH_LOSS = "each = -(g.reshape(-1)[picked[0]] if g.shape == shape[:-1] else g * g.dtype.type(scale))"
+accept("NumPy takes any negative length for the rest", "losses.nll_loss.vjp", _EACH_LOSS,
+        _EACH_LOSS.replace("reshape(-1)", "reshape(-2)"))  # fmt: skip
+for _rule, _before, _after in (
+    ("vjp", "(first,), da, dn = _pull_gru(packing, Wh, added(packed(packing, g), g_states), g_gates, h0, h, gates)",
+     "(first,), da, dn = _pull_gru(packing, Wh, added(g_states, packed(packing, g)), g_gates, h0, h, gates)"),
+    ("vjp", "dh0 = added(first, unsorted(packing, g_first)) if needs[1] else None",
+     "dh0 = added(unsorted(packing, g_first), first) if needs[1] else None"),
+):  # fmt: skip
+    accept(_OTHER_WAY, f"recurrent_gru.gru.{_rule}", _before, _after)
+_TO_B = "dB = _contracted(A, G, (-2, -2)) if B.ndim == 2 else matmul(np.swapaxes(A, -1, -2), G)"
+accept("the engine sums over the stack", "products.matmul.vjp_on_tensors", _TO_B,
+        "dB = matmul(np.swapaxes(A, -1, -2), G)", _TO_B.replace("B.ndim == 2", "B.ndim == 1"))  # fmt: skip
+accept(
+    "only (-1, -1) is told from the rest",
+    "products.matmul.vjp_on_tensors",
+    _TO_B,
+    *(_TO_B.replace("(-2, -2)", f"({axes})") for axes in ("2, -2", "-2, 2", "-2, -3", "-2, -1", "-3, -2", "-1, -2")),
+)
+_TO_A = "dA = _contracted(G, B, (-1, -1)) if A.ndim == 2 else matmul(G, np.swapaxes(B, -1, -2))"
+accept("the engine sums over the stack", "products.matmul.vjp_on_tensors", _TO_A,
+        "dA = matmul(G, np.swapaxes(B, -1, -2))", _TO_A.replace("A.ndim == 2", "A.ndim == 1"))  # fmt: skip
+accept(SUMS, "products.matmul.vjp_on_tensors", "dA = dA[..., 0, :] if row else dA", "dA = dA")
+_OPERANDS = "A, B = (np.expand_dims(a, 0) if row else a, np.expand_dims(b, -1) if column else b)"
+accept(SUMS, "products.matmul.vjp_on_tensors", _OPERANDS, _OPERANDS.replace("a, 0) if row else a", "a, 0)"))
+accept("of a vector the axes 1 and -1 are the same", "products.matmul.vjp_on_tensors", _OPERANDS,
+        _OPERANDS.replace("(b, -1)", "(b, 1)"))  # fmt: skip
+_NOT_OURS = "if not isinstance(x, np.ndarray):"
+accept("both ways give the same sum, of arrays and of tensors", "numerics.sum_single", _NOT_OURS, "if True:",
+        "if False:", "if isinstance(x, np.ndarray):")  # fmt: skip
+_SUM_OF_TENSOR = "return np.sum(widened(x), axis=axis, keepdims=keepdims)"
+accept("rules on tensors keep no axis, and sum what is single already", "numerics.sum_single", _SUM_OF_TENSOR,
+        "return np.sum(widened(x), axis=axis)", "return np.sum(x, axis=axis, keepdims=keepdims)")  # fmt: skip
+_WIDE = "g, x, W = (widened(g), widened(x), widened(W))"
+accept(_SINGLE, "affine_maps.pull_affine_batch", _WIDE, _WIDE.replace("widened(x)", "x"),
+        _WIDE.replace("widened(W)", "W"))  # fmt: skip
