@@ -12,6 +12,7 @@ from .recurrent import GRU, LSTM, RNN
 from .resizing import AdaptiveAvgPool2d, AvgPool2d, Flatten, MaxPool2d, PixelShuffle, PixelUnshuffle, Upsample
 
 __all__ = ["GELU", "GRU", "LSTM", "RNN", "AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "Buffer",
-           "Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d", "Dropout", "Embedding", "Flatten", "GroupNorm", "Identity", "LayerNorm", "Linear", "LoadReport",
+           "Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d", "Dropout", "Embedding",
+           "Flatten", "GroupNorm", "Identity", "LayerNorm", "Linear", "LoadReport",
            "MaxPool2d", "Module", "ModuleDict", "ModuleList", "Parameter", "PixelShuffle", "PixelUnshuffle", "RMSNorm",
            "ReLU", "ReLU6", "Sequential", "SiLU", "Sigmoid", "Softmax", "Tanh", "Upsample", "init"]  # fmt: skip
