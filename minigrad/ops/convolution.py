@@ -113,7 +113,7 @@ def _multiply(matrices: Array, terms: list[Array], b: Array | None, y: Array) ->
 
 
 def _correlate_images(y: Array, w: Array, windows: Windows, size: Size, groups: int, b: Array | None = None) -> Array:
-    """dT/dx (N, C, *size): each entry of y times each filter, where its window lies, and b (C, 1, 1) added; wide.
+    """dT/dx (N, C, *size), wide: entries of y times filters, summed where windows lie, and b (C, 1, 1) added.
 
     Pixel t of residue r meets, at one of the residue's taps, entry t - k of y (:class:`Residue`). So the pixels of one
     residue are a correlation of y with these taps in reverse order, with stride 1 and the largest k as its padding.
