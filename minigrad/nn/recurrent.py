@@ -247,7 +247,8 @@ class GRU(_Recurrent):
 
     Called with x (N, T, D) and optionally h0 (N, H), zeros by default; returns all states (N, T, H) and the
     last one (N, H). Parameters: ``Wx`` (D, 3H), for each gate Xavier-uniform, ``Wh`` (H, 3H), for each gate orthogonal,
-    ``bx`` and ``bh`` (3H,), zero. (PyTorch's are uniform, see :class:`RNN`.) All options are those of :class:`RNN`, and so is what it raises.
+    ``bx`` and ``bh`` (3H,), zero. (PyTorch's are uniform, see :class:`RNN`.) All options are those of
+    :class:`RNN`, and so is what it raises.
 
     >>> layer = GRU(3, 4)
     >>> h, h_n = layer(np.ones((2, 5, 3), np.float32))

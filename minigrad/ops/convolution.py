@@ -27,7 +27,7 @@ With a stride the last is several correlations, one for each residue of pixels m
 (:class:`minigrad.ops.kernels.windows.Residue`).
 
 All run over some images, or rows of images, at a time, and deal these to threads: their columns and products stay
-small, and each is used soon after it was made.
+small, and each is used soon after it was made. Half precision is computed in single, and rounded once.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ from ..spec import Array
 from .kernels.axes import folded
 from .kernels.blocks import tiled
 from .kernels.columns import Columns, Share, workspace
+from .kernels.numerics import narrowed_all, widened
 from .kernels.windows import Size, Windows, check_images, integer, pair, residues
 
 # Multiplications, some 0.6 ms: with less than twice as many two threads take longer than one, as they wait for each
@@ -62,7 +63,8 @@ def _threads(products: int, depth: int) -> int:
 
 
 def _correlate(x: Array, w: Array, windows: Windows, number: Size, groups: int, b: Array | None = None) -> Array:
-    """dT/dy, of so many windows (N, F, *number): each window of x times each filter, and b (F, 1, 1) added."""
+    """dT/dy, of so many windows (N, F, *number): each window of x times each filter, and b (F, 1, 1) added. Wide."""
+    x, w = widened(x), widened(w)
     y = np.empty((len(x), len(w), *number), _dtype(x, w, b))
     run_in_parallel(_correlations(x, w, windows, groups, b, y))
     return y
@@ -111,11 +113,12 @@ def _multiply(matrices: Array, terms: list[Array], b: Array | None, y: Array) ->
 
 
 def _correlate_images(y: Array, w: Array, windows: Windows, size: Size, groups: int, b: Array | None = None) -> Array:
-    """dT/dx (N, C, *size): each entry of y times each filter, summed where its window lies, and b (C, 1, 1) added.
+    """dT/dx (N, C, *size), wide: entries of y times filters, summed where windows lie, and b (C, 1, 1) added.
 
     Pixel t of residue r meets, at one of the residue's taps, entry t - k of y (:class:`Residue`). So the pixels of one
     residue are a correlation of y with these taps in reverse order, with stride 1 and the largest k as its padding.
     """
+    y, w = widened(y), widened(w)
     filters, c, kh, kw = w.shape
     x = np.empty((len(y), groups * c, *size), _dtype(y, w, b))
     adjoint = w.reshape(groups, filters // groups, c, kh, kw).swapaxes(1, 2)
@@ -141,8 +144,9 @@ def _correlate_filters(
     """dT/dw (F, C/groups, kh, kw): each window of x times the entries of y that belong to it, summed over windows.
 
     Returns:
-        (None, dT/dw); given w also (dT/dy, dT/dw), where dT/dy of x and w is made of the same columns.
+        wide (None, dT/dw); given w also (dT/dy, dT/dw), where dT/dy of x and w is made of the same columns.
     """
+    x, y, w = widened(x), widened(y), None if w is None else widened(w)
     filters, c, (kh, kw), dtype = y.shape[1], x.shape[1] // groups, windows.kernel, np.result_type(x, y)
     shared = windows.stride[0] == 1 and dtype != np.float16
     columns = Columns(windows, (y.shape[2], y.shape[3]), groups, 0 if w is None else filters, shared)
@@ -167,8 +171,8 @@ def _correlate_filters(
 
 
 def _sum_pixels(y: Array) -> Array:
-    """The sum of each channel of images (N, C, H, W): (C,). ``einsum`` takes a third of the time of ``sum``."""
-    return np.einsum("nchw->c", y)  # type: ignore[no-any-return]
+    """The sum of each channel of images (N, C, H, W), wide: (C,). ``einsum`` takes a third of the time of ``sum``."""
+    return np.einsum("nchw->c", widened(y))  # type: ignore[no-any-return]
 
 
 def _check(x: Array, w: Array, groups: Any, roles: str) -> int:
@@ -191,6 +195,11 @@ def _as_bias(b: Array | None, channels: int) -> Array | None:
     if b.shape != (channels,):
         raise ValueError(f"b must have shape ({channels},), one entry for each output channel, not {b.shape}")
     return b[:, None, None]
+
+
+def _narrowed(y: Array, *inputs: Array | None) -> Array:
+    """A result in the dtype of its inputs, which were computed with wide."""
+    return narrowed_all(y, [x for x in inputs if x is not None])  # type: ignore[no-any-return]
 
 
 @primitive(residuals=("x", "w"))
@@ -237,7 +246,8 @@ def conv2d(
             f"w must have {x.shape[1] // groups}"
         )
     windows, number = Windows.over(x.shape[2:], w.shape[2:], stride, padding, dilation)
-    return _correlate(x, w, windows, number, groups, _as_bias(b, w.shape[0])), (x, w, windows, groups)
+    y = _correlate(x, w, windows, number, groups, _as_bias(b, w.shape[0]))
+    return _narrowed(y, x, w, b), (x, w, windows, groups)
 
 
 @conv2d.vjp
@@ -303,8 +313,8 @@ def conv_transpose2d(
     height, width = reached[0] + extra[0], reached[1] + extra[1]
     if min(height, width) < 1:
         raise ValueError(f"the output would have {height}x{width} pixels: padding {windows.padding} is too large")
-    b = _as_bias(b, w.shape[1] * groups)
-    return _correlate_images(x, w, windows, (height, width), groups, b), (x, w, windows, groups)
+    y = _correlate_images(x, w, windows, (height, width), groups, _as_bias(b, w.shape[1] * groups))
+    return _narrowed(y, x, w, b), (x, w, windows, groups)
 
 
 @conv_transpose2d.vjp
@@ -327,7 +337,7 @@ def _conv2d_filters(x: Array, y: Array, windows: Windows, groups: int) -> Forwar
     It is the cotangent of the filters of :func:`conv2d`, for a cotangent y of its output; and of the filters of
     :func:`conv_transpose2d`, for its input y and a cotangent x of its output.
     """
-    return _correlate_filters(x, y, windows, groups)[1], (x, y, windows, groups)
+    return _narrowed(_correlate_filters(x, y, windows, groups)[1], x, y), (x, y, windows, groups)
 
 
 @_conv2d_filters.vjp
@@ -368,7 +378,7 @@ def _(g: Array, needs: Any, x: Array, w: Array, windows: Windows, groups: int) -
         dx = _correlate_images(folded(g), w, windows, x.shape[2:], groups).reshape(size, *x.shape)
     if needs[1]:
         dw = _from_channels(_correlate_filters(x, _as_channels(g, 1, groups), windows, groups)[1], 0, groups, size)
-    return dx, dw, np.einsum("bnchw->bc", g) if needs[2] else None
+    return dx, dw, np.einsum("bnchw->bc", widened(g)) if needs[2] else None
 
 
 @conv_transpose2d.batched_vjp
@@ -378,7 +388,7 @@ def _(g: Array, needs: Any, x: Array, w: Array, windows: Windows, groups: int) -
         dx = _correlate(folded(g), w, windows, x.shape[2:], groups).reshape(size, *x.shape)
     if needs[1]:
         dw = _from_channels(_correlate_filters(_as_channels(g, 1, groups), x, windows, groups)[1], 1, 1, size)
-    return dx, dw, np.einsum("bnchw->bc", g) if needs[2] else None
+    return dx, dw, np.einsum("bnchw->bc", widened(g)) if needs[2] else None
 
 
 @_conv2d_filters.batched_vjp

@@ -2,15 +2,16 @@
 
 A sequence of L entries is an image of L rows and one column, a filter of K taps one of K rows. An axis of length 1
 costs nothing, so each rule here gives its arrays that axis, hands them to the rule of images, and takes it off what
-comes back. As rows, a long sequence is computed some of its entries at a time, and dealt to threads, like a large image.
+comes back. A long sequence is computed some rows at a time, and these are dealt to threads, as those of a large image.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from math import prod
 from typing import Any
 
 from ..primitives import ForwardResult, primitive
+from ..rules import Shape, Shapes
 from ..spec import Array
 from .convolution import conv2d, conv_transpose2d
 from .kernels.windows import Windows, integer
@@ -127,7 +128,7 @@ def conv_transpose1d(
 # --- rules: those of images, for one cotangent, for many, and on tensors -----------------------------
 
 
-def _pulled(rule: Callable[..., Any], g: Any, needs: Any, x: Any, w: Any, windows: Windows, groups: int) -> Any:
+def _pulled(rule: Any, g: Any, needs: Any, x: Any, w: Any, windows: Windows, groups: int) -> Any:
     """The cotangents of sequences, of filters, and of a bias by a rule of images."""
     dx, dw, db = rule(g[..., None], needs, x[..., None], w[..., None], windows, groups)
     return None if dx is None else dx[..., 0], None if dw is None else dw[..., 0], db
@@ -163,8 +164,16 @@ def _(g: Any, needs: Any, *residuals: Any) -> Any:
     return _pulled(conv_transpose2d.primitive.vjp_on_tensors, g, needs, *residuals)
 
 
-conv1d.cost(conv2d.primitive.cost)
-conv_transpose1d.cost(conv_transpose2d.primitive.cost)
+@conv1d.cost
+def _(inputs: Shapes, output: Shape, options: Any) -> int:
+    """Each entry of the output meets one filter; padding counts as entries."""
+    return prod(output) * prod(inputs[1][1:])  # type: ignore[no-any-return]
+
+
+@conv_transpose1d.cost
+def _(inputs: Shapes, output: Shape, options: Any) -> int:
+    """Each entry of the input is spread by one filter."""
+    return prod(inputs[0]) * prod(inputs[1][1:])  # type: ignore[no-any-return]
 
 
 # --- references: images of one row -------------------------------------------------------------------

@@ -181,6 +181,21 @@ def test_dtypes_promote_as_in_numpy(name: str) -> None:
     assert (grads[0].dtype, grads[1].dtype) == (np.float32, np.float64)
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_half_precision_is_computed_in_single_and_rounded_once(name: str) -> None:
+    """Values and gradients, summed over many sequences and entries."""
+    rng = np.random.default_rng(0)
+    half = [rng.standard_normal(shape).astype(np.float16) for shape in ((40, 6, 60), (6, 6, 5), (6,))]
+    call = getattr(mg.ops, name)
+    g = rng.standard_normal(call(*half).shape).astype(np.float16)
+    outs, grads = pull(call, [leaf(a) for a in half], [g])
+    single = [a.astype(np.float32) for a in half]
+    exact_outs, exact = pull(call, [leaf(a) for a in single], [g.astype(np.float32)])
+    for mine, wide in zip(outs + grads, exact_outs + exact, strict=True):
+        assert mine.dtype == np.float16
+        np.testing.assert_array_equal(mine, wide.astype(np.float16))
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_what_is_not_finite_stays_where_it_is_seen(value: float) -> None:
     x = np.ones((1, 1, 9))
