@@ -97,9 +97,8 @@ def test_weights_of_attention_agree_with_pytorch():
         return their_attention(torch, options, mask, False, weights, *given)[1]
 
     inputs = [random_input(shape, i) for i, shape in enumerate(shapes)]
-    check(
-        PYTORCH, "weights", layer, lambda layer, *a: layer(*a, mask=mask, need_weights=True)[1] * 1.0, theirs, *inputs
-    )
+    mine = lambda layer, *given: layer(*given, mask=mask, need_weights=True)[1]  # noqa: E731
+    check(PYTORCH, "weights", layer, mine, theirs, *inputs)
     weights = layer(*inputs, mask=mask, need_weights=True)[1].data
     assert weights.shape == (N, H, T, S)
     assert (weights[0, :, :, 1:] == 0).all()
