@@ -69,6 +69,7 @@ def _dlpack_device(self: Tensor) -> tuple[int, int]:
     return self.data.__dlpack_device__()
 
 
-for _name, _method in (("__dlpack__", _dlpack), ("__dlpack_device__", _dlpack_device)):
-    _method.__name__, _method.__qualname__ = _name, f"Tensor.{_name}"
-    setattr(Tensor, _name, _method)
+_dlpack.__name__, _dlpack.__qualname__ = "__dlpack__", "Tensor.__dlpack__"
+_dlpack_device.__name__, _dlpack_device.__qualname__ = "__dlpack_device__", "Tensor.__dlpack_device__"
+Tensor.__dlpack__ = _dlpack  # type: ignore[attr-defined]
+Tensor.__dlpack_device__ = _dlpack_device  # type: ignore[attr-defined]
