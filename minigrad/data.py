@@ -110,6 +110,7 @@ class Batches:
         """Where it stands, as integers, ready for JSON or :func:`minigrad.save`.
 
         A batch that has been given counts as done: whoever saves at the end of a loop's body goes on with the next one.
+        (With the same release of NumPy: another one may make another order of the same seed.)
 
         >>> import json
         >>> x = np.arange(6)

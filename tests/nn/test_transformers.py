@@ -331,6 +331,8 @@ def test_errors():
                 layer(*given, need_weights=need_weights)
     with pytest.raises(TypeError, match="mask must be true where a query may look"):
         layer(x, x[..., :3], x, np.ones((4, 4)))
+    with pytest.raises(TypeError, match="a masked array would lose its mask"):
+        layer(x, x[..., :3], x, np.ma.masked_array(np.ones((4, 4), bool)))
     with pytest.raises(TypeError, match="causal must be True or False, not 1"):
         layer(x, x[..., :3], x, causal=1, need_weights=True)
     made = nn.TransformerEncoderLayer(6, 2)
