@@ -13,13 +13,14 @@ in the environment turns that off.
 
 from typing import TYPE_CHECKING, Any
 
-from . import check, graph, io, linalg, nn, ops, optim
+from . import check, data, graph, io, linalg, nn, ops, optim
 from . import gradients as _gradients  # noqa: F401 (importing it attaches Tensor.backward; hooks.py attaches its own)
 from .anomaly.detection import detect_anomaly
 from .check import gradcheck, gradgradcheck, numerical_gradient
 from .core import Tensor, no_grad, scope, tensor
 from .graph_levels import create_graph
 from .io import load, load_metadata, save
+from .numpy_files import load_numpy
 from .ops import *  # noqa: F403
 from .primitives import primitive
 from .profiling.session import profile
@@ -28,6 +29,7 @@ from .rematerialisation import checkpoint
 from .rng import manual_seed
 from .runtime import memory
 from .runtime.threads import get_num_threads, set_num_threads
+from .sharing import from_dlpack
 from .spec import get_default_dtype, set_default_dtype
 from .transforms import grad, hessian, hvp, jacobian, jvp, linearize, value_and_grad, vjp
 
@@ -40,11 +42,11 @@ if memory.wanted():
     memory.keep_memory()
 
 __all__ = [
-    "Tensor", "check", "checkpoint", "create_graph", "detect_anomaly", "get_default_dtype", "get_num_threads", "grad",
-    "gradcheck", "gradgradcheck", "graph", "hessian", "hvp", "interop", "io", "jacobian", "jvp", "linalg", "linearize",
-    "load", "load_metadata", "manual_seed", "nn", "no_grad", "numerical_gradient", "ops", "optim", "primitive",
-    "profile", "record", "render", "save", "scope", "set_default_dtype", "set_num_threads", "tensor", "value_and_grad",
-    "vjp",
+    "Tensor", "check", "checkpoint", "create_graph", "data", "detect_anomaly", "from_dlpack", "get_default_dtype",
+    "get_num_threads", "grad", "gradcheck", "gradgradcheck", "graph", "hessian", "hvp", "interop", "io", "jacobian",
+    "jvp", "linalg", "linearize", "load", "load_metadata", "load_numpy", "manual_seed", "nn", "no_grad",
+    "numerical_gradient", "ops", "optim", "primitive", "profile", "record", "render", "save", "scope",
+    "set_default_dtype", "set_num_threads", "tensor", "value_and_grad", "vjp",
     *ops.__all__,
 ]  # fmt: skip
 

@@ -73,8 +73,8 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
     ...     print(load(path), load_metadata(path))
     {'W': array([[0., 3.], [1., 4.], [2., 5.]]), 'step': array(3)} {'kind': 'demo'}
     """
-    where = _path("save", path)
-    _must_be_regular("save", where)
+    where = path_as_text("save", path)
+    must_be_regular("save", where)
     if not isinstance(state, Mapping):
         advice = ": pass its .state_dict()" if hasattr(state, "state_dict") else ""
         raise TypeError(f"save: the state must map names to arrays, not be {describe(state)}{advice}")
@@ -95,7 +95,7 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
             file.write(_bytes(arrays[name]).data)
 
 
-def _path(caller: str, path: Any) -> str:
+def path_as_text(caller: str, path: Any) -> str:
     """A path as text."""
     text = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not isinstance(text, str):
@@ -104,7 +104,7 @@ def _path(caller: str, path: Any) -> str:
     return text
 
 
-def _must_be_regular(caller: str, path: str) -> None:
+def must_be_regular(caller: str, path: str) -> None:
     """An error where something else than a regular file is: only such a one has a size, and can be read twice."""
     found = irregular(path)
     if found == "a folder":
@@ -192,8 +192,8 @@ def load(path: str | os.PathLike[str]) -> dict[str, Array]:
             and the array. BF16 and other dtypes that NumPy lacks are refused too.
         OSError: if it cannot be read, or is a folder, a pipe or a device.
     """
-    where = _path("load", path)
-    _must_be_regular("load", where)
+    where = path_as_text("load", path)
+    must_be_regular("load", where)
     with open(where, "rb") as file:
         start, entries, _ = _read_header(file, where)
         arrays = {name: _read(file, where, name, start, entry) for name, entry in entries.items()}
@@ -206,8 +206,8 @@ def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     Raises:
         TypeError, ValueError, OSError: as :func:`load` does.
     """
-    where = _path("load_metadata", path)
-    _must_be_regular("load_metadata", where)
+    where = path_as_text("load_metadata", path)
+    must_be_regular("load_metadata", where)
     with open(where, "rb") as file:
         return _read_header(file, where)[2]
 

@@ -112,7 +112,7 @@ class MultiHeadAttention(Module):
             if len(shape) < 2 or shape[-1] != size:
                 raise ValueError(f"MultiHeadAttention: {name} must be (…, steps, {size}), not {shape}")
         if mask is not None:
-            mask = np.asarray(plain(mask))
+            mask = np.asanyarray(plain(mask))  # a masked array stays one, and is refused
             mask = mask if mask.ndim > np.ndim(query) or mask.ndim < 2 else np.expand_dims(mask, -3)
         q, k, v = self._projected(query, key, value)
         weights, p = None, self.dropout if self.training else 0
@@ -216,7 +216,7 @@ class TransformerEncoder(Module):
         layers: the layers, or a function that makes one, which is called ``num_layers`` times. (PyTorch copies one
             layer, so that all start with the same weights.)
         num_layers: how many; left out if the layers are given.
-        norm: a module for the result, which ``norm_first`` leaves as large as a sum of all layers; None for none.
+        norm: a module for the result, which with ``norm_first`` no layer has normalised; None for none.
 
     Raises:
         TypeError: if ``layers`` is a module or holds what is none, or ``num_layers`` is given or missing wrongly.

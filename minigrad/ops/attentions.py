@@ -231,7 +231,7 @@ def attention_with_weights(
     Returns:
         (…, T, E), and the weights (…, T, S), after their dropout.
     """
-    _, mask = _check(*map(plain, (q, k, v)), mask)
+    _, mask = _check(q.data, k.data, v.data, mask)
     _check_causal(causal)
     dtype = np.result_type(q.dtype, k.dtype, v.dtype)
     q, k, v = map(single, (q, k, v))

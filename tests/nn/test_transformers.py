@@ -97,9 +97,8 @@ def test_weights_of_attention_agree_with_pytorch():
         return their_attention(torch, options, mask, False, weights, *given)[1]
 
     inputs = [random_input(shape, i) for i, shape in enumerate(shapes)]
-    check(
-        PYTORCH, "weights", layer, lambda layer, *a: layer(*a, mask=mask, need_weights=True)[1] * 1.0, theirs, *inputs
-    )
+    mine = lambda layer, *given: layer(*given, mask=mask, need_weights=True)[1]  # noqa: E731
+    check(PYTORCH, "weights", layer, mine, theirs, *inputs)
     weights = layer(*inputs, mask=mask, need_weights=True)[1].data
     assert weights.shape == (N, H, T, S)
     assert (weights[0, :, :, 1:] == 0).all()
@@ -332,6 +331,8 @@ def test_errors():
                 layer(*given, need_weights=need_weights)
     with pytest.raises(TypeError, match="mask must be true where a query may look"):
         layer(x, x[..., :3], x, np.ones((4, 4)))
+    with pytest.raises(TypeError, match="a masked array would lose its mask"):
+        layer(x, x[..., :3], x, np.ma.masked_array(np.ones((4, 4), bool)))
     with pytest.raises(TypeError, match="causal must be True or False, not 1"):
         layer(x, x[..., :3], x, causal=1, need_weights=True)
     made = nn.TransformerEncoderLayer(6, 2)

@@ -1,0 +1,168 @@
+"""NumPy's files, .npy and .npz, read without pickle: nothing in a file is run, and no size is believed unseen.
+
+An .npy is a header, which says dtype, order and shape, and the entries; an .npz is a zip archive of such, stored or
+deflated. (NumPy's documentation, ``numpy.lib.format``.)
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import zipfile
+import zlib
+from collections.abc import Callable
+from typing import IO, Any
+
+import numpy as np
+
+from .io import must_be_regular, path_as_text
+from .spec import Array
+
+__all__ = ["load_numpy"]
+
+_MAGIC = b"\x93NUMPY"
+_HEADERS: dict[tuple[int, int], Callable[..., Any]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+_PACKING = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # those of np.savez and np.savez_compressed
+_DENSEST = 1032  # bytes that one of deflate's can become
+_PIECE = 2**20
+
+
+def load_numpy(path: str | os.PathLike[str], max_bytes: int | None = None) -> Array | dict[str, Array]:
+    """Read a file of ``np.save``, ``np.savez`` or ``np.savez_compressed``, whatever its name, without pickle.
+
+    Each size is checked before memory is taken: arrays take at most the bytes that the file has, or, compressed, 1032
+    times as many, which is the most that deflate can pack.
+
+    Args:
+        max_bytes: refuse a file whose arrays take more.
+
+    Returns:
+        The array of an .npy; of an .npz a dict of arrays by their names, in the order of the file. They may be written
+        into, and have any dtype of the machine's byte order that needs no Python objects.
+
+    Raises:
+        TypeError: if the path is neither a str nor a Path.
+        ValueError: if the file is truncated, damaged or of another format, holds Python objects, which only pickle
+            could read, has a name twice, or its arrays take too much; names the file, what is wrong, and the array.
+        OSError: if it cannot be read, or is a folder, a pipe or a device.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "data.npz")
+    ...     np.savez(path, x=np.arange(3), y=np.eye(2))
+    ...     load_numpy(path)
+    {'x': array([0, 1, 2]), 'y': array([[1., 0.],
+           [0., 1.]])}
+    """
+    where = path_as_text("load_numpy", path)
+    must_be_regular("load_numpy", where)
+    with open(where, "rb") as file:
+        total = os.fstat(file.fileno()).st_size
+        start = file.read(len(_MAGIC))
+        file.seek(0)
+        if start == _MAGIC:
+            return _read_array(file, where, total, math.inf if max_bytes is None else max_bytes)
+        if start[:2] != b"PK":
+            raise ValueError(f"{where}: neither an .npy nor an .npz: it begins with {start!r}")
+        return _read_archive(file, where, total, math.inf if max_bytes is None else max_bytes)
+
+
+# --- archives -------------------------------------------------------------------------------------------
+
+
+def _read_archive(file: IO[bytes], path: str, total: int, most: float) -> dict[str, Array]:
+    try:
+        archive = zipfile.ZipFile(file)
+    except Exception as error:  # of a damaged directory zipfile raises what its parts do
+        raise ValueError(f"{path}: a damaged .npz: {error}") from error
+    with archive:
+        entries = _checked_entries(archive, path, total)
+        claimed = sum(entry.file_size for entry in entries.values())
+        if claimed > most:
+            raise ValueError(f"{path}: its arrays take {claimed} bytes, more than the {most} that are allowed")
+        arrays = {}
+        for name, entry in entries.items():
+            where = f"{path}: {name}"
+            try:
+                with archive.open(entry) as part:
+                    arrays[name] = _read_array(part, where, entry.file_size, most)
+                    part.read(1)  # sees the end, and whether the check sum is right
+            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+                raise ValueError(f"{where}: damaged: {error}") from error
+        return arrays
+
+
+def _checked_entries(archive: zipfile.ZipFile, path: str, total: int) -> dict[str, zipfile.ZipInfo]:
+    """The archive's arrays by name; an error if one is there twice, is none, or cannot have the size that it claims."""
+    entries: dict[str, zipfile.ZipInfo] = {}
+    for entry in archive.infolist():
+        name = entry.filename.removesuffix(".npy")
+        if name == entry.filename:
+            raise ValueError(f"{path}: {name} is no array: an .npz holds .npy files alone")
+        if name in entries:
+            raise ValueError(f"{path}: {name} is there twice")
+        if entry.flag_bits & 1:
+            raise ValueError(f"{path}: {name} is encrypted")
+        if entry.compress_type not in _PACKING:
+            raise ValueError(f"{path}: {name} is neither stored nor deflated, as NumPy writes it")
+        if entry.file_size > entry.compress_size * (1 if entry.compress_type == zipfile.ZIP_STORED else _DENSEST):
+            raise ValueError(f"{path}: {name} claims {entry.file_size} bytes, packed into {entry.compress_size}")
+        entries[name] = entry
+    if sum(entry.compress_size for entry in entries.values()) > total:
+        raise ValueError(f"{path}: its arrays overlap: they claim more than the {total} bytes of the file")
+    return entries
+
+
+# --- arrays ---------------------------------------------------------------------------------------------
+
+
+def _read_array(file: IO[bytes], where: str, total: int, most: float) -> Array:
+    """The array of an .npy of so many bytes."""
+    shape, in_columns, dtype = _read_header(file, where)
+    size, rest = math.prod(shape) * dtype.itemsize, total - file.tell()
+    if size != rest:
+        raise ValueError(f"{where}: {dtype} {shape} takes {size} bytes, and {rest} follow the header")
+    if size > most:
+        raise ValueError(f"{where}: {dtype} {shape} takes {size} bytes, more than the {most} that are allowed")
+    try:
+        array = (np.empty if size else np.zeros)(shape[::-1] if in_columns else shape, dtype)  # strings of 0 get 1
+    except (ValueError, MemoryError, OverflowError) as error:
+        raise ValueError(f"{where}: {dtype} {shape} cannot be made: {error}") from error
+    if size:
+        raw = array.reshape(-1).view(np.uint8)
+        for begin in range(0, size, _PIECE):
+            _fill(file, where, raw[begin : begin + _PIECE].data)
+        if dtype.kind == "b" and raw.max() > 1:
+            raise ValueError(f"{where}: bool entries hold bytes other than 0 and 1")
+    array = array.astype(dtype.newbyteorder("="), copy=False)
+    return array.T if in_columns else array
+
+
+def _read_header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether the first axis runs fastest, and dtype."""
+    try:
+        version = np.lib.format.read_magic(file)
+        if version not in _HEADERS:
+            raise ValueError(f"its header has the version {version}, not one of {', '.join(map(str, _HEADERS))}")
+        shape, in_columns, dtype = _HEADERS[version](file)
+    except OSError:
+        raise
+    except Exception as error:  # a header is a Python literal: its parser raises whatever Python's does
+        raise ValueError(f"{where}: no array of NumPy's, or a damaged one: {error}") from error
+    if dtype.hasobject:
+        raise ValueError(f"{where}: holds Python objects, which only pickle could read: save numbers or strings")
+    if any(isinstance(n, bool) or n < 0 for n in shape):
+        raise ValueError(f"{where}: has the shape {shape}, which is no tuple of sizes")
+    return shape, in_columns, dtype
+
+
+def _fill(file: IO[bytes], where: str, place: memoryview) -> None:
+    """Read as many bytes as the place has."""
+    while place:
+        count = file.readinto(place)  # type: ignore[attr-defined]
+        if not count:
+            raise ValueError(f"{where}: ends within its entries")
+        place = place[count:]

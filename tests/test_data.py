@@ -1,0 +1,221 @@
+"""Minibatches: each example once an epoch, orders that follow the seed, states that resume, kinds of arrays, errors."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad.data import Batches, batches
+
+settings = {
+    "n": st.integers(0, 12),
+    "size": st.integers(1, 5),
+    "shuffle": st.booleans(),
+    "drop_last": st.booleans(),
+    "seed": st.integers(0, 3),
+}
+
+
+def make(n: int, size: int, shuffle: bool, drop_last: bool, seed: int) -> Batches:
+    return batches(np.arange(n), size=min(size, max(n, 1)), shuffle=shuffle, drop_last=drop_last, rng=seed)
+
+
+def told(loop) -> list[list[int]]:
+    return [batch.tolist() for batch in loop]
+
+
+@given(**settings)
+def test_an_epoch_gives_every_example_once(n, size, shuffle, drop_last, seed):
+    pairs = make(n, size, shuffle, drop_last, seed)
+    for epoch in range(3):
+        assert pairs.epoch == epoch
+        given_now = told(pairs)
+        assert len(given_now) == len(pairs)
+        assert {len(batch) for batch in given_now[:-1]} <= {pairs.size}
+        flat = [example for batch in given_now for example in batch]
+        assert len(flat) == (n - n % pairs.size if drop_last else n)
+        assert len(set(flat)) == len(flat)
+        assert shuffle or flat == list(range(len(flat)))
+
+
+@given(**settings, before=st.integers(0, 30))
+def test_a_state_resumes_in_the_middle_of_an_epoch(n, size, shuffle, drop_last, seed, before):
+    """A run that is stopped after any batch and goes on elsewhere gives the same batches as one that is not."""
+
+    def run(pairs, epochs, until=None):
+        given_now = []
+        while pairs.epoch < epochs:
+            for batch in pairs:
+                given_now.append((pairs.epoch, batch.tolist()))
+                if len(given_now) == until:
+                    return given_now
+        return given_now
+
+    whole = run(make(n, size, shuffle, drop_last, seed), 3)
+    first = make(n, size, shuffle, drop_last, seed)
+    start = run(first, 3, before)
+    state = json.loads(json.dumps(first.state_dict()))
+    second = make(n, size, shuffle, drop_last, seed + 7)
+    second.load_state_dict(state)
+    assert second.state_dict() == state
+    assert start + run(second, 3) == whole
+
+
+def test_orders_follow_the_seed_and_change_with_the_epoch():
+    mine, twin, other = (batches(np.arange(50), size=50, rng=seed) for seed in (0, 0, 1))
+    epochs = [told(mine) for _ in range(3)]
+    assert epochs == [told(twin) for _ in range(3)]
+    assert epochs[0] != epochs[1] != epochs[2] != epochs[0] != told(other)
+    mg.manual_seed(0)
+    first = told(batches(np.arange(50), size=10))
+    second = told(batches(np.arange(50), size=10))
+    mg.manual_seed(0)
+    assert first == told(batches(np.arange(50), size=10)) != second
+
+
+def test_all_orders_are_equally_likely():
+    pairs = batches(np.arange(3), size=3, rng=0)
+    counts = {}
+    for _ in range(3000):
+        (order,) = told(pairs)
+        counts[tuple(order)] = counts.get(tuple(order), 0) + 1
+    assert len(counts) == 6
+    assert all(abs(count - 500) < 5 * np.sqrt(500) for count in counts.values())
+
+
+def test_a_state_goes_through_a_file(tmp_path):
+    pairs = batches(np.arange(10), size=3, rng=0)
+    rest = iter(pairs)
+    next(rest)
+    mg.save(tmp_path / "state.safetensors", pairs.state_dict())
+    resumed = batches(np.arange(10), size=3, rng=1)
+    resumed.load_state_dict(mg.load(tmp_path / "state.safetensors"))
+    assert told(resumed) == told(rest)
+
+
+def test_a_loop_that_is_left_ends_its_epoch():
+    pairs, twin = (batches(np.arange(10), size=3, rng=0) for _ in range(2))
+    for _ in pairs:
+        break
+    told(twin)
+    assert (pairs.epoch, pairs.position) == (0, 1)
+    assert told(pairs) == told(twin)
+    assert (pairs.epoch, pairs.position) == (2, 0)
+
+
+def test_loops_within_loops():
+    pairs, twin = (batches(np.arange(4), size=2, rng=0) for _ in range(2))
+    expected = [told(twin) for _ in range(3)]
+    outer = []
+    for i, batch in enumerate(pairs):
+        outer.append(batch.tolist())
+        assert told(pairs) == expected[1 + i]
+    assert outer == expected[0]
+    assert (pairs.epoch, pairs.position) == (3, 0)
+
+
+def test_after_the_last_batch_of_an_epoch_a_state_has_nothing_left_of_it():
+    pairs = batches(np.arange(4), size=2, rng=0)
+    *_, state = [pairs.state_dict() for _ in pairs]
+    assert state["position"] == 2
+    pairs.load_state_dict(state)
+    assert told(pairs) == []
+    assert pairs.epoch == 1
+
+
+class Stored:
+    """Rows as h5py gives them: slices, or indices that ascend; it counts what is read."""
+
+    def __init__(self, array):
+        self.array, self.shape, self.dtype, self.read = array, array.shape, array.dtype, 0
+
+    def __getitem__(self, rows):
+        assert isinstance(rows, slice) or (np.diff(rows) > 0).all()
+        taken = self.array[rows]
+        self.read += len(taken)
+        return taken
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_kinds_of_arrays(shuffle):
+    x = np.arange(20.0, dtype=np.float32).reshape(10, 2)
+    stored, tensor = Stored(x), mg.tensor(x, requires_grad=True)
+    names = np.array([f"photo {i}" for i in range(10)])
+    total = 0
+    for plain, read, differentiated, name in batches(x, stored, tensor, names, size=3, shuffle=shuffle, rng=0):
+        assert type(plain) is type(read) is np.ndarray
+        np.testing.assert_array_equal(plain, read)
+        np.testing.assert_array_equal(plain, differentiated.data)
+        assert name.tolist() == [f"photo {int(row[0]) // 2}" for row in plain]
+        total = total + (differentiated * plain).sum()
+        assert not np.shares_memory(plain, x)
+        assert not np.shares_memory(differentiated.data, tensor.data)
+    assert stored.read == 10
+    total.backward()
+    np.testing.assert_array_equal(tensor.grad, x)
+
+
+def test_a_single_array_comes_without_a_tuple():
+    assert [type(batch) for batch in batches(mg.tensor([1.0, 2.0]), size=2)] == [mg.Tensor]
+    assert told(batches(np.zeros((0, 2)), size=2)) == []
+
+
+class Frame:
+    """What looks like an array, and is indexed by labels."""
+
+    shape, dtype, iloc = (3,), np.dtype(float), None
+
+    def __getitem__(self, key): ...
+
+
+class Broken(Stored):
+    def __getitem__(self, rows):
+        return np.zeros(1)
+
+
+def test_errors():
+    x = np.zeros((4, 2))
+    for arrays, options, error, text in [
+        ((), {}, TypeError, "at least one array"),
+        (([1, 2],), {}, TypeError, "argument 0 must be an array or a tensor, not list"),
+        ((np.zeros(3), Frame()), {}, TypeError, "argument 1 must be an array or a tensor, not Frame"),
+        ((np.float64(3),), {}, ValueError, "argument 0 is a single number"),
+        ((x, x[:3]), {}, ValueError, "as many examples, not 4, 3"),
+        ((x,), {"size": 0}, ValueError, "size must be a positive integer, not 0"),
+        ((x,), {"size": 2.0}, ValueError, "size must be a positive integer, not 2.0"),
+        ((x,), {"size": True}, ValueError, "size must be a positive integer, not True"),
+        ((x,), {"size": 5, "drop_last": True}, ValueError, "with drop_last 4 examples give no batch of 5"),
+        ((x,), {"rng": "seed"}, TypeError, "rng must be"),
+    ]:
+        with pytest.raises(error, match=text):
+            batches(*arrays, **{"size": 2, **options})
+    with pytest.raises(ValueError, match=r"2 rows of a Broken \(4, 2\) are float64 \(1,\)"):
+        told(batches(Broken(x), size=2))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "text"),
+    [
+        ({"seed": -1}, ValueError, "seed must be an integer of at least 0, not -1"),
+        ({"epoch": 1.5}, ValueError, "epoch must be an integer of at least 0, not 1.5"),
+        ({"position": [1]}, ValueError, "position must be an integer"),
+        ({"position": 3}, ValueError, "position 3 of 2 batches"),
+        ({"examples": 5}, ValueError, "examples is 5 in the state and 4 here"),
+        ({"size": 3}, ValueError, "size is 3 in the state and 2 here"),
+        ({"shuffle": 0}, ValueError, "shuffle is 0 in the state and 1 here"),
+        ({"drop_last": 1}, ValueError, "drop_last is 1 in the state and 0 here"),
+        ({"more": 1}, ValueError, "missing or unexpected: more"),
+        (None, TypeError, "expected a mapping, not None"),
+    ],
+)
+def test_states_that_do_not_fit(change, error, text):
+    pairs = batches(np.arange(4), size=2, rng=0)
+    before = pairs.state_dict()
+    with pytest.raises(error, match=text):
+        pairs.load_state_dict(None if change is None else {**before, **change})
+    assert pairs.state_dict() == before

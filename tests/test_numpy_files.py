@@ -1,0 +1,259 @@
+"""NumPy's files: what np.save and np.savez write comes back; what is damaged, hostile or needs pickle is refused."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import tracemalloc
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+import minigrad as mg
+
+DTYPES = ["?", "i1", "u1", ">i2", "<i4", "i8", "u8", "f2", ">f4", "f8", "c8", "U3", "S2", "M8[D]"]
+ARRAYS = {
+    "a": np.arange(6.0).reshape(2, 3),
+    "in columns": np.asfortranarray(np.arange(6).reshape(2, 3)),
+    "0-d": np.array(3, np.float32),
+    "empty": np.zeros((0, 4)),
+    "words": np.array(["red", "green"]),
+    "big-endian": np.arange(3, dtype=">f4"),
+    "records": np.array([(1, 2.0)], [("n", "i4"), ("x", "f8")]),
+}
+
+
+def same(mine, theirs):
+    assert mine.dtype == theirs.dtype.newbyteorder("=")
+    assert mine.dtype.isnative
+    assert mine.shape == theirs.shape
+    assert mine.flags.writeable
+    assert mine.tobytes() == theirs.astype(mine.dtype).tobytes()
+
+
+@given(
+    array=npst.arrays(st.sampled_from(DTYPES).map(np.dtype), npst.array_shapes(min_dims=0, max_dims=3, min_side=0)),
+    transposed=st.booleans(),
+)
+def test_arrays_come_back(array, transposed, tmp_path_factory):
+    path = tmp_path_factory.mktemp("npy") / "a.npy"
+    array = array.T if transposed else array
+    np.save(path, array)
+    same(mg.load_numpy(path), array)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_archives_come_back_in_order(tmp_path, save):
+    path = tmp_path / "arrays.data.npz"
+    save(path, **ARRAYS)
+    found = mg.load_numpy(str(path))
+    assert list(found) == list(ARRAYS)
+    for name, array in ARRAYS.items():
+        same(found[name], array)
+    assert found["in columns"].flags.f_contiguous
+    save(path)
+    assert mg.load_numpy(path) == {}
+
+
+def test_large_arrays_and_the_second_version_of_headers(tmp_path):
+    large = np.random.default_rng(0).standard_normal(300_001)
+    np.savez_compressed(tmp_path / "a.npz", large=large)
+    np.testing.assert_array_equal(mg.load_numpy(tmp_path / "a.npz")["large"], large)
+    with open(tmp_path / "b.npy", "wb") as file:
+        np.lib.format.write_array(file, large, version=(2, 0))
+    np.testing.assert_array_equal(mg.load_numpy(tmp_path / "b.npy"), large)
+
+
+# --- what is refused --------------------------------------------------------------------------------------
+
+
+def npy(header: str, content: bytes = b"", version: bytes = b"\x01\x00") -> bytes:
+    length = len(header).to_bytes(2 if version == b"\x01\x00" else 4, "little")
+    return b"\x93NUMPY" + version + length + header.encode() + content
+
+
+def header(descr: str = "'<f8'", shape: str = "(2,)", order: str = "False") -> str:
+    return f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}}}\n"
+
+
+class Trap:
+    """What must never be unpickled."""
+
+    def __reduce__(self):
+        return pytest.fail, ("a pickle was run",)
+
+
+def pickled() -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, np.array([Trap(), 1], dtype=object), allow_pickle=True)
+    return stream.getvalue()
+
+
+def test_the_trap_is_one():
+    with pytest.raises(pytest.fail.Exception, match="a pickle was run"):
+        pickle.loads(pickle.dumps(Trap()))
+
+
+HOSTILE = {
+    "objects": (pickled(), "holds Python objects, which only pickle could read"),
+    "objects in records": (npy(header("[('a', '|O')]", "(1,)"), bytes(8)), "holds Python objects"),
+    "a huge shape": (npy(header(shape="(1000000000000,)"), bytes(16)), "takes 8000000000000 bytes, and 16 follow"),
+    "a shape beyond numbers": (npy(header(shape="(2**80,)"), bytes(16)), "no array of NumPy's, or a damaged one"),
+    "large numbers": (npy(header(shape=f"({2**80}, {2**80})"), bytes(16)), "and 16 follow the header"),
+    "large without entries": (npy(header(shape=f"(0, {2**80})")), "cannot be made"),
+    "too many axes": (npy(header(shape="(1,) * 70"), bytes(8)), "no array of NumPy's"),
+    "seventy axes": (npy(header(shape=str((1,) * 70)), bytes(8)), "cannot be made"),
+    "negative": (npy(header(shape="(-2, -1)"), bytes(16)), "which is no tuple of sizes"),
+    "truths for sizes": (npy(header(shape="(True, 2)"), bytes(16)), "which is no tuple of sizes"),
+    "cut": (npy(header(), bytes(15)), r"float64 \(2,\) takes 16 bytes, and 15 follow"),
+    "more than the array": (npy(header(), bytes(17)), "takes 16 bytes, and 17 follow"),
+    "cut within the header": (npy(header())[:40], "no array of NumPy's, or a damaged one"),
+    "cut within the magic string": (b"\x93NUMP", "neither an .npy nor an .npz"),
+    "nothing": (b"", "neither an .npy nor an .npz"),
+    "a call in the header": (npy(header(shape="__import__('os').abort()")), "no array of NumPy's"),
+    "no literal": (npy("((((" * 2000), "no array of NumPy's"),
+    "deep": (npy("(" * 5000 + ")" * 5000), "no array of NumPy's"),
+    "a long header": (npy(header() + " " * 60000, bytes(16)), "no array of NumPy's"),
+    "no dict": (npy("3\n"), "no array of NumPy's"),
+    "no dtype": (npy(header("'<q9'"), bytes(16)), "no array of NumPy's"),
+    "another version": (npy(header(), bytes(16), b"\x07\x00"), r"its header has the version \(7, 0\)"),
+    "truths of 2": (npy(header("'|b1'"), bytes([1, 2])), "bool entries hold bytes other than 0 and 1"),
+    "pickle alone": (pickle.dumps(Trap()), "neither an .npy nor an .npz"),
+}
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("key", HOSTILE)
+def test_hostile_arrays(tmp_path, key, inside):
+    content, text = HOSTILE[key]
+    path = tmp_path / "hostile.npz"
+    if inside:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("fine.npy", npy(header(), bytes(16)))
+            archive.writestr("wrong.npy", content)
+        text = text.replace("neither an .npy nor an .npz", "no array of NumPy's")
+    else:
+        path.write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=text) as caught:
+        mg.load_numpy(path)
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
+    assert str(path) in str(caught.value)
+    assert not inside or f"{path}: wrong: " in str(caught.value)
+
+
+def archive_of(*entries, packing=zipfile.ZIP_DEFLATED) -> bytearray:
+    stream = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(stream, "w", packing) as archive:
+        warnings.simplefilter("ignore")  # of names that are there twice
+        for name, content in entries:
+            archive.writestr(name, content)
+    return bytearray(stream.getvalue())
+
+
+def changed(content: bytearray, offset: int, value: int, size: int) -> bytearray:
+    """A field of the first entry of the central directory, overwritten."""
+    start = content.index(b"PK\x01\x02") + offset
+    content[start : start + size] = value.to_bytes(size, "little")
+    return content
+
+
+FINE = npy(header(), bytes(16))
+CLAIMED = len(npy(header(shape="(500000,)"))) + 4_000_000
+MISSING = len(npy(header(shape="(200,)"))) + 1600
+ARCHIVES = {
+    "a name twice": (archive_of(("a.npy", FINE), ("a.npy", FINE)), "a is there twice"),
+    "no array": (archive_of(("a.npy", FINE), ("README", b"hello")), "README is no array"),
+    "another packing": (archive_of(("a.npy", FINE), packing=zipfile.ZIP_LZMA), "a is neither stored nor deflated"),
+    "encrypted": (changed(archive_of(("a.npy", FINE)), 8, 1, 2), "a is encrypted"),
+    "a wrong check sum": (changed(archive_of(("a.npy", FINE)), 16, 5, 4), "a: .*Bad CRC-32"),
+    "a size that deflate cannot reach": (
+        changed(archive_of(("a.npy", npy(header(shape="(500000,)"), bytes(16)))), 24, CLAIMED, 4),
+        f"a claims {CLAIMED} bytes, packed into",
+    ),
+    "a size that is stored": (
+        changed(archive_of(("a.npy", FINE), packing=zipfile.ZIP_STORED), 24, 4000, 4),
+        "a claims 4000 bytes, packed into",
+    ),
+    "a size that is not there": (
+        changed(archive_of(("a.npy", npy(header(shape="(200,)"), bytes(16)))), 24, MISSING, 4),
+        "a: ends within its entries|a: damaged",
+    ),
+    "no directory": (archive_of(("a.npy", FINE))[:60], "a damaged .npz: File is not a zip file"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ARCHIVES)
+def test_hostile_archives(tmp_path, key):
+    content, text = ARCHIVES[key]
+    path = tmp_path / "hostile.npz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=text) as caught:
+        mg.load_numpy(path)
+    assert str(path) in str(caught.value)
+
+
+def test_entries_that_overlap(tmp_path):
+    """Many names for the same bytes: each claims them, and together more than there are."""
+    content = archive_of(*((f"{i}.npy", npy(header(), bytes(16))) for i in range(50)), packing=zipfile.ZIP_STORED)
+    end = content.index(b"PK\x01\x02")
+    one = content[:end].index(b"PK\x03\x04", 4)
+    directory = bytearray(content[end:])
+    start = 0
+    while (start := directory.find(b"PK\x01\x02", start)) >= 0:
+        directory[start + 42 : start + 46] = bytes(4)  # all begin at byte 0
+        start += 4
+    closing = directory.index(b"PK\x05\x06")
+    directory[closing + 16 : closing + 20] = one.to_bytes(4, "little")
+    path = tmp_path / "overlap.npz"
+    path.write_bytes(content[:one] + directory)
+    with pytest.raises(ValueError, match=r"overlap|Overlapped|differ"):
+        mg.load_numpy(path)
+
+
+def test_a_limit(tmp_path):
+    zeros = np.zeros(100_000)
+    np.savez_compressed(tmp_path / "a.npz", zeros=zeros, more=zeros)
+    np.save(tmp_path / "a.npy", zeros)
+    assert (tmp_path / "a.npz").stat().st_size < 10_000
+    assert len(mg.load_numpy(tmp_path / "a.npz", max_bytes=1_700_000)) == 2
+    with pytest.raises(ValueError, match=r"its arrays take 1600\d+ bytes, more than the 1500000 that are allowed"):
+        mg.load_numpy(tmp_path / "a.npz", max_bytes=1_500_000)
+    with pytest.raises(ValueError, match=r"float64 \(100000,\) takes 800000 bytes, more than the 700000"):
+        mg.load_numpy(tmp_path / "a.npy", max_bytes=700_000)
+
+
+@given(data=st.data(), compressed=st.booleans())
+def test_damage_is_a_value_error_or_does_no_harm(data, compressed, tmp_path_factory):
+    path = tmp_path_factory.mktemp("damaged") / "a.npz"
+    arrays = {"a": np.arange(40.0), "b": np.array(["x", "yz"])}
+    (np.savez_compressed if compressed else np.savez)(path, **arrays)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content[: data.draw(st.sampled_from([len(content), data.draw(st.integers(0, len(content)))]))])
+    try:
+        found = mg.load_numpy(path)
+    except ValueError as error:
+        told = str(error)
+    else:
+        told = str(path)
+        for array in found.values():  # a name may be another one
+            assert any(np.array_equal(array, good) for good in arrays.values())
+    assert str(path) in told
+
+
+def test_what_is_no_file(tmp_path):
+    with pytest.raises(TypeError, match="load_numpy: the path must be a str"):
+        mg.load_numpy(3)
+    with pytest.raises(IsADirectoryError, match=r"load_numpy: .* is a folder"):
+        mg.load_numpy(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        mg.load_numpy(Path(tmp_path, "none.npz"))

@@ -1,0 +1,168 @@
+"""Memory shared with other libraries by DLPack: NumPy, and PyTorch where it is installed; what cannot be shared."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from tests.peers import Peer
+
+PYTORCH = Peer(__name__)
+DTYPES = ["bool", *(f"{kind}{bits}" for kind in ("int", "uint", "float") for bits in (8, 16, 32, 64))]
+DTYPES.remove("float8")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (0, 2)])
+def test_there_and_back_without_a_copy(shape, dtype):
+    array = np.ones(shape, dtype)
+    x = mg.from_dlpack(array)
+    assert (x.shape, x.dtype, x.requires_grad) == (shape, np.dtype(dtype), False)
+    assert np.shares_memory(x.data, array) == bool(array.size)
+    back = np.from_dlpack(mg.from_dlpack(x))
+    assert np.shares_memory(back, array) == bool(array.size)
+    np.testing.assert_array_equal(back, array)
+
+
+@pytest.mark.parametrize("view", [np.transpose, lambda a: a[:, ::2], lambda a: a[1]])
+def test_views_are_shared_as_they_lie(view):
+    array = np.arange(12.0).reshape(3, 4)
+    x = mg.from_dlpack(view(array))
+    assert x.data.strides == view(array).strides
+    x[...] = 5
+    assert (view(array) == 5).all()
+
+
+def test_both_sides_see_what_is_written():
+    x = mg.tensor([1.0, 2.0])
+    other = np.from_dlpack(x)
+    x[0] = 3
+    assert other.tolist() == [3, 2]
+    y = mg.from_dlpack(array := np.array([1.0, 2.0]))
+    array[1] = 7
+    assert y.tolist() == [1, 7]
+
+
+class Foreign:
+    """An array of a library that is not NumPy."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack__(self, **request):
+        return self.array.__dlpack__(**request)
+
+    def __dlpack_device__(self):
+        return 1, 0
+
+
+def test_arrays_of_other_libraries():
+    array = np.arange(3.0)
+    x = mg.from_dlpack(Foreign(array))
+    assert np.shares_memory(x.data, array)
+    leaf = mg.tensor(x, requires_grad=True)  # a copy that is trained
+    (leaf * leaf).sum().backward()
+    assert leaf.grad.tolist() == [0, 2, 4]
+    assert array.tolist() == [0, 1, 2]
+
+
+def test_read_only_memory_stays_so():
+    array = np.ones(3)
+    array.flags.writeable = False
+    x = mg.from_dlpack(array)
+    with pytest.raises(ValueError, match="read-only"):
+        x[0] = 2
+    with pytest.raises(BufferError, match=r"may only be read cannot be shared safely: share tensor.copy\(\)"):
+        np.from_dlpack(x)
+    np.from_dlpack(x.copy())[0] = 2
+    assert array[0] == 1
+
+
+def test_what_a_library_could_not_take_is_refused():
+    with pytest.raises(BufferError, match=r"runs backwards cannot be shared safely: share tensor.copy\(\)"):
+        np.from_dlpack(mg.flip([1.0, 2.0]))
+    assert np.from_dlpack(mg.flip([1.0, 2.0]).copy()).tolist() == [2, 1]
+    x = mg.tensor([1.0], requires_grad=True)
+    for tracked in (x, x * 2, mg.nn.Parameter([1.0])):
+        with pytest.raises(BufferError, match=r"requires a gradient cannot be shared, .* share tensor.detach\(\)"):
+            np.from_dlpack(tracked)
+        with mg.no_grad(), pytest.raises(BufferError):  # as PyTorch
+            np.from_dlpack(tracked)
+        assert np.shares_memory(np.from_dlpack(tracked.detach()), tracked.data)
+
+
+def test_a_copy_may_be_asked_for():
+    x = mg.flip([1.0, 2.0])
+    if np.lib.NumpyVersion(np.__version__) >= "2.1.0":  # arrays of NumPy 2.0 cannot ask for one
+        copied = np.from_dlpack(x, copy=True)
+        copied[0] = 5
+        assert (copied.tolist(), x.tolist()) == ([5, 1], [2, 1])
+
+
+def test_what_cannot_be_taken():
+    for value in ([1.0], 3.0, None):
+        with pytest.raises(TypeError, match="expected an array or tensor with __dlpack__, not"):
+            mg.from_dlpack(value)
+    with pytest.raises(TypeError, match="expected bool, integer or real float entries, not complex64"):
+        mg.from_dlpack(np.ones(2, np.complex64))
+    for value in (np.array(["a"]), np.ones(2, ">f4")):
+        with pytest.raises(BufferError, match=r"from_dlpack: .* cannot be shared: "):
+            mg.from_dlpack(value)
+    with pytest.raises(BufferError, match=r"float32 \(1,\) cannot be shared: a tensor that requires a gradient"):
+        mg.from_dlpack(mg.tensor([1.0], requires_grad=True))
+
+
+def test_writes_of_others_are_found_by_fingerprints():
+    array = np.array([3.0])
+    x, w = mg.from_dlpack(array), mg.tensor([2.0], dtype="float64", requires_grad=True)
+    with mg.detect_anomaly():
+        y = w * x
+        array[0] = 5
+        with pytest.raises(ValueError, match="multiply"):
+            y.backward()
+    y = w * x
+    x[0] = 7
+    with pytest.raises(ValueError, match="multiply"):  # a tensor's own writes are known without
+        y.backward()
+
+
+# --- PyTorch -----------------------------------------------------------------------------------------------
+
+
+def test_pytorch_and_back():
+    def compute(torch):
+        theirs = torch.arange(6.0).reshape(2, 3).T
+        x = mg.from_dlpack(theirs)
+        theirs[0, 0] = 9
+        mine = mg.tensor([1.0, 2.0])
+        shared = torch.from_dlpack(mine)
+        shared += 1
+        same = x.data.ctypes.data == theirs.data_ptr(), shared.data_ptr() == mine.data.ctypes.data
+        return [x.tolist(), mine.tolist(), *same]
+
+    answer = PYTORCH.ask("there and back", compute)
+    assert answer.expected == [[[9, 3], [1, 4], [2, 5]], [2, 3], True, True]
+
+
+def test_what_pytorch_does_not_share():
+    def compute(torch):
+        return [
+            refusal(mg.from_dlpack, torch.ones(2, requires_grad=True)),
+            refusal(mg.from_dlpack, torch.ones(2, dtype=torch.bfloat16)),
+            refusal(mg.from_dlpack, torch.ones(2, device="meta")),
+            refusal(torch.from_dlpack, mg.tensor([1.0], requires_grad=True)),
+            refusal(torch.from_dlpack, mg.flip([1.0, 2.0])),  # at which it would end the process
+        ]
+
+    answer = PYTORCH.ask("refused", compute)
+    assert answer.expected == [True] * 5
+
+
+def refusal(function, value):
+    """Whether a function raises a BufferError."""
+    try:
+        function(value)
+    except BufferError:
+        return True
+    return False
