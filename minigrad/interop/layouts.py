@@ -103,13 +103,23 @@ def correspondences(module: Module) -> list[Correspondence]:
 def weights(module: Module) -> dict[str, Parameter | Buffer]:
     """The parameters and persistent buffers that a module holds itself, also in lists and dicts, by name.
 
+    Raises:
+        ValueError: if two of them have the same name.
+
     >>> from minigrad import nn
     >>> list(weights(nn.Linear(2, 3)))
     ['weight', 'bias']
     """
-    held = [found for name, value in vars(module).items() for found in walk(name, value, Module)]
-    tensors = {name: value for name, value, hiding in held if isinstance(value, (Parameter, Buffer)) and hiding is None}
-    return {name: value for name, value in tensors.items() if getattr(value, "persistent", True)}
+    named: dict[str, Parameter | Buffer] = {}
+    for attribute, value in vars(module).items():
+        for name, entry, hiding in walk(attribute, value, Module):
+            held = isinstance(entry, (Parameter, Buffer)) and hiding is None
+            if not held or not getattr(entry, "persistent", True):
+                continue
+            if name in named:  # only possible with dots as keys of a dict
+                raise ValueError(f"{type(module).__name__}: two weights have the name {name}")
+            named[name] = entry
+    return named
 
 
 _COUNT = Correspondence(("num_batches_tracked",), ("num_batches_tracked",), optional=True)
