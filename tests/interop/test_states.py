@@ -89,7 +89,7 @@ def shapes_of(module: nn.Module) -> dict[str, tuple[int, ...]]:
 
 
 def state_of(numbers: np.ndarray, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """All weights of a twin, one after the other from a row of numbers, which is kept in fewer bytes than they are.
+    """All weights of a twin, cut one after the other from a row of numbers, which is frozen in fewer bytes than they.
 
     Variances are positive, counts whole, and those of a module that is there twice the same.
     """
@@ -337,6 +337,12 @@ def test_not_strict():
     np.testing.assert_array_equal(layers[1].b.data, before)  # half a bias is none
     with pytest.raises(ValueError, match=r"0\.bias must be \(3,\), it is float64 \(2,\)"):
         load_torch(layers, {"0.bias": np.ones(2)}, strict=False)
+
+
+def test_what_is_no_module():
+    for call in (lambda: load_torch({}, {}), lambda: to_torch({}, tensors=False)):
+        with pytest.raises(TypeError, match=r"_torch: the module must be one of minigrad\.nn, not dict"):
+            call()
 
 
 def test_what_is_no_state():
