@@ -153,18 +153,18 @@ def _recurrent(module: Any, order: tuple[int, ...]) -> list[Correspondence]:
 
 
 def _ordered(array: Array, order: tuple[int, ...]) -> Array:
-    """The blocks of the last axis in another order.
+    """The blocks of the first axis in another order. (Concatenated, they keep the array's order in memory.)
 
     >>> _ordered(np.arange(8), (0, 1, 3, 2))
     array([0, 1, 2, 3, 6, 7, 4, 5])
     """
-    blocks = array.reshape(*array.shape[:-1], len(order), -1)
-    return blocks[..., order, :].reshape(array.shape)
+    blocks = np.split(array, len(order))
+    return np.concatenate([blocks[gate] for gate in order])
 
 
 def _gates(ours: str, theirs: str, order: tuple[int, ...], back: tuple[int, ...]) -> Correspondence:
     """A weight whose gates lie side by side, of which PyTorch has the transpose."""
-    return Correspondence((ours,), (theirs,), lambda a: (_ordered(a.T, order),), lambda a: (_ordered(a, back).T,))
+    return Correspondence((ours,), (theirs,), lambda a: (_ordered(a, order).T,), lambda a: (_ordered(a.T, back),))
 
 
 def _sum_of_biases(ours: str, theirs: tuple[str, str], order: tuple[int, ...], back: tuple[int, ...]) -> Correspondence:
