@@ -103,13 +103,23 @@ def correspondences(module: Module) -> list[Correspondence]:
 def weights(module: Module) -> dict[str, Parameter | Buffer]:
     """The parameters and persistent buffers that a module holds itself, also in lists and dicts, by name.
 
+    Raises:
+        ValueError: if two of them have the same name.
+
     >>> from minigrad import nn
     >>> list(weights(nn.Linear(2, 3)))
     ['weight', 'bias']
     """
-    held = [found for name, value in vars(module).items() for found in walk(name, value, Module)]
-    tensors = {name: value for name, value, hiding in held if isinstance(value, (Parameter, Buffer)) and hiding is None}
-    return {name: value for name, value in tensors.items() if getattr(value, "persistent", True)}
+    named: dict[str, Parameter | Buffer] = {}
+    for attribute, value in vars(module).items():
+        for name, entry, hiding in walk(attribute, value, Module):
+            held = isinstance(entry, (Parameter, Buffer)) and hiding is None
+            if not held or not getattr(entry, "persistent", True):
+                continue
+            if name in named:  # only possible with dots as keys of a dict
+                raise ValueError(f"{type(module).__name__}: two weights have the name {name}")
+            named[name] = entry
+    return named
 
 
 _COUNT = Correspondence(("num_batches_tracked",), ("num_batches_tracked",), optional=True)
@@ -143,18 +153,18 @@ def _recurrent(module: Any, order: tuple[int, ...]) -> list[Correspondence]:
 
 
 def _ordered(array: Array, order: tuple[int, ...]) -> Array:
-    """The blocks of the last axis in another order.
+    """The blocks of the first axis in another order. (Concatenated, they keep the array's order in memory.)
 
     >>> _ordered(np.arange(8), (0, 1, 3, 2))
     array([0, 1, 2, 3, 6, 7, 4, 5])
     """
-    blocks = array.reshape(*array.shape[:-1], len(order), -1)
-    return blocks[..., order, :].reshape(array.shape)
+    blocks = np.split(array, len(order))
+    return np.concatenate([blocks[gate] for gate in order])
 
 
 def _gates(ours: str, theirs: str, order: tuple[int, ...], back: tuple[int, ...]) -> Correspondence:
     """A weight whose gates lie side by side, of which PyTorch has the transpose."""
-    return Correspondence((ours,), (theirs,), lambda a: (_ordered(a.T, order),), lambda a: (_ordered(a, back).T,))
+    return Correspondence((ours,), (theirs,), lambda a: (_ordered(a, order).T,), lambda a: (_ordered(a.T, back),))
 
 
 def _sum_of_biases(ours: str, theirs: tuple[str, str], order: tuple[int, ...], back: tuple[int, ...]) -> Correspondence:

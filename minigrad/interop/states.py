@@ -37,7 +37,7 @@ def load_torch(module: Module, state: Mapping[str, Any], strict: bool = True) ->
 
     Raises:
         ValueError: names every missing, unexpected and misshaped entry; nothing has been written.
-        TypeError: if the state is no mapping.
+        TypeError: if the state is no mapping, or the module none of :mod:`minigrad.nn`.
 
     >>> from minigrad import nn
     >>> layer = nn.Linear(2, 3)
@@ -56,7 +56,7 @@ def load_torch(module: Module, state: Mapping[str, Any], strict: bool = True) ->
     if not isinstance(state, Mapping):
         advice = ": pass its .state_dict()" if hasattr(state, "state_dict") else ""
         raise TypeError(f"load_torch: the state must map names to tensors, not be {describe(state)}{advice}")
-    names = _names(module)
+    names = _names("load_torch", module)
     loaded: dict[str, Array] = {}
     missing: list[str] = []
     complaints: list[str] = []
@@ -99,7 +99,7 @@ def to_torch(module: Module, *, tensors: bool = True) -> dict[str, Any]:
     Raises:
         ModuleNotFoundError: if PyTorch is not installed and tensors are wanted; says how to install it.
         ValueError: if two weights would have the same name.
-        TypeError: as ``state_dict`` does.
+        TypeError: if it is no module of :mod:`minigrad.nn`; or as ``state_dict`` does.
 
     >>> from minigrad import nn
     >>> state = to_torch(nn.LSTM(2, 3), tensors=False)
@@ -107,7 +107,7 @@ def to_torch(module: Module, *, tensors: bool = True) -> dict[str, Any]:
     {'weight_ih_l0': (12, 2), 'weight_hh_l0': (12, 3), 'bias_ih_l0': (12,), 'bias_hh_l0': (12,)}
     """
     torch = require("torch", "peers") if tensors else None
-    _names(module)
+    _names("to_torch", module)
     state: dict[str, Any] = {}
     for prefix, held, found in _all(module):
         arrays = found.store(*(held[name].data for name in found.ours))
@@ -121,8 +121,10 @@ def to_torch(module: Module, *, tensors: bool = True) -> dict[str, Any]:
     return state
 
 
-def _names(module: Module) -> dict[int, str]:
+def _names(caller: str, module: Any) -> dict[int, str]:
     """The name of each parameter and buffer, by its identity; raises where one would be lost (see ``Module``)."""
+    if not isinstance(module, Module):
+        raise TypeError(f"{caller}: the module must be one of minigrad.nn, not {describe(module)}")
     return {id(tensor): name for name, tensor in chain(module.named_parameters(), module.named_buffers())}
 
 

@@ -1,0 +1,407 @@
+"""Files of torch.save: read as PyTorch reads them, and refused where they are damaged or hostile."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import time
+import tracemalloc
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad.interop import read_torch
+from minigrad.interop.torch_files import _read
+from tests.interop import written
+from tests.interop.test_pickles import HOSTILE
+from tests.interop.written import STATE, archive, call, legacy, mapping, name, number, numbers, pickled, several, stored
+from tests.peers import Peer, pytorch
+
+PYTORCH = Peer(__name__)
+FILES = sorted(written.FOLDER.glob("*.pt"), key=lambda path: path.name)
+
+
+def leaves(value: Any) -> list[Any]:
+    """Arrays, and keys and other values as texts, of nested data in order; of PyTorch's tensors too."""
+    if isinstance(value, dict):
+        return [leaf for key, entry in value.items() for leaf in [*leaves(key), *leaves(entry)]]
+    if isinstance(value, (list, tuple)):
+        return [leaf for entry in value for leaf in leaves(entry)]
+    if isinstance(value, np.ndarray):
+        return [value]
+    if hasattr(value, "detach"):
+        tensor = value.detach()
+        return [(tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy().copy()]
+    return [str(value).removeprefix("torch.")]
+
+
+def read(raw: bytes) -> Any:
+    return _read(io.BytesIO(raw), len(raw))
+
+
+def check_same(mine: Any, theirs: Any) -> None:
+    mine, theirs = leaves(mine), leaves(theirs)
+    assert len(mine) == len(theirs)
+    for one, other in zip(mine, theirs, strict=True):
+        assert type(one) is type(other)
+        if isinstance(one, np.ndarray):
+            assert (one.shape, one.dtype) == (other.shape, other.dtype)
+            assert one.tobytes() == other.tobytes()
+        else:
+            assert one == other
+
+
+# --- what PyTorch wrote --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_files_are_read_as_pytorch_reads_them(path):
+    """The files of the folder, bit by bit; PyTorch's answer is frozen."""
+    answer = PYTORCH.ask(path.stem, lambda torch: leaves(torch.load(path, weights_only=False)))
+    check_same(read_torch(path), answer.expected)
+
+
+def test_pytorch_writes_them_still():
+    """What today's PyTorch writes is read as what was written."""
+    torch = pytorch()
+    for zipped in (True, False):
+        for content in written.contents(torch, zipped).values() if torch else ():
+            file = io.BytesIO()
+            torch.save(content, file, _use_new_zipfile_serialization=zipped)
+            check_same(read(file.getvalue()), content)
+
+
+def test_what_a_checkpoint_becomes():
+    data = read_torch(written.FOLDER / "checkpoint.pt")
+    assert {key: value for key, value in data.items() if key not in ("dtypes", "views", "shapes", "parameter")} == {
+        "epoch": 3, "large": 2**70, "negative": -5, "loss": 0.25, "name": "größer", "nothing": None, "best": True,
+        "size": (2, 3), "bytes": b"\x00\xff", "dtype": "bfloat16", "device": "cuda:1", "milestones": {3: 2, 5: 1},
+        "ordered": {"a": [1, (2,)]},
+    }  # fmt: skip
+    assert {key: array.dtype.name for key, array in data["dtypes"].items() if key != f"torch.{array.dtype}"} == {
+        "torch.bfloat16": "float32", "bool": "bool",
+    }  # fmt: skip
+
+
+def test_tensors_of_one_storage_share_memory():
+    shared, part, *_, repeated = read_torch(written.FOLDER / "checkpoint.pt")["views"]
+    shared[1, 0, 0] = 100
+    assert part[0, 0] == 100
+    assert repeated.strides == (0, 0)
+    with pytest.raises(ValueError, match="read-only"):
+        repeated[0, 0] = 1
+
+
+def test_a_state_is_loaded_into_a_module():
+    layers = mg.nn.Sequential(mg.nn.Linear(3, 2), mg.nn.ReLU(), mg.nn.BatchNorm1d(2))
+    state = read_torch(written.FOLDER / "state_legacy.pt")
+    assert mg.interop.load_torch(layers, state) == ([], [])
+    np.testing.assert_array_equal(layers[0].weight.data, state["0.weight"].T)
+
+
+def test_a_whole_network_of_the_older_format():
+    """EfficientNet-lite0 as it was published, where the environment says that it is, as PyTorch reads it."""
+    path, torch = os.environ.get("EFFICIENTNET_LITE0"), pytorch()
+    if not path or not torch:
+        pytest.skip("no published weights")
+    mine = read_torch(path)
+    assert len(mine) == 296
+    check_same(mine, torch.load(path, weights_only=True))
+
+
+# --- built by hand -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("write", [archive, legacy])
+def test_a_file_built_by_hand(write):
+    state = read(write(STATE))
+    np.testing.assert_array_equal(state["a"], np.arange(6, dtype=np.float32).reshape(2, 3))
+    np.testing.assert_array_equal(state["b"], [[1, 4], [2, 5]])
+
+
+def test_big_endian():
+    records = {"byteorder": b"big", "data/0": struct.pack(">6f", *range(6))}
+    np.testing.assert_array_equal(read(archive(STATE, records))["a"].ravel(), range(6))
+
+
+def test_names_of_older_versions():
+    old = call("torch._utils._rebuild_tensor", stored(), number(0), numbers(6), numbers(1))
+    parameter = call("torch._utils._rebuild_parameter", old, b"\x88", call("collections.OrderedDict"))
+    np.testing.assert_array_equal(read(legacy(parameter)), range(6))
+
+
+def test_metadata_of_a_state_are_left_out():
+    body = call("collections.OrderedDict") + mapping({"_metadata": mapping({"": b"}"})}) + b"b"
+    assert read(archive(body)) == {}
+
+
+def reference(*views: bytes) -> bytes:
+    place = [written.text("storage"), name("torch.FloatStorage"), written.text("0"), written.text("cpu"), number(6)]
+    return several(*place, *views) + b"Q"
+
+
+def one(*arguments: Any, **storage: Any) -> bytes:
+    return written.tensor(stored(**storage), *arguments)
+
+
+REFUSED = {
+    "a tensor beyond its storage": (one(0, (7,), (1,)), "ends at entry 7 of a storage that has 6"),
+    "an offset beyond it": (one(7, (1,), (1,)), "ends at entry 8"),
+    "strides beyond it": (one(0, (2, 2), (5, 1)), "ends at entry 7"),
+    "a negative stride": (one(5, (2,), (-1,)), "strides"),
+    "a negative offset": (one(-1, (2,), (1,)), "offset -1"),
+    "a negative length": (one(0, (-1,), (1,)), r"shape \(-1,\)"),
+    "a stride too few": (one(0, (2, 3), (1,)), "strides"),
+    "a huge shape": (one(0, (2**62, 2**62), (1, 1)), "ends at entry"),
+    "huge and empty": (one(0, (0, 2**62, 2**62), (1, 1, 1)), "a tensor of shape"),
+    "huge without strides": (one(0, (2**40,), (0,)), "too often"),
+    "many axes": (one(0, (1,) * 65, (1,) * 65), "a tensor of shape"),
+    "beyond 64 bits": (one(0, (2**70,), (0,)), "shape"),
+    "a text for a shape": (
+        call("torch._utils._rebuild_tensor_v2", stored(), number(0), written.text("a"), numbers(1)), "unknown"),
+    "floats for a shape": (
+        call("torch._utils._rebuild_tensor_v2", stored(), number(0), several(b"G" + bytes(8)), numbers(1)), "shape"),
+    "a storage of another size": (one(0, (5,), (1,), numel=5), "instead of"),
+    "a huge storage": (one(0, (6,), (1,), numel=2**61), "entries"),
+    "a negative storage": (one(0, (6,), (1,), numel=-1), "entries"),
+    "a storage that is not there": (one(0, (6,), (1,), key="1"), "no record|other keys"),
+    "a key that leads out": (one(0, (6,), (1,), key="../../etc/passwd"), "no number|other keys"),
+    "two meanings": (several(stored(), stored("torch.LongStorage")), "two ways"),
+    "a part of a storage": (
+        written.tensor(reference(several(written.text("1"), number(0), number(1))), 0, (1,), (1,)), "before 0.4"),
+    "a storage by itself": (stored(), "a storage by itself"),
+    "a function by itself": (name("torch._utils._rebuild_tensor_v2"), "by itself"),
+    "a negated tensor": (
+        written.tensor(stored(), 0, (6,), (1,), b"\x89", b"N", mapping({"neg": b"\x88"})), "resolve_neg"),
+    "two dtypes": (
+        call("torch._utils._rebuild_tensor_v3", stored(), number(0), numbers(6), numbers(1), b"\x89", b"N",
+             name("torch.int64")), "dtype int64, and its storage float32"),
+    "a module": (name("torch.nn.modules.linear.Linear") + b")\x81", r"modules\.linear\.Linear.*save its \.state_dict"),
+    "a module of one's own": (name("__main__.Net") + b")\x81", r"__main__\.Net.*save its \.state_dict\(\)"),
+    "a sparse tensor": (name("torch._utils._rebuild_sparse_tensor"), "to_dense"),
+    "a quantised one": (name("torch._utils._rebuild_qtensor"), "dequantize"),
+    "a quantised storage": (name("torch.QInt8Storage"), "dequantize"),
+    "complex numbers": (name("torch.ComplexFloatStorage"), "view_as_real"),
+    "float8": (name("torch.float8_e4m3fn"), "8 bits"),
+    "NumPy's numbers": (name("numpy.core.multiarray.scalar"), r"x\.item\(\)"),
+    "a subclass": (name("torch._utils._rebuild_wrapper_subclass"), "plain tensors"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("write", [archive, legacy])
+@pytest.mark.parametrize(("body", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_is_refused(body, message, write):
+    with pytest.raises(ValueError, match=message):
+        read(write(body))
+
+
+@pytest.mark.parametrize("write", [archive, legacy])
+@pytest.mark.parametrize("body", [HOSTILE[key] for key in ("os.system", "INST", "a list that holds itself")])
+def test_hostile_pickles_in_files(write, body, tmp_path):
+    path = tmp_path / "hostile.pt"
+    path.write_bytes(write(body))
+    with pytest.raises(ValueError, match=r"^read_torch: .*hostile\.pt: it"):
+        read_torch(path)
+
+
+def test_an_error_names_the_tensor():
+    with pytest.raises(
+        ValueError, match=r"^model\.w\.1: a tensor of shape \(7,\) and strides \(1,\): it ends at entry 7"
+    ):
+        read(archive(mapping({"model": mapping({"w": several(b"N", one(0, (7,), (1,)))})})))
+
+
+def test_bools_are_0_or_1():
+    body = written.tensor(stored("torch.BoolStorage", numel=24), 0, (24,), (1,))
+    with pytest.raises(ValueError, match="bytes other than 0 and 1"):
+        read(archive(body))
+
+
+# --- archives ------------------------------------------------------------------------------------------
+
+
+def renamed(raw: bytes, old: bytes, new: bytes) -> bytes:
+    assert len(old) == len(new)
+    return raw.replace(old, new)
+
+
+def central(raw: bytes, record: bytes) -> int:
+    """Where the directory's entry of a record begins."""
+    return raw.rindex(record) - 46
+
+
+def patched(raw: bytes, at: int, form: str, value: int) -> bytes:
+    new = struct.pack(form, value)
+    return raw[:at] + new + raw[at + len(new) :]
+
+
+GOOD = archive(STATE)
+DATA = central(GOOD, b"archive/data/0")
+ARCHIVES = {
+    "compressed": (archive(STATE, compression=zipfile.ZIP_DEFLATED), "compressed or encrypted"),
+    "a bomb": (archive(b"N", {"data/0": bytes(50_000_000)}, zipfile.ZIP_DEFLATED), "compressed or encrypted"),
+    "encrypted": (patched(GOOD, DATA + 8, "<H", 1), "compressed or encrypted"),
+    "two sizes": (patched(GOOD, DATA + 24, "<I", 2**30), "compressed or encrypted"),
+    "larger than the file": (patched(patched(GOOD, DATA + 20, "<I", 2**30), DATA + 24, "<I", 2**30), "overlaps"),
+    "overlapping": (patched(GOOD, DATA + 42, "<I", 0), "another name"),
+    "beyond the file": (patched(GOOD, DATA + 42, "<I", 2**31), "not where|overlaps"),
+    "another checksum": (patched(GOOD, DATA + 16, "<I", 0), "checksum"),
+    "another name in its header": (renamed(GOOD[:DATA], b"data/0", b"data/1") + GOOD[DATA:], "another name"),
+    "a name that leads out": (archive(STATE, {"../x": b""}), "leading out"),
+    "an absolute name": (archive(STATE, {"//etc/passwd": b""}), "leading out"),
+    "without a pickle": (renamed(GOOD, b"data.pkl", b"data.pkk"), "0 records NAME/data.pkl"),
+    "two pickles": (archive(STATE, {"/other/data.pkl": pickled(b"N")}), "2 records"),
+    "without a storage": (renamed(GOOD, b"data/0", b"data/1"), "no record archive/data/0"),
+    "an order of bytes": (archive(STATE, {"byteorder": b"middle"}), "neither little nor big"),
+    "TorchScript": (archive(STATE, {"constants.pkl": b""}), "TorchScript"),
+    "cut off": (GOOD[:-30], "damaged zip archive"),
+    "nothing but a beginning": (b"PK\x03\x04", "damaged zip archive"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("raw", "message"), ARCHIVES.values(), ids=ARCHIVES)
+def test_damaged_and_hostile_archives(raw, message):
+    with pytest.raises(ValueError, match=message):
+        read(raw)
+
+
+def test_one_name_for_two_records():
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        raw = archive(STATE, {"/archive/data/0": bytes(24)})
+    with pytest.raises(ValueError, match="twice or leading"):
+        read(raw)
+
+
+# --- the older format ----------------------------------------------------------------------------------
+
+SIX = struct.pack("<6f", *range(6))
+LEGACY = {
+    "another pickle": (pickled(number(3)), "magic number"),
+    "another version": (pickled(number(0x1950A86A20F9469CFC6C)) + pickled(number(1002)), "other than 1001"),
+    "cut off": (legacy(STATE)[:-1], "beyond the end"),
+    "more behind": (legacy(STATE) + b"x", "behind the last storage"),
+    "another number of entries": (legacy(STATE, {"0": (5, SIX[:20])}), "has 5 entries instead of 6"),
+    "a negative number": (legacy(STATE, {"0": (-1, SIX)}), "instead of 6"),
+    "a storage too many": (legacy(STATE, {"0": (6, SIX), "1": (6, SIX)}), "other keys"),
+    "a storage too few": (legacy(STATE, {}), "other keys"),
+    "a key twice": (legacy(STATE, keys=b"](" + written.text("0") * 2 + b"e"), "different keys"),
+    "no list of keys": (legacy(STATE, keys=b"N"), "different keys"),
+    "keys that are lists": (legacy(STATE, keys=b"]]a"), "different keys"),
+    "large and cut off": (legacy(one(0, (2**40,), (1,), numel=2**40), {"0": (2**40, SIX)}), "beyond the end"),
+    "another protocol": (b"\x80\x04N.", "not of protocol 2"),
+    "nothing but a beginning": (b"\x80", "not of protocol 2|cut off"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("raw", "message"), LEGACY.values(), ids=LEGACY)
+def test_damaged_files_of_the_older_format(raw, message):
+    with pytest.raises(ValueError, match=message):
+        read(raw)
+
+
+# --- other files ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"", "neither a zip archive nor a pickle"),
+        (b"hello", "neither a zip archive nor a pickle"),
+        (bytes(257) + b"ustar" + bytes(250), "tar archive"),
+        (struct.pack("<Q", 2) + b"{}", r"minigrad\.load"),
+    ],
+)
+def test_files_of_other_formats(raw, message, tmp_path):
+    path = tmp_path / "x.pt"
+    path.write_bytes(raw)
+    with pytest.raises(ValueError, match=rf"^read_torch: .*x\.pt: .*{message}"):
+        read_torch(path)
+
+
+def test_paths():
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        read_torch(Path(__file__).parent)
+    with pytest.raises(OSError, match="is a device"):
+        read_torch("/dev/null")
+    with pytest.raises(FileNotFoundError):
+        read_torch("/no/such/file")
+    with pytest.raises(TypeError):
+        read_torch(3)
+
+
+# --- fuzz ----------------------------------------------------------------------------------------------
+
+SAMPLES = [path.read_bytes() for path in FILES] + [GOOD, legacy(STATE)]
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> bytes:
+    """A valid file of which bytes are changed, or parts cut out, doubled, or taken from another one."""
+    raw = bytearray(draw(st.sampled_from(SAMPLES)))
+    for _ in range(draw(st.integers(1, 4))):
+        here = draw(st.integers(0, max(len(raw) - 1, 0)))
+        length = draw(st.integers(0, 40))
+        match draw(st.sampled_from(["flip", "set", "cut", "splice", "end"])):
+            case "flip" if raw:
+                raw[here] ^= 1 << draw(st.integers(0, 7))
+            case "set":
+                raw[here : here + 4] = draw(
+                    st.sampled_from([b"\xff" * 4, bytes(4), b"\xff\xff\xff\x7f", b"q\x00h\x00"])
+                )
+            case "cut":
+                del raw[here : here + length]
+            case "splice":
+                other = draw(st.sampled_from(SAMPLES))
+                there = draw(st.integers(0, len(other) - 1))
+                raw[here:here] = other[there : there + length]
+            case "end":
+                del raw[here:]
+    return bytes(raw)
+
+
+def check_harmless(raw: bytes) -> None:
+    """An error that is meant, or data; soon, and in little memory."""
+    tracemalloc.start()
+    start = time.perf_counter()
+    try:
+        read(raw)
+    except ValueError:
+        pass
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 64e6
+    assert time.perf_counter() - start < 20
+
+
+FUZZ = settings(max_examples=300, suppress_health_check=list(HealthCheck))
+
+
+@FUZZ
+@given(mutated())
+def test_mutated_files_are_data_or_an_error(raw):
+    check_harmless(raw)
+
+
+BODIES = [STATE] + [
+    zipfile.ZipFile(path).read(f"{path.stem}/data.pkl")[2:-1] for path in FILES if not path.stem.endswith("legacy")
+]
+
+
+@FUZZ
+@given(st.sampled_from(BODIES), st.data())
+def test_mutated_pickles_are_data_or_an_error(body, data):
+    """Under checksums that are right, so that what is behind these is reached."""
+    raw = bytearray(body)
+    for _ in range(data.draw(st.integers(1, 3))):
+        here = data.draw(st.integers(0, len(raw) - 1))
+        raw[here : here + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=3))
+    check_harmless(archive(bytes(raw)))
+    check_harmless(legacy(bytes(raw)))
