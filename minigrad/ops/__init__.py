@@ -13,7 +13,8 @@ from .elementwise import absolute as abs
 from .indexing import diag, diagonal, getitem, put, take_along_axis, tril, triu
 from .linear import linear_map
 from .lookup import embedding, one_hot
-from .losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
+from .losses import binary_cross_entropy_with_logits, cross_entropy, nll_loss
+from .losses_of_numbers import huber_loss, kl_div, l1_loss, mse_loss
 from .matrices import kron, trace
 from .normalization import batch_norm, group_norm, layer_norm, rms_norm
 from .ordering import argsort, sort, topk
@@ -56,7 +57,8 @@ __all__ = [
     # linear maps by functions
     "linear_map",
     # lookup and losses
-    "binary_cross_entropy_with_logits", "cross_entropy", "embedding", "mse_loss", "nll_loss", "one_hot",
+    "binary_cross_entropy_with_logits", "cross_entropy", "embedding", "huber_loss", "kl_div", "l1_loss", "mse_loss",
+    "nll_loss", "one_hot",
     # normalization
     "batch_norm", "group_norm", "layer_norm", "rms_norm",
     # ordering
