@@ -2,6 +2,7 @@
 
 from .protocols import operators as _operators  # noqa: F401 (importing it attaches operators to Tensor)
 from .activations import dropout, elu, erf, gelu, leaky_relu, normal_cdf, relu, sigmoid, silu, softplus
+from .alignment import ctc_loss
 from .attentions import additive_attention, attention
 from .convolution import conv2d, conv_transpose2d
 from .cumulative import cumprod
@@ -57,7 +58,7 @@ __all__ = [
     # linear maps by functions
     "linear_map",
     # lookup and losses
-    "binary_cross_entropy_with_logits", "cross_entropy", "embedding", "huber_loss", "kl_div", "l1_loss", "mse_loss",
+    "binary_cross_entropy_with_logits", "cross_entropy", "ctc_loss", "embedding", "huber_loss", "kl_div", "l1_loss", "mse_loss",
     "nll_loss", "one_hot",
     # normalization
     "batch_norm", "group_norm", "layer_norm", "rms_norm",
