@@ -58,8 +58,8 @@ __all__ = [
     # linear maps by functions
     "linear_map",
     # lookup and losses
-    "binary_cross_entropy_with_logits", "cross_entropy", "ctc_loss", "embedding", "huber_loss", "kl_div", "l1_loss", "mse_loss",
-    "nll_loss", "one_hot",
+    "binary_cross_entropy_with_logits", "cross_entropy", "ctc_loss", "embedding", "huber_loss", "kl_div", "l1_loss",
+    "mse_loss", "nll_loss", "one_hot",
     # normalization
     "batch_norm", "group_norm", "layer_norm", "rms_norm",
     # ordering

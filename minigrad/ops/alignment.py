@@ -1,8 +1,8 @@
 """The loss of a sequence of labels whose places in a longer one are not known: connectionist temporal classification.
 
-Shapes as PyTorch has them, frames first: T frames, N sequences, C classes; S labels at most. The recursions, and what they
-are of, are in :mod:`.kernels.alignments`; here they are written a second time, of tensors, for derivatives of derivatives
-and for the reference.
+Shapes as PyTorch has them, frames first: T frames, N sequences, C classes; S labels at most. The recursions, and
+what they are of, are in :mod:`.kernels.alignments`; here they are written a second time, of tensors, for derivatives of
+derivatives and for the reference.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def ctc_loss(
     """Minus the log-probability that frames, read without repeats and then without blanks, spell the target.
 
     The sum over all alignments of labels with frames. The FRAMES are along the first axis, as PyTorch has them, and the
-    classes along the last: (T, N, C). Of scores take ``log_softmax`` first. The gradient is the derivative, minus the share of
-    all alignments that have the class at the frame; behind log_softmax it is softmax minus that. (PyTorch's gradient of
-    the log-probabilities themselves has the softmax in it already; behind log_softmax both are the same.)
+    classes along the last: (T, N, C). Of scores take ``log_softmax`` first. The gradient is the derivative, minus the
+    share of all alignments that have the class at the frame; behind log_softmax it is softmax minus that. (PyTorch's
+    gradient of the log-probabilities themselves has the softmax in it already; behind log_softmax both are the same.)
     Computed in double precision.
 
     Args:
@@ -51,16 +51,16 @@ def ctc_loss(
         input_lengths: (N,), or a single number of one sequence, integers in 0 … T: how many frames count.
         target_lengths: (N,), or a single number of one sequence, integers: how many labels count.
         blank: the class that stands for no label.
-        reduction: "mean" over the sequences of each one's loss divided by its labels (by 1 where it has none), "sum", or
-            "none" for one loss a sequence.
-        zero_infinity: true if the loss of a target that cannot be aligned, such as one longer than its input, is 0, with
-            gradient 0. Otherwise it is infinite, and the gradient of its frames NaN.
+        reduction: "mean" over the sequences of each one's loss divided by its labels (by 1 where it has none), "sum",
+            or "none" for one loss a sequence.
+        zero_infinity: true if the loss of a target that cannot be aligned, such as one longer than its input, is 0,
+            with gradient 0. Otherwise it is infinite, and the gradient of its frames NaN.
 
     Returns:
         a single number, or (N,) for "none"; of the log-probabilities' dtype. The mean of no sequences is 0.
 
     Raises:
-        ValueError: if the shapes do not fit, a length is out of its range, a target is blank, or an option is out of its range.
+        ValueError: if the shapes do not fit, a target is blank, or a length or an option is out of its range.
         IndexError: names a target that is no class, and its place.
         TypeError: if targets or lengths are not integers, or zero_infinity is not true or false.
 
@@ -84,7 +84,7 @@ class _Problem(NamedTuple):
     """What is asked of the log-probabilities. N sequences: of one alone the axis N is put in, and taken out again.
 
     Attributes:
-        shape: of the log-probabilities, (T, N, C) or (T, C). states: (N, 2S + 1). frames, labels: (N,), the lengths.
+        shape: of the log-probabilities, (T, N, C) or (T, C). states: (2S + 1, N). frames, labels: (N,), the lengths.
         each: (N,), what each loss counts. reduction: as given. lost: the loss where there is no alignment, 0 or inf.
     """
 
@@ -146,7 +146,7 @@ def _problem(
     if one_each.shape != (N, most):
         wanted = f"({N}, S), or those of all in a row, ({labels.sum()},)" if y.ndim == 3 else "(S,)"
         raise ValueError(f"targets must be {wanted}, not {targets.shape}")
-    _check_targets(targets, one_each, rows, C, blank)
+    _check_targets(targets, rows, C, blank)
     scale = reduction_scale(reduction, N)
     each = scale / np.maximum(labels, 1) if reduction == "mean" else np.ones(N)
     states = kernels.states_of(one_each[:, : labels.max(initial=0)], labels, int(blank))
@@ -167,8 +167,8 @@ def _lengths(name: str, lengths: Array, shape: tuple[int, ...], most: int, of: s
     return lengths.reshape(-1).astype(np.intp)
 
 
-def _check_targets(targets: Array, each: Array, rows: Array, C: int, blank: int) -> None:
-    """Raise unless the targets that count are classes, and none is the blank; the place named is that in ``targets``."""
+def _check_targets(targets: Array, rows: Array, C: int, blank: Any) -> None:
+    """Raise unless the targets that count are classes, and none is the blank; places are those in ``targets``."""
     keep = rows.reshape(targets.shape) if targets.size == rows.size else None
     check_indices(targets, C, "targets", keep)
     wrong = (targets == blank) & (True if keep is None else keep)
@@ -199,8 +199,8 @@ def _(g: Any, needs: Any, log_probabilities: Any, reached: Array, problem: _Prob
     states, C = problem.states, problem.shape[-1]
     y = _emissions(log_probabilities, problem)
     a, likelihood = _forward(y, problem)
-    none = kernels.impossible(plain(likelihood))[:, None]
-    found = np.exp(np.where(none, -np.inf, a + _backward(y, problem) - np.expand_dims(likelihood, 1)))
+    none = kernels.impossible(plain(likelihood))
+    found = np.exp(np.where(none, -np.inf, a + _backward(y, problem) - likelihood))
     shares = mapped(found, lambda x: kernels.scattered(x, states, C), lambda u: kernels.gathered(u, states))
     return problem.pulled(g, shares + problem.undefined(plain(likelihood))), None, None, None
 
@@ -216,14 +216,14 @@ def _(
     reduction: str = "mean",
     zero_infinity: bool = False,
 ) -> Any:
-    given = plain((log_probabilities, targets, input_lengths, target_lengths))
-    problem = _problem(*given, blank, reduction, zero_infinity)
+    given = (log_probabilities, targets, input_lengths, target_lengths)
+    problem = _problem(*map(plain, given), blank, reduction, zero_infinity)
     _, likelihood = _forward(_emissions(log_probabilities, problem), problem)
     return problem.reduced(np.where(kernels.impossible(plain(likelihood)), problem.lost, -likelihood))
 
 
 def _emissions(log_probabilities: Any, problem: _Problem) -> Any:
-    """y (T, N, L) of a tensor."""
+    """y (T, L, N) of a tensor."""
     y, states, C = problem.batched(log_probabilities).astype(np.float64), problem.states, problem.shape[-1]
     y = mapped(y, lambda x: kernels.gathered(x, states), lambda u: kernels.scattered(u, states, C))
     return np.maximum(y, IMPOSSIBLE)
@@ -234,31 +234,31 @@ def _log_sum(x: Any, y: Any, z: Any) -> Any:
 
 
 def _forward(y: Any, problem: _Problem) -> tuple[Any, Any]:
-    """a of all frames (T, N, L), and the log-likelihood (N,)."""
-    T, N, L = y.shape
-    none = np.where(problem.labels == 0, 0.0, IMPOSSIBLE)  # without frames
+    """a of all frames (T, L, N), and the log-likelihood (N,)."""
+    T, L, N = y.shape
+    without = np.where(problem.labels == 0, 0.0, IMPOSSIBLE)  # frames
     if not T:
-        return y, np.sum(y, axis=(0, 2)) + none
-    skips, nothing = kernels.skips_of(problem.states), np.full((N, 2), IMPOSSIBLE)
-    a = [np.where(np.arange(L) < 2, y[0], IMPOSSIBLE)]
+        return y, np.sum(y, axis=(0, 1)) + without
+    skips, nothing = kernels.skips_of(problem.states), np.full((2, N), IMPOSSIBLE)
+    a = [np.where(np.arange(L)[:, None] < 2, y[0], IMPOSSIBLE)]
     for t in range(1, T):
-        before = np.concatenate([nothing, a[-1]], axis=1)
-        a.append(_log_sum(before[:, 2:], before[:, 1:-1], before[:, :-2] + skips) + y[t])
-    ways = np.stack(a)
-    ends = kernels.in_last_states(problem.labels, L)
-    at_end = ways[np.maximum(problem.frames, 1) - 1, np.arange(N)] + ends
-    return ways, np.where(problem.frames == 0, none, logsumexp(at_end, axis=1))
+        before = np.concatenate([nothing, a[-1]])
+        a.append(_log_sum(before[2:], before[1:-1], before[:-2] + skips) + y[t])
+    ways, ends = np.stack(a), kernels.in_last_states(problem.labels, L)
+    at_end = ways[np.maximum(problem.frames, 1) - 1, :, np.arange(N)] + ends.T
+    return ways, np.where(problem.frames == 0, without, logsumexp(at_end, axis=1))
 
 
 def _backward(y: Any, problem: _Problem) -> Any:
-    """b of all frames (T, N, L)."""
-    T, N, L = y.shape
-    skips, nothing = kernels.skips_of(problem.states), np.full((N, 2), IMPOSSIBLE)
-    onwards = np.concatenate([skips, nothing], axis=1)[:, 2:]
+    """b of all frames (T, L, N)."""
+    T, L, N = y.shape
+    nothing = np.full((2, N), IMPOSSIBLE)
+    onwards = np.concatenate([kernels.skips_of(problem.states), nothing])[2:]
     last, ends = kernels.at_last_frame(problem.frames, T), kernels.in_last_states(problem.labels, L)
-    b, arriving = [], np.full((N, L), IMPOSSIBLE)
+    b: list[Any] = []
+    arriving: Any = np.full((L, N), IMPOSSIBLE)
     for t in reversed(range(T)):
-        after = np.concatenate([arriving, nothing], axis=1)
-        b.append(np.where(last[t], ends, _log_sum(after[:, :-2], after[:, 1:-1], after[:, 2:] + onwards)))
+        after = np.concatenate([arriving, nothing])
+        b.append(np.where(last[t], ends, _log_sum(after[:-2], after[1:-1], after[2:] + onwards)))
         arriving = b[-1] + y[t]
     return np.stack(b[::-1]) if b else y

@@ -35,6 +35,7 @@ from .linear import mapped
 
 __all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "nll_loss"]
 
+
 def _check_classes(name: str, scores: Array, targets: Array, ignore_index: int | None) -> Array | None:
     """Raise unless targets (…) fit scores (…, C); which targets count, or None if all do."""
     if scores.ndim == 0:
@@ -338,9 +339,7 @@ def _(g: Array, needs: Any, logits: Array, *rest: Any) -> Any:
 
 
 @binary_cross_entropy_with_logits.reference
-def _(
-    logits: Tensor, targets: Tensor, reduction: str = "mean", *, weight: Any = None, pos_weight: Any = None
-) -> Any:
+def _(logits: Tensor, targets: Tensor, reduction: str = "mean", *, weight: Any = None, pos_weight: Any = None) -> Any:
     from .activations import softplus
     from .elementwise import add, multiply, negative, subtract
     from .reductions import sum

@@ -135,7 +135,7 @@ def huber_loss(prediction: Array, target: Array, *, delta: float = 1.0, reductio
     """Half the squared error where it is at most delta, and a line beyond: delta (|d| - delta / 2).
 
     Of d = prediction - target and c = d clipped to ±delta it is c (d - c / 2) on both sides, and its gradient is c.
-    Nothing large is squared, so nothing overflows. Source: P. J. Huber, Robust estimation of a location parameter (1964).
+    Nothing large is squared, so nothing overflows.
 
     Args:
         prediction, target: of the same shape (any); both are differentiated.
@@ -147,6 +147,8 @@ def huber_loss(prediction: Array, target: Array, *, delta: float = 1.0, reductio
 
     Raises:
         ValueError: if the shapes differ (nothing is broadcast), delta is not above 0, or the reduction is unknown.
+
+    Source: P. J. Huber, Robust estimation of a location parameter (1964).
 
     >>> huber_loss([0.5, 3.0], [0.0, 0.0], reduction="none")
     tensor([0.125, 2.5  ])
@@ -193,9 +195,7 @@ def _(prediction: Tensor, target: Tensor, *, delta: float = 1.0, reduction: str 
 
 
 @primitive(residuals=("log_prediction", "target", "constant", "constant"))
-def kl_div(
-    log_prediction: Array, target: Array, *, log_target: bool = False, reduction: str = "mean"
-) -> ForwardResult:
+def kl_div(log_prediction: Array, target: Array, *, log_target: bool = False, reduction: str = "mean") -> ForwardResult:
     """The Kullback-Leibler divergence of probabilities q from predicted ones p, entry by entry: q (log q - log p).
 
     Where q is 0 the loss is 0, also where p is 0 too; where p alone is 0 it is infinite. In q its slope is
@@ -212,8 +212,8 @@ def kl_div(
         a single number, or an array of the inputs' shape for "none". Of no entries it is 0.
 
     Raises:
-        ValueError: if the shapes differ (nothing is broadcast), a target lies below 0, the reduction is unknown, or it is
-            "batchmean" and there is no first axis.
+        ValueError: if the shapes differ (nothing is broadcast), a target lies below 0, the reduction is unknown, or it
+            is "batchmean" and there is no first axis.
         TypeError: if log_target is not true or false.
 
     Source: S. Kullback and R. A. Leibler, On information and sufficiency (1951).

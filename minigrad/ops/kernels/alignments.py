@@ -2,21 +2,23 @@
 
 A. Graves, S. Fernández, F. Gomez and J. Schmidhuber, Connectionist temporal classification (2006).
 
-An alignment gives each of T frames a class. Read without repeats, and then without blanks, it must spell the S labels. So
-it is a path through L = 2S + 1 *states*, blank, label 1, blank, label 2, …, blank, which begins in one of the first two,
-ends in one of the last two, and at each frame stays, goes on by one, or by two, over a blank between different labels:
+An alignment gives each of T frames a class. Read without repeats, and then without blanks, it must spell the S labels.
+So it is a path through L = 2S + 1 *states*, blank, label 1, blank, label 2, …, blank, which begins in one of the first
+two, ends in one of the last two, and at each frame stays, goes on by one, or by two, over a blank between labels that
+differ:
 
-    a_t(s)  =  log(e^a_(t-1)(s) + e^a_(t-1)(s-1) + e^a_(t-1)(s-2))  +  y_t(s)        all ways to be in s at frame t
-    b_t(s)  =  log(e^(b + y)_(t+1)(s) + e^(b + y)_(t+1)(s+1) + e^(b + y)_(t+1)(s+2))   all ways from there to the end
+    a_t(s) = log(e^a_(t-1)(s) + e^a_(t-1)(s-1) + e^a_(t-1)(s-2)) + y_t(s)         all ways to be in s at frame t
+    b_t(s) = log(e^(b + y)_(t+1)(s) + e^(b + y)_(t+1)(s+1) + e^(b + y)_(t+1)(s+2))     all ways from there to the end
 
-y_t(s) is the log-probability at frame t of the class of state s. Of all N sequences at once; each has lengths of its own.
-In logarithms, since products of hundreds of probabilities underflow. What is impossible is no infinity but
-``IMPOSSIBLE``: the exponential of its difference to anything else is 0, and no difference is NaN.
+y_t(s) is the log-probability at frame t of the class of state s. All N sequences are computed at once, each with its
+own lengths. In logarithms, since products of hundreds of probabilities underflow. What is impossible is no infinity
+but ``IMPOSSIBLE``: the exponential of its difference to anything else is 0, and no difference is NaN.
 
-Of labels (N, S) the states are (N, L), and of log-probabilities (T, N, C) the emissions y are (T, N, L):
+Of labels (N, S) the states are (L, N), and of log-probabilities (T, N, C) the emissions y are (T, L, N): neighbours in
+s are then slices of memory without gaps.
 
 >>> states = states_of(np.array([[1, 1]]), np.array([2]), blank=0)
->>> states, skips_of(states) == 0  # from one 1 to the other no path leaves out the blank
+>>> states.T, skips_of(states).T == 0  # from one 1 to the other no path leaves out the blank
 (array([[0, 1, 0, 1, 0]]), array([[False, False, False, False, False]]))
 >>> y = emissions(np.log(np.full((3, 1, 2), 0.5)), states)
 >>> lengths = np.array([3]), np.array([2])
@@ -41,93 +43,103 @@ __all__ = [
 ]  # fmt: skip
 
 IMPOSSIBLE = -1e30
-"""The logarithm of 0. Sums of thousands of it are finite, in single precision too."""
+"""The logarithm of 0. Sums of thousands of it are finite."""
+
+
+# --- states ------------------------------------------------------------------------------------------
 
 
 def states_of(labels: Array, lengths: Array, blank: int) -> Array:
-    """Classes of the states (N, 2S + 1) of labels (N, S), of which the first so many count; behind them all is blank."""
+    """Classes of the states (2S + 1, N) of labels (N, S), of which the first so many count; behind them is blank."""
     N, S = labels.shape
-    states = np.full((N, 2 * S + 1), blank, np.intp)
-    states[:, 1::2] = np.where(np.arange(S) < lengths[:, None], labels, blank)
+    states = np.full((2 * S + 1, N), blank, np.intp)
+    states[1::2] = np.where(np.arange(S) < lengths[:, None], labels, blank).T
     return states
 
 
 def skips_of(states: Array) -> Array:
-    """0 where a state may be reached from the one before the last, and IMPOSSIBLE elsewhere, (N, L).
+    """0 where a state may be reached from the one before the last, and IMPOSSIBLE elsewhere, (L, N).
 
     The state between must be a blank, and the labels must differ; blanks all are the same.
     """
     skips = np.full(states.shape, IMPOSSIBLE)
-    skips[:, 2:][states[:, 2:] != states[:, :-2]] = 0
+    skips[2:][states[2:] != states[:-2]] = 0
     return skips
 
 
 def gathered(x: Array, states: Array) -> Array:
-    """(T, N, L), of what is given of classes, (T, N, C), what belongs to the states."""
-    return x[:, np.arange(len(states))[:, None], states]
+    """(T, L, N), of what is given of classes, (T, N, C), what belongs to the states."""
+    return x[:, np.arange(states.shape[1]), states]
 
 
 def scattered(x: Array, states: Array, C: int) -> Array:
-    """The transpose: (T, N, C), the sums of what is given of states, (T, N, L)."""
-    T, N, _ = x.shape
-    places = np.arange(T * N).reshape(T, N, 1) * C + states
-    return np.bincount(places.ravel(), x.ravel(), T * N * C).astype(x.dtype, copy=False).reshape(T, N, C)
+    """The transpose: (T, N, C), the sums of what is given of states, (T, L, N)."""
+    T, _, N = x.shape
+    places = (np.arange(T)[:, None, None] * N + np.arange(N)) * C + states
+    sums = np.bincount(places.ravel(), x.ravel(), T * N * C)
+    return sums.astype(x.dtype, copy=False).reshape(T, N, C)  # of nothing, bincount counts in integers
 
 
 def emissions(log_probabilities: Array, states: Array) -> Array:
-    """What each state's class has at each frame, (T, N, L), in double precision: sums over frames are long.
+    """What each state's class has at each frame, (T, L, N), in double precision: sums over frames are long.
 
     In single precision a loss of 300 would be known to 3e-5, and the gradient no better.
     """
     return np.maximum(gathered(log_probabilities, states).astype(np.float64, copy=False), IMPOSSIBLE)
 
 
-def _log_sum(x: Array, y: Array, z: Array) -> Array:
-    """log(e^x + e^y + e^z), entry by entry."""
-    top = np.maximum(x, y)
+def at_last_frame(frames: Array, T: int) -> Array:
+    """(T, N), true at the last frame of each sequence."""
+    return np.arange(T)[:, None] == frames - 1
+
+
+def in_last_states(labels: Array, L: int) -> Array:
+    """(L, N), 0 in the last two states of each sequence, or the last if there is but one, and IMPOSSIBLE elsewhere."""
+    behind = 2 * labels - np.arange(L)[:, None]
+    return np.where((behind == 0) | (behind == 1), 0, IMPOSSIBLE)
+
+
+# --- recursions --------------------------------------------------------------------------------------
+
+
+def _log_sum(x: Array, y: Array, z: Array, work: Array, out: Array) -> None:
+    """log(e^x + e^y + e^z), entry by entry, into ``out``; with two arrays to compute in."""
+    top, part = work
+    np.maximum(x, y, out=top)
     np.maximum(top, z, out=top)
-    total = np.exp(x - top)
-    total += np.exp(y - top)
-    total += np.exp(z - top)
-    np.log(total, out=total)
-    total += top
-    return total
+    np.exp(np.subtract(x, top, out=out), out=out)
+    for term in (y, z):
+        out += np.exp(np.subtract(term, top, out=part), out=part)
+    np.log(out, out=out)
+    out += top
 
 
 def forward(y: Array, skips: Array) -> Array:
-    """a of all frames, (T, N, 2 + L): two states in front that nothing reaches, for whose sake no state is a special case."""
-    T, N, L = y.shape
-    a = np.full((T, N, 2 + L), IMPOSSIBLE, y.dtype)
-    a[:1, :, 2:4] = y[:1, :, :2]
-    for t in range(1, T):
-        before = a[t - 1]
-        np.add(_log_sum(before[:, 2:], before[:, 1:-1], before[:, :-2] + skips), y[t], out=a[t, :, 2:])
+    """a of all frames, (T, 2 + L, N): with two states in front that nothing reaches, no state is a special case."""
+    T, L, N = y.shape
+    a = np.full((T, 2 + L, N), IMPOSSIBLE)
+    a[:1, 2:4] = y[:1, :2]
+    skipping, work = np.empty((L, N)), np.empty((2, L, N))
+    for before, now, emitted in zip(a[:-1], a[1:, 2:], y[1:], strict=True):
+        np.add(before[:-2], skips, out=skipping)
+        _log_sum(before[2:], before[1:-1], skipping, work, out=now)
+        now += emitted
     return a
 
 
 def log_likelihood(a: Array, frames: Array, labels: Array) -> Array:
     """The logarithm of the sum over all alignments (N,), from :func:`forward` and the lengths."""
-    n = np.arange(len(frames))
+    without = np.where(labels == 0, 0, IMPOSSIBLE)  # frames
     if not len(a):
-        return np.where(labels == 0, 0, IMPOSSIBLE).astype(a.dtype)
-    found = np.logaddexp(a[frames - 1, n, 2 * labels + 2], a[frames - 1, n, 2 * labels + 1])
-    return np.where(frames == 0, np.where(labels == 0, 0, IMPOSSIBLE), found)
+        return without
+    n = np.arange(len(frames))
+    found = np.logaddexp(a[frames - 1, 2 * labels + 2, n], a[frames - 1, 2 * labels + 1, n])
+    return np.where(frames == 0, without, found)
 
 
 def impossible(likelihood: Array) -> Array:
     """True for sequences that have no alignment, (N,)."""
     return likelihood < IMPOSSIBLE / 2  # type: ignore[no-any-return]
-
-
-def at_last_frame(frames: Array, T: int) -> Array:
-    """(T, N, 1), true at the last frame of each sequence."""
-    return frames[:, None] - 1 == np.arange(T)[:, None, None]  # type: ignore[no-any-return]
-
-
-def in_last_states(labels: Array, L: int) -> Array:
-    """(N, L), 0 in the last two states of each sequence, or the last where there is but one, and IMPOSSIBLE elsewhere."""
-    behind = 2 * labels[:, None] - np.arange(L)
-    return np.where((behind == 0) | (behind == 1), 0, IMPOSSIBLE)
 
 
 def shares(a: Array, y: Array, skips: Array, frames: Array, labels: Array, states: Array, C: int) -> Array:
@@ -136,17 +148,21 @@ def shares(a: Array, y: Array, skips: Array, frames: Array, labels: Array, state
     They sum to 1 over the classes, and are the derivatives of the log-likelihood. 0 where no alignment is possible, and
     behind the last frame.
     """
-    T, N, L = y.shape
+    T, L, N = y.shape
     likelihood = log_likelihood(a, frames, labels)
     likelihood[impossible(likelihood)] = np.inf
     last, ends = at_last_frame(frames, T), in_last_states(labels, L)
-    arriving = np.full((N, L + 2), IMPOSSIBLE, y.dtype)  # b + y of the next frame, with two states behind
-    onwards = np.concatenate([skips, np.full((N, 2), IMPOSSIBLE)], axis=1)[:, 2:]
-    found = np.empty_like(y)
+    ending = last.any(axis=1)
+    onwards = np.concatenate([skips, np.full((2, N), IMPOSSIBLE)])[2:]
+    arriving = np.full((L + 2, N), IMPOSSIBLE)  # b + y of the next frame, with two states behind that nothing reaches
+    found, skipping, work = np.empty((T, L, N)), np.empty((L, N)), np.empty((2, L, N))
     for t in reversed(range(T)):
-        b = _log_sum(arriving[:, :-2], arriving[:, 1:-1], arriving[:, 2:] + onwards)
-        np.copyto(b, ends, where=last[t])
-        np.add(a[t, :, 2:], b, out=found[t])
-        np.add(b, y[t], out=arriving[:, :-2])
-    found -= likelihood[:, None]
+        b = found[t]
+        np.add(arriving[2:], onwards, out=skipping)
+        _log_sum(arriving[:-2], arriving[1:-1], skipping, work, out=b)
+        if ending[t]:
+            np.copyto(b, ends, where=last[t])
+        np.add(b, y[t], out=arriving[:-2])
+    found += a[:, 2:]
+    found -= likelihood
     return scattered(np.exp(found, out=found), states, C)

@@ -50,7 +50,7 @@ def score_rows(scores: Array, targets: Array, keep: Array | None) -> tuple[Array
 
 
 def row_weights(targets: Array, weight: Array, smoothing: float) -> Array:
-    """What each row (M,) counts with weights of the classes (C,): the sum of the smoothed targets, each times its weight.
+    """What each row (M,) counts with weights of the classes (C,): the sum of its smoothed targets times these.
 
     >>> row_weights(np.array([0, 1]), np.array([1.0, 3.0]), smoothing=0.5)
     array([1.5, 2.5])

@@ -16,7 +16,7 @@ _REDUCTIONS = ("mean", "sum", "none")
 
 
 def reduction_scale(reduction: str, count: float) -> float:
-    """What each entry's loss counts in the result: of a mean 1 over ``count``, their number or the sum of their weights.
+    """What each entry's loss counts in the result: of a mean 1 / count, of their number or the sum of their weights.
 
     It is 1 where nothing counts, so that a mean of nothing is 0.
     """
