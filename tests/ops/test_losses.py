@@ -386,7 +386,9 @@ def test_third_derivatives_of_weighted_cross_entropy(options):
     def second(x):
         with mg.create_graph():
             weight = [0.5, 0.0, 3.0]
-            return mg.hvp(lambda x: (mg.ops.cross_entropy(x * x, targets, weight=weight, **options) ** 2).sum(), [x], [v])
+            return mg.hvp(
+                lambda x: (mg.ops.cross_entropy(x * x, targets, weight=weight, **options) ** 2).sum(), [x], [v]
+            )
 
     assert mg.gradcheck(second, [x], rtol=1e-5, atol=1e-8)
 

@@ -26,10 +26,12 @@ def pair_cases(draw):
 @st.composite
 def apart_cases(draw, options=None):
     """Differences away from 0 and from ±0.7."""
-    shape, target = draw(shapes()), None
+    shape = draw(shapes())
     difference = draw(arrays(shape, layouts=("C",), away_from=(-0.7, 0.0, 0.7)))
     target = draw(arrays(shape, -0.5, 0.5))
-    return Case([target + difference, target], {"reduction": draw(st.sampled_from(REDUCTIONS)), **(options or {})})
+    return Case(
+        [np.asarray(target + difference), target], {"reduction": draw(st.sampled_from(REDUCTIONS)), **(options or {})}
+    )
 
 
 @st.composite
@@ -57,8 +59,8 @@ def test_primitive(name, data):
 # --- against PyTorch ---------------------------------------------------------------------------------
 
 
-def with_pytorch(name, x, t, label, **options):
-    PYTORCH.compare(
+def compare(pytorch, name, x, t, label, **options):
+    pytorch.compare(
         f"{name} {label}",
         lambda a, b: getattr(mg.ops, name)(a, b, **options),
         lambda torch, a, b: getattr(torch.nn.functional, name)(a, b, **options),
@@ -74,19 +76,21 @@ def test_losses_agree_with_pytorch(name, reduction):
     t[0] = x[0] + [0, 1.5, -1.5, 1e150]  # on the kinks, and far away
     for delta in (1.5, 20.0) if name == "huber_loss" else (None,):
         options = {} if delta is None else {"delta": delta}
-        with_pytorch(name, x, t, f"{reduction} {delta}", reduction=reduction, **options)
+        compare(PYTORCH, name, x, t, f"{reduction} {delta}", reduction=reduction, **options)
 
 
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")  # PyTorch's advice to take batchmean
 @pytest.mark.parametrize("reduction", [*REDUCTIONS, "batchmean"])
 @pytest.mark.parametrize("log_target", [False, True])
 def test_kl_div_agrees_with_pytorch(reduction, log_target):
     rng = np.random.default_rng(0)
     x, t = -5 * rng.random((3, 4)), rng.random((3, 4))
     x[0, 0], t[1, 1] = -700, 1e-300
-    with_pytorch("kl_div", x, np.log(t) if log_target else t, f"{reduction} {log_target}", reduction=reduction,
-                 log_target=log_target)  # fmt: skip
+    options = {"reduction": reduction, "log_target": log_target}
+    compare(PYTORCH, "kl_div", x, np.log(t) if log_target else t, f"{reduction} {log_target}", **options)
 
 
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
 @pytest.mark.parametrize("reduction", [*REDUCTIONS, "batchmean"])
 def test_kl_div_of_targets_of_0_agrees_with_pytorch(reduction):
     """PyTorch's gradient of such a target is NaN, and is not asked for."""
