@@ -72,7 +72,7 @@ def ctc_loss(
     array(0.2877)
     """
     problem = _problem(log_probabilities, targets, input_lengths, target_lengths, blank, reduction, zero_infinity)
-    y = kernels.emissions(problem.batched(log_probabilities), problem.states)
+    y = kernels.emissions(problem.batched(log_probabilities), problem.states, problem.frames)
     reached = kernels.forward(y, kernels.skips_of(problem.states))
     likelihood = kernels.log_likelihood(reached, problem.frames, problem.labels)
     losses = problem.reduced(np.where(kernels.impossible(likelihood), problem.lost, -likelihood))
@@ -116,7 +116,7 @@ class _Problem(NamedTuple):
 
     def undefined(self, likelihood: Array) -> Array:
         """What is added to the shares (T, N, C): NaN at frames without an alignment, whose loss is inf; else 0."""
-        inside = np.arange(self.shape[0])[:, None] < self.frames
+        inside = kernels.that_count(self.frames, self.shape[0])
         none = kernels.impossible(likelihood) & (self.lost != 0)
         return np.where(inside & none, np.nan, 0)[..., None]
 
@@ -180,7 +180,7 @@ def _check_targets(targets: Array, rows: Array, C: int, blank: Any) -> None:
 @ctc_loss.vjp
 def _(g: Any, needs: Any, log_probabilities: Array, reached: Array, problem: _Problem) -> Any:
     states, lengths = problem.states, (problem.frames, problem.labels)
-    y = kernels.emissions(problem.batched(log_probabilities), states)
+    y = kernels.emissions(problem.batched(log_probabilities), states, problem.frames)
     found = kernels.shares(reached, y, kernels.skips_of(states), *lengths, states, problem.shape[-1])
     found += problem.undefined(kernels.log_likelihood(reached, *lengths))
     return problem.pulled(g, found), None, None, None
@@ -226,7 +226,7 @@ def _emissions(log_probabilities: Any, problem: _Problem) -> Any:
     """y (T, L, N) of a tensor."""
     y, states, C = problem.batched(log_probabilities).astype(np.float64), problem.states, problem.shape[-1]
     y = mapped(y, lambda x: kernels.gathered(x, states), lambda u: kernels.scattered(u, states, C))
-    return np.maximum(y, IMPOSSIBLE)
+    return np.where(kernels.that_count(problem.frames, len(y))[:, None], np.maximum(y, IMPOSSIBLE), IMPOSSIBLE)
 
 
 def _log_sum(x: Any, y: Any, z: Any) -> Any:

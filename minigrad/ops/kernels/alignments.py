@@ -20,8 +20,8 @@ s are then slices of memory without gaps.
 >>> states = states_of(np.array([[1, 1]]), np.array([2]), blank=0)
 >>> states.T, skips_of(states).T == 0  # from one 1 to the other no path leaves out the blank
 (array([[0, 1, 0, 1, 0]]), array([[False, False, False, False, False]]))
->>> y = emissions(np.log(np.full((3, 1, 2), 0.5)), states)
 >>> lengths = np.array([3]), np.array([2])
+>>> y = emissions(np.log(np.full((3, 1, 2), 0.5)), states, lengths[0])
 >>> a = forward(y, skips_of(states))
 >>> np.exp(log_likelihood(a, *lengths))  # 1 0 1 alone, of eight
 array([0.125])
@@ -35,11 +35,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...runtime.contexts import errstate
 from ...spec import Array
 
 __all__ = [
     "IMPOSSIBLE", "at_last_frame", "emissions", "forward", "gathered", "impossible", "in_last_states", "log_likelihood",
-    "scattered", "shares", "skips_of", "states_of",
+    "scattered", "shares", "skips_of", "states_of", "that_count",
 ]  # fmt: skip
 
 IMPOSSIBLE = -1e30
@@ -80,12 +81,22 @@ def scattered(x: Array, states: Array, C: int) -> Array:
     return sums.astype(x.dtype, copy=False).reshape(T, N, C)  # of nothing, bincount counts in integers
 
 
-def emissions(log_probabilities: Array, states: Array) -> Array:
-    """What each state's class has at each frame, (T, L, N), in double precision: sums over frames are long.
+def emissions(log_probabilities: Array, states: Array, frames: Array) -> Array:
+    """What each state's class has at each frame, (T, L, N); IMPOSSIBLE behind the last one, whatever lies there.
 
-    In single precision a loss of 300 would be known to 3e-5, and the gradient no better.
+    In double precision, since sums over frames are long: in single a loss of 300 would be known to 3e-5, and the gradient
+    no better.
     """
-    return np.maximum(gathered(log_probabilities, states).astype(np.float64, copy=False), IMPOSSIBLE)
+    y = np.maximum(gathered(log_probabilities, states).astype(np.float64, copy=False), IMPOSSIBLE)
+    counts = that_count(frames, len(y))
+    if not counts.all():
+        np.copyto(y, IMPOSSIBLE, where=~counts[:, None])
+    return y
+
+
+def that_count(frames: Array, T: int) -> Array:
+    """(T, N), true at the frames of each sequence."""
+    return np.arange(T)[:, None] < frames
 
 
 def at_last_frame(frames: Array, T: int) -> Array:
@@ -133,7 +144,8 @@ def log_likelihood(a: Array, frames: Array, labels: Array) -> Array:
     if not len(a):
         return without
     n = np.arange(len(frames))
-    found = np.logaddexp(a[frames - 1, 2 * labels + 2, n], a[frames - 1, 2 * labels + 1, n])
+    with errstate(invalid="ignore"):  # NaN is not invalid here
+        found = np.logaddexp(a[frames - 1, 2 * labels + 2, n], a[frames - 1, 2 * labels + 1, n])
     return np.where(frames == 0, without, found)
 
 
@@ -145,8 +157,8 @@ def impossible(likelihood: Array) -> Array:
 def shares(a: Array, y: Array, skips: Array, frames: Array, labels: Array, states: Array, C: int) -> Array:
     """How much of the sum over all alignments has each class at each frame, (T, N, C): it is e^(a + b) over the sum.
 
-    They sum to 1 over the classes, and are the derivatives of the log-likelihood. 0 where no alignment is possible, and
-    behind the last frame.
+    They are the derivatives of the log-likelihood. They sum to 1 over the classes of each frame, which takes off what
+    sums over thousands of frames have rounded. 0 where no alignment is possible, and behind the last frame.
     """
     T, L, N = y.shape
     likelihood = log_likelihood(a, frames, labels)
@@ -165,4 +177,7 @@ def shares(a: Array, y: Array, skips: Array, frames: Array, labels: Array, state
         np.add(b, y[t], out=arriving[:-2])
     found += a[:, 2:]
     found -= likelihood
-    return scattered(np.exp(found, out=found), states, C)
+    np.exp(found, out=found)
+    total = found.sum(axis=1, keepdims=True)
+    found /= np.where(total == 0, 1, total)
+    return scattered(found, states, C)
