@@ -216,8 +216,8 @@ def _(
     reduction: str = "mean",
     zero_infinity: bool = False,
 ) -> Any:
-    given = (log_probabilities, targets, input_lengths, target_lengths)
-    problem = _problem(*map(plain, given), blank, reduction, zero_infinity)
+    y, targets, input_lengths, target_lengths = map(plain, (log_probabilities, targets, input_lengths, target_lengths))
+    problem = _problem(y, targets, input_lengths, target_lengths, blank, reduction, zero_infinity)
     _, likelihood = _forward(_emissions(log_probabilities, problem), problem)
     return problem.reduced(np.where(kernels.impossible(plain(likelihood)), problem.lost, -likelihood))
 

@@ -421,7 +421,7 @@ def test_second_derivatives_of_weighted_cross_entropy_agree_with_pytorch(smoothi
         ("cross_entropy", {"weight": [1.0, -1.0, 0.0]}, r"weight\[1\] is -1\.0: it must be finite and at least 0"),
         ("nll_loss", {"weight": [1.0, 1.0, np.nan]}, r"weight\[2\] is nan"),
         ("nll_loss", {"weight": np.ones((2, 3))}, r"\(3,\), not \(2, 3\): losses do not broadcast"),
-        ("binary_cross_entropy_with_logits", {"weight": np.ones(3)}, r"weight must have the shape \(2, 3\), not \(3,\)"),
+        ("binary_cross_entropy_with_logits", {"weight": np.ones(3)}, r"weight must have the shape \(2, 3\), not"),
         ("binary_cross_entropy_with_logits", {"pos_weight": np.ones((2, 1))},
          r"pos_weight must have the shape \(\) or \(3,\) or \(2, 3\), not \(2, 1\)"),
         ("binary_cross_entropy_with_logits", {"pos_weight": -1.0}, r"pos_weight is -1\.0"),

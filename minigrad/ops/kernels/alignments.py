@@ -84,8 +84,8 @@ def scattered(x: Array, states: Array, C: int) -> Array:
 def emissions(log_probabilities: Array, states: Array, frames: Array) -> Array:
     """What each state's class has at each frame, (T, L, N); IMPOSSIBLE behind the last one, whatever lies there.
 
-    In double precision, since sums over frames are long: in single a loss of 300 would be known to 3e-5, and the gradient
-    no better.
+    In double precision, since sums over frames are long: in single a loss of 300 would be known to 3e-5, and the
+    gradient no better.
     """
     y = np.maximum(gathered(log_probabilities, states).astype(np.float64, copy=False), IMPOSSIBLE)
     counts = that_count(frames, len(y))
@@ -96,12 +96,12 @@ def emissions(log_probabilities: Array, states: Array, frames: Array) -> Array:
 
 def that_count(frames: Array, T: int) -> Array:
     """(T, N), true at the frames of each sequence."""
-    return np.arange(T)[:, None] < frames
+    return np.asarray(np.arange(T)[:, None] < frames)
 
 
 def at_last_frame(frames: Array, T: int) -> Array:
     """(T, N), true at the last frame of each sequence."""
-    return np.arange(T)[:, None] == frames - 1
+    return np.asarray(np.arange(T)[:, None] == frames - 1)
 
 
 def in_last_states(labels: Array, L: int) -> Array:
@@ -151,7 +151,7 @@ def log_likelihood(a: Array, frames: Array, labels: Array) -> Array:
 
 def impossible(likelihood: Array) -> Array:
     """True for sequences that have no alignment, (N,)."""
-    return likelihood < IMPOSSIBLE / 2  # type: ignore[no-any-return]
+    return np.asarray(likelihood < IMPOSSIBLE / 2)
 
 
 def shares(a: Array, y: Array, skips: Array, frames: Array, labels: Array, states: Array, C: int) -> Array:
@@ -164,7 +164,7 @@ def shares(a: Array, y: Array, skips: Array, frames: Array, labels: Array, state
     likelihood = log_likelihood(a, frames, labels)
     likelihood[impossible(likelihood)] = np.inf
     last, ends = at_last_frame(frames, T), in_last_states(labels, L)
-    ending = last.any(axis=1)
+    ending = set((frames - 1).tolist())
     onwards = np.concatenate([skips, np.full((2, N), IMPOSSIBLE)])[2:]
     arriving = np.full((L + 2, N), IMPOSSIBLE)  # b + y of the next frame, with two states behind that nothing reaches
     found, skipping, work = np.empty((T, L, N)), np.empty((L, N)), np.empty((2, L, N))
@@ -172,7 +172,7 @@ def shares(a: Array, y: Array, skips: Array, frames: Array, labels: Array, state
         b = found[t]
         np.add(arriving[2:], onwards, out=skipping)
         _log_sum(arriving[:-2], arriving[1:-1], skipping, work, out=b)
-        if ending[t]:
+        if t in ending:
             np.copyto(b, ends, where=last[t])
         np.add(b, y[t], out=arriving[:-2])
     found += a[:, 2:]
