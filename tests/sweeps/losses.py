@@ -1,4 +1,4 @@
-"""Losses of up to a million entries, 10,000 classes or 400 frames, and the cell of an LSTM, against formulas in float64."""
+"""Losses of up to a million entries, 10,000 classes or 400 frames, and an LSTM's cell, against formulas in float64."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def differences(i: int) -> Results:
 
 
 def alignments(i: int) -> Results:
-    """ctc_loss of up to 400 frames, of which each sequence has its own number; by products that are made to sum to 1."""
+    """ctc_loss of up to 400 frames, each sequence with its own number; by products that are made to sum to 1."""
     case = levels(i, {"T": (50, 150, 400), "C": (10, 500), "S": (5, 20)})
     T, C, S, N = case["T"], case["C"], case["S"], 3
     rng, x = np.random.default_rng(i), numbers(i)(T, N, C)
@@ -74,7 +74,7 @@ def alignments(i: int) -> Results:
 
 
 def _aligned(p: Array, labels: Array) -> tuple[float, Array]:
-    """Of one sequence of probabilities (T, C): the logarithm of the sum over all alignments, and the classes' shares."""
+    """Of one sequence of probabilities (T, C): the logarithm of the sum over all alignments; the shares of classes."""
     states = np.zeros(2 * len(labels) + 1, int)
     states[1::2] = labels
     L, emitted = len(states), p[:, states]
