@@ -395,7 +395,7 @@ def _sort_arguments(
             return list(args), {}
     names = record.arguments + record.options
     given = dict(zip(names, args, strict=False))
-    surplus = len(args) > len(names) or given.keys() & kwargs.keys()
+    surplus = len(args) > record.positional or given.keys() & kwargs.keys()
     given.update(kwargs)
     inputs = [given.pop(name, None) for name in record.arguments]
     if surplus or any(value is None for value in inputs):

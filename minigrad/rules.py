@@ -58,6 +58,7 @@ class Primitive:
             0 for minigrad's own primitives, and unknown for others.
         arguments: names of the array inputs in order; variadic ones share the last name.
         options: names of the other parameters, which follow the inputs.
+        positional: how many of all these may be given by position.
         broadcasts: whether cotangents may be summed back to the shape of a broadcast input.
         entrywise: whether each entry of the output depends on one entry of each input alone.
         differentiable: whether outputs are tracked at all.
@@ -73,8 +74,8 @@ class Primitive:
     """
 
     __slots__ = ("arguments", "batched_vjp", "broadcasts", "commutative", "cost", "differentiable", "entrywise",
-                 "first_hidden", "forward", "module", "name", "options", "reference", "residuals", "signature",
-                 "steps", "variadic", "vjp", "vjp_on_tensors")  # fmt: skip
+                 "first_hidden", "forward", "module", "name", "options", "positional", "reference", "residuals",
+                 "signature", "steps", "variadic", "vjp", "vjp_on_tensors")  # fmt: skip
 
     def __init__(
         self,
@@ -111,6 +112,7 @@ class Primitive:
             )
         self.arguments = tuple(p.name for p in inputs)
         self.options = tuple(p.name for p in parameters[len(inputs) :])
+        self.positional = sum(p.kind is not inspect.Parameter.KEYWORD_ONLY for p in parameters)
         self.variadic = inputs[-1].kind is inspect.Parameter.VAR_POSITIONAL
         if steps is not None:
             self._check_steps(steps)

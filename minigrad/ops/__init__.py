@@ -2,6 +2,7 @@
 
 from .protocols import operators as _operators  # noqa: F401 (importing it attaches operators to Tensor)
 from .activations import dropout, elu, erf, gelu, leaky_relu, normal_cdf, relu, sigmoid, silu, softplus
+from .alignment import ctc_loss
 from .attentions import additive_attention, attention
 from .convolution import conv2d, conv_transpose2d
 from .convolution_1d import conv1d, conv_transpose1d
@@ -14,7 +15,8 @@ from .elementwise import absolute as abs
 from .indexing import diag, diagonal, getitem, put, take_along_axis, tril, triu
 from .linear import linear_map
 from .lookup import embedding, one_hot
-from .losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
+from .losses import binary_cross_entropy_with_logits, cross_entropy, nll_loss
+from .losses_of_numbers import huber_loss, kl_div, l1_loss, mse_loss
 from .matrices import kron, trace
 from .normalization import batch_norm, group_norm, layer_norm, rms_norm
 from .ordering import argsort, sort, topk
@@ -57,7 +59,8 @@ __all__ = [
     # linear maps by functions
     "linear_map",
     # lookup and losses
-    "binary_cross_entropy_with_logits", "cross_entropy", "embedding", "mse_loss", "nll_loss", "one_hot",
+    "binary_cross_entropy_with_logits", "cross_entropy", "ctc_loss", "embedding", "huber_loss", "kl_div", "l1_loss",
+    "mse_loss", "nll_loss", "one_hot",
     # normalization
     "batch_norm", "group_norm", "layer_norm", "rms_norm",
     # ordering

@@ -1,8 +1,9 @@
-"""Losses: one number (or one an entry) from predictions and targets of exactly fitting shapes.
+"""Losses of classes: one number (or one an entry) from scores and targets of exactly fitting shapes.
 
 Nothing is broadcast here: a loss of (N,) against (N, 1) would silently be one of (N, N). The mean of no
 entries is 0, with gradient 0, so that an empty batch leaves a model as it is. Half precision is computed in single, and
 only the result rounded. A well classified entry keeps its small loss and gradient: neither is a difference to 1.
+Losses of numbers are in :mod:`.losses_of_numbers`, that of sequences without alignment in :mod:`.alignment`.
 """
 
 from __future__ import annotations
@@ -21,39 +22,18 @@ from .kernels.cross_entropy import (
     probabilities,
     pull_batch,
     pull_rows,
+    row_weights,
     rows_vjp,
-    scaled_sum,
     score_rows,
     spread,
+    unscaled,
 )  # fmt: skip
 from .kernels.numerics import as_float, narrowed, single
+from .kernels.reducing import against, non_negative, reduced, reduction_scale, same_shape
 from .kernels.rows import check_indices
 from .linear import mapped
 
-__all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "mse_loss", "nll_loss"]
-
-_REDUCTIONS = ("mean", "sum", "none")
-
-
-def _scale(reduction: str, count: int) -> float:
-    """What each entry's loss counts in the result: 1 over their number for a mean."""
-    if reduction not in _REDUCTIONS:
-        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
-    return 1.0 / max(count, 1) if reduction == "mean" else 1.0
-
-
-def _reduce(losses: Any, reduction: str, scale: float) -> Any:
-    return losses if reduction == "none" else scaled_sum(losses, scale)
-
-
-def _same_shape(name: str, first: Array, second_name: str, second: Array) -> None:
-    if first.shape != second.shape:
-        raise ValueError(
-            f"{name} {first.shape} and {second_name} {second.shape} must have the same shape: losses do not broadcast"
-        )
-
-
-# --- classes ---------------------------------------------------------------------------------------
+__all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "nll_loss"]
 
 
 def _check_classes(name: str, scores: Array, targets: Array, ignore_index: int | None) -> Array | None:
@@ -79,6 +59,8 @@ def cross_entropy(
     reduction: str = "mean",
     ignore_index: int | None = None,
     label_smoothing: float = 0.0,
+    *,
+    weight: Any = None,
 ) -> ForwardResult:
     """The cross-entropy of softmax(logits) at integer targets: -log softmax(logits)[target].
 
@@ -91,6 +73,8 @@ def cross_entropy(
         reduction: "mean" over the entries that count, "sum", or "none" for one loss an entry.
         ignore_index: entries with this target (it may lie outside 0 … C-1) do not count: their loss and gradient are 0.
         label_smoothing: s in [0, 1]: the target distribution is (1 - s) on the target plus s/C on each class.
+        weight: (C,), what the log-probability of each class counts, at least 0; not differentiated. A mean is divided
+            by the sum of the targets' weights, with label smoothing too.
 
     Returns:
         a single number, or (…) for "none"; of the logits' dtype. 0 if no entry counts.
@@ -109,12 +93,19 @@ def cross_entropy(
         raise ValueError(f"label_smoothing must lie in 0 … 1, not {label_smoothing}")
     keep = _check_classes("logits", logits, targets, ignore_index)
     rows, targets = score_rows(logits, targets, keep)
-    scale = _scale(reduction, len(rows))
-    losses = cross_entropy_rows(rows, targets, scale, label_smoothing)
-    residuals = rows, keep, logits.shape, (targets, losses, scale, label_smoothing)
+    weight = non_negative(weight, "weight", rows.dtype, logits.shape[-1:])
+    scale = reduction_scale(reduction, len(rows) if weight is None else weight[targets].sum())
+    if weight is None:
+        losses = cross_entropy_rows(rows, targets, scale, label_smoothing)
+        made_of: Any = targets, losses, scale, label_smoothing
+    else:
+        counts = row_weights(targets, weight, label_smoothing)
+        made_of = scale * counts, label_smoothing, weight
+        losses = cross_entropy_rows(rows, targets, *made_of)
+        made_of, losses = (targets, losses, *made_of), losses * counts
     if reduction == "none":
         losses = spread(losses, keep, logits.shape[:-1])
-    return narrowed(_reduce(losses, reduction, scale), logits), residuals
+    return narrowed(reduced(losses, reduction, scale), logits), (rows, keep, logits.shape, made_of)
 
 
 @cross_entropy.vjp
@@ -151,7 +142,7 @@ def pull_classes_on_tensors(g: Any, rows: Any, keep: Array | None, shape: tuple[
         d = rows * (g.reshape(-1, 1) if keep is None else g[keep].reshape(-1, 1)) if g.ndim else rows * g
     if g_rows is not None:
         scale, now = made_of[2], plain(rows)
-        p = (rows - now) / scale + probabilities(now, *made_of)  # their values, and the rows' derivatives
+        p = unscaled(rows - now, scale) + probabilities(now, *made_of)  # their values, and the rows' derivatives
         d = d + rows_vjp(g_rows, p, scale)
     return d.reshape(shape) if keep is None else mapped(d, lambda r: spread(r, keep, shape), lambda u: u[keep])
 
@@ -179,6 +170,8 @@ def _(
     reduction: str = "mean",
     ignore_index: int | None = None,
     label_smoothing: float = 0.0,
+    *,
+    weight: Any = None,
 ) -> Any:
     from .elementwise import multiply
     from .lookup import one_hot
@@ -188,15 +181,22 @@ def _(
     keep = targets.data != (C if ignore_index is None else ignore_index)
     q = one_hot(np.where(keep, targets.data, 0), C, dtype=logits.dtype).data
     q = (q * (1 - label_smoothing) + label_smoothing / max(C, 1)) * keep[..., None]
+    count: Any = np.count_nonzero(keep)
+    if weight is not None:
+        weight = np.asarray(plain(weight), logits.dtype)
+        q, count = q * weight, weight[targets.data[keep]].sum()
     losses = sum(multiply(log_softmax(logits), -q), axis=-1)
-    if reduction == "none":
-        return losses
-    return multiply(sum(losses), 1 / max(int(np.count_nonzero(keep)), 1) if reduction == "mean" else 1.0)
+    return losses if reduction == "none" else multiply(sum(losses), reduction_scale(reduction, count))
 
 
-@primitive(residuals=("constant", "constant", "constant"))
+@primitive(residuals=("constant", "constant", "constant", "constant"))
 def nll_loss(
-    log_probabilities: Array, targets: Array, reduction: str = "mean", ignore_index: int | None = None
+    log_probabilities: Array,
+    targets: Array,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    *,
+    weight: Any = None,
 ) -> ForwardResult:
     """The negative log-likelihood of integer targets, -log_probabilities[target]; classes along the LAST axis.
 
@@ -207,6 +207,8 @@ def nll_loss(
         targets: (…), integers in 0 … C-1.
         reduction: "mean" over the entries that count, "sum", or "none" for one loss an entry.
         ignore_index: entries with this target do not count: their loss and gradient are 0.
+        weight: (C,), what an entry of each class counts, at least 0; not differentiated. A mean is divided by the sum
+            of the targets' weights.
 
     Returns:
         a single number, or (…) for "none". 0 if no entry counts.
@@ -221,15 +223,21 @@ def nll_loss(
     values = single(log_probabilities)
     rows = np.arange(targets.size) if keep is None else np.flatnonzero(keep)
     picked = rows, targets.ravel()[rows]
-    scale = _scale(reduction, len(rows))
+    weight = non_negative(weight, "weight", values.dtype, values.shape[-1:])
+    counts = None if weight is None else weight[picked[1]]
+    scale = reduction_scale(reduction, len(rows) if counts is None else counts.sum())
     losses = -values.reshape(targets.size, values.shape[-1])[picked]
+    if counts is not None:
+        losses *= counts
     if reduction == "none":
         losses = spread(losses, keep, targets.shape)
-    return narrowed(_reduce(losses, reduction, scale), log_probabilities), (picked, values.shape, scale)
+    return narrowed(reduced(losses, reduction, scale), log_probabilities), (picked, values.shape, scale, counts)
 
 
 @nll_loss.vjp
-def _(g: Any, needs: Any, picked: tuple[Array, Array], shape: tuple[int, ...], scale: float) -> Any:
+def _(
+    g: Any, needs: Any, picked: tuple[Array, Array], shape: tuple[int, ...], scale: float, counts: Array | None
+) -> Any:
     g = single(g)
     rows = math.prod(shape[:-1]), shape[-1]
 
@@ -240,83 +248,30 @@ def _(g: Any, needs: Any, picked: tuple[Array, Array], shape: tuple[int, ...], s
 
     # one loss an entry with "none" (then the scale is 1), else a single number
     each = -(g.reshape(-1)[picked[0]] if g.shape == shape[:-1] else g * g.dtype.type(scale))
+    if counts is not None:
+        each = each * counts
     return mapped(each, place, lambda u: u[picked] if each.ndim else u[picked].sum()).reshape(shape), None
 
 
 @nll_loss.batched_vjp
-def _(g: Array, needs: Any, picked: tuple[Array, Array], shape: tuple[int, ...], scale: float) -> Any:
+def _(
+    g: Array, needs: Any, picked: tuple[Array, Array], shape: tuple[int, ...], scale: float, counts: Array | None
+) -> Any:
     g = single(g)
     count = math.prod(shape[:-1])
     each = g.reshape(len(g), count)[:, picked[0]] if g.shape[1:] == shape[:-1] else g[:, None] * g.dtype.type(scale)
     d = np.zeros((len(g), count, shape[-1]), g.dtype)
-    d[:, picked[0], picked[1]] = -each
+    d[:, picked[0], picked[1]] = -each if counts is None else -each * counts
     return d.reshape(len(g), *shape), None
 
 
-# --- numbers ---------------------------------------------------------------------------------------
+# --- two classes -----------------------------------------------------------------------------------
 
 
-@primitive(residuals=("prediction", "target", "constant"))
-def mse_loss(prediction: Array, target: Array, reduction: str = "mean") -> ForwardResult:
-    """The squared error, (prediction - target)^2.
-
-    Args:
-        prediction, target: of the same shape (any); both are differentiated.
-        reduction: "mean" over all entries, "sum", or "none" for one loss an entry.
-
-    Returns:
-        a single number, or an array of the inputs' shape for "none". The mean of no entries is 0.
-
-    Raises:
-        ValueError: if the shapes differ (nothing is broadcast), or the reduction is unknown.
-
-    >>> mse_loss([1.0, 2.0], [0.0, 4.0])
-    tensor(2.5)
-    """
-    _same_shape("prediction", prediction, "target", target)
-    scale = _scale(reduction, prediction.size)
-    difference, dtype = _difference(prediction, target)
-    losses = _reduce(np.square(difference), reduction, scale)
-    return losses.astype(dtype, copy=False), (prediction, target, scale)
-
-
-def _difference(a: Array, b: Array) -> tuple[Array, Any]:
-    """a - b as floats, half precision in single; and the dtype that it would have had."""
-    return np.subtract(single(a), b), np.result_type(as_float(a), b)
-
-
-@mse_loss.vjp
-def _(g: Any, needs: Any, prediction: Array, target: Array, scale: float) -> Any:
-    d, _ = _difference(prediction, target)
-    d *= g * d.dtype.type(2 * scale)
-    return d if needs[0] else None, -d if needs[1] else None
-
-
-def _against(g: Array, entries: Array) -> Array:
-    """A batch of cotangents so that it broadcasts against the entries, of which a loss is one number or one each."""
-    return g if g.ndim > entries.ndim else g.reshape(len(g), *(1,) * entries.ndim)
-
-
-@mse_loss.batched_vjp
-def _(g: Array, needs: Any, prediction: Array, target: Array, scale: float) -> Any:
-    d, _ = _difference(prediction, target)
-    each = d * (_against(g, d) * d.dtype.type(2 * scale))
-    return each if needs[0] else None, -each if needs[1] else None
-
-
-@mse_loss.reference
-def _(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Any:
-    from .elementwise import multiply, power, subtract
-    from .reductions import sum
-
-    losses = power(subtract(prediction, target), 2)
-    if reduction == "none":
-        return losses
-    return multiply(sum(losses), 1 / max(losses.size, 1) if reduction == "mean" else 1.0)
-
-
-@primitive(residuals=("logits", "targets", "constant"))
-def binary_cross_entropy_with_logits(logits: Array, targets: Array, reduction: str = "mean") -> ForwardResult:
+@primitive(residuals=("logits", "targets", "constant", "constant", "constant"))
+def binary_cross_entropy_with_logits(
+    logits: Array, targets: Array, reduction: str = "mean", *, weight: Any = None, pos_weight: Any = None
+) -> ForwardResult:
     """The cross-entropy of sigmoid(x) at targets t: -t log sigmoid(x) - (1 - t) log sigmoid(-x).
 
     Computed as max(x, 0) - x t + log(1 + exp(-|x|)), which is safe for logits of any size.
@@ -325,51 +280,74 @@ def binary_cross_entropy_with_logits(logits: Array, targets: Array, reduction: s
         logits: of any shape.
         targets: of the same shape, booleans or numbers in [0, 1]; floating ones are differentiated too.
         reduction: "mean" over all entries, "sum", or "none" for one loss an entry.
+        weight: of the same shape, what each entry counts, at least 0. A mean is divided by the number of entries
+            nevertheless. Neither weight is differentiated.
+        pos_weight: what the first term, of t, counts, at least 0: a number, or one for each entry of the last axis,
+            (C,) of (…, C), or for each entry.
 
     Returns:
         a single number, or an array of the inputs' shape for "none". The mean of no entries is 0.
 
     Raises:
-        ValueError: if the shapes differ (nothing is broadcast), a target lies outside [0, 1], or the
-            reduction is unknown.
+        ValueError: if the shapes differ (nothing else is broadcast), a target lies outside [0, 1], a weight is
+            negative or not finite, or the reduction is unknown.
 
     >>> binary_cross_entropy_with_logits([0.0, 1000.0], [1.0, 1.0], reduction="none").numpy().round(4)
     array([0.6931, 0.    ], dtype=float32)
     """
-    _same_shape("logits", logits, "targets", targets)
+    same_shape("logits", logits, "targets", targets)
     wrong = ~((targets >= 0) & (targets <= 1))
     if wrong.any():
         place = tuple(map(int, np.argwhere(wrong)[0]))
         raise ValueError(f"targets{list(place) if place else ''} is {targets[place]}: it must lie in 0 … 1")
     x = single(logits)
-    losses = np.maximum(x, 0) - x * targets + np.log1p(np.exp(-np.abs(x)))
-    scale = _scale(reduction, x.size)
+    wide = np.result_type(x, single(targets)) if targets.dtype.kind == "f" else x.dtype
+    weight = non_negative(weight, "weight", wide, x.shape)
+    pos_weight = non_negative(pos_weight, "pos_weight", wide, (), x.shape[-1:], x.shape)
+    softplus = np.log1p(np.exp(-np.abs(x)))  # of -|x|
+    if pos_weight is None:
+        losses = np.maximum(x, 0) - x * targets + softplus
+    else:
+        losses = pos_weight * targets * (np.maximum(-x, 0) + softplus) + (1 - targets) * (np.maximum(x, 0) + softplus)
+    if weight is not None:
+        losses = losses * weight
+    scale = reduction_scale(reduction, x.size)
     dtype = np.result_type(as_float(logits), targets)
-    return _reduce(losses, reduction, scale).astype(dtype, copy=False), (logits, targets, scale)
+    return reduced(losses, reduction, scale).astype(dtype, copy=False), (logits, targets, scale, weight, pos_weight)
 
 
 @binary_cross_entropy_with_logits.vjp
-def _(g: Any, needs: Any, logits: Array, targets: Array, scale: float) -> Any:
+def _(
+    g: Any, needs: Any, logits: Array, targets: Array, scale: float, weight: Array | None, pos_weight: Array | None
+) -> Any:
     x, g = single(logits), single(g)
     t = single(targets) if targets.dtype.kind == "f" else targets.astype(x.dtype)
     g = g * g.dtype.type(scale)
+    if weight is not None:
+        g = g * weight
     # sigmoid(x) - t, where both may be near 1, as a sum without cancellation at targets of 0 and 1
-    dx = ((1 - t) * sigmoid_of(x) - t * sigmoid_of(-x)) * g if needs[0] else None
-    return dx, -x * g if needs[1] else None
+    if pos_weight is None:
+        dx = ((1 - t) * sigmoid_of(x) - t * sigmoid_of(-x)) * g if needs[0] else None
+        return dx, -x * g if needs[1] else None
+    dx = ((1 - t) * sigmoid_of(x) - pos_weight * t * sigmoid_of(-x)) * g if needs[0] else None
+    return dx, (pos_weight * np.logaddexp(0, -x) - np.logaddexp(0, x)) * g if needs[1] else None
 
 
 @binary_cross_entropy_with_logits.batched_vjp
-def _(g: Array, needs: Any, logits: Array, targets: Array, scale: float) -> Any:
-    return binary_cross_entropy_with_logits.primitive.vjp(_against(g, logits), needs, logits, targets, scale)
+def _(g: Array, needs: Any, logits: Array, *rest: Any) -> Any:
+    return binary_cross_entropy_with_logits.primitive.vjp(against(g, logits), needs, logits, *rest)
 
 
 @binary_cross_entropy_with_logits.reference
-def _(logits: Tensor, targets: Tensor, reduction: str = "mean") -> Any:
+def _(logits: Tensor, targets: Tensor, reduction: str = "mean", *, weight: Any = None, pos_weight: Any = None) -> Any:
     from .activations import softplus
     from .elementwise import add, multiply, negative, subtract
     from .reductions import sum
 
-    losses = add(multiply(targets, softplus(negative(logits))), multiply(subtract(1.0, targets), softplus(logits)))
-    if reduction == "none":
-        return losses
-    return multiply(sum(losses), 1 / max(losses.size, 1) if reduction == "mean" else 1.0)
+    positive = softplus(negative(logits))
+    if pos_weight is not None:
+        positive = multiply(positive, np.asarray(plain(pos_weight)))
+    losses = add(multiply(targets, positive), multiply(subtract(1.0, targets), softplus(logits)))
+    if weight is not None:
+        losses = multiply(losses, np.asarray(plain(weight)))
+    return losses if reduction == "none" else multiply(sum(losses), reduction_scale(reduction, losses.size))

@@ -1,4 +1,4 @@
-"""Losses of up to a million entries or 10,000 classes, and the cell of an LSTM, each against its formula in float64."""
+"""Losses of up to a million entries, 10,000 classes or 400 frames, and an LSTM's cell, against formulas in float64."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 import minigrad as mg
 from tests.sweeps.enumeration import levels
-from tests.sweeps.runs import Family, Results, numbers, run, wide
+from tests.sweeps.runs import Array, Family, Results, numbers, run, wide
 
 __all__ = ["FAMILIES"]
 
@@ -32,6 +32,69 @@ def squares_and_logits(i: int) -> Results:
     for found, exact, size in ((loss, terms.mean(), np.abs(terms).mean() + np.abs(T * X).mean()),
                                (dx, slope, sizes[0]), (dt, other, sizes[1])):  # fmt: skip
         yield case["name"], found, exact, size
+
+
+def differences(i: int) -> Results:
+    """l1_loss, huber_loss of what lies on both sides of its delta, and kl_div; gradients of both inputs."""
+    case = levels(i, {"name": ("l1_loss", "huber_loss", "kl_div"), "scale": (1, 10),
+                      "shape": ((1_000_000,), (1000, 1000), (25, 7))})  # fmt: skip
+    name, shape = case["name"], case["shape"]
+    x = numbers(i)(*shape) * np.float32(case["scale"])
+    t = np.random.default_rng(i).random(shape, np.float32)
+    loss, dx, dt = run(getattr(mg.ops, name), [x, t], ONE)
+    X, T = wide(x, t)
+    n, d = X.size, X - T
+    if name == "kl_div":
+        terms, slope, other = T * (np.log(T) - X), -T / n, (np.log(T) - X + 1) / n
+        parts = np.abs(T * np.log(T)) + np.abs(T * X), np.abs(slope), (np.abs(np.log(T)) + np.abs(X) + 1) / n
+    else:
+        small = name == "huber_loss" and np.abs(d) <= 1
+        terms = np.where(small, d * d / 2, np.abs(d) - (0.5 if name == "huber_loss" else 0))
+        slope = np.where(small, d, np.sign(d)) / n
+        other, parts = -slope, (np.abs(X) + T, np.abs(slope), np.abs(slope))
+    for found, exact, size in ((loss, terms.mean(), parts[0].mean()), (dx, slope, parts[1]), (dt, other, parts[2])):
+        yield name, found, exact, size
+
+
+def alignments(i: int) -> Results:
+    """ctc_loss of up to 400 frames, each sequence with its own number; by products that are made to sum to 1."""
+    case = levels(i, {"T": (50, 150, 400), "C": (10, 500), "S": (5, 20)})
+    T, C, S, N = case["T"], case["C"], case["S"], 3
+    rng, x = np.random.default_rng(i), numbers(i)(T, N, C)
+    y = x - np.log(np.exp(x).sum(-1, keepdims=True))
+    targets, frames = rng.integers(1, C, (N, S)), rng.integers(2 * S + 1, T + 1, N)
+    loss, dy = run(lambda y: mg.ops.ctc_loss(y, targets, frames, np.full(N, S), reduction="sum"), [y], ONE)
+    exact, gradient = 0.0, np.zeros(y.shape)
+    for n in range(N):
+        p = np.exp(y[: frames[n], n].astype(np.float64))
+        total, shares = _aligned(p, targets[n])
+        exact, gradient[: frames[n], n] = exact - total, -shares
+    yield "ctc_loss", loss, exact, exact
+    yield "ctc_loss", dy, gradient, np.abs(gradient)
+
+
+def _aligned(p: Array, labels: Array) -> tuple[float, Array]:
+    """Of one sequence of probabilities (T, C): the logarithm of the sum over all alignments; the shares of classes."""
+    states = np.zeros(2 * len(labels) + 1, int)
+    states[1::2] = labels
+    L, emitted = len(states), p[:, states]
+    moves = np.eye(L) + np.eye(L, k=1)
+    moves[np.arange(L - 2), np.arange(2, L)] = states[2:] != states[:-2]
+    forward, backward, total = np.zeros(emitted.shape), np.zeros(emitted.shape), 0.0
+    way = np.eye(L)[0]
+    way[1] = 1
+    for t, e in enumerate(emitted):
+        way = (way if t == 0 else way @ moves) * e
+        total += np.log(way.sum())
+        forward[t] = way = way / way.sum()
+    way = np.zeros(L)
+    way[-2:] = 1
+    total += np.log((forward[-1] * way).sum())
+    for t in reversed(range(len(p))):
+        backward[t] = way = way / way.sum()
+        way = moves @ (way * emitted[t])
+    shares = forward * backward
+    return total, shares / shares.sum(1, keepdims=True) @ np.eye(p.shape[1])[states]
 
 
 def classes(i: int) -> Results:
@@ -78,6 +141,8 @@ def cells(i: int) -> Results:
 # The function, how many cases, and the bound in units of rounding.
 FAMILIES: dict[str, tuple[Family, int, float]] = {
     "losses of two arrays": (squares_and_logits, 24, 8.0),
+    "losses of differences": (differences, 36, 8.0),
+    "losses of alignments": (alignments, 12, 8.0),
     "losses of classes": (classes, 48, 8.0),
     "cells": (cells, 18, 8.0),
 }

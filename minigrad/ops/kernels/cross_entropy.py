@@ -19,6 +19,9 @@ array([[ 0.3333,  0.3333, -0.6667],
 
 What the rows become is a function of the logits as well, and so has a cotangent in derivatives of derivatives:
 :func:`rows_vjp`.
+
+Weights of classes make each row count as :func:`row_weights` says: what is ``scale`` below is then an array (M,), of
+``scale`` times these. With label smoothing the weights also bend the target distribution.
 """
 
 from __future__ import annotations
@@ -32,7 +35,8 @@ from ...spec import Array
 from .numerics import single
 
 __all__ = [
-    "cross_entropy_rows", "probabilities", "pull_batch", "pull_rows", "rows_vjp", "scaled_sum", "score_rows", "spread",
+    "cross_entropy_rows", "probabilities", "pull_batch", "pull_rows", "row_weights", "rows_vjp", "scaled_sum",
+    "score_rows", "spread", "unscaled",
 ]  # fmt: skip
 
 
@@ -45,7 +49,20 @@ def score_rows(scores: Array, targets: Array, keep: Array | None) -> tuple[Array
     return single(rows), chosen
 
 
-def cross_entropy_rows(z: Array, targets: Array, scale: float, smoothing: float = 0.0) -> Array:
+def row_weights(targets: Array, weight: Array, smoothing: float) -> Array:
+    """What each row (M,) counts with weights of the classes (C,): the sum of its smoothed targets times these.
+
+    >>> row_weights(np.array([0, 1]), np.array([1.0, 3.0]), smoothing=0.5)
+    array([1.5, 2.5])
+    """
+    if not smoothing or not weight.size:
+        return weight[targets]
+    return (1 - smoothing) * weight[targets] + smoothing * weight.mean()  # type: ignore[no-any-return]
+
+
+def cross_entropy_rows(
+    z: Array, targets: Array, scale: Any, smoothing: float = 0.0, weight: Array | None = None
+) -> Array:
     """The cross-entropy of each row of logits (M, C) at its target (M,).
 
     In place, the logits become the gradient of ``scale`` times the sum of the losses: with p the row's
@@ -58,7 +75,7 @@ def cross_entropy_rows(z: Array, targets: Array, scale: float, smoothing: float 
     z -= z.max(axis=1, keepdims=True)
     picked = np.arange(len(z)), targets
     if smoothing:
-        return _smoothed_rows(z, picked, scale, smoothing)
+        return _smoothed_rows(z, picked, scale, smoothing, weight)
     logits = z[picked]
     np.exp(z, out=z)
     own = z[picked]
@@ -73,20 +90,34 @@ def cross_entropy_rows(z: Array, targets: Array, scale: float, smoothing: float 
     return result
 
 
-def _smoothed_rows(z: Array, picked: tuple[Array, Array], scale: float, smoothing: float) -> Array:
+def _smoothed_rows(z: Array, picked: tuple[Array, Array], scale: Any, smoothing: float, weight: Array | None) -> Array:
     """As :func:`cross_entropy_rows`, of logits whose largest is 0 and places with some label smoothing."""
-    losses = (1 - smoothing) * z[picked] + smoothing * z.mean(axis=1)
+    own, each = _target_distribution(picked[1], z.shape[1], smoothing, weight)
+    everywhere = smoothing * z.mean(axis=1) if weight is None else (each * z).sum(axis=1)
+    losses = own * z[picked] + everywhere
     np.exp(z, out=z)
     total = z.sum(axis=1)
     z *= (scale / total)[:, None]
     # Minus q, which sums to 1; what rounding left of the gradient's sum is taken off in the same proportions.
     amount = np.full_like(total, scale)
     for _ in range(2):
-        z -= (amount * (smoothing / z.shape[1]))[:, None]
-        z[picked] -= amount * (1 - smoothing)
+        z -= amount[:, None] * each
+        z[picked] -= amount * own
         amount = z.sum(axis=1)
     result: Array = np.log(total) - losses
     return result
+
+
+def _target_distribution(targets: Array, C: int, smoothing: float, weight: Array | None) -> tuple[Any, Any]:
+    """What q is at each row's target, and what it is everywhere besides: numbers, or with weights (M,) and (M, C).
+
+    With weights q is, but for a factor that makes its sum 1, the smoothed targets times the weights.
+    """
+    if weight is None:
+        return 1 - smoothing, smoothing / max(C, 1)
+    counts = row_weights(targets, weight, smoothing)
+    share = 1 / np.where(counts == 0, 1, counts)
+    return (1 - smoothing) * weight[targets] * share, np.multiply.outer(share, smoothing / max(C, 1) * weight)
 
 
 def pull_rows(g: Any, rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Array:
@@ -113,7 +144,9 @@ def pull_batch(g: Array, rows: Array, keep: Array | None, shape: tuple[int, ...]
     return full
 
 
-def probabilities(rows: Array, targets: Array, losses: Array, scale: float, smoothing: float = 0.0) -> Array:
+def probabilities(
+    rows: Array, targets: Array, losses: Array, scale: Any, smoothing: float = 0.0, weight: Array | None = None
+) -> Array:
     """The softmax of the logits (M, C), from what :func:`cross_entropy_rows` left of them, and the losses (M,).
 
     The rows are scale (p - q). At the target p is e^-loss: p - 1 has lost it where it is small. With label smoothing
@@ -122,9 +155,13 @@ def probabilities(rows: Array, targets: Array, losses: Array, scale: float, smoo
     >>> probabilities(np.array([[0.5, -0.5]]), np.array([1]), np.log([2.0]), scale=1.0)
     array([[0.5, 0.5]])
     """
-    p: Array = rows / rows.dtype.type(scale)
+    p: Array = unscaled(rows, scale)
     picked = np.arange(len(p)), targets
-    if smoothing:
+    if smoothing and weight is not None:
+        own, each = _target_distribution(targets, p.shape[1], smoothing, weight)
+        p += each
+        p[picked] += own
+    elif smoothing:
         p += smoothing / max(p.shape[1], 1)
         p[picked] += 1 - smoothing
     else:
@@ -132,7 +169,19 @@ def probabilities(rows: Array, targets: Array, losses: Array, scale: float, smoo
     return p
 
 
-def rows_vjp(d: Any, p: Any, scale: float) -> Any:
+def unscaled(rows: Any, scale: Any) -> Any:
+    """p - q of rows that are scale (p - q), of arrays or tensors; 0 in rows that do not count, of which nobody asks it.
+
+    >>> unscaled(np.array([[2.0, -2.0], [0.0, 0.0]]), np.array([4.0, 0.0]))
+    array([[ 0.5, -0.5],
+           [ 0. ,  0. ]])
+    """
+    if isinstance(scale, float):
+        return rows / scale
+    return rows * np.where(scale == 0, 0, 1 / np.where(scale == 0, 1, scale))[:, None]
+
+
+def rows_vjp(d: Any, p: Any, scale: Any) -> Any:
     """The cotangent of the logits from d (M, C), that of rows as :func:`cross_entropy_rows` leaves them.
 
     Of arrays or tensors. The derivative of scale (p - q) is scale (p_i 1[i = j] - p_i p_j), as of softmax, and
@@ -143,7 +192,7 @@ def rows_vjp(d: Any, p: Any, scale: float) -> Any:
     """
     for _ in range(2):
         d = d - np.sum(d * p, axis=-1, keepdims=True)
-    return d * (p * scale)
+    return d * (p * (scale if isinstance(scale, float) else scale[:, None]))
 
 
 def spread(rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Array:
