@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..spec import Array
-from .base import Optimizer, as_number, validated
+from .base import Optimizer
+from .options import as_number
+from .states import validated
 
 __all__ = ["CosineLR", "ExponentialLR", "Schedule", "StepLR", "WarmupLR"]
 
