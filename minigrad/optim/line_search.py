@@ -79,7 +79,7 @@ def _zoom(
         left, right = sorted(trial.t for trial in bracket)
         if (right - left) * longest < tolerance:
             break
-        t = _minimum(*bracket, left, right)
+        t = _minimum(bracket[0], bracket[1], left, right)
         margin = _MARGIN * (right - left)
         if min(right - t, t - left) >= margin:
             near_an_end = False

@@ -109,7 +109,8 @@ class OneCycleLR(Schedule):
         first = base_lr / self.div_factor
         rates = {"first": first, "peak": base_lr, "last": first / self.final_div_factor}
         phase, share = self._phase(count)
-        return self._between(*(rates[name] for name in phase.rates), share)
+        start, end = phase.rates
+        return self._between(rates[start], rates[end], share)
 
     def factor(self, count: int) -> float:
         return self.rate(count, self.base_lr) / self.base_lr if self.base_lr else 0.0
@@ -118,7 +119,8 @@ class OneCycleLR(Schedule):
         if not self._momenta:
             return super()._beside_rates(count)
         phase, share = self._phase(count)
-        momenta = [self._between(*(ends[name] for name in phase.momenta), share) for ends in self._momenta]
+        start, end = phase.momenta
+        momenta = [self._between(ends[start], ends[end], share) for ends in self._momenta]
         return [
             {"betas": (momentum, group["betas"][1])} if "betas" in group else {"momentum": momentum}
             for group, momentum in zip(self.optimizer.param_groups, momenta, strict=True)

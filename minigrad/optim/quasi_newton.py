@@ -211,9 +211,10 @@ class LBFGS(Optimizer):
         return np.concatenate(pieces).astype(self._gradient.dtype, copy=False)
 
     def _checked(self, i: int, p: Tensor) -> Array:
-        g = plain(p.grad)  # type: ignore[arg-type]
+        g = plain(p.grad)
         self._check_parameter(i, p, g)
-        return g.reshape(-1)
+        flat: Array = g.reshape(-1)
+        return flat
 
     def _flat_parameters(self) -> Array:
         return np.concatenate([p.data.reshape(-1) for p in self.params]).astype(self._gradient.dtype, copy=False)

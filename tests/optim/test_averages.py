@@ -24,7 +24,7 @@ def test_the_average_is_that_of_pytorch(dtype):
             average.update_parameters(model)
         return average.module[0]
 
-    weights = np.random.default_rng(0).normal(size=(200, 3, 5)).astype(dtype)
+    weights = np.random.default_rng(0).normal(size=(200, 2)).astype(dtype)
     answer = PYTORCH.ask(f"average {dtype}", theirs, [weights])
     p = mg.tensor(answer.inputs[0][0], requires_grad=True)
     ema = optim.EMA([p], 0.9)

@@ -95,7 +95,7 @@ def test_plateaus_are_pytorchs(options):
             found.append([g["lr"] for g in optimizer.param_groups])
         return torch.tensor(found, dtype=torch.float64)
 
-    metrics = np.cumsum(np.random.default_rng(0).normal(size=200)) / 10
+    metrics = np.cumsum(np.random.default_rng(0).normal(size=100)) / 10
     metrics[20], metrics[21] = math.nan, math.inf
     answer = PYTORCH.ask(f"plateau {options}", theirs, [metrics])
     optimizer = made("SGD")
