@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
 from ..core import Tensor
 from ..runtime.blas import axpby
 from ..spec import Array
-from .base import Optimizer
+from .base import Group, Optimizer
+from .pieces import precise, scratch
 
-__all__ = ["SGD", "Adam", "AdamW", "RMSprop"]
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Lion", "RMSprop"]
 
-
-class _WithMomentum(Optimizer):
-    """What SGD and RMSprop share: they keep velocities only if they are made with a momentum."""
-
-    momentum: float
-
-    def _coefficients(self, t: int) -> tuple[float, ...]:
-        if self.momentum and "velocity" not in self.state:
-            raise ValueError(
-                f"{type(self).__name__}: a momentum must be given when the optimiser is made, it keeps velocities then"
-            )
-        return ()
+_Params = Iterable[Tensor] | Iterable[Mapping[str, Any]]
 
 
-class SGD(_WithMomentum):
+class SGD(Optimizer):
     """Gradient descent, with momentum if asked (as PyTorch and Sutskever et al., 2013, write it).
 
     v <- momentum v + g;  p <- p - lr v, or with ``nesterov`` p <- p - lr (g + momentum v);
@@ -53,30 +44,36 @@ class SGD(_WithMomentum):
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: _Params,
         lr: float,
         momentum: float = 0.0,
         nesterov: bool = False,
         weight_decay: float = 0.0,
     ) -> None:
-        if nesterov and not momentum:
+        super().__init__(params, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
+
+    def _remembered(self, options: Group) -> tuple[str, ...]:
+        if options["nesterov"] and not options["momentum"]:
             raise ValueError("SGD: nesterov needs a momentum above 0")
-        self._state_names = ("velocity",) if momentum else ()  # type: ignore[misc]
-        super().__init__(params, lr=lr, momentum=momentum, nesterov=bool(nesterov), weight_decay=weight_decay)
+        return ("velocity",) if options["momentum"] else ()
+
+    def _coefficients(self, options: Group, t: int) -> tuple[float, ...]:
+        return options["lr"], options["momentum"], options["nesterov"], options["weight_decay"]
 
     def _update(self, coefficients: tuple[float, ...], p: Array, g: Array, *state: Array) -> None:
-        g = self._decayed(p, g, self.weight_decay)
+        lr, momentum, nesterov, weight_decay = coefficients
+        g = self._decayed(p, g, weight_decay)
         if not state:
-            axpby(-self.lr, g, 1, p)
+            axpby(-lr, g, 1, p)
             return
         (v,) = state
-        axpby(1, g, self.momentum, v)
-        if self.nesterov:
-            axpby(-self.lr, g, 1, p)
-        axpby(-self.lr * (self.momentum if self.nesterov else 1), v, 1, p)
+        axpby(1, g, momentum, v)
+        if nesterov:
+            axpby(-lr, g, 1, p)
+        axpby(-lr * (momentum if nesterov else 1), v, 1, p)
 
 
-class RMSprop(_WithMomentum):
+class RMSprop(Optimizer):
     """Gradients divided by the root of a running mean of their squares (Tieleman and Hinton, 2012).
 
     v <- alpha v + (1 - alpha) g^2;  u <- momentum u + g / (sqrt(v) + eps);  p <- p - lr u;
@@ -102,28 +99,98 @@ class RMSprop(_WithMomentum):
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: _Params,
         lr: float = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         momentum: float = 0.0,
     ) -> None:
-        self._state_names = ("v", "velocity") if momentum else ("v",)  # type: ignore[misc]
         super().__init__(params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum)
 
+    def _remembered(self, options: Group) -> tuple[str, ...]:
+        return ("v", "velocity") if options["momentum"] else ("v",)
+
+    def _coefficients(self, options: Group, t: int) -> tuple[float, ...]:
+        return options["lr"], options["alpha"], options["eps"], options["weight_decay"], options["momentum"]
+
     def _update(self, coefficients: tuple[float, ...], p: Array, g: Array, *state: Array) -> None:
-        v, step = state[0], self._buffer(p)
-        g = self._decayed(p, g, self.weight_decay)
+        lr, alpha, eps, weight_decay, momentum = coefficients
+        v, step = state[0], scratch(p)
+        g = self._decayed(p, g, weight_decay)
         np.multiply(g, g, out=step)
-        axpby(1 - self.alpha, step, self.alpha, v)
+        axpby(1 - alpha, step, alpha, v)
         np.sqrt(v, out=step)
-        step += self.eps
+        step += eps
         np.divide(g, step, out=step)
         if len(state) == 2:
-            axpby(1, step, self.momentum, state[1])
+            axpby(1, step, momentum, state[1])
             step = state[1]
-        axpby(-self.lr, step, 1, p)
+        axpby(-lr, step, 1, p)
+
+
+class Adagrad(Optimizer):
+    """Gradients divided by the root of the sum of their squares so far (Duchi, Hazan and Singer, 2011).
+
+    s <- s + g^2;  p <- p - lr' g / (sqrt(s) + eps) with lr' = lr / (1 + (t - 1) lr_decay) at the t-th step;
+    s starts at ``initial_accumulator_value``, and g includes weight_decay p. As PyTorch's.
+
+    Raises:
+        TypeError: if the parameters are no iterable of tensors, or an option no number.
+        ValueError: if an option is negative.
+
+    >>> import minigrad as mg
+    >>> p = mg.tensor([1.0], requires_grad=True)
+    >>> adagrad = Adagrad([p], lr=0.5)
+    >>> for _ in range(2):
+    ...     p.grad = np.array([4.0], np.float32)
+    ...     adagrad.step()
+    >>> p.data.round(6)  # 1 - 0.5 (1 + 1 / sqrt(2))
+    array([0.146447], dtype=float32)
+    """
+
+    _options = ("lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps")
+    _state_names = ("sum",)
+    _squares = ("sum",)
+    lr_decay: float
+    weight_decay: float
+    initial_accumulator_value: float
+    eps: float
+
+    def __init__(
+        self,
+        params: _Params,
+        lr: float = 1e-2,
+        lr_decay: float = 0.0,
+        weight_decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10,
+    ) -> None:
+        super().__init__(
+            params,
+            lr=lr,
+            lr_decay=lr_decay,
+            weight_decay=weight_decay,
+            initial_accumulator_value=initial_accumulator_value,
+            eps=eps,
+        )
+
+    def _initial(self, name: str, p: Tensor, options: Group) -> Array:
+        return np.full(p.shape, options["initial_accumulator_value"], precise(p.dtype))
+
+    def _coefficients(self, options: Group, t: int) -> tuple[float, ...]:
+        return options["lr"] / (1 + (t - 1) * options["lr_decay"]), options["eps"], options["weight_decay"]
+
+    def _update(self, coefficients: tuple[float, ...], p: Array, g: Array, *state: Array) -> None:
+        lr, eps, weight_decay = coefficients
+        (total,), step = state, scratch(p)
+        g = self._decayed(p, g, weight_decay)
+        np.multiply(g, g, out=step)
+        total += step
+        np.sqrt(total, out=step)
+        step += eps
+        np.divide(g, step, out=step)
+        axpby(-lr, step, 1, p)
 
 
 class Adam(Optimizer):
@@ -153,28 +220,25 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: _Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
-        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-            raise ValueError(f"{type(self).__name__}: betas must be two numbers, not {betas!r}")
-        first, second = betas
-        super().__init__(params, lr=lr, betas=(first, second), eps=eps, weight_decay=weight_decay)
+        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
-    def _coefficients(self, t: int) -> tuple[float, ...]:
+    def _coefficients(self, options: Group, t: int) -> tuple[float, ...]:
         # With r = sqrt(1 - b2^t):  lr m' / (sqrt(v') + eps) = lr r / (1 - b1^t)  m / (sqrt(v) + eps r)
-        b1, b2 = self.betas
+        b1, b2 = options["betas"]
         root = math.sqrt(1 - b2**t)
-        return b1, b2, self.lr * root / (1 - b1**t), self.eps * root
+        return b1, b2, options["lr"] * root / (1 - b1**t), options["eps"] * root, options["lr"], options["weight_decay"]
 
     def _update(self, coefficients: tuple[float, ...], p: Array, g: Array, *state: Array) -> None:
-        b1, b2, size, eps = coefficients
+        b1, b2, size, eps, lr, weight_decay = coefficients
         m, v = state
-        step = self._buffer(p)
-        g = self._with_decay(p, g)
+        step = scratch(p)
+        g = self._with_decay(p, g, lr, weight_decay)
         axpby(1 - b1, g, b1, m)
         np.multiply(g, g, out=step)
         axpby(1 - b2, step, b2, v)
@@ -183,9 +247,9 @@ class Adam(Optimizer):
         np.divide(m, step, out=step)
         axpby(-size, step, 1, p)
 
-    def _with_decay(self, p: Array, g: Array) -> Array:
+    def _with_decay(self, p: Array, g: Array, lr: float, weight_decay: float) -> Array:
         """Apply the weight decay, and return the gradient to go on with."""
-        return self._decayed(p, g, self.weight_decay)
+        return self._decayed(p, g, weight_decay)
 
 
 class AdamW(Adam):
@@ -205,7 +269,7 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: _Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -213,7 +277,55 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay)
 
-    def _with_decay(self, p: Array, g: Array) -> Array:
-        if self.weight_decay:
-            p *= 1 - self.lr * self.weight_decay
+    def _with_decay(self, p: Array, g: Array, lr: float, weight_decay: float) -> Array:
+        if weight_decay:
+            p *= 1 - lr * weight_decay
         return g
+
+
+class Lion(Optimizer):
+    """Steps of one size: the sign of a mean of gradients (Chen et al., 2023).
+
+    c = b1 m + (1 - b1) g;  p <- (1 - lr weight_decay) p - lr sign(c);  m <- b2 m + (1 - b2) g.
+    A step is as large whatever the gradient is, so rates are three to ten times smaller than Adam's, and weight
+    decays as much larger (their section 5).
+
+    Raises:
+        TypeError: if the parameters are no iterable of tensors, or an option no number.
+        ValueError: if an option is negative, or a beta not below 1.
+
+    >>> import minigrad as mg
+    >>> p = mg.tensor([1.0, 1.0, 1.0], requires_grad=True)
+    >>> p.grad = np.array([5.0, -0.01, 0.0], np.float32)
+    >>> Lion([p], lr=0.5).step()
+    >>> p
+    tensor([0.5, 1.5, 1. ], requires_grad=True)
+    """
+
+    _options = ("lr", "betas", "weight_decay")
+    _state_names = ("m",)
+    betas: tuple[float, float]
+    weight_decay: float
+
+    def __init__(
+        self,
+        params: _Params,
+        lr: float = 1e-4,
+        betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(params, lr=lr, betas=betas, weight_decay=weight_decay)
+
+    def _coefficients(self, options: Group, t: int) -> tuple[float, ...]:
+        return *options["betas"], options["lr"], options["weight_decay"]
+
+    def _update(self, coefficients: tuple[float, ...], p: Array, g: Array, *state: Array) -> None:
+        b1, b2, lr, weight_decay = coefficients
+        (m,), step = state, scratch(p)
+        np.multiply(m, b1, out=step)
+        axpby(1 - b1, g, 1, step)
+        np.sign(step, out=step)
+        if weight_decay:
+            p *= 1 - lr * weight_decay
+        axpby(-lr, step, 1, p)
+        axpby(1 - b2, g, b2, m)

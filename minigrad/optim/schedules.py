@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..spec import Array
-from .base import Optimizer, as_number, validated
+from .base import Optimizer
+from .options import as_number, as_whole
+from .states import validated
 
 __all__ = ["CosineLR", "ExponentialLR", "Schedule", "StepLR", "WarmupLR"]
 
@@ -17,32 +19,51 @@ __all__ = ["CosineLR", "ExponentialLR", "Schedule", "StepLR", "WarmupLR"]
 class Schedule:
     """A learning rate that depends on the number of steps only: lr = base_lr factor(count).
 
-    ``base_lr`` is the optimiser's rate when the schedule is made; ``step()`` counts one on and sets
-    ``optimizer.lr``. What a step is (a batch, an epoch) is the caller's choice. A subclass defines ``factor``, or
-    ``rate`` if its rates are no multiples of the base rate.
+    Each parameter group has its own base rate, the optimiser's when the schedule is made (``base_lrs``; ``base_lr``, if
+    groups share one). ``step()`` counts one on and sets the rate of each group. What a step is (a batch, an epoch) is
+    the caller's choice. A subclass defines ``factor``, or ``rate`` if its rates are no multiples of the base rate.
 
     Raises:
-        ValueError: if a rate would be negative or not finite, when the schedule is made or steps.
+        ValueError: if a rate would be negative or not finite, when the schedule is made or steps; or if a parameter
+            group was added since it was made.
+
+    >>> import minigrad as mg
+    >>> w, b = mg.tensor([1.0], requires_grad=True), mg.tensor([1.0], requires_grad=True)
+    >>> sgd = mg.optim.SGD([{"params": [w]}, {"params": [b], "lr": 1.0}], lr=0.5)
+    >>> mg.optim.ExponentialLR(sgd, 0.5).step()
+    >>> [group["lr"] for group in sgd.param_groups]
+    [0.25, 0.5]
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer = optimizer
-        self.base_lr = float(optimizer.lr)
+        self.base_lrs = [float(group["lr"]) for group in optimizer.param_groups]
         self.count = 0
-        optimizer.lr = self._rate(0)
+        self._set(0)
+
+    @property
+    def base_lr(self) -> float:
+        """The base rate that all groups share; a ValueError if they do not."""
+        if len(set(self.base_lrs)) > 1:
+            raise ValueError(f"{type(self).__name__}: base_lr is {self.base_lrs} in groups: ask for base_lrs")
+        return self.base_lrs[0]
 
     def factor(self, count: int) -> float:
         """The rate after ``count`` steps, in units of ``base_lr``."""
         raise NotImplementedError
 
-    def rate(self, count: int) -> float:
-        """The learning rate after ``count`` steps."""
-        return self.base_lr * self.factor(count)
+    def rate(self, count: int, base_lr: float) -> float:
+        """The learning rate after ``count`` steps of a group with this base rate."""
+        return base_lr * self.factor(count)
 
-    def _rate(self, count: int) -> float:
-        """The same, or an error if no optimiser could use it."""
+    def _beside_rates(self, count: int) -> list[dict[str, Any]]:
+        """What each group's other options are after ``count`` steps, if the schedule sets any."""
+        return [{} for _ in self.base_lrs]
+
+    def _checked(self, count: int, base_lr: float) -> float:
+        """A rate, or an error if no optimiser could use it."""
         try:
-            rate = float(self.rate(count))
+            rate = float(self.rate(count, base_lr))
         except OverflowError:
             rate = math.inf
         if not 0 <= rate < math.inf:
@@ -52,9 +73,21 @@ class Schedule:
             )
         return rate
 
+    def _set(self, count: int) -> None:
+        """Set the optimiser's options to those after ``count`` steps."""
+        groups = self.optimizer.param_groups
+        if len(groups) != len(self.base_lrs):
+            raise ValueError(
+                f"{type(self).__name__}: the optimiser has {len(groups)} parameter groups, it had {len(self.base_lrs)} "
+                "when the schedule was made: make another one"
+            )
+        rates = [self._checked(count, base_lr) for base_lr in self.base_lrs]
+        for group, rate, others in zip(groups, rates, self._beside_rates(count), strict=True):
+            group.update(others, lr=rate)
+
     def step(self) -> None:
-        """Count one step and set the optimiser's learning rate."""
-        self.optimizer.lr = self._rate(self.count + 1)
+        """Count one step and set the optimiser's learning rates."""
+        self._set(self.count + 1)
         self.count += 1
 
     def _nested(self) -> dict[str, Schedule]:
@@ -64,6 +97,8 @@ class Schedule:
     def state_dict(self) -> dict[str, Array]:
         """Count and base rate as arrays, ready for :func:`minigrad.save`; those of a schedule within it under its name.
 
+        Of several parameter groups the base rates are one array.
+
         What the schedule was made with (``gamma``, ``total``, ...) is not in it: make it anew with the same.
 
         >>> import minigrad as mg
@@ -71,7 +106,8 @@ class Schedule:
         >>> list(WarmupLR(sgd, 2, after=ExponentialLR(sgd, 0.5)).state_dict())
         ['base_lr', 'count', 'after.base_lr', 'after.count']
         """
-        state = {"base_lr": np.array(self.base_lr, np.float64), "count": np.array(self.count, np.int64)}
+        bases = self.base_lrs if len(self.base_lrs) > 1 else self.base_lrs[0]
+        state = {"base_lr": np.array(bases, np.float64), "count": np.array(self.count, np.int64)}
         for name, schedule in self._nested().items():
             state.update({f"{name}.{key}": array for key, array in schedule.state_dict().items()})
         return state
@@ -83,37 +119,43 @@ class Schedule:
             TypeError: if the state is no mapping.
             ValueError: names every missing, unexpected or impossible entry; nothing has been changed.
         """
-        before = self.state_dict(), self.optimizer.lr
+        before = self.state_dict(), [dict(group) for group in self.optimizer.param_groups]
         arrays = validated(type(self).__name__, before[0], state)
         try:
             self._take(arrays)
-            self.optimizer.lr = self._rate(self.count)
+            self._set(self.count)
         except BaseException:
             self._take(before[0])
-            self.optimizer.lr = before[1]
+            for group, options in zip(self.optimizer.param_groups, before[1], strict=True):
+                group.update(options)
             raise
 
     def _take(self, arrays: Mapping[str, Array]) -> None:
-        if not (0 <= arrays["base_lr"] < math.inf and arrays["count"] >= 0):
+        bases = [float(base) for base in arrays["base_lr"].reshape(-1)]
+        if not (all(0 <= base < math.inf for base in bases) and arrays["count"] >= 0):
             raise ValueError(f"{type(self).__name__}.load_state_dict: count and base_lr must be finite and at least 0")
-        self.base_lr, self.count = float(arrays["base_lr"]), int(arrays["count"])
+        self.base_lrs, self.count = bases, int(arrays["count"])
         for name, schedule in self._nested().items():
             own = {key.removeprefix(f"{name}."): array for key, array in arrays.items() if key.startswith(f"{name}.")}
             schedule.load_state_dict(own)
 
 
-def _whole(caller: str, name: str, value: int) -> int:
-    if isinstance(value, bool) or not (isinstance(value, (int, np.integer)) and value >= 1):
-        raise ValueError(f"{caller}: {name} must be a positive integer, not {value!r}")
-    return int(value)
-
-
-def _number(caller: str, name: str, value: float) -> float:
+def as_factor(caller: str, name: str, value: float) -> float:
     """A factor or a rate: finite and not negative."""
     number = as_number(caller, name, value)
     if not 0 <= number < math.inf:
         raise ValueError(f"{caller}: {name} must be finite and at least 0, not {number}")
     return number
+
+
+def of_each_group(caller: str, name: str, value: Any, optimizer: Optimizer) -> list[float]:
+    """A number for each parameter group, of one for all or a list of them."""
+    groups = len(optimizer.param_groups)
+    if not isinstance(value, (list, tuple)):
+        return [as_factor(caller, name, value)] * groups
+    if len(value) != groups:
+        raise ValueError(f"{caller}: {name} has {len(value)} numbers, the optimiser {groups} parameter groups")
+    return [as_factor(caller, name, number) for number in value]
 
 
 class StepLR(Schedule):
@@ -127,7 +169,7 @@ class StepLR(Schedule):
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
-        self.step_size, self.gamma = _whole("StepLR", "step_size", step_size), _number("StepLR", "gamma", gamma)
+        self.step_size, self.gamma = as_whole("StepLR", "step_size", step_size), as_factor("StepLR", "gamma", gamma)
         super().__init__(optimizer)
 
     def factor(self, count: int) -> float:
@@ -145,7 +187,7 @@ class ExponentialLR(Schedule):
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float) -> None:
-        self.gamma = _number("ExponentialLR", "gamma", gamma)
+        self.gamma = as_factor("ExponentialLR", "gamma", gamma)
         super().__init__(optimizer)
 
     def factor(self, count: int) -> float:
@@ -165,15 +207,15 @@ class CosineLR(Schedule):
     """
 
     def __init__(self, optimizer: Optimizer, total: int, min_lr: float = 0.0) -> None:
-        self.total, self.min_lr = _whole("CosineLR", "total", total), _number("CosineLR", "min_lr", min_lr)
+        self.total, self.min_lr = as_whole("CosineLR", "total", total), as_factor("CosineLR", "min_lr", min_lr)
         super().__init__(optimizer)
 
-    def rate(self, count: int) -> float:
+    def rate(self, count: int, base_lr: float) -> float:
         share = (1 + math.cos(math.pi * min(count / self.total, 1.0))) / 2  # of the base rate
-        return self.base_lr * share + self.min_lr * (1 - share)
+        return base_lr * share + self.min_lr * (1 - share)
 
     def factor(self, count: int) -> float:
-        return self.rate(count) / self.base_lr if self.base_lr else 0.0
+        return self.rate(count, self.base_lr) / self.base_lr if self.base_lr else 0.0
 
 
 class WarmupLR(Schedule):
@@ -203,18 +245,24 @@ class WarmupLR(Schedule):
             raise TypeError(f"WarmupLR: after must be a schedule, not {type(after).__name__}")
         if after is not None and after.optimizer is not optimizer:
             raise ValueError("WarmupLR: the schedule after it must be made for the same optimiser")
-        self.steps, self.after = _whole("WarmupLR", "steps", steps), after
-        if after is not None:  # which may have set the optimiser's rate to another one, its first
-            optimizer.lr = after.base_lr
+        self.steps, self.after = as_whole("WarmupLR", "steps", steps), after
+        if after is not None:  # which may have set the optimiser's rates to other ones, its first
+            for group, base_lr in zip(optimizer.param_groups, after.base_lrs, strict=True):
+                group["lr"] = base_lr
         super().__init__(optimizer)
 
     def _nested(self) -> dict[str, Schedule]:
         return {} if self.after is None else {"after": self.after}
 
-    def rate(self, count: int) -> float:
+    def _beside_rates(self, count: int) -> list[dict[str, Any]]:
+        if self.after is None or count < self.steps:
+            return super()._beside_rates(count)
+        return self.after._beside_rates(count - self.steps)
+
+    def rate(self, count: int, base_lr: float) -> float:
         if count < self.steps:
-            return self.base_lr * ((count + 1) / self.steps)
-        return self.base_lr if self.after is None else self.after.rate(count - self.steps)
+            return base_lr * ((count + 1) / self.steps)
+        return base_lr if self.after is None else self.after.rate(count - self.steps, base_lr)
 
     def factor(self, count: int) -> float:
-        return self.rate(count) / self.base_lr if self.base_lr else 0.0
+        return self.rate(count, self.base_lr) / self.base_lr if self.base_lr else 0.0

@@ -1,0 +1,195 @@
+"""Each optimiser over 200 steps: beside PyTorch's, with groups; and interrupted halfway, to the bit."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import optim
+from tests.peers import Peer
+
+PYTORCH = Peer(__name__)
+STEPS = 200
+PENALTY = 0.06  # of squared weights: without, rounding would decide where a valley is left
+
+# Options of all groups, and those of the second one.
+METHODS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "SGD": ("SGD", {"lr": 0.02}, {"lr": 0.01, "weight_decay": 0.1}),
+    "SGD with momentum": ("SGD", {"lr": 0.01, "momentum": 0.9}, {"lr": 0.002, "nesterov": True, "weight_decay": 0.1}),
+    "SGD with momentum of one group": ("SGD", {"lr": 0.02}, {"lr": 0.005, "momentum": 0.8}),
+    "RMSprop": ("RMSprop", {"lr": 0.01, "eps": 0.1}, {"lr": 0.002, "alpha": 0.9, "weight_decay": 0.1}),
+    "RMSprop with momentum": ("RMSprop", {"lr": 0.003, "momentum": 0.5}, {"eps": 1e-3, "momentum": 0.0}),
+    "Adagrad": ("Adagrad", {"lr": 0.1}, {"lr": 0.3, "weight_decay": 0.1}),
+    "Adagrad with a decay": ("Adagrad", {"lr": 0.2, "lr_decay": 0.05, "initial_accumulator_value": 0.1}, {"eps": 1e-2}),
+    "Adam": ("Adam", {"lr": 0.02}, {"lr": 0.005, "weight_decay": 0.1, "betas": (0.8, 0.99)}),
+    "AdamW": ("AdamW", {"lr": 0.02, "weight_decay": 0.01}, {"lr": 0.005, "weight_decay": 0.3}),
+    "Lion": ("Lion", {"lr": 0.01, "weight_decay": 0.1}, {"lr": 0.003, "betas": (0.8, 0.95)}),
+    "LBFGS": ("LBFGS", {"lr": 0.5, "max_iter": 2, "history_size": 20}, {}),
+    "LBFGS with a line search": ("LBFGS", {"max_iter": 2, "history_size": 20, "line_search_fn": "strong_wolfe"}, {}),
+}
+
+
+def data(dtype: str = "float64") -> list[np.ndarray]:
+    """Inputs, targets and the weights of a small network, and of its second layer."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 3))
+    shapes = [(3, 6), (6,), (6, 1), (1,)]
+    return [a.astype(dtype) for a in (x, np.sin(x.sum(1, keepdims=True)), *(0.5 * rng.normal(size=s) for s in shapes))]
+
+
+def groups(weights: list[Any], other: dict[str, Any]) -> list[Any]:
+    return [{"params": weights[:2]}, {"params": weights[2:], **other}] if other else weights
+
+
+class Training:
+    """A small network, an optimiser, a schedule, and an average of the weights."""
+
+    def __init__(self, key: str, arrays: list[np.ndarray], make_schedule: Any = None) -> None:
+        name, options, other = METHODS[key]
+        self.x, self.y, *weights = arrays
+        self.weights = [mg.tensor(w, requires_grad=True) for w in weights]
+        self.optimizer = getattr(optim, name)(groups(self.weights, other), **options)
+        self.schedule = make_schedule(self.optimizer) if make_schedule else None
+        self.average = optim.EMA(self.weights, 0.9)
+
+    def loss(self) -> mg.Tensor:
+        self.optimizer.zero_grad()
+        w, b, v, c = self.weights
+        loss = mg.mse_loss(mg.tanh(self.x @ w + b) @ v + c, self.y)
+        loss = loss + PENALTY * ((w * w).sum() + (v * v).sum())
+        loss.backward()
+        return loss
+
+    def run(self, steps: int) -> None:
+        for _ in range(steps):
+            loss = self.optimizer.step(self.loss)
+            if isinstance(self.schedule, optim.ReduceOnPlateau):
+                self.schedule.step(loss)
+            elif self.schedule:
+                self.schedule.step()
+            self.average.update()
+
+    def parts(self) -> dict[str, Any]:
+        parts = {"optimizer": self.optimizer, "average": self.average, "schedule": self.schedule}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def save(self, path: Path) -> None:
+        state = {f"{k}/{n}": a for k, part in self.parts().items() for n, a in part.state_dict().items()}
+        mg.save(path, {**state, **{f"weights/{i}": w for i, w in enumerate(self.weights)}})
+
+    def load(self, path: Path) -> None:
+        state = mg.load(path)
+        for i, w in enumerate(self.weights):
+            w.data[...] = state[f"weights/{i}"]
+        for kind, part in self.parts().items():
+            part.load_state_dict({n.removeprefix(f"{kind}/"): a for n, a in state.items() if n.startswith(f"{kind}/")})
+
+    def everything(self) -> list[np.ndarray]:
+        states = [a for part in self.parts().values() for a in part.state_dict().values()]
+        return [w.data.copy() for w in self.weights] + states
+
+
+def theirs(torch: Any, *arrays: Any, name: str, options: Any, other: Any) -> Any:
+    """Every 20th loss and the last weights of the same training in PyTorch."""
+    x, y, *weights = (torch.tensor(a, requires_grad=i > 1) for i, a in enumerate(arrays))
+    optimizer = getattr(torch.optim, name)(groups(weights, other), **options)
+
+    def loss() -> Any:
+        optimizer.zero_grad()
+        w, b, v, c = weights
+        loss = ((torch.tanh(x @ w + b) @ v + c - y) ** 2).mean() + PENALTY * ((w * w).sum() + (v * v).sum())
+        loss.backward()
+        return loss
+
+    return torch.tensor([optimizer.step(loss).item() for _ in range(STEPS)][::20], dtype=torch.float64), weights
+
+
+def book_lion(p, grads, lr, betas, weight_decay):
+    m = np.zeros_like(p)
+    for g in grads:
+        c = betas[0] * m + (1 - betas[0]) * g
+        p = p - lr * (np.sign(c) + weight_decay * p)
+        m = betas[1] * m + (1 - betas[1]) * g
+    return p
+
+
+PAIRS = [(key, "float64") for key in METHODS if key != "Lion"]
+PAIRS += [(key, "float32") for key, _ in PAIRS if "LBFGS" not in key]  # whose ends depend on rounding
+
+
+@pytest.mark.parametrize(("key", "dtype"), PAIRS)
+def test_200_steps_as_in_pytorch(key, dtype):
+    name, options, other = METHODS[key]
+
+    def ask(torch, *arrays):
+        return theirs(torch, *arrays, name=name, options=options, other=other)
+
+    answer = PYTORCH.ask(f"{key} {dtype}", ask, data(dtype), within=1e-9 if dtype == "float64" else 1e-3)
+    training = Training(key, answer.inputs)
+    losses = [training.optimizer.step(training.loss).item() for _ in range(STEPS)][::20]
+    expected, weights = answer.expected
+    tolerance = 1e-9 if dtype == "float64" else 1e-3
+    np.testing.assert_allclose(losses, expected, rtol=tolerance, atol=tolerance * losses[0])
+    for p, w in zip(training.weights, weights, strict=True):
+        assert p.dtype == dtype
+        np.testing.assert_allclose(p.data, w, rtol=tolerance, atol=tolerance)
+    assert losses[-1] < 0.9 * losses[0]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_lion_as_its_paper_writes_it(dtype):
+    rng = np.random.default_rng(1)
+    start, grads = rng.normal(size=(3, 4)).astype(dtype), rng.normal(size=(STEPS, 3, 4)).astype(dtype)
+    options = {"lr": 1e-3, "betas": (0.9, 0.99), "weight_decay": 0.1}
+    p = mg.tensor(start, requires_grad=True)
+    lion = optim.Lion([p], **options)
+    for g in grads:
+        p.grad = g
+        lion.step()
+    expected = book_lion(start.astype("float64"), grads.astype("float64"), **options)
+    np.testing.assert_allclose(p.data, expected, atol={"float16": 0.05, "float32": 1e-5, "float64": 1e-13}[dtype])
+
+
+SCHEDULES = {
+    "none": None,
+    "StepLR": lambda o: optim.StepLR(o, 30, 0.5),
+    "CosineLR after WarmupLR": lambda o: optim.WarmupLR(o, 20, optim.CosineLR(o, 150, 1e-3)),
+    "ExponentialLR": lambda o: optim.ExponentialLR(o, 0.99),
+    "ReduceOnPlateau": lambda o: optim.ReduceOnPlateau(o, factor=0.5, patience=2, threshold=0.05, cooldown=3),
+    "OneCycleLR": lambda o: optim.OneCycleLR(o, 0.02, STEPS, cycle_momentum="betas" in o.param_groups[0]),
+}
+RUNS = [(key, "none") for key in METHODS] + [("Adam", schedule) for schedule in SCHEDULES if schedule != "none"]
+
+
+def continued(folder: Path, half: int = STEPS // 2) -> None:
+    """Go on with each training from where its file says it was, and write the files anew."""
+    for i, (key, schedule) in enumerate(RUNS):
+        training = Training(key, data("float32"), SCHEDULES[schedule])
+        training.load(folder / f"{i}.safetensors")
+        training.run(half)
+        training.save(folder / f"{i}.safetensors")
+
+
+def test_another_process_goes_on_to_the_bit(tmp_path):
+    whole = []
+    for i, (key, schedule) in enumerate(RUNS):
+        training = Training(key, data("float32"), SCHEDULES[schedule])
+        training.run(STEPS // 2)
+        training.save(tmp_path / f"{i}.safetensors")
+        training.run(STEPS // 2)
+        whole.append(training.everything())
+    code = f"import pathlib; from {__name__} import continued; continued(pathlib.Path({str(tmp_path)!r}))"
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
+    for i, ((key, schedule), expected) in enumerate(zip(RUNS, whole, strict=True)):
+        resumed = Training(key, data("float32"), SCHEDULES[schedule])
+        resumed.load(tmp_path / f"{i}.safetensors")
+        for mine, other in zip(resumed.everything(), expected, strict=True):
+            assert mine.tobytes() == other.tobytes(), (key, schedule)
