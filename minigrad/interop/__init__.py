@@ -1,0 +1,1 @@
+"""Networks of other packages: files that are read and written."""
