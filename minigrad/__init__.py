@@ -33,6 +33,8 @@ from .transforms import grad, hessian, hvp, jacobian, jvp, linearize, value_and_
 
 if TYPE_CHECKING:
     from . import render
+    from .interop.onnx.exporting import export_onnx
+    from .interop.onnx.importing import import_onnx
 
 __version__ = "0.1.0"
 
@@ -40,8 +42,8 @@ if memory.wanted():
     memory.keep_memory()
 
 __all__ = [
-    "Tensor", "check", "checkpoint", "create_graph", "detect_anomaly", "get_default_dtype", "get_num_threads", "grad",
-    "gradcheck", "gradgradcheck", "graph", "hessian", "hvp", "io", "jacobian", "jvp", "linalg", "linearize",
+    "Tensor", "check", "checkpoint", "create_graph", "detect_anomaly", "export_onnx", "get_default_dtype", "get_num_threads", "grad",
+    "gradcheck", "gradgradcheck", "graph", "hessian", "hvp", "import_onnx", "io", "jacobian", "jvp", "linalg", "linearize",
     "load", "load_metadata", "manual_seed", "nn", "no_grad", "numerical_gradient", "ops", "optim", "primitive",
     "profile", "record", "render", "save", "scope", "set_default_dtype", "set_num_threads", "tensor", "value_and_grad",
     "vjp",
@@ -49,10 +51,15 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    """`mg.render` is imported when it is first used: a third of what all of minigrad takes to import."""
-    if name == "render":
-        import importlib
+_LATE = {"export_onnx": ".interop.onnx.exporting", "import_onnx": ".interop.onnx.importing"}
 
+
+def __getattr__(name: str) -> Any:
+    """`mg.render` is imported when it is first used: a third of what all of minigrad takes to import. So is ONNX."""
+    import importlib
+
+    if name == "render":
         return importlib.import_module(".render", __name__)
+    if name in _LATE:
+        return getattr(importlib.import_module(_LATE[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

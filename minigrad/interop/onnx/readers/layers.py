@@ -195,6 +195,8 @@ def _(
 
 @reads("GlobalAveragePool", "GlobalMaxPool")
 def _(x: Any, *, kind: str) -> Any:
+    if kind == "GlobalAveragePool" and x.ndim == 4:
+        return ops.adaptive_avg_pool2d(x, 1)
     return (ops.mean if kind == "GlobalAveragePool" else ops.max)(x, tuple(range(2, x.ndim)), True)
 
 
