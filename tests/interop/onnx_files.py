@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import minigrad as mg
 from minigrad import Tensor
 
 __all__ = ["NEEDS_ONNX", "NEEDS_RUNTIME", "arrays_in", "operators_of", "run"]
@@ -46,5 +45,3 @@ def operators_of(path: Path) -> set[str]:
     import onnx
 
     return {node.op_type for node in onnx.load(str(path)).graph.node}
-
-

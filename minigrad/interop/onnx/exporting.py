@@ -132,7 +132,9 @@ def _refuse_hidden_uses(module: Module, arguments: Any, first: list[Any], weight
     try:
         calls, _ = trace(lambda: module(*given), WRITERS)
     except Exception as error:
-        raise ValueError("it depends on the values of its inputs: with the same numbers in another order it fails") from error
+        raise ValueError(
+            "it depends on the values of its inputs: with the same numbers in another order it fails"
+        ) from error
     second = fingerprint(calls, [*variables, *weights.values()])
     if len(first) != len(second):
         raise ValueError("the number of calls depends on the values of the inputs, and a file has one way to go")
@@ -217,9 +219,7 @@ def _write_calls(graph: GraphWriter, calls: list[Call], ends: list[Array]) -> No
             continue
         graph.scope = call.scope
         if call.primitive is None:
-            results = tuple(
-                graph.value(x, y.dtype) for x, y in zip(call.inputs, call.outputs, strict=True)
-            )
+            results = tuple(graph.value(x, y.dtype) for x, y in zip(call.inputs, call.outputs, strict=True))
         else:
             results = _written(graph, call)
         graph.names.update({id(y): name for y, name in zip(call.outputs, results, strict=True) if name})
@@ -253,7 +253,8 @@ def _model(
     if unused := [input for input in inputs if input not in used]:
         raise ValueError(
             f"export_onnx: {name}: the outputs do not depend on {', '.join(unused)} by way of minigrad's primitives: "
-            "leave out what is not used; what NumPy copies (np.asarray of a tensor) must be given as an ndarray"
+            "leave out what is not used; what a module turns into an array must be given as one (of integers: words, "
+            "say), and what it turns into a tensor as a tensor, since copies are not followed"
         )
     weights = {name: array for name, array in graph.weights.items() if name in used}
     if (size := sum(array.nbytes for array in weights.values())) > _LARGEST:
@@ -263,7 +264,9 @@ def _model(
         to_type = helper.np_dtype_to_tensor_dtype
         return [helper.make_tensor_value_info(key, to_type(array.dtype), array.shape) for key, array in values.items()]
 
-    tensors = [graph.numpy_helper.from_array(np.ascontiguousarray(x).reshape(x.shape), key) for key, x in weights.items()]
+    tensors = [
+        graph.numpy_helper.from_array(np.ascontiguousarray(x).reshape(x.shape), key) for key, x in weights.items()
+    ]
     proto = helper.make_graph(nodes, name, described(inputs), described(outputs), tensors)
     model = helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     model.producer_name = "minigrad"

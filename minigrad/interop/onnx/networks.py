@@ -94,7 +94,9 @@ class OnnxNetwork(Module):
         if len(inputs) != len(wanted):
             names = ", ".join(info.name for info in wanted)
             raise TypeError(f"OnnxNetwork: there are {len(wanted)} inputs ({names}), not {len(inputs)}")
-        tensors = {info.name: x if isinstance(x, Tensor) else _tensor(x) for info, x in zip(wanted, inputs, strict=True)}
+        tensors = {
+            info.name: x if isinstance(x, Tensor) else _tensor(x) for info, x in zip(wanted, inputs, strict=True)
+        }
         for info in wanted:
             x = tensors[info.name]
             if x.dtype != info.dtype:
@@ -133,5 +135,7 @@ def _run(operator: Operator, values: dict[str, Any]) -> tuple[Any, ...]:
         raise
     results = result if isinstance(result, tuple) else (result,)
     if len(results) < len([name for name in operator.outputs if name]):
-        raise NotImplementedError(f"OnnxNetwork: {operator.described} has {len(operator.outputs)} outputs, known are {len(results)}")
+        raise NotImplementedError(
+            f"OnnxNetwork: {operator.described} has {len(operator.outputs)} outputs, known are {len(results)}"
+        )
     return tuple(y if isinstance(y, Tensor) else Tensor(np.asarray(y)) for y in results)

@@ -112,12 +112,18 @@ def _(
         wanted = list(output_shape or [n * s for n, s in zip(size, windows.strides, strict=True)])[-len(size) :]
         # The reference of ONNX puts the larger half in front unless told SAME_UPPER.
         borders = [_halves(r + e - n, auto_pad) for r, e, n in zip(reached, extra, wanted, strict=True)]
-    images, filters, strides, dilations, borders, extra = _flat(x, w, windows.strides, windows.dilations, borders, extra)
+    images, filters, strides, dilations, borders, extra = _flat(
+        x, w, windows.strides, windows.dilations, borders, extra
+    )
     reached = reached if x.ndim == 4 else [1, *reached]
     y = ops.conv_transpose2d(images, filters, None, tuple(strides), 0, 0, tuple(dilations), group)
     ends = [n + e - after for n, e, (_, after) in zip(reached, extra, borders, strict=True)]
-    y = _padded(y, [(max(-before, 0), max(end - n, 0)) for (before, _), end, n in zip(borders, ends, reached, strict=True)])
-    y = y[(..., *(slice(max(before, 0), end + max(-before, 0)) for (before, _), end in zip(borders, ends, strict=True)))]
+    y = _padded(
+        y, [(max(-before, 0), max(end - n, 0)) for (before, _), end, n in zip(borders, ends, reached, strict=True)]
+    )
+    y = y[
+        (..., *(slice(max(before, 0), end + max(-before, 0)) for (before, _), end in zip(borders, ends, strict=True)))
+    ]
     y = y if b is None else y + ops.reshape(b, (-1, 1, 1))
     return y if x.ndim == 4 else ops.squeeze(y, 2)
 
@@ -152,7 +158,9 @@ def _(
         return _with_places(x, windows, ceil_mode, storage_order)
     plain = windows.symmetric() and windows.dilations == [1, 1] and not ceil_mode
     if plain and all(before < k for (before, _), k in zip(windows.pads, kernel_shape, strict=True)):
-        return ops.max_pool2d(x, tuple(kernel_shape), tuple(windows.strides), tuple(before for before, _ in windows.pads))
+        return ops.max_pool2d(
+            x, tuple(kernel_shape), tuple(windows.strides), tuple(before for before, _ in windows.pads)
+        )
     counts = windows.counts(size, ceil_mode)
     least: Any = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
     return reduce(ops.maximum, _taps(_reaching(x, windows, counts, least), windows, counts))
@@ -183,7 +191,9 @@ def _(
     bare = not any(map(any, windows.pads))
     plain = (bare or (count_include_pad and windows.symmetric())) and windows.dilations == [1, 1] and not ceil_mode
     if plain and all(before < k for (before, _), k in zip(windows.pads, kernel_shape, strict=True)):
-        return ops.avg_pool2d(x, tuple(kernel_shape), tuple(windows.strides), tuple(before for before, _ in windows.pads))
+        return ops.avg_pool2d(
+            x, tuple(kernel_shape), tuple(windows.strides), tuple(before for before, _ in windows.pads)
+        )
     counts = windows.counts(size, ceil_mode)
     total = reduce(ops.add, _taps(_reaching(x, windows, counts, 0), windows, counts))
     ones = Tensor(np.ones((1, 1, *size), x.dtype))

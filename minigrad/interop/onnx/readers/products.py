@@ -30,7 +30,7 @@ def _(
     a: Any, b: Any, c: Any = None, *, alpha: float = 1.0, beta: float = 1.0, transA: int = 0, transB: int = 0
 ) -> Any:  # fmt: skip
     a, b = a.T if transA else a, b.T if transB else b
-    if alpha == 1 and beta == 1 and (c is None or c.ndim == 1 and c.shape[0] == b.shape[1]):
+    if alpha == 1 and beta == 1 and (c is None or (c.ndim == 1 and c.shape[0] == b.shape[1])):
         return ops.affine(a, b, c)
     y = ops.matmul(a, b)
     y = y if alpha == 1 else alpha * y

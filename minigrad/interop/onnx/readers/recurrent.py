@@ -82,7 +82,7 @@ def _direction(
     H, gates, usual = R.shape[2], _GATES[kind], _USUAL[kind]
     zeros = Tensor(np.zeros((x.shape[0], H), x.dtype))
     bias = Tensor(np.zeros(2 * gates * H, x.dtype)) if B is None else B[k]
-    starts = [zeros if state is None else state[k] for state in states]
+    h0, c0 = (zeros if state is None else state[k] for state in states)
     chosen = [name.lower() for name in activations or ()][k * len(usual) : (k + 1) * len(usual)] or usual
     if unknown := set(chosen) - set(_ACTIVATIONS):
         raise NotImplementedError(f"activations {', '.join(sorted(unknown))}")
@@ -91,7 +91,7 @@ def _direction(
         _ordered(part, kind) for part in (W[k], R[k], bias[: gates * H], bias[gates * H :])
     )  # fmt: skip
     peepholes = None if P is None else ops.split(P[k], 3)
-    return _Direction(rows, Wx.T, Wh.T, bx, bh, *starts, peepholes, lengths, tuple(chosen))
+    return _Direction(rows, Wx.T, Wh.T, bx, bh, h0, c0, peepholes, lengths, tuple(chosen))
 
 
 def _ordered(weight: Any, kind: str) -> Any:

@@ -4,7 +4,7 @@
 ['conv2d', 'lstm', 'softmax']
 """
 
-from . import elementwise, layers, products, recurrent, shaping  # noqa: F401 (importing them fills the table)
+from . import attention, elementwise, layers, products, recurrent, shaping  # noqa: F401 (importing them fills the table)
 from .table import WRITERS
 
 __all__ = ["WRITERS"]

@@ -40,7 +40,14 @@ def _(graph: GraphWriter, call: Call, x: str, w: str, b: str) -> str:
 
 @writes("conv_transpose2d")
 def _(graph: GraphWriter, call: Call, x: str, w: str, b: str) -> str:
+    """Where more rows are wanted than a stride has, which runtimes refuse, less is cut off at the end instead."""
     options = _windows(call, "stride", "padding", "dilation", "output_padding")
+    extra, pads = options["output_padding"], options["pads"]
+    if any(e >= s for e, s in zip(extra, options["strides"], strict=True)):
+        if any(e > p for e, p in zip(extra, pads, strict=False)):
+            raise refuse("conv_transpose2d with an output_padding larger than stride and padding")
+        options["pads"] = [*pads[:2], *(p - e for p, e in zip(pads, extra, strict=False))]
+        del options["output_padding"]
     return graph.op("ConvTranspose", x, w, b, group=int(call.option("groups")), **options)
 
 

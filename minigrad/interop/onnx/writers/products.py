@@ -25,7 +25,19 @@ def _(graph: GraphWriter, call: Call, x: str, W: str, b: str = "") -> str:
 
 @writes("einsum")
 def _(graph: GraphWriter, call: Call, *operands: str) -> str:
-    return graph.op("Einsum", *operands, equation=call.option("subscripts"))
+    """An ellipsis stands for as many axes in each operand: some of length 1 are added."""
+    terms = call.option("subscripts").replace(" ", "").partition("->")[0].split(",")
+    ranks = [
+        np.ndim(x) - len(term.replace("...", "")) if "..." in term else 0
+        for x, term in zip(call.inputs, terms, strict=True)
+    ]
+    names = []
+    for x, name, term, rank in zip(call.inputs, operands, terms, ranks, strict=True):
+        if "..." in term and rank < max(ranks):
+            place, shape = term.index("..."), np.shape(x)
+            name = graph.reshape(name, (*shape[:place], *(1,) * (max(ranks) - rank), *shape[place:]))
+        names.append(name)
+    return graph.op("Einsum", *names, equation=call.option("subscripts"))
 
 
 # --- reductions ---------------------------------------------------------------------------------------
