@@ -50,7 +50,7 @@ def test_names_are_those_of_the_module(path):
     assert [value.name for value in graph.input] == ["x"]
     assert [value.name for value in graph.output] == ["output"]
     assert {tensor.name for tensor in graph.initializer} == set(network.state_dict())
-    assert [node.name for node in graph.node][0].startswith("Sequential/0/")
+    assert graph.node[0].name.startswith("Sequential/0/")
     again = mg.import_onnx(path)
     assert again.state_dict().keys() == network.state_dict().keys()
     again.load_state_dict(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).state_dict())
@@ -60,7 +60,9 @@ def test_names_are_those_of_the_module(path):
 @NEEDS_ONNX
 def test_names_can_be_given(path):
     network = Of(lambda a, b: (a + b, (a * b, a)))
-    mg.export_onnx(network, (X, X), path, input_names=["left", "right"], output_names=["sum", "product", "same"])
+    mg.export_onnx(
+        network, (mg.tensor(X), X), path, input_names=["left", "right"], output_names=["sum", "product", "same"]
+    )
     graph = loaded(path).graph
     assert [value.name for value in graph.input] == ["left", "right"]
     assert [value.name for value in graph.output] == ["sum", "product", "same"]
@@ -75,7 +77,7 @@ def test_names_can_be_given(path):
 def test_an_output_that_comes_twice_or_is_a_weight(path):
     weight = nn.Parameter(X)
     network = Of(lambda x: (y := mg.exp(x), y, network.weight, x), weight=weight)
-    mg.export_onnx(network, X, path)
+    mg.export_onnx(network, mg.tensor(X), path)
     y, again, read, x = mg.import_onnx(path)(X)
     np.testing.assert_array_equal(y.data, again.data)
     np.testing.assert_array_equal(read.data, X)

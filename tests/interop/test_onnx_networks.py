@@ -98,11 +98,12 @@ NETWORKS = {
     "residual": lambda: (residual_network(), drawn(2, 3, 12, 12)),
     "encoder, causal": lambda: (Encoder(), WORDS),
     "encoder, masked": lambda: (Encoder(), (WORDS, np.tril(np.ones((6, 6), bool), 2))),
-    "chained": lambda: (Chained(), (mg.tensor(drawn(2, 5, 3)), (mg.tensor(drawn(2, 4)), mg.tensor(drawn(2, 4, seed=2))))),
+    "chained": lambda: (Chained(), (drawn(2, 5, 3), (mg.tensor(drawn(2, 4)), mg.tensor(drawn(2, 4, seed=2))))),
     **{name: lambda layer=layer: (layer(3, 4, rng=0), drawn(2, 5, 3)) for name, layer in LAYERS.items()},
     **{f"{name}, two ways": lambda layer=layer: (layer(3, 4, 2, bidirectional=True, rng=0), drawn(2, 5, 3))
        for name, layer in LAYERS.items()},
-    **{f"{name}, lengths": lambda layer=layer: (WithLengths(layer(3, 4, 2, bidirectional=True, rng=0), [5, 2]), drawn(2, 5, 3))
+    **{f"{name}, lengths": lambda layer=layer: (
+        WithLengths(layer(3, 4, 2, bidirectional=True, rng=0), [5, 2]), drawn(2, 5, 3))
        for name, layer in LAYERS.items()},
 }  # fmt: skip
 STEPS = {

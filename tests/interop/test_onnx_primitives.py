@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
@@ -25,6 +25,7 @@ CASES = {name: (module, case) for module in FAMILIES for name, case in getattr(m
 COMPOSED = ["binary_cross_entropy_with_logits", "gru_step", "lstm_cell", "lstm_step", "mse_loss", "norm",
             "pixel_unshuffle", "rnn_step", "std", "upsample", "var"]  # fmt: skip
 """Some without a writer, which are written as their references."""
+FEW = settings(max_examples=4, suppress_health_check=list(HealthCheck))
 DRAWN = sorted((WRITERS.keys() | set(COMPOSED)) & CASES.keys())
 
 
@@ -70,6 +71,7 @@ def written(name, data, path, dtype):
 
 @NEEDS_RUNTIME
 @pytest.mark.parametrize("name", DRAWN)
+@FEW
 @given(data=st.data())
 def test_onnxruntime_computes_the_same(name, data, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "primitive.onnx"
@@ -81,6 +83,7 @@ def test_onnxruntime_computes_the_same(name, data, tmp_path_factory):
 
 @NEEDS_ONNX
 @pytest.mark.parametrize("name", DRAWN)
+@FEW
 @given(data=st.data())
 def test_what_is_written_is_read_as_the_same(name, data, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "primitive.onnx"

@@ -122,8 +122,20 @@ def _as_tensor(array: Array) -> Tensor:
 
 
 def _turned(array: Array) -> Array:
-    """The same numbers in another order: what held of single ones, as that an index is in range, still holds."""
-    return np.array(array.ravel()[::-1].reshape(array.shape))
+    """Other numbers, of which still holds what the first were chosen for, such as that an index is in range.
+
+    In another order, since a constant may come from single places; and with another sum and another largest entry:
+    floats become smaller, and of integers the largest the smallest.
+    """
+    turned = np.array(array.ravel()[::-1].reshape(array.shape))
+    if not array.size:
+        return turned
+    if array.dtype.kind == "f":
+        return turned * array.dtype.type(0.75)
+    if array.dtype.kind == "b":
+        turned.flat[0] ^= True
+        return turned
+    return np.where(turned == turned.max(), turned.min(), turned)
 
 
 def _refuse_hidden_uses(module: Module, arguments: Any, first: list[Any], weights: dict[str, Array]) -> None:
@@ -132,9 +144,7 @@ def _refuse_hidden_uses(module: Module, arguments: Any, first: list[Any], weight
     try:
         calls, _ = trace(lambda: module(*given), WRITERS)
     except Exception as error:
-        raise ValueError(
-            "it depends on the values of its inputs: with the same numbers in another order it fails"
-        ) from error
+        raise ValueError("it depends on the values of its inputs: with others it fails") from error
     second = fingerprint(calls, [*variables, *weights.values()])
     if len(first) != len(second):
         raise ValueError("the number of calls depends on the values of the inputs, and a file has one way to go")

@@ -69,7 +69,10 @@ def _(graph: GraphWriter, call: Call, x: str) -> str:
 
 @writes("log1p")
 def _(graph: GraphWriter, call: Call, x: str) -> str:
-    """log(u) x / (u - 1) of u = 1 + x, in which the rounding of u cancels (Kahan); x where u is 1, log(u) where u is x."""
+    """log(u) x / (u - 1) of u = 1 + x, in which the rounding of u cancels (Kahan).
+
+    It is x where u is 1, and log(u) where u is x, infinity too.
+    """
     one = graph.constant(1, call.outputs[0].dtype)
     u = graph.op("Add", x, one)
     log = graph.op("Log", u)
