@@ -44,7 +44,8 @@ if memory.wanted():
 __all__ = [
     "Tensor", "check", "checkpoint", "create_graph", "detect_anomaly", "export_onnx", "get_default_dtype",
     "get_num_threads", "grad", "gradcheck", "gradgradcheck", "graph", "hessian", "hvp", "import_onnx", "io",
-    "jacobian", "jvp", "linalg", "linearize", "load", "load_metadata", "manual_seed", "nn", "no_grad", "numerical_gradient", "ops", "optim", "primitive",
+    "jacobian", "jvp", "linalg", "linearize", "load", "load_metadata", "manual_seed", "nn", "no_grad",
+    "numerical_gradient", "ops", "optim", "primitive",
     "profile", "record", "render", "save", "scope", "set_default_dtype", "set_num_threads", "tensor", "value_and_grad",
     "vjp",
     *ops.__all__,
