@@ -131,7 +131,7 @@ def _turned(array: Array) -> Array:
     if not array.size:
         return turned
     if array.dtype.kind == "f":
-        return turned * array.dtype.type(0.75)
+        return np.asarray(turned * array.dtype.type(0.75))
     if array.dtype.kind == "b":
         turned.flat[0] ^= True
         return turned
