@@ -35,6 +35,8 @@ from .transforms import grad, hessian, hvp, jacobian, jvp, linearize, value_and_
 
 if TYPE_CHECKING:
     from . import interop, render
+    from .interop.onnx.exporting import export_onnx
+    from .interop.onnx.importing import import_onnx
 
 __version__ = "0.1.0"
 
@@ -42,19 +44,24 @@ if memory.wanted():
     memory.keep_memory()
 
 __all__ = [
-    "Tensor", "check", "checkpoint", "create_graph", "data", "detect_anomaly", "from_dlpack", "get_default_dtype",
-    "get_num_threads", "grad", "gradcheck", "gradgradcheck", "graph", "hessian", "hvp", "interop", "io", "jacobian",
-    "jvp", "linalg", "linearize", "load", "load_metadata", "load_numpy", "manual_seed", "nn", "no_grad",
-    "numerical_gradient", "ops", "optim", "primitive", "profile", "record", "render", "save", "scope",
-    "set_default_dtype", "set_num_threads", "tensor", "value_and_grad", "vjp",
+    "Tensor", "check", "checkpoint", "create_graph", "data", "detect_anomaly", "export_onnx", "from_dlpack",
+    "get_default_dtype", "get_num_threads", "grad", "gradcheck", "gradgradcheck", "graph", "hessian", "hvp",
+    "import_onnx", "interop", "io", "jacobian", "jvp", "linalg", "linearize", "load", "load_metadata", "load_numpy",
+    "manual_seed", "nn", "no_grad", "numerical_gradient", "ops", "optim", "primitive", "profile", "record", "render",
+    "save", "scope", "set_default_dtype", "set_num_threads", "tensor", "value_and_grad", "vjp",
     *ops.__all__,
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    """`mg.render` and `mg.interop` are imported when they are first used: not all need them, and it takes its time."""
-    if name in ("interop", "render"):
-        import importlib
+_LATE = {"export_onnx": ".interop.onnx.exporting", "import_onnx": ".interop.onnx.importing"}
 
+
+def __getattr__(name: str) -> Any:
+    """What not all need is imported when it is first used: it takes its time."""
+    import importlib
+
+    if name in ("interop", "render"):
         return importlib.import_module(f".{name}", __name__)
+    if name in _LATE:
+        return getattr(importlib.import_module(_LATE[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,285 @@
+"""Writing a module as an ONNX file."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ...core import Tensor
+from ...nn import Module
+from ...runtime.extras import require
+from ...runtime.files import replacing
+from ...spec import Array
+from .graphs import OPSET, GraphWriter
+from .tracing import Call, fingerprint, trace
+from .writers import WRITERS
+
+__all__ = ["export_onnx"]
+
+_LARGEST = 2**31 - 1  # bytes of a file of protocol buffers
+
+
+def export_onnx(
+    module: Module, inputs: Any, path: str | os.PathLike[str], *,
+    input_names: Sequence[str] | None = None, output_names: Sequence[str] | None = None,
+) -> None:  # fmt: skip
+    """Write what a module computes as an ONNX file, for other runtimes. Needs the package `onnx`.
+
+    The module is called in evaluation mode, and the primitives that it applies are written in operators of version 18;
+    one that has no counterpart is written as its reference. The file has the shapes of the examples: batch and steps
+    are fixed, and so is the way that `if` and `for` have gone. Weights have their names from `state_dict` and the
+    order of their axes; drawings of scopes stay in the names of nodes. dtypes are kept, also where a runtime lacks an
+    operator of them, as onnxruntime does of float64 convolutions.
+
+    Args:
+        module: what is written.
+        inputs: an example of what it is called with, of the very types: a tuple of arguments, or one alone. Tensors and
+            ndarrays, also within tuples and lists, are inputs of the file, under the names of ``forward``'s parameters;
+            numbers and None are constants.
+        path: the file; it is written whole or not at all.
+        input_names, output_names: other names, in order. Outputs are called ``output``, or ``output_0`` and so on.
+
+    Raises:
+        NotImplementedError: names a primitive (or a use of one) that cannot be written, and the module that applies it.
+        ValueError: if an input is used outside of primitives, such as by NumPy, since a constant would stand in its
+            place; or not at all; if the module writes into a tensor, or names or weights do not fit.
+        TypeError: for a module that is none, or that returns anything but tensors.
+        ModuleNotFoundError: says how to install `onnx`.
+
+    >>> import numpy as np, minigrad as mg
+    >>> mg.export_onnx(mg.nn.Linear(3, 2), np.ones((1, 3), np.float32), "linear.onnx")  # doctest: +SKIP
+    """
+    if not isinstance(module, Module):
+        raise TypeError(f"export_onnx: the module must be an nn.Module, not {type(module).__name__}")
+    onnx = require("onnx", "onnx")
+    arguments = inputs if isinstance(inputs, tuple) else (inputs,)
+    with _evaluating(module):
+        given, variables = _copied(arguments)
+        try:
+            calls, result = trace(lambda: module(*given), WRITERS)
+            weights = _weights(module)
+            print_ = fingerprint(calls, [*variables, *weights.values()])
+            _refuse_hidden_uses(module, arguments, print_, weights)
+        except ValueError as error:
+            raise ValueError(f"export_onnx: {type(module).__name__}: {error}") from error
+    graph = GraphWriter()
+    names = _names("input_names", input_names, list(_input_names(module, arguments)))
+    for array, name in zip(variables, names, strict=True):
+        graph.declare(array, name)
+    for name, array in weights.items():
+        graph.add_weight(array, name)
+    ends = _results(module, result)
+    _write_calls(graph, calls, ends)
+    usual = ["output"] if len(ends) == 1 else [f"output_{i}" for i in range(len(ends))]
+    outputs = _name_outputs(graph, ends, _names("output_names", output_names, usual))
+    model = _model(onnx, graph, module, dict(zip(names, variables, strict=True)), dict(zip(outputs, ends, strict=True)))
+    onnx.checker.check_model(model, full_check=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(model.SerializeToString())
+
+
+# --- the call -----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _evaluating(module: Module) -> Iterator[None]:
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
+def _copied(arguments: Any, change: Callable[[Array], Array] = np.array) -> tuple[Any, list[Array]]:
+    """The arguments with copies of all arrays, and these arrays in order."""
+    variables: list[Array] = []
+
+    def copy(value: Any) -> Any:
+        if isinstance(value, (Tensor, np.ndarray)):
+            array = value.data if isinstance(value, Tensor) else value
+            variables.append(change(array))
+            return _as_tensor(variables[-1]) if isinstance(value, Tensor) else variables[-1]
+        if isinstance(value, (list, tuple)):
+            parts = [copy(part) for part in value]
+            return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+        return value
+
+    return copy(arguments), variables
+
+
+def _as_tensor(array: Array) -> Tensor:
+    tensor = Tensor(0)
+    tensor.data = array
+    return tensor
+
+
+def _turned(array: Array) -> Array:
+    """Other numbers, of which still holds what the first were chosen for, such as that an index is in range.
+
+    In another order, since a constant may come from single places; and with another sum and another largest entry:
+    floats become smaller, and of integers the largest the smallest.
+    """
+    turned = np.array(array.ravel()[::-1].reshape(array.shape))
+    if not array.size:
+        return turned
+    if array.dtype.kind == "f":
+        return np.asarray(turned * array.dtype.type(0.75))
+    if array.dtype.kind == "b":
+        turned.flat[0] ^= True
+        return turned
+    return np.where(turned == turned.max(), turned.min(), turned)
+
+
+def _refuse_hidden_uses(module: Module, arguments: Any, first: list[Any], weights: dict[str, Array]) -> None:
+    """Raise unless the same primitives are applied to other inputs, with the same constants."""
+    given, variables = _copied(arguments, _turned)
+    try:
+        calls, _ = trace(lambda: module(*given), WRITERS)
+    except Exception as error:
+        raise ValueError("it depends on the values of its inputs: with others it fails") from error
+    second = fingerprint(calls, [*variables, *weights.values()])
+    if len(first) != len(second):
+        raise ValueError("the number of calls depends on the values of the inputs, and a file has one way to go")
+    for one, other in zip(first, second, strict=True):
+        if one != other:
+            raise ValueError(
+                f"{one[0] or 'a reference'} (in {'/'.join(one[1])}) gets a constant that is computed from an input "
+                "outside of minigrad, by NumPy or as a number: use primitives, or make it no input"
+            )
+
+
+def _weights(module: Module) -> dict[str, Array]:
+    return {name: part.data for name, part in (*module.named_parameters(), *module.named_buffers())}
+
+
+# --- names --------------------------------------------------------------------------------------------
+
+
+def _names(what: str, wanted: Sequence[str] | None, usual: list[str]) -> list[str]:
+    names = usual if wanted is None else list(wanted)
+    if len(names) != len(usual) or len(set(names)) < len(names) or not all(names):
+        raise ValueError(f"export_onnx: {what} must be {len(usual)} different names, not {names}")
+    return names
+
+
+def _input_names(module: Module, arguments: tuple[Any, ...]) -> Iterator[str]:
+    """The names of forward's parameters, with a number for each array in a tuple."""
+
+    def within(name: str, value: Any) -> Iterator[str]:
+        if isinstance(value, (Tensor, np.ndarray)):
+            yield name
+        elif isinstance(value, (list, tuple)):
+            for i, part in enumerate(value):
+                yield from within(f"{name}_{i}", part)
+
+    for name, value in inspect.signature(module.forward).bind(*arguments).arguments.items():
+        variadic = inspect.signature(module.forward).parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
+        yield from within(name, value[0] if variadic and len(value) == 1 else value)
+
+
+def _results(module: Module, result: Any) -> list[Array]:
+    """The arrays that a module returns, one tensor or several in tuples, lists and dicts."""
+    if isinstance(result, Tensor):
+        return [result.data]
+    if isinstance(result, (list, tuple)):
+        return [array for part in result for array in _results(module, part)]
+    if isinstance(result, dict):
+        return _results(module, list(result.values()))
+    raise TypeError(f"export_onnx: {type(module).__name__} must return tensors, not {type(result).__name__}")
+
+
+def _name_outputs(graph: GraphWriter, ends: list[Array], names: list[str]) -> list[str]:
+    """Give the results their names; what is also an input, a weight, or a result twice, goes through an Identity."""
+    produced = {output for node in graph.nodes for output in node.output}
+    renamed: dict[str, str] = {}
+    graph.scope = ()
+    found = [graph.unique(name) for name in names]
+    for array, name in zip(ends, found, strict=True):
+        value = graph.value(array)
+        if value in produced and value not in renamed:
+            renamed[value] = name
+        else:
+            node = graph.helper.make_node("Identity", [value], [name], name=graph.unique("Identity"))
+            graph.nodes.append(node)
+    for node in graph.nodes:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+    return found
+
+
+# --- the graph ----------------------------------------------------------------------------------------
+
+
+def _write_calls(graph: GraphWriter, calls: list[Call], ends: list[Array]) -> None:
+    for call in calls:
+        for array in call.inputs:
+            graph.uses.setdefault(id(array), []).append(call)
+    for array in ends:
+        graph.uses.setdefault(id(array), []).append(None)
+    for call in calls:
+        if all(id(output) in graph.names for output in call.outputs):
+            continue
+        graph.scope = call.scope
+        if call.primitive is None:
+            results = tuple(graph.value(x, y.dtype) for x, y in zip(call.inputs, call.outputs, strict=True))
+        else:
+            results = _written(graph, call)
+        graph.names.update({id(y): name for y, name in zip(call.outputs, results, strict=True) if name})
+
+
+def _written(graph: GraphWriter, call: Call) -> tuple[str, ...]:
+    where = f"{call.name} (in {'/'.join(call.scope)})" if call.scope else call.name
+    if call.name not in WRITERS:
+        raise NotImplementedError(f"export_onnx: the primitive {where} has no counterpart in ONNX's operators")
+    try:
+        return WRITERS[call.name](graph, call)
+    except NotImplementedError as error:
+        raise NotImplementedError(f"export_onnx: {where}: {error}") from None
+
+
+def _needed(graph: GraphWriter, outputs: Sequence[str]) -> tuple[list[Any], set[str]]:
+    """The nodes that results depend on, and all names that these use."""
+    used, nodes = set(outputs), []
+    for node in reversed(graph.nodes):
+        if used.intersection(node.output):
+            nodes.append(node)
+            used.update(node.input)
+    return nodes[::-1], used
+
+
+def _model(
+    onnx: Any, graph: GraphWriter, module: Module, inputs: dict[str, Array], outputs: dict[str, Array]
+) -> Any:  # fmt: skip
+    helper, name = graph.helper, type(module).__name__
+    nodes, used = _needed(graph, list(outputs))
+    if unused := [input for input in inputs if input not in used]:
+        raise ValueError(
+            f"export_onnx: {name}: the outputs do not depend on {', '.join(unused)} by way of minigrad's primitives: "
+            "leave out what is not used; what a module turns into an array must be given as one (of integers: words, "
+            "say), and what it turns into a tensor as a tensor, since copies are not followed"
+        )
+    weights = {name: array for name, array in graph.weights.items() if name in used}
+    if (size := sum(array.nbytes for array in weights.values())) > _LARGEST:
+        raise ValueError(f"export_onnx: {name}: weights of {size} bytes, and a file has 2 GB at most")
+
+    def described(values: dict[str, Array]) -> list[Any]:
+        to_type = helper.np_dtype_to_tensor_dtype
+        return [helper.make_tensor_value_info(key, to_type(array.dtype), array.shape) for key, array in values.items()]
+
+    tensors = [
+        graph.numpy_helper.from_array(np.ascontiguousarray(x).reshape(x.shape), key) for key, x in weights.items()
+    ]
+    proto = helper.make_graph(nodes, name, described(inputs), described(outputs), tensors)
+    model = helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+    model.producer_name = "minigrad"
+    buffers = [key for key, _ in module.named_buffers() if key in weights]
+    helper.set_model_props(model, {"minigrad.buffers": json.dumps(buffers)} if buffers else {})
+    return model

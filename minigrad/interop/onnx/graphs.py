@@ -1,0 +1,114 @@
+"""A graph of ONNX operators while it is written: names, weights, constants, and nodes in order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...core import plain
+from ...runtime.extras import require
+from ...spec import Array
+from .tracing import Call
+
+__all__ = ["OPSET", "GraphWriter"]
+
+OPSET = 18
+"""The version of ONNX's operators that is written (December 2022)."""
+
+
+class GraphWriter:
+    """What is written so far.
+
+    names: of arrays that are known by their identity: inputs, weights and results. weights: initializers by name.
+    nodes: NodeProtos. uses: the calls that an array goes into, None for a result of the whole. scope: the path of the
+    call that is being written, which the names of nodes begin with.
+    """
+
+    def __init__(self) -> None:
+        self.helper, self.numpy_helper = require("onnx.helper", "onnx"), require("onnx.numpy_helper", "onnx")
+        self.names: dict[int, str] = {}
+        self.weights: dict[str, Array] = {}
+        self.nodes: list[Any] = []
+        self.uses: dict[int, list[Call | None]] = {}
+        self.scope: tuple[str, ...] = ()
+        self._taken: set[str] = set()
+        self._constants: dict[tuple[Any, ...], str] = {}
+
+    # --- names --------------------------------------------------------------------------------------
+
+    def unique(self, name: str) -> str:
+        """The name, or with a number behind it if it is taken."""
+        found, number = name, 0
+        while found in self._taken:
+            number += 1
+            found = f"{name}_{number}"
+        self._taken.add(found)
+        return found
+
+    def declare(self, array: Array, name: str) -> str:
+        """Give a name to an array that comes from outside."""
+        self.names[id(array)] = name = self.unique(name)
+        return name
+
+    def add_weight(self, array: Array, name: str) -> None:
+        """A parameter or buffer, an initializer of this name."""
+        self.weights[self.declare(array, name)] = array
+
+    # --- values -------------------------------------------------------------------------------------
+
+    def value(self, x: Any, dtype: Any = None) -> str:
+        """The name of what goes into an operator: an array that is known, or a constant; in another dtype if wanted."""
+        x = plain(x)
+        if id(x) in self.names:
+            name = self.names[id(x)]
+            return name if dtype is None else self.cast(name, x.dtype, dtype)
+        return self.constant(x, dtype)
+
+    def known(self, x: Any) -> bool:
+        """Whether it is an array of the graph, no constant."""
+        return id(plain(x)) in self.names
+
+    def constant(self, x: Any, dtype: Any = None) -> str:
+        """A constant node; equal constants are one."""
+        array = np.asarray(x, dtype)
+        key = (array.shape, array.dtype.str, array.tobytes())
+        if key not in self._constants:
+            tensor = self.numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape))
+            scope, self.scope = self.scope, ()
+            self._constants[key] = self.op("Constant", value=tensor)
+            self.scope = scope
+        return self._constants[key]
+
+    def ints(self, *numbers: int) -> str:
+        """A constant vector of integers, as axes and shapes are given."""
+        return self.constant(np.array(numbers, np.int64))
+
+    def cast(self, name: str, have: Any, want: Any) -> str:
+        """A value in another dtype."""
+        if np.dtype(have) == np.dtype(want):
+            return name
+        return self.op("Cast", name, to=self.helper.np_dtype_to_tensor_dtype(np.dtype(want)))
+
+    # --- operators ----------------------------------------------------------------------------------
+
+    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        """Add an operator with one output; its name."""
+        return self.ops(kind, 1, *inputs, **attributes)[0]
+
+    def ops(self, kind: str, outputs: int, *inputs: str, **attributes: Any) -> list[str]:
+        """Add an operator with several outputs; an input that is left out is the empty name."""
+        name = self.unique("/".join((*self.scope, kind)))
+        results = [name, *(self.unique(f"{name}.{number}") for number in range(1, outputs))]
+        while inputs and not inputs[-1]:
+            inputs = inputs[:-1]
+        self.nodes.append(self.helper.make_node(kind, list(inputs), results, name=name, **attributes))
+        return results
+
+    def reshape(self, x: str, shape: tuple[int, ...]) -> str:
+        # 0 stands for an axis of the input unless allowzero is set.
+        return self.op("Reshape", x, self.ints(*shape), **({"allowzero": 1} if 0 in shape else {}))
+
+    def pick(self, x: str, places: Array) -> str:
+        """The entries at places in the flattened array, in the shape of the places."""
+        return self.op("Gather", self.reshape(x, (-1,)), self.constant(places.astype(np.int64)))

@@ -1,0 +1,129 @@
+"""Which primitives a function applies, in order, with the arrays that go in and come out.
+
+A recorder is told of every call. An array that came out of one and goes into another is known by its identity, so all
+arrays are kept until the trace is thrown away. What is computed from an input outside of minigrad, by NumPy, is seen by
+nobody and would silently be a constant: :func:`fingerprint` of two traces, of different values, tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Sequence
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ... import overwrites
+from ...core import Node, Tensor, current_scope
+from ...recording import Recorder, using
+from ...rules import Primitive
+from ...spec import Array
+
+__all__ = ["Call", "fingerprint", "trace"]
+
+
+class Call(NamedTuple):
+    """One application of a primitive.
+
+    primitive: which one; None says that the outputs are the inputs. inputs: an array or a Python number each, None for
+    one that was left out. options: as they were given, arrays among them too. scope: the path of modules.
+    """
+
+    primitive: Primitive | None
+    options: dict[str, Any]
+    inputs: tuple[Any, ...]
+    outputs: tuple[Array, ...]
+    scope: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return "" if self.primitive is None else self.primitive.name
+
+    def option(self, name: str) -> Any:
+        """An option, the forward's default if it was not given."""
+        assert self.primitive is not None
+        default = self.primitive.signature.parameters[name].default
+        return self.options.get(name, default)
+
+
+class _Tracer(Recorder):
+    """Keeps every call."""
+
+    stepwise = False
+
+    def __init__(self) -> None:
+        super().__init__(values=False, gradients=False, lines=False)
+        self.calls: list[Call] = []
+
+    def call(self, node: Node, inputs: Sequence[Any], outputs: Sequence[Array]) -> None:
+        assert node.primitive is not None
+        self.untracked(node.primitive, node.params, inputs, outputs)
+
+    def untracked(self, primitive: Primitive, params: Any, inputs: Sequence[Any], outputs: Sequence[Array]) -> None:
+        self.calls.append(Call(primitive, dict(params), tuple(inputs), tuple(outputs), current_scope() or ()))
+
+
+def trace(function: Callable[[], Any], written: Container[str]) -> tuple[list[Call], Any]:
+    """The calls of a function, and what it returns.
+
+    A call of a primitive that is not among those `written`, by name, is replaced by those of its reference, if it has
+    one. Raises ValueError if an array was written into meanwhile, since then one array stood for several values.
+    """
+    tracer, clock = _Tracer(), overwrites.clock
+    with using(tracer):
+        result = function()
+    calls = list(_expanded(tracer.calls, written))
+    if overwrites.clock != clock:
+        raise ValueError("the call writes into a tensor, and ONNX has no such operation")
+    return calls, result
+
+
+def _expanded(calls: Iterable[Call], written: Container[str]) -> Iterable[Call]:
+    known: set[int] = set()  # what came out so far: a primitive that calls others, as a checkpoint, gives it once more
+    for call in calls:
+        if all(id(output) in known for output in call.outputs):
+            continue
+        known.update(map(id, call.outputs))
+        reference = None if call.primitive is None or call.name in written else call.primitive.reference
+        if reference is None:
+            yield call
+            continue
+        tensors = [None if x is None else _as_tensor(x) for x in call.inputs]
+        steps = _Tracer()
+        with using(steps):
+            result = reference(*tensors, **call.options)
+        yield from (step._replace(scope=call.scope) for step in _expanded(steps.calls, written))
+        several = result if isinstance(result, tuple) else (result,)
+        ends = tuple(end.data for end in several[: len(call.outputs)])
+        yield Call(None, {}, ends, call.outputs, call.scope)
+
+
+def _as_tensor(value: Any) -> Tensor:
+    """A tensor that holds this very array."""
+    tensor = Tensor(0)
+    tensor.data = np.asarray(value)
+    return tensor
+
+
+def fingerprint(calls: Iterable[Call], variables: Iterable[Array]) -> list[tuple[Any, ...]]:
+    """What a trace depends on besides the values of some arrays: two traces that agree in it do the same with these."""
+    numbers = {id(array): number for number, array in enumerate(variables)}
+    prints = []
+    for call in calls:
+        given = [_print(value, numbers) for value in (*call.inputs, *call.options.items())]
+        prints.append((call.name, call.scope, *given, *(array.shape for array in call.outputs)))
+        numbers.update({id(array): len(numbers) + i for i, array in enumerate(call.outputs)})
+    return prints
+
+
+def _print(value: Any, numbers: dict[int, int]) -> Any:
+    value = value.data if isinstance(value, Tensor) else value
+    if isinstance(value, np.ndarray):
+        if id(value) in numbers:
+            return ("value", numbers[id(value)])
+        return (value.shape, value.dtype.str, blake2b(np.ascontiguousarray(value).tobytes()).digest())
+    if isinstance(value, (list, tuple)):
+        return tuple(_print(part, numbers) for part in value)
+    if isinstance(value, slice):
+        return ("slice", *(_print(part, numbers) for part in (value.start, value.stop, value.step)))
+    return value if isinstance(value, (bool, int, float, str, np.generic, type(None))) else str(type(value))

@@ -1,0 +1,55 @@
+"""Attention: products, a mask that may be an input, and a softmax."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ....core import plain
+from ..graphs import GraphWriter
+from ..tracing import Call
+from .table import writes
+
+
+@writes("attention")
+def _(graph: GraphWriter, call: Call, q: str, k: str, v: str) -> str:
+    (*_, T, features), ndim = np.shape(call.inputs[0]), np.ndim(call.inputs[1])
+    scale = call.option("scale")
+    scale = 1 / math.sqrt(max(features, 1)) if scale is None else scale
+    turned = graph.op("Transpose", k, perm=[*range(ndim - 2), ndim - 1, ndim - 2])
+    scores = graph.op("MatMul", graph.op("Mul", q, graph.constant(scale, call.outputs[0].dtype)), turned)
+    S = np.shape(call.inputs[1])[-2]
+    weights = _weights(graph, scores, call, np.tri(T, S, dtype=bool) if call.option("causal") else None)
+    return graph.op("MatMul", weights, v)
+
+
+@writes("additive_attention")
+def _(graph: GraphWriter, call: Call, q: str, k: str, v: str, Wq: str, Wk: str, w: str) -> tuple[str, str]:
+    """The score of a query and a key is that of the hidden units which see both; the weights come out too."""
+    queries = graph.op("Unsqueeze", graph.op("MatMul", q, Wq), graph.ints(-2))
+    keys = graph.op("Unsqueeze", graph.op("MatMul", k, Wk), graph.ints(-3))
+    scores = graph.op("MatMul", graph.op("Tanh", graph.op("Add", queries, keys)), w)
+    weights = graph.op("Expand", _weights(graph, scores, call, None), graph.ints(*call.outputs[1].shape))
+    return graph.op("MatMul", weights, v), weights
+
+
+def _weights(graph: GraphWriter, scores: str, call: Call, earlier: Any) -> str:
+    """The softmax of each query's scores over what it may look at; 0 for one that may look nowhere."""
+    mask, dtype = plain(call.option("mask")), call.outputs[0].dtype
+    if mask is None and earlier is None:
+        return graph.op("Softmax", scores, axis=-1)
+    if mask is not None and graph.known(mask):
+        allowed = graph.value(mask)
+        if earlier is not None:
+            allowed = graph.op("And", allowed, graph.constant(earlier))
+        anywhere = graph.op("ReduceMax", graph.cast(allowed, bool, np.int32), graph.ints(-1), keepdims=1)
+        lost = (graph.constant(number, dtype) for number in (-np.inf, 0))
+        hidden = graph.op("Where", graph.cast(anywhere, np.int32, bool), *lost)
+    else:
+        both = earlier if mask is None else mask if earlier is None else mask & earlier
+        allowed = graph.constant(both)
+        hidden = graph.constant(np.where(both.any(-1, keepdims=True), -np.inf, 0), dtype)
+    p = graph.op("Softmax", graph.op("Where", allowed, scores, hidden), axis=-1)
+    return graph.op("Where", allowed, p, graph.constant(0, dtype))
