@@ -389,7 +389,7 @@ def mygrad() -> Tries:
 
 
 def tinygrad() -> Tries:
-    from tinygrad import Tensor, dtypes, nn
+    from tinygrad import Tensor, dtypes, helpers, nn
 
     def gradient(f: Callable[[Any], Any], at: Any = (1.0, 2.0)) -> Any:
         x = Tensor(list(at))
@@ -403,7 +403,7 @@ def tinygrad() -> Tries:
         return bool(np.isclose(y.item(), -np.cos(0.3)))
 
     def in_place(x: Any) -> Any:
-        y = x * 1
+        y = x * x
         y[0] = x[1]
         return y
 
@@ -416,9 +416,9 @@ def tinygrad() -> Tries:
     def steps() -> bool:
         w = Tensor([1.0])
         sgd = nn.optim.SGD([w], lr=0.5)
-        with Tensor.train():
-            (w * w).sum().backward()
-            sgd.step()
+        helpers.TRAINING.value = 1
+        (w * w).sum().backward()
+        sgd.step()
         return w.item() == 0
 
     return {
@@ -426,7 +426,7 @@ def tinygrad() -> Tries:
         "derivatives of derivatives": third,
         "a derivative of one's own": lambda: "grad_fxn" in Tensor.custom_kernel.__code__.co_varnames,
         "NumPy's functions take tensors": lambda: isinstance(np.exp(Tensor([1.0])), Tensor),
-        "gradients through writes in place": lambda: gradient(in_place) == [0, 2],
+        "gradients through writes in place": lambda: gradient(in_place) == [0, 5],
         "complex numbers": lambda: not raises(RuntimeError, lambda: Tensor([1j])),
         "values that a gradient needs cannot change unseen": watched,
         "a profile by operation": lambda: importlib.util.find_spec("tinygrad.viz") is not None,
