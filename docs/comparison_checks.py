@@ -439,7 +439,7 @@ def tinygrad() -> Tries:
         "files of PyTorch, without PyTorch": lambda: callable(nn.state.torch_load),
         "weights of PyTorch's layers, layouts turned": lambda: nn.Linear(2, 3).weight.shape != (3, 2),
         "ONNX read": lambda: importlib.util.find_spec("tinygrad.nn.onnx") is not None,
-        "float16": lambda: Tensor([1.0, 2.0]).cast(dtypes.float16).sum().item() == 3,
+        "float16": lambda: Tensor([1.0, 2.0]).cast(dtypes.float16).float().sum().item() == 3,
         "bfloat16": lambda: hasattr(dtypes, "bfloat16"),
     }
 
@@ -474,7 +474,9 @@ def defines(peer: str, pattern: str) -> bool:
         spec = importlib.util.find_spec(package)
         assert spec is not None and spec.origin
         root = Path(spec.origin).parent
-        files = (path for path in root.rglob("*.py") if not {"test", "tests", "testing"} & {*path.relative_to(root).parts})
+        files = (
+            path for path in root.rglob("*.py") if not {"test", "tests", "testing"} & {*path.relative_to(root).parts}
+        )
         if any(wanted.search(path.read_text(encoding="utf-8", errors="replace")) for path in files):
             return True
     return False
@@ -510,7 +512,9 @@ def main(names: list[str]) -> int:
         with warnings.catch_warnings(action="ignore"):
             tried, untried, wrong = check(peer)
         failed = failed or bool(wrong)
-        print("\n".join([f"{peer}: {tried} cells tried, {len(wrong)} wrong, {untried} left to its documentation", *wrong]))
+        print(
+            "\n".join([f"{peer}: {tried} cells tried, {len(wrong)} wrong, {untried} left to its documentation", *wrong])
+        )
     return int(failed)
 
 
