@@ -1,11 +1,11 @@
 """``python docs/comparison_checks.py``: whether what docs/comparison.md says of other frameworks is so.
 
-Of each framework that is installed (all of them, say: ``pip install torch jax equinox autograd mygrad tinygrad graphviz``) every
-cell of the page is tried: for a "yes" or "part" a few lines run, and give what they should; for a "no" they fail, or, where there is
-nothing to call, no file of the package defines a name of that kind. What needs hardware, a compiler or a reader is left to
-the page's links, and counted. Prints each cell that is wrong and how many there were.
+Of each framework that is installed (``pip install torch jax equinox autograd mygrad tinygrad graphviz`` brings all) every
+cell of the page is tried. For a "yes" or "part" a few lines run and give what they should, or, of what is large, the name is
+there; for a "no" they fail, or, where there is nothing to call, no file of the package defines a name of that kind. What
+needs hardware, a compiler or a reader is left to the page's links, and counted. Prints each cell that is wrong.
 
-tinygrad runs on its interpreter of Python, which needs no compiler. The name of a peer as an argument tries that one alone.
+tinygrad runs on its interpreter of Python, which needs no compiler. Names of frameworks as arguments try those alone.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ DEFINITIONS = {
 """What a package with a feature would define, for each "no" that has no lines of its own."""
 
 NOT_TRIED = {
-    "GPU", "a compiler (JIT)", "several machines", "other shapes in each call", "quantised weights", "promotion of dtypes",
+    "GPU", "a compiler (JIT)", "several machines", "other shapes in each call", "quantised weights",
+    "promotion of dtypes",
 }  # fmt: skip
 """Features that need hardware, a compiler or a reader where they are there; a "no" is searched for as any other."""
 
@@ -172,13 +173,17 @@ def pytorch() -> Tries:
         "jacobian and hessian": lambda: torch.func.hessian(cubes)(at).tolist() == [[6, 0], [0, 12]],
         "their rows together": lambda: torch.func.jacrev(lambda x: x * x)(at).tolist() == [[2, 0], [0, 4]],
         "`vmap`": lambda: torch.vmap(cubes)(torch.ones(3, 2)).tolist() == [2, 2, 2],
-        "derivatives in nested structures": lambda: torch.func.grad(lambda d: cubes(d["a"][0]))({"a": [at]})["a"][0][1] == 12,
+        "derivatives in nested structures": lambda: (
+            torch.func.grad(lambda d: cubes(d["a"][0]))({"a": [at]})["a"][0][1] == 12
+        ),
         "checkpoints (recomputation)": checkpointed,
         "a derivative of one's own": own,
         "gradients checked by differences": lambda: torch.autograd.gradcheck(cubes, at.double().requires_grad_()),
         "NumPy's functions take tensors": lambda: not raises(RuntimeError, lambda: np.exp(at.clone().requires_grad_())),
         "gradients through writes in place": in_place,
-        "complex numbers": lambda: torch.autograd.gradcheck(torch.sin, torch.tensor([1 + 1j], dtype=torch.complex128, requires_grad=True)),
+        "complex numbers": lambda: torch.autograd.gradcheck(
+            torch.sin, torch.tensor([1 + 1j], dtype=torch.complex128, requires_grad=True)
+        ),
         "sparse gradients": sparse,
         "values that a gradient needs cannot change unseen": overwritten,
         "the first NaN, with your line": anomaly,
@@ -190,12 +195,16 @@ def pytorch() -> Tries:
         "layers with parameters and state": lambda: set(torch.nn.Linear(2, 3).state_dict()) == {"weight", "bias"},
         "RNN, LSTM and GRU over sequences": packed,
         "sequences of unequal length": packed,
-        "attention without all scores in memory": lambda: hasattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu"),
+        "attention without all scores in memory": lambda: hasattr(
+            torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu"
+        ),
         "multi-head attention as a layer": lambda: hasattr(torch.nn, "MultiheadAttention"),
         "CTC loss": lambda: hasattr(torch.nn.functional, "ctc_loss"),
         "optimisers": lambda: hasattr(torch.optim, "AdamW"),
         "learning-rate schedules": lambda: hasattr(torch.optim.lr_scheduler, "CosineAnnealingLR"),
-        "parameter groups": lambda: len(torch.optim.SGD([{"params": [at]}, {"params": [at.clone()]}], lr=1.0).param_groups) == 2,
+        "parameter groups": lambda: (
+            len(torch.optim.SGD([{"params": [at]}, {"params": [at.clone()]}], lr=1.0).param_groups) == 2
+        ),
         "minibatches of arrays": lambda: hasattr(torch.utils.data, "DataLoader"),
         "files of PyTorch, without PyTorch": lambda: False,
         "ONNX written": lambda: callable(torch.onnx.export),
@@ -205,7 +214,7 @@ def pytorch() -> Tries:
         "float16": lambda: at.half().sum().item() == 3,
         "bfloat16": lambda: at.bfloat16().sum().item() == 3,
         "automatic mixed precision": lambda: callable(torch.autocast),
-    }  # fmt: skip
+    }
 
 
 def jax() -> Tries:
@@ -252,11 +261,15 @@ def jax() -> Tries:
         "jacobian and hessian": lambda: close(jax.hessian(cubes)(at), [[6, 0], [0, 12]]),
         "their rows together": lambda: close(jax.jacrev(lambda x: x * x)(at), [[2, 0], [0, 4]]),
         "`vmap`": lambda: close(jax.vmap(cubes)(jnp.ones((3, 2))), [2, 2, 2]),
-        "derivatives in nested structures": lambda: close(jax.grad(lambda d: cubes(d["a"][0]))({"a": [at]})["a"][0], [3, 12]),
+        "derivatives in nested structures": lambda: close(
+            jax.grad(lambda d: cubes(d["a"][0]))({"a": [at]})["a"][0], [3, 12]
+        ),
         "checkpoints (recomputation)": lambda: close(jax.grad(jax.checkpoint(cubes))(at), [3, 12]),
         "a derivative of one's own": own,
         "gradients checked by differences": lambda: check_grads(cubes, (at,), order=1, rtol=0.05) is None,
-        "NumPy's functions take tensors": lambda: not raises(jax.errors.TracerArrayConversionError, lambda: jax.grad(np.exp)(0.3)),
+        "NumPy's functions take tensors": lambda: (
+            not raises(jax.errors.TracerArrayConversionError, lambda: jax.grad(np.exp)(0.3))
+        ),
         "gradients through writes in place": lambda: not raises(TypeError, lambda: at.__setitem__(0, 1.0)),
         "complex numbers": lambda: close(jax.grad(lambda z: z**2, holomorphic=True)(1 + 1j), 2 + 2j),
         "sparse gradients": lambda: close((sparse.BCOO.fromdense(jnp.eye(2)) @ at), at),
@@ -267,7 +280,9 @@ def jax() -> Tries:
         "a profile by line and scope": lambda: callable(jax.profiler.TraceAnnotation) and callable(jax.named_scope),
         "a Chrome trace": lambda: "create_perfetto_trace" in jax.profiler.start_trace.__code__.co_varnames,
         "drawings of a graph": lambda: "digraph" in jax.jit(jnp.sin).lower(1.0).compiler_ir("hlo").as_hlo_dot_graph(),
-        "layers with parameters and state": lambda: equinox.nn.Linear(2, 3, key=jax.random.PRNGKey(0)).weight.shape == (3, 2),
+        "layers with parameters and state": lambda: (
+            equinox.nn.Linear(2, 3, key=jax.random.PRNGKey(0)).weight.shape == (3, 2)
+        ),
         "RNN, LSTM and GRU over sequences": cell,
         "sequences of unequal length": lambda: any("length" in n or "Packed" in n for n in dir(equinox.nn)),
         "attention without all scores in memory": lambda: "cudnn" in (jax.nn.dot_product_attention.__doc__ or ""),
@@ -277,11 +292,13 @@ def jax() -> Tries:
         "ONNX written": lambda: hasattr(jax, "to_onnx") or hasattr(equinox, "to_onnx"),
         "DLPack": lambda: close(np.from_dlpack(at), [1, 2]),
         "SciPy's minimisers on nested parameters": lambda: bool(
-            importlib.import_module("jax.scipy.optimize").minimize(lambda x: ((x - 1) ** 2).sum(), at, method="BFGS").success
+            importlib.import_module("jax.scipy.optimize")
+            .minimize(lambda x: ((x - 1) ** 2).sum(), at, method="BFGS")
+            .success
         ),
         "float16": lambda: at.astype("float16").sum().item() == 3,
         "bfloat16": lambda: at.astype("bfloat16").sum().item() == 3,
-    }  # fmt: skip
+    }
 
 
 def autograd() -> Tries:
@@ -317,24 +334,34 @@ def autograd() -> Tries:
 
     return {
         "reverse mode": lambda: autograd.grad(cubes)(at).tolist() == [3, 12],
-        "derivatives of derivatives": lambda: bool(np.isclose(autograd.grad(autograd.grad(autograd.grad(anp.sin)))(0.3), -np.cos(0.3))),
+        "derivatives of derivatives": lambda: bool(
+            np.isclose(autograd.grad(autograd.grad(autograd.grad(anp.sin)))(0.3), -np.cos(0.3))
+        ),
         "J v (`jvp`)": lambda: autograd.make_jvp(cubes)(at)(at)[1] == 27,
         "forward mode, which keeps no graph": lambda: autograd.make_jvp(cubes)(at)(at)[1] == 27,
         "jacobian and hessian": lambda: autograd.hessian(cubes)(at).tolist() == [[6, 0], [0, 12]],
         "their rows together": rows_together,
-        "derivatives in nested structures": lambda: autograd.grad(lambda d: cubes(d["a"][0]))({"a": [at]})["a"][0].tolist() == [3, 12],
+        "derivatives in nested structures": lambda: (
+            autograd.grad(lambda d: cubes(d["a"][0]))({"a": [at]})["a"][0].tolist() == [3, 12]
+        ),
         "checkpoints (recomputation)": lambda: autograd.grad(autograd.checkpoint(cubes))(at).tolist() == [3, 12],
         "a derivative of one's own": lambda: autograd.grad(lambda x: anp.sum(twice(x)))(at).tolist() == [5, 5],
         "gradients checked by differences": lambda: check_grads(cubes)(at) is None,
-        "NumPy's functions take tensors": lambda: autograd.grad(lambda x: anp.sum(np.exp(x)))(0 * at).tolist() == [1, 1],
-        "gradients through writes in place": lambda: not raises(AttributeError, lambda: autograd.grad(lambda x: x.__setitem__(0, 1.0))(at)),
+        "NumPy's functions take tensors": lambda: (
+            autograd.grad(lambda x: anp.sum(np.exp(x)))(0 * at).tolist() == [1, 1]
+        ),
+        "gradients through writes in place": lambda: (
+            not raises(AttributeError, lambda: autograd.grad(lambda x: x.__setitem__(0, 1.0))(at))
+        ),
         "complex numbers": lambda: autograd.holomorphic_grad(lambda z: z**2)(1 + 1j) == 2 + 2j,
         "values that a gradient needs cannot change unseen": watched,
         "optimisers": lambda: all(hasattr(optimizers, name) for name in ("sgd", "rmsprop", "adam")),
         "other shapes in each call": lambda: [autograd.grad(cubes)(np.ones(n)).size for n in (1, 2)] == [1, 2],
         "float16": lambda: autograd.grad(cubes)(at.astype("float16")).dtype == "float16",
-        "promotion of dtypes": lambda: autograd.grad(lambda x: anp.sum(x * at))(at.astype("float32")).dtype == "float32",
-    }  # fmt: skip
+        "promotion of dtypes": lambda: (
+            autograd.grad(lambda x: anp.sum(x * at))(at.astype("float32")).dtype == "float32"
+        ),
+    }
 
 
 def mygrad() -> Tries:
@@ -374,7 +401,9 @@ def mygrad() -> Tries:
         "reverse mode": lambda: gradient(lambda x: x**3).tolist() == [3, 12],
         "derivatives of derivatives": lambda: not isinstance(gradient(lambda x: x**3), np.ndarray),
         "a derivative of one's own": lambda: gradient(lambda x: mygrad.execute_op(Twice, x)).tolist() == [5, 5],
-        "NumPy's functions take tensors": lambda: gradient(lambda x: np.exp(np.concatenate([x, x])), (0.0,)).tolist() == [2],
+        "NumPy's functions take tensors": lambda: (
+            gradient(lambda x: np.exp(np.concatenate([x, x])), (0.0,)).tolist() == [2]
+        ),
         "gradients through writes in place": lambda: gradient(in_place).tolist() == [0, 2],
         "complex numbers": lambda: not raises(TypeError, lambda: mygrad.tensor(1j)),
         "values that a gradient needs cannot change unseen": guarded,
@@ -385,7 +414,7 @@ def mygrad() -> Tries:
         "other shapes in each call": lambda: [gradient(lambda x: x, np.ones(n)).size for n in (1, 2)] == [1, 2],
         "float16": lambda: gradient(lambda x: x * x, dtype="float16").dtype == "float16",
         "promotion of dtypes": lambda: (mygrad.tensor(np.ones(1, "float32")) * np.ones(1)).dtype == "float64",
-    }  # fmt: skip
+    }
 
 
 def tinygrad() -> Tries:

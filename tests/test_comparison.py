@@ -1,4 +1,4 @@
-"""docs/comparison.md: each yes of minigrad names a test that there is, and its figures of minigrad are those of today."""
+"""docs/comparison.md: each yes of minigrad names a test that there is, and figures of minigrad are those of today."""
 
 from __future__ import annotations
 
