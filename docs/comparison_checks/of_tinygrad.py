@@ -56,6 +56,7 @@ def tries() -> Tries:
         "drawings of a graph": lambda: importlib.util.find_spec("tinygrad.viz.serve") is not None,
         "layers with parameters and state": lambda: set(nn.state.get_state_dict(nn.Linear(2, 3))) == {"weight", "bias"},
         "RNN, LSTM and GRU over sequences": lambda: hasattr(nn, "LSTMCell") and not hasattr(nn, "LSTM"),
+        "attention without all scores in memory": lambda: importlib.util.find_spec("tinygrad.llm.kernels") is not None,
         "optimisers": steps,
         "parameter groups": lambda: hasattr(nn.optim, "OptimizerGroup"),
         "safetensors": lambda: callable(nn.state.safe_save) and callable(nn.state.safe_load),
