@@ -3,24 +3,239 @@
 from __future__ import annotations
 
 import doctest
+import inspect
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 import minigrad as mg
 from minigrad.primitives import PRIMITIVES
+from tests.peers import pytorch
 
 DOCS = Path(__file__).parent.parent / "docs"
 
 
-@pytest.mark.parametrize("page", ["derivatives.md"])
-def test_a_guides_code_runs(page):
+@contextmanager
+def primitives_of_the_page() -> Iterator[None]:
+    """What a page declares is forgotten behind it."""
     known = set(PRIMITIVES)
     mg.manual_seed(0)
     try:
-        result = doctest.testfile(str(DOCS / page), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
+        yield
     finally:
         for key in PRIMITIVES.keys() - known:
             del PRIMITIVES[key]
+
+
+@pytest.mark.parametrize("page", ["derivatives.md"])
+def test_a_guides_code_runs(page):
+    with primitives_of_the_page():
+        result = doctest.testfile(str(DOCS / page), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert result.failed == 0
     assert result.attempted > 20
+
+
+# --- coming from PyTorch: two columns ----------------------------------------------------------------------
+
+PAGE = (DOCS / "coming_from_pytorch.md").read_text(encoding="utf-8")
+_CELL = r"<td>\n\n```python\n(.*?)```\n\n</td>"
+_ROW = re.compile(rf"<tr>(<!-- differs -->)?{_CELL}{_CELL}</tr>", re.DOTALL)
+_OF_BOTH = re.compile(r"\n\n```python\n(.*?)```\n\n(?!</td>)", re.DOTALL)  # a block between the tables uses both
+
+
+class Row(NamedTuple):
+    """What stands side by side, and whether it is said to give something else."""
+
+    line: int
+    theirs: str
+    ours: str
+    differs: bool
+
+
+def line_of(place: int) -> int:
+    return PAGE.count("\n", 0, place) + 1
+
+
+ROWS = [Row(line_of(m.start()), m[2], m[3], bool(m[1])) for m in _ROW.finditer(PAGE)]
+_TABLES_BLANKED = _ROW.sub(lambda m: re.sub(r"\S", " ", m[0]), PAGE)  # so that places stay
+OF_BOTH = [(line_of(m.start(1)), m[1]) for m in _OF_BOTH.finditer(_TABLES_BLANKED)]
+
+
+def run(blocks: list[tuple[int, str]]) -> int:
+    """Run blocks one after the other, with names in common; how many examples there were."""
+    names: dict[str, object] = {}  # a test of doctest has a copy of the names that it is given, and is asked for it
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    page = "coming_from_pytorch.md"
+    with primitives_of_the_page():
+        for line, code in blocks:
+            test = doctest.DocTestParser().get_doctest(code, names, page, page, line)
+            runner.run(test, clear_globs=False)
+            names = test.globs
+    assert runner.failures == 0
+    return runner.tries
+
+
+def printed(code: str) -> list[str]:
+    """The numbers and truth values that a block prints, without those in names of types."""
+    outputs = "\n".join(example.want for example in doctest.DocTestParser().get_examples(code))
+    return re.findall(r"(?<![\w.])-?\d+\.?\d*(?:e[+-]?\d+)?\b|\b(?:True|False|None)\b", outputs)
+
+
+def test_every_table_of_the_page_is_read():
+    assert len(ROWS) == PAGE.count("<tr>") - PAGE.count("<th>PyTorch</th>")
+    assert len(ROWS) > 20
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_column_of_minigrad_runs():
+    assert run([(row.line, row.ours) for row in ROWS]) > 60
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_column_of_pytorch_runs_where_it_is():
+    theirs = [(row.line, row.theirs) for row in ROWS]
+    if pytorch():
+        with warnings.catch_warnings(action="ignore"):  # PyTorch's, of itself
+            assert run(theirs) > 60
+            assert run([*theirs, *((row.line, row.ours) for row in ROWS), *OF_BOTH]) > 120
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if not row.differs], ids=lambda row: f"line {row.line}")
+def test_both_columns_print_the_same(row):
+    """Where they run, doctest compares what is printed with the page; so the page's texts are what is compared."""
+    assert printed(row.theirs) == printed(row.ours)
+
+
+# Of each row of the last table what shows both sides of it: a function of PyTorch's module, and one of ours.
+x32, pairs = np.ones((2, 2), np.float32), np.array([3.0, 1.0])
+DIFFERENCES = {
+    "`Linear.weight`": (
+        lambda torch: torch.nn.Linear(2, 3).weight.shape == (3, 2),
+        lambda: mg.nn.Linear(2, 3).weight.shape == (2, 3),
+    ),
+    "gates of an LSTM; its biases": (
+        lambda torch: len(list(torch.nn.LSTM(2, 3).parameters())) == 4,
+        lambda: mg.nn.LSTM(2, 3).b.data.tolist() == [0] * 3 + [1] * 3 + [0] * 6,
+    ),
+    "recurrent layers": (
+        lambda torch: not torch.nn.RNN(2, 3).batch_first,
+        lambda: mg.nn.RNN(2, 3)(np.ones((4, 5, 2)))[1].shape == (4, 3),
+    ),
+    "`cross_entropy` of (N, C, T)": (
+        lambda torch: torch.nn.functional.cross_entropy(torch.ones(2, 3, 4), torch.ones(2, 4).long()).ndim == 0,
+        lambda: mg.cross_entropy(np.ones((2, 4, 3)), np.ones((2, 4), int)).shape == (),
+    ),
+    "boolean masks of the attention layer": (
+        lambda torch: looks(torch, torch.tensor([[False, True]])),
+        lambda: attended([[True, False]]).tolist() == [[[1, 0]]],
+    ),
+    "`ignore_index`": (
+        lambda torch: default(torch.nn.functional.cross_entropy, "ignore_index") == -100,
+        lambda: default(mg.cross_entropy, "ignore_index") is None,
+    ),
+    "`var`, `std`": (
+        lambda torch: torch.tensor(pairs).var() == 2,
+        lambda: mg.tensor(pairs).var() == 1 and mg.tensor(pairs).var(ddof=1) == 2,
+    ),
+    "`max(dim)`, `min(dim)`": (
+        lambda torch: len(torch.tensor(pairs).max(0)) == 2,
+        lambda: mg.tensor(pairs).max(axis=0) == 3,
+    ),
+    "`sort`": (
+        lambda torch: len(torch.sort(torch.tensor(pairs))) == 2,
+        lambda: mg.sort(pairs).tolist() == [1, 3] and mg.argsort(pairs).tolist() == [1, 0],
+    ),
+    "`split(x, 3)`": (
+        lambda torch: len(torch.split(torch.ones(12), 3)) == 4,
+        lambda: len(mg.split(np.ones(12), 3)) == 3,
+    ),
+    "`x.repeat(2)`": (
+        lambda torch: torch.tensor(pairs).repeat(2).tolist() == [3, 1, 3, 1],
+        lambda: mg.tensor(pairs).repeat(2).tolist() == [3, 3, 1, 1] and mg.tile(pairs, 2).tolist() == [3, 1, 3, 1],
+    ),
+    "float32 times a float64 number without axes": (
+        lambda torch: (torch.tensor(x32) * torch.tensor(2.0).double()).dtype == torch.float32,
+        lambda: (mg.tensor(x32) * np.float64(2)).dtype == np.float64 and (mg.tensor(x32) * 2.0).dtype == np.float32,
+    ),
+    "an ndarray of float64 into a float32 layer": (
+        lambda torch: fails(RuntimeError, lambda: torch.nn.Linear(2, 3)(torch.tensor(pairs))),
+        lambda: mg.nn.Linear(2, 3)(pairs).dtype == np.float64,
+    ),
+    "a loss of two shapes that broadcast": (
+        lambda torch: torch.nn.functional.mse_loss(torch.ones(2, 1), torch.ones(2)) == 0,
+        lambda: fails(ValueError, lambda: mg.mse_loss(np.ones((2, 1)), np.ones(2))),
+    ),
+    "`y += x`": (
+        lambda torch: added(torch.ones(1)) == (2, True),
+        lambda: added(mg.tensor([1.0])) == (1, False),
+    ),
+    "`x[i] = v`, x tracked": (
+        lambda torch: (torch.ones(2, requires_grad=True) * 1).__setitem__(0, 5.0) is None,
+        lambda: fails(TypeError, lambda: (mg.tensor([1.0], requires_grad=True) * 1).__setitem__(0, 5.0)),
+    ),
+    "`.grad`": (
+        lambda torch: isinstance(gradient(torch.ones(2, requires_grad=True)), torch.Tensor),
+        lambda: isinstance(gradient(mg.tensor([1.0], requires_grad=True)), np.ndarray),
+    ),
+    "`add_()`, `zero_()` and their like": (
+        lambda torch: torch.ones(1).add_(1) == 2,
+        lambda: not [name for name in dir(mg.Tensor) if name.endswith("_") and name[0] != "_"],
+    ),
+}  # fmt: skip
+
+
+def looks(torch, mask):
+    attend = torch.nn.MultiheadAttention(2, 1, batch_first=True)
+    x = torch.ones(1, 2, 2)
+    return attend(x[:, :1], x, x, attn_mask=mask)[1].tolist() == [[[1, 0]]]
+
+
+def attended(mask):
+    return mg.nn.MultiHeadAttention(2, 1)(x32[:1], x32, mask=mask, need_weights=True)[1]
+
+
+def default(function, name):
+    return inspect.signature(function).parameters[name].default
+
+
+def fails(error, call):
+    with pytest.raises(error):
+        call()
+    return True
+
+
+def added(y):
+    """What a name for y has after y += y, and whether both are one still."""
+    before = y
+    y += y
+    return before.item(), y is before
+
+
+def gradient(x):
+    (x * x).sum().backward()
+    return x.grad
+
+
+def test_every_difference_of_the_table_is_shown():
+    table = PAGE[PAGE.index("## Differences that bite") :]
+    assert re.findall(r"^\| ((?!-)[^|]+) \|", table, re.MULTILINE) == list(DIFFERENCES)
+
+
+@pytest.mark.parametrize("row", DIFFERENCES)
+def test_differences_that_bite(row):
+    theirs, ours = DIFFERENCES[row]
+    assert ours()
+    if torch := pytorch():
+        with warnings.catch_warnings(action="ignore"):
+            assert theirs(torch)

@@ -12,6 +12,8 @@ RNN, LSTM   ``Wx`` (D, gates H), ``Wh`` (H, gates H)       ``weight_ih_l0`` and 
 LSTM        gates i f o g                                  gates i f g o
 GRU         ``bx``, ``bh``; gates r z n                    ``bias_ih_l0``, ``bias_hh_l0``; gates r z n
 ..          ``Wx_l1``, ``Wx_reverse``                      ``weight_ih_l1``, ``weight_ih_l0_reverse``
+attention   ``in_proj_weight`` (E, 3E), or one for each    the same names, transposed
+            of q, k, v
 ==========  =============================================  ============================================================
 
 A class of one's own that differs takes a place beside these:
@@ -35,7 +37,7 @@ from typing import Any
 
 import numpy as np
 
-from ..nn import GRU, LSTM, RNN, Buffer, Linear, Module, Parameter
+from ..nn import GRU, LSTM, RNN, Buffer, Linear, Module, MultiHeadAttention, Parameter
 from ..nn.attributes import walk
 from ..spec import Array
 
@@ -129,6 +131,12 @@ _COUNT = Correspondence(("num_batches_tracked",), ("num_batches_tracked",), opti
 def transposed(ours: str, theirs: str) -> Correspondence:
     """A matrix that is the other one's transpose."""
     return Correspondence((ours,), (theirs,), lambda a: (a.T,), lambda a: (a.T,))
+
+
+@layout(MultiHeadAttention)
+def _(module: MultiHeadAttention) -> list[Correspondence]:
+    names = "in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"
+    return [transposed(name, name) for name in names]
 
 
 @layout(Linear)

@@ -66,6 +66,14 @@ TWINS = {
     "Conv2d": Twins(
         lambda: nn.Conv2d(4, 6, 3, groups=2, padding=1, **F64),
         lambda torch: torch.nn.Conv2d(4, 6, 3, groups=2, padding=1), (2, 4, 5, 5)),
+    "Conv1d": Twins(lambda: nn.Conv1d(4, 6, 3, **F64), lambda torch: torch.nn.Conv1d(4, 6, 3), (2, 4, 7)),
+    "ConvTranspose1d": Twins(
+        lambda: nn.ConvTranspose1d(4, 6, 3, **F64), lambda torch: torch.nn.ConvTranspose1d(4, 6, 3), (2, 4, 5)),
+    "ConvTranspose2d": Twins(
+        lambda: nn.ConvTranspose2d(4, 6, 3, 2, **F64), lambda torch: torch.nn.ConvTranspose2d(4, 6, 3, 2), (2, 4, 3, 3)),
+    "TransformerEncoderLayer": Twins(
+        lambda: nn.TransformerEncoderLayer(8, 2, 12, **F64),
+        lambda torch: torch.nn.TransformerEncoderLayer(8, 2, 12, batch_first=True), (2, 5, 8)),
     "Embedding": Twins(lambda: nn.Embedding(7, 3, **F64), lambda torch: torch.nn.Embedding(7, 3), (2, 4), below=7),
     "LayerNorm": Twins(lambda: nn.LayerNorm((3, 4), **F64), lambda torch: torch.nn.LayerNorm((3, 4)), (2, 3, 4)),
     "RMSNorm": Twins(

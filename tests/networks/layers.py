@@ -39,7 +39,7 @@ def minigrads_layers() -> Layers:
         binary_cross_entropy=lambda x, t: mg.ops.binary_cross_entropy_with_logits(x, t.astype(x.dtype)),
         constant=lambda a: a,
         number=lambda loss: float(loss.data),
-        array=lambda t: t.data,
+        gradient=lambda p: p.grad.copy(),
         sgd=lambda params, lr: mg.optim.SGD(params, lr=lr, momentum=0.9),
         parameters=lambda model: dict(model.named_parameters()),
     )
@@ -69,7 +69,7 @@ def pytorchs_layers(torch: Any) -> Layers:
         binary_cross_entropy=lambda x, t: F.binary_cross_entropy_with_logits(x, torch.tensor(t).to(x.dtype)),
         constant=torch.tensor,
         number=lambda loss: loss.item(),
-        array=lambda t: t.detach().numpy(),
+        gradient=lambda p: p.grad.numpy().copy(),
         sgd=lambda params, lr: torch.optim.SGD(params, lr=lr, momentum=0.9),
         # an LSTM's second bias would double the steps of the first
         parameters=lambda model: {k: p for k, p in model.named_parameters() if "lstm.bias_hh" not in k},
@@ -97,7 +97,7 @@ def train(b: Layers, model: Any, losses: Losses, steps: int, lr: float) -> tuple
             value = loss()
             value.backward()
             if not step:
-                gradients.update({name: np.array(p.grad) for name, p in params.items()})
+                gradients.update({name: b.gradient(p) for name, p in params.items()})
             optimiser.step()
             values.append(b.number(value))
     return values, gradients

@@ -33,6 +33,8 @@ TWINS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "GroupNorm": ("GroupNorm", (4, 20)),
     "LayerNorm": ("LayerNorm", ((5, 6),)),
     "RMSNorm": ("RMSNorm", (20,)),
+    "MultiHeadAttention": ("MultiHeadAttention", (80, 4)),
+    "TransformerEncoderLayer": ("TransformerEncoderLayer", (60, 4, 150)),
 }
 OTHERWISE = ("GRU", "LSTM", "RNN")  # see test_recurrent_weights
 
@@ -65,7 +67,7 @@ def test_weights_start_as_in_pytorch(case: str) -> None:
         with torch.random.fork_rng():
             for seed in SEEDS:
                 torch.manual_seed(seed)
-                for parameter, values in getattr(torch.nn, name)(*arguments).named_parameters():
+                for parameter, values in getattr(torch.nn, name.replace("HeadA", "headA"))(*arguments).named_parameters():
                     found.setdefault(parameter, []).append(values.detach().numpy())
         return {parameter: moments(samples) for parameter, samples in found.items()}
 

@@ -1,0 +1,139 @@
+"""PyTorch, tried."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+import numpy as np
+from trying import Tries, raises
+
+
+def tries() -> Tries:
+    import torch
+
+    at = torch.tensor([1.0, 2.0])
+
+    def cubes(x: Any) -> Any:
+        return (x**3).sum()
+
+    def third() -> bool:
+        f = torch.sin
+        for _ in range(3):
+            f = torch.func.grad(f)
+        return bool(np.isclose(f(torch.tensor(0.3)), -np.cos(0.3)))
+
+    def overwritten() -> bool:
+        x = at.clone().requires_grad_()
+        y = (x * x).sum()
+        with torch.no_grad():
+            x += 1
+        return raises(RuntimeError, y.backward)
+
+    def in_place() -> bool:
+        x = at.clone().requires_grad_()
+        y = x * 1
+        y[0] = x[1]
+        y.sum().backward()
+        return x.grad.tolist() == [0, 2]
+
+    def own() -> bool:
+        class Twice(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx: Any, x: Any) -> Any:
+                return 2 * x
+
+            @staticmethod
+            def backward(ctx: Any, g: Any) -> Any:
+                return 5 * g
+
+        x = at.clone().requires_grad_()
+        Twice.apply(x).sum().backward()
+        return x.grad.tolist() == [5, 5]
+
+    def anomaly() -> bool:
+        x = torch.tensor([-1.0], requires_grad=True)
+        with torch.autograd.detect_anomaly():
+            y = x.sqrt().sum()
+            return raises(RuntimeError, y.backward)
+
+    def hooked() -> bool:
+        seen: list[Any] = []
+        x = at.clone().requires_grad_()
+        x.register_hook(seen.append)
+        (3 * x).sum().backward()
+        return len(seen) == 1 and hasattr(torch.nn.Module, "register_forward_hook")
+
+    def profiled(with_stack: bool = False) -> Any:
+        with torch.profiler.profile(with_stack=with_stack) as profile, torch.profiler.record_function("mine"):
+            cubes(at)
+        return profile
+
+    def sparse() -> bool:
+        layer = torch.nn.Embedding(5, 2, sparse=True)
+        layer(torch.tensor([1])).sum().backward()
+        return bool(layer.weight.grad.is_sparse)
+
+    def checkpointed() -> bool:
+        from torch.utils.checkpoint import checkpoint
+
+        x = at.clone().requires_grad_()
+        checkpoint(cubes, x, use_reentrant=False).backward()
+        return x.grad.tolist() == [3, 12]
+
+    def packed() -> bool:
+        rnn = torch.nn.utils.rnn
+        for layer in (torch.nn.RNN(2, 3), torch.nn.LSTM(2, 3), torch.nn.GRU(2, 3)):
+            layer(rnn.pack_padded_sequence(torch.ones(4, 2, 2), [4, 1]))
+        return True
+
+    return {
+        "reverse mode": lambda: torch.func.grad(cubes)(at).tolist() == [3, 12],
+        "derivatives of derivatives": third,
+        "J v (`jvp`)": lambda: torch.func.jvp(cubes, (at,), (at,))[1].item() == 27,
+        "forward mode, which keeps no graph": lambda: not torch.func.jvp(cubes, (at,), (at,))[1].requires_grad,
+        "jacobian and hessian": lambda: torch.func.hessian(cubes)(at).tolist() == [[6, 0], [0, 12]],
+        "their rows together": lambda: torch.func.jacrev(lambda x: x * x)(at).tolist() == [[2, 0], [0, 4]],
+        "`vmap`": lambda: torch.vmap(cubes)(torch.ones(3, 2)).tolist() == [2, 2, 2],
+        "derivatives in nested structures": lambda: (
+            torch.func.grad(lambda d: cubes(d["a"][0]))({"a": [at]})["a"][0][1] == 12
+        ),
+        "checkpoints (recomputation)": checkpointed,
+        "a derivative of one's own": own,
+        "gradients checked by differences": lambda: torch.autograd.gradcheck(cubes, at.double().requires_grad_()),
+        "NumPy's functions take tensors": lambda: not raises(RuntimeError, lambda: np.exp(at.clone().requires_grad_())),
+        "gradients through writes in place": in_place,
+        "complex numbers": lambda: torch.autograd.gradcheck(
+            torch.sin, torch.tensor([1 + 1j], dtype=torch.complex128, requires_grad=True)
+        ),
+        "sparse gradients": sparse,
+        "values that a gradient needs cannot change unseen": overwritten,
+        "the first NaN, with your line": anomaly,
+        "hooks on tensors and modules": hooked,
+        "a profile by operation": lambda: "aten::pow" in profiled().key_averages().table(),
+        "a profile by line and scope": lambda: "mine" in profiled(True).key_averages(group_by_stack_n=3).table(),
+        "a Chrome trace": lambda: hasattr(profiled(), "export_chrome_trace"),
+        "drawings of a graph": lambda: importlib.util.find_spec("torch.fx.passes.graph_drawer") is not None,
+        "layers with parameters and state": lambda: set(torch.nn.Linear(2, 3).state_dict()) == {"weight", "bias"},
+        "RNN, LSTM and GRU over sequences": packed,
+        "sequences of unequal length": packed,
+        "attention without all scores in memory": lambda: hasattr(
+            torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu"
+        ),
+        "multi-head attention as a layer": lambda: hasattr(torch.nn, "MultiheadAttention"),
+        "CTC loss": lambda: hasattr(torch.nn.functional, "ctc_loss"),
+        "optimisers": lambda: hasattr(torch.optim, "AdamW"),
+        "learning-rate schedules": lambda: hasattr(torch.optim.lr_scheduler, "CosineAnnealingLR"),
+        "parameter groups": lambda: (
+            len(torch.optim.SGD([{"params": [at]}, {"params": [at.clone()]}], lr=1.0).param_groups) == 2
+        ),
+        "minibatches of arrays": lambda: hasattr(torch.utils.data, "DataLoader"),
+        "files of PyTorch, without PyTorch": lambda: False,
+        "ONNX written": lambda: callable(torch.onnx.export),
+        "ONNX read": lambda: any("import" in name or "load" in name for name in dir(torch.onnx) if name[0] != "_"),
+        "DLPack": lambda: torch.from_dlpack(np.ones(2)).tolist() == [1, 1],
+        "SciPy's minimisers on nested parameters": lambda: hasattr(torch.optim, "minimize"),
+        "float16": lambda: at.half().sum().item() == 3,
+        "bfloat16": lambda: at.bfloat16().sum().item() == 3,
+        "automatic mixed precision": lambda: callable(torch.autocast),
+    }

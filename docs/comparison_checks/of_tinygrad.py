@@ -1,0 +1,68 @@
+"""tinygrad, tried."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from trying import Tries, raises
+
+
+def tries() -> Tries:
+    from tinygrad import Tensor, dtypes, helpers, nn
+
+    def gradient(f: Callable[[Any], Any], at: Any = (1.0, 2.0)) -> Any:
+        x = Tensor(list(at))
+        return f(x).sum().gradient(x)[0].tolist()
+
+    def third() -> bool:
+        x = Tensor([0.3])
+        y = x.sin()
+        for _ in range(3):
+            y = y.sum().gradient(x)[0]
+        return bool(np.isclose(y.item(), -np.cos(0.3)))
+
+    def in_place(x: Any) -> Any:
+        y = x * x
+        y[0] = x[1]
+        return y
+
+    def watched() -> bool:
+        x = Tensor([1.0, 2.0]).realize()
+        y = (x * x).sum()
+        x.assign(Tensor([5.0, 5.0])).realize()
+        return y.gradient(x)[0].tolist() == [2, 4]
+
+    def steps() -> bool:
+        w = Tensor([1.0])
+        sgd = nn.optim.SGD([w], lr=0.5)
+        helpers.TRAINING.value = 1
+        (w * w).sum().backward()
+        sgd.step()
+        return w.item() == 0
+
+    return {
+        "reverse mode": lambda: gradient(lambda x: x**3) == [3, 12],
+        "derivatives of derivatives": third,
+        "a derivative of one's own": lambda: "grad_fxn" in inspect.signature(Tensor.custom_kernel).parameters,
+        "NumPy's functions take tensors": lambda: isinstance(np.exp(Tensor([1.0])), Tensor),
+        "gradients through writes in place": lambda: gradient(in_place) == [0, 5],
+        "complex numbers": lambda: not raises(RuntimeError, lambda: Tensor([1j])),
+        "values that a gradient needs cannot change unseen": watched,
+        "a profile by operation": lambda: importlib.util.find_spec("tinygrad.viz") is not None,
+        "drawings of a graph": lambda: importlib.util.find_spec("tinygrad.viz.serve") is not None,
+        "layers with parameters and state": lambda: set(nn.state.get_state_dict(nn.Linear(2, 3))) == {"weight", "bias"},
+        "RNN, LSTM and GRU over sequences": lambda: hasattr(nn, "LSTMCell") and not hasattr(nn, "LSTM"),
+        "attention without all scores in memory": lambda: importlib.util.find_spec("tinygrad.llm.kernels") is not None,
+        "optimisers": steps,
+        "parameter groups": lambda: hasattr(nn.optim, "OptimizerGroup"),
+        "safetensors": lambda: callable(nn.state.safe_save) and callable(nn.state.safe_load),
+        "files of PyTorch, without PyTorch": lambda: callable(nn.state.torch_load),
+        "weights of PyTorch's layers, layouts turned": lambda: nn.Linear(2, 3).weight.shape != (3, 2),
+        "ONNX read": lambda: importlib.util.find_spec("tinygrad.nn.onnx") is not None,
+        "float16": lambda: Tensor([1.0, 2.0]).cast(dtypes.float16).float().sum().item() == 3,
+        "bfloat16": lambda: hasattr(dtypes, "bfloat16"),
+    }
