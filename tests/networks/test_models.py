@@ -21,8 +21,12 @@ from tests.peers import Peer, pytorch
 
 PYTORCH = Peer(__name__)
 STEPS = 10
-TOLERANCE = {"float64": (1e-6, 1e-9), "float32": (1e-3, 3e-3)}
-"""How far losses may be apart in ten steps; gradients in the first."""
+TOLERANCE = {"float64": (1e-6, 1e-9, 1e-6), "float32": (1e-3, 2e-4, 5e-3)}
+"""How far losses may be apart in ten steps; gradients in the first; weights in the end.
+
+Losses are beside PyTorch's of the same precision, gradients and weights beside those in double precision: of the
+U-Net's in single PyTorch's are up to 6e-3 of the largest off, where a maximum or a kink is decided by rounding.
+"""
 
 
 def built(name: str, dtype: str) -> Any:
@@ -73,14 +77,14 @@ def compared(keys: Any) -> list[str]:
 
 def summary(name: str, dtype: str) -> list[Any]:
     """What is frozen: losses, and figures of each gradient."""
-    losses, gradients, _ = of_pytorch(name, dtype)
-    return [np.array(losses), *(np.array(figures(gradients[key])) for key in compared(gradients))]
+    gradients = of_pytorch(name, "float64")[1]
+    return [np.array(of_pytorch(name, dtype)[0]), *(np.array(figures(gradients[key])) for key in compared(gradients))]
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("name", MODELS)
 def test_trains_as_with_pytorch(name: str, dtype: str) -> None:
-    of_losses, of_gradients = TOLERANCE[dtype]
+    of_losses, of_gradients, _ = TOLERANCE[dtype]
     answer = PYTORCH.ask(f"{name} {dtype}", lambda torch: summary(name, dtype), within=of_losses)
     model, b = built(name, dtype), minigrads_layers()
     losses, gradients = train(b, model, MODELS[name].losses(b, model, dtype), STEPS, MODELS[name].lr)
@@ -99,9 +103,8 @@ def test_trains_as_with_pytorch(name: str, dtype: str) -> None:
 
 def check_entries(name: str, dtype: str, model: Any, named: dict[str, np.ndarray]) -> None:
     """Gradients, and weights and statistics after all steps, against the largest entry of each."""
-    of_losses, of_gradients = TOLERANCE[dtype]
-    of_weights = max(of_losses, of_gradients)
-    _, gradients, trained = of_pytorch(name, dtype)
+    _, of_gradients, of_weights = TOLERANCE[dtype]
+    _, gradients, trained = of_pytorch(name, "float64")
     state = mg.interop.to_torch(model, tensors=False)
     assert state.keys() == trained.keys()
     for mine, theirs, tolerance in ((named, gradients, of_gradients), (state, trained, of_weights)):
