@@ -25,8 +25,8 @@ CASES = {name: (module, case) for module in FAMILIES for name, case in getattr(m
 COMPOSED = ["binary_cross_entropy_with_logits", "gru_step", "lstm_cell", "lstm_step", "mse_loss", "norm",
             "pixel_unshuffle", "rnn_step", "std", "upsample", "var"]  # fmt: skip
 """Some without a writer, which are written as their references."""
-FEW = settings(max_examples=4, suppress_health_check=list(HealthCheck))
-DRAWN = sorted((WRITERS.keys() | set(COMPOSED)) & CASES.keys())
+FEW = settings(max_examples=3, suppress_health_check=list(HealthCheck))
+DRAWN = sorted((WRITERS.keys() | set(COMPOSED)) & CASES.keys() - {"dropout"})
 
 
 class Call(nn.Module):
@@ -127,5 +127,5 @@ def test_constants_are_written(name, tmp_path):
 
 def test_every_writer_is_tried():
     """`dropout` can only be refused, and batches are seen in the networks."""
-    assert WRITERS.keys() <= CONSTANT.keys() | set(DRAWN)
+    assert WRITERS.keys() <= CONSTANT.keys() | {*DRAWN, "dropout"}
     assert WRITERS.keys() <= {record.name for record in PRIMITIVES.values()}
