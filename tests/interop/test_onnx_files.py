@@ -70,7 +70,7 @@ def test_names_can_be_given(path):
         np.testing.assert_array_equal(ours.data, theirs)
     for names in (["left"], ["a", "a"], ["a", ""]):
         with pytest.raises(ValueError, match="input_names must be 2 different names"):
-            mg.export_onnx(network, (X, X), path, input_names=names)
+            mg.export_onnx(network, (mg.tensor(X), X), path, input_names=names)
 
 
 @NEEDS_ONNX

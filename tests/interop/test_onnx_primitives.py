@@ -25,8 +25,10 @@ CASES = {name: (module, case) for module in FAMILIES for name, case in getattr(m
 COMPOSED = ["binary_cross_entropy_with_logits", "gru_step", "lstm_cell", "lstm_step", "mse_loss", "norm",
             "pixel_unshuffle", "rnn_step", "std", "upsample", "var"]  # fmt: skip
 """Some without a writer, which are written as their references."""
-FEW = settings(max_examples=4, suppress_health_check=list(HealthCheck))
-DRAWN = sorted((WRITERS.keys() | set(COMPOSED)) & CASES.keys())
+ELSEWHERE = {"dropout", "lstm"}
+"""Dropout can only be refused, and so are all cell states of an LSTM, which are its second result: see the networks."""
+FEW = settings(max_examples=3, suppress_health_check=list(HealthCheck))
+DRAWN = sorted((WRITERS.keys() | set(COMPOSED)) & CASES.keys() - ELSEWHERE)
 
 
 class Call(nn.Module):
@@ -91,7 +93,7 @@ def test_what_is_written_is_read_as_the_same(name, data, tmp_path_factory):
     assert operators_of(path) <= READERS.keys()
     for ours, theirs in zip(expected, arrays_in(mg.import_onnx(path)(*module.inputs)), strict=True):
         assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
-        np.testing.assert_allclose(theirs, ours, rtol=1e-9, atol=1e-11)
+        np.testing.assert_allclose(theirs, ours, rtol=1e-6, atol=1e-8)  # numbers such as eps are kept in single
 
 
 # --- what is not differentiated has no cases ---------------------------------------------------------
@@ -126,6 +128,5 @@ def test_constants_are_written(name, tmp_path):
 
 
 def test_every_writer_is_tried():
-    """`dropout` can only be refused, and batches are seen in the networks."""
-    assert WRITERS.keys() <= CONSTANT.keys() | set(DRAWN)
+    assert WRITERS.keys() <= CONSTANT.keys() | {*DRAWN, *ELSEWHERE}
     assert WRITERS.keys() <= {record.name for record in PRIMITIVES.values()}

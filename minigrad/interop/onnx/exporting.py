@@ -62,7 +62,7 @@ def export_onnx(
     with _evaluating(module):
         given, variables = _copied(arguments)
         try:
-            calls, result = trace(lambda: module(*given), WRITERS)
+            calls, ends = trace(lambda: _results(module, module(*given)), WRITERS)
             weights = _weights(module)
             print_ = fingerprint(calls, [*variables, *weights.values()])
             _refuse_hidden_uses(module, arguments, print_, weights)
@@ -74,7 +74,6 @@ def export_onnx(
         graph.declare(array, name)
     for name, array in weights.items():
         graph.add_weight(array, name)
-    ends = _results(module, result)
     _write_calls(graph, calls, ends)
     usual = ["output"] if len(ends) == 1 else [f"output_{i}" for i in range(len(ends))]
     outputs = _name_outputs(graph, ends, _names("output_names", output_names, usual))
@@ -142,7 +141,7 @@ def _refuse_hidden_uses(module: Module, arguments: Any, first: list[Any], weight
     """Raise unless the same primitives are applied to other inputs, with the same constants."""
     given, variables = _copied(arguments, _turned)
     try:
-        calls, _ = trace(lambda: module(*given), WRITERS)
+        calls, _ = trace(lambda: _results(module, module(*given)), WRITERS)
     except Exception as error:
         raise ValueError("it depends on the values of its inputs: with others it fails") from error
     second = fingerprint(calls, [*variables, *weights.values()])

@@ -7,14 +7,14 @@ nobody and would silently be a constant: :func:`fingerprint` of two traces, of d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ... import overwrites
-from ...core import Node, Tensor, current_scope
+from ...core import Node, Tensor, current_scope, plain
 from ...recording import Recorder, using
 from ...rules import Primitive
 from ...spec import Array
@@ -63,19 +63,41 @@ class _Tracer(Recorder):
         self.calls.append(Call(primitive, dict(params), tuple(inputs), tuple(outputs), current_scope() or ()))
 
 
-def trace(function: Callable[[], Any], written: Container[str]) -> tuple[list[Call], Any]:
-    """The calls of a function, and what it returns.
+def trace(function: Callable[[], list[Array]], written: Container[str]) -> tuple[list[Call], list[Array]]:
+    """The calls that a function's results depend on, and these results.
+
+    Others are left out, and so are those that a primitive's forward makes itself, whose arrays no other call has seen.
 
     A call of a primitive that is not among those `written`, by name, is replaced by those of its reference, if it has
     one. Raises ValueError if an array was written into meanwhile, since then one array stood for several values.
     """
     tracer, clock = _Tracer(), overwrites.clock
     with using(tracer):
-        result = function()
+        results = function()
     calls = list(_expanded(tracer.calls, written))
     if overwrites.clock != clock:
         raise ValueError("the call writes into a tensor, and ONNX has no such operation")
-    return calls, result
+    return _needed(calls, results), results
+
+
+def _needed(calls: list[Call], results: list[Array]) -> list[Call]:
+    wanted, kept = set(map(id, results)), []
+    for call in reversed(calls):
+        if wanted.isdisjoint(map(id, call.outputs)):
+            continue
+        kept.append(call)
+        wanted.difference_update(map(id, call.outputs))
+        wanted.update(map(id, _arrays([*call.inputs, *call.options.values()])))
+    return kept[::-1]
+
+
+def _arrays(values: Iterable[Any]) -> Iterator[Array]:
+    """The arrays among inputs and options, in lists and tuples too."""
+    for value in values:
+        if isinstance(value, (list, tuple)):
+            yield from _arrays(value)
+        elif isinstance(array := plain(value), np.ndarray):
+            yield array
 
 
 def _expanded(calls: Iterable[Call], written: Container[str]) -> Iterable[Call]:

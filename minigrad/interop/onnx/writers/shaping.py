@@ -24,6 +24,8 @@ def _(graph: GraphWriter, call: Call, x: str) -> str:
 def _(graph: GraphWriter, call: Call, x: str) -> str:
     """The axes' new order is read off an array whose axes have lengths 0, 1, 2 …, which takes no memory."""
     assert call.primitive is not None
+    if not np.ndim(call.inputs[0]):
+        return graph.op("Identity", x)
     numbered = np.broadcast_to(0, tuple(range(np.ndim(call.inputs[0]))))
     return graph.op("Transpose", x, perm=list(call.primitive.forward(numbered, **call.options)[0].shape))
 
@@ -70,6 +72,8 @@ def _(graph: GraphWriter, call: Call, x: str) -> tuple[str, ...]:
 def _(graph: GraphWriter, call: Call, x: str) -> str:
     """Constants, edges, and reflections of which none is reflected again; what else repeats entries picks them."""
     shape, mode = np.shape(call.inputs[0]), call.option("mode")
+    if not shape:
+        return graph.op("Identity", x)
     widths = np.broadcast_to(np.asarray(call.option("pad_width")), (len(shape), 2))
     if mode in ("wrap", "symmetric") or (mode == "reflect" and (widths.max(axis=1) >= np.array(shape)).any()):
         return _rearranged(graph, call, x)
