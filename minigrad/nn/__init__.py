@@ -9,8 +9,10 @@ from .normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNo
 from .parameters import Buffer, Parameter
 from .recurrent import GRU, LSTM, RNN
 from .resizing import AdaptiveAvgPool2d, AvgPool2d, Flatten, MaxPool2d, PixelShuffle, PixelUnshuffle, Upsample
+from .transformers import MultiHeadAttention, TransformerEncoder, TransformerEncoderLayer
 
 __all__ = ["GELU", "GRU", "LSTM", "RNN", "AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "Buffer",
            "Conv2d", "Dropout", "Embedding", "Flatten", "GroupNorm", "Identity", "LayerNorm", "Linear", "LoadReport",
-           "MaxPool2d", "Module", "ModuleDict", "ModuleList", "Parameter", "PixelShuffle", "PixelUnshuffle", "RMSNorm",
-           "ReLU", "ReLU6", "Sequential", "SiLU", "Sigmoid", "Softmax", "Tanh", "Upsample", "init"]  # fmt: skip
+           "MaxPool2d", "Module", "ModuleDict", "ModuleList", "MultiHeadAttention", "Parameter", "PixelShuffle",
+           "PixelUnshuffle", "RMSNorm", "ReLU", "ReLU6", "Sequential", "SiLU", "Sigmoid", "Softmax", "Tanh",
+           "TransformerEncoder", "TransformerEncoderLayer", "Upsample", "init"]  # fmt: skip

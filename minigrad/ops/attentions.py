@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from ..core import plain
+from ..core import Tensor, plain
 from ..primitives import primitive
 from ..rules import Shape, Shapes
 from ..spec import Array, refuse_masked
+from .activations import dropout as drop
 from .kernels.numerics import narrowed_all, single
 from .kernels.scores import Looking, attend, attend_back
 from .reductions import softmax
@@ -105,13 +106,17 @@ def attention(
     if q.shape[-1:] != k.shape[-1:]:
         raise ValueError(f"q and k must have as many features, not {q.shape[-1:]} and {k.shape[-1:]}")
     stack, mask = _check(q, k, v, mask)
-    if not isinstance(causal, (bool, np.bool_)):
-        raise TypeError(f"causal must be True or False, not {causal!r}")
+    _check_causal(causal)
     scale = _checked_scale(scale, q.shape[-1])
     problems = _Problems(stack, q, k, v, mask, causal, scale)
     out, logsums = attend(*problems.inputs, problems.looking)
     out = problems.apart(out)
     return narrowed_all(out, (q, k, v)), (q, k, v, out, problems.apart(logsums), mask, bool(causal), scale)
+
+
+def _check_causal(causal: Any) -> None:
+    if not isinstance(causal, (bool, np.bool_)):
+        raise TypeError(f"causal must be True or False, not {causal!r}")
 
 
 def _checked_scale(scale: Any, features: int) -> float:
@@ -136,7 +141,8 @@ class _Problems:
         self, stack: tuple[int, ...], q: Array, k: Array, v: Array, mask: Array | None, causal: bool, scale: float
     ) -> None:
         self.stack, wide = stack, np.result_type(*map(single, (q, k, v)))
-        scaled = single(q).astype(wide, copy=False) * wide.type(scale)
+        # In C order at once: q of several heads is a view of rows that hold them all, and would else be copied twice.
+        scaled = np.multiply(single(q), wide.type(scale), dtype=wide, order="C")
         k, v = (x.astype(wide, copy=False) for x in (k, v))
         self.inputs = self.joined(scaled), self.joined(k), self.joined(v)
         masks, which = None, np.zeros(0, np.intp)
@@ -208,6 +214,30 @@ def _(q: Any, k: Any, v: Any, mask: Any = None, causal: bool = False, scale: flo
     mask = None if mask is None else np.asarray(plain(mask))
     scores = einsum("...td,...sd->...ts", q, k) * scale
     return _weights(scores, _allowed(mask, causal, q.shape[-2], k.shape[-2])) @ v
+
+
+def attention_with_weights(
+    q: Tensor, k: Tensor, v: Tensor, mask: Any = None, causal: bool = False, dropout: float = 0.0, rng: Any = None
+) -> tuple[Tensor, Tensor]:
+    """:func:`attention` for who needs the weights themselves, (values, weights), made of smaller primitives.
+
+    All T S weights are made and kept for the gradient.
+
+    Args:
+        q, k, v, mask, causal: as for :func:`attention`.
+        dropout: with which probability a weight is 0; the others are divided by 1 - dropout.
+        rng: what says which, a generator or a seed; by default the library's generator.
+
+    Returns:
+        (…, T, E), and the weights (…, T, S), after their dropout.
+    """
+    _, mask = _check(*map(plain, (q, k, v)), mask)
+    _check_causal(causal)
+    dtype = np.result_type(q.dtype, k.dtype, v.dtype)
+    q, k, v = map(single, (q, k, v))
+    allowed = _allowed(mask, causal, q.shape[-2], k.shape[-2])
+    weights = drop(_weights(q / math.sqrt(max(q.shape[-1], 1)) @ _turned(k), allowed), dropout, True, rng)
+    return (weights @ v).astype(dtype), weights.astype(dtype)
 
 
 # --- by a small network -------------------------------------------------------------------------------

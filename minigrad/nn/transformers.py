@@ -1,0 +1,248 @@
+"""Attention with weights, and the encoder that is made of it. All are batch first: N batch, T and S steps, E features.
+
+What may be looked at is true in a mask, as for :func:`minigrad.ops.attention`; **PyTorch's masks of booleans say the
+opposite**, true where nobody may look. Names of arguments and parameters are PyTorch's; matrices are (in, out) as in
+``Linear``, and so the transpose of what PyTorch keeps under their names: ``in_proj_weight`` (E, 3 E), ``q_proj_weight``
+(E, E), ``k_proj_weight`` (kdim, E), ``v_proj_weight`` (vdim, E), ``out_proj.weight`` (E, E), ``linear1.weight`` and
+``linear2.weight``. Biases and norms are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..core import Tensor, plain
+from ..ops.attentions import attention_with_weights
+from ..rng import generator
+from . import init
+from .containers import ModuleList
+from .layers import Dropout, Linear, positive
+from .module import Module
+from .normalization import LayerNorm
+from .parameters import Parameter
+
+__all__ = ["MultiHeadAttention", "TransformerEncoder", "TransformerEncoderLayer"]
+
+
+class MultiHeadAttention(Module):
+    """Several attentions side by side, each on its share of the features: (…, T, E) -> (…, T, E).
+
+    Queries, keys and values are projected to E features; each of ``num_heads`` heads takes E / num_heads of them, and
+    what the heads found is projected once more. Source: A. Vaswani et al., Attention is all you need (2017).
+
+    ``in_proj_weight`` (E, 3 E) projects to queries, keys and values; with ``kdim`` or ``vdim`` there are
+    ``q_proj_weight`` (E, E), ``k_proj_weight`` (kdim, E) and ``v_proj_weight`` (vdim, E) instead, and what is not there
+    is None. They start by ``xavier_uniform``, biases at 0 and ``out_proj.weight`` as that of a ``Linear``, as in
+    PyTorch. ``in_proj_bias`` (3 E,) and ``out_proj.bias`` are None without ``bias``.
+
+    Without dropout and ``need_weights`` the weights of attention are never all in memory
+    (:func:`minigrad.ops.attention`). Dropout is of these weights, so that with it, in training, they are.
+
+    Args:
+        embed_dim: E. num_heads: how many heads, which must divide E.
+        dropout: with which probability a weight of attention is 0 in training, in [0, 1).
+        kdim, vdim: the features of keys and of values; E by default.
+        rng: a generator or a seed for the initial weights, and then for dropout; the library's by default.
+
+    Raises:
+        ValueError: if a size is not positive, the heads do not divide E, or dropout is not in [0, 1); in a call, if the
+            shapes do not fit.
+        TypeError: in a call, if the mask or causal are not boolean.
+
+    >>> attend, x = MultiHeadAttention(4, num_heads=2, rng=0), np.ones((1, 3, 4), np.float32)
+    >>> y, weights = attend(x, causal=True, need_weights=True)
+    >>> y.shape, weights[0, 0]
+    ((1, 3, 4), tensor([[1.        , 0.        , 0.        ],
+            [0.5       , 0.5       , 0.        ],
+            [0.33333334, 0.33333334, 0.33333334]], primitive=getitem))
+    """
+
+    def __init__(
+        self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True, kdim: int | None = None,
+        vdim: int | None = None, *, dtype: Any = None, rng: Any = None,
+    ) -> None:  # fmt: skip
+        kdim, vdim = (embed_dim if size is None else size for size in (kdim, vdim))
+        positive("MultiHeadAttention", embed_dim=embed_dim, num_heads=num_heads, kdim=kdim, vdim=vdim)
+        if embed_dim % num_heads:
+            raise ValueError(f"MultiHeadAttention: num_heads ({num_heads}) must divide embed_dim ({embed_dim})")
+        rng = None if rng is None else generator(rng)
+        self.embed_dim, self.num_heads, self.kdim, self.vdim = embed_dim, num_heads, kdim, vdim
+        self.dropout, self.rng = Dropout(dropout).p, rng  # which sees whether it is a probability
+        together = kdim == vdim == embed_dim
+
+        def weight(wanted: bool, inputs: int, outputs: int) -> Parameter | None:
+            return Parameter(init.xavier_uniform((inputs, outputs), dtype=dtype, rng=rng)) if wanted else None
+
+        self.in_proj_weight = weight(together, embed_dim, 3 * embed_dim)
+        self.q_proj_weight = weight(not together, embed_dim, embed_dim)
+        self.k_proj_weight = weight(not together, kdim, embed_dim)
+        self.v_proj_weight = weight(not together, vdim, embed_dim)
+        self.in_proj_bias = Parameter(init.zeros(3 * embed_dim, dtype)) if bias else None
+        self.out_proj = Linear(embed_dim, embed_dim, bias, dtype=dtype, rng=rng)
+        if self.out_proj.bias is not None:
+            self.out_proj.bias.data[...] = 0
+
+    def forward(
+        self, query: Any, key: Any = None, value: Any = None, mask: Any = None, causal: bool = False,
+        need_weights: bool = False,
+    ) -> Any:  # fmt: skip
+        """The values that queries find at keys, and with ``need_weights`` a pair of them and the weights.
+
+        Args:
+            query: (…, T, E). key: (…, S, kdim), the query if left out. value: (…, S, vdim), the key if left out.
+            mask: booleans, true where a query may look (PyTorch's say where it may not). They broadcast to (…, T, S),
+                or, with an axis more than the query, to (…, num_heads, T, S). For sequences of ``lengths`` (N,):
+                ``(np.arange(S) < lengths[:, None])[:, None]``, which is (N, 1, S).
+            causal: whether query t may look at the keys 0 … t alone.
+
+        Returns:
+            (…, T, E); the weights are (…, num_heads, T, S), those after dropout. (PyTorch gives their mean over the
+            heads, ``weights.mean(axis=-3)``.) A query that may look nowhere finds 0, before ``out_proj``.
+        """
+        key = query if key is None else key
+        value = key if value is None else value
+        for name, x, size in (("query", query, self.embed_dim), ("key", key, self.kdim), ("value", value, self.vdim)):
+            shape = np.shape(x)
+            if len(shape) < 2 or shape[-1] != size:
+                raise ValueError(f"MultiHeadAttention: {name} must be (…, steps, {size}), not {shape}")
+        if mask is not None:
+            mask = np.asarray(plain(mask))
+            mask = mask if mask.ndim > np.ndim(query) or mask.ndim < 2 else np.expand_dims(mask, -3)
+        q, k, v = self._projected(query, key, value)
+        weights, p = None, self.dropout if self.training else 0
+        if p or need_weights:
+            y, weights = attention_with_weights(q, k, v, mask, causal, p, self.rng)
+        else:
+            y = ops.attention(q, k, v, mask, causal)
+        y = ops.swapaxes(y, -3, -2)
+        y = self.out_proj(ops.reshape(y, (*y.shape[:-2], self.embed_dim)))
+        return (y, weights) if need_weights else y
+
+    def _projected(self, query: Any, key: Any, value: Any) -> Any:
+        """Queries, keys and values of all heads: in one product if all three are made of the same."""
+        W, b = self.in_proj_weight, self.in_proj_bias
+        if W is not None and query is key is value:
+            return ops.split(self._in_heads(ops.affine(query, W, b)), 3, -3)
+        Ws = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight) if W is None else ops.split(W, 3, -1)
+        bs = (None,) * 3 if b is None else ops.split(b, 3)
+        return map(self._in_heads, map(ops.affine, (query, key, value), Ws, bs))
+
+    def _in_heads(self, x: Any) -> Any:
+        """(…, T, features) as (…, heads, T, E / num_heads), a view."""
+        size = self.embed_dim // self.num_heads
+        return ops.swapaxes(ops.reshape(x, (*x.shape[:-1], x.shape[-1] // size, size)), -3, -2)
+
+    def extra_repr(self) -> str:
+        others = "".join(f", {n}={getattr(self, n)}" for n in ("kdim", "vdim") if getattr(self, n) != self.embed_dim)
+        return f"{self.embed_dim}, {self.num_heads}, bias={self.in_proj_bias is not None}{others}"
+
+
+_ACTIVATIONS: dict[str, Callable[[Any], Tensor]] = {"relu": ops.relu, "gelu": ops.gelu}
+
+
+class TransformerEncoderLayer(Module):
+    """Attention of a sequence to itself, then a network for each step, each added to its input: (…, T, E) -> the same.
+
+    With a(x) = ``self_attn`` and f(x) = ``linear2(activation(linear1(x)))``, whose results go through dropout:
+    y = norm1(x + a(x)), then norm2(y + f(y)) (A. Vaswani et al., Attention is all you need, 2017); with ``norm_first``
+    y = x + a(norm1(x)), then y + f(norm2(y)), which trains deep stacks without a warm-up (R. Xiong et al., On layer
+    normalization in the transformer architecture, 2020).
+
+    Args:
+        d_model: E. nhead: how many heads, which must divide E. dim_feedforward: the width of the network between.
+        dropout: of the weights of attention, within the network, and of the results of both; in training only.
+        activation: 'relu', 'gelu', or a function or module from a tensor to one.
+        layer_norm_eps: the ``eps`` of ``norm1`` and ``norm2``.
+        bias: whether projections and norms have one.
+        rng: a generator or a seed for the initial weights, and then for dropout; the library's by default.
+
+    Raises:
+        ValueError: if a size is not positive, the heads do not divide E, dropout is not in [0, 1), or the activation is
+            another word; in a call, if the shapes do not fit.
+
+    >>> TransformerEncoderLayer(8, 2, 16)(np.zeros((4, 5, 8), np.float32)).shape
+    (4, 5, 8)
+    """
+
+    def __init__(
+        self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1,
+        activation: str | Callable[[Any], Any] = "relu", layer_norm_eps: float = 1e-5, norm_first: bool = False,
+        bias: bool = True, *, dtype: Any = None, rng: Any = None,
+    ) -> None:  # fmt: skip
+        positive("TransformerEncoderLayer", d_model=d_model, nhead=nhead, dim_feedforward=dim_feedforward)
+        if not callable(activation) and activation not in _ACTIVATIONS:
+            known = ", ".join(map(repr, _ACTIVATIONS))
+            raise ValueError(
+                f"TransformerEncoderLayer: activation must be {known} or a function, not {activation!r}"
+            )
+        rng = None if rng is None else generator(rng)
+        shared: dict[str, Any] = {"dtype": dtype, "rng": rng}
+        self.self_attn = MultiHeadAttention(d_model, nhead, dropout, bias, **shared)
+        self.linear1 = Linear(d_model, dim_feedforward, bias, **shared)
+        self.dropout = Dropout(dropout, rng=rng)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, **shared)
+        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
+        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
+        self.dropout1, self.dropout2 = Dropout(dropout, rng=rng), Dropout(dropout, rng=rng)
+        self.activation, self.norm_first = activation, norm_first
+
+    def forward(self, x: Any, mask: Any = None, causal: bool = False) -> Tensor:
+        """(…, T, E) -> (…, T, E). ``mask`` and ``causal`` say where steps may look, see :class:`MultiHeadAttention`."""
+        if self.norm_first:
+            x = x + self._attended(self.norm1(x), mask, causal)
+            return x + self._fed_forward(self.norm2(x))  # type: ignore[no-any-return]
+        x = self.norm1(x + self._attended(x, mask, causal))
+        return self.norm2(x + self._fed_forward(x))  # type: ignore[no-any-return]
+
+    def _attended(self, x: Any, mask: Any, causal: bool) -> Any:
+        return self.dropout1(self.self_attn(x, mask=mask, causal=causal))
+
+    def _fed_forward(self, x: Any) -> Any:
+        activation = self.activation if callable(self.activation) else _ACTIVATIONS[self.activation]
+        return self.dropout2(self.linear2(self.dropout(activation(self.linear1(x)))))
+
+    def extra_repr(self) -> str:
+        return f"norm_first={self.norm_first}"
+
+
+class TransformerEncoder(Module):
+    """Encoder layers one after the other, and at the end a norm if there is one: (…, T, E) -> the same.
+
+    Args:
+        layers: the layers, or a function that makes one, which is called ``num_layers`` times. (PyTorch copies one
+            layer, so that all start with the same weights.)
+        num_layers: how many; left out if the layers are given.
+        norm: a module for the result, which ``norm_first`` leaves as large as a sum of all layers; None for none.
+
+    Raises:
+        TypeError: if ``layers`` is a module or holds what is none, or ``num_layers`` is given or missing wrongly.
+        ValueError: if ``num_layers`` is not positive.
+
+    >>> rng = np.random.default_rng(0)
+    >>> encoder = TransformerEncoder(lambda: TransformerEncoderLayer(8, 2, 16, rng=rng), 6)
+    >>> encoder(np.zeros((4, 5, 8), np.float32), causal=True).shape
+    (4, 5, 8)
+    """
+
+    def __init__(
+        self, layers: Callable[[], Module] | Iterable[Module], num_layers: int | None = None, norm: Module | None = None
+    ) -> None:
+        if isinstance(layers, Module) and not isinstance(layers, ModuleList):
+            raise TypeError("TransformerEncoder: pass a list of layers, or a function that makes one, not a module")
+        if callable(layers) and not isinstance(layers, ModuleList):
+            positive("TransformerEncoder", num_layers=num_layers)
+            layers = [layers() for _ in range(num_layers or 0)]
+        elif num_layers is not None:
+            raise TypeError("TransformerEncoder: num_layers is for a function that makes a layer, not for given ones")
+        self.layers = ModuleList(layers)
+        self.norm = norm
+
+    def forward(self, x: Any, mask: Any = None, causal: bool = False) -> Any:
+        """(…, T, E) -> (…, T, E). ``mask`` and ``causal`` are those of all layers."""
+        for layer in self.layers:
+            x = layer(x, mask=mask, causal=causal)
+        return x if self.norm is None else self.norm(x)
