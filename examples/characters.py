@@ -51,7 +51,11 @@ def manual():
 
 
 class Writer(nn.Module):
-    """Characters (N, T) and the state before them to scores of what comes next (N, T, V), states h (N, T, H), and the last."""
+    """Characters (N, T) to the scores of what comes next (N, T, V), with the states that it has meanwhile.
+
+    Called with the state (h, c) before the first of them, zeros if there is none; also returns all h (N, T, H) and the
+    state (h, c) after the last.
+    """
 
     def __init__(self, characters, hidden, rng):
         self.embedding = nn.Embedding(characters, 32, rng=rng)
@@ -228,8 +232,8 @@ def main(out: str | Path = "characters.png", quick: bool = False, seed: int = 0)
     rng = np.random.default_rng(seed)
     text = manual()
     print(f"{len(text.codes)} characters to learn from, {len(text.characters)} different ones", flush=True)
-    model = Writer(len(text.characters), 32 if quick else 192, rng)
-    losses, checks = train(model, text, 10 if quick else 600)
+    model = Writer(len(text.characters), 64 if quick else 256, rng)
+    losses, checks = train(model, text, 40 if quick else 900)
     temperatures = 0.4, 0.8, 1.2
     for temperature, passage in zip(
         temperatures, written(model, text, "The ", 50 if quick else 400, temperatures, rng), strict=True
@@ -243,6 +247,8 @@ def main(out: str | Path = "characters.png", quick: bool = False, seed: int = 0)
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default="characters.png", help="where the picture is written (default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the units and few steps: it learns a little")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer units, 40 steps: it learns which are frequent, no more"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the initial weights and of what is written")
     main(**vars(parser.parse_args()))

@@ -1,5 +1,6 @@
-"""A convolution network reads handwritten digits: the 1797 of scikit-learn, each of 8 x 8 pixels (E. Alpaydin, C. Kaynak,
-1998). It learns from 1297 of them, and is asked about the other 500.
+"""A convolution network reads handwritten digits: the 1797 of scikit-learn, 8 x 8 pixels each.
+
+They are those of E. Alpaydin and C. Kaynak (1998). It learns from 1297 of them, and is asked about the other 500.
 
 Each epoch shows every digit once, moved by up to a pixel, since a digit that is moved is the same digit. The learning
 rate rises for two epochs and then falls to 0 along a cosine. The picture shows what the network is asked and least sure
@@ -87,7 +88,8 @@ def draw(path, net, images, digits, p):
     left, right = figure.subfigures(1, 2, width_ratios=[1.25, 1])
     right = right.subfigures(2, 1, height_ratios=[2.3, 1])
     says = p.argmax(axis=1)
-    figure.suptitle(f"{(says == digits).mean():.1%} of {len(digits)} digits that it never saw are read right", color=INK)
+    accuracy = (says == digits).mean()
+    figure.suptitle(f"{accuracy:.1%} of {len(digits)} digits that it never saw are read right", color=INK)
     _draw_least_sure(left, images, digits, says, p)
     _draw_confusions(right[0], digits, says)
     _draw_filters(right[1], net[0].weight.numpy())

@@ -1,9 +1,10 @@
 """A generator learns to draw: scenes of one thing on a beach, a street, a meadow …, made of noise alone.
 
 Two networks play (I. Goodfellow et al., Generative adversarial networks, 2014). The discriminator says how probable it
-is that a picture is true, one of those that `captioning.scenes` draws, and not made; the generator changes what it makes
-so that the discriminator takes it for true. Both are convolutions with a stride, the generator's transposed (A. Radford,
-L. Metz, S. Chintala, Unsupervised representation learning with deep convolutional generative adversarial networks, 2016).
+is that a picture is true, one of those that `captioning.scenes` draws, and not made; the generator changes what it
+makes so that the discriminator takes it for true. Both are convolutions with a stride, the generator's transposed
+(A. Radford, L. Metz and S. Chintala, Unsupervised representation learning with deep convolutional generative
+adversarial networks, 2016).
 
 Nobody wins such a game, so its losses say little. Whether the generator learns is measured apart from it, by how
 different the colours of true and made pictures are. The picture shows true scenes, and what the generator made of the
@@ -13,6 +14,7 @@ same noise during training. It needs Pillow and matplotlib, of the extra `test`,
 from __future__ import annotations
 
 import argparse
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -64,8 +66,7 @@ class Discriminator(nn.Module):
         start = small(rng)
         widths = [3, filters, 2 * filters, 4 * filters]
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(channels, wider, 4, stride=2, padding=1, initial=start)
-            for channels, wider in zip(widths, widths[1:], strict=False)
+            nn.Conv2d(channels, wider, 4, stride=2, padding=1, initial=start) for channels, wider in pairwise(widths)
         )
         self.last = nn.Linear(widths[-1] * 4 * 4, 1, initial=start)
 

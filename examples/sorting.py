@@ -1,8 +1,9 @@
-"""A small transformer sorts: ten digits go in, at each place the digit comes out that stands there once they are sorted.
+"""A small transformer sorts: ten digits go in, and at each place comes out the one that stands there when sorted.
 
 Nothing tells it what order is. Two encoder layers (A. Vaswani et al., Attention is all you need, 2017) see all ten
-digits at once, each with its place, and learn from random sequences alone. Of the 10^10 sequences it sees fewer than one
-in 100,000, so what it gets right of fresh ones it has not learnt by heart. A sequence counts as sorted if all ten are right.
+digits at once, each with its place, and learn from random sequences alone. Of the 10^10 that there are it sees fewer
+than one in 100,000, so what it sorts of fresh ones it has not learnt by heart. A sequence counts as sorted if all ten
+digits are right.
 
 The picture shows where each place of the answer looks, head by head, beside the share of sequences that it sorts.
 It needs matplotlib, of the extra `test`, and takes half a minute.
@@ -29,10 +30,8 @@ class Sorter(nn.Module):
         self.digit = nn.Embedding(DIGITS, FEATURES, rng=rng)
         self.place = nn.Embedding(LENGTH, FEATURES, rng=rng)
 
-        def layer():
-            return nn.TransformerEncoderLayer(
-                FEATURES, HEADS, 2 * FEATURES, dropout=0.0, norm_first=True, rng=rng
-            )  # norms come first, so that large steps do no harm
+        def layer():  # with norms first, which stand large steps
+            return nn.TransformerEncoderLayer(FEATURES, HEADS, 2 * FEATURES, dropout=0.0, norm_first=True, rng=rng)
 
         self.encoder = nn.TransformerEncoder(layer, LAYERS, nn.LayerNorm(FEATURES))
         self.head = nn.Linear(FEATURES, DIGITS, rng=rng)
