@@ -1,4 +1,4 @@
-"""Layers with weights, and dropout. All are batch first: N batch, T steps, D input, H hidden, C and F channels.
+"""Layers with weights, and dropout. All are batch first: N batch, T steps, D input, H hidden.
 
 Weights multiply from the right: ``Linear`` computes x W + b with W of shape (in, out). PyTorch keeps
 the transpose, and orders an LSTM's gates i f g o where minigrad has i f o g.
@@ -24,13 +24,12 @@ import numpy as np
 
 from .. import ops
 from ..core import Tensor
-from ..ops.kernels.windows import pair as pair_of
 from ..rng import generator
 from . import init
 from .module import Module
 from .parameters import Parameter
 
-__all__ = ["Conv2d", "Dropout", "Embedding", "Linear"]
+__all__ = ["Dropout", "Embedding", "Linear"]
 
 
 def positive(layer: str, **sizes: Any) -> None:
@@ -51,11 +50,11 @@ def initial_weight(layer: str, initial: Initial, shape: tuple[int, ...], dtype: 
     return weight
 
 
-def _affine_weights(
+def affine_weights(
     layer: str, shape: tuple[int, ...], outputs: int, bias: bool, fan_in: int, dtype: Any, rng: Any,
     initial: Initial | None,
 ) -> tuple[Parameter, Parameter | None]:  # fmt: skip
-    """Weight and bias, uniform on [-k, k] with k = 1 / sqrt(fan_in), as PyTorch starts Linear and Conv2d."""
+    """Weight and bias, uniform on [-k, k] with k = 1 / sqrt(fan_in), as PyTorch starts Linear and convolutions."""
     if initial is not None:
         weight = Parameter(initial_weight(layer, initial, shape, dtype))
         return weight, Parameter(init.zeros(outputs, dtype)) if bias else None
@@ -88,7 +87,7 @@ class Linear(Module):
         positive("Linear", in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         shape = in_features, out_features
-        self.weight, self.bias = _affine_weights("Linear", shape, out_features, bias, in_features, dtype, rng, initial)
+        self.weight, self.bias = affine_weights("Linear", shape, out_features, bias, in_features, dtype, rng, initial)
 
     def forward(self, x: Any) -> Tensor:
         shape = np.shape(x)
@@ -124,64 +123,6 @@ class Embedding(Module):
 
     def extra_repr(self) -> str:
         return f"{self.num}, {self.dim}"
-
-
-class Conv2d(Module):
-    """Cross-correlation of images with filters, plus a bias: (N, C, H, W) -> (N, F, H', W').
-
-    ``weight`` is (out_channels, in_channels / groups, kh, kw), ``bias`` (out_channels,) or None. Both start
-    uniform on [-k, k] with k = 1 / sqrt(fan_in), as in PyTorch. See ``mg.ops.conv2d`` for the options;
-    ``kernel_size`` is one number or a pair.
-
-    Raises:
-        ValueError: if a size, stride or dilation is not positive, the padding negative, or ``groups`` does not divide
-            the channels.
-        TypeError: if one of them is no integer or pair of integers.
-
-    >>> Conv2d(3, 8, 3, padding=1)
-    Conv2d(3, 8, kernel_size=(3, 3), stride=1, padding=1, dilation=1, groups=1, bias=True)
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int, int],
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
-        groups: int = 1,
-        bias: bool = True,
-        *,
-        dtype: Any = None,
-        rng: Any = None,
-        initial: Initial | None = None,
-    ) -> None:
-        pair = tuple(kernel_size) if isinstance(kernel_size, (tuple, list)) else (kernel_size, kernel_size)
-        if len(pair) != 2:
-            raise ValueError(f"Conv2d: kernel_size must be one number or two, not {kernel_size!r}")
-        positive("Conv2d", in_channels=in_channels, out_channels=out_channels, groups=groups)
-        for size in pair:
-            positive("Conv2d", kernel_size=size)
-        for name, value, least in (("stride", stride, 1), ("padding", padding, 0), ("dilation", dilation, 1)):
-            pair_of(f"Conv2d: {name}", value, least)
-        if in_channels % groups or out_channels % groups:
-            raise ValueError(
-                f"Conv2d: groups ({groups}) must divide in_channels ({in_channels}) and out_channels ({out_channels})"
-            )
-        self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, pair
-        self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
-        shape = out_channels, in_channels // groups, *pair
-        fan_in = init.fans(shape)[0]
-        self.weight, self.bias = _affine_weights("Conv2d", shape, out_channels, bias, fan_in, dtype, rng, initial)
-
-    def forward(self, x: Any) -> Tensor:
-        options = {name: getattr(self, name) for name in ("stride", "padding", "dilation", "groups")}
-        return ops.conv2d(x, self.weight, self.bias, **options)  # type: ignore[no-any-return]
-
-    def extra_repr(self) -> str:
-        options = [f"{n}={getattr(self, n)}" for n in ("kernel_size", "stride", "padding", "dilation", "groups")]
-        return ", ".join(map(str, [self.in_channels, self.out_channels, *options, f"bias={self.bias is not None}"]))
 
 
 class Dropout(Module):

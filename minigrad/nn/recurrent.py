@@ -190,6 +190,7 @@ class RNN(_Recurrent):
 
     Called with x (N, T, D) and optionally h0 (N, H), zeros by default; returns all states (N, T, H) and the
     last one (N, H). Parameters: ``Wx`` (D, H), Xavier-uniform, ``Wh`` (H, H), orthogonal, ``b`` (H,), zero.
+    (PyTorch's are uniform on [-k, k], k = 1 / sqrt(H); these keep the size of activations and of gradients.)
 
     Two options spare work, and change no result that is of any use:
 
@@ -246,7 +247,8 @@ class GRU(_Recurrent):
 
     Called with x (N, T, D) and optionally h0 (N, H), zeros by default; returns all states (N, T, H) and the
     last one (N, H). Parameters: ``Wx`` (D, 3H), for each gate Xavier-uniform, ``Wh`` (H, 3H), for each gate orthogonal,
-    ``bx`` and ``bh`` (3H,), zero. All options are those of :class:`RNN`, and so is what it raises.
+    ``bx`` and ``bh`` (3H,), zero. (PyTorch's are uniform, see :class:`RNN`.) All options are those of
+    :class:`RNN`, and so is what it raises.
 
     >>> layer = GRU(3, 4)
     >>> h, h_n = layer(np.ones((2, 5, 3), np.float32))
@@ -277,6 +279,7 @@ class LSTM(_Recurrent):
     returns all h (N, T, H) and ``(h_n, c_n)``, each (N, H). Parameters: ``Wx`` (D, 4H), for each gate Xavier-uniform,
     ``Wh`` (H, 4H), for each gate orthogonal, ``b`` (4H,), zero but for the forget gate, where it is
     ``forget_bias``: a memory that starts open learns long dependencies (Jozefowicz et al., 2015).
+    (PyTorch's are uniform, biases too, see :class:`RNN`.)
     All other options are those of :class:`RNN`; with ``lengths`` ``(h_n, c_n)`` is the state after each sequence's own
     last step.
 

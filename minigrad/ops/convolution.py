@@ -177,7 +177,7 @@ def _check(x: Array, w: Array, groups: Any, roles: str) -> int:
     if w.ndim != 4:
         raise ValueError(f"w must have 4 axes ({roles}, kh, kw), not {w.ndim}")
     if not (x.shape[1] and w.shape[0] and w.shape[1]):
-        raise ValueError(f"x {x.shape} and w {w.shape} must have at least one channel each, and w one filter")
+        raise ValueError("x and w must have at least one channel each, and w one filter")
     number = integer("groups", groups, least=1)
     if x.shape[1] % number or w.shape[0] % number:
         raise ValueError(f"groups={number} must divide x's {x.shape[1]} channels and the first axis of w, {w.shape[0]}")
@@ -199,7 +199,7 @@ def conv2d(
     w: Array,
     b: Array | None = None,
     stride: int | Size = 1,
-    padding: int | Size = 0,
+    padding: int | Size | str = 0,
     dilation: int | Size = 1,
     groups: int = 1,
 ) -> ForwardResult:
@@ -212,7 +212,9 @@ def conv2d(
         x: images (N, C, H, W).
         w: filters (F, C/groups, kh, kw).
         b: one bias for each filter, (F,), or None.
-        stride, padding, dilation: an integer, or a (height, width) pair.
+        stride, padding, dilation: an integer, or a (height, width) pair. A padding of "valid" is none, and of "same"
+            as many zeros as ceil(size / stride) outputs need along an axis: half of them before the image, half
+            behind it, and an odd one behind it. With stride 1 that is PyTorch's, with others TensorFlow's.
         groups: channels and filters are split into so many parts, which do not meet.
 
     Returns:
@@ -220,7 +222,8 @@ def conv2d(
 
     Raises:
         TypeError: if an option is no integer.
-        ValueError: if ranks, channels or groups do not fit, or a kernel is larger than the padded image.
+        ValueError: if ranks, channels or groups do not fit, a kernel is larger than the padded image, or for another
+            word as padding.
 
     >>> import minigrad as mg
     >>> conv2d(np.ones((1, 1, 3, 3), np.float32), np.ones((1, 1, 2, 2), np.float32))
@@ -233,8 +236,7 @@ def conv2d(
             f"w has {w.shape[1]} input channels in each of {groups} group(s), x has {x.shape[1]} channels: "
             f"w must have {x.shape[1] // groups}"
         )
-    windows = Windows.of(w.shape[2:], stride, padding, dilation)
-    number = windows.output_size(x.shape[2:])
+    windows, number = Windows.over(x.shape[2:], w.shape[2:], stride, padding, dilation)
     return _correlate(x, w, windows, number, groups, _as_bias(b, w.shape[0])), (x, w, windows, groups)
 
 
@@ -394,18 +396,21 @@ def _(g: Array, needs: Any, x: Array, y: Array, windows: Windows, groups: int) -
 
 
 def _responses(x: Any, w: Any, windows: Windows, number: Size, groups: int) -> Any:
-    """dT/dy of tensors, of so many windows; output_padding may leave room for more."""
+    """dT/dy of tensors, of so many windows; output_padding may leave room for more, "same" padding for fewer."""
+    missing = [max(0, n - m) for n, m in zip(windows.image_size(number), x.shape[2:], strict=True)]
+    if any(missing):
+        x = np.pad(x, [(0, 0), (0, 0), *((0, n) for n in missing)])
     y = conv2d(x, w, None, windows.stride, windows.padding, windows.dilation, groups)
     return y if y.shape[2:] == number else y[:, :, : number[0], : number[1]]
 
 
 def _images(y: Any, w: Any, windows: Windows, size: Size, groups: int) -> Any:
-    """dT/dx of tensors, of a size: pixels that no window reaches are ``output_padding``."""
+    """dT/dx of tensors, of a size: pixels that no window reaches are ``output_padding``, the odd one of "same" goes."""
     if not min(size):  # windows of padding alone
         return np.zeros((len(y), groups * w.shape[1], *size), y.dtype)
-    reached = windows.image_size(y.shape[2:])
-    extra = size[0] - reached[0], size[1] - reached[1]
-    return conv_transpose2d(y, w, None, windows.stride, windows.padding, extra, windows.dilation, groups)
+    extra = [max(0, n - m) for n, m in zip(size, windows.image_size(y.shape[2:]), strict=True)]
+    x = conv_transpose2d(y, w, None, windows.stride, windows.padding, tuple(extra), windows.dilation, groups)
+    return x if x.shape[2:] == size else x[:, :, : size[0], : size[1]]
 
 
 @conv2d.vjp_on_tensors
@@ -459,11 +464,12 @@ def _(
 ) -> Any:
     from .. import ops
 
-    stride, padding, dilation = _pairs(stride, padding, dilation)
-    f, c, kh, kw = w.shape
-    oh, ow = (
-        (x.shape[2 + i] + 2 * padding[i] - dilation[i] * (w.shape[2 + i] - 1) - 1) // stride[i] + 1 for i in range(2)
-    )
+    (f, c, kh, kw), same = w.shape, padding == "same"
+    stride, padding, dilation = _pairs(stride, 0 if isinstance(padding, str) else padding, dilation)
+    extent = [d * (k - 1) + 1 for d, k in zip(dilation, (kh, kw), strict=True)]
+    if same:
+        x = ops.pad(x, ((0, 0), (0, 0), *map(_same_widths, x.shape[2:], extent, stride)))
+    oh, ow = ((n + 2 * p - e) // s + 1 for n, p, e, s in zip(x.shape[2:], padding, extent, stride, strict=True))
     w = ops.reshape(w, (groups, f // groups, c, kh, kw))
     terms = [
         ops.einsum("ngcpq,gfc->ngfpq", pixels, w[:, :, :, i, j])
@@ -471,6 +477,12 @@ def _(
     ]
     y = ops.reshape(reduce(ops.add, terms), (x.shape[0], f, oh, ow))
     return y if b is None else ops.add(y, ops.reshape(b, (f, 1, 1)))
+
+
+def _same_widths(size: int, extent: int, stride: int) -> tuple[int, int]:
+    """TensorFlow's rule, by the remainder of the size: zeros before and behind."""
+    zeros = max(extent - (size % stride or stride), 0)
+    return zeros // 2, zeros - zeros // 2
 
 
 def _seen(x: Any, groups: int, number: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Iterator[Any]:

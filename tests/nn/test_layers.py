@@ -178,6 +178,9 @@ MAKERS = {
     "RNN": (lambda **k: nn.RNN(3, 4, **k), (2, 5, 3)),
     "LSTM": (lambda **k: nn.LSTM(3, 4, **k), (2, 5, 3)),
     "Conv2d": (lambda **k: nn.Conv2d(3, 4, 2, **k), (2, 3, 4, 4)),
+    "Conv1d": (lambda **k: nn.Conv1d(3, 4, 2, **k), (2, 3, 4)),
+    "ConvTranspose1d": (lambda **k: nn.ConvTranspose1d(3, 4, 2, **k), (2, 3, 4)),
+    "ConvTranspose2d": (lambda **k: nn.ConvTranspose2d(3, 4, 2, **k), (2, 3, 4, 4)),
     "Embedding": (lambda **k: nn.Embedding(5, 4, **k), None),
 }
 

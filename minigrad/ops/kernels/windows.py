@@ -60,6 +60,12 @@ def pair(name: str, value: Any, least: int) -> Size:
     return result
 
 
+def check_word(name: str, padding: str) -> None:
+    """Raise unless a padding that is given as a word is one that is known."""
+    if padding not in ("same", "valid"):
+        raise ValueError(f"{name} must be 'same', 'valid', or in numbers, not {padding!r}")
+
+
 def check_images(x: Array) -> None:
     """Raise unless x has the four axes of images (N, C, H, W)."""
     if x.ndim != 4:
@@ -83,6 +89,30 @@ class Windows(NamedTuple):
         """From integers or pairs, checked."""
         return cls(pair("kernel", kernel, 1), pair("stride", stride, 1), pair("padding", padding, 0),
                    pair("dilation", dilation, 1))  # fmt: skip
+
+    @classmethod
+    def over(cls, image: Size, kernel: Any, stride: Any, padding: Any, dilation: Any = 1) -> tuple[Windows, Size]:
+        """Windows over an image, and how many there are; the padding may also be "valid" (none) or "same".
+
+        "same" is as much as ceil(size / stride) windows need on each axis, half of it on either side, and an odd pixel
+        at the end. Windows know the border at the start alone: what lies behind the image follows from their number.
+
+        >>> Windows.over((1, 4), (1, 2), 1, "same")  # the border is one pixel, at the end
+        (Windows(kernel=(1, 2), stride=(1, 1), padding=(0, 0), dilation=(1, 1)), (1, 4))
+        """
+        if not isinstance(padding, str):
+            windows = cls.of(kernel, stride, padding, dilation)
+            return windows, windows.output_size(image)
+        check_word("padding", padding)
+        windows = cls.of(kernel, stride, 0, dilation)
+        if padding == "valid":
+            return windows, windows.output_size(image)
+        if min(image) < 1:
+            raise ValueError("with padding 'same' x must have at least one entry along each axis that is padded")
+        number = -(-image[0] // windows.stride[0]), -(-image[1] // windows.stride[1])
+        needed = windows.image_size(number)
+        start = max(0, needed[0] - image[0]) // 2, max(0, needed[1] - image[1]) // 2
+        return windows._replace(padding=start), number
 
     @property
     def extent(self) -> Size:
