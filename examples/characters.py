@@ -207,7 +207,7 @@ def draw(path, model, text, losses, checks, lines=6):
         panels[2:], (columns(passage), quoted(passage)), ("how long the line is", "whether a quotation is open"),
         strict=True,
     ):  # fmt: skip
-        # The state behind character i is that after reading passage[: i], so it goes with what is known of i - 1.
+        # states[i] is what it knows before passage[i]: that after reading this character is states[i + 1].
         unit, correlation = best_unit(states[1:], watched[:-1])
         each = [np.sign(correlation) * states[place.start + 1 : place.stop + 1, unit] for place in places]
         title = f"unit {unit}, which follows {what} (correlation {abs(correlation):.2f})"
