@@ -232,8 +232,8 @@ def main(out: str | Path = "characters.png", quick: bool = False, seed: int = 0)
     rng = np.random.default_rng(seed)
     text = manual()
     print(f"{len(text.codes)} characters to learn from, {len(text.characters)} different ones", flush=True)
-    model = Writer(len(text.characters), 64 if quick else 256, rng)
-    losses, checks = train(model, text, 40 if quick else 900)
+    model = Writer(len(text.characters), 64 if quick else 192, rng)
+    losses, checks = train(model, text, 40 if quick else 700)
     temperatures = 0.4, 0.8, 1.2
     for temperature, passage in zip(
         temperatures, written(model, text, "The ", 50 if quick else 400, temperatures, rng), strict=True

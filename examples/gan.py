@@ -8,13 +8,13 @@ adversarial networks, 2016).
 
 Nobody wins such a game, so its losses say little. Whether the generator learns is measured apart from it, by how
 different the colours of true and made pictures are. The picture shows true scenes, and what the generator made of the
-same noise during training. It needs Pillow and matplotlib, of the extra `test`, and takes a minute and a half.
+same noise during training. It needs Pillow and matplotlib, of the extra `test`, and takes a minute.
 """
 
 from __future__ import annotations
 
 import argparse
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,31 +23,29 @@ import minigrad as mg
 from captioning.pictures.figures import BLUE, GREY, INK, ORANGE, new_figure, save_figure
 from minigrad import nn
 
-SIZE, NOISE, SHOWN = 32, 64, 25
+SIZE, NOISE, SHOWN = 24, 64, 16  # pixels a side, numbers that make a picture, pictures on a sheet
+SMALLEST = SIZE // 8  # where both networks have the fewest pixels
 
 
 def scenes(count, rng):
-    """True pictures (count, 3, SIZE, SIZE), colours from -1 to 1."""
+    """True pictures (count, 3, SIZE, SIZE), colours from -1 to 1: one thing before a background, of its first view."""
     from captioning.scenes import draw_lone_scene, render_array
 
-    pictures = np.stack([render_array(draw_lone_scene(rng), SIZE) for _ in range(count)])
+    endless = iter(lambda: draw_lone_scene(rng), None)
+    drawn = islice((scene for scene in endless if scene.view == 0), count)
+    pictures = np.stack([render_array(scene, SIZE) for scene in drawn])
     return (pictures.transpose(0, 3, 1, 2) / 127.5 - 1).astype(np.float32)
-
-
-def small(rng):
-    """Initial weights of a GAN: normal, with a standard deviation of 0.02."""
-    return lambda shape: 0.02 * rng.standard_normal(shape)
 
 
 class Generator(nn.Module):
     """Noise (N, NOISE) to pictures (N, 3, SIZE, SIZE): each transposed convolution doubles height and width."""
 
     def __init__(self, rng, filters=24):
-        start, self.widest = small(rng), 4 * filters
-        self.first = nn.Linear(NOISE, self.widest * 4 * 4, initial=start)
+        self.widest = 4 * filters
+        self.first = nn.Linear(NOISE, self.widest * SMALLEST**2, rng=rng)
 
         def double(channels, filters):
-            return nn.ConvTranspose2d(channels, filters, 4, stride=2, padding=1, initial=start)
+            return nn.ConvTranspose2d(channels, filters, 4, stride=2, padding=1, rng=rng)
 
         self.rest = nn.Sequential(
             nn.BatchNorm2d(4 * filters), nn.ReLU(), double(4 * filters, 2 * filters),
@@ -56,19 +54,18 @@ class Generator(nn.Module):
         )  # fmt: skip
 
     def forward(self, noise):
-        return self.rest(self.first(noise).reshape(-1, self.widest, 4, 4))
+        return self.rest(self.first(noise).reshape(-1, self.widest, SMALLEST, SMALLEST))
 
 
 class Discriminator(nn.Module):
     """Pictures (N, 3, SIZE, SIZE) to (N,): the logarithm of the odds that each is true."""
 
     def __init__(self, rng, filters=24):
-        start = small(rng)
         widths = [3, filters, 2 * filters, 4 * filters]
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(channels, wider, 4, stride=2, padding=1, initial=start) for channels, wider in pairwise(widths)
+            nn.Conv2d(channels, wider, 4, stride=2, padding=1, rng=rng) for channels, wider in pairwise(widths)
         )
-        self.last = nn.Linear(widths[-1] * 4 * 4, 1, initial=start)
+        self.last = nn.Linear(widths[-1] * SMALLEST**2, 1, rng=rng)
 
     def forward(self, x):
         for convolution in self.convolutions:
@@ -105,13 +102,14 @@ def made(generator, noise):
 
 
 class Game:
-    """Both networks and their optimisers; `turn` lets each learn once."""
+    """Both networks and their optimisers, for so many turns; `turn` lets each learn once."""
 
-    def __init__(self, rng):
+    def __init__(self, turns, rng):
         self.rng = rng
         self.generator, self.discriminator = Generator(rng), Discriminator(rng)
         self.drawing = mg.optim.Adam(self.generator.parameters(), lr=1e-3, betas=(0.5, 0.999))
-        self.judging = mg.optim.Adam(self.discriminator.parameters(), lr=4e-4, betas=(0.5, 0.999))
+        self.judging = mg.optim.Adam(self.discriminator.parameters(), lr=1e-3, betas=(0.5, 0.999))
+        self.rates = [mg.optim.CosineLR(optimiser, turns, 1e-5) for optimiser in (self.drawing, self.judging)]
 
     def turn(self, true):
         """Learn from true pictures (N, 3, SIZE, SIZE); how probably true the judge finds these, and made ones."""
@@ -126,15 +124,17 @@ class Game:
         pixels = mg.grad(lambda x: taken_for(1, self.discriminator(x)))(fake.numpy())
         fake.backward(pixels.numpy())
         self.drawing.step()
+        for rate in self.rates:
+            rate.step()
         return [float(mg.sigmoid(logits.numpy()).numpy().mean()) for logits in (of_true, of_fake)]
 
 
 def play(true, steps, rng, batch=32):
     """Train; what was made of the same noise at some steps, the judge's opinions (steps, 2) and colour distances."""
-    game, opinions, distances, shown = Game(rng), [], [], {}
+    game, opinions, distances, shown = Game(steps, rng), [], [], {}
     noise = rng.standard_normal((256, NOISE)).astype(np.float32)
     for step in range(steps + 1):
-        if step in (0, steps // 10, steps // 3, steps):
+        if step in (steps // 10, steps // 3, steps):
             shown[step] = made(game.generator, noise[:SHOWN])
         if step % max(1, steps // 20) == 0:
             distances.append((step, colour_distance(true, made(game.generator, noise))))
@@ -151,17 +151,17 @@ def play(true, steps, rng, batch=32):
 
 
 def sheet(pictures):
-    """Pictures side by side, five a row, with a white line between: (height, width, 3), colours from 0 to 1."""
+    """Pictures side by side, four a row, with a white line between: (height, width, 3), colours from 0 to 1."""
     framed = np.pad((pictures[:SHOWN] + 1) / 2, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=1)
     size = SIZE + 2
-    return framed.reshape(5, 5, 3, size, size).transpose(0, 3, 1, 4, 2).reshape(5 * size, 5 * size, 3)
+    return framed.reshape(4, 4, 3, size, size).transpose(0, 3, 1, 4, 2).reshape(4 * size, 4 * size, 3)
 
 
 def draw(path, true, shown, opinions, distances):
     """True scenes beside those that were made, and how training went."""
-    figure = new_figure(13, 6, layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=[2, 1])
-    titles = ["true scenes", *(f"made after {step} steps" if step else "made at first" for step in shown)]
+    figure = new_figure(11, 4.9, layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=[1.55, 1])
+    titles = ["true scenes", *(f"made after {step} steps" for step in shown)]
     for panel, title, pictures in zip(top.subplots(1, len(titles)), titles, [true, *shown.values()], strict=True):
         panel.imshow(sheet(pictures))
         panel.set_title(title, fontsize=11, color=INK)
@@ -186,7 +186,7 @@ def main(out: str | Path = "gan.png", quick: bool = False, seed: int = 0) -> dic
     rng = np.random.default_rng(seed)
     true = scenes(64 if quick else 2000, rng)
     print(f"{len(true)} scenes drawn", flush=True)
-    shown, opinions, distances = play(true, 4 if quick else 800, rng, batch=8 if quick else 32)
+    shown, opinions, distances = play(true, 4 if quick else 900, rng, batch=8 if quick else 32)
     draw(out, true, shown, opinions, distances)
     print(f"picture: {out}")
     of_true, of_fake = opinions[-50:].mean(axis=0)

@@ -72,7 +72,6 @@ def test_example(name, tmp_path, monkeypatch):
 def test_example_learns(name, full, tmp_path):
     if full:
         assert LEARNT[name](example(name).main(out=tmp_path / "picture.png"))
-        assert (tmp_path / "picture.png").stat().st_size < 60_000
 
 
 @pytest.mark.parametrize("name", LEARNT)
