@@ -14,7 +14,7 @@ same noise during training. It needs Pillow and matplotlib, of the extra `test`,
 from __future__ import annotations
 
 import argparse
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +31,12 @@ def scenes(count, rng):
     """True pictures (count, 3, SIZE, SIZE), colours from -1 to 1: one thing before a background, of its first view."""
     from captioning.scenes import draw_lone_scene, render_array
 
-    endless = iter(lambda: draw_lone_scene(rng), None)
-    drawn = islice((scene for scene in endless if scene.view == 0), count)
-    pictures = np.stack([render_array(scene, SIZE) for scene in drawn])
-    return (pictures.transpose(0, 3, 1, 2) / 127.5 - 1).astype(np.float32)
+    pictures = []
+    while len(pictures) < count:
+        scene = draw_lone_scene(rng)
+        if scene.view == 0:
+            pictures.append(render_array(scene, SIZE))
+    return (np.stack(pictures).transpose(0, 3, 1, 2) / 127.5 - 1).astype(np.float32)
 
 
 class Generator(nn.Module):

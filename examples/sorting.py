@@ -6,7 +6,7 @@ than one in 100,000, so what it sorts of fresh ones it has not learnt by heart. 
 digits are right.
 
 The picture shows where each place of the answer looks, head by head, beside the share of sequences that it sorts.
-It needs matplotlib, of the extra `test`, and takes half a minute.
+It needs matplotlib, of the extra `test`, and takes 15 seconds.
 """
 
 from __future__ import annotations
@@ -94,17 +94,19 @@ def draw(path, model, curve, digits):
     with mg.no_grad():
         says = model(digits[None]).numpy().argmax(axis=-1)[0]
         layers = model.attention(digits[None])
-    figure = new_figure(11, 6.4, layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[2.5, 1])
-    left.suptitle("where each place of the answer (row) looks among the digits that went in (column)", fontsize=11)
+    order = np.argsort(digits, kind="stable")  # of the columns, so that what sorts is near the diagonal
+    figure = new_figure(11, 5.4, layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=[2.7, 1])
+    title = "where each place of the answer (row) looks among its digits (columns, in order)"
+    left.suptitle(f"{' '.join(map(str, digits))} is sorted: {title}", fontsize=10)
     panels = left.subplots(LAYERS, HEADS)
     for number, (row, weights) in enumerate(zip(panels, layers, strict=True), start=1):
         for head, (panel, seen) in enumerate(zip(row, weights[0], strict=True), start=1):
-            panel.imshow(seen, cmap="Blues", vmin=0)
+            panel.imshow(seen[:, order], cmap="Blues", vmin=0)
             panel.set_title(f"layer {number}, head {head}", fontsize=10, color=GREY)
-            panel.set_xticks(range(LENGTH), digits)
+            panel.set_xticks(range(LENGTH), digits[order])
             panel.set_yticks(range(LENGTH), says)
-            panel.tick_params(labelsize=9, length=0)
+            panel.tick_params(labelsize=8, length=0)
     panel = right.subplots()
     panel.plot(curve[:, 0], 100 * curve[:, 1], color=BLUE)
     panel.set_title(f"{curve[-1, 1]:.1%} of fresh sequences sorted", fontsize=11, color=INK)
