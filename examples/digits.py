@@ -6,7 +6,7 @@ Each epoch shows every digit once, moved by up to a pixel, since a digit that is
 rate rises for two epochs and then falls to 0 along a cosine. The picture shows what the network is asked and least sure
 of, which digits it takes for which, and the filters of its first layer.
 
-It needs scikit-learn and matplotlib, of the extra `test`, and takes about 20 seconds.
+It needs scikit-learn and matplotlib, of the extra `test`, and takes ten seconds.
 """
 
 from __future__ import annotations

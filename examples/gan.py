@@ -161,11 +161,11 @@ def sheet(pictures):
 
 def draw(path, true, shown, opinions, distances):
     """True scenes beside those that were made, and how training went."""
-    figure = new_figure(11, 4.9, layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=[1.55, 1])
+    figure = new_figure(11, 5.3, layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=[1.6, 1])
     titles = ["true scenes", *(f"made after {step} steps" for step in shown)]
     for panel, title, pictures in zip(top.subplots(1, len(titles)), titles, [true, *shown.values()], strict=True):
-        panel.imshow(sheet(pictures))
+        panel.imshow(sheet(pictures), interpolation="nearest")
         panel.set_title(title, fontsize=11, color=INK)
         panel.set_axis_off()
     left, right = bottom.subplots(1, 2)
