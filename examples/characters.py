@@ -9,7 +9,7 @@ It prints what it writes at three temperatures: below 1 it keeps to what is prob
 shows how probable it found each character of a passage that it never saw, and two of its units that nobody told what
 to watch: the one that follows best how long the line is, and the one that knows best whether a quotation is open.
 
-It needs matplotlib, of the extra `test`, and takes a minute and a half.
+It needs matplotlib, of the extra `test`, and takes half a minute.
 """
 
 from __future__ import annotations
