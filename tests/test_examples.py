@@ -32,7 +32,7 @@ EXAMPLES = {
 LEARNT = {
     "characters": lambda nats: nats < 1.8,
     "digits": lambda accuracy: accuracy > 0.98,
-    "gan": lambda found: found["after"] < found["before"] / 3 and 0.1 < found["made"] <= found["true"] < 0.9,
+    "gan": lambda found: found["after"] < found["before"] / 2 and 0.1 < found["made"] <= found["true"] < 0.9,
     "sorting": lambda share: share > 0.95,
 }
 """Examples that take a minute or two, and what they reach then. Here they run with ``quick``; in full with --full."""
