@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,9 @@ from minigrad.primitives import PRIMITIVES
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = {
+    "characters": lambda nats: nats < 3.5,  # guessing costs 4.6
+    "digits": lambda accuracy: accuracy > 0.9,
+    "gan": lambda found: 0.2 < found["made"] < 0.8 and 0.2 < found["true"] < 0.8 and 0 < found["after"] <= 1,
     "gallery": lambda written: "gallery.md" in written and "small_network.dot" in written,
     "lbfgs": lambda loss: loss < 1e-4,
     "levenberg_marquardt": lambda distance: distance < 0.05,
@@ -20,7 +27,23 @@ EXAMPLES = {
     "quickstart": lambda loss: 0.005 < loss < 0.02,
     "own_primitive": lambda complaint: "gradcheck of wrong: argument 0 (x) at entry [1]" in complaint,
     "remember_first_bit": lambda accuracy: accuracy["LSTM"] > 0.99,
+    "sorting": lambda share: share > 0,  # nobody sorts ten digits by chance
 }
+LEARNT = {
+    "characters": lambda nats: nats < 1.8,
+    "digits": lambda accuracy: accuracy > 0.98,
+    "gan": lambda found: found["after"] < found["before"] / 2 and 0.1 < found["made"] <= found["true"] < 0.9,
+    "sorting": lambda share: share > 0.95,
+}
+"""Examples that take a minute or two, and what they reach then. Here they run with ``quick``; in full with --full."""
+
+
+def example(name):
+    """An example as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(autouse=True)
@@ -39,10 +62,39 @@ def test_every_example_is_tested():
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert EXAMPLES[name](module.main())
+    module = example(name)
+    assert EXAMPLES[name](module.main(quick=True) if name in LEARNT else module.main())
+    assert name not in LEARNT or [path.name for path in tmp_path.iterdir()] == [f"{name}.png"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LEARNT)
+def test_example_learns(name, full, tmp_path):
+    if full:
+        assert LEARNT[name](example(name).main(out=tmp_path / "picture.png"))
+
+
+@pytest.mark.parametrize("name", LEARNT)
+def test_the_help_of_an_example_teaches(name):
+    command = [sys.executable, str(ROOT / "examples" / f"{name}.py"), "--help"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    told = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    assert inspect.cleandoc(example(name).__doc__) in told
+    assert {"--out", "--quick", "--seed"} <= set(re.findall(r"--\w+", told))
+
+
+def test_digits_say_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    monkeypatch.delitem(sys.modules, "sklearn.datasets", raising=False)
+    with pytest.raises(ModuleNotFoundError, match="pip install scikit-learn"):
+        example("digits").main(quick=True)
+
+
+def test_the_page_of_examples_has_all_of_their_pictures():
+    page = (ROOT / "docs/examples.md").read_text()
+    pictures = {path.stem: path for path in (ROOT / "docs/examples").glob("*.png")}
+    assert set(LEARNT) == set(pictures) == set(re.findall(r"examples/(\w+)\.png", page))
+    assert all(path.stat().st_size < 60_000 for path in pictures.values())
 
 
 @pytest.mark.parametrize("number", range(5))

@@ -11,7 +11,8 @@ DISTRIBUTION = "minigrad-engine"
 RELEASED = False
 """Whether the index has it. The one place that knows: every message about installing follows."""
 
-_DISTRIBUTIONS = {"PIL": "pillow", "graphviz_pure": "graphviz-pure"}  # where the module's name is another
+_DISTRIBUTIONS = {"PIL": "pillow", "graphviz_pure": "graphviz-pure", "sklearn": "scikit-learn"}
+"""Of modules by other names: the distribution that brings them."""
 
 
 def how_to_install(extra: str, *packages: str) -> str:
