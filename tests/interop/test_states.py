@@ -70,7 +70,8 @@ TWINS = {
     "ConvTranspose1d": Twins(
         lambda: nn.ConvTranspose1d(4, 6, 3, **F64), lambda torch: torch.nn.ConvTranspose1d(4, 6, 3), (2, 4, 5)),
     "ConvTranspose2d": Twins(
-        lambda: nn.ConvTranspose2d(4, 6, 3, 2, **F64), lambda torch: torch.nn.ConvTranspose2d(4, 6, 3, 2), (2, 4, 3, 3)),
+        lambda: nn.ConvTranspose2d(4, 6, 3, 2, **F64),
+        lambda torch: torch.nn.ConvTranspose2d(4, 6, 3, 2), (2, 4, 3, 3)),
     "TransformerEncoderLayer": Twins(
         lambda: nn.TransformerEncoderLayer(8, 2, 12, **F64),
         lambda torch: torch.nn.TransformerEncoderLayer(8, 2, 12, batch_first=True), (2, 5, 8)),

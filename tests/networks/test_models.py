@@ -96,7 +96,7 @@ def test_trains_as_with_pytorch(name: str, dtype: str) -> None:
     for key, (norm, projection) in zip(compared(named), kept, strict=True):
         mine, largest = figures(named[key]), of_gradients * max(norm, 1e-2)
         assert abs(mine[0] - norm) <= largest, key
-        assert abs(mine[1] - projection) <= largest * max(1, named[key].size**0.5 / 10), key
+        assert abs(mine[1] - projection) <= largest * max(1, named[key].size ** 0.5 / 10), key
     if pytorch():
         check_entries(name, dtype, model, named)
 

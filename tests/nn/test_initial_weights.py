@@ -67,7 +67,9 @@ def test_weights_start_as_in_pytorch(case: str) -> None:
         with torch.random.fork_rng():
             for seed in SEEDS:
                 torch.manual_seed(seed)
-                for parameter, values in getattr(torch.nn, name.replace("HeadA", "headA"))(*arguments).named_parameters():
+                for parameter, values in getattr(torch.nn, name.replace("HeadA", "headA"))(
+                    *arguments
+                ).named_parameters():
                     found.setdefault(parameter, []).append(values.detach().numpy())
         return {parameter: moments(samples) for parameter, samples in found.items()}
 
