@@ -12,6 +12,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.interop.onnx.readers import READERS
+from minigrad.interop.onnx.writers import WRITERS
 from tests.interop.onnx_files import NEEDS_ONNX, arrays_in
 
 NOT_READ = {
@@ -102,3 +103,5 @@ def test_the_page_lists_the_operators():
     page = (Path(__file__).parents[2] / "docs/onnx.md").read_text()
     (listed,) = re.findall(r"<!-- operators -->\n(.*?)\n<!-- end -->", page, re.DOTALL)
     assert re.findall(r"\w+", listed) == sorted(READERS)
+    (listed,) = re.findall(r"<!-- primitives -->\n(.*?)\n<!-- end of primitives -->", page, re.DOTALL)
+    assert re.findall(r"\w+", listed) == sorted(WRITERS)

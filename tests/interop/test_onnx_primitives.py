@@ -96,6 +96,24 @@ def test_what_is_written_is_read_as_the_same(name, data, tmp_path_factory):
         np.testing.assert_allclose(theirs, ours, rtol=1e-6, atol=1e-8)  # numbers such as eps are kept in single
 
 
+@NEEDS_RUNTIME
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("axes", [1, 2])
+def test_padding_by_name(axes, stride, padding, tmp_path):
+    """An odd pixel is behind; of a dilated kernel too."""
+    kind = {1: nn.Conv1d, 2: nn.Conv2d}[axes]
+    module, x = (
+        kind(2, 3, 4, stride, padding, dilation=2, rng=0),
+        np.random.default_rng(0).normal(size=(2, 2, *(9, 8)[:axes])),
+    )
+    x = tensor(x.astype(np.float32))
+    mg.export_onnx(module, x, tmp_path / "layer.onnx")
+    (theirs,) = run(tmp_path / "layer.onnx", [x])
+    np.testing.assert_allclose(theirs, module(x).data, rtol=2e-5, atol=1e-5)
+    np.testing.assert_allclose(mg.import_onnx(tmp_path / "layer.onnx")(x).data, theirs, rtol=2e-5, atol=1e-5)
+
+
 # --- what is not differentiated has no cases ---------------------------------------------------------
 
 X, Y = np.array([[1.5, -2.5, 0.5], [0.4, 7.0, -1.2]], np.float32), np.array([1.5, -3.0, 0.5], np.float32)

@@ -14,13 +14,15 @@ from .table import refuse, writes
 
 
 def _windows(call: Call, *names: str) -> dict[str, Any]:
-    """Options of windows as ONNX's attributes."""
+    """Options of windows as ONNX's attributes, with a number for each axis of pixels."""
+    axes = np.ndim(call.inputs[0]) - 2
     attributes: dict[str, Any] = {}
     for name in names:
         option = call.option(name)
         if isinstance(option, str):
-            raise refuse(f"{call.name} with {name}={option!r}")
-        numbers = pair(name, call.option("kernel") if option is None else option, 0)  # a pool's stride
+            attributes["pads"] = _borders(call, option)
+            continue
+        numbers = pair(name, call.option("kernel") if option is None else option, 0)[:axes]  # a pool's stride
         if name == "padding":
             attributes["pads"] = [*numbers, *numbers]
         else:
@@ -28,25 +30,37 @@ def _windows(call: Call, *names: str) -> dict[str, Any]:
     return attributes
 
 
+def _borders(call: Call, padding: str) -> list[int]:
+    """What a padding by name puts in front of the pixels of each axis, and then what behind them."""
+    size, kernel = np.shape(call.inputs[0])[2:], np.shape(call.inputs[1])[2:]
+    if padding == "valid":
+        return [0] * (2 * len(size))
+    options = (pair(name, call.option(name), 1) for name in ("stride", "dilation"))
+    totals = [
+        max(-(n // -s) * s - s + d * (k - 1) + 1 - n, 0) for n, k, s, d in zip(size, kernel, *options, strict=False)
+    ]
+    return [total // 2 for total in totals] + [total - total // 2 for total in totals]
+
+
 _ATTRIBUTES = {"kernel": "kernel_shape", "stride": "strides", "dilation": "dilations",
                "output_padding": "output_padding"}  # fmt: skip
 
 
-@writes("conv2d")
+@writes("conv1d", "conv2d")
 def _(graph: GraphWriter, call: Call, x: str, w: str, b: str) -> str:
     options = _windows(call, "stride", "padding", "dilation")
     return graph.op("Conv", x, w, b, group=int(call.option("groups")), **options)
 
 
-@writes("conv_transpose2d")
+@writes("conv_transpose1d", "conv_transpose2d")
 def _(graph: GraphWriter, call: Call, x: str, w: str, b: str) -> str:
     """Where more rows are wanted than a stride has, which runtimes refuse, less is cut off at the end instead."""
     options = _windows(call, "stride", "padding", "dilation", "output_padding")
     extra, pads = options["output_padding"], options["pads"]
     if any(e >= s for e, s in zip(extra, options["strides"], strict=True)):
         if any(e > p for e, p in zip(extra, pads, strict=False)):
-            raise refuse("conv_transpose2d with an output_padding larger than stride and padding")
-        options["pads"] = [*pads[:2], *(p - e for p, e in zip(pads, extra, strict=False))]
+            raise refuse(f"{call.name} with an output_padding larger than stride and padding")
+        options["pads"] = [*pads[: len(extra)], *(p - e for p, e in zip(pads, extra, strict=False))]
         del options["output_padding"]
     return graph.op("ConvTranspose", x, w, b, group=int(call.option("groups")), **options)
 
