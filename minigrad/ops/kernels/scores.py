@@ -125,7 +125,7 @@ def _turned(x: Array, T: int, ones: bool = False) -> Array:
 
     In memory so, too, where T rows make up for the copy.
     """
-    (B, S, D), copied = x.shape, T >= 2 * x.shape[2]
+    (B, S, D), copied = x.shape, 2 * x.shape[2] <= T
     if not ones and not copied:
         return x.swapaxes(1, 2)
     if copied:
