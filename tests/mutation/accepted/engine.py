@@ -359,7 +359,7 @@ accept("who pulls on tensors has asked for that", "rematerialisation.checkpoint.
 accept("any sequence is as good", "primitives._sort_arguments", "list(args)", "args")
 accept(GENERAL, "primitives._sort_arguments", "if not kwargs and len(args) == len(record.arguments):", ANY)
 accept(GENERAL, "primitives._sort_arguments", "if value is None:", ANY)
-_SURPLUS = "surplus = len(args) > len(names) or given.keys() & kwargs.keys()"
+_SURPLUS = "surplus = len(args) > record.positional or given.keys() & kwargs.keys()"
 _ASKS = "asks the signature, which knows, more often"
 accept(_ASKS, "primitives._sort_arguments", _SURPLUS, _SURPLUS.replace(".keys() & kwargs", " & kwargs"),
         _SURPLUS.replace("kwargs.keys()", "kwargs"), _SURPLUS.replace(" & kwargs.keys()", ""),

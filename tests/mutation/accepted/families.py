@@ -27,16 +27,9 @@ accept("zeros, of which the engine sums the axes that are too many", _PULL,
 accept(CAST, "attentions.attention.vjp", "arriving = problems.joined(g.astype(out.dtype, copy=False))",
        "arriving = problems.joined(g)")  # fmt: skip
 accept("the rest is computed, and left", "scores.attend_back", "if dq is None and dk is None:", "if False:")
-accept("a product of numbers in another order", "scores.attend_back",
-       "ds -= np.einsum('bte,bte->bt', g_rows, out[stack, rows])[:, :, None]",
-       "ds -= np.einsum('bte,bte->bt', out[stack, rows], g_rows)[:, :, None]")  # fmt: skip
 _MEMORY = "in memory of its own"
-accept(_MEMORY, "scores.attend_back",
-       "ds = np.matmul(g_rows, v[stack, :keys].swapaxes(1, 2), out=workspace('dscores', p.shape, p.dtype))",
-       "ds = np.matmul(g_rows, v[stack, :keys].swapaxes(1, 2))")  # fmt: skip
-accept(_MEMORY, "scores._scores",
-       "s = np.matmul(q[stack, rows], k[stack, :keys].swapaxes(1, 2), out=workspace('scores', shape, q.dtype))",
-       "s = np.matmul(q[stack, rows], k[stack, :keys].swapaxes(1, 2))")  # fmt: skip
+accept(_MEMORY, "scores._products", "return np.matmul(rows_of[stack, rows], turned[stack, :, :keys], out=out)",
+       "return np.matmul(rows_of[stack, rows], turned[stack, :, :keys])")  # fmt: skip
 accept(PIECES, "scores._in_blocks",
        "parts = split(B, min(B, get_num_threads() if B * T * S > _LARGEST else 1))", ANY)  # fmt: skip
 _HIDING = "if self.causal and rows.start < scores.shape[2] - 1:"
@@ -45,7 +38,11 @@ accept("hides nothing more", "scores.Looking.hide", _HIDING, "if self.causal:", 
 accept("keys that are hidden anyway", "scores._go_through",
        "work(stack, rows, min(S, rows.stop) if causal else S)", "work(stack, rows, S)",
        "work(stack, rows, S if causal else S)")  # fmt: skip
-accept(PIECES, "scores._blocks", "rows = max(1, _LARGEST // S)", ANY)
+accept(PIECES, "scores._blocks", "rows = max(1, min(T, _CAUSAL if causal else T, _LARGEST // max(S, 1)))", ANY)
+accept(PIECES, "scores._blocks", "together = max(1, _LARGEST // max(rows * S, 1))", ANY)
+accept(PIECES, "scores._turned", "if copied:", ANY)
+accept(PIECES, "scores._turned", "(B, S, D), copied = (x.shape, 2 * x.shape[2] <= T)", ANY)
+accept(GENERAL, "scores._turned", "if not ones and (not copied):", ANY)
 accept("gives what nobody takes", "attentions.attention.vjp_on_tensors",
        "ds = scale * _pull_softmax(g @ _turned(v), p) if needs[0] or needs[1] else None",
        "ds = scale * _pull_softmax(g @ _turned(v), p)",
@@ -82,3 +79,23 @@ accept(_WIDENED, "copies.pull_weights_of_copies", "each(inputs.unpack, gathered 
 accept(_WIDENED, "copies.pull_weights_of_copies", "widened(rows).T @ gathered if needs[2] else None",
        "rows.T @ gathered if needs[2] else None")  # fmt: skip
 accept(_MEMORY, "cells.gru_states_vjp", "da_z *= np.subtract(h, n, out=r)", "da_z *= np.subtract(h, n)")
+
+# --- recurrent layers --------------------------------------------------------------------------------------
+
+_IN_VAIN = "gives what nobody takes"
+for _before in (
+    "each(inputs.unpack, gathered @ widened(Wx).T) if needs[0] else None",
+    "widened(rows).T @ gathered if needs[2] else None",
+    "gathered.sum(axis=1) if needs[4] else None",
+):
+    accept(_IN_VAIN, "copies.pull_weights_of_copies", _before, _before.partition(" if needs")[0] + " if True else None")
+_OTHER_WAY = "the sum of two is that of the other two"
+for _before, _after in (
+    ("dh0 = added(dh0, unsorted(packing, g_first)) if needs[1] else None",
+     "dh0 = added(unsorted(packing, g_first), dh0) if needs[1] else None"),
+    ("dp = _of_input(da, added(k_n * total, to_n))", "dp = _of_input(da, added(to_n, k_n * total))"),
+    ("arriving = added(packed(packing, g), g_states)", "arriving = added(g_states, packed(packing, g))"),
+):  # fmt: skip
+    accept(_OTHER_WAY, "recurrent_gru.gru.vjp_on_tensors", _before, _after)
+accept("only the first two are read", "recurrent_gru._from_gates", "u, m, n = (gates[:2], gates[2], gates[3])",
+       "u, m, n = (gates[:], gates[2], gates[3])")  # fmt: skip
