@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from tests.sweeps import algebra, families, functions, layers, losses, moves, normalization, sequences
+from tests.sweeps import algebra, attention, families, functions, layers, losses, moves, normalization, sequences
 from tests.sweeps.bounds import Found, Outcome
 from tests.sweeps.runs import measured
 
@@ -26,7 +26,7 @@ def _known(i: int) -> list[Found]:
 
 
 FAMILIES = {**families.FAMILIES, **functions.FAMILIES, **moves.FAMILIES, **losses.FAMILIES, **algebra.FAMILIES,
-            **normalization.FAMILIES, **sequences.FAMILIES}  # fmt: skip
+            **normalization.FAMILIES, **attention.FAMILIES, **sequences.FAMILIES}  # fmt: skip
 # What case i found, how many cases there are, how many a sample has, and the bound in units of rounding.
 SWEEPS: dict[str, tuple[Callable[[int], Iterable[Found]], int, int, float]] = {
     "convolutions": (_layer, CONVOLUTIONS, 160, layers.BOUND),
