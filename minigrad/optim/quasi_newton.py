@@ -39,8 +39,9 @@ class LBFGS(Optimizer):
     returns the loss, and is called up to ``max_eval`` + 1 times, as by PyTorch's; ``max_eval`` is by default 5/4
     ``max_iter``. Steps are of length ``lr`` (the very first shorter where gradients are large), or with
     ``line_search_fn="strong_wolfe"`` such that the strong Wolfe conditions hold. It ends early if no gradient is above
-    ``tolerance_grad``, or if parameters or the loss change by less than ``tolerance_change``. It keeps ``history_size`` pairs of vectors as long as all parameters together. A
-    parameter without a gradient has one of 0. There is one group of parameters only.
+    ``tolerance_grad``, or if parameters or the loss change by less than ``tolerance_change``. It keeps
+    ``history_size`` pairs of vectors as long as all parameters together. A parameter without a gradient has one of 0.
+    There is one group of parameters only.
 
     :func:`minimize` minimises functions by SciPy's methods, in float64.
 
