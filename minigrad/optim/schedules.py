@@ -22,8 +22,8 @@ class Schedule:
     Each parameter group has its own base rate, the optimiser's when the schedule is made (``base_lrs``; ``base_lr``, if
     groups share one). ``step()`` counts one on and sets the rate of each group. What a step is (a batch, an epoch) is
     the caller's choice. Where :class:`ReduceOnPlateau` has set rates since, a step would undo that, and raises: a
-    schedule made anew goes on from the rates as they are. A subclass defines ``factor``, or ``rate`` if its rates are no
-    multiples of the base rate.
+    schedule made anew goes on from the rates as they are. A subclass defines ``factor``, or ``rate`` if its rates are
+    no multiples of the base rate.
 
     Raises:
         ValueError: if a rate would be negative or not finite, when the schedule is made or steps; or if a parameter
