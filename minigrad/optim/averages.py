@@ -57,6 +57,7 @@ class EMA:
             raise ValueError("EMA: there are no parameters")
         self.decay = _decay("EMA", decay)
         self.updates = 0
+        self._applied: set[object] = set()  # a key for each context in which the parameters hold the averages
         self.averages: dict[str, Array] = {
             name: p.data.astype(precise(p.dtype)) for name, p in self._params.items()
         }  # by a module's names of its parameters, or their numbers
@@ -65,8 +66,11 @@ class EMA:
         """Take the parameters as they are now into the average.
 
         Raises:
+            RuntimeError: within `applied`, where the parameters are the averages themselves.
             ValueError: if ``decay`` has become impossible, or a parameter's data are of another shape or dtype now.
         """
+        if self._applied:
+            raise RuntimeError("EMA.update: the parameters hold the averages within applied(): update before or after")
         decay = _decay("EMA.update", self.decay)
         self._check("update")
         changes: list[Callable[[], None]] = []
@@ -80,6 +84,9 @@ class EMA:
         """A context in which the parameters hold copies of the averages; their own arrays are back when it ends.
 
         However it ends, with an error or an interrupt too. What is written into them within it is lost.
+
+        Raises:
+            ValueError: when it is entered, if a parameter's data are of another shape or dtype now.
         """
         return _applied(self)
 
@@ -150,8 +157,11 @@ class _applied(Context):  # noqa: N801
     def begin(self) -> Callable[[], Any]:
         self.ema._check("applied")
         pairs = [(p, p.data, self.ema.averages[name].astype(p.dtype)) for name, p in self.ema._params.items()]
-        back = until(*(partial(setattr, p, "data", own) for p, own, _ in pairs))
+        key = object()
+        ends = [partial(setattr, p, "data", own) for p, own, _ in pairs]
+        back = until(*ends, partial(self.ema._applied.discard, key))
         try:
+            self.ema._applied.add(key)
             for p, _, average in pairs:
                 p.data = average
             return back

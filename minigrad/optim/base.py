@@ -74,6 +74,7 @@ class Optimizer:
         self.params: list[Tensor] = []  # of all groups, one after the other
         self.steps: list[int] = []  # how often each parameter was updated
         self.state: dict[str, dict[int, Array]] = {}  # by name, and by the number of the parameter
+        self._reductions = 0  # how often a ReduceOnPlateau has set the rates, which a Schedule must not undo
         self._made: list[_Made] = []
         self._specs: list[Spec] = []
         given = groups_of(name, params)

@@ -38,10 +38,12 @@ def strong_wolfe(
 
     Args:
         start: length 0.
-        t: the first length to try.
+        t: the first length to try; with 0 there is nothing to search.
         longest: the largest entry of the direction; a bracket in which no entry moves by ``tolerance`` is not shrunk.
         limit: how many lengths may be tried after the first.
     """
+    if t == 0:
+        return start, 0
     before, now = start, evaluate(t)
     for tried in range(limit):
         if not _has_fallen(now, start) or (tried > 1 and now.f >= before.f):
@@ -105,8 +107,10 @@ def _zoom(
 def _minimum(a: Trial, b: Trial, lowest: float, highest: float) -> float:
     """Where the cubic with the values and slopes of two trials has its minimum (their equation 3.59), within bounds.
 
-    In the middle, if it has none or a trial is not finite.
+    In the middle, if it has none, a trial is not finite, or both are of one length, as rounding makes them.
     """
+    if a.t == b.t:
+        return (lowest + highest) / 2
     if a.t > b.t:
         a, b = b, a
     d1 = a.slope + b.slope - 3 * (a.f - b.f) / (a.t - b.t)

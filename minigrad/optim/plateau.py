@@ -24,6 +24,9 @@ class ReduceOnPlateau:
     ``mode="max"`` if it is above best (1 + threshold), or best + threshold. NaN is no improvement. For
     ``cooldown`` steps after a reduction nothing is held against the metric. As PyTorch's ReduceLROnPlateau.
 
+    A :class:`Schedule` of the same optimiser, such as a warm-up, may go before it: once rates have been reduced, a step
+    of the schedule would undo that, and raises.
+
     Args:
         mode: whether the metric should become small (``"min"``) or large (``"max"``).
         factor: below 1.
@@ -77,7 +80,12 @@ class ReduceOnPlateau:
         self.count = self.num_bad_epochs = self.cooldown_counter = 0
 
     def step(self, metric: Any) -> None:
-        """Look at the metric, a number or a tensor of no axes, and reduce the rates if it is time to."""
+        """Look at the metric, a number or a tensor of no axes, and reduce the rates if it is time to.
+
+        Raises:
+            TypeError: if the metric is no number.
+            ValueError: if a parameter group was added since the schedule was made.
+        """
         value = as_number("ReduceOnPlateau.step", "metric", metric)
         if len(self.optimizer.param_groups) != len(self.min_lrs):
             raise ValueError(
@@ -105,10 +113,16 @@ class ReduceOnPlateau:
         return sign * value > sign * bar
 
     def _reduce(self) -> None:
-        for group, lowest in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
-            rate = max(group["lr"] * self.factor, lowest)
-            if group["lr"] - rate > self.eps:
-                group["lr"] = rate
+        before = [group["lr"] for group in self.optimizer.param_groups]
+        lower = [max(rate * self.factor, lowest) for rate, lowest in zip(before, self.min_lrs, strict=True)]
+        self._set([new if old - new > self.eps else old for old, new in zip(before, lower, strict=True)])
+
+    def _set(self, rates: list[float]) -> None:
+        """Set the rate of each group, and have the optimiser know if that changes any."""
+        groups = self.optimizer.param_groups
+        self.optimizer._reductions += rates != [group["lr"] for group in groups]
+        for group, rate in zip(groups, rates, strict=True):
+            group["lr"] = rate
 
     def state_dict(self) -> dict[str, Array]:
         """The best metric, the counts and the rates as arrays, ready for :func:`minigrad.save`.
@@ -125,6 +139,8 @@ class ReduceOnPlateau:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over the best metric and the counts, and set the optimiser's rates: all of it, or nothing.
 
+        A :class:`Schedule` sets the rates too when its state is loaded, so that its turn is before this.
+
         Raises:
             TypeError: if the state is no mapping.
             ValueError: names every missing, unexpected or impossible entry; nothing has been changed.
@@ -140,5 +156,4 @@ class ReduceOnPlateau:
             raise ValueError(f"ReduceOnPlateau.load_state_dict: rates must be finite and at least 0: {arrays['lr']}")
         self.best = float(arrays["best"])
         self.count, self.num_bad_epochs, self.cooldown_counter = counts.values()
-        for group, rate in zip(self.optimizer.param_groups, arrays["lr"], strict=True):
-            group["lr"] = float(rate)
+        self._set(arrays["lr"].tolist())

@@ -15,6 +15,7 @@ from ..overwrites import written
 from ..spec import Array
 from .base import Group, Optimizer
 from .line_search import Trial, strong_wolfe
+from .options import as_whole
 from .pieces import precise
 from .states import validated
 
@@ -35,11 +36,12 @@ class LBFGS(Optimizer):
     """Limited-memory BFGS (Nocedal and Wright, 2006, section 7.2), with the names, defaults and steps of PyTorch's.
 
     One ``step(closure)`` is up to ``max_iter`` iterations; the closure clears the gradients, computes them anew and
-    returns the loss, and is called up to ``max_eval`` times (by default 5/4 ``max_iter``). Steps are of length ``lr``
-    (the very first shorter where gradients are large), or with ``line_search_fn="strong_wolfe"`` such that the strong
-    Wolfe conditions hold. It ends early if no gradient is above ``tolerance_grad``, or if parameters or the loss change
-    by less than ``tolerance_change``. It keeps ``history_size`` pairs of vectors as long as all parameters together. A
-    parameter without a gradient has one of 0. There is one group of parameters only.
+    returns the loss, and is called up to ``max_eval`` + 1 times, as by PyTorch's; ``max_eval`` is by default 5/4
+    ``max_iter``. Steps are of length ``lr`` (the very first shorter where gradients are large), or with
+    ``line_search_fn="strong_wolfe"`` such that the strong Wolfe conditions hold. It ends early if no gradient is above
+    ``tolerance_grad``, or if parameters or the loss change by less than ``tolerance_change``. It keeps
+    ``history_size`` pairs of vectors as long as all parameters together. A parameter without a gradient has one of 0.
+    There is one group of parameters only.
 
     :func:`minimize` minimises functions by SciPy's methods, in float64.
 
@@ -79,8 +81,8 @@ class LBFGS(Optimizer):
         history_size: int = 100,
         line_search_fn: str | None = None,
     ) -> None:
-        if max_eval is None and isinstance(max_iter, int):
-            max_eval = max(max_iter * 5 // 4, 1)
+        if max_eval is None:
+            max_eval = as_whole("LBFGS", "max_iter", max_iter) * 5 // 4
         super().__init__(
             params,
             lr=lr,
@@ -106,7 +108,7 @@ class LBFGS(Optimizer):
         super()._add(group, caller)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Up to ``max_iter`` iterations. If the closure raises, parameters are where this iteration began.
+        """Up to ``max_iter`` iterations. If the closure raises, parameters and estimate are where this iteration began.
 
         Args:
             closure: clears the gradients, computes them, and returns the loss: a tensor of one entry, or a number.
@@ -127,19 +129,20 @@ class LBFGS(Optimizer):
         if np.abs(g).max(initial=0) <= options["tolerance_grad"]:
             return first
         for iteration in range(1, options["max_iter"] + 1):
-            self.n_iter += 1
-            d = self._next_direction(g, options["history_size"])
+            pairs, scale = self._next_estimate(g, options["history_size"])
+            d = _direction(g, pairs, scale)
             t = options["lr"]
-            if self.n_iter == 1:
+            if not self.n_iter:
                 t *= min(1.0, 1.0 / float(np.abs(g).sum()))
-            self._direction, self._gradient, self._t = d, g, t
             slope = float(g @ d)
             if slope > -options["tolerance_change"]:
+                self._remember(pairs, scale, d, g, t)
                 break
             start, x = Trial(0.0, loss, g, slope), self._flat_parameters()
             last = iteration == options["max_iter"]
             found, tried = self._moved(closure, start, x, d, t, options, options["max_eval"] - evals, last)
-            loss, g, self._t = found.f, found.g, found.t
+            self._remember(pairs, scale, d, g, found.t)  # not before: the closure may raise
+            loss, g = found.f, found.g
             evals += tried
             self.func_evals += tried
             if last or evals >= options["max_eval"] or np.abs(g).max() <= options["tolerance_grad"]:
@@ -186,25 +189,21 @@ class LBFGS(Optimizer):
         self._write(x + d * d.dtype.type(found.t))
         return found, tried
 
-    def _next_direction(self, g: Array, history: int) -> Array:
-        """-H g, H the estimate of the inverse Hessian (their algorithm 7.4), after the last step has been taken in."""
-        if self.n_iter == 1:
-            return -g
+    def _next_estimate(self, g: Array, history: int) -> tuple[list[_Pair], float]:
+        """The pairs and the scale of the estimate when the last step has been taken in."""
+        if not self.n_iter:
+            return [], 1.0
         y, s = g - self._gradient, self._direction * g.dtype.type(self._t)
         curvature = float(y @ s)
-        if curvature > _CURVATURE:
-            self._pairs.append(_Pair(s, y, 1 / curvature))
-            del self._pairs[:-history]
-            self._scale = curvature / float(y @ y)
-        d = -g
-        shares = []
-        for pair in reversed(self._pairs):
-            shares.append(float(pair.s @ d) * pair.rho)
-            d -= g.dtype.type(shares[-1]) * pair.y
-        d *= g.dtype.type(self._scale)
-        for pair, share in zip(self._pairs, reversed(shares), strict=True):
-            d += g.dtype.type(share - float(pair.y @ d) * pair.rho) * pair.s
-        return d
+        if not curvature > _CURVATURE:  # NaN neither
+            return self._pairs, self._scale
+        return [*self._pairs, _Pair(s, y, 1 / curvature)][-history:], curvature / float(y @ y)
+
+    def _remember(self, pairs: list[_Pair], scale: float, d: Array, g: Array, t: float) -> None:
+        """One iteration more, whose step was t d from where the gradient was g."""
+        self.n_iter += 1
+        self._pairs, self._scale = pairs, scale
+        self._direction, self._gradient, self._t = d, g, t
 
     def _flat_gradient(self) -> Array:
         pieces = [np.zeros(p.size) if p.grad is None else self._checked(i, p) for i, p in enumerate(self.params)]
@@ -268,6 +267,19 @@ class LBFGS(Optimizer):
         self._direction, self._gradient = arrays["direction"], arrays["gradient"]
         rows = zip(arrays["s"], arrays["y"], arrays["rho"].tolist(), strict=True)
         self._pairs = [_Pair(s, y, rho) for s, y, rho in rows]
+
+
+def _direction(g: Array, pairs: list[_Pair], scale: float) -> Array:
+    """-H g, H the estimate of the inverse Hessian (their algorithm 7.4)."""
+    d = -g
+    shares = []
+    for pair in reversed(pairs):
+        shares.append(float(pair.s @ d) * pair.rho)
+        d -= g.dtype.type(shares[-1]) * pair.y
+    d *= g.dtype.type(scale)
+    for pair, share in zip(pairs, reversed(shares), strict=True):
+        d += g.dtype.type(share - float(pair.y @ d) * pair.rho) * pair.s
+    return d
 
 
 def _as_float(loss: Any) -> float:

@@ -21,11 +21,13 @@ class Schedule:
 
     Each parameter group has its own base rate, the optimiser's when the schedule is made (``base_lrs``; ``base_lr``, if
     groups share one). ``step()`` counts one on and sets the rate of each group. What a step is (a batch, an epoch) is
-    the caller's choice. A subclass defines ``factor``, or ``rate`` if its rates are no multiples of the base rate.
+    the caller's choice. Where :class:`ReduceOnPlateau` has set rates since, a step would undo that, and raises: a
+    schedule made anew goes on from the rates as they are. A subclass defines ``factor``, or ``rate`` if its rates are
+    no multiples of the base rate.
 
     Raises:
         ValueError: if a rate would be negative or not finite, when the schedule is made or steps; or if a parameter
-            group was added since it was made.
+            group was added since it was made, or :class:`ReduceOnPlateau` has set rates since the last step.
 
     >>> import minigrad as mg
     >>> w, b = mg.tensor([1.0], requires_grad=True), mg.tensor([1.0], requires_grad=True)
@@ -84,9 +86,21 @@ class Schedule:
         rates = [self._checked(count, base_lr) for base_lr in self.base_lrs]
         for group, rate, others in zip(groups, rates, self._beside_rates(count), strict=True):
             group.update(others, lr=rate)
+        self._reductions = self.optimizer._reductions
 
     def step(self) -> None:
-        """Count one step and set the optimiser's learning rates."""
+        """Count one step and set the optimiser's learning rates.
+
+        Raises:
+            ValueError: if a rate would be negative or not finite, a parameter group was added, or
+                :class:`ReduceOnPlateau` has set the rates since the last step. Nothing has been changed.
+        """
+        if self._reductions != self.optimizer._reductions:
+            raise ValueError(
+                f"{type(self).__name__}.step: ReduceOnPlateau has reduced the rates to "
+                f"{', '.join(str(group['lr']) for group in self.optimizer.param_groups)} since the last step, which "
+                "this one would undo: use one of the two at a time, or make another schedule from these rates"
+            )
         self._set(self.count + 1)
         self.count += 1
 
@@ -161,6 +175,10 @@ def of_each_group(caller: str, name: str, value: Any, optimizer: Optimizer) -> l
 class StepLR(Schedule):
     """The rate times ``gamma`` after every ``step_size`` steps.
 
+    Raises:
+        TypeError: if ``gamma`` is no number.
+        ValueError: if ``step_size`` is no positive integer, or ``gamma`` negative or not finite.
+
     >>> import minigrad as mg
     >>> sgd = mg.optim.SGD([mg.tensor([1.0], requires_grad=True)], lr=1.0)
     >>> schedule = StepLR(sgd, 2, gamma=0.5)
@@ -178,6 +196,10 @@ class StepLR(Schedule):
 
 class ExponentialLR(Schedule):
     """The rate times ``gamma`` after every step (usually an epoch).
+
+    Raises:
+        TypeError: if ``gamma`` is no number.
+        ValueError: if ``gamma`` is negative or not finite.
 
     >>> import minigrad as mg
     >>> sgd = mg.optim.SGD([mg.tensor([1.0], requires_grad=True)], lr=1.0)
@@ -198,6 +220,10 @@ class CosineLR(Schedule):
     """Half a cosine from the base rate to ``min_lr`` over ``total`` steps, and ``min_lr`` from then on.
 
     (Loshchilov and Hutter, 2017; PyTorch's CosineAnnealingLR, which would rise again.)
+
+    Raises:
+        TypeError: if ``min_lr`` is no number.
+        ValueError: if ``total`` is no positive integer, or ``min_lr`` negative or not finite.
 
     >>> import minigrad as mg
     >>> sgd = mg.optim.SGD([mg.tensor([1.0], requires_grad=True)], lr=1.0)

@@ -81,6 +81,29 @@ def test_weights_come_back_however_the_context_ends():
         ema.copy_to(nn.Linear(3, 1))
 
 
+def test_averages_are_not_averaged():
+    p = mg.tensor([0.0], requires_grad=True)
+    ema = optim.EMA([p], 0.75)
+    p.data[...] = 4
+    ema.update()
+    with ema.applied():
+        with pytest.raises(RuntimeError, match=r"EMA.update: the parameters hold the averages within applied\(\)"):
+            ema.update()
+        with ema.applied():
+            pass
+        with pytest.raises(RuntimeError, match=r"EMA\.update"):
+            ema.update()
+    assert (ema.averages["0"].tolist(), ema.updates) == ([1], 1)
+    with pytest.raises(KeyError), ema.applied():
+        raise KeyError
+    p.data = np.ones(2, "float32")
+    with pytest.raises(ValueError, match=r"EMA\.applied: parameter 0 is"), ema.applied():
+        pass
+    p.data = np.float32([5])
+    ema.update()
+    assert ema.averages["0"].tolist() == [2]
+
+
 def test_a_graph_from_before_keeps_its_gradient():
     p = mg.tensor([3.0], requires_grad=True)
     ema = optim.EMA([p])

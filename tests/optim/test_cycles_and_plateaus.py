@@ -155,6 +155,48 @@ def test_a_cycle_that_is_refused_leaves_the_optimiser():
     assert rates(optimizer) == [[0.1, 0], [0.2, 0]]
 
 
+def test_a_schedule_does_not_undo_a_reduction():
+    optimizer = made("SGD")
+    warmup = optim.WarmupLR(optimizer, 2, optim.ExponentialLR(optimizer, 0.5))
+    plateau = optim.ReduceOnPlateau(optimizer, patience=0)
+    warmup.step()
+    for metric in (2.0, 1.0):
+        plateau.step(metric)
+    warmup.step()  # nothing was reduced
+    plateau.step(1.0)
+    reduced = rates(optimizer)
+    for _ in range(2):
+        with pytest.raises(
+            ValueError, match=r"WarmupLR.step: ReduceOnPlateau has reduced the rates to 0\.01\d*, 0\.02\d* since"
+        ):
+            warmup.step()
+        assert (rates(optimizer), warmup.count) == (reduced, 2)
+    plateau.step(1.0)  # which goes on
+    assert rates(optimizer)[0][0] == pytest.approx(reduced[0][0] / 10)
+    again = optim.ExponentialLR(optimizer, 0.5)  # from the rates as they are
+    again.step()
+    assert rates(optimizer)[0][0] == pytest.approx(reduced[0][0] / 20)
+
+
+def test_a_schedule_may_end_where_a_plateau_begins():
+    optimizer = made("SGD", groups=1)
+    warmup = optim.WarmupLR(optimizer, 1)
+    plateau = optim.ReduceOnPlateau(optimizer, patience=0, min_lr=0.1)
+    warmup.step()
+    for _ in range(3):
+        plateau.step(1.0)  # no rate can be reduced
+        warmup.step()
+    warmup.load_state_dict(warmup.state_dict())
+    other = made("SGD", groups=1)
+    schedule, resumed = optim.StepLR(other, 1), optim.ReduceOnPlateau(other)
+    resumed.load_state_dict({**plateau.state_dict(), "lr": np.array([0.01])})
+    with pytest.raises(ValueError, match=r"StepLR\.step: ReduceOnPlateau has reduced the rates to 0\.01 since"):
+        schedule.step()
+    schedule.load_state_dict(schedule.state_dict())  # which sets the rates, as it says
+    schedule.step()
+    assert other.lr == pytest.approx(0.01)
+
+
 @pytest.mark.parametrize("cut", [0, 3, 11, 30])
 def test_states_resume_to_the_bit(cut, tmp_path):
     metrics = np.random.default_rng(1).normal(size=40)

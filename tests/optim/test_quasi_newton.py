@@ -46,6 +46,8 @@ OPTIONS = [
     ("quadratic", {"max_iter": 3, "history_size": 2, "line_search_fn": "strong_wolfe"}),
     ("valley", {"max_iter": 3, "line_search_fn": "strong_wolfe"}),
     ("valley", {"max_iter": 4, "max_eval": 4, "line_search_fn": "strong_wolfe"}),
+    ("valley", {"lr": 1e-3, "max_eval": 1}),
+    ("valley", {"lr": 1e-3, "max_eval": 1, "line_search_fn": "strong_wolfe"}),
     ("valley", {"lr": 1e-3, "max_iter": 2, "line_search_fn": "strong_wolfe"}),
     ("valley", {"lr": 30.0, "max_iter": 2, "line_search_fn": "strong_wolfe"}),
     ("valley", {"tolerance_change": 1e-3, "tolerance_grad": 1e-2, "line_search_fn": "strong_wolfe"}),
@@ -118,6 +120,103 @@ def test_a_closure_that_raises_leaves_the_parameters():
     with pytest.raises(KeyError):
         lbfgs.step(closure)
     assert p.data.tolist() == [-1.2, 1.0] != calls[2].tolist()
+
+
+def failing_in_call(optimizer, p, number):
+    """A closure that raises a KeyError in one of its calls."""
+    calls = []
+
+    def closure():
+        calls.append(p.data.copy())
+        if len(calls) == number:
+            raise KeyError
+        optimizer.zero_grad()
+        loss = valley(p)
+        loss.backward()
+        return loss
+
+    return closure
+
+
+@pytest.mark.parametrize("search", [None, "strong_wolfe"])
+@pytest.mark.parametrize("before", [0, 1, 3])
+def test_a_step_after_a_closure_that_raised_is_as_if_it_had_not(search, before):
+    def made():
+        p = mg.tensor(np.array([-1.2, 1.0]), requires_grad=True)
+        lbfgs = optim.LBFGS([p], lr=0.1, max_iter=2, history_size=2, line_search_fn=search)
+        descend(lbfgs, p, valley, before)
+        return p, lbfgs
+
+    (p, lbfgs), (q, undisturbed) = made(), made()
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            lbfgs.step(failing_in_call(lbfgs, p, 2))  # the first one of the first iteration
+    ours, expected = lbfgs.state_dict(), undisturbed.state_dict()
+    assert ours.pop("func_evals") == expected.pop("func_evals") + 2
+    for key, array in expected.items():
+        np.testing.assert_array_equal(ours[key], array, err_msg=key)
+    np.testing.assert_array_equal(descend(lbfgs, p, valley, 3), descend(undisturbed, q, valley, 3))
+
+
+def test_iterations_before_a_closure_that_raises_are_kept():
+    p = mg.tensor(np.array([-1.2, 1.0]), requires_grad=True)
+    lbfgs = optim.LBFGS([p], lr=0.1, max_iter=5, max_eval=20)
+    with pytest.raises(KeyError):
+        lbfgs.step(failing_in_call(lbfgs, p, 4))
+    q = mg.tensor(np.array([-1.2, 1.0]), requires_grad=True)
+    shorter = optim.LBFGS([q], lr=0.1, max_iter=2, max_eval=20)
+    assert lbfgs.n_iter == 2
+    assert p.data.tolist() == descend(shorter, q, valley, 1)[0].tolist()
+    shorter.max_iter = 5
+    np.testing.assert_array_equal(descend(lbfgs, p, valley, 2), descend(shorter, q, valley, 2))
+
+
+@pytest.mark.parametrize("options", [{}, {"max_iter": 3, "tolerance_change": 0.0}], ids=str)
+@pytest.mark.parametrize("search", [None, "strong_wolfe"])
+def test_a_rate_of_zero_moves_nothing(search, options):
+    p = mg.tensor(np.array([-1.2, 1.0]), requires_grad=True)
+    lbfgs = optim.LBFGS([p], lr=0.5, max_iter=2, line_search_fn=search)
+    (there,) = descend(lbfgs, p, valley, 1)
+    lbfgs.param_groups[0].update(lr=0.0, **options)
+    np.testing.assert_array_equal(descend(lbfgs, p, valley, 3), [there] * 3)
+    fresh = optim.LBFGS([p], lr=0, line_search_fn=search)
+    np.testing.assert_array_equal(descend(fresh, p, valley, 2), [there] * 2)
+    lbfgs.lr = 0.5
+    assert valley(mg.tensor(descend(lbfgs, p, valley, 20)[-1])).item() < valley(mg.tensor(there)).item()
+
+
+def test_a_line_search_survives_lengths_that_coincide():
+    def trial(t):
+        return Trial(t, math.inf if t else 0.0, np.ones(1), math.nan if t else -1.0)
+
+    for first in (0.0, 5e-324, 1e-320):
+        found, tried = strong_wolfe(trial, trial(0.0), first, 1.0, 0.0, 25)
+        assert found.t == 0
+        assert tried <= 26
+    falling = lambda t: Trial(t, -t, np.ones(1), -1.0)  # noqa: E731
+    for first in (5e-324, 1e308):
+        assert strong_wolfe(falling, falling(0.0), first, 1.0, 0.0, 25)[1] <= 26
+
+
+def test_counts_may_be_numpys_integers():
+    p = mg.tensor([1.0], requires_grad=True)
+    lbfgs = optim.LBFGS([p], max_iter=np.int64(5), history_size=np.int32(3))
+    assert (lbfgs.max_iter, lbfgs.max_eval, lbfgs.history_size) == (5, 6, 3)
+    assert {type(count) for count in (lbfgs.max_iter, lbfgs.max_eval, lbfgs.history_size)} == {int}
+    assert optim.LBFGS([p], max_iter=2, max_eval=np.uint8(7)).max_eval == 7
+    assert optim.LBFGS([p], max_iter=1).max_eval == 1
+    for count in (2.0, True, "5", None):
+        with pytest.raises(ValueError, match="LBFGS: max_iter must be a positive integer, not"):
+            optim.LBFGS([p], max_iter=count)
+
+
+@pytest.mark.parametrize("max_eval", [1, 2, 3, 6])
+@pytest.mark.parametrize("search", [None, "strong_wolfe"])
+def test_the_closure_is_called_once_more_than_max_eval_at_most(search, max_eval):
+    p = mg.tensor(np.array([-1.2, 1.0]), requires_grad=True)
+    lbfgs = optim.LBFGS([p], lr=1e-3, max_eval=max_eval, line_search_fn=search)
+    descend(lbfgs, p, valley, 1)
+    assert lbfgs.func_evals == (max_eval + 1 if search or max_eval == 1 else max_eval)
 
 
 def test_parameters_of_several_dtypes_and_without_gradient():
