@@ -62,8 +62,8 @@ class MultiHeadAttention(Module):
     """
 
     def __init__(
-        self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True, kdim: int | None = None,
-        vdim: int | None = None, *, dtype: Any = None, rng: Any = None,
+        self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True, *,
+        kdim: int | None = None, vdim: int | None = None, dtype: Any = None, rng: Any = None,
     ) -> None:  # fmt: skip
         kdim, vdim = (embed_dim if size is None else size for size in (kdim, vdim))
         positive("MultiHeadAttention", embed_dim=embed_dim, num_heads=num_heads, kdim=kdim, vdim=vdim)
@@ -97,7 +97,7 @@ class MultiHeadAttention(Module):
         Args:
             query: (…, T, E). key: (…, S, kdim), the query if left out. value: (…, S, vdim), the key if left out.
             mask: booleans, true where a query may look (PyTorch's say where it may not). They broadcast to (…, T, S),
-                or, with an axis more than the query, to (…, num_heads, T, S). For sequences of ``lengths`` (N,):
+                or, with an axis more than query, key and value, to (…, num_heads, T, S). For sequences of ``lengths`` (N,):
                 ``(np.arange(S) < lengths[:, None])[:, None]``, which is (N, 1, S).
             causal: whether query t may look at the keys 0 … t alone.
 
@@ -112,8 +112,9 @@ class MultiHeadAttention(Module):
             if len(shape) < 2 or shape[-1] != size:
                 raise ValueError(f"MultiHeadAttention: {name} must be (…, steps, {size}), not {shape}")
         if mask is not None:
-            mask = np.asanyarray(plain(mask))  # a masked array stays one, and is refused
-            mask = mask if mask.ndim > np.ndim(query) or mask.ndim < 2 else np.expand_dims(mask, -3)
+            most = max(map(np.ndim, (query, key, value)))
+            if 2 <= np.ndim(mask) <= most:
+                mask = ops.expand_dims(mask, -3)  # by a primitive, so that a mask can be an input of an ONNX file
         q, k, v = self._projected(query, key, value)
         weights, p = None, self.dropout if self.training else 0
         if p or need_weights:
@@ -172,8 +173,8 @@ class TransformerEncoderLayer(Module):
 
     def __init__(
         self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1,
-        activation: str | Callable[[Any], Any] = "relu", layer_norm_eps: float = 1e-5, norm_first: bool = False,
-        bias: bool = True, *, dtype: Any = None, rng: Any = None,
+        activation: str | Callable[[Any], Any] = "relu", layer_norm_eps: float = 1e-5, *,
+        norm_first: bool = False, bias: bool = True, dtype: Any = None, rng: Any = None,
     ) -> None:  # fmt: skip
         positive("TransformerEncoderLayer", d_model=d_model, nhead=nhead, dim_feedforward=dim_feedforward)
         if not callable(activation) and activation not in _ACTIVATIONS:
