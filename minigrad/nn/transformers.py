@@ -9,14 +9,16 @@ opposite**, true where nobody may look. Names of arguments and parameters are Py
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from .. import ops
-from ..core import Tensor, plain
-from ..ops.attentions import attention_with_weights
+from ..core import Tensor
+from ..ops.attentions import check_attention, check_causal, weights_of, with_causal
+from ..ops.kernels.numerics import single
 from ..rng import generator
 from . import init
 from .containers import ModuleList
@@ -97,8 +99,8 @@ class MultiHeadAttention(Module):
         Args:
             query: (…, T, E). key: (…, S, kdim), the query if left out. value: (…, S, vdim), the key if left out.
             mask: booleans, true where a query may look (PyTorch's say where it may not). They broadcast to (…, T, S),
-                or, with an axis more than query, key and value, to (…, num_heads, T, S). For sequences of ``lengths`` (N,):
-                ``(np.arange(S) < lengths[:, None])[:, None]``, which is (N, 1, S).
+                or, with an axis more than query, key and value all have, to (…, num_heads, T, S). For sequences of
+                ``lengths`` (N,): ``(np.arange(S) < lengths[:, None])[:, None]``, which is (N, 1, S).
             causal: whether query t may look at the keys 0 … t alone.
 
         Returns:
@@ -118,7 +120,7 @@ class MultiHeadAttention(Module):
         q, k, v = self._projected(query, key, value)
         weights, p = None, self.dropout if self.training else 0
         if p or need_weights:
-            y, weights = attention_with_weights(q, k, v, mask, causal, p, self.rng)
+            y, weights = _with_weights(q, k, v, mask, causal, p, self.rng)
         else:
             y = ops.attention(q, k, v, mask, causal)
         y = ops.swapaxes(y, -3, -2)
@@ -142,6 +144,20 @@ class MultiHeadAttention(Module):
     def extra_repr(self) -> str:
         others = "".join(f", {n}={getattr(self, n)}" for n in ("kdim", "vdim") if getattr(self, n) != self.embed_dim)
         return f"{self.embed_dim}, {self.num_heads}, bias={self.in_proj_bias is not None}{others}"
+
+
+def _with_weights(
+    q: Tensor, k: Tensor, v: Tensor, mask: Any, causal: bool, dropout: float, rng: Any
+) -> tuple[Tensor, Tensor]:
+    """:func:`minigrad.ops.attention` and its weights (…, T, S) after dropout, all of which are made and kept."""
+    check_attention(q.data, k.data, v.data, mask)
+    check_causal(causal)
+    dtype = np.result_type(q.dtype, k.dtype, v.dtype)
+    q, k, v = map(single, (q, k, v))
+    scores = q / math.sqrt(max(q.shape[-1], 1)) @ ops.swapaxes(k, -1, -2)
+    weights = weights_of(scores, with_causal(mask, causal, q.shape[-2], k.shape[-2]))
+    weights = ops.dropout(weights, dropout, True, rng)
+    return (weights @ v).astype(dtype), weights.astype(dtype)
 
 
 _ACTIVATIONS: dict[str, Callable[[Any], Tensor]] = {"relu": ops.relu, "gelu": ops.gelu}

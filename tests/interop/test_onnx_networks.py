@@ -107,7 +107,7 @@ class Chained(nn.Module):
         return self.layer(x, state)
 
 
-X, PADDING = drawn(3, 6, 8), (np.arange(6) < np.array([1, 4, 6])[:, None])[:, None]
+X, PADDING = drawn(3, 6, 8), (np.arange(6) < np.array([0, 4, 6])[:, None])[:, None]
 WORDS = np.random.default_rng(0).integers(0, 11, (2, 6))
 LAYERS = {name: getattr(nn, name) for name in ("RNN", "LSTM", "GRU")}
 NETWORKS = {
