@@ -130,9 +130,9 @@ class Conv1d(_Direct):
     ``padding`` may be "same" or "valid".
 
     Raises:
-        ValueError: if a size, stride or dilation is not positive, the padding negative, or ``groups`` does not divide
-            the channels.
-        TypeError: if one of them is no integer.
+        ValueError: if ``kernel_size``, channels or ``groups`` are not positive integers, a stride or dilation is not
+            positive, the padding is negative, or ``groups`` does not divide the channels.
+        TypeError: if another option is no integer.
 
     >>> import numpy as np
     >>> layer = Conv1d(8, 16, 3, stride=2, padding="same")
@@ -153,9 +153,9 @@ class Conv2d(_Direct):
     ``kernel_size`` is one number or a pair, and ``padding`` may be "same" or "valid".
 
     Raises:
-        ValueError: if a size, stride or dilation is not positive, the padding negative, or ``groups`` does not divide
-            the channels.
-        TypeError: if one of them is no integer or pair of integers.
+        ValueError: if ``kernel_size``, channels or ``groups`` are not positive integers, a stride or dilation is not
+            positive, the padding is negative, or ``groups`` does not divide the channels.
+        TypeError: if another option is no integer or pair of integers.
 
     >>> Conv2d(3, 8, 3, padding=1)
     Conv2d(3, 8, kernel_size=(3, 3), stride=1, padding=1, dilation=1, groups=1, bias=True)
@@ -172,9 +172,10 @@ class ConvTranspose1d(_Transposed):
     which are integers.
 
     Raises:
-        ValueError: if a size, stride or dilation is not positive, a padding negative, or ``groups`` does not divide
-            the channels; on a call if output_padding is not less than the larger of stride and dilation.
-        TypeError: if one of them is no integer.
+        ValueError: if ``kernel_size``, channels or ``groups`` are not positive integers, a stride or dilation is not
+            positive, a padding is negative, or ``groups`` does not divide the channels; on a call if output_padding is
+            not less than the larger of stride and dilation.
+        TypeError: if another option is no integer.
 
     >>> import numpy as np
     >>> ConvTranspose1d(8, 4, 4, stride=2, padding=1)(np.ones((2, 8, 50), np.float32)).shape
@@ -192,9 +193,10 @@ class ConvTranspose2d(_Transposed):
     options; ``kernel_size`` is one number or a pair.
 
     Raises:
-        ValueError: if a size, stride or dilation is not positive, a padding negative, or ``groups`` does not divide
-            the channels; on a call if output_padding is not less than the larger of stride and dilation.
-        TypeError: if one of them is no integer or pair of integers.
+        ValueError: if ``kernel_size``, channels or ``groups`` are not positive integers, a stride or dilation is not
+            positive, a padding is negative, or ``groups`` does not divide the channels; on a call if output_padding is
+            not less than the larger of stride and dilation.
+        TypeError: if another option is no integer or pair of integers.
 
     >>> import numpy as np
     >>> layer = ConvTranspose2d(8, 4, 4, stride=2, padding=1)

@@ -9,14 +9,16 @@ opposite**, true where nobody may look. Names of arguments and parameters are Py
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from .. import ops
-from ..core import Tensor, plain
-from ..ops.attentions import attention_with_weights
+from ..core import Tensor
+from ..ops.attentions import check_attention, check_causal, weights_of, with_causal
+from ..ops.kernels.numerics import single
 from ..rng import generator
 from . import init
 from .containers import ModuleList
@@ -62,8 +64,8 @@ class MultiHeadAttention(Module):
     """
 
     def __init__(
-        self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True, kdim: int | None = None,
-        vdim: int | None = None, *, dtype: Any = None, rng: Any = None,
+        self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True, *,
+        kdim: int | None = None, vdim: int | None = None, dtype: Any = None, rng: Any = None,
     ) -> None:  # fmt: skip
         kdim, vdim = (embed_dim if size is None else size for size in (kdim, vdim))
         positive("MultiHeadAttention", embed_dim=embed_dim, num_heads=num_heads, kdim=kdim, vdim=vdim)
@@ -97,8 +99,8 @@ class MultiHeadAttention(Module):
         Args:
             query: (…, T, E). key: (…, S, kdim), the query if left out. value: (…, S, vdim), the key if left out.
             mask: booleans, true where a query may look (PyTorch's say where it may not). They broadcast to (…, T, S),
-                or, with an axis more than the query, to (…, num_heads, T, S). For sequences of ``lengths`` (N,):
-                ``(np.arange(S) < lengths[:, None])[:, None]``, which is (N, 1, S).
+                or, with an axis more than query, key and value all have, to (…, num_heads, T, S). For sequences of
+                ``lengths`` (N,): ``(np.arange(S) < lengths[:, None])[:, None]``, which is (N, 1, S).
             causal: whether query t may look at the keys 0 … t alone.
 
         Returns:
@@ -112,12 +114,13 @@ class MultiHeadAttention(Module):
             if len(shape) < 2 or shape[-1] != size:
                 raise ValueError(f"MultiHeadAttention: {name} must be (…, steps, {size}), not {shape}")
         if mask is not None:
-            mask = np.asanyarray(plain(mask))  # a masked array stays one, and is refused
-            mask = mask if mask.ndim > np.ndim(query) or mask.ndim < 2 else np.expand_dims(mask, -3)
+            most = max(map(np.ndim, (query, key, value)))
+            if 2 <= np.ndim(mask) <= most:
+                mask = ops.expand_dims(mask, -3)  # by a primitive, so that a mask can be an input of an ONNX file
         q, k, v = self._projected(query, key, value)
         weights, p = None, self.dropout if self.training else 0
         if p or need_weights:
-            y, weights = attention_with_weights(q, k, v, mask, causal, p, self.rng)
+            y, weights = _with_weights(q, k, v, mask, causal, p, self.rng)
         else:
             y = ops.attention(q, k, v, mask, causal)
         y = ops.swapaxes(y, -3, -2)
@@ -141,6 +144,20 @@ class MultiHeadAttention(Module):
     def extra_repr(self) -> str:
         others = "".join(f", {n}={getattr(self, n)}" for n in ("kdim", "vdim") if getattr(self, n) != self.embed_dim)
         return f"{self.embed_dim}, {self.num_heads}, bias={self.in_proj_bias is not None}{others}"
+
+
+def _with_weights(
+    q: Tensor, k: Tensor, v: Tensor, mask: Any, causal: bool, dropout: float, rng: Any
+) -> tuple[Tensor, Tensor]:
+    """:func:`minigrad.ops.attention` and its weights (…, T, S) after dropout, all of which are made and kept."""
+    check_attention(q.data, k.data, v.data, mask)
+    check_causal(causal)
+    dtype = np.result_type(q.dtype, k.dtype, v.dtype)
+    q, k, v = map(single, (q, k, v))
+    scores = q / math.sqrt(max(q.shape[-1], 1)) @ ops.swapaxes(k, -1, -2)
+    weights = weights_of(scores, with_causal(mask, causal, q.shape[-2], k.shape[-2]))
+    weights = ops.dropout(weights, dropout, True, rng)
+    return (weights @ v).astype(dtype), weights.astype(dtype)
 
 
 _ACTIVATIONS: dict[str, Callable[[Any], Tensor]] = {"relu": ops.relu, "gelu": ops.gelu}
@@ -172,8 +189,8 @@ class TransformerEncoderLayer(Module):
 
     def __init__(
         self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1,
-        activation: str | Callable[[Any], Any] = "relu", layer_norm_eps: float = 1e-5, norm_first: bool = False,
-        bias: bool = True, *, dtype: Any = None, rng: Any = None,
+        activation: str | Callable[[Any], Any] = "relu", layer_norm_eps: float = 1e-5, *,
+        norm_first: bool = False, bias: bool = True, dtype: Any = None, rng: Any = None,
     ) -> None:  # fmt: skip
         positive("TransformerEncoderLayer", d_model=d_model, nhead=nhead, dim_feedforward=dim_feedforward)
         if not callable(activation) and activation not in _ACTIVATIONS:

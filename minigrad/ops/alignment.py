@@ -139,18 +139,26 @@ def _problem(
     one_each = targets.reshape(1, -1) if y.ndim == 2 and targets.ndim == 1 else targets
     most = one_each.shape[1] if one_each.ndim == 2 else targets.size
     labels = _lengths("target_lengths", labels, y.shape[1:-1], most, "labels")
-    rows = np.arange(most) < labels[:, None]
-    if one_each.ndim == 1 and targets.size == labels.sum():  # of all sequences in a row
-        one_each = np.full(rows.shape, -1, np.result_type(targets, np.int8))
-        one_each[rows] = targets
+    if one_each.ndim == 1 and targets.size == labels.sum():
+        one_each = _apart(targets, labels)
+        most = one_each.shape[1]
     if one_each.shape != (N, most):
         wanted = f"({N}, S), or those of all in a row, ({labels.sum()},)" if y.ndim == 3 else "(S,)"
         raise ValueError(f"targets must be {wanted}, not {targets.shape}")
+    rows = np.arange(most) < labels[:, None]
     _check_targets(targets, rows, C, blank)
     scale = reduction_scale(reduction, N)
     each = scale / np.maximum(labels, 1) if reduction == "mean" else np.ones(N)
     states = kernels.states_of(one_each[:, : labels.max(initial=0)], labels, int(blank))
     return _Problem(y.shape, states, frames, labels, each, reduction, 0.0 if zero_infinity else np.inf)
+
+
+def _apart(targets: Array, labels: Array) -> Array:
+    """Targets of all sequences in a row as (N, S), with 0 behind those of each."""
+    rows = np.arange(labels.max(initial=0)) < labels[:, None]
+    one_each = np.zeros(rows.shape, targets.dtype)
+    one_each[rows] = targets
+    return one_each
 
 
 def _lengths(name: str, lengths: Array, shape: tuple[int, ...], most: int, of: str) -> Array:

@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Tensor, plain
+from ..core import plain
 from ..primitives import primitive
 from ..rules import Shape, Shapes
 from ..spec import Array, refuse_masked
-from .activations import dropout as drop
 from .kernels.numerics import narrowed_all, single
 from .kernels.scores import Looking, attend, attend_back
 from .reductions import softmax
@@ -28,7 +27,7 @@ __all__ = ["additive_attention", "attention"]
 # --- what both share ----------------------------------------------------------------------------------
 
 
-def _check(q: Array, k: Array, v: Array, mask: Any) -> tuple[tuple[int, ...], Array | None]:
+def check_attention(q: Array, k: Array, v: Array, mask: Any) -> tuple[tuple[int, ...], Array | None]:
     """Raise unless the shapes fit; the shape of the stack, and the mask as an array."""
     for name, x in (("q", q), ("k", k), ("v", v)):
         if x.ndim < 2:
@@ -51,11 +50,28 @@ def _check(q: Array, k: Array, v: Array, mask: Any) -> tuple[tuple[int, ...], Ar
         raise ValueError(f"the stacks of q, k, v and mask must broadcast, not {', '.join(map(str, shapes))}") from None
 
 
-def _weights(scores: Any, allowed: Array | None) -> Any:
-    """The softmax of each query's scores over what it may look at; 0 for one that may look nowhere."""
+def check_causal(causal: Any) -> None:
+    """Raise unless it is boolean."""
+    if not isinstance(causal, (bool, np.bool_)):
+        raise TypeError(f"causal must be True or False, not {causal!r}")
+
+
+def with_causal(mask: Any, causal: bool, T: int, S: int) -> Any:
+    """The mask, an array or a tensor or None, with what comes later taken away, all at once."""
+    if not causal:
+        return mask
+    earlier = np.tri(T, S, dtype=bool)
+    return earlier if mask is None else np.logical_and(earlier, mask)
+
+
+def weights_of(scores: Any, allowed: Any) -> Any:
+    """The softmax of each query's scores over what it may look at; 0 for one that may look nowhere.
+
+    Of arrays, or of tensors, whose mask may be one too.
+    """
     if allowed is None:
         return softmax(scores, -1) if not isinstance(scores, np.ndarray) else plain(softmax(scores, -1))
-    hidden = np.where(allowed.any(-1, keepdims=True), -np.inf, 0).astype(scores.dtype)
+    hidden = np.where(np.any(allowed, axis=-1, keepdims=True), -np.inf, 0).astype(scores.dtype)
     weights = softmax(np.where(allowed, scores, hidden), -1)
     return np.where(allowed, weights if not isinstance(scores, np.ndarray) else plain(weights), 0)
 
@@ -105,18 +121,13 @@ def attention(
     """
     if q.shape[-1:] != k.shape[-1:]:
         raise ValueError(f"q and k must have as many features, not {q.shape[-1:]} and {k.shape[-1:]}")
-    stack, mask = _check(q, k, v, mask)
-    _check_causal(causal)
+    stack, mask = check_attention(q, k, v, mask)
+    check_causal(causal)
     scale = _checked_scale(scale, q.shape[-1])
     problems = _Problems(stack, q, k, v, mask, causal, scale)
     out, logsums = attend(*problems.inputs, problems.looking)
     out = problems.apart(out)
     return narrowed_all(out, (q, k, v)), (q, k, v, out, problems.apart(logsums), mask, bool(causal), scale)
-
-
-def _check_causal(causal: Any) -> None:
-    if not isinstance(causal, (bool, np.bool_)):
-        raise TypeError(f"causal must be True or False, not {causal!r}")
 
 
 def _checked_scale(scale: Any, features: int) -> float:
@@ -184,21 +195,13 @@ def _(
     scale: float,
 ) -> Any:  # fmt: skip
     g, q, k, v = map(single, (g, q, k, v))
-    p = _weights(scale * (q @ _turned(k)), _allowed(mask, causal, q.shape[-2], k.shape[-2]))
+    p = weights_of(scale * (q @ _turned(k)), with_causal(mask, causal, q.shape[-2], k.shape[-2]))
     ds = scale * _pull_softmax(g @ _turned(v), p) if needs[0] or needs[1] else None
     return (
         ds @ k if needs[0] else None,
         _turned(ds) @ q if needs[1] else None,
         _turned(p) @ g if needs[2] else None,
     )
-
-
-def _allowed(mask: Array | None, causal: bool, T: int, S: int) -> Array | None:
-    """The mask with what comes later taken away, all at once."""
-    if not causal:
-        return mask
-    earlier = np.tri(T, S, dtype=bool)
-    return earlier if mask is None else earlier & mask
 
 
 @attention.cost
@@ -213,31 +216,7 @@ def _(q: Any, k: Any, v: Any, mask: Any = None, causal: bool = False, scale: flo
     scale = 1 / math.sqrt(max(q.shape[-1], 1)) if scale is None else scale
     mask = None if mask is None else np.asarray(plain(mask))
     scores = einsum("...td,...sd->...ts", q, k) * scale
-    return _weights(scores, _allowed(mask, causal, q.shape[-2], k.shape[-2])) @ v
-
-
-def attention_with_weights(
-    q: Tensor, k: Tensor, v: Tensor, mask: Any = None, causal: bool = False, dropout: float = 0.0, rng: Any = None
-) -> tuple[Tensor, Tensor]:
-    """:func:`attention` for who needs the weights themselves, (values, weights), made of smaller primitives.
-
-    All T S weights are made and kept for the gradient.
-
-    Args:
-        q, k, v, mask, causal: as for :func:`attention`.
-        dropout: with which probability a weight is 0; the others are divided by 1 - dropout.
-        rng: what says which, a generator or a seed; by default the library's generator.
-
-    Returns:
-        (…, T, E), and the weights (…, T, S), after their dropout.
-    """
-    _, mask = _check(q.data, k.data, v.data, mask)
-    _check_causal(causal)
-    dtype = np.result_type(q.dtype, k.dtype, v.dtype)
-    q, k, v = map(single, (q, k, v))
-    allowed = _allowed(mask, causal, q.shape[-2], k.shape[-2])
-    weights = drop(_weights(q / math.sqrt(max(q.shape[-1], 1)) @ _turned(k), allowed), dropout, True, rng)
-    return (weights @ v).astype(dtype), weights.astype(dtype)
+    return weights_of(scores, with_causal(mask, causal, q.shape[-2], k.shape[-2])) @ v
 
 
 # --- by a small network -------------------------------------------------------------------------------
@@ -278,9 +257,9 @@ def additive_attention(
                 f"Wq must be (Q, A), Wk (K, A) and w (A,) for q (…, T, Q) and k (…, S, K), not {shapes} for "
                 f"{q.shape} and {k.shape}"
             )
-    stack, mask = _check(q, k, v, mask)
+    stack, mask = check_attention(q, k, v, mask)
     y = _hidden(*map(single, (q, k, Wq, Wk)))
-    p = np.broadcast_to(_weights(y @ single(w), mask), (*stack, q.shape[-2], k.shape[-2]))
+    p = np.broadcast_to(weights_of(y @ single(w), mask), (*stack, q.shape[-2], k.shape[-2]))
     given = (q, k, v, Wq, Wk, w)
     values = p @ single(v)
     return (narrowed_all(values, given), narrowed_all(p, given)), (*given, p, y)
@@ -353,6 +332,6 @@ def _(q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, mask: Any = None) -> Any
     from .shaping import broadcast_to, expand_dims
 
     hidden = tanh(expand_dims(matmul(q, Wq), -2) + expand_dims(matmul(k, Wk), -3))
-    p = _weights(matmul(hidden, w), None if mask is None else np.asarray(plain(mask)))
+    p = weights_of(matmul(hidden, w), None if mask is None else np.asarray(plain(mask)))
     p = broadcast_to(p, (*np.broadcast_shapes(p.shape[:-2], v.shape[:-2]), *p.shape[-2:]))
     return matmul(p, v), p

@@ -18,6 +18,7 @@ from ..primitives import ForwardResult, primitive
 from ..spec import Array
 from .activations import sigmoid_of
 from .kernels.cross_entropy import (
+    MadeOf,
     cross_entropy_rows,
     probabilities,
     pull_batch,
@@ -95,14 +96,12 @@ def cross_entropy(
     rows, targets = score_rows(logits, targets, keep)
     weight = non_negative(weight, "weight", rows.dtype, logits.shape[-1:])
     scale = reduction_scale(reduction, len(rows) if weight is None else weight[targets].sum())
-    if weight is None:
-        losses = cross_entropy_rows(rows, targets, scale, label_smoothing)
-        made_of: Any = targets, losses, scale, label_smoothing
-    else:
-        counts = row_weights(targets, weight, label_smoothing)
-        made_of = scale * counts, label_smoothing, weight
-        losses = cross_entropy_rows(rows, targets, *made_of)
-        made_of, losses = (targets, losses, *made_of), losses * counts
+    counts = None if weight is None else row_weights(targets, weight, label_smoothing)
+    each = scale if counts is None else scale * counts
+    losses = cross_entropy_rows(rows, targets, each, label_smoothing, weight)
+    made_of = MadeOf(targets, losses, each, label_smoothing, weight)
+    if counts is not None:
+        losses = losses * counts
     if reduction == "none":
         losses = spread(losses, keep, logits.shape[:-1])
     return narrowed(reduced(losses, reduction, scale), logits), (rows, keep, logits.shape, made_of)
@@ -118,7 +117,7 @@ def _(g: Any, needs: Any, rows: Any, *rest: Any) -> Any:
     return pull_classes_on_tensors(g, rows, *rest), None
 
 
-def pull_classes(g: Any, rows: Array, keep: Array | None, shape: tuple[int, ...], made_of: Any) -> Any:
+def pull_classes(g: Any, rows: Array, keep: Array | None, shape: tuple[int, ...], made_of: MadeOf) -> Any:
     """The cotangent of scores of a shape, from that of the losses.
 
     With derivatives of derivatives g is a pair: that of the losses, and that of ``rows``; None for one without.
@@ -129,11 +128,11 @@ def pull_classes(g: Any, rows: Array, keep: Array | None, shape: tuple[int, ...]
     d = None if g is None else pull_rows(g, rows, keep, shape)
     if g_rows is None:
         return d
-    bent = spread(rows_vjp(g_rows, probabilities(rows, *made_of), made_of[2]), keep, shape)
+    bent = spread(rows_vjp(g_rows, probabilities(rows, *made_of), made_of.scale), keep, shape)
     return bent if d is None else d + bent
 
 
-def pull_classes_on_tensors(g: Any, rows: Any, keep: Array | None, shape: tuple[int, ...], made_of: Any) -> Any:
+def pull_classes_on_tensors(g: Any, rows: Any, keep: Array | None, shape: tuple[int, ...], made_of: MadeOf) -> Any:
     """As :func:`pull_classes`, of tensors."""
     g, g_rows = g if isinstance(g, tuple) else (g, None)
     d: Any = 0.0
@@ -141,19 +140,19 @@ def pull_classes_on_tensors(g: Any, rows: Any, keep: Array | None, shape: tuple[
         g = single(g)
         d = rows * (g.reshape(-1, 1) if keep is None else g[keep].reshape(-1, 1)) if g.ndim else rows * g
     if g_rows is not None:
-        scale, now = made_of[2], plain(rows)
+        scale, now = made_of.scale, plain(rows)
         p = unscaled(rows - now, scale) + probabilities(now, *made_of)  # their values, and the rows' derivatives
         d = d + rows_vjp(g_rows, p, scale)
     return d.reshape(shape) if keep is None else mapped(d, lambda r: spread(r, keep, shape), lambda u: u[keep])
 
 
-def pull_classes_of_batch(g: Any, rows: Array, keep: Array | None, shape: tuple[int, ...], made_of: Any) -> Any:
+def pull_classes_of_batch(g: Any, rows: Array, keep: Array | None, shape: tuple[int, ...], made_of: MadeOf) -> Any:
     """As :func:`pull_classes`, of many cotangents at once."""
     g, g_rows = g if isinstance(g, tuple) else (g, None)
     d = None if g is None else pull_batch(g, rows, keep, shape)
     if g_rows is None:
         return d
-    bent = rows_vjp(g_rows, probabilities(rows, *made_of), made_of[2])
+    bent = rows_vjp(g_rows, probabilities(rows, *made_of), made_of.scale)
     bent = np.stack([spread(one, keep, shape) for one in bent])
     return bent if d is None else d + bent
 

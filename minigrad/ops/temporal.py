@@ -15,7 +15,7 @@ from ..primitives import ForwardResult, primitive
 from ..rules import Shape, Shapes
 from ..spec import Array
 from .kernels.affine_maps import affine_rows, pull_affine, pull_affine_batch
-from .kernels.cross_entropy import cross_entropy_rows, scaled_sum, score_rows
+from .kernels.cross_entropy import MadeOf, cross_entropy_rows, scaled_sum, score_rows
 from .kernels.numerics import narrowed
 from .kernels.rows import check_indices
 from .losses import pull_classes, pull_classes_of_batch, pull_classes_on_tensors
@@ -113,7 +113,7 @@ def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> Forward
     check_indices(targets, scores.shape[2], "targets", keep)
     rows, chosen = score_rows(scores, targets, keep)
     losses = cross_entropy_rows(rows, chosen, scale := 1 / max(len(scores), 1))
-    return narrowed(scaled_sum(losses, scale), scores), (rows, keep, scores.shape, (chosen, losses, scale))
+    return narrowed(scaled_sum(losses, scale), scores), (rows, keep, scores.shape, MadeOf(chosen, losses, scale))
 
 
 def _as_mask(mask: Array) -> Array | None:

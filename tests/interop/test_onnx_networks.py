@@ -60,6 +60,22 @@ class Encoder(nn.Module):
         return x + self.mlp(self.norm2(x))
 
 
+class Attending(nn.Module):
+    """Attention, which sees its own words or those of another sequence, with or without its weights."""
+
+    def __init__(self, need_weights=False, **options):
+        self.layer, self.need_weights = nn.MultiHeadAttention(8, 2, rng=0, **options), need_weights
+
+    def forward(self, x, key=None, mask=None):
+        return self.layer(x, key, mask=mask, need_weights=self.need_weights)
+
+
+def encoder(norm_first):
+    rng = np.random.default_rng(0)
+    make = lambda: nn.TransformerEncoderLayer(8, 2, 16, norm_first=norm_first, rng=rng)  # noqa: E731
+    return nn.TransformerEncoder(make, 2, nn.LayerNorm(8) if norm_first else None)
+
+
 class WithLengths(nn.Module):
     """A recurrent layer on sequences of several lengths."""
 
@@ -91,6 +107,7 @@ class Chained(nn.Module):
         return self.layer(x, state)
 
 
+X, PADDING = drawn(3, 6, 8), (np.arange(6) < np.array([0, 4, 6])[:, None])[:, None]
 WORDS = np.random.default_rng(0).integers(0, 11, (2, 6))
 LAYERS = {name: getattr(nn, name) for name in ("RNN", "LSTM", "GRU")}
 NETWORKS = {
@@ -98,6 +115,14 @@ NETWORKS = {
     "residual": lambda: (residual_network(), drawn(2, 3, 12, 12)),
     "encoder, causal": lambda: (Encoder(), WORDS),
     "encoder, masked": lambda: (Encoder(), (WORDS, np.tril(np.ones((6, 6), bool), 2))),
+    "attention": lambda: (Attending(), X),
+    "attention, padded": lambda: (Attending(), (X, X, PADDING)),
+    "attention of another, a mask for each head": lambda: (
+        Attending(kdim=4, vdim=4, bias=False), (X, drawn(3, 5, 4), drawn(3, 2, 6, 5) > -0.5)),
+    "attention and its weights": lambda: (Attending(need_weights=True), X),
+    "attention and its weights, padded": lambda: (Attending(need_weights=True), (X, X, PADDING)),
+    "transformer": lambda: (encoder(norm_first=False), X),
+    "transformer, padded": lambda: (encoder(norm_first=True), (X, PADDING)),
     "chained": lambda: (Chained(), (drawn(2, 5, 3), (mg.tensor(drawn(2, 4)), mg.tensor(drawn(2, 4, seed=2))))),
     **{name: lambda layer=layer: (layer(3, 4, rng=0), drawn(2, 5, 3)) for name, layer in LAYERS.items()},
     **{f"{name}, two ways": lambda layer=layer: (layer(3, 4, 2, bidirectional=True, rng=0), drawn(2, 5, 3))

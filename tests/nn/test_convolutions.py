@@ -70,6 +70,8 @@ def test_errors(name):
     for options, error, text in [
         ({"groups": 3}, ValueError, r"groups \(3\) must divide in_channels \(4\) and out_channels \(6\)"),
         ({"kernel_size": 0}, ValueError, "kernel_size must be a positive integer, not 0"),
+        ({"kernel_size": 1.5}, ValueError, "kernel_size must be a positive integer, not 1.5"),
+        ({"groups": 1.0}, ValueError, "groups must be a positive integer, not 1.0"),
         ({"kernel_size": (1, 2, 3)}, ValueError, "kernel_size must be one number"),
         ({"groups": 0}, ValueError, "groups must be a positive integer"),
         ({"in_channels": 0}, ValueError, "in_channels must be a positive integer, not 0"),

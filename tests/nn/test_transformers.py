@@ -105,6 +105,32 @@ def test_weights_of_attention_agree_with_pytorch():
     np.testing.assert_allclose(weights.sum(-1), 1, rtol=1e-14)
 
 
+@pytest.mark.parametrize("need_weights", [False, True])
+@pytest.mark.parametrize("shapes", [[(T, E), (H, S, E)], [(T, E), (S, E), (H, S, E)], [(1, T, E), (H, S, E)]])
+def test_a_mask_is_of_heads_only_with_an_axis_more_than_all_three(shapes, need_weights):
+    """Of as many sequences as there are heads, for one query: the mask is that of sequences."""
+    layer = shaken(nn.MultiHeadAttention(E, H, dtype="float64", rng=0))
+    given, mask = [random_input(shape, i) for i, shape in enumerate(shapes)], random_mask((H, 1, S))
+    found = layer(*given, mask=mask, need_weights=need_weights)
+    for n in range(H):
+        alone = [x[min(n, len(x) - 1)] if x.ndim == 3 else x for x in given]
+        expected = layer(*alone, mask=mask[n], need_weights=need_weights)
+        for mine, one in zip(found, expected, strict=True) if need_weights else [(found, expected)]:
+            np.testing.assert_allclose(mine.data[n], one.data, rtol=1e-12)
+
+
+def test_a_mask_may_be_a_tensor_or_a_list():
+    layer, x, mask = nn.MultiHeadAttention(E, H, dtype="float64", rng=0), random_input((N, S, E)), PADDING
+    expected = layer(x, mask=mask).data
+    for same in (mg.tensor(mask), mask.tolist()):
+        np.testing.assert_array_equal(layer(x, mask=same).data, expected)
+    for need_weights in (False, True):
+        with pytest.raises(TypeError, match="a masked array would lose its mask"):
+            layer(x, mask=np.ma.masked_array(mask), need_weights=need_weights)
+        with pytest.raises(TypeError, match="mask must be true where a query may look, and false elsewhere, not int64"):
+            layer(x, mask=mask.astype(np.int64), need_weights=need_weights)
+
+
 def test_a_query_that_may_look_nowhere_finds_the_bias():
     layer = shaken(nn.MultiHeadAttention(E, H, dtype="float64", rng=0))
     x, mask = mg.tensor(random_input((T, E)), requires_grad=True), random_mask((T, T))
@@ -302,6 +328,16 @@ def test_an_activation_may_be_a_function_or_a_module():
     layers = [nn.TransformerEncoderLayer(E, H, 5, 0.0, a, rng=0) for a in ("gelu", mg.gelu, nn.GELU())]
     for layer in layers[1:]:
         np.testing.assert_array_equal(layer(x).data, layers[0](x).data)
+
+
+def test_what_pytorch_has_at_another_place_is_taken_by_name_alone():
+    """Its next after these are add_bias_kv, of attention, and batch_first, of the layer."""
+    for make in (
+        lambda: nn.MultiHeadAttention(6, 2, 0.0, True, False),
+        lambda: nn.TransformerEncoderLayer(6, 2, 5, 0.0, "relu", 1e-5, True),
+    ):
+        with pytest.raises(TypeError, match="positional arguments"):
+            make()
 
 
 def test_errors():

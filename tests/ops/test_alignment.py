@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -105,6 +106,21 @@ def test_ctc_loss_agrees_with_pytorch(reduction, scale):
     inputs = sequences(30, 5, 7, 12, scale)
     options = {"reduction": reduction}
     PYTORCH.compare(f"scores {reduction} {scale}", of_scores, theirs, inputs, options, rtol=1e-10, atol=1e-14)
+
+
+def test_targets_in_a_row_take_no_more_memory_than_those_of_each():
+    """With 1 frame nothing but the targets is large."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 101, 512)
+    targets = rng.integers(1, 5, (512, 100))
+    row, y = targets[np.arange(100) < labels[:, None]], np.log(np.full((1, 512, 5), 0.2))
+    peaks = []
+    for form in (targets, row):
+        tracemalloc.start()
+        mg.ops.ctc_loss(y, form, np.ones(512, int), labels, zero_infinity=True)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
 
 
 @pytest.mark.parametrize("form", ["in a row", "one", "last blank"])

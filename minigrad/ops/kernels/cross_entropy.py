@@ -27,7 +27,7 @@ Weights of classes make each row count as :func:`row_weights` says: what is ``sc
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,7 +35,7 @@ from ...spec import Array
 from .numerics import single
 
 __all__ = [
-    "cross_entropy_rows", "probabilities", "pull_batch", "pull_rows", "row_weights", "rows_vjp", "scaled_sum",
+    "MadeOf", "cross_entropy_rows", "probabilities", "pull_batch", "pull_rows", "row_weights", "rows_vjp", "scaled_sum",
     "score_rows", "spread", "unscaled",
 ]  # fmt: skip
 
@@ -142,6 +142,20 @@ def pull_batch(g: Array, rows: Array, keep: Array | None, shape: tuple[int, ...]
     full = np.zeros((len(g), *shape), products.dtype)
     full[:, keep] = products
     return full
+
+
+class MadeOf(NamedTuple):
+    """What the rows that :func:`cross_entropy_rows` leaves are made of beside logits; see :func:`probabilities`.
+
+    Attributes:
+        targets: (M,). losses: (M,), as it returns them, not weighted. scale, smoothing, weight: those it was given.
+    """
+
+    targets: Array
+    losses: Array
+    scale: Any
+    smoothing: float = 0.0
+    weight: Array | None = None
 
 
 def probabilities(
