@@ -71,9 +71,7 @@ class Optimizer:
         name = type(self).__name__
         self.defaults = {option: as_option(name, option, value) for option, value in options.items()}
         if missing := [option for option in self._options if option not in self.defaults]:
-            raise TypeError(
-                f"{name}: {', '.join(missing)} must be passed to Optimizer.__init__, as its options"
-            )
+            raise TypeError(f"{name}: {', '.join(missing)} must be passed to Optimizer.__init__, as its options")
         self.param_groups: list[Group] = []
         self.params: list[Tensor] = []  # of all groups, one after the other
         self.steps: list[int] = []  # how often each parameter was updated
