@@ -66,7 +66,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
 def _axes(x: Any, axis: Any, ndim: int) -> tuple[int, ...]:
     """The axes as numbers from 0; an error that names the function unless they are some of x's."""
     try:
-        return normalize_axis_tuple(axis, ndim)  # type: ignore[no-any-return]
+        return normalize_axis_tuple(axis, ndim)
     except TypeError:
         raise TypeError(f"norm: axis must be an integer, a pair of them, or None, not {axis!r}") from None
     except ValueError as error:

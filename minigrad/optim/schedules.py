@@ -123,7 +123,7 @@ class Schedule:
         ['kind', 'base_lr', 'count', 'after.kind', 'after.base_lr', 'after.count']
         """
         bases = self.base_lrs if len(self.base_lrs) > 1 else self.base_lrs[0]
-        state = {
+        state: dict[str, Array] = {
             "kind": np.array(list(type(self).__name__.encode()), np.uint8),
             "base_lr": np.array(bases, np.float64),
             "count": np.array(self.count, np.int64),
@@ -139,7 +139,8 @@ class Schedule:
 
         Raises:
             TypeError: if the state is no mapping.
-            ValueError: if the state is of another kind of schedule; names every missing, unexpected or impossible entry; nothing has been changed.
+            ValueError: if the state is of another kind of schedule; names every missing, unexpected or impossible
+                entry. Nothing has been changed.
         """
         before = self.state_dict(), [dict(group) for group in self.optimizer.param_groups]
         arrays = validated(type(self).__name__, before[0], _with_kinds(type(self).__name__, before[0], state))

@@ -183,7 +183,7 @@ def test_cross_entropy_refuses(logits, targets, options, kind, message):
 
 @pytest.mark.parametrize("name", ["cross_entropy", "nll_loss"])
 @pytest.mark.parametrize(
-    "index", ["1", 1.5, np.nan, {}, object(), True, np.array([0, 1, 2]), [1]], ids=lambda i: type(i).__name__
+    "index", ["1", 1.5, np.nan, {}, ..., True, np.array([0, 1, 2]), [1]], ids=lambda i: type(i).__name__
 )
 def test_an_ignored_index_is_an_integer(name, index):
     loss = getattr(mg.ops, name)
