@@ -108,6 +108,9 @@ accept("only the order in memory counts, where n and c are neighbours, and the r
 accept(GENERAL, "columns.Columns.terms", "return self.windows.kernel[0] if self.shared else 1", "return 1")
 accept("whichever is called the first", "windows.residues", "common = gcd(stride, dilation)",
         "common = gcd(dilation, stride)")  # fmt: skip
+accept("what is filled is written over", "convolution._correlate_images",
+        "if len(downs) * len(rights) < prod(windows.stride):",
+        "if len(downs) * len(rights) <= prod(windows.stride):")  # fmt: skip
 _THEMSELVES = "if windows.kernel == windows.stride == (1, 1) and pixels.flags.c_contiguous:"
 accept(GENERAL, "columns._columns", _THEMSELVES, ANY)
 accept("it is given as a dtype", "columns.workspace", "size = prod(shape) * np.dtype(dtype).itemsize",
