@@ -139,7 +139,9 @@ HOSTILE = {
     "truths of 2": (npy(header("'|b1'"), bytes([1, 2])), "bool entries hold bytes other than 0 and 1"),
     "truths of 2 in records": (npy(header("[('a', 'i1'), ('b', '?')]"), bytes([1, 1, 1, 2])), "bytes other than 0 and"),
     "truths of 2 in arrays in records": (
-        npy(header("[('a', [('b', '?', (2,))])]"), bytes([1, 0, 2, 1])), "bytes other than 0 and 1"),
+        npy(header("[('a', [('b', '?', (2,))])]"), bytes([1, 0, 2, 1])),
+        "bytes other than 0 and 1",
+    ),
     "texts of 0 characters": (npy(header("'<U0'", "(100000000,)")), "entries of 0 bytes"),
     "bytes of 0": (npy(header("'|S0'", "(400000000,)")), "entries of 0 bytes"),
     "records of nothing": (npy(header("[]", "(400000000,)")), "entries of 0 bytes"),
@@ -147,7 +149,9 @@ HOSTILE = {
     "an eighth of a header": (npy(header(), bytes(16), b"\x03\x00")[:20], "no array of NumPy's, or a damaged one"),
     "a header of 4 GB": (b"\x93NUMPY\x03\x00" + b"\xff" * 4 + bytes(8), "a header of 4294967295 bytes"),
     "no UTF-8": (
-        npy(header("'<f8'"), bytes(16), b"\x03\x00").replace(b"f8", b"\xff8"), "no array of NumPy's, or a damaged one"),
+        npy(header("'<f8'"), bytes(16), b"\x03\x00").replace(b"f8", b"\xff8"),
+        "no array of NumPy's, or a damaged one",
+    ),
     "pickle alone": (pickle.dumps(Trap()), "neither an .npy nor an .npz"),
 }
 

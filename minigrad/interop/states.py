@@ -80,7 +80,7 @@ def load_torch(module: Module, state: Mapping[str, Any], strict: bool = True) ->
         for tensor, array in zip(tensors, found.load(*arrays), strict=True):
             name, source = names[id(tensor)], " and ".join(theirs)
             if not np.array_equal(loaded.setdefault(name, array), array, equal_nan=True):
-                complaints.append(f"{source} differs from {sources[name]}, and {type(module).__name__} has one for both")
+                complaints.append(f"{source} differs from {sources[name]}, and {type(module).__name__} has one of both")
             sources.setdefault(name, source)
     unexpected = [name for name in state if name not in known]
     if strict:

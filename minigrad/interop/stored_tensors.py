@@ -86,12 +86,12 @@ def _tensor(arguments: tuple[Any, ...]) -> StoredTensor:
 def _check_sizes(what: str, numbers: tuple[Any, ...]) -> None:
     """Raise unless what a pickle has for sizes are some; what else it has is not printed, for it may have no end."""
     if len(numbers) > _MOST_AXES:
-        raise ValueError(f"a tensor in it has {len(numbers)} numbers as its {what}, and NumPy at most {_MOST_AXES} axes")
+        raise ValueError(f"a tensor in it has {len(numbers)} numbers as its {what}, NumPy at most {_MOST_AXES} axes")
     for place, n in enumerate(numbers):
         if type(n) is not int or not 0 <= n < 1 << 63:
             found = short(n) if type(n) is int else type(n).__name__
             raise ValueError(
-                f"a tensor in it has {found} at place {place} of its {what}, where only integers from 0 to 2**63 - 1 fit"
+                f"a tensor in it has {found} at place {place} of its {what}, not an integer from 0 to 2**63 - 1"
             )
 
 

@@ -158,7 +158,7 @@ def _read_archive(file: BinaryIO, size: int) -> Any:
         file.seek(begin)
         raw = _exactly(file, length)
         if zlib.crc32(raw.data) != crc:
-            raise ValueError(f"the record {short(root + name)} has another checksum than it should: the file is damaged")
+            raise ValueError(f"the record {short(root + name)} has another checksum than it should: it is damaged")
         return raw
 
     def raw(place: Storage) -> Array:

@@ -169,6 +169,8 @@ EQUAL = np.array([4, 4, 4])
         (lambda x, ids: x * float(ids[0]), (mg.tensor(X), EQUAL)),
         (lambda x, ids: x * float(ids.max()), (mg.tensor(X), 0 * EQUAL)),
         (lambda x, ids: x * float(ids.max()), (mg.tensor(X), EQUAL.astype(np.uint8))),
+        (lambda x, n: x * float(n), (mg.tensor(X), np.array(3))),
+        (lambda x, n: x * float(n), (mg.tensor(X), np.array(0.0))),
     ],
 )
 def test_constants_from_equal_numbers_are_seen(function, inputs, path):

@@ -384,7 +384,6 @@ def test_a_loaded_weight_is_noticed_by_a_backward_pass():
 def test_a_module_that_is_there_twice_has_one_weight():
     layer = nn.Linear(2, 1)
     twice = nn.Sequential(layer, nn.Tanh(), layer)
-    before = twice.state_dict()
     state = {f"{i}.{name}": np.full(shape, 1.0) for i in (0, 2) for name, shape in shapes_of(layer).items()}
     load_torch(twice, state)
     state["2.weight"] = np.full((1, 2), 2.0)

@@ -136,12 +136,12 @@ def _turned(array: Array) -> Array:
     if array.dtype.kind == "b":
         turned.flat[0] ^= True
         return turned
-    if _is_even(array):
-        return turned + array.dtype.type(1) if turned.flat[0] <= 0 else turned - array.dtype.type(1)
+    if _is_uniform(array):
+        return np.full_like(turned, turned.flat[0] + 1 if turned.flat[0] <= 0 else turned.flat[0] - 1)
     return np.where(turned == turned.max(), turned.min(), turned)
 
 
-def _is_even(array: Array) -> bool:
+def _is_uniform(array: Array) -> bool:
     """Whether an array is of integers that are all equal."""
     return array.dtype.kind in "iu" and array.size > 0 and bool(array.min() == array.max())
 
@@ -152,8 +152,8 @@ def _refuse_hidden_uses(module: Module, arguments: Any, first: list[Any], weight
     try:
         calls, _ = trace(lambda: _results(module, module(*given)), WRITERS)
     except Exception as error:
-        even = any(map(_is_even, _copied(arguments)[1]))
-        advice = ", perhaps since equal integers became others: give examples that differ" if even else ""
+        uniform = any(map(_is_uniform, _copied(arguments)[1]))
+        advice = ", perhaps since equal integers became others: give examples that differ" if uniform else ""
         raise ValueError(f"it depends on the values of its inputs: with others it fails{advice}") from error
     second = fingerprint(calls, [*variables, *weights.values()])
     if len(first) != len(second):
