@@ -60,7 +60,8 @@ def load_numpy(path: str | os.PathLike[str], max_bytes: int | None = None) -> Ar
     Raises:
         TypeError: if the path is neither a str nor a Path.
         ValueError: if the file is truncated, damaged or of another format, holds Python objects, which only pickle
-            could read, has a name twice, or its arrays take too much; names the file, what is wrong, and the array.
+            could read, entries of 0 bytes, has a name twice, or its arrays take too much; names the file, what is
+            wrong, and the array.
         OSError: if it cannot be read, or is a folder, a pipe or a device.
 
     >>> import pathlib, tempfile

@@ -52,8 +52,14 @@ def export_onnx(
         TypeError: for a module that is none, or that returns anything but tensors.
         ModuleNotFoundError: says how to install `onnx`.
 
-    >>> import numpy as np, minigrad as mg
-    >>> mg.export_onnx(mg.nn.Linear(3, 2), np.ones((1, 3), np.float32), "linear.onnx")  # doctest: +SKIP
+    >>> import pathlib, tempfile, minigrad as mg
+    >>> layer, x = mg.nn.Linear(3, 2), np.ones((1, 3), np.float32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "linear.onnx")
+    ...     mg.export_onnx(layer, x, path)
+    ...     again = mg.import_onnx(path)
+    >>> np.allclose(again(x).data, layer(x).data)
+    True
     """
     if not isinstance(module, Module):
         raise TypeError(f"export_onnx: the module must be an nn.Module, not {type(module).__name__}")

@@ -44,8 +44,13 @@ def import_onnx(path: str | os.PathLike[str]) -> OnnxNetwork:
         OSError: if it cannot be read, or is a folder, a pipe or a device.
         ModuleNotFoundError: says how to install `onnx`.
 
-    >>> import minigrad as mg
-    >>> model = mg.import_onnx("model.onnx")  # doctest: +SKIP
+    >>> import pathlib, tempfile, minigrad as mg
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "model.onnx")
+    ...     mg.export_onnx(mg.nn.Sequential(mg.nn.Linear(3, 2), mg.nn.ReLU()), np.ones((1, 3), np.float32), path)
+    ...     model = mg.import_onnx(path)
+    >>> [name for name, _ in model.named_parameters()]
+    ['0.weight', '0.bias']
     """
     onnx = require("onnx", "onnx")
     where = path_as_text("import_onnx", path)
