@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -153,6 +154,40 @@ def test_only_modules_are_written(path):
         mg.export_onnx(lambda x: x, X, path)
 
 
+ZEROS = np.zeros((2, 3), np.float32)
+EQUAL = np.array([4, 4, 4])
+
+
+@NEEDS_ONNX
+@pytest.mark.parametrize(
+    ("function", "inputs"),
+    [
+        (lambda x: x + float(x.data.max()), (mg.tensor(ZEROS),)),
+        (lambda x: x + float(x.data[0, 1]), (mg.tensor(np.eye(2, dtype=np.float32)),)),
+        (lambda x: x + float(x.data.sum()), (mg.tensor(np.array([1, -1], np.float32)),)),
+        (lambda x, ids: x[ids - 4] + float(ids.max()), (mg.tensor(X), EQUAL)),
+        (lambda x, ids: x * float(ids[0]), (mg.tensor(X), EQUAL)),
+        (lambda x, ids: x * float(ids.max()), (mg.tensor(X), 0 * EQUAL)),
+        (lambda x, ids: x * float(ids.max()), (mg.tensor(X), EQUAL.astype(np.uint8))),
+        (lambda x, n: x * float(n), (mg.tensor(X), np.array(3))),
+        (lambda x, n: x * float(n), (mg.tensor(X), np.array(0.0))),
+    ],
+)
+def test_constants_from_equal_numbers_are_seen(function, inputs, path):
+    with pytest.raises(ValueError, match="computed from an input outside of minigrad"):
+        mg.export_onnx(Of(function), inputs, path)
+
+
+@NEEDS_ONNX
+def test_equal_integers_that_nothing_may_replace(path):
+    """Where the module takes no other number the examples must have one."""
+    table = nn.Parameter(np.ones((1, 3), np.float32))
+    with pytest.raises(ValueError, match=r"with others it fails, .*: give examples that differ"):
+        mg.export_onnx(Of(lambda ids: mg.embedding(ids, table), table=table), np.array([0, 0]), path)
+    mg.export_onnx(nn.Embedding(2, 3), np.array([0, 0]), path)
+    np.testing.assert_array_equal(mg.import_onnx(path)(np.array([1, 0])).shape, (2, 3))
+
+
 @NEEDS_ONNX
 def test_a_length_that_is_an_input_is_no_constant(path):
     layer = nn.GRU(3, 2, rng=0)
@@ -221,6 +256,24 @@ def test_external_data_are_not_followed(path):
 
 
 @NEEDS_ONNX
+@pytest.mark.parametrize(("kind", "inputs"), [("Constant", ()), ("ConstantOfShape", ("x",))])
+def test_external_data_of_attributes_are_not_followed(kind, inputs, path, monkeypatch):
+    """Neither where the file is there, which would be read, nor where it is not."""
+    import onnx
+
+    monkeypatch.chdir(path.parent)
+    value = onnx.numpy_helper.from_array(np.ones(1, np.float32), "secret")
+    value.ClearField("raw_data")
+    value.data_location = onnx.TensorProto.EXTERNAL
+    value.external_data.add(key="location", value="secret.bin")
+    path.write_bytes(model(kind, inputs, value=value, elem_type=7 if inputs else 1).SerializeToString())
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"secret lies in another file \(external data\)"):
+            mg.import_onnx(path)
+        (path.parent / "secret.bin").write_bytes(np.full(1, 7, np.float32).tobytes())
+
+
+@NEEDS_ONNX
 @pytest.mark.parametrize("content", [b"", b"text", b"\x00" * 100, b"{}\n" * 40])
 def test_other_files_are_refused(content, path):
     path.write_bytes(content)
@@ -259,6 +312,18 @@ def test_a_file_that_is_not_there(tmp_path):
     pytest.importorskip("onnx", reason="no onnx: onnx not installed")
     with pytest.raises(FileNotFoundError):
         mg.import_onnx(tmp_path / "none.onnx")
+
+
+@NEEDS_ONNX
+def test_what_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match=r"import_onnx: .*pipe is a pipe, not a regular file"):
+        mg.import_onnx(tmp_path / "pipe")
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        mg.import_onnx(tmp_path)
+    for wrong in (3, b"network.onnx"):
+        with pytest.raises(TypeError, match="import_onnx: the path must be a str"):
+            mg.import_onnx(wrong)
 
 
 # --- calls of what was read ---------------------------------------------------------------------------

@@ -52,8 +52,14 @@ def export_onnx(
         TypeError: for a module that is none, or that returns anything but tensors.
         ModuleNotFoundError: says how to install `onnx`.
 
-    >>> import numpy as np, minigrad as mg
-    >>> mg.export_onnx(mg.nn.Linear(3, 2), np.ones((1, 3), np.float32), "linear.onnx")  # doctest: +SKIP
+    >>> import pathlib, tempfile, minigrad as mg
+    >>> layer, x = mg.nn.Linear(3, 2), np.ones((1, 3), np.float32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "linear.onnx")
+    ...     mg.export_onnx(layer, x, path)
+    ...     again = mg.import_onnx(path)
+    >>> np.allclose(again(x).data, layer(x).data)
+    True
     """
     if not isinstance(module, Module):
         raise TypeError(f"export_onnx: the module must be an nn.Module, not {type(module).__name__}")
@@ -124,17 +130,26 @@ def _turned(array: Array) -> Array:
     """Other numbers, of which still holds what the first were chosen for, such as that an index is in range.
 
     In another order, since a constant may come from single places; and with another sum and another largest entry:
-    floats become smaller, and of integers the largest the smallest.
+    floats become smaller, each by a factor of its own, and zeros small; of integers the largest become the smallest,
+    and where all are equal their neighbour towards 0, or 1.
     """
     turned = np.array(array.ravel()[::-1].reshape(array.shape))
     if not array.size:
         return turned
     if array.dtype.kind == "f":
-        return np.asarray(turned * array.dtype.type(0.75))
+        factors = np.linspace(0.5, 0.9, array.size, dtype=array.dtype).reshape(array.shape)
+        return np.where(turned == 0, factors / 1024, turned * factors)
     if array.dtype.kind == "b":
         turned.flat[0] ^= True
         return turned
+    if _is_uniform(array):
+        return np.full_like(turned, turned.flat[0] + 1 if turned.flat[0] <= 0 else turned.flat[0] - 1)
     return np.where(turned == turned.max(), turned.min(), turned)
+
+
+def _is_uniform(array: Array) -> bool:
+    """Whether an array is of integers that are all equal."""
+    return array.dtype.kind in "iu" and array.size > 0 and bool(array.min() == array.max())
 
 
 def _refuse_hidden_uses(module: Module, arguments: Any, first: list[Any], weights: dict[str, Array]) -> None:
@@ -143,7 +158,9 @@ def _refuse_hidden_uses(module: Module, arguments: Any, first: list[Any], weight
     try:
         calls, _ = trace(lambda: _results(module, module(*given)), WRITERS)
     except Exception as error:
-        raise ValueError("it depends on the values of its inputs: with others it fails") from error
+        uniform = any(map(_is_uniform, _copied(arguments)[1]))
+        advice = ", perhaps since equal integers became others: give examples that differ" if uniform else ""
+        raise ValueError(f"it depends on the values of its inputs: with others it fails{advice}") from error
     second = fingerprint(calls, [*variables, *weights.values()])
     if len(first) != len(second):
         raise ValueError("the number of calls depends on the values of the inputs, and a file has one way to go")
