@@ -69,7 +69,7 @@ def test_names_can_be_given(path):
     assert [value.name for value in graph.output] == ["sum", "product", "same"]
     for ours, theirs in zip(mg.import_onnx(path)(X, 2 * X), (3 * X, 2 * X, X), strict=True):
         np.testing.assert_array_equal(ours.data, theirs)
-    for names in (["left"], ["a", "a"], ["a", ""]):
+    for names in (["left"], ["a", "a"], ["a", ""], ["a", 3]):
         with pytest.raises(ValueError, match="input_names must be 2 different names"):
             mg.export_onnx(network, (mg.tensor(X), X), path, input_names=names)
 
@@ -104,6 +104,20 @@ def test_modes_are_set_back_and_averages_stay(path):
         np.testing.assert_array_equal(value, before[name])
     again = mg.import_onnx(path)
     assert {name for name, _ in again.named_buffers()} == {"0.running_mean", "0.running_var"}
+
+
+@NEEDS_ONNX
+def test_modes_are_set_back_when_what_sets_them_is_interrupted(path):
+    class Interrupted(nn.Module):
+        def __setattr__(self, name, value):
+            if name == "training" and not value:
+                raise KeyboardInterrupt
+            super().__setattr__(name, value)
+
+    network = nn.Sequential(nn.Dropout(0.5), Interrupted(), nn.Linear(3, 2))
+    with pytest.raises(KeyboardInterrupt):
+        mg.export_onnx(network, mg.tensor(X), path)
+    assert [part.training for part in network.modules()] == [True] * 4
 
 
 @NEEDS_ONNX
@@ -290,13 +304,16 @@ def test_every_part_of_a_file_and_every_damage_is_an_error_or_a_network(path):
     damaged = [content[:end] for end in range(0, len(content), 17)]
     for place in range(0, len(content), 5):
         damaged.append(content[:place] + bytes([int(random.integers(256))]) + content[place + 1 :])
+    said: list[str] = []
     for part in damaged:
         path.write_bytes(part)
         try:
             network = mg.import_onnx(path)
-        except (ValueError, NotImplementedError):
+        except (ValueError, NotImplementedError) as error:
+            said.append(str(error))
             continue
         assert isinstance(network, nn.Module)
+    assert all("import_onnx" in text for text in said)
 
 
 @NEEDS_ONNX

@@ -5,14 +5,18 @@ from __future__ import annotations
 import inspect
 import json
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from functools import partial
+from itertools import repeat
+from operator import setitem
 from typing import Any
 
 import numpy as np
 
 from ...core import Tensor
 from ...nn import Module
+from ...runtime.contexts import Context
 from ...runtime.extras import require
 from ...runtime.files import replacing
 from ...spec import Array
@@ -92,15 +96,25 @@ def export_onnx(
 # --- the call -----------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _evaluating(module: Module) -> Iterator[None]:
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes:
-            part.training = mode
+class _evaluating(Context):  # noqa: N801  (used as a function)
+    """Within this context a module and its parts are in evaluation mode."""
+
+    __slots__ = ("module",)
+
+    def __init__(self, module: Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def begin(self) -> Callable[[], Any]:
+        parts = list(self.module.modules())
+        modes = [part.training for part in parts]
+        undo: Callable[[], Any] = partial(deque, map(setitem, map(vars, parts), repeat("training"), modes), 0)
+        try:
+            self.module.eval()
+            return undo
+        except BaseException:  # an interrupt
+            undo()
+            raise
 
 
 def _copied(arguments: Any, change: Callable[[Array], Array] = np.array) -> tuple[Any, list[Array]]:
@@ -181,7 +195,8 @@ def _weights(module: Module) -> dict[str, Array]:
 
 def _names(what: str, wanted: Sequence[str] | None, usual: list[str]) -> list[str]:
     names = usual if wanted is None else list(wanted)
-    if len(names) != len(usual) or len(set(names)) < len(names) or not all(names):
+    texts = all(isinstance(name, str) and name for name in names)
+    if not texts or len(names) != len(usual) or len(set(names)) < len(names):
         raise ValueError(f"export_onnx: {what} must be {len(usual)} different names, not {names}")
     return names
 

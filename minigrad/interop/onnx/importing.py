@@ -56,11 +56,11 @@ def import_onnx(path: str | os.PathLike[str]) -> OnnxNetwork:
     where = path_as_text("import_onnx", path)
     must_be_regular("import_onnx", where)
     model = _parsed(onnx, where)
-    _refuse_unknown(onnx, model)
     try:
+        _refuse_unknown(onnx, model)
         onnx.checker.check_model(model)
         return _network(onnx, model.graph, _buffers(model))
-    except onnx.checker.ValidationError as error:
+    except (onnx.checker.ValidationError, UnicodeDecodeError) as error:  # a damaged name
         raise ValueError(f"import_onnx: {where!r} is no valid ONNX file: {error}") from None
 
 
