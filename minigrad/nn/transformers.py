@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import ops
 from ..core import Tensor, plain
-from ..ops.attentions import attention_with_weights
+from ..ops.attentions import attention_with_weights, refuse_misfit
 from ..rng import generator
 from . import init
 from .containers import ModuleList
@@ -59,6 +59,9 @@ class MultiHeadAttention(Module):
     ((1, 3, 4), tensor([[1.        , 0.        , 0.        ],
             [0.5       , 0.5       , 0.        ],
             [0.33333334, 0.33333334, 0.33333334]], primitive=getitem))
+    >>> keep = np.array([[True, True, False]])  # (N, S), false where a sequence is padded
+    >>> attend(x, mask=keep[:, None, :], need_weights=True)[1][0, 0, 0]
+    tensor([0.5, 0.5, 0. ], primitive=getitem)
     """
 
     def __init__(
@@ -97,8 +100,10 @@ class MultiHeadAttention(Module):
         Args:
             query: (…, T, E). key: (…, S, kdim), the query if left out. value: (…, S, vdim), the key if left out.
             mask: booleans, true where a query may look (PyTorch's say where it may not). They broadcast to (…, T, S),
-                or, with an axis more than the query, to (…, num_heads, T, S). For sequences of ``lengths`` (N,):
-                ``(np.arange(S) < lengths[:, None])[:, None]``, which is (N, 1, S).
+                or, with an axis more than the query, to (…, num_heads, T, S). What each sequence has but for its padding,
+                ``keep`` (N, S), is given as ``keep[:, None, :]``: without the axis for the queries it would be taken
+                for (T, S) where N is T, and not be noticed. Of ``lengths`` (N,) it is
+                ``np.arange(S) < lengths[:, None]``.
             causal: whether query t may look at the keys 0 … t alone.
 
         Returns:
@@ -113,6 +118,7 @@ class MultiHeadAttention(Module):
                 raise ValueError(f"MultiHeadAttention: {name} must be (…, steps, {size}), not {shape}")
         if mask is not None:
             mask = np.asanyarray(plain(mask))  # a masked array stays one, and is refused
+            refuse_misfit(mask, np.shape(query)[:-1], np.shape(key)[-2])
             mask = mask if mask.ndim > np.ndim(query) or mask.ndim < 2 else np.expand_dims(mask, -3)
         q, k, v = self._projected(query, key, value)
         weights, p = None, self.dropout if self.training else 0
@@ -166,7 +172,9 @@ class TransformerEncoderLayer(Module):
         ValueError: if a size is not positive, the heads do not divide E, dropout is not in [0, 1), or the activation is
             another word; in a call, if the shapes do not fit.
 
-    >>> TransformerEncoderLayer(8, 2, 16)(np.zeros((4, 5, 8), np.float32)).shape
+    >>> layer, x = TransformerEncoderLayer(8, 2, 16), np.zeros((4, 5, 8), np.float32)
+    >>> keep = np.arange(5) < np.array([5, 2, 3, 1])[:, None]  # (N, T), false where a sequence is padded
+    >>> layer(x, mask=keep[:, None, :]).shape
     (4, 5, 8)
     """
 

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -59,17 +60,17 @@ def export_onnx(
         raise TypeError(f"export_onnx: the module must be an nn.Module, not {type(module).__name__}")
     onnx = require("onnx", "onnx")
     arguments = inputs if isinstance(inputs, tuple) else (inputs,)
+    names = _names("input_names", input_names, list(_input_names(module, arguments)))
     with _evaluating(module):
         given, variables = _copied(arguments)
         try:
             calls, ends = trace(lambda: _results(module, module(*given)), WRITERS)
             weights = _weights(module)
             print_ = fingerprint(calls, [*variables, *weights.values()])
-            _refuse_hidden_uses(module, arguments, print_, weights)
+            _refuse_hidden_uses(module, arguments, print_, weights, names)
         except ValueError as error:
             raise ValueError(f"export_onnx: {type(module).__name__}: {error}") from error
     graph = GraphWriter()
-    names = _names("input_names", input_names, list(_input_names(module, arguments)))
     for array, name in zip(variables, names, strict=True):
         graph.declare(array, name)
     for name, array in weights.items():
@@ -137,20 +138,40 @@ def _turned(array: Array) -> Array:
     return np.where(turned == turned.max(), turned.min(), turned)
 
 
-def _refuse_hidden_uses(module: Module, arguments: Any, first: list[Any], weights: dict[str, Array]) -> None:
-    """Raise unless the same primitives are applied to other inputs, with the same constants."""
-    given, variables = _copied(arguments, _turned)
+def _refuse_hidden_uses(
+    module: Module, arguments: Any, first: list[Any], weights: dict[str, Array], names: list[str]
+) -> None:  # fmt: skip
+    """Raise unless the same primitives are applied to other inputs, with the same constants.
+
+    One input after the other is another, and at last all of them: the error names the first that is found out.
+    """
+    every = set(range(len(names)))
+    for turned in ([{i} for i in sorted(every)] if len(every) > 1 else []) + [every]:
+        which = f"the input{'s' * (len(turned) > 1)} {', '.join(names[i] for i in sorted(turned))}"
+        _refuse_hidden_use(module, _partly_turned(arguments, turned), first, weights, which)
+
+
+def _partly_turned(arguments: Any, turned: set[int]) -> tuple[Any, list[Array]]:
+    """Copies of the arguments, in which some arrays, by number, have other entries; and the arrays."""
+    number = count()
+    return _copied(arguments, lambda array: _turned(array) if next(number) in turned else np.array(array))
+
+
+def _refuse_hidden_use(
+    module: Module, others: tuple[Any, list[Array]], first: list[Any], weights: dict[str, Array], which: str
+) -> None:  # fmt: skip
+    given, variables = others
     try:
         calls, _ = trace(lambda: _results(module, module(*given)), WRITERS)
     except Exception as error:
-        raise ValueError("it depends on the values of its inputs: with others it fails") from error
+        raise ValueError(f"it depends on the values of {which}: with others it fails") from error
     second = fingerprint(calls, [*variables, *weights.values()])
     if len(first) != len(second):
-        raise ValueError("the number of calls depends on the values of the inputs, and a file has one way to go")
+        raise ValueError(f"the number of calls depends on the values of {which}, and a file has one way to go")
     for one, other in zip(first, second, strict=True):
         if one != other:
             raise ValueError(
-                f"{one[0] or 'a reference'} (in {'/'.join(one[1])}) gets a constant that is computed from an input "
+                f"{one[0] or 'a reference'} (in {'/'.join(one[1])}) gets a constant that is computed from {which} "
                 "outside of minigrad, by NumPy or as a number: use primitives, or make it no input"
             )
 
