@@ -100,10 +100,9 @@ class MultiHeadAttention(Module):
         Args:
             query: (…, T, E). key: (…, S, kdim), the query if left out. value: (…, S, vdim), the key if left out.
             mask: booleans, true where a query may look (PyTorch's say where it may not). They broadcast to (…, T, S),
-                or, with an axis more than the query, to (…, num_heads, T, S). What each sequence has but for its padding,
-                ``keep`` (N, S), is given as ``keep[:, None, :]``: without the axis for the queries it would be taken
-                for (T, S) where N is T, and not be noticed. Of ``lengths`` (N,) it is
-                ``np.arange(S) < lengths[:, None]``.
+                or, with an axis more than the query, to (…, num_heads, T, S). A mask ``keep`` (N, S) that is false
+                at padding is given as ``keep[:, None, :]``: without the axis of queries it would be taken for (T, S)
+                where N is T, and nobody would notice. For ``lengths`` (N,) it is ``np.arange(S) < lengths[:, None]``.
             causal: whether query t may look at the keys 0 … t alone.
 
         Returns:
