@@ -143,23 +143,28 @@ def _refuse_hidden_uses(
 ) -> None:  # fmt: skip
     """Raise unless the same primitives are applied to other inputs, with the same constants.
 
-    One input after the other is another, and at last all of them: the error names the first that is found out.
+    All inputs are other ones; only where that is refused, one alone after the other, so that the error names it.
     """
-    every = set(range(len(names)))
-    for turned in ([{i} for i in sorted(every)] if len(every) > 1 else []) + [every]:
-        which = f"the input{'s' * (len(turned) > 1)} {', '.join(names[i] for i in sorted(turned))}"
-        _refuse_hidden_use(module, _partly_turned(arguments, turned), first, weights, which)
+    every = range(len(names))
+    try:
+        _refuse_hidden_use(module, _partly_turned(arguments, every), first, weights, names)
+    except ValueError:
+        for i in every:
+            _refuse_hidden_use(module, _partly_turned(arguments, [i]), first, weights, [names[i]])
+        raise
 
 
-def _partly_turned(arguments: Any, turned: set[int]) -> tuple[Any, list[Array]]:
+def _partly_turned(arguments: Any, turned: Sequence[int]) -> tuple[Any, list[Array]]:
     """Copies of the arguments, in which some arrays, by number, have other entries; and the arrays."""
     number = count()
     return _copied(arguments, lambda array: _turned(array) if next(number) in turned else np.array(array))
 
 
 def _refuse_hidden_use(
-    module: Module, others: tuple[Any, list[Array]], first: list[Any], weights: dict[str, Array], which: str
+    module: Module, others: tuple[Any, list[Array]], first: list[Any], weights: dict[str, Array],
+    names: list[str],
 ) -> None:  # fmt: skip
+    which = f"the input{'s' * (len(names) > 1)} {', '.join(names)}"
     given, variables = others
     try:
         calls, _ = trace(lambda: _results(module, module(*given)), WRITERS)
