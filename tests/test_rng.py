@@ -71,7 +71,8 @@ def test_what_is_no_state_is_refused(state):
     assert mg.rng_state() == before
 
 
-def test_training_with_dropout_resumes_to_the_bit(tmp_path):
+@pytest.mark.parametrize("restored", [True, False])
+def test_training_with_dropout_resumes_to_the_bit_if_random_numbers_go_on(restored, tmp_path):
     x, y = np.random.default_rng(0).standard_normal((24, 5)).astype(np.float32), np.arange(24) % 3
 
     def parts():
@@ -98,7 +99,8 @@ def test_training_with_dropout_resumes_to_the_bit(tmp_path):
     resumed = parts()
     for number, part in enumerate(resumed):
         part.load_state_dict(mg.load(tmp_path / str(number)))
-    mg.set_rng_state(json.loads((tmp_path / "rng.json").read_text()))
+    if restored:
+        mg.set_rng_state(json.loads((tmp_path / "rng.json").read_text()))
     train(3, *resumed)
-    for name, array in whole[0].state_dict().items():
-        np.testing.assert_array_equal(resumed[0].state_dict()[name], array)
+    ends = [part.state_dict()["0.weight"].tolist() for part in (whole[0], resumed[0])]
+    assert (ends[0] == ends[1]) is restored
