@@ -117,7 +117,7 @@ class MultiHeadAttention(Module):
                 raise ValueError(f"MultiHeadAttention: {name} must be (…, steps, {size}), not {shape}")
         if mask is not None:
             mask = np.asanyarray(plain(mask))  # a masked array stays one, and is refused
-            refuse_misfit(mask, np.shape(query)[:-1], np.shape(key)[-2])
+            refuse_misfit("MultiHeadAttention: mask", mask, np.shape(query)[:-1], np.shape(key)[-2])
             mask = mask if mask.ndim > np.ndim(query) or mask.ndim < 2 else np.expand_dims(mask, -3)
         q, k, v = self._projected(query, key, value)
         weights, p = None, self.dropout if self.training else 0

@@ -41,7 +41,7 @@ def _check(q: Array, k: Array, v: Array, mask: Any) -> tuple[tuple[int, ...], Ar
         mask = np.asarray(plain(mask))
         if mask.dtype != bool:
             raise TypeError(f"mask must be true where a query may look, and false elsewhere, not {mask.dtype}")
-        refuse_misfit(mask, q.shape[:-1], k.shape[-2])
+        refuse_misfit("mask", mask, q.shape[:-1], k.shape[-2])
         shapes.append(mask.shape[:-2])
     try:
         return np.broadcast_shapes(*shapes), mask
@@ -49,7 +49,7 @@ def _check(q: Array, k: Array, v: Array, mask: Any) -> tuple[tuple[int, ...], Ar
         raise ValueError(f"the stacks of q, k, v and mask must broadcast, not {', '.join(map(str, shapes))}") from None
 
 
-def refuse_misfit(mask: Array, queries: tuple[int, ...], S: int) -> None:
+def refuse_misfit(name: str, mask: Array, queries: tuple[int, ...], S: int) -> None:
     """Raise unless the last axes of a mask broadcast to those of queries (…, T) and S keys."""
     T = queries[-1]
     if mask.ndim >= 2 and all(n in (1, m) for n, m in zip(mask.shape[-2:], (T, S), strict=True)):
@@ -58,7 +58,7 @@ def refuse_misfit(mask: Array, queries: tuple[int, ...], S: int) -> None:
     if len(queries) > 1 and mask.shape == (queries[0], S):  # padding, without an axis for the queries
         axes = ", None" * (len(queries) - 1)
         hint = f"; one for each sequence, which hides its padding, is mask[:{axes}, :]"
-    raise ValueError(f"mask must broadcast to (…, T, S) = (…, {T}, {S}), not {mask.shape}{hint}")
+    raise ValueError(f"{name} must broadcast to (…, T, S) = (…, {T}, {S}), not {mask.shape}{hint}")
 
 
 def _weights(scores: Any, allowed: Array | None) -> Any:

@@ -324,7 +324,10 @@ def test_errors():
         ((x,), r"key must be \(…, steps, 3\), not \(2, 4, 6\)"),
         ((x, x[..., :3], x[0, 0]), r"value must be \(…, steps, 6\), not \(6,\)"),
         ((x, x[..., :3], x[:, :3]), "v must have a row for each of the 4 keys, not 3"),
-        ((x, x[..., :3], x, np.ones((5, 4), bool)), r"mask must broadcast to \(…, T, S\) = \(…, 4, 4\), not \(5, 4\)$"),
+        (
+            (x, x[..., :3], x, np.ones((5, 4), bool)),
+            r"^MultiHeadAttention: mask must broadcast to \(…, T, S\) = \(…, 4, 4\), not \(5, 4\)$",
+        ),
         ((x, x[..., :3], x, np.ones((2, 4), bool)), r"not \(2, 4\); one for each sequence, .* mask\[:, None, :\]$"),
     ]:
         for need_weights in (False, True):
