@@ -232,7 +232,8 @@ class Optimizer:
         """Copies of options, step counts and state as a flat dict of arrays, ready for :func:`minigrad.save`.
 
         The options of one group have their own names. Those of several are ``group.0.lr``, ``group.1.lr``, …, beside
-        ``group.0.params``, the numbers of the parameters.
+        ``group.0.params``, the numbers of the parameters. Training resumes to the bit if random numbers, such as those
+        of dropout, go on as well: :func:`minigrad.rng_state`.
 
         >>> import minigrad as mg
         >>> list(mg.optim.SGD([mg.tensor([1.0], requires_grad=True)], lr=0.1, momentum=0.9).state_dict())

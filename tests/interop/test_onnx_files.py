@@ -141,7 +141,7 @@ def test_other_buffers_stay_buffers(path):
         (
             lambda x: x * np.sum(x.data),
             ValueError,
-            r"multiply \(in Of\) gets a constant that is computed from an input",
+            r"multiply \(in Of\) gets a constant that is computed from the input",
         ),
         (lambda x: mg.exp(x) if x.data[0, 0] > 0 else x, ValueError, "depends on the values"),
         (lambda x: mg.exp(np.ones(3)), ValueError, r"do not depend on inputs"),
@@ -188,7 +188,7 @@ EQUAL = np.array([4, 4, 4])
     ],
 )
 def test_constants_from_equal_numbers_are_seen(function, inputs, path):
-    with pytest.raises(ValueError, match="computed from an input outside of minigrad"):
+    with pytest.raises(ValueError, match=r"computed from the input \w+ outside of minigrad"):
         mg.export_onnx(Of(function), inputs, path)
 
 
@@ -206,8 +206,27 @@ def test_equal_integers_that_nothing_may_replace(path):
 def test_a_length_that_is_an_input_is_no_constant(path):
     layer = nn.GRU(3, 2, rng=0)
     network = Of(lambda x, n: layer(x, lengths=n)[1], layer=layer)
-    with pytest.raises(ValueError, match="computed from an input outside of minigrad"):
+    with pytest.raises(ValueError, match="computed from the input inputs_1 outside of minigrad"):
         mg.export_onnx(network, (np.ones((2, 4, 3), np.float32), np.array([4, 2])), path)
+
+
+@NEEDS_ONNX
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x, n: x * n.data.sum(), "from the input lengths outside"),
+        (lambda x, n: x * max(x.data[0, 0] - 1, n.data.sum() - 7), "from the input x outside"),
+        (
+            lambda x, n: mg.exp(x) * n[:, None] if n.data[0] > 3 else x * n[:, None],
+            "the number of calls depends on .* of the input lengths,",
+        ),
+        (lambda x, n: x.reshape(-1, int(n.data[0])) * 2, "depends on .* of the input lengths: with others it fails"),
+    ],
+)
+def test_the_input_that_a_constant_is_made_of_is_named(function, message, path):
+    x, n = mg.tensor(np.arange(1.0, 9.0).reshape(2, 4)), mg.tensor(np.array([4, 3]))
+    with pytest.raises(ValueError, match=message):
+        mg.export_onnx(Of(function), (x, n), path, input_names=["x", "lengths"])
 
 
 # --- what cannot be read ------------------------------------------------------------------------------

@@ -170,3 +170,10 @@ def test_new_options_are_not_taken_by_position():
     for name in ("l1_loss", "huber_loss", "kl_div"):
         with pytest.raises(TypeError, match="too many positional arguments"):
             getattr(mg.ops, name)(np.zeros(2), np.zeros(2), "mean")
+
+
+@pytest.mark.parametrize("weight", [np.ones(3), mg.tensor([1.0, 1.0, 1.0]), [1.0, 1.0, 1.0]])
+@pytest.mark.parametrize("name", ["cross_entropy", "nll_loss"])
+def test_weights_in_the_place_of_the_reduction_are_refused(name, weight):
+    with pytest.raises(TypeError, match=r"reduction must be 'mean', 'sum' or 'none', not .*weights.* by name, weight="):
+        getattr(mg, name)(np.zeros((2, 3)), np.array([0, 1]), weight)

@@ -8,7 +8,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import repeat
+from itertools import count, repeat
 from operator import setitem
 from typing import Any
 
@@ -69,17 +69,17 @@ def export_onnx(
         raise TypeError(f"export_onnx: the module must be an nn.Module, not {type(module).__name__}")
     onnx = require("onnx", "onnx")
     arguments = inputs if isinstance(inputs, tuple) else (inputs,)
+    names = _names("input_names", input_names, list(_input_names(module, arguments)))
     with _evaluating(module):
         given, variables = _copied(arguments)
         try:
             calls, ends = trace(lambda: _results(module, module(*given)), WRITERS)
             weights = _weights(module)
             print_ = fingerprint(calls, [*variables, *weights.values()])
-            _refuse_hidden_uses(module, arguments, print_, weights)
+            _refuse_hidden_uses(module, arguments, print_, weights, names)
         except ValueError as error:
             raise ValueError(f"export_onnx: {type(module).__name__}: {error}") from error
     graph = GraphWriter()
-    names = _names("input_names", input_names, list(_input_names(module, arguments)))
     for array, name in zip(variables, names, strict=True):
         graph.declare(array, name)
     for name, array in weights.items():
@@ -166,22 +166,46 @@ def _is_uniform(array: Array) -> bool:
     return array.dtype.kind in "iu" and array.size > 0 and bool(array.min() == array.max())
 
 
-def _refuse_hidden_uses(module: Module, arguments: Any, first: list[Any], weights: dict[str, Array]) -> None:
-    """Raise unless the same primitives are applied to other inputs, with the same constants."""
-    given, variables = _copied(arguments, _turned)
+def _refuse_hidden_uses(
+    module: Module, arguments: Any, first: list[Any], weights: dict[str, Array], names: list[str]
+) -> None:  # fmt: skip
+    """Raise unless the same primitives are applied to other inputs, with the same constants.
+
+    All inputs are other ones; only where that is refused, one alone after the other, so that the error names it.
+    """
+    every, uniform = range(len(names)), any(map(_is_uniform, _copied(arguments)[1]))
+    advice = ", perhaps since equal integers became others: give examples that differ" if uniform else ""
+    try:
+        _refuse_hidden_use(module, _partly_turned(arguments, every), first, weights, names, advice)
+    except ValueError:
+        for i in every:
+            _refuse_hidden_use(module, _partly_turned(arguments, [i]), first, weights, [names[i]], advice)
+        raise
+
+
+def _partly_turned(arguments: Any, turned: Sequence[int]) -> tuple[Any, list[Array]]:
+    """Copies of the arguments, in which some arrays, by number, have other entries; and the arrays."""
+    number = count()
+    return _copied(arguments, lambda array: _turned(array) if next(number) in turned else np.array(array))
+
+
+def _refuse_hidden_use(
+    module: Module, others: tuple[Any, list[Array]], first: list[Any], weights: dict[str, Array],
+    names: list[str], advice: str,
+) -> None:  # fmt: skip
+    which = f"the input{'s' * (len(names) > 1)} {', '.join(names)}"
+    given, variables = others
     try:
         calls, _ = trace(lambda: _results(module, module(*given)), WRITERS)
     except Exception as error:
-        uniform = any(map(_is_uniform, _copied(arguments)[1]))
-        advice = ", perhaps since equal integers became others: give examples that differ" if uniform else ""
-        raise ValueError(f"it depends on the values of its inputs: with others it fails{advice}") from error
+        raise ValueError(f"it depends on the values of {which}: with others it fails{advice}") from error
     second = fingerprint(calls, [*variables, *weights.values()])
     if len(first) != len(second):
-        raise ValueError("the number of calls depends on the values of the inputs, and a file has one way to go")
+        raise ValueError(f"the number of calls depends on the values of {which}, and a file has one way to go")
     for one, other in zip(first, second, strict=True):
         if one != other:
             raise ValueError(
-                f"{one[0] or 'a reference'} (in {'/'.join(one[1])}) gets a constant that is computed from an input "
+                f"{one[0] or 'a reference'} (in {'/'.join(one[1])}) gets a constant that is computed from {which} "
                 "outside of minigrad, by NumPy or as a number: use primitives, or make it no input"
             )
 
