@@ -58,7 +58,7 @@ def load_numpy(path: str | os.PathLike[str], max_bytes: int | None = None) -> Ar
         into, and have any dtype of the machine's byte order that needs no Python objects.
 
     Raises:
-        TypeError: if the path is neither a str nor a Path.
+        TypeError: if the path is neither a str nor a Path, or max_bytes no number.
         ValueError: if the file is truncated, damaged or of another format, holds Python objects, which only pickle
             could read, entries of 0 bytes, has a name twice, or its arrays take too much; names the file, what is
             wrong, and the array.
@@ -72,17 +72,28 @@ def load_numpy(path: str | os.PathLike[str], max_bytes: int | None = None) -> Ar
     {'x': array([0, 1, 2]), 'y': array([[1., 0.],
            [0., 1.]])}
     """
-    where = path_as_text("load_numpy", path)
+    where, most = path_as_text("load_numpy", path), _limit(max_bytes)
     must_be_regular("load_numpy", where)
     with open(where, "rb") as file:
         total = os.fstat(file.fileno()).st_size
         start = file.read(len(_MAGIC))
         file.seek(0)
         if start == _MAGIC:
-            return _read_array(file, where, total, math.inf if max_bytes is None else max_bytes)
+            return _read_array(file, where, total, most)
         if start[:2] != b"PK":
             raise ValueError(f"{where}: neither an .npy nor an .npz: it begins with {start!r}")
-        return _read_archive(file, where, total, math.inf if max_bytes is None else max_bytes)
+        return _read_archive(file, where, total, most)
+
+
+def _limit(max_bytes: Any) -> float:
+    """How many bytes arrays may take."""
+    if max_bytes is None:
+        return math.inf
+    number = isinstance(max_bytes, (int, float, np.integer, np.floating)) and not isinstance(max_bytes, bool)
+    if number and max_bytes >= 0:
+        return max_bytes  # type: ignore[no-any-return]
+    kind = ValueError if number else TypeError
+    raise kind(f"load_numpy: max_bytes must be a number of at least 0, or None, not {max_bytes!r}")
 
 
 # --- archives -------------------------------------------------------------------------------------------

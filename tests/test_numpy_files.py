@@ -258,6 +258,15 @@ def test_a_limit(tmp_path):
         mg.load_numpy(tmp_path / "a.npy", max_bytes=700_000)
 
 
+@pytest.mark.parametrize(
+    ("limit", "kind"), [("x", TypeError), (True, TypeError), (np.nan, ValueError), (-1, ValueError)]
+)
+def test_a_limit_that_is_none(limit, kind, tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros(2))
+    with pytest.raises(kind, match="load_numpy: max_bytes must be a number of at least 0, or None, not "):
+        mg.load_numpy(tmp_path / "a.npy", max_bytes=limit)
+
+
 @given(data=st.data(), compressed=st.booleans())
 def test_damage_is_a_value_error_or_does_no_harm(data, compressed, tmp_path_factory):
     path = tmp_path_factory.mktemp("damaged") / "a.npz"

@@ -756,6 +756,9 @@ def test_factors_and_rates_that_no_optimiser_can_use_are_refused():
         (lambda: optim.CosineLR(sgd(), 3, -1e-9), ValueError, "CosineLR: min_lr must be finite"),
         (lambda: optim.CosineLR(sgd(-0.5), 3), ValueError, "learning rate after 0 steps would be -0.5"),
         (lambda: optim.WarmupLR(sgd(math.nan), 3), ValueError, "learning rate after 0 steps would be nan"),
+        (lambda: optim.CosineLR(None, 3), TypeError, "CosineLR: optimizer must be an optimiser, not None"),
+        (lambda: optim.StepLR([leaf([1.0])], 3), TypeError, "StepLR: optimizer must be an optimiser, not list"),
+        (lambda: optim.WarmupLR(None, 3), TypeError, "WarmupLR: optimizer must be an optimiser, not None"),
         (lambda: optim.WarmupLR(sgd(), 3, after=0.5), TypeError, "after must be a schedule, not float"),
         (lambda: optim.WarmupLR(sgd(), 3, optim.StepLR(sgd(), 1)), ValueError, "same optimiser"),
     ]:
@@ -776,6 +779,32 @@ def test_factors_and_rates_that_no_optimiser_can_use_are_refused():
         with pytest.raises(ValueError, match=f"learning rate after {steps + 1} steps would be (inf|-0.5)"):
             schedule.step()
         assert (optimizer.lr, schedule.count) == kept
+
+
+def test_a_state_of_another_kind_of_schedule_is_refused():
+    def make(kind: str) -> Any:
+        optimizer = optim.SGD([leaf([1.0])], lr=0.5)
+        made = {"cosine": lambda: optim.CosineLR(optimizer, 5), "step": lambda: optim.StepLR(optimizer, 2)}
+        return optim.WarmupLR(optimizer, 2, made[kind.removeprefix("warm ")]()) if "warm" in kind else made[kind]()
+
+    state = {**make("step").state_dict(), "count": np.array(3)}
+    schedule = make("cosine")
+    before = schedule.state_dict()
+    with pytest.raises(ValueError, match=r"CosineLR.load_state_dict: kind is StepLR in the state, CosineLR here"):
+        schedule.load_state_dict(state)
+    with pytest.raises(ValueError, match=r"WarmupLR.load_state_dict: after\.kind is StepLR in the state, CosineLR"):
+        make("warm cosine").load_state_dict(make("warm step").state_dict())
+    with pytest.raises(ValueError, match=r"CosineLR.load_state_dict: kind is 1 in the state, CosineLR here"):
+        schedule.load_state_dict({**before, "kind": 1})
+    assert schedule.count == 0
+    for kind in ("cosine", "warm step"):  # states from before have no kinds
+        schedule, twin = make(kind), make(kind)
+        for _ in range(4):
+            schedule.step()
+        state = schedule.state_dict()
+        twin.load_state_dict({name: array for name, array in state.items() if "kind" not in name})
+        assert (twin.count, twin.optimizer.lr) == (4, schedule.optimizer.lr)
+        twin.load_state_dict({name: mg.tensor(array) for name, array in state.items()})
 
 
 def test_a_bad_state_of_nested_schedules_changes_nothing():
@@ -799,7 +828,7 @@ def test_a_bad_state_of_nested_schedules_changes_nothing():
         with pytest.raises(ValueError, match=text):
             schedule.load_state_dict(state)
         assert optimizer.lr == lr
-        assert schedule.state_dict() == before
+        np.testing.assert_equal(schedule.state_dict(), before)
     old = {"base_lr": np.array(0.5), "count": np.array(1)}  # of a schedule without one within it
     with pytest.raises(ValueError, match=r"\n  after\.base_lr is missing\n  after\.count is missing"):
         schedule.load_state_dict(old)

@@ -26,8 +26,8 @@ __all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "LayerNorm", "RMSNorm"]
 
 
 def _check_eps(layer: str, eps: Any) -> None:
-    if isinstance(eps, bool) or not isinstance(eps, (int, float, np.number)) or not eps >= 0:
-        raise ValueError(f"{layer}: eps must be a number that is not negative, not {eps!r}")
+    if isinstance(eps, bool) or not isinstance(eps, (int, float, np.number)) or not 0 <= eps < np.inf:
+        raise ValueError(f"{layer}: eps must be a finite number of at least 0, not {eps!r}")
 
 
 def _affine(shape: Any, weight: bool, bias: bool, dtype: Any, rng: Any) -> tuple[Parameter | None, Parameter | None]:

@@ -201,7 +201,7 @@ class TransformerEncoderLayer(Module):
         norm_first: bool = False, bias: bool = True, dtype: Any = None, rng: Any = None,
     ) -> None:  # fmt: skip
         positive("TransformerEncoderLayer", d_model=d_model, nhead=nhead, dim_feedforward=dim_feedforward)
-        if not callable(activation) and activation not in _ACTIVATIONS:
+        if not callable(activation) and not (isinstance(activation, str) and activation in _ACTIVATIONS):
             known = ", ".join(map(repr, _ACTIVATIONS))
             raise ValueError(f"TransformerEncoderLayer: activation must be {known} or a function, not {activation!r}")
         rng = None if rng is None else generator(rng)

@@ -76,7 +76,7 @@ def ctc_loss(
     reached = kernels.forward(y, kernels.skips_of(problem.states))
     likelihood = kernels.log_likelihood(reached, problem.frames, problem.labels)
     losses = problem.reduced(np.where(kernels.impossible(likelihood), problem.lost, -likelihood))
-    dtype = as_float(log_probabilities).dtype
+    dtype = as_float(log_probabilities).dtype.newbyteorder("=")
     return np.asarray(losses).astype(dtype, copy=False), (log_probabilities, reached, problem)
 
 

@@ -34,6 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial, reduce
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -123,17 +124,17 @@ def _correlate_images(y: Array, w: Array, windows: Windows, size: Size, groups: 
     x = np.empty((len(y), groups * c, *size), _dtype(y, w, b))
     adjoint = w.reshape(groups, filters // groups, c, kh, kw).swapaxes(1, 2)
     adjoint = adjoint.reshape(groups * c, filters // groups, kh, kw)
+    downs, rights = list(residues(windows, 0)), list(residues(windows, 1))
+    if len(downs) * len(rights) < prod(windows.stride):  # pixels of other residues are in no window
+        x[...] = 0 if b is None else b
     pieces: list[Callable[[], None]] = []
-    for down in residues(windows, 0):
-        for right in residues(windows, 1):
-            pixels = x[:, :, down.pixels, right.pixels]
-            if down.taps and right.taps and pixels.size:
-                taps = adjoint[:, :, down.taps[::-1]][..., right.taps[::-1]]
-                dilation = down.dilation, right.dilation
-                seen = Windows((len(down.taps), len(right.taps)), (1, 1), (down.last, right.last), dilation)
-                pieces += _correlations(y, taps, seen, groups, b, pixels)
-            else:
-                pixels[...] = 0 if b is None else b
+    for down, right in product(downs, rights):
+        pixels = x[:, :, down.pixels, right.pixels]
+        if pixels.size:
+            taps = adjoint[:, :, down.taps[::-1]][..., right.taps[::-1]]
+            dilation = down.dilation, right.dilation
+            seen = Windows((len(down.taps), len(right.taps)), (1, 1), (down.last, right.last), dilation)
+            pieces += _correlations(y, taps, seen, groups, b, pixels)
     run_in_parallel(pieces)
     return x
 

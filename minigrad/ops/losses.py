@@ -39,6 +39,8 @@ __all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "nll_loss"]
 
 def _check_classes(name: str, scores: Array, targets: Array, ignore_index: int | None) -> Array | None:
     """Raise unless targets (…) fit scores (…, C); which targets count, or None if all do."""
+    if isinstance(ignore_index, bool) or not isinstance(ignore_index, (int, np.integer, type(None))):
+        raise TypeError(f"ignore_index must be an integer or None, not {ignore_index!r}")
     if scores.ndim == 0:
         raise ValueError(f"{name} must be (…, C), with the classes along the last axis, not a single number")
     if targets.shape != scores.shape[:-1]:
@@ -51,6 +53,15 @@ def _check_classes(name: str, scores: Array, targets: Array, ignore_index: int |
     keep = None if ignore_index is None else targets != ignore_index
     check_indices(targets, scores.shape[-1], "targets", keep)
     return None if keep is None or keep.all() else keep
+
+
+def _as_smoothing(value: Any) -> float:
+    """Label smoothing as Python's float: one of NumPy's would give the loss its own dtype."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"label_smoothing must be a number, not {value!r}")
+    if not 0 <= value <= 1:
+        raise ValueError(f"label_smoothing must lie in 0 … 1, not {value}")
+    return float(value)
 
 
 @primitive(residuals=("hidden 1", "constant", "constant", "derived"))
@@ -83,15 +94,14 @@ def cross_entropy(
     Raises:
         ValueError: if the shapes do not fit, or an option is out of its range.
         IndexError: names a target that is no class, and its place.
-        TypeError: if the targets are not integers.
+        TypeError: if the targets or ignore_index are not integers, or label_smoothing is no number.
 
     Source: label smoothing from C. Szegedy et al., Rethinking the Inception architecture (2016).
 
     >>> cross_entropy([[0.0, 0.0], [100.0, 0.0]], [1, 0], reduction="none").numpy().round(4)
     array([0.6931, 0.    ], dtype=float32)
     """
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing must lie in 0 … 1, not {label_smoothing}")
+    label_smoothing = _as_smoothing(label_smoothing)
     keep = _check_classes("logits", logits, targets, ignore_index)
     rows, targets = score_rows(logits, targets, keep)
     weight = non_negative(weight, "weight", rows.dtype, logits.shape[-1:])

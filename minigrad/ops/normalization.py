@@ -43,8 +43,8 @@ Axes: TypeAlias = "tuple[int, ...]"
 
 
 def _check_eps(eps: float) -> None:
-    if not eps >= 0:
-        raise ValueError(f"eps must not be negative, it is {eps}")
+    if not 0 <= eps < np.inf:
+        raise ValueError(f"eps must be finite and at least 0, it is {eps}")
 
 
 def _check_shapes(shape: tuple[int, ...], what: str, **given: Array | None) -> None:

@@ -10,7 +10,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
 from ..runtime.contexts import errstate
-from ..spec import Array, as_array
+from ..spec import Array, as_array, explain
 from . import reductions
 from .decompositions import svdvals
 from .elementwise import absolute, power, signed
@@ -45,6 +45,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
         x's shape without the axes.
 
     Raises:
+        TypeError: if an axis is no integer.
         ValueError: for an order that vectors or matrices do not have, axes that are neither one nor two, or a smallest
             one of none.
 
@@ -54,12 +55,22 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
     ndim = np.ndim(plain(x))
     if axis is None and ord is None:
         return reductions.norm(x, None, keepdims)  # type: ignore[no-any-return]
-    axes = normalize_axis_tuple(range(ndim) if axis is None else axis, ndim, "axis")
+    axes = _axes(x, range(ndim) if axis is None else axis, ndim)
     if len(axes) == 1:
         return _of_vectors(x, ord, axes[0], keepdims)  # type: ignore[no-any-return]
     if len(axes) == 2:
         return _of_matrices(x, ord, axes, keepdims)  # type: ignore[no-any-return]
     raise ValueError(f"norm: ord {ord!r} is of vectors, one axis, or of matrices, two, not {len(axes)}: choose by axis")
+
+
+def _axes(x: Any, axis: Any, ndim: int) -> tuple[int, ...]:
+    """The axes as numbers from 0; an error that names the function unless they are some of x's."""
+    try:
+        return normalize_axis_tuple(axis, ndim)
+    except TypeError:
+        raise TypeError(f"norm: axis must be an integer, a pair of them, or None, not {axis!r}") from None
+    except ValueError as error:
+        raise explain("norm", [("x", x)], error) from None
 
 
 def _of_vectors(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ..spec import describe
 from .options import as_whole
 
 __all__ = ["micro_batches"]
@@ -26,6 +27,7 @@ def micro_batches(parts: int, *arrays: Any) -> Iterator[tuple[Any, ...]]:
         arrays: arrays, tensors or lists of one length, of which parts are slices along their first axis.
 
     Raises:
+        TypeError: if an array has no rows.
         ValueError: if ``parts`` is no positive integer, there is no array, or lengths differ.
 
     >>> import numpy as np
@@ -47,11 +49,19 @@ def micro_batches(parts: int, *arrays: Any) -> Iterator[tuple[Any, ...]]:
     number = as_whole("micro_batches", "parts", parts)
     if not arrays:
         raise ValueError("micro_batches: give the arrays of a batch")
-    lengths = [len(array) for array in arrays]
+    lengths = [_rows(i, array) for i, array in enumerate(arrays)]
     if len(set(lengths)) > 1:
         found = ", ".join(map(str, lengths))
         raise ValueError(f"micro_batches: the arrays of a batch must be of one length, not {found}")
     return _parts(min(number, lengths[0]), lengths[0], arrays)
+
+
+def _rows(number: int, array: Any) -> int:
+    try:
+        return len(array)
+    except TypeError:  # of an array without axes too
+        message = f"micro_batches: array {number} must have rows along its first axis, not {describe(array)}"
+        raise TypeError(message) from None
 
 
 def _parts(number: int, rows: int, arrays: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:

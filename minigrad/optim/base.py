@@ -70,6 +70,8 @@ class Optimizer:
     def __init__(self, params: Iterable[Tensor] | Iterable[Mapping[str, Any]], **options: Any) -> None:
         name = type(self).__name__
         self.defaults = {option: as_option(name, option, value) for option, value in options.items()}
+        if missing := [option for option in self._options if option not in self.defaults]:
+            raise TypeError(f"{name}: {', '.join(missing)} must be passed to Optimizer.__init__, as its options")
         self.param_groups: list[Group] = []
         self.params: list[Tensor] = []  # of all groups, one after the other
         self.steps: list[int] = []  # how often each parameter was updated
@@ -95,8 +97,11 @@ class Optimizer:
         self._add(group, f"{type(self).__name__}: group {len(self.param_groups)}")
 
     def _add(self, group: Mapping[str, Any], caller: str) -> None:
-        if not isinstance(group, Mapping) or "params" not in group:
-            raise TypeError(f"{caller} must be a dict with 'params', not {describe(group)}")
+        if not isinstance(group, Mapping):
+            raise TypeError(f"{caller}: a group must be a dict with 'params', not {describe(group)}")
+        if "params" not in group:
+            found = f"{', '.join(map(repr, group))} alone" if group else "nothing"
+            raise TypeError(f"{caller}: a group must have 'params', not {found}")
         for name in group:
             if name != "params" and name not in self._options:
                 raise ValueError(f"{caller}: {name!r} is no option: it may have {', '.join(self._options)}")

@@ -18,7 +18,7 @@ def tensors(caller: str, params: Iterable[Tensor]) -> list[Tensor]:
     """The parameters as a list, each once; leaves of a floating dtype, or constants (frozen ones)."""
     if isinstance(params, Tensor):
         raise TypeError(f"{caller}: params must be an iterable of tensors, not one tensor: pass [tensor]")
-    if not isinstance(params, Iterable):
+    if not _has_entries(params):
         raise TypeError(f"{caller}: params must be an iterable of tensors, not {_advice(params)}")
     unique = list({id(p): p for p in params}.values())
     for i, p in enumerate(unique):
@@ -36,6 +36,11 @@ def tensors(caller: str, params: Iterable[Tensor]) -> list[Tensor]:
     return unique
 
 
+def _has_entries(params: Any) -> bool:
+    """Whether it can be iterated over; NumPy's arrays without axes only seem so."""
+    return isinstance(params, Iterable) and getattr(params, "shape", None) != ()
+
+
 def _advice(params: Any) -> str:
     """What was given for parameters, and what was meant."""
     if hasattr(params, "parameters"):
@@ -47,7 +52,7 @@ def groups_of(caller: str, params: Any) -> list[Mapping[str, Any]]:
     """The groups that were given, or one of all parameters."""
     if isinstance(params, Mapping):
         raise TypeError(f"{caller}: params must be a list of groups, not one: pass [{{'params': ...}}]")
-    if isinstance(params, Tensor) or not isinstance(params, Iterable):
+    if isinstance(params, Tensor) or not _has_entries(params):
         return [{"params": params}]
     given = list(params)
     if not any(isinstance(group, Mapping) for group in given):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from .base import Optimizer
 from .options import as_number, as_option, as_whole
-from .schedules import Schedule, as_factor, of_each_group
+from .schedules import Schedule, as_factor, as_optimizer, of_each_group
 
 __all__ = ["OneCycleLR"]
 
@@ -36,7 +36,7 @@ class OneCycleLR(Schedule):
         anneal_strategy: along half a cosine (``"cos"``) or a line (``"linear"``).
 
     Raises:
-        TypeError: if what should be a number is none.
+        TypeError: if what should be a number, or the optimiser, is none.
         ValueError: if one is out of its range, or the optimiser has no momentum to cycle.
 
     >>> import minigrad as mg
@@ -69,6 +69,7 @@ class OneCycleLR(Schedule):
         three_phase: bool = False,
     ) -> None:
         name = "OneCycleLR"
+        as_optimizer(name, optimizer)
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
                 raise ValueError(f"{name}: give total_steps, or both epochs and steps_per_epoch")

@@ -11,7 +11,7 @@ import numpy as np
 from ..spec import Array
 from .base import Optimizer
 from .options import as_number, as_whole
-from .schedules import as_factor, of_each_group
+from .schedules import as_factor, as_optimizer, of_each_group
 from .states import validated
 
 __all__ = ["ReduceOnPlateau"]
@@ -34,7 +34,7 @@ class ReduceOnPlateau:
         eps: a rate that would change by no more than this stays.
 
     Raises:
-        TypeError: if what should be a number is none.
+        TypeError: if what should be a number, or the optimiser, is none.
         ValueError: if one is out of its range, or a mode is unknown.
 
     >>> import minigrad as mg
@@ -67,7 +67,7 @@ class ReduceOnPlateau:
             raise ValueError(f"{name}: mode must be 'min' or 'max', not {mode!r}")
         if threshold_mode not in ("rel", "abs"):
             raise ValueError(f"{name}: threshold_mode must be 'rel' or 'abs', not {threshold_mode!r}")
-        self.optimizer, self.mode, self.threshold_mode = optimizer, mode, threshold_mode
+        self.optimizer, self.mode, self.threshold_mode = as_optimizer(name, optimizer), mode, threshold_mode
         self.factor = as_factor(name, "factor", factor)
         if self.factor >= 1:
             raise ValueError(f"{name}: factor must be below 1, not {factor}")

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..spec import Array
+from ..core import plain
+from ..spec import Array, describe
 from .base import Optimizer
 from .options import as_number, as_whole
 from .states import validated
@@ -26,6 +27,7 @@ class Schedule:
     no multiples of the base rate.
 
     Raises:
+        TypeError: if the optimiser is none.
         ValueError: if a rate would be negative or not finite, when the schedule is made or steps; or if a parameter
             group was added since it was made, or :class:`ReduceOnPlateau` has set rates since the last step.
 
@@ -38,7 +40,7 @@ class Schedule:
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
-        self.optimizer = optimizer
+        self.optimizer = as_optimizer(type(self).__name__, optimizer)
         self.base_lrs = [float(group["lr"]) for group in optimizer.param_groups]
         self.count = 0
         self._set(0)
@@ -111,17 +113,21 @@ class Schedule:
     def state_dict(self) -> dict[str, Array]:
         """Count and base rate as arrays, ready for :func:`minigrad.save`; those of a schedule within it under its name.
 
-        Of several parameter groups the base rates are one array.
+        Of several parameter groups the base rates are one array. ``kind`` is the name of the class, as bytes.
 
         What the schedule was made with (``gamma``, ``total``, ...) is not in it: make it anew with the same.
 
         >>> import minigrad as mg
         >>> sgd = mg.optim.SGD([mg.tensor([1.0], requires_grad=True)], lr=1.0)
         >>> list(WarmupLR(sgd, 2, after=ExponentialLR(sgd, 0.5)).state_dict())
-        ['base_lr', 'count', 'after.base_lr', 'after.count']
+        ['kind', 'base_lr', 'count', 'after.kind', 'after.base_lr', 'after.count']
         """
         bases = self.base_lrs if len(self.base_lrs) > 1 else self.base_lrs[0]
-        state = {"base_lr": np.array(bases, np.float64), "count": np.array(self.count, np.int64)}
+        state: dict[str, Array] = {
+            "kind": np.array(list(type(self).__name__.encode()), np.uint8),
+            "base_lr": np.array(bases, np.float64),
+            "count": np.array(self.count, np.int64),
+        }
         for name, schedule in self._nested().items():
             state.update({f"{name}.{key}": array for key, array in schedule.state_dict().items()})
         return state
@@ -129,12 +135,15 @@ class Schedule:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over count and base rate, and set the optimiser's learning rate: all of it, or nothing.
 
+        A state without ``kind``, as earlier ones were saved, is taken for one of this kind.
+
         Raises:
             TypeError: if the state is no mapping.
-            ValueError: names every missing, unexpected or impossible entry; nothing has been changed.
+            ValueError: if the state is of another kind of schedule; names every missing, unexpected or impossible
+                entry. Nothing has been changed.
         """
         before = self.state_dict(), [dict(group) for group in self.optimizer.param_groups]
-        arrays = validated(type(self).__name__, before[0], state)
+        arrays = validated(type(self).__name__, before[0], _with_kinds(type(self).__name__, before[0], state))
         try:
             self._take(arrays)
             self._set(self.count)
@@ -152,6 +161,29 @@ class Schedule:
         for name, schedule in self._nested().items():
             own = {key.removeprefix(f"{name}."): array for key, array in arrays.items() if key.startswith(f"{name}.")}
             schedule.load_state_dict(own)
+
+
+def _with_kinds(caller: str, own: Mapping[str, Array], state: Any) -> Any:
+    """A state with the kinds of schedules, also if it was saved without; an error if one is another than here."""
+    if not isinstance(state, Mapping):
+        return state
+    kinds = {name: array for name, array in own.items() if name.rpartition(".")[2] == "kind"}
+    for name, kind in kinds.items():
+        found = np.asarray(plain(state.get(name, kind)))
+        if not np.array_equal(found, kind):
+            raise ValueError(f"{caller}.load_state_dict: {name} is {_text(found)} in the state, {_text(kind)} here")
+    return {**kinds, **state}
+
+
+def _text(kind: Array) -> str:
+    return kind.tobytes().decode(errors="replace") if kind.dtype == np.uint8 else str(kind)
+
+
+def as_optimizer(caller: str, value: Any) -> Optimizer:
+    """What was given, if it is an optimiser."""
+    if not isinstance(value, Optimizer):
+        raise TypeError(f"{caller}: optimizer must be an optimiser, not {describe(value)}")
+    return value
 
 
 def as_factor(caller: str, name: str, value: float) -> float:

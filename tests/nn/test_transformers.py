@@ -347,8 +347,9 @@ def test_errors():
         (lambda: nn.MultiHeadAttention(6, 2, kdim=0), "kdim must be a positive integer, not 0"),
         (lambda: nn.MultiHeadAttention(6, 2, dropout=1.0), r"dropout must be a number in \[0, 1\), not 1.0"),
         (lambda: nn.TransformerEncoderLayer(6, 2, activation="tanh"), "must be 'relu', 'gelu' or a function, not 'tan"),
+        (lambda: nn.TransformerEncoderLayer(6, 2, activation=[]), r"must be .relu., .gelu. or a function, not \[\]"),
         (lambda: nn.TransformerEncoderLayer(6, 2, 0), "dim_feedforward must be a positive integer, not 0"),
-        (lambda: nn.TransformerEncoderLayer(6, 2, layer_norm_eps=-1), "eps must be a number that is not negative"),
+        (lambda: nn.TransformerEncoderLayer(6, 2, layer_norm_eps=-1), "eps must be a finite number of at least 0"),
         (lambda: nn.TransformerEncoder(lambda: nn.Tanh()), "num_layers must be a positive integer, not None"),
     ]:
         with pytest.raises(ValueError, match=text):

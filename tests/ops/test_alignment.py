@@ -83,6 +83,16 @@ def test_it_is_the_sum_over_all_alignments(case):
         assert not gradient[frames[0] :].any()
 
 
+def test_the_other_byte_order_is_read_and_not_kept():
+    x, *rest = sequences(8, 2, 4, 2)
+    for dtype in ("f4", "f8"):
+        native = mg.ops.ctc_loss(x.astype(dtype), *rest)
+        loss = mg.ops.ctc_loss(x.astype(f">{dtype}"), *rest)
+        assert loss.data.dtype.isnative
+        assert loss.dtype == native.dtype
+        assert loss.item() == native.item()
+
+
 # --- against PyTorch -----------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from numpy.lib.array_utils import byte_bounds
 import minigrad as mg
 from minigrad.ops import convolution
 from minigrad.ops.kernels import columns
-from minigrad.ops.kernels.windows import Windows
+from minigrad.ops.kernels.windows import Windows, residues
 from tests.checks import Case, check_primitive, leaf, pull
 from tests.peers import Answer, Peer, check_pull, pulled
 from tests.strategies import arrays
@@ -100,6 +100,34 @@ def test_gradients_with_small_borders(name: str, stride: tuple[int, int], groups
     for padding in (0, (0, 1), 1):
         options = {"stride": stride, "padding": padding, "groups": groups}
         check_primitive(getattr(mg.ops, name), Case([x, w, None], options))
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+@pytest.mark.parametrize("stride", [(4, 1), (5, 7), (9, 2)])
+def test_gradients_with_pixels_between_the_windows(name: str, stride: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    x, w, b = rng.standard_normal((2, 2, 11, 9)), rng.standard_normal((2, 2, 3, 2)), rng.standard_normal(2)
+    x = x if name == "conv2d" else x[:, :, :2, :3]
+    for dilation in (1, 2):
+        check_primitive(getattr(mg.ops, name), Case([x, w, b], {"stride": stride, "padding": 1, "dilation": dilation}))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_there_are_no_more_residues_than_taps(axis: int) -> None:
+    windows = Windows.of(kernel=(3, 2), stride=10**6, padding=1, dilation=(1, 2))
+    assert len(list(residues(windows, axis))) == windows.kernel[axis]
+
+
+def test_a_stride_beyond_the_image_takes_no_longer() -> None:
+    """The one window that there is does not depend on it."""
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((1, 2, 9, 9)), rng.standard_normal((3, 2, 3, 3))
+
+    def gradients(stride: int) -> Any:
+        return pull(lambda x, w: mg.ops.conv2d(x, w, None, stride, 1), [leaf(x), leaf(w)], [np.ones((1, 3, 1, 1))])[1]
+
+    for near, far in zip(gradients(9), gradients(10**12), strict=True):
+        np.testing.assert_array_equal(near, far)
 
 
 @contextmanager

@@ -173,11 +173,39 @@ def test_integers_and_booleans():
         (np.zeros((2, 3)), [0.0, 1.0], {"ignore_index": 0}, TypeError, "targets must be integers, not float32"),
         (np.zeros((2, 3)), [0, 1], {"reduction": "max"}, ValueError, "'mean', 'sum' or 'none', not 'max'"),
         (np.zeros((2, 3)), [0, 1], {"label_smoothing": 1.5}, ValueError, r"must lie in 0 … 1, not 1\.5"),
+        (np.zeros((2, 3)), [0, 1], {"label_smoothing": np.nan}, ValueError, "must lie in 0 … 1, not nan"),
     ],
 )
 def test_cross_entropy_refuses(logits, targets, options, kind, message):
     with pytest.raises(kind, match=message):
         mg.ops.cross_entropy(logits, targets, **options)
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "nll_loss"])
+@pytest.mark.parametrize(
+    "index", ["1", 1.5, np.nan, {}, ..., True, np.array([0, 1, 2]), [1]], ids=lambda i: type(i).__name__
+)
+def test_an_ignored_index_is_an_integer(name, index):
+    loss = getattr(mg.ops, name)
+    with pytest.raises(TypeError, match=r"ignore_index must be an integer or None, not "):
+        loss(np.zeros((3, 4)), [0, 1, 2], ignore_index=index)
+    assert loss(np.zeros((3, 4)), [0, 1, 2], "sum", ignore_index=np.uint8(1)).item() == (
+        loss(np.zeros((3, 4)), [0, 1, 2], "sum", ignore_index=1).item()
+    )
+
+
+@pytest.mark.parametrize("smoothing", ["0.1", None, True, 1j, [0.1]], ids=repr)
+def test_label_smoothing_is_a_number(smoothing):
+    with pytest.raises(TypeError, match="label_smoothing must be a number, not "):
+        mg.ops.cross_entropy(np.zeros((2, 3)), [0, 1], label_smoothing=smoothing)
+
+
+@pytest.mark.parametrize("smoothing", [np.float64(0.1), np.float32(0.1), np.int64(1)], ids=repr)
+def test_label_smoothing_of_numpy_leaves_the_loss_its_dtype(smoothing):
+    logits = leaf(np.zeros((2, 3), np.float32))
+    for reduction in ("mean", "none"):
+        loss = mg.ops.cross_entropy(logits, [0, 1], reduction, label_smoothing=smoothing)
+        assert loss.dtype == np.float32
 
 
 @pytest.mark.parametrize(

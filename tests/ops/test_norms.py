@@ -187,10 +187,16 @@ def test_half_precision_is_rounded_once(ord):
         (np.ones((2, 2)), "max", None, "norm: matrices have no order 'max'"),
         (np.ones((2, 2, 2)), 2, None, "norm: ord 2 is of vectors, one axis, or of matrices, two, not 3"),
         (np.ones((2, 2, 2)), None, (0, 1, 2), "norm: ord None is of vectors"),
-        (np.ones((2, 2)), 2, (0, 0), "repeated axis"),
-        (np.ones(2), 2, 1, "axis 1 is out of bounds"),
+        (np.ones((2, 2)), 2, (0, 0), r"norm\(x: float64 \(2, 2\)\): repeated axis"),
+        (np.ones(2), 2, 1, r"norm\(x: float64 \(2,\)\): axis 1 is out of bounds"),
     ],
 )
 def test_what_is_no_norm(x, ord, axis, message):
     with pytest.raises(ValueError, match=message):
         mg.linalg.norm(x, ord, axis)
+
+
+@pytest.mark.parametrize("axis", ["abc", 0.5, (0, "a")])
+def test_an_axis_is_an_integer(axis):
+    with pytest.raises(TypeError, match="norm: axis must be an integer, a pair of them, or None, not "):
+        mg.linalg.norm(np.ones((2, 2)), axis=axis)

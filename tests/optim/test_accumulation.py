@@ -55,6 +55,9 @@ def test_parts():
                        (lambda: optim.micro_batches(2, [1], [1, 2]), "must be of one length, not 1, 2")]:  # fmt: skip
         with pytest.raises(ValueError, match=text):
             make()
+    for array, found in [(None, "None"), (3, "int"), (np.ones(()), r"float64 \(\)")]:
+        with pytest.raises(TypeError, match=f"micro_batches: array 1 must have rows along its first axis, not {found}"):
+            optim.micro_batches(2, [1, 2], array)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])

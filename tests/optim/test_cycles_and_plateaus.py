@@ -135,6 +135,8 @@ def test_a_cycle_after_a_warmup_sets_the_momentum_too():
         (lambda: optim.OneCycleLR(made(), 1.0, 5, max_momentum=1.0), ValueError, r"momentum must be in \[0, 1\)"),
         (lambda: optim.OneCycleLR(made("SGD"), 1.0, 5), ValueError, "group 0 of SGD has no momentum to cycle"),
         (lambda: optim.OneCycleLR(made(), "1", 5), TypeError, "max_lr must be a number"),
+        (lambda: optim.OneCycleLR(None, 1.0, 5), TypeError, "OneCycleLR: optimizer must be an optimiser, not None"),
+        (lambda: optim.ReduceOnPlateau([]), TypeError, "ReduceOnPlateau: optimizer must be an optimiser, not list"),
         (lambda: optim.ReduceOnPlateau(made(), "low"), ValueError, "mode must be 'min' or 'max', not 'low'"),
         (lambda: optim.ReduceOnPlateau(made(), threshold_mode="x"), ValueError, "threshold_mode must be"),
         (lambda: optim.ReduceOnPlateau(made(), factor=1.0), ValueError, "factor must be below 1"),

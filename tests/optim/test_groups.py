@@ -67,7 +67,15 @@ def test_groups_may_be_added_and_empty():
     [
         (lambda a, b: [{"params": [a]}, b], TypeError, r"SGD: params must be tensors, or groups .* item 1 is float64"),
         (lambda a, b: {"params": [a]}, TypeError, r"SGD: params must be a list of groups, not one: pass \[\{"),
-        (lambda a, b: [{"params": [a]}, {"lr": 1.0}], TypeError, "SGD: group 1 must be a dict with 'params'"),
+        (
+            lambda a, b: [{"params": [a]}, {"lr": 1.0}],
+            TypeError,
+            "SGD: group 1: a group must have 'params', not 'lr",
+        ),
+        (lambda a, b: [{"lr": 1.0}], TypeError, "SGD: a group must have 'params', not 'lr' alone"),
+        (lambda a, b: [{}], TypeError, "SGD: a group must have 'params', not nothing"),
+        (lambda a, b: np.array("ab"), TypeError, r"SGD: params must be an iterable of tensors, not <U2 \(\)"),
+        (lambda a, b: [{"params": np.array(1.0)}], TypeError, r"SGD: params must be an iterable .* not float64 \(\)"),
         (lambda a, b: [{"params": [a]}, {"params": [a]}], ValueError, r"group 1: parameter 0 .* is in another group"),
         (lambda a, b: [{"params": [a], "rate": 1.0}], ValueError, "SGD: 'rate' is no option: it may have lr, momentum"),
         (lambda a, b: [{"params": [a]}, {"params": [b], "lr": -1}], ValueError, "SGD: group 1: lr must be finite"),
@@ -184,3 +192,13 @@ def test_schedules_scale_each_groups_own_rate():
     with pytest.raises(ValueError, match="the optimiser has 3 parameter groups, it had 2 when the schedule was made"):
         again.step()
     assert (rates(other), again.count) == (before, 4)
+
+
+def test_a_method_that_passes_no_options_says_which():
+    class Plain(optim.Optimizer):
+        pass
+
+    with pytest.raises(TypeError, match=r"Plain: lr, weight_decay must be passed to Optimizer\.__init__"):
+        Plain([leaf()])
+    with pytest.raises(TypeError, match="SGD: group 1: a group must be a dict with 'params', not str"):
+        optim.SGD([leaf()], lr=0.1).add_param_group("params")

@@ -172,8 +172,8 @@ class Residue(NamedTuple):
     the module, s = 2, pixels a and c meet tap 1 alone, of one window each. Pixels b and d meet taps 0 and 2:
 
     >>> list(residues(Windows.of(kernel=(1, 3), stride=(1, 2), padding=(0, 1)), axis=1))
-    [Residue(pixels=slice(0, None, 2), taps=range(1, 3, 2), last=0, dilation=1),
-     Residue(pixels=slice(1, None, 2), taps=range(0, 3, 2), last=0, dilation=1)]
+    [Residue(pixels=slice(1, None, 2), taps=range(0, 3, 2), last=0, dilation=1),
+     Residue(pixels=slice(0, None, 2), taps=range(1, 3, 2), last=0, dilation=1)]
 
     With dilation d, tap i of window p meets pixel p s + i d - padding. If that is (p + k) s + r, it is number p + k of
     the pixels of residue r; so pixel t of them meets, at tap i, window t - k. For one r the taps are s / g apart, with
@@ -181,7 +181,7 @@ class Residue(NamedTuple):
 
     Fields:
         pixels: those of the residue.
-        taps: those that meet them; there may be none.
+        taps: those that meet them, at least one.
         last: k of the last tap, the largest.
         dilation: d / g, of the convolution with stride 1.
     """
@@ -193,11 +193,11 @@ class Residue(NamedTuple):
 
 
 def residues(windows: Windows, axis: int) -> Iterator[Residue]:
-    """The residues r = 0 … s - 1 of one axis."""
+    """The residues of one axis that a tap meets, by their first tap: of s at most as many as the kernel has taps."""
     kernel, stride, padding, dilation = (option[axis] for option in windows)
     common = gcd(stride, dilation)
-    for r in range(stride):
-        start = next((i for i in range(kernel) if (i * dilation - padding - r) % stride == 0), kernel)
-        taps = range(start, kernel, stride // common)
-        last = (taps[-1] * dilation - padding) // stride if taps else 0
-        yield Residue(slice(r, None, stride), taps, last, dilation // common)
+    apart = stride // common
+    for start in range(min(kernel, apart)):
+        taps = range(start, kernel, apart)
+        pixels = slice((start * dilation - padding) % stride, None, stride)
+        yield Residue(pixels, taps, (taps[-1] * dilation - padding) // stride, dilation // common)

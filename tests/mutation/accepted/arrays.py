@@ -108,13 +108,6 @@ accept("only the order in memory counts, where n and c are neighbours, and the r
 accept(GENERAL, "columns.Columns.terms", "return self.windows.kernel[0] if self.shared else 1", "return 1")
 accept("whichever is called the first", "windows.residues", "common = gcd(stride, dilation)",
         "common = gcd(dilation, stride)")  # fmt: skip
-accept("without taps there is nothing to sum", "windows.residues",
-        "last = (taps[-1] * dilation - padding) // stride if taps else 0",
-        "last = (taps[-1] * dilation - padding) // stride if taps else 1")  # fmt: skip
-_START = "start = next((i for i in range(kernel) if (i * dilation - padding - r) % stride == 0), kernel)"
-accept("a number is divisible if its negative is", "windows.residues", _START,
-        _START.replace("(i * dilation - padding - r)", "(r - (i * dilation - padding))"),
-        _START.replace("(i * dilation - padding - r)", "-(i * dilation - padding - r)"))  # fmt: skip
 _THEMSELVES = "if windows.kernel == windows.stride == (1, 1) and pixels.flags.c_contiguous:"
 accept(GENERAL, "columns._columns", _THEMSELVES, ANY)
 accept("it is given as a dtype", "columns.workspace", "size = prod(shape) * np.dtype(dtype).itemsize",
