@@ -17,6 +17,7 @@ from ..rng import generator
 from ..runtime.contexts import errstate
 from ..spec import Array
 from .elementwise import add, divide, exp, log1p, multiply, negative, power, tanh
+from .kernels import normal
 from .kernels.numerics import as_float, logistic, narrowed, single, taken
 
 
@@ -164,78 +165,6 @@ def _(x: Any) -> Any:
 
 # --- the error function and gelu ---------------------------------------------------------------------
 
-# Coefficients, highest power first, of rational approximations: numerator and denominator.
-# Source: W. J. Cody, Rational Chebyshev approximations for the error function, Math. Comp. 23 (1969).
-_CENTRE = (  # erf(x) / x in x^2 for |x| <= 0.46875
-    (1.85777706184603153e-1, 3.16112374387056560, 1.13864154151050156e2, 3.77485237685302021e2,
-     3.20937758913846947e3),
-    (1.0, 2.36012909523441209e1, 2.44024637934444173e2, 1.28261652607737228e3, 2.84423683343917062e3),
-)  # fmt: skip
-_MIDDLE = (  # exp(x^2) erfc(x) in x for 0.46875 <= x <= 4
-    (2.15311535474403846e-8, 5.64188496988670089e-1, 8.88314979438837594, 6.61191906371416295e1,
-     2.98635138197400131e2, 8.81952221241769090e2, 1.71204761263407058e3, 2.05107837782607147e3,
-     1.23033935479799725e3),
-    (1.0, 1.57449261107098347e1, 1.17693950891312499e2, 5.37181101862009858e2, 1.62138957456669019e3,
-     3.29079923573345963e3, 4.36261909014324716e3, 3.43936767414372164e3, 1.23033935480374942e3),
-)  # fmt: skip
-_TAIL = (  # (1 / sqrt(pi) - x exp(x^2) erfc(x)) x^2 in 1 / x^2 for x >= 4
-    (1.63153871373020978e-2, 3.05326634961232344e-1, 3.60344899949804439e-1, 1.25781726111229246e-1,
-     1.60837851487422766e-2, 6.58749161529837803e-4),
-    (1.0, 2.56852019228982242, 1.87295284992346725, 5.27905102951428412e-1, 6.05183413124413191e-2,
-     2.33520497626869185e-3),
-)  # fmt: skip
-
-
-def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
-    y = np.full_like(x, coefficients[0])
-    for c in coefficients[1:]:
-        y *= x
-        y += c
-    return y
-
-
-def _ratio(fraction: tuple[tuple[float, ...], tuple[float, ...]], x: Array) -> Array:
-    return _polynomial(fraction[0], x) / _polynomial(fraction[1], x)
-
-
-def _erfc(x: Array) -> Array:
-    """1 - erf(x) for a list of x >= 0.46875, accurate relative to its own, tiny size."""
-    y = np.empty_like(x)
-    middle = x <= 4
-    y[middle] = _ratio(_MIDDLE, x[middle])
-    far = x[~middle]
-    with errstate(over="ignore"):
-        inverse = 1 / np.square(far)
-        y[~middle] = (1 / math.sqrt(math.pi) - inverse * _ratio(_TAIL, inverse)) / far
-        y *= np.exp(-np.square(x))
-    return y
-
-
-def _halves(x: Array) -> tuple[Array, Array, Array]:
-    """Where x is near 0, erf(x) there, and erfc(|x|) elsewhere, where 1 - erf would cancel."""
-    size = np.abs(x)
-    near = np.asarray(size <= 0.46875)
-    centre = x[near]
-    return near, centre * _ratio(_CENTRE, np.square(centre)), _erfc(size[~near])
-
-
-def _erf(x: Array) -> Array:
-    near, centre, tail = _halves(x)
-    y = np.empty_like(x)
-    y[near] = centre
-    y[~near] = np.copysign(1 - tail, x[~near])
-    return y
-
-
-def _below(x: Array) -> Array:
-    """The probability that a standard normal variable is below x, (1 + erf(x / sqrt(2))) / 2."""
-    z = np.asarray(x * math.sqrt(0.5))
-    near, centre, tail = _halves(z)
-    y = np.empty_like(z)
-    y[near] = 0.5 + 0.5 * centre
-    y[~near] = np.where(z[~near] > 0, 1 - 0.5 * tail, 0.5 * tail)
-    return y
-
 
 @primitive(broadcasts=True, entrywise=True, residuals=("x",))
 def normal_cdf(x: Array) -> ForwardResult:
@@ -246,7 +175,7 @@ def normal_cdf(x: Array) -> ForwardResult:
     >>> normal_cdf([0.0, 1.0]).numpy().round(4)
     array([0.5   , 0.8413], dtype=float32)
     """
-    return narrowed(_below(single(x)), x), (x,)
+    return narrowed(normal.below(single(x)), x), (x,)
 
 
 @normal_cdf.vjp
@@ -264,12 +193,12 @@ def _(x: Any) -> Any:
 def erf(x: Array) -> ForwardResult:
     """The error function 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x, entry by entry.
 
-    For x of any shape; to a few units of the last place. Source: Cody (1969), rational approximations.
+    For x of any shape; to a few units of the last place.
 
     >>> erf([0.0, 1.0]).numpy().round(4)
     array([0.    , 0.8427], dtype=float32)
     """
-    return narrowed(_erf(single(x)), x), (x,)
+    return narrowed(normal.erf(single(x)), x), (x,)
 
 
 @erf.vjp
@@ -301,7 +230,7 @@ def gelu(x: Array, approximate: str = "none") -> ForwardResult:
         raise ValueError(f"approximate must be 'none' or 'tanh', not {approximate!r}")
     wide = single(x)
     if approximate == "none":
-        phi = _below(wide)
+        phi = normal.below(wide)
     else:  # (1 + tanh(u)) / 2 = sigmoid(2u), which does not cancel
         t = np.clip(wide, -100, 100)
         phi = logistic(2 * _SLOPE * t * (1 + _CUBE * t * t))
