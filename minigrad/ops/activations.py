@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Tensor
+from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
 from ..rng import generator
 from ..runtime.contexts import errstate
@@ -36,10 +36,12 @@ def sigmoid(x: Array) -> ForwardResult:
 @sigmoid.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
     # y (1 - y) from y cancels near 1, and is 0 from x = 37 on (float32: 17); with u = e^-|x| it is u / (1 + u)^2
-    u = np.exp(-np.abs(single(x)))
+    u = np.asarray(np.abs(single(x)))
+    np.exp(np.negative(u, out=u), out=u)
     d = 1 + u
     d *= d
-    return (g * (u / d),)
+    u /= d
+    return (g * u,)
 
 
 @sigmoid.vjp_on_tensors
@@ -79,13 +81,20 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> ForwardResult:
     """
     slope = float(negative_slope)
     x = as_float(x)
-    return np.where(x > 0, x, slope * x), (x, slope)
+    # Of two numbers x and slope x, 0 < slope <= 1, the larger one; np.where waits for each entry's sign
+    y = np.maximum(x, slope * x) if 0 < slope <= 1 else np.where(x > 0, x, slope * x)
+    return y, (x, slope)
 
 
 @leaky_relu.vjp
 def _(g: Any, needs: Any, x: Array, slope: float) -> Any:
-    above = x > 0
-    return (np.where(above, g, slope * g) if slope else taken(g, above),)
+    above = plain(x) > 0
+    return (_by_side(g, slope * g, above) if slope else taken(g, above),)
+
+
+def _by_side(first: Any, second: Any, mask: Array) -> Any:
+    """The first where a mask holds, the second elsewhere, as np.where, and six times as fast on a random mask."""
+    return taken(first, mask) + taken(second, ~mask)
 
 
 @primitive(entrywise=True, residuals=("x", "constant"))
@@ -106,8 +115,8 @@ def elu(x: Array, alpha: float = 1.0) -> ForwardResult:
 @elu.vjp
 def _(g: Any, needs: Any, x: Array, alpha: float) -> Any:
     x = single(x)
-    above = x > 0
-    return (np.where(above, g, g * (alpha * np.exp(np.minimum(x, 0)))) if alpha else taken(g, above),)
+    above = plain(x) > 0
+    return (_by_side(g, g * (alpha * np.exp(np.minimum(x, 0))), above) if alpha else taken(g, above),)
 
 
 @primitive(broadcasts=True, entrywise=True, residuals=("x",))
@@ -143,14 +152,20 @@ def silu(x: Array) -> ForwardResult:
     array([0.    , 0.7311], dtype=float32)
     """
     wide = single(x)
-    return narrowed(wide * logistic(wide), x), (x,)
+    y = logistic(wide)
+    y *= wide
+    return narrowed(y, x), (x,)
 
 
 @silu.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
     x = single(x)
     s = logistic(x)
-    return (g * (s * (1 + x * (1 - s))),)
+    d = 1 - s  # the slope is s (1 + x (1 - s))
+    d *= x
+    d += 1
+    d *= s
+    return (g * d,)
 
 
 @silu.vjp_on_tensors
@@ -233,18 +248,30 @@ def gelu(x: Array, approximate: str = "none") -> ForwardResult:
         phi = normal.below(wide)
     else:  # (1 + tanh(u)) / 2 = sigmoid(2u), which does not cancel
         t = np.clip(wide, -100, 100)
-        phi = logistic(2 * _SLOPE * t * (1 + _CUBE * t * t))
+        u = t * t
+        u *= 2 * _SLOPE * _CUBE
+        u += 2 * _SLOPE
+        u *= t
+        phi = logistic(u)
     return narrowed(wide * phi, x), (wide, phi, approximate)
 
 
 @gelu.vjp
 def _(g: Any, needs: Any, x: Array, phi: Array, approximate: str) -> Any:
     t = np.clip(x, -100, 100)  # farther out the density is 0 anyway, and t^2 could overflow
+    d = np.asarray(t * t)  # becomes the density
     if approximate == "none":
-        density = np.exp(-0.5 * t * t) / math.sqrt(2 * math.pi)
+        d *= -0.5
+        np.exp(d, out=d)
+        d *= 1 / math.sqrt(2 * math.pi)
     else:  # sigmoid(2u)' = 2u' phi (1 - phi)
-        density = 2 * _SLOPE * (1 + 3 * _CUBE * t * t) * phi * (1 - phi)
-    return (g * (phi + t * density),)
+        d *= 6 * _SLOPE * _CUBE
+        d += 2 * _SLOPE
+        d *= phi
+        d *= 1 - phi
+    d *= t
+    d += phi
+    return (g * d,)
 
 
 @gelu.vjp_on_tensors
