@@ -313,16 +313,29 @@ def norm(x: Array, axis: Axis = None, keepdims: bool = False, ord: float = 2) ->
     """
     if ord not in (1, 2, np.inf):
         raise ValueError(f"ord must be 1, 2 or inf, not {ord}")
-    size = np.abs(single(x))
-    if ord == 1:
-        y = np.sum(size, axis=axis, keepdims=keepdims)
-    else:
-        y = np.max(size, axis=axis, keepdims=keepdims or ord == 2, initial=0)
+    wide = single(x)
     if ord == 2:
-        scale = np.where((y == 0) | (y == np.inf), 1, y)
-        y = np.sqrt(np.sum(np.square(size / scale), axis=axis, keepdims=keepdims))
-        y = y * scale.reshape(y.shape)
+        y = _length(wide, axis, keepdims)
+    elif ord == 1:
+        y = np.sum(np.abs(wide), axis=axis, keepdims=keepdims)
+    else:
+        y = np.max(np.abs(wide), axis=axis, keepdims=keepdims, initial=0)
     return narrowed(y, x), (x, y, axis, keepdims, ord)
+
+
+def _length(x: Array, axis: Axis, keepdims: bool) -> Any:
+    """The root of the sum of squares: as it is said, or, where that could over- or underflow, by the largest entry."""
+    with errstate(over="ignore"):
+        squares = np.sum(np.square(x), axis=axis, keepdims=keepdims)
+    limits = np.finfo(x.dtype)
+    least = limits.tiny / limits.eps**2 * np.maximum(_count(x, squares), 1)  # what squares lost is nothing beside it
+    if ((squares >= least) & (squares <= limits.max)).all():
+        return np.sqrt(squares)
+    size = np.abs(x)
+    top = np.max(size, axis=axis, keepdims=True, initial=0)
+    scale = np.where((top == 0) | (top == np.inf), 1, top)
+    y = np.sqrt(np.sum(np.square(size / scale), axis=axis, keepdims=keepdims))
+    return y * scale.reshape(y.shape)
 
 
 @norm.vjp
