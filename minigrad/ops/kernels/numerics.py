@@ -96,7 +96,8 @@ def logistic(x: Array) -> Array:
     with errstate(over="ignore"):
         np.exp(y, out=y)
     y += 1
-    return np.divide(1, y, out=y)
+    np.divide(1, y, out=y)
+    return y
 
 
 def taken(g: Any, mask: Any) -> Any:
