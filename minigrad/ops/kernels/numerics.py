@@ -87,7 +87,8 @@ def row_sums(x: Any, axis: Any) -> Any:
     last = x.ndim > 0 and axis in (-1, x.ndim - 1)
     if not last or not isinstance(x, np.ndarray) or x.shape[-1] > _LONGEST:
         return np.sum(x, axis=axis, keepdims=True)
-    return (x @ np.ones(x.shape[-1], x.dtype))[..., None]
+    sums: Array = x @ np.ones(x.shape[-1], x.dtype)
+    return sums[..., None]
 
 
 def logistic(x: Array) -> Array:
