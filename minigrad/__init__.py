@@ -26,7 +26,7 @@ from .primitives import primitive
 from .profiling.session import profile
 from .recording import record
 from .rematerialisation import checkpoint
-from .rng import manual_seed
+from .rng import manual_seed, rng_state, set_rng_state
 from .runtime import memory
 from .runtime.threads import get_num_threads, set_num_threads
 from .sharing import from_dlpack
@@ -48,7 +48,8 @@ __all__ = [
     "get_default_dtype", "get_num_threads", "grad", "gradcheck", "gradgradcheck", "graph", "hessian", "hvp",
     "import_onnx", "interop", "io", "jacobian", "jvp", "linalg", "linearize", "load", "load_metadata", "load_numpy",
     "manual_seed", "nn", "no_grad", "numerical_gradient", "ops", "optim", "primitive", "profile", "record", "render",
-    "save", "scope", "set_default_dtype", "set_num_threads", "tensor", "value_and_grad", "vjp",
+    "rng_state", "save", "scope", "set_default_dtype", "set_num_threads", "set_rng_state", "tensor", "value_and_grad",
+    "vjp",
     *ops.__all__,
 ]  # fmt: skip
 

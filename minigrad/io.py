@@ -14,7 +14,7 @@ import math
 import os
 from collections.abc import Mapping
 from io import BufferedReader
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -111,6 +111,16 @@ def must_be_regular(caller: str, path: str) -> None:
         raise IsADirectoryError(f"{caller}: {path} is a folder, not a file")
     if found:
         raise OSError(f"{caller}: {path} is {found}, not a regular file")
+
+
+def filled(file: IO[bytes], place: memoryview) -> bool:
+    """Read as many bytes as a place has, where a read may give fewer; whether the file had them."""
+    while place:
+        count = file.readinto(place)  # type: ignore[attr-defined]
+        if not count:
+            return False
+        place = place[count:]
+    return True
 
 
 def _checked_name(name: Any) -> str:

@@ -6,6 +6,7 @@ deflated. (NumPy's documentation, ``numpy.lib.format``.)
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import zipfile
@@ -15,19 +16,32 @@ from typing import IO, Any
 
 import numpy as np
 
-from .io import must_be_regular, path_as_text
+from .io import filled, must_be_regular, path_as_text
 from .spec import Array
 
 __all__ = ["load_numpy"]
 
 _MAGIC = b"\x93NUMPY"
-_HEADERS: dict[tuple[int, int], Callable[..., Any]] = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
 _PACKING = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # those of np.savez and np.savez_compressed
 _DENSEST = 1032  # bytes that one of deflate's can become
 _PIECE = 2**20
+
+
+def _read_header_3_0(file: IO[bytes]) -> Any:
+    """A header in UTF-8: that of version 2 with escapes, since such characters are only in texts of Python's."""
+    length = int.from_bytes(file.read(4), "little")
+    if length > _LONGEST_HEADER:
+        raise ValueError(f"a header of {length} bytes, more than {_LONGEST_HEADER}")
+    text = file.read(length).decode("utf-8").encode("ascii", "backslashreplace")
+    return np.lib.format.read_array_header_2_0(io.BytesIO(len(text).to_bytes(4, "little") + text))
+
+
+_LONGEST_HEADER = 40_000  # bytes; NumPy reads 10,000 characters
+_HEADERS: dict[tuple[int, int], Callable[..., Any]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+    (3, 0): _read_header_3_0,
+}
 
 
 def load_numpy(path: str | os.PathLike[str], max_bytes: int | None = None) -> Array | dict[str, Array]:
@@ -46,7 +60,8 @@ def load_numpy(path: str | os.PathLike[str], max_bytes: int | None = None) -> Ar
     Raises:
         TypeError: if the path is neither a str nor a Path, or max_bytes no number.
         ValueError: if the file is truncated, damaged or of another format, holds Python objects, which only pickle
-            could read, has a name twice, or its arrays take too much; names the file, what is wrong, and the array.
+            could read, entries of 0 bytes, has a name twice, or its arrays take too much; names the file, what is
+            wrong, and the array.
         OSError: if it cannot be read, or is a folder, a pipe or a device.
 
     >>> import pathlib, tempfile
@@ -139,17 +154,25 @@ def _read_array(file: IO[bytes], where: str, total: int, most: float) -> Array:
     if size > most:
         raise ValueError(f"{where}: {dtype} {shape} takes {size} bytes, more than the {most} that are allowed")
     try:
-        array = (np.empty if size else np.zeros)(shape[::-1] if in_columns else shape, dtype)  # strings of 0 get 1
+        array = np.empty(shape[::-1] if in_columns else shape, dtype)
     except (ValueError, MemoryError, OverflowError) as error:
         raise ValueError(f"{where}: {dtype} {shape} cannot be made: {error}") from error
     if size:
         raw = array.reshape(-1).view(np.uint8)
         for begin in range(0, size, _PIECE):
-            _fill(file, where, raw[begin : begin + _PIECE].data)
-        if dtype.kind == "b" and raw.max() > 1:
-            raise ValueError(f"{where}: bool entries hold bytes other than 0 and 1")
+            if not filled(file, raw[begin : begin + _PIECE].data):
+                raise ValueError(f"{where}: ends within its entries")
+    if not _has_truths(array):
+        raise ValueError(f"{where}: bool entries hold bytes other than 0 and 1")
     array = array.astype(dtype.newbyteorder("="), copy=False)
     return array.T if in_columns else array
+
+
+def _has_truths(array: Array) -> bool:
+    """Whether all bools, those within records too, are 0 or 1: of others NumPy computes anything."""
+    if array.dtype.names:
+        return all(_has_truths(array[name]) for name in array.dtype.names)
+    return array.dtype.kind != "b" or bool(array.view(np.uint8).max(initial=0) <= 1)
 
 
 def _read_header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -167,13 +190,8 @@ def _read_header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np
         raise ValueError(f"{where}: holds Python objects, which only pickle could read: save numbers or strings")
     if any(isinstance(n, bool) or n < 0 for n in shape):
         raise ValueError(f"{where}: has the shape {shape}, which is no tuple of sizes")
+    if dtype.subdtype is not None:
+        raise ValueError(f"{where}: has the dtype {dtype}, whose entries are arrays: their axes belong to the shape")
+    if not dtype.itemsize and 0 not in shape:  # NumPy gives such texts 1, so that a file of nothing takes any memory
+        raise ValueError(f"{where}: has entries of 0 bytes, of dtype {dtype}: save it as one that holds something")
     return shape, in_columns, dtype
-
-
-def _fill(file: IO[bytes], where: str, place: memoryview) -> None:
-    """Read as many bytes as the place has."""
-    while place:
-        count = file.readinto(place)  # type: ignore[attr-defined]
-        if not count:
-            raise ValueError(f"{where}: ends within its entries")
-        place = place[count:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 
 import pytest
@@ -17,6 +18,7 @@ settings.register_profile("thorough", max_examples=500, deadline=None, suppress_
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 _skips = Skips()
+_NEEDS_ONNX = pytest.mark.skipif(importlib.util.find_spec("onnx") is None, reason="no onnx: onnx not installed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,6 +33,9 @@ def full(request: pytest.FixtureRequest) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.DoctestItem) and item.name.endswith((".export_onnx", ".import_onnx")):
+            item.add_marker(_NEEDS_ONNX)
     if config.getoption("--skipped"):
         keep_only_skipped(config, items)
 

@@ -137,12 +137,56 @@ DIFFERENCES = {
         lambda: mg.cross_entropy(np.ones((2, 4, 3)), np.ones((2, 4), int)).shape == (),
     ),
     "boolean masks of the attention layer": (
-        lambda torch: looks(torch, torch.tensor([[False, True]])),
+        lambda torch: looks(torch, attn_mask=torch.tensor([[False, True]])),
         lambda: attended([[True, False]]).tolist() == [[[1, 0]]],
+    ),
+    "a padding mask (N, S)": (
+        lambda torch: looks(torch, key_padding_mask=torch.tensor([[False, True]])),
+        lambda: attended(np.array([[True, False]])[:, None, :]).tolist() == [[[1, 0]]],
     ),
     "`ignore_index`": (
         lambda torch: default(torch.nn.functional.cross_entropy, "ignore_index") == -100,
         lambda: default(mg.cross_entropy, "ignore_index") is None,
+    ),
+    "`cross_entropy` if all is ignored": (
+        lambda torch: torch.nn.functional.cross_entropy(torch.ones(1, 2), torch.tensor([-100])).isnan(),
+        lambda: mg.cross_entropy(np.ones((1, 2)), np.array([-100]), ignore_index=-100) == 0,
+    ),
+    "the third argument of `cross_entropy`": (
+        lambda torch: torch.nn.functional.cross_entropy(torch.ones(1, 2), torch.tensor([0]), torch.ones(2)) > 0,
+        lambda: mg.cross_entropy(x32, np.array([0, 1]), "sum", weight=pairs) > 0,
+    ),
+    "an average of weights (`EMA`)": (
+        lambda torch: their_average(torch) == 4,
+        lambda: our_average() == 1,
+    ),
+    "a step of SGD of an RNN's biases": (
+        lambda torch: np.allclose(moved(torch.nn.RNN, torch.optim.SGD, torch.ones(1, 1, 2)), 2 * one_move()),
+        lambda: np.allclose(moved(mg.nn.RNN, mg.optim.SGD, mg.tensor(x32[None, :1])), one_move()),
+    ),
+    "a cosine schedule past its end": (
+        lambda torch: their_rates(torch)[2:] == [0, pytest.approx(0.5)],
+        lambda: our_rates(lambda sgd: mg.optim.CosineLR(sgd, 2))[2:] == [0, 0],
+    ),
+    "`OneCycleLR` past its end": (
+        lambda torch: fails(ValueError, lambda: their_rates(torch, one_cycle=True)),
+        lambda: len(set(our_rates(lambda sgd: mg.optim.OneCycleLR(sgd, 1.0, 2, cycle_momentum=False))[1:])) == 1,
+    ),
+    '`Conv1d(padding="same")` with a stride': (
+        lambda torch: fails(ValueError, lambda: torch.nn.Conv1d(1, 1, 3, stride=2, padding="same")),
+        lambda: mg.nn.Conv1d(1, 1, 3, stride=2, padding="same")(np.ones((1, 1, 7))).shape == (1, 1, 4),
+    ),
+    "initialisers, `init.normal_(w)`": (
+        lambda torch: torch.nn.init.zeros_(weight := torch.ones(2)) is weight,
+        lambda: fails(TypeError, lambda: mg.nn.init.zeros(mg.nn.Parameter(x32))) and written() == [0, 0],
+    ),
+    "`tensor([1, 2]) / 2`": (
+        lambda torch: (torch.tensor([1, 2]) / 2).dtype == (torch.tensor([1]) * torch.ones(1)).dtype == torch.float32,
+        lambda: (mg.tensor([1, 2]) / 2).dtype == (mg.tensor([1, 2]) * x32).dtype == np.float64,
+    ),
+    "integers into a float32 layer": (
+        lambda torch: fails(RuntimeError, lambda: torch.nn.Linear(2, 3)(torch.tensor([1, 2]))),
+        lambda: [mg.nn.Linear(2, 3)(np.array([1, 2], f"i{n}")).dtype.itemsize for n in (1, 2, 4, 8)] == [4, 4, 8, 8],
     ),
     "`var`, `std`": (
         lambda torch: torch.tensor(pairs).var() == 2,
@@ -195,14 +239,74 @@ DIFFERENCES = {
 }  # fmt: skip
 
 
-def looks(torch, mask):
+def looks(torch, **masks):
     attend = torch.nn.MultiheadAttention(2, 1, batch_first=True)
     x = torch.ones(1, 2, 2)
-    return attend(x[:, :1], x, x, attn_mask=mask)[1].tolist() == [[[1, 0]]]
+    return attend(x[:, :1], x, x, **masks)[1].tolist() == [[[1, 0]]]
 
 
 def attended(mask):
     return mg.nn.MultiHeadAttention(2, 1)(x32[:1], x32, mask=mask, need_weights=True)[1]
+
+
+def their_average(torch):
+    module = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(module.weight)
+    ema = torch.optim.swa_utils
+    averaged = ema.AveragedModel(module, multi_avg_fn=ema.get_ema_multi_avg_fn(0.75))
+    torch.nn.init.constant_(module.weight, 4.0)
+    averaged.update_parameters(module)
+    return averaged.module.weight.item()
+
+
+def our_average():
+    weight = mg.tensor([0.0], requires_grad=True)
+    averaged = mg.optim.EMA([weight], 0.75)
+    weight.data[...] = 4
+    averaged.update()
+    return averaged.averages["0"].item()
+
+
+def moved(layer, sgd, x):
+    """How far a step of SGD moves what is added to the units, which are at 0 and whose sum is the loss."""
+    rnn = layer(2, 3)
+    weights = list(rnn.parameters())
+    for weight in weights:
+        weight.data[...] = 0
+    rnn(x)[0].sum().backward()
+    sgd(weights, lr=0.5).step()
+    return sum(np.asarray(weight.data) for weight in weights[2:])
+
+
+def one_move():
+    return np.full(3, -0.5)  # the slope of tanh at 0 is 1
+
+
+def their_rates(torch, one_cycle=False):
+    sgd, schedules = torch.optim.SGD([torch.ones(1)], lr=1.0), torch.optim.lr_scheduler
+    if one_cycle:
+        return stepped(sgd, schedules.OneCycleLR(sgd, 1.0, total_steps=2, cycle_momentum=False))
+    return stepped(sgd, schedules.CosineAnnealingLR(sgd, T_max=2))
+
+
+def our_rates(schedule):
+    sgd = mg.optim.SGD([mg.tensor([1.0], requires_grad=True)], lr=1.0)
+    return stepped(sgd, schedule(sgd))
+
+
+def stepped(sgd, schedule):
+    """The rates of four steps."""
+    rates = []
+    for _ in range(4):
+        rates.append(sgd.param_groups[0]["lr"])
+        schedule.step()
+    return rates
+
+
+def written():
+    weight = mg.nn.Parameter(np.ones(2))
+    weight.data[...] = mg.nn.init.zeros(weight.shape).data
+    return weight.tolist()
 
 
 def default(function, name):

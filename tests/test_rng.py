@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -46,3 +48,59 @@ def test_negative_seeds_are_refused():
         mg.manual_seed(-1)
     with pytest.raises(ValueError, match=r"rng must be .*, a seed \(an integer of at least 0\) or None, not -2"):
         nn.Linear(2, 3, rng=-2)
+
+
+# --- the library's generator, kept and restored ----------------------------------------------------------
+
+
+def test_a_state_goes_through_json_and_gives_the_same_numbers():
+    mg.manual_seed(4)
+    generator().integers(10, dtype=np.int32)  # half of 64 bits are left over
+    state = json.loads(json.dumps(mg.rng_state()))
+    first = generator().integers(2**31, size=3, dtype=np.int32).tolist()
+    mg.manual_seed(5)
+    mg.set_rng_state(state)
+    assert generator().integers(2**31, size=3, dtype=np.int32).tolist() == first
+
+
+@pytest.mark.parametrize("state", [None, 3, {}, {"bit_generator": "MT19937"}, {"bit_generator": "PCG64", "state": 1}])
+def test_what_is_no_state_is_refused(state):
+    before = mg.rng_state()
+    with pytest.raises((TypeError, ValueError), match=r"set_rng_state: the state must be what mg\.rng_state\(\) gave"):
+        mg.set_rng_state(state)
+    assert mg.rng_state() == before
+
+
+@pytest.mark.parametrize("restored", [True, False])
+def test_training_with_dropout_resumes_to_the_bit_if_random_numbers_go_on(restored, tmp_path):
+    x, y = np.random.default_rng(0).standard_normal((24, 5)).astype(np.float32), np.arange(24) % 3
+
+    def parts():
+        model = nn.Sequential(nn.Linear(5, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 3))
+        adam = mg.optim.Adam(model.parameters(), lr=0.01)
+        return model, adam, mg.optim.CosineLR(adam, 20), mg.data.batches(x, y, size=7)
+
+    def train(steps, model, adam, schedule, batches):
+        for _ in range(steps):
+            for a, b in batches:
+                adam.zero_grad()
+                mg.cross_entropy(model(a), b).backward()
+                adam.step()
+            schedule.step()
+
+    mg.manual_seed(0)
+    whole = parts()
+    train(3, *whole)
+    for number, part in enumerate(whole):
+        mg.save(tmp_path / str(number), part.state_dict())
+    (tmp_path / "rng.json").write_text(json.dumps(mg.rng_state()))
+    train(3, *whole)
+    mg.manual_seed(99)  # as in another process
+    resumed = parts()
+    for number, part in enumerate(resumed):
+        part.load_state_dict(mg.load(tmp_path / str(number)))
+    if restored:
+        mg.set_rng_state(json.loads((tmp_path / "rng.json").read_text()))
+    train(3, *resumed)
+    ends = [part.state_dict()["0.weight"].tolist() for part in (whole[0], resumed[0])]
+    assert (ends[0] == ends[1]) is restored

@@ -36,7 +36,8 @@ def load_torch(module: Module, state: Mapping[str, Any], strict: bool = True) ->
         made of several is left out unless all of them are there.
 
     Raises:
-        ValueError: names every missing, unexpected and misshaped entry; nothing has been written.
+        ValueError: names every missing, unexpected and misshaped entry, and those that differ where the module has one
+            weight under several names; nothing has been written.
         TypeError: if the state is no mapping, or the module none of :mod:`minigrad.nn`.
 
     >>> from minigrad import nn
@@ -61,6 +62,7 @@ def load_torch(module: Module, state: Mapping[str, Any], strict: bool = True) ->
     missing: list[str] = []
     complaints: list[str] = []
     known: set[str] = set()
+    sources: dict[str, str] = {}
     for prefix, held, found in _all(module):
         theirs = [prefix + name for name in found.theirs]
         known.update(theirs)
@@ -75,7 +77,11 @@ def load_torch(module: Module, state: Mapping[str, Any], strict: bool = True) ->
         except ValueError as error:
             complaints.append(str(error))
             continue
-        loaded |= {names[id(t)]: a for t, a in zip(tensors, found.load(*arrays), strict=True)}
+        for tensor, array in zip(tensors, found.load(*arrays), strict=True):
+            name, source = names[id(tensor)], " and ".join(theirs)
+            if not np.array_equal(loaded.setdefault(name, array), array, equal_nan=True):
+                complaints.append(f"{source} differs from {sources[name]}, and {type(module).__name__} has one of both")
+            sources.setdefault(name, source)
     unexpected = [name for name in state if name not in known]
     if strict:
         complaints = [f"{n} is missing" for n in missing] + [_unexpected(n, state[n]) for n in unexpected] + complaints

@@ -17,7 +17,7 @@ import numpy as np
 from ..spec import Array
 from .pickles import Name, checked_key
 
-__all__ = ["Storage", "StoredTensor", "entries", "find", "storage", "view"]
+__all__ = ["Storage", "StoredTensor", "entries", "find", "short", "storage", "view"]
 
 _CODES = {
     "float64": "f8", "float32": "f4", "float16": "f2", "bfloat16": "u2", "int64": "i8", "int32": "i4", "int16": "i2",
@@ -30,6 +30,7 @@ _KINDS = {
 }  # fmt: skip
 """Dtypes of entries by the first part of their storage's name: ``torch.FloatStorage``."""
 _BYTES = "bytes"  # the kind of a storage that leaves it to the tensor what its bytes are
+_MOST_AXES = 64  # NumPy's
 _LARGEST_EXPANDED = 1 << 26  # bytes of a tensor that has an entry of its storage in many places
 
 
@@ -75,10 +76,23 @@ def _tensor(arguments: tuple[Any, ...]) -> StoredTensor:
         raise ValueError("a tensor in it is to be negated or conjugated: save x.resolve_neg() or x.resolve_conj()")
     if dtype not in _CODES or held.dtype not in (dtype, _BYTES):
         raise ValueError(f"a tensor in it has the dtype {dtype}, and its storage {held.dtype}")
-    numbers = (offset, *shape, *strides)
-    if not all(type(n) is int and 0 <= n < 1 << 63 for n in numbers) or len(shape) != len(strides):
-        raise ValueError(f"a tensor in it has the offset {offset}, shape {_short(shape)} and strides {_short(strides)}")
+    for what, numbers in (("offset", (offset,)), ("shape", shape), ("strides", strides)):
+        _check_sizes(what, numbers)
+    if len(shape) != len(strides):
+        raise ValueError(f"a tensor in it has {len(shape)} axes and {len(strides)} strides")
     return StoredTensor(held, dtype, offset, shape, strides)
+
+
+def _check_sizes(what: str, numbers: tuple[Any, ...]) -> None:
+    """Raise unless what a pickle has for sizes are some; what else it has is not printed, for it may have no end."""
+    if len(numbers) > _MOST_AXES:
+        raise ValueError(f"a tensor in it has {len(numbers)} numbers as its {what}, NumPy at most {_MOST_AXES} axes")
+    for place, n in enumerate(numbers):
+        if type(n) is not int or not 0 <= n < 1 << 63:
+            found = short(n) if type(n) is int else type(n).__name__
+            raise ValueError(
+                f"a tensor in it has {found} at place {place} of its {what}, not an integer from 0 to 2**63 - 1"
+            )
 
 
 def _parameter(arguments: tuple[Any, ...]) -> StoredTensor:
@@ -169,9 +183,9 @@ def find(text: str) -> Name:
         return _NAMES[text]
     for part, reason in _REASONS:
         if part in text:
-            raise ValueError(f"it holds {_short(text)}: {reason}")
+            raise ValueError(f"it holds {short(text)}: {reason}")
     raise ValueError(
-        f"it holds {_short(text)}, which is neither a tensor nor plain data: of a module save its .state_dict(), and "
+        f"it holds {short(text)}, which is neither a tensor nor plain data: of a module save its .state_dict(), and "
         "of other objects what they consist of"
     )
 
@@ -184,7 +198,7 @@ def storage(reference: Any) -> Storage:
                 raise ValueError("a storage in it is a part of another one, as PyTorch before 0.4 wrote them")
             kind = text.removeprefix("torch.").removesuffix("Storage")
             if not 0 <= numel < 1 << 60 or len(key) > 64:
-                raise ValueError(f"a storage in it has {numel} entries and the key {_short(key)}")
+                raise ValueError(f"a storage in it has {short(numel)} entries and the key {short(key)}")
             return Storage(key, _KINDS.get(kind, _BYTES), numel)
         case ("module", *_):
             raise ValueError("it holds a whole module: save its .state_dict() instead")
@@ -236,12 +250,17 @@ def view(tensor: StoredTensor, flat: Array) -> Array:
         strides = [stride * width if n > 1 else 0 for n, stride in zip(shape, tensor.strides, strict=True)]
         array: Array = np.ndarray(shape, flat.dtype, flat.data, tensor.offset * width, strides)
     except (ValueError, OverflowError, MemoryError) as error:
-        raise ValueError(f"a tensor of shape {_short(shape)} and strides {_short(tensor.strides)}: {error}") from None
+        raise ValueError(f"a tensor of shape {short(shape)} and strides {short(tensor.strides)}: {error}") from None
     array.flags.writeable = not repeats
     return array
 
 
-def _short(value: Any) -> str:
-    """At most 200 characters of what a file says."""
-    text = str(value) if isinstance(value, str) and value.isprintable() else repr(value)
+def short(value: Any) -> str:
+    """At most 200 characters of what a file says: of a text, of bytes, or of numbers that have been checked.
+
+    >>> short("layers.0.weight"), short("a\\n"), len(short("a" * 1000))
+    ('layers.0.weight', "'a\\\\n'", 201)
+    """
+    value = value[:201] if isinstance(value, (str, bytes)) else value  # before it is copied
+    text = value if isinstance(value, str) and value.isprintable() else repr(value)
     return text if len(text) <= 200 else f"{text[:200]}…"

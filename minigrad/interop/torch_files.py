@@ -22,10 +22,10 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from ..runtime.files import irregular
+from ..io import filled, must_be_regular, path_as_text
 from ..spec import Array
 from .pickles import Name, interpret, unfolded
-from .stored_tensors import Storage, StoredTensor, entries, find, storage, view
+from .stored_tensors import Storage, StoredTensor, entries, find, short, storage, view
 
 __all__ = ["read_torch"]
 
@@ -49,7 +49,7 @@ def read_torch(path: str | os.PathLike[str]) -> Any:
         ValueError: if the file is damaged, of another format (also PyTorch's first, a tar archive, and TorchScript), or
             holds something else: whole modules, classes, functions, sparse, quantised or complex tensors, NumPy's
             objects, or more than is plausible. Names the file and the reason.
-        TypeError: if the path is none.
+        TypeError: if the path is neither a str nor a Path.
         OSError: if it cannot be read, or is a folder, a pipe or a device.
 
     >>> import pathlib, tempfile
@@ -60,9 +60,8 @@ def read_torch(path: str | os.PathLike[str]) -> Any:
     Traceback (most recent call last):
     ValueError: read_torch: ...exit.pt: it holds os.system, which is neither a tensor nor plain data: ...
     """
-    where = os.fsdecode(path)
-    if found := irregular(where):
-        raise (IsADirectoryError if found == "a folder" else OSError)(f"read_torch: {where} is {found}, not a file")
+    where = path_as_text("read_torch", path)
+    must_be_regular("read_torch", where)
     with open(where, "rb") as file:
         try:
             return _read(file, os.fstat(file.fileno()).st_size)
@@ -114,7 +113,7 @@ def _with_arrays(data: Any, raw: Callable[[Storage], Array], big_endian: bool) -
             try:
                 return view(value, flat(value.storage, value.dtype))
             except ValueError as error:
-                raise ValueError(f"{'.'.join(map(str, path))}: {error}" if path else str(error)) from None
+                raise ValueError(f"{'.'.join(map(short, path))}: {error}" if path else str(error)) from None
         if isinstance(value, Name) and value.call is None and not value.text.endswith("Storage"):
             return value.text.removeprefix("torch.")  # a dtype
         if isinstance(value, (Name, Storage)):
@@ -127,12 +126,8 @@ def _with_arrays(data: Any, raw: Callable[[Storage], Array], big_endian: bool) -
 def _exactly(file: BinaryIO, size: int) -> Array:
     """The next bytes of the file; the size has been compared with the file's."""
     raw = np.empty(size, np.uint8)
-    done = 0
-    while done < size:
-        got = file.readinto(raw.data[done:])  # type: ignore[attr-defined]
-        if not got:
-            raise ValueError("it ends while it is read")
-        done += got
+    if not filled(file, raw.data):
+        raise ValueError("it ends while it is read")
     return raw
 
 
@@ -158,12 +153,12 @@ def _read_archive(file: BinaryIO, size: int) -> Any:
 
     def content(name: str) -> Array:
         if root + name not in records:
-            raise ValueError(f"the archive has no record {root}{name}")
+            raise ValueError(f"the archive has no record {short(root + name)}")
         begin, length, crc = records[root + name]
         file.seek(begin)
         raw = _exactly(file, length)
         if zlib.crc32(raw.data) != crc:
-            raise ValueError(f"the record {root}{name} has another checksum than it should: the file is damaged")
+            raise ValueError(f"the record {short(root + name)} has another checksum than it should: it is damaged")
         return raw
 
     def raw(place: Storage) -> Array:
@@ -171,7 +166,9 @@ def _read_archive(file: BinaryIO, size: int) -> Any:
             raise ValueError(f"a storage has the key {place.key!r}, which is no number")
         found = content(f"data/{place.key}")
         if found.size != place.nbytes:
-            raise ValueError(f"the record {root}data/{place.key} has {found.size} bytes instead of {place.nbytes}")
+            raise ValueError(
+                f"the record {short(f'{root}data/{place.key}')} has {found.size} bytes instead of {place.nbytes}"
+            )
         return found
 
     order = content("byteorder").tobytes() if f"{root}byteorder" in records else b"little"

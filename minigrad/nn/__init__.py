@@ -2,6 +2,7 @@
 
 from . import init
 from .activations import GELU, Identity, ReLU, ReLU6, Sigmoid, SiLU, Softmax, Tanh
+from .constructors import name_constructor
 from .containers import ModuleDict, ModuleList, Sequential
 from .convolutions import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from .layers import Dropout, Embedding, Linear
@@ -18,3 +19,7 @@ __all__ = ["GELU", "GRU", "LSTM", "RNN", "AdaptiveAvgPool2d", "AvgPool2d", "Batc
            "MultiHeadAttention", "Parameter", "PixelShuffle", "PixelUnshuffle", "RMSNorm", "ReLU", "ReLU6",
            "Sequential", "SiLU", "Sigmoid", "Softmax", "Tanh", "TransformerEncoder", "TransformerEncoderLayer",
            "Upsample", "init"]  # fmt: skip
+
+for _public in [globals()[_name] for _name in __all__]:
+    if isinstance(_public, type) and issubclass(_public, Module):
+        name_constructor(_public)

@@ -8,22 +8,28 @@ minigrad's layouts:
 - three and more, convolution filters (F, C, kh, kw): fan_in = C kh kw, fan_out = F kh kw.
 
 Numbers are drawn in float64 and then rounded, so that the same seed gives the same weights in every
-dtype. Each function returns an untracked tensor.
+dtype. Each function takes a shape and returns an untracked tensor; into a weight that is there one writes it:
+``layer.weight.data[...] = nn.init.normal(layer.weight.shape, std=0.02).data``.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from ..core import Tensor
 from ..rng import generator
-from ..spec import get_default_dtype
+from ..spec import describe, get_default_dtype
 
 __all__ = ["constant", "fans", "kaiming_normal", "kaiming_uniform", "normal", "orthogonal", "uniform",
            "xavier_normal", "xavier_uniform", "zeros"]  # fmt: skip
+
+
+F = TypeVar("F", bound=Callable[..., Tensor])
 
 
 def as_weight(values: Any, dtype: Any) -> Tensor:
@@ -34,6 +40,24 @@ def as_weight(values: Any, dtype: Any) -> Tensor:
     return Tensor(values, dtype=chosen)
 
 
+def _of_shape(initialiser: F) -> F:
+    """Refuse a weight in place of its shape: PyTorch's initialisers write into one."""
+    name = initialiser.__name__
+
+    @wraps(initialiser)
+    def checked(shape: Any, *args: Any, **kwargs: Any) -> Any:
+        _refuse_weight(name, shape, f": it gives a new tensor to write: w.data[...] = nn.init.{name}(w.shape, …).data")
+        return initialiser(shape, *args, **kwargs)
+
+    return cast(F, checked)
+
+
+def _refuse_weight(name: str, shape: Any, advice: str = "") -> None:
+    if isinstance(shape, Tensor) or (isinstance(shape, np.ndarray) and shape.dtype.kind not in "iu"):
+        raise TypeError(f"init.{name}: expected a shape, not {describe(shape)}{advice}")
+
+
+@_of_shape
 def zeros(shape: Any, dtype: Any = None, rng: Any = None) -> Tensor:
     """All zeros. (``rng`` is accepted and not used, so that initialisers can stand for one another.)
 
@@ -43,6 +67,7 @@ def zeros(shape: Any, dtype: Any = None, rng: Any = None) -> Tensor:
     return constant(shape, 0.0, dtype, rng)
 
 
+@_of_shape
 def constant(shape: Any, value: float, dtype: Any = None, rng: Any = None) -> Tensor:
     """The same value everywhere. (``rng`` is accepted and not used.)
 
@@ -52,6 +77,7 @@ def constant(shape: Any, value: float, dtype: Any = None, rng: Any = None) -> Te
     return as_weight(np.full(shape, value, np.float64), dtype)
 
 
+@_of_shape
 def uniform(shape: Any, low: float = 0.0, high: float = 1.0, dtype: Any = None, rng: Any = None) -> Tensor:
     """Independent numbers, uniform between ``low`` and ``high``.
 
@@ -61,6 +87,7 @@ def uniform(shape: Any, low: float = 0.0, high: float = 1.0, dtype: Any = None, 
     return as_weight(generator(rng).uniform(low, high, shape), dtype)
 
 
+@_of_shape
 def normal(shape: Any, mean: float = 0.0, std: float = 1.0, dtype: Any = None, rng: Any = None) -> Tensor:
     """Independent numbers from the normal distribution of that mean and standard deviation.
 
@@ -79,6 +106,7 @@ def fans(shape: Any) -> tuple[int, int]:
     >>> fans((3, 5)), fans((16, 3, 5, 5))
     ((3, 5), (75, 400))
     """
+    _refuse_weight("fans", shape)
     if np.ndim(shape) == 0 or len(shape) < 2:
         raise ValueError(f"init: fan-in and fan-out need a shape of two axes or more, not {shape}")
     if len(shape) == 2:
@@ -95,6 +123,7 @@ def _scaled(shape: Any, variance: float, flat: bool, dtype: Any, rng: Any) -> Te
     return normal(shape, 0.0, math.sqrt(variance), dtype, rng)
 
 
+@_of_shape
 def xavier_uniform(shape: Any, gain: float = 1.0, dtype: Any = None, rng: Any = None) -> Tensor:
     """Uniform with the variance 2 gain^2 / (fan_in + fan_out) (Glorot and Bengio, 2010).
 
@@ -104,6 +133,7 @@ def xavier_uniform(shape: Any, gain: float = 1.0, dtype: Any = None, rng: Any = 
     return _scaled(shape, 2 * gain**2 / max(sum(fans(shape)), 1), True, dtype, rng)
 
 
+@_of_shape
 def xavier_normal(shape: Any, gain: float = 1.0, dtype: Any = None, rng: Any = None) -> Tensor:
     """Normal with the variance 2 gain^2 / (fan_in + fan_out) (Glorot and Bengio, 2010).
 
@@ -113,6 +143,7 @@ def xavier_normal(shape: Any, gain: float = 1.0, dtype: Any = None, rng: Any = N
     return _scaled(shape, 2 * gain**2 / max(sum(fans(shape)), 1), False, dtype, rng)
 
 
+@_of_shape
 def kaiming_uniform(shape: Any, gain: float = math.sqrt(2), dtype: Any = None, rng: Any = None) -> Tensor:
     """Uniform with the variance gain^2 / fan_in; the default gain suits ReLU (He et al., 2015).
 
@@ -122,6 +153,7 @@ def kaiming_uniform(shape: Any, gain: float = math.sqrt(2), dtype: Any = None, r
     return _scaled(shape, gain**2 / max(fans(shape)[0], 1), True, dtype, rng)
 
 
+@_of_shape
 def kaiming_normal(shape: Any, gain: float = math.sqrt(2), dtype: Any = None, rng: Any = None) -> Tensor:
     """Normal with the variance gain^2 / fan_in; the default gain suits ReLU (He et al., 2015).
 
@@ -131,6 +163,7 @@ def kaiming_normal(shape: Any, gain: float = math.sqrt(2), dtype: Any = None, rn
     return _scaled(shape, gain**2 / max(fans(shape)[0], 1), False, dtype, rng)
 
 
+@_of_shape
 def orthogonal(shape: Any, gain: float = 1.0, dtype: Any = None, rng: Any = None) -> Tensor:
     """``gain`` times a random matrix with orthonormal rows or columns, whichever are fewer.
 

@@ -23,6 +23,8 @@ __all__ = ["Buffer", "LoadReport", "Module", "Parameter"]
 
 M = TypeVar("M", bound="Module")
 
+_TURNED = ": its transpose fits; what comes from PyTorch is loaded by mg.interop.load_torch"
+
 _PLAIN = {bool, int, float, str, type(None)}  # what most attributes are, and what holds nothing
 
 
@@ -340,19 +342,25 @@ class Module:
 
         Raises:
             ValueError: names every missing, unexpected and misshaped entry; nothing has been written.
-            TypeError: if the state is no mapping.
+            TypeError: if the state is no mapping, or has tensors of PyTorch, whose layouts are others.
 
         >>> from minigrad import nn
-        >>> nn.Linear(2, 3).load_state_dict({"weight": np.zeros((3, 2), np.float32)})
+        >>> nn.Linear(2, 3).load_state_dict({"weight": np.zeros((3, 2), np.float32)})  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ValueError: Linear.load_state_dict: nothing was loaded:
           bias is missing
-          weight is float32 (2, 3) here, float32 (3, 2) in the state
+          weight is float32 (2, 3) here, float32 (3, 2) in the state: its transpose fits; what comes from PyTorch is ...
         """
         if not isinstance(state, Mapping):
             raise TypeError(
                 f"{type(self).__name__}.load_state_dict: the state must map names to arrays, not be {describe(state)}"
             )
+        for name, value in state.items():
+            if any(kind.__module__.partition(".")[0] == "torch" for kind in type(value).__mro__):
+                raise TypeError(
+                    f"{type(self).__name__}.load_state_dict: {name} is a tensor of PyTorch, which lays weights out "
+                    "otherwise: mg.interop.load_torch(module, state) turns them"
+                )
         named = self._named()
         missing = [name for name in named if name not in state]
         unexpected = [name for name in state if name not in named]
@@ -369,7 +377,8 @@ class Module:
                     continue
                 array = array.astype(array.dtype.newbyteorder("="), copy=False)
                 if array.shape != parameter.shape or array.dtype != parameter.dtype:
-                    complaints.append(f"{name} is {describe(parameter)} here, {describe(array)} in the state")
+                    hint = _TURNED if array.ndim > 1 and array.T.shape == parameter.shape != array.shape else ""
+                    complaints.append(f"{name} is {describe(parameter)} here, {describe(array)} in the state{hint}")
                 elif not parameter.data.flags.writeable:
                     complaints.append(f"{name} is read-only here")
                 arrays[name] = array

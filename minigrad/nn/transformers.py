@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import ops
 from ..core import Tensor
-from ..ops.attentions import check_attention, check_causal, weights_of, with_causal
+from ..ops.attentions import check_attention, check_causal, refuse_misfit, weights_of, with_causal
 from ..ops.kernels.numerics import single
 from ..rng import generator
 from . import init
@@ -61,6 +61,9 @@ class MultiHeadAttention(Module):
     ((1, 3, 4), tensor([[1.        , 0.        , 0.        ],
             [0.5       , 0.5       , 0.        ],
             [0.33333334, 0.33333334, 0.33333334]], primitive=getitem))
+    >>> keep = np.array([[True, True, False]])  # (N, S), false where a sequence is padded
+    >>> attend(x, mask=keep[:, None, :], need_weights=True)[1][0, 0, 0]
+    tensor([0.5, 0.5, 0. ], primitive=getitem)
     """
 
     def __init__(
@@ -99,8 +102,10 @@ class MultiHeadAttention(Module):
         Args:
             query: (…, T, E). key: (…, S, kdim), the query if left out. value: (…, S, vdim), the key if left out.
             mask: booleans, true where a query may look (PyTorch's say where it may not). They broadcast to (…, T, S),
-                or, with an axis more than query, key and value all have, to (…, num_heads, T, S). For sequences of
-                ``lengths`` (N,): ``(np.arange(S) < lengths[:, None])[:, None]``, which is (N, 1, S).
+                or, with an axis more than query, key and value all have, to (…, num_heads, T, S). A mask ``keep``
+                (N, S) that is false at padding is given as ``keep[:, None, :]``: without the axis of queries it would
+                be taken for (T, S) where N is T, and nobody would notice. For ``lengths`` (N,) it is
+                ``np.arange(S) < lengths[:, None]``.
             causal: whether query t may look at the keys 0 … t alone.
 
         Returns:
@@ -114,8 +119,9 @@ class MultiHeadAttention(Module):
             if len(shape) < 2 or shape[-1] != size:
                 raise ValueError(f"MultiHeadAttention: {name} must be (…, steps, {size}), not {shape}")
         if mask is not None:
-            most = max(map(np.ndim, (query, key, value)))
-            if 2 <= np.ndim(mask) <= most:
+            mask = mask if isinstance(mask, Tensor) else np.asanyarray(mask)  # a masked array stays one, and is refused
+            refuse_misfit("MultiHeadAttention: mask", mask, np.shape(query)[:-1], np.shape(key)[-2])
+            if mask.ndim <= max(map(np.ndim, (query, key, value))):
                 mask = ops.expand_dims(mask, -3)  # by a primitive, so that a mask can be an input of an ONNX file
         q, k, v = self._projected(query, key, value)
         weights, p = None, self.dropout if self.training else 0
@@ -183,7 +189,9 @@ class TransformerEncoderLayer(Module):
         ValueError: if a size is not positive, the heads do not divide E, dropout is not in [0, 1), or the activation is
             another word; in a call, if the shapes do not fit.
 
-    >>> TransformerEncoderLayer(8, 2, 16)(np.zeros((4, 5, 8), np.float32)).shape
+    >>> layer, x = TransformerEncoderLayer(8, 2, 16), np.zeros((4, 5, 8), np.float32)
+    >>> keep = np.arange(5) < np.array([5, 2, 3, 1])[:, None]  # (N, T), false where a sequence is padded
+    >>> layer(x, mask=keep[:, None, :]).shape
     (4, 5, 8)
     """
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Tensor
+from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
 from ..rng import generator
 from ..runtime.contexts import errstate
 from ..spec import Array
 from .elementwise import add, divide, exp, log1p, multiply, negative, power, tanh
+from .kernels import normal
 from .kernels.numerics import as_float, logistic, narrowed, single, taken
 
 
@@ -35,10 +36,12 @@ def sigmoid(x: Array) -> ForwardResult:
 @sigmoid.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
     # y (1 - y) from y cancels near 1, and is 0 from x = 37 on (float32: 17); with u = e^-|x| it is u / (1 + u)^2
-    u = np.exp(-np.abs(single(x)))
+    u = np.asarray(np.abs(single(x)))
+    np.exp(np.negative(u, out=u), out=u)
     d = 1 + u
     d *= d
-    return (g * (u / d),)
+    u /= d
+    return (g * u,)
 
 
 @sigmoid.vjp_on_tensors
@@ -78,13 +81,20 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> ForwardResult:
     """
     slope = float(negative_slope)
     x = as_float(x)
-    return np.where(x > 0, x, slope * x), (x, slope)
+    # Of two numbers x and slope x, 0 < slope <= 1, the larger one; np.where waits for each entry's sign
+    y = np.maximum(x, slope * x) if 0 < slope <= 1 else np.where(x > 0, x, slope * x)
+    return y, (x, slope)
 
 
 @leaky_relu.vjp
 def _(g: Any, needs: Any, x: Array, slope: float) -> Any:
-    above = x > 0
-    return (np.where(above, g, slope * g) if slope else taken(g, above),)
+    above = plain(x) > 0
+    return (_by_side(g, slope * g, above) if slope else taken(g, above),)
+
+
+def _by_side(first: Any, second: Any, mask: Array) -> Any:
+    """The first where a mask holds, the second elsewhere, as np.where, and six times as fast on a random mask."""
+    return taken(first, mask) + taken(second, ~mask)
 
 
 @primitive(entrywise=True, residuals=("x", "constant"))
@@ -105,8 +115,8 @@ def elu(x: Array, alpha: float = 1.0) -> ForwardResult:
 @elu.vjp
 def _(g: Any, needs: Any, x: Array, alpha: float) -> Any:
     x = single(x)
-    above = x > 0
-    return (np.where(above, g, g * (alpha * np.exp(np.minimum(x, 0)))) if alpha else taken(g, above),)
+    above = plain(x) > 0
+    return (_by_side(g, g * (alpha * np.exp(np.minimum(x, 0))), above) if alpha else taken(g, above),)
 
 
 @primitive(broadcasts=True, entrywise=True, residuals=("x",))
@@ -142,14 +152,20 @@ def silu(x: Array) -> ForwardResult:
     array([0.    , 0.7311], dtype=float32)
     """
     wide = single(x)
-    return narrowed(wide * logistic(wide), x), (x,)
+    y = logistic(wide)
+    y *= wide
+    return narrowed(y, x), (x,)
 
 
 @silu.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
     x = single(x)
     s = logistic(x)
-    return (g * (s * (1 + x * (1 - s))),)
+    d = 1 - s  # the slope is s (1 + x (1 - s))
+    d *= x
+    d += 1
+    d *= s
+    return (g * d,)
 
 
 @silu.vjp_on_tensors
@@ -164,78 +180,6 @@ def _(x: Any) -> Any:
 
 # --- the error function and gelu ---------------------------------------------------------------------
 
-# Coefficients, highest power first, of rational approximations: numerator and denominator.
-# Source: W. J. Cody, Rational Chebyshev approximations for the error function, Math. Comp. 23 (1969).
-_CENTRE = (  # erf(x) / x in x^2 for |x| <= 0.46875
-    (1.85777706184603153e-1, 3.16112374387056560, 1.13864154151050156e2, 3.77485237685302021e2,
-     3.20937758913846947e3),
-    (1.0, 2.36012909523441209e1, 2.44024637934444173e2, 1.28261652607737228e3, 2.84423683343917062e3),
-)  # fmt: skip
-_MIDDLE = (  # exp(x^2) erfc(x) in x for 0.46875 <= x <= 4
-    (2.15311535474403846e-8, 5.64188496988670089e-1, 8.88314979438837594, 6.61191906371416295e1,
-     2.98635138197400131e2, 8.81952221241769090e2, 1.71204761263407058e3, 2.05107837782607147e3,
-     1.23033935479799725e3),
-    (1.0, 1.57449261107098347e1, 1.17693950891312499e2, 5.37181101862009858e2, 1.62138957456669019e3,
-     3.29079923573345963e3, 4.36261909014324716e3, 3.43936767414372164e3, 1.23033935480374942e3),
-)  # fmt: skip
-_TAIL = (  # (1 / sqrt(pi) - x exp(x^2) erfc(x)) x^2 in 1 / x^2 for x >= 4
-    (1.63153871373020978e-2, 3.05326634961232344e-1, 3.60344899949804439e-1, 1.25781726111229246e-1,
-     1.60837851487422766e-2, 6.58749161529837803e-4),
-    (1.0, 2.56852019228982242, 1.87295284992346725, 5.27905102951428412e-1, 6.05183413124413191e-2,
-     2.33520497626869185e-3),
-)  # fmt: skip
-
-
-def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
-    y = np.full_like(x, coefficients[0])
-    for c in coefficients[1:]:
-        y *= x
-        y += c
-    return y
-
-
-def _ratio(fraction: tuple[tuple[float, ...], tuple[float, ...]], x: Array) -> Array:
-    return _polynomial(fraction[0], x) / _polynomial(fraction[1], x)
-
-
-def _erfc(x: Array) -> Array:
-    """1 - erf(x) for a list of x >= 0.46875, accurate relative to its own, tiny size."""
-    y = np.empty_like(x)
-    middle = x <= 4
-    y[middle] = _ratio(_MIDDLE, x[middle])
-    far = x[~middle]
-    with errstate(over="ignore"):
-        inverse = 1 / np.square(far)
-        y[~middle] = (1 / math.sqrt(math.pi) - inverse * _ratio(_TAIL, inverse)) / far
-        y *= np.exp(-np.square(x))
-    return y
-
-
-def _halves(x: Array) -> tuple[Array, Array, Array]:
-    """Where x is near 0, erf(x) there, and erfc(|x|) elsewhere, where 1 - erf would cancel."""
-    size = np.abs(x)
-    near = np.asarray(size <= 0.46875)
-    centre = x[near]
-    return near, centre * _ratio(_CENTRE, np.square(centre)), _erfc(size[~near])
-
-
-def _erf(x: Array) -> Array:
-    near, centre, tail = _halves(x)
-    y = np.empty_like(x)
-    y[near] = centre
-    y[~near] = np.copysign(1 - tail, x[~near])
-    return y
-
-
-def _below(x: Array) -> Array:
-    """The probability that a standard normal variable is below x, (1 + erf(x / sqrt(2))) / 2."""
-    z = np.asarray(x * math.sqrt(0.5))
-    near, centre, tail = _halves(z)
-    y = np.empty_like(z)
-    y[near] = 0.5 + 0.5 * centre
-    y[~near] = np.where(z[~near] > 0, 1 - 0.5 * tail, 0.5 * tail)
-    return y
-
 
 @primitive(broadcasts=True, entrywise=True, residuals=("x",))
 def normal_cdf(x: Array) -> ForwardResult:
@@ -246,7 +190,7 @@ def normal_cdf(x: Array) -> ForwardResult:
     >>> normal_cdf([0.0, 1.0]).numpy().round(4)
     array([0.5   , 0.8413], dtype=float32)
     """
-    return narrowed(_below(single(x)), x), (x,)
+    return narrowed(normal.below(single(x)), x), (x,)
 
 
 @normal_cdf.vjp
@@ -264,12 +208,12 @@ def _(x: Any) -> Any:
 def erf(x: Array) -> ForwardResult:
     """The error function 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x, entry by entry.
 
-    For x of any shape; to a few units of the last place. Source: Cody (1969), rational approximations.
+    For x of any shape; to a few units of the last place.
 
     >>> erf([0.0, 1.0]).numpy().round(4)
     array([0.    , 0.8427], dtype=float32)
     """
-    return narrowed(_erf(single(x)), x), (x,)
+    return narrowed(normal.erf(single(x)), x), (x,)
 
 
 @erf.vjp
@@ -301,21 +245,33 @@ def gelu(x: Array, approximate: str = "none") -> ForwardResult:
         raise ValueError(f"approximate must be 'none' or 'tanh', not {approximate!r}")
     wide = single(x)
     if approximate == "none":
-        phi = _below(wide)
+        phi = normal.below(wide)
     else:  # (1 + tanh(u)) / 2 = sigmoid(2u), which does not cancel
         t = np.clip(wide, -100, 100)
-        phi = logistic(2 * _SLOPE * t * (1 + _CUBE * t * t))
+        u = t * t
+        u *= 2 * _SLOPE * _CUBE
+        u += 2 * _SLOPE
+        u *= t
+        phi = logistic(u)
     return narrowed(wide * phi, x), (wide, phi, approximate)
 
 
 @gelu.vjp
 def _(g: Any, needs: Any, x: Array, phi: Array, approximate: str) -> Any:
     t = np.clip(x, -100, 100)  # farther out the density is 0 anyway, and t^2 could overflow
+    d = np.asarray(t * t)  # becomes the density
     if approximate == "none":
-        density = np.exp(-0.5 * t * t) / math.sqrt(2 * math.pi)
+        d *= -0.5
+        np.exp(d, out=d)
+        d *= 1 / math.sqrt(2 * math.pi)
     else:  # sigmoid(2u)' = 2u' phi (1 - phi)
-        density = 2 * _SLOPE * (1 + 3 * _CUBE * t * t) * phi * (1 - phi)
-    return (g * (phi + t * density),)
+        d *= 6 * _SLOPE * _CUBE
+        d += 2 * _SLOPE
+        d *= phi
+        d *= 1 - phi
+    d *= t
+    d += phi
+    return (g * d,)
 
 
 @gelu.vjp_on_tensors

@@ -134,6 +134,11 @@ def _problem(
         raise TypeError(f"blank must be an integer, not {blank!r}")
     if not 0 <= blank < C:
         raise ValueError(f"blank must be one of the {C} classes, 0 … {C - 1}, not {blank}")
+    if y.ndim == 3 and y.shape[0] != y.shape[1] and frames.shape == y.shape[:1]:
+        raise ValueError(
+            f"log_probabilities must be (T, N, C), and are {y.shape} with input_lengths {frames.shape}: the frames are "
+            "along the FIRST axis here: give swapaxes(log_probabilities, 0, 1)"
+        )
     frames = _lengths("input_lengths", frames, y.shape[1:-1], T, "frames")
     N = len(frames)
     one_each = targets.reshape(1, -1) if y.ndim == 2 and targets.ndim == 1 else targets

@@ -40,14 +40,24 @@ def check_attention(q: Array, k: Array, v: Array, mask: Any) -> tuple[tuple[int,
         mask = np.asarray(plain(mask))
         if mask.dtype != bool:
             raise TypeError(f"mask must be true where a query may look, and false elsewhere, not {mask.dtype}")
-        rows = q.shape[-2], k.shape[-2]
-        if mask.ndim < 2 or any(n not in (1, m) for n, m in zip(mask.shape[-2:], rows, strict=True)):
-            raise ValueError(f"mask must broadcast to (…, T, S) = (…, {rows[0]}, {rows[1]}), not {mask.shape}")
+        refuse_misfit("mask", mask, q.shape[:-1], k.shape[-2])
         shapes.append(mask.shape[:-2])
     try:
         return np.broadcast_shapes(*shapes), mask
     except ValueError:
         raise ValueError(f"the stacks of q, k, v and mask must broadcast, not {', '.join(map(str, shapes))}") from None
+
+
+def refuse_misfit(name: str, mask: Array, queries: tuple[int, ...], S: int) -> None:
+    """Raise unless the last axes of a mask broadcast to those of queries (…, T) and S keys."""
+    T = queries[-1]
+    if mask.ndim >= 2 and all(n in (1, m) for n, m in zip(mask.shape[-2:], (T, S), strict=True)):
+        return
+    hint = ""
+    if len(queries) > 1 and mask.shape == (queries[0], S):  # padding, without an axis for the queries
+        axes = ", None" * (len(queries) - 1)
+        hint = f"; one for each sequence, which hides its padding, is mask[:{axes}, :]"
+    raise ValueError(f"{name} must broadcast to (…, T, S) = (…, {T}, {S}), not {mask.shape}{hint}")
 
 
 def check_causal(causal: Any) -> None:

@@ -239,6 +239,8 @@ def kl_div(log_prediction: Array, target: Array, *, log_target: bool = False, re
 
 def _divergences(reduction: str, shape: tuple[int, ...]) -> int:
     """What the sum of the losses is divided by for a mean, or for "batchmean"."""
+    if not isinstance(reduction, str):
+        reduction_scale(reduction, 1)  # says what it must be
     if reduction != "batchmean":
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f"reduction must be 'batchmean', 'mean', 'sum' or 'none', not {reduction!r}")

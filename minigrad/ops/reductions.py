@@ -22,7 +22,7 @@ from ..runtime.contexts import errstate
 from ..spec import Array
 from .elementwise import absolute, divide, exp, log, signed, sqrt, square, subtract
 from .kernels.axes import from_the_end
-from .kernels.numerics import narrowed, single, sum_single, taken, widened
+from .kernels.numerics import narrowed, row_sums, single, sum_single, taken, widened
 
 Axis: TypeAlias = "int | tuple[int, ...] | None"
 
@@ -313,16 +313,29 @@ def norm(x: Array, axis: Axis = None, keepdims: bool = False, ord: float = 2) ->
     """
     if ord not in (1, 2, np.inf):
         raise ValueError(f"ord must be 1, 2 or inf, not {ord}")
-    size = np.abs(single(x))
-    if ord == 1:
-        y = np.sum(size, axis=axis, keepdims=keepdims)
-    else:
-        y = np.max(size, axis=axis, keepdims=keepdims or ord == 2, initial=0)
+    wide = single(x)
     if ord == 2:
-        scale = np.where((y == 0) | (y == np.inf), 1, y)
-        y = np.sqrt(np.sum(np.square(size / scale), axis=axis, keepdims=keepdims))
-        y = y * scale.reshape(y.shape)
+        y = _length(wide, axis, keepdims)
+    elif ord == 1:
+        y = np.sum(np.abs(wide), axis=axis, keepdims=keepdims)
+    else:
+        y = np.max(np.abs(wide), axis=axis, keepdims=keepdims, initial=0)
     return narrowed(y, x), (x, y, axis, keepdims, ord)
+
+
+def _length(x: Array, axis: Axis, keepdims: bool) -> Any:
+    """The root of the sum of squares: as it is said, or, where that could over- or underflow, by the largest entry."""
+    with errstate(over="ignore"):
+        squares = np.sum(np.square(x), axis=axis, keepdims=keepdims)
+    limits = np.finfo(x.dtype)
+    least = limits.tiny / limits.eps**2 * np.maximum(_count(x, squares), 1)  # what squares lost is nothing beside it
+    if ((squares >= least) & (squares <= limits.max)).all():
+        return np.sqrt(squares)
+    size = np.abs(x)
+    top = np.max(size, axis=axis, keepdims=True, initial=0)
+    scale = np.where((top == 0) | (top == np.inf), 1, top)
+    y = np.sqrt(np.sum(np.square(size / scale), axis=axis, keepdims=keepdims))
+    return y * scale.reshape(y.shape)
 
 
 @norm.vjp
@@ -409,7 +422,7 @@ def softmax(x: Array, axis: Axis = -1) -> ForwardResult:
     wide = single(x)
     y = np.asarray(wide - np.max(wide, axis=axis, keepdims=True, initial=-np.inf))
     np.exp(y, out=y)
-    y /= np.sum(y, axis=axis, keepdims=True)
+    y /= row_sums(y, axis)
     return narrowed(y, x), (y, axis)
 
 
@@ -417,8 +430,8 @@ def softmax(x: Array, axis: Axis = -1) -> ForwardResult:
 def _(g: Any, needs: Any, y: Array, axis: Axis) -> Any:
     # dy_i / dx_j = y_i (1[i = j] - y_j), so dx = y (g - mean), with the mean of g weighted by y. Near a y of 1 that
     # difference is all rounding: taken twice, as in _centred, it is exact in the tails, and the cotangent sums to 0.
-    d = g - np.sum(g * y, axis=axis, keepdims=True)
-    d -= np.sum(d * y, axis=axis, keepdims=True)
+    d = g - row_sums(g * y, axis)
+    d -= row_sums(d * y, axis)
     d *= y
     return (d,)
 
@@ -442,7 +455,7 @@ def log_softmax(x: Array, axis: Axis = -1) -> ForwardResult:
     wide = single(x)
     y = wide - np.max(wide, axis=axis, keepdims=True, initial=-np.inf)
     with errstate(divide="ignore"):  # log(0) only of no entries
-        y -= np.log(np.sum(np.exp(y), axis=axis, keepdims=True))
+        y -= np.log(row_sums(np.exp(y), axis))
     return narrowed(y, x), (y, axis)
 
 
@@ -451,8 +464,8 @@ def _(g: Any, needs: Any, y: Array, axis: Axis) -> Any:
     # dy_i / dx_j = 1[i = j] - e^y_j, so dx = g - p sum(g) with p = e^y. Near a p of 1 that cancels; what is left of the
     # sum is then spread in the same way, so that the cotangent sums to 0 and is exact in the tails.
     p = np.exp(y)
-    d = g - p * np.sum(single(g), axis=axis, keepdims=True)
-    d -= p * np.sum(d, axis=axis, keepdims=True)
+    d = g - p * row_sums(single(g), axis)
+    d -= p * row_sums(d, axis)
     return (d,)
 
 

@@ -168,12 +168,7 @@ class Optimizer:
                 another shape or dtype, or is read-only. Nothing has been written.
         """
         loss = None if closure is None else closure()
-        found = []
-        for i, p, options in self._with_options():
-            if p.grad is not None:
-                g = plain(p.grad)
-                self._check_parameter(i, p, g)
-                found.append((i, p, g, self._coefficients(options, self.steps[i] + 1)))
+        found = self._to_update()
         updates: list[Callable[[], None]] = []
         for i, p, g, numbers in found:
             self.steps[i] += 1
@@ -185,14 +180,21 @@ class Optimizer:
         run(updates, sum(p.size for _, p, _, _ in found))
         return loss
 
-    def _with_options(self) -> Iterator[tuple[int, Tensor, Group]]:
-        """Each parameter's number, itself, and the options of its group as they are now, checked."""
-        i = 0
-        for k in range(len(self._made)):
+    def _to_update(self) -> list[tuple[int, Tensor, Array, tuple[float, ...]]]:
+        """The number, itself, the gradient and the coefficients of each parameter with a gradient, all checked."""
+        found, i = [], 0
+        for k, made in enumerate(self._made):
             options = self._options_of(k)
-            for p in self._made[k].params:
-                yield i, p, options
+            numbers: dict[int, tuple[float, ...]] = {}  # by the count of the step, which most parameters share
+            for p in made.params:
+                if p.grad is not None:
+                    g, t = plain(p.grad), self.steps[i] + 1
+                    self._check_parameter(i, p, g)
+                    if t not in numbers:
+                        numbers[t] = self._coefficients(options, t)
+                    found.append((i, p, g, numbers[t]))
                 i += 1
+        return found
 
     def _options_of(self, k: int) -> Group:
         """The options of a group as they are now; an error if they are impossible, or it was changed otherwise."""
@@ -235,7 +237,8 @@ class Optimizer:
         """Copies of options, step counts and state as a flat dict of arrays, ready for :func:`minigrad.save`.
 
         The options of one group have their own names. Those of several are ``group.0.lr``, ``group.1.lr``, …, beside
-        ``group.0.params``, the numbers of the parameters.
+        ``group.0.params``, the numbers of the parameters. Training resumes to the bit if random numbers, such as those
+        of dropout, go on as well: :func:`minigrad.rng_state`.
 
         >>> import minigrad as mg
         >>> list(mg.optim.SGD([mg.tensor([1.0], requires_grad=True)], lr=0.1, momentum=0.9).state_dict())

@@ -63,7 +63,8 @@ def as_option(caller: str, name: str, value: Any) -> Any:
     if name in _PAIRS:
         if not isinstance(value, (tuple, list)) or len(value) != 2:
             raise ValueError(f"{caller}: {name} must be two numbers, not {value!r}")
-        return tuple(_in_range(caller, name, number, tuple(value)) for number in value)
+        first, second = value
+        return _in_range(caller, name, first, (first, second)), _in_range(caller, name, second, (first, second))
     return _in_range(caller, name, value, value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -68,7 +69,7 @@ def test_names_can_be_given(path):
     assert [value.name for value in graph.output] == ["sum", "product", "same"]
     for ours, theirs in zip(mg.import_onnx(path)(X, 2 * X), (3 * X, 2 * X, X), strict=True):
         np.testing.assert_array_equal(ours.data, theirs)
-    for names in (["left"], ["a", "a"], ["a", ""]):
+    for names in (["left"], ["a", "a"], ["a", ""], ["a", 3]):
         with pytest.raises(ValueError, match="input_names must be 2 different names"):
             mg.export_onnx(network, (mg.tensor(X), X), path, input_names=names)
 
@@ -106,6 +107,20 @@ def test_modes_are_set_back_and_averages_stay(path):
 
 
 @NEEDS_ONNX
+def test_modes_are_set_back_when_what_sets_them_is_interrupted(path):
+    class Interrupted(nn.Module):
+        def __setattr__(self, name, value):
+            if name == "training" and not value:
+                raise KeyboardInterrupt
+            super().__setattr__(name, value)
+
+    network = nn.Sequential(nn.Dropout(0.5), Interrupted(), nn.Linear(3, 2))
+    with pytest.raises(KeyboardInterrupt):
+        mg.export_onnx(network, mg.tensor(X), path)
+    assert [part.training for part in network.modules()] == [True] * 4
+
+
+@NEEDS_ONNX
 def test_other_buffers_stay_buffers(path):
     mg.export_onnx(network := Of(lambda x: x + network.table, table=nn.Buffer(X)), X, path)
     again = mg.import_onnx(path)
@@ -126,7 +141,7 @@ def test_other_buffers_stay_buffers(path):
         (
             lambda x: x * np.sum(x.data),
             ValueError,
-            r"multiply \(in Of\) gets a constant that is computed from an input",
+            r"multiply \(in Of\) gets a constant that is computed from the input",
         ),
         (lambda x: mg.exp(x) if x.data[0, 0] > 0 else x, ValueError, "depends on the values"),
         (lambda x: mg.exp(np.ones(3)), ValueError, r"do not depend on inputs"),
@@ -153,12 +168,65 @@ def test_only_modules_are_written(path):
         mg.export_onnx(lambda x: x, X, path)
 
 
+ZEROS = np.zeros((2, 3), np.float32)
+EQUAL = np.array([4, 4, 4])
+
+
+@NEEDS_ONNX
+@pytest.mark.parametrize(
+    ("function", "inputs"),
+    [
+        (lambda x: x + float(x.data.max()), (mg.tensor(ZEROS),)),
+        (lambda x: x + float(x.data[0, 1]), (mg.tensor(np.eye(2, dtype=np.float32)),)),
+        (lambda x: x + float(x.data.sum()), (mg.tensor(np.array([1, -1], np.float32)),)),
+        (lambda x, ids: x[ids - 4] + float(ids.max()), (mg.tensor(X), EQUAL)),
+        (lambda x, ids: x * float(ids[0]), (mg.tensor(X), EQUAL)),
+        (lambda x, ids: x * float(ids.max()), (mg.tensor(X), 0 * EQUAL)),
+        (lambda x, ids: x * float(ids.max()), (mg.tensor(X), EQUAL.astype(np.uint8))),
+        (lambda x, n: x * float(n), (mg.tensor(X), np.array(3))),
+        (lambda x, n: x * float(n), (mg.tensor(X), np.array(0.0))),
+    ],
+)
+def test_constants_from_equal_numbers_are_seen(function, inputs, path):
+    with pytest.raises(ValueError, match=r"computed from the input \w+ outside of minigrad"):
+        mg.export_onnx(Of(function), inputs, path)
+
+
+@NEEDS_ONNX
+def test_equal_integers_that_nothing_may_replace(path):
+    """Where the module takes no other number the examples must have one."""
+    table = nn.Parameter(np.ones((1, 3), np.float32))
+    with pytest.raises(ValueError, match=r"with others it fails, .*: give examples that differ"):
+        mg.export_onnx(Of(lambda ids: mg.embedding(ids, table), table=table), np.array([0, 0]), path)
+    mg.export_onnx(nn.Embedding(2, 3), np.array([0, 0]), path)
+    np.testing.assert_array_equal(mg.import_onnx(path)(np.array([1, 0])).shape, (2, 3))
+
+
 @NEEDS_ONNX
 def test_a_length_that_is_an_input_is_no_constant(path):
     layer = nn.GRU(3, 2, rng=0)
     network = Of(lambda x, n: layer(x, lengths=n)[1], layer=layer)
-    with pytest.raises(ValueError, match="computed from an input outside of minigrad"):
+    with pytest.raises(ValueError, match="computed from the input inputs_1 outside of minigrad"):
         mg.export_onnx(network, (np.ones((2, 4, 3), np.float32), np.array([4, 2])), path)
+
+
+@NEEDS_ONNX
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x, n: x * n.data.sum(), "from the input lengths outside"),
+        (lambda x, n: x * max(x.data[0, 0] - 1, n.data.sum() - 7), "from the input x outside"),
+        (
+            lambda x, n: mg.exp(x) * n[:, None] if n.data[0] > 3 else x * n[:, None],
+            "the number of calls depends on .* of the input lengths,",
+        ),
+        (lambda x, n: x.reshape(-1, int(n.data[0])) * 2, "depends on .* of the input lengths: with others it fails"),
+    ],
+)
+def test_the_input_that_a_constant_is_made_of_is_named(function, message, path):
+    x, n = mg.tensor(np.arange(1.0, 9.0).reshape(2, 4)), mg.tensor(np.array([4, 3]))
+    with pytest.raises(ValueError, match=message):
+        mg.export_onnx(Of(function), (x, n), path, input_names=["x", "lengths"])
 
 
 # --- what cannot be read ------------------------------------------------------------------------------
@@ -221,6 +289,24 @@ def test_external_data_are_not_followed(path):
 
 
 @NEEDS_ONNX
+@pytest.mark.parametrize(("kind", "inputs"), [("Constant", ()), ("ConstantOfShape", ("x",))])
+def test_external_data_of_attributes_are_not_followed(kind, inputs, path, monkeypatch):
+    """Neither where the file is there, which would be read, nor where it is not."""
+    import onnx
+
+    monkeypatch.chdir(path.parent)
+    value = onnx.numpy_helper.from_array(np.ones(1, np.float32), "secret")
+    value.ClearField("raw_data")
+    value.data_location = onnx.TensorProto.EXTERNAL
+    value.external_data.add(key="location", value="secret.bin")
+    path.write_bytes(model(kind, inputs, value=value, elem_type=7 if inputs else 1).SerializeToString())
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"secret lies in another file \(external data\)"):
+            mg.import_onnx(path)
+        (path.parent / "secret.bin").write_bytes(np.full(1, 7, np.float32).tobytes())
+
+
+@NEEDS_ONNX
 @pytest.mark.parametrize("content", [b"", b"text", b"\x00" * 100, b"{}\n" * 40])
 def test_other_files_are_refused(content, path):
     path.write_bytes(content)
@@ -237,13 +323,16 @@ def test_every_part_of_a_file_and_every_damage_is_an_error_or_a_network(path):
     damaged = [content[:end] for end in range(0, len(content), 17)]
     for place in range(0, len(content), 5):
         damaged.append(content[:place] + bytes([int(random.integers(256))]) + content[place + 1 :])
+    said: list[str] = []
     for part in damaged:
         path.write_bytes(part)
         try:
             network = mg.import_onnx(path)
-        except (ValueError, NotImplementedError):
+        except (ValueError, NotImplementedError) as error:
+            said.append(str(error))
             continue
         assert isinstance(network, nn.Module)
+    assert all("import_onnx" in text for text in said)
 
 
 @NEEDS_ONNX
@@ -259,6 +348,18 @@ def test_a_file_that_is_not_there(tmp_path):
     pytest.importorskip("onnx", reason="no onnx: onnx not installed")
     with pytest.raises(FileNotFoundError):
         mg.import_onnx(tmp_path / "none.onnx")
+
+
+@NEEDS_ONNX
+def test_what_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match=r"import_onnx: .*pipe is a pipe, not a regular file"):
+        mg.import_onnx(tmp_path / "pipe")
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        mg.import_onnx(tmp_path)
+    for wrong in (3, b"network.onnx"):
+        with pytest.raises(TypeError, match="import_onnx: the path must be a str"):
+            mg.import_onnx(wrong)
 
 
 # --- calls of what was read ---------------------------------------------------------------------------

@@ -379,3 +379,16 @@ def test_a_loaded_weight_is_noticed_by_a_backward_pass():
     load_torch(layer, to_torch(layer, tensors=False))
     with pytest.raises(ValueError, match="was written into since"):
         loss.backward()
+
+
+def test_a_module_that_is_there_twice_has_one_weight():
+    layer = nn.Linear(2, 1)
+    twice = nn.Sequential(layer, nn.Tanh(), layer)
+    state = {f"{i}.{name}": np.full(shape, 1.0) for i in (0, 2) for name, shape in shapes_of(layer).items()}
+    load_torch(twice, state)
+    state["2.weight"] = np.full((1, 2), 2.0)
+    with pytest.raises(ValueError, match=r"nothing was loaded .*\n  2\.weight differs from 0\.weight, and Sequential"):
+        load_torch(twice, state)
+    np.testing.assert_array_equal(layer.weight.data, 1)
+    del state["2.weight"]
+    assert load_torch(twice, state, strict=False).missing == ["2.weight"]

@@ -102,3 +102,19 @@ def test_complaints():
 def test_empty_shapes():
     for function in RANDOM.values():
         assert function((0, 3)).shape == (0, 3)
+
+
+@pytest.mark.parametrize("name", [*RANDOM, "zeros", "constant", "fans"])
+@pytest.mark.parametrize("given", [mg.nn.Parameter(np.ones((3, 4), np.float32)), np.ones((3, 4), np.float32)])
+def test_a_weight_in_place_of_its_shape_is_refused(name, given):
+    options = {"value": 1.0} if name == "constant" else {}
+    expected = rf"init\.{name}: expected a shape, not .*float32 \(3, 4\)"
+    if name != "fans":
+        expected += rf".* a new tensor .*: w\.data\[\.\.\.\] = nn\.init\.{name}\(w\.shape, …\)\.data"
+    with pytest.raises(TypeError, match=expected):
+        getattr(init, name)(given, **options)
+
+
+def test_a_shape_may_be_an_array_of_integers_or_a_number():
+    assert init.zeros(np.array([2, 3])).shape == (2, 3)
+    assert init.normal(4).shape == (4,)

@@ -250,6 +250,37 @@ def test_a_bad_state_is_refused_whole():
         np.testing.assert_array_equal(array, before[name])
 
 
+class Weight:
+    """As a tensor of PyTorch, which is known by the module of its class."""
+
+    __module__ = "torch.nn.parameter"
+
+    def __array__(self, dtype=None, copy=None):
+        return np.ones((4, 4), np.float32)
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_state_of_pytorch_is_refused(strict):
+    """It may fit, and would be transposed."""
+    layer = mg.nn.Linear(4, 4)
+    before = layer.state_dict()
+    with pytest.raises(TypeError, match=r"weight is a tensor of PyTorch, .*mg\.interop\.load_torch\(module, state\)"):
+        layer.load_state_dict({"bias": np.ones(4, np.float32), "weight": Weight()}, strict)
+    for name, array in layer.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_a_weight_that_fits_when_transposed_gets_a_hint():
+    layer = mg.nn.Linear(2, 3)
+    bias = np.zeros(3, np.float32)
+    with pytest.raises(ValueError, match=r"float32 \(3, 2\) in the state: its transpose fits.*mg\.interop\.load_torch"):
+        layer.load_state_dict({"weight": np.zeros((3, 2), np.float32), "bias": bias})
+    with pytest.raises(ValueError, match=r"float32 \(3, 3\) in the state$"):
+        layer.load_state_dict({"weight": np.zeros((3, 3), np.float32), "bias": bias})
+    with pytest.raises(ValueError, match=r"float32 \(1, 3\) in the state$"):
+        layer.load_state_dict({"weight": np.zeros((2, 3), np.float32), "bias": bias[None]})
+
+
 def test_loose_loading_reports_what_it_left_out():
     module = Pair(Scale(), Scale())
     report = module.load_state_dict({"first.factor": 9.0, "alien": 1.0}, strict=False)

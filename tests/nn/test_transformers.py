@@ -361,7 +361,11 @@ def test_errors():
         ((x,), r"key must be \(…, steps, 3\), not \(2, 4, 6\)"),
         ((x, x[..., :3], x[0, 0]), r"value must be \(…, steps, 6\), not \(6,\)"),
         ((x, x[..., :3], x[:, :3]), "v must have a row for each of the 4 keys, not 3"),
-        ((x, x[..., :3], x, np.ones((5, 4), bool)), r"mask must broadcast to \(…, T, S\) = \(…, 4, 4\), not"),
+        (
+            (x, x[..., :3], x, np.ones((5, 4), bool)),
+            r"^MultiHeadAttention: mask must broadcast to \(…, T, S\) = \(…, 4, 4\), not \(5, 4\)$",
+        ),
+        ((x, x[..., :3], x, np.ones((2, 4), bool)), r"not \(2, 4\); one for each sequence, .* mask\[:, None, :\]$"),
     ]:
         for need_weights in (False, True):
             with pytest.raises(ValueError, match=text):
@@ -376,3 +380,13 @@ def test_errors():
     for given, text in [((made, 2), "a function that makes one, not a module"), (([made], 2), "num_layers is for")]:
         with pytest.raises(TypeError, match=text):
             nn.TransformerEncoder(*given)
+
+
+def test_a_mask_of_what_each_sequence_has_hides_padding():
+    """With an axis for the queries, also where there are as many sequences as steps."""
+    keep = np.arange(4) < np.array([4, 2, 3, 1])[:, None]
+    encoder = nn.TransformerEncoder(lambda: nn.TransformerEncoderLayer(6, 2, 8, dropout=0.0), 2)
+    x = random_input((4, 4, 6))
+    changed = np.where(keep[..., None], x, 9.0)
+    found, other = (encoder(each, mask=keep[:, None, :]).numpy()[keep] for each in (x, changed))
+    np.testing.assert_allclose(found, other, atol=1e-6)

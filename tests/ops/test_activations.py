@@ -209,3 +209,24 @@ def test_dropout_refuses_probabilities_outside_its_range(p, training):
 def test_dropout_refuses_integers():
     with pytest.raises(TypeError, match=r"dropout\(x: int64 \(2,\)\): x must be floating, not int64"):
         mg.ops.dropout(np.array([1, 2]))
+
+
+# --- masks ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("slope", [0.01, 1.0, 2.5, -0.5])
+def test_leaky_relu_at_the_ends_and_what_comes_to_one_side_stays_there(slope):
+    x = np.array([-np.inf, -1.0, -0.0, 0.0, 1.0, np.inf, np.nan])
+    y = mg.ops.leaky_relu(x, slope).numpy()
+    np.testing.assert_array_equal(y, np.where(x > 0, x, slope * x))
+    assert np.signbit(y[:6]).tolist() == np.signbit(np.where(x > 0, x, slope * x))[:6].tolist()
+    t = mg.tensor(np.array([-1.0, 1.0, -1.0, 1.0]), requires_grad=True)
+    mg.ops.leaky_relu(t, slope).backward(np.array([np.inf, -np.inf, np.nan, 3.0]))
+    np.testing.assert_array_equal(t.grad, [slope * np.inf, -np.inf, np.nan, 3.0])
+
+
+def test_gelu_at_the_ends():
+    x = np.array([-1e30, -0.0, 0.0, 1e30, np.inf], np.float32)
+    y = mg.ops.gelu(x).numpy()
+    np.testing.assert_array_equal(y, np.array([0, 0, 0, 1e30, np.inf], np.float32))
+    assert np.signbit(y).tolist() == [True, True, False, False, False]

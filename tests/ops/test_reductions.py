@@ -374,3 +374,14 @@ def test_cumsum_without_an_axis_flattens():
 def test_log_softmax_sums_cotangents_beyond_half_precision():
     x, g = leaf(np.zeros(3, np.float16)), np.array([6e4, 6e4, 0], np.float16)
     assert pull(mg.ops.log_softmax, [x], [g])[1][0].tolist() == [2e4, 2e4, -4e4]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("unit", [1.0, 1e-30, 1e-19, 1e19, 1e30])
+def test_lengths_of_rows_with_units_of_their_own(dtype, unit):
+    x = np.random.default_rng(0).standard_normal((4, 9)).astype(dtype)
+    scaled = x * np.array([[unit], [1.0], [0.0], [1.0]], dtype)
+    expected = np.sqrt(np.square(scaled.astype(np.longdouble)).sum(axis=1))
+    np.testing.assert_allclose(mg.ops.norm(scaled, 1).numpy(), expected, rtol=4 * np.finfo(dtype).eps)
+    one = mg.ops.norm(x * dtype(unit)).numpy()
+    np.testing.assert_allclose(one / dtype(unit), np.sqrt(np.square(x).sum()), rtol=8 * np.finfo(dtype).eps)

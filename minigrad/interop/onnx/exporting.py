@@ -5,14 +5,18 @@ from __future__ import annotations
 import inspect
 import json
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from functools import partial
+from itertools import count, repeat
+from operator import setitem
 from typing import Any
 
 import numpy as np
 
 from ...core import Tensor
 from ...nn import Module
+from ...runtime.contexts import Context
 from ...runtime.extras import require
 from ...runtime.files import replacing
 from ...spec import Array
@@ -52,24 +56,30 @@ def export_onnx(
         TypeError: for a module that is none, or that returns anything but tensors.
         ModuleNotFoundError: says how to install `onnx`.
 
-    >>> import numpy as np, minigrad as mg
-    >>> mg.export_onnx(mg.nn.Linear(3, 2), np.ones((1, 3), np.float32), "linear.onnx")  # doctest: +SKIP
+    >>> import pathlib, tempfile, minigrad as mg
+    >>> layer, x = mg.nn.Linear(3, 2), np.ones((1, 3), np.float32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "linear.onnx")
+    ...     mg.export_onnx(layer, x, path)
+    ...     again = mg.import_onnx(path)
+    >>> np.allclose(again(x).data, layer(x).data)
+    True
     """
     if not isinstance(module, Module):
         raise TypeError(f"export_onnx: the module must be an nn.Module, not {type(module).__name__}")
     onnx = require("onnx", "onnx")
     arguments = inputs if isinstance(inputs, tuple) else (inputs,)
+    names = _names("input_names", input_names, list(_input_names(module, arguments)))
     with _evaluating(module):
         given, variables = _copied(arguments)
         try:
             calls, ends = trace(lambda: _results(module, module(*given)), WRITERS)
             weights = _weights(module)
             print_ = fingerprint(calls, [*variables, *weights.values()])
-            _refuse_hidden_uses(module, arguments, print_, weights)
+            _refuse_hidden_uses(module, arguments, print_, weights, names)
         except ValueError as error:
             raise ValueError(f"export_onnx: {type(module).__name__}: {error}") from error
     graph = GraphWriter()
-    names = _names("input_names", input_names, list(_input_names(module, arguments)))
     for array, name in zip(variables, names, strict=True):
         graph.declare(array, name)
     for name, array in weights.items():
@@ -86,15 +96,25 @@ def export_onnx(
 # --- the call -----------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _evaluating(module: Module) -> Iterator[None]:
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes:
-            part.training = mode
+class _evaluating(Context):  # noqa: N801  (used as a function)
+    """Within this context a module and its parts are in evaluation mode."""
+
+    __slots__ = ("module",)
+
+    def __init__(self, module: Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def begin(self) -> Callable[[], Any]:
+        parts = list(self.module.modules())
+        modes = [part.training for part in parts]
+        undo: Callable[[], Any] = partial(deque, map(setitem, map(vars, parts), repeat("training"), modes), 0)
+        try:
+            self.module.eval()
+            return undo
+        except BaseException:  # an interrupt
+            undo()
+            raise
 
 
 def _copied(arguments: Any, change: Callable[[Array], Array] = np.array) -> tuple[Any, list[Array]]:
@@ -124,33 +144,68 @@ def _turned(array: Array) -> Array:
     """Other numbers, of which still holds what the first were chosen for, such as that an index is in range.
 
     In another order, since a constant may come from single places; and with another sum and another largest entry:
-    floats become smaller, and of integers the largest the smallest.
+    floats become smaller, each by a factor of its own, and zeros small; of integers the largest become the smallest,
+    and where all are equal their neighbour towards 0, or 1.
     """
     turned = np.array(array.ravel()[::-1].reshape(array.shape))
     if not array.size:
         return turned
     if array.dtype.kind == "f":
-        return np.asarray(turned * array.dtype.type(0.75))
+        factors = np.linspace(0.5, 0.9, array.size, dtype=array.dtype).reshape(array.shape)
+        return np.where(turned == 0, factors / 1024, turned * factors)
     if array.dtype.kind == "b":
         turned.flat[0] ^= True
         return turned
+    if _is_uniform(array):
+        return np.full_like(turned, turned.flat[0] + 1 if turned.flat[0] <= 0 else turned.flat[0] - 1)
     return np.where(turned == turned.max(), turned.min(), turned)
 
 
-def _refuse_hidden_uses(module: Module, arguments: Any, first: list[Any], weights: dict[str, Array]) -> None:
-    """Raise unless the same primitives are applied to other inputs, with the same constants."""
-    given, variables = _copied(arguments, _turned)
+def _is_uniform(array: Array) -> bool:
+    """Whether an array is of integers that are all equal."""
+    return array.dtype.kind in "iu" and array.size > 0 and bool(array.min() == array.max())
+
+
+def _refuse_hidden_uses(
+    module: Module, arguments: Any, first: list[Any], weights: dict[str, Array], names: list[str]
+) -> None:  # fmt: skip
+    """Raise unless the same primitives are applied to other inputs, with the same constants.
+
+    All inputs are other ones; only where that is refused, one alone after the other, so that the error names it.
+    """
+    every, uniform = range(len(names)), any(map(_is_uniform, _copied(arguments)[1]))
+    advice = ", perhaps since equal integers became others: give examples that differ" if uniform else ""
+    try:
+        _refuse_hidden_use(module, _partly_turned(arguments, every), first, weights, names, advice)
+    except ValueError:
+        for i in every:
+            _refuse_hidden_use(module, _partly_turned(arguments, [i]), first, weights, [names[i]], advice)
+        raise
+
+
+def _partly_turned(arguments: Any, turned: Sequence[int]) -> tuple[Any, list[Array]]:
+    """Copies of the arguments, in which some arrays, by number, have other entries; and the arrays."""
+    number = count()
+    return _copied(arguments, lambda array: _turned(array) if next(number) in turned else np.array(array))
+
+
+def _refuse_hidden_use(
+    module: Module, others: tuple[Any, list[Array]], first: list[Any], weights: dict[str, Array],
+    names: list[str], advice: str,
+) -> None:  # fmt: skip
+    which = f"the input{'s' * (len(names) > 1)} {', '.join(names)}"
+    given, variables = others
     try:
         calls, _ = trace(lambda: _results(module, module(*given)), WRITERS)
     except Exception as error:
-        raise ValueError("it depends on the values of its inputs: with others it fails") from error
+        raise ValueError(f"it depends on the values of {which}: with others it fails{advice}") from error
     second = fingerprint(calls, [*variables, *weights.values()])
     if len(first) != len(second):
-        raise ValueError("the number of calls depends on the values of the inputs, and a file has one way to go")
+        raise ValueError(f"the number of calls depends on the values of {which}, and a file has one way to go")
     for one, other in zip(first, second, strict=True):
         if one != other:
             raise ValueError(
-                f"{one[0] or 'a reference'} (in {'/'.join(one[1])}) gets a constant that is computed from an input "
+                f"{one[0] or 'a reference'} (in {'/'.join(one[1])}) gets a constant that is computed from {which} "
                 "outside of minigrad, by NumPy or as a number: use primitives, or make it no input"
             )
 
@@ -164,7 +219,8 @@ def _weights(module: Module) -> dict[str, Array]:
 
 def _names(what: str, wanted: Sequence[str] | None, usual: list[str]) -> list[str]:
     names = usual if wanted is None else list(wanted)
-    if len(names) != len(usual) or len(set(names)) < len(names) or not all(names):
+    texts = all(isinstance(name, str) and name for name in names)
+    if not texts or len(names) != len(usual) or len(set(names)) < len(names):
         raise ValueError(f"export_onnx: {what} must be {len(usual)} different names, not {names}")
     return names
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from ...io import must_be_regular, path_as_text
 from ...runtime.extras import require
 from ...spec import Array
 from .networks import OnnxNetwork, Operator, Program, ValueInfo
@@ -39,44 +40,51 @@ def import_onnx(path: str | os.PathLike[str]) -> OnnxNetwork:
         NotImplementedError: names an operator, or an attribute of one, that is not supported, and its node; for
             functions, graphs within nodes, sparse tensors, sequences and types that NumPy lacks.
         ValueError: if it is no ONNX file, is damaged or invalid, or has external data.
-        OSError: if the file cannot be read.
+        TypeError: if the path is neither a str nor a Path.
+        OSError: if it cannot be read, or is a folder, a pipe or a device.
         ModuleNotFoundError: says how to install `onnx`.
 
-    >>> import minigrad as mg
-    >>> model = mg.import_onnx("model.onnx")  # doctest: +SKIP
+    >>> import pathlib, tempfile, minigrad as mg
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "model.onnx")
+    ...     mg.export_onnx(mg.nn.Sequential(mg.nn.Linear(3, 2), mg.nn.ReLU()), np.ones((1, 3), np.float32), path)
+    ...     model = mg.import_onnx(path)
+    >>> [name for name, _ in model.named_parameters()]
+    ['0.weight', '0.bias']
     """
     onnx = require("onnx", "onnx")
-    model = _parsed(onnx, path)
-    graph = model.graph
-    _refuse_unknown(onnx, path, model)
+    where = path_as_text("import_onnx", path)
+    must_be_regular("import_onnx", where)
+    model = _parsed(onnx, where)
     try:
+        _refuse_unknown(onnx, model)
         onnx.checker.check_model(model)
-        return _network(onnx, graph, _buffers(model))
-    except onnx.checker.ValidationError as error:
-        raise ValueError(f"import_onnx: {os.fspath(path)!r} is no valid ONNX file: {error}") from None
+        return _network(onnx, model.graph, _buffers(model))
+    except (onnx.checker.ValidationError, UnicodeDecodeError) as error:  # a damaged name
+        raise ValueError(f"import_onnx: {where!r} is no valid ONNX file: {error}") from None
 
 
-def _parsed(onnx: Any, path: str | os.PathLike[str]) -> Any:
-    content = Path(path).read_bytes()
+def _parsed(onnx: Any, where: str) -> Any:
+    with open(where, "rb") as file:
+        content = file.read()
     model = onnx.ModelProto()
     try:
         model.ParseFromString(content)
     except Exception as error:  # protobuf's DecodeError, which has no public home in all its versions
-        raise ValueError(f"import_onnx: {os.fspath(path)!r} is no ONNX file, or a part of one: {error}") from None
+        raise ValueError(f"import_onnx: {where!r} is no ONNX file, or a part of one: {error}") from None
     if not model.HasField("graph") or not model.opset_import:
-        raise ValueError(f"import_onnx: {os.fspath(path)!r} is no ONNX file, or a part of one: it has no graph")
+        raise ValueError(f"import_onnx: {where!r} is no ONNX file, or a part of one: it has no graph")
     return model
 
 
-def _refuse_unknown(onnx: Any, path: Any, model: Any) -> None:
+def _refuse_unknown(onnx: Any, model: Any) -> None:
     """Raise if a file has anything that is not supported, before any of it is used."""
     if model.functions:
         raise NotImplementedError(f"import_onnx: the file has functions of its own: {model.functions[0].name}")
     if model.graph.sparse_initializer:
         raise NotImplementedError("import_onnx: sparse initializers")
-    for tensor in model.graph.initializer:
-        if tensor.data_location == tensor.EXTERNAL or tensor.external_data:
-            raise ValueError(f"import_onnx: {os.fspath(path)!r}: {tensor.name} lies in another file (external data)")
+    for tensor in _tensors(model.graph):  # before the checker, which looks for the files
+        _refuse_external(tensor)
     version = min((entry.version for entry in model.opset_import if entry.domain in _DOMAINS), default=OLDEST)
     for node in model.graph.node:
         where = f"node {node.name or ', '.join(node.output)!r}"
@@ -92,6 +100,19 @@ def _refuse_unknown(onnx: Any, path: Any, model: Any) -> None:
             raise NotImplementedError(
                 f"import_onnx: {node.op_type} of {where}: the attribute {', '.join(sorted(unknown))} is not supported"
             )
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    """The tensors of a graph: its initializers, and those of its nodes' attributes."""
+    yield from graph.initializer
+    for node in graph.node:
+        yield from (attribute.t for attribute in node.attribute if attribute.HasField("t"))
+
+
+def _refuse_external(tensor: Any) -> None:
+    """Raise if a tensor's entries lie in another file, which a file from a stranger could choose."""
+    if tensor.data_location == tensor.EXTERNAL or tensor.external_data:
+        raise ValueError(f"import_onnx: {tensor.name or 'a tensor'} lies in another file (external data)")
 
 
 def _is_current(onnx: Any, kind: str, version: int) -> bool:
@@ -144,6 +165,7 @@ def _dtype(onnx: Any, number: int) -> Any:
 
 
 def _array(onnx: Any, tensor: Any) -> Array:
+    _refuse_external(tensor)
     _dtype(onnx, tensor.data_type)
     try:
         return np.array(onnx.numpy_helper.to_array(tensor))

@@ -11,12 +11,14 @@ from ...runtime.contexts import errstate
 from ...spec import Array
 
 __all__ = [
-    "as_float", "column_sums", "logistic", "narrowed", "narrowed_all", "single", "sum_single", "taken", "widened",
+    "as_float", "column_sums", "logistic", "narrowed", "narrowed_all", "row_sums", "single", "sum_single", "taken",
+    "widened",
 ]  # fmt: skip
 
 _half, _float32 = np.dtype(np.float16), np.dtype(np.float32)
 _HELD = (np.ndarray, np.generic)  # by NumPy: what rules run on, unless they run on tensors
 _GROUP = 256  # rows of a sum
+_LONGEST = 4096  # entries of a row that is summed by a product
 _BITS = {np.dtype(f"f{size}"): np.dtype(f"i{size}") for size in (2, 4, 8)}
 
 
@@ -74,12 +76,29 @@ def column_sums(rows: Array) -> Array:
     return np.stack(groups).sum(axis=0)  # type: ignore[no-any-return]
 
 
+def row_sums(x: Any, axis: Any) -> Any:
+    """Sums along an axis, which stays, of floats. Of rows as they lie a product with ones: four times as fast.
+
+    Longer rows are summed in pairs by NumPy, whose error does not grow with their length.
+
+    >>> row_sums(np.ones((2, 3)), -1).tolist()
+    [[3.0], [3.0]]
+    """
+    last = x.ndim > 0 and axis in (-1, x.ndim - 1)
+    if not last or not isinstance(x, np.ndarray) or x.shape[-1] > _LONGEST:
+        return np.sum(x, axis=axis, keepdims=True)
+    sums: Array = x @ np.ones(x.shape[-1], x.dtype)
+    return sums[..., None]
+
+
 def logistic(x: Array) -> Array:
     """1 / (1 + exp(-x)), accurate in both tails: exp overflows only where the result is below 1e-38."""
+    y = np.asarray(-x)
     with errstate(over="ignore"):
-        y = np.exp(-x)
+        np.exp(y, out=y)
     y += 1
-    return 1 / y
+    np.divide(1, y, out=y)
+    return y
 
 
 def taken(g: Any, mask: Any) -> Any:

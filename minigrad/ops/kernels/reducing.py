@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...core import plain
-from ...spec import Array, as_array
+from ...spec import Array, as_array, describe
 from .cross_entropy import scaled_sum
 
 __all__ = ["against", "non_negative", "reduced", "reduction_scale", "same_shape"]
@@ -20,6 +20,11 @@ def reduction_scale(reduction: str, count: float) -> float:
 
     It is 1 where nothing counts, so that a mean of nothing is 0.
     """
+    if not isinstance(reduction, str):  # PyTorch's third argument is the weight
+        raise TypeError(
+            f"reduction must be 'mean', 'sum' or 'none', not {describe(reduction)}; weights, where a loss takes them, "
+            "are given by name, weight=…"
+        )
     if reduction not in _REDUCTIONS:
         raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
     return 1.0 / (float(count) or 1.0) if reduction == "mean" else 1.0

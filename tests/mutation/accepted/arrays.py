@@ -5,8 +5,8 @@ from .reasons import ANY, CAST, GENERAL, PIECES, accept
 # --- activations, elementwise, reductions, selection, numerics -----------------------------------------
 
 accept("the other branch is taken above 0; the limit only keeps exp from overflowing there", "activations.elu.vjp",
-        "np.where(above, g, g * (alpha * np.exp(np.minimum(x, 0)))) if alpha else taken(g, above)",
-        "np.where(above, g, g * (alpha * np.exp(np.minimum(x, 1)))) if alpha else taken(g, above)")  # fmt: skip
+        "_by_side(g, g * (alpha * np.exp(np.minimum(x, 0))), above) if alpha else taken(g, above)",
+        "_by_side(g, g * (alpha * np.exp(np.minimum(x, 1))), above) if alpha else taken(g, above)")  # fmt: skip
 accept("any bound beyond which the density is 0 in float64 does; clip(-100, x, 100) is clip(x, -100, 100)",
         "activations.gelu.vjp", "t = np.clip(x, -100, 100)", ANY)  # fmt: skip
 accept("any bound beyond which the density is 0 in float64 does; the bounds' order is no matter",

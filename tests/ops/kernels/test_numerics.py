@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import ops
-from minigrad.ops.kernels.numerics import narrowed, narrowed_all, single, sum_single, taken, widened
+from minigrad.ops.kernels.numerics import narrowed, narrowed_all, row_sums, single, sum_single, taken, widened
 from tests.checks import leaf, outputs_of, pull
 
 INF, NAN = np.inf, np.nan
@@ -536,3 +536,14 @@ def test_nothing_gives_nothing_or_the_neutral_element(name, dtype):
 def test_what_needs_an_entry_says_so(call, message):
     with pytest.raises((ValueError, IndexError), match=message):
         call()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.longdouble])
+@pytest.mark.parametrize(("shape", "axis"), [((3, 5), 1), ((3, 5), -1), ((3, 5), 0), ((2, 3, 4), 2), ((), -1),
+                                             ((2, 0), 1), ((0, 2), 1), ((2, 5000), 1)])  # fmt: skip
+def test_row_sums_are_sums(dtype, shape, axis):
+    x = np.random.default_rng(0).random(shape).astype(dtype)
+    for layout in (x, np.asfortranarray(x)):
+        y = row_sums(layout, axis)
+        assert y.dtype == dtype
+        np.testing.assert_allclose(y, np.sum(x, axis=axis, keepdims=True), rtol=1e-6)

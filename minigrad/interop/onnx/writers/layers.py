@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ....ops.kernels.windows import pair
+from ....ops.kernels.windows import Windows, pair
 from ..graphs import GraphWriter
 from ..tracing import Call
-from .table import refuse, writes
+from .table import axes_of, refuse, writes
 
 
 def _windows(call: Call, *names: str) -> dict[str, Any]:
@@ -32,14 +33,13 @@ def _windows(call: Call, *names: str) -> dict[str, Any]:
 
 def _borders(call: Call, padding: str) -> list[int]:
     """What a padding by name puts in front of the pixels of each axis, and then what behind them."""
-    size, kernel = np.shape(call.inputs[0])[2:], np.shape(call.inputs[1])[2:]
-    if padding == "valid":
-        return [0] * (2 * len(size))
-    options = (pair(name, call.option(name), 1) for name in ("stride", "dilation"))
-    totals = [
-        max(-(n // -s) * s - s + d * (k - 1) + 1 - n, 0) for n, k, s, d in zip(size, kernel, *options, strict=False)
-    ]
-    return [total // 2 for total in totals] + [total - total // 2 for total in totals]
+    axes = np.ndim(call.inputs[0]) - 2
+    size, kernel = ((*np.shape(x)[2:], 1)[:2] for x in call.inputs[:2])  # of a sequence, an image of width 1
+    stride, dilation = call.option("stride"), call.option("dilation")
+    windows, number = Windows.over(size, kernel, stride, padding, dilation)
+    front, needed = windows.padding, windows._replace(padding=(0, 0)).image_size(number)
+    behind = [max(0, m - n - p) for m, n, p in zip(needed, size, front, strict=True)]
+    return [*front[:axes], *behind[:axes]]
 
 
 _ATTRIBUTES = {"kernel": "kernel_shape", "stride": "strides", "dilation": "dilations",
@@ -114,16 +114,8 @@ def _(graph: GraphWriter, call: Call, x: str, weight: str, bias: str, mean: str,
 
 def _last_axes(call: Call) -> int:
     """How many axes at the end are normalised; 0 if they are others."""
-    axis, ndim = call.option("axis"), np.ndim(call.inputs[0])
-    axes = sorted(i % ndim for i in (axis if isinstance(axis, (tuple, list)) else (axis,)))
+    axes, ndim = sorted(axes_of(call)), np.ndim(call.inputs[0])
     return len(axes) if axes == list(range(ndim - len(axes), ndim)) else 0
-
-
-def _spread(call: Call, number: int) -> tuple[int, ...]:
-    """The shape in which a weight of the normalised axes meets x."""
-    axis, shape = call.option("axis"), np.shape(call.inputs[0])
-    axes = {i % len(shape) for i in (axis if isinstance(axis, (tuple, list)) else (axis,))}
-    return tuple(n if i in axes else 1 for i, n in enumerate(shape))
 
 
 @writes("layer_norm")
@@ -132,23 +124,27 @@ def _(graph: GraphWriter, call: Call, x: str, weight: str, bias: str) -> str:
     if count:
         weight = weight or graph.constant(np.ones(shape[-count:], dtype))
         return graph.op("LayerNormalization", x, weight, bias, axis=-count, epsilon=float(call.option("eps")))
-    axis = call.option("axis")
-    axes = [i % len(shape) for i in (axis if isinstance(axis, (tuple, list)) else (axis,))]
-    return _affine(graph, call, _standardised(graph, x, axes, call.option("eps"), dtype), weight, bias)
+    axes = axes_of(call)
+    return _affine(graph, _standardised(graph, x, axes, call.option("eps"), dtype), _spread(shape, axes), weight, bias)
 
 
 @writes("rms_norm")
 def _(graph: GraphWriter, call: Call, x: str, weight: str) -> str:
-    axis, ndim = call.option("axis"), np.ndim(call.inputs[0])
-    axes = [i % ndim for i in (axis if isinstance(axis, (tuple, list)) else (axis,))]
+    axes = axes_of(call)
     y = _standardised(graph, x, axes, call.option("eps"), call.outputs[0].dtype, centred=False)
-    return _affine(graph, call, y, weight, "")
+    return _affine(graph, y, _spread(np.shape(call.inputs[0]), axes), weight)
 
 
-def _affine(graph: GraphWriter, call: Call, y: str, weight: str, bias: str) -> str:
+def _spread(shape: tuple[int, ...], axes: Sequence[int]) -> tuple[int, ...]:
+    """The shape in which a weight of some axes meets an array of all of them."""
+    return tuple(n if i in axes else 1 for i, n in enumerate(shape))
+
+
+def _affine(graph: GraphWriter, y: str, spread: tuple[int, ...], weight: str, bias: str = "") -> str:
+    """y times a weight plus a bias, either of which may be left out, in a shape that meets y's."""
     for kind, array in (("Mul", weight), ("Add", bias)):
         if array:
-            y = graph.op(kind, y, graph.reshape(array, _spread(call, 1)))
+            y = graph.op(kind, y, graph.reshape(array, spread))
     return y
 
 
@@ -158,15 +154,11 @@ def _(graph: GraphWriter, call: Call, x: str, weight: str, bias: str) -> str:
     shape, groups, dtype = np.shape(call.inputs[0]), int(call.option("groups")), call.outputs[0].dtype
     rows = graph.reshape(x, (shape[0], groups, math.prod(shape[1:]) // groups))
     y = graph.reshape(_standardised(graph, rows, [2], call.option("eps"), dtype), shape)
-    channels = (shape[1],) + (1,) * (len(shape) - 2)
-    for kind, array in (("Mul", weight), ("Add", bias)):
-        if array:
-            y = graph.op(kind, y, graph.reshape(array, channels))
-    return y
+    return _affine(graph, y, (shape[1],) + (1,) * (len(shape) - 2), weight, bias)
 
 
 def _standardised(
-    graph: GraphWriter, x: str, axes: list[int], eps: float, dtype: Any, centred: bool = True
+    graph: GraphWriter, x: str, axes: Sequence[int], eps: float, dtype: Any, centred: bool = True
 ) -> str:  # fmt: skip
     """x over the root of its mean square along some axes, about the mean if it is `centred`."""
     over = graph.ints(*axes)

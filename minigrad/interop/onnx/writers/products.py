@@ -6,7 +6,7 @@ import numpy as np
 
 from ..graphs import GraphWriter
 from ..tracing import Call
-from .table import refuse, writes
+from .table import axes_of, refuse, writes
 
 _REDUCTIONS = {"sum": "ReduceSum", "mean": "ReduceMean", "prod": "ReduceProd", "max": "ReduceMax", "min": "ReduceMin",
                "logsumexp": "ReduceLogSumExp"}  # fmt: skip
@@ -43,15 +43,8 @@ def _(graph: GraphWriter, call: Call, *operands: str) -> str:
 # --- reductions ---------------------------------------------------------------------------------------
 
 
-def _axes(call: Call) -> tuple[int, ...]:
-    """The axes that are reduced, not negative."""
-    axis, ndim = call.option("axis"), np.ndim(call.inputs[0])
-    axes = range(ndim) if axis is None else (axis if isinstance(axis, (tuple, list)) else (axis,))
-    return tuple(int(i) % ndim for i in axes)
-
-
 def _reduce(graph: GraphWriter, kind: str, call: Call, x: str) -> str:
-    axes = _axes(call)
+    axes = axes_of(call)
     if not axes:  # of no axes ONNX reduces all
         return graph.op("Identity", x)
     return graph.op(kind, x, graph.ints(*axes), keepdims=int(call.option("keepdims")))
@@ -89,7 +82,7 @@ def _(graph: GraphWriter, call: Call, x: str) -> str:
 def _(graph: GraphWriter, call: Call, x: str) -> str:
     """Over one axis an operator; over several, these as one axis at the end."""
     kind = "Softmax" if call.name == "softmax" else "LogSoftmax"
-    axes, shape = _axes(call), np.shape(call.inputs[0])
+    axes, shape = axes_of(call), np.shape(call.inputs[0])
     if len(axes) == 1:
         return graph.op(kind, x, axis=axes[0])
     order = [i for i in range(len(shape)) if i not in axes] + list(axes)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
+
 from ..graphs import GraphWriter
 from ..tracing import Call
 
-__all__ = ["WRITERS", "Writer", "refuse", "writes"]
+__all__ = ["WRITERS", "Writer", "axes_of", "refuse", "writes"]
 
 Writer = Callable[..., Any]
 F = TypeVar("F", bound=Writer)
@@ -35,6 +37,13 @@ def writes(*primitives: str, promoted: bool = True) -> Callable[[F], F]:
         return writer
 
     return declare
+
+
+def axes_of(call: Call) -> tuple[int, ...]:
+    """The axes that a call's option ``axis`` means, not negative; None means all."""
+    axis, ndim = call.option("axis"), np.ndim(call.inputs[0])
+    axes = range(ndim) if axis is None else (axis if isinstance(axis, (tuple, list)) else (axis,))
+    return tuple(int(i) % ndim for i in axes)
 
 
 def refuse(what: str) -> NotImplementedError:
