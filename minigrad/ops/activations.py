@@ -93,7 +93,7 @@ def _(g: Any, needs: Any, x: Array, slope: float) -> Any:
 
 
 def _by_side(first: Any, second: Any, mask: Array) -> Any:
-    """The first where a mask holds, the second elsewhere, as np.where, and six times as fast on a random mask."""
+    """The first where a mask holds, the second elsewhere, as np.where, in a third of the time on a random mask."""
     return taken(first, mask) + taken(second, ~mask)
 
 

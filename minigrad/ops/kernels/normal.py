@@ -3,7 +3,7 @@
 Beyond t >= 0 lies exp(-t^2 / 2) R(t), with R Mills' ratio over sqrt(2 pi), and erf(t) is 1 - exp(-t G(t)). R and G are
 so smooth that one quotient of polynomials, with positive coefficients, gives each everywhere. Nothing cancels: that is
 relative to its own size in the far tail of R, and near 0 by expm1 in erf. No entry is gathered, masked or branched for,
-which took ten times as long as the arithmetic; a block of entries stays in the cache through all of it.
+which took most of the time; a block of entries stays in the cache through all of it.
 
 The coefficients are minimax fits, by least squares in 70 digits with weights that were moved to where the error was
 largest (C. L. Lawson, 1961). Largest relative errors of what comes out, before rounding:
