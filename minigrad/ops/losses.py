@@ -256,7 +256,9 @@ def _(
         return d
 
     # one loss an entry with "none" (then the scale is 1), else a single number
-    each = -(g.reshape(-1)[picked[0]] if g.shape == shape[:-1] else g * g.dtype.type(scale))
+    each = -g * g.dtype.type(scale)
+    if g.shape == shape[:-1]:  # also of one entry alone, of which a mean has that shape
+        each = each.reshape(-1)[picked[0]]
     if counts is not None:
         each = each * counts
     return mapped(each, place, lambda u: u[picked] if each.ndim else u[picked].sum()).reshape(shape), None
@@ -268,7 +270,8 @@ def _(
 ) -> Any:
     g = single(g)
     count = math.prod(shape[:-1])
-    each = g.reshape(len(g), count)[:, picked[0]] if g.shape[1:] == shape[:-1] else g[:, None] * g.dtype.type(scale)
+    each = g * g.dtype.type(scale)
+    each = each.reshape(len(g), count)[:, picked[0]] if g.shape[1:] == shape[:-1] else each[:, None]
     d = np.zeros((len(g), count, shape[-1]), g.dtype)
     d[:, picked[0], picked[1]] = -each if counts is None else -each * counts
     return d.reshape(len(g), *shape), None

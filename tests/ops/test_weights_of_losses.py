@@ -177,3 +177,17 @@ def test_new_options_are_not_taken_by_position():
 def test_weights_in_the_place_of_the_reduction_are_refused(name, weight):
     with pytest.raises(TypeError, match=r"reduction must be 'mean', 'sum' or 'none', not .*weights.* by name, weight="):
         getattr(mg, name)(np.zeros((2, 3)), np.array([0, 1]), weight)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("loss", [mg.ops.cross_entropy, mg.ops.nll_loss])
+def test_the_weight_of_one_entry_alone(loss, reduction):
+    """Of scores (C,), whose loss has the shape of one an entry, and of a mean."""
+    x, weight = np.array([-1.5, -0.5, 0.7]), [0.25, 2.0, 4.0]
+    options = {"reduction": reduction, "weight": weight}
+    assert mg.gradcheck(lambda x: loss(x, 2, **options), [x])
+    np.testing.assert_allclose(
+        mg.jacobian(lambda x: loss(x, 2, **options))(x).numpy(), mg.grad(lambda x: loss(x, 2, **options))(x).numpy()
+    )
+    one, alone = (mg.grad(lambda x: loss(x, t, **options).sum())(z).numpy() for z, t in ((x[None], [2]), (x, 2)))
+    np.testing.assert_allclose(one[0], alone)

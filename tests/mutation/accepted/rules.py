@@ -212,9 +212,8 @@ accept("NumPy takes any negative length for the rest", "losses.pull_classes_on_t
 accept("NumPy takes a list of arrays for an array", "losses.pull_classes_of_batch",
         "bent = np.stack([spread(one, keep, shape) for one in bent])",
         "bent = [spread(one, keep, shape) for one in bent]")  # fmt: skip
-_EACH_LOSS = "each = -(g.reshape(-1)[picked[0]] if g.shape == shape[:-1] else g * g.dtype.type(scale))"
-accept("NumPy takes any negative length for the rest", "losses.nll_loss.vjp", _EACH_LOSS,
-        _EACH_LOSS.replace("reshape(-1)", "reshape(-2)"))  # fmt: skip
+accept("NumPy takes any negative length for the rest", "losses.nll_loss.vjp", "each = each.reshape(-1)[picked[0]]",
+       "each = each.reshape(-2)[picked[0]]")  # fmt: skip
 for _rule, _before, _after in (
     ("vjp", "(first,), da, dn = _pull_gru(packing, Wh, added(packed(packing, g), g_states), g_gates, h0, h, gates)",
      "(first,), da, dn = _pull_gru(packing, Wh, added(g_states, packed(packing, g)), g_gates, h0, h, gates)"),
