@@ -9,20 +9,22 @@ from __future__ import annotations
 import io
 import math
 import os
-import zipfile
 import zlib
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from .io import filled, must_be_regular, path_as_text
 from .spec import Array
 
+if TYPE_CHECKING:
+    import zipfile
+
 __all__ = ["load_numpy"]
 
 _MAGIC = b"\x93NUMPY"
-_PACKING = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # those of np.savez and np.savez_compressed
+_STORED, _DEFLATED = 0, 8  # the packings of np.savez and np.savez_compressed, by zipfile's numbers
 _DENSEST = 1032  # bytes that one of deflate's can become
 _PIECE = 2**20
 
@@ -100,6 +102,8 @@ def _limit(max_bytes: Any) -> float:
 
 
 def _read_archive(file: IO[bytes], path: str, total: int, most: float) -> dict[str, Array]:
+    import zipfile  # takes 4 % of the time of importing minigrad, which few files are worth
+
     try:
         archive = zipfile.ZipFile(file)
     except Exception as error:  # of a damaged directory zipfile raises what its parts do
@@ -116,7 +120,7 @@ def _read_archive(file: IO[bytes], path: str, total: int, most: float) -> dict[s
                 with archive.open(entry) as part:
                     arrays[name] = _read_array(part, where, entry.file_size, most)
                     part.read(1)  # sees the end, and whether the check sum is right
-            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+            except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
                 raise ValueError(f"{where}: damaged: {error}") from error
         return arrays
 
@@ -132,9 +136,9 @@ def _checked_entries(archive: zipfile.ZipFile, path: str, total: int) -> dict[st
             raise ValueError(f"{path}: {name} is there twice")
         if entry.flag_bits & 1:
             raise ValueError(f"{path}: {name} is encrypted")
-        if entry.compress_type not in _PACKING:
+        if entry.compress_type not in (_STORED, _DEFLATED):
             raise ValueError(f"{path}: {name} is neither stored nor deflated, as NumPy writes it")
-        if entry.file_size > entry.compress_size * (1 if entry.compress_type == zipfile.ZIP_STORED else _DENSEST):
+        if entry.file_size > entry.compress_size * (1 if entry.compress_type == _STORED else _DENSEST):
             raise ValueError(f"{path}: {name} claims {entry.file_size} bytes, packed into {entry.compress_size}")
         entries[name] = entry
     if sum(entry.compress_size for entry in entries.values()) > total:

@@ -294,3 +294,17 @@ def test_what_is_no_file(tmp_path):
         mg.load_numpy(tmp_path)
     with pytest.raises(FileNotFoundError):
         mg.load_numpy(Path(tmp_path, "none.npz"))
+
+
+def test_each_byte_of_a_directory_may_be_damaged(tmp_path):
+    """Offsets before the beginning of the file are an OSError of Python's, and here what they are."""
+    np.savez(tmp_path / "whole.npz", a=np.arange(3.0))
+    content = (tmp_path / "whole.npz").read_bytes()
+    refused = 0
+    for place in range(len(content) - 100, len(content)):
+        (tmp_path / "damaged.npz").write_bytes(content[:place] + bytes([content[place] ^ 255]) + content[place + 1 :])
+        try:
+            mg.load_numpy(tmp_path / "damaged.npz")
+        except ValueError:
+            refused += 1
+    assert refused > 20
