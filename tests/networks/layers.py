@@ -17,8 +17,16 @@ Array = np.ndarray
 class Layers:
     """A namespace of layers and of functions of tensors; those of the two frameworks have the same names."""
 
+    array: Callable[[Any], Array]
+
     def __init__(self, **names: Any) -> None:
         vars(self).update(names)
+        self.seen: list[Array] = []
+
+    def see(self, output: Any) -> Any:
+        """An output of a network, of which a copy is kept."""
+        self.seen.append(self.array(output).copy())
+        return output
 
     def __getattr__(self, name: str) -> Any:  # only what is not there
         raise AttributeError(f"no layer or function {name!r} for both frameworks")
@@ -40,6 +48,7 @@ def minigrads_layers() -> Layers:
         constant=lambda a: a,
         number=lambda loss: float(loss.data),
         gradient=lambda p: p.grad.copy(),
+        array=lambda t: t.data,
         sgd=lambda params, lr: mg.optim.SGD(params, lr=lr, momentum=0.9),
         parameters=lambda model: dict(model.named_parameters()),
     )
@@ -70,6 +79,7 @@ def pytorchs_layers(torch: Any) -> Layers:
         constant=torch.tensor,
         number=lambda loss: loss.item(),
         gradient=lambda p: p.grad.numpy().copy(),
+        array=lambda t: t.detach().numpy(),
         sgd=lambda params, lr: torch.optim.SGD(params, lr=lr, momentum=0.9),
         # an LSTM's second bias would double the steps of the first
         parameters=lambda model: {k: p for k, p in model.named_parameters() if "lstm.bias_hh" not in k},

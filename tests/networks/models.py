@@ -48,7 +48,7 @@ def resnet18(b: Any) -> Any:
 
 def of_pictures(b: Any, model: Any, dtype: Any) -> Any:
     x = b.constant(formula((4, 3, 64, 64), 0).astype(dtype))
-    return [("", lambda: b.cross_entropy(model(x), places((4,), 10, 3)))]
+    return [("", lambda: b.cross_entropy(b.see(model(x)), places((4,), 10, 3)))]
 
 
 # --- U-Net -----------------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ def unet(b: Any) -> Any:
 
 def of_masks(b: Any, model: Any, dtype: Any) -> Any:
     x = b.constant(formula((2, 1, 64, 64), 0).astype(dtype))
-    return [("", lambda: b.binary_cross_entropy(model(x), formula((2, 1, 64, 64), 5) > 0))]
+    return [("", lambda: b.binary_cross_entropy(b.see(model(x)), formula((2, 1, 64, 64), 5) > 0))]
 
 
 # --- DCGAN -----------------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ def of_two_players(b: Any, model: Any, dtype: Any) -> Any:
     ones, zeros = np.ones((8, 1, 1, 1)), np.zeros((8, 1, 1, 1))
 
     def discriminators():
-        judged, made = model.discriminator(true), model.generator(noise).detach()
+        judged, made = b.see(model.discriminator(true)), b.see(model.generator(noise)).detach()
         return b.binary_cross_entropy(judged, ones) + b.binary_cross_entropy(model.discriminator(made), zeros)
 
     def generators():
@@ -157,7 +157,7 @@ def transformer(b: Any) -> Any:
 
 def of_sentences(b: Any, model: Any, dtype: Any) -> Any:
     words, steps = b.constant(places((8, 24), 100, 0)), b.constant(np.arange(24))
-    return [("", lambda: b.cross_entropy(model(words, steps), places((8,), 5, 3)))]
+    return [("", lambda: b.cross_entropy(b.see(model(words, steps)), places((8,), 5, 3)))]
 
 
 def bidirectional_gru(b: Any) -> Any:
@@ -176,7 +176,7 @@ def bidirectional_gru(b: Any) -> Any:
 
 def of_series(b: Any, model: Any, dtype: Any) -> Any:
     x = b.constant(formula((8, 30, 20), 0).astype(dtype))
-    return [("", lambda: b.cross_entropy(model(x), places((8,), 5, 3)))]
+    return [("", lambda: b.cross_entropy(b.see(model(x)), places((8,), 5, 3)))]
 
 
 def language_model(b: Any) -> Any:
@@ -196,7 +196,7 @@ def language_model(b: Any) -> Any:
 
 def of_texts(b: Any, model: Any, dtype: Any) -> Any:
     text = places((8, 36), 1000, 0)
-    return [("", lambda: b.cross_entropy(model(b.constant(text[:, :-1])), text[:, 1:]))]
+    return [("", lambda: b.cross_entropy(b.see(model(b.constant(text[:, :-1]))), text[:, 1:]))]
 
 
 @dataclass(frozen=True)

@@ -60,14 +60,17 @@ def as_torch_names(model: Any, values: dict[str, np.ndarray]) -> dict[str, np.nd
 
 
 @functools.cache
-def of_pytorch(name: str, dtype: str) -> tuple[list[float], dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Losses, gradients of the first step, and the state in the end."""
+def of_pytorch(
+    name: str, dtype: str
+) -> tuple[list[float], dict[str, np.ndarray], dict[str, np.ndarray], list[np.ndarray]]:
+    """Losses, gradients of the first step, the state in the end, and the outputs of the first step."""
     torch, mine = pytorch(), built(name, dtype)
     b = pytorchs_layers(torch)
     twin = MODELS[name].build(b).to(getattr(torch, dtype))
     twin.load_state_dict(mg.interop.to_torch(mine))
     losses, gradients = train(b, twin, MODELS[name].losses(b, twin, dtype), STEPS, MODELS[name].lr)
-    return losses, gradients, {key: t.numpy() for key, t in twin.state_dict().items()}
+    outputs = b.seen[: len(b.seen) // STEPS]
+    return losses, gradients, {key: t.numpy() for key, t in twin.state_dict().items()}, outputs
 
 
 def compared(keys: Any) -> list[str]:
@@ -99,12 +102,16 @@ def test_trains_as_with_pytorch(name: str, dtype: str) -> None:
         assert abs(mine[1] - projection) <= largest * max(1, named[key].size ** 0.5 / 10), key
     if pytorch():
         check_entries(name, dtype, model, named)
+        outputs = of_pytorch(name, "float64")[3]
+        assert outputs
+        for mine, theirs in zip(b.seen[: len(outputs)], outputs, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=0, atol=of_gradients * np.abs(theirs).max())
 
 
 def check_entries(name: str, dtype: str, model: Any, named: dict[str, np.ndarray]) -> None:
     """Gradients, and weights and statistics after all steps, against the largest entry of each."""
     _, of_gradients, of_weights = TOLERANCE[dtype]
-    _, gradients, trained = of_pytorch(name, "float64")
+    _, gradients, trained, _ = of_pytorch(name, "float64")
     state = mg.interop.to_torch(model, tensors=False)
     assert state.keys() == trained.keys()
     for mine, theirs, tolerance in ((named, gradients, of_gradients), (state, trained, of_weights)):
