@@ -379,16 +379,18 @@ def test_the_quick_tests_run_first_and_no_more_than_fit():
     target = Target("f", example, (), ("tests.test_structures",))
     rows = [Row(0, frozenset("f"), 3.0), Row(1, frozenset("f"), 1.0), Row(2, frozenset("g"), 0.1)]
     rows += [Row(3, frozenset("f"), ENOUGH)]
+    names = [t.name for t in trials_of(importlib.import_module("tests.test_structures"))]
     found = running(target, {"tests.test_structures": rows})
-    names = [
-        t.name
-        for t in trials_of(
-            importlib.import_module(
-                "tests.test_structures",
-            )
-        )
-    ]
     assert [(t.name, t.limit) for t in found] == [(names[1], LONGEST), (names[0], 60.0)]
+
+
+def test_quick_tests_of_one_module_do_not_keep_those_of_another_away():
+    modules = ("tests.test_structures", "tests.test_core", "tests.test_hooks")
+    quick, slow = [Row(i, frozenset("f"), 1.5) for i in range(9)], [Row(0, frozenset("f"), 5.0)]
+    covered = {"tests.test_structures": slow, "tests.test_core": quick, "tests.test_hooks": slow}
+    found = [t.name.partition(".test_")[2] for t in running(Target("f", example, (), modules), covered)]
+    order = [name.partition("::")[0] for name in found]
+    assert order == ["structures", "core", "core", "core", "hooks", "core", "core", "core"]
 
 
 def test_spared_mutants_are_not_run():

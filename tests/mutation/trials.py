@@ -35,6 +35,7 @@ QUIETLY = settings(
 _SEEN = "_a_mutation_campaign_saw"  # a built-in, for as long as it looks which functions a test runs
 FAIR = 4  # a function of many primitives meets the cases of so many, a share from each
 ENOUGH = 20.0  # seconds of tests that a mutant meets, in processor time as measured without it
+OWN = 0.25  # the share that counts of the time of the tests of a function's own module
 LONGEST = 30.0  # seconds of a case, or of a test that usually takes less than a twentieth
 # The fixtures that tests may have, as contexts.
 _FIXTURES: dict[str, Callable[[], Any]] = {
@@ -209,13 +210,19 @@ def coverage(module: str, watched: Sequence[Target]) -> tuple[list[Row], str]:
 
 
 def running(target: Target, covered: dict[str, list[Row]]) -> list[Trial]:
-    """The tests that run a function: of the first of its modules first, and the quick ones first, as many as fit."""
+    """The tests that run a function, the quick ones first, as many as fit.
+
+    Modules take turns, so that many quick tests of one do not keep another's away: next comes the test behind which its
+    module has spent least. The time of the first module, which is about the function, counts a share of itself.
+    """
     found = []
     for place, module in enumerate(target.tests):
         trials = list(trials_of(importlib.import_module(module)))
-        rows = [row for row in covered[module] if target.label in row.called]
-        found += [(place > 0, row.seconds, trials[row.number]) for row in rows]
-    found.sort(key=lambda entry: (entry[0], entry[1], entry[2].name))
+        rows = sorted((row for row in covered[module] if target.label in row.called), key=lambda row: row.seconds)
+        spent = itertools.accumulate(row.seconds for row in rows)
+        weight = 1.0 if place else OWN
+        found += [(weight * total, row.seconds, trials[row.number]) for row, total in zip(rows, spent, strict=True)]
+    found.sort(key=lambda entry: (entry[0], entry[2].name))
     spent = itertools.accumulate(seconds for _, seconds, _ in found)
     chosen = [entry for entry, total in zip(found, spent, strict=True) if total <= ENOUGH or entry is found[0]]
     return [replace(trial, limit=max(LONGEST, 20 * seconds)) for _, seconds, trial in chosen]
