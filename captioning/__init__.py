@@ -3,22 +3,54 @@
 `captioning.data` reads data sets, `models` has the captioner, `training` trains it and leaves a run folder,
 `decoding` lets it speak, `scoring` judges it, `pictures` draws what it says, `cs231n` has the names of the CS231n
 notebooks, and `scenes` draws a data set of its own. The command line is `captioning` (`cli`).
+
+The names below are imported when they are first used, so that the command line is there, and can be interrupted, before
+NumPy is.
 """
 
-from captioning.data.dataset import CaptionData, open_captions
-from captioning.data.errors import DataError
-from captioning.data.tokens import tokenise
-from captioning.data.vocabulary import Vocabulary, decode_captions
-from captioning.decoding.beam_search import beam
-from captioning.decoding.stepwise import greedy, sample
-from captioning.models.captioner import Captioner
-from captioning.scoring.evaluation import evaluate
-from captioning.scoring.metrics import BLEU_score, corpus_bleu, exercise_bleu
-from captioning.training.run_folder import Run, RunError
-from captioning.training.solver import Settings, Solver, TrainingError
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from captioning.data.dataset import CaptionData, open_captions
+    from captioning.data.errors import DataError
+    from captioning.data.tokens import tokenise
+    from captioning.data.vocabulary import Vocabulary, decode_captions
+    from captioning.decoding.beam_search import beam
+    from captioning.decoding.stepwise import greedy, sample
+    from captioning.models.captioner import Captioner
+    from captioning.scoring.evaluation import evaluate
+    from captioning.scoring.metrics import BLEU_score, corpus_bleu, exercise_bleu
+    from captioning.training.run_folder import Run, RunError
+    from captioning.training.solver import Settings, Solver, TrainingError
+
+_HOMES = {
+    "data.dataset": ("CaptionData", "open_captions"),
+    "data.errors": ("DataError",),
+    "data.tokens": ("tokenise",),
+    "data.vocabulary": ("Vocabulary", "decode_captions"),
+    "decoding.beam_search": ("beam",),
+    "decoding.stepwise": ("greedy", "sample"),
+    "models.captioner": ("Captioner",),
+    "scoring.evaluation": ("evaluate",),
+    "scoring.metrics": ("BLEU_score", "corpus_bleu", "exercise_bleu"),
+    "training.run_folder": ("Run", "RunError"),
+    "training.solver": ("Settings", "Solver", "TrainingError"),
+}
+_HOME_OF = {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "BLEU_score", "CaptionData", "Captioner", "DataError", "Run", "RunError", "Settings", "Solver", "TrainingError",
     "Vocabulary", "beam", "corpus_bleu", "decode_captions", "evaluate", "exercise_bleu", "greedy", "open_captions",
     "sample", "tokenise",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return globals().setdefault(name, getattr(importlib.import_module(_HOME_OF[name]), name))
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -30,7 +30,8 @@ __all__ = ["FULL", "QUICK", "Size", "add_demo", "demonstrate"]
 
 def add_demo(commands: Any) -> None:
     """The command `demo`."""
-    parser = add_command(commands, "demo", "draw small worlds, train a captioner on them and judge what it says", _demo)
+    parser = add_command(commands, "demo", "draw small worlds, train a captioner on them and judge what it says", _demo,
+                         "captioning demo --quick --out DIR")  # fmt: skip
     parser.add_argument("--out", metavar="DIR", default="captioning-demo", help="folder to make (captioning-demo)")
     parser.add_argument("--quick", action="store_true", help="a smaller one, in about a minute instead of three")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random (0)")
@@ -111,8 +112,8 @@ def _train(data: CaptionData, folder: Path, size: Size, seed: int, progress: Pro
     )
     width = data.train.features.shape[1]
     model = Captioner(data.vocabulary, width, size.wordvec, size.hidden, "lstm", size.dropout, rng=seed)
-    run = Run.create(folder, settings_of(model, training, data), data.vocabulary)
-    solver = Solver(model, data.train, data.val, training, run, progress)
+    solver = Solver(model, data.train, data.val, training, progress=progress)
+    run = solver.run = Run.create(folder, settings_of(model, training, data), data.vocabulary, solver.state())
     progress.say(f"training on {len(data.train)} captions, {sum(p.size for p in model.parameters()):,} weights")
     solver.train()
     if solver.interrupted:

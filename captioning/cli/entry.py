@@ -1,7 +1,7 @@
 """The command line `captioning`: its commands, each in the module of its name.
 
 Results go to standard output, progress and errors to standard error. A user's mistake is one line and
-exit status 2; Ctrl-C during training leaves a checkpoint and exit status 130.
+exit status 2; Ctrl-C leaves a checkpoint of a training and exit status 130, SIGTERM the same and 143.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import minigrad as mg
 from captioning.cli.demo import add_demo
 from captioning.cli.evaluate import add_evaluate
+from captioning.cli.options import CommandParser
 from captioning.cli.refine import add_refine
 from captioning.cli.sample import add_sample
 from captioning.cli.train import add_train
@@ -21,16 +22,27 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line (`sys.argv` by default); the exit status."""
-    return run_command(_parser(), arguments, lambda options: options.command(options), (*MISTAKES, IndexError))
+    """Run a command line (`sys.argv` by default); the exit status. Without a command it says what there is."""
+    parser = _parser()
+
+    def run(options: argparse.Namespace) -> int:
+        if options.name is None:
+            parser.print_help()
+            return 0
+        status: int = options.command(options)
+        return status
+
+    return run_command(parser, arguments, run, (*MISTAKES, IndexError))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="captioning", description="Train image captioners on minigrad, and let them caption."
-    )
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        prog="captioning", description="Train image captioners on minigrad, and let them caption.",
+        epilog="A first one, in about a minute and without any data: captioning demo --quick. "
+        "What a command does: captioning COMMAND --help",
+    )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"minigrad {mg.__version__}")
-    commands = parser.add_subparsers(title="commands", dest="name", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", dest="name", metavar="COMMAND")
     add_train(commands)
     add_refine(commands)
     add_evaluate(commands)

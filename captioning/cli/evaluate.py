@@ -17,7 +17,8 @@ __all__ = ["add_evaluate"]
 
 def add_evaluate(commands: Any) -> None:
     """The command `evaluate`."""
-    parser = add_command(commands, "evaluate", "say the loss and the BLEU of a run's best weights", _evaluate)
+    parser = add_command(commands, "evaluate", "say the loss and the BLEU of a run's best weights", _evaluate,
+                         "captioning evaluate RUN --split val --part second")  # fmt: skip
     parser.add_argument("run", metavar="RUN", help="a run folder")
     add_data(parser)
     add_choice(parser)

@@ -5,37 +5,101 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
+import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import minigrad as mg
 from captioning.cli.training_options import DATA_DEFAULTS
 from captioning.data.dataset import CaptionData
+from captioning.progress import Progress
 from captioning.training.run_folder import Run, RunError
-from captioning.training.solver import Settings, Solver
+from captioning.training.settings import Settings
+from captioning.training.solver import CHECKPOINT_EVERY, Solver
 
-__all__ = ["begin_run", "data_folder", "report_training", "resume_run", "settings_to_resume"]
+__all__ = ["check_data", "data_folder", "run_to_resume", "settings_to_resume", "train_in_folder", "with_threads"]
 
-
-def begin_run(solver: Solver, folder: str, settings: dict[str, Any], data: CaptionData) -> Run:
-    """A new run folder with the first checkpoint; not made before everything that could be refused was checked."""
-    run = solver.run = Run.create(folder, settings, data.vocabulary)
-    solver.save_checkpoint()
-    return run
+_SINCE = {"validate_every": None}
+"""Settings that older runs do not speak of, and what they did."""
 
 
-def resume_run(solver: Solver, run: Run, settings: dict[str, Any], data: CaptionData) -> Run:
-    """Take the checkpoint of a run, and write down the settings that changed."""
+@contextmanager
+def run_to_resume(options: argparse.Namespace) -> Iterator[Run | None]:
+    """With --resume the run, held for this process alone; without it None, if a new run can be made."""
+    if not options.resume:
+        Run.check_new(options.out)
+        yield None
+        return
+    with Run.open(options.out) as run:
+        yield run
+
+
+def _threads(number: int) -> str:
+    return f"{number} thread{'s' if number > 1 else ''}"
+
+
+@contextmanager
+def with_threads(options: argparse.Namespace, run: Run | None) -> Iterator[None]:
+    """Compute with the threads that are asked for; a resumed run with those that it began with, to be the same bits."""
+    before = mg.get_num_threads()
+    began = None if run is None else run.settings.get("threads")
+    number = options.threads or began or before
+    if began is not None and number != began:
+        print(f"{options.out}: was trained with {_threads(began)} so far, and goes on with {number}: its weights will "
+              "differ in their last digits from those of an unbroken training; "
+              f"--threads {began} keeps them the same", file=sys.stderr)  # fmt: skip
+    elif number != before and options.threads is None and not options.quiet:
+        print(f"{options.out}: goes on with {_threads(number)}, as it began, so that the weights are the same to the "
+              f"bit; --threads {before} takes as many as are set here", file=sys.stderr)  # fmt: skip
+    if number == before:
+        yield
+        return
+    mg.set_num_threads(number)
+    try:
+        yield
+    finally:
+        mg.set_num_threads(before)
+
+
+def check_data(data: CaptionData, progress: Progress) -> None:
+    """Read all data once, so that what is damaged is found before there is a run folder."""
+    check = getattr(data, "check", None)
+    for line in (check(progress) if check is not None else None) or ():
+        progress.say(line)
+
+
+def train_in_folder(
+    solver: Solver, run: Run | None, settings: dict[str, Any], data: CaptionData, options: argparse.Namespace
+) -> int:
+    """Train in a new run folder, or go on in one that is there; print how it ended; the exit status."""
+    if run is None:
+        run = Run.create(options.out, settings, data.vocabulary, solver.state())
+        resumed = False
+    else:
+        _check_resumable(run, settings, data)
+        resumed = True
+    with run:
+        solver.run = run
+        if resumed:
+            solver.resume()
+            run.settings |= settings
+            run.write_settings()
+        try:
+            solver.train(options.max_iterations)
+        except OSError as error:
+            raise RunError(f"{error}; the last checkpoint is whole, go on with: {_how_to_go_on(options)}") from error
+    return _report(solver, run, options)
+
+
+def _check_resumable(run: Run, settings: dict[str, Any], data: CaptionData) -> None:
     run.check_fits(data.train)
     run.check_same_data(settings["data"])
     if "fingerprint" not in run.settings["data"]:
         print(f"{run.folder}: was saved without a fingerprint of its data, so nobody can tell whether {data.folder} "
               "is what it was trained on; from now on it has one", file=sys.stderr)  # fmt: skip
-    solver.run = run
-    solver.resume()
-    run.settings |= settings
-    run.write_settings()
-    return run
 
 
 def data_folder(options: argparse.Namespace, run: Run | None) -> str | None:
@@ -54,10 +118,11 @@ def data_folder(options: argparse.Namespace, run: Run | None) -> str | None:
 
 def settings_to_resume(run: Run, given: dict[str, Any], free: str) -> dict[str, Any]:
     """The settings of a run to resume, with those of `free` that were asked for; anything else must agree."""
-    model, training, data = (run.settings[key] for key in ("model", "training", "data"))
+    model, training, data = run.settings["model"], _SINCE | run.settings["training"], run.settings["data"]
     command = "refine" if "refinement" in run.settings else "train"
     if (command == "refine") != (free == "rounds"):
-        raise RunError(f"{run.folder}: goes on with: captioning {command} --out {run.folder} --resume")
+        here = shlex.quote(str(run.folder))
+        raise RunError(f"{run.folder}: goes on with: captioning {command} --out {here} --resume")
     missing = [f.name for f in dataclasses.fields(Settings) if f.name not in training]
     missing += [key for key in DATA_DEFAULTS if key not in data]
     if missing:
@@ -73,18 +138,26 @@ def settings_to_resume(run: Run, given: dict[str, Any], free: str) -> dict[str, 
     return known | given
 
 
-def report_training(solver: Solver, run: Run, command: str) -> int:
-    """Print how a training ended; the exit status."""
-    if solver.interrupted and not solver.finished:
+def _how_to_go_on(options: argparse.Namespace) -> str:
+    """A command line that resumes the run, from the same working folder."""
+    words = ["captioning", options.name, "--out", options.out, "--resume"]
+    if options.checkpoint_every != CHECKPOINT_EVERY:
+        words += ["--checkpoint-every", options.checkpoint_every]
+    return shlex.join(words)
+
+
+def _report(solver: Solver, run: Run, options: argparse.Namespace) -> int:
+    """Print how a training ended; the exit status: 0 where it ended as it was asked to, else 128 and the signal."""
+    if not solver.finished:
         print(f"stopped after iteration {solver.iteration} of {solver.total}; "
-              f"go on with: captioning {command} --out {run.folder} --resume", file=sys.stderr)  # fmt: skip
-        return 130
+              f"go on with: {_how_to_go_on(options)}", file=sys.stderr)  # fmt: skip
+        return 0 if solver.stopped_by is None else 128 + solver.stopped_by
     best = solver.best_entry
-    if (
-        best is None or not {"val_loss", "val_bleu", "val_exercise_bleu"} <= best.keys()
-    ):  # a run that is finished has ended an epoch
+    if best is None or not {"val_loss", "val_bleu", "val_exercise_bleu"} <= best.keys():  # all was validated
         raise RunError(f"{run.folder / 'history.jsonl'}: has no entry of the epoch whose weights were kept")
-    print(f"trained {solver.iteration} iterations; kept epoch {best['epoch']}: "
+    within = best["iteration"] % solver.epoch_length
+    kept = f"iteration {best['iteration']}, in epoch {best['epoch']}" if within else f"epoch {best['epoch']}"
+    print(f"trained {solver.iteration} iterations; kept {kept}: "
           f"validation loss {best['val_loss']:.3f}, BLEU-4 {best['val_bleu']:.4f}, "
           f"exercise BLEU {best['val_exercise_bleu']:.4f} ({solver.settings.val_part} images)")  # fmt: skip
     print(f"run folder: {run.folder}")

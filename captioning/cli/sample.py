@@ -21,7 +21,8 @@ __all__ = ["add_sample"]
 
 def add_sample(commands: Any) -> None:
     """The command `sample`."""
-    parser = add_command(commands, "sample", "caption some images of a split", _sample)
+    parser = add_command(commands, "sample", "caption some images of a split", _sample,
+                         "captioning sample RUN -n 5 --beam 3")  # fmt: skip
     parser.add_argument("run", metavar="RUN", help="a run folder")
     add_data(parser)
     add_choice(parser)

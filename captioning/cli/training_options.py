@@ -11,42 +11,82 @@ import functools
 from typing import Any
 
 from captioning.data.parts import PARTS
-from captioning.training.solver import KEEP
+from captioning.training.intervals import Interval
+from captioning.training.solver import CHECKPOINT_EVERY, KEEP
 
 __all__ = ["DATA_DEFAULTS", "add_run", "add_training", "dataclass_from", "defaults_of", "given_settings"]
 
 DATA_DEFAULTS: dict[str, Any] = {"pca": True, "max_train": None}
-_NOT_SETTINGS = {"name", "command", "data", "out", "resume", "quiet", "run"}
+_NOT_SETTINGS = {"name", "command", "data", "out", "resume", "quiet", "run", "checkpoint_every", "max_iterations",
+                 "threads"}  # fmt: skip
 
 
 def add_run(parser: argparse.ArgumentParser, free: str) -> None:
-    """The options --out, --resume and --quiet. free: the option that may change what a resumed run does."""
-    parser.add_argument("--out", metavar="RUN", required=True, help="the run folder to make (or to resume)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in RUN, exactly where it stopped; "
-                        f"its settings hold, and only {free} may be changed")  # fmt: skip
-    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    """The options of the run folder and of how it is worked at. free: the option that may change what a resumed run
+    does."""
+    option = parser.add_argument
+    option("--out", metavar="RUN", required=True, help="the run folder to make (or to resume)")
+    option("--resume", action="store_true", help="go on with the run in RUN, exactly where its last checkpoint is; "
+           f"its settings hold, and only {free} may be changed")  # fmt: skip
+    option("--checkpoint-every", type=_interval, default=CHECKPOINT_EVERY, metavar="TIME", help="write a checkpoint "
+           "after so much time (30s, 5m, 2h) or so many iterations (1000); 'never': at the end of epochs alone, where "
+           f"one is written anyway ({CHECKPOINT_EVERY})")  # fmt: skip
+    option("--max-iterations", type=int, metavar="N", help="stop when N iterations are done in all, with a checkpoint; "
+           "--resume goes on from there (until all epochs are done)")  # fmt: skip
+    option("--threads", type=_at_least_one, metavar="N", help="compute with N threads; another number gives weights "
+           "that differ in their last digits (as many as there are processors, or as OPENBLAS_NUM_THREADS says; with "
+           "--resume: as the run began)")  # fmt: skip
+    option("--quiet", action="store_true", help="no progress on standard error")
 
 
 def add_training(parser: argparse.ArgumentParser, d: dict[str, Any]) -> None:
     """The settings of every training; d: their defaults, for the help."""
     option = functools.partial(parser.add_argument, default=argparse.SUPPRESS)
     option("--batch-size", type=int, metavar="N", help=f"captions in an iteration ({d['batch_size']})")
-    option("--learning-rate", type=float, metavar="X", help=f"Adam's learning rate ({d['learning_rate']})")
-    option("--lr-decay", type=float, metavar="X", help=f"times which, after every epoch ({d['lr_decay']})")
-    option("--clip-norm", type=_limit, metavar="X",
-           help=f"largest norm of the gradient, or 'none' ({d['clip_norm']})")  # fmt: skip
-    option("--weight-decay", type=float, metavar="X", help=f"decoupled, as in AdamW ({d['weight_decay']})")
-    option("--patience", type=int, metavar="N", help="stop after N epochs without a better one (never)")
-    option("--keep", choices=KEEP, help="keep the epoch with the highest validation BLEU-4, the highest exercise BLEU "
-           f"or the lowest validation loss ({d['keep']})")  # fmt: skip
-    option("--val-part", choices=PARTS, help="the validation images that decide which epoch is kept "
-           f"({d['val_part']} half)")  # fmt: skip
-    option("--val-images", type=int, metavar="N", help=f"at most so many of them ({d['val_images']})")
-    option("--seed", type=int, metavar="N", help=f"of everything random ({d['seed']})")
+    option("--learning-rate", type=float, metavar="X", help="Adam's learning rate in the first epoch "
+           f"({d['learning_rate']})")  # fmt: skip
+    option("--lr-decay", type=float, metavar="X", help="what the learning rate is multiplied by after every epoch "
+           f"({d['lr_decay']})")  # fmt: skip
+    option("--clip-norm", type=_limit, metavar="X", help="shrink the gradient to this norm where it is larger, or "
+           f"'none' ({d['clip_norm']})")  # fmt: skip
+    option("--weight-decay", type=float, metavar="X", help="pull the weights towards 0, decoupled from the gradient as "
+           f"in AdamW ({d['weight_decay']})")  # fmt: skip
+    option("--patience", type=int, metavar="N", help="stop after N epochs without a better validation (never)")
+    option("--keep", choices=KEEP, help="which weights are kept as the best: those with the highest validation BLEU-4 "
+           "(bleu), the highest exercise BLEU (exercise) or the lowest validation loss (loss) "
+           f"({d['keep']})")  # fmt: skip
+    option("--val-part", choices=PARTS, help="which of the validation images decide that: all, or one half, so that "
+           f"the other can be reported ({d['val_part']})")  # fmt: skip
+    option("--val-images", type=int, metavar="N", help="use at most N images of that part, drawn by the seed "
+           f"({d['val_images']})")  # fmt: skip
+    option("--validate-every", type=int, metavar="N", help="validate after every N iterations too, so that the best "
+           "weights may be from within an epoch (at the end of epochs alone)")  # fmt: skip
+    option("--seed", type=int, metavar="N", help="what everything random is drawn by: first weights, the order of "
+           f"captions, dropout; at least 0 ({d['seed']})")  # fmt: skip
 
 
 def _limit(text: str) -> float | None:
-    return None if text == "none" else float(text)
+    try:
+        return None if text == "none" else float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, or none; got {text!r}") from error
+
+
+def _interval(text: str) -> str:
+    try:
+        Interval.of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or not text.isascii() or not 1 <= int(text) <= _MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"must be a number from 1 to {_MOST_THREADS}; got {text!r}")
+    return int(text)
+
+
+_MOST_THREADS = 1024
 
 
 def given_settings(options: argparse.Namespace) -> dict[str, Any]:

@@ -24,6 +24,8 @@ class CaptionRNN(nn.RNN):
     [(2, 4)]
     """
 
+    gates = 1  # blocks of H columns that Wx, Wh and b have
+
     def __init__(self, wordvec_size: int, hidden_size: int, forget_bias: float = 0.0, **options: Any) -> None:
         super().__init__(wordvec_size, hidden_size, **options)
 
@@ -52,6 +54,8 @@ class CaptionLSTM(nn.LSTM):
     >>> [s.shape for s in cell.step(np.ones((2, 3), np.float32), cell.start(Tensor(np.zeros((2, 4), np.float32))))]
     [(2, 4), (2, 4)]
     """
+
+    gates = 4
 
     def start(self, h0: Tensor) -> State:
         """The state that begins with h0 (N, H)."""

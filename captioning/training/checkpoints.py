@@ -3,9 +3,11 @@
 | entries | what they are |
 |---|---|
 | `solver/iteration` | how many iterations are done; what is drawn at random follows from it, and the learning rate |
-| `solver/best_epoch`, `solver/best` | the best epoch so far (0: none) and its two figures, the higher the better |
+| `solver/best_iteration`, `solver/best` | when the best validation was (0: none yet), its two figures |
 | `model/…` | the model's `state_dict` |
 | `optimiser/…` | the optimiser's: moments, step counts, options |
+
+Older ones have `solver/best_epoch` instead: there was no validation but at the end of an epoch.
 
 The history is in its own file, which is cut back to the iteration, and the best weights are those of the run folder.
 """
@@ -25,17 +27,17 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 class Checkpoint(NamedTuple):
-    """A training at the end of an iteration. best: None if no epoch has ended.
+    """A training at the end of an iteration. best: None, and best_iteration 0, if nothing was validated yet.
 
-    >>> held = Checkpoint(7, 1, (0.25, -3.0), {"W": np.ones(2)}, {"m.0": np.zeros(2)})
+    >>> held = Checkpoint(7, 5, (0.25, -3.0), {"W": np.ones(2)}, {"m.0": np.zeros(2)})
     >>> list(held.arrays())
-    ['solver/iteration', 'solver/best_epoch', 'solver/best', 'model/W', 'optimiser/m.0']
-    >>> Checkpoint.of(held.arrays()).best
+    ['solver/iteration', 'solver/best_iteration', 'solver/best', 'model/W', 'optimiser/m.0']
+    >>> Checkpoint.of(held.arrays(), epoch_length=5).best
     (0.25, -3.0)
     """
 
     iteration: int
-    best_epoch: int
+    best_iteration: int
     best: tuple[float, float] | None
     model: Arrays
     optimiser: Arrays
@@ -45,19 +47,26 @@ class Checkpoint(NamedTuple):
         best = (math.nan, math.nan) if self.best is None else self.best
         return {
             "solver/iteration": np.array(self.iteration),
-            "solver/best_epoch": np.array(self.best_epoch),
+            "solver/best_iteration": np.array(self.best_iteration),
             "solver/best": np.array(best),
             **{f"model/{name}": array for name, array in self.model.items()},
             **{f"optimiser/{name}": array for name, array in self.optimiser.items()},
         }
 
     @classmethod
-    def of(cls, arrays: Arrays) -> Checkpoint:
-        """What `arrays` gave. A missing entry is a KeyError, one that is no number a TypeError or ValueError."""
-        iteration, best_epoch = int(arrays["solver/iteration"]), int(arrays["solver/best_epoch"])
+    def of(cls, arrays: Arrays, epoch_length: int) -> Checkpoint:
+        """What `arrays` gave. epoch_length: the iterations of an epoch.
+
+        A missing entry is a KeyError, one that is no number a TypeError or ValueError.
+        """
+        if "solver/best_epoch" in arrays:
+            best_iteration = int(arrays["solver/best_epoch"]) * epoch_length
+        else:
+            best_iteration = int(arrays["solver/best_iteration"])
         first, second = arrays["solver/best"].tolist()
-        best = None if best_epoch == 0 else (first, second)
-        return cls(iteration, best_epoch, best, _under("model/", arrays), _under("optimiser/", arrays))
+        best = None if best_iteration == 0 else (first, second)
+        model, optimiser = _under("model/", arrays), _under("optimiser/", arrays)
+        return cls(int(arrays["solver/iteration"]), best_iteration, best, model, optimiser)
 
 
 def _under(prefix: str, arrays: Arrays) -> dict[str, NDArray[Any]]:

@@ -11,7 +11,9 @@ J. Devlin et al., Exploring nearest neighbor approaches for image captioning (20
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +34,18 @@ class Neighbours:
 
 
 def nearest(
-    features: FeatureRows | NDArray[np.floating], images: NDArray[np.integer], k: int, width: float
-) -> Neighbours:
+    features: FeatureRows | NDArray[np.floating],
+    images: NDArray[np.integer],
+    k: int,
+    width: float,
+    report: Callable[[int, int], Any] = lambda done, total: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Neighbours | None:
     """The k nearest other pictures of each of the rows `images` (M,) of `features`, among these rows.
 
-    With fewer than k other pictures, all of them. width: above 0; the smaller, the more the nearest count.
+    With fewer than k other pictures, all of them. width: above 0; the smaller, the more the nearest count. Features
+    are read in blocks, each block as often as there are blocks. report: called with the number of steps that are done
+    and of all. stopped: asked before each pair of blocks; once it is true None is returned.
 
     >>> corners = np.array([[1.0, 0.0], [0.9, 0.1], [-1.0, 0.0], [-1.0, 0.2]])
     >>> nearest(corners, np.arange(4), k=1, width=0.1).rows.ravel()
@@ -44,7 +53,11 @@ def nearest(
     """
     k = min(k, len(images) - 1)
     blocks = [images[start : start + _ROWS] for start in range(0, len(images), _ROWS)]
-    mean = sum(features[block].sum(axis=0, dtype=np.float64) for block in blocks) / len(images)
+    steps = len(blocks) + len(blocks) ** 2
+    mean = np.zeros(features.shape[1])
+    for i, block in enumerate(blocks):
+        report(i, steps)
+        mean += features[block].sum(axis=0, dtype=np.float64) / len(images)
 
     def directions(block: NDArray[np.integer]) -> NDArray[np.float32]:
         x: NDArray[np.float32] = (features[block] - mean).astype(np.float32)
@@ -52,11 +65,14 @@ def nearest(
         return x
 
     rows, similarities = [], []
-    for block in blocks:
+    for i, block in enumerate(blocks):
         mine = directions(block)
         found = np.empty((len(block), 0), np.int64)
         likeness = np.empty((len(block), 0), np.float32)
-        for other in blocks:
+        for j, other in enumerate(blocks):
+            report((i + 1) * len(blocks) + j, steps)
+            if stopped():
+                return None
             new = mine @ directions(other).T
             new[block[:, None] == other] = -np.inf  # none is its own neighbour
             likeness = np.hstack([likeness, new])

@@ -8,9 +8,7 @@ in `targets.safetensors`, so that a resumed run is the uninterrupted one bit by 
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,7 +20,8 @@ from captioning.progress import Progress
 from captioning.training.consensus_targets import Consensus, captions_by_image, consensus_captions
 from captioning.training.neighbours import Neighbours, nearest
 from captioning.training.run_folder import Run, RunError, read_arrays
-from captioning.training.solver import Settings, Solver
+from captioning.training.solver import CHECKPOINT_EVERY, Settings, Solver
+from captioning.training.stopping import Stop
 
 __all__ = ["Refinement", "Rounds"]
 
@@ -60,34 +59,41 @@ class Refinement(Solver):
         consensus: Consensus | None = None,
         run: Run | None = None,
         progress: Progress | None = None,
+        checkpoint_every: str = CHECKPOINT_EVERY,
     ) -> None:
         self.rounds = Rounds() if rounds is None else rounds
         self.consensus = Consensus() if consensus is None else consensus
         epochs = self.rounds.rounds * self.rounds.round_epochs
         settings = replace(Settings() if settings is None else settings, epochs=epochs)
-        super().__init__(model, train, val, settings, run, progress)
+        super().__init__(model, train, val, settings, run, progress, checkpoint_every)
         self.humans = train
         self.pictures = np.array(sorted(captions_by_image(train)))
         if not self.pictures.size:
             raise ValueError(f"the split {train.name} has no caption with a known word to refine on")
+        self._neighbours: Neighbours | None = None  # found when they are first needed
         self.epoch_length = -(-self.pictures.size * self.consensus.best // settings.batch_size)
 
-    @cached_property
-    def neighbours(self) -> Neighbours:
-        """Of each picture that has a caption."""
-        how = self.consensus
-        return nearest(self.humans.features, self.pictures, how.neighbours, how.width)
+    def _find_neighbours(self, stop: Stop) -> Neighbours | None:
+        """Of each picture that has a caption; None if it was stopped."""
+        if self._neighbours is None:
+            if self.progress is not None:
+                self.progress.say("looking for the pictures most like each picture")
+            how = self.consensus
+            self._neighbours = nearest(self.humans.features, self.pictures, how.neighbours, how.width, self._report,
+                                       stop.is_set)  # fmt: skip
+        return self._neighbours
 
-    def _begin_epoch(self, epoch: int, stop: threading.Event) -> bool:
+    def _begin_epoch(self, epoch: int, stop: Stop) -> bool:
         number, rest = divmod(epoch, self.rounds.round_epochs)
         if rest:
             return True
+        neighbours = self._find_neighbours(stop)
+        if neighbours is None:
+            return False
         if self.progress is not None:
             self.progress.say(f"round {number + 1}/{self.rounds.rounds}: writing captions to learn from")
         rng = np.random.default_rng([self.settings.seed, 2, number])
-        found = consensus_captions(
-            self.model, self.humans, self.neighbours, self.consensus, rng, self._report, stop.is_set
-        )
+        found = consensus_captions(self.model, self.humans, neighbours, self.consensus, rng, self._report, stop.is_set)
         if found is None:
             return False
         self.split = self.humans.with_captions(*found)

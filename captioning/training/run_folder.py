@@ -6,92 +6,126 @@
 | `vocabulary.json` | the words, as in the data set |
 | `weights.safetensors` | the best weights so far |
 | `checkpoint.safetensors` | where the training stands, for `--resume`: `captioning.training.checkpoints` |
-| `history.jsonl` | a JSON line for each iteration and for each epoch |
+| `history.jsonl` | a JSON line for each iteration and for each validation: `captioning.training.history` |
 | `loss.png` | the curve of the losses |
+| `.lock` | while a process trains in the folder, its number: `minigrad.runtime.locks` |
 
-Each file but the history is written under a temporary name and renamed, so that none is ever half there.
-The history grows by lines; a resumed run first cuts it back to the checkpoint.
+The folder appears with settings, vocabulary and first checkpoint in it. Each file but the history is written under a
+temporary name and renamed, so that none is ever half there. The history grows by lines; a resumed run first cuts it
+back to the checkpoint. So a run that is killed, whenever, can be resumed, or was never there.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 import minigrad as mg
-from captioning.data.dataset import CaptionData
-from captioning.data.fingerprints import changed, fingerprint
+from captioning.data.fingerprints import changed
 from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.captioner import Captioner
-from minigrad.runtime.files import irregular, replacing
+from captioning.training.errors import RunError
+from captioning.training.history import Entry, History, check_regular
+from captioning.training.run_settings import FORMAT, read_settings, settings_of
+from minigrad.runtime.files import remove_temporaries, replacing
+from minigrad.runtime.folders import LOCK, check_free, making
+from minigrad.runtime.locks import Lock, LockedError, take_lock
 
-__all__ = ["Run", "RunError", "settings_of"]
-
-FORMAT = 1
-MODEL_KEYS = ("feature_size", "wordvec_size", "hidden_size", "cell_type", "dropout", "dtype", "forget_bias")
-
-Entry = dict[str, Any]
-
-
-class RunError(ValueError):
-    """A run folder that cannot be used, or does not fit; the message names the file and what is wrong."""
+__all__ = ["Entry", "Run", "RunError", "read_arrays", "settings_of"]
 
 
 class Run:
     """A run folder that exists; `Run.create` makes a new one, `Run.open` opens one and checks its files.
 
     folder: its path. settings: the content of settings.json, with the keys `model`, `training`, `data`.
-    vocabulary: the words.
+    vocabulary: the words. Whoever writes into it does so within `with run:`, which is one process at a time.
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any], vocabulary: Vocabulary) -> None:
         self.folder, self.settings, self.vocabulary = folder, settings, vocabulary
-        self._lines: list[str] = []  # entries of the history that are not in the file yet
+        self._history = History(folder / "history.jsonl")
+        self._lock: Lock | None = None
+        self._depth = 0  # of with blocks within each other
 
     def __repr__(self) -> str:
         return f"<Run {self.folder}>"
 
     @classmethod
-    def create(cls, folder: str | os.PathLike[str], settings: Mapping[str, Any], vocabulary: Vocabulary) -> Run:
-        """Make the folder with settings and vocabulary. One that exists and is not empty is a RunError."""
+    def create(
+        cls,
+        folder: str | os.PathLike[str],
+        settings: Mapping[str, Any],
+        vocabulary: Vocabulary,
+        checkpoint: Mapping[str, NDArray[Any]] | None = None,
+    ) -> Run:
+        """Make the folder with settings, vocabulary and the first checkpoint; it appears when all are in it.
+
+        An empty folder may be there; anything else is a RunError, and so is a folder that cannot be made.
+        """
         path = Path(folder)
-        if path.exists() and not path.is_dir():
-            raise RunError(f"{path}: is a file, not a run folder")
-        there = path.is_dir()
-        taken = f"{path}: exists already: choose another folder, or go on with its run by --resume"
-        if there and any(path.iterdir()):
-            raise RunError(taken)
         content = {"format": FORMAT, **settings, "vocabulary": vocabulary.fingerprint()}
-        run = cls(path, content, vocabulary)
         try:
-            path.mkdir(parents=True, exist_ok=there)
-            vocabulary.to_json(path / "vocabulary.json")
-            run.write_settings()
-        except FileExistsError as error:  # another training has made it since
-            raise RunError(taken) from error
+            with making(path) as temporary:
+                vocabulary.to_json(temporary / "vocabulary.json")
+                run = cls(temporary, content, vocabulary)
+                run.write_settings()
+                if checkpoint is not None:
+                    run.save_checkpoint(checkpoint)
         except OSError as error:
-            raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
-        return run
+            raise _cannot_be_made(path, error) from error
+        return cls(path, content, vocabulary)
+
+    @classmethod
+    def check_new(cls, folder: str | os.PathLike[str]) -> None:
+        """Raise the RunError that `create` would raise, before any work is done."""
+        try:
+            check_free(folder)
+        except OSError as error:
+            raise _cannot_be_made(Path(folder), error) from error
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> Run:
         """Open a folder that `create` made; whatever is missing or damaged is a RunError or DataError."""
         path = Path(folder)
         if not path.is_dir():
-            raise RunError(f"{path}: there is no such run folder")
-        settings = _read_settings(path / "settings.json")
+            found = "is a file, not a run folder" if path.exists() else "there is no such run folder"
+            raise RunError(f"{path}: {found}")
+        settings = read_settings(path / "settings.json")
         vocabulary = Vocabulary.from_json(path / "vocabulary.json")
         if vocabulary.fingerprint() != settings["vocabulary"]:
             raise RunError(f"{path / 'vocabulary.json'}: is not the vocabulary that settings.json was written with")
         return cls(path, settings, vocabulary)
+
+    def __enter__(self) -> Self:
+        """Hold the folder: a RunError if another process trains in it. What a killed one left of files is removed."""
+        if self._lock is None:
+            try:
+                self._lock = take_lock(self.folder / LOCK)
+            except LockedError as error:
+                holder = "another process" if error.holder is None else f"process {error.holder}"
+                raise RunError(f"{self.folder}: {holder} is training in this folder: wait until it ends") from error
+            except OSError as error:
+                raise RunError(f"{self.folder}: cannot be written: {error.strerror or error}") from error
+            if self._lock.sure:
+                remove_temporaries(self.folder)
+        self._depth += 1
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._depth -= 1
+        if self._depth == 0 and self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def write_settings(self) -> None:
         """Write `settings` to settings.json."""
@@ -110,6 +144,12 @@ class Run:
             raise RunError(
                 f"{self.folder}: was trained on features of {wanted} columns; {split.features.path} has {got} "
                 f"(trained with pca={self.settings['data'].get('pca')})"
+            )
+        made_by, now = self.settings["data"].get("extractor"), getattr(split.features, "extractor", None)
+        if made_by is not None and now is not None and made_by != now:
+            raise RunError(
+                f"{self.folder}: was trained on features of the extractor {made_by}; {split.features.path} has those "
+                f"of {now}"
             )
 
     def check_same_data(self, now: Mapping[str, Any]) -> None:
@@ -144,9 +184,9 @@ class Run:
         """The captioner with the best weights of the run, in evaluation mode."""
         model = self.new_model(rng=0)
         path = self.folder / "weights.safetensors"
-        _check_regular(path)
+        check_regular(path)
         if not path.is_file():
-            raise RunError(f"{path}: there is no such file: the run has not finished its first epoch; use --resume")
+            raise RunError(f"{path}: there is no such file: the run has had no validation yet; use --resume")
         state = read_arrays(path)
         try:
             model.load_state_dict(state)
@@ -167,11 +207,10 @@ class Run:
     def load_checkpoint(self) -> dict[str, NDArray[Any]]:
         """What `save_checkpoint` wrote; a RunError if there is none or it is damaged."""
         path = self.folder / "checkpoint.safetensors"
-        _check_regular(path)
+        check_regular(path)
         if not path.is_file():
             raise RunError(
-                f"{path}: there is no such file: the run ended before its first checkpoint; remove {self.folder} and "
-                "begin anew"
+                f"{path}: there is no such file, so the run cannot go on: remove {self.folder} and begin anew"
             )
         return read_arrays(path)
 
@@ -182,41 +221,19 @@ class Run:
 
     def log(self, entry: Entry) -> None:
         """Add an entry to the history; it is in the file after `flush`."""
-        self._lines.append(json.dumps(entry) + "\n")
+        self._history.add(entry)
 
     def flush(self) -> None:
         """Write what `log` was given."""
-        if self._lines:
-            with open(self.folder / "history.jsonl", "a", encoding="utf-8") as file:
-                file.writelines(self._lines)
-            self._lines.clear()
+        self._history.flush()
 
     def history(self) -> list[Entry]:
         """All entries of history.jsonl; a line that is no JSON object is a RunError, but the last may be torn."""
-        path = self.folder / "history.jsonl"
-        _check_regular(path)
-        if not path.is_file():
-            return []
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        entries = []
-        for number, line in enumerate(lines, 1):
-            try:
-                entry = json.loads(line)
-                if not isinstance(entry, dict):
-                    raise ValueError("not an object")
-            except ValueError as error:
-                if number == len(lines):
-                    break
-                raise RunError(f"{path}: line {number} is damaged: {error}") from error
-            entries.append(entry)
-        return entries
+        return self._history.read()
 
     def cut_history(self, iteration: int) -> list[Entry]:
         """Drop what came after an iteration, from the file too; the entries that stay."""
-        kept = [entry for entry in self.history() if entry.get("iteration", 0) <= iteration]
-        with replacing(self.folder / "history.jsonl") as temporary:
-            temporary.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
-        return kept
+        return self._history.cut(iteration)
 
     def draw_curve(self) -> None:
         """Draw loss.png from the history."""
@@ -229,54 +246,14 @@ class Run:
             loss_curve(history, self.folder / "loss.png", title=title)
 
 
-def settings_of(model: Captioner, training: Any, data: CaptionData, **data_settings: Any) -> dict[str, Any]:
-    """What settings.json says of a model, its training (a dataclass) and its data, which is read for that."""
-    return {
-        "minigrad": mg.__version__,
-        "model": {
-            "feature_size": model.feature_size,
-            "wordvec_size": model.wordvec_size,
-            "hidden_size": model.hidden_size,
-            "cell_type": model.cell_type,
-            "dropout": model.dropout,
-            "dtype": str(model.embed.weight.dtype),
-            "forget_bias": model.forget_bias,
-            "feature_dropout": model.feature_dropout,
-        },
-        "training": dataclasses.asdict(training),
-        "data": {
-            "pca": True,
-            "max_train": None,
-            "train_captions": len(data.train),
-            **data_settings,
-            "folder": str(data.folder.resolve()),
-            "fingerprint": fingerprint(data),
-        },
-    }
-
-
-def _check_regular(path: Path) -> None:
-    if found := irregular(path):
-        raise RunError(f"{path}: is {found}, not a regular file")
-
-
-def _read_settings(path: Path) -> dict[str, Any]:
-    _check_regular(path)
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read, so this is no run folder: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise RunError(f"{path}: is not JSON: {error}") from error
-    if not isinstance(settings, dict) or settings.get("format") != FORMAT:
-        raise RunError(f"{path}: is not the settings of a run in format {FORMAT}")
-    for key, kind in (("vocabulary", str), ("model", dict), ("training", dict), ("data", dict)):
-        if not isinstance(settings.get(key), kind):
-            raise RunError(f"{path}: the key {key} is missing or not a {kind.__name__}")
-    missing = [key for key in MODEL_KEYS if key not in settings["model"]]
-    if missing:
-        raise RunError(f"{path}: model: the keys {', '.join(missing)} are missing")
-    return settings
+def _cannot_be_made(path: Path, error: OSError) -> RunError:
+    """What is told of a run folder that cannot be made."""
+    if isinstance(error, FileExistsError):
+        if not path.is_dir():
+            return RunError(f"{path}: is a file, not a run folder")
+        return RunError(f"{path}: exists already: choose another folder, or go on with its run by --resume")
+    where = "" if error.filename is None or os.fspath(path) == error.filename else f": {error.filename}"
+    return RunError(f"{path}: cannot be written{where}: {error.strerror or error}")
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -4,16 +4,16 @@ What a training draws at random depends on the seed and on the iteration only: t
 in epoch e comes from `default_rng([seed, 0, e])`, the dropout of iteration i from
 `default_rng([seed, 1, i])`. So there is no state of a generator to save, and a resumed run is the
 uninterrupted one bit by bit (on the same machine with the same number of threads).
+
+A checkpoint is written after each validation, when `checkpoint_every` is over, and at a stop. The best weights are
+written just before the checkpoint that knows of them: if the process dies between the two, the resumed training comes
+to the same weights again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-import signal
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,61 +28,18 @@ from captioning.progress import Progress
 from captioning.scoring.evaluation import captions_of, mean_exercise_bleu, mean_loss
 from captioning.scoring.metrics import corpus_bleu
 from captioning.training.checkpoints import Checkpoint
+from captioning.training.errors import TrainingError
+from captioning.training.intervals import Clock, Interval
 from captioning.training.run_folder import Entry, Run, RunError
+from captioning.training.settings import KEEP, Settings
+from captioning.training.stopping import Stop, stop_on_signals
 
-__all__ = ["KEEP", "Settings", "Solver", "TrainingError"]
+__all__ = ["CHECKPOINT_EVERY", "KEEP", "Settings", "Solver", "TrainingError"]
 
-KEEP = ("bleu", "exercise", "loss")
-"""What may decide which epoch is best."""
+CHECKPOINT_EVERY = "5m"
+"""How often a checkpoint is written, unless told otherwise."""
 
 Arrays = dict[str, NDArray[Any]]
-
-
-class TrainingError(ValueError):
-    """A training that cannot go on: the message says at which iteration and what to change."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to train.
-
-    epochs, batch_size: how often each caption is seen, and how many at once. learning_rate: Adam's, times
-    lr_decay after every epoch. clip_norm: the largest norm of all gradients together; None is no limit.
-    weight_decay: decoupled, as in AdamW. patience: stop after so many epochs without a better one; None
-    is never. keep: which epoch is best, that of the highest validation 'bleu' (corpus BLEU-4 of greedy
-    captions; of two alike the one with the lower loss), of the highest 'exercise' BLEU (the mean over all stored
-    references), or of the lowest validation 'loss'. val_part: the
-    part of the validation images that decides it ('all', or a half, so that the other half can be
-    reported), and val_images, how many of them at most. seed: of everything random.
-    """
-
-    epochs: int = 20
-    batch_size: int = 25
-    learning_rate: float = 1e-3
-    lr_decay: float = 0.9
-    clip_norm: float | None = 5.0
-    weight_decay: float = 0.0
-    patience: int | None = None
-    keep: str = "bleu"
-    val_part: str = "first"
-    val_images: int = 500
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "val_images", "patience"):
-            value = getattr(self, name)
-            if (value is not None or name != "patience") and (type(value) is not int or value < 1):
-                raise ValueError(f"{name} must be an int of at least 1; got {value!r}")
-        for name in ("learning_rate", "lr_decay", "clip_norm"):
-            value = getattr(self, name)
-            if (value is not None or name != "clip_norm") and not 0 < value < math.inf:
-                raise ValueError(f"{name} must be above 0 and finite; got {value!r}")
-        if not 0 <= self.weight_decay < math.inf:
-            raise ValueError(f"weight_decay must be at least 0 and finite; got {self.weight_decay!r}")
-        if type(self.seed) is not int or self.seed < 0:
-            raise ValueError(f"seed must be an int of at least 0; got {self.seed!r}")
-        if self.keep not in KEEP:
-            raise ValueError(f"keep must be one of {', '.join(map(repr, KEEP))}; got {self.keep!r}")
 
 
 class Solver:
@@ -90,8 +47,9 @@ class Solver:
 
     model, train: what is trained, on what. val: the split that decides which weights are best; None
     keeps the last. run: the folder that gets weights, history and checkpoints; None keeps all in memory.
-    progress: shows how far it is; None is silent. `history` has the entries of history.jsonl,
-    `iteration` says how many are done, `interrupted` whether the last `train` was stopped by Ctrl-C.
+    progress: shows how far it is; None is silent. checkpoint_every: between validations, as `Interval.of` reads it.
+    `history` has the entries of history.jsonl, `iteration` says how many are done, `interrupted` whether the last
+    `train` was stopped, and `stopped_by` the number of the signal that did it.
 
     Each `train` goes on where the last one stopped. After a complete one the model has the best weights.
     A loss that is not finite is a TrainingError, and the files keep what was good.
@@ -105,6 +63,7 @@ class Solver:
         settings: Settings | None = None,
         run: Run | None = None,
         progress: Progress | None = None,
+        checkpoint_every: str = CHECKPOINT_EVERY,
     ) -> None:
         self.model, self.split, self.val, self.run, self.progress = model, train, val, run, progress
         self.settings = Settings() if settings is None else settings
@@ -116,8 +75,10 @@ class Solver:
         self.iteration = 0
         self.history: list[Entry] = []
         self.interrupted = False
-        self._best: tuple[float, float] | None = None  # (score, -loss) of the best epoch
-        self._best_epoch = 0
+        self.stopped_by: int | None = None
+        self._clock = Clock(Interval.of(checkpoint_every))
+        self._best: tuple[float, float] | None = None  # (score, -loss) of the best validation
+        self._best_iteration = 0
         self._best_weights: Arrays | None = None
         self._order: tuple[int, NDArray[np.int64]] | None = None  # epoch and the order of its captions
 
@@ -130,48 +91,70 @@ class Solver:
     def finished(self) -> bool:
         """Whether all epochs are done, or patience is at its end."""
         epoch, rest = divmod(self.iteration, self.epoch_length)
-        patience = self.settings.patience
-        bored = patience is not None and self._best is not None and epoch - self._best_epoch >= patience
+        patience, best_epoch = self.settings.patience, self._epoch_of(self._best_iteration)
+        bored = patience is not None and self._best is not None and epoch - best_epoch >= patience
         return self.iteration >= self.total or (rest == 0 and bored)
 
     @property
     def best_entry(self) -> Entry | None:
-        """The entry in the history of the best epoch so far; None before the end of the first."""
-        ends = (e for e in self.history if e.get("epoch") == self._best_epoch and "loss" not in e)
-        return next(ends, None)
+        """The entry in the history of the best validation so far; None before the first."""
+        found = (e for e in self.history if e.get("iteration") == self._best_iteration and "loss" not in e)
+        return next(found, None)
 
-    def train(self) -> list[Entry]:
-        """Train to the end, or until Ctrl-C, which ends the running iteration first; the history."""
-        self.interrupted = False
-        if self.progress is not None:
-            self.progress.begin(self.total, self.iteration)
-        try:
-            self._train()
-        finally:  # an error leaves the terminal as it was
+    def _epoch_of(self, iteration: int) -> int:
+        """The epoch, counted from 1, that an iteration belongs to."""
+        return -(-iteration // self.epoch_length)
+
+    def train(self, max_iterations: int | None = None) -> list[Entry]:
+        """Train to the end, or until Ctrl-C or SIGTERM, which end the running iteration first; the history.
+
+        max_iterations: stop when so many are done in all, as at Ctrl-C. Below 1 it is a ValueError, and so it is below
+        what is done already.
+        """
+        limit = self._limit(max_iterations)
+        self.interrupted, self.stopped_by = False, None
+        with contextlib.nullcontext() if self.run is None else self.run:
             if self.progress is not None:
-                self.progress.close()
-        if self.finished and self._best_weights is not None:
-            self.model.load_state_dict(self._best_weights)
-        if self.run is not None:
-            self.run.draw_curve()
+                self.progress.begin(self.total, self.iteration)
+            try:
+                self._train(limit)
+            finally:  # an error leaves the terminal as it was
+                if self.progress is not None:
+                    self.progress.close()
+            if self.finished and self._best_weights is not None:
+                self.model.load_state_dict(self._best_weights)
+            if self.run is not None:
+                self.run.draw_curve()
         return self.history
 
-    def _train(self) -> None:
-        with _stop_on_interrupt() as stop:
+    def _limit(self, max_iterations: int | None) -> int:
+        if max_iterations is None:
+            return self.total
+        if type(max_iterations) is not int or max_iterations < 1:
+            raise ValueError(f"max_iterations must be an int of at least 1; got {max_iterations!r}")
+        if max_iterations < self.iteration:
+            raise ValueError(f"max_iterations must be at least {self.iteration}, which are done; got {max_iterations}")
+        return max_iterations
+
+    def _train(self, limit: int) -> None:
+        with stop_on_signals() as stop:
+            self._clock.restart(self.iteration)
+            self.interrupted = self.iteration >= limit
             while not self.finished and not self.interrupted:
                 epoch, position = divmod(self.iteration, self.epoch_length)
                 if position == 0 and not self._begin_epoch(epoch, stop):
                     self.interrupted = True  # the last checkpoint is of this very moment
                     break
                 self._iterate()
-                ended = self.iteration % self.epoch_length == 0
-                if ended:
-                    self._end_epoch()
-                self.interrupted = stop.is_set()  # asked once: what stops the training is also saved
-                if self.interrupted and not ended:
+                judged = self._is_to_be_judged()
+                if judged:
+                    self._judge()
+                self.interrupted = stop.is_set() or self.iteration >= limit  # once: what stops it is also saved
+                if not judged and (self.interrupted or self._clock.rings(self.iteration)):
                     self.save_checkpoint()
+            self.stopped_by = stop.signal
 
-    def _begin_epoch(self, epoch: int, stop: threading.Event) -> bool:
+    def _begin_epoch(self, epoch: int, stop: Stop) -> bool:
         """Prepare an epoch, counted from 0; False if it was stopped."""
         return True
 
@@ -207,8 +190,15 @@ class Solver:
             self._order = epoch, rng.permutation(len(self.split))
         return self._order[1]
 
-    def _end_epoch(self) -> None:
-        epoch = self.iteration // self.epoch_length
+    def _is_to_be_judged(self) -> bool:
+        """Whether this iteration ends an epoch, or is one of those after which is validated."""
+        every = self.settings.validate_every
+        between = self.val is not None and every is not None and self.iteration % every == 0
+        return between or self.iteration % self.epoch_length == 0
+
+    def _judge(self) -> None:
+        """Validate, keep the weights if they are the best, and write a checkpoint."""
+        epoch = self._epoch_of(self.iteration)
         entry: Entry = {"epoch": epoch, "iteration": self.iteration, "learning_rate": self.optimiser.lr}
         key = (float(epoch), 0.0)  # without validation the last epoch is the best
         if self.val is not None and self.images is not None:
@@ -218,13 +208,23 @@ class Solver:
             key = {"bleu": (bleu, -loss), "exercise": (exercise, -loss), "loss": (-loss, bleu)}[self.settings.keep]
         self._log(entry)
         if self._best is None or key > self._best:
-            self._best, self._best_epoch = key, epoch
+            self._best, self._best_iteration = key, self.iteration
             self._best_weights = self.model.state_dict()  # copies
             if self.run is not None:
                 self.run.save_best(self._best_weights)
         self.save_checkpoint()
         if self.progress is not None:
-            self.progress.say(_summary(entry, self.settings.epochs, best=self._best_epoch == epoch))
+            self.progress.say(self._summary(entry))
+
+    def _summary(self, entry: Entry) -> str:
+        text = f"epoch {entry['epoch']}/{self.settings.epochs}"
+        if entry["iteration"] % self.epoch_length:
+            text = f"iteration {entry['iteration']}, in {text}"
+        if "val_loss" in entry:
+            text += f"  validation loss {entry['val_loss']:.3f}, BLEU-4 {entry['val_bleu']:.4f}, "
+            text += f"exercise BLEU {entry['val_exercise_bleu']:.4f}"
+            text += "  (best so far)" if self._best_iteration == entry["iteration"] else ""
+        return text
 
     def _bleu(self, val: Split, images: NDArray[np.int64]) -> tuple[float, float]:
         """Corpus BLEU-4 and exercise BLEU of greedy captions."""
@@ -239,18 +239,22 @@ class Solver:
 
     # Checkpoints -------------------------------------------------------------------------------
 
+    def state(self) -> Arrays:
+        """Where the training stands, as `captioning.training.checkpoints` describes it."""
+        model, optimiser = self.model.state_dict(), self.optimiser.state_dict()
+        return Checkpoint(self.iteration, self._best_iteration, self._best, model, optimiser).arrays()
+
     def save_checkpoint(self) -> None:
         """Write where the training stands to the run folder, if there is one."""
-        if self.run is None:
-            return
-        model, optimiser = self.model.state_dict(), self.optimiser.state_dict()
-        held = Checkpoint(self.iteration, self._best_epoch, self._best, model, optimiser)
-        self.run.save_checkpoint(held.arrays())
+        if self.run is not None:
+            self.run.save_checkpoint(self.state())
+        self._clock.restart(self.iteration)  # now: writing may take longer than the interval
 
     def resume(self) -> None:
         """Go back to the checkpoint of the run folder; the next `train` goes on from there.
 
-        A missing, damaged or foreign checkpoint is a RunError, and nothing has changed.
+        A missing, damaged or foreign checkpoint is a RunError, also one from beyond the last epoch, and nothing has
+        changed.
         """
         if self.run is None:
             raise RunError("resume: this solver has no run folder")
@@ -258,7 +262,8 @@ class Solver:
         path = self.run.folder / "checkpoint.safetensors"
         model, optimiser = self.model.state_dict(), self.optimiser.state_dict()
         try:
-            held = Checkpoint.of(arrays)
+            held = Checkpoint.of(arrays, self.epoch_length)
+            self._check_within(held.iteration)
             self.model.load_state_dict(held.model)
             self.optimiser.load_state_dict(held.optimiser)
             weights = None if held.best is None else self.run.load_model().state_dict()
@@ -269,34 +274,13 @@ class Solver:
                 raise
             raise RunError(f"{path}: does not fit the run: {error}") from error
         self.history = self.run.cut_history(held.iteration)
-        self.iteration, self._best_epoch, self._best = held.iteration, held.best_epoch, held.best
+        self.iteration, self._best_iteration, self._best = held.iteration, held.best_iteration, held.best
         self._best_weights = weights
 
-
-def _summary(entry: Entry, epochs: int, best: bool) -> str:
-    text = f"epoch {entry['epoch']}/{epochs}"
-    if "val_loss" in entry:
-        text += f"  validation loss {entry['val_loss']:.3f}, BLEU-4 {entry['val_bleu']:.4f}, "
-        text += f"exercise BLEU {entry['val_exercise_bleu']:.4f}"
-        text += "  (best so far)" if best else ""
-    return text
-
-
-@contextlib.contextmanager
-def _stop_on_interrupt() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C into an event, so that no update of the weights is cut in half; a second one is as ever."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # only there signals can be handled
-        yield stop
-        return
-    previous = signal.getsignal(signal.SIGINT)
-
-    def handle(number: int, frame: Any) -> None:
-        stop.set()
-        signal.signal(signal.SIGINT, previous)
-
-    signal.signal(signal.SIGINT, handle)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, previous)
+    def _check_within(self, iteration: int) -> None:
+        if iteration > self.total:
+            done = iteration / self.epoch_length
+            raise RunError(
+                f"{self.run.folder if self.run else ''}: has trained {done:.4g} epochs already, more than the "
+                f"{self.settings.epochs} that are asked for: ask for more, or take the run as it is"
+            )

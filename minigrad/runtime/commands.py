@@ -5,12 +5,18 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import TextIO
+from typing import Any, TextIO
 
 MISTAKES = (ValueError, TypeError, OSError, ModuleNotFoundError)
 """What a wrong option or file raises."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as `kill` and a machine that shuts down send it: it ends a command as Ctrl-C does."""
 
 
 def run_command(
@@ -23,8 +29,9 @@ def run_command(
 
     The status is that of `command`; 2 for one of `mistakes`, and where memory or room for the output does not suffice,
     with one line on standard error that begins with the parser's name and that of its subcommand, `options.name`; 130
-    after Ctrl-C; 1 if the reader of the output has left. Output that the terminal's encoding does not have is
-    written as `\\u2026`; output that was closed (`>&-`) goes nowhere.
+    after Ctrl-C and 143 after SIGTERM, which interrupts like it, so that nothing half written stays; 1 if the reader of
+    the output has left. Output that the terminal's encoding does not have is written as `\\u2026`; output that was
+    closed (`>&-`) goes nowhere.
 
     >>> parser = argparse.ArgumentParser(prog="halve")
     >>> _ = parser.add_argument("number", type=int)
@@ -33,7 +40,7 @@ def run_command(
     0
     """
     name = parser.prog
-    with _usable_streams():
+    with _usable_streams(), _terminated_as_interrupted():
         try:
             options = parser.parse_args(arguments)
             name = " ".join(filter(None, [name, getattr(options, "name", None)]))
@@ -43,8 +50,10 @@ def run_command(
         except BrokenPipeError:
             _to_nowhere(sys.stdout)
             return 1
+        except Terminated:
+            return _say(name, "stopped", 128 + signal.SIGTERM)
         except KeyboardInterrupt:
-            return _say(name, "stopped", 130)
+            return _say(name, "stopped", 128 + signal.SIGINT)
         except MemoryError as error:
             return _say(name, f"not enough memory: {_one_line(error)}", 2)
         except mistakes as error:
@@ -94,6 +103,24 @@ def _usable_streams() -> Iterator[None]:
                 stack.callback(stream.reconfigure, errors=stream.errors)
                 stream.reconfigure(errors="backslashreplace")
         yield
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM raise `Terminated`, unless the process has a way with it of its own, or handles no signals here."""
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    if not ours:
+        yield
+        return
+
+    def handle(number: int, frame: Any) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _may_refuse(stream: TextIO) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["check_writable", "irregular", "replacing"]
+__all__ = ["check_writable", "irregular", "remove_temporaries", "replacing"]
 
 _ABANDONED = 3600  # seconds
 _LONGEST = 255  # bytes of a file's name
@@ -94,6 +94,19 @@ def _remove_abandoned(target: Path, now: float) -> None:
             with suppress(OSError):
                 ours = pattern.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
                 if ours and now - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED:
+                    os.unlink(entry.path)
+
+
+def remove_temporaries(folder: str | os.PathLike[str]) -> None:
+    """Remove all temporary files of `replacing` in a folder: for whoever knows that nobody else writes there now.
+
+    What cannot be removed stays.
+    """
+    pattern = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                if pattern.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                     os.unlink(entry.path)
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
+from pathlib import Path
 
 import pytest
 
 import minigrad as mg
 from captioning.data.dataset import open_captions
 from captioning.models.captioner import Captioner
-from captioning.training.run_folder import Run, RunError
-from tests.captioning.training.test_solver import make_solver, new_run, same, weights
+from captioning.training.run_folder import Run, RunError, settings_of
+from tests.captioning.training.test_solver import SHORT, make_solver, new_run, same, weights
 
 
 @pytest.fixture
@@ -49,12 +53,102 @@ def test_of_two_runs_that_begin_at_once_one_is_refused(small_data, tmp_path, mon
 
     def meanwhile(vocabulary):  # between the look at the folder and its making
         (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "settings.json").write_text("of the other")
         return fingerprint(vocabulary)
 
     monkeypatch.setattr(type(small_data.vocabulary), "fingerprint", meanwhile)
     with pytest.raises(RunError, match="exists already"):
         new_run(tmp_path / "run", small_data)
-    assert not list((tmp_path / "run").iterdir())
+    assert (tmp_path / "run" / "settings.json").read_text() == "of the other"
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_run_appears_when_it_is_whole(small_data, tmp_path, monkeypatch):
+    """Whatever is being written into it: from outside there is a run with its first checkpoint, or none."""
+    seen = []
+    replace = os.replace
+
+    def watched(source, target):
+        seen.append((Path(target).name, (tmp_path / "run").exists()))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", watched)
+    solver = make_solver(small_data)
+    run = Run.create(
+        tmp_path / "run", settings_of(solver.model, SHORT, small_data), small_data.vocabulary, solver.state()
+    )
+    files = ["vocabulary.json", "settings.json", "checkpoint.safetensors"]
+    assert seen == [(name, False) for name in files]
+    assert sorted(path.name for path in run.folder.iterdir()) == sorted(files)
+    solver.run = Run.open(run.folder)
+    solver.resume()
+
+
+def test_a_full_disk_leaves_no_run_and_is_named(small_data, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(RunError, match=r"a/run: cannot be written: .*vocabulary\.json: No space left on device"):
+        new_run(tmp_path / "a" / "run", small_data)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_the_history_as_it_was(trained, monkeypatch):
+    folder, _ = trained
+    run = Run.open(folder)
+    before = (folder / "history.jsonl").read_bytes()
+    run.log({"iteration": 16})
+
+    class Full(io.StringIO):
+        def writelines(self, lines):
+            (folder / "history.jsonl").write_bytes(before + b'{"itera')
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("captioning.training.history.open", lambda *_, **__: Full(), raising=False)
+    with pytest.raises(OSError, match=r"No space left on device: .*history\.jsonl"):
+        run.flush()
+    assert (folder / "history.jsonl").read_bytes() == before
+    monkeypatch.undo()
+    run.flush()  # what was not written is not lost
+    assert (folder / "history.jsonl").read_bytes() == before + b'{"iteration": 16}\n'
+
+
+def test_one_process_trains_in_a_folder_at_a_time(trained):
+    folder, solver = trained
+    with Run.open(folder), pytest.raises(RunError, match=f"run: process {os.getpid()} is training in this folder"):
+        solver.run = Run.open(folder)
+        solver.train()
+    assert not (folder / ".lock").exists()
+    solver.train()
+
+
+def test_a_lock_that_a_killed_process_left_is_none(trained):
+    folder, _ = trained
+    (folder / ".lock").write_text("1\n")
+    left = folder / ".checkpoint.safetensors.0123456789abcdef.tmp"
+    left.write_text("a part")
+    mine = folder / ".mine.tmp"
+    mine.write_text("of the user")
+    with Run.open(folder) as run, run:  # within each other
+        assert not left.exists()
+        assert (folder / ".lock").read_text() == f"{os.getpid()}\n"
+    assert not (folder / ".lock").exists()
+    assert mine.exists()
+
+
+def test_a_run_knows_the_extractor_of_its_features(small_data, tmp_path, monkeypatch):
+    rows = small_data.train.features
+    assert new_run(tmp_path / "unknown", small_data).settings["data"]["extractor"] is None
+    monkeypatch.setattr(rows, "extractor", "one", raising=False)
+    run = new_run(tmp_path / "run", small_data)
+    assert run.settings["data"]["extractor"] == "one"
+    run.check_fits(small_data.train)
+    monkeypatch.setattr(rows, "extractor", "other")
+    with pytest.raises(RunError, match="features of the extractor one; .* has those of other"):
+        run.check_fits(small_data.train)
+    monkeypatch.setattr(rows, "extractor", None)
+    run.check_fits(small_data.train)  # nobody knows
 
 
 def test_a_run_of_another_data_set_is_refused(trained, small_folder, other_folder):
@@ -69,6 +163,9 @@ def test_a_run_of_another_data_set_is_refused(trained, small_folder, other_folde
     ("settings.json", None, r"settings\.json: cannot be read, so this is no run folder"),
     ("settings.json", "{", r"settings\.json: is not JSON"),
     ("settings.json", "[]", r"settings\.json: is not the settings of a run"),
+    ("settings.json", '{"format": 7, "minigrad": "9.0"}', r"but in format 7, written by minigrad 9\.0"),
+    ("settings.json", '{"format": 1, "vocabulary": "a", "model": {}, "training": {}, "data": {}, "threads": 0}',
+     r"settings\.json: threads must be an int of at least 1; got 0"),
     ("settings.json", '{"format": 1, "vocabulary": "a", "model": {}}', r"settings\.json: the key training is missing"),
     ("settings.json", '{"format": 1, "vocabulary": "a", "model": {}, "training": {}, "data": {}}',
      r"settings\.json: model: the keys feature_size"),

@@ -20,6 +20,7 @@ from captioning.scoring.evaluation import captions_of
 from captioning.training.checkpoints import Checkpoint
 from captioning.training.run_folder import Run, RunError, settings_of
 from captioning.training.solver import Settings, Solver, TrainingError
+from captioning.training.stopping import Stop
 from tests.captioning.test_progress import Terminal
 
 SHORT = Settings(epochs=3, batch_size=10, learning_rate=5e-3)
@@ -45,13 +46,13 @@ def same(a, b):
     return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
-def interrupt_after(solver, iteration):
-    """Press Ctrl-C in the middle of an iteration."""
+def interrupt_after(solver, iteration, number=signal.SIGINT):
+    """Press Ctrl-C in the middle of an iteration, or send another signal."""
     inner = solver.model.loss
 
     def loss(*batch):
         if solver.iteration == iteration - 1 and solver.model.training:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
         return inner(*batch)
 
     solver.model.loss = loss
@@ -64,7 +65,7 @@ def test_what_stops_the_training_is_saved_whenever_it_comes(small_data, tmp_path
     """Ctrl-C between two questions whether the training is to stop is heard by the second, and then all is saved."""
     solver = make_solver(small_data, run=new_run(tmp_path / "run", small_data))
 
-    class Late(threading.Event):
+    class Late(Stop):
         asked = 0
 
         def is_set(self):
@@ -74,11 +75,11 @@ def test_what_stops_the_training_is_saved_whenever_it_comes(small_data, tmp_path
                 self.set()
             return answer
 
-    monkeypatch.setattr("captioning.training.solver.threading.Event", Late)
+    monkeypatch.setattr("captioning.training.stopping.Stop", Late)
     solver.train()
     assert solver.interrupted
     assert solver.iteration < solver.total
-    assert Checkpoint.of(solver.run.load_checkpoint()).iteration == solver.iteration
+    assert Checkpoint.of(solver.run.load_checkpoint(), 5).iteration == solver.iteration
 
 
 def test_the_rate_is_that_of_the_epoch_whatever_ended_the_one_before(small_data, monkeypatch):
@@ -340,12 +341,112 @@ def test_a_checkpoint_of_another_model_changes_nothing(small_data, tmp_path):
     assert other.iteration == 0
 
 
+# Stops, checkpoints and validations in between ----------------------------------------------------
+
+
+def test_sigterm_stops_it_like_ctrl_c(small_data, tmp_path):
+    solver = make_solver(small_data, run=new_run(tmp_path / "run", small_data))
+    interrupt_after(solver, 7, signal.SIGTERM)
+    before = signal.getsignal(signal.SIGTERM)
+    solver.train()
+    assert (solver.interrupted, solver.stopped_by, solver.iteration) == (True, signal.SIGTERM, 7)
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert Checkpoint.of(solver.run.load_checkpoint(), 5).iteration == 7
+
+
+def test_it_stops_after_so_many_iterations_and_goes_on(small_data, tmp_path):
+    whole = make_solver(small_data)
+    whole.train()
+    solver = make_solver(small_data, run=new_run(tmp_path / "run", small_data))
+    solver.train(max_iterations=3)
+    assert (solver.interrupted, solver.stopped_by, solver.iteration) == (True, None, 3)
+    assert Checkpoint.of(solver.run.load_checkpoint(), 5).iteration == 3
+    solver.train(max_iterations=3)  # done already
+    assert solver.iteration == 3
+    with pytest.raises(ValueError, match="max_iterations must be at least 3, which are done; got 2"):
+        solver.train(max_iterations=2)
+    with pytest.raises(ValueError, match="max_iterations must be an int of at least 1; got 0"):
+        solver.train(max_iterations=0)
+    solver.train(max_iterations=1000)
+    assert not solver.interrupted
+    assert solver.history == whole.history
+    assert same(weights(solver), weights(whole))
+
+
+@pytest.mark.parametrize(("every", "expected"), [
+    ("never", [5, 10, 15]),
+    ("3", [3, 5, 8, 10, 13, 15]),
+    ("2h", [5, 10, 15]),
+    ("20s", [2, 4, 5, 7, 9, 10, 12, 14, 15]),
+])  # fmt: skip
+def test_checkpoints_are_written_in_between(small_data, tmp_path, monkeypatch, every, expected):
+    """An iteration takes ten seconds here; what is counted begins anew with every checkpoint."""
+    run = new_run(tmp_path / "run", small_data)
+    model = make_model(small_data)
+    solver = Solver(model, small_data.train, small_data.val, SHORT, run, checkpoint_every=every)
+    monkeypatch.setattr(solver._clock, "seconds", lambda: 10.0 * solver.iteration)
+    found = []
+    save = run.save_checkpoint
+
+    def watched(state):
+        save(state)
+        last = run.history()[-1]["iteration"]  # the history is as far as the checkpoint
+        found.append(int(state["solver/iteration"]))
+        assert last == found[-1]
+
+    run.save_checkpoint = watched
+    solver.train()
+    assert found == expected
+
+
+def test_validation_in_between_finds_better_weights(small_data, tmp_path, monkeypatch):
+    """The best validation is that of iteration 7, in the second epoch; patience counts epochs all the same."""
+    settings = dataclasses.replace(SHORT, epochs=9, validate_every=7, keep="loss", patience=2)
+    run = new_run(tmp_path / "run", small_data, settings)
+    solver = make_solver(small_data, settings, run)
+    kept = {}
+
+    def loss(*_):
+        kept[solver.iteration] = solver.model.state_dict()
+        return 1.0 if solver.iteration == 7 else 2.0
+
+    monkeypatch.setattr("captioning.training.solver.mean_loss", loss)
+    history = solver.train()
+    judged = [(e["iteration"], e["epoch"]) for e in history if "val_loss" in e]
+    assert judged == [(5, 1), (7, 2), (10, 2), (14, 3), (15, 3), (20, 4)]
+    assert solver.best_entry["iteration"] == 7
+    assert same(weights(solver), kept[7])
+    assert same(Run.open(tmp_path / "run").load_model().state_dict(), kept[7])
+    again = make_solver(small_data, settings, Run.open(tmp_path / "run"))
+    again.resume()
+    assert again.finished
+    assert again.best_entry == solver.best_entry
+
+
+def test_without_a_split_to_validate_on_nothing_is_validated_in_between(small_data):
+    settings = dataclasses.replace(SHORT, validate_every=2)
+    history = Solver(make_model(small_data), small_data.train, settings=settings).train()
+    assert [entry["iteration"] for entry in history if "loss" not in entry] == [5, 10, 15]
+
+
+def test_resuming_to_fewer_epochs_than_are_done_changes_nothing(small_data, tmp_path):
+    run = new_run(tmp_path / "run", small_data)
+    make_solver(small_data, run=run).train()
+    files = {path: path.read_bytes() for path in run.folder.iterdir()}
+    fewer = make_solver(small_data, dataclasses.replace(SHORT, epochs=2), run)
+    with pytest.raises(RunError, match="run: has trained 3 epochs already, more than the 2 that are asked for"):
+        fewer.resume()
+    assert files == {path: path.read_bytes() for path in run.folder.iterdir()}
+    assert fewer.iteration == 0
+
+
 # Settings and progress -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "value"), [
     ("epochs", 0), ("batch_size", -1), ("learning_rate", 0.0), ("learning_rate", math.nan), ("lr_decay", -1.0),
     ("clip_norm", 0.0), ("weight_decay", -1.0), ("patience", 0), ("keep", "last"), ("seed", -1), ("val_images", 0),
+    ("validate_every", 0), ("val_part", "third"),
 ])  # fmt: skip
 def test_impossible_settings_are_named(name, value):
     with pytest.raises(ValueError, match=f"{name} must be"):

@@ -1,0 +1,84 @@
+"""The history of a training: a file that grows by a JSON line for each iteration and for each validation."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from captioning.training.errors import RunError
+from minigrad.runtime.files import irregular, replacing
+
+__all__ = ["Entry", "History", "check_regular"]
+
+Entry = dict[str, Any]
+
+
+class History:
+    """Entries in memory until `flush`, then in the file `path`, whose last line alone may be torn.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     history = History(Path(folder, "history.jsonl"))
+    ...     history.add({"iteration": 1, "loss": 2.5})
+    ...     history.add({"iteration": 2, "loss": 2.0})
+    ...     history.flush()
+    ...     history.cut(1)
+    [{'iteration': 1, 'loss': 2.5}]
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lines: list[str] = []
+
+    def add(self, entry: Entry) -> None:
+        """Add an entry; it is in the file after `flush`."""
+        self._lines.append(json.dumps(entry) + "\n")
+
+    def flush(self) -> None:
+        """Write what was added; an error of writing names the file, which is then as it was before."""
+        if not self._lines:
+            return
+        size = self.path.stat().st_size if self.path.exists() else None
+        try:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.writelines(self._lines)
+        except OSError as error:
+            with suppress(OSError):
+                os.truncate(self.path, size) if size is not None else self.path.unlink()
+            raise OSError(error.errno, error.strerror, os.fspath(self.path)) from error
+        self._lines.clear()
+
+    def read(self) -> list[Entry]:
+        """All entries of the file; a line that is no JSON object is a RunError, but the last may be torn."""
+        check_regular(self.path)
+        if not self.path.is_file():
+            return []
+        lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
+        entries = []
+        for number, line in enumerate(lines, 1):
+            try:
+                entry = json.loads(line)
+                if not isinstance(entry, dict):
+                    raise ValueError("not an object")
+            except ValueError as error:
+                if number == len(lines):
+                    break
+                raise RunError(f"{self.path}: line {number} is damaged: {error}") from error
+            entries.append(entry)
+        return entries
+
+    def cut(self, iteration: int) -> list[Entry]:
+        """Drop what came after an iteration, from the file too; the entries that stay."""
+        kept = [entry for entry in self.read() if entry.get("iteration", 0) <= iteration]
+        with replacing(self.path) as temporary:
+            temporary.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
+        return kept
+
+
+def check_regular(path: Path) -> None:
+    """Raise a RunError if a pipe, a folder or a device is in place of a file."""
+    if found := irregular(path):
+        raise RunError(f"{path}: is {found}, not a regular file")

@@ -1,0 +1,67 @@
+"""How to train: all that decides which weights a training arrives at, but the model and the data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from captioning.data.parts import PARTS
+
+__all__ = ["KEEP", "Settings"]
+
+KEEP = ("bleu", "exercise", "loss")
+"""What may decide which weights are best."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train.
+
+    epochs, batch_size: how often each caption is seen, and how many at once. learning_rate: Adam's, times
+    lr_decay after every epoch. clip_norm: the largest norm of all gradients together; None is no limit.
+    weight_decay: decoupled, as in AdamW. patience: stop after so many epochs without a better validation; None
+    is never. keep: which validation is best, that of the highest 'bleu' (corpus BLEU-4 of greedy
+    captions; of two alike the one with the lower loss), of the highest 'exercise' BLEU (the mean over all stored
+    references), or of the lowest 'loss'. val_part: the
+    part of the validation images that decides it ('all', or a half, so that the other half can be
+    reported), and val_images, how many of them at most. validate_every: validate after so many iterations too, counted
+    from the first one of the training; None is at the end of each epoch alone. seed: of everything random.
+
+    Patience counts epochs however often is validated: a better validation in the middle of an epoch counts for it.
+
+    >>> Settings(epochs=0)
+    Traceback (most recent call last):
+    ValueError: epochs must be an int of at least 1; got 0
+    """
+
+    epochs: int = 20
+    batch_size: int = 25
+    learning_rate: float = 1e-3
+    lr_decay: float = 0.9
+    clip_norm: float | None = 5.0
+    weight_decay: float = 0.0
+    patience: int | None = None
+    keep: str = "bleu"
+    val_part: str = "first"
+    val_images: int = 500
+    validate_every: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        optional = ("patience", "validate_every")
+        for name in ("epochs", "batch_size", "val_images", *optional):
+            value = getattr(self, name)
+            if (value is not None or name not in optional) and (type(value) is not int or value < 1):
+                raise ValueError(f"{name} must be an int of at least 1; got {value!r}")
+        for name in ("learning_rate", "lr_decay", "clip_norm"):
+            value = getattr(self, name)
+            if (value is not None or name != "clip_norm") and not 0 < value < math.inf:
+                raise ValueError(f"{name} must be above 0 and finite; got {value!r}")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay must be at least 0 and finite; got {self.weight_decay!r}")
+        if type(self.seed) is not int or self.seed < 0:
+            raise ValueError(f"seed must be an int of at least 0; got {self.seed!r}")
+        for name, choices in (("keep", KEEP), ("val_part", PARTS)):
+            value = getattr(self, name)
+            if value not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}")

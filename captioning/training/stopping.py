@@ -1,0 +1,47 @@
+"""Stopping a training from outside without cutting an update of the weights in half."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["SIGNALS", "Stop", "stop_on_signals"]
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""Ctrl-C, and what `kill` and a machine that shuts down send."""
+
+
+class Stop(threading.Event):
+    """An event that is set when a training is to stop. signal: the number of what was sent; None before."""
+
+    signal: int | None = None
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Stop]:
+    """Turn the first Ctrl-C or SIGTERM into a `Stop`; a second one is as ever. In other threads than the main one,
+    where no signal can be handled, nothing sets it."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    previous = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def restore() -> None:
+        for number, handler in previous.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    def handle(number: int, frame: Any) -> None:
+        stop.signal = number
+        stop.set()
+        restore()
+
+    try:
+        for number in SIGNALS:
+            signal.signal(number, handle)
+        yield stop
+    finally:
+        restore()
