@@ -74,23 +74,24 @@ def check_data(data: CaptionData, progress: Progress) -> None:
 def train_in_folder(
     solver: Solver, run: Run | None, settings: dict[str, Any], data: CaptionData, options: argparse.Namespace
 ) -> int:
-    """Train in a new run folder, or go on in one that is there; print how it ended; the exit status."""
+    """Train in a new run folder, or go on in one that `run_to_resume` gave; print how it ended; the exit status.
+
+    Nothing is written before everything that could be refused was looked at.
+    """
     if run is None:
-        run = Run.create(options.out, settings, data.vocabulary, solver.state())
-        resumed = False
+        solver.limit(options.max_iterations)
+        run = solver.run = Run.create(options.out, settings, data.vocabulary, solver.state())
     else:
         _check_resumable(run, settings, data)
-        resumed = True
-    with run:
         solver.run = run
-        if resumed:
-            solver.resume()
-            run.settings |= settings
-            run.write_settings()
-        try:
-            solver.train(options.max_iterations)
-        except OSError as error:
-            raise RunError(f"{error}; the last checkpoint is whole, go on with: {_how_to_go_on(options)}") from error
+        solver.resume()
+        solver.limit(options.max_iterations)
+        run.settings |= settings
+        run.write_settings()
+    try:
+        solver.train(options.max_iterations)
+    except OSError as error:
+        raise RunError(f"{error}; the last checkpoint is whole, go on with: {_how_to_go_on(options)}") from error
     return _report(solver, run, options)
 
 

@@ -111,7 +111,7 @@ class Solver:
         max_iterations: stop when so many are done in all, as at Ctrl-C. Below 1 it is a ValueError, and so it is below
         what is done already.
         """
-        limit = self._limit(max_iterations)
+        limit = self.limit(max_iterations)
         self.interrupted, self.stopped_by = False, None
         with contextlib.nullcontext() if self.run is None else self.run:
             if self.progress is not None:
@@ -127,7 +127,8 @@ class Solver:
                 self.run.draw_curve()
         return self.history
 
-    def _limit(self, max_iterations: int | None) -> int:
+    def limit(self, max_iterations: int | None) -> int:
+        """After how many iterations `train` would stop; its ValueErrors."""
         if max_iterations is None:
             return self.total
         if type(max_iterations) is not int or max_iterations < 1:

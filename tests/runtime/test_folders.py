@@ -40,9 +40,13 @@ def test_it_appears_whole(tmp_path, kind):
 
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
 def test_an_error_leaves_nothing(tmp_path, error):
-    with pytest.raises(error), making(tmp_path / "b" / "c" / "run") as folder:
-        (folder / "a").write_text("half")
-        raise error
+    def fill():
+        with making(tmp_path / "b" / "c" / "run") as folder:
+            (folder / "a").write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        fill()
     assert names(tmp_path) == []
 
 

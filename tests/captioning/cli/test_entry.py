@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 
 import pytest
 
-from captioning.cli.entry import main
+from captioning.cli.entry import _parser, main
 
 
 @pytest.mark.parametrize("command", [[], ["train"], ["refine"], ["evaluate"], ["sample"], ["demo"]])
@@ -18,12 +19,63 @@ def test_help(command, capsys):
     assert "usage: captioning" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [[], ["fly"], ["train"], ["evaluate", "run", "--split", "test"]])
-def test_a_wrong_command_line_is_status_2(arguments, capsys):
+@pytest.mark.parametrize(("arguments", "told"), [
+    (["fly"], "captioning: argument COMMAND: invalid choice: 'fly'"),
+    (["train"], "captioning train: the following arguments are required: --out"),
+    (["evaluate", "run", "--split", "third"], "captioning evaluate: argument --split: invalid choice: 'third'"),
+    (["train", "--out", "run", "--clip-norm", "abc"], "--clip-norm: must be a number above 0, or none; got 'abc'"),
+    (["train", "--out", "run", "--checkpoint-every", "soon"], "must be a time such as 30s, 5m or 2h"),
+    (["train", "--out", "run", "--threads", "0"], "--threads: must be a number from 1 to 1024; got '0'"),
+    (["train", "--out", "run", "--hidden", "many"], "--hidden: invalid int value: 'many'"),
+])  # fmt: skip
+def test_a_wrong_command_line_is_one_line_and_status_2(arguments, told, capsys):
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     assert stop.value.code == 2
-    assert "usage: captioning" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert told in err
+    assert err.endswith("--help)\n")
+    assert len(err.splitlines()) == 1
+
+
+def test_without_a_command_it_says_what_there_is_and_a_first_one(capsys):
+    assert main([]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "usage: captioning" in out
+    assert "train a captioner and leave a run folder" in out
+    assert "captioning demo --quick" in out
+
+
+@pytest.mark.parametrize("command", ["train", "refine", "evaluate", "sample", "demo"])
+def test_the_help_of_each_command_has_an_example_that_parses(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    text = capsys.readouterr().out
+    lines = text.partition("example:\n")[2].splitlines()
+    assert lines
+    for line in lines:
+        assert line.startswith("  captioning ")
+        words = shlex.split(line, comments=True)[1:]
+        _parser().parse_args(words)  # or it ends this test
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.15, 0.3])
+def test_ctrl_c_while_it_is_imported_is_one_line(seconds):
+    """Before Python runs the first line of ours the interrupt is Python's own, so it is sent from within."""
+    code = (
+        f"import signal; signal.setitimer(signal.ITIMER_REAL, {seconds}); "
+        "signal.signal(signal.SIGALRM, signal.default_int_handler); "
+        "import sys; sys.argv = ['captioning', 'sample', 'none', '--data', 'none']; "
+        "from captioning.__main__ import main; sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert (done.returncode, done.stderr) in [
+        (130, "captioning: stopped\n"),
+        (130, "captioning sample: stopped\n"),
+        (2, "captioning sample: none: there is no such run folder\n"),
+    ]
 
 
 def test_python_m_captioning_and_a_reader_that_leaves(small_folder, trained):

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import h5py
 import pytest
 
+import minigrad as mg
 from captioning.cli.entry import main
+from captioning.data.dataset import CaptionData
+from captioning.data.errors import DataError
 from captioning.training.run_folder import Run
 from tests.captioning.cli.commands import SMALL, refused
 
@@ -64,15 +70,75 @@ def test_train_refuses_a_folder_that_exists(small_folder, run, capsys):
     (["--learning-rate", "-1"], "learning_rate must be above 0 and finite; got -1.0"),
     (["--learning-rate", "inf"], "learning_rate must be above 0 and finite; got inf"),
     (["--weight-decay", "inf"], "weight_decay must be at least 0 and finite; got inf"),
-    (["--hidden", str(10**15)], "is too large for the memory here: Unable to allocate"),
+    (["--hidden", str(10**15)], "is too large for the memory here: "),
+    (["--hidden", "1000000000"], "--hidden 1000000000 and --wordvec 8 is too large for the memory here: "),
+    (["--wordvec", "1000000000"], "GiB to be trained, of "),
+    (["--wordvec", "-1"], "wordvec_size must be an int of at least 1; got -1"),
+    (["--learning-rate", "nan"], "learning_rate must be above 0 and finite; got nan"),
+    (["--lr-decay", "nan"], "lr_decay must be above 0 and finite; got nan"),
+    (["--clip-norm", "0"], "clip_norm must be above 0 and finite; got 0.0"),
+    (["--forget-bias", "nan"], "forget_bias must be finite; got nan"),
+    (["--feature-dropout", "nan"], "feature_dropout must be at least 0 and below 1; got nan"),
+    (["--seed", "-1"], "seed must be an int of at least 0; got -1"),
+    (["--max-train", "0"], "max_train must be at least 1; got 0"),
+    (["--val-images", "0"], "val_images must be an int of at least 1; got 0"),
+    (["--validate-every", "0"], "validate_every must be an int of at least 1; got 0"),
+    (["--max-iterations", "0"], "max_iterations must be an int of at least 1; got 0"),
+    (["--patience", "-1"], "patience must be an int of at least 1; got -1"),
     (["--dropout", "1"], "dropout must be at least 0 and below 1"),
     (["--hidden", "0"], "hidden_size must be an int of at least 1; got 0"),
     (["--max-train", "1000"], "max_train must be at most 48"),
     (["--batch-size", "0"], "batch_size must be"),
 ])  # fmt: skip
 def test_train_refuses_impossible_settings_and_leaves_nothing(small_folder, tmp_path, capsys, options, part):
-    refused(capsys, ["train", "--data", small_folder, "--out", tmp_path / "run", *options], part)
+    refused(capsys, ["train", "--data", small_folder, "--out", tmp_path / "run", *SMALL, *options], part)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("path", "part"), [
+    ("file", "file: is a file, not a run folder"),
+    ("file/run", "file: Not a directory"),
+    ("closed/run", "closed: Permission denied"),
+    ("", "the path names no folder"),
+])  # fmt: skip
+def test_train_refuses_a_place_for_no_folder_before_it_reads_data(tmp_path, capsys, monkeypatch, path, part):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "closed").mkdir()
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: "closed" not in str(path) and access(path, mode))
+    out = tmp_path / path if path else ""
+    refused(capsys, ["train", "--data", "none", "--out", out, *SMALL], part)
+
+
+def test_resume_refuses_a_file(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    refused(capsys, ["train", "--out", tmp_path / "file", "--resume"], "file: is a file, not a run folder")
+
+
+def test_the_data_are_read_before_the_folder_is_made(small_folder, tmp_path, capsys, monkeypatch):
+    def check(data, progress):
+        assert list(tmp_path.iterdir()) == []
+        raise DataError("row 7 is damaged")
+
+    monkeypatch.setattr(CaptionData, "check", check, raising=False)
+    refused(capsys, ["train", "--data", small_folder, "--out", tmp_path / "run", *SMALL], "row 7 is damaged")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_says_which_file_and_how_to_go_on(small_folder, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "a run"
+    replace = os.replace
+
+    def full(source, target):
+        if target.name == "weights.safetensors":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    refused(capsys, ["train", "--data", small_folder, "--out", out, *SMALL], "No space left on device",
+            f"{out}/weights.safetensors", f"go on with: captioning train --out '{out}' --resume")  # fmt: skip
+    monkeypatch.undo()
+    assert main(["train", "--out", str(out), "--resume", "--quiet"]) == 0
 
 
 def test_train_refuses_a_folder_without_data(tmp_path, capsys):
@@ -116,6 +182,85 @@ def test_resume_goes_on_to_more_epochs(small_folder, trained, run, tmp_path, cap
     arguments = ["train", "--data", small_folder, "--out", run, "--resume"]
     assert main([str(a) for a in arguments]) == 0  # nothing left to do
     assert "trained 20 iterations" in capsys.readouterr().out
+
+
+def test_resume_to_fewer_epochs_is_refused_and_changes_nothing(run, capsys):
+    before = {path: path.read_bytes() for path in run.iterdir()}
+    refused(capsys, ["train", "--out", run, "--resume", "--epochs", "1"],
+            f"{run}: has trained 2 epochs already, more than the 1 that are asked for")  # fmt: skip
+    refused(capsys, ["train", "--out", run, "--resume", "--epochs", "4", "--max-iterations", "9"],
+            "max_iterations must be at least 10, which are done; got 9")  # fmt: skip
+    assert before == {path: path.read_bytes() for path in run.iterdir()}
+
+
+def test_what_is_said_when_it_stops_goes_on_as_printed(small_folder, tmp_path, capsys, monkeypatch):
+    """From the same working folder, with blanks in the path, and without a word of the data."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CAPTIONING_DATA", raising=False)
+    data = os.path.relpath(small_folder)
+    options = [*SMALL, "--max-iterations", "7", "--checkpoint-every", "2h"]
+    assert main(["train", "--data", data, "--out", "my run", *options]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    told = "stopped after iteration 7 of 10; go on with: "
+    assert err.startswith(told)
+    command = shlex.split(err.removeprefix(told))
+    assert command == ["captioning", "train", "--out", "my run", "--resume", "--checkpoint-every", "2h"]
+    assert main([*command[1:], "--quiet"]) == 0
+    assert main(["train", "--data", data, "--out", "whole", *SMALL]) == 0
+    for name in ("weights.safetensors", "checkpoint.safetensors", "history.jsonl", "settings.json"):
+        assert Path("whole", name).read_bytes() == Path("my run", name).read_bytes(), name
+
+
+def test_best_weights_from_within_an_epoch_are_told(small_folder, tmp_path, capsys, monkeypatch):
+    losses = iter([3.0, 1.0, 2.0, 2.0, 2.0])
+    monkeypatch.setattr("captioning.training.solver.mean_loss", lambda *_: next(losses))
+    options = [*SMALL, "--validate-every", "4", "--keep", "loss"]
+    options.remove("--quiet")
+    assert main(["train", "--data", str(small_folder), "--out", str(tmp_path / "run"), *options]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("trained 10 iterations; kept epoch 1: validation loss 1.000")
+    assert "iteration 8, in epoch 2/2  validation loss 2.000" in err
+
+
+def test_a_run_knows_its_threads_and_goes_on_with_them(small_folder, run, capsys):
+    """The bits of an unbroken training, whatever the number of threads is set to when it goes on."""
+    before = mg.get_num_threads()
+    assert Run.open(run).settings["threads"] == before
+    other = before + 1
+    resume = ["train", "--data", str(small_folder), "--out", str(run), "--resume"]
+    mg.set_num_threads(other)
+    try:
+        assert main([*resume, "--epochs", "3"]) == 0
+        assert f"goes on with {before} thread" in capsys.readouterr().err
+        assert mg.get_num_threads() == other  # as it was
+        assert Run.open(run).settings["threads"] == before
+        assert main([*resume, "--epochs", "3", "--quiet"]) == 0
+        assert capsys.readouterr().err == ""
+    finally:
+        mg.set_num_threads(before)
+    assert main([*resume, "--threads", str(other), "--quiet"]) == 0
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1
+    assert f"--threads {before} keeps them the same" in err
+    assert mg.get_num_threads() == before
+    assert Run.open(run).settings["threads"] == other
+
+
+def test_a_second_process_is_refused(small_folder, run, capsys):
+    before = {path: path.read_bytes() for path in run.iterdir()}
+    with Run.open(run):
+        refused(capsys, ["train", "--data", small_folder, "--out", run, "--resume", "--epochs", "3"],
+                f"process {os.getpid()} is training in this folder")  # fmt: skip
+    assert before == {path: path.read_bytes() for path in run.iterdir()}
+
+
+def test_a_run_from_before_validation_in_between_goes_on(small_folder, run):
+    settings = json.loads((run / "settings.json").read_text())
+    del settings["training"]["validate_every"], settings["threads"], settings["data"]["extractor"]
+    (run / "settings.json").write_text(json.dumps(settings))
+    assert main(["train", "--data", str(small_folder), "--out", str(run), "--resume", "--epochs", "3", "--quiet"]) == 0
+    assert Run.open(run).settings["training"]["validate_every"] is None
 
 
 def test_resume_refuses_what_does_not_fit(small_folder, other_folder, run, tmp_path, capsys):
@@ -206,15 +351,16 @@ def wait_for(path, seconds=60):
         time.sleep(0.02)
 
 
-def test_ctrl_c_leaves_a_checkpoint_that_resumes_exactly(small_folder, tmp_path):
-    """A real process and a real signal, somewhere in a run of 12 epochs."""
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_a_checkpoint_that_resumes_exactly(small_folder, tmp_path, number, status):
+    """A real process and a real signal, somewhere in a run of 5000 epochs."""
     command = [sys.executable, "-m", "captioning", "train", "--data", str(small_folder), *SMALL[:-3]]
     stopped, whole = tmp_path / "stopped", tmp_path / "whole"
     process = subprocess.Popen([*command, "--out", str(stopped), "--epochs", "5000"], stderr=subprocess.PIPE, text=True)
     wait_for(stopped / "weights.safetensors")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == status
     assert "stopped after iteration" in err
     assert "--resume" in err
     assert "Traceback" not in err

@@ -66,16 +66,7 @@ def test_a_refinement_that_is_killed(small_folder, tmp_path, full):
     start, out = tmp_path / "start", tmp_path / "runs" / "run"
     assert main(["train", "--data", str(small_folder), "--out", str(start), *SMALL]) == 0
     options = ["--rounds", "2", "--round-epochs", "1", "--drafts", "2", "--batch-size", "10", "--quiet"]
-    command = [
-        "refine",
-        str(start),
-        "--data",
-        str(small_folder),
-        "--out",
-        str(out),
-        "--checkpoint-every",
-        "2",
-        *options,
-    ]
+    begin = ["refine", str(start), "--data", str(small_folder), "--out", str(out)]
+    command = [*begin, "--checkpoint-every", "2", *options]
     resume = ["refine", "--out", str(out), "--resume", "--checkpoint-every", "2", "--quiet"]
     judge(campaign(command, resume, out, [["after", 5], *drawn(20 if full else 1)]))

@@ -116,9 +116,10 @@ def test_a_full_disk_leaves_the_history_as_it_was(trained, monkeypatch):
 
 def test_one_process_trains_in_a_folder_at_a_time(trained):
     folder, solver = trained
-    with Run.open(folder), pytest.raises(RunError, match=f"run: process {os.getpid()} is training in this folder"):
+    with Run.open(folder):
         solver.run = Run.open(folder)
-        solver.train()
+        with pytest.raises(RunError, match=f"run: process {os.getpid()} is training in this folder"):
+            solver.train()
     assert not (folder / ".lock").exists()
     solver.train()
 
@@ -145,7 +146,7 @@ def test_a_run_knows_the_extractor_of_its_features(small_data, tmp_path, monkeyp
     assert run.settings["data"]["extractor"] == "one"
     run.check_fits(small_data.train)
     monkeypatch.setattr(rows, "extractor", "other")
-    with pytest.raises(RunError, match="features of the extractor one; .* has those of other"):
+    with pytest.raises(RunError, match=r"features of the extractor one; .* has those of other"):
         run.check_fits(small_data.train)
     monkeypatch.setattr(rows, "extractor", None)
     run.check_fits(small_data.train)  # nobody knows
