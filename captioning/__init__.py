@@ -8,9 +8,7 @@ The names below are imported when they are first used, so that the command line 
 NumPy is.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as far as a program sees; not typing's, which takes its time to be imported
 if TYPE_CHECKING:
     from captioning.data.dataset import CaptionData, open_captions
     from captioning.data.errors import DataError
@@ -46,9 +44,11 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
     return globals().setdefault(name, getattr(importlib.import_module(_HOME_OF[name]), name))
 
 

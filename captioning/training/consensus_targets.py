@@ -35,6 +35,7 @@ __all__ = ["Consensus", "best_drafts", "captions_by_image", "consensus_captions"
 
 Ids = NDArray[np.int32]
 Words = list[int]
+_MOST_DRAFTS = 1000  # of each of _IMAGES pictures, which are in memory at once
 _IMAGES = 50  # pictures whose drafts are drawn side by side
 
 
@@ -59,6 +60,8 @@ class Consensus:
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise ValueError(f"{name} must be an int of at least 1; got {value!r}")
+        if self.drafts > _MOST_DRAFTS:
+            raise ValueError(f"drafts must be at most {_MOST_DRAFTS}; got {self.drafts}")
         if self.best > self.drafts:
             raise ValueError(f"best must be at most drafts, {self.drafts}; got {self.best}")
         for name in ("temperature", "width"):

@@ -45,7 +45,7 @@ def nearest(
 
     With fewer than k other pictures, all of them. width: above 0; the smaller, the more the nearest count. Features
     are read in blocks, each block as often as there are blocks. report: called with the number of steps that are done
-    and of all. stopped: asked before each pair of blocks; once it is true None is returned.
+    and of all. stopped: asked as often; once it is true None is returned.
 
     >>> corners = np.array([[1.0, 0.0], [0.9, 0.1], [-1.0, 0.0], [-1.0, 0.2]])
     >>> nearest(corners, np.arange(4), k=1, width=0.1).rows.ravel()
@@ -57,6 +57,8 @@ def nearest(
     mean = np.zeros(features.shape[1])
     for i, block in enumerate(blocks):
         report(i, steps)
+        if stopped():
+            return None
         mean += features[block].sum(axis=0, dtype=np.float64) / len(images)
 
     def directions(block: NDArray[np.integer]) -> NDArray[np.float32]:

@@ -117,7 +117,8 @@ class Solver:
             if self.progress is not None:
                 self.progress.begin(self.total, self.iteration)
             try:
-                self._train(limit)
+                with np.errstate(all="ignore"):  # weights that run away are told of by the loss, once
+                    self._train(limit)
             finally:  # an error leaves the terminal as it was
                 if self.progress is not None:
                     self.progress.close()
@@ -140,7 +141,7 @@ class Solver:
     def _train(self, limit: int) -> None:
         with stop_on_signals() as stop:
             self._clock.restart(self.iteration)
-            self.interrupted = self.iteration >= limit
+            self.interrupted = self.iteration >= limit and not self.finished
             while not self.finished and not self.interrupted:
                 epoch, position = divmod(self.iteration, self.epoch_length)
                 if position == 0 and not self._begin_epoch(epoch, stop):
@@ -150,7 +151,8 @@ class Solver:
                 judged = self._is_to_be_judged()
                 if judged:
                     self._judge()
-                self.interrupted = stop.is_set() or self.iteration >= limit  # once: what stops it is also saved
+                reached = self.iteration >= limit and not self.finished
+                self.interrupted = stop.is_set() or reached  # asked once: what stops the training is also saved
                 if not judged and (self.interrupted or self._clock.rings(self.iteration)):
                     self.save_checkpoint()
             self.stopped_by = stop.signal

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from minigrad.runtime.commands import run_command
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = {
@@ -92,3 +96,33 @@ def test_memory_that_does_not_suffice():
     assert done.returncode == 2
     assert done.stderr.startswith("large: not enough memory: Unable to allocate 1.00 EiB")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_command_in_one_line_and_what_it_began_is_removed(tmp_path, number, status):
+    code = (
+        "import argparse, os, sys, time; from minigrad.runtime.commands import run_command; "
+        "from minigrad.runtime.files import replacing\n"
+        "def command(options):\n"
+        "    with replacing(sys.argv[1]) as temporary:\n"
+        f"        os.kill(os.getpid(), {int(number)}); time.sleep(60)\n"
+        "sys.exit(run_command(argparse.ArgumentParser(prog='long'), [], command))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "a")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", "long: stopped\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_program_s_own_way_with_sigterm_is_left_alone():
+    own = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        seen = []
+        command = lambda options: seen.append(signal.getsignal(signal.SIGTERM)) or 0  # noqa: E731
+        before = signal.getsignal(signal.SIGTERM)
+        assert run_command(argparse.ArgumentParser(prog="quick"), [], command) == 0
+        assert seen == [before]
+    finally:
+        signal.signal(signal.SIGTERM, own)
+    assert run_command(argparse.ArgumentParser(prog="quick"), [], command) == 0
+    assert signal.getsignal(signal.SIGTERM) == own

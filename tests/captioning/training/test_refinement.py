@@ -74,6 +74,26 @@ def test_neighbours_are_the_nearest_by_the_cosine(monkeypatch, rows):
         np.testing.assert_allclose(shares[by_weight], expected / expected.sum(), rtol=1e-4)
 
 
+def test_looking_for_neighbours_reads_blocks_and_says_how_far_it_is(monkeypatch):
+    monkeypatch.setattr("captioning.training.neighbours._ROWS", 4)
+    read, told = [], []
+
+    class Rows:
+        shape = (10, 3)
+
+        def __getitem__(self, rows):
+            read.append(len(rows))
+            return np.random.default_rng(0).standard_normal((len(rows), 3))
+
+    assert nearest(Rows(), np.arange(10), 2, 0.1, lambda *done: told.append(done)).rows.shape == (10, 2)
+    assert max(read) == 4
+    assert told == [(k, 12) for k in range(12)]  # three blocks for the mean, nine pairs of them
+    answers = iter([False] * 4 + [True])
+    told.clear()
+    assert nearest(Rows(), np.arange(10), 2, 0.1, lambda *done: told.append(done), lambda: next(answers)) is None
+    assert len(told) == 5
+
+
 def test_few_pictures_have_few_neighbours():
     found = nearest(np.eye(3), np.arange(3), 10, 0.1)
     assert found.rows.shape == (3, 2)
@@ -215,6 +235,23 @@ def test_ctrl_c_while_captions_are_written_leaves_the_last_checkpoint(small_data
     assert resumed(tmp_path / "run", small_data).iteration == 10
 
 
+def test_ctrl_c_while_neighbours_are_looked_for_is_a_stop_at_the_beginning(small_data, trained, tmp_path, monkeypatch):
+    solver = make(small_data, trained, new_run(tmp_path / "run", small_data, trained))
+    solver.save_checkpoint()
+    reports = []
+
+    def report(*done):
+        reports.append(done)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(solver, "_report", report)
+    solver.train()
+    assert reports == [(0, 2)]
+    assert (solver.interrupted, solver.stopped_by, solver.iteration) == (True, signal.SIGTERM, 0)
+    assert not (tmp_path / "run" / TARGETS).exists()
+    assert resumed(tmp_path / "run", small_data).iteration == 0
+
+
 def test_damaged_targets_are_named(small_data, trained, tmp_path):
     solver = make(small_data, trained, new_run(tmp_path / "run", small_data, trained))
     interrupt_after(solver, 3)
@@ -240,7 +277,7 @@ def test_a_split_without_words_is_refused(small_data, trained):
 
 
 @pytest.mark.parametrize(("kind", "name", "value"), [
-    (Consensus, "drafts", 0), (Consensus, "neighbours", True), (Consensus, "best", 13),
+    (Consensus, "drafts", 0), (Consensus, "neighbours", True), (Consensus, "best", 13), (Consensus, "drafts", 1001),
     (Consensus, "width", -1.0), (Consensus, "temperature", 0.0),
     (Consensus, "human_weight", 1.5), (Rounds, "rounds", 0), (Rounds, "round_epochs", 1.0),
 ])  # fmt: skip
