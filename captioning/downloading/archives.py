@@ -1,9 +1,10 @@
 """Zip archives of strangers: judged by what they say of themselves, and unpacked whole or not at all.
 
 The rules, all checked before a byte is unpacked: no member has a path that leads out of the folder (absolute, with
-`..`, a drive or a backslash), is a link or a device, or is encrypted; no two are for the same place; what they declare
-to need is at most the limit, and the disk has room. Unpacking stops at the declared size, and the CRC-32 of each
-member must be the archive's.
+`..`, a drive or a backslash), is a link or a device, is encrypted, or is packed by another method than Deflate, as
+some let the archive say how much memory they take; no two are for the same place; what they declare to need is at most
+the limit, and the disk has room. Unpacking stops at the declared size, and the CRC-32 of each member must be the
+archive's.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, struct.error, UnicodeDecod
             OverflowError, IndexError)  # fmt: skip
 """What zipfile raises on damaged archives. NotImplementedError, for a method it does not know, is a RuntimeError."""
 
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
 Choice = Callable[[str], str | None]
 
 
@@ -57,7 +60,7 @@ def unpack(
             raise DownloadError(
                 f"{archive}: has no {', '.join(map(_name, lacking))}; it is not the archive that is meant"
             )
-        missing = {place: info for place, info in places.items() if not _is_there(archive, folder / place, info)}
+        missing = _missing(archive, folder, places, progress)
         size = sum(info.file_size for info in missing.values())
         check_room(folder, size, f"the content of {archive.name}")
         shutil.rmtree(staging, ignore_errors=True)
@@ -127,7 +130,23 @@ def _fault(info: zipfile.ZipInfo) -> str:
         return "has a path that leads out of the folder"
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a device"
-    return "is encrypted" if info.flag_bits & 1 else ""
+    if info.flag_bits & 1:
+        return "is encrypted"
+    return "" if info.compress_type in _METHODS else f"is packed by method {info.compress_type}, not by Deflate"
+
+
+def _missing(
+    archive: Path, folder: Path, places: dict[str, zipfile.ZipInfo], progress: Progress
+) -> dict[str, zipfile.ZipInfo]:
+    """Those that are not in their places."""
+    missing, done = {}, 0
+    progress.begin(max(sum(info.file_size for info in places.values()), 1), unit=byte_text)
+    for place, info in places.items():
+        if not _is_there(archive, folder / place, info):
+            missing[place] = info
+        done += info.file_size
+        progress.update(done)
+    return missing
 
 
 def _is_there(archive: Path, path: Path, info: zipfile.ZipInfo) -> bool:

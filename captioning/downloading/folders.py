@@ -23,7 +23,7 @@ __all__ = ["check_room", "exclusive"]
 def exclusive(folder: Path) -> Iterator[None]:
     """Make the folder, and have it alone until the block ends; a DownloadError if another download has it.
 
-    The system frees it when a process ends, in whatever way.
+    The system frees it when a process ends, in whatever way. Where a file system has no locks, nobody is kept out.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if fcntl is None:
@@ -35,6 +35,8 @@ def exclusive(folder: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise DownloadError(f"{folder}: another download is at work in this folder") from error
+        except OSError:
+            pass  # a file system without locks
         yield
     finally:
         os.close(handle)

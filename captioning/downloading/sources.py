@@ -133,7 +133,7 @@ def table() -> str:
       address   http://images.cocodataset.org/annotations/annotations_trainval2014.zip
       size      241.2 MiB
       checksum  sha256:031296bbc80c45a1d1f76bf9a90ead27e94e99ec629208449507a4917a3bf009
-      known     from tensorflow/datasets, url_checksums/coco.txt; not verified by this project
+      known     from tensorflow/datasets, url_checksums/coco.txt; address not verified by this project
     """
     return "\n\n".join(_paragraph(data_set, source) for data_set, group in DATA_SETS.items() for source in group)
 
@@ -145,6 +145,6 @@ def _paragraph(data_set: str, source: Source) -> str:
         "address": source.address,
         "size": unknown if source.size is None else byte_text(source.size),
         "checksum": source.checksum or unknown,
-        "known": (f"from {source.known_from}; " if source.known_from else "") + "not verified by this project",
+        "known": (f"from {source.known_from}; " if source.known_from else "") + "address not verified by this project",
     }
     return "\n".join([f"{data_set}: {source.name}", *(f"  {name:8}  {text}" for name, text in lines.items())])

@@ -120,9 +120,14 @@ def _attempt(source: Source, part: PartFile, progress: Progress, patience: Patie
             check_room(part.path.parent, size - have, source.file)
         if start and not going_on:
             progress.say(f"{source.file}: begins anew; the server has another version, or sends no parts")
-        progress.say(f"{source.address}: {'' if size is None else byte_text(size) + ', '}from byte {have:,}")
+        progress.say(_announcement(source.address, size, have))
         with part.go_on() if going_on else part.begin(Version.of(response.headers, size)) as file:
             _receive(source.address, response, file, part, size, progress)
+
+
+def _announcement(address: str, size: int | None, have: int) -> str:
+    of_size = "" if size is None else f", {byte_text(size)}"
+    return f"fetching {address}{of_size}" + (f", going on after {byte_text(have)}" if have else "")
 
 
 def _size_of_whole(source: Source, response: http.client.HTTPResponse, start: int) -> int | None:

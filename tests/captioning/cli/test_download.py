@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -116,6 +117,17 @@ def test_two_downloads_into_one_folder(tmp_path, capsys):
     pytest.importorskip("fcntl", reason="needs fcntl")
     with exclusive(tmp_path):
         refused(capsys, ["download", "coco", "--out", tmp_path], "another download is at work in this folder")
+
+
+def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl", reason="needs fcntl")
+
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with exclusive(tmp_path / "new" / "folder"):
+        assert (tmp_path / "new" / "folder").is_dir()
 
 
 def test_a_file_in_place_of_the_folder(tmp_path, capsys):

@@ -109,6 +109,16 @@ def test_encrypted_members_are_refused(run, out):
     assert os.listdir(out) == []
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_methods_that_may_take_any_memory_are_refused(run, out, method):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as file:
+        file.writestr("a.txt", b"a" * 1000)
+    with pytest.raises(DownloadError, match=rf"'a\.txt' is packed by method {method}, not by Deflate"):
+        run(buffer.getvalue())
+    assert os.listdir(out) == []
+
+
 def test_two_members_for_one_place_are_refused(run, out):
     with pytest.raises(DownloadError, match=r"two of its members are for a\.txt"):
         run(zipped({**MEMBERS, "other/a.txt": b"b"}))
@@ -182,7 +192,7 @@ def test_what_is_no_archive_is_said(run, out, content):
     assert os.listdir(out) == []
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(places=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1, max_size=3))
 def test_damage_anywhere_is_noticed_or_without_effect(tmp_path_factory, places):
     """Bytes are changed: what is unpacked is what was packed, or nothing is."""

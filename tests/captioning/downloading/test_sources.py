@@ -30,7 +30,7 @@ def test_names_are_unique_and_printed():
     for source in ALL:
         assert source.name in text
         assert source.address in text
-    assert text.count("not verified by this project") == len(ALL)
+    assert text.count("address not verified by this project") == len(ALL)
     assert "not known, so not checked" in text
 
 
