@@ -75,16 +75,22 @@ def _drop(content: bytearray, rng: np.random.Generator) -> None:
 DAMAGES = (_flip, _flip, _flip, _overwrite, _overwrite, _cut, _drop)
 
 
-def damage(folder: Path, rng: np.random.Generator) -> str:
-    """Damage one file of a folder; what was done."""
-    path, other = (sorted(folder.iterdir())[int(i)] for i in rng.choice(len(list(folder.iterdir())), 2, replace=False))
-    if rng.random() < 0.03:
+def damage_file(path: Path, other: Path, rng: np.random.Generator) -> str:
+    """Damage a file, or put another one in its place; what was done."""
+    if rng.random() < 0.03 and other != path:
         shutil.copy(other, path)
-        return f"{path.name}: {other.name} in its place"
+        return f"{other.name} in its place"
     content, do = bytearray(path.read_bytes()), DAMAGES[int(rng.integers(len(DAMAGES)))]
     do(content, rng)
     path.write_bytes(content)
-    return f"{path.name}: {do.__name__[1:]}"
+    return do.__name__[1:]
+
+
+def damage(folder: Path, rng: np.random.Generator) -> str:
+    """Damage one file of a folder; which and how."""
+    files = sorted(folder.iterdir())
+    path, other = (files[int(i)] for i in rng.choice(len(files), 2, replace=False))
+    return f"{path.name}: {damage_file(path, other, rng)}"
 
 
 def outcome(folder: Path) -> str:

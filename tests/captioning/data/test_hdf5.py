@@ -123,6 +123,20 @@ def test_an_attribute_that_is_no_name_is_refused(tmp_path, value, message):
         FeatureRows(tmp_path / "f.h5")
 
 
+def test_a_text_that_became_a_sequence_of_bytes_is_not_read(tmp_path):
+    """Reading it ends the process by a segmentation fault in h5py 3.16."""
+    write_hdf5(tmp_path / "f.h5", features=np.ones((3, 2), np.float32))
+    with h5py.File(tmp_path / "f.h5", "r+") as file:
+        file["features"].attrs["extractor"] = "efficientnet-lite0"
+    content = bytearray((tmp_path / "f.h5").read_bytes())
+    kind = content.index(b"extractor") + 16  # behind the name, padded to 16 bytes: a type of version 1 and class 9, and
+    assert content[kind : kind + 2] == b"\x19\x01"  # 1 for a text, 0 for a sequence
+    content[kind + 1] = 0
+    (tmp_path / "f.h5").write_bytes(content)
+    with pytest.raises(DataError, match=r"attribute extractor: must be one text; got object of shape \(\)"):
+        FeatureRows(tmp_path / "f.h5")
+
+
 @pytest.mark.parametrize("value", ["efficientnet-lite0", np.bytes_(b"efficientnet-lite0")], ids=["str", "bytes"])
 def test_the_extractor_is_read_and_repacked(tmp_path, value):
     write_hdf5(tmp_path / "f.h5", features=np.ones((3, 2), np.float32))
