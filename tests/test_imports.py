@@ -59,6 +59,7 @@ FLOORS = {
         "data.folder data.hdf5 data.raw_captions data.vocabulary",
         "data.features",
         "data.captions data.splits",
+        "data.checking",
         "data.dataset data.parts",
         "data.cs231n_notebook data.fingerprints",
         "models",
