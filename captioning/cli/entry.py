@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import minigrad as mg
 from captioning.cli.demo import add_demo
+from captioning.cli.download import add_download
 from captioning.cli.evaluate import add_evaluate
 from captioning.cli.options import CommandParser
 from captioning.cli.refine import add_refine
@@ -48,4 +49,5 @@ def _parser() -> CommandParser:
     add_evaluate(commands)
     add_sample(commands)
     add_demo(commands)
+    add_download(commands)
     return parser

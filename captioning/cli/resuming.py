@@ -65,9 +65,8 @@ def with_threads(options: argparse.Namespace, run: Run | None) -> Iterator[None]
 
 
 def check_data(data: CaptionData, progress: Progress) -> None:
-    """Read all data once, so that what is damaged is found before there is a run folder."""
-    check = getattr(data, "check", None)
-    for line in (check(progress) if check is not None else None) or ():
+    """Read all data once, so that damage is found before there is a run folder; say what may not have been meant."""
+    for line in data.check(progress):
         progress.say(line)
 
 

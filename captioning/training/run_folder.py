@@ -145,7 +145,7 @@ class Run:
                 f"{self.folder}: was trained on features of {wanted} columns; {split.features.path} has {got} "
                 f"(trained with pca={self.settings['data'].get('pca')})"
             )
-        made_by, now = self.settings["data"].get("extractor"), getattr(split.features, "extractor", None)
+        made_by, now = self.settings["data"].get("extractor"), split.features.extractor
         if made_by is not None and now is not None and made_by != now:
             raise RunError(
                 f"{self.folder}: was trained on features of the extractor {made_by}; {split.features.path} has those "

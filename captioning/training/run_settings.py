@@ -44,7 +44,7 @@ def settings_of(model: Captioner, training: Any, data: CaptionData, **data_setti
             "pca": True,
             "max_train": None,
             "train_captions": len(data.train),
-            "extractor": getattr(data.train.features, "extractor", None),
+            "extractor": data.train.features.extractor,
             **data_settings,
             "folder": str(data.folder.resolve()),
             "fingerprint": fingerprint(data),
