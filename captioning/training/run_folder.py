@@ -83,8 +83,8 @@ class Run:
             raise _cannot_be_made(path, error) from error
         return cls(path, content, vocabulary)
 
-    @classmethod
-    def check_new(cls, folder: str | os.PathLike[str]) -> None:
+    @staticmethod
+    def check_new(folder: str | os.PathLike[str]) -> None:
         """Raise the RunError that `create` would raise, before any work is done."""
         try:
             check_free(folder)

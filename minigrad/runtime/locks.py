@@ -77,7 +77,7 @@ def take_lock(path: str | os.PathLike[str], create: bool = True) -> Lock:
             sure = _locked(handle, path)
             if not sure or _is_still(handle, path):
                 os.ftruncate(handle, 0)
-                os.pwrite(handle, b"%d\n" % os.getpid(), 0)
+                os.write(handle, b"%d\n" % os.getpid())
                 return Lock(path, handle, sure)
         except BaseException:
             os.close(handle)
@@ -94,7 +94,7 @@ def _locked(handle: int, path: Path) -> bool:
     except OSError as error:
         if error.errno not in _TAKEN:
             return False
-        written = os.pread(handle, 20, 0).strip()
+        written = os.read(handle, 20).strip()
         raise LockedError(path, int(written) if written.isdigit() else None) from error
     return True
 
