@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import minigrad as mg
 from captioning.cli.demo import add_demo
 from captioning.cli.evaluate import add_evaluate
+from captioning.cli.prepare import add_prepare
 from captioning.cli.refine import add_refine
 from captioning.cli.sample import add_sample
 from captioning.cli.train import add_train
@@ -31,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"minigrad {mg.__version__}")
     commands = parser.add_subparsers(title="commands", dest="name", required=True, metavar="COMMAND")
+    add_prepare(commands)
     add_train(commands)
     add_refine(commands)
     add_evaluate(commands)

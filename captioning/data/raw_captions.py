@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 from captioning.data.errors import DataError
@@ -11,7 +12,9 @@ from captioning.data.tokens import tokenise
 __all__ = ["read_raw_captions"]
 
 
-def read_raw_captions(path: Path, split: str) -> dict[str, list[list[str]]]:
+def read_raw_captions(
+    path: Path, split: str, tokenizer: Callable[[str], list[str]] = tokenise
+) -> dict[str, list[list[str]]]:
     """The tokenised captions of one split, by the file name of the image without its folder."""
     captions: dict[str, list[list[str]]] = {}
     try:
@@ -27,7 +30,7 @@ def read_raw_captions(path: Path, split: str) -> dict[str, list[list[str]]]:
                     raise DataError(f"{path}: line {line} is cut short; it needs image,split,caption")
                 if row["split"] == split:
                     name = row["image"].rpartition("/")[2]
-                    captions.setdefault(name, []).append(tokenise(row["caption"]))
+                    captions.setdefault(name, []).append(tokenizer(row["caption"]))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as a table of captions: {error}") from error
     return captions

@@ -14,6 +14,7 @@ from captioning.data.errors import DataError, check_count
 from captioning.data.features import FeatureRows
 from captioning.data.folder import CAPTIONS_FILE, PHOTOS_FOLDER, RAW_CAPTIONS_FILE, lines_path
 from captioning.data.raw_captions import read_raw_captions
+from captioning.data.recorded_tokenizer import recorded_tokenizer
 from captioning.data.vocabulary import Vocabulary
 from minigrad.runtime.files import irregular
 
@@ -128,9 +129,10 @@ class Split:
     def references_by_image(self) -> list[list[list[str]]]:
         """All human captions of every image: M lists of captions, each a list of words.
 
-        They are the raw captions of `captions.csv`, whole and with rare words, split by `tokenise`. If
-        that file or `{name}2014_images.txt` is not there, they are the stored captions, cut as they
-        are, where `<UNK>` stands for a rare word. An image without captions has an empty list.
+        They are the raw captions of `captions.csv`, whole and with rare words, split as the stored ones were
+        (`captioning.data.recorded_tokenizer`). If that file or `{name}2014_images.txt` is not there, they are the
+        stored captions, cut as they are, where `<UNK>` stands for a rare word. An image without captions has an
+        empty list.
         """
         return list(self._references)
 
@@ -139,7 +141,7 @@ class Split:
         table = self.folder / RAW_CAPTIONS_FILE
         if not (table.is_file() and self._file("images").is_file()):
             return self._stored_references()
-        found = read_raw_captions(table, self.name)
+        found = read_raw_captions(table, self.name, recorded_tokenizer(self.captions_path))
         missing = [name for name in self.image_names if name not in found]
         if missing:
             raise DataError(
