@@ -45,12 +45,9 @@ def _vocabulary(prepared: Prepared, recipe: Recipe) -> str:
 def _unreadable(lines: list[str]) -> list[str]:
     if not lines:
         return []
+    number = f"{len(lines):,} photos" if len(lines) > 1 else "1 photo"
     more = [f"    and {len(lines) - _SHOWN:,} more"] if len(lines) > _SHOWN else []
-    return [
-        f"left out: {len(lines):,} {'photos' if len(lines) > 1 else 'photo'} that cannot be read",
-        *(f"    {line}" for line in lines[:_SHOWN]),
-        *more,
-    ]
+    return [f"left out: {number} that cannot be read", *(f"    {line}" for line in lines[:_SHOWN]), *more]
 
 
 def _next(prepared: Prepared) -> str:
