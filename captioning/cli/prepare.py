@@ -9,15 +9,15 @@ from typing import Any
 from captioning.cli.options import add_command
 from captioning.data.tokens import TOKENIZERS
 from captioning.preparing.data_files import PHOTO_WAYS
-from captioning.preparing.photo_features import Extractor
 from captioning.preparing.pipeline import Recipe, prepare_data
 from captioning.preparing.report import report
 from captioning.preparing.sources import FORMATS
 from captioning.progress import Progress
+from captioning.vision.extractors import EXTRACTORS, EfficientNetLite0Extractor, extractor
 
 __all__ = ["add_prepare"]
 
-_EXTRACTOR = "efficientnet-lite0"
+_EXTRACTOR = EfficientNetLite0Extractor.name
 
 _MORE = """\
 SOURCE is one of
@@ -67,7 +67,7 @@ def add_prepare(commands: Any) -> None:
     option("--seed", type=int, default=d.seed, metavar="N", help="of the splits (0)")
     features = parser.add_mutually_exclusive_group()
     features.add_argument(
-        "--extractor", default=_EXTRACTOR, metavar="NAME", help=f"network of the features ({_EXTRACTOR})"
+        "--extractor", choices=list(EXTRACTORS), default=_EXTRACTOR, help=f"network of the features ({_EXTRACTOR})"
     )
     features.add_argument("--no-features", action="store_true", help="captions alone; photos need not be there")
     option("--photos", choices=PHOTO_WAYS, default=d.photos,
@@ -90,10 +90,10 @@ def _prepare(options: argparse.Namespace) -> int:
         skip_missing=options.skip_missing,
         strict=options.strict,
     )
-    extractor = None if options.no_features else _extractor(options.extractor)
+    network = None if options.no_features else extractor(options.extractor)
     progress = Progress(enabled=not options.quiet)
     try:
-        prepared = prepare_data(options.source, options.out, recipe, extractor, options.photos_dir, progress)
+        prepared = prepare_data(options.source, options.out, recipe, network, options.photos_dir, progress)
     except KeyboardInterrupt:
         print("stopped; the same command goes on with the features that were computed", file=sys.stderr)
         return 130
@@ -101,9 +101,3 @@ def _prepare(options: argparse.Namespace) -> int:
         progress.close()
     print(report(prepared, recipe))
     return 0
-
-
-def _extractor(name: str) -> Extractor:
-    from captioning.vision.extractors import extractor
-
-    return extractor(name)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,27 +16,16 @@ from numpy.typing import NDArray
 from captioning.data.errors import DataError
 from captioning.preparing.unfinished_features import UnfinishedFeatures
 from captioning.progress import Progress
+from captioning.vision.extractors import FeatureExtractor
+from captioning.vision.photo_files import PhotoError
 
-__all__ = ["Extractor", "compute_features", "photo_fingerprint"]
+__all__ = ["compute_features", "photo_fingerprint"]
 
 BATCH = 32
 """Photos at once: 19 MB of pixels as a network of 224 x 224 gets them."""
 
 
-class Extractor(Protocol):
-    """What is needed of a network; `captioning.vision.extractors` has those that there are."""
-
-    name: str
-    size: int
-
-    def read(self, path: Path) -> NDArray[np.float32]:
-        """A photo file as the network takes it; a ValueError or OSError if it cannot be read."""
-
-    def features(self, prepared: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The features (N, size) of N photos that were read."""
-
-
-def photo_fingerprint(photos: Sequence[Path], extractor: Extractor) -> bytes:
+def photo_fingerprint(photos: Sequence[Path], extractor: FeatureExtractor) -> bytes:
     """32 bytes for a list of photos and a network: other names, an order or contents by size and time give others."""
     found = hashlib.sha256(f"{extractor.name} {extractor.size} {BATCH}\n".encode())
     for path in photos:
@@ -47,7 +35,11 @@ def photo_fingerprint(photos: Sequence[Path], extractor: Extractor) -> bytes:
 
 
 def compute_features(
-    photos: Sequence[Path], extractor: Extractor, rows: UnfinishedFeatures, progress: Progress, strict: bool = False
+    photos: Sequence[Path],
+    extractor: FeatureExtractor,
+    rows: UnfinishedFeatures,
+    progress: Progress,
+    strict: bool = False,
 ) -> dict[int, str]:
     """Append the features of the photos to `rows`, which may have some; by its place, why a photo could not be read.
 
@@ -73,17 +65,18 @@ def compute_features(
     return failed
 
 
-def _read_batch(photos: Sequence[Path], extractor: Extractor) -> tuple[NDArray[np.float32] | None, dict[int, str]]:
+def _read_batch(
+    photos: Sequence[Path], extractor: FeatureExtractor
+) -> tuple[NDArray[np.float32] | None, dict[int, str]]:
     """The photos of a batch, None if none can be read, and by its place why one cannot."""
     prepared: list[NDArray[np.float32] | None] = []
     errors: dict[int, str] = {}
     for k, path in enumerate(photos):
         try:
             prepared.append(extractor.read(path))
-        except (ValueError, OSError) as error:
+        except PhotoError as error:
             prepared.append(None)
-            text = " ".join(str(error).split())
-            errors[k] = text if path.name in text else f"{path}: {text}"
+            errors[k] = str(error)
     whole = next((photo for photo in prepared if photo is not None), None)
     if whole is None:
         return None, errors
@@ -92,7 +85,7 @@ def _read_batch(photos: Sequence[Path], extractor: Extractor) -> tuple[NDArray[n
 
 
 def _features(
-    batch: NDArray[np.float32] | None, extractor: Extractor, photos: Sequence[Path], errors: dict[int, str]
+    batch: NDArray[np.float32] | None, extractor: FeatureExtractor, photos: Sequence[Path], errors: dict[int, str]
 ) -> NDArray[np.float32]:
     """The features of a batch, NaN for photos that could not be read."""
     if batch is None:
@@ -105,7 +98,7 @@ def _features(
     return features
 
 
-def _fail_again(rows: UnfinishedFeatures, photos: Sequence[Path], extractor: Extractor) -> dict[int, str]:
+def _fail_again(rows: UnfinishedFeatures, photos: Sequence[Path], extractor: FeatureExtractor) -> dict[int, str]:
     """Of an earlier run's rows: why the photos that are NaN cannot be read, which has them read again."""
     failed: dict[int, str] = {}
     for start in range(0, len(rows), BATCH):

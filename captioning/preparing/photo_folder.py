@@ -8,10 +8,9 @@ from pathlib import Path
 from captioning.data.errors import DataError
 from captioning.preparing.gaps import Gaps
 from captioning.preparing.table import CaptionedImage
+from captioning.vision.photo_files import ENDINGS
 
-__all__ = ["PHOTO_SUFFIXES", "folder_images"]
-
-PHOTO_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"))
+__all__ = ["folder_images"]
 
 
 def folder_images(folder: Path, gaps: Gaps) -> list[CaptionedImage]:
@@ -26,12 +25,12 @@ def folder_images(folder: Path, gaps: Gaps) -> list[CaptionedImage]:
         suffix, stem = path.suffix.lower(), path.with_suffix("")
         if suffix == ".txt":
             texts[stem] = path
-        elif suffix in PHOTO_SUFFIXES:
+        elif suffix in ENDINGS:
             if stem in photos:
                 raise DataError(f"{path}: {photos[stem].name} has the same name; {stem.name}.txt would speak of both")
             photos[stem] = path
     if not photos:
-        raise DataError(f"{folder}: has no photo ({', '.join(sorted(PHOTO_SUFFIXES))})")
+        raise DataError(f"{folder}: has no photo ({', '.join(ENDINGS)})")
     images = []
     for stem, path in photos.items():
         image = CaptionedImage(path.relative_to(folder).as_posix())

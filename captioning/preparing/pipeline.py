@@ -32,7 +32,7 @@ from captioning.preparing.data_files import (
 )
 from captioning.preparing.division import check_shares, divide
 from captioning.preparing.gaps import Gaps
-from captioning.preparing.photo_features import Extractor, compute_features, photo_fingerprint
+from captioning.preparing.photo_features import compute_features, photo_fingerprint
 from captioning.preparing.photo_search import find_photos, name_images, photo_folders
 from captioning.preparing.sources import read_source
 from captioning.preparing.table import CaptionedImage, check_splits, with_captions
@@ -40,6 +40,7 @@ from captioning.preparing.unfinished_features import UnfinishedFeatures
 from captioning.preparing.wording import WrittenSplit, choose_words, count_words
 from captioning.preparing.workshop import Workshop
 from captioning.progress import Progress
+from captioning.vision.extractors import FeatureExtractor
 
 __all__ = ["Prepared", "Recipe", "prepare_data"]
 
@@ -98,7 +99,7 @@ def prepare_data(
     source: str | os.PathLike[str],
     out: str | os.PathLike[str],
     recipe: Recipe | None = None,
-    extractor: Extractor | None = None,
+    extractor: FeatureExtractor | None = None,
     photo_places: Sequence[str | os.PathLike[str]] = (),
     progress: Progress | None = None,
 ) -> Prepared:
@@ -173,7 +174,12 @@ def _with_photos(
 
 
 def _make(
-    table: _Table, workshop: Workshop, recipe: Recipe, extractor: Extractor | None, gaps: Gaps, progress: Progress
+    table: _Table,
+    workshop: Workshop,
+    recipe: Recipe,
+    extractor: FeatureExtractor | None,
+    gaps: Gaps,
+    progress: Progress,
 ) -> Prepared:
     """Everything behind the source: features, then words, which are of photos that can be read, then the files."""
     unreadable = [] if extractor is None else _see(table, workshop, extractor, recipe.strict, progress)
@@ -197,7 +203,7 @@ def _make(
     return Prepared(workshop.folder, told, vocabulary, length, gaps, unreadable, name, way)
 
 
-def _see(table: _Table, workshop: Workshop, extractor: Extractor, strict: bool, progress: Progress) -> list[str]:
+def _see(table: _Table, workshop: Workshop, extractor: FeatureExtractor, strict: bool, progress: Progress) -> list[str]:
     """Write the features of all splits; images whose photo cannot be read are not kept, and why is returned."""
     fingerprint = photo_fingerprint(table.photos, extractor)
     with UnfinishedFeatures(workshop.features, fingerprint, extractor.size) as rows:

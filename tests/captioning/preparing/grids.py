@@ -8,28 +8,29 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-SIDE, GRID = 32, 4
+from captioning.vision.extractors import FeatureExtractor
 
 
-class GridColours:
-    """Features (N, 48) of photos: a product of the mean colours of 16 parts, so that batches matter as in a network."""
+class GridColours(FeatureExtractor):
+    """Features (N, 48) of photos: the colours of 16 parts through a fixed layer, so that batches matter as in a network."""
 
-    name, size = "grid-colours", 3 * GRID * GRID
+    name, size, side, grid = "grid-colours", 48, 32, (4, 4)
 
     def __init__(self):
         self.seen = 0
         self._weight = np.random.default_rng(0).standard_normal((self.size, self.size)).astype(np.float32)
 
-    def read(self, path):
+    def prepare(self, photo):
         self.seen += 1
-        with Image.open(path) as photo:
-            pixels = np.asarray(photo.convert("RGB").resize((SIDE, SIDE)), np.float32)
-        return pixels.transpose(2, 0, 1) / 255
+        pixels = Image.fromarray(photo).resize((self.side, self.side))
+        return np.asarray(pixels, np.float32).transpose(2, 0, 1) / 255
+
+    def maps(self, prepared):
+        cell = self.side // 4
+        return prepared.reshape(len(prepared), 3, 4, cell, 4, cell).mean((3, 5)).transpose(0, 2, 3, 1)
 
     def features(self, prepared):
-        cell = SIDE // GRID
-        means = prepared.reshape(len(prepared), 3, GRID, cell, GRID, cell).mean((3, 5)).reshape(len(prepared), -1)
-        return np.tanh(means @ self._weight)
+        return np.tanh(self.maps(prepared).reshape(len(prepared), -1) @ self._weight)
 
 
 def write_photo(path, number):
