@@ -11,6 +11,7 @@ import numpy as np
 
 from captioning.cli.decoding_options import add_choice, decoder, open_data
 from captioning.cli.options import add_command, add_data
+from captioning.data.folder import PHOTOS_FOLDER
 from captioning.data.parts import images_of_part
 from captioning.data.splits import Split
 from captioning.scoring.evaluation import captions_of
@@ -84,6 +85,11 @@ def _draw_sheet(split: Split, rows: Any, captions: list[str], references: list[s
     from captioning.pictures.photos import image_from_url
     from captioning.pictures.sheets import caption_sheet
 
+    def image(path: Path) -> Any:
+        if path.parent == split.folder / PHOTOS_FOLDER:  # there may be links to photos elsewhere, as `prepare` leaves
+            return image_from_url(path.resolve().name, path.resolve().parent)
+        return image_from_url(str(path.relative_to(split.folder)), split.folder)
+
     files = [_picture(split, int(i)) for i in rows]
-    images = [image_from_url(str(path.relative_to(split.folder)), split.folder) for path in files if path]
+    images = [image(path) for path in files if path]
     caption_sheet(images, captions, references, Path(out))

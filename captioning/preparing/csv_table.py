@@ -18,7 +18,7 @@ def csv_images(path: Path, gaps: Gaps) -> list[CaptionedImage]:
     images: dict[str, CaptionedImage] = {}
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
+            reader = csv.DictReader(file, strict=True)
             _check_columns(path, reader.fieldnames)
             for row in reader:
                 _add(images, row, f"{path}: line {reader.line_num}")

@@ -45,7 +45,8 @@ class UnfinishedFeatures:
         self.path = path
         self._record = np.dtype([("row", "<f4", (columns,)), ("crc", "<u4")])
         self._head = _MAGIC + fingerprint + columns.to_bytes(8, "little")
-        self._file = open(path, "r+b" if path.exists() else "w+b")  # noqa: SIM115 - closed by `close`
+        # Without a buffer: what a full disk refused would stay in one, and be tried again when the file is closed.
+        self._file = open(path, "r+b" if path.exists() else "w+b", buffering=0)  # noqa: SIM115 - closed by `close`
         try:
             if self._file.read(len(self._head)) != self._head:
                 self._begin()
@@ -97,17 +98,18 @@ class UnfinishedFeatures:
         self._write(self._head)
 
     def _write(self, content: bytes) -> None:
+        rest = memoryview(content)
         try:
-            self._file.write(content)
-            self._file.flush()
+            while rest:
+                rest = rest[self._file.write(rest) :]
         except OSError as error:  # as of a full disk, which names no file
             raise OSError(error.errno, error.strerror, str(self.path)) from error
 
     def _records(self, start: int, stop: int) -> NDArray[np.void]:
         self._file.seek(len(self._head) + start * self._record.itemsize)
-        content = self._file.read((stop - start) * self._record.itemsize)
+        content = self._file.read((stop - start) * self._record.itemsize) or b""
         self._file.seek(0, os.SEEK_END)
-        return np.frombuffer(content[: len(content) // self._record.itemsize * self._record.itemsize], self._record)
+        return np.frombuffer(content, self._record, len(content) // self._record.itemsize)
 
     def _whole_records(self) -> int:
         """How many records there are before the first that is not whole."""

@@ -1,4 +1,4 @@
-"""A network that is quick: the mean colours of a photo's grid of 4 x 4, through a fixed layer; and photos to look at."""
+"""A quick network, the mean colours of a photo's 4 x 4 parts through a fixed layer; and sources of small photos."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from captioning.vision.extractors import FeatureExtractor
 
 
 class GridColours(FeatureExtractor):
-    """Features (N, 48) of photos: the colours of 16 parts through a fixed layer, so that batches matter as in a network."""
+    """Features (N, 48): the colours of 16 parts through a fixed layer, a product as in a network."""
 
     name, size, side, grid = "grid-colours", 48, 32, (4, 4)
 
