@@ -59,7 +59,7 @@ FLOORS = {
         "vision.extractors",
         "pictures data.treebank",
         "data.errors data.tokens",
-        "data.folder data.hdf5 data.raw_captions data.vocabulary",
+        "data.folder data.hdf5 data.hdf5_writing data.raw_captions data.vocabulary",
         "data.features data.recorded_tokenizer",
         "data.captions data.splits",
         "data.dataset data.parts",

@@ -6,17 +6,15 @@ import csv
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from captioning.data.hdf5_writing import new_hdf5
 from captioning.data.vocabulary import Vocabulary
 from captioning.preparing.table import CaptionedImage
 from captioning.preparing.wording import WrittenSplit, encode_captions
-from minigrad.runtime.extras import require
 from minigrad.runtime.files import replacing
 
 __all__ = [
@@ -43,7 +41,7 @@ def write_captions(
     tokenizer: its name, which the file's attribute `tokenizer` keeps, and the function. length: words of a caption.
     """
     told = {split: WrittenSplit(images=len(named)) for split, named in images.items()}
-    with _hdf5(path) as file:
+    with new_hdf5(path) as file:
         file.attrs["tokenizer"] = tokenizer[0]
         for split, named in images.items():
             counts = [len(image.captions) for _, image in named]
@@ -59,7 +57,7 @@ def write_captions(
 
 def write_features(path: Path, blocks: Iterator[NDArray[np.float32]], shape: tuple[int, int], extractor: str) -> None:
     """Features (M, D) of a split as one block of float32 rows, with the name of what computed them."""
-    with _hdf5(path) as file:
+    with new_hdf5(path) as file:
         rows = file.create_dataset("features", shape, np.float32)
         rows.attrs["extractor"] = extractor
         start = 0
@@ -94,17 +92,3 @@ def place_photos(folder: Path, final: Path, photos: Mapping[str, Path], way: str
             shutil.copyfile(photo, folder / name)
         else:
             (folder / name).symlink_to(os.path.relpath(photo.resolve(), final.resolve()))
-
-
-@contextmanager
-def _hdf5(path: Path) -> Iterator[Any]:
-    """A new HDF5 file; an error of writing it, as of a full disk, names it."""
-    h5py = require("h5py", "caption")
-    with replacing(path) as temporary:
-        try:
-            with h5py.File(temporary, "w") as file:
-                yield file
-        except (OSError, RuntimeError) as error:  # h5py's, which name no file
-            number = getattr(error, "errno", None)
-            what = os.strerror(number) if number else " ".join(str(error).split())
-            raise OSError(number or 5, f"cannot be written: {what}", str(path)) from error

@@ -81,8 +81,10 @@ class UnfinishedFeatures:
         self._file.seek(0, os.SEEK_END)
 
     def close(self) -> None:
-        """Close the file, which stays."""
+        """Close the file, which stays if it has rows."""
         self._file.close()
+        if not self._number:
+            self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -66,9 +67,10 @@ class Workshop:
             return
         self._sweep()
         if not self.features.exists() and not _visible(self.folder):
-            self.place.rmdir()
-            for path in self._made:
-                path.rmdir()
+            with suppress(OSError):  # somebody else put something there
+                self.place.rmdir()
+                for path in self._made:
+                    path.rmdir()
 
     def _sweep(self) -> None:
         """Remove all but features."""

@@ -10,7 +10,7 @@ import pytest
 from captioning.cli.entry import main
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["refine"], ["evaluate"], ["sample"], ["demo"]])
+@pytest.mark.parametrize("command", [[], ["prepare"], ["train"], ["refine"], ["evaluate"], ["sample"], ["demo"]])
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([*command, "--help"])
@@ -18,7 +18,7 @@ def test_help(command, capsys):
     assert "usage: captioning" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [[], ["fly"], ["train"], ["evaluate", "run", "--split", "test"]])
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["prepare"], ["train"], ["evaluate", "run", "--split", "test"]])
 def test_a_wrong_command_line_is_status_2(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         main(arguments)

@@ -38,7 +38,7 @@ def test_rows_are_appended_and_read(tmp_path):
         np.testing.assert_array_equal(file.read(0, 100), rows(0, 9), strict=True)
 
 
-@given(st.integers(0, 10), st.data())
+@given(st.integers(1, 10), st.data())
 def test_what_is_not_whole_is_not_taken(tmp_path_factory, number, data):
     path = tmp_path_factory.mktemp("cut") / "rows"
     content = write(path, number)
@@ -87,3 +87,9 @@ def test_a_full_disk_is_an_error_that_names_the_file(tmp_path):
     with UnfinishedFeatures(path, KEY, COLUMNS) as file:
         assert 10 <= len(file) <= 1000 // RECORD
         np.testing.assert_array_equal(file.read(0, 999), rows(0, len(file)))
+
+
+def test_a_file_without_rows_does_not_stay(tmp_path):
+    with UnfinishedFeatures(tmp_path / "rows", KEY, COLUMNS):
+        pass
+    assert list(tmp_path.iterdir()) == []
