@@ -38,9 +38,9 @@ def test_prepare_train_sample(source, tmp_path, capsys):
     assert out.splitlines() == [
         f"data set: {tmp_path / 'data'}",
         "split   images   captions      words  <UNK>            cut",
-        "train       27         54        432  8.10%       0 (0.0%)",
-        "val          3          6         48  8.33%       0 (0.0%)",
-        "vocabulary: 20 words, each 4 times or more in training captions, and 4 special tokens",
+        "train       27         54        432  5.56%       0 (0.0%)",
+        "val          3          6         48  6.25%       0 (0.0%)",
+        "vocabulary: 18 words, each 4 times or more in training captions, and 4 special tokens",
         "captions: of up to 11 words, longer ones are cut; 99 % of those for training are not",
         "features: by grid-colours; photos: symbolic links",
         f"next: captioning train --data {tmp_path / 'data'} --out run",
@@ -107,10 +107,15 @@ def test_ctrl_c_is_one_line_and_the_same_command_goes_on(source, tmp_path, capsy
 
 def test_mistakes_are_one_line(source, tmp_path, capsys):
     out = tmp_path / "data"
-    refused(capsys, ["prepare", tmp_path / "none", "--out", out, "--quiet"], str(tmp_path / "none"), "no such file or folder")
+    refused(
+        capsys,
+        ["prepare", tmp_path / "none", "--out", out, "--quiet"],
+        str(tmp_path / "none"),
+        "no such file or folder",
+    )
     refused(capsys, ["prepare", source, "--out", out, "--quiet", "--val", "2"], "val must be a share")
     refused(capsys, ["prepare", source, "--out", out, "--quiet", "--min-count", "99"], "no word stands 99 times")
-    refused(capsys, ["prepare", source, "--out", source.parent, "--quiet"], "has 'photos' in it", "--out")
+    refused(capsys, ["prepare", source, "--out", source.parent, "--quiet"], "has 'data' in it", "--out")
     refused(capsys, ["prepare", source, "--out", "/sys/data", "--quiet"], "/sys/data")
     refused(capsys, ["prepare", source, "--out", out, "--quiet", "--photos-dir", "none"], "no such folder of photos")
     (source / "03.txt").write_text("\n")
