@@ -16,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captioning.data.captions import read_captions
+from captioning.data.checking import check_splits
 from captioning.data.errors import DataError, check_count
 from captioning.data.features import CACHE_BYTES, FeatureRows
 from captioning.data.folder import CAPTIONS_FILE, SPLITS, VOCABULARY_FILE, check_split, features_path, find_folder
 from captioning.data.hdf5 import open_hdf5
 from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
+from captioning.progress import Progress
 
 __all__ = ["CaptionData", "open_captions"]
 
@@ -41,6 +43,21 @@ class CaptionData:
 
     def __repr__(self) -> str:
         return f"<CaptionData {self.folder}: {self.train!r}, {self.val!r}, {self.vocabulary!r}>"
+
+    def check(self, progress: Progress | None = None) -> list[str]:
+        """Read everything once, so that damage is found before a training and not within it.
+
+        That is each row of features, finite in float32 and of one extractor, and each line of the text files.
+        A DataError names what cannot be used. What can be used but may not have been meant is returned, a line each:
+        images without captions, captions that fill their row without `<END>` or have no words.
+
+        ```
+        with open_captions() as data:
+            for line in data.check(Progress()):
+                print(line)
+        ```
+        """
+        return check_splits([value for value in vars(self).values() if isinstance(value, Split)], progress)
 
     def close(self) -> None:
         """Close the files; features cannot be read any more."""

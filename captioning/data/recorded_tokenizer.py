@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from captioning.data.errors import DataError
-from captioning.data.hdf5 import open_hdf5, reading
+from captioning.data.hdf5 import checked_attribute, open_hdf5
 from captioning.data.tokens import TOKENIZERS
 
 __all__ = ["recorded_tokenizer"]
@@ -18,8 +18,8 @@ def recorded_tokenizer(path: Path) -> Callable[[str], list[str]]:
     Its references are split by the same one, or words that a captioner cannot say would stand in them. A name that is
     not known is a DataError.
     """
-    with open_hdf5(path) as file, reading(path, "the attribute tokenizer"):
-        name = file.attrs.get("tokenizer", "words")
-    if not isinstance(name, str) or name not in TOKENIZERS:
-        raise DataError(f"{path}: the tokenizer {str(name)[:80]!r} is none of {', '.join(TOKENIZERS)}")
+    with open_hdf5(path) as file:
+        name = checked_attribute(file, path, "/", "tokenizer") or "words"
+    if name not in TOKENIZERS:
+        raise DataError(f"{path}: the tokenizer {name!r} is none of {', '.join(TOKENIZERS)}")
     return TOKENIZERS[name]

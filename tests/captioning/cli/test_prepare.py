@@ -39,7 +39,7 @@ def test_prepare_train_sample(source, tmp_path, capsys):
         f"data set: {tmp_path / 'data'}",
         "split   images   captions      words  <UNK>            cut",
         "train       27         54        432  5.56%       0 (0.0%)",
-        "val          3          6         48  6.25%       0 (0.0%)",
+        "val          3          6         48  4.17%       0 (0.0%)",
         "vocabulary: 18 words, each 4 times or more in training captions, and 4 special tokens",
         "captions: of up to 11 words, longer ones are cut; 99 % of those for training are not",
         "features: by grid-colours; photos: symbolic links",
