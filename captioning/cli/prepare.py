@@ -56,15 +56,15 @@ def add_prepare(commands: Any) -> None:
            help="how captions are split: ptb as COCO's scores, do n't, t-shirt; words at every sign (ptb)")  # fmt: skip
     vocabulary = parser.add_mutually_exclusive_group()
     vocabulary.add_argument("--min-count", type=int, default=d.min_count, metavar="N",
-                            help="a word of the vocabulary stands so often in training captions (4)")  # fmt: skip
-    vocabulary.add_argument("--words", type=int, metavar="N", help="the N most frequent words instead")
+                            help="a word that stands less often in training captions is <UNK> (4)")  # fmt: skip
+    vocabulary.add_argument("--words", type=int, metavar="N", help="keep the N most frequent words instead")
     option(
         "--max-length", type=int, metavar="N", help="words of a caption (what holds 99%% of training captions whole)"
     )
     option("--val", type=float, default=d.val, metavar="X",
            help="share of the images to validate on, where SOURCE has no splits (0.1)")  # fmt: skip
-    option("--test", type=float, default=d.test, metavar="X", help="share of the images to test on (0)")
-    option("--seed", type=int, default=d.seed, metavar="N", help="of the splits (0)")
+    option("--test", type=float, default=d.test, metavar="X", help="share of them to test on (0)")
+    option("--seed", type=int, default=d.seed, metavar="N", help="which images are in which split (0)")
     features = parser.add_mutually_exclusive_group()
     features.add_argument(
         "--extractor", choices=list(EXTRACTORS), default=_EXTRACTOR, help=f"network of the features ({_EXTRACTOR})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from captioning.data.hdf5_writing import new_hdf5
 from captioning.data.vocabulary import Vocabulary
 from captioning.preparing.table import CaptionedImage
-from captioning.preparing.wording import WrittenSplit, encode_captions
+from captioning.preparing.wording import Tokenizer, WrittenSplit, encode_captions
+from captioning.progress import Progress
 from minigrad.runtime.files import replacing
 
 __all__ = [
@@ -34,7 +35,7 @@ PHOTO_WAYS = ("link", "copy", "none")
 
 
 def write_captions(
-    path: Path, images: Named, tokenizer: tuple[str, Callable[[str], list[str]]], vocabulary: Vocabulary, length: int
+    path: Path, images: Named, tokenizer: tuple[str, Tokenizer], vocabulary: Vocabulary, length: int
 ) -> dict[str, WrittenSplit]:
     """Word ids `{split}_captions` and rows `{split}_image_idxs`, in the order of the images; what was lost, by split.
 
@@ -81,13 +82,15 @@ def write_raw_captions(path: Path, images: Named) -> None:
             writer.writerows([name, split, caption] for name, image in named for caption in image.captions)
 
 
-def place_photos(folder: Path, final: Path, photos: Mapping[str, Path], way: str) -> None:
+def place_photos(folder: Path, final: Path, photos: Mapping[str, Path], way: str, progress: Progress) -> None:
     """The photos under their names in `folder`, which is to become `final`: symbolic links or copies.
 
     A link says the way from `final` to the photo, so that both may move together; a copy may move alone.
     """
     folder.mkdir()
-    for name, photo in photos.items():
+    progress.begin(len(photos))
+    for done, (name, photo) in enumerate(photos.items()):
+        progress.update(done)
         if way == "copy":
             shutil.copyfile(photo, folder / name)
         else:

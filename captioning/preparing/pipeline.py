@@ -37,7 +37,7 @@ from captioning.preparing.photo_search import find_photos, name_images, photo_fo
 from captioning.preparing.sources import read_source
 from captioning.preparing.table import CaptionedImage, check_splits, with_captions
 from captioning.preparing.unfinished_features import UnfinishedFeatures
-from captioning.preparing.wording import WrittenSplit, choose_words, count_words
+from captioning.preparing.wording import WrittenSplit, choose_words, count_words, watched
 from captioning.preparing.workshop import Workshop
 from captioning.progress import Progress
 from captioning.vision.extractors import FeatureExtractor
@@ -184,8 +184,10 @@ def _make(
     """Everything behind the source: features, then words, which are of photos that can be read, then the files."""
     unreadable = [] if extractor is None else _see(table, workshop, extractor, recipe.strict, progress)
     table.check(str(workshop.folder))
-    tokenizer, images = TOKENIZERS[recipe.tokenizer], table.named()
-    progress.say(f"wording {sum(len(image.captions) for named in images.values() for _, image in named):,} captions")
+    images = table.named()
+    number = {split: sum(len(image.captions) for _, image in named) for split, named in images.items()}
+    progress.say(f"wording {sum(number.values()):,} captions")
+    tokenizer = watched(TOKENIZERS[recipe.tokenizer], progress, number["train"] + sum(number.values()))
     wording = count_words((caption for _, image in images["train"] for caption in image.captions), tokenizer)
     vocabulary = choose_words(wording.counts, recipe.min_count, recipe.words)
     length = recipe.max_length or wording.covering_length()
@@ -197,7 +199,7 @@ def _make(
     way = recipe.photos if table.photos else "none"
     if way != "none":
         photos = {table.names[n]: table.photos[n] for n in np.flatnonzero(table.kept).tolist()}
-        place_photos(workshop.path(PHOTOS_FOLDER), workshop.folder / PHOTOS_FOLDER, photos, way)
+        place_photos(workshop.path(PHOTOS_FOLDER), workshop.folder / PHOTOS_FOLDER, photos, way, progress)
     workshop.finish()
     name = None if extractor is None else extractor.name
     return Prepared(workshop.folder, told, vocabulary, length, gaps, unreadable, name, way)

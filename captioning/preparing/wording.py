@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 
 from captioning.data.errors import DataError
 from captioning.data.vocabulary import SPECIAL, Vocabulary
+from captioning.progress import Progress
 
-__all__ = ["Wording", "WrittenSplit", "choose_words", "count_words", "encode_captions"]
+__all__ = ["Wording", "WrittenSplit", "choose_words", "count_words", "encode_captions", "watched"]
 
 COVERED = 0.99
 """The share of training captions that the default length holds whole."""
 
 _BLOCK = 4096  # captions at once
+
+Tokenizer = Callable[[str], list[str]]
 
 
 @dataclass
@@ -50,7 +53,22 @@ class WrittenSplit:
     cut: int = 0
 
 
-def count_words(captions: Iterable[str], tokenizer: Callable[[str], list[str]]) -> Wording:
+def watched(tokenizer: Tokenizer, progress: Progress, total: int) -> Tokenizer:
+    """The tokenizer, which tells `progress` how many of `total` captions it has split."""
+    progress.begin(total)
+    done = 0
+
+    def words(caption: str) -> list[str]:
+        nonlocal done
+        done += 1
+        if done % 256 == 0:
+            progress.update(done)
+        return tokenizer(caption)
+
+    return words
+
+
+def count_words(captions: Iterable[str], tokenizer: Tokenizer) -> Wording:
     """Count the words of the training captions."""
     counts: Counter[str] = Counter()
     lengths = array("i")
@@ -81,7 +99,7 @@ def choose_words(counts: Counter[str], min_count: int = 4, most: int | None = No
 
 def encode_captions(
     captions: Iterable[str],
-    tokenizer: Callable[[str], list[str]],
+    tokenizer: Tokenizer,
     vocabulary: Vocabulary,
     max_length: int,
     told: WrittenSplit,
