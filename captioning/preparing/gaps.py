@@ -15,7 +15,7 @@ class Gaps:
     >>> gaps.add("photos without a caption", "c.jpg")
     >>> gaps.lines()
     ['2 photos without a caption, the first b.jpg']
-    >>> gaps.refuse("photos/")
+    >>> gaps.refuse("photos/")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     captioning.data.errors.DataError: photos/: 2 photos without a caption, the first b.jpg; --skip-missing goes on ...
     """
