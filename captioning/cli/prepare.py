@@ -10,8 +10,8 @@ from captioning.cli.options import add_command
 from captioning.data.tokens import TOKENIZERS
 from captioning.preparing.data_files import PHOTO_WAYS
 from captioning.preparing.pipeline import Recipe, prepare_data
-from captioning.preparing.report import report
 from captioning.preparing.sources import FORMATS
+from captioning.preparing.summary import report
 from captioning.progress import Progress
 from captioning.vision.extractors import EXTRACTORS, EfficientNetLite0Extractor, extractor
 

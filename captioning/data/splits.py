@@ -14,7 +14,7 @@ from captioning.data.errors import DataError, check_count
 from captioning.data.features import FeatureRows
 from captioning.data.folder import CAPTIONS_FILE, PHOTOS_FOLDER, RAW_CAPTIONS_FILE, lines_path
 from captioning.data.raw_captions import read_raw_captions
-from captioning.data.recorded_tokenizer import recorded_tokenizer
+from captioning.data.tokenizer_record import recorded_tokenizer
 from captioning.data.vocabulary import Vocabulary
 from minigrad.runtime.files import irregular
 
@@ -130,7 +130,7 @@ class Split:
         """All human captions of every image: M lists of captions, each a list of words.
 
         They are the raw captions of `captions.csv`, whole and with rare words, split as the stored ones were
-        (`captioning.data.recorded_tokenizer`). If that file or `{name}2014_images.txt` is not there, they are the
+        (`captioning.data.tokenizer_record`). If that file or `{name}2014_images.txt` is not there, they are the
         stored captions, cut as they are, where `<UNK>` stands for a rare word. An image without captions has an
         empty list.
         """

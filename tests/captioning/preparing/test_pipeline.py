@@ -13,7 +13,7 @@ from captioning.data.dataset import open_captions
 from captioning.data.errors import DataError
 from captioning.data.treebank import treebank_words
 from captioning.preparing.pipeline import Recipe, prepare_data
-from captioning.preparing.report import report
+from captioning.preparing.summary import report
 from tests.captioning.preparing.grids import GridColours, captions_of, content, write_folder, write_photo, write_table
 
 NUMBER = 40
