@@ -94,7 +94,7 @@ def check_outputs(notebook):
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_a_notebook_runs_from_top_to_bottom(name, tmp_path, monkeypatch):
-    check_outputs(run(name, tmp_path, monkeypatch, timeout=240))
+    check_outputs(run(name, tmp_path, monkeypatch, timeout=600))
     assert list((tmp_path / "work").iterdir()) == []  # it writes nothing beside itself
 
 
