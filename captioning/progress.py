@@ -53,11 +53,12 @@ class Progress:
                                   get_time=clock, disable=not self.terminal)  # fmt: skip
         self.begin(1)
 
-    def begin(self, total: int, start: int = 0) -> None:
-        """A job of `total` steps begins, of which `start` were done earlier."""
+    def begin(self, total: int, start: int = 0, what: str = "") -> None:
+        """A job of `total` steps begins, of which `start` were done earlier; `what` says what they are."""
         if self.enabled:
             for task in self._bar.task_ids:
                 self._bar.remove_task(task)
+            self._what = what
             self._task = self._bar.add_task("", total=total, completed=start)
             self.due = self.clock() + min(_FIRST_LINE, self.interval)
 
@@ -69,7 +70,7 @@ class Progress:
         now = self.clock()
         if now >= self.due:
             self.due = now + self.interval
-            text = _line(self._bar.tasks[0], figures)
+            text = f"{self._what} {_line(self._bar.tasks[0], figures)}".lstrip()
             if self.terminal:
                 self._bar.start()
                 self._bar.update(self._task, description=text, refresh=True)
