@@ -28,12 +28,12 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     """The options --split, --part, --beam, --max-length, --seed and --quiet."""
     parser.add_argument("--split", choices=ALL_SPLITS, default="val", help="images of this split; test is there if the "
                         "data set has test_captions (val)")  # fmt: skip
-    parser.add_argument("--part", choices=PARTS, default="all", help="of the split's images: all, or the first or second "
-                        "half of the rows (all)")  # fmt: skip
+    parser.add_argument("--part", choices=PARTS, default="all", help="of the split's images: all, or the first or "
+                        "second half of the rows (all)")  # fmt: skip
     parser.add_argument("--beam", type=int, metavar="N", help="beam search of this width, 1 to 100, instead of greedy "
                         "decoding; captions that end are preferred to those that are cut")  # fmt: skip
-    parser.add_argument("--max-length", type=int, metavar="N", help="the most words of a caption, its end counted as one "
-                        "(a few more than people's: the longest human caption of the split, at most 50)")  # fmt: skip
+    parser.add_argument("--max-length", type=int, metavar="N", help="the most words of a caption, its end counted as "
+                        "one, 1 to 1000 (that of the split's longest human caption, at most 50)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn (0)")
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
 

@@ -28,8 +28,8 @@ _EXAMPLE = """example:
 def add_evaluate(commands: Any) -> None:
     """The command `evaluate`."""
     parser = add_command(
-        commands, "evaluate", "say how good a trained captioner is on images with human captions: its loss and its BLEU, "
-        "with the weights of its best epoch", _evaluate, example=_EXAMPLE
+        commands, "evaluate", "say how good a trained captioner is on images with human captions: its loss and its "
+        "BLEU, with the weights of its best epoch", _evaluate, example=_EXAMPLE
     )  # fmt: skip
     parser.add_argument("run", metavar="RUN", help="a run folder, as train and refine leave it")
     add_data(parser)
@@ -37,8 +37,8 @@ def add_evaluate(commands: Any) -> None:
     parser.add_argument("--max-images", type=int, metavar="N", help="at most so many images, drawn by the seed (all)")
     parser.add_argument("--out", metavar="JSON", help="write the captions to this file too, in COCO's results format: "
                         "image_id is the number in the names of COCO's files, or else the image's row")  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print one JSON object; its signature says what a score that "
-                        "is compared with these must agree in")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print one JSON object; its signature says what a score "
+                        "that is compared with these must agree in")  # fmt: skip
 
 
 def _evaluate(options: argparse.Namespace) -> int:

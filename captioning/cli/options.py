@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,7 @@ def add_command(
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=text,
-        description=text[0].upper() + text[1:] + ".",
+        description=textwrap.fill(text[0].upper() + text[1:] + ".", 78),
         epilog=example or None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

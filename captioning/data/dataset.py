@@ -43,7 +43,7 @@ class CaptionData:
     """
 
     def __init__(
-        self, folder: Path, vocabulary: Vocabulary, train: Split, val: Split, test: Split | None = None, pca: bool = True
+        self, folder: Path, vocabulary: Vocabulary, pca: bool, train: Split, val: Split, test: Split | None = None
     ) -> None:
         self.folder, self.vocabulary, self.pca = folder, vocabulary, pca
         self.train, self.val, self.test = train, val, test
@@ -121,7 +121,7 @@ def open_captions(
             splits.append(Split(root, name, vocabulary, features, captions, image_idxs, chosen))
         _check_widths(*splits)
         kept.pop_all()  # all is well: the features stay open
-    return CaptionData(root, vocabulary, *splits, pca=pca)
+    return CaptionData(root, vocabulary, pca, *splits)
 
 
 def _check_widths(train: Split, *others: Split) -> None:

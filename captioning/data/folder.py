@@ -22,8 +22,8 @@ from pathlib import Path
 
 from captioning.data.errors import DataError
 
-__all__ = ["ALL_SPLITS", "CAPTIONS_FILE", "PHOTOS_FOLDER", "RAW_CAPTIONS_FILE", "SPLITS", "VOCABULARY_FILE", "check_split",
-           "features_path", "find_folder", "has_reduced_features", "lines_path"]  # fmt: skip
+__all__ = ["ALL_SPLITS", "CAPTIONS_FILE", "PHOTOS_FOLDER", "RAW_CAPTIONS_FILE", "SPLITS", "VOCABULARY_FILE",
+           "check_split", "features_path", "find_folder", "has_reduced_features", "lines_path"]  # fmt: skip
 
 SPLITS = ("train", "val")
 """The splits that every data set has: what a training reads."""

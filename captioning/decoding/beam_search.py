@@ -87,7 +87,7 @@ def _decode_batch(width: int, power: float, next_word: NextWord, features: NDArr
 
 
 def _keep_best(best: Ids, best_score: Scores, rows: NDArray[np.intp], said: Ids, scores: Scores) -> None:
-    """Replace, in place, the best caption so far of images `rows` where one of those said (N,K,L) has a better score."""
+    """Replace, in place, the best caption so far of images `rows` where one of `said` (N,K,L) has a better score."""
     k = scores.argmax(axis=1)
     score = scores[np.arange(len(k)), k]
     better = np.flatnonzero(score > best_score[rows])

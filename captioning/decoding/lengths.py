@@ -17,7 +17,8 @@ def length_for(split: Split) -> int:
     and a captioner that learnt from them may need a few words more to end a phrase: without raw ones it is twice the
     longest. It is never less than a stored caption can have, T - 1.
     """
-    longest = max(len(words) for item in split.references_by_image() for words in item)
+    longest: int = max(len(words) for item in split.references_by_image() for words in item)
     if not split.has_raw_captions:
         longest *= 2
-    return max(split.stored[0].shape[1] - 1, min(longest + 1, LONGEST))
+    columns: int = split.stored[0].shape[1]
+    return max(columns - 1, min(longest + 1, LONGEST))

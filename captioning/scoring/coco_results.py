@@ -15,7 +15,7 @@ from minigrad.runtime.files import replacing
 
 __all__ = ["image_ids", "write_results"]
 
-_COCO_NAME = re.compile(r"(?:.*_)?(\d{12})(?:\.\w+)?")  # such as COCO_val2014_000000391895.jpg, or without what is in front
+_COCO_NAME = re.compile(r"(?:.*_)?(\d{12})(?:\.\w+)?")  # such as COCO_val2014_000000391895.jpg
 
 
 def image_ids(split: Split) -> list[int]:

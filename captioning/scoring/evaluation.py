@@ -21,7 +21,6 @@ __all__ = ["captions_of", "evaluate", "human_exercise_bleu", "mean_exercise_bleu
 
 Rows = NDArray[np.int64]
 _IMAGES = 500  # whose features are in memory at once
-_CAPTIONS = 2500  # of about as many images
 _SILENT = Progress(enabled=False)
 
 
@@ -51,14 +50,14 @@ def _batches_by_length(split: Split, rows: Rows, batch_size: int) -> Iterator[tu
     Captions of like length in a batch leave few columns of <NULL>; the mean over all is the same.
     """
     by_image = rows[np.argsort(split.image_idxs[rows], kind="stable")]
-    for start in range(0, len(rows), _CAPTIONS):
-        near = np.sort(by_image[start : start + _CAPTIONS])
+    _, first = np.unique(split.image_idxs[by_image], return_index=True)  # caption of each image
+    for near in map(np.sort, np.split(by_image, first[_IMAGES::_IMAGES])):
         lengths = (split.captions[near] != split.vocabulary.null).sum(axis=1)
         near = near[np.argsort(lengths, kind="stable")]
         images, place = np.unique(split.image_idxs[near], return_inverse=True)
         features = split.features[images]
-        for first in range(0, len(near), batch_size):
-            batch = slice(first, first + batch_size)
+        for start in range(0, len(near), batch_size):
+            batch = slice(start, start + batch_size)
             yield features[place[batch]], split.captions[near[batch]]
 
 
@@ -70,7 +69,7 @@ def captions_of(
     max_length: int | None = None,
     progress: Progress = _SILENT,
 ) -> list[list[str]]:
-    """The words that the model says for each image, at most `max_length` with `<END>`: None follows the split's captions.
+    """The words that the model says for each image, at most `max_length` with `<END>`; None means `length_for(split)`.
 
     The features of some hundred images are read at once, and `decode` is called with them and `max_length`: random
     numbers that it draws must come from a Generator, which goes on, not from a seed.

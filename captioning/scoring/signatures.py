@@ -15,8 +15,8 @@ def signature(split: Split, part: str, images: int, decoding: str, max_length: i
     """The signature of scores of a split: of which images, beside which references, and how captions were decoded.
 
     part, images: which part of the split, and how many images of it; drawn_by: the seed, where not all of them were
-    taken. decoding: such as 'greedy' or 'beam 3'. References are 'raw', as people wrote them and split into words by the
-    data set's tokenizer, or 'stored', cut as the data set has them.
+    taken. decoding: such as 'greedy' or 'beam 3'. References are 'raw', as people wrote them and split into words by
+    the data set's tokenizer, or 'stored', cut as the data set has them.
 
     ```
     references:raw|tokenizer:words|split:val|part:all|images:1000|decoding:greedy|max_length:34

@@ -18,7 +18,16 @@ def test_help(command, capsys):
     assert "usage: captioning" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [[], ["fly"], ["train"], ["evaluate", "run", "--split", "test"]])
+@pytest.mark.parametrize("command", ["evaluate", "sample"])
+def test_help_has_an_example_on_lines_of_its_own(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    out = capsys.readouterr().out
+    assert f"\nexample:\n  captioning {command} RUN --data DIR" in out
+    assert max(map(len, out.splitlines())) <= 120
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["train"], ["evaluate", "run", "--split", "dev"]])
 def test_a_wrong_command_line_is_status_2(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         main(arguments)

@@ -81,7 +81,7 @@ def test_a_test_split_is_checked_as_the_others(with_test):
 def test_a_data_set_without_a_test_split_says_so(folder):
     with open_captions(folder) as data:
         assert data.test is None
-        with pytest.raises(DataError, match="has no test split: coco2014_captions.h5 has no test_captions"):
+        with pytest.raises(DataError, match=r"has no test split: coco2014_captions\.h5 has no test_captions"):
             data["test"]
 
 
