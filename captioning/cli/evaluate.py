@@ -21,8 +21,9 @@ __all__ = ["add_evaluate"]
 
 _EXAMPLE = """example:
   captioning evaluate RUN --data DIR --split val --beam 3 --out results.json
-    says how good the captions of the validation images are, and writes them down; the data needs the features that the
-    run was trained on (of a run with --pca …_fc7_pca.h5, else …_fc7.h5) and its vocabulary"""
+    says how good the captions of the validation images are, and writes them
+    down; the data needs the vocabulary and the features that the run was
+    trained on (…_fc7_pca.h5 of a run with reduced ones, else …_fc7.h5)"""
 
 
 def add_evaluate(commands: Any) -> None:

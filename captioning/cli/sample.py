@@ -22,8 +22,10 @@ __all__ = ["add_sample"]
 
 _EXAMPLE = """example:
   captioning sample RUN --data DIR -n 12 --beam 3 --out sheet.png
-    prints what the captioner says of twelve validation images beside what a human said, and draws a sheet of them;
-    --temperature 0.7 --top-k 20 draws other captions with every --seed"""
+    prints what the captioner says of twelve validation images beside what a
+    human said, and draws a sheet of them
+  captioning sample RUN --data DIR --temperature 0.7 --top-k 20 --seed 1
+    draws captions at random: other ones with every seed"""
 
 
 def add_sample(commands: Any) -> None:

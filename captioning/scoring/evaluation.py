@@ -45,7 +45,7 @@ def mean_loss(
 
 
 def _batches_by_length(split: Split, rows: Rows, batch_size: int) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-    """Features (N,D) and captions (N,T) of rows of a split, an image's together and nearby, so that few are read twice.
+    """Features (N,D) and captions (N,T) of all rows of a split, some hundred images after the other, each read once.
 
     Captions of like length in a batch leave few columns of <NULL>; the mean over all is the same.
     """

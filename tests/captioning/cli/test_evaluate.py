@@ -9,13 +9,15 @@ from unittest.mock import Mock
 import h5py
 
 from captioning.cli.entry import main
-from tests.captioning.cli.commands import refused
+from captioning.training.run_folder import Run
+from tests.captioning.cli.commands import SMALL, refused
 
 
 def test_evaluate_needs_nothing_but_the_run_and_the_data(small_folder, run, capsys):
     for name in ("checkpoint.safetensors", "history.jsonl", "loss.png"):
         (run / name).unlink()
-    assert main(["evaluate", str(run), "--data", str(small_folder), "--split", "val", "--part", "second"]) == 0
+    evaluate = ["evaluate", str(run), "--data", str(small_folder), "--split", "val", "--part", "second"]
+    assert main([*evaluate, "--quiet"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     assert "12 images, 24 captions" in out
@@ -33,8 +35,8 @@ def test_evaluate_json_is_one_object_and_nothing_else(small_folder, trained, cap
     figures = json.loads(out)
     assert len(out.splitlines()) == 1
     assert {"run", "split", "part", "decoding", "max_length", "chosen_on", "signature", "out", "loss",
-            "exercise_bleu", "exercise_bleu_mean", "exercise_bleu_human", "corpus_bleu_1", "corpus_bleu_2", "corpus_bleu_3", "corpus_bleu_4", "images",
-            "captions"} == set(figures)  # fmt: skip
+            "exercise_bleu", "exercise_bleu_mean", "exercise_bleu_human", "corpus_bleu_1", "corpus_bleu_2",
+            "corpus_bleu_3", "corpus_bleu_4", "images", "captions"} == set(figures)  # fmt: skip
     assert figures["images"] == 24
     assert figures["signature"] == (
         "references:stored|tokenizer:words|split:val|part:all|images:24|decoding:greedy|max_length:9"
@@ -106,6 +108,16 @@ def test_evaluate_refuses_features_of_another_kind(copied, run, capsys):
     refused(capsys, ["evaluate", run, "--data", copied], "was trained on features of 6 columns", "has 5")
     (copied / "val2014_vgg16_fc7_pca.h5").unlink()
     refused(capsys, ["evaluate", run, "--data", copied], "val2014_vgg16_fc7_pca.h5: there is no such file")
+
+
+def test_a_run_reads_the_features_that_are_there_and_evaluate_the_same(copied, tmp_path, capsys):
+    for path in copied.glob("*_pca.h5"):
+        path.unlink()
+    train = ["train", "--data", str(copied), "--out", str(tmp_path / "whole"), *SMALL]
+    refused(capsys, [*train, "--pca"], "train2014_vgg16_fc7_pca.h5: there is no such file")
+    assert main(train) == 0
+    assert Run.open(tmp_path / "whole").settings["data"]["pca"] is False
+    assert main(["evaluate", str(tmp_path / "whole"), "--data", str(copied), "--quiet"]) == 0
 
 
 def test_an_interrupted_evaluation_leaves_no_file(small_folder, run, tmp_path, capsys, monkeypatch):
