@@ -53,9 +53,14 @@ class Progress:
                                   get_time=clock, disable=not self.terminal)  # fmt: skip
         self.begin(1)
 
-    def begin(self, total: int, start: int = 0, what: str = "") -> None:
-        """A job of `total` steps begins, of which `start` were done earlier; `what` says what they are."""
+    def begin(self, total: int | None, start: int = 0, unit: Callable[[int], str] = str, what: str = "") -> None:
+        """A job of `total` steps begins, of which `start` were done earlier; None: nobody knows how many there are.
+
+        unit: how a number of steps is written, such as `minigrad.units.byte_text` where they are bytes. what: a few
+        words in front of the numbers that say what they count.
+        """
         if self.enabled:
+            self._unit = unit
             for task in self._bar.task_ids:
                 self._bar.remove_task(task)
             self._what = what
@@ -70,7 +75,7 @@ class Progress:
         now = self.clock()
         if now >= self.due:
             self.due = now + self.interval
-            text = f"{self._what} {_line(self._bar.tasks[0], figures)}".lstrip()
+            text = f"{self._what} {_line(self._bar.tasks[0], figures, self._unit)}".lstrip()
             if self.terminal:
                 self._bar.start()
                 self._bar.update(self._task, description=text, refresh=True)
@@ -88,11 +93,12 @@ class Progress:
             self._bar.stop()
 
 
-def _line(task: Any, figures: dict[str, float]) -> str:
+def _line(task: Any, figures: dict[str, float], unit: Callable[[int], str]) -> str:
     """What a task of rich's has done, the figures, its rate over the last half minute and the time left."""
-    parts = [f"{task.completed:.0f}/{task.total:.0f}", *(f"{name} {value:.2f}" for name, value in figures.items())]
+    done = unit(int(task.completed)) + (f"/{unit(int(task.total))}" if task.total is not None else "")
+    parts = [done, *(f"{name} {value:.2f}" for name, value in figures.items())]
     if task.speed:
-        parts.append(f"{task.speed:.1f}/s")
+        parts.append(f"{task.speed:.1f}/s" if unit is str else f"{unit(int(task.speed))}/s")
     if task.time_remaining is not None:
         parts.append(f"{timedelta(seconds=task.time_remaining)} left")
     return "  ".join(parts)

@@ -163,6 +163,16 @@ def test_an_input_that_is_given_twice_is_named():
         mg.sum(axis=0)
 
 
+def test_options_behind_a_star_are_not_taken_by_position(declared):
+    def scaled(x, *, factor=1.0, offset=0.0):
+        return x * factor + offset, ()
+
+    function = declared(scaled)
+    assert function(3.0, offset=1.0).item() == 4
+    with pytest.raises(TypeError, match=r"^scaled: too many positional arguments"):
+        function(3.0, 2.0)
+
+
 def test_a_rule_keeps_its_own_name(declared):
     def of_one(x):
         return x * 2, ()

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import minigrad as mg
 from captioning.cli.demo import add_demo
+from captioning.cli.download import add_download
 from captioning.cli.evaluate import add_evaluate
 from captioning.cli.refine import add_refine
 from captioning.cli.sample import add_sample
@@ -36,4 +37,5 @@ def _parser() -> argparse.ArgumentParser:
     add_evaluate(commands)
     add_sample(commands)
     add_demo(commands)
+    add_download(commands)
     return parser

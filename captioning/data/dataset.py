@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captioning.data.captions import read_captions
+from captioning.data.checking import check_splits
 from captioning.data.errors import DataError, check_count
 from captioning.data.features import CACHE_BYTES, FeatureRows
 from captioning.data.folder import (
@@ -31,6 +32,7 @@ from captioning.data.folder import (
 from captioning.data.hdf5 import open_hdf5
 from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
+from captioning.progress import Progress
 
 __all__ = ["CaptionData", "open_captions"]
 
@@ -64,6 +66,21 @@ class CaptionData:
         splits = ", ".join(map(repr, self.splits))
         return f"<CaptionData {self.folder}: {splits}, {self.vocabulary!r}>"
 
+    def check(self, progress: Progress | None = None) -> list[str]:
+        """Read everything once, so that damage is found before a training and not within it.
+
+        That is each row of features, finite in float32 and of one extractor, and each line of the text files.
+        A DataError names what cannot be used. What can be used but may not have been meant is returned, a line each:
+        images without captions, captions that fill their row without `<END>` or have no words.
+
+        ```
+        with open_captions() as data:
+            for line in data.check(Progress()):
+                print(line)
+        ```
+        """
+        return check_splits(self.splits, progress)
+
     def close(self) -> None:
         """Close the files; features cannot be read any more."""
         for split in self.splits:
@@ -90,7 +107,7 @@ def open_captions(
     folder: the data set's; None means the folder that the environment variable CAPTIONING_DATA names, or
     its one subfolder with a data set, and `datasets/coco_captioning` if the variable is unset.
     pca: read the reduced features `…_fc7_pca.h5` (MS-COCO: 512 columns), or if False the whole `…_fc7.h5` (4096); None
-    means the reduced ones where every split has them, else the whole. `pca` of the result says which.
+    means the reduced ones where they are there, else the whole. `pca` of the result says which.
     max_train: use only so many training captions, drawn without replacement by
     `numpy.random.default_rng(seed)` and kept in the order of the file: the same ones every time.
     cache_bytes: features of a split up to this size are kept in memory when first read.

@@ -10,6 +10,7 @@ from a file without compression; a compressed file unpacks every chunk that a ro
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,13 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captioning.data.errors import DataError
-from captioning.data.hdf5 import checked_dataset, open_hdf5, reading
+from captioning.data.hdf5 import checked_attribute, checked_dataset, open_hdf5, reading
 from minigrad.runtime.extras import require
 from minigrad.runtime.files import replacing
 
 __all__ = ["CACHE_BYTES", "FeatureRows", "repack_features"]
 
 CACHE_BYTES = 256 * 2**20
+
+_BLOCK_BYTES = 64 * 2**20
 
 
 class FeatureRows:
@@ -34,7 +37,8 @@ class FeatureRows:
     first axis of an array, an int, a slice, integers in any order with repeats, or booleans, and
     returns float32 (…,D). If all rows take at most `cache_bytes`, the first access reads them all and
     keeps them; otherwise each access reads the rows that it needs. A number that is not finite and
-    anything wrong with the file is a DataError. `np.asarray(rows)` reads everything.
+    anything wrong with the file is a DataError. `np.asarray(rows)` reads everything. `extractor` names the network
+    that the features are of, the attribute of that name; None where the file does not say.
 
     >>> import tempfile, h5py
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -56,6 +60,8 @@ class FeatureRows:
             self.shape: tuple[int, int] = self._dataset.shape
             if 0 in self.shape:
                 raise DataError(f"{self.path}: {key}: is empty, shape {self.shape}")
+            self.extractor = checked_attribute(self._dataset, self.path, key, "extractor")
+            self._rows_of_chunk: int = (self._dataset.chunks or (1,))[0]
         except BaseException:
             self._file.close()
             raise
@@ -83,6 +89,15 @@ class FeatureRows:
             copy: NDArray[np.float32] = self._remembered()[rows]  # an array as index copies
             return copy
         return self._read(rows.ravel()).reshape(*rows.shape, self.shape[1])
+
+    def blocks(self) -> Iterator[slice]:
+        """Slices that cover all rows once, in order, of about 64 MiB each.
+
+        They end where chunks do, so that a compressed file is unpacked once.
+        """
+        step = max(1, _BLOCK_BYTES // (self.shape[1] * self.dtype.itemsize))
+        step = max(1, step // self._rows_of_chunk) * self._rows_of_chunk
+        return (slice(start, min(start + step, len(self))) for start in range(0, len(self), step))
 
     def _remembered(self) -> NDArray[np.float32]:
         if self._memory is None:
@@ -133,11 +148,17 @@ def repack_features(source: str | os.PathLike[str], target: str | os.PathLike[st
     """Copy the features of `source` into a new file as one uncompressed block of float32 rows.
 
     Random rows then cost a short read each, instead of the unpacking of every chunk that they touch.
-    Copies 64 MiB at a time; `target` appears when it is whole. Errors as in `FeatureRows`.
+    The attribute `extractor` goes with them. Copies 64 MiB at a time; `target` appears when it is whole. Errors as in
+    `FeatureRows`.
     """
-    with FeatureRows(source, key, cache_bytes=0) as rows, replacing(target) as temporary:
-        step = max(1, 64 * 2**20 // (4 * rows.shape[1]))
-        with require("h5py", "caption").File(temporary, "w") as file:
-            copy = file.create_dataset(key, rows.shape, rows.dtype)
-            for start in range(0, len(rows), step):
-                copy[start : start + step] = rows[start : start + step]
+    h5py = require("h5py", "caption")
+    with (
+        FeatureRows(source, key, cache_bytes=0) as rows,
+        replacing(target) as temporary,
+        h5py.File(temporary, "w") as file,
+    ):
+        copy = file.create_dataset(key, rows.shape, rows.dtype)
+        if rows.extractor is not None:
+            copy.attrs["extractor"] = rows.extractor
+        for block in rows.blocks():
+            copy[block] = rows[block]

@@ -39,8 +39,8 @@ def features_path(folder: Path, split: str, pca: bool) -> Path:
 
 
 def has_reduced_features(folder: Path, splits: Iterable[str]) -> bool:
-    """Whether all these splits have reduced features."""
-    return all(features_path(folder, split, pca=True).is_file() for split in splits)
+    """Whether one of these splits has reduced features, so that all need them; or something else in their place."""
+    return any(os.path.lexists(features_path(folder, split, pca=True)) for split in splits)
 
 
 def lines_path(folder: Path, split: str, what: str) -> Path:

@@ -198,7 +198,7 @@ def _vocabulary_keys(path: object, content: Any) -> tuple[list[Any], dict[Any, A
         raise DataError(f"{path}: must hold an object with idx_to_word and word_to_idx; got a {got}")
     for key, kind in (("idx_to_word", list), ("word_to_idx", dict)):
         if key not in content:
-            raise DataError(f"{path}: the key {key} is missing; the file has {sorted(content) or 'no keys'}")
+            raise DataError(f"{path}: the key {key} is missing; the file has {sorted(content)[:10] or 'no keys'}")
         value = content[key]
         if not isinstance(value, kind):
             raise DataError(f"{path}: {key} must be a {kind.__name__}; got a {type(value).__name__}")
@@ -209,6 +209,7 @@ def _difference(expected: dict[str, int], got: dict[str, Any]) -> str:
     """Say the first difference between the inverse of idx_to_word and what the file has."""
     for word, i in expected.items():
         if got.get(word) != i:
-            return f"{word!r} is {got.get(word, 'missing')}, but idx_to_word has it at {i}"
+            found = repr(got[word]) if word in got else "missing"
+            return f"{word!r} is {found}, but idx_to_word has it at {i}"
     extra = next(word for word in got if word not in expected)
     return f"{extra!r} is not in idx_to_word"

@@ -204,6 +204,8 @@ class Run:
                 entry = json.loads(line)
                 if not isinstance(entry, dict):
                     raise ValueError("not an object")
+                if type(entry.get("iteration", 0)) is not int:
+                    raise ValueError(f"its iteration is {entry['iteration']!r}, not an int")
             except ValueError as error:
                 if number == len(lines):
                     break

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 from captioning.progress import Progress
+from minigrad.units import byte_text
 
 
 class Terminal(io.StringIO):
@@ -61,3 +62,17 @@ def test_progress_can_be_silent():
     quiet.say("nothing")
     quiet.close()
     assert quiet.stream.getvalue() == ""
+
+
+def test_progress_in_bytes_of_a_known_and_an_unknown_size():
+    seconds = [0.0]
+    progress = Progress(io.StringIO(), clock=lambda: seconds[0])
+    for total in (4 << 20, None):
+        progress.begin(total, 1 << 20, byte_text)
+        for second in range(1, 12):
+            seconds[0] += 1
+            progress.update((1 << 20) + (second << 17))
+    assert progress.stream.getvalue().splitlines() == [
+        "2.2 MiB/4.0 MiB  128.0 KiB/s  0:00:14 left",
+        "2.2 MiB  128.0 KiB/s",
+    ]

@@ -9,8 +9,7 @@ from captioning.data.errors import DataError
 def test_a_missing_folder_or_file_is_named(folder, tmp_path):
     with pytest.raises(DataError, match="no_such: there is no such folder"):
         open_captions(tmp_path / "no_such")
-    (folder / "val2014_vgg16_fc7_pca.h5").unlink()
-    for name in ("coco2014_vocab.json", "coco2014_captions.h5", "val2014_vgg16_fc7.h5"):
+    for name in ("coco2014_vocab.json", "coco2014_captions.h5", "val2014_vgg16_fc7_pca.h5"):
         content = (folder / name).read_bytes()
         (folder / name).unlink()
         with pytest.raises(DataError, match=name):

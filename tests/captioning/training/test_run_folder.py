@@ -98,7 +98,8 @@ def test_weights_of_another_size_are_named(trained, small_data):
 def test_a_damaged_history_is_named(trained):
     folder, _ = trained
     lines = (folder / "history.jsonl").read_text().splitlines()
-    lines[2] = "{"
-    (folder / "history.jsonl").write_text("\n".join(lines))
-    with pytest.raises(RunError, match=r"history\.jsonl: line 3 is damaged"):
-        Run.open(folder).history()
+    for damaged in ("{", '{"iteration": "x", "loss": 1.0}'):
+        lines[2] = damaged
+        (folder / "history.jsonl").write_text("\n".join(lines))
+        with pytest.raises(RunError, match=r"history\.jsonl: line 3 is damaged"):
+            Run.open(folder).history()

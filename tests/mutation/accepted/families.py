@@ -78,6 +78,14 @@ accept(_WIDENED, "copies.pull_weights_of_copies", "each(inputs.unpack, gathered 
        "each(inputs.unpack, gathered @ Wx.T) if needs[0] else None")  # fmt: skip
 accept(_WIDENED, "copies.pull_weights_of_copies", "widened(rows).T @ gathered if needs[2] else None",
        "rows.T @ gathered if needs[2] else None")  # fmt: skip
+accept("it is gathered for every row that there is", "copies.pull_weights_of_copies",
+       "gathered = dp if inputs.which is None else each(lambda d: inputs.gather(d, rows), dp)",
+       "gathered = each(lambda d: inputs.gather(d, rows), dp)")  # fmt: skip
+accept("quicker to read", "copies.Copies.part", "return np.ascontiguousarray(apart.swapaxes(0, 1))",
+       "return apart.swapaxes(0, 1)")  # fmt: skip
+accept("a negative size of reshape is found from the others", "copies.Copies._layouts",
+       "sizes = [(step, step.stop - step.start) for step in self.steps]",
+       "sizes = [(step, -(step.stop - step.start)) for step in self.steps]")  # fmt: skip
 accept(_MEMORY, "cells.gru_states_vjp", "da_z *= np.subtract(h, n, out=r)", "da_z *= np.subtract(h, n)")
 
 # --- recurrent layers --------------------------------------------------------------------------------------

@@ -1,0 +1,121 @@
+"""The command `download`: a data set is fetched from where it is published."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from captioning.cli.options import add_command
+from captioning.downloading.coco import make_coco
+from captioning.downloading.flickr8k import make_flickr8k
+from captioning.downloading.folders import exclusive
+from captioning.downloading.sources import DATA_SETS, Source, sources_of, table
+from captioning.downloading.stopping import TerminatedError, ending_in_order
+from captioning.downloading.transfer import Patience, fetch
+from captioning.progress import Progress
+from minigrad.units import byte_text
+
+__all__ = ["add_download"]
+
+
+class _Way(NamedTuple):
+    """How the archives of a data set become files, where they go, and what is done with them."""
+
+    make: Callable[[Path, Mapping[Source, Path], Progress], str]
+    folder: str
+    then: str
+
+
+_WAYS = {
+    "coco": _Way(make_coco, "datasets/coco_captioning", "captioning train --data {folder} --out RUN"),
+    "flickr8k": _Way(make_flickr8k, "datasets/flickr8k", "captioning prepare --help"),
+}
+
+_ABOUT = """
+coco      CS231n's archive of MS-COCO 2014: captions, vocabulary and features, in the layout that
+          every command here reads; 2.3 GB unpacked, besides the archive.
+flickr8k  8,000 photos with five captions each, about 1 GB; leaves photos/ and captions.csv, of which
+          `captioning prepare` makes a data set.
+
+An archive that is in DIR already, put there by hand or by an earlier call, is taken. A download that
+stopped goes on where it was when the same command is given again. The addresses are those that
+--list prints; they belong to others, and may move: --address and --mirror say where to look instead.
+
+example:
+  captioning download coco --out datasets/coco_captioning
+  captioning train --data datasets/coco_captioning --out run
+"""
+
+
+def add_download(commands: Any) -> None:
+    """The command `download`."""
+    parser = add_command(commands, "download", "fetch a data set from where it is published", _download)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _ABOUT
+    d = Patience()
+    parser.add_argument("data_set", nargs="?", choices=list(DATA_SETS), metavar="{coco,flickr8k}", help="what to fetch")
+    folders = ", ".join(f"{way.folder} for {name}" for name, way in _WAYS.items())
+    parser.add_argument("--out", metavar="DIR", help=f"folder for archives and files ({folders})")
+    parser.add_argument(
+        "--list", action="store_true", help="print what there is, with addresses and checksums, and end"
+    )
+    parser.add_argument("--annotations", action="store_true", help="of coco also COCO's own captions, 241 MiB")
+    parser.add_argument("--address", action="append", default=[], metavar="NAME=URL", help="where one archive is; "
+                        "NAME as --list has it; may be given again")  # fmt: skip
+    parser.add_argument("--mirror", metavar="URL", help="folder on the web with all archives, by their file names")
+    parser.add_argument("--no-verify", action="store_true", help="take an archive whose size or checksum is not that "
+                        "of --list; it must be a whole zip archive all the same")  # fmt: skip
+    parser.add_argument("--timeout", type=float, default=d.timeout, metavar="S", help="wait so many seconds for the "
+                        f"next byte ({d.timeout:g})")  # fmt: skip
+    parser.add_argument("--attempts", type=int, default=d.attempts, metavar="N", help="give up after so many attempts "
+                        f"in a row that brought nothing ({d.attempts})")  # fmt: skip
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def _download(options: argparse.Namespace) -> int:
+    if options.list:
+        print(table())
+        return 0
+    if options.data_set is None:
+        raise ValueError(f"needs what to fetch, one of {', '.join(DATA_SETS)}; or --list")
+    if options.annotations and options.data_set != "coco":
+        raise ValueError(f"--annotations is for coco alone; got {options.data_set}")
+    sources = sources_of(options.data_set, options.address, options.mirror, options.annotations)
+    if options.no_verify:
+        sources = [replace(source, size=None, checksum=None) for source in sources]
+    patience = _patience(options)
+    way = _WAYS[options.data_set]
+    folder = Path(options.out or way.folder)
+    progress = Progress(enabled=not options.quiet)
+    try:
+        with ending_in_order(), exclusive(folder):
+            archives = {source: fetch(source, folder, progress, patience) for source in sources}
+            made = way.make(folder, archives, progress)
+    except KeyboardInterrupt as stop:
+        progress.close()
+        print(f"captioning download: stopped; what has arrived is kept in {folder}, and the same command goes on there",
+              file=sys.stderr)  # fmt: skip
+        return 143 if isinstance(stop, TerminatedError) else 130  # 128 and the number of the signal
+    finally:
+        progress.close()
+    print(made)
+    print(f"no longer needed: {', '.join(map(str, archives.values()))} ({_room(archives)})")
+    print(f"next: {way.then.format(folder=folder)}")
+    return 0
+
+
+def _patience(options: argparse.Namespace) -> Patience:
+    if not (0 < options.timeout < math.inf):
+        raise ValueError(f"--timeout must be above 0 and finite; got {options.timeout}")
+    if options.attempts < 1:
+        raise ValueError(f"--attempts must be at least 1; got {options.attempts}")
+    return Patience(options.timeout, options.attempts)
+
+
+def _room(archives: Mapping[Source, Path]) -> str:
+    return byte_text(sum(path.stat().st_size for path in archives.values()))

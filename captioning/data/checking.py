@@ -1,0 +1,88 @@
+"""Everything of a data set read once, before a long training meets what is damaged.
+
+`open_captions` has checked what is small: words, captions, image rows, shapes. Here is what takes a while: every
+number of the features, and what people said of the images. Memory stays flat: features that are not kept in memory are
+read by blocks, and raw captions line by line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from captioning.data.errors import DataError
+from captioning.data.folder import RAW_CAPTIONS_FILE
+from captioning.data.raw_captions import each_raw_caption
+from captioning.data.splits import Split
+from captioning.progress import Progress
+
+__all__ = ["check_splits"]
+
+
+def check_splits(splits: Sequence[Split], progress: Progress | None = None) -> list[str]:
+    """Read everything of the splits of a data set; what cannot be used is a DataError, what is odd a line returned.
+
+    progress: is told of the rows of features that are read.
+    """
+    _check_extractors(splits)
+    for split in splits:
+        if split.has_urls:
+            split.urls  # noqa: B018 - reading it checks it
+    _check_references(splits)
+    _check_features(splits, progress or Progress(enabled=False))
+    return [line for split in splits for line in _oddities(split)]
+
+
+def _check_extractors(splits: Iterable[Split]) -> None:
+    """Columns mean the same in every split only if one network made them; a file that names none says nothing."""
+    named = [split.features for split in splits if split.features.extractor is not None]
+    for rows in named[1:]:
+        if rows.extractor != named[0].extractor:
+            raise DataError(f"{rows.path}: features are of {rows.extractor}, but those of {named[0].path.name} are of "
+                            f"{named[0].extractor}")  # fmt: skip
+
+
+def _check_references(splits: Sequence[Split]) -> None:
+    """Every image that is named has raw captions, if there are such."""
+    named = [split for split in splits if split.image_names_path.is_file()]
+    names = {split.name: split.image_names for split in named}
+    table = splits[0].folder / RAW_CAPTIONS_FILE
+    if not (named and table.is_file()):
+        return
+    found: dict[str, set[str]] = {name: set() for name in names}
+    for row in each_raw_caption(table):
+        if row.split in found:
+            found[row.split].add(row.image)
+    for split in named:
+        missing = [name for name in names[split.name] if name not in found[split.name]]
+        if missing:
+            raise DataError(f"{table}: has no {split.name} captions for {len(missing)} of the {len(split.features)} "
+                            f"images of {split.image_names_path.name}, the first {missing[0]!r}")  # fmt: skip
+
+
+def _check_features(splits: Sequence[Split], progress: Progress) -> None:
+    """Every row can be read and is finite in float32: reading checks both."""
+    progress.begin(sum(len(split.features) for split in splits))
+    done = 0
+    for split in splits:
+        for block in split.features.blocks():
+            done += len(split.features[block])
+            progress.update(done)
+
+
+def _oddities(split: Split) -> Iterable[str]:
+    """What can be used but may not have been meant, a line each."""
+    captions, image_idxs = split.stored
+    end = split.vocabulary.end
+    without = np.setdiff1d(np.arange(len(split.features)), image_idxs)
+    endless = np.flatnonzero(~(captions == end).any(axis=1))
+    wordless = np.flatnonzero(captions[:, 1] == end)
+    for key, what, rows, number in (
+        ("image_idxs", "images have no caption", without, len(split.features)),
+        ("captions", "captions fill their row without <END>", endless, len(captions)),
+        ("captions", "captions have no words", wordless, len(captions)),
+    ):
+        if rows.size:
+            where = f"{split.captions_path}: {split.name}_{key}"
+            yield f"{where}: {rows.size} of the {number} {what}, the first is row {rows[0]}"

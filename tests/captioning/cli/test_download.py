@@ -1,0 +1,168 @@
+"""The command `download`: from a server to a data set, whatever stops it in between."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from captioning.cli.entry import main
+from captioning.data.dataset import open_captions
+from captioning.downloading.folders import exclusive
+from tests.captioning.cli.commands import SMALL, refused
+from tests.captioning.downloading.server import Site, serving
+from tests.captioning.downloading.test_coco import members_of
+from tests.captioning.downloading.test_flickr8k import PHOTOS, TEXTS
+from tests.captioning.downloading.zips import zipped
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def site(small_folder, monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+    texts = {name: text.encode() for name, text in TEXTS.items()}
+    annotations = {f"annotations/captions_{split}2014.json": b"{}" for split in ("train", "val")}
+    files = {
+        "/coco_captioning.zip": zipped(members_of(small_folder)),
+        "/annotations_trainval2014.zip": zipped(annotations),
+        "/Flickr8k_Dataset.zip": zipped(PHOTOS),
+        "/Flickr8k_text.zip": zipped(texts),
+    }
+    with serving(Site(files)) as site:
+        yield site
+
+
+def test_coco_arrives_opens_and_trains(site, tmp_path, capsys):
+    out = tmp_path / "data"
+    assert main(["download", "coco", "--out", str(out), "--mirror", site.address]) == 0
+    said, err = capsys.readouterr()
+    archive = out / "coco_captioning.zip"
+    assert said.splitlines() == [
+        f"{out}: train: 48 captions of 24 images",
+        f"{out}: val: 48 captions of 24 images",
+        f"no longer needed: {archive} ({archive.stat().st_size / 1024:.1f} KiB)",
+        f"next: captioning train --data {out} --out RUN",
+    ]
+    assert "no checksum is known, so none is checked" in err
+    with open_captions(out) as data:
+        assert len(data.train) == 48
+    train = ["train", "--data", str(out), "--out", str(tmp_path / "run"), *SMALL, "--epochs", "1", "--batch-size", "24"]
+    assert main(train) == 0
+    assert "trained 2 iterations" in capsys.readouterr().out
+    requests = len(site.requests)
+    assert main(["download", "coco", "--out", str(out), "--mirror", site.address, "--quiet"]) == 0
+    assert capsys.readouterr() == (said, "")
+    assert len(site.requests) == requests  # all of it was there
+
+
+def test_flickr8k_arrives(site, tmp_path, capsys):
+    command = ["download", "flickr8k", "--out", str(tmp_path), "--mirror", site.address, "--quiet"]
+    refused(capsys, command, "Flickr8k_Dataset.zip: what it gives has the md5 checksum", "--no-verify")
+    assert main([*command, "--no-verify"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0] == f"{tmp_path / 'photos'}: 3 photos"
+    assert "captioning prepare" in out.splitlines()[-1]
+    assert err == ""
+
+
+def test_annotations_are_fetched_when_asked_for(site, tmp_path, capsys):
+    command = ["download", "coco", "--out", str(tmp_path), "--address",
+               f"coco_captioning={site.address}/coco_captioning.zip", "--quiet", "--no-verify"]  # fmt: skip
+    assert main([*command, "--mirror", site.address, "--annotations"]) == 0
+    assert str(tmp_path / "annotations" / "captions_val2014.json") in capsys.readouterr().out
+
+
+def test_the_table_is_printed(capsys):
+    assert main(["download", "--list"]) == 0
+    assert "coco: coco_captioning\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("options", "part"), [
+    ([], "needs what to fetch, one of coco, flickr8k; or --list"),
+    (["flickr8k", "--annotations"], "--annotations is for coco alone"),
+    (["coco", "--timeout", "0"], "--timeout must be above 0 and finite; got 0.0"),
+    (["coco", "--timeout", "nan"], "--timeout must be above 0"),
+    (["coco", "--attempts", "0"], "--attempts must be at least 1; got 0"),
+    (["coco", "--address", "x=http://a.example/"], "NAME one of coco_captioning"),
+    (["coco", "--mirror", "ftp://a.example/"], "--mirror: needs an address"),
+])  # fmt: skip
+def test_options_that_do_not_fit_are_refused_and_nothing_is_left(tmp_path, capsys, options, part):
+    refused(capsys, ["download", *options, "--out", tmp_path / "out"], part)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_archive_put_there_by_hand_is_taken(site, tmp_path, capsys):
+    (tmp_path / "coco_captioning.zip").write_bytes(site.files["/coco_captioning.zip"])
+    assert main(["download", "coco", "--out", str(tmp_path), "--quiet"]) == 0  # from the real address, were it asked
+    assert site.requests == []
+
+
+def test_a_damaged_archive_is_said(site, tmp_path, capsys):
+    content = bytearray(site.files["/coco_captioning.zip"])
+    content[len(content) // 3] ^= 1
+    site.files["/coco_captioning.zip"] = bytes(content)
+    refused(capsys, ["download", "coco", "--out", tmp_path, "--mirror", site.address, "--quiet"],
+            "coco_captioning.zip: is a damaged zip archive", "the same command fetches it anew")  # fmt: skip
+    assert os.listdir(tmp_path) == ["coco_captioning.zip"]
+
+
+def test_two_downloads_into_one_folder(tmp_path, capsys):
+    pytest.importorskip("fcntl", reason="needs fcntl")
+    with exclusive(tmp_path):
+        refused(capsys, ["download", "coco", "--out", tmp_path], "another download is at work in this folder")
+
+
+def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl", reason="needs fcntl")
+
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with exclusive(tmp_path / "new" / "folder"):
+        assert (tmp_path / "new" / "folder").is_dir()
+
+
+def test_a_file_in_place_of_the_folder(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    refused(capsys, ["download", "coco", "--out", tmp_path / "file"], str(tmp_path / "file"))
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_a_signal_in_the_middle_and_the_same_command_again(site, small_folder, tmp_path, number, status):
+    """A real process and a real signal; the second call asks for the rest alone."""
+    whole = site.files["/coco_captioning.zip"]
+    site.piece, site.drip = 2000, 0.1
+    command = [sys.executable, "-m", "captioning", "download", "coco", "--out", str(tmp_path), "--mirror", site.address]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    part = tmp_path / "coco_captioning.zip.part"
+    deadline = time.monotonic() + 60
+    while not (part.exists() and part.stat().st_size >= 2000):
+        assert time.monotonic() < deadline, "nothing arrived"
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert "Traceback" not in err
+    if number != signal.SIGKILL:
+        assert f"stopped; what has arrived is kept in {tmp_path}, and the same command goes on there" in err
+    have = part.stat().st_size
+    assert part.read_bytes() == whole[:have]
+    assert not (tmp_path / "coco_captioning.zip").exists()
+    site.drip = 0.0
+    assert main([*command[3:], "--quiet"]) == 0
+    assert site.requests[-1][1]["Range"] == f"bytes={have}-"
+    assert {path.name for path in tmp_path.iterdir()} == {"coco_captioning.zip", *os.listdir(small_folder)}
+
+
+def test_progress_in_bytes(site, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("captioning.progress._FIRST_LINE", 0.0)
+    assert main(["download", "coco", "--out", str(tmp_path), "--mirror", site.address]) == 0
+    assert " KiB/" in capsys.readouterr().err

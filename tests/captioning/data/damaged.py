@@ -1,0 +1,126 @@
+"""Data sets with one damaged file, and what opening and checking them ends in.
+
+`python -m tests.captioning.data.damaged 0 60` tries the seeds 0 to 59: it prints a JSON line for each before it is
+tried, and one with how it ended. HDF5's library is C: where a file crashed it, or kept it from returning, the process
+is gone, and the lines say at which seed.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from captioning.data.dataset import open_captions
+from captioning.data.errors import DataError
+from captioning.data.vocabulary import Vocabulary
+from tests.captioning.data.small import M_TRAIN, M_VAL, WORDS, add_raw_captions, make_captions, make_features
+
+PATIENCE = 20  # seconds for one data set; SIGALRM then ends the process, also within C
+MEMORY = 4 * 2**30  # bytes of address space
+
+STORAGES = {
+    "contiguous": {},
+    "chunked": {"chunks": True, "compression": "gzip"},
+    "checksums": {"chunks": True, "fletcher32": True},
+}
+
+
+def write_data_set(folder: Path, rng: np.random.Generator) -> None:
+    """A whole small data set; how its HDF5 files are laid out is drawn."""
+    libver, storage = rng.choice(["earliest", "latest"]), STORAGES[rng.choice(list(STORAGES))]
+
+    def write(name: str, **datasets: np.ndarray) -> None:
+        with h5py.File(folder / name, "w", libver=str(libver)) as file:
+            for key, value in datasets.items():
+                file.create_dataset(key, data=value, **storage).attrs["extractor"] = "efficientnet-lite0"
+
+    Vocabulary(WORDS).to_json(folder / "coco2014_vocab.json")
+    write("coco2014_captions.h5", **make_captions())
+    for split, rows in (("train", M_TRAIN), ("val", M_VAL)):
+        write(f"{split}2014_vgg16_fc7_pca.h5", features=make_features(rows))
+        (folder / f"{split}2014_urls.txt").write_text("".join(f"http://example.org/{i}.jpg\n" for i in range(rows)))
+    add_raw_captions(folder)
+
+
+def _flip(content: bytearray, rng: np.random.Generator) -> None:
+    for place in rng.integers(len(content), size=rng.choice([1, 1, 1, 2, 8])):
+        content[place] ^= 1 << int(rng.integers(8))
+
+
+def _cut(content: bytearray, rng: np.random.Generator) -> None:
+    del content[int(rng.integers(len(content))) :]
+
+
+def _overwrite(content: bytearray, rng: np.random.Generator) -> None:
+    start, length = int(rng.integers(len(content))), int(rng.choice([1, 4, 8, 64, 512]))
+    length = min(length, len(content) - start)
+    kind = rng.integers(3)
+    content[start : start + length] = (b"\0" * length, b"\xff" * length, rng.bytes(length))[kind]
+
+
+def _drop(content: bytearray, rng: np.random.Generator) -> None:
+    start = int(rng.integers(len(content)))
+    del content[start : start + int(rng.choice([1, 8, 64]))]
+
+
+DAMAGES = (_flip, _flip, _flip, _overwrite, _overwrite, _cut, _drop)
+
+
+def damage_file(path: Path, other: Path, rng: np.random.Generator) -> str:
+    """Damage a file, or put another one in its place; what was done."""
+    if rng.random() < 0.03 and other != path:
+        shutil.copy(other, path)
+        return f"{other.name} in its place"
+    content, do = bytearray(path.read_bytes()), DAMAGES[int(rng.integers(len(DAMAGES)))]
+    do(content, rng)
+    path.write_bytes(content)
+    return do.__name__[1:]
+
+
+def damage(folder: Path, rng: np.random.Generator) -> str:
+    """Damage one file of a folder; which and how."""
+    files = sorted(folder.iterdir())
+    path, other = (files[int(i)] for i in rng.choice(len(files), 2, replace=False))
+    return f"{path.name}: {damage_file(path, other, rng)}"
+
+
+def outcome(folder: Path) -> str:
+    """'fine', the message of a DataError, or the traceback of what should not be raised."""
+    try:
+        with open_captions(folder) as data:
+            data.check()
+            data.val.references_by_image()
+            data.train.batch([0, len(data.train) - 1])
+    except DataError as error:
+        return f"DataError: {error}"
+    except Exception:
+        return traceback.format_exc()
+    return "fine"
+
+
+def main(first: int, stop: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    for seed in range(first, stop):
+        rng = np.random.default_rng(seed)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            write_data_set(folder, rng)
+            what = damage(folder, rng)
+            print(json.dumps({"seed": seed, "what": what}), flush=True)
+            signal.alarm(PATIENCE)
+            ended = outcome(folder)
+            signal.alarm(0)
+            print(json.dumps({"seed": seed, "ended": ended.replace(name, "FOLDER")}), flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
