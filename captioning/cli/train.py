@@ -45,7 +45,8 @@ def add_train(commands: Any) -> None:
     option("--forget-bias", type=float, metavar="X", help=f"first bias of the forget gate ({d['forget_bias']})")
     option("--epochs", type=int, metavar="N", help=f"how often each caption is seen ({d['epochs']})")
     option("--max-train", type=int, metavar="N", help="use so many training captions, drawn by the seed (all)")
-    option("--pca", action=argparse.BooleanOptionalAction, help="reduced features, or whole ones (reduced)")
+    option("--pca", action=argparse.BooleanOptionalAction, help="read the reduced features, "
+           "…2014_vgg16_fc7_pca.h5, or the whole ones, …2014_vgg16_fc7.h5 (reduced where they are there)")  # fmt: skip
     add_training(parser, d)
 
 
@@ -60,7 +61,7 @@ def _train(options: argparse.Namespace) -> int:
         progress = Progress(enabled=not options.quiet)
         model = _new_model(data, chosen, training.seed) if run is None else run.new_model(rng=training.seed)
         solver = Solver(model, data.train, data.val, training, progress=progress)
-        settings = settings_of(model, training, data, pca=chosen["pca"], max_train=chosen["max_train"])
+        settings = settings_of(model, training, data, pca=data.pca, max_train=chosen["max_train"])
         run = begin_run(solver, options.out, settings, data) if run is None else resume_run(solver, run, settings, data)
         solver.train()
     return report_training(solver, run, "train")
