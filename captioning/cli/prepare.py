@@ -21,29 +21,31 @@ _EXTRACTOR = EfficientNetLite0Extractor.name
 
 _MORE = """\
 SOURCE is one of
-  coco      COCO's caption JSON: images with id and file_name, annotations with image_id and caption
-  karpathy  JSON with splits: images with filename, split (train, restval, val, test) and sentences with raw or tokens
-  csv       a table with the first line image,split,caption or image,caption, and a caption a line, UTF-8
+  coco      COCO's caption JSON: images with id and file_name, annotations with
+            image_id and caption
+  karpathy  JSON with splits: images with filename, split (train, restval, val,
+            test) and sentences with raw or tokens
+  csv       a table in UTF-8 with the first line image,split,caption or
+            image,caption, and a caption a line
   folder    photos, and beside each NAME.jpg a NAME.txt with a caption a line
 
-DIR gets coco2014_captions.h5, coco2014_vocab.json, captions.csv and, of each split, …2014_vgg16_fc7.h5 (the features,
-whichever network they are of) and …2014_images.txt. A job that was stopped or killed goes on when the same command is
-given again; DIR becomes a data set when all of it is there.
+DIR gets coco2014_captions.h5, coco2014_vocab.json, captions.csv and, of each
+split, its features in ...2014_vgg16_fc7.h5 (so called whichever network they
+are of) and its photos' names in ...2014_images.txt. A job that was stopped or
+killed goes on when the same command is given again; DIR becomes a data set
+when all of it is there.
 
 examples:
   captioning prepare photos/ --out data
-  captioning prepare captions.csv --photos-dir photos/ --out data --val 0.1 --test 0.1
+  captioning prepare captions.csv --photos-dir photos/ --out data --test 0.1
   captioning prepare captions_val2017.json --out words --no-features
 then:
-  captioning train --data data --out run
-"""
+  captioning train --data data --out run"""
 
 
 def add_prepare(commands: Any) -> None:
     """The command `prepare`."""
-    parser = add_command(commands, "prepare", "make a data set of one's own photos and captions", _prepare)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _MORE
+    parser = add_command(commands, "prepare", "make a data set of one's own photos and captions", _prepare, _MORE)
     option, d = parser.add_argument, Recipe()
     option("source", metavar="SOURCE", help="a file of captions, or a folder of photos with text files")
     option("--out", metavar="DIR", required=True, help="folder to make, new or empty")

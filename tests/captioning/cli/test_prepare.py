@@ -46,7 +46,7 @@ def test_prepare_train_sample(source, tmp_path, capsys):
         f"next: captioning train --data {tmp_path / 'data'} --out run",
     ]
     data, run = str(tmp_path / "data"), str(tmp_path / "run")
-    assert main(["train", "--data", data, "--out", run, "--no-pca", *SMALL]) == 0
+    assert main(["train", "--data", data, "--out", run, *SMALL]) == 0
     assert main(["sample", run, "--data", data, "-n", "2", "--out", str(tmp_path / "sheet.png")]) == 0
     assert (tmp_path / "sheet.png").stat().st_size > 0
 
@@ -56,7 +56,7 @@ def test_a_sheet_shows_photos_that_are_links(source, tmp_path, monkeypatch):
 
     prepare(source, "--out", tmp_path / "data", "--quiet")
     data, run = str(tmp_path / "data"), str(tmp_path / "run")
-    assert main(["train", "--data", data, "--out", run, "--no-pca", *SMALL]) == 0
+    assert main(["train", "--data", data, "--out", run, *SMALL]) == 0
     shown = []
     monkeypatch.setattr(sheets, "caption_sheet", lambda images, *rest: shown.extend(images))
     assert main(["sample", run, "--data", data, "-n", "3", "--out", str(tmp_path / "sheet.png")]) == 0
