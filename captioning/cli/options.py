@@ -9,9 +9,16 @@ from typing import Any
 __all__ = ["add_command", "add_data"]
 
 
-def add_command(commands: Any, name: str, text: str, function: Callable[[Any], int]) -> argparse.ArgumentParser:
-    """A command that calls `function` with its options and ends with the status that it returns."""
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+def add_command(
+    commands: Any, name: str, text: str, function: Callable[[Any], int], example: str = ""
+) -> argparse.ArgumentParser:
+    """A command that calls `function` with its options and ends with the status that it returns.
+
+    example: a command line, shown at the end of its help.
+    """
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text[0].upper() + text[1:] + ".", epilog=f"example: {example}" if example else None
+    )
     parser.set_defaults(command=function)
     return parser
 
