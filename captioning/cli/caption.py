@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from captioning.cli.decoding_options import decoder
 from captioning.cli.options import add_command
@@ -14,10 +14,15 @@ from captioning.progress import Progress
 from captioning.shipped import shipped_run
 from captioning.training.run_folder import Run
 
+if TYPE_CHECKING:
+    from captioning.vision.photo_captions import PhotoCaption
+
 __all__ = ["add_caption"]
 
 UNREADABLE = 1
 """The exit status where some photo could not be read."""
+
+_SHOWN = 300  # pixels of a photo's shorter side on a sheet, or somewhat more
 
 
 def add_caption(commands: Any) -> None:
@@ -33,6 +38,7 @@ def add_caption(commands: Any) -> None:
     parser.add_argument("--extractor", metavar="NAME", help="the network that made the features on which RUN was "
                         "trained, if RUN does not say it itself")  # fmt: skip
     parser.add_argument("--beam", type=int, metavar="N", help="beam search of this width instead of greedy decoding")
+    parser.add_argument("--out", metavar="PNG", help="draw a sheet of the photos with their captions, too")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
 
@@ -56,20 +62,30 @@ def _caption(options: argparse.Namespace) -> int:
                 print(f"{each.path}: {each.caption}", flush=True)
     finally:
         progress.close()
+    if options.out is not None:
+        _draw_sheet([each for each in found if each.caption is not None], options.out)
     if options.json:
-        print(json.dumps(_as_json(run, found)))
+        print(json.dumps(_as_json(options.run or "shipped", found)))
     return UNREADABLE if any(each.error is not None for each in found) else 0
 
 
-def _as_json(run: Run, found: list[Any]) -> dict[str, Any]:
+def _draw_sheet(found: Sequence[PhotoCaption], out: str) -> None:
+    from captioning.pictures.sheets import caption_sheet
+    from captioning.vision.photo_files import read_photo
+
+    if not found:
+        raise ValueError(f"--out {out}: there is no photo to draw")
+    photos = []
+    for each in found:
+        photo = read_photo(each.path, shortest=_SHOWN)
+        step = max(1, min(photo.shape[:2]) // _SHOWN)  # a sheet of hundreds need not hold them all at full size
+        photos.append(photo[::step, ::step].copy())
+    caption_sheet(photos, [str(each.caption) for each in found], None, out)
+
+
+def _as_json(run: str, found: Sequence[PhotoCaption]) -> dict[str, Any]:
     told = [
         {"photo": str(each.path)} | ({"error": each.error} if each.caption is None else {"caption": each.caption})
         for each in found
     ]
-    return {"run": _name(run), "captions": told}
-
-
-def _name(run: Run) -> str:
-    from captioning.shipped import SHIPPED
-
-    return "shipped" if run.folder == Path(SHIPPED) else str(run.folder)
+    return {"run": run, "captions": told}

@@ -67,6 +67,19 @@ def test_one_that_cannot_be_read_is_told_and_the_others_go_on(fitting, photos, c
     assert [set(entry) for entry in found["captions"]] == [{"photo", "error"}, {"photo", "caption"}]
 
 
+def test_a_sheet_of_photos_and_captions(fitting, photos, tmp_path, capsys):
+    Image.new("RGB", (2000, 900), "blue").save(photos / "large.jpg")
+    sheet = tmp_path / "sheet.png"
+    assert main(["caption", str(photos), "--run", str(fitting), "--out", str(sheet)]) == 0
+    with Image.open(sheet) as picture:
+        assert picture.size[0] > 900
+    for path in photos.glob("*.*"):
+        path.write_text("no photo")
+    assert main(["caption", str(photos), "--run", str(fitting), "--out", str(tmp_path / "none.png")]) == 2
+    assert "there is no photo to draw" in capsys.readouterr().err
+    assert not (tmp_path / "none.png").exists()
+
+
 def test_what_cannot_be_captioned_is_refused(run, fitting, photos, tmp_path, capsys):
     refused(capsys, ["caption", photos, "--run", tmp_path / "none"], "there is no such run folder")
     refused(capsys, ["caption", tmp_path / "none.jpg", "--run", fitting], "none.jpg: there is no such file")
