@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-import minigrad as mg
 from captioning.training.run_folder import Run, RunError
 
 __all__ = ["export_run"]

@@ -78,7 +78,7 @@ def test_a_run_says_which_network_made_its_features(tmp_path, monkeypatch):
 def test_a_run_of_unknown_features_needs_to_be_told(tmp_path, monkeypatch):
     monkeypatch.setitem(EXTRACTORS, "grid", GridExtractor)
     run = a_run(tmp_path)
-    with pytest.raises(RunError, match="does not say which network made .* one of efficientnet-lite0, grid, say so"):
+    with pytest.raises(RunError, match=r"does not say which network made .* one of efficientnet-lite0, grid, say so"):
         extractor_of(run)
     assert extractor_of(run, "grid").size == 3
 
@@ -86,5 +86,5 @@ def test_a_run_of_unknown_features_needs_to_be_told(tmp_path, monkeypatch):
 def test_features_that_do_not_fit_are_refused(tmp_path, monkeypatch):
     monkeypatch.setitem(EXTRACTORS, "grid", GridExtractor)
     run = a_run(tmp_path, feature_size=2, extractor="grid", pca=True)
-    with pytest.raises(RunError, match="features of 2 columns, reduced ones: train with --no-pca .* grid gives 3"):
+    with pytest.raises(RunError, match=r"features of 2 columns, reduced ones: train with --no-pca .* grid gives 3"):
         extractor_of(run)
