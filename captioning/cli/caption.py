@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from captioning.cli.decoding_options import decoder
+from captioning.cli.decoding_options import add_decoding, decoding_of
 from captioning.cli.options import add_command
+from captioning.decoding.lengths import LONGEST
 from captioning.progress import Progress
 from captioning.shipped import shipped_run
 from captioning.training.run_folder import Run
@@ -37,7 +39,7 @@ def add_caption(commands: Any) -> None:
                         "package, trained on Flickr8k)")  # fmt: skip
     parser.add_argument("--extractor", metavar="NAME", help="the network that made the features on which RUN was "
                         "trained, if RUN does not say it itself")  # fmt: skip
-    parser.add_argument("--beam", type=int, metavar="N", help="beam search of this width instead of greedy decoding")
+    add_decoding(parser, str(LONGEST))
     parser.add_argument("--out", metavar="PNG", help="draw a sheet of the photos with their captions, too")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
@@ -47,9 +49,11 @@ def _caption(options: argparse.Namespace) -> int:
     from captioning.vision.photo_captions import caption_photos, extractor_of
     from captioning.vision.photo_files import photo_paths
 
+    decoding = decoding_of(options)
+    decode = functools.partial(decoding.decode, max_length=options.max_length or LONGEST)
     paths = photo_paths(options.photos, options.recursive)
     run = shipped_run() if options.run is None else Run.open(options.run)
-    network, model, decode = extractor_of(run, options.extractor), run.load_model(), decoder(options)
+    network, model = extractor_of(run, options.extractor), run.load_model()
     progress = Progress(enabled=not options.quiet)
     progress.begin(len(paths))
     found = []
