@@ -2,6 +2,7 @@
 
 What a viewer shows is what is read: turned as the camera noted (EXIF), of several pictures the first, transparent parts
 on white, 16 bits as 8. Pillow decodes; formats that it would give to other programs (EPS to Ghostscript) are not tried.
+Of a damaged TIFF the library libtiff may say something on standard error of its own.
 """
 
 from __future__ import annotations
