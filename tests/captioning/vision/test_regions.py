@@ -108,7 +108,7 @@ def test_another_file_is_named(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif("CAPTIONING_DATA" not in os.environ, reason="no real data: CAPTIONING_DATA is unset")
 def test_regions_of_the_shared_photos_are_found_again_on_others(network, full):
-    """Of what was not clipped, on photos that were left out, 0.04 of the spread are missed; of all 0.02 with --full."""
+    """Of what was not clipped, on photos left out, 0.012 of the spread is missed with 160 photos, and 0.094 with 38."""
     folder = Path(os.environ["CAPTIONING_DATA"]) / "flickr8k"
     rows = {Path(line).name: row for row, line in enumerate((folder / "val2014_images.txt").read_text().split("\n"))}
     photos = sorted((folder / "photos").iterdir())[: None if full else 48]
@@ -123,5 +123,4 @@ def test_regions_of_the_shared_photos_are_found_again_on_others(network, full):
     true, inside = stored[~kept] * scale + offset, (stored[~kept] > 0) & (stored[~kept] < 255)
     missed = (projection.apply(maps[~kept]) - true)[inside]
     share = np.sqrt((missed**2).mean()) / np.sqrt(((true - true.mean((0, 1)))[inside] ** 2).mean())
-    print(f"missed {share:.4f}")
-    assert share < (0.02 if full else 0.3)
+    assert share < (0.015 if full else 0.12)
