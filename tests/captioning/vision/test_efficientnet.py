@@ -133,4 +133,4 @@ def test_its_graph_is_drawn_block_by_block():
     for scope in ("stem:", "blocks.12 … blocks.14:", "depthwise:", "head:", "classifier:"):
         assert f"{scope}\n" in text
     for scope in ("stem", "depthwise", "head", "classifier"):
-        assert re.search(rf'label="{scope} *"', dot)
+        assert re.search(rf'label="{scope}\b', dot)
