@@ -80,6 +80,7 @@ FLOORS = {
         "training.checkpoints training.neighbours training.run_folder",
         "training.consensus training.solver",
         "training",
+        "photo_captions shipped",
         "downloading.errors downloading.stopping",
         "downloading.folders downloading.part_files downloading.sources",
         "downloading.archives downloading.connections downloading.verification",

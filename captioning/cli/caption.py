@@ -17,7 +17,7 @@ from captioning.shipped import shipped_run
 from captioning.training.run_folder import Run
 
 if TYPE_CHECKING:
-    from captioning.vision.photo_captions import PhotoCaption
+    from captioning.photo_captions import PhotoCaption
 
 __all__ = ["add_caption"]
 
@@ -46,7 +46,7 @@ def add_caption(commands: Any) -> None:
 
 
 def _caption(options: argparse.Namespace) -> int:
-    from captioning.vision.photo_captions import caption_photos, extractor_of
+    from captioning.photo_captions import caption_photos, extractor_of
     from captioning.vision.photo_files import photo_paths
 
     decoding = decoding_of(options)

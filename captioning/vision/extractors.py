@@ -24,7 +24,7 @@ __all__ = ["EXTRACTORS", "EfficientNetLite0Extractor", "FeatureExtractor", "extr
 
 Floats = NDArray[np.float32]
 
-_BATCH = 8  # photos at a time: larger ones leave the processor's cache, and take no less time each
+_BATCH = 8  # photos at a time: the widest maps, 96 x 112 x 112, then take 39 MB
 
 
 class FeatureExtractor(ABC):

@@ -2,6 +2,7 @@
 
 What a viewer shows is what is read: turned as the camera noted (EXIF), of several pictures the first, transparent parts
 on white, 16 bits as 8. Pillow decodes; formats that it would give to other programs (EPS to Ghostscript) are not tried.
+Of a damaged TIFF the library libtiff may say something on standard error of its own.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ MOST_PIXELS = 120_000_000
 
 ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp", ".ppm", ".pgm",
            ".jp2", ".avif", ".heic", ".heif")  # fmt: skip
-"""What the names of photos end in, in a folder; in capitals too. HEIC is there to be refused by name, not left unseen."""
+"""What the names of photos end in, in a folder, in any case. HEIC is there to be refused by name, not left unseen."""
 
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF")
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # ISO/IEC 23008-12, annex B

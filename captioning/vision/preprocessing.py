@@ -18,9 +18,9 @@ _MEAN, _SCALE = 127, 128  # EfficientNet-Lite's, of all channels
 def prepare(photo: NDArray[np.uint8]) -> NDArray[np.float32]:
     """A photo (H, W, 3), RGB uint8, as float32 (3, 224, 224): (rgb - 127) / 128 of its middle.
 
-    The middle is the largest square, min(H, W) wide: half of the rest is cut off on either side, and an odd pixel at the
-    right or the bottom. It is brought to 224x224 by bicubic interpolation, which averages where it shrinks; what has
-    that size stays as it is.
+    The middle is the largest square, min(H, W) wide: half of the rest is cut off on either side, and an odd pixel at
+    the right or the bottom. It is brought to 224x224 by bicubic interpolation, which averages where it shrinks; what
+    has that size stays as it is.
 
     Raises:
         ValueError: if the photo has another shape or dtype, or no pixels.
