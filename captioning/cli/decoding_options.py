@@ -5,23 +5,42 @@ from __future__ import annotations
 import argparse
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from captioning.cli.options import check_least
 from captioning.data.dataset import CaptionData, open_captions
+from captioning.data.folder import ALL_SPLITS
 from captioning.data.parts import PARTS
-from captioning.decoding.beam_search import beam
-from captioning.decoding.stepwise import greedy, sample
+from captioning.decoding.beam_search import beam, check_width
+from captioning.decoding.stepwise import check_chance, greedy, sample
 from captioning.training.run_folder import Run
 
-__all__ = ["add_choice", "decoder", "open_data"]
+__all__ = ["Decoding", "add_choice", "add_decoding", "decoding_of", "open_data"]
+
+LONGEST_CHOICE = 1000
+"""The largest --max-length: no caption is so long, and captions take memory of their longest length."""
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
-    """The options --split, --part, --beam and --seed."""
-    parser.add_argument("--split", choices=["train", "val"], default="val", help="(val)")
-    parser.add_argument("--part", choices=PARTS, default="all", help="of the split's images: all or one half (all)")
-    parser.add_argument("--beam", type=int, metavar="N", help="beam search of this width instead of greedy decoding")
+    """The options --split, --part, --seed, --quiet and those of `add_decoding`."""
+    parser.add_argument("--split", choices=ALL_SPLITS, default="val", help="images of this split; test is there if the "
+                        "data set has test_captions (val)")  # fmt: skip
+    parser.add_argument("--part", choices=PARTS, default="all", help="of the split's images: all, or the first or "
+                        "second half of the rows (all)")  # fmt: skip
+    add_decoding(parser, "that of the split's longest human caption, at most 50")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn (0)")
+    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+
+
+def add_decoding(parser: argparse.ArgumentParser, length: str) -> None:
+    """The options --beam and --max-length. length: what the latter is by default."""
+    parser.add_argument("--beam", type=int, metavar="N", help="beam search of this width, 1 to 100, instead of greedy "
+                        "decoding; captions that end are preferred to those that are cut")  # fmt: skip
+    parser.add_argument("--max-length", type=int, metavar="N", help="the most words of a caption, its end counted as "
+                        f"one, 1 to {LONGEST_CHOICE} ({length})")  # fmt: skip
 
 
 def open_data(options: argparse.Namespace, run: Run) -> CaptionData:
@@ -29,13 +48,37 @@ def open_data(options: argparse.Namespace, run: Run) -> CaptionData:
     return open_captions(options.data, pca=run.settings["data"].get("pca", True))
 
 
-def decoder(options: argparse.Namespace) -> Callable[..., Any]:
-    """What turns features into captions, by the options."""
+@dataclass(frozen=True)
+class Decoding:
+    """How captions are decoded: `decode` turns a model and features into captions, `text` says how for people."""
+
+    decode: Callable[..., Any]
+    text: str
+
+
+def decoding_of(options: argparse.Namespace) -> Decoding:
+    """The decoding that the options ask for; an option that makes no sense is a ValueError that names it."""
+    seed = getattr(options, "seed", 0)
+    check_least("--seed", seed, 0)
+    if options.max_length is not None and not 1 <= options.max_length <= LONGEST_CHOICE:
+        raise ValueError(f"--max-length must be from 1 to {LONGEST_CHOICE}; got {options.max_length}")
     temperature, top_k = getattr(options, "temperature", None), getattr(options, "top_k", None)
     if temperature is None and top_k is None:
-        return greedy if options.beam is None else functools.partial(beam, width=options.beam)
+        if options.beam is None:
+            return Decoding(greedy, "greedy")
+        _named("--beam", check_width, options.beam)
+        return Decoding(functools.partial(beam, width=options.beam), f"beam {options.beam}")
     if options.beam is not None:
         raise ValueError("--beam cannot be combined with --temperature or --top-k")
-    return functools.partial(
-        sample, temperature=1.0 if temperature is None else temperature, top_k=top_k, rng=options.seed
-    )
+    temperature = 1.0 if temperature is None else temperature
+    _named("--temperature or --top-k", check_chance, temperature, top_k)
+    text = f"drawn at temperature {temperature:g}" + (f" from {top_k} words" if top_k is not None else "")
+    rng = np.random.default_rng(seed)
+    return Decoding(functools.partial(sample, temperature=temperature, top_k=top_k, rng=rng), text)
+
+
+def _named(option: str, check: Callable[..., None], *values: Any) -> None:
+    try:
+        check(*values)
+    except ValueError as error:
+        raise ValueError(f"{option}: {error}") from error

@@ -10,10 +10,13 @@ import argparse
 from collections.abc import Sequence
 
 import minigrad as mg
+from captioning.cli.caption import add_caption
 from captioning.cli.demo import add_demo
 from captioning.cli.download import add_download
 from captioning.cli.evaluate import add_evaluate
+from captioning.cli.export import add_export
 from captioning.cli.options import CommandParser
+from captioning.cli.prepare import add_prepare
 from captioning.cli.refine import add_refine
 from captioning.cli.sample import add_sample
 from captioning.cli.train import add_train
@@ -44,10 +47,13 @@ def _parser() -> CommandParser:
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"minigrad {mg.__version__}")
     commands = parser.add_subparsers(title="commands", dest="name", metavar="COMMAND")
+    add_caption(commands)
+    add_prepare(commands)
+    add_download(commands)
     add_train(commands)
     add_refine(commands)
     add_evaluate(commands)
     add_sample(commands)
+    add_export(commands)
     add_demo(commands)
-    add_download(commands)
     return parser

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-__all__ = ["CommandParser", "add_command", "add_data"]
+__all__ = ["CommandParser", "add_command", "add_data", "check_least"]
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -22,29 +23,26 @@ def add_command(
 ) -> argparse.ArgumentParser:
     """A command that calls `function` with its options and ends with the status that it returns.
 
-    text: what it does, in the list of commands and in its help. example: command lines and what they are for, shown as
-    they are at the end of its help.
+    example: shown as it is at the end of the command's help.
     """
     parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=text, description=text[0].upper() + text[1:] + ".", formatter_class=_Help,
-        epilog=f"example:\n{_indented(example)}" if example else None,
-    )  # fmt: skip
+        name,
+        help=text,
+        description=textwrap.fill(text[0].upper() + text[1:] + ".", 78),
+        epilog=example or None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.set_defaults(command=function)
     return parser
-
-
-class _Help(argparse.HelpFormatter):
-    """Fills the description's lines, and leaves those of an example alone."""
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return text if text.startswith("example:\n") else super()._fill_text(text, width, indent)
-
-
-def _indented(example: str) -> str:
-    return "\n".join(f"  {line}" for line in example.strip().splitlines())
 
 
 def add_data(parser: argparse.ArgumentParser, besides: str = "") -> None:
     """The option --data. besides: more words on its default."""
     parser.add_argument("--data", metavar="DIR", help="folder of the data set, in the CS231n MS-COCO layout "
                         f"(default: the one that CAPTIONING_DATA names{besides})")  # fmt: skip
+
+
+def check_least(option: str, value: int, least: int) -> None:
+    """Raise a ValueError that names the option unless its value is at least so much."""
+    if value < least:
+        raise ValueError(f"{option} must be at least {least}; got {value}")

@@ -35,10 +35,9 @@ __all__ = ["add_refine"]
 
 REFINE_DEFAULTS: dict[str, Any] = {"batch_size": 50, "learning_rate": 3e-4, "lr_decay": 1.0, "keep": "exercise"}
 
-EXAMPLE = """
-captioning refine RUN --out BETTER
-captioning refine --out BETTER --resume    # goes on where it was stopped or killed
-"""
+EXAMPLE = """example:
+  captioning refine RUN --out BETTER
+  captioning refine --out BETTER --resume    # goes on where it was stopped or killed"""
 
 
 def add_refine(commands: Any) -> None:

@@ -9,36 +9,51 @@ from typing import Any
 
 import numpy as np
 
-from captioning.cli.decoding_options import add_choice, decoder, open_data
-from captioning.cli.options import add_command, add_data
+from captioning.cli.decoding_options import add_choice, decoding_of, open_data
+from captioning.cli.options import add_command, add_data, check_least
+from captioning.data.folder import PHOTOS_FOLDER
 from captioning.data.parts import images_of_part
 from captioning.data.splits import Split
+from captioning.progress import Progress
 from captioning.scoring.evaluation import captions_of
 from captioning.training.run_folder import Run
+from minigrad.runtime.files import check_writable
 
 __all__ = ["add_sample"]
+
+_EXAMPLE = """example:
+  captioning sample RUN --data DIR -n 12 --beam 3 --out sheet.png
+    prints what the captioner says of twelve validation images beside what a
+    human said, and draws a sheet of them
+  captioning sample RUN --data DIR --temperature 0.7 --top-k 20 --seed 1
+    draws captions at random: other ones with every seed"""
 
 
 def add_sample(commands: Any) -> None:
     """The command `sample`."""
-    parser = add_command(commands, "sample", "caption some images of a split", _sample,
-                         "captioning sample RUN -n 5 --beam 3")  # fmt: skip
-    parser.add_argument("run", metavar="RUN", help="a run folder")
+    parser = add_command(
+        commands, "sample", "print what a trained captioner says of some images of a data set, drawn by the seed, and "
+        "what a human said", _sample, example=_EXAMPLE
+    )  # fmt: skip
+    parser.add_argument("run", metavar="RUN", help="a run folder, as train and refine leave it")
     add_data(parser)
     add_choice(parser)
     parser.add_argument("-n", type=int, default=5, metavar="N", help="how many images (5)")
-    parser.add_argument("--temperature", type=float, metavar="X", help="draw words from softmax(scores / X)")
-    parser.add_argument("--top-k", type=int, metavar="N", help="draw from the N likeliest words only")
-    parser.add_argument("--out", metavar="PNG", help="draw the pictures with their captions, of images whose picture "
-                        "is at hand")  # fmt: skip
+    parser.add_argument("--temperature", type=float, metavar="X", help="draw words from softmax(scores / X), instead "
+                        "of taking the likeliest")  # fmt: skip
+    parser.add_argument("--top-k", type=int, metavar="N", help="draw them from the N likeliest words only")
+    parser.add_argument("--out", metavar="PNG", help="draw a sheet of the pictures with their captions, of images "
+                        "whose picture is in the data set's folder photos")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _sample(options: argparse.Namespace) -> int:
     run = Run.open(options.run)
-    decode = decoder(options)
-    if options.n < 1:
-        raise ValueError(f"-n must be at least 1; got {options.n}")
+    decoding = decoding_of(options)
+    check_least("-n", options.n, 1)
+    if options.out is not None:
+        _check_sheet(options.out)
+    progress = Progress(enabled=not options.quiet)
     with open_data(options, run) as data:
         split = data[options.split]
         run.check_fits(split)
@@ -47,22 +62,35 @@ def _sample(options: argparse.Namespace) -> int:
         if options.out is not None:
             rows = _with_pictures(split, rows)
         rows = np.random.default_rng(options.seed).permutation(rows)[: options.n]
-        captions = [" ".join(words) for words in captions_of(model, split, rows, decode)]
+        try:
+            said = captions_of(model, split, rows, decoding.decode, options.max_length, progress)
+        finally:
+            progress.close()
+        captions = [" ".join(words) for words in said]
         references = [" ".join(split.references(int(i))[0]) for i in rows]
         if options.out is not None:
             _draw_sheet(split, rows, captions, references, options.out)
+        names = [split.image_names[i] if split.has_image_names else None for i in rows]
+    shown = [
+        {"image": int(i), "name": name, "caption": caption, "reference": reference}
+        for i, name, caption, reference in zip(rows, names, captions, references, strict=True)
+    ]
     if options.json:
-        shown = [
-            {"image": int(i), "caption": caption, "reference": reference}
-            for i, caption, reference in zip(rows, captions, references, strict=True)
-        ]
-        print(json.dumps({"run": str(run.folder), "split": options.split, "out": options.out, "captions": shown}))
+        about = {"run": str(run.folder), "split": options.split, "decoding": decoding.text, "out": options.out}
+        print(json.dumps(about | {"captions": shown}))
         return 0
-    for i, caption, reference in zip(rows, captions, references, strict=True):
-        print(f"image {i}: {caption}\n    a human: {reference}")
+    for entry in shown:
+        name = "" if entry["name"] is None else f" ({entry['name']})"
+        print(f"image {entry['image']}{name}: {entry['caption']}\n    a human: {entry['reference']}")
     if options.out is not None:
         print(f"pictures: {options.out}")
     return 0
+
+
+def _check_sheet(out: str) -> None:
+    if Path(out).suffix.lower() != ".png":
+        raise ValueError(f"--out: a sheet is a PNG file: its name must end in .png; got {out}")
+    check_writable(out)
 
 
 def _picture(split: Split, i: int) -> Path | None:
@@ -85,6 +113,11 @@ def _draw_sheet(split: Split, rows: Any, captions: list[str], references: list[s
     from captioning.pictures.photos import image_from_url
     from captioning.pictures.sheets import caption_sheet
 
+    def image(path: Path) -> Any:
+        if path.parent == split.folder / PHOTOS_FOLDER:  # there may be links to photos elsewhere, as `prepare` leaves
+            return image_from_url(path.resolve().name, path.resolve().parent)
+        return image_from_url(str(path.relative_to(split.folder)), split.folder)
+
     files = [_picture(split, int(i)) for i in rows]
-    images = [image_from_url(str(path.relative_to(split.folder)), split.folder) for path in files if path]
+    images = [image(path) for path in files if path]
     caption_sheet(images, captions, references, Path(out))

@@ -34,11 +34,10 @@ from captioning.training.solver import Solver
 
 __all__ = ["add_train"]
 
-EXAMPLE = """
-captioning train --data flickr8k --out RUN --epochs 12 --batch-size 50
-captioning train --out RUN --resume        # goes on where it was stopped or killed
-captioning evaluate RUN                    # how good it is on images that it was not trained on
-"""
+EXAMPLE = """example:
+  captioning train --data flickr8k --out RUN --epochs 12 --batch-size 50
+  captioning train --out RUN --resume    # goes on where it was stopped or killed
+  captioning evaluate RUN                # how good it is on other images"""
 
 MODEL_DEFAULTS: dict[str, Any] = {
     "cell": "lstm", "hidden": 512, "wordvec": 256, "dropout": 0.5, "feature_dropout": 0.0, "forget_bias": 0.0,
@@ -63,7 +62,8 @@ def add_train(commands: Any) -> None:
            f"({d['forget_bias']})")  # fmt: skip
     option("--epochs", type=int, metavar="N", help=f"how often each caption is seen ({d['epochs']})")
     option("--max-train", type=int, metavar="N", help="use so many training captions, drawn by the seed (all)")
-    option("--pca", action=argparse.BooleanOptionalAction, help="reduced features, or whole ones (reduced)")
+    option("--pca", action=argparse.BooleanOptionalAction, help="read the reduced features, "
+           "…2014_vgg16_fc7_pca.h5, or the whole ones, …2014_vgg16_fc7.h5 (reduced where they are there)")  # fmt: skip
     add_training(parser, d)
 
 
@@ -81,7 +81,7 @@ def _train(options: argparse.Namespace) -> int:
                 model, data.train, data.val, training, progress=progress, checkpoint_every=options.checkpoint_every
             )
             check_data(data, progress)
-            settings = settings_of(model, training, data, pca=chosen["pca"], max_train=chosen["max_train"])
+            settings = settings_of(model, training, data, pca=data.pca, max_train=chosen["max_train"])
             return train_in_folder(solver, run, settings, data, options)
 
 

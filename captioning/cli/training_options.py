@@ -16,7 +16,7 @@ from captioning.training.solver import CHECKPOINT_EVERY, KEEP
 
 __all__ = ["DATA_DEFAULTS", "add_run", "add_training", "dataclass_from", "defaults_of", "given_settings"]
 
-DATA_DEFAULTS: dict[str, Any] = {"pca": True, "max_train": None}
+DATA_DEFAULTS: dict[str, Any] = {"pca": None, "max_train": None}
 _NOT_SETTINGS = {"name", "command", "data", "out", "resume", "quiet", "run", "checkpoint_every", "max_iterations",
                  "threads"}  # fmt: skip
 

@@ -17,7 +17,9 @@ from captioning.data.features import CACHE_BYTES, FeatureRows
 from captioning.data.folder import check_split
 from captioning.data.splits import Split
 
-__all__ = ["load_coco_data", "sample_coco_minibatch"]
+__all__ = ["last_coco_data", "load_coco_data", "sample_coco_minibatch"]
+
+_last: list[dict[str, Any]] = []  # at most one: `evaluate_model` of the notebooks names no data set
 
 
 def load_coco_data(
@@ -32,16 +34,26 @@ def load_coco_data(
     Keys: `{train,val}_captions` int32 (N,T), `{train,val}_image_idxs` int32 (N,),
     `{train,val}_features` float32 (M,D), `{train,val}_urls` byte strings (M,), `idx_to_word` (list) and
     `word_to_idx` (dict). Features above `cache_bytes` are `FeatureRows`, which stay in the file and are
-    indexed like an array. Where the file of addresses is missing, the addresses are empty.
+    indexed like an array. Where the file of addresses is missing, the addresses are empty. The dict is kept, for
+    `last_coco_data`, until the next call.
     Arguments and errors as in `open_captions`. Source: homework 1-1.
     """
     data = open_captions(base_dir, pca_features, max_train, seed, cache_bytes)
     words = {"idx_to_word": data.vocabulary.idx_to_word, "word_to_idx": data.vocabulary.word_to_idx}
     try:
-        return _notebook_split(data.train) | _notebook_split(data.val) | words
+        loaded = _notebook_split(data.train) | _notebook_split(data.val) | words
     except BaseException:
         data.close()
         raise
+    _last[:] = [loaded]
+    return loaded
+
+
+def last_coco_data() -> dict[str, Any]:
+    """What `load_coco_data` last gave in this process; a DataError if it has given nothing."""
+    if not _last:
+        raise DataError("no data set has been loaded: pass one as `data`, or call load_coco_data first")
+    return _last[0]
 
 
 def _notebook_split(split: Split) -> dict[str, Any]:

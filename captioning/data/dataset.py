@@ -19,7 +19,16 @@ from captioning.data.captions import read_captions
 from captioning.data.checking import check_splits
 from captioning.data.errors import DataError, check_count
 from captioning.data.features import CACHE_BYTES, FeatureRows
-from captioning.data.folder import CAPTIONS_FILE, SPLITS, VOCABULARY_FILE, check_split, features_path, find_folder
+from captioning.data.folder import (
+    ALL_SPLITS,
+    CAPTIONS_FILE,
+    SPLITS,
+    VOCABULARY_FILE,
+    check_split,
+    features_path,
+    find_folder,
+    has_reduced_features,
+)
 from captioning.data.hdf5 import open_hdf5
 from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
@@ -29,20 +38,33 @@ __all__ = ["CaptionData", "open_captions"]
 
 
 class CaptionData:
-    """An open data set: `vocabulary` and the splits `train` and `val`; `open_captions` makes it.
+    """An open data set: `vocabulary` and the splits `train`, `val` and `test`; `open_captions` makes it.
 
-    Use it in a `with` block, or call `close`. `data["train"]` is `data.train`.
+    `test` is None where the data set has no such split. pca: whether the features are the reduced ones. Use it in a
+    `with` block, or call `close`. `data["train"]` is `data.train`; a split that is not there is a DataError.
     """
 
-    def __init__(self, folder: Path, vocabulary: Vocabulary, train: Split, val: Split) -> None:
-        self.folder, self.vocabulary, self.train, self.val = folder, vocabulary, train, val
+    def __init__(
+        self, folder: Path, vocabulary: Vocabulary, pca: bool, train: Split, val: Split, test: Split | None = None
+    ) -> None:
+        self.folder, self.vocabulary, self.pca = folder, vocabulary, pca
+        self.train, self.val, self.test = train, val, test
 
     def __getitem__(self, split: str) -> Split:
         check_split(split)
-        return self.train if split == "train" else self.val
+        found: Split | None = getattr(self, split)
+        if found is None:
+            raise DataError(f"{self.folder}: has no {split} split: {CAPTIONS_FILE} has no {split}_captions")
+        return found
+
+    @property
+    def splits(self) -> list[Split]:
+        """Those that are there: train, val and perhaps test."""
+        return [split for split in (self.train, self.val, self.test) if split is not None]
 
     def __repr__(self) -> str:
-        return f"<CaptionData {self.folder}: {self.train!r}, {self.val!r}, {self.vocabulary!r}>"
+        splits = ", ".join(map(repr, self.splits))
+        return f"<CaptionData {self.folder}: {splits}, {self.vocabulary!r}>"
 
     def check(self, progress: Progress | None = None) -> list[str]:
         """Read everything once, so that damage is found before a training and not within it.
@@ -57,12 +79,12 @@ class CaptionData:
                 print(line)
         ```
         """
-        return check_splits([value for value in vars(self).values() if isinstance(value, Split)], progress)
+        return check_splits(self.splits, progress)
 
     def close(self) -> None:
         """Close the files; features cannot be read any more."""
-        self.train.features.close()
-        self.val.features.close()
+        for split in self.splits:
+            split.features.close()
 
     def __enter__(self) -> Self:
         return self
@@ -75,7 +97,7 @@ class CaptionData:
 
 def open_captions(
     folder: str | os.PathLike[str] | None = None,
-    pca: bool = True,
+    pca: bool | None = None,
     max_train: int | None = None,
     seed: int = 0,
     cache_bytes: int = CACHE_BYTES,
@@ -84,7 +106,8 @@ def open_captions(
 
     folder: the data set's; None means the folder that the environment variable CAPTIONING_DATA names, or
     its one subfolder with a data set, and `datasets/coco_captioning` if the variable is unset.
-    pca: read the reduced features `…_fc7_pca.h5` (MS-COCO: 512 columns) or the whole `…_fc7.h5` (4096).
+    pca: read the reduced features `…_fc7_pca.h5` (MS-COCO: 512 columns), or if False the whole `…_fc7.h5` (4096); None
+    means the reduced ones where they are there, else the whole. `pca` of the result says which.
     max_train: use only so many training captions, drawn without replacement by
     `numpy.random.default_rng(seed)` and kept in the order of the file: the same ones every time.
     cache_bytes: features of a split up to this size are kept in memory when first read.
@@ -104,23 +127,27 @@ def open_captions(
     with ExitStack() as stack:
         file = stack.enter_context(open_hdf5(root / CAPTIONS_FILE))
         kept = stack.enter_context(ExitStack())
+        names = [name for name in ALL_SPLITS if name in SPLITS or f"{name}_captions" in file]
+        if pca is None:
+            pca = has_reduced_features(root, names)
         splits = []
-        for name in SPLITS:
+        for name in names:
             features = kept.enter_context(FeatureRows(features_path(root, name, pca), cache_bytes=cache_bytes))
             captions, image_idxs = read_captions(file, root / CAPTIONS_FILE, name, vocabulary, features)
             chosen = _choose(len(captions), max_train, seed) if name == "train" else None
             splits.append(Split(root, name, vocabulary, features, captions, image_idxs, chosen))
         _check_widths(*splits)
         kept.pop_all()  # all is well: the features stay open
-    return CaptionData(root, vocabulary, *splits)
+    return CaptionData(root, vocabulary, pca, *splits)
 
 
-def _check_widths(train: Split, val: Split) -> None:
-    if train.features.shape[1] != val.features.shape[1]:
-        raise DataError(
-            f"{train.features.path}: features has {train.features.shape[1]} columns, "
-            f"but {val.features.path.name} has {val.features.shape[1]}"
-        )
+def _check_widths(train: Split, *others: Split) -> None:
+    for other in others:
+        if train.features.shape[1] != other.features.shape[1]:
+            raise DataError(
+                f"{train.features.path}: features has {train.features.shape[1]} columns, "
+                f"but {other.features.path.name} has {other.features.shape[1]}"
+            )
 
 
 def _choose(number: int, max_train: int | None, seed: int) -> NDArray[np.int64] | None:

@@ -7,6 +7,7 @@
 | `{train,val}2014_vgg16_fc7{,_pca}.h5` | `features` (M, D), a row an image; reduced in `_pca` |
 | `{train,val}2014_urls.txt` | not always there: the address of each image, a line each |
 | `{train,val}2014_images.txt` | not always there: the file name of each image, a line each |
+| `test…` | not always there: a third split, of which no choice is made, with keys and files as those of `val` |
 | `captions.csv` | not always there: `image,split,caption`, the raw captions |
 | `photos/` | not always there: the pictures, by their file names |
 
@@ -16,14 +17,18 @@ Source: homework 1-1, "The captioning exercises".
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from captioning.data.errors import DataError
 
-__all__ = ["CAPTIONS_FILE", "PHOTOS_FOLDER", "RAW_CAPTIONS_FILE", "SPLITS", "VOCABULARY_FILE", "check_split",
-           "features_path", "find_folder", "lines_path"]  # fmt: skip
+__all__ = ["ALL_SPLITS", "CAPTIONS_FILE", "PHOTOS_FOLDER", "RAW_CAPTIONS_FILE", "SPLITS", "VOCABULARY_FILE",
+           "check_split", "features_path", "find_folder", "has_reduced_features", "lines_path"]  # fmt: skip
 
 SPLITS = ("train", "val")
+"""The splits that every data set has: what a training reads."""
+ALL_SPLITS = (*SPLITS, "test")
+"""These, and the one that a data set may have besides."""
 CAPTIONS_FILE, VOCABULARY_FILE = "coco2014_captions.h5", "coco2014_vocab.json"
 RAW_CAPTIONS_FILE, PHOTOS_FOLDER = "captions.csv", "photos"
 
@@ -33,15 +38,20 @@ def features_path(folder: Path, split: str, pca: bool) -> Path:
     return folder / f"{split}2014_vgg16_fc7{'_pca' if pca else ''}.h5"
 
 
+def has_reduced_features(folder: Path, splits: Iterable[str]) -> bool:
+    """Whether one of these splits has reduced features, so that all need them; or something else in their place."""
+    return any(os.path.lexists(features_path(folder, split, pca=True)) for split in splits)
+
+
 def lines_path(folder: Path, split: str, what: str) -> Path:
     """The file with a line for each image of a split; what: 'urls' or 'images'."""
     return folder / f"{split}2014_{what}.txt"
 
 
 def check_split(split: str) -> None:
-    """Raise a DataError unless there is such a split."""
-    if split not in SPLITS:
-        raise DataError(f"there is no split {split!r}; choose one of {', '.join(SPLITS)}")
+    """Raise a DataError unless a data set may have such a split."""
+    if split not in ALL_SPLITS:
+        raise DataError(f"there is no split {split!r}; choose one of {', '.join(ALL_SPLITS)}")
 
 
 def find_folder(folder: str | os.PathLike[str] | None) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from captioning.data.errors import check_count
 from captioning.data.splits import Split
 
 __all__ = ["PARTS", "images_of_part"]
@@ -19,6 +20,8 @@ def images_of_part(split: Split, part: str = "all", most: int | None = None, see
         raise ValueError(f"part must be one of {', '.join(PARTS)}; got {part!r}")
     middle, end = (len(split.features) + 1) // 2, len(split.features)
     start, stop = {"all": (0, end), "first": (0, middle), "second": (middle, end)}[part]
+    if most is not None:
+        check_count("max_images", most)
     rows = np.unique(split.image_idxs).astype(np.int64)
     rows = rows[(rows >= start) & (rows < stop)]
     if not rows.size:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,10 +55,12 @@ def _told(columns: Sequence[str] | None) -> str:
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
 
 
-def read_raw_captions(path: Path, split: str) -> dict[str, list[list[str]]]:
+def read_raw_captions(
+    path: Path, split: str, tokenizer: Callable[[str], list[str]] = tokenise
+) -> dict[str, list[list[str]]]:
     """The tokenised captions of one split, by the file name of the image without its folder."""
     captions: dict[str, list[list[str]]] = {}
     for row in each_raw_caption(path):
         if row.split == split:
-            captions.setdefault(row.image, []).append(tokenise(row.caption))
+            captions.setdefault(row.image, []).append(tokenizer(row.caption))
     return captions

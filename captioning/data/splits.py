@@ -14,6 +14,7 @@ from captioning.data.errors import DataError, check_count
 from captioning.data.features import FeatureRows
 from captioning.data.folder import CAPTIONS_FILE, PHOTOS_FOLDER, RAW_CAPTIONS_FILE, lines_path
 from captioning.data.raw_captions import read_raw_captions
+from captioning.data.tokenizer_record import recorded_tokenizer
 from captioning.data.vocabulary import Vocabulary
 from minigrad.runtime.files import irregular
 
@@ -31,7 +32,7 @@ class Batch(NamedTuple):
 
 
 class Split:
-    """One of the splits 'train' and 'val' of an open `CaptionData`; `len` is its number of captions.
+    """One of the splits 'train', 'val' and 'test' of an open `CaptionData`; `len` is its number of captions.
 
     name: str. captions: int32 (N,T), ids of `vocabulary`. image_idxs: int32 (N,), the image row of each
     caption. features: `FeatureRows` (M,D) of the M images. stored: captions and image_idxs as they are in the
@@ -106,6 +107,16 @@ class Split:
         """Whether there is a file of addresses; without it `urls` is a DataError."""
         return self._file("urls").is_file()
 
+    @property
+    def has_image_names(self) -> bool:
+        """Whether there is a file of names; without it `image_names` is a DataError."""
+        return self.image_names_path.is_file()
+
+    @property
+    def has_raw_captions(self) -> bool:
+        """Whether the references are raw captions, as people wrote them; else they are the stored ones."""
+        return self.has_image_names and (self.folder / RAW_CAPTIONS_FILE).is_file()
+
     @cached_property
     def image_names(self) -> list[str]:
         """The file name of each image without its folder, M of them, from `{name}2014_images.txt`."""
@@ -115,7 +126,7 @@ class Split:
     def photo(self, i: int) -> Path | None:
         """The picture file of image row `i` in the folder `photos`, or None if there is none."""
         self._check_row(i)
-        if not self._file("images").is_file():
+        if not self.has_image_names:
             return None
         path = self.folder / PHOTOS_FOLDER / self.image_names[i]
         return path if path.is_file() else None
@@ -128,18 +139,19 @@ class Split:
     def references_by_image(self) -> list[list[list[str]]]:
         """All human captions of every image: M lists of captions, each a list of words.
 
-        They are the raw captions of `captions.csv`, whole and with rare words, split by `tokenise`. If
-        that file or `{name}2014_images.txt` is not there, they are the stored captions, cut as they
-        are, where `<UNK>` stands for a rare word. An image without captions has an empty list.
+        They are the raw captions of `captions.csv`, whole and with rare words, split as the stored ones were
+        (`captioning.data.tokenizer_record`). If that file or `{name}2014_images.txt` is not there, they are the
+        stored captions, cut as they are, where `<UNK>` stands for a rare word. An image without captions has an
+        empty list.
         """
         return list(self._references)
 
     @cached_property
     def _references(self) -> list[list[list[str]]]:
-        table = self.folder / RAW_CAPTIONS_FILE
-        if not (table.is_file() and self._file("images").is_file()):
+        if not self.has_raw_captions:
             return self._stored_references()
-        found = read_raw_captions(table, self.name)
+        table = self.folder / RAW_CAPTIONS_FILE
+        found = read_raw_captions(table, self.name, recorded_tokenizer(self.captions_path))
         missing = [name for name in self.image_names if name not in found]
         if missing:
             raise DataError(

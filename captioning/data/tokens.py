@@ -1,10 +1,13 @@
-"""From a raw caption to its words."""
+"""From a raw caption to its words, in the ways that a data set may name."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-__all__ = ["tokenise"]
+from captioning.data.treebank import treebank_words
+
+__all__ = ["TOKENIZERS", "tokenise"]
 
 # Letters, digits and apostrophes make a word; anything else parts two words.
 _WORD = re.compile(r"(?:[^\W_]|')+")
@@ -21,3 +24,7 @@ def tokenise(caption: str) -> list[str]:
     ['a', 'boy', 'in', 'a', 'red', 't', 'shirt', 'slides', 'it', "'s", 'fun']
     """
     return _WORD.findall(caption.lower())
+
+
+TOKENIZERS: dict[str, Callable[[str], list[str]]] = {"words": tokenise, "ptb": treebank_words}
+"""By the name that a data set's captions file may have as its attribute `tokenizer`; without it they are "words"."""

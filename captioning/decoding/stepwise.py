@@ -10,17 +10,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from captioning.decoding.batches import Ids, decode_in_batches
+from captioning.decoding.lengths import LONGEST
 from captioning.decoding.next_word import NextWord, Scores
 from captioning.models.captioner import Captioner
 from minigrad.runtime.threads import get_num_threads
 
-__all__ = ["greedy", "sample"]
+__all__ = ["check_chance", "greedy", "sample"]
+
+_COLDEST, _HOTTEST = 1e-6, 1e6  # scores divided by these are numbers of single precision
 
 Choose = Callable[[Scores], NDArray[np.integer[Any]]]
 """One word for each row of scores (N,V)."""
 
 
-def greedy(model: Captioner, features: ArrayLike, max_length: int = 16, allow_unknown: bool = False) -> Ids:
+def greedy(model: Captioner, features: ArrayLike, max_length: int = LONGEST, allow_unknown: bool = False) -> Ids:
     """The likeliest word at every step, for features (N,D)."""
     decode = partial(_decode_batch, lambda scores: scores.argmax(axis=1))
     return decode_in_batches(decode, model, features, max_length, allow_unknown, get_num_threads())
@@ -29,7 +32,7 @@ def greedy(model: Captioner, features: ArrayLike, max_length: int = 16, allow_un
 def sample(
     model: Captioner,
     features: ArrayLike,
-    max_length: int = 16,
+    max_length: int = LONGEST,
     temperature: float = 1.0,
     top_k: int | None = None,
     rng: np.random.Generator | int | None = None,
@@ -37,12 +40,10 @@ def sample(
 ) -> Ids:
     """Words drawn from softmax(scores / temperature), if `top_k` is given only from the `top_k` likeliest.
 
-    The same seed draws the same captions. Temperature must be above 0, `top_k` at least 1.
+    The same seed draws the same captions; a Generator goes on from call to call. Temperature must be from 1e-6 to 1e6,
+    `top_k` at least 1.
     """
-    if not temperature > 0:
-        raise ValueError(f"temperature must be above 0; got {temperature!r}; for no chance at all use greedy")
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"top_k must be at least 1; got {top_k!r}")
+    check_chance(temperature, top_k)
     random = np.random.default_rng(rng)
 
     def choose(scores: Scores) -> NDArray[np.integer[Any]]:
@@ -53,6 +54,15 @@ def sample(
 
     decode = partial(_decode_batch, choose)
     return decode_in_batches(decode, model, features, max_length, allow_unknown, threads=1)  # the draws have an order
+
+
+def check_chance(temperature: float, top_k: int | None) -> None:
+    """Raise a ValueError unless words can be drawn at such a temperature from so many."""
+    if not _COLDEST <= temperature <= _HOTTEST:
+        raise ValueError(f"temperature must be from {_COLDEST:g} to {_HOTTEST:g}; got {temperature!r}; "
+                         "for no chance at all use greedy")  # fmt: skip
+    if top_k is not None and top_k < 1:
+        raise ValueError(f"top_k must be at least 1; got {top_k!r}")
 
 
 def _draw(scores: Scores, random: np.random.Generator) -> NDArray[np.integer[Any]]:

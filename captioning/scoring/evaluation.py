@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,42 +11,102 @@ from numpy.typing import NDArray
 import minigrad as mg
 from captioning.data.splits import Split
 from captioning.data.vocabulary import SPECIAL
+from captioning.decoding.lengths import length_for
 from captioning.decoding.stepwise import greedy
 from captioning.models.captioner import Captioner
+from captioning.progress import Progress
 from captioning.scoring.metrics import corpus_bleu, exercise_bleu, exercise_bleu_table
 
-__all__ = ["captions_of", "evaluate", "human_exercise_bleu", "mean_exercise_bleu", "mean_loss"]
+__all__ = ["captions_of", "evaluate", "human_exercise_bleu", "mean_exercise_bleu", "mean_loss", "score"]
 
 Rows = NDArray[np.int64]
+_IMAGES = 500  # whose features are in memory at once
+_SILENT = Progress(enabled=False)
 
 
-def mean_loss(model: Captioner, split: Split, images: Rows, batch_size: int = 100) -> float:
+def mean_loss(
+    model: Captioner, split: Split, images: Rows, batch_size: int = 100, progress: Progress = _SILENT
+) -> float:
     """The loss of the captions of some images, averaged over captions; without dropout."""
     rows = np.flatnonzero(np.isin(split.image_idxs, images))
-    # Captions of like length in a batch leave few columns of <NULL>; the mean is the same.
-    lengths = (split.captions[rows] != model.vocabulary.null).sum(axis=1)
-    rows = rows[np.argsort(lengths, kind="stable")]
     training = model.training
     model.eval()
-    total = 0.0
-    with mg.no_grad():
-        for start in range(0, len(rows), batch_size):
-            batch = split.batch(rows[start : start + batch_size])
-            total += model.loss(batch.features, batch.captions).item() * len(batch.captions)
-    model.train(training)
+    total, done = 0.0, 0
+    progress.begin(len(rows), what="loss of captions")
+    try:
+        with mg.no_grad():
+            for features, captions in _batches_by_length(split, rows, batch_size):
+                total += model.loss(features, captions).item() * len(captions)
+                done += len(captions)
+                progress.update(done)
+    finally:
+        model.train(training)
     return total / len(rows)
 
 
-def captions_of(model: Captioner, split: Split, images: Rows, decode: Any = greedy) -> list[list[str]]:
-    """The words that the model says for each image, up to the length of the split's captions."""
-    ids = decode(model, split.features[images], max_length=split.captions.shape[1] - 1)
-    return [model.vocabulary.tokens(row, keep_unknown=True) for row in ids]
+def _batches_by_length(split: Split, rows: Rows, batch_size: int) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Features (N,D) and captions (N,T) of all rows of a split, some hundred images after the other, each read once.
+
+    Captions of like length in a batch leave few columns of <NULL>; the mean over all is the same.
+    """
+    by_image = rows[np.argsort(split.image_idxs[rows], kind="stable")]
+    _, first = np.unique(split.image_idxs[by_image], return_index=True)  # caption of each image
+    for near in map(np.sort, np.split(by_image, first[_IMAGES::_IMAGES])):
+        lengths = (split.captions[near] != split.vocabulary.null).sum(axis=1)
+        near = near[np.argsort(lengths, kind="stable")]
+        images, place = np.unique(split.image_idxs[near], return_inverse=True)
+        features = split.features[images]
+        for start in range(0, len(near), batch_size):
+            batch = slice(start, start + batch_size)
+            yield features[place[batch]], split.captions[near[batch]]
+
+
+def captions_of(
+    model: Captioner,
+    split: Split,
+    images: Rows,
+    decode: Any = greedy,
+    max_length: int | None = None,
+    progress: Progress = _SILENT,
+) -> list[list[str]]:
+    """The words that the model says for each image, at most `max_length` with `<END>`; None means `length_for(split)`.
+
+    The features of some hundred images are read at once, and `decode` is called with them and `max_length`: random
+    numbers that it draws must come from a Generator, which goes on, not from a seed.
+    """
+    length = length_for(split) if max_length is None else max_length
+    said: list[list[str]] = []
+    progress.begin(len(images), what="captions of images")
+    for start in range(0, len(images), _IMAGES):
+        ids = decode(model, split.features[images[start : start + _IMAGES]], max_length=length)
+        said += [model.vocabulary.tokens(row, keep_unknown=True) for row in ids]
+        progress.update(len(said))
+    return said
 
 
 def evaluate(
-    model: Captioner, split: Split, images: Rows, decode: Any = greedy, seed: int = 0
+    model: Captioner,
+    split: Split,
+    images: Rows,
+    decode: Any = greedy,
+    seed: int = 0,
+    max_length: int | None = None,
+    progress: Progress = _SILENT,
 ) -> dict[str, float | None]:
-    """Loss, exercise BLEU and corpus BLEU of a model on some images of a split.
+    """Loss, exercise BLEU and corpus BLEU of a model on some images of a split: `score` of its `captions_of`."""
+    said = captions_of(model, split, images, decode, max_length, progress)
+    return score(model, split, images, said, seed, progress)
+
+
+def score(
+    model: Captioner,
+    split: Split,
+    images: Rows,
+    said: Sequence[Sequence[str]],
+    seed: int = 0,
+    progress: Progress = _SILENT,
+) -> dict[str, float | None]:
+    """The figures of a model that said a caption for each of some images of a split.
 
     Returns a dict with
 
@@ -59,11 +119,13 @@ def evaluate(
 
     The two kinds of BLEU are different numbers: see `captioning.scoring.metrics`.
     """
-    said = captions_of(model, split, images, decode)
+    loss = mean_loss(model, split, images, progress=progress)
+    progress.begin(len(images), what="scores of images")
+    pairs = zip(_one_reference_each(split, images, seed), map(" ".join, said), strict=True)
+    exercise = exercise_bleu(_counted(pairs, progress))
     corpus = corpus_bleu([split.references(int(i)) for i in images], said)
-    exercise = exercise_bleu(zip(_one_reference_each(split, images, seed), map(" ".join, said), strict=True))
     return {
-        "loss": mean_loss(model, split, images),
+        "loss": loss,
         "exercise_bleu": exercise,
         "exercise_bleu_mean": mean_exercise_bleu(split, images, said),
         "exercise_bleu_human": human_exercise_bleu(split, images),
@@ -79,9 +141,9 @@ def mean_exercise_bleu(split: Split, images: Rows, said: Sequence[Sequence[str]]
     It is what `evaluate` gives in the mean over its seeds, if all images have equally many captions.
     """
     scores = []
-    for i, words in zip(images, said, strict=True):
+    for words, stored in zip(said, _stored(split, images), strict=True):
         plain = [[word for word in words if word not in SPECIAL]]
-        scores.append(exercise_bleu_table(plain, _stored(split, i)).mean())
+        scores.append(exercise_bleu_table(plain, stored).mean())
     return float(np.mean(scores))
 
 
@@ -91,17 +153,27 @@ def human_exercise_bleu(split: Split, images: Rows) -> float | None:
     The mean over all ordered pairs of an image, then over the images with at least two captions; None without any.
     """
     scores = []
-    for i in images:
-        stored = _stored(split, i)
+    for stored in _stored(split, images):
         if len(stored) > 1:
             table = exercise_bleu_table(stored, stored)
             scores.append(table[~np.eye(len(stored), dtype=bool)].mean())
     return float(np.mean(scores)) if scores else None
 
 
-def _stored(split: Split, image: int) -> list[list[str]]:
-    """The captions of an image as the data set stores them, as words without special tokens."""
-    return [split.vocabulary.tokens(row) for row in split.captions[split.image_idxs == image]]
+def _stored(split: Split, images: Rows) -> Iterator[list[list[str]]]:
+    """The captions of each image as the data set stores them, as words without special tokens."""
+    order = np.argsort(split.image_idxs, kind="stable")
+    owners = split.image_idxs[order]
+    bounds = np.searchsorted(owners, images, side="left"), np.searchsorted(owners, images, side="right")
+    for start, stop in zip(*bounds, strict=True):
+        yield [split.vocabulary.tokens(row) for row in split.captions[order[start:stop]]]
+
+
+def _counted(pairs: Iterable[tuple[str, str]], progress: Progress) -> Iterator[tuple[str, str]]:
+    """The same pairs; progress tells how many were taken."""
+    for done, pair in enumerate(pairs, 1):
+        yield pair
+        progress.update(done)
 
 
 def _one_reference_each(split: Split, images: Rows, seed: int) -> Sequence[str]:

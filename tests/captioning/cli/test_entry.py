@@ -11,12 +11,22 @@ import pytest
 from captioning.cli.entry import _parser, main
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["refine"], ["evaluate"], ["sample"], ["demo"]])
+@pytest.mark.parametrize("command", [[], ["prepare"], ["train"], ["refine"], ["evaluate"], ["sample"], ["demo"]])
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([*command, "--help"])
     assert stop.value.code == 0
     assert "usage: captioning" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["evaluate", "sample"])
+def test_help_has_an_example_on_lines_of_its_own(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    out = capsys.readouterr().out
+    assert f"\nexample:\n  captioning {command} RUN --data DIR" in out
+    assert max(map(len, out.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(("arguments", "told"), [
@@ -86,7 +96,7 @@ def test_the_package_is_imported_at_once_and_has_its_names_all_the_same():
 
 
 def test_python_m_captioning_and_a_reader_that_leaves(small_folder, trained):
-    command = f"{sys.executable} -m captioning evaluate {trained} --data {small_folder} | head -c 1"
+    command = f"{sys.executable} -m captioning evaluate {trained} --data {small_folder} --quiet | head -c 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert len(done.stdout) == 1
     assert done.stderr == ""

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
+from unittest.mock import Mock
+
+import h5py
 
 from captioning.cli.entry import main
-from tests.captioning.cli.commands import refused
+from captioning.training.run_folder import Run
+from tests.captioning.cli.commands import SMALL, refused
 
 
 def test_evaluate_needs_nothing_but_the_run_and_the_data(small_folder, run, capsys):
     for name in ("checkpoint.safetensors", "history.jsonl", "loss.png"):
         (run / name).unlink()
-    assert main(["evaluate", str(run), "--data", str(small_folder), "--split", "val", "--part", "second"]) == 0
+    evaluate = ["evaluate", str(run), "--data", str(small_folder), "--split", "val", "--part", "second"]
+    assert main([*evaluate, "--quiet"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     assert "12 images, 24 captions" in out
@@ -28,13 +34,66 @@ def test_evaluate_json_is_one_object_and_nothing_else(small_folder, trained, cap
     out, _ = capsys.readouterr()
     figures = json.loads(out)
     assert len(out.splitlines()) == 1
-    assert {"run", "split", "part", "decoding", "chosen_on", "loss", "exercise_bleu", "exercise_bleu_mean",
-            "exercise_bleu_human", "corpus_bleu_1", "corpus_bleu_2", "corpus_bleu_3", "corpus_bleu_4", "images",
-            "captions"} == set(figures)  # fmt: skip
+    assert {"run", "split", "part", "decoding", "max_length", "chosen_on", "signature", "out", "loss",
+            "exercise_bleu", "exercise_bleu_mean", "exercise_bleu_human", "corpus_bleu_1", "corpus_bleu_2",
+            "corpus_bleu_3", "corpus_bleu_4", "images", "captions"} == set(figures)  # fmt: skip
     assert figures["images"] == 24
+    assert figures["signature"] == (
+        "references:stored|tokenizer:words|split:val|part:all|images:24|decoding:greedy|max_length:9"
+    )
     main([*arguments, "--split", "train", "--beam", "3", "--max-images", "7"])
     figures = json.loads(capsys.readouterr().out)
     assert (figures["split"], figures["decoding"], figures["images"]) == ("train", "beam 3", 7)
+    assert "|images:7 drawn by 0|decoding:beam 3|" in figures["signature"]
+
+
+def test_evaluate_writes_captions_in_cocos_format(copied, run, tmp_path, capsys):
+    out = tmp_path / "results.json"
+    evaluate = ["evaluate", str(run), "--data", str(copied), "--part", "second", "--out", str(out), "--quiet"]
+    assert main(evaluate) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"captions: {out}"
+    unnamed = json.loads(out.read_text())
+    assert [set(result) for result in unnamed] == [{"image_id", "caption"}] * 12
+    assert [result["image_id"] for result in unnamed] == list(range(12, 24))
+    names = [f"COCO_val2014_{1000 + i:012}.jpg" for i in range(24)]
+    (copied / "val2014_images.txt").write_text("\n".join(names) + "\n")
+    assert main(evaluate) == 0
+    expected = [{"image_id": 1000 + i, "file_name": names[i]} for i in range(12, 24)]
+    named = json.loads(out.read_text())
+    assert named == [a | {"caption": b["caption"]} for a, b in zip(expected, unnamed, strict=True)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copied", "results.json", "run"]
+
+
+def test_evaluate_cuts_captions_where_it_is_told(copied, run, tmp_path):
+    out = tmp_path / "results.json"
+    evaluate = ["evaluate", str(run), "--data", str(copied), "--out", str(out), "--quiet", "--max-length"]
+    for length in (1, 2):
+        assert main([*evaluate, str(length)]) == 0
+        assert max(len(result["caption"].split()) for result in json.loads(out.read_text())) == length
+
+
+def test_evaluate_takes_a_test_split(copied, run, capsys):
+    refused(capsys, ["evaluate", run, "--data", copied, "--split", "test"], "has no test split")
+    with h5py.File(copied / "coco2014_captions.h5", "r+") as file:
+        for key in ("captions", "image_idxs"):
+            file[f"test_{key}"] = file[f"val_{key}"][:20]
+    shutil.copy(copied / "val2014_vgg16_fc7_pca.h5", copied / "test2014_vgg16_fc7_pca.h5")
+    capsys.readouterr()
+    assert main(["evaluate", str(run), "--data", str(copied), "--split", "test"]) == 0
+    out = capsys.readouterr().out
+    assert "test split, all images: 10 images, 20 captions" in out
+    assert "chosen on" not in out
+
+
+def test_evaluate_shows_where_it_is(small_folder, trained, capsys, monkeypatch):
+    monkeypatch.setattr("captioning.progress._FIRST_LINE", 0.0)
+    evaluate = ["evaluate", str(trained), "--data", str(small_folder)]
+    assert main(evaluate) == 0
+    err = capsys.readouterr().err
+    for line in ("captions of images 24/24", "loss of captions 48/48", "scores of images 1/24"):
+        assert line in err
+    assert main([*evaluate, "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_evaluate_finds_the_data_that_the_environment_names(small_folder, trained, capsys, monkeypatch):
@@ -43,10 +102,45 @@ def test_evaluate_finds_the_data_that_the_environment_names(small_folder, traine
     json.loads(capsys.readouterr().out)
 
 
-def test_evaluate_refuses_what_does_not_fit(small_folder, other_folder, run, tmp_path, capsys):
+def test_evaluate_refuses_features_of_another_kind(copied, run, capsys):
+    for split in ("train", "val"):
+        shutil.copy(copied / f"{split}2014_vgg16_fc7.h5", copied / f"{split}2014_vgg16_fc7_pca.h5")
+    refused(capsys, ["evaluate", run, "--data", copied], "was trained on features of 6 columns", "has 5")
+    (copied / "val2014_vgg16_fc7_pca.h5").unlink()
+    refused(capsys, ["evaluate", run, "--data", copied], "val2014_vgg16_fc7_pca.h5: there is no such file")
+
+
+def test_a_run_reads_the_features_that_are_there_and_evaluate_the_same(copied, tmp_path, capsys):
+    for path in copied.glob("*_pca.h5"):
+        path.unlink()
+    train = ["train", "--data", str(copied), "--out", str(tmp_path / "whole"), *SMALL]
+    refused(capsys, [*train, "--pca"], "train2014_vgg16_fc7_pca.h5: there is no such file")
+    assert main(train) == 0
+    assert Run.open(tmp_path / "whole").settings["data"]["pca"] is False
+    assert main(["evaluate", str(tmp_path / "whole"), "--data", str(copied), "--quiet"]) == 0
+
+
+def test_an_interrupted_evaluation_leaves_no_file(small_folder, run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("captioning.cli.evaluate.captions_of", Mock(side_effect=KeyboardInterrupt))
+    out = tmp_path / "results.json"
+    assert main(["evaluate", str(run), "--data", str(small_folder), "--out", str(out)]) == 130
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+
+
+def test_evaluate_refuses_what_does_not_fit(small_folder, other_folder, run, tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("CAPTIONING_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
     refused(capsys, ["evaluate", tmp_path / "none", "--data", small_folder], "no such run folder")
     refused(capsys, ["evaluate", run, "--data", other_folder], "another vocabulary")
-    refused(capsys, ["evaluate", run, "--data", small_folder, "--beam", "0"], "width must be at least 1")
+    refused(capsys, ["evaluate", run, "--data", small_folder, "--beam", "0"], "--beam: width must be an int from 1 to")
+    refused(capsys, ["evaluate", run, "--data", small_folder, "--beam", "100000"], "1 to 100; got 100000")
+    refused(capsys, ["evaluate", run, "--data", small_folder, "--max-images", "0"], "--max-images must be at least 1")
+    refused(capsys, ["evaluate", run, "--data", small_folder, "--seed", "-1"], "--seed must be at least 0; got -1")
+    refused(capsys, ["evaluate", run, "--data", small_folder, "--max-length", "0"], "--max-length must be from 1 to")
+    for out in (tmp_path / "none" / "results.json", small_folder, "/proc/results.json"):
+        refused(capsys, ["evaluate", run, "--data", small_folder, "--out", out], str(out).removesuffix("/results.json"))
+    assert not (tmp_path / "none").exists()
+    refused(capsys, ["evaluate", run], "there is no such folder", "CAPTIONING_DATA")
     weights = (run / "weights.safetensors").read_bytes()
     (run / "weights.safetensors").write_bytes(weights[: len(weights) // 2])
     refused(capsys, ["evaluate", run, "--data", small_folder], "weights.safetensors")

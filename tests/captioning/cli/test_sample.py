@@ -25,7 +25,7 @@ def test_sample_prints_captions(small_folder, trained, capsys):
         found.append(json.loads(capsys.readouterr().out)["captions"])
     assert found[0] == found[1]
     assert [entry["caption"] for entry in found[0]] != [entry["caption"] for entry in found[2]]
-    assert set(found[0][0]) == {"image", "caption", "reference"}
+    assert set(found[0][0]) == {"image", "name", "caption", "reference"}
 
 
 def test_sample_draws_a_sheet_if_pictures_are_at_hand(small_folder, trained, tmp_path, capsys):
@@ -40,7 +40,8 @@ def test_sample_draws_a_sheet_if_pictures_are_at_hand(small_folder, trained, tmp
         Image.fromarray(np.full((30, 40, 3), 10 * i, np.uint8)).save(data / "photos" / f"{i}.png")
     assert main(["sample", str(trained), "--data", str(data), "--out", str(sheet)]) == 0
     out = capsys.readouterr().out
-    assert {line.split(":")[0] for line in out.splitlines()[::2]} == {"image 3", "image 17", "pictures"}
+    told = {line.split(":")[0] for line in out.splitlines()[::2]}
+    assert told == {"image 3 (3.png)", "image 17 (17.png)", "pictures"}
     with Image.open(sheet) as picture:
         assert picture.size[0] > 300
 
@@ -49,4 +50,16 @@ def test_sample_refuses_options_that_exclude_each_other(small_folder, trained, c
     sample = ["sample", trained, "--data", small_folder]
     refused(capsys, [*sample, "--beam", "2", "--temperature", "1"], "--beam cannot be combined")
     refused(capsys, [*sample, "-n", "0"], "-n must be at least 1; got 0")
-    refused(capsys, [*sample, "--temperature", "0"], "temperature must be above 0")
+    refused(capsys, [*sample, "--temperature", "0"], "--temperature", "temperature must be from")
+    refused(capsys, [*sample, "--temperature", "nan"], "--temperature", "got nan")
+    refused(capsys, [*sample, "--top-k", "0"], "--top-k", "top_k must be at least 1; got 0")
+    refused(capsys, [*sample, "--seed", "-3"], "--seed must be at least 0; got -3")
+
+
+def test_sample_refuses_a_sheet_that_cannot_be_written(small_folder, trained, tmp_path, capsys):
+    sample = ["sample", trained, "--data", small_folder, "--out"]
+    refused(capsys, [*sample, tmp_path / "sheet.jpg"], "its name must end in .png")
+    refused(capsys, [*sample, tmp_path / "none" / "sheet.png"], str(tmp_path / "none"), "no such folder")
+    (tmp_path / "folder.png").mkdir()
+    refused(capsys, [*sample, tmp_path / "folder.png"], "folder.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]

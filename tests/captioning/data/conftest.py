@@ -1,12 +1,8 @@
-"""A small data set in the CS231n layout, and the real ones where they are."""
-
-import os
-from pathlib import Path
+"""A small data set in the CS231n layout."""
 
 import numpy as np
 import pytest
 
-from captioning.data.dataset import open_captions
 from captioning.data.vocabulary import Vocabulary
 from tests.captioning.data.small import M_TRAIN, M_VAL, WORDS, D, make_captions, make_features, write_hdf5
 
@@ -35,11 +31,3 @@ def replace_captions(folder):
         return folder
 
     return replace
-
-
-@pytest.fixture
-def real():
-    if not os.environ.get("CAPTIONING_DATA"):
-        pytest.skip("no real data: CAPTIONING_DATA is unset")
-    with open_captions(Path(os.environ["CAPTIONING_DATA"]) / "flickr8k") as data:
-        yield data

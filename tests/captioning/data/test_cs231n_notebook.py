@@ -42,8 +42,8 @@ def test_a_minibatch_follows_the_global_seed_of_the_notebook(folder, cache_bytes
 
 def test_a_minibatch_says_what_is_wrong(folder):
     data = load_coco_data(folder)
-    with pytest.raises(DataError, match="no split 'test'"):
-        sample_coco_minibatch(data, split="test")
+    with pytest.raises(DataError, match="no split 'dev'"):
+        sample_coco_minibatch(data, split="dev")
     with pytest.raises(DataError, match="batch_size must be at least 1; got 0"):
         sample_coco_minibatch(data, batch_size=0)
     with pytest.raises(DataError, match="key val_urls is missing"):

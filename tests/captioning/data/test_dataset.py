@@ -1,12 +1,14 @@
 """Opening a data set: what is chosen, checked and closed."""
 
+import shutil
+
 import h5py
 import numpy as np
 import pytest
 
 from captioning.data.dataset import open_captions
 from captioning.data.errors import DataError
-from tests.captioning.data.small import M_TRAIN, N_TRAIN, N_VAL, D, make_captions, write_hdf5
+from tests.captioning.data.small import M_TRAIN, M_VAL, N_TRAIN, N_VAL, D, make_captions, write_hdf5
 
 
 def test_max_train_takes_the_same_random_captions_every_time(folder):
@@ -30,6 +32,56 @@ def test_max_train_takes_the_same_random_captions_every_time(folder):
 def test_the_features_without_pca_are_another_file(folder):
     with open_captions(folder, pca=False) as data:
         assert data.train.features.shape == (M_TRAIN, 2 * D)
+
+
+def test_without_a_choice_the_features_are_the_reduced_ones_where_they_are_there(folder):
+    with open_captions(folder) as data:
+        assert (data.pca, data.train.features.shape) == (True, (M_TRAIN, D))
+    (folder / "val2014_vgg16_fc7_pca.h5").unlink()
+    for pca in (None, True):  # where one split has them all need them
+        with pytest.raises(DataError, match=r"val2014_vgg16_fc7_pca\.h5: there is no such file"):
+            open_captions(folder, pca)
+    (folder / "train2014_vgg16_fc7_pca.h5").unlink()
+    with open_captions(folder) as data:
+        assert (data.pca, data.train.features.shape) == (False, (M_TRAIN, 2 * D))
+
+
+@pytest.fixture
+def with_test(replace_captions):
+    """A data set whose test split is its validation split under another name."""
+    arrays = make_captions()
+    test = {"test_captions": arrays["val_captions"], "test_image_idxs": arrays["val_image_idxs"]}
+    folder = replace_captions(**test)
+    for suffix in ("vgg16_fc7.h5", "vgg16_fc7_pca.h5", "urls.txt"):
+        shutil.copy(folder / f"val2014_{suffix}", folder / f"test2014_{suffix}")
+    return folder
+
+
+def test_a_data_set_may_have_a_test_split(with_test):
+    with open_captions(with_test) as data:
+        assert data["test"] is data.test
+        assert [split.name for split in data.splits] == ["train", "val", "test"]
+        assert "<Split test: 9 captions, 4 images>" in repr(data)
+        np.testing.assert_array_equal(data.test.batch([3, 1]).features, data.val.batch([3, 1]).features)
+        np.testing.assert_array_equal(data.test.urls, data.val.urls)
+    with pytest.raises(DataError, match="closed"):
+        data.test.features[0]
+
+
+def test_a_test_split_is_checked_as_the_others(with_test):
+    write_hdf5(with_test / "test2014_vgg16_fc7_pca.h5", features=np.zeros((M_VAL, D + 1), np.float32))
+    with pytest.raises(DataError, match=r"has 5 columns, but test2014_vgg16_fc7_pca\.h5 has 6"):
+        open_captions(with_test)
+    (with_test / "test2014_vgg16_fc7_pca.h5").unlink()
+    with pytest.raises(DataError, match=r"test2014_vgg16_fc7_pca\.h5: there is no such file"):
+        open_captions(with_test)
+
+
+def test_a_data_set_without_a_test_split_says_so(folder):
+    with open_captions(folder) as data:
+        assert data.test is None
+        with pytest.raises(DataError, match=r"has no test split: coco2014_captions\.h5 has no test_captions"):
+            data["test"]
 
 
 def test_closing_closes_the_files(folder):
@@ -81,8 +133,8 @@ def test_too_many_training_captions_and_an_unknown_split_are_refused(folder):
         open_captions(folder, max_train=24)
     with open_captions(folder) as data:
         assert data["val"] is data.val
-        with pytest.raises(DataError, match="no split 'test'; choose one of train, val"):
-            data["test"]
+        with pytest.raises(DataError, match="no split 'dev'; choose one of train, val, test"):
+            data["dev"]
 
 
 def test_real_data_has_the_documented_sizes(real):

@@ -15,5 +15,7 @@ def test_the_halves_of_a_split_share_nothing(small_data):
     some = images_of_part(small_data.val, "second", most=5, seed=3)
     assert len(set(some.tolist()) & set(second.tolist())) == 5
     assert some.tolist() == images_of_part(small_data.val, "second", most=5, seed=3).tolist()
+    with pytest.raises(ValueError, match="max_images must be at least 1; got 0"):
+        images_of_part(small_data.val, most=0)
     with pytest.raises(ValueError, match="part must be one of all, first, second; got 'third'"):
         images_of_part(small_data.val, "third")

@@ -103,6 +103,7 @@ def test_addresses_are_byte_strings_read_when_asked(folder):
 def test_references_are_the_raw_captions_of_the_image(folder):
     add_raw_captions(folder)
     with open_captions(folder) as data:
+        assert data.val.has_raw_captions
         long = ["a", "dog", "a", "cat", "and", "the", "very", "long", "val", "2"]
         assert data.val.references(2) == [long, ["a", "cat", "sits"]]
         assert [len(item) for item in data.train.references_by_image()] == [2] * M_TRAIN
@@ -110,6 +111,7 @@ def test_references_are_the_raw_captions_of_the_image(folder):
 
 def test_references_fall_back_to_the_stored_captions(folder):
     with open_captions(folder) as data:
+        assert not data.val.has_raw_captions
         expected = [
             data.vocabulary.tokens(row, keep_unknown=True) for row in data.val.captions[data.val.image_idxs == 1]
         ]

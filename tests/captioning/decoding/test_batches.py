@@ -41,8 +41,12 @@ def test_batches_are_about_equal_and_as_many_for_each_thread(count, threads, siz
     (lambda m, f: greedy(m, f, max_length=0), "max_length must be an int of at least 1; got 0"),
     (lambda m, f: greedy(m, f[0]), r"features must be \(N, 3\).*got \(3,\)"),
     (lambda m, f: beam(m, f[:, :2]), r"features must be \(N, 3\).*got \(7, 2\)"),
-    (lambda m, f: beam(m, f, width=0), "width must be at least 1; got 0"),
-    (lambda m, f: sample(m, f, temperature=0), "temperature must be above 0; got 0"),
+    (lambda m, f: beam(m, f, width=0), "width must be an int from 1 to 100; got 0"),
+    (lambda m, f: beam(m, f, width=101), "width must be an int from 1 to 100; got 101"),
+    (lambda m, f: beam(m, f, length_power=np.nan), "length_power must be at least 0 and finite; got nan"),
+    (lambda m, f: sample(m, f, temperature=0), "temperature must be from .*; got 0; for no chance at all use greedy"),
+    (lambda m, f: sample(m, f, temperature=np.nan), "temperature must be from .*; got nan"),
+    (lambda m, f: sample(m, f, temperature=np.inf), "temperature must be from .*; got inf"),
     (lambda m, f: sample(m, f, top_k=0), "top_k must be at least 1; got 0"),
 ])  # fmt: skip
 def test_mistakes_are_named(call, message):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from captioning.decoding.beam_search import _likeliest, beam
 from captioning.decoding.stepwise import greedy
 from captioning.models.captioner import Captioner
-from tests.captioning.decoding.table import END, NULL, START, UNK, VOCABULARY, A, B, C, Table
+from tests.captioning.decoding.table import END, NULL, START, UNK, VOCABULARY, A, B, C, Table, table
 
 
 def log_probability(model, features, caption):
@@ -35,11 +35,41 @@ def test_a_wide_beam_finds_the_best_of_all_captions(cell, power):
     features = np.random.default_rng(3).standard_normal((4, 3))
     L = 3
     every = [(*words, END) for n in range(L) for words in itertools.product((A, B, C), repeat=n)]
-    every += list(itertools.product((A, B, C), repeat=L))
     said = beam(model, features, width=40, max_length=L, length_power=power)
     for row, feature in zip(said, features, strict=True):
         best = max(every, key=lambda c, f=feature: log_probability(model, f[None], c) / len(c) ** power)
         np.testing.assert_array_equal(row[row != NULL], best)
+
+
+def ending_late():
+    """Ends after two words with probability 0.1 each time; going on is likelier, at every length."""
+    scores = np.full((7, 7), -20.0)
+    scores[START, A] = 0.0
+    scores[A, [A, END]] = np.log([0.9, 0.1])
+    return scores
+
+
+@pytest.mark.parametrize("power", [0.0, 1.0])
+def test_a_caption_that_ended_is_preferred_to_a_likelier_one_that_was_cut(power):
+    said = beam(Table([ending_late()]), np.zeros((2, 1)), width=2, max_length=4, length_power=power)
+    assert greedy(Table([ending_late()]), np.zeros((1, 1)), max_length=4).tolist() == [[A, A, A, A]]
+    ended = {0.0: [A, END], 1.0: [A, A, A, END]}[power]  # log 0.1 / 2 < log(0.9 0.9 0.1) / 4
+    np.testing.assert_array_equal(said[:, : len(ended)], [ended] * 2)
+    assert (said[:, len(ended) :] == NULL).all()
+
+
+def test_a_caption_is_cut_where_none_ended():
+    never = ending_late()
+    never[:, END] = -1000.0
+    said = beam(Table([never, ending_late()]), np.array([[0], [1], [0]]), width=2, max_length=3)
+    np.testing.assert_array_equal(said, [[A, A, A], [A, A, END], [A, A, A]])
+
+
+def test_images_that_are_done_are_not_computed_any_further():
+    model = Table([table(END), table(A, B, C, END)])
+    said = beam(model, np.array([[0], [1], [0]]), width=2, max_length=9, length_power=0.0)
+    assert said.tolist() == [[END, NULL, NULL, NULL], [A, B, C, END], [END, NULL, NULL, NULL]]
+    assert model.calls == [6, 2, 2, 2]
 
 
 def test_a_beam_of_one_is_greedy():

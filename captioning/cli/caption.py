@@ -1,0 +1,95 @@
+"""The command `caption`: what a captioner sees on photos."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from captioning.cli.decoding_options import add_decoding, decoding_of
+from captioning.cli.options import add_command
+from captioning.decoding.lengths import LONGEST
+from captioning.progress import Progress
+from captioning.shipped import shipped_run
+from captioning.training.run_folder import Run
+
+if TYPE_CHECKING:
+    from captioning.photo_captions import PhotoCaption
+
+__all__ = ["add_caption"]
+
+UNREADABLE = 1
+"""The exit status where some photo could not be read."""
+
+_SHOWN = 300  # pixels of a photo's shorter side on a sheet, or somewhat more
+
+
+def add_caption(commands: Any) -> None:
+    """The command `caption`."""
+    parser = add_command(
+        commands, "caption", "say what is on photos, by the captioner that comes with the package or one of your own",
+        _caption, example="example:\n  captioning caption holiday.jpg pictures/ --out sheet.png",
+    )  # fmt: skip
+    parser.add_argument("photos", metavar="PHOTO", nargs="+", help="picture files, or folders of them")
+    parser.add_argument("--recursive", action="store_true", help="also photos in folders within a folder")
+    parser.add_argument("--run", metavar="RUN", help="a run folder (default: the captioner that comes with the "
+                        "package, trained on Flickr8k)")  # fmt: skip
+    parser.add_argument("--extractor", metavar="NAME", help="the network that made the features on which RUN was "
+                        "trained, if RUN does not say it itself")  # fmt: skip
+    add_decoding(parser, str(LONGEST))
+    parser.add_argument("--out", metavar="PNG", help="draw a sheet of the photos with their captions, too")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+
+
+def _caption(options: argparse.Namespace) -> int:
+    from captioning.photo_captions import caption_photos, extractor_of
+    from captioning.vision.photo_files import photo_paths
+
+    decoding = decoding_of(options)
+    decode = functools.partial(decoding.decode, max_length=options.max_length or LONGEST)
+    paths = photo_paths(options.photos, options.recursive)
+    run = shipped_run() if options.run is None else Run.open(options.run)
+    network, model = extractor_of(run, options.extractor), run.load_model()
+    progress = Progress(enabled=not options.quiet)
+    progress.begin(len(paths))
+    found = []
+    try:
+        for each in caption_photos(paths, model, network, decode, progress.update):
+            found.append(each)
+            if each.error is not None:
+                print(f"captioning caption: {each.error}", file=sys.stderr)
+            elif not options.json:
+                print(f"{each.path}: {each.caption}", flush=True)
+    finally:
+        progress.close()
+    if options.out is not None:
+        _draw_sheet([each for each in found if each.caption is not None], options.out)
+    if options.json:
+        print(json.dumps(_as_json(options.run or "shipped", found)))
+    return UNREADABLE if any(each.error is not None for each in found) else 0
+
+
+def _draw_sheet(found: Sequence[PhotoCaption], out: str) -> None:
+    from captioning.pictures.sheets import caption_sheet
+    from captioning.vision.photo_files import read_photo
+
+    if not found:
+        raise ValueError(f"--out {out}: there is no photo to draw")
+    photos = []
+    for each in found:
+        photo = read_photo(each.path, shortest=_SHOWN)
+        step = max(1, min(photo.shape[:2]) // _SHOWN)  # a sheet of hundreds need not hold them all at full size
+        photos.append(photo[::step, ::step].copy())
+    caption_sheet(photos, [str(each.caption) for each in found], None, out)
+
+
+def _as_json(run: str, found: Sequence[PhotoCaption]) -> dict[str, Any]:
+    told = [
+        {"photo": str(each.path)} | ({"error": each.error} if each.caption is None else {"caption": each.caption})
+        for each in found
+    ]
+    return {"run": run, "captions": told}

@@ -1,0 +1,105 @@
+"""The command `prepare`: one's own photos and captions become a data set to train on."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from captioning.cli.options import add_command
+from captioning.data.tokens import TOKENIZERS
+from captioning.preparing.data_files import PHOTO_WAYS
+from captioning.preparing.pipeline import Recipe, prepare_data
+from captioning.preparing.sources import FORMATS
+from captioning.preparing.summary import report
+from captioning.progress import Progress
+from captioning.vision.extractors import EXTRACTORS, EfficientNetLite0Extractor, extractor
+
+__all__ = ["add_prepare"]
+
+_EXTRACTOR = EfficientNetLite0Extractor.name
+
+_MORE = """\
+SOURCE is one of
+  coco      COCO's caption JSON: images with id and file_name, annotations with
+            image_id and caption
+  karpathy  JSON with splits: images with filename, split (train, restval, val,
+            test) and sentences with raw or tokens
+  csv       a table in UTF-8 with the first line image,split,caption or
+            image,caption, and a caption a line
+  folder    photos, and beside each NAME.jpg a NAME.txt with a caption a line
+
+DIR gets coco2014_captions.h5, coco2014_vocab.json, captions.csv and, of each
+split, its features in ...2014_vgg16_fc7.h5 (so called whichever network they
+are of) and its photos' names in ...2014_images.txt. A job that was stopped or
+killed goes on when the same command is given again; DIR becomes a data set
+when all of it is there.
+
+examples:
+  captioning prepare photos/ --out data
+  captioning prepare captions.csv --photos-dir photos/ --out data --test 0.1
+  captioning prepare captions_val2017.json --out words --no-features
+then:
+  captioning train --data data --out run"""
+
+
+def add_prepare(commands: Any) -> None:
+    """The command `prepare`."""
+    parser = add_command(commands, "prepare", "make a data set of one's own photos and captions", _prepare, _MORE)
+    option, d = parser.add_argument, Recipe()
+    option("source", metavar="SOURCE", help="a file of captions, or a folder of photos with text files")
+    option("--out", metavar="DIR", required=True, help="folder to make, new or empty")
+    option("--photos-dir", metavar="DIR", nargs="+", default=[],
+           help="where the photos are (where SOURCE is, or in photos or images there)")  # fmt: skip
+    option("--format", choices=FORMATS, help="what SOURCE is (found by its name and keys)")
+    option("--skip-missing", action="store_true",
+           help="leave out photos without a caption and captions without a photo, which are errors")  # fmt: skip
+    option("--tokenizer", choices=list(TOKENIZERS), default=d.tokenizer,
+           help="how captions are split: ptb as COCO's scores, do n't, t-shirt; words at every sign (ptb)")  # fmt: skip
+    vocabulary = parser.add_mutually_exclusive_group()
+    vocabulary.add_argument("--min-count", type=int, default=d.min_count, metavar="N",
+                            help="a word that stands less often in training captions is <UNK> (4)")  # fmt: skip
+    vocabulary.add_argument("--words", type=int, metavar="N", help="keep the N most frequent words instead")
+    option(
+        "--max-length", type=int, metavar="N", help="words of a caption (what holds 99%% of training captions whole)"
+    )
+    option("--val", type=float, default=d.val, metavar="X",
+           help="share of the images to validate on, where SOURCE has no splits (0.1)")  # fmt: skip
+    option("--test", type=float, default=d.test, metavar="X", help="share of them to test on (0)")
+    option("--seed", type=int, default=d.seed, metavar="N", help="which images are in which split (0)")
+    features = parser.add_mutually_exclusive_group()
+    features.add_argument(
+        "--extractor", choices=list(EXTRACTORS), default=_EXTRACTOR, help=f"network of the features ({_EXTRACTOR})"
+    )
+    features.add_argument("--no-features", action="store_true", help="captions alone; photos need not be there")
+    option("--photos", choices=PHOTO_WAYS, default=d.photos,
+           help="what DIR/photos has: relative symbolic links to the photos, copies, or nothing (link)")  # fmt: skip
+    option("--strict", action="store_true", help="a photo that cannot be read is an error, and not left out")
+    option("--quiet", action="store_true", help="no progress")
+
+
+def _prepare(options: argparse.Namespace) -> int:
+    recipe = Recipe(
+        format=options.format,
+        tokenizer=options.tokenizer,
+        min_count=options.min_count,
+        words=options.words,
+        max_length=options.max_length,
+        val=options.val,
+        test=options.test,
+        seed=options.seed,
+        photos=options.photos,
+        skip_missing=options.skip_missing,
+        strict=options.strict,
+    )
+    network = None if options.no_features else extractor(options.extractor)
+    progress = Progress(enabled=not options.quiet)
+    try:
+        prepared = prepare_data(options.source, options.out, recipe, network, options.photos_dir, progress)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on with the features that were computed", file=sys.stderr)
+        return 130
+    finally:
+        progress.close()
+    print(report(prepared, recipe))
+    return 0

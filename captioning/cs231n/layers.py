@@ -1,0 +1,136 @@
+"""The layers of the exercises, forwards and backwards, on minigrad's primitives.
+
+Nothing is computed here: a forward calls `minigrad.ops`, its `cache` is the engine's pullback, which may be used again,
+and a backward calls that. Arrays are NumPy's; N batch, T steps, D input, H hidden, M output, V words, gates i f o g.
+Shapes that do not fit are a ValueError of the primitive. Source: homework, the captioning exercises (CS231n).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+import minigrad as mg
+from minigrad import Tensor, ops
+
+__all__ = [
+    "affine_backward", "affine_forward", "lstm_backward", "lstm_forward", "lstm_step_backward", "lstm_step_forward",
+    "rnn_backward", "rnn_forward", "rnn_step_backward", "rnn_step_forward", "sigmoid", "temporal_affine_backward",
+    "temporal_affine_forward", "temporal_softmax_loss", "word_embedding_backward", "word_embedding_forward",
+]  # fmt: skip
+
+Array = NDArray[Any]
+Cache = Callable[..., tuple[Tensor, ...]]
+
+
+def _arrays(tensors: Any) -> tuple[Array, ...]:
+    return tuple(t.data for t in tensors)
+
+
+def affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, Cache]:
+    """x (N, d_1, …, d_k), each example flattened to D numbers, times w (D,M) + b (M,). Returns out (N,M), cache.
+
+    >>> out, cache = affine_forward(np.ones((2, 3, 4)), np.ones((12, 5)), np.zeros(5))
+    >>> out.shape, [gradient.shape for gradient in affine_backward(np.ones((2, 5)), cache)]
+    ((2, 5), [(2, 3, 4), (12, 5), (5,)])
+    """
+    rows = (*np.shape(x)[:1], math.prod(np.shape(x)[1:]))
+    out, cache = mg.vjp(lambda x, w, b: ops.affine(ops.reshape(x, rows), w, b), x, w, b)
+    return out.data, cache
+
+
+def affine_backward(dout: Array, cache: Cache) -> tuple[Array, ...]:
+    """Returns dx of x's shape, dw, db."""
+    return _arrays(cache(dout))
+
+
+def sigmoid(x: ArrayLike) -> Array:
+    """1 / (1 + exp(-x)), entry by entry, without overflow for any x.
+
+    >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
+    array([0. , 0.5, 1. ])
+    """
+    return ops.sigmoid(x).data  # type: ignore[no-any-return]
+
+
+def rnn_step_forward(x: Array, prev_h: Array, Wx: Array, Wh: Array, b: Array) -> tuple[Array, Cache]:
+    """One step of a vanilla RNN: x (N,D), prev_h (N,H), Wx (D,H), Wh (H,H), b (H,). Returns next_h (N,H), cache."""
+    h, cache = mg.vjp(ops.rnn_step, x, prev_h, Wx, Wh, b)
+    return h.data, cache
+
+
+def rnn_step_backward(dnext_h: Array, cache: Cache) -> tuple[Array, ...]:
+    """Returns dx, dprev_h, dWx, dWh, db of the shapes of the inputs."""
+    return _arrays(cache(dnext_h))
+
+
+def rnn_forward(x: Array, h0: Array, Wx: Array, Wh: Array, b: Array) -> tuple[Array, Cache]:
+    """A vanilla RNN over x (N,T,D) from h0 (N,H). Returns h (N,T,H), cache."""
+    h, cache = mg.vjp(ops.rnn, x, h0, Wx, Wh, b)
+    return h.data, cache
+
+
+def rnn_backward(dh: Array, cache: Cache) -> tuple[Array, ...]:
+    """dh (N,T,H): of the loss at each step alone. Returns dx, dh0, dWx, dWh, db."""
+    return _arrays(cache(dh))
+
+
+def lstm_step_forward(
+    x: Array, prev_h: Array, prev_c: Array, Wx: Array, Wh: Array, b: Array
+) -> tuple[Array, Array, Cache]:
+    """One step of an LSTM: Wx (D,4H), Wh (H,4H), b (4H,). Returns next_h, next_c (N,H), cache."""
+    (h, c), cache = mg.vjp(ops.lstm_step, x, prev_h, prev_c, Wx, Wh, b)
+    return h.data, c.data, cache
+
+
+def lstm_step_backward(dnext_h: Array, dnext_c: Array, cache: Cache) -> tuple[Array, ...]:
+    """Returns dx, dprev_h, dprev_c, dWx, dWh, db."""
+    return _arrays(cache(dnext_h, dnext_c))
+
+
+def lstm_forward(x: Array, h0: Array, Wx: Array, Wh: Array, b: Array) -> tuple[Array, Cache]:
+    """An LSTM over x (N,T,D) from h0 (N,H) and a cell state of 0. Returns h (N,T,H), cache."""
+    h, cache = mg.vjp(lambda *args: ops.lstm(*args)[0], x, h0, Wx, Wh, b)
+    return h.data, cache
+
+
+def lstm_backward(dh: Array, cache: Cache) -> tuple[Array, ...]:
+    """dh (N,T,H). Returns dx, dh0, dWx, dWh, db."""
+    return _arrays(cache(dh))
+
+
+def word_embedding_forward(x: Array, W: Array) -> tuple[Array, Cache]:
+    """The word vectors W (V,D) of word ids x (N,T). Returns out (N,T,D), cache."""
+    out, cache = mg.vjp(lambda weight: ops.embedding(np.asarray(x), weight), W)
+    return out.data, cache
+
+
+def word_embedding_backward(dout: Array, cache: Cache) -> Array:
+    """Returns dW (V,D)."""
+    return _arrays(cache(dout))[0]
+
+
+def temporal_affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, Cache]:
+    """x (N,T,D) w (D,M) + b (M,) at every step. Returns out (N,T,M), cache."""
+    out, cache = mg.vjp(ops.temporal_affine, x, w, b)
+    return out.data, cache
+
+
+def temporal_affine_backward(dout: Array, cache: Cache) -> tuple[Array, ...]:
+    """Returns dx, dw, db."""
+    return _arrays(cache(dout))
+
+
+def temporal_softmax_loss(x: Array, y: Array, mask: Array, verbose: bool = False) -> tuple[float, Array]:
+    """Cross-entropy of scores x (N,T,V) at words y (N,T) where mask (N,T), summed over steps, divided by N.
+
+    Returns the loss and dx (N,T,V); with `verbose` it prints dx's shape.
+    """
+    loss, dx = mg.value_and_grad(lambda scores: ops.temporal_softmax_loss(scores, np.asarray(y), np.asarray(mask)))(x)
+    if verbose:
+        print("dx: ", dx.shape)
+    return float(loss.item()), dx.data

@@ -1,0 +1,67 @@
+"""A folder of photos, each with a text file beside it that has its captions, a line each."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from captioning.data.errors import DataError
+from captioning.preparing.gaps import Gaps
+from captioning.preparing.table import CaptionedImage
+from captioning.vision.photo_files import ENDINGS
+
+__all__ = ["folder_images"]
+
+
+def folder_images(folder: Path, gaps: Gaps) -> list[CaptionedImage]:
+    """The photos in a folder and its subfolders that have `NAME.txt` beside `NAME.jpg`, by name, without splits.
+
+    Photos without a text file and text files without a photo are gaps. Two photos for one text file, and text that is
+    not UTF-8, are a DataError. What begins with a dot is not looked at.
+    """
+    texts: dict[Path, Path] = {}
+    photos: dict[Path, Path] = {}
+    for path in _files(folder):
+        suffix, stem = path.suffix.lower(), path.with_suffix("")
+        if suffix == ".txt":
+            texts[stem] = path
+        elif suffix in ENDINGS:
+            if stem in photos:
+                raise DataError(f"{path}: {photos[stem].name} has the same name; {stem.name}.txt would speak of both")
+            photos[stem] = path
+    if not photos:
+        raise DataError(f"{folder}: has no photo ({', '.join(ENDINGS)})")
+    images = []
+    for stem, path in photos.items():
+        image = CaptionedImage(path.relative_to(folder).as_posix())
+        for line in _lines(texts[stem]) if stem in texts else ():
+            image.say(line)
+        images.append(image)
+    for stem, path in texts.items():
+        if stem not in photos:
+            gaps.add("text files without a photo beside them", str(path.relative_to(folder)))
+    return images
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files in a folder and its subfolders, by name; hidden ones are left alone."""
+    found: list[Path] = []
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"{error.filename}: cannot be read: {error.strerror or error}") from error
+
+    for place, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place, name) for name in names if not name.startswith(".")]
+    return sorted(path for path in found if path.is_file())
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a text file that are not empty."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 at byte {error.start}: save it as UTF-8") from error
+    return [line for line in text.splitlines() if line.strip()]

@@ -1,0 +1,227 @@
+"""From a source to a data set: read, checked, divided, seen by a network, worded and written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from captioning.data.errors import DataError, check_count
+from captioning.data.folder import (
+    CAPTIONS_FILE,
+    PHOTOS_FOLDER,
+    RAW_CAPTIONS_FILE,
+    VOCABULARY_FILE,
+    features_path,
+    lines_path,
+)
+from captioning.data.tokens import TOKENIZERS
+from captioning.data.vocabulary import Vocabulary
+from captioning.preparing.data_files import (
+    PHOTO_WAYS,
+    Named,
+    place_photos,
+    write_captions,
+    write_features,
+    write_names,
+    write_raw_captions,
+)
+from captioning.preparing.division import check_shares, divide
+from captioning.preparing.gaps import Gaps
+from captioning.preparing.photo_features import compute_features, photo_fingerprint
+from captioning.preparing.photo_search import find_photos, name_images, photo_folders
+from captioning.preparing.sources import read_source
+from captioning.preparing.table import CaptionedImage, check_splits, with_captions
+from captioning.preparing.unfinished_features import UnfinishedFeatures
+from captioning.preparing.wording import WrittenSplit, choose_words, count_words, watched
+from captioning.preparing.workshop import Workshop
+from captioning.progress import Progress
+from captioning.vision.extractors import FeatureExtractor
+
+__all__ = ["Prepared", "Recipe", "prepare_data"]
+
+_ORDER = ("train", "val", "test")
+_PIECE = 1024  # rows of features at once
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a data set is made of a source.
+
+    format: one of `captioning.preparing.sources.FORMATS`, None finds it. tokenizer: one of
+    `captioning.data.tokens.TOKENIZERS`. min_count: how often a word of the vocabulary stands in training captions;
+    words: instead, how many it has. max_length: words of a caption, None for what holds 99 % of training captions
+    whole. val, test, seed: how a source without splits is divided. photos: 'link', 'copy' or 'none'. skip_missing:
+    leave out what lacks a photo or a caption. strict: a photo that cannot be read is an error.
+    """
+
+    format: str | None = None
+    tokenizer: str = "ptb"
+    min_count: int = 4
+    words: int | None = None
+    max_length: int | None = None
+    val: float = 0.1
+    test: float = 0.0
+    seed: int = 0
+    photos: str = "link"
+    skip_missing: bool = False
+    strict: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("min_count", "words", "max_length"):
+            if (value := getattr(self, name)) is not None:
+                check_count(name, value)
+        for name, known in (("tokenizer", tuple(TOKENIZERS)), ("photos", PHOTO_WAYS)):
+            if getattr(self, name) not in known:
+                raise DataError(f"{name} must be one of {', '.join(known)}; got {getattr(self, name)!r}")
+        check_shares(self.val, self.test)
+
+
+@dataclass
+class Prepared:
+    """What came of a source: the data set's folder, its splits, vocabulary and length, and what was left out."""
+
+    folder: Path
+    splits: dict[str, WrittenSplit]
+    vocabulary: Vocabulary
+    max_length: int
+    gaps: Gaps
+    unreadable: list[str]
+    extractor: str | None
+    photos: str
+
+
+def prepare_data(
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    recipe: Recipe | None = None,
+    extractor: FeatureExtractor | None = None,
+    photo_places: Sequence[str | os.PathLike[str]] = (),
+    progress: Progress | None = None,
+) -> Prepared:
+    """Make the data set `out` of the captions and photos of a source.
+
+    source: COCO's caption JSON, JSON with splits as Karpathy's, a table `image,split,caption`, or a folder of photos
+    with text files. extractor: the network that computes features; None for captions alone, which need no photos.
+    photo_places: folders to look for the photos in; by default where the source is.
+
+    `out` becomes a data set when all of it is whole. After a kill or Ctrl-C the same call goes on with the features
+    that were computed, and the data set is the same to the bit as an unbroken one's.
+
+    Raises:
+        DataError: a source that cannot be used; it says what, where and what would fit.
+        OSError: a file that cannot be read or written.
+    """
+    source, out = Path(source), Path(out)
+    recipe, progress = recipe or Recipe(), progress or Progress(enabled=False)
+    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+        raise DataError(f"{out}: lies in the source {source}, whose photos it would be taken for; choose another --out")
+    gaps = Gaps()
+    progress.say(f"reading {source}")
+    images = with_captions(read_source(source, gaps, recipe.format), str(source), gaps)
+    folders = photo_folders(source, [Path(place) for place in photo_places])
+    images, photos = _with_photos(images, folders, gaps, looked_for=extractor is not None or bool(photo_places))
+    if not recipe.skip_missing:
+        gaps.refuse(str(source))
+    if not check_splits(images, str(source)):
+        divide(images, recipe.val, recipe.test, recipe.seed)
+    order = sorted(range(len(images)), key=lambda n: _ORDER.index(str(images[n].split)))
+    table = _Table([images[n] for n in order], [photos[n] for n in order] if photos else [])
+    table.check(str(source))
+    with Workshop(out) as workshop:
+        return _make(table, workshop, recipe, extractor, gaps, progress)
+
+
+class _Table:
+    """Images in the order of the splits, with their names and, where they are known, their photos."""
+
+    def __init__(self, images: list[CaptionedImage], photos: list[Path]) -> None:
+        self.images, self.photos = images, photos
+        self.names = name_images([image.path for image in images])
+        self.kept = np.ones(len(images), bool)
+
+    def rows(self, split: str) -> list[int]:
+        """The places of a split's images that are kept."""
+        return [n for n, image in enumerate(self.images) if image.split == split and self.kept[n]]
+
+    def named(self) -> Named:
+        """The images of each split that has some."""
+        splits = {split: [(self.names[n], self.images[n]) for n in self.rows(split)] for split in _ORDER}
+        return {split: named for split, named in splits.items() if named}
+
+    def check(self, where: str) -> None:
+        """Raise a DataError unless there are images to train with and to validate on."""
+        for split in ("train", "val"):
+            if not self.rows(split):
+                raise DataError(
+                    f"{where}: no image with captions is in the split {split}; a training needs train and val"
+                )
+
+
+def _with_photos(
+    images: list[CaptionedImage], folders: Sequence[Path], gaps: Gaps, looked_for: bool
+) -> tuple[list[CaptionedImage], list[Path]]:
+    """The images whose photo is there, with it; all of them without photos where these are not looked for."""
+    if not looked_for:
+        return images, []
+    found = find_photos(images, folders, gaps)
+    kept = [(image, path) for image, path in zip(images, found, strict=True) if path is not None]
+    return [image for image, _ in kept], [path for _, path in kept]
+
+
+def _make(
+    table: _Table,
+    workshop: Workshop,
+    recipe: Recipe,
+    extractor: FeatureExtractor | None,
+    gaps: Gaps,
+    progress: Progress,
+) -> Prepared:
+    """Everything behind the source: features, then words, which are of photos that can be read, then the files."""
+    unreadable = [] if extractor is None else _see(table, workshop, extractor, recipe.strict, progress)
+    table.check(str(workshop.folder))
+    images = table.named()
+    number = {split: sum(len(image.captions) for _, image in named) for split, named in images.items()}
+    progress.say(f"wording {sum(number.values()):,} captions")
+    tokenizer = watched(TOKENIZERS[recipe.tokenizer], progress, number["train"] + sum(number.values()))
+    wording = count_words((caption for _, image in images["train"] for caption in image.captions), tokenizer)
+    vocabulary = choose_words(wording.counts, recipe.min_count, recipe.words)
+    length = recipe.max_length or wording.covering_length()
+    told = write_captions(workshop.path(CAPTIONS_FILE), images, (recipe.tokenizer, tokenizer), vocabulary, length)
+    vocabulary.to_json(workshop.path(VOCABULARY_FILE))
+    write_raw_captions(workshop.path(RAW_CAPTIONS_FILE), images)
+    for split, named in images.items():
+        write_names(lines_path(workshop.place, split, "images"), named)
+    way = recipe.photos if table.photos else "none"
+    if way != "none":
+        photos = {table.names[n]: table.photos[n] for n in np.flatnonzero(table.kept).tolist()}
+        place_photos(workshop.path(PHOTOS_FOLDER), workshop.folder / PHOTOS_FOLDER, photos, way, progress)
+    workshop.finish()
+    name = None if extractor is None else extractor.name
+    return Prepared(workshop.folder, told, vocabulary, length, gaps, unreadable, name, way)
+
+
+def _see(table: _Table, workshop: Workshop, extractor: FeatureExtractor, strict: bool, progress: Progress) -> list[str]:
+    """Write the features of all splits; images whose photo cannot be read are not kept, and why is returned."""
+    fingerprint = photo_fingerprint(table.photos, extractor)
+    with UnfinishedFeatures(workshop.features, fingerprint, extractor.size) as rows:
+        if rows.began_with:
+            progress.say(f"going on with the features of {rows.began_with:,} photos")
+        failed = compute_features(table.photos, extractor, rows, progress, strict)
+        table.kept[list(failed)] = False
+        for split in table.named():
+            chosen = table.rows(split)
+            path = features_path(workshop.place, split, pca=False)
+            write_features(path, _blocks(rows, chosen), (len(chosen), extractor.size), extractor.name)
+    return [failed[n] for n in sorted(failed)]
+
+
+def _blocks(rows: UnfinishedFeatures, chosen: Sequence[int]) -> Iterator[NDArray[np.float32]]:
+    """The chosen rows, which rise, some thousand at once."""
+    for start in range(0, len(chosen), _PIECE):
+        part = np.array(chosen[start : start + _PIECE])
+        yield rows.read(int(part[0]), int(part[-1]) + 1)[part - part[0]]

@@ -1,0 +1,124 @@
+"""Features on their way into a data set, in a file from which a killed job goes on.
+
+The file begins with a fingerprint of what is computed; behind it stands a record a photo, its features and their
+CRC-32. What a kill or a full disk leaves of a record, or a disk has lost, is not taken for one. HDF5 is no format for
+this: a file that is open while its process is killed may not open again.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["UnfinishedFeatures"]
+
+_MAGIC = b"minigrad: features on their way\n"
+_PIECE = 1024  # records at once
+
+
+class UnfinishedFeatures:
+    """Rows of `columns` float32 numbers, appended; `len` is how many are whole.
+
+    path: the file, made if it is not there or is of another fingerprint or width, else gone on with. fingerprint: 32
+    bytes that stand for what the rows are of. `began_with` is how many rows were there.
+
+    Raises:
+        OSError: a file that cannot be read or written, such as of a full disk; it names the file.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "rows")
+    ...     with UnfinishedFeatures(path, b"1" * 32, columns=3) as rows:
+    ...         rows.append(np.ones((2, 3)))
+    ...     with UnfinishedFeatures(path, b"1" * 32, columns=3) as rows:
+    ...         len(rows), rows.read(1, 2).tolist()
+    (2, [[1.0, 1.0, 1.0]])
+    """
+
+    def __init__(self, path: Path, fingerprint: bytes, columns: int) -> None:
+        self.path = path
+        self._record = np.dtype([("row", "<f4", (columns,)), ("crc", "<u4")])
+        self._head = _MAGIC + fingerprint + columns.to_bytes(8, "little")
+        # Without a buffer: what a full disk refused would stay in one, and be tried again when the file is closed.
+        self._file = open(path, "r+b" if path.exists() else "w+b", buffering=0)  # noqa: SIM115 - closed by `close`
+        try:
+            if self._file.read(len(self._head)) != self._head:
+                self._begin()
+            self._number = self._whole_records()
+            self.keep(self._number)
+        except BaseException:
+            self._file.close()
+            raise
+        self.began_with = self._number
+
+    def __len__(self) -> int:
+        return self._number
+
+    def append(self, rows: NDArray[np.floating]) -> None:
+        """Write rows (N, columns) behind the others; they are with the system when this returns."""
+        records = np.empty(len(rows), self._record)
+        records["row"] = rows
+        records["crc"] = [zlib.crc32(row.tobytes()) for row in records["row"]]
+        self._write(records.tobytes())
+        self._number += len(rows)
+
+    def read(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Rows start to stop: (stop - start, columns)."""
+        records = self._records(start, min(stop, self._number))
+        rows: NDArray[np.float32] = records["row"].astype(np.float32)
+        return rows
+
+    def keep(self, number: int) -> None:
+        """Forget all rows but the first `number`."""
+        self._number = min(number, self._number)
+        self._file.truncate(len(self._head) + self._number * self._record.itemsize)
+        self._file.seek(0, os.SEEK_END)
+
+    def close(self) -> None:
+        """Close the file, which stays if it has rows."""
+        self._file.close()
+        if not self._number:
+            self.path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _begin(self) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        self._write(self._head)
+
+    def _write(self, content: bytes) -> None:
+        rest = memoryview(content)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:  # as of a full disk, which names no file
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
+
+    def _records(self, start: int, stop: int) -> NDArray[np.void]:
+        self._file.seek(len(self._head) + start * self._record.itemsize)
+        content = self._file.read((stop - start) * self._record.itemsize) or b""
+        self._file.seek(0, os.SEEK_END)
+        return np.frombuffer(content, self._record, len(content) // self._record.itemsize)
+
+    def _whole_records(self) -> int:
+        """How many records there are before the first that is not whole."""
+        number = 0
+        while len(records := self._records(number, number + _PIECE)):
+            for record in records:
+                if zlib.crc32(record["row"].tobytes()) != record["crc"]:
+                    return number
+                number += 1
+        return number

@@ -1,0 +1,92 @@
+"""The folder `.preparing` in that of a data set, where its files are made; whole, they move out, the captions last.
+
+Nothing opens a folder without a captions file, so it is a data set at once or not at all. What a kill leaves is the
+workshop, by which a folder is known as one to go on with.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from captioning.data.errors import DataError
+from captioning.data.folder import CAPTIONS_FILE, PHOTOS_FOLDER
+
+__all__ = ["Workshop"]
+
+FEATURES = "features.part"
+
+
+class Workshop:
+    """The workshop in `folder`, made with it; in a `with` block, behind which features alone stay for a later one.
+
+    Raises:
+        DataError: the folder is a data set, or has files and is none that was begun.
+        OSError: it cannot be made or written into.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.place = folder, folder / ".preparing"
+        self.features = self.place / FEATURES
+        if (folder / CAPTIONS_FILE).exists():
+            shutil.rmtree(self.place, ignore_errors=True)  # of a job that was killed when all was done
+            raise DataError(f"{folder}: is a data set already; choose another folder with --out")
+        if folder.exists() and not folder.is_dir():
+            raise DataError(f"{folder}: exists and is no folder")
+        if folder.is_dir() and not self.place.is_dir() and (names := sorted(_visible(folder))):
+            raise DataError(f"{folder}: has {names[0]!r} in it; choose a new or an empty folder with --out")
+        self._made = [path for path in (folder, *folder.parents) if not path.exists()]
+        self.place.mkdir(parents=True, exist_ok=True)
+        self._sweep()
+
+    def path(self, name: str) -> Path:
+        """Where a file is made that will be called so."""
+        return self.place / name
+
+    def finish(self) -> None:
+        """Move everything that was made out into the folder, and leave the data set alone there."""
+        made = {path.name for path in self.place.iterdir()} - {FEATURES}
+        for name in sorted(made, key=lambda name: name == CAPTIONS_FILE):
+            if name == PHOTOS_FOLDER:
+                _merge(self.place / name, self.folder / name)
+            else:
+                os.replace(self.place / name, self.folder / name)
+        shutil.rmtree(self.place)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self.place.is_dir():
+            return
+        self._sweep()
+        if not self.features.exists() and not _visible(self.folder):
+            with suppress(OSError):  # somebody else put something there
+                self.place.rmdir()
+                for path in self._made:
+                    path.rmdir()
+
+    def _sweep(self) -> None:
+        """Remove all but features."""
+        for path in self.place.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != FEATURES:
+                path.unlink()
+
+
+def _visible(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+
+
+def _merge(source: Path, target: Path) -> None:
+    """Move a folder's entries into another, which may have some of an earlier attempt."""
+    target.mkdir(exist_ok=True)
+    for path in source.iterdir():
+        os.replace(path, target / path.name)

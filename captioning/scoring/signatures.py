@@ -1,0 +1,40 @@
+"""What a score depends on besides the captioner, in a line: two scores can be compared if their signatures are equal.
+
+The idea is sacreBLEU's: M. Post, A call for clarity in reporting BLEU scores (2018).
+"""
+
+from __future__ import annotations
+
+from captioning.data.hdf5 import open_hdf5
+from captioning.data.splits import Split
+
+__all__ = ["signature", "tokenizer_of"]
+
+
+def signature(split: Split, part: str, images: int, decoding: str, max_length: int, drawn_by: int | None = None) -> str:
+    """The signature of scores of a split: of which images, beside which references, and how captions were decoded.
+
+    part, images: which part of the split, and how many images of it; drawn_by: the seed, where not all of them were
+    taken. decoding: such as 'greedy' or 'beam 3'. References are 'raw', as people wrote them and split into words by
+    the data set's tokenizer, or 'stored', cut as the data set has them.
+
+    ```
+    references:raw|tokenizer:words|split:val|part:all|images:1000|decoding:greedy|max_length:34
+    ```
+    """
+    fields = {
+        "references": "raw" if split.has_raw_captions else "stored",
+        "tokenizer": tokenizer_of(split),
+        "split": split.name,
+        "part": part,
+        "images": images if drawn_by is None else f"{images} drawn by {drawn_by}",
+        "decoding": decoding,
+        "max_length": max_length,
+    }
+    return "|".join(f"{name}:{value}" for name, value in fields.items())
+
+
+def tokenizer_of(split: Split) -> str:
+    """The name of the tokenizer that the data set's captions were split by: an attribute of their file, or 'words'."""
+    with open_hdf5(split.captions_path) as file:
+        return str(file.attrs.get("tokenizer", "words"))

@@ -1,0 +1,133 @@
+"""The command `prepare`: what it makes, what it says, and what it refuses."""
+
+import os
+import shlex
+
+import h5py
+import pytest
+
+from captioning.cli.entry import main
+from captioning.data.dataset import open_captions
+from captioning.vision import extractors
+from tests.captioning.cli.commands import SMALL, refused
+from tests.captioning.preparing.grids import GridColours, content, write_folder, write_table
+
+
+@pytest.fixture(autouse=True)
+def network(monkeypatch):
+    """In place of the network by default, which is slow and needs its weights."""
+    found = GridColours()
+    monkeypatch.setitem(extractors._made, "efficientnet-lite0", found)
+    return found
+
+
+@pytest.fixture
+def source(tmp_path):
+    return write_folder(tmp_path / "photos", 30)
+
+
+def prepare(*arguments):
+    return main(["prepare", *map(str, arguments)])
+
+
+def test_prepare_train_sample(source, tmp_path, capsys):
+    """From a folder of photos to a sheet of photos with captions."""
+    assert prepare(source, "--out", tmp_path / "data", "--quiet") == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.splitlines() == [
+        f"data set: {tmp_path / 'data'}",
+        "split   images   captions      words  <UNK>            cut",
+        "train       27         54        432  5.56%       0 (0.0%)",
+        "val          3          6         48  4.17%       0 (0.0%)",
+        "vocabulary: 18 words, each 4 times or more in training captions, and 4 special tokens",
+        "captions: of up to 11 words, longer ones are cut; 99 % of those for training are not",
+        "features: by grid-colours; photos: symbolic links",
+        f"next: captioning train --data {tmp_path / 'data'} --out run",
+    ]
+    data, run = str(tmp_path / "data"), str(tmp_path / "run")
+    assert main(["train", "--data", data, "--out", run, *SMALL]) == 0
+    assert main(["sample", run, "--data", data, "-n", "2", "--out", str(tmp_path / "sheet.png")]) == 0
+    assert (tmp_path / "sheet.png").stat().st_size > 0
+
+
+def test_a_sheet_shows_photos_that_are_links(source, tmp_path, monkeypatch):
+    import captioning.pictures.sheets as sheets
+
+    prepare(source, "--out", tmp_path / "data", "--quiet")
+    data, run = str(tmp_path / "data"), str(tmp_path / "run")
+    assert main(["train", "--data", data, "--out", run, *SMALL]) == 0
+    shown = []
+    monkeypatch.setattr(sheets, "caption_sheet", lambda images, *rest: shown.extend(images))
+    assert main(["sample", run, "--data", data, "-n", "3", "--out", str(tmp_path / "sheet.png")]) == 0
+    assert [image.shape for image in shown] == [(12, 16, 3)] * 3  # and no placeholder
+
+
+def test_options_reach_the_data_set(tmp_path, capsys):
+    table = write_table(tmp_path / "table.txt", 20)
+    (tmp_path / "photos").rename(tmp_path / "elsewhere")
+    options = ["--format", "csv", "--photos-dir", tmp_path / "elsewhere", "--tokenizer", "words", "--words", 7,
+               "--max-length", 5, "--val", 0.2, "--test", 0.1, "--seed", 3, "--photos", "copy", "--quiet"]  # fmt: skip
+    assert prepare(table, "--out", tmp_path / "a b", *options) == 0
+    out = capsys.readouterr().out
+    assert "vocabulary: 7 words, the most frequent, and 4 special tokens" in out
+    assert "captions: of up to 5 words, longer ones are cut\n" in out
+    assert shlex.quote(str(tmp_path / "a b")) in out
+    with open_captions(tmp_path / "a b", pca=False) as data:
+        assert (len(data.train.features), len(data.val.features), len(data.vocabulary)) == (14, 4, 11)
+        assert not data.val.photo(0).is_symlink()
+    with h5py.File(tmp_path / "a b" / "coco2014_captions.h5") as file:
+        assert (file["test_captions"].shape, file.attrs["tokenizer"]) == ((4, 7), "words")
+
+
+def test_captions_alone(tmp_path, capsys):
+    table = write_table(tmp_path / "captions.csv", 10, photos=False)
+    assert prepare(table, "--out", tmp_path / "data", "--no-features", "--min-count", 1) == 0
+    out, err = capsys.readouterr()
+    assert "features: none; photos: none" in out
+    assert err.splitlines() == [f"reading {table}", "wording 20 captions"]
+
+
+def test_ctrl_c_is_one_line_and_the_same_command_goes_on(source, tmp_path, capsys, network, monkeypatch):
+    def interrupt(prepared):
+        raise KeyboardInterrupt
+
+    write_folder(source, 40)
+    features, calls = network.features, []
+    monkeypatch.setattr(network, "features", lambda prepared: features(prepared) if not calls.append(1) and
+                        len(calls) == 1 else interrupt(prepared))  # fmt: skip
+    assert prepare(source, "--out", tmp_path / "data", "--quiet") == 130
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "stopped; the same command goes on with the features that were computed\n")
+    assert set(content(tmp_path / "data")) == {".preparing/features.part"}
+    monkeypatch.setattr(network, "features", features)
+    assert prepare(source, "--out", tmp_path / "data") == 0
+    assert "going on with the features of 32 photos" in capsys.readouterr().err
+
+
+def test_mistakes_are_one_line(source, tmp_path, capsys):
+    out = tmp_path / "data"
+    refused(
+        capsys,
+        ["prepare", tmp_path / "none", "--out", out, "--quiet"],
+        str(tmp_path / "none"),
+        "no such file or folder",
+    )
+    refused(capsys, ["prepare", source, "--out", out, "--quiet", "--val", "2"], "val must be a share")
+    refused(capsys, ["prepare", source, "--out", out, "--quiet", "--min-count", "99"], "no word stands 99 times")
+    refused(capsys, ["prepare", source, "--out", source.parent, "--quiet"], "has 'data' in it", "--out")
+    refused(capsys, ["prepare", source, "--out", "/sys/data", "--quiet"], "/sys/data")
+    refused(capsys, ["prepare", source, "--out", out, "--quiet", "--photos-dir", "none"], "no such folder of photos")
+    (source / "03.txt").write_text("\n")
+    refused(capsys, ["prepare", source, "--out", out, "--quiet"], "1 photos without a caption, the first 03.png")
+    assert not any(path.name == "coco2014_captions.h5" for path in tmp_path.rglob("*"))
+    assert prepare(source, "--out", out, "--quiet", "--skip-missing") == 0
+    assert "left out: 1 photos without a caption, the first 03.png" in capsys.readouterr().out
+    refused(capsys, ["prepare", source, "--out", out, "--skip-missing", "--quiet"], "is a data set already")
+
+
+@pytest.mark.skipif("CAPTIONING_DATA" not in os.environ, reason="no real data: CAPTIONING_DATA is unset")
+def test_captions_of_coco(tmp_path, capsys):
+    source = os.path.join(os.environ["CAPTIONING_DATA"], "coco", "captions_photos.json")
+    assert prepare(source, "--out", tmp_path / "data", "--quiet") == 0
+    assert "train       68        340      3,621 22.23%       3 (0.9%)" in capsys.readouterr().out

