@@ -138,10 +138,13 @@ def _words(split: Split, row: NDArray[Any]) -> Words:
 def _draw(
     model: Captioner, split: Split, features: NDArray[Any], count: int, temperature: float, rng: np.random.Generator
 ) -> list[list[Words]]:
-    """`count` captions of each row of features, as words, short enough for a row of the split."""
-    longest = split.captions.shape[1] - 2  # <START> stands before, <END> after
+    """`count` captions of each row of features, as words, short enough for a row of the split.
+
+    One that did not end in time has no words: whoever learnt that it ends there would end in the middle of a phrase.
+    """
+    longest = split.captions.shape[1] - 1  # of words and <END>, since <START> stands before
     drawn = sample(model, np.repeat(features, count, axis=0), longest, temperature, rng=rng)
-    words = [_words(split, row) for row in drawn]
+    words = [_words(split, row) if split.vocabulary.end in row else [] for row in drawn]
     return [words[k : k + count] for k in range(0, len(words), count)]
 
 
