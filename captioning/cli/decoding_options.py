@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from captioning.cli.options import check_least
+from captioning.cli.options import check_least, data_folder
 from captioning.data.dataset import CaptionData, open_captions
 from captioning.data.folder import ALL_SPLITS
 from captioning.data.parts import PARTS
@@ -45,7 +45,7 @@ def add_decoding(parser: argparse.ArgumentParser, length: str) -> None:
 
 def open_data(options: argparse.Namespace, run: Run) -> CaptionData:
     """The data set, with features of the kind that the run was trained on."""
-    return open_captions(options.data, pca=run.settings["data"].get("pca", True))
+    return open_captions(data_folder(options, run), pca=run.settings["data"].get("pca", True))
 
 
 @dataclass(frozen=True)

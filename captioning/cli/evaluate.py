@@ -33,7 +33,7 @@ def add_evaluate(commands: Any) -> None:
         "BLEU, with the weights of its best epoch", _evaluate, example=_EXAMPLE
     )  # fmt: skip
     parser.add_argument("run", metavar="RUN", help="a run folder, as train and refine leave it")
-    add_data(parser)
+    add_data(parser, "the one that RUN")
     add_choice(parser)
     parser.add_argument("--max-images", type=int, metavar="N", help="at most so many images, drawn by the seed (all)")
     parser.add_argument("--out", metavar="JSON", help="write the captions to this file too, in COCO's results format: "

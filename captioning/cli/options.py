@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import textwrap
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
-__all__ = ["CommandParser", "add_command", "add_data", "check_least"]
+from captioning.training.run_folder import Run, RunError
+
+__all__ = ["CommandParser", "add_command", "add_data", "check_least", "data_folder"]
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -36,10 +40,24 @@ def add_command(
     return parser
 
 
-def add_data(parser: argparse.ArgumentParser, besides: str = "") -> None:
-    """The option --data. besides: more words on its default."""
+def add_data(parser: argparse.ArgumentParser, remembered: str) -> None:
+    """The option --data, whose value is that of `data_folder`. remembered: by which run, for the help."""
     parser.add_argument("--data", metavar="DIR", help="folder of the data set, in the CS231n MS-COCO layout "
-                        f"(default: the one that CAPTIONING_DATA names{besides})")  # fmt: skip
+                        f"(default: {remembered} was trained on, if it is there, or that of CAPTIONING_DATA)")  # fmt: skip
+
+
+def data_folder(options: argparse.Namespace, run: Run | None) -> str | None:
+    """The data's folder: the one that is named; of a run the one that it was trained on, if it is there."""
+    remembered = None if run is None else run.settings["data"].get("folder")
+    if options.data is not None or run is None or remembered is None:
+        named: str | None = options.data
+        return named
+    if Path(remembered).is_dir():
+        return str(remembered)
+    if os.environ.get("CAPTIONING_DATA"):
+        return None
+    raise RunError(f"{run.folder}: was trained on the data in {remembered}, which is no folder any more: "
+                   "say by --data DIR where it is now")  # fmt: skip
 
 
 def check_least(option: str, value: int, least: int) -> None:

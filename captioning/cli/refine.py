@@ -7,10 +7,9 @@ import dataclasses
 import functools
 from typing import Any
 
-from captioning.cli.options import add_command, add_data
+from captioning.cli.options import add_command, add_data, data_folder
 from captioning.cli.resuming import (
     check_data,
-    data_folder,
     run_to_resume,
     settings_to_resume,
     train_in_folder,
@@ -48,7 +47,7 @@ def add_refine(commands: Any) -> None:
         EXAMPLE,
     )  # fmt: skip
     parser.add_argument("run", metavar="RUN", nargs="?", help="the run to start from (not with --resume)")
-    add_data(parser, "; with --resume: the one that the run was trained on, if it is there")
+    add_data(parser, "the one that the run")
     add_run(parser, "--rounds")
     option = functools.partial(parser.add_argument, default=argparse.SUPPRESS)
     d = defaults_of(Settings, Rounds, Consensus) | REFINE_DEFAULTS
@@ -82,7 +81,7 @@ def _refine(options: argparse.Namespace) -> int:
         training, rounds, consensus = (dataclass_from(kind, chosen) for kind in (Settings, Rounds, Consensus))
         of_data = {key: start.settings["data"].get(key, default) for key, default in DATA_DEFAULTS.items()}
         drawn_by = start.settings["data"].get("seed", start.settings["training"].get("seed", 0))
-        with open_captions(data_folder(options, run), of_data["pca"], of_data["max_train"], drawn_by) as data:
+        with open_captions(data_folder(options, start), of_data["pca"], of_data["max_train"], drawn_by) as data:
             start.check_fits(data.train)
             _check_as_many(start, data)
             model = start.load_model() if run is None else run.new_model(rng=0)

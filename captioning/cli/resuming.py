@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import minigrad as mg
@@ -20,7 +18,7 @@ from captioning.training.run_folder import Run, RunError
 from captioning.training.settings import Settings
 from captioning.training.solver import CHECKPOINT_EVERY, Solver
 
-__all__ = ["check_data", "data_folder", "run_to_resume", "settings_to_resume", "train_in_folder", "with_threads"]
+__all__ = ["check_data", "run_to_resume", "settings_to_resume", "train_in_folder", "with_threads"]
 
 _SINCE = {"validate_every": None}
 """Settings that older runs do not speak of, and what they did."""
@@ -100,20 +98,6 @@ def _check_resumable(run: Run, settings: dict[str, Any], data: CaptionData) -> N
     if "fingerprint" not in run.settings["data"]:
         print(f"{run.folder}: was saved without a fingerprint of its data, so nobody can tell whether {data.folder} "
               "is what it was trained on; from now on it has one", file=sys.stderr)  # fmt: skip
-
-
-def data_folder(options: argparse.Namespace, run: Run | None) -> str | None:
-    """The data's folder: the one that is named; of a run to resume the one that it was trained on, if it is there."""
-    remembered = None if run is None else run.settings["data"].get("folder")
-    if options.data is not None or remembered is None:
-        named: str | None = options.data
-        return named
-    if Path(remembered).is_dir():
-        return str(remembered)
-    if os.environ.get("CAPTIONING_DATA"):
-        return None
-    raise RunError(f"{options.out}: was trained on the data in {remembered}, which is no folder any more: "
-                   "say by --data DIR where it is now")  # fmt: skip
 
 
 def settings_to_resume(run: Run, given: dict[str, Any], free: str) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def add_sample(commands: Any) -> None:
         "what a human said", _sample, example=_EXAMPLE
     )  # fmt: skip
     parser.add_argument("run", metavar="RUN", help="a run folder, as train and refine leave it")
-    add_data(parser)
+    add_data(parser, "the one that RUN")
     add_choice(parser)
     parser.add_argument("-n", type=int, default=5, metavar="N", help="how many images (5)")
     parser.add_argument("--temperature", type=float, metavar="X", help="draw words from softmax(scores / X), instead "

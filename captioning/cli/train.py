@@ -6,10 +6,9 @@ import argparse
 import functools
 from typing import Any
 
-from captioning.cli.options import add_command, add_data
+from captioning.cli.options import add_command, add_data, data_folder
 from captioning.cli.resuming import (
     check_data,
-    data_folder,
     run_to_resume,
     settings_to_resume,
     train_in_folder,
@@ -47,7 +46,7 @@ MODEL_DEFAULTS: dict[str, Any] = {
 def add_train(commands: Any) -> None:
     """The command `train`."""
     parser = add_command(commands, "train", "train a captioner and leave a run folder", _train, EXAMPLE)
-    add_data(parser, "; with --resume: the one that the run was trained on, if it is there")
+    add_data(parser, "with --resume the one that the run")
     add_run(parser, "--epochs")
     option = functools.partial(parser.add_argument, default=argparse.SUPPRESS)
     d = defaults_of(Settings) | MODEL_DEFAULTS

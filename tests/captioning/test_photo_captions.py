@@ -8,9 +8,9 @@ from PIL import Image
 
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.captioner import Captioner
+from captioning.photo_captions import caption_photos, extractor_of
 from captioning.training.run_folder import Run, RunError
 from captioning.vision.extractors import EXTRACTORS
-from captioning.photo_captions import caption_photos, extractor_of
 from tests.captioning.vision.grid_extractor import GridExtractor
 
 WORDS = Vocabulary(["<NULL>", "<START>", "<END>", "<UNK>", "red", "green", "blue"])
