@@ -35,15 +35,16 @@ def extractor_of(run: Run, name: str | None = None) -> FeatureExtractor:
 
     name: of the network, for a run that does not know it. A run whose features come from elsewhere is a RunError.
     """
-    known = run.settings["data"].get("extractor")
-    if known is None and name is None:
+    known: str | None = run.settings["data"].get("extractor")
+    either = known or name
+    if either is None:
         raise RunError(
             f"{run.folder}: does not say which network made the features that it was trained on; if it was one of "
             f"{', '.join(EXTRACTORS)}, say so by --extractor NAME"
         )
     if None not in (known, name) and known != name:
         raise RunError(f"{run.folder}: was trained on features of {known}; got --extractor {name}")
-    found, wanted = extractor(known or name), run.settings["model"]["feature_size"]
+    found, wanted = extractor(either), run.settings["model"]["feature_size"]
     if found.size != wanted:
         reduced = ", reduced ones: train with --no-pca to caption photos" if run.settings["data"].get("pca") else ""
         raise RunError(f"{run.folder}: was trained on features of {wanted} columns{reduced}; {found.name} gives "

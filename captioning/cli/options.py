@@ -42,8 +42,8 @@ def add_command(
 
 def add_data(parser: argparse.ArgumentParser, remembered: str) -> None:
     """The option --data, whose value is that of `data_folder`. remembered: by which run, for the help."""
-    parser.add_argument("--data", metavar="DIR", help="folder of the data set, in the CS231n MS-COCO layout "
-                        f"(default: {remembered} was trained on, if it is there, or that of CAPTIONING_DATA)")  # fmt: skip
+    text = f"{remembered} was trained on, if it is there, or else that of CAPTIONING_DATA"
+    parser.add_argument("--data", metavar="DIR", help=f"folder of the data set, in the CS231n MS-COCO layout ({text})")
 
 
 def data_folder(options: argparse.Namespace, run: Run | None) -> str | None:

@@ -168,7 +168,9 @@ def test_a_picture_without_neighbours_has_its_own_captions(small_data, trained):
 
 def test_a_draft_that_did_not_end_is_not_learnt_from(small_data, trained):
     endless, split = dict(trained), small_data.train
-    endless["predict.bias"] = np.where(np.arange(len(split.vocabulary)) == split.vocabulary.end, -50, 0).astype(np.float32)
+    endless["predict.bias"] = np.where(np.arange(len(split.vocabulary)) == split.vocabulary.end, -50, 0).astype(
+        np.float32
+    )
     neighbours, humans = nearest(split.features, np.arange(24), 3, 0.1), captions_by_image(split)
     rows, images = consensus_captions(make_model(small_data, endless), split, neighbours, HOW, rng=0)
     for row, image in zip(rows, images.tolist(), strict=True):
