@@ -145,4 +145,4 @@ def test_evaluate_refuses_what_does_not_fit(small_folder, other_folder, run, tmp
     (run / "weights.safetensors").write_bytes(weights[: len(weights) // 2])
     refused(capsys, ["evaluate", run, "--data", small_folder], "weights.safetensors")
     (run / "weights.safetensors").unlink()
-    refused(capsys, ["evaluate", run, "--data", small_folder], "weights.safetensors", "has not finished its first")
+    refused(capsys, ["evaluate", run, "--data", small_folder], "weights.safetensors", "has had no validation yet")
