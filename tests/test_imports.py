@@ -53,7 +53,7 @@ FLOORS = {
         "render.dot",
     ),
     "captioning": (
-        "pictures.photos pictures.figures progress vision.photo_files vision.preprocessing vision.folding",
+        "folder_lock pictures.photos pictures.figures progress vision.photo_files vision.preprocessing vision.folding",
         "vision.efficientnet vision.regions",
         "vision.published",
         "vision.extractors",
@@ -85,7 +85,7 @@ FLOORS = {
         "training.consensus training.solver",
         "training",
         "photo_captions shipped",
-        "downloading.errors downloading.stopping",
+        "downloading.errors",
         "downloading.folders downloading.part_files downloading.sources",
         "downloading.archives downloading.connections downloading.verification",
         "downloading.transfer",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
 from captioning.cli.options import add_command
@@ -96,9 +95,8 @@ def _prepare(options: argparse.Namespace) -> int:
     progress = Progress(enabled=not options.quiet)
     try:
         prepared = prepare_data(options.source, options.out, recipe, network, options.photos_dir, progress)
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on with the features that were computed", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        raise type(stop)("stopped; the same command goes on with the features that were computed") from None
     finally:
         progress.close()
     print(report(prepared, recipe))

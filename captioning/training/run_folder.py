@@ -31,13 +31,14 @@ import minigrad as mg
 from captioning.data.fingerprints import changed
 from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
+from captioning.folder_lock import take_folder
 from captioning.models.captioner import Captioner
 from captioning.training.errors import RunError
 from captioning.training.history import Entry, History, check_regular
 from captioning.training.run_settings import FORMAT, read_settings, settings_of
 from minigrad.runtime.files import remove_temporaries, replacing
-from minigrad.runtime.folders import LOCK, check_free, making
-from minigrad.runtime.locks import Lock, LockedError, take_lock
+from minigrad.runtime.folders import check_free, making
+from minigrad.runtime.locks import Lock
 
 __all__ = ["Entry", "Run", "RunError", "read_arrays", "settings_of"]
 
@@ -107,13 +108,7 @@ class Run:
     def __enter__(self) -> Self:
         """Hold the folder: a RunError if another process trains in it. What a killed one left of files is removed."""
         if self._lock is None:
-            try:
-                self._lock = take_lock(self.folder / LOCK)
-            except LockedError as error:
-                holder = "another process" if error.holder is None else f"process {error.holder}"
-                raise RunError(f"{self.folder}: {holder} is training in this folder: wait until it ends") from error
-            except OSError as error:
-                raise RunError(f"{self.folder}: cannot be written: {error.strerror or error}") from error
+            self._lock = take_folder(self.folder, "training", RunError)
             if self._lock.sure:
                 remove_temporaries(self.folder)
         self._depth += 1

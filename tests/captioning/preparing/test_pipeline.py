@@ -14,7 +14,8 @@ from captioning.data.treebank import treebank_words
 from captioning.preparing.pipeline import Recipe, prepare_data
 from captioning.preparing.summary import report
 from tests.captioning.full_disks import files_of_at_most
-from tests.captioning.preparing.grids import GridColours, captions_of, content, write_folder, write_photo, write_table
+from tests.captioning.preparing.photo_sources import captions_of, content, write_folder, write_photo, write_table
+from tests.captioning.vision.grid_extractor import GridColours
 
 NUMBER = 40
 FILES = {"coco2014_captions.h5", "coco2014_vocab.json", "captions.csv", "photos"}

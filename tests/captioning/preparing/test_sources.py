@@ -9,7 +9,7 @@ from captioning.data.errors import DataError
 from captioning.preparing.gaps import Gaps
 from captioning.preparing.sources import read_source
 from captioning.preparing.table import CaptionedImage, check_splits, with_captions
-from tests.captioning.preparing.grids import write_photo
+from tests.captioning.preparing.photo_sources import write_photo
 
 SAID = {"a.png": ["A dog runs", "Dogs, running"], "b.png": ["A cat"]}
 
