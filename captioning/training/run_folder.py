@@ -35,6 +35,7 @@ from captioning.folder_lock import take_folder
 from captioning.models.captioner import Captioner
 from captioning.training.errors import RunError
 from captioning.training.history import Entry, History, check_regular
+from captioning.training.memory import check_memory, count_weights
 from captioning.training.run_settings import FORMAT, read_settings, settings_of
 from minigrad.runtime.files import remove_temporaries, replacing
 from minigrad.runtime.folders import check_free, making
@@ -170,8 +171,15 @@ class Run:
 
     def new_model(self, rng: np.random.Generator | int | None = None) -> Captioner:
         """A captioner of the run's sizes with fresh weights."""
+        model = self.settings["model"]
         try:
-            return Captioner(self.vocabulary, **self.settings["model"], rng=rng)
+            sizes = [model[key] for key in ("feature_size", "wordvec_size", "hidden_size", "cell_type")]
+            check_memory(count_weights(len(self.vocabulary), *sizes), bytes_each=4)
+            return Captioner(self.vocabulary, **model, rng=rng)
+        except MemoryError as error:
+            told = "feature_size {}, wordvec_size {} and hidden_size {}".format(*sizes)
+            where = self.folder / "settings.json"
+            raise RunError(f"{where}: model: {told} are too large for the memory here: {error}") from error
         except (TypeError, ValueError) as error:
             raise RunError(f"{self.folder / 'settings.json'}: model: {error}") from error
 
