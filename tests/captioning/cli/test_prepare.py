@@ -105,7 +105,10 @@ def test_a_signal_is_one_line_and_the_same_command_goes_on(
                         len(calls) == 1 else interrupt(prepared))  # fmt: skip
     assert prepare(source, "--out", tmp_path / "data", "--quiet") == status
     out, err = capsys.readouterr()
-    assert (out, err) == ("", "captioning prepare: stopped; the same command goes on with the features that were computed\n")
+    assert (out, err) == (
+        "",
+        "captioning prepare: stopped; the same command goes on with the features that were computed\n",
+    )
     assert set(content(tmp_path / "data")) == {".preparing/features.part"}
     monkeypatch.setattr(network, "features", features)
     assert prepare(source, "--out", tmp_path / "data") == 0
