@@ -54,7 +54,7 @@ def try_all(run_folder, files, resume, data, tmp_path, capsys, seeds):
         other = files[int(rng.integers(len(files)))]
         what = f"seed {seed}, {name}: {damage_file(run / name, run / other, rng)}"
         for command in (
-            ["evaluate", str(run), "--max-images", "2"],
+            ["evaluate", str(run), "--max-images", "2", "--quiet"],
             [*resume, "--out", str(run)],
         ):
             status = main([*command, "--data", str(data)])

@@ -200,8 +200,8 @@ def test_weights_of_another_size_are_named(trained, small_data):
     ("data", "max_train", "x"), ("data", "max_train", 0), ("data", "fingerprint", []), ("data", "fingerprint", {"a": 1}),
     ("data", "folder", 1), ("data", "pca", "yes"), ("data", "train_captions", "48"), ("data", "extractor", {}),
     ("model", "hidden_size", 10**12), ("model", "feature_size", 10**30), ("model", "wordvec_size", "8"),
-    ("model", "dropout", {}), ("model", "feature_dropout", 1), ("model", "forget_bias", "1"), ("model", "dtype", 3), ("model", "dtype", "float31"),
-    ("model", "cell_type", []), (None, "threads", "x"), (None, "refinement", []),
+    ("model", "dropout", {}), ("model", "feature_dropout", 1), ("model", "forget_bias", "1"), ("model", "dtype", 3),
+    ("model", "dtype", "float31"), ("model", "cell_type", []), (None, "threads", "x"), (None, "refinement", []),
 ])  # fmt: skip
 def test_settings_of_a_wrong_type_are_named(small_data, tmp_path, section, key, value):
     path = new_run(tmp_path / "run", small_data).folder / "settings.json"

@@ -8,7 +8,7 @@ from captioning.vision.extractors import FeatureExtractor
 
 
 class GridExtractor(FeatureExtractor):
-    """Three features, the mean red, green and blue, of a photo of any size, seen at 2x2 places. `seen` counts photos."""
+    """Three features, the mean red, green and blue, of a photo of any size, seen at 2x2 places. `seen` counts them."""
 
     name, size, side, grid = "grid", 3, 8, (2, 2)
 
