@@ -106,7 +106,8 @@ def prepare_data(
     """Make the data set `out` of the captions and photos of a source.
 
     source: COCO's caption JSON, JSON with splits as Karpathy's, a table `image,split,caption`, or a folder of photos
-    with text files; several are files of COCO's, as `read_sources` says. extractor: the network that computes features; None for captions alone, which need no photos.
+    with text files; several are files of COCO's, as `read_sources` says. extractor: the network that
+    computes features; None for captions alone, which need no photos.
     photo_places: folders to look for the photos in; by default where the source is.
 
     `out` becomes a data set when all of it is whole. After a kill or Ctrl-C the same call goes on with the features
