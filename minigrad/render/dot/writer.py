@@ -19,7 +19,7 @@ from ..heat import NOT_SHOWN, Heat
 from ..names import leaf_names, output_name, short_name
 from ..norms import flow_norm, gradient_norm, is_noted, largest, value_norm
 from ..notation import option_text, shape_of
-from ..picture import Edge, Output, Picture, Vertex
+from ..picture import Edge, Output, Picture, Vertex, shared_path
 from ..scopes import Scope, ladders, scopes_of
 from ..stubs import marks, stubbed
 from ..times import seconds_of, time_words
@@ -74,6 +74,7 @@ class DotWriter:
             self.lines.append(f"  label={quoted(self.title)} labelloc=t fontsize=14")
         self._clusters()
         self._steps_below_each_other()
+        self._frames_below_each_other()
         self.lines += rows
         for i, output in enumerate(self.picture.outputs):
             self._output(i, output)
@@ -109,6 +110,20 @@ class DotWriter:
             first = [name for i in below for name in self._stubs_of(i) or [f"n{i}"]]
             edges = [f"n{a} -> {b}" for a in above for b in first]
             self.edges += [f"  {edge} [style=invis weight=0]" for edge in edges if edge not in drawn]
+
+    def _frames_below_each_other(self) -> None:
+        """Invisible edges from what feeds a frame to the stubs in it; else these would share a rank with the frame
+        before, the two would stand side by side, and a deep network run down a diagonal."""
+        for number, vertex in enumerate(self.picture.vertices):
+            sources = {edge.source for edge in vertex.inputs if edge.source not in self.stubbed}
+            before = sorted(i for i in sources if self._leaves_a_frame(i, vertex))
+            self.edges += [f"  n{i} -> {stub} [style=invis]" for i in before for stub in self._stubs_of(number)]
+
+    def _leaves_a_frame(self, source: int, target: Vertex) -> bool:
+        """Whether an edge from a vertex to another goes out of a frame and into one."""
+        scope = self.picture.vertices[source].around
+        shared = len(shared_path(scope, target.around))
+        return shared < len(scope) and shared < len(target.around)
 
     def _stubs_of(self, number: int) -> list[str]:
         """The stubs that stand beside a vertex."""
