@@ -60,7 +60,7 @@ FLOORS = {
         "pictures data.treebank",
         "data.errors data.tokens",
         "data.folder data.hdf5 data.hdf5_writing data.raw_captions data.vocabulary",
-        "data.features data.tokenizer_record",
+        "data.features data.tokenizer_record vision.region_fitting",
         "data.captions data.splits",
         "data.checking",
         "data.dataset data.parts",
