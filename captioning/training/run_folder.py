@@ -8,6 +8,7 @@
 | `checkpoint.safetensors` | where the training stands, for `--resume`: `captioning.training.checkpoints` |
 | `history.jsonl` | a JSON line for each iteration and for each validation: `captioning.training.history` |
 | `loss.png` | the curve of the losses |
+| `regions.safetensors` | not always there: how a map becomes regions, `captioning.vision.regions.RegionProjection` |
 | `.lock` | while a process trains in the folder, its number: `minigrad.runtime.locks` |
 
 The folder appears with settings, vocabulary and first checkpoint in it. Each file but the history is written under a
@@ -122,6 +123,11 @@ class Run:
         if self._depth == 0 and self._lock is not None:
             self._lock.release()
             self._lock = None
+
+    @property
+    def regions_path(self) -> Path:
+        """Where the projection of regions is kept, of a run that was trained on regions; need not be there."""
+        return self.folder / "regions.safetensors"
 
     def write_settings(self) -> None:
         """Write `settings` to settings.json."""
