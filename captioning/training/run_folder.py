@@ -65,8 +65,11 @@ class Run:
         settings: Mapping[str, Any],
         vocabulary: Vocabulary,
         checkpoint: Mapping[str, NDArray[Any]] | None = None,
+        best: Mapping[str, NDArray[Any]] | None = None,
     ) -> Run:
-        """Make the folder with settings, vocabulary and the first checkpoint; it appears when all are in it.
+        """Make the folder with settings, vocabulary, the first checkpoint and the best weights, if there are such.
+
+        It appears when all are in it.
 
         An empty folder may be there; anything else is a RunError, and so is a folder that cannot be made.
         """
@@ -79,6 +82,8 @@ class Run:
                 run.write_settings()
                 if checkpoint is not None:
                     run.save_checkpoint(checkpoint)
+                if best is not None:
+                    run.save_best(best)
         except OSError as error:
             raise _cannot_be_made(path, error) from error
         return cls(path, content, vocabulary)
