@@ -1,8 +1,8 @@
 """A run that is handed on: what captioning needs of a run folder, in half the space.
 
 Weights are stored in half precision, rounded once (an error of at most 2**-11 of a weight, or 2**-25 where that is
-more), and computed with in the precision of the run. What is only of use where the training ran stays behind: the checkpoint, the history, the folder
-and fingerprint of the data.
+more), and computed with in the precision of the run. What is only of use where the training ran stays behind: the
+checkpoint, the history, the folder and fingerprint of the data.
 """
 
 from __future__ import annotations

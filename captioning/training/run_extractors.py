@@ -12,7 +12,7 @@ __all__ = ["extractor_name"]
 def extractor_name(run: Run, name: str | None = None) -> str:
     """The name of the network that made the features on which a run was trained; the network is not loaded.
 
-    name: what the user calls it, for a run that does not know it. A RunError if neither knows it, both do but differ, or
+    name: what the user calls it, for a run that does not know it. A RunError if neither knows it, if they differ, or if
     the network has another number of features than the run; a ValueError if there is none of that name.
     """
     known: str | None = run.settings["data"].get("extractor")

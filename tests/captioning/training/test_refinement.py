@@ -181,7 +181,7 @@ def test_a_draft_that_did_not_end_is_not_learnt_from(small_data, trained):
 def test_a_human_caption_that_fills_its_row_is_learnt_from_as_it_is(small_data, trained, start):
     endless, v = dict(trained), small_data.vocabulary
     endless["predict.bias"] = np.where(np.arange(len(v)) == v.end, -50, 0).astype(np.float32)
-    words = v.encode("a dog runs here the cat sits here".split())
+    words = v.encode(["a", "dog", "runs", "here", "the", "cat", "sits", "here"])
     full = np.array([[v.start, *words[:-1]] if start else words], np.int32)
     split = small_data.train.with_captions(full, np.zeros(1, np.int32))
     neighbours = nearest(split.features, np.array([0]), 3, 0.1)
