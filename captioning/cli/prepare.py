@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
 from captioning.cli.options import add_command
@@ -12,6 +11,7 @@ from captioning.preparing.data_files import PHOTO_WAYS
 from captioning.preparing.pipeline import Recipe, prepare_data
 from captioning.preparing.sources import FORMATS
 from captioning.preparing.summary import report
+from captioning.preparing.workshop import is_begun
 from captioning.progress import Progress
 from captioning.vision.extractors import EXTRACTORS, EfficientNetLite0Extractor, extractor
 
@@ -96,9 +96,10 @@ def _prepare(options: argparse.Namespace) -> int:
     progress = Progress(enabled=not options.quiet)
     try:
         prepared = prepare_data(options.source, options.out, recipe, network, options.photos_dir, progress)
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on with the features that were computed", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        if not is_begun(options.out):
+            raise
+        raise type(stop)("stopped; the same command goes on with the features that were computed") from None
     finally:
         progress.close()
     print(report(prepared, recipe))

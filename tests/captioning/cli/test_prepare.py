@@ -2,6 +2,8 @@
 
 import os
 import shlex
+import signal
+import time
 
 import h5py
 import pytest
@@ -88,21 +90,42 @@ def test_captions_alone(tmp_path, capsys):
     assert err.splitlines() == [f"reading {table}", "wording 20 captions"]
 
 
-def test_ctrl_c_is_one_line_and_the_same_command_goes_on(source, tmp_path, capsys, network, monkeypatch):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_is_one_line_and_the_same_command_goes_on(
+    source, tmp_path, capsys, network, monkeypatch, number, status
+):
     def interrupt(prepared):
-        raise KeyboardInterrupt
+        os.kill(os.getpid(), number)
+        time.sleep(60)
 
     write_folder(source, 40)
     features, calls = network.features, []
     monkeypatch.setattr(network, "features", lambda prepared: features(prepared) if not calls.append(1) and
                         len(calls) == 1 else interrupt(prepared))  # fmt: skip
-    assert prepare(source, "--out", tmp_path / "data", "--quiet") == 130
+    assert prepare(source, "--out", tmp_path / "data", "--quiet") == status
     out, err = capsys.readouterr()
-    assert (out, err) == ("", "stopped; the same command goes on with the features that were computed\n")
+    assert (out, err) == (
+        "",
+        "captioning prepare: stopped; the same command goes on with the features that were computed\n",
+    )
     assert set(content(tmp_path / "data")) == {".preparing/features.part"}
     monkeypatch.setattr(network, "features", features)
     assert prepare(source, "--out", tmp_path / "data") == 0
     assert "going on with the features of 32 photos" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_before_there_are_features_promises_nothing(
+    source, tmp_path, capsys, network, monkeypatch, number, status
+):
+    def interrupt(prepared):
+        os.kill(os.getpid(), number)
+        time.sleep(60)
+
+    monkeypatch.setattr(network, "features", interrupt)
+    assert prepare(source, "--out", tmp_path / "data", "--quiet") == status
+    assert capsys.readouterr() == ("", "captioning prepare: stopped\n")
+    assert not (tmp_path / "data").exists()
 
 
 def test_mistakes_are_one_line(source, tmp_path, capsys):
