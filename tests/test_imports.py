@@ -70,6 +70,7 @@ FLOORS = {
         "preparing.coco_json preparing.karpathy_json preparing.csv_table preparing.photo_folder preparing.wording",
         "preparing.sources preparing.photo_search preparing.division preparing.photo_features preparing.data_files "
         "preparing.workshop",
+        "preparing.recipe",
         "preparing.pipeline",
         "preparing",
         "models",
