@@ -242,8 +242,8 @@ def test_the_other_tokenizer_is_recorded(tmp_path):
     ({"tokenizer": "bert"}, "tokenizer must be one of words, ptb; got 'bert'"),
     ({"photos": "move"}, "photos must be one of link, copy, none; got 'move'"),
     ({"min_count": 0}, "min_count must be at least 1; got 0"), ({"words": 0}, "words must be at least 1"),
-    ({"max_length": 0}, "max_length must be at least 1"), ({"max_length": 1001}, "max_length must be at most 1000; got 1001"),
-    ({"val": 0}, "val must be above 0"),
+    ({"max_length": 0}, "max_length must be at least 1"), ({"val": 0}, "val must be above 0"),
+    ({"max_length": 1001}, "max_length must be at most 1000; got 1001"),
 ])  # fmt: skip
 def test_recipes_that_cannot_be_are_refused(changes, message):
     with pytest.raises(DataError, match=message):
