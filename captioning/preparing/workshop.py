@@ -16,7 +16,9 @@ from typing import Self
 
 from captioning.data.errors import DataError
 from captioning.data.folder import CAPTIONS_FILE
+from captioning.folder_lock import take_folder
 from minigrad.runtime.files import replacing
+from minigrad.runtime.locks import Lock
 
 __all__ = ["Workshop", "is_begun"]
 
@@ -30,27 +32,25 @@ def is_begun(folder: str | os.PathLike[str]) -> bool:
 
 
 class Workshop:
-    """The workshop in `folder`, made with it; in a `with` block, behind which features alone stay for a later one.
+    """The workshop in `folder`, made with it; in a `with` block this process has the folder alone, and behind it
+    features alone stay for a later one.
 
     Raises:
-        DataError: the folder is a data set, or has files and is none that was begun.
+        DataError: the folder is a data set, or has files and is none that was begun; at `with`, another process has it.
         OSError: it cannot be made or written into.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.place = folder, folder / _PLACE
         self.features = self.place / FEATURES
-        if (folder / CAPTIONS_FILE).exists():
-            shutil.rmtree(self.place, ignore_errors=True)  # of a job that was killed when all was done
-            raise DataError(f"{folder}: is a data set already; choose another folder with --out")
+        self._refuse_data_set()
         if folder.exists() and not folder.is_dir():
             raise DataError(f"{folder}: exists and is no folder")
         if folder.is_dir() and not self.place.is_dir():
             self._check_empty()
         self._made = [path for path in (folder, *folder.parents) if not path.exists()]
         self.place.mkdir(parents=True, exist_ok=True)
-        self._sweep()
-        self._check_empty()
+        self._lock: Lock | None = None
 
     def path(self, name: str) -> Path:
         """Where a file is made that will be called so."""
@@ -64,25 +64,45 @@ class Workshop:
         names = {path.name for path in self.place.iterdir()} - {FEATURES, _MOVED}
         for name in sorted(names, key=lambda name: name == CAPTIONS_FILE):
             os.rename(self.place / name, self.folder / name)
-        shutil.rmtree(self.place)
+        shutil.rmtree(self.place, ignore_errors=True)  # a data set it is, whatever stays
 
     def __enter__(self) -> Self:
+        self._lock = take_folder(self.folder, "preparing a data set", DataError)
+        try:
+            self._refuse_data_set()  # whoever had the lock before may have made it
+            self._sweep()
+            self._check_empty()
+        except BaseException:
+            self._lock.release()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self.place.is_dir():
-            return
+        try:
+            if self.place.is_dir():
+                self._leave()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+        with suppress(OSError):  # there is something in it
+            for path in self._made:
+                path.rmdir()
+
+    def _leave(self) -> None:
+        """Leave nothing beside a data set, else features alone, or nothing."""
         if (self.folder / CAPTIONS_FILE).exists():
             shutil.rmtree(self.place, ignore_errors=True)
             return
         self._sweep()
-        if not self.features.exists() and not _visible(self.folder):
-            with suppress(OSError):  # somebody else put something there
-                self.place.rmdir()
-                for path in self._made:
-                    path.rmdir()
+        if not self.features.exists():
+            self.place.rmdir()
+
+    def _refuse_data_set(self) -> None:
+        if (self.folder / CAPTIONS_FILE).exists():
+            shutil.rmtree(self.place, ignore_errors=True)  # of a job that was killed when all was done
+            raise DataError(f"{self.folder}: is a data set already; choose another folder with --out")
 
     def _check_empty(self) -> None:
         """Raise a DataError if something that is not of this job is in the folder."""

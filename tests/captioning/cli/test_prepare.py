@@ -12,7 +12,8 @@ from captioning.cli.entry import main
 from captioning.data.dataset import open_captions
 from captioning.vision import extractors
 from tests.captioning.cli.commands import SMALL, refused
-from tests.captioning.preparing.grids import GridColours, content, write_folder, write_table
+from tests.captioning.preparing.photo_sources import content, write_folder, write_table
+from tests.captioning.vision.grid_extractor import GridColours
 
 
 @pytest.fixture(autouse=True)
@@ -126,6 +127,23 @@ def test_a_signal_before_there_are_features_promises_nothing(
     assert prepare(source, "--out", tmp_path / "data", "--quiet") == status
     assert capsys.readouterr() == ("", "captioning prepare: stopped\n")
     assert not (tmp_path / "data").exists()
+
+
+def test_two_at_once_into_one_folder(source, tmp_path, capsys, network, monkeypatch):
+    pytest.importorskip("fcntl", reason="needs fcntl")
+    out, features = tmp_path / "data", network.features
+
+    def meanwhile(prepared):
+        monkeypatch.setattr(network, "features", features)
+        refused(capsys, ["prepare", source, "--out", out, "--quiet"],
+                f"{out}: process {os.getpid()} is preparing a data set in this folder: wait until it ends")  # fmt: skip
+        return features(prepared)
+
+    monkeypatch.setattr(network, "features", meanwhile)
+    assert prepare(source, "--out", out, "--quiet") == 0
+    with open_captions(out, pca=False) as data:
+        assert len(data.train.features) == 27
+    assert not any(path.name.startswith(".") for path in out.iterdir())
 
 
 def test_mistakes_are_one_line(source, tmp_path, capsys):

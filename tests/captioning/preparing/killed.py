@@ -16,7 +16,8 @@ from shutil import rmtree
 
 from captioning.preparing.pipeline import prepare_data
 from captioning.preparing.recipe import Recipe
-from tests.captioning.preparing.grids import GridColours, content
+from tests.captioning.preparing.photo_sources import content
+from tests.captioning.vision.grid_extractor import GridColours
 
 
 def make(source, out):
@@ -51,7 +52,7 @@ def main(source, folder, kills):
         ends["killed" if killed else "done"] += 1
         ends["with features"] += killed and (out / ".preparing" / "features.part").is_file()
         if (out / "coco2014_captions.h5").exists():
-            found = {name: value for name, value in content(out).items() if not name.startswith(".preparing/")}
+            found = {name: value for name, value in content(out).items() if not name.startswith(".")}
             assert found == whole, sorted(name for name in found.keys() | whole.keys()
                                           if found.get(name) != whole.get(name))  # fmt: skip
             rmtree(out)

@@ -7,7 +7,7 @@ import pytest
 
 from captioning.data.errors import DataError
 from captioning.preparing.workshop import Workshop
-from tests.captioning.preparing.grids import content
+from tests.captioning.preparing.photo_sources import content
 
 
 def make(shop):
@@ -26,7 +26,7 @@ def test_what_is_made_moves_out_whole(tmp_path):
     out = tmp_path / "new" / "data"
     with Workshop(out) as shop:
         make(shop)
-        assert list(out.iterdir()) == [shop.place]
+        assert sorted(out.iterdir()) == [out / ".lock", shop.place]
         shop.finish()
     assert content(out) == MADE
 
@@ -76,9 +76,9 @@ def test_what_an_attempt_moved_out_is_no_part_of_the_next(tmp_path, monkeypatch,
         os.replace(source, target)
 
     shop = Workshop(tmp_path / "data")
-    make(shop)
     with monkeypatch.context() as patch, suppress(KeyboardInterrupt), nullcontext() if killed else shop:
         patch.setattr("captioning.preparing.workshop.os.rename", rename)
+        make(shop)
         shop.finish()
     assert len(moves) == moved + 1
     assert any(path.name[0] != "." for path in (tmp_path / "data").iterdir()) == killed
