@@ -112,6 +112,8 @@ def _attempt(source: Source, part: PartFile, progress: Progress, patience: Patie
             raise DownloadError(f"{source.address}: the server packs the file ({response.headers['Content-Encoding']})")
         size = _size_of_whole(source, response, start if headers else 0)
         going_on = response.status == 206
+        if going_on and version is not None and size is None:
+            size = version.size  # a part need not say how long the whole is
         if going_on and version is not None and version.size not in (None, size):
             part.discard()
             raise PassingError(f"{source.address}: another size by the same name: {size} bytes, not {version.size}")
