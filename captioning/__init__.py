@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from captioning.models.captioner import Captioner
     from captioning.scoring.evaluation import evaluate
     from captioning.scoring.metrics import BLEU_score, corpus_bleu, exercise_bleu
-    from captioning.training.run_folder import Run, RunError
-    from captioning.training.solver import Settings, Solver, TrainingError
+    from captioning.training.errors import RunError, TrainingError
+    from captioning.training.run_folder import Run
+    from captioning.training.settings import Settings
+    from captioning.training.solver import Solver
 
 _HOMES = {
     "data.dataset": ("CaptionData", "open_captions"),
@@ -32,8 +34,10 @@ _HOMES = {
     "models.captioner": ("Captioner",),
     "scoring.evaluation": ("evaluate",),
     "scoring.metrics": ("BLEU_score", "corpus_bleu", "exercise_bleu"),
-    "training.run_folder": ("Run", "RunError"),
-    "training.solver": ("Settings", "Solver", "TrainingError"),
+    "training.errors": ("RunError", "TrainingError"),
+    "training.run_folder": ("Run",),
+    "training.settings": ("Settings",),
+    "training.solver": ("Solver",),
 }
 _HOME_OF = {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names}
 

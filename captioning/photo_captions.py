@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from captioning.decoding.stepwise import greedy
 from captioning.models.captioner import Captioner
-from captioning.training.run_folder import Run, RunError
+from captioning.training.errors import RunError
+from captioning.training.run_folder import Run
 from captioning.vision.extractors import EXTRACTORS, FeatureExtractor, extractor
 from captioning.vision.photo_files import PhotoError
 

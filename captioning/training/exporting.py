@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from captioning.training.run_folder import Run, RunError
+from captioning.training.errors import RunError
+from captioning.training.run_folder import Run
 
 __all__ = ["export_run"]
 

@@ -21,7 +21,8 @@ from captioning.data.parts import images_of_part
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.captioner import Captioner
 from captioning.scoring.evaluation import evaluate
-from captioning.training.solver import Settings, Solver
+from captioning.training.settings import Settings
+from captioning.training.solver import Solver
 
 def resident(what):
     lines = Path("/proc/self/status").read_text().splitlines()
