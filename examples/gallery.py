@@ -19,6 +19,7 @@ import numpy as np
 import minigrad as mg
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.captioner import Captioner
+from captioning.vision.efficientnet import EfficientNetLite0
 from minigrad import nn
 from minigrad.recording import note_of
 from minigrad.render import draw, summary, to_text
@@ -62,6 +63,18 @@ def convolution_network(path):
     scores = net(images)
     draw(scores, path, names={"images": images, "scores": scores})
     print(summary(net, images))
+
+
+def deep_network(path):
+    """A deep network, its modules closed
+
+    EfficientNet-Lite0, with which `captioning` looks at photos, has 142 operations. A picture of more than 60 closes
+    modules, each to one box that says what is in it; `depth=3` would open the blocks, `depth=None` everything.
+    """
+    network = EfficientNetLite0(rng=0).eval()
+    photo = mg.tensor(np.zeros((1, 3, 224, 224), np.float32), requires_grad=True)
+    logits = network(photo)
+    draw(logits, path, names={"photo": photo, "logits": logits})
 
 
 def recurrent_steps(path):
@@ -161,6 +174,7 @@ def shared_subexpressions(path):
 PICTURES: dict[Callable[[Path], None], list[Callable[..., object]]] = {
     small_network: [],
     convolution_network: [ConvNet],
+    deep_network: [],
     recurrent_steps: [],
     captioner_folded: [caption_loss],
     captioner_unrolled: [],

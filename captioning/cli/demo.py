@@ -8,6 +8,7 @@ say what guessing is worth, and those of the scenes' own captions what can be re
 from __future__ import annotations
 
 import argparse
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from captioning.training.run_folder import Run
 from captioning.training.run_settings import settings_of
 from captioning.training.settings import Settings
 from captioning.training.solver import Solver
+from minigrad.runtime.commands import Terminated
 
 __all__ = ["FULL", "QUICK", "Size", "add_demo", "demonstrate"]
 
@@ -120,7 +122,7 @@ def _train(data: CaptionData, folder: Path, size: Size, seed: int, progress: Pro
     progress.say(f"training on {len(data.train)} captions, {sum(p.size for p in model.parameters()):,} weights")
     solver.train()
     if solver.interrupted:
-        raise KeyboardInterrupt
+        raise Terminated if solver.stopped_by == signal.SIGTERM else KeyboardInterrupt
     return run.load_model()
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from captioning.cli.options import add_command
+from captioning.data.folder import PHOTOS_FOLDER, RAW_CAPTIONS_FILE
 from captioning.downloading.coco import make_coco
+from captioning.downloading.errors import DownloadError
 from captioning.downloading.flickr8k import make_flickr8k
-from captioning.downloading.folders import exclusive
 from captioning.downloading.sources import DATA_SETS, Source, sources_of, table
-from captioning.downloading.stopping import TerminatedError, ending_in_order
 from captioning.downloading.transfer import Patience, fetch
+from captioning.folder_lock import take_folder
 from captioning.progress import Progress
 from minigrad.units import byte_text
 
@@ -28,12 +29,23 @@ class _Way(NamedTuple):
 
     make: Callable[[Path, Mapping[Source, Path], Progress], str]
     folder: str
-    then: str
+    then: Callable[[Path], list[str]]
+
+
+def _train_coco(folder: Path) -> list[str]:
+    return ["train", "--data", str(folder), "--out", "RUN"]
+
+
+def _prepare_flickr8k(folder: Path) -> list[str]:
+    """Into a folder beside that of the download, also where that is `.`, which has no name."""
+    beside = folder if folder.name not in ("", "..") else folder.resolve()
+    table, photos = folder / RAW_CAPTIONS_FILE, folder / PHOTOS_FOLDER
+    return ["prepare", str(table), "--photos-dir", str(photos), "--out", f"{beside}-data"]
 
 
 _WAYS = {
-    "coco": _Way(make_coco, "datasets/coco_captioning", "captioning train --data {folder} --out RUN"),
-    "flickr8k": _Way(make_flickr8k, "datasets/flickr8k", "captioning prepare --help"),
+    "coco": _Way(make_coco, "datasets/coco_captioning", _train_coco),
+    "flickr8k": _Way(make_flickr8k, "datasets/flickr8k", _prepare_flickr8k),
 }
 
 _ABOUT = """
@@ -93,19 +105,18 @@ def _download(options: argparse.Namespace) -> int:
     folder = Path(options.out or way.folder)
     progress = Progress(enabled=not options.quiet)
     try:
-        with ending_in_order(), exclusive(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with take_folder(folder, "downloading", DownloadError):
             archives = {source: fetch(source, folder, progress, patience) for source in sources}
             made = way.make(folder, archives, progress)
     except KeyboardInterrupt as stop:
-        progress.close()
-        print(f"captioning download: stopped; what has arrived is kept in {folder}, and the same command goes on there",
-              file=sys.stderr)  # fmt: skip
-        return 143 if isinstance(stop, TerminatedError) else 130  # 128 and the number of the signal
+        kept = f"what has arrived is kept in {folder}, and the same command goes on there"
+        raise type(stop)(f"stopped; {kept}") from None
     finally:
         progress.close()
     print(made)
     print(f"no longer needed: {', '.join(map(str, archives.values()))} ({_room(archives)})")
-    print(f"next: {way.then.format(folder=folder)}")
+    print(f"next: {shlex.join(['captioning', *way.then(folder)])}")
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
 from captioning.cli.options import add_command
@@ -22,7 +21,8 @@ _EXTRACTOR = EfficientNetLite0Extractor.name
 _MORE = """\
 SOURCE is one of
   coco      COCO's caption JSON: images with id and file_name, annotations with
-            image_id and caption
+            image_id and caption; of several files each is of the split, train
+            or val, that is in its name
   karpathy  JSON with splits: images with filename, split (train, restval, val,
             test) and sentences with raw or tokens
   csv       a table in UTF-8 with the first line image,split,caption or
@@ -39,6 +39,8 @@ examples:
   captioning prepare photos/ --out data
   captioning prepare captions.csv --photos-dir photos/ --out data --test 0.1
   captioning prepare captions_val2017.json --out words --no-features
+  captioning prepare captions_train2014.json captions_val2014.json \\
+    --photos-dir train2014/ val2014/ --out data
 then:
   captioning train --data data --out run"""
 
@@ -47,7 +49,8 @@ def add_prepare(commands: Any) -> None:
     """The command `prepare`."""
     parser = add_command(commands, "prepare", "make a data set of one's own photos and captions", _prepare, _MORE)
     option, d = parser.add_argument, Recipe()
-    option("source", metavar="SOURCE", help="a file of captions, or a folder of photos with text files")
+    option("source", metavar="SOURCE", nargs="+", help="a file of captions, or a folder of photos with text files; of "
+           "COCO's also several files, a split each")  # fmt: skip
     option("--out", metavar="DIR", required=True, help="folder to make, new or empty")
     option("--photos-dir", metavar="DIR", nargs="+", default=[],
            help="where the photos are (where SOURCE is, or in photos or images there)")  # fmt: skip
@@ -96,9 +99,8 @@ def _prepare(options: argparse.Namespace) -> int:
     progress = Progress(enabled=not options.quiet)
     try:
         prepared = prepare_data(options.source, options.out, recipe, network, options.photos_dir, progress)
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on with the features that were computed", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        raise type(stop)("stopped; the same command goes on with the features that were computed") from None
     finally:
         progress.close()
     print(report(prepared, recipe))

@@ -29,7 +29,7 @@ from captioning.training.consensus_targets import Consensus
 from captioning.training.errors import RunError
 from captioning.training.refinement import Refinement, Rounds
 from captioning.training.run_folder import Run
-from captioning.training.run_settings import settings_of
+from captioning.training.run_settings import check_fields, settings_of
 from captioning.training.settings import Settings
 
 __all__ = ["add_refine"]
@@ -78,6 +78,8 @@ def _refine(options: argparse.Namespace) -> int:
     with run_to_resume(options) as run, with_threads(options, run):
         if run is not None:
             given = settings_to_resume(run, given, free="rounds")
+            where = f"{run.folder / 'settings.json'}: refinement"
+            check_fields(where, run.settings["refinement"], Rounds, Consensus)
         start = Run.open(options.run) if run is None else run
         chosen = REFINE_DEFAULTS | given
         training, rounds, consensus = (dataclass_from(kind, chosen) for kind in (Settings, Rounds, Consensus))

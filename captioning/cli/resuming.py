@@ -138,7 +138,7 @@ def _report(solver: Solver, run: Run, options: argparse.Namespace) -> int:
               f"go on with: {_how_to_go_on(options)}", file=sys.stderr)  # fmt: skip
         return 0 if solver.stopped_by is None else 128 + solver.stopped_by
     best = solver.best_entry
-    if best is None or not {"val_loss", "val_bleu", "val_exercise_bleu"} <= best.keys():  # all was validated
+    if best is None or not {"epoch", "val_loss", "val_bleu", "val_exercise_bleu"} <= best.keys():  # all was validated
         raise RunError(f"{run.folder / 'history.jsonl'}: has no entry of the epoch whose weights were kept")
     within = best["iteration"] % solver.epoch_length
     kept = f"iteration {best['iteration']}, in epoch {best['epoch']}" if within else f"epoch {best['epoch']}"

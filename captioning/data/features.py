@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 
 from captioning.data.errors import DataError
 from captioning.data.hdf5 import checked_attribute, checked_dataset, open_hdf5, reading
-from minigrad.runtime.extras import require
-from minigrad.runtime.files import replacing
+from captioning.data.hdf5_writing import new_hdf5
 
 __all__ = ["CACHE_BYTES", "FeatureRows", "repack_features"]
 
@@ -149,14 +148,9 @@ def repack_features(source: str | os.PathLike[str], target: str | os.PathLike[st
 
     Random rows then cost a short read each, instead of the unpacking of every chunk that they touch.
     The attribute `extractor` goes with them. Copies 64 MiB at a time; `target` appears when it is whole. Errors as in
-    `FeatureRows`.
+    `FeatureRows` and `new_hdf5`.
     """
-    h5py = require("h5py", "caption")
-    with (
-        FeatureRows(source, key, cache_bytes=0) as rows,
-        replacing(target) as temporary,
-        h5py.File(temporary, "w") as file,
-    ):
+    with FeatureRows(source, key, cache_bytes=0) as rows, new_hdf5(Path(target)) as file:
         copy = file.create_dataset(key, rows.shape, rows.dtype)
         if rows.extractor is not None:
             copy.attrs["extractor"] = rows.extractor

@@ -5,6 +5,7 @@
 | `coco2014_captions.h5` | `{train,val}_captions` (N, T) word ids, `{train,val}_image_idxs` (N,) the image row of each |
 | `coco2014_vocab.json` | `idx_to_word`, `word_to_idx` |
 | `{train,val}2014_vgg16_fc7{,_pca}.h5` | `features` (M, D), a row an image; reduced in `_pca` |
+| `{train,val}2014_regions.h5` | not always there: `regions` (M, h w, K) uint8, attributes `scale`, `offset` (K,) |
 | `{train,val}2014_urls.txt` | not always there: the address of each image, a line each |
 | `{train,val}2014_images.txt` | not always there: the file name of each image, a line each |
 | `test…` | not always there: a third split, of which no choice is made, with keys and files as those of `val` |
@@ -23,7 +24,8 @@ from pathlib import Path
 from captioning.data.errors import DataError
 
 __all__ = ["ALL_SPLITS", "CAPTIONS_FILE", "PHOTOS_FOLDER", "RAW_CAPTIONS_FILE", "SPLITS", "VOCABULARY_FILE",
-           "check_split", "features_path", "find_folder", "has_reduced_features", "lines_path"]  # fmt: skip
+           "check_split", "features_path", "find_folder", "has_reduced_features", "lines_path",
+           "regions_path"]  # fmt: skip
 
 SPLITS = ("train", "val")
 """The splits that every data set has: what a training reads."""
@@ -36,6 +38,11 @@ RAW_CAPTIONS_FILE, PHOTOS_FOLDER = "captions.csv", "photos"
 def features_path(folder: Path, split: str, pca: bool) -> Path:
     """The file of a split's features, reduced ones if `pca`."""
     return folder / f"{split}2014_vgg16_fc7{'_pca' if pca else ''}.h5"
+
+
+def regions_path(folder: Path, split: str) -> Path:
+    """The file of a split's regions, a map of features for each image."""
+    return folder / f"{split}2014_regions.h5"
 
 
 def has_reduced_features(folder: Path, splits: Iterable[str]) -> bool:

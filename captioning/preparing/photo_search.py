@@ -13,8 +13,8 @@ from captioning.preparing.table import CaptionedImage
 __all__ = ["find_photos", "name_images", "photo_folders"]
 
 
-def photo_folders(source: Path, named: Sequence[Path] = ()) -> list[Path]:
-    """The folders to look in: those that are named; else that of the source, and `photos` and `images` in it.
+def photo_folders(sources: Sequence[Path], named: Sequence[Path] = ()) -> list[Path]:
+    """The folders to look in: those that are named; else those of the sources, and `photos` and `images` in them.
 
     A folder that is named and not there is a DataError.
     """
@@ -23,8 +23,9 @@ def photo_folders(source: Path, named: Sequence[Path] = ()) -> list[Path]:
             raise DataError(f"{folder}: there is no such folder of photos")
     if named:
         return list(named)
-    home = source if source.is_dir() else source.parent
-    return [home, *(folder for folder in (home / "photos", home / "images") if folder.is_dir())]
+    homes = list(dict.fromkeys(source if source.is_dir() else source.parent for source in sources))
+    within = (home / name for home in homes for name in ("photos", "images"))
+    return [*homes, *(folder for folder in within if folder.is_dir())]
 
 
 def find_photos(images: Sequence[CaptionedImage], folders: Sequence[Path], gaps: Gaps) -> list[Path | None]:

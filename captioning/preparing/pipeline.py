@@ -34,7 +34,7 @@ from captioning.preparing.division import check_shares, divide
 from captioning.preparing.gaps import Gaps
 from captioning.preparing.photo_features import compute_features, photo_fingerprint
 from captioning.preparing.photo_search import find_photos, name_images, photo_folders
-from captioning.preparing.sources import read_source
+from captioning.preparing.sources import read_sources
 from captioning.preparing.table import CaptionedImage, check_splits, with_captions
 from captioning.preparing.unfinished_features import UnfinishedFeatures
 from captioning.preparing.wording import WrittenSplit, choose_words, count_words, watched
@@ -96,7 +96,7 @@ class Prepared:
 
 
 def prepare_data(
-    source: str | os.PathLike[str],
+    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     out: str | os.PathLike[str],
     recipe: Recipe | None = None,
     extractor: FeatureExtractor | None = None,
@@ -106,7 +106,8 @@ def prepare_data(
     """Make the data set `out` of the captions and photos of a source.
 
     source: COCO's caption JSON, JSON with splits as Karpathy's, a table `image,split,caption`, or a folder of photos
-    with text files. extractor: the network that computes features; None for captions alone, which need no photos.
+    with text files; several are files of COCO's, as `read_sources` says. extractor: the network that
+    computes features; None for captions alone, which need no photos.
     photo_places: folders to look for the photos in; by default where the source is.
 
     `out` becomes a data set when all of it is whole. After a kill or Ctrl-C the same call goes on with the features
@@ -116,22 +117,27 @@ def prepare_data(
         DataError: a source that cannot be used; it says what, where and what would fit.
         OSError: a file that cannot be read or written.
     """
-    source, out = Path(source), Path(out)
+    given = [source] if isinstance(source, str | os.PathLike) else source
+    sources, out = [Path(path) for path in given], Path(out)
+    told = " and ".join(map(str, sources))
     recipe, progress = recipe or Recipe(), progress or Progress(enabled=False)
-    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
-        raise DataError(f"{out}: lies in the source {source}, whose photos it would be taken for; choose another --out")
+    for path in sources:
+        if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
+            raise DataError(
+                f"{out}: lies in the source {path}, whose photos it would be taken for; choose another --out"
+            )
     gaps = Gaps()
-    progress.say(f"reading {source}")
-    images = with_captions(read_source(source, gaps, recipe.format), str(source), gaps)
-    folders = photo_folders(source, [Path(place) for place in photo_places])
+    progress.say(f"reading {told}")
+    images = with_captions(read_sources(sources, gaps, recipe.format), told, gaps)
+    folders = photo_folders(sources, [Path(place) for place in photo_places])
     images, photos = _with_photos(images, folders, gaps, looked_for=extractor is not None or bool(photo_places))
     if not recipe.skip_missing:
-        gaps.refuse(str(source))
-    if not check_splits(images, str(source)):
+        gaps.refuse(told)
+    if not check_splits(images, told):
         divide(images, recipe.val, recipe.test, recipe.seed)
     order = sorted(range(len(images)), key=lambda n: _ORDER.index(str(images[n].split)))
     table = _Table([images[n] for n in order], [photos[n] for n in order] if photos else [])
-    table.check(str(source))
+    table.check(told)
     with Workshop(out) as workshop:
         return _make(table, workshop, recipe, extractor, gaps, progress)
 

@@ -15,6 +15,8 @@ from typing import Self
 
 from captioning.data.errors import DataError
 from captioning.data.folder import CAPTIONS_FILE, PHOTOS_FOLDER
+from captioning.folder_lock import take_folder
+from minigrad.runtime.locks import Lock
 
 __all__ = ["Workshop"]
 
@@ -22,26 +24,25 @@ FEATURES = "features.part"
 
 
 class Workshop:
-    """The workshop in `folder`, made with it; in a `with` block, behind which features alone stay for a later one.
+    """The workshop in `folder`, made with it; in a `with` block this process has the folder alone, and behind it
+    features alone stay for a later one.
 
     Raises:
-        DataError: the folder is a data set, or has files and is none that was begun.
+        DataError: the folder is a data set, or has files and is none that was begun; at `with`, another process has it.
         OSError: it cannot be made or written into.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.place = folder, folder / ".preparing"
         self.features = self.place / FEATURES
-        if (folder / CAPTIONS_FILE).exists():
-            shutil.rmtree(self.place, ignore_errors=True)  # of a job that was killed when all was done
-            raise DataError(f"{folder}: is a data set already; choose another folder with --out")
+        self._refuse_data_set()
         if folder.exists() and not folder.is_dir():
             raise DataError(f"{folder}: exists and is no folder")
         if folder.is_dir() and not self.place.is_dir() and (names := sorted(_visible(folder))):
             raise DataError(f"{folder}: has {names[0]!r} in it; choose a new or an empty folder with --out")
         self._made = [path for path in (folder, *folder.parents) if not path.exists()]
         self.place.mkdir(parents=True, exist_ok=True)
-        self._sweep()
+        self._lock: Lock | None = None
 
     def path(self, name: str) -> Path:
         """Where a file is made that will be called so."""
@@ -55,22 +56,37 @@ class Workshop:
                 _merge(self.place / name, self.folder / name)
             else:
                 os.replace(self.place / name, self.folder / name)
-        shutil.rmtree(self.place)
+        shutil.rmtree(self.place, ignore_errors=True)  # a data set it is, whatever stays
 
     def __enter__(self) -> Self:
+        self._lock = take_folder(self.folder, "preparing a data set", DataError)
+        try:
+            self._refuse_data_set()  # whoever had the lock before may have made it
+            self._sweep()
+        except BaseException:
+            self._lock.release()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self.place.is_dir():
-            return
-        self._sweep()
-        if not self.features.exists() and not _visible(self.folder):
-            with suppress(OSError):  # somebody else put something there
-                self.place.rmdir()
-                for path in self._made:
-                    path.rmdir()
+        try:
+            if self.place.is_dir():
+                self._sweep()
+                if not self.features.exists():
+                    self.place.rmdir()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+        with suppress(OSError):  # there is something in it
+            for path in self._made:
+                path.rmdir()
+
+    def _refuse_data_set(self) -> None:
+        if (self.folder / CAPTIONS_FILE).exists():
+            shutil.rmtree(self.place, ignore_errors=True)  # of a job that was killed when all was done
+            raise DataError(f"{self.folder}: is a data set already; choose another folder with --out")
 
     def _sweep(self) -> None:
         """Remove all but features."""

@@ -20,9 +20,9 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 
+from captioning.data.hdf5_writing import new_hdf5
 from captioning.scenes.drawing import render, render_array
 from captioning.scenes.features import PICTURE, Network, Reduction
 from captioning.scenes.grammar import MAX_WORDS, captions
@@ -188,7 +188,7 @@ def _write_captions(folder: Path, said: dict[str, list[list[str]]], idx_to_word:
     word_to_idx = {word: i for i, word in enumerate(idx_to_word)}
     vocabulary = {"idx_to_word": idx_to_word, "word_to_idx": word_to_idx}
     (folder / "coco2014_vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
-    with h5py.File(folder / "coco2014_captions.h5", "w") as file:
+    with new_hdf5(folder / "coco2014_captions.h5") as file:
         for split, texts in said.items():
             rows = [_row(text, word_to_idx) for own in texts for text in own]
             file[f"{split}_captions"] = np.array(rows, dtype=np.int32)
@@ -214,7 +214,7 @@ def _write_features(folder: Path, scenes: dict[str, list[Scene]], dimensions: in
     reduction = Reduction.fit(raw["train"], dimensions)
     for split in _SPLITS:
         for suffix, features in (("", raw[split]), ("_pca", reduction(raw[split]))):
-            with h5py.File(folder / f"{split}2014_vgg16_fc7{suffix}.h5", "w") as file:
+            with new_hdf5(folder / f"{split}2014_vgg16_fc7{suffix}.h5") as file:
                 file["features"] = features
 
 

@@ -17,7 +17,6 @@ a model's own best sequences: Y. Kim and A. Rush, Sequence-level knowledge disti
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +29,7 @@ from captioning.decoding.stepwise import sample
 from captioning.models.captioner import Captioner
 from captioning.scoring.metrics import exercise_bleu_table
 from captioning.training.neighbours import Neighbours
+from captioning.training.settings import is_finite
 
 __all__ = ["Consensus", "best_drafts", "captions_by_image", "consensus_captions"]
 
@@ -65,9 +65,9 @@ class Consensus:
         if self.best > self.drafts:
             raise ValueError(f"best must be at most drafts, {self.drafts}; got {self.best}")
         for name in ("temperature", "width"):
-            if not 0 < getattr(self, name) < math.inf:
+            if not (is_finite(getattr(self, name)) and getattr(self, name) > 0):
                 raise ValueError(f"{name} must be above 0; got {getattr(self, name)!r}")
-        if not 0 <= self.human_weight <= 1:
+        if not (is_finite(self.human_weight) and 0 <= self.human_weight <= 1):
             raise ValueError(f"human_weight must be from 0 to 1; got {self.human_weight!r}")
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+import minigrad as mg
 from captioning.training.errors import RunError
-from captioning.training.run_folder import Run
+from captioning.training.run_folder import Run, read_arrays
 
 __all__ = ["export_run"]
 
@@ -21,7 +22,7 @@ _OF_DATA = ("pca", "max_train", "train_captions", "extractor")  # what is said o
 
 
 def export_run(run: Run, folder: str | os.PathLike[str], extractor: str | None = None) -> Run:
-    """Write a run's best weights, words and settings to a new folder; the run there.
+    """Write a run's best weights, words, settings and projection of regions, if any, to a new folder; the run there.
 
     extractor: the network that made the features, for a run that does not know it. A weight that half precision cannot
     hold is a RunError, and so is a folder that is not empty.
@@ -38,4 +39,6 @@ def export_run(run: Run, folder: str | os.PathLike[str], extractor: str | None =
     settings = {key: run.settings[key] for key in ("minigrad", "model", "training") if key in run.settings}
     exported = Run.create(Path(folder), settings | {"data": data}, run.vocabulary)
     exported.save_best(halves)
+    if run.regions_path.exists():
+        mg.save(exported.regions_path, read_arrays(run.regions_path))
     return exported

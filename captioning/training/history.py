@@ -15,6 +15,9 @@ __all__ = ["Entry", "History", "check_regular"]
 
 Entry = dict[str, Any]
 
+_COUNTS = ("iteration", "epoch")
+_FIGURES = ("loss", "learning_rate", "val_loss", "val_bleu", "val_exercise_bleu")
+
 
 class History:
     """Entries in memory until `flush`, then in the file `path`, whose last line alone may be torn.
@@ -63,8 +66,7 @@ class History:
                 entry = json.loads(line)
                 if not isinstance(entry, dict):
                     raise ValueError("not an object")
-                if type(entry.get("iteration", 0)) is not int:
-                    raise ValueError(f"its iteration is {entry['iteration']!r}, not an int")
+                _check_numbers(entry)
             except ValueError as error:
                 if number == len(lines):
                     break
@@ -78,6 +80,14 @@ class History:
         with replacing(self.path) as temporary:
             temporary.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
         return kept
+
+
+def _check_numbers(entry: Entry) -> None:
+    """Raise a ValueError that names the first entry that is no number; one that is not finite is."""
+    for names, kinds, told in ((_COUNTS, (int,), "an int"), (_FIGURES, (int, float), "a number")):
+        for name in names:
+            if type(entry.get(name, 0)) not in kinds:
+                raise ValueError(f"its {name} is {entry[name]!r}, not {told}")
 
 
 def check_regular(path: Path) -> None:

@@ -25,12 +25,12 @@ def count_weights(words: int, feature_size: int, wordvec_size: int, hidden_size:
     return project + embed + (wordvec_size + hidden_size + 1) * gates + (hidden_size + 1) * words
 
 
-def check_memory(weights: int) -> None:
-    """Raise a MemoryError if the training of so many weights needs more memory than the machine has."""
+def check_memory(weights: int, bytes_each: int = _BYTES) -> None:
+    """Raise a MemoryError if so many weights, by default to be trained, need more memory than the machine has."""
     there = _memory()
-    if there is not None and weights * _BYTES > there:
-        needed, has = weights * _BYTES / 2**30, there / 2**30
-        raise MemoryError(f"{weights:,} weights need at least {needed:,.0f} GiB to be trained, of {has:,.0f} GiB here")
+    if there is not None and weights * bytes_each > there:
+        needed, has = weights * bytes_each / 2**30, there / 2**30
+        raise MemoryError(f"{weights:,} weights need at least {needed:,.0f} GiB, of {has:,.0f} GiB here")
 
 
 def _memory() -> int | None:

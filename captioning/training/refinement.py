@@ -126,6 +126,11 @@ def _targets(path: Any, arrays: dict[str, Any], humans: Split, number: int) -> S
     missing = [key for key in ("captions", "image_idxs", "round") if key not in arrays]
     if missing:
         raise RunError(f"{path}: the arrays {', '.join(missing)} are missing")
+    if arrays["round"].shape != () or arrays["round"].dtype.kind != "i":
+        raise RunError(f"{path}: round must be one int; got {arrays['round'].dtype} {arrays['round'].shape}")
     if int(arrays["round"]) != number:
         raise RunError(f"{path}: holds the captions of round {int(arrays['round']) + 1}, not of {number + 1}")
-    return humans.with_captions(arrays["captions"], arrays["image_idxs"])
+    try:
+        return humans.with_captions(arrays["captions"], arrays["image_idxs"])
+    except (ValueError, TypeError, IndexError) as error:
+        raise RunError(f"{path}: does not fit the data: {error}") from error

@@ -8,6 +8,7 @@
 | `checkpoint.safetensors` | where the training stands, for `--resume`: `captioning.training.checkpoints` |
 | `history.jsonl` | a JSON line for each iteration and for each validation: `captioning.training.history` |
 | `loss.png` | the curve of the losses |
+| `regions.safetensors` | not always there: how a map becomes regions, `captioning.vision.regions.RegionProjection` |
 | `.lock` | while a process trains in the folder, its number: `minigrad.runtime.locks` |
 
 The folder appears with settings, vocabulary and first checkpoint in it. Each file but the history is written under a
@@ -31,13 +32,15 @@ import minigrad as mg
 from captioning.data.fingerprints import changed
 from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
+from captioning.folder_lock import take_folder
 from captioning.models.captioner import Captioner
 from captioning.training.errors import RunError
 from captioning.training.history import Entry, History, check_regular
+from captioning.training.memory import check_memory, count_weights
 from captioning.training.run_settings import FORMAT, read_settings
 from minigrad.runtime.files import remove_temporaries, replacing
-from minigrad.runtime.folders import LOCK, check_free, making
-from minigrad.runtime.locks import Lock, LockedError, take_lock
+from minigrad.runtime.folders import check_free, making
+from minigrad.runtime.locks import Lock
 
 __all__ = ["Run", "read_arrays"]
 
@@ -107,13 +110,7 @@ class Run:
     def __enter__(self) -> Self:
         """Hold the folder: a RunError if another process trains in it. What a killed one left of files is removed."""
         if self._lock is None:
-            try:
-                self._lock = take_lock(self.folder / LOCK)
-            except LockedError as error:
-                holder = "another process" if error.holder is None else f"process {error.holder}"
-                raise RunError(f"{self.folder}: {holder} is training in this folder: wait until it ends") from error
-            except OSError as error:
-                raise RunError(f"{self.folder}: cannot be written: {error.strerror or error}") from error
+            self._lock = take_folder(self.folder, "training", RunError)
             if self._lock.sure:
                 remove_temporaries(self.folder)
         self._depth += 1
@@ -126,6 +123,11 @@ class Run:
         if self._depth == 0 and self._lock is not None:
             self._lock.release()
             self._lock = None
+
+    @property
+    def regions_path(self) -> Path:
+        """Where the projection of regions is kept, of a run that was trained on regions; need not be there."""
+        return self.folder / "regions.safetensors"
 
     def write_settings(self) -> None:
         """Write `settings` to settings.json."""
@@ -175,8 +177,15 @@ class Run:
 
     def new_model(self, rng: np.random.Generator | int | None = None) -> Captioner:
         """A captioner of the run's sizes with fresh weights."""
+        model = self.settings["model"]
         try:
-            return Captioner(self.vocabulary, **self.settings["model"], rng=rng)
+            sizes = [model[key] for key in ("feature_size", "wordvec_size", "hidden_size", "cell_type")]
+            check_memory(count_weights(len(self.vocabulary), *sizes), bytes_each=4)
+            return Captioner(self.vocabulary, **model, rng=rng)
+        except MemoryError as error:
+            told = "feature_size {}, wordvec_size {} and hidden_size {}".format(*sizes)
+            where = self.folder / "settings.json"
+            raise RunError(f"{where}: model: {told} are too large for the memory here: {error}") from error
         except (TypeError, ValueError) as error:
             raise RunError(f"{self.folder / 'settings.json'}: model: {error}") from error
 

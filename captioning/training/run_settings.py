@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import minigrad as mg
 from captioning.data.dataset import CaptionData
 from captioning.data.fingerprints import fingerprint
 from captioning.models.captioner import Captioner
+from captioning.models.recurrent_cells import check_cell
 from captioning.training.errors import RunError
 from captioning.training.history import check_regular
+from captioning.training.settings import Settings, is_finite
 
-__all__ = ["FORMAT", "read_settings", "settings_of"]
+__all__ = ["FORMAT", "check_fields", "read_settings", "settings_of"]
 
 FORMAT = 1
 MODEL_KEYS = ("feature_size", "wordvec_size", "hidden_size", "cell_type", "dropout", "dtype", "forget_bias")
@@ -71,8 +74,74 @@ def read_settings(path: Path) -> dict[str, Any]:
     missing = [key for key in MODEL_KEYS if key not in settings["model"]]
     if missing:
         raise RunError(f"{path}: model: the keys {', '.join(missing)} are missing")
+    _check_model(f"{path}: model", settings["model"])
+    check_fields(f"{path}: training", settings["training"], Settings)
+    _check_values(f"{path}: data", settings["data"], _DATA)
+    if not isinstance(settings.get("refinement", {}), dict):
+        raise RunError(f"{path}: refinement must be an object; got {settings['refinement']!r}")
     checked: dict[str, Any] = settings
     return checked
+
+
+def check_fields(where: str, values: dict[str, Any], *kinds: Any) -> None:
+    """Raise a RunError that begins with `where` unless dataclasses take the values of their fields, where there are."""
+    for kind in kinds:
+        try:
+            kind(**{field.name: values[field.name] for field in dataclasses.fields(kind) if field.name in values})
+        except ValueError as error:
+            raise RunError(f"{where}: {error}") from error
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 1
+
+
+def _is_share(value: Any) -> bool:
+    return is_finite(value) and 0 <= value < 1
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_fingerprint(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+
+
+Checks = dict[str, tuple[Callable[[Any], bool], str]]
+
+_DTYPES = ("float16", "float32", "float64")
+_MODEL: Checks = {
+    **dict.fromkeys(("feature_size", "wordvec_size", "hidden_size"), (_is_count, "an int of at least 1")),
+    **dict.fromkeys(("dropout", "feature_dropout"), (_is_share, "a number of at least 0 and below 1")),
+    "cell_type": (_is_text, "a text"),
+    "dtype": (lambda value: value in _DTYPES, f"one of {', '.join(_DTYPES)}"),
+    "forget_bias": (is_finite, "a finite number"),
+}
+_DATA: Checks = {
+    "pca": (lambda value: value is None or isinstance(value, bool), "true, false or null"),
+    "max_train": (lambda value: value is None or _is_count(value), "an int of at least 1, or null"),
+    "train_captions": (_is_count, "an int of at least 1"),
+    "extractor": (lambda value: value is None or _is_text(value), "a text, or null"),
+    "seed": (lambda value: type(value) is int and value >= 0, "an int of at least 0"),
+    "folder": (_is_text, "a text"),
+    "fingerprint": (_is_fingerprint, "an object of texts"),
+}
+
+
+def _check_model(where: str, model: dict[str, Any]) -> None:
+    _check_values(where, model, _MODEL)
+    try:
+        check_cell(model["cell_type"])
+    except ValueError as error:
+        raise RunError(f"{where}: {error}") from error
+
+
+def _check_values(where: str, values: dict[str, Any], checks: Checks) -> None:
+    """Raise a RunError that names the first value that is not as it must be; one that is not there is."""
+    for key, (fits, told) in checks.items():
+        if key in values and not fits(values[key]):
+            raise RunError(f"{where}: {key} must be {told}; got {str(values[key])[:80]!r}")
 
 
 def _check_format(path: Path, settings: Any) -> None:

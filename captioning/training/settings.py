@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
 from captioning.data.parts import PARTS
 
-__all__ = ["KEEP", "Settings"]
+__all__ = ["KEEP", "Settings", "is_finite"]
 
 KEEP = ("bleu", "exercise", "loss")
 """What may decide which weights are best."""
+
+
+def is_finite(value: Any) -> bool:
+    """Whether it is a number, and float64 holds it.
+
+    >>> is_finite(1), is_finite(True), is_finite("1"), is_finite(10**400)
+    (True, False, False, False)
+    """
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -55,9 +69,9 @@ class Settings:
                 raise ValueError(f"{name} must be an int of at least 1; got {value!r}")
         for name in ("learning_rate", "lr_decay", "clip_norm"):
             value = getattr(self, name)
-            if (value is not None or name != "clip_norm") and not 0 < value < math.inf:
+            if (value is not None or name != "clip_norm") and not (is_finite(value) and value > 0):
                 raise ValueError(f"{name} must be above 0 and finite; got {value!r}")
-        if not 0 <= self.weight_decay < math.inf:
+        if not (is_finite(self.weight_decay) and self.weight_decay >= 0):
             raise ValueError(f"weight_decay must be at least 0 and finite; got {self.weight_decay!r}")
         if type(self.seed) is not int or self.seed < 0:
             raise ValueError(f"seed must be an int of at least 0; got {self.seed!r}")

@@ -17,7 +17,7 @@ from ..spec import Spec
 
 __all__ = ["STACK", "Edge", "Kind", "Output", "Path", "Picture", "Vertex", "shared_path"]
 
-Kind = Literal["operation", "parameter", "input", "elision"]
+Kind = Literal["operation", "parameter", "input", "elision", "module"]
 Path = tuple[str, ...]
 """Names of scopes, from the outside in."""
 STACK: Primitive = stack.primitive  # type: ignore[attr-defined]
@@ -37,14 +37,14 @@ class Edge(NamedTuple):
 class Vertex:
     """One thing in a picture.
 
-    kind: an operation; a leaf, which is a parameter if it has a name and else an input; or an elision, which
-    stands for others. label: its name. specs: shape and dtype of each output. scope: the path of scopes around it.
-    inputs: the edges to it. node: what it was made from. options: those of the operation that differ from their
-    defaults. constants: names of the arguments that were constants
-    or left out. step: the time step within an unrolled sequence.
-    stands_for: how many vertices an elision replaces; of a step, if there is but one for many, for how many. caveat:
-    why it is not shown as was asked for. gathers: of what stacks the steps of a sequence's state, the number of that
-    state. names: (slot, name) of outputs that were given a name and are neither leaves nor outputs of the picture.
+    kind: an operation; a leaf, which is a parameter if it has a name and else an input; an elision, which stands for
+    others; or a module that is closed, which stands for those in it. label: its name. specs: shape and dtype of each
+    output. scope: the path of scopes around it. inputs: the edges to it. node: what it was made from. options: those of
+    the operation that differ from their defaults. constants: names of the arguments that were constants or left out.
+    step: the time step within an unrolled sequence. stands_for: how many vertices an elision or a closed module
+    replaces; of a step, if there is but one for many, for how many. caveat: why it is not shown as was asked for; of a
+    closed module, what is in it. gathers: of what stacks the steps of a sequence's state, the number of that state.
+    names: (slot, name) of outputs that were given a name and are neither leaves nor outputs of the picture.
     """
 
     kind: Kind

@@ -13,9 +13,10 @@ from ..core import Tensor
 from ..nn.module import Module
 from ..rules import PRIMITIVES
 
-__all__ = ["Request", "Unroll", "checked_names", "requested"]
+__all__ = ["Depth", "Request", "Unroll", "checked_names", "requested"]
 
 Unroll = Literal["steps", "fold", "primitive"]
+Depth = int | Literal["auto"] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,9 @@ class Request:
     then says it. unroll: 'primitive' shows a sequence primitive as one box; 'steps' every step; 'fold' the first and
     the last of equal steps, and how many are between them. max_nodes: a picture with more operations is folded in
     any case, and if that is not enough the nearest to the outputs are kept, with the number of the others. expand:
-    names of primitives that are shown as the composition of simpler ones that is their reference. title: stands above.
+    names of primitives that are shown as the composition of simpler ones that is their reference. depth: scopes
+    that are this deep are one vertex each; None leaves all open, 'auto' those of a picture that is small or asked for
+    in detail. title: stands above.
     """
 
     tensors: tuple[Tensor, ...]
@@ -35,6 +38,7 @@ class Request:
     max_nodes: int
     expand: frozenset[str]
     title: str
+    depth: Depth = None
 
 
 def requested(
@@ -45,6 +49,7 @@ def requested(
     names: Mapping[str, Tensor] | None = None,
     expand: Iterable[str] = (),
     title: str = "",
+    depth: Depth = None,
 ) -> Request:
     """The request of these arguments; a TypeError or ValueError that says what would fit if one does not.
 
@@ -59,7 +64,10 @@ def requested(
         raise ValueError(f"render: unroll must be 'steps', 'fold' or 'primitive', not {unroll!r}")
     if not isinstance(title, str):
         raise TypeError(f"render: title must be a str, not {title!r}")
-    return Request(_with_graphs(tensors), checked_names(names), unroll, max_nodes, _with_references(expand), title)
+    if depth not in (None, "auto") and (type(depth) is not int or depth < 1):
+        raise ValueError(f"render: depth must be an int of at least 1, 'auto' or None, not {depth!r}")
+    outputs, expanded = _with_graphs(tensors), _with_references(expand)
+    return Request(outputs, checked_names(names), unroll, max_nodes, expanded, title, depth)
 
 
 def _with_graphs(tensors: Tensor | Iterable[Tensor]) -> tuple[Tensor, ...]:

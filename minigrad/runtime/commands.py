@@ -29,7 +29,8 @@ def run_command(
 
     The status is that of `command`; 2 for one of `mistakes`, and where memory or room for the output does not suffice,
     with one line on standard error that begins with the parser's name and that of its subcommand, `options.name`; 130
-    after Ctrl-C and 143 after SIGTERM, which interrupts like it, so that nothing half written stays; 1 if the reader of
+    after Ctrl-C and 143 after SIGTERM, which interrupts like it, so that nothing half written stays, with the line that
+    the interrupt has been given, such as `type(stop)("stopped; go on with …")`, or "stopped"; 1 if the reader of
     the output has left. Output that the terminal's encoding does not have is written as `\\u2026`; output that was
     closed (`>&-`) goes nowhere.
 
@@ -50,10 +51,9 @@ def run_command(
         except BrokenPipeError:
             _to_nowhere(sys.stdout)
             return 1
-        except Terminated:
-            return _say(name, "stopped", 128 + signal.SIGTERM)
-        except KeyboardInterrupt:
-            return _say(name, "stopped", 128 + signal.SIGINT)
+        except KeyboardInterrupt as stop:
+            number = signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT
+            return _say(name, _one_line(stop) if str(stop) else "stopped", 128 + number)
         except MemoryError as error:
             return _say(name, f"not enough memory: {_one_line(error)}", 2)
         except mistakes as error:

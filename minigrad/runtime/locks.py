@@ -10,6 +10,8 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 try:
     import fcntl
@@ -30,7 +32,7 @@ class LockedError(OSError):
 
 
 class Lock:
-    """A lock that this process holds, until `release` or its end; made by `take_lock`.
+    """A lock that this process holds, until `release`, the end of a `with` block or its own; made by `take_lock`.
 
     path: its file; whoever renames the folder around it changes it here too. sure: whether the system has locks at all.
     """
@@ -49,6 +51,14 @@ class Lock:
             pass
         finally:
             os.close(handle)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
 
 
 def take_lock(path: str | os.PathLike[str], create: bool = True) -> Lock:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
+from minigrad.check.derivatives import gradgradcheck
 from minigrad.ops.kernels import scores
 from tests.checks import Case, check_primitive, leaf, pull
 from tests.peers import Peer
@@ -163,6 +164,16 @@ def test_who_may_look_nowhere_gets_0_and_gives_no_gradient(name):
     second = mg.hvp(lambda *a: (mg.concatenate([r.ravel() for r in _all(function(*a, mask=mask))]) ** 2).sum(),
                     [x.data for x in leaves], [np.ones_like(x.data) for x in leaves])  # fmt: skip
     assert all(np.isfinite(d.numpy()).all() for d in second)
+
+
+def test_second_derivatives_where_one_query_of_a_stack_may_look_nowhere():
+    mask = np.ones((2, 2, 4), bool)
+    mask[0, 1] = mask[1, 0, 1:] = False
+
+    def looked(q, k, v):
+        return mg.ops.attention(q, k, v, mask=mask)
+
+    assert gradgradcheck(looked, random((2, 2, 3), (2, 4, 3), (2, 4, 2)))
 
 
 def _all(result):

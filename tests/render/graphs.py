@@ -67,6 +67,24 @@ def loop(steps, first=True):
     return h.sum()
 
 
+class Residual(nn.Module):
+    """x plus what two layers make of it."""
+
+    def __init__(self, width):
+        self.first, self.second = nn.Linear(width, 2 * width, rng=0), nn.Linear(2 * width, width, rng=0)
+
+    def forward(self, x):
+        return x + self.second(mg.tanh(self.first(x)))
+
+
+def deep(blocks=6):
+    """A network of residual blocks, of which no two that stand side by side have the same width."""
+    layers = []
+    for i in range(blocks):
+        layers += [nn.Linear(3 + i, 4 + i, rng=0), Residual(4 + i)]
+    return nn.Sequential(*layers, nn.Tanh())(leaf(2, 3))
+
+
 def shared():
     """A DAG that is no tree."""
     x = leaf(2)

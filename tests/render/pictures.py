@@ -49,8 +49,8 @@ def check(picture):
 
 
 def check_drawn(picture):
-    """What holds besides of a picture that is drawn: only elisions stand for others."""
-    assert all((vertex.stands_for > 0) == (vertex.kind == "elision") for vertex in picture.vertices)
+    """What holds besides of a picture that is drawn: only elisions and closed modules stand for others."""
+    assert all((vertex.stands_for > 0) == (vertex.kind in ("elision", "module")) for vertex in picture.vertices)
     return check(picture)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import nn
-from tests.render.graphs import captioner, halves, laid_out, leaf, loop, lstm, mlp, shared
+from tests.render.graphs import captioner, deep, halves, laid_out, leaf, loop, lstm, mlp, shared
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -67,6 +67,8 @@ DRAWINGS = {
     "several": (several, {}),
     "arguments": (arguments, {}),
     "limited": (lambda: loop(9), {"max_nodes": 2, "unroll": "steps"}),
+    "deep": (lambda: deep(15), {}),
+    "deep-closed": (deep, {"depth": 2, "direction": "LR"}),
     "heat": (heat, {"gradients": True, "values": "norm"}),
 }
 LISTED = ("unroll", "expand")

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,19 @@ def test_memory_that_does_not_suffice():
     assert done.returncode == 2
     assert done.stderr.startswith("large: not enough memory: Unable to allocate 1.00 EiB")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_command_may_say_how_to_go_on_after_a_signal(capsys, number, status):
+    def command(options):
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(60)
+        except KeyboardInterrupt as stop:
+            raise type(stop)("stopped; the rest is\nkept") from None
+
+    assert run_command(argparse.ArgumentParser(prog="long"), [], command) == status
+    assert capsys.readouterr() == ("", "long: stopped; the rest is kept\n")
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -10,7 +10,7 @@ from ..heat import heat_of
 from ..norms import value_norm, was_recorded
 from ..passes.arrange import arranged
 from ..reading.nodes import picture_of
-from ..request import Unroll, requested
+from ..request import Depth, Unroll, requested
 from ..times import heat_of_times
 from .writer import DotWriter
 
@@ -32,6 +32,7 @@ def to_dot(
     title: str = "",
     names: Mapping[str, Tensor] | None = None,
     expand: Iterable[str] = (),
+    depth: Depth = "auto",
 ) -> str:
     """The graph behind a tensor (or several) as DOT text, the same for equal graphs.
 
@@ -58,6 +59,10 @@ def to_dot(
         names: names of tensors: inputs, outputs, and what is between, whose box then says it.
         expand: names of primitives to show as the composition of simpler ones that is their reference, such as
             {'lstm_step'}. What these consist of was never part of a pass, so it has no norms.
+        depth: modules that are this deep are one box each, which says how many operations and parameters are in it: at
+            1 a whole network is one, at 2 each of its parts. None leaves all open. 'auto' closes those of a picture
+            with more than 60 operations so far that about 30 boxes are left, unless steps, expand, gradients, times or
+            norms are asked for.
 
     Raises:
         ValueError: if a tensor has no graph, one that is named is not in the graph, an option is unknown, or gradients,
@@ -76,7 +81,11 @@ def to_dot(
         raise ValueError(f"to_dot: values must be 'shape', 'norm' or 'none', not {values!r}")
     if _asked(gradients) and _asked(times):
         raise ValueError("to_dot: a box has one colour: ask for gradients or for times, not for both")
-    request = requested(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, title=title)
+    if depth == "auto" and (values == "norm" or _asked(gradients) or _asked(times)):
+        depth = None  # closed, a module would hide what is asked for
+    request = requested(
+        tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, title=title, depth=depth
+    )
     picture = picture_of(request.tensors, request.names)
     picture = arranged(picture, request)
     if values == "norm" and not was_recorded(picture, value_norm):

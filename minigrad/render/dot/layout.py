@@ -57,7 +57,8 @@ def _run(command: list[str], text: bytes, timeout: float) -> tuple[int, bytes, b
         except subprocess.TimeoutExpired:
             _end(process)
             raise DrawingError(
-                f"the layout took more than {timeout:g} s: try unroll='fold', a smaller max_nodes or a larger timeout"
+                f"the layout took more than {timeout:g} s: try unroll='fold', depth=2, a smaller max_nodes or a larger "
+                f"timeout"
             ) from None
         except BaseException:
             _end(process)

@@ -19,7 +19,8 @@ from ..heat import NOT_SHOWN, Heat
 from ..names import leaf_names, output_name, short_name
 from ..norms import flow_norm, gradient_norm, is_noted, largest, value_norm
 from ..notation import option_text, shape_of
-from ..picture import Edge, Output, Picture, Vertex
+from ..passes.close import MANY
+from ..picture import Edge, Output, Picture, Vertex, shared_path
 from ..scopes import Scope, ladders, scopes_of
 from ..stubs import marks, stubbed
 from ..times import seconds_of, time_words
@@ -35,6 +36,7 @@ _STYLE = {
     "constant": 'shape=box style="rounded,filled" fillcolor="#ffffff" color="#a8a8a8" fontcolor="#555555" fontsize=9 '
     'height=0.2 margin="0.06,0.02"',
     "elision": f'shape=box style="dashed,rounded,filled" fillcolor="{NOT_SHOWN}" color="#777777" margin="0.16,0.07"',
+    "module": 'shape=box style="rounded,filled" fillcolor="#f0ecf8" color="#8f80b5" margin="0.16,0.07"',
     "output": 'shape=box style="filled" fillcolor="#f9e0dc" color="#c4695c" penwidth=1.5',
 }
 _SIDEWAYS = 24
@@ -74,6 +76,7 @@ class DotWriter:
             self.lines.append(f"  label={quoted(self.title)} labelloc=t fontsize=14")
         self._clusters()
         self._steps_below_each_other()
+        self._frames_below_each_other()
         self.lines += rows
         for i, output in enumerate(self.picture.outputs):
             self._output(i, output)
@@ -110,10 +113,29 @@ class DotWriter:
             edges = [f"n{a} -> {b}" for a in above for b in first]
             self.edges += [f"  {edge} [style=invis weight=0]" for edge in edges if edge not in drawn]
 
+    def _frames_below_each_other(self) -> None:
+        """Invisible edges from what feeds a frame to the stubs in it, in a large drawing.
+
+        Else these share a rank with the frame before, so that the two stand side by side: of few frames that makes the
+        drawing shorter, but a deep network runs down a diagonal, and `dot` takes minutes.
+        """
+        if sum(not vertex.is_leaf for vertex in self.picture.vertices) <= MANY:
+            return
+        for number, vertex in enumerate(self.picture.vertices):
+            sources = {edge.source for edge in vertex.inputs if edge.source not in self.stubbed}
+            before = sorted(i for i in sources if self._leaves_a_frame(i, vertex))
+            self.edges += [f"  n{i} -> {stub} [style=invis]" for i in before for stub in self._stubs_of(number)]
+
+    def _leaves_a_frame(self, source: int, target: Vertex) -> bool:
+        """Whether an edge from a vertex to another goes out of a frame and into one."""
+        scope = self.picture.vertices[source].around
+        shared = len(shared_path(scope, target.around))
+        return shared < len(scope) and shared < len(target.around)
+
     def _stubs_of(self, number: int) -> list[str]:
         """The stubs that stand beside a vertex."""
         vertex = self.picture.vertices[number]
-        if vertex.kind != "operation" or vertex.step is not None:
+        if vertex.kind not in ("operation", "module") or vertex.step is not None:
             return []
         return [f"p{number}"] * bool(self._parameters(number)) + [f"k{number}"] * bool(self._constants(number))
 
@@ -192,7 +214,7 @@ class DotWriter:
     def _fill(self, vertex: Vertex) -> str:
         """The colour of a vertex by its time, or by the largest gradient of its outputs."""
         if self.times is not None:
-            return "" if vertex.kind == "elision" else _filled(self.times, seconds_of(vertex))
+            return "" if vertex.kind in ("elision", "module") else _filled(self.times, seconds_of(vertex))
         if self.heat is None or not is_noted(vertex):
             return ""
         return _filled(self.heat, largest([gradient_norm(vertex, slot) for slot in range(len(vertex.specs))]))

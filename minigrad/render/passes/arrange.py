@@ -1,9 +1,10 @@
-"""The passes in their order: unrolled, expanded, ordered; then folded and cut down."""
+"""The passes in their order: unrolled, expanded, ordered; then folded, closed and cut down."""
 
 from __future__ import annotations
 
 from ..picture import Picture
 from ..request import Request
+from .close import closed, readable_depth
 from .expand import expanded
 from .fold import folded, limited
 from .order import grouped
@@ -29,6 +30,8 @@ def arranged(picture: Picture, request: Request) -> Picture:
     # a step that stands for several may be there though all would fit: expanding can make the picture smaller
     if request.unroll == "fold" or steps_between(picture) or _count(picture) > request.max_nodes:
         picture = folded(picture)
+    if (depth := _depth(picture, request)) is not None:
+        picture = closed(picture, depth)
     return limited(picture, request.max_nodes)
 
 
@@ -40,6 +43,13 @@ def whole(picture: Picture, request: Request) -> Picture:
     if request.unroll != "primitive":
         picture = unrolled(picture, request.max_nodes if request.unroll == "steps" else 0)
     return grouped(expanded(picture, request.expand))
+
+
+def _depth(picture: Picture, request: Request) -> int | None:
+    """The depth from which scopes are closed; who asks for every step or for what primitives are made of sees it."""
+    if request.depth != "auto":
+        return request.depth
+    return None if request.unroll == "steps" or request.expand else readable_depth(picture)
 
 
 def _count(picture: Picture) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,12 +15,16 @@ import pytest
 
 from captioning.cli.entry import main
 from captioning.data.dataset import open_captions
-from captioning.downloading.folders import exclusive
+from captioning.data.folder import PHOTOS_FOLDER
+from captioning.folder_lock import take_folder
+from captioning.vision import extractors
 from tests.captioning.cli.commands import SMALL, refused
 from tests.captioning.downloading.server import Site, serving
 from tests.captioning.downloading.test_coco import members_of
 from tests.captioning.downloading.test_flickr8k import PHOTOS, TEXTS
 from tests.captioning.downloading.zips import zipped
+from tests.captioning.preparing.photo_sources import write_photo
+from tests.captioning.vision.grid_extractor import GridColours
 
 ROOT = Path(__file__).parents[3]
 
@@ -68,8 +73,29 @@ def test_flickr8k_arrives(site, tmp_path, capsys):
     assert main([*command, "--no-verify"]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines()[0] == f"{tmp_path / 'photos'}: 3 photos"
-    assert "captioning prepare" in out.splitlines()[-1]
     assert err == ""
+
+
+def test_what_flickr8k_is_told_to_go_on_with_works(site, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(extractors._made, "efficientnet-lite0", GridColours())
+    monkeypatch.chdir(tmp_path)
+    for n, name in enumerate("abc"):
+        write_photo(tmp_path / f"{name}.jpg", n)
+    photos = {f"Flicker8k_Dataset/{name}.jpg": (tmp_path / f"{name}.jpg").read_bytes() for name in "abc"}
+    tokens = "".join(f"{name}.jpg#{i}\tA cat .\n" for name in "abc" for i in range(5))
+    texts = {name: text.encode() for name, text in (TEXTS | {"Flickr8k.token.txt": tokens}).items()}
+    site.files |= {"/Flickr8k_Dataset.zip": zipped(photos), "/Flickr8k_text.zip": zipped(texts)}
+    for out in ("my data/", "."):
+        assert main(["download", "flickr8k", "--out", out, "--mirror", site.address, "--quiet", "--no-verify"]) == 0
+        then = capsys.readouterr().out.splitlines()[-1]
+        program, *command = shlex.split(then.removeprefix("next: "))
+        assert program == "captioning"
+        assert main([*command, "--quiet"]) == 0, then
+        with open_captions(command[-1]) as data:
+            assert (len(data.train), len(data.val)) == (5, 5)
+            assert (data.folder / PHOTOS_FOLDER / "a.jpg").read_bytes() == photos["Flicker8k_Dataset/a.jpg"]
+        assert not (set(os.listdir(tmp_path)) & {".-data", "-data"})
+    assert then.endswith(f"--out {tmp_path}-data")
 
 
 def test_annotations_are_fetched_when_asked_for(site, tmp_path, capsys):
@@ -115,8 +141,10 @@ def test_a_damaged_archive_is_said(site, tmp_path, capsys):
 
 def test_two_downloads_into_one_folder(tmp_path, capsys):
     pytest.importorskip("fcntl", reason="needs fcntl")
-    with exclusive(tmp_path):
-        refused(capsys, ["download", "coco", "--out", tmp_path], "another download is at work in this folder")
+    with take_folder(tmp_path, "downloading", ValueError):
+        refused(capsys, ["download", "coco", "--out", tmp_path],
+                f"{tmp_path}: process {os.getpid()} is downloading in this folder: wait until it ends")  # fmt: skip
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
@@ -126,8 +154,8 @@ def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
-    with exclusive(tmp_path / "new" / "folder"):
-        assert (tmp_path / "new" / "folder").is_dir()
+    with take_folder(tmp_path, "downloading", ValueError), take_folder(tmp_path, "downloading", ValueError):
+        pass
 
 
 def test_a_file_in_place_of_the_folder(tmp_path, capsys):
@@ -152,7 +180,9 @@ def test_a_signal_in_the_middle_and_the_same_command_again(site, small_folder, t
     assert process.returncode == status
     assert "Traceback" not in err
     if number != signal.SIGKILL:
-        assert f"stopped; what has arrived is kept in {tmp_path}, and the same command goes on there" in err
+        told = f"stopped; what has arrived is kept in {tmp_path}, and the same command goes on there"
+        assert err.endswith(f"captioning download: {told}\n")
+        assert err.count("stopped") == 1
     have = part.stat().st_size
     assert part.read_bytes() == whole[:have]
     assert not (tmp_path / "coco_captioning.zip").exists()

@@ -9,6 +9,7 @@ import numpy as np
 import minigrad as mg
 from captioning.cli.entry import main
 from captioning.training.run_folder import Run
+from captioning.vision.regions import RegionProjection
 from tests.captioning.cli.commands import refused
 
 
@@ -35,6 +36,15 @@ def test_an_exported_run_holds_nothing_of_where_it_was_trained(trained, tmp_path
     assert str(Run.open(trained).settings["data"]["folder"]) not in text
     assert "fingerprint" not in text
     assert all(array.dtype == np.float16 for array in mg.load(out / "weights.safetensors").values())
+
+
+def test_the_projection_of_regions_goes_along(run, tmp_path):
+    projection = RegionProjection(np.eye(3, 2, dtype=np.float32), np.ones(2, np.float32))
+    projection.save(Run.open(run).regions_path)
+    assert main(["export", str(run), "--out", str(tmp_path / "sent")]) == 0
+    sent = RegionProjection.load(Run.open(tmp_path / "sent").regions_path)
+    np.testing.assert_array_equal(sent.weight, projection.weight, strict=True)
+    np.testing.assert_array_equal(sent.bias, projection.bias, strict=True)
 
 
 def test_what_cannot_be_exported_is_refused(run, tmp_path, capsys):

@@ -2,6 +2,8 @@
 
 import os
 import shlex
+import signal
+import time
 
 import h5py
 import pytest
@@ -10,7 +12,8 @@ from captioning.cli.entry import main
 from captioning.data.dataset import open_captions
 from captioning.vision import extractors
 from tests.captioning.cli.commands import SMALL, refused
-from tests.captioning.preparing.grids import GridColours, content, write_folder, write_table
+from tests.captioning.preparing.photo_sources import content, write_folder, write_table
+from tests.captioning.vision.grid_extractor import GridColours
 
 
 @pytest.fixture(autouse=True)
@@ -88,21 +91,45 @@ def test_captions_alone(tmp_path, capsys):
     assert err.splitlines() == [f"reading {table}", "wording 20 captions"]
 
 
-def test_ctrl_c_is_one_line_and_the_same_command_goes_on(source, tmp_path, capsys, network, monkeypatch):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_is_one_line_and_the_same_command_goes_on(
+    source, tmp_path, capsys, network, monkeypatch, number, status
+):
     def interrupt(prepared):
-        raise KeyboardInterrupt
+        os.kill(os.getpid(), number)
+        time.sleep(60)
 
     write_folder(source, 40)
     features, calls = network.features, []
     monkeypatch.setattr(network, "features", lambda prepared: features(prepared) if not calls.append(1) and
                         len(calls) == 1 else interrupt(prepared))  # fmt: skip
-    assert prepare(source, "--out", tmp_path / "data", "--quiet") == 130
+    assert prepare(source, "--out", tmp_path / "data", "--quiet") == status
     out, err = capsys.readouterr()
-    assert (out, err) == ("", "stopped; the same command goes on with the features that were computed\n")
+    assert (out, err) == (
+        "",
+        "captioning prepare: stopped; the same command goes on with the features that were computed\n",
+    )
     assert set(content(tmp_path / "data")) == {".preparing/features.part"}
     monkeypatch.setattr(network, "features", features)
     assert prepare(source, "--out", tmp_path / "data") == 0
     assert "going on with the features of 32 photos" in capsys.readouterr().err
+
+
+def test_two_at_once_into_one_folder(source, tmp_path, capsys, network, monkeypatch):
+    pytest.importorskip("fcntl", reason="needs fcntl")
+    out, features = tmp_path / "data", network.features
+
+    def meanwhile(prepared):
+        monkeypatch.setattr(network, "features", features)
+        refused(capsys, ["prepare", source, "--out", out, "--quiet"],
+                f"{out}: process {os.getpid()} is preparing a data set in this folder: wait until it ends")  # fmt: skip
+        return features(prepared)
+
+    monkeypatch.setattr(network, "features", meanwhile)
+    assert prepare(source, "--out", out, "--quiet") == 0
+    with open_captions(out, pca=False) as data:
+        assert len(data.train.features) == 27
+    assert not any(path.name.startswith(".") for path in out.iterdir())
 
 
 def test_mistakes_are_one_line(source, tmp_path, capsys):

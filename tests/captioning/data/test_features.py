@@ -7,6 +7,7 @@ import pytest
 from captioning.data.errors import DataError
 from captioning.data.features import FeatureRows, repack_features
 from tests.captioning.data.small import M_TRAIN, D, make_features, write_hdf5
+from tests.captioning.full_disks import files_of_at_most
 
 
 @pytest.mark.parametrize("cache_bytes", [0, 2**20])
@@ -83,6 +84,16 @@ def test_repacking_keeps_the_numbers_and_drops_the_chunks(tmp_path):
     with pytest.raises(DataError):
         repack_features(tmp_path / "missing.h5", tmp_path / "other.h5")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["flat.h5", "packed.h5"]
+
+
+@pytest.mark.parametrize("size", [0, 100, 5000])
+def test_repacking_onto_a_full_disk_is_an_error_that_names_the_file(tmp_path, size):
+    with h5py.File(tmp_path / "packed.h5", "w") as file:
+        file["features"] = np.ones((500, 40), np.float32)
+    with files_of_at_most(size), pytest.raises(OSError, match="too large") as caught:
+        repack_features(tmp_path / "packed.h5", tmp_path / "flat.h5")
+    assert caught.value.filename == str(tmp_path / "flat.h5")
+    assert [path.name for path in tmp_path.iterdir()] == ["packed.h5"]
 
 
 def test_real_rows_in_the_file_equal_rows_in_memory(real):

@@ -1,12 +1,11 @@
 """A new HDF5 file is there whole or not at all."""
 
-import resource
-
 import h5py
 import numpy as np
 import pytest
 
 from captioning.data.hdf5_writing import new_hdf5
+from tests.captioning.full_disks import files_of_at_most
 
 
 def write(path, rows=1000):
@@ -31,16 +30,11 @@ def test_it_has_what_was_written(tmp_path):
 
 @pytest.mark.parametrize("bytes", [0, 50, 2000, 5000, 41_000])
 def test_a_full_disk_is_an_error_that_names_the_file(tmp_path, bytes):
-    """A limit on the size of files stands for it; the process goes on, and the older file is there."""
+    """The process goes on, and the older file is there."""
     path = tmp_path / "a.h5"
     path.write_text("old")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes, limits[1]))
-    try:
-        with pytest.raises(OSError, match="too large") as caught:
-            write(path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with files_of_at_most(bytes), pytest.raises(OSError, match="too large") as caught:
+        write(path)
     assert caught.value.filename == str(path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.h5"]
     assert path.read_text() == "old"

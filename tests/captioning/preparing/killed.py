@@ -15,7 +15,8 @@ from pathlib import Path
 from shutil import rmtree
 
 from captioning.preparing.pipeline import Recipe, prepare_data
-from tests.captioning.preparing.grids import GridColours, content
+from tests.captioning.preparing.photo_sources import content
+from tests.captioning.vision.grid_extractor import GridColours
 
 
 def make(source, out):
@@ -50,7 +51,7 @@ def main(source, folder, kills):
         ends["killed" if killed else "done"] += 1
         ends["with features"] += killed and (out / ".preparing" / "features.part").is_file()
         if (out / "coco2014_captions.h5").exists():
-            found = {name: value for name, value in content(out).items() if not name.startswith(".preparing/")}
+            found = {name: value for name, value in content(out).items() if not name.startswith(".")}
             assert found == whole, sorted(name for name in found.keys() | whole.keys()
                                           if found.get(name) != whole.get(name))  # fmt: skip
             rmtree(out)

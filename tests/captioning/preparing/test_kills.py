@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.captioning.preparing.grids import write_folder
+from tests.captioning.preparing.photo_sources import write_folder
 
 ROOT = Path(__file__).parents[3]
 

@@ -9,7 +9,8 @@ from captioning.data.errors import DataError
 from captioning.preparing.photo_features import BATCH, compute_features, photo_fingerprint
 from captioning.preparing.unfinished_features import UnfinishedFeatures
 from captioning.progress import Progress
-from tests.captioning.preparing.grids import GridColours, write_photo
+from tests.captioning.preparing.photo_sources import write_photo
+from tests.captioning.vision.grid_extractor import GridColours
 
 QUIET = Progress(enabled=False)
 NUMBER = 2 * BATCH + 5

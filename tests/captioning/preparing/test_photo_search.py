@@ -18,13 +18,13 @@ def touch(path):
 
 def test_photos_are_looked_for_beside_the_source_and_where_it_is_said(tmp_path):
     source, photos = tmp_path / "captions.csv", tmp_path / "photos"
-    assert photo_folders(source) == [tmp_path]
+    assert photo_folders([source]) == [tmp_path]
     photos.mkdir()
-    assert photo_folders(source) == [tmp_path, photos]
-    assert photo_folders(photos) == [photos]
-    assert photo_folders(source, [photos]) == [photos]
+    assert photo_folders([source]) == [tmp_path, photos]
+    assert photo_folders([photos]) == [photos]
+    assert photo_folders([source], [photos]) == [photos]
     with pytest.raises(DataError, match="none: there is no such folder of photos"):
-        photo_folders(source, [tmp_path / "none"])
+        photo_folders([source], [tmp_path / "none"])
 
 
 def test_a_photo_is_found_by_its_path_or_its_name(tmp_path):

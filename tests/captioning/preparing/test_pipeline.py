@@ -2,7 +2,6 @@
 
 import csv
 import json
-import resource
 from collections import Counter
 
 import h5py
@@ -14,7 +13,9 @@ from captioning.data.errors import DataError
 from captioning.data.treebank import treebank_words
 from captioning.preparing.pipeline import Recipe, prepare_data
 from captioning.preparing.summary import report
-from tests.captioning.preparing.grids import GridColours, captions_of, content, write_folder, write_photo, write_table
+from tests.captioning.full_disks import files_of_at_most
+from tests.captioning.preparing.photo_sources import captions_of, content, write_folder, write_photo, write_table
+from tests.captioning.vision.grid_extractor import GridColours
 
 NUMBER = 40
 FILES = {"coco2014_captions.h5", "coco2014_vocab.json", "captions.csv", "photos"}
@@ -106,14 +107,9 @@ def test_it_goes_on_after_an_interrupt(whole, source, tmp_path):
 
 @pytest.mark.parametrize("bytes", [100, 5000, 9000])
 def test_a_full_disk_is_one_line_and_leaves_no_data_set(whole, source, tmp_path, bytes):
-    """A limit on the size of files stands for it: of the features on their way, of those of the training split."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes, limits[1]))
-    try:
-        with pytest.raises(OSError, match="too large") as caught:
-            prepare_data(source, tmp_path / "data", Recipe(test=0.1), GridColours())
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    """Of the features on their way, of those of the training split."""
+    with files_of_at_most(bytes), pytest.raises(OSError, match="too large") as caught:
+        prepare_data(source, tmp_path / "data", Recipe(test=0.1), GridColours())
     assert str(caught.value.filename).startswith(str(tmp_path / "data"))
     assert not (tmp_path / "data" / "coco2014_captions.h5").exists()
     assert set(content(tmp_path / "data")) <= {".preparing/features.part"}

@@ -7,9 +7,9 @@ import pytest
 
 from captioning.data.errors import DataError
 from captioning.preparing.gaps import Gaps
-from captioning.preparing.sources import read_source
+from captioning.preparing.sources import read_source, read_sources
 from captioning.preparing.table import CaptionedImage, check_splits, with_captions
-from tests.captioning.preparing.grids import write_photo
+from tests.captioning.preparing.photo_sources import write_photo
 
 SAID = {"a.png": ["A dog runs", "Dogs, running"], "b.png": ["A cat"]}
 
@@ -62,6 +62,40 @@ def test_coco(tmp_path):
     assert table(images) == SAID
     assert [image.split for image in images] == [None, None]
     assert not gaps
+
+
+def write_both(tmp_path, train, val, names=("captions_train2014.json", "captions_val2014.json")):
+    paths = [tmp_path / name for name in names]
+    for path, content in zip(paths, (train, val), strict=True):
+        path.write_text(json.dumps(content))
+    return paths
+
+
+VAL = coco(images=[{"id": 8, "file_name": "c.png"}], annotations=[{"id": 4, "image_id": 8, "caption": "A horse"}])
+
+
+def test_coco_in_two_files_has_their_splits(tmp_path):
+    images = read_sources(write_both(tmp_path, coco(), VAL), gaps := Gaps())
+    assert table(images) == {**SAID, "c.png": ["A horse"]}
+    assert [image.split for image in images] == ["train", "train", "val"]
+    assert not gaps
+
+
+@pytest.mark.parametrize(("val", "names", "message"), [
+    (coco(**{**VAL, "images": [{"id": 7, "file_name": "c.png"}]}), None,
+     r"val2014\.json: images\[0\]: the id 7 stands twice, first in .*train2014\.json: images\[0\]"),
+    (coco(**{**VAL, "annotations": [{"id": 3, "image_id": 8, "caption": "x"}]}), None,
+     r"val2014\.json: annotations\[0\]: the id 3 stands twice, first in .*train2014\.json: annotations\[2\]"),
+    (coco(**{**VAL, "images": [{"id": 8, "file_name": "a.png"}]}), None,
+     r"val2014\.json: the image 'a\.png' stands twice, first in .*train2014\.json"),
+    (karpathy(), None, r"val2014\.json: of several sources each must be COCO's caption JSON"),
+    (VAL, ("train.json", "more.json"), r"more\.json: of several sources each must have either train or val in"),
+    (VAL, ("train.json", "trainval.json"), r"trainval\.json: of several sources each must have either"),
+])  # fmt: skip
+def test_two_files_that_do_not_fit_are_named(tmp_path, val, names, message):
+    paths = write_both(tmp_path, coco(), val, *([names] if names else []))
+    with pytest.raises(DataError, match=message):
+        read_sources(paths, Gaps())
 
 
 def test_karpathy(tmp_path):

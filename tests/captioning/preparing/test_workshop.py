@@ -4,7 +4,7 @@ import pytest
 
 from captioning.data.errors import DataError
 from captioning.preparing.workshop import Workshop
-from tests.captioning.preparing.grids import content
+from tests.captioning.preparing.photo_sources import content
 
 
 def make(shop):
@@ -23,7 +23,7 @@ def test_what_is_made_moves_out_whole(tmp_path):
     out = tmp_path / "new" / "data"
     with Workshop(out) as shop:
         make(shop)
-        assert list(out.iterdir()) == [shop.place]
+        assert sorted(out.iterdir()) == [out / ".lock", shop.place]
         shop.finish()
     assert content(out) == MADE
 

@@ -10,6 +10,7 @@ from captioning.scenes import dataset
 from captioning.scenes.checker import judge
 from captioning.scenes.dataset import SPECIAL_TOKENS, load_captions, load_scenes, write_scenes
 from captioning.scenes.world import draw_scenes
+from tests.captioning.full_disks import files_of_at_most
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +102,14 @@ def test_counts_out_of_range_are_refused(tmp_path, wrong):
     with pytest.raises(ValueError, match="or more"):
         write_scenes(tmp_path / "x", **wrong)
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("size", [2500, 6000])
+def test_a_full_disk_is_an_error_that_names_the_file(tmp_path, size):
+    with files_of_at_most(size), pytest.raises(OSError, match="too large") as caught:
+        write_scenes(tmp_path / "x", train=12, val=4, pictures=0)
+    assert caught.value.filename.endswith(".h5")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_with_anything_else_in_it_is_refused(tmp_path):

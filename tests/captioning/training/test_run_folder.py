@@ -195,10 +195,30 @@ def test_weights_of_another_size_are_named(trained, small_data):
         Run.open(folder).load_model()
 
 
+@pytest.mark.parametrize(("section", "key", "value"), [
+    ("training", "weight_decay", {}), ("training", "clip_norm", {}), ("training", "learning_rate", True),
+    ("training", "lr_decay", 10**400), ("training", "seed", -1), ("training", "keep", 3), ("training", "keep", []),
+    ("training", "val_part", "third"), ("training", "patience", 1.5),
+    ("data", "max_train", "x"), ("data", "max_train", 0), ("data", "fingerprint", []),
+    ("data", "fingerprint", {"a": 1}),
+    ("data", "folder", 1), ("data", "pca", "yes"), ("data", "train_captions", "48"), ("data", "extractor", {}),
+    ("model", "hidden_size", 10**12), ("model", "feature_size", 10**30), ("model", "wordvec_size", "8"),
+    ("model", "dropout", {}), ("model", "feature_dropout", 1), ("model", "forget_bias", "1"), ("model", "dtype", 3),
+    ("model", "dtype", "float31"), ("model", "cell_type", []), (None, "threads", "x"), (None, "refinement", []),
+])  # fmt: skip
+def test_settings_of_a_wrong_type_are_named(small_data, tmp_path, section, key, value):
+    path = new_run(tmp_path / "run", small_data).folder / "settings.json"
+    settings = json.loads(path.read_text())
+    (settings if section is None else settings[section])[key] = value
+    path.write_text(json.dumps(settings))
+    with pytest.raises(RunError, match=rf"settings\.json: .*{key}"):
+        Run.open(path.parent).new_model()
+
+
 def test_a_damaged_history_is_named(trained):
     folder, _ = trained
     lines = (folder / "history.jsonl").read_text().splitlines()
-    for damaged in ("{", '{"iteration": "x", "loss": 1.0}'):
+    for damaged in ("{", '{"iteration": "x", "loss": 1.0}', '{"iteration": 3, "val_loss": {}}', '{"epoch": "1"}'):
         lines[2] = damaged
         (folder / "history.jsonl").write_text("\n".join(lines))
         with pytest.raises(RunError, match=r"history\.jsonl: line 3 is damaged"):

@@ -1,4 +1,4 @@
-"""A small extractor that needs no weights: the mean colours of a grid of places."""
+"""Small extractors that need no weights: the mean colours of a grid of places."""
 
 from __future__ import annotations
 
@@ -8,15 +8,32 @@ from captioning.vision.extractors import FeatureExtractor
 
 
 class GridExtractor(FeatureExtractor):
-    """Three features, the mean red, green and blue, of a photo of any size, seen at 2x2 places."""
+    """Three features, the mean red, green and blue, of a photo of any size, seen at 2x2 places. `seen` counts them."""
 
     name, size, side, grid = "grid", 3, 8, (2, 2)
 
+    def __init__(self):
+        self.seen = 0
+
     def prepare(self, photo):
+        self.seen += 1
         rows, columns = (np.arange(self.side) * length // self.side for length in photo.shape[:2])
         return np.ascontiguousarray(photo[rows][:, columns].transpose(2, 0, 1), np.float32) / 255
 
     def maps(self, prepared):
-        N = len(prepared)
-        places = prepared.reshape(N, 3, 2, 4, 2, 4).mean(axis=(3, 5))
+        h, w = self.grid
+        places = prepared.reshape(len(prepared), 3, h, self.side // h, w, self.side // w).mean(axis=(3, 5))
         return np.ascontiguousarray(places.transpose(0, 2, 3, 1))
+
+
+class GridColours(GridExtractor):
+    """Features (N, 48): the colours of 4x4 places through a fixed layer, a product as in a network."""
+
+    name, size, side, grid = "grid-colours", 48, 32, (4, 4)
+
+    def __init__(self):
+        super().__init__()
+        self._weight = np.random.default_rng(0).standard_normal((self.size, self.size)).astype(np.float32)
+
+    def features(self, prepared):
+        return np.tanh(self.maps(prepared).reshape(len(prepared), -1) @ self._weight)

@@ -107,3 +107,52 @@ for _before, _after in (
     accept(_OTHER_WAY, "recurrent_gru.gru.vjp_on_tensors", _before, _after)
 accept("only the first two are read", "recurrent_gru._from_gates", "u, m, n = (gates[:2], gates[2], gates[3])",
        "u, m, n = (gates[:], gates[2], gates[3])")  # fmt: skip
+
+# --- losses, sums and loops of several reasons --------------------------------------------------------------
+
+accept(GENERAL, "numerics.row_sums", "if not last or not isinstance(x, np.ndarray) or x.shape[-1] > _LONGEST:", ANY)
+accept(GENERAL, "numerics.row_sums", "last = x.ndim > 0 and axis in (-1, x.ndim - 1)", ANY)
+_COMMUTES = "it does not matter which comes first"
+_HIDDEN = "hidden = np.where(np.any(allowed, axis=-1, keepdims=True), -np.inf, 0).astype(scores.dtype)"
+accept(_COMMUTES, "attentions.with_causal", "return earlier if mask is None else np.logical_and(earlier, mask)",
+       "return earlier if mask is None else np.logical_and(mask, earlier)")  # fmt: skip
+accept(CAST, "attentions.weights_of", _HIDDEN, _HIDDEN.removesuffix(".astype(scores.dtype)"))
+accept("a softmax of equal scores, which is masked", "attentions.weights_of", _HIDDEN, _HIDDEN.replace("0)", "1)"))
+accept("gives what nobody takes", "attentions.attention.vjp_on_tensors",
+       "ds = scale * _pull_softmax(g @ _turned(v), p) if needs[0] or needs[1] else None",
+       "ds = scale * _pull_softmax(g @ _turned(v), p) if needs[0] or True else None")  # fmt: skip
+_LOGITS = "(pos_weight * np.logaddexp(0, -x) - np.logaddexp(0, x)) * g if needs[1] else None"
+accept(_COMMUTES, "losses.binary_cross_entropy_with_logits.vjp", _LOGITS, _LOGITS.replace("(0, -x)", "(-x, 0)"),
+       _LOGITS.replace("(0, x)", "(x, 0)"))  # fmt: skip
+accept(_WIDENED, "losses_of_numbers.kl_div.vjp", "g = single(g) * difference.dtype.type(scale)",
+       "g = g * difference.dtype.type(scale)")  # fmt: skip
+accept(_WIDENED, "losses_of_numbers.kl_div.vjp",
+       "q, difference, none = _compared(single(log_prediction), single(target), log_target)",
+       "q, difference, none = _compared(log_prediction, single(target), log_target)")  # fmt: skip
+_ZERO = "stands where q is 0, with which it is multiplied"
+accept(_ZERO, "losses_of_numbers._compared", "log_q - np.where(none, 0, log_p)", "log_q - np.where(none, 1, log_p)")
+accept(_ZERO, "losses_of_numbers._compared", "safe = np.where(none, 0 if log_target else 1, target)",
+       "safe = np.where(none, 1, target)", "safe = np.where(none, 1 if log_target else 1, target)",
+       "safe = np.where(none, 0 if log_target else 2, target)")  # fmt: skip
+accept("a comparison of tensors gives an array", "losses_of_numbers._compared",
+       "none = plain(target) == (-np.inf if log_target else 0)",
+       "none = target == (-np.inf if log_target else 0)")  # fmt: skip
+_PRODUCTS = ("dx, dWx, dWh = products((gathered, Wx.T) if needs[0] else None, "
+             "(rows.T, gathered) if needs[2] else None, "
+             "(packing.states_before(h0, h).T, da) if needs[3] else None)")  # fmt: skip
+accept("the primitive gives it to nobody who does not need it", "sequences.pull_weights", _PRODUCTS,
+       _PRODUCTS.replace("needs[0]", "True"))  # fmt: skip
+accept("all groups step by step give the same", "sequences.run_back", "if observer is None or not observer.stepwise:",
+       "if observer is None:")  # fmt: skip
+_MEMORY_OF_STEPS = "memory = np.empty((group.alive[0] if group.steps else 0, G), h.dtype) if kept is None else kept"
+accept("memory that is not used", "sequences.run", _MEMORY_OF_STEPS, _MEMORY_OF_STEPS.replace("else 0", "else 1"),
+       _MEMORY_OF_STEPS.removesuffix(" if kept is None else kept"))  # fmt: skip
+accept(_WIDENED, "sequences.run", "blocks = column_blocks(Wh.astype(h.dtype, copy=False), packing.widest, G // H)",
+       "blocks = column_blocks(Wh, packing.widest, G // H)")  # fmt: skip
+_PARTED = "g[:, step] = values.reshape(apart).reshape(self.R, step.stop - step.start, joined.shape[1])"
+accept("a negative size of reshape is found from the others", "copies.Copies._layouts",
+       "sizes = [(step, step.stop - step.start) for step in self.steps]",
+       "sizes = [(step, step.start - step.stop) for step in self.steps]")  # fmt: skip
+accept("a negative size of reshape is found from the others", "copies.Copies.part_steps", _PARTED,
+       _PARTED.replace("step.stop - step.start", "step.start - step.stop"))  # fmt: skip
+accept("a reshape behind a reshape", "copies.Copies.part_steps", _PARTED, _PARTED.replace(".reshape(apart)", ""))

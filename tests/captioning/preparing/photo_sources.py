@@ -1,4 +1,4 @@
-"""A quick network, the mean colours of a photo's 4 x 4 parts through a fixed layer; and sources of small photos."""
+"""Sources of small photos, and what a folder holds."""
 
 from __future__ import annotations
 
@@ -7,30 +7,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-
-from captioning.vision.extractors import FeatureExtractor
-
-
-class GridColours(FeatureExtractor):
-    """Features (N, 48): the colours of 16 parts through a fixed layer, a product as in a network."""
-
-    name, size, side, grid = "grid-colours", 48, 32, (4, 4)
-
-    def __init__(self):
-        self.seen = 0
-        self._weight = np.random.default_rng(0).standard_normal((self.size, self.size)).astype(np.float32)
-
-    def prepare(self, photo):
-        self.seen += 1
-        pixels = Image.fromarray(photo).resize((self.side, self.side))
-        return np.asarray(pixels, np.float32).transpose(2, 0, 1) / 255
-
-    def maps(self, prepared):
-        cell = self.side // 4
-        return prepared.reshape(len(prepared), 3, 4, cell, 4, cell).mean((3, 5)).transpose(0, 2, 3, 1)
-
-    def features(self, prepared):
-        return np.tanh(self.maps(prepared).reshape(len(prepared), -1) @ self._weight)
 
 
 def write_photo(path, number):
