@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captioning.data.errors import DataError
+from minigrad.runtime.files import write_all
 
 __all__ = ["UnfinishedFeatures"]
 
@@ -69,7 +70,7 @@ class UnfinishedFeatures:
         records = np.empty(len(rows), self._record)
         records["row"] = rows
         records["crc"] = [zlib.crc32(row.tobytes()) for row in records["row"]]
-        self._write(records.tobytes())
+        write_all(self._file, records.tobytes(), self.path)
         self._number += len(rows)
 
     def read(self, start: int, stop: int) -> NDArray[np.float32]:
@@ -106,15 +107,7 @@ class UnfinishedFeatures:
     def _begin(self) -> None:
         self._file.seek(0)
         self._file.truncate()
-        self._write(self._head)
-
-    def _write(self, content: bytes) -> None:
-        rest = memoryview(content)
-        try:
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except OSError as error:  # as of a full disk, which names no file
-            raise OSError(error.errno, error.strerror, str(self.path)) from error
+        write_all(self._file, self._head, self.path)
 
     def _records(self, start: int, stop: int) -> NDArray[np.void]:
         self._file.seek(len(self._head) + start * self._record.itemsize)

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from captioning.training.errors import RunError
 from captioning.training.run_extractors import extractor_name
-from captioning.training.run_folder import Run, RunError, read_arrays
+from captioning.training.run_folder import Run, read_arrays
 
 __all__ = ["export_run"]
 

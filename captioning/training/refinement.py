@@ -18,9 +18,11 @@ from captioning.data.splits import Split
 from captioning.models.captioner import Captioner
 from captioning.progress import Progress
 from captioning.training.consensus_targets import Consensus, captions_by_image, consensus_captions
+from captioning.training.errors import RunError
 from captioning.training.neighbours import Neighbours, nearest
-from captioning.training.run_folder import Run, RunError, read_arrays
-from captioning.training.solver import CHECKPOINT_EVERY, Settings, Solver
+from captioning.training.run_folder import Run, read_arrays
+from captioning.training.settings import Settings
+from captioning.training.solver import CHECKPOINT_EVERY, Solver
 from captioning.training.stopping import Stop
 
 __all__ = ["Refinement", "Rounds"]

@@ -37,12 +37,12 @@ from captioning.models.captioner import Captioner
 from captioning.training.errors import RunError
 from captioning.training.history import Entry, History, check_regular
 from captioning.training.memory import check_memory, count_weights
-from captioning.training.run_settings import FORMAT, read_settings, settings_of
+from captioning.training.run_settings import FORMAT, read_settings
 from minigrad.runtime.files import remove_temporaries, replacing
 from minigrad.runtime.folders import check_free, making
 from minigrad.runtime.locks import Lock
 
-__all__ = ["Entry", "Run", "RunError", "read_arrays", "settings_of"]
+__all__ = ["Run", "read_arrays"]
 
 
 class Run:

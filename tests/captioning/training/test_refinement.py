@@ -16,10 +16,13 @@ from captioning.data.dataset import open_captions
 from captioning.models.captioner import Captioner
 from captioning.scoring.metrics import BLEU_score, exercise_bleu_table
 from captioning.training.consensus_targets import Consensus, best_drafts, captions_by_image, consensus_captions
+from captioning.training.errors import RunError
 from captioning.training.neighbours import nearest
 from captioning.training.refinement import TARGETS, Refinement, Rounds
-from captioning.training.run_folder import Run, RunError, settings_of
-from captioning.training.solver import Settings, Solver
+from captioning.training.run_folder import Run
+from captioning.training.run_settings import settings_of
+from captioning.training.settings import Settings
+from captioning.training.solver import Solver
 from tests.captioning.training.test_solver import interrupt_after, same, weights
 
 HOW = Consensus(drafts=4, neighbours=5)
