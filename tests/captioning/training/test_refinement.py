@@ -290,6 +290,17 @@ def test_damaged_targets_are_named(small_data, trained, tmp_path):
     mg.save(path, {"round": np.array(0)})
     with pytest.raises(RunError, match=r"targets.safetensors.*captions, image_idxs are missing"):
         resumed(tmp_path / "run", small_data)
+    flipped = arrays["captions"].copy()
+    flipped[3, 2] ^= 1 << 13
+    for change, told in (
+        ({"captions": flipped}, r"captions must be int32 from 0 to \d+"),
+        ({"image_idxs": arrays["image_idxs"] + 24}, r"image_idxs must be int32 from 0 to 23"),
+        ({"captions": arrays["captions"].astype(np.float32)}, "captions must be int32"),
+        ({"captions": arrays["captions"][:-1]}, r"must be \(N,8\) and \(N,\)"),
+    ):
+        mg.save(path, arrays | change)
+        with pytest.raises(RunError, match=rf"targets.safetensors.*{told}"):
+            resumed(tmp_path / "run", small_data)
     path.unlink()
     with pytest.raises(RunError, match=r"targets.safetensors"):
         resumed(tmp_path / "run", small_data)
