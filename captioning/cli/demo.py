@@ -25,7 +25,7 @@ from captioning.progress import Progress
 from captioning.scoring.evaluation import captions_of, evaluate
 from captioning.training.run_folder import Run, RunError, settings_of
 from captioning.training.solver import Settings, Solver
-from minigrad.runtime.commands import Terminated
+from minigrad.runtime.signals import Terminated
 
 __all__ = ["FULL", "QUICK", "Size", "add_demo", "demonstrate"]
 
