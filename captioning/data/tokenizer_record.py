@@ -9,17 +9,27 @@ from captioning.data.errors import DataError
 from captioning.data.hdf5 import checked_attribute, open_hdf5
 from captioning.data.tokens import TOKENIZERS
 
-__all__ = ["recorded_tokenizer"]
+__all__ = ["recorded_name", "recorded_tokenizer"]
+
+
+def recorded_name(path: Path) -> str:
+    """The tokenizer that the attribute `tokenizer` of a captions file names; without the attribute it is "words".
+
+    A name that is not known is a DataError.
+    """
+    with open_hdf5(path) as file:
+        name = checked_attribute(file, path, "/", "tokenizer")
+    if name is None:
+        return "words"
+    if name not in TOKENIZERS:
+        raise DataError(f"{path}: the tokenizer {name!r} is none of {', '.join(TOKENIZERS)}")
+    return name
 
 
 def recorded_tokenizer(path: Path) -> Callable[[str], list[str]]:
-    """The tokenizer that the attribute `tokenizer` of a captions file names; without the attribute it is "words".
+    """The tokenizer of `recorded_name`.
 
-    Its references are split by the same one, or words that a captioner cannot say would stand in them. A name that is
-    not known is a DataError.
+    The references of a captions file are split by the same one, or words that a captioner cannot say would stand in
+    them.
     """
-    with open_hdf5(path) as file:
-        name = checked_attribute(file, path, "/", "tokenizer") or "words"
-    if name not in TOKENIZERS:
-        raise DataError(f"{path}: the tokenizer {name!r} is none of {', '.join(TOKENIZERS)}")
-    return TOKENIZERS[name]
+    return TOKENIZERS[recorded_name(path)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from captioning.data.errors import DataError
+from minigrad.runtime.names import shown
 
 __all__ = ["Gaps"]
 
@@ -33,7 +34,7 @@ class Gaps:
 
     def lines(self) -> list[str]:
         """A line a kind, in the order in which they were met."""
-        return [f"{count:,} {kind}, the first {first}" for kind, (count, first) in self._found.items()]
+        return [f"{count:,} {kind}, the first {shown(first)}" for kind, (count, first) in self._found.items()]
 
     def refuse(self, source: str) -> None:
         """Raise a DataError that tells all kinds, if there are any."""

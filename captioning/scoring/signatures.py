@@ -5,8 +5,8 @@ The idea is sacreBLEU's: M. Post, A call for clarity in reporting BLEU scores (2
 
 from __future__ import annotations
 
-from captioning.data.hdf5 import open_hdf5
 from captioning.data.splits import Split
+from captioning.data.tokenizer_record import recorded_name
 
 __all__ = ["signature", "tokenizer_of"]
 
@@ -36,5 +36,4 @@ def signature(split: Split, part: str, images: int, decoding: str, max_length: i
 
 def tokenizer_of(split: Split) -> str:
     """The name of the tokenizer that the data set's captions were split by: an attribute of their file, or 'words'."""
-    with open_hdf5(split.captions_path) as file:
-        return str(file.attrs.get("tokenizer", "words"))
+    return recorded_name(split.captions_path)

@@ -395,15 +395,19 @@ def test_a_loss_that_is_not_finite_says_how_to_begin_anew(small_folder, tmp_path
             f"to begin anew remove '{out}', or name another --out")  # fmt: skip
 
 
-@pytest.mark.parametrize("names", [("settings.json", "vocabulary.json"), ("weights.safetensors",), None])
-def test_files_that_vanish_while_it_trains_end_it(small_folder, tmp_path, capsys, monkeypatch, names):
-    """None: the whole folder is renamed."""
+@pytest.mark.parametrize(("names", "when"), [
+    (("settings.json", "vocabulary.json"), 1), (("settings.json",), 2), (("weights.safetensors",), 2), (None, 1),
+    (None, 2),
+])  # fmt: skip
+def test_files_that_vanish_while_it_trains_end_it(small_folder, tmp_path, capsys, monkeypatch, names, when):
+    """At the first checkpoint or the last. None: the whole folder is renamed."""
     out, save, begun = tmp_path / "run", Run.save_checkpoint, []
 
     def vanish(run, state):
         save(run, state)
-        if run.folder == out and not begun:
-            begun.append(out.rename(tmp_path / "other") if names is None else [(out / n).unlink() for n in names])
+        begun.extend([run] * (run.folder == out))
+        if len(begun) == when:
+            out.rename(tmp_path / "other") if names is None else [(out / name).unlink() for name in names]
 
     monkeypatch.setattr(Run, "save_checkpoint", vanish)
     gone = f"{out}: the folder is gone" if names is None else f"{out}: {', '.join(names)}: gone"
