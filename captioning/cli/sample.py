@@ -81,7 +81,7 @@ def _sample(options: argparse.Namespace) -> int:
         print(json.dumps(about | {"captions": entries}))
         return 0
     for entry in entries:
-        name = "" if entry["name"] is None else f" ({shown(entry['name'])})"
+        name = "" if entry["name"] is None else f" ({shown(str(entry['name']))})"
         print(f"image {entry['image']}{name}: {entry['caption']}\n    a human: {entry['reference']}")
     if options.out is not None:
         print(f"pictures: {shown(options.out)}")

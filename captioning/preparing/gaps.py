@@ -19,6 +19,12 @@ class Gaps:
     >>> gaps.refuse("photos/")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     captioning.data.errors.DataError: photos/: 2 photos without a caption, the first b.jpg; --skip-missing goes on ...
+
+    A name that no terminal can print is quoted:
+
+    >>> gaps.add("captions without a photo", "a\\nb.jpg")
+    >>> gaps.lines()[1]
+    "1 captions without a photo, the first 'a\\\\nb.jpg'"
     """
 
     def __init__(self) -> None:

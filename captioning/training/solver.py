@@ -271,6 +271,7 @@ class Solver:
             self.optimiser.load_state_dict(held.optimiser)
             weights = None if held.best is None else self.run.load_model().state_dict()
             self._check_history(held)
+            self._load_split(held.iteration)
         except (KeyError, ValueError, TypeError) as error:
             self.model.load_state_dict(model)
             self.optimiser.load_state_dict(optimiser)
@@ -280,6 +281,9 @@ class Solver:
         self.history = self.run.cut_history(held.iteration)
         self.iteration, self._best_iteration, self._best = held.iteration, held.best_iteration, held.best
         self._best_weights = weights
+
+    def _load_split(self, iteration: int) -> None:
+        """Load the captions of a training that renews them, as they were at an iteration."""
 
     def _check_history(self, held: Checkpoint) -> None:
         """Raise a RunError unless the history tells of the best validation, whose figures are told at the end."""

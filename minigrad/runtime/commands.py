@@ -130,7 +130,7 @@ def _usable_streams() -> Iterator[None]:
 def _dropping_errors() -> Iterator[None]:
     """What standard error cannot take is dropped: no work ends because nobody sees how far it is."""
     stream = sys.stderr
-    sys.stderr = Dropping(stream)  # type: ignore[assignment]
+    sys.stderr = Dropping(stream)
     try:
         yield
     finally:

@@ -64,7 +64,7 @@ class Interrupts:
             self._timer.cancel()
 
 
-def number_of(stop: KeyboardInterrupt) -> int:
+def number_of(stop: KeyboardInterrupt) -> signal.Signals:
     """The signal that an interrupt came by."""
     return signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT
 
