@@ -1,8 +1,10 @@
 """Train and use image captioners on minigrad.
 
 `captioning.data` reads data sets, `models` has the captioner, `training` trains it and leaves a run folder,
-`decoding` lets it speak, `scoring` judges it, `pictures` draws what it says, `cs231n` has the names of the CS231n
-notebooks, and `scenes` draws a data set of its own. The command line is `captioning` (`cli`).
+`decoding` lets it speak, `scoring` judges it, `pictures` draws what it says. `vision` turns photo files into features,
+`preparing` makes a data set of one's own photos and captions, `downloading` fetches those that are published, and
+`scenes` draws one. `shipped` is a captioner that comes with the package, and `photo_captions` has it, or another, say
+what is on photos. `cs231n` has the names of the CS231n notebooks. The command line is `captioning` (`cli`).
 
 The names below are imported when they are first used, so that the command line is there, and can be interrupted, before
 NumPy is.
@@ -19,8 +21,10 @@ if TYPE_CHECKING:
     from captioning.models.captioner import Captioner
     from captioning.scoring.evaluation import evaluate
     from captioning.scoring.metrics import BLEU_score, corpus_bleu, exercise_bleu
-    from captioning.training.run_folder import Run, RunError
-    from captioning.training.solver import Settings, Solver, TrainingError
+    from captioning.training.errors import RunError, TrainingError
+    from captioning.training.run_folder import Run
+    from captioning.training.settings import Settings
+    from captioning.training.solver import Solver
 
 _HOMES = {
     "data.dataset": ("CaptionData", "open_captions"),
@@ -32,8 +36,10 @@ _HOMES = {
     "models.captioner": ("Captioner",),
     "scoring.evaluation": ("evaluate",),
     "scoring.metrics": ("BLEU_score", "corpus_bleu", "exercise_bleu"),
-    "training.run_folder": ("Run", "RunError"),
-    "training.solver": ("Settings", "Solver", "TrainingError"),
+    "training.errors": ("RunError", "TrainingError"),
+    "training.run_folder": ("Run",),
+    "training.settings": ("Settings",),
+    "training.solver": ("Solver",),
 }
 _HOME_OF = {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from minigrad.runtime.folders import LOCK
 from minigrad.runtime.locks import Lock, LockedError, take_lock
 
-__all__ = ["LOCK", "take_folder"]
+__all__ = ["take_folder"]
 
 
 def take_folder(folder: Path, doing: str, refusal: type[Exception]) -> Lock:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from captioning.decoding.stepwise import greedy
 from captioning.models.captioner import Captioner
-from captioning.training.run_folder import Run, RunError
-from captioning.vision.extractors import EXTRACTORS, FeatureExtractor, extractor
+from captioning.training.run_extractors import extractor_name
+from captioning.training.run_folder import Run
+from captioning.vision.extractors import FeatureExtractor, extractor
 from captioning.vision.photo_files import PhotoError
 
 __all__ = ["PhotoCaption", "caption_photos", "extractor_of"]
@@ -33,23 +34,9 @@ class PhotoCaption:
 def extractor_of(run: Run, name: str | None = None) -> FeatureExtractor:
     """The network that made the features on which a run was trained.
 
-    name: of the network, for a run that does not know it. A run whose features come from elsewhere is a RunError.
+    name: of the network, for a run that does not know it. Errors are those of `extractor_name`, and of `extractor`.
     """
-    known: str | None = run.settings["data"].get("extractor")
-    either = known or name
-    if either is None:
-        raise RunError(
-            f"{run.folder}: does not say which network made the features that it was trained on; if it was one of "
-            f"{', '.join(EXTRACTORS)}, say so by --extractor NAME"
-        )
-    if None not in (known, name) and known != name:
-        raise RunError(f"{run.folder}: was trained on features of {known}; got --extractor {name}")
-    found, wanted = extractor(either), run.settings["model"]["feature_size"]
-    if found.size != wanted:
-        reduced = ", reduced ones: train with --no-pca to caption photos" if run.settings["data"].get("pca") else ""
-        raise RunError(f"{run.folder}: was trained on features of {wanted} columns{reduced}; {found.name} gives "
-                       f"{found.size}")  # fmt: skip
-    return found
+    return extractor(extractor_name(run, name))
 
 
 def caption_photos(

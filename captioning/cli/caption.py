@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from captioning.cli.decoding_options import add_decoding, decoding_of
 from captioning.cli.options import add_command
+from captioning.cli.sheet_option import check_room, check_sheet
 from captioning.decoding.lengths import LONGEST
 from captioning.progress import Progress
 from captioning.shipped import shipped_run
@@ -24,8 +25,6 @@ __all__ = ["add_caption"]
 
 UNREADABLE = 1
 """The exit status where some photo could not be read."""
-
-_SHOWN = 300  # pixels of a photo's shorter side on a sheet, or somewhat more
 
 
 def add_caption(commands: Any) -> None:
@@ -53,6 +52,9 @@ def _caption(options: argparse.Namespace) -> int:
     decoding = decoding_of(options)
     decode = functools.partial(decoding.decode, max_length=options.max_length or LONGEST)
     paths = photo_paths(options.photos, options.recursive)
+    if options.out is not None:
+        check_sheet(options.out)
+        check_room(len(paths))
     run = shipped_run() if options.run is None else Run.open(options.run)
     network, model = extractor_of(run, options.extractor), run.load_model()
     progress = Progress(enabled=not options.quiet)
@@ -61,30 +63,27 @@ def _caption(options: argparse.Namespace) -> int:
     try:
         for each in caption_photos(paths, model, network, decode, progress.update):
             found.append(each)
+            progress.close()  # a line beside the bar would stand in it; the next update draws the bar again
             if each.error is not None:
                 print(f"captioning caption: {each.error}", file=sys.stderr)
             elif not options.json:
                 print(f"{shown(each.path)}: {each.caption}", flush=True)
     finally:
         progress.close()
-    if options.out is not None:
-        _draw_sheet([each for each in found if each.caption is not None], options.out)
     if options.json:
-        print(json.dumps(_as_json(options.run or "shipped", found)))
+        print(json.dumps(_as_json(options.run or "shipped", found)), flush=True)
+    if options.out is not None:  # at the end: what is wrong with a sheet takes no caption from anybody
+        _draw_sheet([each for each in found if each.caption is not None], options.out)
     return UNREADABLE if any(each.error is not None for each in found) else 0
 
 
 def _draw_sheet(found: Sequence[PhotoCaption], out: str) -> None:
+    from captioning.pictures.sheet_photos import sheet_photo
     from captioning.pictures.sheets import caption_sheet
-    from captioning.vision.photo_files import read_photo
 
     if not found:
         raise ValueError(f"--out {out}: there is no photo to draw")
-    photos = []
-    for each in found:
-        photo = read_photo(each.path, shortest=_SHOWN)
-        step = max(1, min(photo.shape[:2]) // _SHOWN)  # a sheet of hundreds need not hold them all at full size
-        photos.append(photo[::step, ::step].copy())
+    photos = [sheet_photo(each.path) for each in found]
     caption_sheet(photos, [str(each.caption) for each in found], None, out)
 
 

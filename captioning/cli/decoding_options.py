@@ -1,4 +1,4 @@
-"""What `evaluate` and `sample` share: which images, and how their captions are decoded."""
+"""What `evaluate`, `sample` and `caption` share: which images, and how their captions are decoded."""
 
 from __future__ import annotations
 
@@ -36,7 +36,11 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
 
 
 def add_decoding(parser: argparse.ArgumentParser, length: str) -> None:
-    """The options --beam and --max-length. length: what the latter is by default."""
+    """The options --beam and --max-length. length: what the latter is by default.
+
+    A command that can draw captions at random adds --temperature, --top-k and --seed itself.
+    """
+    parser.set_defaults(temperature=None, top_k=None, seed=0)
     parser.add_argument("--beam", type=int, metavar="N", help="beam search of this width, 1 to 100, instead of greedy "
                         "decoding; captions that end are preferred to those that are cut")  # fmt: skip
     parser.add_argument("--max-length", type=int, metavar="N", help="the most words of a caption, its end counted as "
@@ -58,11 +62,10 @@ class Decoding:
 
 def decoding_of(options: argparse.Namespace) -> Decoding:
     """The decoding that the options ask for; an option that makes no sense is a ValueError that names it."""
-    seed = getattr(options, "seed", 0)
-    check_least("--seed", seed, 0)
+    check_least("--seed", options.seed, 0)
     if options.max_length is not None and not 1 <= options.max_length <= LONGEST_CHOICE:
         raise ValueError(f"--max-length must be from 1 to {LONGEST_CHOICE}; got {options.max_length}")
-    temperature, top_k = getattr(options, "temperature", None), getattr(options, "top_k", None)
+    temperature, top_k = options.temperature, options.top_k
     if temperature is None and top_k is None:
         if options.beam is None:
             return Decoding(greedy, "greedy")
@@ -73,7 +76,7 @@ def decoding_of(options: argparse.Namespace) -> Decoding:
     temperature = 1.0 if temperature is None else temperature
     _named("--temperature or --top-k", check_chance, temperature, top_k)
     text = f"drawn at temperature {temperature:g}" + (f" from {top_k} words" if top_k is not None else "")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(options.seed)
     return Decoding(functools.partial(sample, temperature=temperature, top_k=top_k, rng=rng), text)
 
 

@@ -23,8 +23,11 @@ from captioning.models.captioner import Captioner
 from captioning.pictures.sheets import caption_sheet
 from captioning.progress import Progress
 from captioning.scoring.evaluation import captions_of, evaluate
-from captioning.training.run_folder import Run, RunError, settings_of
-from captioning.training.solver import Settings, Solver
+from captioning.training.errors import RunError
+from captioning.training.run_folder import Run
+from captioning.training.run_settings import settings_of
+from captioning.training.settings import Settings
+from captioning.training.solver import Solver
 from minigrad.runtime.signals import Terminated
 
 __all__ = ["FULL", "QUICK", "Size", "add_demo", "demonstrate"]

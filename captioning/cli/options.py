@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from captioning.training.run_folder import Run, RunError
+from captioning.training.errors import RunError
+from captioning.training.run_folder import Run
 
 __all__ = ["CommandParser", "add_command", "add_data", "check_least", "data_folder"]
 

@@ -8,9 +8,11 @@ from typing import Any
 from captioning.cli.options import add_command
 from captioning.data.tokens import TOKENIZERS
 from captioning.preparing.data_files import PHOTO_WAYS
-from captioning.preparing.pipeline import Recipe, prepare_data
+from captioning.preparing.pipeline import prepare_data
+from captioning.preparing.recipe import Recipe
 from captioning.preparing.sources import FORMATS
 from captioning.preparing.summary import report
+from captioning.preparing.workshop import is_begun
 from captioning.progress import Progress
 from captioning.vision.extractors import EXTRACTORS, EfficientNetLite0Extractor, extractor
 
@@ -64,7 +66,10 @@ def add_prepare(commands: Any) -> None:
                             help="a word that stands less often in training captions is <UNK> (4)")  # fmt: skip
     vocabulary.add_argument("--words", type=int, metavar="N", help="keep the N most frequent words instead")
     option(
-        "--max-length", type=int, metavar="N", help="words of a caption (what holds 99%% of training captions whole)"
+        "--max-length",
+        type=int,
+        metavar="N",
+        help="words of a caption, at most 1000 (what holds 99%% of training captions whole)",
     )
     option("--val", type=float, default=d.val, metavar="X",
            help="share of the images to validate on, where SOURCE has no splits (0.1)")  # fmt: skip
@@ -100,6 +105,8 @@ def _prepare(options: argparse.Namespace) -> int:
     try:
         prepared = prepare_data(options.source, options.out, recipe, network, options.photos_dir, progress)
     except KeyboardInterrupt as stop:
+        if not is_begun(options.out):
+            raise
         raise type(stop)("stopped; the same command goes on with the features that were computed") from None
     finally:
         progress.close()

@@ -26,9 +26,10 @@ from captioning.cli.training_options import (
 from captioning.data.dataset import CaptionData, open_captions
 from captioning.progress import Progress
 from captioning.training.consensus_targets import Consensus
+from captioning.training.errors import RunError
 from captioning.training.refinement import Refinement, Rounds
-from captioning.training.run_folder import Run, RunError, settings_of
-from captioning.training.run_settings import check_fields
+from captioning.training.run_folder import Run
+from captioning.training.run_settings import check_fields, settings_of
 from captioning.training.settings import Settings
 
 __all__ = ["add_refine"]

@@ -14,7 +14,8 @@ import minigrad as mg
 from captioning.cli.training_options import DATA_DEFAULTS
 from captioning.data.dataset import CaptionData
 from captioning.progress import Progress
-from captioning.training.run_folder import Run, RunError
+from captioning.training.errors import RunError
+from captioning.training.run_folder import Run
 from captioning.training.settings import Settings
 from captioning.training.solver import CHECKPOINT_EVERY, Solver, TrainingError
 

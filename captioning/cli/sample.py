@@ -11,13 +11,12 @@ import numpy as np
 
 from captioning.cli.decoding_options import add_choice, decoding_of, open_data
 from captioning.cli.options import add_command, add_data, check_least
-from captioning.data.folder import PHOTOS_FOLDER
+from captioning.cli.sheet_option import check_room, check_sheet
 from captioning.data.parts import images_of_part
 from captioning.data.splits import Split
 from captioning.progress import Progress
 from captioning.scoring.evaluation import captions_of
 from captioning.training.run_folder import Run
-from minigrad.runtime.files import check_writable
 from minigrad.runtime.names import shown
 
 __all__ = ["add_sample"]
@@ -53,7 +52,7 @@ def _sample(options: argparse.Namespace) -> int:
     decoding = decoding_of(options)
     check_least("-n", options.n, 1)
     if options.out is not None:
-        _check_sheet(options.out)
+        check_sheet(options.out)
     progress = Progress(enabled=not options.quiet)
     with open_data(options, run) as data:
         split = data[options.split]
@@ -63,6 +62,8 @@ def _sample(options: argparse.Namespace) -> int:
         if options.out is not None:
             rows = _with_pictures(split, rows)
         rows = np.random.default_rng(options.seed).permutation(rows)[: options.n]
+        if options.out is not None:
+            check_room(len(rows))
         try:
             said = captions_of(model, split, rows, decoding.decode, options.max_length, progress)
         finally:
@@ -88,18 +89,13 @@ def _sample(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check_sheet(out: str) -> None:
-    if Path(out).suffix.lower() != ".png":
-        raise ValueError(f"--out: a sheet is a PNG file: its name must end in .png; got {out}")
-    check_writable(out)
-
-
 def _picture(split: Split, i: int) -> Path | None:
     """The file of an image's picture: in the folder photos, or where its address says if that is a path inside."""
     photo = split.photo(i)
     if photo is None and split.has_urls:
         path = split.folder / split.urls[i].decode("utf-8", errors="replace")
-        photo = path if path.is_file() else None
+        inside = path.is_file() and path.resolve().is_relative_to(split.folder.resolve())
+        photo = path if inside else None
     return photo
 
 
@@ -111,14 +107,8 @@ def _with_pictures(split: Split, rows: Any) -> Any:
 
 
 def _draw_sheet(split: Split, rows: Any, captions: list[str], references: list[str], out: str) -> None:
-    from captioning.pictures.photos import image_from_url
+    from captioning.pictures.sheet_photos import sheet_photo
     from captioning.pictures.sheets import caption_sheet
 
-    def image(path: Path) -> Any:
-        if path.parent == split.folder / PHOTOS_FOLDER:  # there may be links to photos elsewhere, as `prepare` leaves
-            return image_from_url(path.resolve().name, path.resolve().parent)
-        return image_from_url(str(path.relative_to(split.folder)), split.folder)
-
     files = [_picture(split, int(i)) for i in rows]
-    images = [image(path) for path in files if path]
-    caption_sheet(images, captions, references, Path(out))
+    caption_sheet([sheet_photo(path) for path in files if path], captions, references, out)

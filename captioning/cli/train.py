@@ -27,7 +27,7 @@ from captioning.models.captioner import Captioner
 from captioning.models.recurrent_cells import CELLS
 from captioning.progress import Progress
 from captioning.training.memory import check_memory, count_weights
-from captioning.training.run_folder import settings_of
+from captioning.training.run_settings import settings_of
 from captioning.training.settings import Settings
 from captioning.training.solver import Solver
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from captioning.data.parts import PARTS
 from captioning.training.intervals import Interval
-from captioning.training.solver import CHECKPOINT_EVERY, KEEP
+from captioning.training.settings import KEEP
+from captioning.training.solver import CHECKPOINT_EVERY
 
 __all__ = ["DATA_DEFAULTS", "add_run", "add_training", "dataclass_from", "defaults_of", "given_settings"]
 

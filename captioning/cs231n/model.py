@@ -41,7 +41,7 @@ class CaptioningRNN:
         self.word_to_idx = dict(word_to_idx)
         self.idx_to_word = {i: word for word, i in word_to_idx.items()}
         self._null = word_to_idx["<NULL>"]
-        self._start, self._end = word_to_idx.get("<START>", self._null), word_to_idx.get("<END>")
+        self._start = word_to_idx.get("<START>", self._null)
         draw = np.random.standard_normal  # the global one: see the docstring
         sizes = input_dim, wordvec_dim, hidden_dim
         self._network = CaptionNetwork(len(word_to_idx), self._null, *sizes, cell_type, draw, dtype)

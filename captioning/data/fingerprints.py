@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from captioning.data.dataset import CaptionData
 from captioning.data.features import FeatureRows
 from captioning.data.folder import RAW_CAPTIONS_FILE, SPLITS
+from minigrad.runtime.files import crc32_of
 
 __all__ = ["changed", "fingerprint"]
 
@@ -75,11 +76,7 @@ def _of_raw_captions(data: CaptionData) -> dict[str, str]:
 
 
 def _of_file(path: Path) -> str:
-    crc = 0
-    with open(path, "rb") as file:
-        while piece := file.read(2**20):
-            crc = zlib.crc32(piece, crc)
-    return f"{path.stat().st_size} bytes {crc:08x}"
+    return f"{path.stat().st_size} bytes {crc32_of(path):08x}"
 
 
 def _crc(array: NDArray[Any], crc: int = 0) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from minigrad.runtime.extras import require
-from minigrad.runtime.files import replacing
+from minigrad.runtime.files import replacing, write_all
 
 __all__ = ["new_hdf5"]
 
@@ -36,7 +36,7 @@ def new_hdf5(path: Path) -> Iterator[Any]:
     """
     h5py = require("h5py", "caption")
     with replacing(path) as temporary, open(temporary, "r+b", buffering=0) as raw:
-        stand_in = _StandIn(raw)
+        stand_in = _StandIn(raw, path)
         try:
             with h5py.File(stand_in, "w") as file:
                 yield file
@@ -48,16 +48,15 @@ def new_hdf5(path: Path) -> Iterator[Any]:
 class _StandIn(io.RawIOBase):
     """A file that takes everything: after its first error, which it keeps, nothing is written any more."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file, self.error = file, None
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self._file, self._path, self.error = file, path, None
 
     error: OSError | None
 
     def write(self, content: Any) -> int:
-        rest = memoryview(content).cast("B")
         try:
-            while rest and self.error is None:
-                rest = rest[self._file.write(rest) :]
+            if self.error is None:
+                write_all(self._file, content, self._path)
         except OSError as error:
             self.error = error
         return memoryview(content).nbytes

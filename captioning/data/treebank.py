@@ -41,7 +41,7 @@ def treebank_words(caption: str) -> list[str]:
     for word in token.findall(contraction.sub(r" \g<0>", text)):
         if word in _IN_TWO:
             words += _IN_TWO[word]
-        elif not _is_punctuation(word):
+        elif len(word) > 1 or not _is_punctuation(word):
             words.append(word)
     return words
 
@@ -73,9 +73,9 @@ def _marks() -> str:
 
 
 @cache
-def _is_punctuation(word: str) -> bool:
-    """Whether a token is one sign that is not spoken: punctuation, a modifier alone, what cannot be seen."""
-    if len(word) > 1 or word.isalnum() or word in _SPOKEN:
+def _is_punctuation(sign: str) -> bool:
+    """Whether one sign is not spoken: punctuation, a modifier alone, what cannot be seen."""
+    if sign.isalnum() or sign in _SPOKEN:
         return False
-    kind = unicodedata.category(word)
+    kind = unicodedata.category(sign)
     return kind[0] in "PC" or kind == "Sk"

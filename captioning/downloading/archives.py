@@ -19,11 +19,11 @@ import zlib
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from captioning.downloading.errors import DownloadError
 from captioning.downloading.folders import check_room
 from captioning.progress import Progress
+from minigrad.runtime.files import crc32_of, write_all
 from minigrad.units import byte_text
 
 __all__ = ["unpack"]
@@ -153,37 +153,21 @@ def _is_there(archive: Path, path: Path, info: zipfile.ZipInfo) -> bool:
     """Whether a member is in its place; a DownloadError if something else is."""
     if not os.path.lexists(path):
         return False
-    if path.is_file() and path.stat().st_size == info.file_size and _crc(path) == info.CRC:
+    if path.is_file() and path.stat().st_size == info.file_size and crc32_of(path) == info.CRC:
         return True
     raise DownloadError(
         f"{path}: is there already and is not what {archive.name} has; remove it, or choose another folder with --out"
     )
 
 
-def _crc(path: Path) -> int:
-    crc = 0
-    with open(path, "rb") as file:
-        while piece := file.read(_PIECE):
-            crc = zlib.crc32(piece, crc)
-    return crc
-
-
 def _unpack_member(file: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, progress: Progress, done: int) -> int:
     """Unpack a member into a new file; the bytes done so far."""
     end = done + info.file_size
-    with file.open(info) as packed, open(path, "xb") as target:
+    with file.open(info) as packed, open(path, "xb", buffering=0) as target:
         while piece := packed.read(_PIECE):  # never more than the declared size, and its CRC is compared at the end
-            _write(target, piece, path)
+            write_all(target, piece, path)
             done += len(piece)
             progress.update(done)
     if done != end:
         raise zipfile.BadZipFile(f"{info.filename!r} is shorter than it says")
     return done
-
-
-def _write(target: IO[bytes], piece: bytes, path: Path) -> None:
-    try:
-        target.write(piece)
-        target.flush()
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error

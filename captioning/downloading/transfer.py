@@ -17,7 +17,7 @@ from captioning.downloading.part_files import PartFile, Version
 from captioning.downloading.sources import Source
 from captioning.downloading.verification import check_beginning, check_content
 from captioning.progress import Progress
-from minigrad.runtime.files import irregular
+from minigrad.runtime.files import irregular, write_all
 from minigrad.units import byte_text
 
 __all__ = ["Patience", "fetch"]
@@ -113,6 +113,8 @@ def _attempt(source: Source, part: PartFile, progress: Progress, patience: Patie
             raise DownloadError(f"{source.address}: the server packs the file ({response.headers['Content-Encoding']})")
         size = _size_of_whole(source, response, start if headers else 0)
         going_on = response.status == 206
+        if going_on and version is not None and size is None:
+            size = version.size  # a part need not say how long the whole is
         if going_on and version is not None and version.size not in (None, size):
             part.discard()
             raise PassingError(f"{source.address}: another size by the same name: {size} bytes, not {version.size}")
@@ -167,7 +169,7 @@ def _receive(
             raise PassingError(f"{address}: the connection broke after {byte_text(done)}: {what}") from error
         if not piece:
             break
-        _write(file, piece, part.path)
+        write_all(file, piece, part.path)
         done += len(piece)
         if unchecked and done >= 4:
             _check_beginning(address, part, response.headers.get("Content-Type", ""))
@@ -185,13 +187,3 @@ def _check_beginning(address: str, part: PartFile, content_type: str) -> None:
     except DownloadError:
         part.discard()
         raise
-
-
-def _write(file: BinaryIO, piece: bytes, path: Path) -> None:
-    """All of a piece: a file without a buffer takes as much as there is room for. An OSError names the file."""
-    rest = memoryview(piece)
-    try:
-        while rest:
-            rest = rest[file.write(rest) :]
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error

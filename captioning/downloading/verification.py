@@ -9,11 +9,10 @@ from pathlib import Path
 from captioning.downloading.errors import DownloadError
 from captioning.downloading.sources import Source
 from captioning.progress import Progress
+from minigrad.runtime.files import pieces
 from minigrad.units import byte_text
 
 __all__ = ["check_beginning", "check_content"]
-
-_PIECE = 2**20
 
 
 def check_beginning(address: str, path: Path, content_type: str) -> None:
@@ -49,9 +48,8 @@ def _digest(path: Path, kind: str, progress: Progress) -> str:
     """The checksum of a file; against accidents, and with MD5 against those alone."""
     digest, done = hashlib.new(kind, usedforsecurity=False), 0
     progress.begin(path.stat().st_size, unit=byte_text)
-    with open(path, "rb") as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-            done += len(piece)
-            progress.update(done)
+    for piece in pieces(path):
+        digest.update(piece)
+        done += len(piece)
+        progress.update(done)
     return digest.hexdigest()

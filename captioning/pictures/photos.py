@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from minigrad.runtime.extras import require
 
-__all__ = ["image_from_url"]
+__all__ = ["image_from_url", "placeholder"]
 
 Image = NDArray[np.uint8]  # RGB, (H,W,3)
 
@@ -41,7 +41,7 @@ def image_from_url(url: str | bytes, folder: str | os.PathLike[str] | None = Non
     else:
         content = None if folder is None else _read_inside(Path(folder), address)
     picture = None if content is None else _decode(content)
-    return _placeholder() if picture is None else picture
+    return placeholder() if picture is None else picture
 
 
 def _fetch(address: str, timeout: float) -> bytes | None:
@@ -96,8 +96,12 @@ def _decode(content: bytes) -> Image | None:
         return None
 
 
-def _placeholder(size: int = 224) -> Image:
-    """A grey square with a frame and the words "no picture"."""
+def placeholder(size: int = 224) -> Image:
+    """A grey square with a frame and the words "no picture", RGB uint8 (size, size, 3).
+
+    >>> placeholder(100).shape
+    (100, 100, 3)
+    """
     pil, draw = require("PIL.Image", "caption"), require("PIL.ImageDraw", "caption")
     picture = pil.new("RGB", (size, size), "#ececec")
     pen = draw.Draw(picture)

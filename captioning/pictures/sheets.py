@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from captioning.pictures.figures import GREEN, GREY, INK, RED, new_figure, save_figure
 from minigrad.runtime.extras import require
 
-__all__ = ["caption_sheet"]
+__all__ = ["caption_sheet", "most_pictures"]
 
 Image = NDArray[np.uint8]  # RGB (H,W,3) or grey (H,W)
 Mark = tuple[str, bool]
@@ -72,6 +72,16 @@ def caption_sheet(
             _place(figure, pictures[i], x, y)
             _write(figure, texts[i], x, y + _PICTURE)
     save_figure(figure, path, dpi=_DPI)
+
+
+def most_pictures(columns: int = 4) -> int:
+    """How many pictures a sheet without a title can hold, if each has but a line beneath; with more lines it is fewer.
+
+    >>> most_pictures()
+    704
+    """
+    row = _PICTURE + _text_height([("", _CAPTION_SIZE, INK)]) + _GAP
+    return columns * int((_PIXEL_LIMIT / _DPI - 2 * _MARGIN + _GAP) / row)
 
 
 def _row_tops(y: float, rows: Sequence[Sequence[Sequence[Line]]]) -> tuple[list[float], float]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from captioning.data.errors import DataError
+from captioning.preparing.text_files import read_text
 
 __all__ = ["checked", "entry", "read_json"]
 
@@ -23,12 +24,7 @@ def read_json(path: Path, keys: Collection[str]) -> dict[str, Any]:
     def wanted(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         return {key: value for key, value in pairs if key in keys}
 
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 at byte {error.start}: save it as UTF-8") from error
+    text = read_text(path)
     try:
         content = json.loads(text, object_pairs_hook=wanted)
     except (ValueError, RecursionError) as error:

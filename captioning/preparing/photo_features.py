@@ -47,12 +47,12 @@ def compute_features(
     """
     rows.keep(len(rows) // BATCH * BATCH if len(rows) < len(photos) else len(photos))
     failed = _fail_again(rows, photos, extractor)
+    _check_strict(failed, strict)
     progress.begin(len(photos), start=len(rows))
     for start in range(len(rows), len(photos), BATCH):
         part = photos[start : start + BATCH]
         batch, errors = _read_batch(part, extractor)
-        if errors and strict:
-            raise DataError(f"{next(iter(errors.values()))}; without --strict it would be left out")
+        _check_strict(errors, strict)
         features = _features(batch, extractor, part, errors)
         rows.append(features)
         for k, error in errors.items():
@@ -63,6 +63,12 @@ def compute_features(
     if len(failed) == len(photos):
         raise DataError(f"none of {len(photos)} photos can be read; {failed[0]}")
     return failed
+
+
+def _check_strict(errors: dict[int, str], strict: bool) -> None:
+    """With `strict` raise a DataError of the first photo that cannot be read, if there is one."""
+    if errors and strict:
+        raise DataError(f"{next(iter(errors.values()))}; without --strict it would be left out")
 
 
 def _read_batch(

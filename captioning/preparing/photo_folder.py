@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from captioning.data.errors import DataError
 from captioning.preparing.gaps import Gaps
 from captioning.preparing.table import CaptionedImage
-from captioning.vision.photo_files import ENDINGS
+from captioning.preparing.text_files import read_text
+from captioning.vision.photo_files import ENDINGS, visible_files
 
 __all__ = ["folder_images"]
 
@@ -34,8 +34,9 @@ def folder_images(folder: Path, gaps: Gaps) -> list[CaptionedImage]:
     images = []
     for stem, path in photos.items():
         image = CaptionedImage(path.relative_to(folder).as_posix())
-        for line in _lines(texts[stem]) if stem in texts else ():
-            image.say(line)
+        for line in read_text(texts[stem]).splitlines() if stem in texts else ():
+            if line.strip():
+                image.say(line)
         images.append(image)
     for stem, path in texts.items():
         if stem not in photos:
@@ -44,24 +45,8 @@ def folder_images(folder: Path, gaps: Gaps) -> list[CaptionedImage]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """The files in a folder and its subfolders, by name; hidden ones are left alone."""
-    found: list[Path] = []
-
-    def refuse(error: OSError) -> None:
-        raise DataError(f"{error.filename}: cannot be read: {error.strerror or error}") from error
-
-    for place, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(place, name) for name in names if not name.startswith(".")]
-    return sorted(path for path in found if path.is_file())
-
-
-def _lines(path: Path) -> list[str]:
-    """The lines of a text file that are not empty."""
+    """The files in a folder and its subfolders, by name."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return sorted(path for path in visible_files(folder, recursive=True) if path.is_file())
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 at byte {error.start}: save it as UTF-8") from error
-    return [line for line in text.splitlines() if line.strip()]
+        raise DataError(f"{error.filename or folder}: cannot be read: {error.strerror or error}") from error

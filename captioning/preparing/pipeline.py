@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from captioning.data.errors import DataError, check_count
+from captioning.data.errors import DataError
 from captioning.data.folder import (
     CAPTIONS_FILE,
     PHOTOS_FOLDER,
@@ -20,9 +19,7 @@ from captioning.data.folder import (
     lines_path,
 )
 from captioning.data.tokens import TOKENIZERS
-from captioning.data.vocabulary import Vocabulary
 from captioning.preparing.data_files import (
-    PHOTO_WAYS,
     Named,
     place_photos,
     write_captions,
@@ -30,69 +27,23 @@ from captioning.preparing.data_files import (
     write_names,
     write_raw_captions,
 )
-from captioning.preparing.division import check_shares, divide
+from captioning.preparing.division import divide
 from captioning.preparing.gaps import Gaps
 from captioning.preparing.photo_features import compute_features, photo_fingerprint
 from captioning.preparing.photo_search import find_photos, name_images, photo_folders
+from captioning.preparing.recipe import Prepared, Recipe
 from captioning.preparing.sources import read_sources
-from captioning.preparing.table import CaptionedImage, check_splits, with_captions
+from captioning.preparing.table import CaptionedImage, have_splits, with_captions
 from captioning.preparing.unfinished_features import UnfinishedFeatures
-from captioning.preparing.wording import WrittenSplit, choose_words, count_words, watched
+from captioning.preparing.wording import choose_words, count_words, watched
 from captioning.preparing.workshop import Workshop
 from captioning.progress import Progress
 from captioning.vision.extractors import FeatureExtractor
 
-__all__ = ["Prepared", "Recipe", "prepare_data"]
+__all__ = ["prepare_data"]
 
 _ORDER = ("train", "val", "test")
 _PIECE = 1024  # rows of features at once
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a data set is made of a source.
-
-    format: one of `captioning.preparing.sources.FORMATS`, None finds it. tokenizer: one of
-    `captioning.data.tokens.TOKENIZERS`. min_count: how often a word of the vocabulary stands in training captions;
-    words: instead, how many it has. max_length: words of a caption, None for what holds 99 % of training captions
-    whole. val, test, seed: how a source without splits is divided. photos: 'link', 'copy' or 'none'. skip_missing:
-    leave out what lacks a photo or a caption. strict: a photo that cannot be read is an error.
-    """
-
-    format: str | None = None
-    tokenizer: str = "ptb"
-    min_count: int = 4
-    words: int | None = None
-    max_length: int | None = None
-    val: float = 0.1
-    test: float = 0.0
-    seed: int = 0
-    photos: str = "link"
-    skip_missing: bool = False
-    strict: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("min_count", "words", "max_length"):
-            if (value := getattr(self, name)) is not None:
-                check_count(name, value)
-        for name, known in (("tokenizer", tuple(TOKENIZERS)), ("photos", PHOTO_WAYS)):
-            if getattr(self, name) not in known:
-                raise DataError(f"{name} must be one of {', '.join(known)}; got {getattr(self, name)!r}")
-        check_shares(self.val, self.test)
-
-
-@dataclass
-class Prepared:
-    """What came of a source: the data set's folder, its splits, vocabulary and length, and what was left out."""
-
-    folder: Path
-    splits: dict[str, WrittenSplit]
-    vocabulary: Vocabulary
-    max_length: int
-    gaps: Gaps
-    unreadable: list[str]
-    extractor: str | None
-    photos: str
 
 
 def prepare_data(
@@ -133,16 +84,16 @@ def prepare_data(
     images, photos = _with_photos(images, folders, gaps, looked_for=extractor is not None or bool(photo_places))
     if not recipe.skip_missing:
         gaps.refuse(told)
-    if not check_splits(images, told):
+    if not have_splits(images, told):
         divide(images, recipe.val, recipe.test, recipe.seed)
     order = sorted(range(len(images)), key=lambda n: _ORDER.index(str(images[n].split)))
-    table = _Table([images[n] for n in order], [photos[n] for n in order] if photos else [])
-    table.check(told)
+    ordered = _Images([images[n] for n in order], [photos[n] for n in order] if photos else [])
+    ordered.check(told)
     with Workshop(out) as workshop:
-        return _make(table, workshop, recipe, extractor, gaps, progress)
+        return _make(ordered, workshop, recipe, extractor, gaps, progress)
 
 
-class _Table:
+class _Images:
     """Images in the order of the splits, with their names and, where they are known, their photos."""
 
     def __init__(self, images: list[CaptionedImage], photos: list[Path]) -> None:
@@ -180,7 +131,7 @@ def _with_photos(
 
 
 def _make(
-    table: _Table,
+    ordered: _Images,
     workshop: Workshop,
     recipe: Recipe,
     extractor: FeatureExtractor | None,
@@ -188,9 +139,9 @@ def _make(
     progress: Progress,
 ) -> Prepared:
     """Everything behind the source: features, then words, which are of photos that can be read, then the files."""
-    unreadable = [] if extractor is None else _see(table, workshop, extractor, recipe.strict, progress)
-    table.check(str(workshop.folder))
-    images = table.named()
+    unreadable = [] if extractor is None else _see(ordered, workshop, extractor, recipe.strict, progress)
+    ordered.check(str(workshop.folder))
+    images = ordered.named()
     number = {split: sum(len(image.captions) for _, image in named) for split, named in images.items()}
     progress.say(f"wording {sum(number.values()):,} captions")
     tokenizer = watched(TOKENIZERS[recipe.tokenizer], progress, number["train"] + sum(number.values()))
@@ -202,25 +153,27 @@ def _make(
     write_raw_captions(workshop.path(RAW_CAPTIONS_FILE), images)
     for split, named in images.items():
         write_names(lines_path(workshop.place, split, "images"), named)
-    way = recipe.photos if table.photos else "none"
+    way = recipe.photos if ordered.photos else "none"
     if way != "none":
-        photos = {table.names[n]: table.photos[n] for n in np.flatnonzero(table.kept).tolist()}
+        photos = {ordered.names[n]: ordered.photos[n] for n in np.flatnonzero(ordered.kept).tolist()}
         place_photos(workshop.path(PHOTOS_FOLDER), workshop.folder / PHOTOS_FOLDER, photos, way, progress)
     workshop.finish()
     name = None if extractor is None else extractor.name
     return Prepared(workshop.folder, told, vocabulary, length, gaps, unreadable, name, way)
 
 
-def _see(table: _Table, workshop: Workshop, extractor: FeatureExtractor, strict: bool, progress: Progress) -> list[str]:
+def _see(
+    ordered: _Images, workshop: Workshop, extractor: FeatureExtractor, strict: bool, progress: Progress
+) -> list[str]:
     """Write the features of all splits; images whose photo cannot be read are not kept, and why is returned."""
-    fingerprint = photo_fingerprint(table.photos, extractor)
+    fingerprint = photo_fingerprint(ordered.photos, extractor)
     with UnfinishedFeatures(workshop.features, fingerprint, extractor.size) as rows:
         if rows.began_with:
             progress.say(f"going on with the features of {rows.began_with:,} photos")
-        failed = compute_features(table.photos, extractor, rows, progress, strict)
-        table.kept[list(failed)] = False
-        for split in table.named():
-            chosen = table.rows(split)
+        failed = compute_features(ordered.photos, extractor, rows, progress, strict)
+        ordered.kept[list(failed)] = False
+        for split in ordered.named():
+            chosen = ordered.rows(split)
             path = features_path(workshop.place, split, pca=False)
             write_features(path, _blocks(rows, chosen), (len(chosen), extractor.size), extractor.name)
     return [failed[n] for n in sorted(failed)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from captioning.data.vocabulary import SPECIAL
-from captioning.preparing.pipeline import Prepared, Recipe
+from captioning.preparing.recipe import Prepared, Recipe
 from captioning.preparing.wording import WrittenSplit
 from minigrad.runtime.names import shown
 

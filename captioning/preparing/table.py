@@ -9,10 +9,15 @@ from dataclasses import dataclass, field
 from captioning.data.errors import DataError
 from captioning.preparing.gaps import Gaps
 
-__all__ = ["SPLIT_NAMES", "CaptionedImage", "check_splits", "split_of", "with_captions"]
+__all__ = ["MOST_WORDS", "SPLIT_NAMES", "CaptionedImage", "have_splits", "split_of", "with_captions"]
 
 SPLIT_NAMES = {"train": "train", "restval": "train", "val": "val", "test": "test"}
 """What sources call splits, and what they are here; restval is the part of MS-COCO's val that Karpathy trains on."""
+
+
+MOST_WORDS = 1000
+"""The most words of a caption: no caption is so long, and each takes memory of the longest."""
+_MOST_SIGNS = 100_000  # of a caption: readers of tables take 131,072
 
 
 @dataclass(slots=True)
@@ -35,7 +40,7 @@ def split_of(name: str, where: str) -> str:
     return SPLIT_NAMES[name]
 
 
-def check_splits(images: Iterable[CaptionedImage], where: str) -> bool:
+def have_splits(images: Iterable[CaptionedImage], where: str) -> bool:
     """Whether the images have splits; where only some have, a DataError names the first of the others."""
     with_split = without = None
     for image in images:
@@ -54,12 +59,13 @@ _LETTER = re.compile(r"[^\W_]")  # or digit; every tokenizer makes a word of it
 def with_captions(images: Iterable[CaptionedImage], where: str, gaps: Gaps) -> list[CaptionedImage]:
     """The images that have captions; captions without a letter or digit, and images without captions, are gaps.
 
-    Text that UTF-8 cannot hold is a DataError.
+    Text that UTF-8 cannot hold, and a caption without end, are a DataError.
     """
     kept = []
     for image in images:
         for text in (image.path, *image.captions):
             _check_text(text, f"{where}: {image.path!r}")
+        _check_lengths(image.captions, f"{where}: {image.path!r}")
         spoken = [caption for caption in image.captions if _LETTER.search(caption)]
         if len(spoken) < len(image.captions):
             gaps.add("captions without a letter or digit", f"of {image.path}", len(image.captions) - len(spoken))
@@ -68,6 +74,14 @@ def with_captions(images: Iterable[CaptionedImage], where: str, gaps: Gaps) -> l
         elif not image.captions:
             gaps.add("photos without a caption", image.path)
     return kept
+
+
+def _check_lengths(captions: Iterable[str], where: str) -> None:
+    for caption in captions:
+        words = caption.count(" ") + 1
+        if words > MOST_WORDS or len(caption) > _MOST_SIGNS:
+            raise DataError(f"{where}: a caption of {words:,} words, {len(caption):,} signs, is more than "
+                            f"{MOST_WORDS:,} words or {_MOST_SIGNS:,} signs: {caption[:40]!r}")  # fmt: skip
 
 
 def _check_text(text: str, where: str) -> None:

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import os
 import zlib
+from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from captioning.data.errors import DataError
+from minigrad.runtime.files import write_all
 
 __all__ = ["UnfinishedFeatures"]
 
@@ -30,6 +34,7 @@ class UnfinishedFeatures:
 
     Raises:
         OSError: a file that cannot be read or written, such as of a full disk; it names the file.
+        DataError: rows that are read and have changed since, by a damaged disk or another process.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -65,12 +70,17 @@ class UnfinishedFeatures:
         records = np.empty(len(rows), self._record)
         records["row"] = rows
         records["crc"] = [zlib.crc32(row.tobytes()) for row in records["row"]]
-        self._write(records.tobytes())
+        write_all(self._file, records.tobytes(), self.path)
         self._number += len(rows)
 
     def read(self, start: int, stop: int) -> NDArray[np.float32]:
-        """Rows start to stop: (stop - start, columns)."""
-        records = self._records(start, min(stop, self._number))
+        """Rows start to stop: (stop - start, columns); a DataError if one of them is not what was written."""
+        stop = min(stop, self._number)
+        records = self._records(start, stop)
+        whole = sum(1 for _ in takewhile(_is_whole, records))
+        if whole < stop - start:
+            raise DataError(f"{self.path}: row {start + whole} is not what was written; start again when no other "
+                            "process writes there")  # fmt: skip
         rows: NDArray[np.float32] = records["row"].astype(np.float32)
         return rows
 
@@ -97,15 +107,7 @@ class UnfinishedFeatures:
     def _begin(self) -> None:
         self._file.seek(0)
         self._file.truncate()
-        self._write(self._head)
-
-    def _write(self, content: bytes) -> None:
-        rest = memoryview(content)
-        try:
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except OSError as error:  # as of a full disk, which names no file
-            raise OSError(error.errno, error.strerror, str(self.path)) from error
+        write_all(self._file, self._head, self.path)
 
     def _records(self, start: int, stop: int) -> NDArray[np.void]:
         self._file.seek(len(self._head) + start * self._record.itemsize)
@@ -117,8 +119,13 @@ class UnfinishedFeatures:
         """How many records there are before the first that is not whole."""
         number = 0
         while len(records := self._records(number, number + _PIECE)):
-            for record in records:
-                if zlib.crc32(record["row"].tobytes()) != record["crc"]:
-                    return number
-                number += 1
+            whole = sum(1 for _ in takewhile(_is_whole, records))
+            number += whole
+            if whole < len(records):
+                break
         return number
+
+
+def _is_whole(record: np.void) -> bool:
+    """Whether a record has the CRC-32 of its row."""
+    return bool(zlib.crc32(record["row"].tobytes()) == record["crc"])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from captioning.data.errors import DataError
 from captioning.data.vocabulary import SPECIAL, Vocabulary
+from captioning.preparing.table import MOST_WORDS
 from captioning.progress import Progress
 
 __all__ = ["Wording", "WrittenSplit", "choose_words", "count_words", "encode_captions", "watched"]
@@ -33,13 +34,13 @@ class Wording:
     lengths: NDArray[np.int32]  # (N,)
 
     def covering_length(self, share: float = COVERED) -> int:
-        """The least number of words that so many of the captions do not exceed.
+        """The least number of words that so many of the captions do not exceed, at most `MOST_WORDS`.
 
         >>> Wording(Counter(), np.array([3, 9, 4, 5], np.int32)).covering_length(0.75)
         5
         """
         place = math.ceil(share * self.lengths.size) - 1
-        return int(np.sort(self.lengths)[max(place, 0)])
+        return min(int(np.sort(self.lengths)[max(place, 0)]), MOST_WORDS)
 
 
 @dataclass

@@ -6,9 +6,9 @@ The idea is sacreBLEU's: M. Post, A call for clarity in reporting BLEU scores (2
 from __future__ import annotations
 
 from captioning.data.splits import Split
-from captioning.data.tokenizer_record import recorded_name
+from captioning.data.tokenizer_record import recorded_tokenizer_name
 
-__all__ = ["signature", "tokenizer_of"]
+__all__ = ["signature"]
 
 
 def signature(split: Split, part: str, images: int, decoding: str, max_length: int, drawn_by: int | None = None) -> str:
@@ -24,7 +24,7 @@ def signature(split: Split, part: str, images: int, decoding: str, max_length: i
     """
     fields = {
         "references": "raw" if split.has_raw_captions else "stored",
-        "tokenizer": tokenizer_of(split),
+        "tokenizer": recorded_tokenizer_name(split.captions_path),
         "split": split.name,
         "part": part,
         "images": images if drawn_by is None else f"{images} drawn by {drawn_by}",
@@ -32,8 +32,3 @@ def signature(split: Split, part: str, images: int, decoding: str, max_length: i
         "max_length": max_length,
     }
     return "|".join(f"{name}:{value}" for name, value in fields.items())
-
-
-def tokenizer_of(split: Split) -> str:
-    """The name of the tokenizer that the data set's captions were split by: an attribute of their file, or 'words'."""
-    return recorded_name(split.captions_path)

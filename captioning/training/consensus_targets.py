@@ -149,7 +149,9 @@ def _draw(
 
 
 def _as_row(split: Split, words: Words) -> Ids:
+    """A row of the split; a human caption may fill it, and then has no <END>, as it had none."""
     v = split.vocabulary
     row = np.full(split.captions.shape[1], v.null, dtype=np.int32)
-    row[: len(words) + 2] = v.start, *words, v.end
+    said = [v.start, *words, v.end][: row.size]
+    row[: len(said)] = said
     return row

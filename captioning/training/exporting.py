@@ -1,8 +1,8 @@
 """A run that is handed on: what captioning needs of a run folder, in half the space.
 
-Weights are stored in half precision, rounded once (a relative error of at most 2**-11), and computed with in the
-precision of the run. What is only of use where the training ran stays behind: the checkpoint, the history, the folder
-and fingerprint of the data.
+Weights are stored in half precision, rounded once (an error of at most 2**-11 of a weight, or 2**-25 where that is
+more), and computed with in the precision of the run. What is only of use where the training ran stays behind: the
+checkpoint, the history, the folder and fingerprint of the data.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-import minigrad as mg
-from captioning.training.run_folder import Run, RunError, read_arrays
+from captioning.training.errors import RunError
+from captioning.training.run_extractors import extractor_name
+from captioning.training.run_folder import Run, read_arrays
 
 __all__ = ["export_run"]
 
@@ -23,9 +24,12 @@ _OF_DATA = ("pca", "max_train", "train_captions", "extractor")  # what is said o
 def export_run(run: Run, folder: str | os.PathLike[str], extractor: str | None = None) -> Run:
     """Write a run's best weights, words, settings and projection of regions, if any, to a new folder; the run there.
 
-    extractor: the network that made the features, for a run that does not know it. A weight that half precision cannot
-    hold is a RunError, and so is a folder that is not empty.
+    The folder appears when all is in it. extractor: the network that made the features, for a run that does not know
+    it. A weight that half precision cannot hold is a RunError, and so are a folder that is not empty, and a network
+    that cannot have made them (`captioning.training.run_extractors`).
     """
+    if extractor is not None:
+        extractor = extractor_name(run, extractor)
     weights = run.load_model().state_dict()
     with np.errstate(over="ignore"):
         halves = {name: array.astype(np.float16) for name, array in weights.items()}
@@ -36,8 +40,5 @@ def export_run(run: Run, folder: str | os.PathLike[str], extractor: str | None =
     if extractor is not None:
         data["extractor"] = extractor
     settings = {key: run.settings[key] for key in ("minigrad", "model", "training") if key in run.settings}
-    exported = Run.create(Path(folder), settings | {"data": data}, run.vocabulary)
-    exported.save_best(halves)
-    if run.regions_path.exists():
-        mg.save(exported.regions_path, read_arrays(run.regions_path))
-    return exported
+    regions = read_arrays(run.regions_path) if run.regions_path.exists() else None
+    return Run.create(Path(folder), settings | {"data": data}, run.vocabulary, best=halves, regions=regions)

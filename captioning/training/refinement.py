@@ -18,9 +18,11 @@ from captioning.data.splits import Split
 from captioning.models.captioner import Captioner
 from captioning.progress import Progress
 from captioning.training.consensus_targets import Consensus, captions_by_image, consensus_captions
+from captioning.training.errors import RunError
 from captioning.training.neighbours import Neighbours, nearest
-from captioning.training.run_folder import Run, RunError, read_arrays
-from captioning.training.solver import CHECKPOINT_EVERY, Settings, Solver
+from captioning.training.run_folder import Run, read_arrays
+from captioning.training.settings import Settings
+from captioning.training.solver import CHECKPOINT_EVERY, Solver
 from captioning.training.stopping import Stop
 
 __all__ = ["Refinement", "Rounds"]
@@ -127,6 +129,10 @@ def _targets(path: Any, arrays: dict[str, Any], humans: Split, number: int) -> S
         raise RunError(f"{path}: round must be one int; got {arrays['round'].dtype} {arrays['round'].shape}")
     if int(arrays["round"]) != number:
         raise RunError(f"{path}: holds the captions of round {int(arrays['round']) + 1}, not of {number + 1}")
+    for key, stop in (("captions", len(humans.vocabulary)), ("image_idxs", len(humans.features))):
+        numbers = arrays[key]
+        if numbers.dtype.kind != "i" or (numbers.size and not 0 <= numbers.min() <= numbers.max() < stop):
+            raise RunError(f"{path}: {key} must be ints from 0 to {stop - 1}")
     try:
         return humans.with_captions(arrays["captions"], arrays["image_idxs"])
     except (ValueError, TypeError, IndexError) as error:

@@ -37,12 +37,12 @@ from captioning.models.captioner import Captioner
 from captioning.training.errors import RunError
 from captioning.training.history import Entry, History, check_regular
 from captioning.training.memory import check_memory, count_weights
-from captioning.training.run_settings import FORMAT, read_settings, settings_of
+from captioning.training.run_settings import FORMAT, read_settings
 from minigrad.runtime.files import remove_temporaries, replacing
 from minigrad.runtime.folders import check_free, making
 from minigrad.runtime.locks import Lock
 
-__all__ = ["Entry", "Run", "RunError", "read_arrays", "settings_of"]
+__all__ = ["Run", "read_arrays"]
 
 
 class Run:
@@ -69,8 +69,14 @@ class Run:
         settings: Mapping[str, Any],
         vocabulary: Vocabulary,
         checkpoint: Mapping[str, NDArray[Any]] | None = None,
+        best: Mapping[str, NDArray[Any]] | None = None,
+        regions: Mapping[str, NDArray[Any]] | None = None,
     ) -> Run:
-        """Make the folder with settings, vocabulary and the first checkpoint; it appears when all are in it.
+        """Make the folder with settings and vocabulary.
+
+        checkpoint, best, regions: the arrays of the first checkpoint, the best weights, a projection of regions.
+
+        It appears when all are in it.
 
         An empty folder may be there; anything else is a RunError, and so is a folder that cannot be made.
         """
@@ -83,6 +89,10 @@ class Run:
                 run.write_settings()
                 if checkpoint is not None:
                     run.save_checkpoint(checkpoint)
+                if best is not None:
+                    run.save_best(best)
+                if regions is not None:
+                    mg.save(run.regions_path, dict(regions))
         except OSError as error:
             raise _cannot_be_made(path, error) from error
         return cls(path, content, vocabulary)

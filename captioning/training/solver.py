@@ -28,13 +28,14 @@ from captioning.progress import Progress
 from captioning.scoring.evaluation import captions_of, mean_exercise_bleu, mean_loss
 from captioning.scoring.metrics import corpus_bleu
 from captioning.training.checkpoints import Checkpoint
-from captioning.training.errors import TrainingError
+from captioning.training.errors import RunError, TrainingError
+from captioning.training.history import Entry
 from captioning.training.intervals import Clock, Interval
-from captioning.training.run_folder import Entry, Run, RunError
-from captioning.training.settings import KEEP, Settings
+from captioning.training.run_folder import Run
+from captioning.training.settings import Settings
 from captioning.training.stopping import Stop, stop_on_signals
 
-__all__ = ["CHECKPOINT_EVERY", "KEEP", "Settings", "Solver", "TrainingError"]
+__all__ = ["CHECKPOINT_EVERY", "Solver"]
 
 CHECKPOINT_EVERY = "5m"
 """How often a checkpoint is written, unless told otherwise."""

@@ -1,5 +1,4 @@
 """Photos as features: photo files read, prepared, and seen by a pretrained network.
 
-:mod:`captioning.vision.photo_files` reads any photo file, :mod:`captioning.vision.extractors` gives features of what
-was read, by the name of the network.
+`photo_files` reads any photo file, `extractors` gives features of what was read, by the name of the network.
 """

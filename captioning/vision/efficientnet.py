@@ -13,7 +13,7 @@ and with ReLU6 in place of SiLU. Of pictures (N, 3, 224, 224)::
     classifier  logits                                            (N, 1000)
 
 A convolution has no bias, and a batch norm behind it; padding is TensorFlow's "same", of which an odd zero lies behind
-the image. Folded (:mod:`captioning.vision.folding`) the norms are part of the convolutions.
+the image. Folded (`captioning.vision.folding`) the norms are part of the convolutions.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -20,7 +19,7 @@ from captioning.vision.efficientnet import FEATURES, folded
 from captioning.vision.photo_files import PhotoPath, read_photo
 from captioning.vision.published import published_network
 
-__all__ = ["EXTRACTORS", "EfficientNetLite0Extractor", "FeatureExtractor", "extractor"]
+__all__ = ["EXTRACTORS", "EfficientNetLite0Extractor", "FeatureExtractor", "extractor", "extractor_kind"]
 
 Floats = NDArray[np.float32]
 
@@ -85,7 +84,7 @@ class EfficientNetLite0Extractor(FeatureExtractor):
         return found
 
 
-EXTRACTORS: dict[str, Callable[[], FeatureExtractor]] = {kind.name: kind for kind in (EfficientNetLite0Extractor,)}
+EXTRACTORS: dict[str, type[FeatureExtractor]] = {kind.name: kind for kind in (EfficientNetLite0Extractor,)}
 """What makes each extractor, by its name; `extractor` makes it once."""
 
 _made: dict[str, FeatureExtractor] = {}
@@ -104,12 +103,25 @@ def extractor(name: str) -> FeatureExtractor:
     Traceback (most recent call last):
     ValueError: there is no feature extractor 'vgg16'; there is efficientnet-lite0
     """
-    if name not in EXTRACTORS:
-        raise ValueError(f"there is no feature extractor {name!r}; there is {', '.join(EXTRACTORS)}")
+    kind = extractor_kind(name)
     with _making:
         if name not in _made:
-            _made[name] = EXTRACTORS[name]()
+            _made[name] = kind()
         return _made[name]
+
+
+def extractor_kind(name: str) -> type[FeatureExtractor]:
+    """What the extractor of a name is made by, which knows its sizes before its weights are read.
+
+    Raises:
+        ValueError: if there is none of that name; names those that there are.
+
+    >>> extractor_kind("efficientnet-lite0").size
+    1280
+    """
+    if name not in EXTRACTORS:
+        raise ValueError(f"there is no feature extractor {name!r}; there is {', '.join(EXTRACTORS)}")
+    return EXTRACTORS[name]
 
 
 def _check_prepared(prepared: Floats, side: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from minigrad.runtime.extras import require
 from minigrad.runtime.files import irregular
 from minigrad.runtime.names import shown
 
-__all__ = ["ENDINGS", "MOST_PIXELS", "PhotoError", "photo_paths", "read_photo"]
+__all__ = ["ENDINGS", "MOST_PIXELS", "PhotoError", "photo_paths", "read_photo", "visible_files"]
 
 Photo = NDArray[np.uint8]  # RGB, (H,W,3)
 PhotoPath = str | os.PathLike[str]
@@ -126,20 +126,29 @@ def photo_paths(paths: Iterable[PhotoPath], recursive: bool = False) -> list[Pat
 
 def _photos_in(folder: Path, recursive: bool) -> list[Path]:
     """The photos in a folder, sorted; a PhotoError if there are none."""
-    photos: list[Path] = []
-
-    def refuse(error: OSError) -> None:
+    try:
+        photos = [path for path in visible_files(folder, recursive) if path.name.lower().endswith(ENDINGS)]
+    except OSError as error:
         raise PhotoError(f"{shown(error.filename or folder)}: the folder cannot be read: {error.strerror}") from error
-
-    for place, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(name for name in folders if recursive and not name.startswith("."))
-        seen = (name for name in names if not name.startswith(".") and name.lower().endswith(ENDINGS))
-        photos += [Path(place, name) for name in sorted(seen)]
     if not photos:
         where = "or in folders within it" if recursive else "and folders within it are not looked into"
         endings = ", ".join(ENDINGS)
         raise PhotoError(f"{shown(folder)}: no photo is in this folder, {where}; names of photos end in {endings}")
     return photos
+
+
+def visible_files(folder: Path, recursive: bool) -> Iterator[Path]:
+    """The files in a folder, sorted, with `recursive` also those in folders within it; what is hidden is passed over.
+
+    A folder that cannot be read is an OSError that names it. Links to folders are not followed.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for place, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = sorted(name for name in folders if recursive and not name.startswith("."))
+        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
 
 
 def _check_regular(path: PhotoPath) -> None:

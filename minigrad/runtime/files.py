@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and what is no file."""
+"""Files written whole or not at all, read by pieces, and what is no file."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import os
 import re
 import secrets
 import stat
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-__all__ = ["check_writable", "irregular", "remove_temporaries", "replacing"]
+__all__ = ["check_writable", "crc32_of", "irregular", "pieces", "remove_temporaries", "replacing", "write_all"]
 
 _ABANDONED = 3600  # seconds
 _LONGEST = 255  # bytes of a file's name
+_PIECE = 2**20  # bytes read at once
 _KEPT = 40  # characters of it that the name of its temporary file repeats
 
 
@@ -127,6 +130,34 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 class _Enough(Exception):  # noqa: N818 - no error: it ends a block
     """Ends the block of `replacing` without a file."""
+
+
+def write_all(file: Any, content: Any, path: str | os.PathLike[str]) -> None:
+    """Write all of a content (bytes or a buffer of them) to a file without a buffer, which takes as much as it can.
+
+    An OSError, such as that of a full disk, names `path`.
+    """
+    rest = memoryview(content).cast("B")
+    try:
+        while rest:
+            rest = rest[file.write(rest) :]
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+
+
+def pieces(path: str | os.PathLike[str]) -> Iterator[bytes]:
+    """The content of a file, a MiB at a time."""
+    with open(path, "rb") as file:
+        while piece := file.read(_PIECE):
+            yield piece
+
+
+def crc32_of(path: str | os.PathLike[str]) -> int:
+    """The CRC-32 of a file, which is read by pieces."""
+    crc = 0
+    for piece in pieces(path):
+        crc = zlib.crc32(piece, crc)
+    return crc
 
 
 _KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",

@@ -14,9 +14,11 @@ from pathlib import Path
 
 from minigrad.runtime.locks import LockedError, take_lock
 
-__all__ = ["check_free", "making"]
+__all__ = ["LOCK", "check_free", "making"]
 
 LOCK = ".lock"
+"""The file in a folder whose holder has the folder alone."""
+
 _ABANDONED = 3600  # seconds
 _KEPT = 40  # characters of a folder's name that its temporary name repeats
 _MARK = re.compile(r"[0-9a-f]{16}\.tmp")

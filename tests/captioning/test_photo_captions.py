@@ -9,7 +9,8 @@ from PIL import Image
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.captioner import Captioner
 from captioning.photo_captions import caption_photos, extractor_of
-from captioning.training.run_folder import Run, RunError
+from captioning.training.errors import RunError
+from captioning.training.run_folder import Run
 from captioning.vision.extractors import EXTRACTORS
 from tests.captioning.vision.grid_extractor import GridExtractor
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import socket
@@ -10,14 +11,16 @@ import stat
 import subprocess
 import sys
 import threading
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import minigrad as mg
 from minigrad.render import draw, to_html
-from minigrad.runtime.files import check_writable, irregular, replacing
+from minigrad.runtime.files import check_writable, crc32_of, irregular, pieces, replacing, write_all
 
 
 def write(path, text="new"):
@@ -185,3 +188,42 @@ def test_what_a_killed_process_left_is_removed_an_hour_later(tmp_path):
     os.utime(left, (left.stat().st_mtime - 3700,) * 2)
     write(tmp_path / ("long" * 20))
     assert [entry.name for entry in tmp_path.iterdir()] == ["long" * 20]
+
+
+class Narrow(io.RawIOBase):
+    """A file that takes three bytes at once, and eight in all."""
+
+    def __init__(self):
+        self.content = b""
+
+    def write(self, content):
+        if len(self.content) == 8:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken = bytes(content[: min(3, 8 - len(self.content))])
+        self.content += taken
+        return len(taken)
+
+
+def test_all_is_written_to_a_file_that_takes_a_little_at_once():
+    file = Narrow()
+    write_all(file, b"abcde", "a.bin")
+    write_all(file, memoryview(np.frombuffer(b"fgh", np.uint8)), "a.bin")
+    assert file.content == b"abcdefgh"
+
+
+def test_what_cannot_be_written_names_the_file():
+    file = Narrow()
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_all(file, b"abcdefghi", Path("a.bin"))
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, "a.bin")
+    assert file.content == b"abcdefgh"
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**20, 2**20 + 1])
+def test_a_file_is_read_by_pieces(tmp_path, size):
+    content = bytes(range(251)) * (size // 251 + 1)
+    (tmp_path / "a").write_bytes(content[:size])
+    found = list(pieces(tmp_path / "a"))
+    assert b"".join(found) == content[:size]
+    assert len(found) == -(-size // 2**20)
+    assert crc32_of(tmp_path / "a") == zlib.crc32(content[:size])

@@ -13,6 +13,7 @@ from captioning.cli.entry import main
 from captioning.training.run_folder import Run
 from captioning.vision.extractors import EXTRACTORS
 from tests.captioning.cli.commands import refused
+from tests.captioning.cli.terminals import terminal
 from tests.captioning.vision.grid_extractor import GridExtractor
 
 
@@ -79,6 +80,42 @@ def test_a_sheet_of_photos_and_captions(fitting, photos, tmp_path, capsys):
     assert main(["caption", str(photos), "--run", str(fitting), "--out", str(tmp_path / "none.png")]) == 2
     assert "there is no photo to draw" in capsys.readouterr().err
     assert not (tmp_path / "none.png").exists()
+
+
+def test_a_sheet_that_cannot_be_is_refused_before_any_work(fitting, photos, tmp_path, capsys, monkeypatch):
+    caption = ["caption", photos, "--run", fitting, "--json", "--out"]
+    monkeypatch.setattr(Colours, "features", None)
+    refused(capsys, [*caption, tmp_path / "none" / "sheet.png"], "no such folder")
+    refused(capsys, [*caption, tmp_path / "sheet.jpg"], "its name must end in .png")
+    for i in range(705):
+        shutil.copy(photos / "a.png", photos / f"{i}.png")
+    refused(capsys, [*caption, tmp_path / "sheet.png"], "room for at most 704 photos; got 707")
+    assert not list(tmp_path.glob("*.[pj][np]g"))
+
+
+def test_what_is_wrong_with_a_sheet_takes_no_caption(fitting, photos, tmp_path, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("captioning.pictures.sheets.caption_sheet", full)
+    out = tmp_path / "sheet.png"
+    assert main(["caption", str(photos), "--run", str(fitting), "--json", "--out", str(out)]) == 2
+    told = capsys.readouterr()
+    assert len(json.loads(told.out)["captions"]) == 2
+    assert "No space left" in told.err
+
+
+def test_on_a_terminal_captions_and_the_bar_have_lines_of_their_own(fitting, photos, monkeypatch):
+    monkeypatch.setattr("captioning.progress._REDRAWN", 0.0)  # the bar is drawn at every block of photos
+    for i in range(20):
+        shutil.copy(photos / "a.png", photos / f"{i:02}.png")
+    (photos / "03.png").write_text("no photo")
+    with terminal(monkeypatch) as lines:
+        assert main(["caption", str(photos), "--run", str(fitting)]) == 1
+    told = [line for line in lines if str(photos) in line]
+    assert len(told) == 22
+    starts = tuple(f"{before}{photos}" for before in ("", "captioning caption: "))
+    assert [line for line in told if not line.startswith(starts)] == []
 
 
 def test_what_cannot_be_captioned_is_refused(run, fitting, photos, tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import shlex
 import signal
 import subprocess
@@ -12,7 +13,13 @@ import pytest
 from captioning.cli.entry import _parser, main
 
 
-@pytest.mark.parametrize("command", [[], ["prepare"], ["train"], ["refine"], ["evaluate"], ["sample"], ["demo"]])
+def commands():
+    """The names of all commands."""
+    (subparsers,) = [action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction)]
+    return list(subparsers.choices)
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in commands())])
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([*command, "--help"])
@@ -58,13 +65,14 @@ def test_without_a_command_it_says_what_there_is_and_a_first_one(capsys):
     assert "captioning demo --quick" in out
 
 
-@pytest.mark.parametrize("command", ["train", "refine", "evaluate", "sample", "demo"])
+@pytest.mark.parametrize("command", commands())
 def test_the_help_of_each_command_has_an_example_that_parses(command, capsys):
     with pytest.raises(SystemExit):
         main([command, "--help"])
     text = capsys.readouterr().out
-    lines = [line for line in text.partition("example:\n")[2].splitlines() if line.strip().startswith("captioning ")]
-    assert lines
+    _, _, examples = text.replace("examples:\n", "example:\n").partition("example:\n")
+    lines = [line for line in examples.splitlines() if line.strip().startswith("captioning ")]
+    assert any(line.split()[1] == command for line in lines)
     for line in lines:
         _parser().parse_args(shlex.split(line, comments=True)[1:])  # or it ends this test
 

@@ -140,6 +140,9 @@ def test_evaluate_refuses_what_does_not_fit(small_folder, other_folder, run, tmp
     for out in (tmp_path / "none" / "results.json", small_folder, "/proc/results.json"):
         refused(capsys, ["evaluate", run, "--data", small_folder, "--out", out], str(out).removesuffix("/results.json"))
     assert not (tmp_path / "none").exists()
+    settings = json.loads((run / "settings.json").read_text())
+    del settings["data"]["folder"]  # a run that does not know where its data is
+    (run / "settings.json").write_text(json.dumps(settings))
     refused(capsys, ["evaluate", run], "there is no such folder", "CAPTIONING_DATA")
     weights = (run / "weights.safetensors").read_bytes()
     (run / "weights.safetensors").write_bytes(weights[: len(weights) // 2])

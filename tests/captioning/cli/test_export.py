@@ -5,17 +5,33 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 
 import minigrad as mg
 from captioning.cli.entry import main
 from captioning.training.run_folder import Run
+from captioning.vision.extractors import EXTRACTORS
 from captioning.vision.regions import RegionProjection
 from tests.captioning.cli.commands import refused
+from tests.captioning.vision.grid_extractor import GridExtractor
 
 
-def test_an_exported_run_captions_as_the_run_does(small_folder, trained, tmp_path, capsys):
+@pytest.fixture
+def fitting(trained, monkeypatch):
+    """A network of as many features as the small data set has, which is never loaded."""
+
+    class Fitting(GridExtractor):
+        name, size = "fitting", Run.open(trained).settings["model"]["feature_size"]
+
+        def __init__(self):
+            raise AssertionError("loaded")
+
+    monkeypatch.setitem(EXTRACTORS, "fitting", Fitting)
+
+
+def test_an_exported_run_captions_as_the_run_does(small_folder, trained, fitting, tmp_path, capsys):
     out = tmp_path / "sent"
-    assert main(["export", str(trained), "--out", str(out), "--extractor", "efficientnet-lite0"]) == 0
+    assert main(["export", str(trained), "--out", str(out), "--extractor", "fitting"]) == 0
     assert f"captioning caption PHOTO --run {out}" in capsys.readouterr().out
     said = []
     for run in (trained, out):
@@ -25,7 +41,8 @@ def test_an_exported_run_captions_as_the_run_does(small_folder, trained, tmp_pat
     was, now = Run.open(trained).load_model().state_dict(), Run.open(out).load_model().state_dict()
     for name, array in was.items():
         assert now[name].dtype == array.dtype
-        np.testing.assert_allclose(now[name], array, rtol=2**-11, atol=1e-7)
+        np.testing.assert_allclose(now[name], array, rtol=2**-11, atol=2**-25)
+    assert Run.open(out).settings["data"]["extractor"] == "fitting"
 
 
 def test_an_exported_run_holds_nothing_of_where_it_was_trained(trained, tmp_path):
@@ -56,3 +73,34 @@ def test_what_cannot_be_exported_is_refused(run, tmp_path, capsys):
     mg.save(run / "weights.safetensors", weights)
     refused(capsys, ["export", run, "--out", tmp_path / "new"], "project.bias", "half precision")
     assert not (tmp_path / "new").exists()
+
+
+def test_an_extractor_that_the_run_cannot_have_is_refused(run, fitting, tmp_path, capsys):
+    export = ["export", run, "--out", tmp_path / "new", "--extractor"]
+    refused(capsys, [*export, "nonsense"], "there is no feature extractor 'nonsense'")
+    refused(capsys, [*export, "efficientnet-lite0"], "features of 6 columns", "efficientnet-lite0 gives 1280")
+    settings = json.loads((run / "settings.json").read_text())
+    settings["data"]["extractor"] = "fitting"
+    (run / "settings.json").write_text(json.dumps(settings))
+    refused(capsys, [*export, "efficientnet-lite0"], "was trained on features of fitting; got --extractor")
+    assert not (tmp_path / "new").exists()
+    assert main(["export", str(run), "--out", str(tmp_path / "new"), "--extractor", "fitting"]) == 0
+
+
+def test_an_exported_run_appears_with_its_weights_or_not_at_all(trained, tmp_path, monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mg, "save", stopped)
+    assert main(["export", str(trained), "--out", str(tmp_path / "new")]) == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_small_weights_are_rounded_once_too(run, tmp_path):
+    weights = dict(mg.load(run / "weights.safetensors"))
+    small = weights["project.weight"]
+    small[...] = np.geomspace(1e-9, 1e-4, small.size).reshape(small.shape)
+    mg.save(run / "weights.safetensors", weights)
+    assert main(["export", str(run), "--out", str(tmp_path / "new")]) == 0
+    found = Run.open(tmp_path / "new").load_model().state_dict()["project.weight"]
+    assert np.all(np.abs(found - small) <= np.maximum(2.0**-11 * small, 2.0**-25))

@@ -115,6 +115,20 @@ def test_a_signal_is_one_line_and_the_same_command_goes_on(
     assert "going on with the features of 32 photos" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_before_there_are_features_promises_nothing(
+    source, tmp_path, capsys, network, monkeypatch, number, status
+):
+    def interrupt(prepared):
+        os.kill(os.getpid(), number)
+        time.sleep(60)
+
+    monkeypatch.setattr(network, "features", interrupt)
+    assert prepare(source, "--out", tmp_path / "data", "--quiet") == status
+    assert capsys.readouterr() == ("", "captioning prepare: stopped\n")
+    assert not (tmp_path / "data").exists()
+
+
 def test_two_at_once_into_one_folder(source, tmp_path, capsys, network, monkeypatch):
     pytest.importorskip("fcntl", reason="needs fcntl")
     out, features = tmp_path / "data", network.features

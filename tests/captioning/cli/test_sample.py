@@ -46,6 +46,20 @@ def test_sample_draws_a_sheet_if_pictures_are_at_hand(small_folder, trained, tmp
         assert picture.size[0] > 300
 
 
+def test_a_sheet_shows_photos_upright_and_none_outside_the_folder(small_folder, trained, tmp_path, monkeypatch):
+    data = shutil.copytree(small_folder, tmp_path / "data")
+    notes = Image.Exif()
+    notes[0x0112] = 6  # the camera was turned
+    Image.new("RGB", (30, 20)).save(data / "lying.jpg", exif=notes)
+    Image.new("RGB", (30, 20)).save(tmp_path / "outside.jpg")
+    urls = ["lying.jpg", "../outside.jpg", *["none.jpg"] * 22]
+    (data / "val2014_urls.txt").write_text("".join(f"{url}\n" for url in urls))
+    shown = []
+    monkeypatch.setattr("captioning.pictures.sheets.caption_sheet", lambda images, *rest: shown.extend(images))
+    assert main(["sample", str(trained), "--data", str(data), "--out", str(tmp_path / "sheet.png")]) == 0
+    assert [image.shape for image in shown] == [(30, 20, 3)]
+
+
 def test_sample_refuses_options_that_exclude_each_other(small_folder, trained, capsys):
     sample = ["sample", trained, "--data", small_folder]
     refused(capsys, [*sample, "--beam", "2", "--temperature", "1"], "--beam cannot be combined")

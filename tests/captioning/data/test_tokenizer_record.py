@@ -5,7 +5,7 @@ import pytest
 
 from captioning.data.dataset import open_captions
 from captioning.data.errors import DataError
-from captioning.scoring.signatures import tokenizer_of
+from captioning.data.tokenizer_record import recorded_tokenizer_name
 from tests.captioning.data.small import add_raw_captions
 
 
@@ -51,4 +51,4 @@ def test_it_is_checked_with_the_data(folder, value):
         with pytest.raises(DataError, match=r"captions\.h5: .*tokenizer"):
             data.check()
         with pytest.raises(DataError, match=r"captions\.h5: .*tokenizer"):
-            tokenizer_of(data.val)
+            recorded_tokenizer_name(data.val.captions_path)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nltk.tokenize import TreebankWordTokenizer
 
+from captioning.data import treebank
 from captioning.data.treebank import treebank_words
 
 
@@ -82,3 +83,11 @@ def all_captions(folder, name):
 
 def spoken(token):
     return any(sign.isalnum() or sign in "#%&@*/\\$+=<>|~^" for sign in token)
+
+
+def test_what_is_remembered_does_not_grow_with_the_words():
+    """Captions of a large data set have words without end, of which there are few signs."""
+    treebank_words("a, b.")
+    before = treebank._is_punctuation.cache_info().currsize
+    treebank_words(" ".join(f"word{n}" for n in range(1000)))
+    assert treebank._is_punctuation.cache_info().currsize == before

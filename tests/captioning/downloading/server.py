@@ -25,6 +25,7 @@ class Site:
     etag: str | None = '"one"'
     content_type: str = "application/zip"
     length: bool = True
+    total: bool = True  # whether the header of a part says how long the whole is
     claimed: int | None = None  # Content-Length in place of the true one
     statuses: list[int] = field(default_factory=list)
     cuts: list[int | None] = field(default_factory=list)
@@ -71,7 +72,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.end_headers()
                 return
             self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+            total = len(content) if site.total else "*"
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{total}")
         else:
             self.send_response(200)
         self.send_header("Content-Type", site.content_type)

@@ -102,6 +102,14 @@ def test_another_size_of_the_same_version_is_another_file(site, get, tmp_path):
     assert ranges(site) == ["bytes=100000-", None]
 
 
+def test_a_part_that_does_not_say_how_long_the_whole_is(site, get, tmp_path, said):
+    begun(tmp_path)
+    site.total, site.length, site.cuts = False, False, [50_000, None]
+    assert get().read_bytes() == CONTENT
+    assert ranges(site) == ["bytes=100000-", "bytes=150000-"]
+    assert "the connection ended after 146.5 KiB of 293.2 KiB" in said.getvalue()
+
+
 @pytest.mark.parametrize("notes", [None, "", "[1]", '{"size": 1}', '{"size": null, "validator": "a\\nb"}',
                                    '{"size": null, "validator": null}', '{"size": "x", "validator": "y"}'])  # fmt: skip
 def test_bytes_of_which_nobody_knows_the_version_are_not_used(site, get, tmp_path, notes):

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from captioning.pictures.photos import _placeholder, image_from_url
+from captioning.pictures.photos import image_from_url, placeholder
 from tests.captioning.pictures.samples import photo, png
 
-PLACEHOLDER = _placeholder()
+PLACEHOLDER = placeholder()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captioning.pictures.sheets import _text_width, _wrap, caption_sheet
+from captioning.pictures.sheets import _text_width, _wrap, caption_sheet, most_pictures
 from tests.captioning.pictures.samples import has_colour, photo, read
 
 
@@ -63,3 +63,16 @@ def test_a_sheet_says_what_does_not_fit(tmp_path, change, error, message):
 def test_a_sheet_has_a_limit(tmp_path):
     with pytest.raises(ValueError, match="300 pictures are too many for 1 columns"):
         caption_sheet([photo()] * 300, ["a"] * 300, None, tmp_path / "a.png", columns=1)
+
+
+@pytest.mark.parametrize("columns", [1, 4])
+def test_the_most_pictures_fit_and_no_more(tmp_path, monkeypatch, columns):
+    def drawn(*_):
+        raise InterruptedError
+
+    monkeypatch.setattr("captioning.pictures.sheets.new_figure", drawn)
+    most = most_pictures(columns)
+    with pytest.raises(InterruptedError):
+        caption_sheet([photo()] * most, ["a"] * most, None, tmp_path / "a.png", columns=columns)
+    with pytest.raises(ValueError, match="are too many"):
+        caption_sheet([photo()] * (most + 1), ["a"] * (most + 1), None, tmp_path / "a.png", columns=columns)

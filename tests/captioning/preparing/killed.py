@@ -14,7 +14,8 @@ from collections import Counter
 from pathlib import Path
 from shutil import rmtree
 
-from captioning.preparing.pipeline import Recipe, prepare_data
+from captioning.preparing.pipeline import prepare_data
+from captioning.preparing.recipe import Recipe
 from tests.captioning.preparing.photo_sources import content
 from tests.captioning.vision.grid_extractor import GridColours
 

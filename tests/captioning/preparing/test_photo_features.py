@@ -97,6 +97,16 @@ def test_strict_and_nothing_to_see_are_errors(photos, tmp_path):
         computed(tmp_path, broken[:1] * 3)
 
 
+def test_strict_is_true_of_what_an_earlier_run_left_out(photos, tmp_path):
+    broken = [*photos[:3], tmp_path / "a.png", *photos[4:]]
+    broken[3].write_bytes(b"no photo")
+    _, failed = computed(tmp_path, broken)
+    assert list(failed) == [3]
+    with pytest.raises(DataError, match=r"a\.png: not a photo.*; without --strict it would be left out"):
+        computed(tmp_path, broken, strict=True)
+    assert computed(tmp_path, broken)[1] == failed  # what was computed is there still
+
+
 def test_features_that_are_not_finite_are_an_error(photos, tmp_path):
     network = GridColours()
     network._weight[0, 0] = np.nan

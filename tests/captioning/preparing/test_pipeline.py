@@ -10,8 +10,10 @@ import pytest
 
 from captioning.data.dataset import open_captions
 from captioning.data.errors import DataError
+from captioning.data.raw_captions import each_raw_caption
 from captioning.data.treebank import treebank_words
-from captioning.preparing.pipeline import Recipe, prepare_data
+from captioning.preparing.pipeline import prepare_data
+from captioning.preparing.recipe import Recipe
 from captioning.preparing.summary import report
 from tests.captioning.full_disks import files_of_at_most
 from tests.captioning.preparing.photo_sources import captions_of, content, write_folder, write_photo, write_table
@@ -237,6 +239,7 @@ def test_the_other_tokenizer_is_recorded(tmp_path):
     ({"photos": "move"}, "photos must be one of link, copy, none; got 'move'"),
     ({"min_count": 0}, "min_count must be at least 1; got 0"), ({"words": 0}, "words must be at least 1"),
     ({"max_length": 0}, "max_length must be at least 1"), ({"val": 0}, "val must be above 0"),
+    ({"max_length": 1001}, "max_length must be at most 1000; got 1001"),
 ])  # fmt: skip
 def test_recipes_that_cannot_be_are_refused(changes, message):
     with pytest.raises(DataError, match=message):
@@ -247,3 +250,22 @@ def test_a_data_set_within_its_source_is_refused(source):
     with pytest.raises(DataError, match=r"lies in the source .*, whose photos it would be taken for"):
         prepare_data(source, source / "data", Recipe(), GridColours())
     assert not (source / "data").exists()
+
+
+@pytest.mark.parametrize("caption", ["dog " * 1001, "d" * 100_001], ids=["words", "signs"])
+def test_a_caption_of_no_end_is_refused_by_its_image(tmp_path, caption):
+    """No reader of tables would take it, and rows of word ids are as wide as the longest."""
+    (tmp_path / "captions.csv").write_text(f"image,caption\na.png,{caption}\nb.png,a dog\n")
+    with pytest.raises(
+        DataError, match=r"captions\.csv: 'a\.png': a caption of .* is more than 1,000 words or 100,000"
+    ):
+        prepare_data(tmp_path / "captions.csv", tmp_path / "data", Recipe(min_count=1))
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_longest_captions_can_be_read_again(tmp_path):
+    """A word between spaces may be several to the tokenizer: the rows of ids are not wider for it."""
+    (tmp_path / "captions.csv").write_text(f"image,caption\na,{'a+b+' * 25_000}\nb,{'a+b+' * 25_000}\n")
+    prepared = prepare_data(tmp_path / "captions.csv", tmp_path / "data", Recipe(min_count=1))
+    assert prepared.max_length == 1000
+    assert len(list(each_raw_caption(tmp_path / "data" / "captions.csv"))) == 2

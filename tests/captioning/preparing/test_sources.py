@@ -8,7 +8,7 @@ import pytest
 from captioning.data.errors import DataError
 from captioning.preparing.gaps import Gaps
 from captioning.preparing.sources import read_source, read_sources
-from captioning.preparing.table import CaptionedImage, check_splits, with_captions
+from captioning.preparing.table import CaptionedImage, have_splits, with_captions
 from tests.captioning.preparing.photo_sources import write_photo
 
 SAID = {"a.png": ["A dog runs", "Dogs, running"], "b.png": ["A cat"]}
@@ -248,6 +248,6 @@ def test_the_kind_may_be_said(tmp_path):
 def test_all_images_have_a_split_or_none():
     images = [CaptionedImage("a", "train"), CaptionedImage("b")]
     with pytest.raises(DataError, match="x: 'a' has a split, 'b' has none; all need one, or none"):
-        check_splits(images, "x")
-    assert check_splits(images[:1], "x")
-    assert not check_splits(images[1:], "x")
+        have_splits(images, "x")
+    assert have_splits(images[:1], "x")
+    assert not have_splits(images[1:], "x")

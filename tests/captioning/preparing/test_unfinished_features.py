@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from captioning.data.errors import DataError
 from captioning.preparing.unfinished_features import UnfinishedFeatures
 
 KEY, COLUMNS = b"k" * 32, 3
@@ -93,3 +94,24 @@ def test_a_file_without_rows_does_not_stay(tmp_path):
     with UnfinishedFeatures(tmp_path / "rows", KEY, COLUMNS):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_that_changed_since_they_were_written_are_an_error(tmp_path):
+    """A disk that lost a bit, or another process that began the file anew with rows of its own width."""
+    with UnfinishedFeatures(tmp_path / "rows", KEY, COLUMNS) as file:
+        file.append(rows(0, 5))
+        with UnfinishedFeatures(tmp_path / "rows", b"x" * 32, COLUMNS + 2) as other:
+            other.append(np.ones((5, COLUMNS + 2)))
+        with pytest.raises(DataError, match=r"rows: row 0 is not what was written; start again when no other process"):
+            file.read(0, 5)
+    with UnfinishedFeatures(tmp_path / "rows", KEY, COLUMNS) as file:
+        file.append(rows(0, 5))
+        content = bytearray((tmp_path / "rows").read_bytes())
+        content[-1 - RECORD] ^= 1
+        (tmp_path / "rows").write_bytes(content)
+        np.testing.assert_array_equal(file.read(0, 3), rows(0, 3))
+        with pytest.raises(DataError, match="row 3 is not what was written"):
+            file.read(1, 5)
+        (tmp_path / "rows").write_bytes(content[: -2 * RECORD])
+        with pytest.raises(DataError, match="row 3 is not what was written"):
+            file.read(1, 5)

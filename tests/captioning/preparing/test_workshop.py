@@ -1,5 +1,8 @@
 """A folder becomes a data set at once or not at all, and nobody's files are written over."""
 
+import os
+from contextlib import nullcontext, suppress
+
 import pytest
 
 from captioning.data.errors import DataError
@@ -35,13 +38,13 @@ def test_a_kill_between_two_moves_leaves_no_data_set(tmp_path, monkeypatch, kill
 
     moves = []
 
-    def replace(source, target):
+    def rename(source, target):
         moves.append(target)
         if len(moves) > killed:
             raise Killed
-        source.rename(target)
+        os.replace(source, target)
 
-    monkeypatch.setattr("captioning.preparing.workshop.os.replace", replace)
+    monkeypatch.setattr("captioning.preparing.workshop.os.rename", rename)
     shop = Workshop(tmp_path / "data")
     make(shop)
     if killed < 4:
@@ -57,6 +60,58 @@ def test_a_kill_between_two_moves_leaves_no_data_set(tmp_path, monkeypatch, kill
     else:
         shop.finish()
         assert moves[-1].name == "coco2014_captions.h5"
+    assert content(tmp_path / "data") == MADE
+
+
+@pytest.mark.parametrize("moved", range(1, 4))
+@pytest.mark.parametrize("killed", [True, False])
+def test_what_an_attempt_moved_out_is_no_part_of_the_next(tmp_path, monkeypatch, moved, killed):
+    """Which may be without the third split or with other photos; nobody else's files are removed."""
+    moves = []
+
+    def rename(source, target):
+        moves.append(target)
+        if len(moves) > moved:
+            raise KeyboardInterrupt
+        os.replace(source, target)
+
+    shop = Workshop(tmp_path / "data")
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt), nullcontext() if killed else shop:
+        patch.setattr("captioning.preparing.workshop.os.rename", rename)
+        make(shop)
+        shop.finish()
+    assert len(moves) == moved + 1
+    assert any(path.name[0] != "." for path in (tmp_path / "data").iterdir()) == killed
+    with Workshop(tmp_path / "data") as shop:
+        shop.path("photos").mkdir()
+        for name in ("coco2014_captions.h5", "photos/b.jpg"):
+            shop.path(name).write_text(name)
+        shop.finish()
+    assert content(tmp_path / "data") == {name: name.encode() for name in ("coco2014_captions.h5", "photos/b.jpg")}
+
+
+def test_files_that_others_put_beside_a_workshop_are_refused_and_stay(tmp_path):
+    with Workshop(tmp_path / "data") as shop:
+        shop.features.write_text("rows")
+    (tmp_path / "data" / "photos").mkdir()
+    (tmp_path / "data" / "photos" / "mine.jpg").write_text("mine")
+    refused = pytest.raises(DataError, match="has 'photos' in it; choose a new or an empty folder with --out")
+    with refused, Workshop(tmp_path / "data"):
+        pass
+    assert content(tmp_path / "data") == {".preparing/features.part": b"rows", "photos/mine.jpg": b"mine"}
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_data_set_that_is_whole_stays_whatever_comes(tmp_path, monkeypatch, interrupted):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    with suppress(KeyboardInterrupt), Workshop(tmp_path / "data") as shop:
+        make(shop)
+        with monkeypatch.context() as patch:
+            if interrupted:
+                patch.setattr("captioning.preparing.workshop.shutil.rmtree", interrupt)
+            shop.finish()
     assert content(tmp_path / "data") == MADE
 
 

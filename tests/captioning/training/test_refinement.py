@@ -16,10 +16,13 @@ from captioning.data.dataset import open_captions
 from captioning.models.captioner import Captioner
 from captioning.scoring.metrics import BLEU_score, exercise_bleu_table
 from captioning.training.consensus_targets import Consensus, best_drafts, captions_by_image, consensus_captions
+from captioning.training.errors import RunError
 from captioning.training.neighbours import nearest
 from captioning.training.refinement import TARGETS, Refinement, Rounds
-from captioning.training.run_folder import Run, RunError, settings_of
-from captioning.training.solver import Settings, Solver
+from captioning.training.run_folder import Run
+from captioning.training.run_settings import settings_of
+from captioning.training.settings import Settings
+from captioning.training.solver import Solver
 from tests.captioning.training.test_solver import interrupt_after, same, weights
 
 HOW = Consensus(drafts=4, neighbours=5)
@@ -175,6 +178,18 @@ def test_a_draft_that_did_not_end_is_not_learnt_from(small_data, trained):
     rows, images = consensus_captions(make_model(small_data, endless), split, neighbours, HOW, rng=0)
     for row, image in zip(rows, images.tolist(), strict=True):
         assert split.vocabulary.tokens(row) == [split.vocabulary.idx_to_word[word] for word in humans[image][0]]
+
+
+@pytest.mark.parametrize("start", [True, False])
+def test_a_human_caption_that_fills_its_row_is_learnt_from_as_it_is(small_data, trained, start):
+    endless, v = dict(trained), small_data.vocabulary
+    endless["predict.bias"] = np.where(np.arange(len(v)) == v.end, -50, 0).astype(np.float32)
+    words = v.encode(["a", "dog", "runs", "here", "the", "cat", "sits", "here"])
+    full = np.array([[v.start, *words[:-1]] if start else words], np.int32)
+    split = small_data.train.with_captions(full, np.zeros(1, np.int32))
+    neighbours = nearest(split.features, np.array([0]), 3, 0.1)
+    rows, _ = consensus_captions(make_model(small_data, endless), split, neighbours, HOW, rng=0)
+    assert rows.tolist() == [[v.start, *words[:-1]]] * 2
 
 
 def test_stopping_and_reports(small_data, trained):

@@ -13,7 +13,9 @@ import pytest
 import minigrad as mg
 from captioning.data.dataset import open_captions
 from captioning.models.captioner import Captioner
-from captioning.training.run_folder import Run, RunError, settings_of
+from captioning.training.errors import RunError
+from captioning.training.run_folder import Run
+from captioning.training.run_settings import settings_of
 from tests.captioning.training.test_solver import SHORT, make_solver, new_run, same, weights
 
 

@@ -20,7 +20,8 @@ from captioning.decoding.stepwise import greedy
 from captioning.models.weights import WEIGHTS
 from captioning.scoring.evaluation import evaluate
 from captioning.training.run_folder import Run
-from captioning.training.solver import Settings, Solver
+from captioning.training.settings import Settings
+from captioning.training.solver import Solver
 
 SAVED = Path(__file__).parent / "saved_at_d39538c"
 LENGTH = 7  # of captions, which were cut there: a stored one has no more words

