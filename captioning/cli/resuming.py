@@ -14,10 +14,10 @@ import minigrad as mg
 from captioning.cli.training_options import DATA_DEFAULTS
 from captioning.data.dataset import CaptionData
 from captioning.progress import Progress
-from captioning.training.errors import RunError
+from captioning.training.errors import RunError, TrainingError
 from captioning.training.run_folder import Run
 from captioning.training.settings import Settings
-from captioning.training.solver import CHECKPOINT_EVERY, Solver, TrainingError
+from captioning.training.solver import CHECKPOINT_EVERY, Solver
 
 __all__ = ["check_data", "run_to_resume", "settings_to_resume", "train_in_folder", "with_threads"]
 
