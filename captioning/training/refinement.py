@@ -112,11 +112,10 @@ class Refinement(Solver):
                 self.progress.begin(total)
             self.progress.update(done)
 
-    def resume(self) -> None:
-        """As `Solver.resume`; a missing or damaged file of the round's captions is a RunError too."""
-        super().resume()
-        assert self.run is not None  # or it had raised
-        epoch, position = divmod(self.iteration, self.epoch_length)
+    def _load_split(self, iteration: int) -> None:
+        """A missing or damaged file of the round's captions is a RunError too."""
+        assert self.run is not None  # or `resume` had raised
+        epoch, position = divmod(iteration, self.epoch_length)
         if position or epoch % self.rounds.round_epochs:  # the captions of a new round are yet to be written
             path = self.run.folder / TARGETS
             self.split = _targets(path, read_arrays(path), self.humans, epoch // self.rounds.round_epochs)

@@ -302,8 +302,12 @@ def test_damaged_targets_are_named(small_data, trained, tmp_path):
         with pytest.raises(RunError, match=rf"targets.safetensors.*{told}"):
             resumed(tmp_path / "run", small_data)
     path.unlink()
+    history = tmp_path / "run" / "history.jsonl"
+    later = history.read_text() + '{"iteration": 4, "epoch": 1, "loss": 1.0}\n'
+    history.write_text(later)
     with pytest.raises(RunError, match=r"targets.safetensors"):
         resumed(tmp_path / "run", small_data)
+    assert history.read_text() == later  # what is refused has changed nothing
 
 
 def test_a_split_without_words_is_refused(small_data, trained):
