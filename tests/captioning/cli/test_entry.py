@@ -70,7 +70,7 @@ def test_the_help_of_each_command_has_an_example_that_parses(command, capsys):
     with pytest.raises(SystemExit):
         main([command, "--help"])
     text = capsys.readouterr().out
-    _, _, examples = text.replace("examples:\n", "example:\n").partition("example:\n")
+    _, _, examples = text.replace("examples:\n", "example:\n").replace("\\\n", "").partition("example:\n")
     lines = [line for line in examples.splitlines() if line.strip().startswith("captioning ")]
     assert any(line.split()[1] == command for line in lines)
     for line in lines:

@@ -72,7 +72,7 @@ def test_train_refuses_a_folder_that_exists(small_folder, run, capsys):
     (["--weight-decay", "inf"], "weight_decay must be at least 0 and finite; got inf"),
     (["--hidden", str(10**15)], "is too large for the memory here: "),
     (["--hidden", "1000000000"], "--hidden 1000000000 and --wordvec 8 is too large for the memory here: "),
-    (["--wordvec", "1000000000"], "GiB to be trained, of "),
+    (["--wordvec", "1000000000"], "GiB, of "),
     (["--wordvec", "-1"], "wordvec_size must be an int of at least 1; got -1"),
     (["--learning-rate", "nan"], "learning_rate must be above 0 and finite; got nan"),
     (["--lr-decay", "nan"], "lr_decay must be above 0 and finite; got nan"),
