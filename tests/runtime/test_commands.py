@@ -140,3 +140,21 @@ def test_a_program_s_own_way_with_sigterm_is_left_alone():
         signal.signal(signal.SIGTERM, own)
     assert run_command(argparse.ArgumentParser(prog="quick"), [], command) == 0
     assert signal.getsignal(signal.SIGTERM) == own
+
+
+def test_an_errors_number_is_not_told(capsys, tmp_path):
+    """It says nothing to people, be the error alone or within another's words."""
+
+    def command(options):
+        try:
+            (tmp_path / "none").read_bytes()
+        except OSError as error:
+            raise error if options.name is None else ValueError(f"--out: {error}") from error
+
+    for name in (None, "within"):
+        parser = argparse.ArgumentParser(prog="read")
+        parser.set_defaults(name=name)
+        assert run_command(parser, [], command) == 2
+        err = capsys.readouterr().err
+        assert "No such file or directory" in err
+        assert "Errno" not in err
