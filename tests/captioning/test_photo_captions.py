@@ -86,7 +86,9 @@ def test_a_run_of_unknown_features_needs_to_be_told(tmp_path, monkeypatch):
 
 def test_a_run_of_features_that_no_network_gives_is_not_led_on(tmp_path):
     run = a_run(tmp_path, feature_size=512, pca=True)
-    with pytest.raises(RunError, match=r"of 512 columns, reduced ones, and no network that is here gives as many") as told:
+    with pytest.raises(
+        RunError, match=r"of 512 columns, reduced ones, and no network that is here gives as many"
+    ) as told:
         extractor_of(run)
     assert "--extractor" not in str(told.value)
 
