@@ -146,7 +146,7 @@ def _report(solver: Solver, run: Run, options: argparse.Namespace) -> int:
     within = best["iteration"] % solver.epoch_length
     kept = f"iteration {best['iteration']}, in epoch {best['epoch']}" if within else f"epoch {best['epoch']}"
     print(f"trained {solver.iteration} iterations; kept {kept}: "
-          f"validation loss {best['val_loss']:.3f}, BLEU-4 {best['val_bleu']:.4f}, "
+          f"validation loss {best['val_loss']:.3f} a caption, BLEU-4 {best['val_bleu']:.4f}, "
           f"exercise BLEU {best['val_exercise_bleu']:.4f} ({solver.settings.val_part} images)")  # fmt: skip
     print(f"run folder: {run.folder}")
     return 0

@@ -110,5 +110,5 @@ def _draw_sheet(split: Split, rows: Any, captions: list[str], references: list[s
     from captioning.pictures.sheet_photos import sheet_photo
     from captioning.pictures.sheets import caption_sheet
 
-    files = [_picture(split, int(i)) for i in rows]
-    caption_sheet([sheet_photo(path) for path in files if path], captions, references, out)
+    files = [path for path in (_picture(split, int(i)) for i in rows) if path]
+    caption_sheet([sheet_photo(path) for path in files], captions, references, out, names=[path.name for path in files])

@@ -27,6 +27,7 @@ from captioning.models.captioner import Captioner
 from captioning.models.recurrent_cells import CELLS
 from captioning.progress import Progress
 from captioning.training.memory import check_memory, count_weights
+from captioning.training.run_extractors import whole_extractor
 from captioning.training.run_settings import settings_of
 from captioning.training.settings import Settings
 from captioning.training.solver import Solver
@@ -75,6 +76,8 @@ def _train(options: argparse.Namespace) -> int:
         chosen = {**MODEL_DEFAULTS, **DATA_DEFAULTS, **given}
         with open_captions(data_folder(options, run), chosen["pca"], chosen["max_train"], training.seed) as data:
             progress = Progress(enabled=not options.quiet)
+            if chosen["pca"] is None:
+                _say_out_of_reach(data, progress)
             model = _new_model(data, chosen, training.seed) if run is None else run.new_model(rng=training.seed)
             solver = Solver(
                 model, data.train, data.val, training, progress=progress, checkpoint_every=options.checkpoint_every
@@ -82,6 +85,16 @@ def _train(options: argparse.Namespace) -> int:
             check_data(data, progress)
             settings = settings_of(model, training, data, pca=data.pca, max_train=chosen["max_train"])
             return train_in_folder(solver, run, settings, data, options)
+
+
+def _say_out_of_reach(data: CaptionData, progress: Progress) -> None:
+    """Say that reduced features cannot be had of new photos, where there are whole ones that can."""
+    known = whole_extractor(data) if data.pca else None
+    if known is not None:
+        progress.say(
+            f"reads the reduced features, of {data.train.features.shape[1]} columns, which cannot be had of new "
+            f"photos; --no-pca reads the whole ones, of {known}, so that `captioning caption` can use the run"
+        )
 
 
 def _new_model(data: CaptionData, chosen: dict[str, Any], seed: int) -> Captioner:

@@ -24,6 +24,7 @@ from captioning.data.folder import (
     CAPTIONS_FILE,
     SPLITS,
     VOCABULARY_FILE,
+    check_data_set,
     check_split,
     features_path,
     find_folder,
@@ -123,6 +124,7 @@ def open_captions(
     ```
     """
     root = find_folder(folder)
+    check_data_set(root)
     vocabulary = Vocabulary.from_json(root / VOCABULARY_FILE)
     with ExitStack() as stack:
         file = stack.enter_context(open_hdf5(root / CAPTIONS_FILE))

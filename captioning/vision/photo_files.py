@@ -8,6 +8,7 @@ Of a damaged TIFF the library libtiff may say something on standard error of its
 from __future__ import annotations
 
 import os
+import re
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
@@ -21,7 +22,7 @@ from minigrad.runtime.extras import require
 from minigrad.runtime.files import irregular
 from minigrad.runtime.names import shown
 
-__all__ = ["ENDINGS", "MOST_PIXELS", "PhotoError", "photo_paths", "read_photo", "visible_files"]
+__all__ = ["ENDINGS", "MOST_PIXELS", "PhotoError", "passed_over", "photo_paths", "read_photo", "visible_files"]
 
 Photo = NDArray[np.uint8]  # RGB, (H,W,3)
 PhotoPath = str | os.PathLike[str]
@@ -101,7 +102,8 @@ def photo_paths(paths: Iterable[PhotoPath], recursive: bool = False) -> list[Pat
         recursive: also those in folders within a folder, but for hidden ones and links to folders.
 
     Raises:
-        PhotoError: if nothing was named, there is no such file or folder, or a folder cannot be read or has no photos.
+        PhotoError: if nothing was named, there is no such file or folder, an address (https://…) was named, or a folder
+            cannot be read or has no photos.
         TypeError: if paths is one path, not several.
 
     Example:
@@ -114,14 +116,35 @@ def photo_paths(paths: Iterable[PhotoPath], recursive: bool = False) -> list[Pat
     """
     if isinstance(paths, str | bytes | os.PathLike):
         raise TypeError(f"photo_paths: wants several paths, such as [{paths!r}]")
+    named = list(paths)
+    _refuse_addresses(named)
     found: dict[Path, None] = {}
-    for path in map(Path, paths):
+    for path in map(Path, named):
         if not os.path.lexists(path):
             raise PhotoError(f"{shown(path)}: there is no such file or folder")
         found.update(dict.fromkeys(_photos_in(path, recursive) if path.is_dir() else [path]))
     if not found:
         raise PhotoError("no photos: name at least one photo, or a folder of some")
     return list(found)
+
+
+def passed_over(paths: Iterable[PhotoPath], recursive: bool = False) -> list[Path]:
+    """The files in folders that `photo_paths` passes over, as their names are not those of photos, in its order.
+
+    Without hidden files, those that are named themselves, and text files beside photos of the same name, which are
+    their captions. The paths are such as `photo_paths` took.
+    """
+    named = list(map(Path, paths))
+    inside = [file for path in named if path.is_dir() for file in visible_files(path, recursive)]
+    photos = {file.with_suffix("") for file in inside if file.name.lower().endswith(ENDINGS)}
+    others = (file for file in dict.fromkeys(inside) if not file.name.lower().endswith(ENDINGS) and file not in named)
+    return [file for file in others if file.suffix.lower() != ".txt" or file.with_suffix("") not in photos]
+
+
+def _refuse_addresses(paths: Iterable[PhotoPath]) -> None:
+    for path in map(str, paths):
+        if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:/", path) and not os.path.lexists(path):
+            raise PhotoError(f"{_shown(path)}: addresses are not read, only files: save the photo first")
 
 
 def _photos_in(folder: Path, recursive: bool) -> list[Path]:

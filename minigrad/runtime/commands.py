@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO
@@ -98,7 +99,9 @@ def _say(name: str, text: str, status: int) -> int:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    """What an error says, without the number that Python puts before an OSError's words, or its kind's name."""
+    text = re.sub(r"\[Errno \d+\] ", "", str(error))
+    return " ".join(text.split()) or type(error).__name__
 
 
 def _to_nowhere(stream: TextIO) -> None:

@@ -178,3 +178,21 @@ def test_other_exceptions_that_python_ignores_are_shown_as_ever(monkeypatch):
     assert run_command(argparse.ArgumentParser(prog="odd"), [], command) == 0
     assert [type(each.exc_value) for each in seen] == [ValueError]
     assert sys.unraisablehook == own
+
+
+def test_an_errors_number_is_not_told(capsys, tmp_path):
+    """It says nothing to people, be the error alone or within another's words."""
+
+    def command(options):
+        try:
+            (tmp_path / "none").read_bytes()
+        except OSError as error:
+            raise error if options.name is None else ValueError(f"--out: {error}") from error
+
+    for name in (None, "within"):
+        parser = argparse.ArgumentParser(prog="read")
+        parser.set_defaults(name=name)
+        assert run_command(parser, [], command) == 2
+        err = capsys.readouterr().err
+        assert "No such file or directory" in err
+        assert "Errno" not in err

@@ -55,9 +55,13 @@ def test_a_sheet_shows_photos_upright_and_none_outside_the_folder(small_folder, 
     urls = ["lying.jpg", "../outside.jpg", *["none.jpg"] * 22]
     (data / "val2014_urls.txt").write_text("".join(f"{url}\n" for url in urls))
     shown = []
-    monkeypatch.setattr("captioning.pictures.sheets.caption_sheet", lambda images, *rest: shown.extend(images))
+
+    def show(images, *_, names):
+        shown.extend(zip(images, names, strict=True))
+
+    monkeypatch.setattr("captioning.pictures.sheets.caption_sheet", show)
     assert main(["sample", str(trained), "--data", str(data), "--out", str(tmp_path / "sheet.png")]) == 0
-    assert [image.shape for image in shown] == [(30, 20, 3)]
+    assert [(image.shape, name) for image, name in shown] == [((30, 20, 3), "lying.jpg")]
 
 
 def test_sample_refuses_options_that_exclude_each_other(small_folder, trained, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -20,7 +21,9 @@ from captioning.cli.entry import main
 from captioning.data.dataset import CaptionData
 from captioning.data.errors import DataError
 from captioning.training.run_folder import Run
+from captioning.vision.extractors import EXTRACTORS
 from tests.captioning.cli.commands import SMALL, refused
+from tests.captioning.vision.grid_extractor import GridExtractor
 
 
 def test_train_leaves_a_run_folder(small_folder, tmp_path, capsys):
@@ -57,6 +60,42 @@ def test_progress_goes_to_standard_error(small_folder, tmp_path, capsys):
     out, err = capsys.readouterr()
     assert "epoch 2/2  validation loss" in err
     assert "epoch 2/2" not in out
+
+
+@pytest.mark.parametrize(("columns", "options", "said"), [
+    (5, [], True), (5, ["--pca"], False), (5, ["--no-pca"], False), (4, [], False), (None, [], False),
+])  # fmt: skip
+def test_reduced_features_are_said_to_be_of_no_use_for_photos(
+    copied, tmp_path, capsys, monkeypatch, columns, options, said
+):
+    class Known(GridExtractor):
+        name, size = "known", columns
+
+    monkeypatch.setitem(EXTRACTORS, "known", Known)
+    if columns is not None:
+        for split in ("train", "val"):
+            with h5py.File(copied / f"{split}2014_vgg16_fc7.h5", "a") as file:
+                file["features"].attrs["extractor"] = "known"
+    small = [option for option in SMALL if option != "--quiet"]
+    assert main(["train", "--data", str(copied), "--out", str(tmp_path / "run"), *small, *options]) == 0
+    err = capsys.readouterr().err
+    line = "reads the reduced features, of 6 columns, which cannot be had of new photos; "
+    assert err.startswith(f"{line}--no-pca reads the whole ones, of known, ") == said
+    assert ("--no-pca" in err) == said
+
+
+def test_the_loss_is_said_to_be_a_captions(small_folder, tmp_path, capsys):
+    assert main(["train", "--data", str(small_folder), "--out", str(tmp_path / "run"), *SMALL]) == 0
+    assert re.search(r"validation loss \d+\.\d+ a caption, BLEU-4", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("command", ["train", "refine", "evaluate"])
+def test_the_help_says_what_exercise_bleu_is(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "exercise BLEU" in said
+    assert "unigram BLEU against one human caption, as the course's exercise has it" in said
 
 
 def test_train_refuses_a_folder_that_exists(small_folder, run, capsys):
