@@ -13,7 +13,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["check_writable", "crc32_of", "flush_to_disk", "irregular", "pieces", "remove_temporaries", "replacing", "write_all"]
+__all__ = [
+    "check_writable",
+    "crc32_of",
+    "flush_to_disk",
+    "irregular",
+    "pieces",
+    "remove_temporaries",
+    "replacing",
+    "write_all",
+]
 
 _ABANDONED = 3600  # seconds
 _LONGEST = 255  # bytes of a file's name

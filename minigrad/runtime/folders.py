@@ -45,11 +45,11 @@ def _free_target(path: str | os.PathLike[str]) -> Path:
 def making(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary folder beside `path` to fill; after the block it is renamed to `path`, on an error removed.
 
-    Folders above it are made too, and removed again if it comes to nothing. Its name, and the names in it, are on the
-    disk when this returns; files that are to be there after a power cut are written with `replacing(…, durable=True)`. An empty folder that is there is replaced;
+    Folders above it are made too, and removed again if it comes to nothing. An empty folder that is there is replaced;
     anything else is a FileExistsError. While it is filled it is locked. So a folder that a killed process left,
     `.NAME.<16 hexadecimal digits>.tmp`, is known from one that somebody else fills at the moment, and whoever makes the
-    same name later removes it.
+    same name later removes it. When this returns, the folder's name and the names in it are on the disk; so is what
+    `replacing(…, durable=True)` wrote into it.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as above:
