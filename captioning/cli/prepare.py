@@ -72,9 +72,11 @@ def add_prepare(commands: Any) -> None:
         help="words of a caption, at most 1000 (what holds 99%% of training captions whole)",
     )
     option("--val", type=float, default=d.val, metavar="X",
-           help="share of the images to validate on, where SOURCE has no splits (0.1)")  # fmt: skip
+           help="share of the images to validate on, where SOURCE has no splits, or with --resplit (0.1)")  # fmt: skip
     option("--test", type=float, default=d.test, metavar="X", help="share of them to test on (0)")
     option("--seed", type=int, default=d.seed, metavar="N", help="which images are in which split (0)")
+    option("--resplit", action="store_true",
+           help="forget the splits of SOURCE, and draw new ones by --val, --test and --seed")  # fmt: skip
     features = parser.add_mutually_exclusive_group()
     features.add_argument(
         "--extractor", choices=list(EXTRACTORS), default=_EXTRACTOR, help=f"network of the features ({_EXTRACTOR})"
@@ -96,6 +98,7 @@ def _prepare(options: argparse.Namespace) -> int:
         val=options.val,
         test=options.test,
         seed=options.seed,
+        resplit=options.resplit,
         photos=options.photos,
         skip_missing=options.skip_missing,
         strict=options.strict,

@@ -39,6 +39,8 @@ EXAMPLE = """example:
   captioning train --out RUN --resume    # goes on where it was stopped or killed
   captioning evaluate RUN                # how good it is on other images"""
 
+_FEW_IMAGES = 20
+
 MODEL_DEFAULTS: dict[str, Any] = {
     "cell": "lstm", "hidden": 512, "wordvec": 256, "dropout": 0.5, "feature_dropout": 0.0, "forget_bias": 0.0,
 }  # fmt: skip
@@ -83,6 +85,8 @@ def _train(options: argparse.Namespace) -> int:
                 model, data.train, data.val, training, progress=progress, checkpoint_every=options.checkpoint_every
             )
             check_data(data, progress)
+            if run is None:
+                _say_if_few_decide(solver, progress)
             settings = settings_of(model, training, data, pca=data.pca, max_train=chosen["max_train"])
             return train_in_folder(solver, run, settings, data, options)
 
@@ -95,6 +99,14 @@ def _say_out_of_reach(data: CaptionData, progress: Progress) -> None:
             f"reads the reduced features, of {data.train.features.shape[1]} columns, which cannot be had of new "
             f"photos; --no-pca reads the whole ones, of {known}, so that `captioning caption` can use the run"
         )
+
+
+def _say_if_few_decide(solver: Solver, progress: Progress) -> None:
+    """BLEU of a few images is chance, or 0 throughout; the loss tells weights apart even there."""
+    number = _FEW_IMAGES if solver.images is None else len(solver.images)
+    if number < _FEW_IMAGES and solver.settings.keep != "loss":
+        who = "1 image decides" if number == 1 else f"{number} images decide"
+        progress.say(f"only {who} by BLEU which weights are best, which is much by chance: --keep loss is wiser")
 
 
 def _new_model(data: CaptionData, chosen: dict[str, Any], seed: int) -> Captioner:

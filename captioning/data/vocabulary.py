@@ -124,9 +124,9 @@ class Vocabulary:
         return vocabulary
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
-        """Write the file that `from_json` reads: to a temporary name first, then renamed."""
+        """Write the file that `from_json` reads, to a temporary name first; it is on the disk when this returns."""
         content = {"idx_to_word": self.idx_to_word, "word_to_idx": self.word_to_idx}
-        with replacing(path) as temporary:
+        with replacing(path, durable=True) as temporary:
             temporary.write_text(json.dumps(content), encoding="utf-8")
 
     def __len__(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -42,10 +43,11 @@ def loss_curve(history: Sequence[Mapping[str, Any]], path: str | os.PathLike[str
     panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     _draw_losses(panels[0], train, validation)
     if len(bleu):
-        panels[1].plot(bleu[:, 0], bleu[:, 1], "o-", color=ORANGE, markersize=4, linewidth=1.5)
+        # above the axis, and not cut off by it: a point at 0 is drawn whole
+        panels[1].plot(*bleu.T, "o-", color=ORANGE, markersize=4, linewidth=1.5, clip_on=False, zorder=3)
         panels[1].set_ylabel("validation BLEU", fontsize=12)
         best = float(bleu[np.isfinite(bleu[:, 1]), 1].max(initial=0.0))
-        panels[1].set_ylim(0, 1.1 * best or 1.0)  # room for the whole of the highest point
+        panels[1].set_ylim(0, _round_above(best))
         _clean(panels[1])
     panels[-1].set_xlabel("iteration", fontsize=12)
     figure.suptitle(title or "Training run", fontsize=14, color=INK, parse_math=False)
@@ -62,6 +64,15 @@ def _series(history: Sequence[Mapping[str, Any]], key: str) -> NDArray[np.float6
             raise ValueError(f"loss_curve: entry {k} of the history has {key} but no iteration: {entry}")
         points.append((entry["iteration"], entry[key]))
     return np.array(points, dtype=np.float64).reshape(-1, 2)
+
+
+def _round_above(value: float) -> float:
+    """A round number a little above a value, at which its axis may end; of 0, which says nothing of a scale, 1."""
+    if value <= 0:
+        return 1.0
+    power = math.floor(math.log10(value))
+    digits = next(x for x in (1, 1.5, 2, 3, 4, 5, 6, 8, 10, 15) if x > 1.04 * value / 10.0**power)
+    return float(f"{digits}e{power}")
 
 
 def _draw_losses(panel: Any, train: NDArray[np.float64], validation: NDArray[np.float64]) -> None:

@@ -24,14 +24,17 @@ class Gaps:
 
     >>> gaps.add("captions without a photo", "a\\nb.jpg")
     >>> gaps.lines()[1]
-    "1 captions without a photo, the first 'a\\\\nb.jpg'"
+    "1 caption without a photo, 'a\\\\nb.jpg'"
     """
 
     def __init__(self) -> None:
         self._found: dict[str, tuple[int, str]] = {}
 
     def add(self, kind: str, which: str, number: int = 1) -> None:
-        """So many more of a kind, such as 'photos without a caption'; which: the name of the first of them."""
+        """So many more of a kind, such as 'photos without a caption', with a noun in the plural first.
+
+        which: the name of the first of them.
+        """
         count, first = self._found.get(kind, (0, which))
         self._found[kind] = (count + number, first)
 
@@ -40,9 +43,15 @@ class Gaps:
 
     def lines(self) -> list[str]:
         """A line a kind, in the order in which they were met."""
-        return [f"{count:,} {kind}, the first {shown(first)}" for kind, (count, first) in self._found.items()]
+        return [_line(kind, count, first) for kind, (count, first) in self._found.items()]
 
     def refuse(self, source: str) -> None:
         """Raise a DataError that tells all kinds, if there are any."""
         if self:
             raise DataError(f"{source}: {'; '.join(self.lines())}; --skip-missing goes on without them")
+
+
+def _line(kind: str, count: int, first: str) -> str:
+    if count == 1:
+        return f"1 {kind.replace('s ', ' ', 1)}, {shown(first)}"  # the noun in the singular
+    return f"{count:,} {kind}, the first {shown(first)}"

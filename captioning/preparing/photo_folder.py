@@ -40,7 +40,7 @@ def folder_images(folder: Path, gaps: Gaps) -> list[CaptionedImage]:
         images.append(image)
     for stem, path in texts.items():
         if stem not in photos:
-            gaps.add("text files without a photo beside them", str(path.relative_to(folder)))
+            gaps.add("text files without a photo", str(path.relative_to(folder)))
     return images
 
 

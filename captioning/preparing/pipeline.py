@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,7 @@ from captioning.preparing.photo_features import compute_features, photo_fingerpr
 from captioning.preparing.photo_search import find_photos, name_images, photo_folders
 from captioning.preparing.recipe import Prepared, Recipe
 from captioning.preparing.sources import read_sources
-from captioning.preparing.table import CaptionedImage, have_splits, with_captions
+from captioning.preparing.table import CaptionedImage, captions_by_split, have_splits, with_captions
 from captioning.preparing.unfinished_features import UnfinishedFeatures
 from captioning.preparing.wording import choose_words, count_words, watched
 from captioning.preparing.workshop import Workshop
@@ -81,23 +81,30 @@ def prepare_data(
     progress.say(f"reading {told}")
     images = with_captions(read_sources(sources, gaps, recipe.format), told, gaps)
     folders = photo_folders(sources, [Path(place) for place in photo_places])
+    said = captions_by_split(images)
     images, photos = _with_photos(images, folders, gaps, looked_for=extractor is not None or bool(photo_places))
     if not recipe.skip_missing:
         gaps.refuse(told)
-    if not have_splits(images, told):
+    if not images:
+        raise DataError(f"{told}: no image is left: {'; '.join(gaps.lines())}")
+    drawn = recipe.resplit or not have_splits(images, told)
+    if drawn:
         divide(images, recipe.val, recipe.test, recipe.seed)
     order = sorted(range(len(images)), key=lambda n: _ORDER.index(str(images[n].split)))
-    ordered = _Images([images[n] for n in order], [photos[n] for n in order] if photos else [])
-    ordered.check(told)
+    ordered = _Images([images[n] for n in order], [photos[n] for n in order] if photos else [], drawn)
+    ordered.check(told, said, "that are not there")
     with Workshop(out) as workshop:
         return _make(ordered, workshop, recipe, extractor, gaps, progress)
 
 
 class _Images:
-    """Images in the order of the splits, with their names and, where they are known, their photos."""
+    """Images in the order of the splits, with their names and, where they are known, their photos.
 
-    def __init__(self, images: list[CaptionedImage], photos: list[Path]) -> None:
-        self.images, self.photos = images, photos
+    drawn: whether the splits were drawn here; else they are the source's.
+    """
+
+    def __init__(self, images: list[CaptionedImage], photos: list[Path], drawn: bool) -> None:
+        self.images, self.photos, self.drawn = images, photos, drawn
         self.names = name_images([image.path for image in images])
         self.kept = np.ones(len(images), bool)
 
@@ -110,13 +117,18 @@ class _Images:
         splits = {split: [(self.names[n], self.images[n]) for n in self.rows(split)] for split in _ORDER}
         return {split: named for split, named in splits.items() if named}
 
-    def check(self, where: str) -> None:
-        """Raise a DataError unless there are images to train with and to validate on."""
+    def check(self, where: str, said: Mapping[str | None, int], lost: str) -> None:
+        """Raise a DataError unless there are images to train with and to validate on.
+
+        said: how many captions each split had before photos were `lost`, such as those 'that are not there'.
+        """
+        way = "another --seed or --val draws other splits" if self.drawn else "--resplit draws new splits of the images"
         for split in ("train", "val"):
             if not self.rows(split):
-                raise DataError(
-                    f"{where}: no image with captions is in the split {split}; a training needs train and val"
-                )
+                told = f"no image with captions is in the split {split}"
+                if number := said.get(split, 0):
+                    told = f"no image is left in the split {split}: {number:,} captions of it are of photos {lost}"
+                raise DataError(f"{where}: {told}; a training needs train and val: {way}")
 
 
 def _with_photos(
@@ -140,7 +152,7 @@ def _make(
 ) -> Prepared:
     """Everything behind the source: features, then words, which are of photos that can be read, then the files."""
     unreadable = [] if extractor is None else _see(ordered, workshop, extractor, recipe.strict, progress)
-    ordered.check(str(workshop.folder))
+    ordered.check(str(workshop.folder), captions_by_split(ordered.images), "that cannot be read")
     images = ordered.named()
     number = {split: sum(len(image.captions) for _, image in named) for split, named in images.items()}
     progress.say(f"wording {sum(number.values()):,} captions")

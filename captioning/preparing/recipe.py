@@ -24,8 +24,9 @@ class Recipe:
     format: one of `captioning.preparing.sources.FORMATS`, None finds it. tokenizer: one of
     `captioning.data.tokens.TOKENIZERS`. min_count: how often a word of the vocabulary stands in training captions;
     words: instead, how many it has. max_length: words of a caption, None for what holds 99 % of training captions
-    whole, at most `MOST_WORDS`. val, test, seed: how a source without splits is divided. photos: 'link', 'copy' or
-    'none'. skip_missing: leave out what lacks a photo or a caption. strict: a photo that cannot be read is an error.
+    whole, at most `MOST_WORDS`. val, test, seed: how a source without splits is divided; resplit: so is one with
+    splits, which are forgotten. photos: 'link', 'copy' or 'none'. skip_missing: leave out what lacks a photo or a
+    caption. strict: a photo that cannot be read is an error.
     """
 
     format: str | None = None
@@ -36,6 +37,7 @@ class Recipe:
     val: float = 0.1
     test: float = 0.0
     seed: int = 0
+    resplit: bool = False
     photos: str = "link"
     skip_missing: bool = False
     strict: bool = False

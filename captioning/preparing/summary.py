@@ -6,12 +6,13 @@ import shlex
 
 from captioning.data.vocabulary import SPECIAL
 from captioning.preparing.recipe import Prepared, Recipe
-from captioning.preparing.wording import WrittenSplit
+from captioning.preparing.wording import COVERED, WrittenSplit
 from minigrad.runtime.names import shown
 
 __all__ = ["report"]
 
 _SHOWN = 5  # photos that could not be read
+_MANY_UNKNOWN = 0.1  # of the words of training captions: more are advised against
 
 
 def report(prepared: Prepared, recipe: Recipe) -> str:
@@ -21,8 +22,9 @@ def report(prepared: Prepared, recipe: Recipe) -> str:
         "split   images   captions      words  <UNK>            cut",
         *(_line(split, told) for split, told in prepared.splits.items()),
         _vocabulary(prepared, recipe),
-        f"captions: of up to {prepared.max_length} words, longer ones are cut"
-        + ("" if recipe.max_length else "; 99 % of those for training are not"),
+        *_many_unknown(prepared, recipe),
+        f"captions: cut after {prepared.max_length} words"
+        + ("" if recipe.max_length else f", which leaves at least {100 * COVERED:.0f} % of those for training whole"),
         f"features: {'none' if prepared.extractor is None else f'by {prepared.extractor}'}; photos: "
         + {"link": "symbolic links", "copy": "copies", "none": "none"}[prepared.photos],
         *(f"left out: {line}" for line in prepared.gaps.lines()),
@@ -41,6 +43,18 @@ def _vocabulary(prepared: Prepared, recipe: Recipe) -> str:
     words = len(prepared.vocabulary) - len(SPECIAL)
     which = "the most frequent" if recipe.words else f"each {recipe.min_count} times or more in training captions"
     return f"vocabulary: {words:,} words, {which}, and {len(SPECIAL)} special tokens"
+
+
+def _many_unknown(prepared: Prepared, recipe: Recipe) -> list[str]:
+    """What to do where much of what people said is not among the words."""
+    told = prepared.splits["train"]
+    share = told.unknown / max(told.words, 1)
+    if share <= _MANY_UNKNOWN:
+        return []
+    which = "a larger --words" if recipe.words else f"--min-count 1{' or 2' if recipe.min_count > 2 else ''}"
+    return [
+        f"    {share:.0%} of the words of the training captions are <UNK>, which is much: {which} keeps more of them"
+    ]
 
 
 def _unreadable(lines: list[str]) -> list[str]:

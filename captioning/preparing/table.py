@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from captioning.data.errors import DataError
 from captioning.preparing.gaps import Gaps
 
-__all__ = ["MOST_WORDS", "SPLIT_NAMES", "CaptionedImage", "have_splits", "split_of", "with_captions"]
+__all__ = [
+    "MOST_WORDS",
+    "SPLIT_NAMES",
+    "CaptionedImage",
+    "captions_by_split",
+    "have_splits",
+    "split_of",
+    "with_captions",
+]
 
 SPLIT_NAMES = {"train": "train", "restval": "train", "val": "val", "test": "test"}
 """What sources call splits, and what they are here; restval is the part of MS-COCO's val that Karpathy trains on."""
@@ -51,6 +60,14 @@ def have_splits(images: Iterable[CaptionedImage], where: str) -> bool:
     if with_split and without:
         raise DataError(f"{where}: {with_split.path!r} has a split, {without.path!r} has none; all need one, or none")
     return with_split is not None
+
+
+def captions_by_split(images: Iterable[CaptionedImage]) -> Counter[str | None]:
+    """How many captions the images of each split have; under None those of images without a split."""
+    counts: Counter[str | None] = Counter()
+    for image in images:
+        counts[image.split] += len(image.captions)
+    return counts
 
 
 _LETTER = re.compile(r"[^\W_]")  # or digit; every tokenizer makes a word of it

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from captioning.training.errors import RunError
-from minigrad.runtime.files import irregular, replacing
+from minigrad.runtime.files import flush_to_disk, irregular, replacing
 
 __all__ = ["Entry", "History", "check_regular"]
 
@@ -41,17 +41,25 @@ class History:
         self._lines.append(json.dumps(entry) + "\n")
 
     def flush(self) -> None:
-        """Write what was added; an error of writing names the file, which is then as it was before."""
+        """Write what was added, to the disk itself: a checkpoint that is written next must not outlive it.
+
+        An error of writing names the file, which is then as it was before.
+        """
         if not self._lines:
             return
         size = self.path.stat().st_size if self.path.exists() else None
         try:
             with open(self.path, "a", encoding="utf-8") as file:
                 file.writelines(self._lines)
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:
             with suppress(OSError):
                 os.truncate(self.path, size) if size is not None else self.path.unlink()
             raise OSError(error.errno, error.strerror, os.fspath(self.path)) from error
+        if size is None:
+            with suppress(OSError):  # not every system flushes folders
+                flush_to_disk(self.path.parent)
         self._lines.clear()
 
     def read(self) -> list[Entry]:
@@ -81,7 +89,7 @@ class History:
     def cut(self, iteration: int) -> list[Entry]:
         """Drop what came after an iteration, from the file too; the entries that stay."""
         kept = self.until(iteration)
-        with replacing(self.path) as temporary:
+        with replacing(self.path, durable=True) as temporary:
             temporary.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
         return kept
 

@@ -13,7 +13,8 @@
 
 The folder appears with settings, vocabulary and first checkpoint in it. Each file but the history is written under a
 temporary name and renamed, so that none is ever half there. The history grows by lines; a resumed run first cuts it
-back to the checkpoint. So a run that is killed, whenever, can be resumed, or was never there.
+back to the checkpoint. What a checkpoint needs is on the disk before it. So a run that is killed, or loses power,
+whenever, can be resumed, or was never there.
 """
 
 from __future__ import annotations
@@ -142,7 +143,7 @@ class Run:
 
     def write_settings(self) -> None:
         """Write `settings` to settings.json."""
-        with replacing(self.folder / "settings.json") as temporary:
+        with replacing(self.folder / "settings.json", durable=True) as temporary:
             temporary.write_text(json.dumps(self.settings, indent=2) + "\n", encoding="utf-8")
 
     def check_fits(self, split: Split) -> None:

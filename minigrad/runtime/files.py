@@ -13,7 +13,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["check_writable", "crc32_of", "irregular", "pieces", "remove_temporaries", "replacing", "write_all"]
+__all__ = [
+    "check_writable",
+    "crc32_of",
+    "flush_to_disk",
+    "irregular",
+    "pieces",
+    "remove_temporaries",
+    "replacing",
+    "write_all",
+]
 
 _ABANDONED = 3600  # seconds
 _LONGEST = 255  # bytes of a file's name
@@ -51,7 +60,7 @@ def replacing(
         _remove_abandoned(target, temporary.stat().st_mtime)
         yield temporary
         if durable:
-            _flush(temporary)
+            flush_to_disk(temporary)
         if verify is not None:
             verify(temporary)
         with suppress(FileNotFoundError):
@@ -59,7 +68,7 @@ def replacing(
         os.replace(temporary, target)
         if durable:
             with suppress(OSError):  # the file is in place; not every system flushes folders
-                _flush(target.parent)
+                flush_to_disk(target.parent)
     except BaseException as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -113,8 +122,8 @@ def remove_temporaries(folder: str | os.PathLike[str]) -> None:
                     os.unlink(entry.path)
 
 
-def _flush(path: Path) -> None:
-    """Have the system write a file, or the names in a folder, to the disk."""
+def flush_to_disk(path: str | os.PathLike[str]) -> None:
+    """Have the system write a file, or the names in a folder, to the disk, so that a power cut does not take it."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -8,10 +8,11 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from minigrad.runtime.files import flush_to_disk
 from minigrad.runtime.locks import LockedError, take_lock
 
 __all__ = ["LOCK", "check_free", "making"]
@@ -47,7 +48,8 @@ def making(path: str | os.PathLike[str]) -> Iterator[Path]:
     Folders above it are made too, and removed again if it comes to nothing. An empty folder that is there is replaced;
     anything else is a FileExistsError. While it is filled it is locked. So a folder that a killed process left,
     `.NAME.<16 hexadecimal digits>.tmp`, is known from one that somebody else fills at the moment, and whoever makes the
-    same name later removes it.
+    same name later removes it. When this returns, the folder's name and the names in it are on the disk; so is what
+    `replacing(…, durable=True)` wrote into it.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as above:
@@ -68,7 +70,9 @@ def making(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.mkdir()
         lock = take_lock(temporary / LOCK)
         yield temporary
+        _flush_names([temporary])
         _rename(temporary, target)
+        _flush_names([target.parent, *(folder.parent for folder in new)])
         lock.path = target / LOCK
         lock.release()
     except BaseException:
@@ -105,6 +109,13 @@ def _rename(temporary: Path, target: Path) -> None:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
             raise FileExistsError(errno.EEXIST, "exists already", os.fspath(target)) from error
         raise
+
+
+def _flush_names(folders: Iterable[Path]) -> None:
+    """Have the names in folders written to the disk, where the system flushes folders."""
+    for folder in folders:
+        with suppress(OSError):
+            flush_to_disk(folder)
 
 
 def _remove_abandoned(target: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from minigrad.runtime.folders import check_free, making
 from minigrad.runtime.locks import take_lock
+from tests.disk_order import DiskOrder
 
 MARK = "0123456789abcdef"
 FILL = "import sys; from minigrad.runtime.folders import making\nwith making(sys.argv[1]) as f: print(f); input()"
@@ -114,3 +115,15 @@ def test_only_ours_are_removed(tmp_path):
     with making(tmp_path / "run"):
         pass
     assert names(tmp_path) == sorted([*others, f".run.{MARK[::-1]}.tmp", young.name, "run"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows flushes no folders")
+def test_its_name_is_on_the_disk(tmp_path, monkeypatch):
+    """And those of the folders above that were made, after the names in it."""
+    order, path = DiskOrder(monkeypatch), tmp_path / "a" / "b" / "run"
+    with making(path) as folder:
+        (folder / "file").touch()
+    (named,) = order.named("run")
+    assert order.flushed(path)[0] < named
+    for above in (path.parent, tmp_path / "a", tmp_path):
+        assert order.flushed(above)[-1] > named

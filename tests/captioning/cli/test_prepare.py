@@ -44,7 +44,7 @@ def test_prepare_train_sample(source, tmp_path, capsys):
         "train       27         54        432  5.56%       0 (0.0%)",
         "val          3          6         48  4.17%       0 (0.0%)",
         "vocabulary: 18 words, each 4 times or more in training captions, and 4 special tokens",
-        "captions: of up to 11 words, longer ones are cut; 99 % of those for training are not",
+        "captions: cut after 11 words, which leaves at least 99 % of those for training whole",
         "features: by grid-colours; photos: symbolic links",
         f"next: captioning train --data {tmp_path / 'data'} --out run",
     ]
@@ -74,7 +74,7 @@ def test_options_reach_the_data_set(tmp_path, capsys):
     assert prepare(table, "--out", tmp_path / "a b", *options) == 0
     out = capsys.readouterr().out
     assert "vocabulary: 7 words, the most frequent, and 4 special tokens" in out
-    assert "captions: of up to 5 words, longer ones are cut\n" in out
+    assert "captions: cut after 5 words\n" in out
     assert shlex.quote(str(tmp_path / "a b")) in out
     with open_captions(tmp_path / "a b", pca=False) as data:
         assert (len(data.train.features), len(data.val.features), len(data.vocabulary)) == (14, 4, 11)
@@ -160,11 +160,38 @@ def test_mistakes_are_one_line(source, tmp_path, capsys):
     refused(capsys, ["prepare", source, "--out", "/sys/data", "--quiet"], "/sys/data")
     refused(capsys, ["prepare", source, "--out", out, "--quiet", "--photos-dir", "none"], "no such folder of photos")
     (source / "03.txt").write_text("\n")
-    refused(capsys, ["prepare", source, "--out", out, "--quiet"], "1 photos without a caption, the first 03.png")
+    refused(capsys, ["prepare", source, "--out", out, "--quiet"], "1 photo without a caption, 03.png; --skip-missing")
     assert not any(path.name == "coco2014_captions.h5" for path in tmp_path.rglob("*"))
     assert prepare(source, "--out", out, "--quiet", "--skip-missing") == 0
-    assert "left out: 1 photos without a caption, the first 03.png" in capsys.readouterr().out
+    assert "left out: 1 photo without a caption, 03.png\n" in capsys.readouterr().out
     refused(capsys, ["prepare", source, "--out", out, "--skip-missing", "--quiet"], "is a data set already")
+
+
+def test_photos_of_one_split_alone_and_the_way_out(tmp_path, capsys):
+    """As where only the photos of COCO's val were downloaded."""
+    table = write_table(tmp_path / "captions.csv", 30, split=lambda n: "train" if n < 20 else "val")
+    for n in range(20):
+        (tmp_path / "photos" / f"{n:02}.png").unlink()
+    command = ["prepare", table, "--out", tmp_path / "data", "--quiet", "--skip-missing"]
+    refused(capsys, command, "no image is left in the split train: 40 captions of it are of photos that are not there",
+            "--resplit")  # fmt: skip
+    assert prepare(*command[1:], "--resplit", "--val", 0.2, "--test", 0.1, "--min-count", 1) == 0
+    with open_captions(tmp_path / "data", pca=False) as data:
+        assert (len(data.train.features), len(data.val.features)) == (7, 2)
+
+
+@pytest.mark.parametrize(("options", "advice"), [
+    (["--min-count", 9], "--min-count 1 or 2 keeps more"), (["--min-count", 2], "--min-count 1 keeps"),
+    (["--words", 3], "a larger --words keeps"),
+])  # fmt: skip
+def test_many_unknown_words_come_with_advice(tmp_path, capsys, options, advice):
+    table = tmp_path / "captions.csv"
+    said = "".join(f"{n}.jpg,a dog said only{n}\n" for n in range(20))
+    table.write_text("image,caption\n" + said)
+    assert prepare(table, "--out", tmp_path / "data", "--no-features", "--quiet", *options) == 0
+    out = capsys.readouterr().out
+    assert "% of the words of the training captions are <UNK>" in out
+    assert advice in out
 
 
 @pytest.mark.skipif("CAPTIONING_DATA" not in os.environ, reason="no real data: CAPTIONING_DATA is unset")

@@ -98,6 +98,26 @@ def test_the_help_says_what_exercise_bleu_is(command, capsys):
     assert "unigram BLEU against one human caption, as the course's exercise has it" in said
 
 
+@pytest.mark.parametrize(("options", "told"), [
+    ([], "12 images decide"), (["--val-images", "1"], "1 image decides"), (["--keep", "loss"], ""),
+])  # fmt: skip
+def test_few_images_that_decide_are_told_of_once(small_folder, tmp_path, capsys, options, told):
+    small = [option for option in SMALL if option != "--quiet"]
+    command = ["train", "--out", str(tmp_path / "run"), *small]
+    assert main([*command, "--data", str(small_folder), *options]) == 0
+    err = capsys.readouterr().err
+    assert err.count("--keep loss") == bool(told)
+    assert told in err
+    assert main(["train", "--out", str(tmp_path / "run"), "--resume", "--epochs", "3"]) == 0
+    assert "--keep loss" not in capsys.readouterr().err
+
+
+def test_the_help_says_what_breaks_ties(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    assert "where these are equal, the lower loss" in " ".join(capsys.readouterr().out.split())
+
+
 def test_train_refuses_a_folder_that_exists(small_folder, run, capsys):
     before = {path: path.read_bytes() for path in run.iterdir()}
     refused(capsys, ["train", "--data", small_folder, "--out", run], str(run), "exists already", "--resume")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captioning.pictures.curves import _moving_mean, loss_curve
+from captioning.pictures.curves import _moving_mean, _round_above, loss_curve
 from tests.captioning.pictures.samples import has_colour, read
 
 
@@ -38,6 +38,25 @@ def test_the_best_bleu_is_not_cut_off(tmp_path):
     columns = np.flatnonzero(orange.any(axis=0))
     first, last = orange[:, columns[0] : columns[0] + 8].sum(), orange[:, columns[-1] - 7 : columns[-1] + 1].sum()
     assert abs(int(first) - int(last)) <= 2  # the halves of two discs of one size
+
+
+@pytest.mark.parametrize(
+    ("best", "top"), [(0.47, 0.5), (0.5, 0.6), (0.003, 0.004), (1.0, 1.5), (0.0, 1.0), (0.099, 0.15)]
+)
+def test_the_axis_of_bleu_ends_at_a_round_number_above_the_best(best, top):
+    assert _round_above(best) == top
+
+
+def test_bleu_of_nothing_is_drawn_whole(tmp_path):
+    """And not half below the axis."""
+    floor = [{"iteration": i, "epoch": i, "loss": 1.0} for i in range(1, 4)]
+    loss_curve([*floor, {"iteration": 2, "epoch": 2, "val_bleu": 0.0}], tmp_path / "low.png")
+    loss_curve([*floor, {"iteration": 2, "epoch": 2, "val_bleu": 0.3}], tmp_path / "high.png")
+    low, high = (
+        int((np.abs(read(tmp_path / name)[..., :3].astype(int) - (0xD9, 0x54, 0x1E)).max(axis=2) < 40).sum())
+        for name in ("low.png", "high.png")
+    )
+    assert abs(low - high) <= 4
 
 
 @pytest.mark.parametrize("losses", [[5.0], [100.0, 0.1, 1e-4], [0.0, 100.0], [1.0, np.nan, np.inf, 2.0], [np.nan] * 3])

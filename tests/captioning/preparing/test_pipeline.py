@@ -140,8 +140,35 @@ def test_photos_that_cannot_be_read_are_left_out_with_their_captions(tmp_path):
 def test_all_photos_of_a_split_lost_is_an_error(tmp_path):
     source = write_table(tmp_path / "captions.csv", 6, split=lambda n: "val" if n == 2 else "train")
     (tmp_path / "photos" / "02.png").write_bytes(b"no photo")
-    with pytest.raises(DataError, match="no image with captions is in the split val"):
+    told = "no image is left in the split val: 2 captions of it are of photos that cannot be read"
+    with pytest.raises(DataError, match=rf"{told}; .* --resplit draws new splits"):
         prepare_data(source, tmp_path / "data", Recipe(min_count=1), GridColours())
+
+
+def test_a_source_without_a_split_is_an_error(tmp_path):
+    source = write_table(tmp_path / "captions.csv", 6, split=lambda n: "train", photos=False)
+    with pytest.raises(DataError, match=r"no image with captions is in the split val; .* --resplit draws new splits"):
+        prepare_data(source, tmp_path / "data", Recipe(min_count=1))
+
+
+def test_drawn_splits_that_lose_all_photos_are_drawn_by_another_seed(tmp_path):
+    source = write_table(tmp_path / "captions.csv", 6)
+    for n in range(1, 6):
+        (tmp_path / "photos" / f"{n:02}.png").write_bytes(b"no photo")
+    with pytest.raises(DataError, match=r"photos that cannot be read; .* another --seed"):
+        prepare_data(source, tmp_path / "data", Recipe(min_count=1), GridColours())
+
+
+def test_a_source_all_of_whose_photos_are_missing_says_so(tmp_path):
+    source = write_table(tmp_path / "captions.csv", 6, photos=False)
+    with pytest.raises(DataError, match=r"no image is left: 12 captions of a photo that is not there, the first of 00"):
+        prepare_data(source, tmp_path / "data", Recipe(skip_missing=True), GridColours())
+
+
+def test_splits_are_drawn_anew(tmp_path):
+    source = write_table(tmp_path / "captions.csv", 10, split=lambda n: "train", photos=False)
+    prepared = prepare_data(source, tmp_path / "data", Recipe(min_count=1, resplit=True, val=0.2, test=0.1))
+    assert {split: told.images for split, told in prepared.splits.items()} == {"train": 7, "val": 2, "test": 1}
 
 
 def test_captions_alone_need_no_photos(tmp_path):

@@ -198,8 +198,8 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path):
     write_photo(tmp_path / "b.png", 0)
     images, gaps = read(tmp_path)
     with_captions(images, "x", gaps)
-    assert gaps.lines() == ["1 text files without a photo beside them, the first a.txt",
-                            "1 photos without a caption, the first b.png"]  # fmt: skip
+    assert gaps.lines() == ["1 text file without a photo, a.txt",
+                            "1 photo without a caption, b.png"]  # fmt: skip
     write_photo(tmp_path / "b.jpg", 0)
     with pytest.raises(DataError, match=r"b\.png: b\.jpg has the same name; b\.txt would speak of both"):
         read(tmp_path)
@@ -214,7 +214,7 @@ def test_captions_of_unknown_images_and_without_words_are_counted(tmp_path):
     assert gaps.lines() == [
         "2 captions of an image that is not in images, the first of image_id 9",
         "2 captions without a letter or digit, the first of a.png",
-        "1 photos without a caption, the first c.png",
+        "1 photo without a caption, c.png",
     ]
     with pytest.raises(DataError, match=r"^x: 2 captions of an image .*; 2 captions without .* --skip-missing goes on"):
         gaps.refuse("x")

@@ -8,6 +8,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import minigrad as mg
@@ -17,6 +18,7 @@ from captioning.training.errors import RunError
 from captioning.training.run_folder import Run
 from captioning.training.run_settings import settings_of
 from tests.captioning.training.test_solver import SHORT, make_solver, new_run, same, weights
+from tests.disk_order import DiskOrder
 
 
 @pytest.fixture
@@ -223,3 +225,33 @@ def test_a_damaged_history_is_named(trained):
         (folder / "history.jsonl").write_text("\n".join(lines))
         with pytest.raises(RunError, match=r"history\.jsonl: line 3 is damaged"):
             Run.open(folder).history()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows flushes no folders")
+def test_a_checkpoint_does_not_outlive_the_history_before_it(small_data, tmp_path, monkeypatch):
+    """Where the power is cut, what was not flushed may be lost, in any order."""
+    folder = tmp_path / "run"
+    run = new_run(folder, small_data)
+    order = DiskOrder(monkeypatch)
+    for iteration in (1, 2):
+        order.forget()
+        run.log({"iteration": iteration, "epoch": 1, "loss": 2.0})
+        run.save_checkpoint({"a": np.ones(2)})
+        (named,) = order.named("checkpoint.safetensors")
+        assert order.flushed(folder / "history.jsonl")[0] < named
+        assert (order.flushed(folder)[0] < named) == (iteration == 1)  # the history has its name once
+        assert order.flushed(folder)[-1] > named
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows flushes no folders")
+def test_every_file_of_a_run_is_on_the_disk_before_it_has_its_name(small_data, tmp_path, monkeypatch):
+    order = DiskOrder(monkeypatch)
+    run = new_run(tmp_path / "run", small_data)
+    for name in ("settings.json", "vocabulary.json"):
+        assert order.flushed(tmp_path / "run" / name)[0] < order.named(name)[0] < order.named("run")[0]
+    assert order.flushed(tmp_path)[-1] > order.named("run")[0]
+    run.log({"iteration": 1, "epoch": 1, "loss": 2.0})
+    run.flush()
+    order.forget()
+    run.cut_history(0)
+    assert order.flushed(tmp_path / "run" / "history.jsonl")[0] < order.named("history.jsonl")[0]
