@@ -18,6 +18,7 @@ from captioning.decoding.lengths import LONGEST
 from captioning.progress import Progress
 from captioning.shipped import shipped_run
 from captioning.training.run_folder import Run
+from minigrad.runtime.names import shown
 
 if TYPE_CHECKING:
     from captioning.photo_captions import PhotoCaption
@@ -69,7 +70,7 @@ def _caption(options: argparse.Namespace) -> int:
             if each.error is not None:
                 print(f"captioning caption: {each.error}", file=sys.stderr)
             elif not options.json:
-                print(f"{each.path}: {each.caption}", flush=True)
+                print(f"{shown(each.path)}: {each.caption}", flush=True)
     finally:
         progress.close()
     if options.json:

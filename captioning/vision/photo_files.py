@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from minigrad.runtime.extras import require
 from minigrad.runtime.files import irregular
+from minigrad.runtime.names import shown
 
 __all__ = ["ENDINGS", "MOST_PIXELS", "PhotoError", "passed_over", "photo_paths", "read_photo", "visible_files"]
 
@@ -82,13 +83,13 @@ def read_photo(path: PhotoPath, shortest: int | None = None) -> Photo:
             warnings.simplefilter("ignore")  # what is odd but readable is good enough
             return _decode(images, file, shortest)
     except PhotoError as error:
-        raise PhotoError(f"{_shown(path)}: {error}") from None
+        raise PhotoError(f"{shown(path)}: {error}") from None
     except OSError as error:  # open's, as where a file may not be read, have a number, and Pillow's have none
         what = f"cannot be opened: {error.strerror}" if error.errno else f"not a whole photo: {error}"
-        raise PhotoError(f"{_shown(path)}: {what}") from error
+        raise PhotoError(f"{shown(path)}: {what}") from error
     except Exception as error:  # decoders raise errors of many kinds on damaged bytes
         what = f"{type(error).__name__}: {error}".rstrip(": ").splitlines()[0]
-        raise PhotoError(f"{_shown(path)}: not a whole photo, its content is damaged: {what}") from error
+        raise PhotoError(f"{shown(path)}: not a whole photo, its content is damaged: {what}") from error
 
 
 def photo_paths(paths: Iterable[PhotoPath], recursive: bool = False) -> list[Path]:
@@ -120,7 +121,7 @@ def photo_paths(paths: Iterable[PhotoPath], recursive: bool = False) -> list[Pat
     found: dict[Path, None] = {}
     for path in map(Path, named):
         if not os.path.lexists(path):
-            raise PhotoError(f"{_shown(path)}: there is no such file or folder")
+            raise PhotoError(f"{shown(path)}: there is no such file or folder")
         found.update(dict.fromkeys(_photos_in(path, recursive) if path.is_dir() else [path]))
     if not found:
         raise PhotoError("no photos: name at least one photo, or a folder of some")
@@ -151,11 +152,11 @@ def _photos_in(folder: Path, recursive: bool) -> list[Path]:
     try:
         photos = [path for path in visible_files(folder, recursive) if path.name.lower().endswith(ENDINGS)]
     except OSError as error:
-        raise PhotoError(f"{_shown(error.filename or folder)}: the folder cannot be read: {error.strerror}") from error
+        raise PhotoError(f"{shown(error.filename or folder)}: the folder cannot be read: {error.strerror}") from error
     if not photos:
         where = "or in folders within it" if recursive else "and folders within it are not looked into"
         endings = ", ".join(ENDINGS)
-        raise PhotoError(f"{_shown(folder)}: no photo is in this folder, {where}; names of photos end in {endings}")
+        raise PhotoError(f"{shown(folder)}: no photo is in this folder, {where}; names of photos end in {endings}")
     return photos
 
 
@@ -246,9 +247,3 @@ def _eight_bits(grey: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _megapixels(pixels: int) -> str:
     return f"{pixels / 1e6:g} megapixels"
-
-
-def _shown(path: PhotoPath) -> str:
-    """A path on one line that any terminal can print: a name with odd characters in quotes."""
-    text = os.fsdecode(path)
-    return text if text.isprintable() else repr(text)

@@ -151,3 +151,13 @@ def test_what_cannot_be_captioned_is_refused(run, fitting, photos, tmp_path, cap
     del settings["data"]["extractor"]
     (other / "settings.json").write_text(json.dumps(settings))
     refused(capsys, ["caption", photos, "--run", other], "does not say which network")
+
+
+def test_a_name_with_odd_characters_is_quoted(fitting, photos, capsys):
+    for name in ("n\nl.jpg", "esc\x1b[31m.jpg"):
+        shutil.copy(photos / "b.jpg", photos / name)
+    assert main(["caption", str(photos), "--run", str(fitting)]) == 0
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) == 4
+    assert "\x1b" not in out
+    assert f"{str(photos / 'n')!r}"[:-1] + "\\nl.jpg': " in out

@@ -81,3 +81,12 @@ def test_sample_refuses_a_sheet_that_cannot_be_written(small_folder, trained, tm
     (tmp_path / "folder.png").mkdir()
     refused(capsys, [*sample, tmp_path / "folder.png"], "folder.png")
     assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]
+
+
+def test_a_name_with_odd_characters_is_quoted(copied, run, capsys):
+    names = "".join(f"esc\x1b[31m{i}.jpg\n" for i in range(24))
+    (copied / "val2014_images.txt").write_text(names)
+    assert main(["sample", str(run), "--data", str(copied), "-n", "1", "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert r"('esc\x1b[31m" in out
