@@ -144,7 +144,7 @@ def passed_over(paths: Iterable[PhotoPath], recursive: bool = False) -> list[Pat
 def _refuse_addresses(paths: Iterable[PhotoPath]) -> None:
     for path in map(str, paths):
         if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:/", path) and not os.path.lexists(path):
-            raise PhotoError(f"{_shown(path)}: addresses are not read, only files: save the photo first")
+            raise PhotoError(f"{shown(path)}: addresses are not read, only files: save the photo first")
 
 
 def _photos_in(folder: Path, recursive: bool) -> list[Path]:
