@@ -2,19 +2,57 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 __all__ = ["main"]
 
 
 def main() -> int:
-    """Run the command line of `sys.argv`; the exit status. Ctrl-C ends it in one line while it is imported, too."""
+    """Run the command line of `sys.argv`; the exit status. Ctrl-C and SIGTERM end it in one line while it is imported,
+    too."""
+    seen: list[int] = []
     try:
-        from captioning.cli.entry import main as run
+        with _noting(seen):
+            run = _imported()
+        if not seen:  # or what is imported swallowed it
+            return run()
     except KeyboardInterrupt:
+        pass
+    if sys.stderr is not None:
         print("captioning: stopped", file=sys.stderr)
-        return 130
-    return run()
+    return 128 + (seen[0] if seen else signal.SIGINT)
+
+
+def _imported() -> Callable[[], int]:
+    from captioning.cli.entry import main as run
+
+    return run
+
+
+@contextmanager
+def _noting(seen: list[int]) -> Iterator[None]:
+    """Let both signals, where they are as Python has them, raise KeyboardInterrupt, and note which it was.
+
+    `minigrad.runtime.signals`, which does the same for the commands, is among what is yet to be imported.
+    """
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    ours = {number: handler for number, handler in usual.items() if signal.getsignal(number) == handler}
+
+    def handle(number: int, frame: Any) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    for number in ours:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in ours.items():
+            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, TextIO
 
 from minigrad.runtime.extras import require
+from minigrad.runtime.streams import Dropping
 
 __all__ = ["Progress"]
 
@@ -22,7 +23,7 @@ class Progress:
 
     stream: standard error by default. On a terminal one line is drawn again, at most five times a second;
     elsewhere a line is printed after 10 seconds and then at most every `interval` seconds. enabled: False says
-    nothing, and needs no package. clock: gives seconds.
+    nothing, and needs no package. clock: gives seconds. What the stream does not take is dropped.
 
     >>> import io
     >>> seconds = 0.0
@@ -44,7 +45,7 @@ class Progress:
         self.stream, self.enabled, self.clock = sys.stderr if stream is None else stream, enabled, clock
         if not enabled:
             return
-        console = require("rich.console", "caption").Console(file=self.stream, force_jupyter=False)
+        console = require("rich.console", "caption").Console(file=Dropping(self.stream), force_jupyter=False)
         self.terminal = self.stream.isatty() and not console.is_dumb_terminal
         self.interval = _REDRAWN if self.terminal else interval
         rich = require("rich.progress", "caption")

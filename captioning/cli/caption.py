@@ -6,7 +6,9 @@ import argparse
 import functools
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from captioning.cli.decoding_options import add_decoding, decoding_of
@@ -16,6 +18,7 @@ from captioning.decoding.lengths import LONGEST
 from captioning.progress import Progress
 from captioning.shipped import shipped_run
 from captioning.training.run_folder import Run
+from minigrad.runtime.names import shown
 
 if TYPE_CHECKING:
     from captioning.photo_captions import PhotoCaption
@@ -46,7 +49,7 @@ def add_caption(commands: Any) -> None:
 
 def _caption(options: argparse.Namespace) -> int:
     from captioning.photo_captions import caption_photos, extractor_of
-    from captioning.vision.photo_files import photo_paths
+    from captioning.vision.photo_files import passed_over, photo_paths
 
     decoding = decoding_of(options)
     decode = functools.partial(decoding.decode, max_length=options.max_length or LONGEST)
@@ -57,6 +60,7 @@ def _caption(options: argparse.Namespace) -> int:
     run = shipped_run() if options.run is None else Run.open(options.run)
     network, model = extractor_of(run, options.extractor), run.load_model()
     progress = Progress(enabled=not options.quiet)
+    _say_passed_over(len(passed_over(options.photos, options.recursive)), progress)
     progress.begin(len(paths))
     found = []
     try:
@@ -66,7 +70,7 @@ def _caption(options: argparse.Namespace) -> int:
             if each.error is not None:
                 print(f"captioning caption: {each.error}", file=sys.stderr)
             elif not options.json:
-                print(f"{each.path}: {each.caption}", flush=True)
+                print(f"{shown(each.path)}: {each.caption}", flush=True)
     finally:
         progress.close()
     if options.json:
@@ -76,6 +80,13 @@ def _caption(options: argparse.Namespace) -> int:
     return UNREADABLE if any(each.error is not None for each in found) else 0
 
 
+def _say_passed_over(files: int, progress: Progress) -> None:
+    if files == 1:
+        progress.say("1 file is no photo by its name and was passed over")
+    elif files:
+        progress.say(f"{files} files are no photos by their names and were passed over")
+
+
 def _draw_sheet(found: Sequence[PhotoCaption], out: str) -> None:
     from captioning.pictures.sheet_photos import sheet_photo
     from captioning.pictures.sheets import caption_sheet
@@ -83,7 +94,14 @@ def _draw_sheet(found: Sequence[PhotoCaption], out: str) -> None:
     if not found:
         raise ValueError(f"--out {out}: there is no photo to draw")
     photos = [sheet_photo(each.path) for each in found]
-    caption_sheet(photos, [str(each.caption) for each in found], None, out)
+    names = _short_names([each.path for each in found])
+    caption_sheet(photos, [str(each.caption) for each in found], None, out, names=names)
+
+
+def _short_names(paths: Sequence[Path]) -> list[str]:
+    """The names of files; with their folders where several files have the same."""
+    count = Counter(path.name for path in paths)
+    return [path.name if count[path.name] == 1 else str(path) for path in paths]
 
 
 def _as_json(run: str, found: Sequence[PhotoCaption]) -> dict[str, Any]:

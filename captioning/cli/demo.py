@@ -28,7 +28,7 @@ from captioning.training.run_folder import Run
 from captioning.training.run_settings import settings_of
 from captioning.training.settings import Settings
 from captioning.training.solver import Solver
-from minigrad.runtime.commands import Terminated
+from minigrad.runtime.signals import Terminated
 
 __all__ = ["FULL", "QUICK", "Size", "add_demo", "demonstrate"]
 

@@ -23,6 +23,9 @@ from minigrad.units import byte_text
 
 __all__ = ["add_download"]
 
+_LONGEST = 24 * 3600  # seconds without a byte; the system's clocks take no more than some years
+_MOST = 1000  # attempts
+
 
 class _Way(NamedTuple):
     """How the archives of a data set become files, where they go, and what is done with them."""
@@ -123,8 +126,10 @@ def _download(options: argparse.Namespace) -> int:
 def _patience(options: argparse.Namespace) -> Patience:
     if not (0 < options.timeout < math.inf):
         raise ValueError(f"--timeout must be above 0 and finite; got {options.timeout}")
-    if options.attempts < 1:
-        raise ValueError(f"--attempts must be at least 1; got {options.attempts}")
+    if options.timeout > _LONGEST:
+        raise ValueError(f"--timeout must be at most {_LONGEST}, a day; got {options.timeout:g}")
+    if not 1 <= options.attempts <= _MOST:
+        raise ValueError(f"--attempts must be from 1 to {_MOST}; got {options.attempts}")
     return Patience(options.timeout, options.attempts)
 
 

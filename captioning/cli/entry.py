@@ -27,7 +27,7 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line (`sys.argv` by default); the exit status. Without a command it says what there is."""
-    parser = _parser()
+    parser = _bare_parser()
 
     def run(options: argparse.Namespace) -> int:
         if options.name is None:
@@ -36,15 +36,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = options.command(options)
         return status
 
-    return run_command(parser, arguments, run, (*MISTAKES, IndexError))
+    return run_command(parser, arguments, run, (*MISTAKES, IndexError), _add_commands)
 
 
 def _parser() -> CommandParser:
-    parser = CommandParser(
+    parser = _bare_parser()
+    _add_commands(parser)
+    return parser
+
+
+def _bare_parser() -> CommandParser:
+    return CommandParser(
         prog="captioning", description="Train image captioners on minigrad, and let them caption.",
         epilog="A first one, in about a minute and without any data: captioning demo --quick. "
         "What a command does: captioning COMMAND --help",
     )  # fmt: skip
+
+
+def _add_commands(parser: CommandParser) -> None:
     parser.add_argument("--version", action="version", version=f"minigrad {mg.__version__}")
     commands = parser.add_subparsers(title="commands", dest="name", metavar="COMMAND")
     add_caption(commands)
@@ -56,4 +65,3 @@ def _parser() -> CommandParser:
     add_sample(commands)
     add_export(commands)
     add_demo(commands)
-    return parser

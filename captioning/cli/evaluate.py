@@ -30,7 +30,8 @@ def add_evaluate(commands: Any) -> None:
     """The command `evaluate`."""
     parser = add_command(
         commands, "evaluate", "say how good a trained captioner is on images with human captions: its loss and its "
-        "BLEU, with the weights of its best epoch", _evaluate, example=_EXAMPLE
+        "BLEU, with the weights of its best epoch; exercise BLEU is unigram BLEU against one human caption, as the "
+        "course's exercise has it", _evaluate, example=_EXAMPLE
     )  # fmt: skip
     parser.add_argument("run", metavar="RUN", help="a run folder, as train and refine leave it")
     add_data(parser, "the one that RUN")

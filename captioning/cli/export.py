@@ -7,6 +7,7 @@ from typing import Any
 
 from captioning.cli.options import add_command
 from captioning.training.exporting import export_run
+from captioning.training.run_extractors import extractor_name
 from captioning.training.run_folder import Run
 
 __all__ = ["add_export"]
@@ -28,5 +29,13 @@ def add_export(commands: Any) -> None:
 def _export(options: argparse.Namespace) -> int:
     exported = export_run(Run.open(options.run), options.out, options.extractor)
     size = sum(path.stat().st_size for path in exported.folder.iterdir())
-    print(f"{exported.folder}: {size / 1e6:.1f} MB; use it by: captioning caption PHOTO --run {exported.folder}")
+    print(f"{exported.folder}: {size / 1e6:.1f} MB; use it by: {_use_of(exported)}")
     return 0
+
+
+def _use_of(run: Run) -> str:
+    try:
+        extractor_name(run)
+    except ValueError:  # features of no network that is here, or of nobody knows which
+        return f"captioning sample {run.folder} --data DIR, or evaluate"
+    return f"captioning caption PHOTO --run {run.folder}"

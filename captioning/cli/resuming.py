@@ -14,7 +14,7 @@ import minigrad as mg
 from captioning.cli.training_options import DATA_DEFAULTS
 from captioning.data.dataset import CaptionData
 from captioning.progress import Progress
-from captioning.training.errors import RunError
+from captioning.training.errors import RunError, TrainingError
 from captioning.training.run_folder import Run
 from captioning.training.settings import Settings
 from captioning.training.solver import CHECKPOINT_EVERY, Solver
@@ -88,7 +88,11 @@ def train_in_folder(
         run.write_settings()
     try:
         solver.train(options.max_iterations)
+    except TrainingError as error:
+        anew = f"to begin anew remove {shlex.quote(str(run.folder))}, or name another --out"
+        raise TrainingError(f"{error}; {anew}") from error
     except OSError as error:
+        run.check_there()
         raise RunError(f"{error}; the last checkpoint is whole, go on with: {_how_to_go_on(options)}") from error
     return _report(solver, run, options)
 
@@ -138,12 +142,11 @@ def _report(solver: Solver, run: Run, options: argparse.Namespace) -> int:
               f"go on with: {_how_to_go_on(options)}", file=sys.stderr)  # fmt: skip
         return 0 if solver.stopped_by is None else 128 + solver.stopped_by
     best = solver.best_entry
-    if best is None or not {"epoch", "val_loss", "val_bleu", "val_exercise_bleu"} <= best.keys():  # all was validated
-        raise RunError(f"{run.folder / 'history.jsonl'}: has no entry of the epoch whose weights were kept")
+    assert best is not None  # a resumed training has looked
     within = best["iteration"] % solver.epoch_length
     kept = f"iteration {best['iteration']}, in epoch {best['epoch']}" if within else f"epoch {best['epoch']}"
     print(f"trained {solver.iteration} iterations; kept {kept}: "
-          f"validation loss {best['val_loss']:.3f}, BLEU-4 {best['val_bleu']:.4f}, "
+          f"validation loss {best['val_loss']:.3f} a caption, BLEU-4 {best['val_bleu']:.4f}, "
           f"exercise BLEU {best['val_exercise_bleu']:.4f} ({solver.settings.val_part} images)")  # fmt: skip
     print(f"run folder: {run.folder}")
     return 0

@@ -17,6 +17,7 @@ from captioning.data.splits import Split
 from captioning.progress import Progress
 from captioning.scoring.evaluation import captions_of
 from captioning.training.run_folder import Run
+from minigrad.runtime.names import shown
 
 __all__ = ["add_sample"]
 
@@ -72,19 +73,19 @@ def _sample(options: argparse.Namespace) -> int:
         if options.out is not None:
             _draw_sheet(split, rows, captions, references, options.out)
         names = [split.image_names[i] if split.has_image_names else None for i in rows]
-    shown = [
+    entries = [
         {"image": int(i), "name": name, "caption": caption, "reference": reference}
         for i, name, caption, reference in zip(rows, names, captions, references, strict=True)
     ]
     if options.json:
         about = {"run": str(run.folder), "split": options.split, "decoding": decoding.text, "out": options.out}
-        print(json.dumps(about | {"captions": shown}))
+        print(json.dumps(about | {"captions": entries}))
         return 0
-    for entry in shown:
-        name = "" if entry["name"] is None else f" ({entry['name']})"
+    for entry in entries:
+        name = "" if entry["name"] is None else f" ({shown(str(entry['name']))})"
         print(f"image {entry['image']}{name}: {entry['caption']}\n    a human: {entry['reference']}")
     if options.out is not None:
-        print(f"pictures: {options.out}")
+        print(f"pictures: {shown(options.out)}")
     return 0
 
 
@@ -109,5 +110,5 @@ def _draw_sheet(split: Split, rows: Any, captions: list[str], references: list[s
     from captioning.pictures.sheet_photos import sheet_photo
     from captioning.pictures.sheets import caption_sheet
 
-    files = [_picture(split, int(i)) for i in rows]
-    caption_sheet([sheet_photo(path) for path in files if path], captions, references, out)
+    files = [path for path in (_picture(split, int(i)) for i in rows) if path]
+    caption_sheet([sheet_photo(path) for path in files], captions, references, out, names=[path.name for path in files])

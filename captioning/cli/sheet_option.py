@@ -21,5 +21,6 @@ def check_sheet(out: str) -> None:
 
 def check_room(photos: int) -> None:
     """Raise a ValueError that names --out if there are more photos than a sheet has room for."""
-    if photos > most_pictures():
-        raise ValueError(f"--out: a sheet has room for at most {most_pictures()} photos; got {photos}")
+    most = most_pictures(named=True)
+    if photos > most:
+        raise ValueError(f"--out: a sheet has room for at most {most} photos; got {photos}")

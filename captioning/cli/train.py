@@ -27,6 +27,7 @@ from captioning.models.captioner import Captioner
 from captioning.models.recurrent_cells import CELLS
 from captioning.progress import Progress
 from captioning.training.memory import check_memory, count_weights
+from captioning.training.run_extractors import whole_extractor
 from captioning.training.run_settings import settings_of
 from captioning.training.settings import Settings
 from captioning.training.solver import Solver
@@ -77,6 +78,8 @@ def _train(options: argparse.Namespace) -> int:
         chosen = {**MODEL_DEFAULTS, **DATA_DEFAULTS, **given}
         with open_captions(data_folder(options, run), chosen["pca"], chosen["max_train"], training.seed) as data:
             progress = Progress(enabled=not options.quiet)
+            if chosen["pca"] is None:
+                _say_out_of_reach(data, progress)
             model = _new_model(data, chosen, training.seed) if run is None else run.new_model(rng=training.seed)
             solver = Solver(
                 model, data.train, data.val, training, progress=progress, checkpoint_every=options.checkpoint_every
@@ -94,6 +97,16 @@ def _say_if_few_decide(solver: Solver, progress: Progress) -> None:
     if number < _FEW_IMAGES and solver.settings.keep != "loss":
         who = "1 image decides" if number == 1 else f"{number} images decide"
         progress.say(f"only {who} by BLEU which weights are best, which is much by chance: --keep loss is wiser")
+
+
+def _say_out_of_reach(data: CaptionData, progress: Progress) -> None:
+    """Say that reduced features cannot be had of new photos, where there are whole ones that can."""
+    known = whole_extractor(data) if data.pca else None
+    if known is not None:
+        progress.say(
+            f"reads the reduced features, of {data.train.features.shape[1]} columns, which cannot be had of new "
+            f"photos; --no-pca reads the whole ones, of {known}, so that `captioning caption` can use the run"
+        )
 
 
 def _new_model(data: CaptionData, chosen: dict[str, Any], seed: int) -> Captioner:

@@ -54,8 +54,9 @@ def add_training(parser: argparse.ArgumentParser, d: dict[str, Any]) -> None:
            f"in AdamW ({d['weight_decay']})")  # fmt: skip
     option("--patience", type=int, metavar="N", help="stop after N epochs without a better validation (never)")
     option("--keep", choices=KEEP, help="which weights are kept as the best: those with the highest validation BLEU-4 "
-           "(bleu), the highest exercise BLEU (exercise) or the lowest validation loss (loss); of the first two, where "
-           f"these are equal, the lower loss decides ({d['keep']})")  # fmt: skip
+           "(bleu), the highest exercise BLEU (exercise: unigram BLEU against one human caption, as the course's "
+           "exercise has it) or the lowest validation loss (loss: the sum over a caption's words); of "
+           f"the first two, where these are equal, the lower loss decides ({d['keep']})")  # fmt: skip
     option("--val-part", choices=PARTS, help="which of the validation images decide that: all, or one half, so that "
            f"the other can be reported ({d['val_part']})")  # fmt: skip
     option("--val-images", type=int, metavar="N", help="use at most N images of that part, drawn by the seed "

@@ -15,6 +15,7 @@ from captioning.data.errors import DataError
 from captioning.data.folder import RAW_CAPTIONS_FILE
 from captioning.data.raw_captions import each_raw_caption
 from captioning.data.splits import Split
+from captioning.data.tokenizer_record import recorded_tokenizer
 from captioning.progress import Progress
 
 __all__ = ["check_splits"]
@@ -25,6 +26,7 @@ def check_splits(splits: Sequence[Split], progress: Progress | None = None) -> l
 
     progress: is told of the rows of features that are read.
     """
+    recorded_tokenizer(splits[0].captions_path)
     _check_extractors(splits)
     for split in splits:
         if split.has_urls:

@@ -24,12 +24,13 @@ from captioning.data.folder import (
     CAPTIONS_FILE,
     SPLITS,
     VOCABULARY_FILE,
+    check_data_set,
     check_split,
     features_path,
     find_folder,
     has_reduced_features,
 )
-from captioning.data.hdf5 import open_hdf5
+from captioning.data.hdf5 import open_hdf5, reading
 from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
 from captioning.progress import Progress
@@ -123,11 +124,13 @@ def open_captions(
     ```
     """
     root = find_folder(folder)
+    check_data_set(root)
     vocabulary = Vocabulary.from_json(root / VOCABULARY_FILE)
     with ExitStack() as stack:
         file = stack.enter_context(open_hdf5(root / CAPTIONS_FILE))
         kept = stack.enter_context(ExitStack())
-        names = [name for name in ALL_SPLITS if name in SPLITS or f"{name}_captions" in file]
+        with reading(root / CAPTIONS_FILE, "/"):
+            names = [name for name in ALL_SPLITS if name in SPLITS or f"{name}_captions" in file]
         if pca is None:
             pca = has_reduced_features(root, names)
         splits = []

@@ -24,7 +24,7 @@ from pathlib import Path
 from captioning.data.errors import DataError
 
 __all__ = ["ALL_SPLITS", "CAPTIONS_FILE", "PHOTOS_FOLDER", "RAW_CAPTIONS_FILE", "SPLITS", "VOCABULARY_FILE",
-           "check_split", "features_path", "find_folder", "has_reduced_features", "lines_path",
+           "check_data_set", "check_split", "features_path", "find_folder", "has_reduced_features", "lines_path",
            "regions_path"]  # fmt: skip
 
 SPLITS = ("train", "val")
@@ -59,6 +59,15 @@ def check_split(split: str) -> None:
     """Raise a DataError unless a data set may have such a split."""
     if split not in ALL_SPLITS:
         raise DataError(f"there is no split {split!r}; choose one of {', '.join(ALL_SPLITS)}")
+
+
+def check_data_set(folder: Path) -> None:
+    """Raise a DataError if a folder has neither captions nor a vocabulary, as one of mere photos."""
+    if not any(os.path.lexists(folder / name) for name in (CAPTIONS_FILE, VOCABULARY_FILE)):
+        raise DataError(
+            f"{folder}: is no data set, there is neither {CAPTIONS_FILE} nor {VOCABULARY_FILE}: "
+            "`captioning prepare` makes one of photos and captions"
+        )
 
 
 def find_folder(folder: str | os.PathLike[str] | None) -> Path:

@@ -23,12 +23,13 @@ from minigrad.units import byte_text
 __all__ = ["Patience", "fetch"]
 
 _PIECE = 2**18
+_LONGEST_PAUSE = 300.0  # seconds
 
 
 @dataclass(frozen=True)
 class Patience:
     """How long to wait. timeout: seconds without a byte. attempts: in a row that bring nothing new. pause: seconds
-    before the second attempt, twice as many before each further one. sleep: waits so many seconds.
+    before the second attempt, twice as many before each further one, up to five minutes. sleep: waits so many seconds.
     """
 
     timeout: float = 30.0
@@ -88,7 +89,7 @@ def _attempt_all(source: Source, part: PartFile, progress: Progress, patience: P
             if failures >= patience.attempts or (isinstance(error, UnreachableError) and most == begun):
                 raise type(error)(f"{error}{_kept(part)}") from error
             most = max(most, part.length)
-            wait = patience.pause * 2 ** (failures - 1)
+            wait = min(patience.pause * 2 ** (failures - 1), _LONGEST_PAUSE)
             progress.say(f"{error}; again in {wait:g} s")
             patience.sleep(wait)
 

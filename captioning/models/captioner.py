@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
@@ -53,8 +51,10 @@ class Captioner(CaptionNetwork):
         for name, share in (("dropout", dropout), ("feature_dropout", feature_dropout)):
             if not 0 <= share < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1; got {share!r}")
-        if not math.isfinite(forget_bias):
-            raise ValueError(f"forget_bias must be finite; got {forget_bias!r}")
+        with np.errstate(over="ignore"):
+            kept = np.asarray(forget_bias, dtype)
+        if not np.isfinite(kept):
+            raise ValueError(f"forget_bias must be finite in {kept.dtype}; got {forget_bias!r}")
         self.vocabulary, self.dropout, self.feature_dropout = vocabulary, dropout, feature_dropout
         self.forget_bias, self.rng = forget_bias, np.random.default_rng(rng)
         sizes = feature_size, wordvec_size, hidden_size

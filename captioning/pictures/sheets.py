@@ -1,4 +1,4 @@
-"""A sheet of pictures with their captions, references, and marks of what is true."""
+"""A sheet of pictures with their captions, references, names, and marks of what is true."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Mark = tuple[str, bool]
 
 # Inches, but font sizes, which are points (1/72 inch).
 _CELL, _GAP, _MARGIN, _PICTURE = 3.0, 0.3, 0.3, 3.0
-_TITLE_SIZE, _CAPTION_SIZE, _SMALL_SIZE, _LEADING = 16.0, 12.0, 10.5, 1.3
+_TITLE_SIZE, _CAPTION_SIZE, _SMALL_SIZE, _NAME_SIZE, _LEADING = 16.0, 12.0, 10.5, 8.5, 1.3
 _DPI = 100
 _PIXEL_LIMIT = 2**16 - 1  # Agg draws nothing taller
 
@@ -36,12 +36,14 @@ def caption_sheet(
     title: str | None = None,
     marks: Sequence[Sequence[Mark]] | None = None,
     columns: int = 4,
+    names: Sequence[str | None] | None = None,
 ) -> None:
     """Draw a grid of pictures with their captions to the PNG `path`.
 
     images: N arrays of uint8, RGB (H,W,3) or grey (H,W), of any sizes. captions: N strings, printed
     beneath. references: None or N strings or Nones, printed in grey beneath the caption. marks: None or
     for each picture a list of (statement, is it true), printed in green with a tick or red with a cross.
+    names: None or N strings or Nones, such as file names, printed small and grey beneath all that.
     Long text is broken into lines, never cut. Lists of other lengths, a wrong shape or dtype, no
     images, or more than one picture of 65,535 pixels' height can hold are a ValueError or TypeError.
 
@@ -53,10 +55,10 @@ def caption_sheet(
     ...     Path(folder, "sheet.png").stat().st_size > 1_000
     True
     """
-    pictures = _check_sheet(images, captions, references, marks, columns)
+    pictures = _check_sheet(images, captions, references, marks, names, columns)
     nothing: list[None] = [None] * len(pictures)
     grey, statements = nothing if references is None else references, nothing if marks is None else marks
-    texts = list(map(_cell_lines, captions, grey, statements))
+    texts = list(map(_cell_lines, captions, grey, statements, nothing if names is None else names))
     columns = min(columns, len(pictures))
     width = 2 * _MARGIN + columns * (_CELL + _GAP) - _GAP
     heading: list[Line] = [(line, _TITLE_SIZE, INK) for line in _wrap(title or "", _TITLE_SIZE, width - 2 * _MARGIN)]
@@ -74,13 +76,15 @@ def caption_sheet(
     save_figure(figure, path, dpi=_DPI)
 
 
-def most_pictures(columns: int = 4) -> int:
+def most_pictures(columns: int = 4, named: bool = False) -> int:
     """How many pictures a sheet without a title can hold, if each has but a line beneath; with more lines it is fewer.
 
-    >>> most_pictures()
-    704
+    named: each has a line with its name, too.
+
+    >>> most_pictures(), most_pictures(named=True)
+    (704, 664)
     """
-    row = _PICTURE + _text_height([("", _CAPTION_SIZE, INK)]) + _GAP
+    row = _PICTURE + _text_height(_cell_lines("a", None, None, "a" if named else None)) + _GAP
     return columns * int((_PIXEL_LIMIT / _DPI - 2 * _MARGIN + _GAP) / row)
 
 
@@ -98,13 +102,15 @@ def _check_sheet(
     captions: Sequence[str],
     references: Sequence[str | None] | None,
     marks: Sequence[Sequence[Mark]] | None,
+    names: Sequence[str | None] | None,
     columns: int,
 ) -> list[Image]:
     if not len(images):
         raise ValueError("caption_sheet: there are no images")
     if columns < 1:
         raise ValueError(f"caption_sheet: columns must be at least 1; got {columns}")
-    for name, value in (("captions", captions), ("references", references), ("marks", marks)):
+    lists = {"captions": captions, "references": references, "marks": marks, "names": names}
+    for name, value in lists.items():
         if isinstance(value, str):
             raise TypeError(f"caption_sheet: {name} must be a list, an entry for each image; got a str")
         if value is not None and len(value) != len(images):
@@ -120,7 +126,9 @@ def _check_sheet(
     return pictures
 
 
-def _cell_lines(caption: str, reference: str | None, marks: Sequence[Mark] | None) -> list[Line]:
+def _cell_lines(
+    caption: str, reference: str | None, marks: Sequence[Mark] | None, name: str | None = None
+) -> list[Line]:
     """The wrapped lines beneath a picture."""
     lines = [(line, _CAPTION_SIZE, INK) for line in _wrap(caption or "(no words)", _CAPTION_SIZE, _CELL)]
     lines += [_SPACE] if marks else []
@@ -129,7 +137,14 @@ def _cell_lines(caption: str, reference: str | None, marks: Sequence[Mark] | Non
         lines += [(line, _SMALL_SIZE, colour) for line in _wrap(sign + text, _SMALL_SIZE, _CELL)]
     lines += [_SPACE] if reference else []
     lines += [(line, _SMALL_SIZE, GREY) for line in _wrap(reference or "", _SMALL_SIZE, _CELL)]
+    lines += [_SPACE] if name else []
+    lines += [(line, _NAME_SIZE, GREY) for line in _wrap(_drawable(name or ""), _NAME_SIZE, _CELL)]
     return lines
+
+
+def _drawable(name: str) -> str:
+    """A file's name, of which a font can draw all but bytes that are no text."""
+    return name.encode(errors="replace").decode()
 
 
 def _wrap(text: str, size: float, width: float) -> list[str]:

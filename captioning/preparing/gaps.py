@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from captioning.data.errors import DataError
+from minigrad.runtime.names import shown
 
 __all__ = ["Gaps"]
 
@@ -18,6 +19,12 @@ class Gaps:
     >>> gaps.refuse("photos/")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     captioning.data.errors.DataError: photos/: 2 photos without a caption, the first b.jpg; --skip-missing goes on ...
+
+    A name that no terminal can print is quoted:
+
+    >>> gaps.add("captions without a photo", "a\\nb.jpg")
+    >>> gaps.lines()[1]
+    "1 caption without a photo, 'a\\\\nb.jpg'"
     """
 
     def __init__(self) -> None:
@@ -36,7 +43,7 @@ class Gaps:
 
     def lines(self) -> list[str]:
         """A line a kind, in the order in which they were met."""
-        return [_line(kind, count, first) for kind, (count, first) in self._found.items()]
+        return [_line(kind, count, shown(first)) for kind, (count, first) in self._found.items()]
 
     def refuse(self, source: str) -> None:
         """Raise a DataError that tells all kinds, if there are any."""

@@ -7,6 +7,7 @@ import shlex
 from captioning.data.vocabulary import SPECIAL
 from captioning.preparing.recipe import Prepared, Recipe
 from captioning.preparing.wording import COVERED, WrittenSplit
+from minigrad.runtime.names import shown
 
 __all__ = ["report"]
 
@@ -17,7 +18,7 @@ _MANY_UNKNOWN = 0.1  # of the words of training captions: more are advised again
 def report(prepared: Prepared, recipe: Recipe) -> str:
     """Some lines on a data set that was made."""
     return "\n".join([
-        f"data set: {prepared.folder}",
+        f"data set: {shown(prepared.folder)}",
         "split   images   captions      words  <UNK>            cut",
         *(_line(split, told) for split, told in prepared.splits.items()),
         _vocabulary(prepared, recipe),

@@ -82,9 +82,13 @@ class History:
             entries.append(entry)
         return entries
 
+    def until(self, iteration: int) -> list[Entry]:
+        """The entries that `cut` would keep."""
+        return [entry for entry in self.read() if entry.get("iteration", 0) <= iteration]
+
     def cut(self, iteration: int) -> list[Entry]:
         """Drop what came after an iteration, from the file too; the entries that stay."""
-        kept = [entry for entry in self.read() if entry.get("iteration", 0) <= iteration]
+        kept = self.until(iteration)
         with replacing(self.path, durable=True) as temporary:
             temporary.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
         return kept

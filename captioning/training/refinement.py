@@ -112,11 +112,10 @@ class Refinement(Solver):
                 self.progress.begin(total)
             self.progress.update(done)
 
-    def resume(self) -> None:
-        """As `Solver.resume`; a missing or damaged file of the round's captions is a RunError too."""
-        super().resume()
-        assert self.run is not None  # or it had raised
-        epoch, position = divmod(self.iteration, self.epoch_length)
+    def _load_split(self, iteration: int) -> None:
+        """A missing or damaged file of the round's captions is a RunError too."""
+        assert self.run is not None  # or `resume` had raised
+        epoch, position = divmod(iteration, self.epoch_length)
         if position or epoch % self.rounds.round_epochs:  # the captions of a new round are yet to be written
             path = self.run.folder / TARGETS
             self.split = _targets(path, read_arrays(path), self.humans, epoch // self.rounds.round_epochs)
@@ -130,7 +129,14 @@ def _targets(path: Any, arrays: dict[str, Any], humans: Split, number: int) -> S
         raise RunError(f"{path}: round must be one int; got {arrays['round'].dtype} {arrays['round'].shape}")
     if int(arrays["round"]) != number:
         raise RunError(f"{path}: holds the captions of round {int(arrays['round']) + 1}, not of {number + 1}")
-    try:
-        return humans.with_captions(arrays["captions"], arrays["image_idxs"])
-    except (ValueError, TypeError, IndexError) as error:
-        raise RunError(f"{path}: does not fit the data: {error}") from error
+    captions, images = arrays["captions"], arrays["image_idxs"]
+    shapes = (captions.shape, images.shape)
+    if not len(captions) or shapes != ((len(captions), humans.captions.shape[1]), (len(captions),)):
+        raise RunError(f"{path}: captions and image_idxs must be (N,{humans.captions.shape[1]}) and (N,); got {shapes}")
+    for name, values, stop in (
+        ("captions", captions, len(humans.vocabulary)),
+        ("image_idxs", images, len(humans.features)),
+    ):
+        if values.dtype != np.int32 or values.min() < 0 or values.max() >= stop:
+            raise RunError(f"{path}: {name} must be int32 from 0 to {stop - 1}; the file is damaged")
+    return humans.with_captions(captions, images)

@@ -58,6 +58,7 @@ class Run:
         self._history = History(folder / "history.jsonl")
         self._lock: Lock | None = None
         self._depth = 0  # of with blocks within each other
+        self._needed = ["settings.json", "vocabulary.json"]  # without which the run is of no use
 
     def __repr__(self) -> str:
         return f"<Run {self.folder}>"
@@ -216,12 +217,24 @@ class Run:
         model.eval()
         return model
 
+    def check_there(self) -> None:
+        """Raise a RunError if the folder was removed or moved meanwhile, or files that are not written again."""
+        told = "moved or removed while the run trained, which ends here"
+        if not self.folder.is_dir():
+            raise RunError(f"{self.folder}: the folder is gone, {told}; where it is now, --resume goes on with it")
+        gone = [name for name in self._needed if not (self.folder / name).exists()]
+        if gone:
+            raise RunError(f"{self.folder}: {', '.join(gone)}: gone, {told}; bring them back, or begin a new run")
+
     def save_best(self, weights: Mapping[str, NDArray[Any]]) -> None:
         """Write the best weights."""
         self._save("weights.safetensors", weights)
+        if "weights.safetensors" not in self._needed:
+            self._needed.append("weights.safetensors")
 
     def save_checkpoint(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Write the state of the training, and the history up to it."""
+        """Write the state of the training, and the history up to it; a RunError where `check_there` has one."""
+        self.check_there()
         self.flush()
         self._save("checkpoint.safetensors", state)
 
@@ -248,9 +261,12 @@ class Run:
         """Write what `log` was given."""
         self._history.flush()
 
-    def history(self) -> list[Entry]:
-        """All entries of history.jsonl; a line that is no JSON object is a RunError, but the last may be torn."""
-        return self._history.read()
+    def history(self, until: int | None = None) -> list[Entry]:
+        """All entries of history.jsonl, or those up to an iteration.
+
+        A line that is no JSON object is a RunError, but the last may be torn.
+        """
+        return self._history.read() if until is None else self._history.until(until)
 
     def cut_history(self, iteration: int) -> list[Entry]:
         """Drop what came after an iteration, from the file too; the entries that stay."""

@@ -99,8 +99,7 @@ class Solver:
     @property
     def best_entry(self) -> Entry | None:
         """The entry in the history of the best validation so far; None before the first."""
-        found = (e for e in self.history if e.get("iteration") == self._best_iteration and "loss" not in e)
-        return next(found, None)
+        return _entry_of(self.history, self._best_iteration)
 
     def _epoch_of(self, iteration: int) -> int:
         """The epoch, counted from 1, that an iteration belongs to."""
@@ -126,6 +125,7 @@ class Solver:
             if self.finished and self._best_weights is not None:
                 self.model.load_state_dict(self._best_weights)
             if self.run is not None:
+                self.run.check_there()
                 self.run.draw_curve()
         return self.history
 
@@ -271,6 +271,8 @@ class Solver:
             self.model.load_state_dict(held.model)
             self.optimiser.load_state_dict(held.optimiser)
             weights = None if held.best is None else self.run.load_model().state_dict()
+            self._check_history(held)
+            self._load_split(held.iteration)
         except (KeyError, ValueError, TypeError) as error:
             self.model.load_state_dict(model)
             self.optimiser.load_state_dict(optimiser)
@@ -281,6 +283,20 @@ class Solver:
         self.iteration, self._best_iteration, self._best = held.iteration, held.best_iteration, held.best
         self._best_weights = weights
 
+    def _load_split(self, iteration: int) -> None:
+        """Load the captions of a training that renews them, as they were at an iteration."""
+
+    def _check_history(self, held: Checkpoint) -> None:
+        """Raise a RunError unless the history tells of the best validation, whose figures are told at the end."""
+        assert self.run is not None
+        needed = {"epoch"} if self.val is None else {"epoch", "val_loss", "val_bleu", "val_exercise_bleu"}
+        best = _entry_of(self.run.history(held.iteration), held.best_iteration)
+        if held.best is not None and (best is None or not needed <= best.keys()):
+            raise RunError(
+                f"{self.run.folder / 'history.jsonl'}: has no entry of the epoch whose weights were kept: "
+                "bring the file back, or begin a new run: another --out, without --resume"
+            )
+
     def _check_within(self, iteration: int) -> None:
         if iteration > self.total:
             done = iteration / self.epoch_length
@@ -288,3 +304,8 @@ class Solver:
                 f"{self.run.folder if self.run else ''}: has trained {done:.4g} epochs already, more than the "
                 f"{self.settings.epochs} that are asked for: ask for more, or take the run as it is"
             )
+
+
+def _entry_of(history: list[Entry], iteration: int) -> Entry | None:
+    """The entry of the validation after an iteration."""
+    return next((e for e in history if e.get("iteration") == iteration and "loss" not in e), None)

@@ -22,13 +22,16 @@ class Stop(threading.Event):
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """Turn the first Ctrl-C or SIGTERM into a `Stop`; a second one is as ever. In other threads than the main one,
-    where no signal can be handled, nothing sets it."""
+    """Turn the first Ctrl-C or SIGTERM into a `Stop`; a second one is as ever, and so is one that the process ignores.
+
+    In other threads than the main one, where no signal can be handled, nothing sets it.
+    """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
     previous = {number: signal.getsignal(number) for number in SIGNALS}
+    previous = {number: handler for number, handler in previous.items() if handler != signal.SIG_IGN}
 
     def restore() -> None:
         for number, handler in previous.items():
@@ -40,7 +43,7 @@ def stop_on_signals() -> Iterator[Stop]:
         restore()
 
     try:
-        for number in SIGNALS:
+        for number in previous:
             signal.signal(number, handle)
         yield stop
     finally:

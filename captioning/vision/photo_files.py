@@ -8,6 +8,7 @@ Of a damaged TIFF the library libtiff may say something on standard error of its
 from __future__ import annotations
 
 import os
+import re
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
@@ -19,8 +20,9 @@ from numpy.typing import NDArray
 
 from minigrad.runtime.extras import require
 from minigrad.runtime.files import irregular
+from minigrad.runtime.names import shown
 
-__all__ = ["ENDINGS", "MOST_PIXELS", "PhotoError", "photo_paths", "read_photo", "visible_files"]
+__all__ = ["ENDINGS", "MOST_PIXELS", "PhotoError", "passed_over", "photo_paths", "read_photo", "visible_files"]
 
 Photo = NDArray[np.uint8]  # RGB, (H,W,3)
 PhotoPath = str | os.PathLike[str]
@@ -81,13 +83,13 @@ def read_photo(path: PhotoPath, shortest: int | None = None) -> Photo:
             warnings.simplefilter("ignore")  # what is odd but readable is good enough
             return _decode(images, file, shortest)
     except PhotoError as error:
-        raise PhotoError(f"{_shown(path)}: {error}") from None
+        raise PhotoError(f"{shown(path)}: {error}") from None
     except OSError as error:  # open's, as where a file may not be read, have a number, and Pillow's have none
         what = f"cannot be opened: {error.strerror}" if error.errno else f"not a whole photo: {error}"
-        raise PhotoError(f"{_shown(path)}: {what}") from error
+        raise PhotoError(f"{shown(path)}: {what}") from error
     except Exception as error:  # decoders raise errors of many kinds on damaged bytes
         what = f"{type(error).__name__}: {error}".rstrip(": ").splitlines()[0]
-        raise PhotoError(f"{_shown(path)}: not a whole photo, its content is damaged: {what}") from error
+        raise PhotoError(f"{shown(path)}: not a whole photo, its content is damaged: {what}") from error
 
 
 def photo_paths(paths: Iterable[PhotoPath], recursive: bool = False) -> list[Path]:
@@ -100,7 +102,8 @@ def photo_paths(paths: Iterable[PhotoPath], recursive: bool = False) -> list[Pat
         recursive: also those in folders within a folder, but for hidden ones and links to folders.
 
     Raises:
-        PhotoError: if nothing was named, there is no such file or folder, or a folder cannot be read or has no photos.
+        PhotoError: if nothing was named, there is no such file or folder, an address (https://…) was named, or a folder
+            cannot be read or has no photos.
         TypeError: if paths is one path, not several.
 
     Example:
@@ -113,14 +116,35 @@ def photo_paths(paths: Iterable[PhotoPath], recursive: bool = False) -> list[Pat
     """
     if isinstance(paths, str | bytes | os.PathLike):
         raise TypeError(f"photo_paths: wants several paths, such as [{paths!r}]")
+    named = list(paths)
+    _refuse_addresses(named)
     found: dict[Path, None] = {}
-    for path in map(Path, paths):
+    for path in map(Path, named):
         if not os.path.lexists(path):
-            raise PhotoError(f"{_shown(path)}: there is no such file or folder")
+            raise PhotoError(f"{shown(path)}: there is no such file or folder")
         found.update(dict.fromkeys(_photos_in(path, recursive) if path.is_dir() else [path]))
     if not found:
         raise PhotoError("no photos: name at least one photo, or a folder of some")
     return list(found)
+
+
+def passed_over(paths: Iterable[PhotoPath], recursive: bool = False) -> list[Path]:
+    """The files in folders that `photo_paths` passes over, as their names are not those of photos, in its order.
+
+    Without hidden files, those that are named themselves, and text files beside photos of the same name, which are
+    their captions. The paths are such as `photo_paths` took.
+    """
+    named = list(map(Path, paths))
+    inside = [file for path in named if path.is_dir() for file in visible_files(path, recursive)]
+    photos = {file.with_suffix("") for file in inside if file.name.lower().endswith(ENDINGS)}
+    others = (file for file in dict.fromkeys(inside) if not file.name.lower().endswith(ENDINGS) and file not in named)
+    return [file for file in others if file.suffix.lower() != ".txt" or file.with_suffix("") not in photos]
+
+
+def _refuse_addresses(paths: Iterable[PhotoPath]) -> None:
+    for path in map(str, paths):
+        if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:/", path) and not os.path.lexists(path):
+            raise PhotoError(f"{shown(path)}: addresses are not read, only files: save the photo first")
 
 
 def _photos_in(folder: Path, recursive: bool) -> list[Path]:
@@ -128,11 +152,11 @@ def _photos_in(folder: Path, recursive: bool) -> list[Path]:
     try:
         photos = [path for path in visible_files(folder, recursive) if path.name.lower().endswith(ENDINGS)]
     except OSError as error:
-        raise PhotoError(f"{_shown(error.filename or folder)}: the folder cannot be read: {error.strerror}") from error
+        raise PhotoError(f"{shown(error.filename or folder)}: the folder cannot be read: {error.strerror}") from error
     if not photos:
         where = "or in folders within it" if recursive else "and folders within it are not looked into"
         endings = ", ".join(ENDINGS)
-        raise PhotoError(f"{_shown(folder)}: no photo is in this folder, {where}; names of photos end in {endings}")
+        raise PhotoError(f"{shown(folder)}: no photo is in this folder, {where}; names of photos end in {endings}")
     return photos
 
 
@@ -223,9 +247,3 @@ def _eight_bits(grey: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _megapixels(pixels: int) -> str:
     return f"{pixels / 1e6:g} megapixels"
-
-
-def _shown(path: PhotoPath) -> str:
-    """A path on one line that any terminal can print: a name with odd characters in quotes."""
-    text = os.fsdecode(path)
-    return text if text.isprintable() else repr(text)

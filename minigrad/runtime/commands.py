@@ -5,18 +5,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import signal
+import re
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO
 
+from minigrad.runtime.signals import Interrupts, interrupts, number_of
+from minigrad.runtime.streams import Dropping
+
 MISTAKES = (ValueError, TypeError, OSError, ModuleNotFoundError)
 """What a wrong option or file raises."""
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, as `kill` and a machine that shuts down send it: it ends a command as Ctrl-C does."""
 
 
 def run_command(
@@ -24,6 +22,7 @@ def run_command(
     arguments: Sequence[str] | None,
     command: Callable[[argparse.Namespace], int],
     mistakes: tuple[type[Exception], ...] = MISTAKES,
+    fill: Callable[[Any], Any] = lambda parser: None,
 ) -> int:
     """Parse a command line (`sys.argv` by default), call `command` with the options, return the exit status.
 
@@ -32,7 +31,8 @@ def run_command(
     after Ctrl-C and 143 after SIGTERM, which interrupts like it, so that nothing half written stays, with the line that
     the interrupt has been given, such as `type(stop)("stopped; go on with …")`, or "stopped"; 1 if the reader of
     the output has left. Output that the terminal's encoding does not have is written as `\\u2026`; output that was
-    closed (`>&-`) goes nowhere.
+    closed (`>&-`) goes nowhere, and so does what standard error cannot take. `fill` gives the parser its options where
+    that takes a while, so that a signal in it ends in the same line.
 
     >>> parser = argparse.ArgumentParser(prog="halve")
     >>> _ = parser.add_argument("number", type=int)
@@ -40,45 +40,68 @@ def run_command(
     4
     0
     """
+    try:
+        with interrupts() as stops, _usable_streams():
+            return _run(parser, arguments, command, mistakes, fill, stops)
+    except KeyboardInterrupt as stop:  # before the streams were usable, or after
+        return _stopped(parser.prog, stop)
+
+
+def _run(
+    parser: argparse.ArgumentParser,
+    arguments: Sequence[str] | None,
+    command: Callable[[argparse.Namespace], int],
+    mistakes: tuple[type[Exception], ...],
+    fill: Callable[[Any], Any],
+    stops: Interrupts,
+) -> int:
     name = parser.prog
-    with _usable_streams(), _terminated_as_interrupted():
-        try:
-            options = parser.parse_args(arguments)
-            name = " ".join(filter(None, [name, getattr(options, "name", None)]))
-            status = command(options)
+    try:
+        fill(parser)
+        options = parser.parse_args(arguments)
+        name = " ".join(filter(None, [name, getattr(options, "name", None)]))
+        status = command(options)
+        stops.check()
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        _to_nowhere(sys.stdout)
+        return 1
+    except KeyboardInterrupt as stop:
+        return _stopped(name, stop)
+    except MemoryError as error:
+        return _say(name, f"not enough memory: {_one_line(error)}", 2)
+    except mistakes as error:
+        return _say(name, _one_line(error), 2)
+    except SystemExit:
+        with contextlib.suppress(OSError):  # of parser.parse_args, such as that of --help
             sys.stdout.flush()
-            return status
-        except BrokenPipeError:
-            _to_nowhere(sys.stdout)
-            return 1
-        except KeyboardInterrupt as stop:
-            number = signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT
-            return _say(name, _one_line(stop) if str(stop) else "stopped", 128 + number)
-        except MemoryError as error:
-            return _say(name, f"not enough memory: {_one_line(error)}", 2)
-        except mistakes as error:
-            return _say(name, _one_line(error), 2)
-        except SystemExit:
-            with contextlib.suppress(OSError):  # of parser.parse_args, such as that of --help
-                sys.stdout.flush()
-                raise
-            _to_nowhere(sys.stdout)
-            return 1
+            raise
+        _to_nowhere(sys.stdout)
+        return 1
+
+
+def _stopped(name: str, stop: KeyboardInterrupt) -> int:
+    return _say(name, _one_line(stop) if str(stop) else "stopped", 128 + number_of(stop))
 
 
 def _say(name: str, text: str, status: int) -> int:
     """Say on standard error how the command ended."""
-    try:
-        sys.stdout.flush()
-    except OSError:  # what could not be written is not to be tried again when Python ends
-        _to_nowhere(sys.stdout)
-    with contextlib.suppress(OSError):
-        print(f"{name}: {text}", file=sys.stderr, flush=True)
+    for stream, line in ((sys.stdout, ""), (sys.stderr, f"{name}: {text}\n")):
+        if stream is None:  # closed, and the signal came before anything was in its place
+            continue
+        try:
+            stream.write(line)
+            stream.flush()
+        except OSError:  # what could not be written is not to be tried again when Python ends
+            _to_nowhere(stream)
     return status
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    """What an error says, without the number that Python puts before an OSError's words, or its kind's name."""
+    text = re.sub(r"\[Errno \d+\] ", "", str(error))
+    return " ".join(text.split()) or type(error).__name__
 
 
 def _to_nowhere(stream: TextIO) -> None:
@@ -91,7 +114,7 @@ def _to_nowhere(stream: TextIO) -> None:
 
 @contextlib.contextmanager
 def _usable_streams() -> Iterator[None]:
-    """Standard output and error that exist and take any character; as they were afterwards."""
+    """Standard output and error that exist and take any character, and the error anything; as they were afterwards."""
     with contextlib.ExitStack() as stack:
         for name in ("stdout", "stderr"):
             stream = getattr(sys, name)
@@ -102,25 +125,23 @@ def _usable_streams() -> Iterator[None]:
             elif _may_refuse(stream) and hasattr(stream, "reconfigure"):
                 stack.callback(stream.reconfigure, errors=stream.errors)
                 stream.reconfigure(errors="backslashreplace")
+        stack.enter_context(_dropping_errors())
         yield
 
 
 @contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Let SIGTERM raise `Terminated`, unless the process has a way with it of its own, or handles no signals here."""
-    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    if not ours:
-        yield
-        return
-
-    def handle(number: int, frame: Any) -> None:
-        raise Terminated
-
-    signal.signal(signal.SIGTERM, handle)
+def _dropping_errors() -> Iterator[None]:
+    """What standard error cannot take is dropped: no work ends because nobody sees how far it is."""
+    stream = sys.stderr
+    sys.stderr = Dropping(stream)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        sys.stderr = stream
+        try:
+            stream.flush()
+        except OSError:  # or Python tries it again at its end, and changes the exit status
+            _to_nowhere(stream)
 
 
 def _may_refuse(stream: TextIO) -> bool:

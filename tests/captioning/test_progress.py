@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 
+import pytest
+
 from captioning.progress import Progress
 from minigrad.units import byte_text
 
@@ -76,3 +78,23 @@ def test_progress_in_bytes_of_a_known_and_an_unknown_size():
         "2.2 MiB/4.0 MiB  128.0 KiB/s  0:00:14 left",
         "2.2 MiB  128.0 KiB/s",
     ]
+
+
+class Lost(io.StringIO):
+    """A stream whose reader has left, or whose disk is full."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def write(self, text):
+        raise self.error
+
+    flush = close = lambda self: None
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), OSError(28, "No space left on device")])
+def test_progress_that_cannot_be_shown_is_dropped(error):
+    progress = shown(Lost(error), [0.0], range(21, 101), wait=1)
+    progress.say("done")
+    progress.close()

@@ -140,3 +140,59 @@ def test_a_program_s_own_way_with_sigterm_is_left_alone():
         signal.signal(signal.SIGTERM, own)
     assert run_command(argparse.ArgumentParser(prog="quick"), [], command) == 0
     assert signal.getsignal(signal.SIGTERM) == own
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("goes_on", [0, 60])
+def test_a_signal_where_python_ignores_exceptions_is_not_lost(number, status, goes_on):
+    """In a weakref's callback an exception ends nothing: it comes again, or the command's end tells of it."""
+    code = (
+        "import argparse, os, sys, time, weakref; from minigrad.runtime.commands import run_command\n"
+        "class Thing: pass\n"
+        "def command(options):\n"
+        "    thing = Thing()\n"
+        f"    reference = weakref.ref(thing, lambda _: os.kill(os.getpid(), {int(number)}))\n"
+        "    del thing\n"
+        f"    time.sleep({goes_on})\n"
+        "    return 0\n"
+        "sys.exit(run_command(argparse.ArgumentParser(prog='long'), [], command))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT, timeout=30
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", "long: stopped\n")
+
+
+def test_other_exceptions_that_python_ignores_are_shown_as_ever(monkeypatch):
+    class Bad:
+        def __del__(self):
+            raise ValueError("odd")
+
+    def command(options):
+        Bad()
+        return 0
+
+    seen = []
+    monkeypatch.setattr(sys, "unraisablehook", seen.append)
+    own = sys.unraisablehook
+    assert run_command(argparse.ArgumentParser(prog="odd"), [], command) == 0
+    assert [type(each.exc_value) for each in seen] == [ValueError]
+    assert sys.unraisablehook == own
+
+
+def test_an_errors_number_is_not_told(capsys, tmp_path):
+    """It says nothing to people, be the error alone or within another's words."""
+
+    def command(options):
+        try:
+            (tmp_path / "none").read_bytes()
+        except OSError as error:
+            raise error if options.name is None else ValueError(f"--out: {error}") from error
+
+    for name in (None, "within"):
+        parser = argparse.ArgumentParser(prog="read")
+        parser.set_defaults(name=name)
+        assert run_command(parser, [], command) == 2
+        err = capsys.readouterr().err
+        assert "No such file or directory" in err
+        assert "Errno" not in err

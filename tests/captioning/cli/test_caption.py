@@ -82,6 +82,30 @@ def test_a_sheet_of_photos_and_captions(fitting, photos, tmp_path, capsys):
     assert not (tmp_path / "none.png").exists()
 
 
+def test_a_sheet_has_names_that_tell_photos_apart(fitting, photos, tmp_path, monkeypatch):
+    shutil.copy(photos / "a.png", photos / "more" / "b.jpg")
+    shown = []
+    monkeypatch.setattr("captioning.pictures.sheets.caption_sheet", lambda *_, names: shown.extend(names))
+    arguments = ["caption", str(photos), "--recursive", "--run", str(fitting), "--out", str(tmp_path / "sheet.png")]
+    assert main(arguments) == 0
+    assert shown == ["a.png", str(photos / "b.jpg"), str(photos / "more" / "b.jpg"), "c.png"]
+
+
+def test_what_is_passed_over_is_said(fitting, photos, capsys):
+    caption = ["caption", str(photos), "--run", str(fitting)]
+    (photos / "a.txt").touch()
+    assert main(caption) == 0
+    assert capsys.readouterr().err == ""
+    (photos / "raw.CR2").touch()
+    assert main(caption) == 0
+    assert capsys.readouterr().err == "1 file is no photo by its name and was passed over\n"
+    (photos / "notes.md").touch()
+    assert main(caption) == 0
+    assert capsys.readouterr().err == "2 files are no photos by their names and were passed over\n"
+    assert main([*caption, "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_a_sheet_that_cannot_be_is_refused_before_any_work(fitting, photos, tmp_path, capsys, monkeypatch):
     caption = ["caption", photos, "--run", fitting, "--json", "--out"]
     monkeypatch.setattr(Colours, "features", None)
@@ -89,12 +113,12 @@ def test_a_sheet_that_cannot_be_is_refused_before_any_work(fitting, photos, tmp_
     refused(capsys, [*caption, tmp_path / "sheet.jpg"], "its name must end in .png")
     for i in range(705):
         shutil.copy(photos / "a.png", photos / f"{i}.png")
-    refused(capsys, [*caption, tmp_path / "sheet.png"], "room for at most 704 photos; got 707")
+    refused(capsys, [*caption, tmp_path / "sheet.png"], "room for at most 664 photos; got 707")
     assert not list(tmp_path.glob("*.[pj][np]g"))
 
 
 def test_what_is_wrong_with_a_sheet_takes_no_caption(fitting, photos, tmp_path, capsys, monkeypatch):
-    def full(*_):
+    def full(*_, **__):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("captioning.pictures.sheets.caption_sheet", full)
@@ -127,3 +151,13 @@ def test_what_cannot_be_captioned_is_refused(run, fitting, photos, tmp_path, cap
     del settings["data"]["extractor"]
     (other / "settings.json").write_text(json.dumps(settings))
     refused(capsys, ["caption", photos, "--run", other], "does not say which network")
+
+
+def test_a_name_with_odd_characters_is_quoted(fitting, photos, capsys):
+    for name in ("n\nl.jpg", "esc\x1b[31m.jpg"):
+        shutil.copy(photos / "b.jpg", photos / name)
+    assert main(["caption", str(photos), "--run", str(fitting)]) == 0
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) == 4
+    assert "\x1b" not in out
+    assert f"{str(photos / 'n')!r}"[:-1] + "\\nl.jpg': " in out

@@ -115,7 +115,9 @@ def test_the_table_is_printed(capsys):
     (["flickr8k", "--annotations"], "--annotations is for coco alone"),
     (["coco", "--timeout", "0"], "--timeout must be above 0 and finite; got 0.0"),
     (["coco", "--timeout", "nan"], "--timeout must be above 0"),
-    (["coco", "--attempts", "0"], "--attempts must be at least 1; got 0"),
+    (["coco", "--timeout", "1e10"], "--timeout must be at most 86400, a day; got 1e+10"),
+    (["coco", "--attempts", "0"], "--attempts must be from 1 to 1000; got 0"),
+    (["coco", "--attempts", "1001"], "--attempts must be from 1 to 1000; got 1001"),
     (["coco", "--address", "x=http://a.example/"], "NAME one of coco_captioning"),
     (["coco", "--mirror", "ftp://a.example/"], "--mirror: needs an address"),
 ])  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import signal
 import subprocess
 import sys
 
@@ -69,7 +70,7 @@ def test_the_help_of_each_command_has_an_example_that_parses(command, capsys):
     with pytest.raises(SystemExit):
         main([command, "--help"])
     text = capsys.readouterr().out
-    _, _, examples = text.replace("examples:\n", "example:\n").partition("example:\n")
+    _, _, examples = text.replace("examples:\n", "example:\n").replace("\\\n", "").partition("example:\n")
     lines = [line for line in examples.splitlines() if line.strip().startswith("captioning ")]
     assert any(line.split()[1] == command for line in lines)
     for line in lines:
@@ -108,3 +109,34 @@ def test_python_m_captioning_and_a_reader_that_leaves(small_folder, trained):
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert len(done.stdout) == 1
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("place", ["e.add_prepare", "minigrad.runtime.commands._usable_streams"])
+def test_a_signal_while_the_command_begins_is_one_line(number, status, place):
+    code = (
+        "import os, sys, minigrad.runtime.commands, captioning.cli.entry as e; from captioning.__main__ import main\n"
+        f"{place} = lambda *_: os.kill(os.getpid(), {int(number)})\n"
+        "sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", "captioning: stopped\n")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("swallowed", [False, True])
+def test_a_signal_while_it_is_imported_is_one_line(number, status, swallowed):
+    """Also where what is imported catches everything."""
+    code = (
+        "import os, sys\n"
+        "class Finder:\n"
+        "    def find_spec(name, *_):\n"
+        "        if name != 'captioning.cli.demo': return\n"
+        f"        try: os.kill(os.getpid(), {int(number)})\n"
+        f"        except BaseException:\n"
+        f"            if not {swallowed}: raise\n"
+        "sys.meta_path.insert(0, Finder)\n"
+        "from captioning.__main__ import main; sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", "captioning: stopped\n")

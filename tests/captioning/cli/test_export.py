@@ -45,9 +45,12 @@ def test_an_exported_run_captions_as_the_run_does(small_folder, trained, fitting
     assert Run.open(out).settings["data"]["extractor"] == "fitting"
 
 
-def test_an_exported_run_holds_nothing_of_where_it_was_trained(trained, tmp_path):
+def test_an_exported_run_holds_nothing_of_where_it_was_trained(trained, tmp_path, capsys):
     out = tmp_path / "sent"
     assert main(["export", str(trained), "--out", str(out)]) == 0
+    told = capsys.readouterr().out  # of features that no network here gives
+    assert f"use it by: captioning sample {out} --data DIR, or evaluate" in told
+    assert "captioning caption" not in told
     assert {path.name for path in out.iterdir()} == {"settings.json", "vocabulary.json", "weights.safetensors"}
     text = (out / "settings.json").read_text()
     assert str(Run.open(trained).settings["data"]["folder"]) not in text

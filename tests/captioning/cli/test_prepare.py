@@ -61,7 +61,7 @@ def test_a_sheet_shows_photos_that_are_links(source, tmp_path, monkeypatch):
     data, run = str(tmp_path / "data"), str(tmp_path / "run")
     assert main(["train", "--data", data, "--out", run, *SMALL]) == 0
     shown = []
-    monkeypatch.setattr(sheets, "caption_sheet", lambda images, *rest: shown.extend(images))
+    monkeypatch.setattr(sheets, "caption_sheet", lambda images, *_, names: shown.extend(images))
     assert main(["sample", run, "--data", data, "-n", "3", "--out", str(tmp_path / "sheet.png")]) == 0
     assert [image.shape for image in shown] == [(12, 16, 3)] * 3  # and no placeholder
 

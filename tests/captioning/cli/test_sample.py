@@ -55,9 +55,13 @@ def test_a_sheet_shows_photos_upright_and_none_outside_the_folder(small_folder, 
     urls = ["lying.jpg", "../outside.jpg", *["none.jpg"] * 22]
     (data / "val2014_urls.txt").write_text("".join(f"{url}\n" for url in urls))
     shown = []
-    monkeypatch.setattr("captioning.pictures.sheets.caption_sheet", lambda images, *rest: shown.extend(images))
+
+    def show(images, *_, names):
+        shown.extend(zip(images, names, strict=True))
+
+    monkeypatch.setattr("captioning.pictures.sheets.caption_sheet", show)
     assert main(["sample", str(trained), "--data", str(data), "--out", str(tmp_path / "sheet.png")]) == 0
-    assert [image.shape for image in shown] == [(30, 20, 3)]
+    assert [(image.shape, name) for image, name in shown] == [((30, 20, 3), "lying.jpg")]
 
 
 def test_sample_refuses_options_that_exclude_each_other(small_folder, trained, capsys):
@@ -77,3 +81,12 @@ def test_sample_refuses_a_sheet_that_cannot_be_written(small_folder, trained, tm
     (tmp_path / "folder.png").mkdir()
     refused(capsys, [*sample, tmp_path / "folder.png"], "folder.png")
     assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]
+
+
+def test_a_name_with_odd_characters_is_quoted(copied, run, capsys):
+    names = "".join(f"esc\x1b[31m{i}.jpg\n" for i in range(24))
+    (copied / "val2014_images.txt").write_text(names)
+    assert main(["sample", str(run), "--data", str(copied), "-n", "1", "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert r"('esc\x1b[31m" in out

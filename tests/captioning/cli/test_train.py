@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -20,7 +21,9 @@ from captioning.cli.entry import main
 from captioning.data.dataset import CaptionData
 from captioning.data.errors import DataError
 from captioning.training.run_folder import Run
+from captioning.vision.extractors import EXTRACTORS
 from tests.captioning.cli.commands import SMALL, refused
+from tests.captioning.vision.grid_extractor import GridExtractor
 
 
 def test_train_leaves_a_run_folder(small_folder, tmp_path, capsys):
@@ -79,6 +82,42 @@ def test_the_help_says_what_breaks_ties(capsys):
     assert "where these are equal, the lower loss" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.parametrize(("columns", "options", "said"), [
+    (5, [], True), (5, ["--pca"], False), (5, ["--no-pca"], False), (4, [], False), (None, [], False),
+])  # fmt: skip
+def test_reduced_features_are_said_to_be_of_no_use_for_photos(
+    copied, tmp_path, capsys, monkeypatch, columns, options, said
+):
+    class Known(GridExtractor):
+        name, size = "known", columns
+
+    monkeypatch.setitem(EXTRACTORS, "known", Known)
+    if columns is not None:
+        for split in ("train", "val"):
+            with h5py.File(copied / f"{split}2014_vgg16_fc7.h5", "a") as file:
+                file["features"].attrs["extractor"] = "known"
+    small = [option for option in SMALL if option != "--quiet"]
+    assert main(["train", "--data", str(copied), "--out", str(tmp_path / "run"), *small, *options]) == 0
+    err = capsys.readouterr().err
+    line = "reads the reduced features, of 6 columns, which cannot be had of new photos; "
+    assert err.startswith(f"{line}--no-pca reads the whole ones, of known, ") == said
+    assert ("--no-pca" in err) == said
+
+
+def test_the_loss_is_said_to_be_a_captions(small_folder, tmp_path, capsys):
+    assert main(["train", "--data", str(small_folder), "--out", str(tmp_path / "run"), *SMALL]) == 0
+    assert re.search(r"validation loss \d+\.\d+ a caption, BLEU-4", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("command", ["train", "refine", "evaluate"])
+def test_the_help_says_what_exercise_bleu_is(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "exercise BLEU" in said
+    assert "unigram BLEU against one human caption, as the course's exercise has it" in said
+
+
 def test_train_refuses_a_folder_that_exists(small_folder, run, capsys):
     before = {path: path.read_bytes() for path in run.iterdir()}
     refused(capsys, ["train", "--data", small_folder, "--out", run], str(run), "exists already", "--resume")
@@ -92,12 +131,14 @@ def test_train_refuses_a_folder_that_exists(small_folder, run, capsys):
     (["--weight-decay", "inf"], "weight_decay must be at least 0 and finite; got inf"),
     (["--hidden", str(10**15)], "is too large for the memory here: "),
     (["--hidden", "1000000000"], "--hidden 1000000000 and --wordvec 8 is too large for the memory here: "),
-    (["--wordvec", "1000000000"], "GiB to be trained, of "),
+    (["--wordvec", "1000000000"], "GiB, of "),
     (["--wordvec", "-1"], "wordvec_size must be an int of at least 1; got -1"),
     (["--learning-rate", "nan"], "learning_rate must be above 0 and finite; got nan"),
     (["--lr-decay", "nan"], "lr_decay must be above 0 and finite; got nan"),
     (["--clip-norm", "0"], "clip_norm must be above 0 and finite; got 0.0"),
-    (["--forget-bias", "nan"], "forget_bias must be finite; got nan"),
+    (["--forget-bias", "nan"], "forget_bias must be finite in float32; got nan"),
+    (["--forget-bias", "1e300"], "forget_bias must be finite in float32; got 1e+300"),
+    (["--forget-bias=-1e39"], "forget_bias must be finite in float32; got -1e+39"),
     (["--feature-dropout", "nan"], "feature_dropout must be at least 0 and below 1; got nan"),
     (["--seed", "-1"], "seed must be an int of at least 0; got -1"),
     (["--max-train", "0"], "max_train must be at least 1; got 0"),
@@ -393,7 +434,58 @@ def test_a_signal_leaves_a_checkpoint_that_resumes_exactly(small_folder, tmp_pat
         assert (whole / name).read_bytes() == (stopped / name).read_bytes(), name
 
 
-@pytest.mark.parametrize("lines", ["", '{"loss": 1.0, "iteration": 1}\n', '{"epoch": 2, "iteration": 1}\n'])
-def test_a_history_without_the_epoch_that_was_kept_is_named(run, capsys, lines):
-    (run / "history.jsonl").write_text(lines)
-    refused(capsys, ["train", "--out", run, "--resume"], "history.jsonl", "has no entry of the epoch")
+@pytest.mark.parametrize("lines", [
+    None, "", "[]\n", '{"loss": 1.0, "iteration": 1}\n', '{"epoch": 2, "iteration": 1}\n',
+])  # fmt: skip
+def test_a_history_without_the_epoch_that_was_kept_is_named_and_left_as_it_is(run, capsys, lines):
+    """Also with epochs to come: what is refused has changed nothing."""
+    path = run / "history.jsonl"
+    path.unlink() if lines is None else path.write_text(lines)
+    for more in ([], ["--epochs", "3"]):
+        refused(capsys, ["train", "--out", run, "--resume", *more], "history.jsonl", "has no entry of the epoch",
+                "bring the file back, or begin a new run")  # fmt: skip
+        assert (path.read_text() if path.exists() else None) == lines
+
+
+def test_a_loss_that_is_not_finite_says_how_to_begin_anew(small_folder, tmp_path, capsys):
+    out = tmp_path / "a run"
+    command = ["train", "--data", small_folder, "--out", out, *SMALL]
+    refused(capsys, [*command, "--learning-rate", "1e308"], "the loss is ", "try a smaller learning rate",
+            f"to begin anew remove '{out}', or name another --out")  # fmt: skip
+
+
+@pytest.mark.parametrize(("names", "when"), [
+    (("settings.json", "vocabulary.json"), 1), (("settings.json",), 2), (("weights.safetensors",), 2), (None, 1),
+    (None, 2),
+])  # fmt: skip
+def test_files_that_vanish_while_it_trains_end_it(small_folder, tmp_path, capsys, monkeypatch, names, when):
+    """At the first checkpoint or the last. None: the whole folder is renamed."""
+    out, save, begun = tmp_path / "run", Run.save_checkpoint, []
+
+    def vanish(run, state):
+        save(run, state)
+        begun.extend([run] * (run.folder == out))
+        if len(begun) == when:
+            out.rename(tmp_path / "other") if names is None else [(out / name).unlink() for name in names]
+
+    monkeypatch.setattr(Run, "save_checkpoint", vanish)
+    gone = f"{out}: the folder is gone" if names is None else f"{out}: {', '.join(names)}: gone"
+    refused(capsys, ["train", "--data", small_folder, "--out", out, *SMALL, "--keep", "loss"], gone,
+            "moved or removed while the run trained")  # fmt: skip
+
+
+def test_a_tokenizer_that_is_not_known_is_refused_before_there_is_a_folder(copied, tmp_path, capsys):
+    with h5py.File(copied / "coco2014_captions.h5", "r+") as file:
+        file.attrs["tokenizer"] = "zzz"
+    refused(capsys, ["train", "--data", copied, "--out", tmp_path / "run", *SMALL], "the tokenizer 'zzz' is none of")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("lost", ["2>/dev/full", "2> >(true)"])
+def test_a_lost_standard_error_does_not_stop_it(small_folder, tmp_path, lost):
+    words = [sys.executable, "-m", "captioning", "train", "--data", str(small_folder), "--out", str(tmp_path / "run"),
+             *SMALL[:-1]]  # fmt: skip
+    line = f"{shlex.join(words)} {lost}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"run folder: {tmp_path / 'run'}" in done.stdout

@@ -18,6 +18,12 @@ def test_a_missing_folder_or_file_is_named(folder, tmp_path):
     open_captions(folder).close()
 
 
+def test_a_folder_without_a_data_set_is_said_to_be_none(tmp_path):
+    (tmp_path / "1.jpg").touch()
+    with pytest.raises(DataError, match=r"is no data set, .*: `captioning prepare` makes one of photos and captions"):
+        open_captions(tmp_path)
+
+
 def test_the_default_folder_is_the_notebooks_or_the_environments(folder, monkeypatch, tmp_path_factory):
     work = tmp_path_factory.mktemp("work")
     monkeypatch.chdir(work)

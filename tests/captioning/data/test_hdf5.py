@@ -173,3 +173,13 @@ def test_whatever_h5py_raises_is_told_in_one_line(tmp_path, monkeypatch, error):
         patch.setattr(h5py, "File", fail)
         with pytest.raises(DataError, match=r"f\.h5: not a whole HDF5 file .*: what was found$"):
             FeatureRows(tmp_path / "f.h5")
+
+
+def test_a_flipped_bit_in_the_header_is_told(folder):
+    """Byte 24 begins an address of the superblock: opening goes well, and the first look for a key does not."""
+    path = folder / "coco2014_captions.h5"
+    content = bytearray(path.read_bytes())
+    content[24] ^= 128
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"coco2014_captions\.h5: "):
+        open_captions(folder)

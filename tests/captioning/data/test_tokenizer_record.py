@@ -5,6 +5,7 @@ import pytest
 
 from captioning.data.dataset import open_captions
 from captioning.data.errors import DataError
+from captioning.data.tokenizer_record import recorded_tokenizer_name
 from tests.captioning.data.small import add_raw_captions
 
 
@@ -40,3 +41,14 @@ def test_another_name_is_refused(spoken, value, message):
     record(spoken, value)
     with open_captions(spoken) as data, pytest.raises(DataError, match=rf"captions\.h5: .*{message}"):
         data.val.references_by_image()
+
+
+@pytest.mark.parametrize("value", [5, "zzz", "", b"\xff"])
+def test_it_is_checked_with_the_data(folder, value):
+    """Also where there are no raw captions to split: the attribute is part of every score's signature."""
+    record(folder, value)
+    with open_captions(folder) as data:
+        with pytest.raises(DataError, match=r"captions\.h5: .*tokenizer"):
+            data.check()
+        with pytest.raises(DataError, match=r"captions\.h5: .*tokenizer"):
+            recorded_tokenizer_name(data.val.captions_path)

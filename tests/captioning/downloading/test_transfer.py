@@ -153,6 +153,12 @@ def test_it_gives_up_after_some_attempts_and_says_how_to_go_on(site, get, tmp_pa
     assert get().read_bytes() == CONTENT
 
 
+def test_no_pause_is_longer_than_five_minutes(site, get):
+    site.statuses = [500] * 11
+    assert get(attempts=20).read_bytes() == CONTENT
+    assert get.pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+
+
 def test_a_server_that_always_begins_anew_and_never_ends_is_given_up(site, get):
     site.ranges, site.cuts = False, [50_000]
     with pytest.raises(DownloadError, match="the connection ended"):

@@ -1,5 +1,6 @@
 """A sheet of captions, as its pixels show it."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +24,16 @@ def test_a_sheet_shows_pictures_captions_references_and_marks(tmp_path):
     assert read(tmp_path / "plain.png").shape[1] == round((2 * 0.3 + 3 * 3.0 + 2 * 0.3) * 100)
 
 
+def test_a_sheet_names_its_pictures(tmp_path):
+    path = tmp_path / "a.png"
+    plain = [np.full((9, 9), 255, np.uint8)] * 3
+    caption_sheet(plain, ["a dog"] * 3, None, path, names=["1.jpg", None, "\udcff\n" + "x" * 90])
+    assert has_colour(path, (0x6B, 0x6B, 0x6B), 10)
+    caption_sheet(plain, ["a dog"] * 3, None, tmp_path / "plain.png")
+    assert len(read(tmp_path / "plain.png")) < len(read(path))
+    assert (read(path)[:, -20:] == 255).all(), "text runs into the margin"
+
+
 @given(st.lists(st.text("abc$iW-é", min_size=1, max_size=60), max_size=12), st.sampled_from([10.5, 16.0]))
 def test_wrapping_keeps_all_the_text_and_the_width(words, size):
     lines = _wrap(" ".join(words), size, 3.0)
@@ -37,6 +48,7 @@ def test_wrapping_keeps_all_the_text_and_the_width(words, size):
         ({"captions": ["a"]}, ValueError, "2 images, but 1 captions"),
         ({"captions": "ab"}, TypeError, "captions must be a list"),
         ({"references": ["a"] * 3}, ValueError, "2 images, but 3 references"),
+        ({"names": ["a"]}, ValueError, "2 images, but 1 names"),
         ({"marks": [[]]}, ValueError, "2 images, but 1 marks"),
         ({"columns": 0}, ValueError, "columns must be at least 1; got 0"),
         (
@@ -66,13 +78,19 @@ def test_a_sheet_has_a_limit(tmp_path):
 
 
 @pytest.mark.parametrize("columns", [1, 4])
-def test_the_most_pictures_fit_and_no_more(tmp_path, monkeypatch, columns):
+@pytest.mark.parametrize("named", [False, True])
+def test_the_most_pictures_fit_and_no_more(tmp_path, monkeypatch, columns, named):
     def drawn(*_):
         raise InterruptedError
 
     monkeypatch.setattr("captioning.pictures.sheets.new_figure", drawn)
-    most = most_pictures(columns)
+    most = most_pictures(columns, named)
+
+    def draw(n):
+        path, names = tmp_path / "a.png", ["a.jpg"] * n if named else None
+        caption_sheet([photo()] * n, ["a"] * n, None, path, columns=columns, names=names)
+
     with pytest.raises(InterruptedError):
-        caption_sheet([photo()] * most, ["a"] * most, None, tmp_path / "a.png", columns=columns)
+        draw(most)
     with pytest.raises(ValueError, match="are too many"):
-        caption_sheet([photo()] * (most + 1), ["a"] * (most + 1), None, tmp_path / "a.png", columns=columns)
+        draw(most + 1)

@@ -20,7 +20,7 @@ def test_the_weights_are_counted_as_the_model_has_them(small_data, cell):
 def test_what_the_machine_has_not_is_refused(monkeypatch):
     monkeypatch.setattr(memory, "_memory", lambda: 16 * 2**30)
     check_memory(2**30)
-    with pytest.raises(MemoryError, match=r"1,073,741,825 weights need at least 16 GiB to be trained, of 16 GiB here"):
+    with pytest.raises(MemoryError, match=r"1,073,741,825 weights need at least 16 GiB, of 16 GiB here"):
         check_memory(2**30 + 1)
     monkeypatch.setattr(memory, "_memory", lambda: None)
     check_memory(10**15)  # nobody knows

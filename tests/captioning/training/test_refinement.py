@@ -290,9 +290,24 @@ def test_damaged_targets_are_named(small_data, trained, tmp_path):
     mg.save(path, {"round": np.array(0)})
     with pytest.raises(RunError, match=r"targets.safetensors.*captions, image_idxs are missing"):
         resumed(tmp_path / "run", small_data)
+    flipped = arrays["captions"].copy()
+    flipped[3, 2] ^= 1 << 13
+    for change, told in (
+        ({"captions": flipped}, r"captions must be int32 from 0 to \d+"),
+        ({"image_idxs": arrays["image_idxs"] + 24}, r"image_idxs must be int32 from 0 to 23"),
+        ({"captions": arrays["captions"].astype(np.float32)}, "captions must be int32"),
+        ({"captions": arrays["captions"][:-1]}, r"must be \(N,8\) and \(N,\)"),
+    ):
+        mg.save(path, arrays | change)
+        with pytest.raises(RunError, match=rf"targets.safetensors.*{told}"):
+            resumed(tmp_path / "run", small_data)
     path.unlink()
+    history = tmp_path / "run" / "history.jsonl"
+    later = history.read_text() + '{"iteration": 4, "epoch": 1, "loss": 1.0}\n'
+    history.write_text(later)
     with pytest.raises(RunError, match=r"targets.safetensors"):
         resumed(tmp_path / "run", small_data)
+    assert history.read_text() == later  # what is refused has changed nothing
 
 
 def test_a_split_without_words_is_refused(small_data, trained):

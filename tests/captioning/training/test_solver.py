@@ -467,3 +467,16 @@ def test_an_error_in_a_training_leaves_the_terminal_as_it_was(small_data, monkey
     drawn = solver.progress.stream.getvalue()
     assert "2/15  loss" in drawn
     assert drawn.rindex("\x1b[?25h") > drawn.rindex("\x1b[?25l")  # the cursor, hidden below the bar, is there again
+
+
+def test_a_signal_that_is_ignored_stays_ignored(small_data):
+    """A shell starts what is to run in the background with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        solver = make_solver(small_data)
+        interrupt_after(solver, 7)
+        solver.train()
+        assert solver.finished
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

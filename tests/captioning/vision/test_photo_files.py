@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from captioning.vision import photo_files
-from captioning.vision.photo_files import ENDINGS, PhotoError, photo_paths, read_photo
+from captioning.vision.photo_files import ENDINGS, PhotoError, passed_over, photo_paths, read_photo
 
 CAREFUL = {"quality": 100, "subsampling": 0}  # of JPEG: colours are within three levels
 RED, WHITE, BLUE = (255, 0, 0), (255, 255, 255), (0, 0, 255)
@@ -372,6 +372,25 @@ def test_a_folder_with_those_within_it(album):
 def test_files_are_taken_as_they_are_named_and_once(album):
     named = [album / "notes.txt", str(album / "c.jpeg"), album, album / "c.jpeg"]
     assert names(photo_paths(named), album) == ["notes.txt", "c.jpeg", "a.JPG", "b.png"]
+
+
+def test_addresses_are_refused_as_such(album, monkeypatch):
+    for address in ("https://example.org/a.jpg", "file:///a.jpg"):
+        with pytest.raises(PhotoError, match=f"{address}: addresses are not read, only files"):
+            photo_paths([album, address])
+    with pytest.raises(PhotoError, match=r"a: b\.jpg: there is no such file"):
+        photo_paths(["a: b.jpg"])
+
+
+def test_what_is_passed_over_is_counted(album):
+    (album / "raw.CR2").touch()
+    (album / "b.txt").touch()  # the captions of b.png
+    assert passed_over([album]) == [album / "notes.txt", album / "raw.CR2"]
+    assert passed_over([album / "raw.CR2", album, album / "b.png"]) == [album / "notes.txt"]
+    (album / "2024" / "d.txt").touch()
+    (album / "2024" / "b.txt").touch()
+    expected = [album / "notes.txt", album / "raw.CR2", album / "2024" / "b.txt"]
+    assert passed_over([album], recursive=True) == expected
 
 
 def test_every_ending_counts(tmp_path):
