@@ -98,9 +98,7 @@ def test_a_notebook_runs_from_top_to_bottom(name, tmp_path, monkeypatch):
     assert list((tmp_path / "work").iterdir()) == []  # it writes nothing beside itself
 
 
-@pytest.mark.slow
 @real_data
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_a_notebook_runs_on_real_data(name, full, tmp_path, monkeypatch):
-    if full:
-        check_outputs(run(name, tmp_path, monkeypatch, 1200, CAPTIONING_DATA=os.environ["CAPTIONING_DATA"]))
+def test_a_notebook_runs_on_real_data(name, tmp_path, monkeypatch):
+    check_outputs(run(name, tmp_path, monkeypatch, 1200, CAPTIONING_DATA=os.environ["CAPTIONING_DATA"]))
