@@ -8,9 +8,12 @@ checkpoint, the history, the folder and fingerprint of the data.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from captioning.training.errors import RunError
 from captioning.training.run_extractors import extractor_name
@@ -30,15 +33,19 @@ def export_run(run: Run, folder: str | os.PathLike[str], extractor: str | None =
     """
     if extractor is not None:
         extractor = extractor_name(run, extractor)
-    weights = run.load_model().state_dict()
-    with np.errstate(over="ignore"):
-        halves = {name: array.astype(np.float16) for name, array in weights.items()}
-    for name, array in halves.items():
-        if not np.isfinite(array).all():
-            raise RunError(f"{run.folder}: the weight {name} has a number that half precision cannot hold")
+    halves = _in_halves(run, run.load_model().state_dict())
     data = {key: run.settings["data"].get(key) for key in _OF_DATA}
     if extractor is not None:
         data["extractor"] = extractor
     settings = {key: run.settings[key] for key in ("minigrad", "model", "training") if key in run.settings}
-    regions = read_arrays(run.regions_path) if run.regions_path.exists() else None
+    regions = _in_halves(run, read_arrays(run.regions_path)) if run.regions_path.exists() else None
     return Run.create(Path(folder), settings | {"data": data}, run.vocabulary, best=halves, regions=regions)
+
+
+def _in_halves(run: Run, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float16]]:
+    with np.errstate(over="ignore"):
+        halves = {name: array.astype(np.float16) for name, array in arrays.items()}
+    for name, array in halves.items():
+        if not np.isfinite(array).all():
+            raise RunError(f"{run.folder}: the weight {name} has a number that half precision cannot hold")
+    return halves

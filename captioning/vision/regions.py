@@ -25,6 +25,7 @@ __all__ = ["RegionProjection"]
 
 Floats = NDArray[np.floating]
 
+_KEYS = ("weight", "bias")
 _ROUNDS = 12
 # Of the mean variance of a feature, added to each, so that one that is always 0 has the weight 0 rather than none at
 # all. Real maps do not need it: the smallest singular value of 160 photos' is 0.014 of the largest.
@@ -104,19 +105,24 @@ class RegionProjection:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> RegionProjection:
-        """What `save` wrote.
+        """What `save` wrote; half precision, in which a run that was exported has it, becomes float32.
 
         Raises:
             ValueError: if the file is damaged, or holds something else; names it.
             OSError: if it cannot be read.
         """
         arrays = mg.load(path)
-        if set(arrays) != {"weight", "bias"}:
+        if set(arrays) != set(_KEYS):
             raise ValueError(f"{path}: must hold the weight and bias of a RegionProjection; it holds {sorted(arrays)}")
         try:
-            return cls(arrays["weight"], arrays["bias"])
+            weight, bias = (_widened(arrays[key]) for key in _KEYS)
+            return cls(weight, bias)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
+
+
+def _widened(array: NDArray[np.generic]) -> NDArray[np.float32]:
+    return array.astype(np.float32) if array.dtype == np.float16 else array  # type: ignore[return-value]
 
 
 def _as_rows(

@@ -156,8 +156,10 @@ def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
+    entered = []
     with take_folder(tmp_path, "downloading", ValueError), take_folder(tmp_path, "downloading", ValueError):
-        pass
+        entered.append(tmp_path)
+    assert entered
 
 
 def test_a_file_in_place_of_the_folder(tmp_path, capsys):

@@ -15,12 +15,16 @@ from captioning.decoding.stepwise import greedy
 from captioning.photo_captions import caption_photos, extractor_of
 from captioning.scoring.evaluation import evaluate
 from captioning.shipped import SHIPPED, shipped_run
+from captioning.vision.regions import RegionProjection
 
 
 def test_it_is_small_and_has_a_card():
     files = {path.name: path.stat().st_size for path in SHIPPED.iterdir()}
-    assert set(files) == {"MODEL_CARD.md", "settings.json", "vocabulary.json", "weights.safetensors"}
+    assert files.keys() - {"MODEL_CARD.md", "settings.json"} == {f"{n}.safetensors" for n in ("weights", "regions")} | {
+        "vocabulary.json"
+    }
     assert sum(files.values()) < 10e6
+    assert RegionProjection.load(shipped_run().regions_path).weight.shape == (1280, 256)
     assert {array.dtype for array in mg.load(SHIPPED / "weights.safetensors").values()} == {np.dtype(np.float16)}
 
 

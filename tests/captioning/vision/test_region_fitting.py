@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from captioning.cli.entry import main
 from captioning.data.errors import DataError
 from captioning.progress import Progress
 from captioning.vision import extractors
-from captioning.vision.region_fitting import fit_from_data
+from captioning.vision.region_fitting import fit_and_judge, fit_from_data
+from captioning.vision.regions import RegionProjection
+from tests.captioning.test_photo_captions import a_run
 
 COUNT, SIZE = 30, 5
 
@@ -91,6 +94,36 @@ def test_what_is_missing_is_named(folder):
         photo.unlink()
     with pytest.raises(DataError, match=r"photos: has none of the 30 photos of val2014_images\.txt"):
         fit_from_data(path, "val", "small")
+
+
+def test_its_error_is_that_of_photos_left_out(folder):
+    path, _ = folder
+    fitted = fit_and_judge(path, "val", "small")
+    assert (fitted.photos, fitted.left_out) == (20, 4)
+    assert 0.001 < fitted.error < 0.06  # rounding to steps of 0.05 is 0.014, of a spread of about 0.5
+    np.testing.assert_array_equal(fitted.projection.weight, fit_from_data(path, "val", "small").weight)
+    with h5py.File(path / "val2014_regions.h5", "a") as file:
+        file["regions"][...] = np.random.default_rng(1).integers(1, 255, file["regions"].shape)
+    assert fit_and_judge(path, "val", "small").error > 0.9  # of noise nothing can be known
+
+
+def test_the_command_keeps_it_with_a_run(folder, tmp_path, capsys):
+    path, weight = folder
+    run = a_run(tmp_path).folder
+    assert main(["regions", str(run), "--data", str(path), "--split", "val", "--extractor", "small", "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert f"{run / 'regions.safetensors'}: from 5 to 4 numbers a place, by 20 photos" in out
+    assert "found without 4 of them, it misses 0.0" in out
+    kept = RegionProjection.load(run / "regions.safetensors")
+    assert np.abs(kept.weight - weight).max() < 0.1
+    before = (run / "regions.safetensors").read_bytes()
+    assert (
+        main(["regions", str(run), "--data", str(path), "--split", "val", "--extractor", "small", "--photos", "0"]) == 2
+    )
+    assert "--photos must be at least 1; got 0" in capsys.readouterr().err
+    assert main(["regions", str(run), "--data", str(path), "--extractor", "small", "--quiet"]) == 2
+    assert "train2014_images.txt" in capsys.readouterr().err
+    assert (run / "regions.safetensors").read_bytes() == before
 
 
 @pytest.mark.slow

@@ -90,6 +90,10 @@ def test_a_run_can_keep_it(tmp_path):
     np.testing.assert_array_equal(back.weight, projection.weight, strict=True)
     np.testing.assert_array_equal(back.bias, projection.bias, strict=True)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    mg.save(path, {"weight": projection.weight.astype(np.float16), "bias": projection.bias.astype(np.float16)})
+    halves = RegionProjection.load(path)
+    np.testing.assert_allclose(halves.weight, projection.weight, rtol=2**-11, atol=2**-25)
+    assert halves.weight.dtype == np.float32
 
 
 def test_another_file_is_named(tmp_path):
