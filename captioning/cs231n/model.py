@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from captioning.models.network import CaptionNetwork
+from captioning.models.recurrent_cells import check_cell
 from captioning.models.weights import WEIGHTS
 from minigrad.core import recording
 
@@ -37,6 +38,7 @@ class CaptioningRNN:
     ) -> None:
         if "<NULL>" not in word_to_idx:
             raise ValueError("word_to_idx has no <NULL>, the word that pads captions")
+        check_cell(cell_type, ("rnn", "lstm"))  # those that the exercises have
         self.cell_type, self.dtype = cell_type, np.dtype(dtype)
         self.word_to_idx = dict(word_to_idx)
         self.idx_to_word = {i: word for word, i in word_to_idx.items()}

@@ -29,9 +29,12 @@ from captioning.data.folder import (
     features_path,
     find_folder,
     has_reduced_features,
+    regions_path,
 )
 from captioning.data.hdf5 import open_hdf5, reading
-from captioning.data.splits import Split
+from captioning.data.regions import FeaturesAndRegions, RegionRows
+from captioning.data.splits import ImageRows, Split
+from captioning.data.stored_rows import StoredRows
 from captioning.data.vocabulary import Vocabulary
 from captioning.progress import Progress
 
@@ -102,6 +105,7 @@ def open_captions(
     max_train: int | None = None,
     seed: int = 0,
     cache_bytes: int = CACHE_BYTES,
+    regions: bool = False,
 ) -> CaptionData:
     """Open a data set in the CS231n layout (`captioning.data.folder` says which files that are).
 
@@ -112,6 +116,8 @@ def open_captions(
     max_train: use only so many training captions, drawn without replacement by
     `numpy.random.default_rng(seed)` and kept in the order of the file: the same ones every time.
     cache_bytes: features of a split up to this size are kept in memory when first read.
+    regions: read those of the pictures' places too, `…_regions.h5`, and the whole features beside them:
+    `captioning.data.regions`.
 
     Everything is checked before it returns, but features, which are checked as they are read. Whatever
     does not fit (a missing or damaged file or key, a rank or dtype, word ids outside the vocabulary,
@@ -132,11 +138,15 @@ def open_captions(
         with reading(root / CAPTIONS_FILE, "/"):
             names = [name for name in ALL_SPLITS if name in SPLITS or f"{name}_captions" in file]
         if pca is None:
-            pca = has_reduced_features(root, names)
+            pca = not regions and has_reduced_features(root, names)
         splits = []
         for name in names:
-            features = kept.enter_context(FeatureRows(features_path(root, name, pca), cache_bytes=cache_bytes))
-            captions, image_idxs = read_captions(file, root / CAPTIONS_FILE, name, vocabulary, features)
+            whole = kept.enter_context(FeatureRows(features_path(root, name, pca), cache_bytes=cache_bytes))
+            features: ImageRows = whole
+            if regions:
+                places = kept.enter_context(RegionRows(regions_path(root, name), cache_bytes))
+                features = FeaturesAndRegions(whole, places)
+            captions, image_idxs = read_captions(file, root / CAPTIONS_FILE, name, vocabulary, whole)
             chosen = _choose(len(captions), max_train, seed) if name == "train" else None
             splits.append(Split(root, name, vocabulary, features, captions, image_idxs, chosen))
         _check_widths(*splits)
@@ -146,11 +156,16 @@ def open_captions(
 
 def _check_widths(train: Split, *others: Split) -> None:
     for other in others:
-        if train.features.shape[1] != other.features.shape[1]:
-            raise DataError(
-                f"{train.features.path}: features has {train.features.shape[1]} columns, "
-                f"but {other.features.path.name} has {other.features.shape[1]}"
-            )
+        for first, second in zip(train.features.parts, other.features.parts, strict=True):
+            if first.shape[1:] != second.shape[1:]:
+                raise DataError(
+                    f"{first.path}: {first.key} has {_columns(first)} columns, "
+                    f"but {second.path.name} has {_columns(second)}"
+                )
+
+
+def _columns(rows: StoredRows) -> str:
+    return " x ".join(map(str, rows.shape[1:]))
 
 
 def _choose(number: int, max_train: int | None, seed: int) -> NDArray[np.int64] | None:

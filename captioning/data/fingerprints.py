@@ -16,16 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captioning.data.dataset import CaptionData
-from captioning.data.features import FeatureRows
 from captioning.data.folder import RAW_CAPTIONS_FILE, SPLITS
+from captioning.data.stored_rows import StoredRows
 from minigrad.runtime.files import crc32_of
 
 __all__ = ["changed", "fingerprint"]
 
 SAMPLED = 256
 """Rows of features that stay in their file; from a compressed file they take about a second."""
-
-_PIECE = 2**14  # rows at once
 
 
 def fingerprint(data: CaptionData) -> dict[str, str]:
@@ -39,7 +37,7 @@ def fingerprint(data: CaptionData) -> dict[str, str]:
         captions, image_idxs = split.stored
         found[f"{split.captions_path.name}: {name}_captions"] = _of_array(captions)
         found[f"{split.captions_path.name}: {name}_image_idxs"] = _of_array(image_idxs)
-        found[split.features.path.name] = _of_features(split.features)
+        found |= {rows.path.name: _of_rows(rows) for rows in split.features.parts}
     return found | _of_raw_captions(data)
 
 
@@ -57,12 +55,12 @@ def _of_array(array: NDArray[Any]) -> str:
     return f"{_shape(array)} {array.dtype.name} {_crc(array):08x}"
 
 
-def _of_features(rows: FeatureRows) -> str:
+def _of_rows(rows: StoredRows) -> str:
     """Of all rows, which are then in memory for the training; or of a part of them."""
     if rows.cached:
         crc = 0
-        for start in range(0, len(rows), _PIECE):
-            crc = _crc(rows[start : start + _PIECE], crc)
+        for block in rows.blocks():
+            crc = _crc(rows[block], crc)
         return f"{_shape(rows)} {rows.dtype.name} {crc:08x}"
     part = np.unique(np.linspace(0, len(rows) - 1, SAMPLED).astype(np.int64))
     return f"{_shape(rows)} {rows.dtype.name} {_crc(rows[part]):08x} of {len(part)} rows"
@@ -84,5 +82,5 @@ def _crc(array: NDArray[Any], crc: int = 0) -> int:
     return zlib.crc32(np.ascontiguousarray(little).data, crc)
 
 
-def _shape(array: NDArray[Any] | FeatureRows) -> str:
+def _shape(array: NDArray[Any] | StoredRows) -> str:
     return "x".join(map(str, array.shape))

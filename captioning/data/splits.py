@@ -14,13 +14,15 @@ from captioning.data.errors import DataError, check_count
 from captioning.data.features import FeatureRows
 from captioning.data.folder import CAPTIONS_FILE, PHOTOS_FOLDER, RAW_CAPTIONS_FILE, lines_path
 from captioning.data.raw_captions import read_raw_captions
+from captioning.data.regions import FeaturesAndRegions
 from captioning.data.tokenizer_record import recorded_tokenizer
 from captioning.data.vocabulary import Vocabulary
 from minigrad.runtime.files import irregular
 
-__all__ = ["Batch", "Split"]
+__all__ = ["Batch", "ImageRows", "Split"]
 
 Rng = np.random.Generator | int
+ImageRows = FeatureRows | FeaturesAndRegions
 
 
 class Batch(NamedTuple):
@@ -35,7 +37,7 @@ class Split:
     """One of the splits 'train', 'val' and 'test' of an open `CaptionData`; `len` is its number of captions.
 
     name: str. captions: int32 (N,T), ids of `vocabulary`. image_idxs: int32 (N,), the image row of each
-    caption. features: `FeatureRows` (M,D) of the M images. stored: captions and image_idxs as they are in the
+    caption. features: `FeatureRows` (M,D) of the M images, or `FeaturesAndRegions`. stored: captions and image_idxs as they are in the
     file. With `max_train`, captions and image_idxs are the chosen ones; images, features, references and `stored`
     are always all.
     """
@@ -45,7 +47,7 @@ class Split:
         folder: Path,
         name: str,
         vocabulary: Vocabulary,
-        features: FeatureRows,
+        features: ImageRows,
         captions: NDArray[np.int32],
         image_idxs: NDArray[np.int32],
         chosen: NDArray[np.int64] | None = None,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from captioning.data.vocabulary import Vocabulary
+from captioning.models.caption_batches import summed_loss
 from captioning.models.network import CaptionNetwork
 from minigrad import Tensor, ops
 
@@ -16,7 +19,7 @@ class Captioner(CaptionNetwork):
     """An image captioner of minigrad's layers.
 
     vocabulary: the words. feature_size: D, the columns of the features. wordvec_size, hidden_size: W and
-    H. cell_type: 'lstm' or 'rnn'. dropout: the share of entries that `loss` drops, of the word vectors
+    H. cell_type: 'lstm', 'rnn' or 'gru'. dropout: the share of entries that `loss` drops, of the word vectors
     and of the hidden states before the vocabulary product, while the model is in training mode.
     feature_dropout: the share of the features that it drops too, against learning pictures by heart. dtype: of
     every weight. forget_bias: where the LSTM's forget gate starts; the source's is 0. rng: a Generator
@@ -61,11 +64,16 @@ class Captioner(CaptionNetwork):
         draw = self.rng.standard_normal
         super().__init__(len(vocabulary), vocabulary.null, *sizes, cell_type, draw, dtype, forget_bias)
 
-    def loss(self, features: ArrayLike, captions: ArrayLike) -> Tensor:
+    def loss(self, features: ArrayLike, captions: ArrayLike, label_smoothing: float = 0.0) -> Tensor:
         """The mean over captions (N,T) of the summed cross-entropy of their words; features (N,D). A scalar."""
+        scores, words_out = self.scores(features, captions)
+        return summed_loss(scores, words_out, len(np.asarray(captions)), label_smoothing)
+
+    def scores(self, features: ArrayLike, captions: ArrayLike) -> tuple[Tensor, NDArray[Any]]:
+        """`word_scores`, with dropout while the model is in training mode."""
         if self.training and self.feature_dropout:
             features = ops.dropout(np.asarray(features), self.feature_dropout, rng=self.rng).data
-        return self.caption_loss(features, captions, self._drop if self.training and self.dropout else None)
+        return self.word_scores(features, captions, self._drop if self.training and self.dropout else None)
 
     forward = loss
 

@@ -22,18 +22,22 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 import minigrad as mg
+from captioning.models.caption_batches import CaptionBatch, summed_loss
 from captioning.models.recurrent_cells import CELLS, State, check_cell
 from captioning.models.weights import WEIGHTS, renamed
 from minigrad import Tensor, nn, ops
 
-__all__ = ["CaptionNetwork"]
+__all__ = ["CaptionNetwork", "Drop"]
+
+Drop = Callable[[Tensor], Tensor]
+"""Dropout, of a share that its maker knows."""
 
 
 class CaptionNetwork(nn.Module):
     """The layers of a captioner, on word ids: what the words are does not matter here.
 
     words: V, how many there are. null: the id of `<NULL>`; None if no word is free of cost. feature_size, wordvec_size,
-    hidden_size: D, W and H. cell_type: 'lstm' or 'rnn'. draw: standard normal numbers of a shape, such as
+    hidden_size: D, W and H. cell_type: 'lstm', 'rnn' or 'gru'. draw: standard normal numbers of a shape, such as
     `rng.standard_normal`. dtype: of every weight. forget_bias: where the LSTM's forget gate starts. An unknown cell
     type or a size below 1 is a ValueError.
 
@@ -81,9 +85,10 @@ class CaptionNetwork(nn.Module):
 
     @property
     def weights(self) -> dict[str, nn.Parameter]:
-        """The eight parameters under CS231n's names."""
+        """The parameters under CS231n's names, eight of them; a GRU, which it has not, has its own two biases."""
         own = dict(self.named_parameters())
-        return {name: own[path] for name, path in WEIGHTS.items()}
+        names = {path: name for name, path in WEIGHTS.items()}
+        return {names.get(path, path.removeprefix("cell.")): parameter for path, parameter in own.items()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> nn.LoadReport:
         """As every module's; weights under CS231n's names, as they were saved before, are taken too."""
@@ -92,33 +97,39 @@ class CaptionNetwork(nn.Module):
     # Training ----------------------------------------------------------------------------------
 
     def caption_loss(
-        self, features: ArrayLike, captions: ArrayLike, drop: Callable[[Tensor], Tensor] | None = None
+        self, features: ArrayLike, captions: ArrayLike, drop: Drop | None = None, label_smoothing: float = 0.0
     ) -> Tensor:
         """The loss of the module's page, a scalar.
 
         features: (N,D). captions: (N,T) word ids, T >= 2. drop: applied to the word vectors and to the hidden states
-        before the vocabulary product, for dropout. Shapes that do not fit, or ids outside the vocabulary, are a
-        ValueError or IndexError.
+        before the vocabulary product, for dropout. label_smoothing: as of `minigrad.cross_entropy`. Shapes that do not
+        fit, or ids outside the vocabulary, are a ValueError or IndexError.
         """
-        ids, rows = np.asarray(captions), np.asarray(features)
-        _check_batch(rows, ids, self.feature_size)
-        words_in, words_out = ids[:, :-1], ids[:, 1:]
-        counts = np.ones(words_out.shape, bool) if self.null is None else words_out != self.null
-        used = np.flatnonzero(counts.any(axis=0))
-        steps = int(used[-1]) + 1 if used.size else 1  # up to the last word of the longest caption
-        words_in, words_out, counts = words_in[:, :steps], words_out[:, :steps], counts[:, :steps]
+        scores, words_out = self.word_scores(features, captions, drop)
+        return summed_loss(scores, words_out, len(np.asarray(captions)), label_smoothing)
 
+    def word_scores(
+        self, features: ArrayLike, captions: ArrayLike, drop: Drop | None = None
+    ) -> tuple[Tensor, NDArray[Any]]:
+        """The scores (M,V) of the words that count, with everything said before them given, and these words (M,).
+
+        features: (N,D). captions: (S N,T), S captions of each image one after the other, mostly one. The words are
+        those out that are not `<NULL>`, caption by caption.
+        """
+        rows = np.asarray(features)
+        batch = CaptionBatch.of(captions, self.null)
+        each = batch.check_images(rows, self.feature_size)
         h0 = self._projected(rows)
         if drop is None:
-            distinct, indices = np.unique(words_in, return_inverse=True)
+            distinct, indices = np.unique(batch.words_in, return_inverse=True)
             x = self.embed(distinct)
         else:  # each use of a word drops others of its numbers, so each is a row of its own
-            x, indices = drop(self.embed(words_in)), None
-        h = self.cell.states(x, h0, _lengths(counts), indices)[counts]  # (words that count, H)
+            x, indices = drop(self.embed(batch.words_in)), None
+        state = self.cell.start(h0 if each == 1 else ops.repeat(h0, each, axis=0))
+        h = self.cell.states(x, state, batch.lengths, indices)[batch.counts]  # (words that count, H)
         if drop is not None:
             h = drop(h)
-        loss: Tensor = mg.cross_entropy(self.predict(h), words_out[counts], reduction="sum") / len(ids)
-        return loss
+        return self.predict(h), batch.targets
 
     def _projected(self, features: NDArray[Any]) -> Tensor:
         """The hidden state (N,H) that the features start the cell with, of the weights' dtype."""
@@ -128,7 +139,7 @@ class CaptionNetwork(nn.Module):
     # Saying words ------------------------------------------------------------------------------
 
     def initial_state(self, features: ArrayLike) -> State:
-        """The state before the first word, from features (N,D): (h,) for an RNN, (h, c) for an LSTM; no gradient."""
+        """The state before the first word, from features (N,D): (h,), or (h, c) for an LSTM; no gradient."""
         rows = np.asarray(features)
         if rows.ndim != 2 or rows.shape[1] != self.feature_size:
             raise ValueError(f"features must be (N, {self.feature_size}); got {rows.shape}")
@@ -138,8 +149,7 @@ class CaptionNetwork(nn.Module):
     def project_words(self) -> Tensor:
         """What each word adds to the cell's pre-activations, W_embed Wx + b (V, gates H); no gradient."""
         with mg.no_grad():
-            projected: Tensor = ops.affine(self.embed.weight, self.cell.Wx, self.cell.b)
-        return projected
+            return self.cell.projected(self.embed.weight)
 
     def step(self, words: ArrayLike, state: State, projected: Tensor | None = None) -> tuple[Tensor, State]:
         """Say words (N,) in a state: the scores (N,V) of the next word and the next state; no gradient.
@@ -151,25 +161,5 @@ class CaptionNetwork(nn.Module):
             if projected is None:
                 state = self.cell.step(self.embed(ids), state)
             else:
-                state = self.cell.advance(ops.embedding(ids, projected) + state[0] @ self.cell.Wh, state)
+                state = self.cell.advance(ops.embedding(ids, projected), state)
             return self.predict(state[0]), state
-
-
-def _lengths(counts: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """For each row (N,T) how far the last column that counts is from the front: no state behind it is ever used."""
-    behind = np.argmax(counts[:, ::-1], axis=1)
-    return np.where(counts.any(axis=1), counts.shape[1] - behind, 0)
-
-
-def _check_batch(features: NDArray[Any], captions: NDArray[Any], size: int) -> None:
-    if captions.ndim != 2 or captions.shape[1] < 2:
-        raise ValueError(f"captions must be word ids (N,T) with T >= 2, a word in and a word out; got {captions.shape}")
-    if not len(captions):
-        raise ValueError("captions: the batch is empty, its mean loss is not defined")
-    if captions.dtype.kind not in "iu":
-        raise TypeError(f"captions must be integers, word ids; got dtype {captions.dtype}")
-    if features.shape != (len(captions), size):
-        raise ValueError(
-            f"features must be ({len(captions)}, {size}), a row for each caption and a column for each feature; "
-            f"got {features.shape}"
-        )

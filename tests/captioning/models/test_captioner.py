@@ -32,8 +32,12 @@ def loss_by_hand(w, features, captions, cell, null=0):
     for feature, caption in zip(features, captions, strict=True):
         h, c = feature @ w["W_proj"] + w["b_proj"], 0.0
         for word, following in itertools.pairwise(caption):
-            a = w["W_embed"][word] @ w["Wx"] + h @ w["Wh"] + w["b"]
-            if cell == "rnn":
+            p, a = w["W_embed"][word] @ w["Wx"] + w["bx" if cell == "gru" else "b"], h @ w["Wh"]
+            if cell == "gru":
+                (p_r, p_z, p_n), (a_r, a_z, a_n) = np.split(p, 3), np.split(a + w["bh"], 3)
+                z, n = sigmoid(p_z + a_z), np.tanh(p_n + sigmoid(p_r + a_r) * a_n)
+                h = (1 - z) * n + z * h
+            elif (a := p + a).size == h.size:
                 h = np.tanh(a)
             else:
                 i, f, o, g = np.split(a, 4)
