@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captioning.decoding.stepwise import greedy
-from captioning.models.captioner import Captioner
+from captioning.models.kinds import AnyCaptioner
 from captioning.training.run_extractors import extractor_name
 from captioning.training.run_folder import Run
 from captioning.vision.extractors import FeatureExtractor, extractor
@@ -41,7 +41,7 @@ def extractor_of(run: Run, name: str | None = None) -> FeatureExtractor:
 
 def caption_photos(
     paths: Sequence[Path],
-    model: Captioner,
+    model: AnyCaptioner,
     network: FeatureExtractor,
     decode: Callable[..., Any] = greedy,
     report: Callable[[int], Any] = lambda done: None,
@@ -70,7 +70,7 @@ def _prepared(path: Path, network: FeatureExtractor) -> NDArray[np.float32] | Ph
 
 
 def _captions(
-    photos: NDArray[np.float32], model: Captioner, network: FeatureExtractor, decode: Callable[..., Any]
+    photos: NDArray[np.float32], model: AnyCaptioner, network: FeatureExtractor, decode: Callable[..., Any]
 ) -> list[str]:
     ids = decode(model, network.features(photos))
     return [" ".join(model.vocabulary.tokens(row, keep_unknown=True)) for row in ids]

@@ -49,7 +49,9 @@ def add_decoding(parser: argparse.ArgumentParser, length: str) -> None:
 
 def open_data(options: argparse.Namespace, run: Run) -> CaptionData:
     """The data set, with features of the kind that the run was trained on."""
-    return open_captions(data_folder(options, run), pca=run.settings["data"].get("pca", True))
+    of_data = run.settings["data"]
+    regions = of_data.get("regions", False)
+    return open_captions(data_folder(options, run), pca=of_data.get("pca", not regions), regions=regions)
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,17 @@ from captioning.training.run_folder import Run
 from captioning.training.settings import Settings
 from captioning.training.solver import CHECKPOINT_EVERY, Solver
 
-__all__ = ["check_data", "run_to_resume", "settings_to_resume", "train_in_folder", "with_threads"]
+__all__ = ["FURTHER", "check_data", "run_to_resume", "settings_to_resume", "train_in_folder", "with_threads"]
 
-_SINCE = {"validate_every": None}
+_NEWER = {"validate_every", "schedule", "cosine_epochs", "warmup", "beta2", "label_smoothing", "scheduled_sampling",
+          "average", "buckets"}  # fmt: skip
+_SINCE = {field.name: field.default for field in dataclasses.fields(Settings) if field.name in _NEWER}
 """Settings that older runs do not speak of, and what they did."""
+FURTHER = {"refinement": "refine", "reinforcement": "reinforce"}
+"""What settings.json has of a run that was trained further, and the command that did it."""
+_OF_MODEL = {"hidden_size": "hidden", "wordvec_size": "wordvec", "cell_type": "cell", "picture_size": "picture",
+             "looking_size": "looking", "kind": "model"}  # fmt: skip
+"""What options call a model's settings, where they are not called alike."""
 
 
 @contextmanager
@@ -105,21 +112,25 @@ def _check_resumable(run: Run, settings: dict[str, Any], data: CaptionData) -> N
               "is what it was trained on; from now on it has one", file=sys.stderr)  # fmt: skip
 
 
-def settings_to_resume(run: Run, given: dict[str, Any], free: str) -> dict[str, Any]:
-    """The settings of a run to resume, with those of `free` that were asked for; anything else must agree."""
+def settings_to_resume(run: Run, command: str, given: dict[str, Any], free: str) -> dict[str, Any]:
+    """The settings of a run to resume, with those of `free` that were asked for; anything else must agree.
+
+    command: the one that was given, which must be the one that began the run.
+    """
     model, training, data = run.settings["model"], _SINCE | run.settings["training"], run.settings["data"]
-    command = "refine" if "refinement" in run.settings else "train"
-    if (command == "refine") != (free == "rounds"):
+    began = next((key for key in FURTHER if key in run.settings), None)
+    right = "train" if began is None else FURTHER[began]
+    if right != command:
         here = shlex.quote(str(run.folder))
-        raise RunError(f"{run.folder}: goes on with: captioning {command} --out {here} --resume")
+        raise RunError(f"{run.folder}: goes on with: captioning {right} --out {here} --resume")
     missing = [f.name for f in dataclasses.fields(Settings) if f.name not in training]
-    missing += [key for key in DATA_DEFAULTS if key not in data]
+    missing += [key for key in ("pca", "max_train") if key not in data]
     if missing:
         raise RunError(f"{run.folder / 'settings.json'}: the settings {', '.join(missing)} are missing")
-    known = {**data, **training, **run.settings.get("refinement", {})}
-    known |= {"cell": model["cell_type"], "hidden": model["hidden_size"], "wordvec": model["wordvec_size"],
-              "dropout": model["dropout"], "forget_bias": model["forget_bias"],
-              "feature_dropout": model.get("feature_dropout", 0.0)}  # fmt: skip
+    known = {**DATA_DEFAULTS, **data, **training, **run.settings.get(began or "", {})}
+    known |= {
+        _OF_MODEL.get(key, key): value for key, value in {"kind": "source", "feature_dropout": 0.0, **model}.items()
+    }
     changed = [key for key, value in given.items() if key != free and known.get(key) != value]
     if changed:
         told = ", ".join(f"--{key.replace('_', '-')} {given[key]} (the run has {known.get(key)})" for key in changed)
@@ -147,6 +158,12 @@ def _report(solver: Solver, run: Run, options: argparse.Namespace) -> int:
     kept = f"iteration {best['iteration']}, in epoch {best['epoch']}" if within else f"epoch {best['epoch']}"
     print(f"trained {solver.iteration} iterations; kept {kept}: "
           f"validation loss {best['val_loss']:.3f} a caption, BLEU-4 {best['val_bleu']:.4f}, "
-          f"exercise BLEU {best['val_exercise_bleu']:.4f} ({solver.settings.val_part} images)")  # fmt: skip
+          f"{_cider(best)}exercise BLEU {best['val_exercise_bleu']:.4f} "
+          f"({solver.settings.val_part} images)")  # fmt: skip
     print(f"run folder: {run.folder}")
     return 0
+
+
+def _cider(entry: dict[str, Any]) -> str:
+    """Of a validation that knows it: older ones do not."""
+    return f"CIDEr-D {entry['val_cider']:.4f}, " if "val_cider" in entry else ""

@@ -23,7 +23,10 @@ from captioning.cli.training_options import (
     given_settings,
 )
 from captioning.data.dataset import CaptionData, open_captions
-from captioning.models.captioner import Captioner
+from captioning.data.regions import FeaturesAndRegions
+from captioning.data.whole_captions import CAPTIONS
+from captioning.models.attention_captioner import AttentionCaptioner
+from captioning.models.kinds import MODELS, AnyCaptioner, new_captioner
 from captioning.models.recurrent_cells import CELLS
 from captioning.progress import Progress
 from captioning.training.memory import check_memory, count_weights
@@ -40,9 +43,12 @@ EXAMPLE = """example:
   captioning evaluate RUN                # how good it is on other images"""
 
 _FEW_IMAGES = 20
+STANDARD_ROWS = 2000
+"""Pictures from which an attention captioner takes the mean and the deviation of features."""
 
 MODEL_DEFAULTS: dict[str, Any] = {
-    "cell": "lstm", "hidden": 512, "wordvec": 256, "dropout": 0.5, "feature_dropout": 0.0, "forget_bias": 0.0,
+    "model": "source", "cell": "lstm", "hidden": 512, "wordvec": 256, "dropout": 0.5, "feature_dropout": 0.0,
+    "forget_bias": 0.0, "picture": 512, "looking": 256, "heads": 4,
 }  # fmt: skip
 
 
@@ -52,7 +58,10 @@ def add_train(commands: Any) -> None:
     add_data(parser, "with --resume the one that the run")
     add_run(parser, "--epochs")
     option = functools.partial(parser.add_argument, default=argparse.SUPPRESS)
-    d = defaults_of(Settings) | MODEL_DEFAULTS
+    d = defaults_of(Settings) | MODEL_DEFAULTS | DATA_DEFAULTS
+    option("--model", choices=list(MODELS), help="the captioner of the source, whose cell starts from a picture's "
+           "features, or one with attention, which looks at the places of the picture before each word; the data set "
+           f"needs …2014_regions.h5 for it ({d['model']})")  # fmt: skip
     option("--cell", choices=list(CELLS), help=f"recurrent cell ({d['cell']})")
     option("--hidden", type=int, metavar="N", help=f"size of the hidden state ({d['hidden']})")
     option("--wordvec", type=int, metavar="N", help=f"size of the word vectors ({d['wordvec']})")
@@ -62,6 +71,19 @@ def add_train(commands: Any) -> None:
            f"training ({d['feature_dropout']})")  # fmt: skip
     option("--forget-bias", type=float, metavar="X", help="where the biases of the LSTM's forget gate start "
            f"({d['forget_bias']})")  # fmt: skip
+    option("--picture", type=int, metavar="N", help="with attention: numbers that sum up the whole picture "
+           f"({d['picture']})")  # fmt: skip
+    option("--looking", type=int, metavar="N", help="with attention: numbers of a place that is looked at, all heads "
+           f"together ({d['looking']})")  # fmt: skip
+    option(
+        "--heads", type=int, metavar="N", help=f"with attention: how many places are looked at at once ({d['heads']})"
+    )
+    option("--scheduled-sampling", type=float, metavar="X", help="share of the words read in the last epoch that are "
+           f"the captioner's own, rising from 0 in the first ({d['scheduled_sampling']})")  # fmt: skip
+    option("--captions", choices=CAPTIONS, help="learn from the captions as the HDF5 file stores them, perhaps cut, or "
+           f"from the raw ones of captions.csv ({d['captions']})")  # fmt: skip
+    option("--max-words", type=int, metavar="N", help="cut raw captions behind so many words, without teaching that "
+           f"they end there ({d['max_words']})")  # fmt: skip
     option("--epochs", type=int, metavar="N", help=f"how often each caption is seen ({d['epochs']})")
     option("--max-train", type=int, metavar="N", help="use so many training captions, drawn by the seed (all)")
     option("--pca", action=argparse.BooleanOptionalAction, help="read the reduced features, "
@@ -73,10 +95,12 @@ def _train(options: argparse.Namespace) -> int:
     given = given_settings(options)
     with run_to_resume(options) as run, with_threads(options, run):
         if run is not None:
-            given = settings_to_resume(run, given, free="epochs")
+            given = settings_to_resume(run, "train", given, free="epochs")
         training = dataclass_from(Settings, given)
         chosen = {**MODEL_DEFAULTS, **DATA_DEFAULTS, **given}
-        with open_captions(data_folder(options, run), chosen["pca"], chosen["max_train"], training.seed) as data:
+        chosen["regions"] = chosen["model"] == "attention"
+        how = {key: chosen[key] for key in DATA_DEFAULTS}
+        with open_captions(data_folder(options, run), seed=training.seed, **how) as data:
             progress = Progress(enabled=not options.quiet)
             if chosen["pca"] is None:
                 _say_out_of_reach(data, progress)
@@ -87,7 +111,7 @@ def _train(options: argparse.Namespace) -> int:
             check_data(data, progress)
             if run is None:
                 _say_if_few_decide(solver, progress)
-            settings = settings_of(model, training, data, pca=data.pca, max_train=chosen["max_train"])
+            settings = settings_of(model, training, data, **how | {"pca": data.pca})
             return train_in_folder(solver, run, settings, data, options)
 
 
@@ -109,21 +133,27 @@ def _say_if_few_decide(solver: Solver, progress: Progress) -> None:
         progress.say(f"only {who} by BLEU which weights are best, which is much by chance: --keep loss is wiser")
 
 
-def _new_model(data: CaptionData, chosen: dict[str, Any], seed: int) -> Captioner:
-    sizes = chosen["wordvec"], chosen["hidden"], chosen["cell"]
-    columns = data.train.features.shape[1]
+def _new_model(data: CaptionData, chosen: dict[str, Any], seed: int) -> AnyCaptioner:
+    settings = {
+        "kind": chosen["model"],
+        "feature_size": data.train.features.shape[1],
+        "wordvec_size": chosen["wordvec"],
+        "hidden_size": chosen["hidden"],
+        "cell_type": chosen["cell"],
+        "dropout": chosen["dropout"],
+    }
+    if isinstance(data.train.features, FeaturesAndRegions):
+        settings |= {"places": data.train.features.grid}
+        settings |= {f"{name}_size": chosen[name] for name in ("picture", "looking")} | {"heads": chosen["heads"]}
+    else:
+        settings |= {name: chosen[name] for name in ("forget_bias", "feature_dropout")}
     try:
-        if min(sizes[:2]) > 0:
-            check_memory(count_weights(len(data.vocabulary), columns, *sizes))
-        return Captioner(
-            data.vocabulary,
-            columns,
-            *sizes,
-            chosen["dropout"],
-            forget_bias=chosen["forget_bias"],
-            feature_dropout=chosen["feature_dropout"],
-            rng=seed,
-        )
+        if min(chosen["wordvec"], chosen["hidden"]) > 0:
+            check_memory(count_weights(len(data.vocabulary), settings))
+        model = new_captioner(data.vocabulary, settings, seed)
     except MemoryError as error:
         told = f"--hidden {chosen['hidden']} and --wordvec {chosen['wordvec']}"
         raise ValueError(f"a captioner with {told} is too large for the memory here: {error}") from error
+    if isinstance(model, AttentionCaptioner):
+        model.standardise(data.train.features[:STANDARD_ROWS])
+    return model

@@ -11,13 +11,18 @@ import functools
 from typing import Any
 
 from captioning.data.parts import PARTS
+from captioning.data.whole_captions import LONGEST_LEARNT
 from captioning.training.intervals import Interval
+from captioning.training.rates import SCHEDULES
 from captioning.training.settings import KEEP
 from captioning.training.solver import CHECKPOINT_EVERY
 
 __all__ = ["DATA_DEFAULTS", "add_run", "add_training", "dataclass_from", "defaults_of", "given_settings"]
 
-DATA_DEFAULTS: dict[str, Any] = {"pca": None, "max_train": None}
+DATA_DEFAULTS: dict[str, Any] = {
+    "pca": None, "max_train": None, "regions": False, "captions": "stored", "max_words": LONGEST_LEARNT,
+}  # fmt: skip
+"""How a data set is read for a training, unless told otherwise: arguments of `open_captions`."""
 _NOT_SETTINGS = {"name", "command", "data", "out", "resume", "quiet", "run", "checkpoint_every", "max_iterations",
                  "threads"}  # fmt: skip
 
@@ -40,22 +45,36 @@ def add_run(parser: argparse.ArgumentParser, free: str) -> None:
     option("--quiet", action="store_true", help="no progress on standard error")
 
 
-def add_training(parser: argparse.ArgumentParser, d: dict[str, Any]) -> None:
-    """The settings of every training; d: their defaults, for the help."""
+def add_training(parser: argparse.ArgumentParser, d: dict[str, Any], batch: str = "captions") -> None:
+    """The settings of every training; d: their defaults, for the help. batch: what batches are of."""
     option = functools.partial(parser.add_argument, default=argparse.SUPPRESS)
-    option("--batch-size", type=int, metavar="N", help=f"captions in an iteration ({d['batch_size']})")
+    option("--batch-size", type=int, metavar="N", help=f"{batch} in an iteration ({d['batch_size']})")
     option("--learning-rate", type=float, metavar="X", help="Adam's learning rate in the first epoch "
            f"({d['learning_rate']})")  # fmt: skip
-    option("--lr-decay", type=float, metavar="X", help="what the learning rate is multiplied by after every epoch "
+    option("--schedule", choices=SCHEDULES, help="how the learning rate falls: times --lr-decay after every epoch "
+           "(exponential), half a cosine to 0 (cosine), or times --lr-decay after every epoch whose validation is no "
+           f"better than the best before (plateau) ({d['schedule']})")  # fmt: skip
+    option("--lr-decay", type=float, metavar="X", help="what the learning rate is multiplied by then "
            f"({d['lr_decay']})")  # fmt: skip
+    option("--cosine-epochs", type=int, metavar="N", help="after how many epochs the cosine is at 0, if it is not "
+           "after all of them")  # fmt: skip
+    option("--warmup", type=int, metavar="N", help="iterations in which the learning rate rises from 0 to where it "
+           f"begins ({d['warmup']})")  # fmt: skip
+    option("--beta2", type=float, metavar="X", help=f"Adam's memory of squared gradients ({d['beta2']})")
     option("--clip-norm", type=_limit, metavar="X", help="shrink the gradient to this norm where it is larger, or "
            f"'none' ({d['clip_norm']})")  # fmt: skip
     option("--weight-decay", type=float, metavar="X", help="pull the weights towards 0, decoupled from the gradient as "
            f"in AdamW ({d['weight_decay']})")  # fmt: skip
+    option("--label-smoothing", type=float, metavar="X", help="share of the target that is spread over all words, from "
+           f"0 to below 1 ({d['label_smoothing']})")  # fmt: skip
+    option("--average", type=_decay, metavar="X", help="validate and keep an exponential average of the weights, with "
+           "this decay, such as 0.999, or 'none' (none)")  # fmt: skip
+    option("--buckets", type=int, metavar="N", help="sort captions by length over N batches at a time, so that those "
+           f"of a batch are about as long: quicker, at the same captions ({d['buckets']})")  # fmt: skip
     option("--patience", type=int, metavar="N", help="stop after N epochs without a better validation (never)")
     option("--keep", choices=KEEP, help="which weights are kept as the best: those with the highest validation BLEU-4 "
-           "(bleu), the highest exercise BLEU (exercise: unigram BLEU against one human caption, as the course's "
-           "exercise has it) or the lowest validation loss (loss: the sum over a caption's words); of the first two, "
+           "(bleu), the highest CIDEr-D (cider), the highest exercise BLEU (exercise: unigram BLEU against one human "
+           "caption, as the course's exercise has it) or the lowest validation loss (loss: the sum over a caption's words); of the first three, "
            f"where these are equal, the lower loss decides ({d['keep']})")  # fmt: skip
     option("--val-part", choices=PARTS, help="which of the validation images decide that: all, or one half, so that "
            f"the other can be reported ({d['val_part']})")  # fmt: skip
@@ -72,6 +91,13 @@ def _limit(text: str) -> float | None:
         return None if text == "none" else float(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"must be a number above 0, or none; got {text!r}") from error
+
+
+def _decay(text: str) -> float | None:
+    try:
+        return None if text == "none" else float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to below 1, or none; got {text!r}") from error
 
 
 def _interval(text: str) -> str:

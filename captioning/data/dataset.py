@@ -36,6 +36,7 @@ from captioning.data.regions import FeaturesAndRegions, RegionRows
 from captioning.data.splits import ImageRows, Split
 from captioning.data.stored_rows import StoredRows
 from captioning.data.vocabulary import Vocabulary
+from captioning.data.whole_captions import CAPTIONS, LONGEST_LEARNT, with_whole_captions
 from captioning.progress import Progress
 
 __all__ = ["CaptionData", "open_captions"]
@@ -106,6 +107,8 @@ def open_captions(
     seed: int = 0,
     cache_bytes: int = CACHE_BYTES,
     regions: bool = False,
+    captions: str = "stored",
+    max_words: int = LONGEST_LEARNT,
 ) -> CaptionData:
     """Open a data set in the CS231n layout (`captioning.data.folder` says which files that are).
 
@@ -118,6 +121,8 @@ def open_captions(
     cache_bytes: features of a split up to this size are kept in memory when first read.
     regions: read those of the pictures' places too, `…_regions.h5`, and the whole features beside them:
     `captioning.data.regions`.
+    captions: 'stored', or 'raw', which has the split train hold its raw captions of up to `max_words` words
+    (`captioning.data.whole_captions`); not together with `max_train`.
 
     Everything is checked before it returns, but features, which are checked as they are read. Whatever
     does not fit (a missing or damaged file or key, a rank or dtype, word ids outside the vocabulary,
@@ -129,6 +134,11 @@ def open_captions(
             ...
     ```
     """
+    if captions not in CAPTIONS:
+        raise DataError(f"captions must be one of {', '.join(CAPTIONS)}; got {captions!r}")
+    check_count("max_words", max_words)
+    if captions == "raw" and max_train is not None:
+        raise DataError("max_train chooses among the stored captions; raw ones are all taken: leave one of them out")
     root = find_folder(folder)
     check_data_set(root)
     vocabulary = Vocabulary.from_json(root / VOCABULARY_FILE)
@@ -146,10 +156,12 @@ def open_captions(
             if regions:
                 places = kept.enter_context(RegionRows(regions_path(root, name), cache_bytes))
                 features = FeaturesAndRegions(whole, places)
-            captions, image_idxs = read_captions(file, root / CAPTIONS_FILE, name, vocabulary, whole)
-            chosen = _choose(len(captions), max_train, seed) if name == "train" else None
-            splits.append(Split(root, name, vocabulary, features, captions, image_idxs, chosen))
+            ids, image_idxs = read_captions(file, root / CAPTIONS_FILE, name, vocabulary, whole)
+            chosen = _choose(len(ids), max_train, seed) if name == "train" else None
+            splits.append(Split(root, name, vocabulary, features, ids, image_idxs, chosen))
         _check_widths(*splits)
+        if captions == "raw":
+            splits[0] = with_whole_captions(splits[0], max_words)
         kept.pop_all()  # all is well: the features stay open
     return CaptionData(root, vocabulary, pca, *splits)
 

@@ -37,8 +37,8 @@ class Split:
     """One of the splits 'train', 'val' and 'test' of an open `CaptionData`; `len` is its number of captions.
 
     name: str. captions: int32 (N,T), ids of `vocabulary`. image_idxs: int32 (N,), the image row of each
-    caption. features: `FeatureRows` (M,D) of the M images, or `FeaturesAndRegions`. stored: captions and image_idxs as they are in the
-    file. With `max_train`, captions and image_idxs are the chosen ones; images, features, references and `stored`
+    caption. features: `FeatureRows` (M,D) of the M images, or `FeaturesAndRegions`. stored: captions and image_idxs as
+    they are in the file. With `max_train`, captions and image_idxs are the chosen ones; images, features, references and `stored`
     are always all.
     """
 

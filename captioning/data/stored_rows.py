@@ -55,6 +55,7 @@ class StoredRows(ABC):
         self._memory: NDArray[Any] | None = None
         self._numbers = np.arange(len(self))  # indexing it resolves an index as NumPy would
 
+    @abstractmethod
     def _look_at(self, dataset: Any) -> None:
         """Read what else the data set says, its attributes."""
 

@@ -15,41 +15,42 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from captioning.decoding.next_word import NextWord
-from captioning.models.captioner import Captioner
+from captioning.models.kinds import AnyCaptioner
 from minigrad.runtime.threads import run_in_parallel, split
 
 __all__ = ["DecodeBatch", "Ids", "decode_in_batches", "in_batches"]
 
 Ids = NDArray[np.int32]
 DecodeBatch = Callable[[NextWord, NDArray[Any], Ids], None]
-"""Fills captions (N,L), at first all `<NULL>`, for features (N,D)."""
+"""Fills captions (S N,L), S of each image one after the other, at first all `<NULL>`, for features (N,D)."""
 
 _BATCH = 500  # captions decoded at once, by one thread; scores of a step take 500 V floats
 
 
 def decode_in_batches(
     decode_batch: DecodeBatch,
-    model: Captioner,
+    model: AnyCaptioner,
     features: ArrayLike,
     max_length: int,
     allow_unknown: bool,
     threads: int,
     beams: int = 1,
+    each: int = 1,
 ) -> Ids:
-    """Captions int32 (N,L) for features (N,D), with L at most `max_length`.
+    """Captions int32 (each N,L) for features (N,D), with L at most `max_length`.
 
-    beams: how many captions `decode_batch` computes at once for each image. Features of another shape and a
-    max_length below 1 are a ValueError.
+    beams: how many captions `decode_batch` computes at once for each caption. each: how many captions each image gets,
+    one after the other. Features of another shape and a max_length below 1 are a ValueError.
     """
     rows = _checked(model, features, max_length)
-    captions = np.full((len(rows), max_length), model.vocabulary.null, dtype=np.int32)
+    captions = np.full((each * len(rows), max_length), model.vocabulary.null, dtype=np.int32)
     with _evaluating(model):
         next_word = NextWord(model, allow_unknown, captions.size * beams)
 
         def decode(batch: slice) -> None:
-            decode_batch(next_word, rows[batch], captions[batch])
+            decode_batch(next_word, rows[batch], captions[batch.start * each : batch.stop * each])
 
-        in_batches(decode, len(rows), max(1, _BATCH // beams), threads)
+        in_batches(decode, len(rows), max(1, _BATCH // (beams * each)), threads)
     return _trimmed(captions, model.vocabulary.null)
 
 
@@ -66,7 +67,7 @@ def in_batches(decode: Callable[[slice], None], count: int, size: int, threads: 
             decode(batch)
 
 
-def _checked(model: Captioner, features: ArrayLike, max_length: int) -> NDArray[Any]:
+def _checked(model: AnyCaptioner, features: ArrayLike, max_length: int) -> NDArray[Any]:
     if isinstance(max_length, bool) or not isinstance(max_length, int | np.integer) or max_length < 1:
         raise ValueError(f"max_length must be an int of at least 1; got {max_length!r}")
     rows = np.asarray(features)
@@ -82,7 +83,7 @@ def _trimmed(captions: Ids, null: int) -> Ids:
 
 
 @contextmanager
-def _evaluating(model: Captioner) -> Iterator[None]:
+def _evaluating(model: AnyCaptioner) -> Iterator[None]:
     """The model in evaluation mode, and afterwards in the mode it was in."""
     training = model.training
     model.eval()

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from captioning.decoding.batches import Ids, decode_in_batches
 from captioning.decoding.lengths import LONGEST
 from captioning.decoding.next_word import NextWord, Scores
-from captioning.models.captioner import Captioner
+from captioning.models.kinds import AnyCaptioner
 from minigrad.runtime.threads import get_num_threads
 
 __all__ = ["WIDEST", "beam", "check_width"]
@@ -27,7 +27,7 @@ WIDEST = 100
 
 
 def beam(
-    model: Captioner,
+    model: AnyCaptioner,
     features: ArrayLike,
     width: int = 3,
     max_length: int = LONGEST,
@@ -56,7 +56,9 @@ def check_width(width: int) -> None:
 def _decode_batch(width: int, power: float, next_word: NextWord, features: NDArray[Any], best: Ids) -> None:
     """All beams side by side: rows n K to n K + K - 1 of the state belong to image going[n], row going[n] of `best`."""
     (N, max_length), K, vocabulary = best.shape, width, next_word.vocabulary
-    words, state = next_word.start(np.repeat(features, K, axis=0))
+    words, state = next_word.start(features)
+    together = np.repeat(np.arange(N), K)
+    words, state = words[together], tuple(s[together] for s in state)
     said = np.full((N, K, max_length), vocabulary.null, dtype=np.int32)
     totals = np.full((N, K), -np.inf)  # log-probabilities of the unfinished captions
     totals[:, 0] = 0.0  # at first all K are the same caption: only one may grow

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from captioning.models.captioner import Captioner
+from captioning.models.kinds import AnyCaptioner
 from captioning.models.recurrent_cells import State
 
 __all__ = ["NextWord", "Scores", "State"]
@@ -23,7 +23,7 @@ class NextWord:
     input weights are taken once, here, instead of at every step.
     """
 
-    def __init__(self, model: Captioner, allow_unknown: bool = False, spoken: int = 0) -> None:
+    def __init__(self, model: AnyCaptioner, allow_unknown: bool = False, spoken: int = 0) -> None:
         self.model, self.vocabulary = model, model.vocabulary
         v = model.vocabulary
         self.barred = [v.null, v.start] if allow_unknown else [v.null, v.start, v.unk]

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from captioning.decoding.batches import Ids, decode_in_batches
 from captioning.decoding.lengths import LONGEST
 from captioning.decoding.next_word import NextWord, Scores
-from captioning.models.captioner import Captioner
+from captioning.models.kinds import AnyCaptioner
 from minigrad.runtime.threads import get_num_threads
 
 __all__ = ["check_chance", "greedy", "sample"]
@@ -23,27 +23,30 @@ Choose = Callable[[Scores], NDArray[np.integer[Any]]]
 """One word for each row of scores (N,V)."""
 
 
-def greedy(model: Captioner, features: ArrayLike, max_length: int = LONGEST, allow_unknown: bool = False) -> Ids:
+def greedy(model: AnyCaptioner, features: ArrayLike, max_length: int = LONGEST, allow_unknown: bool = False) -> Ids:
     """The likeliest word at every step, for features (N,D)."""
     decode = partial(_decode_batch, lambda scores: scores.argmax(axis=1))
     return decode_in_batches(decode, model, features, max_length, allow_unknown, get_num_threads())
 
 
 def sample(
-    model: Captioner,
+    model: AnyCaptioner,
     features: ArrayLike,
     max_length: int = LONGEST,
     temperature: float = 1.0,
     top_k: int | None = None,
     rng: np.random.Generator | int | None = None,
     allow_unknown: bool = False,
+    each: int = 1,
 ) -> Ids:
     """Words drawn from softmax(scores / temperature), if `top_k` is given only from the `top_k` likeliest.
 
     The same seed draws the same captions; a Generator goes on from call to call. Temperature must be from 1e-6 to 1e6,
-    `top_k` at least 1.
+    `top_k` at least 1. each: how many captions are drawn of each image; those of an image come one after the other.
     """
     check_chance(temperature, top_k)
+    if isinstance(each, bool) or not isinstance(each, int | np.integer) or each < 1:
+        raise ValueError(f"each must be an int of at least 1; got {each!r}")
     random = np.random.default_rng(rng)
 
     def choose(scores: Scores) -> NDArray[np.integer[Any]]:
@@ -53,7 +56,7 @@ def sample(
         return _draw(scores / temperature, random)
 
     decode = partial(_decode_batch, choose)
-    return decode_in_batches(decode, model, features, max_length, allow_unknown, threads=1)  # the draws have an order
+    return decode_in_batches(decode, model, features, max_length, allow_unknown, 1, each=each)  # draws have an order
 
 
 def check_chance(temperature: float, top_k: int | None) -> None:
@@ -79,6 +82,9 @@ def _draw(scores: Scores, random: np.random.Generator) -> NDArray[np.integer[Any
 def _decode_batch(choose: Choose, next_word: NextWord, features: NDArray[Any], captions: Ids) -> None:
     """Fill the rows of `captions`, word by word."""
     words, state = next_word.start(features)
+    if len(captions) > len(features):
+        together = np.repeat(np.arange(len(features)), len(captions) // len(features))
+        words, state = words[together], tuple(s[together] for s in state)
     alive = np.arange(len(captions))  # the captions that have not ended
     for t in range(captions.shape[1]):
         scores, state = next_word.scores(words, state)

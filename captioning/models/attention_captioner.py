@@ -108,18 +108,32 @@ class AttentionCaptioner(nn.Module):
         spread = [np.sqrt(np.mean((whole - whole.mean(axis=0)) ** 2)), np.sqrt(np.mean(places**2))]
         self.deviations.data[...] = [s if s > 0 else 1.0 for s in spread]
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a run must know to make the captioner again, besides its words: arguments, ready for JSON."""
+        names = ("feature_size", "places", "wordvec_size", "hidden_size", "picture_size", "looking_size", "heads",
+                 "cell_type", "dropout")  # fmt: skip
+        return {name: getattr(self, name) for name in names} | {"dtype": str(self.bias.dtype)}
+
     # Training ----------------------------------------------------------------------------------
 
-    def loss(self, features: ArrayLike, captions: ArrayLike, label_smoothing: float = 0.0) -> Tensor:
-        """The mean over captions (N,T) of the summed cross-entropy of their words; features (N,D). A scalar."""
-        scores, words_out = self.scores(features, captions)
+    def loss(
+        self, features: ArrayLike, captions: ArrayLike, label_smoothing: float = 0.0, read: ArrayLike | None = None
+    ) -> Tensor:
+        """The mean over captions (N,T) of the summed cross-entropy of their words; features (N,D). A scalar.
+
+        read: other captions (N,T), from which the words in are taken.
+        """
+        scores, words_out = self.scores(features, captions, read)
         return summed_loss(scores, words_out, len(np.asarray(captions)), label_smoothing)
 
     forward = loss
 
-    def scores(self, features: ArrayLike, captions: ArrayLike) -> tuple[Tensor, NDArray[Any]]:
+    def scores(
+        self, features: ArrayLike, captions: ArrayLike, read: ArrayLike | None = None
+    ) -> tuple[Tensor, NDArray[Any]]:
         """As `CaptionNetwork.word_scores`, with dropout while the model is in training mode."""
-        batch = CaptionBatch.of(captions, self.vocabulary.null)
+        batch = CaptionBatch.of(captions, self.vocabulary.null, read)
         rows = np.asarray(features)
         each = batch.check_images(rows, self.feature_size)
         sight, state = self._look(rows)

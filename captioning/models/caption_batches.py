@@ -33,8 +33,9 @@ class CaptionBatch:
     counts: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, captions: ArrayLike, null: int | None) -> CaptionBatch:
-        """Of word ids (N,T), T >= 2. null: the id of `<NULL>`; None if every word counts.
+    def of(cls, captions: ArrayLike, null: int | None, read: ArrayLike | None = None) -> CaptionBatch:
+        """Of word ids (N,T), T >= 2. null: the id of `<NULL>`; None if every word counts. read: other captions (N,T)
+        to take the words in from.
 
         Raises:
             ValueError: for another shape, or no captions.
@@ -51,7 +52,10 @@ class CaptionBatch:
         counts = np.ones(words_out.shape, bool) if null is None else words_out != null
         used = np.flatnonzero(counts.any(axis=0))
         steps = int(used[-1]) + 1 if used.size else 1  # up to the last word of the longest caption
-        return cls(ids[:, :steps], words_out[:, :steps], counts[:, :steps])
+        words_in = ids if read is None else np.asarray(read)
+        if words_in.shape != ids.shape:
+            raise ValueError(f"read must be as the captions, {ids.shape}; got {words_in.shape}")
+        return cls(words_in[:, :steps], words_out[:, :steps], counts[:, :steps])
 
     @property
     def targets(self) -> NDArray[Any]:

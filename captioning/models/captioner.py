@@ -64,18 +64,32 @@ class Captioner(CaptionNetwork):
         draw = self.rng.standard_normal
         super().__init__(len(vocabulary), vocabulary.null, *sizes, cell_type, draw, dtype, forget_bias)
 
-    def loss(self, features: ArrayLike, captions: ArrayLike, label_smoothing: float = 0.0) -> Tensor:
-        """The mean over captions (N,T) of the summed cross-entropy of their words; features (N,D). A scalar."""
-        scores, words_out = self.scores(features, captions)
+    def loss(
+        self, features: ArrayLike, captions: ArrayLike, label_smoothing: float = 0.0, read: ArrayLike | None = None
+    ) -> Tensor:
+        """The mean over captions (N,T) of the summed cross-entropy of their words; features (N,D). A scalar.
+
+        read: other captions (N,T), from which the words in are taken.
+        """
+        scores, words_out = self.scores(features, captions, read)
         return summed_loss(scores, words_out, len(np.asarray(captions)), label_smoothing)
 
-    def scores(self, features: ArrayLike, captions: ArrayLike) -> tuple[Tensor, NDArray[Any]]:
+    def scores(
+        self, features: ArrayLike, captions: ArrayLike, read: ArrayLike | None = None
+    ) -> tuple[Tensor, NDArray[Any]]:
         """`word_scores`, with dropout while the model is in training mode."""
         if self.training and self.feature_dropout:
             features = ops.dropout(np.asarray(features), self.feature_dropout, rng=self.rng).data
-        return self.word_scores(features, captions, self._drop if self.training and self.dropout else None)
+        return self.word_scores(features, captions, self._drop if self.training and self.dropout else None, read)
 
     forward = loss
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a run must know to make the captioner again, besides its words: arguments, ready for JSON."""
+        names = ("feature_size", "wordvec_size", "hidden_size", "cell_type", "dropout", "forget_bias",
+                 "feature_dropout")  # fmt: skip
+        return {name: getattr(self, name) for name in names} | {"dtype": str(self.embed.weight.dtype)}
 
     def _drop(self, x: Tensor) -> Tensor:
         return ops.dropout(x, self.dropout, rng=self.rng)

@@ -109,15 +109,15 @@ class CaptionNetwork(nn.Module):
         return summed_loss(scores, words_out, len(np.asarray(captions)), label_smoothing)
 
     def word_scores(
-        self, features: ArrayLike, captions: ArrayLike, drop: Drop | None = None
+        self, features: ArrayLike, captions: ArrayLike, drop: Drop | None = None, read: ArrayLike | None = None
     ) -> tuple[Tensor, NDArray[Any]]:
         """The scores (M,V) of the words that count, with everything said before them given, and these words (M,).
 
         features: (N,D). captions: (S N,T), S captions of each image one after the other, mostly one. The words are
-        those out that are not `<NULL>`, caption by caption.
+        those out that are not `<NULL>`, caption by caption. read: other captions (S N,T), to take the words in from.
         """
         rows = np.asarray(features)
-        batch = CaptionBatch.of(captions, self.null)
+        batch = CaptionBatch.of(captions, self.null, read)
         each = batch.check_images(rows, self.feature_size)
         h0 = self._projected(rows)
         if drop is None:

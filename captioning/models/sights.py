@@ -52,9 +52,7 @@ class Sight:
     ((3, 4), (3, 5))
     """
 
-    def __init__(
-        self, keys: Tensor, values: Tensor, picture: Tensor, owners: NDArray[np.intp] | None = None
-    ) -> None:
+    def __init__(self, keys: Tensor, values: Tensor, picture: Tensor, owners: NDArray[np.intp] | None = None) -> None:
         self.keys, self.values, self.picture = keys, values, picture
         self.owners = np.arange(len(keys.data)) if owners is None else owners
 

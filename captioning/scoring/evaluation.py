@@ -13,7 +13,7 @@ from captioning.data.splits import Split
 from captioning.data.vocabulary import SPECIAL
 from captioning.decoding.lengths import length_for
 from captioning.decoding.stepwise import greedy
-from captioning.models.captioner import Captioner
+from captioning.models.kinds import AnyCaptioner
 from captioning.progress import Progress
 from captioning.scoring.metrics import corpus_bleu, exercise_bleu, exercise_bleu_table
 
@@ -25,7 +25,7 @@ _SILENT = Progress(enabled=False)
 
 
 def mean_loss(
-    model: Captioner, split: Split, images: Rows, batch_size: int = 100, progress: Progress = _SILENT
+    model: AnyCaptioner, split: Split, images: Rows, batch_size: int = 100, progress: Progress = _SILENT
 ) -> float:
     """The loss of the captions of some images, averaged over captions; without dropout."""
     rows = np.flatnonzero(np.isin(split.image_idxs, images))
@@ -62,7 +62,7 @@ def _batches_by_length(split: Split, rows: Rows, batch_size: int) -> Iterator[tu
 
 
 def captions_of(
-    model: Captioner,
+    model: AnyCaptioner,
     split: Split,
     images: Rows,
     decode: Any = greedy,
@@ -85,7 +85,7 @@ def captions_of(
 
 
 def evaluate(
-    model: Captioner,
+    model: AnyCaptioner,
     split: Split,
     images: Rows,
     decode: Any = greedy,
@@ -99,7 +99,7 @@ def evaluate(
 
 
 def score(
-    model: Captioner,
+    model: AnyCaptioner,
     split: Split,
     images: Rows,
     said: Sequence[Sequence[str]],

@@ -6,6 +6,7 @@
 | `solver/best_iteration`, `solver/best` | when the best validation was (0: none yet), its two figures |
 | `model/…` | the model's `state_dict` |
 | `optimiser/…` | the optimiser's: moments, step counts, options |
+| `average/…` | the average of the weights, where there is one: its `state_dict` |
 
 Older ones have `solver/best_epoch` instead: there was no validation but at the end of an epoch.
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +43,7 @@ class Checkpoint(NamedTuple):
     best: tuple[float, float] | None
     model: Arrays
     optimiser: Arrays
+    average: Arrays = MappingProxyType({})
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The entries, ready to be saved."""
@@ -51,6 +54,7 @@ class Checkpoint(NamedTuple):
             "solver/best": np.array(best),
             **{f"model/{name}": array for name, array in self.model.items()},
             **{f"optimiser/{name}": array for name, array in self.optimiser.items()},
+            **{f"average/{name}": array for name, array in self.average.items()},
         }
 
     @classmethod
@@ -65,8 +69,8 @@ class Checkpoint(NamedTuple):
             best_iteration = int(arrays["solver/best_iteration"])
         first, second = arrays["solver/best"].tolist()
         best = None if best_iteration == 0 else (first, second)
-        model, optimiser = _under("model/", arrays), _under("optimiser/", arrays)
-        return cls(int(arrays["solver/iteration"]), best_iteration, best, model, optimiser)
+        parts = (_under(f"{part}/", arrays) for part in ("model", "optimiser", "average"))
+        return cls(int(arrays["solver/iteration"]), best_iteration, best, *parts)
 
 
 def _under(prefix: str, arrays: Arrays) -> dict[str, NDArray[Any]]:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from captioning.data.splits import Split
 from captioning.decoding.stepwise import sample
-from captioning.models.captioner import Captioner
+from captioning.models.kinds import AnyCaptioner
 from captioning.scoring.metrics import exercise_bleu_table
 from captioning.training.neighbours import Neighbours
 from captioning.training.settings import is_finite
@@ -87,7 +87,7 @@ def best_drafts(drafts: Sequence[Words], captions: Sequence[Words], weights: Seq
 
 
 def consensus_captions(
-    model: Captioner,
+    model: AnyCaptioner,
     split: Split,
     neighbours: Neighbours,
     how: Consensus,
@@ -136,7 +136,7 @@ def _words(split: Split, row: NDArray[Any]) -> Words:
 
 
 def _draw(
-    model: Captioner, split: Split, features: NDArray[Any], count: int, temperature: float, rng: np.random.Generator
+    model: AnyCaptioner, split: Split, features: NDArray[Any], count: int, temperature: float, rng: np.random.Generator
 ) -> list[list[Words]]:
     """`count` captions of each row of features, as words, short enough for a row of the split.
 

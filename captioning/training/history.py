@@ -16,7 +16,7 @@ __all__ = ["Entry", "History", "check_regular"]
 Entry = dict[str, Any]
 
 _COUNTS = ("iteration", "epoch")
-_FIGURES = ("loss", "learning_rate", "val_loss", "val_bleu", "val_exercise_bleu")
+_FIGURES = ("loss", "learning_rate", "val_loss", "val_bleu", "val_cider", "val_exercise_bleu", "reward")
 
 
 class History:

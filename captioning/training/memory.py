@@ -6,6 +6,8 @@ A system that promises more memory than it has ends the process when the promise
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from captioning.models.recurrent_cells import CELLS
 
@@ -14,15 +16,21 @@ __all__ = ["check_memory", "count_weights"]
 _BYTES = 16  # of each weight in float32: itself, its gradient, Adam's two moments
 
 
-def count_weights(words: int, feature_size: int, wordvec_size: int, hidden_size: int, cell: str) -> int:
-    """How many numbers the network of `captioning.models.network` has.
+def count_weights(words: int, model: Mapping[str, Any]) -> int:
+    """How many weights a captioner of so many words has, by the `settings` of its kind.
 
-    >>> count_weights(words=5, feature_size=3, wordvec_size=4, hidden_size=6, cell="lstm")
+    >>> count_weights(5, {"feature_size": 3, "wordvec_size": 4, "hidden_size": 6, "cell_type": "lstm"})
     343
     """
-    gates = CELLS[cell].gates * hidden_size
-    project, embed = (feature_size + 1) * hidden_size, words * wordvec_size
-    return project + embed + (wordvec_size + hidden_size + 1) * gates + (hidden_size + 1) * words
+    sizes = {key: value for key, value in model.items() if isinstance(value, int)}
+    W, H, cell = sizes["wordvec_size"], sizes["hidden_size"], CELLS[model["cell_type"]]
+    own = words * W + (W + H + len(cell.biases)) * cell.gates * H
+    if model.get("kind", "source") == "source":
+        return own + (sizes["feature_size"] + 1) * H + (H + 1) * words
+    (places, columns), P, A = model["places"], sizes["picture_size"], sizes["looking_size"]
+    whole = sizes["feature_size"] - places * columns
+    about, looking = (whole + 1) * P + (P + 1) * cell.vectors * H, (H + 1 + 2 * (columns + 1)) * A
+    return own + about + looking + (H + 1 + A + P) * W + words
 
 
 def check_memory(weights: int, bytes_each: int = _BYTES) -> None:

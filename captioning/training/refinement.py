@@ -15,7 +15,7 @@ import numpy as np
 
 import minigrad as mg
 from captioning.data.splits import Split
-from captioning.models.captioner import Captioner
+from captioning.models.kinds import AnyCaptioner
 from captioning.progress import Progress
 from captioning.training.consensus_targets import Consensus, captions_by_image, consensus_captions
 from captioning.training.errors import RunError
@@ -53,7 +53,7 @@ class Refinement(Solver):
 
     def __init__(
         self,
-        model: Captioner,
+        model: AnyCaptioner,
         train: Split,
         val: Split | None = None,
         settings: Settings | None = None,
@@ -81,8 +81,8 @@ class Refinement(Solver):
             if self.progress is not None:
                 self.progress.say("looking for the pictures most like each picture")
             how = self.consensus
-            self._neighbours = nearest(self.humans.features, self.pictures, how.neighbours, how.width, self._report,
-                                       stop.is_set)  # fmt: skip
+            whole = self.humans.features.parts[0]  # of the pictures, not of their places
+            self._neighbours = nearest(whole, self.pictures, how.neighbours, how.width, self._report, stop.is_set)
         return self._neighbours
 
     def _begin_epoch(self, epoch: int, stop: Stop) -> bool:

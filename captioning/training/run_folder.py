@@ -34,7 +34,7 @@ from captioning.data.fingerprints import changed
 from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
 from captioning.folder_lock import take_folder
-from captioning.models.captioner import Captioner
+from captioning.models.kinds import AnyCaptioner, new_captioner
 from captioning.training.errors import RunError
 from captioning.training.history import Entry, History, check_regular
 from captioning.training.memory import check_memory, count_weights
@@ -187,21 +187,20 @@ class Run:
 
     # Weights -----------------------------------------------------------------------------------
 
-    def new_model(self, rng: np.random.Generator | int | None = None) -> Captioner:
+    def new_model(self, rng: np.random.Generator | int | None = None) -> AnyCaptioner:
         """A captioner of the run's sizes with fresh weights."""
         model = self.settings["model"]
         try:
-            sizes = [model[key] for key in ("feature_size", "wordvec_size", "hidden_size", "cell_type")]
-            check_memory(count_weights(len(self.vocabulary), *sizes), bytes_each=4)
-            return Captioner(self.vocabulary, **model, rng=rng)
+            check_memory(count_weights(len(self.vocabulary), model), bytes_each=4)
+            return new_captioner(self.vocabulary, model, rng)
         except MemoryError as error:
-            told = "feature_size {}, wordvec_size {} and hidden_size {}".format(*sizes)
+            told = ", ".join(f"{key} {value}" for key, value in model.items() if key.endswith("_size"))
             where = self.folder / "settings.json"
             raise RunError(f"{where}: model: {told} are too large for the memory here: {error}") from error
         except (TypeError, ValueError) as error:
             raise RunError(f"{self.folder / 'settings.json'}: model: {error}") from error
 
-    def load_model(self) -> Captioner:
+    def load_model(self) -> AnyCaptioner:
         """The captioner with the best weights of the run, in evaluation mode."""
         model = self.new_model(rng=0)
         path = self.folder / "weights.safetensors"

@@ -11,7 +11,8 @@ from typing import Any
 import minigrad as mg
 from captioning.data.dataset import CaptionData
 from captioning.data.fingerprints import fingerprint
-from captioning.models.captioner import Captioner
+from captioning.data.whole_captions import CAPTIONS
+from captioning.models.kinds import MODELS, AnyCaptioner, kind_of
 from captioning.models.recurrent_cells import check_cell
 from captioning.training.errors import RunError
 from captioning.training.history import check_regular
@@ -20,10 +21,15 @@ from captioning.training.settings import Settings, is_finite
 __all__ = ["FORMAT", "check_fields", "read_settings", "settings_of"]
 
 FORMAT = 1
-MODEL_KEYS = ("feature_size", "wordvec_size", "hidden_size", "cell_type", "dropout", "dtype", "forget_bias")
+_EVERY_MODEL = ("feature_size", "wordvec_size", "hidden_size", "cell_type", "dropout", "dtype")
+MODEL_KEYS = {
+    "source": (*_EVERY_MODEL, "forget_bias"),
+    "attention": (*_EVERY_MODEL, "places", "picture_size", "looking_size", "heads"),
+}
+"""What must be said of a model of each kind."""
 
 
-def settings_of(model: Captioner, training: Any, data: CaptionData, **data_settings: Any) -> dict[str, Any]:
+def settings_of(model: AnyCaptioner, training: Any, data: CaptionData, **data_settings: Any) -> dict[str, Any]:
     """What settings.json says of a model, its training (a dataclass) and its data, which is read for that.
 
     `threads` is how many compute now: another number multiplies in another order, and so gives other last bits.
@@ -32,16 +38,7 @@ def settings_of(model: Captioner, training: Any, data: CaptionData, **data_setti
     return {
         "minigrad": mg.__version__,
         "threads": mg.get_num_threads(),
-        "model": {
-            "feature_size": model.feature_size,
-            "wordvec_size": model.wordvec_size,
-            "hidden_size": model.hidden_size,
-            "cell_type": model.cell_type,
-            "dropout": model.dropout,
-            "dtype": str(model.embed.weight.dtype),
-            "forget_bias": model.forget_bias,
-            "feature_dropout": model.feature_dropout,
-        },
+        "model": {"kind": kind_of(model), **model.settings},
         "training": dataclasses.asdict(training),
         "data": {
             "pca": data.pca,
@@ -71,14 +68,18 @@ def read_settings(path: Path) -> dict[str, Any]:
     threads = settings.get("threads")
     if threads is not None and (type(threads) is not int or threads < 1):
         raise RunError(f"{path}: threads must be an int of at least 1; got {threads!r}")
-    missing = [key for key in MODEL_KEYS if key not in settings["model"]]
+    kind = settings["model"].get("kind", "source")
+    if not isinstance(kind, str) or kind not in MODEL_KEYS:
+        raise RunError(f"{path}: model: kind must be one of {', '.join(MODELS)}; got {str(kind)[:80]!r}")
+    missing = [key for key in MODEL_KEYS[kind] if key not in settings["model"]]
     if missing:
         raise RunError(f"{path}: model: the keys {', '.join(missing)} are missing")
     _check_model(f"{path}: model", settings["model"])
     check_fields(f"{path}: training", settings["training"], Settings)
     _check_values(f"{path}: data", settings["data"], _DATA)
-    if not isinstance(settings.get("refinement", {}), dict):
-        raise RunError(f"{path}: refinement must be an object; got {settings['refinement']!r}")
+    for key in ("refinement", "reinforcement"):
+        if not isinstance(settings.get(key, {}), dict):
+            raise RunError(f"{path}: {key} must be an object; got {settings[key]!r}")
     checked: dict[str, Any] = settings
     return checked
 
@@ -94,6 +95,10 @@ def check_fields(where: str, values: dict[str, Any], *kinds: Any) -> None:
 
 def _is_count(value: Any) -> bool:
     return type(value) is int and value >= 1
+
+
+def _are_counts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_count, value))
 
 
 def _is_share(value: Any) -> bool:
@@ -112,7 +117,11 @@ Checks = dict[str, tuple[Callable[[Any], bool], str]]
 
 _DTYPES = ("float16", "float32", "float64")
 _MODEL: Checks = {
-    **dict.fromkeys(("feature_size", "wordvec_size", "hidden_size"), (_is_count, "an int of at least 1")),
+    **dict.fromkeys(
+        ("feature_size", "wordvec_size", "hidden_size", "picture_size", "looking_size", "heads"),
+        (_is_count, "an int of at least 1"),
+    ),
+    "places": (_are_counts, "two ints of at least 1"),
     **dict.fromkeys(("dropout", "feature_dropout"), (_is_share, "a number of at least 0 and below 1")),
     "cell_type": (_is_text, "a text"),
     "dtype": (lambda value: value in _DTYPES, f"one of {', '.join(_DTYPES)}"),
@@ -123,6 +132,9 @@ _DATA: Checks = {
     "max_train": (lambda value: value is None or _is_count(value), "an int of at least 1, or null"),
     "train_captions": (_is_count, "an int of at least 1"),
     "extractor": (lambda value: value is None or _is_text(value), "a text, or null"),
+    "regions": (lambda value: isinstance(value, bool), "true or false"),
+    "captions": (lambda value: value in CAPTIONS, f"one of {', '.join(CAPTIONS)}"),
+    "max_words": (_is_count, "an int of at least 1"),
     "seed": (lambda value: type(value) is int and value >= 0, "an int of at least 0"),
     "folder": (_is_text, "a text"),
     "fingerprint": (_is_fingerprint, "an object of texts"),

@@ -23,17 +23,22 @@ import minigrad as mg
 from captioning.data.parts import images_of_part
 from captioning.data.splits import Split
 from captioning.decoding.stepwise import greedy
-from captioning.models.captioner import Captioner
+from captioning.models.kinds import AnyCaptioner
 from captioning.progress import Progress
+from captioning.scoring.cider import cider_d
 from captioning.scoring.evaluation import captions_of, mean_exercise_bleu, mean_loss
 from captioning.scoring.metrics import corpus_bleu
 from captioning.training.checkpoints import Checkpoint
 from captioning.training.errors import RunError, TrainingError
 from captioning.training.history import Entry
 from captioning.training.intervals import Clock, Interval
+from captioning.training.order import epoch_order
+from captioning.training.rates import learning_rate, reductions
 from captioning.training.run_folder import Run
+from captioning.training.scheduled_sampling import with_own_words
 from captioning.training.settings import Settings
 from captioning.training.stopping import Stop, stop_on_signals
+from minigrad import Tensor
 
 __all__ = ["CHECKPOINT_EVERY", "Solver"]
 
@@ -58,7 +63,7 @@ class Solver:
 
     def __init__(
         self,
-        model: Captioner,
+        model: AnyCaptioner,
         train: Split,
         val: Split | None = None,
         settings: Settings | None = None,
@@ -69,8 +74,11 @@ class Solver:
         self.model, self.split, self.val, self.run, self.progress = model, train, val, run, progress
         self.settings = Settings() if settings is None else settings
         s = self.settings
-        self.optimiser = mg.optim.AdamW(model.parameters(), lr=s.learning_rate, weight_decay=s.weight_decay)
-        self.schedule = mg.optim.ExponentialLR(self.optimiser, s.lr_decay)  # its steps are epochs
+        betas = (0.9, s.beta2)
+        self.optimiser = mg.optim.AdamW(
+            model.parameters(), lr=s.learning_rate, betas=betas, weight_decay=s.weight_decay
+        )
+        self.average = None if s.average is None else mg.optim.EMA(model, s.average)
         self.epoch_length = -(-len(train) // s.batch_size)
         self.images = None if val is None else images_of_part(val, s.val_part, s.val_images, s.seed)
         self.iteration = 0
@@ -163,19 +171,15 @@ class Solver:
         return True
 
     def _iterate(self) -> None:
-        s = self.settings
-        epoch, position = divmod(self.iteration, self.epoch_length)
-        rows = self._order_of(epoch)[position * s.batch_size : (position + 1) * s.batch_size]
-        batch = self.split.batch(rows)
-        if self.schedule.count != epoch:  # whatever ended the epoch before, and wherever a checkpoint led
-            self.schedule.load_state_dict(self.schedule.state_dict() | {"count": np.array(epoch)})
+        s, i = self.settings, self.iteration
+        epoch = i // self.epoch_length
+        self.optimiser.lr = learning_rate(s, i, self.epoch_length, self._reduced)
         self.model.train()
-        self.model.rng = np.random.default_rng([s.seed, 1, self.iteration])
-        loss = self.model.loss(batch.features, batch.captions)
+        loss, figures = self._loss(np.random.default_rng([s.seed, 1, i]))
         value = float(loss.item())
         if not math.isfinite(value):
             raise TrainingError(
-                f"the loss is {value} at iteration {self.iteration + 1} of epoch {epoch + 1}: "
+                f"the loss is {value} at iteration {i + 1} of epoch {epoch + 1}: "
                 "try a smaller learning rate, or a smaller clip norm"
             )
         self.optimiser.zero_grad()
@@ -183,16 +187,40 @@ class Solver:
         if s.clip_norm is not None:
             mg.optim.clip_grad_norm(self.model.parameters(), s.clip_norm)
         self.optimiser.step()
+        if self.average is not None:
+            self.average.update()
         self.iteration += 1
-        self._log({"iteration": self.iteration, "epoch": epoch + 1, "loss": value})
+        self._log({"iteration": self.iteration, "epoch": epoch + 1, "loss": value, **figures})
         if self.progress is not None:
             self.progress.update(self.iteration, loss=value)
 
+    def _loss(self, rng: np.random.Generator) -> tuple[Tensor, Entry]:
+        """The loss of the running iteration, and figures of it for the history; what is random comes from `rng`."""
+        s = self.settings
+        epoch, position = divmod(self.iteration, self.epoch_length)
+        batch = self.split.batch(self._order_of(epoch)[position * s.batch_size : (position + 1) * s.batch_size])
+        self.model.rng = rng
+        read = None
+        if s.scheduled_sampling:
+            share = s.scheduled_sampling * self.iteration / self.total
+            read = with_own_words(self.model, batch.features, batch.captions, share, rng)
+        return self.model.loss(batch.features, batch.captions, s.label_smoothing, read), {}
+
     def _order_of(self, epoch: int) -> NDArray[np.int64]:
         if self._order is None or self._order[0] != epoch:
-            rng = np.random.default_rng([self.settings.seed, 0, epoch])
-            self._order = epoch, rng.permutation(len(self.split))
+            s, captions = self.settings, self.split.captions
+            lengths = (captions != self.split.vocabulary.null).sum(axis=1)
+            rng = np.random.default_rng([s.seed, 0, epoch])
+            self._order = epoch, epoch_order(lengths, s.batch_size, s.buckets, rng)
         return self._order[1]
+
+    @property
+    def _reduced(self) -> int:
+        """How often the learning rate of the schedule `plateau` was reduced."""
+        if self.settings.schedule != "plateau":
+            return 0
+        ends = [e for e in self.history if "val_loss" in e and e["iteration"] % self.epoch_length == 0]
+        return reductions([self._key(entry) for entry in ends])
 
     def _is_to_be_judged(self) -> bool:
         """Whether this iteration ends an epoch, or is one of those after which is validated."""
@@ -204,18 +232,17 @@ class Solver:
         """Validate, keep the weights if they are the best, and write a checkpoint."""
         epoch = self._epoch_of(self.iteration)
         entry: Entry = {"epoch": epoch, "iteration": self.iteration, "learning_rate": self.optimiser.lr}
-        key = (float(epoch), 0.0)  # without validation the last epoch is the best
-        if self.val is not None and self.images is not None:
-            loss = mean_loss(self.model, self.val, self.images)
-            bleu, exercise = self._bleu(self.val, self.images)
-            entry |= {"val_loss": loss, "val_bleu": bleu, "val_exercise_bleu": exercise}
-            key = {"bleu": (bleu, -loss), "exercise": (exercise, -loss), "loss": (-loss, bleu)}[self.settings.keep]
-        self._log(entry)
-        if self._best is None or key > self._best:
-            self._best, self._best_iteration = key, self.iteration
-            self._best_weights = self.model.state_dict()  # copies
-            if self.run is not None:
-                self.run.save_best(self._best_weights)
+        with contextlib.nullcontext() if self.average is None else self.average.applied():
+            if self.val is not None and self.images is not None:
+                entry["val_loss"] = mean_loss(self.model, self.val, self.images)
+                entry |= self._of_captions(self.val, self.images)
+            self._log(entry)
+            key = self._key(entry)
+            if self._best is None or key > self._best:
+                self._best, self._best_iteration = key, self.iteration
+                self._best_weights = self.model.state_dict()  # copies
+                if self.run is not None:
+                    self.run.save_best(self._best_weights)
         self.save_checkpoint()
         if self.progress is not None:
             self.progress.say(self._summary(entry))
@@ -226,15 +253,27 @@ class Solver:
             text = f"iteration {entry['iteration']}, in {text}"
         if "val_loss" in entry:
             text += f"  validation loss {entry['val_loss']:.3f}, BLEU-4 {entry['val_bleu']:.4f}, "
-            text += f"exercise BLEU {entry['val_exercise_bleu']:.4f}"
+            text += f"CIDEr-D {entry['val_cider']:.4f}, exercise BLEU {entry['val_exercise_bleu']:.4f}"
             text += "  (best so far)" if self._best_iteration == entry["iteration"] else ""
         return text
 
-    def _bleu(self, val: Split, images: NDArray[np.int64]) -> tuple[float, float]:
-        """Corpus BLEU-4 and exercise BLEU of greedy captions."""
+    def _key(self, entry: Entry) -> tuple[float, float]:
+        """What decides which validation is best: the larger; without validation the last epoch is."""
+        if "val_loss" not in entry:
+            return float(entry["epoch"]), 0.0
+        loss, bleu = entry["val_loss"], entry["val_bleu"]
+        first = {"bleu": bleu, "cider": entry.get("val_cider"), "exercise": entry["val_exercise_bleu"]}
+        return (-loss, bleu) if self.settings.keep == "loss" else (first[self.settings.keep], -loss)
+
+    def _of_captions(self, val: Split, images: NDArray[np.int64]) -> Entry:
+        """Corpus BLEU-4, CIDEr-D and exercise BLEU of greedy captions."""
         said = captions_of(self.model, val, images, greedy)
-        corpus = corpus_bleu([val.references(int(i)) for i in images], said)["BLEU-4"]
-        return corpus, mean_exercise_bleu(val, images, said)
+        references = [val.references(int(i)) for i in images]
+        return {
+            "val_bleu": corpus_bleu(references, said)["BLEU-4"],
+            "val_cider": cider_d(references, said)[0],
+            "val_exercise_bleu": mean_exercise_bleu(val, images, said),
+        }
 
     def _log(self, entry: Entry) -> None:
         self.history.append(entry)
@@ -246,7 +285,8 @@ class Solver:
     def state(self) -> Arrays:
         """Where the training stands, as `captioning.training.checkpoints` describes it."""
         model, optimiser = self.model.state_dict(), self.optimiser.state_dict()
-        return Checkpoint(self.iteration, self._best_iteration, self._best, model, optimiser).arrays()
+        average = {} if self.average is None else self.average.state_dict()
+        return Checkpoint(self.iteration, self._best_iteration, self._best, model, optimiser, average).arrays()
 
     def save_checkpoint(self) -> None:
         """Write where the training stands to the run folder, if there is one."""
@@ -265,17 +305,22 @@ class Solver:
         arrays = self.run.load_checkpoint()
         path = self.run.folder / "checkpoint.safetensors"
         model, optimiser = self.model.state_dict(), self.optimiser.state_dict()
+        average = {} if self.average is None else self.average.state_dict()
         try:
             held = Checkpoint.of(arrays, self.epoch_length)
             self._check_within(held.iteration)
             self.model.load_state_dict(held.model)
             self.optimiser.load_state_dict(held.optimiser)
+            if self.average is not None:
+                self.average.load_state_dict(held.average)
             weights = None if held.best is None else self.run.load_model().state_dict()
             self._check_history(held)
             self._load_split(held.iteration)
         except (KeyError, ValueError, TypeError) as error:
             self.model.load_state_dict(model)
             self.optimiser.load_state_dict(optimiser)
+            if self.average is not None:
+                self.average.load_state_dict(average)
             if isinstance(error, RunError):
                 raise
             raise RunError(f"{path}: does not fit the run: {error}") from error
@@ -290,6 +335,7 @@ class Solver:
         """Raise a RunError unless the history tells of the best validation, whose figures are told at the end."""
         assert self.run is not None
         needed = {"epoch"} if self.val is None else {"epoch", "val_loss", "val_bleu", "val_exercise_bleu"}
+        needed |= {"val_cider"} if self.val is not None and self.settings.keep == "cider" else set()
         best = _entry_of(self.run.history(held.iteration), held.best_iteration)
         if held.best is not None and (best is None or not needed <= best.keys()):
             raise RunError(

@@ -37,7 +37,7 @@ def test_train_leaves_a_run_folder(small_folder, tmp_path, capsys):
     assert out.splitlines()[1] == f"run folder: {folder}"
     settings = Run.open(folder).settings
     assert settings["model"] == {
-        "feature_size": 5, "wordvec_size": 8, "hidden_size": 12, "cell_type": "rnn", "dropout": 0.1,
+        "kind": "source", "feature_size": 5, "wordvec_size": 8, "hidden_size": 12, "cell_type": "rnn", "dropout": 0.1,
         "dtype": "float32", "forget_bias": 0.0, "feature_dropout": 0.2,
     }  # fmt: skip
     data = settings["data"]

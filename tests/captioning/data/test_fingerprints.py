@@ -47,7 +47,7 @@ def test_fewer_captions_do_not_change_it(small_folder, small_data):
 
 def test_features_in_pieces_are_those_at_once(small_data, monkeypatch):
     whole = fingerprint(small_data)
-    monkeypatch.setattr(module, "_PIECE", 5)
+    monkeypatch.setattr("captioning.data.stored_rows._BLOCK_BYTES", 100)
     assert fingerprint(small_data) == whole
 
 

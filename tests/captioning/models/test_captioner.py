@@ -147,7 +147,7 @@ def test_the_same_seed_gives_the_same_weights():
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_first_weights_are_drawn_as_cs231n_draws_them(cell):
-    rng, G = np.random.default_rng(0), 5 if cell == "rnn" else 20
+    rng, G = np.random.default_rng(0), 5 * CELLS[cell].gates
     expected = {"W_embed": rng.standard_normal((7, 4)) / 100, "W_proj": rng.standard_normal((3, 5)) / np.sqrt(3),
                 "Wx": rng.standard_normal((4, G)) / np.sqrt(4), "Wh": rng.standard_normal((5, G)) / np.sqrt(5),
                 "W_vocab": rng.standard_normal((5, 7)) / np.sqrt(5)}  # fmt: skip
@@ -237,8 +237,8 @@ def test_other_mistakes_are_named():
         make().initial_state(FEATURES[:, :2])
     with pytest.raises(ValueError, match="dropout must be at least 0 and below 1; got 1"):
         make(dropout=1)
-    with pytest.raises(ValueError, match="cell_type must be one of 'rnn', 'lstm'; got 'gru'"):
-        make("gru")
+    with pytest.raises(ValueError, match="cell_type must be one of 'rnn', 'lstm', 'gru'; got 'qrnn'"):
+        make("qrnn")
     with pytest.raises(ValueError, match="hidden_size must be an int of at least 1; got 0"):
         Captioner(VOCABULARY, 3, 4, 0)
 

@@ -1,0 +1,81 @@
+"""What `refine` and `reinforce` share: they train the captioner of a run further, into a run folder of their own."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from captioning.cli.options import data_folder
+from captioning.cli.resuming import (
+    check_data,
+    run_to_resume,
+    settings_to_resume,
+    train_in_folder,
+    with_threads,
+)
+from captioning.cli.training_options import DATA_DEFAULTS, dataclass_from, given_settings
+from captioning.data.dataset import CaptionData, open_captions
+from captioning.progress import Progress
+from captioning.training.errors import RunError
+from captioning.training.run_folder import Run
+from captioning.training.run_settings import check_fields, settings_of
+from captioning.training.settings import Settings
+from captioning.training.solver import Solver
+
+__all__ = ["Further", "train_further"]
+
+
+@dataclass(frozen=True)
+class Further:
+    """A way to train further. name: of the command; key: of what settings.json says of it.
+
+    free: the option that a resumed run may change. defaults: of options, where a dataclass has others. kinds: the
+    dataclasses of its own settings. solver: makes the solver of model, splits, settings and instances of `kinds`.
+    """
+
+    name: str
+    key: str
+    free: str
+    defaults: dict[str, Any]
+    kinds: tuple[Any, ...]
+    solver: Callable[..., Solver]
+
+
+def train_further(options: argparse.Namespace, how: Further) -> int:
+    """Carry out a command that trains further: a new run from that in `options.run`, or one that is resumed."""
+    given = given_settings(options)
+    if options.resume == (options.run is not None):
+        raise ValueError(f"{how.name} needs the run to start from, or --resume with --out alone")
+    with run_to_resume(options) as run, with_threads(options, run):
+        if run is not None:
+            given = settings_to_resume(run, how.name, given, free=how.free)
+            check_fields(f"{run.folder / 'settings.json'}: {how.key}", run.settings[how.key], *how.kinds)
+        start = Run.open(options.run) if run is None else run
+        chosen = how.defaults | given
+        training, *own = (dataclass_from(kind, chosen) for kind in (Settings, *how.kinds))
+        of_data = {key: start.settings["data"].get(key, default) for key, default in DATA_DEFAULTS.items()}
+        drawn_by = start.settings["data"].get("seed", start.settings["training"].get("seed", 0))
+        with open_captions(data_folder(options, start), seed=drawn_by, **of_data) as data:
+            start.check_fits(data.train)
+            _check_as_many(start, data)
+            model = start.load_model() if run is None else run.new_model(rng=0)
+            if run is None and "dropout" in given:
+                model.dropout = given["dropout"]
+            progress = Progress(enabled=not options.quiet)
+            every = options.checkpoint_every
+            solver = how.solver(model, data.train, data.val, training, *own, progress=progress, checkpoint_every=every)
+            check_data(data, progress)
+            settings = settings_of(model, solver.settings, data, **of_data, seed=drawn_by)
+            settings[how.key] = {"start": start.folder.name} if run is None else dict(run.settings[how.key])
+            for each in own:
+                settings[how.key] |= dataclasses.asdict(each)
+            return train_in_folder(solver, run, settings, data, options)
+
+
+def _check_as_many(run: Run, data: CaptionData) -> None:
+    was, now = run.settings["data"].get("train_captions"), len(data.train)
+    if was != now:
+        raise RunError(f"{run.folder}: was trained on {was} captions; {data.folder} has {now}: it is another data set")

@@ -1,0 +1,35 @@
+"""The order in which an epoch sees the captions of a split, and how they fall into batches."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["epoch_order"]
+
+
+def epoch_order(
+    lengths: NDArray[np.integer], batch_size: int, buckets: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """The rows of all captions in a random order, for batches of `batch_size` one after the other; the last may be
+    short.
+
+    lengths: (N,) of the captions, in words. buckets: so many batches' captions are sorted by length before they fall
+    into batches, which then come in a random order: captions of a batch are about as long, and little is computed
+    behind their ends. 1 leaves the order as it is drawn.
+
+    >>> order = epoch_order(np.array([3, 9, 8, 2]), 2, 2, np.random.default_rng(0))
+    >>> sorted(sorted(pair) for pair in order.reshape(2, 2).tolist())
+    [[0, 3], [1, 2]]
+    """
+    order = rng.permutation(len(lengths))
+    if buckets == 1:
+        return order
+    whole = len(order) // batch_size * batch_size
+    batches: list[NDArray[np.int64]] = []
+    for start in range(0, whole, buckets * batch_size):
+        near = order[start : min(start + buckets * batch_size, whole)]
+        near = near[np.argsort(lengths[near], kind="stable")]
+        batches += np.split(near, len(near) // batch_size)
+    shuffled = [batches[k] for k in rng.permutation(len(batches))]
+    return np.concatenate([*shuffled, order[whole:]])
