@@ -20,6 +20,7 @@ from captioning.cli.options import add_command
 from captioning.data.dataset import CaptionData, open_captions
 from captioning.data.parts import images_of_part
 from captioning.models.captioner import Captioner
+from captioning.models.kinds import AnyCaptioner
 from captioning.pictures.sheets import caption_sheet
 from captioning.progress import Progress
 from captioning.scoring.evaluation import captions_of, evaluate
@@ -105,7 +106,7 @@ class _Drawing:
         self.progress.update(done)
 
 
-def _train(data: CaptionData, folder: Path, size: Size, seed: int, progress: Progress) -> Captioner:
+def _train(data: CaptionData, folder: Path, size: Size, seed: int, progress: Progress) -> AnyCaptioner:
     training = Settings(
         epochs=size.epochs,
         batch_size=size.batch_size,
@@ -126,7 +127,7 @@ def _train(data: CaptionData, folder: Path, size: Size, seed: int, progress: Pro
     return run.load_model()
 
 
-def _report(data: CaptionData, model: Captioner, folder: Path) -> dict[str, Any]:
+def _report(data: CaptionData, model: AnyCaptioner, folder: Path) -> dict[str, Any]:
     from captioning.scenes.checker import judge, judge_all, judge_others
     from captioning.scenes.dataset import load_captions, load_scenes
     from captioning.scenes.world import is_held_out

@@ -74,8 +74,8 @@ def add_training(parser: argparse.ArgumentParser, d: dict[str, Any], batch: str 
     option("--patience", type=int, metavar="N", help="stop after N epochs without a better validation (never)")
     option("--keep", choices=KEEP, help="which weights are kept as the best: those with the highest validation BLEU-4 "
            "(bleu), the highest CIDEr-D (cider), the highest exercise BLEU (exercise: unigram BLEU against one human "
-           "caption, as the course's exercise has it) or the lowest validation loss (loss: the sum over a caption's words); of the first three, "
-           f"where these are equal, the lower loss decides ({d['keep']})")  # fmt: skip
+           "caption, as the course's exercise has it) or the lowest validation loss (loss: the sum over a caption's "
+           f"words); of the first three, where these are equal, the lower loss decides ({d['keep']})")  # fmt: skip
     option("--val-part", choices=PARTS, help="which of the validation images decide that: all, or one half, so that "
            f"the other can be reported ({d['val_part']})")  # fmt: skip
     option("--val-images", type=int, metavar="N", help="use at most N images of that part, drawn by the seed "

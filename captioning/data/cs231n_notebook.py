@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from captioning.data.dataset import open_captions
 from captioning.data.errors import DataError, check_count
-from captioning.data.features import CACHE_BYTES, FeatureRows
+from captioning.data.features import CACHE_BYTES
 from captioning.data.folder import check_split
-from captioning.data.splits import Split
+from captioning.data.splits import ImageRows, Split
 
 __all__ = ["last_coco_data", "load_coco_data", "sample_coco_minibatch"]
 
@@ -58,7 +58,7 @@ def last_coco_data() -> dict[str, Any]:
 
 def _notebook_split(split: Split) -> dict[str, Any]:
     """The entries of one split; a file of features that is in memory now is closed."""
-    rows: FeatureRows | NDArray[np.float32] = split.features
+    rows: ImageRows | NDArray[np.float32] = split.features
     if split.features.cached:
         rows = split.features[:]
         split.features.close()

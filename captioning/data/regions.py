@@ -49,7 +49,8 @@ class RegionRows(StoredRows):
                 raise DataError(f"{where}: must be {self.shape[2]} floats; got {identifier.dtype} {identifier.shape}")
             with np.errstate(over="ignore"):
                 values = np.asarray(dataset.attrs[name]).astype(np.float32)
-        if not np.isfinite(values * 255).all():
+                largest = values * 255
+        if not np.isfinite(largest).all():
             raise DataError(f"{where}: has a number that is not finite, or too large")
         return values
 

@@ -38,8 +38,8 @@ class Split:
 
     name: str. captions: int32 (N,T), ids of `vocabulary`. image_idxs: int32 (N,), the image row of each
     caption. features: `FeatureRows` (M,D) of the M images, or `FeaturesAndRegions`. stored: captions and image_idxs as
-    they are in the file. With `max_train`, captions and image_idxs are the chosen ones; images, features, references and `stored`
-    are always all.
+    they are in the file. With `max_train`, captions and image_idxs are the chosen ones; images, features, references
+    and `stored` are always all.
     """
 
     def __init__(

@@ -140,8 +140,8 @@ class AttentionCaptioner(nn.Module):
         if each > 1:
             state = tuple(ops.repeat(s, each, axis=0) for s in state)
         h = self.cell.states(self._drop(self.embed(batch.words_in)), state, batch.lengths)  # (N S, T, H)
-        together = np.reshape(self.query(h), (len(rows), -1, self.looking_size))  # all words of a picture's captions
-        seen = np.reshape(attend(together, sight.keys, sight.values), (*batch.counts.shape, self.looking_size))
+        together = ops.reshape(self.query(h), (len(rows), -1, self.looking_size))  # all words of a picture's captions
+        seen = ops.reshape(attend(together, sight.keys, sight.values), (*batch.counts.shape, self.looking_size))
         pictures = np.repeat(np.arange(len(rows)), batch.counts.reshape(len(rows), -1).sum(axis=1))
         return self._score(self._drop(h[batch.counts]), seen[batch.counts], sight.picture[pictures]), batch.targets
 
@@ -157,8 +157,8 @@ class AttentionCaptioner(nn.Module):
         state = tuple(first[:, k * self.hidden_size : (k + 1) * self.hidden_size] for k in range(self.cell.vectors))
         standardised = Tensor(places / of_places)
         keys, values = self.key(standardised), ops.relu(self.value(standardised))
-        apart = (heads_apart(x, self.heads) for x in (keys, values))
-        return Sight(*apart, self.from_picture(about)), state
+        keys, values = heads_apart(keys, self.heads), heads_apart(values, self.heads)
+        return Sight(keys, values, self.from_picture(about)), state
 
     def _parts(self, features: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Rows (N, D + R K) as (N, D) and (N, R, K)."""

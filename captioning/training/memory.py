@@ -30,7 +30,8 @@ def count_weights(words: int, model: Mapping[str, Any]) -> int:
     (places, columns), P, A = model["places"], sizes["picture_size"], sizes["looking_size"]
     whole = sizes["feature_size"] - places * columns
     about, looking = (whole + 1) * P + (P + 1) * cell.vectors * H, (H + 1 + 2 * (columns + 1)) * A
-    return own + about + looking + (H + 1 + A + P) * W + words
+    total: int = own + about + looking + (H + 1 + A + P) * W + words
+    return total
 
 
 def check_memory(weights: int, bytes_each: int = _BYTES) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from captioning.data.features import FeatureRows
+from captioning.data.stored_rows import StoredRows
 
 __all__ = ["Neighbours", "nearest"]
 
@@ -34,7 +34,7 @@ class Neighbours:
 
 
 def nearest(
-    features: FeatureRows | NDArray[np.floating],
+    features: StoredRows | NDArray[np.floating],
     images: NDArray[np.integer],
     k: int,
     width: float,

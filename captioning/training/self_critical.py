@@ -64,7 +64,8 @@ def advantages(rewards: NDArray[np.float64], drafts: int) -> NDArray[np.float64]
     """
     each = rewards.reshape(-1, drafts)
     others = (each.sum(axis=1, keepdims=True) - each) / (drafts - 1)
-    return (each - others).ravel()
+    better: NDArray[np.float64] = (each - others).ravel()
+    return better
 
 
 def self_critical_loss(
