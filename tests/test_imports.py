@@ -96,7 +96,7 @@ FLOORS = {
         "downloading.archives downloading.connections downloading.verification",
         "downloading.transfer",
         "downloading",
-        "cs231n cli.options cli.training_options",
+        "cs231n cli.options cli.training_options recipes",
         "cli.decoding_options cli.resuming",
         "cli.further_training",
         "cli",

@@ -17,6 +17,7 @@ from captioning.cli.evaluate import add_evaluate
 from captioning.cli.export import add_export
 from captioning.cli.options import CommandParser
 from captioning.cli.prepare import add_prepare
+from captioning.cli.recipe import add_recipe
 from captioning.cli.refine import add_refine
 from captioning.cli.regions import add_regions
 from captioning.cli.reinforce import add_reinforce
@@ -64,6 +65,7 @@ def _add_commands(parser: CommandParser) -> None:
     add_train(commands)
     add_refine(commands)
     add_reinforce(commands)
+    add_recipe(commands)
     add_evaluate(commands)
     add_sample(commands)
     add_regions(commands)
