@@ -1,8 +1,8 @@
 """Recipes: settings files of trainings in several stages, for `captioning recipe`.
 
-A recipe is TOML. Each `[[stage]]` has `command`, 'train' for the first and 'refine' or 'reinforce' for what goes on from
-it, and options of that command as they stand on the command line, without the dashes in front. `[evaluate]` has options
-of the last command, which says how good the result is. `minutes` and `about` are for people.
+A recipe is TOML. Each `[[stage]]` has `command`, "train" for the first and "refine" or "reinforce" for what goes on
+from it, and options of that command as they stand on the command line, without the dashes in front. `[evaluate]` has
+options of the last command, which says how good the result is. `minutes` and `about` are for people.
 """
 
 from __future__ import annotations
