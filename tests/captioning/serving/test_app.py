@@ -1,0 +1,353 @@
+"""The server as its clients see it."""
+
+import contextlib
+import json
+import random
+import socket
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from captioning.serving.guards import HEADERS
+from tests.captioning.serving.served import ANSWER, PATIENCE, needs_server, photo, photo_sizes, served
+
+pytestmark = needs_server
+
+HEAD = "POST /caption HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+
+
+@pytest.fixture(scope="module")
+def server():
+    with photo_sizes() as sizes, served(sizes) as running:
+        yield running
+
+
+def still_answers(server):
+    said = server.ask("/caption", photo(size=(33, 22)))
+    assert (said.status, said.json) == (200, {"height": 22, "width": 33})
+
+
+def exchange(server, text, wait=PATIENCE):
+    """All that comes back on a connection until it ends; what is sent need not be HTTP."""
+    with server.connect() as connection, contextlib.suppress(OSError):
+        connection.settimeout(wait)
+        connection.sendall(text if isinstance(text, bytes) else text.encode())
+        found = b""
+        while part := connection.recv(65536):
+            found += part
+        return found
+    return b""
+
+
+# Routes ----------------------------------------------------------------------------------------
+
+
+def test_the_page_and_its_files(server):
+    page = server.ask("/")
+    assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    for name, kind in (("page.css", "text/css"), ("page.js", "text/javascript"), ("icon.svg", "image/svg+xml")):
+        said = server.ask(f"/assets/{name}")
+        assert (said.status, said.headers["content-type"].partition(";")[0]) == (200, kind)
+        assert f"/assets/{name}" in page.content.decode()
+    assert server.ask("/", method="HEAD").content == b""
+
+
+@pytest.mark.parametrize("path", [
+    "/assets/../app.py", "/assets/%2e%2e/app.py", "/assets/..%2fapp.py", "/assets/", "/assets/none.js", "/none", "//",
+    "/health/x", "/assets/%00", "/caption/../health",
+])  # fmt: skip
+def test_nothing_else_is_served(server, path):
+    said = server.ask(path)
+    assert (said.status, list(said.json)) == (404, ["error"])
+
+
+@pytest.mark.parametrize(("method", "path"), [
+    ("GET", "/caption"), ("PUT", "/caption"), ("DELETE", "/caption"), ("POST", "/"), ("POST", "/health"), ("BREW", "/"),
+])  # fmt: skip
+def test_other_methods_are_refused(server, method, path):
+    said = server.ask(path, method=method)
+    assert (said.status, list(said.json)) == (405, ["error"])
+    assert said.headers["allow"]
+
+
+def test_health_says_who_speaks_and_how_busy_it_is(server):
+    assert server.ask("/health").json == {
+        "status": "ok", "captioner": "a test", "waiting": 0, "places": 16, "most_bytes": 32 * 2**20,
+    }  # fmt: skip
+
+
+def test_every_answer_has_the_headers_that_shut_others_out(server):
+    answers = [server.ask("/"), server.ask("/none"), server.ask("/caption", b"x"), server.ask("/", Host="evil.example")]
+    for said in answers:
+        assert {name: said.headers.get(name) for name in HEADERS} == HEADERS
+    assert "unsafe" not in HEADERS["content-security-policy"]
+    assert "access-control-allow-origin" not in answers[0].headers
+
+
+# Uploads ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["image/jpeg", "text/plain", "", "application/octet-stream", "nonsense"])
+def test_the_content_counts_and_not_its_type(server, kind):
+    assert server.ask("/caption", photo("GIF"), Content_Type=kind).json == {"height": 30, "width": 40}
+
+
+@pytest.mark.parametrize(("body", "status", "told"), [
+    (b"", 400, "no photo"), (b"hello", 422, "not a photo"), (photo("JPEG")[:300], 422, "not a"),
+    (b"\0\0\0\x18ftypheic" + bytes(99), 422, "HEIC"),
+])  # fmt: skip
+def test_what_is_no_photo_is_told_why(server, body, status, told):
+    said = server.ask("/caption", body)
+    assert said.status == status
+    assert told in said.json["error"]
+    assert "\n" not in said.json["error"]
+
+
+def test_a_form_is_told_how_it_is_done(server):
+    said = server.ask("/caption", b"--x\r\n\r\n", Content_Type="multipart/form-data; boundary=x")
+    assert (said.status, "--data-binary" in said.json["error"]) == (415, True)
+
+
+def test_a_photo_of_absurd_dimensions_is_refused(server):
+    bomb = bytearray(photo("BMP"))
+    bomb[18:26] = (60_000).to_bytes(4, "little") * 2
+    said = server.ask("/caption", bytes(bomb))
+    assert (said.status, "megapixels" in said.json["error"]) == (422, True)
+    still_answers(server)
+
+
+def test_a_length_that_is_too_large_is_refused_before_it_is_sent(server):
+    began = time.monotonic()
+    with server.connect() as connection:
+        connection.sendall(f"{HEAD}Content-Length: {2**40}\r\n\r\n".encode())
+        said = connection.recv(65536)
+    assert said.startswith(b"HTTP/1.1 413 ")
+    assert b"more than 32 MiB" in said
+    assert time.monotonic() - began < 2
+
+
+def test_who_sends_too_much_all_the_same_gets_to_read_why():
+    with served(upload_bytes=10_000) as server:
+        said = server.ask("/caption", bytes(3_000_000))  # http.client reads only when it has sent all
+        assert (said.status, said.headers["connection"]) == (413, "close")
+
+
+def test_chunks_without_end_are_refused():
+    with served(upload_bytes=10_000, lingering_seconds=0.2) as server, server.connect() as connection:
+        connection.sendall(f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode())
+        with contextlib.suppress(OSError):
+            while True:
+                connection.sendall(b"1000\r\n" + bytes(0x1000) + b"\r\n")
+        connection.settimeout(PATIENCE)
+        with contextlib.suppress(ConnectionResetError):  # it went on sending when all time was up
+            assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
+        assert server.ask("/caption", b"photo").status == 200
+
+
+@pytest.mark.parametrize("head", [
+    "Content-Length: -1\r\n", "Content-Length: 99999999999999999999999\r\n",
+    "Content-Length: 5\r\nContent-Length: 6\r\n",
+    "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "Content-Length: five\r\n", "Transfer-Encoding: gzip\r\n",
+    "Expect: 100-continue\r\nContent-Length: 99999999999\r\n",
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 0\r\n",
+    "X: " + "x" * 100_000 + "\r\n",
+])  # fmt: skip
+def test_odd_heads_are_refused(server, head):
+    said = exchange(server, f"{HEAD}{head}Connection: close\r\n\r\nhello\r\n")
+    assert b" 4" in said[:12], said[:100]
+    still_answers(server)
+
+
+def test_a_program_that_asks_first_is_answered_before_it_sends(server):
+    with server.connect() as connection:
+        connection.sendall(f"{HEAD}Expect: 100-continue\r\nContent-Length: 5\r\n\r\n".encode())
+        assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(b"hello")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 422 ")
+
+
+# Who asks --------------------------------------------------------------------------------------
+
+
+def test_another_hosts_name_is_refused(server):
+    for path in ("/", "/health", "/assets/page.js"):
+        assert server.ask(path, Host="evil.example").status == 421
+    assert server.ask("/caption", photo(), Host=f"evil.example:{server.port}").status == 421
+    assert server.ask("/health", Host=f"localhost:{server.port}").status == 200
+    assert exchange(server, "GET / HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 400 ")  # no host at all
+    assert exchange(server, "GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 421 ")
+
+
+def test_uploads_of_other_sites_pages_are_refused():
+    seen = []
+    with served(lambda content: seen.append(content) or ANSWER) as server:
+        assert server.ask("/caption", photo(), Origin="http://evil.example").status == 403
+        assert server.ask("/caption", photo(), Sec_Fetch_Site="cross-site").status == 403
+        assert seen == []
+        assert server.ask("/caption", photo(), Origin=server.address.rstrip("/")).status == 200
+
+
+def test_it_listens_on_this_machine_alone(server):
+    others = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)} | {"127.0.0.2"}
+    for address in others - {"127.0.0.1"}:
+        with pytest.raises(OSError, match=r"refused|unreachable|timed out"):
+            socket.create_connection((address, server.port), timeout=2)
+
+
+# Many, slow and gone ---------------------------------------------------------------------------
+
+
+def test_slow_clients_hold_nobody_up():
+    with served(places=2, upload_seconds=0.5, silent_seconds=0.5, lingering_seconds=0.1) as server, \
+            contextlib.ExitStack() as stack:  # fmt: skip
+        silent = [stack.enter_context(server.connect()) for _ in range(20)]
+        slow = [stack.enter_context(server.connect()) for _ in range(20)]
+        for each in silent[:10]:
+            each.sendall(b"POST /capt")
+        for each in slow:
+            each.sendall(f"{HEAD}Content-Length: 1000\r\n\r\nhalf".encode())
+        began = time.monotonic()
+        assert server.ask("/caption", b"photo").status == 200
+        assert time.monotonic() - began < 0.5
+        assert all(each.recv(1000).startswith(b"HTTP/1.1 408 ") for each in slow)
+        assert all(ended(each) for each in silent)
+
+
+def ended(connection):
+    try:
+        return connection.recv(1000) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_a_connection_that_is_kept_is_ended_when_it_says_half_a_thing():
+    with served(silent_seconds=0.3) as server, server.connect() as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"200 OK" in connection.recv(65536)
+        connection.sendall(b"GET /heal")
+        assert ended(connection)
+
+
+def test_beyond_the_places_it_is_told_when_to_come_again_and_who_goes_frees_one():
+    going = threading.Event()
+    with served(lambda content: {"went": going.wait(PATIENCE)}, places=3) as server, contextlib.ExitStack() as stack:
+        there = [stack.enter_context(server.connect()) for _ in range(3)]
+        for each in there:
+            each.sendall(f"{HEAD}Content-Length: 5\r\n\r\nphoto".encode())
+        wait_until(lambda: server.worker.waiting == 3)
+        said = server.ask("/caption", b"photo")
+        assert (said.status, said.headers["retry-after"]) == (503, "1")
+        assert server.ask("/health").json["waiting"] == 3
+        there[2].close()
+        wait_until(lambda: server.worker.waiting == 2)
+        there[2] = stack.enter_context(server.connect())
+        there[2].sendall(f"{HEAD}Content-Length: 5\r\n\r\nphoto".encode())
+        wait_until(lambda: server.worker.waiting == 3)
+        going.set()
+        assert all(each.recv(1000).startswith(b"HTTP/1.1 200 ") for each in there)
+
+
+def wait_until(true):
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, "it never was so"
+        time.sleep(0.01)
+
+
+def test_fifty_at_once_are_all_answered_in_the_end():
+    def ask(i):
+        for _ in range(500):
+            said = server.ask("/caption", photo(size=(10 + i, 20)))
+            statuses[said.status] += 1
+            if said.status == 200:
+                return said.json["width"]
+            assert said.headers["retry-after"] == "1"
+            time.sleep(0.05)
+        raise AssertionError("never answered")
+
+    statuses = Counter()
+    with photo_sizes() as sizes, served(sizes, places=8) as server, ThreadPoolExecutor(50) as pool:
+        assert list(pool.map(ask, range(50))) == [10 + i for i in range(50)]
+    assert statuses[200] == 50
+    assert set(statuses) <= {200, 503}
+
+
+def test_more_bytes_than_are_held_are_refused():
+    with served(upload_bytes=1000, held_bytes=1500) as server, server.connect() as slow:
+        slow.sendall(f"{HEAD}Content-Length: 1000\r\n\r\n".encode() + bytes(900))
+        time.sleep(0.2)
+        assert server.ask("/caption", bytes(900)).status == 503
+        slow.close()
+        time.sleep(0.2)
+        assert server.ask("/caption", bytes(900)).status == 200
+
+
+def test_a_fault_of_the_captioner_is_no_fault_of_the_next_photo(capfd):
+    def answer(content):
+        if content == b"bad":
+            raise ZeroDivisionError("in the model")
+        return ANSWER
+
+    with served(answer) as server:
+        said = server.ask("/caption", b"bad")
+        assert (said.status, "fault of the server" in said.json["error"]) == (500, True)
+        assert "in the model" not in said.json["error"]
+        assert server.ask("/caption", b"good").status == 200
+    assert "ZeroDivisionError: in the model" in capfd.readouterr().err
+
+
+# A campaign ------------------------------------------------------------------------------------
+
+
+def odd_upload(rng):
+    """What goes over a connection: a request, or what claims to be one, that no well-behaved client sends."""
+    content = bytearray(photo(rng.choice(["JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP", "PPM"]), (60, 40)))
+    change = rng.choice(["random", "cut", "flip", "sizes", "whole", "empty"])
+    if change == "random":
+        content = bytearray(rng.randbytes(rng.randrange(1, 5000)))
+    elif change == "cut":
+        del content[rng.randrange(len(content)) :]
+    elif change == "flip":
+        for _ in range(rng.randrange(1, 30)):
+            content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+    elif change == "sizes":  # four bytes that may be a width or a length
+        start = rng.randrange(min(40, len(content) - 4))
+        content[start : start + 4] = rng.choice([b"\xff" * 4, b"\x7f\xff\xff\xff", bytes(4), b"\0\0\xff\xff"])
+    elif change == "empty":
+        content.clear()
+    length = rng.choice([len(content)] * 6 + [0, len(content) // 2, len(content) + 100, 2**31, 2**64, -1])
+    kind = rng.choice(["image/png", "text/html", "multipart/form-data", "\xff", "application/json"])
+    if rng.random() < 0.15:
+        head, body = (
+            "Transfer-Encoding: chunked",
+            b"".join(b"%x\r\n%s\r\n" % (len(content), bytes(content)) for _ in range(2)),
+        )
+    else:
+        head, body = f"Content-Length: {length}", bytes(content)
+    method = rng.choice(["POST"] * 8 + ["GET", "PUT", "OPTIONS", "P\0ST"])
+    path = rng.choice(["/caption"] * 8 + ["/", "/caption/", "/%ff", "/" + "x" * 9000, "http://evil.example/"])
+    host = rng.choice(["127.0.0.1"] * 9 + ["evil.example"])
+    start = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\n{head}\r\nConnection: close\r\n\r\n"
+    return start.encode("latin-1") + body
+
+
+@pytest.mark.slow
+def test_a_thousand_odd_uploads_do_no_harm(full):
+    statuses = Counter()
+    limits = {"upload_seconds": 0.3, "silent_seconds": 0.3, "lingering_seconds": 0.1}
+    rng = random.Random(0)
+    with photo_sizes(seconds=5) as sizes, served(sizes, **limits) as server:
+        for i in range(1000 if full else 60):
+            said = exchange(server, odd_upload(rng), wait=20)
+            statuses[said[9:12].decode()] += 1
+            assert said.startswith(b"HTTP/1.1 ") or not said, said[:100]
+            assert said[9:10] != b"5", said
+            if i % 20 == 0:
+                still_answers(server)
+        still_answers(server)
+        assert json.loads(server.ask("/health").content)["waiting"] == 0
+    assert statuses["200"] > 0
+    assert statuses["422"] > 0
