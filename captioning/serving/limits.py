@@ -17,7 +17,8 @@ class Limits:
             milliseconds, or through a tunnel from a telephone.
         held_bytes: of all uploads together that are arriving, wait or are read.
         places: uploads that arrived whole and wait for their answer, with the one that is being computed.
-        photo_seconds: that decoding a photo may take. A JPEG of some kB can be made to need hours.
+        photo_seconds: that decoding a photo may take. The largest that are read take up to 12 (PNG and WebP of 120
+            megapixels on a busy laptop), and a JPEG of some kB can be made to need hours.
         silent_seconds: that a connection may take to say what it wants.
         connections: open at once.
         lingering_seconds: that the rest of an upload is thrown away for, after it was refused: who still sends does not
@@ -31,7 +32,7 @@ class Limits:
     upload_seconds: float = 15.0
     held_bytes: int = 256 * 2**20
     places: int = 16
-    photo_seconds: float = 10.0
+    photo_seconds: float = 20.0
     silent_seconds: float = 10.0
     connections: int = 200
     lingering_seconds: float = 2.0

@@ -26,7 +26,7 @@ REQUEST, ANSWER = struct.Struct("<QI"), struct.Struct("<BQQ")
 PHOTO, ERROR = 0, 1
 READY = b"R"
 
-_BYTES_A_PIXEL = 32  # of a photo with transparent parts in all steps of its way: five pictures of 4 bytes, and copies
+_BYTES_A_PIXEL = 32  # most is needed of WebP: 2.5 GB were measured where it has 112 megapixels, 22 bytes a pixel
 _MEMORY = 2**29 + MOST_PIXELS * _BYTES_A_PIXEL  # what a photo within the limit may need, beside Python and NumPy
 
 

@@ -9,15 +9,17 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 
+from captioning.cli import serve
 from captioning.cli.entry import main
 from tests.captioning.cli.commands import refused
-from tests.captioning.serving.served import needs_server, photo
+from tests.captioning.serving.served import endless_jpeg, needs_server, photo
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 120.0  # seconds; a machine that does much else starts slowly
@@ -43,15 +45,32 @@ def test_a_photo_is_captioned_and_ctrl_c_ends_it_amid_uploads():
         request = urllib.request.Request(f"{address}/caption", photo(size=(90, 60)))
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             assert b'"caption":"a ' in answer.read()
-        for _ in range(5):
+        endless = endless_jpeg()  # which is being decoded then
+        for content in (endless, endless, b"half", b"half"):
             connection = stack.enter_context(socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2]))))
-            connection.sendall(b"POST /caption HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999\r\n\r\nhalf")
-        time.sleep(0.2)
+            length = max(999, len(content))
+            head = f"POST /caption HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"
+            connection.sendall(head.encode() + content)
+        time.sleep(0.3)
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 130
         assert time.monotonic() - began < 1
         assert process.stderr.read().splitlines()[-1] == "captioning serve: stopped"
+
+
+@pytest.mark.parametrize(("display", "opened"), [("", False), (":0", True)])
+def test_a_browser_is_opened_where_there_is_a_display(monkeypatch, capsys, display, opened):
+    seen, came = [], threading.Event()
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
+        monkeypatch.setenv(name, display)
+    monkeypatch.setattr(serve.webbrowser, "open", lambda address: seen.append(address) or came.set())
+    serve._say("http://127.0.0.1:1/", browser=False)
+    serve._say("http://127.0.0.1:1/", browser=True)
+    assert came.wait(5 if opened else 0.1) == opened
+    assert seen == ["http://127.0.0.1:1/"] * opened
+    assert capsys.readouterr().out.startswith("http://127.0.0.1:1/ takes photos now; Ctrl-C ends it\n")
 
 
 @needs_server

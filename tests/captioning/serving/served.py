@@ -53,6 +53,15 @@ def photo(kind: str = "PNG", size: tuple[int, int] = (40, 30), colour: str = "te
     return file.getvalue()
 
 
+def endless_jpeg(side: int = 4000, scans: int = 4000) -> bytes:
+    """A progressive JPEG that says the same over and over: each scan goes through all of the picture."""
+    file = io.BytesIO()
+    Image.new("L", (side, side), 99).save(file, "JPEG", progressive=True)
+    content = file.getvalue()
+    last = content.rindex(b"\xff\xda")  # start of a scan (ITU-T T.81, B.2.3)
+    return content[:last] + content[last:-2] * scans + content[-2:]
+
+
 @dataclass(frozen=True)
 class Said:
     """An answer of the server."""

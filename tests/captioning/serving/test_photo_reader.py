@@ -1,6 +1,5 @@
 """Photos are decoded in a process of their own: whatever happens to it, the next photo is read."""
 
-import io
 import os
 import signal
 import sys
@@ -9,11 +8,10 @@ import time
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from captioning.serving.photo_reader import PhotoReader
 from captioning.vision.photo_files import PhotoError, decode_photo
-from tests.captioning.serving.served import photo
+from tests.captioning.serving.served import endless_jpeg, photo
 
 CRASHING = (sys.executable, "-c", "import sys; print(end='R', flush=True); sys.stdin.buffer.read(12)")
 
@@ -22,15 +20,6 @@ CRASHING = (sys.executable, "-c", "import sys; print(end='R', flush=True); sys.s
 def reader():
     with PhotoReader() as reader:
         yield reader
-
-
-def endless_jpeg(side=4000, scans=4000):
-    """A progressive JPEG that says the same over and over: each scan goes through all of the picture."""
-    file = io.BytesIO()
-    Image.new("L", (side, side), 99).save(file, "JPEG", progressive=True)
-    content = file.getvalue()
-    last = content.rindex(b"\xff\xda")  # start of a scan (ITU-T T.81, B.2.3)
-    return content[:last] + content[last:-2] * scans + content[-2:]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "TIFF", "WEBP"])
