@@ -75,6 +75,18 @@ class Said:
         return json.loads(self.content)
 
 
+def read_answer(connection: socket.socket) -> Said:
+    """The next answer on a connection, whole."""
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    return _said(answer)
+
+
+def _said(answer: http.client.HTTPResponse) -> Said:
+    content = answer.read()
+    return Said(answer.status, {name.lower(): value for name, value in answer.getheaders()}, content)
+
+
 @dataclass(frozen=True)
 class Served:
     """A server that runs. worker: its worker."""
@@ -92,9 +104,7 @@ class Served:
         try:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method or ("GET" if body is None else "POST"), path, body, named)
-            answer = connection.getresponse()
-            content = answer.read()
-            return Said(answer.status, {name.lower(): value for name, value in answer.getheaders()}, content)
+            return _said(connection.getresponse())
         finally:
             connection.close()
 
