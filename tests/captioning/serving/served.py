@@ -27,6 +27,7 @@ from captioning.training.stopping import Stop
 _MISSING = [name for name in ("starlette", "uvicorn") if importlib.util.find_spec(name) is None]
 needs_server = pytest.mark.skipif(bool(_MISSING), reason=f"no server: {' and '.join(_MISSING)} not installed")
 
+HEAD = "POST /caption HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 PATIENCE = 30.0  # seconds until a test gives up
 ANSWER = {
     "caption": "a dog runs", "confidence": 0.62, "grid": [7, 7], "milliseconds": 12,
@@ -111,6 +112,18 @@ class Served:
     def connect(self) -> socket.socket:
         """A connection on which nothing was said yet."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+
+
+def exchange(server: Served, text: str | bytes, wait: float = PATIENCE) -> bytes:
+    """All that comes back on a connection until it ends; what is sent need not be HTTP."""
+    with server.connect() as connection, contextlib.suppress(OSError):
+        connection.settimeout(wait)
+        connection.sendall(text if isinstance(text, bytes) else text.encode())
+        found = b""
+        while part := connection.recv(65536):
+            found += part
+        return found
+    return b""
 
 
 @contextlib.contextmanager

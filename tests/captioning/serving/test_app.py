@@ -1,22 +1,25 @@
 """The server as its clients see it."""
 
 import contextlib
-import json
-import random
 import socket
-import threading
 import time
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from captioning.serving.guards import HEADERS
-from tests.captioning.serving.served import ANSWER, PATIENCE, needs_server, photo, photo_sizes, read_answer, served
+from tests.captioning.serving.served import (
+    ANSWER,
+    HEAD,
+    PATIENCE,
+    exchange,
+    needs_server,
+    photo,
+    photo_sizes,
+    read_answer,
+    served,
+)
 
 pytestmark = needs_server
-
-HEAD = "POST /caption HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -28,18 +31,6 @@ def server():
 def still_answers(server):
     said = server.ask("/caption", photo(size=(33, 22)))
     assert (said.status, said.json) == (200, {"height": 22, "width": 33})
-
-
-def exchange(server, text, wait=PATIENCE):
-    """All that comes back on a connection until it ends; what is sent need not be HTTP."""
-    with server.connect() as connection, contextlib.suppress(OSError):
-        connection.settimeout(wait)
-        connection.sendall(text if isinstance(text, bytes) else text.encode())
-        found = b""
-        while part := connection.recv(65536):
-            found += part
-        return found
-    return b""
 
 
 # Routes ----------------------------------------------------------------------------------------
@@ -194,159 +185,3 @@ def test_it_listens_on_this_machine_alone(server):
     for address in others - {"127.0.0.1"}:
         with pytest.raises(OSError, match=r"refused|unreachable|timed out"):
             socket.create_connection((address, server.port), timeout=2)
-
-
-# Many, slow and gone ---------------------------------------------------------------------------
-
-
-def test_slow_clients_hold_nobody_up():
-    with served(places=2, upload_seconds=0.5, silent_seconds=0.5, lingering_seconds=0.1) as server, \
-            contextlib.ExitStack() as stack:  # fmt: skip
-        silent = [stack.enter_context(server.connect()) for _ in range(20)]
-        slow = [stack.enter_context(server.connect()) for _ in range(20)]
-        for each in silent[:10]:
-            each.sendall(b"POST /capt")
-        for each in slow:
-            each.sendall(f"{HEAD}Content-Length: 1000\r\n\r\nhalf".encode())
-        began = time.monotonic()
-        assert server.ask("/caption", b"photo").status == 200
-        assert time.monotonic() - began < 0.5
-        assert all(read_answer(each).status == 408 for each in slow)
-        assert all(ended(each) for each in silent)
-
-
-def ended(connection):
-    try:
-        return connection.recv(1000) == b""
-    except ConnectionResetError:
-        return True
-
-
-def test_a_connection_that_is_kept_is_ended_when_it_says_half_a_thing():
-    with served(silent_seconds=0.3) as server, server.connect() as connection:
-        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert read_answer(connection).status == 200
-        connection.sendall(b"GET /heal")
-        assert ended(connection)
-
-
-def test_beyond_the_places_it_is_told_when_to_come_again_and_who_goes_frees_one():
-    going = threading.Event()
-    with served(lambda content: {"went": going.wait(PATIENCE)}, places=3) as server, contextlib.ExitStack() as stack:
-        there = [stack.enter_context(server.connect()) for _ in range(3)]
-        for each in there:
-            each.sendall(f"{HEAD}Content-Length: 5\r\n\r\nphoto".encode())
-        wait_until(lambda: server.worker.waiting == 3)
-        said = server.ask("/caption", b"photo")
-        assert (said.status, said.headers["retry-after"]) == (503, "1")
-        assert server.ask("/health").json["waiting"] == 3
-        there[2].close()
-        wait_until(lambda: server.worker.waiting == 2)
-        there[2] = stack.enter_context(server.connect())
-        there[2].sendall(f"{HEAD}Content-Length: 5\r\n\r\nphoto".encode())
-        wait_until(lambda: server.worker.waiting == 3)
-        going.set()
-        assert [read_answer(each).status for each in there] == [200] * 3
-
-
-def wait_until(true):
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline, "it never was so"
-        time.sleep(0.01)
-
-
-def test_fifty_at_once_are_all_answered_in_the_end():
-    def ask(i):
-        for _ in range(500):
-            said = server.ask("/caption", photo(size=(10 + i, 20)))
-            statuses[said.status] += 1
-            if said.status == 200:
-                return said.json["width"]
-            assert said.headers["retry-after"] == "1"
-            time.sleep(0.05)
-        raise AssertionError("never answered")
-
-    statuses = Counter()
-    with photo_sizes() as sizes, served(sizes, places=8) as server, ThreadPoolExecutor(50) as pool:
-        assert list(pool.map(ask, range(50))) == [10 + i for i in range(50)]
-    assert statuses[200] == 50
-    assert set(statuses) <= {200, 503}
-
-
-def test_more_bytes_than_are_held_are_refused():
-    with served(upload_bytes=1000, held_bytes=1500) as server, server.connect() as slow:
-        slow.sendall(f"{HEAD}Content-Length: 1000\r\n\r\n".encode() + bytes(900))
-        time.sleep(0.2)
-        assert server.ask("/caption", bytes(900)).status == 503
-        slow.close()
-        time.sleep(0.2)
-        assert server.ask("/caption", bytes(900)).status == 200
-
-
-def test_a_fault_of_the_captioner_is_no_fault_of_the_next_photo(capfd):
-    def answer(content):
-        if content == b"bad":
-            raise ZeroDivisionError("in the model")
-        return ANSWER
-
-    with served(answer) as server:
-        said = server.ask("/caption", b"bad")
-        assert (said.status, "fault of the server" in said.json["error"]) == (500, True)
-        assert "in the model" not in said.json["error"]
-        assert server.ask("/caption", b"good").status == 200
-    assert "ZeroDivisionError: in the model" in capfd.readouterr().err
-
-
-# A campaign ------------------------------------------------------------------------------------
-
-
-def odd_upload(rng):
-    """What goes over a connection: a request, or what claims to be one, that no well-behaved client sends."""
-    content = bytearray(photo(rng.choice(["JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP", "PPM"]), (60, 40)))
-    change = rng.choice(["random", "cut", "flip", "sizes", "whole", "empty"])
-    if change == "random":
-        content = bytearray(rng.randbytes(rng.randrange(1, 5000)))
-    elif change == "cut":
-        del content[rng.randrange(len(content)) :]
-    elif change == "flip":
-        for _ in range(rng.randrange(1, 30)):
-            content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
-    elif change == "sizes":  # four bytes that may be a width or a length
-        start = rng.randrange(min(40, len(content) - 4))
-        content[start : start + 4] = rng.choice([b"\xff" * 4, b"\x7f\xff\xff\xff", bytes(4), b"\0\0\xff\xff"])
-    elif change == "empty":
-        content.clear()
-    length = rng.choice([len(content)] * 6 + [0, len(content) // 2, len(content) + 100, 2**31, 2**64, -1])
-    kind = rng.choice(["image/png", "text/html", "multipart/form-data", "\xff", "application/json"])
-    if rng.random() < 0.15:
-        head, body = (
-            "Transfer-Encoding: chunked",
-            b"".join(b"%x\r\n%s\r\n" % (len(content), bytes(content)) for _ in range(2)),
-        )
-    else:
-        head, body = f"Content-Length: {length}", bytes(content)
-    method = rng.choice(["POST"] * 8 + ["GET", "PUT", "OPTIONS", "P\0ST"])
-    path = rng.choice(["/caption"] * 8 + ["/", "/caption/", "/%ff", "/" + "x" * 9000, "http://evil.example/"])
-    host = rng.choice(["127.0.0.1"] * 9 + ["evil.example"])
-    start = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\n{head}\r\nConnection: close\r\n\r\n"
-    return start.encode("latin-1") + body
-
-
-@pytest.mark.slow
-def test_a_thousand_odd_uploads_do_no_harm(full):
-    statuses = Counter()
-    limits = {"upload_seconds": 0.3, "silent_seconds": 0.3, "lingering_seconds": 0.1}
-    rng = random.Random(0)
-    with photo_sizes(seconds=5) as sizes, served(sizes, **limits) as server:
-        for i in range(1000 if full else 60):
-            said = exchange(server, odd_upload(rng), wait=20)
-            statuses[said[9:12].decode()] += 1
-            assert said.startswith(b"HTTP/1.1 ") or not said, said[:100]
-            assert said[9:10] != b"5", said
-            if i % 20 == 0:
-                still_answers(server)
-        still_answers(server)
-        assert json.loads(server.ask("/health").content)["waiting"] == 0
-    assert statuses["200"] > 0
-    assert statuses["422"] > 0
