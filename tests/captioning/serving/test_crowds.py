@@ -1,6 +1,7 @@
 """Many clients at once, slow ones, and those that go away."""
 
 import contextlib
+import select
 import threading
 import time
 from collections import Counter
@@ -21,7 +22,7 @@ pytestmark = needs_server
 
 
 def test_slow_clients_hold_nobody_up():
-    with served(places=2, upload_seconds=0.5, silent_seconds=0.5, lingering_seconds=0.1) as server, \
+    with served(places=2, upload_seconds=2.0, silent_seconds=2.0, lingering_seconds=0.1) as server, \
             contextlib.ExitStack() as stack:  # fmt: skip
         silent = [stack.enter_context(server.connect()) for _ in range(20)]
         slow = [stack.enter_context(server.connect()) for _ in range(20)]
@@ -29,9 +30,8 @@ def test_slow_clients_hold_nobody_up():
             each.sendall(b"POST /capt")
         for each in slow:
             each.sendall(f"{HEAD}Content-Length: 1000\r\n\r\nhalf".encode())
-        began = time.monotonic()
         assert server.ask("/caption", b"photo").status == 200
-        assert time.monotonic() - began < 0.5
+        assert select.select([*slow, *silent], [], [], 0)[0] == []  # it did not wait until they were given up
         assert all(read_answer(each).status == 408 for each in slow)
         assert all(ended(each) for each in silent)
 
@@ -98,11 +98,10 @@ def test_fifty_at_once_are_all_answered_in_the_end():
 def test_more_bytes_than_are_held_are_refused():
     with served(upload_bytes=1000, held_bytes=1500) as server, server.connect() as slow:
         slow.sendall(f"{HEAD}Content-Length: 1000\r\n\r\n".encode() + bytes(900))
-        time.sleep(0.2)
-        assert server.ask("/caption", bytes(900)).status == 503
+        wait_until(lambda: server.ask("/caption", bytes(900)).status == 503)
+        assert server.ask("/caption", bytes(500)).status == 200
         slow.close()
-        time.sleep(0.2)
-        assert server.ask("/caption", bytes(900)).status == 200
+        wait_until(lambda: server.ask("/caption", bytes(900)).status == 200)
 
 
 def test_a_fault_of_the_captioner_is_no_fault_of_the_next_photo(capfd):

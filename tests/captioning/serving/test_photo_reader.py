@@ -41,13 +41,14 @@ def test_what_is_no_photo_is_refused_in_the_same_words(reader, content):
 
 
 def test_a_photo_that_takes_too_long_is_given_up_and_the_next_is_read():
-    with PhotoReader(seconds=0.5) as reader:
+    with PhotoReader(seconds=30) as reader:
         reader.read(photo())
+        reader.seconds = 0.5
         began = time.monotonic()
         with pytest.raises(PhotoError, match=r"takes more than 0\.5 seconds"):
             reader.read(endless_jpeg())
         assert time.monotonic() - began < 5
-        reader.seconds = 30  # that the next process may take to start
+        reader.seconds = 30
         assert reader.read(photo()).shape == (30, 40, 3)
 
 
@@ -83,7 +84,8 @@ def test_closing_ends_a_photo_that_is_read_and_leaves_no_process():
 
         thread = threading.Thread(target=read)
         thread.start()
-        time.sleep(0.2)
+        while not any(isinstance(each, threading.Timer) for each in threading.enumerate()):
+            time.sleep(0.01)  # until it is read
         began = time.monotonic()
     thread.join(10)
     assert time.monotonic() - began < 2
