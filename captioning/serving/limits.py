@@ -19,7 +19,7 @@ class Limits:
         places: uploads that arrived whole and wait for their answer, with the one that is being computed.
         photo_seconds: that decoding a photo may take. The largest that are read take up to 12 (PNG and WebP of 120
             megapixels on a busy laptop), and a JPEG of some kB can be made to need hours.
-        silent_seconds: that a connection may take to say what it wants.
+        silent_seconds: that a connection may take to say what it wants, and to read what it is told.
         connections: open at once.
         lingering_seconds: that the rest of an upload is thrown away for, after it was refused: who still sends does not
             see an answer before that, and a connection that is closed at once takes the answer with it.

@@ -2,6 +2,7 @@
 
 import contextlib
 import select
+import socket
 import threading
 import time
 from collections import Counter
@@ -11,6 +12,7 @@ from tests.captioning.serving.served import (
     ANSWER,
     HEAD,
     PATIENCE,
+    exchange,
     needs_server,
     photo,
     photo_sizes,
@@ -19,6 +21,8 @@ from tests.captioning.serving.served import (
 )
 
 pytestmark = needs_server
+
+CLOSING = "Connection: close\r\n"
 
 
 def test_slow_clients_hold_nobody_up():
@@ -49,6 +53,22 @@ def test_a_connection_that_is_kept_is_ended_when_it_says_half_a_thing():
         assert read_answer(connection).status == 200
         connection.sendall(b"GET /heal")
         assert ended(connection)
+
+
+def test_who_does_not_read_its_answers_is_left():
+    asked, whole = 2000, 0
+    with served(silent_seconds=0.5) as server, socket.socket() as deaf:
+        one = len(exchange(server, f"GET /assets/page.css HTTP/1.1\r\nHost: localhost\r\n{CLOSING}\r\n"))
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.settimeout(PATIENCE)
+        deaf.connect(("127.0.0.1", server.port))
+        with contextlib.suppress(OSError):  # it is ended while it still asks
+            deaf.sendall(b"GET /assets/page.css HTTP/1.1\r\nHost: localhost\r\n\r\n" * asked)
+            time.sleep(1.0)
+        with contextlib.suppress(ConnectionResetError):
+            while part := deaf.recv(2**20):
+                whole += len(part)
+    assert whole < asked * one / 2
 
 
 def test_beyond_the_places_it_is_told_when_to_come_again_and_who_goes_frees_one():
