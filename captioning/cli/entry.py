@@ -22,6 +22,7 @@ from captioning.cli.refine import add_refine
 from captioning.cli.regions import add_regions
 from captioning.cli.reinforce import add_reinforce
 from captioning.cli.sample import add_sample
+from captioning.cli.serve import add_serve
 from captioning.cli.train import add_train
 from minigrad.runtime.commands import MISTAKES, run_command
 
@@ -60,6 +61,7 @@ def _add_commands(parser: CommandParser) -> None:
     parser.add_argument("--version", action="version", version=f"minigrad {mg.__version__}")
     commands = parser.add_subparsers(title="commands", dest="name", metavar="COMMAND")
     add_caption(commands)
+    add_serve(commands)
     add_prepare(commands)
     add_download(commands)
     add_train(commands)
