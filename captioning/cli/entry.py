@@ -19,6 +19,7 @@ from captioning.cli.options import CommandParser
 from captioning.cli.prepare import add_prepare
 from captioning.cli.refine import add_refine
 from captioning.cli.regions import add_regions
+from captioning.cli.report import add_report
 from captioning.cli.sample import add_sample
 from captioning.cli.train import add_train
 from minigrad.runtime.commands import MISTAKES, run_command
@@ -64,6 +65,7 @@ def _add_commands(parser: CommandParser) -> None:
     add_refine(commands)
     add_evaluate(commands)
     add_sample(commands)
+    add_report(commands)
     add_regions(commands)
     add_export(commands)
     add_demo(commands)

@@ -1,0 +1,87 @@
+"""What a report is made of, gathered from a run and a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from captioning.data.parts import images_of_part
+from captioning.data.splits import Split
+from captioning.decoding.lengths import length_for
+from captioning.models.captioner import Captioner
+from captioning.progress import Progress
+from captioning.report.judging import EXERCISE, Judged, Measure, judged
+from captioning.scoring.evaluation import captions_of, score
+from captioning.scoring.signatures import signature
+from captioning.training.history import Entry
+
+__all__ = ["Choice", "Contents", "Scored", "scored"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which images of a split are captioned, and how.
+
+    part, most, seed: as of `captioning.data.parts.images_of_part`; the seed also draws the reference of exercise BLEU.
+    decode: from a model, features and `max_length` to captions, `decoding` says how in words.
+    """
+
+    decode: Callable[..., Any]
+    decoding: str
+    part: str = "all"
+    most: int | None = None
+    seed: int = 0
+    max_length: int | None = None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a captioner says of a split: figures as `captioning.scoring.evaluation.score` has them, and captions.
+
+    data: the name of the data set's folder. chosen_on: on which part of the validation split the weights were chosen.
+    raw: whether the references are whole, as people wrote them.
+    """
+
+    data: str
+    split: str
+    part: str
+    decoding: str
+    signature: str
+    figures: dict[str, float | None]
+    captions: list[Judged]
+    measure: Measure
+    raw: bool
+    chosen_on: str | None = None
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A report before it is a page. scored: None of a run without its data."""
+
+    title: str
+    settings: dict[str, Any]
+    history: list[Entry]
+    model: Captioner
+    scored: Scored | None
+
+
+def scored(
+    model: Captioner,
+    split: Split,
+    choice: Choice,
+    progress: Progress,
+    chosen_on: str | None = None,
+    measure: Measure = EXERCISE,
+) -> Scored:
+    """Let a model caption images of a split, and score what it says."""
+    every = images_of_part(split, choice.part)
+    images = images_of_part(split, choice.part, choice.most, choice.seed)
+    length = length_for(split) if choice.max_length is None else choice.max_length
+    said = captions_of(model, split, images, choice.decode, length, progress)
+    figures = score(model, split, images, said, choice.seed, progress)
+    drawn_by = choice.seed if len(images) < len(every) else None
+    sign = signature(split, choice.part, len(images), choice.decoding, length, drawn_by)
+    captions = judged(split, images, said, measure)
+    return Scored(split.folder.resolve().name, split.name, choice.part, choice.decoding, sign, figures, captions, measure,
+                  split.has_raw_captions, chosen_on)  # fmt: skip
