@@ -66,4 +66,4 @@ def _scored(options: argparse.Namespace, run: Run, model: Any, choice: Choice, p
     with open_data(options, run) as data:
         split = data[options.split]
         run.check_fits(split)
-        return scored(model, split, choice, progress, run.settings["training"].get("val_part"))
+        return scored(model, split, choice, progress, run.settings["training"].get("val_part"), data.train)

@@ -30,7 +30,8 @@ def attention_strip(photo: EmbeddedPhoto | None, reference: str, words: Sequence
     (2, 2)
     """
     rows = np.asarray(looks, np.float64)
-    if rows.ndim != 2 or len(rows) != len(words) or rows.shape[1] < 1 or math.isqrt(rows.shape[1]) ** 2 != rows.shape[1]:
+    places = rows.shape[-1] if rows.ndim == 2 else 0
+    if len(rows) != len(words) or places < 1 or math.isqrt(places) ** 2 != places:
         raise ValueError(f"attention_strip: looks must be ({len(words)}, places), a row a word and a square number of "
                          f"places; got {rows.shape}")  # fmt: skip
     if not (np.isfinite(rows).all() and (rows >= 0).all()):

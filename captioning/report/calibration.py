@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from captioning.report.axes import number_text
 from captioning.report.charts import Line, line_chart
+from captioning.report.judging import SCORE
 from captioning.report.markup import Markup, element, joined
 
 __all__ = ["calibration_chart", "in_bins", "spearman"]
@@ -14,36 +15,35 @@ __all__ = ["calibration_chart", "in_bins", "spearman"]
 _BINS = 10
 
 
-def calibration_chart(confidences: ArrayLike, scores: ArrayLike, measure: str) -> Markup:
+def calibration_chart(confidences: ArrayLike, scores: ArrayLike) -> Markup:
     """The mean score of captions by their confidence, in bins of equally many captions, and Spearman's rho.
 
-    confidences, scores: (n,) finite numbers, n at least 1. measure: the score's name.
+    confidences, scores: (n,) finite numbers, n at least 1.
 
-    >>> chart = calibration_chart([0.1, 0.5, 0.9], [1.0, 2.0, 4.0], "CIDEr-D")
-    >>> "rho is 1.00" in chart, chart.count('class="mark"')
+    >>> chart = calibration_chart([0.1, 0.5, 0.9], [1.0, 2.0, 4.0])
+    >>> "rho is 1.00." in chart, chart.count('class="mark"')
     (True, 3)
     """
     sure, good = _checked(confidences, scores)
     bins = in_bins(sure, good, _BINS)
-    tips = [f"confidence {low:.3f} to {high:.3f}: {measure} {number_text(mean, 3)} in the mean of {count} captions"
+    tips = [f"confidence {low:.3f} to {high:.3f}: {SCORE} {number_text(mean, 3)} in the mean of {count} captions"
             for low, high, _, mean, count in bins]  # fmt: skip
-    line = Line(f"{measure}, mean of a bin", np.array([b[2] for b in bins]), np.array([b[3] for b in bins]), tips)
+    line = Line(f"{SCORE}, mean of a bin", np.array([b[2] for b in bins]), np.array([b[3] for b in bins]), tips)
     rho = spearman(sure, good)
-    told = (
-        f"Spearman's rho is {rho:.2f}: 1 if captions of more confidence were always better, 0 if confidence said nothing."
-        if np.isfinite(rho)
-        else "Spearman's rho is not defined: all captions are as sure, or as good."
-    )
-    figure = element("figure", element("figcaption", f"{measure} by confidence"),
-                     line_chart([line], f"{measure} by confidence", "confidence", zero=True))  # fmt: skip
+    told = "Spearman's rho is not defined: all captions are as sure, or as good."
+    if np.isfinite(rho):
+        told = f"Spearman's rho is {rho:.2f}. It would be 1 if a surer caption were always a better one."
+    figure = element("figure", element("figcaption", f"{SCORE} by confidence"),
+                     line_chart([line], f"{SCORE} by confidence", "confidence", zero=True))  # fmt: skip
     return joined(element("p", told), element("div", figure, class_="charts"))
 
 
 def in_bins(
     confidences: NDArray[np.float64], scores: NDArray[np.float64], bins: int
 ) -> list[tuple[float, float, float, float, int]]:
-    """Of each of at most so many bins, rising in confidence, of equal sizes but for one: the lowest, the highest and the
-    mean confidence, the mean score, and the number of captions.
+    """Captions in at most so many bins, rising in confidence, of equal sizes but for one.
+
+    Of each bin the lowest, the highest and the mean confidence, the mean score, and the number of captions.
 
     >>> in_bins(np.array([0.75, 0.25, 0.5]), np.array([3.0, 1.0, 2.0]), 2)
     [(0.25, 0.5, 0.375, 1.5, 2), (0.75, 0.75, 0.75, 3.0, 1)]

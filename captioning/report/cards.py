@@ -8,7 +8,7 @@ from captioning.progress import Progress
 from captioning.report.attention import attention_strip
 from captioning.report.axes import number_text
 from captioning.report.embedded_photos import EmbeddedPhoto, embedded
-from captioning.report.judging import Judged, Measure
+from captioning.report.judging import SCORE, Judged
 from captioning.report.markup import Content, Markup, element, joined, shortened
 
 __all__ = ["card", "caption_cards"]
@@ -21,14 +21,14 @@ _LOOKS = 25  # words whose looks are drawn
 _TITLES = {"best": "The best", "typical": "Typical ones", "worst": "The worst"}
 
 
-def caption_cards(groups: Mapping[str, Sequence[Judged]], measure: Measure, progress: Progress) -> Markup:
+def caption_cards(groups: Mapping[str, Sequence[Judged]], progress: Progress) -> Markup:
     """The cards of captions in groups, as `captioning.report.judging.chosen` gives them; photos are read for that."""
     progress.begin(sum(map(len, groups.values())), what="photos")
     pieces, done = [], 0
     for kind, captions in groups.items():
         cards = []
         for found in captions:
-            cards.append(card(found, None if found.photo is None else embedded(found.photo), measure))
+            cards.append(card(found, None if found.photo is None else embedded(found.photo)))
             done += 1
             progress.update(done)
         if cards:
@@ -36,7 +36,7 @@ def caption_cards(groups: Mapping[str, Sequence[Judged]], measure: Measure, prog
     return joined(*pieces)
 
 
-def card(found: Judged, photo: EmbeddedPhoto | None, measure: Measure) -> Markup:
+def card(found: Judged, photo: EmbeddedPhoto | None) -> Markup:
     """The card of a caption, in an article that is not torn between printed pages."""
     reference = f"photo{found.row}"
     name = f"image {found.row}" if found.name is None else shortened(found.name, 60)
@@ -52,7 +52,7 @@ def card(found: Judged, photo: EmbeddedPhoto | None, measure: Measure) -> Markup
         "article",
         _picture(photo, reference, f"photo {name}", found.photo is not None, name),
         element("p", said, class_="said"),
-        element("p", f"{measure.name} {number_text(found.score, 3)}", sure, class_="score"),
+        element("p", f"{SCORE} {number_text(found.score, 3)}", sure, class_="score"),
         strip,
         element("h4", "People said"),
         element("ul", *told, element("li", f"and {more} more") if more > 0 else None),

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from captioning.report.axes import Axis, drawable, number_text
 from captioning.report.markup import Markup, element, joined
 
-__all__ = ["BOTTOM", "HEIGHT", "LEFT", "RIGHT", "TOP", "WIDTH", "Line", "chart", "frame", "legend", "line_chart", "mark"]
+__all__ = ["BOTTOM", "LEFT", "RIGHT", "TOP", "Line", "chart", "frame", "legend", "line_chart", "mark"]
 
 Floats = NDArray[np.float64]
 
 WIDTH, HEIGHT = 440, 250
-LEFT, RIGHT, TOP, BOTTOM = 58, 428, 12, 206
+LEFT, RIGHT, TOP, BOTTOM = 58, 420, 12, 206
 """Where the axes are. The drawing is scaled to the page, and small enough for its letters to be read on a phone."""
 
 
@@ -93,10 +93,12 @@ def _numbers_across(right: Axis) -> Markup:
 
 def _drawn(line: Line, right: Axis, up: Axis) -> Markup:
     kept = drawable(line.x) & drawable(line.y)
-    kept &= line.y > 0 if up.log else True
     x, y = right.place(line.x[kept]), up.place(line.y[kept])
     tips = [tip for tip, keep in zip(line.tips, kept, strict=True) if keep]
-    pieces = [] if line.band is None else [_band(x, *(up.place(edge[kept]) for edge in line.band), line.number)]
+    pieces = []
+    if line.band is not None:
+        low, high = line.band
+        pieces.append(_band(x, up.place(low[kept]), up.place(high[kept]), line.number))
     if len(x) > 1:
         pieces.append(element("path", class_=f"line stroke{line.number}", d="M" + _points(x, y)))
     radius, kind = (3.2, f"fill{line.number}") if line.dots else (2.5, f"unseen fill{line.number}")

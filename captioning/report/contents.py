@@ -11,8 +11,8 @@ from captioning.data.splits import Split
 from captioning.decoding.lengths import length_for
 from captioning.models.captioner import Captioner
 from captioning.progress import Progress
-from captioning.report.judging import EXERCISE, Judged, Measure, judged
-from captioning.scoring.evaluation import captions_of, score
+from captioning.report.judging import Judged, judged
+from captioning.scoring.evaluation import captions_of, cider_d_by_image, score
 from captioning.scoring.signatures import signature
 from captioning.training.history import Entry
 
@@ -50,7 +50,6 @@ class Scored:
     signature: str
     figures: dict[str, float | None]
     captions: list[Judged]
-    measure: Measure
     raw: bool
     chosen_on: str | None = None
 
@@ -72,16 +71,19 @@ def scored(
     choice: Choice,
     progress: Progress,
     chosen_on: str | None = None,
-    measure: Measure = EXERCISE,
+    training: Split | None = None,
 ) -> Scored:
-    """Let a model caption images of a split, and score what it says."""
+    """Let a model caption images of a split, and score what it says.
+
+    chosen_on: on which part of the validation split its weights were chosen. training: whose captions are not novel.
+    """
     every = images_of_part(split, choice.part)
     images = images_of_part(split, choice.part, choice.most, choice.seed)
     length = length_for(split) if choice.max_length is None else choice.max_length
     said = captions_of(model, split, images, choice.decode, length, progress)
-    figures = score(model, split, images, said, choice.seed, progress)
+    figures = score(model, split, images, said, choice.seed, progress, training=training)
     drawn_by = choice.seed if len(images) < len(every) else None
-    sign = signature(split, choice.part, len(images), choice.decoding, length, drawn_by)
-    captions = judged(split, images, said, measure)
-    return Scored(split.folder.resolve().name, split.name, choice.part, choice.decoding, sign, figures, captions, measure,
+    sign = signature(split, choice.part, len(images), choice.decoding, length, drawn_by, "corpus")
+    captions = judged(split, images, said, cider_d_by_image(split, images, said, progress=progress))
+    return Scored(split.folder.resolve().name, split.name, choice.part, choice.decoding, sign, figures, captions,
                   split.has_raw_captions, chosen_on)  # fmt: skip

@@ -13,7 +13,7 @@ from captioning.report.axes import drawable, number_text
 from captioning.report.charts import Line, line_chart
 from captioning.report.markup import Markup, element, joined, shortened
 
-__all__ = ["curves", "series"]
+__all__ = ["series", "training_charts"]
 
 History = Sequence[Mapping[str, Any]]
 Points = NDArray[np.float64]  # (n,2): iteration and value
@@ -25,7 +25,7 @@ _NAMES = {"val_bleu": "corpus BLEU-4", "val_exercise_bleu": "exercise BLEU", "le
           "val_cider_d": "CIDEr-D", "val_loss": "validation loss", "loss": "training loss"}  # fmt: skip
 
 
-def curves(history: History) -> Markup:
+def training_charts(history: History) -> Markup:
     """Charts of a history (`captioning.training.history`), and a table of its validations.
 
     One chart has the loss of training and validation; each other figure of validations, and the learning rate, has its
@@ -78,8 +78,8 @@ def _others(history: History) -> list[Markup]:
         points, _ = _without_lost(series(history, key))
         if len(points):
             name = _name(key)
-            charts.append(_figure(name[0].upper() + name[1:],
-                                  line_chart([_line(name, points, 1)], f"{name} by iteration", "iteration")))  # fmt: skip
+            drawn = line_chart([_line(name, points, 1)], f"{name} by iteration", "iteration")
+            charts.append(_figure(name[0].upper() + name[1:], drawn))
     return charts
 
 
@@ -96,7 +96,7 @@ def _without_lost(points: Points) -> tuple[Points, int]:
 def _line(name: str, points: Points, number: int) -> Line:
     thin = points[_evenly(len(points), _BUCKETS)]
     tips = [f"{name}, iteration {number_text(i)}: {number_text(value)}" for i, value in thin.tolist()]
-    return Line(name, *thin.T, tips, number)
+    return Line(name, thin[:, 0], thin[:, 1], tips, number)
 
 
 def _in_buckets(points: Points) -> Line:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from captioning.report.axes import number_text
 from captioning.report.bars import bar_chart
-from captioning.report.judging import Judged, Measure
+from captioning.report.judging import SCORE, Judged
 from captioning.report.markup import Markup, element
 
 __all__ = ["length_charts", "means_by_length"]
@@ -17,7 +17,7 @@ __all__ = ["length_charts", "means_by_length"]
 _LONGEST = 30  # words; longer ones stand together
 
 
-def length_charts(captions: Sequence[Judged], measure: Measure) -> Markup:
+def length_charts(captions: Sequence[Judged]) -> Markup:
     """Two charts of at least one caption: which share has how many words, and the mean score of each length."""
     said = _lengths([found.words for found in captions])
     human = _lengths([words for found in captions for words in found.references])
@@ -29,16 +29,17 @@ def length_charts(captions: Sequence[Judged], measure: Measure) -> Markup:
         share = np.array([np.mean(found == n) if found.size else 0.0 for n in lengths])
         tips = [f"{who}, {name} words: {part:.1%}" for name, part in zip(names, share.tolist(), strict=True)]
         shares.append((who, np.where(share > 0, 100 * share, np.nan), tips))
-    means, counts = means_by_length(said, scores, lengths)
+    own = slice(said.min() - lengths[0], said.max() - lengths[0] + 1)  # the lengths of what was said
+    names = names[own]
+    means, counts = means_by_length(said, scores, lengths[own])
     told = zip(names, means.tolist(), counts.tolist(), strict=True)
     tips = [f"{name} words: {number_text(mean, 3)} in the mean of {count:,} captions" for name, mean, count in told]
-    by_length = bar_chart(names, [(measure.name, means, tips)], f"{measure.name} by length", "words of a caption")
-    title = f"{measure.name} by length of what was said, in the mean"
+    by_length = bar_chart(names, [(SCORE, means, tips)], f"{SCORE} by length", "words of a caption")
     return element(
         "div",
         element("figure", element("figcaption", "Captions by length, in per cent"),
                 bar_chart(names, shares, "how long captions are", "words of a caption")),
-        element("figure", element("figcaption", title[0].upper() + title[1:]), by_length),
+        element("figure", element("figcaption", f"{SCORE} by length of what was said, in the mean"), by_length),
         class_="charts",
     )  # fmt: skip
 

@@ -11,15 +11,15 @@ from captioning.models.captioner import Captioner
 from captioning.report.markup import Markup, element, joined
 from minigrad.render.dot.layout import DrawingError, lay_out
 
-__all__ = ["model_drawing"]
+__all__ = ["drawn_model"]
 
 _WORDS = 8  # of the caption that is drawn: enough for steps to be folded
 _SECONDS = 20.0
 _MOST_BYTES = 300_000
 
 
-def model_drawing(model: Captioner) -> Markup:
-    """The graph of the loss of one caption, laid out by Graphviz or graphviz-pure; a word why where that is not possible.
+def drawn_model(model: Captioner) -> Markup:
+    """The graph of the loss of one caption, laid out by Graphviz or graphviz-pure; where it cannot be, a word why.
 
     It is a picture of its own within the page: nothing in it can act on the page.
     """
@@ -34,5 +34,5 @@ def model_drawing(model: Captioner) -> Markup:
         return element("p", f"It is not drawn: its picture would have {len(drawn):,} bytes.", class_="missing")
     address = "data:image/svg+xml;base64," + base64.b64encode(drawn).decode()
     picture = element("img", src=address, alt="the graph of the loss of a caption, from the photo's features downwards")
-    about = f"The loss of a caption of {_WORDS} words, as it is computed: equal steps are folded, and parameters stand beside "
-    return joined(element("p", about + "what takes them."), element("div", picture, class_="graph wide", tabindex="0"))
+    about = f"How the loss of a caption of {_WORDS} words is computed; equal steps are folded."
+    return joined(element("p", about), element("div", picture, class_="graph wide", tabindex="0"))

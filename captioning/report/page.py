@@ -7,24 +7,23 @@ import os
 from base64 import b64encode
 from collections.abc import Sequence
 from importlib.resources import files
-from pathlib import Path
 
 import minigrad as mg
 from captioning.progress import Progress
 from captioning.report.calibration import calibration_chart
 from captioning.report.cards import caption_cards
 from captioning.report.contents import Contents, Scored
-from captioning.report.curves import curves
-from captioning.report.judging import Judged, chosen
+from captioning.report.curves import training_charts
+from captioning.report.judging import SCORE, Judged, chosen
 from captioning.report.lengths import length_charts
 from captioning.report.markup import Markup, element, joined, shortened
-from captioning.report.model_drawing import model_drawing
+from captioning.report.model_drawing import drawn_model
 from captioning.report.scores import headline, score_table
 from captioning.report.settings_table import settings_tables
-from captioning.report.vocabulary_use import vocabulary_use
+from captioning.report.word_use import words_beside_people
 from minigrad.runtime.files import replacing
 
-__all__ = ["page", "write_page"]
+__all__ = ["page_text", "write_page"]
 
 _CARDS = 8  # of each kind
 _SILENT = Progress(enabled=False)
@@ -36,12 +35,12 @@ Section = tuple[str, str, Markup]
 def write_page(contents: Contents, path: str | os.PathLike[str], progress: Progress = _SILENT) -> int:
     """Write the page of a report; its size in bytes. An OSError if no file can be written there."""
     with replacing(path) as temporary:
-        content = page(contents, progress).encode("ascii")
+        content = page_text(contents, progress).encode("ascii")
         temporary.write_bytes(content)
     return len(content)
 
 
-def page(contents: Contents, progress: Progress = _SILENT) -> str:
+def page_text(contents: Contents, progress: Progress = _SILENT) -> str:
     """The text of the page, ASCII; the same for the same contents.
 
     A policy in it forbids all of the network, and every script and style but its own.
@@ -82,23 +81,24 @@ def _subtitle(contents: Contents) -> str:
 
 
 def _sections(contents: Contents, progress: Progress) -> list[Section]:
-    sections = [("training", "Training", curves(contents.history))]
+    sections = [("training", "Training", training_charts(contents.history))]
     if contents.scored is None:
-        sections.append(("scores", "Scores", _missing("No data set was looked at, so there are no captions and scores.")))
+        sections.append(("scores", "Scores", _missing("No data set was looked at: there are no captions or scores.")))
     else:
         sections += _of_captions(contents.scored, progress)
-    return [*sections, ("model", "Model", model_drawing(contents.model)),
+    return [*sections, ("model", "Model", drawn_model(contents.model)),
             ("settings", "Settings and versions", settings_tables(contents.settings))]  # fmt: skip
 
 
 def _of_captions(found: Scored, progress: Progress) -> list[Section]:
     captions = found.captions
     sections = [("scores", "Scores", score_table(found)), ("captions", "Captions", _captions(found, progress)),
-                ("words", "Words", vocabulary_use(captions)),
-                ("lengths", "Lengths", length_charts(captions, found.measure))]  # fmt: skip
+                ("words", "Words", words_beside_people(captions)),
+                ("lengths", "Lengths", length_charts(captions))]  # fmt: skip
     sure = [(caption.confidence, caption.score) for caption in captions if caption.confidence is not None]
     if sure:
-        sections.append(("calibration", "Calibration", calibration_chart(*zip(*sure, strict=True), found.measure.name)))
+        drawn = calibration_chart([confidence for confidence, _ in sure], [score for _, score in sure])
+        sections.append(("calibration", "Calibration", drawn))
     return sections
 
 
@@ -107,12 +107,12 @@ def _captions(found: Scored, progress: Progress) -> Markup:
     pictured = [caption for caption in found.captions if caption.photo is not None]
     enough = len(pictured) >= min(3 * _CARDS, len(found.captions))
     shown: Sequence[Judged] = pictured if enough else found.captions
-    about = f"Ordered by {found.measure.name}. {found.measure.meaning}"
+    about = f"Ordered by {SCORE}, how much a caption says that people agree on: from 0 to 10."
     if len(pictured) == 0:
         about += " The data set has no photos of these images."
     elif len(shown) < len(found.captions):
         about += f" Chosen among the {len(shown):,} images whose photos are at hand."
-    return joined(element("p", about), caption_cards(chosen(shown, _CARDS), found.measure, progress))
+    return joined(element("p", about), caption_cards(chosen(shown, _CARDS), progress))
 
 
 def _missing(why: str) -> Markup:

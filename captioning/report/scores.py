@@ -12,16 +12,23 @@ from captioning.report.markup import Markup, element, joined, shortened
 __all__ = ["headline", "score_table"]
 
 _SCORES = {
-    "cider_d": ("CIDEr-D", "n-grams that people agree on, from 0 to 10"),
-    "cider": ("CIDEr", "n-grams that people agree on, from 0 to 10"),
-    "rouge_l": ("ROUGE-L", "longest common subsequence, from 0 to 1"),
-    **{f"corpus_bleu_{n}": (f"Corpus BLEU-{n}", "all references, as papers print it, from 0 to 1") for n in range(1, 5)},
+    "cider_d": ("CIDEr-D", "n-grams that people agree on, 0 to 10"),
+    "rouge_l": ("ROUGE-L", "longest common subsequence, 0 to 1"),
+    **{f"corpus_bleu_{n}": (f"Corpus BLEU-{n}", "all references, as papers print it, 0 to 1") for n in range(1, 5)},
     "exercise_bleu": ("Exercise BLEU", "unigrams, one reference, mean over images"),
     "exercise_bleu_mean": ("Exercise BLEU, mean", "in the mean over all references"),
     "exercise_bleu_human": ("Exercise BLEU of people", "one human caption against another"),
+    "distinct_1": ("Distinct-1", "different words among all that were said"),
+    "distinct_2": ("Distinct-2", "different pairs of words among all"),
+    "words_in_use": ("Words in use", "different words that were said"),
+    "vocabulary_share": ("Vocabulary share", "of the words that it knows, how many it said"),
+    "novel_share": ("Novel captions", "share that no training caption says"),
+    "mean_length": ("Mean length", "words of a caption"),
+    "unknown_rate": ("Unknown words", "share of <UNK> among the words"),
     "loss": ("Loss", "cross-entropy of a caption in nats, mean over human captions"),
 }
 """What the figures of `captioning.scoring.evaluation.score` are called, in the order in which they are shown."""
+_PARTS = {"all": "", "first": " (the first half of them)", "second": " (the second half of them)"}
 _COUNTS = ("images", "captions")
 _HEADLINE = ("cider_d", "corpus_bleu_4", "rouge_l", "exercise_bleu_mean", "loss")
 
@@ -44,15 +51,15 @@ def headline(contents: Contents) -> Markup:
 def score_table(scored: Scored) -> Markup:
     """All scores, and the signature that another score must have to be compared with them."""
     figures: Mapping[str, Any] = scored.figures
-    others = {key: (shortened(key, 40), "") for key in figures if key not in (*_SCORES, *_COUNTS)}
+    others = {key: (shortened(key.replace("_", " "), 24), "") for key in figures if key not in (*_SCORES, *_COUNTS)}
     rows = [element("tr", element("th", name, scope="row"), element("td", number_text(figures[key])),
                     element("td", meaning))
             for key, (name, meaning) in (_SCORES | others).items() if figures.get(key) is not None]  # fmt: skip
-    about = (f"Of {figures['images']:,} images ({scored.part}) of the {scored.split} split of {scored.data}, beside "
+    about = (f"{figures['images']:,} images of the {scored.split} split of {scored.data}{_PARTS[scored.part]}, with "
              f"{figures['captions']:,} human captions; {scored.decoding} decoding.")  # fmt: skip
     notes = []
     if scored.split == "val" and scored.chosen_on is not None:
-        notes.append(f"The weights were chosen on validation images ({scored.chosen_on}).")
+        notes.append(f"The weights were chosen by scores on these images{_PARTS.get(scored.chosen_on, '')}.")
     if not scored.raw:
         notes.append("The data set has no raw captions: references are its stored ones, which may be cut, and in which "
                      "<UNK> stands for a rare word. Scores beside raw captions are other scores.")  # fmt: skip

@@ -16,7 +16,7 @@ _ROWS, _KEY, _VALUE = 60, 60, 160  # of a table; characters
 def settings_tables(settings: Mapping[str, Any]) -> Markup:
     """What settings.json of a run says, a table for each of its objects, and one for what stands by itself.
 
-    Of the data's folder there is the name alone: where it lies on somebody's machine is not for those who read the page.
+    Of folders there is the name alone: where they lie on somebody's machine is not for those who read the page.
 
     >>> "<h3>model</h3>" in settings_tables({"minigrad": "0.1.0", "model": {"hidden_size": 512}})
     True

@@ -112,9 +112,19 @@ class Browser:
         features = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
         self._send("/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": features})
 
+    def resize(self, width: int, height: int, touch: bool = False) -> None:
+        """Let the page be so many pixels large, which may be narrower than a window; `touch`: on a telephone."""
+        sizes = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": touch}
+        self._send("/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": sizes})
+        self._send("/goog/cdp/execute", {"cmd": "Emulation.setTouchEmulationEnabled", "params": {"enabled": touch}})
+
     def screenshot(self, path: Path) -> None:
         """Write the window as PNG."""
         path.write_bytes(base64.b64decode(self._send("/screenshot", method="GET")))
+
+    def pdf(self) -> bytes:
+        """The page as it is printed."""
+        return base64.b64decode(self._send("/print", {}))
 
     def messages(self) -> list[str]:
         """What the console has said since the last call."""

@@ -10,7 +10,7 @@ from captioning.report.charts import legend
 from captioning.report.judging import Judged
 from captioning.report.markup import Markup, element, joined, shortened
 
-__all__ = ["per_thousand", "vocabulary_use"]
+__all__ = ["per_thousand", "words_beside_people"]
 
 _ROWS = 20
 _LISTED = 12
@@ -18,7 +18,7 @@ _SEEN = 3  # uses of a word by people, or by the captioner, from which on its sh
 _WORD = 24
 
 
-def vocabulary_use(captions: Sequence[Judged]) -> Markup:
+def words_beside_people(captions: Sequence[Judged]) -> Markup:
     """How often words are said, of a thousand, by the captioner and by people, of at least one caption.
 
     A table of the words that either says most, what is said too often and too seldom, and how many words are in use.
@@ -27,8 +27,8 @@ def vocabulary_use(captions: Sequence[Judged]) -> Markup:
     human = Counter(word for found in captions for words in found.references for word in words)
     shares = per_thousand(said), per_thousand(human)
     ranked = sorted(said | human, key=lambda word: (-max(share.get(word, 0.0) for share in shares), word))
-    most = max((max(share.get(ranked[0], 0.0) for share in shares)), 1e-9) if ranked else 1.0
-    rows = (_row(word, *(share.get(word, 0.0) for share in shares), most) for word in ranked[:_ROWS])
+    most = max((share.get(ranked[0], 0.0) for share in shares), default=0.0) if ranked else 1.0
+    rows = (_row(word, shares[0].get(word, 0.0), shares[1].get(word, 0.0), most) for word in ranked[:_ROWS])
     head = element("tr", *(element("th", name, scope="col") for name in ("word", "", "said", "people")))
     table = element("table", element("thead", head), element("tbody", *rows), class_="words")
     return joined(
@@ -63,8 +63,9 @@ def _listed(said: Counter[str], human: Counter[str]) -> Markup:
 
     often = sorted((word for word in said if said[word] >= _SEEN), key=lambda word: (-ratio(word), word))
     seldom = sorted((word for word in human if human[word] >= _SEEN), key=lambda word: (ratio(word), word))
-    lists = (("Said too often", [_told(word, said, human) for word in often if ratio(word) > 1]),
-             ("Said too seldom, or never", [_told(word, said, human) for word in seldom if ratio(word) < 1]))  # fmt: skip
+    told = {word: _told(word, said, human) for word in (*often, *seldom)}
+    lists = (("Said too often", [told[word] for word in often if ratio(word) > 1]),
+             ("Said too seldom, or never", [told[word] for word in seldom if ratio(word) < 1]))  # fmt: skip
     return element("div", *(_list(title, entries[:_LISTED]) for title, entries in lists), class_="columns")
 
 
