@@ -23,12 +23,16 @@ Bars = tuple[str, NDArray[np.float64], Sequence[str]]
 def bar_chart(groups: Sequence[str], series: Sequence[Bars], label: str, across: str) -> Markup:
     """A chart of n groups of bars, one bar of each of the series, from the axis at 0 upwards.
 
-    groups: their n names; of many some are written. A legend stands above where there are several series.
+    groups: their n names; of many some are written. A legend stands above where there are several series. A series of
+    another length is a ValueError.
 
     >>> heights = ("said", np.array([0.5, np.nan]), ["3 words: 50 %", ""])
     >>> bar_chart(["3", "4"], [heights], "lengths", "words").count("<rect")
     1
     """
+    for name, heights, tips in series:
+        if not len(groups) == len(heights) == len(tips):
+            raise ValueError(f"bar_chart: {name} has {len(heights)} heights, {len(tips)} tips and {len(groups)} groups")
     up = Axis.around(np.concatenate([heights for _, heights, _ in series]), BOTTOM, TOP, zero=True)
     room = (RIGHT - LEFT) / max(len(groups), 1)
     width = min(0.8 * room / len(series), 40.0)

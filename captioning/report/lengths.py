@@ -30,11 +30,10 @@ def length_charts(captions: Sequence[Judged]) -> Markup:
         tips = [f"{who}, {name} words: {part:.1%}" for name, part in zip(names, share.tolist(), strict=True)]
         shares.append((who, np.where(share > 0, 100 * share, np.nan), tips))
     own = slice(said.min() - lengths[0], said.max() - lengths[0] + 1)  # the lengths of what was said
-    names = names[own]
     means, counts = means_by_length(said, scores, lengths[own])
-    told = zip(names, means.tolist(), counts.tolist(), strict=True)
+    told = zip(names[own], means.tolist(), counts.tolist(), strict=True)
     tips = [f"{name} words: {number_text(mean, 3)} in the mean of {count:,} captions" for name, mean, count in told]
-    by_length = bar_chart(names, [(SCORE, means, tips)], f"{SCORE} by length", "words of a caption")
+    by_length = bar_chart(names[own], [(SCORE, means, tips)], f"{SCORE} by length", "words of a caption")
     return element(
         "div",
         element("figure", element("figcaption", "Captions by length, in per cent"),

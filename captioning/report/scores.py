@@ -28,7 +28,7 @@ _SCORES = {
     "loss": ("Loss", "cross-entropy of a caption in nats, mean over human captions"),
 }
 """What the figures of `captioning.scoring.evaluation.score` are called, in the order in which they are shown."""
-_PARTS = {"all": "", "first": " (the first half of them)", "second": " (the second half of them)"}
+_PARTS = {"all": "", "first": "first half of the ", "second": "second half of the "}
 _COUNTS = ("images", "captions")
 _HEADLINE = ("cider_d", "corpus_bleu_4", "rouge_l", "exercise_bleu_mean", "loss")
 
@@ -55,11 +55,11 @@ def score_table(scored: Scored) -> Markup:
     rows = [element("tr", element("th", name, scope="row"), element("td", number_text(figures[key])),
                     element("td", meaning))
             for key, (name, meaning) in (_SCORES | others).items() if figures.get(key) is not None]  # fmt: skip
-    about = (f"{figures['images']:,} images of the {scored.split} split of {scored.data}{_PARTS[scored.part]}, with "
+    about = (f"{figures['images']:,} images of the {_PARTS[scored.part]}{scored.split} split of {scored.data}, with "
              f"{figures['captions']:,} human captions; {scored.decoding} decoding.")  # fmt: skip
     notes = []
     if scored.split == "val" and scored.chosen_on is not None:
-        notes.append(f"The weights were chosen by scores on these images{_PARTS.get(scored.chosen_on, '')}.")
+        notes.append(f"The weights were chosen on the {_PARTS.get(scored.chosen_on, '')}validation images.")
     if not scored.raw:
         notes.append("The data set has no raw captions: references are its stored ones, which may be cut, and in which "
                      "<UNK> stands for a rare word. Scores beside raw captions are other scores.")  # fmt: skip

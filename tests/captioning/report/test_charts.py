@@ -60,6 +60,12 @@ def test_bars_stand_on_the_axis_as_high_as_they_are():
     assert 0 < found[2][1] < 1  # there, but nothing
 
 
+@pytest.mark.parametrize(("heights", "tips"), [(3, 2), (2, 3), (1, 1)])
+def test_a_series_of_another_length_is_refused(heights, tips):
+    with pytest.raises(ValueError, match=f"n has {heights} heights, {tips} tips and 2 groups"):
+        bar_chart(["1", "2"], [("n", np.ones(heights), ["a"] * tips)], "n", "n")
+
+
 def test_of_many_groups_some_are_named():
     groups = [str(n) for n in range(40)]
     chart = bar_chart(groups, [("n", np.ones(40), groups)], "n", "words")

@@ -71,7 +71,7 @@ def test_it_has_all_sections_and_links_to_them(photo):
     assert page.count('<article class="card">') == 24
     assert page.count("data:image/jpeg") == 24
     assert page.count("Where it looked") == 24
-    assert "The weights were chosen by scores on these images (the first half of them)." in page
+    assert "The weights were chosen on the first half of the validation images." in page
 
 
 def test_it_is_well_formed_and_each_id_is_there_once(photo):

@@ -46,6 +46,10 @@ def test_lengths_stand_together_from_thirty_on():
     assert "people, 30+ words: 50.0%" in found
     assert "said, 2 words: 100.0%" in found
     assert "2 words: 0.375 in the mean of 2 captions" in found
+    across = [part.partition("<")[0] for part in found.split('class="across"')]
+    assert [name.partition(">")[2] for name in across[1:]] == [
+        "words of a caption", *map(str, range(2, 30, 3)), "words of a caption", "2"
+    ]  # fmt: skip
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.floats(0, 10)), min_size=1))
