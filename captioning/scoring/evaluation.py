@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -106,11 +106,11 @@ def evaluate(
     max_length: int | None = None,
     progress: Progress = _SILENT,
     frequencies: DocumentFrequencies | None = None,
-    training: Split | None = None,
+    known: Container[tuple[str, ...]] | None = None,
 ) -> dict[str, float | None]:
     """The figures of a model on some images of a split: `score` of its `captions_of`."""
     said = captions_of(model, split, images, decode, max_length, progress)
-    return score(model, split, images, said, seed, progress, frequencies, training)
+    return score(model, split, images, said, seed, progress, frequencies, known)
 
 
 def score(
@@ -121,20 +121,20 @@ def score(
     seed: int = 0,
     progress: Progress = _SILENT,
     frequencies: DocumentFrequencies | None = None,
-    training: Split | None = None,
+    known: Container[tuple[str, ...]] | None = None,
 ) -> dict[str, float | None]:
     """The figures of a model that said a caption for each of some images of a split.
 
-    frequencies: of CIDEr-D; None means those of the images' own references. training: the split whose captions are
-    not novel. Returns a dict with
+    frequencies: of CIDEr-D; None means those of the images' own references. known: captions that are not novel, such as
+    `known_captions` of the training split. Returns a dict with
 
     - `loss`: the mean over all captions of the images;
     - `exercise_bleu`: the homework's, unigram BLEU against one caption of each image, drawn by `seed`, as the data set
       stores it; `exercise_bleu_mean`: the same in the mean over all captions of each image, without luck in the draw;
       `exercise_bleu_human`: what one human caption scores against the others of its image (`human_exercise_bleu`);
     - `corpus_bleu_1` to `corpus_bleu_4`, `rouge_l` and `cider_d`: against all captions of each image;
-    - of what was said alone: `distinct_1` and `distinct_2`, `words_in_use` and `vocabulary_share`, `novel_share` (None
-      without `training`), `mean_length` in words, and `unknown_rate`;
+    - of what was said alone: `distinct_1` and `distinct_2`, `words_in_use` and `vocabulary_share`, `novel_share` (if
+      there is `known`), `mean_length` in words, and `unknown_rate`;
     - `images` and `captions`: the counts.
 
     The two kinds of BLEU are different numbers: see `captioning.scoring.metrics`.
@@ -145,7 +145,6 @@ def score(
     exercise = exercise_bleu(_counted(pairs, progress))
     references = [split.references(int(i)) for i in images]
     corpus = corpus_bleu(references, said)
-    known = None if training is None else known_captions(training, progress)
     return {
         "loss": loss,
         "exercise_bleu": exercise,
@@ -158,7 +157,7 @@ def score(
         "distinct_2": distinct(said, 2),
         "words_in_use": words_in_use(said),
         "vocabulary_share": vocabulary_share(said, model.vocabulary),
-        "novel_share": None if known is None else novel_share(said, known),
+        **({} if known is None else {"novel_share": novel_share(said, known)}),
         "mean_length": mean_length(said),
         "unknown_rate": unknown_rate(said),
         "images": len(images),

@@ -24,8 +24,8 @@ def signature(
 
     part, images: which part of the split, and how many images of it; drawn_by: the seed, where not all of them were
     taken. decoding: such as 'greedy' or 'beam 3'. References are 'raw', as people wrote them and split into words by
-    the data set's tokenizer, or 'stored', cut as the data set has them. frequencies: of CIDEr-D, 'corpus' where they are
-    those of the references, 'train' where they are those of the training captions; None where there is no CIDEr-D.
+    the data set's tokenizer, or 'stored', cut as the data set has them. frequencies: of CIDEr-D,
+    'corpus' where they are those of the references, 'train' of the training captions; None where there is no CIDEr-D.
 
     ```
     references:raw|tokenizer:words|split:val|part:all|images:1000|decoding:greedy|max_length:34|frequencies:corpus
