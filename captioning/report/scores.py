@@ -21,13 +21,14 @@ _SCORES = {
     "distinct_1": ("Distinct-1", "different words among all that were said"),
     "distinct_2": ("Distinct-2", "different pairs of words among all"),
     "words_in_use": ("Words in use", "different words that were said"),
-    "vocabulary_share": ("Vocabulary share", "of the words that it knows, how many it said"),
+    "vocabulary_share": ("Vocabulary share", "share of the words it knows that it said"),
     "novel_share": ("Novel captions", "share that no training caption says"),
     "mean_length": ("Mean length", "words of a caption"),
     "unknown_rate": ("Unknown words", "share of <UNK> among the words"),
     "loss": ("Loss", "cross-entropy of a caption in nats, mean over human captions"),
 }
 """What the figures of `captioning.scoring.evaluation.score` are called, in the order in which they are shown."""
+_SHARES = ("vocabulary_share", "novel_share", "unknown_rate")
 _PARTS = {"all": "", "first": "first half of the ", "second": "second half of the "}
 _COUNTS = ("images", "captions")
 _HEADLINE = ("cider_d", "corpus_bleu_4", "rouge_l", "exercise_bleu_mean", "loss")
@@ -52,7 +53,7 @@ def score_table(scored: Scored) -> Markup:
     """All scores, and the signature that another score must have to be compared with them."""
     figures: Mapping[str, Any] = scored.figures
     others = {key: (shortened(key.replace("_", " "), 24), "") for key in figures if key not in (*_SCORES, *_COUNTS)}
-    rows = [element("tr", element("th", name, scope="row"), element("td", number_text(figures[key])),
+    rows = [element("tr", element("th", name, scope="row"), element("td", _written(key, figures[key])),
                     element("td", meaning))
             for key, (name, meaning) in (_SCORES | others).items() if figures.get(key) is not None]  # fmt: skip
     about = (f"{figures['images']:,} images of the {_PARTS[scored.part]}{scored.split} split of {scored.data}, with "
@@ -71,3 +72,7 @@ def score_table(scored: Scored) -> Markup:
         element("p", element("code", scored.signature, id="signature"),
                 element("button", "copy", type="button", data_copy="signature", hidden=True), class_="signature"),
     )  # fmt: skip
+
+
+def _written(key: str, value: float) -> str:
+    return f"{value:.1%}" if key in _SHARES else number_text(value)

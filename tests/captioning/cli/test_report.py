@@ -32,7 +32,7 @@ def test_a_report_has_the_figures_that_evaluate_prints(small_folder, trained, pa
     found = page(trained, "--data", small_folder, "--beam", "2", "--part", "second")
     main(["evaluate", str(trained), "--data", str(small_folder), "--beam", "2", "--part", "second", "--quiet"])
     out = capsys.readouterr().out
-    figure = next(line.split()[-1] for line in out.splitlines() if line.startswith("corpus BLEU-4"))
+    figure = next(line.split()[-1] for line in out.splitlines() if line.strip().startswith("corpus BLEU-4"))
     assert f"{float(figure):.3g}" in found.partition("<section")[0]
     assert "part:second|images:12|decoding:beam 2" in found
     assert "12 images of the second half of the val split" in found
