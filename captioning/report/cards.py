@@ -39,7 +39,8 @@ def caption_cards(groups: Mapping[str, Sequence[Judged]], progress: Progress) ->
 def card(found: Judged, photo: EmbeddedPhoto | None) -> Markup:
     """The card of a caption, in an article that is not torn between printed pages."""
     reference = f"photo{found.row}"
-    name = f"image {found.row}" if found.name is None else shortened(found.name, 60)
+    file = found.name or (found.photo and found.photo.name)
+    name = shortened(file, 60) if file else f"image {found.row}"
     said = _sentence(found.words) or "(no word)"
     strip = None
     if found.looks is not None and found.words:
