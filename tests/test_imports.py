@@ -86,7 +86,7 @@ FLOORS = {
         "training.consensus training.solver",
         "training",
         "photo_captions shipped",
-        "report.markup report.axes report.embedded_photos report.judging",
+        "report.markup report.axes report.numbers report.embedded_photos report.judging",
         "report.attention report.charts report.model_drawing report.settings_table",
         "report.bars report.calibration report.cards report.curves report.contents",
         "report.lengths report.scores report.word_use",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Axis", "drawable", "number_text"]
+__all__ = ["Axis", "drawable"]
 
 _LARGEST = 1e100  # of numbers beyond it nothing can be drawn, and differences of them may overflow
 _FALL = 20  # an axis of values that fall by more is logarithmic
@@ -57,7 +57,7 @@ class Axis:
         if high - low <= 1e-9 * max(abs(low), abs(high)):  # one value: room on both sides of it
             spread = abs(high) / 2 or 1.0
             low, high = (low if zero and low == 0 else low - spread), high + spread
-        step = _step(low, high)  # from one round value to another: the outermost points are not on the rim
+        step = _step(low, high, 5)  # from one round value to another: the outermost points are not on the rim
         return cls(math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step, start, stop)
 
     def place(self, values: ArrayLike) -> NDArray[np.float64]:
@@ -70,21 +70,22 @@ class Axis:
 
     @property
     def ticks(self) -> list[float]:
-        """Some round values on the axis, rising; at most about six."""
+        """Some round values on the axis, rising; at most about eight."""
         return _round_by_ratio(self.low, self.high) if self.log else _round_by_difference(self.low, self.high)
 
 
 def _round_by_difference(low: float, high: float) -> list[float]:
     """Multiples of 1, 2 or 5 times a power of ten."""
-    step = _step(low, high)
+    step = _step(low, high, 7)  # `around` adds up to two steps to the five that it looks for
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [float(f"{k * step:.12g}") for k in range(first, last + 1)]
 
 
-def _step(low: float, high: float) -> float:
-    """1, 2 or 5 times a power of ten, at least a fifth of the way from `low` to `high`."""
-    power = 10.0 ** math.floor(math.log10((high - low) / 5))
-    return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= (high - low) / 5 * (1 - 1e-9))
+def _step(low: float, high: float, most: int) -> float:
+    """The smallest of 1, 2 and 5 times a power of ten of which at most so many lie between `low` and `high`."""
+    least = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= least * (1 - 1e-9))
 
 
 def _round_by_ratio(low: float, high: float) -> list[float]:
@@ -94,14 +95,3 @@ def _round_by_ratio(low: float, high: float) -> list[float]:
     powers = powers[:: math.ceil(len(powers) / 6)] if wide else powers
     ticks = [digit * 10.0**power for power in powers for digit in ((1,) if wide else (1, 2, 5))]
     return [tick for tick in ticks if low <= tick <= high]
-
-
-def number_text(value: float, digits: int = 4) -> str:
-    """A number for people, of so many significant digits.
-
-    >>> [number_text(x) for x in (0.163483, 33.52083, 7200, 2.5e-07, 12345678)]
-    ['0.1635', '33.52', '7,200', '2.5e-07', '12,345,678']
-    """
-    if math.isfinite(value) and value == round(value) and abs(value) < 1e15:
-        return f"{value:,.0f}"
-    return f"{value:.{digits}g}"

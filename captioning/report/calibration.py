@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from captioning.report.axes import number_text
 from captioning.report.charts import Line, line_chart
 from captioning.report.judging import SCORE
 from captioning.report.markup import Markup, element, joined
+from captioning.report.numbers import count_text, number_text
 
 __all__ = ["calibration_chart", "in_bins", "spearman"]
 
@@ -26,7 +26,7 @@ def calibration_chart(confidences: ArrayLike, scores: ArrayLike) -> Markup:
     """
     sure, good = _checked(confidences, scores)
     bins = in_bins(sure, good, _BINS)
-    tips = [f"confidence {low:.3f} to {high:.3f}: {SCORE} {number_text(mean, 3)} in the mean of {count} captions"
+    tips = [f"confidence {low:.3f} to {high:.3f}: mean {SCORE} {number_text(mean, 3)}, {count_text(count, 'caption')}"
             for low, high, _, mean, count in bins]  # fmt: skip
     line = Line(f"{SCORE}, mean of a bin", np.array([b[2] for b in bins]), np.array([b[3] for b in bins]), tips)
     rho = spearman(sure, good)

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from captioning.progress import Progress
 from captioning.report.attention import attention_strip
-from captioning.report.axes import number_text
 from captioning.report.embedded_photos import EmbeddedPhoto, embedded
 from captioning.report.judging import SCORE, Judged
 from captioning.report.markup import Content, Markup, element, joined, shortened
+from captioning.report.numbers import number_text
 
 __all__ = ["card", "caption_cards"]
 

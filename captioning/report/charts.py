@@ -6,14 +6,16 @@ shows at once. Nothing of a chart needs the script.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from captioning.report.axes import Axis, drawable, number_text
+from captioning.report.axes import Axis, drawable
 from captioning.report.markup import Markup, element, joined
+from captioning.report.numbers import number_text
 
 __all__ = ["BOTTOM", "LEFT", "RIGHT", "TOP", "Line", "chart", "frame", "legend", "line_chart", "mark"]
 
@@ -22,6 +24,7 @@ Floats = NDArray[np.float64]
 WIDTH, HEIGHT = 440, 250
 LEFT, RIGHT, TOP, BOTTOM = 58, 420, 12, 206
 """Where the axes are. The drawing is scaled to the page, and small enough for its letters to be read on a phone."""
+_LETTER = 8.0  # how wide a digit is, or less
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,12 @@ def mark(tip: str, *drawn: Markup, **attributes: str | float | None) -> Markup:
 
 
 def _numbers_across(right: Axis) -> Markup:
-    places = zip(right.ticks, right.place(right.ticks).tolist(), strict=True)
-    return joined(*(element("text", number_text(value), class_="across", x=x, y=BOTTOM + 18) for value, x in places))
+    """As many of the round values as have room beside each other."""
+    texts, places = [number_text(value) for value in right.ticks], right.place(right.ticks).tolist()
+    wide = _LETTER * (2 + max(map(len, texts), default=0))
+    step = math.ceil(len(texts) * wide / (RIGHT - LEFT))
+    chosen = list(zip(texts, places, strict=True))[:: step or 1]
+    return joined(*(element("text", number, class_="across", x=x, y=BOTTOM + 18) for number, x in chosen))
 
 
 def _drawn(line: Line, right: Axis, up: Axis) -> Markup:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from captioning.report.axes import drawable, number_text
+from captioning.report.axes import drawable
 from captioning.report.charts import Line, line_chart
 from captioning.report.markup import Markup, element, joined, shortened
+from captioning.report.numbers import count_text, number_text
 
 __all__ = ["series", "training_charts"]
 
@@ -66,8 +67,9 @@ def _losses(history: History) -> Markup | None:
     if not lines:
         return None
     lost = training[1] + validation[1]
-    note = element("p", f"{lost:,} losses are no finite numbers, and are left out.", class_="note") if lost else None
-    return _figure("Loss of a caption", line_chart(lines, "the loss by iteration", "iteration", log=True), note)
+    note = f"Left out: {count_text(lost, 'number')} of the losses, not finite."
+    return _figure("Loss of a caption", line_chart(lines, "the loss by iteration", "iteration", log=True),
+                   element("p", note, class_="note") if lost else None)  # fmt: skip
 
 
 def _others(history: History) -> list[Markup]:

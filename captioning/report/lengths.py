@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from captioning.report.axes import number_text
 from captioning.report.bars import bar_chart
 from captioning.report.judging import SCORE, Judged
 from captioning.report.markup import Markup, element
+from captioning.report.numbers import count_text, number_text
 
 __all__ = ["length_charts", "means_by_length"]
 
@@ -32,7 +32,7 @@ def length_charts(captions: Sequence[Judged]) -> Markup:
     own = slice(said.min() - lengths[0], said.max() - lengths[0] + 1)  # the lengths of what was said
     means, counts = means_by_length(said, scores, lengths[own])
     told = zip(names[own], means.tolist(), counts.tolist(), strict=True)
-    tips = [f"{name} words: {number_text(mean, 3)} in the mean of {count:,} captions" for name, mean, count in told]
+    tips = [f"{name} words: {number_text(mean, 3)}, {count_text(count, 'caption')}" for name, mean, count in told]
     by_length = bar_chart(names[own], [(SCORE, means, tips)], f"{SCORE} by length", "words of a caption")
     return element(
         "div",

@@ -18,6 +18,7 @@ from captioning.report.judging import SCORE, Judged, chosen
 from captioning.report.lengths import length_charts
 from captioning.report.markup import Markup, element, joined, shortened
 from captioning.report.model_drawing import drawn_model
+from captioning.report.numbers import count_text
 from captioning.report.scores import headline, score_table
 from captioning.report.settings_table import settings_tables
 from captioning.report.word_use import words_beside_people
@@ -111,7 +112,7 @@ def _captions(found: Scored, progress: Progress) -> Markup:
     if len(pictured) == 0:
         about += " The data set has no photos of these images."
     elif len(shown) < len(found.captions):
-        about += f" Chosen among the {len(shown):,} images whose photos are at hand."
+        about += f" Chosen among the {count_text(len(shown), 'image')} whose photos are at hand."
     return joined(element("p", about), caption_cards(chosen(shown, _CARDS), progress))
 
 

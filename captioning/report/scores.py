@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from captioning.report.axes import number_text
 from captioning.report.contents import Contents, Scored
 from captioning.report.markup import Markup, element, joined, shortened
+from captioning.report.numbers import count_text, number_text
 
 __all__ = ["headline", "score_table"]
 
@@ -56,8 +56,9 @@ def score_table(scored: Scored) -> Markup:
     rows = [element("tr", element("th", name, scope="row"), element("td", _written(key, figures[key])),
                     element("td", meaning))
             for key, (name, meaning) in (_SCORES | others).items() if figures.get(key) is not None]  # fmt: skip
-    about = (f"{figures['images']:,} images of the {_PARTS[scored.part]}{scored.split} split of {scored.data}, with "
-             f"{figures['captions']:,} human captions; {scored.decoding} decoding.")  # fmt: skip
+    images, captions = count_text(figures["images"], "image"), count_text(figures["captions"], "human caption")
+    about = (f"{images} of the {_PARTS[scored.part]}{scored.split} split of {scored.data}, with {captions}; "
+             f"{scored.decoding} decoding.")  # fmt: skip
     notes = []
     if scored.split == "val" and scored.chosen_on is not None:
         notes.append(f"The weights were chosen on the {_PARTS.get(scored.chosen_on, '')}validation images.")

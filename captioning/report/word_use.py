@@ -9,6 +9,7 @@ from captioning.report.bars import bar
 from captioning.report.charts import legend
 from captioning.report.judging import Judged
 from captioning.report.markup import Markup, element, joined, shortened
+from captioning.report.numbers import count_text
 
 __all__ = ["per_thousand", "words_beside_people"]
 
@@ -32,9 +33,10 @@ def words_beside_people(captions: Sequence[Judged]) -> Markup:
     head = element("tr", *(element("th", name, scope="col") for name in ("word", "", "said", "people")))
     table = element("table", element("thead", head), element("tbody", *rows), class_="words")
     return joined(
-        element("p", f"The captioner uses {len(said):,} different words in these {len(captions):,} captions, people "
-                     f"{len(human):,} in their {sum(len(found.references) for found in captions):,}, of which it never "
-                     f"says {len(human.keys() - said.keys()):,}. Numbers are uses among a thousand words."),
+        element("p", f"It says {count_text(len(said), 'different word')} in {count_text(len(captions), 'caption')}. "
+                     f"People say {len(human):,} in {sum(len(found.references) for found in captions):,}, and "
+                     f"{len(human.keys() - said.keys()):,} of those it never says. Numbers are uses among a thousand "
+                     "words."),
         legend([("said", 1), ("people", 2)]), table, _listed(said, human),
     )  # fmt: skip
 

@@ -24,7 +24,7 @@ def said(text, *references, score=1.0):
 
 def test_words_of_both_are_counted_and_compared():
     found = words_beside_people([said("a a a dog", "a cat sits", "one cat sits"), said("", "a cat sits")])
-    assert "uses 2 different words in these 2 captions, people 4 in their 3, of which it never says 3." in found
+    assert "It says 2 different words in 2 captions. People say 4 in 3, and 3 of those it never says." in found
     assert "<li>a (3, not 1)</li>" in found
     assert "<li>cat (0, not 1)</li>" in found
     assert found.count("<tr>") == 1 + 5
@@ -45,7 +45,7 @@ def test_lengths_stand_together_from_thirty_on():
     found = length_charts([said("a dog", "a " * 29, "a " * 500, score=0.5), said("a dog", score=0.25)])
     assert "people, 30+ words: 50.0%" in found
     assert "said, 2 words: 100.0%" in found
-    assert "2 words: 0.375 in the mean of 2 captions" in found
+    assert "2 words: 0.375, 2 captions" in found
     across = [part.partition("<")[0] for part in found.split('class="across"')]
     assert [name.partition(">")[2] for name in across[1:]] == [
         "words of a caption", *map(str, range(2, 30, 3)), "words of a caption", "2"
