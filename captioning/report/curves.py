@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from captioning.report.axes import drawable
 from captioning.report.charts import Line, line_chart
-from captioning.report.markup import Markup, element, joined, shortened
+from captioning.report.markup import Markup, element, joined, missing, shortened
 from captioning.report.numbers import count_text, number_text
 
 __all__ = ["series", "training_charts"]
@@ -34,8 +34,7 @@ def training_charts(history: History) -> Markup:
     """
     charts = [chart for chart in (_losses(history), *_others(history)) if chart]
     if not charts:
-        return element("p", "The run has no history, as one that was exported: how it was trained is not known.",
-                       class_="missing")  # fmt: skip
+        return missing("The run has no history, as one that was exported: how it was trained is not known.")
     return joined(element("div", *charts, class_="charts"), _table(history))
 
 
@@ -128,7 +127,7 @@ def _table(history: History) -> Markup | None:
 
 
 def _name(key: str) -> str:
-    return _NAMES.get(key, shortened(key.removeprefix("val_").replace("_", " "), 40))
+    return _NAMES.get(key) or shortened(key.removeprefix("val_").replace("_", " "), 40).strip() or "?"
 
 
 def _cell(value: Any) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import re
 
-__all__ = ["Content", "Markup", "element", "joined", "shortened", "text"]
+__all__ = ["Content", "Markup", "element", "joined", "missing", "shortened", "text"]
 
 _VOID = ("meta", "link", "br", "img")
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # no page may have them, or they mean nothing in one
@@ -61,6 +61,11 @@ def joined(*content: Content) -> Markup:
     'a3<br>'
     """
     return Markup("".join(text(piece) for piece in content))
+
+
+def missing(why: Content) -> Markup:
+    """What stands in place of something that is not there."""
+    return element("p", why, class_="missing")
 
 
 def shortened(content: object, most: int) -> str:

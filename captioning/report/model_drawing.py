@@ -8,7 +8,7 @@ import numpy as np
 
 import minigrad as mg
 from captioning.models.captioner import Captioner
-from captioning.report.markup import Markup, element, joined
+from captioning.report.markup import Markup, element, joined, missing
 from minigrad.render.dot.layout import DrawingError, lay_out
 
 __all__ = ["drawn_model"]
@@ -29,9 +29,9 @@ def drawn_model(model: Captioner) -> Markup:
     try:
         drawn = lay_out(mg.render.to_dot(loss, unroll="fold", depth="auto", names={"loss": loss}), "svg", _SECONDS)
     except (ModuleNotFoundError, DrawingError) as error:
-        return element("p", f"It is not drawn: {error}.", class_="missing")
+        return missing(f"It is not drawn: {error}.")
     if len(drawn) > _MOST_BYTES:
-        return element("p", f"It is not drawn: its picture would have {len(drawn):,} bytes.", class_="missing")
+        return missing(f"It is not drawn: its picture would have {len(drawn):,} bytes.")
     address = "data:image/svg+xml;base64," + base64.b64encode(drawn).decode()
     picture = element("img", src=address, alt="the graph of the loss of a caption, from the photo's features downwards")
     about = f"How the loss of a caption of {_WORDS} words is computed; equal steps are folded."

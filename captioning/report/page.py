@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from base64 import b64encode
 from collections.abc import Sequence
 from importlib.resources import files
 
@@ -16,12 +14,13 @@ from captioning.report.contents import Contents, Scored
 from captioning.report.curves import training_charts
 from captioning.report.judging import SCORE, Judged, chosen
 from captioning.report.lengths import length_charts
-from captioning.report.markup import Markup, element, joined, shortened
+from captioning.report.markup import Markup, element, joined, missing, shortened
 from captioning.report.model_drawing import drawn_model
 from captioning.report.numbers import count_text
 from captioning.report.scores import headline, score_table
 from captioning.report.settings_table import settings_tables
 from captioning.report.word_use import words_beside_people
+from minigrad.render.page.policy import source_of
 from minigrad.runtime.files import replacing
 
 __all__ = ["page_text", "write_page"]
@@ -50,7 +49,7 @@ def page_text(contents: Contents, progress: Progress = _SILENT) -> str:
     title = shortened(contents.title, 80)
     folder = files(__package__) / "assets"
     style, script = ((folder / name).read_text(encoding="ascii") for name in ("report.css", "report.js"))
-    policy = (f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
+    policy = (f"default-src 'none'; img-src data:; style-src {source_of(style)}; script-src {source_of(script)}; "
               "base-uri 'none'; form-action 'none'")  # fmt: skip
     head = element(
         "head",
@@ -84,7 +83,7 @@ def _subtitle(contents: Contents) -> str:
 def _sections(contents: Contents, progress: Progress) -> list[Section]:
     sections = [("training", "Training", training_charts(contents.history))]
     if contents.scored is None:
-        sections.append(("scores", "Scores", _missing("No data set was looked at: there are no captions or scores.")))
+        sections.append(("scores", "Scores", missing("No data set was looked at: there are no captions or scores.")))
     else:
         sections += _of_captions(contents.scored, progress)
     return [*sections, ("model", "Model", drawn_model(contents.model)),
@@ -114,12 +113,3 @@ def _captions(found: Scored, progress: Progress) -> Markup:
     elif len(shown) < len(found.captions):
         about += f" Chosen among the {count_text(len(shown), 'image')} whose photos are at hand."
     return joined(element("p", about), caption_cards(chosen(shown, _CARDS), progress))
-
-
-def _missing(why: str) -> Markup:
-    return element("p", why, class_="missing")
-
-
-def _hash(text: str) -> str:
-    """What the page's policy calls a script or style that may run: no other will."""
-    return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
