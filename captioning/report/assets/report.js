@@ -45,8 +45,10 @@
     const look = (event) => show(nearest(chart, event.clientX, event.clientY));
     chart.addEventListener("pointermove", look);
     chart.addEventListener("pointerdown", look);
-    chart.addEventListener("pointerleave", () => show(null));
+    // A finger that is lifted leaves too, and what it found stays to be read until it touches something else.
+    chart.addEventListener("pointerleave", (event) => { if (event.pointerType !== "touch") show(null); });
   }
+  document.addEventListener("pointerdown", (event) => { if (!event.target.closest("svg.chart")) show(null); });
   window.addEventListener("scroll", () => show(null), { passive: true });
 
   for (const button of document.querySelectorAll("button[data-copy]")) {

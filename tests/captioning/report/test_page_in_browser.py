@@ -88,16 +88,28 @@ def test_photos_and_where_it_looked_are_seen(opened, photo):
     assert window.run(loaded)
 
 
+TIP = "const tip = document.getElementById('tip'); return tip.hidden ? null : tip.textContent"
+
+
 def test_the_pointer_finds_a_value(opened):
     window = opened(contents())
-    tip = "return document.getElementById('tip').hidden ? null : document.getElementById('tip').textContent"
-    assert window.run(tip) is None
+    assert window.run(TIP) is None
     window.run("document.querySelector('.chart').scrollIntoView({ block: 'center', behavior: 'instant' })")
     window.click(".chart .mark:last-child")
-    assert window.run(tip) == "validation, iteration 60: 25"
+    assert window.run(TIP) == "validation, iteration 60: 25"
     x, y = window.middle("h1")
     window.drag((max(x, 1), max(y, 1)), (0, 0))
-    assert window.run(tip) is None
+    assert window.run(TIP) is None
+
+
+def test_what_a_finger_finds_stays_until_it_touches_something_else(opened):
+    window = opened(contents(), 390)
+    window.resize(390, 900, touch=True)
+    window.run("document.querySelector('.chart').scrollIntoView({ block: 'center', behavior: 'instant' })")
+    window.tap(".chart .mark:last-child")
+    assert window.run(TIP) == "validation, iteration 60: 25"
+    window.tap("figcaption")
+    assert window.run(TIP) is None
 
 
 def test_the_signature_can_be_copied(opened):

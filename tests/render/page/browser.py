@@ -93,6 +93,13 @@ class Browser:
             fingers.append({**finger, "actions": actions})
         self._act(*fingers)
 
+    def tap(self, selector: str) -> None:
+        """Touch the middle of an element with a finger, and lift it."""
+        x, y = self.middle(selector)
+        actions = [{"type": "pointerMove", "duration": 0, "x": x, "y": y}, {"type": "pointerDown", "button": 0},
+                   {"type": "pointerUp", "button": 0}]  # fmt: skip
+        self._act({"type": "pointer", "id": "finger", "parameters": {"pointerType": "touch"}, "actions": actions})
+
     def wheel(self, at: tuple[int, int], amount: int) -> None:
         """Turn the wheel; below zero is away from the user."""
         scroll = {"type": "scroll", "x": at[0], "y": at[1], "deltaX": 0, "deltaY": amount, "duration": 0}
