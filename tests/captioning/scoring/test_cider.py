@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captioning.progress import Progress
-from captioning.scoring.cider import CiderD, DocumentFrequencies, cider, cider_d
+from captioning.scoring.cider import CiderD, DocumentFrequencies, cider_d, plain_cider
 from tests.captioning.scoring.corpora import CORPORA, WORDS, columns, flickr8k, said_by_people
 
 
@@ -69,7 +69,7 @@ def cider_d_by_the_paper(references, hypotheses):
 
 
 @pytest.mark.parametrize(("function", "by_the_paper", "most"), [
-    (cider, cider_by_the_paper, 1), (cider_d, cider_d_by_the_paper, 10),
+    (plain_cider, cider_by_the_paper, 1), (cider_d, cider_d_by_the_paper, 10),
 ])  # fmt: skip
 @given(CORPORA)
 def test_scores_are_those_of_the_papers_formulas(function, by_the_paper, most, corpus):
@@ -83,7 +83,9 @@ def test_scores_are_those_of_the_papers_formulas(function, by_the_paper, most, c
 
 def test_plain_cider_of_real_captions_is_the_papers():
     references, hypotheses = said_by_people(flickr8k()[:20])
-    assert cider(references, hypotheses)[1] == pytest.approx(cider_by_the_paper(references, hypotheses), abs=1e-12)
+    assert plain_cider(references, hypotheses)[1] == pytest.approx(
+        cider_by_the_paper(references, hypotheses), abs=1e-12
+    )
 
 
 @given(CORPORA, st.integers(0, 100))
@@ -114,7 +116,7 @@ def test_repeated_words_and_other_lengths_cost():
 
 def test_of_one_image_nothing_is_rare():
     assert cider_d([[["a", "dog"]]], [["a", "dog"]]) == (0.0, np.zeros(1))
-    assert cider([[["a", "dog"]]], [["a", "dog"]])[0] == 0.0
+    assert plain_cider([[["a", "dog"]]], [["a", "dog"]])[0] == 0.0
 
 
 @given(CORPORA, st.booleans())
@@ -138,7 +140,7 @@ def test_the_end_is_a_word_behind_every_reference(corpus):
     frequencies = DocumentFrequencies.of(references, end=".")
     assert dict(frequencies.counts) == dict(DocumentFrequencies.of(with_end).counts)
     expected = cider_d(with_end, ended)[1]
-    for function in (cider, cider_d):
+    for function in (plain_cider, cider_d):
         assert function(references, ended, frequencies)[1] == pytest.approx(function(with_end, ended)[1], abs=1e-12)
     assert CiderD(references, frequencies).score_many(range(len(ended)), ended) == pytest.approx(expected, abs=1e-12)
 
@@ -194,7 +196,7 @@ def test_what_does_not_fit_is_said():
         DocumentFrequencies.of([[[4, 2]]], end=2)
     with pytest.raises(ValueError, match="stands in 3 of 2 images"):
         DocumentFrequencies({("a",): 3}, 2)
-    for function in (cider, cider_d):
+    for function in (plain_cider, cider_d):
         with pytest.raises(TypeError, match="item 0 has a str where a list of tokens"):
             function([["a dog"]], [["a"]])
         with pytest.raises(ValueError, match=f"{function.__name__}: item 0 has no references"):
