@@ -23,7 +23,7 @@ _BUCKETS = 150  # of the losses of all iterations: what a chart can show
 _ROWS = 60  # of the table of validations
 _CHARTS = 8  # of figures that validations have
 _NAMES = {"val_bleu": "corpus BLEU-4", "val_exercise_bleu": "exercise BLEU", "learning_rate": "learning rate",
-          "val_cider_d": "CIDEr-D", "val_loss": "validation loss", "loss": "training loss"}  # fmt: skip
+          "val_cider": "CIDEr-D", "val_loss": "validation loss", "loss": "training loss"}  # fmt: skip
 
 
 def training_charts(history: History) -> Markup:
