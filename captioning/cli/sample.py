@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from captioning.cli.decoding_options import add_choice, decoding_of, open_data
 from captioning.cli.options import add_command, add_data, check_least
 from captioning.cli.sheet_option import check_room, check_sheet
 from captioning.data.parts import images_of_part
+from captioning.data.split_photos import photo_path
 from captioning.data.splits import Split
 from captioning.progress import Progress
 from captioning.scoring.evaluation import captions_of
@@ -89,18 +89,8 @@ def _sample(options: argparse.Namespace) -> int:
     return 0
 
 
-def _picture(split: Split, i: int) -> Path | None:
-    """The file of an image's picture: in the folder photos, or where its address says if that is a path inside."""
-    photo = split.photo(i)
-    if photo is None and split.has_urls:
-        path = split.folder / split.urls[i].decode("utf-8", errors="replace")
-        inside = path.is_file() and path.resolve().is_relative_to(split.folder.resolve())
-        photo = path if inside else None
-    return photo
-
-
 def _with_pictures(split: Split, rows: Any) -> Any:
-    found = [i for i in rows if _picture(split, int(i)) is not None]
+    found = [i for i in rows if photo_path(split, int(i)) is not None]
     if not found:
         raise ValueError(f"--out: {split.folder} has no pictures of the {split.name} split at hand")
     return np.array(found)
@@ -110,5 +100,5 @@ def _draw_sheet(split: Split, rows: Any, captions: list[str], references: list[s
     from captioning.pictures.sheet_photos import sheet_photo
     from captioning.pictures.sheets import caption_sheet
 
-    files = [path for path in (_picture(split, int(i)) for i in rows) if path]
+    files = [path for path in (photo_path(split, int(i)) for i in rows) if path]
     caption_sheet([sheet_photo(path) for path in files], captions, references, out, names=[path.name for path in files])
