@@ -171,7 +171,8 @@ def _beam_in_torch(sizes: _Looking, part: int) -> Work:
     from benchmarks.jobs.attention_captioner_in_torch import TorchAttentionCaptioner
 
     net = TorchAttentionCaptioner(_weights(sizes), sizes.places, sizes.heads)
-    parts = torch.tensor(sizes.pictures()).split(part)
+    pictures: Any = torch.tensor(sizes.pictures())
+    parts = pictures.split(part)
     forbidden = torch.tensor(_FORBIDDEN)
 
     def run() -> Any:

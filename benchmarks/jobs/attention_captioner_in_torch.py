@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional as F  # noqa: N812 - as its users call it
+from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from benchmarks.jobs.captions import Array
@@ -24,6 +24,18 @@ class TorchAttentionCaptioner(torch.nn.Module):
     packed: whether the cell leaves out what lies behind a caption's end; the vocabulary product always does.
     """
 
+    about: Any
+    begin: Any
+    query: Any
+    key: Any
+    value: Any
+    from_hidden: Any
+    from_seen: Any
+    from_picture: Any
+    cell: Any
+    embed: Any
+    mean: torch.Tensor
+
     def __init__(self, weights: Mapping[str, Array], places: tuple[int, int], heads: int, packed: bool = True) -> None:
         super().__init__()
         self.places, self.heads, self.packed = places, heads, packed
@@ -37,7 +49,8 @@ class TorchAttentionCaptioner(torch.nn.Module):
             if layer.bias is not None:
                 layer.bias = torch.nn.Parameter(torch.tensor(weights[f"{name}.bias"]))
             setattr(self, name, layer)
-        self.embed = torch.nn.Embedding.from_pretrained(torch.tensor(weights["embed.weight"]), freeze=False)
+        self.embed = torch.nn.Embedding(*weights["embed.weight"].shape)
+        self.embed.weight = torch.nn.Parameter(torch.tensor(weights["embed.weight"]))
         self.bias = torch.nn.Parameter(torch.tensor(weights["bias"]))
         self.cell = torch.nn.LSTM(weights["cell.Wx"].shape[0], H, batch_first=True)
         rows = {name: torch.tensor(weights[f"cell.{name}"].T[self.order]) for name in ("Wx", "Wh", "b")}
@@ -51,7 +64,7 @@ class TorchAttentionCaptioner(torch.nn.Module):
         """Of a few parameters, by our names and in our layout."""
         back = np.argsort(self.order)
         return {
-            "embed.weight": self.embed.weight.grad.numpy(),  # type: ignore[union-attr]
+            "embed.weight": self.embed.weight.grad.numpy(),
             "cell.Wh": self.cell.weight_hh_l0.grad.numpy()[back].T,
             "key.weight": self.key.weight.grad.numpy().T,
             "about.weight": self.about.weight.grad.numpy().T,
@@ -66,7 +79,7 @@ class TorchAttentionCaptioner(torch.nn.Module):
         keys, values = (self._apart(x) for x in (self.key(places), F.relu(self.value(places))))
         return keys, values, self.from_picture(g), torch.tanh(self.begin(g)).chunk(2, dim=1)
 
-    def _apart(self, x: torch.Tensor) -> torch.Tensor:
+    def _apart(self, x: Any) -> Any:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def score(self, h: torch.Tensor, seen: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:

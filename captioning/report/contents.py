@@ -9,7 +9,7 @@ from typing import Any
 from captioning.data.parts import images_of_part
 from captioning.data.splits import Split
 from captioning.decoding.lengths import length_for
-from captioning.models.captioner import Captioner
+from captioning.models.kinds import AnyCaptioner
 from captioning.progress import Progress
 from captioning.report.judging import Judged, judged
 from captioning.scoring.evaluation import captions_of, cider_d_by_image, known_captions, score
@@ -61,12 +61,12 @@ class Contents:
     title: str
     settings: dict[str, Any]
     history: list[Entry]
-    model: Captioner
+    model: AnyCaptioner
     scored: Scored | None
 
 
 def scored(
-    model: Captioner,
+    model: AnyCaptioner,
     split: Split,
     choice: Choice,
     progress: Progress,

@@ -7,7 +7,7 @@ import base64
 import numpy as np
 
 import minigrad as mg
-from captioning.models.captioner import Captioner
+from captioning.models.kinds import AnyCaptioner
 from captioning.report.markup import Markup, element, joined, missing
 from minigrad.render.dot.layout import DrawingError, lay_out
 
@@ -18,7 +18,7 @@ _SECONDS = 20.0
 _MOST_BYTES = 300_000
 
 
-def drawn_model(model: Captioner) -> Markup:
+def drawn_model(model: AnyCaptioner) -> Markup:
     """The graph of the loss of one caption, laid out by Graphviz or graphviz-pure; where it cannot be, a word why.
 
     It is a picture of its own within the page: nothing in it can act on the page.
