@@ -57,7 +57,7 @@ FLOORS = {
         "vision.efficientnet vision.regions",
         "vision.published",
         "vision.extractors",
-        "vision.region_extractors",
+        "vision.region_extractors vision.region_reduction",
         "pictures data.treebank",
         "data.errors data.tokens",
         "data.folder data.hdf5 data.hdf5_writing data.raw_captions data.vocabulary",
@@ -75,7 +75,7 @@ FLOORS = {
         "preparing.coco_json preparing.karpathy_json preparing.csv_table preparing.photo_folder preparing.wording",
         "preparing.sources preparing.photo_search preparing.division preparing.photo_features preparing.data_files "
         "preparing.workshop",
-        "preparing.recipe",
+        "preparing.region_sample preparing.recipe",
         "preparing.pipeline",
         "preparing",
         "models",
@@ -88,7 +88,7 @@ FLOORS = {
         "training.history",
         "training.run_settings",
         "training.checkpoints training.neighbours training.run_folder",
-        "training.consensus training.solver",
+        "training.consensus training.run_regions training.solver",
         "training",
         "photo_captions shipped",
         "serving.asgi serving.limits serving.refusals serving.reading_process serving.answers serving.assets_table "

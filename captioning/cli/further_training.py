@@ -72,7 +72,7 @@ def train_further(options: argparse.Namespace, how: Further) -> int:
             settings[how.key] = {"start": start.folder.name} if run is None else dict(run.settings[how.key])
             for each in own:
                 settings[how.key] |= dataclasses.asdict(each)
-            return train_in_folder(solver, run, settings, data, options)
+            return train_in_folder(solver, run, settings, data, options, start)
 
 
 def _check_as_many(run: Run, data: CaptionData) -> None:

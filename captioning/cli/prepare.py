@@ -10,6 +10,7 @@ from captioning.data.tokens import TOKENIZERS
 from captioning.preparing.data_files import PHOTO_WAYS
 from captioning.preparing.pipeline import prepare_data
 from captioning.preparing.recipe import Recipe
+from captioning.preparing.region_sample import SAMPLE
 from captioning.preparing.sources import FORMATS
 from captioning.preparing.summary import report
 from captioning.preparing.workshop import is_begun
@@ -19,6 +20,9 @@ from captioning.vision.extractors import EXTRACTORS, EfficientNetLite0Extractor,
 __all__ = ["add_prepare"]
 
 _EXTRACTOR = EfficientNetLite0Extractor.name
+
+REGIONS = 256
+"""Numbers of a place where `--regions` does not say how many."""
 
 _MORE = """\
 SOURCE is one of
@@ -33,7 +37,9 @@ SOURCE is one of
 
 DIR gets coco2014_captions.h5, coco2014_vocab.json, captions.csv and, of each
 split, its features in ...2014_vgg16_fc7.h5 (so called whichever network they
-are of) and its photos' names in ...2014_images.txt. A job that was stopped or
+are of) and its photos' names in ...2014_images.txt; with --regions also
+...2014_regions.h5, what the network sees at each place of a photo, reduced by a
+PCA, and regions.safetensors, by which a run reduces other photos' alike. A job that was stopped or
 killed goes on when the same command is given again; DIR becomes a data set
 when all of it is there.
 
@@ -43,8 +49,10 @@ examples:
   captioning prepare captions_val2017.json --out words --no-features
   captioning prepare captions_train2014.json captions_val2014.json \\
     --photos-dir train2014/ val2014/ --out data
+  captioning prepare photos/ --regions --out looking
 then:
-  captioning train --data data --out run"""
+  captioning train --data data --out run
+  captioning train --model attention --data looking --out run"""
 
 
 def add_prepare(commands: Any) -> None:
@@ -82,6 +90,9 @@ def add_prepare(commands: Any) -> None:
         "--extractor", choices=list(EXTRACTORS), default=_EXTRACTOR, help=f"network of the features ({_EXTRACTOR})"
     )
     features.add_argument("--no-features", action="store_true", help="captions alone; photos need not be there")
+    option("--regions", type=int, nargs="?", const=REGIONS, metavar="K",
+           help="also at most K numbers of each place of a photo, for `train --model attention`; "
+           f"a sample of up to {SAMPLE} photos is looked at first (without K: {REGIONS})")  # fmt: skip
     option("--photos", choices=PHOTO_WAYS, default=d.photos,
            help="what DIR/photos has: relative symbolic links to the photos, copies, or nothing (link)")  # fmt: skip
     option("--strict", action="store_true", help="a photo that cannot be read is an error, and not left out")
@@ -102,6 +113,7 @@ def _prepare(options: argparse.Namespace) -> int:
         photos=options.photos,
         skip_missing=options.skip_missing,
         strict=options.strict,
+        regions=options.regions,
     )
     network = None if options.no_features else extractor(options.extractor)
     progress = Progress(enabled=not options.quiet)

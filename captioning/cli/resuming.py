@@ -16,6 +16,7 @@ from captioning.data.dataset import CaptionData
 from captioning.progress import Progress
 from captioning.training.errors import RunError, TrainingError
 from captioning.training.run_folder import Run
+from captioning.training.run_regions import projection_arrays
 from captioning.training.settings import Settings
 from captioning.training.solver import CHECKPOINT_EVERY, Solver
 
@@ -77,15 +78,23 @@ def check_data(data: CaptionData, progress: Progress) -> None:
 
 
 def train_in_folder(
-    solver: Solver, run: Run | None, settings: dict[str, Any], data: CaptionData, options: argparse.Namespace
+    solver: Solver,
+    run: Run | None,
+    settings: dict[str, Any],
+    data: CaptionData,
+    options: argparse.Namespace,
+    start: Run | None = None,
 ) -> int:
     """Train in a new run folder, or go on in one that `run_to_resume` gave; print how it ended; the exit status.
+
+    start: the run whose captioner a new one trains further.
 
     Nothing is written before everything that could be refused was looked at.
     """
     if run is None:
         solver.limit(options.max_iterations)
-        run = solver.run = Run.create(options.out, settings, data.vocabulary, solver.state())
+        regions = projection_arrays(data, start)
+        run = solver.run = Run.create(options.out, settings, data.vocabulary, solver.state(), regions=regions)
     else:
         _check_resumable(run, settings, data)
         solver.run = run

@@ -1,20 +1,23 @@
 """Everything of a data set read once, before a long training meets what is damaged.
 
 `open_captions` has checked what is small: words, captions, image rows, shapes. Here is what takes a while: every
-number of the features, and what people said of the images. Memory stays flat: features that are not kept in memory are
-read by blocks, and raw captions line by line.
+number of the features and of the regions, and what people said of the images. Memory stays flat: rows that are not
+kept in memory are read by blocks, and raw captions line by line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 
 import numpy as np
 
 from captioning.data.errors import DataError
-from captioning.data.folder import RAW_CAPTIONS_FILE
+from captioning.data.folder import RAW_CAPTIONS_FILE, regions_path
 from captioning.data.raw_captions import each_raw_caption
-from captioning.data.splits import Split
+from captioning.data.regions import FeaturesAndRegions, RegionRows
+from captioning.data.splits import ImageRows, Split
 from captioning.data.tokenizer_record import recorded_tokenizer
 from captioning.progress import Progress
 
@@ -24,7 +27,8 @@ __all__ = ["check_splits"]
 def check_splits(splits: Sequence[Split], progress: Progress | None = None) -> list[str]:
     """Read everything of the splits of a data set; what cannot be used is a DataError, what is odd a line returned.
 
-    progress: is told of the rows of features that are read.
+    Regions are read where they are there, also if the splits were opened without them. progress: is told of the rows of
+    features and regions that are read.
     """
     recorded_tokenizer(splits[0].captions_path)
     _check_extractors(splits)
@@ -32,7 +36,10 @@ def check_splits(splits: Sequence[Split], progress: Progress | None = None) -> l
         if split.has_urls:
             split.urls  # noqa: B018 - reading it checks it
     _check_references(splits)
-    _check_features(splits, progress or Progress(enabled=False))
+    with ExitStack() as stack:
+        unopened = [stack.enter_context(rows) for rows in _unopened_regions(splits)]
+        _check_projections([*_opened_regions(splits), *unopened])
+        _check_rows([*(split.features for split in splits), *unopened], progress or Progress(enabled=False))
     return [line for split in splits for line in _oddities(split)]
 
 
@@ -63,13 +70,39 @@ def _check_references(splits: Sequence[Split]) -> None:
                             f"images of {split.image_names_path.name}, the first {missing[0]!r}")  # fmt: skip
 
 
-def _check_features(splits: Sequence[Split], progress: Progress) -> None:
-    """Every row can be read and is finite in float32: reading checks both."""
-    progress.begin(sum(len(split.features) for split in splits))
-    done = 0
+def _opened_regions(splits: Iterable[Split]) -> Iterator[RegionRows]:
+    """The regions that are open with the features of their splits."""
+    return (split.features.places for split in splits if isinstance(split.features, FeaturesAndRegions))
+
+
+def _unopened_regions(splits: Iterable[Split]) -> Iterator[RegionRows]:
+    """Of splits that were opened without their regions, these, where there are any, opened."""
     for split in splits:
-        for block in split.features.blocks():
-            done += len(split.features[block])
+        path = regions_path(split.folder, split.name)
+        if isinstance(split.features, FeaturesAndRegions) or not os.path.lexists(path):
+            continue
+        rows = RegionRows(path, cache_bytes=0)
+        yield rows
+        if len(rows) != len(split.features):
+            raise DataError(f"{path}: regions has {len(rows)} rows, {split.features.path.name} has "
+                            f"{len(split.features)}")  # fmt: skip
+
+
+def _check_projections(regions: Iterable[RegionRows]) -> None:
+    """Regions mean the same in every split only if one projection made them; a file that names none says nothing."""
+    named = [rows for rows in regions if rows.projection is not None]
+    for rows in named[1:]:
+        if rows.projection != named[0].projection:
+            raise DataError(f"{rows.path}: regions are of another projection than those of {named[0].path.name}")
+
+
+def _check_rows(all_rows: Sequence[ImageRows | RegionRows], progress: Progress) -> None:
+    """Every row can be read and is finite in float32: reading checks both."""
+    progress.begin(sum(len(rows) for rows in all_rows))
+    done = 0
+    for rows in all_rows:
+        for block in rows.blocks():
+            done += len(rows[block])
             progress.update(done)
 
 

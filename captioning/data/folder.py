@@ -6,6 +6,7 @@
 | `coco2014_vocab.json` | `idx_to_word`, `word_to_idx` |
 | `{train,val}2014_vgg16_fc7{,_pca}.h5` | `features` (M, D), a row an image; reduced in `_pca` |
 | `{train,val}2014_regions.h5` | not always there: `regions` (M, h w, K) uint8, attributes `scale`, `offset` (K,) |
+| `regions.safetensors` | not always there: how a map (h, w, D) becomes regions, `weight` (D, K) and `bias` (K,) |
 | `{train,val}2014_urls.txt` | not always there: the address of each image, a line each |
 | `{train,val}2014_images.txt` | not always there: the file name of each image, a line each |
 | `test…` | not always there: a third split, of which no choice is made, with keys and files as those of `val` |
@@ -23,9 +24,9 @@ from pathlib import Path
 
 from captioning.data.errors import DataError
 
-__all__ = ["ALL_SPLITS", "CAPTIONS_FILE", "PHOTOS_FOLDER", "RAW_CAPTIONS_FILE", "SPLITS", "VOCABULARY_FILE",
-           "check_data_set", "check_split", "features_path", "find_folder", "has_reduced_features", "lines_path",
-           "regions_path"]  # fmt: skip
+__all__ = ["ALL_SPLITS", "CAPTIONS_FILE", "PHOTOS_FOLDER", "PROJECTION_FILE", "RAW_CAPTIONS_FILE", "SPLITS",
+           "VOCABULARY_FILE", "check_data_set", "check_split", "features_path", "find_folder",
+           "has_reduced_features", "lines_path", "regions_path"]  # fmt: skip
 
 SPLITS = ("train", "val")
 """The splits that every data set has: what a training reads."""
@@ -33,6 +34,8 @@ ALL_SPLITS = (*SPLITS, "test")
 """These, and the one that a data set may have besides."""
 CAPTIONS_FILE, VOCABULARY_FILE = "coco2014_captions.h5", "coco2014_vocab.json"
 RAW_CAPTIONS_FILE, PHOTOS_FOLDER = "captions.csv", "photos"
+PROJECTION_FILE = "regions.safetensors"
+"""The projection of regions: so it is called in the folder of a data set, and in that of a run."""
 
 
 def features_path(folder: Path, split: str, pca: bool) -> Path:

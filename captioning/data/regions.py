@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from captioning.data.errors import DataError
 from captioning.data.features import FeatureRows
-from captioning.data.hdf5 import reading
+from captioning.data.hdf5 import checked_attribute, reading
 from captioning.data.stored_rows import CACHE_BYTES, StoredRows
 
 __all__ = ["FeaturesAndRegions", "RegionRows"]
@@ -28,6 +28,9 @@ class RegionRows(StoredRows):
 
     path: a file with `regions`, uint8 (M, R, K), which has attributes `scale` and `offset` (K,). Missing or impossible
     ones are a DataError. In memory they are bytes.
+
+    `projection` is the fingerprint of the `RegionProjection` by which they were made, the attribute of that name; None
+    where it is not known.
     """
 
     rank, kind, kept_dtype = 3, np.uint8, np.dtype(np.uint8)
@@ -38,6 +41,7 @@ class RegionRows(StoredRows):
 
     def _look_at(self, dataset: Any) -> None:
         self.scale, self.offset = (self._checked(dataset, name) for name in ("scale", "offset"))
+        self.projection = checked_attribute(dataset, self.path, self.key, "projection")
 
     def _checked(self, dataset: Any, name: str) -> NDArray[np.float32]:
         where = f"{self.path}: {self.key}: attribute {name}"

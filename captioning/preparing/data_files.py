@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from captioning.data.vocabulary import Vocabulary
 from captioning.preparing.table import CaptionedImage
 from captioning.preparing.wording import Tokenizer, WrittenSplit, encode_captions
 from captioning.progress import Progress
+from captioning.vision.region_reduction import RegionReduction
 from minigrad.runtime.files import replacing
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "write_features",
     "write_names",
     "write_raw_captions",
+    "write_regions",
 ]
 
 Named = Mapping[str, Sequence[tuple[str, CaptionedImage]]]
@@ -48,10 +51,7 @@ def write_captions(
             counts = [len(image.captions) for _, image in named]
             said = (caption for _, image in named for caption in image.captions)
             rows = file.create_dataset(f"{split}_captions", (sum(counts), length + 2), np.int32)
-            start = 0
-            for block in encode_captions(said, tokenizer[1], vocabulary, length, told[split]):
-                rows[start : start + len(block)] = block
-                start += len(block)
+            _fill(rows, encode_captions(said, tokenizer[1], vocabulary, length, told[split]))
             file[f"{split}_image_idxs"] = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
     return told
 
@@ -61,10 +61,25 @@ def write_features(path: Path, blocks: Iterator[NDArray[np.float32]], shape: tup
     with new_hdf5(path) as file:
         rows = file.create_dataset("features", shape, np.float32)
         rows.attrs["extractor"] = extractor
-        start = 0
-        for block in blocks:
-            rows[start : start + len(block)] = block
-            start += len(block)
+        _fill(rows, blocks)
+
+
+def write_regions(
+    path: Path, blocks: Iterator[NDArray[np.uint8]], shape: tuple[int, int, int], reduction: RegionReduction
+) -> None:
+    """Regions (M, R, K) of a split as one block of bytes, with what turns them into numbers and what made them."""
+    with new_hdf5(path) as file:
+        rows = file.create_dataset("regions", shape, np.uint8)
+        rows.attrs.update(scale=reduction.scale, offset=reduction.offset, projection=reduction.projection.fingerprint())
+        _fill(rows, blocks)
+
+
+def _fill(rows: Any, blocks: Iterable[NDArray[Any]]) -> None:
+    """Write blocks of rows, one behind the other, into an HDF5 data set."""
+    start = 0
+    for block in blocks:
+        rows[start : start + len(block)] = block
+        start += len(block)
 
 
 def write_names(path: Path, images: Sequence[tuple[str, CaptionedImage]]) -> None:

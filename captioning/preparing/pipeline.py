@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +15,12 @@ from captioning.data.errors import DataError
 from captioning.data.folder import (
     CAPTIONS_FILE,
     PHOTOS_FOLDER,
+    PROJECTION_FILE,
     RAW_CAPTIONS_FILE,
     VOCABULARY_FILE,
     features_path,
     lines_path,
+    regions_path,
 )
 from captioning.data.tokens import TOKENIZERS
 from captioning.preparing.data_files import (
@@ -26,12 +30,14 @@ from captioning.preparing.data_files import (
     write_features,
     write_names,
     write_raw_captions,
+    write_regions,
 )
 from captioning.preparing.division import divide
 from captioning.preparing.gaps import Gaps
 from captioning.preparing.photo_features import compute_features, photo_fingerprint
 from captioning.preparing.photo_search import find_photos, name_images, photo_folders
 from captioning.preparing.recipe import Prepared, Recipe
+from captioning.preparing.region_sample import find_reduction, sample_of
 from captioning.preparing.sources import read_sources
 from captioning.preparing.table import CaptionedImage, captions_by_split, have_splits, with_captions
 from captioning.preparing.unfinished_features import UnfinishedFeatures
@@ -39,11 +45,12 @@ from captioning.preparing.wording import choose_words, count_words, watched
 from captioning.preparing.workshop import Workshop
 from captioning.progress import Progress
 from captioning.vision.extractors import FeatureExtractor
+from captioning.vision.region_reduction import RegionReduction
 
 __all__ = ["prepare_data"]
 
 _ORDER = ("train", "val", "test")
-_PIECE = 1024  # rows of features at once
+_PIECE = 1024  # rows of features, or of regions, at once
 
 
 def prepare_data(
@@ -72,6 +79,8 @@ def prepare_data(
     sources, out = [Path(path) for path in given], Path(out)
     told = " and ".join(map(str, sources))
     recipe, progress = recipe or Recipe(), progress or Progress(enabled=False)
+    if recipe.regions is not None and extractor is None:
+        raise DataError("regions are what a network sees at the places of photos; without features there are none")
     for path in sources:
         if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
             raise DataError(
@@ -151,7 +160,7 @@ def _make(
     progress: Progress,
 ) -> Prepared:
     """Everything behind the source: features, then words, which are of photos that can be read, then the files."""
-    unreadable = [] if extractor is None else _see(ordered, workshop, extractor, recipe.strict, progress)
+    unreadable, reduction = ([], None) if extractor is None else _see(ordered, workshop, extractor, recipe, progress)
     ordered.check(str(workshop.folder), captions_by_split(ordered.images), "that cannot be read")
     images = ordered.named()
     number = {split: sum(len(image.captions) for _, image in named) for split, named in images.items()}
@@ -171,28 +180,42 @@ def _make(
         place_photos(workshop.path(PHOTOS_FOLDER), workshop.folder / PHOTOS_FOLDER, photos, way, progress)
     workshop.finish()
     name = None if extractor is None else extractor.name
-    return Prepared(workshop.folder, told, vocabulary, length, gaps, unreadable, name, way)
+    return Prepared(workshop.folder, told, vocabulary, length, gaps, unreadable, name, way, reduction)
 
 
 def _see(
-    ordered: _Images, workshop: Workshop, extractor: FeatureExtractor, strict: bool, progress: Progress
-) -> list[str]:
-    """Write the features of all splits; images whose photo cannot be read are not kept, and why is returned."""
-    fingerprint = photo_fingerprint(ordered.photos, extractor)
-    with UnfinishedFeatures(workshop.features, fingerprint, extractor.size) as rows:
+    ordered: _Images, workshop: Workshop, extractor: FeatureExtractor, recipe: Recipe, progress: Progress
+) -> tuple[list[str], RegionReduction | None]:
+    """Write the features of all splits, and the regions if there are to be any, with how these were made.
+
+    Images whose photo cannot be read are not kept, and why is returned.
+    """
+    fingerprint, reduction = photo_fingerprint(ordered.photos, extractor), None
+    regions: tuple[int, ...] = ()
+    if recipe.regions is not None:
+        sample = sample_of([ordered.photos[n] for n in ordered.rows("train")])
+        reduction = find_reduction(sample, extractor, recipe.regions, workshop.reduction, progress, recipe.strict)
+        fingerprint = hashlib.sha256(fingerprint + reduction.digest()).digest()
+        regions = reduction.shape(extractor.grid)
+    with UnfinishedFeatures(workshop.features, fingerprint, extractor.size, regions) as rows:
         if rows.began_with:
             progress.say(f"going on with the features of {rows.began_with:,} photos")
-        failed = compute_features(ordered.photos, extractor, rows, progress, strict)
+        failed = compute_features(ordered.photos, extractor, rows, progress, recipe.strict, reduction)
         ordered.kept[list(failed)] = False
         for split in ordered.named():
             chosen = ordered.rows(split)
             path = features_path(workshop.place, split, pca=False)
-            write_features(path, _blocks(rows, chosen), (len(chosen), extractor.size), extractor.name)
-    return [failed[n] for n in sorted(failed)]
+            write_features(path, _blocks(rows.read, chosen), (len(chosen), extractor.size), extractor.name)
+            if reduction is not None:
+                path, shape = regions_path(workshop.place, split), (len(chosen), *reduction.shape(extractor.grid))
+                write_regions(path, _blocks(rows.read_regions, chosen), shape, reduction)
+    if reduction is not None:
+        reduction.projection.save(workshop.path(PROJECTION_FILE))
+    return [failed[n] for n in sorted(failed)], reduction
 
 
-def _blocks(rows: UnfinishedFeatures, chosen: Sequence[int]) -> Iterator[NDArray[np.float32]]:
-    """The chosen rows, which rise, some thousand at once."""
+def _blocks(read: Callable[[int, int], NDArray[Any]], chosen: Sequence[int]) -> Iterator[NDArray[Any]]:
+    """The chosen rows, which rise, of what `read` gives from one to another, some thousand at once."""
     for start in range(0, len(chosen), _PIECE):
         part = np.array(chosen[start : start + _PIECE])
-        yield rows.read(int(part[0]), int(part[-1]) + 1)[part - part[0]]
+        yield read(int(part[0]), int(part[-1]) + 1)[part - part[0]]

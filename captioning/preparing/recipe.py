@@ -13,6 +13,7 @@ from captioning.preparing.division import check_shares
 from captioning.preparing.gaps import Gaps
 from captioning.preparing.table import MOST_WORDS
 from captioning.preparing.wording import WrittenSplit
+from captioning.vision.region_reduction import RegionReduction
 
 __all__ = ["Prepared", "Recipe"]
 
@@ -26,7 +27,8 @@ class Recipe:
     words: instead, how many it has. max_length: words of a caption, None for what holds 99 % of training captions
     whole, at most `MOST_WORDS`. val, test, seed: how a source without splits is divided; resplit: so is one with
     splits, which are forgotten. photos: 'link', 'copy' or 'none'. skip_missing: leave out what lacks a photo or a
-    caption. strict: a photo that cannot be read is an error.
+    caption. strict: a photo that cannot be read is an error. regions: how many numbers of each place of a photo are
+    stored, or fewer where there are not as many; None for no regions.
     """
 
     format: str | None = None
@@ -41,9 +43,10 @@ class Recipe:
     photos: str = "link"
     skip_missing: bool = False
     strict: bool = False
+    regions: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("min_count", "words", "max_length"):
+        for name in ("min_count", "words", "max_length", "regions"):
             if (value := getattr(self, name)) is not None:
                 check_count(name, value)
         if self.max_length is not None and self.max_length > MOST_WORDS:
@@ -56,7 +59,10 @@ class Recipe:
 
 @dataclass
 class Prepared:
-    """What came of a source: the data set's folder, its splits, vocabulary and length, and what was left out."""
+    """What came of a source: the data set's folder, its splits, vocabulary and length, and what was left out.
+
+    regions: how they were made, None where there are none.
+    """
 
     folder: Path
     splits: dict[str, WrittenSplit]
@@ -66,3 +72,4 @@ class Prepared:
     unreadable: list[str]
     extractor: str | None
     photos: str
+    regions: RegionReduction | None = None

@@ -27,6 +27,7 @@ def report(prepared: Prepared, recipe: Recipe) -> str:
         + ("" if recipe.max_length else f", which leaves at least {100 * COVERED:.0f} % of those for training whole"),
         f"features: {'none' if prepared.extractor is None else f'by {prepared.extractor}'}; photos: "
         + {"link": "symbolic links", "copy": "copies", "none": "none"}[prepared.photos],
+        *_regions(prepared, recipe),
         *(f"left out: {line}" for line in prepared.gaps.lines()),
         *_unreadable(prepared.unreadable),
         _next(prepared),
@@ -57,6 +58,15 @@ def _many_unknown(prepared: Prepared, recipe: Recipe) -> list[str]:
     ]
 
 
+def _regions(prepared: Prepared, recipe: Recipe) -> list[str]:
+    """How many numbers a place has, and how much of what differs is in them."""
+    if (reduction := prepared.regions) is None:
+        return []
+    count = len(reduction.scale)
+    few = "" if count == recipe.regions else " (the photos for training have no more)"
+    return [f"regions: {count:,} numbers a place{few}, which keep {reduction.kept:.1%} of the variance of the sample"]
+
+
 def _unreadable(lines: list[str]) -> list[str]:
     if not lines:
         return []
@@ -69,4 +79,5 @@ def _next(prepared: Prepared) -> str:
     if prepared.extractor is None:
         names = ", ".join(f"{split}2014_vgg16_fc7.h5" for split in prepared.splits)
         return f"next: it can be trained on when {names} have a row of features for each line of …2014_images.txt"
-    return f"next: captioning train --data {shlex.quote(str(prepared.folder))} --out run"
+    model = "" if prepared.regions is None else " --model attention"
+    return f"next: captioning train{model} --data {shlex.quote(str(prepared.folder))} --out run"

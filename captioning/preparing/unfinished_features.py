@@ -1,8 +1,8 @@
 """Features on their way into a data set, in a file from which a killed job goes on.
 
-The file begins with a fingerprint of what is computed; behind it stands a record a photo, its features and their
-CRC-32. What a kill or a full disk leaves of a record, or a disk has lost, is not taken for one. HDF5 is no format for
-this: a file that is open while its process is killed may not open again.
+The file begins with a fingerprint of what is computed; behind it stands a record a photo, its features, perhaps its
+regions, and their CRC-32. What a kill or a full disk leaves of a record, or a disk has lost, is not taken for one. HDF5
+is no format for this: a file that is open while its process is killed may not open again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import zlib
 from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +27,11 @@ _PIECE = 1024  # records at once
 
 
 class UnfinishedFeatures:
-    """Rows of `columns` float32 numbers, appended; `len` is how many are whole.
+    """Rows of `columns` float32 numbers, and of `regions` (R, K) bytes, appended; `len` is how many are whole.
 
     path: the file, made if it is not there or is of another fingerprint or width, else gone on with. fingerprint: 32
-    bytes that stand for what the rows are of. `began_with` is how many rows were there.
+    bytes that stand for what the rows are of. regions: () where there are none. `began_with` is how many rows
+    were there.
 
     Raises:
         OSError: a file that cannot be read or written, such as of a full disk; it names the file.
@@ -46,10 +47,12 @@ class UnfinishedFeatures:
     (2, [[1.0, 1.0, 1.0]])
     """
 
-    def __init__(self, path: Path, fingerprint: bytes, columns: int) -> None:
+    def __init__(self, path: Path, fingerprint: bytes, columns: int, regions: tuple[int, ...] = ()) -> None:
         self.path = path
-        self._record = np.dtype([("row", "<f4", (columns,)), ("crc", "<u4")])
-        self._head = _MAGIC + fingerprint + columns.to_bytes(8, "little")
+        fields: list[Any] = [("row", "<f4", (columns,))]
+        fields += [("regions", "u1", regions)] if regions else []
+        self._record = np.dtype([*fields, ("crc", "<u4")])
+        self._head = _MAGIC + fingerprint + b"".join(n.to_bytes(8, "little") for n in (columns, *regions))
         # Without a buffer: what a full disk refused would stay in one, and be tried again when the file is closed.
         self._file = open(path, "r+b" if path.exists() else "w+b", buffering=0)  # noqa: SIM115 - closed by `close`
         try:
@@ -65,24 +68,38 @@ class UnfinishedFeatures:
     def __len__(self) -> int:
         return self._number
 
-    def append(self, rows: NDArray[np.floating]) -> None:
-        """Write rows (N, columns) behind the others; they are with the system when this returns."""
+    def append(self, rows: NDArray[np.floating], regions: NDArray[np.uint8] | None = None) -> None:
+        """Write rows (N, columns), and regions (N, R, K) if there are any, behind the others.
+
+        They are with the system when this returns.
+        """
         records = np.empty(len(rows), self._record)
         records["row"] = rows
-        records["crc"] = [zlib.crc32(row.tobytes()) for row in records["row"]]
+        if regions is not None:
+            records["regions"] = regions
+        records["crc"] = [_crc(record) for record in records]
         write_all(self._file, records.tobytes(), self.path)
         self._number += len(rows)
 
     def read(self, start: int, stop: int) -> NDArray[np.float32]:
         """Rows start to stop: (stop - start, columns); a DataError if one of them is not what was written."""
+        rows: NDArray[np.float32] = self._written(start, stop)["row"].astype(np.float32)
+        return rows
+
+    def read_regions(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """The regions of rows start to stop: (stop - start, R, K); a DataError as of `read`."""
+        regions: NDArray[np.uint8] = self._written(start, stop)["regions"]
+        return regions
+
+    def _written(self, start: int, stop: int) -> NDArray[np.void]:
+        """The records start to stop, or a DataError."""
         stop = min(stop, self._number)
         records = self._records(start, stop)
         whole = sum(1 for _ in takewhile(_is_whole, records))
         if whole < stop - start:
             raise DataError(f"{self.path}: row {start + whole} is not what was written; start again when no other "
                             "process writes there")  # fmt: skip
-        rows: NDArray[np.float32] = records["row"].astype(np.float32)
-        return rows
+        return records
 
     def keep(self, number: int) -> None:
         """Forget all rows but the first `number`."""
@@ -126,6 +143,10 @@ class UnfinishedFeatures:
         return number
 
 
+def _crc(record: np.void) -> int:
+    """The CRC-32 of what stands in a record before it."""
+    return zlib.crc32(record.tobytes()[: -record.dtype["crc"].itemsize])
+
+
 def _is_whole(record: np.void) -> bool:
-    """Whether a record has the CRC-32 of its row."""
-    return bool(zlib.crc32(record["row"].tobytes()) == record["crc"])
+    return bool(_crc(record) == record["crc"])

@@ -22,18 +22,19 @@ from minigrad.runtime.locks import Lock
 
 __all__ = ["Workshop", "is_begun"]
 
-_PLACE, FEATURES = ".preparing", "features.part"
+_PLACE, _FEATURES, _REDUCTION = ".preparing", "features.part", "regions.part"
+_KEPT = (_FEATURES, _REDUCTION)  # what a later job goes on with
 _MOVED = "moved.txt"  # what moves out, a line each, a folder before what is in it
 
 
 def is_begun(folder: str | os.PathLike[str]) -> bool:
     """Whether there are features in the workshop of a folder, for a later job to go on with."""
-    return Path(folder, _PLACE, FEATURES).is_file()
+    return Path(folder, _PLACE, _FEATURES).is_file()
 
 
 class Workshop:
     """The workshop in `folder`, made with it; in a `with` block this process has the folder alone, and behind it
-    features alone stay for a later one.
+    what it goes on with stays for a later one: `features`, and `reduction` that they are made with.
 
     Raises:
         DataError: the folder is a data set, or has files and is none that was begun; at `with`, another process has it.
@@ -42,7 +43,7 @@ class Workshop:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.place = folder, folder / _PLACE
-        self.features = self.place / FEATURES
+        self.features, self.reduction = self.place / _FEATURES, self.place / _REDUCTION
         self._refuse_data_set()
         if folder.exists() and not folder.is_dir():
             raise DataError(f"{folder}: exists and is no folder")
@@ -60,8 +61,8 @@ class Workshop:
         """Move everything that was made out into the folder, and leave the data set alone there."""
         made = sorted(path.relative_to(self.place).as_posix() for path in self.place.rglob("*"))
         with replacing(self.path(_MOVED)) as temporary:
-            temporary.write_text("\n".join(name for name in made if name != FEATURES), encoding="utf-8")
-        names = {path.name for path in self.place.iterdir()} - {FEATURES, _MOVED}
+            temporary.write_text("\n".join(name for name in made if name not in _KEPT), encoding="utf-8")
+        names = {path.name for path in self.place.iterdir()} - {*_KEPT, _MOVED}
         for name in sorted(names, key=lambda name: name == CAPTIONS_FILE):
             os.rename(self.place / name, self.folder / name)
         shutil.rmtree(self.place, ignore_errors=True)  # a data set it is, whatever stays
@@ -91,12 +92,12 @@ class Workshop:
                 path.rmdir()
 
     def _leave(self) -> None:
-        """Leave nothing beside a data set, else features alone, or nothing."""
+        """Leave nothing beside a data set, else what a later job goes on with, or nothing."""
         if (self.folder / CAPTIONS_FILE).exists():
             shutil.rmtree(self.place, ignore_errors=True)
             return
         self._sweep()
-        if not self.features.exists():
+        if not any(path.exists() for path in (self.features, self.reduction)):
             self.place.rmdir()
 
     def _refuse_data_set(self) -> None:
@@ -110,14 +111,14 @@ class Workshop:
             raise DataError(f"{self.folder}: has {names[0]!r} in it; choose a new or an empty folder with --out")
 
     def _sweep(self) -> None:
-        """Remove all but features, also what has moved out."""
+        """Remove all but what a later job goes on with, also what has moved out."""
         if self.path(_MOVED).is_file():
             for name in reversed(self.path(_MOVED).read_text(encoding="utf-8").split("\n")):
                 _remove(self.folder / name)
         for path in self.place.iterdir():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
-            elif path.name != FEATURES:
+            elif path.name not in _KEPT:
                 path.unlink()
 
 

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from captioning.data.fingerprints import changed
+from captioning.data.folder import PROJECTION_FILE
 from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
 from captioning.folder_lock import take_folder
@@ -139,7 +140,7 @@ class Run:
     @property
     def regions_path(self) -> Path:
         """Where the projection of regions is kept, of a run that was trained on regions; need not be there."""
-        return self.folder / "regions.safetensors"
+        return self.folder / PROJECTION_FILE
 
     def write_settings(self) -> None:
         """Write `settings` to settings.json."""

@@ -13,6 +13,7 @@ method for regression analysis with censored data").
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 
@@ -98,6 +99,13 @@ class RegionProjection:
             )
         regions: NDArray[np.float32] = np.asarray(maps, np.float32) @ self.weight + self.bias
         return regions.reshape(len(maps), -1, len(self.bias))
+
+    def fingerprint(self) -> str:
+        """64 hexadecimal digits that another projection would have others of; a file of regions names it so."""
+        found = hashlib.sha256(f"{self.weight.shape}".encode())
+        for array in (self.weight, self.bias):
+            found.update(np.ascontiguousarray(array, "<f4").tobytes())
+        return found.hexdigest()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a safetensors file, in whole or not at all; an OSError if that cannot be."""

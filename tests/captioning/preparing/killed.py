@@ -17,11 +17,11 @@ from shutil import rmtree
 from captioning.preparing.pipeline import prepare_data
 from captioning.preparing.recipe import Recipe
 from tests.captioning.preparing.photo_sources import content
-from tests.captioning.vision.grid_extractor import GridColours
+from tests.captioning.vision.grid_extractor import GridPlaces
 
 
 def make(source, out):
-    prepare_data(source, out, Recipe(test=0.1, photos="copy"), GridColours())
+    prepare_data(source, out, Recipe(test=0.1, photos="copy", regions=5), GridPlaces())
 
 
 def child(source, out):
@@ -50,7 +50,8 @@ def main(source, folder, kills):
         killed = os.WIFSIGNALED(status)
         assert killed or os.WEXITSTATUS(status) == 0
         ends["killed" if killed else "done"] += 1
-        ends["with features"] += killed and (out / ".preparing" / "features.part").is_file()
+        for what, name in (("features", "features.part"), ("regions", "regions.part")):
+            ends[what] += killed and (out / ".preparing" / name).is_file()
         if (out / "coco2014_captions.h5").exists():
             found = {name: value for name, value in content(out).items() if not name.startswith(".")}
             assert found == whole, sorted(name for name in found.keys() | whole.keys()
@@ -59,7 +60,8 @@ def main(source, folder, kills):
     if not (out / "coco2014_captions.h5").exists():
         make(source, out)
         assert content(out) == whole
-    print(f"{ends['killed']} killed, {ends['with features']} of them with features, {ends['done']} done before")
+    print(f"{ends['killed']} killed, {ends['features']} of them with features, {ends['regions']} with regions, "
+          f"{ends['done']} done before")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -72,6 +72,29 @@ def test_rows_of_something_else_are_not_gone_on_with(tmp_path, key, columns):
         assert len(file) == 0
 
 
+@given(st.integers(1, 6), st.data())
+def test_regions_are_whole_with_their_rows_or_not_taken(tmp_path_factory, number, data):
+    path, shape = tmp_path_factory.mktemp("regions") / "rows", (4, 5)
+    regions = np.random.default_rng(0).integers(0, 256, (number, *shape), np.uint8)
+    with UnfinishedFeatures(path, KEY, COLUMNS, shape) as file:
+        file.append(rows(0, number), regions)
+    content = bytearray(path.read_bytes())
+    record = RECORD + 20
+    head = len(content) - number * record
+    place, bit = data.draw(st.integers(head, len(content) - 1)), data.draw(st.integers(0, 7))
+    content[place] ^= 1 << bit
+    path.write_bytes(content)
+    with UnfinishedFeatures(path, KEY, COLUMNS, shape) as file:
+        assert len(file) == (place - head) // record
+        file.append(rows(len(file), number), regions[len(file) :])
+        np.testing.assert_array_equal(file.read_regions(0, 99), regions, strict=True)
+        np.testing.assert_array_equal(file.read(0, 99), rows(0, number), strict=True)
+    for other in ((), (5, 4), (4, 6)):
+        with UnfinishedFeatures(path, KEY, COLUMNS, other) as file:
+            assert len(file) == 0
+            file.append(rows(0, number), np.zeros((number, *other), np.uint8) if other else None)
+
+
 def test_a_full_disk_is_an_error_that_names_the_file(tmp_path):
     """A limit on the size of files stands for it; what was whole before stays."""
     path = tmp_path / "rows"

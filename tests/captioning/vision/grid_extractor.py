@@ -26,6 +26,19 @@ class GridExtractor(FeatureExtractor):
         return np.ascontiguousarray(places.transpose(0, 2, 3, 1))
 
 
+class GridPlaces(GridExtractor):
+    """Twelve features, those of 4x4 places through a fixed layer, a product as in a network; its maps are their own."""
+
+    name, size, side, grid = "grid-places", 12, 32, (4, 4)
+
+    def __init__(self):
+        super().__init__()
+        self._weight = np.random.default_rng(1).standard_normal((3, self.size)).astype(np.float32)
+
+    def maps(self, prepared):
+        return np.tanh(super().maps(prepared) @ self._weight)
+
+
 class GridColours(GridExtractor):
     """Features (N, 48): the colours of 4x4 places through a fixed layer, a product as in a network."""
 

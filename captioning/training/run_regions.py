@@ -1,0 +1,56 @@
+"""How maps become regions, which a run that looks at regions takes over from its data set, to caption photos with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from captioning.data.dataset import CaptionData
+from captioning.data.errors import DataError
+from captioning.data.folder import PROJECTION_FILE
+from captioning.data.regions import FeaturesAndRegions
+from captioning.training.run_folder import Run
+from captioning.vision.regions import RegionProjection
+from minigrad.runtime.files import irregular
+
+__all__ = ["projection_arrays"]
+
+
+def projection_arrays(data: CaptionData, start: Run | None = None) -> dict[str, NDArray[Any]] | None:
+    """The arrays of the projection by which a data set's regions were made, as `Run.create` takes them.
+
+    It is the data set's, or, where this has none, that of the run that a training starts from. None where neither has
+    one, and where no regions are looked at.
+
+    Raises:
+        DataError: the file is damaged, or is no projection that made these regions; names it.
+    """
+    rows = data.train.features
+    if not isinstance(rows, FeaturesAndRegions):
+        return None
+    places = [data.folder / PROJECTION_FILE, *([] if start is None else [start.regions_path])]
+    path = next((path for path in places if path.exists()), None)
+    if path is None:
+        return None
+    projection = _loaded(path)
+    wanted, got = (rows.whole.shape[1], rows.grid[1]), projection.weight.shape
+    if wanted != got:
+        raise DataError(
+            f"{path}: makes {got[1]} numbers a place of {got[0]}; {data.folder} has {wanted[1]}, and {wanted[0]} "
+            "features of a picture"
+        )
+    if rows.places.projection not in (None, projection.fingerprint()) and path.parent == data.folder:
+        raise DataError(f"{path}: is not the projection by which {rows.places.path.name} was made")
+    return {"weight": projection.weight, "bias": projection.bias}
+
+
+def _loaded(path: Path) -> RegionProjection:
+    if found := irregular(path):
+        raise DataError(f"{path}: is {found}, not a regular file")
+    try:
+        return RegionProjection.load(path)
+    except (ValueError, OSError) as error:
+        text = str(error)
+        raise DataError(text if str(path) in text else f"{path}: cannot be read: {text}") from error
