@@ -38,8 +38,8 @@ def projection_arrays(data: CaptionData, start: Run | None = None) -> dict[str, 
     wanted, got = (rows.whole.shape[1], rows.grid[1]), projection.weight.shape
     if wanted != got:
         raise DataError(
-            f"{path}: makes {got[1]} numbers a place of {got[0]}; {data.folder} has {wanted[1]}, and {wanted[0]} "
-            "features of a picture"
+            f"{path}: makes {got[1]} numbers a place of {got[0]}; "
+            f"the regions of {data.folder} are {wanted[1]} a place, of maps of {wanted[0]}"
         )
     if rows.places.projection not in (None, projection.fingerprint()) and path.parent == data.folder:
         raise DataError(f"{path}: is not the projection by which {rows.places.path.name} was made")

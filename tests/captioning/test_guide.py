@@ -29,10 +29,12 @@ COMMANDS = [
 ]
 SMALL = {
     "prepare": ["--min-count", "1", "--val", "0.25"],
-    "train": ["--hidden", "12", "--wordvec", "8", "--epochs", "2", "--val-images", "4"],
+    "train": ["--hidden", "12", "--wordvec", "8", "--epochs", "2", "--val-images", "4",
+              "--picture", "8", "--looking", "4", "--heads", "2"],
+    "reinforce": ["--drafts", "2", "--epochs", "1", "--val-images", "4"],
     "refine": ["--rounds", "1", "--round-epochs", "1", "--drafts", "2", "--neighbours", "2", "--val-images", "4"],
     "download": ["--no-verify"],
-}
+}  # fmt: skip
 """What makes the commands small; what the page says itself holds, but for epochs."""
 
 
@@ -72,7 +74,18 @@ def mirror(small_folder, photos, monkeypatch):
 
 def test_the_page_has_every_command_but_the_demonstration():
     used = {shlex.split(command)[1] for command in COMMANDS}
-    assert used == {"caption", "prepare", "train", "evaluate", "sample", "report", "export", "download", "refine"}
+    assert used == {
+        "caption",
+        "prepare",
+        "train",
+        "evaluate",
+        "sample",
+        "report",
+        "export",
+        "download",
+        "refine",
+        "reinforce",
+    }
 
 
 def test_every_command_of_the_page_runs(photos, mirror, tmp_path, monkeypatch, capsys):
@@ -92,7 +105,7 @@ def test_every_command_of_the_page_runs(photos, mirror, tmp_path, monkeypatch, c
         capsys.readouterr()
     assert len(json.loads(Path("captions.json").read_text())["captions"]) == len(photos)
     assert len(json.loads(Path("results.json").read_text())) == 6
-    assert {"sheet.png", "said.png", "run", "to-send", "refined", "coco-run", "long"} <= {
+    assert {"sheet.png", "said.png", "run", "to-send", "refined", "coco-run", "long", "looking-run", "reinforced"} <= {
         p.name for p in Path().iterdir()
     }
     (last,) = (entry for entry in Path("long/history.jsonl").read_text().splitlines()[-1:])

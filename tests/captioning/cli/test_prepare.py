@@ -13,7 +13,7 @@ from captioning.data.dataset import open_captions
 from captioning.vision import extractors
 from tests.captioning.cli.commands import SMALL, refused
 from tests.captioning.preparing.photo_sources import content, write_folder, write_table
-from tests.captioning.vision.grid_extractor import GridColours
+from tests.captioning.vision.grid_extractor import GridColours, GridPlaces
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +64,57 @@ def test_a_sheet_shows_photos_that_are_links(source, tmp_path, monkeypatch):
     monkeypatch.setattr(sheets, "caption_sheet", lambda images, *_, names: shown.extend(images))
     assert main(["sample", run, "--data", data, "-n", "3", "--out", str(tmp_path / "sheet.png")]) == 0
     assert [image.shape for image in shown] == [(12, 16, 3)] * 3  # and no placeholder
+
+
+@pytest.fixture
+def places(monkeypatch):
+    """A network that has maps, instead of the other one."""
+    found = GridPlaces()
+    for name in ("grid-places", "efficientnet-lite0"):
+        monkeypatch.setitem(extractors._made, name, found)
+    monkeypatch.setitem(extractors.EXTRACTORS, "grid-places", GridPlaces)
+
+
+def test_prepare_regions_train_caption(source, tmp_path, capsys, places):
+    """From a folder of photos to a captioner that looks at places, which captions photos at once, and its heirs."""
+    data, run, better, sent = (str(tmp_path / name) for name in ("data", "run", "better", "sent"))
+    assert prepare(source, "--out", data, "--regions", "4", "--quiet") == 0
+    assert "regions: 4 numbers a place, which keep " in capsys.readouterr().out
+    small = [*SMALL, "--model", "attention", "--picture", "6", "--looking", "4", "--heads", "2"]
+    assert main(["train", "--data", data, "--out", run, *small]) == 0
+    few = ["--drafts", "2", "--epochs", "1", "--quiet"]
+    assert main(["reinforce", run, "--out", better, *few]) == 0
+    assert main(["export", better, "--out", sent]) == 0
+    for folder in (run, better):
+        assert (tmp_path / folder / "regions.safetensors").read_bytes() == (
+            tmp_path / "data" / "regions.safetensors"
+        ).read_bytes()
+    capsys.readouterr()
+    photo = str(source / "03.png")
+    for folder in (run, better, sent):
+        assert main(["caption", photo, "--run", folder, "--quiet"]) == 0
+        assert photo in capsys.readouterr().out
+
+
+def test_regions_that_the_photos_do_not_have_are_not_made_up(source, tmp_path, capsys, places):
+    assert prepare(source, "--out", tmp_path / "data", "--regions", "--quiet") == 0
+    assert "regions: 12 numbers a place (the photos for training have no more), which keep 100.0%" in (
+        capsys.readouterr().out
+    )
+    refused(capsys, ["prepare", source, "--out", tmp_path / "other", "--regions", "0"], "regions must be at least 1")
+    refused(capsys, ["prepare", source, "--out", tmp_path / "other", "--regions", "--no-features"], "there are none")
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_run_that_cannot_take_over_the_data_sets_projection_is_not_begun(source, tmp_path, capsys, places):
+    data = tmp_path / "data"
+    assert prepare(source, "--out", data, "--regions", "--quiet") == 0
+    capsys.readouterr()
+    (data / "regions.safetensors").write_bytes(b"no projection")
+    refused(capsys, ["train", "--data", data, "--out", tmp_path / "run", "--model", "attention", *SMALL],
+            f"{data / 'regions.safetensors'}: ")  # fmt: skip
+    assert not (tmp_path / "run").exists()
+    assert main(["train", "--data", str(data), "--out", str(tmp_path / "run"), *SMALL]) == 0  # looks at no regions
 
 
 def test_options_reach_the_data_set(tmp_path, capsys):

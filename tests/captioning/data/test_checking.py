@@ -105,6 +105,54 @@ def test_columns_of_two_extractors_are_refused(folder):
         assert data.check() == []
 
 
+def write_regions(folder, split, rows, projection=None, **how):
+    with h5py.File(folder / f"{split}2014_regions.h5", "w") as file:
+        stored = file.create_dataset("regions", data=np.ones((rows, 4, 3), np.uint8), **how)
+        stored.attrs.update(scale=np.ones(3), offset=np.zeros(3))
+        if projection is not None:
+            stored.attrs["projection"] = projection
+        return stored.id.get_chunk_info(0).byte_offset if how else None
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_regions_are_read_whether_or_not_they_were_opened(folder, opened):
+    write_regions(folder, "val", M_VAL)
+    offset = write_regions(folder, "train", M_TRAIN, chunks=(2, 4, 3), compression="gzip")
+    told = Told()
+    with open_captions(folder, regions=opened) as data:
+        assert data.check(told) == []
+        assert told.steps[-1] == told.steps[0] == (M_TRAIN + M_VAL) * (1 if opened else 2)
+    with open(folder / "train2014_regions.h5", "r+b") as raw:
+        raw.seek(offset + 2)
+        raw.write(b"\xff\xff\xff\xff")
+    with (
+        open_captions(folder, regions=opened, cache_bytes=0) as data,
+        pytest.raises(DataError, match=r"train2014_regions\.h5: regions: cannot be read, the file is damaged"),
+    ):
+        data.check()
+
+
+def test_regions_that_do_not_fit_their_pictures_are_refused(folder):
+    write_regions(folder, "train", M_TRAIN - 1)
+    told = rf"train2014_regions\.h5: regions has {M_TRAIN - 1} rows, train2014_vgg16_fc7_pca\.h5 has {M_TRAIN}"
+    with open_captions(folder) as data, pytest.raises(DataError, match=told):
+        data.check()
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_regions_of_two_projections_are_refused(folder, opened):
+    write_regions(folder, "train", M_TRAIN, "one")
+    write_regions(folder, "val", M_VAL)  # a file that does not say may be of any
+    with open_captions(folder, regions=opened) as data:
+        assert data.check() == []
+    write_regions(folder, "val", M_VAL, "other")
+    with (
+        open_captions(folder, regions=opened) as data,
+        pytest.raises(DataError, match=r"val2014_regions\.h5: regions are of another projection than those of train"),
+    ):
+        data.check()
+
+
 def test_text_files_are_read(folder):
     add_raw_captions(folder)
     table = folder / "captions.csv"
