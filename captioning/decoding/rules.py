@@ -52,9 +52,9 @@ class Rules:
                 raise ValueError(f"{name} must be a list of words; got {words!r}")
             object.__setattr__(self, name, tuple(dict.fromkeys(words)))
         if both := [word for word in self.required if word in self.banned]:
-            raise ValueError(f"{both[0]!r} is required and banned at once")
+            raise ValueError(f"required: {both[0]!r} is banned at the same time")
         if len(self.required) > MOST_REQUIRED:
-            raise ValueError(f"at most {MOST_REQUIRED} words can be required; got {len(self.required)}")
+            raise ValueError(f"required: at most {MOST_REQUIRED} words; got {len(self.required)}")
 
 
 class Bars:
@@ -73,10 +73,10 @@ class Bars:
         if max_length < rules.min_length:
             raise ValueError(f"min_length, {rules.min_length}, is more than max_length, {max_length}")
         if self.required.size >= max_length:
-            raise ValueError(f"{self.required.size} required words and the end do not fit into a max_length of "
+            raise ValueError(f"required: {self.required.size} words and the end do not fit into a max_length of "
                              f"{max_length}")  # fmt: skip
         if self.banned.size == len(vocabulary) - len(SPECIAL) and rules.min_length > 1:
-            raise ValueError("all words are banned, and an end is no caption of the least length")
+            raise ValueError("banned: all words, and an end alone is shorter than min_length")
 
     @property
     def any(self) -> bool:

@@ -186,8 +186,8 @@ def test_batches_are_of_no_consequence(monkeypatch):
         ({"rules": Rules(required=["dgo"])}, "required: 'dgo' is no word of the captioner's, which has 7"),
         ({"rules": Rules(banned=["<END>"])}, "banned: '<END>' is no word of the captioner's"),
         ({"rules": Rules(min_length=6), "max_length": 5}, "min_length, 6, is more than max_length, 5"),
-        ({"rules": Rules(required=["a", "b"]), "max_length": 2}, "2 required words and the end do not fit into a max_"),
-        ({"rules": Rules(banned=["a", "b", "c"], min_length=2)}, "all words are banned"),
+        ({"rules": Rules(required=["a", "b"]), "max_length": 2}, "required: 2 words and the end do not fit into a max_"),
+        ({"rules": Rules(banned=["a", "b", "c"], min_length=2)}, "banned: all words"),
     ],
 )
 def test_mistakes_are_named(options, message):
@@ -203,8 +203,8 @@ def test_mistakes_are_named(options, message):
         ({"no_repeat": True}, "no_repeat must be an int of at least 1; got True"),
         ({"required": "dog"}, "required must be a list of words; got 'dog'"),
         ({"banned": [4]}, "banned must be a list of words"),
-        ({"required": ["a"], "banned": ["b", "a"]}, "'a' is required and banned at once"),
-        ({"required": list("abcdef")}, "at most 5 words can be required; got 6"),
+        ({"required": ["a"], "banned": ["b", "a"]}, "required: 'a' is banned at the same time"),
+        ({"required": list("abcdef")}, "required: at most 5 words; got 6"),
     ],
 )
 def test_rules_that_are_none(options, message):
