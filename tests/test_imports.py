@@ -94,6 +94,7 @@ FLOORS = {
         "cs231n cli.options cli.training_options",
         "cli.beam_options cli.speakers cli.resuming",
         "cli.decoding_options",
+        "cli.photo_speaker",
         "cli",
         "cli.entry",
     ),
