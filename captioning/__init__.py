@@ -4,7 +4,8 @@
 `decoding` lets it speak, `scoring` judges it, `pictures` draws what it says. `vision` turns photo files into features,
 `preparing` makes a data set of one's own photos and captions, `downloading` fetches those that are published, and
 `scenes` draws one. `shipped` is a captioner that comes with the package, and `photo_captions` has it, or another, say
-what is on photos. `cs231n` has the names of the CS231n notebooks. The command line is `captioning` (`cli`).
+what is on photos; `serving` is a page for that. `cs231n` has the names of the CS231n notebooks. The command line is
+`captioning` (`cli`).
 
 The names below are imported when they are first used, so that the command line is there, and can be interrupted, before
 NumPy is.

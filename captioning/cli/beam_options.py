@@ -43,8 +43,8 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
 def add_beam(parser: argparse.ArgumentParser) -> None:
     """The options --beam, --length-power, --min-length, --no-repeat, --groups, --diversity, --with and --without."""
     group = parser.add_argument_group(
-        "beam search", "several unfinished captions of an image go on side by side, and the best that they become is "
-        f"said; each of these options asks for it, with a beam of {BEAM} where --beam is not given"
+        "beam search", "several unfinished captions of an image go on side by side, and the\nbest that they become is "
+        f"said; each of these options asks for it, with a\nbeam of {BEAM} where --beam is not given"
     )  # fmt: skip
     group.add_argument("--beam", type=int, metavar="N", help="beam search of this width, 1 to 100, instead of greedy "
                        "decoding; captions that end are preferred to those that are cut")  # fmt: skip

@@ -53,7 +53,7 @@ def add_caption(commands: Any) -> None:
                         "trained, if RUN does not say it itself")  # fmt: skip
     add_decoding(parser, str(LONGEST))
     parser.add_argument("--n-best", type=int, metavar="N", help="print the best N captions of the beam, with the "
-                        "scores by which it ranks them, and by --json with the probabilities of their words")  # fmt: skip
+                        "scores by which it ranks them; by --json with the probabilities of words")  # fmt: skip
     parser.add_argument("--out", metavar="PNG", help="draw a sheet of the photos with their captions, too")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
@@ -90,10 +90,8 @@ def _caption(options: argparse.Namespace) -> int:
     finally:
         progress.close()
     if options.json:
-        print(
-            json.dumps(_as_json("shipped" if options.run is None else names_of(runs), found, speaker, options.n_best)),
-            flush=True,
-        )
+        about = {"run": "shipped" if options.run is None else names_of(runs), "decoding": speaker.decoding.text}
+        print(json.dumps(about | {"captions": _as_json(found, speaker, options.n_best)}), flush=True)
     if options.out is not None:  # at the end: what is wrong with a sheet takes no caption from anybody
         _draw_sheet([each for each in found if each.caption is not None], options.out)
     return UNREADABLE if any(each.error is not None for each in found) else 0

@@ -18,10 +18,12 @@ from captioning.cli.evaluate import add_evaluate
 from captioning.cli.export import add_export
 from captioning.cli.options import CommandParser
 from captioning.cli.prepare import add_prepare
+from captioning.cli.recipe import add_recipe
 from captioning.cli.refine import add_refine
 from captioning.cli.regions import add_regions
 from captioning.cli.reinforce import add_reinforce
 from captioning.cli.sample import add_sample
+from captioning.cli.serve import add_serve
 from captioning.cli.train import add_train
 from minigrad.runtime.commands import MISTAKES, run_command
 
@@ -60,11 +62,13 @@ def _add_commands(parser: CommandParser) -> None:
     parser.add_argument("--version", action="version", version=f"minigrad {mg.__version__}")
     commands = parser.add_subparsers(title="commands", dest="name", metavar="COMMAND")
     add_caption(commands)
+    add_serve(commands)
     add_prepare(commands)
     add_download(commands)
     add_train(commands)
     add_refine(commands)
     add_reinforce(commands)
+    add_recipe(commands)
     add_evaluate(commands)
     add_sample(commands)
     add_calibrate(commands)

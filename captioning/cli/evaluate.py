@@ -1,4 +1,4 @@
-"""The command `evaluate`: the loss and the BLEU of a run's best weights, and what it says as a file."""
+"""The command `evaluate`: the loss and the scores of a run's best weights, and what it says as a file."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ from captioning.cli.decoding_options import add_choice, decoding_of, open_data
 from captioning.cli.options import add_command, add_data, check_least
 from captioning.cli.speakers import check_fit, load_together, names_of, open_runs
 from captioning.data.parts import images_of_part
+from captioning.data.splits import Split
 from captioning.decoding.lengths import length_for
 from captioning.progress import Progress
+from captioning.scoring.cider import DocumentFrequencies
 from captioning.scoring.coco_results import write_results
-from captioning.scoring.evaluation import captions_of, score
+from captioning.scoring.evaluation import captions_of, known_captions, score
 from captioning.scoring.signatures import signature
 from captioning.training.run_folder import Run
 from minigrad.runtime.files import check_writable
 
-__all__ = ["add_evaluate"]
+__all__ = ["FREQUENCIES", "add_evaluate"]
+
+FREQUENCIES = ("corpus", "train")
+"""Whose captions say how rare an n-gram is: those that are compared with, or the training's."""
 
 _EXAMPLE = """example:
   captioning evaluate RUN --data DIR --split val --beam 3 --out results.json
@@ -33,15 +38,18 @@ _EXAMPLE = """example:
 def add_evaluate(commands: Any) -> None:
     """The command `evaluate`."""
     parser = add_command(
-        commands, "evaluate", "say how good a trained captioner is on images with human captions: its loss and its "
-        "BLEU, with the weights of its best epoch; exercise BLEU is unigram BLEU against one human caption, as the "
-        "course's exercise has it", _evaluate, example=_EXAMPLE
+        commands, "evaluate", "say how good a trained captioner is on images with human captions: its loss, its "
+        "BLEU, ROUGE-L and CIDEr-D, and how varied its captions are, with the weights of its best epoch; exercise BLEU "
+        "is unigram BLEU against one human caption, as the course's exercise has it", _evaluate, example=_EXAMPLE
     )  # fmt: skip
     parser.add_argument("run", metavar="RUN", nargs="+", help="a run folder, as train and refine leave it; of several "
                         "the captioners speak together: the next word's probability is the mean of theirs")  # fmt: skip
     add_data(parser, "the one that RUN")
     add_choice(parser)
     parser.add_argument("--max-images", type=int, metavar="N", help="at most so many images, drawn by the seed (all)")
+    parser.add_argument("--frequencies", choices=FREQUENCIES, default="corpus", help="what CIDEr-D takes for rare: "
+                        "what few of the human captions it compares with have, as papers do, or few of the training "
+                        "captions, which does not depend on how many images there are (corpus)")  # fmt: skip
     parser.add_argument("--out", metavar="JSON", help="write the captions to this file too, in COCO's results format: "
                         "image_id is the number in the names of COCO's files, or else the image's row")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object; its signature says what a score "
@@ -65,14 +73,16 @@ def _evaluate(options: argparse.Namespace) -> int:
         length = length_for(split) if options.max_length is None else options.max_length
         decoding.check(model.vocabulary, length)
         try:
+            known = known_captions(data.train, progress)
+            frequencies = _frequencies(options.frequencies, data.train, progress)
             said = captions_of(model, split, images, decoding.decode, length, progress)
             if options.out is not None:
                 write_results(options.out, split, images, said)
-            figures = score(model, split, images, said, options.seed, progress)
+            figures = score(model, split, images, said, options.seed, progress, frequencies, known)
         finally:
             progress.close()
         drawn_by = options.seed if len(images) < len(every) else None
-        sign = signature(split, options.part, len(images), decoding.text, length, drawn_by)
+        sign = signature(split, options.part, len(images), decoding.text, length, drawn_by, options.frequencies)
     about = {"run": names_of(runs), "split": options.split, "part": options.part, "decoding": decoding.text,
              "max_length": length, "chosen_on": _chosen_on(runs), "signature": sign,
              "out": options.out}  # fmt: skip
@@ -89,18 +99,46 @@ def _chosen_on(runs: Sequence[Run]) -> str | None:
     return " and ".join(dict.fromkeys(map(str, parts))) if any(parts) else None
 
 
+def _frequencies(source: str, training: Split, progress: Progress) -> DocumentFrequencies | None:
+    return DocumentFrequencies.of(training.references_by_image(), progress=progress) if source == "train" else None
+
+
+_TABLE = {
+    "against all human captions of an image, as papers print them": [
+        *((f"corpus BLEU-{n}", f"corpus_bleu_{n}", ".4f") for n in range(1, 5)),
+        ("ROUGE-L", "rouge_l", ".4f"),
+        ("CIDEr-D (0 to 10; papers often print 100 x)", "cider_d", ".4f"),
+    ],
+    "against one human caption": [
+        ("loss, nats a caption", "loss", ".3f"),
+        ("exercise BLEU (unigrams, one reference, mean)", "exercise_bleu", ".4f"),
+        ("  in the mean over all references", "exercise_bleu_mean", ".4f"),
+        ("  of one human caption against another", "exercise_bleu_human", ".4f"),
+    ],
+    "what was said, true or not": [
+        ("distinct-1: different words, of all words", "distinct_1", ".4f"),
+        ("distinct-2: different pairs, of all pairs", "distinct_2", ".4f"),
+        ("words in use", "words_in_use", "d"),
+        ("  of the vocabulary", "vocabulary_share", ".1%"),
+        ("captions that are no training caption", "novel_share", ".1%"),
+        ("mean length, words", "mean_length", ".2f"),
+        ("<UNK>, of all words", "unknown_rate", ".2%"),
+    ],
+}
+"""Of each heading the rows: a name, the figure's key and how it is written."""
+
+
 def _print(about: dict[str, Any], figures: dict[str, Any]) -> None:
     print(f"{about['run']}: {about['split']} split, {about['part']} images: {figures['images']} images, "
           f"{figures['captions']} captions, {about['decoding']} decoding")  # fmt: skip
     if about["split"] == "val":
         print(f"(the weights were chosen on the validation images: {about['chosen_on']})")
-    print(f"loss a caption                                       {figures['loss']:8.3f}")
-    print(f"exercise BLEU (unigrams, one reference, mean)        {figures['exercise_bleu']:8.4f}")
-    print(f"  in the mean over all references                     {figures['exercise_bleu_mean']:8.4f}")
-    if figures["exercise_bleu_human"] is not None:
-        print(f"  of one human caption against another                {figures['exercise_bleu_human']:8.4f}")
-    for n in range(1, 5):
-        print(f"corpus BLEU-{n} (all references, as papers print it)   {figures[f'corpus_bleu_{n}']:8.4f}")
+    for heading, rows in _TABLE.items():
+        print(f"\n{heading}")
+        for name, key, form in rows:
+            if figures[key] is not None:
+                print(f"  {name:48}{figures[key]:>9{form}}")
+    print()
     print(f"signature: {about['signature']}")
     if about["out"] is not None:
         print(f"captions: {about['out']}")

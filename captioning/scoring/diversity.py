@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 
 from captioning.data.vocabulary import SPECIAL, UNK, Vocabulary
 from captioning.scoring.corpora import Tokens
-from captioning.scoring.ngrams import ngrams
+from captioning.scoring.ngrams import ngrams_of
 
 __all__ = ["distinct", "mean_length", "novel_share", "unknown_rate", "vocabulary_share", "words_in_use"]
 
@@ -23,7 +23,7 @@ def distinct(hypotheses: Sequence[Tokens], n: int) -> float:
     """
     if n < 1:
         raise ValueError(f"distinct: n must be at least 1; got {n}")
-    found = [ngram for tokens in _captions("distinct", hypotheses) for ngram in ngrams(tokens, n)]
+    found = [ngram for tokens in _captions("distinct", hypotheses) for ngram in ngrams_of(tokens, n)]
     return len(set(found)) / len(found) if found else 0.0
 
 

@@ -1,8 +1,8 @@
-"""How good a captioner is on a split: its loss, and the BLEU of the captions it says."""
+"""How good a captioner is on a split: its loss, and the scores and the variety of the captions it says."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,22 @@ from captioning.decoding.lengths import length_for
 from captioning.decoding.stepwise import greedy
 from captioning.models.kinds import AnyCaptioner
 from captioning.progress import Progress
+from captioning.scoring.cider import DocumentFrequencies, cider_d
+from captioning.scoring.diversity import (
+    distinct,
+    mean_length,
+    novel_share,
+    unknown_rate,
+    vocabulary_share,
+    words_in_use,
+)
 from captioning.scoring.metrics import corpus_bleu, exercise_bleu, exercise_bleu_table
+from captioning.scoring.rouge import rouge_l
 
-__all__ = ["captions_of", "evaluate", "human_exercise_bleu", "mean_exercise_bleu", "mean_loss", "score"]
+__all__ = [
+    "captions_of", "cider_d_by_image", "evaluate", "human_exercise_bleu", "known_captions", "mean_exercise_bleu",
+    "mean_loss", "score",
+]  # fmt: skip
 
 Rows = NDArray[np.int64]
 _IMAGES = 500  # whose features are in memory at once
@@ -92,10 +105,12 @@ def evaluate(
     seed: int = 0,
     max_length: int | None = None,
     progress: Progress = _SILENT,
+    frequencies: DocumentFrequencies | None = None,
+    known: Container[tuple[str, ...]] | None = None,
 ) -> dict[str, float | None]:
-    """Loss, exercise BLEU and corpus BLEU of a model on some images of a split: `score` of its `captions_of`."""
+    """The figures of a model on some images of a split: `score` of its `captions_of`."""
     said = captions_of(model, split, images, decode, max_length, progress)
-    return score(model, split, images, said, seed, progress)
+    return score(model, split, images, said, seed, progress, frequencies, known)
 
 
 def score(
@@ -105,16 +120,21 @@ def score(
     said: Sequence[Sequence[str]],
     seed: int = 0,
     progress: Progress = _SILENT,
+    frequencies: DocumentFrequencies | None = None,
+    known: Container[tuple[str, ...]] | None = None,
 ) -> dict[str, float | None]:
     """The figures of a model that said a caption for each of some images of a split.
 
-    Returns a dict with
+    frequencies: of CIDEr-D; None means those of the images' own references. known: captions that are not novel, such as
+    `known_captions` of the training split. Returns a dict with
 
     - `loss`: the mean over all captions of the images;
     - `exercise_bleu`: the homework's, unigram BLEU against one caption of each image, drawn by `seed`, as the data set
       stores it; `exercise_bleu_mean`: the same in the mean over all captions of each image, without luck in the draw;
       `exercise_bleu_human`: what one human caption scores against the others of its image (`human_exercise_bleu`);
-    - `corpus_bleu_1` to `corpus_bleu_4`: against all captions of each image;
+    - `corpus_bleu_1` to `corpus_bleu_4`, `rouge_l` and `cider_d`: against all captions of each image;
+    - of what was said alone: `distinct_1` and `distinct_2`, `words_in_use` and `vocabulary_share`, `novel_share` (if
+      there is `known`), `mean_length` in words, and `unknown_rate`;
     - `images` and `captions`: the counts.
 
     The two kinds of BLEU are different numbers: see `captioning.scoring.metrics`.
@@ -123,16 +143,59 @@ def score(
     progress.begin(len(images), what="scores of images")
     pairs = zip(_one_reference_each(split, images, seed), map(" ".join, said), strict=True)
     exercise = exercise_bleu(_counted(pairs, progress))
-    corpus = corpus_bleu([split.references(int(i)) for i in images], said)
+    references = [split.references(int(i)) for i in images]
+    corpus = corpus_bleu(references, said)
     return {
         "loss": loss,
         "exercise_bleu": exercise,
         "exercise_bleu_mean": mean_exercise_bleu(split, images, said),
         "exercise_bleu_human": human_exercise_bleu(split, images),
         **{f"corpus_bleu_{n}": corpus[f"BLEU-{n}"] for n in range(1, 5)},
+        "rouge_l": rouge_l(references, said)[0],
+        "cider_d": float(cider_d_by_image(split, images, said, frequencies, progress).mean()),
+        "distinct_1": distinct(said, 1),
+        "distinct_2": distinct(said, 2),
+        "words_in_use": words_in_use(said),
+        "vocabulary_share": vocabulary_share(said, model.vocabulary),
+        **({} if known is None else {"novel_share": novel_share(said, known)}),
+        "mean_length": mean_length(said),
+        "unknown_rate": unknown_rate(said),
         "images": len(images),
         "captions": int(np.isin(split.image_idxs, images).sum()),
     }
+
+
+def cider_d_by_image(
+    split: Split,
+    images: Rows,
+    said: Sequence[Sequence[str]],
+    frequencies: DocumentFrequencies | None = None,
+    progress: Progress = _SILENT,
+) -> NDArray[np.float64]:
+    """CIDEr-D of a caption of each of some images (n,) against all of its human captions: float64 (n,), in [0, 10].
+
+    frequencies: None means those of these images' captions, so that the scores depend on which images they are.
+    """
+    references = [split.references(int(i)) for i in images]
+    frequencies = DocumentFrequencies.of(references) if frequencies is None else frequencies
+    scores = []
+    progress.begin(len(references), what="CIDEr-D of images")
+    for start in range(0, len(references), _IMAGES):
+        block = slice(start, start + _IMAGES)
+        scores.append(cider_d(references[block], said[block], frequencies)[1])
+        progress.update(min(start + _IMAGES, len(references)))
+    return np.concatenate(scores)
+
+
+def known_captions(split: Split, progress: Progress = _SILENT) -> set[tuple[str, ...]]:
+    """The captions that a training on a split has seen, as people wrote them and as the data set stores them, cut."""
+    known = {tuple(words) for item in split.references_by_image() for words in item}
+    stored, _ = split.stored
+    progress.begin(len(stored), what="training captions")
+    for done, row in enumerate(stored, 1):
+        known.add(tuple(split.vocabulary.tokens(row, keep_unknown=True)))
+        progress.update(done)
+    return known
 
 
 def mean_exercise_bleu(split: Split, images: Rows, said: Sequence[Sequence[str]]) -> float:

@@ -1,28 +1,28 @@
-"""Scores of generated captions: BLEU, in two versions that must not be mixed up.
+"""BLEU, in two versions that must not be mixed up.
 
 *Exercise BLEU* (`BLEU_score`, `exercise_bleu`) is what the homework prints: unigram sentence BLEU of one
 caption against one reference, averaged over samples. *Corpus BLEU* (`corpus_bleu`) is what papers
 print: BLEU-1 to BLEU-4 of a whole set against all references of each image. They are different
 numbers: the first is lower, because a caption is compared with one human's choice of words only, and
-its mean of ratios is not the ratio of sums.
+its mean of ratios is not the ratio of sums. Other scores of papers: `rouge`, `cider`, `diversity`.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from captioning.data.vocabulary import SPECIAL
+from captioning.scoring.corpora import Corpus, Tokens, check_corpus
+from captioning.scoring.ngrams import count_ngrams
 from minigrad.runtime.extras import require
 
 __all__ = ["BLEU_score", "corpus_bleu", "exercise_bleu", "exercise_bleu_table"]
-
-Tokens = Sequence[str]
 
 
 def BLEU_score(gt_caption: str, sample_caption: str) -> float:  # noqa: N802 - the notebook's name
@@ -97,7 +97,7 @@ def exercise_bleu_table(samples: Sequence[Sequence[Any]], references: Sequence[S
     return scores
 
 
-def corpus_bleu(references: Sequence[Sequence[Tokens]], hypotheses: Sequence[Tokens]) -> dict[str, float]:
+def corpus_bleu(references: Corpus, hypotheses: Sequence[Tokens]) -> dict[str, float]:
     """Corpus BLEU-1 to BLEU-4 against all references: {"BLEU-1": …, "BLEU-4": …}, each in [0, 1].
 
     references: for each hypothesis a non-empty list of references; references and hypotheses are lists
@@ -114,7 +114,7 @@ def corpus_bleu(references: Sequence[Sequence[Tokens]], hypotheses: Sequence[Tok
     >>> [round(score, 4) for score in scores.values()]
     [0.6667, 0.5774, 0.0, 0.0]
     """
-    _check_corpus(references, hypotheses)
+    check_corpus("corpus_bleu", references, hypotheses)
     matches, totals = [0] * 4, [0] * 4
     hypothesis_length = reference_length = 0
     for item, hypothesis in zip(references, hypotheses, strict=True):
@@ -129,15 +129,11 @@ def corpus_bleu(references: Sequence[Sequence[Tokens]], hypotheses: Sequence[Tok
     return {f"BLEU-{n}": penalty * _geometric_mean(matches[:n], totals[:n]) for n in range(1, 5)}
 
 
-def _ngrams(tokens: Tokens, n: int) -> Counter[tuple[str, ...]]:
-    return Counter(zip(*(tokens[k:] for k in range(n)), strict=False))
-
-
 def _clipped_matches(references: Sequence[Tokens], hypothesis: Tokens, n: int) -> int:
-    most: Counter[tuple[str, ...]] = Counter()
+    most: Counter[tuple[Hashable, ...]] = Counter()
     for reference in references:
-        most |= _ngrams(reference, n)
-    return (_ngrams(hypothesis, n) & most).total()
+        most |= count_ngrams(reference, n)
+    return (count_ngrams(hypothesis, n) & most).total()
 
 
 def _closest_length(references: Sequence[Tokens], length: int) -> int:
@@ -149,21 +145,3 @@ def _geometric_mean(matches: list[int], totals: list[int]) -> float:
         return 0.0
     logs = [math.log(match / total) for match, total in zip(matches, totals, strict=True)]
     return math.exp(math.fsum(logs) / len(logs))
-
-
-def _check_corpus(references: Sequence[Sequence[Tokens]], hypotheses: Sequence[Tokens]) -> None:
-    for name, value in (("references", references), ("hypotheses", hypotheses)):
-        if isinstance(value, str):
-            raise TypeError(f"corpus_bleu: {name} must be a list; got a str")
-    if len(references) != len(hypotheses):
-        raise ValueError(
-            f"corpus_bleu: references has {len(references)} items, hypotheses has {len(hypotheses)}; "
-            "each hypothesis needs its own list of references"
-        )
-    if not len(hypotheses):
-        raise ValueError("corpus_bleu: there are no hypotheses to score")
-    for i, (item, hypothesis) in enumerate(zip(references, hypotheses, strict=True)):
-        if isinstance(item, str) or any(isinstance(tokens, str) for tokens in (hypothesis, *item)):
-            raise TypeError(f"corpus_bleu: item {i} has a str where a list of tokens is expected: use tokenise() first")
-        if not len(item):
-            raise ValueError(f"corpus_bleu: item {i} has no references")

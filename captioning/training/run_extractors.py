@@ -21,7 +21,7 @@ def extractor_name(run: Run, name: str | None = None) -> str:
     """
     known: str | None = run.settings["data"].get("extractor")
     either = known or name
-    wanted = run.settings["model"]["feature_size"]
+    wanted = _whole_columns(run)
     if either is None:
         raise RunError(f"{run.folder}: {_unknown(wanted, bool(run.settings['data'].get('pca')))}")
     if None not in (known, name) and known != name:
@@ -31,6 +31,14 @@ def extractor_name(run: Run, name: str | None = None) -> str:
         reduced = ", reduced ones: train with --no-pca to caption photos" if run.settings["data"].get("pca") else ""
         raise RunError(f"{run.folder}: was trained on features of {wanted} columns{reduced}; {either} gives {has}")
     return either
+
+
+def _whole_columns(run: Run) -> int:
+    """The columns of a row of features that are the whole picture's."""
+    model = run.settings["model"]
+    places, columns = model.get("places", (0, 0))
+    size: int = model["feature_size"]
+    return size - places * columns
 
 
 def whole_extractor(data: CaptionData) -> str | None:

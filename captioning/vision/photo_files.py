@@ -7,11 +7,13 @@ Of a damaged TIFF the library libtiff may say something on standard error of its
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,9 @@ from minigrad.runtime.extras import require
 from minigrad.runtime.files import irregular
 from minigrad.runtime.names import shown
 
-__all__ = ["ENDINGS", "MOST_PIXELS", "PhotoError", "passed_over", "photo_paths", "read_photo", "visible_files"]
+__all__ = [
+    "ENDINGS", "MOST_PIXELS", "PhotoError", "decode_photo", "passed_over", "photo_paths", "read_photo", "visible_files",
+]  # fmt: skip
 
 Photo = NDArray[np.uint8]  # RGB, (H,W,3)
 PhotoPath = str | os.PathLike[str]
@@ -61,7 +65,8 @@ def read_photo(path: PhotoPath, shortest: int | None = None) -> Photo:
 
     Raises:
         PhotoError: if there is no such file, it is a folder, a pipe or a device, it cannot be opened, it is no photo of
-            these formats, truncated or damaged, or has more than `MOST_PIXELS` pixels. Nothing else.
+            these formats, truncated or damaged, has more than `MOST_PIXELS` pixels, or needs more memory than there is.
+            Nothing else.
         ModuleNotFoundError: if Pillow is not installed.
 
     Example:
@@ -77,19 +82,43 @@ def read_photo(path: PhotoPath, shortest: int | None = None) -> Photo:
         captioning.vision.photo_files.PhotoError: none.jpg: there is no such file
     """
     images = require("PIL.Image", "vision")
-    try:
+    with _told(f"{shown(path)}: "):
         _check_regular(path)
-        with _reading, warnings.catch_warnings(), open(path, "rb") as file:
-            warnings.simplefilter("ignore")  # what is odd but readable is good enough
+        with open(path, "rb") as file:
             return _decode(images, file, shortest)
+
+
+def decode_photo(content: bytes, shortest: int | None = None) -> Photo:
+    """The picture in a photo file's content, as `read_photo` reads a file; its PhotoErrors, which name no file.
+
+    >>> decode_photo(b"GIF89a, and no picture")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    captioning.vision.photo_files.PhotoError: not a photo, or of a format that is not read here (JPEG, PNG, ...)
+    """
+    images = require("PIL.Image", "vision")
+    with _told(), io.BytesIO(content) as file:
+        if not content:
+            raise PhotoError("an empty file")
+        return _decode(images, file, shortest)
+
+
+@contextmanager
+def _told(where: str = "") -> Iterator[None]:
+    """Whatever goes wrong with a photo becomes a PhotoError that begins with `where`."""
+    try:
+        with _reading, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is odd but readable is good enough
+            yield
     except PhotoError as error:
-        raise PhotoError(f"{shown(path)}: {error}") from None
+        raise PhotoError(f"{where}{error}") from None
     except OSError as error:  # open's, as where a file may not be read, have a number, and Pillow's have none
         what = f"cannot be opened: {error.strerror}" if error.errno else f"not a whole photo: {error}"
-        raise PhotoError(f"{shown(path)}: {what}") from error
+        raise PhotoError(f"{where}{what}") from error
+    except MemoryError as error:
+        raise PhotoError(f"{where}needs more memory than there is") from error
     except Exception as error:  # decoders raise errors of many kinds on damaged bytes
         what = f"{type(error).__name__}: {error}".rstrip(": ").splitlines()[0]
-        raise PhotoError(f"{shown(path)}: not a whole photo, its content is damaged: {what}") from error
+        raise PhotoError(f"{where}not a whole photo, its content is damaged: {what}") from error
 
 
 def photo_paths(paths: Iterable[PhotoPath], recursive: bool = False) -> list[Path]:

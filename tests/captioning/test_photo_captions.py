@@ -7,11 +7,13 @@ import pytest
 from PIL import Image
 
 from captioning.data.vocabulary import Vocabulary
+from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.captioner import Captioner
 from captioning.photo_captions import caption_photos, extractor_of
 from captioning.training.errors import RunError
 from captioning.training.run_folder import Run
 from captioning.vision.extractors import EXTRACTORS
+from captioning.vision.regions import RegionProjection
 from tests.captioning.vision.grid_extractor import GridExtractor
 
 WORDS = Vocabulary(["<NULL>", "<START>", "<END>", "<UNK>", "red", "green", "blue"])
@@ -97,4 +99,38 @@ def test_features_that_do_not_fit_are_refused(tmp_path, monkeypatch):
     monkeypatch.setitem(EXTRACTORS, "grid", GridExtractor)
     run = a_run(tmp_path, feature_size=2, extractor="grid", pca=True)
     with pytest.raises(RunError, match=r"features of 2 columns, reduced ones: train with --no-pca .* grid gives 3"):
+        extractor_of(run)
+
+
+def a_looking_run(tmp_path, columns=2):
+    """A run with attention over the 2x2 places of a grid."""
+    model = AttentionCaptioner(WORDS, 3 + 4 * columns, (4, columns), 4, 8, 6, 4, 2, rng=0)
+    settings = {"model": {"kind": "attention", **model.settings}, "training": {}, "data": {"extractor": "grid"}}
+    return Run.create(tmp_path / "run", settings, WORDS, best=model.state_dict())
+
+
+def test_a_run_that_looks_at_regions_gets_them_by_its_projection(tmp_path, monkeypatch, photos):
+    monkeypatch.setitem(EXTRACTORS, "grid", GridExtractor)
+    run, weight = a_looking_run(tmp_path), np.random.default_rng(0).standard_normal((3, 2)).astype(np.float32)
+    RegionProjection(weight, np.array([1, 2], np.float32)).save(run.regions_path)
+    network = extractor_of(run)
+    assert (network.name, network.size, network.grid) == ("grid", 11, (2, 2))
+    prepared = np.stack([network.read(path) for path in photos[:3]])
+    rows, maps = network.features(prepared), GridExtractor().maps(prepared)
+    np.testing.assert_allclose(rows[:, :3], maps.mean(axis=(1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(rows[:, 3:], (maps @ weight + [1, 2]).reshape(3, -1), rtol=1e-5)
+    found = list(caption_photos(photos, run.load_model(), network))
+    assert all(each.caption is not None for each in found)
+
+
+def test_without_a_projection_that_fits_it_is_told_how_to_get_one(tmp_path, monkeypatch):
+    monkeypatch.setitem(EXTRACTORS, "grid", GridExtractor)
+    run = a_looking_run(tmp_path)
+    with pytest.raises(RunError, match=r"regions\.safetensors: there is no such file.*captioning regions .* finds"):
+        extractor_of(run)
+    RegionProjection(np.ones((3, 5), np.float32), np.ones(5, np.float32)).save(run.regions_path)
+    with pytest.raises(RunError, match="gives 5 numbers a place; the run was trained on 2"):
+        extractor_of(run)
+    RegionProjection(np.ones((4, 2), np.float32), np.ones(2, np.float32)).save(run.regions_path)
+    with pytest.raises(RunError, match="takes 4 numbers a place; grid has 3"):
         extractor_of(run)

@@ -24,7 +24,11 @@ def test_evaluate_needs_nothing_but_the_run_and_the_data(small_folder, run, caps
     assert "exercise BLEU (unigrams, one reference, mean)" in out
     assert "in the mean over all references" in out
     assert "of one human caption against another" in out
-    assert "corpus BLEU-4 (all references" in out
+    assert "against all human captions of an image" in out
+    rows = {row[:44].strip(): row[44:].strip() for row in out.splitlines() if row.startswith("  ")}
+    for name in ("corpus BLEU-4", "ROUGE-L", "distinct-1: different words, of all words", "mean length, words"):
+        assert 0 <= float(rows[name]) < 100
+    assert rows["captions that are no training caption"].endswith("%")
     assert "chosen on the validation images: first" in out
 
 
@@ -36,15 +40,29 @@ def test_evaluate_json_is_one_object_and_nothing_else(small_folder, trained, cap
     assert len(out.splitlines()) == 1
     assert {"run", "split", "part", "decoding", "max_length", "chosen_on", "signature", "out", "loss",
             "exercise_bleu", "exercise_bleu_mean", "exercise_bleu_human", "corpus_bleu_1", "corpus_bleu_2",
-            "corpus_bleu_3", "corpus_bleu_4", "images", "captions"} == set(figures)  # fmt: skip
+            "corpus_bleu_3", "corpus_bleu_4", "rouge_l", "cider_d", "distinct_1", "distinct_2", "words_in_use",
+            "vocabulary_share", "novel_share", "mean_length", "unknown_rate", "images",
+            "captions"} == set(figures)  # fmt: skip
     assert figures["images"] == 24
     assert figures["signature"] == (
-        "references:stored|tokenizer:words|split:val|part:all|images:24|decoding:greedy|max_length:9"
+        "references:stored|tokenizer:words|split:val|part:all|images:24|decoding:greedy|max_length:9|frequencies:corpus"
     )
     main([*arguments, "--split", "train", "--beam", "3", "--max-images", "7"])
     figures = json.loads(capsys.readouterr().out)
     assert (figures["split"], figures["decoding"], figures["images"]) == ("train", "beam 3", 7)
     assert "|images:7 drawn by 0|decoding:beam 3|" in figures["signature"]
+
+
+def test_evaluate_takes_what_is_rare_from_the_training_captions(small_folder, trained, capsys):
+    arguments = ["evaluate", str(trained), "--data", str(small_folder), "--json", "--quiet"]
+    figures = {}
+    for source in ("corpus", "train"):
+        assert main([*arguments, "--max-images", "5", "--frequencies", source]) == 0
+        figures[source] = json.loads(capsys.readouterr().out)
+        assert figures[source]["signature"].endswith(f"|frequencies:{source}")
+    assert {name for name in figures["train"] if figures["train"][name] != figures["corpus"][name]} == {
+        "cider_d", "signature"
+    }  # fmt: skip
 
 
 def test_evaluate_writes_captions_in_cocos_format(copied, run, tmp_path, capsys):

@@ -186,7 +186,7 @@ def test_batches_are_of_no_consequence(monkeypatch):
         ({"rules": Rules(required=["dgo"])}, "required: 'dgo' is no word of the captioner's, which has 7"),
         ({"rules": Rules(banned=["<END>"])}, "banned: '<END>' is no word of the captioner's"),
         ({"rules": Rules(min_length=6), "max_length": 5}, "min_length, 6, is more than max_length, 5"),
-        ({"rules": Rules(required=["a", "b"]), "max_length": 2}, "required: 2 words and the end do not fit into a max_"),
+        ({"rules": Rules(required=["a", "b"]), "max_length": 2}, "required: 2 words and the end do not fit into"),
         ({"rules": Rules(banned=["a", "b", "c"], min_length=2)}, "banned: all words"),
     ],
 )

@@ -21,8 +21,19 @@ from captioning.decoding.lengths import length_for
 from captioning.decoding.stepwise import sample
 from captioning.models.captioner import Captioner
 from captioning.progress import Progress
-from captioning.scoring.evaluation import captions_of, evaluate, human_exercise_bleu, mean_exercise_bleu, mean_loss
+from captioning.scoring.cider import DocumentFrequencies, cider_d
+from captioning.scoring.evaluation import (
+    captions_of,
+    cider_d_by_image,
+    evaluate,
+    human_exercise_bleu,
+    known_captions,
+    mean_exercise_bleu,
+    mean_loss,
+    score,
+)
 from captioning.scoring.metrics import BLEU_score, corpus_bleu
+from captioning.scoring.rouge import rouge_l
 
 
 def test_the_figures_are_those_of_their_definitions(small_data):
@@ -32,6 +43,9 @@ def test_the_figures_are_those_of_their_definitions(small_data):
     said = captions_of(model, split, images)
     expected = corpus_bleu([split.references(int(i)) for i in images], said)
     assert {n: figures[f"corpus_bleu_{n[-1]}"] for n in expected} == expected
+    references = [split.references(int(i)) for i in images]
+    assert figures["rouge_l"] == rouge_l(references, said)[0]
+    assert figures["cider_d"] == pytest.approx(cider_d(references, said)[0], abs=1e-12)
     assert figures["images"] == 12
     assert figures["captions"] == 24
     model.eval()
@@ -52,6 +66,48 @@ def test_the_figures_are_those_of_their_definitions(small_data):
     ]
     assert mean_exercise_bleu(split, images, said) == pytest.approx(np.mean(every))
     assert figures["exercise_bleu_mean"] == pytest.approx(np.mean(every))
+
+
+def test_figures_of_what_was_said(small_data):
+    model, split = Captioner(small_data.vocabulary, 6, 8, 12, rng=0), small_data.val
+    images = np.array([0, 3, 7])
+    said = [["a", "dog", "runs"], ["a", "dog", "<UNK>"], ["a", "bird"]]  # 0 and 3 are dogs, 7 is a cat
+    known = known_captions(small_data.train)
+    assert ("a", "dog", "runs") in known
+    figures = score(model, split, images, said, known=known)
+    expected = {
+        "distinct_1": 5 / 8, "distinct_2": 4 / 5, "words_in_use": 4, "vocabulary_share": 4 / 8, "novel_share": 2 / 3,
+        "mean_length": 8 / 3, "unknown_rate": 1 / 8,
+    }  # fmt: skip
+    assert {name: figures[name] for name in expected} == pytest.approx(expected)
+    assert "novel_share" not in score(model, split, images, said)
+    frequencies = DocumentFrequencies.of(small_data.train.references_by_image())
+    of_training = score(model, split, images, said, frequencies=frequencies)
+    assert of_training["cider_d"] != figures["cider_d"]
+    assert of_training["cider_d"] == cider_d_by_image(split, images, said, frequencies).mean()
+
+
+def test_cider_d_by_image_is_that_of_all_at_once(small_data, few_at_once):
+    split, images = small_data.val, np.array([20, 3, 5, 11, 2, 9, 1])
+    said = [split.references(int(i))[0] for i in images[::-1]]
+    mean, expected = cider_d([split.references(int(i)) for i in images], said)
+    assert 0 < mean < 10
+    for found in (cider_d_by_image(split, images, said), cider_d_by_image(few_at_once, images, said)):
+        assert found.dtype == np.float64
+        assert found.tolist() == expected.tolist()
+
+
+def test_known_captions_are_whole_and_cut(small_folder, tmp_path):
+    folder = Path(shutil.copytree(small_folder, tmp_path / "data"))
+    names = [f"{i}.jpg" for i in range(24)]
+    (folder / "train2014_images.txt").write_text("\n".join(names) + "\n")
+    words = ("a", "caption", "that", "is", "longer", "than", "what", "was", "stored")
+    rows = [f"{name},train,{' '.join(words)} .\n" for name in names]
+    (folder / "captions.csv").write_text("image,split,caption\n" + "".join(rows))
+    with open_captions(folder) as data:
+        known = known_captions(data.train)
+        stored = {tuple(data.vocabulary.tokens(row)) for row in data.train.captions}
+    assert known == {*stored, words}
 
 
 @pytest.fixture
@@ -86,7 +142,8 @@ def test_progress_tells_of_images_captions_and_scores(small_data, few_at_once):
     told = [line.split("  ")[0] for line in stream.getvalue().splitlines()]
     assert told[:5] == [f"captions of images {n}/24" for n in (5, 10, 15, 20, 24)]
     assert told[5:10] == [f"loss of captions {n}/48" for n in (10, 20, 30, 40, 48)]
-    assert told[10:] == [f"scores of images {n}/24" for n in range(1, 25)]
+    assert told[10:34] == [f"scores of images {n}/24" for n in range(1, 25)]
+    assert told[34:] == [f"CIDEr-D of images {n}/24" for n in (5, 10, 15, 20, 24)]
 
 
 def test_captions_are_as_long_as_asked(small_data):

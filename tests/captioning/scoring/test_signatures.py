@@ -18,6 +18,7 @@ def test_a_signature_says_what_a_score_depends_on(small_folder, tmp_path):
         assert signature(data.val, "all", 24, "greedy", 9) == (
             "references:stored|tokenizer:words|split:val|part:all|images:24|decoding:greedy|max_length:9"
         )
+        assert signature(data.val, "all", 24, "greedy", 9, frequencies="train").endswith(":9|frequencies:train")
     with h5py.File(folder / "coco2014_captions.h5", "r+") as file:
         file.attrs["tokenizer"] = "ptb"
     (folder / "captions.csv").write_text("image,split,caption\n")

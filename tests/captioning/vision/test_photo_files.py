@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from captioning.vision import photo_files
-from captioning.vision.photo_files import ENDINGS, PhotoError, passed_over, photo_paths, read_photo
+from captioning.vision.photo_files import ENDINGS, PhotoError, decode_photo, passed_over, photo_paths, read_photo
 
 CAREFUL = {"quality": 100, "subsampling": 0}  # of JPEG: colours are within three levels
 RED, WHITE, BLUE = (255, 0, 0), (255, 255, 255), (0, 0, 255)
@@ -47,6 +47,33 @@ def test_every_format_gives_the_same_picture(tmp_path, name):
 def test_the_content_counts_and_not_the_ending(tmp_path):
     path = written(tmp_path, Image.fromarray(quarters()), "photo.jpg", format="PNG")
     np.testing.assert_array_equal(read_photo(path), quarters())
+
+
+@pytest.mark.parametrize("shortest", [None, 8])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF"])
+def test_a_files_content_is_read_as_the_file_is(tmp_path, kind, shortest):
+    path = written(tmp_path, Image.fromarray(quarters(64, 96)), "photo", format=kind)
+    np.testing.assert_array_equal(decode_photo(path.read_bytes(), shortest), read_photo(path, shortest))
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x89PNG\r\n\x1a\n", b"\0\0\0\x18ftypheic" + bytes(99)])
+def test_of_content_that_is_no_photo_the_same_is_said_without_a_name(tmp_path, content):
+    path = tmp_path / "photo"
+    path.write_bytes(content)
+    with pytest.raises(PhotoError) as of_file:
+        read_photo(path)
+    with pytest.raises(PhotoError) as of_content:
+        decode_photo(content)
+    assert str(of_file.value) == f"{path}: {of_content.value}"
+
+
+def test_a_photo_that_memory_does_not_suffice_for_is_said_to_be(tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(photo_files, "_rgb", fail)
+    with pytest.raises(PhotoError, match=r"photo\.png: needs more memory than there is"):
+        read_photo(written(tmp_path, Image.fromarray(quarters())))
 
 
 TURNED = {

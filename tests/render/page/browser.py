@@ -50,7 +50,11 @@ class Browser:
 
     def open(self, path: Path) -> None:
         """Load a page from a file, and wait until its script has drawn it."""
-        self._send("/url", {"url": path.resolve().as_uri()})
+        self.visit(path.resolve().as_uri())
+
+    def visit(self, address: str) -> None:
+        """Load a page, and wait until its script says that it is ready."""
+        self._send("/url", {"url": address})
         deadline = time.monotonic() + 60
         while not self.run("return document.body.classList.contains('ready')"):
             assert time.monotonic() < deadline, f"the page never was ready: {self.messages()}"
@@ -70,6 +74,11 @@ class Browser:
     def click(self, selector: str) -> None:
         """A real click of the mouse in the middle of an element."""
         self.drag(self.middle(selector), (0, 0))
+
+    def choose(self, selector: str, path: Path) -> None:
+        """Give a file to the input element that a CSS selector finds, as the browser's dialogue would."""
+        found = self._send("/element", {"using": "css selector", "value": selector})
+        self._send(f"/element/{next(iter(found.values()))}/value", {"text": str(path.resolve())})
 
     def drag(self, start: tuple[int, int], by: tuple[int, int]) -> None:
         """Press the mouse at a point, move and let go."""
@@ -111,6 +120,12 @@ class Browser:
         """Let the reader prefer a 'light' or 'dark' colour scheme."""
         features = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
         self._send("/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": features})
+
+    def resize(self, width: int, height: int, touch: bool = False) -> None:
+        """Let the page be so many pixels large, which may be narrower than a window; `touch`: on a telephone."""
+        sizes = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": touch}
+        self._send("/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": sizes})
+        self._send("/goog/cdp/execute", {"cmd": "Emulation.setTouchEmulationEnabled", "params": {"enabled": touch}})
 
     def screenshot(self, path: Path) -> None:
         """Write the window as PNG."""

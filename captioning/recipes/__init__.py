@@ -1,0 +1,92 @@
+"""Recipes: settings files of trainings in several stages, for `captioning recipe`.
+
+A recipe is TOML. Each `[[stage]]` has `command`, "train" for the first and "refine" or "reinforce" for what goes on
+from it, and options of that command as they stand on the command line, without the dashes in front. `[evaluate]` has
+options of the last command, which says how good the result is. `minutes` and `about` are for people.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["RECIPES", "Recipe", "Stage", "read_recipe"]
+
+RECIPES = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.toml"))}
+"""The files that come with the package, by their names."""
+
+_FURTHER = ("refine", "reinforce")
+_CHOSEN = ("out", "data", "resume", "seed", "threads", "quiet", "max-iterations", "checkpoint-every")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A command and its options, as a command line has them: `["--epochs", "9", "--no-pca"]`."""
+
+    command: str
+    options: list[str]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The stages of a training, one going on from the other, and the options with which the result is judged."""
+
+    stages: list[Stage]
+    evaluate: list[str]
+    about: str = ""
+
+
+def read_recipe(name: str) -> Recipe:
+    """A recipe by its name in `RECIPES`, or from a file.
+
+    Raises:
+        ValueError: names the file and what is wrong with it.
+        OSError: if it cannot be read.
+
+    >>> [stage.command for stage in read_recipe("flickr8k").stages]
+    ['train', 'reinforce']
+    """
+    path = RECIPES.get(name, Path(name))
+    if name not in RECIPES and not path.is_file():
+        raise ValueError(f"{name}: there is no such file, and no recipe of that name; there is {', '.join(RECIPES)}")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: is no TOML: {error}") from error
+    unknown = sorted(set(table) - {"stage", "evaluate", "about", "minutes"})
+    if unknown:
+        raise ValueError(f"{path}: knows stage, evaluate, about and minutes; got {', '.join(unknown)}")
+    stages = table.get("stage")
+    if not isinstance(stages, list) or not stages or not all(isinstance(stage, dict) for stage in stages):
+        raise ValueError(f"{path}: needs a [[stage]] for each command")
+    found = [_stage(f"{path}: stage {number}", stage, number) for number, stage in enumerate(stages, 1)]
+    evaluate = table.get("evaluate", {})
+    if not isinstance(evaluate, dict):
+        raise ValueError(f"{path}: evaluate must be a table of options")
+    return Recipe(found, _options(f"{path}: evaluate", evaluate), str(table.get("about", "")))
+
+
+def _stage(where: str, table: dict[str, Any], number: int) -> Stage:
+    options = dict(table)
+    command = options.pop("command", None)
+    allowed = ("train",) if number == 1 else _FURTHER
+    if command not in allowed:
+        raise ValueError(f"{where}: command must be {' or '.join(map(repr, allowed))}; got {command!r}")
+    return Stage(command, _options(where, options))
+
+
+def _options(where: str, table: dict[str, Any]) -> list[str]:
+    """Options as a command line has them; true is the option alone, and false the one with no- before."""
+    words: list[str] = []
+    for key, value in table.items():
+        if key in _CHOSEN:
+            raise ValueError(f"{where}: {key} is for whoever carries the recipe out")
+        if isinstance(value, bool):
+            words.append(f"--{key}" if value else f"--no-{key}")
+        elif isinstance(value, str | int | float):
+            words += [f"--{key}", str(value)]
+        else:
+            raise ValueError(f"{where}: {key} must be one text, number, true or false; got {value!r}")
+    return words

@@ -1,0 +1,91 @@
+// The answer: a caption word by word, how sure the captioner was of each, and what else it weighed.
+import { showLook, whereabouts } from "./photo.js";
+
+const at = (id) => document.getElementById(id);
+const percent = (share) => `${share > 0 && share < 0.01 ? "under 1" : Math.round(100 * share)} %`;
+let pinned = null; // the word that stays chosen when the mouse leaves it
+
+export function showAnswer(answer) {
+  const seconds = answer.milliseconds / 1000;
+  at("facts").textContent = `Read and captioned in ${seconds < 1 ? `${answer.milliseconds} ms` : `${seconds.toFixed(1)} s`}.`;
+  at("others").hidden = answer.beams.length < 2;
+  at("beams").replaceChildren(...weighed(answer).map((row) => element("li", {}, row)));
+  showBeam(answer, answer.beams[0]);
+}
+
+function showBeam(answer, beam) {
+  pinned = null;
+  const words = beam.words.map((word) => wordButton(word.word, word.probability, word.look, answer.grid));
+  if (beam.end !== null) words.push(wordButton("end", beam.end, null, null, "word end"));
+  at("words").replaceChildren(...words);
+  choose(null, answer.grid !== null);
+  at("sure").hidden = beam.confidence === null;
+  if (beam.confidence !== null) {
+    at("confidence").setAttribute("aria-valuenow", Math.round(100 * beam.confidence));
+    at("confidence").firstChild.style.width = `${100 * beam.confidence}%`;
+    at("percent").textContent = percent(beam.confidence);
+  }
+  for (const row of at("beams").querySelectorAll("button")) row.setAttribute("aria-pressed", String(row.beam === beam));
+}
+
+// Rows of the beams. A score is a mean of log-probabilities: its exponential, beside the best one's, is the bar.
+function weighed(answer) {
+  const best = Math.max(...answer.beams.map((beam) => beam.score));
+  return answer.beams.map((beam) => {
+    const share = Math.exp(beam.score - best);
+    const bar = element("div", { className: "weight" }, element("div"));
+    bar.firstChild.style.width = `${100 * share}%`;
+    const said = element("span", { textContent: beam.caption + (beam.ended ? "" : " …") });
+    const score = element("span", { className: "number", textContent: beam.score.toFixed(2).replace("-", "−"), title: "score: the higher, the likelier" });
+    const row = element("button", { type: "button", className: "beam", beam }, said, score, bar);
+    row.addEventListener("click", () => showBeam(answer, beam));
+    return row;
+  });
+}
+
+function wordButton(text, probability, look, grid, className = "word") {
+  const fill = element("span", { className: "fill" });
+  fill.style.width = `${100 * probability}%`;
+  const track = element("span", { className: "track" }, fill);
+  const word = element("button", { type: "button", className, probability, look, grid }, text, track);
+  word.setAttribute("aria-label", `${className === "word" ? text : "the end"}, ${percent(probability)}`);
+  word.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && choose(word));
+  word.addEventListener("pointerleave", () => choose(pinned));
+  word.addEventListener("focus", () => choose(word));
+  word.addEventListener("blur", () => choose(pinned));
+  word.addEventListener("click", () => choose((pinned = pinned === word ? null : word)));
+  return word;
+}
+
+at("words").addEventListener("keydown", (event) => {
+  if (event.key === "Escape") choose((pinned = null));
+  const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (step) {
+    const words = [...at("words").children];
+    words[words.indexOf(document.activeElement) + step]?.focus();
+    event.preventDefault();
+  }
+});
+
+let sees = false; // whether this captioner looks at places
+
+// Say how sure the captioner was of a word, and show where it looked; of null what can be done.
+function choose(word, looks = sees) {
+  sees = looks;
+  for (const each of at("words").children) each.classList.toggle("chosen", each === word);
+  showLook(word?.look ?? null, word?.grid ?? null);
+  if (word === null) {
+    const what = sees ? "how sure the captioner was of it, and where it looked" : "how sure the captioner was of it";
+    at("readout").textContent = `Choose a word to see ${what}.`;
+    return;
+  }
+  const name = word.classList.contains("end") ? "ending here" : word.firstChild.textContent;
+  const where = word.look ? `, looking at ${whereabouts(word.look, word.grid)}` : "";
+  at("readout").replaceChildren(element("b", { textContent: name }), ` had a probability of ${percent(word.probability)}${where}.`);
+}
+
+function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}

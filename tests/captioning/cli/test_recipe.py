@@ -1,0 +1,104 @@
+"""Trainings in stages by a settings file."""
+
+from __future__ import annotations
+
+import pytest
+
+from captioning.cli.entry import main
+from captioning.recipes import RECIPES, read_recipe
+from captioning.training.run_folder import Run
+
+SMALL = """
+about = "two short stages"
+
+[[stage]]
+command = "train"
+hidden = 12
+wordvec = 8
+epochs = 2
+batch-size = 10
+dropout = 0.0
+keep = "cider"
+
+[[stage]]
+command = "reinforce"
+epochs = 2
+batch-size = 8
+longest = 8
+keep = "cider"
+
+[evaluate]
+beam = 2
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "small.toml"
+    path.write_text(SMALL)
+    return path
+
+
+def run(recipe, data, out, *more):
+    return main(["recipe", str(recipe), "--data", str(data), "--out", str(out), *more])
+
+
+def test_both_stages_and_how_good_it_is(recipe, small_folder, tmp_path, capsys):
+    assert run(recipe, small_folder, tmp_path / "runs", "--seed", "3") == 0
+    out, err = capsys.readouterr()
+    assert "stage 1 of 3: captioning train --out" in err
+    assert "stage 2 of 3: captioning reinforce" in err
+    assert "CIDEr-D" in out
+    assert "part:second" in out
+    first, second = (Run.open(tmp_path / "runs" / name) for name in ("1-train", "2-reinforce"))
+    assert first.settings["training"]["seed"] == second.settings["training"]["seed"] == 3
+    assert second.settings["reinforcement"] == {"start": "1-train", "drafts": 5, "longest": 8}
+    assert len([e for e in second.history() if "val_cider" in e]) == 2
+
+
+def test_it_goes_on_where_it_was_stopped(recipe, small_folder, tmp_path, capsys):
+    """The first stage was stopped within its epochs; then all is done once more, which changes nothing."""
+    assert run(recipe, small_folder, tmp_path / "whole") == 0
+    stage = read_recipe(str(recipe)).stages[0]
+    half = tmp_path / "half" / "1-train"
+    assert main([stage.command, "--data", str(small_folder), "--out", str(half), "--max-iterations", "3", "--seed", "0",
+                 *stage.options]) == 0  # fmt: skip
+    for _ in range(2):
+        capsys.readouterr()
+        assert run(recipe, small_folder, tmp_path / "half") == 0
+    assert "--resume" in capsys.readouterr().err
+    for name in ("1-train", "2-reinforce"):
+        whole, again = (tmp_path / runs / name / "weights.safetensors" for runs in ("whole", "half"))
+        assert whole.read_bytes() == again.read_bytes()
+    assert run(recipe, small_folder, tmp_path / "half", "--seed", "1") == 2
+    assert "--seed 1 (the run has 0)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("old", "new", "said"), [
+    ('command = "reinforce"', 'command = "train"', "stage 2: command must be 'refine' or 'reinforce'; got 'train'"),
+    ('command = "train"', 'command = "refine"', "stage 1: command must be 'train'; got 'refine'"),
+    ("epochs = 2", "epochs = [2]", r"epochs must be one text, number, true or false; got [2]"),
+    ("epochs = 2", "out = 'x'", "stage 1: out is for whoever carries the recipe out"),
+    ("[evaluate]", "[judge]", "knows stage, evaluate, about and minutes; got judge"),
+    ("[[stage]]", "[[stages]]", "knows stage, evaluate, about and minutes; got stages"),
+    ("hidden = 12", "hidden =", "is no TOML"),
+    ("longest = 8", "longest = 'eight'", "argument --longest: invalid int value: 'eight'"),
+    ("longest = 8", "shortest = 8", "unrecognized arguments: --shortest 8"),
+])  # fmt: skip
+def test_a_mistake_anywhere_is_told_before_any_work(recipe, small_folder, tmp_path, capsys, old, new, said):
+    recipe.write_text(SMALL.replace(old, new))
+    try:
+        status = run(recipe, small_folder, tmp_path / "runs")
+    except SystemExit as stop:
+        status = stop.code
+    assert status == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_recipes_that_come_with_the_package_are_whole(capsys):
+    assert list(RECIPES) == ["flickr8k"]
+    for name in RECIPES:
+        assert read_recipe(name).about
+    assert main(["recipe", "nowhere", "--out", "x"]) == 2
+    assert "nowhere: there is no such file, and no recipe of that name; there is flickr8k" in capsys.readouterr().err

