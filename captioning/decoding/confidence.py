@@ -189,7 +189,7 @@ class Calibration:
             return cls(**_arguments(json.loads(path.read_text(encoding="utf-8"))))
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             raise DataError(f"{path}: is no calibration ({error}): captioning calibrate makes it anew") from error
 
     def is_of(self, folder: str | os.PathLike[str]) -> bool:
