@@ -22,6 +22,7 @@ from captioning.cli.recipe import add_recipe
 from captioning.cli.refine import add_refine
 from captioning.cli.regions import add_regions
 from captioning.cli.reinforce import add_reinforce
+from captioning.cli.report import add_report
 from captioning.cli.sample import add_sample
 from captioning.cli.serve import add_serve
 from captioning.cli.train import add_train
@@ -72,6 +73,7 @@ def _add_commands(parser: CommandParser) -> None:
     add_evaluate(commands)
     add_sample(commands)
     add_calibrate(commands)
+    add_report(commands)
     add_regions(commands)
     add_export(commands)
     add_demo(commands)

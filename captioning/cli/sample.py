@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from captioning.cli.options import add_command, add_data, check_least
 from captioning.cli.sheet_option import check_room, check_sheet
 from captioning.cli.speakers import check_fit, load_together, names_of, open_runs
 from captioning.data.parts import images_of_part
+from captioning.data.split_photos import photo_path
 from captioning.data.splits import Split
 from captioning.decoding.lengths import length_for
 from captioning.progress import Progress
@@ -95,18 +95,8 @@ def _sample(options: argparse.Namespace) -> int:
     return 0
 
 
-def _picture(split: Split, i: int) -> Path | None:
-    """The file of an image's picture: in the folder photos, or where its address says if that is a path inside."""
-    photo = split.photo(i)
-    if photo is None and split.has_urls:
-        path = split.folder / split.urls[i].decode("utf-8", errors="replace")
-        inside = path.is_file() and path.resolve().is_relative_to(split.folder.resolve())
-        photo = path if inside else None
-    return photo
-
-
 def _with_pictures(split: Split, rows: Any) -> Any:
-    found = [i for i in rows if _picture(split, int(i)) is not None]
+    found = [i for i in rows if photo_path(split, int(i)) is not None]
     if not found:
         raise ValueError(f"--out: {split.folder} has no pictures of the {split.name} split at hand")
     return np.array(found)
@@ -116,5 +106,5 @@ def _draw_sheet(split: Split, rows: Any, captions: list[str], references: list[s
     from captioning.pictures.sheet_photos import sheet_photo
     from captioning.pictures.sheets import caption_sheet
 
-    files = [path for path in (_picture(split, int(i)) for i in rows) if path]
+    files = [path for path in (photo_path(split, int(i)) for i in rows) if path]
     caption_sheet([sheet_photo(path) for path in files], captions, references, out, names=[path.name for path in files])

@@ -80,7 +80,7 @@ class Ensemble:
 
     def step(self, words: ArrayLike, state: State, projected: list[Tensor] | None = None) -> tuple[Tensor, State]:
         """Say words (N,) in a state: the scores (N,V) of the next word and the next state; no gradient."""
-        own = projected or [None] * len(self.members)
+        own: Sequence[Tensor | None] = projected or [None] * len(self.members)
         steps = [m.step(words, held.entries, p) for m, held, p in zip(self.members, state, own, strict=True)]
         with mg.no_grad():
             return self._mean([scores for scores, _ in steps]), tuple(_Held(after) for _, after in steps)

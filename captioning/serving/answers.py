@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from captioning.decoding.lengths import LONGEST
 from captioning.decoding.next_word import NextWord
-from captioning.models.captioner import Captioner
+from captioning.models.kinds import AnyCaptioner
 from captioning.vision.extractors import FeatureExtractor
 
 __all__ = ["Answering", "Spoken", "as_json", "spoken"]
@@ -56,7 +56,7 @@ class Spoken:
     confidence: float | None = None
 
 
-def spoken(model: Captioner, features: NDArray[Any], max_length: int = LONGEST) -> list[Spoken]:
+def spoken(model: AnyCaptioner, features: NDArray[Any], max_length: int = LONGEST) -> list[Spoken]:
     """What a model says of one image with features (1, D), best first: the likeliest word at every step."""
     next_word = NextWord(model, spoken=max_length)
     words, state = next_word.start(features)
@@ -124,7 +124,7 @@ class Answering:
     """
 
     def __init__(
-        self, model: Captioner, network: FeatureExtractor, read: Callable[[bytes, int], NDArray[np.uint8]]
+        self, model: AnyCaptioner, network: FeatureExtractor, read: Callable[[bytes, int], NDArray[np.uint8]]
     ) -> None:
         self.model, self.network, self.read = model, network, read
 

@@ -37,8 +37,8 @@ def _whole_columns(run: Run) -> int:
     """The columns of a row of features that are the whole picture's."""
     model = run.settings["model"]
     places, columns = model.get("places", (0, 0))
-    size: int = model["feature_size"]
-    return size - places * columns
+    whole: int = model["feature_size"] - places * columns
+    return whole
 
 
 def whole_extractor(data: CaptionData) -> str | None:

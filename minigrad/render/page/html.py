@@ -6,11 +6,9 @@ parts of the page are the files in the folder `assets`.
 
 from __future__ import annotations
 
-import hashlib
 import html
 import json
 import os
-from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +20,7 @@ from ..passes.arrange import arranged
 from ..reading.nodes import picture_of
 from ..request import Unroll, requested
 from .content import content_of
+from .policy import source_of
 
 __all__ = ["to_html"]
 
@@ -91,7 +90,7 @@ def page(content: Mapping[str, Any]) -> str:
     script = "\n".join(['(() => {\n"use strict";', *parts, "})();"])
     slots = {
         "title": _plain(str(content["title"]) or "graph"),
-        "policy": f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}",
+        "policy": f"default-src 'none'; img-src data:; style-src {source_of(style)}; script-src {source_of(script)}",
         "style": style,
         "data": as_json(content),
         "script": script,
@@ -114,8 +113,3 @@ def as_json(content: Any) -> str:
 def _plain(text: str) -> str:
     """Text between tags, in ASCII."""
     return html.escape(text).encode("ascii", "xmlcharrefreplace").decode("ascii")
-
-
-def _hash(text: str) -> str:
-    """What the page's policy calls a script or style that may run: no other will."""
-    return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -102,6 +102,13 @@ class Browser:
             fingers.append({**finger, "actions": actions})
         self._act(*fingers)
 
+    def tap(self, selector: str) -> None:
+        """Touch the middle of an element with a finger, and lift it."""
+        x, y = self.middle(selector)
+        actions = [{"type": "pointerMove", "duration": 0, "x": x, "y": y}, {"type": "pointerDown", "button": 0},
+                   {"type": "pointerUp", "button": 0}]  # fmt: skip
+        self._act({"type": "pointer", "id": "finger", "parameters": {"pointerType": "touch"}, "actions": actions})
+
     def wheel(self, at: tuple[int, int], amount: int) -> None:
         """Turn the wheel; below zero is away from the user."""
         scroll = {"type": "scroll", "x": at[0], "y": at[1], "deltaX": 0, "deltaY": amount, "duration": 0}
@@ -130,6 +137,10 @@ class Browser:
     def screenshot(self, path: Path) -> None:
         """Write the window as PNG."""
         path.write_bytes(base64.b64decode(self._send("/screenshot", method="GET")))
+
+    def pdf(self) -> bytes:
+        """The page as it is printed."""
+        return base64.b64decode(self._send("/print", {}))
 
     def messages(self) -> list[str]:
         """What the console has said since the last call."""
