@@ -95,7 +95,7 @@ FLOORS = {
         "serving.connections",
         "serving.bodies serving.guards serving.photo_reader serving.worker",
         "serving",
-        "report.markup report.axes report.numbers report.embedded_photos report.judging",
+        "report.markup report.axes report.numbers report.embedded_photos report.judging report.listening",
         "report.attention report.charts report.model_drawing report.settings_table",
         "report.bars report.calibration report.cards report.curves report.contents",
         "report.lengths report.scores report.word_use",
