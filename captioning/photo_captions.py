@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from captioning.decoding.next_word import Speaker
+from captioning.decoding.spoken import Spoken
 from captioning.decoding.stepwise import greedy
-from captioning.models.kinds import AnyCaptioner
 from captioning.training.errors import RunError
 from captioning.training.run_extractors import extractor_name
 from captioning.training.run_folder import Run
@@ -20,18 +21,25 @@ from captioning.vision.photo_files import PhotoError
 from captioning.vision.region_extractors import RegionExtractor
 from captioning.vision.regions import RegionProjection
 
-__all__ = ["PhotoCaption", "caption_photos", "extractor_of"]
+__all__ = ["PhotoCaption", "Speak", "caption_photos", "extractor_of"]
+
+Speak = Callable[[Speaker, NDArray[Any]], list[list[Spoken]]]
+"""From a model and features (N,D) to captions of each image, best first."""
 
 _BATCH = 8  # photos at once: more are no quicker, and the first captions would come later
 
 
 @dataclass(frozen=True)
 class PhotoCaption:
-    """What was said of a photo. caption: its words, or None where the file could not be read; error: why not."""
+    """What was said of a photo. caption: its words, or None where the file could not be read; error: why not.
+
+    beams: the best captions of a beam, where it was asked for several; `caption` is the first.
+    """
 
     path: Path
     caption: str | None
     error: str | None = None
+    beams: Sequence[Spoken] = ()
 
 
 def extractor_of(run: Run, name: str | None = None) -> FeatureExtractor:
@@ -62,24 +70,29 @@ def extractor_of(run: Run, name: str | None = None) -> FeatureExtractor:
 
 def caption_photos(
     paths: Sequence[Path],
-    model: AnyCaptioner,
+    model: Speaker,
     network: FeatureExtractor,
     decode: Callable[..., Any] = greedy,
     report: Callable[[int], Any] = lambda done: None,
+    speak: Speak | None = None,
 ) -> Iterator[PhotoCaption]:
     """A caption of each photo, in their order, eight at a time; one that cannot be read has an error instead.
 
     model: trained on features of `network`. decode: as in `captioning.scoring.evaluation.captions_of`. report: is told
-    how many photos are done.
+    how many photos are done. speak: gives several captions of each row of features instead, as
+    `captioning.decoding.n_best.n_best` does.
     """
     for start in range(0, len(paths), _BATCH):
         block = paths[start : start + _BATCH]
         read = [_prepared(path, network) for path in block]
         photos = [photo for photo in read if not isinstance(photo, PhotoError)]
-        said = iter(_captions(np.stack(photos), model, network, decode) if photos else [])
+        said = iter(_said(network.features(np.stack(photos)), model, decode, speak) if photos else [])
         for path, photo in zip(block, read, strict=True):
-            failed = isinstance(photo, PhotoError)
-            yield PhotoCaption(path, None, str(photo)) if failed else PhotoCaption(path, next(said))
+            if isinstance(photo, PhotoError):
+                yield PhotoCaption(path, None, str(photo))
+            else:
+                caption, beams = next(said)
+                yield PhotoCaption(path, caption, None, beams)
         report(start + len(block))
 
 
@@ -90,8 +103,10 @@ def _prepared(path: Path, network: FeatureExtractor) -> NDArray[np.float32] | Ph
         return error
 
 
-def _captions(
-    photos: NDArray[np.float32], model: AnyCaptioner, network: FeatureExtractor, decode: Callable[..., Any]
-) -> list[str]:
-    ids = decode(model, network.features(photos))
-    return [" ".join(model.vocabulary.tokens(row, keep_unknown=True)) for row in ids]
+def _said(
+    features: NDArray[Any], model: Speaker, decode: Callable[..., Any], speak: Speak | None
+) -> list[tuple[str, list[Spoken]]]:
+    """A caption for each row of features, and the beams that it is the first of."""
+    if speak is not None:
+        return [(beams[0].caption, beams) for beams in speak(model, features)]
+    return [(" ".join(model.vocabulary.tokens(row, keep_unknown=True)), []) for row in decode(model, features)]

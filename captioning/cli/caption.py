@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import sys
 from collections import Counter
@@ -13,17 +12,27 @@ from typing import TYPE_CHECKING, Any
 
 from captioning.cli.decoding_options import add_decoding, decoding_of
 from captioning.cli.options import add_command
+from captioning.cli.photo_speaker import PhotoSpeaker, beams_as_json, check_n_best, photo_speaker
 from captioning.cli.sheet_option import check_room, check_sheet
+from captioning.cli.speakers import load_together, names_of, open_runs
 from captioning.decoding.lengths import LONGEST
 from captioning.progress import Progress
 from captioning.shipped import shipped_run
-from captioning.training.run_folder import Run
 from minigrad.runtime.names import shown
 
 if TYPE_CHECKING:
     from captioning.photo_captions import PhotoCaption
 
 __all__ = ["add_caption"]
+
+_EXAMPLE = """example:
+  captioning caption holiday.jpg pictures/ --out sheet.png
+  captioning caption holiday.jpg --beam 6 --groups 3 --n-best 3
+    three captions that differ, with their scores
+  captioning caption holiday.jpg --with dog --no-repeat 3
+    the best caption with a dog in it, and no three words twice
+A run that was calibrated (captioning calibrate RUN) speaks by the beam that it
+was calibrated with, and marks captions of which it is not sure."""
 
 UNREADABLE = 1
 """The exit status where some photo could not be read."""
@@ -33,15 +42,18 @@ def add_caption(commands: Any) -> None:
     """The command `caption`."""
     parser = add_command(
         commands, "caption", "say what is on photos, by the captioner that comes with the package or one of your own",
-        _caption, example="example:\n  captioning caption holiday.jpg pictures/ --out sheet.png",
+        _caption, example=_EXAMPLE,
     )  # fmt: skip
     parser.add_argument("photos", metavar="PHOTO", nargs="+", help="picture files, or folders of them")
     parser.add_argument("--recursive", action="store_true", help="also photos in folders within a folder")
-    parser.add_argument("--run", metavar="RUN", help="a run folder (default: the captioner that comes with the "
-                        "package, trained on Flickr8k)")  # fmt: skip
+    parser.add_argument("--run", metavar="RUN", action="append", help="a run folder (default: the captioner that comes "
+                        "with the package, trained on Flickr8k); several, --run A --run B, speak together: the next "
+                        "word's probability is the mean of theirs")  # fmt: skip
     parser.add_argument("--extractor", metavar="NAME", help="the network that made the features on which RUN was "
                         "trained, if RUN does not say it itself")  # fmt: skip
     add_decoding(parser, str(LONGEST))
+    parser.add_argument("--n-best", type=int, metavar="N", help="print the best N captions of the beam, with the "
+                        "scores by which it ranks them; by --json with the probabilities of words")  # fmt: skip
     parser.add_argument("--out", metavar="PNG", help="draw a sheet of the photos with their captions, too")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
@@ -51,30 +63,35 @@ def _caption(options: argparse.Namespace) -> int:
     from captioning.photo_captions import caption_photos, extractor_of
     from captioning.vision.photo_files import passed_over, photo_paths
 
-    decoding = decoding_of(options)
-    decode = functools.partial(decoding.decode, max_length=options.max_length or LONGEST)
+    decoding, length = decoding_of(options), options.max_length or LONGEST
+    check_n_best(options)
     paths = photo_paths(options.photos, options.recursive)
     if options.out is not None:
         check_sheet(options.out)
         check_room(len(paths))
-    run = shipped_run() if options.run is None else Run.open(options.run)
-    network, model = extractor_of(run, options.extractor), run.load_model()
+    runs = [shipped_run()] if options.run is None else open_runs(options.run)
+    speaker = photo_speaker(options, decoding, runs, length)
+    speaker.decoding.check(runs[0].vocabulary, length)
+    network, model = extractor_of(runs[0], options.extractor), load_together(runs)
     progress = Progress(enabled=not options.quiet)
+    if speaker.note is not None:
+        progress.say(speaker.note)
     _say_passed_over(len(passed_over(options.photos, options.recursive)), progress)
     progress.begin(len(paths))
     found = []
     try:
-        for each in caption_photos(paths, model, network, decode, progress.update):
+        for each in caption_photos(paths, model, network, speaker.decode, progress.update, speaker.speak):
             found.append(each)
             progress.close()  # a line beside the bar would stand in it; the next update draws the bar again
             if each.error is not None:
                 print(f"captioning caption: {each.error}", file=sys.stderr)
             elif not options.json:
-                print(f"{shown(each.path)}: {each.caption}", flush=True)
+                print(_line(each, speaker, options.n_best), flush=True)
     finally:
         progress.close()
     if options.json:
-        print(json.dumps(_as_json(options.run or "shipped", found)), flush=True)
+        about = {"run": "shipped" if options.run is None else names_of(runs), "decoding": speaker.decoding.text}
+        print(json.dumps(about | {"captions": _as_json(found, speaker, options.n_best)}), flush=True)
     if options.out is not None:  # at the end: what is wrong with a sheet takes no caption from anybody
         _draw_sheet([each for each in found if each.caption is not None], options.out)
     return UNREADABLE if any(each.error is not None for each in found) else 0
@@ -104,9 +121,25 @@ def _short_names(paths: Sequence[Path]) -> list[str]:
     return [path.name if count[path.name] == 1 else str(path) for path in paths]
 
 
-def _as_json(run: str, found: Sequence[PhotoCaption]) -> dict[str, Any]:
-    told = [
-        {"photo": str(each.path)} | ({"error": each.error} if each.caption is None else {"caption": each.caption})
-        for each in found
-    ]
-    return {"run": run, "captions": told}
+def _line(each: PhotoCaption, speaker: PhotoSpeaker, n_best: int | None) -> str:
+    """A photo's name and caption; of several captions each in a line, with its score."""
+    unsure = "  (not sure)" if speaker.unsure(each.beams) else ""
+    first = f"{shown(each.path)}: {each.caption}{unsure}"
+    if n_best is None:
+        return first
+    return "\n".join([first, *(f"  {beam.score:9.4f}  {beam.caption}" for beam in each.beams)])
+
+
+def _as_json(found: Sequence[PhotoCaption], speaker: PhotoSpeaker, n_best: int | None) -> list[dict[str, Any]]:
+    told: list[dict[str, Any]] = []
+    for each in found:
+        entry = {"photo": str(each.path)}
+        told.append(entry | ({"error": each.error} if each.caption is None else _said(each, speaker, n_best)))
+    return told
+
+
+def _said(each: PhotoCaption, speaker: PhotoSpeaker, n_best: int | None) -> dict[str, Any]:
+    said: dict[str, Any] = {"caption": each.caption}
+    if speaker.calibration is not None:
+        said |= {"confidence": each.beams[0].confidence, "unsure": speaker.unsure(each.beams)}
+    return said if n_best is None else said | {"beams": beams_as_json(each.beams)}

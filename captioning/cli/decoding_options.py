@@ -10,15 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from captioning.cli.beam_options import add_beam, asks_for_beam, beam_of, beam_text, check_words
 from captioning.cli.options import check_least, data_folder
 from captioning.data.dataset import CaptionData, open_captions
 from captioning.data.folder import ALL_SPLITS
 from captioning.data.parts import PARTS
-from captioning.decoding.beam_search import beam, check_width
+from captioning.data.vocabulary import Vocabulary
+from captioning.decoding.beam_search import Beam, beam
 from captioning.decoding.stepwise import check_chance, greedy, sample
 from captioning.training.run_folder import Run
 
-__all__ = ["Decoding", "add_choice", "add_decoding", "decoding_of", "open_data"]
+__all__ = ["Decoding", "add_choice", "add_decoding", "beam_decoding", "decoding_of", "open_data"]
 
 LONGEST_CHOICE = 1000
 """The largest --max-length: no caption is so long, and captions take memory of their longest length."""
@@ -36,15 +38,14 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
 
 
 def add_decoding(parser: argparse.ArgumentParser, length: str) -> None:
-    """The options --beam and --max-length. length: what the latter is by default.
+    """The options --max-length and those of `captioning.cli.beam_options`. length: what the former is by default.
 
     A command that can draw captions at random adds --temperature, --top-k and --seed itself.
     """
     parser.set_defaults(temperature=None, top_k=None, seed=0)
-    parser.add_argument("--beam", type=int, metavar="N", help="beam search of this width, 1 to 100, instead of greedy "
-                        "decoding; captions that end are preferred to those that are cut")  # fmt: skip
     parser.add_argument("--max-length", type=int, metavar="N", help="the most words of a caption, its end counted as "
                         f"one, 1 to {LONGEST_CHOICE} ({length})")  # fmt: skip
+    add_beam(parser)
 
 
 def open_data(options: argparse.Namespace, run: Run) -> CaptionData:
@@ -56,10 +57,19 @@ def open_data(options: argparse.Namespace, run: Run) -> CaptionData:
 
 @dataclass(frozen=True)
 class Decoding:
-    """How captions are decoded: `decode` turns a model and features into captions, `text` says how for people."""
+    """How captions are decoded: `decode` turns a model and features into captions, `text` says how for people.
+
+    beam: how the beam searches, None where there is none.
+    """
 
     decode: Callable[..., Any]
     text: str
+    beam: Beam | None = None
+
+    def check(self, vocabulary: Vocabulary, max_length: int) -> None:
+        """Raise a ValueError that names the option unless captions can be so; what `decode` would raise, but sooner."""
+        if self.beam is not None:
+            check_words(self.beam, vocabulary, max_length)
 
 
 def decoding_of(options: argparse.Namespace) -> Decoding:
@@ -67,19 +77,21 @@ def decoding_of(options: argparse.Namespace) -> Decoding:
     check_least("--seed", options.seed, 0)
     if options.max_length is not None and not 1 <= options.max_length <= LONGEST_CHOICE:
         raise ValueError(f"--max-length must be from 1 to {LONGEST_CHOICE}; got {options.max_length}")
-    temperature, top_k = options.temperature, options.top_k
+    temperature, top_k, asked = options.temperature, options.top_k, asks_for_beam(options)
     if temperature is None and top_k is None:
-        if options.beam is None:
-            return Decoding(greedy, "greedy")
-        _named("--beam", check_width, options.beam)
-        return Decoding(functools.partial(beam, width=options.beam), f"beam {options.beam}")
-    if options.beam is not None:
-        raise ValueError("--beam cannot be combined with --temperature or --top-k")
+        return beam_decoding(beam_of(options)) if asked else Decoding(greedy, "greedy")
+    if asked:
+        raise ValueError(f"{asked[0]} cannot be combined with --temperature or --top-k")
     temperature = 1.0 if temperature is None else temperature
     _named("--temperature or --top-k", check_chance, temperature, top_k)
     text = f"drawn at temperature {temperature:g}" + (f" from {top_k} words" if top_k is not None else "")
     rng = np.random.default_rng(options.seed)
     return Decoding(functools.partial(sample, temperature=temperature, top_k=top_k, rng=rng), text)
+
+
+def beam_decoding(how: Beam) -> Decoding:
+    """Decoding by a beam."""
+    return Decoding(functools.partial(beam, **vars(how)), beam_text(how), how)
 
 
 def _named(option: str, check: Callable[..., None], *values: Any) -> None:

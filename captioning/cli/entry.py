@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Sequence
 
 import minigrad as mg
+from captioning.cli.calibrate import add_calibrate
 from captioning.cli.caption import add_caption
 from captioning.cli.demo import add_demo
 from captioning.cli.download import add_download
@@ -71,6 +72,7 @@ def _add_commands(parser: CommandParser) -> None:
     add_recipe(commands)
     add_evaluate(commands)
     add_sample(commands)
+    add_calibrate(commands)
     add_report(commands)
     add_regions(commands)
     add_export(commands)

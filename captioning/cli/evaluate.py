@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from captioning.cli.decoding_options import add_choice, decoding_of, open_data
 from captioning.cli.options import add_command, add_data, check_least
+from captioning.cli.speakers import check_fit, load_together, names_of, open_runs
 from captioning.data.parts import images_of_part
 from captioning.data.splits import Split
 from captioning.decoding.lengths import length_for
@@ -28,7 +30,9 @@ _EXAMPLE = """example:
   captioning evaluate RUN --data DIR --split val --beam 3 --out results.json
     says how good the captions of the validation images are, and writes them
     down; the data needs the vocabulary and the features that the run was
-    trained on (…_fc7_pca.h5 of a run with reduced ones, else …_fc7.h5)"""
+    trained on (…_fc7_pca.h5 of a run with reduced ones, else …_fc7.h5)
+  captioning evaluate RUN RUN2 RUN3 --data DIR --beam 5 --no-repeat 3
+    three captioners speak together, and say no three words twice"""
 
 
 def add_evaluate(commands: Any) -> None:
@@ -38,7 +42,8 @@ def add_evaluate(commands: Any) -> None:
         "BLEU, ROUGE-L and CIDEr-D, and how varied its captions are, with the weights of its best epoch; exercise BLEU "
         "is unigram BLEU against one human caption, as the course's exercise has it", _evaluate, example=_EXAMPLE
     )  # fmt: skip
-    parser.add_argument("run", metavar="RUN", help="a run folder, as train and refine leave it")
+    parser.add_argument("run", metavar="RUN", nargs="+", help="a run folder, as train and refine leave it; of several "
+                        "the captioners speak together: the next word's probability is the mean of theirs")  # fmt: skip
     add_data(parser, "the one that RUN")
     add_choice(parser)
     parser.add_argument("--max-images", type=int, metavar="N", help="at most so many images, drawn by the seed (all)")
@@ -52,20 +57,21 @@ def add_evaluate(commands: Any) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    run = Run.open(options.run)
+    runs = open_runs(options.run)
     decoding = decoding_of(options)
     if options.max_images is not None:
         check_least("--max-images", options.max_images, 1)
     if options.out is not None:
         check_writable(options.out)
     progress = Progress(enabled=not options.quiet)
-    with open_data(options, run) as data:
+    with open_data(options, runs[0]) as data:
         split = data[options.split]
-        run.check_fits(split)
-        model = run.load_model()
+        check_fit(runs, split)
+        model = load_together(runs)
         every = images_of_part(split, options.part)
         images = images_of_part(split, options.part, options.max_images, options.seed)
         length = length_for(split) if options.max_length is None else options.max_length
+        decoding.check(model.vocabulary, length)
         try:
             known = known_captions(data.train, progress)
             frequencies = _frequencies(options.frequencies, data.train, progress)
@@ -77,14 +83,20 @@ def _evaluate(options: argparse.Namespace) -> int:
             progress.close()
         drawn_by = options.seed if len(images) < len(every) else None
         sign = signature(split, options.part, len(images), decoding.text, length, drawn_by, options.frequencies)
-    about = {"run": str(run.folder), "split": options.split, "part": options.part, "decoding": decoding.text,
-             "max_length": length, "chosen_on": run.settings["training"].get("val_part"), "signature": sign,
+    about = {"run": names_of(runs), "split": options.split, "part": options.part, "decoding": decoding.text,
+             "max_length": length, "chosen_on": _chosen_on(runs), "signature": sign,
              "out": options.out}  # fmt: skip
     if options.json:
         print(json.dumps(about | figures))
     else:
         _print(about, figures)
     return 0
+
+
+def _chosen_on(runs: Sequence[Run]) -> str | None:
+    """On which part of the validation images weights were chosen; of several runs each part once."""
+    parts = [run.settings["training"].get("val_part") for run in runs]
+    return " and ".join(dict.fromkeys(map(str, parts))) if any(parts) else None
 
 
 def _frequencies(source: str, training: Split, progress: Progress) -> DocumentFrequencies | None:

@@ -144,7 +144,18 @@ def settings_to_resume(run: Run, command: str, given: dict[str, Any], free: str)
     if changed:
         told = ", ".join(f"--{key.replace('_', '-')} {given[key]} (the run has {known.get(key)})" for key in changed)
         raise RunError(f"{run.folder}: --resume keeps the run's settings, only --{free} may change; got {told}")
+    if known.get(free) != given.get(free, known.get(free)) and _goes_by_the_end(training):
+        raise RunError(
+            f"{run.folder}: --{free} cannot change on the way, since what was done so far went by the end (a cosine "
+            "of the learning rate, or a share of sampled words): begin a new run: another --out, without --resume"
+        )
     return known | given
+
+
+def _goes_by_the_end(training: dict[str, Any]) -> bool:
+    """Whether what an iteration does depends on how many there will be."""
+    cosine = training["schedule"] == "cosine" and training["cosine_epochs"] is None
+    return cosine or training["scheduled_sampling"] > 0
 
 
 def _how_to_go_on(options: argparse.Namespace) -> str:

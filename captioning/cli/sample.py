@@ -11,12 +11,13 @@ import numpy as np
 from captioning.cli.decoding_options import add_choice, decoding_of, open_data
 from captioning.cli.options import add_command, add_data, check_least
 from captioning.cli.sheet_option import check_room, check_sheet
+from captioning.cli.speakers import check_fit, load_together, names_of, open_runs
 from captioning.data.parts import images_of_part
 from captioning.data.split_photos import photo_path
 from captioning.data.splits import Split
+from captioning.decoding.lengths import length_for
 from captioning.progress import Progress
 from captioning.scoring.evaluation import captions_of
-from captioning.training.run_folder import Run
 from minigrad.runtime.names import shown
 
 __all__ = ["add_sample"]
@@ -26,7 +27,9 @@ _EXAMPLE = """example:
     prints what the captioner says of twelve validation images beside what a
     human said, and draws a sheet of them
   captioning sample RUN --data DIR --temperature 0.7 --top-k 20 --seed 1
-    draws captions at random: other ones with every seed"""
+    draws captions at random: other ones with every seed
+  captioning sample RUN --data DIR --beam 6 --with dog --without man
+    the best captions with one word, and without another"""
 
 
 def add_sample(commands: Any) -> None:
@@ -35,7 +38,8 @@ def add_sample(commands: Any) -> None:
         commands, "sample", "print what a trained captioner says of some images of a data set, drawn by the seed, and "
         "what a human said", _sample, example=_EXAMPLE
     )  # fmt: skip
-    parser.add_argument("run", metavar="RUN", help="a run folder, as train and refine leave it")
+    parser.add_argument("run", metavar="RUN", nargs="+", help="a run folder, as train and refine leave it; of several "
+                        "the captioners speak together: the next word's probability is the mean of theirs")  # fmt: skip
     add_data(parser, "the one that RUN")
     add_choice(parser)
     parser.add_argument("-n", type=int, default=5, metavar="N", help="how many images (5)")
@@ -48,16 +52,18 @@ def add_sample(commands: Any) -> None:
 
 
 def _sample(options: argparse.Namespace) -> int:
-    run = Run.open(options.run)
+    runs = open_runs(options.run)
     decoding = decoding_of(options)
     check_least("-n", options.n, 1)
     if options.out is not None:
         check_sheet(options.out)
     progress = Progress(enabled=not options.quiet)
-    with open_data(options, run) as data:
+    with open_data(options, runs[0]) as data:
         split = data[options.split]
-        run.check_fits(split)
-        model = run.load_model()
+        check_fit(runs, split)
+        model = load_together(runs)
+        length = length_for(split) if options.max_length is None else options.max_length
+        decoding.check(model.vocabulary, length)
         rows = images_of_part(split, options.part)
         if options.out is not None:
             rows = _with_pictures(split, rows)
@@ -65,7 +71,7 @@ def _sample(options: argparse.Namespace) -> int:
         if options.out is not None:
             check_room(len(rows))
         try:
-            said = captions_of(model, split, rows, decoding.decode, options.max_length, progress)
+            said = captions_of(model, split, rows, decoding.decode, length, progress)
         finally:
             progress.close()
         captions = [" ".join(words) for words in said]
@@ -78,7 +84,7 @@ def _sample(options: argparse.Namespace) -> int:
         for i, name, caption, reference in zip(rows, names, captions, references, strict=True)
     ]
     if options.json:
-        about = {"run": str(run.folder), "split": options.split, "decoding": decoding.text, "out": options.out}
+        about = {"run": names_of(runs), "split": options.split, "decoding": decoding.text, "out": options.out}
         print(json.dumps(about | {"captions": entries}))
         return 0
     for entry in entries:

@@ -41,6 +41,7 @@ def add_serve(commands: Any) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from captioning.decoding.confidence import Calibration
     from captioning.photo_captions import extractor_of
     from captioning.serving.answers import Answering
     from captioning.serving.app import make_app
@@ -58,7 +59,10 @@ def _serve(options: argparse.Namespace) -> int:
         Progress().say("reading the captioner")
         name = "the captioner that comes with the package" if options.run is None else shown(options.run)
         with PhotoReader(limits.photo_seconds) as reader:
-            answering = Answering(served.load_model(), extractor_of(served, options.extractor), reader.read)
+            network, calibration = extractor_of(served, options.extractor), Calibration.load(served.folder)
+            if calibration is not None and not calibration.is_of(served.folder):
+                calibration = None  # of other weights
+            answering = Answering(served.load_model(), network, reader.read, calibration)
             answering.rehearse()
             with Worker(answering, limits.places) as worker:
                 app = make_app(worker, name, limits)

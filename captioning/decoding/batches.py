@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from captioning.decoding.next_word import NextWord
-from captioning.models.kinds import AnyCaptioner
+from captioning.decoding.next_word import NextWord, Speaker
 from minigrad.runtime.threads import run_in_parallel, split
 
-__all__ = ["DecodeBatch", "Ids", "decode_in_batches", "in_batches"]
+__all__ = ["DecodeBatch", "Ids", "batch_size", "checked_rows", "decode_in_batches", "evaluating", "in_batches"]
 
 Ids = NDArray[np.int32]
 DecodeBatch = Callable[[NextWord, NDArray[Any], Ids], None]
@@ -29,7 +28,7 @@ _BATCH = 500  # captions decoded at once, by one thread; scores of a step take 5
 
 def decode_in_batches(
     decode_batch: DecodeBatch,
-    model: AnyCaptioner,
+    model: Speaker,
     features: ArrayLike,
     max_length: int,
     allow_unknown: bool,
@@ -42,16 +41,21 @@ def decode_in_batches(
     beams: how many captions `decode_batch` computes at once for each caption. each: how many captions each image gets,
     one after the other. Features of another shape and a max_length below 1 are a ValueError.
     """
-    rows = _checked(model, features, max_length)
+    rows = checked_rows(model, features, max_length)
     captions = np.full((each * len(rows), max_length), model.vocabulary.null, dtype=np.int32)
-    with _evaluating(model):
+    with evaluating(model):
         next_word = NextWord(model, allow_unknown, captions.size * beams)
 
         def decode(batch: slice) -> None:
             decode_batch(next_word, rows[batch], captions[batch.start * each : batch.stop * each])
 
-        in_batches(decode, len(rows), max(1, _BATCH // (beams * each)), threads)
+        in_batches(decode, len(rows), batch_size(beams * each), threads)
     return _trimmed(captions, model.vocabulary.null)
+
+
+def batch_size(each: int) -> int:
+    """How many images are decoded at once, by one thread, where each has so many captions side by side."""
+    return max(1, _BATCH // each)
 
 
 def in_batches(decode: Callable[[slice], None], count: int, size: int, threads: int) -> None:
@@ -67,7 +71,8 @@ def in_batches(decode: Callable[[slice], None], count: int, size: int, threads: 
             decode(batch)
 
 
-def _checked(model: AnyCaptioner, features: ArrayLike, max_length: int) -> NDArray[Any]:
+def checked_rows(model: Speaker, features: ArrayLike, max_length: int) -> NDArray[Any]:
+    """Features (N,D) as an array; those of another shape and a max_length below 1 are a ValueError."""
     if isinstance(max_length, bool) or not isinstance(max_length, int | np.integer) or max_length < 1:
         raise ValueError(f"max_length must be an int of at least 1; got {max_length!r}")
     rows = np.asarray(features)
@@ -83,7 +88,7 @@ def _trimmed(captions: Ids, null: int) -> Ids:
 
 
 @contextmanager
-def _evaluating(model: AnyCaptioner) -> Iterator[None]:
+def evaluating(model: Speaker) -> Iterator[None]:
     """The model in evaluation mode, and afterwards in the mode it was in."""
     training = model.training
     model.eval()

@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from captioning.decoding.batches import Ids, decode_in_batches
 from captioning.decoding.lengths import LONGEST
-from captioning.decoding.next_word import NextWord, Scores
-from captioning.models.kinds import AnyCaptioner
+from captioning.decoding.next_word import NextWord, Scores, Speaker
 from minigrad.runtime.threads import get_num_threads
 
 __all__ = ["check_chance", "greedy", "sample"]
@@ -23,14 +22,14 @@ Choose = Callable[[Scores], NDArray[np.integer[Any]]]
 """One word for each row of scores (N,V)."""
 
 
-def greedy(model: AnyCaptioner, features: ArrayLike, max_length: int = LONGEST, allow_unknown: bool = False) -> Ids:
+def greedy(model: Speaker, features: ArrayLike, max_length: int = LONGEST, allow_unknown: bool = False) -> Ids:
     """The likeliest word at every step, for features (N,D)."""
     decode = partial(_decode_batch, lambda scores: scores.argmax(axis=1))
     return decode_in_batches(decode, model, features, max_length, allow_unknown, get_num_threads())
 
 
 def sample(
-    model: AnyCaptioner,
+    model: Speaker,
     features: ArrayLike,
     max_length: int = LONGEST,
     temperature: float = 1.0,

@@ -12,7 +12,8 @@ from captioning.decoding.lengths import length_for
 from captioning.models.kinds import AnyCaptioner
 from captioning.progress import Progress
 from captioning.report.judging import Judged, judged
-from captioning.scoring.evaluation import captions_of, cider_d_by_image, known_captions, score
+from captioning.report.listening import listened
+from captioning.scoring.evaluation import cider_d_by_image, known_captions, score
 from captioning.scoring.signatures import signature
 from captioning.training.history import Entry
 
@@ -80,11 +81,12 @@ def scored(
     every = images_of_part(split, choice.part)
     images = images_of_part(split, choice.part, choice.most, choice.seed)
     length = length_for(split) if choice.max_length is None else choice.max_length
-    said = captions_of(model, split, images, choice.decode, length, progress)
+    told = listened(model, split, images, choice.decode, length, progress)
+    said = [spoken.words for spoken in told]
     known = None if training is None else known_captions(training, progress)
     figures = score(model, split, images, said, choice.seed, progress, known=known)
     drawn_by = choice.seed if len(images) < len(every) else None
     sign = signature(split, choice.part, len(images), choice.decoding, length, drawn_by, "corpus")
-    captions = judged(split, images, said, cider_d_by_image(split, images, said, progress=progress))
+    captions = judged(split, images, told, cider_d_by_image(split, images, said, progress=progress))
     return Scored(split.folder.resolve().name, split.name, choice.part, choice.decoding, sign, figures, captions,
                   split.has_raw_captions, chosen_on)  # fmt: skip

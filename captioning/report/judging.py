@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from captioning.data.split_photos import photo_path
 from captioning.data.splits import Split
+from captioning.decoding.spoken import Spoken
 
 __all__ = ["SCORE", "Judged", "chosen", "judged"]
 
@@ -39,22 +39,13 @@ class Judged:
 
 
 def judged(
-    split: Split,
-    images: NDArray[np.int64],
-    said: Sequence[list[str]],
-    scores: NDArray[np.float64],
-    confidences: Sequence[float | None] | None = None,
-    looks: Sequence[Any] | None = None,
+    split: Split, images: NDArray[np.int64], told: Sequence[Spoken], scores: NDArray[np.float64]
 ) -> list[Judged]:
-    """The captions of n images of a split with their references.
-
-    said: a list of words an image; scores: (n,). confidences, looks: one an image, or None where there are none.
-    """
-    references = [split.references(int(i)) for i in images]
-    none = [None] * len(images)
-    rows = zip(images.tolist(), said, references, scores.tolist(), confidences or none, looks or none, strict=True)
-    return [Judged(i, split.image_names[i] if split.has_image_names else None, photo_path(split, i), *rest)
-            for i, *rest in rows]  # fmt: skip
+    """The captions of n images of a split with their references. told: n captions; scores: (n,)."""
+    pairs = zip(images.tolist(), told, scores.tolist(), strict=True)
+    return [Judged(i, split.image_names[i] if split.has_image_names else None, photo_path(split, i), spoken.words,
+                   split.references(i), score, spoken.confidence, spoken.looks)
+            for i, spoken, score in pairs]  # fmt: skip
 
 
 def chosen(captions: Sequence[Judged], count: int) -> dict[str, list[Judged]]:

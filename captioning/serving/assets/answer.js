@@ -23,7 +23,7 @@ function showBeam(answer, beam) {
   if (beam.confidence !== null) {
     at("confidence").setAttribute("aria-valuenow", Math.round(100 * beam.confidence));
     at("confidence").firstChild.style.width = `${100 * beam.confidence}%`;
-    at("percent").textContent = percent(beam.confidence);
+    at("percent").textContent = percent(beam.confidence) + (answer.unsure && beam === answer.beams[0] ? ": not sure" : "");
   }
   for (const row of at("beams").querySelectorAll("button")) row.setAttribute("aria-pressed", String(row.beam === beam));
 }

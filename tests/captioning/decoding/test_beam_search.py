@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captioning.decoding.beam_search import _likeliest, beam
+from captioning.decoding.beam_growth import likeliest
+from captioning.decoding.beam_search import beam
 from captioning.decoding.stepwise import greedy
 from captioning.models.captioner import Captioner
 from tests.captioning.decoding.table import END, NULL, START, UNK, VOCABULARY, A, B, C, Table, table
@@ -92,7 +93,7 @@ def test_a_beam_looks_ahead():
 @given(st.integers(0, 4), st.integers(1, 6), st.integers(1, 8), st.integers(0, 99))
 def test_the_likeliest_words_and_their_probabilities(N, V, count, seed):
     scores = np.random.default_rng(seed).standard_normal((N, V)) * 30
-    words, logs = _likeliest(scores.copy(), count)
+    words, logs = likeliest(scores.copy(), count)
     exact = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
     best = np.argsort(-scores, axis=1)[:, :count]
     np.testing.assert_array_equal(words, best)

@@ -1,15 +1,22 @@
 """From a photo to what the page shows."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from captioning.data.vocabulary import Vocabulary
-from captioning.decoding.stepwise import greedy
+from captioning.decoding.beam_search import Beam
+from captioning.decoding.confidence import Calibration
+from captioning.decoding.n_best import n_best
+from captioning.decoding.spoken import Spoken
+from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.captioner import Captioner
-from captioning.serving.answers import Answering, Spoken, as_json, spoken
+from captioning.serving.answers import Answering, as_json
 from captioning.vision.photo_files import PhotoError, decode_photo
+from captioning.vision.region_extractors import RegionExtractor
+from captioning.vision.regions import RegionProjection
 from tests.captioning.serving.served import photo
 from tests.captioning.vision.grid_extractor import GridExtractor
 
@@ -23,31 +30,6 @@ def captioner(seed=0, cell="lstm"):
         parameter.data[...] *= 4
     model.eval()
     return model
-
-
-@pytest.mark.parametrize("cell", ["lstm", "rnn"])
-@pytest.mark.parametrize("seed", range(6))
-def test_it_says_what_greedy_decoding_says(seed, cell):
-    model, features = captioner(seed, cell), np.random.default_rng(seed).standard_normal((1, 3)).astype(np.float32)
-    for longest in (1, 3, 12):
-        (said,) = spoken(model, features, longest)
-        ids = greedy(model, features, max_length=longest)[0]
-        assert said.words == model.vocabulary.tokens(ids, keep_unknown=True)
-        assert said.ended == (2 in ids)
-        assert len(said.log_probs) == len(said.words) + said.ended
-
-
-def test_probabilities_are_those_of_the_words_that_may_be_said():
-    model, features = captioner(3), np.array([[0.4, -1.0, 2.0]], np.float32)
-    (said,) = spoken(model, features, 8)
-    state, word = model.initial_state(features), [1]
-    for log_prob, text in zip(said.log_probs, [*said.words, "<END>"], strict=False):
-        scores, state = model.step(word, state)
-        weights = np.exp(scores.data[0].astype(np.float64))
-        weights[[0, 1, 3]] = 0  # <NULL>, <START> and <UNK> are never said
-        word = [WORDS.index(text)]
-        assert np.exp(log_prob) == pytest.approx(weights[word[0]] / weights.sum(), rel=1e-5)
-    assert said.score == pytest.approx(np.mean(said.log_probs))
 
 
 def test_json_of_beams_and_looks():
@@ -74,11 +56,31 @@ def test_a_photo_is_answered_and_no_photo_is_an_error():
     answering = Answering(captioner(), network, decode_photo)
     answer = answering(photo(colour="red"))
     json.dumps(answer)
-    (expected,) = spoken(captioner(), np.array([[1, 0, 0]], np.float32))
-    assert answer["caption"] == " ".join(expected.words)
-    assert (answer["grid"], answer["milliseconds"] >= 0) == (None, True)
+    (expected,) = n_best(captioner(), np.array([[1, 0, 0]], np.float32))
+    assert [beam["caption"] for beam in answer["beams"]] == [beam.caption for beam in expected]
+    assert (answer["grid"], answer["unsure"], answer["milliseconds"] >= 0) == (None, False, True)
     with pytest.raises(PhotoError):
         answering(b"hello")
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0])
+def test_a_calibrated_captioner_says_whether_it_is_sure(threshold):
+    fitted = Calibration.fitted("likelihood", [-3.0, -2.0, -1.0], [0.1, 0.3, 0.9], Beam(3), 3)
+    calibration = dataclasses.replace(fitted, unsure_below=threshold)
+    answer = Answering(captioner(), GridExtractor(), decode_photo, calibration)(photo(colour="red"))
+    assert 0 < answer["confidence"] < 1
+    assert answer["unsure"] == bool(threshold)
+    assert len(answer["beams"]) <= 3
+
+
+def test_a_captioner_with_attention_says_where_it_looked():
+    network = RegionExtractor(GridExtractor(), RegionProjection(np.eye(3, 2, dtype=np.float32), np.ones(2, np.float32)))
+    model = AttentionCaptioner(Vocabulary(WORDS), 11, (4, 2), 6, 8, 6, 4, 2, rng=0).eval()
+    answer = Answering(model, network, decode_photo)(photo(colour="red"))
+    assert answer["grid"] == [2, 2]
+    for beam in answer["beams"]:
+        for word in beam["words"]:
+            assert sum(word["look"]) == pytest.approx(1, abs=1e-3)
 
 
 def test_it_needs_no_photo_to_get_ready():

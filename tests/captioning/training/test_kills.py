@@ -70,3 +70,14 @@ def test_a_refinement_that_is_killed(small_folder, tmp_path, full):
     command = [*begin, "--checkpoint-every", "2", *options]
     resume = ["refine", "--out", str(out), "--resume", "--checkpoint-every", "2", "--quiet"]
     judge(campaign(command, resume, out, [["after", 5], *drawn(20 if full else 1)]))
+
+
+@pytest.mark.slow
+def test_a_self_critical_training_that_is_killed(small_folder, tmp_path, full):
+    start, out = tmp_path / "start", tmp_path / "runs" / "run"
+    assert main(["train", "--data", str(small_folder), "--out", str(start), *SMALL]) == 0
+    options = ["--epochs", "3", "--drafts", "3", "--longest", "8", "--batch-size", "5", "--quiet"]
+    begin = ["reinforce", str(start), "--data", str(small_folder), "--out", str(out)]
+    command = [*begin, "--checkpoint-every", "2", *options]
+    resume = ["reinforce", "--out", str(out), "--resume", "--checkpoint-every", "2", "--quiet"]
+    judge(campaign(command, resume, out, [["after", 5], *drawn(20 if full else 1)]))

@@ -1,0 +1,142 @@
+"""The command `calibrate`, and what `caption` makes of a calibration."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from captioning.cli.entry import main
+from captioning.decoding.confidence import MEASURES, Calibration
+from captioning.training.run_folder import Run
+from captioning.vision.extractors import EXTRACTORS
+from tests.captioning.cli.commands import refused
+from tests.captioning.cli.test_caption import Colours
+
+
+def test_a_run_is_calibrated(small_folder, run, capsys):
+    calibrate = ["calibrate", str(run), "--data", str(small_folder), "--quiet"]
+    assert main([*calibrate, "--beam", "4", "--length-power", "0.7", "--n-best", "3"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "val split, beam 4, length power 0.7, 3 captions an image" in out
+    assert out.count("  kept") == 1
+    made = Calibration.load(run)
+    assert made.is_of(run)
+    assert (made.beam.width, made.beam.length_power, made.count) == (4, 0.7, 3)
+    assert main([*calibrate, "--unsure", "0.5", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert set(told) == {"run", "split", "decoding", "measure", "unsure_below", "human_cider_d", "first", "second",
+                         "confidence", "share", "error", "cider_d_sure", "cider_d_unsure", "unsure"}  # fmt: skip
+    assert set(told["first"]) == set(told["second"]) == set(MEASURES)
+    assert told["first"][told["measure"]] == max(rho for rho in told["first"].values() if not np.isnan(rho))
+    again = Calibration.load(run)
+    assert again.measure == told["measure"]
+    assert again.unsure_below == told["unsure_below"] > made.unsure_below or again.beam != made.beam
+
+
+def test_what_cannot_be_is_refused_and_leaves_no_file(small_folder, other_folder, run, capsys):
+    calibrate = ["calibrate", run, "--data", small_folder]
+    refused(capsys, [*calibrate, "--n-best", "1"], "--n-best must be from 2 to 100; got 1")
+    refused(capsys, [*calibrate, "--unsure", "1.5"], "--unsure must be from 0 to 1; got 1.5")
+    refused(capsys, [*calibrate, "--max-images", "1"], "--max-images must be at least 2; got 1")
+    refused(capsys, [*calibrate, "--with", "zzzz"], "--with: required: 'zzzz'")
+    refused(capsys, ["calibrate", run, "--data", other_folder], "another vocabulary")
+    assert not (run / "confidence.json").exists()
+    (run / "confidence.json").mkdir()
+    refused(capsys, calibrate, "confidence.json")
+
+
+@pytest.fixture
+def calibrated(run, monkeypatch):
+    """A run of colours that is unsure of what is below its threshold."""
+    monkeypatch.setattr(Colours, "size", Run.open(run).settings["model"]["feature_size"])
+    monkeypatch.setitem(EXTRACTORS, "colours", Colours)
+    settings = json.loads((run / "settings.json").read_text())
+    settings["data"]["extractor"] = "colours"
+    (run / "settings.json").write_text(json.dumps(settings))
+
+    def calibrate(unsure_below):
+        Calibration("likelihood", 0.0, 1.0, 1.0, 0.0, unsure_below).save(run)
+
+    calibrate(1.0)
+    return run, calibrate
+
+
+@pytest.fixture
+def photo(tmp_path):
+    Image.new("RGB", (9, 7), "red").save(tmp_path / "a.png")
+    return str(tmp_path / "a.png")
+
+
+def test_captions_of_which_it_is_not_sure_are_marked(calibrated, photo, capsys):
+    run, calibrate = calibrated
+    caption = ["caption", photo, "--run", str(run)]
+    assert main(caption) == 0
+    assert capsys.readouterr().out.endswith("  (not sure)\n")
+    assert main([*caption, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["decoding"] == "beam 3"
+    (entry,) = told["captions"]
+    assert set(entry) == {"photo", "caption", "confidence", "unsure"}
+    assert entry["unsure"] is True
+    assert 0 < entry["confidence"] < 1
+    calibrate(0.0)
+    assert main(caption) == 0
+    assert "not sure" not in capsys.readouterr().out
+    assert main([*caption, "--beam", "7", "--json"]) == 0  # another beam, of which it says nothing
+    assert set(json.loads(capsys.readouterr().out)["captions"][0]) == {"photo", "caption"}
+
+
+def test_a_calibration_of_other_weights_is_told_and_not_used(calibrated, photo, capsys):
+    run, _ = calibrated
+    content = json.loads((run / "confidence.json").read_text())
+    (run / "confidence.json").write_text(json.dumps(content | {"weights": 1}))
+    assert main(["caption", photo, "--run", str(run)]) == 0
+    out, err = capsys.readouterr()
+    assert "not sure" not in out
+    assert err == f"{run / 'confidence.json'} is of other weights: captioning calibrate makes it anew\n"
+    (run / "confidence.json").write_text("{")
+    refused(capsys, ["caption", photo, "--run", run], "confidence.json: is no calibration")
+
+
+def test_several_captions_with_scores(calibrated, photo, capsys):
+    run, _ = calibrated
+    (run / "confidence.json").unlink()
+    caption = ["caption", photo, "--run", str(run), "--n-best", "3"]
+    assert main(caption) == 0
+    first, *others = capsys.readouterr().out.splitlines()
+    assert len(others) == 3
+    assert others[0].split(maxsplit=1)[1:] == first.split(": ")[1:]
+    scores = [float(line.split()[0]) for line in others]
+    assert scores == sorted(scores, reverse=True)
+    assert main([*caption, "--beam", "4", "--groups", "2", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["decoding"] == "beam 4, 2 groups at diversity 0.5"
+    (entry,) = told["captions"]
+    assert entry["beams"][0]["caption"] == entry["caption"]
+    for beam in entry["beams"]:
+        assert [each["word"] for each in beam["words"]] == beam["caption"].split()
+        chances = [each["probability"] for each in beam["words"]] + [beam["end"]] * beam["ended"]
+        assert np.log(chances).mean() == pytest.approx(beam["score"], abs=1e-4)
+    refused(capsys, ["caption", photo, "--run", run, "--n-best", "0"], "--n-best must be from 1 to 100; got 0")
+
+
+def test_more_captions_than_the_calibration_is_of(calibrated, photo, capsys):
+    run, _ = calibrated
+    assert main(["caption", photo, "--run", str(run), "--n-best", "7", "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)["captions"]
+    assert ["confidence" in beam for beam in entry["beams"]] == [True] * 5 + [False] * 2
+
+
+def test_several_runs_caption_together(calibrated, photo, tmp_path, capsys):
+    run, _ = calibrated
+    other = shutil.copytree(run, tmp_path / "other")
+    assert main(["caption", photo, "--run", str(run), "--run", str(other), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["run"] == f"{run} + {other}"
+    assert told["decoding"] == "greedy"
+    refused(capsys, ["caption", photo, "--run", run, "--run", run], "the same run twice")
