@@ -1,5 +1,8 @@
 """The command `demo`: small worlds are drawn and captioned, a captioner trains on them, and its captions are judged.
 
+The pictures are seen by a network that has learnt from the training pictures and their captions what a place shows
+(`captioning.scenes.learnt_features`), and the captioner looks at the places while it speaks.
+
 What is true of a scene is known, so a caption is judged by its statements: which of them are true
 (precision), and how much of the scene they tell (recall). The same figures for captions of other scenes
 say what guessing is worth, and those of the scenes' own captions what can be reached.
@@ -57,18 +60,18 @@ class Size:
     `epochs` by the captioner.
     """
 
-    train: int = 8000
+    train: int = 12000
     val: int = 400
-    learning: int = 6
+    learning: int = 4
     wordvec: int = 96
     hidden: int = 160
     picture: int = 192
     looking: int = 96
     heads: int = 4
     dropout: float = 0.3
-    epochs: int = 3
+    epochs: int = 2
     batch_size: int = 50
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     warmup: int = 100
     weight_decay: float = 0.02
 

@@ -35,6 +35,7 @@ __all__ = ["PLACES", "LearntNetwork", "learn"]
 PLACES = 8
 """Rows and columns of places."""
 
+_COORDINATES = (np.stack(np.divmod(np.arange(PLACES**2), PLACES), axis=1) * 2 / (PLACES - 1) - 1).astype(np.float32)
 _CHANNELS = (16, 32, 64, 96)
 _BATCH = 20  # many small steps: what counts at first is their number
 _RATE = 1e-2
@@ -64,38 +65,45 @@ class LearntNetwork(nn.Module):
             *_seen(third, last, 3, 1, random),
         )
         self.speak = nn.Conv2d(last, max(len(self.phrases), 1), 1, rng=random)
-        self.columns = len(self.phrases) + 16 * last
+        self.columns = 3 * len(self.phrases)
         self.place_columns = last + 2 * PLACES
 
     def start_from(self, targets: NDArray[np.float32]) -> None:
         """Let it say first how often each phrase is told, by targets (pictures, phrases), whatever it sees."""
         often = np.clip(targets.mean(axis=0), 1e-3, 1 - 1e-3)
+        assert self.speak.bias is not None
         self.speak.weight.data *= 0.1
         self.speak.bias.data[...] = np.log(often / (1 - often)) - np.log(PLACES**2)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """What places show (N, 96, 8, 8), and the numbers of phrases (N, K), of pictures (N, 3, 64, 64)."""
+    def looked(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What places show (N, 96, 64), and their numbers of phrases (N, K, 64), of pictures (N, 3, 64, 64)."""
         maps = self.layers(x)
-        spoken = self.speak(maps)
-        return maps, ops.logsumexp(ops.reshape(spoken, (*spoken.shape[:2], -1)), axis=2)
+        shows, spoken = (ops.reshape(y, (*y.shape[:2], -1)) for y in (maps, self.speak(maps)))
+        return shows, spoken
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The numbers s of phrases (N, K) of pictures (N, 3, 64, 64)."""
+        return ops.logsumexp(self.looked(x)[1], axis=2)  # type: ignore[no-any-return]
 
     def features(self, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Of pictures (N, 64, 64, 3), uint8: whole ones' (N, columns), and those of places (N, 64, place_columns).
 
-        Whole: tanh(s / 4) of each phrase, then the largest of what 2x2 places show. A place: what it shows, then its
-        row and its column, each as one 1 among zeros. All float32.
+        Whole: of each phrase sigmoid(s), then the middle (y, then x) of the places that speak for it, from -1 to 1,
+        times that, so that a phrase that is not shown stands nowhere. A place: what it shows, then its row and its
+        column, each as one 1 among zeros. All float32.
 
         Raises:
             ValueError: pictures of another shape or dtype.
         """
         _check(pictures)
         with mg.no_grad():
-            maps, scores = self(_as_input(pictures))
-            parts = ops.max_pool2d(maps, 2, 2).numpy()
-        whole = np.concatenate([np.tanh(scores.numpy() / 4), parts.reshape(len(pictures), -1)], axis=1)
-        shows = maps.numpy().reshape(len(pictures), -1, PLACES**2).transpose(0, 2, 1)
+            shows, spoken = self.looked(_as_input(pictures))
+            shown = ops.sigmoid(ops.logsumexp(spoken, axis=2)).numpy()
+            share = ops.softmax(spoken, axis=2).numpy()
+        middles = np.moveaxis(share @ _COORDINATES, 2, 0) * shown
+        whole = np.concatenate([shown, *middles], axis=1)
         where = np.broadcast_to(_positions(), (len(pictures), PLACES**2, 2 * PLACES))
-        return whole, np.concatenate([shows, where], axis=2)
+        return whole, np.concatenate([shows.numpy().transpose(0, 2, 1), where], axis=2)
 
 
 def learn(
@@ -127,7 +135,7 @@ def learn(
     for _ in range(epochs):
         for rows in np.array_split(rng.permutation(len(pictures)), -(-len(pictures) // _BATCH)):
             optimiser.lr = _RATE * min(1.0, (done + 1) / _WARMUP) * 0.5 * (1 + np.cos(np.pi * done / total))
-            _, scores = network(_as_input(pictures[rows]))
+            scores = network(_as_input(pictures[rows]))
             loss = ops.binary_cross_entropy_with_logits(scores, targets[rows], reduction="sum") / len(rows)
             optimiser.zero_grad()
             loss.backward()
