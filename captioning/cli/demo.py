@@ -117,7 +117,7 @@ class _Drawing:
     def __call__(self, stage: str, done: int, total: int) -> None:
         if stage != self.stage:
             self.stage = stage
-            self.progress.begin(total)
+            self.progress.begin(total, what=stage)
         self.progress.update(done)
 
 
