@@ -71,7 +71,7 @@ class Size:
     dropout: float = 0.3
     epochs: int = 2
     batch_size: int = 50
-    learning_rate: float = 3e-3
+    learning_rate: float = 2e-3
     warmup: int = 100
     weight_decay: float = 0.02
 
