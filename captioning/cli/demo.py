@@ -60,16 +60,16 @@ class Size:
     `epochs` by the captioner.
     """
 
-    train: int = 12000
+    train: int = 8000
     val: int = 400
-    learning: int = 4
+    learning: int = 6
     wordvec: int = 96
     hidden: int = 160
     picture: int = 192
     looking: int = 96
     heads: int = 4
     dropout: float = 0.3
-    epochs: int = 2
+    epochs: int = 3
     batch_size: int = 50
     learning_rate: float = 2e-3
     warmup: int = 100

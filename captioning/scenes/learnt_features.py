@@ -35,7 +35,6 @@ __all__ = ["PLACES", "LearntNetwork", "learn"]
 PLACES = 8
 """Rows and columns of places."""
 
-_COORDINATES = (np.stack(np.divmod(np.arange(PLACES**2), PLACES), axis=1) * 2 / (PLACES - 1) - 1).astype(np.float32)
 _CHANNELS = (16, 32, 64, 96)
 _BATCH = 20  # many small steps: what counts at first is their number
 _RATE = 1e-2
@@ -65,7 +64,7 @@ class LearntNetwork(nn.Module):
             *_seen(third, last, 3, 1, random),
         )
         self.speak = nn.Conv2d(last, max(len(self.phrases), 1), 1, rng=random)
-        self.columns = 3 * len(self.phrases) + (PLACES // 2) ** 2 * last
+        self.columns = len(self.phrases) + (PLACES // 2) ** 2 * last
         self.place_columns = last + 2 * PLACES
 
     def start_from(self, targets: NDArray[np.float32]) -> None:
@@ -88,9 +87,8 @@ class LearntNetwork(nn.Module):
     def features(self, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Of pictures (N, 64, 64, 3), uint8: whole ones' (N, columns), and those of places (N, 64, place_columns).
 
-        Whole: of each phrase sigmoid(s), then the middle (y, then x) of the places that speak for it, from -1 to 1,
-        times that, so that a phrase that is not shown stands nowhere; then the largest of what each 2x2 places show.
-        A place: what it shows, then its row and its column, each as one 1 among zeros. All float32.
+        Whole: tanh(s / 4) of each phrase, then the largest of what each 2x2 places show. A place: what it shows, then
+        its row and its column, each as one 1 among zeros. All float32.
 
         Raises:
             ValueError: pictures of another shape or dtype.
@@ -98,11 +96,9 @@ class LearntNetwork(nn.Module):
         _check(pictures)
         with mg.no_grad():
             shows, spoken = self.looked(_as_input(pictures))
-            told = ops.sigmoid(ops.logsumexp(spoken, axis=2)).numpy()
-            share = ops.softmax(spoken, axis=2).numpy()
-        middles = np.moveaxis(share @ _COORDINATES, 2, 0) * told
+            told = ops.tanh(ops.logsumexp(spoken, axis=2) / 4).numpy()
         parts = ops.max_pool2d(ops.reshape(shows, (*shows.shape[:2], PLACES, PLACES)), 2, 2).numpy()
-        whole = np.concatenate([told, *middles, parts.reshape(len(pictures), -1)], axis=1)
+        whole = np.concatenate([told, parts.reshape(len(pictures), -1)], axis=1)
         where = np.broadcast_to(_positions(), (len(pictures), PLACES**2, 2 * PLACES))
         return whole, np.concatenate([shows.numpy().transpose(0, 2, 1), where], axis=2)
 
