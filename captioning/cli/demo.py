@@ -1,5 +1,8 @@
 """The command `demo`: small worlds are drawn and captioned, a captioner trains on them, and its captions are judged.
 
+The pictures are seen by a network that has learnt from the training pictures and their captions what a place shows
+(`captioning.scenes.learnt_features`), and the captioner looks at the places while it speaks.
+
 What is true of a scene is known, so a caption is judged by its statements: which of them are true
 (precision), and how much of the scene they tell (recall). The same figures for captions of other scenes
 say what guessing is worth, and those of the scenes' own captions what can be reached.
@@ -19,7 +22,8 @@ import numpy as np
 from captioning.cli.options import add_command
 from captioning.data.dataset import CaptionData, open_captions
 from captioning.data.parts import images_of_part
-from captioning.models.captioner import Captioner
+from captioning.data.regions import FeaturesAndRegions
+from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.kinds import AnyCaptioner
 from captioning.pictures.sheets import caption_sheet
 from captioning.progress import Progress
@@ -50,26 +54,30 @@ def _demo(options: argparse.Namespace) -> int:
 
 @dataclass(frozen=True)
 class Size:
-    """How large the demonstration is: scenes, model and training.
+    """How large the demonstration is: scenes, the network that learns to see, the captioner and its training.
 
-    There are few scenes for as many as 1024 columns of features, so the weights are held small: without
-    weight decay the captioner learns the scenes by heart within three epochs.
+    Scenes are cheap to draw, so there are many, and each is seen a few times: `learning` epochs by the network,
+    `epochs` by the captioner.
     """
 
-    train: int = 5000
+    train: int = 8000
     val: int = 400
-    wordvec: int = 128
-    hidden: int = 256
+    learning: int = 6
+    wordvec: int = 96
+    hidden: int = 160
+    picture: int = 192
+    looking: int = 96
+    heads: int = 4
     dropout: float = 0.3
-    epochs: int = 9
+    epochs: int = 3
     batch_size: int = 50
     learning_rate: float = 2e-3
-    lr_decay: float = 0.75
-    weight_decay: float = 0.5
+    warmup: int = 100
+    weight_decay: float = 0.02
 
 
 FULL = Size()
-QUICK = Size(train=3000, val=200, wordvec=64, hidden=128, epochs=7, learning_rate=3e-3, weight_decay=0.4)
+QUICK = Size(train=4000, val=200, learning=4, hidden=128, epochs=2, learning_rate=3e-3)
 
 
 def demonstrate(folder: Path, size: Size = FULL, seed: int = 0) -> dict[str, Any]:
@@ -85,10 +93,17 @@ def demonstrate(folder: Path, size: Size = FULL, seed: int = 0) -> dict[str, Any
     progress = Progress()
     progress.say(f"drawing {size.train + size.val} scenes")
     try:
-        write_scenes(folder / "data", seed=seed, train=size.train, val=size.val, progress=_Drawing(progress))
+        write_scenes(
+            folder / "data",
+            seed=seed,
+            train=size.train,
+            val=size.val,
+            learning=size.learning,
+            progress=_Drawing(progress),
+        )
     finally:
         progress.close()
-    with open_captions(folder / "data") as data:
+    with open_captions(folder / "data", regions=True) as data:
         model = _train(data, folder / "run", size, seed, progress)
         return _report(data, model, folder)
 
@@ -102,7 +117,7 @@ class _Drawing:
     def __call__(self, stage: str, done: int, total: int) -> None:
         if stage != self.stage:
             self.stage = stage
-            self.progress.begin(total)
+            self.progress.begin(total, what=stage)
         self.progress.update(done)
 
 
@@ -111,15 +126,31 @@ def _train(data: CaptionData, folder: Path, size: Size, seed: int, progress: Pro
         epochs=size.epochs,
         batch_size=size.batch_size,
         learning_rate=size.learning_rate,
-        lr_decay=size.lr_decay,
+        schedule="cosine",
+        warmup=size.warmup,
+        buckets=20,
         weight_decay=size.weight_decay,
         keep="loss",
         seed=seed,
     )
-    width = data.train.features.shape[1]
-    model = Captioner(data.vocabulary, width, size.wordvec, size.hidden, "lstm", size.dropout, rng=seed)
+    features = data.train.features
+    assert isinstance(features, FeaturesAndRegions)  # what open_captions gives with regions
+    model = AttentionCaptioner(
+        data.vocabulary,
+        features.shape[1],
+        features.grid,
+        wordvec_size=size.wordvec,
+        hidden_size=size.hidden,
+        picture_size=size.picture,
+        looking_size=size.looking,
+        heads=size.heads,
+        dropout=size.dropout,
+        rng=seed,
+    )
+    model.standardise(features[:2000])
     solver = Solver(model, data.train, data.val, training, progress=progress)
-    run = solver.run = Run.create(folder, settings_of(model, training, data), data.vocabulary, solver.state())
+    settings = settings_of(model, training, data, regions=True)
+    run = solver.run = Run.create(folder, settings, data.vocabulary, solver.state())
     progress.say(f"training on {len(data.train)} captions, {sum(p.size for p in model.parameters()):,} weights")
     solver.train()
     if solver.interrupted:

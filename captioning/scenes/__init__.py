@@ -33,6 +33,7 @@ from captioning.scenes.dataset import load_captions, load_scenes, write_scenes
 from captioning.scenes.drawing import render, render_array
 from captioning.scenes.features import Network, Reduction
 from captioning.scenes.grammar import MAX_WORDS, caption, captions
+from captioning.scenes.learnt_features import LearntNetwork, learn
 from captioning.scenes.world import (
     BACKGROUNDS,
     COLOURS,
@@ -60,6 +61,7 @@ __all__ = [
     "SIZES",
     "Figures",
     "Judgement",
+    "LearntNetwork",
     "Network",
     "ParseError",
     "Reduction",
@@ -78,6 +80,7 @@ __all__ = [
     "judge",
     "judge_all",
     "judge_others",
+    "learn",
     "load_captions",
     "load_scenes",
     "parse",

@@ -4,7 +4,8 @@
 |---|---|
 | `coco2014_captions.h5` | `{train,val}_captions` (5N, 17) int32, `{train,val}_image_idxs` (5N,) int32 |
 | `coco2014_vocab.json` | `idx_to_word`, `word_to_idx`; `<NULL> <START> <END> <UNK>` are 0 to 3 |
-| `{train,val}2014_vgg16_fc7.h5`, `…_pca.h5` | `features` (N, D) float32, see `captioning.scenes.features` |
+| `{train,val}2014_vgg16_fc7.h5`, `…_pca.h5` | `features` (N, D) float32: `captioning.scenes.features`, or learnt |
+| `{train,val}2014_regions.h5` | of learnt features, `regions` (N, 64, C) uint8: `captioning.scenes.learnt_features` |
 | `{train,val}2014_urls.txt` | a line a picture: its name |
 | `{train,val}_scenes.json` | a line a scene, see `captioning.scenes.world.scene_to_json` |
 | `captions.csv` | `image,split,caption`: the same captions as words |
@@ -26,6 +27,7 @@ from captioning.data.hdf5_writing import new_hdf5
 from captioning.scenes.drawing import render, render_array
 from captioning.scenes.features import PICTURE, Network, Reduction
 from captioning.scenes.grammar import MAX_WORDS, captions
+from captioning.scenes.learnt_features import LearntNetwork, learn
 from captioning.scenes.world import Scene, draw_scenes, scene_from_json, scene_to_json
 
 __all__ = ["CAPTIONS_AN_IMAGE", "SPECIAL_TOKENS", "Progress", "load_captions", "load_scenes", "write_scenes"]
@@ -37,7 +39,11 @@ _BATCH = 200
 _OWN = {  # what a folder may hold and still be replaced
     *("captions.csv", "coco2014_captions.h5", "coco2014_vocab.json", "pictures"),
     *(f"{split}_scenes.json" for split in _SPLITS),
-    *(f"{split}2014_{what}" for split in _SPLITS for what in ("urls.txt", "vgg16_fc7.h5", "vgg16_fc7_pca.h5")),
+    *(
+        f"{split}2014_{what}"
+        for split in _SPLITS
+        for what in ("urls.txt", "vgg16_fc7.h5", "vgg16_fc7_pca.h5", "regions.h5")
+    ),
 }
 
 Progress = Callable[[str, int, int], None]
@@ -52,6 +58,7 @@ def write_scenes(
     pictures: int = 24,
     picture_size: int = 256,
     dimensions: int = 1024,
+    learning: int = 0,
     progress: Progress | None = None,
 ) -> Path:
     """Draw `train` and `val` scenes from `seed` and write the whole data set to `folder`; returns the folder.
@@ -59,25 +66,28 @@ def write_scenes(
     Everything goes to a temporary folder beside it that takes its place at the end, so `folder` is either
     whole or as it was. A data set that an earlier call wrote is replaced. `pictures` validation scenes are also
     stored as PNG files of `picture_size` pixels. The reduced features have `dimensions` columns, fewer if
-    there are not as many training scenes. `progress(stage, done, total)` is called now and then.
+    there are not as many training scenes. Features are those of a fixed network, or, with `learning` of 1 or more,
+    of one that has learnt for so many epochs from the training pictures and their captions, of which it needs some
+    thousands to see well; then there are those of places too. `progress(stage, done, total)` is called now and then.
 
     Raises:
-        ValueError: a count out of range, or a folder with anything else in it.
+        ValueError: a count out of range, a folder with anything else in it, or too few scenes to learn anything from.
     """
     folder = Path(folder)
     for name, count in (("train", train), ("val", val)):
         if count < 1:
             raise ValueError(f"write_scenes: {name} must be 1 or more, got {count}")
-    if pictures < 0 or dimensions < 1:
+    if pictures < 0 or dimensions < 1 or learning < 0:
         raise ValueError(
-            f"write_scenes: needs pictures of 0 or more and dimensions of 1 or more, got {pictures} and {dimensions}"
+            "write_scenes: needs pictures of 0 or more, dimensions of 1 or more and learning of 0 or more, "
+            f"got {pictures}, {dimensions} and {learning}"
         )
     _refuse_foreign(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
         whole = Path(temporary) / "whole"
         whole.mkdir()
-        _write(whole, seed, {"train": train, "val": val}, dimensions, progress or _silent)
+        _write(whole, seed, {"train": train, "val": val}, dimensions, learning, progress or _silent)
         _write_pictures(whole, pictures, picture_size)
         _take_place(whole, folder, Path(temporary) / "old")
     return folder
@@ -155,12 +165,15 @@ def _take_place(whole: Path, folder: Path, old: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _write(folder: Path, seed: int, counts: dict[str, int], dimensions: int, progress: Progress) -> None:
+def _write(folder: Path, seed: int, counts: dict[str, int], dimensions: int, learning: int, progress: Progress) -> None:
     scenes = {split: list(draw_scenes(seed, split, count)) for split, count in counts.items()}
     said = {split: _captions(scenes[split], seed, i) for i, split in enumerate(_SPLITS)}
     words = sorted({word for texts in said["train"] for text in texts for word in text.split()})
     _write_captions(folder, said, [*SPECIAL_TOKENS, *words])
-    _write_features(folder, scenes, dimensions, progress)
+    if learning:
+        _write_learnt_features(folder, scenes, said["train"], learning, seed, dimensions, progress)
+    else:
+        _write_features(folder, scenes, dimensions, progress)
     for split in _SPLITS:
         lines = "".join(scene_to_json(scene) + "\n" for scene in scenes[split])
         _scene_file(folder, split).write_text(lines, encoding="utf-8")
@@ -210,7 +223,11 @@ def _row(text: str, word_to_idx: dict[str, int]) -> list[int]:
 # ---------------------------------------------------------------------- features
 def _write_features(folder: Path, scenes: dict[str, list[Scene]], dimensions: int, progress: Progress) -> None:
     network = Network()  # of the same seed for every data set, so that features of two of them can be compared
-    raw = {split: _extract(network, scenes[split], split, progress) for split in _SPLITS}
+    _write_whole(folder, {split: _extract(network, scenes[split], split, progress) for split in _SPLITS}, dimensions)
+
+
+def _write_whole(folder: Path, raw: dict[str, np.ndarray], dimensions: int) -> None:
+    """The features of whole pictures (N, D), and the reduced ones."""
     reduction = Reduction.fit(raw["train"], dimensions)
     for split in _SPLITS:
         for suffix, features in (("", raw[split]), ("_pca", reduction(raw[split]))):
@@ -222,7 +239,49 @@ def _extract(network: Network, scenes: Sequence[Scene], split: str, progress: Pr
     """Raw features (N, D) of scenes, drawn and looked at a batch at a time."""
     features = np.empty((len(scenes), network.size), np.float32)
     for start in range(0, len(scenes), _BATCH):
-        pictures = np.stack([render_array(scene, PICTURE) for scene in scenes[start : start + _BATCH]])
+        pictures = _drawn(scenes[start : start + _BATCH])
         features[start : start + len(pictures)] = network(pictures)
         progress(f"features of {split} scenes", start + len(pictures), len(scenes))
     return features
+
+
+def _drawn(scenes: Sequence[Scene]) -> np.ndarray:
+    return np.stack([render_array(scene, PICTURE) for scene in scenes])
+
+
+def _write_learnt_features(
+    folder: Path,
+    scenes: dict[str, list[Scene]],
+    said: list[list[str]],
+    epochs: int,
+    seed: int,
+    dimensions: int,
+    progress: Progress,
+) -> None:
+    """Features of a network that learns from the training pictures and what is said of them, `said`."""
+    pictures = {split: _all_drawn(scenes[split], split, progress) for split in _SPLITS}
+    network = learn(pictures["train"], said, epochs, seed, lambda done, total: progress("learning to see", done, total))
+    found = {split: _looked_at(network, pictures[split]) for split in _SPLITS}
+    _write_whole(folder, {split: whole for split, (whole, _) in found.items()}, dimensions)
+    largest = found["train"][1].max(axis=(0, 1))
+    scale = np.where(largest > 0, largest / 255, 1).astype(np.float32)
+    for split in _SPLITS:
+        with new_hdf5(folder / f"{split}2014_regions.h5") as file:
+            file["regions"] = np.clip(np.rint(found[split][1] / scale), 0, 255).astype(np.uint8)
+            file["regions"].attrs["scale"] = scale
+            file["regions"].attrs["offset"] = np.zeros_like(scale)
+
+
+def _all_drawn(scenes: Sequence[Scene], split: str, progress: Progress) -> np.ndarray:
+    pictures = np.empty((len(scenes), PICTURE, PICTURE, 3), np.uint8)
+    for start in range(0, len(scenes), _BATCH):
+        pictures[start : start + _BATCH] = _drawn(scenes[start : start + _BATCH])
+        progress(f"drawing {split} scenes", min(start + _BATCH, len(scenes)), len(scenes))
+    return pictures
+
+
+def _looked_at(network: LearntNetwork, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Features of whole pictures and of places, a batch at a time."""
+    pieces = [network.features(pictures[start : start + 50]) for start in range(0, len(pictures), 50)]
+    whole, places = zip(*pieces, strict=True)
+    return np.concatenate(whole), np.concatenate(places)

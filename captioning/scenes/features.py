@@ -9,6 +9,9 @@
     └─ hues        cells that answer to one hue each, and to light and dark;
                    the best in each of 8x8 cells                                  (20, 8, 8)
 
+Nothing has to be learnt first, so this is what small data sets have; from some thousands of scenes better features are
+learnt: `captioning.scenes.learnt_features`.
+
 Patches of unlabelled pictures as filters are a classic of unsupervised features (Coates and Ng 2011). They
 come from scenes of a seed of their own, and nothing of the network depends on the data set but the last step:
 `Reduction` standardises and projects to the directions in which the training features vary most.

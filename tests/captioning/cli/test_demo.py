@@ -10,7 +10,13 @@ from tests.captioning.cli.commands import refused
 
 
 def test_demo(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(demo, "QUICK", demo.Size(train=60, val=24, wordvec=8, hidden=12, epochs=2, batch_size=20))
+    monkeypatch.setattr(
+        demo,
+        "QUICK",
+        demo.Size(
+            train=60, val=24, learning=1, wordvec=8, hidden=12, picture=8, looking=8, heads=2, epochs=2, batch_size=20
+        ),
+    )
     folder = tmp_path / "demo"
     assert main(["demo", "--quick", "--out", str(folder)]) == 0
     out = capsys.readouterr().out

@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from captioning.data.dataset import open_captions
+from captioning.data.regions import FeaturesAndRegions
 from captioning.scenes import dataset
 from captioning.scenes.checker import judge
 from captioning.scenes.dataset import SPECIAL_TOKENS, load_captions, load_scenes, write_scenes
+from captioning.scenes.drawing import render_array
+from captioning.scenes.learnt_features import learn
 from captioning.scenes.world import draw_scenes
 from tests.captioning.full_disks import files_of_at_most
 
@@ -77,6 +81,29 @@ def test_progress_is_told_and_an_earlier_data_set_is_replaced(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
+def test_learnt_features_have_places_and_the_captioner_that_looks_at_them_reads_them(tmp_path):
+    folder = write_scenes(tmp_path / "x", seed=1, train=60, val=4, pictures=0, learning=1)
+    with open_captions(folder, regions=True) as data:
+        assert isinstance(data.train.features, FeaturesAndRegions)
+        assert data.train.features.grid == (64, 112)
+        places = data.val.features.places[:]
+    network = learn(np.stack([render_array(scene) for scene in load_scenes(folder, "train")]),
+                    load_captions(folder, "train"), 1, seed=1)  # fmt: skip
+    whole, exact = network.features(np.stack([render_array(scene) for scene in load_scenes(folder, "val")]))
+    with open_captions(folder, pca=False) as data:
+        np.testing.assert_allclose(data.val.features[:], whole, rtol=1e-4, atol=1e-5)
+    stored = np.abs(places - exact)
+    assert np.median(stored) <= exact.max() / 255  # half a step, but where validation is beyond training
+    write_scenes(folder, train=3, val=1, pictures=0)  # what is learnt is replaced, regions and all
+    assert not (folder / "val2014_regions.h5").exists()
+
+
+def test_too_few_scenes_to_learn_from_are_refused_and_nothing_is_left(tmp_path):
+    with pytest.raises(ValueError, match="no phrase is told again of 2 pictures"):
+        write_scenes(tmp_path / "x", train=2, val=1, learning=1)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("step", ["_captions", "_write_captions", "_write_features", "_write_pictures", "_take_place"])
 @pytest.mark.parametrize("earlier", [False, True])
 def test_a_failure_in_the_middle_leaves_the_folder_as_it_was(tmp_path, monkeypatch, step, earlier):
@@ -97,7 +124,7 @@ def test_a_failure_in_the_middle_leaves_the_folder_as_it_was(tmp_path, monkeypat
         assert (target / "captions.csv").read_text() == "earlier"
 
 
-@pytest.mark.parametrize("wrong", [{"train": 0}, {"val": 0}, {"pictures": -1}, {"dimensions": 0}])
+@pytest.mark.parametrize("wrong", [{"train": 0}, {"val": 0}, {"pictures": -1}, {"learning": -1}, {"dimensions": 0}])
 def test_counts_out_of_range_are_refused(tmp_path, wrong):
     with pytest.raises(ValueError, match="or more"):
         write_scenes(tmp_path / "x", **wrong)
