@@ -80,7 +80,7 @@ def caption_photos(
 
     model: trained on features of `network`. decode: as in `captioning.scoring.evaluation.captions_of`. report: is told
     how many photos are done. speak: gives several captions of each row of features instead, as
-    `captioning.decoding.n_best.n_best` does.
+    `captioning.decoding.best_lists.n_best` does.
     """
     for start in range(0, len(paths), _BATCH):
         block = paths[start : start + _BATCH]

@@ -108,7 +108,7 @@ FLOORS = {
         "cs231n cli.options cli.training_options recipes",
         "cli.beam_options cli.resuming cli.speakers",
         "cli.decoding_options cli.further_training",
-        "cli.photo_speaker",
+        "cli.photo_speaking",
         "cli",
         "cli.entry",
     ),

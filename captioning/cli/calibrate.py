@@ -11,9 +11,9 @@ from captioning.cli.decoding_options import open_data
 from captioning.cli.options import add_command, add_data, check_least
 from captioning.data.folder import ALL_SPLITS
 from captioning.decoding.beam_search import Beam
+from captioning.decoding.best_lists import MOST
 from captioning.decoding.confidence import CONFIDENCE_FILE, Calibration
 from captioning.decoding.lengths import length_for
-from captioning.decoding.n_best import MOST
 from captioning.progress import Progress
 from captioning.scoring.calibrating import calibrate
 from captioning.training.run_folder import Run

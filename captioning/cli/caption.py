@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from captioning.cli.decoding_options import add_decoding, decoding_of
 from captioning.cli.options import add_command
-from captioning.cli.photo_speaker import PhotoSpeaker, beams_as_json, check_n_best, photo_speaker
+from captioning.cli.photo_speaking import PhotoSpeaker, beams_as_json, check_n_best, photo_speaker
 from captioning.cli.sheet_option import check_room, check_sheet
 from captioning.cli.speakers import load_together, names_of, open_runs
 from captioning.decoding.lengths import LONGEST

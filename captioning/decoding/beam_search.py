@@ -59,7 +59,7 @@ def beam(
 
     groups: into how many the beam is divided, `diversity` apart. rules: what captions must keep to. One that has not
     ended has as many of the required words as could be said, and goes on for as long as no other rule forbids it.
-    Several captions of each image, with what was thought while they were said, are `captioning.decoding.n_best`.
+    Several captions of each image, with what was thought while they were said, are `captioning.decoding.best_lists`.
     """
     how = Beam(width, length_power, groups, diversity, rules)
     bars = Bars(rules, model.vocabulary, max_length)

@@ -26,8 +26,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from captioning.data.errors import DataError
 from captioning.decoding.beam_search import Beam
+from captioning.decoding.best_lists import check_best, n_best
 from captioning.decoding.lengths import LONGEST
-from captioning.decoding.n_best import check_best, n_best
 from captioning.decoding.next_word import Speaker
 from captioning.decoding.rules import Rules
 from captioning.decoding.spoken import Spoken

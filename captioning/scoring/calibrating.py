@@ -17,9 +17,9 @@ from captioning.data.errors import DataError
 from captioning.data.parts import images_of_part
 from captioning.data.splits import Split
 from captioning.decoding.beam_search import Beam
+from captioning.decoding.best_lists import n_best
 from captioning.decoding.confidence import MEASURES, Calibration
 from captioning.decoding.lengths import length_for
-from captioning.decoding.n_best import n_best
 from captioning.decoding.next_word import Speaker
 from captioning.decoding.spoken import Spoken
 from captioning.progress import Progress

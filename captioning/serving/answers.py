@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from captioning.decoding.best_lists import n_best
 from captioning.decoding.confidence import Calibration
-from captioning.decoding.n_best import n_best
 from captioning.decoding.spoken import Spoken
 from captioning.models.kinds import AnyCaptioner
 from captioning.vision.extractors import FeatureExtractor

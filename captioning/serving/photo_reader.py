@@ -61,7 +61,9 @@ class PhotoReader:
         with _killed_after(process, self.seconds) as late:
             try:
                 return _asked(process, content, shortest or 0)
-            except (EOFError, OSError):  # it was killed, or died, while it was asked
+            except PhotoError:
+                raise
+            except (EOFError, OSError, ValueError):  # it was killed, died, or its pipes were closed while it was asked
                 _ended(process)
                 if late.is_set():
                     what = f"decoding it takes more than {self.seconds:g} seconds: save it anew as JPEG"

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from captioning.data.errors import DataError
 from captioning.decoding.beam_search import Beam
+from captioning.decoding.best_lists import Spoken, n_best
 from captioning.decoding.confidence import MEASURES, Calibration
-from captioning.decoding.n_best import Spoken, n_best
 from captioning.decoding.rules import Rules
 from tests.captioning.decoding.every_caption import random_table
 from tests.captioning.decoding.table import Table

@@ -8,8 +8,8 @@ import pytest
 
 from captioning.data.vocabulary import Vocabulary
 from captioning.decoding.beam_search import Beam
+from captioning.decoding.best_lists import n_best
 from captioning.decoding.confidence import Calibration
-from captioning.decoding.n_best import n_best
 from captioning.decoding.spoken import Spoken
 from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.captioner import Captioner

@@ -17,8 +17,8 @@ import numpy as np
 from captioning.cli.beam_options import beam_of
 from captioning.cli.decoding_options import Decoding, beam_decoding
 from captioning.decoding.beam_search import Beam
+from captioning.decoding.best_lists import MOST, Spoken, n_best
 from captioning.decoding.confidence import CONFIDENCE_FILE, Calibration
-from captioning.decoding.n_best import MOST, Spoken, n_best
 from captioning.photo_captions import Speak
 from captioning.training.run_folder import Run
 

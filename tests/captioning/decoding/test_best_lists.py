@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from captioning.data.vocabulary import Vocabulary
 from captioning.decoding.beam_search import beam
-from captioning.decoding.n_best import n_best
+from captioning.decoding.best_lists import n_best
 from captioning.decoding.rules import Bars, Rules
 from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.captioner import Captioner
