@@ -61,6 +61,7 @@ def add_caption(commands: Any) -> None:
 
 def _caption(options: argparse.Namespace) -> int:
     from captioning.photo_captions import caption_photos, extractor_of
+    from captioning.training.run_regions import check_alike
     from captioning.vision.photo_files import passed_over, photo_paths
 
     decoding, length = decoding_of(options), options.max_length or LONGEST
@@ -70,6 +71,7 @@ def _caption(options: argparse.Namespace) -> int:
         check_sheet(options.out)
         check_room(len(paths))
     runs = [shipped_run()] if options.run is None else open_runs(options.run)
+    check_alike(runs)
     speaker = photo_speaker(options, decoding, runs, length)
     speaker.decoding.check(runs[0].vocabulary, length)
     network, model = extractor_of(runs[0], options.extractor), load_together(runs)

@@ -23,7 +23,8 @@ def loss_curve(history: Sequence[Mapping[str, Any]], path: str | os.PathLike[str
     iteration and `{"epoch": e, "iteration": i, "val_loss": x, "val_bleu": y, "learning_rate": lr}` at
     the end of an epoch (`val_loss` and `val_bleu` may be missing or None). The loss of each iteration
     is a light line, its mean over a window of 1/50 of the run a strong one; losses that are not finite
-    are marked with crosses. The axis of the loss is logarithmic if the loss falls by more than 20
+    are marked with crosses. Of a self-critical training, whose iterations have a `reward`, the CIDEr-D of what it drew,
+    this is drawn instead, beside `val_cider`. The axis of the loss is logarithmic if the loss falls by more than 20
     times. A history without any loss is a ValueError.
 
     >>> import tempfile
@@ -34,14 +35,16 @@ def loss_curve(history: Sequence[Mapping[str, Any]], path: str | os.PathLike[str
     ...     Path(folder, "loss.png").stat().st_size > 10_000
     True
     """
-    train, validation = _series(history, "loss"), _series(history, "val_loss")
+    rewarded = any(entry.get("reward") is not None for entry in history)
+    of_training, of_validation = ("reward", "val_cider") if rewarded else ("loss", "val_loss")
+    train, validation = _series(history, of_training), _series(history, of_validation)
     bleu = _series(history, "val_bleu")
     if not len(train) and not len(validation):
         raise ValueError("loss_curve: the history has no entry with a loss or a val_loss")
     heights = [3, 1.4] if len(bleu) else [1]
     figure = new_figure(9, 6.4 if len(bleu) else 4.8, layout="constrained")
     panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-    _draw_losses(panels[0], train, validation)
+    _draw_losses(panels[0], train, validation, "CIDEr-D" if rewarded else "loss")
     if len(bleu):
         # above the axis, and not cut off by it: a point at 0 is drawn whole
         panels[1].plot(*bleu.T, "o-", color=ORANGE, markersize=4, linewidth=1.5, clip_on=False, zorder=3)
@@ -75,7 +78,7 @@ def _round_above(value: float) -> float:
     return float(f"{digits}e{power}")
 
 
-def _draw_losses(panel: Any, train: NDArray[np.float64], validation: NDArray[np.float64]) -> None:
+def _draw_losses(panel: Any, train: NDArray[np.float64], validation: NDArray[np.float64], name: str) -> None:
     if len(train):
         iterations, losses = train.T
         window = max(1, len(losses) // 50)
@@ -93,9 +96,10 @@ def _draw_losses(panel: Any, train: NDArray[np.float64], validation: NDArray[np.
         panel.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
         panel.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
         panel.yaxis.set_minor_formatter(ticker.NullFormatter())
-    panel.set_ylabel("loss", fontsize=12)
+    panel.set_ylabel(name, fontsize=12)
     _clean(panel)
-    panel.legend(fontsize=11, frameon=False, loc="upper right")  # losses fall: that corner is free
+    corner = "upper right" if name == "loss" else "lower right"  # losses fall, rewards rise: that corner is free
+    panel.legend(fontsize=11, frameon=False, loc=corner)
 
 
 def _moving_mean(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:

@@ -9,8 +9,9 @@ from captioning.report.charts import Line, line_chart
 from captioning.report.judging import SCORE
 from captioning.report.markup import Markup, element, joined
 from captioning.report.numbers import count_text, number_text
+from captioning.scoring.rank_correlation import spearman
 
-__all__ = ["calibration_chart", "in_bins", "spearman"]
+__all__ = ["calibration_chart", "in_bins"]
 
 _BINS = 10
 
@@ -52,29 +53,6 @@ def in_bins(
     parts = np.array_split(order, min(bins, len(order)))
     return [(float(confidences[part[0]]), float(confidences[part[-1]]), float(confidences[part].mean()),
              float(scores[part].mean()), len(part)) for part in parts]  # fmt: skip
-
-
-def spearman(x: ArrayLike, y: ArrayLike) -> float:
-    """Spearman's rank correlation of two lists of finite numbers, from -1 to 1: Pearson's of their ranks.
-
-    Equal values share the mean of their ranks. NaN where all values of a list are equal, or there are fewer than two.
-    Source: C. Spearman, The proof and measurement of association between two things (1904).
-
-    >>> round(spearman([1, 2, 3, 4], [10, 30, 20, 40]), 4)
-    0.8
-    """
-    ranks = [_ranks(values) for values in _checked(x, y)]
-    left, right = (rank - rank.mean() for rank in ranks)
-    size = float(np.sqrt((left @ left) * (right @ right)))
-    return float(left @ right) / size if size > 0 else float("nan")
-
-
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks from 1; k equal values that begin at rank r have r + (k - 1) / 2 each."""
-    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
-    first = np.cumsum(counts) - counts + 1
-    ranks: NDArray[np.float64] = (first + (counts - 1) / 2)[which]
-    return ranks
 
 
 def _checked(x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

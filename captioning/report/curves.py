@@ -30,9 +30,11 @@ def training_charts(history: History) -> Markup:
     """Charts of a history (`captioning.training.history`), and a table of its validations.
 
     One chart has the loss of training and validation; each other figure of validations, and the learning rate, has its
-    own. Values that are no finite numbers are left out and counted. A history without any says so.
+    own. Of a self-critical training there is the reward of what it drew instead of what its iterations call loss,
+    beside the CIDEr-D of validations. Values that are no finite numbers are left out and counted. A history without any
+    says so.
     """
-    charts = [chart for chart in (_losses(history), *_others(history)) if chart]
+    charts = [chart for chart in (_losses(history), _rewards(history), *_others(history)) if chart]
     if not charts:
         return missing("The run has no history, as one that was exported: how it was trained is not known.")
     return joined(element("div", *charts, class_="charts"), _table(history))
@@ -57,23 +59,40 @@ def _number(value: Any) -> float:
 
 
 def _losses(history: History) -> Markup | None:
-    training, validation = (_without_lost(series(history, key)) for key in ("loss", "val_loss"))
-    lines = []
-    if len(training[0]):
-        lines.append(_in_buckets(training[0]))
-    if len(validation[0]):
-        lines.append(_line("validation", validation[0], 2))
+    of_captions = [entry for entry in history if entry.get("reward") is None]
+    lines, lost = _both(of_captions, "loss", "val_loss")
     if not lines:
         return None
-    lost = training[1] + validation[1]
     note = f"Left out: {count_text(lost, 'number')} of the losses, not finite."
     return _figure("Loss of a caption", line_chart(lines, "the loss by iteration", "iteration", log=True),
                    element("p", note, class_="note") if lost else None)  # fmt: skip
 
 
+def _rewards(history: History) -> Markup | None:
+    """Of a self-critical training, whose reward is the CIDEr-D of what it draws."""
+    if not _is_rewarded(history):
+        return None
+    lines, _ = _both(history, "reward", "val_cider")
+    drawn = line_chart(lines, "the reward, and CIDEr-D of validations, by iteration", "iteration") if lines else None
+    return _figure("CIDEr-D of a caption", drawn) if lines else None
+
+
+def _is_rewarded(history: History) -> bool:
+    return any(entry.get("reward") is not None for entry in history)
+
+
+def _both(history: History, of_training: str, of_validation: str) -> tuple[list[Line], int]:
+    """The lines of a figure that iterations have, and validations; and how many numbers cannot be drawn."""
+    training, validation = (_without_lost(series(history, key)) for key in (of_training, of_validation))
+    lines = [_in_buckets(training[0])] if len(training[0]) else []
+    lines += [_line("validation", validation[0], 2)] if len(validation[0]) else []
+    return lines, training[1] + validation[1]
+
+
 def _others(history: History) -> list[Markup]:
     """A chart of each further figure that validations have."""
-    keys = {key: None for entry in history for key in entry if key.startswith("val_") and key != "val_loss"}
+    drawn_above = {"val_loss", "val_cider"} if _is_rewarded(history) else {"val_loss"}
+    keys = {key: None for entry in history for key in entry if key.startswith("val_") and key not in drawn_above}
     charts = []
     for key in [*list(keys)[:_CHARTS], "learning_rate"]:
         points, _ = _without_lost(series(history, key))
@@ -101,7 +120,7 @@ def _line(name: str, points: Points, number: int) -> Line:
 
 
 def _in_buckets(points: Points) -> Line:
-    """The losses of all iterations as the mean of each of some stretches, and a band from its least to its largest."""
+    """The figures of all iterations as the mean of each of some stretches, and a band from its least to its largest."""
     parts = np.array_split(points, min(_BUCKETS, len(points)))
     x, y = np.array([part.mean(axis=0) for part in parts]).T
     low, high = (np.array([find(part[:, 1]) for part in parts]) for find in (np.min, np.max))

@@ -82,7 +82,8 @@ class LearntNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The numbers s of phrases (N, K) of pictures (N, 3, 64, 64)."""
-        return ops.logsumexp(self.looked(x)[1], axis=2)  # type: ignore[no-any-return]
+        spoken: Tensor = ops.logsumexp(self.looked(x)[1], axis=2)
+        return spoken
 
     def features(self, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Of pictures (N, 64, 64, 3), uint8: whole ones' (N, columns), and those of places (N, 64, place_columns).

@@ -192,7 +192,7 @@ class Solver:
         self.iteration += 1
         self._log({"iteration": self.iteration, "epoch": epoch + 1, "loss": value, **figures})
         if self.progress is not None:
-            self.progress.update(self.iteration, loss=value)
+            self.progress.update(self.iteration, **(figures or {"loss": value}))
 
     def _loss(self, rng: np.random.Generator) -> tuple[Tensor, Entry]:
         """The loss of the running iteration, and figures of it for the history; what is random comes from `rng`."""

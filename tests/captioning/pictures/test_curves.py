@@ -30,6 +30,18 @@ def test_loss_curve_draws_one_panel_or_two(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.png", "two.png", "val.png"]
 
 
+def test_a_self_critical_training_shows_its_reward(tmp_path):
+    """And not what its iterations call loss, which lies around 0: the picture is the same whatever that is."""
+    for name, scale in (("a", 1.0), ("b", -70.0)):
+        history = [{"iteration": i, "epoch": 1, "loss": scale * i, "reward": 0.5 + i / 99} for i in range(1, 40)]
+        loss_curve(
+            [*history, {"iteration": 39, "epoch": 1, "val_cider": 0.6, "val_loss": 9.0}], tmp_path / f"{name}.png"
+        )
+    assert (read(tmp_path / "a.png") == read(tmp_path / "b.png")).all()
+    assert has_colour(tmp_path / "a.png", (0x1F, 0x6F, 0xB4))
+    assert has_colour(tmp_path / "a.png", (0xD9, 0x54, 0x1E))
+
+
 def test_the_best_bleu_is_not_cut_off(tmp_path):
     rising = [{"iteration": i, "epoch": i, "loss": 1.0} for i in range(1, 4)]
     rising += [{"iteration": i, "epoch": i, "val_bleu": x} for i, x in ((1, 0.37), (2, 0.45), (3, 0.47))]

@@ -22,6 +22,18 @@ def test_each_figure_has_a_chart_and_validations_are_a_table():
     assert "<td>0.2</td>" in found
 
 
+def test_a_self_critical_training_shows_its_reward():
+    """What its iterations call loss is no loss of a caption, and lies around 0."""
+    history = [{"iteration": i, "epoch": 1, "loss": -0.01 * i, "reward": 0.5 + i / 100} for i in range(1, 11)]
+    history.append({"iteration": 10, "epoch": 1, "val_loss": 40.0, "val_bleu": 0.2, "val_cider": 0.55})
+    found = training_charts(history)
+    assert titles(found) == ["Loss of a caption", "CIDEr-D of a caption", "Corpus BLEU-4"]
+    assert "training, iterations 10 to 10: mean 0.6" in found
+    assert "validation, iteration 10: 0.55" in found
+    assert "mean -0.1" not in found
+    assert "mean \u22120.1" not in found
+
+
 def test_a_figure_that_is_new_is_drawn_under_its_own_name():
     history = [*HISTORY, {"iteration": 60, "val_some_score": 0.5, "val_": 1.0, "val__": 2.0}]
     assert titles(training_charts(history))[2:5] == ["Some score", "?", "?"]

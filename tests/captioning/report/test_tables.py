@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captioning.report.calibration import calibration_chart, in_bins, spearman
+from captioning.report.calibration import calibration_chart, in_bins
 from captioning.report.judging import Judged
 from captioning.report.lengths import length_charts, means_by_length
 from captioning.report.settings_table import settings_tables
@@ -61,24 +61,7 @@ def test_means_by_length_hold_every_caption(pairs):
     assert (np.isnan(means) == (counts == 0)).all()
 
 
-def spearman_by_counting(x, y):
-    """By the definition: a rank is one more than those below, and half of the others that are equal."""
-    ranks = [[1 + sum(b < a for b in v) + (sum(b == a for b in v) - 1) / 2 for a in v] for v in (x, y)]
-    return np.corrcoef(*ranks)[0, 1]
-
-
 levels = st.integers(0, 5).map(float)
-
-
-@given(st.lists(st.tuples(levels, levels), min_size=2, max_size=30))
-def test_spearmans_rho_is_that_of_the_definition(pairs):
-    x, y = zip(*pairs, strict=True)
-    found = spearman(x, y)
-    if len(set(x)) == 1 or len(set(y)) == 1:
-        assert np.isnan(found)
-    else:
-        assert found == pytest.approx(spearman_by_counting(x, y), abs=1e-12)
-        assert found == pytest.approx(spearman(np.exp(x), y), abs=1e-12)  # order is all that counts
 
 
 @given(st.lists(st.tuples(levels, levels), min_size=1, max_size=40), st.integers(1, 12))
@@ -102,7 +85,7 @@ def test_confidence_that_says_nothing_is_said_to():
 @pytest.mark.parametrize(("x", "y"), [([], []), ([1.0], [1.0, 2.0]), ([np.nan], [1.0]), ([[1.0]], [[1.0]])])
 def test_lists_that_do_not_fit_are_refused(x, y):
     with pytest.raises(ValueError, match="numbers"):
-        spearman(x, y)
+        calibration_chart(x, y)
 
 
 def test_settings_are_all_there_but_where_folders_are():

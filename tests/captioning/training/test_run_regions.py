@@ -8,8 +8,9 @@ import pytest
 
 from captioning.data.dataset import open_captions
 from captioning.data.errors import DataError
+from captioning.training.errors import RunError
 from captioning.training.run_folder import Run
-from captioning.training.run_regions import projection_arrays
+from captioning.training.run_regions import check_alike, projection_arrays
 from captioning.vision.regions import RegionProjection
 from tests.captioning.conftest import write_data_set
 
@@ -82,3 +83,25 @@ def test_a_damaged_file_is_refused(folder):
     path.mkdir()
     with pytest.raises(DataError, match=r"regions\.safetensors: is a folder, not a regular file"):
         arrays_of(folder)
+
+
+def a_looking_run(folder, projection):
+    folder.mkdir()
+    run = Run(folder, {"model": {"places": [4, 3]}}, None)
+    if projection is not None:
+        projection.save(run.regions_path)
+    return run
+
+
+def test_runs_that_speak_together_look_at_the_same(tmp_path):
+    random = np.random.default_rng(0)
+    made, other = (RegionProjection(random.standard_normal((5, 3), np.float32), np.ones(3, np.float32)) for _ in "ab")
+    half = RegionProjection(made.weight.astype(np.float16).astype(np.float32), made.bias)
+    first, exported, unknown = (a_looking_run(tmp_path / n, p) for n, p in (("a", made), ("b", half), ("c", None)))
+    check_alike([first, exported, unknown])
+    check_alike([Run(tmp_path, {"model": {}}, None), first])
+    with pytest.raises(RunError, match=r"d: cannot speak together with .*a: they look at regions"):
+        check_alike([first, unknown, a_looking_run(tmp_path / "d", other)])
+    smaller = RegionProjection(made.weight[:, :2].copy(), made.bias[:2].copy())
+    with pytest.raises(RunError, match="e: cannot speak together"):
+        check_alike([first, a_looking_run(tmp_path / "e", smaller)])
