@@ -9,7 +9,6 @@ from captioning.report.attention import attention_strip
 from captioning.report.embedded_photos import EmbeddedPhoto, embedded
 from captioning.report.judging import SCORE, Judged
 from captioning.report.markup import Content, Markup, element, joined, shortened
-from captioning.report.numbers import number_text
 
 __all__ = ["card", "caption_cards"]
 
@@ -53,7 +52,7 @@ def card(found: Judged, photo: EmbeddedPhoto | None) -> Markup:
         "article",
         _picture(photo, reference, f"photo {name}", found.photo is not None, name),
         element("p", said, class_="said"),
-        element("p", f"{SCORE} {number_text(found.score, 3)}", sure, class_="score"),
+        element("p", f"{SCORE} {found.score:.2f}", sure, class_="score"),
         strip,
         element("h4", "People said"),
         element("ul", *told, element("li", f"and {more} more") if more > 0 else None),

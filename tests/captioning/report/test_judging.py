@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captioning.decoding.spoken import Spoken
+from captioning.report.cards import card
 from captioning.report.judging import Judged, chosen, judged
 
 
@@ -51,3 +52,9 @@ def test_what_is_known_of_an_image_is_with_its_caption(small_data):
     assert first.references == small_data.val.references(2)
     assert (first.name, first.photo) == (None, None)
     assert (second.row, second.confidence, second.looks) == (5, None, None)
+
+
+def test_a_card_says_a_score_as_people_do():
+    """A caption that shares next to nothing has no power of ten."""
+    assert "CIDEr-D 0.00<" in card(scored_as([7.92e-06])[0], None)
+    assert "CIDEr-D 1.90<" in card(scored_as([1.9])[0], None)
