@@ -54,7 +54,7 @@ def _parser() -> CommandParser:
 def _bare_parser() -> CommandParser:
     return CommandParser(
         prog="captioning", description="Train image captioners on minigrad, and let them caption.",
-        epilog="A first one, in about a minute and without any data: captioning demo --quick. "
+        epilog="A first one, in 90 seconds, without any data: captioning demo --quick. "
         "What a command does: captioning COMMAND --help",
     )  # fmt: skip
 
