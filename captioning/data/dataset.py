@@ -154,7 +154,7 @@ def open_captions(
             whole = kept.enter_context(FeatureRows(features_path(root, name, pca), cache_bytes=cache_bytes))
             features: ImageRows = whole
             if regions:
-                places = kept.enter_context(RegionRows(regions_path(root, name), cache_bytes))
+                places = kept.enter_context(_regions(root, name, cache_bytes))
                 features = FeaturesAndRegions(whole, places)
             ids, image_idxs = read_captions(file, root / CAPTIONS_FILE, name, vocabulary, whole)
             chosen = _choose(len(ids), max_train, seed) if name == "train" else None
@@ -174,6 +174,16 @@ def _check_widths(train: Split, *others: Split) -> None:
                     f"{first.path}: {first.key} has {_columns(first)} columns, "
                     f"but {second.path.name} has {_columns(second)}"
                 )
+
+
+def _regions(root: Path, name: str, cache_bytes: int) -> RegionRows:
+    path = regions_path(root, name)
+    if not path.exists():
+        raise DataError(
+            f"{path}: there is no such file: the data set has no regions, which an attention captioner looks at; "
+            "`captioning prepare --regions` makes them of photos"
+        )
+    return RegionRows(path, cache_bytes)
 
 
 def _columns(rows: StoredRows) -> str:

@@ -29,6 +29,7 @@ from captioning.data.vocabulary import Vocabulary
 from captioning.models.caption_batches import CaptionBatch, summed_loss
 from captioning.models.recurrent_cells import CELLS, State, check_cell
 from captioning.models.sights import Sight, attend, heads_apart
+from captioning.models.sizes import check_sizes
 from minigrad import Tensor, nn, ops
 
 __all__ = ["AttentionCaptioner"]
@@ -70,6 +71,8 @@ class AttentionCaptioner(nn.Module):
         rng: np.random.Generator | int | None = None,
     ) -> None:
         check_cell(cell_type)
+        check_sizes(wordvec_size=wordvec_size, hidden_size=hidden_size, picture_size=picture_size,
+                    looking_size=looking_size, heads=heads)  # fmt: skip
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1; got {dropout!r}")
         count, columns = places = (int(places[0]), int(places[1]))

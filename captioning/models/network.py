@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 import minigrad as mg
 from captioning.models.caption_batches import CaptionBatch, summed_loss
 from captioning.models.recurrent_cells import CELLS, State, check_cell
+from captioning.models.sizes import check_sizes
 from captioning.models.weights import WEIGHTS, renamed
 from minigrad import Tensor, nn, ops
 
@@ -64,10 +65,8 @@ class CaptionNetwork(nn.Module):
         forget_bias: float = 0.0,
     ) -> None:
         check_cell(cell_type)
-        for name, size in (("words", words), ("feature_size", feature_size), ("wordvec_size", wordvec_size),
-                           ("hidden_size", hidden_size)):  # fmt: skip
-            if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
-                raise ValueError(f"{name} must be an int of at least 1; got {size!r}")
+        sizes = {"feature_size": feature_size, "wordvec_size": wordvec_size, "hidden_size": hidden_size}
+        check_sizes(words=words, **sizes)
         self.null, self.cell_type = null, cell_type
         self.feature_size, self.wordvec_size, self.hidden_size = feature_size, wordvec_size, hidden_size
 

@@ -106,7 +106,7 @@ def test_files_that_do_not_fit_each_other(folder, tmp_path):
     for path in folder.iterdir():
         (tmp_path / path.name).symlink_to(path)
     (tmp_path / "val2014_regions.h5").unlink()
-    with pytest.raises(DataError, match="there is no such file"):
+    with pytest.raises(DataError, match=r"there is no such file: the data set has no regions, .* prepare --regions"):
         open_captions(tmp_path, regions=True)
     write(tmp_path / "val2014_regions.h5", BYTES[:20])
     with pytest.raises(DataError, match=r"val2014_regions\.h5: regions has 20 rows, val2014_vgg16_fc7\.h5 has 24"):

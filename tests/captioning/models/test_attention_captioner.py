@@ -181,6 +181,10 @@ def test_mistakes_are_named():
         AttentionCaptioner(VOCABULARY, 8, (4, 2))
     with pytest.raises(ValueError, match="heads must divide looking_size, 6; got 4"):
         AttentionCaptioner(VOCABULARY, 11, (4, 2), looking_size=6)
+    for name in ("wordvec_size", "hidden_size", "picture_size", "looking_size", "heads"):
+        for wrong in (0, -4, 2.0, True):
+            with pytest.raises(ValueError, match=f"{name} must be an int of at least 1; got {wrong}"):
+                AttentionCaptioner(VOCABULARY, 11, (4, 2), **{name: wrong})
     with pytest.raises(ValueError, match="cell_type must be one of"):
         make("qrnn")
     with pytest.raises(ValueError, match="dropout must be at least 0 and below 1; got 1"):
