@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,10 @@ from captioning.cli.options import check_least, data_folder
 from captioning.data.dataset import CaptionData, open_captions
 from captioning.data.folder import ALL_SPLITS
 from captioning.data.parts import PARTS
+from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
 from captioning.decoding.beam_search import Beam, beam
+from captioning.decoding.consensus import MOST_DRAFTS, Agreement, Voters, agreed
 from captioning.decoding.stepwise import check_chance, greedy, sample
 from captioning.training.run_folder import Run
 
@@ -33,6 +35,7 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", choices=PARTS, default="all", help="of the split's images: all, or the first or "
                         "second half of the rows (all)")  # fmt: skip
     add_decoding(parser, "that of the split's longest human caption, at most 50")
+    _add_consensus(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn (0)")
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
 
@@ -42,10 +45,23 @@ def add_decoding(parser: argparse.ArgumentParser, length: str) -> None:
 
     A command that can draw captions at random adds --temperature, --top-k and --seed itself.
     """
-    parser.set_defaults(temperature=None, top_k=None, seed=0)
+    parser.set_defaults(temperature=None, top_k=None, seed=0, consensus=None, neighbours=None)
     parser.add_argument("--max-length", type=int, metavar="N", help="the most words of a caption, its end counted as "
                         f"one, 1 to {LONGEST_CHOICE} ({length})")  # fmt: skip
     add_beam(parser)
+
+
+def _add_consensus(parser: argparse.ArgumentParser) -> None:
+    """The options --consensus and --neighbours."""
+    usual = Agreement()
+    group = parser.add_argument_group(
+        "consensus", "many captions of an image are drawn, and the one is said with which most of\nthem agree, and "
+        f"most captions of training images like it; --beam N: so many\nof a beam are candidates too ({usual.width})"
+    )  # fmt: skip
+    group.add_argument("--consensus", type=int, metavar="N", help=f"draw N captions of each image, 1 to {MOST_DRAFTS}; "
+                       f"{usual.drafts} are plenty")  # fmt: skip
+    group.add_argument("--neighbours", type=int, metavar="K", help="ask the captions of so many training images that "
+                       f"are most like it, 0 for none ({usual.neighbours})")  # fmt: skip
 
 
 def open_data(options: argparse.Namespace, run: Run) -> CaptionData:
@@ -59,12 +75,18 @@ def open_data(options: argparse.Namespace, run: Run) -> CaptionData:
 class Decoding:
     """How captions are decoded: `decode` turns a model and features into captions, `text` says how for people.
 
-    beam: how the beam searches, None where there is none.
+    beam: how the beam searches, None where there is none. ask: makes `decode` of the training split, for a decoding
+    that asks its captions; `knowing` must be called before that one decodes.
     """
 
     decode: Callable[..., Any]
     text: str
     beam: Beam | None = None
+    ask: Callable[[Split], Callable[..., Any]] | None = None
+
+    def knowing(self, train: Split) -> Decoding:
+        """The same, once the training split is at hand."""
+        return self if self.ask is None else replace(self, decode=self.ask(train), ask=None)
 
     def check(self, vocabulary: Vocabulary, max_length: int) -> None:
         """Raise a ValueError that names the option unless captions can be so; what `decode` would raise, but sooner."""
@@ -77,6 +99,10 @@ def decoding_of(options: argparse.Namespace) -> Decoding:
     check_least("--seed", options.seed, 0)
     if options.max_length is not None and not 1 <= options.max_length <= LONGEST_CHOICE:
         raise ValueError(f"--max-length must be from 1 to {LONGEST_CHOICE}; got {options.max_length}")
+    if options.consensus is not None:
+        return _consensus_of(options)
+    if options.neighbours is not None:
+        raise ValueError("--neighbours needs --consensus")
     temperature, top_k, asked = options.temperature, options.top_k, asks_for_beam(options)
     if temperature is None and top_k is None:
         return beam_decoding(beam_of(options)) if asked else Decoding(greedy, "greedy")
@@ -92,6 +118,39 @@ def decoding_of(options: argparse.Namespace) -> Decoding:
 def beam_decoding(how: Beam) -> Decoding:
     """Decoding by a beam."""
     return Decoding(functools.partial(beam, **vars(how)), beam_text(how), how)
+
+
+def _consensus_of(options: argparse.Namespace) -> Decoding:
+    asked = [name for name in asks_for_beam(options) if name != "--beam"]
+    asked += [f"--{name.replace('_', '-')}" for name in ("temperature", "top_k") if getattr(options, name) is not None]
+    if asked:
+        raise ValueError(f"{asked[0]} cannot be combined with --consensus")
+    given = {"drafts": options.consensus, "neighbours": options.neighbours, "width": options.beam}
+    names = {"drafts": "--consensus", "neighbours": "--neighbours", "width": "--beam"}
+    try:
+        how = Agreement(**{name: value for name, value in given.items() if value is not None})
+    except ValueError as error:
+        raise ValueError(f"{names[str(error).split()[0]]}: {error}") from error
+    rng = np.random.default_rng(options.seed)
+
+    def ask(train: Split) -> Callable[..., Any]:
+        return functools.partial(agreed, voters=Voters(train), how=how, rng=rng)
+
+    return Decoding(_unasked, consensus_text(how), ask=ask)
+
+
+def consensus_text(how: Agreement) -> str:
+    """What a consensus is of, for people and signatures.
+
+    >>> consensus_text(Agreement())
+    'consensus of 40 drafts and 20 neighbours, beam 10'
+    """
+    neighbours = f" and {how.neighbours} neighbours" if how.neighbours else ""
+    return f"consensus of {how.drafts} drafts{neighbours}, beam {how.width}"
+
+
+def _unasked(*_: Any, **__: Any) -> Any:
+    raise AssertionError("nobody was asked: Decoding.knowing comes first")
 
 
 def _named(option: str, check: Callable[..., None], *values: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from captioning.cli.decoding_options import add_choice, decoding_of, open_data
+from captioning.cli.decoding_options import Decoding, add_choice, decoding_of, open_data
 from captioning.cli.options import add_command, add_data, check_least
 from captioning.progress import Progress
 from captioning.report.contents import Choice, Contents, Scored, scored
@@ -49,11 +49,10 @@ def _report(options: argparse.Namespace) -> int:
     if options.max_images is not None:
         check_least("--max-images", options.max_images, 1)
     check_writable(options.out)
-    choice = Choice(decoding.decode, decoding.text, options.part, options.max_images, options.seed, options.max_length)
     model, history = run.load_model(), run.history()
     progress = Progress(enabled=not options.quiet)
     try:
-        found = None if options.no_data else _scored(options, run, model, choice, progress)
+        found = None if options.no_data else _scored(options, run, model, decoding, progress)
         contents = Contents(run.folder.resolve().name, run.settings, history, model, found)
         size = write_page(contents, options.out, progress)
     finally:
@@ -62,8 +61,10 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
-def _scored(options: argparse.Namespace, run: Run, model: Any, choice: Choice, progress: Progress) -> Scored:
+def _scored(options: argparse.Namespace, run: Run, model: Any, decoding: Decoding, progress: Progress) -> Scored:
     with open_data(options, run) as data:
         split = data[options.split]
+        decode = decoding.knowing(data.train).decode
+        choice = Choice(decode, decoding.text, options.part, options.max_images, options.seed, options.max_length)
         run.check_fits(split)
         return scored(model, split, choice, progress, run.settings["training"].get("val_part"), data.train)

@@ -6,7 +6,7 @@ Bayes risk decoding finds it: of several drafts take the one that agrees best wi
 
     utility(y) = a mean_h BLEU(y, h) + (1 - a) sum_j w_j mean_c BLEU(y, c),
 
-h the human captions of the picture, c those of its neighbour j with weight w_j (`captioning.training.neighbours`), BLEU
+h the human captions of the picture, c those of its neighbour j with weight w_j (`captioning.data.neighbours`), BLEU
 the exercise's. The drafts with the highest utility are what the next epochs train on
 (`captioning.training.refinement`). The neighbours matter: their captions are a function of the features alone, which
 the model can learn for pictures that it has never seen, while a picture's own captions can also be learnt by heart.
@@ -24,11 +24,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from captioning.data.neighbours import Neighbours
 from captioning.data.splits import Split
 from captioning.decoding.stepwise import sample
 from captioning.models.kinds import AnyCaptioner
 from captioning.scoring.metrics import exercise_bleu_table
-from captioning.training.neighbours import Neighbours
 from captioning.training.settings import is_finite
 
 __all__ = ["Consensus", "best_drafts", "captions_by_image", "consensus_captions"]

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
+from captioning.data.neighbours import Neighbours, nearest
 from captioning.data.splits import Split
 from captioning.models.kinds import AnyCaptioner
 from captioning.progress import Progress
 from captioning.training.consensus_targets import Consensus, captions_by_image, consensus_captions
 from captioning.training.errors import RunError
-from captioning.training.neighbours import Neighbours, nearest
 from captioning.training.run_folder import Run, read_arrays
 from captioning.training.settings import Settings
 from captioning.training.solver import CHECKPOINT_EVERY, Solver

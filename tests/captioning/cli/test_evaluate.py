@@ -167,3 +167,31 @@ def test_evaluate_refuses_what_does_not_fit(small_folder, other_folder, run, tmp
     refused(capsys, ["evaluate", run, "--data", small_folder], "weights.safetensors")
     (run / "weights.safetensors").unlink()
     refused(capsys, ["evaluate", run, "--data", small_folder], "weights.safetensors", "has had no validation yet")
+
+
+def test_evaluate_by_consensus_says_so_and_refuses_what_does_not_go_with_it(small_folder, trained, capsys):
+    arguments = ["evaluate", str(trained), "--data", str(small_folder), "--json", "--quiet", "--consensus", "5"]
+    told = []
+    for more in ([], ["--neighbours", "0"], ["--beam", "3", "--neighbours", "2"]):
+        assert main([*arguments, *more]) == 0
+        told.append(json.loads(capsys.readouterr().out))
+    assert [each["decoding"] for each in told] == [
+        "consensus of 5 drafts and 20 neighbours, beam 10",
+        "consensus of 5 drafts, beam 10",
+        "consensus of 5 drafts and 2 neighbours, beam 3",
+    ]
+    assert told[0]["corpus_bleu_1"] > 0.3  # of a training of two epochs
+    refused(capsys, [*arguments, "--length-power", "1"], "--length-power cannot be combined with --consensus")
+    refused(capsys, [*arguments, "--neighbours", "-1"], "--neighbours: neighbours must be")
+    refused(capsys, [*arguments, "--beam", "0"], "--beam: width must be")
+    refused(capsys, [*arguments[:-1], "0"], "--consensus: drafts must be")
+    refused(capsys, [*arguments[:-2], "--neighbours", "3"], "--neighbours needs --consensus")
+
+
+def test_sample_and_report_speak_by_consensus_too(small_folder, trained, tmp_path, capsys):
+    common = [str(trained), "--data", str(small_folder), "--quiet", "--consensus", "4"]
+    assert main(["sample", *common, "-n", "2"]) == 0
+    assert "a human:" in capsys.readouterr().out
+    page = tmp_path / "page.html"
+    assert main(["report", *common, "--max-images", "4", "--out", str(page)]) == 0
+    assert "consensus of 4 drafts and 20 neighbours" in page.read_text()

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from captioning.data.dataset import open_captions
+from captioning.data.neighbours import nearest
 from captioning.models.captioner import Captioner
 from captioning.scoring.metrics import BLEU_score, exercise_bleu_table
 from captioning.training.consensus_targets import Consensus, best_drafts, captions_by_image, consensus_captions
 from captioning.training.errors import RunError
-from captioning.training.neighbours import nearest
 from captioning.training.refinement import TARGETS, Refinement, Rounds
 from captioning.training.run_folder import Run
 from captioning.training.run_settings import settings_of
@@ -56,55 +56,6 @@ def test_best_drafts_have_the_highest_utility(drafts, voters, best, seed):
     assert len(distinct) == min(best, len(candidates))
     expected = sorted(map(utility, candidates), reverse=True)
     np.testing.assert_allclose([utility(draft) for draft in chosen[: len(distinct)]], expected[: len(distinct)])
-
-
-@pytest.mark.parametrize("rows", [4, 4096])
-def test_neighbours_are_the_nearest_by_the_cosine(monkeypatch, rows):
-    monkeypatch.setattr("captioning.training.neighbours._ROWS", rows)
-    rng = np.random.default_rng(0)
-    features = rng.standard_normal((30, 5)).astype(np.float32)
-    images = np.array([k for k in range(30) if k % 7])
-    found = nearest(features, images, 6, 0.3)
-    x = features[images] - features[images].mean(axis=0)
-    for i, (mine, near, shares) in enumerate(zip(images, found.rows, found.weights, strict=True)):
-        cosines = x @ x[i] / np.linalg.norm(x, axis=1) / np.linalg.norm(x[i])
-        cosines[i] = -np.inf
-        order = np.argsort(-cosines)[:6]
-        assert mine not in near
-        by_weight = np.argsort(-shares)
-        np.testing.assert_array_equal(near[by_weight], images[order])
-        expected = np.exp(cosines[order] / 0.3)
-        np.testing.assert_allclose(shares[by_weight], expected / expected.sum(), rtol=1e-4)
-
-
-def test_looking_for_neighbours_reads_blocks_and_says_how_far_it_is(monkeypatch):
-    monkeypatch.setattr("captioning.training.neighbours._ROWS", 4)
-    read, told = [], []
-
-    class Rows:
-        shape = (10, 3)
-
-        def __getitem__(self, rows):
-            read.append(len(rows))
-            return np.random.default_rng(0).standard_normal((len(rows), 3))
-
-    assert nearest(Rows(), np.arange(10), 2, 0.1, lambda *done: told.append(done)).rows.shape == (10, 2)
-    assert max(read) == 4
-    assert told == [(k, 12) for k in range(12)]  # three blocks for the mean, nine pairs of them
-    answers = iter([False] * 4 + [True])
-    told.clear()
-    assert nearest(Rows(), np.arange(10), 2, 0.1, lambda *done: told.append(done), lambda: next(answers)) is None
-    assert len(told) == 5
-
-
-def test_few_pictures_have_few_neighbours():
-    found = nearest(np.eye(3), np.arange(3), 10, 0.1)
-    assert found.rows.shape == (3, 2)
-    np.testing.assert_allclose(found.weights, 0.5)
-    alone = nearest(np.eye(3), np.array([1]), 10, 0.1)
-    assert alone.rows.shape == alone.weights.shape == (1, 0)
-    same = nearest(np.ones((4, 3)), np.arange(4), 2, 1e-9)  # no direction, no NaN
-    np.testing.assert_allclose(same.weights, 0.5)
 
 
 @pytest.fixture(scope="module")

@@ -40,20 +40,23 @@ def nearest(
     width: float,
     report: Callable[[int, int], Any] = lambda done, total: None,
     stopped: Callable[[], bool] = lambda: False,
+    asked: NDArray[np.floating] | None = None,
 ) -> Neighbours | None:
     """The k nearest other pictures of each of the rows `images` (M,) of `features`, among these rows.
 
     With fewer than k other pictures, all of them. width: above 0; the smaller, the more the nearest count. Features
     are read in blocks, each block as often as there are blocks. report: called with the number of steps that are done
-    and of all. stopped: asked as often; once it is true None is returned.
+    and of all. stopped: asked as often; once it is true None is returned. asked: features (N,D) of pictures that are
+    none of these rows, whose neighbours are wanted instead.
 
     >>> corners = np.array([[1.0, 0.0], [0.9, 0.1], [-1.0, 0.0], [-1.0, 0.2]])
     >>> nearest(corners, np.arange(4), k=1, width=0.1).rows.ravel()
     array([1, 0, 3, 2])
     """
-    k = min(k, len(images) - 1)
-    blocks = [images[start : start + _ROWS] for start in range(0, len(images), _ROWS)]
-    steps = len(blocks) + len(blocks) ** 2
+    k = min(k, len(images) - (asked is None))
+    blocks = _blocks(images)
+    wanted = blocks if asked is None else _blocks(asked)
+    steps = len(blocks) * (1 + len(wanted))
     mean = np.zeros(features.shape[1])
     for i, block in enumerate(blocks):
         report(i, steps)
@@ -61,22 +64,23 @@ def nearest(
             return None
         mean += features[block].sum(axis=0, dtype=np.float64) / len(images)
 
-    def directions(block: NDArray[np.integer]) -> NDArray[np.float32]:
-        x: NDArray[np.float32] = (features[block] - mean).astype(np.float32)
+    def directions(block: NDArray[Any]) -> NDArray[np.float32]:
+        x: NDArray[np.float32] = (block - mean).astype(np.float32)
         x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.finfo(np.float32).tiny)
         return x
 
     rows, similarities = [], []
-    for i, block in enumerate(blocks):
-        mine = directions(block)
+    for i, block in enumerate(wanted):
+        mine = directions(features[block] if asked is None else block)
         found = np.empty((len(block), 0), np.int64)
         likeness = np.empty((len(block), 0), np.float32)
         for j, other in enumerate(blocks):
             report((i + 1) * len(blocks) + j, steps)
             if stopped():
                 return None
-            new = mine @ directions(other).T
-            new[block[:, None] == other] = -np.inf  # none is its own neighbour
+            new = mine @ directions(features[other]).T
+            if asked is None:
+                new[block[:, None] == other] = -np.inf  # none is its own neighbour
             likeness = np.hstack([likeness, new])
             found = np.hstack([found, np.broadcast_to(other, new.shape)])
             if likeness.shape[1] > k:
@@ -85,6 +89,10 @@ def nearest(
         rows.append(found)
         similarities.append(likeness)
     return Neighbours(np.vstack(rows), _weights(np.vstack(similarities), width))
+
+
+def _blocks(rows: NDArray[Any]) -> list[NDArray[Any]]:
+    return [rows[start : start + _ROWS] for start in range(0, max(1, len(rows)), _ROWS)]
 
 
 def _weights(similarities: NDArray[np.float32], width: float) -> NDArray[np.float64]:

@@ -1,0 +1,72 @@
+"""Pictures that are alike: those with the smallest angle between their features, block by block."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from captioning.data.neighbours import nearest
+
+
+@pytest.mark.parametrize("rows", [4, 4096])
+def test_neighbours_are_the_nearest_by_the_cosine(monkeypatch, rows):
+    monkeypatch.setattr("captioning.data.neighbours._ROWS", rows)
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((30, 5)).astype(np.float32)
+    images = np.array([k for k in range(30) if k % 7])
+    found = nearest(features, images, 6, 0.3)
+    x = features[images] - features[images].mean(axis=0)
+    for i, (mine, near, shares) in enumerate(zip(images, found.rows, found.weights, strict=True)):
+        cosines = x @ x[i] / np.linalg.norm(x, axis=1) / np.linalg.norm(x[i])
+        cosines[i] = -np.inf
+        order = np.argsort(-cosines)[:6]
+        assert mine not in near
+        by_weight = np.argsort(-shares)
+        np.testing.assert_array_equal(near[by_weight], images[order])
+        expected = np.exp(cosines[order] / 0.3)
+        np.testing.assert_allclose(shares[by_weight], expected / expected.sum(), rtol=1e-4)
+
+
+def test_looking_for_neighbours_reads_blocks_and_says_how_far_it_is(monkeypatch):
+    monkeypatch.setattr("captioning.data.neighbours._ROWS", 4)
+    read, told = [], []
+
+    class Rows:
+        shape = (10, 3)
+
+        def __getitem__(self, rows):
+            read.append(len(rows))
+            return np.random.default_rng(0).standard_normal((len(rows), 3))
+
+    assert nearest(Rows(), np.arange(10), 2, 0.1, lambda *done: told.append(done)).rows.shape == (10, 2)
+    assert max(read) == 4
+    assert told == [(k, 12) for k in range(12)]  # three blocks for the mean, nine pairs of them
+    answers = iter([False] * 4 + [True])
+    told.clear()
+    assert nearest(Rows(), np.arange(10), 2, 0.1, lambda *done: told.append(done), lambda: next(answers)) is None
+    assert len(told) == 5
+
+
+def test_few_pictures_have_few_neighbours():
+    found = nearest(np.eye(3), np.arange(3), 10, 0.1)
+    assert found.rows.shape == (3, 2)
+    np.testing.assert_allclose(found.weights, 0.5)
+    alone = nearest(np.eye(3), np.array([1]), 10, 0.1)
+    assert alone.rows.shape == alone.weights.shape == (1, 0)
+    same = nearest(np.ones((4, 3)), np.arange(4), 2, 1e-9)  # no direction, no NaN
+    np.testing.assert_allclose(same.weights, 0.5)
+
+
+@pytest.mark.parametrize("rows", [4, 4096])
+def test_neighbours_of_other_pictures_are_among_all_rows(monkeypatch, rows):
+    monkeypatch.setattr("captioning.data.neighbours._ROWS", rows)
+    rng = np.random.default_rng(1)
+    features, asked = rng.standard_normal((20, 5)), rng.standard_normal((9, 5))
+    images = np.arange(0, 20, 2)
+    found = nearest(features, images, 3, 0.3, asked=asked)
+    mean = features[images].mean(axis=0)
+    x, y = features[images] - mean, asked - mean
+    cosines = (y @ x.T) / np.linalg.norm(y, axis=1)[:, None] / np.linalg.norm(x, axis=1)
+    assert [set(row) for row in found.rows] == [set(images[np.argsort(-row)[:3]]) for row in cosines]
+    assert nearest(features, images, 99, 0.3, asked=features[:1]).rows.shape == (1, 10)  # itself may be among them
+    assert nearest(features, images, 3, 0.3, asked=asked[:0]).rows.shape == (0, 3)
