@@ -89,7 +89,7 @@ FLOORS = {
         "training.history",
         "training.run_settings",
         "training.checkpoints training.run_folder",
-        "training.consensus training.run_regions training.solver",
+        "training.averaging training.consensus training.run_regions training.solver",
         "training",
         "photo_captions shipped",
         "serving.asgi serving.limits serving.refusals serving.reading_process serving.answers serving.assets_table "

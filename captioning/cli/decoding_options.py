@@ -45,14 +45,15 @@ def add_decoding(parser: argparse.ArgumentParser, length: str) -> None:
 
     A command that can draw captions at random adds --temperature, --top-k and --seed itself.
     """
-    parser.set_defaults(temperature=None, top_k=None, seed=0, consensus=None, neighbours=None)
+    parser.set_defaults(temperature=None, top_k=None, seed=0)
+    parser.set_defaults(consensus=None, draft_temperature=None, neighbours=None)
     parser.add_argument("--max-length", type=int, metavar="N", help="the most words of a caption, its end counted as "
                         f"one, 1 to {LONGEST_CHOICE} ({length})")  # fmt: skip
     add_beam(parser)
 
 
 def _add_consensus(parser: argparse.ArgumentParser) -> None:
-    """The options --consensus and --neighbours."""
+    """The options --consensus, --draft-temperature and --neighbours."""
     usual = Agreement()
     group = parser.add_argument_group(
         "consensus", "many captions of an image are drawn, and the one is said with which most of\nthem agree, and "
@@ -60,6 +61,8 @@ def _add_consensus(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument("--consensus", type=int, metavar="N", help=f"draw N captions of each image, 1 to {MOST_DRAFTS}; "
                        f"{usual.drafts} are plenty")  # fmt: skip
+    group.add_argument("--draft-temperature", type=float, metavar="X", help="draw them from softmax(scores / X): above "
+                       f"1, 1.4 say, for a run of reinforce, which is sure of itself ({usual.temperature:g})")  # fmt: skip
     group.add_argument("--neighbours", type=int, metavar="K", help="ask the captions of so many training images that "
                        f"are most like it, 0 for none ({usual.neighbours})")  # fmt: skip
 
@@ -101,8 +104,9 @@ def decoding_of(options: argparse.Namespace) -> Decoding:
         raise ValueError(f"--max-length must be from 1 to {LONGEST_CHOICE}; got {options.max_length}")
     if options.consensus is not None:
         return _consensus_of(options)
-    if options.neighbours is not None:
-        raise ValueError("--neighbours needs --consensus")
+    for option in ("neighbours", "draft_temperature"):
+        if getattr(options, option) is not None:
+            raise ValueError(f"--{option.replace('_', '-')} needs --consensus")
     temperature, top_k, asked = options.temperature, options.top_k, asks_for_beam(options)
     if temperature is None and top_k is None:
         return beam_decoding(beam_of(options)) if asked else Decoding(greedy, "greedy")
@@ -125,8 +129,10 @@ def _consensus_of(options: argparse.Namespace) -> Decoding:
     asked += [f"--{name.replace('_', '-')}" for name in ("temperature", "top_k") if getattr(options, name) is not None]
     if asked:
         raise ValueError(f"{asked[0]} cannot be combined with --consensus")
-    given = {"drafts": options.consensus, "neighbours": options.neighbours, "width": options.beam}
-    names = {"drafts": "--consensus", "neighbours": "--neighbours", "width": "--beam"}
+    given = {"drafts": options.consensus, "temperature": options.draft_temperature, "neighbours": options.neighbours,
+             "width": options.beam}  # fmt: skip
+    names = {"drafts": "--consensus", "temperature": "--draft-temperature", "neighbours": "--neighbours",
+             "width": "--beam"}  # fmt: skip
     try:
         how = Agreement(**{name: value for name, value in given.items() if value is not None})
     except ValueError as error:
@@ -145,8 +151,9 @@ def consensus_text(how: Agreement) -> str:
     >>> consensus_text(Agreement())
     'consensus of 40 drafts and 20 neighbours, beam 10'
     """
+    drafts = f"{how.drafts} drafts" + (f" at temperature {how.temperature:g}" if how.temperature != 1 else "")
     neighbours = f" and {how.neighbours} neighbours" if how.neighbours else ""
-    return f"consensus of {how.drafts} drafts{neighbours}, beam {how.width}"
+    return f"consensus of {drafts}{neighbours}, beam {how.width}"
 
 
 def _unasked(*_: Any, **__: Any) -> Any:

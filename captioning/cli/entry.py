@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Sequence
 
 import minigrad as mg
+from captioning.cli.average import add_average
 from captioning.cli.calibrate import add_calibrate
 from captioning.cli.caption import add_caption
 from captioning.cli.demo import add_demo
@@ -69,6 +70,7 @@ def _add_commands(parser: CommandParser) -> None:
     add_train(commands)
     add_refine(commands)
     add_reinforce(commands)
+    add_average(commands)
     add_recipe(commands)
     add_evaluate(commands)
     add_sample(commands)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from captioning.cli.average import add_average
 from captioning.cli.evaluate import add_evaluate
 from captioning.cli.options import CommandParser, add_command
 from captioning.cli.refine import add_refine
 from captioning.cli.reinforce import add_reinforce
 from captioning.cli.train import add_train
-from captioning.recipes import RECIPES, Recipe, read_recipe
+from captioning.recipes import RECIPES, Recipe, Stage, read_recipe
 
 __all__ = ["add_recipe"]
+
+_APART = 1000  # the seeds of a stage's runs, so that the recipe with the next seed has others
 
 EXAMPLE = """example:
   captioning recipe flickr8k --data flickr8k --out RUNS --seed 1
@@ -34,7 +39,8 @@ def add_recipe(commands: Any) -> None:
                         "(that of CAPTIONING_DATA)")  # fmt: skip
     parser.add_argument("--out", metavar="RUNS", required=True, help="the folder that gets a run folder for each "
                         "stage; what is there already is gone on with")  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every stage (0)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every stage; of a stage's further runs "
+                        f"it is {_APART} higher each (0)")  # fmt: skip
     parser.add_argument("--threads", metavar="N", help="compute with N threads (as train does)")
     parser.add_argument("--part", default="second", help="of the validation images that the result is judged on; the "
                         "first half decides which weights are kept (second)")  # fmt: skip
@@ -43,13 +49,15 @@ def add_recipe(commands: Any) -> None:
 
 def _recipe(options: argparse.Namespace) -> int:
     recipe, parser = read_recipe(options.recipe), _stages_parser()
-    lines = _command_lines(recipe, options)
-    for line in [*_as_new(recipe, options), lines[-1]]:
+    steps = _steps(recipe, options)
+    judge = ["evaluate", str(steps[-1].folder), "--part", options.part, *_shared(options), *recipe.evaluate]
+    lines = [*_command_lines(steps), judge]
+    for line in [*(step.line for step in steps), judge]:
         parser.parse_args(line)  # a mistake in a later stage is told now
     Path(options.out).mkdir(parents=True, exist_ok=True)
     for number, line in enumerate(lines, 1):
         if not options.quiet:
-            print(f"stage {number} of {len(lines)}: captioning {' '.join(line)}", file=sys.stderr, flush=True)
+            print(f"step {number} of {len(lines)}: captioning {' '.join(line)}", file=sys.stderr, flush=True)
         chosen = parser.parse_args(line)
         status: int = chosen.command(chosen)
         if status:
@@ -60,13 +68,40 @@ def _recipe(options: argparse.Namespace) -> int:
 def _stages_parser() -> CommandParser:
     parser = CommandParser(prog="captioning")
     commands = parser.add_subparsers(dest="name")
-    for add in (add_train, add_refine, add_reinforce, add_evaluate):
+    for add in (add_train, add_refine, add_reinforce, add_average, add_evaluate):
         add(commands)
     return parser
 
 
-def _folders(recipe: Recipe, out: str) -> list[Path]:
-    return [Path(out) / f"{number}-{stage.command}" for number, stage in enumerate(recipe.stages, 1)]
+@dataclass(frozen=True)
+class _Step:
+    """A command of a recipe that leaves a run folder. again: its line once the folder is there, if it may go on."""
+
+    folder: Path
+    line: list[str]
+    again: list[str] | None
+
+
+def _steps(recipe: Recipe, options: argparse.Namespace) -> list[_Step]:
+    """The steps of all stages; one of several runs has a step for each, and one that averages them."""
+    steps: list[_Step] = []
+    for number, stage in enumerate(recipe.stages, 1):
+        result = Path(options.out) / f"{number}-{stage.command}"
+        start = [str(steps[-1].folder)] if steps else []
+        folders = [result] if stage.runs == 1 else [Path(f"{result}-{k}") for k in range(1, stage.runs + 1)]
+        steps += [_training(stage, start, folder, k, options) for k, folder in enumerate(folders)]
+        if stage.runs > 1:
+            line = ["average", *map(str, folders), "--out", str(result)]
+            steps.append(_Step(result, line, None))
+    return steps
+
+
+def _training(stage: Stage, start: list[str], folder: Path, run: int, options: argparse.Namespace) -> _Step:
+    seed = ["--seed", str(options.seed + _APART * run)]
+    threads = [] if options.threads is None else ["--threads", options.threads]
+    out, shared = ["--out", str(folder)], _shared(options)
+    line = [stage.command, *start, *out, *shared, *stage.options, *seed, *threads]
+    return _Step(folder, line, [stage.command, *out, "--resume", *shared, *seed])  # refused if the run has another
 
 
 def _shared(options: argparse.Namespace) -> list[str]:
@@ -74,23 +109,7 @@ def _shared(options: argparse.Namespace) -> list[str]:
     return words + (["--quiet"] if options.quiet else [])
 
 
-def _as_new(recipe: Recipe, options: argparse.Namespace) -> list[list[str]]:
-    """The command lines of all stages, of which nothing is there yet."""
-    folders, lines = _folders(recipe, options.out), []
-    for k, stage in enumerate(recipe.stages):
-        start = [] if k == 0 else [str(folders[k - 1])]
-        threads = [] if options.threads is None else ["--threads", options.threads]
-        own = [*stage.options, "--seed", str(options.seed), *threads]
-        lines.append([stage.command, *start, "--out", str(folders[k]), *_shared(options), *own])
-    return lines
-
-
-def _command_lines(recipe: Recipe, options: argparse.Namespace) -> list[list[str]]:
-    """The command lines that are left to do: a stage whose folder is there goes on, and the last judges the result."""
-    lines = _as_new(recipe, options)
-    for k, folder in enumerate(_folders(recipe, options.out)):
-        if folder.exists():
-            seed = ["--seed", str(options.seed)]  # refused if the run has another
-            lines[k] = [recipe.stages[k].command, "--out", str(folder), "--resume", *_shared(options), *seed]
-    result = str(_folders(recipe, options.out)[-1])
-    return [*lines, ["evaluate", result, "--part", options.part, *_shared(options), *recipe.evaluate]]
+def _command_lines(steps: Sequence[_Step]) -> list[list[str]]:
+    """What is left to do: a training whose folder is there goes on, and what needs no going on is left out."""
+    lines = [step.again if step.folder.exists() else step.line for step in steps]
+    return [line for line in lines if line is not None]

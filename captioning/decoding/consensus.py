@@ -31,7 +31,7 @@ from captioning.decoding.batches import Ids
 from captioning.decoding.best_lists import n_best
 from captioning.decoding.lengths import LONGEST
 from captioning.decoding.next_word import Speaker
-from captioning.decoding.stepwise import sample
+from captioning.decoding.stepwise import check_chance, sample
 from captioning.scoring.cider import CiderD, DocumentFrequencies
 
 __all__ = ["MOST_DRAFTS", "Agreement", "Voters", "agreed"]
@@ -49,8 +49,10 @@ Words = list[int]
 class Agreement:
     """How a caption is agreed on.
 
-    drafts: how many are drawn of each image. neighbours: how many training pictures have a say, 0 for none; weight: of
-    theirs, beside the drafts' 1. width: of the beam, whose best `width` captions are candidates too.
+    drafts: how many are drawn of each image, with a temperature: one above 1 helps a captioner that is very sure of
+    itself, as self-critical training leaves it, to think of something else. neighbours: how many training pictures have
+    a say, 0 for none; weight: of theirs, beside the drafts' 1. width: of the beam, whose best `width` captions are
+    candidates too.
 
     >>> Agreement(drafts=0)
     Traceback (most recent call last):
@@ -58,8 +60,9 @@ class Agreement:
     """
 
     drafts: int = 40
+    temperature: float = 1.0
     neighbours: int = 20
-    weight: float = 2.0
+    weight: float = 4.0
     width: int = 10
 
     def __post_init__(self) -> None:
@@ -67,6 +70,7 @@ class Agreement:
             value = getattr(self, name)
             if type(value) is not int or not least <= value <= most:
                 raise ValueError(f"{name} must be an int from {least} to {most}; got {value!r}")
+        check_chance(self.temperature, None)
         if not 0 <= self.weight < math.inf:
             raise ValueError(f"weight must be at least 0 and finite; got {self.weight!r}")
 
@@ -115,7 +119,7 @@ def agreed(
     for start in range(0, len(rows), _IMAGES):
         block = rows[start : start + _IMAGES]
         beams = n_best(model, block, how.width, how.width, max_length, allow_unknown=allow_unknown)
-        drawn = sample(model, block, max_length, rng=random, allow_unknown=allow_unknown, each=how.drafts)
+        drawn = sample(model, block, max_length, how.temperature, None, random, allow_unknown, each=how.drafts)
         others = voters.captions_like(block, how.neighbours)
         v = model.vocabulary
         for k, (best, like) in enumerate(zip(beams, others, strict=True)):

@@ -1,8 +1,9 @@
 """Recipes: settings files of trainings in several stages, for `captioning recipe`.
 
 A recipe is TOML. Each `[[stage]]` has `command`, "train" for the first and "refine" or "reinforce" for what goes on
-from it, and options of that command as they stand on the command line, without the dashes in front. `[evaluate]` has
-options of the last command, which says how good the result is. `minutes` and `about` are for people.
+from it, and options of that command as they stand on the command line, without the dashes in front. A stage that goes
+on may be carried out several times from the same start, `runs` of them, whose weights are then averaged. `[evaluate]`
+has options of the last command, which says how good the result is. `minutes` and `about` are for people.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ _CHOSEN = ("out", "data", "resume", "seed", "threads", "quiet", "max-iterations"
 
 @dataclass(frozen=True)
 class Stage:
-    """A command and its options, as a command line has them: `["--epochs", "9", "--no-pca"]`."""
+    """A command and its options, as a command line has them: `["--epochs", "9", "--no-pca"]`; how many runs of it."""
 
     command: str
     options: list[str]
+    runs: int = 1
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,10 @@ def _stage(where: str, table: dict[str, Any], number: int) -> Stage:
     allowed = ("train",) if number == 1 else _FURTHER
     if command not in allowed:
         raise ValueError(f"{where}: command must be {' or '.join(map(repr, allowed))}; got {command!r}")
-    return Stage(command, _options(where, options))
+    runs = options.pop("runs", 1) if number > 1 else 1
+    if type(runs) is not int or runs < 1:
+        raise ValueError(f"{where}: runs must be an int of at least 1; got {runs!r}")
+    return Stage(command, _options(where, options), runs)
 
 
 def _options(where: str, table: dict[str, Any]) -> list[str]:

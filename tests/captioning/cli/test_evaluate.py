@@ -172,18 +172,19 @@ def test_evaluate_refuses_what_does_not_fit(small_folder, other_folder, run, tmp
 def test_evaluate_by_consensus_says_so_and_refuses_what_does_not_go_with_it(small_folder, trained, capsys):
     arguments = ["evaluate", str(trained), "--data", str(small_folder), "--json", "--quiet", "--consensus", "5"]
     told = []
-    for more in ([], ["--neighbours", "0"], ["--beam", "3", "--neighbours", "2"]):
+    for more in ([], ["--neighbours", "0"], ["--beam", "3", "--neighbours", "2", "--draft-temperature", "1.5"]):
         assert main([*arguments, *more]) == 0
         told.append(json.loads(capsys.readouterr().out))
     assert [each["decoding"] for each in told] == [
         "consensus of 5 drafts and 20 neighbours, beam 10",
         "consensus of 5 drafts, beam 10",
-        "consensus of 5 drafts and 2 neighbours, beam 3",
+        "consensus of 5 drafts at temperature 1.5 and 2 neighbours, beam 3",
     ]
     assert told[0]["corpus_bleu_1"] > 0.3  # of a training of two epochs
     refused(capsys, [*arguments, "--length-power", "1"], "--length-power cannot be combined with --consensus")
     refused(capsys, [*arguments, "--neighbours", "-1"], "--neighbours: neighbours must be")
     refused(capsys, [*arguments, "--beam", "0"], "--beam: width must be")
+    refused(capsys, [*arguments, "--draft-temperature", "0"], "--draft-temperature: temperature must be")
     refused(capsys, [*arguments[:-1], "0"], "--consensus: drafts must be")
     refused(capsys, [*arguments[:-2], "--neighbours", "3"], "--neighbours needs --consensus")
 

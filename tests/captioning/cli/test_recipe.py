@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+import minigrad as mg
 from captioning.cli.entry import main
 from captioning.recipes import RECIPES, read_recipe
 from captioning.training.run_folder import Run
@@ -32,6 +34,14 @@ beam = 2
 """
 
 
+TUNING = """
+[[stage]]
+command = "refine"
+rounds = 1
+round-epochs = 1
+"""
+
+
 @pytest.fixture
 def recipe(tmp_path):
     path = tmp_path / "small.toml"
@@ -46,8 +56,8 @@ def run(recipe, data, out, *more):
 def test_both_stages_and_how_good_it_is(recipe, small_folder, tmp_path, capsys):
     assert run(recipe, small_folder, tmp_path / "runs", "--seed", "3") == 0
     out, err = capsys.readouterr()
-    assert "stage 1 of 3: captioning train --out" in err
-    assert "stage 2 of 3: captioning reinforce" in err
+    assert "step 1 of 3: captioning train --out" in err
+    assert "step 2 of 3: captioning reinforce" in err
     assert "CIDEr-D" in out
     assert "part:second" in out
     first, second = (Run.open(tmp_path / "runs" / name) for name in ("1-train", "2-reinforce"))
@@ -74,7 +84,27 @@ def test_it_goes_on_where_it_was_stopped(recipe, small_folder, tmp_path, capsys)
     assert "--seed 1 (the run has 0)" in capsys.readouterr().err
 
 
+def test_a_stage_of_several_runs_is_averaged_and_the_next_goes_on_from_that(recipe, small_folder, tmp_path, capsys):
+    recipe.write_text(SMALL.replace("longest = 8", "longest = 8\nruns = 2") + TUNING)
+    runs = tmp_path / "runs"
+    for _ in range(2):  # the second time there is nothing left to do
+        assert run(recipe, small_folder, runs, "--seed", "3") == 0
+        err = capsys.readouterr().err
+    assert "step 5 of 5: captioning evaluate" in err
+    assert "captioning average" not in err
+    seeds = [Run.open(runs / f"2-reinforce-{k}").settings["training"]["seed"] for k in (1, 2)]
+    assert seeds == [3, 1003]
+    mean = Run.open(runs / "2-reinforce")
+    assert mean.settings["average"] == ["2-reinforce-1", "2-reinforce-2"]
+    assert Run.open(runs / "3-refine").settings["refinement"]["start"] == "2-reinforce"
+    one, two, both = (mg.load(runs / f"2-reinforce{k}" / "weights.safetensors") for k in ("-1", "-2", ""))
+    for name, array in both.items():
+        np.testing.assert_allclose(array, (one[name] + two[name]) / 2, rtol=1e-6, atol=1e-8)
+
+
 @pytest.mark.parametrize(("old", "new", "said"), [
+    ("longest = 8", "runs = 0", "stage 2: runs must be an int of at least 1; got 0"),
+    ("hidden = 12", "runs = 2", "unrecognized arguments: --runs 2"),
     ('command = "reinforce"', 'command = "train"', "stage 2: command must be 'refine' or 'reinforce'; got 'train'"),
     ('command = "train"', 'command = "refine"', "stage 1: command must be 'train'; got 'refine'"),
     ("epochs = 2", "epochs = [2]", r"epochs must be one text, number, true or false; got [2]"),

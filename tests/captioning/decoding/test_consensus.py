@@ -44,9 +44,9 @@ def words(row):
 @given(st.integers(0, 999), st.integers(1, 12), st.integers(0, 3), st.sampled_from([0.0, 0.5, 3.0]))
 def test_what_is_said_has_the_highest_utility_by_definition(seed, drafts, neighbours, weight):
     model, asked = Table([random_table(seed), random_table(seed + 1)]), voters()
-    how = Agreement(drafts, neighbours, weight, width=4)
+    how = Agreement(drafts, 1.3, neighbours, weight, width=4)
     said = agreed(model, IMAGES, asked, how, 5, rng=seed)
-    drawn = sample(model, IMAGES, 5, rng=seed, each=drafts).reshape(len(IMAGES), drafts, -1)
+    drawn = sample(model, IMAGES, 5, 1.3, rng=seed, each=drafts).reshape(len(IMAGES), drafts, -1)
     like = asked.captions_like(IMAGES, neighbours)
     for row, own, beams, others in zip(said, drawn, n_best(model, IMAGES, 4, 4, 5), like, strict=True):
         ended = [list(found) for found in map(words, own) if found]
@@ -85,7 +85,7 @@ def test_the_captions_of_pictures_like_it_decide_as_far_as_their_weight_goes():
     scores[:, [NULL, START]] = -50.0
     model = Table([scores, scores])
     asked = voters(["a a"], ["b b"])
-    said = agreed(model, np.array([[-1.0], [1.0]]), asked, Agreement(400, 1, weight=1e3), 3, rng=0)
+    said = agreed(model, np.array([[-1.0], [1.0]]), asked, Agreement(400, neighbours=1, weight=1e3), 3, rng=0)
     assert [VOCABULARY.tokens(row) for row in said] == [["a", "a"], ["b", "b"]]
 
 
@@ -102,7 +102,7 @@ def test_the_same_seed_says_the_same_and_a_generator_goes_on(small_data, monkeyp
     split = small_data.train
     monkeypatch.setattr("captioning.decoding.consensus._IMAGES", 7)
     model = Captioner(split.vocabulary, split.features.shape[1], 4, 5, rng=0)
-    features, asked, how = split.features[:20], Voters(split), Agreement(5, 2)
+    features, asked, how = split.features[:20], Voters(split), Agreement(5, neighbours=2)
     first, second = (agreed(model, features, asked, how, 6, rng=3) for _ in range(2))
     np.testing.assert_array_equal(first, second)
     rng = np.random.default_rng(3)
@@ -113,8 +113,8 @@ def test_the_same_seed_says_the_same_and_a_generator_goes_on(small_data, monkeyp
 
 
 def test_what_makes_no_sense_is_refused():
-    for wrong in ({"drafts": 0}, {"drafts": 1001}, {"drafts": 2.0}, {"neighbours": -1}, {"width": 0}, {"weight": -1.0},
-                  {"weight": float("nan")}):  # fmt: skip
+    for wrong in ({"drafts": 0}, {"drafts": 1001}, {"drafts": 2.0}, {"temperature": 0.0}, {"neighbours": -1},
+                  {"width": 0}, {"weight": -1.0}, {"weight": float("nan")}):  # fmt: skip
         with pytest.raises(ValueError, match=next(iter(wrong))):
             Agreement(**wrong)
     with pytest.raises(ValueError, match="no captions to agree with"):
