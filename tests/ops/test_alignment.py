@@ -178,6 +178,41 @@ def test_an_infinite_loss_has_no_gradient():
     assert np.isfinite(d[:, 1]).all()
 
 
+def with_a_graph(loss, y, g):
+    """The gradient by the rule on tensors."""
+    with mg.create_graph():
+        (d,) = mg.vjp(loss, mg.tensor(y, requires_grad=True))[1](g)
+    return d.detach().numpy()
+
+
+@pytest.mark.parametrize("zero_infinity", [False, True])
+@pytest.mark.parametrize("frames", [[2, 4, 0, 0], [0, 0, 0, 0]])
+def test_without_an_alignment_or_frames_it_is_its_reference_and_has_a_gradient_with_a_graph(frames, zero_infinity):
+    """Two equal labels need three frames. Of no frames no label is read, and one is missing."""
+    y, targets = np.log(np.full((max(frames), 4, 3), 1 / 3)), np.array([[1, 1], [1, 2], [2, 2], [2, 1]])
+    options = {"reduction": "none", "zero_infinity": zero_infinity}
+    given = targets, np.array(frames), np.array([2, 2, 0, 1])
+    loss = lambda y: mg.ops.ctc_loss(y, *given, **options)  # noqa: E731
+    (out,), (d,) = pull(loss, [leaf(y)], [np.ones(4)])
+    assert np.isfinite(out).tolist() == [zero_infinity, frames[1] > 0 or zero_infinity, True, zero_infinity]
+    np.testing.assert_allclose(mg.ops.ctc_loss.primitive.reference(leaf(y), *given, **options).data, out, rtol=1e-12)
+    np.testing.assert_allclose(with_a_graph(loss, y, np.ones(4)), d, rtol=1e-12)
+
+
+@pytest.mark.parametrize("zero_infinity", [False, True])
+@pytest.mark.parametrize("frames", [slice(1, 2), slice(None)])
+def test_frames_in_which_nothing_is_possible_leave_no_alignment(frames, zero_infinity):
+    y = np.log(np.full((4, 2, 3), 1 / 3))
+    y[frames, 0] = -np.inf
+    options = {"reduction": "none", "zero_infinity": zero_infinity}
+    loss = lambda y: mg.ops.ctc_loss(y, [[1, 2], [1, 2]], [4, 4], [2, 2], **options)  # noqa: E731
+    (out,), (d,) = pull(loss, [leaf(y)], [np.ones(2)])
+    assert out[0] == (0 if zero_infinity else np.inf)
+    assert (d[:, 0] == 0).all() if zero_infinity else np.isnan(d[:, 0]).all()
+    np.testing.assert_allclose(d[:, 1].sum(axis=1), -1, rtol=1e-12)
+    np.testing.assert_allclose(with_a_graph(loss, y, np.ones(2)), d, rtol=1e-12)
+
+
 def test_second_derivatives_of_ctc_loss_agree_with_differences_of_pytorchs_first_ones():
     """PyTorch has no second ones: H v is the central difference of its gradient along v."""
     x, *rest = sequences(9, 2, 4, 3, 1.0)
@@ -217,6 +252,7 @@ def test_narrow_log_probabilities_give_the_nearest_loss_and_gradient(dtype):
     narrow, wide = (pull(loss, [leaf(z)], [np.ones((), z.dtype)]) for z in (y, y.astype(float)))
     np.testing.assert_array_equal(narrow[0][0], wide[0][0].astype(dtype))
     np.testing.assert_array_equal(narrow[1][0], wide[1][0].astype(dtype))
+    np.testing.assert_array_equal(with_a_graph(loss, y, np.ones((), dtype)), narrow[1][0])
 
 
 def test_probabilities_of_0_are_left_out():
@@ -226,10 +262,8 @@ def test_probabilities_of_0_are_left_out():
     (out,), (d,) = pull(lambda y: mg.ops.ctc_loss(y, [1], 3, 1), [leaf(y)], [np.ones(())])
     np.testing.assert_allclose(out, -np.log(0.75), rtol=1e-12)
     np.testing.assert_allclose(d, -np.array([[0, 3], [1, 2], [2, 1]]) / 3, rtol=1e-12)
-    with mg.create_graph():
-        tracked = mg.tensor(y, requires_grad=True)
-        (again,) = mg.vjp(lambda y: mg.ops.ctc_loss(y, [1], 3, 1), tracked)[1](np.ones(()))
-    np.testing.assert_allclose(again.detach().numpy(), d, rtol=1e-12)
+    again = with_a_graph(lambda y: mg.ops.ctc_loss(y, [1], 3, 1), y, np.ones(()))
+    np.testing.assert_allclose(again, d, rtol=1e-12)
 
 
 def test_nan_stays_with_its_sequence():

@@ -395,6 +395,23 @@ def test_second_derivatives_of_images_of_padding_alone() -> None:
     assert not along_w.numpy().any()
 
 
+@pytest.mark.parametrize("kernel", [(2, 4), (2, 3), (3, 2)])
+@pytest.mark.parametrize("stride", [1, (2, 1)])
+def test_rules_on_tensors_with_a_border_that_is_odd(kernel: tuple[int, int], stride: Any) -> None:
+    """Windows over "same" padding reach one pixel further than the image that they are given back to."""
+    windows, number = Windows.over((5, 4), kernel, stride, "same")
+    rng = np.random.default_rng(0)
+    x, w, y = (rng.standard_normal(shape) for shape in ((2, 4, 5, 4), (6, 2, *kernel), (2, 6, *number)))
+    conv = lambda x, w: mg.conv2d(x, w, stride=stride, padding="same", groups=2)  # noqa: E731
+    filters = lambda x, y: convolution._conv2d_filters(x, y, windows, 2)  # noqa: E731
+    for function, inputs, g in ((conv, (x, w), y), (filters, (x, y), w)):
+        _, expected = pull(function, [leaf(given) for given in inputs], [g])
+        with mg.create_graph():
+            found = mg.vjp(function, *(mg.tensor(given, requires_grad=True) for given in inputs))[1](g)
+        for mine, theirs in zip(found, expected, strict=True):
+            np.testing.assert_allclose(mine.detach().numpy(), theirs, rtol=1e-11, atol=1e-12)
+
+
 def test_empty_images_can_be_padded() -> None:
     """With padding a window fits even into an image without rows: it sees zeros only."""
     y = mg.ops.conv2d(np.ones((1, 1, 0, 2)), np.ones((1, 1, 2, 2)), np.full(1, 7.0), padding=(1, 0))

@@ -127,6 +127,8 @@ def test_nothing_counted_is_zero(name):
         outs, grads = pull(lambda z, t=targets: getattr(mg.ops, name)(z, t, ignore_index=9), [x], [np.ones(())])
         assert outs[0] == 0
         np.testing.assert_array_equal(grads[0], np.zeros(shape))
+        each = getattr(mg.ops, name)(x, targets, "none", ignore_index=9)
+        np.testing.assert_array_equal(each.numpy(), np.zeros(len(targets)))
 
 
 def test_empty_means_are_zero():
@@ -241,6 +243,73 @@ def test_a_gradient_of_smoothed_targets_sums_to_0(dtype, smoothing, seed, classe
     np.testing.assert_allclose(d[0, 1:], -smoothing / classes, rtol=1e-3)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_loss_near_0_and_its_gradient_are_exact(dtype):
+    x = np.array([[40, 0, 1]], dtype)
+    (loss,), (d,) = pull(lambda z: mg.ops.cross_entropy(z, [0]), [leaf(x)], [np.ones((), dtype)])
+    p = np.exp(np.array([-40.0, -39.0]))
+    np.testing.assert_allclose(loss, p.sum(), rtol=10 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(d, [[-p.sum(), *p]], rtol=10 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("weight", [[0.5, 0.0, 3.0, 1.0], None])
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_smoothed_and_weighted_losses_are_what_they_are_defined_as(smoothing, weight):
+    """Each row's is -sum q w log p; with a row of a class that weighs nothing, and one that weighs 1."""
+    x, targets = np.random.default_rng(0).standard_normal((5, 4)), np.array([0, 3, 2, 2, 1])
+    q = (1 - smoothing) * np.eye(4)[targets] + smoothing / 4
+    q *= np.ones(4) if weight is None else weight
+    losses = -(q * (x - np.log(np.exp(x).sum(axis=1, keepdims=True)))).sum(axis=1)
+    gradient = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True) * q.sum(axis=1, keepdims=True) - q
+    for reduction, scale in (
+        ("none", 1.0),
+        ("sum", 1.0),
+        ("mean", 5 if weight is None else np.take(weight, targets).sum()),
+    ):
+        loss = lambda x, r=reduction: mg.ops.cross_entropy(x, targets, r, label_smoothing=smoothing, weight=weight)  # noqa: E731
+        g = np.arange(1.0, 6.0) if reduction == "none" else np.ones(())
+        (found,), (d,) = pull(loss, [leaf(x)], [g])
+        np.testing.assert_allclose(found, losses if reduction == "none" else losses.sum() / scale, rtol=1e-13)
+        np.testing.assert_allclose(
+            d, gradient * (g[:, None] if reduction == "none" else 1 / scale), rtol=1e-12, atol=1e-15
+        )
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize(("shape", "weight"), [((2, 3), [0.0] * 3), ((0, 3), None), ((0, 0), None), ((0, 0), [])])
+def test_rows_that_weigh_nothing_and_no_rows_have_no_derivatives(shape, weight, smoothing):
+    x, options = np.ones(shape), {"label_smoothing": smoothing, "weight": weight}
+    loss = lambda x: mg.ops.cross_entropy(x, np.zeros(len(x), int), "sum", **options) ** 2  # noqa: E731
+    assert loss(x).item() == 0
+    for d in (*mg.grad(loss, (0,))(x), *mg.hvp(loss, [x], [x])):
+        np.testing.assert_array_equal(d.numpy(), 0 * x)
+
+
+def test_large_weights_do_not_overflow():
+    x, weight = np.zeros((1, 2), np.float32), [3e38, 3e38]  # whose sum, and so their mean, would
+    found = mg.ops.cross_entropy(x, [0], "sum", weight=weight).item()
+    np.testing.assert_allclose(found, 3e38 * np.log(2), rtol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [None, [2.0]])
+def test_a_single_class_is_certain(weight):
+    x = np.array([[3.0], [-1.0]])
+    loss = lambda x: mg.ops.cross_entropy(x, [0, 0], label_smoothing=0.3, weight=weight)  # noqa: E731
+    assert loss(x).item() == 0
+    for d in (*mg.grad(loss, (0,))(x), *mg.hvp(loss, [x], [x])):
+        np.testing.assert_allclose(d.numpy(), 0, atol=1e-16)
+
+
+def test_smoothed_targets_of_many_rows_and_classes_keep_their_precision():
+    """Of 200 rows of 2,000 equal logits in single precision, whose exponentials sum to 2,000."""
+    x = np.zeros((200, 2000), np.float32)
+    d = pull(
+        lambda x: mg.ops.cross_entropy(x, np.zeros(200, int), label_smoothing=0.1), [leaf(x)], [np.ones((), "f4")]
+    )[1][0]
+    np.testing.assert_allclose(d[:, 0], (1 / 2000 - 0.9 - 0.1 / 2000) / 200, rtol=1e-6)
+    np.testing.assert_allclose(d[:, 1:], 0.9 / 2000 / 200, rtol=1e-5)
+
+
 def test_targets_keep_their_precision():
     x, t = leaf(np.array([40.0], np.float32)), leaf(np.array([1 - 1e-9]))
     dx, dt = pull(lambda a, b: mg.ops.binary_cross_entropy_with_logits(a, b, "sum"), [x, t], [np.ones(())])[1]
@@ -269,7 +338,15 @@ def test_a_mean_of_many_under_a_large_cotangent_in_half_precision(name):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"label_smoothing": 0.1}, {"reduction": "sum", "ignore_index": 3}, {"reduction": "none"}]
+    "options",
+    [
+        {},
+        {"label_smoothing": 0.1},
+        {"reduction": "sum", "ignore_index": 3},
+        {"reduction": "none"},
+        {"reduction": "sum", "weight": [0.5, 2.0, 1.0, 0.0, 3.0]},
+        {"label_smoothing": 0.3, "weight": [0.5, 2.0, 1.0, 0.0, 3.0]},
+    ],
 )
 def test_third_derivatives_of_cross_entropy(options):
     rng = np.random.default_rng(0)
@@ -282,13 +359,14 @@ def test_third_derivatives_of_cross_entropy(options):
     assert mg.gradcheck(second, [x], rtol=1e-5, atol=1e-8)
 
 
+@pytest.mark.parametrize("weight", [None, np.ones(3)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_hessian_of_cross_entropy_is_exact_in_the_tails(dtype):
+def test_the_hessian_of_cross_entropy_is_exact_in_the_tails(dtype, weight):
     """p_i v_i - p_i sum(p v), where p is as near to 0 and 1 as it goes; against the same with more digits."""
     x = np.array([[1000, 0, -5], [30, 0, 1], [0, 20, 40], [0.5, 0, 0]], dtype)
     v = np.array([[1, 3, 2], [5, -1, 0.5], [1, 2, 3], [1, -2, 1]], dtype)
     targets = np.array([0, 0, 1, 2])
-    (found,) = mg.hvp(lambda x: mg.ops.cross_entropy(x, targets, "sum"), [x], [v])
+    (found,) = mg.hvp(lambda x: mg.ops.cross_entropy(x, targets, "sum", weight=weight), [x], [v])
     wide = x.astype(np.longdouble)
     p = np.exp(wide - wide.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)

@@ -12,7 +12,11 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad.backward import graph_of
+from minigrad.ops import recurrent_gru
 from minigrad.ops.kernels import blocks, sequences
+from minigrad.ops.kernels.packing import Packing
+from minigrad.ops.kernels.slopes import of_step, steps_of
+from minigrad.ops.through_time import gate_slopes
 from minigrad.recording import note_of
 from tests.checks import Case, check_primitive, leaf, outputs_of, pull
 from tests.peers import Peer
@@ -462,6 +466,27 @@ def test_derivatives_of_any_order_of_a_saturated_cell(point, gate, dtype, tolera
             for found, expected in zip(mg.grad(mine, (0, 1))(a, c), mg.grad(theirs, (0, 1))(a, c), strict=True):
                 np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=10 * tolerance, atol=tolerance)
             mine, theirs = slope(mine), slope(theirs)
+
+
+def test_slopes_of_a_gru_are_exact_in_both_tails_of_its_update():
+    """Of 1 - z = u / (1 + u) with u = e^-a, whatever the reset gate is."""
+    u = np.array([1e-18, 1e-3, 1.0, 1.5, 1e18])
+    for reset in (0.5, 2.0):
+        gates = np.array([np.full(5, reset), u, np.full(5, 0.3), np.full(5, -0.6)])[:, None]
+        *_, z, k_n = recurrent_gru._slopes(gates, np.full((1, 5), 0.7))
+        np.testing.assert_allclose(z[0], 1 / (1 + u), rtol=1e-15)
+        np.testing.assert_allclose(k_n[0], u / (1 + u) * (1 - 0.6**2), rtol=1e-15)
+
+
+def test_slopes_of_the_gates_of_an_lstm():
+    """Three gates are kept as e^-a, one as tanh(a); gates lie one behind the other in each step."""
+    packing = Packing(N=2, T=3, lengths=[2, 3])
+    gates = np.random.default_rng(0).uniform(0.1, 0.9, (5, 12))
+    found = gate_slopes(gates, packing)
+    for step in steps_of(packing):
+        kept, slopes = of_step(gates, step, 3), of_step(found, step, 3)
+        np.testing.assert_array_equal(slopes[:3], -kept[:3])
+        np.testing.assert_array_equal(slopes[3], 1 - kept[3] ** 2)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-11), (np.float32, 2e-4)])

@@ -342,6 +342,18 @@ def test_softmax_family_at_large_scores(dtype):
     np.testing.assert_allclose(slope, 1 - 3 * np.array(p), rtol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_gradient_of_a_softmax_is_exact_in_the_tails(dtype):
+    """p_i g_i - p_i sum(p g) without cancellation, where p is as near to 0 and 1 as it goes."""
+    x = np.array([[1000, 0, -5], [40, 0, 1], [0.5, 0, 0]], dtype)
+    g = np.array([5, -1, 0.5], dtype)
+    p = np.exp((x - x.max(axis=1, keepdims=True)).astype(np.longdouble))
+    p /= p.sum(axis=1, keepdims=True)
+    exact = p * ((g[:, None] - g) * p[:, None]).sum(axis=2)
+    slope = gradients(lambda t: mg.ops.softmax(t) * g, x)[1]
+    np.testing.assert_allclose(slope, exact.astype(dtype), rtol=30 * np.finfo(dtype).eps)
+
+
 def test_masked_scores():
     x = np.array([[-np.inf, 0.0, 0.0], [-np.inf, -np.inf, -np.inf]])
     value, slope = gradients(lambda t: mg.ops.logsumexp(t, axis=1), x)
