@@ -62,7 +62,7 @@ def _add_consensus(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--consensus", type=int, metavar="N", help=f"draw N captions of each image, 1 to {MOST_DRAFTS}; "
                        f"{usual.drafts} are plenty")  # fmt: skip
     group.add_argument("--draft-temperature", type=float, metavar="X", help="draw them from softmax(scores / X): "
-                       f"above 1, such as 1.4, for a run of reinforce, sure of itself ({usual.temperature:g})")  # fmt: skip
+                       f"above 1, such as 1.4, for a run of reinforce ({usual.temperature:g})")  # fmt: skip
     group.add_argument("--neighbours", type=int, metavar="K", help="ask the captions of so many training images that "
                        f"are most like it, 0 for none ({usual.neighbours})")  # fmt: skip
 
