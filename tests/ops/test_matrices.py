@@ -300,7 +300,7 @@ def test_half_precision_is_computed_in_single_and_rounded_once(name):
 def test_the_gradient_of_a_determinants_gradient_in_half_precision():
     a = np.array([[2.0, 1.0], [1.0, 3.0]], np.float16)
     with mg.create_graph():
-        found = mg.grad(lambda a: mg.linalg.det(a))(a)
+        found = mg.grad(lambda a: mg.linalg.det(a))(mg.tensor(a, requires_grad=True))
     assert (found.dtype, found.tolist()) == (np.float16, [[3, -1], [-1, 2]])
 
 

@@ -179,7 +179,7 @@ def test_given_moments_have_the_same_gradients_by_the_rule_on_tensors():
     g = rng.standard_normal((4, 3, 2))
     grads = pull(mg.ops.batch_norm, list(map(leaf, inputs)), [g])[1]
     with mg.create_graph():
-        found = mg.grad(lambda *x: (mg.ops.batch_norm(*x) * g).sum(), argnums=tuple(range(5)))(*inputs)
+        found = mg.grad(lambda *x: (mg.ops.batch_norm(*x) * g).sum(), argnums=tuple(range(5)))(*map(leaf, inputs))
     for mine, theirs in zip(found, grads, strict=True):
         np.testing.assert_allclose(mine.detach().numpy(), theirs, rtol=1e-11, atol=1e-13)
 
@@ -199,8 +199,16 @@ def test_the_moments_of_a_single_entry():
     np.testing.assert_allclose(d, 5**-1.5, rtol=1e-13)  # eps / (x^2 + eps)^(3 / 2)
     mean = lambda x: batch_norm_with_statistics(x)[1]  # noqa: E731
     np.testing.assert_array_equal(mg.jacobian(mean)(np.ones((1, 3))).numpy()[:, 0], np.eye(3))
-    with mg.create_graph():
-        assert mg.grad(lambda x: mean(x).sum())(np.ones((0, 3))).shape == (0, 3)
+
+
+def test_no_rule_warns_of_an_empty_batch():
+    """Neither that of many cotangents, nor that on tensors."""
+    nothing = np.ones((0, 3))
+    for k in (0, 1, 2):
+        part = lambda x, k=k: batch_norm_with_statistics(x)[k]  # noqa: E731
+        assert mg.jacobian(part)(nothing).shape == (*part(nothing).shape, 0, 3)
+        with mg.create_graph():
+            assert mg.grad(lambda x, f=part: f(x).sum())(leaf(nothing)).shape == (0, 3)
 
 
 # --- hard inputs ---------------------------------------------------------------------------------------
@@ -260,7 +268,7 @@ def test_nor_does_it_cost_the_rule_on_tensors_any(kind):
     x, g, w, b = numbers(kind, np.float64)
     x = x + 1e6
     with mg.create_graph():
-        found = mg.grad(lambda *x: (KINDS[kind][0](*x) * g).sum(), argnums=(0, 1, 2))(x, w, b)
+        found = mg.grad(lambda *x: (KINDS[kind][0](*x) * g).sum(), argnums=(0, 1, 2))(*map(leaf, (x, w, b)))
     for mine, exact in zip(found, formula(kind, x, g, w, b)[1:], strict=True):
         np.testing.assert_allclose(mine.detach().numpy(), exact, atol=1e-13 * max(np.abs(exact).max(), 1), rtol=1e-12)
 
@@ -333,7 +341,7 @@ def test_gradients_of_gradients_in_half_precision_are_computed_in_single(functio
     exact = pull(function, [leaf(x.astype(float)) for x in inputs], [g.astype(float)])[1]
     loss = lambda *x: (function(*x) * g).sum()  # noqa: E731
     with mg.create_graph():
-        found = mg.grad(loss, argnums=tuple(range(count)))(*inputs)
+        found = mg.grad(loss, argnums=tuple(range(count)))(*map(leaf, inputs))
     for rule in (found, mg.jacobian(loss, argnums=tuple(range(count)))(*inputs)):
         for mine, theirs in zip(rule, exact, strict=True):
             assert mine.dtype == np.float16

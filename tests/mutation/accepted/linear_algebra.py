@@ -181,9 +181,8 @@ _R = "r = (1 / np.sqrt(var + eps)).reshape(-1, 1)"
 accept(_REST, "normalization._pull_given", _HAT, _HAT.replace("-1, 1", "-2, 1"))
 accept(_REST, "normalization._pull_given", _R, _R.replace("-1, 1", "-2, 1"))
 _RULE = "normalization._standardised"
-_LESS = "x = x - np.mean(x, axis=axes, keepdims=True)"
-accept("twice, and the signs meet", _RULE, _LESS, "x = -(x - np.mean(x, axis=axes, keepdims=True))",
-       "x = np.mean(x, axis=axes, keepdims=True) - x")  # fmt: skip
+_LESS = "x = x - _means(x, axes)"
+accept("twice, and the signs meet", _RULE, _LESS, "x = -(x - _means(x, axes))", "x = _means(x, axes) - x")
 accept("a third time takes off what is rounding already", _RULE, "for _ in range(2):", "for _ in range(3):")
 _W = "w = _shaped(None if weight is None else single(weight), (*split[1:3], 1))"
 accept(_WIDE, "normalization.group_norm.vjp_on_tensors", _W, _W.replace("single(weight)", "weight"))
