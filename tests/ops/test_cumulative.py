@@ -189,7 +189,7 @@ def test_half_precision_is_multiplied_in_single():
     np.testing.assert_allclose(mg.grad(last)(behind_zero).numpy(), whole, rtol=1e-3)
     ends = mg.jacobian(lambda x: mg.ops.cumprod(x)[::3])(behind_zero).numpy()
     np.testing.assert_allclose(ends[1], whole, rtol=1e-3)
-    x = np.array([1e-3, 300, 300, 1e-3, 1], np.float16)
+    x = np.array([1e-3, 300, 300, 1e-3], np.float16)
     with mg.create_graph():
         found = mg.grad(last)(mg.tensor(x, requires_grad=True))
     np.testing.assert_allclose(found.detach().numpy(), mg.grad(last)(x.astype(float)).numpy(), rtol=1e-3)

@@ -197,6 +197,8 @@ def test_the_moments_of_a_single_entry():
         np.testing.assert_allclose(d, 0, atol=1e-12)
     (d,) = pull(lambda x: mg.ops.rms_norm(x, eps=1.0), [leaf(np.full((3, 1), 2.0))], [np.ones((3, 1))])[1]
     np.testing.assert_allclose(d, 5**-1.5, rtol=1e-13)  # eps / (x^2 + eps)^(3 / 2)
+    slopes = mg.jacobian(lambda x: mg.ops.rms_norm(x, eps=1.0))(np.full((3, 1), 2.0)).numpy()
+    np.testing.assert_allclose(slopes[:, 0, :, 0], 5**-1.5 * np.eye(3), rtol=1e-13)
     mean = lambda x: batch_norm_with_statistics(x)[1]  # noqa: E731
     np.testing.assert_array_equal(mg.jacobian(mean)(np.ones((1, 3))).numpy()[:, 0], np.eye(3))
 
@@ -347,6 +349,14 @@ def test_gradients_of_gradients_in_half_precision_are_computed_in_single(functio
             assert mine.dtype == np.float16
             atol = 1e-3 * np.abs(theirs).max()
             np.testing.assert_allclose(mine.detach().numpy(), theirs, rtol=2e-3, atol=atol)
+
+
+def test_an_eps_that_half_precision_does_not_know_counts():
+    x, nothing = np.full((2, 1), 1e-3, np.float16), np.zeros(1, np.float16)
+    loss = lambda x, v: (mg.ops.batch_norm(x, None, None, nothing, v, eps=1e-8) * np.float16(0.01)).sum()  # noqa: E731
+    with mg.create_graph():
+        d = mg.grad(loss)(leaf(x), leaf(nothing))
+    np.testing.assert_allclose(d.detach().numpy(), 100, rtol=1e-2)
 
 
 def test_an_infinite_cotangent_meets_its_own_column_and_row_alone():
