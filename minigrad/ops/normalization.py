@@ -75,8 +75,8 @@ def _pull(
     v = g if weight is None else g * weight
     dx = None
     if needs[0]:
-        dx = v - hat * np.mean(v * hat, axis=axes, keepdims=True)
-        dx = r * (dx - np.mean(v, axis=axes, keepdims=True) if centred else dx)
+        dx = v - hat * _means(v * hat, axes)
+        dx = r * (dx - _means(v, axes) if centred else dx)
     return dx, np.sum(g * hat, axis=others) if needs[1] else None, np.sum(g, axis=others) if needs[2] else None
 
 
@@ -84,9 +84,14 @@ def _standardised(x: Any, axes: Axes, eps: float, centred: bool = True) -> tuple
     """(x - mean) r and r = 1 / sqrt(var + eps), of arrays or tensors."""
     if centred:
         for _ in range(2):  # the second time takes off what rounding left
-            x = x - np.mean(x, axis=axes, keepdims=True)
-    r = 1 / np.sqrt(np.mean(x * x, axis=axes, keepdims=True) + eps)
+            x = x - _means(x, axes)
+    r = 1 / np.sqrt(_means(x * x, axes) + eps)
     return x * r, r
+
+
+def _means(x: Any, axes: Axes) -> Any:
+    """Means over axes, which stay; of no entries 0, and no warning."""
+    return np.sum(x, axis=axes, keepdims=True) / max(math.prod(x.shape[i] for i in axes), 1)
 
 
 def _composed(x: Any, weight: Any, bias: Any, axes: Axes, eps: float) -> Any:
@@ -410,7 +415,7 @@ def _with_moments(dx: Any, g_mean: Any, g_var: Any, x: Any) -> Any:
     if g_mean is not None:
         dx = dx + np.expand_dims(g_mean, (-3, -1)) / count
     if g_var is not None:
-        d = x - np.mean(x, axis=(-3, -1), keepdims=True)
+        d = x - _means(x, (-3, -1))
         dx = dx + np.expand_dims(g_var, (-3, -1)) * d * (2 / count)
     return dx
 

@@ -86,7 +86,7 @@ def _(g: Array, needs: Any, x: Array, axis: int | None) -> Any:
 def _placed(g: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
     """Zeros of a shape with g at indices along an axis, none of which is named twice; axes of length 1 stretch."""
     d = np.zeros(shape, g.dtype)
-    np.put_along_axis(d, np.broadcast_to(indices, g.shape), g, axis)
+    np.put_along_axis(d, indices, g, axis)
     return d
 
 

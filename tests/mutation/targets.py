@@ -105,9 +105,16 @@ def _users() -> dict[FunctionType, list[Primitive]]:
 def _target(function: FunctionType, records: Sequence[Primitive]) -> Target:
     family = families()
     homes = sorted({family[r.name].__name__ for r in records})
-    own = () if function.__module__.startswith("minigrad.ops") else _engine_tests(function.__module__)
+    module = function.__module__
+    own = _kernel_tests(module) if module.startswith("minigrad.ops") else _engine_tests(module)
     tests = dict.fromkeys((*homes, *COMMON_TESTS, *own))
     return Target(_label(function, records), function, tuple(r.name for r in records), tuple(tests))
+
+
+def _kernel_tests(module: str) -> list[str]:
+    """The test module that is about a kernel, if there is one."""
+    _, kernel, stem = module.rpartition(".kernels.")
+    return [f"tests.ops.kernels.test_{stem}"] if kernel and (TESTS / f"ops/kernels/test_{stem}.py").exists() else []
 
 
 def _maker(function: Any) -> Any:

@@ -105,6 +105,7 @@ def exactly(x, g):
         [1e-300, 0.0, 1e150, 1e150, 2.0],
         [0.0, 0.0, 1e200, 1e200],  # what is behind two zeros would overflow without them
         [0.0, 1.0, 1e100, 1e150],
+        [0.0, 1e200, 1e200],  # whose gradient overflows
     ],
 )
 def test_both_ends_of_the_range(x):
@@ -134,7 +135,7 @@ def test_long_sequences_to_third_order():
         x = np.random.default_rng(n).uniform(0.9, 1.1, n)
         first = mg.grad(lambda x: (mg.ops.cumprod(x) ** 2).sum())
         with mg.create_graph():
-            again = mg.grad(lambda x: (mg.ops.cumprod(x) ** 2).sum())(x).detach().numpy()
+            again = first(mg.tensor(x, requires_grad=True)).detach().numpy()
         np.testing.assert_allclose(again, first(x).numpy(), rtol=1e-12)
         third = mg.grad(lambda x, first=first: (mg.grad(lambda x: (first(x) ** 2).sum())(x)).sum())
         assert mg.gradcheck(lambda x, first=first: first(x), [x])
@@ -146,6 +147,52 @@ def test_many_rows_and_columns():
     x[0, 1, 2] = x[2, :, 3] = 0
     for axis in (0, 1, 2, None):
         assert mg.gradcheck(lambda x, axis=axis: mg.ops.cumprod(x, axis), [x], rtol=1e-6)
+
+
+@pytest.mark.parametrize("zeros", [False, True])
+@pytest.mark.parametrize("axis", [0, 1, 2, None])
+def test_all_rules_along_every_axis(axis, zeros):
+    """Of one cotangent, of many, and on tensors, against derivatives by a step in the complex plane."""
+    x = np.random.default_rng(0).uniform(0.5, 2, (2, 3, 4))
+    if zeros:
+        x[0, 1, 2] = x[1, :, 3] = x[0, 0, 0] = 0
+    function = lambda x: mg.ops.cumprod(x, axis)  # noqa: E731
+    steps = 1e-30j * np.eye(x.size).reshape(-1, *x.shape)
+    moved = [np.cumprod(x + step, axis).imag / 1e-30 for step in steps]
+    expected = np.moveaxis(np.array(moved), 0, -1).reshape(*moved[0].shape, *x.shape)
+    np.testing.assert_allclose(mg.jacobian(function)(x).numpy(), expected, rtol=1e-12, atol=1e-14)
+    u = cotangent(moved[0].shape)
+    pulled = np.tensordot(u, expected, u.ndim)
+    np.testing.assert_allclose(pull(function, [leaf(x)], [u])[1][0], pulled, rtol=1e-12, atol=1e-13)
+    with mg.create_graph():
+        found = mg.grad(lambda x: (function(x) * u).sum())(mg.tensor(x, requires_grad=True))
+    np.testing.assert_allclose(found.detach().numpy(), pulled, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
+def test_the_rule_on_tensors_takes_nothing(shape):
+    with mg.create_graph():
+        x = mg.tensor(np.ones(shape), requires_grad=True)
+        assert mg.grad(lambda x: mg.ops.cumprod(x, 1).sum())(x).shape == shape
+
+
+def test_products_behind_zeros_that_overflow_are_no_warning():
+    found = gradient(np.array([0.0, 1e200, 1e200, 0.0]), np.ones(4))
+    np.testing.assert_array_equal(found[1:], 0)
+
+
+def test_half_precision_is_multiplied_in_single():
+    """Products on the way may lie beyond its range."""
+    behind_zero = np.array([0, 300, 300, 1e-3], np.float16)
+    last = lambda x: mg.ops.cumprod(x)[-1]  # noqa: E731
+    whole = mg.grad(last)(behind_zero.astype(float)).numpy()
+    np.testing.assert_allclose(mg.grad(last)(behind_zero).numpy(), whole, rtol=1e-3)
+    ends = mg.jacobian(lambda x: mg.ops.cumprod(x)[::3])(behind_zero).numpy()
+    np.testing.assert_allclose(ends[1], whole, rtol=1e-3)
+    x = np.array([1e-3, 300, 300, 1e-3], np.float16)
+    with mg.create_graph():
+        found = mg.grad(last)(mg.tensor(x, requires_grad=True))
+    np.testing.assert_allclose(found.detach().numpy(), mg.grad(last)(x.astype(float)).numpy(), rtol=1e-3)
 
 
 def test_refusals():

@@ -268,6 +268,43 @@ def test_vectors_of_equal_values_are_refused_by_name(turn, dtype):
         mg.jacobian(lambda a: mg.linalg.eigh(a)[1])(stack)
 
 
+@pytest.mark.parametrize(("name", "k"), [("eigh", 1), ("svd", 0)])
+def test_equal_values_are_named_in_their_order(name, k):
+    """Also where the loss uses only the second one's vector, and the matrix is one of a stack of stacks."""
+    many = np.broadcast_to(TWIN, (1, 2, 4, 4))
+    for a in (TWIN, many):
+        with pytest.raises(np.linalg.LinAlgError, match=f"{name}: .*s 1 and 2, 2 and 2, are equal up to rounding"):
+            mg.grad(lambda a: getattr(mg.linalg, name)(a)[k][..., 1].sum())(a)
+
+
+def test_how_near_is_equal_depends_on_the_longer_side():
+    """Not on the shorter one, nor on the length of a stack."""
+    eps = np.finfo(float).eps
+    for value, message in ((100 * eps, "singular value 1 is 0"), (1 - 100 * eps, "singular values 0 and 1, 1 and 1")):
+        a = np.zeros((2, 1000))
+        a[0, 0], a[1, 1] = 1, value
+        for x, k in ((a, 2), (a[None], 2), (a.T, 0), (a.T[None], 0)):
+            with pytest.raises(np.linalg.LinAlgError, match=f"svd: {message}"):
+                mg.grad(lambda a, k=k: mg.linalg.svd(a, full_matrices=False)[k].sum())(x)
+    stack = np.broadcast_to(np.diag([1.0, 1 - 100 * eps]), (300, 2, 2))
+    for function in (lambda a: mg.linalg.eigh(a)[1], lambda a: mg.linalg.svd(a)[0]):
+        assert np.isfinite(mg.grad(lambda a, f=function: f(a).sum())(stack).numpy()).all()
+
+
+def test_the_only_vector_of_nothing_stays_where_it_is():
+    for function in (lambda a: mg.linalg.eigh(a)[1], lambda a: mg.linalg.svd(a)[0], lambda a: mg.linalg.svd(a)[2]):
+        assert mg.grad(lambda a, f=function: f(a).sum())(np.zeros((1, 1))).numpy().tolist() == [[0]]
+    with pytest.raises(np.linalg.LinAlgError, match="svd: singular value 0 is 0 up to rounding"):
+        mg.grad(lambda a: mg.linalg.svd(a, full_matrices=False)[0].sum())(np.zeros((3, 1)))
+
+
+def test_a_square_matrix_determines_the_vectors_of_one_value_that_is_0():
+    left, right = (np.linalg.qr(np.random.default_rng(i).standard_normal((3, 3)))[0] for i in (3, 4))
+    for a in (np.diag([2.0, 1, 0]), left @ np.diag([2.0, 1, 0]) @ right):
+        for k in (0, 2):
+            assert mg.gradcheck(lambda a, k=k: mg.linalg.svd(a)[k] ** 2, [a])
+
+
 def test_vectors_that_are_apart_have_gradients_beside_equal_ones():
     """That of the last eigenvector of a, moved by B: all others over their gap to it, those that are equal as well."""
     B = np.random.default_rng(0).standard_normal((4, 4))
@@ -287,8 +324,18 @@ def test_singular_vectors_of_nothing_are_refused():
         mg.grad(lambda a: (mg.linalg.svd(a, full_matrices=False)[0] * np.ones(2)).sum())(a)
     with pytest.raises(np.linalg.LinAlgError, match="svd: singular value 1 is 0 up to rounding"):
         mg.grad(lambda a: (mg.linalg.svd(a.T, full_matrices=False)[2] * np.ones(3)).sum())(a)
+    with pytest.raises(np.linalg.LinAlgError, match="svd: singular value 1 is 0 up to rounding"):
+        mg.grad(lambda a: mg.linalg.svd(a, full_matrices=False)[0].sum())(a[None])
     first = mg.grad(lambda a: mg.linalg.svd(a, full_matrices=False)[0][:, 0].sum())(a)  # whose own value is not 0
     assert np.isfinite(first.numpy()).all()
+
+
+def test_of_several_values_that_are_0_the_one_is_named_whose_vector_is_used():
+    """By a single entry, outside the space that the others span."""
+    a = np.zeros((4, 3))
+    a[0, 0] = 1
+    with pytest.raises(np.linalg.LinAlgError, match="svd: singular value 2 is 0 up to rounding"):
+        mg.grad(lambda a: (lambda U: U[3, 0] + U[3, 2])(mg.linalg.svd(a, full_matrices=False)[0]))(a)
 
 
 def test_singular_vectors_that_the_matrix_does_not_determine_are_refused():
@@ -296,9 +343,11 @@ def test_singular_vectors_that_the_matrix_does_not_determine_are_refused():
     for x, k in ((a, 0), (a.T, 2)):
         with pytest.raises(np.linalg.LinAlgError, match="svd: the loss uses singular vectors behind the first 2"):
             mg.grad(lambda a, k=k: mg.linalg.svd(a)[k].sum())(x)
-    used = mg.grad(lambda a: (mg.linalg.svd(a)[0][:, :2] ** 3).sum())(a).numpy()
-    alone = mg.grad(lambda a: (mg.linalg.svd(a, full_matrices=False)[0] ** 3).sum())(a).numpy()
-    np.testing.assert_allclose(used, alone, rtol=1e-13)
+        with pytest.raises(np.linalg.LinAlgError, match="svd: the loss uses singular vectors behind the first 2"):
+            mg.grad(lambda a, k=k: mg.linalg.svd(a)[k].reshape(-1)[-1])(x)  # a single entry of them
+        used = mg.grad(lambda a, k=k: (mg.linalg.svd(a)[k][: 3 - k // 2, : 2 + k // 2] ** 3).sum())(x).numpy()
+        alone = mg.grad(lambda a, k=k: (mg.linalg.svd(a, full_matrices=False)[k] ** 3).sum())(x).numpy()
+        np.testing.assert_allclose(used, alone, rtol=1e-13)
 
 
 def test_near_values_are_exact_as_long_as_they_are_apart():

@@ -117,6 +117,28 @@ def test_second_derivatives_agree_with_pytorch(name):
         np.testing.assert_allclose(mine.numpy(), theirs, rtol=1e-9, atol=1e-10 * np.abs(theirs).max())
 
 
+@pytest.mark.parametrize(("a", "b"), [
+    ((3, 3), (2, 4, 3, 2)), ((3, 3), (2, 3, 2)), ((2, 3, 3), (4, 2, 3, 2)), ((3, 3), (3, 2)), ((2, 3, 3), (3,)),
+])  # fmt: skip
+def test_a_matrix_may_meet_stacks_of_right_sides(a, b):
+    """As if it were repeated for each of them: values, cotangents, and many of these at once."""
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal(a) + 3 * np.eye(3), rng.standard_normal(b)
+    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    x, inverse = mg.linalg.solve(a, b).numpy(), np.broadcast_to(np.linalg.inv(a), (*stack, 3, 3))
+    np.testing.assert_allclose(x, inverse @ b, rtol=1e-11, atol=1e-12)
+    g = rng.standard_normal(x.shape)
+    grads = pull(mg.linalg.solve, [leaf(a), leaf(b)], [g])[1]
+    G, X = (g[..., None], x[..., None]) if b.ndim == 1 else (g, x)
+    H = np.swapaxes(inverse, -1, -2) @ G
+    dA = (-H @ np.swapaxes(X, -1, -2)).reshape(-1, *a.shape).sum(0)
+    np.testing.assert_allclose(grads[0], dA, rtol=1e-10, atol=1e-12)
+    H = H[..., 0] if b.ndim == 1 else H
+    np.testing.assert_allclose(grads[1], H.reshape(-1, *b.shape).sum(0), rtol=1e-10, atol=1e-12)
+    for mine, jacobian in zip(grads, mg.jacobian(mg.linalg.solve, argnums=(0, 1))(a, b), strict=True):
+        np.testing.assert_allclose(np.tensordot(g, jacobian.numpy(), g.ndim), mine, rtol=1e-10, atol=1e-12)
+
+
 # --- identities --------------------------------------------------------------------------------------
 
 
@@ -188,6 +210,7 @@ def test_stacks_may_hold_singular_matrices_and_others():
     a = np.stack([rng.standard_normal((3, 3)), of_rank(3, 2), rng.standard_normal((3, 3)), np.zeros((3, 3))])
     found = mg.grad(lambda a: mg.linalg.det(a).sum())(a).numpy()
     np.testing.assert_allclose(found, [minors(x) for x in a], rtol=1e-10, atol=1e-13)
+    assert family._cofactor(a.astype(np.float32)).dtype == np.float32
 
 
 @pytest.mark.parametrize(("n", "rank"), [(2, 1), (2, 0), (3, 2), (3, 1), (4, 3), (4, 2)])
@@ -272,6 +295,13 @@ def test_half_precision_is_computed_in_single_and_rounded_once(name):
     for mine, theirs in zip([*outs, *grads], [*exact, *slopes], strict=True):
         assert mine.dtype == np.float16
         np.testing.assert_array_equal(mine, theirs.astype(np.float16))
+
+
+def test_the_gradient_of_a_determinants_gradient_in_half_precision():
+    a = np.array([[2.0, 1.0], [1.0, 3.0]], np.float16)
+    with mg.create_graph():
+        found = mg.grad(lambda a: mg.linalg.det(a))(mg.tensor(a, requires_grad=True))
+    assert (found.dtype, found.tolist()) == (np.float16, [[3, -1], [-1, 2]])
 
 
 # --- traces and Kronecker products -------------------------------------------------------------------

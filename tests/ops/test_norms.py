@@ -125,6 +125,14 @@ def test_at_a_zero_among_others_its_gradient_is_0(ord):
         assert not d.any()  # the norm is 0, whatever the others are
 
 
+@pytest.mark.parametrize("ord", [3, 1.5, 0.5, -1])
+@pytest.mark.parametrize("size", [1e-200, 1e-310])
+def test_a_zero_among_tiny_entries_gets_no_nan(ord, size):
+    d = mg.grad(lambda x: mg.linalg.norm(x, ord))(np.array([0.0, 3 * size, -4 * size])).numpy()
+    expected = mg.grad(lambda x: mg.linalg.norm(x, ord))(np.array([0.0, 3, -4])).numpy()
+    np.testing.assert_allclose(d, expected, rtol=1e-11)
+
+
 @pytest.mark.parametrize("ord", [3, 1.5, 0.5, -1, -3])
 @pytest.mark.parametrize("size", [1e200, 1e-200, 1e-310])
 def test_powers_neither_over_nor_underflow(ord, size):
@@ -133,6 +141,20 @@ def test_powers_neither_over_nor_underflow(ord, size):
     (expected,), (slope,) = pull(lambda x: mg.linalg.norm(x, ord), [leaf(x)], [np.array(1.0)])
     np.testing.assert_allclose(value, expected * size, rtol=1e-11)
     np.testing.assert_allclose(d, slope, rtol=1e-11)
+
+
+def test_what_is_huge_beside_the_smallest_entry_counts_nothing():
+    (value,), (d,) = pull(lambda x: mg.linalg.norm(x, -1), [leaf(np.array([1e300, -1e-300]))], [np.array(1.0)])
+    assert (value, d.tolist()) == (1e-300, [0, -1])
+
+
+def test_the_gradient_of_a_gradient_in_half_precision_is_computed_in_single():
+    """Sizes beside the norm may be too small for half precision."""
+    x = np.array([1e-3, 1000, -0.01], np.float16)
+    with mg.create_graph():
+        found = mg.grad(lambda x: mg.linalg.norm(x, 0.5))(mg.tensor(x, requires_grad=True)).detach().numpy()
+    assert found.dtype == np.float16
+    np.testing.assert_allclose(found, mg.grad(lambda x: mg.linalg.norm(x, 0.5))(x.astype(float)).numpy(), rtol=1e-3)
 
 
 def test_infinities():

@@ -105,6 +105,15 @@ def test_many_with_all_ties_some_and_few(digits):
         np.testing.assert_array_equal(mg.ops.argsort(x, axis).data, np.argsort(x, axis, stable=True))
 
 
+def test_rows_that_are_mostly_or_partly_nan():
+    mostly = np.full((1, 10), np.nan)
+    mostly[0, 1] = 1
+    x = np.random.default_rng(0).standard_normal((50, 400))
+    x[3, ::3] = np.nan
+    for rows in (mostly, x):
+        np.testing.assert_array_equal(mg.ops.argsort(rows).data, np.argsort(rows, stable=True))
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_agrees_with_pytorch(name):
     if name == "sort":
@@ -133,6 +142,9 @@ def test_ties_share_nothing():
     """Each place in the order is that of one entry: of ties the first has the first place."""
     x, g = np.array([2.0, 1.0, 2.0, 1.0]), np.array([1.0, 2.0, 3.0, 4.0])
     assert pull(mg.ops.sort, [leaf(x)], [g])[1][0].tolist() == [3, 1, 4, 2]
+    with mg.create_graph():
+        d = mg.grad(lambda x: (mg.ops.sort(x) * g).sum())(mg.tensor(x, requires_grad=True))
+    assert d.tolist() == [3, 1, 4, 2]
     top = lambda x: mg.ops.topk(x, 1)[0]  # noqa: E731
     assert pull(top, [leaf(x)], [np.ones(1)])[1][0].tolist() == [1, 0, 0, 0]
     assert pull(top, [leaf(np.array([1.0, np.nan, np.nan]))], [np.ones(1)])[1][0].tolist() == [0, 1, 0]

@@ -389,10 +389,10 @@ def _rows(x: Array) -> Array:
 def _channel_sums(x: Array) -> Array:
     """The sums of channels (N, c, L): (c,)."""
     if x.shape[2] >= _LONG:
-        return np.sum(x @ np.ones(x.shape[2], x.dtype), axis=0)  # type: ignore[no-any-return]
+        return column_sums(x @ np.ones(x.shape[2], x.dtype))
     return column_sums(_rows(x)).reshape(x.shape[1:]).sum(1)  # type: ignore[no-any-return]
 
 
 def _channel_products(a: Array, b: Array) -> Array:
     """The sums of a b of channels (N, c, L): (c,)."""
-    return np.vecdot(a, b).sum(0) if a.shape[2] >= _LONG else _channel_sums(a * b)
+    return column_sums(np.vecdot(a, b)) if a.shape[2] >= _LONG else _channel_sums(a * b)

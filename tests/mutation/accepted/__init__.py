@@ -3,7 +3,7 @@
 An entry is (function, part before, part after). A campaign fails if one of them does not survive, or exists no more.
 """
 
-from . import arrays, engine, families, layers, rules  # noqa: F401  what each judges is put into ACCEPTED
+from . import arrays, engine, families, layers, linear_algebra, rules  # noqa: F401  what each judges is put into ACCEPTED
 from .reasons import ACCEPTED, ANY
 
 __all__ = ["ACCEPTED", "ANY"]

@@ -23,9 +23,10 @@ def test_blocks_solve_as_the_whole(n, dtype):
     np.testing.assert_allclose(found, np.linalg.solve(a, b), rtol=1e3 * eps, atol=1e2 * eps)
     both, even = solve_upper_both(a, b @ b.T), b @ b.T
     np.testing.assert_allclose(both, np.linalg.solve(a, np.linalg.solve(a, even).T), rtol=1e3 * eps, atol=1e3 * eps)
-    np.testing.assert_array_equal(
-        solve_upper_both(mg.tensor(a), even).numpy(), np.linalg.solve(a, np.linalg.solve(a, even).T)
-    )
+    for left, right in ((mg.tensor(a), even), (a, mg.tensor(even))):
+        whole = np.linalg.solve(a, np.linalg.solve(a, even).T)
+        np.testing.assert_array_equal(solve_upper_both(left, right).numpy(), whole)
+        np.testing.assert_array_equal(solve_upper(left, right).numpy(), np.linalg.solve(a, even))
 
 
 @pytest.mark.parametrize("stacks", [((3,), ()), ((), (3,)), ((2, 1), (3,)), ((0,), ())])

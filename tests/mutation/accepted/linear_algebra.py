@@ -1,0 +1,268 @@
+"""Judged equivalent: changes of rules of matrices, norms, normalisations, cumulative products and sorting."""
+
+from .reasons import GENERAL, PIECES, accept
+
+_COMPARED = "a tensor compares as its array does, and no gradient comes through that"
+_SQUARE = "the matrices are square"
+_UNTAKEN = "another branch is taken there"
+_PRINTED = "prints the same number"
+_WIDE = "it meets what is single, and NumPy widens it"
+_UNASKED = "gives what nobody takes"
+_REST = "NumPy takes any negative length for the rest"
+_ORDER = "the order of the two is no matter"
+_WHOLE = "takes off zeros"
+
+# --- decompositions ------------------------------------------------------------------------------------
+
+_RULE = "decompositions.eigh.vjp"
+_INNER = "inner = np.where(equal, 0, skew(P) / np.where(equal, 1, gaps))"
+_EQUAL = "equal = np.abs(plain(gaps)) <= rounding_of(w, w.shape[-1])[..., None]"
+accept(_UNTAKEN, _RULE, _INNER, _INNER.replace("(equal, 1", "(equal, 2"))
+accept(_COMPARED, _RULE, _EQUAL, _EQUAL.replace("plain(gaps)", "gaps"))
+
+_RULE = "decompositions._refuse_mixed"
+accept("goes through what is empty", _RULE, "if not off.any():", "if False:")
+_SORTED = "i, j = sorted((int(i), int(j)))"
+accept(_PRINTED, _RULE, _SORTED, _SORTED.replace("int(i)", "i"), _SORTED.replace("int(j)", "j"))
+_ROWS = "rows = np.broadcast_to(plain(values), (*np.shape(plain(part))[:-2], off.shape[-1]))[tuple(stack)]"
+accept(_SQUARE, _RULE, _ROWS, _ROWS.replace("off.shape[-1]", "off.shape[-2]"))
+accept("a tensor is printed as its number, and has the shape of its array", _RULE, _ROWS,
+       _ROWS.replace("plain(values)", "values"), _ROWS.replace("plain(part)", "part"))  # fmt: skip
+accept(_COMPARED, _RULE, "mixed = np.argwhere(off & (plain(part) != 0))", "mixed = np.argwhere(off & (part != 0))")
+accept(_SQUARE, _RULE, "off = equal & ~np.eye(equal.shape[-1], dtype=bool)",
+       "off = equal & ~np.eye(equal.shape[-2], dtype=bool)")  # fmt: skip
+
+accept(GENERAL + ": of no further columns it adds zeros", "decompositions.qr.vjp", "if R.shape[-1] == k:", "if False:")
+
+accept(GENERAL, "decompositions.svd.vjp", "if gU is None and gVh is None:", "if False:")
+accept("cuts off nothing, which is 0", "decompositions._determined", "if g is None or g.shape[axis] == k:",
+       "if g is None:")  # fmt: skip
+accept(_COMPARED, "decompositions._determined", "if np.any(plain(others)):", "if np.any(others):")
+
+_RULE = "decompositions._divisors"
+accept("what it divides there is 0, as nobody uses it", _RULE, "return np.where(zero, 1, s)",
+       "return np.where(zero, 2, s)")  # fmt: skip
+accept(_PRINTED, _RULE, "place = int(np.argwhere(zero & used)[0][-1])", "place = np.argwhere(zero & used)[0][-1]")
+accept(_COMPARED, _RULE, "used = np.any(plain(g) != 0, axis=axis)", "used = np.any(g != 0, axis=axis)")
+accept(_COMPARED, _RULE, "zero = plain(s) <= rounding_of(s, size)", "zero = s <= rounding_of(s, size)")
+
+_RULE = "decompositions._pull_vectors"
+_SUMS = "return apart + np.where(equal, 0, (X - Y) / np.where(equal, 1, sums))"
+_GAPS = "apart = np.where(equal, 0, (X + Y) / np.where(equal, 1, gaps))"
+_EQUAL = "equal = np.abs(plain(gaps)) <= rounding_of(s, max(U.shape[-2], Vh.shape[-1]))[..., None]"
+_REFUSAL = "_refuse_mixed('svd', 'singular value', s, equal, *(part for part in (P, Q) if not isinstance(part, int)))"
+accept(_UNTAKEN, _RULE, _SUMS, _SUMS.replace("(equal, 1", "(equal, 2"))
+accept(_UNTAKEN, _RULE, _GAPS, _GAPS.replace("(equal, 1", "(equal, 2"))
+accept(_COMPARED, _RULE, _EQUAL, _EQUAL.replace("plain(gaps)", "gaps"))
+accept("a 0 mixes nothing", _RULE, _REFUSAL, _REFUSAL.replace(" if not isinstance(part, int)", ""))
+
+# --- triangular systems --------------------------------------------------------------------------------
+
+_TENSORS = "if isinstance(a, Tensor) or isinstance(b, Tensor):"
+accept(GENERAL, "matrices.solve_upper", _TENSORS, "if True:")
+accept(GENERAL, "matrices.solve_upper_both", _TENSORS, "if True:")
+_RULE = "matrices._by_blocks"
+accept("the last block has nothing behind it, and takes off 0", _RULE, "if end < a.shape[-1]:", "if True:",
+       "if end <= a.shape[-1]:")  # fmt: skip
+accept(_SQUARE, _RULE, "if end < a.shape[-1]:", "if end < a.shape[-2]:")
+_MADE = "x = np.empty((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *b.shape[-2:]), np.result_type(a, b))"
+accept(_ORDER, _RULE, _MADE, _MADE.replace("(a.shape[:-2], b.shape[:-2])", "(b.shape[:-2], a.shape[:-2])"))
+_RULE = "matrices._inverted_blocks"
+accept("a slice that ends behind the end ends there", _RULE,
+       "ends = [(start, min(start + size, n)) for start in range(0, n, size)]",
+       "ends = [(start, start + size) for start in range(0, n, size)]")  # fmt: skip
+_SIZE = "size = {} if n {} else {}"
+accept(PIECES, _RULE, _SIZE.format(16, "< 200", 32), "size = 16", "size = 32",
+       *(_SIZE.format(*of) for of in ((16, "<= 200", 32), (17, "< 200", 32), (15, "< 200", 32), (16, "< 200", 33),
+                                      (16, "< 200", 31), (16, "< 201", 32), (16, "< 199", 32))))  # fmt: skip
+accept(_SQUARE, _RULE, "n = a.shape[-1]", "n = a.shape[-2]")
+
+# --- equations and determinants ------------------------------------------------------------------------
+
+_TRUE = "where takes 1 for true"
+_RULE = "matrices.cofactor.vjp"
+for _part in (
+    "inner = np.where(np.eye(s.shape[-1], dtype=bool), own[..., None], -W * transposed(G))",
+    "W = np.where(np.eye(s.shape[-1], dtype=bool), 0, others)",
+    "others = product_of_others(np.where(np.eye(s.shape[-1], dtype=bool), 1, s[..., None, :]), -1)",
+):
+    accept(_TRUE, _RULE, _part, _part.replace(", dtype=bool", ""))
+_OWN = "own = (W @ np.diagonal(G, 0, -2, -1)[..., None])[..., 0]"
+accept("a matrix has the diagonal of its transpose", _RULE, _OWN, _OWN.replace("-2, -1", "-1, -2"))
+_SIGN = "np.sign(np.linalg.det(U) * np.linalg.det(Vh))[..., None, None]"
+accept("both are 1 or -1 but for rounding", "matrices._signed_svd", _SIGN, _SIGN.removeprefix("np.sign"))
+_RULE = "matrices._cofactors"
+accept("of no matrix nothing is computed, or set", _RULE, "if zero.any():", "if True:")
+_SINGULAR = "c[zero] = orientation * (U * product_of_others(s, -1)[..., None, :] @ Vh)"
+accept("a mask leaves one axis of matrices, so that the last one of their values is number 1", _RULE, _SINGULAR,
+       _SINGULAR.replace("(s, -1)", "(s, 1)"))  # fmt: skip
+_REGULAR = "regular = np.where(zero[..., None, None], np.eye(a.shape[-1], dtype=a.dtype), a)"
+accept(_SQUARE, _RULE, _REGULAR, _REGULAR.replace("[-1]", "[-2]"))
+accept(_ORDER, _RULE, "zero = np.equal(y, 0)", "zero = np.equal(0, y)")
+accept("a zero of the other sign", "matrices.slogdet.vjp", "np.zeros((*g[0].shape, *a.shape[-2:]), a.dtype)",
+       "-np.zeros((*g[0].shape, *a.shape[-2:]), a.dtype)")  # fmt: skip
+_STACK = "if needs[0] and a.ndim == 2 < X.ndim == H.ndim:"
+accept(GENERAL + ": the engine sums the stack away", "matrices.solve.vjp", _STACK, "if False:",
+       _STACK.replace("== 2", "== 1"))  # fmt: skip
+accept("a single matrix is a stack of one", "matrices.solve.vjp", _STACK, _STACK.replace("2 <", "2 <="))
+_SINGLE = "if a.ndim > 2 or b.ndim <= 2:"
+accept(GENERAL, "matrices._solved", _SINGLE, "if True:", _SINGLE.replace("> 2", ">= 2"), _SINGLE.replace("> 2", "> 1"),
+       _SINGLE.replace("<= 2", "<= 3"))  # fmt: skip
+accept("a single matrix is a stack of one", "matrices._solved", _SINGLE, _SINGLE.replace("<= 2", "< 2"),
+       _SINGLE.replace("<= 2", "<= 1"))  # fmt: skip
+
+# --- norms ---------------------------------------------------------------------------------------------
+
+_RULE = "norms.power_norm.vjp"
+_ZERO = "zero = (plain(x) == 0) | (plain(y) == 0)"
+_RATIO = "ratio = np.abs(single(x)) / np.where(plain(y) == 0, 1, y)"
+_SHARE = "share = np.where(zero, 1, ratio) ** (ord - 1)"
+_SIGNED = "signed(g, np.where(zero, 0, plain(x))) * share"
+accept(_COMPARED, _RULE, _ZERO, _ZERO.replace("plain(x)", "x"), _ZERO.replace("plain(y)", "y"))
+accept(_COMPARED, _RULE, _RATIO, _RATIO.replace("plain(y)", "y"))
+accept(_COMPARED, _RULE, _SIGNED, _SIGNED.replace("plain(x)", "x"))
+accept(_UNTAKEN, _RULE, _RATIO, _RATIO.replace("== 0, 1", "== 0, 2"))
+accept("it is multiplied by 0", _RULE, _SHARE, _SHARE.replace("(zero, 1", "(zero, 2"))
+
+# --- cumulative products -------------------------------------------------------------------------------
+
+for _rule in ("vjp", "batched_vjp", "vjp_on_tensors"):
+    accept(_REST, f"cumulative.cumprod.{_rule}", "x, axis = (x.reshape(-1), 0)", "x, axis = (x.reshape(-2), 0)")
+    accept(_WIDE, f"cumulative.cumprod.{_rule}",
+           "x, g = (np.moveaxis(array, axis, -1) for array in (single(x), single(g)))",
+           "x, g = (np.moveaxis(array, axis, -1) for array in (single(x), g))")  # fmt: skip
+accept(GENERAL, "cumulative._pull", "if y.all():", "if False:")
+_BEFORE = "before = _sums_from_the_end(taken(g, ~zero) * y) / np.where(zero, 1, x)"
+accept("behind a zero all products are 0, or NaN", "cumulative._pull_through_zeros", _BEFORE,
+       _BEFORE.replace("(zero, 1", "(zero, 2"))  # fmt: skip
+_RULE = "cumulative.cumprod.vjp_on_tensors"
+_LATER = "later = np.concatenate([x[..., 1:], 0 * one], -1)"
+accept("the last factor meets nothing but the 0 behind the end", _RULE, _LATER,
+       *(_LATER.replace("0 * one", of) for of in ("-(0 * one)", "0 + one", "one", "1 * one")))  # fmt: skip
+accept("an axis of length 1 broadcasts to one of length 0", _RULE,
+       "one = np.ones((*x.shape[:-1], min(1, x.shape[-1])), x.dtype)",
+       "one = np.ones((*x.shape[:-1], 1), x.dtype)")  # fmt: skip
+accept("it meets the last factor, a 0, or is cut off", "cumulative._recurrence",
+       "nothing = np.zeros((*b.shape[:-1], 1), b.dtype)", "nothing = np.ones((*b.shape[:-1], 1), b.dtype)")  # fmt: skip
+
+# --- sorting -------------------------------------------------------------------------------------------
+
+accept(
+    _REST, "ordering.sort.vjp", "entries, axis = (entries.reshape(-1), 0)", "entries, axis = (entries.reshape(-2), 0)"
+)
+accept(_REST, "ordering.sort.batched_vjp", "x, axis = (x.reshape(-1), 0)", "x, axis = (x.reshape(-2), 0)")
+_RULE = "ordering._stable_rows"
+_MANY = "if np.count_nonzero(ties) > x.size // 4:"
+accept("chooses between two ways to the same order", _RULE, _MANY, "if True:", "if False:", _MANY.replace(">", ">="),
+       *(_MANY.replace("x.size // 4", of) for of in ("x.size * 4", "x.size", "4", "x.size // 5", "x.size // 3")),
+       )  # fmt: skip
+accept("the last axis is NumPy's default", _RULE, "return np.argsort(x, axis=-1, stable=True)",
+       "return np.argsort(x, stable=True)")  # fmt: skip
+accept("the last axis is NumPy's default", _RULE, "order = np.argsort(x, axis=-1)", "order = np.argsort(x)")
+_FOLLOWS = "follows[..., 1:] = (y[..., 1:] == y[..., :-1]) | (y[..., :-1] != y[..., :-1])"
+accept("of rows longer than two nearly all entries seem to tie, and the slower way is taken, which looks at none",
+       _RULE, _FOLLOWS, _FOLLOWS.replace("!= y[..., :-1]", "!= y[..., :1]"),
+       _FOLLOWS.replace("| (y[..., :-1]", "| (y[..., :1]"))  # fmt: skip
+
+# --- normalisations ------------------------------------------------------------------------------------
+
+accept("the type of one array is its own", "normalization._computed",
+       "wide = np.result_type(single(x), *map(single, given)) if given else single(x).dtype",
+       "wide = np.result_type(single(x), *map(single, given))")  # fmt: skip
+_RULE = "normalization.batch_norm.vjp_on_tensors"
+_GIVEN = "dx, *others = _pull_given(g, needs, wide, w, single(mean), single(var), eps)"
+accept("of both their sum alone is taken", _RULE, _GIVEN, _GIVEN.replace("single(var), eps", "eps, single(var)"))
+accept(_WIDE, _RULE, _GIVEN, _GIVEN.replace("single(mean)", "mean"))
+_IMAGES = "wide, w = (_images(single(x)), None if weight is None else single(weight).reshape(-1, 1))"
+accept(_REST, _RULE, _IMAGES, _IMAGES.replace("-1, 1", "-2, 1"))
+accept(_WIDE, _RULE, _IMAGES, _IMAGES.replace("single(weight)", "weight"))
+_HAT = "hat = (x - mean.reshape(-1, 1)) * r"
+_R = "r = (1 / np.sqrt(var + eps)).reshape(-1, 1)"
+accept(_REST, "normalization._pull_given", _HAT, _HAT.replace("-1, 1", "-2, 1"))
+accept(_REST, "normalization._pull_given", _R, _R.replace("-1, 1", "-2, 1"))
+_RULE = "normalization._standardised"
+_LESS = "x = x - _means(x, axes)"
+accept("twice, and the signs meet", _RULE, _LESS, "x = -(x - _means(x, axes))", "x = _means(x, axes) - x")
+accept("a third time takes off what is rounding already", _RULE, "for _ in range(2):", "for _ in range(3):")
+_W = "w = _shaped(None if weight is None else single(weight), (*split[1:3], 1))"
+accept(_WIDE, "normalization.group_norm.vjp_on_tensors", _W, _W.replace("single(weight)", "weight"))
+for _rule, _part, _other in (
+    ("_as_rows", "x = x if axes == last else np.moveaxis(x, axes, last)", "x = np.moveaxis(x, axes, last)"),
+    ("_from_rows", "return turned if axes == last else np.moveaxis(turned, last, axes)",
+     "return np.moveaxis(turned, last, axes)"),
+):  # fmt: skip
+    accept("axes that are moved to where they are", f"normalization.{_rule}", _part, _other)
+    accept("axes that are moved to where they are, since no range is a tuple", f"normalization.{_rule}",
+           "last = tuple(range(-len(axes), 0))", "last = range(-len(axes), 0)")  # fmt: skip
+_KEPT = "kept = tuple((n for i, n in enumerate(x.shape, -x.ndim) if i not in axes))"
+accept("a generator is unpacked as a tuple is", "normalization._from_rows", _KEPT,
+       _KEPT.replace("tuple((", "(").replace("))", ")"))  # fmt: skip
+_SINGLES = "x, weight = (single(x), None if weight is None else single(weight))"
+accept(_WIDE, "normalization._pull_any_rows", _SINGLES, _SINGLES.replace("single(weight)", "weight"))
+for _rule, _call in (
+    ("vjp", "return _pull_normalised_rows(g, (*needs, {}), x, weight, statistics, axes, centred=False)[:2]"),
+    ("vjp_on_tensors", "return _pull_any_rows(g, (*needs, {}), x, weight, axes, eps, centred=False)[:2]"),
+):
+    accept("cut off in the end", f"normalization.rms_norm.{_rule}", _call.format(False), _call.format(True))
+
+# --- standardised arrays -------------------------------------------------------------------------------
+
+_SLOWER = "in double precision throughout: slower, and no less exact"
+_RULE = "standardising._underflow"
+_SMALL = "return statistics.scale.dtype == np.float32 and bool(statistics.scale.min(initial=1) < _LEAST)"
+accept(_SLOWER, _RULE, _SMALL, "return statistics.scale.dtype == np.float32", _SMALL.replace("initial=1", "initial=0"))
+accept("NumPy's truth is as good as Python's", _RULE, _SMALL,
+       _SMALL.replace("bool(", "").replace("_LEAST)", "_LEAST"))  # fmt: skip
+accept("exact either way at the bound, and no scale is no small one", _RULE, _SMALL, _SMALL.replace("< ", "<= "),
+       _SMALL.replace("initial=1", "initial=2"))  # fmt: skip
+
+_STEP = "return max(1, _BLOCK // max(size, 1))"
+accept(PIECES, "standardising._step", _STEP, "return 1", _STEP.replace("max(1, _", "max(2, _"),
+       _STEP.replace("//", "*"), "return max(1, _BLOCK)", "return max(1, max(size, 1))",
+       _STEP.replace("size, 1", "size, 2"))  # fmt: skip
+_EMPTY = "return np.empty((min(len(x), _step(x.shape[1])), x.shape[1]), x.dtype)"
+accept("nobody reads what is there, nor what is too much of it", "standardising._workspace", _EMPTY,
+       _EMPTY.replace("np", "-np", 1), _EMPTY.replace("min(len(x), _step(x.shape[1]))", "len(x)"))  # fmt: skip
+
+_RULE = "standardising.pull_rows"
+accept(_UNASKED, _RULE, "if needs[0] or needs[1]:", "if True:", "if True or needs[1]:", "if needs[0] or True:")
+accept(_WHOLE, _RULE, "d = x[block] - c[:, None] if c.any() else x[block]", "d = x[block] - c[:, None]")
+_TOTAL = "total = u @ weight / count if centred else np.zeros_like(s)"
+accept("it is multiplied by 0", _RULE, _TOTAL, _TOTAL.replace("zeros_like", "ones_like"))
+
+_RULE = "standardising.pull_groups"
+_SAMPLES = "for block in _blocks(N, C * L):"
+accept(PIECES, _RULE, _SAMPLES, *(_SAMPLES.replace("C * L", of) for of in ("-(C * L)", "C + L", "C", "L")))
+_ALONG = "along = r * (np.vecdot(u, d) - s * total) if needs[0] or needs[1] else total"
+accept(_UNASKED, _RULE, _ALONG, _ALONG.partition(" if ")[0], _ALONG.replace("needs[0]", "True"),
+       _ALONG.replace("needs[1]", "True"))  # fmt: skip
+accept(_ORDER, _RULE, _ALONG, _ALONG.replace("u, d", "d, u"))
+accept(_WHOLE, _RULE, "d = d - c[..., None] if c.any() else d", "d = d - c[..., None]")
+
+_RULE = "standardising.pull_channels"
+_ANY_OTHER = "if any(needs[1:]) or not given:"
+accept(_UNASKED, _RULE, _ANY_OTHER, "if True:", "if needs[1:] or not given:", "if any(needs[:]) or not given:",
+       "if any(needs[0:]) or not given:")  # fmt: skip
+_ALONG = "along[block] = r * (_channel_products(u, d) - s * total[block])"
+accept(_ORDER, _RULE, _ALONG, _ALONG.replace("u, d", "d, u"))
+accept(_WHOLE, _RULE, "d = x[:, block] - c[:, None] if c.any() else x[:, block]", "d = x[:, block] - c[:, None]")
+accept("all of them are written, or nobody takes one", _RULE, "total, along = np.zeros((2, C), x.dtype)",
+       "total, along = np.ones((2, C), x.dtype)")  # fmt: skip
+_BY_SIZE = "return _blocks(x.shape[1], len(x) * x.shape[2] // 4)"
+accept(PIECES, "standardising._channel_blocks", _BY_SIZE, _BY_SIZE.replace("//", "*"),
+       *(_BY_SIZE.replace("len(x) * x.shape[2] // 4", of) for of in (
+           "len(x) * x.shape[2]", "4", "-(len(x) * x.shape[2]) // 4", "(len(x) + x.shape[2]) // 4", "len(x) // 4",
+           "x.shape[2] // 4", "len(x) * x.shape[2] // 5", "len(x) * x.shape[2] // 3", "len(x) * x.shape[1] // 4",
+       )))  # fmt: skip
+_SAME = "chooses between two ways to the same sums"
+_PRODUCTS = "return column_sums(np.vecdot(a, b)) if a.shape[2] >= _LONG else _channel_sums(a * b)"
+accept(_SAME, "standardising._channel_products", _PRODUCTS, "return column_sums(np.vecdot(a, b))",
+       "return _channel_sums(a * b)", _PRODUCTS.replace(">=", ">"),
+       _PRODUCTS.replace("a.shape[2]", "a.shape[1]"))  # fmt: skip
+accept(_ORDER, "standardising._channel_products", _PRODUCTS, _PRODUCTS.replace("(a, b)", "(b, a)"))
+_LONG_ONES = "if x.shape[2] >= _LONG:"
+accept(_SAME, "standardising._channel_sums", _LONG_ONES, "if True:", "if False:", _LONG_ONES.replace(">=", ">"),
+       _LONG_ONES.replace("[2]", "[1]"))  # fmt: skip
+accept("sums over the first axis, whatever the others are", "standardising._channel_sums",
+       "return column_sums(_rows(x)).reshape(x.shape[1:]).sum(1)",
+       "return column_sums(x).reshape(x.shape[1:]).sum(1)")  # fmt: skip
