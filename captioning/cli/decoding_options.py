@@ -85,11 +85,11 @@ class Decoding:
     decode: Callable[..., Any]
     text: str
     beam: Beam | None = None
-    ask: Callable[[Split], Callable[..., Any]] | None = None
+    ask: Callable[[Split, Split], Callable[..., Any]] | None = None
 
-    def knowing(self, train: Split) -> Decoding:
-        """The same, once the training split is at hand."""
-        return self if self.ask is None else replace(self, decode=self.ask(train), ask=None)
+    def knowing(self, train: Split, split: Split) -> Decoding:
+        """The same, once the training split is at hand, and the one that is to be captioned."""
+        return self if self.ask is None else replace(self, decode=self.ask(train, split), ask=None)
 
     def check(self, vocabulary: Vocabulary, max_length: int) -> None:
         """Raise a ValueError that names the option unless captions can be so; what `decode` would raise, but sooner."""
@@ -139,7 +139,10 @@ def _consensus_of(options: argparse.Namespace) -> Decoding:
         raise ValueError(f"{names[str(error).split()[0]]}: {error}") from error
     rng = np.random.default_rng(options.seed)
 
-    def ask(train: Split) -> Callable[..., Any]:
+    def ask(train: Split, split: Split) -> Callable[..., Any]:
+        if split.name == train.name and how.neighbours:
+            raise ValueError("--consensus asks the captions of training images, so those of --split train would be "
+                             "asked for their own: add --neighbours 0")  # fmt: skip
         return functools.partial(agreed, voters=Voters(train), how=how, rng=rng)
 
     return Decoding(_unasked, consensus_text(how), ask=ask)

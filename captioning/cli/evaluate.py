@@ -72,7 +72,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         images = images_of_part(split, options.part, options.max_images, options.seed)
         length = length_for(split) if options.max_length is None else options.max_length
         decoding.check(model.vocabulary, length)
-        decoding = decoding.knowing(data.train)
+        decoding = decoding.knowing(data.train, split)
         try:
             known = known_captions(data.train, progress)
             frequencies = _frequencies(options.frequencies, data.train, progress)

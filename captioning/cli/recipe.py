@@ -10,21 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from captioning.cli.average import add_average
+from captioning.cli.decoding_options import decoding_of
 from captioning.cli.evaluate import add_evaluate
 from captioning.cli.options import CommandParser, add_command
-from captioning.cli.refine import add_refine
-from captioning.cli.reinforce import add_reinforce
+from captioning.cli.refine import REFINE, add_refine
+from captioning.cli.reinforce import REINFORCE, add_reinforce
 from captioning.cli.train import add_train
+from captioning.cli.training_options import dataclass_from
 from captioning.recipes import RECIPES, Recipe, Stage, read_recipe
+from captioning.training.settings import Settings
 
 __all__ = ["add_recipe"]
 
+_FURTHER = {further.name: further for further in (REFINE, REINFORCE)}
 _APART = 1000  # the seeds of a stage's runs, so that the recipe with the next seed has others
 
 EXAMPLE = """example:
   captioning recipe flickr8k --data flickr8k --out RUNS --seed 1
-    leaves RUNS/1-train and RUNS/2-reinforce; the same line again goes on where
-    it was stopped"""
+    leaves RUNS/1-train, RUNS/2-reinforce-1 and -2, and RUNS/2-reinforce, the
+    mean of the two; the same line again goes on where it was stopped"""
 
 
 def add_recipe(commands: Any) -> None:
@@ -53,7 +57,7 @@ def _recipe(options: argparse.Namespace) -> int:
     judge = ["evaluate", str(steps[-1].folder), "--part", options.part, *_shared(options), *recipe.evaluate]
     lines = [*_command_lines(steps), judge]
     for line in [*(step.line for step in steps), judge]:
-        parser.parse_args(line)  # a mistake in a later stage is told now
+        _check(line, parser.parse_args(line))  # a mistake in a later stage is told now
     Path(options.out).mkdir(parents=True, exist_ok=True)
     for number, line in enumerate(lines, 1):
         if not options.quiet:
@@ -63,6 +67,20 @@ def _recipe(options: argparse.Namespace) -> int:
         if status:
             return status
     return 0
+
+
+def _check(line: list[str], options: argparse.Namespace) -> None:
+    """Raise a ValueError for settings that make no sense, as the command itself would, but before any work."""
+    further = _FURTHER.get(line[0])
+    try:
+        if line[0] == "evaluate":
+            decoding_of(options)
+        elif line[0] != "average":
+            values = ({} if further is None else further.defaults) | vars(options)
+            for kind in (Settings, *(() if further is None else further.kinds)):
+                dataclass_from(kind, values)
+    except ValueError as error:
+        raise ValueError(f"captioning {' '.join(line)}: {error}") from error
 
 
 def _stages_parser() -> CommandParser:
@@ -75,11 +93,15 @@ def _stages_parser() -> CommandParser:
 
 @dataclass(frozen=True)
 class _Step:
-    """A command of a recipe that leaves a run folder. again: its line once the folder is there, if it may go on."""
+    """A command of a recipe that leaves a run folder. again: its line once the folder is there, if it may go on.
+
+    That has all options too: a run with others, of another recipe perhaps, is refused. of: the runs it averages.
+    """
 
     folder: Path
     line: list[str]
     again: list[str] | None
+    of: tuple[Path, ...] = ()
 
 
 def _steps(recipe: Recipe, options: argparse.Namespace) -> list[_Step]:
@@ -92,16 +114,15 @@ def _steps(recipe: Recipe, options: argparse.Namespace) -> list[_Step]:
         steps += [_training(stage, start, folder, k, options) for k, folder in enumerate(folders)]
         if stage.runs > 1:
             line = ["average", *map(str, folders), "--out", str(result)]
-            steps.append(_Step(result, line, None))
+            steps.append(_Step(result, line, None, tuple(folders)))
     return steps
 
 
 def _training(stage: Stage, start: list[str], folder: Path, run: int, options: argparse.Namespace) -> _Step:
     seed = ["--seed", str(options.seed + _APART * run)]
     threads = [] if options.threads is None else ["--threads", options.threads]
-    out, shared = ["--out", str(folder)], _shared(options)
-    line = [stage.command, *start, *out, *shared, *stage.options, *seed, *threads]
-    return _Step(folder, line, [stage.command, *out, "--resume", *shared, *seed])  # refused if the run has another
+    out, how = ["--out", str(folder)], [*_shared(options), *stage.options, *seed, *threads]
+    return _Step(folder, [stage.command, *start, *out, *how], [stage.command, *out, "--resume", *how])
 
 
 def _shared(options: argparse.Namespace) -> list[str]:
@@ -111,5 +132,9 @@ def _shared(options: argparse.Namespace) -> list[str]:
 
 def _command_lines(steps: Sequence[_Step]) -> list[list[str]]:
     """What is left to do: a training whose folder is there goes on, and what needs no going on is left out."""
+    for step in steps:
+        gone = [folder for folder in step.of if not folder.exists()]
+        if gone and step.folder.exists():
+            raise ValueError(f"{step.folder} is there, but not what it is the mean of, {gone[0]}: remove it, too")
     lines = [step.again if step.folder.exists() else step.line for step in steps]
     return [line for line in lines if line is not None]

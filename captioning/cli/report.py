@@ -64,7 +64,7 @@ def _report(options: argparse.Namespace) -> int:
 def _scored(options: argparse.Namespace, run: Run, model: Any, decoding: Decoding, progress: Progress) -> Scored:
     with open_data(options, run) as data:
         split = data[options.split]
-        decode = decoding.knowing(data.train).decode
+        decode = decoding.knowing(data.train, split).decode
         choice = Choice(decode, decoding.text, options.part, options.max_images, options.seed, options.max_length)
         run.check_fits(split)
         return scored(model, split, choice, progress, run.settings["training"].get("val_part"), data.train)

@@ -64,7 +64,7 @@ def _sample(options: argparse.Namespace) -> int:
         model = load_together(runs)
         length = length_for(split) if options.max_length is None else options.max_length
         decoding.check(model.vocabulary, length)
-        decoding = decoding.knowing(data.train)
+        decoding = decoding.knowing(data.train, split)
         rows = images_of_part(split, options.part)
         if options.out is not None:
             rows = _with_pictures(split, rows)

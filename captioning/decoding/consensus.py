@@ -7,8 +7,9 @@ training pictures most like this one, what is said is
     argmax over y in C of   mean_s CIDEr-D(y; y_s) + weight mean_c CIDEr-D(y; c),
 
 the first mean an estimate of the score that y is expected to have, if the captioner's probabilities were true (minimum
-Bayes risk decoding), the second what people said of pictures like it. Candidates are the best of a beam and the drafts.
-The means are over references, as CIDEr-D itself takes them; document frequencies are those of the training captions.
+Bayes risk decoding), the second what people said of pictures like it. Candidates are the best of a beam and the drafts;
+a draft has no vote for itself. The means are over references, as CIDEr-D itself takes them; document frequencies are
+those of the training captions.
 
 Sources: S. Kumar and W. Byrne, Minimum Bayes-risk decoding for statistical machine translation (2004); J. Devlin
 et al., Exploring nearest neighbor approaches for image captioning (2015), whose consensus captions are of neighbours
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from captioning.data.neighbours import nearest
 from captioning.data.splits import Split
@@ -90,7 +91,7 @@ class Voters:
             raise ValueError(f"the split {split.name} has no captions to agree with")
         self.frequencies = DocumentFrequencies.of(self._captions, end=v.end)
 
-    def captions_like(self, features: np.ndarray[Any, Any], count: int) -> list[list[Words]]:
+    def captions_like(self, features: NDArray[Any], count: int) -> list[list[Words]]:
         """The captions of the `count` pictures most like each of N, whose features (N,D) may have places' behind."""
         if not count:
             return [[] for _ in features]
@@ -114,26 +115,25 @@ def agreed(
     rng: a Generator or a seed, of what is drawn; the same seed draws the same. A draft that was cut at `max_length` has
     no say and is no candidate; where nothing has ended the beam's best is said.
     """
-    random, rows = np.random.default_rng(rng), np.asarray(features)
+    random, rows, v = np.random.default_rng(rng), np.asarray(features), model.vocabulary
+    likes = voters.captions_like(rows, how.neighbours)
     said: list[Words] = []
     for start in range(0, len(rows), _IMAGES):
         block = rows[start : start + _IMAGES]
         beams = n_best(model, block, how.width, how.width, max_length, allow_unknown=allow_unknown)
         drawn = sample(model, block, max_length, how.temperature, None, random, allow_unknown, each=how.drafts)
-        others = voters.captions_like(block, how.neighbours)
-        v = model.vocabulary
-        for k, (best, like) in enumerate(zip(beams, others, strict=True)):
+        for k, (best, like) in enumerate(zip(beams, likes[start : start + _IMAGES], strict=True)):
             drafts = [row for row in map(_ended(v.end), drawn[k * how.drafts : (k + 1) * how.drafts]) if row]
-            first = [v.encode(each.words).tolist() for each in best if each.ended] or drafts
+            ended = [v.encode(each.words).tolist() for each in best if each.ended]
             cut = v.encode(best[0].words).tolist() if best else []
-            said.append(_best([*first, *drafts], drafts, like, how.weight, voters.frequencies) or cut)
-    return _as_rows(said, model.vocabulary.end, model.vocabulary.null, max_length)
+            said.append(_best([*ended, *drafts], drafts, like, how.weight, voters.frequencies) or cut)
+    return _as_rows(said, v.end, v.null, max_length)
 
 
 def _ended(end: int) -> Any:
     """A function that gives the words before `<END>` of a drawn row; [] of one that was cut."""
 
-    def words(row: np.ndarray[Any, Any]) -> Words:
+    def words(row: NDArray[Any]) -> Words:
         found = np.flatnonzero(row == end)
         return row[: found[0]].tolist() if found.size else []
 
@@ -151,13 +151,33 @@ def _best(
     distinct = [list(words) for words in dict.fromkeys(map(tuple, candidates)) if words]
     if not distinct:
         return []
-    score = CiderD({"drafts": drafts, "others": others}, frequencies).score_many
-    ended = [[*words, frequencies.end] for words in distinct]
-    utility = np.zeros(len(ended))
-    for voters, share in (("drafts", 1.0), ("others", weight)):
-        if {"drafts": drafts, "others": others}[voters]:
-            utility += share * score([voters] * len(ended), ended)
+    utility = _mean_of_the_others(distinct, drafts, frequencies)
+    if others:
+        utility += weight * _scores(distinct, others, frequencies)
     return distinct[int(np.argmax(utility))]
+
+
+def _scores(
+    candidates: Sequence[Words], references: Sequence[Words], frequencies: DocumentFrequencies
+) -> NDArray[np.float64]:
+    """CIDEr-D of each candidate, which has ended, against references; 0 where there are none."""
+    if not references:
+        return np.zeros(len(candidates))
+    reward = CiderD({0: references}, frequencies)
+    return np.array([reward.score(0, [*words, frequencies.end]) for words in candidates])
+
+
+def _mean_of_the_others(
+    candidates: Sequence[Words], drafts: Sequence[Words], frequencies: DocumentFrequencies
+) -> NDArray[np.float64]:
+    """The mean CIDEr-D of each candidate against the drafts, but for itself once where it is one of them."""
+    utility, count = _scores(candidates, drafts, frequencies), len(drafts)
+    drawn = set(map(tuple, drafts))
+    for i, words in enumerate(candidates):
+        if tuple(words) in drawn:
+            own = _scores([words], [words], frequencies)[0]
+            utility[i] = (count * utility[i] - own) / max(1, count - 1)
+    return utility
 
 
 def _as_rows(said: Sequence[Words], end: int, null: int, max_length: int) -> Ids:

@@ -185,6 +185,9 @@ def test_evaluate_by_consensus_says_so_and_refuses_what_does_not_go_with_it(smal
     refused(capsys, [*arguments, "--neighbours", "-1"], "--neighbours: neighbours must be")
     refused(capsys, [*arguments, "--beam", "0"], "--beam: width must be")
     refused(capsys, [*arguments, "--draft-temperature", "0"], "--draft-temperature: temperature must be")
+    refused(capsys, [*arguments, "--split", "train"], "would be asked for their own: add --neighbours 0")
+    assert main([*arguments, "--split", "train", "--neighbours", "0"]) == 0
+    capsys.readouterr()
     refused(capsys, [*arguments[:-1], "0"], "--consensus: drafts must be")
     refused(capsys, [*arguments[:-2], "--neighbours", "3"], "--neighbours needs --consensus")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -94,6 +96,10 @@ def test_a_stage_of_several_runs_is_averaged_and_the_next_goes_on_from_that(reci
     assert "captioning average" not in err
     seeds = [Run.open(runs / f"2-reinforce-{k}").settings["training"]["seed"] for k in (1, 2)]
     assert seeds == [3, 1003]
+    shutil.move(runs / "2-reinforce-1", tmp_path / "away")
+    assert run(recipe, small_folder, runs, "--seed", "3") == 2
+    assert "2-reinforce is there, but not what it is the mean of" in capsys.readouterr().err
+    shutil.move(tmp_path / "away", runs / "2-reinforce-1")
     mean = Run.open(runs / "2-reinforce")
     assert mean.settings["average"] == ["2-reinforce-1", "2-reinforce-2"]
     assert Run.open(runs / "3-refine").settings["refinement"]["start"] == "2-reinforce"
@@ -103,6 +109,23 @@ def test_a_stage_of_several_runs_is_averaged_and_the_next_goes_on_from_that(reci
 
 
 @pytest.mark.parametrize(("old", "new", "said"), [
+    ("hidden = 12", "hidden = 13", "--hidden 13 (the run has 12)"),
+    ("epochs = 2\nbatch-size = 8", "epochs = 2\nbatch-size = 4", "--batch-size 4 (the run has 8)"),
+])  # fmt: skip
+def test_a_folder_of_other_settings_is_not_taken_for_the_recipes(
+    recipe, small_folder, tmp_path, capsys, old, new, said
+):
+    assert run(recipe, small_folder, tmp_path / "runs") == 0
+    recipe.write_text(SMALL.replace(old, new))
+    capsys.readouterr()
+    assert run(recipe, small_folder, tmp_path / "runs", "--quiet") == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("old", "new", "said"), [
+    ("longest = 8", "drafts = 1", "drafts must be an int of at least 2; got 1"),
+    ("epochs = 2", "epochs = 0", "epochs must be an int of at least 1; got 0"),
+    ("beam = 2", "consensus = 5000", "--consensus: drafts must be an int from 1 to 1000; got 5000"),
     ("longest = 8", "runs = 0", "stage 2: runs must be an int of at least 1; got 0"),
     ("hidden = 12", "runs = 2", "unrecognized arguments: --runs 2"),
     ('command = "reinforce"', 'command = "train"', "stage 2: command must be 'refine' or 'reinforce'; got 'train'"),

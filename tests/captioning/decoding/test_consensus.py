@@ -53,8 +53,10 @@ def test_what_is_said_has_the_highest_utility_by_definition(seed, drafts, neighb
         candidates = [VOCABULARY.encode(each.words).tolist() for each in beams if each.ended and each.words] + ended
 
         def utility(caption, ended=ended, others=others):
-            total = 0.0
-            for references, share in ((ended, 1.0), (others, weight)):
+            total, rest = 0.0, list(ended)
+            if caption in rest:
+                rest.remove(caption)  # no vote for itself
+            for references, share in ((rest, 1.0), (others, weight)):
                 if references:
                     total += share * cider_d([references], [[*caption, END]], asked.frequencies)[0]
             return total
