@@ -27,8 +27,8 @@ _APART = 1000  # the seeds of a stage's runs, so that the recipe with the next s
 
 EXAMPLE = """example:
   captioning recipe flickr8k --data flickr8k --out RUNS --seed 1
-    leaves RUNS/1-train, RUNS/2-reinforce-1 and -2, and RUNS/2-reinforce, the
-    mean of the two; the same line again goes on where it was stopped"""
+    leaves RUNS/1-train and RUNS/2-reinforce; the same line again goes on where
+    it was stopped"""
 
 
 def add_recipe(commands: Any) -> None:
