@@ -33,8 +33,8 @@ def add_average(commands: Any) -> None:
 def _average(options: argparse.Namespace) -> int:
     if len(options.run) < 2:
         raise ValueError("average needs at least two runs")
-    runs = open_runs(options.run)
-    check_alike(runs)
+    runs = open_runs(options.run, "be averaged")
+    check_alike(runs, "be averaged")
     made = average_runs(runs, options.out)
     print(f"{shown(made.folder)}: the mean of {names_of(runs)}; captioning evaluate says how good it is")
     return 0

@@ -13,19 +13,22 @@ from captioning.training.run_folder import Run
 __all__ = ["check_fit", "load_together", "names_of", "open_runs"]
 
 
-def open_runs(folders: Sequence[str]) -> list[Run]:
-    """The runs in these folders, which can speak together: of the same words and kind of features, or a RunError."""
+def open_runs(folders: Sequence[str], what: str = "speak together") -> list[Run]:
+    """The runs in these folders, which fit each other: of the same words and kind of features, or a RunError.
+
+    what: is done with them, as the error says that it cannot be.
+    """
     runs = [Run.open(folder) for folder in folders]
     first = runs[0]
     for k, run in enumerate(runs[1:], 1):
-        told = f"{run.folder}: cannot speak together with {first.folder}"
+        told = f"{run.folder}: cannot {what} with {first.folder}"
         if any(run.folder.samefile(other.folder) for other in runs[:k]):
-            raise RunError(f"{run.folder}: the same run twice says nothing more than once")
+            raise RunError(f"{run.folder}: the same run twice cannot {what}")
         if run.vocabulary != first.vocabulary:
             raise RunError(f"{told}: it has other words ({run.vocabulary!r} and {first.vocabulary!r})")
-        for what, of_run, of_first in zip(_KINDS, _kind_of(run), _kind_of(first), strict=True):
+        for name, of_run, of_first in zip(_KINDS, _kind_of(run), _kind_of(first), strict=True):
             if of_run != of_first:
-                raise RunError(f"{told}: they were trained on other features: {what} {of_run} and {of_first}")
+                raise RunError(f"{told}: they were trained on other features: {name} {of_run} and {of_first}")
     return runs
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from captioning.models.kinds import AnyCaptioner, kind_of
 from captioning.training.errors import RunError
 from captioning.training.run_folder import Run, read_arrays
 
@@ -32,35 +33,40 @@ def average_runs(runs: Sequence[Run], folder: str | os.PathLike[str]) -> Run:
     but speaks, and can be trained further. runs: at least two, that fit each other (`captioning.cli.speakers`).
 
     Raises:
-        RunError: models of other sizes, weights so far from each other that they cannot be of one start, a folder that
-            is not empty; names the run.
+        RunError: models of other sizes, weights that are not finite, or so far from each other that they cannot be of
+            one start, a folder that is not empty; names the run.
     """
     Run.check_new(folder)
-    first = runs[0]
-    states = [_weights(run) for run in runs]
-    for run, state in zip(runs[1:], states[1:], strict=True):
+    first, models = runs[0], [run.load_model() for run in runs]
+    states = [_weights(run, model) for run, model in zip(runs, models, strict=True)]
+    for run, model in zip(runs[1:], models[1:], strict=True):
         where = f"{run.folder}: cannot be averaged with {first.folder}"
-        if _sizes(run) != _sizes(first):
-            raise RunError(f"{where}: its model has other sizes ({_sizes(run)} and {_sizes(first)})")
-        if (apart := _distance(states[0], state)) > _APART:
+        if _sizes(model) != _sizes(models[0]):
+            raise RunError(f"{where}: its model has other sizes ({_sizes(model)} and {_sizes(models[0])})")
+        if (apart := _distance(models[0], model)) > _APART:
             raise RunError(
                 f"{where}: their weights are {apart:.2f} of their size apart, so they did not start from the same run; "
                 "the mean of those says nothing, but such runs can speak together: evaluate RUN RUN"
             )
     mean = {name: _mean([state[name] for state in states]) for name in states[0]}
     settings = {key: value for key, value in first.settings.items() if key not in ("format", "vocabulary")}
-    regions = read_arrays(first.regions_path) if first.regions_path.exists() else None
+    regions = next((read_arrays(run.regions_path) for run in runs if run.regions_path.exists()), None)
     named = {"average": [run.folder.name for run in runs]}
     return Run.create(Path(folder), settings | named, first.vocabulary, best=mean, regions=regions)
 
 
-def _weights(run: Run) -> Arrays:
-    return {name: np.asarray(value) for name, value in run.load_model().state_dict().items()}
+def _weights(run: Run, model: AnyCaptioner) -> Arrays:
+    weights = {name: np.asarray(value) for name, value in model.state_dict().items()}
+    for name, array in weights.items():
+        if not np.isfinite(array).all():
+            raise RunError(f"{run.folder}: the weight {name} has a number that is not finite")
+    return weights
 
 
-def _sizes(run: Run) -> dict[str, object]:
+def _sizes(model: AnyCaptioner) -> dict[str, object]:
     """What must be equal of two models: all but how they were trained."""
-    return {key: value for key, value in run.settings["model"].items() if key != "dropout"}
+    sizes = {"kind": kind_of(model), **model.settings}
+    return {key: value for key, value in sizes.items() if key not in ("dropout", "feature_dropout")}
 
 
 def _mean(arrays: Sequence[NDArray[np.floating]]) -> NDArray[np.floating]:
@@ -69,10 +75,13 @@ def _mean(arrays: Sequence[NDArray[np.floating]]) -> NDArray[np.floating]:
     return mean
 
 
-def _distance(one: Arrays, other: Arrays) -> float:
-    """The norm of the difference of all weights, as a share of the norm of the first."""
+def _distance(one: AnyCaptioner, other: AnyCaptioner) -> float:
+    """The norm of the difference of all that was learnt, as a share of the norm of the first.
+
+    Buffers are of the data, and the same whatever a run started from.
+    """
     squares = np.zeros(2)
-    for name, array in one.items():
-        a, b = array.astype(np.float64), other[name].astype(np.float64)
+    for mine, its in zip(one.parameters(), other.parameters(), strict=True):
+        a, b = mine.data.astype(np.float64), its.data.astype(np.float64)
         squares += np.sum((a - b) ** 2), np.sum(a**2)
     return float(np.sqrt(squares[0] / max(squares[1], np.finfo(np.float64).tiny)))

@@ -21,7 +21,8 @@ from captioning.training.run_folder import Run, read_arrays
 
 __all__ = ["export_run"]
 
-_OF_DATA = ("pca", "max_train", "train_captions", "extractor")  # what is said of the data
+_OF_DATA = ("pca", "max_train", "train_captions", "extractor", "regions", "captions", "max_words", "seed")
+"""What is said of the data: how it is read, so that the run works with it where else it is."""
 
 
 def export_run(run: Run, folder: str | os.PathLike[str], extractor: str | None = None) -> Run:
@@ -34,7 +35,7 @@ def export_run(run: Run, folder: str | os.PathLike[str], extractor: str | None =
     if extractor is not None:
         extractor = extractor_name(run, extractor)
     halves = _in_halves(run, run.load_model().state_dict())
-    data = {key: run.settings["data"].get(key) for key in _OF_DATA}
+    data = {key: run.settings["data"][key] for key in _OF_DATA if key in run.settings["data"]}
     if extractor is not None:
         data["extractor"] = extractor
     settings = {key: run.settings[key] for key in ("minigrad", "model", "training") if key in run.settings}

@@ -52,8 +52,10 @@ def projection_arrays(data: CaptionData, start: Run | None = None) -> dict[str, 
     return {"weight": projection.weight, "bias": projection.bias}
 
 
-def check_alike(runs: Sequence[Run]) -> None:
+def check_alike(runs: Sequence[Run], what: str = "speak together") -> None:
     """Raise a RunError unless runs that look at regions make these alike, since each is given the same ones.
+
+    what: is done with the runs, as the error says that it cannot be.
 
     Alike are those of a run that was exported, in half precision, and those that were found again by photos.
     """
@@ -61,7 +63,7 @@ def check_alike(runs: Sequence[Run]) -> None:
     for run in looking[1:]:
         if _distance(_loaded(looking[0].regions_path), _loaded(run.regions_path)) > _ALIKE:
             raise RunError(
-                f"{run.folder}: cannot speak together with {looking[0].folder}: they look at regions that are made in "
+                f"{run.folder}: cannot {what} with {looking[0].folder}: they look at regions that are made in "
                 f"different ways ({run.regions_path.name}); if both were trained on one data set, copy that of one"
             )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from captioning.cli.entry import main
 
 SMALL = ["--hidden", "12", "--wordvec", "8", "--batch-size", "10", "--epochs", "2", "--quiet"]
+LOOKING = [*SMALL, "--model", "attention", "--picture", "6", "--looking", "4", "--heads", "2"]
 
 
 def refused(capsys, arguments, *parts):

@@ -46,11 +46,11 @@ def test_the_mean_of_the_weights_speaks_and_learns_on(soup, small_folder, tmp_pa
     refused(capsys, ["reinforce", "--out", out, "--resume"], "checkpoint.safetensors")
 
 
-def test_what_cannot_be_averaged_is_refused_and_nothing_is_made(soup, small_folder, tmp_path, capsys):
+def test_what_cannot_be_averaged_is_refused_and_nothing_is_made(soup, small_folder, other_folder, tmp_path, capsys):
     out = tmp_path / "mean"
     capsys.readouterr()
     refused(capsys, ["average", soup / "0", "--out", out], "at least two runs")
-    refused(capsys, ["average", soup / "0", soup / "0", "--out", out], "the same run twice")
+    refused(capsys, ["average", soup / "0", soup / "0", "--out", out], "the same run twice cannot be averaged")
     refused(capsys, ["average", soup / "0", soup / "other", "--out", out], "did not start from the same run")
     wider = ["train", "--data", str(small_folder), "--out", str(tmp_path / "wider"), *SMALL]
     wider[wider.index("--hidden") + 1] = "13"
@@ -58,6 +58,10 @@ def test_what_cannot_be_averaged_is_refused_and_nothing_is_made(soup, small_fold
     capsys.readouterr()
     refused(capsys, ["average", soup / "0", tmp_path / "wider", "--out", out], "its model has other sizes")
     refused(capsys, ["average", soup / "0", soup / "1", "--out", soup / "other"], "exists already")
+    other_words = ["train", "--data", str(other_folder), "--out", str(tmp_path / "words"), *SMALL]
+    assert main(other_words) == 0
+    capsys.readouterr()
+    refused(capsys, ["average", soup / "0", tmp_path / "words", "--out", out], "cannot be averaged with", "other words")
     damaged = tmp_path / "damaged"
     shutil.copytree(soup / "1", damaged)
     (damaged / "weights.safetensors").write_bytes(b"none")

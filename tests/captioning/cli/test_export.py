@@ -67,6 +67,25 @@ def test_the_projection_of_regions_goes_along(run, tmp_path):
     np.testing.assert_array_equal(sent.bias, projection.bias, strict=True)
 
 
+def test_a_run_with_attention_is_still_one_where_it_was_sent(regions_folder, looking, tmp_path, capsys):
+    sent, data = str(tmp_path / "sent"), ["--data", str(regions_folder), "--quiet"]
+    assert main(["export", str(looking), "--out", sent]) == 0
+    was, now = Run.open(looking).settings["data"], Run.open(sent).settings["data"]
+    assert {key: was[key] for key in was if key not in ("folder", "fingerprint")} == now
+    for runs in ([sent], [str(looking), sent]):
+        assert main(["evaluate", *runs, *data]) == 0
+    assert main(["reinforce", sent, "--out", str(tmp_path / "on"), "--epochs", "1", "--longest", "8", *data]) == 0
+
+
+def test_a_run_of_before_these_were_kept_can_be_sent(run, tmp_path):
+    settings = json.loads((run / "settings.json").read_text())
+    for key in ("regions", "captions", "max_words", "seed"):
+        settings["data"].pop(key, None)
+    (run / "settings.json").write_text(json.dumps(settings))
+    assert main(["export", str(run), "--out", str(tmp_path / "sent")]) == 0
+    assert "regions" not in Run.open(tmp_path / "sent").settings["data"]
+
+
 def test_what_cannot_be_exported_is_refused(run, tmp_path, capsys):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()

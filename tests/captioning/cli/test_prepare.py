@@ -11,7 +11,7 @@ import pytest
 from captioning.cli.entry import main
 from captioning.data.dataset import open_captions
 from captioning.vision import extractors
-from tests.captioning.cli.commands import SMALL, refused
+from tests.captioning.cli.commands import LOOKING, SMALL, refused
 from tests.captioning.preparing.photo_sources import content, write_folder, write_table
 from tests.captioning.vision.grid_extractor import GridColours, GridPlaces
 
@@ -80,8 +80,7 @@ def test_prepare_regions_train_caption(source, tmp_path, capsys, places):
     data, run, better, sent = (str(tmp_path / name) for name in ("data", "run", "better", "sent"))
     assert prepare(source, "--out", data, "--regions", "4", "--quiet") == 0
     assert "regions: 4 numbers a place, which keep " in capsys.readouterr().out
-    small = [*SMALL, "--model", "attention", "--picture", "6", "--looking", "4", "--heads", "2"]
-    assert main(["train", "--data", data, "--out", run, *small]) == 0
+    assert main(["train", "--data", data, "--out", run, *LOOKING]) == 0
     few = ["--drafts", "2", "--epochs", "1", "--quiet"]
     assert main(["reinforce", run, "--out", better, *few]) == 0
     assert main(["export", better, "--out", sent]) == 0
