@@ -126,6 +126,12 @@ def test_impossible_drawings_are_refused(name, value):
         Drawing(**{name: value})
 
 
+@pytest.mark.parametrize(("name", "value"), [("label_smoothing", 0.1), ("scheduled_sampling", 0.5), ("buckets", 20)])
+def test_settings_that_would_do_nothing_are_refused(small_data, name, value):
+    with pytest.raises(ValueError, match=f"{name} does nothing in a self-critical training.*got {value}"):
+        make(small_data, dataclasses.replace(SHORT, **{name: value}))
+
+
 def test_an_average_that_a_checkpoint_has_not_is_refused(small_data, tmp_path):
     without = make(small_data, dataclasses.replace(SHORT, average=None))
     settings = settings_of(without.model, without.settings, small_data)
