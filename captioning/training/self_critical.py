@@ -97,9 +97,11 @@ def _check_unused(settings: Settings) -> None:
 class SelfCritical(Solver):
     """Trains a captioner that is trained already on the CIDEr-D of what it says.
 
-    model: with the weights to start from. train: the split, whose human captions are the references, and whose document
-    frequencies count. settings: of the training; its batches are of pictures, and so are its epochs. drawing: what is
-    drawn of each. The rest as in `Solver`.
+    model: with the weights to start from. train: the split; of its pictures those count that have a caption in
+    `captions`, of which `max_train` may have chosen some. The references are all human captions of these pictures, and
+    the document frequencies are those of the references: of other pictures nothing is learnt. settings: of the
+    training; its batches are of pictures, and so are its epochs. drawing: what is drawn of each. The rest as in
+    `Solver`.
 
     Raises:
         ValueError: for settings of the words and the order of given captions, of which there are none.
@@ -120,11 +122,11 @@ class SelfCritical(Solver):
         _check_unused(self.settings)
         self.drawing = Drawing() if drawing is None else drawing
         v = train.vocabulary
-        references = [[v.encode(words).tolist() for words in item] for item in train.references_by_image()]
-        self.pictures = np.array([i for i, item in enumerate(references) if item])
+        self.pictures = np.unique(train.image_idxs)
         if not self.pictures.size:
             raise ValueError(f"the split {train.name} has no captions to score by")
-        frequencies = DocumentFrequencies.of(references, end=v.end)
+        references = {i: [v.encode(words).tolist() for words in train.references(i)] for i in self.pictures.tolist()}
+        frequencies = DocumentFrequencies.of(references.values(), end=v.end)
         self.reward = CiderD(references, frequencies, progress or Progress(enabled=False))
         self.epoch_length = -(-self.pictures.size // self.settings.batch_size)
 
