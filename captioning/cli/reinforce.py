@@ -50,7 +50,7 @@ def add_reinforce(commands: Any) -> None:
            f"({d['longest']})")  # fmt: skip
     option("--dropout", type=float, metavar="X", help="share of entries that are dropped while it learns (as the run "
            "was trained)")  # fmt: skip
-    add_training(parser, d, batch="pictures")
+    add_training(parser, d, of_captions=False)
 
 
 def _reinforce(options: argparse.Namespace) -> int:

@@ -45,9 +45,14 @@ def add_run(parser: argparse.ArgumentParser, free: str) -> None:
     option("--quiet", action="store_true", help="no progress on standard error")
 
 
-def add_training(parser: argparse.ArgumentParser, d: dict[str, Any], batch: str = "captions") -> None:
-    """The settings of every training; d: their defaults, for the help. batch: what batches are of."""
+def add_training(parser: argparse.ArgumentParser, d: dict[str, Any], of_captions: bool = True) -> None:
+    """The settings of a training; d: their defaults, for the help.
+
+    of_captions: whether it learns to say given captions. If not, its batches are of pictures, and what only captions
+    have a use for is left out.
+    """
     option = functools.partial(parser.add_argument, default=argparse.SUPPRESS)
+    batch = "captions" if of_captions else "pictures"
     option("--batch-size", type=int, metavar="N", help=f"{batch} in an iteration ({d['batch_size']})")
     option("--learning-rate", type=float, metavar="X", help="Adam's learning rate in the first epoch "
            f"({d['learning_rate']})")  # fmt: skip
@@ -65,12 +70,8 @@ def add_training(parser: argparse.ArgumentParser, d: dict[str, Any], batch: str 
            f"'none' ({d['clip_norm']})")  # fmt: skip
     option("--weight-decay", type=float, metavar="X", help="pull the weights towards 0, decoupled from the gradient as "
            f"in AdamW ({d['weight_decay']})")  # fmt: skip
-    option("--label-smoothing", type=float, metavar="X", help="share of the target that is spread over all words, from "
-           f"0 to below 1 ({d['label_smoothing']})")  # fmt: skip
     option("--average", type=_decay, metavar="X", help="validate and keep an exponential average of the weights, with "
            "this decay, such as 0.999, or 'none' (none)")  # fmt: skip
-    option("--buckets", type=int, metavar="N", help="sort captions by length over N batches at a time, so that those "
-           f"of a batch are about as long: quicker, at the same captions ({d['buckets']})")  # fmt: skip
     option("--patience", type=int, metavar="N", help="stop after N epochs without a better validation (never)")
     option("--keep", choices=KEEP, help="which weights are kept as the best: those with the highest validation BLEU-4 "
            "(bleu), the highest CIDEr-D (cider), the highest exercise BLEU (exercise: unigram BLEU against one human "
@@ -84,6 +85,11 @@ def add_training(parser: argparse.ArgumentParser, d: dict[str, Any], batch: str 
            "weights may be from within an epoch (at the end of epochs alone)")  # fmt: skip
     option("--seed", type=int, metavar="N", help="what everything random is drawn by: first weights, the order of "
            f"captions, dropout; at least 0 ({d['seed']})")  # fmt: skip
+    if of_captions:
+        option("--label-smoothing", type=float, metavar="X", help="share of the target that is spread over all words, "
+               f"from 0 to below 1 ({d['label_smoothing']})")  # fmt: skip
+        option("--buckets", type=int, metavar="N", help="sort captions by length over N batches at a time, so that "
+               f"those of a batch are about as long: quicker, at the same captions ({d['buckets']})")  # fmt: skip
 
 
 def _limit(text: str) -> float | None:

@@ -86,12 +86,25 @@ def self_critical_loss(
     return loss
 
 
+def _check_unused(settings: Settings) -> None:
+    """Raise a ValueError for a setting that would be recorded without doing anything."""
+    for name in ("label_smoothing", "scheduled_sampling", "buckets"):
+        value, default = getattr(settings, name), getattr(Settings, name)
+        if value != default:
+            raise ValueError(f"{name} does nothing in a self-critical training: it must be {default}; got {value!r}")
+
+
 class SelfCritical(Solver):
     """Trains a captioner that is trained already on the CIDEr-D of what it says.
 
-    model: with the weights to start from. train: the split, whose human captions are the references, and whose document
-    frequencies count. settings: of the training; its batches are of pictures, and so are its epochs. drawing: what is
-    drawn of each. The rest as in `Solver`.
+    model: with the weights to start from. train: the split; of its pictures those count that have a caption in
+    `captions`, of which `max_train` may have chosen some. The references are all human captions of these pictures, and
+    the document frequencies are those of the references: of other pictures nothing is learnt. settings: of the
+    training; its batches are of pictures, and so are its epochs. drawing: what is drawn of each. The rest as in
+    `Solver`.
+
+    Raises:
+        ValueError: for settings of the words and the order of given captions, of which there are none.
     """
 
     def __init__(
@@ -106,13 +119,14 @@ class SelfCritical(Solver):
         checkpoint_every: str = CHECKPOINT_EVERY,
     ) -> None:
         super().__init__(model, train, val, settings, run, progress, checkpoint_every)
+        _check_unused(self.settings)
         self.drawing = Drawing() if drawing is None else drawing
         v = train.vocabulary
-        references = [[v.encode(words).tolist() for words in item] for item in train.references_by_image()]
-        self.pictures = np.array([i for i, item in enumerate(references) if item])
+        self.pictures = np.unique(train.image_idxs)
         if not self.pictures.size:
             raise ValueError(f"the split {train.name} has no captions to score by")
-        frequencies = DocumentFrequencies.of(references, end=v.end)
+        references = {i: [v.encode(words).tolist() for words in train.references(i)] for i in self.pictures.tolist()}
+        frequencies = DocumentFrequencies.of(references.values(), end=v.end)
         self.reward = CiderD(references, frequencies, progress or Progress(enabled=False))
         self.epoch_length = -(-self.pictures.size // self.settings.batch_size)
 

@@ -8,8 +8,10 @@ import itertools
 import numpy as np
 import pytest
 
+from captioning.data.dataset import open_captions
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.captioner import Captioner
+from captioning.scoring.cider import CiderD, DocumentFrequencies
 from captioning.training.errors import RunError
 from captioning.training.run_folder import Run
 from captioning.training.run_settings import settings_of
@@ -99,6 +101,24 @@ def test_it_learns_to_score(small_data):
     assert solver.epoch_length == 3  # batches are of pictures, of which there are 24
 
 
+def test_it_keeps_to_the_pictures_of_the_chosen_captions(small_folder):
+    """Of which all human captions are references; of other pictures not even the words that are rare count."""
+    with open_captions(small_folder, max_train=5) as data:
+        solver = make(data)
+        pictures = sorted(set(data.train.image_idxs.tolist()))
+        assert sorted(solver.pictures.tolist()) == pictures
+        assert solver.reward.frequencies.documents == len(pictures) < 24
+        encode = data.vocabulary.encode
+        every = [[encode(words).tolist() for words in data.train.references(i)] for i in pictures]
+        assert [len(item) for item in every] == [2] * len(pictures)
+        expected = DocumentFrequencies.of(every, end=data.vocabulary.end)
+        assert solver.reward.frequencies.counts == expected.counts
+        said = [*every[0][1], data.vocabulary.end]
+        assert solver.reward.score(pictures[0], said) == CiderD([every[0]], expected).score(0, said) > 0
+        with pytest.raises(KeyError):
+            solver.reward.score(next(i for i in range(24) if i not in pictures), said)
+
+
 def test_the_history_has_the_reward_and_the_scores(small_data):
     history = make(small_data).train()
     assert all("reward" in entry for entry in history if "loss" in entry)
@@ -124,6 +144,12 @@ def test_a_resumed_training_is_the_unbroken_one_to_the_bit(small_data, tmp_path)
 def test_impossible_drawings_are_refused(name, value):
     with pytest.raises(ValueError, match=f"{name} must be an int of at least 2; got {value!r}"):
         Drawing(**{name: value})
+
+
+@pytest.mark.parametrize(("name", "value"), [("label_smoothing", 0.1), ("scheduled_sampling", 0.5), ("buckets", 20)])
+def test_settings_that_would_do_nothing_are_refused(small_data, name, value):
+    with pytest.raises(ValueError, match=f"{name} does nothing in a self-critical training.*got {value}"):
+        make(small_data, dataclasses.replace(SHORT, **{name: value}))
 
 
 def test_an_average_that_a_checkpoint_has_not_is_refused(small_data, tmp_path):
