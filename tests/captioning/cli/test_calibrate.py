@@ -27,15 +27,39 @@ def test_a_run_is_calibrated(small_folder, run, capsys):
     made = Calibration.load(run)
     assert made.is_of(run)
     assert (made.beam.width, made.beam.length_power, made.count) == (4, 0.7, 3)
-    assert main([*calibrate, "--unsure", "0.5", "--json"]) == 0
+    assert main([*calibrate, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert set(told) == {"run", "split", "decoding", "measure", "unsure_below", "human_cider_d", "first", "second",
                          "confidence", "share", "error", "cider_d_sure", "cider_d_unsure", "unsure"}  # fmt: skip
     assert set(told["first"]) == set(told["second"]) == set(MEASURES)
-    assert told["first"][told["measure"]] == max(rho for rho in told["first"].values() if not np.isnan(rho))
+    assert told["first"][told["measure"]] == max(rho for rho in told["first"].values() if rho is not None)
     again = Calibration.load(run)
-    assert again.measure == told["measure"]
-    assert again.unsure_below == told["unsure_below"] > made.unsure_below or again.beam != made.beam
+    assert (again.measure, again.unsure_below) == (told["measure"], told["unsure_below"])
+
+
+def test_it_is_unsure_of_as_many_as_is_asked_for(small_folder, run):
+    found = []
+    for unsure in ("0.2", "0.5"):
+        assert main(["calibrate", str(run), "--data", str(small_folder), "--quiet", "--unsure", unsure]) == 0
+        found.append(Calibration.load(run))
+    assert found[0].beam == found[1].beam
+    assert found[0].unsure_below < found[1].unsure_below
+
+
+def test_what_is_not_defined_is_null(small_folder, run, capsys):
+    """Of a beam of one there is no second caption, so that two measures are the same of every image."""
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    calibrate = ["calibrate", str(run), "--data", str(small_folder), "--quiet", "--beam", "1"]
+    assert main([*calibrate, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out, parse_constant=refuse)
+    for half in ("first", "second"):
+        assert told[half]["margin"] is told[half]["agreement"] is None
+    assert main(calibrate) == 0
+    (margin,) = (line.split() for line in capsys.readouterr().out.splitlines() if line.split()[0] == "margin")
+    assert margin == ["margin", "-", "-"]
 
 
 def test_what_cannot_be_is_refused_and_leaves_no_file(small_folder, other_folder, run, capsys):

@@ -138,7 +138,6 @@ def test_places_that_make_no_square_are_not_drawn_and_the_page_says_so():
     assert "is not drawn" not in page_text(contents(captions(30)))
 
 
-
 def test_of_few_photos_captions_are_chosen_among_all(photo):
     some = [dataclasses.replace(caption, photo=photo if caption.row < 4 else None) for caption in captions(60)]
     assert "Chosen among" not in page_text(contents(some))
