@@ -50,8 +50,8 @@ def photo_speaker(
     calibration, note = _calibration_of(runs)
     if decoding.beam is None and (calibration is not None or options.n_best is not None):
         decoding = beam_decoding(beam_of(options) if calibration is None else calibration.beam)
-    if calibration is not None and decoding.beam != calibration.beam:
-        calibration = None  # it says nothing of captions by another beam
+    if calibration is not None and not calibration.counts_for(decoding.beam, max_length):
+        calibration = None
     decode = functools.partial(decoding.decode, max_length=max_length)
     if decoding.beam is None or (calibration is None and options.n_best is None):
         return PhotoSpeaker(decoding, decode, None, None, note)

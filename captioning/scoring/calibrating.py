@@ -87,7 +87,7 @@ def calibrate(
                         "as sure: nothing can be learnt of them")  # fmt: skip
     best = max(found, key=lambda name: np.nan_to_num(found[name], nan=-2.0))
     shares = _shares(first.scores, human)
-    calibration = Calibration.fitted(best, first.raw[best], shares, beam, count, unsure)
+    calibration = Calibration.fitted(best, first.raw[best], shares, beam, count, unsure, length)
     rhos = {"first": _defined(found), "second": _defined(second.correlations())}
     tried = rhos | _tried(calibration, second, human)
     return calibration, {"human_cider_d": human} | tried

@@ -27,6 +27,7 @@ def test_a_run_is_calibrated(small_folder, run, capsys):
     made = Calibration.load(run)
     assert made.is_of(run)
     assert (made.beam.width, made.beam.length_power, made.count) == (4, 0.7, 3)
+    assert made.max_length == 9  # two times the longest caption, and its end
     assert main([*calibrate, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert set(told) == {"run", "split", "decoding", "measure", "unsure_below", "human_cider_d", "first", "second",
@@ -113,6 +114,20 @@ def test_captions_of_which_it_is_not_sure_are_marked(calibrated, photo, capsys):
     assert "not sure" not in capsys.readouterr().out
     assert main([*caption, "--beam", "7", "--json"]) == 0  # another beam, of which it says nothing
     assert set(json.loads(capsys.readouterr().out)["captions"][0]) == {"photo", "caption"}
+
+
+def test_of_captions_that_are_cut_nobody_is_sure(calibrated, photo, capsys):
+    run, _ = calibrated
+    caption = ["caption", photo, "--run", str(run), "--json", "--max-length"]
+    assert main([*caption, "1"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)["captions"]
+    assert (entry["confidence"], entry["unsure"]) == (None, False)
+    content = json.loads((run / "confidence.json").read_text())
+    (run / "confidence.json").write_text(json.dumps(content | {"max_length": 20}))
+    for length, keys in (("19", set()), ("20", {"confidence", "unsure"})):
+        assert main([*caption, length]) == 0
+        (entry,) = json.loads(capsys.readouterr().out)["captions"]
+        assert set(entry) == {"photo", "caption"} | keys
 
 
 def test_a_calibration_of_other_weights_is_told_and_not_used(calibrated, photo, capsys):
