@@ -69,7 +69,7 @@ def _calibrate(options: argparse.Namespace) -> int:
     about = {"run": str(run.folder), "split": options.split, "decoding": beam_text(beam), "measure": made.measure,
              "unsure_below": made.unsure_below}  # fmt: skip
     if options.json:
-        print(json.dumps(about | figures))
+        print(json.dumps(about | figures, allow_nan=False))
     else:
         _print(about, figures, beam, made)
     return 0
@@ -89,11 +89,14 @@ def _print(about: dict[str, Any], figures: dict[str, Any], beam: Beam, made: Cal
     print("Spearman's rho with CIDEr-D      first half  second half")
     for name, rho in figures["first"].items():
         kept = "  kept" if name == made.measure else ""
-        print(f"  {name:<30}{rho:>11.3f}{figures['second'][name]:>13.3f}{kept}")
+        print(f"  {name:<30}{_text(rho):>11}{_text(figures['second'][name]):>13}{kept}")
     print(f"a human caption's CIDEr-D        {figures['human_cider_d']:10.3f}")
     print(f"second half: mean confidence {figures['confidence']:.3f}, mean share {figures['share']:.3f}, in a bin they "
           f"differ by {figures['error']:.3f}")  # fmt: skip
-    means = [figures[name] for name in ("cider_d_unsure", "cider_d_sure")]
-    of_unsure, of_others = ("-" if mean is None else f"{mean:.3f}" for mean in means)
+    of_unsure, of_others = (_text(figures[name]) for name in ("cider_d_unsure", "cider_d_sure"))
     print(f"  CIDEr-D of the {figures['unsure']:.0%} of which it is not sure {of_unsure}, of the others {of_others}")
     print(f"calibration: {made.measure}, not sure below {made.unsure_below:.3f}: {about['run']}/{CONFIDENCE_FILE}")
+
+
+def _text(figure: float | None) -> str:
+    return "-" if figure is None else f"{figure:.3f}"

@@ -12,13 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from captioning.cli.beam_options import beam_of
 from captioning.cli.decoding_options import Decoding, beam_decoding
 from captioning.decoding.beam_search import Beam
 from captioning.decoding.best_lists import MOST, Spoken, n_best
 from captioning.decoding.confidence import CONFIDENCE_FILE, Calibration
+from captioning.decoding.spoken import spoken_as_json
 from captioning.photo_captions import Speak
 from captioning.training.run_folder import Run
 
@@ -50,8 +49,8 @@ def photo_speaker(
     calibration, note = _calibration_of(runs)
     if decoding.beam is None and (calibration is not None or options.n_best is not None):
         decoding = beam_decoding(beam_of(options) if calibration is None else calibration.beam)
-    if calibration is not None and decoding.beam != calibration.beam:
-        calibration = None  # it says nothing of captions by another beam
+    if calibration is not None and not calibration.counts_for(decoding.beam, max_length):
+        calibration = None
     decode = functools.partial(decoding.decode, max_length=max_length)
     if decoding.beam is None or (calibration is None and options.n_best is None):
         return PhotoSpeaker(decoding, decode, None, None, note)
@@ -88,18 +87,14 @@ def check_n_best(options: argparse.Namespace) -> None:
 
 
 def beams_as_json(beams: Sequence[Spoken]) -> list[dict[str, Any]]:
-    """Captions with the probabilities of their words, ready for JSON.
+    """Captions as `spoken_as_json` has them, and how sure the captioner is of those of which anybody knows.
 
-    >>> (told,) = beams_as_json([Spoken(["dog"], np.log([0.5, 0.25]), -1.04, True)])
-    >>> told["words"], told["end"]
-    ([{'word': 'dog', 'probability': 0.5}], 0.25)
+    >>> import numpy as np
+    >>> (told,) = beams_as_json([Spoken(["dog"], np.log([0.5, 0.25]), -1.04, True, confidence=0.4)])
+    >>> told["caption"], told["confidence"]
+    ('dog', 0.4)
     """
-    return [_as_json(spoken) for spoken in beams]
-
-
-def _as_json(spoken: Spoken) -> dict[str, Any]:
-    probabilities = [round(float(p), 6) for p in np.exp(spoken.log_probs)]
-    words = [{"word": word, "probability": p} for word, p in zip(spoken.words, probabilities, strict=False)]
-    told = {"caption": spoken.caption, "score": spoken.score, "ended": spoken.ended, "words": words,
-            "end": probabilities[-1] if spoken.ended else None}  # fmt: skip
-    return told if spoken.confidence is None else told | {"confidence": spoken.confidence}
+    return [
+        spoken_as_json(spoken) | ({} if spoken.confidence is None else {"confidence": spoken.confidence})
+        for spoken in beams
+    ]

@@ -7,6 +7,8 @@ from typing import Any
 
 from captioning.cli.decoding_options import Decoding, add_choice, decoding_of, open_data
 from captioning.cli.options import add_command, add_data, check_least
+from captioning.decoding.confidence import Calibration
+from captioning.decoding.lengths import length_for
 from captioning.progress import Progress
 from captioning.report.contents import Choice, Contents, Scored, scored
 from captioning.report.page import write_page
@@ -64,7 +66,17 @@ def _report(options: argparse.Namespace) -> int:
 def _scored(options: argparse.Namespace, run: Run, model: Any, decoding: Decoding, progress: Progress) -> Scored:
     with open_data(options, run) as data:
         split = data[options.split]
-        decode = decoding.knowing(data.train, split).decode
-        choice = Choice(decode, decoding.text, options.part, options.max_images, options.seed, options.max_length)
         run.check_fits(split)
+        length = length_for(split) if options.max_length is None else options.max_length
+        decoding.check(run.vocabulary, length)
+        decode, calibration = decoding.knowing(data.train, split).decode, _calibration_of(run, decoding, length)
+        choice = Choice(decode, decoding.text, options.part, options.max_images, options.seed, length, calibration)
         return scored(model, split, choice, progress, run.settings["training"].get("val_part"), data.train)
+
+
+def _calibration_of(run: Run, decoding: Decoding, max_length: int) -> Calibration | None:
+    """The calibration of a run, None where it has none, or one that says nothing of captions that are decoded so."""
+    found = None if decoding.beam is None else Calibration.load(run.folder)
+    if found is None or not found.counts_for(decoding.beam, max_length) or not found.is_of(run.folder):
+        return None
+    return found

@@ -32,13 +32,14 @@ def open_runs(folders: Sequence[str], what: str = "speak together") -> list[Run]
     return runs
 
 
-_KINDS = ("columns", "reduced", "regions", "extractor")
+_KINDS = ("columns", "reduced", "regions", "places", "extractor")
 
 
 def _kind_of(run: Run) -> tuple[Any, ...]:
     """What must be equal of the features that two runs were trained on."""
-    data, columns = run.settings["data"], run.settings["model"].get("feature_size")
-    return columns, bool(data.get("pca")), bool(data.get("regions")), data.get("extractor")
+    data, model = run.settings["data"], run.settings["model"]
+    places = tuple(model.get("places", ()))
+    return model.get("feature_size"), bool(data.get("pca")), bool(data.get("regions")), places, data.get("extractor")
 
 
 def check_fit(runs: Sequence[Run], split: Split) -> None:

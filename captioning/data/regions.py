@@ -116,7 +116,8 @@ class FeaturesAndRegions:
 
     def __getitem__(self, index: Any) -> NDArray[np.float32]:
         whole, places = self.whole[index], self.places[index]
-        return np.concatenate([whole, places.reshape(*whole.shape[:-1], -1)], axis=-1)
+        count, columns = self.grid
+        return np.concatenate([whole, places.reshape(*whole.shape[:-1], count * columns)], axis=-1)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:

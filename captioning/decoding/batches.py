@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from captioning.decoding.next_word import NextWord, Speaker
+from captioning.models.ensemble import Ensemble
 from minigrad.runtime.threads import run_in_parallel, split
 
 __all__ = ["DecodeBatch", "Ids", "batch_size", "checked_rows", "decode_in_batches", "evaluating", "in_batches"]
@@ -89,10 +90,12 @@ def _trimmed(captions: Ids, null: int) -> Ids:
 
 @contextmanager
 def evaluating(model: Speaker) -> Iterator[None]:
-    """The model in evaluation mode, and afterwards in the mode it was in."""
-    training = model.training
+    """The model in evaluation mode, and afterwards in the mode it was in; of several together each in its own."""
+    speakers = model.members if isinstance(model, Ensemble) else [model]
+    modes = [speaker.training for speaker in speakers]
     model.eval()
     try:
         yield
     finally:
-        model.train(training)
+        for speaker, training in zip(speakers, modes, strict=True):
+            speaker.train(training)

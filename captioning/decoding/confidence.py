@@ -98,6 +98,7 @@ class Calibration:
         unsure_below: the confidence below which a caption is one that the captioner is not sure of.
         beam, count: the measure is of captions of such a beam, beside each other so many.
         weights: CRC-32 of the weights that spoke; None if nobody knows.
+        max_length: the most words that those captions could have, their end counted as one; None if nobody knows.
 
     >>> calibration = Calibration.fitted("likelihood", [-2.0, -1.5, -1.0, -0.5], [0.1, 0.3, 0.2, 0.9], Beam(5), 5)
     >>> calibration.of_measure([-2.0, -0.5]).round(2)
@@ -113,6 +114,7 @@ class Calibration:
     beam: Beam = field(default_factory=Beam)
     count: int = 5
     weights: int | None = None
+    max_length: int | None = None
 
     def __post_init__(self) -> None:
         if self.measure not in MEASURES:
@@ -125,10 +127,19 @@ class Calibration:
             raise ValueError("spread must be above 0, slope at least 0 and unsure_below from 0 to 1; got "
                              f"{self.spread}, {self.slope} and {self.unsure_below}")  # fmt: skip
         check_best(self.count)
+        if self.max_length is not None and (type(self.max_length) is not int or self.max_length < 1):
+            raise ValueError(f"max_length must be an int of at least 1, or null; got {self.max_length!r}")
 
     @classmethod
     def fitted(
-        cls, measure: str, raw: ArrayLike, shares: ArrayLike, beam: Beam, count: int, unsure: float = 0.2
+        cls,
+        measure: str,
+        raw: ArrayLike,
+        shares: ArrayLike,
+        beam: Beam,
+        count: int,
+        unsure: float = 0.2,
+        max_length: int | None = None,
     ) -> Calibration:
         """The calibration of captions with measures raw (n,) and known shares (n,) from 0 to 1, n at least 2.
 
@@ -146,7 +157,7 @@ class Calibration:
         slope, intercept = _logistic((x - centre) / spread, y)
         if slope < 0:
             slope, intercept = 0.0, _logistic(np.zeros(len(x)), y)[1]
-        made = cls(measure, centre, spread, slope, intercept, 0.0, beam, count)
+        made = cls(measure, centre, spread, slope, intercept, 0.0, beam, count, max_length=max_length)
         return replace(made, unsure_below=float(np.quantile(made.of_measure(x), unsure)))
 
     def of_measure(self, raw: ArrayLike) -> NDArray[np.float64]:
@@ -157,10 +168,16 @@ class Calibration:
     def judged(self, beams: Sequence[Spoken]) -> list[Spoken]:
         """The captions of one image, as `n_best` gives them with this calibration's beam, with their confidence.
 
-        It was fitted on first captions; of the others it is a guess.
+        It was fitted on first captions; of the others it is a guess, and of one that was cut it says nothing.
         """
         measure = MEASURES[self.measure]
-        return [replace(each, confidence=float(self.of_measure(measure(beams, k)))) for k, each in enumerate(beams)]
+        return [replace(each, confidence=float(self.of_measure(measure(beams, k)))) if each.ended else each
+                for k, each in enumerate(beams)]  # fmt: skip
+
+    def counts_for(self, beam: Beam | None, max_length: int = LONGEST) -> bool:
+        """Whether it says anything of captions by a beam of at most so many words: the beam must be its own, and the
+        captions may get as long as those that it is of, or as `LONGEST`."""
+        return beam == self.beam and max_length >= min(self.max_length or 1, LONGEST)
 
     def is_unsure(self, spoken: Spoken) -> bool:
         """Whether a judged caption is one that the captioner is not sure of."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from captioning.decoding.batches import Ids
 from captioning.decoding.next_word import NextWord
 
-__all__ = ["Spoken", "retell"]
+__all__ = ["Spoken", "retell", "spoken_as_json"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +43,22 @@ class Spoken:
     def caption(self) -> str:
         """The words, with spaces between them."""
         return " ".join(self.words)
+
+
+def spoken_as_json(spoken: Spoken, digits: int = 6) -> dict[str, Any]:
+    """A caption with the probabilities of its words and of its end, None if it was cut, ready for JSON.
+
+    digits: behind the point, of every number.
+
+    >>> told = spoken_as_json(Spoken(["dog"], np.log([0.5, 0.25]), -1.0397, True), 2)
+    >>> told["score"], told["words"], told["end"]
+    (-1.04, [{'word': 'dog', 'probability': 0.5}], 0.25)
+    """
+    probabilities = [round(float(p), digits) for p in np.exp(spoken.log_probs)]
+    count = len(spoken.words)
+    words = [{"word": word, "probability": p} for word, p in zip(spoken.words, probabilities[:count], strict=True)]
+    return {"caption": spoken.caption, "score": round(float(spoken.score), digits), "ended": spoken.ended,
+            "words": words, "end": probabilities[count] if spoken.ended else None}  # fmt: skip
 
 
 def retell(next_word: NextWord, features: NDArray[Any], captions: Ids, power: float = 1.0) -> list[list[Spoken]]:

@@ -48,6 +48,11 @@ class Ensemble:
                     f"Ensemble: captioner {k} takes features of {member.feature_size} columns, the first of "
                     f"{self.feature_size}"
                 )
+        looking = [(k, member.places) for k, member in enumerate(members, 1) if hasattr(member, "places")]
+        for k, places in looking[1:]:
+            if places != looking[0][1]:
+                raise ValueError(f"Ensemble: captioner {k} looks at places {places}, captioner {looking[0][0]} at "
+                                 f"{looking[0][1]}")  # fmt: skip
 
     @property
     def training(self) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from captioning.report.embedded_photos import EmbeddedPhoto
 from captioning.report.markup import Markup, element, joined, shortened
 
-__all__ = ["attention_strip", "veil"]
+__all__ = ["attention_strip", "is_square", "veil"]
 
 _LEVELS = 8  # of darkness: more cannot be told apart
 _DARKEST = 0.85
@@ -31,13 +31,22 @@ def attention_strip(photo: EmbeddedPhoto | None, reference: str, words: Sequence
     """
     rows = np.asarray(looks, np.float64)
     places = rows.shape[-1] if rows.ndim == 2 else 0
-    if len(rows) != len(words) or places < 1 or math.isqrt(places) ** 2 != places:
+    if len(rows) != len(words) or not is_square(places):
         raise ValueError(f"attention_strip: looks must be ({len(words)}, places), a row a word and a square number of "
                          f"places; got {rows.shape}")  # fmt: skip
     if not (np.isfinite(rows).all() and (rows >= 0).all()):
         raise ValueError("attention_strip: looks must be finite and not negative")
     return element("div", *(_tile(photo, reference, word, row) for word, row in zip(words, rows, strict=True)),
                    class_="strip")  # fmt: skip
+
+
+def is_square(places: int) -> bool:
+    """Whether places can be drawn: whether they are the cells of a square.
+
+    >>> is_square(49), is_square(6), is_square(0)
+    (True, False, False)
+    """
+    return places > 0 and math.isqrt(places) ** 2 == places
 
 
 def _tile(photo: EmbeddedPhoto | None, reference: str, word: str, look: NDArray[np.float64]) -> Markup:

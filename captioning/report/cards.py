@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from captioning.progress import Progress
-from captioning.report.attention import attention_strip
+from captioning.report.attention import attention_strip, is_square
 from captioning.report.embedded_photos import EmbeddedPhoto, embedded
 from captioning.report.judging import SCORE, Judged
 from captioning.report.markup import Content, Markup, element, joined, shortened
@@ -41,10 +41,6 @@ def card(found: Judged, photo: EmbeddedPhoto | None) -> Markup:
     file = found.name or (found.photo and found.photo.name)
     name = shortened(file, 60) if file else f"image {found.row}"
     said = _sentence(found.words) or "(no word)"
-    strip = None
-    if found.looks is not None and found.words:
-        words, looks = found.words[:_LOOKS], found.looks[:_LOOKS]
-        strip = joined(element("h4", "Where it looked"), attention_strip(photo, reference, words, looks))
     sure = None if found.confidence is None else f", confidence {found.confidence:.0%}"
     told = [element("li", _sentence(words) or "(no word)") for words in found.references[:_REFERENCES]]
     more = len(found.references) - len(told)
@@ -53,12 +49,20 @@ def card(found: Judged, photo: EmbeddedPhoto | None) -> Markup:
         _picture(photo, reference, f"photo {name}", found.photo is not None, name),
         element("p", said, class_="said"),
         element("p", f"{SCORE} {found.score:.2f}", sure, class_="score"),
-        strip,
+        _strip(found, photo, reference),
         element("h4", "People said"),
         element("ul", *told, element("li", f"and {more} more") if more > 0 else None),
         element("p", name, class_="name") if photo is not None else None,
         class_="card",
     )
+
+
+def _strip(found: Judged, photo: EmbeddedPhoto | None, reference: str) -> Markup | None:
+    """Where it looked, of a captioner that looks at the cells of a square."""
+    if found.looks is None or not found.words or not is_square(found.looks.shape[1]):
+        return None
+    drawn = attention_strip(photo, reference, found.words[:_LOOKS], found.looks[:_LOOKS])
+    return joined(element("h4", "Where it looked"), drawn)
 
 
 def _picture(photo: EmbeddedPhoto | None, reference: str, label: str, there: bool, name: str) -> Markup:

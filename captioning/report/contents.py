@@ -8,6 +8,7 @@ from typing import Any
 
 from captioning.data.parts import images_of_part
 from captioning.data.splits import Split
+from captioning.decoding.confidence import Calibration
 from captioning.decoding.lengths import length_for
 from captioning.models.kinds import AnyCaptioner
 from captioning.progress import Progress
@@ -26,6 +27,7 @@ class Choice:
 
     part, most, seed: as of `captioning.data.parts.images_of_part`; the seed also draws the reference of exercise BLEU.
     decode: from a model, features and `max_length` to captions, `decoding` says how in words.
+    calibration: of the model, of the beam by which `decode` goes; None where nobody knows how sure it is of captions.
     """
 
     decode: Callable[..., Any]
@@ -34,6 +36,7 @@ class Choice:
     most: int | None = None
     seed: int = 0
     max_length: int | None = None
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def scored(
     every = images_of_part(split, choice.part)
     images = images_of_part(split, choice.part, choice.most, choice.seed)
     length = length_for(split) if choice.max_length is None else choice.max_length
-    told = listened(model, split, images, choice.decode, length, progress)
+    told = listened(model, split, images, choice.decode, length, progress, choice.calibration)
     said = [spoken.words for spoken in told]
     known = None if training is None else known_captions(training, progress)
     figures = score(model, split, images, said, choice.seed, progress, known=known)

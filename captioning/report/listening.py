@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captioning.data.splits import Split
+from captioning.decoding.confidence import Calibration
 from captioning.decoding.next_word import NextWord
 from captioning.decoding.spoken import Spoken, retell
 from captioning.progress import Progress
@@ -25,16 +26,21 @@ def listened(
     decode: Callable[..., Any],
     length: int,
     progress: Progress,
+    calibration: Calibration | None = None,
 ) -> list[Spoken]:
     """The captions of `captioning.scoring.evaluation.captions_of`, with what was thought while they were said.
 
-    model: in evaluation mode. length: the most words of a caption, its end counted as one.
+    model: in evaluation mode. length: the most words of a caption, its end counted as one. calibration: of this
+    model, of the beam by which `decode` goes; None where nobody knows how sure it is.
     """
     told: list[Spoken] = []
     progress.begin(len(images), what="captions of images")
     for start in range(0, len(images), _IMAGES):
         features = split.features[images[start : start + _IMAGES]]
-        ids = decode(model, features, max_length=length)
-        told += [spoken for (spoken,) in retell(NextWord(model, spoken=ids.size), features, ids[:, None])]
+        if calibration is None:
+            ids = decode(model, features, max_length=length)
+            told += [spoken for (spoken,) in retell(NextWord(model, spoken=ids.size), features, ids[:, None])]
+        else:  # how sure it is of a caption may depend on the others of the beam
+            told += [beams[0] for beams in calibration.speak(model, features, length)]
         progress.update(len(told))
     return told

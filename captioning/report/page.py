@@ -8,6 +8,7 @@ from importlib.resources import files
 
 import minigrad as mg
 from captioning.progress import Progress
+from captioning.report.attention import is_square
 from captioning.report.calibration import calibration_chart
 from captioning.report.cards import caption_cards
 from captioning.report.contents import Contents, Scored
@@ -112,4 +113,7 @@ def _captions(found: Scored, progress: Progress) -> Markup:
         about += " The data set has no photos of these images."
     elif len(shown) < len(found.captions):
         about += f" Chosen among the {count_text(len(shown), 'image')} whose photos are at hand."
+    places = next((caption.looks.shape[1] for caption in found.captions if caption.looks is not None), None)
+    if places is not None and not is_square(places):
+        about += f" Where it looked is not drawn: the {count_text(places, 'place')} of a photo make no square."
     return joined(element("p", about), caption_cards(chosen(shown, _CARDS), progress))

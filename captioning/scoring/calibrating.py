@@ -63,7 +63,7 @@ def calibrate(
     Returns the calibration and a dict with
 
     - `human_cider_d`: the mean of one human caption against the others of its image;
-    - `first` and `second`: Spearman's rho by measure on each half;
+    - `first` and `second`: Spearman's rho by measure on each half, None where it is not defined;
     - of the second half `confidence` and `share`, the mean confidence and the mean share, `error`, by how much the two
       differ in the mean over ten bins of equally many captions; `cider_d_sure`, `cider_d_unsure`, the means of the
       captions of which it is sure and of the others, and `unsure`, how many those are of all.
@@ -87,9 +87,15 @@ def calibrate(
                         "as sure: nothing can be learnt of them")  # fmt: skip
     best = max(found, key=lambda name: np.nan_to_num(found[name], nan=-2.0))
     shares = _shares(first.scores, human)
-    calibration = Calibration.fitted(best, first.raw[best], shares, beam, count, unsure)
-    tried = {"first": found, "second": second.correlations()} | _tried(calibration, second, human)
+    calibration = Calibration.fitted(best, first.raw[best], shares, beam, count, unsure, length)
+    rhos = {"first": _defined(found), "second": _defined(second.correlations())}
+    tried = rhos | _tried(calibration, second, human)
     return calibration, {"human_cider_d": human} | tried
+
+
+def _defined(found: dict[str, float]) -> dict[str, float | None]:
+    """The same with None for NaN, which is no JSON."""
+    return {name: rho if np.isfinite(rho) else None for name, rho in found.items()}
 
 
 def human_cider_d(

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from captioning.decoding.best_lists import n_best
 from captioning.decoding.confidence import Calibration
-from captioning.decoding.spoken import Spoken
+from captioning.decoding.spoken import Spoken, spoken_as_json
 from captioning.models.kinds import AnyCaptioner
 from captioning.vision.extractors import FeatureExtractor
 
@@ -57,20 +57,11 @@ def as_json(beams: Sequence[Spoken], grid: tuple[int, int], unsure: bool = False
 
 
 def _beam_as_json(beam: Spoken) -> dict[str, Any]:
-    probabilities = [round(float(p), _DIGITS) for p in np.exp(beam.log_probs)]
+    told = spoken_as_json(beam, _DIGITS)
     looks = [None] * len(beam.words) if beam.looks is None else np.round(beam.looks.astype(float), _DIGITS).tolist()
-    words = [
-        {"word": word, "probability": probability, "look": look}
-        for word, probability, look in zip(beam.words, probabilities, looks, strict=False)  # `<END>` is no word
-    ]
-    return {
-        "caption": " ".join(beam.words),
-        "score": round(float(beam.score), _DIGITS),
-        "confidence": None if beam.confidence is None else round(float(beam.confidence), _DIGITS),
-        "ended": beam.ended,
-        "end": probabilities[len(beam.words)] if beam.ended else None,
-        "words": words,
-    }
+    words = [word | {"look": look} for word, look in zip(told["words"], looks, strict=True)]
+    confidence = None if beam.confidence is None else round(float(beam.confidence), _DIGITS)
+    return told | {"confidence": confidence, "words": words}
 
 
 class Answering:

@@ -111,3 +111,13 @@ def test_runs_that_do_not_fit_are_named(small_folder, other_folder, trained, sec
     settings["data"]["pca"] = not settings["data"].get("pca")
     (changed / "settings.json").write_text(json.dumps(settings))
     refused(capsys, ["sample", trained, changed, *data], f"{changed}: cannot speak together with {trained}", "reduced")
+
+
+def test_runs_that_look_at_other_places_do_not_speak_together(looking, regions_folder, tmp_path, capsys):
+    """Of as many columns: a row of features does not say how its places lie in it."""
+    turned = shutil.copytree(looking, tmp_path / "turned")
+    settings = json.loads((turned / "settings.json").read_text())
+    settings["model"]["places"].reverse()
+    (turned / "settings.json").write_text(json.dumps(settings))
+    evaluate = ["evaluate", looking, turned, "--data", regions_folder]
+    refused(capsys, evaluate, f"{turned}: cannot speak together", "places (2, 4) and (4, 2)")

@@ -27,15 +27,40 @@ def test_a_run_is_calibrated(small_folder, run, capsys):
     made = Calibration.load(run)
     assert made.is_of(run)
     assert (made.beam.width, made.beam.length_power, made.count) == (4, 0.7, 3)
-    assert main([*calibrate, "--unsure", "0.5", "--json"]) == 0
+    assert made.max_length == 9  # two times the longest caption, and its end
+    assert main([*calibrate, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert set(told) == {"run", "split", "decoding", "measure", "unsure_below", "human_cider_d", "first", "second",
                          "confidence", "share", "error", "cider_d_sure", "cider_d_unsure", "unsure"}  # fmt: skip
     assert set(told["first"]) == set(told["second"]) == set(MEASURES)
-    assert told["first"][told["measure"]] == max(rho for rho in told["first"].values() if not np.isnan(rho))
+    assert told["first"][told["measure"]] == max(rho for rho in told["first"].values() if rho is not None)
     again = Calibration.load(run)
-    assert again.measure == told["measure"]
-    assert again.unsure_below == told["unsure_below"] > made.unsure_below or again.beam != made.beam
+    assert (again.measure, again.unsure_below) == (told["measure"], told["unsure_below"])
+
+
+def test_it_is_unsure_of_as_many_as_is_asked_for(small_folder, run):
+    found = []
+    for unsure in ("0.2", "0.5"):
+        assert main(["calibrate", str(run), "--data", str(small_folder), "--quiet", "--unsure", unsure]) == 0
+        found.append(Calibration.load(run))
+    assert found[0].beam == found[1].beam
+    assert found[0].unsure_below < found[1].unsure_below
+
+
+def test_what_is_not_defined_is_null(small_folder, run, capsys):
+    """Of a beam of one there is no second caption, so that two measures are the same of every image."""
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    calibrate = ["calibrate", str(run), "--data", str(small_folder), "--quiet", "--beam", "1"]
+    assert main([*calibrate, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out, parse_constant=refuse)
+    for half in ("first", "second"):
+        assert told[half]["margin"] is told[half]["agreement"] is None
+    assert main(calibrate) == 0
+    (margin,) = (line.split() for line in capsys.readouterr().out.splitlines() if line.split()[0] == "margin")
+    assert margin == ["margin", "-", "-"]
 
 
 def test_what_cannot_be_is_refused_and_leaves_no_file(small_folder, other_folder, run, capsys):
@@ -89,6 +114,20 @@ def test_captions_of_which_it_is_not_sure_are_marked(calibrated, photo, capsys):
     assert "not sure" not in capsys.readouterr().out
     assert main([*caption, "--beam", "7", "--json"]) == 0  # another beam, of which it says nothing
     assert set(json.loads(capsys.readouterr().out)["captions"][0]) == {"photo", "caption"}
+
+
+def test_of_captions_that_are_cut_nobody_is_sure(calibrated, photo, capsys):
+    run, _ = calibrated
+    caption = ["caption", photo, "--run", str(run), "--json", "--max-length"]
+    assert main([*caption, "1"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)["captions"]
+    assert (entry["confidence"], entry["unsure"]) == (None, False)
+    content = json.loads((run / "confidence.json").read_text())
+    (run / "confidence.json").write_text(json.dumps(content | {"max_length": 20}))
+    for length, keys in (("19", set()), ("20", {"confidence", "unsure"})):
+        assert main([*caption, length]) == 0
+        (entry,) = json.loads(capsys.readouterr().out)["captions"]
+        assert set(entry) == {"photo", "caption"} | keys
 
 
 def test_a_calibration_of_other_weights_is_told_and_not_used(calibrated, photo, capsys):

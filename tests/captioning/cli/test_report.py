@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -69,6 +72,24 @@ def test_a_run_without_its_history_has_a_report(small_folder, trained, tmp_path,
     assert "has no history" in page(tmp_path / "exported", "--data", small_folder)
 
 
+def test_a_calibrated_run_says_how_sure_it_is_of_captions_by_its_beam(small_folder, run, page):
+    def section(name, *options):
+        found = re.search(f'<section id="{name}">.*?</section>', page(run, "--data", small_folder, *options), re.DOTALL)
+        return found and found.group()
+
+    scores = section("scores", "--beam", "4")
+    assert section("calibration", "--beam", "4") is None
+    assert main(["calibrate", str(run), "--data", str(small_folder), "--beam", "4", "--quiet"]) == 0
+    assert "Spearman" in section("calibration", "--beam", "4")
+    assert ", confidence " in section("captions", "--beam", "4")
+    assert section("scores", "--beam", "4") == scores
+    for others in ((), ("--beam", "3"), ("--beam", "4", "--max-length", "3")):
+        assert section("calibration", *others) is None
+    content = json.loads((run / "confidence.json").read_text())
+    (run / "confidence.json").write_text(json.dumps(content | {"weights": 1}))
+    assert section("calibration", "--beam", "4") is None
+
+
 def test_a_report_of_the_run_alone(trained, page, capsys):
     assert "No data set was looked at" in page(trained, "--no-data")
     refused(capsys, ["report", trained, "--no-data", "--data", "x"], "--no-data cannot be combined with --data")
@@ -87,6 +108,7 @@ def test_what_cannot_be_is_refused_before_any_work(small_folder, trained, tmp_pa
     refused(capsys, [*report, tmp_path], str(tmp_path))
     refused(capsys, [*report, tmp_path / "a.html", "--max-images", "0"], "--max-images must be at least 1; got 0")
     refused(capsys, [*report, tmp_path / "a.html", "--split", "test"], "has no test split")
+    refused(capsys, [*report, tmp_path / "a.html", "--with", "zzzz"], "--with: required: 'zzzz'")
     refused(capsys, ["report", tmp_path / "none"], "there is no such run folder")
     assert list(tmp_path.iterdir()) == []
 

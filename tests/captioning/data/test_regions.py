@@ -64,6 +64,8 @@ def test_rows_of_both(folder, cache_bytes):
             np.testing.assert_array_equal(
                 rows[index][..., columns:], rows.places[index].reshape(*rows[index].shape[:-1], 12)
             )
+        for none in ([], slice(0, 0), np.zeros(24, bool)):
+            assert rows[none].shape == (0, columns + 12)
         assert sum(len(rows[block]) for block in rows.blocks()) == 24
         assert data.train.batch([0, 5]).features.shape == (2, columns + 12)
         assert data.check() is not None

@@ -84,9 +84,28 @@ def test_it_judges_the_captions_of_its_beam():
     assert [[each.words for each in beams] for beams in judged] == [[each.words for each in beams] for beams in plain]
     for beams in judged:
         for each in beams:
+            assert each.ended
             assert each.confidence == pytest.approx(float(made.of_measure(each.log_probs.mean())))
             assert made.is_unsure(each) == (each.confidence < made.unsure_below)
     assert not made.is_unsure(BEAMS[0])  # nobody has judged it
+
+
+def test_it_says_nothing_of_captions_that_were_cut():
+    made = Calibration.fitted("likelihood", [-3.0, -1.0, -0.5], [0.1, 0.2, 0.9], Beam(4), 3)
+    cut = Spoken(["a"], np.log([0.5]), -0.7, False)
+    first, second = made.judged([BEAMS[0], cut])
+    assert first.confidence is not None
+    assert second.confidence is None
+    assert not made.is_unsure(second)
+
+
+def test_it_counts_for_captions_that_may_get_as_long():
+    made = Calibration.fitted("likelihood", [-3.0, -0.5], [0.1, 0.9], Beam(4), 3, max_length=9)
+    assert [made.counts_for(Beam(4), length) for length in (8, 9, 50)] == [False, True, True]
+    assert not made.counts_for(Beam(5), 9)
+    assert not made.counts_for(None, 9)
+    longer = Calibration.fitted("likelihood", [-3.0, -0.5], [0.1, 0.9], Beam(4), 3, max_length=70)
+    assert [longer.counts_for(Beam(4), length) for length in (49, 50)] == [False, True]
 
 
 @pytest.fixture
@@ -121,6 +140,7 @@ def test_it_is_kept_with_the_run_and_knows_its_weights(kept):
         ({"intercept": "0"}, "intercept must be a finite number; got '0'"),
         ({"slope": 10**400}, "is no calibration"),
         ({"count": 0}, "count must be an int from 1 to 100; got 0"),
+        ({"max_length": 0}, "max_length must be an int of at least 1, or null; got 0"),
         ({"beam": None}, "is no calibration"),
         ({"beam": {"width": 4}}, "is no calibration"),
         ({"more": 1}, "is no calibration"),

@@ -63,6 +63,13 @@ def test_every_decoder_takes_it():
     assert both.training
 
 
+def test_each_is_afterwards_in_the_mode_it_was_in():
+    own = members()
+    own[1].eval()
+    beam(Ensemble(own), FEATURES, width=2, max_length=6)
+    assert [member.training for member in own] == [True, False, True]
+
+
 def test_those_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="there are no captioners"):
         Ensemble([])
@@ -71,5 +78,8 @@ def test_those_that_do_not_fit_are_refused():
         Ensemble([members()[0], other])
     with pytest.raises(ValueError, match="captioner 2 takes features of 10 columns, the first of 11"):
         Ensemble([members()[0], Captioner(VOCABULARY, 10, 4, 5)])
+    turned = AttentionCaptioner(VOCABULARY, 11, (2, 4), 4, 5, 6, 4, 2)
+    with pytest.raises(ValueError, match=r"captioner 3 looks at places \(2, 4\), captioner 2 at \(4, 2\)"):
+        Ensemble([*members()[:2], turned])
     blind = Ensemble(members()[:1])
     assert blind.looks(blind.initial_state(FEATURES)) is None

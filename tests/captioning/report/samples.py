@@ -24,11 +24,11 @@ def model(*words):
     return Captioner(Vocabulary([*SPECIAL, *(words or ("a", "dog"))]), 3, 4, 5, rng=0)
 
 
-def captions(count=30, photo=None, looks=False, words=("a", "dog", "runs")):
+def captions(count=30, photo=None, looks=False, words=("a", "dog", "runs"), places=49):
     rng = np.random.default_rng(0)
     rows = []
     for i in range(count):
-        weights = rng.random((len(words), 49)).astype(np.float32)
+        weights = rng.random((len(words), places)).astype(np.float32)
         weights /= weights.sum(axis=1, keepdims=True)
         rows.append(Judged(i, f"{i}.jpg", photo, list(words), [["a", "black", "dog"], ["it", "runs", "fast"]],
                            float(rng.random()), float(rng.random()), weights if looks else None))  # fmt: skip

@@ -130,6 +130,14 @@ def test_a_photo_that_cannot_be_read_has_its_place(tmp_path):
     assert '<use href="#' not in page
 
 
+def test_places_that_make_no_square_are_not_drawn_and_the_page_says_so():
+    page = page_text(contents(captions(30, looks=True, places=6)))
+    assert "Where it looked is not drawn: the 6 places of a photo make no square." in page
+    assert "<h4>Where it looked" not in page
+    assert "is not drawn" not in page_text(contents(captions(30, looks=True)))
+    assert "is not drawn" not in page_text(contents(captions(30)))
+
+
 def test_of_few_photos_captions_are_chosen_among_all(photo):
     some = [dataclasses.replace(caption, photo=photo if caption.row < 4 else None) for caption in captions(60)]
     assert "Chosen among" not in page_text(contents(some))
