@@ -105,7 +105,7 @@ def test_several_captions_of_an_image_are_as_captions_of_its_copies():
     apart, same_words = model.scores(np.repeat(FEATURES[:2], 3, axis=0), pairs)
     np.testing.assert_array_equal(words, same_words)
     np.testing.assert_allclose(together.data, apart.data, rtol=1e-12)
-    with pytest.raises(ValueError, match=r"features must be \(6, 11\), a row for each caption"):
+    with pytest.raises(ValueError, match=r"features must be \(M, 11\).*as many captions, 6 in all; got \(4, 11\)"):
         model.scores(FEATURES, pairs)
 
 
