@@ -156,6 +156,7 @@ def test_features_are_seen_in_units_of_their_deviation():
     moved = FEATURES * np.r_[np.full(3, 7.0), np.full(8, 3.0)] + np.r_[np.full(3, 5.0), np.zeros(8)]
     other.standardise(moved)
     assert other.loss(moved, CAPTIONS).item() == pytest.approx(model.loss(FEATURES, CAPTIONS).item(), rel=1e-12)
+    assert model.deviations.data[1] == pytest.approx(np.sqrt(np.mean(FEATURES[:, 3:] ** 2)))  # places keep their mean
     same = make(standard=False)
     same.standardise(np.ones((5, 11)))  # which do not deviate
     assert np.isfinite(same.loss(FEATURES, CAPTIONS).item())
