@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from captioning.progress import Progress
-from captioning.report.attention import attention_strip
+from captioning.report.attention import attention_strip, can_be_drawn
 from captioning.report.embedded_photos import EmbeddedPhoto, embedded
 from captioning.report.judging import SCORE, Judged
 from captioning.report.markup import Content, Markup, element, joined, shortened
@@ -42,7 +42,7 @@ def card(found: Judged, photo: EmbeddedPhoto | None) -> Markup:
     name = shortened(file, 60) if file else f"image {found.row}"
     said = _sentence(found.words) or "(no word)"
     strip = None
-    if found.looks is not None and found.words:
+    if found.looks is not None and found.words and can_be_drawn(found.looks):
         words, looks = found.words[:_LOOKS], found.looks[:_LOOKS]
         strip = joined(element("h4", "Where it looked"), attention_strip(photo, reference, words, looks))
     sure = None if found.confidence is None else f", confidence {found.confidence:.0%}"

@@ -25,7 +25,8 @@ class Judged:
 
     row: of the image in its split. name: of its file, photo: where that is; None where the data set does not know.
     looks: where the model looked at each word, float32 (len(words), places), rows summing to 1, of places that divide
-    the middle square of the photo; confidence: from 0 to 1. None where nobody knows.
+    the middle square of the photo (of other numbers of places nothing is drawn); confidence: from 0 to 1. None where
+    nobody knows.
     """
 
     row: int
