@@ -17,9 +17,8 @@ from captioning.cli.resuming import (
     with_threads,
 )
 from captioning.cli.training_options import DATA_DEFAULTS, dataclass_from, given_settings
-from captioning.data.dataset import CaptionData, open_captions
+from captioning.data.dataset import open_captions
 from captioning.progress import Progress
-from captioning.training.errors import RunError
 from captioning.training.run_folder import Run
 from captioning.training.run_settings import check_fields, settings_of
 from captioning.training.settings import Settings
@@ -60,7 +59,7 @@ def train_further(options: argparse.Namespace, how: Further) -> int:
         drawn_by = start.settings["data"].get("seed", start.settings["training"].get("seed", 0))
         with open_captions(data_folder(options, start), seed=drawn_by, **of_data) as data:
             start.check_fits(data.train)
-            _check_as_many(start, data)
+            start.check_as_many(len(data.train), data.folder)
             model = start.load_model() if run is None else run.new_model(rng=0)
             if run is None and "dropout" in given:
                 model.dropout = given["dropout"]
@@ -73,9 +72,3 @@ def train_further(options: argparse.Namespace, how: Further) -> int:
             for each in own:
                 settings[how.key] |= dataclasses.asdict(each)
             return train_in_folder(solver, run, settings, data, options, start)
-
-
-def _check_as_many(run: Run, data: CaptionData) -> None:
-    was, now = run.settings["data"].get("train_captions"), len(data.train)
-    if was != now:
-        raise RunError(f"{run.folder}: was trained on {was} captions; {data.folder} has {now}: it is another data set")

@@ -44,7 +44,7 @@ EXAMPLE = """example:
 
 _FEW_IMAGES = 20
 STANDARD_ROWS = 2000
-"""Pictures from which an attention captioner takes the mean and the deviation of features."""
+"""Pictures from which an attention captioner takes the scales of features."""
 
 MODEL_DEFAULTS: dict[str, Any] = {
     "model": "source", "cell": "lstm", "hidden": 512, "wordvec": 256, "dropout": 0.5, "feature_dropout": 0.0,

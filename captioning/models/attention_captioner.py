@@ -1,7 +1,8 @@
 """A captioner that looks at the places of a picture before it says each word.
 
-A row of features is the whole picture's, D columns, then those of its R places, K columns each. With f and r their
-standardised values, and the words of a caption going through a recurrent cell,
+A row of features is the whole picture's, D columns, then those of its R places, K columns each. With f the former less
+their mean, over their deviation, r_i the latter over their root mean square, and the words of a caption going through a
+recurrent cell,
 
     g = relu(W_g f + b_g)                      what the picture is about
     s_0 = tanh(W_0 g + b_0)                    the cell's first state
@@ -88,8 +89,8 @@ class AttentionCaptioner(nn.Module):
         own: Any = {"dtype": dtype, "rng": random}
         cell = CELLS[cell_type]
 
-        self.mean = nn.Buffer(np.zeros(whole, dtype))  # of the whole picture's features, and what all deviate by
-        self.deviations = nn.Buffer(np.ones(2, dtype))  # of the whole picture's, and of the places'
+        self.mean = nn.Buffer(np.zeros(whole, dtype))  # of the whole picture's features
+        self.deviations = nn.Buffer(np.ones(2, dtype))  # of the whole picture's from it, and of the places' from 0
         self.embed = nn.Embedding(len(vocabulary), wordvec_size, dtype=dtype,
                                   initial=lambda shape: random.standard_normal(shape) / np.sqrt(shape[1]))  # fmt: skip
         self.about = nn.Linear(whole, picture_size, **own)
@@ -104,8 +105,11 @@ class AttentionCaptioner(nn.Module):
         self.bias = nn.Parameter(np.zeros(len(vocabulary), dtype))
 
     def standardise(self, features: ArrayLike) -> None:
-        """Take mean and deviations of features from some rows (N, D + R K): the captioner then sees those of any row
-        less the mean, in units of the deviation."""
+        """Take the scales of features from some rows (N, D + R K), by which the captioner then sees those of any row.
+
+        The whole picture's are seen less the mean of each column, over the root mean square of what is left in all
+        columns; those of places over their root mean square alone: they keep their mean.
+        """
         whole, places = self._parts(np.asarray(features, np.float64))
         self.mean.data[...] = whole.mean(axis=0)
         spread = [np.sqrt(np.mean((whole - whole.mean(axis=0)) ** 2)), np.sqrt(np.mean(places**2))]
@@ -158,8 +162,8 @@ class AttentionCaptioner(nn.Module):
         about = self._drop(ops.relu(self.about(Tensor((whole - self.mean.data) / of_whole))))
         first = ops.tanh(self.begin(about))
         state = tuple(first[:, k * self.hidden_size : (k + 1) * self.hidden_size] for k in range(self.cell.vectors))
-        standardised = Tensor(places / of_places)
-        keys, values = self.key(standardised), ops.relu(self.value(standardised))
+        scaled = Tensor(places / of_places)
+        keys, values = self.key(scaled), ops.relu(self.value(scaled))
         keys, values = heads_apart(keys, self.heads), heads_apart(values, self.heads)
         return Sight(keys, values, self.from_picture(about)), state
 

@@ -69,12 +69,12 @@ class CaptionBatch:
         return np.where(self.counts.any(axis=1), self.counts.shape[1] - behind, 0)
 
     def check_images(self, features: NDArray[Any], size: int) -> int:
-        """How many captions each row of features (N, size) has; a ValueError unless they are as many of each."""
+        """How many captions each row of features (M, size) has; a ValueError unless they are as many of each."""
         n = len(self.counts)
         if features.ndim != 2 or features.shape[1] != size or not len(features) or n % len(features):
             raise ValueError(
-                f"features must be ({n}, {size}), a row for each caption and a column for each feature; "
-                f"got {features.shape}"
+                f"features must be (M, {size}), a column for each feature and a row for each of M images that have "
+                f"as many captions, {n} in all; got {features.shape}"
             )
         return n // len(features)
 

@@ -11,10 +11,20 @@ from numpy.typing import ArrayLike, NDArray
 from captioning.report.embedded_photos import EmbeddedPhoto
 from captioning.report.markup import Markup, element, joined, shortened
 
-__all__ = ["attention_strip", "is_square", "veil"]
+__all__ = ["attention_strip", "can_be_drawn", "is_square", "veil"]
 
 _LEVELS = 8  # of darkness: more cannot be told apart
 _DARKEST = 0.85
+
+
+def can_be_drawn(looks: ArrayLike) -> bool:
+    """Whether looks (words, places) are over a square of places, finite and not negative, as a strip must have them.
+
+    >>> can_be_drawn([[0.25] * 4]), can_be_drawn([[0.5, 0.5]]), can_be_drawn([[float("nan")] * 4])
+    (True, False, False)
+    """
+    rows = np.asarray(looks, np.float64)
+    return rows.ndim == 2 and is_square(rows.shape[1]) and bool(np.isfinite(rows).all() and (rows >= 0).all())
 
 
 def attention_strip(photo: EmbeddedPhoto | None, reference: str, words: Sequence[str], looks: ArrayLike) -> Markup:
@@ -30,12 +40,9 @@ def attention_strip(photo: EmbeddedPhoto | None, reference: str, words: Sequence
     (2, 2)
     """
     rows = np.asarray(looks, np.float64)
-    places = rows.shape[-1] if rows.ndim == 2 else 0
-    if len(rows) != len(words) or not is_square(places):
+    if len(rows) != len(words) or not can_be_drawn(rows):
         raise ValueError(f"attention_strip: looks must be ({len(words)}, places), a row a word and a square number of "
-                         f"places; got {rows.shape}")  # fmt: skip
-    if not (np.isfinite(rows).all() and (rows >= 0).all()):
-        raise ValueError("attention_strip: looks must be finite and not negative")
+                         f"places, finite and not negative; got {rows.shape}")  # fmt: skip
     return element("div", *(_tile(photo, reference, word, row) for word, row in zip(words, rows, strict=True)),
                    class_="strip")  # fmt: skip
 

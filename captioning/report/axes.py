@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = ["Axis", "drawable"]
 
 _LARGEST = 1e100  # of numbers beyond it nothing can be drawn, and differences of them may overflow
+_SMALLEST = 1e-100  # what is smaller is 0 on an axis: between numbers near the least of all there is no round one
 _FALL = 20  # an axis of values that fall by more is logarithmic
 
 
@@ -50,6 +51,7 @@ class Axis:
         """
         found = np.asarray(values, np.float64).ravel()
         found = found[drawable(found)]
+        found[np.abs(found) < _SMALLEST] = 0.0
         low, high = (float(found.min()), float(found.max())) if found.size else (0.0, 1.0)
         if log and low > 0 and high > _FALL * low:
             return cls(low, high, start, stop, log=True)

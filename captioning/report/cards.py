@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from captioning.progress import Progress
-from captioning.report.attention import attention_strip, is_square
+from captioning.report.attention import attention_strip, can_be_drawn
 from captioning.report.embedded_photos import EmbeddedPhoto, embedded
 from captioning.report.judging import SCORE, Judged
 from captioning.report.markup import Content, Markup, element, joined, shortened
@@ -59,7 +59,7 @@ def card(found: Judged, photo: EmbeddedPhoto | None) -> Markup:
 
 def _strip(found: Judged, photo: EmbeddedPhoto | None, reference: str) -> Markup | None:
     """Where it looked, of a captioner that looks at the cells of a square."""
-    if found.looks is None or not found.words or not is_square(found.looks.shape[1]):
+    if found.looks is None or not found.words or not can_be_drawn(found.looks):
         return None
     drawn = attention_strip(photo, reference, found.words[:_LOOKS], found.looks[:_LOOKS])
     return joined(element("h4", "Where it looked"), drawn)

@@ -37,7 +37,9 @@ _DIGITS = 4  # behind the point: a page shows per cent
 
 
 def as_json(beams: Sequence[Spoken], grid: tuple[int, int], unsure: bool = False) -> dict[str, Any]:
-    """The answer to a photo, but for the time it took. grid: (h, w), how many places there are if looks are there.
+    """The answer to a photo, but for the time it took. beams: at least one, as a beam search always finds.
+
+    grid: (h, w), how many places there are if looks are there.
 
     >>> beam = Spoken(["dog"], np.log([0.5, 0.75]), -0.49, True)
     >>> answer = as_json([beam], (7, 7))

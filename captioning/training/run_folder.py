@@ -167,17 +167,21 @@ class Run:
                 f"of {now}"
             )
 
+    def check_as_many(self, captions: int, folder: object) -> None:
+        """Raise a RunError unless the run was trained on so many captions, which are those of a folder of data."""
+        was = self.settings["data"].get("train_captions")
+        if was != captions:
+            raise RunError(
+                f"{self.folder}: was trained on {was} captions; {folder} has {captions}: it is another data set"
+            )
+
     def check_same_data(self, now: Mapping[str, Any]) -> None:
         """Raise a RunError unless data is what the run was trained on; `now` is what `settings_of` says of it.
 
         A run that was saved without a fingerprint of its data is held to the number of its captions alone.
         """
+        self.check_as_many(now["train_captions"], now["folder"])
         was = self.settings["data"]
-        if was.get("train_captions") != now["train_captions"]:
-            raise RunError(
-                f"{self.folder}: was trained on {was.get('train_captions')} captions; {now['folder']} has "
-                f"{now['train_captions']}: it is another data set"
-            )
         differing = changed(was["fingerprint"], now["fingerprint"]) if "fingerprint" in was else []
         if differing:
             raise RunError(

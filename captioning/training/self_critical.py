@@ -8,7 +8,8 @@ differentiated there is still the gradient of its expectation,
 of each picture several captions y are drawn, r is their CIDEr-D beside the human captions, with `<END>` counted as a
 word, so that one that breaks off scores less, and b of each is the mean r of the others. The loss is
 -(r - b) log p(y), in the mean over words. `<NULL>`, `<START>` and `<UNK>` are barred while captions are drawn and in
-the softmax of log p alike: p is then what the captions are drawn from.
+the softmax of log p alike: without dropout p is then what the captions are drawn from. With dropout it is not quite,
+since they are drawn without it, and log p has it: the estimate is a little biased, and the training regularised.
 
 Sources: R. Williams, Simple statistical gradient-following algorithms (1992); S. Rennie et al., Self-critical sequence
 training for image captioning (2017); the mean of the others: R. Luo, A better variant of self-critical sequence

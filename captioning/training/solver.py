@@ -88,6 +88,7 @@ class Solver:
         self._clock = Clock(Interval.of(checkpoint_every))
         self._best: tuple[float, float] | None = None  # (score, -loss) of the best validation
         self._best_iteration = 0
+        self._reduced = 0  # how often the learning rate of the schedule `plateau` was reduced
         self._best_weights: Arrays | None = None
         self._order: tuple[int, NDArray[np.int64]] | None = None  # epoch and the order of its captions
 
@@ -214,9 +215,8 @@ class Solver:
             self._order = epoch, epoch_order(lengths, s.batch_size, s.buckets, rng)
         return self._order[1]
 
-    @property
-    def _reduced(self) -> int:
-        """How often the learning rate of the schedule `plateau` was reduced."""
+    def _count_reductions(self) -> int:
+        """How often the learning rate of the schedule `plateau` was reduced, by the history, which is walked for it."""
         if self.settings.schedule != "plateau":
             return 0
         ends = [e for e in self.history if "val_loss" in e and e["iteration"] % self.epoch_length == 0]
@@ -237,6 +237,7 @@ class Solver:
                 entry["val_loss"] = mean_loss(self.model, self.val, self.images)
                 entry |= self._of_captions(self.val, self.images)
             self._log(entry)
+            self._reduced = self._count_reductions()
             key = self._key(entry)
             if self._best is None or key > self._best:
                 self._best, self._best_iteration = key, self.iteration
@@ -325,6 +326,7 @@ class Solver:
                 raise
             raise RunError(f"{path}: does not fit the run: {error}") from error
         self.history = self.run.cut_history(held.iteration)
+        self._reduced = self._count_reductions()
         self.iteration, self._best_iteration, self._best = held.iteration, held.best_iteration, held.best
         self._best_weights = weights
 

@@ -27,6 +27,7 @@ COMMANDS = [
     for block in re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)
     for line in block.splitlines()
 ]
+(RECIPE,) = re.findall(r"```toml\n(.*?)```", PAGE, flags=re.DOTALL)  # small by its data
 SMALL = {
     "prepare": ["--min-count", "1", "--val", "0.25"],
     "train": ["--hidden", "12", "--wordvec", "8", "--epochs", "2", "--val-images", "4",
@@ -85,6 +86,8 @@ def test_the_page_has_every_command_but_the_demonstration():
         "download",
         "refine",
         "reinforce",
+        "average",
+        "recipe",
     }
 
 
@@ -99,6 +102,7 @@ def test_every_command_of_the_page_runs(photos, mirror, tmp_path, monkeypatch, c
         Path("photos", name).with_suffix(".txt").write_text("\n".join(captions))
     for name in ("photo.jpg", "new.jpg"):
         Image.fromarray(np.full((60, 80, 3), 90, np.uint8)).save(name)
+    Path("stages.toml").write_text(RECIPE)
     for command in COMMANDS:
         said = run(command, mirror)
         assert said or "train" in command, command
@@ -108,6 +112,7 @@ def test_every_command_of_the_page_runs(photos, mirror, tmp_path, monkeypatch, c
     assert {"sheet.png", "said.png", "run", "to-send", "refined", "coco-run", "long", "looking-run", "reinforced"} <= {
         p.name for p in Path().iterdir()
     }
+    assert {"1-train", "2-reinforce-1", "2-reinforce-2", "2-reinforce"} == {p.name for p in Path("stages").iterdir()}
     (last,) = (entry for entry in Path("long/history.jsonl").read_text().splitlines()[-1:])
     assert json.loads(last)["iteration"] > 20 or json.loads(last)["epoch"] == 2
 

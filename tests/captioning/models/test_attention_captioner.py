@@ -105,7 +105,7 @@ def test_several_captions_of_an_image_are_as_captions_of_its_copies():
     apart, same_words = model.scores(np.repeat(FEATURES[:2], 3, axis=0), pairs)
     np.testing.assert_array_equal(words, same_words)
     np.testing.assert_allclose(together.data, apart.data, rtol=1e-12)
-    with pytest.raises(ValueError, match=r"features must be \(6, 11\), a row for each caption"):
+    with pytest.raises(ValueError, match=r"features must be \(M, 11\).*as many captions, 6 in all; got \(4, 11\)"):
         model.scores(FEATURES, pairs)
 
 
@@ -156,6 +156,7 @@ def test_features_are_seen_in_units_of_their_deviation():
     moved = FEATURES * np.r_[np.full(3, 7.0), np.full(8, 3.0)] + np.r_[np.full(3, 5.0), np.zeros(8)]
     other.standardise(moved)
     assert other.loss(moved, CAPTIONS).item() == pytest.approx(model.loss(FEATURES, CAPTIONS).item(), rel=1e-12)
+    assert model.deviations.data[1] == pytest.approx(np.sqrt(np.mean(FEATURES[:, 3:] ** 2)))  # places keep their mean
     same = make(standard=False)
     same.standardise(np.ones((5, 11)))  # which do not deviate
     assert np.isfinite(same.loss(FEATURES, CAPTIONS).item())

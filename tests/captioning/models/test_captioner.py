@@ -220,8 +220,8 @@ def test_float32_features_of_another_dtype_do_not_widen_the_model():
     ({"captions": CAPTIONS[:, :1]}, r"captions must be word ids \(N,T\) with T >= 2.*\(3, 1\)"),
     ({"captions": CAPTIONS[0]}, r"captions must be word ids"),
     ({"captions": CAPTIONS[:0], "features": FEATURES[:0]}, "the batch is empty"),
-    ({"features": FEATURES[:2]}, r"features must be \(3, 3\).*got \(2, 3\)"),
-    ({"features": FEATURES[:, :2]}, r"features must be \(3, 3\).*got \(3, 2\)"),
+    ({"features": FEATURES[:2]}, r"features must be \(M, 3\).*3 in all; got \(2, 3\)"),
+    ({"features": FEATURES[:, :2]}, r"features must be \(M, 3\).*got \(3, 2\)"),
 ])  # fmt: skip
 def test_a_batch_that_does_not_fit_is_named(change, message):
     with pytest.raises(ValueError, match=message):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from captioning.report.axes import Axis, drawable
 from captioning.report.numbers import number_text
 
-numbers = st.floats(-1e90, 1e90).map(lambda x: x if abs(x) > 1e-90 else 0.0)
+numbers = st.floats(-1e90, 1e90)
 some = st.lists(numbers, min_size=1, max_size=20)
 
 
@@ -34,6 +34,12 @@ def test_there_are_some_round_values_in_order_on_the_axis(values, log):
     assert axis.ticks == sorted(set(axis.ticks))
     if not axis.log:
         assert 3 <= len(axis.ticks) <= 8
+
+
+def test_the_smallest_numbers_are_0_on_an_axis():
+    for values in ([0.0, 5e-324], [0.0, 2e-323], [-1e-310, 1e-320], [1e-320]):
+        assert Axis.around(values, 0, 1) == Axis.around([0.0], 0, 1)
+    assert not Axis.around([5e-324, 1.0], 0, 1, log=True).log
 
 
 def test_values_that_fall_by_far_are_on_a_logarithmic_axis_if_that_may_be():

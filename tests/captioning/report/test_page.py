@@ -123,6 +123,20 @@ def test_a_model_without_confidence_has_no_calibration():
     assert "calibration" not in sections(page_text(contents(unsure)))
 
 
+@pytest.mark.parametrize(("places", "factor"), [(6, 1.0), (49, np.nan), (0, 1.0)])
+def test_looks_that_no_square_has_are_left_out(places, factor):
+    """A data set may have any number of places."""
+    found = captions(3, looks=True)
+    found = [dataclasses.replace(caption, looks=factor * caption.looks[:, :places]) for caption in found]
+    page = page_text(contents(found))
+    assert page.count('<article class="card">') == 3
+    assert "Where it looked" not in page
+
+
+def test_a_report_of_one_picture_has_all_sections():
+    assert {"scores", "captions", "words", "lengths"} <= set(sections(page_text(contents(captions(1)))))
+
+
 def test_a_photo_that_cannot_be_read_has_its_place(tmp_path):
     (tmp_path / "a.jpg").write_text("no photo")
     page = page_text(contents(captions(3, tmp_path / "a.jpg", looks=True)))

@@ -164,6 +164,15 @@ def test_a_run_of_another_data_set_is_refused(trained, small_folder, other_folde
         run.check_fits(data.val)
 
 
+def test_a_run_knows_how_many_captions_it_was_trained_on(small_data, tmp_path):
+    run = new_run(tmp_path / "run", small_data)
+    run.check_as_many(48, small_data.folder)
+    with pytest.raises(RunError, match=r"was trained on 48 captions; elsewhere has 47: it is another data set"):
+        run.check_as_many(47, "elsewhere")
+    with pytest.raises(RunError, match=r"was trained on 48 captions; elsewhere has 47: it is another data set"):
+        run.check_same_data(run.settings["data"] | {"train_captions": 47, "folder": "elsewhere"})
+
+
 @pytest.mark.parametrize(("name", "content", "message"), [
     ("settings.json", None, r"settings\.json: cannot be read, so this is no run folder"),
     ("settings.json", "{", r"settings\.json: is not JSON"),

@@ -19,6 +19,7 @@ from captioning.progress import Progress
 from captioning.scoring.evaluation import captions_of
 from captioning.training.checkpoints import Checkpoint
 from captioning.training.errors import RunError, TrainingError
+from captioning.training.rates import reductions
 from captioning.training.run_folder import Run
 from captioning.training.run_settings import settings_of
 from captioning.training.settings import Settings
@@ -264,6 +265,26 @@ def test_a_resumed_run_is_the_uninterrupted_one_to_the_last_bit(small_data, tmp_
     assert same(weights(solver), weights(whole))
     for name in ("history.jsonl", "weights.safetensors", "checkpoint.safetensors"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes(), name
+
+
+def test_a_plateau_is_found_at_validations_and_by_a_resumed_run(small_data, tmp_path, monkeypatch):
+    """The history is walked once a validation, not once an iteration; what was reduced stays so within an epoch."""
+    walked = []
+    monkeypatch.setattr(
+        "captioning.training.solver.reductions", lambda keys: walked.append(len(keys)) or reductions(keys)
+    )
+    settings = dataclasses.replace(SHORT, epochs=5, learning_rate=0.2, schedule="plateau", lr_decay=0.5, keep="cider")
+    whole = make_solver(small_data, settings)
+    history = whole.train()
+    assert walked == [1, 2, 3, 4, 5]
+    rates = [entry["learning_rate"] for entry in history if "val_loss" in entry]
+    assert rates[0] == 0.2 > rates[-1]
+    run = new_run(tmp_path / "run", small_data, settings)
+    make_solver(small_data, settings, run).train(max_iterations=22)  # within the last epoch, of five iterations
+    again = make_solver(small_data, settings, Run.open(run.folder))
+    again.resume()
+    assert again.train() == history
+    assert same(weights(again), weights(whole))
 
 
 def test_a_killed_run_resumes_from_its_last_epoch(small_data, tmp_path):
