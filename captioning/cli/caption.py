@@ -95,7 +95,7 @@ def _caption(options: argparse.Namespace) -> int:
         about = {"run": "shipped" if options.run is None else names_of(runs), "decoding": speaker.decoding.text}
         print(json.dumps(about | {"captions": _as_json(found, speaker, options.n_best)}), flush=True)
     if options.out is not None:  # at the end: what is wrong with a sheet takes no caption from anybody
-        _draw_sheet([each for each in found if each.caption is not None], options.out)
+        _draw_sheet([each for each in found if each.caption is not None], speaker, options.out)
     return UNREADABLE if any(each.error is not None for each in found) else 0
 
 
@@ -106,7 +106,7 @@ def _say_passed_over(files: int, progress: Progress) -> None:
         progress.say(f"{files} files are no photos by their names and were passed over")
 
 
-def _draw_sheet(found: Sequence[PhotoCaption], out: str) -> None:
+def _draw_sheet(found: Sequence[PhotoCaption], speaker: PhotoSpeaker, out: str) -> None:
     from captioning.pictures.sheet_photos import sheet_photo
     from captioning.pictures.sheets import caption_sheet
 
@@ -114,7 +114,7 @@ def _draw_sheet(found: Sequence[PhotoCaption], out: str) -> None:
         raise ValueError(f"--out {out}: there is no photo to draw")
     photos = [sheet_photo(each.path) for each in found]
     names = _short_names([each.path for each in found])
-    caption_sheet(photos, [str(each.caption) for each in found], None, out, names=names)
+    caption_sheet(photos, [_said_of(each, speaker) for each in found], None, out, names=names)
 
 
 def _short_names(paths: Sequence[Path]) -> list[str]:
@@ -125,11 +125,14 @@ def _short_names(paths: Sequence[Path]) -> list[str]:
 
 def _line(each: PhotoCaption, speaker: PhotoSpeaker, n_best: int | None) -> str:
     """A photo's name and caption; of several captions each in a line, with its score."""
-    unsure = "  (not sure)" if speaker.unsure(each.beams) else ""
-    first = f"{shown(each.path)}: {each.caption}{unsure}"
+    first = f"{shown(each.path)}: {_said_of(each, speaker)}"
     if n_best is None:
         return first
     return "\n".join([first, *(f"  {beam.score:9.4f}  {beam.caption}" for beam in each.beams)])
+
+
+def _said_of(each: PhotoCaption, speaker: PhotoSpeaker) -> str:
+    return f"{each.caption}{'  (not sure)' if speaker.unsure(each.beams) else ''}"
 
 
 def _as_json(found: Sequence[PhotoCaption], speaker: PhotoSpeaker, n_best: int | None) -> list[dict[str, Any]]:

@@ -145,16 +145,17 @@ def _consensus_of(options: argparse.Namespace) -> Decoding:
                              "asked for their own: add --neighbours 0")  # fmt: skip
         return functools.partial(agreed, voters=Voters(train), how=how, rng=rng)
 
-    return Decoding(_unasked, consensus_text(how), ask=ask)
+    return Decoding(_unasked, consensus_text(how, options.seed), ask=ask)
 
 
-def consensus_text(how: Agreement) -> str:
+def consensus_text(how: Agreement, seed: int) -> str:
     """What a consensus is of, for people and signatures.
 
-    >>> consensus_text(Agreement())
-    'consensus of 40 drafts and 20 neighbours, beam 10'
+    >>> consensus_text(Agreement(), 3)
+    'consensus of 40 drafts by seed 3 and 20 neighbours, beam 10'
     """
-    drafts = f"{how.drafts} drafts" + (f" at temperature {how.temperature:g}" if how.temperature != 1 else "")
+    drafts = f"{how.drafts} drafts by seed {seed}"
+    drafts += f" at temperature {how.temperature:g}" if how.temperature != 1 else ""
     neighbours = f" and {how.neighbours} neighbours" if how.neighbours else ""
     return f"consensus of {drafts}{neighbours}, beam {how.width}"
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from captioning.cli.decoding_options import add_choice, decoding_of, open_data
-from captioning.cli.options import add_command, add_data, check_least
+from captioning.cli.options import add_command, add_data, check_least, check_output
 from captioning.cli.speakers import check_fit, load_together, names_of, open_runs
 from captioning.data.parts import images_of_part
 from captioning.data.splits import Split
@@ -19,7 +19,6 @@ from captioning.scoring.coco_results import write_results
 from captioning.scoring.evaluation import captions_of, known_captions, score
 from captioning.scoring.signatures import signature
 from captioning.training.run_folder import Run
-from minigrad.runtime.files import check_writable
 
 __all__ = ["FREQUENCIES", "add_evaluate"]
 
@@ -62,7 +61,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     if options.max_images is not None:
         check_least("--max-images", options.max_images, 1)
     if options.out is not None:
-        check_writable(options.out)
+        check_output(options.out, ".json")
     progress = Progress(enabled=not options.quiet)
     with open_data(options, runs[0]) as data:
         split = data[options.split]

@@ -11,8 +11,9 @@ from typing import Any, NoReturn
 
 from captioning.training.errors import RunError
 from captioning.training.run_folder import Run
+from minigrad.runtime.files import check_writable
 
-__all__ = ["CommandParser", "add_command", "add_data", "check_least", "data_folder"]
+__all__ = ["CommandParser", "add_command", "add_data", "check_least", "check_output", "data_folder"]
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -59,6 +60,16 @@ def data_folder(options: argparse.Namespace, run: Run | None) -> str | None:
         return None
     raise RunError(f"{run.folder}: was trained on the data in {remembered}, which is no folder any more: "
                    "say by --data DIR where it is now")  # fmt: skip
+
+
+def check_output(out: str, suffix: str) -> None:
+    """Raise an error that names --out unless a file of this kind, such as '.json', can be written there.
+
+    The name must say the kind: weights that were named by mistake would be written over.
+    """
+    check_writable(out)
+    if Path(out).suffix.lower() != suffix:
+        raise ValueError(f"--out: what is written is {suffix[1:].upper()}: the name must end in {suffix}; got {out}")
 
 
 def check_least(option: str, value: int, least: int) -> None:

@@ -6,14 +6,13 @@ import argparse
 from typing import Any
 
 from captioning.cli.decoding_options import Decoding, add_choice, decoding_of, open_data
-from captioning.cli.options import add_command, add_data, check_least
+from captioning.cli.options import add_command, add_data, check_least, check_output
 from captioning.decoding.confidence import Calibration
 from captioning.decoding.lengths import length_for
 from captioning.progress import Progress
 from captioning.report.contents import Choice, Contents, Scored, scored
 from captioning.report.page import write_page
 from captioning.training.run_folder import Run
-from minigrad.runtime.files import check_writable
 from minigrad.runtime.names import shown
 from minigrad.units import byte_text
 
@@ -50,7 +49,7 @@ def _report(options: argparse.Namespace) -> int:
     decoding = decoding_of(options)
     if options.max_images is not None:
         check_least("--max-images", options.max_images, 1)
-    check_writable(options.out)
+    check_output(options.out, ".html")
     model, history = run.load_model(), run.history()
     progress = Progress(enabled=not options.quiet)
     try:

@@ -19,7 +19,9 @@ RECIPES = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.toml
 """The files that come with the package, by their names."""
 
 _FURTHER = ("refine", "reinforce")
-_CHOSEN = ("out", "data", "resume", "seed", "threads", "quiet", "max-iterations", "checkpoint-every")
+_CHOSEN = ("out", "data", "resume", "seed", "threads", "quiet", "max-iterations", "checkpoint-every", "part", "json",
+           "help")  # fmt: skip
+_MOST_RUNS = 100
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,8 @@ def _stage(where: str, table: dict[str, Any], number: int) -> Stage:
     if command not in allowed:
         raise ValueError(f"{where}: command must be {' or '.join(map(repr, allowed))}; got {command!r}")
     runs = options.pop("runs", 1) if number > 1 else 1
-    if type(runs) is not int or runs < 1:
-        raise ValueError(f"{where}: runs must be an int of at least 1; got {runs!r}")
+    if type(runs) is not int or not 1 <= runs <= _MOST_RUNS:
+        raise ValueError(f"{where}: runs must be an int from 1 to {_MOST_RUNS}; got {runs!r}")
     return Stage(command, _options(where, options), runs)
 
 

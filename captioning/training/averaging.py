@@ -38,7 +38,7 @@ def average_runs(runs: Sequence[Run], folder: str | os.PathLike[str]) -> Run:
     """
     Run.check_new(folder)
     first, models = runs[0], [run.load_model() for run in runs]
-    states = [_weights(run, model) for run, model in zip(runs, models, strict=True)]
+    states = [_weights(model) for model in models]
     for run, model in zip(runs[1:], models[1:], strict=True):
         where = f"{run.folder}: cannot be averaged with {first.folder}"
         if _sizes(model) != _sizes(models[0]):
@@ -55,12 +55,8 @@ def average_runs(runs: Sequence[Run], folder: str | os.PathLike[str]) -> Run:
     return Run.create(Path(folder), settings | named, first.vocabulary, best=mean, regions=regions)
 
 
-def _weights(run: Run, model: AnyCaptioner) -> Arrays:
-    weights = {name: np.asarray(value) for name, value in model.state_dict().items()}
-    for name, array in weights.items():
-        if not np.isfinite(array).all():
-            raise RunError(f"{run.folder}: the weight {name} has a number that is not finite")
-    return weights
+def _weights(model: AnyCaptioner) -> Arrays:
+    return {name: np.asarray(value) for name, value in model.state_dict().items()}
 
 
 def _sizes(model: AnyCaptioner) -> dict[str, object]:

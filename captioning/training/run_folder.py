@@ -218,6 +218,9 @@ class Run:
             model.load_state_dict(state)
         except (ValueError, KeyError, TypeError) as error:
             raise RunError(f"{path}: does not fit the model of settings.json: {error}") from error
+        for name, array in model.state_dict().items():
+            if not np.isfinite(array).all():
+                raise RunError(f"{path}: {name} has a number that is not finite, so the run can say nothing")
         model.eval()
         return model
 
@@ -246,6 +249,8 @@ class Run:
         """What `save_checkpoint` wrote; a RunError if there is none or it is damaged."""
         path = self.folder / "checkpoint.safetensors"
         check_regular(path)
+        if not path.is_file() and "average" in self.settings:
+            raise RunError(f"{self.folder}: is the mean of other runs: there is nothing to go on with")
         if not path.is_file():
             raise RunError(
                 f"{path}: there is no such file, so the run cannot go on: remove {self.folder} and begin anew"

@@ -43,7 +43,9 @@ def test_the_mean_of_the_weights_speaks_and_learns_on(soup, small_folder, tmp_pa
     assert main(["reinforce", str(out), "--out", str(tmp_path / "on"), *data, *SHORT]) == 0
     assert main(["export", str(out), "--out", str(tmp_path / "sent")]) == 0
     capsys.readouterr()
-    refused(capsys, ["reinforce", "--out", out, "--resume"], "checkpoint.safetensors")
+    refused(
+        capsys, ["reinforce", "--out", out, "--resume"], "is the mean of other runs: there is nothing to go on with"
+    )
 
 
 def test_what_cannot_be_averaged_is_refused_and_nothing_is_made(soup, small_folder, other_folder, tmp_path, capsys):

@@ -157,6 +157,8 @@ def test_evaluate_refuses_what_does_not_fit(small_folder, other_folder, run, tmp
     refused(capsys, ["evaluate", run, "--data", small_folder, "--max-length", "0"], "--max-length must be from 1 to")
     for out in (tmp_path / "none" / "results.json", small_folder, "/proc/results.json"):
         refused(capsys, ["evaluate", run, "--data", small_folder, "--out", out], str(out).removesuffix("/results.json"))
+    weights = run / "weights.safetensors"
+    refused(capsys, ["evaluate", run, "--data", small_folder, "--out", weights], "the name must end in .json")
     assert not (tmp_path / "none").exists()
     settings = json.loads((run / "settings.json").read_text())
     del settings["data"]["folder"]  # a run that does not know where its data is
@@ -176,9 +178,9 @@ def test_evaluate_by_consensus_says_so_and_refuses_what_does_not_go_with_it(smal
         assert main([*arguments, *more]) == 0
         told.append(json.loads(capsys.readouterr().out))
     assert [each["decoding"] for each in told] == [
-        "consensus of 5 drafts and 20 neighbours, beam 10",
-        "consensus of 5 drafts, beam 10",
-        "consensus of 5 drafts at temperature 1.5 and 2 neighbours, beam 3",
+        "consensus of 5 drafts by seed 0 and 20 neighbours, beam 10",
+        "consensus of 5 drafts by seed 0, beam 10",
+        "consensus of 5 drafts by seed 0 at temperature 1.5 and 2 neighbours, beam 3",
     ]
     assert told[0]["corpus_bleu_1"] > 0.3  # of a training of two epochs
     refused(capsys, [*arguments, "--length-power", "1"], "--length-power cannot be combined with --consensus")
@@ -198,4 +200,4 @@ def test_sample_and_report_speak_by_consensus_too(small_folder, trained, tmp_pat
     assert "a human:" in capsys.readouterr().out
     page = tmp_path / "page.html"
     assert main(["report", *common, "--max-images", "4", "--out", str(page)]) == 0
-    assert "consensus of 4 drafts and 20 neighbours" in page.read_text()
+    assert "consensus of 4 drafts by seed 0 and 20 neighbours" in page.read_text()

@@ -106,6 +106,7 @@ def test_what_cannot_be_is_refused_before_any_work(small_folder, trained, tmp_pa
     report = ["report", trained, "--data", small_folder, "--out"]
     refused(capsys, [*report, tmp_path / "none" / "report.html"], str(tmp_path / "none"), "no such folder")
     refused(capsys, [*report, tmp_path], str(tmp_path))
+    refused(capsys, [*report, tmp_path / "a.json"], "--out: what is written is HTML")
     refused(capsys, [*report, tmp_path / "a.html", "--max-images", "0"], "--max-images must be at least 1; got 0")
     refused(capsys, [*report, tmp_path / "a.html", "--split", "test"], "has no test split")
     refused(capsys, [*report, tmp_path / "a.html", "--with", "zzzz"], "--with: required: 'zzzz'")

@@ -130,7 +130,7 @@ def test_looks_that_no_square_has_are_left_out(places, factor):
     found = [dataclasses.replace(caption, looks=factor * caption.looks[:, :places]) for caption in found]
     page = page_text(contents(found))
     assert page.count('<article class="card">') == 3
-    assert "Where it looked" not in page
+    assert "Where it looked</h4>" not in page
 
 
 def test_a_report_of_one_picture_has_all_sections():

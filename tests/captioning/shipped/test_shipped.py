@@ -11,6 +11,7 @@ import pytest
 import minigrad as mg
 from captioning.data.dataset import open_captions
 from captioning.data.parts import images_of_part
+from captioning.decoding.confidence import Calibration
 from captioning.decoding.stepwise import greedy
 from captioning.photo_captions import caption_photos, extractor_of
 from captioning.scoring.evaluation import evaluate
@@ -20,12 +21,19 @@ from captioning.vision.regions import RegionProjection
 
 def test_it_is_small_and_has_a_card():
     files = {path.name: path.stat().st_size for path in SHIPPED.iterdir()}
-    assert files.keys() - {"MODEL_CARD.md", "settings.json"} == {f"{n}.safetensors" for n in ("weights", "regions")} | {
-        "vocabulary.json"
-    }
+    assert files.keys() - {"MODEL_CARD.md", "settings.json", "confidence.json"} == {
+        f"{n}.safetensors" for n in ("weights", "regions")
+    } | {"vocabulary.json"}
     assert sum(files.values()) < 10e6
     assert RegionProjection.load(shipped_run().regions_path).weight.shape == (1280, 256)
     assert {array.dtype for array in mg.load(SHIPPED / "weights.safetensors").values()} == {np.dtype(np.float16)}
+
+
+def test_it_knows_how_sure_it_is():
+    """The calibration is of these weights: those of half precision."""
+    calibration = Calibration.load(SHIPPED)
+    assert calibration is not None
+    assert calibration.is_of(SHIPPED)
 
 
 def test_it_says_sentences_of_features():
@@ -52,7 +60,7 @@ def test_it_sees_a_cat_as_an_animal(tmp_path):
 
 def test_its_card_tells_what_it_scores(real):
     run = shipped_run()
-    with open_captions(real.folder, pca=False) as data:
+    with open_captions(real.folder, pca=False, regions=True) as data:
         figures = evaluate(run.load_model(), data.val, images_of_part(data.val, "second"))
     row = re.search(r"\| greedy .*?\|(.*)\|", (SHIPPED / "MODEL_CARD.md").read_text())
     told = [float(cell) for cell in row[1].split("|")]
