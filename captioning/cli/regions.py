@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from typing import Any
 
 from captioning.cli.options import add_command, add_data, check_least, data_folder
 from captioning.data.folder import ALL_SPLITS
 from captioning.progress import Progress
+from captioning.training.errors import RunError
+from captioning.training.run_extractors import extractor_name
 from captioning.training.run_folder import Run
 
 __all__ = ["add_regions"]
@@ -37,8 +40,17 @@ def _regions(options: argparse.Namespace) -> int:
     progress = Progress(enabled=not options.quiet)
     fitted = fit_and_judge(data_folder(options, run), options.split, options.extractor, options.photos, progress)
     fitted.projection.save(run.regions_path)
+    _keep_extractor(run, options.extractor)
     features, regions = fitted.projection.weight.shape
     print(f"{run.regions_path}: from {features:,} to {regions} numbers a place, by {fitted.photos} photos")
     print(f"found without {fitted.left_out} of them, it misses {fitted.error:.3f} of the spread of theirs "
           "(of entries that were not clipped)")  # fmt: skip
     return 0
+
+
+def _keep_extractor(run: Run, name: str) -> None:
+    """Say in the run which network its features are of, where nobody has: its maps have just become the regions."""
+    if run.settings["data"].get("extractor") is None:
+        with suppress(RunError):  # of a network that gives other features of the whole picture
+            run.settings["data"]["extractor"] = extractor_name(run, name)
+            run.write_settings()

@@ -109,7 +109,8 @@ def _photos(root: Path, split: str, most: int) -> tuple[list[int], list[Path]]:
     photos = [root / PHOTOS_FOLDER / Path(line).name for line in lines]
     there = [row for row, photo in enumerate(photos) if photo.is_file()][:most]
     if not there:
-        raise DataError(f"{root / PHOTOS_FOLDER}: has none of the {len(lines)} photos of {path.name}")
+        raise DataError(f"{root / PHOTOS_FOLDER}: has none of the {len(lines)} photos of {path.name}; "
+                        "those of another split will do, if they are there (--split)")  # fmt: skip
     return there, [photos[row] for row in there]
 
 

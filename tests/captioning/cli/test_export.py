@@ -43,6 +43,9 @@ def test_an_exported_run_captions_as_the_run_does(small_folder, trained, fitting
         assert now[name].dtype == array.dtype
         np.testing.assert_allclose(now[name], array, rtol=2**-11, atol=2**-25)
     assert Run.open(out).settings["data"]["extractor"] == "fitting"
+    together = ["sample", str(trained), str(out), "--data", str(small_folder), "--json", "-n", "8"]
+    assert main(together) == 0  # though only one says which network it was
+    assert json.loads(capsys.readouterr().out)["captions"] == said[0]
 
 
 def test_an_exported_run_holds_nothing_of_where_it_was_trained(trained, tmp_path, capsys):

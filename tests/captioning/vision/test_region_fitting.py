@@ -12,6 +12,7 @@ from PIL import Image
 from captioning.cli.entry import main
 from captioning.data.errors import DataError
 from captioning.progress import Progress
+from captioning.training.run_folder import Run
 from captioning.vision import extractors
 from captioning.vision.region_fitting import fit_and_judge, fit_from_data
 from captioning.vision.regions import RegionProjection
@@ -107,15 +108,18 @@ def test_its_error_is_that_of_photos_left_out(folder):
     assert fit_and_judge(path, "val", "small").error > 0.9  # of noise nothing can be known
 
 
-def test_the_command_keeps_it_with_a_run(folder, tmp_path, capsys):
+@pytest.mark.parametrize(("columns", "expected"), [(SIZE, "small"), (3, None)])
+def test_the_command_keeps_it_with_a_run(folder, tmp_path, capsys, columns, expected):
+    """And the network's name, if the run's features can be that network's."""
     path, weight = folder
-    run = a_run(tmp_path).folder
+    run = a_run(tmp_path, columns).folder
     assert main(["regions", str(run), "--data", str(path), "--split", "val", "--extractor", "small", "--quiet"]) == 0
     out = capsys.readouterr().out
     assert f"{run / 'regions.safetensors'}: from 5 to 4 numbers a place, by 20 photos" in out
     assert "found without 4 of them, it misses 0.0" in out
     kept = RegionProjection.load(run / "regions.safetensors")
     assert np.abs(kept.weight - weight).max() < 0.1
+    assert Run.open(run).settings["data"].get("extractor") == expected
     before = (run / "regions.safetensors").read_bytes()
     assert (
         main(["regions", str(run), "--data", str(path), "--split", "val", "--extractor", "small", "--photos", "0"]) == 2
