@@ -173,3 +173,18 @@ def test_the_command_line_refuses_other_files_and_needs_pytorch(monkeypatch, cap
     monkeypatch.setattr(peers, "pytorch", lambda: None)
     with pytest.raises(SystemExit, match="PyTorch is not installed: pip install torch"):
         freeze.main(["tests/ops/test_lookup.py"])
+
+
+def test_what_rounding_leaves_of_zero_may_differ_between_processors(numpy_as_peer, monkeypatch):
+    peer, _ = numpy_as_peer
+    small = [1e-18]
+
+    def answer(xp, x):
+        return [x, small[0] * x]
+
+    keep(peer, monkeypatch, lambda: peer.ask("k", answer, [np.ones(2)]))
+    small[0] = -2e-18
+    peer.ask("k", answer, [np.ones(2)])
+    small[0] = 1e-12
+    with pytest.raises(AssertionError, match="PyTorch and what is frozen for 'k' differ"):
+        peer.ask("k", answer, [np.ones(2)])
