@@ -45,7 +45,7 @@ def add_demo(commands: Any) -> None:
     parser = add_command(commands, "demo", "draw small worlds, train a captioner on them and judge what it says", _demo,
                          "example:\n  captioning demo --quick --out DIR")  # fmt: skip
     parser.add_argument("--out", metavar="DIR", default="captioning-demo", help="folder to make (captioning-demo)")
-    parser.add_argument("--quick", action="store_true", help="a smaller one, in a minute and a half instead of four")
+    parser.add_argument("--quick", action="store_true", help="a smaller one, in a third of the time")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random (0)")
 
 
