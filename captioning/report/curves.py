@@ -36,9 +36,7 @@ def training_charts(history: History) -> Markup:
     """
     charts = [chart for chart in (_losses(history), _rewards(history), *_others(history)) if chart]
     if not charts:
-        return missing(
-            "The run has no history, as an exported or averaged one: how it was trained is not known."
-        )
+        return missing("The run has no history, as an exported or averaged one: how it was trained is not known.")
     return joined(element("div", *charts, class_="charts"), _table(history))
 
 
