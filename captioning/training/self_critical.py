@@ -38,6 +38,7 @@ from minigrad import Tensor
 
 __all__ = ["Drawing", "SelfCritical", "advantages", "self_critical_loss"]
 
+_MOST = 1000  # drafts of a picture, and words of one: a batch of them is in memory at once
 _BARRED = -1e9  # a score that no other comes near, and that float32 adds to without an infinity
 
 
@@ -49,10 +50,10 @@ class Drawing:
     longest: int = 20
 
     def __post_init__(self) -> None:
-        for name, least in (("drafts", 2), ("longest", 2)):
+        for name in ("drafts", "longest"):
             value = getattr(self, name)
-            if type(value) is not int or value < least:
-                raise ValueError(f"{name} must be an int of at least {least}; got {value!r}")
+            if type(value) is not int or not 2 <= value <= _MOST:
+                raise ValueError(f"{name} must be an int from 2 to {_MOST}; got {value!r}")
 
 
 def advantages(rewards: NDArray[np.float64], drafts: int) -> NDArray[np.float64]:

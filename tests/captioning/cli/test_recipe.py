@@ -123,7 +123,8 @@ def test_a_folder_of_other_settings_is_not_taken_for_the_recipes(
 
 
 @pytest.mark.parametrize(("old", "new", "said"), [
-    ("longest = 8", "drafts = 1", "drafts must be an int of at least 2; got 1"),
+    ("longest = 8", "drafts = 1", "drafts must be an int from 2 to 1000; got 1"),
+    ("longest = 8", "longest = 100000000000", "longest must be an int from 2 to 1000; got 100000000000"),
     ("epochs = 2", "epochs = 0", "epochs must be an int of at least 1; got 0"),
     ("beam = 2", "consensus = 5000", "--consensus: drafts must be an int from 1 to 1000; got 5000"),
     ("longest = 8", "runs = 0", "stage 2: runs must be an int from 1 to 100; got 0"),

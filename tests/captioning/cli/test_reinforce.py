@@ -58,7 +58,7 @@ def test_reinforce_refuses_what_does_not_fit(small_folder, other_folder, run, re
     refused(capsys, [*reinforce, run, "--resume"], "captioning train")
     refused(capsys, ["refine", "--data", small_folder, "--out", reinforced, "--resume"], "captioning reinforce")
     refused(capsys, [*reinforce, reinforced, "--resume", "--drafts", "4"], "--drafts 4 (the run has 3)")
-    refused(capsys, [*reinforce, tmp_path / "new", run, "--drafts", "1"], "drafts must be an int of at least 2")
+    refused(capsys, [*reinforce, tmp_path / "new", run, "--drafts", "1"], "drafts must be an int from 2 to 1000")
     refused(capsys, ["reinforce", "--data", other_folder, "--out", tmp_path / "new", run], "another vocabulary")
     assert not (tmp_path / "new").exists()
 

@@ -142,7 +142,7 @@ def test_a_resumed_training_is_the_unbroken_one_to_the_bit(small_data, tmp_path)
 
 @pytest.mark.parametrize(("name", "value"), [("drafts", 1), ("drafts", 2.0), ("longest", 1), ("longest", True)])
 def test_impossible_drawings_are_refused(name, value):
-    with pytest.raises(ValueError, match=f"{name} must be an int of at least 2; got {value!r}"):
+    with pytest.raises(ValueError, match=f"{name} must be an int from 2 to 1000; got {value!r}"):
         Drawing(**{name: value})
 
 
