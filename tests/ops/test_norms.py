@@ -191,6 +191,15 @@ def test_how_many_are_not_0_has_no_gradient():
 # --- dtypes, errors ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("ord", [-3, 0.5])
+def test_the_gradient_of_a_vectors_norm_in_half_precision_is_computed_in_single(ord):
+    x = np.random.default_rng(0).uniform(0.5, 1.5, 8).astype(np.float16)
+    found = mg.grad(lambda x: mg.linalg.norm(x, ord))(x).numpy()
+    exact = mg.grad(lambda x: mg.linalg.norm(x, ord))(x.astype(float)).numpy()
+    assert found.dtype == np.float16
+    np.testing.assert_allclose(found, exact, rtol=2**-11)
+
+
 @pytest.mark.parametrize("ord", OF_MATRICES)
 def test_half_precision_is_rounded_once(ord):
     x = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float16)

@@ -52,6 +52,15 @@ accept("gives what nobody takes", "attentions.attention.vjp_on_tensors",
 
 accept(GENERAL, "pooling._bin_means", "if size == (1, 1):", ANY)
 accept(GENERAL, "pooling._spread_bins", "if g.shape[2:] == (1, 1):", ANY)
+for _function, _code, _changes in (
+    ("_bin_means", "np.divide(total, end - start, out=into[i])",
+     ["np.divide(total, -(end - start), out=into[i])", "np.divide(total, start - end, out=into[i])"]),
+    ("_spread_bins", "share = cotangent / (end - start)",
+     ["share = -(cotangent / (end - start))", "share = cotangent / (start - end)"]),
+    ("_spread_bins", "pixel += share", ["pixel -= share"]),
+):  # fmt: skip
+    for _change in _changes:
+        accept("there are two axes, and a sign taken twice is none", f"pooling.{_function}", _code, _change)
 
 accept("it is as wide as the cotangents that are spread, which are single", "pooling._gather_shares", "u = single(u)",
        "u = u")  # fmt: skip

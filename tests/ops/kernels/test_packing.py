@@ -48,6 +48,12 @@ def test_unpacking_undoes_packing(case):
     np.testing.assert_array_equal(packing.unsort(packing.sort(first, first.dtype)), first)
 
 
+def test_first_states_are_sorted_in_the_dtype_of_the_steps():
+    first = Packing(N=2, T=1, lengths=[0, 1]).sort(np.array([[1.0], [2.0]], np.float16), np.float32)
+    assert first.dtype == np.float32
+    assert first.tolist() == [[2.0], [1.0]]
+
+
 @given(packings())
 def test_a_row_starts_from_the_state_before_it(case):
     """The state after step t of sequence n is 10 n + t here, the initial one 10 n - 1."""
