@@ -489,8 +489,9 @@ def run(*arguments):
 
 
 # Files of rules (what many rules share would be met by the tests of all of them), and some of the engine.
-FILES = ["activations", "cells", "cross_entropy", "elementwise", "indexing", "losses", "pooling", "products",
-         "recurrent", "reductions", "selection", "sequences", "shaping", "temporal",
+FILES = ["activations", "alignment", "attentions", "cells", "convolution", "cross_entropy", "decompositions",
+         "elementwise", "indexing", "losses", "matrices", "norms", "padding", "pooling", "products", "recurrent",
+         "reductions", "resampling", "selection", "sequences", "shaping", "temporal",
          "structures", "transforms", "higher_order"]  # fmt: skip
 
 
