@@ -114,6 +114,8 @@ accept("a single matrix is a stack of one", "matrices._solved", _SINGLE, _SINGLE
 # --- norms ---------------------------------------------------------------------------------------------
 
 _RULE = "norms.power_norm.vjp"
+accept(_WIDE, _RULE, "ratio = np.abs(single(x)) / np.where(plain(y) == 0, 1, y)",
+       "ratio = np.abs(x) / np.where(plain(y) == 0, 1, y)")  # fmt: skip
 _ZERO = "zero = (plain(x) == 0) | (plain(y) == 0)"
 _RATIO = "ratio = np.abs(single(x)) / np.where(plain(y) == 0, 1, y)"
 _SHARE = "share = np.where(zero, 1, ratio) ** (ord - 1)"
