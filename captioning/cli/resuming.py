@@ -51,6 +51,7 @@ def _threads(number: int) -> str:
 @contextmanager
 def with_threads(options: argparse.Namespace, run: Run | None) -> Iterator[None]:
     """Compute with the threads that are asked for; a resumed run with those that it began with, to be the same bits."""
+    _tell_of_products(options, run)
     before = mg.get_num_threads()
     began = None if run is None else run.settings.get("threads")
     number = options.threads or began or before
@@ -69,6 +70,15 @@ def with_threads(options: argparse.Namespace, run: Run | None) -> Iterator[None]
         yield
     finally:
         mg.set_num_threads(before)
+
+
+def _tell_of_products(options: argparse.Namespace, run: Run | None) -> None:
+    """Warn if products of matrices were computed in another way when the run began."""
+    began = None if run is None else run.settings.get("products")
+    if began not in (None, mg.runtime.signature()):
+        print(f"{options.out}: its products of matrices were computed in another way so far ({began}) than now "
+              f"({mg.runtime.signature()}): its weights will differ in their last digits from those of an unbroken "
+              "training", file=sys.stderr)  # fmt: skip
 
 
 def check_data(data: CaptionData, progress: Progress) -> None:

@@ -32,12 +32,14 @@ MODEL_KEYS = {
 def settings_of(model: AnyCaptioner, training: Any, data: CaptionData, **data_settings: Any) -> dict[str, Any]:
     """What settings.json says of a model, its training (a dataclass) and its data, which is read for that.
 
-    `threads` is how many compute now: another number multiplies in another order, and so gives other last bits.
+    `threads` is how many compute now, and `products` in which way: others multiply in another order, and so give other
+    last bits.
     `data` has the absolute folder, the fingerprint, and the extractor of the features, None where it is not known.
     """
     return {
         "minigrad": mg.__version__,
         "threads": mg.get_num_threads(),
+        "products": mg.runtime.signature(),
         "model": {"kind": kind_of(model), **model.settings},
         "training": dataclasses.asdict(training),
         "data": {

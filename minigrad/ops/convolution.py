@@ -45,7 +45,7 @@ from ..rules import Shape, Shapes
 from ..runtime.threads import get_num_threads, run_in_parallel
 from ..spec import Array
 from .kernels.axes import folded
-from .kernels.blocks import tiled
+from .kernels.blocks import product_into
 from .kernels.columns import Columns, Share, workspace
 from .kernels.numerics import narrowed_all, widened
 from .kernels.windows import Size, Windows, check_images, integer, pair, residues
@@ -101,14 +101,14 @@ def _multiply(matrices: Array, terms: list[Array], b: Array | None, y: Array) ->
     """
     shape = len(y), *matrices.shape[1:3], y.shape[2] * y.shape[3]
     if len(terms) == 1 and y[:1, :1].flags.c_contiguous:  # 1x1, which has one term, takes 0.93 of the time
-        tiled(matrices[0], terms[0], y.reshape(shape))
+        product_into(matrices[0], terms[0], y.reshape(shape))
         if b is not None:
             y += b
         return
     total, *others = workspace("products", (min(len(terms), 2), *shape), y.dtype)
-    tiled(matrices[0], terms[0], total)
+    product_into(matrices[0], terms[0], total)
     for matrix, cols in zip(matrices[1:], terms[1:], strict=True):
-        tiled(matrix, cols, others[0])
+        product_into(matrix, cols, others[0])
         total += others[0]
     np.add(total.reshape(y.shape), 0 if b is None else b, out=y)
 
@@ -164,7 +164,7 @@ def _correlate_filters(
             entries = entries.reshape(len(entries), groups, filters // groups, -1)
             for cols, total in zip(terms, totals, strict=True):
                 products = workspace("products", (len(entries), *total.shape), dtype)
-                tiled(entries, cols.swapaxes(-1, -2), products)
+                product_into(entries, cols.swapaxes(-1, -2), products)
                 total += products.sum(axis=0)
 
     run_in_parallel([partial(piece, share, totals) for share, totals in zip(shares, sums, strict=True)])

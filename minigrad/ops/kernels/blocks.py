@@ -28,9 +28,9 @@ Intel Xeon with AVX-512 blocks gain up to 25 rows and lose with more, and all ti
     multiply(da, row_blocks(W, n), out)                                  83         126
     a @ b, (290, 512) by (512, 1004)                              155, in tiles 98
 
-So tiles, and blocks of more rows, are for processors of the family on which they were measured to gain; others get
-plain products. OpenBLAS's other kernels always copy: there blocks of thin products take 0.95 to 1.03 of the plain
-product's time, and tiles, which take 1.3 of it, are not used.
+So which of these are used, or MKL's products instead, is decided for each processor in :mod:`minigrad.runtime.ways`.
+OpenBLAS's other kernels always copy: there blocks of thin products take 0.95 to 1.03 of the plain product's time, and
+tiles 1.3 of it.
 """
 
 from __future__ import annotations
@@ -41,19 +41,18 @@ from functools import partial
 
 import numpy as np
 
-from ...runtime import blas
+from ...runtime import blas, mkl, ways
 from ...runtime.threads import get_num_threads, run_in_parallel, split
 from ...spec import Array
 
-__all__ = ["block_rows", "column_blocks", "multiply", "product", "products", "row_blocks", "tiled"]
+__all__ = ["block_rows", "column_blocks", "multiplier", "multiply", "product", "product_into", "products",
+           "row_blocks"]  # fmt: skip
 
-_WHERE_THEY_LIE = blas.kernel() in ("SkylakeX", "Cooperlake", "SapphireRapids")
-_TILES = _WHERE_THEY_LIE and blas.processor() == ("AuthenticAMD", 25)  # Zen 4; Zen 3, also 25, is without AVX-512
-_MOST_ROWS = 25 if _WHERE_THEY_LIE and not _TILES else None  # of a product in blocks, where blocks of more lose
-# Multiplications in a block. Above 2^18 the other kernels may use threads of their own, which do not mix with ours.
-_MULTIPLICATIONS = 1_000_000 if _WHERE_THEY_LIE else 2**18
+_MULTIPLICATIONS = 1_000_000  # in a block or a tile: OpenBLAS's kernels for AVX-512 compute so many where they lie
 _WIDEST = 64
 _NARROWEST = 4
+_WORTH_PACKING = 2**14  # numbers of a weight: with fewer the product takes no longer than a call from Python to MKL
+_WORTH_MKL = 2**18  # multiplications of a large product: 5 µs
 _WORTH_THREADS = 2**24  # multiplications: 300 µs on one thread; less is done before another one is awake
 
 
@@ -65,15 +64,34 @@ def block_rows(K: int) -> int:
 
     Where blocks of many rows do not pay, any number of them is one plain product.
     """
-    return sys.maxsize if _MOST_ROWS else max(_MULTIPLICATIONS // (2 * _NARROWEST * max(K, 1)), 1)
+    in_groups = ways.chosen.thin == "blocks" and ways.chosen.most_rows is None
+    return max(_MULTIPLICATIONS // (2 * _NARROWEST * max(K, 1)), 1) if in_groups else sys.maxsize
 
 
 def _width(M: int, K: int, rows: int) -> int:
     """The widest block that divides M columns evenly and is small enough; M itself if there is none that pays."""
-    if _MOST_ROWS and rows > _MOST_ROWS:
+    if ways.chosen.thin != "blocks" or rows > (ways.chosen.most_rows or rows):
         return M or 1
     most = min(_MULTIPLICATIONS // max(K * rows, 1), _WIDEST, M)
     return next((width for width in range(most, _NARROWEST - 1, -1) if M % width == 0), M) or 1
+
+
+def multiplier(W: Array, rows: int, parts: int = 1, transposed: bool = False) -> Callable[[Array, Array], None]:
+    """A function that multiplies a (n, K), of up to ``rows`` rows, by W (K, parts M) into ``out`` (parts, n, M).
+
+    What can be prepared once for many products is prepared here. ``transposed`` multiplies by W' (K, M) of W (M, K).
+    All are of one dtype, and the rows of a and out are contiguous.
+
+    >>> times, out = multiplier(np.arange(12.0).reshape(2, 6), rows=1, parts=2), np.empty((2, 1, 3))
+    >>> times(np.array([[1.0, 10.0]]), out)
+    >>> out
+    array([[[ 60.,  71.,  82.]],
+           [[ 93., 104., 115.]]])
+    """
+    if ways.chosen.thin == "mkl" and W.size >= _WORTH_PACKING and W.dtype in (np.float32, np.float64):
+        return mkl.Packed(np.ascontiguousarray(W), rows, parts, transposed)
+    blocks = row_blocks(W, rows) if transposed else column_blocks(W, rows, parts)
+    return partial(multiply, blocks)
 
 
 def column_blocks(W: Array, rows: int, parts: int = 1) -> Array:
@@ -94,15 +112,8 @@ def row_blocks(W: Array, rows: int) -> Array:
     return np.ascontiguousarray(W).reshape(1, M // width, width, K).transpose(0, 1, 3, 2)
 
 
-def multiply(a: Array, blocks: Array, out: Array) -> None:
-    """a (n, K) times the matrix that ``blocks`` (parts, J, K, width) are of, into ``out`` (parts, n, J width).
-
-    >>> W, out = np.arange(12.0).reshape(2, 6), np.empty((2, 1, 3))
-    >>> multiply(np.array([[1.0, 10.0]]), column_blocks(W, rows=1, parts=2), out)
-    >>> out
-    array([[[ 60.,  71.,  82.]],
-           [[ 93., 104., 115.]]])
-    """
+def multiply(blocks: Array, a: Array, out: Array) -> None:
+    """a (n, K) times the matrix that ``blocks`` (parts, J, K, width) are of, into ``out`` (parts, n, J width)."""
     parts, J, _, width = blocks.shape
     np.matmul(a, blocks, out=out.reshape(parts, len(a), J, width).swapaxes(1, 2))
 
@@ -144,22 +155,44 @@ def _threads(multiplications: int) -> int:
 def _pieces(a: Array, b: Array, out: Array, number: int) -> list[Callable[[], None]]:
     """The product as so many pieces, each some of its rows or columns, whichever are more."""
     if number == 1:
-        return [partial(tiled, a, b, out)]
+        return [partial(product_into, a, b, out)]
     parts = split(max(out.shape), number)
     if out.shape[0] >= out.shape[1]:
-        return [partial(tiled, a[part], b, out[part]) for part in parts]
-    return [partial(tiled, a, b[:, part], out[:, part]) for part in parts]
+        return [partial(product_into, a[part], b, out[part]) for part in parts]
+    return [partial(product_into, a, b[:, part], out[:, part]) for part in parts]
+
+
+def product_into(a: Array, b: Array, out: Array) -> None:
+    """Stacks of a (..., M, K) times b (..., K, N) into ``out``, in the way that is chosen for large products.
+
+    The rows or columns of a and b are contiguous, the rows of out are.
+    """
+    multiplications = a.shape[-2] * a.shape[-1] * b.shape[-1]
+    if ways.chosen.large == "mkl" and multiplications >= _WORTH_MKL and a.dtype == b.dtype == out.dtype:
+        _by_mkl(a, b, out)
+    elif ways.chosen.large == "tiles" and a.dtype == b.dtype == out.dtype:
+        tiled(a, b, out)
+    else:
+        np.matmul(a, b, out=out)
+
+
+def _by_mkl(a: Array, b: Array, out: Array) -> None:
+    """One after the other those of a stack; by NumPy those that MKL does not take."""
+    stack = out.shape[:-2]
+    a, b = (np.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (a, b))
+    for place in np.ndindex(*stack):
+        if not mkl.gemm(a[place], b[place], out[place]):
+            np.matmul(a[place], b[place], out=out[place])
 
 
 def tiled(a: Array, b: Array, out: Array) -> None:
-    """Stacks of a (..., M, K) times b (..., K, N) into ``out``, in tiles where those are faster.
+    """As `product_into`, in tiles where they are small enough.
 
-    Each call of ``np.matmul`` is given views with two more axes for the rows and columns of tiles. The rows or columns
-    of a and b are contiguous, the rows of out are.
+    Each call of ``np.matmul`` is given views with two more axes for the rows and columns of tiles.
     """
     (M, K), N = a.shape[-2:], b.shape[-1]
     rows, columns = _tile(K, transposed=b.strides[-2] < b.strides[-1])
-    if not _TILES or not rows or M * K * N <= _MULTIPLICATIONS or not a.dtype == b.dtype == out.dtype:
+    if not rows or M * K * N <= _MULTIPLICATIONS:
         np.matmul(a, b, out=out)
         return
     for i, height in _divided(M, rows):

@@ -45,7 +45,7 @@ import numpy as np
 from ...recording import recorder
 from ...runtime.threads import get_num_threads, run_in_parallel
 from ...spec import Array
-from .blocks import block_rows, column_blocks, multiply, product, products, row_blocks
+from .blocks import block_rows, multiplier, product, products
 from .numerics import column_sums, widened
 from .packing import Group, Inputs, Packing
 
@@ -111,14 +111,14 @@ def run(
             as the cell left it. If left out, all steps of a group use the same memory.
     """
     H, G = Wh.shape
-    blocks = column_blocks(Wh.astype(h.dtype, copy=False), packing.widest, G // H)
+    multiply = multiplier(Wh.astype(h.dtype, copy=False), packing.widest, G // H)
 
     def steps(group: Group) -> None:
         memory = np.empty((group.alive[0] if group.steps else 0, G), h.dtype) if kept is None else kept
         for t in range(group.steps):
             rows = memory[: group.alive[t]] if kept is None else kept[group.step(t)]
             a = rows.reshape(G // H, group.alive[t], H)
-            multiply(group.before(t, h0, h), blocks, out=a)
+            multiply(group.before(t, h0, h), a)
             cell(group, t, a, by_gate(inputs.take(projected, group.step(t)), H))
 
     run_in_parallel([partial(steps, group) for group in packing.groups])
@@ -139,7 +139,7 @@ def run_back(
     H, G = Wh.shape
     states = [np.zeros((packing.N, H), dtype) for _ in outside]
     da = np.empty((len(packing.rows), G), dtype)
-    blocks = row_blocks(Wh.astype(dtype, copy=False), packing.widest)
+    multiply = multiplier(Wh.astype(dtype, copy=False), packing.widest, transposed=True)
 
     def arrive(group: Group, t: int) -> list[Array]:
         """The cotangents of the states after step t: from the steps behind it, and from outside."""
@@ -156,10 +156,10 @@ def run_back(
         rows = da[group.step(t)]
         by_gate(rows, H)[...] = cotangent
         if direct is None:
-            multiply(rows, blocks, out=live[0][None])
+            multiply(rows, live[0][None])
         else:
             through_product = np.empty_like(live[0])
-            multiply(rows, blocks, out=through_product[None])
+            multiply(rows, through_product[None])
             np.add(direct, through_product, out=live[0])
 
     def steps(group: Group) -> None:

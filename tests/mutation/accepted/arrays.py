@@ -141,8 +141,8 @@ accept(
     "columns = Columns(windows, (y.shape[2], y.shape[3]), groups, 0 if w is None else filters, shared)",
     ANY,
 )
-accept("of four axes", "convolution._correlate_filters", "tiled(entries, cols.swapaxes(-1, -2), products)",
-        "tiled(entries, cols.swapaxes(-1, 2), products)")  # fmt: skip
+accept("of four axes", "convolution._correlate_filters", "product_into(entries, cols.swapaxes(-1, -2), products)",
+        "product_into(entries, cols.swapaxes(-1, 2), products)")  # fmt: skip
 accept("one is as long as the other was, and both stay as they are", "convolution._correlate_images",
         "adjoint = w.reshape(groups, filters // groups, c, kh, kw).swapaxes(1, 2)",
         "adjoint = w.reshape(groups, filters // groups, c, kw, kh).swapaxes(1, 2)")  # fmt: skip

@@ -12,28 +12,32 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad.ops.kernels import blocks
 from minigrad.runtime import blas
+from minigrad.runtime.ways import Way, using
 from tests.checks import leaf, pull
 from tests.strategies import arrays
 
 SIZE = st.integers(0, 12)
 
 
-@given(st.data(), SIZE, SIZE, SIZE, st.integers(1, 4), st.sampled_from([1, 8, 64, 2**18]), st.sampled_from([None, 3]))
-def test_thin_products_in_blocks(data, n, K, M, parts, multiplications, most_rows):
+THIN = [Way(), Way(thin="blocks"), Way(thin="blocks", most_rows=3)]
+TILES = Way(large="tiles")
+
+
+@given(st.data(), SIZE, SIZE, SIZE, st.integers(1, 4), st.sampled_from([1, 8, 64, 2**18]), st.sampled_from(THIN))
+def test_thin_products(data, n, K, M, parts, multiplications, way):
     a, W = data.draw(arrays((n, K), -2, 2)), data.draw(arrays((K, parts * M), -2, 2))
     back = data.draw(arrays((n, parts * M), -2, 2))
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, using(way):
         patch.setattr(blocks, "_MULTIPLICATIONS", multiplications)
-        patch.setattr(blocks, "_MOST_ROWS", most_rows)
         forward, backward = np.full((parts, n, M), np.nan), np.full((1, n, K), np.nan)
-        blocks.multiply(a, blocks.column_blocks(W, n, parts), forward)
-        blocks.multiply(back, blocks.row_blocks(W, n), backward)
+        blocks.multiplier(W, n, parts)(a, forward)
+        blocks.multiplier(W, n, transposed=True)(back, backward)
     np.testing.assert_allclose(forward.swapaxes(0, 1).reshape(n, parts * M), a @ W, atol=1e-12)
     np.testing.assert_allclose(backward[0], back @ W.T, atol=1e-12)
 
 
-def test_blocks_are_small_where_they_can_be(monkeypatch):
-    monkeypatch.setattr(blocks, "_MOST_ROWS", None)
+@using(Way(thin="blocks"))
+def test_blocks_are_small_where_they_can_be():
     W = np.zeros((512, 2048), np.float32)
     for rows in (1, 5, 12, 25, 32):
         for cut in (blocks.column_blocks(W, rows, 4), blocks.row_blocks(W, rows)):
@@ -44,29 +48,34 @@ def test_blocks_are_small_where_they_can_be(monkeypatch):
     assert blocks.column_blocks(np.zeros((512, 509)), 90).shape == (1, 1, 512, 509)  # a prime number has no blocks
 
 
-def test_blocks_of_many_rows_are_one_product_where_they_do_not_pay(monkeypatch):
-    monkeypatch.setattr(blocks, "_MULTIPLICATIONS", 1_000_000)
-    monkeypatch.setattr(blocks, "_MOST_ROWS", 25)
+def test_blocks_of_many_rows_are_one_product_where_they_do_not_pay():
     W = np.zeros((512, 2048), np.float32)
-    numbers = {n: (blocks.column_blocks(W, n, 4).shape[1], blocks.row_blocks(W, n).shape[1]) for n in (25, 26, 128)}
-    assert min(numbers.pop(25)) > 1
-    assert numbers == {26: (1, 1), 128: (1, 1)}
-    assert blocks.block_rows(2048) > 10_000  # so a recurrent layer makes one group of all sequences
-    monkeypatch.setattr(blocks, "_MOST_ROWS", None)
-    assert blocks.block_rows(2048) == 61
+
+    def numbers():
+        return {n: (blocks.column_blocks(W, n, 4).shape[1], blocks.row_blocks(W, n).shape[1]) for n in (25, 26, 128)}
+
+    with using(Way(thin="blocks", most_rows=25)):
+        assert min(numbers()[25]) > 1
+        assert {n: numbers()[n] for n in (26, 128)} == {26: (1, 1), 128: (1, 1)}
+        assert blocks.block_rows(2048) > 10_000  # so a recurrent layer makes one group of all sequences
+    with using(Way()):
+        assert set(numbers().values()) == {(1, 1)}
+        assert blocks.block_rows(2048) > 10_000
+    with using(Way(thin="blocks")):
+        assert blocks.block_rows(2048) == 61
 
 
-@pytest.mark.parametrize("most_rows", [None, 25])
-def test_a_recurrent_layer_with_and_without_blocks_of_many_rows(most_rows, monkeypatch):
+@pytest.mark.parametrize("way", [Way(thin="blocks"), Way(thin="blocks", most_rows=25), Way()])
+def test_a_recurrent_layer_with_and_without_blocks_of_many_rows(way, monkeypatch):
     """64 sequences: in groups whose products go in blocks, or all at once by plain products."""
     monkeypatch.setattr(blocks, "_MULTIPLICATIONS", 100_000)
-    monkeypatch.setattr(blocks, "_MOST_ROWS", most_rows)
     rng = np.random.default_rng(0)
     N, T, D, H = 64, 3, 5, 96
     shapes = [(N, T, D), (N, H), (D, 4 * H), (H, 4 * H), (4 * H,)]
     inputs = [0.3 * rng.standard_normal(shape) for shape in shapes]
     cotangents = [rng.standard_normal((N, T, H)) for _ in range(2)]
-    found = pull(mg.ops.lstm, [leaf(a) for a in inputs], cotangents)
+    with using(way):
+        found = pull(mg.ops.lstm, [leaf(a) for a in inputs], cotangents)
     expected = pull(mg.ops.lstm.primitive.reference, [leaf(a) for a in inputs], cotangents)
     for mine, exact in zip(found[0] + found[1], expected[0] + expected[1], strict=True):
         np.testing.assert_allclose(mine, exact, atol=1e-10)
@@ -83,8 +92,7 @@ def test_large_products_in_tiles(data, M, K, N, multiplications, transposed, sin
     a, b = data.draw(arrays((M, K), -2, 2)), data.draw(arrays((K, N), -2, 2))
     a, b = np.asfortranarray(a) if transposed == "a" else a, np.asfortranarray(b) if transposed == "b" else b
     b = b.astype(np.float32) if single else b
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "_TILES", tiles)
+    with pytest.MonkeyPatch.context() as patch, using(TILES if tiles else Way()):
         patch.setattr(blocks, "_MULTIPLICATIONS", multiplications)
         patch.setattr(blocks, "_WIDEST", 4)
         found = blocks.product(a, b)
@@ -100,38 +108,37 @@ def test_stacks_in_tiles(data, stack, M, K, N, multiplications, transposed):
     b = b.swapaxes(-1, -2) if transposed else b
     b = b if stack else b[0]
     out = np.full((*stack, M, N + 1), np.nan)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "_TILES", True)
+    with pytest.MonkeyPatch.context() as patch, using(TILES):
         patch.setattr(blocks, "_MULTIPLICATIONS", multiplications)
         patch.setattr(blocks, "_WIDEST", 4)
-        blocks.tiled(a, b, out[..., :-1])
+        blocks.product_into(a, b, out[..., :-1])
     np.testing.assert_allclose(out[..., :-1], a @ b, atol=1e-12)
     assert np.isnan(out[..., -1]).all()
 
 
+@using(TILES)
 @pytest.mark.parametrize("transposed", [False, True])
 def test_tiles_are_used_where_they_go_well(transposed, monkeypatch):
     met = []
-    monkeypatch.setattr(blocks, "_TILES", True)
     monkeypatch.setattr(blocks, "_MULTIPLICATIONS", 1_000_000)
     matmul = np.matmul
     monkeypatch.setattr(blocks.np, "matmul", lambda a, b, out: met.append((a.shape, b.shape)) or matmul(a, b, out=out))
     a, b = np.ones((290, 512)), np.ones((512, 200))
     out = np.empty((290, 200))
-    blocks.tiled(a, np.asfortranarray(b) if transposed else b, out)
+    blocks.product_into(a, np.asfortranarray(b) if transposed else b, out)
     assert (out == 512).all()
     assert all(math.prod(a[-2:]) * b[-1] <= 1_000_000 for a, b in met)
     assert met[0] == (((2, 1, 144, 512), (1, 25, 512, 8)) if transposed else ((12, 1, 24, 512), (1, 3, 512, 64)))
     assert len(met) == (2 if transposed else 4)
 
 
+@using(Way())
 def test_without_tiles_a_product_is_one(monkeypatch):
     met = []
-    monkeypatch.setattr(blocks, "_TILES", False)
     matmul = np.matmul
     monkeypatch.setattr(blocks.np, "matmul", lambda a, b, out: met.append((a.shape, b.shape)) or matmul(a, b, out=out))
     out = np.empty((290, 2000), np.float32)
-    blocks.tiled(np.ones((290, 512), np.float32), np.ones((512, 2000), np.float32), out)
+    blocks.product_into(np.ones((290, 512), np.float32), np.ones((512, 2000), np.float32), out)
     assert (out == 512).all()
     assert met == [((290, 512), (512, 2000))]
 

@@ -1,0 +1,57 @@
+"""``python -m minigrad.runtime``: how products of matrices are computed on this machine, and what is fastest on it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from . import ways
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Show, measure or forget."""
+    options = _parser().parse_args(arguments)
+    if options.command == "forget":
+        path = ways.forget()
+        print(f"deleted {path}" if path else f"there is nothing to forget: no {ways.tuning_file()}")
+    elif options.command == "tune":
+        _tune()
+    else:
+        print(ways.backend())
+        print(f"this machine's measurement: {ways.remembered().where}")
+    return 0
+
+
+def _tune() -> None:
+    from ..ops.kernels.tuning import fastest, measured
+
+    print("measuring products of matrices, some ten seconds; the machine should do nothing else", flush=True)
+    large, thin = measured(say=lambda line: print(f"  {line}", flush=True))
+    found, best = fastest(large, thin)
+    path = ways.remember(found, best, {"large": large, "thin": thin})
+    for computes, way in found.items():
+        rows = f" of up to {way.most_rows} rows" if way.most_rows else ""
+        mark = ", the default from now on" if computes == best else f", with {ways.BLAS}={computes}"
+        print(f"{computes}: large products {way.large}, products of a step {way.thin}{rows}{mark}")
+    print(
+        f"kept in {path}; it holds for processes that begin from now on. Forget it: python -m minigrad.runtime forget"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m minigrad.runtime",
+        description="How products of matrices are computed on this machine. Another way gives other bits, "
+        "within rounding.",
+        epilog=f"{ways.BLAS}=numpy or mkl in the environment chooses what computes; mkl is the package of that name. "
+        f"{ways.FOLDER} says where the measurement is kept.",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser("show", help="say how they are computed now, and why (if no command is given)")
+    commands.add_parser("tune", help="measure all ways, and keep the fastest for this machine")
+    commands.add_parser("forget", help="delete what was measured")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,229 @@
+"""How products of matrices are computed on this machine: decided once, when minigrad is imported, and in one place.
+
+What is fastest differs from processor to processor, with the same kernel of the same library. So each *way* is for the
+families of processors on which it was measured to gain (:data:`FAMILIES`), or for the machine that measured itself
+(``python -m minigrad.runtime tune``, which keeps a small file); all others get plain products. Nothing is tried out
+while a model runs: a run gives the same bits again.
+
+    GFLOP/s on one core, float32      AMD EPYC (Zen 4)     Intel Xeon (AVX-512, 2 MiB of L2)
+    large: (290, 512) (512, 1004)     plain   106          plain  155
+                                      tiles   114          tiles   98
+                                      MKL      97          MKL    174
+    thin: (25, 512) (512, 2048)       plain    60          plain   61
+                                      blocks  111          blocks  85
+                                      packed   74          packed 131
+    thin: (128, 512) (512, 2048)      plain    90          plain  134
+                                      blocks   91          blocks  93
+                                      packed   86          packed 178
+
+(OpenBLAS 0.3.31 with its kernel SkylakeX, and MKL 2026.2 on the AMD.) What tiles and blocks are:
+:mod:`minigrad.ops.kernels.blocks`. They gain with OpenBLAS's kernels for AVX-512, which compute small products where
+they lie; its other kernels always copy first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import blas, mkl
+from .files import replacing
+
+__all__ = ["BLAS", "FOLDER", "Way", "backend", "chosen", "forget", "remember", "remembered", "signature",
+           "tuning_file", "using"]  # fmt: skip
+
+BLAS = "MINIGRAD_BLAS"
+"""The environment variable that chooses what computes: ``numpy`` or ``mkl``."""
+
+FOLDER = "MINIGRAD_CACHE"
+"""The environment variable that says where the file of this machine's measurement is."""
+
+
+class Way(NamedTuple):
+    """How products are computed.
+
+    Fields:
+        large: those of many rows: ``plain``, in ``tiles``, or by ``mkl``.
+        thin: those by a weight that is used at every step: ``plain``, in ``blocks``, or by ``mkl``, packed once.
+        most_rows: of a product in blocks; more are computed plainly. None if blocks gain whatever their rows.
+    """
+
+    large: str = "plain"
+    thin: str = "plain"
+    most_rows: int | None = None
+
+
+_IN_PLACE = ("SkylakeX", "Cooperlake", "SapphireRapids")
+"""OpenBLAS's kernels that compute small products where they lie."""
+
+FAMILIES = {
+    ("numpy", "AuthenticAMD", 25): Way("tiles", "blocks"),  # Zen 4; Zen 3, also of family 25, is without AVX-512
+    ("numpy", "GenuineIntel", 6): Way("plain", "blocks", 25),
+    ("mkl", "AuthenticAMD", 25): Way("mkl", "blocks"),
+    ("mkl", "GenuineIntel", 6): Way("mkl", "mkl"),
+}
+"""By what computes, and the processor's vendor and family, where OpenBLAS's kernel is one of `_IN_PLACE`."""
+
+_PREFERRED = {("GenuineIntel", 6): "mkl"}
+"""What computes if both are there and nobody says: else NumPy, which is faster than MKL on Zen 4."""
+
+
+def machine() -> dict[str, Any]:
+    """What a measurement holds for: another processor or another library is another machine."""
+    vendor, family = blas.processor()
+    return {"system": sys.platform, "vendor": vendor, "family": family, "kernel": blas.kernel(),
+            "numpy": np.__version__, "mkl": str(mkl.path() or "")}  # fmt: skip
+
+
+# --- the file -----------------------------------------------------------------------------------------
+
+
+def tuning_file() -> Path:
+    """Where a measurement of this machine is kept: ``products.json`` in ``MINIGRAD_CACHE``, or in the user's cache."""
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(os.environ.get(FOLDER) or Path(caches, "minigrad"), "products.json")
+
+
+def remember(ways: dict[str, Way], fastest: str, figures: Any) -> Path:
+    """Keep a measurement for the processes that begin from now on; the file.
+
+    Args:
+        ways: the fastest way of ``numpy``, and of ``mkl`` where it is there. fastest: which of these.
+        figures: what was measured, for whoever reads the file.
+    """
+    path = tuning_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = {"machine": machine(), "fastest": fastest, "ways": {name: way._asdict() for name, way in ways.items()},
+            "figures": figures}  # fmt: skip
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def forget() -> Path | None:
+    """Delete the measurement; its file, None if there was none."""
+    path = tuning_file()
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return None
+    return path
+
+
+class Remembered(NamedTuple):
+    """A measurement: the fastest ``ways`` by what computes, which is the ``fastest``, and a sentence, ``where`` it is
+    or why there is none, with no ways then."""
+
+    ways: dict[str, Way]
+    fastest: str
+    where: str
+
+
+def remembered() -> Remembered:
+    """What this machine has measured."""
+    path = tuning_file()
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["machine"] != machine():
+            return Remembered({}, "", f"{path} was measured with another processor, NumPy or MKL")
+        ways = {name: _checked(Way(**fields)) for name, fields in kept["ways"].items()}
+        if kept["fastest"] not in ways:
+            raise ValueError(f"no way is of {kept['fastest']}")
+        return Remembered(ways, kept["fastest"], f"measured here, {path}")
+    except FileNotFoundError:
+        return Remembered({}, "", "not measured here")
+    except OSError as error:
+        return Remembered({}, "", f"{path} cannot be read: {error.strerror}")
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return Remembered({}, "", f"{path} is damaged: delete it, or measure again")
+
+
+def _checked(way: Way) -> Way:
+    """The way, or a ValueError."""
+    rows = way.most_rows
+    if way.large not in ("plain", "tiles", "mkl") or way.thin not in ("plain", "blocks", "mkl"):
+        raise ValueError(f"no such way: {way}")
+    if rows is not None and (not isinstance(rows, int) or isinstance(rows, bool) or rows < 1):
+        raise ValueError(f"most_rows must be an integer of at least 1, not {rows!r}")
+    return way
+
+
+# --- the decision -------------------------------------------------------------------------------------
+
+
+def _computes(measured: str) -> tuple[str, str]:
+    """``numpy`` or ``mkl``, and why; ``measured`` is the faster one, empty if that is not known.
+
+    Raises:
+        ValueError: if the environment asks for something else.
+        OSError: if it asks for MKL, which is not there.
+    """
+    asked = os.environ.get(BLAS, "").strip().lower()
+    if asked not in ("", "numpy", "mkl"):
+        raise ValueError(f"{BLAS} must be numpy or mkl (or empty: the faster one that is there), not {asked!r}")
+    if asked == "mkl" and (why := mkl.reason_against()):
+        raise OSError(f"{BLAS} asks for mkl, but {why}: pip install mkl, or unset {BLAS}")
+    if asked:
+        return asked, f"{BLAS} says so"
+    preferred = measured or _PREFERRED.get(blas.processor(), "numpy")
+    if preferred == "mkl" and (why := mkl.reason_against()):
+        return "numpy", why
+    return preferred, "no other is faster here"
+
+
+def _decide() -> tuple[str, Way, str]:
+    """What computes, the way, and why."""
+    ways, fastest, where = remembered()
+    computes, why = _computes(fastest)
+    if computes in ways:
+        return computes, ways[computes], f"{why}; {where}"
+    vendor, family = blas.processor()
+    known = FAMILIES.get((computes, vendor, family)) if blas.kernel() in _IN_PLACE else None
+    processor = f"{vendor or 'unknown'}, family {family}, kernel {blas.kernel() or 'unknown'}"
+    default = Way("mkl", "mkl") if computes == "mkl" else Way()  # whoever asks for MKL has it compute
+    return computes, known or default, f"{why}; {'by' if known else 'no'} figures of such a processor: {processor}"
+
+
+_computes_by, chosen, _why = _decide()
+"""``chosen`` is the way, for all of the process."""
+
+
+@contextmanager
+def using(way: Way) -> Iterator[None]:
+    """Compute in this way, in all threads, while the block runs: for those who measure or compare ways."""
+    global chosen
+    before, chosen = chosen, way
+    try:
+        yield
+    finally:
+        chosen = before
+
+
+def signature() -> str:
+    """What decides the last bits of products, in a word or two: for whoever keeps results that are to be repeated.
+
+    >>> Way(*chosen).large in signature()
+    True
+    """
+    by = f"numpy {blas.kernel() or 'unknown'}" if _computes_by == "numpy" else "mkl"
+    rows = f" of up to {chosen.most_rows} rows" if chosen.most_rows else ""
+    return f"{by}, {chosen.large}, {chosen.thin}{rows}"
+
+
+def backend() -> str:
+    """What computes products of matrices, how, and why, in a line.
+
+    >>> "large products" in backend()
+    True
+    """
+    library = f"NumPy's {blas.kernel() or 'BLAS'}" if _computes_by == "numpy" else f"MKL ({mkl.path()})"
+    thin = "packed once" if chosen.thin == "mkl" else chosen.thin
+    rows = f" of up to {chosen.most_rows} rows" if chosen.most_rows else ""
+    return f"{library}: large products {chosen.large}, products of a step {thin}{rows} ({_why})"

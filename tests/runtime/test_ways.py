@@ -1,0 +1,183 @@
+"""How products are computed: what the environment, a measurement and the table of processors say, in this order."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import minigrad as mg
+from minigrad.runtime import blas, mkl, ways
+from minigrad.runtime.__main__ import main
+from minigrad.runtime.ways import Way
+
+ZEN4, XEON, OTHER = ("AuthenticAMD", 25), ("GenuineIntel", 6), ("", 0)
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch, tmp_path):
+    """No measurement, no wishes, and a processor of one's choice; with MKL or without."""
+
+    def set_up(processor=ZEN4, kernel="SkylakeX", has_mkl=False):
+        monkeypatch.setattr(blas, "processor", lambda: processor)
+        monkeypatch.setattr(blas, "kernel", lambda: kernel)
+        monkeypatch.setattr(mkl, "reason_against", lambda: "" if has_mkl else "the package mkl is not installed")
+
+    monkeypatch.delenv(ways.BLAS, raising=False)
+    monkeypatch.setenv(ways.FOLDER, str(tmp_path / "cache"))
+    set_up()
+    return set_up
+
+
+def decided():
+    computes, way, _ = ways._decide()
+    return computes, way
+
+
+@pytest.mark.parametrize(
+    ("processor", "kernel", "has_mkl", "expected"),
+    [
+        (ZEN4, "SkylakeX", False, ("numpy", Way("tiles", "blocks"))),
+        (ZEN4, "SkylakeX", True, ("numpy", Way("tiles", "blocks"))),
+        (ZEN4, "Haswell", False, ("numpy", Way())),
+        (XEON, "SkylakeX", False, ("numpy", Way("plain", "blocks", 25))),
+        (XEON, "SkylakeX", True, ("mkl", Way("mkl", "mkl"))),
+        (XEON, "Haswell", True, ("mkl", Way("mkl", "mkl"))),
+        (OTHER, "SkylakeX", True, ("numpy", Way())),
+        (OTHER, "", False, ("numpy", Way())),
+    ],
+)
+def test_processors(machine, processor, kernel, has_mkl, expected):
+    machine(processor, kernel, has_mkl)
+    assert decided() == expected
+
+
+def test_what_the_environment_says(machine, monkeypatch):
+    machine(XEON, has_mkl=True)
+    monkeypatch.setenv(ways.BLAS, "NumPy ")
+    assert decided() == ("numpy", Way("plain", "blocks", 25))
+    machine(OTHER, has_mkl=True)
+    monkeypatch.setenv(ways.BLAS, "mkl")
+    assert decided() == ("mkl", Way("mkl", "mkl"))
+    machine(XEON)
+    with pytest.raises(OSError, match="MINIGRAD_BLAS asks for mkl, but the package mkl is not installed: pip install"):
+        ways._decide()
+    monkeypatch.setenv(ways.BLAS, "openblas")
+    with pytest.raises(ValueError, match=r"MINIGRAD_BLAS must be numpy or mkl .* not 'openblas'"):
+        ways._decide()
+
+
+def test_a_measurement_comes_before_the_table(machine, monkeypatch):
+    found = {"numpy": Way("plain", "blocks", 40), "mkl": Way("mkl", "blocks", 12)}
+    machine(ZEN4, has_mkl=True)
+    path = ways.remember(found, "mkl", {"any": 1.0})
+    assert path == ways.tuning_file()
+    assert path.parent.name == "cache"
+    assert ways.remembered() == (found, "mkl", f"measured here, {path}")
+    assert decided() == ("mkl", found["mkl"])
+    monkeypatch.setenv(ways.BLAS, "numpy")
+    assert decided() == ("numpy", found["numpy"])
+    monkeypatch.delenv(ways.BLAS)
+    machine(ZEN4)  # MKL was removed
+    assert decided()[0] == "numpy"
+    machine(XEON)
+    assert decided() == ("numpy", Way("plain", "blocks", 25))
+    assert "another processor" in ways.remembered().where
+    assert ways.forget() == path
+    assert ways.forget() is None
+    assert ways.remembered() == ({}, "", "not measured here")
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda kept: kept.pop("ways"),
+    lambda kept: kept["ways"]["numpy"].update(large="faster"),
+    lambda kept: kept["ways"]["numpy"].update(thin=3),
+    lambda kept: kept["ways"]["numpy"].update(most_rows=0),
+    lambda kept: kept["ways"]["numpy"].update(most_rows=True),
+    lambda kept: kept["ways"]["numpy"].update(more=1),
+    lambda kept: kept.update(ways=["numpy"]),
+    lambda kept: kept.update(fastest="mkl"),
+])  # fmt: skip
+def test_a_damaged_measurement_is_as_none(spoil):
+    path = ways.remember({"numpy": Way("plain", "plain")}, "numpy", {})
+    kept = json.loads(path.read_text())
+    spoil(kept)
+    path.write_text(json.dumps(kept))
+    assert decided() == ("numpy", Way("tiles", "blocks"))
+    assert "is damaged: delete it, or measure again" in ways.remembered().where
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "\ud800".encode("utf-16", "surrogatepass")])
+def test_rubbish_is_as_no_measurement(text):
+    path = ways.tuning_file()
+    path.parent.mkdir()
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert decided() == ("numpy", Way("tiles", "blocks"))
+    assert "is damaged" in ways.remembered().where
+    path.unlink()
+    path.mkdir()
+    assert "cannot be read" in ways.remembered().where
+
+
+def test_where_the_measurement_is_kept(monkeypatch, tmp_path):
+    monkeypatch.delenv(ways.FOLDER)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert ways.tuning_file() == tmp_path / "minigrad" / "products.json"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert ways.tuning_file() == tmp_path / ".cache" / "minigrad" / "products.json"
+
+
+def test_using_a_way():
+    before, within = ways.chosen, []
+
+    @ways.using(Way("plain", "plain"))
+    def fails():
+        within.append(ways.chosen)
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        fails()
+    assert within == [Way("plain", "plain")]
+    assert ways.chosen is before
+
+
+def test_what_it_says():
+    assert mg.runtime.signature() in {f"{by}, {way}" for by in ("mkl", f"numpy {blas.kernel()}", "numpy unknown")
+                                      for way in [mg.runtime.signature().split(", ", 1)[1]]}  # fmt: skip
+    assert "large products" in mg.runtime.backend()
+
+
+def run(*arguments, **environment):
+    return subprocess.run([sys.executable, "-m", "minigrad.runtime", *arguments], capture_output=True, text=True,
+                          env={**os.environ, **environment})  # fmt: skip
+
+
+def test_the_command_line(tmp_path):
+    kept = {ways.FOLDER: str(tmp_path)}
+    shown = run("show", **kept)
+    assert shown.returncode == 0
+    assert "large products" in shown.stdout
+    assert "not measured here" in shown.stdout
+    tuned = run("tune", **kept)
+    assert tuned.returncode == 0, tuned.stderr
+    assert "a step of 25 rows" in tuned.stdout
+    assert "the default from now on" in tuned.stdout
+    assert f"measured here, {tmp_path / 'products.json'}" in run(**kept).stdout
+    assert run("forget", **kept).stdout == f"deleted {tmp_path / 'products.json'}\n"
+    assert "nothing to forget" in run("forget", **kept).stdout
+    wrong = run("show", **kept, MINIGRAD_BLAS="fast")
+    assert wrong.returncode
+    assert "MINIGRAD_BLAS must be numpy or mkl" in wrong.stderr
+
+
+def test_help_and_mistakes(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "tune" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["faster"])
+    assert "faster" in capsys.readouterr().err
