@@ -91,7 +91,7 @@ def multiplier(W: Array, rows: int, parts: int = 1, transposed: bool = False) ->
     if ways.chosen.thin == "mkl" and W.size >= _WORTH_PACKING and W.dtype in (np.float32, np.float64):
         return mkl.Packed(np.ascontiguousarray(W), rows, parts, transposed)
     blocks = row_blocks(W, rows) if transposed else column_blocks(W, rows, parts)
-    return partial(multiply, blocks)
+    return partial(_multiply_by, blocks[:, 0]) if blocks.shape[1] == 1 else partial(multiply, blocks)
 
 
 def column_blocks(W: Array, rows: int, parts: int = 1) -> Array:
@@ -116,6 +116,11 @@ def multiply(blocks: Array, a: Array, out: Array) -> None:
     """a (n, K) times the matrix that ``blocks`` (parts, J, K, width) are of, into ``out`` (parts, n, J width)."""
     parts, J, _, width = blocks.shape
     np.matmul(a, blocks, out=out.reshape(parts, len(a), J, width).swapaxes(1, 2))
+
+
+def _multiply_by(matrices: Array, a: Array, out: Array) -> None:
+    """As `multiply`, of matrices (parts, K, M) in one block each."""
+    np.matmul(a, matrices, out=out)
 
 
 # --- large products -----------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ Shapes below: N sequences, M rows, H columns of a state; n rows of one step.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ class Group:
         steps: the number of steps that have any row.
     """
 
-    __slots__ = ("alive", "first", "starts", "steps")
+    __slots__ = ("_living", "_rows", "_sources", "alive", "first", "starts", "steps")
 
     def __init__(self, lengths: Array, T: int, first: int, start: int) -> None:
         counts = (lengths[:, None] > np.arange(T)).sum(axis=0)
@@ -60,10 +61,18 @@ class Group:
         self.alive: list[int] = counts.tolist()
         self.starts: list[int] = (start + np.concatenate([[0], np.cumsum(counts)])).tolist()
         self.steps = int(np.count_nonzero(counts))
+        self._rows = list(map(slice, self.starts, self.starts[1:]))
+        self._living = [slice(first, first + n) for n in self.alive]
+        begins = [first, *self.starts]
+        self._sources = [slice(begin, begin + n) for begin, n in zip(begins, self.alive, strict=False)]
 
     def step(self, t: int) -> slice:
         """The rows of step t."""
-        return slice(self.starts[t], self.starts[t + 1])
+        return self._rows[t]
+
+    def living(self, t: int) -> slice:
+        """Those of the initial states, in the order of packing, whose sequences have step t."""
+        return self._living[t]
 
     def before(self, t: int, first: Array, after: Array) -> Array:
         """The states that step t starts from (n, H), a view.
@@ -72,8 +81,7 @@ class Group:
             first: the initial states (N, H) in the order of packing, from which step 0 starts.
             after: the states after each row (M, H), from which later steps start.
         """
-        at = self.starts[t - 1] if t else self.first.start
-        return (after if t else first)[at : at + self.alive[t]]
+        return (after if t else first)[self._sources[t]]
 
 
 class Packing:
@@ -108,6 +116,24 @@ class Packing:
         pairs = list(zip(parts, self.groups, strict=True))
         self.rows = np.concatenate([self.order[:0], *(part[:n] for part, group in pairs for n in group.alive)])
         self.times = np.concatenate([np.repeat(np.arange(T), group.alive) for group in self.groups])
+
+    def stretches(self, most: int) -> Iterator[tuple[slice, int]]:
+        """The rows of consecutive steps of a group that have as many rows each, at most so many rows, and that number.
+
+        A step of more rows is a stretch by itself.
+
+        >>> list(Packing(N=3, T=4, lengths=[1, 4, 2]).stretches(most=10))
+        [(slice(0, 3, None), 3), (slice(3, 5, None), 2), (slice(5, 7, None), 1)]
+        """
+        for group in self.groups:
+            t = 0
+            while t < group.steps:
+                start, n = group.starts[t], group.alive[t]
+                end = t + 1
+                while end < group.steps and group.alive[end] == n and group.starts[end + 1] - start <= most:
+                    end += 1
+                yield slice(start, group.starts[end]), n
+                t = end
 
     def repeated(self, R: int) -> Packing:
         """Every sequence R times: n R … n R + R - 1 are copies of n, and m R … m R + R - 1 are the rows of row m.

@@ -143,7 +143,7 @@ def run_back(
 
     def arrive(group: Group, t: int) -> list[Array]:
         """The cotangents of the states after step t: from the steps behind it, and from outside."""
-        live = [state[group.first][: group.alive[t]] for state in states]
+        live = [state[group.living(t)] for state in states]
         for state, g in zip(live, outside, strict=True):
             if g is not None:
                 state += g[group.step(t)]
@@ -151,10 +151,12 @@ def run_back(
 
     def leave(group: Group, t: int, live: list[Array]) -> None:
         """Turn them into the cotangents of the states before step t."""
-        cotangent = np.empty((G // H, group.alive[t], H), dtype)
-        direct = cell_vjp(group, t, live, cotangent)
         rows = da[group.step(t)]
-        by_gate(rows, H)[...] = cotangent
+        target = by_gate(rows, H)
+        cotangent = target if target.flags.c_contiguous else np.empty(target.shape, dtype)
+        direct = cell_vjp(group, t, live, cotangent)
+        if cotangent is not target:
+            target[...] = cotangent
         if direct is None:
             multiply(rows, live[0][None])
         else:

@@ -33,14 +33,22 @@ from .packing import Group, Inputs, Packing
 from .sequences import run, run_back
 
 __all__ = [
-    "lstm_slopes", "lstm_slopes_vjp", "of_step", "pull", "pull_gru", "pull_slopes", "push", "push_gru", "steps_of",
+    "lstm_slopes", "lstm_slopes_vjp", "of_step", "of_steps", "pull", "pull_gru", "pull_slopes", "push", "push_gru",
+    "steps_of",
 ]  # fmt: skip
+
+_IN_CACHE = 2**14  # entries of a state at a time: of short steps many, so that calls are few
 
 
 def of_step(kept: Array, step: slice, H: int) -> Array:
     """The entries of a step of n rows in (M, S H), as (S, n, H), a view."""
     rows = kept[step]
     return rows.reshape(rows.shape[1] // H, len(rows), H)
+
+
+def of_steps(kept: Array, rows: slice, n: int, H: int) -> Array:
+    """The entries of some steps of n rows each in (M, S H), as (S, steps, n, H), a view."""
+    return kept[rows].reshape(-1, kept.shape[1] // H, n, H).swapaxes(0, 1)
 
 
 def steps_of(packing: Packing) -> list[slice]:
@@ -60,16 +68,17 @@ def lstm_slopes(gates: Array, before: Array, c: Array, packing: Packing) -> Arra
     """
     H = c.shape[1]
     slopes = np.empty((len(c), 6 * H), c.dtype)
-    for step in steps_of(packing):
-        u, g = np.split(of_step(gates, step, H), [3])
-        tanh_c, k = np.tanh(c[step]), of_step(slopes, step, H)
+    for rows, n in packing.stretches(_IN_CACHE // H):
+        kept, k = of_steps(gates, rows, n, H), of_steps(slopes, rows, n, H)
+        u, g = kept[:3], kept[3]
+        tanh_c = np.tanh(c[rows]).reshape(g.shape)
         s = 1 / (1 + u)
         np.multiply(u, s, out=k[:3])
         k[:3] *= s  # s (1 - s), exact in both tails
-        k[0] *= g[0]
-        k[1] *= before[step]
+        k[0] *= g
+        k[1] *= before[rows].reshape(g.shape)
         k[2] *= tanh_c
-        k[3] = s[0] * (1 - g[0] * g[0])
+        k[3] = s[0] * (1 - g * g)
         k[4] = s[1]
         k[5] = s[2] * (1 - tanh_c * tanh_c)
     return slopes
@@ -136,35 +145,39 @@ def push(packing: Packing, Wh: Array, slopes: Array, p: Array, first: Sequence[A
 
 
 def pull(
-    packing: Packing, Wh: Array, slopes: Array, outside: Sequence[Array | None], inside: Array | None = None
-) -> tuple[list[Array], Array, list[Array]]:
+    packing: Packing, Wh: Array, slopes: Array, outside: Sequence[Array | None], inside: Array | None = None,
+    keep: bool = True,
+) -> tuple[list[Array], Array, list[Array]]:  # fmt: skip
     """The transpose: cotangents of the input parts and first states from those of the states.
 
     Args:
         outside: those of each state after each row (M, H), None for zeros. inside: those of the pre-activations, (M, G)
-            in the order of steps, if there are any.
+            in the order of steps, if there are any. keep: whether the last result is wanted.
 
     Returns:
-        those of the first states, each (N, H); of the input parts (M, G); and all that came to each state (M, H).
+        those of the first states, each (N, H); of the input parts (M, G); and all that came to each state (M, H), none
+        of these if they are not kept.
     """
     H = len(Wh)
-    totals = [np.empty((len(slopes), H), slopes.dtype) for _ in outside]
+    totals = [np.empty((len(slopes), H), slopes.dtype) for _ in outside] if keep else []
 
     def cell_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> None:
         step = group.step(t)
         k = of_step(slopes, step, H)
         if len(cotangents) == 1:
-            totals[0][step] = cotangents[0]
             np.multiply(k, cotangents[0], out=da)
         else:
             dh, dc = cotangents
-            totals[0][step] = dh
-            np.multiply(k[5], dh, out=da[2])  # scratch
-            dc += da[2]
-            totals[1][step] = dc
+            through = da[2]
+            np.multiply(k[5], dh, out=through)  # scratch
+            dc += through
+            if keep:
+                totals[1][step] = dc
             np.multiply(k[:4], dc, out=da)
-            np.multiply(k[2], dh, out=da[2])
+            np.multiply(k[2], dh, out=through)
             dc *= k[4]
+        if keep:
+            totals[0][step] = cotangents[0]
         if inside is not None:
             da += of_step(inside, step, H)
 
