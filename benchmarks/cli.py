@@ -121,8 +121,11 @@ def _checkout(text: str) -> Checkout:
 
 
 def _parser_of_report() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks report", description="The tables of earlier runs.")
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE.json", help="several are joined")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks report",
+        description="The tables of earlier runs; of several machines their ratios side by side.",
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE.json", help="those of one machine are joined")
     _add_outputs(parser)
     return parser
 
@@ -130,10 +133,15 @@ def _parser_of_report() -> argparse.ArgumentParser:
 def _report(options: argparse.Namespace) -> int:
     _check_outputs(options)
     try:
-        results = Results.joined(map(Results.load, options.files))
+        machines = Results.by_machine(map(Results.load, options.files))
+        if len(machines) > 1 and (options.json or options.picture):
+            raise ValueError("--json and --picture are of one machine, and these runs are of several")
     except (OSError, ValueError) as error:
         raise SystemExit(f"report: {error}") from error
-    _show(results, options)
+    if len(machines) == 1:
+        _show(machines[0], options)
+    else:
+        print(tables.side_by_side(machines))
     return 0
 
 

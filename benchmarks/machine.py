@@ -23,6 +23,7 @@ def describe() -> dict[str, str]:
         "processors": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
         "system": f"{platform.system()} {platform.machine()}",
         "BLAS": ", ".join([kernel(), *(f"chosen by hand: {words}" for words in chosen)]),
+        "products": minigrad.runtime.signature(),
         "minigrad": minigrad.__version__ + commit(Path(__file__).resolve().parents[1]),
     }
 

@@ -73,6 +73,11 @@ class Results:
     rows: list[Row] = field(default_factory=list)
 
     @property
+    def kind(self) -> tuple[str, str]:
+        """What makes figures comparable: the processor, and how products are computed (older runs do not say it)."""
+        return self.machine.get("processor", ""), self.machine.get("products", "")
+
+    @property
     def failures(self) -> list[str]:
         """What went wrong, a line each: something that died or disagreed, not what was missing."""
         return [
@@ -100,12 +105,20 @@ class Results:
             raise ValueError(f"{message} ({type(error).__name__}: {error})") from error
 
     @staticmethod
+    def by_machine(several: Iterable[Results]) -> list[Results]:
+        """Runs joined machine by machine, in the order in which machines come first."""
+        kinds: dict[tuple[str, str], list[Results]] = {}
+        for results in several:
+            kinds.setdefault(results.kind, []).append(results)
+        return [Results.joined(runs) for runs in kinds.values()]
+
+    @staticmethod
     def joined(several: Iterable[Results]) -> Results:
         """Runs on one machine as one: rows of a case side by side, and what the first says of the machine."""
         first, *others = several
         machine = dict(first.machine)
         for other in others:
-            same = other.machine.get("processor") == machine.get("processor")
+            same = other.kind == first.kind
             if not same or other.reference_flop != first.reference_flop:
                 raise ValueError("these runs are of different machines, or of different versions of the benchmarks")
             machine = {**other.machine, **machine}

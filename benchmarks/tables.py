@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from benchmarks.figures import Comparison, best_rate, comparison, quartiles
 from benchmarks.results import Measured, Results, Row
 
-__all__ = ["amount", "markdown", "summary"]
+__all__ = ["amount", "markdown", "side_by_side", "summary"]
 
 _UNITS = {"s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")), "bytes": ((1e6, "MB"), (1e3, "kB"))}
 _HEADER = (
@@ -29,7 +29,7 @@ def amount(value: float, unit: str = "s") -> str:
 
 def markdown(results: Results) -> str:
     """The machine in a line, then a table for each job."""
-    parts = [", ".join(f"{name} {words}" for name, words in results.machine.items()) + "."]
+    parts = [_described(results)]
     rates = {n: best_rate(results, n) for n in sorted({row.threads for row in results.rows})}
     bound = [f"{rate / 1e9:.0f} GFLOP/s with {n} thread{'s' * (n > 1)}" for n, rate in rates.items() if rate]
     if bound:
@@ -37,6 +37,30 @@ def markdown(results: Results) -> str:
     for job in dict.fromkeys(row.job for row in results.rows):
         parts.append("\n".join(_job(results, job)))
     return "\n\n".join(parts) + "\n"
+
+
+def side_by_side(machines: Sequence[Results]) -> str:
+    """The machines, then for each job a table of the ratios to each peer, a column for each machine."""
+    names = [chr(ord("A") + number) for number in range(len(machines))]
+    parts = [f"{name}: {_described(results)}" for name, results in zip(names, machines, strict=True)]
+    for job in dict.fromkeys(row.job for results in machines for row in results.rows):
+        lines: dict[tuple[str, int, str], list[str]] = {}
+        for number, results in enumerate(machines):
+            for row in (row for row in results.rows if row.job == job):
+                for c in (c for peer in row.peers if (c := comparison(row, peer))):
+                    cells = lines.setdefault((row.case, row.threads, c.peer), [""] * len(machines))
+                    cells[number] = _relation(c) + " (noisy)" * bool(c.noise)
+        table = ["| " + " | ".join(["", "threads", "beside", *names]) + " |", "|" + "---|" * (3 + len(names))]
+        table += [
+            f"| {case} | {threads} | {peer} | {' | '.join(cells)} |" for (case, threads, peer), cells in lines.items()
+        ]
+        parts.append(f"**{job}**\n\n" + "\n".join(table))
+    return "\n\n".join(parts) + "\n"
+
+
+def _described(results: Results) -> str:
+    """The machine in a line."""
+    return ", ".join(f"{name} {words}" for name, words in results.machine.items()) + "."
 
 
 def summary(row: Row) -> str:

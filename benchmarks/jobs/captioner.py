@@ -11,6 +11,8 @@ know to be fast:
     unmasked rows    the vocabulary product only on rows whose word counts
     packed           pack_padded_sequence: the cell too leaves out what lies behind a caption's end
     compiled         "unmasked rows" by torch.compile; compiled, "packed" took 1.02 to 1.2 times the best one's time
+
+JAX, where it is installed, has a scan over all steps in one compiled function, with Adam in it.
 """
 
 from __future__ import annotations
@@ -61,6 +63,7 @@ def _case(sizes: Sizes, aim: float, must: dict[int, float] | None = None, facade
         [
             Rival("minigrad", "minigrad", partial(_facade if facade else minigrad, sizes)),
             *(Rival(name, "PyTorch", way, ("torch",)) for name, way in ways.items()),
+            *([] if facade else [Rival("JAX", "JAX", partial(_jax, sizes), ("jax",))]),
         ],
         [Aim("PyTorch", aim, must or {})],
         flop=flop_of_training(sizes, sizes.captions()),
@@ -162,5 +165,25 @@ def pytorch(sizes: Sizes, rows: str, fused: bool = False, compile: bool = False,
             loss_of(features, batch).backward()
             if update:
                 adam.step()
+
+    return Work(run, outputs, len(captions))
+
+
+def _jax(sizes: Sizes) -> Work:
+    """Compiled, with its own Adam."""
+    from benchmarks.jobs.captioner_in_jax import training
+
+    captions = sizes.captions()
+    gradients_of, iteration = training(sizes.weights(), sizes.pictures())
+
+    def outputs() -> dict[str, Any]:
+        import numpy as np
+
+        loss, gradients = gradients_of(captions[0])
+        return {"loss": np.array(loss), **{name: np.array(g) for name, g in gradients.items()}}
+
+    def run() -> None:
+        for batch in captions:
+            iteration(batch)
 
     return Work(run, outputs, len(captions))

@@ -13,7 +13,7 @@ from benchmarks.agreement import disagreement, worst_difference
 from benchmarks.figures import best_rate, best_variant, comparison, quartiles
 from benchmarks.job import Aim
 from benchmarks.results import Measured, Results, Row
-from benchmarks.tables import amount, markdown
+from benchmarks.tables import amount, markdown, side_by_side
 
 STEADY = [1.0, 1.01, 0.99, 1.0, 1.0]
 
@@ -104,6 +104,26 @@ def test_runs_of_one_machine_can_be_joined():
     assert joined.machine == {"processor": "a", "NumPy": "2"}
     with pytest.raises(ValueError, match="different machines"):
         Results.joined([one, Results({"processor": "b"}, 1.0)])
+
+
+def test_products_that_are_computed_in_another_way_make_another_machine():
+    runs = [Results({"processor": "a", "products": way}, 1.0, [row()]) for way in ("plain", "mkl", "plain")]
+    assert [len(joined.rows) for joined in Results.by_machine(runs)] == [2, 1]
+
+
+def test_machines_side_by_side():
+    faster, slower = Results({"processor": "a"}, 1.0, [row(ours=[1.0] * 5)]), Results({"processor": "b"}, 1.0)
+    slower.rows += [row(ours=[2.0] * 5), row(ours=[3.0] * 5)]
+    slower.rows[1].case = "another"
+    table = side_by_side([faster, slower])
+    assert "A: processor a." in table
+    assert "B: processor b." in table
+    lines = [line.split("|")[1:-1] for line in table.splitlines() if line.startswith("|")]
+    assert [cell.strip() for cell in lines[0]] == ["", "threads", "beside", "A", "B"]
+    known = {line[0].strip(): [cell.strip().split(" ")[0] for cell in line[3:]] for line in lines[2:]}
+    mine, theirs = known[faster.rows[0].case]
+    assert float(theirs.strip("*")) == 2 * float(mine.strip("*"))
+    assert known["another"][0] == ""
 
 
 def test_the_table_has_time_ratio_rate_and_share():
