@@ -114,8 +114,6 @@ accept("a single matrix is a stack of one", "matrices._solved", _SINGLE, _SINGLE
 # --- norms ---------------------------------------------------------------------------------------------
 
 _RULE = "norms.power_norm.vjp"
-accept(_WIDE, _RULE, "ratio = np.abs(single(x)) / np.where(plain(y) == 0, 1, y)",
-       "ratio = np.abs(x) / np.where(plain(y) == 0, 1, y)")  # fmt: skip
 _ZERO = "zero = (plain(x) == 0) | (plain(y) == 0)"
 _RATIO = "ratio = np.abs(single(x)) / np.where(plain(y) == 0, 1, y)"
 _SHARE = "share = np.where(zero, 1, ratio) ** (ord - 1)"
@@ -123,6 +121,7 @@ _SIGNED = "signed(g, np.where(zero, 0, plain(x))) * share"
 accept(_COMPARED, _RULE, _ZERO, _ZERO.replace("plain(x)", "x"), _ZERO.replace("plain(y)", "y"))
 accept(_COMPARED, _RULE, _RATIO, _RATIO.replace("plain(y)", "y"))
 accept(_COMPARED, _RULE, _SIGNED, _SIGNED.replace("plain(x)", "x"))
+accept(_WIDE, _RULE, _RATIO, _RATIO.replace("single(x)", "x"))
 accept(_UNTAKEN, _RULE, _RATIO, _RATIO.replace("== 0, 1", "== 0, 2"))
 accept("it is multiplied by 0", _RULE, _SHARE, _SHARE.replace("(zero, 1", "(zero, 2"))
 
