@@ -23,6 +23,7 @@ from captioning.training.run_folder import Run
 from captioning.training.run_settings import check_fields, settings_of
 from captioning.training.settings import Settings
 from captioning.training.solver import Solver
+from captioning.training.starts import start_of
 
 __all__ = ["Further", "train_further"]
 
@@ -68,7 +69,7 @@ def train_further(options: argparse.Namespace, how: Further) -> int:
             solver = how.solver(model, data.train, data.val, training, *own, progress=progress, checkpoint_every=every)
             check_data(data, progress)
             settings = settings_of(model, solver.settings, data, **of_data, seed=drawn_by)
-            settings[how.key] = {"start": start.folder.name} if run is None else dict(run.settings[how.key])
+            settings[how.key] = start_of(start, solver) if run is None else dict(run.settings[how.key])
             for each in own:
                 settings[how.key] |= dataclasses.asdict(each)
             return train_in_folder(solver, run, settings, data, options, start)

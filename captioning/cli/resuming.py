@@ -19,6 +19,7 @@ from captioning.training.run_folder import Run
 from captioning.training.run_regions import projection_arrays
 from captioning.training.settings import Settings
 from captioning.training.solver import CHECKPOINT_EVERY, Solver
+from captioning.training.starts import no_better_than_start
 
 __all__ = ["FURTHER", "check_data", "run_to_resume", "settings_to_resume", "train_in_folder", "with_threads"]
 
@@ -191,6 +192,9 @@ def _report(solver: Solver, run: Run, options: argparse.Namespace) -> int:
           f"{_cider(best)}exercise BLEU {best['val_exercise_bleu']:.4f} "
           f"({solver.settings.val_part} images)")  # fmt: skip
     print(f"run folder: {run.folder}")
+    start: dict[str, Any] = next((run.settings[key] for key in FURTHER if key in run.settings), {})
+    if (told := no_better_than_start(solver, best, start)) is not None:
+        print(f"{run.folder}: {told}")
     return 0
 
 

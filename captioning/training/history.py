@@ -11,12 +11,14 @@ from typing import Any
 from captioning.training.errors import RunError
 from minigrad.runtime.files import flush_to_disk, irregular, replacing
 
-__all__ = ["Entry", "History", "check_regular"]
+__all__ = ["SCORES", "Entry", "History", "check_regular"]
 
 Entry = dict[str, Any]
 
 _COUNTS = ("iteration", "epoch")
-_FIGURES = ("loss", "learning_rate", "val_loss", "val_bleu", "val_cider", "val_exercise_bleu", "reward")
+SCORES = ("val_loss", "val_bleu", "val_cider", "val_exercise_bleu")
+"""What a validation finds."""
+_FIGURES = ("loss", "learning_rate", *SCORES, "reward")
 
 
 class History:

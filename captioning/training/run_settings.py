@@ -15,7 +15,7 @@ from captioning.data.whole_captions import CAPTIONS
 from captioning.models.kinds import MODELS, AnyCaptioner, kind_of
 from captioning.models.recurrent_cells import check_cell
 from captioning.training.errors import RunError
-from captioning.training.history import check_regular
+from captioning.training.history import SCORES, check_regular
 from captioning.training.settings import Settings, is_finite
 
 __all__ = ["FORMAT", "check_fields", "read_settings", "settings_of"]
@@ -82,6 +82,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     for key in ("refinement", "reinforcement"):
         if not isinstance(settings.get(key, {}), dict):
             raise RunError(f"{path}: {key} must be an object; got {settings[key]!r}")
+        _check_values(f"{path}: {key}", settings.get(key, {}), _START)
     checked: dict[str, Any] = settings
     return checked
 
@@ -115,6 +116,10 @@ def _is_fingerprint(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
 
 
+def _are_scores(value: Any) -> bool:
+    return isinstance(value, dict) and (not value or all(type(value.get(key)) in (int, float) for key in SCORES))
+
+
 Checks = dict[str, tuple[Callable[[Any], bool], str]]
 
 _DTYPES = ("float16", "float32", "float64")
@@ -140,6 +145,10 @@ _DATA: Checks = {
     "seed": (lambda value: type(value) is int and value >= 0, "an int of at least 0"),
     "folder": (_is_text, "a text"),
     "fingerprint": (_is_fingerprint, "an object of texts"),
+}
+_START: Checks = {
+    "start": (_is_text, "a text"),
+    "start_scores": (_are_scores, f"an object with the numbers {', '.join(SCORES)}"),
 }
 
 

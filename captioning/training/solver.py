@@ -228,14 +228,22 @@ class Solver:
         between = self.val is not None and every is not None and self.iteration % every == 0
         return between or self.iteration % self.epoch_length == 0
 
+    def validate(self) -> Entry:
+        """The scores of the weights that the model has now, on the images that decide; nothing without such images."""
+        if self.val is None or self.images is None:
+            return {}
+        return {"val_loss": mean_loss(self.model, self.val, self.images), **self._of_captions(self.val, self.images)}
+
+    def is_better(self, entry: Entry, than: Entry) -> bool:
+        """Whether a validation is better than another, by what the settings keep."""
+        return self._key(entry) > self._key(than)
+
     def _judge(self) -> None:
         """Validate, keep the weights if they are the best, and write a checkpoint."""
         epoch = self._epoch_of(self.iteration)
         entry: Entry = {"epoch": epoch, "iteration": self.iteration, "learning_rate": self.optimiser.lr}
         with contextlib.nullcontext() if self.average is None else self.average.applied():
-            if self.val is not None and self.images is not None:
-                entry["val_loss"] = mean_loss(self.model, self.val, self.images)
-                entry |= self._of_captions(self.val, self.images)
+            entry |= self.validate()
             self._log(entry)
             self._reduced = self._count_reductions()
             key = self._key(entry)

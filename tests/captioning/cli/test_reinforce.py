@@ -21,7 +21,8 @@ def reinforced(small_folder, trained, tmp_path):
 
 def test_reinforce_leaves_a_run_folder_of_its_own(small_folder, trained, reinforced, tmp_path):
     settings = Run.open(reinforced).settings
-    assert settings["reinforcement"] == {"start": "run", "drafts": 3, "longest": 8}
+    reinforcement = settings["reinforcement"]
+    assert (reinforcement["start"], reinforcement["drafts"], reinforcement["longest"]) == ("run", 3, 8)
     assert (settings["training"]["epochs"], settings["training"]["keep"]) == (2, "cider")
     assert settings["training"]["average"] == 0.99
     assert settings["model"] == Run.open(trained).settings["model"]
@@ -32,6 +33,30 @@ def test_reinforce_leaves_a_run_folder_of_its_own(small_folder, trained, reinfor
         == 0
     )
     assert Run.open(less).settings["model"]["dropout"] == 0.1
+
+
+@pytest.mark.parametrize("command", [
+    ["reinforce", *EPOCHS, "--keep", "loss"],
+    ["refine", "--rounds", "1", "--round-epochs", "1", "--drafts", "3", "--quiet", "--keep", "loss"],
+])  # fmt: skip
+def test_a_training_that_made_nothing_better_says_so(small_folder, trained, tmp_path, capsys, command):
+    """By far too large steps; a training that was stopped between knows it, too, and one that helped says nothing."""
+    name, *options = command
+    folder = tmp_path / "worse"
+    whole = [name, str(trained), "--data", str(small_folder), *options]
+    assert main([*whole, "--learning-rate", "3", "--out", str(folder), "--max-iterations", "1"]) == 0
+    capsys.readouterr()
+    assert main([name, "--out", str(folder), "--resume", "--quiet"]) == 0
+    out = capsys.readouterr().out
+    now = min(entry["val_loss"] for entry in Run.open(folder).history() if "val_loss" in entry)
+    kind = "refinement" if name == "refine" else "reinforcement"
+    scores = Run.open(folder).settings[kind]["start_scores"]
+    told = f"validation loss {scores['val_loss']:.3f} before and {now:.3f} now, on the same 12 validation images"
+    assert f"{folder}: is no better than run, which it started from: {told}" in out
+    assert now > scores["val_loss"]
+    if name == "refine":
+        assert main([*whole, "--keep", "exercise", "--human-weight", "1", "--out", str(tmp_path / "better")]) == 0
+        assert "no better" not in capsys.readouterr().out
 
 
 def test_reinforce_resumes_to_more_epochs(small_folder, trained, reinforced, tmp_path, capsys):
