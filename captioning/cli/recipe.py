@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ __all__ = ["add_recipe"]
 
 _FURTHER = {further.name: further for further in (REFINE, REINFORCE)}
 _APART = 1000  # the seeds of a stage's runs, so that the recipe with the next seed has others
+_PART = "second"  # of the validation images
 
 EXAMPLE = """example:
   captioning recipe flickr8k --data flickr8k --out RUNS --seed 1
@@ -46,8 +48,8 @@ def add_recipe(commands: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every stage; of a stage's further runs "
                         f"it is {_APART} higher each (0)")  # fmt: skip
     parser.add_argument("--threads", metavar="N", help="compute with N threads (as train does)")
-    parser.add_argument("--part", default="second", help="of the validation images that the result is judged on; the "
-                        "first half decides which weights are kept (second)")  # fmt: skip
+    parser.add_argument("--part", default=_PART, help="of the validation images that the result is judged on; the "
+                        f"first half decides which weights are kept ({_PART})")  # fmt: skip
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
 
 
@@ -63,10 +65,20 @@ def _recipe(options: argparse.Namespace) -> int:
         if not options.quiet:
             print(f"step {number} of {len(lines)}: captioning {' '.join(line)}", file=sys.stderr, flush=True)
         chosen = parser.parse_args(line)
+        chosen.go_on = _own_line(options)  # not that of the stage, which would leave out the stages after it
         status: int = chosen.command(chosen)
         if status:
             return status
     return 0
+
+
+def _own_line(options: argparse.Namespace) -> str:
+    """The command line of the recipe itself, which goes on where it was stopped."""
+    words = ["captioning", "recipe", options.recipe, "--out", options.out]
+    for name, usual in (("data", None), ("seed", 0), ("threads", None), ("part", _PART)):
+        if (value := getattr(options, name)) != usual:
+            words += [f"--{name}", str(value)]
+    return shlex.join(words + (["--quiet"] if options.quiet else []))
 
 
 def _check(line: list[str], options: argparse.Namespace) -> None:

@@ -171,6 +171,9 @@ def _goes_by_the_end(training: dict[str, Any]) -> bool:
 
 def _how_to_go_on(options: argparse.Namespace) -> str:
     """A command line that resumes the run, from the same working folder."""
+    if options.go_on is not None:
+        told: str = options.go_on
+        return told
     words = ["captioning", options.name, "--out", options.out, "--resume"]
     if options.checkpoint_every != CHECKPOINT_EVERY:
         words += ["--checkpoint-every", options.checkpoint_every]

@@ -24,12 +24,16 @@ DATA_DEFAULTS: dict[str, Any] = {
 }  # fmt: skip
 """How a data set is read for a training, unless told otherwise: arguments of `open_captions`."""
 _NOT_SETTINGS = {"name", "command", "data", "out", "resume", "quiet", "run", "checkpoint_every", "max_iterations",
-                 "threads"}  # fmt: skip
+                 "threads", "go_on"}  # fmt: skip
 
 
 def add_run(parser: argparse.ArgumentParser, free: str) -> None:
     """The options of the run folder and of how it is worked at. free: the option that may change what a resumed run
-    does."""
+    does.
+
+    `go_on` is no option: the line that goes on where a training was stopped, where it is not the command's own.
+    """
+    parser.set_defaults(go_on=None)
     option = parser.add_argument
     option("--out", metavar="RUN", required=True, help="the run folder to make (or to resume)")
     option("--resume", action="store_true", help="go on with the run in RUN, exactly where its last checkpoint is; "

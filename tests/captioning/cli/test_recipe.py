@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ import minigrad as mg
 from captioning.cli.entry import main
 from captioning.recipes import RECIPES, read_recipe
 from captioning.training.run_folder import Run
+from captioning.training.self_critical import SelfCritical
+from captioning.training.solver import Solver
 
 SMALL = """
 about = "two short stages"
@@ -85,6 +89,29 @@ def test_it_goes_on_where_it_was_stopped(recipe, small_folder, tmp_path, capsys)
         assert whole.read_bytes() == again.read_bytes()
     assert run(recipe, small_folder, tmp_path / "half", "--seed", "1") == 2
     assert "--seed 1 (the run has 0)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_a_stop_tells_the_recipes_own_line_which_goes_on(recipe, small_folder, tmp_path, capsys, monkeypatch, stage):
+    iterate, done = Solver._iterate, 0
+
+    def interrupted(solver):
+        nonlocal done
+        iterate(solver)
+        if isinstance(solver, SelfCritical) == (stage == 2):
+            done += 1
+            if done == 2:
+                signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Solver, "_iterate", interrupted)
+    monkeypatch.chdir(tmp_path)
+    assert run(recipe.name, small_folder, "my runs", "--seed", "3") == 130
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told.startswith("stopped after iteration 2 of ")
+    command = shlex.split(told.partition("go on with: ")[2])
+    assert command == ["captioning", "recipe", recipe.name, "--out", "my runs", "--data", str(small_folder), "--seed",
+                       "3"]  # fmt: skip
+    assert main(command[1:]) == 0
 
 
 def test_a_stage_of_several_runs_is_averaged_and_the_next_goes_on_from_that(recipe, small_folder, tmp_path, capsys):
