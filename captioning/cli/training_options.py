@@ -17,7 +17,15 @@ from captioning.training.rates import SCHEDULES
 from captioning.training.settings import KEEP
 from captioning.training.solver import CHECKPOINT_EVERY
 
-__all__ = ["DATA_DEFAULTS", "add_run", "add_training", "dataclass_from", "defaults_of", "given_settings"]
+__all__ = [
+    "DATA_DEFAULTS",
+    "add_run",
+    "add_training",
+    "at_least_one",
+    "dataclass_from",
+    "defaults_of",
+    "given_settings",
+]
 
 DATA_DEFAULTS: dict[str, Any] = {
     "pca": None, "max_train": None, "regions": False, "captions": "stored", "max_words": LONGEST_LEARNT,
@@ -43,7 +51,7 @@ def add_run(parser: argparse.ArgumentParser, free: str) -> None:
            f"one is written anyway ({CHECKPOINT_EVERY})")  # fmt: skip
     option("--max-iterations", type=int, metavar="N", help="stop when N iterations are done in all, with a checkpoint; "
            "--resume goes on from there (until all epochs are done)")  # fmt: skip
-    option("--threads", type=_at_least_one, metavar="N", help="compute with N threads; another number gives weights "
+    option("--threads", type=at_least_one, metavar="N", help="compute with N threads; another number gives weights "
            "that differ in their last digits (as many as there are processors, or as OPENBLAS_NUM_THREADS says; with "
            "--resume: as the run began)")  # fmt: skip
     option("--quiet", action="store_true", help="no progress on standard error")
@@ -118,7 +126,8 @@ def _interval(text: str) -> str:
     return text
 
 
-def _at_least_one(text: str) -> int:
+def at_least_one(text: str) -> int:
+    """A number of threads, as the type of an option."""
     if not text.isdecimal() or not text.isascii() or not 1 <= int(text) <= _MOST_THREADS:
         raise argparse.ArgumentTypeError(f"must be a number from 1 to {_MOST_THREADS}; got {text!r}")
     return int(text)

@@ -26,20 +26,28 @@ _MOST_RUNS = 100
 
 @dataclass(frozen=True)
 class Stage:
-    """A command and its options, as a command line has them: `["--epochs", "9", "--no-pca"]`; how many runs of it."""
+    """A command and its options, as a command line has them: `["--epochs", "9", "--no-pca"]`; how many runs of it.
+
+    where: the file and the stage, as errors name them.
+    """
 
     command: str
     options: list[str]
     runs: int = 1
+    where: str = ""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The stages of a training, one going on from the other, and the options with which the result is judged."""
+    """The stages of a training, one going on from the other, and the options with which the result is judged.
+
+    where: the file and the table of these options, as errors name them.
+    """
 
     stages: list[Stage]
     evaluate: list[str]
     about: str = ""
+    where: str = ""
 
 
 def read_recipe(name: str) -> Recipe:
@@ -69,7 +77,8 @@ def read_recipe(name: str) -> Recipe:
     evaluate = table.get("evaluate", {})
     if not isinstance(evaluate, dict):
         raise ValueError(f"{path}: evaluate must be a table of options")
-    return Recipe(found, _options(f"{path}: evaluate", evaluate), str(table.get("about", "")))
+    where = f"{path}: evaluate"
+    return Recipe(found, _options(where, evaluate), str(table.get("about", "")), where)
 
 
 def _stage(where: str, table: dict[str, Any], number: int) -> Stage:
@@ -81,7 +90,7 @@ def _stage(where: str, table: dict[str, Any], number: int) -> Stage:
     runs = options.pop("runs", 1) if number > 1 else 1
     if type(runs) is not int or not 1 <= runs <= _MOST_RUNS:
         raise ValueError(f"{where}: runs must be an int from 1 to {_MOST_RUNS}; got {runs!r}")
-    return Stage(command, _options(where, options), runs)
+    return Stage(command, _options(where, options), runs, where)
 
 
 def _options(where: str, table: dict[str, Any]) -> list[str]:

@@ -181,6 +181,35 @@ def test_a_mistake_anywhere_is_told_before_any_work(recipe, small_folder, tmp_pa
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(("old", "new", "told"), [
+    ("longest = 8", "shortest = 8", "stage 2: unrecognized arguments: --shortest 8 (captioning reinforce --help says"),
+    ("longest = 8", "longest = 'eight'", "stage 2: argument --longest: invalid int value: 'eight'"),
+    ("longest = 8", "drafts = 1", "stage 2: drafts must be an int from 2 to 1000; got 1"),
+    ("hidden = 12", "schedule = 'quick'", "stage 1: argument --schedule: invalid choice: 'quick'"),
+    ("beam = 2", "width = 2", "evaluate: unrecognized arguments: --width 2"),
+])  # fmt: skip
+def test_a_mistake_is_told_with_its_file_and_stage(recipe, small_folder, tmp_path, capsys, old, new, told):
+    recipe.write_text(SMALL.replace(old, new))
+    assert run(recipe, small_folder, tmp_path / "runs") == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"captioning recipe: {recipe}: {told}")
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("option", "told"), [
+    (["--threads", "none"], "argument --threads: must be a number from 1"),
+    (["--part", "third"], "argument --part: invalid choice: 'third'"),
+    (["--seed", "-1"], "--seed must be at least 0; got -1"),
+])  # fmt: skip
+def test_a_mistake_of_whoever_carries_it_out_is_none_of_the_file(recipe, small_folder, tmp_path, capsys, option, told):
+    try:
+        status = run(recipe, small_folder, tmp_path / "runs", *option)
+    except SystemExit as stop:
+        status = stop.code
+    err = capsys.readouterr().err
+    assert (status, err.startswith(f"captioning recipe: {told}")) == (2, True), err
+
+
 def test_recipes_that_come_with_the_package_are_whole(capsys):
     assert list(RECIPES) == ["flickr8k"]
     for name in RECIPES:

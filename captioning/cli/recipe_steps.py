@@ -1,0 +1,116 @@
+"""The steps of a recipe: command lines of its stages and of what judges them, all read before the first is begun."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from captioning.cli.average import add_average
+from captioning.cli.decoding_options import decoding_of
+from captioning.cli.evaluate import add_evaluate
+from captioning.cli.options import CommandParser
+from captioning.cli.refine import REFINE, add_refine
+from captioning.cli.reinforce import REINFORCE, add_reinforce
+from captioning.cli.train import add_train
+from captioning.cli.training_options import dataclass_from
+from captioning.recipes import Recipe, Stage
+from captioning.training.settings import Settings
+
+__all__ = ["APART", "Step", "judging_line", "parsed", "steps_of"]
+
+APART = 1000
+"""What lies between the seeds of a stage's runs, so that the recipe with the next seed has others."""
+
+_FURTHER = {further.name: further for further in (REFINE, REINFORCE)}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command of a recipe that leaves a run folder.
+
+    where: the file and the stage, as errors name them. again: its line once the folder is there, if it may go on. That
+    has all options too: a run with others, of another recipe perhaps, is refused. sources: the runs it goes on from,
+    or averages.
+    """
+
+    where: str
+    folder: Path
+    line: list[str]
+    again: list[str] | None
+    sources: tuple[Path, ...] = ()
+
+    def left(self) -> list[str] | None:
+        """The line that is left to carry out: a training whose folder is there goes on, a mean that is there is."""
+        return self.again if self.folder.exists() else self.line
+
+
+def steps_of(recipe: Recipe, options: argparse.Namespace) -> list[Step]:
+    """The steps of all stages; one of several runs has a step for each, and one that averages them."""
+    steps: list[Step] = []
+    for number, stage in enumerate(recipe.stages, 1):
+        result = Path(options.out) / f"{number}-{stage.command}"
+        start = (steps[-1].folder,) if steps else ()
+        folders = [result] if stage.runs == 1 else [Path(f"{result}-{k}") for k in range(1, stage.runs + 1)]
+        steps += [_training(stage, start, folder, k, options) for k, folder in enumerate(folders)]
+        if stage.runs > 1:
+            line = ["average", *map(str, folders), "--out", str(result)]
+            steps.append(Step(stage.where, result, line, None, tuple(folders)))
+    return steps
+
+
+def judging_line(recipe: Recipe, judged: Path, options: argparse.Namespace) -> list[str]:
+    """The line that says how good the result is."""
+    return ["evaluate", str(judged), "--part", options.part, *_shared(options), *recipe.evaluate]
+
+
+def _training(stage: Stage, start: tuple[Path, ...], folder: Path, run: int, options: argparse.Namespace) -> Step:
+    seed = ["--seed", str(options.seed + APART * run)]
+    threads = [] if options.threads is None else ["--threads", str(options.threads)]
+    out, how = ["--out", str(folder)], [*_shared(options), *stage.options, *seed, *threads]
+    line, again = [stage.command, *map(str, start), *out, *how], [stage.command, *out, "--resume", *how]
+    return Step(stage.where, folder, line, again, start)
+
+
+def _shared(options: argparse.Namespace) -> list[str]:
+    words = [] if options.data is None else ["--data", options.data]
+    return words + (["--quiet"] if options.quiet else [])
+
+
+def parsed(line: list[str], where: str) -> argparse.Namespace:
+    """The options of a line; what is wrong with them is a ValueError that begins with `where`."""
+    try:
+        options = _parser().parse_args(line)
+        _check(line[0], options)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error} (captioning {line[0]} --help says what there is)") from error
+    return options
+
+
+def _check(command: str, options: argparse.Namespace) -> None:
+    """Raise a ValueError for settings that make no sense, as a training would, but before any work."""
+    if command == "evaluate":
+        decoding_of(options)
+    if command in ("average", "evaluate"):
+        return
+    further = _FURTHER.get(command)
+    values = ({} if further is None else further.defaults) | vars(options)
+    for kind in (Settings, *(() if further is None else further.kinds)):
+        dataclass_from(kind, values)
+
+
+class _Parser(CommandParser):
+    """Says a mistake as a ValueError: who wrote the line knows the file and the stage that it is of."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise it."""
+        raise ValueError(" ".join(message.split()))
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="captioning")
+    commands = parser.add_subparsers(dest="name")
+    for add in (add_train, add_refine, add_reinforce, add_average, add_evaluate):
+        add(commands)
+    return parser
