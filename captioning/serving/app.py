@@ -21,6 +21,7 @@ from typing import Any
 from captioning.serving.asgi import App, Receive, Scope, Send
 from captioning.serving.assets_table import PAGE, read_assets
 from captioning.serving.bodies import ClientGoneError, HeldBytes, lingering, read_body, until_gone
+from captioning.serving.connections import check_crowd
 from captioning.serving.guards import check_sender, with_headers
 from captioning.serving.limits import Limits
 from captioning.serving.refusals import RefusedError
@@ -88,6 +89,7 @@ def make_app(worker: Worker, captioner: str, limits: Limits) -> App:
         request = requests.Request(scope)
         try:
             check_sender(request.method, request.headers)
+            check_crowd(scope)
         except RefusedError as refusal:
             await (await refuse(request, refusal))(scope, receive, send)
         else:

@@ -1,13 +1,19 @@
-"""Connections that say nothing, or do not listen, are ended: uvicorn waits for both without end."""
+"""Connections that say nothing, or do not listen, are ended: uvicorn waits for both without end. And too many of them
+are refused in the application's own words: what uvicorn says then is no JSON."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
+from captioning.serving.asgi import App, Receive, Scope, Send
+from captioning.serving.refusals import RefusedError
 from minigrad.runtime.extras import require
 
-__all__ = ["impatient_protocol"]
+__all__ = ["check_crowd", "impatient_protocol", "noting_crowds"]
+
+_CROWDED = "captioning.crowded"
 
 
 def impatient_protocol(seconds: float) -> Any:
@@ -58,3 +64,21 @@ def impatient_protocol(seconds: float) -> Any:
                 self._timer = None
 
     return ImpatientProtocol
+
+
+def noting_crowds(app: App, connections: Callable[[], int], most: int) -> App:
+    """The application, told of each request whether it comes while `most` connections or more are open."""
+
+    async def noting(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, _CROWDED: connections() >= most}, receive, send)
+
+    return noting
+
+
+def check_crowd(scope: Scope) -> None:
+    """Raise a RefusedError if a request came while too many connections were open.
+
+    >>> check_crowd({"type": "http"})
+    """
+    if scope.get(_CROWDED):
+        raise RefusedError(503, "too many uploads are arriving: try again in a moment", retry_after=1, unread=True)

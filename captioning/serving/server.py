@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from captioning.serving.asgi import App
-from captioning.serving.connections import impatient_protocol
+from captioning.serving.connections import impatient_protocol, noting_crowds
 from captioning.serving.limits import Limits
 from captioning.training.stopping import Stop, stop_on_signals
 from minigrad.runtime.extras import require
@@ -114,8 +114,12 @@ def _server(app: App, limits: Limits) -> Any:
         def capture_signals(self) -> Any:
             return contextlib.nullcontext()  # whoever runs it handles them
 
-    return Quiet(uvicorn.Config(
-        app, http=impatient_protocol(limits.silent_seconds), loop="asyncio", ws="none", lifespan="off", log_config=None,
-        log_level="critical", access_log=False, proxy_headers=False, server_header=False,
-        limit_concurrency=limits.connections,
+    def connections() -> int:
+        return len(server.server_state.connections)
+
+    server = Quiet(uvicorn.Config(
+        noting_crowds(app, connections, limits.connections), http=impatient_protocol(limits.silent_seconds),
+        loop="asyncio", ws="none", lifespan="off", log_config=None, log_level="critical", access_log=False,
+        proxy_headers=False, server_header=False,
     ))  # fmt: skip
+    return server

@@ -90,6 +90,19 @@ def test_beyond_the_places_it_is_told_when_to_come_again_and_who_goes_frees_one(
         assert [read_answer(each).status for each in there] == [200] * 3
 
 
+def test_beyond_the_connections_it_is_told_in_json_when_to_come_again():
+    with served(connections=3) as server, contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(server.connect()) for _ in range(2)]
+        for each in slow:
+            each.sendall(f"{HEAD}Content-Length: 1000\r\n\r\nhalf".encode())
+        said = server.ask("/caption", b"photo")
+        assert (said.status, said.headers["retry-after"], said.headers["connection"]) == (503, "1", "close")
+        assert said.json == {"error": "too many uploads are arriving: try again in a moment"}
+        assert said.headers["x-content-type-options"] == "nosniff"
+        slow.pop().close()
+        wait_until(lambda: server.ask("/caption", b"photo").status == 200)
+
+
 def wait_until(true):
     deadline = time.monotonic() + PATIENCE
     while not true():
