@@ -79,17 +79,26 @@ class Decoding:
     """How captions are decoded: `decode` turns a model and features into captions, `text` says how for people.
 
     beam: how the beam searches, None where there is none. ask: makes `decode` of the training split, for a decoding
-    that asks its captions; `knowing` must be called before that one decodes.
+    that asks its captions; `knowing` must be called before that one decodes. neighbours: whether it asks those of
+    images like the one it is to caption.
     """
 
     decode: Callable[..., Any]
     text: str
     beam: Beam | None = None
-    ask: Callable[[Split, Split], Callable[..., Any]] | None = None
+    ask: Callable[[Split], Callable[..., Any]] | None = None
+    neighbours: bool = False
 
     def knowing(self, train: Split, split: Split) -> Decoding:
         """The same, once the training split is at hand, and the one that is to be captioned."""
-        return self if self.ask is None else replace(self, decode=self.ask(train, split), ask=None)
+        self.check_split(train, split)
+        return self if self.ask is None else replace(self, decode=self.ask(train), ask=None)
+
+    def check_split(self, train: Split, split: Split) -> None:
+        """Raise a ValueError if images of `split` would be asked for their own captions."""
+        if self.neighbours and split.name == train.name:
+            raise ValueError("--consensus asks the captions of training images, so those of --split train would be "
+                             "asked for their own: add --neighbours 0")  # fmt: skip
 
     def check(self, vocabulary: Vocabulary, max_length: int) -> None:
         """Raise a ValueError that names the option unless captions can be so; what `decode` would raise, but sooner."""
@@ -139,13 +148,10 @@ def _consensus_of(options: argparse.Namespace) -> Decoding:
         raise ValueError(f"{names[str(error).split()[0]]}: {error}") from error
     rng = np.random.default_rng(options.seed)
 
-    def ask(train: Split, split: Split) -> Callable[..., Any]:
-        if split.name == train.name and how.neighbours:
-            raise ValueError("--consensus asks the captions of training images, so those of --split train would be "
-                             "asked for their own: add --neighbours 0")  # fmt: skip
+    def ask(train: Split) -> Callable[..., Any]:
         return functools.partial(agreed, voters=Voters(train), how=how, rng=rng)
 
-    return Decoding(_unasked, consensus_text(how, options.seed), ask=ask)
+    return Decoding(_unasked, consensus_text(how, options.seed), ask=ask, neighbours=how.neighbours > 0)
 
 
 def consensus_text(how: Agreement, seed: int) -> str:

@@ -7,9 +7,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from captioning.cli.decoding_options import add_choice, decoding_of, open_data
+from captioning.cli.decoding_options import Decoding, add_choice, decoding_of, open_data
 from captioning.cli.options import add_command, add_data, check_least, check_output
 from captioning.cli.speakers import check_fit, load_together, names_of, open_runs
+from captioning.data.dataset import CaptionData
 from captioning.data.parts import images_of_part
 from captioning.data.splits import Split
 from captioning.decoding.lengths import length_for
@@ -20,7 +21,7 @@ from captioning.scoring.evaluation import captions_of, known_captions, score
 from captioning.scoring.signatures import signature
 from captioning.training.run_folder import Run
 
-__all__ = ["FREQUENCIES", "add_evaluate"]
+__all__ = ["FREQUENCIES", "add_evaluate", "check_evaluation", "checked_decoding"]
 
 FREQUENCIES = ("corpus", "train")
 """Whose captions say how rare an n-gram is: those that are compared with, or the training's."""
@@ -57,11 +58,7 @@ def add_evaluate(commands: Any) -> None:
 
 def _evaluate(options: argparse.Namespace) -> int:
     runs = open_runs(options.run)
-    decoding = decoding_of(options)
-    if options.max_images is not None:
-        check_least("--max-images", options.max_images, 1)
-    if options.out is not None:
-        check_output(options.out, ".json")
+    decoding = checked_decoding(options)
     progress = Progress(enabled=not options.quiet)
     with open_data(options, runs[0]) as data:
         split = data[options.split]
@@ -69,7 +66,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         model = load_together(runs)
         every = images_of_part(split, options.part)
         images = images_of_part(split, options.part, options.max_images, options.seed)
-        length = length_for(split) if options.max_length is None else options.max_length
+        length = _length(options, split)
         decoding.check(model.vocabulary, length)
         decoding = decoding.knowing(data.train, split)
         try:
@@ -91,6 +88,30 @@ def _evaluate(options: argparse.Namespace) -> int:
     else:
         _print(about, figures)
     return 0
+
+
+def checked_decoding(options: argparse.Namespace) -> Decoding:
+    """The decoding that the options ask for; a ValueError for whatever makes no sense in them, without any data."""
+    decoding = decoding_of(options)
+    if options.max_images is not None:
+        check_least("--max-images", options.max_images, 1)
+    if options.out is not None:
+        check_output(options.out, ".json")
+    return decoding
+
+
+def check_evaluation(options: argparse.Namespace, data: CaptionData) -> None:
+    """Raise what `evaluate` would raise of a run that is trained on a data set, before there is one."""
+    decoding, split = checked_decoding(options), data[options.split]
+    images_of_part(split, options.part, options.max_images, options.seed)
+    decoding.check_split(data.train, split)
+    if decoding.beam is not None:
+        decoding.check(data.vocabulary, _length(options, split))
+
+
+def _length(options: argparse.Namespace, split: Split) -> int:
+    length: int = length_for(split) if options.max_length is None else options.max_length
+    return length
 
 
 def _chosen_on(runs: Sequence[Run]) -> str | None:

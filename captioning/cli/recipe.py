@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from captioning.cli.options import add_command, check_least
-from captioning.cli.recipe_steps import APART, Step, judging_line, parsed, steps_of
+from captioning.cli.recipe_steps import APART, Step, check_judging, judging_line, parsed, steps_of
 from captioning.cli.training_options import at_least_one
 from captioning.data.parts import PARTS
 from captioning.recipes import RECIPES, read_recipe
@@ -50,8 +50,8 @@ def _recipe(options: argparse.Namespace) -> int:
     recipe = read_recipe(options.recipe)
     steps = steps_of(recipe, options)
     judge = judging_line(recipe, steps[-1].folder, options)
-    for where, line in (*((step.where, step.line) for step in steps), (recipe.where, judge)):
-        parsed(line, where)  # a mistake in a later stage is told now
+    stages = [parsed(step.line, step.where) for step in steps]  # a mistake in a later stage is told now
+    check_judging(parsed(judge, recipe.where), recipe.where, stages[0])
     lines = _lines_left(steps, judge)
     Path(options.out).mkdir(parents=True, exist_ok=True)
     for number, (where, line) in enumerate(lines, 1):

@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import NoReturn
 
 from captioning.cli.average import add_average
-from captioning.cli.decoding_options import decoding_of
-from captioning.cli.evaluate import add_evaluate
-from captioning.cli.options import CommandParser
+from captioning.cli.evaluate import add_evaluate, check_evaluation, checked_decoding
+from captioning.cli.options import CommandParser, data_folder
 from captioning.cli.refine import REFINE, add_refine
 from captioning.cli.reinforce import REINFORCE, add_reinforce
-from captioning.cli.train import add_train
+from captioning.cli.train import MODEL_DEFAULTS, add_train
 from captioning.cli.training_options import dataclass_from
+from captioning.data.dataset import open_captions
 from captioning.recipes import Recipe, Stage
+from captioning.training.run_folder import Run
 from captioning.training.settings import Settings
 
-__all__ = ["APART", "Step", "judging_line", "parsed", "steps_of"]
+__all__ = ["APART", "Step", "check_judging", "judging_line", "parsed", "steps_of"]
 
 APART = 1000
 """What lies between the seeds of a stage's runs, so that the recipe with the next seed has others."""
@@ -88,10 +89,25 @@ def parsed(line: list[str], where: str) -> argparse.Namespace:
     return options
 
 
+def check_judging(judge: argparse.Namespace, where: str, first: argparse.Namespace) -> None:
+    """Raise a ValueError if the result could not be judged so, by the data set of the first training.
+
+    Words that no caption has, or a part without images, would else be told when all is trained. The data is looked for
+    where the first training will look, and errors of it are its own.
+    """
+    run = Run.open(first.out) if Path(first.out).exists() else None
+    regions = {**MODEL_DEFAULTS, **vars(first)}["model"] == "attention"
+    with open_captions(data_folder(first, run), pca=vars(first).get("pca"), regions=regions) as data:
+        try:
+            check_evaluation(judge, data)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+
+
 def _check(command: str, options: argparse.Namespace) -> None:
     """Raise a ValueError for settings that make no sense, as a training would, but before any work."""
     if command == "evaluate":
-        decoding_of(options)
+        checked_decoding(options)
     if command in ("average", "evaluate"):
         return
     further = _FURTHER.get(command)

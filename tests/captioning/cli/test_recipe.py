@@ -196,6 +196,32 @@ def test_a_mistake_is_told_with_its_file_and_stage(recipe, small_folder, tmp_pat
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(("judge", "told"), [
+    ("with = 'zebra'", "--with: "),
+    ("max-images = 0", "--max-images must be at least 1; got 0"),
+    ("split = 'test'", "has no test split"),
+    ("consensus = 5\nsplit = 'train'", "--consensus asks the captions of training images"),
+    ("min-length = 900\nmax-length = 9", "--min-length: "),
+])  # fmt: skip
+@pytest.mark.parametrize("begun", [False, True])
+def test_what_the_data_set_says_of_the_judging_is_told_before_any_training(
+    recipe, small_folder, trained, tmp_path, capsys, judge, told, begun
+):
+    """Of a new recipe, and of one whose first run knows where its data is."""
+    recipe.write_text(SMALL.replace("beam = 2", judge))
+    runs, data = tmp_path / "runs", ["--data", str(small_folder)]
+    if begun:
+        runs.mkdir()
+        shutil.copytree(trained, runs / "1-train")
+        data = []
+    assert main(["recipe", str(recipe), "--out", str(runs), *data]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"captioning recipe: {recipe}: evaluate: ")
+    assert told in err
+    assert len(err.splitlines()) == 1
+    assert runs.exists() == begun
+
+
 @pytest.mark.parametrize(("option", "told"), [
     (["--threads", "none"], "argument --threads: must be a number from 1"),
     (["--part", "third"], "argument --part: invalid choice: 'third'"),
