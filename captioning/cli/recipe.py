@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from captioning.cli.options import add_command, check_least
-from captioning.cli.recipe_steps import APART, Step, check_judging, judging_line, parsed, steps_of
+from captioning.cli.recipe_steps import APART, check_judging, check_sources, judging_line, parsed, steps_of
 from captioning.cli.training_options import at_least_one
 from captioning.data.parts import PARTS
 from captioning.recipes import RECIPES, read_recipe
@@ -52,7 +51,8 @@ def _recipe(options: argparse.Namespace) -> int:
     judge = judging_line(recipe, steps[-1].folder, options)
     stages = [parsed(step.line, step.where) for step in steps]  # a mistake in a later stage is told now
     check_judging(parsed(judge, recipe.where), recipe.where, stages[0])
-    lines = _lines_left(steps, judge)
+    check_sources(steps)
+    lines = [*((step.where, line) for step in steps if (line := step.left()) is not None), (recipe.where, judge)]
     Path(options.out).mkdir(parents=True, exist_ok=True)
     for number, (where, line) in enumerate(lines, 1):
         if not options.quiet:
@@ -62,17 +62,8 @@ def _recipe(options: argparse.Namespace) -> int:
         status: int = chosen.command(chosen)
         if status:
             return status
+        check_sources(steps)  # a training that went on has other weights
     return 0
-
-
-def _lines_left(steps: Sequence[Step], judge: list[str]) -> list[tuple[str, list[str]]]:
-    """What is left to do."""
-    for step in steps:
-        gone = [folder for folder in step.sources if not folder.exists()]
-        if gone and step.folder.exists() and step.again is None:
-            raise ValueError(f"{step.folder} is there, but not what it is the mean of, {gone[0]}: remove it, too")
-    left = [(step.where, step.left()) for step in steps]
-    return [(where, line) for where, line in (*left, ("", judge)) if line is not None]
 
 
 def _own_line(options: argparse.Namespace) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -18,8 +19,9 @@ from captioning.data.dataset import open_captions
 from captioning.recipes import Recipe, Stage
 from captioning.training.run_folder import Run
 from captioning.training.settings import Settings
+from captioning.training.starts import weights_before
 
-__all__ = ["APART", "Step", "check_judging", "judging_line", "parsed", "steps_of"]
+__all__ = ["APART", "Step", "check_judging", "check_sources", "judging_line", "parsed", "steps_of"]
 
 APART = 1000
 """What lies between the seeds of a stage's runs, so that the recipe with the next seed has others."""
@@ -102,6 +104,33 @@ def check_judging(judge: argparse.Namespace, where: str, first: argparse.Namespa
             check_evaluation(judge, data)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
+
+
+def check_sources(steps: Sequence[Step]) -> None:
+    """Raise a ValueError if what is there was made of other weights than its sources have now, or these are gone.
+
+    Such a folder would else be taken for the result of a source that was trained anew. Runs of older versions do not
+    know what they were made of, and are taken as they are.
+    """
+    outdated: dict[Path, str] = {}
+    for step in steps:
+        if step.folder.exists() and (why := _outdated(step, outdated)) is not None:
+            outdated[step.folder] = why
+    if outdated:
+        folder, why = next(iter(outdated.items()))
+        raise ValueError(f"{folder} is there, but {why}: move away {', '.join(map(str, outdated))}")
+
+
+def _outdated(step: Step, outdated: Collection[Path]) -> str | None:
+    """Why a step's folder, which is there, is not what its sources would give."""
+    gone = [folder for folder in step.sources if not folder.exists()]
+    if gone:
+        return f"not what it {'is the mean of' if step.again is None else 'started from'}, {gone[0]}"
+    known = weights_before(Run.open(step.folder)) or []
+    for source, was in zip(step.sources, known, strict=False):
+        if source in outdated or Run.open(source).weights_checksum() != was:
+            return f"was made of other weights than {source} has now"
+    return None
 
 
 def _check(command: str, options: argparse.Namespace) -> None:

@@ -29,8 +29,9 @@ Arrays = dict[str, NDArray[np.floating]]
 def average_runs(runs: Sequence[Run], folder: str | os.PathLike[str]) -> Run:
     """Write the mean of the best weights of runs to a new folder; the run there.
 
-    Its settings are those of the first run, and `average` names all of them; it has no history and cannot be resumed,
-    but speaks, and can be trained further. runs: at least two, that fit each other (`captioning.cli.speakers`).
+    Its settings are those of the first run, `average` names all of them, and `averaged_weights` has the checksums of
+    their weights; it has no history and cannot be resumed, but speaks, and can be trained further. runs: at least two,
+    that fit each other (`captioning.cli.speakers`).
 
     Raises:
         RunError: models of other sizes, weights that are not finite, or so far from each other that they cannot be of
@@ -52,6 +53,7 @@ def average_runs(runs: Sequence[Run], folder: str | os.PathLike[str]) -> Run:
     settings = {key: value for key, value in first.settings.items() if key not in ("format", "vocabulary")}
     regions = next((read_arrays(run.regions_path) for run in runs if run.regions_path.exists()), None)
     named = {"average": [run.folder.name for run in runs]}
+    named["averaged_weights"] = [run.weights_checksum() or "" for run in runs]
     return Run.create(Path(folder), settings | named, first.vocabulary, best=mean, regions=regions)
 
 

@@ -40,7 +40,7 @@ from captioning.training.errors import RunError
 from captioning.training.history import Entry, History, check_regular
 from captioning.training.memory import check_memory, count_weights
 from captioning.training.run_settings import FORMAT, read_settings
-from minigrad.runtime.files import remove_temporaries, replacing
+from minigrad.runtime.files import crc32_of, remove_temporaries, replacing
 from minigrad.runtime.folders import check_free, making
 from minigrad.runtime.locks import Lock
 
@@ -223,6 +223,12 @@ class Run:
                 raise RunError(f"{path}: {name} has a number that is not finite, so the run can say nothing")
         model.eval()
         return model
+
+    def weights_checksum(self) -> str | None:
+        """The CRC-32 of the best weights' file, in hexadecimal; None before the first validation."""
+        path = self.folder / "weights.safetensors"
+        check_regular(path)
+        return f"{crc32_of(path):08x}" if path.is_file() else None
 
     def check_there(self) -> None:
         """Raise a RunError if the folder was removed or moved meanwhile, or files that are not written again."""

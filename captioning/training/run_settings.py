@@ -79,6 +79,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     _check_model(f"{path}: model", settings["model"])
     check_fields(f"{path}: training", settings["training"], Settings)
     _check_values(f"{path}: data", settings["data"], _DATA)
+    _check_values(str(path), settings, {"averaged_weights": (_are_texts, "a list of texts")})
     for key in ("refinement", "reinforcement"):
         if not isinstance(settings.get(key, {}), dict):
             raise RunError(f"{path}: {key} must be an object; got {settings[key]!r}")
@@ -110,6 +111,10 @@ def _is_share(value: Any) -> bool:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
 
 
 def _is_fingerprint(value: Any) -> bool:
@@ -148,6 +153,7 @@ _DATA: Checks = {
 }
 _START: Checks = {
     "start": (_is_text, "a text"),
+    "start_weights": (lambda value: value is None or _is_text(value), "a text, or null"),
     "start_scores": (_are_scores, f"an object with the numbers {', '.join(SCORES)}"),
 }
 

@@ -1,13 +1,16 @@
-"""What a training that goes on from a run started from: how good that was, so that its end can be compared with it.
+"""What a training that goes on from a run started from: which weights, and how good they were.
+
+So its end can be compared with its start, and a start that was trained anew since is found out.
 
 `settings.json` keeps it under the key of the training, `refinement` or `reinforcement`:
 
 | key | holds |
 |---|---|
 | `start` | the name of the folder of the run it started from |
+| `start_weights` | the CRC-32 of the file of that run's weights |
 | `start_scores` | that run's validation, on the images on which this training is validated |
 
-Runs of older versions have the first alone.
+Runs of older versions have the first alone. The mean of runs has `averaged_weights`, the same of each of them.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from captioning.training.history import Entry
 from captioning.training.run_folder import Run
 from captioning.training.solver import Solver
 
-__all__ = ["no_better_than_start", "start_of"]
+__all__ = ["no_better_than_start", "start_of", "weights_before"]
 
 _DECIDES = {
     "bleu": ("BLEU-4", "val_bleu", ".4f"), "cider": ("CIDEr-D", "val_cider", ".4f"),
@@ -37,7 +40,17 @@ def start_of(run: Run, solver: Solver) -> dict[str, Any]:
     if solver.progress is not None and scores:
         name, key, form = _DECIDES[solver.settings.keep]
         solver.progress.say(f"starts from {run.folder}: {name} {scores[key]:{form}}")
-    return {"start": run.folder.name, "start_scores": scores}
+    return {"start": run.folder.name, "start_weights": run.weights_checksum(), "start_scores": scores}
+
+
+def weights_before(run: Run) -> list[str] | None:
+    """The checksums of the weights that a run was made of, one or, of a mean, several; None if nobody knows."""
+    if "average" in run.settings:
+        averaged: list[str] | None = run.settings.get("averaged_weights")
+        return averaged
+    starts = (run.settings[key] for key in ("refinement", "reinforcement") if key in run.settings)
+    known = [start["start_weights"] for start in starts if start.get("start_weights")]
+    return known or None
 
 
 def no_better_than_start(solver: Solver, best: Entry, start: Mapping[str, Any]) -> str | None:

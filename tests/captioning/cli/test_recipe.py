@@ -136,6 +136,47 @@ def test_a_stage_of_several_runs_is_averaged_and_the_next_goes_on_from_that(reci
         np.testing.assert_allclose(array, (one[name] + two[name]) / 2, rtol=1e-6, atol=1e-8)
 
 
+def test_what_was_made_of_a_run_that_was_trained_anew_is_not_taken_for_done(recipe, small_folder, tmp_path, capsys):
+    recipe.write_text(SMALL.replace("longest = 8", "longest = 8\nruns = 2") + TUNING)
+    runs, first = tmp_path / "runs", tmp_path / "runs" / "1-train"
+    later = ["2-reinforce-1", "2-reinforce-2", "2-reinforce", "3-refine"]
+    assert run(recipe, small_folder, runs) == 0
+    shutil.move(first, tmp_path / "away")
+    capsys.readouterr()
+    assert run(recipe, small_folder, runs) == 2
+    assert f"{runs}/2-reinforce-1 is there, but not what it started from, {first}: move" in capsys.readouterr().err
+    anew = ["train", "--data", str(small_folder), "--out", str(first), *read_recipe(str(recipe)).stages[0].options]
+    assert main([*anew, "--seed", "5", "--quiet"]) == 0
+    capsys.readouterr()
+    assert run(recipe, small_folder, runs, "--quiet") == 2
+    err = capsys.readouterr().err
+    assert f"{runs}/2-reinforce-1 is there, but was made of other weights than {first} has now" in err
+    assert err.endswith(f"move away {', '.join(f'{runs}/{name}' for name in later)}\n")
+    shutil.rmtree(first)
+    shutil.move(tmp_path / "away", first)
+    shutil.copy(first / "weights.safetensors", runs / "2-reinforce-2")
+    assert run(recipe, small_folder, runs, "--quiet") == 2
+    err = capsys.readouterr().err
+    assert f"{runs}/2-reinforce is there, but was made of other weights than {runs}/2-reinforce-2 has now" in err
+    assert err.endswith(f"move away {runs}/2-reinforce, {runs}/3-refine\n")
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_first_stage_that_went_on_has_other_weights(recipe, small_folder, tmp_path, capsys, known):
+    """What an older version made does not know of which, and is taken as it is."""
+    runs = tmp_path / "runs"
+    recipe.write_text(SMALL.replace('keep = "cider"', 'keep = "loss"'))
+    assert run(recipe, small_folder, runs) == 0
+    if not known:
+        second = Run.open(runs / "2-reinforce")
+        del second.settings["reinforcement"]["start_weights"]
+        second.write_settings()
+    recipe.write_text(recipe.read_text().replace("epochs = 2", "epochs = 4", 1))
+    capsys.readouterr()
+    assert run(recipe, small_folder, runs) == (2 if known else 0)
+    assert ("was made of other weights" in capsys.readouterr().err) == known
+
+
 @pytest.mark.parametrize(("old", "new", "said"), [
     ("hidden = 12", "hidden = 13", "--hidden 13 (the run has 12)"),
     ("epochs = 2\nbatch-size = 8", "epochs = 2\nbatch-size = 4", "--batch-size 4 (the run has 8)"),
