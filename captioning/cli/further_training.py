@@ -17,6 +17,7 @@ from captioning.cli.resuming import (
     with_threads,
 )
 from captioning.cli.training_options import DATA_DEFAULTS, dataclass_from, given_settings
+from captioning.cli.unused_options import check_used, check_warmup
 from captioning.data.dataset import open_captions
 from captioning.progress import Progress
 from captioning.training.run_folder import Run
@@ -56,6 +57,8 @@ def train_further(options: argparse.Namespace, how: Further) -> int:
         start = Run.open(options.run) if run is None else run
         chosen = how.defaults | given
         training, *own = (dataclass_from(kind, chosen) for kind in (Settings, *how.kinds))
+        if run is None:
+            check_used(given, dataclasses.asdict(training))
         of_data = {key: start.settings["data"].get(key, default) for key, default in DATA_DEFAULTS.items()}
         drawn_by = start.settings["data"].get("seed", start.settings["training"].get("seed", 0))
         with open_captions(data_folder(options, start), seed=drawn_by, **of_data) as data:
@@ -67,6 +70,8 @@ def train_further(options: argparse.Namespace, how: Further) -> int:
             progress = Progress(enabled=not options.quiet)
             every = options.checkpoint_every
             solver = how.solver(model, data.train, data.val, training, *own, progress=progress, checkpoint_every=every)
+            if run is None:
+                check_warmup(given, solver)
             check_data(data, progress)
             settings = settings_of(model, solver.settings, data, **of_data, seed=drawn_by)
             settings[how.key] = start_of(start, solver) if run is None else dict(run.settings[how.key])

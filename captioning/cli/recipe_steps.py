@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ from captioning.cli.options import CommandParser, data_folder
 from captioning.cli.refine import REFINE, add_refine
 from captioning.cli.reinforce import REINFORCE, add_reinforce
 from captioning.cli.train import MODEL_DEFAULTS, add_train
-from captioning.cli.training_options import dataclass_from
+from captioning.cli.training_options import DATA_DEFAULTS, dataclass_from, given_settings
+from captioning.cli.unused_options import check_used
 from captioning.data.dataset import open_captions
 from captioning.recipes import Recipe, Stage
 from captioning.training.run_folder import Run
@@ -140,9 +142,10 @@ def _check(command: str, options: argparse.Namespace) -> None:
     if command in ("average", "evaluate"):
         return
     further = _FURTHER.get(command)
-    values = ({} if further is None else further.defaults) | vars(options)
+    values = (MODEL_DEFAULTS | DATA_DEFAULTS if further is None else further.defaults) | vars(options)
     for kind in (Settings, *(() if further is None else further.kinds)):
-        dataclass_from(kind, values)
+        values |= dataclasses.asdict(dataclass_from(kind, values))
+    check_used(given_settings(options), values)
 
 
 class _Parser(CommandParser):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 from typing import Any
 
@@ -22,6 +23,7 @@ from captioning.cli.training_options import (
     defaults_of,
     given_settings,
 )
+from captioning.cli.unused_options import check_used, check_warmup
 from captioning.data.dataset import CaptionData, open_captions
 from captioning.data.regions import FeaturesAndRegions
 from captioning.data.whole_captions import CAPTIONS
@@ -99,6 +101,8 @@ def _train(options: argparse.Namespace) -> int:
         training = dataclass_from(Settings, given)
         chosen = {**MODEL_DEFAULTS, **DATA_DEFAULTS, **given}
         chosen["regions"] = chosen["model"] == "attention"
+        if run is None:
+            check_used(given, dataclasses.asdict(training) | chosen)
         how = {key: chosen[key] for key in DATA_DEFAULTS}
         with open_captions(data_folder(options, run), seed=training.seed, **how) as data:
             progress = Progress(enabled=not options.quiet)
@@ -108,6 +112,8 @@ def _train(options: argparse.Namespace) -> int:
             solver = Solver(
                 model, data.train, data.val, training, progress=progress, checkpoint_every=options.checkpoint_every
             )
+            if run is None:
+                check_warmup(given, solver)
             check_data(data, progress)
             if run is None:
                 _say_if_few_decide(solver, progress)

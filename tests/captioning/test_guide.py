@@ -30,8 +30,8 @@ COMMANDS = [
 (RECIPE,) = re.findall(r"```toml\n(.*?)```", PAGE, flags=re.DOTALL)  # small by its data
 SMALL = {
     "prepare": ["--min-count", "1", "--val", "0.25"],
-    "train": ["--hidden", "12", "--wordvec", "8", "--epochs", "2", "--val-images", "4",
-              "--picture", "8", "--looking", "4", "--heads", "2"],
+    "train": ["--hidden", "12", "--wordvec", "8", "--epochs", "2", "--val-images", "4"],
+    "attention": ["--picture", "8", "--looking", "4", "--heads", "2"],
     "reinforce": ["--drafts", "2", "--epochs", "1", "--val-images", "4"],
     "refine": ["--rounds", "1", "--round-epochs", "1", "--drafts", "2", "--neighbours", "2", "--val-images", "4"],
     "download": ["--no-verify"],
@@ -121,7 +121,8 @@ def run(command: str, mirror: str) -> str:
     """What a command prints; a file after > gets it, too."""
     program, name, *arguments = shlex.split(command.partition(" > ")[0])
     assert program == "captioning"
-    arguments += SMALL.get(name, []) if "--resume" not in arguments else []
+    if "--resume" not in arguments:
+        arguments += SMALL.get(name, []) + (SMALL["attention"] if "attention" in arguments else [])
     arguments += ["--mirror", mirror] if name == "download" else []
     out = Path(command.partition(" > ")[2] or "printed.txt")
     with out.open("w") as file, contextlib.redirect_stdout(file):

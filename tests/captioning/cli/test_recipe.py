@@ -226,6 +226,8 @@ def test_a_mistake_anywhere_is_told_before_any_work(recipe, small_folder, tmp_pa
     ("longest = 8", "shortest = 8", "stage 2: unrecognized arguments: --shortest 8 (captioning reinforce --help says"),
     ("longest = 8", "longest = 'eight'", "stage 2: argument --longest: invalid int value: 'eight'"),
     ("longest = 8", "drafts = 1", "stage 2: drafts must be an int from 2 to 1000; got 1"),
+    ("hidden = 12", "heads = 2", "stage 1: --heads does nothing with --model source: it needs --model attention"),
+    ("longest = 8", "lr-decay = 0.5", "stage 2: --lr-decay does nothing with --schedule cosine"),
     ("hidden = 12", "schedule = 'quick'", "stage 1: argument --schedule: invalid choice: 'quick'"),
     ("beam = 2", "width = 2", "evaluate: unrecognized arguments: --width 2"),
 ])  # fmt: skip

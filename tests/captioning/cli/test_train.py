@@ -202,6 +202,28 @@ def test_a_full_disk_says_which_file_and_how_to_go_on(small_folder, tmp_path, ca
     assert main(["train", "--out", str(out), "--resume", "--quiet"]) == 0
 
 
+@pytest.mark.parametrize(("options", "told"), [
+    (["--heads", "4"], "--heads does nothing with --model source: it needs --model attention"),
+    (["--looking", "8"], "--looking does nothing with --model source: it needs --model attention"),
+    (["--picture", "8"], "--picture does nothing with --model source: it needs --model attention"),
+    (["--model", "attention", "--feature-dropout", "0.1"], "--feature-dropout does nothing with --model attention"),
+    (["--model", "attention", "--forget-bias", "1"], "--forget-bias does nothing with --model attention"),
+    (["--cell", "gru", "--forget-bias", "1"], "--forget-bias does nothing with --cell gru: it needs --cell lstm"),
+    (["--cosine-epochs", "2"], "--cosine-epochs does nothing with --schedule exponential: it needs --schedule cosine"),
+    (["--schedule", "cosine", "--lr-decay", "0.5"], "it needs --schedule exponential or --schedule plateau"),
+    (["--max-words", "9"], "--max-words does nothing with --captions stored: it needs --captions raw"),
+    (["--warmup", "11"], "--warmup 11 lasts longer than the training, which has 10 iterations"),
+])  # fmt: skip
+def test_an_option_that_would_do_nothing_is_refused(small_folder, tmp_path, capsys, options, told):
+    refused(capsys, ["train", "--data", small_folder, "--out", tmp_path / "run", *SMALL, *options], told)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_options_that_just_do_something_are_taken(small_folder, tmp_path):
+    options = ["--warmup", "10", "--forget-bias", "1", "--lr-decay", "0.5", "--schedule", "plateau"]
+    assert main(["train", "--data", str(small_folder), "--out", str(tmp_path / "run"), *SMALL, *options]) == 0
+
+
 def test_train_refuses_a_folder_without_data(tmp_path, capsys):
     refused(capsys, ["train", "--data", tmp_path / "none", "--out", tmp_path / "run"], str(tmp_path / "none"))
     assert list(tmp_path.iterdir()) == []
