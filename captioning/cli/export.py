@@ -38,4 +38,9 @@ def _use_of(run: Run) -> str:
         extractor_name(run)
     except ValueError:  # features of no network that is here, or of nobody knows which
         return f"captioning sample {run.folder} --data DIR, or evaluate"
+    if "places" in run.settings["model"] and not run.regions_path.is_file():
+        return (
+            f"captioning sample {run.folder} --data DIR, or evaluate; it cannot caption photos, since it looks at "
+            f"regions and has no {run.regions_path.name}: captioning regions {run.folder} --data DIR finds that out"
+        )
     return f"captioning caption PHOTO --run {run.folder}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -68,6 +69,26 @@ def test_the_projection_of_regions_goes_along(run, tmp_path):
     sent = RegionProjection.load(Run.open(tmp_path / "sent").regions_path)
     np.testing.assert_array_equal(sent.weight, projection.weight, strict=True)
     np.testing.assert_array_equal(sent.bias, projection.bias, strict=True)
+
+
+def test_a_run_that_cannot_make_its_regions_is_not_said_to_caption(looking, tmp_path, monkeypatch, capsys):
+    """Until it has the projection of them."""
+    columns = Run.open(looking).settings["model"]["feature_size"] - 4 * 2
+
+    class Network(GridExtractor):
+        name, size = "network", columns
+
+    monkeypatch.setitem(EXTRACTORS, "network", Network)
+    shutil.copytree(looking, tmp_path / "run")
+    run, out = Run.open(tmp_path / "run"), tmp_path / "sent"
+    assert main(["export", str(run.folder), "--out", str(out), "--extractor", "network"]) == 0
+    told = capsys.readouterr().out
+    assert f"use it by: captioning sample {out} --data DIR, or evaluate; it cannot caption photos" in told
+    assert f"captioning regions {out} --data DIR finds that out" in told
+    assert "captioning caption" not in told
+    RegionProjection(np.eye(columns, 2, dtype=np.float32), np.ones(2, np.float32)).save(run.regions_path)
+    assert main(["export", str(run.folder), "--out", f"{out}-2", "--extractor", "network"]) == 0
+    assert f"captioning caption PHOTO --run {out}-2" in capsys.readouterr().out
 
 
 def test_a_run_with_attention_is_still_one_where_it_was_sent(regions_folder, looking, tmp_path, capsys):
