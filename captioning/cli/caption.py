@@ -94,6 +94,8 @@ def _caption(options: argparse.Namespace) -> int:
     if options.json:
         about = {"run": "shipped" if options.run is None else names_of(runs), "decoding": speaker.decoding.text}
         print(json.dumps(about | {"captions": _as_json(found, speaker, options.n_best)}), flush=True)
+    if (note := _fewer(found, options.n_best)) is not None:
+        print(f"captioning caption: {note}", file=sys.stderr)
     if options.out is not None:  # at the end: what is wrong with a sheet takes no caption from anybody
         _draw_sheet([each for each in found if each.caption is not None], speaker, options.out)
     return UNREADABLE if any(each.error is not None for each in found) else 0
@@ -104,6 +106,17 @@ def _say_passed_over(files: int, progress: Progress) -> None:
         progress.say("1 file is no photo by its name and was passed over")
     elif files:
         progress.say(f"{files} files are no photos by their names and were passed over")
+
+
+def _fewer(found: Sequence[PhotoCaption], n_best: int | None) -> str | None:
+    """What to say where a beam found fewer captions than were asked for."""
+    counts = [len(each.beams) for each in found if each.caption is not None]
+    short = [count for count in counts if n_best is not None and count < n_best]
+    if not short:
+        return None
+    whose = "the photo" if len(counts) == 1 else f"{len(short)} of {len(counts)} photos"
+    most = f"{min(short)}" if min(short) == max(short) else f"{min(short)} to {max(short)}"
+    return f"--n-best {n_best}: of {whose} the beam found {most}; a wider one, by --beam N, may find more"
 
 
 def _draw_sheet(found: Sequence[PhotoCaption], speaker: PhotoSpeaker, out: str) -> None:

@@ -69,6 +69,24 @@ def test_one_that_cannot_be_read_is_told_and_the_others_go_on(fitting, photos, c
     assert [set(entry) for entry in found["captions"]] == [{"photo", "error"}, {"photo", "caption"}]
 
 
+def test_fewer_captions_than_were_asked_for_are_told_in_a_line(fitting, photos, capsys):
+    caption = ["caption", str(photos), "--run", str(fitting), "--n-best"]
+    short = ["--beam", "1", "--max-length", "2"]
+    assert main([*caption, "9", *short, "--json"]) == 0
+    out, err = capsys.readouterr()
+    found = [len(entry["beams"]) for entry in json.loads(out)["captions"]]
+    assert max(found) < 9
+    most = f"{min(found)} to {max(found)}" if min(found) < max(found) else str(min(found))
+    assert err == (
+        f"captioning caption: --n-best 9: of 2 of 2 photos the beam found {most}; a wider one, by --beam N, may find "
+        "more\n"
+    )
+    assert main(["caption", str(photos / "b.jpg"), *caption[2:], "9", *short]) == 0
+    assert "--n-best 9: of the photo the beam found " in capsys.readouterr().err
+    assert main([*caption, "1", *short]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_a_sheet_of_photos_and_captions(fitting, photos, tmp_path, capsys):
     Image.new("RGB", (2000, 900), "blue").save(photos / "large.jpg")
     sheet = tmp_path / "sheet.png"
