@@ -16,21 +16,26 @@ __all__ = ["folder_images"]
 def folder_images(folder: Path, gaps: Gaps) -> list[CaptionedImage]:
     """The photos in a folder and its subfolders that have `NAME.txt` beside `NAME.jpg`, by name, without splits.
 
-    Photos without a text file and text files without a photo are gaps. Two photos for one text file, and text that is
-    not UTF-8, are a DataError. What begins with a dot is not looked at.
+    Photos without a text file and text files without a photo are gaps, and so are photos whose names are no UTF-8,
+    which no list of names can have. Two photos for one text file, and text that is not UTF-8, are a DataError. What
+    begins with a dot is not looked at.
     """
     texts: dict[Path, Path] = {}
     photos: dict[Path, Path] = {}
     for path in _files(folder):
-        suffix, stem = path.suffix.lower(), path.with_suffix("")
-        if suffix == ".txt":
+        suffix, stem, name = path.suffix.lower(), path.with_suffix(""), str(path.relative_to(folder))
+        if not _is_utf8(name):
+            if suffix in ENDINGS:
+                gaps.add("photos with a name that is not UTF-8", name)
+        elif suffix == ".txt":
             texts[stem] = path
         elif suffix in ENDINGS:
             if stem in photos:
                 raise DataError(f"{path}: {photos[stem].name} has the same name; {stem.name}.txt would speak of both")
             photos[stem] = path
     if not photos:
-        raise DataError(f"{folder}: has no photo ({', '.join(ENDINGS)})")
+        others = "".join(f"; {line}" for line in gaps.lines())
+        raise DataError(f"{folder}: has no photo ({', '.join(ENDINGS)}){others}")
     images = []
     for stem, path in photos.items():
         image = CaptionedImage(path.relative_to(folder).as_posix())
@@ -42,6 +47,15 @@ def folder_images(folder: Path, gaps: Gaps) -> list[CaptionedImage]:
         if stem not in photos:
             gaps.add("text files without a photo", str(path.relative_to(folder)))
     return images
+
+
+def _is_utf8(name: str) -> bool:
+    """Whether a file's name, as Python has it, can be written: bytes of others than UTF-8 are surrogates in it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _files(folder: Path) -> list[Path]:

@@ -1,6 +1,8 @@
 """Every kind of source gives the same table, and what is wrong with one is said in a line."""
 
 import json
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -189,6 +191,24 @@ def test_other_encodings_are_refused(tmp_path, encoding):
     for source, path in zip((*paths[:2], tmp_path / "photos"), paths, strict=True):
         with pytest.raises(DataError, match=rf"{path.name}: is not UTF-8 (at|near) byte \d+: save it as UTF-8"):
             read(source)
+
+
+def test_a_photo_whose_name_is_not_utf8_is_a_gap(tmp_path):
+    odd = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    for path in (Path(os.fsdecode(odd)), tmp_path / "a.png"):
+        try:
+            write_photo(path, 0)
+        except OSError:
+            pytest.skip("files here have no such names")
+        path.with_suffix(".txt").write_text("A cat")
+    gaps = Gaps()
+    assert [image.path for image in read_source(tmp_path, gaps)] == ["a.png"]
+    told = r"1 photo with a name that is not UTF-8, 'caf\udce9.png'"
+    assert gaps.lines() == [told]
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(DataError, match=re.escape("has no photo (.jpg")) as error:
+        read_source(tmp_path, Gaps())
+    assert str(error.value).endswith(f"; {told}")
 
 
 def test_what_is_wrong_with_a_folder_is_said(tmp_path):
