@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import copy
 import threading
 import time
@@ -14,7 +15,7 @@ from captioning.photo_captions import extractor_of
 from captioning.serving.answers import Answering
 from captioning.shipped import shipped_run
 from captioning.vision.photo_files import decode_photo
-from tests.captioning.serving.served import ANSWER, PATIENCE, needs_server, photo, served
+from tests.captioning.serving.served import ANSWER, HEAD, PATIENCE, needs_server, photo, served
 from tests.render.page import browser as driver
 
 pytestmark = needs_server
@@ -323,6 +324,21 @@ def test_a_full_server_is_asked_again(window, captioner, picture):
         assert state(window) == "busy"
         captioner.going.set()
         reach(window, "answer")
+    window.messages()
+
+
+def test_a_crowded_server_is_said_to_be_when_asking_again_did_not_help(window, captioner, picture):
+    with served(captioner, connections=20) as server, contextlib.ExitStack() as stack:
+        window.visit(server.address)
+        reach(window, "empty")
+        window.run("window.setTimeout = (then) => then()")  # twenty tries take twenty seconds
+        for _ in range(20):
+            slow = stack.enter_context(server.connect())
+            slow.sendall(f"{HEAD}Content-Length: 1000\r\n\r\nhalf".encode())
+        window.choose("#file", picture)
+        reach(window, "failure")
+        assert text(window, "#why") == "Too many uploads are arriving: try again in a moment."
+        assert shown(window, "#again")
     window.messages()
 
 
