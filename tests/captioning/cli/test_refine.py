@@ -20,7 +20,7 @@ def refined(small_folder, trained, tmp_path):
 
 def test_refine_leaves_a_run_folder_of_its_own(small_folder, trained, refined):
     settings = Run.open(refined).settings
-    refinement = {key: value for key, value in settings["refinement"].items() if key != "start_scores"}
+    refinement = {key: value for key, value in settings["refinement"].items() if not key.startswith("start_")}
     assert refinement == {"start": "run", "rounds": 2, "round_epochs": 1, "drafts": 3, "temperature": 0.7,
                           "neighbours": 4, "width": 0.08, "human_weight": 0.2, "best": 2}  # fmt: skip
     assert (settings["training"]["epochs"], settings["training"]["keep"]) == (2, "exercise")
