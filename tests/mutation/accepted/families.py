@@ -156,8 +156,10 @@ accept("all groups step by step give the same", "sequences.run_back", "if observ
 _MEMORY_OF_STEPS = "memory = np.empty((group.alive[0] if group.steps else 0, G), h.dtype) if kept is None else kept"
 accept("memory that is not used", "sequences.run", _MEMORY_OF_STEPS, _MEMORY_OF_STEPS.replace("else 0", "else 1"),
        _MEMORY_OF_STEPS.removesuffix(" if kept is None else kept"))  # fmt: skip
-accept(_WIDENED, "sequences.run", "blocks = column_blocks(Wh.astype(h.dtype, copy=False), packing.widest, G // H)",
-       "blocks = column_blocks(Wh, packing.widest, G // H)")  # fmt: skip
+accept("what is written where it belongs need not be copied there, and may be", "sequences.run_back",
+       "cotangent = target if target.flags.c_contiguous else np.empty(target.shape, dtype)", "cotangent = target",
+       "cotangent = np.empty(target.shape, dtype)")  # fmt: skip
+accept("it is copied onto itself", "sequences.run_back", "if cotangent is not target:", "if True:")
 _PARTED = "g[:, step] = values.reshape(apart).reshape(self.R, step.stop - step.start, joined.shape[1])"
 accept("a negative size of reshape is found from the others", "copies.Copies._layouts",
        "sizes = [(step, step.stop - step.start) for step in self.steps]",

@@ -87,12 +87,6 @@ accept(_WIDE, "affine_maps.pull_affine", "g, x, W = (widened(g), widened(x), wid
         "g, x, W = (g, widened(x), widened(W))", "g, x, W = (widened(g), x, widened(W))",
         "g, x, W = (widened(g), widened(x), W)")  # fmt: skip
 
-# --- recurrent -----------------------------------------------------------------------------------------
-
-accept("the product casts as well", "sequences.run_back",
-        "blocks = row_blocks(Wh.astype(dtype, copy=False), packing.widest)",
-        "blocks = row_blocks(Wh, packing.widest)")  # fmt: skip
-
 # --- shaping and the engine ----------------------------------------------------------------------------
 
 accept(GENERAL, "shaping.repeat.vjp", "if equal and len(counts):", "if False:")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minigrad.ops.kernels import sequences
 from minigrad.ops.kernels.packing import Inputs, Packing
 from minigrad.ops.kernels.sequences import run, run_back
 from tests.ops.test_recurrent import in_groups
@@ -72,6 +73,26 @@ def test_the_steps_of_a_group_use_the_same_memory_if_nothing_is_kept():
     run(packing, Inputs(packing, None), np.zeros((9, 6)), np.ones((2, 6)), np.zeros((3, 2)), h, cell)
     assert len({address for address, _ in seen}) == 1
     assert [shape for _, shape in seen] == [(3, 3, 2), (3, 3, 2), (3, 2, 2), (3, 1, 2)]
+
+
+def test_weights_are_prepared_in_the_dtype_of_the_states(monkeypatch):
+    """What is prepared of them may be read as it lies in memory."""
+    met, packing = [], Packing(2, 3)
+    prepare = sequences.multiplier
+    monkeypatch.setattr(
+        sequences, "multiplier", lambda W, *sizes, **how: met.append(W.dtype) or prepare(W, *sizes, **how)
+    )
+    Wh, h = np.ones((2, 2), np.float32), np.empty((6, 2))
+
+    def cell(group, t, a, p):
+        h[group.step(t)] = a[0]
+
+    def cell_vjp(group, t, cotangents, da):
+        da[...] = cotangents[0]
+
+    run(packing, Inputs(packing, None), np.zeros((6, 2)), Wh, np.zeros((2, 2)), h, cell)
+    run_back(packing, Wh, [h], float, cell_vjp)
+    assert met == [np.float64, np.float64]
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
