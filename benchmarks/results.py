@@ -72,10 +72,11 @@ class Results:
     reference_flop: float
     rows: list[Row] = field(default_factory=list)
 
-    @property
-    def kind(self) -> tuple[str, str]:
-        """What makes figures comparable: the processor, and how products are computed (older runs do not say it)."""
-        return self.machine.get("processor", ""), self.machine.get("products", "")
+    def fits(self, other: Results) -> bool:
+        """Whether figures of both are of one machine: its processor, and how products are computed, if both say it."""
+        mine, theirs = self.machine, other.machine
+        same = mine.get("products") == theirs.get("products") or not ("products" in mine and "products" in theirs)
+        return mine.get("processor") == theirs.get("processor") and same
 
     @property
     def failures(self) -> list[str]:
@@ -107,10 +108,13 @@ class Results:
     @staticmethod
     def by_machine(several: Iterable[Results]) -> list[Results]:
         """Runs joined machine by machine, in the order in which machines come first."""
-        kinds: dict[tuple[str, str], list[Results]] = {}
+        machines: list[list[Results]] = []
         for results in several:
-            kinds.setdefault(results.kind, []).append(results)
-        return [Results.joined(runs) for runs in kinds.values()]
+            known = next((runs for runs in machines if all(results.fits(run) for run in runs)), None)
+            if known is None:
+                machines.append(known := [])
+            known.append(results)
+        return [Results.joined(runs) for runs in machines]
 
     @staticmethod
     def joined(several: Iterable[Results]) -> Results:
@@ -118,8 +122,7 @@ class Results:
         first, *others = several
         machine = dict(first.machine)
         for other in others:
-            same = other.kind == first.kind
-            if not same or other.reference_flop != first.reference_flop:
+            if not other.fits(first) or other.reference_flop != first.reference_flop:
                 raise ValueError("these runs are of different machines, or of different versions of the benchmarks")
             machine = {**other.machine, **machine}
         rows = [row for run in (first, *others) for row in run.rows]

@@ -32,6 +32,7 @@ from .through_time import gate_slopes, lstm_slopes, pull_through_time
 __all__ = ["lstm", "lstm_cell", "lstm_step"]
 
 _FEW = 1024  # numbers of a state of a step, of all its sequences
+_SLOPES = 2**20  # numbers that are computed for all steps, and kept until the last: 4 MB in float32
 
 
 @primitive(residuals=("hidden 2", "c", "derived"))
@@ -281,7 +282,7 @@ def _pull_lstm(
     Where a step has few numbers its calls are what takes the time. Then all that needs no cotangent is computed for
     many steps at once, 5 calls a step instead of 15. Where it has many, what a step computes stays in the cache.
     """
-    if g_gates is None and packing.widest * c.shape[1] <= _FEW:
+    if g_gates is None and packing.widest * c.shape[1] <= _FEW and 6 * c.size <= _SLOPES:
         slopes = slopes_of_steps(gates, packing.states_before(c0, c), c, packing)
         first, da, _ = pull(packing, Wh, slopes, outside, keep=False)
         return first, da

@@ -6,15 +6,21 @@ import argparse
 import sys
 
 from . import ways
+from .commands import run_command
+from .files import check_writable
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Show, measure or forget."""
-    options = _parser().parse_args(arguments)
-    if options.command == "forget":
+    """Show, measure or forget; the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return run_command(_parser(), given, _run, (OSError,))
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.name == "forget":
         path = ways.forget()
         print(f"deleted {path}" if path else f"there is nothing to forget: no {ways.tuning_file()}")
-    elif options.command == "tune":
+    elif options.name == "tune":
         _tune()
     else:
         print(ways.backend())
@@ -25,7 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _tune() -> None:
     from ..ops.kernels.tuning import fastest, measured
 
-    print("measuring products of matrices, some ten seconds; the machine should do nothing else", flush=True)
+    ways.tuning_file().parent.mkdir(parents=True, exist_ok=True)
+    check_writable(ways.tuning_file())
+    print("measuring products of matrices for some seconds, in which the machine should do nothing else", flush=True)
     large, thin = measured(say=lambda line: print(f"  {line}", flush=True))
     found, best = fastest(large, thin)
     path = ways.remember(found, best, {"large": large, "thin": thin})
@@ -46,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"{ways.BLAS}=numpy or mkl in the environment chooses what computes; mkl is the package of that name. "
         f"{ways.FOLDER} says where the measurement is kept.",
     )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands = parser.add_subparsers(dest="name", metavar="COMMAND")
     commands.add_parser("show", help="say how they are computed now, and why (if no command is given)")
     commands.add_parser("tune", help="measure all ways, and keep the fastest for this machine")
     commands.add_parser("forget", help="delete what was measured")

@@ -21,7 +21,7 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-__all__ = ["Packed", "gemm", "path", "reason_against"]
+__all__ = ["Packed", "gemm", "path", "reason_against", "version"]
 
 _SEQUENTIAL, _INTEGERS_OF_32_BITS, _AUTOMATIC = 1, 0, 2  # of MKL's enumerations, and these are of CBLAS's:
 _ROW_MAJOR, _AS_IT_IS, _TRANSPOSED, _PACKED, _RIGHT_MATRIX = 101, 111, 112, 151, 162
@@ -53,7 +53,8 @@ def _opened() -> tuple[Any, str]:
         integers = library.MKL_Set_Interface_Layer(_INTEGERS_OF_32_BITS)
         if (layer, integers) != (_SEQUENTIAL, _INTEGERS_OF_32_BITS):
             return None, "another package of this process has begun to use MKL, in another way"
-        library.MKL_CBWR_Set(_AUTOMATIC)
+        if library.MKL_CBWR_Set(_AUTOMATIC):
+            return None, "another package of this process has used MKL, and its results depend on where arrays lie"
         for letter, number in (("s", ctypes.c_float), ("d", ctypes.c_double)):
             _declare(library, letter, number)
     except (OSError, AttributeError) as error:
@@ -74,6 +75,17 @@ def _declare(library: Any, letter: str, number: Any) -> None:
         routine.restype, routine.argtypes = result, arguments
 
 
+def version() -> str:
+    """Of the library, such as ``2026.2``; empty if it is not used."""
+    library = _opened()[0]
+    if library is None:
+        return ""
+    text = ctypes.create_string_buffer(200)
+    library.MKL_Get_Version_String(text, len(text))
+    words = text.value.decode(errors="replace").split()
+    return next((word for word in words if word[:1].isdigit()), "")
+
+
 def reason_against() -> str:
     """Why MKL cannot be used here; empty if it can."""
     return _opened()[1]
@@ -92,18 +104,21 @@ def _laid(x: Array) -> tuple[int, int] | None:
 def gemm(a: Array, b: Array, out: Array) -> bool:
     """a (M, K) times b (K, N) into out, of one dtype, float32 or float64; whether it could be computed.
 
-    The rows or the columns of a and b, and the rows of out, must be contiguous. `reason_against` must be empty.
+    It could not, and out is as it was, of other shapes, dtypes and layouts: the rows or the columns of a and b, and the
+    rows of out, must be contiguous. `reason_against` must be empty.
     """
     letter = _LETTERS.get(out.dtype)
     if letter is None or not a.dtype == b.dtype == out.dtype or not a.size or not b.size:
         return False
-    if not (a.flags.aligned and b.flags.aligned and out.flags.behaved) or max(*a.shape, *b.shape) > _LARGEST:
+    (M, K), N = a.shape, b.shape[1]
+    if b.shape[0] != K or out.shape != (M, N) or max(M, K, N) > _LARGEST:
+        return False
+    if not (a.flags.aligned and b.flags.aligned and out.flags.behaved):
         return False
     of_a, of_b, of_out = _laid(a), _laid(b), _laid(out)
     if of_a is None or of_b is None or of_out is None or of_out[0] != _AS_IT_IS:
         return False
     routine = getattr(_opened()[0], f"cblas_{letter}gemm")
-    (M, K), N = a.shape, b.shape[1]
     routine(_ROW_MAJOR, of_a[0], of_b[0], M, N, K, 1.0, a.ctypes.data, of_a[1], b.ctypes.data, of_b[1], 0.0,
             out.ctypes.data, of_out[1])  # fmt: skip
     return True
@@ -115,13 +130,17 @@ class Packed:
     Args:
         W: (K, parts M), or its transpose (parts M, K) with ``transposed``; C-contiguous, float32 or float64.
 
-    Called with a (n, K) and out (parts, n, M), of W's dtype, the rows of both contiguous, it fills out.
+    Called with a (n, K) of at most so many rows, and out (parts, n, M), of W's dtype, the rows of out contiguous, it
+    fills out.
+
+    Raises:
+        ValueError: for other shapes and dtypes, which would be read or written beyond their memory.
     """
 
     def __init__(self, W: Array, rows: int, parts: int = 1, transposed: bool = False) -> None:
         library, letter = _opened()[0], _LETTERS[W.dtype]
         self.K, columns = W.shape[::-1] if transposed else W.shape
-        self.M = columns // parts
+        self.M, self.rows, self.dtype = columns // parts, rows, W.dtype
         self.compute = getattr(library, f"cblas_{letter}gemm_compute")
         pack = getattr(library, f"cblas_{letter}gemm_pack")
         size = getattr(library, f"cblas_{letter}gemm_pack_get_size")(_RIGHT_MATRIX, rows, self.M, self.K)
@@ -133,9 +152,13 @@ class Packed:
             pack(_ROW_MAJOR, _RIGHT_MATRIX, turn, rows, self.M, self.K, 1.0, first.ctypes.data, W.shape[1], place)
 
     def __call__(self, a: Array, out: Array) -> None:
-        if a.strides[1] != a.itemsize:
+        n = len(a)
+        fits = a.shape == (n, self.K) and n <= self.rows and out.shape == (len(self.places), n, self.M)
+        if not fits or not a.dtype == out.dtype == self.dtype or not out.flags.behaved:
+            raise ValueError(f"{a.dtype} {a.shape} by a packed {self.dtype} matrix into {out.dtype} {out.shape}")
+        if _laid(a) is None or _laid(a)[0] != _AS_IT_IS or not a.flags.aligned:  # type: ignore[index]
             a = np.ascontiguousarray(a)
-        n, step = len(a), max(a.strides[0] // a.itemsize, self.K)
+        step = max(a.strides[0] // a.itemsize, self.K)
         for part, place in zip(out, self.places, strict=True):
             self.compute(_ROW_MAJOR, _AS_IT_IS, _PACKED, n, self.M, self.K, a.ctypes.data, step, place, self.M, 0.0,
                          part.ctypes.data, max(part.strides[0] // part.itemsize, self.M))  # fmt: skip

@@ -34,7 +34,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import blas, mkl
-from .files import replacing
+from .files import irregular, replacing
 
 __all__ = ["BLAS", "FOLDER", "Way", "backend", "chosen", "forget", "remember", "remembered", "signature",
            "tuning_file", "using"]  # fmt: skip
@@ -76,10 +76,10 @@ _PREFERRED = {("GenuineIntel", 6): "mkl"}
 
 
 def machine() -> dict[str, Any]:
-    """What a measurement holds for: another processor or another library is another machine."""
+    """What a measurement holds for: another processor or another NumPy is another machine."""
     vendor, family = blas.processor()
     return {"system": sys.platform, "vendor": vendor, "family": family, "kernel": blas.kernel(),
-            "numpy": np.__version__, "mkl": str(mkl.path() or "")}  # fmt: skip
+            "numpy": np.__version__}  # fmt: skip
 
 
 # --- the file -----------------------------------------------------------------------------------------
@@ -87,7 +87,8 @@ def machine() -> dict[str, Any]:
 
 def tuning_file() -> Path:
     """Where a measurement of this machine is kept: ``products.json`` in ``MINIGRAD_CACHE``, or in the user's cache."""
-    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    caches = os.environ.get("XDG_CACHE_HOME", "")  # of a relative one the specification says that it does not count
+    caches = caches if os.path.isabs(caches) else os.path.expanduser("~/.cache")
     return Path(os.environ.get(FOLDER) or Path(caches, "minigrad"), "products.json")
 
 
@@ -100,8 +101,8 @@ def remember(ways: dict[str, Way], fastest: str, figures: Any) -> Path:
     """
     path = tuning_file()
     path.parent.mkdir(parents=True, exist_ok=True)
-    kept = {"machine": machine(), "fastest": fastest, "ways": {name: way._asdict() for name, way in ways.items()},
-            "figures": figures}  # fmt: skip
+    kept = {"machine": machine(), "mkl": mkl.version(), "fastest": fastest,
+            "ways": {name: way._asdict() for name, way in ways.items()}, "figures": figures}  # fmt: skip
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     return path
@@ -127,28 +128,35 @@ class Remembered(NamedTuple):
 
 
 def remembered() -> Remembered:
-    """What this machine has measured."""
+    """What this machine has measured. Of another version of MKL, or without it, NumPy's way alone holds."""
     path = tuning_file()
+    if what := irregular(path):
+        return Remembered({}, "", f"{path} cannot be read: it is {what}")
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["machine"] != machine():
-            return Remembered({}, "", f"{path} was measured with another processor, NumPy or MKL")
-        ways = {name: _checked(Way(**fields)) for name, fields in kept["ways"].items()}
-        if kept["fastest"] not in ways:
-            raise ValueError(f"no way is of {kept['fastest']}")
-        return Remembered(ways, kept["fastest"], f"measured here, {path}")
+            return Remembered({}, "", f"{path} was measured with another processor or NumPy")
+        ways = {name: _checked(name, Way(**fields)) for name, fields in kept["ways"].items()}
+        fastest = kept["fastest"]
+        if fastest not in ways or "numpy" not in ways:
+            raise ValueError(f"no way is of {fastest}, or of numpy")
+        if "mkl" in ways and kept["mkl"] != mkl.version():
+            del ways["mkl"]
+        return Remembered(ways, fastest if fastest in ways else "numpy", f"measured here, {path}")
     except FileNotFoundError:
         return Remembered({}, "", "not measured here")
     except OSError as error:
         return Remembered({}, "", f"{path} cannot be read: {error.strerror}")
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return Remembered({}, "", f"{path} is damaged: delete it, or measure again")
 
 
-def _checked(way: Way) -> Way:
+def _checked(computes: str, way: Way) -> Way:
     """The way, or a ValueError."""
-    rows = way.most_rows
-    if way.large not in ("plain", "tiles", "mkl") or way.thin not in ("plain", "blocks", "mkl"):
+    rows, own = way.most_rows, ("mkl",) if computes == "mkl" else ()
+    if computes not in ("numpy", "mkl"):
+        raise ValueError(f"nothing is called {computes}")
+    if way.large not in ("plain", "tiles", *own) or way.thin not in ("plain", "blocks", *own):
         raise ValueError(f"no such way: {way}")
     if rows is not None and (not isinstance(rows, int) or isinstance(rows, bool) or rows < 1):
         raise ValueError(f"most_rows must be an integer of at least 1, not {rows!r}")
@@ -172,10 +180,11 @@ def _computes(measured: str) -> tuple[str, str]:
         raise OSError(f"{BLAS} asks for mkl, but {why}: pip install mkl, or unset {BLAS}")
     if asked:
         return asked, f"{BLAS} says so"
-    preferred = measured or _PREFERRED.get(blas.processor(), "numpy")
+    known = _PREFERRED.get(blas.processor()) if blas.kernel() in _IN_PLACE else None
+    preferred = measured or known or "numpy"
     if preferred == "mkl" and (why := mkl.reason_against()):
         return "numpy", why
-    return preferred, "no other is faster here"
+    return preferred, "measured to be the fastest" if measured else "the default of such processors"
 
 
 def _decide() -> tuple[str, Way, str]:
@@ -188,7 +197,7 @@ def _decide() -> tuple[str, Way, str]:
     known = FAMILIES.get((computes, vendor, family)) if blas.kernel() in _IN_PLACE else None
     processor = f"{vendor or 'unknown'}, family {family}, kernel {blas.kernel() or 'unknown'}"
     default = Way("mkl", "mkl") if computes == "mkl" else Way()  # whoever asks for MKL has it compute
-    return computes, known or default, f"{why}; {'by' if known else 'no'} figures of such a processor: {processor}"
+    return computes, known or default, f"{why}: {processor}{'' if known else ', of which there are no figures'}"
 
 
 _computes_by, chosen, _why = _decide()
@@ -207,12 +216,13 @@ def using(way: Way) -> Iterator[None]:
 
 
 def signature() -> str:
-    """What decides the last bits of products, in a word or two: for whoever keeps results that are to be repeated.
+    """How products are computed, in a few words, for whoever keeps results that are to be repeated: where these words
+    differ, so do last bits. (On another processor they may, though the words are the same.)
 
-    >>> Way(*chosen).large in signature()
+    >>> chosen.large in signature()
     True
     """
-    by = f"numpy {blas.kernel() or 'unknown'}" if _computes_by == "numpy" else "mkl"
+    by = f"numpy {np.__version__} {blas.kernel()}".strip() if _computes_by == "numpy" else f"mkl {mkl.version()}"
     rows = f" of up to {chosen.most_rows} rows" if chosen.most_rows else ""
     return f"{by}, {chosen.large}, {chosen.thin}{rows}"
 
@@ -223,7 +233,7 @@ def backend() -> str:
     >>> "large products" in backend()
     True
     """
-    library = f"NumPy's {blas.kernel() or 'BLAS'}" if _computes_by == "numpy" else f"MKL ({mkl.path()})"
+    library = f"NumPy's {blas.kernel() or 'BLAS'}" if _computes_by == "numpy" else f"MKL {mkl.version()} ({mkl.path()})"
     thin = "packed once" if chosen.thin == "mkl" else chosen.thin
     rows = f" of up to {chosen.most_rows} rows" if chosen.most_rows else ""
     return f"{library}: large products {chosen.large}, products of a step {thin}{rows} ({_why})"

@@ -53,6 +53,8 @@ def test_what_it_cannot_take():
     assert not mkl.gemm(a[::-1], b, out)
     assert not mkl.gemm(a, b, np.asfortranarray(out))
     assert not mkl.gemm(np.frombuffer(bytearray(4 * 24 + 1), np.float32, 24, 1).reshape(4, 6), b, out)
+    for shapes in (((4, 6), (5, 5), (4, 5)), ((4, 6), (6, 5), (3, 5)), ((4, 6), (6, 5), (4, 4))):  # which do not fit
+        assert not mkl.gemm(*(np.ones(shape, np.float32) for shape in shapes))
     frozen = out.copy()
     frozen.setflags(write=False)
     assert not mkl.gemm(a, b, frozen)
@@ -89,6 +91,28 @@ def test_rows_that_lie_apart():
     assert np.isnan(out[:, :, 6:]).all()
     packed(np.asfortranarray(wide[:, 2:7]), out[:, :, :6])
     close(out[0, :, :6], wide[:, 2:7], W)
+
+
+@needed
+def test_a_packed_weight_reads_and_writes_within_its_arrays():
+    packed = mkl.Packed(np.ones((5, 6), np.float32), 4)
+    out = np.zeros((1, 4, 6), np.float32)
+    packed(np.broadcast_to(np.float32([1, 2, 3, 4, 5]), (4, 5)), out)
+    assert (out == 15).all()
+    packed(np.ones((4, 5), np.float32)[::-1], out)
+    assert (out == 5).all()
+    for a, into in (
+        (np.ones((4, 5)), out), (np.ones((4, 4), np.float32), out), (np.ones((3, 5), np.float32), out),
+        (np.ones((5, 5), np.float32), np.zeros((1, 5, 6), np.float32)), (np.ones((4, 5), np.float32), out[:, :, :5]),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="by a packed float32 matrix into"):
+            packed(a, into)
+
+
+@needed
+def test_what_does_not_fit_is_numpys_error():
+    with using(Way("mkl", "mkl")), pytest.raises(ValueError, match="mismatch in its core dimension"):
+        blocks.product(np.ones((200, 200)), np.ones((100, 200)))
 
 
 @needed
@@ -168,6 +192,24 @@ print(mkl.reason_against())
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
     assert "another package of this process" in found.stdout
+
+
+@needed
+def test_another_package_that_has_used_it_before_is_left_alone():
+    code = f"""
+import ctypes
+library = ctypes.CDLL({str(mkl.path())!r})
+library.MKL_Set_Threading_Layer(1)
+one = (ctypes.c_double * 1)(3.0)
+library.cblas_dgemm.argtypes = [*[ctypes.c_int] * 6, ctypes.c_double, *[ctypes.c_void_p, ctypes.c_int] * 2,
+                                ctypes.c_double, ctypes.c_void_p, ctypes.c_int]
+library.cblas_dgemm(101, 111, 111, 1, 1, 1, 1.0, one, 1, one, 1, 0.0, (ctypes.c_double * 1)(), 1)
+from minigrad.runtime import mkl
+print(mkl.reason_against())
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    assert "another package of this process has used MKL" in found.stdout
 
 
 def test_without_the_package(monkeypatch):

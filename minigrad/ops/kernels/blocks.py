@@ -154,7 +154,8 @@ def products(*pairs: tuple[Array, Array] | None) -> list[Array | None]:
 
 def _threads(multiplications: int) -> int:
     """How many to use. As fast as BLAS on threads of its own, which would go on disturbing ours."""
-    return get_num_threads() if multiplications >= _WORTH_THREADS and blas.get_threads() is not None else 1
+    can_be_shared = blas.get_threads() is not None or ways.chosen.large == "mkl"
+    return get_num_threads() if multiplications >= _WORTH_THREADS and can_be_shared else 1
 
 
 def _pieces(a: Array, b: Array, out: Array, number: int) -> list[Callable[[], None]]:

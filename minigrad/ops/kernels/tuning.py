@@ -33,7 +33,7 @@ _MARGIN = 0.97  # of the time: what gains less is not worth being unlike other m
 
 
 def measured(rounds: int = _ROUNDS, say: Callable[[str], None] = lambda line: None) -> tuple[Figures, Figures]:
-    """Figures of large products, and of steps by their rows, on one thread: some ten seconds.
+    """Figures of large products, and of steps by their rows, on one thread: some seconds.
 
     ``say`` gets a line for each product when it is measured.
     """
@@ -119,16 +119,18 @@ def fastest(large: Figures, thin: Figures) -> tuple[dict[str, Way], str]:
     has_mkl = all("mkl" in times for times in large.values())
     for computes in ("numpy", "mkl") if has_mkl else ("numpy",):
         most_rows = _most_rows(thin)
+        used = {rows: {**times, "blocks": times["blocks"] if most_rows is None or int(rows) <= most_rows else 1.0}
+                for rows, times in thin.items()}  # fmt: skip
         best, score = _best(large, ["mkl"] if computes == "mkl" else ["plain", "tiles"])
         names = ["mkl" if computes == "mkl" else "plain", *["blocks"] * (most_rows != 0)]
-        best_thin, score_thin = _best(thin, names)
+        best_thin, score_thin = _best(used, names)
         found[computes] = Way(best, best_thin, most_rows if best_thin == "blocks" else None)
         scores[computes] = score * score_thin
     return found, "mkl" if has_mkl and scores["mkl"] < _MARGIN * scores["numpy"] else "numpy"
 
 
 def _best(figures: Figures, names: list[str]) -> tuple[str, float]:
-    """The fastest of these ways over all products, plain if none gains, and its figure."""
+    """The fastest of these ways over all products, and its figure; plain, if it is among them and no other gains."""
     means = {name: geometric_mean(times[name] for times in figures.values()) for name in names}
     name = min(means, key=lambda n: means[n] * (_MARGIN if n == "plain" else 1))
     return name, means[name]

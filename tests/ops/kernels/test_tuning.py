@@ -28,6 +28,7 @@ def steps(*times):
         (of(tiles=1.5), steps(0.2, 1.1, 0.5), Way("plain", "blocks", 4)),
         (of(tiles=0.5), steps(0.99, 0.5, 0.5), Way("tiles", "plain")),
         ({"a": PLAIN | {"tiles": 0.5}, "b": PLAIN | {"tiles": 3.0}}, steps(1, 1, 1), Way()),
+        (of(tiles=1), steps(0.7, 0.7, 9.0), Way("plain", "blocks", 8)),  # what they lose beyond does not count
     ],
 )
 def test_without_mkl(large, thin, expected):
@@ -43,6 +44,14 @@ def test_with_mkl():
     slow = {rows: times | {"mkl": 2.0} for rows, times in steps(0.2, 0.5, 1.3).items()}
     found, best = fastest(of(tiles=0.9, mkl=1.1), slow)
     assert found["mkl"] == Way("mkl", "blocks", 8)
+    assert best == "numpy"
+
+
+def test_blocks_count_as_far_as_they_are_used():
+    large = of(tiles=1.1, mkl=1.1)
+    thin = {rows: times | {"mkl": 0.8} for rows, times in steps(0.4, 0.4, 2.6).items()}
+    found, best = fastest(large, thin)
+    assert found == {"numpy": Way("plain", "blocks", 8), "mkl": Way("mkl", "blocks", 8)}
     assert best == "numpy"
 
 
