@@ -49,7 +49,7 @@ def _recipe(options: argparse.Namespace) -> int:
     recipe = read_recipe(options.recipe)
     steps = steps_of(recipe, options)
     judge = judging_line(recipe, steps[-1].folder, options)
-    stages = [parsed(step.line, step.where) for step in steps]  # a mistake in a later stage is told now
+    stages = [parsed(step.left() or step.line, step.where) for step in steps]  # a mistake in a later stage is told now
     check_judging(parsed(judge, recipe.where), recipe.where, stages[0])
     check_sources(steps)
     lines = [*((step.where, line) for step in steps if (line := step.left()) is not None), (recipe.where, judge)]
@@ -59,7 +59,11 @@ def _recipe(options: argparse.Namespace) -> int:
             print(f"step {number} of {len(lines)}: captioning {' '.join(line)}", file=sys.stderr, flush=True)
         chosen = parsed(line, where)
         chosen.go_on = _own_line(options)  # not that of the stage, which would leave out the stages after it
-        status: int = chosen.command(chosen)
+        try:
+            status: int = chosen.command(chosen)
+        except ValueError as error:  # of what only the stage itself knows, such as how many iterations it has
+            error.args = (f"{where}: {error}",)
+            raise
         if status:
             return status
         check_sources(steps)  # a training that went on has other weights

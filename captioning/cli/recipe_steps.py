@@ -128,7 +128,10 @@ def _outdated(step: Step, outdated: Collection[Path]) -> str | None:
     gone = [folder for folder in step.sources if not folder.exists()]
     if gone:
         return f"not what it {'is the mean of' if step.again is None else 'started from'}, {gone[0]}"
-    known = weights_before(Run.open(step.folder)) or []
+    run = Run.open(step.folder)
+    known, is_mean = weights_before(run) or [], "average" in run.settings
+    if is_mean != (step.again is None) or (known and len(known) != len(step.sources)):
+        return "was made by another recipe"
     for source, was in zip(step.sources, known, strict=False):
         if source in outdated or Run.open(source).weights_checksum() != was:
             return f"was made of other weights than {source} has now"
@@ -145,7 +148,8 @@ def _check(command: str, options: argparse.Namespace) -> None:
     values = (MODEL_DEFAULTS | DATA_DEFAULTS if further is None else further.defaults) | vars(options)
     for kind in (Settings, *(() if further is None else further.kinds)):
         values |= dataclasses.asdict(dataclass_from(kind, values))
-    check_used(given_settings(options), values)
+    if not getattr(options, "resume", False):  # what a run has recorded, it has
+        check_used(given_settings(options), values)
 
 
 class _Parser(CommandParser):

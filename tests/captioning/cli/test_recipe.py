@@ -161,6 +161,21 @@ def test_what_was_made_of_a_run_that_was_trained_anew_is_not_taken_for_done(reci
     assert err.endswith(f"move away {runs}/2-reinforce, {runs}/3-refine\n")
 
 
+def test_a_mean_of_other_runs_is_not_taken_for_done(recipe, small_folder, tmp_path, capsys):
+    runs = tmp_path / "runs"
+    for number, said in ((3, None), (2, "2-reinforce"), (1, "2-reinforce")):
+        recipe.write_text(SMALL.replace("longest = 8", f"longest = 8\nruns = {number}"))
+        assert run(recipe, small_folder, runs, "--quiet") == (0 if said is None else 2)
+        assert (f"{runs}/{said} is there, but was made by another recipe: move away {runs}/{said}"
+                in capsys.readouterr().err) == (said is not None)  # fmt: skip
+
+
+def test_a_mistake_that_only_a_stage_finds_names_the_file_and_the_stage(recipe, small_folder, tmp_path, capsys):
+    recipe.write_text(SMALL.replace("longest = 8", "longest = 8\nwarmup = 5000"))
+    assert run(recipe, small_folder, tmp_path / "runs", "--quiet") == 2
+    assert f"{recipe}: stage 2: --warmup 5000 lasts longer than the training" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_a_first_stage_that_went_on_has_other_weights(recipe, small_folder, tmp_path, capsys, known):
     """What an older version made does not know of which, and is taken as it is."""
