@@ -160,6 +160,21 @@ accept("what is written where it belongs need not be copied there, and may be", 
        "cotangent = target if target.flags.c_contiguous else np.empty(target.shape, dtype)", "cotangent = target",
        "cotangent = np.empty(target.shape, dtype)")  # fmt: skip
 accept("it is copied onto itself", "sequences.run_back", "if cotangent is not target:", "if True:")
+accept("of many steps at once or step by step, it is the same", "recurrent_lstm._pull_lstm",
+       "if g_gates is None and packing.widest * c.shape[1] <= _FEW and (6 * c.size <= _SLOPES):", ANY)  # fmt: skip
+accept("what is kept nobody takes", "recurrent_lstm._pull_lstm",
+       "first, da, _ = pull(packing, Wh, slopes, outside, keep=False)",
+       "first, da, _ = pull(packing, Wh, slopes, outside)",
+       "first, da, _ = pull(packing, Wh, slopes, outside, keep=True)")  # fmt: skip
+accept("memory that is not used", "slopes.pull",
+       "totals = [np.empty((len(slopes), H), slopes.dtype) for _ in outside] if keep else []",
+       "totals = [np.empty((len(slopes), H), slopes.dtype) for _ in outside]")  # fmt: skip
+accept(PIECES, "slopes.lstm_slopes", "for rows, n in packing.stretches(_IN_CACHE // H):", ANY)
+_STEPS = "return kept[rows].reshape(-1, kept.shape[1] // H, n, H).swapaxes(0, 1)"
+accept(
+    "each entry is computed by itself, wherever it lies", "slopes.of_steps", _STEPS, _STEPS.replace("n, H)", "H, n)")
+)
+accept("a negative size of reshape is found from the others", "slopes.of_steps", _STEPS, _STEPS.replace("-1", "-2"))
 _PARTED = "g[:, step] = values.reshape(apart).reshape(self.R, step.stop - step.start, joined.shape[1])"
 accept("a negative size of reshape is found from the others", "copies.Copies._layouts",
        "sizes = [(step, step.stop - step.start) for step in self.steps]",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,6 +48,22 @@ def test_unpacking_undoes_packing(case):
     np.testing.assert_array_equal(packing.unpack(packing.pack(x)), np.where(alive[..., None], x, 0))
     first = x.sum(axis=1)
     np.testing.assert_array_equal(packing.unsort(packing.sort(first, first.dtype)), first)
+
+
+@given(packings(), st.integers(0, 12))
+def test_stretches_are_of_steps_of_as_many_rows(case, most):
+    _, packing = case
+    alive = {group.step(t).start: group.alive[t] for group in packing.groups for t in range(group.steps)}
+    ends = [group.starts[group.steps] for group in packing.groups]
+    found, at = list(packing.stretches(most)), 0
+    for rows, n in found:
+        assert rows.start == at < rows.stop
+        assert all(alive[start] == n for start in range(rows.start, rows.stop, n))
+        assert rows.stop - rows.start <= max(most, n)
+        at = rows.stop
+    assert at == len(packing.rows)
+    for (one, n), (other, m) in itertools.pairwise(found):  # none could be longer
+        assert n != m or other.start + m - one.start > most or one.stop in ends
 
 
 def test_first_states_are_sorted_in_the_dtype_of_the_steps():
