@@ -35,6 +35,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import blas, mkl
+from .extras import how_to_install
 from .files import irregular, replacing
 
 __all__ = ["BLAS", "FOLDER", "Way", "backend", "chosen", "forget", "remember", "remembered", "signature",
@@ -178,7 +179,7 @@ def _computes(measured: str) -> tuple[str, str]:
     if asked not in ("", "numpy", "mkl"):
         raise ValueError(f"{BLAS} must be numpy or mkl (or empty: the faster one that is there), not {asked!r}")
     if asked == "mkl" and (why := mkl.reason_against()):
-        raise OSError(f"{BLAS} asks for mkl, but {why}: pip install mkl, or unset {BLAS}")
+        raise OSError(f"{BLAS} asks for mkl, but {why}: {how_to_install('mkl', 'mkl')}; or unset {BLAS}")
     if asked:
         return asked, f"{BLAS} says so"
     known = _PREFERRED.get(blas.processor()) if blas.kernel() in _IN_PLACE else None
