@@ -179,7 +179,8 @@ def _computes(measured: str) -> tuple[str, str]:
     if asked not in ("", "numpy", "mkl"):
         raise ValueError(f"{BLAS} must be numpy or mkl (or empty: the faster one that is there), not {asked!r}")
     if asked == "mkl" and (why := mkl.reason_against()):
-        raise OSError(f"{BLAS} asks for mkl, but {why}: {how_to_install('mkl', 'mkl')}; or unset {BLAS}")
+        advice = "" if mkl.path() else f": {how_to_install('mkl', 'mkl')}"
+        raise OSError(f"{BLAS} asks for mkl, but {why}{advice}; or unset {BLAS}")
     if asked:
         return asked, f"{BLAS} says so"
     known = _PREFERRED.get(blas.processor()) if blas.kernel() in _IN_PLACE else None

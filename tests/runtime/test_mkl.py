@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad.ops.kernels import blocks
 from minigrad.runtime import mkl
-from minigrad.runtime.ways import Way, using
+from minigrad.runtime.ways import BLAS, Way, using
 from tests.checks import leaf, pull
 from tests.strategies import arrays
 
@@ -189,7 +190,9 @@ assert out[0] == 9.0
 from minigrad.runtime import mkl
 print(mkl.reason_against())
 """
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {BLAS: "numpy"}
+    )
     assert found.returncode == 0, found.stderr
     assert "another package of this process" in found.stdout
 
@@ -207,7 +210,9 @@ library.cblas_dgemm(101, 111, 111, 1, 1, 1, 1.0, one, 1, one, 1, 0.0, (ctypes.c_
 from minigrad.runtime import mkl
 print(mkl.reason_against())
 """
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {BLAS: "numpy"}
+    )
     assert found.returncode == 0, found.stderr
     assert "another package of this process has used MKL" in found.stdout
 

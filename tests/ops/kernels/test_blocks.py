@@ -168,6 +168,7 @@ def test_products_on_threads(data, M, K, N, threads, transposed):
         np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
+@using(Way())
 def test_a_large_product_is_shared_and_a_small_one_is_not(monkeypatch):
     shared = []
     monkeypatch.setattr(blocks, "run_in_parallel", lambda pieces: shared.append(len(pieces)) or [p() for p in pieces])
