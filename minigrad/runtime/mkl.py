@@ -5,7 +5,7 @@ which every step of a recurrent layer multiplies is packed once for all steps.
 
 MKL is asked for one thread, since the threads are minigrad's (:mod:`.threads`), and for results that do not depend on
 where in memory the arrays lie. Both must be asked for before its first product; where another package of the process
-has used it before with threads of its own, it is left alone.
+has used it before, it is left alone.
 """
 
 from __future__ import annotations
@@ -101,6 +101,12 @@ def _laid(x: Array) -> tuple[int, int] | None:
     return None
 
 
+def _by_rows(x: Array) -> bool:
+    """Whether the rows of a matrix are contiguous, one behind the other with or without gaps."""
+    laid = _laid(x)
+    return laid is not None and laid[0] == _AS_IT_IS
+
+
 def gemm(a: Array, b: Array, out: Array) -> bool:
     """a (M, K) times b (K, N) into out, of one dtype, float32 or float64; whether it could be computed.
 
@@ -116,7 +122,7 @@ def gemm(a: Array, b: Array, out: Array) -> bool:
     if not (a.flags.aligned and b.flags.aligned and out.flags.behaved):
         return False
     of_a, of_b, of_out = _laid(a), _laid(b), _laid(out)
-    if of_a is None or of_b is None or of_out is None or of_out[0] != _AS_IT_IS:
+    if of_a is None or of_b is None or of_out is None or not _by_rows(out):
         return False
     routine = getattr(_opened()[0], f"cblas_{letter}gemm")
     routine(_ROW_MAJOR, of_a[0], of_b[0], M, N, K, 1.0, a.ctypes.data, of_a[1], b.ctypes.data, of_b[1], 0.0,
@@ -152,11 +158,14 @@ class Packed:
             pack(_ROW_MAJOR, _RIGHT_MATRIX, turn, rows, self.M, self.K, 1.0, first.ctypes.data, W.shape[1], place)
 
     def __call__(self, a: Array, out: Array) -> None:
-        n = len(a)
+        n, behaved = len(a), out.flags.behaved and (not out.size or _by_rows(out[0]))
         fits = a.shape == (n, self.K) and n <= self.rows and out.shape == (len(self.places), n, self.M)
-        if not fits or not a.dtype == out.dtype == self.dtype or not out.flags.behaved:
-            raise ValueError(f"{a.dtype} {a.shape} by a packed {self.dtype} matrix into {out.dtype} {out.shape}")
-        if _laid(a) is None or _laid(a)[0] != _AS_IT_IS or not a.flags.aligned:  # type: ignore[index]
+        if not fits or not a.dtype == out.dtype == self.dtype or not behaved:
+            raise ValueError(
+                f"{a.dtype} {a.shape} cannot be multiplied by a packed {self.dtype} matrix ({self.K}, {self.M}), for up"
+                f" to {self.rows} rows, into {out.dtype} {out.shape} of strides {out.strides}"
+            )
+        if not _by_rows(a) or not a.flags.aligned:
             a = np.ascontiguousarray(a)
         step = max(a.strides[0] // a.itemsize, self.K)
         for part, place in zip(out, self.places, strict=True):

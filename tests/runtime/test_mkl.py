@@ -106,8 +106,14 @@ def test_a_packed_weight_reads_and_writes_within_its_arrays():
         (np.ones((4, 5)), out), (np.ones((4, 4), np.float32), out), (np.ones((3, 5), np.float32), out),
         (np.ones((5, 5), np.float32), np.zeros((1, 5, 6), np.float32)), (np.ones((4, 5), np.float32), out[:, :, :5]),
     ):  # fmt: skip
-        with pytest.raises(ValueError, match="by a packed float32 matrix into"):
+        with pytest.raises(ValueError, match=r"by a packed float32 matrix \(5, 6\), for up to 4 rows, into"):
             packed(a, into)
+    wide = np.full((1, 4, 12), 7, np.float32)
+    for into in (wide[:, :, ::2], wide[:, ::-1, :6], np.full((1, 6, 4), 7, np.float32).swapaxes(1, 2)):
+        with pytest.raises(ValueError, match="of strides"):
+            packed(np.ones((4, 5), np.float32), into)
+        assert (into == 7).all()
+    packed(np.ones((0, 5), np.float32), out[:, :0])
 
 
 @needed
