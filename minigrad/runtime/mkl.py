@@ -83,7 +83,7 @@ def version() -> str:
     text = ctypes.create_string_buffer(200)
     library.MKL_Get_Version_String(text, len(text))
     words = text.value.decode(errors="replace").split()
-    return next((word for word in words if word[:1].isdigit()), "")
+    return next((word.partition("-")[0] for word in words if word[:1].isdigit()), "")
 
 
 def reason_against() -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from importlib import metadata
 
 import numpy as np
 import pytest
@@ -223,10 +225,17 @@ print(mkl.reason_against())
     assert "another package of this process has used MKL" in found.stdout
 
 
+@needed
+def test_the_version_is_that_of_the_package():
+    assert metadata.version("mkl").startswith(mkl.version())
+    assert re.fullmatch(r"\d{4}\.\d+", mkl.version())
+
+
 def test_without_the_package(monkeypatch):
     monkeypatch.setattr(mkl, "path", lambda: None)
     mkl._opened.cache_clear()
     try:
+        assert mkl.version() == ""
         assert mkl.reason_against() == "the package mkl is not installed"
     finally:
         mkl._opened.cache_clear()
