@@ -20,6 +20,7 @@ from ..rules import Shape, Shapes
 from ..spec import Array
 from .kernels.cells import gru_gates_vjp, gru_states, gru_states_vjp
 from .kernels.copies import Copies, each, pull_weights_of_copies
+from .kernels.cuts import cut_where_unreached
 from .kernels.numerics import column_sums, widened
 from .kernels.packing import Group, Inputs, Packing
 from .kernels.sequences import by_gate, project, pull_weights, run, run_back
@@ -202,8 +203,14 @@ def _(
     g: Any, needs: tuple[bool, ...], rows: Array, h0: Array, h: Array, gates: Array, Wx: Array, Wh: Array,
     packing: Packing, inputs: Inputs,
 ) -> Any:  # fmt: skip
-    g, g_rows, g_first, g_states, g_gates = g if isinstance(g, tuple) else (g, *[None] * 4)
-    (first,), da, dn = _pull_gru(packing, Wh, added(packed(packing, g), g_states), g_gates, h0, h, gates)
+    ordinary = not isinstance(g, tuple)
+    g, g_rows, g_first, g_states, g_gates = (g, *[None] * 4) if ordinary else g
+    outside = added(packed(packing, g), g_states)
+    cut = cut_where_unreached(packing, Wh, [outside]) if ordinary else None
+    if cut is not None:
+        packing, (inputs, rows), outside = cut.packing, cut.inputs(inputs, rows), cut.rows(outside)
+        h0, h, gates = cut.first(h0), cut.rows(h), gates[:, cut.places]
+    (first,), da, dn = _pull_gru(packing, Wh, outside, g_gates, h0, h, gates)
     dx, dWx, dWh, dbx = pull_weights(needs, da, _of_input(da, dn), rows, h0, h, Wx, packing, inputs)
     dh0 = added(first, unsorted(packing, g_first)) if needs[1] else None
     return inputs_too(needs, inputs, dx, g_rows), dh0, dWx, dWh, dbx, column_sums(da) if needs[5] else None

@@ -18,6 +18,7 @@ from ..rules import Shape, Shapes
 from ..spec import Array
 from .kernels.cells import lstm_gates_vjp, lstm_states, lstm_states_vjp
 from .kernels.copies import Copies, each, pull_weights_of_copies
+from .kernels.cuts import cut_where_unreached
 from .kernels.numerics import widened
 from .kernels.packing import Group, Inputs, Packing
 from .kernels.sequences import by_gate, project, pull_weights, run, run_back
@@ -268,6 +269,11 @@ def _(
 ) -> Any:  # fmt: skip
     gh, gc, g_rows, g_h0, g_h, g_c0, g_c, g_gates = (*g, *[None] * 6)[:8]
     outside = [added(packed(packing, gh), g_h), added(packed(packing, gc), g_c)]
+    cut = cut_where_unreached(packing, Wh, outside) if len(g) == 2 else None
+    if cut is not None:
+        packing, (inputs, rows), outside = cut.packing, cut.inputs(inputs, rows), [cut.rows(d) for d in outside]
+        h0, h, c0, c = cut.first(h0), cut.rows(h), cut.first(c0), cut.rows(c)
+        tanh_c, gates = cut.rows(tanh_c), cut.steps(gates, c.shape[1])
     (dh0, dc0), da = _pull_lstm(packing, Wh, outside, g_gates, c0, c, tanh_c, gates)
     dx, dWx, dWh, db = pull_weights(needs, da, da, rows, h0, h, Wx, packing, inputs)
     dh0, dc0 = added(dh0, unsorted(packing, g_h0)), added(dc0, unsorted(packing, g_c0))

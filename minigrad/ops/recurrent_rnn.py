@@ -16,6 +16,7 @@ from ..rules import Shape, Shapes
 from ..spec import Array
 from .kernels.cells import tanh_vjp
 from .kernels.copies import Copies, each, pull_weights_of_copies
+from .kernels.cuts import cut_where_unreached
 from .kernels.numerics import widened
 from .kernels.packing import Group, Inputs, Packing
 from .kernels.sequences import project, pull_weights, run, run_back
@@ -125,8 +126,14 @@ def _(
     g: Any, needs: tuple[bool, ...], rows: Array, h0: Array, h: Array, Wx: Array, Wh: Array, packing: Packing,
     inputs: Inputs,
 ) -> Any:  # fmt: skip
-    g, g_rows, g_first, g_states = g if isinstance(g, tuple) else (g, None, None, None)
-    (dh0,), da = _pull_rnn(packing, Wh, added(packed(packing, g), g_states), h)
+    ordinary = not isinstance(g, tuple)
+    g, g_rows, g_first, g_states = (g, None, None, None) if ordinary else g
+    outside = added(packed(packing, g), g_states)
+    cut = cut_where_unreached(packing, Wh, [outside]) if ordinary else None
+    if cut is not None:
+        packing, (inputs, rows), outside = cut.packing, cut.inputs(inputs, rows), cut.rows(outside)
+        h0, h = cut.first(h0), cut.rows(h)
+    (dh0,), da = _pull_rnn(packing, Wh, outside, h)
     dx, dWx, dWh, db = pull_weights(needs, da, da, rows, h0, h, Wx, packing, inputs)
     return inputs_too(needs, inputs, dx, g_rows), added(dh0, unsorted(packing, g_first)), dWx, dWh, db
 

@@ -20,6 +20,7 @@ import numpy as np
 from ...spec import Array
 from .blocks import product, products
 from .numerics import column_sums, widened
+from .reached import reached_rows
 
 __all__ = ["affine_rows", "pull_affine", "pull_affine_batch"]
 
@@ -43,11 +44,27 @@ def affine_rows(x: Array, W: Array, b: Array | None) -> Array:
 
 
 def pull_affine(g: Array, needs: tuple[bool, ...], x: Array, W: Array) -> tuple[Any, Any, Any]:
-    """Cotangents of x, W and b, each if it is needed: dx = g W', dW = x' g over all rows, db = the sum of g's rows."""
+    """Cotangents of x, W and b, each if it is needed: dx = g W', dW = x' g over all rows, db = the sum of g's rows.
+
+    If g is large, and many of its rows are zeros, these take no part (:mod:`.reached`).
+    """
     g, x, W = widened(g), widened(x), widened(W)
-    rows = _rows(g)
-    dx, dW = products((rows, W.T) if needs[0] else None, (_rows(x).T, rows) if needs[1] else None)
-    return None if dx is None else dx.reshape(x.shape), dW, column_sums(rows) if needs[2] else None
+    rows, inputs = _rows(g), _rows(x)
+    reached = reached_rows(rows)
+    if reached is not None:
+        rows, inputs = rows[reached], inputs[reached]
+    dx, dW = products((rows, W.T) if needs[0] else None, (inputs.T, rows) if needs[1] else None)
+    db = column_sums(rows) if needs[2] else None
+    if dx is not None and reached is not None:
+        dx = _put(dx, reached, x)
+    return None if dx is None else dx.reshape(x.shape), dW, db
+
+
+def _put(rows: Array, places: Array, like: Array) -> Array:
+    """Rows (n, D) in their places among zeros, as many as the rows of ``like`` (…, D)."""
+    result = np.zeros((math.prod(like.shape[:-1]), like.shape[-1]), rows.dtype)
+    result[places] = rows
+    return result
 
 
 def pull_affine_batch(g: Array, needs: tuple[bool, ...], x: Array, W: Array) -> tuple[Any, Any, Any]:

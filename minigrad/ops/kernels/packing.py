@@ -148,6 +148,17 @@ class Packing:
         result._lay(self.T, np.repeat(lengths, R), [copies[f.start * R : f.stop * R] for f in firsts])
         return result
 
+    def cut(self, lengths: Array) -> Packing:
+        """The same sequences in the same groups, each of only so many of its steps (N,), in each the longest first.
+
+        >>> Packing(N=3, T=4, lengths=[1, 4, 2]).cut(np.array([1, 0, 2])).rows
+        array([2, 0, 2])
+        """
+        parts = [self.order[group.first] for group in self.groups]
+        result = object.__new__(Packing)
+        result._lay(self.T, lengths, [part[np.argsort(-lengths[part], kind="stable")] for part in parts])
+        return result
+
     def sort(self, first: Array, dtype: Any) -> Array:
         """Initial states (N, H) in the order of packing, a copy."""
         result: Array = first[self.order].astype(dtype, copy=False)
@@ -196,12 +207,15 @@ class Inputs:
     Of inputs x (N, T, D) each packed row has its own. With ``indices`` (N, T), as of words, step t of sequence n takes
     row indices[n, t] of a table x (U, D). The table's rows are projected once each, however many steps take them: 300
     words of captions are about 120 distinct ones. P is the number of rows that are projected, M or U.
+
+    Attributes:
+        which: for each packed row the row of the table (M,), or None.
     """
 
     __slots__ = ("packing", "which")
 
-    def __init__(self, packing: Packing, indices: Array | None) -> None:
-        self.packing, self.which = packing, None if indices is None else packing.pack(indices)
+    def __init__(self, packing: Packing, indices: Array | None = None, which: Array | None = None) -> None:
+        self.packing, self.which = packing, which if indices is None else packing.pack(indices)
 
     def rows(self, x: Array) -> Array:
         """The rows to project (P, D)."""
