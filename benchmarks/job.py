@@ -15,8 +15,8 @@ from typing import Any
 __all__ = ["JOBS", "PACKAGES", "Aim", "Case", "Rival", "Unavailable", "Work", "load"]
 
 JOBS = (
-    "captioner", "attention_captioner", "second_order", "decoding", "overhead", "mlp", "convolution", "recurrent",
-    "attention", "normalization", "derivatives", "ordering", "memory", "importing",
+    "captioner", "attention_captioner", "second_order", "decoding", "overhead", "mlp", "plan", "convolution",
+    "recurrent", "attention", "normalization", "derivatives", "ordering", "memory", "importing",
 )  # fmt: skip
 """The jobs in the order in which they run."""
 PACKAGES = "benchmarks.jobs"

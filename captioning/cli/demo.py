@@ -58,35 +58,35 @@ def _demo(options: argparse.Namespace) -> int:
 class Size:
     """How large the demonstration is: scenes, the network that learns to see, the captioner and its training.
 
-    Scenes are cheap to draw, so there are many, and each is seen a few times: `learning` epochs by the network,
-    `epochs` by the captioner.
+    Scenes are cheap to draw, so there are many, and each is seen few times: `learning` epochs by the network, `epochs`
+    by the captioner, in small batches: what counts at first is the number of steps.
     """
 
-    train: int = 8000
+    train: int = 16000
     val: int = 400
-    learning: int = 6
+    learning: int = 3
     wordvec: int = 96
     hidden: int = 160
     picture: int = 192
     looking: int = 96
     heads: int = 4
-    dropout: float = 0.3
-    epochs: int = 3
-    batch_size: int = 50
+    dropout: float = 0.1
+    epochs: int = 1
+    batch_size: int = 25
     learning_rate: float = 2e-3
     warmup: int = 100
     weight_decay: float = 0.02
 
 
 FULL = Size()
-QUICK = Size(train=4000, val=200, learning=4, hidden=128, epochs=2, learning_rate=3e-3)
+QUICK = Size(train=6000, val=200, hidden=128)
 
 
 def demonstrate(folder: Path, size: Size = FULL, seed: int = 0) -> dict[str, Any]:
     """Make the demonstration in `folder`, print the figures and the files made; the figures.
 
-    The epoch is chosen on the first half of the validation scenes, everything printed is of the second. A
-    folder that has a demonstration already is a RunError.
+    Of several epochs the best one is chosen on the first half of the validation scenes; everything printed is of the
+    second. A folder that has a demonstration already is a RunError.
     """
     from captioning.scenes.dataset import write_scenes
 
@@ -100,6 +100,7 @@ def demonstrate(folder: Path, size: Size = FULL, seed: int = 0) -> dict[str, Any
             seed=seed,
             train=size.train,
             val=size.val,
+            dimensions=128,  # of reduced features, which nothing here reads
             learning=size.learning,
             progress=_Drawing(progress),
         )

@@ -85,7 +85,7 @@ def test_learnt_features_have_places_and_the_captioner_that_looks_at_them_reads_
     folder = write_scenes(tmp_path / "x", seed=1, train=60, val=4, pictures=0, learning=1)
     with open_captions(folder, regions=True) as data:
         assert isinstance(data.train.features, FeaturesAndRegions)
-        assert data.train.features.grid == (64, 112)
+        assert data.train.features.grid == (64, 104)
         places = data.val.features.places[:]
     network = learn(np.stack([render_array(scene) for scene in load_scenes(folder, "train")]),
                     load_captions(folder, "train"), 1, seed=1)  # fmt: skip

@@ -51,8 +51,12 @@ def test_features_do_not_depend_on_the_batch_and_places_know_where_they_are(told
     np.testing.assert_allclose(alone[0][0], whole[7], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(alone[1][0], places[7], rtol=1e-4, atol=1e-5)
     assert (places >= 0).all()  # regions are stored from 0
-    rows, columns = places[0, :, -16:-8].argmax(axis=1), places[0, :, -8:].argmax(axis=1)
-    assert (rows * 8 + columns == np.arange(64)).all()
+    row, column = np.split(places[0, :, -8:] / 3, 2, axis=1)
+    np.testing.assert_allclose(row[:, 0] * 7, np.arange(64) // 8, atol=1e-5)
+    np.testing.assert_allclose(column[:, 0] * 7, np.arange(64) % 8, atol=1e-5)
+    for code in (row, column):
+        np.testing.assert_allclose(code[:, 1], 1 - code[:, 0], atol=1e-6)
+        np.testing.assert_allclose(code[:, 2:], code[:, :2] ** 2, atol=1e-6)
 
 
 def test_progress_counts_pictures(told):
