@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -57,11 +56,4 @@ def blocks(arrays: Sequence[Array]) -> Iterator[Sequence[Array]]:
 
 def run(updates: list[Callable[[], None]], entries: int) -> None:
     """Run what changes so many entries, on threads if there are enough to wake one for."""
-    if entries < 2 * _BLOCK:
-        updates = [partial(_one_after_the_other, updates)]
-    run_in_parallel(updates)
-
-
-def _one_after_the_other(updates: list[Callable[[], None]]) -> None:
-    for update in updates:
-        update()
+    run_in_parallel(updates, worth=entries >= 2 * _BLOCK)

@@ -75,8 +75,10 @@ def split(length: int, parts: int) -> list[slice]:
     return list(map(slice, ends, ends[1:]))
 
 
-def run_in_parallel(pieces: Iterable[Callable[[], Any]]) -> None:
+def run_in_parallel(pieces: Iterable[Callable[[], Any]], worth: bool = True) -> None:
     """Run functions without arguments, each once, on up to :func:`get_num_threads` threads, the caller's one of them.
+
+    Unless they are ``worth`` it: a thread that sleeps takes 50 to 100 µs to wake. Then one runs after the other.
 
     Returns when all have ended. If one raises, no further one is begun, and its error is raised here when those that
     run have ended; so it is with an interrupt (Ctrl-C). Within a piece this runs one after the other. Settings
@@ -84,7 +86,7 @@ def run_in_parallel(pieces: Iterable[Callable[[], Any]]) -> None:
     """
     team = _Team(pieces)
     threads = get_num_threads()
-    helpers = min(threads, len(team.pieces)) - 1
+    helpers = min(threads, len(team.pieces)) - 1 if worth else 0
     if helpers < 1 or getattr(_inside, "busy", False):
         with _ProductsOnOneThread() if threads > 1 else nullcontext():
             for piece in team.pieces:

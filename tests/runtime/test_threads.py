@@ -76,6 +76,21 @@ def test_an_error_of_the_caller_and_of_a_helper_are_both_raised(first):
         run_in_parallel([piece, piece])
 
 
+def test_what_is_not_worth_threads_runs_in_order_on_the_callers():
+    done = []
+    run_in_parallel([lambda i=i: done.append((i, threading.get_ident())) for i in range(20)], worth=False)
+    assert done == [(i, threading.get_ident()) for i in range(20)]
+
+
+def test_small_products_side_by_side_wake_no_thread(monkeypatch):
+    asked = []
+    monkeypatch.setattr(threads, "_ask_for_help", lambda team, helpers: asked.append(helpers))
+    layer = mg.nn.Linear(128, 10, rng=0)
+    x = mg.tensor(np.ones((64, 128), np.float32), requires_grad=True)
+    layer(x).sum().backward()  # two products, of x's gradient and of the weight's
+    assert asked == []
+
+
 def test_pieces_within_pieces_run_one_after_the_other():
     done = []
     run_in_parallel([lambda: run_in_parallel([lambda: done.append(1)] * 3)] * 4)

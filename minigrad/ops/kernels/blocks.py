@@ -148,7 +148,7 @@ def products(*pairs: tuple[Array, Array] | None) -> list[Array | None]:
         results.append(out)
         if pair and out is not None:
             pieces += _pieces(*pair, out, threads)
-    run_in_parallel(pieces)
+    run_in_parallel(pieces, worth=threads > 1)
     return results
 
 
