@@ -61,7 +61,7 @@ def __getattr__(name: str) -> Any:
     """What not all need is imported when it is first used: it takes its time."""
     import importlib
 
-    if name in ("interop", "render"):
+    if name in ("interop", "parallel", "render"):
         return importlib.import_module(f".{name}", __name__)
     if name in _LATE:
         return getattr(importlib.import_module(_LATE[name], __name__), name)

@@ -1,0 +1,83 @@
+"""What one rank has and all are to have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..core import Tensor
+from ..overwrites import written
+from ..spec import Array
+from .communicators import gather, wait, world
+
+__all__ = ["broadcast_arrays", "broadcast_bytes", "broadcast_parameters"]
+
+
+def broadcast_parameters(module: Any, root: int = 0, comm: Any = None) -> None:
+    """Give all ranks the parameters and buffers that one of them has; they are written into, in place.
+
+    Args:
+        module: an `nn.Module`, or an iterable of tensors.
+        root: whose they are.
+        comm: mpi4py's communicator; all that were started together by default.
+
+    Raises:
+        ValueError: if another rank has others, by shapes or dtypes; on every rank, and nothing was written.
+
+    >>> import minigrad as mg
+    >>> broadcast_parameters(mg.nn.Linear(2, 3))
+    """
+    comm = world() if comm is None else comm
+    if comm.size > 1:
+        arrays = [tensor.data for tensor in _tensors(module)]
+        broadcast_arrays(arrays, root, comm)
+
+
+def _tensors(module: Any) -> Iterable[Tensor]:
+    if hasattr(module, "parameters"):
+        return [*module.parameters(), *module.buffers()]
+    return list(module)
+
+
+def broadcast_arrays(arrays: Iterable[Array], root: int, comm: Any) -> None:
+    """Write into arrays what they are on rank `root`.
+
+    Raises:
+        ValueError: if another rank has others, by shapes or dtypes; on every rank.
+    """
+    arrays = list(arrays)
+    if comm.size == 1:
+        return
+    _check_alike(arrays, comm)
+    for array in arrays:
+        message = np.ascontiguousarray(array)
+        wait(comm.Ibcast(message.reshape(-1).view(np.uint8), root))
+        written(array)
+        if message is not array:
+            array[...] = message.reshape(array.shape)
+
+
+def broadcast_bytes(content: bytes, root: int, comm: Any) -> bytes:
+    """What rank `root` has, of any length."""
+    if comm.size == 1:
+        return content
+    length = int(gather(comm, [len(content)])[root, 0])
+    message = np.frombuffer(content.ljust(length)[:length], np.uint8).copy()
+    wait(comm.Ibcast(message, root))
+    return message.tobytes()
+
+
+def _check_alike(arrays: list[Array], comm: Any) -> None:
+    """Raise a ValueError unless all ranks have as many arrays, of the same shapes and dtypes."""
+    import zlib
+
+    told = str([(array.shape, array.dtype.str) for array in arrays])
+    facts = gather(comm, [len(arrays), sum(array.size for array in arrays), zlib.crc32(told.encode())])
+    other = next((rank for rank, fact in enumerate(facts) if (fact != facts[0]).any()), None)
+    if other is not None:
+        raise ValueError(
+            f"parallel: rank 0 has {facts[0, 0]:.0f} arrays of {facts[0, 1]:.0f} numbers, rank {other} has "
+            f"{facts[other, 0]:.0f} of {facts[other, 1]:.0f}, or in other shapes or dtypes: build the same on every rank"
+        )

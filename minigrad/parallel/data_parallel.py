@@ -1,0 +1,142 @@
+"""Training on shards of each batch, in one process or on many ranks, to the same bits.
+
+For each shard there is one forward and one backward pass, and the gradient of the batch is the sum over shards, in
+their order. One process does one after the other and lets ``backward`` add up; ranks do them side by side, and send
+what the reverse pass has completed while it goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core import Leaf, Tensor
+from ..spec import describe
+from .broadcasting import broadcast_parameters
+from .buckets import BUCKET_BYTES, Buckets
+from .communicators import world
+from .sharding import blocks_of_shards, shard
+
+__all__ = ["DataParallel", "Part"]
+
+
+class Part(NamedTuple):
+    """One shard of a batch.
+
+    number: which shard, from 0. rows: those of the batch that belong to it. share: how many of all rows these are, from
+    above 0 to 1: by it a mean over them counts in the mean over the batch.
+    """
+
+    number: int
+    rows: Any
+    share: float
+
+
+class DataParallel:
+    """Trains a module on shards of each batch, which the ranks divide among them.
+
+    Every rank makes one, of a module built alike; the weights and buffers of rank 0 become those of all. Then, for a
+    loss that is a mean over rows:
+
+    >>> import minigrad as mg
+    >>> model = mg.nn.Linear(3, 1)
+    >>> sgd = mg.optim.SGD(model.parameters(), lr=0.1)
+    >>> x, y = np.ones((6, 3), np.float32), np.zeros((6, 1), np.float32)
+    >>> parallel = DataParallel(model, shards=2)
+    >>> for part in parallel.parts(np.arange(6)):
+    ...     loss = mg.mse_loss(model(x[part.rows]), y[part.rows])
+    ...     (part.share * loss).backward()
+    >>> sgd.step()
+
+    Any number of ranks that divides the same shards gives the same bits, on machines that compute alike (the same
+    processor, threads and versions): every gradient is the sum over shards in their order, and the loop leaves it on
+    all ranks. What is drawn at random belongs to a shard, so that it does not depend on who computes it: a generator
+    of (seed, iteration, part.number) does. Not summed are buffers that a forward changes, such as the running
+    statistics of batch normalisation, which is by shard, too: those of each rank are of its own shards.
+
+    An error on one rank leaves the others waiting: `minigrad.parallel.together` ends them, too.
+
+    Args:
+        module: an `nn.Module`.
+        shards: into how many each batch is cut; as many as ranks by default.
+        comm: mpi4py's communicator; all that were started together by default.
+        bucket_bytes: how much travels in one message, see `minigrad.parallel.buckets`.
+
+    Raises:
+        ValueError: if there are fewer shards than ranks, or a module of other parameters on another rank.
+    """
+
+    def __init__(
+        self, module: Any, shards: int | None = None, comm: Any = None, bucket_bytes: int = BUCKET_BYTES
+    ) -> None:
+        self.module, self.comm = module, world() if comm is None else comm
+        self.shards = self.comm.size if shards is None else _count("shards", shards)
+        self._blocks = blocks_of_shards(self.shards, self.comm.size)
+        self._params: list[Tensor] = list(module.parameters())
+        broadcast_parameters(module, comm=self.comm)
+        self._buckets: Buckets | None = None
+        if self.comm.size > 1:
+            self._buckets = Buckets(self._params, self._blocks, self.comm, _count("bucket_bytes", bucket_bytes))
+
+    def parts(self, rows: Any) -> Iterator[Part]:
+        """The shards of a batch that this rank computes, one after the other; every rank loops to the end.
+
+        In the loop's body is one backward pass of the part's loss. The gradients that were there before are dropped,
+        and after the loop ``.grad`` of every parameter has the sum over all shards, on every rank. A shard without rows
+        is left out.
+
+        Args:
+            rows: of the batch, the same on every rank: an array (N, …), such as row numbers.
+
+        Raises:
+            ValueError: where a second pass brings a gradient of the same part.
+        """
+        return self._alone(rows) if self._buckets is None else self._among_others(rows, self._buckets)
+
+    def _alone(self, rows: Any) -> Iterator[Part]:
+        self._drop()
+        for number in self._blocks[0]:
+            yield from self._part(rows, number)
+
+    def _among_others(self, rows: Any, buckets: Buckets) -> Iterator[Part]:
+        with self._sending(buckets):
+            for number in self._blocks[self.comm.rank]:
+                self._drop()
+                yield from self._part(rows, number)
+                buckets.close()
+        for p, total in zip(self._params, buckets.sums(), strict=True):
+            p.grad = total
+
+    def _drop(self) -> None:
+        for p in self._params:
+            p.grad = None
+
+    def _part(self, rows: Any, number: int) -> Iterator[Part]:
+        own = shard(rows, number, self.shards)
+        if len(own):
+            yield Part(number, own, len(own) / len(rows))
+
+    @contextmanager
+    def _sending(self, buckets: Buckets) -> Iterator[None]:
+        """Within this context gradients go into buckets when a reverse pass has completed them."""
+        with ExitStack() as handles:
+            for i, p in enumerate(self._params):
+                if isinstance(p.node, Leaf):  # a frozen parameter has no gradient
+                    handles.callback(p.register_hook(partial(_put, buckets, i)).remove)
+            yield
+
+
+def _put(buckets: Buckets, i: int, gradient: Any) -> None:
+    if isinstance(gradient, Tensor):
+        raise TypeError("parallel: a pass that leaves a graph (create_graph) cannot be summed over ranks")
+    buckets.put(i, gradient)
+
+
+def _count(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"DataParallel: {name} must be an integer of at least 1, not {describe(value)}")
+    return int(value)
