@@ -7,7 +7,7 @@ import dataclasses
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import minigrad as mg
@@ -20,8 +20,11 @@ from captioning.training.run_regions import projection_arrays
 from captioning.training.settings import Settings
 from captioning.training.solver import CHECKPOINT_EVERY, Solver
 from captioning.training.starts import no_better_than_start
+from minigrad.parallel.communicators import ALONE
+from minigrad.parallel.launchers import launch_of
 
-__all__ = ["FURTHER", "check_data", "run_to_resume", "settings_to_resume", "train_in_folder", "with_threads"]
+__all__ = ["FURTHER", "check_data", "run_to_resume", "settings_to_resume", "shards_for",
+           "train_in_folder", "with_threads"]  # fmt: skip
 
 _NEWER = {"validate_every", "schedule", "cosine_epochs", "warmup", "beta2", "label_smoothing", "scheduled_sampling",
           "average", "buckets"}  # fmt: skip
@@ -35,13 +38,18 @@ _OF_MODEL = {"hidden_size": "hidden", "wordvec_size": "wordvec", "cell_type": "c
 
 
 @contextmanager
-def run_to_resume(options: argparse.Namespace) -> Iterator[Run | None]:
-    """With --resume the run, held for this process alone; without it None, if a new run can be made."""
+def run_to_resume(options: argparse.Namespace, comm: Any = ALONE) -> Iterator[Run | None]:
+    """With --resume the run, held for this process alone; without it None, if a new run can be made.
+
+    Of several ranks it is rank 0 that holds it; the others only read its settings.
+    """
     if not options.resume:
-        Run.check_new(options.out)
+        if comm.rank == 0:
+            Run.check_new(options.out)
         yield None
         return
-    with Run.open(options.out) as run:
+    run = Run.open(options.out)
+    with run if comm.rank == 0 else nullcontext():
         yield run
 
 
@@ -50,19 +58,21 @@ def _threads(number: int) -> str:
 
 
 @contextmanager
-def with_threads(options: argparse.Namespace, run: Run | None) -> Iterator[None]:
-    """Compute with the threads that are asked for; a resumed run with those that it began with, to be the same bits."""
-    _tell_of_products(options, run)
+def with_threads(
+    options: argparse.Namespace, run: Run | None, fair: int | None = None, told: bool = True
+) -> Iterator[None]:
+    """Compute with the threads that are asked for; a resumed run with those that it began with, to be the same bits.
+
+    fair: how many they are if nobody asks for a number; as many as are set by default. told: whether this process says
+    that the bits will differ.
+    """
     before = mg.get_num_threads()
+    fair = before if fair is None else fair
     began = None if run is None else run.settings.get("threads")
-    number = options.threads or began or before
-    if began is not None and number != began:
-        print(f"{options.out}: was trained with {_threads(began)} so far, and goes on with {number}: its weights will "
-              "differ in their last digits from those of an unbroken training; "
-              f"--threads {began} keeps them the same", file=sys.stderr)  # fmt: skip
-    elif number != before and options.threads is None and not options.quiet:
-        print(f"{options.out}: goes on with {_threads(number)}, as it began, so that the weights are the same to the "
-              f"bit; --threads {before} takes as many as are set here", file=sys.stderr)  # fmt: skip
+    number = options.threads or began or fair
+    if told:
+        _tell_of_products(options, run)
+        _tell_of_threads(options, number, began, fair)
     if number == before:
         yield
         return
@@ -73,6 +83,17 @@ def with_threads(options: argparse.Namespace, run: Run | None) -> Iterator[None]
         mg.set_num_threads(before)
 
 
+def _tell_of_threads(options: argparse.Namespace, number: int, began: int | None, fair: int) -> None:
+    """Say it if a run goes on with other threads than it began with, or than are set here."""
+    if began is not None and number != began:
+        print(f"{options.out}: was trained with {_threads(began)} so far, and goes on with {number}: its weights will "
+              "differ in their last digits from those of an unbroken training; "
+              f"--threads {began} keeps them the same", file=sys.stderr)  # fmt: skip
+    elif number != fair and options.threads is None and not options.quiet:
+        print(f"{options.out}: goes on with {_threads(number)}, as it began, so that the weights are the same to the "
+              f"bit; --threads {fair} takes as many as are set here", file=sys.stderr)  # fmt: skip
+
+
 def _tell_of_products(options: argparse.Namespace, run: Run | None) -> None:
     """Warn if products of matrices were computed in another way when the run began."""
     began = None if run is None else run.settings.get("products")
@@ -80,6 +101,29 @@ def _tell_of_products(options: argparse.Namespace, run: Run | None) -> None:
         print(f"{options.out}: its products of matrices were computed in another way so far ({began}) than now "
               f"({mg.runtime.signature()}): its weights will differ in their last digits from those of an unbroken "
               "training", file=sys.stderr)  # fmt: skip
+
+
+def shards_for(options: argparse.Namespace, run: Run | None, comm: Any) -> int:
+    """Into how many shards batches are cut: as asked for, as the run began, or as many as there are ranks.
+
+    Raises:
+        ValueError: if there are fewer than ranks.
+    """
+    began = None if run is None else run.settings.get("shards", 1)
+    number: int = options.shards or began or comm.size
+    if number < comm.size:
+        raise ValueError(f"{_ranks(comm.size)} need as many shards, and {'the run has' if began else 'there are to be'} "
+                         f"{number}: start at most {_ranks(number)}, or --shards {comm.size}"
+                         + (" goes on with weights that differ in their last digits" if began else ""))  # fmt: skip
+    if began not in (None, number) and comm.rank == 0:
+        print(f"{options.out}: its batches were cut into {began} shard{'s' if began != 1 else ''} so far, and are into "
+              f"{number} from now on: its weights will differ in their last digits, and by other dropout, from those of "
+              f"an unbroken training; --shards {began} keeps them the same", file=sys.stderr)  # fmt: skip
+    return number
+
+
+def _ranks(number: int) -> str:
+    return f"{number} rank{'s' if number > 1 else ''}"
 
 
 def check_data(data: CaptionData, progress: Progress) -> None:
@@ -102,26 +146,49 @@ def train_in_folder(
 
     Nothing is written before everything that could be refused was looked at.
     """
+    comm = solver.comm
+    with mg.parallel.agreed(comm):
+        if comm.rank == 0:
+            run = solver.run = _begun(solver, run, settings, data, options, start)
+    solver.synchronise()
+    hint = "" if comm.size == 1 else f"; the last checkpoint is whole, go on with: {_how_to_go_on(options)}"
+    with mg.parallel.together(comm, hint, alike=(TrainingError,)):
+        _train(solver, options)
+    if comm.rank:
+        return _status(solver)
+    assert run is not None
+    return _report(solver, run, options)
+
+
+def _begun(
+    solver: Solver, run: Run | None, settings: dict[str, Any], data: CaptionData, options: argparse.Namespace,
+    start: Run | None,
+) -> Run:
+    """The run folder, made, or with its checkpoint loaded."""  # fmt: skip
     if run is None:
         solver.limit(options.max_iterations)
         regions = projection_arrays(data, start)
-        run = solver.run = Run.create(options.out, settings, data.vocabulary, solver.state(), regions=regions)
-    else:
-        _check_resumable(run, settings, data)
-        solver.run = run
-        solver.resume()
-        solver.limit(options.max_iterations)
-        run.settings |= settings
-        run.write_settings()
+        return Run.create(options.out, settings, data.vocabulary, solver.state(), regions=regions)
+    _check_resumable(run, settings, data)
+    solver.run = run
+    solver.resume()
+    solver.limit(options.max_iterations)
+    run.settings |= settings
+    run.write_settings()
+    return run
+
+
+def _train(solver: Solver, options: argparse.Namespace) -> None:
+    """Train; an error says how to go on."""
     try:
         solver.train(options.max_iterations)
     except TrainingError as error:
-        anew = f"to begin anew remove {shlex.quote(str(run.folder))}, or name another --out"
+        anew = f"to begin anew remove {shlex.quote(options.out)}, or name another --out"
         raise TrainingError(f"{error}; {anew}") from error
     except OSError as error:
-        run.check_there()
+        if solver.run is not None:
+            solver.run.check_there()
         raise RunError(f"{error}; the last checkpoint is whole, go on with: {_how_to_go_on(options)}") from error
-    return _report(solver, run, options)
 
 
 def _check_resumable(run: Run, settings: dict[str, Any], data: CaptionData) -> None:
@@ -174,18 +241,25 @@ def _how_to_go_on(options: argparse.Namespace) -> str:
     if options.go_on is not None:
         told: str = options.go_on
         return told
-    words = ["captioning", options.name, "--out", options.out, "--resume"]
+    launch = launch_of()
+    words = ["mpiexec", "-n", str(launch.size)] if launch is not None and launch.size > 1 else []
+    words += ["captioning", options.name, "--out", options.out, "--resume"]
     if options.checkpoint_every != CHECKPOINT_EVERY:
         words += ["--checkpoint-every", options.checkpoint_every]
     return shlex.join(words)
 
 
+def _status(solver: Solver) -> int:
+    """The exit status: 0 where a training ended as it was asked to, else 128 and the signal."""
+    return 0 if solver.finished or solver.stopped_by is None else 128 + solver.stopped_by
+
+
 def _report(solver: Solver, run: Run, options: argparse.Namespace) -> int:
-    """Print how a training ended; the exit status: 0 where it ended as it was asked to, else 128 and the signal."""
+    """Print how a training ended; the exit status."""
     if not solver.finished:
         print(f"stopped after iteration {solver.iteration} of {solver.total}; "
               f"go on with: {_how_to_go_on(options)}", file=sys.stderr)  # fmt: skip
-        return 0 if solver.stopped_by is None else 128 + solver.stopped_by
+        return _status(solver)
     best = solver.best_entry
     assert best is not None  # a resumed training has looked
     within = best["iteration"] % solver.epoch_length

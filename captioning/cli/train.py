@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
+from contextlib import ExitStack
 from typing import Any
 
+import minigrad as mg
 from captioning.cli.options import add_command, add_data, data_folder
 from captioning.cli.resuming import (
     check_data,
     run_to_resume,
     settings_to_resume,
+    shards_for,
     train_in_folder,
     with_threads,
 )
@@ -19,6 +22,7 @@ from captioning.cli.training_options import (
     DATA_DEFAULTS,
     add_run,
     add_training,
+    at_least_one,
     dataclass_from,
     defaults_of,
     given_settings,
@@ -31,8 +35,10 @@ from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.kinds import MODELS, AnyCaptioner, new_captioner
 from captioning.models.recurrent_cells import CELLS
 from captioning.progress import Progress
+from captioning.training.errors import TrainingError
 from captioning.training.memory import check_memory, count_weights
 from captioning.training.run_extractors import whole_extractor
+from captioning.training.run_folder import Run
 from captioning.training.run_settings import settings_of
 from captioning.training.settings import Settings
 from captioning.training.solver import Solver
@@ -90,35 +96,71 @@ def add_train(commands: Any) -> None:
     option("--max-train", type=int, metavar="N", help="use so many training captions, drawn by the seed (all)")
     option("--pca", action=argparse.BooleanOptionalAction, help="read the reduced features, "
            "…2014_vgg16_fc7_pca.h5, or the whole ones, …2014_vgg16_fc7.h5 (reduced where they are there)")  # fmt: skip
+    option("--shards", type=at_least_one, metavar="N", default=None, help="cut each batch into N shards, whose "
+           "gradients are summed in their order: the same bits on any number of ranks, of `mpiexec -n RANKS captioning "
+           "train`, up to N (as many as ranks; with --resume: as the run began)")  # fmt: skip
     add_training(parser, d)
 
 
 def _train(options: argparse.Namespace) -> int:
+    comm = mg.parallel.world()
+    fair = mg.parallel.fair_threads(comm)
+    try:
+        with ExitStack() as stack:
+            with mg.parallel.agreed(comm):
+                prepared = _prepared(options, comm, fair, stack)
+            return train_in_folder(*prepared, options)
+    except mg.parallel.OtherRankError:  # who has said which
+        return 2
+    except TrainingError:  # of all ranks alike
+        if comm.rank:
+            return 2
+        raise
+
+
+def _prepared(
+    options: argparse.Namespace, comm: Any, fair: int, stack: ExitStack
+) -> tuple[Solver, Run | None, dict[str, Any], CaptionData]:
+    """What `train_in_folder` trains. Each rank prepares its own; rank 0 looks at all data, and speaks.
+
+    fair: threads, unless told otherwise. stack: what is open until the training has ended.
+    """
+    first = comm.rank == 0
     given = given_settings(options)
-    with run_to_resume(options) as run, with_threads(options, run):
-        if run is not None:
-            given = settings_to_resume(run, "train", given, free="epochs")
-        training = dataclass_from(Settings, given)
-        chosen = {**MODEL_DEFAULTS, **DATA_DEFAULTS, **given}
-        chosen["regions"] = chosen["model"] == "attention"
-        if run is None:
-            check_used(given, dataclasses.asdict(training) | chosen)
-        how = {key: chosen[key] for key in DATA_DEFAULTS}
-        with open_captions(data_folder(options, run), seed=training.seed, **how) as data:
-            progress = Progress(enabled=not options.quiet)
-            if chosen["pca"] is None:
-                _say_out_of_reach(data, progress)
-            model = _new_model(data, chosen, training.seed) if run is None else run.new_model(rng=training.seed)
-            solver = Solver(
-                model, data.train, data.val, training, progress=progress, checkpoint_every=options.checkpoint_every
-            )
-            if run is None:
-                check_warmup(given, solver)
-            check_data(data, progress)
-            if run is None:
-                _say_if_few_decide(solver, progress)
-            settings = settings_of(model, training, data, **how | {"pca": data.pca})
-            return train_in_folder(solver, run, settings, data, options)
+    run = stack.enter_context(run_to_resume(options, comm))
+    shards = shards_for(options, run, comm)
+    stack.enter_context(with_threads(options, run, fair, told=first))
+    if run is not None:
+        given = settings_to_resume(run, "train", given, free="epochs")
+    training = dataclass_from(Settings, given)
+    _check_shards(shards, training)
+    chosen = {**MODEL_DEFAULTS, **DATA_DEFAULTS, **given}
+    chosen["regions"] = chosen["model"] == "attention"
+    if run is None:
+        check_used(given, dataclasses.asdict(training) | chosen)
+    how = {key: chosen[key] for key in DATA_DEFAULTS}
+    data = stack.enter_context(open_captions(data_folder(options, run), seed=training.seed, **how))
+    progress = Progress(enabled=first and not options.quiet)
+    if chosen["pca"] is None:
+        _say_out_of_reach(data, progress)
+    model = _new_model(data, chosen, training.seed) if run is None else run.new_model(rng=training.seed)
+    solver = Solver(model, data.train, data.val, training, progress=progress,
+                    checkpoint_every=options.checkpoint_every, shards=shards, comm=comm)  # fmt: skip
+    if run is None:
+        check_warmup(given, solver)
+    if not first:
+        return solver, run, {}, data
+    check_data(data, progress)
+    if run is None:
+        _say_if_few_decide(solver, progress)
+    settings = settings_of(model, training, data, **how | {"pca": data.pca})
+    return solver, run, settings | {"shards": shards}, data
+
+
+def _check_shards(shards: int, training: Settings) -> None:
+    if shards > training.batch_size:
+        raise ValueError(f"batches of {training.batch_size} captions cannot be cut into {shards} shards: "
+                         f"a larger --batch-size, or fewer ranks or --shards")  # fmt: skip
 
 
 def _say_out_of_reach(data: CaptionData, progress: Progress) -> None:

@@ -32,7 +32,7 @@ DATA_DEFAULTS: dict[str, Any] = {
 }  # fmt: skip
 """How a data set is read for a training, unless told otherwise: arguments of `open_captions`."""
 _NOT_SETTINGS = {"name", "command", "data", "out", "resume", "quiet", "run", "checkpoint_every", "max_iterations",
-                 "threads", "go_on"}  # fmt: skip
+                 "threads", "shards", "go_on"}  # fmt: skip
 
 
 def add_run(parser: argparse.ArgumentParser, free: str) -> None:

@@ -26,6 +26,8 @@ from captioning.scoring.diversity import (
 )
 from captioning.scoring.metrics import corpus_bleu, exercise_bleu, exercise_bleu_table
 from captioning.scoring.rouge import rouge_l
+from minigrad.parallel.communicators import ALONE
+from minigrad.runtime.threads import split as split_evenly
 
 __all__ = [
     "captions_of", "cider_d_by_image", "evaluate", "human_exercise_bleu", "known_captions", "mean_exercise_bleu",
@@ -38,27 +40,39 @@ _SILENT = Progress(enabled=False)
 
 
 def mean_loss(
-    model: AnyCaptioner, split: Split, images: Rows, batch_size: int = 100, progress: Progress = _SILENT
+    model: AnyCaptioner,
+    split: Split,
+    images: Rows,
+    batch_size: int = 100,
+    progress: Progress = _SILENT,
+    comm: Any = ALONE,
 ) -> float:
-    """The loss of the captions of some images, averaged over captions; without dropout."""
+    """The loss of the captions of some images, averaged over captions; without dropout.
+
+    comm: the ranks that share the batches, each of which calls this and gets the same bits as one alone.
+    """
     rows = np.flatnonzero(np.isin(split.image_idxs, images))
     training = model.training
     model.eval()
-    total, done = 0.0, 0
+    blocks = list(_batches_by_length(split, rows, batch_size))
+    losses, done = np.zeros(sum(map(len, blocks))), 0
     progress.begin(len(rows), what="loss of captions")
     try:
         with mg.no_grad():
-            for features, captions in _batches_by_length(split, rows, batch_size):
-                total += model.loss(features, captions).item() * len(captions)
-                done += len(captions)
-                progress.update(done)
+            for number, features, captions in _own_batches(split, blocks, comm):
+                losses[number] = model.loss(features, captions).item() * len(captions)
+                done += len(captions) * comm.size
+                progress.update(min(done, len(rows)))
     finally:
         model.train(training)
+    total = 0.0
+    for loss in mg.parallel.merge(comm, losses).tolist():
+        total += loss
     return total / len(rows)
 
 
-def _batches_by_length(split: Split, rows: Rows, batch_size: int) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-    """Features (N,D) and captions (N,T) of all rows of a split, some hundred images after the other, each read once.
+def _batches_by_length(split: Split, rows: Rows, batch_size: int) -> Iterator[list[Rows]]:
+    """All rows of captions in batches: those of some hundred images, which are read together, and then of the next.
 
     Captions of like length in a batch leave few columns of <NULL>; the mean over all is the same.
     """
@@ -67,11 +81,25 @@ def _batches_by_length(split: Split, rows: Rows, batch_size: int) -> Iterator[tu
     for near in map(np.sort, np.split(by_image, first[_IMAGES::_IMAGES])):
         lengths = (split.captions[near] != split.vocabulary.null).sum(axis=1)
         near = near[np.argsort(lengths, kind="stable")]
-        images, place = np.unique(split.image_idxs[near], return_inverse=True)
-        features = split.features[images]
-        for start in range(0, len(near), batch_size):
-            batch = slice(start, start + batch_size)
-            yield features[place[batch]], split.captions[near[batch]]
+        yield [near[start : start + batch_size] for start in range(0, len(near), batch_size)]
+
+
+def _own_batches(
+    split: Split, blocks: list[list[Rows]], comm: Any
+) -> Iterator[tuple[int, NDArray[Any], NDArray[Any]]]:
+    """This rank's share of the batches: the number of each among all, its features (N,D) and captions (N,T).
+
+    Of the images of a block each is read once.
+    """
+    before = 0
+    for block in blocks:
+        own = [(number, rows) for number, rows in enumerate(block, before) if number % comm.size == comm.rank]
+        before += len(block)
+        if own:
+            images = np.unique(split.image_idxs[np.concatenate([rows for _, rows in own])])
+            features = split.features[images]
+            for number, rows in own:
+                yield number, features[np.searchsorted(images, split.image_idxs[rows])], split.captions[rows]
 
 
 def captions_of(
@@ -81,20 +109,39 @@ def captions_of(
     decode: Any = greedy,
     max_length: int | None = None,
     progress: Progress = _SILENT,
+    comm: Any = ALONE,
+    shards: int | None = None,
 ) -> list[list[str]]:
     """The words that the model says for each image, at most `max_length` with `<END>`; None means `length_for(split)`.
 
     The features of some hundred images are read at once, and `decode` is called with them and `max_length`: random
     numbers that it draws must come from a Generator, which goes on, not from a seed.
+    comm: the ranks that share the images, each of which calls this, with a `decode` that draws nothing. shards: how
+    often each of these readings is divided for that; as many as ranks by default.
     """
     length = length_for(split) if max_length is None else max_length
-    said: list[list[str]] = []
+    ids = np.zeros((len(images), length), np.int32)
+    blocks = mg.parallel.blocks_of_shards(comm.size if shards is None else shards, comm.size)
+    done = 0
     progress.begin(len(images), what="captions of images")
-    for start in range(0, len(images), _IMAGES):
-        ids = decode(model, split.features[images[start : start + _IMAGES]], max_length=length)
-        said += [model.vocabulary.tokens(row, keep_unknown=True) for row in ids]
-        progress.update(len(said))
-    return said
+    for rows in _slices(len(images), blocks, comm.rank):
+        found = decode(model, split.features[images[rows]], max_length=length)
+        ids[rows] = model.vocabulary.null
+        ids[rows, : found.shape[1]] = found
+        done += len(found) * comm.size
+        progress.update(min(done, len(images)))
+    whole = mg.parallel.merge(comm, ids)
+    return [model.vocabulary.tokens(row, keep_unknown=True) for row in whole]
+
+
+def _slices(count: int, blocks: list[range], rank: int) -> Iterator[slice]:
+    """Which of so many images a rank captions, some hundred at a time: of each reading the slices of its shards."""
+    shards = sum(map(len, blocks))
+    for start in range(0, count, _IMAGES):
+        near = split_evenly(min(_IMAGES, count - start), shards)
+        for part in near[blocks[rank].start : blocks[rank].stop]:
+            if part.stop > part.start:
+                yield slice(start + part.start, start + part.stop)
 
 
 def evaluate(

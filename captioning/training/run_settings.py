@@ -67,9 +67,9 @@ def read_settings(path: Path) -> dict[str, Any]:
     for key, kind in (("vocabulary", str), ("model", dict), ("training", dict), ("data", dict)):
         if not isinstance(settings.get(key), kind):
             raise RunError(f"{path}: the key {key} is missing or not a {kind.__name__}")
-    threads = settings.get("threads")
-    if threads is not None and (type(threads) is not int or threads < 1):
-        raise RunError(f"{path}: threads must be an int of at least 1; got {threads!r}")
+    for key in ("threads", "shards"):
+        if settings.get(key) is not None and not _is_count(settings[key]):
+            raise RunError(f"{path}: {key} must be an int of at least 1; got {settings[key]!r}")
     kind = settings["model"].get("kind", "source")
     if not isinstance(kind, str) or kind not in MODEL_KEYS:
         raise RunError(f"{path}: model: kind must be one of {', '.join(MODELS)}; got {str(kind)[:80]!r}")

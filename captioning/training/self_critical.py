@@ -132,10 +132,8 @@ class SelfCritical(Solver):
         self.reward = CiderD(references, frequencies, progress or Progress(enabled=False))
         self.epoch_length = -(-self.pictures.size // self.settings.batch_size)
 
-    def _loss(self, rng: np.random.Generator) -> tuple[Tensor, Entry]:
-        s, drafts = self.settings, self.drawing.drafts
-        epoch, position = divmod(self.iteration, self.epoch_length)
-        pictures = self._order_of(epoch)[position * s.batch_size : (position + 1) * s.batch_size]
+    def _loss(self, rows: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Entry]:
+        pictures, drafts = rows, self.drawing.drafts
         features = self.split.features[pictures]
         said = sample(self.model, features, self.drawing.longest, rng=rng, each=drafts)
         rewards = self.reward.score_many(np.repeat(pictures, drafts), self._words(said))

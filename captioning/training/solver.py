@@ -5,6 +5,10 @@ in epoch e comes from `default_rng([seed, 0, e])`, the dropout of iteration i fr
 `default_rng([seed, 1, i])`. So there is no state of a generator to save, and a resumed run is the
 uninterrupted one bit by bit (on the same machine with the same number of threads).
 
+Each batch may be cut into shards, whose gradients are summed in their order (`minigrad.parallel`). Then the dropout of
+shard s of iteration i comes from `default_rng([seed, 1, i, s])`, and how many ranks divide the shards makes no
+difference to a bit. Ranks that train together come to the same weights and the same decisions; one has the run folder.
+
 A checkpoint is written after each validation, when `checkpoint_every` is over, and at a stop. The best weights are
 written just before the checkpoint that knows of them: if the process dies between the two, the resumed training comes
 to the same weights again.
@@ -13,7 +17,9 @@ to the same weights again.
 from __future__ import annotations
 
 import contextlib
+import json
 import math
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -39,6 +45,8 @@ from captioning.training.scheduled_sampling import with_own_words
 from captioning.training.settings import Settings
 from captioning.training.stopping import Stop, stop_on_signals
 from minigrad import Tensor
+from minigrad.parallel.communicators import ALONE
+from minigrad.parallel.data_parallel import DataParallel
 
 __all__ = ["CHECKPOINT_EVERY", "Solver"]
 
@@ -54,6 +62,8 @@ class Solver:
     model, train: what is trained, on what. val: the split that decides which weights are best; None
     keeps the last. run: the folder that gets weights, history and checkpoints; None keeps all in memory.
     progress: shows how far it is; None is silent. checkpoint_every: between validations, as `Interval.of` reads it.
+    shards: into how many each batch is cut. comm: the ranks that train together; each makes a solver, of the same data
+    and settings, the run is given to rank 0 alone, and after that all call `synchronise`.
     `history` has the entries of history.jsonl, `iteration` says how many are done, `interrupted` whether the last
     `train` was stopped, and `stopped_by` the number of the signal that did it.
 
@@ -70,6 +80,8 @@ class Solver:
         run: Run | None = None,
         progress: Progress | None = None,
         checkpoint_every: str = CHECKPOINT_EVERY,
+        shards: int = 1,
+        comm: Any = ALONE,
     ) -> None:
         self.model, self.split, self.val, self.run, self.progress = model, train, val, run, progress
         self.settings = Settings() if settings is None else settings
@@ -85,12 +97,19 @@ class Solver:
         self.history: list[Entry] = []
         self.interrupted = False
         self.stopped_by: int | None = None
+        self.shards, self.comm = shards, comm
         self._clock = Clock(Interval.of(checkpoint_every))
         self._best: tuple[float, float] | None = None  # (score, -loss) of the best validation
         self._best_iteration = 0
+        self._signal: int | None = None  # that some rank had got when all last told each other
         self._reduced = 0  # how often the learning rate of the schedule `plateau` was reduced
         self._best_weights: Arrays | None = None
         self._order: tuple[int, NDArray[np.int64]] | None = None  # epoch and the order of its captions
+
+    @cached_property
+    def parallel(self) -> DataParallel:
+        """What cuts batches into shards. Ranks make it together, when all of them have their solvers."""
+        return DataParallel(self.model, self.shards, self.comm)
 
     @property
     def total(self) -> int:
@@ -156,35 +175,34 @@ class Solver:
                 epoch, position = divmod(self.iteration, self.epoch_length)
                 if position == 0 and not self._begin_epoch(epoch, stop):
                     self.interrupted = True  # the last checkpoint is of this very moment
+                    self.stopped_by = stop.signal
                     break
-                self._iterate()
+                self._iterate(stop)
                 judged = self._is_to_be_judged()
                 if judged:
                     self._judge()
                 reached = self.iteration >= limit and not self.finished
-                self.interrupted = stop.is_set() or reached  # asked once: what stops the training is also saved
+                self.stopped_by = self._stopped_by(stop)
+                self.interrupted = self.stopped_by is not None or reached  # asked once: what stops the training is also saved
                 if not judged and (self.interrupted or self._clock.rings(self.iteration)):
                     self.save_checkpoint()
-            self.stopped_by = stop.signal
 
     def _begin_epoch(self, epoch: int, stop: Stop) -> bool:
         """Prepare an epoch, counted from 0; False if it was stopped."""
         return True
 
-    def _iterate(self) -> None:
+    def _iterate(self, stop: Stop) -> None:
         s, i = self.settings, self.iteration
-        epoch = i // self.epoch_length
+        epoch, position = divmod(i, self.epoch_length)
         self.optimiser.lr = learning_rate(s, i, self.epoch_length, self._reduced)
         self.model.train()
-        loss, figures = self._loss(np.random.default_rng([s.seed, 1, i]))
-        value = float(loss.item())
+        rows = self._order_of(epoch)[position * s.batch_size : (position + 1) * s.batch_size]
+        value, figures = self._gradients(rows, stop)
         if not math.isfinite(value):
             raise TrainingError(
                 f"the loss is {value} at iteration {i + 1} of epoch {epoch + 1}: "
                 "try a smaller learning rate, or a smaller clip norm"
             )
-        self.optimiser.zero_grad()
-        loss.backward()
         if s.clip_norm is not None:
             mg.optim.clip_grad_norm(self.model.parameters(), s.clip_norm)
         self.optimiser.step()
@@ -195,11 +213,31 @@ class Solver:
         if self.progress is not None:
             self.progress.update(self.iteration, **(figures or {"loss": value}))
 
-    def _loss(self, rng: np.random.Generator) -> tuple[Tensor, Entry]:
-        """The loss of the running iteration, and figures of it for the history; what is random comes from `rng`."""
-        s = self.settings
-        epoch, position = divmod(self.iteration, self.epoch_length)
-        batch = self.split.batch(self._order_of(epoch)[position * s.batch_size : (position + 1) * s.batch_size])
+    def _gradients(self, rows: NDArray[np.int64], stop: Stop) -> tuple[float, Entry]:
+        """Leave the gradients of a batch on the parameters; its loss, and figures of it for the history."""
+        figures: Entry
+        losses, figures = np.zeros(self.shards), {}
+        for part in self.parallel.parts(rows):
+            loss, figures = self._loss(part.rows, self._rng_of(part.number))
+            share_of_loss = loss if part.share == 1 else part.share * loss
+            losses[part.number] = share_of_loss.item()
+            share_of_loss.backward()
+        told = mg.parallel.gather(self.comm, [stop.signal or 0, *losses])
+        self._signal = int(told[:, 0].max()) or None
+        return math.fsum(told[:, 1:].sum(axis=0).tolist()), figures  # of a shard one rank has a loss, the others 0
+
+    def _stopped_by(self, stop: Stop) -> int | None:
+        """The signal that stops the training now. Ranks stop at the same iteration: by what all of them know of."""
+        return stop.signal if self.comm.size == 1 else self._signal
+
+    def _rng_of(self, shard: int) -> np.random.Generator:
+        """What is random in a shard of the running iteration."""
+        seed = [self.settings.seed, 1, self.iteration]
+        return np.random.default_rng(seed if self.shards == 1 else [*seed, shard])
+
+    def _loss(self, rows: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Entry]:
+        """The mean loss of some rows of the order, and figures of it for the history; what is random comes from `rng`."""
+        s, batch = self.settings, self.split.batch(rows)
         self.model.rng = rng
         read = None
         if s.scheduled_sampling:
@@ -229,10 +267,16 @@ class Solver:
         return between or self.iteration % self.epoch_length == 0
 
     def validate(self) -> Entry:
-        """The scores of the weights that the model has now, on the images that decide; nothing without such images."""
+        """The scores of the weights that the model has now, on the images that decide; nothing without such images.
+
+        Ranks share the images, and take the scores of rank 0 all alike.
+        """
         if self.val is None or self.images is None:
             return {}
-        return {"val_loss": mean_loss(self.model, self.val, self.images), **self._of_captions(self.val, self.images)}
+        comm = self.comm
+        loss = mean_loss(self.model, self.val, self.images, comm=comm)
+        entry = {"val_loss": loss, **self._of_captions(self.val, self.images)}
+        return dict(zip(entry, mg.parallel.gather(comm, list(entry.values()))[0].tolist(), strict=True))
 
     def is_better(self, entry: Entry, than: Entry) -> bool:
         """Whether a validation is better than another, by what the settings keep."""
@@ -276,7 +320,7 @@ class Solver:
 
     def _of_captions(self, val: Split, images: NDArray[np.int64]) -> Entry:
         """Corpus BLEU-4, CIDEr-D and exercise BLEU of greedy captions."""
-        said = captions_of(self.model, val, images, greedy)
+        said = captions_of(self.model, val, images, greedy, comm=self.comm, shards=self.shards)
         references = [val.references(int(i)) for i in images]
         return {
             "val_bleu": corpus_bleu(references, said)["BLEU-4"],
@@ -318,10 +362,7 @@ class Solver:
         try:
             held = Checkpoint.of(arrays, self.epoch_length)
             self._check_within(held.iteration)
-            self.model.load_state_dict(held.model)
-            self.optimiser.load_state_dict(held.optimiser)
-            if self.average is not None:
-                self.average.load_state_dict(held.average)
+            self._take_over(held)
             weights = None if held.best is None else self.run.load_model().state_dict()
             self._check_history(held)
             self._load_split(held.iteration)
@@ -337,6 +378,34 @@ class Solver:
         self._reduced = self._count_reductions()
         self.iteration, self._best_iteration, self._best = held.iteration, held.best_iteration, held.best
         self._best_weights = weights
+
+    def synchronise(self) -> None:
+        """Let all ranks stand where rank 0 does, after `resume` or at the beginning. Every rank calls it.
+
+        Raises:
+            ValueError: if they have other models.
+        """
+        comm = self.comm
+        state = self.state()
+        mg.parallel.broadcast_arrays(state.values(), 0, comm)
+        history = mg.parallel.broadcast_bytes(json.dumps(self.history).encode(), 0, comm)
+        has_best = mg.parallel.broadcast_bytes(b"" if self._best_weights is None else b"1", 0, comm)
+        best = self._best_weights or self.model.state_dict()
+        if has_best:
+            mg.parallel.broadcast_arrays(best.values(), 0, comm)
+        if comm.rank:
+            held = Checkpoint.of(state, self.epoch_length)
+            self._take_over(held)
+            self.iteration, self._best_iteration, self._best = held.iteration, held.best_iteration, held.best
+            self.history, self._best_weights = json.loads(history), best if has_best else None
+            self._reduced = self._count_reductions()
+
+    def _take_over(self, held: Checkpoint) -> None:
+        """Load what a checkpoint has of the model, the optimiser and the average."""
+        self.model.load_state_dict(held.model)
+        self.optimiser.load_state_dict(held.optimiser)
+        if self.average is not None:
+            self.average.load_state_dict(held.average)
 
     def _load_split(self, iteration: int) -> None:
         """Load the captions of a training that renews them, as they were at an iteration."""

@@ -8,10 +8,13 @@ runs alone needs neither.
 Every process, a rank, runs the same program. What is here is thin: MPI's collectives on buffers, with its communicators.
 """
 
-from .broadcasting import broadcast_parameters
-from .communicators import world
+from .broadcasting import broadcast_arrays, broadcast_bytes, broadcast_parameters
+from .communicators import ALONE, gather, merge, world
 from .data_parallel import DataParallel, Part
+from .lifelines import OtherRankError, agreed, together
+from .placement import fair_threads
 from .reducing import all_reduce_gradients
-from .sharding import shard
+from .sharding import blocks_of_shards, shard
 
-__all__ = ["DataParallel", "Part", "all_reduce_gradients", "broadcast_parameters", "shard", "world"]
+__all__ = ["ALONE", "DataParallel", "OtherRankError", "Part", "agreed", "all_reduce_gradients", "blocks_of_shards",
+           "broadcast_arrays", "broadcast_bytes", "broadcast_parameters", "fair_threads", "gather", "merge", "shard", "together", "world"]  # fmt: skip

@@ -16,7 +16,7 @@ from ..runtime.extras import how_to_install, require
 from ..spec import Array
 from .launchers import launch_of
 
-__all__ = ["ALONE", "Alone", "gather", "wait", "world"]
+__all__ = ["ALONE", "Alone", "gather", "merge", "wait", "world"]
 
 _EAGER = 0.002  # seconds in which a wait only lets others run; a bucket takes about as long
 _NAP = 0.0005  # seconds; so a rank that waits for long, as while another writes, takes no processor
@@ -83,3 +83,18 @@ def gather(comm: Any, numbers: Any) -> Array:
     else:
         wait(comm.Iallgather(own, every))
     return every
+
+
+def merge(comm: Any, array: Array) -> Array:
+    """An array of which each rank has filled a part, as a whole on every rank; what others fill is 0 on a rank.
+
+    >>> merge(ALONE, np.array([1, 2]))
+    array([1, 2])
+    """
+    if comm.size == 1:
+        return array
+    from mpi4py import MPI
+
+    whole = np.empty_like(array)
+    wait(comm.Iallreduce(array, whole, MPI.SUM))  # in any order: one of the addends is not 0
+    return whole
