@@ -112,13 +112,14 @@ def shards_for(options: argparse.Namespace, run: Run | None, comm: Any) -> int:
     began = None if run is None else run.settings.get("shards", 1)
     number: int = options.shards or began or comm.size
     if number < comm.size:
-        raise ValueError(f"{_ranks(comm.size)} need as many shards, and {'the run has' if began else 'there are to be'} "
-                         f"{number}: start at most {_ranks(number)}, or --shards {comm.size}"
-                         + (" goes on with weights that differ in their last digits" if began else ""))  # fmt: skip
+        who = "the run has" if began else "there are to be"
+        anew = " goes on with weights that differ in their last digits" if began else ""
+        raise ValueError(f"{_ranks(comm.size)} need as many shards, and {who} {number}: start at most "
+                         f"{_ranks(number)}, or --shards {comm.size}{anew}")  # fmt: skip
     if began not in (None, number) and comm.rank == 0:
         print(f"{options.out}: its batches were cut into {began} shard{'s' if began != 1 else ''} so far, and are into "
-              f"{number} from now on: its weights will differ in their last digits, and by other dropout, from those of "
-              f"an unbroken training; --shards {began} keeps them the same", file=sys.stderr)  # fmt: skip
+              f"{number} from now on: its weights will differ in their last digits, and by other dropout, from those "
+              f"of an unbroken training; --shards {began} keeps them the same", file=sys.stderr)  # fmt: skip
     return number
 
 
@@ -161,7 +162,11 @@ def train_in_folder(
 
 
 def _begun(
-    solver: Solver, run: Run | None, settings: dict[str, Any], data: CaptionData, options: argparse.Namespace,
+    solver: Solver,
+    run: Run | None,
+    settings: dict[str, Any],
+    data: CaptionData,
+    options: argparse.Namespace,
     start: Run | None,
 ) -> Run:
     """The run folder, made, or with its checkpoint loaded."""  # fmt: skip

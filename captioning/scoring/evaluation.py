@@ -84,9 +84,7 @@ def _batches_by_length(split: Split, rows: Rows, batch_size: int) -> Iterator[li
         yield [near[start : start + batch_size] for start in range(0, len(near), batch_size)]
 
 
-def _own_batches(
-    split: Split, blocks: list[list[Rows]], comm: Any
-) -> Iterator[tuple[int, NDArray[Any], NDArray[Any]]]:
+def _own_batches(split: Split, blocks: list[list[Rows]], comm: Any) -> Iterator[tuple[int, NDArray[Any], NDArray[Any]]]:
     """This rank's share of the batches: the number of each among all, its features (N,D) and captions (N,T).
 
     Of the images of a block each is read once.

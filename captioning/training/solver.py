@@ -175,17 +175,18 @@ class Solver:
                 epoch, position = divmod(self.iteration, self.epoch_length)
                 if position == 0 and not self._begin_epoch(epoch, stop):
                     self.interrupted = True  # the last checkpoint is of this very moment
-                    self.stopped_by = stop.signal
                     break
                 self._iterate(stop)
                 judged = self._is_to_be_judged()
                 if judged:
                     self._judge()
                 reached = self.iteration >= limit and not self.finished
-                self.stopped_by = self._stopped_by(stop)
-                self.interrupted = self.stopped_by is not None or reached  # asked once: what stops the training is also saved
+                self.interrupted = (
+                    self._is_to_stop(stop) or reached
+                )  # asked once: what stops the training is also saved
                 if not judged and (self.interrupted or self._clock.rings(self.iteration)):
                     self.save_checkpoint()
+            self.stopped_by = stop.signal if self.comm.size == 1 else self._signal
 
     def _begin_epoch(self, epoch: int, stop: Stop) -> bool:
         """Prepare an epoch, counted from 0; False if it was stopped."""
@@ -226,9 +227,9 @@ class Solver:
         self._signal = int(told[:, 0].max()) or None
         return math.fsum(told[:, 1:].sum(axis=0).tolist()), figures  # of a shard one rank has a loss, the others 0
 
-    def _stopped_by(self, stop: Stop) -> int | None:
-        """The signal that stops the training now. Ranks stop at the same iteration: by what all of them know of."""
-        return stop.signal if self.comm.size == 1 else self._signal
+    def _is_to_stop(self, stop: Stop) -> bool:
+        """Whether to stop now. Ranks stop at the same iteration: by the signals that all of them know of."""
+        return stop.is_set() if self.comm.size == 1 else self._signal is not None
 
     def _rng_of(self, shard: int) -> np.random.Generator:
         """What is random in a shard of the running iteration."""
@@ -236,7 +237,7 @@ class Solver:
         return np.random.default_rng(seed if self.shards == 1 else [*seed, shard])
 
     def _loss(self, rows: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Entry]:
-        """The mean loss of some rows of the order, and figures of it for the history; what is random comes from `rng`."""
+        """The mean loss of some rows of the order, and figures for the history; what is random comes from `rng`."""
         s, batch = self.settings, self.split.batch(rows)
         self.model.rng = rng
         read = None
@@ -273,10 +274,9 @@ class Solver:
         """
         if self.val is None or self.images is None:
             return {}
-        comm = self.comm
-        loss = mean_loss(self.model, self.val, self.images, comm=comm)
+        loss = mean_loss(self.model, self.val, self.images, comm=self.comm)
         entry = {"val_loss": loss, **self._of_captions(self.val, self.images)}
-        return dict(zip(entry, mg.parallel.gather(comm, list(entry.values()))[0].tolist(), strict=True))
+        return dict(zip(entry, mg.parallel.gather(self.comm, list(entry.values()))[0].tolist(), strict=True))
 
     def is_better(self, entry: Entry, than: Entry) -> bool:
         """Whether a validation is better than another, by what the settings keep."""
@@ -385,8 +385,7 @@ class Solver:
         Raises:
             ValueError: if they have other models.
         """
-        comm = self.comm
-        state = self.state()
+        comm, state = self.comm, self.state()
         mg.parallel.broadcast_arrays(state.values(), 0, comm)
         history = mg.parallel.broadcast_bytes(json.dumps(self.history).encode(), 0, comm)
         has_best = mg.parallel.broadcast_bytes(b"" if self._best_weights is None else b"1", 0, comm)

@@ -5,7 +5,7 @@ runs alone needs neither.
 
     mpiexec -n 4 python train.py
 
-Every process, a rank, runs the same program. What is here is thin: MPI's collectives on buffers, with its communicators.
+Every process, a rank, runs the same program. What is here is thin: MPI's collectives on buffers, and its communicators.
 """
 
 from .broadcasting import broadcast_arrays, broadcast_bytes, broadcast_parameters
@@ -16,5 +16,8 @@ from .placement import fair_threads
 from .reducing import all_reduce_gradients
 from .sharding import blocks_of_shards, shard
 
-__all__ = ["ALONE", "DataParallel", "OtherRankError", "Part", "agreed", "all_reduce_gradients", "blocks_of_shards",
-           "broadcast_arrays", "broadcast_bytes", "broadcast_parameters", "fair_threads", "gather", "merge", "shard", "together", "world"]  # fmt: skip
+__all__ = [
+    "ALONE", "DataParallel", "OtherRankError", "Part", "agreed", "all_reduce_gradients", "blocks_of_shards",
+    "broadcast_arrays", "broadcast_bytes", "broadcast_parameters", "fair_threads", "gather", "merge", "shard",
+    "together", "world",
+]  # fmt: skip

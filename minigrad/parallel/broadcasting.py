@@ -79,5 +79,5 @@ def _check_alike(arrays: list[Array], comm: Any) -> None:
     if other is not None:
         raise ValueError(
             f"parallel: rank 0 has {facts[0, 0]:.0f} arrays of {facts[0, 1]:.0f} numbers, rank {other} has "
-            f"{facts[other, 0]:.0f} of {facts[other, 1]:.0f}, or in other shapes or dtypes: build the same on every rank"
+            f"{facts[other, 0]:.0f} of {facts[other, 1]:.0f}, or other shapes or dtypes: build the same on every rank"
         )

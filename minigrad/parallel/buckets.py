@@ -71,7 +71,9 @@ class Buckets:
 
     def _open(self) -> None:
         """Be ready for the gradients of the next shard."""
-        self._missing = [{i for i, place in enumerate(self.places) if place.bucket == b} for b in range(len(self._sums))]
+        self._missing = [
+            {i for i, place in enumerate(self.places) if place.bucket == b} for b in range(len(self._sums))
+        ]
         self._sent = 0
 
     def put(self, i: int, gradient: Array) -> None:
@@ -83,8 +85,8 @@ class Buckets:
         bucket, where = self.places[i]
         if i not in self._missing[bucket]:
             raise ValueError(
-                "parallel: a second backward pass brought a gradient of the same part, when the first one may have been "
-                "sent: add up the losses of a part, and go backward once"
+                "parallel: a second backward pass brought a gradient of the same part, when the first one may have "
+                "been sent: add up the losses of a part, and go backward once"
             )
         self._sums[bucket].rows[self._round, where] = gradient.reshape(-1)
         self._missing[bucket].remove(i)
@@ -138,7 +140,9 @@ def _likes(params: Sequence[Tensor], places: list[Place]) -> list[tuple[int, Any
     """The length and dtype of each bucket."""
     likes: dict[int, tuple[int, Any]] = {}
     for p, place in zip(params, places, strict=True):
-        likes[place.bucket] = max(likes.get(place.bucket, (0, p.dtype)), (place.where.stop, p.dtype), key=lambda n: n[0])
+        likes[place.bucket] = max(
+            likes.get(place.bucket, (0, p.dtype)), (place.where.stop, p.dtype), key=lambda n: n[0]
+        )
     return [likes[bucket] for bucket in range(len(likes))]
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ..spec import Array
 from . import witness_process
 from .communicators import gather, wait, world
 
@@ -100,17 +101,18 @@ def _start_witness(comm: Any, hint: str) -> subprocess.Popen[bytes] | None:
     from mpi4py import MPI
 
     machine = comm.Split_type(MPI.COMM_TYPE_SHARED, comm.rank)
-    pairs = gather(machine, [comm.rank, os.getpid()]).astype(int)
+    pairs = gather(machine, [comm.rank, os.getpid()])
     first = machine.rank == 0
     machine.Free()
-    witness = _witness_of(comm, pairs.tolist(), hint) if first and witness_process.can_watch() else None
+    witness = _witness_of(comm, pairs, hint) if first and witness_process.can_watch() else None
     wait(comm.Ibarrier())  # from now on all are watched
     return witness
 
 
-def _witness_of(comm: Any, pairs: list[list[int]], hint: str) -> subprocess.Popen[bytes]:
+def _witness_of(comm: Any, pairs: Array, hint: str) -> subprocess.Popen[bytes]:
     """Start the process that watches some ranks, pairs of a rank and its process; returns when it does."""
-    told = {"size": comm.size, "host": socket.gethostname(), "ranks": dict(pairs), "hint": hint}
+    ranks = {int(rank): int(process) for rank, process in pairs}
+    told = {"size": comm.size, "host": socket.gethostname(), "ranks": ranks, "hint": hint}
     command = [sys.executable, "-I", "-S", witness_process.__file__, json.dumps(told)]
     witness = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     assert witness.stdout is not None

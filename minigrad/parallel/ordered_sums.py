@@ -21,9 +21,9 @@ __all__ = ["OrderedSum"]
 class OrderedSum:
     """The sum of a flat array over shards, in their order; used again and again.
 
-    Each rank fills `shards_here` arrays, ``rows[k]`` (length,), and says `send(k)` of each; when `arrived` is true, or
-    `gather` is called anyway, the sum is on its way back, and `total` waits for it. Every rank calls `send` and `gather`
-    in the same order.
+    Each rank fills an array ``rows[k]``, whose first ``length`` numbers count, for each of its shards, and calls
+    `send`. When all have `arrived`, or sooner, `gather` sends the sum back, and `total` waits for it. Every rank calls
+    `send` and `gather` in the same order.
 
     Args:
         length, dtype: of the array.
@@ -50,7 +50,7 @@ class OrderedSum:
 
     def arrived(self) -> bool:
         """Whether all slices that belong to this rank are here."""
-        return len(self._sent) == len(self.rows) and all([request.Test() for request in self._sent])
+        return len(self._sent) == len(self.rows) and all(request.Test() for request in self._sent)
 
     def gather(self) -> None:
         """Add up this rank's slice, waiting for what is not here yet, and start to give it to all."""

@@ -1,7 +1,7 @@
-"""A process that sees which rank of its machine dies first, and says so: launchers tell a number of a process at best.
+"""A process that sees which rank of its machine dies first, and says so: a launcher tells its process's number at best.
 
-The rank itself cannot say it, when it is killed, and the others are killed by the launcher within a moment. So this runs
-beside them, in a session of its own, with the standard library alone. The kernel tells of deaths in their order (a
+The rank itself cannot say it when it is killed, and the others are killed by the launcher within a moment. So this
+runs beside them, in a session of its own, with the standard library alone. The kernel tells of deaths in their order (a
 queue of epoll's, of file descriptors of processes). If the launcher does not end the others, this does.
 
     python witness_process.py '{"size": 4, "host": "node1", "ranks": {"0": 4710, "1": 4711}, "hint": ""}'

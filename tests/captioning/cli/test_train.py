@@ -297,7 +297,7 @@ def test_what_is_said_when_it_stops_goes_on_as_printed(small_folder, tmp_path, c
 
 def test_best_weights_from_within_an_epoch_are_told(small_folder, tmp_path, capsys, monkeypatch):
     losses = iter([3.0, 1.0, 2.0, 2.0, 2.0])
-    monkeypatch.setattr("captioning.training.solver.mean_loss", lambda *_: next(losses))
+    monkeypatch.setattr("captioning.training.solver.mean_loss", lambda *_, comm: next(losses))
     options = [*SMALL, "--validate-every", "4", "--keep", "loss"]
     options.remove("--quiet")
     assert main(["train", "--data", str(small_folder), "--out", str(tmp_path / "run"), *options]) == 0

@@ -91,7 +91,7 @@ def test_the_rate_is_that_of_the_epoch_whatever_ended_the_one_before(small_data,
     whole = make_solver(small_data, dataclasses.replace(SHORT, epochs=4)).train()
     validations = []
 
-    def failing(*given):
+    def failing(*given, comm):
         validations.append(given)
         if len(validations) == 2:
             raise OSError("the disk is full")
@@ -214,7 +214,7 @@ def test_the_best_weights_are_kept_and_they_are_copies(small_data, monkeypatch, 
     scores = [(0.2, 5.0, 0.1), (0.3, 3.0, 0.2), (0.5, 4.0, 0.3), (0.5, 4.5, 0.6), (0.1, 9.0, 0.4)]
     solver = make_solver(small_data, dataclasses.replace(SHORT, epochs=5, keep=keep))
     taken = scripted(solver, scores)
-    monkeypatch.setattr("captioning.training.solver.mean_loss", lambda *_: scores[len(taken)][1])
+    monkeypatch.setattr("captioning.training.solver.mean_loss", lambda *_, comm: scores[len(taken)][1])
     solver.train()
     assert solver.best_entry["epoch"] == best
     assert same(weights(solver), taken[best - 1])
@@ -225,7 +225,7 @@ def test_patience(small_data, monkeypatch):
     scores = [(bleu, 1.0, 0.0) for bleu in (0.2, 0.3, 0.1, 0.25, 0.9)]
     solver = make_solver(small_data, dataclasses.replace(SHORT, epochs=5, patience=2))
     taken = scripted(solver, scores)
-    monkeypatch.setattr("captioning.training.solver.mean_loss", lambda *_: 1.0)
+    monkeypatch.setattr("captioning.training.solver.mean_loss", lambda *_, comm: 1.0)
     solver.train()
     assert len(taken) == 4
     assert same(weights(solver), taken[1])
@@ -430,7 +430,7 @@ def test_validation_in_between_finds_better_weights(small_data, tmp_path, monkey
     solver = make_solver(small_data, settings, run)
     kept = {}
 
-    def loss(*_):
+    def loss(*_, comm):
         kept[solver.iteration] = solver.model.state_dict()
         return 1.0 if solver.iteration == 7 else 2.0
 
