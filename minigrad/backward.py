@@ -16,7 +16,7 @@ import numpy as np
 from . import hooks, overwrites
 from .anomaly.fingerprints import Fingerprinted
 from .core import Leaf, Node, Tensor
-from .graph.order import Cycle, Order, dependents, topological_order
+from .graph.order import Cycle, Order, dependents, topological_order, with_late_sources
 from .graph_levels import Kept
 from .overwrites import arrays_in, overwritten, owner
 from .primitives import Primitive
@@ -136,6 +136,8 @@ def reverse_pass(
         An error in the pass, also of a VJP or a hook, carries a note of where the forward made the node, if known.
     """
     order = graph_of([node for node, _, _ in seeds])
+    if hooks.present():  # which are to be called as soon as a cotangent is complete
+        order = with_late_sources(order, _parents)
     live = None if sources is None else dependents(order, sources, _parents)
     cotangents: _Cotangents = {}
     for node, index, g in seeds:

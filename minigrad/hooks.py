@@ -2,8 +2,10 @@
 
 What is asked of a tensor lies at its node, in a slot that no other node sets, and goes with it: a hook works after the
 Python object that it was registered through is gone, and keeps nothing alive. While there is no hook at all, as
-:func:`present` says once a pass, no reverse pass looks for one. A pass of any kind, on arrays or on tensors, calls
-:func:`fire` where it has summed up the cotangents of a node, and :func:`retained` after it.
+:func:`present` says once a pass, no reverse pass looks for one. Where there is one, leaves are visited as soon as their
+gradients are complete, not after all else, so that these can be on their way (`minigrad.parallel`) meanwhile. A pass of
+any kind, on arrays or on tensors, calls :func:`fire` where it has summed up the cotangents of a node, and
+:func:`retained` after it.
 
 Hooks belong to the very tensor or module that they were registered with: its copies and pickles have none.
 """

@@ -16,6 +16,7 @@ HOW_TO_RUN = {
     "another platform": "the test runs where there is what it is about, and has nothing to say elsewhere",
     "no onnx": "pip install onnx onnxruntime",
     "no jupyter": "pip install nbclient nbformat ipykernel",
+    "no MPI": "pip install mpi4py mpich",
     "no real data": "CAPTIONING_DATA=DIR, where DIR/flickr8k holds coco2014_captions.h5 and its features",
     "no pycocoevalcap": "pip install pycocoevalcap",
     "no server": "pip install starlette uvicorn",

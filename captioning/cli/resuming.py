@@ -23,7 +23,7 @@ from captioning.training.starts import no_better_than_start
 from minigrad.parallel.communicators import ALONE
 from minigrad.parallel.launchers import launch_of
 
-__all__ = ["FURTHER", "check_data", "run_to_resume", "settings_to_resume", "shards_for",
+__all__ = ["FURTHER", "check_data", "how_ranks_go_on", "run_to_resume", "settings_to_resume", "shards_for",
            "train_in_folder", "with_threads"]  # fmt: skip
 
 _NEWER = {"validate_every", "schedule", "cosine_epochs", "warmup", "beta2", "label_smoothing", "scheduled_sampling",
@@ -152,8 +152,7 @@ def train_in_folder(
         if comm.rank == 0:
             run = solver.run = _begun(solver, run, settings, data, options, start)
     solver.synchronise()
-    hint = "" if comm.size == 1 else f"; the last checkpoint is whole, go on with: {_how_to_go_on(options)}"
-    with mg.parallel.together(comm, hint, alike=(TrainingError,)):
+    with mg.parallel.together(comm, how_ranks_go_on(options), alike=(TrainingError,), watch=False):
         _train(solver, options)
     if comm.rank:
         return _status(solver)
@@ -252,6 +251,11 @@ def _how_to_go_on(options: argparse.Namespace) -> str:
     if options.checkpoint_every != CHECKPOINT_EVERY:
         words += ["--checkpoint-every", options.checkpoint_every]
     return shlex.join(words)
+
+
+def how_ranks_go_on(options: argparse.Namespace) -> str:
+    """What is told of a rank that died, behind that: it may have been while the run folder was not there yet."""
+    return f"; if {options.out} is there, its last checkpoint is whole, go on with: {_how_to_go_on(options)}"
 
 
 def _status(solver: Solver) -> int:

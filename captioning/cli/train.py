@@ -12,6 +12,7 @@ import minigrad as mg
 from captioning.cli.options import add_command, add_data, data_folder
 from captioning.cli.resuming import (
     check_data,
+    how_ranks_go_on,
     run_to_resume,
     settings_to_resume,
     shards_for,
@@ -106,7 +107,7 @@ def _train(options: argparse.Namespace) -> int:
     comm = mg.parallel.world()
     fair = mg.parallel.fair_threads(comm)
     try:
-        with ExitStack() as stack:
+        with mg.parallel.watched(comm, how_ranks_go_on(options)), ExitStack() as stack:
             with mg.parallel.agreed(comm):
                 prepared = _prepared(options, comm, fair, stack)
             return train_in_folder(*prepared, options)

@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 
 N = TypeVar("N", bound=Hashable)
 
-__all__ = ["Cycle", "Order", "certify", "dependents", "topological_order"]
+__all__ = ["Cycle", "Order", "certify", "dependents", "topological_order", "with_late_sources"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,22 @@ def topological_order(
                 break
             node = last  # goes on without a turn on the stack, a tenth of the time
     return Order(tuple(order))
+
+
+def with_late_sources(order: Order[N], parents: Callable[[N], Iterable[N]]) -> Order[N]:
+    """The order with each node that has no parents moved to just before the first node that needs it.
+
+    Backwards, one is then done with as soon as nothing before it needs it, and not after all else.
+
+    >>> with_late_sources(Order(("W", "V", "x", "y")), {"V": "", "W": "", "x": "V", "y": "Wx"}.__getitem__)
+    Order(nodes=('V', 'x', 'W', 'y'))
+    """
+    placed: dict[N, None] = {}
+    for node in order.nodes:
+        if above := tuple(parents(node)):
+            placed.update(dict.fromkeys((*above, node)))
+    placed.update(dict.fromkeys(order.nodes))
+    return Order(tuple(placed))
 
 
 def certify(result: Order[N] | Cycle[N], nodes: Iterable[N], parents: Callable[[N], Iterable[N]]) -> bool:

@@ -11,7 +11,7 @@ Every process, a rank, runs the same program. What is here is thin: MPI's collec
 from .broadcasting import broadcast_arrays, broadcast_bytes, broadcast_parameters
 from .communicators import ALONE, gather, merge, world
 from .data_parallel import DataParallel, Part
-from .lifelines import OtherRankError, agreed, together
+from .lifelines import OtherRankError, agreed, together, watched
 from .placement import fair_threads
 from .reducing import all_reduce_gradients
 from .sharding import blocks_of_shards, shard
@@ -19,5 +19,5 @@ from .sharding import blocks_of_shards, shard
 __all__ = [
     "ALONE", "DataParallel", "OtherRankError", "Part", "agreed", "all_reduce_gradients", "blocks_of_shards",
     "broadcast_arrays", "broadcast_bytes", "broadcast_parameters", "fair_threads", "gather", "merge", "shard",
-    "together", "world",
+    "together", "watched", "world",
 ]  # fmt: skip

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 
-from ..spec import Array
+from ..runtime.signals import number_of
 from . import witness_process
+from .broadcasting import broadcast_bytes
 from .communicators import gather, wait, world
 
-__all__ = ["OtherRankError", "agreed", "name_of", "together"]
+__all__ = ["OtherRankError", "agreed", "name_of", "together", "watched"]
 
 
 class OtherRankError(RuntimeError):
@@ -64,65 +66,108 @@ def agreed(comm: Any = None) -> Iterator[None]:
 
 
 @contextmanager
-def together(comm: Any = None, hint: str = "", alike: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+def together(
+    comm: Any = None, hint: str = "", alike: tuple[type[Exception], ...] = (), watch: bool = True
+) -> Iterator[None]:
     """Within this context an error of one rank, or its death, ends all of them, and is told with the rank's name.
 
-    The death of a process (kill -9, too little memory, a crash) is told where the system can (Linux), by a process
-    that each machine starts for that; that the others end, too, is the launcher's part, and where it does not do it,
-    on that machine, this process's. Ranks leave the context together.
+    Ranks enter and leave the context together.
 
     Args:
         comm: mpi4py's communicator; all that were started together by default.
         hint: what to do next, behind the message.
         alike: errors that all ranks have at once, such as a loss that is not finite; they are raised as they are.
+        watch: whether it is a `watched` context, too.
 
     >>> with together():
+    ...     trained = True
+    """
+    comm = world() if comm is None else comm
+    with watched(comm, hint) if watch else nullcontext():
+        try:
+            yield
+        except alike:
+            raise
+        except BaseException as error:
+            if comm.size > 1:
+                _end_all(comm, error, hint)
+            raise
+
+
+@contextmanager
+def watched(comm: Any = None, hint: str = "") -> Iterator[None]:
+    """Within this context the death of a rank is told with its name: by kill -9, too little memory, a crash.
+
+    Each machine starts a process for that, where the system can tell of deaths (Linux). That the other ranks end is the
+    launcher's part; where it does not do it, that process does it to those of its machine. Ranks enter and leave the
+    context together, also by an error that all have.
+
+    >>> with watched():
     ...     trained = True
     """
     comm = world() if comm is None else comm
     if comm.size == 1:
         yield
         return
-    witness = _start_witness(comm, hint)
+    lifeline = _lifeline(comm, hint)
     try:
         yield
-    except alike:
-        _dismiss(witness, comm)
+    except Exception:
+        _leave(lifeline)
         raise
-    except BaseException as error:
-        print(f"{name_of(comm)}: {type(error).__name__}: {error}{hint}", file=sys.stderr, flush=True)
-        comm.Abort(130 if isinstance(error, KeyboardInterrupt) else 2)
+    except BaseException as stop:  # which others may have at another place, or not at all
+        _end_all(comm, stop, "")
         raise
-    _dismiss(witness, comm)
+    _leave(lifeline)
 
 
-def _start_witness(comm: Any, hint: str) -> subprocess.Popen[bytes] | None:
-    """On each machine its first rank starts the process that watches those of this machine."""
+def _end_all(comm: Any, error: BaseException, hint: str) -> None:
+    """Say what this rank cannot go on with, and end the job: 130 and 143 as after Ctrl-C and SIGTERM, else 2."""
+    told = "stopped" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}{hint}"
+    print(f"{name_of(comm)}: {told}", file=sys.stderr, flush=True)
+    comm.Abort(128 + number_of(error) if isinstance(error, KeyboardInterrupt) else 2)
+
+
+def _lifeline(comm: Any, hint: str) -> int | None:
+    """A connection to the process that watches the ranks of this machine, which the first of them starts."""
     from mpi4py import MPI
 
     machine = comm.Split_type(MPI.COMM_TYPE_SHARED, comm.rank)
-    pairs = gather(machine, [comm.rank, os.getpid()])
-    first = machine.rank == 0
+    address = f"\0minigrad-{os.getpid()}-{secrets.token_hex(8)}"  # of no file: it is gone with its sockets
+    address = broadcast_bytes(address.encode(), 0, machine).decode()
+    can_watch = witness_process.can_watch()
+    if not can_watch:
+        return None
+    if machine.rank == 0:
+        witness = _start_witness(address, machine.size, comm.size, hint)
+    wait(machine.Ibarrier())
+    lifeline = _connected(address, comm.rank)
+    if machine.rank == 0:
+        assert witness.stdout is not None
+        witness.stdout.readline()
+    wait(machine.Ibarrier())  # from now on all are watched
     machine.Free()
-    witness = _witness_of(comm, pairs, hint) if first and witness_process.can_watch() else None
-    wait(comm.Ibarrier())  # from now on all are watched
-    return witness
+    return lifeline
 
 
-def _witness_of(comm: Any, pairs: Array, hint: str) -> subprocess.Popen[bytes]:
-    """Start the process that watches some ranks, pairs of a rank and its process; returns when it does."""
-    ranks = {int(rank): int(process) for rank, process in pairs}
-    told = {"size": comm.size, "host": socket.gethostname(), "ranks": ranks, "hint": hint}
-    command = [sys.executable, "-I", "-S", witness_process.__file__, json.dumps(told)]
-    witness = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
-    assert witness.stdout is not None
-    witness.stdout.readline()
-    return witness
+def _start_witness(address: str, here: int, size: int, hint: str) -> subprocess.Popen[bytes]:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen(here)
+        told = {"listener": listener.fileno(), "here": here, "size": size, "host": socket.gethostname(), "hint": hint}
+        command = [sys.executable, "-I", "-S", witness_process.__file__, json.dumps(told)]
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True,
+                                pass_fds=[listener.fileno()])  # fmt: skip
 
 
-def _dismiss(witness: subprocess.Popen[bytes] | None, comm: Any) -> None:
-    """Let the witnesses go, before any rank does."""
-    wait(comm.Ibarrier())
-    if witness is not None:
-        witness.communicate(b".")
-    wait(comm.Ibarrier())
+def _connected(address: str, rank: int) -> int:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(address)
+        connection.sendall(witness_process.hello(rank))
+        return os.dup(connection.fileno())
+
+
+def _leave(lifeline: int | None) -> None:
+    if lifeline is not None:
+        os.write(lifeline, witness_process.GOODBYE)
+        os.close(lifeline)

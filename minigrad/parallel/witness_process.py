@@ -1,12 +1,14 @@
 """A process that sees which rank of its machine dies first, and says so: a launcher tells its process's number at best.
 
 The rank itself cannot say it when it is killed, and the others are killed by the launcher within a moment. So this
-runs beside them, in a session of its own, with the standard library alone. The kernel tells of deaths in their order (a
-queue of epoll's, of file descriptors of processes). If the launcher does not end the others, this does.
+runs beside them, in a session of its own, with the standard library alone. Each rank holds a connection to it, which
+the kernel closes when the rank dies, and epoll tells of what was closed in that order. If the launcher does not end
+the others, this does.
 
-    python witness_process.py '{"size": 4, "host": "node1", "ranks": {"0": 4710, "1": 4711}, "hint": ""}'
+    python witness_process.py '{"listener": 5, "here": 2, "size": 4, "host": "node1", "hint": ""}'
 
-It writes a line when it has begun, and ends without a word when it reads one on its standard input.
+A rank says who it is when it connects (`hello`), and `GOODBYE` before it leaves. This writes a line when all are here,
+and ends without a word when all have left.
 """
 
 from __future__ import annotations
@@ -16,67 +18,78 @@ import json
 import os
 import select
 import signal
+import socket
 import sys
 from typing import Any
 
-__all__ = ["can_watch", "watch"]
+__all__ = ["GOODBYE", "can_watch", "hello", "watch"]
 
-_GRACE = 8.0  # seconds for the launcher to end the others
+GOODBYE = b"."
 
 
 def can_watch() -> bool:
-    """Whether this system tells of the deaths of others' processes: Linux does."""
-    return hasattr(os, "pidfd_open") and hasattr(select, "epoll")
+    """Whether this system tells of what is closed in its order: Linux does."""
+    return hasattr(select, "epoll")
 
 
-def watch(size: int, host: str, ranks: dict[str, int], hint: str) -> None:
-    """Wait for a word on standard input, or for a death among processes, which is told; and see that all die then.
+def hello(rank: int) -> bytes:
+    """What a rank says first.
 
-    size: the number of all ranks. ranks: of this machine, their processes. hint: what to do next.
+    >>> hello(3).startswith(b"3 ")
+    True
     """
-    with select.epoll() as deaths:
-        alive = _opened(ranks)
-        for handle in [0, *alive]:
-            deaths.register(handle, select.EPOLLIN)
-        print(flush=True)  # to whoever waits until this watches
-        dead = [rank for rank in ranks if rank not in alive.values()]  # while this began
-        if not dead:
-            handle = _next(deaths)
-            if handle == 0 and sys.stdin.buffer.read(1):
-                return
-            if handle == 0:  # closed without a word: who held it has died, or is about to
-                deaths.unregister(0)
-                handle = _next(deaths)
-            deaths.unregister(handle)
-            dead = [alive.pop(handle)]
-        names = " or ".join(f"{rank} of {size} (process {ranks[rank]} on {host})" for rank in dead)
-        print(f"rank {names} died, and all others end{hint}", file=sys.stderr, flush=True)
-        _see_them_die(alive, deaths)
+    return f"{rank} {os.getpid()} ".encode()
 
 
-def _opened(ranks: dict[str, int]) -> dict[int, str]:
-    """Handles of the processes that are alive, and their ranks."""
-    alive = {}
-    for rank, process in ranks.items():
-        with contextlib.suppress(ProcessLookupError):
-            alive[os.pidfd_open(process)] = rank
-    return alive
+def watch(listener: int, here: int, size: int, host: str, hint: str, grace: float = 8.0) -> None:
+    """Wait until all ranks of this machine have left; or tell which died first, and see that the others do.
+
+    listener: a socket that listens, its file descriptor. here: how many ranks this machine has. size: of all. hint:
+    what to do next. grace: seconds for the launcher to end the others.
+    """
+    with socket.socket(fileno=listener) as door, select.epoll() as changes:
+        changes.register(door, select.EPOLLIN)
+        ranks: dict[int, socket.socket] = {}
+        said: dict[int, bytes] = {}
+        left = 0
+        while left < here:
+            handle, _ = changes.poll(maxevents=1)[0]  # the first one: the queue has the order in which it happened
+            if handle == door.fileno():
+                rank, _ = door.accept()
+                changes.register(rank, select.EPOLLIN)
+                ranks[rank.fileno()], said[rank.fileno()] = rank, b""
+                if len(ranks) == here:
+                    print(flush=True)
+                continue
+            word = ranks[handle].recv(100)
+            said[handle] += word
+            if said[handle].endswith(GOODBYE):
+                left += 1
+            elif not word:
+                number, process = _who(said.pop(handle))
+                told = f"rank {number} of {size} (process {process} on {host}) died, and all others end{hint}"
+                print(told, file=sys.stderr, flush=True)
+                return _see_them_die(changes, {handle: _who(text)[1] for handle, text in said.items()}, grace)
+            if said[handle].endswith(GOODBYE):
+                changes.unregister(handle)
+                del said[handle]
 
 
-def _see_them_die(alive: dict[int, str], deaths: Any) -> None:
-    """Wait for those that are alive to end; those that do not within a while are killed."""
-    while alive and (ended := deaths.poll(_GRACE)):
-        for handle, _ in ended:
-            deaths.unregister(handle)
+def _who(text: bytes) -> tuple[str, str]:
+    """The rank, and the process, that said `hello`."""
+    rank, process, *_ = [*text.decode().split(), "?", "?"]
+    return rank, process
+
+
+def _see_them_die(changes: Any, alive: dict[int, str], grace: float) -> None:
+    """Wait until connections are closed, by processes that end; those of them that stay for longer are killed."""
+    while alive and (closed := changes.poll(grace)):
+        for handle, _ in closed:
+            changes.unregister(handle)
             alive.pop(handle, None)
-    for handle in alive:
-        signal.pidfd_send_signal(handle, signal.SIGKILL)
-
-
-def _next(deaths: Any) -> int:
-    """The first that tells of something: the queue is in the order in which it happened."""
-    handle: int = deaths.poll(maxevents=1)[0][0]
-    return handle
+    for process in filter(str.isdecimal, alive.values()):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(process), signal.SIGKILL)
 
 
 if __name__ == "__main__":

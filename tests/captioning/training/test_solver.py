@@ -293,7 +293,7 @@ def test_a_killed_run_resumes_from_its_last_epoch(small_data, tmp_path):
     solver = make_solver(small_data, run=new_run(tmp_path / "killed", small_data))
     inner = solver._iterate
 
-    def dying():
+    def dying(stop):
         if solver.iteration == 8:
             solver.run.flush()  # the history is ahead of the checkpoint
             raise MemoryError

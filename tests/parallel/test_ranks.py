@@ -1,0 +1,56 @@
+"""Ranks of the real mpiexec: any number of them comes to the bits of one process, and none is waited for for ever."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from tests.parallel.ranks import needs_mpi, run
+
+pytestmark = needs_mpi
+
+
+def program(ranks, *arguments, status=0):
+    return run(ranks, "-m", "tests.parallel.programs", *arguments, status=status)
+
+
+@pytest.mark.parametrize("shards", [4, 5])
+def test_ranks_come_to_the_bits_of_one_process(shards):
+    (alone,) = program(1, "training", shards)[0].splitlines()
+    for ranks in (2, 4):
+        assert program(ranks, "training", shards)[0].splitlines() == [alone] * ranks
+
+
+@pytest.mark.parametrize(
+    ("name", "ranks", "said"),
+    [("reducing", 3, "same"), ("travelling", 2, "on the way"), ("merging", 2, "whole"), ("threads", 2, "divided"),
+     ("leaving", 2, "left")],
+)  # fmt: skip
+def test_what_ranks_do_together(name, ranks, said):
+    out, err = program(ranks, name)
+    assert out.strip() == said
+    assert err == ""
+
+
+def test_mistakes_are_told_on_every_rank():
+    out, _ = program(2, "mistakes")
+    different, twice, few, other = out.splitlines()
+    assert "rank 0 has 2 arrays of 9 numbers, rank 1 has 2 of 12" in different
+    assert "a second backward pass" in twice
+    assert few == "2 ranks cannot share 1 shard: each needs one; start at most 1, or make 2 shards"
+    assert other == "OtherRankError: rank 1 of 2 has an error, and says which"
+
+
+@pytest.mark.parametrize("rank", [0, 3])
+def test_a_killed_rank_ends_all_and_is_named(rank):
+    begun = time.monotonic()
+    _, err = program(4, "ending", "kill", rank, status=9)
+    assert time.monotonic() - begun < 30
+    assert re.search(rf"rank {rank} of 4 \(process \d+ on .+\) died, and all others end; go on so", err), err
+
+
+def test_an_error_of_one_rank_ends_all_and_is_told_with_its_name():
+    _, err = program(2, "ending", "raise", 1, status=2)
+    assert re.search(r"rank 1 of 2 \(process \d+ on .+\): MemoryError: there is none left; go on so", err), err
