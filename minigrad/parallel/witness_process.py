@@ -50,7 +50,7 @@ def watch(listener: int, here: int, size: int, host: str, hint: str, grace: floa
     with socket.socket(fileno=listener) as door, select.epoll() as changes:
         changes.register(door, select.EPOLLIN)
         ranks: dict[int, socket.socket] = {}
-        said: dict[int, bytes] = {}
+        said: dict[int, bytes] = {}  # by those who have not left
         left = 0
         while left < here:
             handle, _ = changes.poll(maxevents=1)[0]  # the first one: the queue has the order in which it happened
@@ -58,21 +58,20 @@ def watch(listener: int, here: int, size: int, host: str, hint: str, grace: floa
                 rank, _ = door.accept()
                 changes.register(rank, select.EPOLLIN)
                 ranks[rank.fileno()], said[rank.fileno()] = rank, b""
-                if len(ranks) == here:
-                    print(flush=True)
                 continue
             word = ranks[handle].recv(100)
-            said[handle] += word
-            if said[handle].endswith(GOODBYE):
-                left += 1
-            elif not word:
+            if not word:
                 number, process = _who(said.pop(handle))
                 told = f"rank {number} of {size} (process {process} on {host}) died, and all others end{hint}"
                 print(told, file=sys.stderr, flush=True)
-                return _see_them_die(changes, {handle: _who(text)[1] for handle, text in said.items()}, grace)
-            if said[handle].endswith(GOODBYE):
+                return _see_them_die(changes, {other: _who(text)[1] for other, text in said.items()}, grace)
+            if not said[handle] and sum(map(bool, said.values())) == here - 1:
+                print(flush=True)  # all are here
+            said[handle] += word
+            if word.endswith(GOODBYE):
                 changes.unregister(handle)
                 del said[handle]
+                left += 1
 
 
 def _who(text: bytes) -> tuple[str, str]:

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
-PATIENCE = 120  # seconds for any program of these tests, on a busy machine
+PATIENCE = 300  # seconds for any program of these tests, on a busy machine
 
 needs_mpi = pytest.mark.skipif(
     importlib.util.find_spec("mpi4py") is None or MPIEXEC is None, reason="no MPI: mpi4py or mpiexec is not installed"

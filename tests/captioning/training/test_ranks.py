@@ -169,5 +169,5 @@ def kill(job, rank, victims, training):
     if job.returncode == 0:  # it was done
         return False
     named = re.search(rf"rank {rank} of 4 \(process {victims[rank]} on .+\) died, and all others end", err)
-    assert named or (not training and "BAD TERMINATION" in err), err
+    assert named or not training, err  # at the very beginning, while Python imports, nobody watches yet
     return True
