@@ -80,7 +80,7 @@ class Decoding:
 
     beam: how the beam searches, None where there is none. ask: makes `decode` of the training split, for a decoding
     that asks its captions; `knowing` must be called before that one decodes. neighbours: whether it asks those of
-    images like the one it is to caption.
+    images like the one it is to caption. drawn: whether it draws at random, one image after the other.
     """
 
     decode: Callable[..., Any]
@@ -88,6 +88,7 @@ class Decoding:
     beam: Beam | None = None
     ask: Callable[[Split], Callable[..., Any]] | None = None
     neighbours: bool = False
+    drawn: bool = False
 
     def knowing(self, train: Split, split: Split) -> Decoding:
         """The same, once the training split is at hand, and the one that is to be captioned."""
@@ -125,7 +126,7 @@ def decoding_of(options: argparse.Namespace) -> Decoding:
     _named("--temperature or --top-k", check_chance, temperature, top_k)
     text = f"drawn at temperature {temperature:g}" + (f" from {top_k} words" if top_k is not None else "")
     rng = np.random.default_rng(options.seed)
-    return Decoding(functools.partial(sample, temperature=temperature, top_k=top_k, rng=rng), text)
+    return Decoding(functools.partial(sample, temperature=temperature, top_k=top_k, rng=rng), text, drawn=True)
 
 
 def beam_decoding(how: Beam) -> Decoding:
@@ -151,7 +152,7 @@ def _consensus_of(options: argparse.Namespace) -> Decoding:
     def ask(train: Split) -> Callable[..., Any]:
         return functools.partial(agreed, voters=Voters(train), how=how, rng=rng)
 
-    return Decoding(_unasked, consensus_text(how, options.seed), ask=ask, neighbours=how.neighbours > 0)
+    return Decoding(_unasked, consensus_text(how, options.seed), ask=ask, neighbours=how.neighbours > 0, drawn=True)
 
 
 def consensus_text(how: Agreement, seed: int) -> str:

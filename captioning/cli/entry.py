@@ -27,9 +27,13 @@ from captioning.cli.report import add_report
 from captioning.cli.sample import add_sample
 from captioning.cli.serve import add_serve
 from captioning.cli.train import add_train
+from minigrad.parallel.launchers import launch_of
 from minigrad.runtime.commands import MISTAKES, run_command
 
 __all__ = ["main"]
+
+ON_RANKS = ("train", "evaluate")
+"""The commands that share their work among processes that MPI has started."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,10 +44,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.name is None:
             parser.print_help()
             return 0
+        if _is_one_too_many(options.name):
+            return 2
         status: int = options.command(options)
         return status
 
     return run_command(parser, arguments, run, (*MISTAKES, IndexError), _add_commands)
+
+
+def _is_one_too_many(command: str) -> bool:
+    """Whether a launcher started several processes of a command that is one, and this is not the first of them.
+
+    The first raises a ValueError.
+    """
+    launch = launch_of()
+    if launch is None or launch.size == 1 or command in ON_RANKS:
+        return False
+    if launch.rank == 0:
+        raise ValueError(f"{launch.by} started {launch.size} of it, and it works in one process: start it by itself; "
+                         f"on several ranks work {' and '.join(ON_RANKS)}")  # fmt: skip
+    return True
 
 
 def _parser() -> CommandParser:

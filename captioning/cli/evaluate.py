@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from typing import Any
+from contextlib import ExitStack
+from typing import Any, NamedTuple
 
+import minigrad as mg
 from captioning.cli.decoding_options import Decoding, add_choice, decoding_of, open_data
-from captioning.cli.options import add_command, add_data, check_least, check_output
+from captioning.cli.options import add_command, add_data, check_least, check_output, threads
 from captioning.cli.speakers import check_fit, load_together, names_of, open_runs
 from captioning.data.dataset import CaptionData
 from captioning.data.parts import images_of_part
@@ -20,6 +22,7 @@ from captioning.scoring.coco_results import write_results
 from captioning.scoring.evaluation import captions_of, known_captions, score
 from captioning.scoring.signatures import signature
 from captioning.training.run_folder import Run
+from minigrad.parallel.communicators import ALONE
 
 __all__ = ["FREQUENCIES", "add_evaluate", "check_evaluation", "checked_decoding"]
 
@@ -57,37 +60,74 @@ def add_evaluate(commands: Any) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    runs = open_runs(options.run)
-    decoding = checked_decoding(options)
-    progress = Progress(enabled=not options.quiet)
-    with open_data(options, runs[0]) as data:
-        split = data[options.split]
-        check_fit(runs, split)
-        model = load_together(runs)
-        every = images_of_part(split, options.part)
-        images = images_of_part(split, options.part, options.max_images, options.seed)
-        length = _length(options, split)
-        decoding.check(model.vocabulary, length)
-        decoding = decoding.knowing(data.train, split)
-        try:
-            known = known_captions(data.train, progress)
-            frequencies = _frequencies(options.frequencies, data.train, progress)
-            said = captions_of(model, split, images, decoding.decode, length, progress)
-            if options.out is not None:
-                write_results(options.out, split, images, said)
-            figures = score(model, split, images, said, options.seed, progress, frequencies, known)
-        finally:
-            progress.close()
-        drawn_by = options.seed if len(images) < len(every) else None
-        sign = signature(split, options.part, len(images), decoding.text, length, drawn_by, options.frequencies)
-    about = {"run": names_of(runs), "split": options.split, "part": options.part, "decoding": decoding.text,
-             "max_length": length, "chosen_on": _chosen_on(runs), "signature": sign,
-             "out": options.out}  # fmt: skip
+    comm = mg.parallel.world()
+    fair = mg.parallel.fair_threads(comm)
+    try:
+        with mg.parallel.watched(comm), ExitStack() as stack:
+            with mg.parallel.agreed(comm):
+                stack.enter_context(threads(fair))
+                what = _opened(options, comm.rank == 0, stack)
+            with mg.parallel.together(comm, watch=False):
+                about, figures = _scored(options, what, comm)
+    except mg.parallel.OtherRankError:  # who has said which
+        return 2
+    if comm.rank:
+        return 0
     if options.json:
         print(json.dumps(about | figures))
     else:
         _print(about, figures)
     return 0
+
+
+class _What(NamedTuple):
+    """What is evaluated, on what. train: the captions that were learnt from. every: how many images the part has."""
+
+    runs: Sequence[Run]
+    model: Any
+    train: Split
+    split: Split
+    images: Any
+    every: int
+    decoding: Decoding
+    length: int
+    progress: Progress
+
+
+def _opened(options: argparse.Namespace, first: bool, stack: ExitStack) -> _What:
+    """All that is asked for, checked. first: whether this rank is the one that speaks."""
+    runs = open_runs(options.run)
+    decoding = checked_decoding(options)
+    progress = Progress(enabled=first and not options.quiet)
+    stack.callback(progress.close)
+    data = stack.enter_context(open_data(options, runs[0]))
+    split = data[options.split]
+    check_fit(runs, split)
+    model = load_together(runs)
+    every = images_of_part(split, options.part)
+    images = images_of_part(split, options.part, options.max_images, options.seed)
+    length = _length(options, split)
+    decoding.check(model.vocabulary, length)
+    decoding = decoding.knowing(data.train, split)
+    return _What(runs, model, data.train, split, images, len(every), decoding, length, progress)
+
+
+def _scored(options: argparse.Namespace, what: _What, comm: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What was evaluated, and the figures. Ranks share the images; what is drawn at random each of them draws alike."""
+    _, model, train, split, images, every, decoding, length, progress = what
+    first = comm.rank == 0
+    known = known_captions(train, progress) if first else None
+    frequencies = _frequencies(options.frequencies, train, progress) if first else None
+    said = captions_of(model, split, images, decoding.decode, length, progress, ALONE if decoding.drawn else comm)
+    if options.out is not None and first:
+        write_results(options.out, split, images, said)
+    figures = score(model, split, images, said, options.seed, progress, frequencies, known, comm)
+    drawn_by = options.seed if len(images) < every else None
+    sign = signature(split, options.part, len(images), decoding.text, length, drawn_by, options.frequencies)
+    about = {"run": names_of(what.runs), "split": options.split, "part": options.part, "decoding": decoding.text,
+             "max_length": length, "chosen_on": _chosen_on(what.runs), "signature": sign,
+             "out": options.out}  # fmt: skip
+    return about, figures
 
 
 def checked_decoding(options: argparse.Namespace) -> Decoding:

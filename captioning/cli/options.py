@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+import minigrad as mg
 from captioning.training.errors import RunError
 from captioning.training.run_folder import Run
 from minigrad.runtime.files import check_writable
 
-__all__ = ["CommandParser", "add_command", "add_data", "check_least", "check_output", "data_folder"]
+__all__ = ["CommandParser", "add_command", "add_data", "check_least", "check_output", "data_folder", "threads"]
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -70,6 +72,19 @@ def check_output(out: str, suffix: str) -> None:
     check_writable(out)
     if Path(out).suffix.lower() != suffix:
         raise ValueError(f"--out: what is written is {suffix[1:].upper()}: the name must end in {suffix}; got {out}")
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Compute with so many threads in this context."""
+    before = mg.get_num_threads()
+    if number != before:
+        mg.set_num_threads(number)
+    try:
+        yield
+    finally:
+        if number != before:
+            mg.set_num_threads(before)
 
 
 def check_least(option: str, value: int, least: int) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import minigrad as mg
+from captioning.cli.options import threads
 from captioning.cli.training_options import DATA_DEFAULTS
 from captioning.data.dataset import CaptionData
 from captioning.progress import Progress
@@ -66,21 +67,14 @@ def with_threads(
     fair: how many they are if nobody asks for a number; as many as are set by default. told: whether this process says
     that the bits will differ.
     """
-    before = mg.get_num_threads()
-    fair = before if fair is None else fair
+    fair = mg.get_num_threads() if fair is None else fair
     began = None if run is None else run.settings.get("threads")
     number = options.threads or began or fair
     if told:
         _tell_of_products(options, run)
         _tell_of_threads(options, number, began, fair)
-    if number == before:
+    with threads(number):
         yield
-        return
-    mg.set_num_threads(number)
-    try:
-        yield
-    finally:
-        mg.set_num_threads(before)
 
 
 def _tell_of_threads(options: argparse.Namespace, number: int, began: int | None, fair: int) -> None:

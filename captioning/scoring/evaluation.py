@@ -167,11 +167,13 @@ def score(
     progress: Progress = _SILENT,
     frequencies: DocumentFrequencies | None = None,
     known: Container[tuple[str, ...]] | None = None,
+    comm: Any = ALONE,
 ) -> dict[str, float | None]:
     """The figures of a model that said a caption for each of some images of a split.
 
     frequencies: of CIDEr-D; None means those of the images' own references. known: captions that are not novel, such as
-    `known_captions` of the training split. Returns a dict with
+    `known_captions` of the training split. comm: the ranks that share what the loss takes, each of which calls this;
+    the other figures are rank 0's alone. Returns a dict with
 
     - `loss`: the mean over all captions of the images;
     - `exercise_bleu`: the homework's, unigram BLEU against one caption of each image, drawn by `seed`, as the data set
@@ -184,7 +186,9 @@ def score(
 
     The two kinds of BLEU are different numbers: see `captioning.scoring.metrics`.
     """
-    loss = mean_loss(model, split, images, progress=progress)
+    loss = mean_loss(model, split, images, progress=progress, comm=comm)
+    if comm.rank:
+        return {"loss": loss}
     progress.begin(len(images), what="scores of images")
     pairs = zip(_one_reference_each(split, images, seed), map(" ".join, said), strict=True)
     exercise = exercise_bleu(_counted(pairs, progress))
