@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.parallel.ranks import needs_mpi, run
+from tests.parallel.ranks import ROOT, needs_mpi, run
 
 pytestmark = needs_mpi
 
@@ -41,6 +41,25 @@ def test_mistakes_are_told_on_every_rank():
     assert "a second backward pass" in twice
     assert few == "2 ranks cannot share 1 shard: each needs one; start at most 1, or make 2 shards"
     assert other == "OtherRankError: rank 1 of 2 has an error, and says which"
+
+
+SAY = """
+if parallel.comm.rank == 0:
+    import zlib
+    print(zlib.crc32(b"".join(array.tobytes() for array in model.state_dict().values())))
+"""
+
+
+def test_the_loop_of_the_page_runs_alone_and_on_ranks_to_the_same_bits(tmp_path):
+    page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    loop = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
+    for there, here in (("Linear(8, 32)", "Linear(8, 32, rng=0)"), ("Linear(32, 2)", "Linear(32, 2, rng=1)"),
+                        ("DataParallel(model)", "DataParallel(model, shards=2)")):  # fmt: skip
+        assert there in loop
+        loop = loop.replace(there, here)
+    program = tmp_path / "train.py"
+    program.write_text(loop + SAY)
+    assert run(1, program) == run(2, program)
 
 
 @pytest.mark.parametrize("rank", [0, 3])
