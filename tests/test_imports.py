@@ -33,7 +33,7 @@ FLOORS = {
         "gradients transforms rematerialisation",
         "parallel.launchers parallel.witness_process",
         "parallel.communicators",
-        "parallel.broadcasting parallel.ordered_sums parallel.placement parallel.sharding",
+        "parallel.broadcasting parallel.ordered_sums parallel.row_sums parallel.placement parallel.sharding",
         "parallel.buckets parallel.lifelines",
         "parallel.data_parallel parallel.reducing",
         "optim.minimization interop",

@@ -7,7 +7,7 @@ Buckets leave in their order on every rank, as MPI asks for: a full one waits fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from ..core import Tensor
 from ..spec import Array
 from .communicators import wait
 from .ordered_sums import OrderedSum
+from .row_sums import RowSum
 
 __all__ = ["BUCKET_BYTES", "Buckets", "Place", "places_of"]
 
@@ -30,8 +31,10 @@ class Place(NamedTuple):
     where: slice
 
 
-def places_of(params: Sequence[Tensor], bucket_bytes: int = BUCKET_BYTES) -> list[Place]:
+def places_of(params: Sequence[Tensor], bucket_bytes: int = BUCKET_BYTES, tables: Collection[int] = ()) -> list[Place]:
     """Of each parameter its place. A bucket is of one dtype, and above ``bucket_bytes`` only if one parameter is.
+
+    tables: the numbers of those that have a bucket of their own.
 
     >>> import minigrad as mg
     >>> places_of([mg.tensor([1.0, 2.0]), mg.tensor([3.0])], bucket_bytes=8)
@@ -39,11 +42,12 @@ def places_of(params: Sequence[Tensor], bucket_bytes: int = BUCKET_BYTES) -> lis
     """
     places: list[Place] = []
     bucket, end, dtype = -1, 0, None
-    for p in reversed(params):
-        if p.dtype != dtype or (end + p.size) * p.dtype.itemsize > bucket_bytes:
+    for i, p in reversed(list(enumerate(params))):
+        if p.dtype != dtype or i in tables or (end + p.size) * p.dtype.itemsize > bucket_bytes:
             bucket, end, dtype = bucket + 1, 0, p.dtype
         places.append(Place(bucket, slice(end, end + p.size)))
         end += p.size
+        dtype = None if i in tables else dtype  # the next one begins another
     return places[::-1]
 
 
@@ -51,14 +55,28 @@ class Buckets:
     """The gradients of parameters on their way to being summed over all shards.
 
     For each of a rank's shards, `put` takes the gradients there are, in any order, and `close` says that there are no
-    more; `sums` ends it. While gradients come, full buckets travel.
+    more; `sums` ends it. While gradients come, full buckets travel. tables: the numbers of parameters (V, D) whose
+    gradients are 0 in most rows.
     """
 
-    def __init__(self, params: Sequence[Tensor], blocks: list[range], comm: Any, bucket_bytes: int) -> None:
-        self.places = places_of(params, bucket_bytes)
+    def __init__(
+        self,
+        params: Sequence[Tensor],
+        blocks: list[range],
+        comm: Any,
+        bucket_bytes: int = BUCKET_BYTES,
+        tables: Collection[int] = (),
+    ) -> None:
+        self.places = places_of(params, bucket_bytes, tables)
         self._shapes = [p.shape for p in params]
-        self._there, self._back = comm.Dup(), comm.Dup()
-        self._sums = [OrderedSum(*like, blocks, self._there, self._back) for like in _likes(params, self.places)]
+        self._there, self._rows, self._back = comm.Dup(), comm.Dup(), comm.Dup()
+        of_table: dict[int, Any] = {self.places[i].bucket: params[i].shape for i in tables}
+        self._sums = [
+            RowSum(of_table[b], dtype, blocks, self._there, self._rows, self._back)
+            if b in of_table
+            else OrderedSum(length, dtype, blocks, self._there, self._back)
+            for b, (length, dtype) in enumerate(_likes(params, self.places))
+        ]
         self._rounds = max(map(len, blocks))
         self._clear()
 
@@ -132,8 +150,8 @@ class Buckets:
 
     def free(self) -> None:
         """Give back the communicators."""
-        self._there.Free()
-        self._back.Free()
+        for comm in (self._there, self._rows, self._back):
+            comm.Free()
 
 
 def _likes(params: Sequence[Tensor], places: list[Place]) -> list[tuple[int, Any]]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core import Leaf, Tensor
+from ..nn import Embedding
 from ..spec import describe
 from .broadcasting import broadcast_parameters
 from .buckets import BUCKET_BYTES, Buckets
@@ -80,7 +81,8 @@ class DataParallel:
         broadcast_parameters(module, comm=self.comm)
         self._buckets: Buckets | None = None
         if self.comm.size > 1:
-            self._buckets = Buckets(self._params, self._blocks, self.comm, _count("bucket_bytes", bucket_bytes))
+            size, tables = _count("bucket_bytes", bucket_bytes), _tables(module, self._params)
+            self._buckets = Buckets(self._params, self._blocks, self.comm, size, tables)
 
     def parts(self, rows: Any) -> Iterator[Part]:
         """The shards of a batch that this rank computes, one after the other; every rank loops to the end.
@@ -128,6 +130,12 @@ class DataParallel:
                 if isinstance(p.node, Leaf):  # a frozen parameter has no gradient
                     handles.callback(p.register_hook(partial(_put, buckets, i)).remove)
             yield
+
+
+def _tables(module: Any, params: list[Tensor]) -> list[int]:
+    """The numbers of parameters that are tables of embeddings."""
+    weights = {id(part.weight) for _, part in module.named_modules() if isinstance(part, Embedding)}
+    return [i for i, p in enumerate(params) if id(p) in weights]
 
 
 def _put(buckets: Buckets, i: int, gradient: Any) -> None:

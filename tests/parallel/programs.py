@@ -84,6 +84,28 @@ def reducing():
     say("same")
 
 
+def tables():
+    """Rows of tables add up to the bits of whole tables: with -0.0 and NaN, rows of nobody, and ranks without any."""
+    rng = np.random.default_rng([1, comm.rank])
+    for shape, shards in (((40, 3), comm.size), ((1, 2), comm.size + 1), ((0, 4), comm.size)):
+        blocks = parallel.blocks_of_shards(shards, comm.size)
+        p = mg.tensor(np.zeros(shape), dtype="float32", requires_grad=True)
+        both = [Buckets([p], blocks, comm, tables=tables) for tables in ([], [0])]
+        for _ in range(2):
+            for number in blocks[comm.rank]:
+                g = rng.standard_normal(shape).astype(np.float32)
+                g[rng.random(shape[0]) < 0.8] = 0
+                g[rng.random(shape[0]) < 0.2] *= -0.0
+                g[:1] = np.nan if number == 1 else -0.0
+                for buckets in both:
+                    if comm.rank != 1 or shards > comm.size:
+                        buckets.put(0, g)
+                    buckets.close()
+            whole, rows = (buckets.sums()[0] for buckets in both)
+            assert whole.tobytes() == rows.tobytes()
+    say("rows")
+
+
 def travelling():
     """Buckets leave while the reverse pass goes on, the last layers' first."""
     net = mg.nn.Sequential(*(mg.nn.Linear(40, 40, rng=0) for _ in range(6)))

@@ -23,11 +23,17 @@ def test_ranks_come_to_the_bits_of_one_process(shards):
         assert program(ranks, "training", shards)[0].splitlines() == [alone] * ranks
 
 
-@pytest.mark.parametrize(
-    ("name", "ranks", "said"),
-    [("reducing", 3, "same"), ("travelling", 2, "on the way"), ("merging", 2, "whole"), ("threads", 2, "divided"),
-     ("leaving", 2, "left")],
-)  # fmt: skip
+TOGETHER = [
+    ("reducing", 3, "same"),
+    ("tables", 3, "rows"),
+    ("travelling", 2, "on the way"),
+    ("merging", 2, "whole"),
+    ("threads", 2, "divided"),
+    ("leaving", 2, "left"),
+]
+
+
+@pytest.mark.parametrize(("name", "ranks", "said"), TOGETHER)
 def test_what_ranks_do_together(name, ranks, said):
     out, err = program(ranks, name)
     assert out.strip() == said
