@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core import Tensor
-from ..spec import Array
+from ..spec import Array, DType
 from .communicators import wait
 from .ordered_sums import OrderedSum
 from .row_sums import RowSum
@@ -41,13 +41,15 @@ def places_of(params: Sequence[Tensor], bucket_bytes: int = BUCKET_BYTES, tables
     [Place(bucket=1, where=slice(0, 2, None)), Place(bucket=0, where=slice(0, 1, None))]
     """
     places: list[Place] = []
-    bucket, end, dtype = -1, 0, None
+    bucket, end = -1, 0
+    dtype: DType | None = None  # of the bucket that is being filled, if another may join it
     for i, p in reversed(list(enumerate(params))):
-        if p.dtype != dtype or i in tables or (end + p.size) * p.dtype.itemsize > bucket_bytes:
-            bucket, end, dtype = bucket + 1, 0, p.dtype
+        # asked first: None stands for float64 where NumPy compares dtypes
+        if dtype is None or p.dtype != dtype or i in tables or (end + p.size) * p.dtype.itemsize > bucket_bytes:
+            bucket, end = bucket + 1, 0
         places.append(Place(bucket, slice(end, end + p.size)))
         end += p.size
-        dtype = None if i in tables else dtype  # the next one begins another
+        dtype = None if i in tables else p.dtype
     return places[::-1]
 
 
@@ -56,7 +58,7 @@ class Buckets:
 
     For each of a rank's shards, `put` takes the gradients there are, in any order, and `close` says that there are no
     more; `sums` ends it. While gradients come, full buckets travel. tables: the numbers of parameters (V, D) whose
-    gradients are 0 in most rows.
+    gradients are 0 in most rows; these travel as they are, the others in the dtype ``wire``, if there is one.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Buckets:
         comm: Any,
         bucket_bytes: int = BUCKET_BYTES,
         tables: Collection[int] = (),
+        wire: DType | None = None,
     ) -> None:
         self.places = places_of(params, bucket_bytes, tables)
         self._shapes = [p.shape for p in params]
@@ -74,7 +77,7 @@ class Buckets:
         self._sums = [
             RowSum(of_table[b], dtype, blocks, self._there, self._rows, self._back)
             if b in of_table
-            else OrderedSum(length, dtype, blocks, self._there, self._back)
+            else OrderedSum(length, dtype, blocks, self._there, self._back, wire)
             for b, (length, dtype) in enumerate(_likes(params, self.places))
         ]
         self._rounds = max(map(len, blocks))
@@ -138,6 +141,16 @@ class Buckets:
         ]
         self._clear()
         return result
+
+    def rounding(self) -> float:
+        """The rounding of what this rank has sent since it was last asked, relative: 0 where nothing was rounded."""
+        dense = [bucket for bucket in self._sums if isinstance(bucket, OrderedSum)]
+        lost, whole = sum((bucket.rounding for bucket in dense), np.zeros(2))
+        for bucket in dense:
+            bucket.rounding = np.zeros(2)
+        if not np.isfinite([lost, whole]).all():  # a number was too large
+            return float("inf")
+        return float(np.sqrt(lost / whole)) if lost else 0.0
 
     def _advance(self) -> None:
         """Send what can be sent, and give back what has been added up: each in the order of buckets."""

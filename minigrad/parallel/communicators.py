@@ -6,6 +6,7 @@ object is ever pickled. A program that no launcher started needs no MPI: it is `
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import time
 from typing import Any
@@ -16,7 +17,7 @@ from ..runtime.extras import how_to_install, require
 from ..spec import Array
 from .launchers import launch_of
 
-__all__ = ["ALONE", "Alone", "gather", "merge", "wait", "world"]
+__all__ = ["ALONE", "Alone", "gather", "merge", "pin", "unpin", "wait", "world"]
 
 _EAGER = 0.002  # seconds in which a wait only lets others run; a bucket takes about as long
 _NAP = 0.0005  # seconds; so a rank that waits for long, as while another writes, takes no processor
@@ -68,6 +69,19 @@ def wait(request: Any) -> None:
     begun = time.monotonic()
     while not request.Test():
         time.sleep(0 if time.monotonic() - begun < _EAGER else _NAP)
+
+
+def pin(owner: object) -> None:
+    """Keep an object, and the memory that it holds, until `unpin`, even if nobody knows it any more.
+
+    MPI writes into memory as long as something is on its way there: after an error, until the process ends.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(owner))
+
+
+def unpin(owner: object) -> None:
+    """Let an object go that was kept by `pin`."""
+    ctypes.pythonapi.Py_DecRef(ctypes.py_object(owner))
 
 
 def gather(comm: Any, numbers: Any) -> Array:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..runtime.contexts import errstate
 from ..spec import Array, DType
 from .communicators import wait
 
@@ -30,14 +31,21 @@ class OrderedSum:
         blocks: the shards of each rank, as `sharding.blocks_of_shards` gives them.
         there, back: two communicators of the same ranks, so that what starts on the one does not depend on how far
             the other is.
+        wire: the dtype in which numbers travel, such as float16; that of the array by default. `rounding` is then the
+            rounding of what this rank sent since it was last set: the sum of its squares, and of those of the numbers.
     """
 
-    def __init__(self, length: int, dtype: DType, blocks: list[range], there: Any, back: Any) -> None:
+    def __init__(
+        self, length: int, dtype: DType, blocks: list[range], there: Any, back: Any, wire: DType | None = None
+    ) -> None:
         self.length, self._blocks, self._there, self._back = length, blocks, there, back
         rounds = max(map(len, blocks))
         width = -(-length // len(blocks))  # of a slice; the last one is padded
         self.rows = np.zeros((rounds, width * len(blocks)), dtype)
-        self._received = np.zeros((rounds, len(blocks), width), dtype)
+        self._wire = None if wire is None or wire.itemsize >= dtype.itemsize else wire
+        self._received = np.zeros((rounds, len(blocks), width), self._wire or dtype)
+        self._whole = self.rows[0] if self._wire is None else np.zeros(self.rows.shape[1], self._wire)
+        self.rounding = np.zeros(2)
         self._sent: list[Any] = []
         self._returning: Any = None
 
@@ -46,7 +54,7 @@ class OrderedSum:
 
         A rank with fewer shards than others sends an array that nobody adds.
         """
-        self._sent.append(self._there.Ialltoall(_bytes(self.rows[k]), _bytes(self._received[k])))
+        self._sent.append(self._there.Ialltoall(_bytes(self._rounded(self.rows[k])), _bytes(self._received[k])))
 
     def arrived(self) -> bool:
         """Whether all slices that belong to this rank are here."""
@@ -58,15 +66,28 @@ class OrderedSum:
             wait(request)
         self._sent.clear()
         slices = (self._received[k, rank] for rank, block in enumerate(self._blocks) for k in range(len(block)))
-        own = next(slices)
-        for slice_ in slices:
-            own += slice_
-        self._returning = self._back.Iallgather(_bytes(own), _bytes(self.rows[0]))
+        own = next(slices).astype(self.rows.dtype)
+        with errstate(over="ignore", invalid="ignore"):  # a number that is too large shows in the loss, and once
+            for slice_ in slices:
+                own += slice_
+        self._returning = self._back.Iallgather(_bytes(self._rounded(own)), _bytes(self._whole))
+
+    def _rounded(self, array: Array) -> Array:
+        """An array as it travels."""
+        if self._wire is None:
+            return array
+        with errstate(over="ignore", invalid="ignore"):
+            message = array.astype(self._wire)
+            wide = array.astype(np.float64)
+            self.rounding += np.sum((wide - message) ** 2), np.sum(wide**2)
+        return message
 
     def total(self) -> Array:
         """The sum (length,): the first of `rows`, good until that is filled again."""
         wait(self._returning)
         self._returning = None
+        if self._wire is not None:
+            self.rows[0] = self._whole
         return self.rows[0, : self.length]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core import Tensor, plain
 from .buckets import BUCKET_BYTES, Buckets
-from .communicators import world
+from .communicators import pin, unpin, world
 from .sharding import blocks_of_shards
 
 __all__ = ["all_reduce_gradients"]
@@ -35,10 +35,12 @@ def all_reduce_gradients(params: Iterable[Tensor], comm: Any = None) -> None:
         return
     params = list(params)
     buckets = Buckets(params, blocks_of_shards(comm.size, comm.size), comm, BUCKET_BYTES)
+    pin(buckets)
     for i, p in enumerate(params):
         if p.grad is not None:
             buckets.put(i, plain(p.grad))
     buckets.close()
     for p, total in zip(params, buckets.sums(), strict=True):
         p.grad = total
+    unpin(buckets)
     buckets.free()

@@ -87,6 +87,14 @@ def test_buckets_are_of_one_dtype_and_not_too_large():
     assert [place.where for place in places[-2:]] == [slice(2, 3), slice(0, 2)]
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_tables_have_buckets_of_their_own(dtype):
+    params = [mg.tensor(np.zeros((3, 2)), dtype=dtype, requires_grad=True) for _ in range(5)]
+    assert [place.bucket for place in places_of(params)] == [0] * 5
+    assert [place.bucket for place in places_of(params, tables=[1, 4])] == [3, 2, 1, 1, 0]
+    assert [place.bucket for place in places_of(params, tables=range(5))] == [4, 3, 2, 1, 0]
+
+
 def test_shards_add_up_to_the_mean_over_the_batch():
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((13, 4)), rng.integers(3, size=13)

@@ -26,6 +26,7 @@ def test_ranks_come_to_the_bits_of_one_process(shards):
 TOGETHER = [
     ("reducing", 3, "same"),
     ("tables", 3, "rows"),
+    ("compressing", 2, "half"),
     ("travelling", 2, "on the way"),
     ("merging", 2, "whole"),
     ("threads", 2, "divided"),
@@ -42,9 +43,10 @@ def test_what_ranks_do_together(name, ranks, said):
 
 def test_mistakes_are_told_on_every_rank():
     out, _ = program(2, "mistakes")
-    different, twice, few, other = out.splitlines()
+    different, twice, left, few, other = out.splitlines()
     assert "rank 0 has 2 arrays of 9 numbers, rank 1 has 2 of 12" in different
     assert "a second backward pass" in twice
+    assert "a loop over parts was left before its end" in left
     assert few == "2 ranks cannot share 1 shard: each needs one; start at most 1, or make 2 shards"
     assert other == "OtherRankError: rank 1 of 2 has an error, and says which"
 
