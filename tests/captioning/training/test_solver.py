@@ -297,7 +297,7 @@ def test_a_killed_run_resumes_from_its_last_epoch(small_data, tmp_path):
         if solver.iteration == 8:
             solver.run.flush()  # the history is ahead of the checkpoint
             raise MemoryError
-        inner()
+        inner(stop)
 
     solver._iterate = dying
     with pytest.raises(MemoryError):
