@@ -162,7 +162,7 @@ def _begun(
     options: argparse.Namespace,
     start: Run | None,
 ) -> Run:
-    """The run folder, made, or with its checkpoint loaded."""  # fmt: skip
+    """The run folder, made, or with its checkpoint loaded."""
     if run is None:
         solver.limit(options.max_iterations)
         regions = projection_arrays(data, start)

@@ -181,9 +181,7 @@ class Solver:
                 if judged:
                     self._judge()
                 reached = self.iteration >= limit and not self.finished
-                self.interrupted = (
-                    self._is_to_stop(stop) or reached
-                )  # asked once: what stops the training is also saved
+                self.interrupted = self._is_to_stop(stop) or reached  # asked once: what stops it is also saved
                 if not judged and (self.interrupted or self._clock.rings(self.iteration)):
                     self.save_checkpoint()
             self.stopped_by = stop.signal if self.comm.size == 1 else self._signal
