@@ -118,10 +118,20 @@ class StoredRows(ABC):
         distinct, place = np.unique(rows, return_inverse=True)
         first, last = int(distinct[0]), int(distinct[-1])
         gapless = distinct.size == last - first + 1  # a slice is much faster than a list of rows
-        with reading(self.path, self.key):
-            block = self._dataset[first : last + 1] if gapless else self._dataset[distinct]
+        try:
+            with reading(self.path, self.key):
+                block = self._dataset[first : last + 1] if gapless else self._dataset[distinct]
+        except DataError:
+            self._read_one_by_one(distinct)
+            raise
         rising = self._kept(block, distinct)
         return rising if np.array_equal(rows, distinct) else rising[place]
+
+    def _read_one_by_one(self, rows: NDArray[np.integer[Any]]) -> None:
+        """Read rows for the sake of the DataError that names the first which cannot be read."""
+        for row in rows.tolist():
+            with reading(self.path, f"{self.key}: row {row}"):
+                self._dataset[row]
 
     def close(self) -> None:
         """Close the file and forget the rows in memory."""

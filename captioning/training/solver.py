@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from captioning.data.parts import images_of_part
+from captioning.data.reading_ahead import ReadAhead
 from captioning.data.splits import Split
 from captioning.decoding.stepwise import greedy
 from captioning.models.kinds import AnyCaptioner
@@ -32,7 +33,7 @@ from captioning.training.checkpoints import Checkpoint
 from captioning.training.errors import RunError, TrainingError
 from captioning.training.history import Entry
 from captioning.training.intervals import Clock, Interval
-from captioning.training.order import epoch_order
+from captioning.training.order import batches_from, epoch_order
 from captioning.training.rates import learning_rate, reductions
 from captioning.training.run_folder import Run
 from captioning.training.scheduled_sampling import with_own_words
@@ -40,7 +41,10 @@ from captioning.training.settings import Settings
 from captioning.training.stopping import Stop, stop_on_signals
 from minigrad import Tensor
 
-__all__ = ["CHECKPOINT_EVERY", "Solver"]
+__all__ = ["AHEAD", "CHECKPOINT_EVERY", "Solver"]
+
+AHEAD = 2
+"""How many batches are read ahead, where features stay in their file: two, since reading does not take equally long."""
 
 CHECKPOINT_EVERY = "5m"
 """How often a checkpoint is written, unless told otherwise."""
@@ -91,6 +95,7 @@ class Solver:
         self._reduced = 0  # how often the learning rate of the schedule `plateau` was reduced
         self._best_weights: Arrays | None = None
         self._order: tuple[int, NDArray[np.int64]] | None = None  # epoch and the order of its captions
+        self._ahead: ReadAhead[Any] = ReadAhead(self._read, threaded=not train.features.cached)
 
     @property
     def total(self) -> int:
@@ -149,7 +154,7 @@ class Solver:
         return max_iterations
 
     def _train(self, limit: int) -> None:
-        with stop_on_signals() as stop:
+        with stop_on_signals() as stop, self._ahead:
             self._clock.restart(self.iteration)
             self.interrupted = self.iteration >= limit and not self.finished
             while not self.finished and not self.interrupted:
@@ -197,15 +202,23 @@ class Solver:
 
     def _loss(self, rng: np.random.Generator) -> tuple[Tensor, Entry]:
         """The loss of the running iteration, and figures of it for the history; what is random comes from `rng`."""
-        s = self.settings
-        epoch, position = divmod(self.iteration, self.epoch_length)
-        batch = self.split.batch(self._order_of(epoch)[position * s.batch_size : (position + 1) * s.batch_size])
+        s, batch = self.settings, self._batch()
         self.model.rng = rng
         read = None
         if s.scheduled_sampling:
             share = s.scheduled_sampling * self.iteration / self.total
             read = with_own_words(self.model, batch.features, batch.captions, share, rng)
         return self.model.loss(batch.features, batch.captions, s.label_smoothing, read), {}
+
+    def _batch(self) -> Any:
+        """What is read for the running iteration; while it computes, the next ones of its epoch are read."""
+        epoch, position = divmod(self.iteration, self.epoch_length)
+        rows, *upcoming = batches_from(self._order_of(epoch), self.settings.batch_size, position, 1 + AHEAD)
+        return self._ahead.read(rows, upcoming)
+
+    def _read(self, rows: NDArray[np.int64]) -> Any:
+        """What an iteration needs of rows of the order; it may be called in a thread."""
+        return self.split.batch(rows)
 
     def _order_of(self, epoch: int) -> NDArray[np.int64]:
         if self._order is None or self._order[0] != epoch:
