@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["ReadAhead"]
 
-Rows = NDArray[np.integer[Any]]
+Rows = NDArray[np.int64]
 T = TypeVar("T")
 
 
