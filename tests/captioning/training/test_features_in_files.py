@@ -146,10 +146,11 @@ def test_a_signal_while_a_batch_is_read_stops_the_training(in_files, number):
 def test_an_impatient_interrupt_while_it_waits_for_a_batch(in_files):
     """The second Ctrl-C is an exception wherever the training is: here it waits for a disk that takes long."""
     solver = Solver(make_model(in_files), in_files.train, in_files.val, SHORT)
-    inner, waiting = solver._ahead.function, threading.Event()
+    inner, waiting, count = solver._ahead.function, threading.Event(), []
 
     def read(rows):
-        if solver.iteration == 2:
+        count.append(rows)
+        if len(count) == 4:
             os.kill(os.getpid(), signal.SIGINT)
             while signal.getsignal(signal.SIGINT) != signal.default_int_handler:  # until the first one was heard
                 waiting.wait(0.01)
