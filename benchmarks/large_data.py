@@ -153,9 +153,10 @@ def _sizes(options: argparse.Namespace) -> Iterator[str]:
     """The lines of the table; the data of each size is written, trained on and removed in its turn."""
     from captioning.data.synthetic import COCO, write_synthetic
 
-    yield "| times COCO | images | captions | features | peak above the model | waiting for a batch | without reading ahead "\
-          "| captions/s | without reading ahead | processor time of an iteration |"  # fmt: skip
-    yield "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    titles = ["times COCO", "images", "captions", "features", "peak above the model", "waiting for a batch",
+              "without reading ahead", "captions/s", "without reading ahead", "processor an iteration"]  # fmt: skip
+    yield f"| {' | '.join(titles)} |"
+    yield f"|{'---:|' * len(titles)}"
     for factor in options.sizes:
         folder, size = Path(options.folder, f"coco-{factor:g}"), COCO.times(factor)
         try:
@@ -182,9 +183,11 @@ def _row(factor: float, size: Any, found: dict[int, list[dict[str, float]]]) -> 
     waits = [statistics.median(run["waiting"] for run in found[ahead]) * 1e3 for ahead in (2, 0)]
     rates = [statistics.median(run["rate"] for run in found[ahead]) for ahead in (2, 0)]
     processor = statistics.median(run["processor"] for runs in found.values() for run in runs) * 1e3
-    return (f"| {factor:g} | {size.images[0]:,} | {size.captions[0]:,} | {size.images[0] * size.columns * 4 / 1e9:.2f} GB | "
-            f"{peak:.0f} MiB | {waits[0]:.1f} ms | {waits[1]:.1f} ms | {rates[0]:.0f} | {rates[1]:.0f} | "
-            f"{processor:.0f} ms |")  # fmt: skip
+    images, captions = size.images[0], size.captions[0]
+    cells = [f"{factor:g}", f"{images:,}", f"{captions:,}", f"{images * size.columns * 4 / 1e9:.2f} GB",
+             f"{peak:.0f} MiB", *(f"{wait:.1f} ms" for wait in waits), *(f"{rate:.0f}" for rate in rates),
+             f"{processor:.0f} ms"]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
 
 
 def _with_few_to_validate(size: Any) -> Any:
@@ -244,7 +247,7 @@ def _train(folder: Path, ahead: int, iterations: int, check: bool) -> dict[str, 
         solver = solver_module.Solver(model, data.train, settings=Settings(batch_size=_BATCH), progress=watch)
         solver._ahead = reader = _Timed(solver._read, threaded=ahead > 0 and not data.train.features.cached)
         processor = time.process_time()
-        losses = [entry["loss"] for entry in solver.train(max_iterations=iterations)]
+        losses = [entry["loss"] for entry in solver.train(max_iterations=iterations) if "loss" in entry]
     seconds = np.diff(watch.times[::_STRETCH])
     return {
         "processor": (time.process_time() - processor) / iterations,
