@@ -218,10 +218,10 @@ def _one_training(folder: Path, ahead: int, check: bool, options: argparse.Names
 def _train(folder: Path, ahead: int, iterations: int, check: bool) -> dict[str, float]:
     """What `captioning train` does up to some iterations, with its default sizes, batches of 100 and one thread.
 
-    check: read all of the data first, as that command does. Of what is returned, `rate` is captions a second
-    in the fastest stretch of ten iterations, the one that others on the machine disturbed least; `waiting` the median of seconds from asking for a batch to having it;
-    `processor` seconds of processors an iteration, of all threads; `peak` bytes of resident memory above the level with
-    the model, from opening the data to the end.
+    check: read all of the data first, as that command does. Of what is returned, `rate` is captions a second in the
+    fastest stretch of ten iterations, which others on the machine disturbed least; `waiting` the median of seconds from
+    asking for a batch to having it; `processor` seconds of processors an iteration, of all threads; `peak` bytes of
+    resident memory above the level with the model, from opening the data to the end.
     """
     import minigrad as mg
     from captioning.data.dataset import open_captions
