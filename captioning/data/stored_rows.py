@@ -30,7 +30,8 @@ class StoredRows(ABC):
     """Rows of a data set `key` of the file `path`; what is wrong with the file is a DataError.
 
     A subclass says which rank and kind of numbers it takes, what of a block is kept in memory (`_kept`, of the dtype
-    `kept_dtype`), and what of that is given (`_given`, float32).
+    `kept_dtype`), and what of that is given (`_given`, float32). `chunked` says whether the file has them in chunks,
+    which may be compressed, and not in one block.
     """
 
     rank: ClassVar[int]
@@ -47,6 +48,7 @@ class StoredRows(ABC):
             if 0 in self.shape:
                 raise DataError(f"{self.path}: {key}: is empty, shape {self.shape}")
             self._look_at(self._dataset)
+            self.chunked = self._dataset.chunks is not None
             self._rows_of_chunk: int = (self._dataset.chunks or (1,))[0]
         except BaseException:
             self._file.close()

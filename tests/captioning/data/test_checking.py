@@ -185,3 +185,19 @@ def test_what_is_odd_is_reported_and_not_refused(replace_captions):
 def test_the_real_data_is_whole(real, cache_bytes):
     with open_captions(real.folder, cache_bytes=cache_bytes) as data:
         assert data.check() == []
+
+
+@pytest.mark.parametrize(("storage", "cache_bytes", "told"), [
+    ({}, 0, False),
+    ({"chunks": (1, D)}, 0, True),
+    ({"compression": "lzf"}, 0, True),
+    ({"compression": "lzf"}, 2**20, False),
+])  # fmt: skip
+def test_features_that_will_be_read_slowly_are_told(folder, storage, cache_bytes, told):
+    path = folder / "train2014_vgg16_fc7_pca.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("features", data=make_features(M_TRAIN), **storage)
+    with open_captions(folder, cache_bytes=cache_bytes) as data:
+        lines = [line for line in data.check() if "repack_features" in line]
+    assert lines == [line for line in lines if line.startswith(f"{path}: features: are too large")]
+    assert bool(lines) is told
