@@ -124,16 +124,26 @@ class StoredRows(ABC):
             with reading(self.path, self.key):
                 block = self._dataset[first : last + 1] if gapless else self._dataset[distinct]
         except DataError:
-            self._read_one_by_one(distinct)
+            self._find_unreadable(distinct)
             raise
         rising = self._kept(block, distinct)
         return rising if np.array_equal(rows, distinct) else rising[place]
 
-    def _read_one_by_one(self, rows: NDArray[np.integer[Any]]) -> None:
-        """Read rows for the sake of the DataError that names the first which cannot be read."""
-        for row in rows.tolist():
-            with reading(self.path, f"{self.key}: row {row}"):
-                self._dataset[row]
+    def _find_unreadable(self, rows: NDArray[np.integer[Any]]) -> None:
+        """Raise the DataError that names the first of rising rows which cannot be read; it is found by halving them."""
+        while len(rows) > 1:
+            half = rows[: len(rows) // 2]
+            rows = rows[len(half) :] if self._is_readable(half) else half
+        with reading(self.path, f"{self.key}: row {rows[0]}"):
+            self._dataset[rows]
+
+    def _is_readable(self, rows: NDArray[np.integer[Any]]) -> bool:
+        try:
+            with reading(self.path, self.key):
+                self._dataset[rows]
+        except DataError:
+            return False
+        return True
 
     def close(self) -> None:
         """Close the file and forget the rows in memory."""

@@ -69,7 +69,7 @@ def test_a_chunk_that_no_caption_uses_is_read_too(folder):
         raw.write(b"\xff\xff\xff\xff")
     with (
         open_captions(folder, cache_bytes=0) as data,
-        pytest.raises(DataError, match=r"fc7_pca\.h5: features: cannot be read, the file is damaged"),
+        pytest.raises(DataError, match=r"fc7_pca\.h5: features: row 6: cannot be read, the file is damaged"),
     ):
         data.check()
 
@@ -127,7 +127,7 @@ def test_regions_are_read_whether_or_not_they_were_opened(folder, opened):
         raw.write(b"\xff\xff\xff\xff")
     with (
         open_captions(folder, regions=opened, cache_bytes=0) as data,
-        pytest.raises(DataError, match=r"train2014_regions\.h5: regions: cannot be read, the file is damaged"),
+        pytest.raises(DataError, match=r"train2014_regions\.h5: regions: row 0: cannot be read, the file is damaged"),
     ):
         data.check()
 
