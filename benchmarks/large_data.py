@@ -32,6 +32,7 @@ import numpy as np
 
 from captioning.data.reading_ahead import ReadAhead
 from captioning.progress import Progress
+from minigrad.runtime.commands import run_command
 
 __all__ = ["dropping_cache", "main", "memory_group"]
 
@@ -54,16 +55,19 @@ _STORAGES: dict[str, dict[str, Any]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, and print a table."""
-    options = _parser().parse_args(arguments)
-    if options.what == "train":
+    """Measure, and print a table; what was written is removed however it ends."""
+    return run_command(_parser(), arguments, _run, (OSError,))
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.name == "train":
         print(json.dumps(_train(Path(options.folder), options.ahead, options.iterations, options.check)))
         return 0
     from benchmarks.machine import describe
 
     os.makedirs(options.folder, exist_ok=True)
-    print(", ".join(f"{name} {words}" for name, words in describe().items()), file=sys.stderr)
-    for line in (_sizes if options.what == "sizes" else _storages)(options):
+    _say(", ".join(f"{name} {words}" for name, words in describe().items()))
+    for line in (_sizes if options.name == "sizes" else _storages)(options):
         print(line, flush=True)
     return 0
 
@@ -71,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.large_data", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    commands = parser.add_subparsers(dest="what", required=True)
+    commands = parser.add_subparsers(dest="name", required=True)
     sizes = commands.add_parser("sizes", help="train on data of several sizes")
     sizes.add_argument("--sizes", type=float, nargs="+", default=[0.1, 1, 2, 5, 10], metavar="X", help="times COCO")
     sizes.add_argument("--rounds", type=int, default=3, metavar="N", help="trainings of each size and way (3)")
