@@ -6,7 +6,7 @@ of random rows from files of several chunks and compressions. Both write into FO
 in `--sizes`, and remove what they wrote.
 
 The page cache is dropped all the time: `posix_fadvise(POSIX_FADV_DONTNEED)` on the file that is read, every quarter of
-a second and before each start. With `--limit MIB` a process of `sizes` lives in a memory control group (cgroup v1)
+a second and before each start; of `storage` before each batch. With `--limit MIB` a process of `sizes` lives in a memory control group (cgroup v1)
 below this process's own, where page cache counts too; where none can be made it has RLIMIT_DATA, which counts its own
 memory alone.
 """
@@ -23,7 +23,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from captioning.data.reading_ahead import ReadAhead
 from captioning.progress import Progress
 from minigrad.runtime.commands import run_command
 
-__all__ = ["dropping_cache", "main", "memory_group"]
+__all__ = ["drop_cache", "dropping_cache", "main", "memory_group"]
 
 _MIB = 2**20
 _BATCH = 100
@@ -94,19 +94,26 @@ def _parser() -> argparse.ArgumentParser:
 
 
 # ---------------------------------------------------------------------- the page cache, and limits of memory
+def drop_cache(path: Path) -> None:
+    """Have the system forget the pages of a file."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)  # pages that are not written yet are not dropped
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(file)
+
+
 @contextmanager
 def dropping_cache(path: Path) -> Iterator[None]:
     """Keep the pages of a file out of the page cache: what is read in the block comes from the disk."""
     done = threading.Event()
-    file = os.open(path, os.O_RDONLY)
 
     def drop() -> None:
-        while True:
-            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
-            if done.wait(_DROPPED_EVERY):
-                return
+        while not done.wait(_DROPPED_EVERY):
+            drop_cache(path)
 
-    os.fsync(file)  # pages that are not written yet are not dropped
+    drop_cache(path)
     thread = threading.Thread(target=drop)
     thread.start()
     try:
@@ -114,7 +121,6 @@ def dropping_cache(path: Path) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
-        os.close(file)
 
 
 @contextmanager
@@ -311,22 +317,23 @@ def _storages(options: argparse.Namespace) -> Iterator[str]:
                 for block in rows.blocks():
                     copy[block] = rows[block]
             written = time.process_time() - began
-            with dropping_cache(path):
-                cold = _rate(path, options.batches, seed=0)
-            _rate(path, options.batches, seed=1)
-            warm = _rate(path, options.batches, seed=1)
+            cold = _rate(path, options.batches, drop_cache)
+            warm = _rate(path, options.batches, lambda path: path.read_bytes())
             yield f"| {name} | {path.stat().st_size / 1e6:.0f} MB | {written:.1f} s | {cold:,.0f} | {warm:,.0f} |"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _rate(path: Path, batches: int, seed: int) -> float:
-    """Random rows a second, in the batch that was read fastest."""
+def _rate(path: Path, batches: int, prepare: Callable[[Path], Any]) -> float:
+    """Random rows a second, by the median of batches, before each of which the file is prepared."""
     from captioning.data.features import FeatureRows
 
-    rng = np.random.default_rng(seed)
+    rng, seconds = np.random.default_rng(0), []
     with FeatureRows(path, cache_bytes=0) as rows:
-        return _BATCH / min(_seconds(rows, rng.integers(len(rows), size=_BATCH)) for _ in range(batches))
+        for _ in range(batches):
+            prepare(path)
+            seconds.append(_seconds(rows, rng.integers(len(rows), size=_BATCH)))
+    return _BATCH / statistics.median(seconds)
 
 
 def _seconds(rows: Any, index: Any) -> float:
