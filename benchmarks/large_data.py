@@ -5,10 +5,10 @@ without reading ahead: captions a second, and the peak of memory above the level
 of random rows from files of several chunks and compressions. Both write into FOLDER, which needs 1.4 GB for each COCO
 in `--sizes`, and remove what they wrote.
 
-The page cache is dropped all the time: `posix_fadvise(POSIX_FADV_DONTNEED)` on the file that is read, every quarter of
-a second and before each start; of `storage` before each batch. With `--limit MIB` a process of `sizes` lives in a memory control group (cgroup v1)
-below this process's own, where page cache counts too; where none can be made it has RLIMIT_DATA, which counts its own
-memory alone.
+The page cache is dropped: `posix_fadvise(POSIX_FADV_DONTNEED)` on the file that is read, by `sizes` every quarter of a
+second, by `storage` before each batch. With `--limit MIB` a process of `sizes` lives in a memory control group (cgroup
+v1) below this process's own, where page cache counts too; where none can be made it has RLIMIT_DATA, which counts its
+own memory alone.
 """
 
 from __future__ import annotations
