@@ -121,3 +121,8 @@ def _oddities(split: Split) -> Iterable[str]:
         if rows.size:
             where = f"{split.captions_path}: {split.name}_{key}"
             yield f"{where}: {rows.size} of the {number} {what}, the first is row {rows[0]}"
+    for part in split.features.parts:
+        if part.chunked and not part.cached:
+            yield (f"{part.path}: {part.key}: are too large to be kept in memory, and stored in chunks, from which "
+                   "random rows are read slowly: captioning.data.features.repack_features makes one block of "
+                   "features")  # fmt: skip

@@ -30,7 +30,8 @@ class StoredRows(ABC):
     """Rows of a data set `key` of the file `path`; what is wrong with the file is a DataError.
 
     A subclass says which rank and kind of numbers it takes, what of a block is kept in memory (`_kept`, of the dtype
-    `kept_dtype`), and what of that is given (`_given`, float32).
+    `kept_dtype`), and what of that is given (`_given`, float32). `chunked` says whether the file has them in chunks,
+    which may be compressed, and not in one block.
     """
 
     rank: ClassVar[int]
@@ -47,6 +48,7 @@ class StoredRows(ABC):
             if 0 in self.shape:
                 raise DataError(f"{self.path}: {key}: is empty, shape {self.shape}")
             self._look_at(self._dataset)
+            self.chunked = self._dataset.chunks is not None
             self._rows_of_chunk: int = (self._dataset.chunks or (1,))[0]
         except BaseException:
             self._file.close()
@@ -118,10 +120,30 @@ class StoredRows(ABC):
         distinct, place = np.unique(rows, return_inverse=True)
         first, last = int(distinct[0]), int(distinct[-1])
         gapless = distinct.size == last - first + 1  # a slice is much faster than a list of rows
-        with reading(self.path, self.key):
-            block = self._dataset[first : last + 1] if gapless else self._dataset[distinct]
+        try:
+            with reading(self.path, self.key):
+                block = self._dataset[first : last + 1] if gapless else self._dataset[distinct]
+        except DataError:
+            self._find_unreadable(distinct)
+            raise
         rising = self._kept(block, distinct)
         return rising if np.array_equal(rows, distinct) else rising[place]
+
+    def _find_unreadable(self, rows: NDArray[np.integer[Any]]) -> None:
+        """Raise the DataError that names the first of rising rows which cannot be read; it is found by halving them."""
+        while len(rows) > 1:
+            half = rows[: len(rows) // 2]
+            rows = rows[len(half) :] if self._is_readable(half) else half
+        with reading(self.path, f"{self.key}: row {rows[0]}"):
+            self._dataset[rows]
+
+    def _is_readable(self, rows: NDArray[np.integer[Any]]) -> bool:
+        try:
+            with reading(self.path, self.key):
+                self._dataset[rows]
+        except DataError:
+            return False
+        return True
 
     def close(self) -> None:
         """Close the file and forget the rows in memory."""

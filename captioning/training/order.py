@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["epoch_order"]
+__all__ = ["batches_from", "epoch_order"]
 
 
 def epoch_order(
@@ -33,3 +33,13 @@ def epoch_order(
         batches += np.split(near, len(near) // batch_size)
     shuffled = [batches[k] for k in rng.permutation(len(batches))]
     return np.concatenate([*shuffled, order[whole:]])
+
+
+def batches_from(order: NDArray[np.int64], batch_size: int, position: int, most: int) -> list[NDArray[np.int64]]:
+    """The batches of an order (N,) from the one at `position` on, at most so many; the order's last may be short.
+
+    >>> [batch.tolist() for batch in batches_from(np.array([7, 5, 6, 9, 8]), 2, 1, most=3)]
+    [[6, 9], [8]]
+    """
+    stop = min((position + most) * batch_size, len(order))
+    return [order[start : start + batch_size] for start in range(position * batch_size, stop, batch_size)]

@@ -133,8 +133,8 @@ class SelfCritical(Solver):
         self.epoch_length = -(-self.pictures.size // self.settings.batch_size)
 
     def _loss(self, rows: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Entry]:
-        pictures, drafts = rows, self.drawing.drafts
-        features = self.split.features[pictures]
+        drafts = self.drawing.drafts
+        pictures, features = self._batch(rows)
         said = sample(self.model, features, self.drawing.longest, rng=rng, each=drafts)
         rewards = self.reward.score_many(np.repeat(pictures, drafts), self._words(said))
         self.model.rng = rng
@@ -142,6 +142,10 @@ class SelfCritical(Solver):
         captions = np.concatenate([start, said], axis=1)
         loss = self_critical_loss(self.model, features, captions, advantages(rewards, drafts))
         return loss, {"reward": float(rewards.mean())}
+
+    def _read(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Pictures, which are the rows of the order here, with their features."""
+        return rows, self.split.features[rows]
 
     def _words(self, said: NDArray[np.integer]) -> list[list[int]]:
         """Captions without their padding; `<END>` stays."""

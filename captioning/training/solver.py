@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from captioning.data.parts import images_of_part
+from captioning.data.reading_ahead import ReadAhead
 from captioning.data.splits import Split
 from captioning.decoding.stepwise import greedy
 from captioning.models.kinds import AnyCaptioner
@@ -38,7 +39,7 @@ from captioning.training.checkpoints import Checkpoint
 from captioning.training.errors import RunError, TrainingError
 from captioning.training.history import Entry
 from captioning.training.intervals import Clock, Interval
-from captioning.training.order import epoch_order
+from captioning.training.order import batches_from, epoch_order
 from captioning.training.rates import learning_rate, reductions
 from captioning.training.run_folder import Run
 from captioning.training.scheduled_sampling import with_own_words
@@ -48,7 +49,10 @@ from minigrad import Tensor
 from minigrad.parallel.communicators import ALONE
 from minigrad.parallel.data_parallel import DataParallel
 
-__all__ = ["CHECKPOINT_EVERY", "Solver"]
+__all__ = ["AHEAD", "CHECKPOINT_EVERY", "Solver"]
+
+AHEAD = 2
+"""How many batches are read ahead, where features stay in their file: two, since reading does not take equally long."""
 
 CHECKPOINT_EVERY = "5m"
 """How often a checkpoint is written, unless told otherwise."""
@@ -105,6 +109,8 @@ class Solver:
         self._reduced = 0  # how often the learning rate of the schedule `plateau` was reduced
         self._best_weights: Arrays | None = None
         self._order: tuple[int, NDArray[np.int64]] | None = None  # epoch and the order of its captions
+        self._upcoming: list[NDArray[np.int64]] = []  # what this rank computes next
+        self._ahead: ReadAhead[Any] = ReadAhead(self._read, threaded=not train.features.cached)
 
     @cached_property
     def parallel(self) -> DataParallel:
@@ -168,7 +174,7 @@ class Solver:
         return max_iterations
 
     def _train(self, limit: int) -> None:
-        with stop_on_signals() as stop:
+        with stop_on_signals() as stop, self._ahead:
             self._clock.restart(self.iteration)
             self.interrupted = self.iteration >= limit and not self.finished
             while not self.finished and not self.interrupted:
@@ -216,7 +222,9 @@ class Solver:
         """Leave the gradients of a batch on the parameters; its loss, and figures of it for the history."""
         figures: Entry
         losses, figures = np.zeros(self.shards), {}
+        self._upcoming = self._coming()
         for part in self.parallel.parts(rows):
+            self._upcoming = self._upcoming[1:]
             loss, figures = self._loss(part.rows, self._rng_of(part.number))
             share_of_loss = loss if part.share == 1 else part.share * loss
             losses[part.number] = share_of_loss.item()
@@ -236,13 +244,27 @@ class Solver:
 
     def _loss(self, rows: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Entry]:
         """The mean loss of some rows of the order, and figures for the history; what is random comes from `rng`."""
-        s, batch = self.settings, self.split.batch(rows)
+        s, batch = self.settings, self._batch(rows)
         self.model.rng = rng
         read = None
         if s.scheduled_sampling:
             share = s.scheduled_sampling * self.iteration / self.total
             read = with_own_words(self.model, batch.features, batch.captions, share, rng)
         return self.model.loss(batch.features, batch.captions, s.label_smoothing, read), {}
+
+    def _coming(self) -> list[NDArray[np.int64]]:
+        """The rows of this rank's shards, of the running batch and of the next ones of its epoch."""
+        epoch, position = divmod(self.iteration, self.epoch_length)
+        batches = batches_from(self._order_of(epoch), self.settings.batch_size, position, 1 + AHEAD)
+        return [part.rows for batch in batches for part in self.parallel.own(batch)]
+
+    def _batch(self, rows: NDArray[np.int64]) -> Any:
+        """What is read of a shard's rows; while it computes, what comes next is read."""
+        return self._ahead.read(rows, self._upcoming)
+
+    def _read(self, rows: NDArray[np.int64]) -> Any:
+        """What an iteration needs of rows of the order; it may be called in a thread."""
+        return self.split.batch(rows)
 
     def _order_of(self, epoch: int) -> NDArray[np.int64]:
         if self._order is None or self._order[0] != epoch:

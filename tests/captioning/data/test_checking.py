@@ -69,7 +69,7 @@ def test_a_chunk_that_no_caption_uses_is_read_too(folder):
         raw.write(b"\xff\xff\xff\xff")
     with (
         open_captions(folder, cache_bytes=0) as data,
-        pytest.raises(DataError, match=r"fc7_pca\.h5: features: cannot be read, the file is damaged"),
+        pytest.raises(DataError, match=r"fc7_pca\.h5: features: row 6: cannot be read, the file is damaged"),
     ):
         data.check()
 
@@ -127,7 +127,7 @@ def test_regions_are_read_whether_or_not_they_were_opened(folder, opened):
         raw.write(b"\xff\xff\xff\xff")
     with (
         open_captions(folder, regions=opened, cache_bytes=0) as data,
-        pytest.raises(DataError, match=r"train2014_regions\.h5: regions: cannot be read, the file is damaged"),
+        pytest.raises(DataError, match=r"train2014_regions\.h5: regions: row 0: cannot be read, the file is damaged"),
     ):
         data.check()
 
@@ -185,3 +185,19 @@ def test_what_is_odd_is_reported_and_not_refused(replace_captions):
 def test_the_real_data_is_whole(real, cache_bytes):
     with open_captions(real.folder, cache_bytes=cache_bytes) as data:
         assert data.check() == []
+
+
+@pytest.mark.parametrize(("storage", "cache_bytes", "told"), [
+    ({}, 0, False),
+    ({"chunks": (1, D)}, 0, True),
+    ({"compression": "lzf"}, 0, True),
+    ({"compression": "lzf"}, 2**20, False),
+])  # fmt: skip
+def test_features_that_will_be_read_slowly_are_told(folder, storage, cache_bytes, told):
+    path = folder / "train2014_vgg16_fc7_pca.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("features", data=make_features(M_TRAIN), **storage)
+    with open_captions(folder, cache_bytes=cache_bytes) as data:
+        lines = [line for line in data.check() if "repack_features" in line]
+    assert lines == [line for line in lines if line.startswith(f"{path}: features: are too large")]
+    assert bool(lines) is told
