@@ -32,7 +32,7 @@ from minigrad.runtime.commands import MISTAKES, run_command
 
 __all__ = ["main"]
 
-ON_RANKS = ("train", "evaluate")
+ON_RANKS = ("prepare", "train", "evaluate")
 """The commands that share their work among processes that MPI has started."""
 
 
@@ -62,7 +62,7 @@ def _is_one_too_many(command: str) -> bool:
         return False
     if launch.rank == 0:
         raise ValueError(f"{launch.by} started {launch.size} of it, and it works in one process: start it by itself; "
-                         f"on several ranks work {' and '.join(ON_RANKS)}")  # fmt: skip
+                         f"on several ranks work {', '.join(ON_RANKS[:-1])} and {ON_RANKS[-1]}")  # fmt: skip
     return True
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from typing import Any
 
-from captioning.cli.options import add_command
+import minigrad as mg
+from captioning.cli.options import add_command, threads
 from captioning.data.tokens import TOKENIZERS
 from captioning.preparing.data_files import PHOTO_WAYS
 from captioning.preparing.pipeline import prepare_data
@@ -13,13 +15,15 @@ from captioning.preparing.recipe import Recipe
 from captioning.preparing.region_sample import SAMPLE
 from captioning.preparing.sources import FORMATS
 from captioning.preparing.summary import report
+from captioning.preparing.views import assist, assisted
 from captioning.preparing.workshop import is_begun
 from captioning.progress import Progress
-from captioning.vision.extractors import EXTRACTORS, EfficientNetLite0Extractor, extractor
+from captioning.vision.extractors import EXTRACTORS, EfficientNetLite0Extractor, FeatureExtractor, extractor
 
 __all__ = ["add_prepare"]
 
 _EXTRACTOR = EfficientNetLite0Extractor.name
+_GO_ON = "; the same command goes on with the features that were computed"
 
 REGIONS = 256
 """Numbers of a place where `--regions` does not say how many."""
@@ -100,7 +104,38 @@ def add_prepare(commands: Any) -> None:
 
 
 def _prepare(options: argparse.Namespace) -> int:
-    recipe = Recipe(
+    comm = mg.parallel.world()
+    fair = mg.parallel.fair_threads(comm)
+    try:
+        with mg.parallel.watched(comm, _GO_ON), ExitStack() as stack:
+            with mg.parallel.agreed(comm):
+                stack.enter_context(threads(fair))
+                recipe = _recipe(options)
+                network = None if options.no_features else extractor(options.extractor)
+            if comm.rank:
+                return 0 if assist(network, comm) else 2
+            with assisted(comm):
+                return _prepare_all(options, recipe, network, comm)
+    except mg.parallel.OtherRankError:  # who has said which
+        return 2
+
+
+def _prepare_all(options: argparse.Namespace, recipe: Recipe, network: FeatureExtractor | None, comm: Any) -> int:
+    progress = Progress(enabled=not options.quiet)
+    try:
+        prepared = prepare_data(options.source, options.out, recipe, network, options.photos_dir, progress, comm)
+    except KeyboardInterrupt as stop:
+        if not is_begun(options.out):
+            raise
+        raise type(stop)(f"stopped{_GO_ON}") from None
+    finally:
+        progress.close()
+    print(report(prepared, recipe))
+    return 0
+
+
+def _recipe(options: argparse.Namespace) -> Recipe:
+    return Recipe(
         format=options.format,
         tokenizer=options.tokenizer,
         min_count=options.min_count,
@@ -115,15 +150,3 @@ def _prepare(options: argparse.Namespace) -> int:
         strict=options.strict,
         regions=options.regions,
     )
-    network = None if options.no_features else extractor(options.extractor)
-    progress = Progress(enabled=not options.quiet)
-    try:
-        prepared = prepare_data(options.source, options.out, recipe, network, options.photos_dir, progress)
-    except KeyboardInterrupt as stop:
-        if not is_begun(options.out):
-            raise
-        raise type(stop)("stopped; the same command goes on with the features that were computed") from None
-    finally:
-        progress.close()
-    print(report(prepared, recipe))
-    return 0

@@ -46,6 +46,7 @@ from captioning.preparing.workshop import Workshop
 from captioning.progress import Progress
 from captioning.vision.extractors import FeatureExtractor
 from captioning.vision.region_reduction import RegionReduction
+from minigrad.parallel.communicators import ALONE
 
 __all__ = ["prepare_data"]
 
@@ -60,13 +61,16 @@ def prepare_data(
     extractor: FeatureExtractor | None = None,
     photo_places: Sequence[str | os.PathLike[str]] = (),
     progress: Progress | None = None,
+    comm: Any = ALONE,
 ) -> Prepared:
     """Make the data set `out` of the captions and photos of a source.
 
     source: COCO's caption JSON, JSON with splits as Karpathy's, a table `image,split,caption`, or a folder of photos
     with text files; several are files of COCO's, as `read_sources` says. extractor: the network that
     computes features; None for captions alone, which need no photos.
-    photo_places: folders to look for the photos in; by default where the source is.
+    photo_places: folders to look for the photos in; by default where the source is. comm: the ranks that look at the
+    photos, of which this is rank 0 and is `assisted`, and the others `assist`, as `captioning.preparing.views` says;
+    the data set is the same to the bit.
 
     `out` becomes a data set when all of it is whole. After a kill or Ctrl-C the same call goes on with the features
     that were computed, and the data set is the same to the bit as an unbroken one's.
@@ -103,7 +107,7 @@ def prepare_data(
     ordered = _Images([images[n] for n in order], [photos[n] for n in order] if photos else [], drawn)
     ordered.check(told, said, "that are not there")
     with Workshop(out) as workshop:
-        return _make(ordered, workshop, recipe, extractor, gaps, progress)
+        return _make(ordered, workshop, recipe, extractor, gaps, progress, comm)
 
 
 class _Images:
@@ -158,9 +162,13 @@ def _make(
     extractor: FeatureExtractor | None,
     gaps: Gaps,
     progress: Progress,
+    comm: Any,
 ) -> Prepared:
     """Everything behind the source: features, then words, which are of photos that can be read, then the files."""
-    unreadable, reduction = ([], None) if extractor is None else _see(ordered, workshop, extractor, recipe, progress)
+    unreadable: list[str] = []
+    reduction = None
+    if extractor is not None:
+        unreadable, reduction = _see(ordered, workshop, extractor, recipe, progress, comm)
     ordered.check(str(workshop.folder), captions_by_split(ordered.images), "that cannot be read")
     images = ordered.named()
     number = {split: sum(len(image.captions) for _, image in named) for split, named in images.items()}
@@ -184,7 +192,7 @@ def _make(
 
 
 def _see(
-    ordered: _Images, workshop: Workshop, extractor: FeatureExtractor, recipe: Recipe, progress: Progress
+    ordered: _Images, workshop: Workshop, extractor: FeatureExtractor, recipe: Recipe, progress: Progress, comm: Any
 ) -> tuple[list[str], RegionReduction | None]:
     """Write the features of all splits, and the regions if there are to be any, with how these were made.
 
@@ -194,13 +202,13 @@ def _see(
     regions: tuple[int, ...] = ()
     if recipe.regions is not None:
         sample = sample_of([ordered.photos[n] for n in ordered.rows("train")])
-        reduction = find_reduction(sample, extractor, recipe.regions, workshop.reduction, progress, recipe.strict)
+        reduction = find_reduction(sample, extractor, recipe.regions, workshop.reduction, progress, recipe.strict, comm)
         fingerprint = hashlib.sha256(fingerprint + reduction.digest()).digest()
         regions = reduction.shape(extractor.grid)
     with UnfinishedFeatures(workshop.features, fingerprint, extractor.size, regions) as rows:
         if rows.began_with:
             progress.say(f"going on with the features of {rows.began_with:,} photos")
-        failed = compute_features(ordered.photos, extractor, rows, progress, recipe.strict, reduction)
+        failed = compute_features(ordered.photos, extractor, rows, progress, recipe.strict, reduction, comm)
         ordered.kept[list(failed)] = False
         for split in ordered.named():
             chosen = ordered.rows(split)

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from captioning.data.errors import DataError
-from captioning.preparing.photo_features import BATCH, check_finite, check_strict, photo_fingerprint, read_batch
+from captioning.preparing.photo_features import photo_fingerprint
+from captioning.preparing.views import check_strict, read_batch, views
 from captioning.progress import Progress
 from captioning.vision.extractors import FeatureExtractor
 from captioning.vision.region_reduction import RegionReduction
-from captioning.vision.regions import RegionProjection
+from minigrad.parallel.communicators import ALONE
 
 __all__ = ["SAMPLE", "find_reduction", "sample_of"]
 
@@ -49,8 +50,11 @@ def find_reduction(
     path: Path,
     progress: Progress,
     strict: bool = False,
+    comm: Any = ALONE,
 ) -> RegionReduction:
     """The reduction to at most `most` numbers a place by these photos; kept at `path`, where it may be already.
+
+    comm: the ranks that look at the photos, of which this is rank 0, as of `views`.
 
     Raises:
         DataError: none of the photos can be read, or with `strict` one; the network gives a number that is not finite.
@@ -59,14 +63,14 @@ def find_reduction(
     sample = photo_fingerprint(photos, extractor) + most.to_bytes(8, "little")
     found = _kept(path, sample, photos, extractor, strict)
     if found is None:
-        maps, unread = _see(photos, extractor, progress, strict)
+        maps, unread = _see(photos, extractor, progress, strict, comm)
         found = RegionReduction.find(maps, most)
-        mg.save(path, _arrays(found, unread) | {"digest": _digest(sample, found, unread)})
+        mg.save(path, found.arrays() | {"unread": np.array(unread, np.int64), "digest": _digest(sample, found, unread)})
     return found
 
 
 def _see(
-    photos: Sequence[Path], extractor: FeatureExtractor, progress: Progress, strict: bool
+    photos: Sequence[Path], extractor: FeatureExtractor, progress: Progress, strict: bool, comm: Any
 ) -> tuple[NDArray[np.float32], list[int]]:
     """Maps of the photos that can be read, and the places of those that cannot."""
     maps = np.empty((len(photos), *extractor.grid, extractor.size), np.float32)
@@ -74,33 +78,17 @@ def _see(
     why = ""
     progress.say(f"finding regions by {len(photos):,} photos of the training split")
     progress.begin(len(photos))
-    for start in range(0, len(photos), BATCH):
-        part = photos[start : start + BATCH]
-        batch, errors = read_batch(part, extractor)
-        check_strict(errors, strict)
-        if batch is not None:
-            seen = extractor.maps(batch)
-            check_finite(seen, part, extractor, errors)
-            maps[start : start + len(part)] = seen
-        unread += [start + k for k in errors]
-        why = why or next(iter(errors.values()), "")
-        progress.update(start + len(part))
+    for start, view in views(photos, extractor, maps=True, comm=comm):
+        view.check(strict)
+        seen = view.seen["maps"]
+        maps[start : start + len(seen)] = seen
+        unread += [start + k for k in view.errors]
+        why = why or next(iter(view.errors.values()), "")
+        progress.update(start + len(seen))
     progress.close()
     if len(unread) == len(photos):
         raise DataError(f"none of {len(photos)} photos for training can be read; {why}")
     return (np.delete(maps, unread, axis=0) if unread else maps), unread
-
-
-def _arrays(reduction: RegionReduction, unread: Sequence[int]) -> dict[str, NDArray[Any]]:
-    projection = reduction.projection
-    return {
-        "weight": projection.weight,
-        "bias": projection.bias,
-        "scale": reduction.scale,
-        "offset": reduction.offset,
-        "kept": np.array(reduction.kept),
-        "unread": np.array(unread, np.int64),
-    }
 
 
 def _digest(sample: bytes, reduction: RegionReduction, unread: Sequence[int]) -> NDArray[np.uint8]:
@@ -117,9 +105,7 @@ def _kept(
         arrays = mg.load(path)
         if arrays.keys() != _KEYS:
             return None
-        found = RegionReduction(
-            RegionProjection(arrays["weight"], arrays["bias"]), arrays["scale"], arrays["offset"], float(arrays["kept"])
-        )
+        found = RegionReduction.of(arrays)
         unread = arrays["unread"].tolist()
         if not np.array_equal(arrays["digest"], _digest(sample, found, unread)):
             return None

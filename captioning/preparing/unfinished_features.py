@@ -68,18 +68,18 @@ class UnfinishedFeatures:
     def __len__(self) -> int:
         return self._number
 
-    def append(self, rows: NDArray[np.floating], regions: NDArray[np.uint8] | None = None) -> None:
-        """Write rows (N, columns), and regions (N, R, K) if there are any, behind the others.
+    def append(self, features: NDArray[np.floating], regions: NDArray[np.uint8] | None = None) -> None:
+        """Write rows of features (N, columns), and regions (N, R, K) if there are any, behind the others.
 
         They are with the system when this returns.
         """
-        records = np.empty(len(rows), self._record)
-        records["row"] = rows
+        records = np.empty(len(features), self._record)
+        records["row"] = features
         if regions is not None:
             records["regions"] = regions
         records["crc"] = [_crc(record) for record in records]
         write_all(self._file, records.tobytes(), self.path)
-        self._number += len(rows)
+        self._number += len(features)
 
     def read(self, start: int, stop: int) -> NDArray[np.float32]:
         """Rows start to stop: (stop - start, columns); a DataError if one of them is not what was written."""

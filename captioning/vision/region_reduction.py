@@ -12,7 +12,9 @@ would make every step large.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +74,28 @@ class RegionReduction:
         total = variances.sum()
         kept = float(variances[::-1][:count].sum() / total) if total > 0 else 1.0
         return cls(projection, scale.astype(np.float32), low.astype(np.float32), min(kept, 1.0))
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, NDArray[Any]]) -> RegionReduction:
+        """The reduction of which these are the `arrays`.
+
+        Raises:
+            KeyError: if one is missing.
+            TypeError, ValueError: if they are of none.
+        """
+        projection = RegionProjection(arrays["weight"], arrays["bias"])
+        return cls(projection, arrays["scale"], arrays["offset"], float(arrays["kept"]))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Its numbers by name, such as for a file."""
+        projection = self.projection
+        return {
+            "weight": projection.weight,
+            "bias": projection.bias,
+            "scale": self.scale,
+            "offset": self.offset,
+            "kept": np.array(self.kept),
+        }
 
     def shape(self, grid: tuple[int, int]) -> tuple[int, int]:
         """(R, K), how many places a photo seen at a grid (h, w) has, and numbers a place."""

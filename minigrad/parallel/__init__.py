@@ -9,7 +9,7 @@ Every process, a rank, runs the same program. What is here is thin: MPI's collec
 """
 
 from .broadcasting import broadcast_arrays, broadcast_bytes, broadcast_parameters
-from .communicators import ALONE, gather, merge, world
+from .communicators import ALONE, gather, gather_bytes, merge, world
 from .data_parallel import DataParallel, Part
 from .lifelines import OtherRankError, agreed, together, watched
 from .placement import fair_threads
@@ -18,6 +18,6 @@ from .sharding import blocks_of_shards, shard
 
 __all__ = [
     "ALONE", "DataParallel", "OtherRankError", "Part", "agreed", "all_reduce_gradients", "blocks_of_shards",
-    "broadcast_arrays", "broadcast_bytes", "broadcast_parameters", "fair_threads", "gather", "merge", "shard",
-    "together", "watched", "world",
+    "broadcast_arrays", "broadcast_bytes", "broadcast_parameters", "fair_threads", "gather", "gather_bytes",
+    "merge", "shard", "together", "watched", "world",
 ]  # fmt: skip

@@ -17,7 +17,7 @@ from ..runtime.extras import how_to_install, require
 from ..spec import Array
 from .launchers import launch_of
 
-__all__ = ["ALONE", "Alone", "gather", "merge", "pin", "unpin", "wait", "world"]
+__all__ = ["ALONE", "Alone", "gather", "gather_bytes", "merge", "pin", "unpin", "wait", "world"]
 
 _EAGER = 0.002  # seconds in which a wait only lets others run; a bucket takes about as long
 _NAP = 0.0005  # seconds; so a rank that waits for long, as while another writes, takes no processor
@@ -97,6 +97,21 @@ def gather(comm: Any, numbers: Any) -> Array:
     else:
         wait(comm.Iallgather(own, every))
     return every
+
+
+def gather_bytes(comm: Any, content: bytes) -> list[bytes]:
+    """What each rank has, of any length, in the order of ranks: on rank 0; nothing on others. Every rank calls it.
+
+    >>> gather_bytes(ALONE, b"alone")
+    [b'alone']
+    """
+    if comm.size == 1:
+        return [content]
+    lengths = gather(comm, [len(content)])[:, 0].astype(int)
+    whole = np.empty(lengths.sum() if comm.rank == 0 else 0, np.uint8)
+    wait(comm.Igatherv(np.frombuffer(content, np.uint8), [whole, lengths] if comm.rank == 0 else None))
+    parts = np.split(whole, np.cumsum(lengths)[:-1]) if comm.rank == 0 else []
+    return [part.tobytes() for part in parts]
 
 
 def merge(comm: Any, array: Array) -> Array:

@@ -44,7 +44,7 @@ def test_a_command_of_one_process_says_so(trained, capsys, monkeypatch):
     assert main(["sample", str(trained)]) == 2
     out, err = capsys.readouterr()
     assert err == ("captioning sample: mpiexec started 4 of it, and it works in one process: start it by itself; on "
-                   "several ranks work train and evaluate\n")  # fmt: skip
+                   "several ranks work prepare, train and evaluate\n")  # fmt: skip
     monkeypatch.setenv("PMI_RANK", "1")
     assert main(["sample", str(trained)]) == 2
     assert capsys.readouterr() == ("", "")
