@@ -17,6 +17,7 @@ from ..spec import Array, DType
 from .communicators import wait
 from .ordered_sums import OrderedSum
 from .row_sums import RowSum
+from .top_sums import TopSum
 
 __all__ = ["BUCKET_BYTES", "Buckets", "Place", "places_of"]
 
@@ -58,7 +59,8 @@ class Buckets:
 
     For each of a rank's shards, `put` takes the gradients there are, in any order, and `close` says that there are no
     more; `sums` ends it. While gradients come, full buckets travel. tables: the numbers of parameters (V, D) whose
-    gradients are 0 in most rows; these travel as they are, the others in the dtype ``wire``, if there is one.
+    gradients are 0 in most rows; these travel as they are, the others in the dtype ``wire``, if there is one, or only
+    the ``share`` of them that is largest, if that is given, as of a `TopSum`.
     """
 
     def __init__(
@@ -69,25 +71,32 @@ class Buckets:
         bucket_bytes: int = BUCKET_BYTES,
         tables: Collection[int] = (),
         wire: DType | None = None,
+        share: float | None = None,
     ) -> None:
         self.places = places_of(params, bucket_bytes, tables)
         self._shapes = [p.shape for p in params]
         self._there, self._rows, self._back = comm.Dup(), comm.Dup(), comm.Dup()
         of_table: dict[int, Any] = {self.places[i].bucket: params[i].shape for i in tables}
-        self._sums = [
-            RowSum(of_table[b], dtype, blocks, self._there, self._rows, self._back)
-            if b in of_table
-            else OrderedSum(length, dtype, blocks, self._there, self._back, wire)
-            for b, (length, dtype) in enumerate(_likes(params, self.places))
-        ]
+        self._sums: list[Any] = []
+        for b, (length, dtype) in enumerate(_likes(params, self.places)):
+            if b in of_table:
+                sums: Any = RowSum(of_table[b], dtype, blocks, self._there, self._rows, self._back)
+            elif share is not None:
+                sums = TopSum(length, dtype, blocks, share, self._there, self._rows, self._back)
+            else:
+                sums = OrderedSum(length, dtype, blocks, self._there, self._back, wire)
+            self._sums.append(sums)
         self._rounds = max(map(len, blocks))
+        self._keeps = share is not None
+        self._found = np.zeros(len(params), np.uint8)  # whether any shard here had a gradient of a parameter
         self._clear()
 
     def _clear(self) -> None:
         """Begin anew, as if nothing had been put in."""
         self._round = 0
-        self._found = np.zeros(len(self.places), np.uint8)  # whether any shard here had a gradient of a parameter
         self._gathered = 0
+        if not self._keeps:  # else some of an earlier gradient may still come
+            self._found[:] = 0
         self._open()
 
     def _open(self) -> None:
@@ -143,8 +152,8 @@ class Buckets:
         return result
 
     def rounding(self) -> float:
-        """The rounding of what this rank has sent since it was last asked, relative: 0 where nothing was rounded."""
-        dense = [bucket for bucket in self._sums if isinstance(bucket, OrderedSum)]
+        """What this rank has rounded off, or kept, since it was last asked, relative: 0 where all was sent as it is."""
+        dense = [bucket for bucket in self._sums if isinstance(bucket, OrderedSum | TopSum)]
         lost, whole = sum((bucket.rounding for bucket in dense), np.zeros(2))
         for bucket in dense:
             bucket.rounding = np.zeros(2)

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..core import Leaf, Tensor
 from ..nn import Embedding
-from ..spec import describe
+from ..spec import DType, describe
 from .broadcasting import broadcast_parameters
 from .buckets import BUCKET_BYTES, Buckets
 from .communicators import pin, unpin, world
@@ -69,7 +69,11 @@ class DataParallel:
         compress: 'float16' lets gradients of wider dtypes travel in half precision; they are added up as ever. After a
             loop over `parts` the attribute ``compression_error`` says what that lost of what this rank sent: the norm
             of the rounding over that of the numbers, infinite where one was too large. The bits are then not those of
-            one process, where nothing travels.
+            one process, where nothing travels. A share from above 0 to below 1, such as 0.01, lets of each bucket and
+            shard only so many numbers travel, the largest in size, and adds the others to the next batch's (error
+            feedback, see `minigrad.parallel.top_sums`); tables of embeddings travel whole. ``compression_error`` is
+            then the norm of what this rank kept over that of what it had. A parameter that once had a gradient has one
+            from then on, and what is kept is in no checkpoint: a training that goes on from one begins without.
 
     Raises:
         ValueError: if there are fewer shards than ranks, or a module of other parameters on another rank, or for
@@ -82,10 +86,9 @@ class DataParallel:
         shards: int | None = None,
         comm: Any = None,
         bucket_bytes: int = BUCKET_BYTES,
-        compress: str | None = None,
+        compress: str | float | None = None,
     ) -> None:
-        if compress not in (None, "float16"):
-            raise ValueError(f"DataParallel: compress must be 'float16' or None, not {compress!r}")
+        wire, share = _compression(compress)
         self.module, self.comm = module, world() if comm is None else comm
         self.shards = self.comm.size if shards is None else _count("shards", shards)
         self._blocks = blocks_of_shards(self.shards, self.comm.size)
@@ -96,8 +99,7 @@ class DataParallel:
         self.compression_error = 0.0
         if self.comm.size > 1:
             size, tables = _count("bucket_bytes", bucket_bytes), _tables(module, self._params)
-            wire = None if compress is None else np.dtype(compress)
-            self._buckets = Buckets(self._params, self._blocks, self.comm, size, tables, wire)
+            self._buckets = Buckets(self._params, self._blocks, self.comm, size, tables, wire, share)
 
     def parts(self, rows: Any) -> Iterator[Part]:
         """The shards of a batch that this rank computes, one after the other; every rank loops to the end.
@@ -169,6 +171,18 @@ def _put(buckets: Buckets, i: int, gradient: Any) -> None:
     if isinstance(gradient, Tensor):
         raise TypeError("parallel: a pass that leaves a graph (create_graph) cannot be summed over ranks")
     buckets.put(i, gradient)
+
+
+def _compression(compress: Any) -> tuple[DType | None, float | None]:
+    """The dtype in which gradients travel, and the share of them that does; None where nothing is asked for."""
+    if compress is None:
+        return None, None
+    if isinstance(compress, str) and compress == "float16":
+        return np.dtype(np.float16), None
+    if isinstance(compress, float | np.floating) and 0 < compress < 1:
+        return None, float(compress)
+    told = describe(compress) if not isinstance(compress, str | int | float) else repr(compress)
+    raise ValueError(f"DataParallel: compress must be 'float16', a share from above 0 to below 1, or None, not {told}")
 
 
 def _count(name: str, value: Any) -> int:

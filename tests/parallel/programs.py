@@ -128,6 +128,79 @@ def compressing():
     say("half")
 
 
+class Two(mg.nn.Module):
+    """A layer in two buckets, a table, and a layer that every third shard leaves out."""
+
+    def __init__(self):
+        self.embed, self.head = mg.nn.Embedding(9, 4, rng=0), mg.nn.Linear(4, 30, rng=1)
+        self.seldom = mg.nn.Linear(30, 30, dtype="float64", rng=2)
+
+    def forward(self, ids, number):
+        scores = self.head(self.embed(ids))
+        return self.seldom(scores) if number % 3 else scores
+
+
+def keeping(shards):
+    """The largest numbers travel, the others later: as in formulas, and the same on any number of ranks."""
+    shards, share, net = int(shards), 0.1, Two()
+    data_parallel = parallel.DataParallel(net, shards, bucket_bytes=500, compress=share)
+    dense = [name for name, _ in net.named_parameters() if name != "embed.weight"]
+    rests = {name: [0.0] * shards for name in dense}
+    ids, told = np.arange(4 * shards).reshape(-1, 2) % 9, []
+    for step in range(6):
+        rows = np.arange(shards if step == 2 else 2 * shards)  # every time as many rows, and once none of some shards
+        rows = rows[: shards // 2] if step == 3 else rows
+        for part in data_parallel.parts(rows):
+            (part.share * (net(ids[part.rows], part.number) ** 2).sum() * (1 + step)).backward()
+        kept = data_parallel.compression_error
+        assert 0 < kept < 1
+        exact = expected(net, ids, rows, shards, step)
+        for name, p in net.named_parameters():
+            if name in dense:
+                assert p.grad.tobytes() == top(exact[name], rests[name], share).tobytes(), (step, name)
+            else:
+                assert p.grad.tobytes() == exact[name][-1].tobytes()
+        told.append(checksum([p.grad for p in net.parameters()]))
+    say(*told)
+
+
+def expected(net, ids, rows, shards, step):
+    """Of each parameter the gradients of all shards, None where one has none; of the table their sum, too."""
+    after = {name: p.grad for name, p in net.named_parameters()}
+    found = {name: [] for name in after}
+    for number in range(shards):
+        own = parallel.shard(rows, number, shards)
+        for p in net.parameters():
+            p.grad = None
+        if len(own):
+            (len(own) / len(rows) * (net(ids[own], number) ** 2).sum() * (1 + step)).backward()
+        for name, p in net.named_parameters():
+            found[name].append(None if p.grad is None else p.grad.copy())
+    there = [g for g in found["embed.weight"] if g is not None]
+    total = there[0].copy()
+    for g in there[1:]:
+        total += g
+    found["embed.weight"].append(total)
+    for name, p in net.named_parameters():
+        p.grad = after[name]
+    return found
+
+
+def top(gradients, rests, share):
+    """The sum over shards of their largest numbers, by the formulas; what is left is put into rests."""
+    shape = next(g.shape for g in gradients if g is not None)
+    total = None
+    for number, g in enumerate(gradients):
+        whole = rests[number] + (np.zeros(shape) if g is None else g)
+        whole = whole.astype(next(g.dtype for g in gradients if g is not None))
+        sent = np.zeros(whole.size, whole.dtype)
+        places = np.argsort(-np.abs(whole).reshape(-1), kind="stable")[: max(1, round(share * whole.size))]
+        sent[places] = whole.reshape(-1)[places]
+        rests[number] = whole - sent.reshape(shape)
+        total = sent if total is None else total + sent
+    return total.reshape(shape)
+
+
 def travelling():
     """Buckets leave while the reverse pass goes on, the last layers' first."""
     net = mg.nn.Sequential(*(mg.nn.Linear(40, 40, rng=0) for _ in range(6)))

@@ -18,10 +18,12 @@ from minigrad.parallel.buckets import places_of
 from minigrad.parallel.communicators import ALONE
 from minigrad.parallel.launchers import Launch, launch_of
 from minigrad.parallel.sharding import blocks_of_shards
+from minigrad.parallel.top_sums import largest
 
 ROOT = Path(__file__).parents[2]
 RANK = """
 import socket, sys
+from minigrad.parallel.top_sums import largest
 from minigrad.parallel.witness_process import GOODBYE, hello
 connection = socket.socket(socket.AF_UNIX)
 connection.connect(eval(sys.argv[1]))
@@ -122,6 +124,23 @@ def test_shards_without_rows_are_left_out():
 def test_a_number_of_shards_that_is_none(shards):
     with pytest.raises(ValueError, match="DataParallel: shards must be an integer of at least 1"):
         DataParallel(mg.nn.Linear(2, 1), shards=shards)
+
+
+@pytest.mark.parametrize("compress", ["float8", 0.0, 1.0, 1, True, float("nan"), np.zeros(2)])
+def test_a_compression_that_is_none(compress):
+    with pytest.raises(ValueError, match="DataParallel: compress must be 'float16', a share from above 0 to below 1"):
+        DataParallel(mg.nn.Linear(2, 1), compress=compress)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_the_largest_are_those_of_a_stable_order(dtype):
+    rng = np.random.default_rng(0)
+    for count in range(1, 20):
+        numbers = rng.integers(-4, 5, 19).astype(dtype) / 3
+        numbers[rng.integers(19)] = rng.choice([np.nan, np.inf, -0.0])
+        sizes = np.where(np.isnan(numbers), np.inf, np.abs(numbers))
+        expected = np.sort(np.argsort(-sizes, kind="stable")[:count])
+        np.testing.assert_array_equal(largest(numbers, count), expected)
 
 
 @pytest.mark.skipif(not witness_process.can_watch(), reason="another platform: no epoll")

@@ -23,6 +23,11 @@ def test_ranks_come_to_the_bits_of_one_process(shards):
         assert program(ranks, "training", shards)[0].splitlines() == [alone] * ranks
 
 
+def test_what_is_kept_comes_later_and_belongs_to_shards():
+    (told,) = {program(ranks, "keeping", 4)[0] for ranks in (2, 3)}
+    assert len(set(told.split())) == 6
+
+
 TOGETHER = [
     ("reducing", 3, "same"),
     ("tables", 3, "rows"),
