@@ -210,7 +210,8 @@ def _unpacked_view(answer: bytes) -> View:
 def _packed(told: Any, arrays: Arrays) -> bytes:
     """Words, as JSON has them, and arrays as a message."""
     file = io.BytesIO()
-    np.savez(file, allow_pickle=False, told=np.frombuffer(json.dumps(told).encode(), np.uint8), **arrays)
+    contents: dict[str, Any] = {"told": np.frombuffer(json.dumps(told).encode(), np.uint8), **arrays}
+    np.savez(file, **contents)
     return file.getvalue()
 
 
