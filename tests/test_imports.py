@@ -76,7 +76,7 @@ FLOORS = {
         "data.checking",
         "data.dataset data.parts data.split_photos",
         "data.cs231n_notebook data.fingerprints",
-        "preparing.gaps preparing.text_files preparing.unfinished_features preparing.views",
+        "preparing.gaps preparing.text_files preparing.unfinished_features preparing.looking",
         "preparing.table preparing.json_files",
         "preparing.coco_json preparing.karpathy_json preparing.csv_table preparing.photo_folder preparing.wording",
         "preparing.sources preparing.photo_search preparing.division preparing.photo_features preparing.data_files "

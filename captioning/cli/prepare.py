@@ -10,12 +10,12 @@ import minigrad as mg
 from captioning.cli.options import add_command, threads
 from captioning.data.tokens import TOKENIZERS
 from captioning.preparing.data_files import PHOTO_WAYS
+from captioning.preparing.looking import assist, assisted
 from captioning.preparing.pipeline import prepare_data
 from captioning.preparing.recipe import Recipe
 from captioning.preparing.region_sample import SAMPLE
 from captioning.preparing.sources import FORMATS
 from captioning.preparing.summary import report
-from captioning.preparing.views import assist, assisted
 from captioning.preparing.workshop import is_begun
 from captioning.progress import Progress
 from captioning.vision.extractors import EXTRACTORS, EfficientNetLite0Extractor, FeatureExtractor, extractor

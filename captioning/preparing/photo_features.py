@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from captioning.data.errors import DataError
+from captioning.preparing.looking import BATCH, check_strict, read_batch, views
 from captioning.preparing.unfinished_features import UnfinishedFeatures
-from captioning.preparing.views import BATCH, check_strict, read_batch, views
 from captioning.progress import Progress
 from captioning.vision.extractors import FeatureExtractor
 from captioning.vision.region_reduction import RegionReduction

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from captioning.data.errors import DataError
+from captioning.preparing.looking import check_strict, read_batch, views
 from captioning.preparing.photo_features import photo_fingerprint
-from captioning.preparing.views import check_strict, read_batch, views
 from captioning.progress import Progress
 from captioning.vision.extractors import FeatureExtractor
 from captioning.vision.region_reduction import RegionReduction

@@ -95,9 +95,9 @@ def test_it_goes_on_where_it_was_stopped(recipe, small_folder, tmp_path, capsys)
 def test_a_stop_tells_the_recipes_own_line_which_goes_on(recipe, small_folder, tmp_path, capsys, monkeypatch, stage):
     iterate, done = Solver._iterate, 0
 
-    def interrupted(solver):
+    def interrupted(solver, stop):
         nonlocal done
-        iterate(solver)
+        iterate(solver, stop)
         if isinstance(solver, SelfCritical) == (stage == 2):
             done += 1
             if done == 2:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from captioning.data.errors import DataError
+from captioning.preparing.looking import BATCH
 from captioning.preparing.photo_features import compute_features, photo_fingerprint
 from captioning.preparing.unfinished_features import UnfinishedFeatures
-from captioning.preparing.views import BATCH
 from captioning.progress import Progress
 from tests.captioning.preparing.photo_sources import write_photo
 from tests.captioning.vision.grid_extractor import GridColours

@@ -146,8 +146,7 @@ for _layer in ("lstm", "rnn"):
 accept(_OTHER_WAY, "recurrent.inputs_too", "return added(dx, unpacked(inputs, g_rows)) if needs[0] else None",
         "return added(unpacked(inputs, g_rows), dx) if needs[0] else None")  # fmt: skip
 for _rule, _before, _after in (
-    ("vjp", "(dh0,), da = _pull_rnn(packing, Wh, added(packed(packing, g), g_states), h)",
-     "(dh0,), da = _pull_rnn(packing, Wh, added(g_states, packed(packing, g)), h)"),
+    ("vjp", "outside = added(packed(packing, g), g_states)", "outside = added(g_states, packed(packing, g))"),
     ("vjp_on_tensors", "arriving = added(packed(packing, g), g_states)",
      "arriving = added(g_states, packed(packing, g))"),
     ("batched_vjp", "outside = added(packed_each(packing, g), g_states)",
@@ -206,8 +205,7 @@ accept("NumPy takes a list of arrays for an array", "losses.pull_classes_of_batc
 accept("NumPy takes any negative length for the rest", "losses.nll_loss.vjp", "each = each.reshape(-1)[picked[0]]",
        "each = each.reshape(-2)[picked[0]]")  # fmt: skip
 for _rule, _before, _after in (
-    ("vjp", "(first,), da, dn = _pull_gru(packing, Wh, added(packed(packing, g), g_states), g_gates, h0, h, gates)",
-     "(first,), da, dn = _pull_gru(packing, Wh, added(g_states, packed(packing, g)), g_gates, h0, h, gates)"),
+    ("vjp", "outside = added(packed(packing, g), g_states)", "outside = added(g_states, packed(packing, g))"),
     ("vjp", "dh0 = added(first, unsorted(packing, g_first)) if needs[1] else None",
      "dh0 = added(unsorted(packing, g_first), first) if needs[1] else None"),
 ):  # fmt: skip
