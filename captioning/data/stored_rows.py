@@ -50,6 +50,7 @@ class StoredRows(ABC):
             self._look_at(self._dataset)
             self.chunked = self._dataset.chunks is not None
             self._rows_of_chunk: int = (self._dataset.chunks or (1,))[0]
+            self._bytes = self._bytes_there()
         except BaseException:
             self._file.close()
             raise
@@ -126,8 +127,19 @@ class StoredRows(ABC):
         except DataError:
             self._find_unreadable(distinct)
             raise
+        self._check_whole()
         rising = self._kept(block, distinct)
         return rising if np.array_equal(rows, distinct) else rising[place]
+
+    def _bytes_there(self) -> int:
+        """The size of the open file, also if another one has its name by now."""
+        return os.fstat(self._file.id.get_vfd_handle()).st_size
+
+    def _check_whole(self) -> None:
+        """Raise a DataError if the file is shorter than it was: HDF5 gives zeros for what is behind the end."""
+        if (there := self._bytes_there()) < self._bytes:
+            raise DataError(f"{self.path}: {self.key}: the file has become shorter while it was read, {there:,} bytes "
+                            f"instead of {self._bytes:,}")  # fmt: skip
 
     def _find_unreadable(self, rows: NDArray[np.integer[Any]]) -> None:
         """Raise the DataError that names the first of rising rows which cannot be read; it is found by halving them."""

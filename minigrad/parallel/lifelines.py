@@ -11,6 +11,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -23,6 +24,9 @@ from .broadcasting import broadcast_bytes
 from .communicators import gather, wait, world
 
 __all__ = ["OtherRankError", "agreed", "name_of", "together", "watched"]
+
+_PATIENCE = 20  # seconds that a rank waits for others at the end before it says so
+_NAP = 0.005
 
 
 class OtherRankError(RuntimeError):
@@ -71,7 +75,8 @@ def together(
 ) -> Iterator[None]:
     """Within this context an error of one rank, or its death, ends all of them, and is told with the rank's name.
 
-    Ranks enter and leave the context together.
+    Ranks enter and leave the context together. One that comes to its end long before the others says so: they may wait
+    for it, in a loop that they go through more often.
 
     Args:
         comm: mpi4py's communicator; all that were started together by default.
@@ -83,15 +88,23 @@ def together(
     ...     trained = True
     """
     comm = world() if comm is None else comm
+    end = comm.Dup() if watch and comm.size > 1 else None  # at the end others may still do something on comm
     with watched(comm, hint) if watch else nullcontext():
         try:
             yield
         except alike:
             raise
         except BaseException as error:
-            if comm.size > 1:
+            if comm.size > 1 and not (watch and _is_a_stop(error)):  # which `watched` tells
                 _end_all(comm, error, hint)
             raise
+        if end is not None:
+            _wait_for_others(end)
+            end.Free()
+
+
+def _is_a_stop(error: BaseException) -> bool:
+    return not isinstance(error, Exception)
 
 
 @contextmanager
@@ -121,11 +134,30 @@ def watched(comm: Any = None, hint: str = "") -> Iterator[None]:
     _leave(lifeline)
 
 
+def _wait_for_others(comm: Any) -> None:
+    """Wait until all ranks have left; say so if it takes long: another one may wait for this one, in its loop."""
+    request = comm.Ibarrier()
+    begun, told = time.monotonic(), False
+    while not request.Test():
+        time.sleep(_NAP)
+        if not told and time.monotonic() - begun > _PATIENCE:
+            told = True
+            print(f"{name_of(comm)}: has come to the end of `together`, and waits for the others: do all ranks loop "
+                  "as often?", file=sys.stderr, flush=True)  # fmt: skip
+
+
 def _end_all(comm: Any, error: BaseException, hint: str) -> None:
-    """Say what this rank cannot go on with, and end the job: 130 and 143 as after Ctrl-C and SIGTERM, else 2."""
+    """Say what this rank cannot go on with, and end the job."""
     told = "stopped" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}{hint}"
     print(f"{name_of(comm)}: {told}", file=sys.stderr, flush=True)
-    comm.Abort(128 + number_of(error) if isinstance(error, KeyboardInterrupt) else 2)
+    comm.Abort(_status(error))
+
+
+def _status(error: BaseException) -> int:
+    """The exit status of a job that an error ends: 128 and the signal after one, what `sys.exit` says, else 2."""
+    if isinstance(error, KeyboardInterrupt):
+        return 128 + number_of(error)
+    return error.code if isinstance(error, SystemExit) and isinstance(error.code, int) and error.code else 2
 
 
 def _lifeline(comm: Any, hint: str) -> int | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 
 import pytest
 
-from tests.parallel.ranks import ROOT, needs_mpi, run
+from tests.parallel.ranks import PATIENCE, ROOT, needs_mpi, run, start
 
 pytestmark = needs_mpi
 
@@ -66,10 +67,6 @@ if parallel.comm.rank == 0:
 def test_the_loop_of_the_page_runs_alone_and_on_ranks_to_the_same_bits(tmp_path):
     page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
     loop = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
-    for there, here in (("Linear(8, 32)", "Linear(8, 32, rng=0)"), ("Linear(32, 2)", "Linear(32, 2, rng=1)"),
-                        ("DataParallel(model)", "DataParallel(model, shards=2)")):  # fmt: skip
-        assert there in loop
-        loop = loop.replace(there, here)
     program = tmp_path / "train.py"
     program.write_text(loop + SAY)
     assert run(1, program) == run(2, program)
@@ -86,3 +83,21 @@ def test_a_killed_rank_ends_all_and_is_named(rank):
 def test_an_error_of_one_rank_ends_all_and_is_told_with_its_name():
     _, err = program(2, "ending", "raise", 1, status=2)
     assert re.search(r"rank 1 of 2 \(process \d+ on .+\): MemoryError: there is none left; go on so", err), err
+
+
+def test_a_rank_that_exits_ends_all_once_with_its_status():
+    _, err = program(2, "ending", "exit", 1, status=3)
+    assert len(re.findall(r"rank 1 of 2 \(process \d+ on .+\): SystemExit: 3", err)) == 1, err
+
+
+def test_a_rank_that_loops_less_often_says_that_it_waits():
+    job = start(2, "-m", "tests.parallel.programs", "ending", "leave", 1)
+    timer = threading.Timer(PATIENCE, job.kill)
+    timer.start()
+    try:
+        told = next((line for line in job.stderr if "waits for the others" in line), "")
+    finally:
+        timer.cancel()
+        job.terminate()
+        job.communicate(timeout=60)
+    assert told.startswith("rank 1 of 2 ")

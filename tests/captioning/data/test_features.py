@@ -1,5 +1,7 @@
 """Features read by rows."""
 
+import os
+
 import h5py
 import numpy as np
 import pytest
@@ -101,3 +103,16 @@ def test_real_rows_in_the_file_equal_rows_in_memory(real):
     with FeatureRows(path, cache_bytes=0) as rows:
         chosen = np.random.default_rng(0).integers(1000, size=40)
         np.testing.assert_array_equal(rows[chosen], real.val.features[chosen], strict=True)
+
+
+def test_a_file_that_becomes_shorter_while_it_is_read_is_an_error_and_no_zeros(tmp_path):
+    path = tmp_path / "f.h5"
+    with h5py.File(path, "w") as file:
+        file["features"] = np.ones((1000, 64), np.float32)
+    with FeatureRows(path, cache_bytes=0) as rows:
+        assert rows[[3, 999]].all()
+        os.truncate(path, 100_000)
+        with pytest.raises(
+            DataError, match=r"f\.h5: features: the file has become shorter while it was read, 100,000 "
+        ):
+            rows[[999]]
