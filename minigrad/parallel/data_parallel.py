@@ -91,6 +91,7 @@ class DataParallel:
         wire, share = _compression(compress)
         self.module, self.comm = module, world() if comm is None else comm
         self.shards = self.comm.size if shards is None else _count("shards", shards)
+        size = _count("bucket_bytes", bucket_bytes)
         self._blocks = blocks_of_shards(self.shards, self.comm.size)
         self._params: list[Tensor] = list(module.parameters())
         broadcast_parameters(module, comm=self.comm)
@@ -98,7 +99,7 @@ class DataParallel:
         self._travelling = False
         self.compression_error = 0.0
         if self.comm.size > 1:
-            size, tables = _count("bucket_bytes", bucket_bytes), _tables(module, self._params)
+            tables = _tables(module, self._params)
             self._buckets = Buckets(self._params, self._blocks, self.comm, size, tables, wire, share)
 
     def parts(self, rows: Any) -> Iterator[Part]:
@@ -187,5 +188,5 @@ def _compression(compress: Any) -> tuple[DType | None, float | None]:
 
 def _count(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"DataParallel: {name} must be an integer of at least 1, not {describe(value)}")
+        raise ValueError(f"DataParallel: {name} must be an integer of at least 1, not {value!r}")
     return int(value)

@@ -120,9 +120,15 @@ def test_shards_without_rows_are_left_out():
     assert list(DataParallel(net, shards=4).parts([])) == []
 
 
+@pytest.mark.parametrize("bytes", [0, -1, 2.0])
+def test_a_size_of_buckets_that_is_none_is_refused_in_one_process_too(bytes):
+    with pytest.raises(ValueError, match=rf"DataParallel: bucket_bytes must be an integer of at least 1, not {bytes}"):
+        DataParallel(mg.nn.Linear(1, 1), bucket_bytes=bytes)
+
+
 @pytest.mark.parametrize("shards", [0, 1.5, True, "2"])
 def test_a_number_of_shards_that_is_none(shards):
-    with pytest.raises(ValueError, match="DataParallel: shards must be an integer of at least 1"):
+    with pytest.raises(ValueError, match=f"DataParallel: shards must be an integer of at least 1, not {shards!r}"):
         DataParallel(mg.nn.Linear(2, 1), shards=shards)
 
 

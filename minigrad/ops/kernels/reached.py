@@ -1,7 +1,8 @@
 """Which rows a cotangent reaches: a row of zeros adds nothing to any gradient, so its products need not be computed.
 
 Such rows are common: the words behind a caption's end, of which ``cross_entropy`` with ``ignore_index`` asks nothing,
-and what padding adds to a batch of sequences. Whoever writes such a model by hand need not say so.
+and what padding adds to a batch of sequences. Whoever writes such a model by hand need not say so. (Where such a row
+meets an infinite number, their product, NaN, is left out with it; of few numbers nothing is left out.)
 
 >>> g = np.zeros((4, 2**15), np.float32)
 >>> g[1, 7] = g[3, 0] = 1
