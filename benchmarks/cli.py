@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks import machine, tables
 from benchmarks.against import Checkout, beside
 from benchmarks.driver import Driver, Plan
-from benchmarks.job import JOBS, Case, load
+from benchmarks.job import JOBS, Aim, Case, load
 from benchmarks.reference import FLOP
 from benchmarks.results import Results
 from minigrad.runtime.commands import run_command
@@ -163,8 +163,13 @@ def _list(quick: bool) -> None:
     for job in JOBS:
         print(job)
         for case in load(job, quick):
-            aims = [f"{'+' * aim.difference}{aim.most:g} beside {aim.peer}" for aim in case.aims]
+            aims = [f"{'+' * aim.difference}{aim.most:g} beside {aim.peer}" for aim in _aims(case)]
             print(f"  {case.name}: {', '.join(rival.name for rival in case.rivals)}; aim: {', '.join(aims)}")
+
+
+def _aims(case: Case) -> list[Aim]:
+    """Those of this machine, with one thread."""
+    return [aim.on(machine.kind(), threads=1) for aim in case.aims]
 
 
 def _measure(options: argparse.Namespace) -> Results:

@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmarks import agreement, reference
 from benchmarks.job import Case, Rival
+from benchmarks.machine import kind
 from benchmarks.results import Measured, Row
 from benchmarks.workers import Failed, Handle
 from minigrad.runtime.extras import how_to_install
@@ -73,7 +74,7 @@ class Driver:
     def measure(self, job: str, case: Case, threads: int) -> Row:
         """One row. What is missing, dies or disagrees is noted in it and does not stop the others."""
         rivals = [Measured(rival.name, rival.peer) for rival in case.rivals]
-        row = Row(job, case.name, threads, rivals, list(case.aims), case.flop, case.unit, case.note)
+        row = Row(job, case.name, threads, rivals, [aim.on(kind(), threads) for aim in case.aims], case.flop, case.unit, case.note)
         handles: dict[str, Any] = {}
         try:
             self._prepare(job, case, row, handles)

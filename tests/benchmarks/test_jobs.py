@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 
+from benchmarks import machine
 from benchmarks.cli import main
-from benchmarks.job import JOBS, load
+from benchmarks.driver import Driver, Plan
+from benchmarks.job import JOBS, KINDS, Aim, AimByKind, load
 from benchmarks.jobs import importing
 from benchmarks.jobs.captions import Sizes, flop_of_training
 from benchmarks.jobs.convolution import Layer
@@ -29,6 +33,33 @@ def test_cases_are_well_formed(job, quick):
         assert len(case.rivals) > 1
         assert len({rival.name for rival in case.rivals}) == len(case.rivals)
         assert {aim.peer for aim in case.aims} <= {rival.peer for rival in case.rivals[1:]}
+        for kind, threads in product(KINDS, (1, 2)):
+            assert all(isinstance(aim.on(kind, threads), Aim) for aim in case.aims)
+
+
+def test_aims_of_a_row_are_those_of_the_machine_and_its_threads(monkeypatch, tmp_path):
+    (case, *_) = load("captioner", quick=True)
+    assert case.aims == [AimByKind("PyTorch", amd=(0.75, 0.80), intel=(0.88, 1.0), mkl=(0.75, 0.85))]
+    missing = replace(case, rivals=[replace(case.rivals[0], needs=("no_such_package",))])
+    for kind, threads, most in (("amd", 1, 0.75), ("amd", 2, 0.80), ("intel", 2, 1.0), ("mkl", 4, 0.85)):
+        monkeypatch.setattr("benchmarks.driver.kind", lambda kind=kind: kind)
+        row = Driver(Plan.quickest(), tmp_path).measure("captioner", missing, threads)
+        assert row.aims == [Aim("PyTorch", most)]
+
+
+@pytest.mark.parametrize(
+    ("vendor", "products", "kind"),
+    [
+        ("AuthenticAMD", "numpy 2.4 SkylakeX, tiles, blocks", "amd"),
+        ("GenuineIntel", "numpy 2.4 SkylakeX, plain, blocks", "intel"),
+        ("GenuineIntel", "mkl 2026.2, mkl, mkl", "mkl"),
+        ("", "numpy 2.4, plain, plain", "intel"),
+    ],
+)
+def test_kinds_of_machines(monkeypatch, vendor, products, kind):
+    monkeypatch.setattr(machine.blas, "processor", lambda: (vendor, 6))
+    monkeypatch.setattr(machine.minigrad.runtime, "signature", lambda: products)
+    assert machine.kind() == kind
 
 
 def test_flop_of_a_training_iteration():

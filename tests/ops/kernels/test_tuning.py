@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 import minigrad as mg
-from minigrad.ops.kernels.tuning import fastest, measured
+from minigrad.ops.kernels.tuning import _turn, fastest, measured
 from minigrad.runtime import mkl, ways
 from minigrad.runtime.ways import Way
 
@@ -64,3 +66,14 @@ def test_measuring_leaves_all_as_it_was():
     assert all(set(times) == names | {"tiles"} and times["plain"] == 1 for times in large.values())
     assert all(set(times) == names | {"blocks"} for times in thin.values())
     assert fastest(large, thin)[1] in ("numpy", "mkl")
+
+
+@pytest.mark.skipif(time.get_clock_info("thread_time").resolution > 1e-6, reason="another platform: a thread has no fine clock of its own")
+def test_what_others_take_of_the_processor_meanwhile_does_not_count():
+    def work():
+        start = time.thread_time()
+        while time.thread_time() - start < 1e-3:
+            pass
+        time.sleep(0.02)  # as if others had it
+
+    assert _turn(work) < 0.01
