@@ -211,6 +211,7 @@ def _(
         packing, (inputs, rows), outside = cut.packing, cut.inputs(inputs, rows), cut.rows(outside)
         h0, h, gates = cut.first(h0), cut.rows(h), gates[:, cut.places]
     (first,), da, dn = _pull_gru(packing, Wh, outside, g_gates, h0, h, gates)
+    del outside  # the peak of memory is below
     dx, dWx, dWh, dbx = pull_weights(needs, da, _of_input(da, dn), rows, h0, h, Wx, packing, inputs)
     dh0 = added(first, unsorted(packing, g_first)) if needs[1] else None
     return inputs_too(needs, inputs, dx, g_rows), dh0, dWx, dWh, dbx, column_sums(da) if needs[5] else None

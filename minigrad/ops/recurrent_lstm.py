@@ -275,6 +275,7 @@ def _(
         h0, h, c0, c = cut.first(h0), cut.rows(h), cut.first(c0), cut.rows(c)
         tanh_c, gates = cut.rows(tanh_c), cut.steps(gates, c.shape[1])
     (dh0, dc0), da = _pull_lstm(packing, Wh, outside, g_gates, c0, c, tanh_c, gates)
+    del outside  # the peak of memory is below
     dx, dWx, dWh, db = pull_weights(needs, da, da, rows, h0, h, Wx, packing, inputs)
     dh0, dc0 = added(dh0, unsorted(packing, g_h0)), added(dc0, unsorted(packing, g_c0))
     return inputs_too(needs, inputs, dx, g_rows), dh0, dWx, dWh, db, dc0

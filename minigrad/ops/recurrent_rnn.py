@@ -134,6 +134,7 @@ def _(
         packing, (inputs, rows), outside = cut.packing, cut.inputs(inputs, rows), cut.rows(outside)
         h0, h = cut.first(h0), cut.rows(h)
     (dh0,), da = _pull_rnn(packing, Wh, outside, h)
+    del outside  # the peak of memory is below
     dx, dWx, dWh, db = pull_weights(needs, da, da, rows, h0, h, Wx, packing, inputs)
     return inputs_too(needs, inputs, dx, g_rows), added(dh0, unsorted(packing, g_first)), dWx, dWh, db
 
