@@ -250,6 +250,7 @@ def lstm(
     rows, first = inputs.rows(x), packing.sort(h0, wide)
     first_c = np.zeros_like(first) if c0 is None else packing.sort(c0, wide)
     M, H = len(packing.rows), h0.shape[1]
+    projected = project(rows, Wx, b, wide)  # made before what is kept, or its memory stays a gap that nothing fits into
     h, c, tanh_c, gates = (np.empty((M, columns), wide) for columns in (H, H, H, 4 * H))
 
     def cell(group: Group, t: int, a: Array, p: Array) -> None:
@@ -257,7 +258,7 @@ def lstm(
         step = group.step(t)
         lstm_states(a, group.before(t, first_c, c), c[step], tanh_c[step], h[step])
 
-    run(packing, inputs, project(rows, Wx, b, wide), Wh, first, h, cell, gates)
+    run(packing, inputs, projected, Wh, first, h, cell, gates)
     residuals = rows, first, h, first_c, c, tanh_c, gates, Wx, Wh, packing, inputs
     return _rounded(packing.unpack(h), packing.unpack(c), dtype), residuals
 
