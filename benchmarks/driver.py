@@ -74,7 +74,8 @@ class Driver:
     def measure(self, job: str, case: Case, threads: int) -> Row:
         """One row. What is missing, dies or disagrees is noted in it and does not stop the others."""
         rivals = [Measured(rival.name, rival.peer) for rival in case.rivals]
-        row = Row(job, case.name, threads, rivals, [aim.on(kind(), threads) for aim in case.aims], case.flop, case.unit, case.note)
+        aims = [aim.on(kind(), threads) for aim in case.aims]
+        row = Row(job, case.name, threads, rivals, aims, case.flop, case.unit, case.note)
         handles: dict[str, Any] = {}
         try:
             self._prepare(job, case, row, handles)

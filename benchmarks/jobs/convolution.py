@@ -1,8 +1,8 @@
 """Forward and backward of convolutions and transposed convolutions of images, with all three gradients.
 
 PyTorch runs them eagerly: compiled, it calls the same oneDNN kernels. "channels last" is PyTorch with its images and
-filters in the memory format (N, H, W, C), in which its kernels are mostly faster; minigrad has no such choice, so that it is
-a peer of its own, with a weaker aim.
+filters in the memory format (N, H, W, C), in which its kernels are mostly faster; minigrad has no such choice, so
+that it is a peer of its own, with a weaker aim.
 """
 
 from __future__ import annotations
