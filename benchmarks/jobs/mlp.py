@@ -29,7 +29,8 @@ def cases(quick: bool = False) -> list[Case]:
     a, b, c = _SIZES
     # Forward a b + b c products a row, as many for the weights' gradients, and b c for the hidden layer's.
     flop = 2.0 * _BATCH * (2 * (a * b + b * c) + b * c)
-    return [Case(f"{a}-{b}-{c}, batch {_BATCH}", rivals, [AimByKind.alike("PyTorch", amd=0.8, intel=0.9, mkl=0.9)], flop=flop)]
+    aim = AimByKind.alike("PyTorch", amd=0.8, intel=0.9, mkl=0.9)
+    return [Case(f"{a}-{b}-{c}, batch {_BATCH}", rivals, [aim], flop=flop)]
 
 
 def _data() -> tuple[list[Any], list[Any], list[Any]]:

@@ -68,7 +68,9 @@ def test_measuring_leaves_all_as_it_was():
     assert fastest(large, thin)[1] in ("numpy", "mkl")
 
 
-@pytest.mark.skipif(time.get_clock_info("thread_time").resolution > 1e-6, reason="another platform: a thread has no fine clock of its own")
+@pytest.mark.skipif(
+    time.get_clock_info("thread_time").resolution > 1e-6, reason="another platform: a thread has no fine clock"
+)
 def test_what_others_take_of_the_processor_meanwhile_does_not_count():
     def work():
         start = time.thread_time()
