@@ -7,7 +7,7 @@
 #   make coverage  write docs/coverage.md anew, from the registry and the tests
 #   make mutation  put small mistakes into the code, one by one, and see whether a test fails (hours; it may be
 #                interrupted, and goes on where it stopped)
-#   make bench   time minigrad beside PyTorch and others on this machine (20 minutes); bench/ holds figures and a picture
+#   make bench   time minigrad beside PyTorch and others on this machine (35 minutes); bench/ holds figures and a picture
 # They make a virtual environment in .venv first and install pinned dependencies (constraints.txt).
 
 PYTHON ?= python3

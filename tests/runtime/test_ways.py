@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -178,7 +179,7 @@ def test_the_command_line(tmp_path):
     assert shown.returncode == 0
     assert "large products" in shown.stdout
     assert "not measured here" in shown.stdout
-    tuned = run("tune", **kept)
+    tuned = run("tune", "--anyway", **kept)
     assert tuned.returncode == 0, tuned.stderr
     assert "a step of 25 rows" in tuned.stdout
     assert "the default from now on" in tuned.stdout
@@ -194,6 +195,16 @@ def test_the_command_line(tmp_path):
     wrong = run("show", **kept, MINIGRAD_BLAS="fast")
     assert wrong.returncode
     assert "MINIGRAD_BLAS must be numpy or mkl" in wrong.stderr
+
+
+@pytest.mark.parametrize(("options", "status"), [([], 1), (["--anyway"], 0)])
+def test_a_busy_machine_is_not_measured_for_good(monkeypatch, tmp_path, capsys, options, status):
+    monkeypatch.setenv(ways.FOLDER, str(tmp_path))
+    monkeypatch.setattr("minigrad.ops.kernels.tuning.measured", lambda say: time.sleep(0.05) or ({}, {}))
+    monkeypatch.setattr("minigrad.ops.kernels.tuning.fastest", lambda *_: ({"numpy": ways.Way()}, "numpy"))
+    assert main(["tune", *options]) == status
+    assert ways.tuning_file().exists() == (not status)
+    assert ("nothing is kept: of a processor others had" in capsys.readouterr().err) == bool(status)
 
 
 def test_help_and_mistakes(capsys):
