@@ -17,8 +17,8 @@ while a model runs: a run gives the same bits again.
                                       packed   86          packed 178
 
 (OpenBLAS 0.3.31 with its kernel SkylakeX, and MKL 2026.2 on the AMD, of which another machine of the family gained less
-by tiles: docs/performance_tried.md.) What tiles and blocks are: :mod:`minigrad.ops.kernels.blocks`. They gain with OpenBLAS's
-kernels for AVX-512, which compute small products where they lie; its other kernels always copy first.
+by tiles: docs/performance_tried.md.) What tiles and blocks are: :mod:`minigrad.ops.kernels.blocks`. They gain with
+OpenBLAS's kernels for AVX-512, which compute small products where they lie; its other kernels always copy first.
 """
 
 from __future__ import annotations
