@@ -1,0 +1,123 @@
+"""What was measured, and what the model says, as tables of Markdown."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from benchmarks.scale.runs import OURS, Case, wire_a_step
+
+__all__ = ["Row", "rows_of", "table", "table_of_constants", "table_of_messages"]
+
+
+class Row:
+    """Medians of a case: seconds of a step, by the clock and of all ranks' processors, and their shares."""
+
+    def __init__(self, case: Case, alone: Case | None, ours: Case | None) -> None:
+        self.case = case
+        self.seconds = seconds(case)
+        self.apart = _median(case, "apart")
+        self.processor = _median(case, "processor")
+        self.processor_apart = _median(case, "processor apart")
+        self.sent = _median(case, "sent")
+        more = case.ranks if case.way == "weak" else 1
+        self.speed = more * seconds(alone) / self.seconds if alone else None
+        self.efficiency = more * _median(alone, "processor") / self.processor if alone else None
+        self.ratio = (seconds(ours) / self.seconds, _median(ours, "processor") / self.processor) if ours else None
+
+    @property
+    def share(self) -> float:
+        """Of communication in a step by the clock: what the same shards take less without it."""
+        return 1 - self.apart / self.seconds if self.case.ranks > 1 else 0.0
+
+    @property
+    def waiting(self) -> tuple[float, float]:
+        """The shares of the step in buckets within passes and behind them; minigrad's alone."""
+        return _median(self.case, "during") / self.seconds, _median(self.case, "after") / self.seconds
+
+
+def seconds(case: Case) -> float:
+    """Of a step by the clock: the median over rounds of medians over steps."""
+    return statistics.median(statistics.median(found["seconds"]) for found in case.rounds)
+
+
+def _median(case: Case, name: str) -> float:
+    return statistics.median(found.get(name, 0.0) for found in case.rounds)
+
+
+def rows_of(cases: Sequence[Case]) -> Iterator[Row]:
+    """Each case beside one rank of the same framework, and PyTorch's beside minigrad's."""
+
+    def other(way: str, framework: str, ranks: int) -> Case | None:
+        alike = (c for c in cases if (c.way, c.framework, c.ranks) == (way, framework, ranks))
+        return next(alike, None)
+
+    for case in cases:
+        ours = other(case.way, OURS, case.ranks) if case.framework != OURS else None
+        yield Row(case, other(case.way, case.framework, 1), ours)
+
+
+_TITLES = (
+    "scaling", "ranks", "captions", "framework", "step", "communication", "in buckets, behind the pass", "processors",
+    "speed-up", "efficiency", "sent", "minigrad/DDP, clock", "processors",
+)  # fmt: skip
+
+
+def table(cases: Sequence[Case]) -> Iterator[str]:
+    """A line for each case; on two hosts what went over the wire, too."""
+    on_wire = any(found["wire"] for case in cases for found in case.rounds)
+    titles = [*_TITLES, *(("forwarded", "of it counted by ranks", "lost", "forwarder's processor") if on_wire else ())]
+    yield _line(titles)
+    yield "|---|" + "---:|" * (len(titles) - 1)
+    for row in rows_of(cases):
+        yield _line([*_cells(row), *(_wire_cells(row) if on_wire else ())])
+
+
+def _cells(row: Row) -> list[str]:
+    case, together = row.case, row.case.ranks > 1
+    buckets = "{:.0%}, {:.0%}".format(*row.waiting) if together and case.framework == OURS else ""
+    return [
+        case.way, str(case.ranks), str(case.work.captions), case.framework, f"{1e3 * row.seconds:.1f} ms",
+        f"{row.share:.0%}" if together else "", buckets, f"{1e3 * row.processor:.1f} ms",
+        _number(row.speed), _number(row.efficiency), f"{row.sent / 1e6:.1f} MB" if together else "",
+        *([_number(ratio) for ratio in row.ratio] if row.ratio else ("", "")),
+    ]  # fmt: skip
+
+
+def _wire_cells(row: Row) -> list[str]:
+    if row.case.ranks == 1:
+        return [""] * 4
+    counted = [found["sent in all"] / found["wire"]["bytes"] for found in row.case.rounds if "sent in all" in found]
+    return [
+        f"{wire_a_step(row.case, 'bytes') / 1e6:.1f} MB",
+        f"{statistics.median(counted):.1%}" if counted else "",
+        f"{wire_a_step(row.case, 'lost'):.1f}",
+        f"{1e3 * wire_a_step(row.case, 'processor'):.1f} ms",
+    ]
+
+
+def table_of_messages(messages: Sequence[Sequence[float]]) -> Iterator[str]:
+    """What `pingpong` found."""
+    yield "| bytes | one way | Gbit/s | both ways at once | Gbit/s each way |"
+    yield "|---:|---:|---:|---:|---:|"
+    for size, there, both in messages:
+        found = [word for t in (there, both) for word in (f"{1e6 * t:.0f} µs", f"{8e-9 * size / t:.2f}")]
+        yield _line([f"{size:,}", *found])
+
+
+def table_of_constants(captions: Sequence[int], found: Mapping[int, Mapping[str, Any]]) -> Iterator[str]:
+    """What `constants` found of so many ranks at once."""
+    yield _line(["captions", *(f"step, {copies} at once" for copies in found)])
+    yield "|---:|" + "---:|" * len(found)
+    for number, rows in enumerate(captions):
+        yield _line([str(rows), *(f"{1e3 * one['compute'][number][1]:.1f} ms" for one in found.values())])
+    yield _line(["a sum without travel", *(f"{1e3 * one['local']:.1f} ms" for one in found.values())])
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
