@@ -26,9 +26,9 @@ def measured(work: Work) -> dict[str, Any]:
     """Figures of the steps, on every rank.
 
     Returns:
-        `seconds` of each by the clock of the rank; of all ranks the mean seconds `apart`, without communication, those
-        in buckets `during` the passes and `after` them, and of processor in them, `processor of sums`; of all together the `losses`,
-        `processor` seconds with communication and `processor apart`, and bytes `sent` a step, and `sent in all`.
+        `seconds` of each by the clock of the rank. Means over ranks: seconds `apart`, without communication, those in
+        buckets `during` the passes and `after` them, and of the processor in both, `processor of sums`. Of all ranks
+        together: `losses`, seconds of `processor` and `processor apart`, and bytes `sent` a step, and `sent in all`.
     """
     mg.set_num_threads(1)
     comm = Counting(mg.parallel.world())
