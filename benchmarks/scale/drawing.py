@@ -43,11 +43,12 @@ def _measured(axis: Any, known: Known) -> None:
     """A line for each case on ranks: a dot for what was measured, a bar from one bound of the model to the other."""
     found = [c for c in checks(known) if c.case.ranks > 1]
     for height, c in enumerate(found):
-        axis.plot([1e3 * x for x in c.bounds], [height, height], color=_COLOURS[0], linewidth=5, alpha=0.35,
-                  solid_capstyle="butt", label="" if height else "model: all hidden to nothing hidden")  # fmt: skip
+        model, dot = ("", "") if height else ("model: all hidden to nothing hidden", "measured")
+        bounds = [1e3 * x for x in c.bounds]
         axis.plot(
-            [1e3 * c.measured], [height], "o", color=_COLOURS[1], markersize=4.5, label="" if height else "measured"
+            bounds, [height, height], color=_COLOURS[0], linewidth=5, alpha=0.35, solid_capstyle="butt", label=model
         )
+        axis.plot([1e3 * c.measured], [height], "o", color=_COLOURS[1], markersize=4.5, label=dot)
     axis.set_yticks(range(len(found)), [f"{c.place}, {c.case.way}, {c.case.ranks} ranks" for c in found])
     axis.set_ylim(len(found) - 0.5, -0.5)
     axis.set_xlabel("a step, ms")
