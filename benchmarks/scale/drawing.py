@@ -44,10 +44,7 @@ def _measured(axis: Any, known: Known) -> None:
     found = [c for c in checks(known) if c.case.ranks > 1]
     for height, c in enumerate(found):
         model, dot = ("", "") if height else ("model: all hidden to nothing hidden", "measured")
-        bounds = [1e3 * x for x in c.bounds]
-        axis.plot(
-            bounds, [height, height], color=_COLOURS[0], linewidth=5, alpha=0.35, solid_capstyle="butt", label=model
-        )
+        axis.barh(height, 1e3 * (c.bounds.high - c.bounds.low), 0.3, 1e3 * c.bounds.low, color="#9cc6d8", label=model)
         axis.plot([1e3 * c.measured], [height], "o", color=_COLOURS[1], markersize=4.5, label=dot)
     axis.set_yticks(range(len(found)), [f"{c.place}, {c.case.way}, {c.case.ranks} ranks" for c in found])
     axis.set_ylim(len(found) - 0.5, -0.5)

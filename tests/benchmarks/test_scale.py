@@ -17,6 +17,7 @@ from benchmarks.scale.work import Work
 from minigrad.parallel.buckets import places_of
 from tests.parallel.ranks import needs_mpi
 
+QUICK = ["step", "--quick", "--rounds", "1"]
 DOCTESTS = ["model", "predictions", "hosts", "work"]
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="no PyTorch: torch is not installed")
 
@@ -83,10 +84,7 @@ def test_words_are_counted_once():
 @needs_mpi
 def test_steps_on_ranks_learn_the_same_and_send_what_the_model_says(tmp_path, capsys):
     path = tmp_path / "step.json"
-    assert (
-        cli.main(["step", "--quick", "--ranks", "1", "2", "--ways", "strong", "--rounds", "1", "--json", str(path)])
-        == 0
-    )
+    assert cli.main([*QUICK, "--ranks", "1", "2", "--ways", "strong", "--json", str(path)]) == 0
     out, err = capsys.readouterr()
     assert "round 1 of 1: strong, minigrad, 2 ranks, 8 captions" in err
     assert out.splitlines()[3].startswith("| strong | 2 | 8 | minigrad | ")
@@ -102,8 +100,7 @@ def test_steps_on_ranks_learn_the_same_and_send_what_the_model_says(tmp_path, ca
 @needs_mpi
 @needs_torch
 def test_pytorch_learns_the_same(capsys):
-    assert cli.main(["step", "--quick", "--ranks", "2", "--ways", "weak", "--on-each", "4", "--rounds", "1",
-                     "--beside-torch"]) == 0  # fmt: skip
+    assert cli.main([*QUICK, "--ranks", "2", "--ways", "weak", "--on-each", "4", "--beside-torch"]) == 0
     assert "| weak | 2 | 8 | PyTorch DDP | " in capsys.readouterr().out
 
 
@@ -121,9 +118,7 @@ def test_from_constants_to_a_picture(tmp_path, capsys):
     files = [str(tmp_path / f"{name}.json") for name in ("constants", "network", "step")]
     assert cli.main(["constants", "--quick", "--rows", "2", "4", "8", "--json", files[0]]) == 0
     assert cli.main(["network", "--repeats", "2", "--json", files[1]]) == 0
-    assert (
-        cli.main(["step", "--quick", "--rounds", "1", "--ranks", "1", "2", "--on-each", "4", "--json", files[2]]) == 0
-    )
+    assert cli.main([*QUICK, "--ranks", "1", "2", "--on-each", "4", "--json", files[2]]) == 0
     capsys.readouterr()
     assert cli.main(["model", "--quick", *files]) == 0
     out = capsys.readouterr().out
@@ -161,7 +156,7 @@ def test_numbers_have_bounds(arguments, capsys):
 
 
 def test_files_without_constants_are_an_error():
-    with pytest.raises(ValueError, match="python -m benchmarks.scale constants"):
+    with pytest.raises(ValueError, match=r"python -m benchmarks\.scale constants"):
         predictions.Known.of([])
 
 
