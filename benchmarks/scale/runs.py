@@ -106,5 +106,10 @@ def cases_of(
 
 
 def wire_a_step(case: Case, name: str) -> float:
-    """What the wire says of a step, starting and ending included; the median of rounds."""
-    return float(np.median([found["wire"].get(name, 0.0) for found in case.rounds])) / (WARM_UP + case.work.steps)
+    """What the network counted in a step: the median of rounds. Of bytes, those that were sent at the start are not in
+    it; of the forwarder's processor what it took then is.
+    """
+    steps = WARM_UP + case.work.steps
+    start = [found["sent in all"] - steps * found["sent"] if name == "bytes" else 0.0 for found in case.rounds]
+    counts = [found["wire"][name] - before for found, before in zip(case.rounds, start, strict=True)]
+    return float(np.median(counts)) / steps

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from benchmarks.jobs.captioner_in_torch import TorchCaptioner
-from benchmarks.scale.work import Work, timed
+from benchmarks.scale.work import WARM_UP, Work, timed
 
 __all__ = ["measured"]
 
@@ -29,6 +29,7 @@ def measured(work: Work, rank: int, ranks: int) -> dict[str, Any]:
     whole = timed(_step(work, whole_net, net, rank, ranks), work.steps)
     _gathered([0.0], ranks)  # all begin together
     apart = timed(_step(work, alone, alone, rank, ranks), work.steps)
+    sent = 2.0 * (ranks - 1) * sum(p.numel() * p.element_size() for p in net.trained())  # by a ring
     of_ranks = _gathered([whole["processor"], apart["processor"], float(np.median(apart["seconds"]))], ranks)
     return {
         "seconds": whole["seconds"],
@@ -36,7 +37,8 @@ def measured(work: Work, rank: int, ranks: int) -> dict[str, Any]:
         "apart": float(of_ranks[:, 2].mean()),
         "processor": float(of_ranks[:, 0].sum()),
         "processor apart": float(of_ranks[:, 1].sum()),
-        "sent": 2.0 * (ranks - 1) * sum(p.numel() * p.element_size() for p in net.trained()),  # by a ring
+        "sent": sent,
+        "sent in all": (WARM_UP + work.steps + 0.5) * sent,  # with the weights of rank 0 at the start
     }
 
 

@@ -60,18 +60,17 @@ def rows_of(cases: Sequence[Case]) -> Iterator[Row]:
 
 _TITLES = (
     "scaling", "ranks", "captions", "framework", "step", "communication", "in buckets, behind the pass", "processors",
-    "speed-up", "efficiency", "sent", "minigrad/DDP, clock", "processors",
+    "speed-up", "efficiency", "minigrad/DDP, clock", "processors", "sent", "over the network", "packets lost",
+    "forwarder's processor",
 )  # fmt: skip
 
 
 def table(cases: Sequence[Case]) -> Iterator[str]:
-    """A line for each case; on two hosts what went over the wire, too."""
-    on_wire = any(found["wire"] for case in cases for found in case.rounds)
-    titles = [*_TITLES, *(("forwarded", "of it counted by ranks", "lost", "forwarder's processor") if on_wire else ())]
-    yield _line(titles)
-    yield "|---|" + "---:|" * (len(titles) - 1)
+    """A line for each case."""
+    yield _line(_TITLES)
+    yield "|---|" + "---:|" * (len(_TITLES) - 1)
     for row in rows_of(cases):
-        yield _line([*_cells(row), *(_wire_cells(row) if on_wire else ())])
+        yield _line([*_cells(row), *_wire_cells(row)])
 
 
 def _cells(row: Row) -> list[str]:
@@ -80,21 +79,17 @@ def _cells(row: Row) -> list[str]:
     return [
         case.way, str(case.ranks), str(case.work.captions), case.framework, f"{1e3 * row.seconds:.1f} ms",
         f"{row.share:.0%}" if together else "", buckets, f"{1e3 * row.processor:.1f} ms",
-        _number(row.speed), _number(row.efficiency), f"{row.sent / 1e6:.1f} MB" if together else "",
-        *([_number(ratio) for ratio in row.ratio] if row.ratio else ("", "")),
+        _number(row.speed), _number(row.efficiency), *([_number(x) for x in row.ratio] if row.ratio else ("", "")),
+        f"{row.sent / 1e6:.1f} MB" if together else "",
     ]  # fmt: skip
 
 
 def _wire_cells(row: Row) -> list[str]:
-    if row.case.ranks == 1:
-        return [""] * 4
-    counted = [found["sent in all"] / found["wire"]["bytes"] for found in row.case.rounds if "sent in all" in found]
-    return [
-        f"{wire_a_step(row.case, 'bytes') / 1e6:.1f} MB",
-        f"{statistics.median(counted):.1%}" if counted else "",
-        f"{wire_a_step(row.case, 'lost'):.1f}",
-        f"{1e3 * wire_a_step(row.case, 'processor'):.1f} ms",
-    ]
+    """What the network counted in a step, where it counts that."""
+    ways = {"bytes": (1e-6, "{:.1f} MB"), "lost": (1.0, "{:.1f}"), "processor": (1e3, "{:.1f} ms")}
+    there = [name for name in ways if row.case.ranks > 1 and name in row.case.rounds[0]["wire"]]
+    told = {name: ways[name][1].format(ways[name][0] * wire_a_step(row.case, name)) for name in there}
+    return [told.get(name, "") for name in ways]
 
 
 def table_of_messages(messages: Sequence[Sequence[float]]) -> Iterator[str]:
