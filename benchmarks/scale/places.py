@@ -113,7 +113,7 @@ def _loopback_bytes() -> dict[str, float]:
         lines = Path("/proc/net/dev").read_text().splitlines()
     except OSError:
         return {}
-    return {"bytes": float(words[1]) for words in map(str.split, lines) if words[0] == "lo:"}
+    return {"bytes": sum(float(words[1]) for words in map(str.split, lines) if words[0] == "lo:")}
 
 
 def _environment(**more: str) -> dict[str, str]:
