@@ -89,19 +89,20 @@ def load_of(sizes: Sizes, bucket_bytes: int = BUCKET_BYTES) -> Load:
 
     >>> load = load_of(Sizes(words=50, batch=4, batches=2, features=8, wordvec=8, hidden=16))
     >>> load.buckets, load.row
-    ((10376,), 40)
+    ((9800, 576), 40)
     """
     ids = np.concatenate(sizes.captions())
     counted = ids[:, :-1][ids[:, 1:] != 0]
     shares = np.bincount(counted, minlength=sizes.words) / len(counted)
-    buckets = _buckets([_ITEM * size for size in _parameters(sizes)], bucket_bytes)
+    before, behind = ([_ITEM * size for size in some] for some in _parameters(sizes))
+    buckets = _buckets(behind, bucket_bytes) + _buckets(before, bucket_bytes)  # the table lies between them
     return Load(buckets, _ITEM * sizes.wordvec + 8, tuple(shares.tolist()), len(counted) / len(ids))
 
 
-def _parameters(sizes: Sizes) -> list[int]:
-    """The numbers in each parameter but the table, in the model's order."""
+def _parameters(sizes: Sizes) -> tuple[list[int], list[int]]:
+    """The numbers in each parameter before the table and behind it, in the model's order."""
     D, W, H, V = sizes.features, sizes.wordvec, sizes.hidden, sizes.words
-    return [D * H, H, W * 4 * H, H * 4 * H, 4 * H, H * V, V]
+    return [D * H, H], [W * 4 * H, H * 4 * H, 4 * H, H * V, V]
 
 
 def _buckets(parameters: list[int], most: int) -> tuple[int, ...]:

@@ -35,7 +35,7 @@ def test_examples(name):
 @pytest.mark.parametrize("sizes", [Sizes(50, 4, 2, features=8, wordvec=8, hidden=16), Sizes(3000, 4, 2)])
 @pytest.mark.parametrize("most", [2000, 2**22, 2**40])
 def test_the_model_has_the_buckets_of_the_captioner(sizes, most):
-    params = captioner(sizes).parameters()
+    params = list(captioner(sizes).parameters())
     tables = [i for i, p in enumerate(params) if p.shape == (sizes.words, sizes.wordvec)]
     sizes_of = {}
     for i, (place, p) in enumerate(zip(places_of(params, most, tables), params, strict=True)):
@@ -90,7 +90,7 @@ def test_steps_on_ranks_learn_the_same_and_send_what_the_model_says(tmp_path, ca
     assert out.splitlines()[3].startswith("| strong | 2 | 8 | minigrad | ")
     one, two = (runs.Case.of(plain) for plain in json.loads(path.read_text())["cases"])
     assert np.allclose(one.rounds[0]["losses"], two.rounds[0]["losses"])
-    assert one.rounds[0]["losses"][0] > one.rounds[0]["losses"][-1]
+    assert one.rounds[0]["losses"][0] > one.rounds[0]["losses"][4]  # of the same batch
     (found,) = two.rounds
     assert found["sent"] == pytest.approx(model.sent(model.load_of(two.work.sizes), 2, 4), rel=0.1)
     assert 0 < found["during"] + found["after"] < 2 * sum(found["seconds"])
