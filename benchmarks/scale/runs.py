@@ -112,4 +112,4 @@ def wire_a_step(case: Case, name: str) -> float:
     steps = WARM_UP + case.work.steps
     start = [found["sent in all"] - steps * found["sent"] if name == "bytes" else 0.0 for found in case.rounds]
     counts = [found["wire"][name] - before for found, before in zip(case.rounds, start, strict=True)]
-    return float(np.median(counts)) / steps
+    return max(0.0, float(np.median(counts))) / steps
