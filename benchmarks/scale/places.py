@@ -85,7 +85,8 @@ def place_of(kind: str, wire: Wire) -> Iterator[Place]:
         with two_hosts(wire) as hosts:
             yield Place(kind, DEVICE, hosts, {**_TCP, "UCX_NET_DEVICES": DEVICE, "FI_TCP_IFACE": DEVICE})
     elif kind == "loopback":
-        yield Place(kind, variables={**_TCP, "UCX_NET_DEVICES": "lo", "FI_TCP_IFACE": "lo"})
+        # UCX does not take lo by name; what goes to this machine's other addresses goes by loopback all the same
+        yield Place(kind, variables={**_TCP, "FI_TCP_IFACE": "lo"})
     else:
         yield Place(kind)
 
