@@ -15,7 +15,7 @@ from benchmarks.scale.forwarder import Wire
 from benchmarks.scale.places import KINDS, Place, place_of, run_by_mpiexec
 from benchmarks.scale.predictions import Known, table_of_checks, table_of_predictions
 from benchmarks.scale.runs import OURS, THEIRS, cases_of, measure
-from benchmarks.scale.tables import table, table_of_constants, table_of_messages
+from benchmarks.scale.tables import median_of, table, table_of_constants, table_of_messages
 from benchmarks.scale.work import Work
 from minigrad.runtime.commands import run_command
 from minigrad.runtime.files import check_writable, replacing
@@ -85,13 +85,15 @@ def _messages(place: Place, repeats: int) -> Any:
 
 
 def _constants(options: argparse.Namespace) -> None:
-    found = {}
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with place_of("memory", Wire()) as place:
-        for copies in sorted({1, processors}):
-            _say(f"one rank, {copies} at once")
-            rows = map(str, options.rows)
-            found[copies] = run_by_mpiexec(place, copies, "benchmarks.scale.constants", _work(options).text(), *rows)
+        arguments = [_work(options).text(), *map(str, options.rows)]
+        rounds: dict[int, list[dict[str, Any]]] = {copies: [] for copies in sorted({1, processors})}
+        for number in range(options.rounds):
+            for copies, runs in rounds.items():
+                _say(f"round {number + 1} of {options.rounds}: one rank, {copies} at once")
+                runs.append(run_by_mpiexec(place, copies, "benchmarks.scale.constants", *arguments))
+    found = {copies: median_of(runs) for copies, runs in rounds.items()}
     for line in table_of_constants(options.rows, found):
         print(line)
     _write(options, {"beside": found})
@@ -189,6 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_model(model, picture)
     for command in (step, constants):
         command.add_argument("--steps", type=_positive, metavar="N", help="that are timed in a run (12)")
+        command.add_argument("--rounds", type=_positive, default=3, metavar="N", help="runs of each (3)")
     for command in (step, network, constants):
         command.add_argument("--json", type=Path, metavar="FILE", help="write all figures (into a folder that exists)")
     for command in (step, constants, model):
@@ -205,7 +208,6 @@ def _add_step(step: argparse.ArgumentParser) -> None:
     step.add_argument("--shards", type=_positive, metavar="N", help="into which batches are cut (as many as ranks)")
     step.add_argument("--one-bucket", action="store_true", help="nothing travels before the pass has ended")
     step.add_argument("--beside-torch", action="store_true", help="the same in PyTorch DDP with gloo")
-    step.add_argument("--rounds", type=_positive, default=3, metavar="N", help="runs of each (3)")
 
 
 def _add_place(command: argparse.ArgumentParser) -> None:

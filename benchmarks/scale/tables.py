@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.scale.runs import OURS, Case, wire_a_step
 
-__all__ = ["Row", "rows_of", "table", "table_of_constants", "table_of_messages"]
+__all__ = ["Row", "median_of", "rows_of", "table", "table_of_constants", "table_of_messages"]
 
 
 class Row:
@@ -99,6 +99,17 @@ def table_of_messages(messages: Sequence[Sequence[float]]) -> Iterator[str]:
     for size, there, both in messages:
         found = [word for t in (there, both) for word in (f"{1e6 * t:.0f} µs", f"{8e-9 * size / t:.2f}")]
         yield _line([f"{size:,}", *found])
+
+
+def median_of(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of what `constants` found in several rounds.
+
+    >>> median_of([{"compute": [(2, 3.0)], "local": 1.0}, {"compute": [(2, 5.0)], "local": 2.0}])
+    {'compute': [(2, 4.0)], 'local': 1.5}
+    """
+    rows = [rows for rows, _ in rounds[0]["compute"]]
+    compute = [(n, statistics.median(found["compute"][i][1] for found in rounds)) for i, n in enumerate(rows)]
+    return {"compute": compute, "local": statistics.median(found["local"] for found in rounds)}
 
 
 def table_of_constants(captions: Sequence[int], found: Mapping[int, Mapping[str, Any]]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from minigrad.parallel.buckets import places_of
 from tests.parallel.ranks import needs_mpi
 
 QUICK = ["step", "--quick", "--rounds", "1"]
-DOCTESTS = ["model", "predictions", "hosts", "work"]
+DOCTESTS = ["model", "predictions", "hosts", "tables", "work"]
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="no PyTorch: torch is not installed")
 
 
@@ -116,7 +116,7 @@ def test_other_losses_are_an_error_that_says_whose():
 @needs_mpi
 def test_from_constants_to_a_picture(tmp_path, capsys):
     files = [str(tmp_path / f"{name}.json") for name in ("constants", "network", "step")]
-    assert cli.main(["constants", "--quick", "--rows", "2", "4", "8", "--json", files[0]]) == 0
+    assert cli.main(["constants", "--quick", "--rows", "2", "4", "8", "--rounds", "1", "--json", files[0]]) == 0
     assert cli.main(["network", "--repeats", "2", "--json", files[1]]) == 0
     assert cli.main([*QUICK, "--ranks", "1", "2", "--on-each", "4", "--json", files[2]]) == 0
     capsys.readouterr()
