@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from benchmarks.machine import describe
 from benchmarks.scale.forwarder import Wire
 from benchmarks.scale.places import KINDS, Place, place_of, run_by_mpiexec
 from benchmarks.scale.predictions import Known, table_of_checks, table_of_predictions
-from benchmarks.scale.runs import OURS, THEIRS, cases_of, measure
+from benchmarks.scale.runs import OURS, THEIRS, Case, cases_of, measure
 from benchmarks.scale.tables import median_of, table, table_of_constants, table_of_messages
 from benchmarks.scale.work import Work
 from minigrad.runtime.commands import run_command
@@ -30,6 +30,7 @@ _DESCRIPTION = """What training on ranks costs: a captioner's training steps on 
     constants   measure what the model needs of one rank: a step by its captions, and a sum without travel
     model       put the model beside what was measured, and say what it says of many ranks
     picture     draw that
+    show        the tables of earlier results again
 
 A --place is where ranks run:
 
@@ -54,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     if getattr(options, "json", None):
         check_writable(options.json)
-    commands = {"step": _step, "network": _network, "constants": _constants, "model": _model, "picture": _picture}
+    commands = {"step": _step, "network": _network, "constants": _constants, "model": _model, "picture": _picture,
+                "show": _show}  # fmt: skip
     commands[options.name](options)
     return 0
 
@@ -66,18 +68,14 @@ def _step(options: argparse.Namespace) -> None:
     cases = cases_of(options.ways, options.ranks, frameworks, work, options.on_each, options.shards)
     with place_of(options.place, _wire(options)) as place:
         measure(cases, place, options.rounds, _say)
-    for line in table(cases):
-        print(line)
-    _write(options, {**_where(options), "cases": [case.plain() for case in cases]})
+    _tell(options, {**_where(options), "cases": [case.plain() for case in cases]})
 
 
 def _network(options: argparse.Namespace) -> None:
     with place_of(options.place, _wire(options)) as place:
         _say(f"messages: {options.place}")
         messages = _messages(place, options.repeats)
-    for line in table_of_messages(messages):
-        print(line)
-    _write(options, {**_where(options), "messages": messages})
+    _tell(options, {**_where(options), "messages": messages})
 
 
 def _messages(place: Place, repeats: int) -> Any:
@@ -94,9 +92,7 @@ def _constants(options: argparse.Namespace) -> None:
                 _say(f"round {number + 1} of {options.rounds}: one rank, {copies} at once")
                 runs.append(run_by_mpiexec(place, copies, "benchmarks.scale.constants", *arguments))
     found = {copies: median_of(runs) for copies, runs in rounds.items()}
-    for line in table_of_constants(options.rows, found):
-        print(line)
-    _write(options, {"beside": found})
+    _tell(options, {"beside": {str(copies): one for copies, one in found.items()}})
 
 
 def _model(options: argparse.Namespace) -> None:
@@ -108,6 +104,22 @@ def _model(options: argparse.Namespace) -> None:
     alpha = 1e-6 * options.alpha
     for line in table_of_predictions(known, sizes, options.ranks, options.rates, alpha, options.batch, options.on_each):
         print(line)
+
+
+def _show(options: argparse.Namespace) -> None:
+    for path in options.files:
+        for line in _lines(_read(path)):
+            print(line)
+        print()
+
+
+def _lines(found: dict[str, Any]) -> Iterable[str]:
+    """The table of a result."""
+    if found["command"] == "step":
+        return table([Case.of(plain) for plain in found["cases"]])
+    if found["command"] == "network":
+        return table_of_messages(found["messages"])
+    return table_of_constants([rows for rows, _ in found["beside"]["1"]["compute"]], found["beside"])
 
 
 def _picture(options: argparse.Namespace) -> None:
@@ -160,11 +172,14 @@ def _where(options: argparse.Namespace) -> dict[str, Any]:
     return {"place": options.place, "wire": vars(_wire(options))}
 
 
-def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
+def _tell(options: argparse.Namespace, measured: dict[str, Any]) -> None:
+    """Print the table of what was measured, and write all of it."""
+    found = {"command": options.name, "machine": describe(), **measured}
+    for line in _lines(found):
+        print(line)
     if options.json:
         with replacing(options.json) as temporary:
-            text = json.dumps({"command": options.name, "machine": describe(), **found}, indent=1)
-            temporary.write_text(text + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def _say(text: str) -> None:
@@ -189,6 +204,9 @@ def _parser() -> argparse.ArgumentParser:
     model = commands.add_parser("model", help="the model beside what was measured, and of many ranks")
     picture = commands.add_parser("picture", help="draw what was measured and modelled")
     _add_model(model, picture)
+    show = commands.add_parser("show", help="the tables of earlier results again")
+    for command in (model, picture, show):
+        command.add_argument("files", type=Path, nargs="+", metavar="FILE.json", help="of the other commands")
     for command in (step, constants):
         command.add_argument("--steps", type=_positive, metavar="N", help="that are timed in a run (12)")
         command.add_argument("--rounds", type=_positive, default=3, metavar="N", help="runs of each (3)")
@@ -220,7 +238,6 @@ def _add_place(command: argparse.ArgumentParser) -> None:
 
 def _add_model(*commands: argparse.ArgumentParser) -> None:
     for command in commands:
-        command.add_argument("files", type=Path, nargs="+", metavar="FILE.json", help="of the other commands")
         command.add_argument("--alpha", type=_amount, default=30.0, metavar="US", help="a message's microseconds (30)")
         command.add_argument("--on-each", type=_positive, default=50, metavar="N", help="captions a rank, weak (50)")
     model, picture = commands

@@ -51,7 +51,7 @@ def compute_seconds(work: Work) -> float:
         adam.step()
         return float(loss.data)
 
-    return statistics.median(timed(step, work.steps)["seconds"])
+    return float(statistics.median(timed(step, work.steps)["seconds"]))
 
 
 def local_seconds(work: Work) -> float:

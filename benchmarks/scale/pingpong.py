@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,8 @@ def measured(repeats: int, comm: Any = None) -> list[tuple[int, float, float]]:
     found = []
     for size in SIZES:
         out, back = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
-        there = _median(lambda out=out, back=back: _there_and_back(comm, out, back), repeats) / 2
-        both = _median(lambda out=out, back=back: _exchange(comm, out, back), repeats)
+        there = _median(partial(_there_and_back, comm, out, back), repeats) / 2
+        both = _median(partial(_exchange, comm, out, back), repeats)
         found.append((size, there, both))
     return found
 

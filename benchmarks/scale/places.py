@@ -185,4 +185,4 @@ def _last_line(file: Any) -> str:
     file.seek(0)
     lines = [line.strip() for line in file.read().splitlines() if line.strip()]
     wrong = [line for line in lines if "Error" in line]
-    return (wrong or lines or [f"ended without a word, or not within {_PATIENCE} s"])[-1]
+    return str((wrong or lines or [f"ended without a word, or not within {_PATIENCE} s"])[-1])

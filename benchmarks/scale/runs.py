@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.scale.places import Place, run_by_mpiexec, run_by_torch
 from benchmarks.scale.work import WARM_UP, Work
 
-__all__ = ["OURS", "THEIRS", "Case", "check_agreement", "measure"]
+__all__ = ["OURS", "THEIRS", "Case", "cases_of", "check_agreement", "measure", "wire_a_step"]
 
 OURS, THEIRS = "minigrad", "PyTorch DDP"
 _TOLERANCE = 1e-3  # of losses, relative, after some steps of Adam in float32

@@ -39,11 +39,11 @@ class Row:
 
 def seconds(case: Case) -> float:
     """Of a step by the clock: the median over rounds of medians over steps."""
-    return statistics.median(statistics.median(found["seconds"]) for found in case.rounds)
+    return float(statistics.median(statistics.median(found["seconds"]) for found in case.rounds))
 
 
 def _median(case: Case, name: str) -> float:
-    return statistics.median(found.get(name, 0.0) for found in case.rounds)
+    return float(statistics.median(found.get(name, 0.0) for found in case.rounds))
 
 
 def rows_of(cases: Sequence[Case]) -> Iterator[Row]:
@@ -66,11 +66,13 @@ _TITLES = (
 
 
 def table(cases: Sequence[Case]) -> Iterator[str]:
-    """A line for each case."""
-    yield _line(_TITLES)
-    yield "|---|" + "---:|" * (len(_TITLES) - 1)
-    for row in rows_of(cases):
-        yield _line([*_cells(row), *_wire_cells(row)])
+    """A line for each case, without columns in which nothing stands."""
+    rows = [[*_cells(row), *_wire_cells(row)] for row in rows_of(cases)]
+    used = [number for number in range(len(_TITLES)) if any(cells[number] for cells in rows)]
+    yield _line([_TITLES[number] for number in used])
+    yield "|---|" + "---:|" * (len(used) - 1)
+    for cells in rows:
+        yield _line([cells[number] for number in used])
 
 
 def _cells(row: Row) -> list[str]:
@@ -112,7 +114,7 @@ def median_of(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"compute": compute, "local": statistics.median(found["local"] for found in rounds)}
 
 
-def table_of_constants(captions: Sequence[int], found: Mapping[int, Mapping[str, Any]]) -> Iterator[str]:
+def table_of_constants(captions: Sequence[int], found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """What `constants` found of so many ranks at once."""
     yield _line(["captions", *(f"step, {copies} at once" for copies in found)])
     yield "|---:|" + "---:|" * len(found)

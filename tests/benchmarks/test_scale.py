@@ -119,7 +119,9 @@ def test_from_constants_to_a_picture(tmp_path, capsys):
     assert cli.main(["constants", "--quick", "--rows", "2", "4", "8", "--rounds", "1", "--json", files[0]]) == 0
     assert cli.main(["network", "--repeats", "2", "--json", files[1]]) == 0
     assert cli.main([*QUICK, "--ranks", "1", "2", "--on-each", "4", "--json", files[2]]) == 0
-    capsys.readouterr()
+    told = capsys.readouterr().out
+    assert cli.main(["show", *files]) == 0
+    assert capsys.readouterr().out.split() == told.split()
     assert cli.main(["model", "--quick", *files]) == 0
     out = capsys.readouterr().out
     assert "| memory | weak | 2 | 8 | " in out
