@@ -30,8 +30,8 @@ def draw(known: Known, path: Path, alpha: float, on_each: int) -> None:
         raise ValueError(f"the suffix of {path.name} must be .svg, .png or .pdf")
     matplotlib = require("matplotlib", "bench")
     with matplotlib.rc_context({"svg.hashsalt": "minigrad", "font.size": 9, "svg.fonttype": "path"}):
-        figure = require("matplotlib.figure", "bench").Figure(figsize=(9, 3.8), layout="constrained")
-        left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
+        figure = require("matplotlib.figure", "bench").Figure(figsize=(9, 4.4), layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
         _measured(left, known)
         _modelled(right, known, alpha, on_each)
         with replacing(path) as temporary:
@@ -43,7 +43,7 @@ def _measured(axis: Any, known: Known) -> None:
     """A line for each case on ranks: a dot for what was measured, a bar from one bound of the model to the other."""
     found = [c for c in checks(known) if c.case.ranks > 1]
     for height, c in enumerate(found):
-        model, dot = ("", "") if height else ("model: all hidden to nothing hidden", "measured")
+        model, dot = ("", "") if height else ("model", "measured")
         axis.barh(height, 1e3 * (c.bounds.high - c.bounds.low), 0.3, 1e3 * c.bounds.low, color="#9cc6d8", label=model)
         axis.plot([1e3 * c.measured], [height], "o", color=_COLOURS[1], markersize=4.5, label=dot)
     axis.set_yticks(range(len(found)), [f"{c.place}, {c.case.way}, {c.case.ranks} ranks" for c in found])
@@ -56,22 +56,21 @@ def _measured(axis: Any, known: Known) -> None:
 
 
 def _modelled(axis: Any, known: Known, alpha: float, on_each: int) -> None:
-    """Efficiency of weak scaling by the number of ranks: a band between the bounds for each network."""
+    """Efficiency of weak scaling by the number of ranks: both bounds for each network."""
     load, rank = load_of(Work().sizes), known.rank(1)
     for colour, rate in zip(_COLOURS, (10.0, 100.0), strict=False):
         shares = [predicted(load, rank, Link.of_rate(rate, alpha), n, on_each)[2] for n in _MANY]
-        low, high = zip(*shares, strict=True)
-        axis.fill_between(_MANY, high, low, color=colour, alpha=0.25, linewidth=0, label=f"{rate:g} Gbit/s")
-        for edge in (low, high):
-            axis.plot(_MANY, edge, color=colour, linewidth=1)
+        best, worst = zip(*shares, strict=True)
+        axis.plot(_MANY, best, color=colour, linestyle=":", label=f"{rate:g} Gbit/s, at best")
+        axis.plot(_MANY, worst, color=colour, label="at worst")
     axis.set_xscale("log", base=2)
     axis.set_xticks(_MANY[::2], [str(n) for n in _MANY[::2]])
     axis.set_ylim(0, 1.05)
-    axis.set_xlabel("ranks, a host each (model; nothing of this was measured)")
+    axis.set_xlabel("ranks, a host each")
     axis.set_ylabel(f"efficiency, {on_each} captions a rank")
     axis.grid(color="#dddddd", linewidth=0.6)
     axis.legend(loc="lower left", frameon=False)
-    axis.set_title(f"a message takes {1e6 * alpha:g} µs", loc="right", fontsize=7, color=_GREY)
+    axis.set_title(f"by the model, not measured; a message takes {1e6 * alpha:g} µs", fontsize=8, color=_GREY)
     _bare(axis)
 
 
