@@ -130,6 +130,17 @@ def test_from_constants_to_a_picture(tmp_path, capsys):
     assert (tmp_path / "scale.svg").read_text().startswith("<?xml")
 
 
+@needs_mpi
+def test_one_bucket_and_shards_in_one_process_learn_the_same(tmp_path, capsys):
+    losses = []
+    for number, arguments in enumerate((["--ranks", "2", "--one-bucket"], ["--ranks", "1", "--shards", "2"])):
+        path = tmp_path / f"{number}.json"
+        assert cli.main([*QUICK, "--ways", "strong", *arguments, "--json", str(path)]) == 0
+        losses.append(json.loads(path.read_text())["cases"][0]["rounds"][0]["losses"])
+    assert losses[0] == losses[1]  # shards decide
+    assert "1 rank, 2 shards" in capsys.readouterr().err
+
+
 # --- mistakes ----------------------------------------------------------------------------------------------
 
 
@@ -140,6 +151,7 @@ def test_from_constants_to_a_picture(tmp_path, capsys):
         (["step", "--ranks", "3"], "100 captions are not divisible by 3 ranks"),
         (["step", "--json", "/none/a.json"], "no such folder to write into"),
         (["model", "/none/a.json"], "No such file"),
+        (["show", __file__], "is no result of python -m benchmarks.scale"),
         (["model", __file__], "is no result of python -m benchmarks.scale"),
     ],
 )
