@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.parallel import DataParallel, shard, witness_process, world
+from minigrad.parallel import DataParallel, communicators, shard, witness_process, world
 from minigrad.parallel.buckets import places_of
 from minigrad.parallel.communicators import ALONE
 from minigrad.parallel.launchers import Launch, launch_of
@@ -175,3 +175,20 @@ def test_the_witness_tells_who_died_first_and_ends_the_others(word):
     assert [process.wait(30) for process in ranks] == [0 if word else -9] * 3
     for process in ranks:
         process.stdin.close()
+
+
+def test_who_waits_asks_many_times_between_two_naps(monkeypatch):
+    """MPI moves a piece of a message when it is asked: one question a nap would be slower than the network."""
+
+    class Request:
+        asked = 0
+
+        def Test(self):  # noqa: N802
+            self.asked += 1
+            return self.asked == 100
+
+    naps, request = [], Request()
+    monkeypatch.setattr(communicators.time, "sleep", naps.append)
+    communicators.wait(request)
+    assert request.asked == 100
+    assert len(naps) == 3
