@@ -27,6 +27,7 @@ __all__ = ["OtherRankError", "agreed", "name_of", "together", "watched"]
 
 _PATIENCE = 20  # seconds that a rank waits for others at the end before it says so
 _NAP = 0.005
+_HEARD = 0.2  # seconds in which the launcher passes on what was said; it drops what it has not read when it ends all
 
 
 class OtherRankError(RuntimeError):
@@ -150,6 +151,7 @@ def _end_all(comm: Any, error: BaseException, hint: str) -> None:
     """Say what this rank cannot go on with, and end the job."""
     told = "stopped" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}{hint}"
     print(f"{name_of(comm)}: {told}", file=sys.stderr, flush=True)
+    time.sleep(_HEARD)
     comm.Abort(_status(error))
 
 
