@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -9,6 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 
 __all__ = ["main"]
+
+_RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID", "RANK")
+"""What launchers call the number of a process; `minigrad.parallel.launchers`, which knows more, is not imported yet."""
 
 
 def main() -> int:
@@ -22,7 +26,7 @@ def main() -> int:
             return run()
     except KeyboardInterrupt:
         pass
-    if sys.stderr is not None:
+    if sys.stderr is not None and not any(os.environ.get(name, "0").strip("0") for name in _RANKS):  # the first alone
         print("captioning: stopped", file=sys.stderr)
     return 128 + (seen[0] if seen else signal.SIGINT)
 

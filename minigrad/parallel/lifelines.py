@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ __all__ = ["OtherRankError", "agreed", "name_of", "together", "watched"]
 
 _PATIENCE = 20  # seconds that a rank waits for others at the end before it says so
 _NAP = 0.005
+_COURTESY = 1.0  # seconds in which rank 0 may say that all are stopped, and end the others
 
 
 class OtherRankError(RuntimeError):
@@ -148,7 +149,12 @@ def _wait_for_others(comm: Any) -> None:
 
 def _end_all(comm: Any, error: BaseException, hint: str) -> None:
     """Say what this rank cannot go on with, and end the job."""
-    told = "stopped" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}{hint}"
+    told = f"{type(error).__name__}: {error}{hint}"
+    if isinstance(error, KeyboardInterrupt):
+        told = "stopped"
+        if comm.rank:  # what stops a job is sent to all ranks, and need be said once; but this one may be stopped alone
+            with suppress(KeyboardInterrupt):
+                time.sleep(_COURTESY + comm.rank / comm.size)
     print(f"{name_of(comm)}: {told}", file=sys.stderr, flush=True)
     comm.Abort(_status(error))
 
