@@ -155,7 +155,7 @@ def test_what_cannot_be_trained_further_is_told_once(begun, tmp_path):
         (REINFORCE, ["--out", tmp_path / "run"], "reinforce needs the run to start from, or --resume with --out alone"),
         (REFINE, [begun, "--out", tmp_path / "run", "--batch-size", 3, "--shards", 4], "batches of 3 cannot be cut"),
         (REINFORCE, [begun, "--out", begun], "exists already"),
-        (REINFORCE, [begun, "--out", tmp_path / "run", "--learning-rate", "1e30"], "the loss is nan"),
+        (REFINE, [begun, "--out", tmp_path / "run", "--learning-rate", "1e30"], "the loss is nan"),
     ):
         said, err = run(2, "-m", "captioning", command[0], *given, "--quiet", status=2)
         assert said == ""
