@@ -28,8 +28,8 @@ from captioning.cli.sample import add_sample
 from captioning.cli.serve import add_serve
 from captioning.cli.train import add_train
 from minigrad.parallel.launchers import launch_of
+from minigrad.parallel.lifelines import end_stopped
 from minigrad.runtime.commands import MISTAKES, run_command
-from minigrad.runtime.signals import number_of
 
 __all__ = ["main"]
 
@@ -69,14 +69,12 @@ def _is_one_too_many(command: str) -> bool:
 
 
 def _carried_out(options: argparse.Namespace) -> int:
-    """The exit status of the command. Of ranks that are stopped together the first one alone says so."""
+    """The exit status of the command."""
     try:
         status: int = options.command(options)
     except KeyboardInterrupt as stop:
-        launch = launch_of()
-        if launch is None or launch.rank == 0:
-            raise
-        return 128 + number_of(stop)
+        end_stopped(stop)
+        raise
     return status
 
 

@@ -22,8 +22,9 @@ from ..runtime.signals import number_of
 from . import witness_process
 from .broadcasting import broadcast_bytes
 from .communicators import gather, wait, world
+from .launchers import launch_of
 
-__all__ = ["OtherRankError", "agreed", "name_of", "together", "watched"]
+__all__ = ["OtherRankError", "agreed", "end_stopped", "name_of", "together", "watched"]
 
 _PATIENCE = 20  # seconds that a rank waits for others at the end before it says so
 _NAP = 0.005
@@ -133,6 +134,16 @@ def watched(comm: Any = None, hint: str = "") -> Iterator[None]:
         _end_all(comm, stop, "")
         raise
     _leave(lifeline)
+
+
+def end_stopped(stop: KeyboardInterrupt) -> None:
+    """End the job of a rank that was stopped before it was `watched`; a process without others goes on.
+
+    It takes part in the start of MPI before: others, which may wait for it there, would do so for ever.
+    """
+    launch = launch_of()
+    if launch is not None and launch.size > 1:
+        _end_all(world(), stop, "")
 
 
 def _wait_for_others(comm: Any) -> None:

@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from captioning.cli.entry import main
-from captioning.training.run_folder import Run
 from tests.captioning.cli.commands import SMALL
 from tests.parallel.ranks import needs_mpi, run
 
@@ -140,13 +139,22 @@ def test_a_command_of_one_process_says_so(trained, capsys, monkeypatch):
     assert out == ""
 
 
-@pytest.mark.parametrize("rank", ["0", "1"])
-def test_of_ranks_that_are_stopped_before_they_know_each_other_the_first_says_so(monkeypatch, capsys, rank):
-    def stopped(*_):
-        raise KeyboardInterrupt
+STOPPED = """
+import argparse, os, time
+from captioning.cli.entry import _carried_out
+from minigrad import parallel
 
-    monkeypatch.setattr(Run, "check_new", stopped)
-    monkeypatch.setenv("PMI_SIZE", "1")  # of MPI, which would have to be started
-    monkeypatch.setenv("PMI_RANK", rank)
-    assert main(["train", "--out", "none"]) == 130
-    assert capsys.readouterr().err == ("captioning train: stopped\n" if rank == "0" else "")
+def command(options):
+    if os.environ["PMI_RANK"] != "0":
+        raise KeyboardInterrupt
+    parallel.world()
+    time.sleep(60)
+
+_carried_out(argparse.Namespace(command=command))
+"""
+
+
+@needs_mpi
+def test_ranks_that_are_stopped_before_mpi_starts_end_those_that_wait_there():
+    _, err = run(3, "-c", STOPPED, status=130)
+    assert err.count(": stopped") == 1
