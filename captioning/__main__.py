@@ -32,6 +32,7 @@ def main() -> int:
     if sys.stderr is not None:
         print("captioning: stopped", file=sys.stderr, flush=True)
     if comm is not None:
+        time.sleep(0.1)  # what the launcher has not heard by then is lost
         comm.Abort(status)
     return status
 

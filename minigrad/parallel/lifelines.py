@@ -29,6 +29,7 @@ __all__ = ["OtherRankError", "agreed", "end_stopped", "name_of", "together", "wa
 _PATIENCE = 20  # seconds that a rank waits for others at the end before it says so
 _NAP = 0.005
 _COURTESY = 1.0  # seconds in which rank 0 may say that all are stopped, and end the others
+_HEARD = 0.1  # seconds in which a launcher takes over what was printed: what it has not is lost when a job is ended
 
 
 class OtherRankError(RuntimeError):
@@ -164,10 +165,16 @@ def _end_all(comm: Any, error: BaseException, hint: str) -> None:
     if isinstance(error, KeyboardInterrupt):
         told = "stopped"
         if comm.rank:  # what stops a job is sent to all ranks, and need be said once; but this one may be stopped alone
-            with suppress(KeyboardInterrupt):
-                time.sleep(_COURTESY + comm.rank / comm.size)
+            _sleep(_COURTESY + comm.rank / comm.size)
     print(f"{name_of(comm)}: {told}", file=sys.stderr, flush=True)
+    _sleep(_HEARD)
     comm.Abort(_status(error))
+
+
+def _sleep(seconds: float) -> None:
+    """Wait, or until the next Ctrl-C."""
+    with suppress(KeyboardInterrupt):
+        time.sleep(seconds)
 
 
 def _status(error: BaseException) -> int:
