@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 __all__ = ["main"]
+
+_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS", "WORLD_SIZE")
+"""What launchers call the number of processes; `minigrad.parallel.launchers`, which knows more, is not imported yet."""
 
 
 def main() -> int:
@@ -22,9 +27,27 @@ def main() -> int:
             return run()
     except KeyboardInterrupt:
         pass
+    status = 128 + (seen[0] if seen else signal.SIGINT)
+    comm = _others() if any(os.environ.get(name, "1") != "1" for name in _SIZES) else None
     if sys.stderr is not None:
-        print("captioning: stopped", file=sys.stderr)
-    return 128 + (seen[0] if seen else signal.SIGINT)
+        print("captioning: stopped", file=sys.stderr, flush=True)
+    if comm is not None:
+        time.sleep(0.1)  # what the launcher has not heard by then is lost
+        comm.Abort(status)
+    return status
+
+
+def _others() -> Any:
+    """MPI's communicator of all ranks, which wait for this one while MPI starts, so that it cannot just end; None
+    without MPI. On others than the first a second later: that one ends all, and need say alone that they were stopped.
+    """
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError):
+        return None
+    if MPI.COMM_WORLD.rank:
+        time.sleep(1)
+    return MPI.COMM_WORLD
 
 
 def _imported() -> Callable[[], int]:

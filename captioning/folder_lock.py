@@ -22,4 +22,4 @@ def take_folder(folder: Path, doing: str, refusal: type[Exception]) -> Lock:
         holder = "another process" if error.holder is None else f"process {error.holder}"
         raise refusal(f"{folder}: {holder} is {doing} in this folder: wait until it ends") from error
     except OSError as error:
-        raise refusal(f"{folder}: cannot be written: {error.strerror or error}") from error
+        raise refusal(f"{error.filename or folder}: cannot be written: {error.strerror or error}") from error

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from captioning import assistance
 from captioning.decoding.next_word import Speaker
 from captioning.decoding.spoken import Spoken
 from captioning.decoding.stepwise import greedy
@@ -20,8 +23,9 @@ from captioning.vision.extractors import FeatureExtractor, extractor
 from captioning.vision.photo_files import PhotoError
 from captioning.vision.region_extractors import RegionExtractor
 from captioning.vision.regions import RegionProjection
+from minigrad.parallel.communicators import ALONE
 
-__all__ = ["PhotoCaption", "Speak", "caption_photos", "extractor_of"]
+__all__ = ["PhotoCaption", "Speak", "assist", "caption_photos", "extractor_of"]
 
 Speak = Callable[[Speaker, NDArray[Any]], list[list[Spoken]]]
 """From a model and features (N,D) to captions of each image, best first."""
@@ -75,25 +79,71 @@ def caption_photos(
     decode: Callable[..., Any] = greedy,
     report: Callable[[int], Any] = lambda done: None,
     speak: Speak | None = None,
+    comm: Any = ALONE,
 ) -> Iterator[PhotoCaption]:
     """A caption of each photo, in their order, eight at a time; one that cannot be read has an error instead.
 
     model: trained on features of `network`. decode: as in `captioning.scoring.evaluation.captions_of`. report: is told
     how many photos are done. speak: gives several captions of each row of features instead, as
-    `captioning.decoding.best_lists.n_best` does.
+    `captioning.decoding.best_lists.n_best` does. comm: the ranks that share the photos, of which this is rank 0 and
+    is `captioning.assistance.assisted`, and the others `assist`: each captions eight, as one process would.
     """
-    for start in range(0, len(paths), _BATCH):
-        block = paths[start : start + _BATCH]
-        read = [_prepared(path, network) for path in block]
-        photos = [photo for photo in read if not isinstance(photo, PhotoError)]
-        said = iter(_said(network.features(np.stack(photos)), model, decode, speak) if photos else [])
-        for path, photo in zip(block, read, strict=True):
-            if isinstance(photo, PhotoError):
-                yield PhotoCaption(path, None, str(photo))
-            else:
-                caption, beams = next(said)
-                yield PhotoCaption(path, caption, None, beams)
-        report(start + len(block))
+    for start in range(0, len(paths), _BATCH * comm.size):
+        near = paths[start : start + _BATCH * comm.size]
+        batches = [near[k : k + _BATCH] for k in range(0, len(near), _BATCH)]
+        if comm.size > 1:
+            assistance.order(json.dumps([list(map(str, batch)) for batch in batches]).encode(), comm)
+        done = start
+        for said in _shared(batches, model, network, decode, speak, comm):
+            yield from said
+            done += len(said)
+            report(done)
+
+
+def assist(
+    model: Speaker, network: FeatureExtractor, decode: Callable[..., Any], speak: Speak | None, comm: Any
+) -> None:
+    """Caption photos for rank 0, which has the same of everything, until it has ended."""
+
+    def caption(order: bytes) -> None:
+        batches = [list(map(Path, batch)) for batch in json.loads(order)]
+        _shared(batches, model, network, decode, speak, comm)
+
+    assistance.assist(caption, comm)
+
+
+def _shared(
+    batches: Sequence[Sequence[Path]],
+    model: Speaker,
+    network: FeatureExtractor,
+    decode: Callable[..., Any],
+    speak: Speak | None,
+    comm: Any,
+) -> list[list[PhotoCaption]]:
+    """What each rank says of its batch, in their order, on rank 0; nothing on others."""
+    caption = partial(_captioned, model=model, network=network, decode=decode, speak=speak)
+    return assistance.shared(batches, caption, _packed, _unpacked, comm)
+
+
+def _captioned(
+    photos: Sequence[Path],
+    model: Speaker,
+    network: FeatureExtractor,
+    decode: Callable[..., Any],
+    speak: Speak | None,
+) -> list[PhotoCaption]:
+    """A caption of each photo of a batch."""
+    read = [_prepared(path, network) for path in photos]
+    seen = [photo for photo in read if not isinstance(photo, PhotoError)]
+    said = iter(_said(network.features(np.stack(seen)), model, decode, speak) if seen else [])
+    found = []
+    for path, photo in zip(photos, read, strict=True):
+        if isinstance(photo, PhotoError):
+            found.append(PhotoCaption(path, None, str(photo)))
+        else:
+            caption, beams = next(said)
+            found.append(PhotoCaption(path, caption, None, beams))
+    return found
 
 
 def _prepared(path: Path, network: FeatureExtractor) -> NDArray[np.float32] | PhotoError:
@@ -110,3 +160,28 @@ def _said(
     if speak is not None:
         return [(beams[0].caption, beams) for beams in speak(model, features)]
     return [(" ".join(model.vocabulary.tokens(row, keep_unknown=True)), []) for row in decode(model, features)]
+
+
+def _packed(said: Sequence[PhotoCaption]) -> bytes:
+    """What was said of a batch as JSON, in which floating-point numbers stay what they are, to the bit."""
+    return json.dumps([
+        {"path": str(each.path), "caption": each.caption, "error": each.error, "beams": list(map(_told, each.beams))}
+        for each in said
+    ]).encode()  # fmt: skip
+
+
+def _told(spoken: Spoken) -> dict[str, Any]:
+    looks = None if spoken.looks is None else [spoken.looks.shape, spoken.looks.ravel().tolist()]
+    return {**vars(spoken), "log_probs": spoken.log_probs.tolist(), "looks": looks}
+
+
+def _unpacked(content: bytes) -> list[PhotoCaption]:
+    return [
+        PhotoCaption(Path(each["path"]), each["caption"], each["error"], list(map(_spoken, each["beams"])))
+        for each in json.loads(content)
+    ]
+
+
+def _spoken(told: dict[str, Any]) -> Spoken:
+    looks = None if told["looks"] is None else np.array(told["looks"][1], np.float32).reshape(told["looks"][0])
+    return Spoken(**{**told, "log_probs": np.array(told["log_probs"], np.float64), "looks": looks})

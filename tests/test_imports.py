@@ -59,7 +59,8 @@ FLOORS = {
         "render.dot",
     ),
     "captioning": (
-        "folder_lock pictures.photos pictures.figures progress vision.photo_files vision.preprocessing vision.folding",
+        "assistance folder_lock pictures.photos pictures.figures progress vision.photo_files vision.preprocessing "
+        "vision.folding",
         "vision.efficientnet vision.regions",
         "vision.published",
         "vision.extractors",
@@ -111,7 +112,7 @@ FLOORS = {
         "downloading.archives downloading.connections downloading.verification",
         "downloading.transfer",
         "downloading",
-        "cs231n cli.options cli.training_options cli.unused_options recipes",
+        "cs231n cli.options cli.ranks cli.training_options cli.unused_options recipes",
         "cli.beam_options cli.resuming cli.speakers",
         "cli.decoding_options cli.further_training",
         "cli.photo_speaking",

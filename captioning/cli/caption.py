@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import minigrad as mg
+from captioning.assistance import assisted
 from captioning.cli.decoding_options import add_decoding, decoding_of
-from captioning.cli.options import add_command
+from captioning.cli.options import add_command, threads
 from captioning.cli.photo_speaking import PhotoSpeaker, beams_as_json, check_n_best, photo_speaker
+from captioning.cli.ranks import on_ranks
 from captioning.cli.sheet_option import check_room, check_sheet
 from captioning.cli.speakers import load_together, names_of, open_runs
 from captioning.decoding.lengths import LONGEST
 from captioning.progress import Progress
 from captioning.shipped import shipped_run
+from captioning.training.run_folder import Run
 from minigrad.runtime.names import shown
 
 if TYPE_CHECKING:
     from captioning.photo_captions import PhotoCaption
+    from captioning.vision.extractors import FeatureExtractor
 
 __all__ = ["add_caption"]
 
@@ -60,14 +67,43 @@ def add_caption(commands: Any) -> None:
 
 
 def _caption(options: argparse.Namespace) -> int:
-    from captioning.photo_captions import caption_photos, extractor_of
+    return on_ranks(functools.partial(_shared, options))
+
+
+def _shared(options: argparse.Namespace, comm: Any, fair: int, stack: ExitStack) -> int:
+    """The first rank captions the photos, with the others' help."""
+    from captioning.photo_captions import assist
+
+    with mg.parallel.agreed(comm):
+        stack.enter_context(threads(fair))
+        what = _opened(options, comm.rank == 0)
+    if comm.rank:
+        assist(what.model, what.network, what.speaker.decode, what.speaker.speak, comm)
+        return 0  # whatever there is to say, rank 0 says
+    with assisted(comm):
+        return _caption_all(options, what, comm)
+
+
+class _What(NamedTuple):
+    """What is captioned, by whom."""
+
+    paths: Sequence[Path]
+    runs: Sequence[Run]
+    model: Any
+    network: FeatureExtractor
+    speaker: PhotoSpeaker
+
+
+def _opened(options: argparse.Namespace, first: bool) -> _What:
+    """All that is asked for, checked. first: whether this rank is the one that knows the photos and speaks."""
+    from captioning.photo_captions import extractor_of
     from captioning.training.run_regions import check_alike
-    from captioning.vision.photo_files import passed_over, photo_paths
+    from captioning.vision.photo_files import photo_paths
 
     decoding, length = decoding_of(options), options.max_length or LONGEST
     check_n_best(options)
-    paths = photo_paths(options.photos, options.recursive)
-    if options.out is not None:
+    paths = photo_paths(options.photos, options.recursive) if first else []
+    if options.out is not None and first:
         check_sheet(options.out)
         check_room(len(paths))
     runs = [shipped_run()] if options.run is None else open_runs(options.run)
@@ -75,6 +111,27 @@ def _caption(options: argparse.Namespace) -> int:
     speaker = photo_speaker(options, decoding, runs, length)
     speaker.decoding.check(runs[0].vocabulary, length)
     network, model = extractor_of(runs[0], options.extractor), load_together(runs)
+    return _What(paths, runs, model, network, speaker)
+
+
+def _caption_all(options: argparse.Namespace, what: _What, comm: Any) -> int:
+    found, speaker = _told(options, what, comm), what.speaker
+    if options.json:
+        about = {"run": "shipped" if options.run is None else names_of(what.runs), "decoding": speaker.decoding.text}
+        print(json.dumps(about | {"captions": _as_json(found, speaker, options.n_best)}), flush=True)
+    if (note := _fewer(found, options.n_best)) is not None:
+        print(f"captioning caption: {note}", file=sys.stderr)
+    if options.out is not None:  # at the end: what is wrong with a sheet takes no caption from anybody
+        _draw_sheet([each for each in found if each.caption is not None], speaker, options.out)
+    return UNREADABLE if any(each.error is not None for each in found) else 0
+
+
+def _told(options: argparse.Namespace, what: _What, comm: Any) -> list[PhotoCaption]:
+    """The captions of the photos, which are printed as they come, unless it is to be JSON."""
+    from captioning.photo_captions import caption_photos
+    from captioning.vision.photo_files import passed_over
+
+    paths, _, model, network, speaker = what
     progress = Progress(enabled=not options.quiet)
     if speaker.note is not None:
         progress.say(speaker.note)
@@ -82,7 +139,7 @@ def _caption(options: argparse.Namespace) -> int:
     progress.begin(len(paths))
     found = []
     try:
-        for each in caption_photos(paths, model, network, speaker.decode, progress.update, speaker.speak):
+        for each in caption_photos(paths, model, network, speaker.decode, progress.update, speaker.speak, comm):
             found.append(each)
             progress.close()  # a line beside the bar would stand in it; the next update draws the bar again
             if each.error is not None:
@@ -91,14 +148,7 @@ def _caption(options: argparse.Namespace) -> int:
                 print(_line(each, speaker, options.n_best), flush=True)
     finally:
         progress.close()
-    if options.json:
-        about = {"run": "shipped" if options.run is None else names_of(runs), "decoding": speaker.decoding.text}
-        print(json.dumps(about | {"captions": _as_json(found, speaker, options.n_best)}), flush=True)
-    if (note := _fewer(found, options.n_best)) is not None:
-        print(f"captioning caption: {note}", file=sys.stderr)
-    if options.out is not None:  # at the end: what is wrong with a sheet takes no caption from anybody
-        _draw_sheet([each for each in found if each.caption is not None], speaker, options.out)
-    return UNREADABLE if any(each.error is not None for each in found) else 0
+    return found
 
 
 def _say_passed_over(files: int, progress: Progress) -> None:

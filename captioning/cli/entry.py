@@ -28,12 +28,15 @@ from captioning.cli.sample import add_sample
 from captioning.cli.serve import add_serve
 from captioning.cli.train import add_train
 from minigrad.parallel.launchers import launch_of
+from minigrad.parallel.lifelines import end_stopped
 from minigrad.runtime.commands import MISTAKES, run_command
 
 __all__ = ["main"]
 
-ON_RANKS = ("prepare", "train", "evaluate")
+ON_RANKS = ("prepare", "train", "refine", "reinforce", "evaluate", "sample", "caption")
 """The commands that share their work among processes that MPI has started."""
+
+_AND_RANKS = f"{', '.join(ON_RANKS[:-1])} and {ON_RANKS[-1]}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,8 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if _is_one_too_many(options.name):
             return 2
-        status: int = options.command(options)
-        return status
+        return _carried_out(options)
 
     return run_command(parser, arguments, run, (*MISTAKES, IndexError), _add_commands)
 
@@ -62,8 +64,18 @@ def _is_one_too_many(command: str) -> bool:
         return False
     if launch.rank == 0:
         raise ValueError(f"{launch.by} started {launch.size} of it, and it works in one process: start it by itself; "
-                         f"on several ranks work {', '.join(ON_RANKS[:-1])} and {ON_RANKS[-1]}")  # fmt: skip
+                         f"on several ranks work {_AND_RANKS}")  # fmt: skip
     return True
+
+
+def _carried_out(options: argparse.Namespace) -> int:
+    """The exit status of the command."""
+    try:
+        status: int = options.command(options)
+    except KeyboardInterrupt as stop:
+        end_stopped(stop)
+        raise
+    return status
 
 
 def _parser() -> CommandParser:
@@ -76,7 +88,8 @@ def _bare_parser() -> CommandParser:
     return CommandParser(
         prog="captioning", description="Train image captioners on minigrad, and let them caption.",
         epilog="A first one, in 90 seconds, without any data: captioning demo --quick. "
-        "What a command does: captioning COMMAND --help",
+        "What a command does: captioning COMMAND --help. On several processors: mpiexec -n N captioning COMMAND, of "
+        f"{_AND_RANKS}.",
     )  # fmt: skip
 
 

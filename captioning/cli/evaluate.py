@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 import minigrad as mg
 from captioning.cli.decoding_options import Decoding, add_choice, decoding_of, open_data
 from captioning.cli.options import add_command, add_data, check_least, check_output, threads
+from captioning.cli.ranks import on_ranks
 from captioning.cli.speakers import check_fit, load_together, names_of, open_runs
 from captioning.data.dataset import CaptionData
 from captioning.data.parts import images_of_part
@@ -60,17 +62,16 @@ def add_evaluate(commands: Any) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    comm = mg.parallel.world()
-    fair = mg.parallel.fair_threads(comm)
-    try:
-        with mg.parallel.watched(comm), ExitStack() as stack:
-            with mg.parallel.agreed(comm):
-                stack.enter_context(threads(fair))
-                what = _opened(options, comm.rank == 0, stack)
-            with mg.parallel.together(comm, watch=False):
-                about, figures = _scored(options, what, comm)
-    except mg.parallel.OtherRankError:  # who has said which
-        return 2
+    return on_ranks(functools.partial(_shared, options))
+
+
+def _shared(options: argparse.Namespace, comm: Any, fair: int, stack: ExitStack) -> int:
+    with mg.parallel.agreed(comm):
+        stack.enter_context(threads(fair))
+        what = _opened(options, comm.rank == 0, stack)
+    with mg.parallel.together(comm, watch=False):
+        about, figures = _scored(options, what, comm)
+    stack.close()  # the bar is wiped before anything is printed
     if comm.rank:
         return 0
     if options.json:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from contextlib import ExitStack
 from typing import Any
 
 import minigrad as mg
+from captioning.assistance import assisted
 from captioning.cli.options import add_command, threads
+from captioning.cli.ranks import on_ranks
 from captioning.data.tokens import TOKENIZERS
 from captioning.preparing.data_files import PHOTO_WAYS
-from captioning.preparing.looking import assist, assisted
+from captioning.preparing.looking import assist
 from captioning.preparing.pipeline import prepare_data
 from captioning.preparing.recipe import Recipe
 from captioning.preparing.region_sample import SAMPLE
@@ -104,20 +107,18 @@ def add_prepare(commands: Any) -> None:
 
 
 def _prepare(options: argparse.Namespace) -> int:
-    comm = mg.parallel.world()
-    fair = mg.parallel.fair_threads(comm)
-    try:
-        with mg.parallel.watched(comm, _GO_ON), ExitStack() as stack:
-            with mg.parallel.agreed(comm):
-                stack.enter_context(threads(fair))
-                recipe = _recipe(options)
-                network = None if options.no_features else extractor(options.extractor)
-            if comm.rank:
-                return 0 if assist(network, comm) else 2
-            with assisted(comm):
-                return _prepare_all(options, recipe, network, comm)
-    except mg.parallel.OtherRankError:  # who has said which
-        return 2
+    return on_ranks(functools.partial(_shared, options), _GO_ON)
+
+
+def _shared(options: argparse.Namespace, comm: Any, fair: int, stack: ExitStack) -> int:
+    with mg.parallel.agreed(comm):
+        stack.enter_context(threads(fair))
+        recipe = _recipe(options)
+        network = None if options.no_features else extractor(options.extractor)
+    if comm.rank:
+        return 0 if assist(network, comm) else 2
+    with assisted(comm):
+        return _prepare_all(options, recipe, network, comm)
 
 
 def _prepare_all(options: argparse.Namespace, recipe: Recipe, network: FeatureExtractor | None, comm: Any) -> int:

@@ -1,4 +1,4 @@
-"""A run folder for `train` and `refine`: a new one, or with --resume one that is there to go on with."""
+"""A run folder for `train`, `refine` and `reinforce`: a new one, or with --resume one that is there to go on with."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from captioning.training.starts import no_better_than_start
 from minigrad.parallel.communicators import ALONE
 from minigrad.parallel.launchers import launch_of
 
-__all__ = ["FURTHER", "check_data", "how_ranks_go_on", "run_to_resume", "settings_to_resume", "shards_for",
-           "train_in_folder", "with_threads"]  # fmt: skip
+__all__ = ["FURTHER", "check_data", "check_shards", "how_ranks_go_on", "run_to_resume", "settings_to_resume",
+           "shards_for", "train_in_folder", "with_threads"]  # fmt: skip
 
 _NEWER = {"validate_every", "schedule", "cosine_epochs", "warmup", "beta2", "label_smoothing", "scheduled_sampling",
           "average", "buckets"}  # fmt: skip
@@ -115,6 +115,13 @@ def shards_for(options: argparse.Namespace, run: Run | None, comm: Any) -> int:
               f"{number} from now on: its weights will differ in their last digits, and by other dropout, from those "
               f"of an unbroken training; --shards {began} keeps them the same", file=sys.stderr)  # fmt: skip
     return number
+
+
+def check_shards(shards: int, training: Settings) -> None:
+    """Raise a ValueError if some shards of each batch would be without rows."""
+    if shards > training.batch_size:
+        raise ValueError(f"batches of {training.batch_size} cannot be cut into {shards} shards: "
+                         f"a larger --batch-size, or fewer ranks or --shards")  # fmt: skip
 
 
 def _ranks(number: int) -> str:

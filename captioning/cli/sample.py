@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
-from typing import Any
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from captioning.cli.decoding_options import add_choice, decoding_of, open_data
-from captioning.cli.options import add_command, add_data, check_least
+import minigrad as mg
+from captioning.cli.decoding_options import Decoding, add_choice, decoding_of, open_data
+from captioning.cli.options import add_command, add_data, check_least, threads
+from captioning.cli.ranks import on_ranks
 from captioning.cli.sheet_option import check_room, check_sheet
 from captioning.cli.speakers import check_fit, load_together, names_of, open_runs
 from captioning.data.parts import images_of_part
@@ -18,6 +23,8 @@ from captioning.data.splits import Split
 from captioning.decoding.lengths import length_for
 from captioning.progress import Progress
 from captioning.scoring.evaluation import captions_of
+from captioning.training.run_folder import Run
+from minigrad.parallel.communicators import ALONE
 from minigrad.runtime.names import shown
 
 __all__ = ["add_sample"]
@@ -52,48 +59,80 @@ def add_sample(commands: Any) -> None:
 
 
 def _sample(options: argparse.Namespace) -> int:
+    return on_ranks(functools.partial(_shared, options))
+
+
+def _shared(options: argparse.Namespace, comm: Any, fair: int, stack: ExitStack) -> int:
+    """Ranks share the images; what is drawn at random each of them draws alike."""
+    with mg.parallel.agreed(comm):
+        stack.enter_context(threads(fair))
+        what = _opened(options, stack)
+    progress = Progress(enabled=comm.rank == 0 and not options.quiet)
+    with mg.parallel.together(comm, watch=False):
+        try:
+            said = captions_of(what.model, what.split, what.images, what.decoding.decode, what.length, progress,
+                               ALONE if what.decoding.drawn else comm)  # fmt: skip
+        finally:
+            progress.close()
+    if comm.rank == 0:
+        _tell(options, what, [" ".join(words) for words in said])
+    return 0
+
+
+class _What(NamedTuple):
+    """What is captioned, by whom and how."""
+
+    runs: Sequence[Run]
+    model: Any
+    split: Split
+    images: Any
+    decoding: Decoding
+    length: int
+
+
+def _opened(options: argparse.Namespace, stack: ExitStack) -> _What:
+    """All that is asked for, checked."""
     runs = open_runs(options.run)
     decoding = decoding_of(options)
     check_least("-n", options.n, 1)
     if options.out is not None:
         check_sheet(options.out)
-    progress = Progress(enabled=not options.quiet)
-    with open_data(options, runs[0]) as data:
-        split = data[options.split]
-        check_fit(runs, split)
-        model = load_together(runs)
-        length = length_for(split) if options.max_length is None else options.max_length
-        decoding.check(model.vocabulary, length)
-        decoding = decoding.knowing(data.train, split)
-        rows = images_of_part(split, options.part)
-        if options.out is not None:
-            rows = _with_pictures(split, rows)
-        rows = np.random.default_rng(options.seed).permutation(rows)[: options.n]
-        if options.out is not None:
-            check_room(len(rows))
-        try:
-            said = captions_of(model, split, rows, decoding.decode, length, progress)
-        finally:
-            progress.close()
-        captions = [" ".join(words) for words in said]
-        references = [" ".join(split.references(int(i))[0]) for i in rows]
-        if options.out is not None:
-            _draw_sheet(split, rows, captions, references, options.out)
-        names = [split.image_names[i] if split.has_image_names else None for i in rows]
+    data = stack.enter_context(open_data(options, runs[0]))
+    split = data[options.split]
+    check_fit(runs, split)
+    model = load_together(runs)
+    length = length_for(split) if options.max_length is None else options.max_length
+    decoding.check(model.vocabulary, length)
+    decoding = decoding.knowing(data.train, split)
+    rows = images_of_part(split, options.part)
+    if options.out is not None:
+        rows = _with_pictures(split, rows)
+    rows = np.random.default_rng(options.seed).permutation(rows)[: options.n]
+    if options.out is not None:
+        check_room(len(rows))
+    return _What(runs, model, split, rows, decoding, length)
+
+
+def _tell(options: argparse.Namespace, what: _What, captions: list[str]) -> None:
+    """Print the captions, and draw the sheet, if there is to be one."""
+    split, rows = what.split, what.images
+    references = [" ".join(split.references(int(i))[0]) for i in rows]
+    if options.out is not None:
+        _draw_sheet(split, rows, captions, references, options.out)
+    names = [split.image_names[i] if split.has_image_names else None for i in rows]
     entries = [
         {"image": int(i), "name": name, "caption": caption, "reference": reference}
         for i, name, caption, reference in zip(rows, names, captions, references, strict=True)
     ]
     if options.json:
-        about = {"run": names_of(runs), "split": options.split, "decoding": decoding.text, "out": options.out}
+        about = {"run": names_of(what.runs), "split": options.split, "decoding": what.decoding.text, "out": options.out}
         print(json.dumps(about | {"captions": entries}))
-        return 0
+        return
     for entry in entries:
         name = "" if entry["name"] is None else f" ({shown(str(entry['name']))})"
         print(f"image {entry['image']}{name}: {entry['caption']}\n    a human: {entry['reference']}")
     if options.out is not None:
         print(f"pictures: {shown(options.out)}")
-    return 0
 
 
 def _with_pictures(split: Split, rows: Any) -> Any:

@@ -10,8 +10,10 @@ from typing import Any
 
 import minigrad as mg
 from captioning.cli.options import add_command, add_data, data_folder
+from captioning.cli.ranks import on_ranks
 from captioning.cli.resuming import (
     check_data,
+    check_shards,
     how_ranks_go_on,
     run_to_resume,
     settings_to_resume,
@@ -23,7 +25,6 @@ from captioning.cli.training_options import (
     DATA_DEFAULTS,
     add_run,
     add_training,
-    at_least_one,
     dataclass_from,
     defaults_of,
     given_settings,
@@ -36,7 +37,6 @@ from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.kinds import MODELS, AnyCaptioner, new_captioner
 from captioning.models.recurrent_cells import CELLS
 from captioning.progress import Progress
-from captioning.training.errors import TrainingError
 from captioning.training.memory import check_memory, count_weights
 from captioning.training.run_extractors import whole_extractor
 from captioning.training.run_folder import Run
@@ -97,26 +97,17 @@ def add_train(commands: Any) -> None:
     option("--max-train", type=int, metavar="N", help="use so many training captions, drawn by the seed (all)")
     option("--pca", action=argparse.BooleanOptionalAction, help="read the reduced features, "
            "…2014_vgg16_fc7_pca.h5, or the whole ones, …2014_vgg16_fc7.h5 (reduced where they are there)")  # fmt: skip
-    option("--shards", type=at_least_one, metavar="N", default=None, help="cut each batch into N shards, whose "
-           "gradients are summed in their order: the same bits on any number of ranks, of `mpiexec -n RANKS captioning "
-           "train`, up to N (as many as ranks; with --resume: as the run began)")  # fmt: skip
     add_training(parser, d)
 
 
 def _train(options: argparse.Namespace) -> int:
-    comm = mg.parallel.world()
-    fair = mg.parallel.fair_threads(comm)
-    try:
-        with mg.parallel.watched(comm, how_ranks_go_on(options)), ExitStack() as stack:
-            with mg.parallel.agreed(comm):
-                prepared = _prepared(options, comm, fair, stack)
-            return train_in_folder(*prepared, options)
-    except mg.parallel.OtherRankError:  # who has said which
-        return 2
-    except TrainingError:  # of all ranks alike
-        if comm.rank:
-            return 2
-        raise
+    return on_ranks(functools.partial(_shared, options), how_ranks_go_on(options))
+
+
+def _shared(options: argparse.Namespace, comm: Any, fair: int, stack: ExitStack) -> int:
+    with mg.parallel.agreed(comm):
+        prepared = _prepared(options, comm, fair, stack)
+    return train_in_folder(*prepared, options)
 
 
 def _prepared(
@@ -134,7 +125,7 @@ def _prepared(
     if run is not None:
         given = settings_to_resume(run, "train", given, free="epochs")
     training = dataclass_from(Settings, given)
-    _check_shards(shards, training)
+    check_shards(shards, training)
     chosen = {**MODEL_DEFAULTS, **DATA_DEFAULTS, **given}
     chosen["regions"] = chosen["model"] == "attention"
     if run is None:
@@ -156,12 +147,6 @@ def _prepared(
         _say_if_few_decide(solver, progress)
     settings = settings_of(model, training, data, **how | {"pca": data.pca})
     return solver, run, settings | {"shards": shards}, data
-
-
-def _check_shards(shards: int, training: Settings) -> None:
-    if shards > training.batch_size:
-        raise ValueError(f"batches of {training.batch_size} captions cannot be cut into {shards} shards: "
-                         f"a larger --batch-size, or fewer ranks or --shards")  # fmt: skip
 
 
 def _say_out_of_reach(data: CaptionData, progress: Progress) -> None:

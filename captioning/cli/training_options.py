@@ -54,6 +54,9 @@ def add_run(parser: argparse.ArgumentParser, free: str) -> None:
     option("--threads", type=at_least_one, metavar="N", help="compute with N threads; another number gives weights "
            "that differ in their last digits (as many as there are processors, or as OPENBLAS_NUM_THREADS says; with "
            "--resume: as the run began)")  # fmt: skip
+    option("--shards", type=at_least_one, metavar="N", help="cut each batch into N shards, whose gradients are summed "
+           "in their order: the same bits on any number of ranks, of `mpiexec -n RANKS " + parser.prog + "`, up to N "
+           "(as many as ranks; with --resume: as the run began)")  # fmt: skip
     option("--quiet", action="store_true", help="no progress on standard error")
 
 

@@ -41,13 +41,14 @@ def nearest(
     report: Callable[[int, int], Any] = lambda done, total: None,
     stopped: Callable[[], bool] = lambda: False,
     asked: NDArray[np.floating] | None = None,
+    part: slice = slice(None),
 ) -> Neighbours | None:
     """The k nearest other pictures of each of the rows `images` (M,) of `features`, among these rows.
 
     With fewer than k other pictures, all of them. width: above 0; the smaller, the more the nearest count. Features
     are read in blocks, each block as often as there are blocks. report: called with the number of steps that are done
     and of all. stopped: asked as often; once it is true None is returned. asked: features (N,D) of pictures that are
-    none of these rows, whose neighbours are wanted instead.
+    none of these rows, whose neighbours are wanted instead. part: of which of the rows they are wanted, if not of all.
 
     >>> corners = np.array([[1.0, 0.0], [0.9, 0.1], [-1.0, 0.0], [-1.0, 0.2]])
     >>> nearest(corners, np.arange(4), k=1, width=0.1).rows.ravel()
@@ -55,7 +56,7 @@ def nearest(
     """
     k = min(k, len(images) - (asked is None))
     blocks = _blocks(images)
-    wanted = blocks if asked is None else _blocks(asked)
+    wanted = _blocks(images[part] if asked is None else asked)
     steps = len(blocks) * (1 + len(wanted))
     mean = np.zeros(features.shape[1])
     for i, block in enumerate(blocks):

@@ -1,8 +1,9 @@
 """Batches of photos as a network sees them: by one process, or by ranks that look at a batch each at the same time.
 
-Rank 0 makes the data set as one process does, and of that only the looking is shared. It sends the names of the photos
-of the next batches, one for each rank, and gets what was seen; meanwhile it looks at a batch itself. No more batches
-than ranks are in memory at once, and all errors are rank 0's to raise, at their place in the order of photos.
+Rank 0 makes the data set as one process does, and of that only the looking is shared (`captioning.assistance`). It
+sends the names of the photos of the next batches, one for each rank, and gets what was seen; meanwhile it looks at a
+batch itself. No more batches than ranks are in memory at once, and all errors are rank 0's to raise, at their place in
+the order of photos.
 
 A batch is the same photos in every run, on any number of ranks, and one that cannot be read is black in it, so that
 what a network computes for the others is the same to the bit.
@@ -13,27 +14,24 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-import minigrad as mg
+from captioning import assistance
 from captioning.data.errors import DataError
 from captioning.vision.extractors import FeatureExtractor
 from captioning.vision.photo_files import PhotoError
 from captioning.vision.region_reduction import RegionReduction
 from minigrad.parallel.communicators import ALONE
 
-__all__ = ["BATCH", "View", "assist", "assisted", "check_strict", "read_batch", "views"]
+__all__ = ["BATCH", "View", "assist", "check_strict", "read_batch", "views"]
 
 BATCH = 32
 """Photos at once: 19 MB of pixels as a network of 224 x 224 gets them."""
-
-_DONE, _FAILED = b"done", b"failed"
-"""What rank 0 sends at the end, in place of an order."""
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -85,32 +83,24 @@ def views(
         near = photos[first : first + BATCH * comm.size]
         batches = [near[k : k + BATCH] for k in range(0, len(near), BATCH)]
         if comm.size > 1:
-            mg.parallel.broadcast_bytes(_order(batches, reduction, maps), 0, comm)
+            assistance.order(_order(batches, reduction, maps), comm)
         for k, view in enumerate(_shared(batches, extractor, reduction, maps, comm)):
             yield first + k * BATCH, view
 
 
 def assist(extractor: FeatureExtractor | None, comm: Any) -> bool:
-    """Look at batches for rank 0, which is `assisted`, until it has ended; whether it had no error.
+    """Look at batches for rank 0, which is `captioning.assistance.assisted`, until it has ended; whether it had no
+    error.
 
     extractor: the one that rank 0 has.
     """
-    while (order := mg.parallel.broadcast_bytes(b"", 0, comm)) not in (_DONE, _FAILED):
+
+    def look(order: bytes) -> None:
         assert extractor is not None
         batches, reduction, maps = _ordered(order)
         _shared(batches, extractor, reduction, maps, comm)
-    return bool(order == _DONE)
 
-
-@contextmanager
-def assisted(comm: Any) -> Iterator[None]:
-    """The context in which rank 0 asks for `views`; with it end those that `assist`, after an error as failed."""
-    try:
-        yield
-    except Exception:  # not Ctrl-C, which may have come while ranks do something together: that ends all at once
-        mg.parallel.broadcast_bytes(_FAILED, 0, comm)
-        raise
-    mg.parallel.broadcast_bytes(_DONE, 0, comm)
+    return assistance.assist(look, comm)
 
 
 def _shared(
@@ -121,12 +111,8 @@ def _shared(
     comm: Any,
 ) -> list[View]:
     """What each rank saw in its batch, in their order, on rank 0; nothing on others."""
-    with mg.parallel.together(comm, watch=False):
-        own = [_look(batch, extractor, reduction, maps) for batch in mg.parallel.shard(batches, comm.rank, comm.size)]
-        if comm.rank == 0:
-            return own + [_unpacked_view(answer) for answer in mg.parallel.gather_bytes(comm, b"")[1 : len(batches)]]
-        mg.parallel.gather_bytes(comm, b"".join(map(_packed_view, own)))
-        return []
+    look = partial(_look, extractor=extractor, reduction=reduction, maps=maps)
+    return assistance.shared(batches, look, _packed_view, _unpacked_view, comm)
 
 
 def _look(photos: Sequence[Path], extractor: FeatureExtractor, reduction: RegionReduction | None, maps: bool) -> View:

@@ -94,16 +94,17 @@ def consensus_captions(
     rng: np.random.Generator | int,
     report: Callable[[int, int], Any] = lambda done, total: None,
     stopped: Callable[[], bool] = lambda: False,
+    part: slice = slice(None),
 ) -> tuple[Ids, Ids] | None:
-    """Captions to learn from for every picture of a split that has a human one.
+    """Captions to learn from for every picture of a split that has a human one, or for a part of them.
 
     neighbours: of these pictures, the rows of `captions_by_image` in rising order. Returns captions
     (best M, T), T as in the split, and their image rows (best M,). report: called with the number of pictures done
-    and of all. stopped: asked now and then; once it is true None is returned.
+    and of all. stopped: asked now and then; once it is true None is returned. part: which of the pictures.
     """
     random = np.random.default_rng(rng)
     humans = captions_by_image(split)
-    images = np.array(sorted(humans), dtype=np.int32)
+    images = np.array(sorted(humans), dtype=np.int32)[part]
     rows: list[Ids] = []
     for start in range(0, len(images), _IMAGES):
         report(start, len(images))

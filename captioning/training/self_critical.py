@@ -7,9 +7,10 @@ differentiated there is still the gradient of its expectation,
 
 of each picture several captions y are drawn, r is their CIDEr-D beside the human captions, with `<END>` counted as a
 word, so that one that breaks off scores less, and b of each is the mean r of the others. The loss is
--(r - b) log p(y), in the mean over words. `<NULL>`, `<START>` and `<UNK>` are barred while captions are drawn and in
-the softmax of log p alike: without dropout p is then what the captions are drawn from. With dropout it is not quite,
-since they are drawn without it, and log p has it: the estimate is a little biased, and the training regularised.
+-(r - b) log p(y), in the mean over words; of a batch that is cut into shards, over those of each shard. `<NULL>`,
+`<START>` and `<UNK>` are barred while captions are drawn and in the softmax of log p alike: without dropout p is then
+what the captions are drawn from. With dropout it is not quite, since they are drawn without it, and log p has it: the
+estimate is a little biased, and the training regularised.
 
 Sources: R. Williams, Simple statistical gradient-following algorithms (1992); S. Rennie et al., Self-critical sequence
 training for image captioning (2017); the mean of the others: R. Luo, A better variant of self-critical sequence
@@ -35,6 +36,7 @@ from captioning.training.run_folder import Run
 from captioning.training.settings import Settings
 from captioning.training.solver import CHECKPOINT_EVERY, Solver
 from minigrad import Tensor
+from minigrad.parallel.communicators import ALONE
 
 __all__ = ["Drawing", "SelfCritical", "advantages", "self_critical_loss"]
 
@@ -109,6 +111,8 @@ class SelfCritical(Solver):
         ValueError: for settings of the words and the order of given captions, of which there are none.
     """
 
+    FIGURES = ("reward",)
+
     def __init__(
         self,
         model: AnyCaptioner,
@@ -119,8 +123,10 @@ class SelfCritical(Solver):
         run: Run | None = None,
         progress: Progress | None = None,
         checkpoint_every: str = CHECKPOINT_EVERY,
+        shards: int = 1,
+        comm: Any = ALONE,
     ) -> None:
-        super().__init__(model, train, val, settings, run, progress, checkpoint_every)
+        super().__init__(model, train, val, settings, run, progress, checkpoint_every, shards, comm)
         _check_unused(self.settings)
         self.drawing = Drawing() if drawing is None else drawing
         v = train.vocabulary

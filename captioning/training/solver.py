@@ -75,6 +75,9 @@ class Solver:
     A loss that is not finite is a TrainingError, and the files keep what was good.
     """
 
+    FIGURES: tuple[str, ...] = ()
+    """What `_loss` tells of its rows for the history, in the mean over them."""
+
     def __init__(
         self,
         model: AnyCaptioner,
@@ -220,30 +223,35 @@ class Solver:
 
     def _gradients(self, rows: NDArray[np.int64], stop: Stop) -> tuple[float, Entry]:
         """Leave the gradients of a batch on the parameters; its loss, and figures of it for the history."""
-        figures: Entry
-        losses, figures = np.zeros(self.shards), {}
+        found = np.zeros((self.shards, 1 + len(self.FIGURES)))
         self._upcoming = self._coming()
         for part in self.parallel.parts(rows):
             self._upcoming = self._upcoming[1:]
-            loss, figures = self._loss(part.rows, self._rng_of(part.number))
+            loss, figures = self._loss(part.rows, self._rng_of(1, self.iteration, part.number))
             share_of_loss = loss if part.share == 1 else part.share * loss
-            losses[part.number] = share_of_loss.item()
+            found[part.number] = [share_of_loss.item(), *(part.share * figures[name] for name in self.FIGURES)]
             share_of_loss.backward()
-        told = mg.parallel.gather(self.comm, [stop.signal or 0, *losses])
+        value, *means = [math.fsum(column) for column in self._told(found, stop).T.tolist()]
+        return value, dict(zip(self.FIGURES, means, strict=True))
+
+    def _told(self, numbers: NDArray[Any], stop: Stop) -> NDArray[np.float64]:
+        """Numbers that ranks tell each other, each those of its shards, and 0 for others; and which signal some had."""
+        told = mg.parallel.gather(self.comm, [stop.signal or 0, *numbers.ravel()])
         self._signal = int(told[:, 0].max()) or None
-        return math.fsum(told[:, 1:].sum(axis=0).tolist()), figures  # of a shard one rank has a loss, the others 0
+        whole: NDArray[np.float64] = told[:, 1:].sum(axis=0).reshape(numbers.shape)
+        return whole
 
     def _is_to_stop(self, stop: Stop) -> bool:
         """Whether to stop now. Ranks stop at the same iteration: by the signals that all of them know of."""
         return stop.is_set() if self.comm.size == 1 else self._signal is not None
 
-    def _rng_of(self, shard: int) -> np.random.Generator:
-        """What is random in a shard of the running iteration."""
-        seed = [self.settings.seed, 1, self.iteration]
+    def _rng_of(self, kind: int, number: int, shard: int) -> np.random.Generator:
+        """What is random in a shard. kind, number: what it is drawn for, such as 1 and the iteration."""
+        seed = [self.settings.seed, kind, number]
         return np.random.default_rng(seed if self.shards == 1 else [*seed, shard])
 
     def _loss(self, rows: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Entry]:
-        """The mean loss of some rows of the order, and figures for the history; what is random comes from `rng`."""
+        """The mean loss of some rows of the order, and their FIGURES; what is random comes from `rng`."""
         s, batch = self.settings, self._batch(rows)
         self.model.rng = rng
         read = None

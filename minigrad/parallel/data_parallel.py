@@ -113,7 +113,9 @@ class DataParallel:
             rows: of the batch, the same on every rank: an array (N, …), such as row numbers.
 
         Raises:
-            ValueError: where a second pass brings a gradient of the same part.
+            ValueError: on ranks, where a second pass brings a gradient of the same part: the first may have been sent.
+                One process adds it up, as ``backward`` does, and says nothing: it would have to have a hook on every
+                parameter, for which every pass takes longer.
             RuntimeError: if an earlier loop was left before its end, by an error or by `break`.
         """
         return self._alone(rows) if self._buckets is None else self._among_others(rows, self._buckets)

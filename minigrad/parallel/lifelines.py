@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -22,12 +22,14 @@ from ..runtime.signals import number_of
 from . import witness_process
 from .broadcasting import broadcast_bytes
 from .communicators import gather, wait, world
+from .launchers import launch_of
 
-__all__ = ["OtherRankError", "agreed", "name_of", "together", "watched"]
+__all__ = ["OtherRankError", "agreed", "end_stopped", "name_of", "together", "watched"]
 
 _PATIENCE = 20  # seconds that a rank waits for others at the end before it says so
 _NAP = 0.005
-_HEARD = 0.2  # seconds in which the launcher passes on what was said; it drops what it has not read when it ends all
+_COURTESY = 1.0  # seconds in which rank 0 may say that all are stopped, and end the others
+_HEARD = 0.2  # seconds in which a launcher takes over what was printed: what it has not is lost when a job is ended
 
 
 class OtherRankError(RuntimeError):
@@ -135,6 +137,16 @@ def watched(comm: Any = None, hint: str = "") -> Iterator[None]:
     _leave(lifeline)
 
 
+def end_stopped(stop: KeyboardInterrupt) -> None:
+    """End the job of a rank that was stopped before it was `watched`; a process without others goes on.
+
+    It takes part in the start of MPI before: others, which may wait for it there, would do so for ever.
+    """
+    launch = launch_of()
+    if launch is not None and launch.size > 1:
+        _end_all(world(), stop, "")
+
+
 def _wait_for_others(comm: Any) -> None:
     """Wait until all ranks have left; say so if it takes long: another one may wait for this one, in its loop."""
     request = comm.Ibarrier()
@@ -149,10 +161,20 @@ def _wait_for_others(comm: Any) -> None:
 
 def _end_all(comm: Any, error: BaseException, hint: str) -> None:
     """Say what this rank cannot go on with, and end the job."""
-    told = "stopped" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}{hint}"
+    told = f"{type(error).__name__}: {error}{hint}"
+    if isinstance(error, KeyboardInterrupt):
+        told = "stopped"
+        if comm.rank:  # what stops a job is sent to all ranks, and need be said once; but this one may be stopped alone
+            _sleep(_COURTESY + comm.rank / comm.size)
     print(f"{name_of(comm)}: {told}", file=sys.stderr, flush=True)
-    time.sleep(_HEARD)
+    _sleep(_HEARD)
     comm.Abort(_status(error))
+
+
+def _sleep(seconds: float) -> None:
+    """Wait, or until the next Ctrl-C."""
+    with suppress(KeyboardInterrupt):
+        time.sleep(seconds)
 
 
 def _status(error: BaseException) -> int:

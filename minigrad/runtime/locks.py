@@ -86,13 +86,21 @@ def take_lock(path: str | os.PathLike[str], create: bool = True) -> Lock:
         try:
             sure = _locked(handle, path)
             if not sure or _is_still(handle, path):
-                os.ftruncate(handle, 0)
-                os.write(handle, b"%d\n" % os.getpid())
+                _sign(handle, path)
                 return Lock(path, handle, sure)
         except BaseException:
             os.close(handle)
             raise
         os.close(handle)  # its holder removed it between our opening and our locking
+
+
+def _sign(handle: int, path: Path) -> None:
+    """Write the number of this process; an error of writing, such as that of a full disk, names the file."""
+    try:
+        os.ftruncate(handle, 0)
+        os.write(handle, b"%d\n" % os.getpid())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
 def _locked(handle: int, path: Path) -> bool:

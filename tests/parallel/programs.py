@@ -293,6 +293,16 @@ def ending(how, rank):
                 return
 
 
+def stopping(rank):
+    """All ranks, or one of them, are stopped as by Ctrl-C while they do something together."""
+    with parallel.watched():
+        if rank in ("all", str(comm.rank)):
+            os.kill(os.getpid(), signal.SIGINT)
+        parallel.gather(comm, [0])
+        while True:
+            parallel.gather(comm, [1])
+
+
 def leaving():
     """A witness has nothing to say of ranks that leave together, by an error that all have, too."""
     try:

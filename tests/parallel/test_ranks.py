@@ -90,6 +90,13 @@ def test_a_rank_that_exits_ends_all_once_with_its_status():
     assert len(re.findall(r"rank 1 of 2 \(process \d+ on .+\): SystemExit: 3", err)) == 1, err
 
 
+@pytest.mark.parametrize(("rank", "speaks"), [("all", 0), (1, 1)])
+def test_a_stop_is_told_once(rank, speaks):
+    """By the first rank, where all are stopped, and else by the one that is."""
+    _, err = program(3, "stopping", rank, status=130)
+    assert re.findall(r"rank (\d) of 3 \(process \d+ on .+\): stopped", err) == [str(speaks)], err
+
+
 def test_a_rank_that_loops_less_often_says_that_it_waits():
     job = start(2, "-m", "tests.parallel.programs", "ending", "leave", 1)
     timer = threading.Timer(PATIENCE, job.kill)

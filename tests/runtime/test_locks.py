@@ -67,3 +67,12 @@ def test_a_lock_that_is_not_there_is_not_made(tmp_path):
     with pytest.raises(FileNotFoundError):
         take_lock(tmp_path / ".lock", create=False)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_named_by_the_file(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*\.lock'"):
+        take_lock(tmp_path / ".lock")

@@ -23,6 +23,7 @@ from captioning.data.errors import DataError
 from captioning.training.run_folder import Run
 from captioning.vision.extractors import EXTRACTORS
 from tests.captioning.cli.commands import SMALL, refused
+from tests.captioning.full_disks import files_of_at_most
 from tests.captioning.vision.grid_extractor import GridExtractor
 
 
@@ -511,3 +512,19 @@ def test_a_lost_standard_error_does_not_stop_it(small_folder, tmp_path, lost):
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"run folder: {tmp_path / 'run'}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("size", "name"),
+    [(0, ".lock"), (100, "history.jsonl"), (1500, "settings.json"), (10_000, "checkpoint.safetensors")],
+)
+def test_a_resume_on_a_full_disk_names_the_file(run, capsys, size, name):
+    words = ["train", "--out", str(run), "--resume", "--epochs", "3", "--quiet"]
+    (run / "settings.json").write_text((run / "settings.json").read_text() + " " * 1500)  # longer than the history
+    with files_of_at_most(size):
+        assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert (out, len(err.splitlines())) == ("", 1)
+    assert f"{run / name}" in err
+    assert "File too large" in err
+    assert main(words) == 0

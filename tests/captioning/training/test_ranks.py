@@ -19,6 +19,8 @@ pytestmark = needs_mpi
 
 SMALL = ["--hidden", "12", "--wordvec", "8", "--batch-size", "10", "--quiet", "--threads", "1"]
 FILES = ("weights.safetensors", "checkpoint.safetensors", "history.jsonl")
+REFINE = ["refine", "--rounds", 2, "--round-epochs", 2, "--drafts", 4, "--neighbours", 3, "--batch-size", 10]
+REINFORCE = ["reinforce", "--epochs", 3, "--drafts", 3, "--longest", 8, "--batch-size", 7, "--dropout", "0.3"]
 WITHIN = 30  # seconds in which a job ends of which a rank has died
 
 
@@ -74,7 +76,7 @@ def test_mistakes_are_told_once(small_folder, tmp_path):
     for given, told in (
         (["--out", tmp_path / "none", "--resume"], "there is no such run folder"),
         ([*options, "--out", out, "--shards", 1], "2 ranks need as many shards, and there are to be 1"),
-        ([*options, "--out", out, "--shards", 11], "batches of 10 captions cannot be cut into 11 shards"),
+        ([*options, "--out", out, "--shards", 11], "batches of 10 cannot be cut into 11 shards"),
         ([*options, "--out", out, "--learning-rate", "1e30"], "the loss is nan"),
     ):
         said, err = train(2, *given, status=2)
@@ -95,6 +97,83 @@ def test_sigterm_stops_all_ranks_at_the_same_iteration(small_folder, tmp_path):
     assert job.returncode == 128 + signal.SIGTERM
     assert len(re.findall(r"stopped after iteration \d+ of", err)) == 1
     _, err = train(1, "--out", out, "--resume", "--quiet", "--max-iterations", len(losses(out)))
+    assert "stopped after iteration" in err
+
+
+@pytest.fixture(scope="module")
+def begun(small_folder, tmp_path_factory):
+    """A run to start from."""
+    out = tmp_path_factory.mktemp("runs") / "begun"
+    train(1, "--data", small_folder, *SMALL, "--epochs", 8, "--out", out)
+    return out
+
+
+def further(ranks, command, start, out, *options, status=0):
+    words = [command[0], start, "--out", out, *command[1:], "--quiet", "--threads", 1, *options]
+    return run(ranks, "-m", "captioning", *words, status=status)
+
+
+def on(ranks, command, out, *options, status=0):
+    """Go on with it."""
+    words = [command[0], "--out", out, "--resume", "--quiet", *options]
+    return run(ranks, "-m", "captioning", *words, status=status)
+
+
+def all_of(folder):
+    """What a further training leaves, to the bit."""
+    names = [*FILES, "settings.json", *(["targets.safetensors"] if (folder / "targets.safetensors").exists() else [])]
+    return {name: (folder / name).read_bytes() for name in names}
+
+
+@pytest.mark.parametrize("command", [REFINE, REINFORCE], ids=lambda words: words[0])
+def test_ranks_train_further_as_one_process_with_as_many_shards(begun, tmp_path, command):
+    further(1, command, begun, tmp_path / "alone", "--shards", 4)
+    for ranks in (2, 4):
+        out = tmp_path / f"ranks{ranks}"
+        said, _ = further(ranks, command, begun, out, "--shards", 4)
+        assert len(re.findall(r"trained \d+ iterations", said)) == 1
+        assert all_of(out) == all_of(tmp_path / "alone")
+        assert not (out / ".lock").exists()
+
+
+@pytest.mark.parametrize(("command", "stops"), [(REFINE, (2, 5)), (REFINE, (10, 13)), (REINFORCE, (3, 7))],
+                         ids=["refine", "refine, at a round's beginning", "reinforce"])  # fmt: skip
+def test_another_number_of_ranks_trains_on_to_the_same_bits(begun, tmp_path, command, stops):
+    further(1, command, begun, tmp_path / "unbroken", "--shards", 4)
+    out = tmp_path / "run"
+    _, err = further(4, command, begun, out, "--max-iterations", stops[0])
+    assert f"go on with: mpiexec -n 4 captioning {command[0]} --out {out} --resume" in err
+    on(2, command, out, "--max-iterations", stops[1])
+    on(1, command, out, "--max-iterations", stops[1] + 1)
+    on(3, command, out)
+    assert all_of(out) == all_of(tmp_path / "unbroken")
+
+
+def test_what_cannot_be_trained_further_is_told_once(begun, tmp_path):
+    for command, given, told in (
+        (REFINE, [tmp_path / "none", "--out", tmp_path / "run"], "there is no such run folder"),
+        (REINFORCE, ["--out", tmp_path / "run"], "reinforce needs the run to start from, or --resume with --out alone"),
+        (REFINE, [begun, "--out", tmp_path / "run", "--batch-size", 3, "--shards", 4], "batches of 3 cannot be cut"),
+        (REINFORCE, [begun, "--out", begun], "exists already"),
+        (REFINE, [begun, "--out", tmp_path / "run", "--learning-rate", "1e30"], "the loss is nan"),
+    ):
+        said, err = run(2, "-m", "captioning", command[0], *given, "--quiet", status=2)
+        assert said == ""
+        assert len(err.splitlines()) == 1, err
+        assert told in err
+
+
+@pytest.mark.parametrize("command", [REFINE, REINFORCE], ids=lambda words: words[0])
+def test_sigterm_stops_all_ranks_of_a_further_training(begun, tmp_path, command):
+    out, endless = tmp_path / "run", {"refine": ["--round-epochs", 4000], "reinforce": ["--epochs", 4000]}[command[0]]
+    words = [*command[1:], "--out", out, "--quiet", "--threads", 1, *endless]
+    job = start(2, "-m", "captioning", command[0], begun, *words)
+    await_checkpoint(out, job)
+    job.send_signal(signal.SIGTERM)
+    _, err = job.communicate(timeout=WITHIN)
+    assert job.returncode == 128 + signal.SIGTERM
+    assert len(re.findall(r"stopped after iteration \d+ of", err)) == 1
+    _, err = on(1, command, out, "--max-iterations", len(losses(out)))
     assert "stopped after iteration" in err
 
 

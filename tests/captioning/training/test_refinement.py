@@ -171,6 +171,24 @@ def test_captions_are_renewed_every_round_and_the_references_stay(small_data, tr
     assert solver.humans is small_data.train
 
 
+def test_shards_draw_captions_of_their_own_and_one_shard_as_if_there_were_none(small_data, trained):
+    """The first of three shards has the first eight pictures, and what is drawn of them does not ask for the others."""
+    drawn = {}
+    for shards in (1, 3):
+        solver = make(small_data, trained, shards=shards)
+        solver.train(max_iterations=1)
+        drawn[shards] = solver.split.captions
+        assert solver.split.image_idxs.tolist() == sorted([*range(24), *range(24)])
+    split, model = small_data.train, make_model(small_data, trained)
+    neighbours = nearest(split.features, np.arange(24), 5, HOW.width)
+    (whole, _), seed = consensus_captions(model, split, neighbours, HOW, np.random.default_rng([0, 2, 0])), [0, 2, 0, 0]
+    np.testing.assert_array_equal(drawn[1], whole)
+    first = nearest(split.features, np.arange(24), 5, HOW.width, part=slice(8))
+    rows, images = consensus_captions(model, split, first, HOW, np.random.default_rng(seed), part=slice(8))
+    np.testing.assert_array_equal(drawn[3][:16], rows)
+    assert images.tolist() == sorted([*range(8), *range(8)])
+
+
 def new_run(folder, data, trained):
     model = make_model(data, trained, dropout=0.2, feature_dropout=0.2)
     return Run.create(folder, settings_of(model, SETTINGS, data), data.vocabulary)

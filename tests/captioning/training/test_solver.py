@@ -65,6 +65,17 @@ def interrupt_after(solver, iteration, number=signal.SIGINT):
 # Learning --------------------------------------------------------------------------------------
 
 
+def test_figures_of_shards_are_in_the_mean_over_rows(small_data):
+    class Counting(Solver):
+        FIGURES = ("rows",)
+
+        def _loss(self, rows, rng):
+            return super()._loss(rows, rng)[0], {"rows": float(len(rows))}
+
+    history = Counting(make_model(small_data), small_data.train, None, SHORT, shards=4).train(max_iterations=1)
+    assert history[0]["rows"] == pytest.approx((3 * 3 + 3 * 3 + 2 * 2 + 2 * 2) / 10)
+
+
 def test_what_stops_the_training_is_saved_whenever_it_comes(small_data, tmp_path, monkeypatch):
     """Ctrl-C between two questions whether the training is to stop is heard by the second, and then all is saved."""
     solver = make_solver(small_data, run=new_run(tmp_path / "run", small_data))
