@@ -216,7 +216,7 @@ def test_a_rank_that_is_killed_leaves_a_run_that_goes_on_to_the_same_bits(small_
     train(4, *options, "--out", tmp_path / "unbroken")
     usual = time.monotonic() - begun
     killed = 0
-    for turn in range(40 if full else 3):
+    for turn in range(50 if full else 3):
         out = tmp_path / f"run{turn}"
         job = start(4, "-m", "captioning", "train", *options, "--out", out)
         if turn == 0:  # in the middle of training for sure
