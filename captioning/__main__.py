@@ -32,22 +32,24 @@ def main() -> int:
     if sys.stderr is not None:
         print("captioning: stopped", file=sys.stderr, flush=True)
     if comm is not None:
-        time.sleep(0.1)  # what the launcher has not heard by then is lost
+        time.sleep(0.2)  # what the launcher has not heard by then is lost
         comm.Abort(status)
     return status
 
 
 def _others() -> Any:
     """MPI's communicator of all ranks, which wait for this one while MPI starts, so that it cannot just end; None
-    without MPI. On others than the first a second later: that one ends all, and need say alone that they were stopped.
+    without MPI. On others than the first a second later and one after the other: who ends all says alone that they were
+    stopped.
     """
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError):
         return None
-    if MPI.COMM_WORLD.rank:
-        time.sleep(1)
-    return MPI.COMM_WORLD
+    comm = MPI.COMM_WORLD
+    if comm.rank:
+        time.sleep(1 + comm.rank / comm.size)
+    return comm
 
 
 def _imported() -> Callable[[], int]:

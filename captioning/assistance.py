@@ -25,7 +25,8 @@ Found = TypeVar("Found")
 def assist(carry_out: Callable[[bytes], Any], comm: Any) -> bool:
     """Carry out what rank 0 orders, which is `assisted`, until it has ended; whether it had no error."""
     while (content := mg.parallel.broadcast_bytes(b"", 0, comm)) not in (_DONE, _FAILED):
-        carry_out(content)
+        with mg.parallel.together(comm, watch=False):  # rank 0 waits for what is found
+            carry_out(content)
     return bool(content == _DONE)
 
 

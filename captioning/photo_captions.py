@@ -102,14 +102,14 @@ def caption_photos(
 
 def assist(
     model: Speaker, network: FeatureExtractor, decode: Callable[..., Any], speak: Speak | None, comm: Any
-) -> None:
-    """Caption photos for rank 0, which has the same of everything, until it has ended."""
+) -> bool:
+    """Caption photos for rank 0, which has the same of everything, until it has ended; whether it had no error."""
 
     def caption(order: bytes) -> None:
         batches = [list(map(Path, batch)) for batch in json.loads(order)]
         _shared(batches, model, network, decode, speak, comm)
 
-    assistance.assist(caption, comm)
+    return assistance.assist(caption, comm)
 
 
 def _shared(

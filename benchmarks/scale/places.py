@@ -51,6 +51,7 @@ class Place:
 
         Raises:
             ModuleNotFoundError: if there is no mpiexec.
+            ValueError: for a number of ranks that two hosts cannot have as many of.
         """
         command = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
         if command is None:
@@ -58,6 +59,8 @@ class Place:
         if self.hosts is None:
             return [command, "-n", str(ranks)]
         used = ADDRESSES[: min(ranks, len(ADDRESSES))]
+        if ranks % len(used):
+            raise ValueError(f"{ranks} ranks cannot be divided evenly by {len(used)} hosts: an even number, or 1")
         places = ",".join(f"{address}:{ranks // len(used)}" for address in used)
         over = ["-launcher", "ssh", "-launcher-exec", str(self.hosts.launcher), "-iface", self.device]
         return [*self.on_host(0, ranks), command, *over, "-hosts", places, "-n", str(ranks)]
@@ -144,7 +147,9 @@ def _run(commands: Sequence[list[str]], environments: Sequence[dict[str, str]]) 
             processes.append(process)
         failed = _wait(processes)
         if failed is not None:
-            raise OSError(f"{_shown(commands[failed])}: {_last_line(files[failed][1])}")
+            late = processes[failed].poll() is None
+            why = f"not within {_PATIENCE} s" if late else _last_line(files[failed][1])
+            raise OSError(f"{_shown(commands[failed])}: {why}")
         files[0][0].seek(0)
         return json.loads(files[0][0].read())
 
@@ -185,4 +190,4 @@ def _last_line(file: Any) -> str:
     file.seek(0)
     lines = [line.strip() for line in file.read().splitlines() if line.strip()]
     wrong = [line for line in lines if "Error" in line]
-    return str((wrong or lines or [f"ended without a word, or not within {_PATIENCE} s"])[-1])
+    return str((wrong or lines or ["ended without a word"])[-1])

@@ -78,8 +78,8 @@ def _shared(options: argparse.Namespace, comm: Any, fair: int, stack: ExitStack)
         stack.enter_context(threads(fair))
         what = _opened(options, comm.rank == 0)
     if comm.rank:
-        assist(what.model, what.network, what.speaker.decode, what.speaker.speak, comm)
-        return 0  # whatever there is to say, rank 0 says
+        done = assist(what.model, what.network, what.speaker.decode, what.speaker.speak, comm)
+        return 0 if done else 2  # whatever there is to say, rank 0 says
     with assisted(comm):
         return _caption_all(options, what, comm)
 

@@ -7,7 +7,8 @@ exit status 2; Ctrl-C leaves a checkpoint of a training and exit status 130, SIG
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import minigrad as mg
 from captioning.cli.average import add_average
@@ -49,9 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if _is_one_too_many(options.name):
             return 2
-        return _carried_out(options)
+        with _ending_if_stopped():
+            status: int = options.command(options)
+        return status
 
-    return run_command(parser, arguments, run, (*MISTAKES, IndexError), _add_commands)
+    return run_command(parser, arguments, run, (*MISTAKES, IndexError), _filled)
 
 
 def _is_one_too_many(command: str) -> bool:
@@ -68,14 +71,19 @@ def _is_one_too_many(command: str) -> bool:
     return True
 
 
-def _carried_out(options: argparse.Namespace) -> int:
-    """The exit status of the command."""
+@contextmanager
+def _ending_if_stopped() -> Iterator[None]:
+    """The context in which Ctrl-C and SIGTERM end the job of this rank, too."""
     try:
-        status: int = options.command(options)
+        yield
     except KeyboardInterrupt as stop:
         end_stopped(stop)
         raise
-    return status
+
+
+def _filled(parser: CommandParser) -> None:
+    with _ending_if_stopped():
+        _add_commands(parser)
 
 
 def _parser() -> CommandParser:

@@ -152,13 +152,22 @@ def train_in_folder(
     with mg.parallel.agreed(comm):
         if comm.rank == 0:
             run = solver.run = _begun(solver, run, settings, data, options, start)
-    solver.synchronise()
+    with mg.parallel.together(comm, how_ranks_go_on(options), alike=(TrainingError,), watch=False):
+        _synchronise(solver)
     with mg.parallel.together(comm, how_ranks_go_on(options), alike=(TrainingError,), watch=False):
         _train(solver, options)
     if comm.rank:
         return _status(solver)
     assert run is not None
     return _report(solver, run, options)
+
+
+def _synchronise(solver: Solver) -> None:
+    """Give all ranks what rank 0 has. If that does not fit what another one has, all of them find it."""
+    try:
+        solver.synchronise()
+    except ValueError as error:
+        raise TrainingError(str(error)) from error
 
 
 def _begun(

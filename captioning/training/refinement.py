@@ -171,7 +171,11 @@ class Refinement(Solver):
         assert self.run is not None  # or `resume` had raised
         if self._is_within_a_round(iteration):
             path, number = self.run.folder / TARGETS, iteration // self.epoch_length // self.rounds.round_epochs
-            self.split = _targets(path, read_arrays(path), self.humans, number)
+            split = _targets(path, read_arrays(path), self.humans, number)
+            if not np.array_equal(split.image_idxs, self._images_of_captions()):
+                raise RunError(f"{path}: holds captions of other pictures, or another number of each, than the "
+                               f"{len(self.pictures)} that are learnt from, {self.consensus.best} of each")  # fmt: skip
+            self.split = split
 
 
 def _targets(path: Any, arrays: dict[str, Any], humans: Split, number: int) -> Split:

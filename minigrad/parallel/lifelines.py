@@ -51,7 +51,7 @@ def agreed(comm: Any = None) -> Iterator[None]:
     """All ranks do what is in this context, each by itself, and go on only if none has an error.
 
     Nothing that ranks do together may be in it. Afterwards, with errors, the lowest of the ranks that have one raises
-    it, with its name in front where others have none, and all others an `OtherRankError`.
+    it, with its name in a note where others have none, and all others an `OtherRankError`.
 
     >>> with agreed():
     ...     checked = 1 + 1
@@ -67,7 +67,7 @@ def agreed(comm: Any = None) -> Iterator[None]:
         return
     if error is not None and comm.rank == failed[0]:
         if len(failed) < comm.size and comm.rank:
-            error.add_note(name_of(comm))
+            error.add_note(f"[{name_of(comm)}]")
         raise error
     raise OtherRankError(f"rank {failed[0]} of {comm.size} has an error, and says which") from error
 
@@ -163,7 +163,7 @@ def _end_all(comm: Any, error: BaseException, hint: str) -> None:
     """Say what this rank cannot go on with, and end the job."""
     told = f"{type(error).__name__}: {error}{hint}"
     if isinstance(error, KeyboardInterrupt):
-        told = "stopped"
+        told = str(error) or "stopped"
         if comm.rank:  # what stops a job is sent to all ranks, and need be said once; but this one may be stopped alone
             _sleep(_COURTESY + comm.rank / comm.size)
     print(f"{name_of(comm)}: {told}", file=sys.stderr, flush=True)

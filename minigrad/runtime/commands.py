@@ -99,9 +99,9 @@ def _say(name: str, text: str, status: int) -> int:
 
 
 def _one_line(error: BaseException) -> str:
-    """What an error says, without the number that Python puts before an OSError's words, or its kind's name."""
-    text = re.sub(r"\[Errno \d+\] ", "", str(error))
-    return " ".join(text.split()) or type(error).__name__
+    """What an error says, or its kind's name, and its notes; without the number that Python gives an OSError."""
+    text = " ".join(re.sub(r"\[Errno \d+\] ", "", str(error)).split()) or type(error).__name__
+    return " ".join([text, *getattr(error, "__notes__", [])])
 
 
 def _to_nowhere(stream: TextIO) -> None:

@@ -6,17 +6,22 @@ import doctest
 import importlib
 import importlib.util
 import json
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.jobs.captions import Sizes, captioner
-from benchmarks.scale import cli, model, predictions, runs
+from benchmarks.scale import cli, model, places, predictions, runs
+from benchmarks.scale.hosts import Hosts
 from benchmarks.scale.model import Bounds, Link, Load, Rank
+from benchmarks.scale.places import Place
 from benchmarks.scale.work import Work
 from minigrad.parallel.buckets import places_of
 from tests.parallel.ranks import needs_mpi
 
+ROOT = Path(__file__).parents[2]
 QUICK = ["step", "--quick", "--rounds", "1"]
 DOCTESTS = ["model", "predictions", "hosts", "tables", "work"]
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="no PyTorch: torch is not installed")
@@ -178,3 +183,32 @@ def test_a_place_is_told_with_what_is_wrong_with_its_wire():
     wire = {"delay": 0.005, "loss": 0.001, "rate": 1e9, "mtu": 1500}
     assert predictions.place_key({"place": "hosts", "wire": wire}) == "hosts, 5 ms, 0.1 % lost, 1 Gbit/s, MTU 1500"
     assert predictions.place_key({"place": "memory", "wire": wire}) == "memory"
+
+
+MEASURED = sorted((Path(cli.__file__).parent / "measured").glob("*.json"))
+
+
+@pytest.mark.parametrize(
+    "names", [["show", "constants"], ["show", "memory"], ["show", "loopback"], ["show", "hosts"], ["model"]]
+)
+def test_the_page_has_the_figures_that_are_kept(names, capsys):
+    command, *chosen = names
+    files = [str(path) for path in MEASURED if not chosen or path.stem in chosen]
+    assert files
+    assert cli.main([command, *files]) == 0
+    page = (ROOT / "docs" / "scale_figures.md").read_text(encoding="utf-8").splitlines()
+    assert set(capsys.readouterr().out.splitlines()) <= set(page)
+
+
+def test_two_hosts_have_as_many_ranks_each():
+    place = Place("hosts", hosts=Hosts(["one", "two"], Path("launcher"), None))
+    with pytest.raises(ValueError, match="3 ranks cannot be divided evenly by 2 hosts: an even number, or 1"):
+        place.mpiexec(3)
+
+
+def test_a_program_that_takes_too_long_is_told_as_such(monkeypatch):
+    monkeypatch.setattr(places, "_PATIENCE", 0.5)
+    monkeypatch.setattr(places, "_GRACE", 0.1)
+    slow = [sys.executable, "-uc", "import time; print('well'); time.sleep(60)"]
+    with pytest.raises(OSError, match=r"not within 0\.5 s"):
+        places._run([slow], [{}])

@@ -196,3 +196,13 @@ def test_an_errors_number_is_not_told(capsys, tmp_path):
         err = capsys.readouterr().err
         assert "No such file or directory" in err
         assert "Errno" not in err
+
+
+def test_what_was_noted_of_an_error_is_told(capsys):
+    def command(options):
+        error = ValueError("only here")
+        error.add_note("[rank 1 of 2]")
+        raise error
+
+    assert run_command(argparse.ArgumentParser(prog="look"), [], command) == 2
+    assert capsys.readouterr().err == "look: only here [rank 1 of 2]\n"

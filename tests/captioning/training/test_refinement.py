@@ -266,6 +266,8 @@ def test_damaged_targets_are_named(small_data, trained, tmp_path):
         ({"image_idxs": arrays["image_idxs"] + 24}, r"image_idxs must be int32 from 0 to 23"),
         ({"captions": arrays["captions"].astype(np.float32)}, "captions must be int32"),
         ({"captions": arrays["captions"][:-1]}, r"must be \(N,8\) and \(N,\)"),
+        ({name: arrays[name][:-1] for name in ("captions", "image_idxs")}, "holds captions of other pictures"),
+        ({"image_idxs": arrays["image_idxs"][::-1].copy()}, "holds captions of other pictures"),
     ):
         mg.save(path, arrays | change)
         with pytest.raises(RunError, match=rf"targets.safetensors.*{told}"):
