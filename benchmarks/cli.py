@@ -160,6 +160,7 @@ def _show(results: Results, options: argparse.Namespace) -> None:
 
 
 def _list(quick: bool) -> None:
+    print(f"aims for machines of the kind {machine.kind()}, with 1 thread")
     for job in JOBS:
         print(job)
         for case in load(job, quick):
