@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,13 @@ def _run(options: argparse.Namespace) -> int:
         check_writable(options.json)
     commands = {"step": _step, "network": _network, "constants": _constants, "model": _model, "picture": _picture,
                 "show": _show}  # fmt: skip
-    commands[options.name](options)
+    try:
+        commands[options.name](options)
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        if not hasattr(options, "files"):
+            raise
+        raise ValueError("the files are damaged, or of another version of python -m benchmarks.scale "
+                         f"({type(error).__name__}: {error})") from error  # fmt: skip
     return 0
 
 
@@ -92,7 +99,8 @@ def _constants(options: argparse.Namespace) -> None:
                 _say(f"round {number + 1} of {options.rounds}: one rank, {copies} at once")
                 runs.append(run_by_mpiexec(place, copies, "benchmarks.scale.constants", *arguments))
     found = {copies: median_of(runs) for copies, runs in rounds.items()}
-    _tell(options, {"beside": {str(copies): one for copies, one in found.items()}})
+    beside = {str(copies): one for copies, one in found.items()}
+    _tell(options, {"work": asdict(_work(options)), "beside": beside})
 
 
 def _model(options: argparse.Namespace) -> None:
@@ -100,9 +108,8 @@ def _model(options: argparse.Namespace) -> None:
     for line in table_of_checks(known):
         print(line)
     print()
-    sizes = _work(options).sizes
-    alpha = 1e-6 * options.alpha
-    for line in table_of_predictions(known, sizes, options.ranks, options.rates, alpha, options.batch, options.on_each):
+    of_many = (options.ranks, options.rates, 1e-6 * options.alpha, options.batch, options.on_each)
+    for line in table_of_predictions(known, known.work.sizes, *of_many):
         print(line)
 
 
@@ -212,7 +219,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--rounds", type=_positive, default=3, metavar="N", help="runs of each (3)")
     for command in (step, network, constants):
         command.add_argument("--json", type=Path, metavar="FILE", help="write all figures (into a folder that exists)")
-    for command in (step, constants, model):
+    for command in (step, constants):
         command.add_argument("--quick", action="store_true", help="a tiny captioner: to see that it works")
     return parser
 
@@ -243,7 +250,7 @@ def _add_model(*commands: argparse.ArgumentParser) -> None:
     model, picture = commands
     many = [2**n for n in range(3, 11)]
     model.add_argument("--ranks", type=_positive, nargs="+", default=many, metavar="N", help="(8 16 … 1024)")
-    model.add_argument("--rates", type=_amount, nargs="+", default=[10.0, 100.0], metavar="GBIT", help="(10 100)")
+    model.add_argument("--rates", type=_above_zero, nargs="+", default=[10.0, 100.0], metavar="GBIT", help="(10 100)")
     model.add_argument("--batch", type=_positive, default=1024, metavar="N", help="captions in all, strong (1024)")
     picture.add_argument("--out", type=Path, required=True, metavar="FILE.svg", help="(.svg, .png or .pdf)")
 
@@ -252,6 +259,10 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number from 1 on")
     return int(text)
+
+
+def _above_zero(text: str) -> float:
+    return _number(text, lambda value: 0 < value < float("inf"), "must be a number above 0")
 
 
 def _amount(text: str) -> float:

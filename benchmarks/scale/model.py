@@ -166,11 +166,19 @@ def compute_seconds(rank: Rank, captions: float) -> float:
     1.25
     >>> compute_seconds(Rank([(10, 1.0), (20, 1.5), (40, 2.0)], local=0), 60)
     2.5
+    >>> compute_seconds(Rank([(10, 1.0), (20, 0.5)], local=0), 1000)
+    0.5
+
+    Raises:
+        ValueError: if too little was measured to say it.
     """
     points = rank.compute
+    if len(points) < 2:
+        raise ValueError("a step was measured with one number of captions alone: constants --rows needs two and more")
     above = min(max(1, sum(number < captions for number, _ in points)), len(points) - 1)
     (x0, y0), (x1, y1) = points[above - 1], points[above]
-    return float(y0 + (y1 - y0) * (captions - x0) / (x1 - x0))
+    least = y1 if captions >= x1 else y0 * min(1.0, captions / x0)  # on a busy machine lines may fall
+    return float(max(least, y0 + (y1 - y0) * (captions - x0) / (x1 - x0)))
 
 
 def step(

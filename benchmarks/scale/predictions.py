@@ -11,6 +11,7 @@ from benchmarks.scale.forwarder import Wire
 from benchmarks.scale.model import Bounds, Link, Load, Rank, compute_seconds, link_of, load_of, sent, step, travel
 from benchmarks.scale.runs import OURS, Case
 from benchmarks.scale.tables import seconds
+from benchmarks.scale.work import Work
 from minigrad.parallel.buckets import BUCKET_BYTES
 
 __all__ = ["Checked", "Known", "checks", "predicted", "table_of_checks", "table_of_predictions"]
@@ -25,10 +26,11 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Known:
-    """What files of results have: of one rank, with so many others computing beside it; of messages by place and wire;
-    cases by the same.
+    """What files of results have: of one rank, with so many others computing beside it, of which captioner; of messages
+    by place and wire; cases by the same.
     """
 
+    work: Work
     processors: int
     ranks: dict[int, Rank]
     links: dict[str, Link]
@@ -39,15 +41,16 @@ class Known:
         """Of the content of JSON files.
 
         Raises:
-            ValueError: if none has the constants.
+            ValueError: if none has the constants, or not all are of one captioner.
         """
+        work = Work()
         ranks: dict[int, Rank] = {}
         links: dict[str, Link] = {}
         cases: dict[str, list[Case]] = {}
         processors = 0
         for found in files:
             if found["command"] == "constants":
-                processors = int(found["machine"]["processors"])
+                processors, work = int(found["machine"]["processors"]), Work(**found.get("work", {}))
                 ranks |= {int(n): Rank(one["compute"], one["local"]) for n, one in found["beside"].items()}
             elif found["command"] == "network":
                 links[place_key(found)] = link_of(found["messages"])
@@ -55,11 +58,17 @@ class Known:
                 cases.setdefault(place_key(found), []).extend(Case.of(plain) for plain in found["cases"])
         if not ranks:
             raise ValueError("none of the files has constants: python -m benchmarks.scale constants --json FILE")
-        return cls(processors, ranks, links, cases)
+        if any(_captioner(case.work) != _captioner(work) for several in cases.values() for case in several):
+            raise ValueError("steps and constants are of different captioners, perhaps of --quick and without")
+        return cls(work, processors, ranks, links, cases)
 
     def rank(self, ranks: int) -> Rank:
         """As it is where so many compute at once."""
         return self.ranks[max((n for n in self.ranks if n <= ranks), default=min(self.ranks))]
+
+
+def _captioner(work: Work) -> tuple[int, ...]:
+    return work.words, work.features, work.wordvec, work.hidden
 
 
 def place_key(found: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import minigrad as mg
 from captioning.training.errors import RunError
 from captioning.training.run_folder import Run
+from minigrad.parallel.launchers import launch_of
 from minigrad.runtime.files import check_writable
 
 __all__ = ["CommandParser", "add_command", "add_data", "check_least", "check_output", "data_folder", "threads"]
@@ -22,7 +23,10 @@ class CommandParser(argparse.ArgumentParser):
     """A parser that says a mistake in one line, and where more is said."""
 
     def error(self, message: str) -> NoReturn:
-        """End the process with status 2."""
+        """End the process with status 2. Of several ranks, which all see it, the first says so."""
+        launch = launch_of()
+        if launch is not None and launch.rank:
+            self.exit(2)
         self.exit(2, f"{self.prog}: {' '.join(message.split())} (usage: {self.prog} --help)\n")
 
 

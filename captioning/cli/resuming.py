@@ -7,7 +7,7 @@ import dataclasses
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import minigrad as mg
@@ -21,6 +21,7 @@ from captioning.training.run_regions import projection_arrays
 from captioning.training.settings import Settings
 from captioning.training.solver import CHECKPOINT_EVERY, Solver
 from captioning.training.starts import no_better_than_start
+from captioning.training.stopping import stop_on_signals
 from minigrad.parallel.communicators import ALONE
 from minigrad.parallel.launchers import launch_of
 
@@ -154,12 +155,18 @@ def train_in_folder(
             run = solver.run = _begun(solver, run, settings, data, options, start)
     with mg.parallel.together(comm, how_ranks_go_on(options), alike=(TrainingError,), watch=False):
         _synchronise(solver)
-    with mg.parallel.together(comm, how_ranks_go_on(options), alike=(TrainingError,), watch=False):
-        _train(solver, options)
-    if comm.rank:
-        return _status(solver)
-    assert run is not None
-    return _report(solver, run, options)
+    with _late_signals_ignored(comm):
+        with mg.parallel.together(comm, how_ranks_go_on(options), alike=(TrainingError,), watch=False):
+            _train(solver, options)
+        if comm.rank:
+            return _status(solver)
+        assert run is not None
+        return _report(solver, run, options)
+
+
+def _late_signals_ignored(comm: Any) -> AbstractContextManager[Any]:
+    """The context in which a rank that others have stopped may get the signal a little later than they did."""
+    return stop_on_signals() if comm.size > 1 else nullcontext()
 
 
 def _synchronise(solver: Solver) -> None:

@@ -221,7 +221,7 @@ class _BatchNorm(Module):
         batches = self.num_batches_tracked
         share = self.momentum
         if batches is not None:
-            batches.data = batches.data + 1
+            batches.data = np.asarray(batches.data + 1)  # of 0-d arrays NumPy makes numbers
             share = 1 / batches.item() if share is None else share
         for buffer, new in ((self.running_mean, mean), (self.running_var, var)):
             if buffer is not None and share is not None:

@@ -12,7 +12,7 @@ from ..overwrites import written
 from ..spec import Array
 from .communicators import gather, wait, world
 
-__all__ = ["broadcast_arrays", "broadcast_bytes", "broadcast_parameters"]
+__all__ = ["broadcast_arrays", "broadcast_bytes", "broadcast_parameters", "check_alike", "check_same"]
 
 
 def broadcast_parameters(module: Any, root: int = 0, comm: Any = None) -> None:
@@ -24,12 +24,15 @@ def broadcast_parameters(module: Any, root: int = 0, comm: Any = None) -> None:
         comm: mpi4py's communicator; all that were started together by default.
 
     Raises:
-        ValueError: if another rank has others, by shapes or dtypes; on every rank, and nothing was written.
+        ValueError: if another rank has others, by shapes or dtypes; on every rank, and nothing was written. If there is
+            no rank ``root``.
 
     >>> import minigrad as mg
     >>> broadcast_parameters(mg.nn.Linear(2, 3))
     """
     comm = world() if comm is None else comm
+    if not 0 <= root < comm.size:
+        raise ValueError(f"parallel: root must be from 0 to below {comm.size}, the number of ranks, not {root!r}")
     if comm.size > 1:
         arrays = [tensor.data for tensor in _tensors(module)]
         broadcast_arrays(arrays, root, comm)
@@ -50,7 +53,7 @@ def broadcast_arrays(arrays: Iterable[Array], root: int, comm: Any) -> None:
     arrays = list(arrays)
     if comm.size == 1:
         return
-    _check_alike(arrays, comm)
+    check_alike(arrays, comm)
     for array in arrays:
         message = np.ascontiguousarray(array)
         wait(comm.Ibcast(message.reshape(-1).view(np.uint8), root))
@@ -69,8 +72,19 @@ def broadcast_bytes(content: bytes, root: int, comm: Any) -> bytes:
     return message.tobytes()
 
 
-def _check_alike(arrays: list[Array], comm: Any) -> None:
-    """Raise a ValueError unless all ranks have as many arrays, of the same shapes and dtypes."""
+def check_same(what: str, numbers: list[float], comm: Any) -> None:
+    """Raise a ValueError, on every rank, unless these numbers are the same on all of them.
+
+    what: they are, in words.
+    """
+    facts = gather(comm, numbers)
+    other = next((rank for rank, fact in enumerate(facts) if (fact != facts[0]).any()), None)
+    if other is not None:
+        raise ValueError(f"parallel: {what} must be the same on every rank; rank 0 and rank {other} differ")
+
+
+def check_alike(arrays: list[Array], comm: Any) -> None:
+    """Raise a ValueError, on every rank, unless all have as many arrays, of the same shapes and dtypes."""
     import zlib
 
     told = str([(array.shape, array.dtype.str) for array in arrays])

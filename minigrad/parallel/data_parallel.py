@@ -17,7 +17,7 @@ import numpy as np
 from ..core import Leaf, Tensor
 from ..nn import Embedding
 from ..spec import DType, describe
-from .broadcasting import broadcast_parameters
+from .broadcasting import broadcast_parameters, check_same
 from .buckets import BUCKET_BYTES, Buckets
 from .communicators import pin, unpin, world
 from .sharding import blocks_of_shards, shard
@@ -76,8 +76,8 @@ class DataParallel:
             from then on, and what is kept is in no checkpoint: a training that goes on from one begins without.
 
     Raises:
-        ValueError: if there are fewer shards than ranks, or a module of other parameters on another rank, or for
-            another compression.
+        ValueError: if there are fewer shards than ranks, or a module of other parameters or other options on another
+            rank, or for another compression.
     """
 
     def __init__(
@@ -94,6 +94,7 @@ class DataParallel:
         size = _count("bucket_bytes", bucket_bytes)
         self._blocks = blocks_of_shards(self.shards, self.comm.size)
         self._params: list[Tensor] = list(module.parameters())
+        check_same("shards, bucket_bytes and compress", [self.shards, size, wire is not None, share or 0], self.comm)
         broadcast_parameters(module, comm=self.comm)
         self._buckets: Buckets | None = None
         self._travelling = False
@@ -116,8 +117,13 @@ class DataParallel:
             ValueError: on ranks, where a second pass brings a gradient of the same part: the first may have been sent.
                 One process adds it up, as ``backward`` does, and says nothing: it would have to have a hook on every
                 parameter, for which every pass takes longer.
-            RuntimeError: if an earlier loop was left before its end, by an error or by `break`.
+            RuntimeError: if an earlier loop was left before its end, by an error or by `break`; or if the module has
+                other parameters than when this was made.
         """
+        now = list(self.module.parameters())
+        if len(now) != len(self._params) or any(a is not b for a, b in zip(now, self._params, strict=True)):
+            raise RuntimeError("parallel: the module has other parameters than when the DataParallel was made, whose "
+                               "gradients would not be summed: make a new one, on every rank")  # fmt: skip
         return self._alone(rows) if self._buckets is None else self._among_others(rows, self._buckets)
 
     def own(self, rows: Any) -> list[Part]:

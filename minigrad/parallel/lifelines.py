@@ -62,6 +62,10 @@ def agreed(comm: Any = None) -> Iterator[None]:
         yield
     except Exception as raised:
         error = raised
+    except BaseException as stop:  # the others wait to hear whether this one has an error
+        if comm.size > 1:
+            _end_all(comm, stop, "")
+        raise
     failed = np.flatnonzero(gather(comm, [error is not None])[:, 0])
     if not len(failed):
         return
@@ -161,14 +165,22 @@ def _wait_for_others(comm: Any) -> None:
 
 def _end_all(comm: Any, error: BaseException, hint: str) -> None:
     """Say what this rank cannot go on with, and end the job."""
-    told = f"{type(error).__name__}: {error}{hint}"
+    told = f"{type(error).__name__}: {_words_of(error)}{hint}"
     if isinstance(error, KeyboardInterrupt):
-        told = str(error) or "stopped"
+        told = _words_of(error) or "stopped"
         if comm.rank:  # what stops a job is sent to all ranks, and need be said once; but this one may be stopped alone
             _sleep(_COURTESY + comm.rank / comm.size)
     print(f"{name_of(comm)}: {told}", file=sys.stderr, flush=True)
     _sleep(_HEARD)
     comm.Abort(_status(error))
+
+
+def _words_of(error: BaseException) -> str:
+    """What it says, if it can: whatever happens, the others are to be ended."""
+    try:
+        return str(error)
+    except Exception as wrong:
+        return f"(its words are lost: {type(wrong).__name__})"
 
 
 def _sleep(seconds: float) -> None:

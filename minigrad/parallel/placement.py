@@ -17,7 +17,7 @@ _SAID = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _MOST = 4096  # processors of a machine
 
 
-def fair_threads(comm: Any = None, environment: Mapping[str, str] = os.environ) -> int:
+def fair_threads(comm: Any = None, environment: Mapping[str, str] | None = None) -> int:
     """The number of threads for this rank: collective, every rank calls it.
 
     What somebody asked for stays: OPENBLAS_NUM_THREADS, OMP_NUM_THREADS (torchrun sets it) or MKL_NUM_THREADS; then
@@ -28,6 +28,7 @@ def fair_threads(comm: Any = None, environment: Mapping[str, str] = os.environ) 
     True
     """
     comm = world() if comm is None else comm
+    environment = os.environ if environment is None else environment
     shares = _shares(comm)
     if comm.size == 1 or any(environment.get(name) for name in _SAID):
         return get_num_threads()

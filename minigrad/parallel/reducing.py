@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..core import Tensor, plain
+from .broadcasting import check_alike
 from .buckets import BUCKET_BYTES, Buckets
 from .communicators import pin, unpin, world
 from .sharding import blocks_of_shards
@@ -23,6 +24,9 @@ def all_reduce_gradients(params: Iterable[Tensor], comm: Any = None) -> None:
         params: the same parameters on every rank, in the same order.
         comm: mpi4py's communicator; all that were started together by default.
 
+    Raises:
+        ValueError: if another rank has others, by shapes or dtypes; on every rank.
+
     >>> import minigrad as mg
     >>> p = mg.tensor([1.0, 2.0], requires_grad=True)
     >>> (p * p).sum().backward()
@@ -34,6 +38,7 @@ def all_reduce_gradients(params: Iterable[Tensor], comm: Any = None) -> None:
     if comm.size == 1:
         return
     params = list(params)
+    check_alike([p.data for p in params], comm)
     buckets = Buckets(params, blocks_of_shards(comm.size, comm.size), comm, BUCKET_BYTES)
     pin(buckets)
     for i, p in enumerate(params):

@@ -52,6 +52,7 @@ class TopSum(RowSum):
             row[...] = 0
             row[sent] = rest[sent]
             rest[sent] = 0
+            rest[~np.isfinite(rest)] = 0  # what was sent shows it, and later batches need not
             self.rounding += _square(rest), whole
         super().send(k)
 

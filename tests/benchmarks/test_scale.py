@@ -127,7 +127,7 @@ def test_from_constants_to_a_picture(tmp_path, capsys):
     told = capsys.readouterr().out
     assert cli.main(["show", *files]) == 0
     assert capsys.readouterr().out.split() == told.split()
-    assert cli.main(["model", "--quick", *files]) == 0
+    assert cli.main(["model", *files]) == 0
     out = capsys.readouterr().out
     assert "| memory | weak | 2 | 8 | " in out
     assert "| 1024 | 100 Gbit/s | " in out

@@ -177,3 +177,19 @@ def test_how_they_are_shown(layer, shown):
 def test_what_does_not_fit_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_state_after_training_can_be_loaded_again(tmp_path):
+    """The number of batches stays an array."""
+    layer = nn.BatchNorm2d(3)
+    layer(np.random.default_rng(0).standard_normal((2, 3, 4, 4)).astype(np.float32))
+    assert isinstance(layer.num_batches_tracked.data, np.ndarray)
+    kept = layer.state_dict()
+    layer(np.random.default_rng(0).standard_normal((2, 3, 4, 4)).astype(np.float32))
+    layer.load_state_dict(kept)
+    assert layer.num_batches_tracked.item() == 1
+    mg.save(tmp_path / "layer.safetensors", layer.state_dict())
+    layer.load_state_dict(mg.load(tmp_path / "layer.safetensors"))
+    assert layer.num_batches_tracked.item() == 1
+    assert "1" in repr(layer.num_batches_tracked)
+    assert dict(layer.named_buffers())["num_batches_tracked"].shape == ()

@@ -255,6 +255,61 @@ def mistakes():
     say("\n".join(told))
 
 
+def unlike():
+    """Options and arrays that differ from rank to rank are errors on all of them; so are parameters made anew."""
+    told = []
+    for options in ({"shards": 2 + 2 * comm.rank}, {"bucket_bytes": 100 + comm.rank},
+                    {"compress": "float16" if comm.rank else None}):  # fmt: skip
+        told.append(_told(lambda options=options: parallel.DataParallel(mg.nn.Linear(2, 1), **options)))
+    p = mg.tensor(np.ones(2 + comm.rank), requires_grad=True)
+    told.append(_told(lambda: parallel.all_reduce_gradients([p])))
+    told.append(_told(lambda: parallel.broadcast_parameters(mg.nn.Linear(2, 1), root=7)))
+    net = mg.nn.Linear(2, 1)
+    data_parallel = parallel.DataParallel(net)
+    net.weight = mg.nn.Parameter(np.zeros((1, 2), np.float32))
+    told.append(_told(lambda: list(data_parallel.parts(np.arange(4)))))
+    say("\n".join(told))
+
+
+def _told(action):
+    try:
+        action()
+    except (ValueError, RuntimeError) as error:
+        return f"{type(error).__name__}: {error}"
+    return "nothing"
+
+
+def recovering():
+    """A batch that was not finite spoils its own sums, and none after it."""
+    net = mg.nn.Linear(64, 4)
+    data_parallel = parallel.DataParallel(net, compress=0.1)
+    found = []
+    for step in range(3):
+        x = np.full((comm.size, 64), np.nan if step == 0 else 1.0, np.float32)
+        for part in data_parallel.parts(np.arange(comm.size)):
+            (part.share * net(x[part.rows]).sum()).backward()
+        found.append(all(np.isfinite(p.grad).all() for p in net.parameters()))
+    assert found == [False, True, True], found
+    say("whole")
+
+
+def speechless():
+    class SpeechlessError(Exception):
+        def __str__(self):
+            raise RuntimeError("no words")
+
+    with parallel.together():
+        if comm.rank:
+            raise SpeechlessError
+        parallel.gather(comm, [1])
+
+
+def stopped_in_agreed():
+    with parallel.agreed():
+        if comm.rank:
+            raise KeyboardInterrupt
+
+
 def merging():
     numbers = np.zeros(5)
     numbers[comm.rank :: comm.size] = np.arange(5.0)[comm.rank :: comm.size] + 0.1

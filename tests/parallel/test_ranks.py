@@ -108,3 +108,30 @@ def test_a_rank_that_loops_less_often_says_that_it_waits():
         job.terminate()
         job.communicate(timeout=60)
     assert told.startswith("rank 1 of 2 ")
+
+
+def test_what_differs_from_rank_to_rank_is_an_error_on_all():
+    said = program(2, "unlike")[0]
+    assert said.count("ValueError: parallel: shards, bucket_bytes and compress must be the same on every rank") == 3, (
+        said
+    )
+    assert said.count("or other shapes or dtypes: build the same on every rank") == 1
+    assert said.count("root must be from 0 to below 2, the number of ranks, not 7") == 1
+    assert (
+        said.count("RuntimeError: parallel: the module has other parameters than when the DataParallel was made") == 1
+    )
+
+
+def test_a_batch_that_is_not_finite_spoils_no_later_one():
+    program(2, "recovering")
+
+
+def test_an_error_without_words_ends_all_too():
+    _, err = program(2, "speechless", status=2)
+    assert "rank 1 of 2" in err
+    assert "SpeechlessError: (its words are lost: RuntimeError)" in err
+
+
+def test_a_stop_where_ranks_agree_ends_all():
+    _, err = program(2, "stopped_in_agreed", status=130)
+    assert re.search(r"rank 1 of 2 .*: stopped", err)
