@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
 import minigrad as mg
 from captioning.training.errors import TrainingError
+from captioning.training.stopping import SIGNALS
 
 __all__ = ["on_ranks"]
 
@@ -25,10 +28,19 @@ def on_ranks(work: Work, hint: str = "") -> int:
     fair = mg.parallel.fair_threads(comm)
     try:
         with mg.parallel.watched(comm, hint), ExitStack() as stack:
-            return work(comm, fair, stack)
+            status = work(comm, fair, stack)
+        _end_undisturbed(comm)
+        return status
     except mg.parallel.OtherRankError:  # who has said which
         return 2
     except TrainingError:
         if comm.rank:
             return 2
         raise
+
+
+def _end_undisturbed(comm: Any) -> None:
+    """Let no signal end a rank that has done its work, and waits in the end of MPI for others, which would end, too."""
+    if comm.size > 1 and threading.current_thread() is threading.main_thread():
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)

@@ -87,7 +87,7 @@ def interrupts() -> Iterator[Interrupts]:
         yield lost
     finally:
         lost.forget()
-        if ours:
+        if ours and signal.getsignal(signal.SIGTERM) == _terminate:  # or the command has another way by now
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
         sys.unraisablehook = previous
 

@@ -206,3 +206,16 @@ def test_what_was_noted_of_an_error_is_told(capsys):
 
     assert run_command(argparse.ArgumentParser(prog="look"), [], command) == 2
     assert capsys.readouterr().err == "look: only here [rank 1 of 2]\n"
+
+
+def test_a_command_may_leave_another_way_with_sigterm():
+    def command(options):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        return 0
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert run_command(argparse.ArgumentParser(prog="look"), [], command) == 0
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)

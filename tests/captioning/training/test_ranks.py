@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -205,6 +206,25 @@ def descendants(process):
     for _ in range(4):
         found |= {child for child, parent in pairs if parent in found}
     return found
+
+
+@pytest.mark.parametrize("gap", [0.05, 0.6])
+def test_a_signal_that_reaches_some_ranks_later_stops_them_all_the_same(small_folder, tmp_path, gap):
+    """Launchers signal one rank after the other; by then some have stopped, or are done, for the others' sake."""
+    out = tmp_path / "run"
+    job = start(
+        3, "-m", "captioning", "train", "--data", small_folder, *SMALL, "--out", out, "--quiet", "--epochs", 40000
+    )
+    await_checkpoint(out, job)
+    ranks = ranks_of(job)
+    for rank in (1, 0, 2):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(ranks[rank], signal.SIGTERM)
+        time.sleep(gap if rank == 1 else 0)
+    _, err = job.communicate(timeout=WITHIN)
+    assert job.returncode == 128 + signal.SIGTERM, err
+    assert len(re.findall(r"stopped after iteration \d+ of", err)) == 1
+    assert "died" not in err
 
 
 @pytest.mark.slow
