@@ -53,14 +53,14 @@ class Place:
             ModuleNotFoundError: if there is no mpiexec.
             ValueError: for a number of ranks that two hosts cannot have as many of.
         """
+        used = ADDRESSES[: min(ranks, len(ADDRESSES))]
+        if self.hosts is not None and ranks % len(used):
+            raise ValueError(f"{ranks} ranks cannot be divided evenly by {len(used)} hosts: an even number, or 1")
         command = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
         if command is None:
             raise ModuleNotFoundError(f"this needs the command mpiexec: {how_to_install('mpi', 'mpi4py', 'mpich')}")
         if self.hosts is None:
             return [command, "-n", str(ranks)]
-        used = ADDRESSES[: min(ranks, len(ADDRESSES))]
-        if ranks % len(used):
-            raise ValueError(f"{ranks} ranks cannot be divided evenly by {len(used)} hosts: an even number, or 1")
         places = ",".join(f"{address}:{ranks // len(used)}" for address in used)
         over = ["-launcher", "ssh", "-launcher-exec", str(self.hosts.launcher), "-iface", self.device]
         return [*self.on_host(0, ranks), command, *over, "-hosts", places, "-n", str(ranks)]
