@@ -78,7 +78,7 @@ def check_same(what: str, numbers: list[float], comm: Any) -> None:
     what: they are, in words.
     """
     facts = gather(comm, numbers)
-    other = next((rank for rank, fact in enumerate(facts) if (fact != facts[0]).any()), None)
+    other = _unlike_first(facts)
     if other is not None:
         raise ValueError(f"parallel: {what} must be the same on every rank; rank 0 and rank {other} differ")
 
@@ -89,9 +89,15 @@ def check_alike(arrays: list[Array], comm: Any) -> None:
 
     told = str([(array.shape, array.dtype.str) for array in arrays])
     facts = gather(comm, [len(arrays), sum(array.size for array in arrays), zlib.crc32(told.encode())])
-    other = next((rank for rank, fact in enumerate(facts) if (fact != facts[0]).any()), None)
+    other = _unlike_first(facts)
     if other is not None:
         raise ValueError(
             f"parallel: rank 0 has {facts[0, 0]:.0f} arrays of {facts[0, 1]:.0f} numbers, rank {other} has "
             f"{facts[other, 0]:.0f} of {facts[other, 1]:.0f}, or other shapes or dtypes: build the same on every rank"
         )
+
+
+def _unlike_first(facts: Array) -> int | None:
+    """The first rank whose facts, a row each, are not those of rank 0; None if there is none."""
+    unlike = np.flatnonzero((facts != facts[0]).any(axis=1))
+    return int(unlike[0]) if len(unlike) else None
