@@ -143,8 +143,9 @@ def _read(path: Path) -> dict[str, Any]:
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        found["command"], found["machine"]
-    except (ValueError, KeyError, TypeError) as error:
+        found["command"], found["machine"]["processors"]
+        list(_lines(found))
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise ValueError(f"{path} is no result of python -m benchmarks.scale … --json") from error
     return dict(found)
 

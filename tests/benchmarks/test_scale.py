@@ -212,3 +212,18 @@ def test_a_program_that_takes_too_long_is_told_as_such(monkeypatch):
     slow = [sys.executable, "-uc", "import time; print('well'); time.sleep(60)"]
     with pytest.raises(OSError, match=r"not within 0\.5 s"):
         places._run([slow], [{}])
+
+
+@pytest.mark.parametrize("command", ["model", "show"])
+def test_a_damaged_result_is_named(tmp_path, capsys, command):
+    path, good = tmp_path / "cut.json", next(path for path in MEASURED if path.stem == "constants")
+    known = {"machine": {"processors": "2"}}
+    for wrong in (
+        [],
+        {"command": "constants", "machine": {}},
+        {"command": "step", **known},
+        {"command": "network", **known},
+    ):
+        path.write_text(json.dumps(wrong))
+        assert cli.main([command, str(good), str(path)]) == 2
+        assert f"{path} is no result of python -m benchmarks.scale" in capsys.readouterr().err
