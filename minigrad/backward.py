@@ -22,6 +22,7 @@ from .overwrites import arrays_in, overwritten, owner
 from .primitives import Primitive
 from .recording import place_of, recorder, say_where
 from .spec import Array, describe, refuse_masked
+from .summation import block_sum
 
 __all__ = ["check_residuals", "fit", "graph_of", "miscounted", "needed_edges", "reverse_pass", "unbroadcast"]
 
@@ -30,7 +31,6 @@ _Cotangents: TypeAlias = "dict[Any, Any]"
 
 _parents = attrgetter("parents")
 _half = np.dtype(np.float16)
-_sum = np.add.reduce  # what `.sum` calls in the end
 
 
 def graph_of(nodes: list[Node], parents: Callable[[Node], tuple[Node, ...]] = _parents) -> Order[Node]:
@@ -60,11 +60,12 @@ def unbroadcast(g: Any, shape: tuple[int, ...], batch: int = 0) -> Any:
         g = g.astype(np.float32)  # adding ones to 2,048 would leave it there
     lead = g.ndim - len(shape)
     if 0 < lead < g.ndim and g.shape[lead:] == shape and not batch and type(g) is np.ndarray:  # a bias
-        return _sum(g, axis=tuple(range(lead)))
+        return block_sum(g, tuple(range(lead)))
     if lead < batch or any(n not in (1, m) for n, m in zip(shape, g.shape[lead:], strict=True)):
         raise ValueError(f"cannot sum {g.shape} to {shape}")
     stretched = tuple(lead + i for i, n in enumerate(shape) if n == 1 and g.shape[lead + i] != 1)
-    return g.sum(axis=(*range(batch, lead), *stretched)).reshape(g.shape[:batch] + shape)
+    axes = (*range(batch, lead), *stretched)
+    return (block_sum(g, axes) if isinstance(g, np.ndarray) else g.sum(axis=axes)).reshape(g.shape[:batch] + shape)
 
 
 def fit(

@@ -17,7 +17,7 @@ from ..core import plain
 from ..primitives import primitive
 from ..rules import Shape, Shapes
 from ..spec import Array, refuse_masked
-from .kernels.numerics import narrowed_all, single
+from .kernels.numerics import narrowed_all, single, sum_single
 from .kernels.scores import Looking, attend, attend_back
 from .reductions import softmax
 
@@ -301,7 +301,7 @@ def _pull_additive(
         dv,
         _pull_weight(q, dQ, many) if needs[3] else None,
         _pull_weight(k, dK, many) if needs[4] else None,
-        np.sum(ds * y, axis=tuple(range(many, ds.ndim - 1))) if needs[5] else None,
+        sum_single(ds * y, tuple(range(many, ds.ndim - 1))) if needs[5] else None,
     )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from ..primitives import ForwardResult, primitive
 from ..runtime.contexts import errstate
 from ..spec import Array
-from .kernels.axes import from_the_end
+from .kernels.axes import from_the_end, refuse_axis_of_scalar
 from .kernels.numerics import narrowed, single, taken, widened
 
 __all__ = ["cumprod"]
@@ -39,6 +39,7 @@ def cumprod(x: Array, axis: int | None = None) -> ForwardResult:
     tensor([[ 1.,  2.],
             [ 3., 12.]])
     """
+    refuse_axis_of_scalar(x, axis)
     y = np.cumprod(widened(x), axis=axis)
     return narrowed(y, x), (x, y, axis)
 

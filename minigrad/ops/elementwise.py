@@ -16,7 +16,7 @@ from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
 from ..runtime.contexts import errstate
 from ..spec import Array
-from .kernels.numerics import single, taken
+from .kernels.numerics import single, taken, widened
 
 # --- arithmetic ------------------------------------------------------------------------------------
 
@@ -83,7 +83,7 @@ def divide(a: Array, b: Array) -> ForwardResult:
 
 @divide.vjp
 def _(g: Any, needs: Any, b: Array, y: Array) -> Any:
-    da = g / b  # d/db (a/b) = -a / b^2 = -y / b: without b^2, which over- and underflows early
+    da = single(g) / b  # d/db (a/b) = -a / b^2 = -y / b: without b^2, which over- and underflows early
     return da, -da * y if needs[1] else None
 
 
@@ -119,9 +119,15 @@ def _power(a: Any, b: Any) -> Any:
     return y
 
 
+def _wide(x: Any) -> Any:
+    """An operand in which powers are computed: half precision in single, Python's numbers as they are."""
+    return widened(x) if hasattr(x, "dtype") else x
+
+
 @power.vjp
 def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
     da = db = None
+    a, b = _wide(a), _wide(b)
     with errstate(divide="ignore"):
         if needs[0]:
             b = b * 1  # booleans become integers, which can be subtracted
@@ -136,6 +142,7 @@ def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
 @power.vjp_on_tensors
 def _(g: Any, needs: Any, a: Any, b: Any) -> Any:
     da = db = None
+    a, b = _wide(a), _wide(b)
     with errstate(divide="ignore"):
         if needs[0]:
             # A constant b of 0 stays, as above. One that is differentiated itself stays only where a is 0, too:

@@ -15,7 +15,7 @@ from . import reductions
 from .decompositions import svdvals
 from .elementwise import absolute, power, signed
 from .kernels.axes import from_the_end
-from .kernels.numerics import as_float, narrowed, single
+from .kernels.numerics import as_float, narrowed, single, sum_single
 from .selection import astype, not_equal
 from .shaping import expand_dims, moveaxis
 
@@ -118,7 +118,7 @@ def _power_norm(x: Array, axis: int, keepdims: bool, ord: float) -> ForwardResul
     with errstate(over="ignore", divide="ignore"):  # of p < 0, what is huge beside the smallest entry counts nothing
         powers = (size / unit) ** ord
     with errstate(divide="ignore"):
-        y = unit * np.sum(powers, axis, keepdims=True) ** (1 / ord)
+        y = unit * sum_single(powers, axis, keepdims=True) ** (1 / ord)
     y = y if keepdims else np.squeeze(y, axis)
     return narrowed(y, x), (x, y, from_the_end(axis, x.ndim), keepdims, ord)
 

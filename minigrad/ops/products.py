@@ -16,7 +16,7 @@ from ..rules import Shape, Shapes
 from ..spec import Array, as_array, describe
 from .kernels.affine_maps import affine_rows, pull_affine, pull_affine_batch
 from .kernels.blocks import product
-from .kernels.numerics import narrowed_all, widened
+from .kernels.numerics import narrowed_all, sum_single, widened
 from .linear import mapped
 
 __all__ = ["affine", "dot", "einsum", "matmul", "outer", "tensordot"]
@@ -213,8 +213,16 @@ def _einsum(*operands: Array, subscripts: str) -> ForwardResult:
     """Einstein's summation convention; see :func:`einsum`."""
     arrays = [as_array(x) for x in operands]  # a Python number has no shape
     inputs, output = explicit_subscripts(subscripts, arrays)
-    y = _contract(f"{','.join(inputs)}->{output}", *map(widened, arrays))
+    terms, summed = zip(*(_sum_alone(i, inputs, output, arrays[i]) for i in range(len(arrays))), strict=True)
+    y = _contract(f"{','.join(terms)}->{output}", *summed)
     return narrowed_all(y, arrays), (inputs, output, arrays)
+
+
+def _sum_alone(i: int, inputs: list[str], output: str, x: Array) -> tuple[str, Array]:
+    """Operand i, of half precision in single, summed over indices that occur nowhere else; and those that are left."""
+    alone = [k for k, c in enumerate(inputs[i]) if c not in output and "".join(inputs).count(c) == 1]
+    kept = "".join(c for k, c in enumerate(inputs[i]) if k not in alone)
+    return kept, sum_single(x, tuple(alone)) if alone else widened(x)
 
 
 def einsum(subscripts: str, *operands: Any) -> Tensor:

@@ -26,7 +26,7 @@ from ..core import Tensor, plain
 from ..rules import Shape
 from ..spec import Array
 from .kernels.copies import each
-from .kernels.numerics import column_sums, widened
+from .kernels.numerics import sum_single, widened
 from .kernels.packing import Inputs, Packing, check_places
 from .kernels.sequences import groups_of
 from .linear import mapped
@@ -86,12 +86,10 @@ def preactivations(x: Array, h: Array, Wx: Array, Wh: Array, b: Array, dtype: An
     return y  # type: ignore[no-any-return]
 
 
-def pull_step(
-    da: Any, dp: Any, needs: Any, x: Any, h: Any, Wx: Any, Wh: Any, sums: Any = column_sums
-) -> tuple[Any, ...]:
+def pull_step(da: Any, dp: Any, needs: Any, x: Any, h: Any, Wx: Any, Wh: Any) -> tuple[Any, ...]:
     """Cotangents of x, h, Wx, Wh, b, each if it is needed, from those of h Wh and of x Wx + b, da and dp (N, gates H).
 
-    Of arrays, tensors, or many cotangents at once (R, N, gates H); ``sums`` adds their rows.
+    Of arrays, tensors, or many cotangents at once (R, N, gates H).
     """
     x, h, Wx, Wh = map(widened, (x, h, Wx, Wh))
     return (
@@ -99,11 +97,11 @@ def pull_step(
         da @ Wh.T if needs[1] else None,
         x.T @ dp if needs[2] else None,
         h.T @ da if needs[3] else None,
-        sums(dp) if needs[4] else None,
+        row_sums(dp) if needs[4] else None,
     )
 
 
-row_sums = partial(np.sum, axis=-2)  # of the rows of tensors, or of each of many cotangents
+row_sums = partial(sum_single, axis=-2)  # of the rows of tensors, or of each of many cotangents
 
 
 def added(*cotangents: Any) -> Any:
@@ -160,7 +158,7 @@ def pull_weights_on_tensors(
         unpacked(inputs, gathered @ widened(Wx).T) if needs[0] else None,
         widened(rows).T @ gathered if needs[2] else None,
         before.T @ da if needs[3] else None,
-        gathered.sum(axis=0) if needs[4] else None,
+        row_sums(gathered) if needs[4] else None,
     )
 
 

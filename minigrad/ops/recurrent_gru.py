@@ -21,7 +21,7 @@ from ..spec import Array
 from .kernels.cells import gru_gates_vjp, gru_states, gru_states_vjp
 from .kernels.copies import Copies, each, pull_weights_of_copies
 from .kernels.cuts import cut_where_unreached
-from .kernels.numerics import column_sums, widened
+from .kernels.numerics import widened
 from .kernels.packing import Group, Inputs, Packing
 from .kernels.sequences import by_gate, project, pull_weights, run, run_back
 from .recurrent import (
@@ -78,14 +78,14 @@ def _(g: Any, needs: tuple[bool, ...], x: Array, h: Array, Wx: Array, Wh: Array,
     gru_states_vjp(dh, gates, h, da, dn)
     if g_gates is not None:
         gru_gates_vjp(g_gates, gates, da, dn)
-    return _pull_products(np.concatenate(da, axis=1), dn, dh, needs, x, h, Wx, Wh, column_sums)
+    return _pull_products(np.concatenate(da, axis=1), dn, dh, needs, x, h, Wx, Wh)
 
 
-def _pull_products(da: Any, dn: Any, dh: Any, needs: Any, x: Any, h: Any, Wx: Any, Wh: Any, sums: Any) -> Any:
+def _pull_products(da: Any, dn: Any, dh: Any, needs: Any, x: Any, h: Any, Wx: Any, Wh: Any) -> Any:
     """Cotangents of all inputs of a step from those of a, p_n and of h on its direct path."""
     dp = _of_input(da, dn)
-    dx, through_product, dWx, dWh, dbx = pull_step(da, dp, needs, x, h, Wx, Wh, sums)
-    return dx, added(through_product, dh) if needs[1] else None, dWx, dWh, dbx, sums(da) if needs[5] else None
+    dx, through_product, dWx, dWh, dbx = pull_step(da, dp, needs, x, h, Wx, Wh)
+    return dx, added(through_product, dh) if needs[1] else None, dWx, dWh, dbx, row_sums(da) if needs[5] else None
 
 
 def _of_input(da: Any, dn: Any) -> Any:
@@ -123,7 +123,7 @@ def _pull_step_by_slopes(g: Any, needs: Any, x: Any, h: Any, Wx: Any, Wh: Any, g
     inside = (0.0,) * 4 if g_gates is None else _from_gates(g_gates, gates)
     g = np.zeros(h.shape, gates.dtype) if g is None else widened(g)
     da_r, da_z, da_m, dn = (g * k + i for k, i in zip((k_r, k_z, k_m, k_n), inside, strict=True))
-    return _pull_products(np.concatenate([da_r, da_z, da_m], axis=-1), dn, g * k_h, needs, x, h, Wx, Wh, row_sums)
+    return _pull_products(np.concatenate([da_r, da_z, da_m], axis=-1), dn, g * k_h, needs, x, h, Wx, Wh)
 
 
 @gru_step.vjp_on_tensors
@@ -214,7 +214,7 @@ def _(
     del outside  # the peak of memory is below
     dx, dWx, dWh, dbx = pull_weights(needs, da, _of_input(da, dn), rows, h0, h, Wx, packing, inputs)
     dh0 = added(first, unsorted(packing, g_first)) if needs[1] else None
-    return inputs_too(needs, inputs, dx, g_rows), dh0, dWx, dWh, dbx, column_sums(da) if needs[5] else None
+    return inputs_too(needs, inputs, dx, g_rows), dh0, dWx, dWh, dbx, row_sums(da) if needs[5] else None
 
 
 def _pull_gru(

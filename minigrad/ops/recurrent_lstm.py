@@ -26,7 +26,7 @@ from .kernels.slopes import lstm_slopes as slopes_of_steps
 from .kernels.slopes import pull
 from .recurrent import (
     added, as_sequence, begin, check_shapes, cost_of_steps, cut, inputs_too, looked_up, packed, packed_each,
-    preactivations, pull_step, pull_weights_on_tensors, row_sums, states_before, unsorted, wide_dtype,
+    preactivations, pull_step, pull_weights_on_tensors, states_before, unsorted, wide_dtype,
 )  # fmt: skip
 from .through_time import gate_slopes, lstm_slopes, pull_through_time
 
@@ -177,7 +177,7 @@ def _(
 @lstm_step.vjp_on_tensors
 def _(g: Any, needs: tuple[bool, ...], x: Any, h: Any, c: Any, Wx: Any, Wh: Any, gates: Any, tanh_c: Array) -> Any:
     da, dc = _pull_cell_on_tensors(g, gates, widened(c))
-    dx, dh, *weights = pull_step(da, da, needs[:2] + needs[3:], x, h, Wx, Wh, row_sums)
+    dx, dh, *weights = pull_step(da, da, needs[:2] + needs[3:], x, h, Wx, Wh)
     return dx, dh, dc, *weights
 
 
@@ -186,7 +186,7 @@ def _(
     g: Any, needs: tuple[bool, ...], x: Array, h: Array, c: Array, Wx: Array, Wh: Array, gates: Array, tanh_c: Array
 ) -> Any:
     da, dc = _pull_cells(g, gates, c, tanh_c)
-    dx, dh, *weights = pull_step(da, da, needs[:2] + needs[3:], x, h, Wx, Wh, row_sums)
+    dx, dh, *weights = pull_step(da, da, needs[:2] + needs[3:], x, h, Wx, Wh)
     return dx, dh, dc, *weights
 
 

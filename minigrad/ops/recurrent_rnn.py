@@ -22,7 +22,7 @@ from .kernels.packing import Group, Inputs, Packing
 from .kernels.sequences import project, pull_weights, run, run_back
 from .recurrent import (
     added, as_sequence, begin, check_shapes, cost_of_steps, cut, inputs_too, looked_up, packed, packed_each,
-    preactivations, pull_step, pull_weights_on_tensors, row_sums, states_before, unsorted, wide_dtype,
+    preactivations, pull_step, pull_weights_on_tensors, states_before, unsorted, wide_dtype,
 )  # fmt: skip
 from .through_time import pull_through_time
 
@@ -61,13 +61,13 @@ def _(g: Array, needs: tuple[bool, ...], x: Array, h: Array, Wx: Array, Wh: Arra
 @rnn_step.vjp_on_tensors
 def _(g: Any, needs: tuple[bool, ...], x: Any, h: Any, Wx: Any, Wh: Any, y: Any) -> Any:
     da = widened(g) * (1 - y * y)
-    return pull_step(da, da, needs, x, h, Wx, Wh, row_sums)
+    return pull_step(da, da, needs, x, h, Wx, Wh)
 
 
 @rnn_step.batched_vjp
 def _(g: Any, needs: tuple[bool, ...], x: Array, h: Array, Wx: Array, Wh: Array, y: Array) -> Any:
     da = widened(g) * (1 - y * y)
-    return pull_step(da, da, needs, x, h, Wx, Wh, row_sums)
+    return pull_step(da, da, needs, x, h, Wx, Wh)
 
 
 @rnn_step.cost

@@ -21,8 +21,8 @@ from ..primitives import ForwardResult, primitive
 from ..runtime.contexts import errstate
 from ..spec import Array
 from .elementwise import absolute, divide, exp, log, signed, sqrt, square, subtract
-from .kernels.axes import from_the_end
-from .kernels.numerics import narrowed, row_sums, single, sum_single, taken, widened
+from .kernels.axes import from_the_end, refuse_axis_of_scalar
+from .kernels.numerics import as_float, narrowed, row_sums, single, sum_single, taken, widened
 
 Axis: TypeAlias = "int | tuple[int, ...] | None"
 
@@ -63,12 +63,21 @@ def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     >>> sum([[1.0, 2.0], [3.0, 4.0]], axis=0)
     tensor([4., 6.])
     """
+    refuse_axis_of_scalar(x, axis)
     return narrowed(sum_single(x, axis, keepdims), x), (x.shape, axis, keepdims)
 
 
 @sum.vjp
 def _(g: Any, needs: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Any:
     return (np.broadcast_to(_kept(g, axis, keepdims), shape),)  # a view: the engine copies where needed
+
+
+def _mean(x: Array, axis: Axis, keepdims: bool) -> tuple[Any, int]:
+    """The mean, of half precision in single, and how many entries it is of."""
+    refuse_axis_of_scalar(x, axis)
+    total = sum_single(as_float(x), axis, keepdims)
+    n = _count(x, total)
+    return total / n, n  # of none NaN, with NumPy's warning
 
 
 @primitive(residuals=())
@@ -78,8 +87,8 @@ def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     >>> mean([[1.0, 2.0], [3.0, 4.0]], axis=0)
     tensor([2., 3.])
     """
-    y = np.mean(x, axis=axis, keepdims=keepdims)  # NumPy sums half precision in single
-    return y, (x.shape, axis, keepdims, _count(x, y))
+    y, n = _mean(x, axis, keepdims)
+    return narrowed(y, x), (x.shape, axis, keepdims, n)
 
 
 @mean.vjp
@@ -95,13 +104,21 @@ def cumsum(x: Array, axis: int | None = None) -> ForwardResult:
     tensor([[1., 3.],
             [3., 7.]])
     """
-    return narrowed(np.cumsum(widened(x), axis=axis), x), (x.shape, axis)
+    refuse_axis_of_scalar(x, axis)
+    return _running_sum(x, axis), (x.shape, axis)
+
+
+def _running_sum(x: Any, axis: int | None) -> Any:
+    """np.cumsum; of an array of floats in double, since adding 10^6 one after another in single loses two digits."""
+    if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
+        return np.cumsum(x, axis)
+    return np.cumsum(x, axis, dtype=np.result_type(x, np.float64)).astype(x.dtype, copy=False)
 
 
 @cumsum.vjp
 def _(g: Any, needs: Any, shape: tuple[int, ...], axis: int | None) -> Any:
     axis = 0 if axis is None else axis  # an entry is in all later sums: sum cotangents from the end
-    return (np.flip(np.cumsum(np.flip(single(g), axis), axis), axis).reshape(shape),)
+    return (np.flip(_running_sum(np.flip(single(g), axis), axis), axis).reshape(shape),)
 
 
 @cumsum.batched_vjp
@@ -117,6 +134,7 @@ def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     >>> prod([[1.0, 2.0], [3.0, 4.0]], axis=0)
     tensor([3., 8.])
     """
+    refuse_axis_of_scalar(x, axis)
     return narrowed(np.prod(widened(x), axis=axis, keepdims=keepdims), x), (x, axis, keepdims)
 
 
@@ -187,6 +205,7 @@ def max(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     >>> max([[1.0, 2.0], [3.0, 4.0]], axis=0)
     tensor([3., 4.])
     """
+    refuse_axis_of_scalar(x, axis)
     y = np.max(x, axis=axis, keepdims=keepdims)
     return y, (x, y, axis, keepdims)
 
@@ -201,6 +220,7 @@ def min(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     >>> min([[1.0, 2.0], [3.0, 4.0]], axis=0)
     tensor([1., 2.])
     """
+    refuse_axis_of_scalar(x, axis)
     y = np.min(x, axis=axis, keepdims=keepdims)
     return y, (x, y, axis, keepdims)
 
@@ -226,15 +246,15 @@ def _(g: Any, needs: Any, x: Array, y: Any, axis: Axis, keepdims: bool) -> Any:
 def _centred(x: Array, axis: Axis) -> Array:
     """x minus its mean, twice: the second pass removes the rounding of the first, so that a constant gives 0."""
     x = single(x)
-    d: Array = x - np.mean(x, axis=axis, keepdims=True)
-    d -= np.mean(d, axis=axis, keepdims=True)
+    d: Array = x - _mean(x, axis, True)[0]
+    d -= _mean(d, axis, True)[0]
     return d
 
 
 def _variance(x: Array, axis: Axis, keepdims: bool, ddof: int) -> tuple[Any, int]:
     """The variance and its divisor, the degrees of freedom."""
     squares = np.square(_centred(x, axis))
-    total = np.sum(squares, axis=axis, keepdims=keepdims)
+    total = sum_single(squares, axis, keepdims)
     freedom = _count(x, total) - ddof
     freedom = freedom if freedom > 0 else 0
     return total / freedom, freedom  # without freedom NaN or inf, with NumPy's warning
@@ -313,11 +333,12 @@ def norm(x: Array, axis: Axis = None, keepdims: bool = False, ord: float = 2) ->
     """
     if ord not in (1, 2, np.inf):
         raise ValueError(f"ord must be 1, 2 or inf, not {ord}")
+    refuse_axis_of_scalar(x, axis)
     wide = single(x)
     if ord == 2:
         y = _length(wide, axis, keepdims)
     elif ord == 1:
-        y = np.sum(np.abs(wide), axis=axis, keepdims=keepdims)
+        y = sum_single(np.abs(wide), axis, keepdims)
     else:
         y = np.max(np.abs(wide), axis=axis, keepdims=keepdims, initial=0)
     return narrowed(y, x), (x, y, axis, keepdims, ord)
@@ -326,7 +347,7 @@ def norm(x: Array, axis: Axis = None, keepdims: bool = False, ord: float = 2) ->
 def _length(x: Array, axis: Axis, keepdims: bool) -> Any:
     """The root of the sum of squares: as it is said, or, where that could over- or underflow, by the largest entry."""
     with errstate(over="ignore"):
-        squares = np.sum(np.square(x), axis=axis, keepdims=keepdims)
+        squares = sum_single(np.square(x), axis, keepdims)
     limits = np.finfo(x.dtype)
     least = limits.tiny / limits.eps**2 * np.maximum(_count(x, squares), 1)  # what squares lost is nothing beside it
     if ((squares >= least) & (squares <= limits.max)).all():
@@ -334,7 +355,7 @@ def _length(x: Array, axis: Axis, keepdims: bool) -> Any:
     size = np.abs(x)
     top = np.max(size, axis=axis, keepdims=True, initial=0)
     scale = np.where((top == 0) | (top == np.inf), 1, top)
-    y = np.sqrt(np.sum(np.square(size / scale), axis=axis, keepdims=keepdims))
+    y = np.sqrt(sum_single(np.square(size / scale), axis, keepdims))
     return y * scale.reshape(y.shape)
 
 
@@ -369,7 +390,7 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardRes
     array([1000.  , -999.31], dtype=float32)
     """
     top = np.max(single(x), axis=axis, keepdims=True, initial=-np.inf)
-    total = np.sum(_weights(x, top), axis=axis, keepdims=True)
+    total = sum_single(_weights(x, top), axis, keepdims=True)
     with errstate(divide="ignore"):  # log(0) is -inf
         y = np.log(total) + np.where(top == -np.inf, 0, top)
     return narrowed(y if keepdims else np.squeeze(y, _axes(x, axis)), x), (x, top, total, axis, keepdims)
@@ -399,7 +420,7 @@ def _(g: Any, needs: Any, x: Array, top: Array, total: Array, axis: Axis, keepdi
 def _(g: Any, needs: Any, x: Any, top: Array, total: Any, axis: Axis, keepdims: bool) -> Any:
     # e^x / sum(e^x) does not change by what is taken off x: the largest entry, as a constant
     x = single(x)
-    total = np.sum(_weights(x, top), axis=axis, keepdims=True)
+    total = sum_single(_weights(x, top), axis, keepdims=True)
     share = _kept(g, axis, keepdims) / np.where(plain(total) == 0, 1, total)
     return (share * _weights(x, top),)
 

@@ -252,6 +252,21 @@ def test_powers_of_booleans():
         np.testing.assert_array_equal(gradients(lambda x, e=exponent: mg.power(x, e), np.array([3.0, 3.0]))[1], [1, 0])
 
 
+HALF = {
+    "power": (lambda x: x**-0.5, 1e-4, -5000),
+    "power in the exponent": (lambda x: 1e-3**x, -1.5, 0.01 * 1e3**1.5 * np.log(1e-3)),
+    "divide": (lambda x: 1e-4 / x, 1e-4, -100),
+}
+
+
+@pytest.mark.parametrize("name", HALF)
+def test_gradients_in_half_precision_overflow_only_if_the_result_does(name):
+    function, at, expected = HALF[name]
+    x = mg.tensor(np.array([at], np.float16), requires_grad=True)
+    function(x).backward(np.array([0.01], np.float16))
+    np.testing.assert_allclose(x.grad, [expected], rtol=0.01)
+
+
 @pytest.mark.parametrize("b", range(-3, 18))
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
 def test_whole_powers_of_negative_numbers(b, dtype):

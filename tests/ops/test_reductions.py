@@ -143,6 +143,14 @@ def test_axes_out_of_range(name):
         getattr(mg.ops, name)(np.ones((2, 3)), axis=2)
 
 
+@pytest.mark.parametrize("name", ["sum", "mean", "max", "min", "prod", "norm", "var", "std", "cumsum", "cumprod"])
+def test_a_scalar_has_no_axis(name):
+    """NumPy's reductions let 0 and -1 pass, where the gradient would find no such axis."""
+    for axis in (0, -1, (0,)) if name not in ("cumsum", "cumprod") else (0, -1):
+        with pytest.raises(np.exceptions.AxisError, match=rf"{name}\(x: float64 \(\)\): axis"):
+            getattr(mg, name)(mg.tensor(np.array(2.0), requires_grad=True), axis=axis)
+
+
 @pytest.mark.parametrize("name", ["sum", "max", "prod", "norm", "logsumexp", "var"])
 def test_axes_that_make_no_sense(name):
     with pytest.raises(ValueError, match=rf"{name}\(x: float64 \(2, 3\)\): duplicate value in 'axis'"):

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from ...spec import Array
+from ...summation import block_sum
 from .blocks import product, products
-from .numerics import column_sums, widened
+from .numerics import widened
 from .reached import reached_rows
 
 __all__ = ["affine_rows", "pull_affine", "pull_affine_batch"]
@@ -54,7 +55,7 @@ def pull_affine(g: Array, needs: tuple[bool, ...], x: Array, W: Array) -> tuple[
     if reached is not None:
         rows, inputs = rows[reached], inputs[reached]
     dx, dW = products((rows, W.T) if needs[0] else None, (inputs.T, rows) if needs[1] else None)
-    db = column_sums(rows) if needs[2] else None
+    db = block_sum(rows, 0) if needs[2] else None
     if dx is not None and reached is not None:
         dx = _put(dx, reached, x)
     return None if dx is None else dx.reshape(x.shape), dW, db
@@ -73,7 +74,7 @@ def pull_affine_batch(g: Array, needs: tuple[bool, ...], x: Array, W: Array) -> 
     rows = g.reshape(len(g), math.prod(g.shape[1:-1]), g.shape[-1])
     dx = product(_rows(g), W.T).reshape(len(g), *x.shape) if needs[0] else None
     dW = np.tensordot(_rows(x), rows, (0, 1)).swapaxes(0, 1) if needs[1] else None
-    return dx, dW, rows.sum(axis=1) if needs[2] else None
+    return dx, dW, block_sum(rows, 1) if needs[2] else None
 
 
 def _rows(x: Array) -> Array:

@@ -1,17 +1,18 @@
-"""Axes of cotangents that have one more, in front: a batch of them, as the rows of a jacobian are pulled back.
+"""Axes: refuse those that a 0-d array lacks, and find those of cotangents with one more axis in front.
 
-An axis that is counted from the end is the same one whatever comes before it.
+A batch of cotangents has that axis where the rows of a jacobian are pulled back. An axis that is counted from the end
+is the same one whatever comes before it.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from numpy.lib.array_utils import normalize_axis_index
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ...spec import Array
 
-__all__ = ["folded", "from_the_end"]
+__all__ = ["folded", "from_the_end", "refuse_axis_of_scalar"]
 
 
 def from_the_end(axis: Any, ndim: int) -> Any:
@@ -25,6 +26,12 @@ def from_the_end(axis: Any, ndim: int) -> Any:
     if isinstance(axis, (tuple, list)):
         return tuple(from_the_end(i, ndim) for i in axis)
     return normalize_axis_index(axis, ndim) - ndim
+
+
+def refuse_axis_of_scalar(x: Any, axis: Any) -> None:
+    """Raise AxisError if x is 0-d and an axis is given; NumPy's reductions let 0 and -1 pass."""
+    if not x.ndim and axis is not None:
+        normalize_axis_tuple(axis, 0)
 
 
 def folded(g: Array) -> Array:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ...spec import Array
+from ...summation import block_sum
 from .numerics import widened
 from .packing import Inputs, Packing
 from .slopes import steps_of
@@ -101,5 +102,5 @@ def pull_weights_of_copies(
         each(inputs.unpack, gathered @ widened(Wx).T) if needs[0] else None,
         widened(rows).T @ gathered if needs[2] else None,
         before.T @ da if needs[3] else None,
-        gathered.sum(axis=1) if needs[4] else None,
+        block_sum(gathered, 1) if needs[4] else None,
     )

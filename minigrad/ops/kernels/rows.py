@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...spec import Array
+from ...summation import block_sum
 from .numerics import single
 
 __all__ = ["check_indices", "sum_rows"]
@@ -49,5 +50,5 @@ def sum_rows(rows: Array, indices: Array, size: int) -> Array:
     total[keys] = rows[first]
     many = counts > 1
     for key, start, count in zip(keys[many].tolist(), first[many].tolist(), counts[many].tolist(), strict=True):
-        np.add.reduce(rows[start : start + count], axis=0, out=total[key])
+        total[key] = block_sum(rows[start : start + count], 0)
     return total

@@ -45,8 +45,9 @@ import numpy as np
 from ...recording import recorder
 from ...runtime.threads import get_num_threads, run_in_parallel
 from ...spec import Array
+from ...summation import block_sum
 from .blocks import block_rows, multiplier, product, products
-from .numerics import column_sums, widened
+from .numerics import widened
 from .packing import Group, Inputs, Packing
 
 __all__ = ["Cell", "CellVJP", "by_gate", "groups_of", "project", "pull_weights", "run", "run_back"]
@@ -198,4 +199,4 @@ def pull_weights(
         (rows.T, gathered) if needs[2] else None,
         (packing.states_before(h0, h).T, da) if needs[3] else None,
     )
-    return None if dx is None else inputs.unpack(dx), dWx, dWh, column_sums(gathered) if needs[4] else None
+    return None if dx is None else inputs.unpack(dx), dWx, dWh, block_sum(gathered, 0) if needs[4] else None

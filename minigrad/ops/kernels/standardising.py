@@ -28,7 +28,7 @@ import numpy as np
 
 from ...runtime.contexts import errstate
 from ...spec import Array
-from .numerics import column_sums
+from ...summation import block_sum
 
 __all__ = [
     "Statistics", "pull_channels", "pull_groups", "pull_rows", "standardise_channels", "standardise_groups",
@@ -389,10 +389,10 @@ def _rows(x: Array) -> Array:
 def _channel_sums(x: Array) -> Array:
     """The sums of channels (N, c, L): (c,)."""
     if x.shape[2] >= _LONG:
-        return column_sums(x @ np.ones(x.shape[2], x.dtype))
-    return column_sums(_rows(x)).reshape(x.shape[1:]).sum(1)  # type: ignore[no-any-return]
+        return block_sum(x @ np.ones(x.shape[2], x.dtype), 0)  # type: ignore[no-any-return]
+    return block_sum(_rows(x), 0).reshape(x.shape[1:]).sum(1)  # type: ignore[no-any-return]
 
 
 def _channel_products(a: Array, b: Array) -> Array:
     """The sums of a b of channels (N, c, L): (c,)."""
-    return column_sums(np.vecdot(a, b)) if a.shape[2] >= _LONG else _channel_sums(a * b)
+    return block_sum(np.vecdot(a, b), 0) if a.shape[2] >= _LONG else _channel_sums(a * b)

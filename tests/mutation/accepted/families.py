@@ -8,7 +8,7 @@ _WIDENED = "NumPy widens it as it meets what is wide"
 
 _PULL = "attentions._pull_additive"
 accept("the engine sums the axes that are left", _PULL,
-       "np.sum(ds * y, axis=tuple(range(many, ds.ndim - 1))) if needs[5] else None", ANY)  # fmt: skip
+       "sum_single(ds * y, tuple(range(many, ds.ndim - 1))) if needs[5] else None", ANY)  # fmt: skip
 for _before, _after in (
     ("dv = none if g_values is None else _turned(single(p)) @ single(g_values)", "_turned(p) @ single(g_values)"),
     ("dv = none if g_values is None else _turned(single(p)) @ single(g_values)", "_turned(single(p)) @ g_values"),
@@ -103,7 +103,7 @@ _IN_VAIN = "gives what nobody takes"
 for _before in (
     "each(inputs.unpack, gathered @ widened(Wx).T) if needs[0] else None",
     "widened(rows).T @ gathered if needs[2] else None",
-    "gathered.sum(axis=1) if needs[4] else None",
+    "block_sum(gathered, 1) if needs[4] else None",
 ):
     accept(_IN_VAIN, "copies.pull_weights_of_copies", _before, _before.partition(" if needs")[0] + " if True else None")
 _OTHER_WAY = "the sum of two is that of the other two"

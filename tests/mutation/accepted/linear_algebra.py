@@ -256,8 +256,8 @@ accept(PIECES, "standardising._channel_blocks", _BY_SIZE, _BY_SIZE.replace("//",
            "x.shape[2] // 4", "len(x) * x.shape[2] // 5", "len(x) * x.shape[2] // 3", "len(x) * x.shape[1] // 4",
        )))  # fmt: skip
 _SAME = "chooses between two ways to the same sums"
-_PRODUCTS = "return column_sums(np.vecdot(a, b)) if a.shape[2] >= _LONG else _channel_sums(a * b)"
-accept(_SAME, "standardising._channel_products", _PRODUCTS, "return column_sums(np.vecdot(a, b))",
+_PRODUCTS = "return block_sum(np.vecdot(a, b), 0) if a.shape[2] >= _LONG else _channel_sums(a * b)"
+accept(_SAME, "standardising._channel_products", _PRODUCTS, "return block_sum(np.vecdot(a, b), 0)",
        "return _channel_sums(a * b)", _PRODUCTS.replace(">=", ">"),
        _PRODUCTS.replace("a.shape[2]", "a.shape[1]"))  # fmt: skip
 accept(_ORDER, "standardising._channel_products", _PRODUCTS, _PRODUCTS.replace("(a, b)", "(b, a)"))
@@ -265,5 +265,5 @@ _LONG_ONES = "if x.shape[2] >= _LONG:"
 accept(_SAME, "standardising._channel_sums", _LONG_ONES, "if True:", "if False:", _LONG_ONES.replace(">=", ">"),
        _LONG_ONES.replace("[2]", "[1]"))  # fmt: skip
 accept("sums over the first axis, whatever the others are", "standardising._channel_sums",
-       "return column_sums(_rows(x)).reshape(x.shape[1:]).sum(1)",
-       "return column_sums(x).reshape(x.shape[1:]).sum(1)")  # fmt: skip
+       "return block_sum(_rows(x), 0).reshape(x.shape[1:]).sum(1)",
+       "return block_sum(x, 0).reshape(x.shape[1:]).sum(1)")  # fmt: skip

@@ -16,9 +16,6 @@ accept(GENERAL, "indexing._scatter", "if _may_repeat(index):", "if True:")
 accept("it is indexed, in whatever layout", "indexing.put.vjp", "d = np.array(g, order='C')", "d = np.array(g)")
 accept("each place that is read was written before", "indexing._is_last", "last = np.zeros(size, np.intp)",
         "last = np.ones(size, np.intp)")  # fmt: skip
-accept("0 is the axis of np.add.reduce by default", "rows.sum_rows",
-        "np.add.reduce(rows[start:start + count], axis=0, out=total[key])",
-        "np.add.reduce(rows[start:start + count], out=total[key])")  # fmt: skip
 accept("NumPy's integers in place of Python's, which are faster in a loop", "rows.sum_rows",
         "for key, start, count in zip(keys[many].tolist(), first[many].tolist(), counts[many].tolist(), strict=True):",
         ANY)  # fmt: skip

@@ -1,0 +1,59 @@
+"""Sum many numbers without losing digits.
+
+NumPy adds entries that lie side by side in pairs, and the error hardly grows with their number. Rows it adds one after
+another: of 10^6 positive float32 rows the sum is off by 3e-5. Here long sums are made of short ones, as in blocked
+summation (N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 4.2), and stay below 3e-7.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from .spec import Array
+
+__all__ = ["block_sum"]
+
+_SEQUENCE = 512  # rows that NumPy may add one after another
+_ROWS = 128  # of a block
+_WIDTH = 512  # entries of rows that are added as one: NumPy is slow where they are few
+_half, _float32 = np.dtype(np.float16), np.dtype(np.float32)
+
+
+def block_sum(x: Array, axis: Any = None, keepdims: bool = False) -> Any:
+    """Sum over axes of an array of any shape; float16 is summed in, and returned as, float32.
+
+    Args:
+        axis: None for all axes, one axis or a tuple of them.
+        keepdims: keep the axes with length 1.
+
+    >>> block_sum(np.ones((3, 2), np.float16), axis=0)
+    array([3., 3.], dtype=float32)
+    """
+    dtype = _float32 if x.dtype == _half else None
+    short = type(axis) is int and -x.ndim <= axis < x.ndim and x.shape[axis] <= _SEQUENCE
+    if not short and x.size > _SEQUENCE and x.dtype.kind == "f":
+        axes = range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim)
+        if len(axes) < x.ndim or not x.flags.forc:
+            steps = {abs(x.strides[k]): k for k in range(x.ndim) if x.shape[k] > 1 and x.strides[k]}
+            pairs = steps[min(steps)] if steps else None  # the axis whose entries NumPy adds in pairs
+            if math.prod(x.shape[k] for k in axes if k != pairs) > _SEQUENCE:
+                for k in sorted(axes, key=lambda k: -x.shape[k]):
+                    x = _sum_along(x, k, dtype)
+                return x if keepdims else x.reshape([x.shape[k] for k in range(x.ndim) if k not in axes])
+    return np.add.reduce(x, axis=axis, keepdims=keepdims, dtype=dtype)  # type: ignore[call-overload]
+
+
+def _sum_along(x: Array, axis: int, dtype: Any) -> Array:
+    """The sum along one axis, which stays."""
+    lead, tail = x.shape[:axis], x.shape[axis + 1 :]
+    while (n := x.shape[axis]) > _SEQUENCE:
+        lanes = max(1, min(n // _ROWS, _WIDTH // max(1, math.prod(tail))))
+        blocks, rest = np.split(x, [n - n % (_ROWS * lanes)], axis)
+        blocks = np.add.reduce(blocks.reshape(*lead, -1, _ROWS, lanes, *tail), axis=axis + 1, dtype=dtype)
+        rest = np.add.reduce(rest, axis=axis, keepdims=True, dtype=dtype)
+        x = np.concatenate([blocks.reshape(*lead, -1, *tail), rest], axis)
+    return np.add.reduce(x, axis=axis, keepdims=True, dtype=dtype)
