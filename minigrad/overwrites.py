@@ -6,8 +6,9 @@ reverse pass asks :func:`overwritten` whether it was memory of this node's resid
 far, so that a pass without writes costs one comparison a node.
 
 PyTorch keeps a version with each tensor instead, and compares it with the one that a node saved; here the question is
-put to memory, which views share, and nothing is saved. Writes behind the engine's back, as through ``tensor.data``,
-are not seen: :func:`minigrad.detect_anomaly` finds those.
+put to memory, which views share, and nothing is saved. The engine does not see a write through ``tensor.data`` or into
+an ndarray that was passed to a primitive: :mod:`minigrad.anomaly.fingerprints` guards the latter, and
+:func:`minigrad.detect_anomaly` finds both.
 """
 
 from __future__ import annotations

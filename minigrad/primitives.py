@@ -15,6 +15,7 @@ from typing import Any, Protocol, cast, overload
 import numpy as np
 
 from . import overwrites, recording
+from .anomaly.fingerprints import guard
 from .core import Node, Tensor, current_scope, set_outputs, untracked
 from .graph_levels import CALLS, Kept, level, needs_inputs
 from .profiling.exchange import clocked, declared_forward, remembered
@@ -308,6 +309,8 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
         node.born = overwrites.clock
         if recording.active:
             _note(node, (a, b), (output,))
+        if residuals and (left is None or right is None):
+            guard(node, [array for array, given in ((x, a), (y, b)) if not isinstance(given, Tensor)])
         return tensor
 
     return call
@@ -355,6 +358,9 @@ def _call(record: Primitive) -> Callable[..., Any]:
             set_outputs(node, results)
             if recording.active:
                 _note(node, inputs, outputs)
+            if residuals:
+                given = [array for array, x in zip(arrays, inputs, strict=True) if not isinstance(x, Tensor)]
+                guard(node, [*given, *params.values()] if params else given)
         elif recording.active:
             _note_untracked(record, params, inputs, outputs)
         return tuple(results) if several else results[0]

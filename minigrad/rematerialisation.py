@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from .anomaly.fingerprints import Fingerprinted, checksum_of_sample
 from .core import Node, Tensor, current_scope, in_rule, recording, untracked
 from .generic_backward import Pull, pull_back_to_edge, pull_through
 from .graph_levels import CALLS, differentiating, level
@@ -67,7 +68,8 @@ class _Run:
     """A function with its arguments, to be run again.
 
     edge: node and output index of what it took from outside. places: which of the tensors that it returns depend on
-    that, of which shapes and dtypes. draws: its random numbers. level: how much was to be differentiable.
+    that, of which shapes and dtypes. outputs: their arrays. constants: the arrays that it took without tracking them.
+    draws: its random numbers. level: how much was to be differentiable.
     """
 
     function: Callable[..., Any]
@@ -75,6 +77,8 @@ class _Run:
     kwargs: dict[str, Any]
     edge: tuple[tuple[Node, int], ...] = ()
     places: tuple[int, ...] = ()
+    outputs: tuple[Array, ...] = ()
+    constants: Sequence[Array] = ()
     draws: Draws = field(default_factory=Draws)
     specs: tuple[Spec, ...] = ()  # of these tensors
     level: int = field(default_factory=level)  # of the first run
@@ -119,20 +123,19 @@ def _tensors(out: Any) -> list[Tensor]:
 
 
 @primitive(residuals=("constant", "edge", "constant"))
-def _checkpoint(*edge: Array, run: _Run, outputs: list[Array], constants: list[Array]) -> Any:
+def _checkpoint(*edge: Array, run: _Run) -> Any:
     """What a function computed, as one vertex: it holds the arrays that it took, so that nobody writes into them."""
-    computed = tuple(outputs)
-    outputs.clear()  # the vertex does not keep them
-    return computed, (run, list(edge), constants)
+    computed, run.outputs = run.outputs, ()  # the vertex does not keep them
+    return computed, (run, list(edge), run.constants)
 
 
 @_checkpoint.vjp
-def _(g: Any, needs: tuple[bool, ...], run: _Run, edge: list[Array], constants: list[Array]) -> Any:
+def _(g: Any, needs: tuple[bool, ...], run: _Run, edge: list[Array], constants: Sequence[Array]) -> Any:
     return run.pull(g, needs, _pull_arrays)
 
 
 @_checkpoint.vjp_on_tensors
-def _(g: Any, needs: tuple[bool, ...], run: _Run, edge: list[Any], constants: list[Array]) -> Any:
+def _(g: Any, needs: tuple[bool, ...], run: _Run, edge: list[Any], constants: Sequence[Array]) -> Any:
     with differentiating(CALLS):
         return run.pull(g, needs, pull_tensors)
 
@@ -186,10 +189,11 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     edge = collector.edge(made)
     if not made:
         return out
-    run.edge = tuple(edge)
-    joined = _checkpoint(
-        *map(_on_edge, edge.items()), run=run, outputs=[y.data for y in made], constants=collector.constants()
-    )
+    run.edge, run.outputs = tuple(edge), tuple(y.data for y in made)
+    buffers = [x for _, x in leaves((args, kwargs)) if isinstance(x, np.ndarray)]
+    run.constants = [*collector.constants(), *buffers]
+    joined = _checkpoint(*map(_on_edge, edge.items()), run=run)
+    Fingerprinted.attach(joined[0].node, run.constants, checksum_of_sample)
     replaced = dict(zip(run.places, joined, strict=True))
     values = iter(replaced.get(i, y) for i, y in enumerate(tensors))
     return filled(out, [next(values) if isinstance(y, Tensor) else y for _, y in leaves(out)])

@@ -291,11 +291,11 @@ class Writes(Programs):
 
     @rule(j=numbers)
     def use_a_gradient(self, j):
-        """A leaf's .grad is an array like another: a later pass that adds to it writes into it."""
+        """A later pass adds to a leaf's .grad, of which the graph has a copy."""
         leaf = self.leaves[j % len(self.leaves)]
         if leaf.grad is not None:
             (held,) = (held for held in self.held if held.tensor is leaf)
-            self.held += self.call(lambda x, y: x * leaf.grad, "ab", held, Held(leaf, self.gradients[leaf]))
+            self.held += self.call(lambda x: x * leaf.grad, "a", held)
 
     @rule(j=numbers)
     def zero_grad(self, j):

@@ -220,6 +220,13 @@ DIFFERENCES = {
         lambda torch: torch.nn.functional.mse_loss(torch.ones(2, 1), torch.ones(2)) == 0,
         lambda: fails(ValueError, lambda: mg.mse_loss(np.ones((2, 1)), np.ones(2))),
     ),
+    "an ndarray that is refilled before `backward`": (
+        lambda torch: (refilled(torch.ones(2, requires_grad=True), torch.from_numpy, 2).numpy() == 0).all(),
+        lambda: (
+            (refilled(mg.tensor([1.0, 1.0], requires_grad=True), np.asarray, 2) == 1).all()
+            and fails(ValueError, lambda: refilled(mg.tensor(np.ones(2**18), requires_grad=True), np.asarray, 2**18))
+        ),
+    ),
     "`y += x`": (
         lambda torch: added(torch.ones(1)) == (2, True),
         lambda: added(mg.tensor([1.0])) == (1, False),
@@ -324,6 +331,15 @@ def added(y):
     before = y
     y += y
     return before.item(), y is before
+
+
+def refilled(x, shared, n):
+    """The gradient of x of a sum of products with a buffer of ones, which is then zeros."""
+    buffer = np.ones(n)
+    y = (x * shared(buffer)).sum()
+    buffer[...] = 0
+    y.backward()
+    return x.grad
 
 
 def gradient(x):

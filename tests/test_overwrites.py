@@ -19,6 +19,13 @@ def leaf(*values):
     return mg.tensor(np.array(values), requires_grad=True)
 
 
+def sharing(array):
+    """A constant that holds an array itself."""
+    tensor = mg.tensor(0.0)
+    tensor.data = array
+    return tensor
+
+
 def test_setting_an_entry_of_a_constant_that_a_gradient_needs():
     w, x = leaf(2.0, 3.0), mg.tensor(np.array([4.0, 5.0]))
     y = (w * x).sum()
@@ -91,10 +98,13 @@ def test_gradients_that_a_graph_uses_and_the_engine_adds_to_or_scales():
     for write in (lambda x: (x * x).sum().backward(), lambda x: mg.optim.clip_grad_norm([x], 1.0)):
         w, x = leaf(2.0), leaf(3.0)
         (x * x).sum().backward()
-        y = (w * x.grad).sum()
+        y = (w * x.grad).sum()  # the graph has a copy
+        z = (w * sharing(x.grad)).sum()
         write(x)
+        y.backward()
+        np.testing.assert_array_equal(w.grad, [6])
         with pytest.raises(ValueError, match=rf"multiply saved.*{MESSAGE}.*added to a \.grad"):
-            y.backward()
+            z.backward()
 
 
 NUMPYS = {
@@ -143,7 +153,7 @@ def test_the_table_of_writes_forgets_what_is_gone():
 
 def test_whoever_writes_into_an_array_may_say_so():
     w, x = leaf(2.0, 3.0), np.array([4.0, 5.0])
-    y = (w * x).sum()
+    y = (w * sharing(x)).sum()
     x += 1
     written(x)
     with pytest.raises(ValueError, match=MESSAGE):
@@ -152,10 +162,8 @@ def test_whoever_writes_into_an_array_may_say_so():
 
 def test_a_window_of_an_array_shares_its_memory():
     w, x = leaf(2.0, 3.0), np.arange(4.0)
-    y = (w * np.lib.stride_tricks.sliding_window_view(x, 2)).sum()
-    tensor = mg.tensor(0.0)
-    tensor.data = x
-    tensor[0] = 9.0
+    y = (w * sharing(np.lib.stride_tricks.sliding_window_view(x, 2))).sum()
+    sharing(x)[0] = 9.0
     with pytest.raises(ValueError, match=MESSAGE):
         y.backward()
 
@@ -176,3 +184,93 @@ def test_a_write_into_an_array_that_is_gone_is_none_into_the_next_at_its_place()
     overwrites._writes[id(array)] = weakref.ref(array), overwrites.clock + 1
     assert overwrites.overwritten((array,), 0) is array
     del overwrites._writes[id(array)]
+
+
+# --- NumPy buffers that are refilled ------------------------------------------------------------------
+
+MASK = np.array([True, False, True])
+BUFFERS = {
+    "operand": (lambda w, b: w * b, np.arange(3.0)),
+    "view of a buffer": (lambda w, b: w * b.reshape(3, 1)[::-1, 0], np.arange(3.0)),
+    "matrix": (lambda w, b: mg.matmul(b, w), np.arange(12.0).reshape(4, 3)),
+    "target": (lambda w, b: mg.mse_loss(w, b), np.arange(3.0)),
+    "class": (lambda w, b: mg.cross_entropy(w.reshape(1, 3), b), np.array([2])),
+    "condition": (lambda w, b: mg.where(b, w, 2 * w), MASK),
+    "index": (lambda w, b: w[b], np.array([2, 0])),
+    "index in a tuple": (lambda w, b: w.reshape(1, 3)[:, b], np.array([2, 0])),
+    "boolean index": (lambda w, b: w[b], MASK),
+    "embedding": (lambda w, b: mg.embedding(b, w.reshape(3, 1)), np.array([[2, 0]])),
+}
+
+
+def gradient(function, buffer, write):
+    """The gradient in w, the buffer written into between the forward and the backward pass."""
+    w = leaf(2.0, 3.0, 5.0)
+    y = function(w, buffer).sum()
+    write(buffer)
+    y.backward()
+    return w.grad
+
+
+def refill(buffer):
+    buffer[...] = ~buffer if buffer.dtype == bool else 1
+
+
+@pytest.mark.parametrize("how", BUFFERS)
+def test_a_buffer_may_be_refilled_before_the_backward_pass(how):
+    function, buffer = BUFFERS[how]
+    expected = gradient(function, buffer.copy(), lambda buffer: None)
+    np.testing.assert_array_equal(gradient(function, buffer.copy(), refill), expected)
+    with mg.detect_anomaly(), pytest.raises(ValueError, match=MESSAGE):
+        gradient(function, buffer.copy(), refill)
+
+
+def test_refilling_a_large_buffer_is_an_error_before_the_backward_pass_alone():
+    W, batch = mg.tensor(np.ones((600, 1)), requires_grad=True), np.ones((1000, 600))
+    loss = mg.mse_loss(mg.matmul(batch, W), np.zeros((1000, 1)))
+    batch[...] = 0
+    with pytest.raises(ValueError, match=rf"matmul saved float64 \(1000, 600\).*{MESSAGE}.*NumPy buffer"):
+        loss.backward()
+    for value in (1.0, 2.0):
+        W.zero_grad()
+        batch[...] = value
+        mg.sum(mg.matmul(batch, W)).backward()
+        np.testing.assert_array_equal(W.grad, np.full((600, 1), 1000 * value))
+
+
+def test_anomaly_detection_finds_a_single_entry_of_a_large_buffer():
+    W, batch = mg.tensor(np.ones((600, 1)), requires_grad=True), np.ones((1000, 600))
+    with mg.detect_anomaly():
+        y = mg.matmul(batch, W).sum()
+    batch[777, 77] += 1
+    with pytest.raises(ValueError, match=MESSAGE):
+        y.backward()
+
+
+def test_a_large_buffer_that_no_gradient_needs_may_be_refilled():
+    w, batch = mg.tensor(np.ones(600), requires_grad=True), np.ones((1000, 600))
+    y = (batch + w).sum()
+    batch[...] = 0
+    y.backward()
+    np.testing.assert_array_equal(w.grad, np.full(600, 1000))
+
+
+def test_derivatives_of_derivatives_have_a_copy_too():
+    w, buffer = leaf(2.0, 3.0), np.array([1.0, 2.0])
+    with mg.create_graph():
+        mg.softplus(w * buffer).sum().backward()
+        y = (w.grad * buffer).sum()
+    buffer[...] = 0
+    w.zero_grad()
+    y.backward()
+    s = 1 / (1 + np.exp([-2.0, -6.0]))
+    np.testing.assert_allclose(w.grad, s * (1 - s) * [1, 8])
+
+
+@pytest.mark.parametrize("function", [lambda w, b: w * b, lambda w, b: w * (2 * b)], ids=["operand", "argument"])
+def test_a_checkpoint_refuses_a_buffer_that_was_refilled(function):
+    w, buffer = leaf(2.0, 3.0), np.array([1.0, 2.0])
+    y = mg.checkpoint(function, w, buffer)
+    buffer[...] = 0
+    with pytest.raises(ValueError, match=MESSAGE):
+        y.sum().backward()

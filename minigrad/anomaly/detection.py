@@ -14,7 +14,7 @@ from ..recording import Recorder, in_words, note_of, place_of, recorder, user_li
 from ..rules import Primitive
 from ..runtime.contexts import errstate
 from ..spec import Array
-from .fingerprints import Fingerprinted
+from .fingerprints import Fingerprinted, checksum
 from .nonfinite import at, badness, badness_of_entries, first_worst, met_there, summary
 
 __all__ = ["detect_anomaly"]
@@ -53,8 +53,8 @@ class _Watch(Recorder):
             _look_forward(node.primitive, node.params, inputs, outputs, place_of(node))
         residuals: Any = node.residuals
         if type(residuals) in (tuple, Kept):
-            node.residuals = Fingerprinted.taken(residuals)
-            node.residuals.born, node.born = node.born, -1
+            arrays = arrays_in((residuals, getattr(residuals, "inputs", ())))
+            Fingerprinted.attach(node, arrays, checksum)
 
     def untracked(
         self, primitive: Primitive, params: Mapping[str, Any], inputs: Sequence[Any], outputs: Sequence[Array]
@@ -90,10 +90,11 @@ class _Watch(Recorder):
         if self.other is not None:
             self.other.flows(node, flows)
         known = self.got.pop(id(node), 2)
-        if isinstance(node.residuals, Fingerprinted):  # what is bad there was so in the inputs
-            known = max(known, badness(node.residuals))
+        residuals = node.residuals
+        if isinstance(residuals, Fingerprinted) and residuals.checksum is checksum:  # what is bad was so in the inputs
+            known = max(known, badness(residuals))
         elif known == 0:
-            known = min(badness(node.residuals), 1)
+            known = min(badness(residuals), 1)
         cotangents = self.last[1] if self.last[0] == id(node) else ()
         argnums, _, indices = node.edges
         for argnum, parent, index in zip(argnums, node.parents, indices, strict=True):

@@ -217,11 +217,8 @@ accept("it notes nothing, whatever it was asked", "rematerialisation._Collector.
 accept("what is no array cannot be written into", "rematerialisation._Collector.constants",
         "if isinstance(x, np.ndarray) and (not tracked):", "if not tracked:")  # fmt: skip
 
-accept("a tuple of a class of its own is one", "fingerprints.Fingerprinted.verify",
-        "for array, sum in zip(arrays_in(tuple(self)), self.sums, strict=True):",
-        "for array, sum in zip(arrays_in(self), self.sums, strict=True):")  # fmt: skip
 _SUM = "return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)"
-accept("another checksum of the same bytes", "fingerprints._checksum", _SUM, _SUM.replace("zlib", "-zlib"),
+accept("another checksum of the same bytes", "fingerprints.checksum", _SUM, _SUM.replace("zlib", "-zlib"),
         _SUM.replace(".view(np.uint8)", ""), _SUM.replace(".reshape(-1)", ""), _SUM.replace("-1", "-2"))  # fmt: skip
 accept("what is not 0 is true", "graph_levels.is_undeclared",
         "return _may_depend(residuals[len(primitive.residuals or ()):])",
@@ -265,9 +262,8 @@ accept("nothing is put in the place of nothing", "rematerialisation.checkpoint",
 accept("a generator is one", "rematerialisation.checkpoint",
         "values = iter((replaced.get(i, y) for i, y in enumerate(tensors)))",
         "values = (replaced.get(i, y) for i, y in enumerate(tensors))")  # fmt: skip
-accept("its keys are gone through", "rematerialisation.checkpoint", "run.edge = tuple(edge)", "run.edge = edge")
-accept("any sequence is as good", "rematerialisation.checkpoint.forward", "(run, list(edge), constants)",
-        "(run, edge, constants)")  # fmt: skip
+accept("any sequence is as good", "rematerialisation.checkpoint.forward", "(run, list(edge), run.constants)",
+        "(run, edge, run.constants)")  # fmt: skip
 
 # --- transforms again ------------------------------------------------------------------------------------
 
@@ -292,12 +288,6 @@ accept("it keeps more notes than are asked for", "detection._Watch.__init__",
         "super().__init__(values=True, gradients=False, lines=True)")  # fmt: skip
 accept("what is no tuple is refused in the backward pass either way", "detection._Watch.call",
         "if type(residuals) in (tuple, Kept):", "if True:")  # fmt: skip
-accept(
-    "no time is below 0",
-    "detection._Watch.call",
-    "node.residuals.born, node.born = (node.born, -1)",
-    "node.residuals.born, node.born = (node.born, -2)",
-)
 accept("finds the same line again", "detection._Watch.call", "if not note.line:", "if True:")
 accept("is asked of nodes with a primitive alone", "detection._Watch.cotangent", "if node.primitive is not None:",
         "if True:")  # fmt: skip
