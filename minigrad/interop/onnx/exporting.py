@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core import Tensor
+from ...core import Tensor, untracked
 from ...nn import Module
 from ...runtime.contexts import Context
 from ...runtime.extras import require
@@ -43,16 +43,17 @@ def export_onnx(
 
     Args:
         module: what is written.
-        inputs: an example of what it is called with, of the very types: a tuple of arguments, or one alone. Tensors and
-            ndarrays, also within tuples and lists, are inputs of the file, under the names of ``forward``'s parameters;
-            numbers and None are constants.
+        inputs: an example of what it is called with: a tuple of arguments, or one alone. Tensors and ndarrays, also
+            within tuples and lists, reach the module as tensors, and are inputs of the file under the names of
+            ``forward``'s parameters; numbers and None are constants.
         path: the file; it is written whole or not at all.
         input_names, output_names: other names, in order. Outputs are called ``output``, or ``output_0`` and so on.
 
     Raises:
         NotImplementedError: names a primitive (or a use of one) that cannot be written, and the module that applies it.
-        ValueError: if an input is used outside of primitives, such as by NumPy, since a constant would stand in its
-            place; or not at all; if the module writes into a tensor, or names or weights do not fit.
+        ValueError: if the module takes a Python number out of a tensor that depends on an input (``.item()``, ``bool``,
+            ``float`` …; the message names the line), computes with an input outside of primitives, or does not use it;
+            if it writes into a tensor, or names or weights do not fit.
         TypeError: for a module that is none, or that returns anything but tensors.
         ModuleNotFoundError: says how to install `onnx`.
 
@@ -73,7 +74,7 @@ def export_onnx(
     with _evaluating(module):
         given, variables = _copied(arguments)
         try:
-            calls, ends = trace(lambda: _results(module, module(*given)), WRITERS)
+            calls, ends = trace(lambda: _results(module, module(*given)), variables, WRITERS)
             weights = _weights(module)
             print_ = fingerprint(calls, [*variables, *weights.values()])
             _refuse_hidden_uses(module, arguments, print_, weights, names)
@@ -125,19 +126,13 @@ def _copied(arguments: Any, change: Callable[[Array], Array] = np.array) -> tupl
         if isinstance(value, (Tensor, np.ndarray)):
             array = value.data if isinstance(value, Tensor) else value
             variables.append(change(array))
-            return _as_tensor(variables[-1]) if isinstance(value, Tensor) else variables[-1]
+            return untracked(variables[-1])
         if isinstance(value, (list, tuple)):
             parts = [copy(part) for part in value]
             return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
         return value
 
     return copy(arguments), variables
-
-
-def _as_tensor(array: Array) -> Tensor:
-    tensor = Tensor(0)
-    tensor.data = array
-    return tensor
 
 
 def _turned(array: Array) -> Array:
@@ -196,7 +191,7 @@ def _refuse_hidden_use(
     which = f"the input{'s' * (len(names) > 1)} {', '.join(names)}"
     given, variables = others
     try:
-        calls, _ = trace(lambda: _results(module, module(*given)), WRITERS)
+        calls, _ = trace(lambda: _results(module, module(*given)), variables, WRITERS)
     except Exception as error:
         raise ValueError(f"it depends on the values of {which}: with others it fails{advice}") from error
     second = fingerprint(calls, [*variables, *weights.values()])
@@ -317,9 +312,8 @@ def _model(
     nodes, used = _needed(graph, list(outputs))
     if unused := [input for input in inputs if input not in used]:
         raise ValueError(
-            f"export_onnx: {name}: the outputs do not depend on {', '.join(unused)} by way of minigrad's primitives: "
-            "leave out what is not used; what a module turns into an array must be given as one (of integers: words, "
-            "say), and what it turns into a tensor as a tensor, since copies are not followed"
+            f"export_onnx: {name}: the outputs do not depend on {', '.join(unused)} by way of minigrad's primitives. "
+            "Leave out what is not used, and copy no input (by mg.tensor or np.array): copies are not followed"
         )
     weights = {name: array for name, array in graph.weights.items() if name in used}
     if (size := sum(array.nbytes for array in weights.values())) > _LARGEST:

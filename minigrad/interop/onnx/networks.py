@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...core import Tensor, scope
+from ...core import Tensor, scope, untracked
 from ...nn import Buffer, Module, Parameter
 from ...spec import Array, as_array
 from .readers import READERS
@@ -95,7 +95,8 @@ class OnnxNetwork(Module):
             names = ", ".join(info.name for info in wanted)
             raise TypeError(f"OnnxNetwork: there are {len(wanted)} inputs ({names}), not {len(inputs)}")
         tensors = {
-            info.name: x if isinstance(x, Tensor) else _tensor(x) for info, x in zip(wanted, inputs, strict=True)
+            info.name: x if isinstance(x, Tensor) else untracked(as_array(x))
+            for info, x in zip(wanted, inputs, strict=True)
         }
         for info in wanted:
             x = tensors[info.name]
@@ -112,12 +113,6 @@ class OnnxNetwork(Module):
     def extra_repr(self) -> str:
         inputs = ", ".join(info.name for info in self.program.inputs)
         return f"{inputs} -> {', '.join(self.program.outputs)}; {len(self.program.operators)} operators"
-
-
-def _tensor(x: Any) -> Tensor:
-    tensor = Tensor(0)
-    tensor.data = as_array(x)
-    return tensor
 
 
 def _run(operator: Operator, values: dict[str, Any]) -> tuple[Any, ...]:
