@@ -1,8 +1,8 @@
 """Which primitives a function applies, in order, with the arrays that go in and come out.
 
 A recorder is told of every call. An array that came out of one and goes into another is known by its identity, so all
-arrays are kept until the trace is thrown away. Taking a Python number out of a tensor that depends on an input raises an
-error, since the file would hold that number, or the branch chosen by it, for all inputs. NumPy's calls on an input's
+arrays are kept until the trace is thrown away. Taking a Python number out of a tensor that depends on an input raises
+an error, since the file would hold that number, or the branch chosen by it, for all inputs. NumPy's calls on an input's
 array are not seen and would give constants too: :func:`fingerprint` of two traces, of different values, tells.
 """
 
