@@ -29,7 +29,7 @@ class FreeAxes(NamedTuple):
 
     @classmethod
     def of(cls, wanted: Mapping[str, Sequence[int]], inputs: Mapping[str, Array]) -> FreeAxes:
-        """Check what a user asks for beside the examples."""
+        """Check the argument ``dynamic_axes`` against the examples."""
         lengths: set[int] = set()
         for name, axes in wanted.items():
             if name not in inputs:
@@ -56,7 +56,7 @@ class FreeAxes(NamedTuple):
         return np.array(array)
 
     def described(self, *lengths: int) -> int | str | None:
-        """How a file declares an axis that has these lengths at the sizes; None for an unnamed one."""
+        """How a file declares an axis that has these lengths at the sizes: by a number, a name, or as unknown."""
         if len(set(lengths)) == 1:
             return lengths[0]
         return "batch" if lengths == self.sizes else None
@@ -66,7 +66,7 @@ class FreeAxes(NamedTuple):
 
 
 def merge(graphs: Sequence[GraphWriter], free: FreeAxes) -> GraphWriter:
-    """The graph that has those as its cases, in the first of them; equal constants become one.
+    """Merge the graphs of all sizes into the first of them; equal constants become one.
 
     Raises NotImplementedError if they differ in more than constants that follow the size.
     """
@@ -102,7 +102,7 @@ def merge(graphs: Sequence[GraphWriter], free: FreeAxes) -> GraphWriter:
 
 
 def _form(node: Any) -> bytes | str:
-    """What must be equal in all graphs."""
+    """The part of a node that must be equal in all graphs."""
     if node is None:
         return ""
     return node.output[0] if node.op_type == "Constant" else node.SerializeToString()  # type: ignore[no-any-return]

@@ -21,8 +21,8 @@ def _(graph: GraphWriter, call: Call, q: str, k: str, v: str) -> str:
     scores = graph.op("MatMul", graph.op("Mul", q, graph.constant(scale, call.outputs[0].dtype)), turned)
     earlier = ""
     if call.option("causal"):  # two vectors, which a free number of steps can grow
-        places = (graph.constant(np.arange(n), np.int64) for n in (T, np.shape(call.inputs[1])[-2]))
-        earlier = graph.op("GreaterOrEqual", graph.op("Unsqueeze", next(places), graph.ints(1)), next(places))
+        rows, columns = (graph.constant(np.arange(n), np.int64) for n in (T, np.shape(call.inputs[1])[-2]))
+        earlier = graph.op("GreaterOrEqual", graph.op("Unsqueeze", rows, graph.ints(1)), columns)
     return graph.op("MatMul", _weights(graph, scores, call, earlier), v)
 
 
