@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 # What the current thread (or task) records: None under no_grad, else the path of scopes.
 _trace: ContextVar[tuple[str, ...] | None] = ContextVar("minigrad_trace", default=())
 current_scope, set_scope = _trace.get, _trace.set
-in_rule: ContextVar[bool] = ContextVar("minigrad_rule", default=False)
-"""Whether a VJP runs on tensors."""
+number_check: ContextVar[Callable[[Tensor], None] | None] = ContextVar("minigrad_number_check", default=None)
+"""Called with a tensor before its entries become Python numbers; raises where that would lose what depends on them."""
 _new = object.__new__
 
 
@@ -281,19 +281,23 @@ class Tensor:
         """The array itself, not a copy; writing into that of a tracked tensor is the caller's risk."""
         return self.data
 
+    def _numbers(self) -> Array:
+        """The array, whose entries are about to become Python numbers."""
+        check = number_check.get()
+        if check is not None:
+            check(self)
+        return self.data
+
     def item(self) -> Any:
         """The only entry as a Python number; ValueError if there are several."""
-        if self.node is not None and in_rule.get():
-            raise TypeError("a number taken out of a tensor is a constant, and a VJP on tensors must not make any")
-        if self.data.size != 1:
+        array = self._numbers()
+        if array.size != 1:
             raise ValueError(f"item: a tensor of shape {self.shape} has {self.size} entries, not one")
-        return self.data.item()
+        return array.item()
 
     def tolist(self) -> Any:
         """The entries as Python numbers in nested lists, without their gradient; of a 0-d tensor the number itself."""
-        if self.node is not None and in_rule.get():
-            raise TypeError("numbers taken out of a tensor are constants, and a VJP on tensors must not make any")
-        return self.data.tolist()
+        return self._numbers().tolist()
 
     def detach(self) -> Tensor:
         """The same array as a constant."""
@@ -333,7 +337,7 @@ class Tensor:
             return str(self)
         if self.ndim:
             raise TypeError(f"a tensor of shape {self.shape} cannot be formatted by {spec!r}, only a 0-d one")
-        return format(self.item(), spec)
+        return format(self.data.item(), spec)
 
     def __len__(self) -> int:
         if not self.data.ndim:
@@ -343,7 +347,7 @@ class Tensor:
     def __bool__(self) -> bool:
         if self.data.size > 1:
             raise ValueError(f"a tensor of shape {self.shape} is not true or false as a whole: use mg.any or mg.all")
-        return bool(self.data)
+        return bool(self._numbers())
 
     def __float__(self) -> float:
         """The only entry, without its gradient. NumPy calls this too, as in ``array[0] = x[0]``."""
@@ -353,7 +357,7 @@ class Tensor:
         return int(self.item())
 
     def __index__(self) -> int:
-        return self.data.__index__()
+        return self._numbers().__index__()
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))

@@ -23,7 +23,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from .core import Node, Tensor, in_rule, recording, untracked
+from .core import Node, Tensor, number_check, recording, untracked
 from .generic_backward import pull_back, pull_through
 from .graph_levels import Kept, is_undeclared, needs_inputs
 from .overwrites import overwritten
@@ -81,7 +81,7 @@ def _run_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
     observer = recorder()
     if observer is not None:
         observer.rules += 1
-    outside = in_rule.set(True)
+    outside = number_check.set(_refuse_tracked)
     try:
         return _chosen_rule(node, g, needs)
     except Exception as error:
@@ -92,9 +92,17 @@ def _run_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
         )
         raise
     finally:
-        in_rule.reset(outside)
+        number_check.reset(outside)
         if observer is not None:
             observer.rules -= 1
+
+
+def _refuse_tracked(x: Tensor) -> None:
+    if x.node is not None:
+        raise TypeError(
+            "a number taken out of a tracked tensor has no gradient, and a VJP that runs on tensors needs it: "
+            "compute with the tensor itself"
+        )
 
 
 def _chosen_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:

@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from .anomaly.fingerprints import Fingerprinted, checksum_of_sample
-from .core import Node, Tensor, current_scope, in_rule, recording, untracked
+from .core import Node, Tensor, current_scope, number_check, recording, untracked
 from .generic_backward import Pull, pull_back_to_edge, pull_through
 from .graph_levels import CALLS, differentiating, level
 from .higher_order import pull_tensors
@@ -85,13 +85,13 @@ class _Run:
 
     def pull(self, g: Any, needs: tuple[bool, ...], pull: Pull) -> tuple[Any, ...]:
         """Run it again, and pull cotangents of its outputs back to the edge."""
-        outside = in_rule.set(False)  # for the function is no rule
+        outside = number_check.set(None)  # for the function is no rule
         collector = _Collector()
         try:
             with drawing(self.draws.again()), recording(), differentiating(max(self.level, level())), using(collector):
                 tensors = _tensors(self.function(*self.args, **self.kwargs))
         finally:
-            in_rule.reset(outside)
+            number_check.reset(outside)
         cotangents = g if isinstance(g, tuple) else (g,)
         outputs = [tensors[place] for place in self.places if place < len(tensors)]
         self._refuse_changes(outputs, collector)

@@ -42,6 +42,7 @@ FLOORS = {
         "check",
         "interop.onnx.tracing",
         "interop.onnx.graphs",
+        "interop.onnx.dynamic_axes",
         "interop.onnx.writers.table interop.onnx.readers.table",
         "interop.onnx.writers interop.onnx.readers",
         "interop.onnx.networks",

@@ -69,6 +69,10 @@ def test_names_can_be_given(path):
     assert [value.name for value in graph.output] == ["sum", "product", "same"]
     for ours, theirs in zip(mg.import_onnx(path)(X, 2 * X), (3 * X, 2 * X, X), strict=True):
         np.testing.assert_array_equal(ours.data, theirs)
+    mg.export_onnx(mg.import_onnx(path), (X, X), again := path.with_name("again.onnx"))
+    assert [value.name for value in loaded(again).graph.input] == ["left", "right"]
+    assert [value.name for value in loaded(again).graph.output] == ["sum", "product", "same"]
+    assert mg.import_onnx(again).output_names == ["sum", "product", "same"]
     for names in (["left"], ["a", "a"], ["a", ""], ["a", 3]):
         with pytest.raises(ValueError, match="input_names must be 2 different names"):
             mg.export_onnx(network, (mg.tensor(X), X), path, input_names=names)
@@ -168,6 +172,46 @@ def test_only_modules_are_written(path):
         mg.export_onnx(lambda x: x, X, path)
 
 
+@NEEDS_ONNX
+@pytest.mark.parametrize(
+    "number",
+    [
+        lambda x: mg.sum(x).item(),
+        lambda x: float(x[0, 0]),
+        lambda x: int(mg.argmax(x)),
+        lambda x: range(5)[mg.argmax(x)],
+        lambda x: bool(mg.any(x > 0)),
+        lambda x: mg.sum(x, axis=1).tolist()[0],
+        lambda x: mg.exp(x).detach()[0, 0].item(),
+    ],
+)
+@pytest.mark.parametrize("given", [X, mg.tensor(X)], ids=["array", "tensor"])
+def test_a_number_from_an_input_names_the_line(number, given, path):
+    network = Of(lambda x: x * 2 if number(x) > 0 else x * 3)
+    line = number.__code__.co_firstlineno
+    with pytest.raises(ValueError, match=rf"test_onnx_files.py:{line}, in scope Of\).*mg\.where"):
+        mg.export_onnx(network, given, path)
+    np.testing.assert_array_equal(network(given).data, 2 * X if number(mg.tensor(X)) > 0 else 3 * X)
+
+
+@NEEDS_ONNX
+@pytest.mark.parametrize(
+    "function",
+    [lambda x: x.reshape(x.shape[0], -1) * 2, lambda x: np.sin(x), lambda x: x.T, lambda x: mg.exp(np.asarray(x))],
+)
+def test_an_array_is_as_good_an_example_as_a_tensor(function, path):
+    for example in (X, mg.tensor(X)):
+        mg.export_onnx(Of(function), example, path)
+        np.testing.assert_allclose(mg.import_onnx(path)(2 * X).data, function(mg.tensor(2 * X)).data, rtol=1e-6)
+
+
+@NEEDS_ONNX
+def test_numbers_from_weights_and_texts_may_be_taken(path):
+    network = Of(lambda x: x * network.scale.item() if f"{mg.sum(x):.1f}" else x, scale=nn.Parameter(np.float32(2)))
+    mg.export_onnx(network, X, path)
+    np.testing.assert_array_equal(mg.import_onnx(path)(X).data, 2 * X)
+
+
 ZEROS = np.zeros((2, 3), np.float32)
 EQUAL = np.array([4, 4, 4])
 
@@ -179,12 +223,12 @@ EQUAL = np.array([4, 4, 4])
         (lambda x: x + float(x.data.max()), (mg.tensor(ZEROS),)),
         (lambda x: x + float(x.data[0, 1]), (mg.tensor(np.eye(2, dtype=np.float32)),)),
         (lambda x: x + float(x.data.sum()), (mg.tensor(np.array([1, -1], np.float32)),)),
-        (lambda x, ids: x[ids - 4] + float(ids.max()), (mg.tensor(X), EQUAL)),
-        (lambda x, ids: x * float(ids[0]), (mg.tensor(X), EQUAL)),
-        (lambda x, ids: x * float(ids.max()), (mg.tensor(X), 0 * EQUAL)),
-        (lambda x, ids: x * float(ids.max()), (mg.tensor(X), EQUAL.astype(np.uint8))),
-        (lambda x, n: x * float(n), (mg.tensor(X), np.array(3))),
-        (lambda x, n: x * float(n), (mg.tensor(X), np.array(0.0))),
+        (lambda x, ids: x[ids - 4] + float(ids.data.max()), (mg.tensor(X), EQUAL)),
+        (lambda x, ids: x * float(ids.data[0]), (mg.tensor(X), EQUAL)),
+        (lambda x, ids: x * float(ids.data.max()), (mg.tensor(X), 0 * EQUAL)),
+        (lambda x, ids: x * float(np.asarray(ids).max()), (mg.tensor(X), EQUAL.astype(np.uint8))),
+        (lambda x, n: x * float(n.data), (mg.tensor(X), np.array(3))),
+        (lambda x, n: x * float(n.data), (mg.tensor(X), np.array(0.0))),
     ],
 )
 def test_constants_from_equal_numbers_are_seen(function, inputs, path):
@@ -370,8 +414,10 @@ def test_inputs_are_checked(path):
     path.write_bytes(model().SerializeToString())
     network = mg.import_onnx(path)
     np.testing.assert_array_equal(network(np.ones((7, 3), np.float32)).data, 1)  # an axis of any length
-    with pytest.raises(TypeError, match=r"there are 1 inputs \(x\), not 2"):
-        network(X, X)
+    np.testing.assert_array_equal(network(x=X).data, X)
+    for inputs, named in (((X, X), {}), ((), {}), ((X,), {"x": X}), ((), {"y": X})):
+        with pytest.raises(TypeError, match="OnnxNetwork: the inputs are x, given are"):
+            network(*inputs, **named)
     with pytest.raises(TypeError, match="the input x must be float32, not float64"):
         network(np.ones((2, 3)))
     with pytest.raises(ValueError, match=r"the input x must have the shape \(any, 3\), not \(2, 4\)"):

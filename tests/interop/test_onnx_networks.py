@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -230,3 +232,144 @@ def test_what_is_read_is_written_again(tmp_path):
     assert operators_of(second) == operators_of(path)
     for ours, theirs in zip(expected, arrays_in(mg.import_onnx(second)(*inputs)), strict=True):
         np.testing.assert_array_equal(theirs, ours)
+
+
+# --- free axes ----------------------------------------------------------------------------------------
+
+FREE = [name for name in [*NETWORKS, *STEPS] if "lengths" not in name]  # which are those of each sequence
+
+
+def resized(value, name, axes, n):
+    """An argument with n entries along a free axis, all different, and the same with tuples of them."""
+    if isinstance(value, tuple):
+        return tuple(resized(part, f"{name}_{i}", axes, n) for i, part in enumerate(value))
+    x = value.data if isinstance(value, mg.Tensor) else value
+    for axis in axes.get(name, ()):
+        x = np.take(x, np.arange(n) % x.shape[axis], axis)
+        if x.dtype.kind == "f":
+            x *= 1 + 0.1 * np.arange(n, dtype=x.dtype).reshape(-1, *(1,) * (x.ndim - 1 - axis))
+    return mg.tensor(x) if isinstance(value, mg.Tensor) else x
+
+
+def check_free_axes(module, given, axes, path):
+    """onnxruntime and the imported network take every size, and so does what is written again."""
+    second = path.with_name("second.onnx")
+    mg.export_onnx(module, given, path, dynamic_axes=axes)
+    again = mg.import_onnx(path)
+    mg.export_onnx(again, tuple(arrays_in(given)), second, dynamic_axes=axes)
+    names = inspect.signature(module.forward).parameters
+    module.eval()
+    for n in (1, 6, 9):
+        batch = tuple(resized(x, name, axes, n) for name, x in zip(names, given, strict=False))
+        for results in (run(path, batch), arrays_in(again(*arrays_in(batch))), run(second, batch)):
+            for ours, theirs in zip(arrays_in(module(*batch)), results, strict=True):
+                assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
+                np.testing.assert_allclose(theirs, ours, rtol=1e-5, atol=1e-5)
+
+
+@NEEDS_RUNTIME
+@pytest.mark.parametrize("name", FREE)
+def test_a_free_batch(name, tmp_path):
+    module, inputs = {**NETWORKS, **STEPS}[name]()
+    given = inputs if isinstance(inputs, tuple) else (inputs,)
+    path = tmp_path / "network.onnx"
+    mg.export_onnx(module, inputs, path)
+    found = mg.import_onnx(path).input_names
+    common = "encoder, masked"  # whose mask is that of all sequences
+    check_free_axes(module, given, {key: [0] for key in found if (name, key) != (common, "mask")}, path)
+
+
+@NEEDS_RUNTIME
+def test_a_free_number_of_steps(tmp_path):
+    for layer, x in ((nn.LSTM(3, 4, rng=0), drawn(2, 5, 3)), (encoder(norm_first=True), X), (Causal(), X)):
+        check_free_axes(layer, (x,), {"x": [1]}, tmp_path / "steps.onnx")
+
+
+class Causal(nn.Module):
+    def forward(self, x):
+        return mg.attention(x, x, x, causal=True)
+
+
+class Plain(nn.Module):
+    """A function of one array."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+@NEEDS_RUNTIME
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x[:5] + x[-1],  # of an example with fewer
+        lambda x: x[::-1] - x[:, ::-1],
+        lambda x: mg.sum(x, axis=0) / x.shape[0],
+        lambda x: x * np.arange(x.shape[0], dtype=np.float32)[:, None],
+        lambda x: x[np.arange(x.shape[0]), 1] + mg.roll(x, 1, 1)[:, 0],
+        lambda x: mg.pad(mg.put(x, (slice(None), slice(0, 2)), 0.0), ((1, 2), (0, 0))),
+        lambda x: mg.concatenate([x, np.ones((x.shape[0], 1), np.float32)], 1).reshape(-1),
+    ],
+)
+def test_constants_follow_the_size(function, tmp_path):
+    path = tmp_path / "plain.onnx"
+    for example in (drawn(1, 4), drawn(3, 4)):
+        mg.export_onnx(Plain(function), example, path, dynamic_axes={"x": [0]})
+        for n in (5, 6, 11):
+            x = drawn(n, 4, seed=n)
+            for theirs in (run(path, [x])[0], mg.import_onnx(path)(x).data):
+                np.testing.assert_allclose(theirs, function(mg.tensor(x)).data, rtol=1e-5, atol=1e-6)
+
+
+@NEEDS_ONNX
+def test_an_output_is_declared_with_its_free_axis(tmp_path):
+    import onnx
+
+    mg.export_onnx(Plain(lambda x: (x, x.T, mg.concatenate([x, x]), mg.sum(x))), X[0], tmp_path / "n.onnx",
+                   dynamic_axes={"x": [0]})  # fmt: skip
+    graph = onnx.load(str(tmp_path / "n.onnx")).graph
+    axes = [[d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim] for value in graph.output]
+    assert axes == [["batch", 8], [8, "batch"], [0, 8], []]
+    assert graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+
+
+@NEEDS_ONNX
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (
+            lambda x: mg.sum(x, 0) * (1 / x.shape[0]),
+            r"multiply \(in Plain\) has a constant that depends on .*axis 0 of x",
+        ),
+        (lambda x: x * float(x.shape[0] % 2), r"multiply \(in Plain\) has a constant"),
+        (lambda x: x * float(x.shape[0] ** 2), r"multiply \(in Plain\) has a constant"),
+        (lambda x: mg.matmul(np.eye(x.shape[0], dtype=np.float32), x), r"matmul \(in Plain\) has a constant"),
+        (lambda x: mg.stack([mg.sum(row) for row in x]), r"\(in Plain\) needs other operators"),
+        (lambda x: mg.exp(x) if x.shape[0] > 4 else x * 2, r"\(in Plain\) needs other operators"),
+    ],
+)
+def test_what_cannot_follow_the_size_is_named(function, message, tmp_path):
+    with pytest.raises(NotImplementedError, match=message):
+        mg.export_onnx(Plain(function), drawn(4, 3), tmp_path / "n.onnx", dynamic_axes={"x": [0]})
+
+
+@NEEDS_ONNX
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ({"y": [0]}, "there is no input 'y'. The inputs are x, state_0, state_1"),
+        ({"x": [3]}, r"x has no axis 3. The example has the shape \(2, 5, 3\)"),
+        ({"x": [0, 1]}, r"the sizes \[2, 5\], but a file has one free size"),
+        ({"x": [0]}, "with the size 3 of axis 0 of x it fails: .*h0"),
+    ],
+)
+def test_free_axes_that_do_not_fit(axes, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        mg.export_onnx(*NETWORKS["chained"](), tmp_path / "n.onnx", dynamic_axes=axes)
+    for wrong in ({"x": {0: "N"}}, {"x": 0}):
+        with pytest.raises(TypeError, match="needs a list of axes"):
+            mg.export_onnx(*NETWORKS["chained"](), tmp_path / "n.onnx", dynamic_axes=wrong)
+    with pytest.raises(ValueError, match=r"with the size 3 of axis 0 of x it fails"):
+        mg.export_onnx(*NETWORKS["GRU, lengths"](), tmp_path / "n.onnx", dynamic_axes={"x": [0]})

@@ -13,13 +13,15 @@ import pytest
 import minigrad as mg
 from minigrad.interop.onnx.readers import READERS
 from minigrad.interop.onnx.writers import WRITERS
-from tests.interop.onnx_files import NEEDS_ONNX, arrays_in
+from tests.interop.onnx_files import NEEDS_ONNX, NEEDS_RUNTIME, arrays_in, run
 
 NOT_READ = {
     r"batchnorm_.*_training_mode": "batches are normalised by running averages alone",
     r"training_dropout(?!_zero)": "dropout is that of inference",
     r"dropout_(default|random)_old": "a version of 2017, with other inputs",
     r"convtranspose_3d": "convolutions have one or two axes of pixels",
+    r"resize_tf_crop_and_resize.*": "images are not cut while they are resized",
+    r"resize_.*_antialias": "images are not smoothed before they are made smaller",
     r"scatter_elements_with_(duplicate_indices|reduction_\w+)": "ScatterElements replaces, and reduces nothing",
 }
 """Cases of operators that are read which are refused, by a pattern of their names, and why."""
@@ -105,3 +107,77 @@ def test_the_page_lists_the_operators():
     assert re.findall(r"\w+", listed) == sorted(READERS)
     (listed,) = re.findall(r"<!-- primitives -->\n(.*?)\n<!-- end of primitives -->", page, re.DOTALL)
     assert re.findall(r"\w+", listed) == sorted(WRITERS)
+
+
+# --- beside onnxruntime -------------------------------------------------------------------------------
+
+
+def of_one(path, kind, x, constants, **attributes):
+    """Write a file with one operator on x and on constants."""
+    from onnx import helper, numpy_helper
+
+    names = [f"c{i}" if c is not None else "" for i, c in enumerate(constants)]
+    tensors = [numpy_helper.from_array(c, name) for c, name in zip(constants, names, strict=True) if name]
+    node = helper.make_node(kind, ["x", *names], ["y"], **attributes)
+    dtype = helper.np_dtype_to_tensor_dtype(x.dtype)
+    ends = [
+        helper.make_tensor_value_info("x", dtype, x.shape),
+        helper.make_tensor_value_info("y", dtype, [None] * x.ndim),
+    ]
+    graph = helper.make_graph([node], "graph", ends[:1], ends[1:], tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+
+
+SCALES = np.array([1, 1, 2, 3], np.float32)
+WAYS = [
+    *({"mode": mode, "coordinate_transformation_mode": way} for mode in ("linear", "cubic")
+      for way in ("half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners")),
+    *({"mode": "nearest", "coordinate_transformation_mode": way, "nearest_mode": nearest}
+      for way in ("half_pixel", "asymmetric") for nearest in ("floor", "round_prefer_floor", "round_prefer_ceil")),
+    {"mode": "cubic", "cubic_coeff_a": -0.5, "exclude_outside": 1},
+]  # fmt: skip
+
+
+@NEEDS_RUNTIME
+@pytest.mark.parametrize("options", WAYS, ids=lambda options: "-".join(map(str, options.values())))
+def test_resized_images_are_those_of_onnxruntime(options, tmp_path):
+    path, second = tmp_path / "resize.onnx", tmp_path / "second.onnx"
+    x = np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(np.float32)
+    for constants in ([None, SCALES], [None, None, np.array([2, 3, 7, 3])]):
+        of_one(path, "Resize", x, constants, **options)
+        network = mg.import_onnx(path)
+        mg.export_onnx(network, x, second)
+        (theirs,) = run(path, [x])
+        for ours in (network(x).data, run(second, [x])[0]):
+            assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
+            np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+@NEEDS_ONNX
+def test_resized_images_are_those_of_upsample_and_have_its_gradient(tmp_path):
+    x = np.random.default_rng(0).standard_normal((1, 2, 3, 4)).astype(np.float32)
+    for theirs, mode in (("nearest", "nearest"), ("linear", "bilinear")):
+        of_one(tmp_path / "r.onnx", "Resize", x, [None, SCALES], mode=theirs)
+        network = mg.import_onnx(tmp_path / "r.onnx")
+        ours, expected = (mg.grad(lambda x, f=f: (f(x) ** 2).sum())(x) for f in (
+            network, lambda x, mode=mode: mg.ops.upsample(x, (2, 3), mode)))  # fmt: skip
+        np.testing.assert_allclose(ours.data, expected.data, rtol=1e-4)
+
+
+@NEEDS_RUNTIME
+@pytest.mark.parametrize("fmod", [0, 1])
+def test_remainders_are_those_of_onnxruntime_and_have_gradients(fmod, tmp_path):
+    path, second = tmp_path / "mod.onnx", tmp_path / "second.onnx"
+    b = np.array([3, -3, 2, -2, 5])
+    of_one(path, "Mod", a := np.array([7, 7, -7, -7, 5]), [b], fmod=fmod)
+    np.testing.assert_array_equal(mg.import_onnx(path)(a).data, run(path, [a])[0])
+    if fmod:
+        a, b = (c.astype(np.float32) + np.float32(0.25) for c in (a, b))
+        of_one(path, "Mod", a, [b], fmod=1)
+        network = mg.import_onnx(path)
+        mg.export_onnx(network, a, second)
+        for ours in (network(a).data, run(second, [a])[0]):
+            np.testing.assert_allclose(ours, run(path, [a])[0], rtol=1e-6)
+        network(a).sum().backward()
+        np.testing.assert_array_equal(network.c0.grad, -np.trunc(a / b))

@@ -6,21 +6,23 @@ import inspect
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count, repeat
 from operator import setitem
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...core import Tensor
+from ...core import Tensor, untracked
 from ...nn import Module
 from ...runtime.contexts import Context
 from ...runtime.extras import require
 from ...runtime.files import replacing
 from ...spec import Array
+from .dynamic_axes import FreeAxes, merge
 from .graphs import OPSET, GraphWriter
+from .networks import OnnxNetwork
 from .tracing import Call, fingerprint, trace
 from .writers import WRITERS
 
@@ -32,37 +34,44 @@ _LARGEST = 2**31 - 1  # bytes of a file of protocol buffers
 def export_onnx(
     module: Module, inputs: Any, path: str | os.PathLike[str], *,
     input_names: Sequence[str] | None = None, output_names: Sequence[str] | None = None,
+    dynamic_axes: Mapping[str, Sequence[int]] | None = None,
 ) -> None:  # fmt: skip
     """Write what a module computes as an ONNX file, for other runtimes. Needs the package `onnx`.
 
     The module is called in evaluation mode, and the primitives that it applies are written in operators of version 18;
-    one that has no counterpart is written as its reference. The file has the shapes of the examples: batch and steps
-    are fixed, and so is the way that `if` and `for` have gone. Weights have their names from `state_dict` and the
+    one that has no counterpart is written as its reference. The file has the shapes of the examples, but for the axes
+    in ``dynamic_axes``, and the way that `if` and `for` have gone. Weights have their names from `state_dict` and the
     order of their axes; drawings of scopes stay in the names of nodes. dtypes are kept, also where a runtime lacks an
     operator of them, as onnxruntime does of float64 convolutions.
 
     Args:
         module: what is written.
-        inputs: an example of what it is called with, of the very types: a tuple of arguments, or one alone. Tensors and
-            ndarrays, also within tuples and lists, are inputs of the file, under the names of ``forward``'s parameters;
-            numbers and None are constants.
+        inputs: an example of what it is called with: a tuple of arguments, or one alone. Tensors and ndarrays, also
+            within tuples and lists, reach the module as tensors, and are inputs of the file under the names of
+            ``forward``'s parameters; numbers and None are constants.
         path: the file; it is written whole or not at all.
-        input_names, output_names: other names, in order. Outputs are called ``output``, or ``output_0`` and so on.
+        input_names, output_names: other names, in order. Outputs are called ``output``, or ``output_0`` and so on; an
+            imported network keeps the names of its file.
+        dynamic_axes: for inputs by name the axes of any length, such as ``{"x": [0]}`` for a batch. All of them have
+            one length, in the examples too. The module is called at three lengths, up to twice the example's plus 1.
 
     Raises:
-        NotImplementedError: names a primitive (or a use of one) that cannot be written, and the module that applies it.
-        ValueError: if an input is used outside of primitives, such as by NumPy, since a constant would stand in its
-            place; or not at all; if the module writes into a tensor, or names or weights do not fit.
-        TypeError: for a module that is none, or that returns anything but tensors.
+        NotImplementedError: names a primitive (or a use of one) that cannot be written, or not for every length of the
+            free axes, and the module that applies it.
+        ValueError: if the module takes a Python number out of a tensor that depends on an input (``.item()``, ``bool``,
+            ``float`` …; the message names the line), computes with an input outside of primitives, or does not use it;
+            if it writes into a tensor, fails at another length of the free axes, or names, axes or weights do not fit.
+        TypeError: for a module that is none, that returns anything but tensors, or axes that are no list.
         ModuleNotFoundError: says how to install `onnx`.
 
     >>> import pathlib, tempfile, minigrad as mg
     >>> layer, x = mg.nn.Linear(3, 2), np.ones((1, 3), np.float32)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "linear.onnx")
-    ...     mg.export_onnx(layer, x, path)
+    ...     mg.export_onnx(layer, x, path, dynamic_axes={"x": [0]})
     ...     again = mg.import_onnx(path)
-    >>> np.allclose(again(x).data, layer(x).data)
+    >>> batch = np.ones((5, 3), np.float32)
+    >>> np.allclose(again(batch).data, layer(batch).data)
     True
     """
     if not isinstance(module, Module):
@@ -71,23 +80,14 @@ def export_onnx(
     arguments = inputs if isinstance(inputs, tuple) else (inputs,)
     names = _names("input_names", input_names, list(_input_names(module, arguments)))
     with _evaluating(module):
-        given, variables = _copied(arguments)
         try:
-            calls, ends = trace(lambda: _results(module, module(*given)), WRITERS)
-            weights = _weights(module)
-            print_ = fingerprint(calls, [*variables, *weights.values()])
-            _refuse_hidden_uses(module, arguments, print_, weights, names)
+            free = FreeAxes.of(dynamic_axes or {}, dict(zip(names, _copied(arguments)[1], strict=True)))
+            traces = [_traced(module, arguments, names, free, size) for size in free.sizes]
+            _refuse_hidden_uses(module, traces[0], _weights(module), names)
         except ValueError as error:
             raise ValueError(f"export_onnx: {type(module).__name__}: {error}") from error
-    graph = GraphWriter()
-    for array, name in zip(variables, names, strict=True):
-        graph.declare(array, name)
-    for name, array in weights.items():
-        graph.add_weight(array, name)
-    _write_calls(graph, calls, ends)
-    usual = ["output"] if len(ends) == 1 else [f"output_{i}" for i in range(len(ends))]
-    outputs = _name_outputs(graph, ends, _names("output_names", output_names, usual))
-    model = _model(onnx, graph, module, dict(zip(names, variables, strict=True)), dict(zip(outputs, ends, strict=True)))
+    graphs = [_graph(module, traced, names, output_names) for traced in traces]
+    model = _model(onnx, module, graphs, free)
     onnx.checker.check_model(model, full_check=True)
     with replacing(path) as temporary:
         temporary.write_bytes(model.SerializeToString())
@@ -117,6 +117,27 @@ class _evaluating(Context):  # noqa: N801  (used as a function)
             raise
 
 
+class _Traced(NamedTuple):
+    """A call: its arguments, the arrays among them, the primitives that were applied, and the results."""
+
+    arguments: Any
+    variables: list[Array]
+    calls: list[Call]
+    ends: list[Array]
+
+
+def _traced(module: Module, arguments: Any, names: list[str], free: FreeAxes, size: int) -> _Traced:
+    """Call a module on the examples, whose free axes get a size."""
+    name = iter(names)
+    given, variables = _copied(arguments, lambda array: free.resized(array, next(name), size))
+    try:
+        return _Traced(given, variables, *trace(lambda: _results(module, module(*given)), variables, WRITERS))
+    except Exception as error:
+        if not free.axes:
+            raise
+        raise ValueError(f"dynamic_axes: with the size {size} of {free} it fails: {error}") from error
+
+
 def _copied(arguments: Any, change: Callable[[Array], Array] = np.array) -> tuple[Any, list[Array]]:
     """The arguments with copies of all arrays, and these arrays in order."""
     variables: list[Array] = []
@@ -125,19 +146,13 @@ def _copied(arguments: Any, change: Callable[[Array], Array] = np.array) -> tupl
         if isinstance(value, (Tensor, np.ndarray)):
             array = value.data if isinstance(value, Tensor) else value
             variables.append(change(array))
-            return _as_tensor(variables[-1]) if isinstance(value, Tensor) else variables[-1]
+            return untracked(variables[-1])
         if isinstance(value, (list, tuple)):
             parts = [copy(part) for part in value]
             return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
         return value
 
     return copy(arguments), variables
-
-
-def _as_tensor(array: Array) -> Tensor:
-    tensor = Tensor(0)
-    tensor.data = array
-    return tensor
 
 
 def _turned(array: Array) -> Array:
@@ -166,14 +181,13 @@ def _is_uniform(array: Array) -> bool:
     return array.dtype.kind in "iu" and array.size > 0 and bool(array.min() == array.max())
 
 
-def _refuse_hidden_uses(
-    module: Module, arguments: Any, first: list[Any], weights: dict[str, Array], names: list[str]
-) -> None:  # fmt: skip
+def _refuse_hidden_uses(module: Module, traced: _Traced, weights: dict[str, Array], names: list[str]) -> None:
     """Raise unless the same primitives are applied to other inputs, with the same constants.
 
     All inputs are other ones; only where that is refused, one alone after the other, so that the error names it.
     """
-    every, uniform = range(len(names)), any(map(_is_uniform, _copied(arguments)[1]))
+    arguments, first = traced.arguments, fingerprint(traced.calls, [*traced.variables, *weights.values()])
+    every, uniform = range(len(names)), any(map(_is_uniform, traced.variables))
     advice = ", perhaps since equal integers became others: give examples that differ" if uniform else ""
     try:
         _refuse_hidden_use(module, _partly_turned(arguments, every), first, weights, names, advice)
@@ -196,7 +210,7 @@ def _refuse_hidden_use(
     which = f"the input{'s' * (len(names) > 1)} {', '.join(names)}"
     given, variables = others
     try:
-        calls, _ = trace(lambda: _results(module, module(*given)), WRITERS)
+        calls, _ = trace(lambda: _results(module, module(*given)), variables, WRITERS)
     except Exception as error:
         raise ValueError(f"it depends on the values of {which}: with others it fails{advice}") from error
     second = fingerprint(calls, [*variables, *weights.values()])
@@ -226,7 +240,10 @@ def _names(what: str, wanted: Sequence[str] | None, usual: list[str]) -> list[st
 
 
 def _input_names(module: Module, arguments: tuple[Any, ...]) -> Iterator[str]:
-    """The names of forward's parameters, with a number for each array in a tuple."""
+    """The names of forward's parameters, with a number for each array in a tuple; those of the file that was read."""
+    if isinstance(module, OnnxNetwork) and len(arguments) == len(module.input_names):
+        yield from module.input_names
+        return
 
     def within(name: str, value: Any) -> Iterator[str]:
         if isinstance(value, (Tensor, np.ndarray)):
@@ -252,8 +269,8 @@ def _results(module: Module, result: Any) -> list[Array]:
 
 
 def _name_outputs(graph: GraphWriter, ends: list[Array], names: list[str]) -> list[str]:
-    """Give the results their names; what is also an input, a weight, or a result twice, goes through an Identity."""
-    produced = {output for node in graph.nodes for output in node.output}
+    """Give the results their names; an input, weight or constant, and a result twice, goes through an Identity."""
+    produced = {output for node in graph.nodes if node.op_type != "Constant" for output in node.output}
     renamed: dict[str, str] = {}
     graph.scope = ()
     found = [graph.unique(name) for name in names]
@@ -273,6 +290,22 @@ def _name_outputs(graph: GraphWriter, ends: list[Array], names: list[str]) -> li
 # --- the graph ----------------------------------------------------------------------------------------
 
 
+def _graph(module: Module, traced: _Traced, names: list[str], output_names: Sequence[str] | None) -> GraphWriter:
+    """What was traced in ONNX's operators."""
+    graph, ends = GraphWriter(), traced.ends
+    graph.inputs = dict(zip(names, traced.variables, strict=True))
+    for name, array in graph.inputs.items():
+        graph.declare(array, name)
+    for name, array in _weights(module).items():
+        graph.add_weight(array, name)
+    _write_calls(graph, traced.calls, ends)
+    usual = ["output"] if len(ends) == 1 else [f"output_{i}" for i in range(len(ends))]
+    usual = module.output_names if isinstance(module, OnnxNetwork) else usual
+    outputs = _name_outputs(graph, ends, _names("output_names", output_names, usual))
+    graph.outputs = dict(zip(outputs, ends, strict=True))
+    return graph
+
+
 def _write_calls(graph: GraphWriter, calls: list[Call], ends: list[Array]) -> None:
     for call in calls:
         for array in call.inputs:
@@ -283,6 +316,7 @@ def _write_calls(graph: GraphWriter, calls: list[Call], ends: list[Array]) -> No
         if all(id(output) in graph.names for output in call.outputs):
             continue
         graph.scope = call.scope
+        graph.where = f"{call.name} (in {'/'.join(call.scope)})" if call.scope else call.name
         if call.primitive is None:
             results = tuple(graph.value(x, y.dtype) for x, y in zip(call.inputs, call.outputs, strict=True))
         else:
@@ -291,7 +325,7 @@ def _write_calls(graph: GraphWriter, calls: list[Call], ends: list[Array]) -> No
 
 
 def _written(graph: GraphWriter, call: Call) -> tuple[str, ...]:
-    where = f"{call.name} (in {'/'.join(call.scope)})" if call.scope else call.name
+    where = graph.where
     if call.name not in WRITERS:
         raise NotImplementedError(f"export_onnx: the primitive {where} has no counterpart in ONNX's operators")
     try:
@@ -310,29 +344,35 @@ def _needed(graph: GraphWriter, outputs: Sequence[str]) -> tuple[list[Any], set[
     return nodes[::-1], used
 
 
-def _model(
-    onnx: Any, graph: GraphWriter, module: Module, inputs: dict[str, Array], outputs: dict[str, Array]
-) -> Any:  # fmt: skip
+def _model(onnx: Any, module: Module, graphs: list[GraphWriter], free: FreeAxes) -> Any:
+    graph = merge(graphs, free)
     helper, name = graph.helper, type(module).__name__
-    nodes, used = _needed(graph, list(outputs))
-    if unused := [input for input in inputs if input not in used]:
+    nodes, used = _needed(graph, list(graph.outputs))
+    if unused := [input for input in graph.inputs if input not in used]:
         raise ValueError(
-            f"export_onnx: {name}: the outputs do not depend on {', '.join(unused)} by way of minigrad's primitives: "
-            "leave out what is not used; what a module turns into an array must be given as one (of integers: words, "
-            "say), and what it turns into a tensor as a tensor, since copies are not followed"
+            f"export_onnx: {name}: the outputs do not depend on {', '.join(unused)} by way of minigrad's primitives. "
+            "Leave out what is not used, and copy no input (by mg.tensor or np.array): copies are not followed"
         )
     weights = {name: array for name, array in graph.weights.items() if name in used}
     if (size := sum(array.nbytes for array in weights.values())) > _LARGEST:
         raise ValueError(f"export_onnx: {name}: weights of {size} bytes, and a file has 2 GB at most")
 
-    def described(values: dict[str, Array]) -> list[Any]:
-        to_type = helper.np_dtype_to_tensor_dtype
-        return [helper.make_tensor_value_info(key, to_type(array.dtype), array.shape) for key, array in values.items()]
+    def described(*values: dict[str, Array]) -> list[Any]:
+        """The inputs or outputs of all graphs, whose axes may differ."""
+        shapes = {key: zip(*(cases[key].shape for cases in values), strict=True) for key in values[0]}
+        return [
+            helper.make_tensor_value_info(
+                key, helper.np_dtype_to_tensor_dtype(array.dtype), [free.described(*axis) for axis in shapes[key]]
+            )
+            for key, array in values[0].items()
+        ]
 
     tensors = [
         graph.numpy_helper.from_array(np.ascontiguousarray(x).reshape(x.shape), key) for key, x in weights.items()
     ]
-    proto = helper.make_graph(nodes, name, described(inputs), described(outputs), tensors)
+    proto = helper.make_graph(
+        nodes, name, described(*(g.inputs for g in graphs)), described(*(g.outputs for g in graphs)), tensors
+    )
     model = helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     model.producer_name = "minigrad"
     buffers = [key for key, _ in module.named_buffers() if key in weights]

@@ -21,8 +21,9 @@ class GraphWriter:
     """What is written so far.
 
     names: of arrays that are known by their identity: inputs, weights and results. weights: initializers by name.
-    nodes: NodeProtos. uses: the calls that an array goes into, None for a result of the whole. scope: the path of the
-    call that is being written, which the names of nodes begin with.
+    nodes: NodeProtos. inputs, outputs: those of the whole, by name. uses: the calls that an array goes into, None for a
+    result of the whole. scope: the path of the call that is being written, which the names of nodes begin with. where:
+    that call for messages; origins: the same of each node, by its name.
     """
 
     def __init__(self) -> None:
@@ -30,10 +31,13 @@ class GraphWriter:
         self.names: dict[int, str] = {}
         self.weights: dict[str, Array] = {}
         self.nodes: list[Any] = []
+        self.inputs: dict[str, Array] = {}
+        self.outputs: dict[str, Array] = {}
         self.uses: dict[int, list[Call | None]] = {}
         self.scope: tuple[str, ...] = ()
+        self.where = ""
+        self.origins: dict[str, str] = {}
         self._taken: set[str] = set()
-        self._constants: dict[tuple[Any, ...], str] = {}
 
     # --- names --------------------------------------------------------------------------------------
 
@@ -70,15 +74,13 @@ class GraphWriter:
         return id(plain(x)) in self.names
 
     def constant(self, x: Any, dtype: Any = None) -> str:
-        """A constant node; equal constants are one."""
+        """A constant node."""
         array = np.asarray(x, dtype)
-        key = (array.shape, array.dtype.str, array.tobytes())
-        if key not in self._constants:
-            tensor = self.numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape))
-            scope, self.scope = self.scope, ()
-            self._constants[key] = self.op("Constant", value=tensor)
-            self.scope = scope
-        return self._constants[key]
+        tensor = self.numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape))
+        scope, self.scope = self.scope, ()
+        name = self.op("Constant", value=tensor)
+        self.scope = scope
+        return name
 
     def ints(self, *numbers: int) -> str:
         """A constant vector of integers, as axes and shapes are given."""
@@ -102,6 +104,7 @@ class GraphWriter:
         results = [name, *(self.unique(f"{name}.{number}") for number in range(1, outputs))]
         while inputs and not inputs[-1]:
             inputs = inputs[:-1]
+        self.origins[name] = self.where
         self.nodes.append(self.helper.make_node(kind, list(inputs), results, name=name, **attributes))
         return results
 

@@ -27,14 +27,14 @@ def import_onnx(path: str | os.PathLike[str]) -> OnnxNetwork:
 
     Floating initializers become parameters under their names in the file, but those that only normalise by running
     averages, and what minigrad wrote as a buffer, become buffers; all others are constants. The inputs and outputs are
-    those of the graph, in its order. Operators' versions 13 and later are read, in their form for inference; the names
-    of nodes become scopes.
+    those of the graph, in its order and under its names (``input_names``, ``output_names``). Operators' versions 13 and
+    later are read, in their form for inference; the names of nodes become scopes.
 
     Args:
         path: the file. Weights in files beside it (external data) are not read.
 
     Returns:
-        the module; called with arrays or tensors it returns the output, or a tuple of several.
+        the module; called with arrays or tensors, in order or by name, it returns the output, or a tuple of several.
 
     Raises:
         NotImplementedError: names an operator, or an attribute of one, that is not supported, and its node; for

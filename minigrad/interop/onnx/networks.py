@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...core import Tensor, scope
+from ...core import Tensor, scope, untracked
 from ...nn import Buffer, Module, Parameter
 from ...spec import Array, as_array
 from .readers import READERS
@@ -63,8 +63,8 @@ class Program:
 class OnnxNetwork(Module):
     """A network from an ONNX file, made by :func:`minigrad.import_onnx`.
 
-    Called with the inputs in the file's order it returns the output, or a tuple of several. Floating initializers are
-    its parameters, under the names that they have in the file.
+    Called with the inputs in the file's order, or by name, it returns the output, or a tuple of several. Floating
+    initializers are its parameters, under the names that they have in the file.
     """
 
     def __init__(self, program: Program, parameters: dict[str, Array], buffers: dict[str, Array]) -> None:
@@ -77,8 +77,18 @@ class OnnxNetwork(Module):
                 setattr(self, attribute, kind(array))
                 program.weights[name] = attribute
 
-    def forward(self, *inputs: Any) -> Any:
-        values = self._given(inputs)
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the file's inputs, in order."""
+        return [info.name for info in self.program.inputs]
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the file's outputs, in order."""
+        return self.program.outputs
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        values = self._given(inputs, named)
         values.update({name: getattr(self, attribute) for name, attribute in self.program.weights.items()})
         values.update({name: Tensor(array) for name, array in self.program.constants.items()})
         for operator, ends in zip(self.program.operators, self.program.ends, strict=True):
@@ -88,15 +98,14 @@ class OnnxNetwork(Module):
         outputs = tuple(values[name] for name in self.program.outputs)
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def _given(self, inputs: tuple[Any, ...]) -> dict[str, Any]:
+    def _given(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
         """The inputs by name, seen to be of the dtypes and shapes that the file says."""
-        wanted = self.program.inputs
-        if len(inputs) != len(wanted):
-            names = ", ".join(info.name for info in wanted)
-            raise TypeError(f"OnnxNetwork: there are {len(wanted)} inputs ({names}), not {len(inputs)}")
-        tensors = {
-            info.name: x if isinstance(x, Tensor) else _tensor(x) for info, x in zip(wanted, inputs, strict=True)
-        }
+        wanted, names = self.program.inputs, self.input_names
+        given = dict(zip(names, inputs, strict=False)) | named
+        if len(inputs) + len(named) != len(names) or given.keys() != set(names):
+            have = ", ".join([f"{len(inputs)} by position", *named])
+            raise TypeError(f"OnnxNetwork: the inputs are {', '.join(names)}, given are {have}")
+        tensors = {name: x if isinstance(x, Tensor) else untracked(as_array(x)) for name, x in given.items()}
         for info in wanted:
             x = tensors[info.name]
             if x.dtype != info.dtype:
@@ -110,14 +119,8 @@ class OnnxNetwork(Module):
         return tensors
 
     def extra_repr(self) -> str:
-        inputs = ", ".join(info.name for info in self.program.inputs)
-        return f"{inputs} -> {', '.join(self.program.outputs)}; {len(self.program.operators)} operators"
-
-
-def _tensor(x: Any) -> Tensor:
-    tensor = Tensor(0)
-    tensor.data = as_array(x)
-    return tensor
+        names = f"{', '.join(self.input_names)} -> {', '.join(self.output_names)}"
+        return f"{names}; {len(self.program.operators)} operators"
 
 
 def _run(operator: Operator, values: dict[str, Any]) -> tuple[Any, ...]:

@@ -1,8 +1,9 @@
 """Which primitives a function applies, in order, with the arrays that go in and come out.
 
 A recorder is told of every call. An array that came out of one and goes into another is known by its identity, so all
-arrays are kept until the trace is thrown away. What is computed from an input outside of minigrad, by NumPy, is seen by
-nobody and would silently be a constant: :func:`fingerprint` of two traces, of different values, tells.
+arrays are kept until the trace is thrown away. Taking a Python number out of a tensor that depends on an input raises
+an error, since the file would hold that number, or the branch chosen by it, for all inputs. NumPy's calls on an input's
+array are not seen and would give constants too: :func:`fingerprint` of two traces, of different values, tells.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import overwrites
-from ...core import Node, Tensor, current_scope, plain
-from ...recording import Recorder, using
+from ...core import Node, Tensor, current_scope, number_check, plain, untracked
+from ...recording import Recorder, in_words, user_line, using
 from ...rules import Primitive
 from ...spec import Array
 
@@ -47,13 +48,14 @@ class Call(NamedTuple):
 
 
 class _Tracer(Recorder):
-    """Keeps every call."""
+    """Keeps every call. dependent: the ids of the variables, and of all arrays that are computed from them."""
 
     stepwise = False
 
-    def __init__(self) -> None:
+    def __init__(self, variables: Iterable[Array] = ()) -> None:
         super().__init__(values=False, gradients=False, lines=False)
         self.calls: list[Call] = []
+        self.dependent = set(map(id, variables))
 
     def call(self, node: Node, inputs: Sequence[Any], outputs: Sequence[Array]) -> None:
         assert node.primitive is not None
@@ -61,19 +63,36 @@ class _Tracer(Recorder):
 
     def untracked(self, primitive: Primitive, params: Any, inputs: Sequence[Any], outputs: Sequence[Array]) -> None:
         self.calls.append(Call(primitive, dict(params), tuple(inputs), tuple(outputs), current_scope() or ()))
+        if not self.dependent.isdisjoint(map(id, _arrays([*inputs, *params.values()]))):
+            self.dependent.update(map(id, outputs))
+
+    def refuse_number(self, x: Tensor) -> None:
+        if id(x.data) in self.dependent:
+            raise ValueError(
+                "a Python number is taken out of a tensor that depends on an input"
+                f"{in_words(user_line(), current_scope() or ())}, and the file would hold that number for all inputs. "
+                "Choose by mg.where and compute with tensors, or compute the number outside of the module"
+            )
 
 
-def trace(function: Callable[[], list[Array]], written: Container[str]) -> tuple[list[Call], list[Array]]:
+def trace(
+    function: Callable[[], list[Array]], variables: Iterable[Array], written: Container[str]
+) -> tuple[list[Call], list[Array]]:
     """The calls that a function's results depend on, and these results.
 
     Others are left out, and so are those that a primitive's forward makes itself, whose arrays no other call has seen.
 
     A call of a primitive that is not among those `written`, by name, is replaced by those of its reference, if it has
-    one. Raises ValueError if an array was written into meanwhile, since then one array stood for several values.
+    one. Raises ValueError if an array was written into meanwhile, since then one array stood for several values, and if
+    a Python number is taken out of a tensor that depends on the variables.
     """
-    tracer, clock = _Tracer(), overwrites.clock
-    with using(tracer):
-        results = function()
+    tracer, clock = _Tracer(variables), overwrites.clock
+    outside = number_check.set(tracer.refuse_number)
+    try:
+        with using(tracer):
+            results = function()
+    finally:
+        number_check.reset(outside)
     calls = list(_expanded(tracer.calls, written))
     if overwrites.clock != clock:
         raise ValueError("the call writes into a tensor, and ONNX has no such operation")
@@ -110,7 +129,7 @@ def _expanded(calls: Iterable[Call], written: Container[str]) -> Iterable[Call]:
         if reference is None:
             yield call
             continue
-        tensors = [None if x is None else _as_tensor(x) for x in call.inputs]
+        tensors = [None if x is None else untracked(np.asarray(x)) for x in call.inputs]
         steps = _Tracer()
         with using(steps):
             result = reference(*tensors, **call.options)
@@ -118,13 +137,6 @@ def _expanded(calls: Iterable[Call], written: Container[str]) -> Iterable[Call]:
         several = result if isinstance(result, tuple) else (result,)
         ends = tuple(end.data for end in several[: len(call.outputs)])
         yield Call(None, {}, ends, call.outputs, call.scope)
-
-
-def _as_tensor(value: Any) -> Tensor:
-    """A tensor that holds this very array."""
-    tensor = Tensor(0)
-    tensor.data = np.asarray(value)
-    return tensor
 
 
 def fingerprint(calls: Iterable[Call], variables: Iterable[Array]) -> list[tuple[Any, ...]]:

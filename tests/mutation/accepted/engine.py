@@ -254,7 +254,8 @@ accept("gives what the pass does not ask for", "rematerialisation._Run.pull", _N
 accept("a set is gone through as a list is", "rematerialisation._Run.pull",
         "found = pull_back_to_edge(seeds, list({node for node, _ in self.edge}), pull)",
         "found = pull_back_to_edge(seeds, {node for node, _ in self.edge}, pull)")  # fmt: skip
-accept("the rule around it is over then", "rematerialisation._Run.pull", "in_rule.reset(outside)", "pass", "in_rule")
+accept("the rule around it is over then", "rematerialisation._Run.pull", "number_check.reset(outside)", "pass",
+        "number_check")  # fmt: skip
 accept("frees later what nobody holds", "rematerialisation._pull_arrays", "node.residuals = None", "pass")
 accept("where nothing is tracked there is nothing to compute again", "rematerialisation.checkpoint",
         "if current_scope() is None:", "if False:")  # fmt: skip

@@ -43,6 +43,18 @@ def _(a: Any, b: Any) -> Any:
     return constant(quotient + ((rest != 0) & ((a.data < 0) != (b.data < 0))).astype(a.dtype))
 
 
+@reads("Mod")
+def _(a: Any, b: Any, *, fmod: int = 0) -> Any:
+    """The sign is the divisor's, or with fmod the dividend's. By infinity or 0 floats are what NumPy says."""
+    exact = np.fmod if fmod else np.mod
+    if a.dtype.kind != "f":
+        return constant(exact(a.data, b.data))
+    quotient = a / b
+    rest = a - b * (ops.sign(quotient) * ops.floor(ops.absolute(quotient)) if fmod else ops.floor(quotient))
+    finite = np.isfinite(rest.data)
+    return rest if finite.all() else ops.where(finite, rest, exact(a.data, b.data))
+
+
 @reads("Pow")
 def _(a: Any, b: Any) -> Any:
     return like(ops.power(a, b), a)

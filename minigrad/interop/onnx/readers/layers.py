@@ -15,7 +15,8 @@ import numpy as np
 
 from .... import ops
 from ....core import Tensor
-from .table import constant, like, reads
+from ....spec import Array
+from .table import constant, integers, like, reads
 
 _Pads = list[tuple[int, int]]  # before and after each axis of pixels
 
@@ -274,3 +275,78 @@ def _(x: Any, weight: Any, *, axis: int = -1, epsilon: float = 1e-5, stash_type:
     if weight.size == math.prod(x.shape[axes[0] :]):
         return like(ops.rms_norm(x, ops.reshape(weight, x.shape[axes[0] :]), axes, epsilon), x)
     return like(ops.rms_norm(x, None, axes, epsilon) * weight, x)
+
+
+# --- other sizes --------------------------------------------------------------------------------------
+
+
+@reads("Resize")
+def _(
+    x: Any, roi: Any = None, scales: Any = None, sizes: Any = None, *, mode: str = "nearest",
+    coordinate_transformation_mode: str = "half_pixel", nearest_mode: str = "round_prefer_floor",
+    cubic_coeff_a: float = -0.75, exclude_outside: int = 0, antialias: int = 0, axes: list[int] | None = None,
+    keep_aspect_ratio_policy: str = "stretch", extrapolation_value: float = 0.0,
+) -> Any:  # fmt: skip
+    """Each axis by itself: nearest entries are looked up, others are a product with a matrix."""
+    if antialias or mode not in ("nearest", "linear", "cubic") or (mode != "nearest" and x.dtype.kind != "f"):
+        raise NotImplementedError(f"Resize with antialias={antialias} of {x.dtype}, mode={mode!r}")
+    along = range(x.ndim) if axes is None else axes
+    lengths = [x.shape[axis] for axis in along]
+    if sizes is not None and sizes.size:
+        wanted = integers(sizes)
+        factors = [m / n for m, n in zip(wanted, lengths, strict=True)]
+        if keep_aspect_ratio_policy != "stretch":
+            factors = [min(factors) if keep_aspect_ratio_policy == "not_larger" else max(factors)] * len(factors)
+            wanted = [math.floor(n * factor + 0.5) for n, factor in zip(lengths, factors, strict=True)]
+    else:
+        factors = scales.data.tolist()
+        wanted = [math.floor(n * factor) for n, factor in zip(lengths, factors, strict=True)]
+    for axis, n, m, factor in zip(along, lengths, wanted, factors, strict=True):
+        if (m, factor) == (n, 1):
+            continue
+        positions = _positions(coordinate_transformation_mode, n, m, factor)
+        if mode == "nearest":
+            places = np.clip(_ROUNDED[nearest_mode](positions).astype(np.int64), 0, n - 1)
+            x = x[(slice(None),) * (axis % x.ndim) + (places,)]
+            continue
+        taps = np.floor(positions)[:, None] + np.arange(-1, 3)
+        weights = _weights(np.abs(positions[:, None] - taps), cubic_coeff_a if mode == "cubic" else None)
+        if exclude_outside:
+            weights *= (taps >= 0) & (taps < n)
+            weights /= weights.sum(axis=1, keepdims=True)
+        matrix = np.zeros((m, n))
+        np.add.at(matrix, (np.arange(m)[:, None], np.clip(taps, 0, n - 1).astype(int)), weights)
+        x = ops.moveaxis(ops.matmul(ops.moveaxis(x, axis, -1), matrix.T.astype(x.dtype)), -1, axis)
+    return x
+
+
+_ROUNDED: dict[str, Any] = {
+    "round_prefer_floor": lambda positions: np.ceil(positions - 0.5),
+    "round_prefer_ceil": lambda positions: np.floor(positions + 0.5),
+    "floor": np.floor,
+    "ceil": np.ceil,
+}
+
+
+def _positions(mode: str, n: int, m: int, factor: float) -> Array:
+    """Where each of m entries lies among n."""
+    places = np.arange(m)
+    if mode == "asymmetric":
+        return places / factor
+    if mode == "align_corners":
+        return places * (n - 1) / (n * factor - 1) if n * factor > 1 else 0.0 * places
+    if mode == "pytorch_half_pixel" and m == 1:
+        return 0.0 * places
+    if mode not in ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel"):
+        raise NotImplementedError(f"Resize with coordinate_transformation_mode={mode!r}")
+    start = n / 2 * (1 - m / (n * factor)) if mode == "half_pixel_symmetric" else 0.0
+    return start + (places + 0.5) / factor - 0.5
+
+
+def _weights(distance: Array, a: float | None) -> Array:
+    """How much an entry at a distance counts, linearly or by cubic convolution with the coefficient a (Keys, 1981)."""
+    if a is None:
+        return np.maximum(0.0, 1 - distance)  # type: ignore[no-any-return]
+    near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
+    far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
+    return np.where(distance <= 1, near, np.where(distance < 2, far, 0.0))

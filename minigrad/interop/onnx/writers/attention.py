@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -20,9 +19,11 @@ def _(graph: GraphWriter, call: Call, q: str, k: str, v: str) -> str:
     scale = 1 / math.sqrt(max(features, 1)) if scale is None else scale
     turned = graph.op("Transpose", k, perm=[*range(ndim - 2), ndim - 1, ndim - 2])
     scores = graph.op("MatMul", graph.op("Mul", q, graph.constant(scale, call.outputs[0].dtype)), turned)
-    S = np.shape(call.inputs[1])[-2]
-    weights = _weights(graph, scores, call, np.tri(T, S, dtype=bool) if call.option("causal") else None)
-    return graph.op("MatMul", weights, v)
+    earlier = ""
+    if call.option("causal"):  # two vectors, which a free number of steps can grow
+        rows, columns = (graph.constant(np.arange(n), np.int64) for n in (T, np.shape(call.inputs[1])[-2]))
+        earlier = graph.op("GreaterOrEqual", graph.op("Unsqueeze", rows, graph.ints(1)), columns)
+    return graph.op("MatMul", _weights(graph, scores, call, earlier), v)
 
 
 @writes("additive_attention")
@@ -31,25 +32,20 @@ def _(graph: GraphWriter, call: Call, q: str, k: str, v: str, Wq: str, Wk: str, 
     queries = graph.op("Unsqueeze", graph.op("MatMul", q, Wq), graph.ints(-2))
     keys = graph.op("Unsqueeze", graph.op("MatMul", k, Wk), graph.ints(-3))
     scores = graph.op("MatMul", graph.op("Tanh", graph.op("Add", queries, keys)), w)
-    weights = graph.op("Expand", _weights(graph, scores, call, None), graph.ints(*call.outputs[1].shape))
+    weights = graph.op("Expand", _weights(graph, scores, call, ""), graph.ints(*call.outputs[1].shape))
     return graph.op("MatMul", weights, v), weights
 
 
-def _weights(graph: GraphWriter, scores: str, call: Call, earlier: Any) -> str:
+def _weights(graph: GraphWriter, scores: str, call: Call, earlier: str) -> str:
     """The softmax of each query's scores over what it may look at; 0 for one that may look nowhere."""
     mask, dtype = plain(call.option("mask")), call.outputs[0].dtype
-    if mask is None and earlier is None:
+    if mask is None and not earlier:
         return graph.op("Softmax", scores, axis=-1)
-    if mask is not None and graph.known(mask):
-        allowed = graph.value(mask)
-        if earlier is not None:
-            allowed = graph.op("And", allowed, graph.constant(earlier))
+    allowed = earlier if mask is None else graph.value(mask)
+    hidden, zero = (graph.constant(number, dtype) for number in (-np.inf, 0))
+    if mask is not None:
+        allowed = graph.op("And", allowed, earlier) if earlier else allowed
         anywhere = graph.op("ReduceMax", graph.cast(allowed, bool, np.int32), graph.ints(-1), keepdims=1)
-        lost = (graph.constant(number, dtype) for number in (-np.inf, 0))
-        hidden = graph.op("Where", graph.cast(anywhere, np.int32, bool), *lost)
-    else:
-        both = earlier if mask is None else mask if earlier is None else mask & earlier
-        allowed = graph.constant(both)
-        hidden = graph.constant(np.where(both.any(-1, keepdims=True), -np.inf, 0), dtype)
+        hidden = graph.op("Where", graph.cast(anywhere, np.int32, bool), hidden, zero)
     p = graph.op("Softmax", graph.op("Where", allowed, scores, hidden), axis=-1)
-    return graph.op("Where", allowed, p, graph.constant(0, dtype))
+    return graph.op("Where", allowed, p, zero)

@@ -1,4 +1,4 @@
-"""Shapes, indices and look-ups. All shapes are those of the example inputs."""
+"""Shapes, indices and look-ups. All shapes are those of the example inputs; see `dynamic_axes`."""
 
 from __future__ import annotations
 
@@ -129,14 +129,18 @@ def _explicit(items: list[Any], ndim: int) -> list[Any]:
 
 
 def _sliced(graph: GraphWriter, x: str, items: list[Any], shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """Slices as they were given, which hold of an axis of any length."""
     rows = []  # axis, start, end, step
     reached = list(shape)
     for axis, (item, n) in enumerate(zip(items, shape, strict=True)):
-        picked = item if isinstance(item, slice) else slice(i := int(item) % n, i + 1)
-        start, stop, step = picked.indices(n)
-        if (start, stop, step) != (0, n, 1):
-            rows.append((axis, start, stop if stop >= 0 else _END.min, step))
-            reached[axis] = len(range(start, stop, step))
+        picked = item if isinstance(item, slice) else slice(i := int(item), i + 1 or None)
+        step = 1 if picked.step is None else int(picked.step)
+        first, last = (0, _END.max) if step > 0 else (_END.max, _END.min)
+        start = first if picked.start is None else int(picked.start)
+        stop = last if picked.stop is None else int(picked.stop)
+        if (start, stop, step) != (0, _END.max, 1):
+            rows.append((axis, start, stop, step))
+            reached[axis] = len(range(n)[picked])
     if rows:
         axes, starts, ends, steps = (graph.ints(*column) for column in zip(*rows, strict=True))
         x = graph.op("Slice", x, starts, ends, axes, steps)
@@ -169,7 +173,7 @@ def _(graph: GraphWriter, call: Call, *names: str) -> str:
     dtype = call.outputs[0].dtype
     spread = graph.op("Expand", graph.value(value, dtype), graph.ints(*places.shape))
     flat = graph.reshape(graph.value(x, dtype), (-1,))
-    where = graph.constant(places.reshape(-1).astype(np.int64))
+    where = graph.reshape(graph.constant(places.astype(np.int64)), (-1,))
     y = graph.op("ScatterElements", flat, where, graph.reshape(spread, (-1,)), axis=0)
     return graph.reshape(y, x.shape)
 

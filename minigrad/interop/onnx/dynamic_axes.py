@@ -1,0 +1,160 @@
+"""Free axes: one graph of those that a module gives at several sizes.
+
+A trace knows one size. So a module with free axes is called and written at three sizes, and the graphs may differ in
+constants alone. Such a constant is computed in the file from the shape of an input: integers are affine in the size, as
+in ``x.reshape(N * T, -1)``; rows repeat, as initial states of zeros do, or count on, as ``np.arange(N)`` does. The
+third size checks what the first two suggest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import zip_longest
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...spec import Array
+from .graphs import GraphWriter
+
+__all__ = ["FreeAxes", "merge"]
+
+
+class FreeAxes(NamedTuple):
+    """Which axes of the inputs, by name, have the free size, and the sizes that are tried; one if no axis is free."""
+
+    axes: dict[str, tuple[int, ...]]
+    sizes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, wanted: Mapping[str, Sequence[int]], inputs: Mapping[str, Array]) -> FreeAxes:
+        """Check the argument ``dynamic_axes`` against the examples."""
+        lengths: set[int] = set()
+        for name, axes in wanted.items():
+            if name not in inputs:
+                raise ValueError(f"dynamic_axes: there is no input {name!r}. The inputs are {', '.join(inputs)}")
+            if not isinstance(axes, (list, tuple)) or not all(isinstance(axis, int) for axis in axes):
+                raise TypeError(f"export_onnx: dynamic_axes: {name!r} needs a list of axes such as [0], not {axes!r}")
+            shape = inputs[name].shape
+            if wrong := [axis for axis in axes if not -len(shape) <= axis < len(shape)]:
+                raise ValueError(f"dynamic_axes: {name} has no axis {wrong[0]}. The example has the shape {shape}")
+            lengths.update(shape[axis] for axis in axes)
+        if len(lengths) > 1 or 0 in lengths:
+            raise ValueError(
+                f"dynamic_axes: the free axes of the examples have the sizes {sorted(lengths)}, but a file has one "
+                "free size. Pass examples in which they are equal and not 0"
+            )
+        found = {name: tuple(axis % inputs[name].ndim for axis in axes) for name, axes in wanted.items() if axes}
+        n = max(2, *lengths) if lengths else 0
+        return cls(found, (n, n + 1, 2 * n + 1) if found else (n,))
+
+    def resized(self, array: Array, name: str, size: int) -> Array:
+        """An example of another size, whose entries repeat."""
+        for axis in self.axes.get(name, ()):
+            array = np.take(array, np.arange(size) % array.shape[axis], axis)
+        return np.array(array)
+
+    def described(self, *lengths: int) -> int | str | None:
+        """How a file declares an axis that has these lengths at the sizes: by a number, a name, or as unknown."""
+        if len(set(lengths)) == 1:
+            return lengths[0]
+        return "batch" if lengths == self.sizes else None
+
+    def __str__(self) -> str:
+        return " and ".join(f"axis {axis} of {name}" for name, axes in self.axes.items() for axis in axes)
+
+
+def merge(graphs: Sequence[GraphWriter], free: FreeAxes) -> GraphWriter:
+    """Merge the graphs of all sizes into the first of them; equal constants become one.
+
+    Raises NotImplementedError if they differ in more than constants that follow the size.
+    """
+    graph, columns = graphs[0], [graph.nodes for graph in graphs]
+    graph.nodes, graph.scope = [], ()
+    follower, written, renamed = _Follower(graph, free), dict[tuple[bytes, ...], str](), dict[str, str]()
+    for nodes in zip_longest(*columns):
+        where = next(one.origins.get(node.name, "an output") for one, node in zip(graphs, nodes, strict=True) if node)
+        if len(set(map(_form, nodes))) > 1:
+            raise NotImplementedError(
+                f"export_onnx: dynamic_axes: {where} needs other operators or attributes at another size of {free}, "
+                "and a file has the same for all sizes. Leave this axis out of dynamic_axes"
+            )
+        node = nodes[0]
+        if node.op_type != "Constant":
+            node.input[:] = [renamed.get(name, name) for name in node.input]
+            graph.nodes.append(node)
+            continue
+        tensors = [node.attribute[0].t for node in nodes]
+        key = tuple(tensor.SerializeToString() for tensor in tensors)
+        if len(set(key)) == 1 and key not in written:
+            graph.nodes.append(node)
+            written[key] = node.output[0]
+        elif key not in written:
+            written[key] = follower.constant([graph.numpy_helper.to_array(tensor) for tensor in tensors])
+        if not written[key]:
+            raise NotImplementedError(
+                f"export_onnx: dynamic_axes: {where} has a constant that depends on the size of {free}, and is neither "
+                "affine in it nor grows by rows that repeat or count on. Make it an input, or leave this axis out"
+            )
+        renamed[node.output[0]] = written[key]
+    return graph
+
+
+def _form(node: Any) -> bytes | str:
+    """The part of a node that must be equal in all graphs."""
+    if node is None:
+        return ""
+    return node.output[0] if node.op_type == "Constant" else node.SerializeToString()  # type: ignore[no-any-return]
+
+
+class _Follower:
+    """Writes constants that follow the free size; the empty name stands for one that does not."""
+
+    def __init__(self, graph: GraphWriter, free: FreeAxes) -> None:
+        self.graph, self.free = graph, free
+
+    @cached_property
+    def size(self) -> str:
+        name, (axis, *_) = next(iter(self.free.axes.items()))
+        return self.graph.op("Gather", self.graph.op("Shape", name), self.graph.constant(axis, np.int64))
+
+    def constant(self, arrays: list[Array]) -> str:
+        graph, first = self.graph, arrays[0]
+        if len({(array.ndim, array.dtype) for array in arrays}) > 1:
+            return ""
+        shapes = [np.array(array.shape, np.int64) for array in arrays]
+        grown = np.flatnonzero((np.array(shapes) != shapes[0]).any(axis=0)).tolist()
+        if not grown:
+            return self._affine(arrays)
+        shape = self._affine(shapes)
+        row = first[tuple(slice(1) if axis in grown else slice(None) for axis in range(first.ndim))]
+        if shape and all((array == row).all() for array in arrays):
+            return graph.op("Expand", graph.constant(row), shape)
+        return self._counting(arrays, row.astype(np.int64), *grown) if shape and len(grown) == 1 else ""
+
+    def _affine(self, arrays: Sequence[Array]) -> str:
+        """base + slope * size, entry by entry, of integers, also as floats."""
+        graph, (n, m, _) = self.graph, self.free.sizes
+        with np.errstate(invalid="ignore"):
+            one, other = (array.astype(np.int64) for array in arrays[:2])
+        slope = (other - one) // (m - n)
+        base = one - slope * n
+        if any((base + slope * size != array).any() for size, array in zip(self.free.sizes, arrays, strict=True)):
+            return ""
+        numbers = graph.op("Add", graph.constant(base), graph.op("Mul", graph.constant(slope), self.size))
+        return graph.cast(numbers, np.int64, arrays[0].dtype)
+
+    def _counting(self, arrays: Sequence[Array], row: Array, axis: int) -> str:
+        """row + step * (0, 1, 2 …) along an axis."""
+        graph, longest = self.graph, max(arrays, key=np.size)
+        step = longest.take([1], axis).astype(np.int64) - row
+        behind = (1,) * (row.ndim - 1 - axis)
+        counts = [np.arange(array.shape[axis]).reshape(-1, *behind) for array in arrays]
+        if any((row + step * count != array).any() for count, array in zip(counts, arrays, strict=True)):
+            return ""
+        count = self._affine([np.array(len(count)) for count in counts])
+        zero, one = graph.constant(0, np.int64), graph.constant(1, np.int64)
+        places = graph.reshape(graph.op("Range", zero, count, one), (-1, *behind))
+        numbers = graph.op("Add", graph.constant(row), graph.op("Mul", graph.constant(step), places))
+        return graph.cast(numbers, np.int64, longest.dtype)
