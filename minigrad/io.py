@@ -6,9 +6,10 @@ name to ``dtype``, ``shape`` and ``data_offsets`` ([begin, end) counted from the
 the rest of the file without holes or overlaps. ``__metadata__`` maps strings to strings.
 (https://github.com/huggingface/safetensors, "Format".)
 
-:func:`save` adds the metadata entry ``minigrad.crc32``, which :func:`load` verifies: 8 hexadecimal digits, the CRC-32 of
-the header without this entry, as ``json.dumps`` writes it, followed by the arrays' bytes in the header's order. Files
-without it, such as those of other programs, load unverified. A program that changes a file must remove the entry.
+:func:`save` adds the metadata entry ``minigrad_crc32``, which :func:`load` verifies. It is the CRC-32, in 8 hexadecimal
+digits, of the header without this entry, as ``json.dumps`` writes it, followed by the arrays' bytes in the header's
+order. Files without it, such as those of other programs, load unverified. A program that changes a file must remove the
+entry.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4",
            "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1"}  # fmt: skip
 _NAMES = {code: name for name, code in _DTYPES.items()}
 _METADATA = "__metadata__"
-_CHECKSUM = "minigrad.crc32"
+_CHECKSUM = "minigrad_crc32"
 _LONGEST_HEADER = 100_000_000
 _KEYS = {"dtype", "shape", "data_offsets"}
 
@@ -49,7 +50,7 @@ class _Entry(NamedTuple):
 
 
 class _Header(NamedTuple):
-    """Where the data start, the arrays' entries, the metadata, the recorded checksum if any, and the header's CRC-32."""
+    """A header: where the data start, the recorded checksum if there is one, and the CRC-32 of the header itself."""
 
     start: int
     entries: dict[str, _Entry]
@@ -64,7 +65,7 @@ class _Header(NamedTuple):
 def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
     """Write named arrays to a file in the safetensors format, completely or not at all, with a checksum.
 
-    The file is written under a temporary name in the same folder, flushed to the disk, read back, compared,
+    The file is written under a temporary name in the same folder, flushed to the disk, read back, verified,
     and only then renamed; an older file of the name stays untouched if anything fails. Only a process that is killed
     leaves the temporary file, ``.name.<16 hexadecimal digits>.tmp``; a later save of the same name removes such files
     that nothing has been written to for an hour.
@@ -75,7 +76,7 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
         state: ndarrays, tensors or numbers by name, of any shape and memory layout; bool, integers of 8 to
             64 bits, float16, float32 or float64. (Numbers become 0-d arrays of NumPy's dtype.)
         metadata: strings by name, kept in the header, from where :func:`load_metadata` reads them. The name
-            ``minigrad.crc32`` is reserved for the checksum.
+            ``minigrad_crc32`` is reserved for the checksum.
 
     Raises:
         TypeError: names the entry that is not of such a type; or the path is neither a str nor a Path, or ``state`` or
@@ -103,7 +104,7 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
     header = _header(arrays, order, metadata)
 
     def verify(written: os.PathLike[str]) -> None:
-        if not _holds(os.fspath(written), arrays, dict(metadata or {})):
+        if not _reads_back(os.fspath(written)):
             raise OSError(f"save: {where} reads back differently from what was written")
 
     with replacing(where, durable=True, verify=verify) as temporary, open(temporary, "wb") as file:
@@ -203,15 +204,13 @@ def _bytes(array: Array) -> Array:
     return np.asarray(array, order="C").reshape(-1).view(np.uint8)
 
 
-def _holds(path: str, arrays: dict[str, Array], metadata: dict[str, str]) -> bool:
-    """Whether a file, read back, holds what it should, bit by bit."""
+def _reads_back(path: str) -> bool:
+    """Whether a file that was just written has its checksum."""
     with open(path, "rb") as file, suppress(ValueError):
         header = _read_header(file, path)
-        same = list(header.entries) == list(arrays) and header.metadata == metadata
-        for name, array in _arrays(file, path, header):
-            same = same and array.shape == arrays[name].shape and array.dtype == arrays[name].dtype
-            same = same and np.array_equal(_bytes(array), _bytes(arrays[name]))
-        return same
+        for _ in _arrays(file, path, header):
+            pass
+        return header.checksum is not None
     return False
 
 
