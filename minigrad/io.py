@@ -5,6 +5,11 @@ with spaces to a multiple of 8), and the arrays' bytes, C order and little-endia
 name to ``dtype``, ``shape`` and ``data_offsets`` ([begin, end) counted from the end of the header); the arrays fill
 the rest of the file without holes or overlaps. ``__metadata__`` maps strings to strings.
 (https://github.com/huggingface/safetensors, "Format".)
+
+:func:`save` adds the metadata entry ``minigrad_crc32``, which :func:`load` verifies. It is the CRC-32, in 8 hexadecimal
+digits, of the header without this entry, as ``json.dumps`` writes it, followed by the arrays' bytes in the header's
+order. Files without it, such as those of other programs, load unverified. A program that changes a file must remove the
+entry.
 """
 
 from __future__ import annotations
@@ -12,7 +17,9 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from io import BufferedReader
 from typing import IO, Any, NamedTuple
 
@@ -28,6 +35,7 @@ _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4",
            "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1"}  # fmt: skip
 _NAMES = {code: name for name, code in _DTYPES.items()}
 _METADATA = "__metadata__"
+_CHECKSUM = "minigrad_crc32"
 _LONGEST_HEADER = 100_000_000
 _KEYS = {"dtype", "shape", "data_offsets"}
 
@@ -41,13 +49,23 @@ class _Entry(NamedTuple):
     end: int
 
 
+class _Header(NamedTuple):
+    """A header: where the data start, the recorded checksum if there is one, and the CRC-32 of the header itself."""
+
+    start: int
+    entries: dict[str, _Entry]
+    metadata: dict[str, str]
+    checksum: str | None
+    crc: int
+
+
 # --- writing -------------------------------------------------------------------------------------------
 
 
 def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
-    """Write named arrays to a file in the safetensors format, completely or not at all.
+    """Write named arrays to a file in the safetensors format, completely or not at all, with a checksum.
 
-    The file is written under a temporary name in the same folder, flushed to the disk, read back, compared,
+    The file is written under a temporary name in the same folder, flushed to the disk, read back, verified,
     and only then renamed; an older file of the name stays untouched if anything fails. Only a process that is killed
     leaves the temporary file, ``.name.<16 hexadecimal digits>.tmp``; a later save of the same name removes such files
     that nothing has been written to for an hour.
@@ -57,7 +75,8 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
             regular file: a pipe or a device would be replaced by one.
         state: ndarrays, tensors or numbers by name, of any shape and memory layout; bool, integers of 8 to
             64 bits, float16, float32 or float64. (Numbers become 0-d arrays of NumPy's dtype.)
-        metadata: strings by name, kept in the header, from where :func:`load_metadata` reads them.
+        metadata: strings by name, kept in the header, from where :func:`load_metadata` reads them. The name
+            ``minigrad_crc32`` is reserved for the checksum.
 
     Raises:
         TypeError: names the entry that is not of such a type; or the path is neither a str nor a Path, or ``state`` or
@@ -85,7 +104,7 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
     header = _header(arrays, order, metadata)
 
     def verify(written: os.PathLike[str]) -> None:
-        if not _holds(os.fspath(written), arrays, dict(metadata or {})):
+        if not _reads_back(os.fspath(written)):
             raise OSError(f"save: {where} reads back differently from what was written")
 
     with replacing(where, durable=True, verify=verify) as temporary, open(temporary, "wb") as file:
@@ -151,15 +170,20 @@ def _header(arrays: dict[str, Array], order: list[str], metadata: Mapping[str, s
     for name in order:
         offsets[name] = [end, end + arrays[name].nbytes]
         end += arrays[name].nbytes
-    content: dict[str, Any] = {}
-    if metadata is not None:
-        for key, text in metadata.items():
-            if not isinstance(key, str) or not isinstance(text, str):
-                raise TypeError(f"save: metadata must map strings to strings, not {key!r} to {text!r}")
-        content[_METADATA] = dict(metadata)
+    kept = dict(metadata or {})
+    for key, text in kept.items():
+        if not isinstance(key, str) or not isinstance(text, str):
+            raise TypeError(f"save: metadata must map strings to strings, not {key!r} to {text!r}")
+    if _CHECKSUM in kept:
+        raise ValueError(f"save: the metadata name {_CHECKSUM} is reserved for the file's checksum: leave it out")
+    content: dict[str, Any] = {_METADATA: kept}
     for name, array in arrays.items():
         content[name] = {"dtype": _NAMES[array.dtype.str], "shape": list(array.shape),
                          "data_offsets": offsets[name]}  # fmt: skip
+    crc = _crc_of_header(content)
+    for array in arrays.values():
+        crc = zlib.crc32(_bytes(array).data, crc)
+    content[_METADATA] = kept | {_CHECKSUM: f"{crc:08x}"}
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     try:
         header = text.encode("utf-8")
@@ -171,20 +195,23 @@ def _header(arrays: dict[str, Array], order: list[str], metadata: Mapping[str, s
     return header
 
 
+def _crc_of_header(content: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(content).encode())
+
+
 def _bytes(array: Array) -> Array:
     """The entries in C order as a flat array of bytes; no copy if they lie so already."""
     return np.asarray(array, order="C").reshape(-1).view(np.uint8)
 
 
-def _holds(path: str, arrays: dict[str, Array], metadata: dict[str, str]) -> bool:
-    """Whether a file, read back, holds what it should, bit by bit."""
-    with open(path, "rb") as file:
-        start, entries, found = _read_header(file, path)
-        same = list(entries) == list(arrays) and found == metadata
-        for name, entry in entries.items():
-            same = same and entry.shape == arrays[name].shape and entry.dtype == arrays[name].dtype
-            same = same and np.array_equal(_bytes(_read(file, path, name, start, entry)), _bytes(arrays[name]))
-    return same
+def _reads_back(path: str) -> bool:
+    """Whether a file that was just written has its checksum."""
+    with open(path, "rb") as file, suppress(ValueError):
+        header = _read_header(file, path)
+        for _ in _arrays(file, path, header):
+            pass
+        return header.checksum is not None
+    return False
 
 
 # --- reading -------------------------------------------------------------------------------------------
@@ -193,7 +220,8 @@ def _holds(path: str, arrays: dict[str, Array], metadata: dict[str, str]) -> boo
 def load(path: str | os.PathLike[str]) -> dict[str, Array]:
     """Read a file in the safetensors format: writeable ndarrays by name, in the order of the header.
 
-    The whole header is checked, and every size against the file's, before any array is made. The metadata are read by
+    The whole header is checked, and every size against the file's, before any array is made. A file that :func:`save`
+    wrote is also verified against its checksum, so that no flipped bit in it goes unnoticed. The metadata are read by
     :func:`load_metadata`.
 
     Raises:
@@ -205,13 +233,12 @@ def load(path: str | os.PathLike[str]) -> dict[str, Array]:
     where = path_as_text("load", path)
     must_be_regular("load", where)
     with open(where, "rb") as file:
-        start, entries, _ = _read_header(file, where)
-        arrays = {name: _read(file, where, name, start, entry) for name, entry in entries.items()}
+        arrays = dict(_arrays(file, where, _read_header(file, where)))
     return {name: a.astype(a.dtype.newbyteorder("="), copy=False) for name, a in arrays.items()}
 
 
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
-    """The metadata of a file, empty if it has none; the arrays are not read.
+    """The metadata of a file, empty if it has none; the arrays are not read, so the checksum is not verified.
 
     Raises:
         TypeError, ValueError, OSError: as :func:`load` does.
@@ -219,11 +246,11 @@ def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     where = path_as_text("load_metadata", path)
     must_be_regular("load_metadata", where)
     with open(where, "rb") as file:
-        return _read_header(file, where)[2]
+        return _read_header(file, where).metadata
 
 
-def _read_header(file: BufferedReader, path: str) -> tuple[int, dict[str, _Entry], dict[str, str]]:
-    """Where the data start, the arrays' entries and the metadata, all checked."""
+def _read_header(file: BufferedReader, path: str) -> _Header:
+    """The header of a file, all of it checked but the checksum."""
 
     def wrong(what: str) -> ValueError:
         return ValueError(f"{path}: not a safetensors file, or a damaged one: {what}")
@@ -263,7 +290,8 @@ def _read_header(file: BufferedReader, path: str) -> tuple[int, dict[str, _Entry
         end = entry.end
     if 8 + length + end != total:
         raise wrong(f"the arrays take {end} bytes, the file has {total - 8 - length} for them")
-    return 8 + length, entries, metadata
+    checksum = metadata.pop(_CHECKSUM, None)
+    return _Header(8 + length, entries, metadata, checksum, _crc_of_header({_METADATA: metadata, **content}))
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -309,6 +337,21 @@ def _entry(fields: Any) -> _Entry:
         except (ValueError, MemoryError, OverflowError) as error:
             raise ValueError(f"has the shape {shape!r}, which NumPy refuses: {error}") from None
     return _Entry(dtype, tuple(shape), begin, end)
+
+
+def _arrays(file: BufferedReader, path: str, header: _Header) -> Iterator[tuple[str, Array]]:
+    """The arrays by name, one after the other; behind the last a ValueError if the checksum is another."""
+    crc = header.crc
+    for name, entry in header.entries.items():
+        array = _read(file, path, name, header.start, entry)
+        if header.checksum is not None:
+            crc = zlib.crc32(_bytes(array).data, crc)
+        yield name, array
+    if header.checksum not in (None, f"{crc:08x}"):
+        raise ValueError(
+            f"{path}: the file is damaged: its checksum is {crc:08x}, but {header.checksum} was saved with it. "
+            "Restore the file from a copy, or save it again."
+        )
 
 
 def _read(file: BufferedReader, path: str, name: str, start: int, entry: _Entry) -> Array:

@@ -1,9 +1,10 @@
-"""Shared settings: Hypothesis profiles, the size of campaigns, and what is told of skipped tests."""
+"""Shared settings: Hypothesis profiles, Ctrl-C, the size of campaigns, and what is told of skipped tests."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +18,10 @@ settings.register_profile(
 settings.register_profile("thorough", max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+# A script starts what it puts in the background with SIGINT ignored, and programs that tests start inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+_LONGEST_CAMPAIGN = 24 * 3600  # seconds; pyproject.toml has the limit of all other tests
 _skips = Skips()
 _NEEDS_ONNX = pytest.mark.skipif(importlib.util.find_spec("onnx") is None, reason="no onnx: onnx not installed")
 
@@ -34,6 +39,8 @@ def full(request: pytest.FixtureRequest) -> bool:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
+        if config.getoption("--full") and (item.get_closest_marker("slow") or item.get_closest_marker("sweep")):
+            item.add_marker(pytest.mark.timeout(_LONGEST_CAMPAIGN))
         if isinstance(item, pytest.DoctestItem) and item.name.endswith((".export_onnx", ".import_onnx")):
             item.add_marker(_NEEDS_ONNX)
     if config.getoption("--skipped"):

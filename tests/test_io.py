@@ -98,7 +98,9 @@ def test_the_package_reads_ours_and_we_read_the_package(tmp_path_factory, state)
     for name, array in theirs.items():
         assert same_bits(array, state[name]), name
     with package.safe_open(folder / "ours", framework="numpy") as file:
-        assert file.metadata() == {"a": "b"}
+        kept = file.metadata()
+    assert kept.pop("a") == "b"
+    assert list(kept) == ["minigrad_crc32"]
     # a plain copy each: the package writes other layouts wrongly
     plain = {name: np.array(a, a.dtype.newbyteorder("="), order="C") for name, a in state.items()}
     package.save_file(plain, folder / "theirs", metadata={"c": "d"})
@@ -130,7 +132,9 @@ def test_numbers_tensors_and_alignment(tmp_path):
     assert found["f"] == 0.1
     raw = path.read_bytes()
     start = 8 + struct.unpack("<Q", raw[:8])[0]
-    for name, fields in json.loads(raw[8:start]).items():
+    header = json.loads(raw[8:start])
+    del header["__metadata__"]
+    for name, fields in header.items():
         assert (start + fields["data_offsets"][0]) % found[name].itemsize == 0
 
 
@@ -172,6 +176,7 @@ def test_permissions_and_links(tmp_path):
         ({}, [("a", "b")], TypeError, "metadata must map strings to strings, not be list"),
         ({}, {"a": 1}, TypeError, "metadata must map strings to strings, not 'a' to 1"),
         ({}, {"a": "\ud800"}, ValueError, "not valid Unicode"),
+        ({}, {"minigrad_crc32": "0"}, ValueError, "reserved"),
     ],
 )
 def test_refused_states(tmp_path, state, metadata, kind, text):
@@ -205,7 +210,7 @@ def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch, failing):
     if failing.startswith("os."):
         monkeypatch.setattr(failing, fail)
     else:
-        monkeypatch.setattr(io, "_holds", fail)
+        monkeypatch.setattr(io, "_reads_back", fail)
     with pytest.raises(KeyboardInterrupt if failing == "interrupt" else OSError):
         mg.save(path, {"a": 2})
     assert path.read_bytes() == before
@@ -218,7 +223,7 @@ def test_a_write_that_fails_midway(tmp_path, monkeypatch):
 
     def fail(array: np.ndarray) -> np.ndarray:
         calls.append(array)
-        if len(calls) == 2:
+        if len(calls) == 4:  # two for the checksum, the first one written
             raise OSError("disk full")
         return plain(array)
 
@@ -346,13 +351,13 @@ def outcome(path: pathlib.Path) -> Any:
         return error
 
 
-def test_flipped_bits_in_the_header_never_pass_silently(tmp_path):
-    """Each single-bit error either raises ValueError, or changes only a name (which no format can notice)."""
+def test_every_flipped_bit_is_found(tmp_path):
+    """Each single-bit error raises ValueError, but in the checksum's name and the padding, where the values stay."""
     path = tmp_path / "x"
-    mg.save(path, {"a": np.arange(3.0), "b": np.ones((2, 2), np.int16)}, {"k": "v"})
+    mg.save(path, {"a": np.arange(3.0), "é": np.ones((2, 2), np.int16), "t": np.array([True, False])}, {"k": "v"})
     raw, original = path.read_bytes(), mg.load(path)
-    length = 8 + struct.unpack("<Q", raw[:8])[0]
-    for position in range(length):
+    passed = set()
+    for position in range(len(raw)):
         for bit in range(8):
             damaged = bytearray(raw)
             damaged[position] ^= 1 << bit
@@ -361,7 +366,26 @@ def test_flipped_bits_in_the_header_never_pass_silently(tmp_path):
             if isinstance(found, ValueError):
                 assert str(path) in str(found)
             else:
-                assert sorted(a.nbytes for a in found.values()) == sorted(a.nbytes for a in original.values())
+                assert list(found) == list(original)
+                assert all(same_bits(found[name], original[name]) for name in original)
+                passed.add(position)
+    name, end = raw.index(b"minigrad_crc32"), 8 + struct.unpack("<Q", raw[:8])[0]
+    assert passed <= {*range(name, name + len("minigrad_crc32")), *range(raw.rindex(b"}", 0, end) + 1, end)}
+
+
+@given(st.data())
+def test_damage_anywhere_in_a_large_file_is_found(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("io") / "x"
+    rng = np.random.default_rng(0)
+    mg.save(path, {"weight": rng.standard_normal((256, 300)), "mask": rng.random(1000) < 0.5, "step": 3})
+    raw = bytearray(path.read_bytes())
+    start = data.draw(st.integers(8 + struct.unpack("<Q", raw[:8])[0], len(raw) - 4), "first damaged byte")
+    noise = data.draw(st.binary(min_size=1, max_size=4).filter(any), "bits to flip")  # CRC-32 finds all such bursts
+    for position, bits in enumerate(noise, start):
+        raw[position] ^= bits
+    path.write_bytes(raw)
+    with pytest.raises(ValueError, match=r"x: the file is damaged: .* Restore|BOOL data"):
+        mg.load(path)
 
 
 BAD_HEADERS = [

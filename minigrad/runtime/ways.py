@@ -29,6 +29,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -171,15 +172,14 @@ def _computes(measured: str) -> tuple[str, str]:
     """``numpy`` or ``mkl``, and why; ``measured`` is the faster one, empty if that is not known.
 
     Raises:
-        ValueError: if the environment asks for something else.
-        OSError: if it asks for MKL, which is not there.
+        ValueError: if the environment asks for something else, or for MKL, which is not there.
     """
     asked = os.environ.get(BLAS, "").strip().lower()
     if asked not in ("", "numpy", "mkl"):
         raise ValueError(f"{BLAS} must be numpy or mkl (or empty: the faster one that is there), not {asked!r}")
     if asked == "mkl" and (why := mkl.reason_against()):
         advice = "" if mkl.path() else f": {how_to_install('mkl', 'mkl')}"
-        raise OSError(f"{BLAS} asks for mkl, but {why}{advice}; or unset {BLAS}")
+        raise ValueError(f"{BLAS} asks for mkl, but {why}{advice}; or unset {BLAS}")
     if asked:
         return asked, f"{BLAS} says so"
     known = _PREFERRED.get(blas.processor()) if blas.kernel() in _IN_PLACE else None
@@ -202,7 +202,28 @@ def _decide() -> tuple[str, Way, str]:
     return computes, known or default, f"{why}: {processor}{'' if known else ', of which there are no figures'}"
 
 
-_computes_by, chosen, _why = _decide()
+def _show_in_one_line(wrong: ValueError) -> None:
+    """Replace the traceback of an error that nobody catches by one line, and end with status 2.
+
+    Commands import minigrad before they can catch anything, so the interpreter's hook is the one place for all of them.
+    """
+    usual = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if error is not wrong:
+            usual(kind, error, trace)
+            return
+        print(f"ValueError: {error}", file=sys.stderr)
+        sys.exit(2)
+
+    sys.excepthook = hook
+
+
+try:
+    _computes_by, chosen, _why = _decide()
+except ValueError as error:
+    _show_in_one_line(error)
+    raise
 """``chosen`` is the way, for all of the process."""
 
 

@@ -66,7 +66,7 @@ def test_what_the_environment_says(machine, monkeypatch):
     assert decided() == ("mkl", Way("mkl", "mkl"))
     machine(XEON)
     monkeypatch.setattr(mkl, "path", lambda: None)
-    with pytest.raises(OSError, match="MINIGRAD_BLAS asks for mkl, but the package mkl is not installed: pip install"):
+    with pytest.raises(ValueError, match="asks for mkl, but the package mkl is not installed: pip install"):
         ways._decide()
     monkeypatch.setenv(ways.BLAS, "openblas")
     with pytest.raises(ValueError, match=r"MINIGRAD_BLAS must be numpy or mkl .* not 'openblas'"):
@@ -192,9 +192,29 @@ def test_the_command_line(tmp_path):
     assert refused.returncode == 2
     assert len(refused.stderr.splitlines()) == 1
     assert not refused.stdout
-    wrong = run("show", **kept, MINIGRAD_BLAS="fast")
-    assert wrong.returncode
-    assert "MINIGRAD_BLAS must be numpy or mkl" in wrong.stderr
+
+
+@pytest.mark.parametrize("asked", ["fast", *([] if mkl.path() else ["mkl"])])
+@pytest.mark.parametrize("command", [
+    ["-m", "minigrad.runtime", "show"],
+    ["-m", "captioning", "--help"],
+    ["-m", "theory", "list"],
+    ["-c", "from theory.__main__ import main; main()"],  # as the console script has it
+], ids=" ".join)  # fmt: skip
+def test_a_wrong_setting_ends_a_command_in_one_line(command, asked):
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False,
+                          env={**os.environ, ways.BLAS: asked})  # fmt: skip
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), done.stderr
+    assert done.stderr.startswith("ValueError: MINIGRAD_BLAS ")
+
+
+def test_an_import_with_a_wrong_setting_is_a_value_error_and_other_errors_keep_their_traceback():
+    code = "try: import minigrad\nexcept ValueError as error: print(error)\n1 / 0"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False,
+                          env={**os.environ, ways.BLAS: "fast"})  # fmt: skip
+    assert "MINIGRAD_BLAS must be numpy or mkl" in done.stdout
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback")
 
 
 @pytest.mark.parametrize(("options", "status"), [([], 1), (["--anyway"], 0)])

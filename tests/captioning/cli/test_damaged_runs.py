@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 
 import numpy as np
 import pytest
@@ -41,6 +42,25 @@ def test_every_damaged_refinement_is_used_or_refused_in_one_line(
     files = ("targets.safetensors", "settings.json", "targets.safetensors", "history.jsonl")
     capsys.readouterr()
     try_all(refined, files, ["refine", "--resume", "--quiet"], small_folder, tmp_path, capsys, ALL if full else SOME)
+
+
+@pytest.mark.parametrize("name", ["weights", "checkpoint", "targets"])
+def test_a_flipped_bit_of_an_array_is_refused(refined, small_folder, tmp_path, capsys, name):
+    """The top bit of an exponent, say: the weights were numbers as before, and the captions others."""
+    path = tmp_path / "run" / f"{name}.safetensors"
+    shutil.copytree(refined, path.parent)
+    whole = path.read_bytes()
+    data = 8 + struct.unpack("<Q", whole[:8])[0]
+    commands = [["refine", "--resume", "--quiet", "--out"], ["evaluate", "--max-images", "2", "--quiet"]]
+    for position in np.random.default_rng(0).integers(data, len(whole), 5):
+        damaged = bytearray(whole)
+        damaged[position | 3] ^= 0x40
+        path.write_bytes(damaged)
+        for command in commands if name == "weights" else commands[:1]:
+            assert main([*command, str(path.parent), "--data", str(small_folder)]) == 2
+            error = capsys.readouterr().err
+            assert len(error.splitlines()) == 1
+            assert f"{path}: the file is damaged" in error
 
 
 def try_all(run_folder, files, resume, data, tmp_path, capsys, seeds):

@@ -457,6 +457,25 @@ def test_a_signal_leaves_a_checkpoint_that_resumes_exactly(small_folder, tmp_pat
         assert (whole / name).read_bytes() == (stopped / name).read_bytes(), name
 
 
+def test_in_the_background_of_a_script_sigterm_alone_stops_it(small_folder, tmp_path):
+    """Scripts ignore SIGINT in what they start with &."""
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "captioning", "train", "--data", str(small_folder), *SMALL[:-3], "--out", str(run),
+               "--epochs", "5000"]  # fmt: skip
+    in_background = ["bash", "-c", "trap '' INT; exec \"$@\"", "bash", *command]
+    process = subprocess.Popen(in_background, stderr=subprocess.PIPE, text=True)
+    wait_for(run / "weights.safetensors")
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "stopped after iteration" in err
+    done = int(err.split("stopped after iteration ")[1].split()[0])
+    assert Run.open(run).load_checkpoint()["solver/iteration"] == done
+
+
 @pytest.mark.parametrize("lines", [
     None, "", "[]\n", '{"loss": 1.0, "iteration": 1}\n', '{"epoch": 2, "iteration": 1}\n',
 ])  # fmt: skip
