@@ -40,8 +40,12 @@ def _weights(graph: GraphWriter, scores: str, call: Call, earlier: Any) -> str:
     mask, dtype = plain(call.option("mask")), call.outputs[0].dtype
     if mask is None and earlier is None:
         return graph.op("Softmax", scores, axis=-1)
-    if mask is not None and graph.known(mask):
-        allowed = graph.value(mask)
+    if mask is not None and (mask.dtype.kind == "f" or graph.known(mask)):
+        added = graph.value(mask, dtype if mask.dtype.kind == "f" else None)
+        allowed = added
+        if mask.dtype.kind == "f":
+            allowed = graph.op("Not", graph.op("Equal", added, graph.constant(-np.inf, dtype)))
+            scores = graph.op("Add", scores, added)
         if earlier is not None:
             allowed = graph.op("And", allowed, graph.constant(earlier))
         anywhere = graph.op("ReduceMax", graph.cast(allowed, bool, np.int32), graph.ints(-1), keepdims=1)
