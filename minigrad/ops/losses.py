@@ -110,17 +110,16 @@ def cross_entropy(
     label_smoothing = _as_smoothing(label_smoothing)
     if targets.dtype.kind == "f" and targets.ndim == logits.ndim > 0:
         keep, rows = None, single(np.array(logits, order="C")).reshape(math.prod(logits.shape[:-1]), logits.shape[-1])
-        targets, counts = _distributions(logits, targets, ignore_index, label_smoothing, weight, rows.dtype)
+        q, counts = _distributions(logits, targets, ignore_index, label_smoothing, weight, rows.dtype)
         scale = reduction_scale(reduction, len(rows))
-        each = scale * counts
-        losses = distribution_rows(rows, targets, each)
-        made_of = MadeOf(targets, losses, each)
+        losses = distribution_rows(rows, q, scale * counts)
+        made_of = MadeOf(q, losses, scale * counts)
     else:
         keep = _check_classes("logits", logits, targets, ignore_index)
         rows, targets = score_rows(logits, targets, keep)
         weight = non_negative(weight, "weight", rows.dtype, logits.shape[-1:])
         scale = reduction_scale(reduction, len(rows) if weight is None else weight[targets].sum())
-        counts = None if weight is None else row_weights(targets, weight, label_smoothing)
+        counts = None if weight is None else row_weights(targets, weight, label_smoothing)  # type: ignore[assignment]
         each = scale if counts is None else scale * counts
         losses = cross_entropy_rows(rows, targets, each, label_smoothing, weight)
         made_of = MadeOf(targets, losses, each, label_smoothing, weight)
