@@ -145,8 +145,8 @@ def _distributions(
     return q / np.where(counts == 0, 1, counts)[:, None], counts
 
 
-def _refuse_tracked_targets(needs: tuple[bool, ...]) -> None:
-    if needs[1]:
+def _refuse_tracked_targets(needs: tuple[bool, ...], made_of: MadeOf) -> None:
+    if needs[1] and made_of.targets.dtype.kind == "f":
         raise TypeError(
             "cross_entropy: the targets are tracked, and it has no gradient of targets: pass targets.detach(), or "
             "compose the loss of log_softmax(logits) and targets"
@@ -155,13 +155,13 @@ def _refuse_tracked_targets(needs: tuple[bool, ...]) -> None:
 
 @cross_entropy.vjp
 def _(g: Any, needs: Any, rows: Array, *rest: Any) -> Any:
-    _refuse_tracked_targets(needs)
+    _refuse_tracked_targets(needs, rest[-1])
     return pull_classes(g, rows, *rest), None
 
 
 @cross_entropy.vjp_on_tensors
 def _(g: Any, needs: Any, rows: Any, *rest: Any) -> Any:
-    _refuse_tracked_targets(needs)
+    _refuse_tracked_targets(needs, rest[-1])
     return pull_classes_on_tensors(g, rows, *rest), None
 
 
@@ -207,7 +207,7 @@ def pull_classes_of_batch(g: Any, rows: Array, keep: Array | None, shape: tuple[
 
 @cross_entropy.batched_vjp
 def _(g: Any, needs: Any, rows: Array, *rest: Any) -> Any:
-    _refuse_tracked_targets(needs)
+    _refuse_tracked_targets(needs, rest[-1])
     return pull_classes_of_batch(g, rows, *rest), None
 
 
