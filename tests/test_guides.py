@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import doctest
 import inspect
 import re
@@ -196,6 +197,31 @@ DIFFERENCES = {
         lambda torch: len(torch.tensor(pairs).max(0)) == 2,
         lambda: mg.tensor(pairs).max(axis=0) == 3,
     ),
+    "gradient of ties in `max(dim)`, `min(dim)`, `max_pool2d`": (
+        lambda torch: [slopes(torch.ones(1, 1, 2, 2), f) for f in (
+            lambda x: torch.nn.functional.max_pool2d(x, 2), lambda x: x.max(3).values, lambda x: x.amax(3))
+        ] == [[1, 0, 0, 0], [1, 0, 1, 0], [0.5] * 4],
+        lambda: [slopes(np.ones((1, 1, 2, 2)), f) for f in (lambda x: mg.max_pool2d(x, 2), lambda x: x.max(axis=3))
+        ] == [[0.25] * 4, [0.5] * 4],
+    ),
+    "gradient of `ReLU6` at 6": (
+        lambda torch: slopes(torch.tensor([6.0]), torch.nn.ReLU6()) == [0],
+        lambda: slopes(np.array([6.0]), mg.nn.ReLU6()) == [1],
+    ),
+    "gradient of `ctc_loss` by log-probabilities y": (
+        lambda torch: np.allclose(
+            slopes(torch.tensor(FRAMES), lambda y: torch.nn.functional.ctc_loss(y, *map(torch.tensor, SPELT))),
+            np.exp(FRAMES).ravel() + slopes_of_frames()),
+        lambda: np.allclose(slopes(FRAMES, lambda y: mg.ctc_loss(y, *SPELT)), slopes_of_frames(), atol=1e-7),
+    ),
+    "`copy.deepcopy(module)`": (
+        lambda torch: hooked(torch.nn.ReLU(), torch.ones(1)) == 2,
+        lambda: hooked(mg.nn.ReLU(), mg.tensor([1.0])) == 1,
+    ),
+    "`head.weight = embed.weight`": (
+        lambda torch: torch.nn.Linear(2, 3).weight.shape == torch.nn.Embedding(3, 2).weight.shape,
+        lambda: mg.nn.Linear(2, 3).weight.shape == mg.nn.Embedding(3, 2).weight.T.shape != (3, 2),
+    ),
     "`sort`": (
         lambda torch: len(torch.sort(torch.tensor(pairs))) == 2,
         lambda: mg.sort(pairs).tolist() == [1, 3] and mg.argsort(pairs).tolist() == [1, 0],
@@ -345,6 +371,29 @@ def refilled(x, shared, n):
 def gradient(x):
     (x * x).sum().backward()
     return x.grad
+
+
+FRAMES, SPELT = np.log([[[0.5, 0.3, 0.2]], [[0.2, 0.2, 0.6]], [[0.1, 0.8, 0.1]]]), ([[1]], [3], [1])
+
+
+def slopes(x, function):
+    """The gradient of the sum of a function, at a point of either framework, as a list."""
+    x = mg.tensor(x, requires_grad=True) if isinstance(x, np.ndarray) else x.requires_grad_()
+    function(x).sum().backward()
+    return np.asarray(x.grad).ravel().tolist()
+
+
+def slopes_of_frames():
+    return mg.numerical_gradient(lambda y: mg.ctc_loss(y, *SPELT), FRAMES, np.array(1.0)).ravel()
+
+
+def hooked(module, x):
+    """How often a hook is called by a module and its copy."""
+    calls = []
+    module.register_forward_hook(lambda *_: calls.append(1))
+    for each in (module, copy.deepcopy(module)):
+        each(x)
+    return len(calls)
 
 
 def test_every_difference_of_the_table_is_shown():

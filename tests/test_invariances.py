@@ -312,8 +312,8 @@ NOT_LINEAR = {
     "huber_loss", "inv", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "log", "log1p", "log_softmax",
     "logaddexp", "logsumexp", "lstm", "lstm_cell", "lstm_slopes", "lstm_step", "max", "max_pool2d", "maximum",
     "min", "minimum", "mse_loss", "norm", "normal_cdf", "power", "power_norm", "prod", "pull_gru_through_time",
-    "pull_through_time", "qr", "reciprocal", "relu", "rms_norm", "rnn", "rnn_step", "sigmoid", "silu", "sin",
-    "sinh", "slogdet", "softmax", "softplus", "solve", "sort", "sqrt", "square", "std", "svd", "tan", "tanh",
+    "pull_through_time", "qr", "reciprocal", "relu", "remainder", "rms_norm", "rnn", "rnn_step", "sigmoid", "silu",
+    "sin", "sinh", "slogdet", "softmax", "softplus", "solve", "sort", "sqrt", "square", "std", "svd", "tan", "tanh",
     "temporal_softmax_loss", "topk", "var",
 }  # fmt: skip
 

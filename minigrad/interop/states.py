@@ -25,6 +25,9 @@ def load_torch(module: Module, state: Mapping[str, Any], strict: bool = True) ->
     are called as there. Weights that lie otherwise in PyTorch (:mod:`minigrad.interop.layouts`) are turned and ordered,
     and two biases that are always added become one.
 
+    A tied weight may stand in the state under each of its names, also those that the module does not have: a matrix
+    that equals one of the module's is no unexpected entry.
+
     Args:
         state: PyTorch's tensors, or arrays as :func:`minigrad.interop.read_torch` gives them, by PyTorch's names; each
             of the shape that the twin has. As by PyTorch, floats are rounded to the module's dtype, and integers
@@ -63,6 +66,7 @@ def load_torch(module: Module, state: Mapping[str, Any], strict: bool = True) ->
     complaints: list[str] = []
     known: set[str] = set()
     sources: dict[str, str] = {}
+    misfits: list[tuple[str, str, str]] = []
     for prefix, held, found in _all(module):
         theirs = [prefix + name for name in found.theirs]
         known.update(theirs)
@@ -75,14 +79,21 @@ def load_torch(module: Module, state: Mapping[str, Any], strict: bool = True) ->
         try:
             arrays = [_fitting(n, state[n], template) for n, template in zip(theirs, templates, strict=True)]
         except ValueError as error:
-            complaints.append(str(error))
+            misfits.append((names[id(tensors[0])], theirs[0], str(error)))
             continue
         for tensor, array in zip(tensors, found.load(*arrays), strict=True):
             name, source = names[id(tensor)], " and ".join(theirs)
             if not np.array_equal(loaded.setdefault(name, array), array, equal_nan=True):
                 complaints.append(f"{source} differs from {sources[name]}, and {type(module).__name__} has one of both")
             sources.setdefault(name, source)
-    unexpected = [name for name in state if name not in known]
+    for name, source, complaint in misfits:
+        first = sources.get(name)  # of a tied weight, which PyTorch has in one layout under all names
+        if first is None:
+            complaints.append(complaint)
+        elif not _same_matrix(state, source, first):
+            complaints.append(f"{source} differs from {first}, and {type(module).__name__} has one of both")
+    others = [name for name in state if name not in known]
+    unexpected = [name for name in others if not any(_same_matrix(state, name, tied) for tied in known)]
     if strict:
         complaints = [f"{n} is missing" for n in missing] + [_unexpected(n, state[n]) for n in unexpected] + complaints
     if complaints:
@@ -163,6 +174,18 @@ def _fitting(name: str, value: Any, template: Array) -> Array:
         raise ValueError(f"{name} must be {template.dtype}, it is {describe(array)}")
     with np.errstate(over="ignore"):  # a float beyond the dtype becomes infinite, as in PyTorch
         return array.astype(template.dtype)
+
+
+def _same_matrix(state: Mapping[str, Any], name: str, other: str) -> bool:
+    """Whether two entries are the same matrix, as a tied weight is under its second name."""
+    a, b = state.get(name), state.get(other)
+    try:
+        if len(np.shape(a)) < 2 or np.shape(a) != np.shape(b):
+            return False
+        parts = slice(1), slice(None)  # the first row tells almost all others apart
+        return all(np.array_equal(_plain(a[part]), _plain(b[part]), equal_nan=True) for part in parts)
+    except (TypeError, ValueError, RuntimeError):
+        return False
 
 
 def _plain(value: Any) -> Array:

@@ -1,10 +1,10 @@
 """Attention with weights, and the encoder that is made of it. All are batch first: N batch, T and S steps, E features.
 
-What may be looked at is true in a mask, as for :func:`minigrad.ops.attention`; **PyTorch's masks of booleans say the
-opposite**, true where nobody may look. Names of arguments and parameters are PyTorch's; matrices are (in, out) as in
-``Linear``, and so the transpose of what PyTorch keeps under their names: ``in_proj_weight`` (E, 3 E), ``q_proj_weight``
-(E, E), ``k_proj_weight`` (kdim, E), ``v_proj_weight`` (vdim, E), ``out_proj.weight`` (E, E), ``linear1.weight`` and
-``linear2.weight``. Biases and norms are the same.
+A boolean mask is true where a query may look, as for :func:`minigrad.ops.attention`; **those of PyTorch's module say
+the opposite**, true where it may not. A floating mask is added to the scores, here and there. Names of arguments and
+parameters are PyTorch's; matrices are (in, out) as in ``Linear``, and so the transpose of what PyTorch keeps under
+their names: ``in_proj_weight`` (E, 3 E), ``q_proj_weight`` (E, E), ``k_proj_weight`` (kdim, E), ``v_proj_weight``
+(vdim, E), ``out_proj.weight`` (E, E), ``linear1.weight`` and ``linear2.weight``. Biases and norms are the same.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class MultiHeadAttention(Module):
     Raises:
         ValueError: if a size is not positive, the heads do not divide E, or dropout is not in [0, 1); in a call, if the
             shapes do not fit.
-        TypeError: in a call, if the mask or causal are not boolean.
+        TypeError: in a call, if the mask is tracked, or neither boolean nor floating, or causal is not boolean.
 
     >>> attend, x = MultiHeadAttention(4, num_heads=2, rng=0), np.ones((1, 3, 4), np.float32)
     >>> y, weights = attend(x, causal=True, need_weights=True)
@@ -101,8 +101,9 @@ class MultiHeadAttention(Module):
 
         Args:
             query: (…, T, E). key: (…, S, kdim), the query if left out. value: (…, S, vdim), the key if left out.
-            mask: booleans, true where a query may look (PyTorch's say where it may not). They broadcast to (…, T, S),
-                or, with an axis more than query, key and value all have, to (…, num_heads, T, S). A mask ``keep``
+            mask: booleans, true where a query may look (PyTorch's say where it may not), or floats that are added to
+                the scores, -inf where it may not look (as PyTorch's); a constant. It broadcasts to (…, T, S), or, with
+                an axis more than query, key and value all have, to (…, num_heads, T, S). A mask ``keep``
                 (N, S) that is false at padding is given as ``keep[:, None, :]``: without the axis of queries it would
                 be taken for (T, S) where N is T, and nobody would notice. For ``lengths`` (N,) it is
                 ``np.arange(S) < lengths[:, None]``.
@@ -156,6 +157,8 @@ def _with_weights(
     q: Tensor, k: Tensor, v: Tensor, mask: Any, causal: bool, dropout: float, rng: Any
 ) -> tuple[Tensor, Tensor]:
     """:func:`minigrad.ops.attention` and its weights (…, T, S) after dropout, all of which are made and kept."""
+    if isinstance(mask, Tensor) and mask.requires_grad:
+        raise TypeError("MultiHeadAttention: mask is tracked, and no gradient flows through it: pass mask.detach()")
     check_attention(q.data, k.data, v.data, mask)
     check_causal(causal)
     dtype = np.result_type(q.dtype, k.dtype, v.dtype)

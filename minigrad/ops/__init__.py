@@ -9,7 +9,7 @@ from .convolution_1d import conv1d, conv_transpose1d
 from .cumulative import cumprod
 from .elementwise import (
     absolute, add, arccos, arcsin, arctan, arctan2, cos, cosh, divide, exp, expm1, log, log1p, logaddexp, multiply,
-    negative, power, reciprocal, sin, sinh, sqrt, square, subtract, tan, tanh,
+    negative, power, reciprocal, remainder, sin, sinh, sqrt, square, subtract, tan, tanh,
 )  # fmt: skip
 from .elementwise import absolute as abs
 from .indexing import diag, diagonal, getitem, put, take_along_axis, tril, triu
@@ -31,8 +31,8 @@ from .reductions import (
 )  # fmt: skip
 from .resampling import upsample
 from .selection import (
-    astype, ceil, clip, equal, floor, greater, greater_equal, isfinite, isnan, less, less_equal, logical_and,
-    logical_not, logical_or, logical_xor, maximum, minimum, not_equal, round, sign, where,
+    astype, ceil, clip, equal, floor, floor_divide, greater, greater_equal, isfinite, isnan, less, less_equal,
+    logical_and, logical_not, logical_or, logical_xor, maximum, minimum, not_equal, round, sign, where,
 )  # fmt: skip
 from .shaping import (
     broadcast_to, concatenate, expand_dims, flip, moveaxis, ravel, repeat, reshape, roll, split, squeeze, stack,
@@ -52,8 +52,8 @@ __all__ = [
     "cumprod",
     # elementwise
     "abs", "absolute", "add", "arccos", "arcsin", "arctan", "arctan2", "cos", "cosh", "divide", "exp", "expm1",
-    "log", "log1p", "logaddexp", "multiply", "negative", "power", "reciprocal", "sin", "sinh", "sqrt", "square",
-    "subtract", "tan", "tanh",
+    "log", "log1p", "logaddexp", "multiply", "negative", "power", "reciprocal", "remainder", "sin", "sinh", "sqrt",
+    "square", "subtract", "tan", "tanh",
     # indexing
     "diag", "diagonal", "getitem", "put", "take_along_axis", "tril", "triu",
     # linear maps by functions
@@ -75,9 +75,9 @@ __all__ = [
     "all", "any", "argmax", "argmin", "cumsum", "log_softmax", "logsumexp", "max", "mean", "min", "norm", "prod",
     "softmax", "std", "sum", "var",
     # selection
-    "astype", "ceil", "clip", "equal", "floor", "greater", "greater_equal", "isfinite", "isnan", "less", "less_equal",
-    "logical_and", "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "not_equal", "round", "sign",
-    "where",
+    "astype", "ceil", "clip", "equal", "floor", "floor_divide", "greater", "greater_equal", "isfinite", "isnan", "less",
+    "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "not_equal", "round",
+    "sign", "where",
     # shaping
     "broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "ravel", "repeat", "reshape", "roll",
     "split", "squeeze", "stack", "swapaxes", "tile", "transpose",

@@ -107,18 +107,15 @@ class _Problem(NamedTuple):
             return np.sum(losses)
         return losses.reshape(self.shape[1:-1])
 
-    def pulled(self, g: Any, shares: Any) -> Any:
-        """The cotangent of the log-probabilities (…, *shape), of arrays or tensors, from that of the loss, (…)."""
+    def counted(self, g: Any, lead: tuple[int, ...] = ()) -> Any:
+        """What each sequence's loss counts in all (*lead, N), of arrays or tensors, from the cotangents (*lead, …)."""
         own = self.shape[1:-1] if self.reduction == "none" else ()
-        lead = g.shape[: g.ndim - len(own)]
-        each = single(g).reshape(*lead, 1, *(own or (1,)), 1) * self.each[:, None]
-        return (each * -shares).reshape(*lead, *self.shape)
+        return single(g).reshape(*lead, *(own or (1,))) * self.each
 
     def undefined(self, likelihood: Array) -> Array:
-        """What is added to the shares (T, N, C): NaN at frames without an alignment, whose loss is inf; else 0."""
+        """True at frames (T, N) of a sequence without an alignment, whose loss is inf and whose gradient is NaN."""
         inside = kernels.that_count(self.frames, self.shape[0])
-        none = kernels.impossible(likelihood) & (self.lost != 0)
-        return np.where(inside & none, np.nan, 0)[..., None]
+        return inside & kernels.impossible(likelihood) & (self.lost != 0)
 
 
 def _problem(
@@ -190,18 +187,28 @@ def _check_targets(targets: Array, rows: Array, C: int, blank: Any) -> None:
         raise ValueError(f"targets{place} is {blank}, the blank, which stands for no label")
 
 
-@ctc_loss.vjp
-def _(g: Any, needs: Any, log_probabilities: Array, reached: Array, problem: _Problem) -> Any:
+def _pulled(g: Array, log_probabilities: Array, reached: Array, problem: _Problem) -> list[Array]:
+    """The cotangents of the log-probabilities from those of the loss (B, …), each in one array and nothing beside."""
     states, lengths = problem.states, (problem.frames, problem.labels)
     y = kernels.emissions(problem.batched(log_probabilities), states, problem.frames)
-    found = kernels.shares(reached, y, kernels.skips_of(states), *lengths, states, problem.shape[-1])
-    found += problem.undefined(kernels.log_likelihood(reached, *lengths))
-    return problem.pulled(g, found), None, None, None
+    shares = kernels.shares(reached, y, kernels.skips_of(states), *lengths)
+    undefined = problem.undefined(kernels.log_likelihood(reached, *lengths))
+    found = []
+    for each in problem.counted(g, (len(g),)):
+        d = kernels.scattered(shares * -each, states, problem.shape[-1], log_probabilities.dtype)
+        d[undefined] = np.nan
+        found.append(d.reshape(problem.shape))
+    return found
+
+
+@ctc_loss.vjp
+def _(g: Any, needs: Any, *rest: Any) -> Any:
+    return _pulled(g[None], *rest)[0], None, None, None
 
 
 @ctc_loss.batched_vjp
 def _(g: Array, needs: Any, *rest: Any) -> Any:
-    return ctc_loss.primitive.vjp(g, needs, *rest)
+    return np.stack(_pulled(g, *rest)), None, None, None
 
 
 # --- the same of tensors -----------------------------------------------------------------------------
@@ -215,7 +222,8 @@ def _(g: Any, needs: Any, log_probabilities: Any, reached: Array, problem: _Prob
     none = kernels.impossible(plain(likelihood))
     found = np.exp(np.where(none, -np.inf, a + _backward(y, problem) - likelihood))
     shares = mapped(found, lambda x: kernels.scattered(x, states, C), lambda u: kernels.gathered(u, states))
-    return problem.pulled(g, shares + problem.undefined(plain(likelihood))), None, None, None
+    shares = np.where(problem.undefined(plain(likelihood))[..., None], np.nan, shares)
+    return (problem.counted(g)[:, None] * -shares).reshape(problem.shape), None, None, None
 
 
 @ctc_loss.reference

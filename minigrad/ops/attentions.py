@@ -38,8 +38,11 @@ def check_attention(q: Array, k: Array, v: Array, mask: Any) -> tuple[tuple[int,
     if mask is not None:
         refuse_masked(mask)
         mask = np.asarray(plain(mask))
-        if mask.dtype != bool:
-            raise TypeError(f"mask must be true where a query may look, and false elsewhere, not {mask.dtype}")
+        if mask.dtype.kind not in "bf":
+            raise TypeError(
+                f"mask must be boolean or floating, not {mask.dtype}. Pass mask.astype(bool), which is true where a "
+                "query may look, or floats that are added to the scores."
+            )
         refuse_misfit("mask", mask, q.shape[:-1], k.shape[-2])
         shapes.append(mask.shape[:-2])
     try:
@@ -71,16 +74,22 @@ def with_causal(mask: Any, causal: bool, T: int, S: int) -> Any:
     if not causal:
         return mask
     earlier = np.tri(T, S, dtype=bool)
+    if mask is not None and mask.dtype.kind == "f":
+        return np.where(earlier, mask, -np.inf)
     return earlier if mask is None else np.logical_and(earlier, mask)
 
 
 def weights_of(scores: Any, allowed: Any) -> Any:
     """The softmax of each query's scores over what it may look at; 0 for one that may look nowhere.
 
-    Of arrays, or of tensors, whose mask may be one too.
+    Of arrays, or of tensors, whose mask may be one too. A mask of floats is added to the scores.
     """
     if allowed is None:
         return softmax(scores, -1) if not isinstance(scores, np.ndarray) else plain(softmax(scores, -1))
+    if allowed.dtype.kind == "f":
+        added = allowed.astype(scores.dtype)
+        allowed = np.not_equal(added, -np.inf)
+        scores = scores + np.where(allowed, added, 0)
     hidden = np.where(np.any(allowed, axis=-1, keepdims=True), -np.inf, 0).astype(scores.dtype)
     weights = softmax(np.where(allowed, scores, hidden), -1)
     return np.where(allowed, weights if not isinstance(scores, np.ndarray) else plain(weights), 0)
@@ -113,7 +122,8 @@ def attention(
 
     Args:
         q: (…, T, D). k: (…, S, D). v: (…, S, E). Heads are an axis of the stack.
-        mask: booleans that broadcast to (…, T, S), true where a query may look; everywhere if left out.
+        mask: broadcasts to (…, T, S): booleans, true where a query may look, or floats that are added to the scores
+            after the scale, -inf where it may not look, both as PyTorch's. A constant; everywhere if left out.
         causal: true if query t may look at the keys 0 … t alone, as PyTorch's ``is_causal``; with a mask, where both
             allow it.
         scale: 1 / sqrt(D) if left out.
@@ -123,11 +133,12 @@ def attention(
 
     Raises:
         ValueError: if the shapes do not fit, or the scale is not finite.
-        TypeError: if mask or causal are not boolean, the mask is NumPy's masked array, or the scale is no number.
+        TypeError: if the mask is neither boolean nor floating, tracked, or NumPy's masked array, causal is not boolean,
+            or the scale is no number.
 
     >>> q, k, v = [[0.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]], [[2.0], [4.0]]
-    >>> attention(q, k, v), attention(q, k, v, mask=[[False, True]])
-    (tensor([[3.]]), tensor([[4.]]))
+    >>> attention(q, k, v), attention(q, k, v, mask=[[False, True]]), attention(q, k, v, mask=[[-np.inf, 0.0]])
+    (tensor([[3.]]), tensor([[4.]]), tensor([[4.]]))
     """
     if q.shape[-1:] != k.shape[-1:]:
         raise ValueError(f"q and k must have as many features, not {q.shape[-1:]} and {k.shape[-1:]}")
@@ -167,6 +178,8 @@ class _Problems:
         k, v = (x.astype(wide, copy=False) for x in (k, v))
         self.inputs = self.joined(scaled), self.joined(k), self.joined(v)
         masks, which = None, np.zeros(0, np.intp)
+        if mask is not None and mask.dtype.kind == "f":
+            mask, causal = _levelled(with_causal(mask, causal, q.shape[-2], k.shape[-2]).astype(wide)), False
         if mask is not None:
             number = np.arange(math.prod(mask.shape[:-2])).reshape(mask.shape[:-2])
             which = np.broadcast_to(number, stack).ravel()
@@ -182,6 +195,12 @@ class _Problems:
     def apart(self, x: Array) -> Array:
         """The inverse, of what has an axis for all problems in front."""
         return x.reshape(self.stack + x.shape[1:])
+
+
+def _levelled(mask: Array) -> Array:
+    """A mask of floats less each query's largest, which changes no softmax: a sum with -1e9 would round the scores."""
+    top = mask.max(axis=-1, keepdims=True, initial=-np.inf)
+    return mask - np.where(np.isneginf(top), 0, top)
 
 
 @attention.batched_vjp
@@ -246,13 +265,13 @@ def additive_attention(
 
     Args:
         q: (…, T, Q). k: (…, S, K). v: (…, S, E). Wq: (Q, A). Wk: (K, A). w: (A,).
-        mask: booleans that broadcast to (…, T, S), true where a query may look; everywhere if left out.
+        mask: as of :func:`attention`, booleans or floats.
 
     Returns:
         ``(values, weights)``: (…, T, E) and (…, T, S).
 
     Raises:
-        ValueError: if the shapes do not fit. TypeError: if the mask is not boolean, or NumPy's masked array.
+        ValueError: if the shapes do not fit. TypeError: of a mask as :func:`attention`.
 
     >>> one = [[1.0]]
     >>> values, weights = additive_attention([[0.0]], [[0.0], [9.0]], [[2.0], [4.0]], one, one, [1.0])

@@ -88,6 +88,23 @@ def _(g: Any, needs: Any, b: Array, y: Array) -> Any:
 
 
 @primitive(broadcasts=True, entrywise=True, residuals=("a", "b"))
+def remainder(a: Array, b: Array) -> ForwardResult:
+    """a - b floor(a / b), entry by entry, which has b's sign; the shapes broadcast. Also written ``a % b``.
+
+    The gradient is 1 in a and -floor(a / b) in b, also where a is a multiple of b and the remainder jumps.
+
+    >>> remainder([-7.0, 7.0], 4)
+    tensor([1., 3.])
+    """
+    return np.remainder(a, b), (a, b)
+
+
+@remainder.vjp
+def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
+    return g, -g * np.floor_divide(a, b) if needs[1] else None
+
+
+@primitive(broadcasts=True, entrywise=True, residuals=("a", "b"))
 def power(a: Array, b: Array) -> ForwardResult:
     """a to the power b, entry by entry; the shapes broadcast. A square costs one multiplication.
 

@@ -20,6 +20,7 @@ from .activations import sigmoid_of
 from .kernels.cross_entropy import (
     MadeOf,
     cross_entropy_rows,
+    distribution_rows,
     probabilities,
     pull_batch,
     pull_rows,
@@ -74,19 +75,21 @@ def cross_entropy(
     *,
     weight: Any = None,
 ) -> ForwardResult:
-    """The cross-entropy of softmax(logits) at integer targets: -log softmax(logits)[target].
+    """The cross-entropy of softmax(logits) at classes, -log softmax(logits)[target], or at class probabilities.
 
     The classes are along the LAST axis, also for images and sequences. (PyTorch has them second:
     give ``moveaxis(logits, 1, -1)``.) Logits of any size are safe.
 
     Args:
         logits: (…, C).
-        targets: (…), integers in 0 … C-1.
+        targets: (…), integers in 0 … C-1; or (…, C), floats of at least 0, the probability q of each class, and the
+            loss is -sum(q log softmax(logits)). They are constants, and their sums are taken as they are.
         reduction: "mean" over the entries that count, "sum", or "none" for one loss an entry.
         ignore_index: entries with this target (it may lie outside 0 … C-1) do not count: their loss and gradient are 0.
+            Not with probabilities.
         label_smoothing: s in [0, 1]: the target distribution is (1 - s) on the target plus s/C on each class.
         weight: (C,), what the log-probability of each class counts, at least 0; not differentiated. A mean is divided
-            by the sum of the targets' weights, with label smoothing too.
+            by the sum of the targets' weights, with label smoothing too; of probabilities by the number of entries.
 
     Returns:
         a single number, or (…) for "none"; of the logits' dtype. 0 if no entry counts.
@@ -94,22 +97,32 @@ def cross_entropy(
     Raises:
         ValueError: if the shapes do not fit, or an option is out of its range.
         IndexError: names a target that is no class, and its place.
-        TypeError: if the targets or ignore_index are not integers, or label_smoothing is no number.
+        TypeError: if the targets or ignore_index are not integers, or label_smoothing is no number; in a reverse pass,
+            if the targets are tracked.
 
     Source: label smoothing from C. Szegedy et al., Rethinking the Inception architecture (2016).
 
     >>> cross_entropy([[0.0, 0.0], [100.0, 0.0]], [1, 0], reduction="none").numpy().round(4)
     array([0.6931, 0.    ], dtype=float32)
+    >>> cross_entropy([[0.0, 0.0], [100.0, 0.0]], [[0.5, 0.5], [0.9, 0.1]], reduction="none").numpy().round(4)
+    array([ 0.6931, 10.    ], dtype=float32)
     """
     label_smoothing = _as_smoothing(label_smoothing)
-    keep = _check_classes("logits", logits, targets, ignore_index)
-    rows, targets = score_rows(logits, targets, keep)
-    weight = non_negative(weight, "weight", rows.dtype, logits.shape[-1:])
-    scale = reduction_scale(reduction, len(rows) if weight is None else weight[targets].sum())
-    counts = None if weight is None else row_weights(targets, weight, label_smoothing)
-    each = scale if counts is None else scale * counts
-    losses = cross_entropy_rows(rows, targets, each, label_smoothing, weight)
-    made_of = MadeOf(targets, losses, each, label_smoothing, weight)
+    if targets.dtype.kind == "f" and targets.ndim == logits.ndim > 0:
+        keep, rows = None, single(np.array(logits, order="C")).reshape(math.prod(logits.shape[:-1]), logits.shape[-1])
+        q, counts = _distributions(logits, targets, ignore_index, label_smoothing, weight, rows.dtype)
+        scale = reduction_scale(reduction, len(rows))
+        losses = distribution_rows(rows, q, scale * counts)
+        made_of = MadeOf(q, losses, scale * counts)
+    else:
+        keep = _check_classes("logits", logits, targets, ignore_index)
+        rows, targets = score_rows(logits, targets, keep)
+        weight = non_negative(weight, "weight", rows.dtype, logits.shape[-1:])
+        scale = reduction_scale(reduction, len(rows) if weight is None else weight[targets].sum())
+        counts = None if weight is None else row_weights(targets, weight, label_smoothing)  # type: ignore[assignment]
+        each = scale if counts is None else scale * counts
+        losses = cross_entropy_rows(rows, targets, each, label_smoothing, weight)
+        made_of = MadeOf(targets, losses, each, label_smoothing, weight)
     if counts is not None:
         losses = losses * counts
     if reduction == "none":
@@ -117,13 +130,38 @@ def cross_entropy(
     return narrowed(reduced(losses, reduction, scale), logits), (rows, keep, logits.shape, made_of)
 
 
+def _distributions(
+    logits: Array, targets: Array, ignore_index: Any, smoothing: float, weight: Any, dtype: Any
+) -> tuple[Array, Array]:
+    """Class probabilities, smoothed and weighted, as rows (M, C) with sums of 1, and these sums (M,) before."""
+    if ignore_index is not None:
+        raise ValueError(f"ignore_index is {ignore_index}, and targets {targets.shape} are probabilities: leave it out")
+    C = logits.shape[-1]
+    q = non_negative(targets, "targets", dtype, logits.shape).reshape(math.prod(logits.shape[:-1]), C)  # type: ignore[union-attr]
+    q = (1 - smoothing) * q + smoothing / max(C, 1)
+    weight = non_negative(weight, "weight", dtype, (C,))
+    q = q if weight is None else q * weight
+    counts = q.sum(axis=1)
+    return q / np.where(counts == 0, 1, counts)[:, None], counts
+
+
+def _refuse_tracked_targets(needs: tuple[bool, ...], made_of: MadeOf) -> None:
+    if needs[1] and made_of.targets.dtype.kind == "f":
+        raise TypeError(
+            "cross_entropy: the targets are tracked, and it has no gradient of targets: pass targets.detach(), or "
+            "compose the loss of log_softmax(logits) and targets"
+        )
+
+
 @cross_entropy.vjp
 def _(g: Any, needs: Any, rows: Array, *rest: Any) -> Any:
+    _refuse_tracked_targets(needs, rest[-1])
     return pull_classes(g, rows, *rest), None
 
 
 @cross_entropy.vjp_on_tensors
 def _(g: Any, needs: Any, rows: Any, *rest: Any) -> Any:
+    _refuse_tracked_targets(needs, rest[-1])
     return pull_classes_on_tensors(g, rows, *rest), None
 
 
@@ -169,6 +207,7 @@ def pull_classes_of_batch(g: Any, rows: Array, keep: Array | None, shape: tuple[
 
 @cross_entropy.batched_vjp
 def _(g: Any, needs: Any, rows: Array, *rest: Any) -> Any:
+    _refuse_tracked_targets(needs, rest[-1])
     return pull_classes_of_batch(g, rows, *rest), None
 
 
@@ -187,6 +226,11 @@ def _(
     from .reductions import log_softmax, sum
 
     C = logits.shape[-1]
+    if targets.dtype.kind == "f":
+        q, counts = _distributions(logits.data, targets.data, None, label_smoothing, weight, logits.dtype)
+        q = (q * counts[:, None]).reshape(logits.shape)
+        losses = sum(multiply(log_softmax(logits), -q), axis=-1)
+        return losses if reduction == "none" else multiply(sum(losses), reduction_scale(reduction, len(counts)))
     keep = targets.data != (C if ignore_index is None else ignore_index)
     q = one_hot(np.where(keep, targets.data, 0), C, dtype=logits.dtype).data
     q = (q * (1 - label_smoothing) + label_smoothing / max(C, 1)) * keep[..., None]

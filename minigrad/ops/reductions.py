@@ -26,6 +26,8 @@ from .kernels.numerics import as_float, narrowed, row_sums, single, sum_single, 
 
 Axis: TypeAlias = "int | tuple[int, ...] | None"
 
+_BLOCK = 2**18  # entries at a time, which stay in the processor's cache
+
 
 def _kept(array: Any, axis: Axis, keepdims: bool) -> Any:
     """A reduced array with its axes put back, so that it broadcasts against what was reduced."""
@@ -473,21 +475,55 @@ def log_softmax(x: Array, axis: Axis = -1) -> ForwardResult:
     array([[-6.9e-01, -6.9e-01],
            [ 0.0e+00, -1.0e+04]], dtype=float32)
     """
-    wide = single(x)
-    y = wide - np.max(wide, axis=axis, keepdims=True, initial=-np.inf)
-    with errstate(divide="ignore"):  # log(0) only of no entries
-        y -= np.log(row_sums(np.exp(y), axis))
+    y = _by_rows(_log_softmax, axis, single(x))
     return narrowed(y, x), (y, axis)
 
 
-@log_softmax.vjp
-def _(g: Any, needs: Any, y: Array, axis: Axis) -> Any:
+def _log_softmax(axis: Axis, x: Array) -> Array:
+    y: Array = x - np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    with errstate(divide="ignore"):  # log(0) only of no entries
+        y -= np.log(row_sums(np.exp(y), axis))
+    return y
+
+
+def _pull_log_softmax(axis: Axis, y: Any, g: Any) -> Any:
     # dy_i / dx_j = 1[i = j] - e^y_j, so dx = g - p sum(g) with p = e^y. Near a p of 1 that cancels; what is left of the
     # sum is then spread in the same way, so that the cotangent sums to 0 and is exact in the tails.
     p = np.exp(y)
     d = g - p * row_sums(single(g), axis)
     d -= p * row_sums(d, axis)
-    return (d,)
+    return d
+
+
+def _by_rows(function: Callable[..., Array], axis: Axis, x: Array, *others: Array) -> Array:
+    """A function along an axis of arrays of x's shape, a block of rows at a time, so that its temporaries are small."""
+    if axis not in (-1, x.ndim - 1) or x.size <= 4 * _BLOCK:
+        return function(axis, x, *others)
+    out = np.empty_like(x, x.dtype.newbyteorder("="))
+    _fill_by_rows(function, out, x, *others)
+    return out
+
+
+def _fill_by_rows(function: Callable[..., Array], out: Array, *arrays: Array) -> None:
+    if out.size <= _BLOCK or out.ndim == 1:
+        out[...] = function(-1, *arrays)
+        return
+    step = _BLOCK * len(out) // out.size
+    for start in range(0, len(out), step or 1):
+        place = slice(start, start + step) if step else start
+        _fill_by_rows(function, out[place], *(array[place] for array in arrays))
+
+
+@log_softmax.vjp
+def _(g: Any, needs: Any, y: Array, axis: Axis) -> Any:
+    if g.shape != y.shape:  # many cotangents
+        return (_pull_log_softmax(axis, y, g),)
+    return (_by_rows(_pull_log_softmax, axis, y, g),)
+
+
+@log_softmax.vjp_on_tensors
+def _(g: Any, needs: Any, y: Any, axis: Axis) -> Any:
+    return (_pull_log_softmax(axis, y, g),)
 
 
 @log_softmax.reference

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ..core import plain
 from ..primitives import ForwardResult, primitive
-from ..spec import Array
+from ..spec import Array, as_array
 from .kernels.numerics import taken
 
 
@@ -60,30 +61,30 @@ def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
     )
 
 
-@primitive(entrywise=True, residuals=("x", "constant", "constant"))
-def clip(x: Array, min: float | None = None, max: float | None = None) -> ForwardResult:
-    """x, of any shape, limited to [min, max]; a bound that is None does not limit.
+@primitive(broadcasts=True, entrywise=True, residuals=("x", "constant", "constant"))
+def clip(x: Array, min: Any = None, max: Any = None) -> ForwardResult:
+    """x, of any shape, limited to [min, max]; the shapes broadcast, and a bound that is None does not limit.
 
-    The gradient is 1 on the closed interval, so also at its bounds, and 0 outside.
+    The gradient of x is 1 on the closed interval, so also at its bounds, and 0 outside.
 
     Args:
-        min, max: numbers; for bounds that are arrays or tensors use :func:`minimum` and :func:`maximum`.
+        min, max: numbers, arrays or tensors; constants. Tracked bounds need :func:`minimum` and :func:`maximum`.
 
     Raises:
-        TypeError: if a bound is no number.
-        ValueError: if min > max, or a bound is NaN.
+        TypeError: if a bound is no number or array of them, or a tracked tensor.
+        ValueError: if min > max anywhere, a bound is NaN, or the shapes do not broadcast.
 
-    >>> clip([1.0, 5.0], max=3)
-    tensor([1., 3.])
+    >>> clip([1.0, 5.0], max=3), clip([1.0, 5.0], max=[0.5, 9.0])
+    (tensor([1., 3.]), tensor([0.5, 5. ]))
     """
-    low, high = _bound("min", min), _bound("max", max)
-    if low is not None and high is not None and low > high:
+    x, low, high = as_array(x), _bound("min", min), _bound("max", max)
+    if low is not None and high is not None and np.any(np.greater(low, high)):
         raise ValueError(f"min {low} is above max {high}")
     return np.clip(x, low, high), (x, low, high)
 
 
 @clip.vjp
-def _(g: Any, needs: Any, x: Array, low: float | None, high: float | None) -> Any:
+def _(g: Any, needs: Any, x: Array, low: Any, high: Any) -> Any:
     if low is not None:
         g = taken(g, x >= low)
     if high is not None:
@@ -91,19 +92,16 @@ def _(g: Any, needs: Any, x: Array, low: float | None, high: float | None) -> An
     return (g,)
 
 
-def _bound(name: str, value: Any) -> int | float | None:
-    """A bound as a Python number, which is weakly typed."""
-    if value is None or isinstance(value, (int, float)):
-        number = value
-    elif isinstance(value, np.number) or (isinstance(value, np.ndarray) and not value.ndim):
-        number = value.item()
-    else:
-        raise TypeError(
-            f"{name} must be a number or None, not {type(value).__name__}: use minimum and maximum for arrays"
-        )
-    if number != number:
+def _bound(name: str, value: Any) -> Any:
+    """A bound as an array, or as a Python number, which is weakly typed."""
+    bound = plain(value)
+    if bound is not None and not isinstance(bound, (bool, int, float)):
+        bound = as_array(bound)
+    if isinstance(bound, (np.ndarray, np.generic)) and not bound.ndim:
+        bound = bound.item()
+    if np.any(bound != bound):
         raise ValueError(f"{name} is NaN")
-    return number if number is None or isinstance(number, int) else float(number)
+    return bound
 
 
 @primitive(broadcasts=True, entrywise=True, residuals=("condition",))
@@ -197,6 +195,16 @@ def ceil(x: Array) -> ForwardResult:
     tensor([-1.,  2.])
     """
     return np.ceil(x), ()
+
+
+@primitive(broadcasts=True, differentiable=False)
+def floor_divide(a: Array, b: Array) -> ForwardResult:
+    """The largest integer at most a / b, entry by entry; the shapes broadcast; a constant. Also written ``a // b``.
+
+    >>> floor_divide([-7.0, 7.0], 2)
+    tensor([-4.,  3.])
+    """
+    return np.floor_divide(a, b), ()
 
 
 @primitive(differentiable=False)

@@ -121,8 +121,11 @@ NETWORKS = {
     "attention, padded": lambda: (Attending(), (X, X, PADDING)),
     "attention of another, a mask for each head": lambda: (
         Attending(kdim=4, vdim=4, bias=False), (X, drawn(3, 5, 4), drawn(3, 2, 6, 5) > -0.5)),
+    "attention, floats that are added": lambda: (Attending(), (X, X, drawn(3, 2, 6, 6))),
     "attention and its weights": lambda: (Attending(need_weights=True), X),
     "attention and its weights, padded": lambda: (Attending(need_weights=True), (X, X, PADDING)),
+    "attention and its weights, floats that are added": lambda: (
+        Attending(need_weights=True), (X, X, np.where(PADDING, 0.5, -np.inf).astype(np.float32))),
     "transformer": lambda: (encoder(norm_first=False), X),
     "transformer, padded": lambda: (encoder(norm_first=True), (X, PADDING)),
     "chained": lambda: (Chained(), (drawn(2, 5, 3), (mg.tensor(drawn(2, 4)), mg.tensor(drawn(2, 4, seed=2))))),

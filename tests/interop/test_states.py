@@ -381,6 +381,48 @@ def test_a_loaded_weight_is_noticed_by_a_backward_pass():
         loss.backward()
 
 
+class Tied(nn.Module):
+    """Words in and words out of one matrix."""
+
+    def __init__(self):
+        self.embed = nn.Embedding(7, 4, **F64)
+
+    def forward(self, x):
+        return self.embed(x) @ self.embed.weight.T
+
+
+class TiedByName(Tied):
+    """The same with the second name that PyTorch has, where the matrix lies otherwise."""
+
+    def __init__(self):
+        self.head = nn.Linear(4, 7, bias=False, **F64)
+        super().__init__()
+        self.head.weight = self.embed.weight
+
+
+@pytest.mark.parametrize("kind", [Tied, TiedByName])
+def test_tied_weights_are_in_pytorchs_states_under_each_name(kind):
+    words, matrix = np.array([[0, 3], [6, 1]]), np.random.default_rng(0).standard_normal((7, 4))
+
+    def theirs(torch, words, matrix):
+        embed, head = torch.nn.Embedding.from_pretrained(torch.tensor(matrix)), torch.nn.Linear(4, 7, bias=False)
+        head.weight = embed.weight
+        net = torch.nn.ModuleDict({"embed": embed, "head": head})
+        return {**net.state_dict(), "out": head(embed(torch.tensor(words)))}
+
+    state = dict(PYTORCH.ask(f"tied {kind.__name__}", theirs, [words, matrix]).expected)
+    out, module = state.pop("out"), kind()
+    assert load_torch(module, state) == ([], [])
+    np.testing.assert_allclose(module(words).data, out, rtol=1e-12)
+    state["head.weight"] = state["head.weight"] + 1
+    message = "head.weight differs from embed.weight, and TiedByName" if kind is TiedByName else "head.weight is unexp"
+    with pytest.raises(ValueError, match=message):
+        load_torch(module, state)
+    state["head.weight"], state["gain"] = state["embed.weight"], state["embed.weight"][0]
+    with pytest.raises(ValueError, match=r"Tied.*:\n  gain is unexpected$"):
+        load_torch(module, state)
+
+
 def test_a_module_that_is_there_twice_has_one_weight():
     layer = nn.Linear(2, 1)
     twice = nn.Sequential(layer, nn.Tanh(), layer)

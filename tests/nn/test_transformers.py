@@ -34,6 +34,11 @@ def random_mask(shape, seed=3):
     return mask
 
 
+def random_floats(shape):
+    """What is added to the scores, where the mask does not hide them."""
+    return np.where(random_mask(shape), np.random.default_rng(4).standard_normal(shape), -np.inf)
+
+
 LENGTHS = np.array([1, 3])
 PADDING = (np.arange(S) < LENGTHS[:, None])[:, None]  # (N, 1, S)
 
@@ -51,17 +56,20 @@ ATTENTIONS = {
     "with a mask for each head": ({}, [(N, T, E), (N, S, E)], random_mask((N, H, T, S)), False),
     "with padding": ({}, [(N, T, E), (N, S, E)], PADDING, False),
     "with a mask, causal": ({}, [(N, T, E)], random_mask((T, T)), True),
+    "with floats for each head": ({}, [(N, T, E), (N, S, E)], random_floats((N, H, T, S)), False),
+    "with floats, causal": ({}, [(N, T, E)], random_floats((N, T, T)), True),
 }
 
 
 def their_mask(torch, mask, causal, N, T, S):
-    """PyTorch's mask (N H, T, S), which is true where nobody may look; None for none."""
+    """PyTorch's mask (N H, T, S), which is true where nobody may look, or floats; None for none."""
     if mask is None and not causal:
         return None
-    allowed = np.ones((T, S), bool) if mask is None else mask
-    allowed = allowed & np.tri(T, S, dtype=bool) if causal else allowed
-    allowed = allowed if allowed.ndim != 3 else allowed[:, None]
-    return torch.tensor(~np.broadcast_to(allowed, (N, H, T, S)).reshape(N * H, T, S))
+    hidden = np.zeros((T, S), bool) if mask is None else mask if mask.dtype == float else ~mask
+    if causal:
+        hidden = np.where(np.tri(T, S, dtype=bool), hidden, -np.inf if hidden.dtype == float else True)
+    hidden = hidden if hidden.ndim != 3 else hidden[:, None]
+    return torch.tensor(np.broadcast_to(hidden, (N, H, T, S)).reshape(N * H, T, S).copy())
 
 
 def their_attention(torch, options, mask, causal, weights, *given):
@@ -127,8 +135,10 @@ def test_a_mask_may_be_a_tensor_or_a_list():
     for need_weights in (False, True):
         with pytest.raises(TypeError, match="a masked array would lose its mask"):
             layer(x, mask=np.ma.masked_array(mask), need_weights=need_weights)
-        with pytest.raises(TypeError, match="mask must be true where a query may look, and false elsewhere, not int64"):
+        with pytest.raises(TypeError, match="mask must be boolean or floating, not int64"):
             layer(x, mask=mask.astype(np.int64), need_weights=need_weights)
+        with pytest.raises(TypeError, match=r"mask is (tracked|not differentiated)"):
+            layer(x, mask=mg.tensor(mask.astype(float), requires_grad=True), need_weights=need_weights)
 
 
 def test_a_query_that_may_look_nowhere_finds_the_bias():
@@ -370,8 +380,8 @@ def test_errors():
         for need_weights in (False, True):
             with pytest.raises(ValueError, match=text):
                 layer(*given, need_weights=need_weights)
-    with pytest.raises(TypeError, match="mask must be true where a query may look"):
-        layer(x, x[..., :3], x, np.ones((4, 4)))
+    with pytest.raises(TypeError, match="mask must be boolean or floating, not int64"):
+        layer(x, x[..., :3], x, np.ones((4, 4), int))
     with pytest.raises(TypeError, match="a masked array would lose its mask"):
         layer(x, x[..., :3], x, np.ma.masked_array(np.ones((4, 4), bool)))
     with pytest.raises(TypeError, match="causal must be True or False, not 1"):

@@ -133,6 +133,18 @@ def test_targets_in_a_row_take_no_more_memory_than_those_of_each():
     assert peaks[1] < 1.5 * peaks[0]
 
 
+def test_a_large_gradient_is_made_in_one_array():
+    """The input has 32 MB. Of scores there are three arrays: log-probabilities, their gradient, and that of scores."""
+    x, *rest = sequences(50, 10, 16_000, 20, dtype=np.float32)
+    for loss, count in (mg.ctc_loss, 1), (of_scores, 3):
+        t = leaf(x)
+        tracemalloc.start()
+        loss(t, *rest).backward()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < (count + 0.4) * x.nbytes
+
+
 @pytest.mark.parametrize("form", ["in a row", "one", "last blank"])
 def test_forms_of_ctc_loss_agree_with_pytorch(form):
     x, targets, frames, labels = sequences(12, 3, 5, 4)

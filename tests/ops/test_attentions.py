@@ -34,7 +34,8 @@ def attention_cases(draw):
     options = {}
     if draw(st.booleans()):
         shape = (*of_mask, draw(st.sampled_from([1, T])), draw(st.sampled_from([1, S])))
-        options["mask"] = draw(arrays(shape, -1, 1, layouts=("C",))) < draw(st.sampled_from([-0.5, 0.5]))
+        drawn, end = draw(arrays(shape, -1, 1, layouts=("C",))), draw(st.sampled_from([-0.5, 0.5]))
+        options["mask"] = drawn < end if draw(st.booleans()) else np.where(drawn < end, drawn, -np.inf)
     if draw(st.booleans()):
         options["causal"] = True
     if draw(st.booleans()):
@@ -50,7 +51,8 @@ def additive_cases(draw):
     shapes = (*of_q, T, Q), (*of_k, S, K), (*of_v, S, E), (Q, A), (K, A), (A,)
     options = {}
     if draw(st.booleans()):
-        options["mask"] = draw(arrays((*of_mask, 1, S), -1, 1, layouts=("C",))) < 0.3
+        drawn = draw(arrays((*of_mask, 1, S), -1, 1, layouts=("C",)))
+        options["mask"] = drawn < 0.3 if draw(st.booleans()) else np.where(drawn < 0.3, drawn, -np.inf)
     return Case([draw(arrays(shape, -2, 2)) for shape in shapes], options)
 
 
@@ -119,11 +121,14 @@ def test_real_sizes_are_in_blocks_what_the_definition_gives(shape, causal, threa
 
 @pytest.mark.parametrize(("name", "options"), [
     ("plain", {}), ("causal", {"causal": True}), ("scaled", {"scale": 0.3}), ("masked", {"mask": True}),
+    ("with a mask of floats", {"mask": True, "scale": 0.3}),
 ])  # fmt: skip
 def test_attention_agrees_with_pytorch(name, options):
     inputs = random((2, 3, 5, 4), (2, 3, 6, 4), (2, 3, 6, 2))
     mask = np.random.default_rng(3).random((2, 1, 5, 6)) < 0.6
     mask[..., 0] = True
+    if name == "with a mask of floats":
+        mask = np.where(mask, random((2, 3, 5, 6), seed=4)[0], -np.inf)
     given = {**options, "mask": mask} if "mask" in options else options
 
     def theirs(torch, q, k, v):
@@ -190,6 +195,26 @@ def test_large_scores_neither_overflow_nor_warn(dtype, size):
     np.testing.assert_allclose(out, v[best], rtol=1e-4)
 
 
+@pytest.mark.parametrize("hidden", [-1e9, np.finfo(np.float32).min])
+def test_a_query_that_finite_masks_hide_everything_from_looks_everywhere(hidden):
+    """Beside such numbers the scores are lost in single precision, and the weights must sum to 1 nevertheless."""
+    q, k, v, g = random((1, 8, 4), (1, 9, 4), (1, 9, 3), (1, 8, 3), dtype=np.float32)
+    mask = np.zeros((8, 9), np.float32)
+    mask[:, :5] = hidden  # with causal all that the first five queries may look at
+    (out,), grads = pull(lambda *a: mg.attention(*a, mask=mask, causal=True), [leaf(x) for x in (q, k, v)], [g])
+    mask[:5] = 0
+    (wanted,), same = pull(lambda *a: mg.attention(*a, mask=mask, causal=True), [leaf(x) for x in (q, k, v)], [g])
+    for mine, theirs in zip([out, *grads], [wanted, *same], strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_a_mask_is_a_constant():
+    mask = mg.tensor(np.zeros((3, 5)), requires_grad=True)
+    with pytest.raises(TypeError, match="the option mask is not differentiated"):
+        mg.attention(q34, k54, v52, mask=mask)
+    np.testing.assert_allclose(mg.attention(q34, k54, v52, mask=mask.detach()).data, v52[:3], rtol=1e-12)
+
+
 def test_half_precision_is_computed_in_single():
     q, k, v = (x.astype(np.float16) for x in random((2, 30, 8), (2, 40, 8), (2, 40, 3)))
     (out,), grads = pull(mg.ops.attention, [leaf(x) for x in (q, k, v)], [np.ones((2, 30, 3), np.float16)])
@@ -246,7 +271,7 @@ q34, k54, v52 = np.ones((3, 4)), np.ones((5, 4)), np.ones((5, 2))
             ValueError,
             "the stacks of q, k, v and mask",
         ),
-        (lambda: mg.attention(q34, k54, v52, mask=np.ones((3, 5))), TypeError, "mask must be true where a query may"),
+        (lambda: mg.attention(q34, k54, v52, mask=np.ones((3, 5), int)), TypeError, "boolean or floating, not int64"),
         (lambda: mg.attention(q34, k54, v52, mask=np.ones((2, 5), bool)), ValueError, r"to \(…, T, S\) = \(…, 3, 5\)"),
         (lambda: mg.attention(q34, k54, v52, mask=np.ones(5, bool)), ValueError, r"not \(5,\)"),
         (lambda: mg.attention(q34, k54, v52, mask=np.ma.masked_array(np.ones((3, 5), bool))), TypeError, "masked"),

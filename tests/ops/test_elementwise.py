@@ -33,6 +33,13 @@ def binary(low=-2.0, high=2.0, scalars=(0.5, 2, -1.25), **options):
     )
 
 
+def remainders():
+    """Dividends that lie a quarter or a half of the divisor, -1 or 0.5, away from its multiples, where it jumps."""
+    between = lambda a: np.asarray(np.round(2 * a) / 2 + 0.25)  # noqa: E731
+    pairs = broadcastable().map(lambda pair: [between(pair[0]), np.where(pair[1] < 0, -1.0, 0.5)])
+    return (pairs | pairs.map(lambda pair: [pair[0], -1]) | pairs.map(lambda pair: [1.75, pair[1]])).map(Case)
+
+
 CASES = {
     "absolute": unary(away_from=(0.0,)),
     "add": binary(),
@@ -52,6 +59,7 @@ CASES = {
     "negative": unary(),
     "power": binary(0.3, 2.5, scalars=(2, 3, 0.5, 1)),
     "reciprocal": unary(0.3, 2.0),
+    "remainder": remainders(),
     "sin": unary(),
     "sinh": unary(),
     "sqrt": unary(0.2, 3.0),
@@ -63,7 +71,7 @@ CASES = {
 
 DOMAIN = {"log": (0.1, 3), "sqrt": (0.1, 3), "power": (0.3, 2), "arcsin": (-0.9, 0.9), "arccos": (-0.9, 0.9),
           "log1p": (-0.8, 3), "reciprocal": (0.3, 3)}  # fmt: skip
-BINARY = {"add", "subtract", "multiply", "divide", "power", "arctan2", "logaddexp"}
+BINARY = {"add", "subtract", "multiply", "divide", "power", "arctan2", "logaddexp", "remainder"}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -77,6 +77,48 @@ def test_class_losses_agree_with_pytorch(reduction, ignore, smoothing):
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_cross_entropy_of_class_probabilities_agrees_with_pytorch(reduction, smoothing, weighted):
+    """Rows of sums other than 1, of one class alone and of zeros, too."""
+    rng = np.random.default_rng(0)
+    logits, targets = 3 * rng.standard_normal((3, 5, 6)), rng.dirichlet(np.full(6, 0.5), (3, 5))
+    targets[0, 0], targets[0, 1], targets[0, 2] = 0, [0, 0, 1, 0, 0, 0], 3 * targets[0, 2]
+    weight = np.array([0.5, 2.0, 0.0, 1.0, 0.25, 3.0]) if weighted else None
+
+    def loss(x):
+        return mg.ops.cross_entropy(x, targets, reduction, label_smoothing=smoothing, weight=weight)
+
+    PYTORCH.compare(
+        f"probabilities {reduction} {smoothing} {weighted}",
+        loss,
+        lambda torch, x: torch.nn.functional.cross_entropy(
+            x.movedim(-1, 1), torch.tensor(targets).movedim(-1, 1), label_smoothing=smoothing, reduction=reduction,
+            weight=None if weight is None else torch.tensor(weight),
+        ),
+        [logits], rtol=1e-10, atol=1e-14,
+    )  # fmt: skip
+    reference = partial(mg.ops.cross_entropy.primitive.reference, reduction=reduction, label_smoothing=smoothing)
+    found = reference(leaf(logits), mg.tensor(targets), weight=weight)
+    np.testing.assert_allclose(found.data, loss(logits).data, rtol=1e-12, atol=1e-14)
+    assert mg.gradgradcheck(loss, [logits], rtol=1e-5, atol=1e-8)
+
+
+def test_class_probabilities_are_constants_and_of_one_class_they_are_its_index():
+    x = np.array([[800.0, -800.0, -np.inf], [1.0, 2.0, 3.0]])
+    probabilities = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+    (value,), (slope,) = pull(lambda x: mg.ops.cross_entropy(x, probabilities, "sum"), [leaf(x)], [np.array(1.0)])
+    (expected,), (wanted,) = pull(lambda x: mg.ops.cross_entropy(x, [1, 0], "sum"), [leaf(x)], [np.array(1.0)])
+    np.testing.assert_allclose(value, expected, rtol=1e-12)
+    np.testing.assert_allclose(slope, wanted, rtol=1e-12, atol=1e-15)
+    x, teacher = mg.tensor(x, requires_grad=True), mg.tensor(probabilities, requires_grad=True)
+    with pytest.raises(TypeError, match=r"the targets are tracked.* pass targets\.detach\(\)"):
+        mg.ops.cross_entropy(x, teacher).backward()
+    mg.ops.cross_entropy(x, teacher.detach()).backward()
+    assert mg.ops.cross_entropy(x.data.astype(np.float32), probabilities).dtype == np.float32
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 def test_other_losses_agree_with_pytorch(reduction):
     rng = np.random.default_rng(0)
     x, t = 5 * rng.standard_normal((3, 4)), rng.uniform(0, 1, (3, 4))
@@ -173,6 +215,9 @@ def test_integers_and_booleans():
         (np.zeros((2, 3)), [-1, 0], {"ignore_index": -2}, IndexError, r"targets\[0\] is -1"),
         (np.zeros((2, 3)), [0.0, 1.0], {}, TypeError, "targets must be integers, not float32"),
         (np.zeros((2, 3)), [0.0, 1.0], {"ignore_index": 0}, TypeError, "targets must be integers, not float32"),
+        (np.zeros((2, 3)), np.zeros((3, 2)), {}, ValueError, r"targets must have the shape \(2, 3\), not \(3, 2\)"),
+        (np.zeros((2, 3)), -np.eye(2, 3), {}, ValueError, r"targets\[0, 0\] is -1.0: it must be finite and at least 0"),
+        (np.zeros((2, 3)), np.zeros((2, 3)), {"ignore_index": 0}, ValueError, "targets .* are probabilities: leave it"),
         (np.zeros((2, 3)), [0, 1], {"reduction": "max"}, ValueError, "'mean', 'sum' or 'none', not 'max'"),
         (np.zeros((2, 3)), [0, 1], {"label_smoothing": 1.5}, ValueError, r"must lie in 0 … 1, not 1\.5"),
         (np.zeros((2, 3)), [0, 1], {"label_smoothing": np.nan}, ValueError, "must lie in 0 … 1, not nan"),

@@ -25,13 +25,16 @@ s are then slices of memory without gaps.
 >>> a = forward(y, skips_of(states))
 >>> np.exp(log_likelihood(a, *lengths))  # 1 0 1 alone, of eight
 array([0.125])
->>> shares(a, y, skips_of(states), *lengths, states, 2)[:, 0]  # of the blank and of 1 at each frame
+>>> found = shares(a, y, skips_of(states), *lengths)  # of each state
+>>> scattered(found, states, 2)[:, 0]  # of the blank and of 1 at each frame
 array([[0., 1.],
        [1., 0.],
        [0., 1.]])
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -73,12 +76,15 @@ def gathered(x: Array, states: Array) -> Array:
     return x[:, np.arange(states.shape[1]), states]
 
 
-def scattered(x: Array, states: Array, C: int) -> Array:
-    """The transpose: (T, N, C), the sums of what is given of states, (T, L, N)."""
+def scattered(x: Array, states: Array, C: int, dtype: Any = None) -> Array:
+    """The transpose: (T, N, C), the sums of what is given of states, (T, L, N); in x's dtype or another one."""
     T, _, N = x.shape
-    places = (np.arange(T)[:, None, None] * N + np.arange(N)) * C + states
-    sums = np.bincount(places.ravel(), x.ravel(), T * N * C)
-    return sums.astype(x.dtype, copy=False).reshape(T, N, C)  # of nothing, bincount counts in integers
+    sums = np.zeros((T, N, C), x.dtype if dtype is None else dtype)
+    for n in range(N):  # one sequence at a time, so that nothing else is as large as the result
+        order = np.argsort(states[:, n], kind="stable")
+        classes, first = np.unique(states[order, n], return_index=True)
+        sums[:, n, classes] = np.add.reduceat(x[:, order, n], first, axis=1)
+    return sums
 
 
 def emissions(log_probabilities: Array, states: Array, frames: Array) -> Array:
@@ -154,11 +160,12 @@ def impossible(likelihood: Array) -> Array:
     return np.asarray(likelihood < IMPOSSIBLE / 2)
 
 
-def shares(a: Array, y: Array, skips: Array, frames: Array, labels: Array, states: Array, C: int) -> Array:
-    """How much of the sum over all alignments has each class at each frame, (T, N, C): it is e^(a + b) over the sum.
+def shares(a: Array, y: Array, skips: Array, frames: Array, labels: Array) -> Array:
+    """How much of the sum over all alignments is in each state at each frame, (T, L, N): it is e^(a + b) over the sum.
 
-    They are the derivatives of the log-likelihood. They sum to 1 over the classes of each frame, which takes off what
-    sums over thousands of frames have rounded. 0 where no alignment is possible, and behind the last frame.
+    :func:`scattered` among classes they are the derivatives of the log-likelihood. They sum to 1 at each frame, which
+    takes off what sums over thousands of frames have rounded. 0 where no alignment is possible, and behind the last
+    frame.
     """
     T, L, N = y.shape
     likelihood = log_likelihood(a, frames, labels)
@@ -180,4 +187,4 @@ def shares(a: Array, y: Array, skips: Array, frames: Array, labels: Array, state
     np.exp(found, out=found)
     total = found.sum(axis=1, keepdims=True)
     found /= np.where(total == 0, 1, total)
-    return scattered(found, states, C)
+    return found

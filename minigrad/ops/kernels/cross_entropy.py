@@ -35,8 +35,8 @@ from ...spec import Array
 from .numerics import single
 
 __all__ = [
-    "MadeOf", "cross_entropy_rows", "probabilities", "pull_batch", "pull_rows", "row_weights", "rows_vjp", "scaled_sum",
-    "score_rows", "spread", "unscaled",
+    "MadeOf", "cross_entropy_rows", "distribution_rows", "probabilities", "pull_batch", "pull_rows", "row_weights",
+    "rows_vjp", "scaled_sum", "score_rows", "spread", "unscaled",
 ]  # fmt: skip
 
 
@@ -108,6 +108,27 @@ def _smoothed_rows(z: Array, picked: tuple[Array, Array], scale: Any, smoothing:
     return result
 
 
+def distribution_rows(z: Array, q: Array, each: Array) -> Array:
+    """As :func:`cross_entropy_rows`, of rows of logits (M, C) that are to be distributed as q (M, C); each counts (M,).
+
+    >>> z = np.array([[0.0, 0.0]])
+    >>> distribution_rows(z, np.array([[0.75, 0.25]]), np.array([1.0])), z
+    (array([0.6931]), array([[-0.25,  0.25]]))
+    """
+    if not z.size:
+        return np.zeros(len(z), z.dtype)
+    z -= z.max(axis=1, keepdims=True)
+    losses = np.multiply(q, z, out=np.zeros_like(z), where=q != 0).sum(axis=1)  # a logit of -inf is safe where q is 0
+    np.exp(z, out=z)
+    total = z.sum(axis=1)
+    z *= (each / total)[:, None]
+    amount = each
+    for _ in range(2):  # as for label smoothing
+        z -= amount[:, None] * q
+        amount = z.sum(axis=1)
+    return np.asarray(np.log(total) - losses)
+
+
 def _target_distribution(targets: Array, C: int, smoothing: float, weight: Array | None) -> tuple[Any, Any]:
     """What q is at each row's target, and what it is everywhere besides: numbers, or with weights (M,) and (M, C).
 
@@ -148,7 +169,8 @@ class MadeOf(NamedTuple):
     """What the rows that :func:`cross_entropy_rows` leaves are made of beside logits; see :func:`probabilities`.
 
     Attributes:
-        targets: (M,). losses: (M,), as it returns them, not weighted. scale, smoothing, weight: those it was given.
+        targets: (M,), or (M, C) of :func:`distribution_rows`. losses: (M,), as it returns them, not weighted.
+        scale, smoothing, weight: those it was given.
     """
 
     targets: Array
@@ -171,7 +193,9 @@ def probabilities(
     """
     p: Array = unscaled(rows, scale)
     picked = np.arange(len(p)), targets
-    if smoothing and weight is not None:
+    if targets.ndim == 2:
+        p += targets
+    elif smoothing and weight is not None:
         own, each = _target_distribution(targets, p.shape[1], smoothing, weight)
         p += each
         p[picked] += own

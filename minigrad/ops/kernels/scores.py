@@ -30,7 +30,8 @@ class Looking(NamedTuple):
     """Where queries may look.
 
     Fields:
-        masks: (M, T, S), true where a query may look; None for everywhere. which: the mask of each problem (B,).
+        masks: (M, T, S), true where a query may look, or floats to add to scores; None for everywhere.
+        which: the mask of each problem (B,).
         causal: whether query t may look at the keys 0 … t alone.
     """
 
@@ -41,7 +42,11 @@ class Looking(NamedTuple):
     def hide(self, scores: Array, stack: slice, rows: slice) -> None:
         """-inf where a query may not look, in the scores of some stacked problems, queries and the first keys."""
         if self.masks is not None:
-            np.copyto(scores, -np.inf, where=~self.masks[self.which[stack], rows, : scores.shape[2]])
+            masks = self.masks[self.which[stack], rows, : scores.shape[2]]
+            if masks.dtype == bool:
+                np.copyto(scores, -np.inf, where=~masks)
+            else:
+                scores += masks
         if self.causal and rows.start < scores.shape[2] - 1:
             later = np.arange(rows.start, rows.stop)[:, None] < np.arange(scores.shape[2])
             np.copyto(scores, -np.inf, where=later)

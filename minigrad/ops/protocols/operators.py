@@ -24,8 +24,8 @@ def _swapped(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
 
 _BINARY = {"add": elementwise.add, "sub": elementwise.subtract, "mul": elementwise.multiply,
-           "truediv": elementwise.divide, "pow": elementwise.power,
-           "matmul": products.matmul}  # fmt: skip
+           "truediv": elementwise.divide, "floordiv": selection.floor_divide, "mod": elementwise.remainder,
+           "pow": elementwise.power, "matmul": products.matmul}  # fmt: skip
 _COMPARISONS = {"lt": selection.less, "le": selection.less_equal, "gt": selection.greater,
                 "ge": selection.greater_equal, "eq": selection.equal, "ne": selection.not_equal}  # fmt: skip
 
@@ -89,6 +89,7 @@ def _flatten(self: Tensor) -> Any:
 
 
 Tensor.dot = products.dot  # type: ignore[assignment]
+Tensor.__pos__ = _copy  # type: ignore[method-assign]
 Tensor.copy = _copy  # type: ignore[method-assign]
 Tensor.flatten = _flatten  # type: ignore[method-assign]
 Tensor.reshape = _reshape  # type: ignore[method-assign]

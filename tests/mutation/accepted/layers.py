@@ -17,11 +17,8 @@ accept(_MEMORY, "activations.sigmoid.vjp", "np.exp(np.negative(u, out=u), out=u)
 
 # --- CTC: of arrays ------------------------------------------------------------------------------------
 
-accept("NaN has no sign, and 0 taken off is 0 added", "alignment.ctc_loss.vjp",
-       "found += problem.undefined(kernels.log_likelihood(reached, *lengths))",
-       "found -= problem.undefined(kernels.log_likelihood(reached, *lengths))")  # fmt: skip
-_EACH = "each = single(g).reshape(*lead, 1, *(own or (1,)), 1) * self.each[:, None]"
-accept(_WIDENED, "alignment._Problem.pulled", _EACH, _EACH.replace("single(g)", "g"))
+_EACH = "return single(g).reshape(*lead, *(own or (1,))) * self.each"
+accept(_WIDENED, "alignment._Problem.counted", _EACH, _EACH.replace("single(g)", "g"))
 accept(GENERAL, "alignments.emissions", "if not counts.all():", "if True:")
 _LAST_TWO = "a[frames - 1, 2 * labels + 2, n]", "a[frames - 1, 2 * labels + 1, n]"
 accept(_COMMUTES, "alignments.log_likelihood", f"found = np.logaddexp({_LAST_TWO[0]}, {_LAST_TWO[1]})",
@@ -51,9 +48,7 @@ accept(_MEMORY, "alignments._log_sum", "np.exp(np.subtract(x, top, out=out), out
 
 # --- CTC: of tensors -----------------------------------------------------------------------------------
 
-_PULLED = "problem.pulled(g, shares + problem.undefined(plain(likelihood)))"
-accept("NaN has no sign, and 0 taken off is 0 added", "alignment.ctc_loss.vjp_on_tensors", _PULLED,
-       _PULLED.replace("+", "-"))  # fmt: skip
+_PULLED = "shares = np.where(problem.undefined(plain(likelihood))[..., None], np.nan, shares)"
 accept(_COMPARED, "alignment.ctc_loss.vjp_on_tensors", _PULLED, _PULLED.replace("plain(likelihood)", "likelihood"))
 accept(_COMPARED, "alignment.ctc_loss.vjp_on_tensors", "none = kernels.impossible(plain(likelihood))",
        "none = kernels.impossible(likelihood)")  # fmt: skip

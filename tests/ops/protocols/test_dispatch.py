@@ -39,6 +39,9 @@ CALLS = {
     "transpose": lambda x: np.transpose(x),
     "where": lambda x: np.where(X > 0, x, 0.0),
     "clip": lambda x: np.clip(x, -1, 1),
+    "clip between arrays": lambda x: np.clip(x, -0.7 * V, np.ones((2, 1))),
+    "mod": lambda x: np.mod(x, V + 0.2),
+    "positive": lambda x: np.positive(x),
     "clip by name": lambda x: np.clip(x, a_min=-1, a_max=None),
     "pad": lambda x: np.pad(x, 1, constant_values=3.0),
     "pad by reflection": lambda x: np.pad(x, ((1, 0), (4, 2)), mode="reflect"),
@@ -94,6 +97,11 @@ def test_constants_of_both():
     np.testing.assert_array_equal(np.round(x, 1).data, X.round(1))
     np.testing.assert_array_equal(np.isnan(x).data, np.isnan(X))
     np.testing.assert_array_equal(np.greater(x, 0).data, X > 0)
+    np.testing.assert_array_equal(np.floor_divide(x, 0.5).data, X // 0.5)
+    for function in (np.isinf, np.isposinf, np.isneginf, np.isfinite, np.signbit):
+        np.testing.assert_array_equal(
+            function(tracked([-np.inf, -0.0, np.nan])).data, function([-np.inf, -0.0, np.nan])
+        )
 
 
 def test_shapes_can_be_asked_for():

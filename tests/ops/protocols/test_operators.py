@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import minigrad as mg
 from tests.strategies import broadcastable
 
-BINARY = [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow,
+BINARY = [operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod, operator.pow,
           operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne]  # fmt: skip
 
 
@@ -69,6 +69,8 @@ def test_unary_operators_and_methods():
     a = np.array([[-1.0, 2.0], [3.0, -4.0]])
     x = mg.tensor(a)
     np.testing.assert_array_equal((-x).data, -a)
+    np.testing.assert_array_equal((+x).data, a)
+    assert not np.shares_memory((+x).data, x.data)
     np.testing.assert_array_equal(abs(x).data, abs(a))
     np.testing.assert_array_equal(x.T.data, a.T)
     assert x.sum(axis=0, keepdims=True).shape == (1, 2)

@@ -41,9 +41,16 @@ def _weights(graph: GraphWriter, scores: str, call: Call, earlier: str) -> str:
     mask, dtype = plain(call.option("mask")), call.outputs[0].dtype
     if mask is None and not earlier:
         return graph.op("Softmax", scores, axis=-1)
-    allowed = earlier if mask is None else graph.value(mask)
     hidden, zero = (graph.constant(number, dtype) for number in (-np.inf, 0))
-    if mask is not None:
+    if mask is None:
+        allowed = earlier
+    else:
+        if mask.dtype.kind == "f":
+            added = graph.value(mask, dtype)
+            allowed = graph.op("Not", graph.op("Equal", added, hidden))
+            scores = graph.op("Add", scores, added)
+        else:
+            allowed = graph.value(mask)
         allowed = graph.op("And", allowed, earlier) if earlier else allowed
         anywhere = graph.op("ReduceMax", graph.cast(allowed, bool, np.int32), graph.ints(-1), keepdims=1)
         hidden = graph.op("Where", graph.cast(anywhere, np.int32, bool), hidden, zero)
