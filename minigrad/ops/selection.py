@@ -78,8 +78,9 @@ def clip(x: Array, min: Any = None, max: Any = None) -> ForwardResult:
     (tensor([1., 3.]), tensor([0.5, 5. ]))
     """
     x, low, high = as_array(x), _bound("min", min), _bound("max", max)
-    if low is not None and high is not None and np.any(np.greater(low, high)):
-        raise ValueError(f"min {low} is above max {high}")
+    if low is not None and high is not None and np.any(crossed := np.greater(low, high)):
+        lowest, highest = (np.broadcast_to(bound, crossed.shape)[crossed][0] for bound in (low, high))
+        raise ValueError(f"min {lowest} is above max {highest}. Exchange them, or use maximum and then minimum")
     return np.clip(x, low, high), (x, low, high)
 
 

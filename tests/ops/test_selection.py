@@ -185,7 +185,7 @@ def test_clip_refuses_what_numpy_lets_through():
         mg.ops.clip(x, 2, 1)
     with pytest.raises(ValueError, match="max is NaN"):
         mg.ops.clip(x, max=float("nan"))
-    with pytest.raises(ValueError, match=r"min \[0. 2.\] is above max 1"):
+    with pytest.raises(ValueError, match=r"min 2.0 is above max 1\b"):
         mg.ops.clip(x, np.array([0.0, 2.0]), 1)
     with pytest.raises(ValueError, match="could not be broadcast"):
         mg.ops.clip(x, np.ones(3))
