@@ -178,7 +178,8 @@ def _fitting(name: str, value: Any, template: Array) -> Array:
 
 def _same_matrix(state: Mapping[str, Any], name: str, other: str) -> bool:
     """Whether two entries are the same matrix, as a tied weight is under its second name."""
-    a, b = state.get(name), state.get(other)
+    a: Any = state.get(name)
+    b: Any = state.get(other)
     try:
         if len(np.shape(a)) < 2 or np.shape(a) != np.shape(b):
             return False
