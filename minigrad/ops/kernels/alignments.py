@@ -81,7 +81,7 @@ def scattered(x: Array, states: Array, C: int, dtype: Any = None) -> Array:
     T, _, N = x.shape
     sums = np.zeros((T, N, C), x.dtype if dtype is None else dtype)
     for n in range(N):  # one sequence at a time, so that nothing else is as large as the result
-        order = np.argsort(states[:, n], kind="stable")
+        order = np.argsort(states[:, n])
         classes, first = np.unique(states[order, n], return_index=True)
         sums[:, n, classes] = np.add.reduceat(x[:, order, n], first, axis=1)
     return sums
