@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _trace: ContextVar[tuple[str, ...] | None] = ContextVar("minigrad_trace", default=())
 current_scope, set_scope = _trace.get, _trace.set
 number_check: ContextVar[Callable[[Tensor], None] | None] = ContextVar("minigrad_number_check", default=None)
-"""Called with a tensor before its entries become Python numbers; raises where that would lose what depends on them."""
+"""Called with a tensor before its entries become numbers; raises if a constant would be wrong there."""
 _new = object.__new__
 
 
@@ -281,8 +281,8 @@ class Tensor:
         """The array itself, not a copy; writing into that of a tracked tensor is the caller's risk."""
         return self.data
 
-    def _numbers(self) -> Array:
-        """The array, whose entries are about to become Python numbers."""
+    def entries(self) -> Array:
+        """The array, if its entries may become numbers: raises where they would be wrong as constants."""
         check = number_check.get()
         if check is not None:
             check(self)
@@ -290,14 +290,14 @@ class Tensor:
 
     def item(self) -> Any:
         """The only entry as a Python number; ValueError if there are several."""
-        array = self._numbers()
+        array = self.entries()
         if array.size != 1:
             raise ValueError(f"item: a tensor of shape {self.shape} has {self.size} entries, not one")
         return array.item()
 
     def tolist(self) -> Any:
         """The entries as Python numbers in nested lists, without their gradient; of a 0-d tensor the number itself."""
-        return self._numbers().tolist()
+        return self.entries().tolist()
 
     def detach(self) -> Tensor:
         """The same array as a constant."""
@@ -347,7 +347,7 @@ class Tensor:
     def __bool__(self) -> bool:
         if self.data.size > 1:
             raise ValueError(f"a tensor of shape {self.shape} is not true or false as a whole: use mg.any or mg.all")
-        return bool(self._numbers())
+        return bool(self.entries())
 
     def __float__(self) -> float:
         """The only entry, without its gradient. NumPy calls this too, as in ``array[0] = x[0]``."""
@@ -357,7 +357,7 @@ class Tensor:
         return int(self.item())
 
     def __index__(self) -> int:
-        return self._numbers().__index__()
+        return self.entries().__index__()
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))

@@ -100,8 +100,8 @@ def _run_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
 def _refuse_tracked(x: Tensor) -> None:
     if x.node is not None:
         raise TypeError(
-            "a number taken out of a tracked tensor has no gradient, and a VJP that runs on tensors needs it: "
-            "compute with the tensor itself"
+            "a VJP that runs on tensors took a Python number out of a tracked tensor, which loses its gradient. "
+            "Compute with the tensor instead."
         )
 
 

@@ -221,8 +221,8 @@ def load(path: str | os.PathLike[str]) -> dict[str, Array]:
     """Read a file in the safetensors format: writeable ndarrays by name, in the order of the header.
 
     The whole header is checked, and every size against the file's, before any array is made. A file that :func:`save`
-    wrote is also verified against its checksum, so that no flipped bit in it goes unnoticed. The metadata are read by
-    :func:`load_metadata`.
+    wrote is also verified against its checksum, which detects damage to names, shapes and numbers. The metadata are
+    read by :func:`load_metadata`.
 
     Raises:
         TypeError: if the path is neither a str nor a Path.
@@ -340,7 +340,7 @@ def _entry(fields: Any) -> _Entry:
 
 
 def _arrays(file: BufferedReader, path: str, header: _Header) -> Iterator[tuple[str, Array]]:
-    """The arrays by name, one after the other; behind the last a ValueError if the checksum is another."""
+    """Yield each name and array; after the last, raise ValueError if the checksum differs."""
     crc = header.crc
     for name, entry in header.entries.items():
         array = _read(file, path, name, header.start, entry)

@@ -14,6 +14,7 @@ an ndarray that was passed to a primitive: :mod:`minigrad.anomaly.fingerprints` 
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -21,7 +22,7 @@ import numpy as np
 
 from .spec import Array
 
-__all__ = ["arrays_in", "overwritten", "owner", "written"]
+__all__ = ["arrays_in", "overwritten", "owner", "sharing", "written"]
 
 clock = 0
 """How many writes there were."""
@@ -70,6 +71,12 @@ def arrays_in(values: Any) -> list[Array]:
         elif isinstance(value, (tuple, list)):
             stack += value
     return found
+
+
+def sharing(values: Any) -> Callable[[Array], bool]:
+    """A function that says whether an array shares memory with one of those in nested tuples, lists and dicts."""
+    owners = {id(owner(array)) for array in arrays_in(values)}
+    return lambda array: id(owner(array)) in owners
 
 
 def owner(array: Array) -> Array:

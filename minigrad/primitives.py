@@ -15,9 +15,10 @@ from typing import Any, Protocol, cast, overload
 import numpy as np
 
 from . import overwrites, recording
-from .anomaly.fingerprints import guard
+from .anomaly.fingerprints import guard_residuals
 from .core import Node, Tensor, current_scope, set_outputs, untracked
 from .graph_levels import CALLS, Kept, level, needs_inputs
+from .overwrites import sharing
 from .profiling.exchange import clocked, declared_forward, remembered
 from .rules import PRIMITIVES, ForwardResult, Primitive, Steps
 from .spec import Array, DType, as_array, describe, refuse_masked
@@ -310,7 +311,7 @@ def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
         if recording.active:
             _note(node, (a, b), (output,))
         if residuals and (left is None or right is None):
-            guard(node, [array for array, given in ((x, a), (y, b)) if not isinstance(given, Tensor)])
+            guard_residuals(node, [array for array, given in ((x, a), (y, b)) if not isinstance(given, Tensor)])
         return tensor
 
     return call
@@ -343,6 +344,12 @@ def _call(record: Primitive) -> Callable[..., Any]:
                         f"{record.name}: the option {name} is not differentiated, and a tracked tensor would lose its "
                         "gradient there: pass .detach(), or compose it of primitives that take it as an input"
                     )
+        given = [
+            x for x, t in zip(arrays, inputs, strict=True) if isinstance(x, _ndarray) and not isinstance(t, Tensor)
+        ]
+        if given:  # a view of one would change when its owner writes into it
+            is_shared = sharing(given)
+            outputs = [array.copy("K") if is_shared(array) else array for array in outputs]
         results = [untracked(array) for array in outputs]
         tracked = [(i, t) for i, t in enumerate(inputs) if isinstance(t, Tensor) and t.node is not None]
         if tracked and path is not None and record.differentiable:
@@ -358,9 +365,8 @@ def _call(record: Primitive) -> Callable[..., Any]:
             set_outputs(node, results)
             if recording.active:
                 _note(node, inputs, outputs)
-            if residuals:
-                given = [array for array, x in zip(arrays, inputs, strict=True) if not isinstance(x, Tensor)]
-                guard(node, [*given, *params.values()] if params else given)
+            if residuals and (given or params):
+                guard_residuals(node, [*given, *params.values()])
         elif recording.active:
             _note_untracked(record, params, inputs, outputs)
         return tuple(results) if several else results[0]

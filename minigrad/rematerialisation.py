@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from .anomaly.fingerprints import Fingerprinted, checksum_of_sample
+from .anomaly.fingerprints import Fingerprinted
 from .core import Node, Tensor, current_scope, number_check, recording, untracked
 from .generic_backward import Pull, pull_back_to_edge, pull_through
 from .graph_levels import CALLS, differentiating, level
@@ -68,7 +68,7 @@ class _Run:
     """A function with its arguments, to be run again.
 
     edge: node and output index of what it took from outside. places: which of the tensors that it returns depend on
-    that, of which shapes and dtypes. outputs: their arrays. constants: the arrays that it took without tracking them.
+    that, of which shapes and dtypes. outputs: their arrays. constants: the untracked arrays that it read.
     draws: its random numbers. level: how much was to be differentiable.
     """
 
@@ -193,7 +193,9 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     buffers = [x for _, x in leaves((args, kwargs)) if isinstance(x, np.ndarray)]
     run.constants = [*collector.constants(), *buffers]
     joined = _checkpoint(*map(_on_edge, edge.items()), run=run)
-    Fingerprinted.attach(joined[0].node, run.constants, checksum_of_sample)
+    Fingerprinted.attach(
+        joined[0].node, run.constants, sampled=True
+    )  # a copy would not help: the function reads the arrays again
     replaced = dict(zip(run.places, joined, strict=True))
     values = iter(replaced.get(i, y) for i, y in enumerate(tensors))
     return filled(out, [next(values) if isinstance(y, Tensor) else y for _, y in leaves(out)])

@@ -18,7 +18,7 @@ settings.register_profile(
 settings.register_profile("thorough", max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-# A script starts what it puts in the background with SIGINT ignored, and programs that tests start inherit that.
+# Shells start background jobs with SIGINT ignored, and child processes inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _LONGEST_CAMPAIGN = 24 * 3600  # seconds; pyproject.toml has the limit of all other tests

@@ -219,11 +219,10 @@ def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch, failing):
 
 def test_a_write_that_fails_midway(tmp_path, monkeypatch):
     path = tmp_path / "x"
-    plain, calls = io._bytes, []
+    plain = io._bytes
 
     def fail(array: np.ndarray) -> np.ndarray:
-        calls.append(array)
-        if len(calls) == 4:  # two for the checksum, the first one written
+        if os.listdir(tmp_path):  # the file is being written
             raise OSError("disk full")
         return plain(array)
 
@@ -351,7 +350,7 @@ def outcome(path: pathlib.Path) -> Any:
         return error
 
 
-def test_every_flipped_bit_is_found(tmp_path):
+def test_single_bit_errors_are_found_or_harmless(tmp_path):
     """Each single-bit error raises ValueError, but in the checksum's name and the padding, where the values stay."""
     path = tmp_path / "x"
     mg.save(path, {"a": np.arange(3.0), "é": np.ones((2, 2), np.int16), "t": np.array([True, False])}, {"k": "v"})

@@ -21,7 +21,7 @@ CALLS = {
     "of two, on the left": lambda x: mg.multiply(x, 2.0),
     "of two, on the right": lambda x: mg.multiply(2.0, x),
     "of any number": lambda x: mg.stack([x]),
-    "with options": lambda x: mg.sum(x, axis=0),
+    "with options": lambda x: mg.sum(x, keepdims=True),
 }
 
 

@@ -1,4 +1,4 @@
-"""Sums of many float32 numbers keep their digits, whatever adds them."""
+"""Sums of many float32 numbers are accurate in every operation."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from ..recording import Recorder, in_words, note_of, place_of, recorder, user_li
 from ..rules import Primitive
 from ..runtime.contexts import errstate
 from ..spec import Array
-from .fingerprints import Fingerprinted, checksum
+from .fingerprints import Fingerprinted
 from .nonfinite import at, badness, badness_of_entries, first_worst, met_there, summary
 
 __all__ = ["detect_anomaly"]
@@ -54,7 +54,7 @@ class _Watch(Recorder):
         residuals: Any = node.residuals
         if type(residuals) in (tuple, Kept):
             arrays = arrays_in((residuals, getattr(residuals, "inputs", ())))
-            Fingerprinted.attach(node, arrays, checksum)
+            Fingerprinted.attach(node, arrays, sampled=False)
 
     def untracked(
         self, primitive: Primitive, params: Mapping[str, Any], inputs: Sequence[Any], outputs: Sequence[Array]
@@ -91,7 +91,9 @@ class _Watch(Recorder):
             self.other.flows(node, flows)
         known = self.got.pop(id(node), 2)
         residuals = node.residuals
-        if isinstance(residuals, Fingerprinted) and residuals.checksum is checksum:  # what is bad was so in the inputs
+        if (
+            isinstance(residuals, Fingerprinted) and not residuals.sampled
+        ):  # the call was watched: they came from inputs
             known = max(known, badness(residuals))
         elif known == 0:
             known = min(badness(residuals), 1)

@@ -25,8 +25,7 @@ def load_torch(module: Module, state: Mapping[str, Any], strict: bool = True) ->
     are called as there. Weights that lie otherwise in PyTorch (:mod:`minigrad.interop.layouts`) are turned and ordered,
     and two biases that are always added become one.
 
-    A tied weight may stand in the state under each of its names, also those that the module does not have: a matrix
-    that equals one of the module's is no unexpected entry.
+    A tied weight may appear in the state under further names, if its values are equal.
 
     Args:
         state: PyTorch's tensors, or arrays as :func:`minigrad.interop.read_torch` gives them, by PyTorch's names; each
@@ -87,7 +86,7 @@ def load_torch(module: Module, state: Mapping[str, Any], strict: bool = True) ->
                 complaints.append(f"{source} differs from {sources[name]}, and {type(module).__name__} has one of both")
             sources.setdefault(name, source)
     for name, source, complaint in misfits:
-        first = sources.get(name)  # of a tied weight, which PyTorch has in one layout under all names
+        first = sources.get(name)  # set if another name of a tied weight was loaded
         if first is None:
             complaints.append(complaint)
         elif not _same_matrix(state, source, first):
@@ -177,14 +176,14 @@ def _fitting(name: str, value: Any, template: Array) -> Array:
 
 
 def _same_matrix(state: Mapping[str, Any], name: str, other: str) -> bool:
-    """Whether two entries are the same matrix, as a tied weight is under its second name."""
+    """Whether two entries are the same matrix, as a tied weight is under its second name; matrices of zeros are not."""
     a: Any = state.get(name)
     b: Any = state.get(other)
     try:
-        if len(np.shape(a)) < 2 or np.shape(a) != np.shape(b):
-            return False
-        parts = slice(1), slice(None)  # the first row tells almost all others apart
-        return all(np.array_equal(_plain(a[part]), _plain(b[part]), equal_nan=True) for part in parts)
+        if len(np.shape(a)) < 2 or np.shape(a) != np.shape(b) or not np.array_equal(_plain(a[:1]), _plain(b[:1])):
+            return False  # the first row tells almost all others apart
+        matrix = _plain(a)
+        return bool((matrix != matrix.flat[0]).any()) and np.array_equal(matrix, _plain(b))
     except (TypeError, ValueError, RuntimeError):
         return False
 

@@ -120,6 +120,8 @@ class MultiHeadAttention(Module):
             if len(shape) < 2 or shape[-1] != size:
                 raise ValueError(f"MultiHeadAttention: {name} must be (…, steps, {size}), not {shape}")
         if mask is not None:
+            if isinstance(mask, Tensor) and mask.requires_grad:
+                raise TypeError("MultiHeadAttention: no gradient flows through mask. Pass mask.detach().")
             mask = mask if isinstance(mask, Tensor) else np.asanyarray(mask)  # a masked array stays one, and is refused
             refuse_misfit("MultiHeadAttention: mask", mask, np.shape(query)[:-1], np.shape(key)[-2])
             if mask.ndim <= max(map(np.ndim, (query, key, value))):
@@ -157,8 +159,6 @@ def _with_weights(
     q: Tensor, k: Tensor, v: Tensor, mask: Any, causal: bool, dropout: float, rng: Any
 ) -> tuple[Tensor, Tensor]:
     """:func:`minigrad.ops.attention` and its weights (…, T, S) after dropout, all of which are made and kept."""
-    if isinstance(mask, Tensor) and mask.requires_grad:
-        raise TypeError("MultiHeadAttention: mask is tracked, and no gradient flows through it: pass mask.detach()")
     check_attention(q.data, k.data, v.data, mask)
     check_causal(causal)
     dtype = np.result_type(q.dtype, k.dtype, v.dtype)

@@ -31,7 +31,7 @@ from .reductions import (
 )  # fmt: skip
 from .resampling import upsample
 from .selection import (
-    astype, ceil, clip, equal, floor, floor_divide, greater, greater_equal, isfinite, isnan, less, less_equal,
+    astype, ceil, clip, equal, floor, floor_divide, greater, greater_equal, isfinite, isinf, isnan, less, less_equal,
     logical_and, logical_not, logical_or, logical_xor, maximum, minimum, not_equal, round, sign, where,
 )  # fmt: skip
 from .shaping import (
@@ -75,9 +75,9 @@ __all__ = [
     "all", "any", "argmax", "argmin", "cumsum", "log_softmax", "logsumexp", "max", "mean", "min", "norm", "prod",
     "softmax", "std", "sum", "var",
     # selection
-    "astype", "ceil", "clip", "equal", "floor", "floor_divide", "greater", "greater_equal", "isfinite", "isnan", "less",
-    "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "not_equal", "round",
-    "sign", "where",
+    "astype", "ceil", "clip", "equal", "floor", "floor_divide", "greater", "greater_equal", "isfinite", "isinf",
+    "isnan", "less", "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor", "maximum", "minimum",
+    "not_equal", "round", "sign", "where",
     # shaping
     "broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "ravel", "repeat", "reshape", "roll",
     "split", "squeeze", "stack", "swapaxes", "tile", "transpose",

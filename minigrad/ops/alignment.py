@@ -108,7 +108,7 @@ class _Problem(NamedTuple):
         return losses.reshape(self.shape[1:-1])
 
     def counted(self, g: Any, lead: tuple[int, ...] = ()) -> Any:
-        """What each sequence's loss counts in all (*lead, N), of arrays or tensors, from the cotangents (*lead, …)."""
+        """The weight of each sequence's loss (*lead, N), an array or a tensor, times its cotangent (*lead, …)."""
         own = self.shape[1:-1] if self.reduction == "none" else ()
         return single(g).reshape(*lead, *(own or (1,))) * self.each
 
@@ -188,7 +188,7 @@ def _check_targets(targets: Array, rows: Array, C: int, blank: Any) -> None:
 
 
 def _pulled(g: Array, log_probabilities: Array, reached: Array, problem: _Problem) -> list[Array]:
-    """The cotangents of the log-probabilities from those of the loss (B, …), each in one array and nothing beside."""
+    """The cotangents of the log-probabilities for B cotangents of the loss, without other arrays of that size."""
     states, lengths = problem.states, (problem.frames, problem.labels)
     y = kernels.emissions(problem.batched(log_probabilities), states, problem.frames)
     shares = kernels.shares(reached, y, kernels.skips_of(states), *lengths)

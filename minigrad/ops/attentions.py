@@ -16,6 +16,7 @@ import numpy as np
 from ..core import plain
 from ..primitives import primitive
 from ..rules import Shape, Shapes
+from ..runtime.contexts import errstate
 from ..spec import Array, refuse_masked
 from .kernels.numerics import narrowed_all, single, sum_single
 from .kernels.scores import Looking, attend, attend_back
@@ -79,6 +80,16 @@ def with_causal(mask: Any, causal: bool, T: int, S: int) -> Any:
     return earlier if mask is None else np.logical_and(earlier, mask)
 
 
+def _minus_row_maximum(mask: Any, dtype: Any) -> Any:
+    """Subtract each row's maximum, which leaves the softmax unchanged: adding -1e9 would round the scores."""
+    with errstate(over="ignore"):  # of the least float64 in single precision
+        mask = mask.astype(dtype)
+    if not mask.shape[-1]:
+        return mask
+    top = np.max(mask, axis=-1, keepdims=True)
+    return mask - np.where(np.equal(top, -np.inf), 0, top)
+
+
 def weights_of(scores: Any, allowed: Any) -> Any:
     """The softmax of each query's scores over what it may look at; 0 for one that may look nowhere.
 
@@ -87,7 +98,7 @@ def weights_of(scores: Any, allowed: Any) -> Any:
     if allowed is None:
         return softmax(scores, -1) if not isinstance(scores, np.ndarray) else plain(softmax(scores, -1))
     if allowed.dtype.kind == "f":
-        added = allowed.astype(scores.dtype)
+        added = _minus_row_maximum(allowed, scores.dtype)
         allowed = np.not_equal(added, -np.inf)
         scores = scores + np.where(allowed, added, 0)
     hidden = np.where(np.any(allowed, axis=-1, keepdims=True), -np.inf, 0).astype(scores.dtype)
@@ -123,7 +134,7 @@ def attention(
     Args:
         q: (…, T, D). k: (…, S, D). v: (…, S, E). Heads are an axis of the stack.
         mask: broadcasts to (…, T, S): booleans, true where a query may look, or floats that are added to the scores
-            after the scale, -inf where it may not look, both as PyTorch's. A constant; everywhere if left out.
+            after the scale, -inf where it may not look, both as in PyTorch. A constant; everywhere if left out.
         causal: true if query t may look at the keys 0 … t alone, as PyTorch's ``is_causal``; with a mask, where both
             allow it.
         scale: 1 / sqrt(D) if left out.
@@ -179,7 +190,7 @@ class _Problems:
         self.inputs = self.joined(scaled), self.joined(k), self.joined(v)
         masks, which = None, np.zeros(0, np.intp)
         if mask is not None and mask.dtype.kind == "f":
-            mask, causal = _levelled(with_causal(mask, causal, q.shape[-2], k.shape[-2]).astype(wide)), False
+            mask, causal = _minus_row_maximum(with_causal(mask, causal, q.shape[-2], k.shape[-2]), wide), False
         if mask is not None:
             number = np.arange(math.prod(mask.shape[:-2])).reshape(mask.shape[:-2])
             which = np.broadcast_to(number, stack).ravel()
@@ -195,12 +206,6 @@ class _Problems:
     def apart(self, x: Array) -> Array:
         """The inverse, of what has an axis for all problems in front."""
         return x.reshape(self.stack + x.shape[1:])
-
-
-def _levelled(mask: Array) -> Array:
-    """A mask of floats less each query's largest, which changes no softmax: a sum with -1e9 would round the scores."""
-    top = mask.max(axis=-1, keepdims=True, initial=-np.inf)
-    return mask - np.where(np.isneginf(top), 0, top)
 
 
 @attention.batched_vjp
@@ -265,13 +270,13 @@ def additive_attention(
 
     Args:
         q: (…, T, Q). k: (…, S, K). v: (…, S, E). Wq: (Q, A). Wk: (K, A). w: (A,).
-        mask: as of :func:`attention`, booleans or floats.
+        mask: booleans or floats, as in :func:`attention`.
 
     Returns:
         ``(values, weights)``: (…, T, E) and (…, T, S).
 
     Raises:
-        ValueError: if the shapes do not fit. TypeError: of a mask as :func:`attention`.
+        ValueError: if the shapes do not fit. TypeError: for a mask as in :func:`attention`.
 
     >>> one = [[1.0]]
     >>> values, weights = additive_attention([[0.0]], [[0.0], [9.0]], [[2.0], [4.0]], one, one, [1.0])

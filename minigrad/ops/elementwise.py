@@ -136,15 +136,10 @@ def _power(a: Any, b: Any) -> Any:
     return y
 
 
-def _wide(x: Any) -> Any:
-    """An operand in which powers are computed: half precision in single, Python's numbers as they are."""
-    return widened(x) if hasattr(x, "dtype") else x
-
-
 @power.vjp
 def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
     da = db = None
-    a, b = _wide(a), _wide(b)
+    a, b = widened(a), widened(b)
     with errstate(divide="ignore"):
         if needs[0]:
             b = b * 1  # booleans become integers, which can be subtracted
@@ -159,7 +154,7 @@ def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
 @power.vjp_on_tensors
 def _(g: Any, needs: Any, a: Any, b: Any) -> Any:
     da = db = None
-    a, b = _wide(a), _wide(b)
+    a, b = widened(a), widened(b)
     with errstate(divide="ignore"):
         if needs[0]:
             # A constant b of 0 stays, as above. One that is differentiated itself stays only where a is 0, too:

@@ -83,7 +83,7 @@ def cross_entropy(
     Args:
         logits: (…, C).
         targets: (…), integers in 0 … C-1; or (…, C), floats of at least 0, the probability q of each class, and the
-            loss is -sum(q log softmax(logits)). They are constants, and their sums are taken as they are.
+            loss is -sum(q log softmax(logits)). They are constants, and need not sum to 1.
         reduction: "mean" over the entries that count, "sum", or "none" for one loss an entry.
         ignore_index: entries with this target (it may lie outside 0 … C-1) do not count: their loss and gradient are 0.
             Not with probabilities.
@@ -133,7 +133,7 @@ def cross_entropy(
 def _distributions(
     logits: Array, targets: Array, ignore_index: Any, smoothing: float, weight: Any, dtype: Any
 ) -> tuple[Array, Array]:
-    """Class probabilities, smoothed and weighted, as rows (M, C) with sums of 1, and these sums (M,) before."""
+    """Class probabilities, smoothed and weighted, as rows (M, C) that sum to 1, and their sums (M,) before that."""
     if ignore_index is not None:
         raise ValueError(f"ignore_index is {ignore_index}, and targets {targets.shape} are probabilities: leave it out")
     C = logits.shape[-1]
@@ -148,8 +148,8 @@ def _distributions(
 def _refuse_tracked_targets(needs: tuple[bool, ...], made_of: MadeOf) -> None:
     if needs[1] and made_of.targets.dtype.kind == "f":
         raise TypeError(
-            "cross_entropy: the targets are tracked, and it has no gradient of targets: pass targets.detach(), or "
-            "compose the loss of log_softmax(logits) and targets"
+            "cross_entropy: no gradient flows to the targets. Pass targets.detach(), or use "
+            "-(targets * log_softmax(logits)).sum()."
         )
 
 

@@ -213,13 +213,15 @@ def _einsum(*operands: Array, subscripts: str) -> ForwardResult:
     """Einstein's summation convention; see :func:`einsum`."""
     arrays = [as_array(x) for x in operands]  # a Python number has no shape
     inputs, output = explicit_subscripts(subscripts, arrays)
-    terms, summed = zip(*(_sum_alone(i, inputs, output, arrays[i]) for i in range(len(arrays))), strict=True)
+    terms, summed = zip(*(_sum_unshared_indices(i, inputs, output, arrays[i]) for i in range(len(arrays))), strict=True)
     y = _contract(f"{','.join(terms)}->{output}", *summed)
     return narrowed_all(y, arrays), (inputs, output, arrays)
 
 
-def _sum_alone(i: int, inputs: list[str], output: str, x: Array) -> tuple[str, Array]:
-    """Operand i, of half precision in single, summed over indices that occur nowhere else; and those that are left."""
+def _sum_unshared_indices(i: int, inputs: list[str], output: str, x: Array) -> tuple[str, Array]:
+    """Sum operand i over the indices that only it has, float16 in float32; return the other indices and the sums."""
+    if x.dtype.kind != "f":
+        return inputs[i], x
     alone = [k for k, c in enumerate(inputs[i]) if c not in output and "".join(inputs).count(c) == 1]
     kept = "".join(c for k, c in enumerate(inputs[i]) if k not in alone)
     return kept, sum_single(x, tuple(alone)) if alone else widened(x)

@@ -75,7 +75,7 @@ def _(g: Any, needs: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool) ->
 
 
 def _mean(x: Array, axis: Axis, keepdims: bool) -> tuple[Any, int]:
-    """The mean, of half precision in single, and how many entries it is of."""
+    """The mean, of half precision in single, and the number of entries."""
     refuse_axis_of_scalar(x, axis)
     total = sum_single(as_float(x), axis, keepdims)
     n = _count(x, total)
@@ -111,7 +111,7 @@ def cumsum(x: Array, axis: int | None = None) -> ForwardResult:
 
 
 def _running_sum(x: Any, axis: int | None) -> Any:
-    """np.cumsum; of an array of floats in double, since adding 10^6 one after another in single loses two digits."""
+    """np.cumsum, which adds an array of floats in double: single precision loses two digits over 10^6 entries."""
     if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
         return np.cumsum(x, axis)
     return np.cumsum(x, axis, dtype=np.result_type(x, np.float64)).astype(x.dtype, copy=False)
@@ -475,7 +475,7 @@ def log_softmax(x: Array, axis: Axis = -1) -> ForwardResult:
     array([[-6.9e-01, -6.9e-01],
            [ 0.0e+00, -1.0e+04]], dtype=float32)
     """
-    y = _by_rows(_log_softmax, axis, single(x))
+    y = _in_blocks(_log_softmax, axis, single(x))
     return narrowed(y, x), (y, axis)
 
 
@@ -495,30 +495,25 @@ def _pull_log_softmax(axis: Axis, y: Any, g: Any) -> Any:
     return d
 
 
-def _by_rows(function: Callable[..., Array], axis: Axis, x: Array, *others: Array) -> Array:
-    """A function along an axis of arrays of x's shape, a block of rows at a time, so that its temporaries are small."""
-    if axis not in (-1, x.ndim - 1) or x.size <= 4 * _BLOCK:
-        return function(axis, x, *others)
-    out = np.empty_like(x, x.dtype.newbyteorder("="))
-    _fill_by_rows(function, out, x, *others)
-    return out
-
-
-def _fill_by_rows(function: Callable[..., Array], out: Array, *arrays: Array) -> None:
-    if out.size <= _BLOCK or out.ndim == 1:
-        out[...] = function(-1, *arrays)
-        return
-    step = _BLOCK * len(out) // out.size
-    for start in range(0, len(out), step or 1):
-        place = slice(start, start + step) if step else start
-        _fill_by_rows(function, out[place], *(array[place] for array in arrays))
+def _in_blocks(function: Callable[..., Array], axis: Axis, *arrays: Array) -> Array:
+    """Apply a function along the last axis to blocks of rows, so that its temporaries stay small."""
+    first = arrays[0]
+    if axis not in (-1, first.ndim - 1) or first.size <= 4 * _BLOCK:
+        return function(axis, *arrays)
+    n = first.shape[-1]
+    rows = [array.reshape(-1, n) for array in arrays]
+    out = np.empty(rows[0].shape, first.dtype.newbyteorder("="))
+    step = _BLOCK // n or 1
+    for start in range(0, len(out), step):
+        out[start : start + step] = function(-1, *(array[start : start + step] for array in rows))
+    return out.reshape(first.shape)
 
 
 @log_softmax.vjp
 def _(g: Any, needs: Any, y: Array, axis: Axis) -> Any:
     if g.shape != y.shape:  # many cotangents
         return (_pull_log_softmax(axis, y, g),)
-    return (_by_rows(_pull_log_softmax, axis, y, g),)
+    return (_in_blocks(_pull_log_softmax, axis, y, g),)
 
 
 @log_softmax.vjp_on_tensors

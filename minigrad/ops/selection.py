@@ -71,7 +71,7 @@ def clip(x: Array, min: Any = None, max: Any = None) -> ForwardResult:
         min, max: numbers, arrays or tensors; constants. Tracked bounds need :func:`minimum` and :func:`maximum`.
 
     Raises:
-        TypeError: if a bound is no number or array of them, or a tracked tensor.
+        TypeError: if a bound is not numeric, or a tracked tensor.
         ValueError: if min > max anywhere, a bound is NaN, or the shapes do not broadcast.
 
     >>> clip([1.0, 5.0], max=3), clip([1.0, 5.0], max=[0.5, 9.0])
@@ -80,7 +80,7 @@ def clip(x: Array, min: Any = None, max: Any = None) -> ForwardResult:
     x, low, high = as_array(x), _bound("min", min), _bound("max", max)
     if low is not None and high is not None and np.any(crossed := np.greater(low, high)):
         lowest, highest = (np.broadcast_to(bound, crossed.shape)[crossed][0] for bound in (low, high))
-        raise ValueError(f"min {lowest} is above max {highest}. Exchange them, or use maximum and then minimum")
+        raise ValueError(f"min {lowest} is above max {highest}. Swap them, or use maximum and then minimum")
     return np.clip(x, low, high), (x, low, high)
 
 
@@ -229,6 +229,16 @@ def isfinite(x: Array) -> ForwardResult:
     tensor([ True, False, False])
     """
     return np.isfinite(x), ()
+
+
+@primitive(broadcasts=True, differentiable=False)
+def isinf(x: Array) -> ForwardResult:
+    """Whether x is infinite, entry by entry: booleans of x's shape.
+
+    >>> isinf([1.0, -float("inf"), float("nan")])
+    tensor([False,  True, False])
+    """
+    return np.isinf(x), ()
 
 
 @primitive(broadcasts=True, differentiable=False)

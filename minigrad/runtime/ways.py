@@ -202,29 +202,27 @@ def _decide() -> tuple[str, Way, str]:
     return computes, known or default, f"{why}: {processor}{'' if known else ', of which there are no figures'}"
 
 
-def _show_in_one_line(wrong: ValueError) -> None:
-    """Replace the traceback of an error that nobody catches by one line, and end with status 2.
+def _print_in_one_line(wrong: ValueError) -> None:
+    """Print an uncaught error as one line, without a traceback.
 
     Commands import minigrad before they can catch anything, so the interpreter's hook is the one place for all of them.
     """
-    usual = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if error is not wrong:
-            usual(kind, error, trace)
-            return
-        print(f"ValueError: {error}", file=sys.stderr)
-        sys.exit(2)
+        if error is wrong:
+            print(f"ValueError: {error}", file=sys.stderr)
+        else:
+            sys.__excepthook__(kind, error, trace)
 
-    sys.excepthook = hook
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = hook
 
 
 try:
-    _computes_by, chosen, _why = _decide()
+    _computes_by, chosen, _why = _decide()  # chosen: the way, for all of the process
 except ValueError as error:
-    _show_in_one_line(error)
+    _print_in_one_line(error)
     raise
-"""``chosen`` is the way, for all of the process."""
 
 
 @contextmanager

@@ -206,6 +206,14 @@ def test_an_array_is_as_good_an_example_as_a_tensor(function, path):
 
 
 @NEEDS_ONNX
+@pytest.mark.parametrize("function", [np.isclose, np.nonzero, np.count_nonzero])
+def test_answers_of_numpys_functions_are_refused(function, path):
+    other = (0.0,) if function is np.isclose else ()
+    with pytest.raises(ValueError, match=r"test_onnx_files.py:\d+, in scope Of"):
+        mg.export_onnx(Of(lambda x: x + np.asarray(function(x, *other)).max()), X, path)
+
+
+@NEEDS_ONNX
 def test_numbers_from_weights_and_texts_may_be_taken(path):
     network = Of(lambda x: x * network.scale.item() if f"{mg.sum(x):.1f}" else x, scale=nn.Parameter(np.float32(2)))
     mg.export_onnx(network, X, path)
@@ -416,7 +424,7 @@ def test_inputs_are_checked(path):
     np.testing.assert_array_equal(network(np.ones((7, 3), np.float32)).data, 1)  # an axis of any length
     np.testing.assert_array_equal(network(x=X).data, X)
     for inputs, named in (((X, X), {}), ((), {}), ((X,), {"x": X}), ((), {"y": X})):
-        with pytest.raises(TypeError, match="OnnxNetwork: the inputs are x, given are"):
+        with pytest.raises(TypeError, match="OnnxNetwork: expected the inputs x, got"):
             network(*inputs, **named)
     with pytest.raises(TypeError, match="the input x must be float32, not float64"):
         network(np.ones((2, 3)))

@@ -237,13 +237,13 @@ def test_what_is_read_is_written_again(tmp_path):
         np.testing.assert_array_equal(theirs, ours)
 
 
-# --- free axes ----------------------------------------------------------------------------------------
+# --- dynamic axes -------------------------------------------------------------------------------------
 
 FREE = [name for name in [*NETWORKS, *STEPS] if "lengths" not in name]  # which are those of each sequence
 
 
 def resized(value, name, axes, n):
-    """An argument with n entries along a free axis, all different, and the same with tuples of them."""
+    """An argument with n entries along a dynamic axis, all different, and the same with tuples of them."""
     if isinstance(value, tuple):
         return tuple(resized(part, f"{name}_{i}", axes, n) for i, part in enumerate(value))
     x = value.data if isinstance(value, mg.Tensor) else value
@@ -334,8 +334,8 @@ def test_an_output_is_declared_with_its_free_axis(tmp_path):
                    dynamic_axes={"x": [0]})  # fmt: skip
     graph = onnx.load(str(tmp_path / "n.onnx")).graph
     axes = [[d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim] for value in graph.output]
-    assert axes == [["batch", 8], [8, "batch"], [0, 8], []]
-    assert graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+    assert axes == [["n", 8], [8, "n"], [0, 8], []]
+    assert graph.input[0].type.tensor_type.shape.dim[0].dim_param == "n"
 
 
 @NEEDS_ONNX
@@ -364,8 +364,8 @@ def test_what_cannot_follow_the_size_is_named(function, message, tmp_path):
     [
         ({"y": [0]}, "there is no input 'y'. The inputs are x, state_0, state_1"),
         ({"x": [3]}, r"x has no axis 3. The example has the shape \(2, 5, 3\)"),
-        ({"x": [0, 1]}, r"the sizes \[2, 5\], but a file has one free size"),
-        ({"x": [0]}, "with the size 3 of axis 0 of x it fails: .*h0"),
+        ({"x": [0, 1]}, r"the sizes \[2, 5\], but must share one"),
+        ({"x": [0]}, "the module fails with the size 3 of axis 0 of x: .*h0"),
     ],
 )
 def test_free_axes_that_do_not_fit(axes, message, tmp_path):
@@ -374,5 +374,5 @@ def test_free_axes_that_do_not_fit(axes, message, tmp_path):
     for wrong in ({"x": {0: "N"}}, {"x": 0}):
         with pytest.raises(TypeError, match="needs a list of axes"):
             mg.export_onnx(*NETWORKS["chained"](), tmp_path / "n.onnx", dynamic_axes=wrong)
-    with pytest.raises(ValueError, match=r"with the size 3 of axis 0 of x it fails"):
+    with pytest.raises(ValueError, match=r"the module fails with the size 3 of axis 0 of x"):
         mg.export_onnx(*NETWORKS["GRU, lengths"](), tmp_path / "n.onnx", dynamic_axes={"x": [0]})

@@ -123,7 +123,8 @@ CONSTANT = {
     **dict.fromkeys(("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"), (X, Y)),
     **dict.fromkeys(("logical_and", "logical_or", "logical_xor"), (TRUE, X > 1)),
     **dict.fromkeys(("sign", "floor", "ceil", "round", "argmax", "argmin", "argsort"), (X,)),
-    **dict.fromkeys(("isnan", "isfinite"), (WITH_NAN,)),
+    **dict.fromkeys(("isnan", "isinf", "isfinite"), (WITH_NAN,)),
+    "floor_divide": (X, np.array([-0.25, 2.0, 0.1], np.float32)),
     **dict.fromkeys(("any", "all", "logical_not"), (TRUE,)),
     "one_hot": (np.array([[0, 2], [1, 1]]),),
 }

@@ -256,6 +256,14 @@ def test_refusals(call, message):
         call()
 
 
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.int64])
+def test_einsum_of_integers_is_numpys(dtype):
+    x = np.ones((3, 2), dtype)
+    ours, theirs = mg.einsum("ij->j", x).data, np.einsum("ij->j", x)
+    assert ours.dtype == theirs.dtype
+    np.testing.assert_array_equal(ours, theirs)
+
+
 def test_einsum_takes_subscripts_first():
     with pytest.raises(TypeError, match=r"einsum: subscripts must be a string .*, not float64 \(2, 2\)"):
         mg.ops.einsum(np.ones((2, 2)), [0, 0])

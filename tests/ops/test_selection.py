@@ -47,10 +47,10 @@ CASES = {
     "where": choices(),
 }
 
-CONSTANT = {"ceil", "equal", "floor", "floor_divide", "greater", "greater_equal", "isfinite", "isnan", "less",
+CONSTANT = {"ceil", "equal", "floor", "floor_divide", "greater", "greater_equal", "isfinite", "isinf", "isnan", "less",
             "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor", "not_equal", "round",
             "sign"}  # fmt: skip
-UNARY = {"ceil", "floor", "isfinite", "isnan", "logical_not", "round", "sign"}
+UNARY = {"ceil", "floor", "isfinite", "isinf", "isnan", "logical_not", "round", "sign"}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -1,9 +1,9 @@
-"""Free axes: one graph of those that a module gives at several sizes.
+"""Merge graphs that were traced at several sizes into one with dynamic axes.
 
-A trace knows one size. So a module with free axes is called and written at three sizes, and the graphs may differ in
-constants alone. Such a constant is computed in the file from the shape of an input: integers are affine in the size, as
-in ``x.reshape(N * T, -1)``; rows repeat, as initial states of zeros do, or count on, as ``np.arange(N)`` does. The
-third size checks what the first two suggest.
+A trace knows one size. A module with dynamic axes is therefore traced at three sizes, and its graphs may differ only in
+constants. Such a constant is computed in the file from the shape of an input. It may hold integers that are affine in
+the size, as in ``x.reshape(N * T, -1)``, repeated rows, such as initial states of zeros, or an arithmetic progression,
+such as ``np.arange(N)``. The third size checks what the first two suggest.
 """
 
 from __future__ import annotations
@@ -18,23 +18,25 @@ import numpy as np
 from ...spec import Array
 from .graphs import GraphWriter
 
-__all__ = ["FreeAxes", "merge"]
+__all__ = ["DynamicAxes", "merge"]
 
 
-class FreeAxes(NamedTuple):
-    """Which axes of the inputs, by name, have the free size, and the sizes that are tried; one if no axis is free."""
+class DynamicAxes(NamedTuple):
+    """The axes of each input that share a variable size, and the sizes to trace: a single one if there are no axes."""
 
     axes: dict[str, tuple[int, ...]]
     sizes: tuple[int, ...]
 
     @classmethod
-    def of(cls, wanted: Mapping[str, Sequence[int]], inputs: Mapping[str, Array]) -> FreeAxes:
+    def of(cls, wanted: Mapping[str, Sequence[int]], inputs: Mapping[str, Array]) -> DynamicAxes:
         """Check the argument ``dynamic_axes`` against the examples."""
         lengths: set[int] = set()
+        if not isinstance(wanted, Mapping):
+            raise TypeError(f'export_onnx: dynamic_axes must map inputs to axes, {{"x": [0]}}, not {wanted!r}')
         for name, axes in wanted.items():
             if name not in inputs:
                 raise ValueError(f"dynamic_axes: there is no input {name!r}. The inputs are {', '.join(inputs)}")
-            if not isinstance(axes, (list, tuple)) or not all(isinstance(axis, int) for axis in axes):
+            if not isinstance(axes, (list, tuple)) or not all(type(axis) is int for axis in axes):
                 raise TypeError(f"export_onnx: dynamic_axes: {name!r} needs a list of axes such as [0], not {axes!r}")
             shape = inputs[name].shape
             if wrong := [axis for axis in axes if not -len(shape) <= axis < len(shape)]:
@@ -42,12 +44,12 @@ class FreeAxes(NamedTuple):
             lengths.update(shape[axis] for axis in axes)
         if len(lengths) > 1 or 0 in lengths:
             raise ValueError(
-                f"dynamic_axes: the free axes of the examples have the sizes {sorted(lengths)}, but a file has one "
-                "free size. Pass examples in which they are equal and not 0"
+                f"dynamic_axes: these axes of the examples have the sizes {sorted(lengths)}, but must share one. "
+                "Pass examples in which they are equal and not 0"
             )
         found = {name: tuple(axis % inputs[name].ndim for axis in axes) for name, axes in wanted.items() if axes}
         n = max(2, *lengths) if lengths else 0
-        return cls(found, (n, n + 1, 2 * n + 1) if found else (n,))
+        return cls(found, (n, n + 1, max(2 * n + 1, 17)) if found else (n,))
 
     def resized(self, array: Array, name: str, size: int) -> Array:
         """An example of another size, whose entries repeat."""
@@ -55,29 +57,33 @@ class FreeAxes(NamedTuple):
             array = np.take(array, np.arange(size) % array.shape[axis], axis)
         return np.array(array)
 
-    def described(self, *lengths: int) -> int | str | None:
+    def declared_length(self, *lengths: int) -> int | str | None:
         """How a file declares an axis that has these lengths at the sizes: by a number, a name, or as unknown."""
         if len(set(lengths)) == 1:
             return lengths[0]
-        return "batch" if lengths == self.sizes else None
+        return "n" if lengths == self.sizes else None
 
     def __str__(self) -> str:
         return " and ".join(f"axis {axis} of {name}" for name, axes in self.axes.items() for axis in axes)
 
 
-def merge(graphs: Sequence[GraphWriter], free: FreeAxes) -> GraphWriter:
+def merge(graphs: Sequence[GraphWriter], dynamic: DynamicAxes) -> GraphWriter:
     """Merge the graphs of all sizes into the first of them; equal constants become one.
 
     Raises NotImplementedError if they differ in more than constants that follow the size.
     """
     graph, columns = graphs[0], [graph.nodes for graph in graphs]
     graph.nodes, graph.scope = [], ()
-    follower, written, renamed = _Follower(graph, free), dict[tuple[bytes, ...], str](), dict[str, str]()
+    follower, written, renamed = (
+        _SizeDependentConstants(graph, dynamic),
+        dict[tuple[bytes, ...], str](),
+        dict[str, str](),
+    )
     for nodes in zip_longest(*columns):
-        where = next(one.origins.get(node.name, "an output") for one, node in zip(graphs, nodes, strict=True) if node)
-        if len(set(map(_form, nodes))) > 1:
+        where = next(one.origins.get(node.name) or "an output" for one, node in zip(graphs, nodes, strict=True) if node)
+        if len(set(map(_must_be_equal, nodes))) > 1:
             raise NotImplementedError(
-                f"export_onnx: dynamic_axes: {where} needs other operators or attributes at another size of {free}, "
+                f"export_onnx: dynamic_axes: {where} needs other operators or attributes at another size of {dynamic}, "
                 "and a file has the same for all sizes. Leave this axis out of dynamic_axes"
             )
         node = nodes[0]
@@ -94,29 +100,30 @@ def merge(graphs: Sequence[GraphWriter], free: FreeAxes) -> GraphWriter:
             written[key] = follower.constant([graph.numpy_helper.to_array(tensor) for tensor in tensors])
         if not written[key]:
             raise NotImplementedError(
-                f"export_onnx: dynamic_axes: {where} has a constant that depends on the size of {free}, and is neither "
-                "affine in it nor grows by rows that repeat or count on. Make it an input, or leave this axis out"
+                f"export_onnx: dynamic_axes: {where} has a constant that depends on the size of {dynamic}, and is none "
+                "of affine integers, repeated rows or an arithmetic progression. Make it an input, or leave this axis "
+                "out of dynamic_axes"
             )
         renamed[node.output[0]] = written[key]
     return graph
 
 
-def _form(node: Any) -> bytes | str:
+def _must_be_equal(node: Any) -> bytes | str:
     """The part of a node that must be equal in all graphs."""
     if node is None:
         return ""
     return node.output[0] if node.op_type == "Constant" else node.SerializeToString()  # type: ignore[no-any-return]
 
 
-class _Follower:
-    """Writes constants that follow the free size; the empty name stands for one that does not."""
+class _SizeDependentConstants:
+    """Writes constants that follow the size; the empty name stands for one that does not."""
 
-    def __init__(self, graph: GraphWriter, free: FreeAxes) -> None:
-        self.graph, self.free = graph, free
+    def __init__(self, graph: GraphWriter, dynamic: DynamicAxes) -> None:
+        self.graph, self.dynamic = graph, dynamic
 
     @cached_property
     def size(self) -> str:
-        name, (axis, *_) = next(iter(self.free.axes.items()))
+        name, (axis, *_) = next(iter(self.dynamic.axes.items()))
         return self.graph.op("Gather", self.graph.op("Shape", name), self.graph.constant(axis, np.int64))
 
     def constant(self, arrays: list[Array]) -> str:
@@ -131,21 +138,21 @@ class _Follower:
         row = first[tuple(slice(1) if axis in grown else slice(None) for axis in range(first.ndim))]
         if shape and all((array == row).all() for array in arrays):
             return graph.op("Expand", graph.constant(row), shape)
-        return self._counting(arrays, row.astype(np.int64), *grown) if shape and len(grown) == 1 else ""
+        return self._progression(arrays, row.astype(np.int64), *grown) if shape and len(grown) == 1 else ""
 
     def _affine(self, arrays: Sequence[Array]) -> str:
         """base + slope * size, entry by entry, of integers, also as floats."""
-        graph, (n, m, _) = self.graph, self.free.sizes
+        graph, n = self.graph, self.dynamic.sizes[0]
         with np.errstate(invalid="ignore"):
             one, other = (array.astype(np.int64) for array in arrays[:2])
-        slope = (other - one) // (m - n)
+        slope = other - one
         base = one - slope * n
-        if any((base + slope * size != array).any() for size, array in zip(self.free.sizes, arrays, strict=True)):
+        if any((base + slope * size != array).any() for size, array in zip(self.dynamic.sizes, arrays, strict=True)):
             return ""
         numbers = graph.op("Add", graph.constant(base), graph.op("Mul", graph.constant(slope), self.size))
         return graph.cast(numbers, np.int64, arrays[0].dtype)
 
-    def _counting(self, arrays: Sequence[Array], row: Array, axis: int) -> str:
+    def _progression(self, arrays: Sequence[Array], row: Array, axis: int) -> str:
         """row + step * (0, 1, 2 …) along an axis."""
         graph, longest = self.graph, max(arrays, key=np.size)
         step = longest.take([1], axis).astype(np.int64) - row

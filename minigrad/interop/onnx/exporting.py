@@ -20,7 +20,7 @@ from ...runtime.contexts import Context
 from ...runtime.extras import require
 from ...runtime.files import replacing
 from ...spec import Array
-from .dynamic_axes import FreeAxes, merge
+from .dynamic_axes import DynamicAxes, merge
 from .graphs import OPSET, GraphWriter
 from .networks import OnnxNetwork
 from .tracing import Call, fingerprint, trace
@@ -40,9 +40,9 @@ def export_onnx(
 
     The module is called in evaluation mode, and the primitives that it applies are written in operators of version 18;
     one that has no counterpart is written as its reference. The file has the shapes of the examples, but for the axes
-    in ``dynamic_axes``, and the way that `if` and `for` have gone. Weights have their names from `state_dict` and the
-    order of their axes; drawings of scopes stay in the names of nodes. dtypes are kept, also where a runtime lacks an
-    operator of them, as onnxruntime does of float64 convolutions.
+    in ``dynamic_axes``, and `if` and `for` are fixed to the path taken. Weights have their names from `state_dict` and
+    the order of their axes; drawings of scopes stay in the names of nodes. dtypes are kept, also where a runtime lacks
+    an operator of them, as onnxruntime does of float64 convolutions.
 
     Args:
         module: what is written.
@@ -52,16 +52,17 @@ def export_onnx(
         path: the file; it is written whole or not at all.
         input_names, output_names: other names, in order. Outputs are called ``output``, or ``output_0`` and so on; an
             imported network keeps the names of its file.
-        dynamic_axes: for inputs by name the axes of any length, such as ``{"x": [0]}`` for a batch. All of them have
-            one length, in the examples too. The module is called at three lengths, up to twice the example's plus 1.
+        dynamic_axes: axes of variable length, by input name, such as ``{"x": [0]}`` for a batch. All share one length,
+            in the examples too. The module is called at three lengths: n, n + 1, and the larger of 2n + 1 and 17.
 
     Raises:
         NotImplementedError: names a primitive (or a use of one) that cannot be written, or not for every length of the
-            free axes, and the module that applies it.
+            dynamic axes, and the module that applies it.
         ValueError: if the module takes a Python number out of a tensor that depends on an input (``.item()``, ``bool``,
             ``float`` …; the message names the line), computes with an input outside of primitives, or does not use it;
-            if it writes into a tensor, fails at another length of the free axes, or names, axes or weights do not fit.
-        TypeError: for a module that is none, that returns anything but tensors, or axes that are no list.
+            if it writes into a tensor or fails at another length of the dynamic axes; or if names, axes or weights do
+            not fit.
+        TypeError: if module is not a Module, returns anything but tensors, or axes are not a list.
         ModuleNotFoundError: says how to install `onnx`.
 
     >>> import pathlib, tempfile, minigrad as mg
@@ -81,13 +82,13 @@ def export_onnx(
     names = _names("input_names", input_names, list(_input_names(module, arguments)))
     with _evaluating(module):
         try:
-            free = FreeAxes.of(dynamic_axes or {}, dict(zip(names, _copied(arguments)[1], strict=True)))
-            traces = [_traced(module, arguments, names, free, size) for size in free.sizes]
+            dynamic = DynamicAxes.of(dynamic_axes or {}, dict(zip(names, _copied(arguments)[1], strict=True)))
+            traces = [_trace_at(module, arguments, names, dynamic, size) for size in dynamic.sizes]
             _refuse_hidden_uses(module, traces[0], _weights(module), names)
         except ValueError as error:
             raise ValueError(f"export_onnx: {type(module).__name__}: {error}") from error
     graphs = [_graph(module, traced, names, output_names) for traced in traces]
-    model = _model(onnx, module, graphs, free)
+    model = _model(onnx, module, graphs, dynamic)
     onnx.checker.check_model(model, full_check=True)
     with replacing(path) as temporary:
         temporary.write_bytes(model.SerializeToString())
@@ -117,7 +118,7 @@ class _evaluating(Context):  # noqa: N801  (used as a function)
             raise
 
 
-class _Traced(NamedTuple):
+class _Trace(NamedTuple):
     """A call: its arguments, the arrays among them, the primitives that were applied, and the results."""
 
     arguments: Any
@@ -126,16 +127,16 @@ class _Traced(NamedTuple):
     ends: list[Array]
 
 
-def _traced(module: Module, arguments: Any, names: list[str], free: FreeAxes, size: int) -> _Traced:
-    """Call a module on the examples, whose free axes get a size."""
+def _trace_at(module: Module, arguments: Any, names: list[str], dynamic: DynamicAxes, size: int) -> _Trace:
+    """Call a module on the examples, whose dynamic axes get a size."""
     name = iter(names)
-    given, variables = _copied(arguments, lambda array: free.resized(array, next(name), size))
+    given, variables = _copied(arguments, lambda array: dynamic.resized(array, next(name), size))
     try:
-        return _Traced(given, variables, *trace(lambda: _results(module, module(*given)), variables, WRITERS))
+        return _Trace(given, variables, *trace(lambda: _results(module, module(*given)), variables, WRITERS))
     except Exception as error:
-        if not free.axes:
+        if [x.shape for x in variables] == [x.shape for x in _copied(arguments)[1]]:
             raise
-        raise ValueError(f"dynamic_axes: with the size {size} of {free} it fails: {error}") from error
+        raise ValueError(f"dynamic_axes: the module fails with the size {size} of {dynamic}: {error}") from error
 
 
 def _copied(arguments: Any, change: Callable[[Array], Array] = np.array) -> tuple[Any, list[Array]]:
@@ -181,7 +182,7 @@ def _is_uniform(array: Array) -> bool:
     return array.dtype.kind in "iu" and array.size > 0 and bool(array.min() == array.max())
 
 
-def _refuse_hidden_uses(module: Module, traced: _Traced, weights: dict[str, Array], names: list[str]) -> None:
+def _refuse_hidden_uses(module: Module, traced: _Trace, weights: dict[str, Array], names: list[str]) -> None:
     """Raise unless the same primitives are applied to other inputs, with the same constants.
 
     All inputs are other ones; only where that is refused, one alone after the other, so that the error names it.
@@ -240,7 +241,7 @@ def _names(what: str, wanted: Sequence[str] | None, usual: list[str]) -> list[st
 
 
 def _input_names(module: Module, arguments: tuple[Any, ...]) -> Iterator[str]:
-    """The names of forward's parameters, with a number for each array in a tuple; those of the file that was read."""
+    """Yield the names of the inputs: an imported network's own, else those of forward's parameters."""
     if isinstance(module, OnnxNetwork) and len(arguments) == len(module.input_names):
         yield from module.input_names
         return
@@ -269,7 +270,7 @@ def _results(module: Module, result: Any) -> list[Array]:
 
 
 def _name_outputs(graph: GraphWriter, ends: list[Array], names: list[str]) -> list[str]:
-    """Give the results their names; an input, weight or constant, and a result twice, goes through an Identity."""
+    """Name the outputs. An input, weight, constant or repeated result gets an Identity."""
     produced = {output for node in graph.nodes if node.op_type != "Constant" for output in node.output}
     renamed: dict[str, str] = {}
     graph.scope = ()
@@ -290,7 +291,7 @@ def _name_outputs(graph: GraphWriter, ends: list[Array], names: list[str]) -> li
 # --- the graph ----------------------------------------------------------------------------------------
 
 
-def _graph(module: Module, traced: _Traced, names: list[str], output_names: Sequence[str] | None) -> GraphWriter:
+def _graph(module: Module, traced: _Trace, names: list[str], output_names: Sequence[str] | None) -> GraphWriter:
     """What was traced in ONNX's operators."""
     graph, ends = GraphWriter(), traced.ends
     graph.inputs = dict(zip(names, traced.variables, strict=True))
@@ -344,8 +345,8 @@ def _needed(graph: GraphWriter, outputs: Sequence[str]) -> tuple[list[Any], set[
     return nodes[::-1], used
 
 
-def _model(onnx: Any, module: Module, graphs: list[GraphWriter], free: FreeAxes) -> Any:
-    graph = merge(graphs, free)
+def _model(onnx: Any, module: Module, graphs: list[GraphWriter], dynamic: DynamicAxes) -> Any:
+    graph = merge(graphs, dynamic)
     helper, name = graph.helper, type(module).__name__
     nodes, used = _needed(graph, list(graph.outputs))
     if unused := [input for input in graph.inputs if input not in used]:
@@ -362,7 +363,9 @@ def _model(onnx: Any, module: Module, graphs: list[GraphWriter], free: FreeAxes)
         shapes = {key: zip(*(cases[key].shape for cases in values), strict=True) for key in values[0]}
         return [
             helper.make_tensor_value_info(
-                key, helper.np_dtype_to_tensor_dtype(array.dtype), [free.described(*axis) for axis in shapes[key]]
+                key,
+                helper.np_dtype_to_tensor_dtype(array.dtype),
+                [dynamic.declared_length(*axis) for axis in shapes[key]],
             )
             for key, array in values[0].items()
         ]

@@ -104,7 +104,7 @@ class OnnxNetwork(Module):
         given = dict(zip(names, inputs, strict=False)) | named
         if len(inputs) + len(named) != len(names) or given.keys() != set(names):
             have = ", ".join([f"{len(inputs)} by position", *named])
-            raise TypeError(f"OnnxNetwork: the inputs are {', '.join(names)}, given are {have}")
+            raise TypeError(f"OnnxNetwork: expected the inputs {', '.join(names)}, got {have}")
         tensors = {name: x if isinstance(x, Tensor) else untracked(as_array(x)) for name, x in given.items()}
         for info in wanted:
             x = tensors[info.name]

@@ -81,7 +81,7 @@ def scattered(x: Array, states: Array, C: int, dtype: Any = None) -> Array:
     T, _, N = x.shape
     sums = np.zeros((T, N, C), x.dtype if dtype is None else dtype)
     for n in range(N):  # one sequence at a time, so that nothing else is as large as the result
-        order = np.argsort(states[:, n])
+        order = np.argsort(states[:, n], kind="stable")
         classes, first = np.unique(states[order, n], return_index=True)
         sums[:, n, classes] = np.add.reduceat(x[:, order, n], first, axis=1)
     return sums
@@ -163,9 +163,9 @@ def impossible(likelihood: Array) -> Array:
 def shares(a: Array, y: Array, skips: Array, frames: Array, labels: Array) -> Array:
     """How much of the sum over all alignments is in each state at each frame, (T, L, N): it is e^(a + b) over the sum.
 
-    :func:`scattered` among classes they are the derivatives of the log-likelihood. They sum to 1 at each frame, which
-    takes off what sums over thousands of frames have rounded. 0 where no alignment is possible, and behind the last
-    frame.
+    :func:`scattered` among classes they are the derivatives of the log-likelihood. They are normalised to sum to 1 at
+    each frame, which removes the round-off of sums over thousands of frames. 0 where no alignment is possible, and
+    behind the last frame.
     """
     T, L, N = y.shape
     likelihood = log_likelihood(a, frames, labels)

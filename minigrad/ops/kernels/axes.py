@@ -1,6 +1,6 @@
-"""Axes: refuse those that a 0-d array lacks, and find those of cotangents with one more axis in front.
+"""Axes: refuse those of 0-d arrays, and find those of a batch of cotangents, such as the rows of a jacobian.
 
-A batch of cotangents has that axis where the rows of a jacobian are pulled back. An axis that is counted from the end
+A batch has one more axis, in front. An axis that is counted from the end
 is the same one whatever comes before it.
 """
 

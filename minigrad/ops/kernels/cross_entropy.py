@@ -109,7 +109,7 @@ def _smoothed_rows(z: Array, picked: tuple[Array, Array], scale: Any, smoothing:
 
 
 def distribution_rows(z: Array, q: Array, each: Array) -> Array:
-    """As :func:`cross_entropy_rows`, of rows of logits (M, C) that are to be distributed as q (M, C); each counts (M,).
+    """As :func:`cross_entropy_rows`, with target distributions q (M, C), weighted by ``each`` (M,).
 
     >>> z = np.array([[0.0, 0.0]])
     >>> distribution_rows(z, np.array([[0.75, 0.25]]), np.array([1.0])), z

@@ -23,11 +23,11 @@ _BITS = {np.dtype(f"f{size}"): np.dtype(f"i{size}") for size in (2, 4, 8)}
 
 
 def widened(x: Any) -> Any:
-    """Half precision in single, others as they are.
+    """Half precision in single, others (and Python's numbers) as they are.
 
     Half precision has 11 bits and ends at 65,504: adding ones to 2,048 leaves it there, the square of 256 overflows.
     """
-    return x.astype(_float32) if x.dtype == _half else x
+    return x.astype(_float32) if getattr(x, "dtype", None) == _half else x
 
 
 def single(x: Any) -> Any:
@@ -58,7 +58,7 @@ def narrowed_all(y: Any, inputs: Sequence[Array]) -> Any:
 
 
 def sum_single(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """The sum over axes of an array or a tensor; of half precision in, and as, single. Integers stay integers."""
+    """Sum an array or a tensor over axes; half precision is summed in, and returned as, single."""
     if not isinstance(x, np.ndarray):
         return np.sum(widened(x), axis=axis, keepdims=keepdims)
     return block_sum(x, axis, keepdims)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ... import linalg, ops
-from ...core import Tensor, plain, untracked
+from ...core import Tensor
 from ...overwrites import written
 from .operators import LOGICAL
 
@@ -28,16 +28,10 @@ PRIMITIVE_OF: dict[Callable[..., Any], Callable[..., Any]] = {getattr(np, name):
 """From NumPy's function to minigrad's."""
 PRIMITIVE_OF |= {np.bitwise_and: LOGICAL["and"], np.bitwise_or: LOGICAL["or"], np.bitwise_xor: LOGICAL["xor"],
                  np.invert: LOGICAL["invert"]}  # fmt: skip
-PRIMITIVE_OF |= {np.amax: ops.max, np.amin: ops.min, np.around: ops.round, np.positive: Tensor.__pos__}
+PRIMITIVE_OF |= {np.amax: ops.max, np.amin: ops.min, np.around: ops.round, np.positive: Tensor.__pos__,
+                 np.isposinf: lambda x: ops.equal(x, np.inf), np.isneginf: lambda x: ops.equal(x, -np.inf)}  # fmt: skip
 PRIMITIVE_OF |= {getattr(np.linalg, name): getattr(linalg, name) for name in linalg.__all__ if hasattr(np.linalg, name)}
 
-
-def _constant(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda x: untracked(np.asarray(function(plain(x))))
-
-
-# Questions whose answers are booleans, and so constants.
-PRIMITIVE_OF |= {function: _constant(function) for function in (np.isinf, np.isposinf, np.isneginf, np.signbit)}
 
 # What gives the same for every array of a shape and dtype depends on no values.
 _OF_SHAPE = {np.shape: lambda x: x.shape, np.ndim: lambda x: x.ndim}
@@ -147,8 +141,12 @@ def _translated(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[l
 
 
 def _refuse_tracked(name: str, values: Any, option: str) -> None:
-    """Raise if a tracked tensor is among the arguments of a function that would lose its gradient."""
-    if not any(tensor.node is not None for tensor in _tensors(values)):
+    """Raise if a function gives what depends on the values of a tracked tensor, or of an input of an ONNX file."""
+    for tensor in _tensors(values):
+        if tensor.node is not None:
+            break
+        tensor.entries()
+    else:
         return
     what = f"np.{name} of a tracked tensor would lose its gradient, and minigrad has no primitive of the name"
     if name in _CONSTANT:

@@ -46,15 +46,15 @@ def test_every_damaged_refinement_is_used_or_refused_in_one_line(
 
 @pytest.mark.parametrize("name", ["weights", "checkpoint", "targets"])
 def test_a_flipped_bit_of_an_array_is_refused(refined, small_folder, tmp_path, capsys, name):
-    """The top bit of an exponent, say: the weights were numbers as before, and the captions others."""
+    """Flip a high bit of an entry, which stays a number."""
     path = tmp_path / "run" / f"{name}.safetensors"
     shutil.copytree(refined, path.parent)
     whole = path.read_bytes()
     data = 8 + struct.unpack("<Q", whole[:8])[0]
     commands = [["refine", "--resume", "--quiet", "--out"], ["evaluate", "--max-images", "2", "--quiet"]]
-    for position in np.random.default_rng(0).integers(data, len(whole), 5):
+    for entry in np.random.default_rng(0).integers((len(whole) - data) // 4, size=5):
         damaged = bytearray(whole)
-        damaged[position | 3] ^= 0x40
+        damaged[data + 4 * entry + 3] ^= 0x40
         path.write_bytes(damaged)
         for command in commands if name == "weights" else commands[:1]:
             assert main([*command, str(path.parent), "--data", str(small_folder)]) == 2

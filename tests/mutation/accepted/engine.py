@@ -218,7 +218,7 @@ accept("what is no array cannot be written into", "rematerialisation._Collector.
         "if isinstance(x, np.ndarray) and (not tracked):", "if not tracked:")  # fmt: skip
 
 _SUM = "return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)"
-accept("another checksum of the same bytes", "fingerprints.checksum", _SUM, _SUM.replace("zlib", "-zlib"),
+accept("another checksum of the same bytes", "fingerprints._checksum", _SUM, _SUM.replace("zlib", "-zlib"),
         _SUM.replace(".view(np.uint8)", ""), _SUM.replace(".reshape(-1)", ""), _SUM.replace("-1", "-2"))  # fmt: skip
 accept("what is not 0 is true", "graph_levels.is_undeclared",
         "return _may_depend(residuals[len(primitive.residuals or ()):])",

@@ -45,14 +45,12 @@ def _(a: Any, b: Any) -> Any:
 
 @reads("Mod")
 def _(a: Any, b: Any, *, fmod: int = 0) -> Any:
-    """The sign is the divisor's, or with fmod the dividend's. By infinity or 0 floats are what NumPy says."""
-    exact = np.fmod if fmod else np.mod
+    """The sign is the divisor's, or with fmod the dividend's."""
+    if not fmod:
+        return ops.remainder(a, b)
     if a.dtype.kind != "f":
-        return constant(exact(a.data, b.data))
-    quotient = a / b
-    rest = a - b * (ops.sign(quotient) * ops.floor(ops.absolute(quotient)) if fmod else ops.floor(quotient))
-    finite = np.isfinite(rest.data)
-    return rest if finite.all() else ops.where(finite, rest, exact(a.data, b.data))
+        return constant(np.fmod(a.data, b.data))
+    return ops.sign(a) * ops.remainder(ops.absolute(a), ops.absolute(b))
 
 
 @reads("Pow")
@@ -78,6 +76,8 @@ def _(x: Any) -> Any:
 
 @reads("IsInf")
 def _(x: Any, *, detect_negative: int = 1, detect_positive: int = 1) -> Any:
+    if detect_negative and detect_positive:
+        return ops.isinf(x)
     signs = (x.data > 0) & bool(detect_positive) | (x.data < 0) & bool(detect_negative)
     return constant(np.isinf(x.data) & signs)
 

@@ -277,7 +277,7 @@ def _(x: Any, weight: Any, *, axis: int = -1, epsilon: float = 1e-5, stash_type:
     return like(ops.rms_norm(x, None, axes, epsilon) * weight, x)
 
 
-# --- other sizes --------------------------------------------------------------------------------------
+# --- resizing -----------------------------------------------------------------------------------------
 
 
 @reads("Resize")
@@ -287,7 +287,7 @@ def _(
     cubic_coeff_a: float = -0.75, exclude_outside: int = 0, antialias: int = 0, axes: list[int] | None = None,
     keep_aspect_ratio_policy: str = "stretch", extrapolation_value: float = 0.0,
 ) -> Any:  # fmt: skip
-    """Each axis by itself: nearest entries are looked up, others are a product with a matrix."""
+    """Resize one axis at a time: index for nearest, multiply by a matrix otherwise."""
     if antialias or mode not in ("nearest", "linear", "cubic") or (mode != "nearest" and x.dtype.kind != "f"):
         raise NotImplementedError(f"Resize with antialias={antialias} of {x.dtype}, mode={mode!r}")
     along = range(x.ndim) if axes is None else axes
@@ -306,11 +306,11 @@ def _(
             continue
         positions = _positions(coordinate_transformation_mode, n, m, factor)
         if mode == "nearest":
-            places = np.clip(_ROUNDED[nearest_mode](positions).astype(np.int64), 0, n - 1)
+            places = np.clip(_ROUNDING[nearest_mode](positions).astype(np.int64), 0, n - 1)
             x = x[(slice(None),) * (axis % x.ndim) + (places,)]
             continue
         taps = np.floor(positions)[:, None] + np.arange(-1, 3)
-        weights = _weights(np.abs(positions[:, None] - taps), cubic_coeff_a if mode == "cubic" else None)
+        weights = _interpolation_weights(np.abs(positions[:, None] - taps), cubic_coeff_a if mode == "cubic" else None)
         if exclude_outside:
             weights *= (taps >= 0) & (taps < n)
             weights /= weights.sum(axis=1, keepdims=True)
@@ -320,7 +320,7 @@ def _(
     return x
 
 
-_ROUNDED: dict[str, Any] = {
+_ROUNDING: dict[str, Any] = {
     "round_prefer_floor": lambda positions: np.ceil(positions - 0.5),
     "round_prefer_ceil": lambda positions: np.floor(positions + 0.5),
     "floor": np.floor,
@@ -329,8 +329,8 @@ _ROUNDED: dict[str, Any] = {
 
 
 def _positions(mode: str, n: int, m: int, factor: float) -> Array:
-    """Where each of m entries lies among n."""
-    places = np.arange(m)
+    """The position of each of m entries among n, in single precision: onnxruntime rounds in that."""
+    places, factor = np.arange(m, dtype=np.float32), np.float32(factor)  # type: ignore[assignment]
     if mode == "asymmetric":
         return places / factor
     if mode == "align_corners":
@@ -343,8 +343,8 @@ def _positions(mode: str, n: int, m: int, factor: float) -> Array:
     return start + (places + 0.5) / factor - 0.5
 
 
-def _weights(distance: Array, a: float | None) -> Array:
-    """How much an entry at a distance counts, linearly or by cubic convolution with the coefficient a (Keys, 1981)."""
+def _interpolation_weights(distance: Array, a: float | None) -> Array:
+    """Weights of entries at these distances: linear, or cubic convolution with the coefficient a (Keys, 1981)."""
     if a is None:
         return np.maximum(0.0, 1 - distance)  # type: ignore[no-any-return]
     near = ((a + 2) * distance - (a + 3)) * distance**2 + 1

@@ -146,7 +146,7 @@ def _(x: Any, indices: Any, *, axis: int = 0) -> Any:
 
 
 def _counted(indices: Array, n: int) -> Array:
-    """Indices of which negative ones count from the end, as they are from the beginning; the same array if all are."""
+    """Make negative indices non-negative; return the same array if there are none."""
     if indices.size and not -n <= indices.min() <= indices.max() < n:
         raise IndexError(f"indices must be from {-n} to {n - 1}, there are {indices.min()} and {indices.max()}")
     return np.where(indices < 0, indices + n, indices) if indices.size and indices.min() < 0 else indices

@@ -20,7 +20,7 @@ def _(graph: GraphWriter, call: Call, q: str, k: str, v: str) -> str:
     turned = graph.op("Transpose", k, perm=[*range(ndim - 2), ndim - 1, ndim - 2])
     scores = graph.op("MatMul", graph.op("Mul", q, graph.constant(scale, call.outputs[0].dtype)), turned)
     earlier = ""
-    if call.option("causal"):  # two vectors, which a free number of steps can grow
+    if call.option("causal"):  # two ranges rather than a matrix, so that a dynamic axis can extend them
         rows, columns = (graph.constant(np.arange(n), np.int64) for n in (T, np.shape(call.inputs[1])[-2]))
         earlier = graph.op("GreaterOrEqual", graph.op("Unsqueeze", rows, graph.ints(1)), columns)
     return graph.op("MatMul", _weights(graph, scores, call, earlier), v)
@@ -47,6 +47,8 @@ def _weights(graph: GraphWriter, scores: str, call: Call, earlier: str) -> str:
     else:
         if mask.dtype.kind == "f":
             added = graph.value(mask, dtype)
+            top = graph.op("ReduceMax", added, graph.ints(-1), keepdims=1)
+            added = graph.op("Sub", added, graph.op("Where", graph.op("Equal", top, hidden), zero, top))
             allowed = graph.op("Not", graph.op("Equal", added, hidden))
             scores = graph.op("Add", scores, added)
         else:

@@ -49,9 +49,28 @@ def _(graph: GraphWriter, call: Call, x: str) -> str:
     return graph.op("IsNaN", x)
 
 
+@writes("isinf", promoted=False)
+def _(graph: GraphWriter, call: Call, x: str) -> str:
+    return graph.op("IsInf", x)
+
+
 @writes("isfinite", promoted=False)
 def _(graph: GraphWriter, call: Call, x: str) -> str:
     return graph.op("Not", graph.op("Or", graph.op("IsNaN", x), graph.op("IsInf", x)))
+
+
+@writes("remainder", "floor_divide")
+def _(graph: GraphWriter, call: Call, a: str, b: str) -> str:
+    """The operator takes the sign of the dividend for floats: add the divisor where that is another one."""
+    dtype = call.outputs[0].dtype
+    rest, zero = graph.op("Mod", a, b, fmod=1), graph.constant(0, dtype)
+    opposite = graph.op("Xor", graph.op("Less", rest, zero), graph.op("Less", b, zero))
+    wrong = graph.op("And", opposite, graph.op("Not", graph.op("Equal", rest, zero)))
+    rest = graph.op("Where", wrong, graph.op("Add", rest, b), rest)
+    if call.name == "remainder":
+        return rest
+    quotient = graph.op("Div", graph.op("Sub", a, rest), b)  # a whole number, up to rounding
+    return graph.op("Round", quotient) if dtype.kind == "f" else quotient
 
 
 @writes("square")

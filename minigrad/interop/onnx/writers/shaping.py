@@ -129,7 +129,7 @@ def _explicit(items: list[Any], ndim: int) -> list[Any]:
 
 
 def _sliced(graph: GraphWriter, x: str, items: list[Any], shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
-    """Slices as they were given, which hold of an axis of any length."""
+    """Keep slices as given, so that they hold for any length."""
     rows = []  # axis, start, end, step
     reached = list(shape)
     for axis, (item, n) in enumerate(zip(items, shape, strict=True)):
