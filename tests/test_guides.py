@@ -208,7 +208,7 @@ DIFFERENCES = {
         lambda torch: slopes(torch.tensor([6.0]), torch.nn.ReLU6()) == [0],
         lambda: slopes(np.array([6.0]), mg.nn.ReLU6()) == [1],
     ),
-    "gradient of `ctc_loss` by log-probabilities y": (
+    "gradient of `ctc_loss` w.r.t. log-probabilities y": (
         lambda torch: np.allclose(
             slopes(torch.tensor(FRAMES), lambda y: torch.nn.functional.ctc_loss(y, *map(torch.tensor, SPELT))),
             np.exp(FRAMES).ravel() + slopes_of_frames()),

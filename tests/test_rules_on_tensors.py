@@ -773,7 +773,7 @@ def test_numbers_taken_out_of_tensors_in_lists_in_a_rule_are_refused():
     listed = False
     assert mg.grad(mg.grad(square))(3.0).item() == 2
     listed = True
-    with pytest.raises(TypeError, match=r"a number taken out of a tracked tensor has no gradient"):
+    with pytest.raises(TypeError, match=r"took a Python number out of a tracked tensor"):
         mg.grad(mg.grad(square))(3.0)
     assert mg.tensor([1.0, 2.0], requires_grad=True).tolist() == [1, 2]
 

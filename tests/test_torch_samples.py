@@ -422,8 +422,8 @@ def cast(dtype):
 SAME = """
     abs cos cosh exp expm1 log log1p logaddexp reciprocal sin sinh sqrt square tan tanh sigmoid erf ceil floor sign
     round isfinite isinf isnan maximum minimum logical_and logical_or logical_xor logical_not matmul outer kron dot diag
-    tril triu trace softmax log_softmax logsumexp mean sum prod cumsum cumprod all any argmax argmin flip roll ravel reshape
-    tile squeeze broadcast_to stack
+    tril triu trace softmax log_softmax logsumexp mean sum prod cumsum cumprod all any argmax argmin flip roll ravel
+    reshape tile squeeze broadcast_to stack
     linalg.cholesky linalg.det linalg.eigh linalg.inv linalg.norm linalg.qr linalg.slogdet linalg.svd
     linalg.svdvals
     nn.functional.relu nn.functional.elu nn.functional.gelu nn.functional.leaky_relu nn.functional.silu

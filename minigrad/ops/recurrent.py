@@ -33,7 +33,7 @@ from .linear import mapped
 
 __all__ = [
     "added", "as_sequence", "begin", "check_shapes", "cost_of_steps", "cut", "inputs_too", "looked_up", "packed",
-    "packed_each", "preactivations", "pull_step", "pull_weights_on_tensors", "row_sums", "states_before",
+    "packed_each", "preactivations", "pull_step", "pull_weights_on_tensors", "sum_of_rows", "states_before",
     "unsorted", "wide_dtype",
 ]  # fmt: skip
 
@@ -97,11 +97,11 @@ def pull_step(da: Any, dp: Any, needs: Any, x: Any, h: Any, Wx: Any, Wh: Any) ->
         da @ Wh.T if needs[1] else None,
         x.T @ dp if needs[2] else None,
         h.T @ da if needs[3] else None,
-        row_sums(dp) if needs[4] else None,
+        sum_of_rows(dp) if needs[4] else None,
     )
 
 
-row_sums = partial(sum_single, axis=-2)  # of the rows of tensors, or of each of many cotangents
+sum_of_rows = partial(sum_single, axis=-2)  # of the rows of tensors, or of each of many cotangents
 
 
 def added(*cotangents: Any) -> Any:
@@ -158,7 +158,7 @@ def pull_weights_on_tensors(
         unpacked(inputs, gathered @ widened(Wx).T) if needs[0] else None,
         widened(rows).T @ gathered if needs[2] else None,
         before.T @ da if needs[3] else None,
-        row_sums(gathered) if needs[4] else None,
+        sum_of_rows(gathered) if needs[4] else None,
     )
 
 

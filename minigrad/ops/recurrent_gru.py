@@ -26,7 +26,7 @@ from .kernels.packing import Group, Inputs, Packing
 from .kernels.sequences import by_gate, project, pull_weights, run, run_back
 from .recurrent import (
     added, as_sequence, begin, check_shapes, cost_of_steps, cut, inputs_too, looked_up, packed, packed_each, pull_step,
-    pull_weights_on_tensors, row_sums, states_before, unsorted, wide_dtype,
+    pull_weights_on_tensors, sum_of_rows, states_before, unsorted, wide_dtype,
 )  # fmt: skip
 from .through_time import pull_gru_through_time
 
@@ -85,7 +85,7 @@ def _pull_products(da: Any, dn: Any, dh: Any, needs: Any, x: Any, h: Any, Wx: An
     """Cotangents of all inputs of a step from those of a, p_n and of h on its direct path."""
     dp = _of_input(da, dn)
     dx, through_product, dWx, dWh, dbx = pull_step(da, dp, needs, x, h, Wx, Wh)
-    return dx, added(through_product, dh) if needs[1] else None, dWx, dWh, dbx, row_sums(da) if needs[5] else None
+    return dx, added(through_product, dh) if needs[1] else None, dWx, dWh, dbx, sum_of_rows(da) if needs[5] else None
 
 
 def _of_input(da: Any, dn: Any) -> Any:
@@ -214,7 +214,7 @@ def _(
     del outside  # the peak of memory is below
     dx, dWx, dWh, dbx = pull_weights(needs, da, _of_input(da, dn), rows, h0, h, Wx, packing, inputs)
     dh0 = added(first, unsorted(packing, g_first)) if needs[1] else None
-    return inputs_too(needs, inputs, dx, g_rows), dh0, dWx, dWh, dbx, row_sums(da) if needs[5] else None
+    return inputs_too(needs, inputs, dx, g_rows), dh0, dWx, dWh, dbx, sum_of_rows(da) if needs[5] else None
 
 
 def _pull_gru(
@@ -252,7 +252,7 @@ def _(
     dx, *dW = pull_weights_of_copies(needs, da, _of_input(da, dn), rows, before, Wx, inputs)
     dx = added(dx, each(inputs.unpack, g_rows)) if needs[0] else None
     dh0 = added(copies.part(first), each(packing.unsort, g_first)) if needs[1] else None
-    return dx, dh0, *dW, row_sums(da) if needs[5] else None
+    return dx, dh0, *dW, sum_of_rows(da) if needs[5] else None
 
 
 @gru.vjp_on_tensors
@@ -270,7 +270,7 @@ def _(
     dp = _of_input(da, added(k_n * total, to_n))
     dx, dWx, dWh, dbx = pull_weights_on_tensors(needs, da, dp, rows, before, Wx, inputs)
     dh0 = added(dh0, unsorted(packing, g_first)) if needs[1] else None
-    return inputs_too(needs, inputs, dx, g_rows), dh0, dWx, dWh, dbx, row_sums(da) if needs[5] else None
+    return inputs_too(needs, inputs, dx, g_rows), dh0, dWx, dWh, dbx, sum_of_rows(da) if needs[5] else None
 
 
 @gru.cost
