@@ -112,7 +112,7 @@ def test_class_probabilities_are_constants_and_of_one_class_they_are_its_index()
     np.testing.assert_allclose(value, expected, rtol=1e-12)
     np.testing.assert_allclose(slope, wanted, rtol=1e-12, atol=1e-15)
     x, teacher = mg.tensor(x, requires_grad=True), mg.tensor(probabilities, requires_grad=True)
-    with pytest.raises(TypeError, match=r"the targets are tracked.* pass targets\.detach\(\)"):
+    with pytest.raises(TypeError, match=r"no gradient flows to the targets"):
         mg.ops.cross_entropy(x, teacher).backward()
     mg.ops.cross_entropy(x, teacher.detach()).backward()
     assert mg.ops.cross_entropy(x.data.astype(np.float32), probabilities).dtype == np.float32

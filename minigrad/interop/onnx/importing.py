@@ -112,7 +112,10 @@ def _tensors(graph: Any) -> Iterator[Any]:
 def _refuse_external(tensor: Any) -> None:
     """Raise if a tensor's entries lie in another file, which a file from a stranger could choose."""
     if tensor.data_location == tensor.EXTERNAL or tensor.external_data:
-        raise ValueError(f"import_onnx: {tensor.name or 'a tensor'} lies in another file (external data)")
+        raise ValueError(
+            f"import_onnx: {tensor.name or 'a tensor'} lies in another file (external data). Write the model with its "
+            "weights inside, in PyTorch by torch.onnx.export(…, external_data=False)."
+        )
 
 
 def _is_current(onnx: Any, kind: str, version: int) -> bool:
