@@ -152,7 +152,7 @@ def test_what_pytorch_does_not_share():
             refusal(mg.from_dlpack, torch.ones(2, dtype=torch.bfloat16)),
             refusal(mg.from_dlpack, torch.ones(2, device="meta")),
             refusal(torch.from_dlpack, mg.tensor([1.0], requires_grad=True)),
-            refusal(torch.from_dlpack, mg.flip([1.0, 2.0])),  # at which it would end the process
+            refusal(torch.from_dlpack, mg.flip(mg.tensor([1.0, 2.0]))),  # at which it would end the process
         ]
 
     answer = PYTORCH.ask("refused", compute)
