@@ -1,4 +1,4 @@
-"""Shared settings: Hypothesis profiles, Ctrl-C, the size of campaigns, and what is told of skipped tests."""
+"""Shared settings: Hypothesis profiles, Ctrl-C, time limits, the size of campaigns, and the report of skipped tests."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def plain(option):
 
 
 def batched(function, axes):
-    """Take a single image or sequence, which has so many axes, as well as a batch."""
+    """Accept a batch, or a single image or sequence with `axes` axes."""
 
     def call(x, *args, **options):
         options = {name: plain(option) for name, option in options.items()}

@@ -197,7 +197,7 @@ def test_large_scores_neither_overflow_nor_warn(dtype, size):
 
 @pytest.mark.parametrize("hidden", [-1e9, np.finfo(np.float32).min])
 def test_a_query_that_finite_masks_hide_everything_from_looks_everywhere(hidden):
-    """Beside such numbers the scores are lost in single precision, and the weights must sum to 1 nevertheless."""
+    """Adding the mask as it is would round the scores away; the weights must still be right and sum to 1."""
     q, k, v, g = random((1, 8, 4), (1, 9, 4), (1, 9, 3), (1, 8, 3), dtype=np.float32)
     mask = np.zeros((8, 9), np.float32)
     mask[:, :5] = hidden  # with causal all that the first five queries may look at

@@ -352,7 +352,7 @@ def _model(onnx: Any, module: Module, graphs: list[GraphWriter], dynamic: Dynami
     if unused := [input for input in graph.inputs if input not in used]:
         raise ValueError(
             f"export_onnx: {name}: the outputs do not depend on {', '.join(unused)} by way of minigrad's primitives. "
-            "Leave out what is not used, and copy no input (by mg.tensor or np.array): copies are not followed"
+            "Leave out unused inputs, and do not copy inputs with mg.tensor or np.array: copies are not traced."
         )
     weights = {name: array for name, array in graph.weights.items() if name in used}
     if (size := sum(array.nbytes for array in weights.values())) > _LARGEST:

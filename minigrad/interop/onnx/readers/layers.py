@@ -330,7 +330,8 @@ _ROUNDING: dict[str, Any] = {
 
 def _positions(mode: str, n: int, m: int, factor: float) -> Array:
     """The position of each of m entries among n, in single precision: onnxruntime rounds in that."""
-    places, factor = np.arange(m, dtype=np.float32), np.float32(factor)  # type: ignore[assignment]
+    places: Array = np.arange(m, dtype=np.float32)
+    factor = float(np.float32(factor))
     if mode == "asymmetric":
         return places / factor
     if mode == "align_corners":
