@@ -154,6 +154,16 @@ def test_resized_images_are_those_of_onnxruntime(options, tmp_path):
             np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
+@NEEDS_RUNTIME
+@pytest.mark.parametrize("scale", [0.6, 1.3, 1.7, 2.5])
+def test_nearest_entries_are_chosen_in_single_precision(scale, tmp_path):
+    """In double precision 17 / float32(1.7) is just below 10, and its floor another entry."""
+    x, path = np.arange(16, dtype=np.float32).reshape(1, 1, 1, 16), tmp_path / "resize.onnx"
+    options = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    of_one(path, "Resize", x, [None, np.array([1, 1, 1, scale], np.float32)], **options)
+    np.testing.assert_array_equal(mg.import_onnx(path)(x).data, run(path, [x])[0])
+
+
 @NEEDS_ONNX
 def test_resized_images_are_those_of_upsample_and_have_its_gradient(tmp_path):
     x = np.random.default_rng(0).standard_normal((1, 2, 3, 4)).astype(np.float32)

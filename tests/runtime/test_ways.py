@@ -208,6 +208,13 @@ def test_a_wrong_setting_ends_a_command_in_one_line(command, asked):
     assert done.stderr.startswith("ValueError: MINIGRAD_BLAS ")
 
 
+def test_a_wrong_setting_does_not_end_an_interactive_session():
+    done = subprocess.run([sys.executable, "-i", "-q"], input="import minigrad\nprint('still here')\n", text=True,
+                          capture_output=True, check=False, env={**os.environ, ways.BLAS: "fast"})  # fmt: skip
+    assert "still here" in done.stdout
+    assert "ValueError: MINIGRAD_BLAS must be numpy or mkl" in done.stderr
+
+
 def test_an_import_with_a_wrong_setting_is_a_value_error_and_other_errors_keep_their_traceback():
     code = "try: import minigrad\nexcept ValueError as error: print(error)\n1 / 0"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False,
