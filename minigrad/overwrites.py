@@ -14,7 +14,6 @@ an ndarray that was passed to a primitive: :mod:`minigrad.anomaly.fingerprints` 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -22,7 +21,7 @@ import numpy as np
 
 from .spec import Array
 
-__all__ = ["arrays_in", "overwritten", "owner", "sharing", "written"]
+__all__ = ["arrays_in", "overwritten", "owner", "written"]
 
 clock = 0
 """How many writes there were."""
@@ -71,12 +70,6 @@ def arrays_in(values: Any) -> list[Array]:
         elif isinstance(value, (tuple, list)):
             stack += value
     return found
-
-
-def sharing(values: Any) -> Callable[[Array], bool]:
-    """A function that says whether an array shares memory with one of those in nested tuples, lists and dicts."""
-    owners = {id(owner(array)) for array in arrays_in(values)}
-    return lambda array: id(owner(array)) in owners
 
 
 def owner(array: Array) -> Array:

@@ -18,7 +18,7 @@ from . import overwrites, recording
 from .anomaly.fingerprints import guard_residuals
 from .core import Node, Tensor, current_scope, set_outputs, untracked
 from .graph_levels import CALLS, Kept, level, needs_inputs
-from .overwrites import sharing
+from .overwrites import owner
 from .profiling.exchange import clocked, declared_forward, remembered
 from .rules import PRIMITIVES, ForwardResult, Primitive, Steps
 from .spec import Array, DType, as_array, describe, refuse_masked
@@ -348,8 +348,8 @@ def _call(record: Primitive) -> Callable[..., Any]:
             x for x, t in zip(arrays, inputs, strict=True) if isinstance(x, _ndarray) and not isinstance(t, Tensor)
         ]
         if given:  # a view of one would change when its owner writes into it
-            is_shared = sharing(given)
-            outputs = [array.copy("K") if is_shared(array) else array for array in outputs]
+            owners = {id(owner(x)) for x in given}
+            outputs = [array.copy("K") if id(owner(array)) in owners else array for array in outputs]
         results = [untracked(array) for array in outputs]
         tracked = [(i, t) for i, t in enumerate(inputs) if isinstance(t, Tensor) and t.node is not None]
         if tracked and path is not None and record.differentiable:

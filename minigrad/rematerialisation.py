@@ -193,9 +193,8 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     buffers = [x for _, x in leaves((args, kwargs)) if isinstance(x, np.ndarray)]
     run.constants = [*collector.constants(), *buffers]
     joined = _checkpoint(*map(_on_edge, edge.items()), run=run)
-    Fingerprinted.attach(
-        joined[0].node, run.constants, sampled=True
-    )  # a copy would not help: the function reads the arrays again
+    # Copies would not help: the function reads the arrays themselves again.
+    Fingerprinted.attach(joined[0].node, run.constants, sampled=True)
     replaced = dict(zip(run.places, joined, strict=True))
     values = iter(replaced.get(i, y) for i, y in enumerate(tensors))
     return filled(out, [next(values) if isinstance(y, Tensor) else y for _, y in leaves(out)])

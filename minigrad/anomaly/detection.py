@@ -91,9 +91,8 @@ class _Watch(Recorder):
             self.other.flows(node, flows)
         known = self.got.pop(id(node), 2)
         residuals = node.residuals
-        if (
-            isinstance(residuals, Fingerprinted) and not residuals.sampled
-        ):  # the call was watched: they came from inputs
+        if isinstance(residuals, Fingerprinted) and not residuals.sampled:
+            # The call was watched, so what is bad in its residuals came from its inputs.
             known = max(known, badness(residuals))
         elif known == 0:
             known = min(badness(residuals), 1)
