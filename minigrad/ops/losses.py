@@ -115,6 +115,11 @@ def cross_entropy(
         losses = distribution_rows(rows, q, scale * counts)
         made_of = MadeOf(q, losses, scale * counts)
     else:
+        if targets.dtype.kind == "f":
+            raise TypeError(
+                f"targets must be integers, not {targets.dtype} {targets.shape}, or else class probabilities of the "
+                f"logits' shape {logits.shape}"
+            )
         keep = _check_classes("logits", logits, targets, ignore_index)
         rows, targets = score_rows(logits, targets, keep)
         weight = non_negative(weight, "weight", rows.dtype, logits.shape[-1:])

@@ -97,7 +97,10 @@ def _bound(name: str, value: Any) -> Any:
     """A bound as an array, or as a Python number, which is weakly typed."""
     bound = plain(value)
     if bound is not None and not isinstance(bound, (bool, int, float)):
-        bound = as_array(bound)
+        try:
+            bound = as_array(bound)
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}") from None
     if isinstance(bound, (np.ndarray, np.generic)) and not bound.ndim:
         bound = bound.item()
     if np.any(bound != bound):
