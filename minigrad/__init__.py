@@ -13,17 +13,18 @@ in the environment turns that off.
 
 from typing import TYPE_CHECKING, Any
 
-from . import check, data, graph, io, linalg, nn, ops, optim
-from . import gradients as _gradients  # noqa: F401 (importing it attaches Tensor.backward; hooks.py attaches its own)
-from .anomaly.detection import detect_anomaly
+from . import ops  # isort: skip (before linalg, which it imports)
+from . import check, data, graph, io, linalg, nn, optim
+from . import hooks as _hooks  # noqa: F401 (adds Tensor.register_hook)
+from .anomaly import detect_anomaly
 from .check import gradcheck, gradgradcheck, numerical_gradient
 from .core import Tensor, no_grad, scope, tensor
-from .graph_levels import create_graph
+from .higher_order import create_graph
 from .io import load, load_metadata, save
 from .numpy_files import load_numpy
 from .ops import *  # noqa: F403
 from .primitives import primitive
-from .profiling.session import profile
+from .profiling import profile
 from .recording import record
 from .rematerialisation import checkpoint
 from .rng import manual_seed, rng_state, set_rng_state

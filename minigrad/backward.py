@@ -3,31 +3,35 @@
 For a function built from primitives, the chain rule in reverse gives each node the cotangent
 g = dL/d(output) as the sum over the node's uses of (dL/d(use)) (d(use)/d(output)); a primitive's VJP
 computes one use's term. Nodes are visited children first, so every sum is complete when it is used.
+
+:func:`pull_back` is this walk for cotangents of any kind: tensors, or arrays with a leading axis.
+:func:`reverse_pass` is the same for arrays, written out for speed; it also frees residuals and sums in place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import Any, TypeAlias, cast
 
 import numpy as np
 
-from . import hooks, overwrites
-from .anomaly.fingerprints import Fingerprinted
-from .core import Leaf, Node, Tensor
+from . import observers, writes
+from .core import Leaf, Node, Retained, Tensor, plain, retaining
 from .graph.order import Cycle, Order, dependents, topological_order, with_late_sources
-from .graph_levels import Kept
-from .overwrites import arrays_in, overwritten, owner
+from .observers import Observer, add_location
 from .primitives import Primitive
-from .recording import place_of, recorder, say_where
 from .spec import Array, describe, refuse_masked
 from .summation import block_sum
+from .writes import arrays_in, check_unwritten, owner
 
-__all__ = ["check_residuals", "fit", "graph_of", "miscounted", "needed_edges", "reverse_pass", "unbroadcast"]
+__all__ = ["fit", "graph_of", "pull_back", "reverse_pass", "seed_of", "unbroadcast"]
 
 # The sums of cotangents so far. A key is a node, which stands for its first output, or (node, index) for a later one.
 _Cotangents: TypeAlias = "dict[Any, Any]"
+Rule: TypeAlias = "Callable[[Node, Any, tuple[bool, ...]], Any]"
+"""``rule(node, g, needs)``: the cotangents of a node's inputs, from that of its output (a tuple if it has several)."""
 
 _parents = attrgetter("parents")
 _half = np.dtype(np.float16)
@@ -93,12 +97,6 @@ def _misfit(primitive: Primitive, argnum: int, grad: Any, shape: Any, dtype: Any
     return f"the VJP of {primitive.name}{of} gave {describe(grad)} for {input}, which is {dtype} {shape}"
 
 
-def _fitted(primitive: Primitive, parents: Any, argnums: Any, indices: Any, grads: Any) -> dict[int, Array]:
-    """What a VJP sends to each input, by the input's number, in the input's shape and dtype."""
-    edges = zip(parents, argnums, indices, strict=True)
-    return {argnum: fit(primitive, argnum, grads[argnum], *parent.outputs[index]) for parent, argnum, index in edges}
-
-
 def _is_fresh(grad: Array, argnum: int, grads: Any, others: Any) -> bool:
     """Whether a VJP's result can be kept as it is and added to: writeable, and its memory shared with nothing else.
 
@@ -112,15 +110,130 @@ def _is_fresh(grad: Array, argnum: int, grads: Any, others: Any) -> bool:
     return all(memory is not owner(array) for array in arrays_in([*others, *grads[:argnum], *grads[argnum + 1 :]]))
 
 
-def _gather(cotangents: dict[Any, Any], node: Node, first: Any) -> tuple[Any, ...] | None:
-    """The cotangents of a node with several outputs, None for each that nobody used."""
-    gs = (first, *(cotangents.pop((node, index), None) for index in range(1, len(node.later_outputs) + 1)))
-    return None if all(g is None for g in gs) else gs
+# --- the walk ----------------------------------------------------------------------------------------
+
+
+def pull_back(
+    seeds: Iterable[tuple[Node, int, Any]],
+    sources: Iterable[Node],
+    rule: Rule,
+    batch: tuple[int, ...] = (),
+    attend_sources: bool = True,
+    retain_graph: bool = True,
+) -> dict[Any, Any]:
+    """Cotangents of all outputs of some sources, given those of some outputs. It does not go behind a source.
+
+    Args:
+        seeds: node, output index and cotangent.
+        rule: calls a rule of the node's primitive.
+        batch: the shape of the axes that cotangents have in front of their output's shape.
+        attend_sources: whether observers (hooks) are told of the cotangents of the sources themselves.
+        retain_graph: keep the residuals for another pass.
+
+    Returns:
+        the cotangents, by node and index of the output, and by `Retained` those of inner tensors that retain theirs.
+
+    Raises:
+        ValueError: if residuals were freed or written into, or a rule returns a wrong shape.
+        TypeError: if a rule returns anything but a tuple with an entry for each input.
+        An error in the walk carries a note of where the forward made the node, if known.
+    """
+    ends, watching = set(sources), observers.of_passes()
+
+    def parents(node: Node) -> tuple[Node, ...]:
+        return () if node in ends else node.parents
+
+    order = graph_of([node for node, _, _ in seeds], parents)
+    live = dependents(order, ends, parents)
+    cotangents: _Cotangents = {}
+    found: dict[Any, Any] = {}
+    for node, index, g in seeds:
+        _add(cotangents, (node, index), g)
+    for node in reversed(order.nodes):
+        outputs = range(1 + len(node.later_outputs))
+        gs = tuple(cotangents.pop((node, index), None) for index in outputs)
+        if node not in live or all(g is None for g in gs):
+            continue
+        try:
+            if node in ends:
+                gs = tuple(None if g is None else _narrowed(g, node.outputs[i][1]) for i, g in enumerate(gs))
+            if node not in ends or attend_sources:
+                gs = _attend(node, gs, watching, found, bool(batch))
+            if node in ends:
+                found.update({(node, i): g for i, g in enumerate(gs) if g is not None})
+                continue
+            parents_, argnums, needs, indices = _live_edges(node, live)
+            grads = _pull(node, gs if len(gs) > 1 else gs[0], needs, rule, batch, watching)
+        except BaseException as error:
+            add_location(error, node)
+            raise
+        if not retain_graph:
+            node.residuals = None
+        for parent, argnum, index in zip(parents_, argnums, indices, strict=True):
+            _add(cotangents, (parent, index), grads[argnum])
+    return found
+
+
+def _add(cotangents: _Cotangents, key: tuple[Node, int], g: Any) -> None:
+    """Add a cotangent; half precision is summed in single, since sums of ones would stop at 2,048."""
+    if key in cotangents:
+        total = cotangents[key]
+        g = (total.astype(np.float32) if total.dtype == _half else total) + g
+    cotangents[key] = g
+
+
+def _narrowed(g: Any, dtype: Any) -> Any:
+    return g if g.dtype == dtype else g.astype(dtype)
+
+
+def _attend(node: Node, gs: Any, watching: Sequence[Observer], found: dict[Any, Any], batched: bool = False) -> Any:
+    """Tell observers of the complete cotangents of a node, and find those that it retains; what goes on."""
+    several = type(gs) is tuple and len(gs) > 1
+    g = gs if several or type(gs) is not tuple else gs[0]
+    for observer in watching:
+        g = observer.cotangent(node, g, batched)
+    for index, retained in getattr(node, "retained", {}).items():
+        kept = g[index] if several else g
+        if kept is not None:
+            found[retained] = kept
+    return g if several or type(gs) is not tuple else (g,)
+
+
+def _pull(
+    node: Node, g: Any, needs: tuple[bool, ...], rule: Rule, batch: tuple[int, ...], watching: Sequence[Observer]
+) -> dict[int, Any]:
+    """The cotangents of the needed inputs by their number, each in the shape and dtype of its input."""
+    _check_residuals(node)
+    primitive = cast(Primitive, node.primitive)
+    pull: Callable[..., Any] = partial(rule, node)
+    for observer in watching:
+        pull = observer.around(primitive, pull, node)
+    grads = pull(g, needs)
+    if type(grads) is not tuple or len(grads) != len(needs):
+        raise TypeError(_miscounted(primitive, len(needs), grads))
+    fitted = _fitted(node, needs, grads, batch)
+    for observer in watching:
+        observer.pulled(node, {argnum: plain(g) for argnum, g in fitted.items()}, bool(batch))
+    return fitted
+
+
+def _fitted(node: Node, needs: tuple[bool, ...], grads: Any, batch: tuple[int, ...] = ()) -> dict[int, Any]:
+    """What a VJP sends to each input, by the input's number, in the input's shape and dtype."""
+    edges = zip(node.parents, *node.edges[::2], strict=True)
+    primitive = cast(Primitive, node.primitive)
+    return {
+        argnum: fit(primitive, argnum, grads[argnum], *parent.outputs[index], batch)
+        for parent, argnum, index in edges
+        if needs[argnum]
+    }
+
+
+# --- the walk on arrays ------------------------------------------------------------------------------
 
 
 def reverse_pass(
     seeds: list[tuple[Node, int, Array]], retain_graph: bool = False, sources: list[Leaf] | None = None
-) -> dict[Leaf, Array]:
+) -> dict[Leaf | Retained, Array]:
     """Cotangents of the leaves, given those of some outputs.
 
     Args:
@@ -129,80 +242,90 @@ def reverse_pass(
         sources: the leaves of interest; all if None. What does not lead to one is not computed.
 
     Returns:
-        for each leaf reached, an array that nothing else holds; without ``sources`` also for what holds the ``grad`` of
-        each inner tensor that retains it.
+        for each leaf reached, an array that nothing else holds; without ``sources`` also by `Retained` for each inner
+        tensor that retains its gradient.
 
     Raises:
         ValueError: if residuals were freed by an earlier pass, or a VJP returns a wrong shape.
         An error in the pass, also of a VJP or a hook, carries a note of where the forward made the node, if known.
     """
     order = graph_of([node for node, _, _ in seeds])
-    if hooks.present():  # which are to be called as soon as a cotangent is complete
+    watching = observers.of_passes()
+    if watching:  # hooks are called as soon as a cotangent is complete
         order = with_late_sources(order, _parents)
     live = None if sources is None else dependents(order, sources, _parents)
     cotangents: _Cotangents = {}
     for node, index, g in seeds:
         key: Any = (node, index) if index else node
         cotangents[key] = cotangents[key] + g if key in cotangents else g
-    leaves, owned = _walk_back(order, cotangents, live, retain_graph)
+    for observer in watching:
+        observer.start(cotangents)
+    ends, owned = _walk_back(order, cotangents, live, retain_graph, watching)
     return {
         # NumPy's sums of 0-d arrays are scalars, hence asarray; those of half precision are in single
-        leaf: np.asarray(cotangents[leaf], leaf.dtype) if leaf in owned else np.array(cotangents[leaf], leaf.dtype)
-        for leaf in leaves
-        if leaf in cotangents and (sources is None or leaf in sources)
+        end: np.asarray(cotangents[end], end.dtype) if end in owned else np.array(cotangents[end], end.dtype)
+        for end in ends
+        if end in cotangents and (sources is None or end in sources)
     }
 
 
 def _walk_back(
-    order: Order[Node], cotangents: _Cotangents, live: set[Node] | None, retain_graph: bool
-) -> tuple[list[Leaf], set[Any]]:
+    order: Order[Node],
+    cotangents: _Cotangents,
+    live: set[Node] | None,
+    retain_graph: bool,
+    watching: Sequence[Observer],
+) -> tuple[list[Any], set[Any]]:
     """Visit nodes, children first; in the end ``cotangents`` holds those of the leaves.
 
-    Returns the leaves, and what else is to have a ``grad``; and the keys of those cotangents whose arrays nothing else
-    holds: the pass may add to them.
-    The loop is written out, without a function for each part, as it runs once for each node and edge.
+    Returns the leaves and what else gets a ``grad``; and the keys of those cotangents whose arrays nothing else holds:
+    the pass may add to them. The loop is written out, without a function for each part, since it runs once for each
+    node and edge.
     """
     owned: set[Any] = set()  # keys
-    leaves: list[Leaf] = []
-    observer = recorder()
-    if observer is not None:
-        observer.start(cotangents)
-    attended = observer is not None or hooks.present()
-    now = overwrites.clock
+    ends: list[Any] = []
+    attended = bool(watching) or len(retaining) > 0
+    listening = [observer for observer in watching if type(observer).pulled is not Observer.pulled]
+    now = writes.clock
     node: Any = None
+    found: dict[Any, Any] = {}
     try:
         for node in reversed(order.nodes):
             primitive = node.primitive
             if primitive is None:
-                leaves.append(cast(Leaf, node))
+                ends.append(node)
                 if attended and node in cotangents:
-                    cotangents[node] = hooks.attend(node, cotangents[node], observer, cotangents, leaves)
+                    cotangents[node] = _attend(node, cotangents[node], watching, found)
                 continue
             residuals = node.residuals
             if type(residuals) is not tuple:
                 _refuse_gone(primitive, residuals)
             g = cotangents.pop(node, None)
             if node.later_outputs:
-                g = _gather(cotangents, node, g)
+                g = (g, *(cotangents.pop((node, i + 1), None) for i in range(len(node.later_outputs))))
+                if all(part is None for part in g):
+                    g = None
             parents = node.parents
             argnums, needs, indices = node.edges
             if live is not None:
-                parents, argnums, needs, indices = needed_edges(node, live)
+                parents, argnums, needs, indices = _live_edges(node, live)
             if g is None or not parents:
                 if not retain_graph:
                     node.residuals = None
                 continue
-            if attended:
-                g = hooks.attend(node, g, observer, cotangents, leaves)
-                now = overwrites.clock  # a hook may have written
-            if node.born != now:
-                _refuse_overwritten(node, residuals)
             vjp = primitive.vjp  # calling primitive.vjp(…) itself takes longer by 0.05 of an np.add
+            if attended:
+                g = _attend(node, g, watching, found)
+                now = writes.clock  # a hook may have written
+                for observer in watching:
+                    vjp = observer.around(primitive, vjp, node)
+            if node.born != now:
+                check_unwritten(node)
             grads = vjp(g, needs, *residuals) if residuals else vjp(g, needs)
             if type(grads) is not tuple or len(grads) != len(needs):
-                raise TypeError(miscounted(primitive, len(needs), grads))
-            if observer is not None:
-                observer.flows(node, _fitted(primitive, parents, argnums, indices, grads))
+                raise TypeError(_miscounted(primitive, len(needs), grads))
+            for observer in listening:
+                observer.pulled(node, _fitted(node, needs, grads))
             i = 0
             for parent in parents:
                 index, argnum = indices[i], argnums[i]
@@ -236,47 +359,34 @@ def _walk_back(
                     owned.add(key)
             if not retain_graph:
                 node.residuals = None
+                if primitive.keeps_inputs:
+                    node.inputs = ()
     except BaseException as error:
-        if not retain_graph:
-            _mark_failed(order, node)
-        say_where(error, node)
+        add_location(error, node)
         raise
-    return leaves, owned
+    cotangents.update(found)
+    return [*ends, *found], owned
 
 
-def _mark_failed(order: Order[Node], last: Node) -> None:
-    """Leave word at the nodes that a pass had freed when it failed at a node."""
-    for node in reversed(order.nodes):
-        if node is last:
-            break
-        if node.residuals is None:
-            node.residuals = f"a backward pass that failed at {last!r}"
-
-
-def check_residuals(node: Node) -> None:
+def _check_residuals(node: Node) -> None:
     """Raise unless the residuals of a node are there, and nothing that a gradient needs was written into."""
-    primitive, residuals = cast(Primitive, node.primitive), node.residuals
-    if type(residuals) is not tuple:
-        _refuse_gone(primitive, residuals)
-    if node.born != overwrites.clock:
-        _refuse_overwritten(node, residuals)
+    if type(node.residuals) is not tuple:
+        _refuse_gone(cast(Primitive, node.primitive), node.residuals)
+    if node.born != writes.clock:
+        check_unwritten(node)
 
 
 def _refuse_gone(primitive: Primitive, residuals: Any) -> None:
     """Raise if residuals are not there any more."""
-    if isinstance(residuals, Kept):
-        return
     if residuals is None:
         raise ValueError(
             f"the residuals of {primitive.name} were freed by an earlier backward pass: "
             "run the forward again, or pass retain_graph=True to the first pass"
         )
-    if isinstance(residuals, str):
-        raise ValueError(f"the residuals of {primitive.name} were freed by {residuals}: run the forward again")
     raise TypeError(f"the forward of {primitive.name} must return a tuple of residuals, not {describe(residuals)}")
 
 
-def miscounted(primitive: Primitive, inputs: int, grads: Any) -> str:
+def _miscounted(primitive: Primitive, inputs: int, grads: Any) -> str:
     if type(grads) is not tuple:
         return f"the VJP of {primitive.name} must return a tuple of cotangents, not {describe(grads)}"
     names = ", ".join(map(primitive.input_name, range(inputs)))
@@ -286,22 +396,7 @@ def miscounted(primitive: Primitive, inputs: int, grads: Any) -> str:
     )
 
 
-def _refuse_overwritten(node: Node, residuals: Any) -> None:
-    """Raise if an array that a VJP needs was written into since its node was made."""
-    array = overwritten(residuals, residuals.born if isinstance(residuals, Fingerprinted) else node.born)
-    if array is not None:
-        name = f"{cast(Primitive, node.primitive).name}{place_of(node)}"
-        raise ValueError(
-            f"backward: {name} saved {describe(array)} for its gradient, and it, or another part of the same "
-            "memory, was written into since: by tensor[...] = ..., an optimiser's step, load_state_dict, or another "
-            "pass that added to a .grad; go backward before writing, run the forward again after it, or make a new "
-            "tensor (a copy of x.detach(), mg.ops.put)"
-        )
-    if isinstance(residuals, Fingerprinted):
-        residuals.verify(node)
-
-
-def needed_edges(node: Node, live: set[Node]) -> tuple[Any, tuple[int, ...], tuple[bool, ...], tuple[int, ...]]:
+def _live_edges(node: Node, live: set[Node]) -> tuple[Any, tuple[int, ...], tuple[bool, ...], tuple[int, ...]]:
     """A node's parents and edges without the parents that lead to no source, and so are not live."""
     argnums, needs, indices = node.edges
     kept = [edge for edge in zip(node.parents, argnums, indices, strict=True) if edge[0] in live]

@@ -1,44 +1,51 @@
-"""The trace: tensors, and the nodes behind them.
+"""Tensors, and the nodes behind them.
 
-A :class:`Tensor` holds an ndarray and, if it is tracked, the :class:`Node` that made it: which primitive,
-from which nodes, with which residuals. The nodes form a DAG that :mod:`minigrad.backward` walks in reverse.
-Nodes are made by calling primitives, see :mod:`minigrad.primitives`.
+A :class:`Tensor` holds an ndarray and, if it is tracked, the :class:`Node` that made it: a primitive, its parents and
+its residuals. The nodes form a DAG that :mod:`minigrad.backward` walks in reverse. Calling a primitive makes a node,
+see :mod:`minigrad.calls`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import WeakSet
 
 import numpy as np
 
-from .notes import Note
-from .overwrites import written
-from .rules import Primitive
-from .runtime.contexts import Context
+from .observers import setting
 from .spec import Array, DType, Spec, as_array, describe, get_default_dtype, holds_numpy, refuse_masked
-
-__all__ = ["Leaf", "Node", "Tensor", "no_grad", "scope", "tensor"]
+from .writes import Guard, written
 
 if TYPE_CHECKING:
-    from .callbacks import Handle
-    from .hooks import OutputHooks
+    from .hooks import HookMethods
+    from .ops.methods import TensorMethods
+    from .primitives import Primitive
+
+    class Extensions(TensorMethods, HookMethods):
+        """What :func:`extend_tensor` adds."""
+else:
+    Extensions = object
+
+__all__ = ["Leaf", "Node", "Tensor", "extend_tensor", "no_grad", "scope", "tensor"]
+
+ScopePath: TypeAlias = "tuple[str, ...] | None"
 
 # What the current thread (or task) records: None under no_grad, else the path of scopes.
-_trace: ContextVar[tuple[str, ...] | None] = ContextVar("minigrad_trace", default=())
+_trace: ContextVar[ScopePath] = ContextVar("minigrad_trace", default=())
 current_scope, set_scope = _trace.get, _trace.set
 number_check: ContextVar[Callable[[Tensor], None] | None] = ContextVar("minigrad_number_check", default=None)
 """Called with a tensor before its entries become numbers; raises if a constant would be wrong there."""
 _new = object.__new__
 
 
-class no_grad(Context):  # noqa: N801  (used as a function)
-    """Within this context (or a function decorated with ``@no_grad()``) nothing is recorded.
+def no_grad() -> setting[ScopePath]:
+    """Record nothing within a ``with`` block, or in a function decorated with ``@no_grad()``.
 
-    It holds for the thread or task that enters it. A generator must not ``yield`` within it: its caller would not
-    record either, until the generator goes on. Decorate no generators or coroutines: their bodies run later.
+    It holds for the thread or task that enters it. A generator must not ``yield`` inside: its caller would not record
+    either until the generator goes on. Do not decorate generators or coroutines: their bodies run later.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([1.0], requires_grad=True)
@@ -47,29 +54,16 @@ class no_grad(Context):  # noqa: N801  (used as a function)
     >>> y.requires_grad
     False
     """
-
-    __slots__ = ()
-
-    def __init__(self, *function: Any) -> None:
-        if function:
-            raise TypeError("no_grad takes no arguments: decorate a function with @mg.no_grad(), with brackets")
-        super().__init__()
-
-    def begin(self) -> Callable[[], None]:
-        return _traced(None)
+    return setting(_trace, lambda path: None)
 
 
-class recording(Context):  # noqa: N801
-    """Within this context calls leave nodes even inside :func:`no_grad`: transforms differentiate what they record."""
-
-    __slots__ = ()
-
-    def begin(self) -> Callable[[], None]:
-        return _traced(current_scope() or ())
+def recording() -> setting[ScopePath]:
+    """Record calls even inside :func:`no_grad`: transforms differentiate what they record."""
+    return setting(_trace, lambda path: path or ())
 
 
-class scope(Context):  # noqa: N801
-    """Nodes made within this context carry ``name`` in their scope path, for drawings and messages.
+def scope(name: str) -> setting[ScopePath]:
+    """Add a name to the scope path of the nodes made within, for drawings and messages.
 
     >>> import minigrad as mg
     >>> with mg.scope("encoder"), mg.scope("layer 1"):
@@ -77,30 +71,9 @@ class scope(Context):  # noqa: N801
     >>> y.node.scope
     ('encoder', 'layer 1')
     """
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        if not isinstance(name, str):
-            raise TypeError(f"scope: the name must be a string, not {name!r}")
-        self.close, self.name = None, name
-
-    def begin(self) -> Callable[[], None]:
-        path = current_scope()
-        return _traced(None if path is None else (*path, self.name))
-
-    def again(self) -> scope:
-        return scope(self.name)
-
-
-def _traced(what: tuple[str, ...] | None) -> Callable[[], None]:
-    """Set what the trace records; give what sets it back."""
-    before = current_scope()
-    try:
-        return partial(_trace.reset, set_scope(what))
-    except BaseException:  # an interrupt came after the call
-        set_scope(before)
-        raise
+    if not isinstance(name, str):
+        raise TypeError(f"scope: the name must be a string, not {name!r}")
+    return setting(_trace, lambda path: None if path is None else (*path, name))
 
 
 class Node:
@@ -116,16 +89,21 @@ class Node:
             ``((1, 2), (False, True, True), (0, 1))``.
         shape, dtype: of the first output; `later_outputs` has ``(shape, dtype)`` of each other one.
         residuals: what the VJP needs; None once a backward pass has freed it.
-        born: when it was made, counted in writes into arrays: see :mod:`minigrad.overwrites`.
+        born: when it was made, counted in writes into arrays: see :mod:`minigrad.writes`.
         scope: the path of :func:`scope` names.
-        note: what :func:`minigrad.record` noted; not set without it.
-        hooks: what is asked of outputs, by their index, see :mod:`minigrad.hooks`; not set if nothing is.
+
+    Most nodes do not set these:
+
+        inputs: the arrays of the call, if the reference may need them, see :attr:`.Primitive.keeps_inputs`.
+        guard: checksums of arrays that others may write into.
+        retained: the gradients that :meth:`Tensor.retain_grad` asked for, by the output's index.
+        hooks, note: what the observers of these names keep here.
     """
 
     # Few objects a node: each one that the garbage collector watches costs time, see docs/results.md.
     __slots__ = (
-        "born", "dtype", "edges", "hooks", "later_outputs", "note", "params", "parents", "primitive", "residuals",
-        "scope", "shape",
+        "born", "dtype", "edges", "guard", "hooks", "inputs", "later_outputs", "note", "params", "parents", "primitive",
+        "residuals", "retained", "scope", "shape",
     )  # fmt: skip
     primitive: Primitive | None
     params: dict[str, Any]
@@ -134,11 +112,14 @@ class Node:
     shape: tuple[int, ...]
     dtype: DType
     later_outputs: tuple[Spec, ...]
-    residuals: tuple[Any, ...] | str | None  # a str says why they are gone
+    residuals: tuple[Any, ...] | None
     scope: tuple[str, ...]
     born: int
-    note: Note
-    hooks: dict[int, OutputHooks]
+    inputs: tuple[Any, ...]
+    guard: Guard
+    retained: dict[int, Retained]
+    hooks: Any
+    note: Any
 
     @property
     def outputs(self) -> tuple[Spec, ...]:
@@ -176,7 +157,22 @@ class Leaf(Node):
         self.name = self.owner = ""
 
 
-class Tensor:
+retaining: WeakSet[Retained] = WeakSet()
+"""All of them that live: while there is none, no pass looks for one."""
+
+
+class Retained:
+    """The ``.grad`` of an inner tensor: an array, a tensor if a pass left a graph, or None."""
+
+    __slots__ = ("__weakref__", "dtype", "grad")
+
+    def __init__(self, dtype: DType) -> None:
+        self.dtype: DType = dtype
+        self.grad: Any = None
+        retaining.add(self)
+
+
+class Tensor(Extensions):
     """An ndarray and, if it is tracked, the node that made it.
 
     ``data`` is the array, ``node`` the node (None if untracked), ``index`` which output of the node.
@@ -239,12 +235,12 @@ class Tensor:
                 leaf.name = getattr(self, "name", "")  # a parameter has one
                 leaf.owner = getattr(self, "owner", "")
 
-    def _holder(self) -> Leaf | OutputHooks | None:
+    def _holder(self) -> Leaf | Retained | None:
         """What holds ``.grad``; None if nothing does."""
         if isinstance(self.node, Leaf):
             return self.node
-        hooks: dict[int, OutputHooks] = getattr(self.node, "hooks", {})
-        return hooks.get(self.index)
+        retained: dict[int, Retained] = getattr(self.node, "retained", {})
+        return retained.get(self.index)
 
     @property
     def grad(self) -> Any:
@@ -276,6 +272,56 @@ class Tensor:
         holder = self._holder()
         if holder is not None:
             holder.grad = None
+
+    def retain_grad(self) -> None:
+        """Let ``.grad`` of an inner tensor hold its gradient after a backward pass, summed over passes as a leaf's.
+
+        It is the gradient after hooks. A leaf has it anyway.
+
+        Raises:
+            ValueError: if this tensor requires no gradient.
+
+        >>> import minigrad as mg
+        >>> x = mg.tensor(3.0, requires_grad=True)
+        >>> y = x * x
+        >>> y.retain_grad()
+        >>> (y * 5).backward()
+        >>> y.grad, x.grad
+        (array(5., dtype=float32), array(30., dtype=float32))
+        """
+        if self.node is None:
+            raise ValueError("retain_grad: this tensor requires no gradient, so that no pass brings it one")
+        if not isinstance(self.node, Leaf):
+            dtype = self.node.outputs[self.index][1]
+            if not hasattr(self.node, "retained"):
+                self.node.retained = {}
+            self.node.retained.setdefault(self.index, Retained(dtype))
+
+    def backward(self, gradient: Any = None, retain_graph: bool = False, create_graph: bool | None = None) -> None:
+        """Add the gradient of this tensor to ``.grad`` of every leaf behind it.
+
+        After an interrupt (Ctrl-C), the residuals of a part of the graph are gone and some leaves may have their
+        gradients: call `zero_grad` and run the forward again.
+
+        Args:
+            gradient: the cotangent of this tensor, of its shape; 1 by default if it is a single number.
+            retain_graph: keep the residuals, so that another pass can follow.
+            create_graph: leave a graph, so that the gradients can be differentiated: ``.grad`` is then a tensor. By
+                default only within :func:`minigrad.create_graph`, which says more, and within transforms.
+
+        Raises:
+            ValueError: if nothing behind it requires a gradient, the gradient has another shape, or an earlier pass
+                freed the residuals.
+
+        >>> import minigrad as mg
+        >>> x = mg.tensor(3.0, requires_grad=True)
+        >>> (x * x).backward()
+        >>> x.grad
+        array(6., dtype=float32)
+        """
+        from .gradients import accumulate
+
+        accumulate(self, gradient, retain_graph, create_graph)
 
     def numpy(self) -> Array:
         """The array itself, not a copy; writing into that of a tracked tensor is the caller's risk."""
@@ -380,77 +426,16 @@ class Tensor:
 
     __hash__ = object.__hash__
 
-    if TYPE_CHECKING:  # attached by minigrad.ops, minigrad.backward and minigrad.render when they are imported
-        T: Tensor
-        mT: Tensor  # noqa: N815 (NumPy's name)
 
-        def _repr_svg_(self) -> str | None: ...
-        def backward(
-            self, gradient: Any = None, retain_graph: bool = False, create_graph: bool | None = None
-        ) -> None: ...
-        def register_hook(self, hook: Callable[[Any], Any]) -> Handle: ...
-        def retain_grad(self) -> None: ...
-        def __getitem__(self, index: Any) -> Tensor: ...
-        def __add__(self, other: Any) -> Tensor: ...
-        def __radd__(self, other: Any) -> Tensor: ...
-        def __sub__(self, other: Any) -> Tensor: ...
-        def __rsub__(self, other: Any) -> Tensor: ...
-        def __mul__(self, other: Any) -> Tensor: ...
-        def __rmul__(self, other: Any) -> Tensor: ...
-        def __truediv__(self, other: Any) -> Tensor: ...
-        def __rtruediv__(self, other: Any) -> Tensor: ...
-        def __floordiv__(self, other: Any) -> Tensor: ...
-        def __rfloordiv__(self, other: Any) -> Tensor: ...
-        def __mod__(self, other: Any) -> Tensor: ...
-        def __rmod__(self, other: Any) -> Tensor: ...
-        def __pow__(self, other: Any) -> Tensor: ...
-        def __rpow__(self, other: Any) -> Tensor: ...
-        def __matmul__(self, other: Any) -> Tensor: ...
-        def __rmatmul__(self, other: Any) -> Tensor: ...
-        def __neg__(self) -> Tensor: ...
-        def __pos__(self) -> Tensor: ...
-        def __abs__(self) -> Tensor: ...
-        def __and__(self, other: Any) -> Tensor: ...
-        def __rand__(self, other: Any) -> Tensor: ...
-        def __or__(self, other: Any) -> Tensor: ...
-        def __ror__(self, other: Any) -> Tensor: ...
-        def __xor__(self, other: Any) -> Tensor: ...
-        def __rxor__(self, other: Any) -> Tensor: ...
-        def __invert__(self) -> Tensor: ...
-        def __lt__(self, other: Any) -> Tensor: ...
-        def __le__(self, other: Any) -> Tensor: ...
-        def __gt__(self, other: Any) -> Tensor: ...
-        def __ge__(self, other: Any) -> Tensor: ...
-        def __eq__(self, other: Any) -> Tensor: ...  # type: ignore[override]
-        def __ne__(self, other: Any) -> Tensor: ...  # type: ignore[override]
-        def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
-        def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
-        def max(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
-        def min(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
-        def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
-        def std(self, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Tensor: ...
-        def var(self, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Tensor: ...
-        def all(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
-        def any(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
-        def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor: ...
-        def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor: ...
-        def cumsum(self, axis: int | None = None) -> Tensor: ...
-        def cumprod(self, axis: int | None = None) -> Tensor: ...
-        def argsort(self, axis: int | None = -1) -> Tensor: ...
-        def sort(self, axis: int | None = -1) -> Tensor: ...
-        def clip(self, min: Any = None, max: Any = None) -> Tensor: ...
-        def round(self, decimals: int = 0) -> Tensor: ...
-        def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor: ...
-        def dot(self, b: Any) -> Tensor: ...
-        def copy(self) -> Tensor: ...
-        def flatten(self) -> Tensor: ...
-        def ravel(self) -> Tensor: ...
-        def repeat(self, repeats: Any, axis: int | None = None) -> Tensor: ...
-        def reshape(self, *shape: Any) -> Tensor: ...
-        def squeeze(self, axis: Any = None) -> Tensor: ...
-        def swapaxes(self, axis1: int, axis2: int) -> Tensor: ...
-        def transpose(self, *axes: Any) -> Tensor: ...
-        def astype(self, dtype: Any) -> Tensor: ...
+def extend_tensor(mixin: type) -> type:
+    """Copy what a class defines to `Tensor`, of which type checkers take the class for a base.
+
+    Modules above this one add their methods so: `register_hook`, and the operators and NumPy's methods.
+    """
+    for name, value in vars(mixin).items():
+        if isinstance(value, (FunctionType, property)):
+            setattr(Tensor, name, value)
+    return mixin
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:

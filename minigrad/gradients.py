@@ -1,4 +1,4 @@
-"""What stands in ``.grad``: `Tensor.backward` adds to it what a reverse pass finds."""
+"""What ``.grad`` holds: `Tensor.backward` adds to it what a reverse pass finds."""
 
 from __future__ import annotations
 
@@ -10,41 +10,20 @@ import numpy as np
 
 from .backward import graph_of, reverse_pass, seed_of
 from .core import Leaf, Tensor, recording, untracked
-from .graph_levels import CALLS, differentiating, is_recorded
-from .higher_order import recorded_pass
-from .overwrites import written
+from .higher_order import leaves_graph, recorded_pass
+from .writes import written
 
-__all__: list[str] = []
+__all__ = ["accumulate"]
 
 # Passes of several threads may add to the same leaf, and NumPy's sum of large arrays lets other threads run.
 _adding = threading.RLock()
 
 
-def _backward(self: Tensor, gradient: Any = None, retain_graph: bool = False, create_graph: bool | None = None) -> None:
-    """Sum the gradient of this tensor into ``.grad`` of every leaf behind it.
-
-    If it is interrupted (Ctrl-C), residuals of a part of the graph are gone, and some leaves may have their gradients
-    and some not: call `zero_grad` and run the forward again.
-
-    Args:
-        gradient: the cotangent of this tensor, of its shape; 1 by default if it is a single number.
-        retain_graph: keep the residuals, so that another pass can follow.
-        create_graph: leave a graph, so that the gradients can be differentiated: ``.grad`` is then a tensor. By default
-            only within :class:`minigrad.create_graph`, which says more, and within transforms.
-
-    Raises:
-        ValueError: if nothing behind it requires a gradient, the gradient's shape is another, or an
-            earlier pass freed the residuals.
-
-    >>> import minigrad as mg
-    >>> x = mg.tensor(3.0, requires_grad=True)
-    >>> (x * x).backward()
-    >>> x.grad
-    array(6., dtype=float32)
-    """
-    if is_recorded() if create_graph is None else create_graph:
-        return _backward_recorded(self, gradient)
-    found = reverse_pass([seed_of(self, gradient)], retain_graph)
+def accumulate(output: Tensor, gradient: Any, retain_graph: bool, create_graph: bool | None) -> None:
+    """Do what :meth:`Tensor.backward <minigrad.Tensor.backward>` says."""
+    if leaves_graph() if create_graph is None else create_graph:
+        return _accumulate_tensors(output, gradient)
+    found = reverse_pass([seed_of(output, gradient)], retain_graph)
     with _adding:
         for leaf, grad in found.items():
             if leaf.grad is None:
@@ -58,13 +37,12 @@ def _backward(self: Tensor, gradient: Any = None, retain_graph: bool = False, cr
                 leaf.grad = np.asarray(leaf.grad + grad)
 
 
-def _backward_recorded(output: Tensor, gradient: Any) -> None:
+def _accumulate_tensors(output: Tensor, gradient: Any) -> None:
     """The same by a pass that leaves a graph."""
     node, index, g = seed_of(output, gradient)
     seed = gradient if isinstance(gradient, Tensor) and gradient.dtype == g.dtype else untracked(g)
     leaves = [node for node in graph_of([node]).nodes if isinstance(node, Leaf)]
-    with differentiating(CALLS):  # its own calls may be differentiated as well
-        found = recorded_pass([(node, index, seed)], leaves)
+    found = recorded_pass([(node, index, seed)], leaves)
     with _adding, recording():
         for leaf, grad in found.items():
             leaf.grad = grad if leaf.grad is None else grad + leaf.grad
@@ -78,5 +56,3 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-_backward.__name__, _backward.__qualname__ = "backward", "Tensor.backward"
-Tensor.backward = _backward  # type: ignore[method-assign]

@@ -1,38 +1,74 @@
 """Derivatives of any order: a reverse pass that leaves a graph, by running the VJPs on tensors.
 
-A VJP maps a cotangent and residuals to cotangents. If all of these are tensors, calls of primitives within it leave
-nodes, and what it returns can be differentiated like anything else. The residuals are arrays, but if one is an input of
-the call, the parent whose output that was is known by the node's edges; if it is an output, its node is the node itself
-(:func:`_residual_tensors`). What is constant stays an array. So the pass needs nothing that the usual one does not, but
+A VJP maps a cotangent and residuals to cotangents. If all of these are tensors, the primitives that it calls leave
+nodes, and its results can be differentiated like anything else. The residuals are arrays, but a primitive declares what
+they are: an input belongs to the parent that the node's edges name, an output to the node itself, and a constant stays
+an array. So this pass keeps nothing that the usual one does not, but needs
 
-- rules that run on tensors: written in NumPy's functions, which tensors answer to (:mod:`minigrad.ops.protocols`), or
-  as a rule of their own, ``vjp_on_tensors``;
-- for a residual between the inputs and the outputs, such as the gates of an LSTM, a node that it comes from: it becomes
-  one more output of the call, *hidden* from its users, and the VJP gets its cotangent behind those of the others;
-- for residuals that are derived from the inputs in some other way, the inputs themselves, which calls keep where that
-  was asked for (:mod:`minigrad.graph_levels`). The rule on tensors gets them, or else the reference is differentiated.
+- rules that run on tensors: written in NumPy's functions, which know tensors, or as a rule of their own,
+  ``vjp_on_tensors``;
+- for a residual between inputs and outputs, such as the gates of an LSTM, a node: it becomes one more output of the
+  call, *hidden* from its users, whose cotangent the VJP gets behind those of the others;
+- otherwise the reference, which is run on the inputs and differentiated. Nodes keep their inputs for it
+  (:attr:`.Primitive.keeps_inputs`).
 
-A float residual of which nobody said what it is counts as derived, never as a constant.
+A float residual that is not declared counts as derived from the inputs, never as a constant.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from contextvars import ContextVar
 from itertools import chain, repeat
 from typing import Any, cast
 
 import numpy as np
 
-from .core import Node, Tensor, number_check, recording, untracked
-from .generic_backward import pull_back, pull_through
-from .graph_levels import Kept, is_undeclared, needs_inputs
-from .overwrites import overwritten
-from .primitives import primitive
-from .recording import recorder
-from .rules import Primitive
-from .spec import Array, describe
+from .backward import pull_back
+from .core import Node, Tensor, current_scope, number_check, recording, untracked
+from .observers import of_passes, setting
+from .primitives import Primitive, primitive
+from .spec import Array
 
-__all__ = ["pull_tensors", "recorded_pass", "variable"]
+__all__ = ["create_graph", "differentiating", "in_rule", "leaves_graph", "pull_tensors", "recorded_pass", "variable"]
+
+_differentiable: ContextVar[bool] = ContextVar("minigrad_differentiable", default=False)
+
+
+def differentiating(on: bool = True) -> setting[bool]:
+    """Let reverse passes leave a graph within this context: of transforms, and of ``backward``."""
+    return setting(_differentiable, lambda _: on)
+
+
+def is_differentiating() -> bool:
+    """Whether a :func:`differentiating` context is open."""
+    return _differentiable.get()
+
+
+def leaves_graph() -> bool:
+    """Whether a reverse pass is to leave a graph."""
+    return _differentiable.get() and current_scope() is not None
+
+
+def create_graph() -> setting[bool]:
+    """Make derivatives differentiable within a ``with`` block: backward passes leave a graph.
+
+    ``.grad`` is then a tensor, which depends on all that the gradient depends on: for penalties on gradients of
+    parameters. Results of :func:`minigrad.grad` and its relatives depend on the leaves that their function met. All of
+    the graph stays in memory as long as anything of it does; a leaf whose ``.grad`` depends on it makes a circle, which
+    Python's collector breaks. It holds for the thread or task that enters it, and decorates functions too.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> with mg.create_graph():
+    ...     (x * x * x).sum().backward()
+    ...     penalty = (x.grad * x.grad).sum()  # the sum of (3 x^2)^2
+    >>> x.zero_grad()
+    >>> penalty.backward()
+    >>> x.grad  # 36 x^3
+    array([ 36., 288.], dtype=float32)
+    """
+    return differentiating()
 
 
 @primitive
@@ -52,38 +88,35 @@ def variable(tensor: Tensor) -> Tensor:
     return _variable(tensor)  # type: ignore[no-any-return]
 
 
-def recorded_pass(seeds: Sequence[tuple[Node, int, Tensor]], sources: Sequence[Node]) -> dict[Any, Tensor]:
+def recorded_pass(seeds: Iterable[tuple[Node, int, Tensor]], sources: Iterable[Node]) -> dict[Any, Tensor]:
     """Cotangents of some sources as tensors that depend on all that they depend on, given those of some outputs.
 
-    Residuals are kept, for the graph is behind the results.
+    Residuals are kept, since they belong to the graph behind the results.
+
+    Returns:
+        the cotangents, by source, and by `Retained` for inner tensors that retain theirs.
 
     Raises:
         TypeError: names a primitive whose derivative cannot be differentiated.
         ValueError: if residuals were freed or written into, or a rule returns a wrong shape.
     """
-    observer = recorder()
-    if observer is not None:
+    seeds = list(seeds)
+    for observer in of_passes():
         observer.start({(node, index): g.data for node, index, g in seeds})
     with recording():
         found = pull_back(seeds, sources, pull_tensors)
     # What depends on nothing is the caller's, or another source's, array yet.
-    return {key: g if g.node is not None else untracked(np.array(g.data)) for key, g in found.items()}
+    return {
+        key[0] if isinstance(key, tuple) else key: g if g.node is not None else untracked(np.array(g.data))
+        for key, g in found.items()
+    }
 
 
-def pull_tensors(node: Node, cotangents: tuple[Tensor | None, ...], needs: tuple[bool, ...]) -> Sequence[Any]:
-    """The VJP of a node on tensors: its cotangents in the shapes and dtypes of its inputs."""
-    fitted = pull_through(node, cotangents, needs, _run_rule)
-    return [untracked(g) if isinstance(g, np.ndarray) else g for g in fitted]
-
-
-def _run_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
-    """The VJP of a node on tensors, by whichever of its rules can; a recorder hears of no step of it."""
-    observer = recorder()
-    if observer is not None:
-        observer.rules += 1
+def pull_tensors(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
+    """The VJP of a node on tensors, by whichever of its rules can."""
     outside = number_check.set(_refuse_tracked)
     try:
-        return _chosen_rule(node, g, needs)
+        grads = _run_rule(node, g, needs)
     except Exception as error:
         name = cast(Primitive, node.primitive).name
         error.add_note(
@@ -93,8 +126,12 @@ def _run_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
         raise
     finally:
         number_check.reset(outside)
-        if observer is not None:
-            observer.rules -= 1
+    return tuple(untracked(g) if isinstance(g, np.ndarray) else g for g in grads) if type(grads) is tuple else grads
+
+
+def in_rule() -> bool:
+    """Whether a VJP is running on tensors."""
+    return number_check.get() is _refuse_tracked
 
 
 def _refuse_tracked(x: Tensor) -> None:
@@ -105,27 +142,37 @@ def _refuse_tracked(x: Tensor) -> None:
         )
 
 
-def _chosen_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
+def _run_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
     primitive, residuals = cast(Primitive, node.primitive), cast("tuple[Any, ...]", node.residuals)
-    by_reference = needs_inputs(primitive, residuals)
-    lost = primitive.reference is None if by_reference else is_undeclared(primitive, residuals)
-    if lost:
-        advice = "give it a reference or vjp_on_tensors, since some are derived"
-        if is_undeclared(primitive, residuals):
-            advice = (
-                "declare what its residuals are, @primitive(residuals=…), if its VJP can run on tensors, or a reference"
-            )
-        raise TypeError(f"{primitive.name} has no derivative of its derivative: {advice}")
-    if by_reference:
-        return _pull_reference(node, primitive, g, needs, _input_tensors(node, primitive, residuals))
-    rule: Any = primitive.vjp_on_tensors or primitive.vjp
+    rule: Any = primitive.vjp_on_tensors
+    if rule is None:
+        declared = primitive.residuals or ()
+        undeclared = _may_depend(residuals[len(declared) :])
+        if "derived" in declared or undeclared:
+            if primitive.reference is not None:
+                return _pull_reference(node, primitive, g, needs)
+            advice = "give it a reference or vjp_on_tensors, since some are derived"
+            if undeclared:
+                advice = (
+                    "declare what its residuals are, @primitive(residuals=…), if its VJP can run on tensors, or a "
+                    "reference"
+                )
+            raise TypeError(f"{primitive.name} has no derivative of its derivative: {advice}")
+        rule = primitive.vjp
     return rule(g, needs, *_residual_tensors(node, primitive, residuals))
 
 
-def _attached(array: Any, node: Node, index: int) -> Tensor:
-    tensor = untracked(np.asarray(array))
-    tensor.node, tensor.index = node, index
-    return tensor
+def _may_depend(value: Any) -> bool:
+    """Whether a value may depend on floats: it is neither integers, booleans, words nor nested sequences of these."""
+    if isinstance(value, (tuple, list)):
+        return any(map(_may_depend, value))
+    if isinstance(value, dict):
+        return any(map(_may_depend, value.values()))
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.dtype.kind not in "biuUSO"
+    if isinstance(value, slice):
+        return _may_depend((value.start, value.stop, value.step))
+    return not (value is None or value is Ellipsis or isinstance(value, (bool, int, str, np.dtype, type)))
 
 
 def _residual_tensors(node: Node, primitive: Primitive, residuals: tuple[Any, ...]) -> list[Any]:
@@ -154,11 +201,18 @@ def _residual_tensor(node: Node, primitive: Primitive, value: Any, name: str) ->
         return value
     if name.startswith(("output", "hidden")):
         index = int(name.partition(" ")[2] or 0)
-        return _attached(value, node, index) if node.outputs[index][1].kind == "f" else value
+        return attached(value, node, index) if node.outputs[index][1].kind == "f" else value
     argnum = primitive.arguments.index(name)
     if primitive.variadic and argnum == len(primitive.arguments) - 1:
         return [_input_tensor(node, x, argnum + i) for i, x in enumerate(value)]
     return _input_tensor(node, value, argnum)
+
+
+def attached(array: Any, node: Node, index: int) -> Tensor:
+    """An output of a node, as a tensor again."""
+    tensor = untracked(np.asarray(array))
+    tensor.node, tensor.index = node, index
+    return tensor
 
 
 def _input_tensor(node: Node, value: Any, argnum: int) -> Any:
@@ -167,24 +221,13 @@ def _input_tensor(node: Node, value: Any, argnum: int) -> Any:
     if argnum not in argnums:
         return value
     place = argnums.index(argnum)
-    return _attached(value, node.parents[place], indices[place])
+    return attached(value, node.parents[place], indices[place])
 
 
-def _input_tensors(node: Node, primitive: Primitive, residuals: Any) -> list[Any]:
-    """All inputs of a call as tensors (None for one that was left out), if the call kept them."""
-    if not isinstance(residuals, Kept) or len(residuals.inputs) != len(node.edges[1]):
-        raise ValueError(
-            f"{primitive.name} kept too little for a derivative of its derivative: "
-            "run the forward within mg.create_graph(), or in a transform within another one"
-        )
-    if (array := overwritten(residuals.inputs, getattr(residuals, "born", node.born))) is not None:
-        raise ValueError(f"{primitive.name}: an input, {describe(array)}, was written into since the call")
-    tensors = [_input_tensor(node, x, i) for i, x in enumerate(residuals.inputs)]
-    return [untracked(x) if isinstance(x, np.ndarray) else x for x in tensors]
-
-
-def _pull_reference(node: Node, primitive: Primitive, g: Any, needs: tuple[bool, ...], inputs: Any) -> tuple[Any, ...]:
-    """The cotangents of the inputs by the reference, which is run and differentiated."""
+def _pull_reference(node: Node, primitive: Primitive, g: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+    """The cotangents of the inputs by the reference, which is run on the inputs and differentiated."""
+    inputs = [_input_tensor(node, x, i) for i, x in enumerate(node.inputs)]
+    inputs = [untracked(x) if isinstance(x, np.ndarray) else x for x in inputs]
     variables = {i: variable(inputs[i]) for i, need in enumerate(needs) if need}
     reference: Any = primitive.reference
     out = reference(*(variables.get(i, x) for i, x in enumerate(inputs)), **node.params)
@@ -193,4 +236,4 @@ def _pull_reference(node: Node, primitive: Primitive, g: Any, needs: tuple[bool,
     seeds = [(y.node, y.index, c) for y, c in zip(outputs, cotangents, strict=True) if y.node and c is not None]
     found = pull_back(seeds, [cast(Node, v.node) for v in variables.values()], pull_tensors)
     zeros = {i: np.zeros_like(v.data) for i, v in variables.items()}
-    return tuple(found.get(cast(Node, variables[i].node), zeros[i]) if need else None for i, need in enumerate(needs))
+    return tuple(found.get((variables[i].node, 0), zeros[i]) if need else None for i, need in enumerate(needs))

@@ -1,33 +1,203 @@
-"""Primitives: functions on ndarrays with hand-written vector-Jacobian products (VJPs), and how they are called.
+"""Declare primitives: functions on ndarrays with hand-written vector-Jacobian products (VJPs).
 
-Calling a primitive on tensors runs its forward on their arrays and, if a gradient can be wanted, leaves a
-:class:`~minigrad.core.Node`. A node costs about as much as two or three small NumPy calls, because calls with
-one array x or two, a and b, and no options take a short path (`_call_unary`, `_call_binary`); all others
-take `_call`.
+A :class:`Primitive` is the record of a declaration. :func:`primitive` makes one, and a function on tensors that calls
+it (:mod:`minigrad.calls`).
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol, cast, overload
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, cast, overload
 
-import numpy as np
+from .calls import caller
+from .spec import Array, explain
 
-from . import overwrites, recording
-from .anomaly.fingerprints import guard_residuals
-from .core import Node, Tensor, current_scope, set_outputs, untracked
-from .graph_levels import CALLS, Kept, level, needs_inputs
-from .overwrites import owner
-from .profiling.exchange import clocked, declared_forward, remembered
-from .rules import PRIMITIVES, ForwardResult, Primitive, Steps
-from .spec import Array, DType, as_array, describe, refuse_masked
+__all__ = ["PRIMITIVES", "ForwardResult", "Primitive", "PrimitiveFunction", "Shape", "Shapes", "Steps", "primitive"]
 
-__all__ = ["PRIMITIVES", "ForwardResult", "Primitive", "PrimitiveFunction", "Steps", "primitive"]
+ForwardResult = tuple[Array, tuple[Any, ...]]
+"""What the forward of a primitive with one output returns: the output and the residuals."""
+Shape = tuple[int, ...]
+Shapes = Sequence[Any]
+"""The shape of each array input, None for one that was left out."""
 
-_new = object.__new__
-_ndarray, _generic, _asarray = np.ndarray, np.generic, np.asarray  # finding a function in np costs 50 ns
-_float32 = np.dtype(np.float32)
+
+class Steps(NamedTuple):
+    """How a primitive over a whole sequence (N, T, …) is made of T steps; drawings show them.
+
+    step: the primitive that is one step. states: for each output in order, what it starts from and what the step calls
+    it, ``{"h0": "h"}``. inputs: the input of which step t takes [:, t]. indices: the option that says which rows of the
+    input each step takes instead, (N, T) integers; or None. weights: the input that the steps' input is multiplied
+    with, (D, …), which tells D.
+    """
+
+    step: Primitive
+    states: Mapping[str, str]
+    inputs: str
+    indices: str | None
+    weights: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the step calls its states, in the order of the outputs."""
+        return tuple(self.states.values())
+
+    def start_of(self, state: str) -> str:
+        """What a state of the step, ``h``, starts from in the sequence, ``h0``; of any other argument its own name."""
+        return next((start for start, name in self.states.items() if name == state), state)
+
+
+class Primitive:
+    """The record of a primitive: its forward, its VJP and, for fused ones, its reference.
+
+    Attributes:
+        name: the function's name.
+        forward: on ndarrays; returns ``(output or tuple of outputs, tuple of residuals)``.
+        vjp: ``(cotangent, needs, *residuals) -> one entry an input``.
+        reference: a composition of simpler primitives that gives the same; or None.
+        cost: ``(shapes of the inputs, shape of the first output, options) -> multiply-adds`` of a call. None is
+            0 for minigrad's own primitives, and unknown for others.
+        arguments: names of the array inputs in order; variadic ones share the last name.
+        options: names of the other parameters, which follow the inputs.
+        positional: how many of all these may be given by position.
+        broadcasts: whether cotangents may be summed back to the shape of a broadcast input.
+        entrywise: whether each entry of the output depends on one entry of each input alone.
+        differentiable: whether outputs are tracked at all.
+        commutative: whether it gives the same when its inputs change places.
+        steps: of a primitive over a whole sequence, how it is made of steps; else None.
+        residuals: what each residual is, in order: the name of an input (of variadic ones: the list of all), "output"
+            (or "output 1" of the second one), "constant", or "derived" for anything else that depends on the inputs.
+            "hidden 1" (behind one output; "hidden 2" is next) is derived, and becomes an output that nobody sees: in
+            derivatives of derivatives the VJPs' g is a tuple, in which its cotangent (or None) is behind the outputs'.
+            Those not named are constants. None if it was not declared.
+        vjp_on_tensors: the VJP of tensors, if `vjp` does not run on them or has no right derivative there; or None.
+        batched_vjp: the VJP of cotangents with one axis more, in front; or None if there is none but one by one.
+        keeps_inputs: whether nodes keep the arrays of their call, because a derivative of the derivative may go
+            through the reference.
+    """
+
+    __slots__ = ("arguments", "batched_vjp", "broadcasts", "commutative", "cost", "differentiable", "entrywise",
+                 "first_hidden", "forward", "keeps_inputs", "module", "name", "options", "positional", "reference",
+                 "residuals", "signature", "steps", "variadic", "vjp", "vjp_on_tensors")  # fmt: skip
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        broadcasts: bool = False,
+        differentiable: bool = True,
+        commutative: bool = False,
+        steps: Steps | None = None,
+        residuals: Sequence[str] | None = None,
+        entrywise: bool = False,
+    ) -> None:
+        self.forward = forward
+        self.name = forward.__name__.lstrip("_")
+        self.module = forward.__module__
+        self.broadcasts = broadcasts
+        self.entrywise = entrywise
+        self.differentiable = differentiable
+        self.commutative = commutative
+        self.steps = steps
+        self.vjp: Callable[..., Any] = self._no_vjp
+        self.reference: Callable[..., Any] | None = None
+        self.vjp_on_tensors: Callable[..., Any] | None = None
+        self.batched_vjp: Callable[..., Any] | None = None
+        self.cost: Callable[[Shapes, Shape, Mapping[str, Any]], int] | None = None
+        self.signature = inspect.signature(forward)
+        parameters = list(self.signature.parameters.values())
+        inputs = [p for p in parameters if _is_input(p)]
+        if inputs != parameters[: len(inputs)]:
+            raise TypeError(f"primitive {self.name}: array inputs must come before options")
+        if not inputs:
+            raise TypeError(
+                f"primitive {self.name}: the forward{self.signature} has no array inputs: "
+                "annotate them as np.ndarray or NDArray, or give them neither an annotation nor a default"
+            )
+        self.arguments = tuple(p.name for p in inputs)
+        self.options = tuple(p.name for p in parameters[len(inputs) :])
+        self.positional = sum(p.kind is not inspect.Parameter.KEYWORD_ONLY for p in parameters)
+        self.variadic = inputs[-1].kind is inspect.Parameter.VAR_POSITIONAL
+        if steps is not None:
+            self._check_steps(steps)
+        self.first_hidden: int | None = None
+        self.residuals = None if residuals is None else self._checked_residuals(residuals)
+        self.keeps_inputs = False
+
+    def declare(self, rule: str, function: Callable[..., Any]) -> None:
+        """Set a rule: "vjp", "reference" and so on; if it is called ``_``, give it a name for tracebacks."""
+        if getattr(function, "__name__", "") == "_" and hasattr(function, "__code__"):
+            name = f"{self.name}_{rule}"
+            function.__name__ = function.__qualname__ = name
+            function.__code__ = function.__code__.replace(co_name=name, co_qualname=name)
+        setattr(self, rule, function)
+        declared = self.residuals is not None and "derived" not in self.residuals
+        self.keeps_inputs = self.reference is not None and self.vjp_on_tensors is None and not declared
+
+    def _checked_residuals(self, names: Any) -> tuple[str, ...]:
+        """The names of the residuals; raise unless each says what it is."""
+        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+            raise TypeError(f"primitive {self.name}: residuals must be a tuple of names, such as ('x', 'output')")
+        for name in names:
+            if name not in self.arguments and not re.fullmatch(r"constant|derived|output( \d+)?|hidden [1-9]\d*", name):
+                raise ValueError(
+                    f"primitive {self.name}: residuals: {name!r} is none of {', '.join(self.arguments)}, 'output', "
+                    "'output 1', …, 'hidden 1', …, 'constant', 'derived'"
+                )
+        hidden = [int(name.partition(" ")[2]) for name in names if name.startswith("hidden")]
+        if hidden and hidden != list(range(hidden[0], hidden[0] + len(hidden))):
+            raise ValueError(f"primitive {self.name}: residuals: hidden outputs must be numbered in order: {hidden}")
+        self.first_hidden = hidden[0] if hidden else None
+        return tuple(names)
+
+    def _check_steps(self, steps: Steps) -> None:
+        """Raise unless all names that the steps mention are arguments here, or of the step."""
+        named = [("states", name, self.arguments) for name in steps.states]
+        named += [("states", name, steps.step.arguments) for name in steps.states.values()]
+        named += [("inputs", steps.inputs, self.arguments), ("weights", steps.weights, self.arguments)]
+        named += [("indices", steps.indices, self.options)] if steps.indices is not None else []
+        for field, name, known in named:
+            if name not in known:
+                raise ValueError(f"primitive {self.name}: steps: {field}: {name!r} is none of {', '.join(known)}")
+
+    def _no_vjp(self, *_: Any) -> Any:
+        raise TypeError(f"primitive {self.name} has no VJP: declare one with @{self.name}.vjp")
+
+    def input_name(self, number: int) -> str:
+        """The name of an input by its number, such as ``x`` or ``arrays[2]``."""
+        last = len(self.arguments) - 1
+        if self.variadic and number >= last:
+            return f"{self.arguments[last]}[{number - last}]"
+        return self.arguments[number]
+
+    def failed(self, inputs: Any, error: Exception) -> Exception:
+        """An error of the forward, with the primitive's name and the shapes and dtypes that met."""
+        if (
+            isinstance(error, (TypeError, AttributeError))
+            and "NoneType" in str(error)
+            and any(value is None for value in inputs)
+        ):
+            error = TypeError("expected numbers (bool, integer or real float), not None")
+        return explain(self.name, [(self.input_name(i), value) for i, value in enumerate(inputs)], error)
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}({', '.join(self.arguments)})>"
+
+
+PRIMITIVES: dict[str, Primitive] = {}  # the registry: every primitive declared, by module and name
+
+# Such as Array, np.ndarray, "NDArray[np.float32] | None", Optional[np.ndarray]; of a class its text is <class '…'>.
+_ARRAY = re.compile(r"(<class ')?((typing\.)?(Optional|Union)\[)?(\w+\.)*(Array|ArrayLike|NDArray|ndarray)\b")
+
+
+def _is_input(parameter: inspect.Parameter) -> bool:
+    """Arrays are annotated as such, or carry neither an annotation nor a default."""
+    if parameter.kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD):
+        return False
+    if parameter.annotation is not inspect.Parameter.empty:
+        return _ARRAY.match(str(parameter.annotation)) is not None
+    return parameter.default is inspect.Parameter.empty
 
 
 class PrimitiveFunction(Protocol):
@@ -112,307 +282,17 @@ def primitive(
 
 
 def _declare(record: Primitive) -> PrimitiveFunction:
-    short = not clocked() and record.differentiable and record.broadcasts and not record.variadic and not record.options
-    # By the names of the inputs: a call may give them as keywords, and the short paths' parameters are x, or a and b.
-    maker = {("x",): _call_unary, ("a", "b"): _call_binary}.get(record.arguments, _call) if short else _call
-    function: Any = remembered(functools.update_wrapper(cast(Any, maker(record)), declared_forward(record)))
+    function: Any = functools.update_wrapper(cast(Any, caller(record)), record.forward)
 
-    def decorator(attribute: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        def declare(rule: Callable[..., Any]) -> Callable[..., Any]:
-            setattr(record, attribute, _named(rule, f"{record.name}_{attribute}"))
-            return rule
+    def decorator(rule: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        def declare(function: Callable[..., Any]) -> Callable[..., Any]:
+            record.declare(rule, function)
+            return function
 
         return declare
 
     function.primitive = record
-    for attribute in ("vjp", "vjp_on_tensors", "batched_vjp", "reference", "cost"):
-        setattr(function, attribute, decorator(attribute))
+    for rule in ("vjp", "vjp_on_tensors", "batched_vjp", "reference", "cost"):
+        setattr(function, rule, decorator(rule))
     PRIMITIVES[f"{record.module}.{record.name}"] = record
     return function  # type: ignore[no-any-return]
-
-
-def _named(rule: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """The rule; if it is called ``_``, with a name that says in tracebacks and profiles which primitive's it is."""
-    if getattr(rule, "__name__", "") == "_" and hasattr(rule, "__code__"):
-        rule.__name__ = rule.__qualname__ = name
-        rule.__code__ = rule.__code__.replace(co_name=name, co_qualname=name)
-    return rule
-
-
-# --- calling a primitive ---------------------------------------------------------------------------
-
-# The edges that nodes of the short paths share (see Node) where each input is a first output, as almost all are.
-_UNARY = ((0,), (True,), (0,))
-_LEFT, _RIGHT = ((0,), (True, False), (0,)), ((1,), (False, True), (0,))
-_BOTH = ((0, 1), (True, True), (0, 0))
-_NO_PARAMS: dict[str, Any] = {}
-_MALFORMED = "the forward must return (output, tuple of residuals)"
-# What NumPy and our own checks raise for a user's mistake.
-_MISUSE = (ValueError, TypeError, IndexError, OverflowError, AttributeError)
-
-
-def _constant(value: Any, weak: bool) -> Any:
-    """An input that is no tensor, as the forward wants it: an ndarray, or a weakly typed number."""
-    if type(value) is _ndarray and value.dtype.kind in "fiub":
-        return value
-    if value is None or (weak and isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating))):
-        return value
-    return as_array(value)
-
-
-def _array_of(data: Any) -> Array:
-    """What a tensor holds, if nothing else was assigned to its ``data``."""
-    refuse_masked(data)
-    if not isinstance(data, _ndarray):
-        raise TypeError(f"a tensor's .data must be an ndarray, not {describe(data)}")
-    return data
-
-
-def _plain(record: Primitive, output: Any, inputs: Any) -> Array:
-    """What a forward gave that is neither ndarray nor NumPy's scalar, as an ndarray; masked arrays are refused."""
-    try:
-        refuse_masked(output)
-    except TypeError as error:
-        raise record.failed(inputs, error) from None
-    return _asarray(output)
-
-
-def _unreal(dtype: DType) -> TypeError:
-    return TypeError(f"the forward must return real numbers, not {dtype}")
-
-
-def _call_unary(record: Primitive) -> Callable[[Any], Tensor]:
-    """The short path for one array and no options."""
-    forward = record.forward
-
-    def call(x: Any) -> Tensor:
-        parent = None
-        try:
-            if isinstance(x, Tensor):
-                parent, array = x.node, x.data
-            else:
-                array = _constant(x, False)
-            result = forward(array)
-        except _MISUSE as error:
-            raise record.failed((x,), error) from error
-        try:
-            output, residuals = result
-        except (TypeError, ValueError):
-            raise record.failed((x,), TypeError(_MALFORMED)) from None
-        if type(output) is not _ndarray:  # NumPy returns scalars from 0-d operations
-            output = _asarray(output) if isinstance(output, _generic) else _plain(record, output, (x,))
-            if type(residuals) is not tuple:
-                raise record.failed((x,), TypeError(_MALFORMED))
-        dtype = output.dtype
-        if dtype is not _float32 and dtype.kind != "f":
-            if dtype.kind not in "iub":
-                raise record.failed((x,), _unreal(dtype))
-            parent = None  # integers carry no gradient
-        tensor: Tensor = _new(Tensor)  # `untracked`, written out: its call would cost 5 % of the whole
-        tensor.data = output
-        tensor.index = 0
-        path = current_scope()
-        if parent is None or path is None:
-            tensor.node = None
-            if recording.active:
-                _note_untracked(record, _NO_PARAMS, (x,), (output,))
-            return tensor
-        tensor.node = node = Node()
-        node.primitive = record
-        node.params = _NO_PARAMS
-        node.parents = (parent,)
-        node.edges = (*_UNARY[:2], (x.index,)) if x.index else _UNARY
-        node.shape = output.shape
-        node.dtype = dtype
-        node.later_outputs = ()
-        node.residuals = residuals
-        node.scope = path
-        node.born = overwrites.clock
-        if recording.active:
-            _note(node, (x,), (output,))
-        return tensor
-
-    return call
-
-
-def _call_binary(record: Primitive) -> Callable[[Any, Any], Tensor]:
-    """The short path for two arrays and no options."""
-    forward = record.forward
-
-    def call(a: Any, b: Any) -> Tensor:
-        left = right = None
-        try:
-            # The cheapest questions first; isinstance is for Tensor's subclasses.
-            kind = type(a)
-            if kind is Tensor:
-                left, x = a.node, a.data
-            elif kind is _ndarray and a.dtype is _float32:
-                x = a
-            elif isinstance(a, Tensor):
-                left, x = a.node, _array_of(a.data)
-            else:
-                x = _constant(a, True)
-            kind = type(b)
-            if kind is Tensor:
-                right, y = b.node, b.data
-            elif kind is _ndarray and b.dtype is _float32:
-                y = b
-            elif isinstance(b, Tensor):
-                right, y = b.node, _array_of(b.data)
-            else:
-                y = _constant(b, True)
-            result = forward(x, y)
-        except _MISUSE as error:
-            raise record.failed((a, b), error) from error
-        try:
-            output, residuals = result
-        except (TypeError, ValueError):
-            raise record.failed((a, b), TypeError(_MALFORMED)) from None
-        if type(output) is not _ndarray:
-            output = _asarray(output) if isinstance(output, _generic) else _plain(record, output, (a, b))
-            if type(residuals) is not tuple:
-                raise record.failed((a, b), TypeError(_MALFORMED))
-        dtype = output.dtype
-        if dtype is not _float32 and dtype.kind != "f":
-            if dtype.kind not in "iub":
-                raise record.failed((a, b), _unreal(dtype))
-            left = right = None  # integers carry no gradient
-        tensor: Tensor = _new(Tensor)  # `untracked`, written out
-        tensor.data = output
-        tensor.index = 0
-        path = current_scope()
-        if path is None or (left is None and right is None):
-            tensor.node = None
-            if recording.active:
-                _note_untracked(record, _NO_PARAMS, (a, b), (output,))
-            return tensor
-        tensor.node = node = Node()
-        first: Node = left if left is not None else right  # type: ignore[assignment]
-        if right is None:
-            node.parents = (first,)
-            node.edges = (*_LEFT[:2], (a.index,)) if a.index else _LEFT
-        elif left is None:
-            node.parents = (right,)
-            node.edges = (*_RIGHT[:2], (b.index,)) if b.index else _RIGHT
-        else:
-            if left.shape is not right.shape and left.shape == right.shape:
-                right.shape = left.shape  # the same tuple, see below
-            node.parents = (left, right)
-            node.edges = (*_BOTH[:2], (a.index, b.index)) if a.index or b.index else _BOTH
-        node.primitive = record
-        node.params = _NO_PARAMS
-        shape = output.shape
-        node.shape = first.shape if shape == first.shape else shape  # shared tuples spare the reverse pass a comparison
-        node.dtype = dtype
-        node.later_outputs = ()
-        node.residuals = residuals
-        node.scope = path
-        node.born = overwrites.clock
-        if recording.active:
-            _note(node, (a, b), (output,))
-        if residuals and (left is None or right is None):
-            guard_residuals(node, [array for array, given in ((x, a), (y, b)) if not isinstance(given, Tensor)])
-        return tensor
-
-    return call
-
-
-def _call(record: Primitive) -> Callable[..., Any]:
-    """The path for any number of arrays, options and outputs."""
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        inputs, params = _sort_arguments(record, args, kwargs)
-        try:
-            weak = record.broadcasts
-            arrays = [_array_of(t.data) if isinstance(t, Tensor) else _constant(t, weak) for t in inputs]
-            result = record.forward(*arrays, **params)
-            if not (type(result) is tuple and len(result) == 2 and type(result[1]) is tuple):
-                raise TypeError(_MALFORMED)
-            output, residuals = result
-            several = type(output) is tuple
-            outputs = [_asarray(array) for array in (output if several else (output,))]
-            for array in outputs:
-                if array.dtype.kind not in "fiub":
-                    raise _unreal(array.dtype)
-        except _MISUSE as error:
-            raise record.failed(inputs, error) from error
-        path = current_scope()
-        if path is not None:
-            for name, option in params.items():
-                if isinstance(option, Tensor) and option.node is not None:
-                    raise TypeError(
-                        f"{record.name}: the option {name} is not differentiated, and a tracked tensor would lose its "
-                        "gradient there: pass .detach(), or compose it of primitives that take it as an input"
-                    )
-        given = [
-            x for x, t in zip(arrays, inputs, strict=True) if isinstance(x, _ndarray) and not isinstance(t, Tensor)
-        ]
-        if given:  # a view of one would change when its owner writes into it
-            owners = {id(owner(x)) for x in given}
-            outputs = [array.copy("K") if id(owner(array)) in owners else array for array in outputs]
-        results = [untracked(array) for array in outputs]
-        tracked = [(i, t) for i, t in enumerate(inputs) if isinstance(t, Tensor) and t.node is not None]
-        if tracked and path is not None and record.differentiable:
-            node = Node()
-            node.primitive = record
-            node.params = params
-            node.parents = tuple(t.node for _, t in tracked)  # type: ignore[misc]
-            argnums = tuple(i for i, _ in tracked)
-            node.edges = (argnums, tuple(i in argnums for i in range(len(inputs))), tuple(t.index for _, t in tracked))
-            node.residuals = residuals
-            node.scope = path
-            node.born = overwrites.clock
-            set_outputs(node, results)
-            if recording.active:
-                _note(node, inputs, outputs)
-            if residuals and (given or params):
-                guard_residuals(node, [*given, *params.values()])
-        elif recording.active:
-            _note_untracked(record, params, inputs, outputs)
-        return tuple(results) if several else results[0]
-
-    return call
-
-
-def _note(node: Node, inputs: Any, outputs: Any) -> None:
-    """Keep the inputs of a call, if a derivative of its derivative needs them; tell the current recorder of it."""
-    arrays = [x.data if isinstance(x, Tensor) else x for x in inputs]
-    record, residuals = node.primitive, node.residuals
-    if level() == CALLS and record is not None and type(residuals) is tuple and needs_inputs(record, residuals):
-        held = (x.data if isinstance(x, Tensor) else _constant(x, record.broadcasts) for x in inputs)
-        node.residuals = Kept.of(residuals, tuple(held))
-    recorder = recording.recorder()
-    if recorder is not None:
-        recorder.call(node, arrays, outputs)
-
-
-def _note_untracked(record: Primitive, params: dict[str, Any], inputs: Any, outputs: Any) -> None:
-    """The same of a call that has left no node."""
-    recorder = recording.recorder()
-    if recorder is not None:
-        recorder.untracked(record, params, [x.data if isinstance(x, Tensor) else x for x in inputs], outputs)
-
-
-def _sort_arguments(
-    record: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[list[Any], dict[str, Any]]:
-    """Split a call's arguments into inputs (None for an optional one left out) and options."""
-    if record.variadic:
-        return list(args), kwargs
-    if not kwargs and len(args) == len(record.arguments):
-        for value in args:
-            if value is None:
-                break
-        else:
-            return list(args), {}
-    names = record.arguments + record.options
-    given = dict(zip(names, args, strict=False))
-    surplus = len(args) > record.positional or given.keys() & kwargs.keys()
-    given.update(kwargs)
-    inputs = [given.pop(name, None) for name in record.arguments]
-    if surplus or any(value is None for value in inputs):
-        try:
-            record.signature.bind(*args, **kwargs)
-        except TypeError as error:
-            raise TypeError(f"{record.name}: {error}") from None
-    return inputs, given

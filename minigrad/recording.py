@@ -1,39 +1,125 @@
-"""Notes on a forward and backward pass: values, gradients and source lines, kept on the nodes for drawings.
+"""Record values, gradients and source lines of a forward and backward pass, on the nodes, for drawings.
 
     with mg.record():
         loss = model(x)
         loss.backward()
     mg.render.draw(loss, "heat.svg", gradients=True)
 
-Nothing is noted, and nothing costs anything but a test of a flag, outside of this context. What a note
-holds is in :mod:`minigrad.notes`.
+A :class:`Note` on a node holds a few numbers for each array, never the array.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .core import Node
-from .notes import Note, Stats, norm_of
-from .rules import Primitive
-from .runtime.contexts import Context, until
-from .spec import Array
+from .core import Node, plain
+from .observers import Observer, observing
+from .primitives import Primitive
+from .spec import Array, Spec
 
-__all__ = ["Recorder", "note_of", "place_of", "record", "recorder", "say_where", "user_line", "using"]
+__all__ = ["Note", "Stats", "norm_of", "note_of", "record", "user_line"]
 
 _HERE = str(Path(__file__).parent) + os.sep
+BINS = 24
+"""Bars of a histogram."""
 
-active: set[object] = set()
-"""A key for each context of `record` that is open, in all threads: while there is none nobody asks further."""
-_current: ContextVar[Recorder | None] = ContextVar("minigrad_record", default=None)
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """An array in a few numbers.
+
+    norm: the Euclidean norm, NaN or infinite if an entry is; mean, std, low, high: of the finite entries; unusual: how
+    many entries are NaN or infinite; bars: how many finite entries lie in each of `BINS` equal intervals from low
+    to high.
+    """
+
+    size: int
+    norm: float
+    mean: float
+    std: float
+    low: float
+    high: float
+    unusual: int
+    bars: tuple[int, ...]
+
+    @classmethod
+    def of(cls, array: Array) -> Stats:
+        """Of any array of numbers.
+
+        >>> Stats.of(np.array([3.0, 4.0])).norm
+        5.0
+        """
+        x = np.asarray(array, np.float64).ravel()
+        good = x[np.isfinite(x)]
+        unusual = x.size - good.size
+        if not good.size:
+            return cls(x.size, norm_of(x), 0.0, 0.0, 0.0, 0.0, unusual, (0,) * BINS)
+        low, high = float(good.min()), float(good.max())
+        scale = max(-low, high) or 1.0  # so that no square and no sum of large entries overflows
+        small = good / scale
+        mean, std = float(small.mean()) * scale, float(small.std()) * scale
+        return cls(x.size, norm_of(x), mean, std, low, high, unusual, _bars(small, low / scale, high / scale))
+
+
+def norm_of(array: Array) -> float:
+    """The Euclidean norm of all entries, computed in float64 and without overflow.
+
+    >>> norm_of(np.array([3e200, 4e200]))
+    5e+200
+    """
+    x = np.asarray(array, np.float64).ravel()
+    scale = float(np.abs(x).max(initial=0.0))
+    if scale == 0 or not np.isfinite(scale):
+        return scale
+    return float(np.linalg.norm(x / scale)) * scale
+
+
+def _bars(x: Array, low: float, high: float) -> tuple[int, ...]:
+    """How many entries lie in each interval; all in the middle one if there is nothing between low and high."""
+    span = high - low
+    if span == 0:
+        return tuple(x.size if i == BINS // 2 else 0 for i in range(BINS))
+    place = np.minimum(((x - low) / span * BINS).astype(np.int64), BINS - 1)
+    return tuple(np.bincount(place, minlength=BINS).tolist())
+
+
+@dataclass(slots=True)
+class Note:
+    """The record of a node.
+
+    line: file and line of the call. inputs: shape and dtype of each array argument, constants too; None for one that
+    was left out. numbers: the value of each constant that is a single number, by its place among the inputs.
+
+    values, gradients: of each output, None where none was seen. flows: the norm of the gradient that went on to each
+    argument, by its name.
+
+    Of a sequence primitive, the norm at each time step: value_steps and gradient_steps of each output, where the
+    gradient of a state is summed over all later steps; direct_steps of the part of it that came from outside; and
+    flow_steps of what went on to an argument that has a time axis.
+
+    forward_time, backward_time: how long the forward and the VJP took in the last profile, in nanoseconds; None if they
+    were not profiled.
+    """
+
+    line: str = ""
+    inputs: tuple[Spec | None, ...] = ()
+    numbers: dict[int, float] = field(default_factory=dict)
+    values: list[Stats | None] = field(default_factory=list)
+    gradients: list[Stats | None] = field(default_factory=list)
+    value_steps: dict[int, list[float]] = field(default_factory=dict)
+    gradient_steps: dict[int, list[float]] = field(default_factory=dict)
+    direct_steps: dict[int, list[float]] = field(default_factory=dict)
+    flows: dict[str, float] = field(default_factory=dict)
+    flow_steps: dict[str, list[float]] = field(default_factory=dict)
+    forward_time: int | None = None
+    backward_time: int | None = None
 
 
 def note_of(node: Node) -> Note | None:
@@ -41,136 +127,24 @@ def note_of(node: Node) -> Note | None:
     return getattr(node, "note", None)
 
 
-def place_of(node: Node) -> str:
-    """Where a node was made, for messages, to follow a name; empty if nothing is known.
-
-    >>> import minigrad as mg
-    >>> with mg.record(), mg.scope("encoder"), mg.scope("layer 1"):
-    ...     y = mg.tensor(1.0, requires_grad=True) * 2
-    >>> place_of(y.node)
-    ' (called at <doctest minigrad.recording.place_of[1]>:2, in scope encoder/layer 1)'
-    """
-    note = note_of(node)
-    return in_words("" if note is None else note.line, node.scope)
+def noted(node: Node) -> Note:
+    """The note on a node, made if there is none."""
+    if note_of(node) is None:
+        node.note = Note()
+    return node.note  # type: ignore[no-any-return]
 
 
-def say_where(error: BaseException, node: Node | None) -> None:
-    """Note at an error of a reverse pass in the call of what it came up, if that is known and not said yet."""
-    if node is not None and (place := place_of(node)) not in str(error):
-        error.add_note(f"backward: at {node.primitive.name if node.primitive else 'a leaf'}{place}")
+class record(observing):  # noqa: N801  (used as a function)
+    """Leave notes for drawings at every call of a primitive and every backward pass within a ``with`` block.
 
-
-def in_words(line: str, scope: Sequence[str]) -> str:
-    """A line and a path of scopes, as `place_of` puts them."""
-    known = [f"called at {line}"] if line else []
-    known += [f"in scope {'/'.join(scope)}"] if scope else []
-    return f" ({', '.join(known)})" if known else ""
-
-
-class Recorder:
-    """What a context of `record` does: it writes notes on nodes.
-
-    rules: how many VJPs are running on tensors, so that calls are steps within a rule.
-    """
-
-    rules = 0
-
-    stepwise = True
-    of_batches = False  # whether it is told of passes of many cotangents at once, which have an axis more in front
-    """Whether it is to be told of the steps of a sequence, which a VJP then takes one by one, on one thread."""
-
-    def __init__(self, values: bool, gradients: bool, lines: bool) -> None:
-        self.values, self.gradients, self.lines = values, gradients, lines
-        self._node: Node | None = None  # whose VJP is running
-
-    def around(self, inner: Recorder | None) -> Recorder | None:
-        """Which recorder is told in a context that is opened inside this one's: here the inner one alone."""
-        return inner
-
-    def call(self, node: Node, inputs: Sequence[Array | Any], outputs: Sequence[Array]) -> None:
-        """A primitive has been applied: note its inputs and outputs."""
-        note = node.note = Note(user_line() if self.lines else "")
-        note.inputs = tuple(None if x is None else (np.shape(x), np.asarray(x).dtype) for x in inputs)
-        constants = [i for i, tracked in enumerate(node.edges[1]) if not tracked and inputs[i] is not None]
-        note.numbers = {i: np.asarray(inputs[i]).item() for i in constants if not np.ndim(inputs[i])}
-        if self.values:
-            note.values = [Stats.of(array) for array in outputs]
-            if node.primitive is not None and node.primitive.steps:
-                note.value_steps = {index: _norms(array) for index, array in enumerate(outputs)}
-
-    def untracked(
-        self, primitive: Primitive, params: Mapping[str, Any], inputs: Sequence[Array | Any], outputs: Sequence[Array]
-    ) -> None:
-        """A primitive has been applied and has left no node, since no gradient can be wanted: nothing to note."""
-
-    def start(self, seeds: Mapping[Any, Array]) -> None:
-        """A reverse pass begins with these cotangents, by node, or by (node, index) for a later output."""
-
-    def cotangent(self, node: Node, cotangent: Any) -> None:
-        """A reverse pass is about to call the VJP of a node with this cotangent, or has summed it up for a leaf."""
-        self._node = None if node.primitive is None else node
-        if self.gradients:
-            note = node.note = note_of(node) or Note()
-            several = cotangent if type(cotangent) is tuple else (cotangent,)
-            note.gradients = [None if g is None else Stats.of(g) for g in several]
-            note.gradient_steps, note.flows, note.flow_steps = {}, {}, {}
-            if node.primitive is not None and node.primitive.steps:
-                note.direct_steps = {index: _norms(g) for index, g in enumerate(several) if g is not None}
-
-    def flows(self, node: Node, flows: Mapping[int, Array]) -> None:
-        """The VJP of a node has given the gradients of its arguments, here by the argument's number."""
-        note, primitive = note_of(node), node.primitive
-        if self.gradients and note is not None and primitive is not None:
-            for argnum, g in flows.items():
-                name = primitive.input_name(argnum)
-                note.flows[name] = norm_of(g)
-                if primitive.steps and np.ndim(g) == 3:
-                    note.flow_steps[name] = _norms(g)
-
-    def step(self, t: int, *cotangents: Array) -> None:
-        """The VJP of a sequence primitive has summed the cotangents of the states at step t, from the last step on."""
-        note = None if self._node is None else note_of(self._node)
-        if self.gradients and note is not None:
-            for index, g in enumerate(cotangents):
-                note.gradient_steps.setdefault(index, [0.0] * (t + 1))[t] = norm_of(g)
-
-
-def recorder() -> Recorder | None:
-    """The recorder of the current context; None outside of `record`."""
-    return _current.get() if active else None
-
-
-class using(Context):  # noqa: N801  (used as a function)
-    """Within this context your own recorder is told of every call and every backward pass; none is, if it is None."""
-
-    __slots__ = ("own",)
-
-    def __init__(self, own: Recorder | None) -> None:
-        self.close, self.own = None, own
-
-    def again(self) -> using:
-        return using(self.own)
-
-    def begin(self) -> Callable[[], Any]:
-        key, outer = object(), recorder()
-        own = self.own if outer is None else outer.around(self.own)
-        inactive = partial(active.discard, key)
-        undo = until(inactive, partial(_current.set, _current.get()))
-        try:
-            active.add(key)
-            return until(inactive, partial(_current.reset, _current.set(own)))
-        except BaseException:  # an interrupt
-            undo()
-            raise
-
-
-class record(using):  # noqa: N801
-    """Within this context every call of a primitive and every backward pass leaves notes for drawings.
-
-    values: statistics of what each primitive gives. gradients: of the gradient that flows there in a backward
-    pass, of the last one that came there; of a sequence primitive also at each time step. lines: the line of your code
-    that called it. It holds for the thread or task that enters it; an inner context takes the place of an outer
+    It holds for the thread or task that enters it, and decorates functions too. An inner `record` replaces an outer
     one.
+
+    Args:
+        values: note statistics of each primitive's outputs.
+        gradients: note statistics of the gradients in the last backward pass; for a sequence primitive also at each
+            time step.
+        lines: note the line of your code that called the primitive.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([3.0, 4.0], requires_grad=True)
@@ -181,14 +155,66 @@ class record(using):  # noqa: N801
     10.0
     """
 
-    __slots__ = ()
-
     def __init__(self, values: bool = True, gradients: bool = True, lines: bool = True) -> None:
-        super().__init__(Recorder(values, gradients, lines))
+        super().__init__()
+        recorder = _Recorder(values, gradients, lines)
+        self._change = lambda outer: (*(o for o in outer if not isinstance(o, _Recorder)), recorder)
 
-    def again(self) -> using:
-        assert self.own is not None
-        return record(self.own.values, self.own.gradients, self.own.lines)
+
+class _Recorder(Observer):
+    """Writes notes on nodes."""
+
+    stepwise = True
+
+    def __init__(self, values: bool, gradients: bool, lines: bool) -> None:
+        self.values, self.gradients, self.lines = values, gradients, lines
+        self._node: Node | None = None  # whose VJP is running
+
+    def call(
+        self,
+        primitive: Primitive,
+        params: Mapping[str, Any],
+        inputs: Sequence[Any],
+        outputs: Sequence[Array],
+        node: Node | None,
+    ) -> None:
+        if node is None:
+            return
+        note = noted(node)
+        note.line = user_line() if self.lines else note.line
+        note.inputs = tuple(None if x is None else (np.shape(x), np.asarray(x).dtype) for x in inputs)
+        constants = [i for i, tracked in enumerate(node.edges[1]) if not tracked and inputs[i] is not None]
+        note.numbers = {i: np.asarray(inputs[i]).item() for i in constants if not np.ndim(inputs[i])}
+        if self.values:
+            note.values = [Stats.of(array) for array in outputs]
+            if primitive.steps:
+                note.value_steps = {index: _norms(array) for index, array in enumerate(outputs)}
+
+    def cotangent(self, node: Node, g: Any, batched: bool = False) -> Any:
+        self._node = None if node.primitive is None or batched else node
+        if self.gradients and not batched:
+            note = noted(node)
+            several = tuple(map(plain, g if type(g) is tuple else (g,)))
+            note.gradients = [None if g is None else Stats.of(g) for g in several]
+            note.gradient_steps, note.flows, note.flow_steps = {}, {}, {}
+            if node.primitive is not None and node.primitive.steps:
+                note.direct_steps = {index: _norms(g) for index, g in enumerate(several) if g is not None}
+        return g
+
+    def pulled(self, node: Node, grads: Mapping[int, Array], batched: bool = False) -> None:
+        note, primitive = note_of(node), node.primitive
+        if self.gradients and note is not None and primitive is not None and not batched:
+            for argnum, g in grads.items():
+                name = primitive.input_name(argnum)
+                note.flows[name] = norm_of(g)
+                if primitive.steps and np.ndim(g) == 3:
+                    note.flow_steps[name] = _norms(g)
+
+    def step(self, t: int, *cotangents: Array) -> None:
+        note = None if self._node is None else note_of(self._node)
+        if self.gradients and note is not None:
+            for index, g in enumerate(cotangents):
+                note.gradient_steps.setdefault(index, [0.0] * (t + 1))[t] = norm_of(g)
 
 
 def _norms(array: Array) -> list[float]:

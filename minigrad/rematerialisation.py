@@ -8,35 +8,41 @@ for one forward more. Source: T. Chen et al., Training deep nets with sublinear 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
 
-from .anomaly.fingerprints import Fingerprinted
-from .core import Node, Tensor, current_scope, number_check, recording, untracked
-from .generic_backward import Pull, pull_back_to_edge, pull_through
-from .graph_levels import CALLS, differentiating, level
-from .higher_order import pull_tensors
+from .backward import Rule, pull_back
+from .core import Node, Tensor, current_scope, number_check, recording
+from .higher_order import attached, differentiating, is_differentiating, pull_tensors
+from .observers import Observer, observing
 from .primitives import Primitive, primitive
-from .recording import Recorder, using
 from .rng import Draws, drawing
 from .spec import Array, Spec
-from .structures import filled, leaves
+from .trees import filled, leaves
+from .writes import Guard
 
 __all__ = ["checkpoint"]
 
 
-class _Collector(Recorder):
-    """Keeps the nodes that are made, with the arrays that met there."""
+class _Collector(Observer):
+    """Keeps the nodes that are made, with the arrays of their calls."""
 
     def __init__(self) -> None:
-        super().__init__(values=False, gradients=False, lines=False)
         self.inputs: dict[Node, Sequence[Any]] = {}
 
-    def call(self, node: Node, inputs: Sequence[Any], outputs: Sequence[Array]) -> None:
-        self.inputs[node] = inputs
+    def call(
+        self,
+        primitive: Primitive,
+        params: Mapping[str, Any],
+        inputs: Sequence[Any],
+        outputs: Sequence[Array],
+        node: Node | None,
+    ) -> None:
+        if node is not None:
+            self.inputs[node] = inputs
 
     def edge(self, outputs: Sequence[Tensor]) -> dict[tuple[Node, int], Array]:
         """What nodes behind some outputs took from others than these: node, index of its output, and array."""
@@ -69,7 +75,7 @@ class _Run:
 
     edge: node and output index of what it took from outside. places: which of the tensors that it returns depend on
     that, of which shapes and dtypes. outputs: their arrays. constants: the untracked arrays that it read.
-    draws: its random numbers. level: how much was to be differentiable.
+    draws: its random numbers. differentiating: whether reverse passes in it leave a graph.
     """
 
     function: Callable[..., Any]
@@ -81,14 +87,15 @@ class _Run:
     constants: Sequence[Array] = ()
     draws: Draws = field(default_factory=Draws)
     specs: tuple[Spec, ...] = ()  # of these tensors
-    level: int = field(default_factory=level)  # of the first run
+    differentiating: bool = field(default_factory=is_differentiating)
 
-    def pull(self, g: Any, needs: tuple[bool, ...], pull: Pull) -> tuple[Any, ...]:
+    def pull(self, g: Any, needs: tuple[bool, ...], rule: Rule, retain_graph: bool) -> tuple[Any, ...]:
         """Run it again, and pull cotangents of its outputs back to the edge."""
         outside = number_check.set(None)  # for the function is no rule
         collector = _Collector()
         try:
-            with drawing(self.draws.again()), recording(), differentiating(max(self.level, level())), using(collector):
+            again = differentiating(self.differentiating or is_differentiating())
+            with drawing(self.draws.again()), recording(), again, observing(collector):
                 tensors = _tensors(self.function(*self.args, **self.kwargs))
         finally:
             number_check.reset(outside)
@@ -96,7 +103,7 @@ class _Run:
         outputs = [tensors[place] for place in self.places if place < len(tensors)]
         self._refuse_changes(outputs, collector)
         seeds = [(cast(Node, y.node), y.index, c) for y, c in zip(outputs, cotangents, strict=True) if c is not None]
-        found = pull_back_to_edge(seeds, list({node for node, _ in self.edge}), pull)
+        found = pull_back(seeds, {node for node, _ in self.edge}, rule, (), False, retain_graph)
         return tuple(
             found.get(key, np.zeros(*key[0].outputs[key[1]])) if need else None
             for key, need in zip(self.edge, needs, strict=True)
@@ -131,23 +138,15 @@ def _checkpoint(*edge: Array, run: _Run) -> Any:
 
 @_checkpoint.vjp
 def _(g: Any, needs: tuple[bool, ...], run: _Run, edge: list[Array], constants: Sequence[Array]) -> Any:
-    return run.pull(g, needs, _pull_arrays)
+    return run.pull(g, needs, _vjp, retain_graph=False)
 
 
 @_checkpoint.vjp_on_tensors
 def _(g: Any, needs: tuple[bool, ...], run: _Run, edge: list[Any], constants: Sequence[Array]) -> Any:
-    with differentiating(CALLS):
-        return run.pull(g, needs, pull_tensors)
+    return run.pull(g, needs, pull_tensors, retain_graph=True)
 
 
-def _pull_arrays(node: Node, cotangents: tuple[Any, ...], needs: tuple[bool, ...]) -> Sequence[Any]:
-    """The VJP of a node, whose residuals are freed."""
-    fitted = pull_through(node, cotangents, needs, _usual_rule)
-    node.residuals = None
-    return fitted
-
-
-def _usual_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
+def _vjp(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
     return cast(Primitive, node.primitive).vjp(g, needs, *cast("tuple[Any, ...]", node.residuals))
 
 
@@ -179,7 +178,7 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     if current_scope() is None:
         return function(*args, **kwargs)
     collector, run = _Collector(), _Run(function, args, kwargs)
-    with using(collector), drawing(run.draws):
+    with observing(collector), drawing(run.draws):
         out = function(*args, **kwargs)
     run.draws.pass_on()
     tensors = _tensors(out)
@@ -192,17 +191,9 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     run.edge, run.outputs = tuple(edge), tuple(y.data for y in made)
     buffers = [x for _, x in leaves((args, kwargs)) if isinstance(x, np.ndarray)]
     run.constants = [*collector.constants(), *buffers]
-    joined = _checkpoint(*map(_on_edge, edge.items()), run=run)
-    # Copies would not help: the function reads the arrays themselves again.
-    Fingerprinted.attach(joined[0].node, run.constants, sampled=True)
+    joined = _checkpoint(*(attached(array, *key) for key, array in edge.items()), run=run)
+    if not hasattr(joined[0].node, "guard"):  # copies would not help: the function reads the arrays themselves again
+        Guard(joined[0].node, run.constants, sampled=True)
     replaced = dict(zip(run.places, joined, strict=True))
     values = iter(replaced.get(i, y) for i, y in enumerate(tensors))
     return filled(out, [next(values) if isinstance(y, Tensor) else y for _, y in leaves(out)])
-
-
-def _on_edge(item: tuple[tuple[Node, int], Array]) -> Tensor:
-    """A tensor that was taken from outside, again."""
-    (node, index), array = item
-    tensor = untracked(array)
-    tensor.node, tensor.index = node, index
-    return tensor

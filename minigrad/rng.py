@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar
 from copy import deepcopy
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from .runtime.contexts import Context
+from .observers import setting
 
 _generator = np.random.default_rng()
 
@@ -121,21 +120,9 @@ class Draws:
 _draws: ContextVar[Draws | None] = ContextVar("minigrad_draws", default=None)
 
 
-class drawing(Context):  # noqa: N801  (used as a function)
-    """Within this context random numbers are those of some draws."""
-
-    __slots__ = ("draws",)
-
-    def __init__(self, draws: Draws) -> None:
-        self.close, self.draws = None, draws
-
-    def begin(self) -> Callable[[], Any]:
-        before = _draws.get()
-        try:
-            return partial(_draws.reset, _draws.set(self.draws))
-        except BaseException:  # an interrupt
-            _draws.set(before)
-            raise
+def drawing(draws: Draws) -> setting[Draws | None]:
+    """Take random numbers from some draws within this context."""
+    return setting(_draws, lambda _: draws)
 
 
 def _seeded(expected: str, seed: Any) -> np.random.Generator:

@@ -1,7 +1,7 @@
 """Tensors that share memory with arrays of other libraries, by DLPack (https://dmlc.github.io/dlpack/latest/).
 
 What one side writes the other sees. A backward pass knows of writes through the tensor that it needs
-(:mod:`minigrad.overwrites`); what another library writes into this memory, or a second tensor that shares it, is found
+(:mod:`minigrad.writes`); what another library writes into this memory, or a second tensor that shares it, is found
 by :func:`minigrad.detect_anomaly` alone.
 """
 

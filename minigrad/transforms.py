@@ -1,36 +1,38 @@
 """Functional transforms: derivatives of functions of tensors, as functions, of any order.
 
-``f`` takes tensors, numbers and arrays, and nested lists, tuples and dicts of these, or modules
-(:mod:`minigrad.structures`); other arguments pass through untouched, and so do keyword arguments. What it is
-differentiated in is replaced by *variables*, fresh leaves; of a module these are its parameters themselves. Whatever
-``f`` meets besides, through a closure, is a constant to it.
+``f`` takes tensors, numbers and arrays, and trees of these (:mod:`minigrad.trees`), such as dicts or modules. Other
+arguments pass through untouched, and so do keyword arguments. *Variables*, fresh leaves, replace what it is
+differentiated in; a module's parameters are variables themselves. Tensors that ``f`` meets through a closure are
+constants to it.
 
-Transforms can be nested to any order: within the function of a transform those inside leave a graph
-(:mod:`minigrad.higher_order`), and so they do within :class:`minigrad.create_graph`. Outside of both, results are
-computed by the fast pass. If ``f`` met a tensor that requires a gradient, as an argument or through a closure, they
-depend on it, and a backward pass that reaches them raises: it would have to be asked for, and taking the results for
-constants would make it silently wrong. Inside ``no_grad`` transforms work as outside, and their results are constants.
+Transforms nest to any order. Within the function of a transform, the transforms inside leave a graph
+(:mod:`minigrad.higher_order`), as they do within :func:`minigrad.create_graph`. Everywhere else the fast pass computes
+results. If ``f`` met a tensor that requires a gradient, as an argument or through a closure, these results depend on
+it. A backward pass that reaches them raises: to take them for constants would make it silently wrong. Inside
+``no_grad`` transforms work as outside, and their results are constants.
 """
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
 
-from . import overwrites
-from .backward import graph_of, reverse_pass, seed_of
-from .batched_backward import jacobian_rows
+from . import writes
+from .backward import graph_of, pull_back, reverse_pass, seed_of
 from .core import Leaf, Node, Tensor, current_scope, plain, recording, set_outputs, untracked
-from .graph_levels import CALLS, PASSES, differentiating, is_recorded, level
-from .higher_order import recorded_pass, variable
-from .primitives import primitive
+from .higher_order import differentiating, leaves_graph, recorded_pass, variable
+from .primitives import Primitive, primitive
 from .spec import Array
-from .structures import each_like, filled, leaves, like, matched, outline
+from .trees import each_like, filled, leaves, like, matched, outline
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "linearize", "value_and_grad", "vjp"]
+
+_LARGEST = 2**22  # entries of the cotangents of one node at a time: 16 MB in single precision
 
 
 @primitive
@@ -56,15 +58,12 @@ class _Variable(Leaf):
 class _Differentiation:
     """One call of a transform: variables, the function's outputs, and passes from these to those.
 
-    Args:
-        name: of the transform, for messages.
-        twice: whether it differentiates a derivative itself.
+    The name is the transform's, for messages.
     """
 
-    def __init__(self, name: str, twice: bool = False) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.recorded = is_recorded()  # whether somebody may differentiate the results
-        self.twice = twice
+        self.recorded = leaves_graph()  # whether somebody may differentiate the results
         self.variables: list[Tensor] = []
         self.sources: list[Node] = []  # their nodes
         self.primals: list[Tensor] = []
@@ -103,7 +102,7 @@ class _Differentiation:
 
     def call(self, f: Callable[..., Any], args: Iterable[Any], kwargs: dict[str, Any], has_aux: bool = False) -> Any:
         """What the function returns for the variables, and what it returns besides (None without ``has_aux``)."""
-        with recording(), differentiating(CALLS if self.recorded or self.twice else PASSES):
+        with recording(), differentiating():
             out = f(*args, **kwargs)
         aux = None
         if has_aux:
@@ -142,7 +141,7 @@ class _Differentiation:
     def pull(self, outputs: Sequence[Tensor], cotangents: Sequence[Tensor], keep: bool) -> list[Tensor]:
         """The cotangents of the variables, zeros where nothing depends on one."""
         met = self.met(cotangents)
-        if met and (self.recorded or is_recorded()):
+        if met and (self.recorded or leaves_graph()):
             return self.pull_recorded(outputs, cotangents)
         seeds = [seed_of(y, g) for y, g in zip(outputs, cotangents, strict=True) if y.node is not None]
         found = reverse_pass(seeds, keep, cast("list[Leaf]", self.sources)) if seeds else {}
@@ -156,8 +155,7 @@ class _Differentiation:
             for y, g in zip(outputs, cotangents, strict=True)
             if y.node is not None
         ]
-        with differentiating(CALLS if self.recorded else level()):  # in the results, which may be differentiated twice
-            found = recorded_pass(seeds, self.sources) if seeds else {}
+        found = recorded_pass(seeds, self.sources) if seeds else {}
         pairs = zip(self.sources, self.variables, strict=True)
         return [found.get(node, untracked(np.zeros_like(v.data))) for node, v in pairs]
 
@@ -176,7 +174,7 @@ def _refusing(arrays: Sequence[Array], met: Sequence[Leaf]) -> list[Tensor]:
     path = current_scope()
     if met and path is not None and results:
         node = Node()
-        node.primitive, node.params, node.scope, node.born = _derivative.primitive, {}, path, overwrites.clock
+        node.primitive, node.params, node.scope, node.born = _derivative.primitive, {}, path, writes.clock
         node.parents = tuple(met)
         node.edges = tuple(range(len(met))), (True,) * len(met), (0,) * len(met)
         node.residuals = ()
@@ -362,7 +360,7 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
 
 
 def _linearize(name: str, f: Callable[..., Any], primals: Sequence[Any]) -> tuple[Any, Callable[..., Any]]:
-    run = _Differentiation(name, twice=True)
+    run = _Differentiation(name)
     args = [run.variables_for(p, f"primal {i}") for i, p in enumerate(primals)]
     primals = tuple(map(outline, primals))
     out, _ = run.call(f, args, {})
@@ -441,7 +439,7 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], vectors: Sequence[Any]) -
     (tensor(6.), tensor(4.))
     """
     primals = _listed("hvp", primals)
-    run = _Differentiation("hvp", twice=True)
+    run = _Differentiation("hvp")
     args = [run.variables_for(p, f"primal {i}") for i, p in enumerate(primals)]
     primals = tuple(map(outline, primals))
     run.call(f, args, {})
@@ -493,7 +491,7 @@ def _partial_derivatives(run: _Differentiation, y: Tensor) -> list[Tensor]:
     """Those of one output in each variable, of the output's shape followed by the variable's."""
     met = run.met()
     if not (run.recorded and met):
-        arrays = jacobian_rows(y, cast("list[Leaf]", run.sources))
+        arrays = _jacobian_rows(y, cast("list[Leaf]", run.sources))
         return _refusing(arrays, met)
     if not y.size:
         return [untracked(np.zeros(y.shape + v.shape, v.dtype)) for v in run.variables]
@@ -502,6 +500,45 @@ def _partial_derivatives(run: _Differentiation, y: Tensor) -> list[Tensor]:
     stack: Callable[..., Any] = np.stack  # of tensors, which is mg.stack
     columns = zip(*rows, strict=True)
     return [stack(column).reshape(y.shape + v.shape) for column, v in zip(columns, run.variables, strict=True)]
+
+
+def _jacobian_rows(y: Tensor, sources: Sequence[Leaf]) -> list[Array]:
+    """All partial derivatives of an output in each of some leaves: (*y.shape, *leaf.shape), of the leaf's dtype."""
+    matrices = [np.zeros((y.size, *leaf.shape), leaf.dtype) for leaf in sources]
+    if y.node is not None and y.size:
+        largest = max(sum(math.prod(shape) for shape, _ in node.outputs) for node in graph_of([y.node]).nodes)
+        step = max(1, _LARGEST // max(1, largest))
+        for start in range(0, y.size, step):
+            rows = np.arange(start, min(start + step, y.size))
+            one_hot = np.zeros((len(rows), y.size), y.dtype)
+            one_hot[np.arange(len(rows)), rows] = 1
+            seed = y.node, y.index, one_hot.reshape(len(rows), *y.shape)
+            found = pull_back([seed], sources, _pull_rows, batch=(len(rows),))
+            for leaf, matrix in zip(sources, matrices, strict=True):
+                if (leaf, 0) in found:
+                    matrix[rows] = found[leaf, 0]
+    return [m.reshape(y.shape + leaf.shape) for m, leaf in zip(matrices, sources, strict=True)]
+
+
+def _pull_rows(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
+    """The VJP of a node for many cotangents, by a rule that takes them all, or else one by one.
+
+    The rules of entrywise primitives take them as they are, since they broadcast.
+    """
+    primitive, residuals = cast(Primitive, node.primitive), cast("tuple[Any, ...]", node.residuals)
+    rule = primitive.batched_vjp or (primitive.vjp if primitive.entrywise else partial(_one_by_one, primitive))
+    return rule(g, needs, *residuals)
+
+
+def _one_by_one(primitive: Primitive, g: Any, needs: tuple[bool, ...], *residuals: Any) -> tuple[Any, ...]:
+    """The results of the rule for each cotangent, side by side."""
+    several = isinstance(g, tuple)
+    cotangents = g if several else (g,)
+    results = []
+    for i in range(next(len(c) for c in cotangents if c is not None)):
+        gs = tuple(None if c is None else c[i] for c in cotangents)
+        results.append(primitive.vjp(gs if several else gs[0], needs, *residuals))
+    return tuple(np.stack([r[k] for r in results]) if need else None for k, need in enumerate(needs))
 
 
 def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:

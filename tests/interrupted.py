@@ -25,8 +25,8 @@ from minigrad.core import current_scope
 from minigrad.ops import convolution
 from minigrad.ops.kernels import blocks, sequences
 from minigrad.optim import pieces as optimiser_pieces
+from minigrad.primitives import Primitive
 from minigrad.profiling import clocks
-from minigrad.rules import Primitive
 from minigrad.runtime import blas, threads
 from minigrad.runtime.contexts import errstate
 

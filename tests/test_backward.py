@@ -340,8 +340,7 @@ def failing():
     return vjp, broken
 
 
-def test_a_pass_that_fails_says_so_later():
-    """What it had freed is not blamed on a pass that went well, and what it had not reached can still be used."""
+def test_a_pass_that_fails_frees_only_what_it_visited():
     vjp, broken = failing()
     x = leaf(2)
     y = declare(vjp)(x * x)
@@ -349,7 +348,9 @@ def test_a_pass_that_fails_says_so_later():
     with pytest.raises(RuntimeError, match="not today"):
         z.backward(np.ones(2))
     broken[0] = False
-    with pytest.raises(ValueError, match=r"residuals of exp were freed by a backward pass that failed at <odd .*again"):
+    with pytest.raises(
+        ValueError, match="residuals of exp were freed by an earlier backward pass: run the"
+    ):
         z.backward(np.ones(2))
     assert x.grad is None
     y.backward(np.ones(2))
@@ -557,11 +558,3 @@ def test_freed_residuals_are_named_with_their_primitive():
     y.backward()
     with pytest.raises(ValueError, match="the residuals of sum were freed by an earlier backward pass"):
         y.backward()
-
-
-def test_the_lock_of_a_child_process_is_one_of_its_own():
-    gradients._after_fork()
-    x = leaf(2)
-    x.sum().backward()
-    x.sum().backward()
-    np.testing.assert_array_equal(x.grad, [2, 2])

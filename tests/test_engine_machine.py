@@ -360,7 +360,7 @@ class Passes(Writes):
         made = {node: self.made[node] for node in nodes if node in self.made}
         gone = {node for node in made if not made[node].freed and not isinstance(node.residuals, tuple)}
         for node in gone:
-            made[node].freed = "a backward pass that failed at"
+            made[node].freed = "an earlier backward pass"
         assert not gone & culprits.keys()
         assert not (retain_graph and gone)
         if len(culprits) == 1:  # else it is not known which came first

@@ -108,7 +108,7 @@ def test_files_that_pages_name_are_there(page):
 
 def test_a_reference_to_nothing_is_noticed():
     module = importlib.import_module("minigrad.core")
-    assert resolves("minigrad.overwrites", module)
+    assert resolves("minigrad.writes", module)
     assert resolves("Node", module)
     assert resolves("tensor", module)
     assert not resolves("minigrad.kernels", module)

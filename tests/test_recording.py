@@ -16,8 +16,8 @@ from hypothesis.extra import numpy as hnp
 import minigrad as mg
 from minigrad import nn, recording
 from minigrad.backward import graph_of
-from minigrad.notes import BINS, Stats
-from minigrad.recording import note_of, recorder
+from minigrad.observers import active, add_location, current
+from minigrad.recording import BINS, Stats, note_of
 from tests.render.graphs import captioner, graphs, halves, leaf
 
 
@@ -228,7 +228,7 @@ def test_nothing_is_noted_outside():
     y = (x * x).sum()
     y.backward()
     assert notes_of(y) == [None] * 3
-    assert recorder() is None
+    assert current() == ()
 
 
 def test_only_the_backward_pass_is_recorded():
@@ -248,14 +248,14 @@ def test_contexts_within_each_other():
         outer = x * x
     assert note_of(inner.node).values == []
     assert len(note_of(outer.node).values) == 1
-    assert not recording.active
+    assert not active
 
 
 def test_an_error_inside_ends_the_context():
     with pytest.raises(ValueError, match="matmul"), mg.record():
         mg.matmul(leaf(2, 3), leaf(2, 3))
-    assert not recording.active
-    assert recorder() is None
+    assert not active
+    assert current() == ()
 
 
 def test_another_thread_is_not_recorded():
@@ -282,7 +282,7 @@ def test_many_threads_leave_the_count_at_zero():
         thread.start()
     for thread in threads:
         thread.join()
-    assert not recording.active
+    assert not active
 
 
 def test_of_two_passes_the_last_counts():
@@ -399,23 +399,21 @@ def test_steps_are_of_sequences_alone_and_only_where_gradients_are_recorded():
     assert note_of(h.node).gradient_steps == {}
 
 
-@pytest.mark.parametrize("options", list(itertools.product([False, True], repeat=3)))
-def test_a_decorated_function_is_recorded_each_time_as_was_asked(options):
-    again = mg.record(*options).again().own
-    assert (again.values, again.gradients, again.lines) == options
-    mine = recording.Recorder(*options)
-
-    @recording.using(mine)
+def test_a_decorated_function_is_recorded_at_each_call():
+    @mg.record(values=False)
     def inside():
-        return recorder()
+        return mg.tanh(leaf(2)).node
 
-    assert inside() is inside() is mine
+    for node in (inside(), inside()):
+        assert note_of(node).line
+        assert not note_of(node).values
+    assert current() == ()
 
 
 def test_an_error_without_a_node_or_a_place_is_left_as_it_is():
     error = ValueError("odd")
-    recording.say_where(error, None)
-    recording.say_where(error, leaf(2).node)
+    add_location(error, None)
+    add_location(error, leaf(2).node)
     assert not hasattr(error, "__notes__")
 
 

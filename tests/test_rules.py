@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.rules import Primitive
+from minigrad.primitives import Primitive
 
 Array = np.ndarray
 
@@ -45,12 +45,10 @@ def test_residuals_that_are_no_names_are_refused(residuals):
         Primitive(_shifted, residuals=residuals)
 
 
-def test_steps_may_do_without_indices_but_not_without_states():
+def test_steps_may_do_without_indices():
     steps = mg.ops.lstm.primitive.steps
     forward = mg.ops.lstm.primitive.forward
     assert Primitive(forward, steps=steps._replace(indices=None)).steps.indices is None
-    with pytest.raises(TypeError, match="states must map inputs to inputs of the step"):
-        Primitive(forward, steps=steps._replace(states={}))
     assert steps.names == ("h", "c")
     assert [steps.start_of(name) for name in ("h", "c", "x", "Wx")] == ["h0", "c0", "x", "Wx"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.structures import leaves
+from minigrad.trees import leaves
 
 
 def test_grad_of_each_argument():

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..backward import graph_of, reverse_pass, seed_of
 from ..core import Leaf, Tensor, no_grad, recording
-from ..graph_levels import create_graph
+from ..higher_order import create_graph
 from ..rng import generator
 from ..runtime.contexts import errstate
 from ..spec import Array, as_array

@@ -10,31 +10,28 @@ import numpy as np
 
 from ..backward import reverse_pass, seed_of
 from ..core import Leaf, Node, Tensor
-from ..recording import Recorder, using
+from ..observers import Observer, observing
 from ..spec import Array
 from .certificates import Carried, Certificate, Visit, check_certificate
 
 __all__ = ["certify_backward"]
 
 
-class _Witness(Recorder):
+class _Witness(Observer):
     """Notes a pass as it runs. Arrays are copied: the pass may add to its own later."""
 
     def __init__(self) -> None:
-        super().__init__(values=False, gradients=False, lines=False)
         self.visits: list[Visit] = []
 
-    def call(self, node: Node, inputs: Sequence[Any], outputs: Sequence[Array]) -> None:
-        """What is called within a pass is not a part of it."""
-
-    def cotangent(self, node: Node, cotangent: Any) -> None:
-        several = cotangent if type(cotangent) is tuple else (cotangent,)
+    def cotangent(self, node: Node, g: Any, batched: bool = False) -> Any:
+        several = g if type(g) is tuple else (g,)
         self.visits.append(Visit(node, tuple(None if g is None else np.array(g) for g in several)))
+        return g
 
-    def flows(self, node: Node, flows: Mapping[int, Array]) -> None:
+    def pulled(self, node: Node, grads: Mapping[int, Array], batched: bool = False) -> None:
         argnums, _, indices = node.edges
         inputs = {argnum: (parent, index) for argnum, parent, index in zip(argnums, node.parents, indices, strict=True)}
-        carried = tuple(Carried(node, argnum, *inputs[argnum], np.array(g)) for argnum, g in flows.items())
+        carried = tuple(Carried(node, argnum, *inputs[argnum], np.array(g)) for argnum, g in grads.items())
         self.visits[-1] = replace(self.visits[-1], carried=carried)
 
 
@@ -71,7 +68,7 @@ def certify_backward(
     seed = seed_of(loss, gradient)
     leaves = None if sources is None else [cast(Leaf, source.node) for source in sources]
     witness = _Witness()
-    with using(witness):
+    with observing(witness):
         found = reverse_pass([seed], retain_graph, leaves)
     gradients = {leaf: grad for leaf, grad in found.items() if isinstance(leaf, Leaf)}  # not what `retain_grad` keeps
     certificate = Certificate(tuple(witness.visits), gradients)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ..callbacks import Callbacks, Handle
+from ..hooks import Callbacks, Handle
 
 __all__ = ["ForwardHooks"]
 

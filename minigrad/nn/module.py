@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from ..callbacks import Handle
 from ..core import Leaf, Tensor, current_scope, set_scope
-from ..overwrites import written
+from ..hooks import Handle
 from ..spec import Array, as_array, describe
+from ..trees import register_tree
+from ..writes import written
 from .attributes import SEARCHED, entries, is_iterator, walk
 from .forward_hooks import ForwardHooks
 from .parameters import Buffer, Parameter
@@ -434,3 +435,11 @@ def submodules(module: Module) -> Iterator[tuple[str, Module]]:
         elif isinstance(value, SEARCHED) and id(value) not in seen:
             seen.add(id(value))
             stack.extend(reversed(_entries(name, value)))
+
+
+def _trained(module: Module) -> dict[str, Any]:
+    """The parameters that require a gradient, by name."""
+    return {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
+
+
+register_tree(Module, _trained)

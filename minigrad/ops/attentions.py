@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..core import plain
-from ..primitives import primitive
-from ..rules import Shape, Shapes
+from ..primitives import Shape, Shapes, primitive
 from ..runtime.contexts import errstate
 from ..spec import Array, refuse_masked
 from .kernels.numerics import narrowed_all, single, sum_single

@@ -40,8 +40,7 @@ from typing import Any
 
 import numpy as np
 
-from ..primitives import ForwardResult, primitive
-from ..rules import Shape, Shapes
+from ..primitives import ForwardResult, Shape, Shapes, primitive
 from ..runtime.threads import get_num_threads, run_in_parallel
 from ..spec import Array
 from .kernels.axes import folded

@@ -10,8 +10,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from ..primitives import ForwardResult, primitive
-from ..rules import Shape, Shapes
+from ..primitives import ForwardResult, Shape, Shapes, primitive
 from ..spec import Array
 from .convolution import conv2d, conv_transpose2d
 from .kernels.windows import Windows, integer

@@ -24,8 +24,7 @@ import numpy as np
 from numpy.linalg import LinAlgError
 
 from ..core import Tensor, current_scope, plain
-from ..primitives import ForwardResult, primitive
-from ..rules import Shape, Shapes
+from ..primitives import ForwardResult, Shape, Shapes, primitive
 from ..spec import Array
 from .kernels.matrices import (
     check_matrices,

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.linalg import LinAlgError
 
 from ..core import Tensor, plain
-from ..primitives import ForwardResult, primitive
-from ..rules import Shape, Shapes
+from ..primitives import ForwardResult, Shape, Shapes, primitive
 from ..spec import Array, as_array
 from .elementwise import absolute, log, multiply
 from .indexing import diagonal

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, plain
-from ..rules import Shape
+from ..primitives import Shape
 from ..spec import Array
 from .kernels.copies import each
 from .kernels.numerics import sum_single, widened

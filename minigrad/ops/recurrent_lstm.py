@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core import Tensor
 from ..primitives import Steps, primitive
-from ..rules import Shape, Shapes
+from ..primitives import Shape, Shapes
 from ..spec import Array
 from .kernels.cells import lstm_gates_vjp, lstm_states, lstm_states_vjp
 from .kernels.copies import Copies, each, pull_weights_of_copies

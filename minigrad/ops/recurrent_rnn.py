@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core import Tensor
 from ..primitives import Steps, primitive
-from ..rules import Shape, Shapes
+from ..primitives import Shape, Shapes
 from ..spec import Array
 from .kernels.cells import tanh_vjp
 from .kernels.copies import Copies, each, pull_weights_of_copies

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor
-from ..primitives import ForwardResult, primitive
-from ..rules import Shape, Shapes
+from ..primitives import ForwardResult, Shape, Shapes, primitive
 from ..spec import Array
 from .kernels.affine_maps import affine_rows, pull_affine, pull_affine_batch
 from .kernels.cross_entropy import MadeOf, cross_entropy_rows, scaled_sum, score_rows

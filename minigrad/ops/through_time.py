@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor
-from ..primitives import ForwardResult, primitive
-from ..rules import Shape, Shapes
+from ..primitives import ForwardResult, Shape, Shapes, primitive
 from ..spec import Array
 from .kernels import slopes as kernels
 from .kernels.blocks import product

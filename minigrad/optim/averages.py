@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..overwrites import written
 from ..runtime.blas import axpby
 from ..runtime.contexts import Context, until
 from ..spec import Array, describe
+from ..writes import written
 from .groups import tensors
 from .options import as_number
 from .pieces import blocks, precise, run

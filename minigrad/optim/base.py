@@ -15,8 +15,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from ..core import Tensor, plain
-from ..overwrites import written
 from ..spec import Array, Spec, describe
+from ..writes import written
 from .groups import Shared, groups_of, tensors
 from .options import as_array_of_floats, as_option, option_in
 from .pieces import blocks, precise, run, scratch

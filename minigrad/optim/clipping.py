@@ -10,9 +10,9 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from ..core import Tensor
-from ..overwrites import written
 from ..runtime.contexts import errstate
 from ..spec import Array, describe
+from ..writes import written
 from .groups import tensors
 from .options import as_number
 from .pieces import blocks

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, plain
-from ..graph_levels import is_recorded
+from ..higher_order import leaves_graph
 from ..nn import Parameter
 from ..ops import reshape, split
-from ..overwrites import written
 from ..runtime.extras import require
 from ..spec import Array, describe
-from ..structures import filled, leaves, like
 from ..transforms import hessian, hvp, value_and_grad
+from ..trees import filled, leaves, like
+from ..writes import written
 
 __all__ = ["minimize"]
 
@@ -169,7 +169,7 @@ class _Vector:
 
 def _constant(value: Tensor) -> Tensor:
     """A value that depends on nothing that somebody differentiates in."""
-    if is_recorded() and value.requires_grad:
+    if leaves_graph() and value.requires_grad:
         raise TypeError(
             "minimize: f depends on a tensor that is differentiated in, and what it finds cannot be: give f .detach() "
             "of it, for a constant (docs/derivatives.md shows implicit differentiation)"

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core import Tensor, plain
-from ..overwrites import written
 from ..spec import Array
+from ..writes import written
 from .base import Group, Optimizer
 from .line_search import Trial, strong_wolfe
 from .options import as_whole

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor
-from ..overwrites import written
 from ..spec import Array
+from ..writes import written
 from .communicators import gather, wait, world
 
 __all__ = ["broadcast_arrays", "broadcast_bytes", "broadcast_parameters", "check_alike", "check_same"]

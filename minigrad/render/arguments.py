@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Set
 from typing import NamedTuple
 
+from ..primitives import Primitive
 from ..recording import note_of
-from ..rules import Primitive
 from ..spec import Spec
 from .notation import number_text, shape_of
 from .picture import Edge, Picture, Vertex

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from ..core import Node
 from ..ops.shaping import stack
-from ..rules import Primitive
+from ..primitives import Primitive
 from ..spec import Spec
 
 __all__ = ["STACK", "Edge", "Kind", "Output", "Path", "Picture", "Vertex", "shared_path"]

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core import Tensor
 from ..nn.module import Module
-from ..rules import PRIMITIVES
+from ..primitives import PRIMITIVES
 
 __all__ = ["Depth", "Request", "Unroll", "checked_names", "requested"]
 

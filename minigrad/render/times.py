@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ..notes import Note
-from ..recording import note_of
+from ..recording import Note, note_of
 from ..units import time_text
 from .heat import Heat, scale_of
 from .picture import Picture, Vertex

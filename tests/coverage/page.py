@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from minigrad.graph_levels import needs_inputs
 
 from minigrad.backward import graph_of
-from minigrad.graph_levels import needs_inputs
 from minigrad.primitives import PRIMITIVES, Primitive
 from tests import test_higher_order as higher
 from tests import test_registry as registry

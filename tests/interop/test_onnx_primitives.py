@@ -14,7 +14,7 @@ import minigrad as mg
 from minigrad import Tensor, nn
 from minigrad.interop.onnx.readers import READERS
 from minigrad.interop.onnx.writers import WRITERS
-from minigrad.rules import PRIMITIVES
+from minigrad.primitives import PRIMITIVES
 from tests.interop.onnx_files import NEEDS_ONNX, NEEDS_RUNTIME, arrays_in, operators_of, run
 
 FAMILIES = [

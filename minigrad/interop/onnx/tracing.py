@@ -8,16 +8,17 @@ array are not seen and would give constants too: :func:`fingerprint` of two trac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ... import overwrites
+from ... import writes
 from ...core import Node, Tensor, current_scope, number_check, plain, untracked
-from ...recording import Recorder, in_words, user_line, using
-from ...rules import Primitive
+from ...observers import Observer, location_text, observing
+from ...primitives import Primitive
+from ...recording import user_line
 from ...spec import Array
 
 __all__ = ["Call", "fingerprint", "trace"]
@@ -47,21 +48,21 @@ class Call(NamedTuple):
         return self.options.get(name, default)
 
 
-class _Tracer(Recorder):
+class _Tracer(Observer):
     """Keeps every call. dependent: the ids of the variables, and of all arrays that are computed from them."""
 
-    stepwise = False
-
     def __init__(self, variables: Iterable[Array] = ()) -> None:
-        super().__init__(values=False, gradients=False, lines=False)
         self.calls: list[Call] = []
         self.dependent = set(map(id, variables))
 
-    def call(self, node: Node, inputs: Sequence[Any], outputs: Sequence[Array]) -> None:
-        assert node.primitive is not None
-        self.untracked(node.primitive, node.params, inputs, outputs)
-
-    def untracked(self, primitive: Primitive, params: Any, inputs: Sequence[Any], outputs: Sequence[Array]) -> None:
+    def call(
+        self,
+        primitive: Primitive,
+        params: Mapping[str, Any],
+        inputs: Sequence[Any],
+        outputs: Sequence[Array],
+        node: Node | None,
+    ) -> None:
         self.calls.append(Call(primitive, dict(params), tuple(inputs), tuple(outputs), current_scope() or ()))
         if not self.dependent.isdisjoint(map(id, _arrays([*inputs, *params.values()]))):
             self.dependent.update(map(id, outputs))
@@ -70,7 +71,8 @@ class _Tracer(Recorder):
         if id(x.data) in self.dependent:
             raise ValueError(
                 "a Python number is taken out of a tensor that depends on an input"
-                f"{in_words(user_line(), current_scope() or ())}, and the file would hold that number for all inputs. "
+                f"{location_text(user_line(), current_scope() or ())}, and the file would hold that number for all "
+                "inputs. "
                 "Choose by mg.where and compute with tensors, or compute the number outside of the module"
             )
 
@@ -86,15 +88,15 @@ def trace(
     one. Raises ValueError if an array was written into meanwhile, since then one array stood for several values, and if
     a Python number is taken out of a tensor that depends on the variables.
     """
-    tracer, clock = _Tracer(variables), overwrites.clock
+    tracer, clock = _Tracer(variables), writes.clock
     outside = number_check.set(tracer.refuse_number)
     try:
-        with using(tracer):
+        with observing(tracer):
             results = function()
     finally:
         number_check.reset(outside)
     calls = list(_expanded(tracer.calls, written))
-    if overwrites.clock != clock:
+    if writes.clock != clock:
         raise ValueError("the call writes into a tensor, and ONNX has no such operation")
     return _needed(calls, results), results
 
@@ -131,7 +133,7 @@ def _expanded(calls: Iterable[Call], written: Container[str]) -> Iterable[Call]:
             continue
         tensors = [None if x is None else untracked(np.asarray(x)) for x in call.inputs]
         steps = _Tracer()
-        with using(steps):
+        with observing(steps):
             result = reference(*tensors, **call.options)
         yield from (step._replace(scope=call.scope) for step in _expanded(steps.calls, written))
         several = result if isinstance(result, tuple) else (result,)

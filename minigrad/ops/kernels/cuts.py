@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from ...recording import recorder
+from ...observers import current
 from ...spec import Array
 from .packing import Inputs, Packing
 from .reached import ENOUGH, rows_with_any
@@ -79,8 +79,7 @@ def cut_where_unreached(packing: Packing, Wh: Array, cotangents: Sequence[Array 
 
     Nor is anything cut while somebody records the steps one by one, who is to see all of them.
     """
-    observer = recorder()
-    if len(packing.rows) * prod(Wh.shape) < _WORTH or (observer is not None and observer.stepwise):
+    if len(packing.rows) * prod(Wh.shape) < _WORTH or any(observer.stepwise for observer in current()):
         return None
     reached = np.zeros(len(packing.rows), bool)
     for g in cotangents:

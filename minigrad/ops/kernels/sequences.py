@@ -42,7 +42,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ...recording import recorder
+from ...observers import current
 from ...runtime.threads import get_num_threads, run_in_parallel
 from ...spec import Array
 from ...summation import block_sum
@@ -169,13 +169,14 @@ def run_back(
         for t in reversed(range(group.steps)):
             leave(group, t, arrive(group, t))
 
-    observer = recorder()
-    if observer is None or not observer.stepwise:
+    watching = [observer for observer in current() if observer.stepwise]
+    if not watching:
         run_in_parallel([partial(steps, group) for group in packing.groups])
     else:  # all groups step by step, for there must be a moment at which the cotangents of a step are whole
         for t in reversed(range(packing.steps)):
             live = [(group, arrive(group, t)) for group in packing.groups]  # no rows of a group that has ended
-            observer.step(t, *states)
+            for observer in watching:
+                observer.step(t, *states)
             for group, cotangents in live:
                 leave(group, t, cotangents)
     return [packing.unsort(state) for state in states], da

@@ -17,7 +17,7 @@ import numpy as np
 
 from ... import linalg, ops
 from ...core import Tensor
-from ...overwrites import written
+from ...writes import written
 from .operators import LOGICAL
 
 __all__ = ["PRIMITIVE_OF"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...rules import Primitive, Shape, Shapes
+from ...primitives import Primitive, Shape, Shapes
 
 __all__ = ["is_counted", "multiply_adds"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from operator import call
 from typing import Any
@@ -13,10 +13,11 @@ import numpy as np
 from ...backward import graph_of
 from ...core import Node, Tensor, recording
 from ...nn.module import Module, Parameter, submodules
-from ...overwrites import arrays_in, owner
-from ...recording import Recorder, using
+from ...observers import Observer, observing
+from ...primitives import Primitive
 from ...runtime.contexts import Context
 from ...spec import Array
+from ...writes import arrays_in, owner
 from .costs import is_counted, multiply_adds
 from .summary_table import Row, Summary
 
@@ -62,7 +63,7 @@ def summary(module: Module, *inputs: Any, **options: Any) -> Summary:
     parameters = _count_parameters(rows, modules)
     watch = _Watch(rows)
     frozen = [parameter for parameter in parameters if not parameter.requires_grad]
-    with _thawed(frozen), _watched(modules, watch), using(watch), recording():
+    with _thawed(frozen), _watched(modules, watch), observing(watch), recording():
         result = module(*inputs, **options)
         kept = _kept(result, {parameter.node for parameter in frozen})
     _count_residuals(rows, watch, kept, parameters)
@@ -117,24 +118,31 @@ def _own_parameters(module: Module) -> Iterator[Parameter]:
 # The call ---------------------------------------------------------------------------------------
 
 
-class _Watch(Recorder):
+class _Watch(Observer):
     """Hears of every primitive that is called, and knows in which module."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        super().__init__(values=False, gradients=False, lines=False)
         self.rows = rows
         self.running = [0]  # numbers of the modules that are being called, from the outermost on
         self.nodes: list[tuple[int, Node]] = []
         self.uncounted: dict[str, None] = {}
 
-    def call(self, node: Node, inputs: Sequence[Array | Any], outputs: Sequence[Array]) -> None:
-        assert node.primitive is not None
+    def call(
+        self,
+        primitive: Primitive,
+        params: Mapping[str, Any],
+        inputs: Sequence[Any],
+        outputs: Sequence[Array],
+        node: Node | None,
+    ) -> None:
+        if node is None:
+            return
         row = self.running[-1]
         self.nodes.append((row, node))
-        if not is_counted(node.primitive):
-            self.uncounted[node.primitive.name] = None
+        if not is_counted(primitive):
+            self.uncounted[primitive.name] = None
         shapes = [None if x is None else np.shape(x) for x in inputs]
-        self.rows[row].multiply_adds += multiply_adds(node.primitive, shapes, node.shape, node.params)
+        self.rows[row].multiply_adds += multiply_adds(primitive, shapes, node.shape, params)
 
     def forward(self, number: int, inner: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """A module's forward, with a note of what it gave."""

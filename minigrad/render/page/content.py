@@ -9,9 +9,8 @@ from collections.abc import Sequence, Set
 from dataclasses import asdict
 from typing import Any
 
-from ...notes import Note, Stats
-from ...recording import note_of
-from ...rules import Primitive
+from ...primitives import Primitive
+from ...recording import Note, Stats, note_of
 from ...units import time_text
 from ..arguments import argument_order, constants_of, to_be_named, with_name
 from ..heat import Heat, heat_of

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...core import Tensor, current_scope, recording
-from ...recording import using
-from ...rules import Primitive
+from ...observers import observing
+from ...primitives import Primitive
 from ...runtime.contexts import errstate
 from ...spec import Spec
 from ..arguments import called, noted_spec
@@ -170,7 +170,7 @@ def _traced(primitive: Primitive, arguments: list[_Argument], options: Any) -> P
         None if spec is None else Tensor(np.zeros(*spec), requires_grad=edge is not None) for spec, edge in arguments
     ]
     assert primitive.reference is not None
-    with recording(), using(None), errstate(all="ignore"):
+    with recording(), observing(alone=True), errstate(all="ignore"):
         depth = len(current_scope() or ())
         outputs = primitive.reference(*tensors, **options)
     several = outputs if isinstance(outputs, tuple) else (outputs,)

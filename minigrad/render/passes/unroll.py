@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ...rules import Steps
+from ...primitives import Steps
 from ..picture import STACK, Edge, Output, Picture, Vertex
 
 __all__ = ["unrolled"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...backward import graph_of
 from ...core import Leaf, Node, Tensor
-from ...rules import Primitive
+from ...primitives import Primitive
 from ..names import default_name
 from ..picture import Edge, Output, Path, Picture, Vertex
 from .calls import owners_path, paths_of_modules

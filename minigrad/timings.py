@@ -1,19 +1,20 @@
-"""Calls of primitives, each with the time it took, and tables of them.
+"""The time of each call of a primitive: sums of them, tables, and a trace.
 
-:mod:`minigrad.profiling.clocks` measures. Here calls are summed up: in each sum a call has its own time, without that
-of the calls within it, so that every column adds up.
+:mod:`minigrad.profiling` measures. In each sum a call has its own time, without that of the calls within it, so that
+every column adds up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from ..spec import Spec
-from ..units import byte_text, time_text
+from .spec import Spec
+from .units import byte_text, time_text
 
-__all__ = ["By", "Event", "Phase", "Row", "Work", "own_times", "rows_of", "table_of"]
+__all__ = ["By", "Event", "Phase", "Row", "Work", "own_times", "rows_of", "table_of", "trace_of"]
 
 By = Literal["primitive", "scope", "line"]
 Phase = Literal["forward", "backward"]
@@ -186,3 +187,51 @@ def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
                 texts.append(("    " if i in apart else "  ") + text.rjust(width))
         lines.append("".join(texts).rstrip())
     return lines
+
+
+def trace_of(events: Iterable[Event], threads: Mapping[int, str], begin: int, end: int, thread: int) -> dict[str, Any]:
+    """A Chrome trace as plain data for JSON: an event for each call, in the lane of its thread.
+
+    https://ui.perfetto.dev and chrome://tracing show it on a time line. Source: Trace Event Format,
+    https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMCN4y0WkjqbTg2ojTc (complete events "X" with a begin
+    and a duration in microseconds, metadata events "M").
+
+    A VJP has the name and the category that tell it from the forward. The whole block is an event too, of `thread`, so
+    that what is between the calls can be seen. Threads are numbered in the order given: the identifiers that the
+    system gives them are longer than the format's numbers.
+    """
+    process = os.getpid()
+    number = {identifier: i for i, identifier in enumerate(threads, 1)}
+    named = [("process_name", 0, "minigrad"), *(("thread_name", number[t], name) for t, name in threads.items())]
+    lines: list[dict[str, Any]] = [
+        {"name": what, "ph": "M", "pid": process, "tid": tid, "args": {"name": name}} for what, tid, name in named
+    ]
+    block = {"name": "profile", "cat": "profile", "ph": "X", "ts": 0.0, "dur": (end - begin) / 1e3}
+    lines.append({**block, "pid": process, "tid": number[thread], "args": {}})
+    lines += [
+        {
+            "name": event.primitive if event.phase == "forward" else f"{event.primitive}_vjp",
+            "cat": event.phase,
+            "ph": "X",
+            "ts": (event.begin - begin) / 1e3,
+            "dur": event.time / 1e3,
+            "pid": process,
+            "tid": number[event.thread],
+            "args": _arguments(event),
+        }
+        for event in sorted(events, key=lambda event: (event.begin, -event.time))
+    ]
+    return {"traceEvents": lines, "displayTimeUnit": "ms"}
+
+
+def _arguments(event: Event) -> dict[str, Any]:
+    """What a click on an event shows."""
+    said: dict[str, Any] = {"module": event.module, "inputs": _specs(event.inputs), "outputs": _specs(event.outputs)}
+    said |= {"scope": "/".join(event.scope), "line": event.line, "bytes": event.bytes}
+    if event.multiply_adds and event.time:
+        said |= {"multiply_adds": event.multiply_adds, "GFLOP/s": round(2 * event.multiply_adds / event.time, 3)}
+    return said | ({"failed": True} if event.failed else {})
+
+
+def _specs(specs: Iterable[Spec | None]) -> list[str]:
+    return ["-" if spec is None else f"{spec[1]} {spec[0]}" for spec in specs]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.anomaly.nonfinite import at, badness, badness_of_entries, first_worst, met_there, summary
+from minigrad.anomaly import at, badness, badness_of_entries, first_worst, met_there, summary
 
 
 def test_the_worst_counts_wherever_it_is():

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import nn, overwrites, recording
-from minigrad.anomaly.detection import _Watch
+from minigrad import nn, writes
+from minigrad.anomaly import _Watch
 from minigrad.backward import reverse_pass, seed_of
+from minigrad.observers import Observer, active, current, observing
 from minigrad.primitives import PRIMITIVES
-from minigrad.recording import Recorder, note_of, using
+from minigrad.recording import note_of
 
 
 def leaf(*values):
@@ -37,7 +38,7 @@ def test_a_write_behind_the_engines_back(how):
     with mg.detect_anomaly():
         y = (w * x).sum()
     WRITES[how](x)
-    message = r"multiply \(called at test_detection\.py:\d+\) saved float64 \(2,\).*written into since.*\.data"
+    message = r"multiply \(called at test_anomaly\.py:\d+\) saved float64 \(2,\).*written into since.*\.data"
     with pytest.raises(ValueError, match=message):
         y.backward()
     assert w.grad is None
@@ -82,7 +83,7 @@ def test_the_first_infinity_of_a_backward_pass_is_named():
     with mg.detect_anomaly(), mg.scope("encoder"), mg.scope("layer 1"):
         y = mg.sqrt(x * 0.0)  # infinite there, times 0
         message = (
-            r"backward: the VJP of sqrt \(called at test_detection\.py:\d+, in scope encoder/layer 1\) gave an "
+            r"backward: the VJP of sqrt \(called at test_anomaly\.py:\d+, in scope encoder/layer 1\) gave an "
             r"infinity \(inf\) for x: float64 \(2,\), 2 of 2 entries NaN or infinite, first at \[0\]; there cotangent "
             r"= 1\.0, saved = 0\.0$"
         )
@@ -119,7 +120,7 @@ def test_it_goes_together_with_record():
         with pytest.raises(ValueError, match="written into since"):
             y.backward()
         x.data[0] -= 1.0
-    assert not recording.active
+    assert not active
 
 
 def test_what_no_gradient_needs_may_be_written_into():
@@ -162,7 +163,7 @@ def test_the_first_nan_of_a_forward_pass_is_named_also_where_nothing_is_tracked(
             return mg.exp(mg.log(x))
 
     assert re.fullmatch(
-        r"log \(called at test_detection\.py:\d+, in scope net/head\) gave a NaN: the output, float64 \(2, 2\), 2 of 4 "
+        r"log \(called at test_anomaly\.py:\d+, in scope net/head\) gave a NaN: the output, float64 \(2, 2\), 2 of 4 "
         r"entries NaN or infinite, the others from 0\.0 to 0\.69\d+, first at \[1, 0\]; there x = -3\.0",
         caught(f),
     )
@@ -213,7 +214,7 @@ def test_a_users_primitive_that_broadcasts_is_not_taken_to_work_entry_by_entry()
         del PRIMITIVES[f"{__name__}.{name}"]
     passes(turned, leaf(1.0, np.inf))
     said = caught(infinite, leaf(1.0, 2.0))
-    assert said.startswith("infinite (called at test_detection.py:")
+    assert said.startswith("infinite (called at test_anomaly.py:")
     assert said.endswith("x: float64 (2,) from 1.0 to 2.0")
 
 
@@ -373,7 +374,7 @@ def test_it_keeps_no_graph_alive_after_a_failure():
             y = mg.sqrt(leaf(0.0) * 1)
             with pytest.raises(FloatingPointError):
                 y.backward(np.ones(1))
-        watch = recording.recorder()
+        (watch,) = current()
         assert not any(isinstance(value, mg.Tensor) for value in vars(watch).values())
         assert all(type(key) is int for key in watch.got)
         assert all(type(key[0]) is int for key in watch.arrived)
@@ -418,7 +419,7 @@ def test_it_holds_for_its_thread_alone():
 def test_it_goes_together_with_record_without_lines():
     with mg.record(lines=False), mg.detect_anomaly():
         y = leaf(1.0) * 2
-    assert note_of(y.node).line.startswith("test_detection.py:")
+    assert note_of(y.node).line.startswith("test_anomaly.py:")
     assert note_of(y.node).values
 
 
@@ -459,10 +460,10 @@ def test_any_error_of_a_backward_pass_names_the_forwards_line(case):
     function = broken(vjp)
     for contexts, words in (
         ((mg.record(values=False), mg.scope("encoder"), mg.scope("layer 1")),
-         r"called at test_detection\.py:\d+, in scope encoder/layer 1"),
-        ((mg.record(), mg.scope("a")), r"called at test_detection\.py:\d+, in scope a"),
-        ((mg.record(),), r"called at test_detection\.py:\d+"),
-        ((mg.detect_anomaly(),), r"called at test_detection\.py:\d+"),
+         r"called at test_anomaly\.py:\d+, in scope encoder/layer 1"),
+        ((mg.record(), mg.scope("a")), r"called at test_anomaly\.py:\d+, in scope a"),
+        ((mg.record(),), r"called at test_anomaly\.py:\d+"),
+        ((mg.detect_anomaly(),), r"called at test_anomaly\.py:\d+"),
         ((mg.scope("a"), mg.scope("b")), "in scope a/b"),
     ):  # fmt: skip
         for context in contexts:
@@ -488,7 +489,7 @@ def test_a_message_that_says_it_is_not_told_twice():
     with mg.record():
         y = w * x
     x[0] = 4.0
-    with pytest.raises(ValueError, match=r"multiply \(called at test_detection\.py:\d+\) saved") as info:
+    with pytest.raises(ValueError, match=r"multiply \(called at test_anomaly\.py:\d+\) saved") as info:
         y.backward(np.ones(1))
     assert not hasattr(info.value, "__notes__")
 
@@ -673,27 +674,30 @@ def test_what_a_rule_on_tensors_computes_of_constants_on_its_way_is_not_looked_a
     np.testing.assert_array_equal(x.grad.data, [2, 2])
 
 
-class Log(Recorder):
-    """What a recorder is told of."""
+class Log(Observer):
+    """What an observer is told of."""
+
+    stepwise = True
 
     def __init__(self):
-        super().__init__(values=False, gradients=False, lines=False)
         self.told = []
 
-    def call(self, node, inputs, outputs):
-        self.told.append(("call", node.primitive.name, len(inputs), len(outputs)))
+    def around(self, primitive, function, node=None):
+        self.told.append(("around", primitive.name, node is None))
+        return function
 
-    def untracked(self, primitive, params, inputs, outputs):
-        self.told.append(("untracked", primitive.name, sorted(params), *map(np.shape, (*inputs, *outputs))))
+    def call(self, primitive, params, inputs, outputs, node):
+        self.told.append(("call", primitive.name, sorted(params), len(inputs), len(outputs), node is None))
 
     def start(self, seeds):
         self.told.append(("start", len(seeds)))
 
-    def cotangent(self, node, cotangent):
-        self.told.append(("cotangent", repr(node), type(cotangent) is tuple))
+    def cotangent(self, node, g, batched=False):
+        self.told.append(("cotangent", repr(node), type(g) is tuple, batched))
+        return g
 
-    def flows(self, node, flows):
-        self.told.append(("flows", repr(node), sorted(flows)))
+    def pulled(self, node, grads, batched=False):
+        self.told.append(("pulled", repr(node), sorted(grads), batched))
 
     def step(self, t, *cotangents):
         self.told.append(("step", t, len(cotangents)))
@@ -708,13 +712,13 @@ def program():
     h.sum().backward(create_graph=True)
 
 
-def test_a_recorder_within_it_is_told_of_all():
+def test_an_observer_within_it_is_told_of_all():
     alone, within = Log(), Log()
-    with using(alone):
+    with observing(alone):
         program()
-    with mg.detect_anomaly(), using(within):
+    with mg.detect_anomaly(), mg.record(), mg.profile(), observing(within):
         program()
-    assert {entry[0] for entry in alone.told} == {"call", "untracked", "start", "cotangent", "flows", "step"}
+    assert {entry[0] for entry in alone.told} == {"around", "call", "start", "cotangent", "pulled", "step"}
     assert within.told == alone.told
 
 
@@ -728,22 +732,22 @@ def test_a_pass_for_one_of_two_leaves():
 
 def test_what_it_does_not_know_it_does_not_blame():
     """Such as a cotangent that nobody sent, or that of a pass within a pass."""
-    watch = _Watch(None)
+    watch = _Watch()
     x = leaf(1.0)
     first, second, bad = (x * 2).node, (x * 3).node, np.array([np.nan])
     watch.cotangent(first, bad)
-    watch.flows(second, {0: bad})
-    watch = _Watch(None)
+    watch.pulled(second, {0: bad})
+    watch = _Watch()
     watch.cotangent(first, np.ones(1))
     watch.cotangent(second, np.full(1, 7.0))
     with pytest.raises(FloatingPointError) as error:
-        watch.flows(first, {0: bad})
+        watch.pulled(first, {0: bad})
     assert "cotangent" not in said(error)
 
 
 def test_a_write_is_seen_whatever_was_written_before(monkeypatch):
     for clock in range(4):
-        monkeypatch.setattr(overwrites, "clock", clock)
+        monkeypatch.setattr(writes, "clock", clock)
         w, x = leaf(2.0), leaf(3.0)
         with mg.detect_anomaly():
             y = w * x

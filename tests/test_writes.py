@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import overwrites
+from minigrad import writes
 from minigrad.core import untracked
-from minigrad.overwrites import written
+from minigrad.writes import written
 
 MESSAGE = r"written into since"
 
@@ -137,13 +137,13 @@ def test_training_goes_on_over_many_steps():
 
 def test_the_table_of_writes_forgets_what_is_gone():
     gc.collect()
-    before = len(overwrites._writes)
+    before = len(writes._writes)
     for _ in range(100):
         x = mg.tensor(np.zeros(3))
         x[0] = 1.0
     del x
     gc.collect()
-    assert len(overwrites._writes) == before
+    assert len(writes._writes) == before
 
 
 def test_whoever_writes_into_an_array_may_say_so():
@@ -174,11 +174,11 @@ def test_a_write_just_before_a_call_is_told_from_one_after_it():
 
 def test_a_write_into_an_array_that_is_gone_is_none_into_the_next_at_its_place():
     gone, array = weakref.ref(set()), np.ones(3)
-    overwrites._writes[id(array)] = gone, overwrites.clock + 1
-    assert overwrites.overwritten((array,), 0) is None
-    overwrites._writes[id(array)] = weakref.ref(array), overwrites.clock + 1
-    assert overwrites.overwritten((array,), 0) is array
-    del overwrites._writes[id(array)]
+    writes._writes[id(array)] = gone, writes.clock + 1
+    assert writes.overwritten((array,), 0) is None
+    writes._writes[id(array)] = weakref.ref(array), writes.clock + 1
+    assert writes.overwritten((array,), 0) is array
+    del writes._writes[id(array)]
 
 
 # --- NumPy buffers that are refilled ------------------------------------------------------------------

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.structures import each_like, filled, like, matched, outline
+from minigrad.trees import each_like, filled, like, matched, outline
 
 
 class Line(NamedTuple):

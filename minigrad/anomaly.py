@@ -1,0 +1,297 @@
+"""Find what makes a gradient wrong: the first NaN or infinity, and writes into saved arrays.
+
+The badness of a number is 0 if it is finite, 1 if it is infinite, 2 if it is NaN; that of an array is its worst
+entry's. What is worse than all that it was made of is new: an infinity of finite numbers, a NaN of what holds none. So
+infinities that are passed on, such as those of a mask, are not new, and inf - inf is a new NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .core import Node, current_scope, plain
+from .higher_order import in_rule
+from .observers import Observer, location, location_text, observing
+from .primitives import Primitive
+from .recording import noted, user_line
+from .spec import Array, describe
+from .writes import Guard, arrays_in
+
+__all__ = ["detect_anomaly"]
+
+
+class detect_anomaly(observing):  # noqa: N801  (used as a function)
+    """Within this context what goes wrong is looked for, at the price of a look at every array.
+
+    - A call that makes the first NaN or infinity raises, also where nothing is tracked, and so does a backward pass
+      where a VJP, or a sum of gradients, first has one. The message says which primitive, the line that called it, the
+      scope, the shapes, the first bad entry and what met there.
+    - Each call takes a fingerprint of what its gradient needs, and the backward pass (also outside) raises if that is
+      no longer the same: something wrote into it through ``.data``, ``.numpy()`` or an array that a tensor shares.
+      (Writes that go through the engine raise always, see :mod:`minigrad.writes`.)
+
+    First is what is worse than all that it was made of: an infinity of finite numbers, a NaN of what holds none. So
+    what is passed on is no anomaly: the -inf of a mask, as an input or an option, or data with NaNs. An infinity that
+    is documented is one: log(0), the gradient of sqrt at 0. In primitives that mix entries, such as a sum, one bad
+    input excuses all outputs; those that work entry by entry are looked at entry by entry. If the forward pass ran
+    outside, the NaNs that it saved excuse none of its gradient.
+
+    It holds for the thread or task that enters it, and goes together with :func:`minigrad.record`.
+
+    Raises:
+        FloatingPointError: for a NaN or an infinity. ValueError: in the backward pass, for a write.
+
+    >>> import minigrad as mg
+    >>> w, x = mg.tensor([2.0], requires_grad=True), np.array([3.0])
+    >>> with mg.detect_anomaly(), np.errstate(divide="ignore"):
+    ...     y = w / (x - 3)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    FloatingPointError: divide (called at ...:2) gave an infinity (inf): the
+    output, float64 (1,), 1 of 1 entries NaN or infinite, first at [0]; there a = 2.0, b = 0.0
+
+    >>> with mg.detect_anomaly():
+    ...     y = w * x
+    >>> x += 1
+    >>> y.backward()  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: backward: multiply (called at ...:2) saved float64 (1,) for ...
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_Watch())
+
+
+class _Watch(Observer):
+    """Takes checksums of residuals, looks for NaNs and infinities, and notes lines for its messages.
+
+    It keeps the state of a pass by the ids of nodes, so that it keeps no graph alive, also if the pass fails, and
+    another pass may run within a VJP.
+    """
+
+    stepwise = True
+
+    def __init__(self) -> None:
+        self.arrived: dict[tuple[int, int], int] = {}  # how bad what was sent to an output of a node is so far
+        self.got: dict[int, int] = {}  # how bad the cotangent was that a node's VJP has been called with
+        self.last: tuple[int, tuple[Any, ...]] = 0, ()  # whose VJP has been called last, and these cotangents
+        self.bad_step: int | None = None  # the first one, on the way back, at which it met a bad cotangent
+
+    def call(
+        self,
+        primitive: Primitive,
+        params: Mapping[str, Any],
+        inputs: Sequence[Any],
+        outputs: Sequence[Array],
+        node: Node | None,
+    ) -> None:
+        place = ""
+        if node is not None:
+            noted(node).line = noted(node).line or user_line()
+            place = location(node)
+            Guard(node, arrays_in((node.residuals, getattr(node, "inputs", ()))), sampled=False)
+        if badness(outputs) and not in_rule():  # a rule may pass over what comes out in between, with a `where`
+            place = place or location_text(user_line(), current_scope() or ())
+            _look_forward(primitive, params, inputs, outputs, place)
+
+    def start(self, seeds: Mapping[Any, Array]) -> None:
+        for key, g in seeds.items():
+            node, index = key if type(key) is tuple else (key, 0)
+            self.arrived[id(node), index] = badness(g)
+
+    def cotangent(self, node: Node, g: Any, batched: bool = False) -> Any:
+        several = tuple(map(plain, g if type(g) is tuple else (g,)))
+        if node.primitive is None:
+            with np.errstate(over="ignore"):  # sums of half precision come in single
+                several = (np.asarray(several[0]).astype(node.dtype, copy=False),)
+        for index, part in enumerate(several):
+            arrived = self.arrived.pop((id(node), index), 2)
+            if part is not None and badness(part) > arrived:
+                raise FloatingPointError(_bad_sum(node, index, part))
+        if node.primitive is not None:
+            self.got[id(node)] = badness(several)
+        self.last, self.bad_step = (id(node), several), None
+        return g
+
+    def pulled(self, node: Node, grads: Mapping[int, Array], batched: bool = False) -> None:
+        known = self.got.pop(id(node), 2)
+        guard: Guard | None = getattr(node, "guard", None)
+        if guard is not None and not guard.sampled:
+            # The call was watched, so what is bad in its residuals came from its inputs.
+            known = max(known, badness(node.residuals))
+        elif known == 0:
+            known = min(badness(node.residuals), 1)
+        cotangents = self.last[1] if self.last[0] == id(node) else ()
+        argnums, _, indices = node.edges
+        for argnum, parent, index in zip(argnums, node.parents, indices, strict=True):
+            if argnum in grads:
+                bad = badness(grads[argnum])
+                if bad > known:
+                    raise FloatingPointError(_bad_flow(node, argnum, grads[argnum], cotangents, self.bad_step))
+                self.arrived[id(parent), index] = max(bad, self.arrived.get((id(parent), index), 0))
+        self.last = 0, ()
+
+    def step(self, t: int, *cotangents: Array) -> None:
+        if self.bad_step is None and badness(cotangents):
+            self.bad_step = t
+
+
+def _look_forward(
+    primitive: Primitive, params: Mapping[str, Any], inputs: Sequence[Any], outputs: Sequence[Array], place: str
+) -> None:
+    """Raise if a primitive made a NaN or an infinity that it did not get."""
+    if not badness(outputs):
+        return
+    options = badness([plain(option) for option in params.values()])
+    shape = _meeting(primitive, params, inputs, outputs)
+    by_entries = shape is not None and primitive.entrywise  # a user's primitive may broadcast as matmul does
+    known = max(options, 0 if by_entries else badness(inputs))
+    for number, output in enumerate(outputs):
+        bad = badness_of_entries(output)
+        if by_entries:
+            met = [np.broadcast_to(badness_of_entries(x), output.shape) for x in inputs if x is not None]
+            bad[bad <= np.max(met, axis=0)] = 0
+        if bad.max(initial=0) > known:
+            index = first_worst(bad, axis=1 if primitive.steps is not None and bad.ndim == 3 else None)
+            which = f"output {number}" if len(outputs) > 1 else "the output"
+            named = [(primitive.input_name(i), x) for i, x in enumerate(inputs)]
+            raise FloatingPointError(
+                f"{primitive.name}{place} gave {_what(output, index)}: {which}, {summary(output)}, "
+                f"first at {at(index)}{_time(primitive, output, index)}; "
+                f"{'there ' if shape is not None else ''}{met_there(named, output.shape, shape and index)}"
+            )
+
+
+def _meeting(
+    primitive: Primitive, params: Mapping[str, Any], inputs: Sequence[Any], outputs: Sequence[Array]
+) -> tuple[int, ...] | None:
+    """The shape to which the inputs broadcast, if an entry is computed of those entries that meet there; else None."""
+    simple = primitive.broadcasts and primitive.cost is None and not params
+    if len(outputs) > 1 or not (primitive.entrywise or simple):
+        return None
+    try:
+        shape = np.broadcast_shapes(*(np.shape(x) for x in inputs if x is not None))
+    except ValueError:
+        return None
+    return shape if shape == outputs[0].shape else None
+
+
+def _what(array: Any, index: tuple[int, ...]) -> str:
+    value = np.asarray(array)[index]
+    return "a NaN" if np.isnan(value) else f"an infinity ({value})"
+
+
+def _time(primitive: Primitive, array: Array, index: tuple[int, ...]) -> str:
+    return f", time step {index[1]}" if primitive.steps is not None and array.ndim == 3 else ""
+
+
+def _bad_flow(node: Node, argnum: int, flow: Array, cotangents: Sequence[Any], step: int | None) -> str:
+    """That a VJP gave something bad, and what it was given."""
+    assert node.primitive is not None
+    index = first_worst(badness_of_entries(flow))
+    name = node.primitive.input_name(argnum)
+    given = [(f"cotangent {i}" if len(cotangents) > 1 else "cotangent", g) for i, g in enumerate(cotangents)]
+    given += [("saved", array) for array in arrays_in(tuple(node.residuals or ()))]
+    there = [(word, g) for word, g in given if g is not None and np.shape(g) == flow.shape]
+    elsewhere = [(word, g) for word, g in given if g is not None and np.shape(g) != flow.shape]
+    words = ["there " + met_there(there, flow.shape, index)] if there else []
+    words += [met_there(elsewhere, flow.shape, None)] if elsewhere else []
+    time = f"; on the way back first at time step {step}" if step is not None else ""
+    return (
+        f"backward: the VJP of {node.primitive.name}{location(node)} gave {_what(flow, index)} for {name}: "
+        f"{summary(flow)}, first at {at(index)}; {'; '.join(words)}{time}"
+    )
+
+
+def _bad_sum(node: Node, index: int, g: Any) -> str:
+    """That the cotangent of an output is bad, while none that was sent to it is."""
+    place = first_worst(badness_of_entries(g))
+    name = f"{node.primitive.name}{location(node)}" if node.primitive is not None else f"{node!r}"
+    which = f"output {index} of " if node.later_outputs else ""
+    return (
+        f"backward: the gradient of {which}{name} has {_what(g, place)}, which none had that was sent there: "
+        f"{summary(np.asarray(g))}, first at {at(place)}; the sum overflowed, or a hook returned it"
+    )
+
+
+def badness(value: Any) -> int:
+    """Of the worst number in a number, an array, or nested tuples, lists and dicts; 0 of anything else.
+
+    >>> badness(np.ones(3)), badness([0.5, -np.inf]), badness({"x": np.array([np.nan, np.inf])}), badness("nan")
+    (0, 1, 2, 0)
+    """
+    worst = 0
+    stack = [value]
+    while stack and worst < 2:
+        value = stack.pop()
+        if isinstance(value, dict):
+            stack += value.values()
+        elif isinstance(value, (tuple, list)):
+            stack += value
+        elif isinstance(value, (float, np.ndarray, np.floating)):
+            x = np.asarray(value)
+            if x.dtype.kind == "f" and not np.isfinite(x).all():
+                worst = max(worst, 2 if np.isnan(x).any() else 1)
+    return worst
+
+
+def badness_of_entries(value: Any) -> Array:
+    """Of each entry of an array or number.
+
+    >>> badness_of_entries(np.array([1.0, -np.inf, np.nan]))
+    array([0, 1, 2], dtype=int8)
+    """
+    x = np.asarray(value)
+    if x.dtype.kind != "f":
+        return np.zeros(x.shape, np.int8)
+    return np.asarray(np.where(np.isnan(x), 2, np.isinf(x)), np.int8)
+
+
+def first_worst(bad: Array, axis: int | None = None) -> tuple[int, ...]:
+    """The index of the first entry that is as bad as the worst one; the first along an axis before all others.
+
+    >>> first_worst(np.array([[0, 0, 2], [2, 1, 0]])), first_worst(np.array([[0, 0, 2], [2, 1, 0]]), axis=1)
+    ((0, 2), (1, 0))
+    """
+    places = np.argwhere(bad == bad.max())
+    place = places[0 if axis is None else np.argmin(places[:, axis])]
+    return tuple(int(i) for i in place)
+
+
+def at(index: Sequence[int]) -> str:
+    return f"[{', '.join(map(str, index))}]"
+
+
+def summary(value: Any) -> str:
+    """An array in words: dtype, shape, range of its finite entries, and how many others there are.
+
+    >>> summary(np.array([0.5, np.nan, 2.0]))
+    'float64 (3,), 1 of 3 entries NaN or infinite, the others from 0.5 to 2.0'
+    >>> summary(np.arange(3.0))
+    'float64 (3,) from 0.0 to 2.0'
+    """
+    if not isinstance(value, np.ndarray) or not value.size or value.dtype.kind not in "fiub":
+        return describe(value) if isinstance(value, np.ndarray) else str(value)
+    finite = value[np.isfinite(value)]
+    unusual = value.size - finite.size
+    span = f"from {finite.min()} to {finite.max()}" if finite.size else ""
+    if not unusual:
+        return f"{describe(value)} {span}"
+    entries = f"{unusual} of {value.size} entries NaN or infinite"
+    return f"{describe(value)}, {entries}{f', the others {span}' if span else ''}"
+
+
+def met_there(named: Sequence[tuple[str, Any]], shape: tuple[int, ...], index: tuple[int, ...] | None) -> str:
+    """Named inputs in words: their values at an index of what they broadcast to, if one is given; else summaries.
+
+    >>> met_there([("a", np.array([1.0, 0.0])), ("b", 2.0)], (2,), (1,))
+    'a = 0.0, b = 2.0'
+    >>> met_there([("x", np.array([[1.0, 0.0]])), ("mask", None)], (2,), None)
+    'x: float64 (1, 2) from 0.0 to 1.0'
+    """
+    given = [(name, value) for name, value in named if value is not None]
+    if index is not None:
+        return ", ".join(f"{name} = {np.broadcast_to(np.asarray(value), shape)[index]}" for name, value in given)
+    return "; ".join(f"{name}: {summary(value)}" for name, value in given)

@@ -1,0 +1,296 @@
+"""Calling a primitive on tensors: run its forward on their arrays and, if a gradient can be wanted, leave a node.
+
+A node costs about as much as two or three small NumPy calls, because calls with one array x, or two, a and b, and no
+options take a short path (`_call_unary`, `_call_binary`). All others take `_call`, and so does every call that is
+observed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import observers, writes
+from .core import Node, Tensor, current_scope, number_check, set_outputs, untracked
+from .spec import Array, as_array, describe, refuse_masked
+from .writes import guard, owner
+
+if TYPE_CHECKING:
+    from .primitives import Primitive
+
+__all__ = ["caller"]
+
+_new = object.__new__
+_ndarray, _asarray = np.ndarray, np.asarray  # finding a function in np costs 50 ns
+_float32 = np.dtype(np.float32)
+_active = observers.active
+
+# The edges that nodes of the short paths share (see Node) where each input is a first output, as almost all are.
+_UNARY = ((0,), (True,), (0,))
+_LEFT, _RIGHT = ((0,), (True, False), (0,)), ((1,), (False, True), (0,))
+_BOTH = ((0, 1), (True, True), (0, 0))
+_NO_PARAMS: dict[str, Any] = {}
+_MALFORMED = "the forward must return (output, tuple of residuals)"
+# What NumPy and our own checks raise for a user's mistake.
+_MISUSE = (ValueError, TypeError, IndexError, OverflowError, AttributeError)
+
+
+def caller(record: Primitive) -> Callable[..., Any]:
+    """The function on tensors that calls a primitive."""
+    short = record.differentiable and record.broadcasts and not record.variadic and not record.options
+    # By the names of the inputs: a call may give them as keywords, and the short paths' parameters are x, or a and b.
+    short_path = {("x",): _call_unary, ("a", "b"): _call_binary}.get(record.arguments) if short else None
+    general = _call(record)
+    return general if short_path is None else short_path(record, general)
+
+
+def _constant(value: Any, weak: bool) -> Any:
+    """An input that is no tensor, as the forward wants it: an ndarray, or a weakly typed number."""
+    if type(value) is _ndarray and value.dtype.kind in "fiub":
+        return value
+    if value is None or (weak and isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating))):
+        return value
+    return as_array(value)
+
+
+def _array_of(data: Any) -> Array:
+    """What a tensor holds, if nothing else was assigned to its ``data``."""
+    refuse_masked(data)
+    if not isinstance(data, _ndarray):
+        raise TypeError(f"a tensor's .data must be an ndarray, not {describe(data)}")
+    return data
+
+
+def _real_array(output: Any) -> Array:
+    """What a forward returned as an ndarray of real numbers."""
+    refuse_masked(output)
+    array: Array = _asarray(output)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"the forward must return real numbers, not {array.dtype}")
+    return array
+
+
+def _checked(record: Primitive, inputs: Any, result: Any) -> tuple[Array, tuple[Any, ...]]:
+    """What a forward returned: one output, as an ndarray of real numbers, and its residuals."""
+    try:
+        if type(result) is not tuple or len(result) != 2 or type(result[1]) is not tuple:
+            raise TypeError(_MALFORMED)
+        return _real_array(result[0]), result[1]
+    except TypeError as error:
+        raise record.failed(inputs, error) from None
+
+
+def _call_unary(record: Primitive, general: Callable[..., Any]) -> Callable[[Any], Tensor]:
+    """The short path for one array and no options."""
+    forward = record.forward
+
+    def call(x: Any) -> Tensor:
+        if _active:
+            return general(x)  # type: ignore[no-any-return]
+        parent = None
+        try:
+            if isinstance(x, Tensor):
+                parent, array = x.node, x.data
+            else:
+                array = _constant(x, False)
+            result = forward(array)
+        except _MISUSE as error:
+            raise record.failed((x,), error) from error
+        try:
+            output, residuals = result
+            dtype = output.dtype
+        except (AttributeError, TypeError, ValueError):
+            output, residuals = _checked(record, (x,), result)
+            dtype = output.dtype
+        if type(output) is not _ndarray or (dtype is not _float32 and dtype.kind != "f"):
+            output, residuals = _checked(record, (x,), result)
+            if output.dtype.kind != "f":
+                parent = None  # integers carry no gradient
+        tensor: Tensor = _new(Tensor)  # `untracked`, written out: its call would cost 5 % of the whole
+        tensor.data = output
+        tensor.index = 0
+        path = current_scope()
+        if parent is None or path is None:
+            tensor.node = None
+            return tensor
+        tensor.node = node = Node()
+        node.primitive = record
+        node.params = _NO_PARAMS
+        node.parents = (parent,)
+        node.edges = (*_UNARY[:2], (x.index,)) if x.index else _UNARY
+        node.shape = output.shape
+        node.dtype = dtype
+        node.later_outputs = ()
+        node.residuals = residuals
+        node.scope = path
+        node.born = writes.clock
+        if record.keeps_inputs:
+            node.inputs = (array,)
+        return tensor
+
+    return call
+
+
+def _call_binary(record: Primitive, general: Callable[..., Any]) -> Callable[[Any, Any], Tensor]:
+    """The short path for two arrays and no options."""
+    forward = record.forward
+
+    def call(a: Any, b: Any) -> Tensor:
+        if _active:
+            return general(a, b)  # type: ignore[no-any-return]
+        left = right = None
+        try:
+            # The cheapest questions first; isinstance is for Tensor's subclasses.
+            kind = type(a)
+            if kind is Tensor:
+                left, x = a.node, a.data
+            elif kind is _ndarray and a.dtype is _float32:
+                x = a
+            elif isinstance(a, Tensor):
+                left, x = a.node, _array_of(a.data)
+            else:
+                x = _constant(a, True)
+            kind = type(b)
+            if kind is Tensor:
+                right, y = b.node, b.data
+            elif kind is _ndarray and b.dtype is _float32:
+                y = b
+            elif isinstance(b, Tensor):
+                right, y = b.node, _array_of(b.data)
+            else:
+                y = _constant(b, True)
+            result = forward(x, y)
+        except _MISUSE as error:
+            raise record.failed((a, b), error) from error
+        try:
+            output, residuals = result
+            dtype = output.dtype
+        except (AttributeError, TypeError, ValueError):
+            output, residuals = _checked(record, (a, b), result)
+            dtype = output.dtype
+        if type(output) is not _ndarray or (dtype is not _float32 and dtype.kind != "f"):
+            output, residuals = _checked(record, (a, b), result)
+            if output.dtype.kind != "f":
+                left = right = None  # integers carry no gradient
+        tensor: Tensor = _new(Tensor)  # `untracked`, written out
+        tensor.data = output
+        tensor.index = 0
+        path = current_scope()
+        if path is None or (left is None and right is None):
+            tensor.node = None
+            return tensor
+        tensor.node = node = Node()
+        first: Node = left if left is not None else right  # type: ignore[assignment]
+        if right is None:
+            node.parents = (first,)
+            node.edges = (*_LEFT[:2], (a.index,)) if a.index else _LEFT
+        elif left is None:
+            node.parents = (right,)
+            node.edges = (*_RIGHT[:2], (b.index,)) if b.index else _RIGHT
+        else:
+            if left.shape is not right.shape and left.shape == right.shape:
+                right.shape = left.shape  # the same tuple, see below
+            node.parents = (left, right)
+            node.edges = (*_BOTH[:2], (a.index, b.index)) if a.index or b.index else _BOTH
+        node.primitive = record
+        node.params = _NO_PARAMS
+        shape = output.shape
+        node.shape = first.shape if shape == first.shape else shape  # shared tuples spare the reverse pass a comparison
+        node.dtype = dtype
+        node.later_outputs = ()
+        node.residuals = residuals
+        node.scope = path
+        node.born = writes.clock
+        if record.keeps_inputs:
+            node.inputs = (x, y)
+        if residuals and (left is None or right is None) and number_check.get() is None:
+            guard(node, [array for array, given in ((x, a), (y, b)) if not isinstance(given, Tensor)])
+        return tensor
+
+    return call
+
+
+def _call(record: Primitive) -> Callable[..., Any]:
+    """The path for any number of arrays, options and outputs, and for observed calls."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        inputs, params = _sort_arguments(record, args, kwargs)
+        watching = observers.current()
+        try:
+            weak = record.broadcasts and len(inputs) > 1
+            arrays = [_array_of(t.data) if isinstance(t, Tensor) else _constant(t, weak) for t in inputs]
+            forward = record.forward
+            for observer in watching:
+                forward = observer.around(record, forward)
+            result = forward(*arrays, **params)
+            if not (type(result) is tuple and len(result) == 2 and type(result[1]) is tuple):
+                raise TypeError(_MALFORMED)
+            output, residuals = result
+            several = type(output) is tuple
+            outputs = [_real_array(y) for y in (output if several else (output,))]
+        except _MISUSE as error:
+            raise record.failed(inputs, error) from error
+        path = current_scope()
+        if path is not None:
+            for name, option in params.items():
+                if isinstance(option, Tensor) and option.node is not None:
+                    raise TypeError(
+                        f"{record.name}: the option {name} is not differentiated, and a tracked tensor would lose its "
+                        "gradient there: pass .detach(), or compose it of primitives that take it as an input"
+                    )
+        given = [
+            x for x, t in zip(arrays, inputs, strict=True) if isinstance(x, _ndarray) and not isinstance(t, Tensor)
+        ]
+        if given:  # a view of one would change when its owner writes into it
+            owners = {id(owner(x)) for x in given}
+            outputs = [array.copy("K") if id(owner(array)) in owners else array for array in outputs]
+        results = [untracked(array) for array in outputs]
+        tracked = [(i, t) for i, t in enumerate(inputs) if isinstance(t, Tensor) and t.node is not None]
+        node = None
+        if tracked and path is not None and record.differentiable:
+            node = Node()
+            node.primitive = record
+            node.params = params
+            node.parents = tuple(t.node for _, t in tracked)  # type: ignore[misc]
+            argnums = tuple(i for i, _ in tracked)
+            node.edges = (argnums, tuple(i in argnums for i in range(len(inputs))), tuple(t.index for _, t in tracked))
+            node.residuals = residuals
+            node.scope = path
+            node.born = writes.clock
+            set_outputs(node, results)
+            if record.keeps_inputs:
+                node.inputs = tuple(arrays)
+        for observer in watching:
+            observer.call(record, params, arrays, outputs, node)
+        if node is not None and (given or params) and number_check.get() is None:
+            guard(node, [*given, *params.values()])
+        return tuple(results) if several else results[0]
+
+    return call
+
+
+def _sort_arguments(
+    record: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """Split a call's arguments into inputs (None for an optional one left out) and options."""
+    if record.variadic:
+        return list(args), kwargs
+    if not kwargs and len(args) == len(record.arguments):
+        for value in args:
+            if value is None:
+                break
+        else:
+            return list(args), {}
+    names = record.arguments + record.options
+    given = dict(zip(names, args, strict=False))
+    surplus = len(args) > record.positional or given.keys() & kwargs.keys()
+    given.update(kwargs)
+    inputs = [given.pop(name, None) for name in record.arguments]
+    if surplus or any(value is None for value in inputs):
+        try:
+            record.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{record.name}: {error}") from None
+    return inputs, given

@@ -1,0 +1,256 @@
+"""Where the time goes: how long each call of a primitive takes, forward and backward.
+
+    with mg.profile() as p:
+        loss = model(x)
+        loss.backward()
+    print(p)
+
+A :class:`Profile` is an observer that puts a clock around forwards and VJPs. :mod:`minigrad.timings` sums up what it
+measures.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from time import perf_counter_ns
+from typing import Any
+
+import numpy as np
+
+from .core import Node, Tensor, current_scope
+from .observers import Observer, observing
+from .primitives import Primitive
+from .recording import noted, user_line
+from .runtime.files import replacing
+from .spec import Array, Spec
+from .timings import By, Event, Row, own_times, rows_of, table_of, trace_of
+from .units import time_text
+from .writes import owner
+
+__all__ = ["Profile", "profile"]
+
+
+class _Here(threading.local):
+    """What a thread remembers.
+
+    forward: its last one. taken: for how long it was busy with profiles, in nanoseconds.
+    """
+
+    forward: Event | None = None
+    taken = 0
+
+
+_here = _Here()
+
+
+class Profile(Observer):
+    """The measurements of a :class:`profile`: its `events`, and sums of them.
+
+    Attributes:
+        events: every call, in the order in which they ended; see `minigrad.timings.Event`.
+        threads: the names of the threads that made calls, by their identifiers; `thread` is the one that started it.
+        began, ended: in nanoseconds; `ended` is None while it runs.
+        overhead: for how long `thread` was busy with the profile, in nanoseconds.
+    """
+
+    def __init__(self, lines: bool) -> None:
+        self.lines = lines
+        self.events: list[Event] = []
+        self.thread = threading.get_ident()
+        self.threads = {self.thread: _name_of_thread()}
+        self.overhead = 0
+        self.began = perf_counter_ns()
+        self.ended: int | None = None
+
+    def around(
+        self, primitive: Primitive, function: Callable[..., Any], node: Node | None = None
+    ) -> Callable[..., Any]:
+        return partial(self._timed, primitive, function, node)
+
+    def _timed(
+        self, primitive: Primitive, function: Callable[..., Any], node: Node | None, /, *given: Any, **options: Any
+    ) -> Any:
+        """Call a forward, or the VJP of a node, and note an event."""
+        result, end, taken, begin = None, 0, _here.taken, perf_counter_ns()
+        try:
+            result = function(*given, **options)
+            end = perf_counter_ns()
+            return result
+        finally:
+            failed, end = not end, end or perf_counter_ns()
+            time, overhead, multiply_adds = end - begin, _here.taken - taken, 0
+            scope, line = current_scope() or (), ""
+            if node is None:
+                made = _several(result[0]) if type(result) is tuple and result else ()
+                line = user_line() if self.lines else ""
+                if primitive.cost is not None and made and not failed:
+                    shapes = [None if x is None else np.shape(x) for x in given]
+                    multiply_adds = primitive.cost(shapes, np.shape(made[0]), options)
+            else:
+                note = noted(node)
+                note.backward_time, scope, line = time - overhead, node.scope, note.line
+                given, made = _several(given[0]), result if type(result) is tuple else ()
+            arrays, results = tuple(map(_array, given)), tuple(map(_array, made))
+            event = Event(
+                primitive.name, primitive.module, "forward" if node is None else "backward", begin, time, overhead,
+                threading.get_ident(), scope, line, _specs(arrays), _specs(results), _new_bytes(results, arrays),
+                multiply_adds, failed,
+            )  # fmt: skip
+            self.events.append(event)
+            if event.thread not in self.threads:
+                self.threads[event.thread] = _name_of_thread()
+            if node is None:
+                _here.forward = event
+            self._charge(end)
+
+    def call(
+        self,
+        primitive: Primitive,
+        params: Mapping[str, Any],
+        inputs: Sequence[Any],
+        outputs: Sequence[Array],
+        node: Node | None,
+    ) -> None:
+        begin, event = perf_counter_ns(), _here.forward
+        if event is not None and node is not None:  # the event of this call, which has just ended
+            note = noted(node)
+            note.line, note.forward_time = note.line or event.line, event.time - event.overhead
+        self._charge(begin)
+
+    def _charge(self, since: int) -> None:
+        """Count the time since then, in this thread, as taken by the profile."""
+        time = perf_counter_ns() - since
+        _here.taken += time
+        if self.thread == threading.get_ident():
+            self.overhead += time
+
+    @property
+    def wall(self) -> int:
+        """How long the block took, or has taken so far, in nanoseconds."""
+        return (self.ended or perf_counter_ns()) - self.began
+
+    @property
+    def inside(self) -> int:
+        """How long the thread that opened the profile was in primitives, in nanoseconds."""
+        own = zip(self.events, own_times(self.events), strict=True)
+        return sum(time for event, time in own if event.thread == self.thread)
+
+    @property
+    def outside(self) -> int:
+        """For how long it was neither in primitives nor busy with the profile: in the engine, and in your code."""
+        return self.wall - self.inside - self.overhead
+
+    def rows(self, by: By = "primitive") -> list[Row]:
+        """Sums over the calls of each primitive, scope or line; those that took longest come first."""
+        return rows_of(self.events, by)
+
+    def table(self, by: By = "primitive", limit: int | None = None) -> str:
+        """The sums as a text.
+
+        The time of a call does not contain that of other primitives that it called, so columns add up. Bytes count the
+        arrays that a call made. GFLOP/s count two operations for each multiply-add, for primitives with a ``cost``.
+
+        Args:
+            by: what has a row: 'primitive', 'scope' or 'line'. Scopes do not contain the scopes within them.
+            limit: of more rows, the last one sums up those that took least.
+
+        Raises:
+            ValueError: for another `by` or `limit`.
+        """
+        wall, inside, taken = self.wall, self.inside, self.overhead
+        shares = {"in primitives": inside, "outside of them": wall - inside - taken, "for the profile": taken}
+        said = ", ".join(f"{time_text(time)} ({time / wall:.1%}) {what}" for what, time in shares.items())
+        others = sum(event.thread != self.thread for event in self.events)
+        more = [f"{others:,} of the calls ran in other threads, beside this time"] if others else []
+        return "\n".join([table_of(self.events, by, limit), f"{time_text(wall)} in all: {said}", *more])
+
+    def trace(self, path: str | os.PathLike[str]) -> None:
+        """Write a Chrome trace, whole or not at all: https://ui.perfetto.dev opens it.
+
+        Each call is there with its shapes, dtypes, scope and line, in the lane of its thread; VJPs have names that
+        end in `_vjp` and the category 'backward'.
+
+        Raises:
+            OSError: if no file can be written there.
+        """
+        data = trace_of(self.events, self.threads, self.began, self.began + self.wall, self.thread)
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(data, allow_nan=False, separators=(",", ":")), encoding="utf-8")
+
+    def __str__(self) -> str:
+        return self.table(limit=20)
+
+
+class profile(observing):  # noqa: N801  (used as a function)
+    """Time every call of a primitive, forward and backward, within ``with mg.profile() as p:``.
+
+    ``p`` is a :class:`Profile`: ``print(p)`` and ``p.table(by="line")`` show where the time goes, ``p.trace(path)``
+    writes a time line, ``p.events`` holds every measurement. The times are those of the forward and of the VJP alone,
+    with their threads. Nodes keep their times for ``mg.render.draw(loss, path, times=True)``.
+
+    It holds for the thread or task that enters it (and its pieces in `run_in_parallel`), nests, and works together with
+    :func:`minigrad.record` and :func:`minigrad.detect_anomaly`. Each call takes some 12 µs more within it, which no
+    time of a primitive contains; an event takes 600 bytes.
+
+    Args:
+        lines: look up the line of your code that called, which takes 4 of these 12 µs.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([[1.0, 2.0]], requires_grad=True)
+    >>> with mg.profile() as p:
+    ...     (x @ x.T).sum().backward()
+    >>> [(event.primitive, event.phase) for event in p.events]
+    [('transpose', 'forward'), ('matmul', 'forward'), ('sum', 'forward'),
+     ('sum', 'backward'), ('matmul', 'backward'), ('transpose', 'backward')]
+    """
+
+    def __init__(self, lines: bool = True) -> None:
+        self._lines = lines
+
+    def __call__(self, function: Any) -> Any:
+        raise TypeError("profile does not decorate functions, since nobody would see the result: use with mg.profile()")
+
+    def __enter__(self) -> Profile:  # type: ignore[override]
+        self.result = Profile(self._lines)
+        super().__init__(self.result)
+        super().__enter__()
+        self.result.began = perf_counter_ns()
+        return self.result
+
+    def __exit__(self, *error: object) -> None:
+        self.result.ended = perf_counter_ns()
+        super().__exit__(*error)
+
+
+def _name_of_thread() -> str:
+    """The name of this thread; `threading.current_thread` would make up one for those that it did not start."""
+    me = threading.get_ident()
+    return next((thread.name for thread in threading.enumerate() if thread.ident == me), "helper of run_in_parallel")
+
+
+def _several(x: Any) -> tuple[Any, ...]:
+    return x if type(x) is tuple else (x,)
+
+
+def _array(x: Any) -> Any:
+    """An array or a number as an array; None for what is neither."""
+    if isinstance(x, Tensor):
+        x = x.data
+    if isinstance(x, (bool, int, float)):
+        return np.asarray(x)
+    return x if isinstance(x, (np.ndarray, np.generic)) else None
+
+
+def _specs(arrays: tuple[Any, ...]) -> tuple[Spec | None, ...]:
+    return tuple(None if x is None else (x.shape, x.dtype) for x in arrays)
+
+
+def _new_bytes(made: tuple[Any, ...], given: tuple[Any, ...]) -> int:
+    """How many bytes of what was made are new memory: views of what was given are none."""
+    old = {id(owner(x)) for x in given if x is not None}
+    arrays = {id(x): x for x in made if x is not None}.values()  # one array may be the cotangent of two inputs
+    return sum(min(x.nbytes, memory.nbytes) for x in arrays if id(memory := owner(x)) not in old)

@@ -1,0 +1,169 @@
+"""Detect writes into arrays that a gradient needs.
+
+A node notes when it was made; whatever writes into the array of a tensor (``tensor[...] = …``, an optimiser's step,
+``load_state_dict``) calls :func:`written`. Time counts writes, so a pass without writes costs one comparison a node.
+Otherwise the pass asks whether the memory of the node's residuals was written into since: views share memory, so the
+question is put to the array that owns it.
+
+A write through ``tensor.data``, or into an ndarray that was passed to a primitive, is not announced. :func:`guard`
+protects residuals that share memory with such an ndarray: it copies small ones and keeps a checksum of large ones.
+"""
+
+from __future__ import annotations
+
+import functools
+import weakref
+import zlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from .observers import location
+from .spec import Array, describe
+
+if TYPE_CHECKING:
+    from .core import Node
+
+__all__ = ["Guard", "arrays_in", "check_unwritten", "guard", "overwritten", "owner", "written"]
+
+clock = 0
+"""How many writes there were."""
+_writes: dict[int, tuple[weakref.ref[Array], int]] = {}
+"""The last write, by the id of the array that owns the memory: a weak reference to that array, and the time."""
+
+_MAX_COPIED_BYTES = 2**20
+_SAMPLES = 4096
+
+
+def written(array: Array) -> None:
+    """Announce a write into an array, so that a gradient that needs the old values is refused.
+
+    >>> import minigrad as mg
+    >>> w, x = mg.tensor([2.0], requires_grad=True), mg.tensor([3.0])
+    >>> y = w * x
+    >>> x[0] = 5  # announces it
+    >>> y.backward()  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: backward: multiply saved float32 (1,) for its gradient, and it, or ...
+    """
+    global clock
+    clock += 1
+    memory = owner(array)
+    key = id(memory)
+    _writes[key] = weakref.ref(memory, lambda _: _writes.pop(key, None)), clock
+
+
+def overwritten(values: Any, since: int) -> Array | None:
+    """The first array in nested tuples, lists and dicts whose memory was written into after a time, or None."""
+    for array in arrays_in(values):
+        reference, time = _writes.get(id(owner(array)), (None, 0))
+        if time > since and reference is not None and reference() is not None:
+            return array
+    return None
+
+
+def arrays_in(values: Any) -> list[Array]:
+    """The arrays in nested tuples, lists and dicts."""
+    found: list[Array] = []
+    stack = [values]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, np.ndarray):
+            found.append(value)
+        elif isinstance(value, dict):
+            stack += value.values()
+        elif isinstance(value, (tuple, list)):
+            stack += value
+    return found
+
+
+def owner(array: Array) -> Array:
+    """The array whose memory an array is a view of; `as_strided` puts an object of NumPy's in between."""
+    memory = array
+    base: Any = array.base
+    while base is not None:
+        if isinstance(base, np.ndarray):
+            memory = base
+        base = getattr(base, "base", None)
+    return memory
+
+
+class Guard:
+    """Checksums of arrays that a node's gradient needs, and the time when the node was made.
+
+    While a node has a guard, ``node.born`` is -1, so that every pass checks it.
+    ``sampled`` says whether the checksum of a large array covers a random sample of its entries.
+    """
+
+    def __init__(self, node: Node, arrays: Sequence[Array], sampled: bool) -> None:
+        self.born = node.guard.born if hasattr(node, "guard") else node.born
+        self.sampled = sampled
+        self.checksums = [(array, _checksum(array, sampled)) for array in arrays]
+        node.guard, node.born = self, -1
+
+
+def guard(node: Node, arguments: Sequence[Any]) -> None:
+    """Protect what a node keeps for its gradient from writes into the ndarrays among a call's arguments."""
+    if hasattr(node, "guard"):
+        return
+    owners = {id(owner(array)) for array in arrays_in(arguments)}
+    large: list[Array] = []
+
+    def copied(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            if id(owner(value)) not in owners:
+                return value
+            distinct = _distinct(value)
+            if distinct.nbytes > _MAX_COPIED_BYTES:
+                large.append(value)
+                return value
+            return value.copy("K") if distinct is value else np.broadcast_to(distinct.copy("K"), value.shape)
+        if type(value) in (tuple, list):
+            return type(value)(map(copied, value))
+        return value._make(map(copied, value)) if hasattr(value, "_make") else value  # a named tuple
+
+    if owners:
+        node.residuals = copied(node.residuals)
+        if hasattr(node, "inputs"):
+            node.inputs = copied(node.inputs)
+        if large:
+            Guard(node, large, sampled=True)
+
+
+def check_unwritten(node: Node) -> None:
+    """Raise ValueError if an array that a node's gradient needs was written into since the node was made."""
+    name = f"{cast(Any, node.primitive).name}{location(node)}"
+    guard: Guard | None = getattr(node, "guard", None)
+    array = overwritten((node.residuals, getattr(node, "inputs", ())), node.born if guard is None else guard.born)
+    if array is not None:
+        raise ValueError(
+            f"backward: {name} saved {describe(array)} for its gradient, and it, or another part of the same "
+            "memory, was written into since: by tensor[...] = ..., an optimiser's step, load_state_dict, or another "
+            "pass that added to a .grad; go backward before writing, run the forward again after it, or make a new "
+            "tensor (a copy of x.detach(), mg.ops.put)"
+        )
+    for array, expected in () if guard is None else guard.checksums:
+        if _checksum(array, guard.sampled) != expected:
+            raise ValueError(
+                f"backward: {name} saved {describe(array)} for its gradient, and it was written into since, through an "
+                "ndarray that shares its memory: .data, .numpy(), or a NumPy array that was passed without a copy. "
+                "Call backward before you overwrite it, or pass a copy."
+            )
+
+
+@functools.cache
+def _sample_positions() -> Array:
+    """Random numbers, to be taken modulo the size of an array."""
+    return np.random.default_rng(0).integers(2**62, size=_SAMPLES)
+
+
+def _distinct(array: Array) -> Array:
+    """An array without the repetitions of broadcasting."""
+    return array[tuple(slice(None) if step else slice(1) for step in array.strides)] if 0 in array.strides else array
+
+
+def _checksum(array: Array, sampled: bool) -> int:
+    if sampled and _distinct(array).nbytes > _MAX_COPIED_BYTES:
+        array = array.flat[_sample_positions() % array.size]
+    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
