@@ -43,7 +43,7 @@ def caller(record: Primitive) -> Callable[..., Any]:
     # By the names of the inputs: a call may give them as keywords, and the short paths' parameters are x, or a and b.
     short_path = {("x",): _call_unary, ("a", "b"): _call_binary}.get(record.arguments) if short else None
     general = _call(record)
-    return general if short_path is None else short_path(record, general)
+    return short_path(record, general) if short_path else general
 
 
 def _constant(value: Any, weak: bool) -> Any:

@@ -126,7 +126,9 @@ def pull_tensors(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
         raise
     finally:
         number_check.reset(outside)
-    return tuple(untracked(g) if isinstance(g, np.ndarray) else g for g in grads) if type(grads) is tuple else grads
+    if type(grads) is not tuple:
+        return grads
+    return tuple(g if g is None or isinstance(g, Tensor) else untracked(np.asarray(g)) for g in grads)
 
 
 def in_rule() -> bool:
@@ -144,22 +146,21 @@ def _refuse_tracked(x: Tensor) -> None:
 
 def _run_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
     primitive, residuals = cast(Primitive, node.primitive), cast("tuple[Any, ...]", node.residuals)
-    rule: Any = primitive.vjp_on_tensors
-    if rule is None:
-        declared = primitive.residuals or ()
-        undeclared = _may_depend(residuals[len(declared) :])
-        if "derived" in declared or undeclared:
-            if primitive.reference is not None:
-                return _pull_reference(node, primitive, g, needs)
-            advice = "give it a reference or vjp_on_tensors, since some are derived"
-            if undeclared:
-                advice = (
-                    "declare what its residuals are, @primitive(residuals=…), if its VJP can run on tensors, or a "
-                    "reference"
-                )
-            raise TypeError(f"{primitive.name} has no derivative of its derivative: {advice}")
-        rule = primitive.vjp
-    return rule(g, needs, *_residual_tensors(node, primitive, residuals))
+    declared, rule = primitive.residuals or (), primitive.vjp_on_tensors
+    undeclared = _may_depend(residuals[len(declared) :])
+    if rule is None and (undeclared or "derived" in declared) and primitive.reference is not None:
+        return _pull_reference(node, primitive, g, needs)
+    if undeclared:
+        raise TypeError(
+            f"{primitive.name} has no derivative of its derivative: declare what its residuals are, "
+            "@primitive(residuals=…), if its VJP can run on tensors, or a reference"
+        )
+    if rule is None and "derived" in declared:
+        raise TypeError(
+            f"{primitive.name} has no derivative of its derivative: give it a reference or vjp_on_tensors, since some "
+            "residuals are derived"
+        )
+    return (rule or primitive.vjp)(g, needs, *_residual_tensors(node, primitive, residuals))
 
 
 def _may_depend(value: Any) -> bool:

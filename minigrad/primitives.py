@@ -151,8 +151,17 @@ class Primitive:
         self.first_hidden = hidden[0] if hidden else None
         return tuple(names)
 
-    def _check_steps(self, steps: Steps) -> None:
+    def _check_steps(self, steps: Any) -> None:
         """Raise unless all names that the steps mention are arguments here, or of the step."""
+        if (
+            not isinstance(steps, Steps)
+            or not isinstance(steps.step, Primitive)
+            or not isinstance(steps.states, Mapping)
+        ):
+            raise TypeError(
+                f"primitive {self.name}: steps must be Steps(…), its step a Primitive such as rnn_step.primitive, "
+                "and its states a mapping such as {'h0': 'h'}"
+            )
         named = [("states", name, self.arguments) for name in steps.states]
         named += [("states", name, steps.step.arguments) for name in steps.states.values()]
         named += [("inputs", steps.inputs, self.arguments), ("weights", steps.weights, self.arguments)]

@@ -97,9 +97,9 @@ class Guard:
     """
 
     def __init__(self, node: Node, arrays: Sequence[Array], sampled: bool) -> None:
-        self.born = node.guard.born if hasattr(node, "guard") else node.born
+        self.born: int = node.guard.born if hasattr(node, "guard") else node.born
         self.sampled = sampled
-        self.checksums = [(array, _checksum(array, sampled)) for array in arrays]
+        self.checksums = [(array, _checksum(array, sampled), sampled) for array in arrays]
         node.guard, node.born = self, -1
 
 
@@ -143,8 +143,8 @@ def check_unwritten(node: Node) -> None:
             "pass that added to a .grad; go backward before writing, run the forward again after it, or make a new "
             "tensor (a copy of x.detach(), mg.ops.put)"
         )
-    for array, expected in () if guard is None else guard.checksums:
-        if _checksum(array, guard.sampled) != expected:
+    for array, expected, sampled in () if guard is None else guard.checksums:
+        if _checksum(array, sampled) != expected:
             raise ValueError(
                 f"backward: {name} saved {describe(array)} for its gradient, and it was written into since, through an "
                 "ndarray that shares its memory: .data, .numpy(), or a NumPy array that was passed without a copy. "

@@ -348,9 +348,7 @@ def test_a_pass_that_fails_frees_only_what_it_visited():
     with pytest.raises(RuntimeError, match="not today"):
         z.backward(np.ones(2))
     broken[0] = False
-    with pytest.raises(
-        ValueError, match="residuals of exp were freed by an earlier backward pass: run the"
-    ):
+    with pytest.raises(ValueError, match="residuals of exp were freed by an earlier backward pass: run the"):
         z.backward(np.ones(2))
     assert x.grad is None
     y.backward(np.ones(2))
