@@ -139,6 +139,7 @@ def pull_back(
         An error in the walk carries a note of where the forward made the node, if known.
     """
     ends, watching = set(sources), observers.of_passes()
+    attended = bool(watching) or len(retaining) > 0
 
     def parents(node: Node) -> tuple[Node, ...]:
         return () if node in ends else node.parents
@@ -157,7 +158,7 @@ def pull_back(
         try:
             if node in ends:
                 gs = tuple(None if g is None else _narrowed(g, node.outputs[i][1]) for i, g in enumerate(gs))
-            if node not in ends or attend_sources:
+            if attended and (node not in ends or attend_sources):
                 gs = _attend(node, gs, watching, found, bool(batch))
             if node in ends:
                 found.update({(node, i): g for i, g in enumerate(gs) if g is not None})

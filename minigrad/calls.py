@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["caller"]
 
 _new = object.__new__
-_ndarray, _asarray = np.ndarray, np.asarray  # finding a function in np costs 50 ns
+_ndarray, _generic, _asarray = np.ndarray, np.generic, np.asarray  # finding a function in np costs 50 ns
 _float32 = np.dtype(np.float32)
 _active = observers.active
 
@@ -100,14 +100,17 @@ def _call_unary(record: Primitive, general: Callable[..., Any]) -> Callable[[Any
             raise record.failed((x,), error) from error
         try:
             output, residuals = result
-            dtype = output.dtype
-        except (AttributeError, TypeError, ValueError):
+        except (TypeError, ValueError):
             output, residuals = _checked(record, (x,), result)
-            dtype = output.dtype
-        if type(output) is not _ndarray or (dtype is not _float32 and dtype.kind != "f"):
-            output, residuals = _checked(record, (x,), result)
-            if output.dtype.kind != "f":
-                parent = None  # integers carry no gradient
+        if type(output) is not _ndarray:  # NumPy returns scalars from 0-d operations
+            if isinstance(output, _generic) and type(residuals) is tuple:
+                output = _asarray(output)
+            else:
+                output, residuals = _checked(record, (x,), result)
+        dtype = output.dtype
+        if dtype is not _float32 and dtype.kind != "f":
+            _checked(record, (x,), result)
+            parent = None  # integers carry no gradient
         tensor: Tensor = _new(Tensor)  # `untracked`, written out: its call would cost 5 % of the whole
         tensor.data = output
         tensor.index = 0
@@ -166,14 +169,17 @@ def _call_binary(record: Primitive, general: Callable[..., Any]) -> Callable[[An
             raise record.failed((a, b), error) from error
         try:
             output, residuals = result
-            dtype = output.dtype
-        except (AttributeError, TypeError, ValueError):
+        except (TypeError, ValueError):
             output, residuals = _checked(record, (a, b), result)
-            dtype = output.dtype
-        if type(output) is not _ndarray or (dtype is not _float32 and dtype.kind != "f"):
-            output, residuals = _checked(record, (a, b), result)
-            if output.dtype.kind != "f":
-                left = right = None  # integers carry no gradient
+        if type(output) is not _ndarray:  # NumPy returns scalars from 0-d operations
+            if isinstance(output, _generic) and type(residuals) is tuple:
+                output = _asarray(output)
+            else:
+                output, residuals = _checked(record, (a, b), result)
+        dtype = output.dtype
+        if dtype is not _float32 and dtype.kind != "f":
+            _checked(record, (a, b), result)
+            left = right = None  # integers carry no gradient
         tensor: Tensor = _new(Tensor)  # `untracked`, written out
         tensor.data = output
         tensor.index = 0
@@ -217,7 +223,7 @@ def _call(record: Primitive) -> Callable[..., Any]:
 
     def call(*args: Any, **kwargs: Any) -> Any:
         inputs, params = _sort_arguments(record, args, kwargs)
-        watching = observers.current()
+        watching = observers.current() if _active else ()
         try:
             weak = record.broadcasts and len(inputs) > 1
             arrays = [_array_of(t.data) if isinstance(t, Tensor) else _constant(t, weak) for t in inputs]
@@ -229,7 +235,10 @@ def _call(record: Primitive) -> Callable[..., Any]:
                 raise TypeError(_MALFORMED)
             output, residuals = result
             several = type(output) is tuple
-            outputs = [_real_array(y) for y in (output if several else (output,))]
+            outputs = [
+                y if type(y) is _ndarray and y.dtype.kind == "f" else _real_array(y)
+                for y in (output if several else (output,))
+            ]
         except _MISUSE as error:
             raise record.failed(inputs, error) from error
         path = current_scope()

@@ -105,7 +105,7 @@ class Guard:
 
 def guard(node: Node, arguments: Sequence[Any]) -> None:
     """Protect what a node keeps for its gradient from writes into the ndarrays among a call's arguments."""
-    if hasattr(node, "guard"):
+    if node.born == -1:  # it has a guard
         return
     owners = {id(owner(array)) for array in arrays_in(arguments)}
     large: list[Array] = []
@@ -125,7 +125,7 @@ def guard(node: Node, arguments: Sequence[Any]) -> None:
 
     if owners:
         node.residuals = copied(node.residuals)
-        if hasattr(node, "inputs"):
+        if cast(Any, node.primitive).keeps_inputs:
             node.inputs = copied(node.inputs)
         if large:
             Guard(node, large, sampled=True)
