@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from minigrad.graph_levels import needs_inputs
 
 from minigrad.backward import graph_of
 from minigrad.primitives import PRIMITIVES, Primitive
@@ -61,13 +60,13 @@ def second_order(record: Primitive) -> str:
     """How the VJP is differentiated, see higher_order."""
     if record.vjp_on_tensors is not None:
         return "rule of its own"
-    if not needs_inputs(record, ()):
+    if "derived" not in (record.residuals or ()):
         return "VJP"
     return "reference" if record.reference is not None else "none"
 
 
 def cotangents(record: Primitive) -> str:
-    """How a jacobian's cotangents are pulled back, see batched_backward."""
+    """How a jacobian's cotangents are pulled back, see transforms."""
     return "together" if record.entrywise or record.batched_vjp is not None else "one by one"
 
 
