@@ -68,7 +68,7 @@ def as_bytes(array: Array) -> Array:
     return array.reshape(-1).view(np.uint8)
 
 
-def check_same(what: str, numbers: list[float], comm: Any) -> None:
+def check_same(what: str, numbers: list[int], comm: Any) -> None:
     """Raise a ValueError on every rank unless all have the same numbers. what: their names, for the message."""
     told = gather(comm, numbers).astype(int)
     for other in np.flatnonzero((told != told[0]).any(axis=1)):
