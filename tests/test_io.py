@@ -416,7 +416,7 @@ BAD_HEADERS = [
     ({"w": entry(shape=(True, 2))}, bytes(8), "w: has the shape"),
     ({"w": entry(shape=(3,))}, bytes(8), r"w: takes bytes 0 to 8, but F32 \[3\] needs 12 bytes"),
     ({"w": entry(shape=(2**70,))}, bytes(8), "w: has the shape .* which NumPy refuses"),
-    ({"w": entry(shape=(2**62, 4, 2))}, bytes(8), "w: has the shape .* which NumPy refuses"),  # 2^65 entries: 0 in 64 bits
+    ({"w": entry(shape=(2**62, 4, 2))}, bytes(8), "w: has the shape .* which NumPy refuses"),  # 2^65 entries
     ({"w": entry(shape=(0, 2**70), offsets=(0, 0))}, b"", "w: has the shape .* which NumPy refuses"),
     ({"w": entry(shape=(1,) * 65 + (2,))}, bytes(8), "w: has the shape .* which NumPy refuses"),
     ({"w": entry(offsets=(0,))}, bytes(8), "w: has the data_offsets"),
