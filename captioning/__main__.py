@@ -13,7 +13,7 @@ from typing import Any
 __all__ = ["main"]
 
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS", "WORLD_SIZE")
-"""What launchers call the number of processes; `minigrad.parallel.launchers`, which knows more, is not imported yet."""
+"""Launchers' variables for the number of processes; `minigrad.parallel.communicators` is not imported yet."""
 
 
 def main() -> int:

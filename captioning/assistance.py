@@ -25,7 +25,7 @@ Found = TypeVar("Found")
 def assist(carry_out: Callable[[bytes], Any], comm: Any) -> bool:
     """Carry out what rank 0 orders, which is `assisted`, until it has ended; whether it had no error."""
     while (content := mg.parallel.broadcast_bytes(b"", 0, comm)) not in (_DONE, _FAILED):
-        with mg.parallel.together(comm, watch=False):  # rank 0 waits for what is found
+        with mg.parallel.together(comm):  # rank 0 waits for what is found
             carry_out(content)
     return bool(content == _DONE)
 
@@ -61,7 +61,7 @@ def shared(
     >>> shared(["dog"], str.upper, str.encode, bytes.decode, ALONE)
     ['DOG']
     """
-    with mg.parallel.together(comm, watch=False):
+    with mg.parallel.together(comm):
         own = [work(task) for task in mg.parallel.shard(tasks, comm.rank, comm.size)]
         answers = mg.parallel.gather_bytes(comm, b"".join(map(pack, own)) if comm.rank else b"")
         return own + [unpack(answer) for answer in answers[1 : len(tasks)]] if comm.rank == 0 else []

@@ -121,8 +121,15 @@ class Batches:
         >>> [bool((a == b).all()) for a, b in zip(rest, second, strict=True)]
         [True, True]
         """
-        names = "seed", "epoch", "position", "examples", "size", "shuffle", "drop_last"
-        return {name: int(getattr(self, name)) for name in names}
+        return {
+            "seed": self.seed,
+            "epoch": self.epoch,
+            "position": self.position,
+            "examples": self.examples,
+            "size": self.size,
+            "shuffle": int(self.shuffle),
+            "drop_last": int(self.drop_last),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over where another one stood: the next ``for`` gives the rest of its epoch, and later ones its orders.
@@ -158,10 +165,10 @@ def _whole(name: str, value: Any) -> int:
 
 def _check_rows(number: int, array: Any) -> None:
     fits = all(hasattr(array, name) for name in ("shape", "dtype", "__getitem__"))
-    if not fits or hasattr(array, "iloc"):  # what pandas has; its [rows] are labels
-        raise TypeError(f"batches: argument {number} must be an array or a tensor, not {type(array).__name__}")
-    if not array.shape:
-        raise ValueError(f"batches: argument {number} is a single number and has no first axis")
+    if not fits or not array.shape or hasattr(array, "iloc"):  # what pandas has; its [rows] are labels
+        raise TypeError(
+            f"batches: argument {number} must be an array or a tensor with axes, not {type(array).__name__}"
+        )
 
 
 def _taken(array: Any, rows: Array) -> Any:
@@ -173,8 +180,6 @@ def _taken(array: Any, rows: Array) -> Any:
     first, last = int(ascending[0]), int(ascending[-1])
     wanted = slice(first, last + 1) if last - first + 1 == len(rows) else ascending  # a slice is read faster
     read = np.asarray(array[wanted])
-    if read.shape != (len(rows), *array.shape[1:]):
-        raise ValueError(f"batches: {len(rows)} rows of a {type(array).__name__} {array.shape} are {describe(read)}")
     taken = np.empty_like(read)
     taken[order] = read
     return taken

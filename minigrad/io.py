@@ -19,9 +19,8 @@ import math
 import os
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from io import BufferedReader
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import numpy as np
 
@@ -37,26 +36,7 @@ _NAMES = {code: name for name, code in _DTYPES.items()}
 _METADATA = "__metadata__"
 _CHECKSUM = "minigrad_crc32"
 _LONGEST_HEADER = 100_000_000
-_KEYS = {"dtype", "shape", "data_offsets"}
-
-
-class _Entry(NamedTuple):
-    """Where an array lies in the file: offsets from the end of the header."""
-
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    begin: int
-    end: int
-
-
-class _Header(NamedTuple):
-    """A header: where the data start, the recorded checksum if there is one, and the CRC-32 of the header itself."""
-
-    start: int
-    entries: dict[str, _Entry]
-    metadata: dict[str, str]
-    checksum: str | None
-    crc: int
+_Entry = tuple[np.dtype[Any], tuple[int, ...], int, int]  # dtype, shape, and where the bytes begin and end in the file
 
 
 # --- writing -------------------------------------------------------------------------------------------
@@ -99,13 +79,17 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
         raise TypeError(f"save: the state must map names to arrays, not be {describe(state)}{advice}")
     if metadata is not None and not isinstance(metadata, Mapping):
         raise TypeError(f"save: metadata must map strings to strings, not be {describe(metadata)}")
-    arrays = {_checked_name(name): _little_endian(name, value) for name, value in state.items()}
+    arrays = {name: _little_endian(name, value) for name, value in state.items()}
     order = sorted(arrays, key=lambda name: -arrays[name].itemsize)  # so that every array is aligned
     header = _header(arrays, order, metadata)
 
     def verify(written: os.PathLike[str]) -> None:
-        if not _reads_back(os.fspath(written)):
-            raise OSError(f"save: {where} reads back differently from what was written")
+        try:
+            with open(written, "rb") as file:
+                for _ in _arrays(file, where):
+                    pass
+        except ValueError as error:
+            raise OSError(f"save: {where} reads back differently from what was written") from error
 
     with replacing(where, durable=True, verify=verify) as temporary, open(temporary, "wb") as file:
         file.write(len(header).to_bytes(8, "little"))
@@ -126,10 +110,9 @@ def path_as_text(caller: str, path: Any) -> str:
 def must_be_regular(caller: str, path: str) -> None:
     """An error where something else than a regular file is: only such a one has a size, and can be read twice."""
     found = irregular(path)
-    if found == "a folder":
-        raise IsADirectoryError(f"{caller}: {path} is a folder, not a file")
     if found:
-        raise OSError(f"{caller}: {path} is {found}, not a regular file")
+        kind = IsADirectoryError if found == "a folder" else OSError
+        raise kind(f"{caller}: {path} is {found}, not a regular file")
 
 
 def filled(file: IO[bytes], place: memoryview) -> bool:
@@ -142,16 +125,17 @@ def filled(file: IO[bytes], place: memoryview) -> bool:
     return True
 
 
-def _checked_name(name: Any) -> str:
+def check(condition: Any, where: str, problem: str) -> None:
+    """Raise a ValueError that says where the problem is, such as the file, unless the condition holds."""
+    if not condition:
+        raise ValueError(f"{where}: {problem}")
+
+
+def _little_endian(name: Any, value: Any) -> Array:
+    """Return an array as it is, but little-endian; its memory layout is put right when its bytes are written."""
     if not isinstance(name, str):
         raise TypeError(f"save: names must be strings, not {name!r}")
-    if name == _METADATA:
-        raise ValueError(f"save: the name {_METADATA} is reserved: pass metadata=")
-    return name
-
-
-def _little_endian(name: str, value: Any) -> Array:
-    """An array as it is, but little-endian; its memory layout is put right when its bytes are written."""
+    check(name != _METADATA, "save", f"the name {_METADATA} is reserved: pass metadata=")
     if isinstance(value, Tensor):
         value = value.data
     if not isinstance(value, (np.ndarray, np.generic, bool, int, float)):
@@ -166,20 +150,17 @@ def _little_endian(name: str, value: Any) -> Array:
 
 
 def _header(arrays: dict[str, Array], order: list[str], metadata: Mapping[str, str] | None) -> bytes:
-    offsets, end = {}, 0
-    for name in order:
-        offsets[name] = [end, end + arrays[name].nbytes]
-        end += arrays[name].nbytes
     kept = dict(metadata or {})
     for key, text in kept.items():
         if not isinstance(key, str) or not isinstance(text, str):
             raise TypeError(f"save: metadata must map strings to strings, not {key!r} to {text!r}")
-    if _CHECKSUM in kept:
-        raise ValueError(f"save: the metadata name {_CHECKSUM} is reserved for the file's checksum: leave it out")
-    content: dict[str, Any] = {_METADATA: kept}
-    for name, array in arrays.items():
-        content[name] = {"dtype": _NAMES[array.dtype.str], "shape": list(array.shape),
-                         "data_offsets": offsets[name]}  # fmt: skip
+    check(_CHECKSUM not in kept, "save", f"the metadata name {_CHECKSUM} is reserved for the file's checksum")
+    content: dict[str, Any] = {_METADATA: kept, **dict.fromkeys(arrays)}
+    end = 0
+    for name in order:
+        code, shape, begin = _NAMES[arrays[name].dtype.str], list(arrays[name].shape), end
+        end += arrays[name].nbytes
+        content[name] = {"dtype": code, "shape": shape, "data_offsets": [begin, end]}
     crc = _crc_of_header(content)
     for array in arrays.values():
         crc = zlib.crc32(_bytes(array).data, crc)
@@ -190,8 +171,11 @@ def _header(arrays: dict[str, Array], order: list[str], metadata: Mapping[str, s
     except UnicodeEncodeError as error:
         raise ValueError(f"save: a name or metadata is not valid Unicode: {error}") from error
     header += b" " * (-len(header) % 8)
-    if len(header) > _LONGEST_HEADER:
-        raise ValueError(f"save: the header would be {len(header)} bytes, more than the format's {_LONGEST_HEADER}")
+    check(
+        len(header) <= _LONGEST_HEADER,
+        "save",
+        f"the header would be {len(header)} bytes, more than the format's {_LONGEST_HEADER}",
+    )
     return header
 
 
@@ -202,16 +186,6 @@ def _crc_of_header(content: dict[str, Any]) -> int:
 def _bytes(array: Array) -> Array:
     """The entries in C order as a flat array of bytes; no copy if they lie so already."""
     return np.asarray(array, order="C").reshape(-1).view(np.uint8)
-
-
-def _reads_back(path: str) -> bool:
-    """Whether a file that was just written has its checksum."""
-    with open(path, "rb") as file, suppress(ValueError):
-        header = _read_header(file, path)
-        for _ in _arrays(file, path, header):
-            pass
-        return header.checksum is not None
-    return False
 
 
 # --- reading -------------------------------------------------------------------------------------------
@@ -233,8 +207,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Array]:
     where = path_as_text("load", path)
     must_be_regular("load", where)
     with open(where, "rb") as file:
-        arrays = dict(_arrays(file, where, _read_header(file, where)))
-    return {name: a.astype(a.dtype.newbyteorder("="), copy=False) for name, a in arrays.items()}
+        return {name: a.astype(a.dtype.newbyteorder("="), copy=False) for name, a in _arrays(file, where)}
 
 
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -246,52 +219,40 @@ def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     where = path_as_text("load_metadata", path)
     must_be_regular("load_metadata", where)
     with open(where, "rb") as file:
-        return _read_header(file, where).metadata
+        return _read_header(file, where)[1]
 
 
-def _read_header(file: BufferedReader, path: str) -> _Header:
-    """The header of a file, all of it checked but the checksum."""
-
-    def wrong(what: str) -> ValueError:
-        return ValueError(f"{path}: not a safetensors file, or a damaged one: {what}")
-
+def _read_header(file: BufferedReader, path: str) -> tuple[dict[str, _Entry], dict[str, str], str | None, int]:
+    """Read and check a header: entries, metadata, the checksum if there is one, and the CRC-32 of the header itself."""
+    damaged = f"{path}: not a safetensors file, or a damaged one"
     total = os.fstat(file.fileno()).st_size
-    prefix = file.read(8)
-    if len(prefix) < 8:
-        raise wrong(f"it has {len(prefix)} bytes, not even the 8 of the header's length")
-    length = int.from_bytes(prefix, "little")
-    if length > _LONGEST_HEADER:
-        raise wrong(f"a header of {length} bytes, more than the format's {_LONGEST_HEADER}")
-    if 8 + length > total:
-        raise wrong(f"a header of {length} bytes does not fit into a file of {total}")
+    length = int.from_bytes(file.read(8), "little")
+    check(total >= 8, damaged, f"it has {total} bytes, not even the 8 of the header's length")
+    check(length <= _LONGEST_HEADER, damaged, f"a header of {length} bytes, more than the format's {_LONGEST_HEADER}")
+    check(8 + length <= total, damaged, f"a header of {length} bytes does not fit into a file of {total}")
     text = file.read(length)
-    if len(text) < length:
-        raise wrong("the file ends within the header")
-    if not text.startswith(b"{"):
-        raise wrong("the header does not begin with a brace")
+    check(text.startswith(b"{"), damaged, "the header does not begin with a brace")
     try:
-        content = json.loads(text.decode("utf-8"), object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+        content = json.loads(text.decode("utf-8"), object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
-        raise wrong(f"the header is no JSON object in UTF-8: {error}") from error
+        raise ValueError(f"{damaged}: the header is no JSON object in UTF-8: {error}") from error
     metadata = content.pop(_METADATA, {})
-    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
-        raise wrong(f"{_METADATA} does not map strings to strings")
-    entries: dict[str, _Entry] = {}
-    for name, fields in content.items():
-        try:
-            entries[name] = _entry(fields)
-        except ValueError as error:
-            raise wrong(f"{name}: {error}") from None
-    end = 0
-    for name, entry in sorted(entries.items(), key=lambda item: (item[1].begin, item[1].end)):
-        if entry.begin != end:
-            kind = "overlaps what is before it" if entry.begin < end else "leaves a hole before it"
-            raise wrong(f"{name}: begins at byte {entry.begin} of the data, where {end} is expected: it {kind}")
-        end = entry.end
-    if 8 + length + end != total:
-        raise wrong(f"the arrays take {end} bytes, the file has {total - 8 - length} for them")
+    check(
+        isinstance(metadata, dict) and all(isinstance(text, str) for text in metadata.values()),
+        damaged,
+        f"{_METADATA} does not map strings to strings",
+    )
+    start = 8 + length
+    entries = {name: _entry(f"{damaged}: {name}", fields, start) for name, fields in content.items()}
+    end = start
+    for name, (_, _, begin, entry_end) in sorted(entries.items(), key=lambda item: item[1][2:]):
+        how = "it overlaps what is before it" if begin < end else "it leaves a hole before it"
+        problem = f"begins at byte {begin - start} of the data, where {end - start} is expected: {how}"
+        check(begin == end, f"{damaged}: {name}", problem)
+        end = entry_end
+    check(end == total, damaged, f"the arrays take {end - start} bytes, the file has {total - start} for them")
     checksum = metadata.pop(_CHECKSUM, None)
-    return _Header(8 + length, entries, metadata, checksum, _crc_of_header({_METADATA: metadata, **content}))
+    return entries, metadata, checksum, _crc_of_header({_METADATA: metadata, **content})
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -304,63 +265,52 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def _no_constant(text: str) -> Any:
-    raise ValueError(f"{text} is no JSON")
-
-
-def _is_size(value: Any) -> bool:
-    return type(value) is int and value >= 0
-
-
-def _entry(fields: Any) -> _Entry:
-    """One array's entry of the header, checked by itself."""
-    if not isinstance(fields, dict) or fields.keys() != _KEYS:
-        raise ValueError(f"expected an object of {', '.join(sorted(_KEYS))}")
+def _entry(where: str, fields: Any, start: int) -> _Entry:
+    """Check one array's entry of the header by itself. start: where the data begin in the file."""
+    check(
+        isinstance(fields, dict) and fields.keys() == {"data_offsets", "dtype", "shape"},
+        where,
+        "expected an object of data_offsets, dtype, shape",
+    )
     name, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
-    if name == "BF16":
-        raise ValueError("has the dtype BF16, which NumPy lacks: convert it to F32 where it was made")
-    if not isinstance(name, str) or name not in _DTYPES:
-        raise ValueError(f"has the dtype {name!r}, which is none of {', '.join(_DTYPES)}")
-    if not isinstance(shape, list) or not all(map(_is_size, shape)):
-        raise ValueError(f"has the shape {shape!r}, which is no list of sizes")
-    if not isinstance(offsets, list) or len(offsets) != 2 or not all(map(_is_size, offsets)):
-        raise ValueError(f"has the data_offsets {offsets!r}, which are no pair of sizes")
-    if len(shape) > 64:
-        raise ValueError(f"has {len(shape)} axes, NumPy can have 64")
+    check(name != "BF16", where, "has the dtype BF16, which NumPy lacks: convert it to F32 where it was made")
+    check(
+        isinstance(name, str) and name in _DTYPES,
+        where,
+        f"has the dtype {name!r}, which is none of {', '.join(_DTYPES)}",
+    )
+    check(_are_sizes(shape), where, f"has the shape {shape!r}, which is no list of sizes")
+    check(
+        _are_sizes(offsets) and len(offsets) == 2,
+        where,
+        f"has the data_offsets {offsets!r}, which are no pair of sizes",
+    )
     dtype, (begin, end) = np.dtype(_DTYPES[name]), offsets
+    try:
+        np.broadcast_to(dtype.type(), shape)  # takes no memory
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{where}: has the shape {shape!r}, which NumPy refuses: {error}") from None
     size = math.prod(shape) * dtype.itemsize
-    if end - begin != size:
-        raise ValueError(f"takes bytes {begin} to {end}, but {name} {shape} needs {size} bytes")
-    if not size:  # only then can a shape be beyond NumPy without the file being as large
-        try:
-            np.empty(shape, dtype)
-        except (ValueError, MemoryError, OverflowError) as error:
-            raise ValueError(f"has the shape {shape!r}, which NumPy refuses: {error}") from None
-    return _Entry(dtype, tuple(shape), begin, end)
+    check(end - begin == size, where, f"takes bytes {begin} to {end}, but {name} {shape} needs {size} bytes")
+    return dtype, tuple(shape), start + begin, start + end
 
 
-def _arrays(file: BufferedReader, path: str, header: _Header) -> Iterator[tuple[str, Array]]:
+def _are_sizes(values: Any) -> bool:
+    return isinstance(values, list) and all(type(value) is int and value >= 0 for value in values)
+
+
+def _arrays(file: BufferedReader, path: str) -> Iterator[tuple[str, Array]]:
     """Yield each name and array; after the last, raise ValueError if the checksum differs."""
-    crc = header.crc
-    for name, entry in header.entries.items():
-        array = _read(file, path, name, header.start, entry)
-        if header.checksum is not None:
-            crc = zlib.crc32(_bytes(array).data, crc)
+    entries, _, checksum, crc = _read_header(file, path)
+    for name, (dtype, shape, begin, _) in entries.items():
+        array = np.empty(shape, dtype)
+        raw = _bytes(array)
+        file.seek(begin)
+        check(filled(file, raw.data), path, f"the file ends within {name}")
+        if dtype.kind == "b":
+            check(raw.max(initial=0) <= 1, f"{path}: {name}", "BOOL data hold bytes other than 0 and 1")
+        if checksum is not None:
+            crc = zlib.crc32(raw.data, crc)
         yield name, array
-    if header.checksum not in (None, f"{crc:08x}"):
-        raise ValueError(
-            f"{path}: the file is damaged: its checksum is {crc:08x}, but {header.checksum} was saved with it. "
-            "Restore the file from a copy, or save it again."
-        )
-
-
-def _read(file: BufferedReader, path: str, name: str, start: int, entry: _Entry) -> Array:
-    """One array; its size has been checked against the file's."""
-    array = np.empty(entry.shape, entry.dtype)
-    file.seek(start + entry.begin)
-    raw = array.reshape(-1).view(np.uint8)
-    if raw.size and file.readinto(raw.data) != raw.size:
-        raise ValueError(f"{path}: the file ends within {name}")
-    if entry.dtype.kind == "b" and raw.size and raw.max() > 1:
-        raise ValueError(f"{path}: {name}: BOOL data hold bytes other than 0 and 1")
-    return array
+    check(checksum in (None, f"{crc:08x}"), path, f"the file is damaged: its checksum is {crc:08x}, but {checksum} was "
+          "saved with it. Restore the file from a copy, or save it again.")  # fmt: skip

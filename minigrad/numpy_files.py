@@ -6,8 +6,8 @@ deflated. (NumPy's documentation, ``numpy.lib.format``.)
 
 from __future__ import annotations
 
-import io
 import math
+import numbers
 import os
 import zlib
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from .io import filled, must_be_regular, path_as_text
+from .io import check, filled, must_be_regular, path_as_text
 from .spec import Array
 
 if TYPE_CHECKING:
@@ -24,25 +24,13 @@ if TYPE_CHECKING:
 __all__ = ["load_numpy"]
 
 _MAGIC = b"\x93NUMPY"
-_STORED, _DEFLATED = 0, 8  # the packings of np.savez and np.savez_compressed, by zipfile's numbers
-_DENSEST = 1032  # bytes that one of deflate's can become
+_DENSEST = {0: 1, 8: 1032}  # how many bytes one can become that is stored, or deflated, by zipfile's numbers
 _PIECE = 2**20
 
 
-def _read_header_3_0(file: IO[bytes]) -> Any:
-    """A header in UTF-8: that of version 2 with escapes, since such characters are only in texts of Python's."""
-    length = int.from_bytes(file.read(4), "little")
-    if length > _LONGEST_HEADER:
-        raise ValueError(f"a header of {length} bytes, more than {_LONGEST_HEADER}")
-    text = file.read(length).decode("utf-8").encode("ascii", "backslashreplace")
-    return np.lib.format.read_array_header_2_0(io.BytesIO(len(text).to_bytes(4, "little") + text))
-
-
-_LONGEST_HEADER = 40_000  # bytes; NumPy reads 10,000 characters
 _HEADERS: dict[tuple[int, int], Callable[..., Any]] = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
-    (3, 0): _read_header_3_0,
 }
 
 
@@ -60,10 +48,10 @@ def load_numpy(path: str | os.PathLike[str], max_bytes: int | None = None) -> Ar
         into, and have any dtype of the machine's byte order that needs no Python objects.
 
     Raises:
-        TypeError: if the path is neither a str nor a Path, or max_bytes no number.
-        ValueError: if the file is truncated, damaged or of another format, holds Python objects, which only pickle
-            could read, entries of 0 bytes, has a name twice, or its arrays take too much; names the file, what is
-            wrong, and the array.
+        TypeError: if the path is neither a str nor a Path.
+        ValueError: if max_bytes is not a number of at least 0. If the file is truncated, damaged or of another format,
+            holds Python objects, which only pickle could read, or entries of 0 bytes, has a name twice, or its arrays
+            take too much; names the file, what is wrong, and the array.
         OSError: if it cannot be read, or is a folder, a pipe or a device.
 
     >>> import pathlib, tempfile
@@ -74,7 +62,12 @@ def load_numpy(path: str | os.PathLike[str], max_bytes: int | None = None) -> Ar
     {'x': array([0, 1, 2]), 'y': array([[1., 0.],
            [0., 1.]])}
     """
-    where, most = path_as_text("load_numpy", path), _limit(max_bytes)
+    where, most = path_as_text("load_numpy", path), math.inf if max_bytes is None else max_bytes
+    check(
+        isinstance(most, numbers.Real) and not isinstance(most, bool) and most >= 0,
+        "load_numpy",
+        f"max_bytes must be a number of at least 0, or None, not {max_bytes!r}",
+    )
     must_be_regular("load_numpy", where)
     with open(where, "rb") as file:
         total = os.fstat(file.fileno()).st_size
@@ -82,20 +75,8 @@ def load_numpy(path: str | os.PathLike[str], max_bytes: int | None = None) -> Ar
         file.seek(0)
         if start == _MAGIC:
             return _read_array(file, where, total, most)
-        if start[:2] != b"PK":
-            raise ValueError(f"{where}: neither an .npy nor an .npz: it begins with {start!r}")
+        check(start[:2] == b"PK", where, f"neither an .npy nor an .npz: it begins with {start!r}")
         return _read_archive(file, where, total, most)
-
-
-def _limit(max_bytes: Any) -> float:
-    """How many bytes arrays may take."""
-    if max_bytes is None:
-        return math.inf
-    number = isinstance(max_bytes, (int, float, np.integer, np.floating)) and not isinstance(max_bytes, bool)
-    if number and max_bytes >= 0:
-        return max_bytes  # type: ignore[no-any-return]
-    kind = ValueError if number else TypeError
-    raise kind(f"load_numpy: max_bytes must be a number of at least 0, or None, not {max_bytes!r}")
 
 
 # --- archives -------------------------------------------------------------------------------------------
@@ -111,8 +92,7 @@ def _read_archive(file: IO[bytes], path: str, total: int, most: float) -> dict[s
     with archive:
         entries = _checked_entries(archive, path, total)
         claimed = sum(entry.file_size for entry in entries.values())
-        if claimed > most:
-            raise ValueError(f"{path}: its arrays take {claimed} bytes, more than the {most} that are allowed")
+        check(claimed <= most, path, f"its arrays take {claimed} bytes, more than the {most} that are allowed")
         arrays = {}
         for name, entry in entries.items():
             where = f"{path}: {name}"
@@ -130,19 +110,15 @@ def _checked_entries(archive: zipfile.ZipFile, path: str, total: int) -> dict[st
     entries: dict[str, zipfile.ZipInfo] = {}
     for entry in archive.infolist():
         name = entry.filename.removesuffix(".npy")
-        if name == entry.filename:
-            raise ValueError(f"{path}: {name} is no array: an .npz holds .npy files alone")
-        if name in entries:
-            raise ValueError(f"{path}: {name} is there twice")
-        if entry.flag_bits & 1:
-            raise ValueError(f"{path}: {name} is encrypted")
-        if entry.compress_type not in (_STORED, _DEFLATED):
-            raise ValueError(f"{path}: {name} is neither stored nor deflated, as NumPy writes it")
-        if entry.file_size > entry.compress_size * (1 if entry.compress_type == _STORED else _DENSEST):
-            raise ValueError(f"{path}: {name} claims {entry.file_size} bytes, packed into {entry.compress_size}")
+        packed, size = entry.compress_size, entry.file_size
+        check(name != entry.filename, path, f"{name} is no array: an .npz holds .npy files alone")
+        check(name not in entries, path, f"{name} is there twice")
+        check(not entry.flag_bits & 1, path, f"{name} is encrypted")
+        check(entry.compress_type in _DENSEST, path, f"{name} is neither stored nor deflated, as NumPy writes it")
+        check(size <= packed * _DENSEST[entry.compress_type], path, f"{name} claims {size} bytes, packed into {packed}")
         entries[name] = entry
-    if sum(entry.compress_size for entry in entries.values()) > total:
-        raise ValueError(f"{path}: its arrays overlap: they claim more than the {total} bytes of the file")
+    packed = sum(entry.compress_size for entry in entries.values())
+    check(packed <= total, path, f"its arrays overlap: they claim more than the {total} bytes of the file")
     return entries
 
 
@@ -153,21 +129,17 @@ def _read_array(file: IO[bytes], where: str, total: int, most: float) -> Array:
     """The array of an .npy of so many bytes."""
     shape, in_columns, dtype = _read_header(file, where)
     size, rest = math.prod(shape) * dtype.itemsize, total - file.tell()
-    if size != rest:
-        raise ValueError(f"{where}: {dtype} {shape} takes {size} bytes, and {rest} follow the header")
-    if size > most:
-        raise ValueError(f"{where}: {dtype} {shape} takes {size} bytes, more than the {most} that are allowed")
+    takes = f"{dtype} {shape} takes {size} bytes"
+    check(size == rest, where, f"{takes}, and {rest} follow the header")
+    check(size <= most, where, f"{takes}, more than the {most} that are allowed")
     try:
         array = np.empty(shape[::-1] if in_columns else shape, dtype)
     except (ValueError, MemoryError, OverflowError) as error:
         raise ValueError(f"{where}: {dtype} {shape} cannot be made: {error}") from error
-    if size:
-        raw = array.reshape(-1).view(np.uint8)
-        for begin in range(0, size, _PIECE):
-            if not filled(file, raw[begin : begin + _PIECE].data):
-                raise ValueError(f"{where}: ends within its entries")
-    if not _has_truths(array):
-        raise ValueError(f"{where}: bool entries hold bytes other than 0 and 1")
+    for begin in range(0, size, _PIECE):
+        piece = array.reshape(-1).view(np.uint8)[begin : begin + _PIECE]
+        check(filled(file, piece.data), where, "ends within its entries")
+    check(_has_truths(array), where, "bool entries hold bytes other than 0 and 1")
     array = array.astype(dtype.newbyteorder("="), copy=False)
     return array.T if in_columns else array
 
@@ -183,19 +155,22 @@ def _read_header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np
     """Shape, whether the first axis runs fastest, and dtype."""
     try:
         version = np.lib.format.read_magic(file)
-        if version not in _HEADERS:
-            raise ValueError(f"its header has the version {version}, not one of {', '.join(map(str, _HEADERS))}")
+        check(
+            version in _HEADERS, "its header", f"has the version {version}, not one of {', '.join(map(str, _HEADERS))}"
+        )
         shape, in_columns, dtype = _HEADERS[version](file)
     except OSError:
         raise
     except Exception as error:  # a header is a Python literal: its parser raises whatever Python's does
         raise ValueError(f"{where}: no array of NumPy's, or a damaged one: {error}") from error
-    if dtype.hasobject:
-        raise ValueError(f"{where}: holds Python objects, which only pickle could read: save numbers or strings")
-    if any(isinstance(n, bool) or n < 0 for n in shape):
-        raise ValueError(f"{where}: has the shape {shape}, which is no tuple of sizes")
-    if dtype.subdtype is not None:
-        raise ValueError(f"{where}: has the dtype {dtype}, whose entries are arrays: their axes belong to the shape")
-    if not dtype.itemsize and 0 not in shape:  # NumPy gives such texts 1, so that a file of nothing takes any memory
-        raise ValueError(f"{where}: has entries of 0 bytes, of dtype {dtype}: save it as one that holds something")
+    check(not dtype.hasobject, where, "holds Python objects, which only pickle could read: save numbers or strings")
+    check(
+        all(not isinstance(n, bool) and n >= 0 for n in shape),
+        where,
+        f"has the shape {shape}, which is no tuple of sizes",
+    )
+    check(dtype.subdtype is None, where, f"has the dtype {dtype}, whose entries are arrays: their axes belong to the "
+          "shape")  # fmt: skip
+    fits = dtype.itemsize > 0 or 0 in shape  # NumPy gives texts of 0 characters 1, so that no bytes take any memory
+    check(fits, where, f"has entries of 0 bytes, of dtype {dtype}: save it as one that holds something")
     return shape, in_columns, dtype

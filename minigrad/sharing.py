@@ -57,10 +57,10 @@ def _dlpack(self: Tensor, *, copy: bool | None = None, **request: Any) -> Any:
     if self.node is not None:
         raise BufferError("a tensor that requires a gradient cannot be shared, it would be lost: share tensor.detach()")
     wanted = request if copy is None else {**request, "copy": copy}
-    if not copy and not self.data.flags.writeable:
-        raise BufferError("memory that may only be read cannot be shared safely: share tensor.copy()")
-    if not copy and min(self.data.strides, default=0) < 0:
-        raise BufferError("memory that runs backwards cannot be shared safely: share tensor.copy()")
+    if not copy and (not self.data.flags.writeable or min(self.data.strides, default=0) < 0):
+        raise BufferError(
+            "memory that may only be read, or runs backwards, cannot be shared safely: share tensor.copy()"
+        )
     return self.data.__dlpack__(**wanted)
 
 
@@ -69,7 +69,5 @@ def _dlpack_device(self: Tensor) -> tuple[int, int]:
     return self.data.__dlpack_device__()
 
 
-_dlpack.__name__, _dlpack.__qualname__ = "__dlpack__", "Tensor.__dlpack__"
-_dlpack_device.__name__, _dlpack_device.__qualname__ = "__dlpack_device__", "Tensor.__dlpack_device__"
 Tensor.__dlpack__ = _dlpack  # type: ignore[attr-defined]
 Tensor.__dlpack_device__ = _dlpack_device  # type: ignore[attr-defined]

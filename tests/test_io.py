@@ -210,7 +210,7 @@ def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch, failing):
     if failing.startswith("os."):
         monkeypatch.setattr(failing, fail)
     else:
-        monkeypatch.setattr(io, "_reads_back", fail)
+        monkeypatch.setattr(io, "_arrays", fail)
     with pytest.raises(KeyboardInterrupt if failing == "interrupt" else OSError):
         mg.save(path, {"a": 2})
     assert path.read_bytes() == before
@@ -395,7 +395,7 @@ BAD_HEADERS = [
     (b"{}x", b"", "no JSON object in UTF-8"),
     (b'{"\xff": 1}', b"", "no JSON object in UTF-8"),
     ("{}".encode("utf-16-le"), b"", "no JSON object in UTF-8"),
-    (b'{"a": NaN}', b"", "NaN is no JSON"),
+    (b'{"a": NaN}', b"", "a: expected an object"),
     (b'{"\\ud800": 1}', b"", "no JSON object in UTF-8"),
     (b'{"a":' + b"[" * 100_000, b"", "no JSON object in UTF-8"),
     (b'{"a":' + b"9" * 10_000 + b"}", b"", "no JSON object in UTF-8"),
@@ -415,10 +415,10 @@ BAD_HEADERS = [
     ({"w": entry(shape=(2.0,))}, bytes(8), "w: has the shape"),
     ({"w": entry(shape=(True, 2))}, bytes(8), "w: has the shape"),
     ({"w": entry(shape=(3,))}, bytes(8), r"w: takes bytes 0 to 8, but F32 \[3\] needs 12 bytes"),
-    ({"w": entry(shape=(2**70,))}, bytes(8), "w: takes bytes 0 to 8"),
-    ({"w": entry(shape=(2**62, 4, 2))}, bytes(8), "w: takes bytes 0 to 8"),  # 2^65 entries: 0 in 64 bits
+    ({"w": entry(shape=(2**70,))}, bytes(8), "w: has the shape .* which NumPy refuses"),
+    ({"w": entry(shape=(2**62, 4, 2))}, bytes(8), "w: has the shape .* which NumPy refuses"),  # 2^65 entries
     ({"w": entry(shape=(0, 2**70), offsets=(0, 0))}, b"", "w: has the shape .* which NumPy refuses"),
-    ({"w": entry(shape=(1,) * 65 + (2,))}, bytes(8), "w: has 66 axes"),
+    ({"w": entry(shape=(1,) * 65 + (2,))}, bytes(8), "w: has the shape .* which NumPy refuses"),
     ({"w": entry(offsets=(0,))}, bytes(8), "w: has the data_offsets"),
     ({"w": entry(offsets=(0, "8"))}, bytes(8), "w: has the data_offsets"),
     ({"w": entry(offsets=(-8, 0))}, bytes(8), "w: has the data_offsets"),
@@ -527,7 +527,7 @@ def test_a_device_or_a_socket_is_not_replaced(tmp_path):
 
 def test_folders(tmp_path):
     for call in (lambda p: mg.save(p, {"a": 1.0}), mg.load, io.load_metadata):
-        with pytest.raises(IsADirectoryError, match="is a folder, not a file"):
+        with pytest.raises(IsADirectoryError, match="is a folder, not a regular file"):
             call(tmp_path)
     for path in ("", f"{tmp_path}/new/"):
         with pytest.raises(IsADirectoryError, match="names no file"):

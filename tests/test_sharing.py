@@ -73,14 +73,14 @@ def test_read_only_memory_stays_so():
     x = mg.from_dlpack(array)
     with pytest.raises(ValueError, match="read-only"):
         x[0] = 2
-    with pytest.raises(BufferError, match=r"may only be read cannot be shared safely: share tensor.copy\(\)"):
+    with pytest.raises(BufferError, match=r"may only be read, .* share tensor.copy\(\)"):
         np.from_dlpack(x)
     np.from_dlpack(x.copy())[0] = 2
     assert array[0] == 1
 
 
 def test_what_a_library_could_not_take_is_refused():
-    with pytest.raises(BufferError, match=r"runs backwards cannot be shared safely: share tensor.copy\(\)"):
+    with pytest.raises(BufferError, match=r"runs backwards, cannot be shared safely: share tensor.copy\(\)"):
         np.from_dlpack(mg.flip(mg.tensor([1.0, 2.0])))
     assert np.from_dlpack(mg.flip(mg.tensor([1.0, 2.0])).copy()).tolist() == [2, 1]
     x = mg.tensor([1.0], requires_grad=True)

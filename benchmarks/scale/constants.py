@@ -19,8 +19,8 @@ import numpy as np
 import minigrad as mg
 from benchmarks.jobs.captions import captioner
 from benchmarks.scale.work import Work, timed
-from minigrad.parallel import communicators
-from minigrad.parallel.buckets import BUCKET_BYTES, Buckets
+from minigrad.parallel import gather
+from minigrad.parallel.gradient_sums import BUCKET_BYTES, Buckets
 
 __all__ = ["compute_seconds", "local_seconds", "measured"]
 
@@ -31,10 +31,10 @@ def measured(work: Work, rows: list[int]) -> dict[str, Any]:
     comm = mg.parallel.world()
     own = []
     for number in rows:
-        communicators.gather(comm, [0])  # all begin together
+        gather(comm, [0])  # all begin together
         own.append(compute_seconds(replace(work, captions=number)))
-    communicators.gather(comm, [0])
-    *compute, local = communicators.gather(comm, [*own, local_seconds(work)]).mean(axis=0).tolist()
+    gather(comm, [0])
+    *compute, local = gather(comm, [*own, local_seconds(work)]).mean(axis=0).tolist()
     return {"compute": list(zip(rows, compute, strict=True)), "local": local}
 
 
@@ -61,8 +61,7 @@ def local_seconds(work: Work) -> float:
     model = captioner(work.sizes)
     model.loss(work.sizes.pictures(), work.sizes.captions()[0]).backward()
     params = list(model.parameters())
-    tables = [i for i, p in enumerate(params) if p.shape == (work.words, work.wordvec)]
-    buckets = Buckets(params, [range(1)], MPI.COMM_SELF, work.bucket_bytes or BUCKET_BYTES, tables)
+    buckets = Buckets(params, [range(1)], MPI.COMM_SELF, work.bucket_bytes or BUCKET_BYTES)
     seconds = []
     for _ in range(3 * work.steps):
         begun = time.perf_counter()

@@ -30,18 +30,9 @@ class Counting:
         self._count(send.nbytes * (self.size - 1) // self.size)
         return self._comm.Ialltoall(send, receive)
 
-    def Ialltoallv(self, send: Any, receive: Any) -> Any:  # noqa: N802
-        array, numbers = send
-        self._count(int(numbers.sum() - numbers[self.rank]) * array.itemsize)
-        return self._comm.Ialltoallv(send, receive)
-
     def Iallgather(self, send: Any, receive: Any) -> Any:  # noqa: N802
         self._count(send.nbytes * (self.size - 1))
         return self._comm.Iallgather(send, receive)
-
-    def Iallgatherv(self, send: Any, receive: Any) -> Any:  # noqa: N802
-        self._count(send.nbytes * (self.size - 1))
-        return self._comm.Iallgatherv(send, receive)
 
     def Ibcast(self, message: Any, root: int) -> Any:  # noqa: N802
         self._count(message.nbytes * (self.size - 1) * (self.rank == root))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmarks.scale.model import Link, load_of
+from benchmarks.scale.model import Link, buckets_of
 from benchmarks.scale.predictions import Known, checks, predicted
 from benchmarks.scale.work import Work
 from minigrad.runtime.extras import require
@@ -57,9 +57,9 @@ def _measured(axis: Any, known: Known) -> None:
 
 def _modelled(axis: Any, known: Known, alpha: float, on_each: int) -> None:
     """Efficiency of weak scaling by the number of ranks: both bounds for each network."""
-    load, rank = load_of(Work().sizes), known.rank(1)
+    buckets, rank = buckets_of(Work().sizes), known.rank(1)
     for colour, rate in zip(_COLOURS, (10.0, 100.0), strict=False):
-        shares = [predicted(load, rank, Link.of_rate(rate, alpha), n, on_each)[2] for n in _MANY]
+        shares = [predicted(buckets, rank, Link.of_rate(rate, alpha), n, on_each)[2] for n in _MANY]
         best, worst = zip(*shares, strict=True)
         axis.plot(_MANY, best, color=colour, linestyle=":", label=f"{rate:g} Gbit/s, at best")
         axis.plot(_MANY, worst, color=colour, label="at worst")

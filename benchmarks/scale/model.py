@@ -1,13 +1,13 @@
 """How long a step takes on any number of ranks, by what was measured of one rank and of one message.
 
 A step computes, does what a rank has to do for a sum besides sending ("local"), and sends. What is sent, and how, is as
-in `minigrad.parallel.ordered_sums` and `minigrad.parallel.row_sums`: of n ranks each has of a bucket of S bytes
+in `minigrad.parallel.gradient_sums`: each of n ranks sends of a bucket of S bytes
 
-    all-to-all     n - 1 messages, S (n - 1) / n bytes,        all-gather    the same again,
+    all-to-all     n - 1 messages, S (n - 1) / n bytes,        all-gather    the same again.
 
-and of a table of embeddings the rows of its words, and then those of all words. A message takes alpha + beta bytes.
-Two things are not known and are bounded: how much of the travel the reverse pass hides (all that fits, or nothing), and
-whether latencies add up (once for each of n - 1 messages) or not (once for each doubling of ranks).
+A message takes alpha + beta bytes. Two things are not known and are bounded: how much of the travel the reverse pass
+hides (all that fits, or nothing), and whether latencies add up (once for each of n - 1 messages) or not (once for each
+doubling of ranks).
 """
 
 from __future__ import annotations
@@ -17,16 +17,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
 from benchmarks.jobs.captions import Sizes
-from minigrad.parallel.buckets import BUCKET_BYTES
+from minigrad.parallel.gradient_sums import BUCKET_BYTES
 
 __all__ = [
-    "Bounds", "Link", "Load", "Rank", "compute_seconds", "distinct", "link_of", "load_of", "sent", "step", "travel",
+    "Bounds", "Link", "Rank", "buckets_of", "compute_seconds", "link_of", "sent", "step", "travel",
 ]  # fmt: skip
 
-_OF_A_TABLE = 6  # collectives: the counts, numbers and contents of rows, there and back
 _ITEM = 4  # bytes of a weight, float32
 
 
@@ -72,89 +69,44 @@ class Rank:
     local: float
 
 
-@dataclass(frozen=True)
-class Load:
-    """What has to travel: the bytes of each bucket, and of a row of the table with its number; the shares of words of
-    which such a table has rows, and how many words a caption has.
+def buckets_of(sizes: Sizes, bucket_bytes: int = BUCKET_BYTES) -> list[int]:
+    """Return the bytes of each bucket of the captioner of some sizes, which are filled from the last parameter on.
+
+    >>> buckets_of(Sizes(words=50, batch=4, batches=2, features=8, wordvec=8, hidden=16))
+    [11976]
     """
-
-    buckets: tuple[int, ...]
-    row: int
-    shares: tuple[float, ...]
-    words: float
-
-
-def load_of(sizes: Sizes, bucket_bytes: int = BUCKET_BYTES) -> Load:
-    """Of the captioner of some sizes: what lies in buckets there, the table of words aside.
-
-    >>> load = load_of(Sizes(words=50, batch=4, batches=2, features=8, wordvec=8, hidden=16))
-    >>> load.buckets, load.row
-    ((9800, 576), 40)
-    """
-    ids = np.concatenate(sizes.captions())
-    counted = ids[:, :-1][ids[:, 1:] != 0]
-    shares = np.bincount(counted, minlength=sizes.words) / len(counted)
-    before, behind = ([_ITEM * size for size in some] for some in _parameters(sizes))
-    buckets = _buckets(behind, bucket_bytes) + _buckets(before, bucket_bytes)  # the table lies between them
-    return Load(buckets, _ITEM * sizes.wordvec + 8, tuple(shares.tolist()), len(counted) / len(ids))
-
-
-def _parameters(sizes: Sizes) -> tuple[list[int], list[int]]:
-    """The numbers in each parameter before the table and behind it, in the model's order."""
     D, W, H, V = sizes.features, sizes.wordvec, sizes.hidden, sizes.words
-    return [D * H, H], [W * 4 * H, H * 4 * H, 4 * H, H * V, V]
-
-
-def _buckets(parameters: list[int], most: int) -> tuple[int, ...]:
-    """The bytes of each, filled from the last parameter on.
-
-    >>> _buckets([8, 4, 4], most=8)
-    (8, 8)
-    """
     buckets: list[int] = []
-    for size in reversed(parameters):
-        if buckets and buckets[-1] + size <= most:
-            buckets[-1] += size
+    for count in reversed([D * H, H, V * W, W * 4 * H, H * 4 * H, 4 * H, H * V, V]):  # in the model's order
+        if buckets and buckets[-1] + _ITEM * count <= bucket_bytes:
+            buckets[-1] += _ITEM * count
         else:
-            buckets.append(size)
-    return tuple(buckets)
+            buckets.append(_ITEM * count)
+    return buckets
 
 
-def distinct(load: Load, captions: float) -> float:
-    """How many different words so many captions have, to be expected.
+def sent(buckets: Sequence[int], ranks: int) -> int:
+    """Return the bytes that all ranks together send to others in a step.
 
-    >>> distinct(Load((), 0, (0.5, 0.5), words=1), 2)
-    1.5
+    >>> sent([1000], ranks=2)  # each sends half the bucket there, and the same back
+    2000
     """
-    return float(np.sum(1 - (1 - np.array(load.shares)) ** (load.words * captions)))
+    return 2 * (ranks - 1) * sum(buckets)
 
 
-def sent(load: Load, ranks: int, captions: float) -> float:
-    """The bytes that all ranks together have for others in a step of so many captions a rank.
-
-    >>> load = Load((1000,), 10, (1.0,), words=1)
-    >>> sent(load, ranks=2, captions=5)  # of each: half the bucket and half a row there, and the same back
-    2020.0
-    """
-    rows = distinct(load, captions) + distinct(load, ranks * captions)
-    return (ranks - 1) * (2.0 * sum(load.buckets) + load.row * rows)
-
-
-def travel(load: Load, ranks: int, captions: float, link: Link, on_host: int = 1) -> Bounds:
-    """Seconds in which all that a step sends is there.
+def travel(buckets: Sequence[int], ranks: int, link: Link, on_host: int = 1) -> Bounds:
+    """Return the seconds in which all that a step sends is there.
 
     on_host: how many ranks a host has. What stays on it takes no time, and what leaves it shares its link.
 
-    >>> travel(Load((1000,), 0, (), 0), 2, 1, Link(0.0, 1e-3))
+    >>> travel([1000], 2, Link(0.0, 1e-3))
     Bounds(low=1.0, high=1.0)
     """
     if ranks == 1:
         return Bounds(0.0, 0.0)
     there, back = on_host * (ranks - on_host) / ranks, (ranks - 1) / ranks  # back: a ring crosses each link once
-    size = sum(load.buckets)
-    rows = there * distinct(load, captions) + back * distinct(load, ranks * captions)
-    seconds = link.beta * ((there + back) * size + load.row * rows)
-    collectives = 2 * len(load.buckets) + _OF_A_TABLE * (load.row > 0)
+    seconds = link.beta * (there + back) * sum(buckets)
+    collectives = 2 * len(buckets)
     doublings = math.ceil(math.log2(ranks))
     return Bounds(seconds + collectives * doublings * link.alpha, seconds + collectives * (ranks - 1) * link.alpha)
 
@@ -182,7 +134,13 @@ def compute_seconds(rank: Rank, captions: float) -> float:
 
 
 def step(
-    load: Load, rank: Rank, link: Link, ranks: int, captions: float, processors: int | None = None, on_host: int = 1
+    buckets: Sequence[int],
+    rank: Rank,
+    link: Link,
+    ranks: int,
+    captions: float,
+    processors: int | None = None,
+    on_host: int = 1,
 ) -> Bounds:
     """Seconds of a step in which each rank has so many captions.
 
@@ -191,6 +149,6 @@ def step(
     """
     turns = 1.0 if processors is None else max(1.0, ranks / processors)
     own = turns * (compute_seconds(rank, captions) + (rank.local if ranks > 1 else 0.0))
-    low, high = travel(load, ranks, captions, link, on_host)
+    low, high = travel(buckets, ranks, link, on_host)
     crowd = turns if on_host == 1 else 1.0  # one wire is no slower for more ranks; memory is
     return Bounds(max(own, crowd * low), own + crowd * high)

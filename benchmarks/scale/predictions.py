@@ -8,11 +8,11 @@ from typing import Any
 
 from benchmarks.jobs.captions import Sizes
 from benchmarks.scale.forwarder import Wire
-from benchmarks.scale.model import Bounds, Link, Load, Rank, compute_seconds, link_of, load_of, sent, step, travel
+from benchmarks.scale.model import Bounds, Link, Rank, buckets_of, compute_seconds, link_of, step, travel
 from benchmarks.scale.runs import OURS, Case
 from benchmarks.scale.tables import seconds
 from benchmarks.scale.work import Work
-from minigrad.parallel.buckets import BUCKET_BYTES
+from minigrad.parallel.gradient_sums import BUCKET_BYTES
 
 __all__ = ["Checked", "Known", "checks", "predicted", "table_of_checks", "table_of_predictions"]
 
@@ -84,14 +84,12 @@ def place_key(found: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Checked:
-    """A case beside the model: seconds of a step, and bytes."""
+    """A case beside the model: seconds of a step."""
 
     place: str
     case: Case
     measured: float
     bounds: Bounds
-    sent: float
-    sent_by_model: float
 
     @property
     def error(self) -> float:
@@ -107,49 +105,49 @@ def checks(known: Known) -> Iterator[Checked]:
             n = case.ranks
             if case.framework != OURS or case.work.shards != n or (n > 1 and place not in known.links):
                 continue
-            load = load_of(case.work.sizes, case.work.bucket_bytes or BUCKET_BYTES)
+            buckets = buckets_of(case.work.sizes, case.work.bucket_bytes or BUCKET_BYTES)
             link, captions = known.links.get(place, Link(0, 0)), case.work.captions / n
             on_host = max(1, n // 2) if place.startswith("hosts") else 1
-            bounds = step(load, known.rank(n), link, n, captions, known.processors, on_host)
-            told = case.rounds[0]["sent"]
-            yield Checked(place, case, seconds(case), bounds, told, sent(load, n, captions))
+            bounds = step(buckets, known.rank(n), link, n, captions, known.processors, on_host)
+            yield Checked(place, case, seconds(case), bounds)
 
 
 def table_of_checks(known: Known) -> Iterator[str]:
     """Measured beside modelled."""
-    yield "| place | scaling | ranks | captions | measured | model | outside | sent | by the model |"
-    yield "|---|---|---:|---:|---:|---:|---:|---:|---:|"
+    yield "| place | scaling | ranks | captions | measured | model | outside |"
+    yield "|---|---|---:|---:|---:|---:|---:|"
     for c in checks(known):
         cells = [c.place, c.case.way, str(c.case.ranks), str(c.case.work.captions), f"{1e3 * c.measured:.1f} ms",
-                 _milliseconds(c.bounds), f"{c.error:+.0%}" if c.error else "no", f"{c.sent / 1e6:.2f} MB",
-                 f"{c.sent_by_model / 1e6:.2f} MB"]  # fmt: skip
+                 _milliseconds(c.bounds), f"{c.error:+.0%}" if c.error else "no"]  # fmt: skip
         yield f"| {' | '.join(cells)} |"
 
 
-def predicted(load: Load, rank: Rank, link: Link, ranks: int, captions: float) -> tuple[Bounds, Bounds, Bounds]:
+def predicted(
+    buckets: Sequence[int], rank: Rank, link: Link, ranks: int, captions: float
+) -> tuple[Bounds, Bounds, Bounds]:
     """Of ranks that have a host each: seconds of a step, of its travel, and the efficiency beside one rank's step of
     as many captions.
     """
-    bounds = step(load, rank, link, ranks, captions)
+    bounds = step(buckets, rank, link, ranks, captions)
     alone = compute_seconds(rank, captions)
-    return bounds, travel(load, ranks, captions, link), Bounds(alone / bounds.low, alone / bounds.high)
+    return bounds, travel(buckets, ranks, link), Bounds(alone / bounds.low, alone / bounds.high)
 
 
 def table_of_predictions(
     known: Known, sizes: Sizes, ranks: Sequence[int], rates: Sequence[float], alpha: float, batch: int, on_each: int
 ) -> Iterator[str]:
     """Weak scaling with so many captions a rank, strong with so many in all; each rank on a host of its own."""
-    rank, load = known.rank(1), load_of(sizes)
+    rank, buckets = known.rank(1), buckets_of(sizes)
     yield "| ranks | network | weak: step | travel | efficiency | strong: on each | step | speed-up | efficiency |"
     yield "|---:|---|---:|---:|---:|---:|---:|---:|---:|"
     whole = compute_seconds(rank, batch)
     for n in ranks:
         for rate in rates:
             link = Link.of_rate(rate, alpha)
-            weak, carried, efficiency = predicted(load, rank, link, n, on_each)
+            weak, carried, efficiency = predicted(buckets, rank, link, n, on_each)
             cells = [str(n), f"{rate:g} Gbit/s", _milliseconds(weak), _milliseconds(carried), _share(efficiency)]
             if batch >= n:
-                strong = step(load, rank, link, n, batch / n)
+                strong = step(buckets, rank, link, n, batch / n)
                 speed = Bounds(whole / strong.low, whole / strong.high)
                 speeds = f"{speed.high:.1f} to {speed.low:.1f}"
                 share = _share(Bounds(speed.low / n, speed.high / n))

@@ -17,7 +17,7 @@ from benchmarks.jobs.captions import captioner
 from benchmarks.scale.counting import Counting
 from benchmarks.scale.waiting import TimedBuckets
 from benchmarks.scale.work import WARM_UP, Work, timed
-from minigrad.parallel import communicators
+from minigrad.parallel import gather
 
 __all__ = ["measured"]
 
@@ -36,11 +36,11 @@ def measured(work: Work) -> dict[str, Any]:
     before = comm.sent["bytes"]  # the weights of rank 0
     whole = timed(training.step, work.steps)
     waits, sent = training.figures(), (comm.sent["bytes"] - before) / (WARM_UP + work.steps)
-    communicators.gather(comm, [0])  # all begin together
+    gather(comm, [0])  # all begin together
     apart = timed(training.step_apart, work.steps)
     own = [*waits, float(np.median(apart["seconds"])), whole["processor"], apart["processor"], sent, comm.sent["bytes"]]
-    ranks = communicators.gather(comm, own)
-    found = {"seconds": whole["seconds"], "losses": communicators.gather(comm, whole["losses"]).sum(axis=0).tolist()}
+    ranks = gather(comm, own)
+    found = {"seconds": whole["seconds"], "losses": gather(comm, whole["losses"]).sum(axis=0).tolist()}
     found |= zip(("during", "after", "processor of sums", "apart"), ranks[:, :4].mean(axis=0).tolist(), strict=True)
     found |= zip(
         ("processor", "processor apart", "sent", "sent in all"), ranks[:, 4:].sum(axis=0).tolist(), strict=True

@@ -7,8 +7,7 @@ exit status 2; Ctrl-C leaves a checkpoint of a training and exit status 130, SIG
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import minigrad as mg
 from captioning.cli.average import add_average
@@ -28,8 +27,7 @@ from captioning.cli.report import add_report
 from captioning.cli.sample import add_sample
 from captioning.cli.serve import add_serve
 from captioning.cli.train import add_train
-from minigrad.parallel.launchers import launch_of
-from minigrad.parallel.lifelines import end_stopped
+from minigrad.parallel.communicators import launch_of
 from minigrad.runtime.commands import MISTAKES, run_command
 
 __all__ = ["main"]
@@ -50,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if _is_one_too_many(options.name):
             return 2
-        with _ending_if_stopped():
+        with mg.parallel.watched():
             status: int = options.command(options)
         return status
 
@@ -71,18 +69,8 @@ def _is_one_too_many(command: str) -> bool:
     return True
 
 
-@contextmanager
-def _ending_if_stopped() -> Iterator[None]:
-    """The context in which Ctrl-C and SIGTERM end the job of this rank, too."""
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        end_stopped(stop)
-        raise
-
-
 def _filled(parser: CommandParser) -> None:
-    with _ending_if_stopped():
+    with mg.parallel.watched():
         _add_commands(parser)
 
 

@@ -69,7 +69,7 @@ def _shared(options: argparse.Namespace, comm: Any, fair: int, stack: ExitStack)
     with mg.parallel.agreed(comm):
         stack.enter_context(threads(fair))
         what = _opened(options, comm.rank == 0, stack)
-    with mg.parallel.together(comm, watch=False):
+    with mg.parallel.together(comm):
         about, figures = _scored(options, what, comm)
     stack.close()  # the bar is wiped before anything is printed
     if comm.rank:

@@ -16,7 +16,6 @@ from captioning.cli.ranks import on_ranks
 from captioning.cli.resuming import (
     check_data,
     check_shards,
-    how_ranks_go_on,
     run_to_resume,
     settings_to_resume,
     shards_for,
@@ -54,14 +53,14 @@ class Further:
 
 def train_further(options: argparse.Namespace, how: Further) -> int:
     """Carry out a command that trains further: a new run from that in `options.run`, or one that is resumed."""
-    return on_ranks(functools.partial(_shared, options, how), how_ranks_go_on(options))
+    return on_ranks(functools.partial(_shared, options, how))
 
 
 def _shared(options: argparse.Namespace, how: Further, comm: Any, fair: int, stack: ExitStack) -> int:
     with mg.parallel.agreed(comm):
         solver, run, start, settings, data = _prepared(options, how, comm, fair, stack)
     if run is None:
-        with mg.parallel.together(comm, watch=False):  # which validates
+        with mg.parallel.together(comm):  # which validates
             began = start_of(start, solver)
         if comm.rank == 0:
             settings[how.key] = began | settings[how.key]

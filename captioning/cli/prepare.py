@@ -107,7 +107,7 @@ def add_prepare(commands: Any) -> None:
 
 
 def _prepare(options: argparse.Namespace) -> int:
-    return on_ranks(functools.partial(_shared, options), _GO_ON)
+    return on_ranks(functools.partial(_shared, options))
 
 
 def _shared(options: argparse.Namespace, comm: Any, fair: int, stack: ExitStack) -> int:

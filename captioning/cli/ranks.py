@@ -17,21 +17,20 @@ __all__ = ["on_ranks"]
 Work = Callable[[Any, int, ExitStack], int]
 
 
-def on_ranks(work: Work, hint: str = "") -> int:
-    """The exit status of `work`, which every rank calls with the communicator, a number of threads and a stack.
+def on_ranks(work: Work) -> int:
+    """Call `work` on every rank with the communicator, a number of threads and a stack; return its exit status.
 
-    The threads are those of this rank if nobody asks for others; what is on the stack is left at the end. hint: what to
-    do next, where it is told of a rank that died. Errors are told once: by the rank that alone has one
-    (`minigrad.parallel.agreed`), and a TrainingError, which all have, by the first.
+    The threads are this rank's fair share of the processors; the stack is left at the end. Errors are printed once: by
+    the rank that alone has one (`minigrad.parallel.agreed`), or by the first if all have the same TrainingError.
     """
     comm = mg.parallel.world()
     fair = mg.parallel.fair_threads(comm)
     try:
-        with mg.parallel.watched(comm, hint), ExitStack() as stack:
+        with ExitStack() as stack:
             status = work(comm, fair, stack)
         _end_undisturbed(comm)
         return status
-    except mg.parallel.OtherRankError:  # who has said which
+    except mg.parallel.OtherRankError:  # the other rank prints its error
         return 2
     except TrainingError:
         if comm.rank:

@@ -22,8 +22,7 @@ from captioning.training.settings import Settings
 from captioning.training.solver import CHECKPOINT_EVERY, Solver
 from captioning.training.starts import no_better_than_start
 from captioning.training.stopping import stop_on_signals
-from minigrad.parallel.communicators import ALONE
-from minigrad.parallel.launchers import launch_of
+from minigrad.parallel.communicators import ALONE, launch_of
 
 __all__ = ["FURTHER", "check_data", "check_shards", "how_ranks_go_on", "run_to_resume", "settings_to_resume",
            "shards_for", "train_in_folder", "with_threads"]  # fmt: skip
@@ -153,10 +152,10 @@ def train_in_folder(
     with mg.parallel.agreed(comm):
         if comm.rank == 0:
             run = solver.run = _begun(solver, run, settings, data, options, start)
-    with mg.parallel.together(comm, how_ranks_go_on(options), alike=(TrainingError,), watch=False):
+    with mg.parallel.together(comm, how_ranks_go_on(options), alike=(TrainingError,)):
         _synchronise(solver)
     with _late_signals_ignored(comm):
-        with mg.parallel.together(comm, how_ranks_go_on(options), alike=(TrainingError,), watch=False):
+        with mg.parallel.together(comm, how_ranks_go_on(options), alike=(TrainingError,)):
             _train(solver, options)
         if comm.rank:
             return _status(solver)
@@ -271,7 +270,7 @@ def _how_to_go_on(options: argparse.Namespace) -> str:
 
 
 def how_ranks_go_on(options: argparse.Namespace) -> str:
-    """What is told of a rank that died, behind that: it may have been while the run folder was not there yet."""
+    """Return the hint behind an error of one rank; it may come before the run folder is there."""
     return f"; if {options.out} is there, its last checkpoint is whole, go on with: {_how_to_go_on(options)}"
 
 

@@ -68,7 +68,7 @@ def _shared(options: argparse.Namespace, comm: Any, fair: int, stack: ExitStack)
         stack.enter_context(threads(fair))
         what = _opened(options, stack)
     progress = Progress(enabled=comm.rank == 0 and not options.quiet)
-    with mg.parallel.together(comm, watch=False):
+    with mg.parallel.together(comm):
         try:
             said = captions_of(what.model, what.split, what.images, what.decoding.decode, what.length, progress,
                                ALONE if what.decoding.drawn else comm)  # fmt: skip

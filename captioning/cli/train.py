@@ -14,7 +14,6 @@ from captioning.cli.ranks import on_ranks
 from captioning.cli.resuming import (
     check_data,
     check_shards,
-    how_ranks_go_on,
     run_to_resume,
     settings_to_resume,
     shards_for,
@@ -101,7 +100,7 @@ def add_train(commands: Any) -> None:
 
 
 def _train(options: argparse.Namespace) -> int:
-    return on_ranks(functools.partial(_shared, options), how_ranks_go_on(options))
+    return on_ranks(functools.partial(_shared, options))
 
 
 def _shared(options: argparse.Namespace, comm: Any, fair: int, stack: ExitStack) -> int:

@@ -1,31 +1,30 @@
-"""What one rank has and all are to have."""
+"""Give all ranks what one of them has, and check that they have the same."""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from ..core import Tensor
 from ..spec import Array
 from ..writes import written
 from .communicators import gather, wait, world
 
-__all__ = ["broadcast_arrays", "broadcast_bytes", "broadcast_parameters", "check_alike", "check_same"]
+__all__ = ["as_bytes", "broadcast_arrays", "broadcast_bytes", "broadcast_parameters", "check_alike", "check_same"]
 
 
 def broadcast_parameters(module: Any, root: int = 0, comm: Any = None) -> None:
-    """Give all ranks the parameters and buffers that one of them has; they are written into, in place.
+    """Write one rank's parameters and buffers into those of all ranks, in place.
 
     Args:
         module: an `nn.Module`, or an iterable of tensors.
-        root: whose they are.
+        root: the rank that has them.
         comm: mpi4py's communicator; all that were started together by default.
 
     Raises:
-        ValueError: if another rank has others, by shapes or dtypes; on every rank, and nothing was written. If there is
-            no rank ``root``.
+        ValueError: on every rank, if one has other shapes or dtypes; nothing is written. If there is no rank ``root``.
 
     >>> import minigrad as mg
     >>> broadcast_parameters(mg.nn.Linear(2, 3))
@@ -33,37 +32,29 @@ def broadcast_parameters(module: Any, root: int = 0, comm: Any = None) -> None:
     comm = world() if comm is None else comm
     if not 0 <= root < comm.size:
         raise ValueError(f"parallel: root must be from 0 to below {comm.size}, the number of ranks, not {root!r}")
-    if comm.size > 1:
-        arrays = [tensor.data for tensor in _tensors(module)]
-        broadcast_arrays(arrays, root, comm)
-
-
-def _tensors(module: Any) -> Iterable[Tensor]:
-    if hasattr(module, "parameters"):
-        return [*module.parameters(), *module.buffers()]
-    return list(module)
+    tensors = [*module.parameters(), *module.buffers()] if hasattr(module, "parameters") else module
+    broadcast_arrays([tensor.data for tensor in tensors], root, comm)
 
 
 def broadcast_arrays(arrays: Iterable[Array], root: int, comm: Any) -> None:
     """Write into arrays what they are on rank `root`.
 
     Raises:
-        ValueError: if another rank has others, by shapes or dtypes; on every rank.
+        ValueError: on every rank, if one has other shapes or dtypes.
     """
     arrays = list(arrays)
     if comm.size == 1:
         return
     check_alike(arrays, comm)
     for array in arrays:
-        message = np.ascontiguousarray(array)
-        wait(comm.Ibcast(message.reshape(-1).view(np.uint8), root))
+        message = np.array(array, order="C")
+        wait(comm.Ibcast(as_bytes(message), root))
         written(array)
-        if message is not array:
-            array[...] = message.reshape(array.shape)
+        array[...] = message
 
 
 def broadcast_bytes(content: bytes, root: int, comm: Any) -> bytes:
-    """What rank `root` has, of any length."""
+    """Return the bytes of rank `root`, of any length."""
     if comm.size == 1:
         return content
     length = int(gather(comm, [len(content)])[root, 0])
@@ -72,32 +63,21 @@ def broadcast_bytes(content: bytes, root: int, comm: Any) -> bytes:
     return message.tobytes()
 
 
-def check_same(what: str, numbers: list[float], comm: Any) -> None:
-    """Raise a ValueError, on every rank, unless these numbers are the same on all of them.
+def as_bytes(array: Array) -> Array:
+    """View a contiguous array as bytes for MPI, which has no name for float16."""
+    return array.reshape(-1).view(np.uint8)
 
-    what: they are, in words.
-    """
-    facts = gather(comm, numbers)
-    other = _unlike_first(facts)
-    if other is not None:
-        raise ValueError(f"parallel: {what} must be the same on every rank; rank 0 and rank {other} differ")
+
+def check_same(what: str, numbers: list[int], comm: Any) -> None:
+    """Raise a ValueError on every rank unless all have the same numbers. what: their names, for the message."""
+    told = gather(comm, numbers).astype(int)
+    for other in np.flatnonzero((told != told[0]).any(axis=1)):
+        raise ValueError(f"parallel: {what} must be the same on every rank; rank 0 has {told[0].tolist()}, rank "
+                         f"{other} has {told[other].tolist()}. Build the same on every rank.")  # fmt: skip
 
 
 def check_alike(arrays: list[Array], comm: Any) -> None:
-    """Raise a ValueError, on every rank, unless all have as many arrays, of the same shapes and dtypes."""
-    import zlib
-
-    told = str([(array.shape, array.dtype.str) for array in arrays])
-    facts = gather(comm, [len(arrays), sum(array.size for array in arrays), zlib.crc32(told.encode())])
-    other = _unlike_first(facts)
-    if other is not None:
-        raise ValueError(
-            f"parallel: rank 0 has {facts[0, 0]:.0f} arrays of {facts[0, 1]:.0f} numbers, rank {other} has "
-            f"{facts[other, 0]:.0f} of {facts[other, 1]:.0f}, or other shapes or dtypes: build the same on every rank"
-        )
-
-
-def _unlike_first(facts: Array) -> int | None:
-    """The first rank whose facts, a row each, are not those of rank 0; None if there is none."""
-    unlike = np.flatnonzero((facts != facts[0]).any(axis=1))
-    return int(unlike[0]) if len(unlike) else None
+    """Raise a ValueError on every rank unless all have as many arrays, of the same shapes and dtypes."""
+    shapes = str([(array.shape, array.dtype.str) for array in arrays])
+    facts = [len(arrays), sum(array.size for array in arrays), zlib.crc32(shapes.encode())]
+    check_same("the number of arrays, of their entries, and a checksum of shapes and dtypes", facts, comm)

@@ -1,44 +1,74 @@
-"""MPI's communicators, and how this package waits for what it has asked of one.
+"""MPI's communicators: how many ranks a launcher started, and what they gather from each other.
 
-A communicator is mpi4py's own, such as ``MPI.COMM_WORLD``. Everything goes through its collectives on buffers: no
-object is ever pickled. A program that no launcher started needs no MPI: it is `ALONE`.
+A communicator is mpi4py's own, such as ``MPI.COMM_WORLD``. Only buffers travel, by non-blocking collectives; nothing is
+pickled. A program that no launcher started gets `ALONE` and needs no MPI.
 """
 
 from __future__ import annotations
 
-import ctypes
+import os
 import sys
 import time
-from typing import Any
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..runtime.extras import how_to_install, require
+from ..runtime.threads import get_num_threads
 from ..spec import Array
-from .launchers import launch_of
 
-__all__ = ["ALONE", "Alone", "gather", "gather_bytes", "merge", "pin", "unpin", "wait", "world"]
+__all__ = ["ALONE", "Launch", "fair_threads", "gather", "gather_bytes", "launch_of", "merge", "wait", "world"]
 
-_EAGER = 0.002  # seconds in which a wait only lets others run; a bucket takes about as long
-_ASKED = 32  # times between two naps: MPI moves a piece of a message when it is asked, of 64 KB where UCX has TCP
-_NAP = 0.0005  # seconds; so a rank that waits for long, as while another writes, takes no processor
+_LAUNCHERS = {  # MPI's come first: srun starts them, too
+    "mpiexec of Open MPI": ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
+    "mpiexec": ("PMI_SIZE", "PMI_RANK"),
+    "srun": ("SLURM_STEP_NUM_TASKS", "SLURM_PROCID"),
+    "torchrun": ("WORLD_SIZE", "RANK"),
+}
+"""The environment variables in which each launcher says how many processes it started, and which one this is."""
+_NUMBERS_OF_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+_EAGER = 0.002  # seconds in which a waiting rank only yields its processor; a bucket takes about as long
+_POLLS = 32  # between two naps: MPI moves a chunk of a message when it is polled, of 64 KB where UCX has TCP
+_NAP = 0.0005  # seconds, so that a rank that waits for long takes no processor
 
 
-class Alone:
-    """The communicator of a process without others."""
+class Launch(NamedTuple):
+    """by: the launcher. size: how many processes it started. rank: which one this is, 0 where it is not said."""
 
-    rank, size = 0, 1
+    by: str
+    size: int
+    rank: int
 
 
-ALONE = Alone()
+def launch_of(environment: Mapping[str, str] = os.environ) -> Launch | None:
+    """Return what a launcher says of this process; None if none started it.
+
+    Raises:
+        ValueError: if a launcher's variable is not a number.
+
+    >>> launch_of({"WORLD_SIZE": "4", "RANK": "2"})
+    Launch(by='torchrun', size=4, rank=2)
+    >>> launch_of({}) is None
+    True
+    """
+    for by, names in _LAUNCHERS.items():
+        if names[0] in environment:
+            return Launch(by, *(int(environment.get(name, "0")) for name in names))
+    return None
+
+
+ALONE: Any = SimpleNamespace(rank=0, size=1)
+"""The communicator of a process without others."""
 
 
 def world() -> Any:
-    """All ranks that were started together: MPI's ``COMM_WORLD``; `ALONE` if no launcher started this process.
+    """Return MPI's ``COMM_WORLD``, all ranks that were started together; `ALONE` if no launcher started this process.
 
     Raises:
-        ModuleNotFoundError: if there are several and mpi4py, or MPI itself, is missing: how to install it.
-        ValueError: if the launcher started another number of processes than MPI knows of.
+        ModuleNotFoundError: if there are several processes and mpi4py or MPI is missing.
+        ValueError: if the launcher started another number of processes than MPI sees.
 
     >>> world().size
     1
@@ -46,7 +76,10 @@ def world() -> Any:
     launch = launch_of()
     if "mpi4py.MPI" not in sys.modules and (launch is None or launch.size == 1):
         return ALONE
-    comm = _mpi().COMM_WORLD
+    try:
+        comm = require("mpi4py.MPI", "mpi").COMM_WORLD
+    except RuntimeError as error:  # mpi4py's, where it finds no library
+        raise ModuleNotFoundError(f"mpi4py finds no MPI: {how_to_install('mpi', 'mpich')}") from error
     if launch is not None and launch.size != comm.size:
         raise ValueError(
             f"{launch.by} started {launch.size} processes, of which MPI sees {comm.size} here: start them with the "
@@ -55,53 +88,31 @@ def world() -> Any:
     return comm
 
 
-def _mpi() -> Any:
-    try:
-        return require("mpi4py.MPI", "mpi")
-    except RuntimeError as error:  # mpi4py's, where it finds no library
-        raise ModuleNotFoundError(f"mpi4py finds no MPI: {how_to_install('mpi', 'mpich')}") from error
-
-
 def wait(request: Any) -> None:
-    """Wait for a request of MPI's, so that other ranks of the machine get on, and Ctrl-C gets in.
+    """Wait for a request of MPI's, and let other processes run and Ctrl-C interrupt.
 
-    MPI's own wait asks on and on: where ranks are more than processors it takes what the one waited for needs.
+    MPI's own wait polls all the time: with more ranks than processors it takes the time that the awaited rank needs.
     """
     begun = time.monotonic()
-    while not any(request.Test() for _ in range(_ASKED)):
+    while not any(request.Test() for _ in range(_POLLS)):
         time.sleep(0 if time.monotonic() - begun < _EAGER else _NAP)
 
 
-def pin(owner: object) -> None:
-    """Keep an object, and the memory that it holds, until `unpin`, even if nobody knows it any more.
-
-    MPI writes into memory as long as something is on its way there: after an error, until the process ends.
-    """
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(owner))
-
-
-def unpin(owner: object) -> None:
-    """Let an object go that was kept by `pin`."""
-    ctypes.pythonapi.Py_DecRef(ctypes.py_object(owner))
-
-
 def gather(comm: Any, numbers: Any) -> Array:
-    """The numbers (n,) of all ranks on every rank: float64 (ranks, n). Every rank calls it, with as many.
+    """Return the numbers (n,) of all ranks on every rank: float64 (ranks, n). Every rank passes as many.
 
     >>> gather(ALONE, [1, 2])
     array([[1., 2.]])
     """
     own = np.array(numbers, np.float64)
-    every = np.empty((comm.size, *own.shape))
-    if comm.size == 1:
-        every[0] = own
-    else:
+    every = np.array([own] * comm.size)
+    if comm.size > 1:
         wait(comm.Iallgather(own, every))
     return every
 
 
 def gather_bytes(comm: Any, content: bytes) -> list[bytes]:
-    """What each rank has, of any length, in the order of ranks: on rank 0; nothing on others. Every rank calls it.
+    """Return on rank 0 the bytes of each rank, of any length, in the order of ranks; on others an empty list.
 
     >>> gather_bytes(ALONE, b"alone")
     [b'alone']
@@ -109,14 +120,13 @@ def gather_bytes(comm: Any, content: bytes) -> list[bytes]:
     if comm.size == 1:
         return [content]
     lengths = gather(comm, [len(content)])[:, 0].astype(int)
-    whole = np.empty(lengths.sum() if comm.rank == 0 else 0, np.uint8)
+    whole = np.empty(lengths.sum(), np.uint8)
     wait(comm.Igatherv(np.frombuffer(content, np.uint8), [whole, lengths] if comm.rank == 0 else None))
-    parts = np.split(whole, np.cumsum(lengths)[:-1]) if comm.rank == 0 else []
-    return [part.tobytes() for part in parts]
+    return [part.tobytes() for part in np.split(whole, np.cumsum(lengths)[:-1])] if comm.rank == 0 else []
 
 
 def merge(comm: Any, array: Array) -> Array:
-    """An array of which each rank has filled a part, as a whole on every rank; what others fill is 0 on a rank.
+    """Return the sum over ranks on every rank, of arrays of which each rank has filled a part and left 0 elsewhere.
 
     >>> merge(ALONE, np.array([1, 2]))
     array([1, 2])
@@ -126,5 +136,31 @@ def merge(comm: Any, array: Array) -> Array:
     from mpi4py import MPI
 
     whole = np.empty_like(array)
-    wait(comm.Iallreduce(array, whole, MPI.SUM))  # in any order: one of the addends is not 0
+    wait(comm.Iallreduce(array, whole, MPI.SUM))  # exact in any order: at most one addend is not 0
     return whole
+
+
+def fair_threads(comm: Any = None, environment: Mapping[str, str] = os.environ) -> int:
+    """Return how many threads this rank computes with, so that the ranks of a machine fill its processors once.
+
+    Every rank calls it. What the user asked for stays: OPENBLAS_NUM_THREADS, OMP_NUM_THREADS (torchrun sets it) or
+    MKL_NUM_THREADS, then SLURM_CPUS_PER_TASK. Otherwise each processor is divided by the number of ranks of the
+    machine that may use it, so that ranks bound to processors of their own get all of these.
+
+    >>> fair_threads() == get_num_threads()
+    True
+    """
+    comm = world() if comm is None else comm
+    if comm.size == 1:
+        return get_num_threads()
+    from mpi4py import MPI
+
+    machine = comm.Split_type(MPI.COMM_TYPE_SHARED, comm.rank)
+    mine = np.zeros(4096, int)  # a machine has fewer processors
+    mine[list(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))] = 1
+    users = merge(machine, mine)
+    machine.Free()
+    if any(environment.get(name) for name in _NUMBERS_OF_THREADS):
+        return get_num_threads()
+    # 1e-9: three thirds are one
+    return int(environment.get("SLURM_CPUS_PER_TASK") or max(1, (1 / users[mine > 0]).sum() + 1e-9))

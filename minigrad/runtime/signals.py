@@ -18,6 +18,8 @@ _PAUSE = 0.05  # seconds until a lost interrupt comes again: by then the callbac
 class Terminated(KeyboardInterrupt):
     """SIGTERM, as `kill` and a machine that shuts down send it: it ends a command as Ctrl-C does."""
 
+    signal = signal.SIGTERM  # `minigrad.parallel.together` ends a job with its exit status
+
 
 class Interrupts:
     """Interrupts that Python dropped: raised in `__del__` or in a weakref's callback, an exception ends nothing.

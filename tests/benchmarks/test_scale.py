@@ -15,10 +15,10 @@ import pytest
 from benchmarks.jobs.captions import Sizes, captioner
 from benchmarks.scale import cli, model, places, predictions, runs
 from benchmarks.scale.hosts import Hosts
-from benchmarks.scale.model import Bounds, Link, Load, Rank
+from benchmarks.scale.model import Bounds, Link, Rank
 from benchmarks.scale.places import Place
 from benchmarks.scale.work import Work
-from minigrad.parallel.buckets import places_of
+from minigrad.parallel.gradient_sums import groups_of
 from tests.parallel.ranks import needs_mpi
 
 ROOT = Path(__file__).parents[2]
@@ -41,46 +41,34 @@ def test_examples(name):
 @pytest.mark.parametrize("most", [2000, 2**22, 2**40])
 def test_the_model_has_the_buckets_of_the_captioner(sizes, most):
     params = list(captioner(sizes).parameters())
-    tables = [i for i, p in enumerate(params) if p.shape == (sizes.words, sizes.wordvec)]
-    sizes_of = {}
-    for i, (place, p) in enumerate(zip(places_of(params, most, tables), params, strict=True)):
-        if i not in tables:
-            sizes_of[place.bucket] = max(sizes_of.get(place.bucket, 0), place.where.stop * p.dtype.itemsize)
-    assert sorted(model.load_of(sizes, most).buckets) == sorted(sizes_of.values())
+    groups = groups_of(params, most)
+    assert model.buckets_of(sizes, most) == [sum(params[i].data.nbytes for i in group) for group in groups]
 
 
 def test_what_travels_grows_with_ranks_as_two_collectives_do():
-    load = Load((10**6,), 0, (), 0)
     link = Link(alpha=0.0, beta=1e-9)
-    two, many = (model.travel(load, n, 50, link) for n in (2, 1024))
+    two, many = (model.travel([10**6], n, link) for n in (2, 1024))
     assert two == pytest.approx((1e-3, 1e-3))
     assert many == pytest.approx((2e-3 * 1023 / 1024,) * 2)
 
 
 def test_latencies_are_bounded_by_doublings_and_by_ranks():
-    bounds = model.travel(Load((1,), 0, (), 0), 1024, 50, Link(alpha=1.0, beta=0.0))
+    bounds = model.travel([1], 1024, Link(alpha=1.0, beta=0.0))
     assert bounds == (2 * 10, 2 * 1023)
 
 
 def test_ranks_of_a_host_share_its_link():
-    load, link = Load((1000,), 0, (), 0), Link(0.0, 1.0)
-    assert model.travel(load, 4, 1, link, on_host=2).low == 1000 + 750
-    assert model.travel(load, 4, 1, link).low == 750 + 750
+    link = Link(0.0, 1.0)
+    assert model.travel([1000], 4, link, on_host=2).low == 1000 + 750
+    assert model.travel([1000], 4, link).low == 750 + 750
 
 
 def test_a_pass_hides_what_fits_or_nothing():
     rank = Rank([(1, 1.0), (2, 2.0)], local=0.5)
-    load, link = Load((1000,), 0, (), 0), Link(0.0, 1e-3)
-    assert model.step(load, rank, link, 2, 1) == Bounds(1.5, 2.5)
-    assert model.step(load, rank, link, 2, 1, processors=1) == Bounds(3.0, 5.0)  # they take turns
-    assert model.step(load, rank, link, 1, 2) == Bounds(2.0, 2.0)
-
-
-def test_words_are_counted_once():
-    sizes = Sizes(50, 4, 2, features=8, wordvec=8, hidden=16)
-    load = model.load_of(sizes)
-    assert 0 < model.distinct(load, 1) <= load.words
-    assert model.distinct(load, 10**6) == pytest.approx(np.count_nonzero(load.shares))
+    link = Link(0.0, 1e-3)
+    assert model.step([1000], rank, link, 2, 1) == Bounds(1.5, 2.5)
+    assert model.step([1000], rank, link, 2, 1, processors=1) == Bounds(3.0, 5.0)  # they take turns
+    assert model.step([1000], rank, link, 1, 2) == Bounds(2.0, 2.0)
 
 
 # --- steps -------------------------------------------------------------------------------------------------
@@ -97,7 +85,7 @@ def test_steps_on_ranks_learn_the_same_and_send_what_the_model_says(tmp_path, ca
     assert np.allclose(one.rounds[0]["losses"], two.rounds[0]["losses"])
     assert one.rounds[0]["losses"][0] > one.rounds[0]["losses"][4]  # of the same batch
     (found,) = two.rounds
-    assert found["sent"] == pytest.approx(model.sent(model.load_of(two.work.sizes), 2, 4), rel=0.1)
+    assert found["sent"] == pytest.approx(model.sent(model.buckets_of(two.work.sizes), 2), rel=0.1)
     assert 0 < found["during"] + found["after"] < 2 * sum(found["seconds"])
     assert found["sent in all"] > 6 * found["sent"]
 

@@ -13,13 +13,12 @@ comm = parallel.world()
 def carry_out(order):
     raise OSError(f"cannot read {order.decode()}")
 
-with parallel.watched(comm):
-    if comm.rank:
-        assistance.assist(carry_out, comm)
-    else:
-        with assistance.assisted(comm):
-            assistance.order(b"a photo", comm)
-            parallel.gather_bytes(comm, b"")
+if comm.rank:
+    assistance.assist(carry_out, comm)
+else:
+    with assistance.assisted(comm):
+        assistance.order(b"a photo", comm)
+        parallel.gather_bytes(comm, b"")
 """
 
 

@@ -14,8 +14,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import parallel
-from minigrad.parallel import lifelines
-from minigrad.parallel.buckets import Buckets
+from minigrad.parallel.gradient_sums import Buckets
 
 comm = parallel.world()
 
@@ -85,123 +84,6 @@ def reducing():
     say("same")
 
 
-def tables():
-    """Rows of tables add up to the bits of whole tables: with -0.0 and NaN, rows of nobody, and ranks without any."""
-    rng = np.random.default_rng([1, comm.rank])
-    for shape, shards in (((40, 3), comm.size), ((1, 2), comm.size + 1), ((0, 4), comm.size)):
-        blocks = parallel.blocks_of_shards(shards, comm.size)
-        p = mg.tensor(np.zeros(shape), dtype="float32", requires_grad=True)
-        both = [Buckets([p], blocks, comm, tables=tables) for tables in ([], [0])]
-        for _ in range(2):
-            for number in blocks[comm.rank]:
-                g = rng.standard_normal(shape).astype(np.float32)
-                g[rng.random(shape[0]) < 0.8] = 0
-                g[rng.random(shape[0]) < 0.2] *= -0.0
-                g[:1] = np.nan if number == 1 else -0.0
-                for buckets in both:
-                    if comm.rank != 1 or shards > comm.size:
-                        buckets.put(0, g)
-                    buckets.close()
-            whole, rows = (buckets.sums()[0] for buckets in both)
-            assert whole.tobytes() == rows.tobytes()
-    say("rows")
-
-
-def compressing():
-    """Half precision on the way costs what it says, and all ranks still have the same sums."""
-    net = mg.nn.Sequential(mg.nn.Linear(30, 20, rng=0), mg.nn.Linear(20, 3, dtype="float64", rng=1))
-    x = np.random.default_rng(comm.rank).standard_normal((5, 30)).astype(np.float32)
-    found = []
-    for how in (None, "float16"):
-        data_parallel = parallel.DataParallel(net, compress=how)
-        for _ in data_parallel.parts(np.arange(comm.size)):
-            (net(x) ** 2).sum().backward()
-        found.append(np.concatenate([p.grad.reshape(-1) for p in net.parameters()]))
-        assert len({tuple(row) for row in parallel.gather(comm, found[-1])}) == 1
-        assert (data_parallel.compression_error > 0) == (how is not None)
-    exact, rounded = found
-    lost = np.linalg.norm(rounded - exact) / np.linalg.norm(exact)
-    assert 1e-5 < lost < 2e-3
-    assert 1e-5 < data_parallel.compression_error < 1e-3
-    for _ in data_parallel.parts(np.arange(comm.size)):
-        (1e6 * net(x) ** 2).sum().backward()
-    assert data_parallel.compression_error == np.inf
-    say("half")
-
-
-class Two(mg.nn.Module):
-    """A layer in two buckets, a table, and a layer that every third shard leaves out."""
-
-    def __init__(self):
-        self.embed, self.head = mg.nn.Embedding(9, 4, rng=0), mg.nn.Linear(4, 30, rng=1)
-        self.seldom = mg.nn.Linear(30, 30, dtype="float64", rng=2)
-
-    def forward(self, ids, number):
-        scores = self.head(self.embed(ids))
-        return self.seldom(scores) if number % 3 else scores
-
-
-def keeping(shards):
-    """The largest numbers travel, the others later: as in formulas, and the same on any number of ranks."""
-    shards, share, net = int(shards), 0.1, Two()
-    data_parallel = parallel.DataParallel(net, shards, bucket_bytes=500, compress=share)
-    dense = [name for name, _ in net.named_parameters() if name != "embed.weight"]
-    rests = {name: [0.0] * shards for name in dense}
-    ids, told = np.arange(4 * shards).reshape(-1, 2) % 9, []
-    for step in range(6):
-        rows = np.arange(shards if step == 2 else 2 * shards)  # every time as many rows, and once none of some shards
-        rows = rows[: shards // 2] if step == 3 else rows
-        for part in data_parallel.parts(rows):
-            (part.share * (net(ids[part.rows], part.number) ** 2).sum() * (1 + step)).backward()
-        kept = data_parallel.compression_error
-        assert 0 < kept < 1
-        exact = expected(net, ids, rows, shards, step)
-        for name, p in net.named_parameters():
-            if name in dense:
-                assert p.grad.tobytes() == top(exact[name], rests[name], share).tobytes(), (step, name)
-            else:
-                assert p.grad.tobytes() == exact[name][-1].tobytes()
-        told.append(checksum([p.grad for p in net.parameters()]))
-    say(*told)
-
-
-def expected(net, ids, rows, shards, step):
-    """Of each parameter the gradients of all shards, None where one has none; of the table their sum, too."""
-    after = {name: p.grad for name, p in net.named_parameters()}
-    found = {name: [] for name in after}
-    for number in range(shards):
-        own = parallel.shard(rows, number, shards)
-        for p in net.parameters():
-            p.grad = None
-        if len(own):
-            (len(own) / len(rows) * (net(ids[own], number) ** 2).sum() * (1 + step)).backward()
-        for name, p in net.named_parameters():
-            found[name].append(None if p.grad is None else p.grad.copy())
-    there = [g for g in found["embed.weight"] if g is not None]
-    total = there[0].copy()
-    for g in there[1:]:
-        total += g
-    found["embed.weight"].append(total)
-    for name, p in net.named_parameters():
-        p.grad = after[name]
-    return found
-
-
-def top(gradients, rests, share):
-    """The sum over shards of their largest numbers, by the formulas; what is left is put into rests."""
-    shape = next(g.shape for g in gradients if g is not None)
-    total = None
-    for number, g in enumerate(gradients):
-        whole = rests[number] + (np.zeros(shape) if g is None else g)
-        whole = whole.astype(next(g.dtype for g in gradients if g is not None))
-        sent = np.zeros(whole.size, whole.dtype)
-        places = np.argsort(-np.abs(whole).reshape(-1), kind="stable")[: max(1, round(share * whole.size))]
-        sent[places] = whole.reshape(-1)[places]
-        rests[number] = whole - sent.reshape(shape)
-        total = sent if total is None else total + sent
-    return total.reshape(shape)
-
-
 def travelling():
     """Buckets leave while the reverse pass goes on, the last layers' first."""
     net = mg.nn.Sequential(*(mg.nn.Linear(40, 40, rng=0) for _ in range(6)))
@@ -258,8 +140,7 @@ def mistakes():
 def unlike():
     """Options and arrays that differ from rank to rank are errors on all of them; so are parameters made anew."""
     told = []
-    for options in ({"shards": 2 + 2 * comm.rank}, {"bucket_bytes": 100 + comm.rank},
-                    {"compress": "float16" if comm.rank else None}):  # fmt: skip
+    for options in ({"shards": 2 + 2 * comm.rank}, {"bucket_bytes": 100 + comm.rank}):
         told.append(_told(lambda options=options: parallel.DataParallel(mg.nn.Linear(2, 1), **options)))
     p = mg.tensor(np.ones(2 + comm.rank), requires_grad=True)
     told.append(_told(lambda: parallel.all_reduce_gradients([p])))
@@ -277,20 +158,6 @@ def _told(action):
     except (ValueError, RuntimeError) as error:
         return f"{type(error).__name__}: {error}"
     return "nothing"
-
-
-def recovering():
-    """A batch that was not finite spoils its own sums, and none after it."""
-    net = mg.nn.Linear(64, 4)
-    data_parallel = parallel.DataParallel(net, compress=0.1)
-    found = []
-    for step in range(3):
-        x = np.full((comm.size, 64), np.nan if step == 0 else 1.0, np.float32)
-        for part in data_parallel.parts(np.arange(comm.size)):
-            (part.share * net(x[part.rows]).sum()).backward()
-        found.append(all(np.isfinite(p.grad).all() for p in net.parameters()))
-    assert found == [False, True, True], found
-    say("whole")
 
 
 def speechless():
@@ -342,10 +209,7 @@ def ending(how, rank):
                     os.kill(os.getpid(), signal.SIGKILL)
                 if how == "raise":
                     raise MemoryError("there is none left")
-                if how == "exit":
-                    sys.exit(3)
-                lifelines._PATIENCE = 0.5
-                return
+                sys.exit(3)
 
 
 def stopping(rank):
@@ -359,7 +223,7 @@ def stopping(rank):
 
 
 def leaving():
-    """A witness has nothing to say of ranks that leave together, by an error that all have, too."""
+    """An error that all ranks have at once is raised as it is."""
     try:
         with parallel.together(alike=(ZeroDivisionError,)):
             raise ZeroDivisionError

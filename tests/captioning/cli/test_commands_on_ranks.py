@@ -163,4 +163,4 @@ sys.exit(entry.main(["train"]))
 def test_ranks_that_are_stopped_before_mpi_starts_end_those_that_wait_there(when):
     _, err = run(3, "-c", STOPPED, when, status=130)
     told = [line for line in err.splitlines() if line.endswith(": stopped")]
-    assert sum("of 3 (process" in line for line in told) == 1  # the first, which the launcher ends, may say so, too
+    assert sum("of 3 on " in line for line in told) == 1  # the first, which the launcher ends, may say so, too

