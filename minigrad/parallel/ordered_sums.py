@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from ..runtime.contexts import errstate
 from ..spec import Array, DType
 from .communicators import wait
 
@@ -67,7 +66,7 @@ class OrderedSum:
         self._sent.clear()
         slices = (self._received[k, rank] for rank, block in enumerate(self._blocks) for k in range(len(block)))
         own = next(slices).astype(self.rows.dtype)
-        with errstate(over="ignore", invalid="ignore"):  # a number that is too large shows in the loss, and once
+        with np.errstate(over="ignore", invalid="ignore"):  # a number that is too large shows in the loss, and once
             for slice_ in slices:
                 own += slice_
         self._returning = self._back.Iallgather(_bytes(self._rounded(own)), _bytes(self._whole))
@@ -76,7 +75,7 @@ class OrderedSum:
         """An array as it travels."""
         if self._wire is None:
             return array
-        with errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             message = array.astype(self._wire)
             wide = array.astype(np.float64)
             self.rounding += np.sum((wide - message) ** 2), np.sum(wide**2)

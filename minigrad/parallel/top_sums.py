@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from ..runtime.contexts import errstate
 from ..spec import Array, DType
 from .row_sums import RowSum
 
@@ -45,7 +44,7 @@ class TopSum(RowSum):
     def send(self, k: int) -> None:
         """Send the largest numbers of this rank's `k`-th array with what was kept of the earlier ones."""
         row, rest = self.rows[k], self._rests[k]
-        with errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             rest += row
             whole = _square(rest)
             sent = largest(rest, self._number)
