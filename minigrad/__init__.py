@@ -6,9 +6,9 @@
 >>> x.grad
 array([2., 4., 6.], dtype=float32)
 
-Importing it changes how the C library of the process keeps memory, where that is GNU's: up to 64 MB that are freed stay
-for the next iteration instead of going back to the system (:mod:`minigrad.runtime.memory`). ``MINIGRAD_KEEP_MEMORY=0``
-in the environment turns that off.
+Importing it changes how the GNU C library of the process keeps memory: up to 64 MB that are freed stay for the next
+iteration instead of going back to the system (:func:`minigrad.runtime.keep_memory`). ``MINIGRAD_KEEP_MEMORY=0`` in the
+environment turns that off.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ from .profiling.session import profile
 from .recording import record
 from .rematerialisation import checkpoint
 from .rng import manual_seed, rng_state, set_rng_state
-from .runtime import memory
+from .runtime import keep_memory as _keep_memory
 from .runtime.threads import get_num_threads, set_num_threads
 from .sharing import from_dlpack
 from .spec import get_default_dtype, set_default_dtype
@@ -40,8 +40,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-if memory.wanted():
-    memory.keep_memory()
+_keep_memory()
 
 __all__ = [
     "Tensor", "check", "checkpoint", "create_graph", "data", "detect_anomaly", "export_onnx", "from_dlpack",

@@ -28,9 +28,9 @@ from captioning.cli.report import add_report
 from captioning.cli.sample import add_sample
 from captioning.cli.serve import add_serve
 from captioning.cli.train import add_train
+from captioning.command import MISTAKES, run_command
 from minigrad.parallel.launchers import launch_of
 from minigrad.parallel.lifelines import end_stopped
-from minigrad.runtime.commands import MISTAKES, run_command
 
 __all__ = ["main"]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -18,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-from ..runtime.signals import number_of
 from . import witness_process
 from .broadcasting import broadcast_bytes
 from .communicators import gather, wait, world
@@ -192,7 +192,7 @@ def _sleep(seconds: float) -> None:
 def _status(error: BaseException) -> int:
     """The exit status of a job that an error ends: 128 and the signal after one, what `sys.exit` says, else 2."""
     if isinstance(error, KeyboardInterrupt):
-        return 128 + number_of(error)
+        return 128 + getattr(error, "number", signal.SIGINT)
     return error.code if isinstance(error, SystemExit) and isinstance(error.code, int) and error.code else 2
 
 

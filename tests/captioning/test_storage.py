@@ -1,0 +1,214 @@
+"""Folders that appear whole or not at all, their locks, and contents of files."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from captioning import storage
+from captioning.storage import FolderLock, check_free, crc32_of, making, write_all
+from tests.disk_order import DiskOrder
+
+MARK = "0123456789abcdef"
+HOLD = """
+import pathlib, sys
+from captioning.storage import FolderLock
+lock = FolderLock(pathlib.Path(sys.argv[1]), "training", ValueError)
+print("held")
+input()
+"""
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["new", "empty", "link"])
+def test_it_appears_whole(tmp_path, kind):
+    above, path = tmp_path / "above", tmp_path / "above" / "run"
+    if kind == "empty":
+        path.mkdir(parents=True)
+    elif kind == "link":
+        above.mkdir()
+        (tmp_path / "elsewhere").mkdir()
+        path.symlink_to(tmp_path / "elsewhere")
+    with making(path) as folder:
+        (folder / "a").write_text("whole")
+        assert not path.exists() or not names(path)
+    assert names(path) == ["a"]
+    assert names(above) == ["run"]
+    assert path.is_symlink() == (kind == "link")
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_an_error_leaves_nothing(tmp_path, error):
+    def fill():
+        with making(tmp_path / "b" / "c" / "run") as folder:
+            (folder / "a").write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        fill()
+    assert names(tmp_path) == []
+
+
+def test_what_is_there_is_not_touched(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "a").write_text("mine")
+    for name in ("file", "full"):
+        for attempt in (check_free, lambda path: making(path).__enter__()):
+            with pytest.raises(FileExistsError):
+                attempt(tmp_path / name)
+    with pytest.raises(FileNotFoundError, match="names no folder"):
+        check_free("")
+    assert (tmp_path / "file").read_text() == (tmp_path / "full" / "a").read_text() == "mine"
+
+
+def test_a_place_where_a_file_system_is_mounted_cannot_be_renamed_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(os.path, "ismount", lambda path: str(path) == str(tmp_path))
+    with pytest.raises(OSError, match="mounted: name a folder within it"):
+        check_free(tmp_path)
+
+
+def test_who_comes_second_is_refused(tmp_path):
+    with pytest.raises(FileExistsError), making(tmp_path / "run"), making(tmp_path / "run") as folder:
+        (folder / "a").write_text("the first to be whole")
+    assert names(tmp_path / "run") == ["a"]
+    assert names(tmp_path) == ["run"]
+
+
+def test_a_folder_below_a_file_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    for attempt in (check_free, lambda path: making(path).__enter__()):
+        with pytest.raises(NotADirectoryError):
+            attempt(tmp_path / "file" / "run")
+
+
+def test_what_a_killed_process_left_is_removed_a_day_later(tmp_path):
+    others = [".run.tmp", ".run.xyz.tmp", f".runs.{MARK}.tmp", f"run.{MARK}.tmp", f".run.{MARK}.tmp.d"]
+    young, old = f".run.{MARK}.tmp", f".run.{'0' * 16}.tmp"
+    a_day_ago = time.time() - 25 * 3600
+    for name in (*others, young, old):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a").touch()
+        if name != young:
+            os.utime(tmp_path / name, (a_day_ago, a_day_ago))
+    with making(tmp_path / "run"):
+        pass
+    assert names(tmp_path) == sorted([*others, young, "run"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows flushes no folders")
+def test_its_name_is_on_the_disk(tmp_path, monkeypatch):
+    """And those of the folders above that were made, after the names in it."""
+    order, path = DiskOrder(monkeypatch), tmp_path / "a" / "b" / "run"
+    with making(path) as folder:
+        (folder / "file").touch()
+    (named,) = order.named("run")
+    assert order.flushed(path)[0] < named
+    for above in (path.parent, tmp_path / "a", tmp_path):
+        assert order.flushed(above)[-1] > named
+
+
+# A folder's lock
+
+
+def take(folder):
+    return FolderLock(folder, "training", ValueError)
+
+
+def test_another_process_holds_it_until_it_is_killed(tmp_path):
+    path = tmp_path / ".lock"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], **pipes) as process:
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(ValueError, match=rf"process {process.pid} is training in this folder: wait"):
+            take(tmp_path)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert path.exists()
+    with take(tmp_path) as lock:
+        assert path.read_text() == f"{os.getpid()}\n"
+        lock.release()
+    assert not path.exists()
+
+
+def test_without_flock_everybody_gets_it(tmp_path, monkeypatch):
+    def none(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(storage.fcntl, "flock", none)
+    with take(tmp_path), take(tmp_path):
+        pass
+
+
+def test_a_lock_file_that_is_removed_meanwhile_is_made_again(tmp_path, monkeypatch):
+    """Its holder releases it, and removes it, between our opening and our locking."""
+    flock, path = storage.fcntl.flock, tmp_path / ".lock"
+    calls = []
+
+    def late(handle, how):
+        calls.append(handle)
+        if len(calls) == 1:
+            path.unlink()
+        flock(handle, how)
+
+    monkeypatch.setattr(storage.fcntl, "flock", late)
+    with take(tmp_path):
+        assert len(calls) == 2
+        assert path.read_text() == f"{os.getpid()}\n"
+
+
+def test_a_folder_that_is_not_there_cannot_be_locked(tmp_path):
+    with pytest.raises(ValueError, match="cannot be written: No such file or directory"):
+        take(tmp_path / "none")
+
+
+# Contents of files
+
+
+class Narrow(io.RawIOBase):
+    """A file that takes three bytes at once, and eight in all."""
+
+    def __init__(self):
+        self.content = b""
+
+    def write(self, content):
+        if len(self.content) == 8:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken = bytes(content[: min(3, 8 - len(self.content))])
+        self.content += taken
+        return len(taken)
+
+
+def test_all_is_written_to_a_file_that_takes_a_little_at_once():
+    file = Narrow()
+    write_all(file, b"abcde", "a.bin")
+    write_all(file, memoryview(np.frombuffer(b"fgh", np.uint8)), "a.bin")
+    assert file.content == b"abcdefgh"
+
+
+def test_what_cannot_be_written_names_the_file():
+    file = Narrow()
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_all(file, b"abcdefghi", Path("a.bin"))
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, "a.bin")
+    assert file.content == b"abcdefgh"
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**20, 2**20 + 1])
+def test_the_checksum_of_a_file(tmp_path, size):
+    content = (bytes(range(251)) * (size // 251 + 1))[:size]
+    (tmp_path / "a").write_bytes(content)
+    assert crc32_of(tmp_path / "a") == zlib.crc32(content)
