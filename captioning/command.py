@@ -177,7 +177,7 @@ def _usable_streams() -> Iterator[None]:
             elif stream.errors in ("strict", "surrogateescape") and hasattr(stream, "reconfigure"):
                 stack.callback(stream.reconfigure, errors=stream.errors)
                 stream.reconfigure(errors="backslashreplace")
-        stream, sys.stderr = sys.stderr, DroppingStream(sys.stderr)  # type: ignore[assignment]
+        stream, sys.stderr = sys.stderr, DroppingStream(sys.stderr)
         try:
             yield
         finally:

@@ -18,6 +18,7 @@ from . import gradients as _gradients  # noqa: F401 (importing it attaches Tenso
 from .anomaly.detection import detect_anomaly
 from .check import gradcheck, gradgradcheck, numerical_gradient
 from .core import Tensor, no_grad, scope, tensor
+from .dlpack import from_dlpack
 from .graph_levels import create_graph
 from .io import load, load_metadata, save
 from .numpy_files import load_numpy
@@ -29,7 +30,6 @@ from .rematerialisation import checkpoint
 from .rng import manual_seed, rng_state, set_rng_state
 from .runtime import keep_memory as _keep_memory
 from .runtime.threads import get_num_threads, set_num_threads
-from .sharing import from_dlpack
 from .spec import get_default_dtype, set_default_dtype
 from .transforms import grad, hessian, hvp, jacobian, jvp, linearize, value_and_grad, vjp
 

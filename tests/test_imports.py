@@ -21,7 +21,7 @@ FLOORS = {
         "graph spec rng units",
         "notes overwrites rules summation profiling.timings anomaly.nonfinite callbacks",
         "core profiling.chrome profiling.exchange",
-        "recording io data sharing check.differences check.certificates",
+        "recording io data dlpack check.differences check.certificates",
         "graph_levels numpy_files",
         "anomaly.fingerprints",
         "hooks primitives",

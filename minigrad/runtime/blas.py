@@ -7,8 +7,8 @@ or where the names are not found, nothing is known and nothing can be set.
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Callable
-from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -65,27 +65,20 @@ def processor(path: str = "/proc/cpuinfo") -> tuple[str, int]:
     """
     try:
         with open(path) as file:
-            lines = takewhile(str.strip, file)  # the first processor's, up to an empty line
-            fields = dict([part.strip() for part in line.split(":", 1)] for line in lines if ":" in line)
+            fields = dict(re.findall(r"(vendor_id|cpu family)\s*: (\w+)", file.read(500)))  # the first processor's
         return fields["vendor_id"], int(fields["cpu family"])
     except (OSError, KeyError, ValueError):
         return "", 0
 
 
-def _find_axpby() -> dict[Any, Callable[..., None]]:
-    """Look up the routine for each dtype, where the library has it."""
-    routines = {}
-    for dtype, letter, number in ((np.float32, "s", ctypes.c_float), (np.float64, "d", ctypes.c_double)):
-        routine = _find(f"cblas_{letter}axpby")
-        if routine and _get:
-            integer = ctypes.c_int64 if "64" in routine.__name__ else ctypes.c_int
-            routine.argtypes = [integer, number, ctypes.c_void_p, integer, number, ctypes.c_void_p, integer]
-            routine.restype = None
-            routines[np.dtype(dtype)] = routine
-    return routines
-
-
-_axpby = _find_axpby()
+_axpby: dict[Any, Callable[..., None]] = {}  # by dtype, where the library has the routine
+for _dtype, _letter, _number in ((np.float32, "s", ctypes.c_float), (np.float64, "d", ctypes.c_double)):
+    _routine = _find(f"cblas_{_letter}axpby")
+    if _routine and _get:
+        _integer = ctypes.c_int64 if "64" in _routine.__name__ else ctypes.c_int
+        _routine.argtypes = [_integer, _number, ctypes.c_void_p, _integer, _number, ctypes.c_void_p, _integer]
+        _routine.restype = None
+        _axpby[np.dtype(_dtype)] = _routine
 
 
 def axpby(a: float, x: Array, b: float, y: Array) -> None:

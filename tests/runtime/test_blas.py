@@ -95,12 +95,6 @@ def test_the_routine_is_called_when_it_pays(monkeypatch):
     assert sizes == [FEW]
 
 
-def test_axpby_where_there_is_no_library_or_no_routine(monkeypatch):
-    monkeypatch.setattr(blas, "_find", lambda name: None)
-    assert blas._find_axpby() == {}
-    assert blas.kernel() == ""
-
-
 ZEN_4 = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel name\t: EPYC: 9654\n\nprocessor\t: 1\n"
 
 
