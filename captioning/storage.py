@@ -22,10 +22,11 @@ try:
 except ImportError:  # pragma: no cover - another platform
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["FolderLock", "check_free", "crc32_of", "making", "write_all"]
+__all__ = ["FolderLock", "check_free", "crc32_of", "making", "remove_temporaries", "write_all"]
 
 _LOCK = ".lock"
-_ABANDONED = 24 * 3600  # seconds
+_MARK = "[0-9a-f]" * 16 + ".tmp"  # of temporary names, as `minigrad.runtime.files.replacing` makes them, too
+_ABANDONED = 3600  # seconds
 
 
 # --- whole folders ------------------------------------------------------------------------------------
@@ -60,8 +61,8 @@ def making(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Folders above it are made too, and removed again after an error. An empty folder that is there is replaced; anything
     else is a FileExistsError. A killed process leaves `.NAME.<16 hexadecimal digits>.tmp`, which a later writer of the
-    same name removes if it is a day old. When this returns, the folder's name and the names in it are on the disk, and
-    so is what `replacing(…, durable=True)` wrote into it.
+    same name removes; those that are being filled are locked. When this returns, the folder's name and the names in it
+    are on the disk, and so is what `replacing(…, durable=True)` wrote into it.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as above:
@@ -79,10 +80,12 @@ def making(path: str | os.PathLike[str]) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(target)
         temporary.mkdir()
-        yield temporary
-        _flush_names([temporary])
-        _rename(temporary, target)
-        _flush_names([target.parent, *(folder.parent for folder in new)])
+        with FolderLock(temporary, "filling it", OSError) as lock:
+            yield temporary
+            _flush_names([temporary])
+            _rename(temporary, target)
+            lock.folder = target
+            _flush_names([target.parent, *(folder.parent for folder in new)])
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         for folder in new:
@@ -111,10 +114,24 @@ def _flush_names(folders: Iterable[Path]) -> None:
 
 
 def _remove_abandoned(target: Path) -> None:
-    """Remove old temporary folders of this name; what cannot be removed stays."""
-    for left in target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 16}.tmp"):
-        if time.time() - left.lstat().st_mtime > _ABANDONED:
-            shutil.rmtree(left, ignore_errors=True)
+    """Remove temporary folders of this name that killed processes left; what cannot be removed stays."""
+    for left in target.parent.glob(f".{glob.escape(target.name)}.{_MARK}"):
+        with suppress(OSError):  # locked
+            if (left / _LOCK).exists():
+                with FolderLock(left, "filling it", OSError):
+                    shutil.rmtree(left, ignore_errors=True)
+            elif time.time() - left.lstat().st_mtime > _ABANDONED:  # or it may be just before or after its locking
+                left.rmdir()
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Remove all temporary files of `replacing` in a folder. Call this when nobody else writes there.
+
+    What cannot be removed stays.
+    """
+    for left in folder.glob(f".*.{_MARK}"):
+        with suppress(OSError):
+            left.unlink()
 
 
 # --- one process at a time ----------------------------------------------------------------------------
@@ -133,7 +150,7 @@ class FolderLock:
     """
 
     def __init__(self, folder: Path, doing: str, refusal: type[Exception]) -> None:
-        self._path = folder / _LOCK
+        self.folder = folder  # whoever renames it changes it here, too
         try:
             while not self._take():
                 os.close(self._handle)
@@ -147,7 +164,8 @@ class FolderLock:
 
     def _take(self) -> bool:
         """Take the lock; return False if its holder removed the file between our opening and our locking."""
-        self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        path = self.folder / _LOCK
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             if fcntl is not None:
                 fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -156,7 +174,7 @@ class FolderLock:
         except OSError:  # a file system without locks
             pass
         with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(self._handle), os.stat(self._path)):
+            if os.path.samestat(os.fstat(self._handle), os.stat(path)):
                 os.ftruncate(self._handle, 0)
                 os.write(self._handle, b"%d\n" % os.getpid())
                 return True
@@ -167,7 +185,7 @@ class FolderLock:
         handle, self._handle = self._handle, -1
         if handle >= 0:
             with suppress(OSError):  # a folder that may no longer be written to; a file that stays is not locked
-                self._path.unlink()  # before releasing: nobody locks a file that is about to vanish
+                (self.folder / _LOCK).unlink()  # before releasing: nobody locks a file that is about to vanish
             os.close(handle)
 
     def __enter__(self) -> Self:

@@ -35,7 +35,7 @@ from captioning.data.folder import PROJECTION_FILE
 from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.kinds import AnyCaptioner, new_captioner
-from captioning.storage import FolderLock, check_free, crc32_of, making
+from captioning.storage import FolderLock, check_free, crc32_of, making, remove_temporaries
 from captioning.training.errors import RunError
 from captioning.training.history import Entry, History, check_regular
 from captioning.training.memory import check_memory, count_weights
@@ -119,9 +119,10 @@ class Run:
         return cls(path, settings, vocabulary)
 
     def __enter__(self) -> Self:
-        """Hold the folder: a RunError if another process trains in it."""
+        """Hold the folder: a RunError if another process trains in it. What a killed one left of files is removed."""
         if self._lock is None:
             self._lock = FolderLock(self.folder, "training", RunError)
+            remove_temporaries(self.folder)
         self._depth += 1
         return self
 

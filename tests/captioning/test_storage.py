@@ -20,6 +20,7 @@ from captioning.storage import FolderLock, check_free, crc32_of, making, write_a
 from tests.disk_order import DiskOrder
 
 MARK = "0123456789abcdef"
+FILL = "import sys; from captioning.storage import making\nwith making(sys.argv[1]) as f: print(f); input()"
 HOLD = """
 import pathlib, sys
 from captioning.storage import FolderLock
@@ -95,18 +96,34 @@ def test_a_folder_below_a_file_cannot_be_made(tmp_path):
             attempt(tmp_path / "file" / "run")
 
 
-def test_what_a_killed_process_left_is_removed_a_day_later(tmp_path):
+@pytest.mark.skipif(os.name == "nt", reason="another platform: has no SIGKILL")
+def test_what_a_killed_process_left_is_removed_and_what_a_live_one_fills_is_not(tmp_path):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", FILL, str(tmp_path / "run")], **pipes) as process:
+        left = process.stdout.readline().strip()
+        with making(tmp_path / "run"):
+            assert os.path.exists(left)
+        (tmp_path / "run").rmdir()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert os.path.exists(left)
+    with making(tmp_path / "run"):
+        assert not os.path.exists(left)
+
+
+def test_only_ours_are_removed(tmp_path):
     others = [".run.tmp", ".run.xyz.tmp", f".runs.{MARK}.tmp", f"run.{MARK}.tmp", f".run.{MARK}.tmp.d"]
-    young, old = f".run.{MARK}.tmp", f".run.{'0' * 16}.tmp"
-    a_day_ago = time.time() - 25 * 3600
-    for name in (*others, young, old):
+    for name in others:
         (tmp_path / name).mkdir()
-        (tmp_path / name / "a").touch()
-        if name != young:
-            os.utime(tmp_path / name, (a_day_ago, a_day_ago))
+        (tmp_path / name / ".lock").touch()
+    young, old = tmp_path / f".run.{MARK}.tmp", tmp_path / f".run.{'0' * 16}.tmp"  # without a lock: just made?
+    young.mkdir()
+    old.mkdir()
+    hours_ago = time.time() - 2 * 3600
+    os.utime(old, (hours_ago, hours_ago))
     with making(tmp_path / "run"):
         pass
-    assert names(tmp_path) == sorted([*others, young, "run"])
+    assert names(tmp_path) == sorted([*others, young.name, "run"])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows flushes no folders")
