@@ -106,7 +106,8 @@ def _race(
     """Time the strategies on each product in rounds that go forth and back; plain is the first of them."""
     ratios: dict[Strategy, list[float]] = {strategy: [] for strategy in strategies}
     for prepare in products:
-        work, times = {}, {strategy: [] for strategy in strategies}
+        work: dict[Strategy, Callable[[], Any]] = {}
+        times: dict[Strategy, list[float]] = {strategy: [] for strategy in strategies}
         for number in range(rounds):
             for strategy in strategies[:: (-1) ** number]:
                 with matmul_backend.using(strategy):
