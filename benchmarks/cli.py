@@ -17,8 +17,7 @@ from benchmarks.driver import Driver, Plan
 from benchmarks.job import JOBS, Aim, Case, load
 from benchmarks.reference import FLOP
 from benchmarks.results import Results
-from minigrad.runtime.commands import run_command
-from minigrad.runtime.files import check_writable
+from captioning.command import check_writable, run_command
 
 __all__ = ["main"]
 

@@ -30,9 +30,9 @@ from typing import Any
 
 import numpy as np
 
+from captioning.command import run_command
 from captioning.data.reading_ahead import ReadAhead
 from captioning.progress import Progress
-from minigrad.runtime.commands import run_command
 
 __all__ = ["drop_cache", "dropping_cache", "main", "memory_group"]
 

@@ -62,7 +62,7 @@ def _imported() -> Callable[[], int]:
 def _noting(seen: list[int]) -> Iterator[None]:
     """Let both signals, where they are as Python has them, raise KeyboardInterrupt, and note which it was.
 
-    `minigrad.runtime.signals`, which does the same for the commands, is among what is yet to be imported.
+    `captioning.command`, which does the same for the commands, is among what is yet to be imported.
     """
     usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     ours = {number: handler for number, handler in usual.items() if signal.getsignal(number) == handler}

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TextIO
 
+from captioning.command import DroppingStream
 from minigrad.runtime.extras import require
-from minigrad.runtime.streams import Dropping
 
 __all__ = ["Progress"]
 
@@ -45,7 +45,7 @@ class Progress:
         self.stream, self.enabled, self.clock = sys.stderr if stream is None else stream, enabled, clock
         if not enabled:
             return
-        console = require("rich.console", "caption").Console(file=Dropping(self.stream), force_jupyter=False)
+        console = require("rich.console", "caption").Console(file=DroppingStream(self.stream), force_jupyter=False)
         self.terminal = self.stream.isatty() and not console.is_dumb_terminal
         self.interval = _REDRAWN if self.terminal else interval
         rich = require("rich.progress", "caption")

@@ -6,9 +6,9 @@
 >>> x.grad
 array([2., 4., 6.], dtype=float32)
 
-Importing it changes how the C library of the process keeps memory, where that is GNU's: up to 64 MB that are freed stay
-for the next iteration instead of going back to the system (:mod:`minigrad.runtime.memory`). ``MINIGRAD_KEEP_MEMORY=0``
-in the environment turns that off.
+Importing it changes how the GNU C library of the process keeps memory: up to 64 MB that are freed stay for the next
+iteration instead of going back to the system (:func:`minigrad.runtime.keep_memory`). ``MINIGRAD_KEEP_MEMORY=0`` in the
+environment turns that off.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from . import hooks as _hooks  # noqa: F401 (adds Tensor.register_hook)
 from .anomaly import detect_anomaly
 from .check import gradcheck, gradgradcheck, numerical_gradient
 from .core import Tensor, no_grad, scope, tensor
+from .dlpack import from_dlpack
 from .higher_order import create_graph
 from .io import load, load_metadata, save
 from .numpy_files import load_numpy
@@ -28,9 +29,8 @@ from .profiling import profile
 from .recording import record
 from .rematerialisation import checkpoint
 from .rng import manual_seed, rng_state, set_rng_state
-from .runtime import memory
+from .runtime import keep_memory as _keep_memory
 from .runtime.threads import get_num_threads, set_num_threads
-from .sharing import from_dlpack
 from .spec import get_default_dtype, set_default_dtype
 from .transforms import grad, hessian, hvp, jacobian, jvp, linearize, value_and_grad, vjp
 
@@ -41,8 +41,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-if memory.wanted():
-    memory.keep_memory()
+_keep_memory()
 
 __all__ = [
     "Tensor", "check", "checkpoint", "create_graph", "data", "detect_anomaly", "export_onnx", "from_dlpack",

@@ -1,20 +1,17 @@
-"""Ctrl-C at random moments: nothing hangs, and what the library keeps is as before."""
+"""Ctrl-C at random moments: nothing hangs, and the process still computes."""
 
 from __future__ import annotations
 
-import gc
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import minigrad as mg
 from minigrad import graph_levels, recording
 from minigrad.core import current_scope
-from minigrad.runtime.contexts import Context, collector_paused, errstate, until
 
 ROOT = Path(__file__).parent.parent
 
@@ -30,8 +27,8 @@ def python(*arguments: str, patience: float = 300.0) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("what", "some"), [("contexts", 2000), ("pieces", 2000), ("training", 200)])
-def test_an_interrupt_leaves_nothing_behind(what, some, full):
+@pytest.mark.parametrize(("what", "some"), [("pieces", 1000), ("training", 200)])
+def test_an_interrupt_leaves_a_usable_process(what, some, full):
     number = 10_000 if full else some
     said = python("-m", "tests.interrupted", what, str(number), patience=3600)
     assert f"{number} interrupts" in said
@@ -108,27 +105,14 @@ def test_a_step_interrupted_halfway_has_counted_whatever_it_updated():
 # What holds without any interrupt
 
 
-def test_a_context_ends_by_a_function_in_c():
-    contexts = mg.no_grad(), mg.scope("a"), mg.record(), mg.profile(), recording.using(None), errstate(over="raise")
-    for context in contexts:
-        with context:
-            assert type(context).__exit__ is Context.__exit__
-            assert type(context.close).__module__ == "functools"  # a partial, which is written in C
-    assert current_scope() == ()
-    assert not recording.active
-
-
-@pytest.mark.parametrize(
-    "make", [mg.no_grad, lambda: mg.scope("a"), mg.record, mg.profile, lambda: errstate(over="ignore")]
-)
+@pytest.mark.parametrize("make", [mg.no_grad, lambda: mg.scope("a"), mg.record, mg.profile])
 def test_a_context_swallows_no_error_and_is_entered_once(make):
-    context, before = make(), np.geterr()
+    context = make()
     with pytest.raises(KeyError, match="this"), context:
         raise KeyError("this")
     with pytest.raises(RuntimeError, match="has been entered before"), context:
         pass
     assert current_scope() == ()
-    assert np.geterr() == before
 
 
 def test_contexts_decorate_functions_that_may_call_themselves():
@@ -144,7 +128,6 @@ def test_contexts_decorate_functions_that_may_call_themselves():
     assert graph_levels.differentiating(graph_levels.PASSES)(graph_levels.level)() == graph_levels.PASSES
     assert graph_levels.level() == 0
     assert mg.record()(recording.recorder)().values
-    assert errstate(over="raise")(np.geterr)()["over"] == "raise"
     assert current_scope() == ()
 
 
@@ -154,44 +137,3 @@ def test_no_grad_without_brackets_is_an_error():
         @mg.no_grad
         def f():
             pass
-
-
-def test_until_stops_at_something_true_and_returns_something_false():
-    done = []
-    steps = until(lambda: done.append(1), lambda: 0, lambda: done.append(2), lambda: 5, lambda: done.append(3))
-    assert not steps()
-    assert done == [1, 2]
-    assert not until()()
-
-
-def test_the_collector_is_paused_for_a_listing_and_runs_again():
-    x = mg.tensor([1.0], requires_grad=True)
-    assert gc.isenabled()
-    with collector_paused():
-        assert not gc.isenabled()
-        with collector_paused():
-            pass
-        assert not gc.isenabled()
-    assert gc.isenabled()
-    mg.render.to_text(x * 2)
-    assert gc.isenabled()
-    with pytest.raises(ValueError, match="unroll"):
-        mg.render.to_text(x * 2, unroll="nonsense")
-    assert gc.isenabled()
-    gc.disable()
-    try:
-        mg.render.to_text(x * 2)
-        assert not gc.isenabled()  # as its user wants it
-    finally:
-        gc.enable()
-
-
-def test_errstate_does_with_a_numpy_that_keeps_its_settings_elsewhere(monkeypatch):
-    monkeypatch.setattr("minigrad.runtime.contexts._errors", None)
-    before = np.geterr()
-    with errstate(over="raise"):
-        assert np.geterr()["over"] == "raise"
-    assert np.geterr() == before
-    with pytest.raises(FloatingPointError), errstate(divide="raise"):
-        np.ones(1) / np.zeros(1)
-    assert np.geterr() == before

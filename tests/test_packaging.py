@@ -21,18 +21,6 @@ def name_of(requirement):
     return re.match(r"[\w.-]+", requirement)[0].lower().replace("_", "-")
 
 
-def test_the_code_knows_the_distribution_by_its_name():
-    assert PROJECT["project"]["name"] == extras.DISTRIBUTION
-
-
-def test_messages_name_the_release_once_there_is_one(monkeypatch):
-    assert extras.how_to_install("viz", "networkx") == (
-        'pip install networkx, or pip install ".[viz]" in a checkout of minigrad'
-    )
-    monkeypatch.setattr(extras, "RELEASED", True)
-    assert extras.how_to_install("viz", "networkx") == 'pip install "minigrad-engine[viz]"'
-
-
 def test_every_extra_that_is_asked_for_exists_and_brings_what_is_missing():
     asked = set()
     for path in (p for package in (*PACKAGES, "benchmarks") for p in (ROOT / package).rglob("*.py")):
@@ -49,7 +37,7 @@ def test_every_extra_that_is_asked_for_exists_and_brings_what_is_missing():
 def test_every_requirement_is_pinned():
     pinned = {name_of(line) for line in (ROOT / "constraints.txt").read_text().split()}
     needed = {name_of(r) for several in [*EXTRAS.values(), PROJECT["project"]["dependencies"]] for r in several}
-    assert needed - {extras.DISTRIBUTION} <= pinned
+    assert needed - {PROJECT["project"]["name"]} <= pinned
 
 
 def test_every_folder_of_modules_is_a_package_and_every_other_file_is_its_data():

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import minigrad as mg
-from minigrad.runtime.commands import run_command
+from captioning.command import run_command
 from minigrad.runtime.files import irregular
 from theory.claims import Claim, Verdict
 from theory.page import figure_name, save_figure, write_page

@@ -18,8 +18,8 @@ from benchmarks.scale.predictions import Known, table_of_checks, table_of_predic
 from benchmarks.scale.runs import OURS, THEIRS, Case, cases_of, measure
 from benchmarks.scale.tables import median_of, table, table_of_constants, table_of_messages
 from benchmarks.scale.work import Work
-from minigrad.runtime.commands import run_command
-from minigrad.runtime.files import check_writable, replacing
+from captioning.command import check_writable, run_command
+from minigrad.runtime.files import replacing
 
 __all__ = ["main"]
 

@@ -9,6 +9,7 @@ from typing import Any
 from captioning.cli.beam_options import add_beam, beam_of, beam_text, check_words
 from captioning.cli.decoding_options import open_data
 from captioning.cli.options import add_command, add_data, check_least
+from captioning.command import check_writable
 from captioning.data.folder import ALL_SPLITS
 from captioning.decoding.beam_search import Beam
 from captioning.decoding.best_lists import MOST
@@ -17,7 +18,6 @@ from captioning.decoding.lengths import length_for
 from captioning.progress import Progress
 from captioning.scoring.calibrating import calibrate
 from captioning.training.run_folder import Run
-from minigrad.runtime.files import check_writable
 
 __all__ = ["add_calibrate"]
 

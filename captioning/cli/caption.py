@@ -20,11 +20,11 @@ from captioning.cli.photo_speaking import PhotoSpeaker, beams_as_json, check_n_b
 from captioning.cli.ranks import on_ranks
 from captioning.cli.sheet_option import check_room, check_sheet
 from captioning.cli.speakers import load_together, names_of, open_runs
+from captioning.command import shown
 from captioning.decoding.lengths import LONGEST
 from captioning.progress import Progress
 from captioning.shipped import shipped_run
 from captioning.training.run_folder import Run
-from minigrad.runtime.names import shown
 
 if TYPE_CHECKING:
     from captioning.photo_captions import PhotoCaption

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from captioning.cli.options import add_command
+from captioning.command import Terminated
 from captioning.data.dataset import CaptionData, open_captions
 from captioning.data.parts import images_of_part
 from captioning.data.regions import FeaturesAndRegions
@@ -35,7 +36,6 @@ from captioning.training.run_folder import Run
 from captioning.training.run_settings import settings_of
 from captioning.training.settings import Settings
 from captioning.training.solver import Solver
-from minigrad.runtime.signals import Terminated
 
 __all__ = ["FULL", "QUICK", "Size", "add_demo", "demonstrate"]
 

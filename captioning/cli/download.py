@@ -17,8 +17,8 @@ from captioning.downloading.errors import DownloadError
 from captioning.downloading.flickr8k import make_flickr8k
 from captioning.downloading.sources import DATA_SETS, Source, sources_of, table
 from captioning.downloading.transfer import Patience, fetch
-from captioning.folder_lock import take_folder
 from captioning.progress import Progress
+from captioning.storage import FolderLock
 from minigrad.units import byte_text
 
 __all__ = ["add_download"]
@@ -109,7 +109,7 @@ def _download(options: argparse.Namespace) -> int:
     progress = Progress(enabled=not options.quiet)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with take_folder(folder, "downloading", DownloadError):
+        with FolderLock(folder, "downloading", DownloadError):
             archives = {source: fetch(source, folder, progress, patience) for source in sources}
             made = way.make(folder, archives, progress)
     except KeyboardInterrupt as stop:

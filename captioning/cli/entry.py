@@ -27,8 +27,8 @@ from captioning.cli.report import add_report
 from captioning.cli.sample import add_sample
 from captioning.cli.serve import add_serve
 from captioning.cli.train import add_train
+from captioning.command import MISTAKES, run_command
 from minigrad.parallel.communicators import launch_of
-from minigrad.runtime.commands import MISTAKES, run_command
 
 __all__ = ["main"]
 

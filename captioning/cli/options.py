@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import minigrad as mg
+from captioning.command import check_writable
 from captioning.training.errors import RunError
 from captioning.training.run_folder import Run
 from minigrad.parallel.communicators import launch_of
-from minigrad.runtime.files import check_writable
 
 __all__ = ["CommandParser", "add_command", "add_data", "check_least", "check_output", "data_folder", "threads"]
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from captioning.cli.decoding_options import Decoding, add_choice, decoding_of, open_data
 from captioning.cli.options import add_command, add_data, check_least, check_output
+from captioning.command import shown
 from captioning.decoding.confidence import Calibration
 from captioning.decoding.lengths import length_for
 from captioning.progress import Progress
 from captioning.report.contents import Choice, Contents, Scored, scored
 from captioning.report.page import write_page
 from captioning.training.run_folder import Run
-from minigrad.runtime.names import shown
 from minigrad.units import byte_text
 
 __all__ = ["add_report"]

@@ -17,6 +17,7 @@ from captioning.cli.options import add_command, add_data, check_least, threads
 from captioning.cli.ranks import on_ranks
 from captioning.cli.sheet_option import check_room, check_sheet
 from captioning.cli.speakers import check_fit, load_together, names_of, open_runs
+from captioning.command import shown
 from captioning.data.parts import images_of_part
 from captioning.data.split_photos import photo_path
 from captioning.data.splits import Split
@@ -25,7 +26,6 @@ from captioning.progress import Progress
 from captioning.scoring.evaluation import captions_of
 from captioning.training.run_folder import Run
 from minigrad.parallel.communicators import ALONE
-from minigrad.runtime.names import shown
 
 __all__ = ["add_sample"]
 

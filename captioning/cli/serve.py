@@ -10,12 +10,12 @@ import webbrowser
 from typing import Any
 
 from captioning.cli.options import add_command
+from captioning.command import shown
 from captioning.progress import Progress
 from captioning.shipped import shipped_run
 from captioning.training.run_extractors import extractor_name
 from captioning.training.run_folder import Run
 from minigrad.runtime.extras import require
-from minigrad.runtime.names import shown
 
 __all__ = ["add_serve"]
 

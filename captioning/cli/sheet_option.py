@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from captioning.command import check_writable
 from captioning.pictures.sheets import most_pictures
 from minigrad.runtime.extras import require
-from minigrad.runtime.files import check_writable
 
 __all__ = ["check_room", "check_sheet"]
 

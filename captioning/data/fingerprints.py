@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from captioning.data.dataset import CaptionData
 from captioning.data.folder import RAW_CAPTIONS_FILE, SPLITS
 from captioning.data.stored_rows import StoredRows
-from minigrad.runtime.files import crc32_of
+from captioning.storage import crc32_of
 
 __all__ = ["changed", "fingerprint"]
 

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from captioning.storage import write_all
 from minigrad.runtime.extras import require
-from minigrad.runtime.files import replacing, write_all
+from minigrad.runtime.files import replacing
 
 __all__ = ["new_hdf5"]
 

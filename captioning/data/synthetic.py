@@ -25,7 +25,7 @@ from captioning.data.folder import CAPTIONS_FILE, SPLITS, VOCABULARY_FILE, featu
 from captioning.data.hdf5_writing import new_hdf5
 from captioning.data.vocabulary import END, NULL, SPECIAL, START, Vocabulary
 from captioning.progress import Progress
-from minigrad.runtime.folders import making
+from captioning.storage import making
 
 __all__ = ["COCO", "Size", "write_synthetic"]
 

@@ -31,7 +31,8 @@ from captioning.decoding.lengths import LONGEST
 from captioning.decoding.next_word import Speaker
 from captioning.decoding.rules import Rules
 from captioning.decoding.spoken import Spoken
-from minigrad.runtime.files import crc32_of, irregular, replacing
+from captioning.storage import crc32_of
+from minigrad.runtime.files import irregular, replacing
 
 __all__ = ["CONFIDENCE_FILE", "MEASURES", "Calibration"]
 

@@ -23,7 +23,7 @@ from pathlib import Path, PurePosixPath
 from captioning.downloading.errors import DownloadError
 from captioning.downloading.folders import check_room
 from captioning.progress import Progress
-from minigrad.runtime.files import crc32_of, write_all
+from captioning.storage import crc32_of, write_all
 from minigrad.units import byte_text
 
 __all__ = ["unpack"]

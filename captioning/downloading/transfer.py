@@ -17,7 +17,8 @@ from captioning.downloading.part_files import PartFile, Version
 from captioning.downloading.sources import Source
 from captioning.downloading.verification import check_beginning, check_content
 from captioning.progress import Progress
-from minigrad.runtime.files import irregular, write_all
+from captioning.storage import write_all
+from minigrad.runtime.files import irregular
 from minigrad.units import byte_text
 
 __all__ = ["Patience", "fetch"]

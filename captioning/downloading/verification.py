@@ -9,7 +9,6 @@ from pathlib import Path
 from captioning.downloading.errors import DownloadError
 from captioning.downloading.sources import Source
 from captioning.progress import Progress
-from minigrad.runtime.files import pieces
 from minigrad.units import byte_text
 
 __all__ = ["check_beginning", "check_content"]
@@ -48,8 +47,9 @@ def _digest(path: Path, kind: str, progress: Progress) -> str:
     """The checksum of a file; against accidents, and with MD5 against those alone."""
     digest, done = hashlib.new(kind, usedforsecurity=False), 0
     progress.begin(path.stat().st_size, unit=byte_text)
-    for piece in pieces(path):
-        digest.update(piece)
-        done += len(piece)
-        progress.update(done)
+    with open(path, "rb") as file:
+        while content := file.read(2**20):
+            digest.update(content)
+            done += len(content)
+            progress.update(done)
     return digest.hexdigest()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from captioning.command import shown
 from captioning.data.errors import DataError
-from minigrad.runtime.names import shown
 
 __all__ = ["Gaps"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 
+from captioning.command import shown
 from captioning.data.vocabulary import SPECIAL
 from captioning.preparing.recipe import Prepared, Recipe
 from captioning.preparing.wording import COVERED, WrittenSplit
-from minigrad.runtime.names import shown
 
 __all__ = ["report"]
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captioning.data.errors import DataError
-from minigrad.runtime.files import write_all
+from captioning.storage import write_all
 
 __all__ = ["UnfinishedFeatures"]
 

@@ -16,9 +16,8 @@ from typing import Self
 
 from captioning.data.errors import DataError
 from captioning.data.folder import CAPTIONS_FILE
-from captioning.folder_lock import take_folder
+from captioning.storage import FolderLock
 from minigrad.runtime.files import replacing
-from minigrad.runtime.locks import Lock
 
 __all__ = ["Workshop", "is_begun"]
 
@@ -51,7 +50,7 @@ class Workshop:
             self._check_empty()
         self._made = [path for path in (folder, *folder.parents) if not path.exists()]
         self.place.mkdir(parents=True, exist_ok=True)
-        self._lock: Lock | None = None
+        self._lock: FolderLock | None = None
 
     def path(self, name: str) -> Path:
         """Where a file is made that will be called so."""
@@ -68,7 +67,7 @@ class Workshop:
         shutil.rmtree(self.place, ignore_errors=True)  # a data set it is, whatever stays
 
     def __enter__(self) -> Self:
-        self._lock = take_folder(self.folder, "preparing a data set", DataError)
+        self._lock = FolderLock(self.folder, "preparing a data set", DataError)
         try:
             self._refuse_data_set()  # whoever had the lock before may have made it
             self._sweep()

@@ -11,12 +11,12 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from captioning.command import Terminated
 from captioning.serving.asgi import App
 from captioning.serving.connections import impatient_protocol, noting_crowds
 from captioning.serving.limits import Limits
 from captioning.training.stopping import Stop, stop_on_signals
 from minigrad.runtime.extras import require
-from minigrad.runtime.signals import Terminated
 
 __all__ = ["HOST", "address_of", "listen", "run", "run_until"]
 
@@ -77,7 +77,7 @@ def run(app: App, listener: socket.socket, limits: Limits, started: Callable[[],
     started: called when requests are taken.
 
     Raises:
-        KeyboardInterrupt: always; `minigrad.runtime.signals.Terminated` after SIGTERM.
+        KeyboardInterrupt: always; `captioning.command.Terminated` after SIGTERM.
         ModuleNotFoundError: if uvicorn is not installed.
     """
     with stop_on_signals() as stop:

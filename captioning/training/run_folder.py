@@ -9,7 +9,7 @@
 | `history.jsonl` | a JSON line for each iteration and for each validation: `captioning.training.history` |
 | `loss.png` | the curve of the losses |
 | `regions.safetensors` | not always there: how a map becomes regions, `captioning.vision.regions.RegionProjection` |
-| `.lock` | while a process trains in the folder, its number: `minigrad.runtime.locks` |
+| `.lock` | while a process trains in the folder, its number: `captioning.storage.FolderLock` |
 
 The folder appears with settings, vocabulary and first checkpoint in it. Each file but the history is written under a
 temporary name and renamed, so that none is ever half there. The history grows by lines; a resumed run first cuts it
@@ -34,15 +34,13 @@ from captioning.data.fingerprints import changed
 from captioning.data.folder import PROJECTION_FILE
 from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
-from captioning.folder_lock import take_folder
 from captioning.models.kinds import AnyCaptioner, new_captioner
+from captioning.storage import FolderLock, check_free, crc32_of, making, remove_temporaries
 from captioning.training.errors import RunError
 from captioning.training.history import Entry, History, check_regular
 from captioning.training.memory import check_memory, count_weights
 from captioning.training.run_settings import FORMAT, read_settings
-from minigrad.runtime.files import crc32_of, remove_temporaries, replacing
-from minigrad.runtime.folders import check_free, making
-from minigrad.runtime.locks import Lock
+from minigrad.runtime.files import replacing
 
 __all__ = ["Run", "read_arrays"]
 
@@ -57,7 +55,7 @@ class Run:
     def __init__(self, folder: Path, settings: dict[str, Any], vocabulary: Vocabulary) -> None:
         self.folder, self.settings, self.vocabulary = folder, settings, vocabulary
         self._history = History(folder / "history.jsonl")
-        self._lock: Lock | None = None
+        self._lock: FolderLock | None = None
         self._depth = 0  # of with blocks within each other
         self._needed = ["settings.json", "vocabulary.json"]  # without which the run is of no use
 
@@ -123,9 +121,8 @@ class Run:
     def __enter__(self) -> Self:
         """Hold the folder: a RunError if another process trains in it. What a killed one left of files is removed."""
         if self._lock is None:
-            self._lock = take_folder(self.folder, "training", RunError)
-            if self._lock.sure:
-                remove_temporaries(self.folder)
+            self._lock = FolderLock(self.folder, "training", RunError)
+            remove_temporaries(self.folder)
         self._depth += 1
         return self
 

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from captioning.command import shown
 from minigrad.runtime.extras import require
 from minigrad.runtime.files import irregular
-from minigrad.runtime.names import shown
 
 __all__ = [
     "ENDINGS", "MOST_PIXELS", "PhotoError", "decode_photo", "passed_over", "photo_paths", "read_photo", "visible_files",

@@ -15,7 +15,6 @@ import numpy as np
 
 from ..core import plain
 from ..primitives import Shape, Shapes, primitive
-from ..runtime.contexts import errstate
 from ..spec import Array, refuse_masked
 from .kernels.numerics import narrowed_all, single, sum_single
 from .kernels.scores import Looking, attend, attend_back
@@ -81,7 +80,7 @@ def with_causal(mask: Any, causal: bool, T: int, S: int) -> Any:
 
 def _minus_row_maximum(mask: Any, dtype: Any) -> Any:
     """Subtract each row's maximum, which leaves the softmax unchanged: adding -1e9 would round the scores."""
-    with errstate(over="ignore"):  # of the least float64 in single precision
+    with np.errstate(over="ignore"):  # of the least float64 in single precision
         mask = mask.astype(dtype)
     if not mask.shape[-1]:
         return mask

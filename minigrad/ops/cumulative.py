@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from ..primitives import ForwardResult, primitive
-from ..runtime.contexts import errstate
 from ..spec import Array
 from .kernels.axes import from_the_end, refuse_axis_of_scalar
 from .kernels.numerics import narrowed, single, taken, widened
@@ -84,7 +83,7 @@ def _pull_through_zeros(g: Array, x: Array, y: Array) -> Array:
     zero = y == 0
     first = zero.copy()
     first[..., 1:] &= ~zero[..., :-1]
-    with errstate(invalid="ignore", over="ignore"):  # of products behind zeros, which may be of anything
+    with np.errstate(invalid="ignore", over="ignore"):  # of products behind zeros, which may be of anything
         others = np.cumprod(np.where(first, 1, x), axis=-1)
         at_first = _sums_from_the_end(g * others)
     before = _sums_from_the_end(taken(g, ~zero) * y) / np.where(zero, 1, x)

@@ -14,7 +14,6 @@ import numpy as np
 
 from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
-from ..runtime.contexts import errstate
 from ..spec import Array
 from .kernels.numerics import single, taken, widened
 
@@ -140,7 +139,7 @@ def _power(a: Any, b: Any) -> Any:
 def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
     da = db = None
     a, b = widened(a), widened(b)
-    with errstate(divide="ignore"):
+    with np.errstate(divide="ignore"):
         if needs[0]:
             b = b * 1  # booleans become integers, which can be subtracted
             da = g * (b * _power(a, b - (b != 0)))  # the exponent is b - 1, but 0 where b = 0: 0 a^0 = 0
@@ -155,7 +154,7 @@ def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
 def _(g: Any, needs: Any, a: Any, b: Any) -> Any:
     da = db = None
     a, b = widened(a), widened(b)
-    with errstate(divide="ignore"):
+    with np.errstate(divide="ignore"):
         if needs[0]:
             # A constant b of 0 stays, as above. One that is differentiated itself stays only where a is 0, too:
             # elsewhere the derivative of b a^(b-1) in b is 1/a there.
@@ -235,7 +234,7 @@ def sqrt(x: Array) -> ForwardResult:
 
 @sqrt.vjp
 def _(g: Any, needs: Any, y: Array) -> Any:
-    with errstate(divide="ignore"):
+    with np.errstate(divide="ignore"):
         return (0.5 * g / y,)
 
 
@@ -336,7 +335,7 @@ def logaddexp(a: Array, b: Array) -> ForwardResult:
 @logaddexp.vjp
 def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
     # By the difference d = a - b, where a - logaddexp(a, b) would round: 1 / (1 + e^-d) and 1 / (1 + e^d)
-    with errstate(invalid="ignore", over="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         d = single(np.subtract(a, b))
     u = np.exp(-np.abs(np.where(np.equal(a, b), 0, d)))  # inf - inf is NaN, and 0 here
     more = g / (1 + u)
@@ -353,7 +352,7 @@ def _(g: Any, needs: Any, a: Any, b: Any) -> Any:
 
     # sigmoid(a - b) and sigmoid(b - a), which are smooth also where a = b, as the above is not
     x, y = plain(a), plain(b)
-    with errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore"):
         d = np.where(np.isinf(x) & (x == y), 0, subtract(a, b))  # inf - inf is NaN, and 0 here
     g = taken(g, np.maximum(x, y) != -np.inf)
     return g * sigmoid(d) if needs[0] else None, g * sigmoid(-d) if needs[1] else None
@@ -422,7 +421,7 @@ def arcsin(x: Array) -> ForwardResult:
 @arcsin.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
     x = single(x)
-    with errstate(divide="ignore"):
+    with np.errstate(divide="ignore"):
         return (g / np.sqrt((1 - x) * (1 + x)),)
 
 
@@ -439,7 +438,7 @@ def arccos(x: Array) -> ForwardResult:
 @arccos.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
     x = single(x)
-    with errstate(divide="ignore"):
+    with np.errstate(divide="ignore"):
         return (-g / np.sqrt((1 - x) * (1 + x)),)
 
 
@@ -456,7 +455,7 @@ def arctan(x: Array) -> ForwardResult:
 @arctan.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
     x = single(x)
-    with errstate(over="ignore"):  # x^2 may overflow: the derivative is then 0
+    with np.errstate(over="ignore"):  # x^2 may overflow: the derivative is then 0
         return (g / (1 + x * x),)
 
 

@@ -18,7 +18,6 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from ..core import plain
 from ..primitives import ForwardResult, primitive
-from ..runtime.contexts import errstate
 from ..spec import Array
 from .elementwise import absolute, divide, exp, log, signed, sqrt, square, subtract
 from .kernels.axes import from_the_end, refuse_axis_of_scalar
@@ -348,7 +347,7 @@ def norm(x: Array, axis: Axis = None, keepdims: bool = False, ord: float = 2) ->
 
 def _length(x: Array, axis: Axis, keepdims: bool) -> Any:
     """The root of the sum of squares: as it is said, or, where that could over- or underflow, by the largest entry."""
-    with errstate(over="ignore"):
+    with np.errstate(over="ignore"):
         squares = sum_single(np.square(x), axis, keepdims)
     limits = np.finfo(x.dtype)
     least = limits.tiny / limits.eps**2 * np.maximum(_count(x, squares), 1)  # what squares lost is nothing beside it
@@ -393,7 +392,7 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardRes
     """
     top = np.max(single(x), axis=axis, keepdims=True, initial=-np.inf)
     total = sum_single(_weights(x, top), axis, keepdims=True)
-    with errstate(divide="ignore"):  # log(0) is -inf
+    with np.errstate(divide="ignore"):  # log(0) is -inf
         y = np.log(total) + np.where(top == -np.inf, 0, top)
     return narrowed(y if keepdims else np.squeeze(y, _axes(x, axis)), x), (x, top, total, axis, keepdims)
 
@@ -407,7 +406,7 @@ def _weights(x: Array, top: Array) -> Array:
     """exp(x - top) without inf - inf: infinite tops weigh 1, and where all entries are -inf they weigh 0."""
     if np.isfinite(top).all():
         return np.exp(x - top)  # type: ignore[no-any-return]
-    with errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore"):
         return np.exp(np.where((x == top) & (top > 0), 0, x - np.where(top == -np.inf, 0, top)))
 
 
@@ -481,7 +480,7 @@ def log_softmax(x: Array, axis: Axis = -1) -> ForwardResult:
 
 def _log_softmax(axis: Axis, x: Array) -> Array:
     y: Array = x - np.max(x, axis=axis, keepdims=True, initial=-np.inf)
-    with errstate(divide="ignore"):  # log(0) only of no entries
+    with np.errstate(divide="ignore"):  # log(0) only of no entries
         y -= np.log(row_sums(np.exp(y), axis))
     return y
 

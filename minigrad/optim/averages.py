@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..runtime.blas import axpby
-from ..runtime.contexts import Context, until
 from ..spec import Array, describe
 from ..writes import written
 from .groups import tensors
@@ -57,7 +57,7 @@ class EMA:
             raise ValueError("EMA: there are no parameters")
         self.decay = _decay("EMA", decay)
         self.updates = 0
-        self._applied: set[object] = set()  # a key for each context in which the parameters hold the averages
+        self._applied = 0  # contexts in which the parameters hold the averages
         self.averages: dict[str, Array] = {
             name: p.data.astype(precise(p.dtype)) for name, p in self._params.items()
         }  # by a module's names of its parameters, or their numbers
@@ -80,15 +80,26 @@ class EMA:
         self.updates += 1
         run(changes, sum(p.size for p in self._params.values()))
 
-    def applied(self) -> Context:
-        """A context in which the parameters hold copies of the averages; their own arrays are back when it ends.
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Return a context manager in which the parameters hold copies of the averages.
 
-        However it ends, with an error or an interrupt too. What is written into them within it is lost.
+        Afterwards the parameters have their own arrays back. What you write into them within the context is lost.
 
         Raises:
-            ValueError: when it is entered, if a parameter's data are of another shape or dtype now.
+            ValueError: on entry, if the shape or dtype of a parameter has changed.
         """
-        return _applied(self)
+        self._check("applied")
+        pairs = [(p, p.data, self.averages[name].astype(p.dtype)) for name, p in self._params.items()]
+        self._applied += 1
+        try:
+            for p, _, average in pairs:
+                p.data = average
+            yield
+        finally:
+            for p, own, _ in pairs:
+                p.data = own
+            self._applied -= 1
 
     def copy_to(self, params: Any = None) -> None:
         """Write the averages into the arrays of the parameters, or of another module or as many other parameters.
@@ -145,32 +156,6 @@ class EMA:
 
     def __repr__(self) -> str:
         return f"EMA({len(self._params)} parameters, decay={self.decay}, updates={self.updates})"
-
-
-class _applied(Context):  # noqa: N801
-    __slots__ = ("ema",)
-
-    def __init__(self, ema: EMA) -> None:
-        super().__init__()
-        self.ema = ema
-
-    def begin(self) -> Callable[[], Any]:
-        self.ema._check("applied")
-        pairs = [(p, p.data, self.ema.averages[name].astype(p.dtype)) for name, p in self.ema._params.items()]
-        key = object()
-        ends = [partial(setattr, p, "data", own) for p, own, _ in pairs]
-        back = until(*ends, partial(self.ema._applied.discard, key))
-        try:
-            self.ema._applied.add(key)
-            for p, _, average in pairs:
-                p.data = average
-            return back
-        except BaseException:  # an interrupt
-            back()
-            raise
-
-    def again(self) -> _applied:
-        return _applied(self.ema)
 
 
 def _decay(caller: str, value: Any) -> float:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from ..core import Tensor
-from ..runtime.contexts import errstate
 from ..spec import Array, describe
 from ..writes import written
 from .groups import tensors
@@ -134,7 +133,7 @@ def _overlapping(arrays: list[Array]) -> list[list[Array]]:
 def _norm(block: Array) -> float:
     """The Euclidean norm in float64, scaled first if squares would overflow or vanish."""
     wide = block.astype(np.float64).reshape(-1)
-    with errstate(over="ignore", under="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         norm = math.sqrt(wide @ wide)
         if norm < 1e-150 or norm == math.inf:
             largest = float(np.abs(wide).max(initial=0.0))

@@ -1,76 +1,150 @@
-"""``python -m minigrad.runtime``: how products of matrices are computed on this machine, and what is fastest on it."""
+"""``python -m minigrad.runtime``: show how this machine computes products of matrices, or measure what is fastest.
+
+The measured products have the sizes of the jobs that minigrad is for: all steps of a captioner at once, and one step.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
+from collections.abc import Callable, Sequence
+from operator import truediv
+from statistics import geometric_mean, median
+from typing import Any
 
-from . import ways
-from .commands import run_command
-from .files import check_writable
+import numpy as np
 
-_QUIET = 0.9
-"""Of the time that measuring takes, how much of a processor the process must have had."""
+from ..ops.kernels.blocks import multiplier, product_into
+from . import matmul_backend, mkl
+from .matmul_backend import Strategy
+from .threads import get_num_threads, set_num_threads
+
+_LARGE = ((118, 256, 2048, False), (290, 512, 1004, False), (290, 2048, 256, True), (512, 290, 2048, False))
+"""M, K and N of a (M, K) and b (K, N), and whether b is transposed in memory."""
+
+_ROWS = (4, 8, 16, 25, 40, 64, 128)  # of a step
+_MOST_ROWS = (8, 16, 25, 40, 64, None)  # in blocks
+_ROUNDS = 9
+_TURN = 3e-3  # seconds that a turn lasts at least; a call takes 0.1 to 5 ms
+_MARGIN = 0.97  # of the time: a smaller gain is not worth being unlike other machines
+
+# The time of this thread excludes what other processes use. On some systems it is too coarse.
+_clock = time.thread_time if time.get_clock_info("thread_time").resolution <= 1e-6 else time.perf_counter
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Show, measure or forget; the exit status."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    return run_command(_parser(), given, _run, (OSError,))
-
-
-def _run(options: argparse.Namespace) -> int:
-    if options.name == "forget":
-        path = ways.forget()
-        print(f"deleted {path}" if path else f"there is nothing to forget: no {ways.tuning_file()}")
-    elif options.name == "tune":
-        return _tune(options.anyway)
-    else:
-        print(ways.backend())
-        print(f"this machine's measurement: {ways.remembered().where}")
-    return 0
-
-
-def _tune(anyway: bool) -> int:
-    from ..ops.kernels.tuning import fastest, measured
-
-    ways.tuning_file().parent.mkdir(parents=True, exist_ok=True)
-    check_writable(ways.tuning_file())
-    print("measuring products of matrices for some seconds, in which the machine should do nothing else", flush=True)
-    begun = time.perf_counter(), time.process_time()
-    large, thin = measured(say=lambda line: print(f"  {line}", flush=True))
-    share = (time.process_time() - begun[1]) / (time.perf_counter() - begun[0])
-    if share < _QUIET and not anyway:
-        print(f"nothing is kept: of a processor others had {1 - share:.0%}, and caches with it; measure again when the "
-              "machine does nothing else, or with --anyway", file=sys.stderr)  # fmt: skip
-        return 1
-    found, best = fastest(large, thin)
-    path = ways.remember(found, best, {"large": large, "thin": thin})
-    for computes, way in found.items():
-        rows = f" of up to {way.most_rows} rows" if way.most_rows else ""
-        mark = ", the default from now on" if computes == best else f", with {ways.BLAS}={computes}"
-        print(f"{computes}: large products {way.large}, products of a step {way.thin}{rows}{mark}")
-    print(
-        f"kept in {path}; it holds for processes that begin from now on. Forget it: python -m minigrad.runtime forget"
-    )
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
+    """Run a command line and return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m minigrad.runtime",
-        description="How products of matrices are computed on this machine. Another way gives other bits, "
-        "within rounding.",
-        epilog=f"{ways.BLAS}=numpy or mkl in the environment chooses what computes; mkl is the package of that name. "
-        f"{ways.FOLDER} says where the measurement is kept.",
+        description="Show how this machine computes products of matrices, or measure the strategies and keep the "
+        "fastest for processes that start from now on. Another strategy gives other bits, within rounding.",
+        epilog=f"{matmul_backend.BLAS}=numpy or mkl in the environment chooses the library; mkl is the package of that "
+        f"name. {matmul_backend.FOLDER} names the folder of the measurement.",
     )
-    commands = parser.add_subparsers(dest="name", metavar="COMMAND")
-    commands.add_parser("show", help="say how they are computed now, and why (if no command is given)")
-    tune = commands.add_parser("tune", help="measure all ways, and keep the fastest for this machine")
-    tune.add_argument("--anyway", action="store_true", help="keep it even if the machine was at other work meanwhile")
-    commands.add_parser("forget", help="delete what was measured")
-    return parser
+    parser.add_argument("command", nargs="?", choices=["show", "tune"], default="show", help="what to do (show)")
+    if parser.parse_args(arguments).command == "tune":
+        print("measuring products of matrices for some seconds; leave the machine idle meanwhile", flush=True)
+        large, thin = measure()
+        found, best = fastest(large, thin)
+        figures = {str(strategy): time for strategy, time in {**large, **thin}.items()}
+        try:
+            matmul_backend.keep(found, best, figures)
+        except OSError as error:
+            parser.error(f"the measurement cannot be kept: {error}")
+        for library, strategy in found.items():
+            print(f"{library}: {strategy}{', the default from now on' if library == best else ''}")
+    else:
+        print(matmul_backend.backend())
+    print(f"this machine's measurement: {matmul_backend.measurement()[2]}")
+    return 0
+
+
+def measure(rounds: int = _ROUNDS) -> tuple[dict[Strategy, float], dict[Strategy, float]]:
+    """Measure strategies for large products, and for products of a step, on one thread: some seconds.
+
+    Returns the time of each strategy relative to plain products, averaged over the products.
+    """
+    ways = [] if mkl.reason_against() else ["mkl"]
+    threads = get_num_threads()
+    set_num_threads(1)
+    try:
+        large = _race(
+            [_large(*sizes) for sizes in _LARGE], [Strategy(way) for way in ("plain", "tiles", *ways)], rounds
+        )
+        blocks = [Strategy(thin="blocks", most_rows=rows) for rows in _MOST_ROWS]
+        steps = [Strategy(), *blocks, *(Strategy(thin=way) for way in ways)]
+        return large, _race([_step(rows) for rows in _ROWS], steps, rounds)
+    finally:
+        set_num_threads(threads)
+
+
+def _random(*shape: int) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+
+
+def _large(M: int, K: int, N: int, transposed: bool) -> Callable[[], Callable[[], Any]]:
+    a, b, out = _random(M, K), _random(N, K).T if transposed else _random(K, N), np.empty((M, N), np.float32)
+    return lambda: lambda: product_into(a, b, out)
+
+
+def _step(rows: int, K: int = 512, M: int = 2048) -> Callable[[], Callable[[], Any]]:
+    """Make a step forwards and one back. What is prepared once for all steps is not timed."""
+    W, a, da = _random(K, M), _random(rows, K), _random(rows, M)
+    out, back = np.empty((4, rows, M // 4), np.float32), np.empty((1, rows, K), np.float32)
+
+    def prepare() -> Callable[[], Any]:
+        forwards, backwards = multiplier(W, rows, 4), multiplier(W, rows, transposed=True)
+        return lambda: (forwards(a, out), backwards(da, back))
+
+    return prepare
+
+
+def _race(
+    products: Sequence[Callable[[], Callable[[], Any]]], strategies: Sequence[Strategy], rounds: int
+) -> dict[Strategy, float]:
+    """Time the strategies on each product in rounds that go forth and back; plain is the first of them."""
+    ratios: dict[Strategy, list[float]] = {strategy: [] for strategy in strategies}
+    for prepare in products:
+        work: dict[Strategy, Callable[[], Any]] = {}
+        times: dict[Strategy, list[float]] = {strategy: [] for strategy in strategies}
+        for number in range(rounds):
+            for strategy in strategies[:: (-1) ** number]:
+                with matmul_backend.using(strategy):
+                    work[strategy] = work.get(strategy) or prepare()
+                    times[strategy].append(_turn(work[strategy]))
+        for strategy in strategies:
+            ratios[strategy].append(median(map(truediv, times[strategy], times[strategies[0]])))
+    means = {strategy: geometric_mean(each) for strategy, each in ratios.items()}
+    for strategy, mean in means.items():
+        print(f"  {strategy}: {1 / mean:.2f} times as fast as plain products", flush=True)
+    return means
+
+
+def _turn(work: Callable[[], Any]) -> float:
+    """Return the seconds of a call."""
+    work()
+    start, calls = _clock(), 0
+    while (spent := _clock() - start) < _TURN or not calls:
+        work()
+        calls += 1
+    return spent / calls
+
+
+def fastest(large: dict[Strategy, float], thin: dict[Strategy, float]) -> tuple[dict[str, Strategy], str]:
+    """Return the fastest strategy of each library, and the faster library."""
+    found, times = {}, {}
+    libraries = {"numpy": (("plain", "tiles"), ("plain", "blocks")), "mkl": (("mkl",), ("mkl", "blocks"))}
+    for library, (large_ways, thin_ways) in libraries.items():
+        if any(strategy.large in large_ways for strategy in large):
+            a = _best({strategy: time for strategy, time in large.items() if strategy.large in large_ways})
+            b = _best({strategy: time for strategy, time in thin.items() if strategy.thin in thin_ways})
+            found[library], times[library] = Strategy(a.large, b.thin, b.most_rows), large[a] * thin[b]
+    return found, "mkl" if times.get("mkl", np.inf) < _MARGIN * times["numpy"] else "numpy"
+
+
+def _best(times: dict[Strategy, float]) -> Strategy:
+    return min(times, key=lambda strategy: times[strategy] * (_MARGIN if strategy == Strategy() else 1))
 
 
 if __name__ == "__main__":

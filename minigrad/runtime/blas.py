@@ -1,14 +1,14 @@
-"""What NumPy's matrix products are computed by, and on how many threads: asked of the OpenBLAS that NumPy brings.
+"""Talk to the OpenBLAS that NumPy brings: number of threads, kernel, and one routine that NumPy lacks.
 
-NumPy has no functions for it, but the library has, under names that depend on how it was built. Where they are
-not found (another BLAS, or Windows), nothing is known and nothing can be set. One routine is called from here, too.
+NumPy has no functions for these, but the library has, under names that depend on how it was built. With another BLAS,
+or where the names are not found, nothing is known and nothing can be set.
 """
 
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Callable
-from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -16,100 +16,76 @@ import numpy._core._multiarray_umath as _linked
 
 Array = np.ndarray[Any, Any]
 
-__all__ = ["axpby", "get_threads", "kernel", "processor", "set_threads", "setter"]
+__all__ = ["axpby", "get_threads", "kernel", "processor", "set_threads"]
 
-# What is nearer to 0 may become 0 where it is rounded to the dtype.
 _SMALLEST = {np.dtype(dtype): float(np.finfo(dtype).tiny) for dtype in (np.float32, np.float64)}
+"""A smaller coefficient may become 0 when it is rounded to the dtype."""
+
 _WORTH_A_CALL = 2**12  # numbers: the call takes 2 µs, as long as NumPy takes for so many
 
-_NAMES = [(prefix, suffix) for prefix in ("scipy_", "") for suffix in ("64_", "_64", "")]
 
-
-def _find(kind: Callable[[str], Any] = ctypes.CDLL) -> Callable[[str], Any] | None:
-    """From a name such as ``openblas_get_num_threads`` to the library's function; None if there is no such library."""
+def _find(name: str) -> Any:
+    """Look up a function of OpenBLAS, such as ``openblas_get_num_threads``; None if there is none."""
     try:
-        library = kind(_linked.__file__)  # a look-up in NumPy's extension finds what it is linked to
+        library = ctypes.CDLL(_linked.__file__)  # a look-up in NumPy's extension finds what it is linked to
     except OSError:
         return None
-    for prefix, suffix in _NAMES:
-        if hasattr(library, f"{prefix}openblas_get_num_threads{suffix}"):
-            return lambda name: getattr(library, f"{prefix}{name}{suffix}")
-    return None
+    names = [f"{prefix}{name}{suffix}" for prefix in ("scipy_", "") for suffix in ("64_", "_64", "")]
+    return next((getattr(library, full) for full in names if hasattr(library, full)), None)
 
 
-_find_function = _find()
-_find_setting = _find(ctypes.PyDLL)  # keeps the interpreter's lock in a call: minigrad.runtime.threads relies on it
-_get = _find_setting and _find_setting("openblas_get_num_threads")
-_set = _find_setting and _find_setting("openblas_set_num_threads")
-if _set:
-    _set.restype = None
+_get = _find("openblas_get_num_threads")
+_set = _find("openblas_set_num_threads")
 
 
 def get_threads() -> int | None:
-    """How many threads a product may use now; None if that cannot be asked."""
+    """Return how many threads a product may use now; None if that is not known."""
     return _get() if _get else None
 
 
 def set_threads(number: int) -> None:
-    """Use at most so many from now on, in the whole process; without effect where it cannot be set."""
+    """Use at most this many threads in the whole process; without effect where it cannot be set."""
     if _set:
         _set(number)
 
 
-def setter() -> Callable[[int], None]:
-    """What `set_threads` calls: a function written in C, which no interrupt ends halfway."""
-    assert _set is not None, "ask get_threads first"
-    return _set  # type: ignore[no-any-return]
-
-
 def kernel() -> str:
-    """The processor whose kernel OpenBLAS has chosen, such as ``Haswell`` or ``SkylakeX``; empty if it is not known."""
-    if _find_function is None:
+    """Return the processor whose kernel OpenBLAS has chosen, such as ``Haswell`` or ``SkylakeX``; empty if unknown."""
+    name = _find("openblas_get_corename")
+    if name is None:
         return ""
-    name = _find_function("openblas_get_corename")
     name.restype = ctypes.c_char_p
     return (name() or b"").decode()
 
 
 def processor(path: str = "/proc/cpuinfo") -> tuple[str, int]:
-    """The processor's vendor and family, such as ``("AuthenticAMD", 25)``; ``("", 0)`` where Linux does not say it.
+    """Return the processor's vendor and family, such as ``("AuthenticAMD", 25)``; ``("", 0)`` if Linux does not say.
 
-    One kernel of OpenBLAS serves processors on which the same products take different times.
+    One kernel of OpenBLAS serves several processors, on which the same products take different times.
     """
     try:
         with open(path) as file:
-            lines = takewhile(str.strip, file)  # the first processor's, up to an empty line
-            fields = dict([part.strip() for part in line.split(":", 1)] for line in lines if ":" in line)
+            fields = dict(re.findall(r"(vendor_id|cpu family)\s*: (\w+)", file.read(500)))  # the first processor's
         return fields["vendor_id"], int(fields["cpu family"])
     except (OSError, KeyError, ValueError):
         return "", 0
 
 
-def _find_axpby() -> dict[Any, Callable[..., None]]:
-    """The routine for each dtype, where the library has it."""
-    routines = {}
-    for dtype, letter, number in ((np.float32, "s", ctypes.c_float), (np.float64, "d", ctypes.c_double)):
-        try:
-            routine = _find_function and _find_function(f"cblas_{letter}axpby")
-        except AttributeError:
-            continue
-        if routine:
-            integer = ctypes.c_int64 if "64" in routine.__name__ else ctypes.c_int
-            routine.argtypes = [integer, number, ctypes.c_void_p, integer, number, ctypes.c_void_p, integer]
-            routine.restype = None
-            routines[np.dtype(dtype)] = routine
-    return routines
-
-
-_axpby = _find_axpby()
+_axpby: dict[Any, Callable[..., None]] = {}  # by dtype, where the library has the routine
+for _dtype, _letter, _number in ((np.float32, "s", ctypes.c_float), (np.float64, "d", ctypes.c_double)):
+    _routine = _find(f"cblas_{_letter}axpby")
+    if _routine and _get:
+        _integer = ctypes.c_int64 if "64" in _routine.__name__ else ctypes.c_int
+        _routine.argtypes = [_integer, _number, ctypes.c_void_p, _integer, _number, ctypes.c_void_p, _integer]
+        _routine.restype = None
+        _axpby[np.dtype(_dtype)] = _routine
 
 
 def axpby(a: float, x: Array, b: float, y: Array) -> None:
-    """y <- a x + b y for arrays of one shape and dtype, in one pass where the library has the routine.
+    """Compute y <- a x + b y for arrays of one shape and dtype, in one pass where the library has the routine.
 
-    Of 131,072 float32 it takes 16 µs, NumPy's three passes 31. The routine leaves out a term whose coefficient
-    is 0, where 0 times NaN (or infinity) is NaN: such calls are NumPy's, so that an entry's fate never depends on
-    how many there are.
+    For 131,072 float32 entries it takes 16 µs, NumPy's three passes 31. The routine leaves out a term whose coefficient
+    is 0, although 0 times NaN (or infinity) is NaN. NumPy computes such calls, so that results do not depend on size.
 
     >>> y = np.array([1.0, 2.0])
     >>> axpby(10, np.array([3.0, 4.0]), 0.5, y)

@@ -13,7 +13,6 @@ the same of a ``finally:`` that begins with such a call.
 from __future__ import annotations
 
 import functools
-import gc
 import io
 from collections import deque
 from collections.abc import Callable
@@ -21,15 +20,9 @@ from itertools import takewhile
 from operator import call, not_
 from typing import Any, TypeVar
 
-import numpy as np
+from numpy import errstate
 
-try:  # the context variable in which NumPy keeps what to do about errors; it has no public name
-    from numpy._core.umath import _extobj_contextvar as _errors
-    from numpy._core.umath import _make_extobj
-except ImportError:  # another NumPy than those known
-    _errors = None  # type: ignore[assignment, misc]
-
-__all__ = ["Context", "collector_paused", "errstate", "until"]
+__all__ = ["Context", "errstate", "until"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -86,51 +79,3 @@ class Context(io.IOBase):
                 return function(*args, **kwargs)
 
         return within  # type: ignore[return-value]
-
-
-class collector_paused(Context):  # noqa: N801
-    """Within this context Python's cyclic garbage collector is off, if it was on: in the whole process.
-
-    For work that makes many objects and no garbage: the collector would go through all of them again and again.
-    """
-
-    __slots__ = ()
-
-    def begin(self) -> Callable[[], Any]:
-        if not gc.isenabled():
-            return until()
-        try:
-            gc.disable()
-            return gc.enable
-        except BaseException:  # an interrupt
-            gc.enable()
-            raise
-
-
-class errstate(Context):  # noqa: N801
-    """As `numpy.errstate`, whose ``__exit__`` is written in Python.
-
-    >>> with errstate(divide="ignore"):
-    ...     np.log(np.zeros(1))
-    array([-inf])
-    """
-
-    __slots__ = ("settings",)
-
-    def __init__(self, **settings: Any) -> None:
-        self.close, self.settings = None, settings
-
-    def again(self) -> errstate:
-        return errstate(**self.settings)
-
-    def begin(self) -> Callable[[], Any]:
-        if _errors is None:
-            numpys = np.errstate(**self.settings)
-            numpys.__enter__()
-            return functools.partial(numpys.__exit__, None, None, None)
-        before = _errors.get()
-        try:
-            return functools.partial(_errors.reset, _errors.set(_make_extobj(**self.settings)))
-        except BaseException:  # an interrupt
-            _errors.set(before)
-            raise

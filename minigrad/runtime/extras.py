@@ -1,15 +1,9 @@
-"""Packages that are imported only where they are used, and how people install them."""
+"""Import optional packages where they are used, and say how to install them."""
 
 from __future__ import annotations
 
 import importlib
 from typing import Any
-
-DISTRIBUTION = "minigrad-engine"
-"""What the package index calls this project; the `minigrad` there is another one."""
-
-RELEASED = False
-"""Whether the index has it. The one place that knows: every message about installing follows."""
 
 _DISTRIBUTIONS = {
     "PIL": "pillow",
@@ -17,29 +11,29 @@ _DISTRIBUTIONS = {
     "graphviz_pure": "graphviz-pure",
     "sklearn": "scikit-learn",
 }
-"""Of modules by other names: the distribution that brings them."""
+"""The distributions of modules that have another name."""
 
 
 def how_to_install(extra: str, *packages: str) -> str:
-    """The command that installs an extra of minigrad; before there is a release, or the missing packages themselves.
+    """Return the command that installs an extra of minigrad or the missing packages.
+
+    The package index does not have minigrad yet: the ``minigrad`` there is another project.
 
     >>> how_to_install("caption", "PIL")
     'pip install pillow, or pip install ".[caption]" in a checkout of minigrad'
     >>> how_to_install("viz")
     'pip install ".[viz]" in a checkout of minigrad'
     """
-    if RELEASED:
-        return f'pip install "{DISTRIBUTION}[{extra}]"'
-    from_checkout = f'pip install ".[{extra}]" in a checkout of minigrad'
-    themselves = " ".join(_DISTRIBUTIONS.get(package, package) for package in packages)
-    return f"pip install {themselves}, or {from_checkout}" if themselves else from_checkout
+    alone = f"pip install {' '.join(_DISTRIBUTIONS.get(package, package) for package in packages)}, or "
+    return f'{alone if packages else ""}pip install ".[{extra}]" in a checkout of minigrad'
 
 
 def require(module: str, extra: str) -> Any:
     """Import and return `module`, or say how to install it: by itself, or as part of an extra of minigrad.
 
-    Raises ModuleNotFoundError with the command to type when the package itself is missing; a package
-    that is there but broken raises its own error.
+    Raises:
+        ModuleNotFoundError: with the command to type, if the package is missing. A package that is there but broken
+            raises its own error.
 
     >>> require("json", "caption").dumps([1])
     '[1]'

@@ -1,16 +1,17 @@
-"""Intel's MKL, where its package ``mkl`` is installed: products of matrices, and by one that is prepared once.
+"""Compute matrix products with Intel's MKL, if its package ``mkl`` is installed.
 
-A product copies both matrices into the order of its inner loop. MKL has the copying apart (*packing*), so a weight by
-which every step of a recurrent layer multiplies is packed once for all steps.
+A product copies both matrices into the order of its inner loop. MKL offers the copying separately (*packing*), so a
+weight that every step of a recurrent layer multiplies by is packed once for all steps.
 
-MKL is asked for one thread, since the threads are minigrad's (:mod:`.threads`), and for results that do not depend on
-where in memory the arrays lie. Both must be asked for before its first product; where another package of the process
-has used it before, it is left alone.
+MKL runs on one thread, because minigrad has threads of its own (:mod:`.threads`), and gives results that do not depend
+on where in memory the arrays lie. Both must be set before its first product. If another package of the process has used
+MKL before, it is not used here.
 """
 
 from __future__ import annotations
 
 import ctypes
+import re
 import site
 import sys
 from functools import cache
@@ -27,23 +28,22 @@ _SEQUENTIAL, _INTEGERS_OF_32_BITS, _AUTOMATIC = 1, 0, 2  # of MKL's enumerations
 _ROW_MAJOR, _AS_IT_IS, _TRANSPOSED, _PACKED, _RIGHT_MATRIX = 101, 111, 112, 151, 162
 _LARGEST = 2**31 - 1  # a length, or a step from row to row
 _LETTERS = {np.dtype(np.float32): "s", np.dtype(np.float64): "d"}
+_INT, _PLACE = ctypes.c_int, ctypes.c_void_p
 _CACHE_LINE = 64
 
 
 def path() -> Path | None:
-    """The library of the package ``mkl``, if this Python finds one where the package installs it."""
+    """Return the newest library of the package ``mkl`` where the package installs it; None if there is none."""
+    folders = [Path(prefix, folder) for prefix in (sys.prefix, sys.base_prefix, site.getuserbase())
+               for folder in ("lib", "Library/bin")]  # fmt: skip
     names = "libmkl_rt.so*", "libmkl_rt*.dylib", "mkl_rt*.dll"
-    for prefix in (sys.prefix, sys.base_prefix, site.getuserbase()):
-        for folder in ("lib", "Library/bin"):
-            for name in names:
-                for found in sorted(Path(prefix, folder).glob(name), reverse=True):  # the newest version first
-                    return found
-    return None
+    found = (path for folder in folders for name in names for path in sorted(folder.glob(name), reverse=True))
+    return next(found, None)
 
 
 @cache
 def _opened() -> tuple[Any, str]:
-    """The library, and an empty sentence; or None, and why it is not used."""
+    """Return the library and an empty string, or None and why it is not used."""
     where = path()
     if where is None:
         return None, "the package mkl is not installed"
@@ -51,48 +51,38 @@ def _opened() -> tuple[Any, str]:
         library = ctypes.CDLL(str(where))
         layer = library.MKL_Set_Threading_Layer(_SEQUENTIAL)
         integers = library.MKL_Set_Interface_Layer(_INTEGERS_OF_32_BITS)
-        if (layer, integers) != (_SEQUENTIAL, _INTEGERS_OF_32_BITS):
-            return None, "another package of this process has begun to use MKL, in another way"
-        if library.MKL_CBWR_Set(_AUTOMATIC):
-            return None, "another package of this process has used MKL, and its results depend on where arrays lie"
+        if (layer, integers) != (_SEQUENTIAL, _INTEGERS_OF_32_BITS) or library.MKL_CBWR_Set(_AUTOMATIC):
+            return None, "another package of this process has used MKL before, with settings of its own"
         for letter, number in (("s", ctypes.c_float), ("d", ctypes.c_double)):
-            _declare(library, letter, number)
+            for name, result, arguments in (
+                ("", None, [*[_INT] * 6, number, _PLACE, _INT, _PLACE, _INT, number, _PLACE, _INT]),
+                ("_pack_get_size", ctypes.c_size_t, [_INT] * 4),
+                ("_pack", None, [*[_INT] * 6, number, _PLACE, _INT, _PLACE]),
+                ("_compute", None, [*[_INT] * 6, _PLACE, _INT, _PLACE, _INT, number, _PLACE, _INT]),
+            ):
+                routine = getattr(library, f"cblas_{letter}gemm{name}")
+                routine.restype, routine.argtypes = result, arguments
     except (OSError, AttributeError) as error:
         return None, f"{where} cannot be used: {error}"
     return library, ""
 
 
-def _declare(library: Any, letter: str, number: Any) -> None:
-    """The types of the routines for a dtype."""
-    whole, place = ctypes.c_int, ctypes.c_void_p
-    for name, result, arguments in (
-        ("", None, [*[whole] * 6, number, place, whole, place, whole, number, place, whole]),
-        ("_pack_get_size", ctypes.c_size_t, [whole] * 4),
-        ("_pack", None, [*[whole] * 6, number, place, whole, place]),
-        ("_compute", None, [*[whole] * 6, place, whole, place, whole, number, place, whole]),
-    ):
-        routine = getattr(library, f"cblas_{letter}gemm{name}")
-        routine.restype, routine.argtypes = result, arguments
-
-
 def version() -> str:
-    """Of the library, such as ``2026.2``; empty if it is not used."""
-    library = _opened()[0]
-    if library is None:
+    """Return the version of the library, such as ``2026.2``; empty if it is not used."""
+    if reason_against():
         return ""
     text = ctypes.create_string_buffer(200)
-    library.MKL_Get_Version_String(text, len(text))
-    words = text.value.decode(errors="replace").split()
-    return next((word.partition("-")[0] for word in words if word[:1].isdigit()), "")
+    _opened()[0].MKL_Get_Version_String(text, len(text))
+    return re.search(rb"[\d.]+|$", text.value)[0].decode()  # type: ignore[index]
 
 
 def reason_against() -> str:
-    """Why MKL cannot be used here; empty if it can."""
+    """Say why MKL cannot be used here; empty if it can."""
     return _opened()[1]
 
 
 def _laid(x: Array) -> tuple[int, int] | None:
-    """How a matrix lies: by rows or transposed, and the step from one row (of the transpose) to the next in numbers."""
+    """Return whether a matrix lies by rows or transposed, and the entries from one row (or column) to the next."""
     (M, N), (down, across) = x.shape, x.strides
     size = x.itemsize
     for transposition, along, step, length in ((_AS_IT_IS, across, down, N), (_TRANSPOSED, down, across, M)):
@@ -102,27 +92,25 @@ def _laid(x: Array) -> tuple[int, int] | None:
 
 
 def _by_rows(x: Array) -> bool:
-    """Whether the rows of a matrix are contiguous, one behind the other with or without gaps."""
-    laid = _laid(x)
-    return laid is not None and laid[0] == _AS_IT_IS
+    """Whether the rows of a matrix are contiguous, with or without gaps between them."""
+    return (_laid(x) or (None,))[0] == _AS_IT_IS
 
 
 def gemm(a: Array, b: Array, out: Array) -> bool:
-    """a (M, K) times b (K, N) into out, of one dtype, float32 or float64; whether it could be computed.
+    """Write a (M, K) times b (K, N) into out, if MKL can compute it; return whether it could.
 
-    It could not, and out is as it was, of other shapes, dtypes and layouts: the rows or the columns of a and b, and the
-    rows of out, must be contiguous. `reason_against` must be empty.
+    All are of one dtype, float32 or float64. The rows or the columns of a and b, and the rows of out, are contiguous.
+    For other shapes, dtypes and layouts out is left as it is. `reason_against` must be empty.
     """
     letter = _LETTERS.get(out.dtype)
     if letter is None or not a.dtype == b.dtype == out.dtype or not a.size or not b.size:
         return False
     (M, K), N = a.shape, b.shape[1]
-    if b.shape[0] != K or out.shape != (M, N) or max(M, K, N) > _LARGEST:
+    fits = b.shape[0] == K and out.shape == (M, N) and max(M, K, N) <= _LARGEST
+    of_a, of_b, of_out = _laid(a), _laid(b), _laid(out)
+    if not fits or of_a is None or of_b is None or of_out is None or not _by_rows(out):
         return False
     if not (a.flags.aligned and b.flags.aligned and out.flags.behaved):
-        return False
-    of_a, of_b, of_out = _laid(a), _laid(b), _laid(out)
-    if of_a is None or of_b is None or of_out is None or not _by_rows(out):
         return False
     routine = getattr(_opened()[0], f"cblas_{letter}gemm")
     routine(_ROW_MAJOR, of_a[0], of_b[0], M, N, K, 1.0, a.ctypes.data, of_a[1], b.ctypes.data, of_b[1], 0.0,
@@ -131,13 +119,12 @@ def gemm(a: Array, b: Array, out: Array) -> bool:
 
 
 class Packed:
-    """A matrix that many matrices of up to ``rows`` rows are multiplied by, packed.
+    """A packed matrix, to multiply many matrices of up to ``rows`` rows by.
 
     Args:
         W: (K, parts M), or its transpose (parts M, K) with ``transposed``; C-contiguous, float32 or float64.
 
-    Called with a (n, K) of at most so many rows, and out (parts, n, M), of W's dtype, the rows of out contiguous, it
-    fills out.
+    Call it with a (n, K) and out (parts, n, M), both of W's dtype. The rows of out are contiguous; they are filled.
 
     Raises:
         ValueError: for other shapes and dtypes, which would be read or written beyond their memory.

@@ -173,7 +173,7 @@ def test_outputs_are_checked_before_anything_is_measured(option, tmp_path, capsy
         (tmp_path / "none" / "x.svg", f"no such folder to write into: '{tmp_path / 'none'}'"),
         (tmp_path / "file" / "x.svg", "no such folder"),
         (tmp_path / "pipe.svg", "a pipe, not a regular file"),
-        (tmp_path, "Is a directory" if option == "--json" else "suffix"),
+        (tmp_path, "a folder, not a regular file" if option == "--json" else "suffix"),
     ):
         assert main(["overhead", "--quick", option, str(path)]) == 2
         out, err = capsys.readouterr()

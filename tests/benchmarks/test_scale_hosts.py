@@ -106,8 +106,10 @@ def test_ranks_of_two_hosts_talk_through_the_wire(tmp_path, capsys):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_of_hosts(number):
     program = "import time; from benchmarks.scale.hosts import *; from benchmarks.scale.forwarder import Wire\n"
-    program += "from minigrad.runtime.signals import interrupts\n"
-    program += "with interrupts(), two_hosts(Wire()) as two:\n    print(*two.names, flush=True)\n    time.sleep(100)"
+    program += "from captioning.command import sigterm_raises\n"
+    program += (
+        "with sigterm_raises(), two_hosts(Wire()) as two:\n    print(*two.names, flush=True)\n    time.sleep(100)"
+    )
     command, quiet = [sys.executable, "-c", program], {"stderr": subprocess.DEVNULL}
     owner = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, **quiet)
     names = owner.stdout.readline().split()

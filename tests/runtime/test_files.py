@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 import signal
 import socket
@@ -11,16 +10,14 @@ import stat
 import subprocess
 import sys
 import threading
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import minigrad as mg
 from minigrad.render import draw, to_html
-from minigrad.runtime.files import check_writable, crc32_of, irregular, pieces, replacing, write_all
+from minigrad.runtime.files import irregular, replacing
 
 
 def write(path, text="new"):
@@ -39,7 +36,7 @@ def graph():
     return x * x
 
 
-@pytest.mark.parametrize("writer", [write, lambda path: to_html(graph(), path), lambda path: check_writable(path)])
+@pytest.mark.parametrize("writer", [write, lambda path: to_html(graph(), path)])
 def test_a_pipe_is_not_replaced(pipe, writer):
     with pytest.raises(OSError, match="a pipe, not a regular file") as caught:
         writer(pipe)
@@ -92,17 +89,6 @@ def test_an_error_of_the_renaming_names_the_file_alone(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
 
 
-def test_whether_a_file_can_be_written(tmp_path):
-    (tmp_path / "old").write_text("old")
-    check_writable(tmp_path / "old")
-    check_writable(tmp_path / "new")
-    assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("old", "old")]
-    with pytest.raises(FileNotFoundError, match="no such folder to write into"):
-        check_writable(tmp_path / "none" / "a")
-    with pytest.raises(IsADirectoryError):
-        check_writable(tmp_path)
-
-
 def test_what_is_in_place_of_a_regular_file(tmp_path, pipe):
     (tmp_path / "old").touch()
     assert [irregular(tmp_path / name) for name in ("old", "none", "a.html", ".")] == ["", "", "a pipe", "a folder"]
@@ -141,7 +127,7 @@ def test_a_name_that_is_too_long_is_told_before_the_work(tmp_path):
     path = tmp_path / ("é" * 128)  # 256 bytes
     with pytest.raises(OSError, match="too long"), replacing(path):
         pytest.fail("the work has begun")
-    with replacing(tmp_path / ("é" * 127)) as temporary:
+    with replacing(tmp_path / ("é" * 110)) as temporary:
         temporary.write_text("whole")
 
 
@@ -177,53 +163,14 @@ def test_what_a_killed_process_left_is_removed_an_hour_later(tmp_path):
     code = f"""if True:
         import os, signal
         from minigrad.runtime.files import replacing
-        with replacing({str(tmp_path / ("long" * 20))!r}):
+        with replacing({str(tmp_path / "long")!r}):
             os.kill(os.getpid(), signal.SIGKILL)
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL
     (left,) = tmp_path.iterdir()
-    write(tmp_path / ("long" * 20))  # it may still be written to
+    write(tmp_path / "long")  # it may still be written to
     assert left.exists()
     os.utime(left, (left.stat().st_mtime - 3700,) * 2)
-    write(tmp_path / ("long" * 20))
-    assert [entry.name for entry in tmp_path.iterdir()] == ["long" * 20]
-
-
-class Narrow(io.RawIOBase):
-    """A file that takes three bytes at once, and eight in all."""
-
-    def __init__(self):
-        self.content = b""
-
-    def write(self, content):
-        if len(self.content) == 8:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        taken = bytes(content[: min(3, 8 - len(self.content))])
-        self.content += taken
-        return len(taken)
-
-
-def test_all_is_written_to_a_file_that_takes_a_little_at_once():
-    file = Narrow()
-    write_all(file, b"abcde", "a.bin")
-    write_all(file, memoryview(np.frombuffer(b"fgh", np.uint8)), "a.bin")
-    assert file.content == b"abcdefgh"
-
-
-def test_what_cannot_be_written_names_the_file():
-    file = Narrow()
-    with pytest.raises(OSError, match="No space left") as caught:
-        write_all(file, b"abcdefghi", Path("a.bin"))
-    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, "a.bin")
-    assert file.content == b"abcdefgh"
-
-
-@pytest.mark.parametrize("size", [0, 1, 2**20, 2**20 + 1])
-def test_a_file_is_read_by_pieces(tmp_path, size):
-    content = bytes(range(251)) * (size // 251 + 1)
-    (tmp_path / "a").write_bytes(content[:size])
-    found = list(pieces(tmp_path / "a"))
-    assert b"".join(found) == content[:size]
-    assert len(found) == -(-size // 2**20)
-    assert crc32_of(tmp_path / "a") == zlib.crc32(content[:size])
+    write(tmp_path / "long")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["long"]

@@ -57,6 +57,5 @@ def test_other_values_are_an_error_that_says_which_would_do(value):
     done = run("import minigrad", value=value)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        f"ValueError: MINIGRAD_KEEP_MEMORY must be 0 (do not keep freed memory) or 1 (keep it, as if not set), "
-        f"not {value!r}"
+        f"ValueError: MINIGRAD_KEEP_MEMORY must be 0 (do not keep freed memory) or 1 (keep it), not {value!r}"
     )

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad.ops.kernels import blocks
 from minigrad.runtime import mkl
-from minigrad.runtime.ways import BLAS, Way, using
+from minigrad.runtime.matmul_backend import BLAS, Strategy, using
 from tests.checks import leaf, pull
 from tests.strategies import arrays
 
@@ -120,7 +120,7 @@ def test_a_packed_weight_reads_and_writes_within_its_arrays():
 
 @needed
 def test_what_does_not_fit_is_numpys_error():
-    with using(Way("mkl", "mkl")), pytest.raises(ValueError, match="mismatch in its core dimension"):
+    with using(Strategy("mkl", "mkl")), pytest.raises(ValueError, match="mismatch in its core dimension"):
         blocks.product(np.ones((200, 200)), np.ones((100, 200)))
 
 
@@ -159,7 +159,7 @@ def test_recurrent_layers(kind, dtype):
     inputs = [(0.3 * rng.standard_normal(shape)).astype(dtype) for shape in shapes]
     cotangents = [rng.standard_normal((N, T, H)).astype(dtype)] * (1 + (kind == "lstm"))
     found = {}
-    for way in (Way(), Way("mkl", "mkl")):
+    for way in (Strategy(), Strategy("mkl", "mkl")):
         with using(way):
             found[way] = pull(getattr(mg.ops, kind), [leaf(a) for a in inputs], cotangents)
     for mine, plain in zip(*(outputs + gradients for outputs, gradients in found.values()), strict=True):
@@ -175,7 +175,7 @@ def test_stacks_of_large_products_and_threads():
     try:
         for number in (1, 2):
             mg.set_num_threads(number)
-            with using(Way("mkl", "mkl")):
+            with using(Strategy("mkl", "mkl")):
                 blocks.product_into(a, b, out)
                 np.testing.assert_allclose(out, a @ b, atol=1e-12)
                 np.testing.assert_allclose(blocks.product(a[0, 0], b[0]), a[0, 0] @ b[0], atol=1e-12)

@@ -84,7 +84,7 @@ def test_what_is_not_worth_threads_runs_in_order_on_the_callers():
 
 def test_small_products_side_by_side_wake_no_thread(monkeypatch):
     asked = []
-    monkeypatch.setattr(threads, "_ask_for_help", lambda team, helpers: asked.append(helpers))
+    monkeypatch.setattr(threads, "_ask_for_help", lambda help_out, helpers: asked.append(helpers))
     layer = mg.nn.Linear(128, 10, rng=0)
     x = mg.tensor(np.ones((64, 128), np.float32), requires_grad=True)
     layer(x).sum().backward()  # two products, of x's gradient and of the weight's
@@ -166,10 +166,9 @@ def test_the_number_is_that_of_numpys_products():
 @pytest.mark.parametrize("library", ["another BLAS", "no library"])
 def test_where_blas_cannot_be_asked_the_number_is_our_own(library, monkeypatch, two_threads):
     monkeypatch.setattr(blas._linked, "__file__", __file__ if library == "no library" else _any_extension())
-    monkeypatch.setattr(blas, "_get", blas._find())
+    monkeypatch.setattr(blas, "_get", blas._find("openblas_get_num_threads"))
     monkeypatch.setattr(blas, "_set", None)
-    monkeypatch.setattr(blas, "_find_function", None)
-    monkeypatch.setattr(threads, "_kept", {})
+    monkeypatch.setattr(threads, "_number", None)
     monkeypatch.setenv("OMP_NUM_THREADS", "4,2")
     assert blas.get_threads() is None
     assert blas.kernel() == ""
@@ -251,25 +250,6 @@ def test_a_child_forked_while_pieces_run_elsewhere_has_all_threads():
         assert worker.exitcode == 0
         assert receiver.recv() == ((2, 2), (2, 2))
     assert (mg.get_num_threads(), blas.get_threads()) == (2, 2)
-
-
-@forks
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_child_forked_within_a_piece_waits_for_no_thread_of_its_parent():
-    main, children = threading.get_ident(), []
-    together = threading.Barrier(2)
-
-    def piece():
-        together.wait(20)
-        if threading.get_ident() == main:
-            children.append(os.fork())
-        elif not children:
-            time.sleep(0.2)
-
-    run_in_parallel([piece, piece])
-    if children == [0]:
-        os._exit(0 if mg.get_num_threads() == 2 and blas.get_threads() in (2, None) else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
 
 
 @forks

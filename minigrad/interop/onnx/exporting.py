@@ -5,18 +5,15 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
-from itertools import count, repeat
-from operator import setitem
+from contextlib import contextmanager
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...core import Tensor, untracked
 from ...nn import Module
-from ...runtime.contexts import Context
 from ...runtime.extras import require
 from ...runtime.files import replacing
 from ...spec import Array
@@ -97,25 +94,16 @@ def export_onnx(
 # --- the call -----------------------------------------------------------------------------------------
 
 
-class _evaluating(Context):  # noqa: N801  (used as a function)
-    """Within this context a module and its parts are in evaluation mode."""
-
-    __slots__ = ("module",)
-
-    def __init__(self, module: Module) -> None:
-        super().__init__()
-        self.module = module
-
-    def begin(self) -> Callable[[], Any]:
-        parts = list(self.module.modules())
-        modes = [part.training for part in parts]
-        undo: Callable[[], Any] = partial(deque, map(setitem, map(vars, parts), repeat("training"), modes), 0)
-        try:
-            self.module.eval()
-            return undo
-        except BaseException:  # an interrupt
-            undo()
-            raise
+@contextmanager
+def _evaluating(module: Module) -> Iterator[None]:
+    """Switch a module and its parts to evaluation mode within this context."""
+    modes = [(part, part.training) for part in module.modules()]
+    try:
+        module.eval()
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
 
 
 class _Trace(NamedTuple):

@@ -38,7 +38,6 @@ from typing import Any
 
 import numpy as np
 
-from ...runtime.contexts import errstate
 from ...spec import Array
 
 __all__ = [
@@ -150,7 +149,7 @@ def log_likelihood(a: Array, frames: Array, labels: Array) -> Array:
     if not len(a):
         return without
     n = np.arange(len(frames))
-    with errstate(invalid="ignore"):  # NaN is not invalid here
+    with np.errstate(invalid="ignore"):  # NaN is not invalid here
         found = np.logaddexp(a[frames - 1, 2 * labels + 2, n], a[frames - 1, 2 * labels + 1, n])
     return np.where(frames == 0, without, found)
 

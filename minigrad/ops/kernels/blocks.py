@@ -28,7 +28,7 @@ Intel Xeon with AVX-512 blocks gain up to 25 rows and lose with more, and all ti
     multiply(da, row_blocks(W, n), out)                                  83         126
     a @ b, (290, 512) by (512, 1004)                              155, in tiles 98
 
-So which of these are used, or MKL's products instead, is decided for each processor in :mod:`minigrad.runtime.ways`.
+:mod:`minigrad.runtime.matmul_backend` decides for each processor which of these to use, or MKL's products instead.
 OpenBLAS's other kernels always copy: there blocks of thin products take 0.95 to 1.03 of the plain product's time, and
 tiles 1.3 of it.
 """
@@ -41,7 +41,7 @@ from functools import partial
 
 import numpy as np
 
-from ...runtime import blas, mkl, ways
+from ...runtime import blas, matmul_backend, mkl
 from ...runtime.threads import get_num_threads, run_in_parallel, split
 from ...spec import Array
 
@@ -64,13 +64,13 @@ def block_rows(K: int) -> int:
 
     Where blocks of many rows do not pay, any number of them is one plain product.
     """
-    in_groups = ways.chosen.thin == "blocks" and ways.chosen.most_rows is None
+    in_groups = matmul_backend.chosen.thin == "blocks" and matmul_backend.chosen.most_rows is None
     return max(_MULTIPLICATIONS // (2 * _NARROWEST * max(K, 1)), 1) if in_groups else sys.maxsize
 
 
 def _width(M: int, K: int, rows: int) -> int:
     """The widest block that divides M columns evenly and is small enough; M itself if there is none that pays."""
-    if ways.chosen.thin != "blocks" or rows > (ways.chosen.most_rows or rows):
+    if matmul_backend.chosen.thin != "blocks" or rows > (matmul_backend.chosen.most_rows or rows):
         return M or 1
     most = min(_MULTIPLICATIONS // max(K * rows, 1), _WIDEST, M)
     return next((width for width in range(most, _NARROWEST - 1, -1) if M % width == 0), M) or 1
@@ -88,7 +88,7 @@ def multiplier(W: Array, rows: int, parts: int = 1, transposed: bool = False) ->
     array([[[ 60.,  71.,  82.]],
            [[ 93., 104., 115.]]])
     """
-    if ways.chosen.thin == "mkl" and W.size >= _WORTH_PACKING and W.dtype in (np.float32, np.float64):
+    if matmul_backend.chosen.thin == "mkl" and W.size >= _WORTH_PACKING and W.dtype in (np.float32, np.float64):
         return mkl.Packed(np.ascontiguousarray(W), rows, parts, transposed)
     blocks = row_blocks(W, rows) if transposed else column_blocks(W, rows, parts)
     return partial(_multiply_by, blocks[:, 0]) if blocks.shape[1] == 1 else partial(multiply, blocks)
@@ -154,7 +154,7 @@ def products(*pairs: tuple[Array, Array] | None) -> list[Array | None]:
 
 def _threads(multiplications: int) -> int:
     """How many to use. As fast as BLAS on threads of its own, which would go on disturbing ours."""
-    can_be_shared = blas.get_threads() is not None or ways.chosen.large == "mkl"
+    can_be_shared = blas.get_threads() is not None or matmul_backend.chosen.large == "mkl"
     return get_num_threads() if multiplications >= _WORTH_THREADS and can_be_shared else 1
 
 
@@ -174,9 +174,9 @@ def product_into(a: Array, b: Array, out: Array) -> None:
     The rows or columns of a and b are contiguous, the rows of out are.
     """
     multiplications = a.shape[-2] * a.shape[-1] * b.shape[-1]
-    if ways.chosen.large == "mkl" and multiplications >= _WORTH_MKL and a.dtype == b.dtype == out.dtype:
+    if matmul_backend.chosen.large == "mkl" and multiplications >= _WORTH_MKL and a.dtype == b.dtype == out.dtype:
         _by_mkl(a, b, out)
-    elif ways.chosen.large == "tiles" and a.dtype == b.dtype == out.dtype:
+    elif matmul_backend.chosen.large == "tiles" and a.dtype == b.dtype == out.dtype:
         tiled(a, b, out)
     else:
         np.matmul(a, b, out=out)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ...runtime.contexts import errstate
 from ...spec import Array
 from ...summation import block_sum
 
@@ -82,7 +81,7 @@ def row_sums(x: Any, axis: Any) -> Any:
 def logistic(x: Array) -> Array:
     """1 / (1 + exp(-x)), accurate in both tails: exp overflows only where the result is below 1e-38."""
     y = np.asarray(-x)
-    with errstate(over="ignore"):
+    with np.errstate(over="ignore"):
         np.exp(y, out=y)
     y += 1
     np.divide(1, y, out=y)

@@ -7,7 +7,6 @@ from itertools import groupby
 from typing import NamedTuple
 
 from ...core import Tensor
-from ...runtime.contexts import collector_paused
 from ..arguments import argument_order, constants_of, noted_spec
 from ..names import default_name, full_name
 from ..notation import alike, option_span, option_text, shape_of, span
@@ -24,7 +23,6 @@ _MOST = 2000
 """Lines that are worth reading; a longer listing says how many it leaves out."""
 
 
-@collector_paused()
 def to_text(
     tensors: Tensor | Iterable[Tensor],
     *,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from functools import partial
-from operator import call
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from ...core import Node, Tensor, recording
 from ...nn.module import Module, Parameter, submodules
 from ...observers import Observer, observing
 from ...primitives import Primitive
-from ...runtime.contexts import Context
 from ...spec import Array
 from ...writes import arrays_in, owner
 from .costs import is_counted, multiply_adds
@@ -158,54 +156,32 @@ class _Watch(Observer):
         return result
 
 
-class _watched(Context):  # noqa: N801  (used as a function)
-    """Within this context the forward of every module tells of itself: also one that its parent calls directly."""
-
-    __slots__ = ("modules", "watch")
-
-    def __init__(self, modules: dict[int, Module], watch: _Watch) -> None:
-        self.close, self.modules, self.watch = None, modules, watch
-
-    def begin(self) -> Callable[[], Any]:
-        undo = _all([_restored(vars(module), "forward") for module in self.modules.values()])
-        try:
-            for i, module in self.modules.items():
-                vars(module)["forward"] = partial(self.watch.forward, i, module.forward)
-            return undo
-        except BaseException:  # an interrupt
-            undo()
-            raise
+@contextmanager
+def _watched(modules: dict[int, Module], watch: _Watch) -> Iterator[None]:
+    """Let the forward of every module report to ``watch``, also one that its parent calls directly."""
+    attributes = [vars(module) for module in modules.values()]
+    own = [known.get("forward") for known in attributes]
+    try:
+        for i, module in modules.items():
+            vars(module)["forward"] = partial(watch.forward, i, module.forward)
+        yield
+    finally:
+        for known, forward in zip(attributes, own, strict=True):
+            known.pop("forward", None)
+            if forward is not None:
+                known["forward"] = forward
 
 
-class _thawed(Context):  # noqa: N801
-    """Within this context frozen parameters leave nodes too, so that their products are seen."""
-
-    __slots__ = ("frozen",)
-
-    def __init__(self, frozen: Sequence[Parameter]) -> None:
-        self.close, self.frozen = None, frozen
-
-    def begin(self) -> Callable[[], Any]:
-        undo = _all([partial(setattr, parameter, "node", None) for parameter in self.frozen])
-        try:
-            for parameter in self.frozen:
-                parameter.requires_grad = True
-            return undo
-        except BaseException:  # an interrupt
-            undo()
-            raise
-
-
-def _restored(attributes: dict[str, Any], name: str) -> Callable[[], Any]:
-    """A function written in C that gives an attribute the value that it has now, or takes it away."""
-    if name in attributes:
-        return partial(attributes.__setitem__, name, attributes[name])
-    return partial(attributes.pop, name, None)
-
-
-def _all(steps: Sequence[Callable[[], Any]]) -> Callable[[], Any]:
-    """A function written in C that calls all of these; what it returns is false, as a `Context` needs it."""
-    return partial(deque, map(call, steps), 0)
+@contextmanager
+def _thawed(frozen: Sequence[Parameter]) -> Iterator[None]:
+    """Let frozen parameters have nodes within this context, so that their products are counted."""
+    try:
+        for parameter in frozen:
+            parameter.requires_grad = True
+        yield
+    finally:
+        for parameter in frozen:
+            parameter.node = None
 
 
 def _tensors(value: Any) -> Iterator[Any]:

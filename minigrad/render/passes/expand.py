@@ -15,7 +15,6 @@ import numpy as np
 from ...core import Tensor, current_scope, recording
 from ...observers import observing
 from ...primitives import Primitive
-from ...runtime.contexts import errstate
 from ...spec import Spec
 from ..arguments import called, noted_spec
 from ..picture import Edge, Output, Path, Picture, Vertex
@@ -170,7 +169,7 @@ def _traced(primitive: Primitive, arguments: list[_Argument], options: Any) -> P
         None if spec is None else Tensor(np.zeros(*spec), requires_grad=edge is not None) for spec, edge in arguments
     ]
     assert primitive.reference is not None
-    with recording(), observing(alone=True), errstate(all="ignore"):
+    with recording(), observing(alone=True), np.errstate(all="ignore"):
         depth = len(current_scope() or ())
         outputs = primitive.reference(*tensors, **options)
     several = outputs if isinstance(outputs, tuple) else (outputs,)

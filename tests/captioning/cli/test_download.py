@@ -16,7 +16,7 @@ import pytest
 from captioning.cli.entry import main
 from captioning.data.dataset import open_captions
 from captioning.data.folder import PHOTOS_FOLDER
-from captioning.folder_lock import take_folder
+from captioning.storage import FolderLock
 from captioning.vision import extractors
 from tests.captioning.cli.commands import SMALL, refused
 from tests.captioning.downloading.server import Site, serving
@@ -143,7 +143,7 @@ def test_a_damaged_archive_is_said(site, tmp_path, capsys):
 
 def test_two_downloads_into_one_folder(tmp_path, capsys):
     pytest.importorskip("fcntl", reason="needs fcntl")
-    with take_folder(tmp_path, "downloading", ValueError):
+    with FolderLock(tmp_path, "downloading", ValueError):
         refused(capsys, ["download", "coco", "--out", tmp_path],
                 f"{tmp_path}: process {os.getpid()} is downloading in this folder: wait until it ends")  # fmt: skip
     assert list(tmp_path.iterdir()) == []
@@ -157,7 +157,7 @@ def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
     entered = []
-    with take_folder(tmp_path, "downloading", ValueError), take_folder(tmp_path, "downloading", ValueError):
+    with FolderLock(tmp_path, "downloading", ValueError), FolderLock(tmp_path, "downloading", ValueError):
         entered.append(tmp_path)
     assert entered
 

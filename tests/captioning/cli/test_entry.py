@@ -112,10 +112,10 @@ def test_python_m_captioning_and_a_reader_that_leaves(small_folder, trained):
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("place", ["e.add_prepare", "minigrad.runtime.commands._usable_streams"])
+@pytest.mark.parametrize("place", ["e.add_prepare", "captioning.command._usable_streams"])
 def test_a_signal_while_the_command_begins_is_one_line(number, status, place):
     code = (
-        "import os, sys, minigrad.runtime.commands, captioning.cli.entry as e; from captioning.__main__ import main\n"
+        "import os, sys, captioning.command, captioning.cli.entry as e; from captioning.__main__ import main\n"
         f"{place} = lambda *_: os.kill(os.getpid(), {int(number)})\n"
         "sys.exit(main())"
     )

@@ -8,13 +8,13 @@ import time
 
 import pytest
 
+from captioning.command import Terminated
 from captioning.serving import server as servers
 from captioning.serving.app import make_app
 from captioning.serving.limits import Limits
 from captioning.serving.server import HOST, address_of, listen, run, run_until
 from captioning.serving.worker import Worker
 from captioning.training.stopping import Stop
-from minigrad.runtime.signals import Terminated
 from tests.captioning.serving.served import HEAD, PATIENCE, needs_server
 
 

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad.ops.kernels import blocks
 from minigrad.runtime import blas
-from minigrad.runtime.ways import Way, using
+from minigrad.runtime.matmul_backend import Strategy, using
 from tests.checks import leaf, pull
 from tests.strategies import arrays
 
 SIZE = st.integers(0, 12)
 
 
-THIN = [Way(), Way(thin="blocks"), Way(thin="blocks", most_rows=3)]
-TILES = Way(large="tiles")
+THIN = [Strategy(), Strategy(thin="blocks"), Strategy(thin="blocks", most_rows=3)]
+TILES = Strategy(large="tiles")
 
 
 @given(st.data(), SIZE, SIZE, SIZE, st.integers(1, 4), st.sampled_from([1, 8, 64, 2**18]), st.sampled_from(THIN))
@@ -36,7 +36,7 @@ def test_thin_products(data, n, K, M, parts, multiplications, way):
     np.testing.assert_allclose(backward[0], back @ W.T, atol=1e-12)
 
 
-@using(Way(thin="blocks"))
+@using(Strategy(thin="blocks"))
 def test_blocks_are_small_where_they_can_be():
     W = np.zeros((512, 2048), np.float32)
     for rows in (1, 5, 12, 25, 32):
@@ -54,18 +54,18 @@ def test_blocks_of_many_rows_are_one_product_where_they_do_not_pay():
     def numbers():
         return {n: (blocks.column_blocks(W, n, 4).shape[1], blocks.row_blocks(W, n).shape[1]) for n in (25, 26, 128)}
 
-    with using(Way(thin="blocks", most_rows=25)):
+    with using(Strategy(thin="blocks", most_rows=25)):
         assert min(numbers()[25]) > 1
         assert {n: numbers()[n] for n in (26, 128)} == {26: (1, 1), 128: (1, 1)}
         assert blocks.block_rows(2048) > 10_000  # so a recurrent layer makes one group of all sequences
-    with using(Way()):
+    with using(Strategy()):
         assert set(numbers().values()) == {(1, 1)}
         assert blocks.block_rows(2048) > 10_000
-    with using(Way(thin="blocks")):
+    with using(Strategy(thin="blocks")):
         assert blocks.block_rows(2048) == 61
 
 
-@pytest.mark.parametrize("way", [Way(thin="blocks"), Way(thin="blocks", most_rows=25), Way()])
+@pytest.mark.parametrize("way", [Strategy(thin="blocks"), Strategy(thin="blocks", most_rows=25), Strategy()])
 def test_a_recurrent_layer_with_and_without_blocks_of_many_rows(way, monkeypatch):
     """64 sequences: in groups whose products go in blocks, or all at once by plain products."""
     monkeypatch.setattr(blocks, "_MULTIPLICATIONS", 100_000)
@@ -92,7 +92,7 @@ def test_large_products_in_tiles(data, M, K, N, multiplications, transposed, sin
     a, b = data.draw(arrays((M, K), -2, 2)), data.draw(arrays((K, N), -2, 2))
     a, b = np.asfortranarray(a) if transposed == "a" else a, np.asfortranarray(b) if transposed == "b" else b
     b = b.astype(np.float32) if single else b
-    with pytest.MonkeyPatch.context() as patch, using(TILES if tiles else Way()):
+    with pytest.MonkeyPatch.context() as patch, using(TILES if tiles else Strategy()):
         patch.setattr(blocks, "_MULTIPLICATIONS", multiplications)
         patch.setattr(blocks, "_WIDEST", 4)
         found = blocks.product(a, b)
@@ -132,7 +132,7 @@ def test_tiles_are_used_where_they_go_well(transposed, monkeypatch):
     assert len(met) == (2 if transposed else 4)
 
 
-@using(Way())
+@using(Strategy())
 def test_without_tiles_a_product_is_one(monkeypatch):
     met = []
     matmul = np.matmul
@@ -168,7 +168,7 @@ def test_products_on_threads(data, M, K, N, threads, transposed):
         np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
-@using(Way())
+@using(Strategy())
 def test_a_large_product_is_shared_and_a_small_one_is_not(monkeypatch):
     shared = []
     monkeypatch.setattr(blocks, "run_in_parallel", lambda pieces: shared.append(len(pieces)) or [p() for p in pieces])

@@ -1,8 +1,8 @@
-"""Tensors that share memory with arrays of other libraries, by DLPack (https://dmlc.github.io/dlpack/latest/).
+"""Share the memory of tensors with arrays of other libraries, by DLPack (https://dmlc.github.io/dlpack/latest/).
 
-What one side writes the other sees. A backward pass knows of writes through the tensor that it needs
-(:mod:`minigrad.writes`); what another library writes into this memory, or a second tensor that shares it, is found
-by :func:`minigrad.detect_anomaly` alone.
+Each side sees what the other writes. A backward pass detects writes through the tensor that it needs
+(:mod:`minigrad.writes`). Only :func:`minigrad.detect_anomaly` detects writes of another library, or through a
+second tensor that shares the memory.
 """
 
 from __future__ import annotations
@@ -18,17 +18,16 @@ __all__ = ["from_dlpack"]
 
 
 def from_dlpack(x: Any) -> Tensor:
-    """A constant that shares its memory with an array or tensor of another library, of any shape; nothing is copied.
+    """Return a constant of any shape that shares its memory with an array or tensor of another library.
 
     Args:
-        x: what has ``__dlpack__`` and ``__dlpack_device__`` and lies in the memory of the CPU: booleans, integers or
-            real floats that NumPy has. What may only be read, or does not say that it may be written into, gives a
-            tensor whose ``data`` are read-only.
+        x: an object with ``__dlpack__`` and ``__dlpack_device__`` in the memory of the CPU, of booleans, integers or
+            real floats that NumPy has. If it is read-only, or does not say that it is writable, so are the ``data``.
 
     Raises:
         TypeError: if x has no such methods, or its entries are complex.
-        BufferError: if its memory cannot be shared, as that of another device, of bfloat16, or of a tensor that
-            requires a gradient, which would be lost; the message says what its library or NumPy say.
+        BufferError: if its memory cannot be shared, with the reason of its library or NumPy. Examples are another
+            device, bfloat16, and a tensor that requires a gradient, which would be lost.
 
     >>> array = np.array([1.0, 2.0])
     >>> x = from_dlpack(array)
@@ -48,11 +47,11 @@ def from_dlpack(x: Any) -> Tensor:
 
 
 def _dlpack(self: Tensor, *, copy: bool | None = None, **request: Any) -> Any:
-    """The memory of this tensor for another library, by DLPack; for ``torch.from_dlpack(tensor)`` and its like.
+    """Give the memory of this tensor to another library, by DLPack, as in ``torch.from_dlpack(tensor)``.
 
     Raises:
-        BufferError: if it requires a gradient, which would be lost; if its memory may only be read, which not every
-            library heeds, or runs backwards (after a flip), at which PyTorch ends the process. A copy has neither.
+        BufferError: if the tensor requires a gradient, which would be lost. If no copy is asked for, also if its memory
+            is read-only, which not every library respects, or runs backwards (after a flip), which ends PyTorch.
     """
     if self.node is not None:
         raise BufferError("a tensor that requires a gradient cannot be shared, it would be lost: share tensor.detach()")
@@ -65,7 +64,7 @@ def _dlpack(self: Tensor, *, copy: bool | None = None, **request: Any) -> Any:
 
 
 def _dlpack_device(self: Tensor) -> tuple[int, int]:
-    """The CPU, in DLPack's numbers."""
+    """Return the CPU, in DLPack's numbers."""
     return self.data.__dlpack_device__()
 
 

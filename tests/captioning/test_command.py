@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from minigrad.runtime.commands import run_command
+from captioning.command import check_writable, run_command
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = {
@@ -90,7 +90,7 @@ def test_the_streams_are_left_as_they_were():
 def test_memory_that_does_not_suffice():
     """An array of 2**60 bytes fits nowhere."""
     code = (
-        "import argparse, numpy, sys; from minigrad.runtime.commands import run_command; "
+        "import argparse, numpy, sys; from captioning.command import run_command; "
         "sys.exit(run_command(argparse.ArgumentParser(prog='large'), [], lambda options: numpy.empty(2**60, 'u1')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
@@ -115,7 +115,7 @@ def test_a_command_may_say_how_to_go_on_after_a_signal(capsys, number, status):
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_command_in_one_line_and_what_it_began_is_removed(tmp_path, number, status):
     code = (
-        "import argparse, os, sys, time; from minigrad.runtime.commands import run_command; "
+        "import argparse, os, sys, time; from captioning.command import run_command; "
         "from minigrad.runtime.files import replacing\n"
         "def command(options):\n"
         "    with replacing(sys.argv[1]) as temporary:\n"
@@ -140,44 +140,6 @@ def test_a_program_s_own_way_with_sigterm_is_left_alone():
         signal.signal(signal.SIGTERM, own)
     assert run_command(argparse.ArgumentParser(prog="quick"), [], command) == 0
     assert signal.getsignal(signal.SIGTERM) == own
-
-
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("goes_on", [0, 60])
-def test_a_signal_where_python_ignores_exceptions_is_not_lost(number, status, goes_on):
-    """In a weakref's callback an exception ends nothing: it comes again, or the command's end tells of it."""
-    code = (
-        "import argparse, os, sys, time, weakref; from minigrad.runtime.commands import run_command\n"
-        "class Thing: pass\n"
-        "def command(options):\n"
-        "    thing = Thing()\n"
-        f"    reference = weakref.ref(thing, lambda _: os.kill(os.getpid(), {int(number)}))\n"
-        "    del thing\n"
-        f"    time.sleep({goes_on})\n"
-        "    return 0\n"
-        "sys.exit(run_command(argparse.ArgumentParser(prog='long'), [], command))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT, timeout=30
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (status, "", "long: stopped\n")
-
-
-def test_other_exceptions_that_python_ignores_are_shown_as_ever(monkeypatch):
-    class Bad:
-        def __del__(self):
-            raise ValueError("odd")
-
-    def command(options):
-        Bad()
-        return 0
-
-    seen = []
-    monkeypatch.setattr(sys, "unraisablehook", seen.append)
-    own = sys.unraisablehook
-    assert run_command(argparse.ArgumentParser(prog="odd"), [], command) == 0
-    assert [type(each.exc_value) for each in seen] == [ValueError]
-    assert sys.unraisablehook == own
 
 
 def test_an_errors_number_is_not_told(capsys, tmp_path):
@@ -219,3 +181,14 @@ def test_a_command_may_leave_another_way_with_sigterm():
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_whether_a_file_can_be_written(tmp_path):
+    (tmp_path / "old").write_text("old")
+    check_writable(tmp_path / "old")
+    check_writable(tmp_path / "new")
+    assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("old", "old")]
+    with pytest.raises(FileNotFoundError, match="no such folder to write into"):
+        check_writable(tmp_path / "none" / "a")
+    with pytest.raises(IsADirectoryError):
+        check_writable(tmp_path)

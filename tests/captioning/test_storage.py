@@ -1,21 +1,33 @@
-"""Folders that appear when they are whole, or not at all."""
+"""Folders that appear whole or not at all, their locks, and contents of files."""
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
+import zlib
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from minigrad.runtime.folders import check_free, making
-from minigrad.runtime.locks import take_lock
+from captioning import storage
+from captioning.storage import FolderLock, check_free, crc32_of, making, write_all
 from tests.disk_order import DiskOrder
 
 MARK = "0123456789abcdef"
-FILL = "import sys; from minigrad.runtime.folders import making\nwith making(sys.argv[1]) as f: print(f); input()"
+FILL = "import sys; from captioning.storage import making\nwith making(sys.argv[1]) as f: print(f); input()"
+HOLD = """
+import pathlib, sys
+from captioning.storage import FolderLock
+lock = FolderLock(pathlib.Path(sys.argv[1]), "training", ValueError)
+print("held")
+input()
+"""
 
 
 def names(folder):
@@ -89,8 +101,7 @@ def test_what_a_killed_process_left_is_removed_and_what_a_live_one_fills_is_not(
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", FILL, str(tmp_path / "run")], **pipes) as process:
         left = process.stdout.readline().strip()
-        check = making(tmp_path / "run")
-        with check:
+        with making(tmp_path / "run"):
             assert os.path.exists(left)
         (tmp_path / "run").rmdir()
         process.send_signal(signal.SIGKILL)
@@ -104,9 +115,7 @@ def test_only_ours_are_removed(tmp_path):
     others = [".run.tmp", ".run.xyz.tmp", f".runs.{MARK}.tmp", f"run.{MARK}.tmp", f".run.{MARK}.tmp.d"]
     for name in others:
         (tmp_path / name).mkdir()
-        take_lock(tmp_path / name / ".lock").release()
-        (tmp_path / name / ".lock").write_text("")
-    (tmp_path / f".run.{MARK[::-1]}.tmp").symlink_to(tmp_path / others[0])
+        (tmp_path / name / ".lock").touch()
     young, old = tmp_path / f".run.{MARK}.tmp", tmp_path / f".run.{'0' * 16}.tmp"  # without a lock: just made?
     young.mkdir()
     old.mkdir()
@@ -114,7 +123,7 @@ def test_only_ours_are_removed(tmp_path):
     os.utime(old, (hours_ago, hours_ago))
     with making(tmp_path / "run"):
         pass
-    assert names(tmp_path) == sorted([*others, f".run.{MARK[::-1]}.tmp", young.name, "run"])
+    assert names(tmp_path) == sorted([*others, young.name, "run"])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows flushes no folders")
@@ -127,3 +136,96 @@ def test_its_name_is_on_the_disk(tmp_path, monkeypatch):
     assert order.flushed(path)[0] < named
     for above in (path.parent, tmp_path / "a", tmp_path):
         assert order.flushed(above)[-1] > named
+
+
+# A folder's lock
+
+
+def take(folder):
+    return FolderLock(folder, "training", ValueError)
+
+
+def test_another_process_holds_it_until_it_is_killed(tmp_path):
+    path = tmp_path / ".lock"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], **pipes) as process:
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(ValueError, match=rf"process {process.pid} is training in this folder: wait"):
+            take(tmp_path)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert path.exists()
+    with take(tmp_path) as lock:
+        assert path.read_text() == f"{os.getpid()}\n"
+        lock.release()
+    assert not path.exists()
+
+
+def test_without_flock_everybody_gets_it(tmp_path, monkeypatch):
+    def none(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(storage.fcntl, "flock", none)
+    with take(tmp_path), take(tmp_path):
+        pass
+
+
+def test_a_lock_file_that_is_removed_meanwhile_is_made_again(tmp_path, monkeypatch):
+    """Its holder releases it, and removes it, between our opening and our locking."""
+    flock, path = storage.fcntl.flock, tmp_path / ".lock"
+    calls = []
+
+    def late(handle, how):
+        calls.append(handle)
+        if len(calls) == 1:
+            path.unlink()
+        flock(handle, how)
+
+    monkeypatch.setattr(storage.fcntl, "flock", late)
+    with take(tmp_path):
+        assert len(calls) == 2
+        assert path.read_text() == f"{os.getpid()}\n"
+
+
+def test_a_folder_that_is_not_there_cannot_be_locked(tmp_path):
+    with pytest.raises(ValueError, match="cannot be written: No such file or directory"):
+        take(tmp_path / "none")
+
+
+# Contents of files
+
+
+class Narrow(io.RawIOBase):
+    """A file that takes three bytes at once, and eight in all."""
+
+    def __init__(self):
+        self.content = b""
+
+    def write(self, content):
+        if len(self.content) == 8:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken = bytes(content[: min(3, 8 - len(self.content))])
+        self.content += taken
+        return len(taken)
+
+
+def test_all_is_written_to_a_file_that_takes_a_little_at_once():
+    file = Narrow()
+    write_all(file, b"abcde", "a.bin")
+    write_all(file, memoryview(np.frombuffer(b"fgh", np.uint8)), "a.bin")
+    assert file.content == b"abcdefgh"
+
+
+def test_what_cannot_be_written_names_the_file():
+    file = Narrow()
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_all(file, b"abcdefghi", Path("a.bin"))
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, "a.bin")
+    assert file.content == b"abcdefgh"
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**20, 2**20 + 1])
+def test_the_checksum_of_a_file(tmp_path, size):
+    content = (bytes(range(251)) * (size // 251 + 1))[:size]
+    (tmp_path / "a").write_bytes(content)
+    assert crc32_of(tmp_path / "a") == zlib.crc32(content)

@@ -1,0 +1,209 @@
+"""Decide how this machine computes products of matrices, once, when minigrad is imported.
+
+The fastest way differs from processor to processor, even with the same kernel of the same library. So each *strategy*
+is for the families of processors on which it was measured to gain (:data:`FAMILIES`), or for the machine that measured
+itself with ``python -m minigrad.runtime tune``. All others compute plain products. Nothing is tried out while a model
+runs, so a run gives the same bits again.
+
+    GFLOP/s on one core, float32      AMD EPYC (Zen 4)     Intel Xeon (AVX-512, 2 MiB of L2)
+    large: (290, 512) (512, 1004)     plain   106          plain  155
+                                      tiles   114          tiles   98
+                                      MKL      97          MKL    174
+    thin: (25, 512) (512, 2048)       plain    60          plain   61
+                                      blocks  111          blocks  85
+                                      packed   74          packed 131
+    thin: (128, 512) (512, 2048)      plain    90          plain  134
+                                      blocks   91          blocks  93
+                                      packed   86          packed 178
+
+(OpenBLAS 0.3.31 with its kernel SkylakeX, and MKL 2026.2 on the AMD. Another machine of that family gained less by
+tiles: docs/performance_tried.md.) :mod:`minigrad.ops.kernels.blocks` explains tiles and blocks. They gain with
+OpenBLAS's kernels for AVX-512, which compute small products without copying; its other kernels always copy first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import blas, mkl
+from .extras import how_to_install
+from .files import irregular, replacing
+
+__all__ = ["BLAS", "FOLDER", "Strategy", "backend", "chosen", "keep", "measurement", "signature", "tuning_file",
+           "using"]  # fmt: skip
+
+BLAS = "MINIGRAD_BLAS"
+"""The environment variable that chooses the library: ``numpy`` or ``mkl``."""
+
+FOLDER = "MINIGRAD_CACHE"
+"""The environment variable that names the folder of this machine's measurement."""
+
+
+class Strategy(NamedTuple):
+    """How products are computed.
+
+    Fields:
+        large: products of many rows: ``plain``, in ``tiles``, or by ``mkl``.
+        thin: products by a weight that is used at every step: ``plain``, in ``blocks``, or by ``mkl``, packed once.
+        most_rows: the most rows of a product in blocks; plain products have more. None if blocks gain for any number.
+    """
+
+    large: str = "plain"
+    thin: str = "plain"
+    most_rows: int | None = None
+
+    def __str__(self) -> str:
+        return f"large products {self.large}, products of a step {self.thin}{self.limit}"
+
+    @property
+    def limit(self) -> str:
+        """Say how many rows a product in blocks may have."""
+        return f" of up to {self.most_rows} rows" if self.most_rows else ""
+
+
+_WITHOUT_COPIES = ("SkylakeX", "Cooperlake", "SapphireRapids")
+"""OpenBLAS's kernels that compute small products without copying them."""
+
+FAMILIES = {
+    ("AuthenticAMD", 25): ("numpy", {"numpy": Strategy("tiles", "blocks"), "mkl": Strategy("mkl", "blocks")}),
+    ("GenuineIntel", 6): ("mkl", {"numpy": Strategy("plain", "blocks", 25), "mkl": Strategy("mkl", "mkl")}),
+}
+"""The faster library and each one's strategy, by the processor's vendor and family, if OpenBLAS's kernel is one of
+`_WITHOUT_COPIES`: Zen 4 (Zen 3, also of family 25, has no AVX-512) and Intel Xeon."""
+
+
+# --- the measurement of this machine ------------------------------------------------------------------
+
+
+def tuning_file() -> Path:
+    """Return the file of the measurement: ``products.json`` in ``MINIGRAD_CACHE`` or in the user's cache."""
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(os.environ.get(FOLDER) or Path(caches, "minigrad"), "products.json")
+
+
+def _machine() -> dict[str, Any]:
+    """Return what a measurement is valid for."""
+    return {"system": sys.platform, "processor": list(blas.processor()), "kernel": blas.kernel(),
+            "numpy": np.__version__}  # fmt: skip
+
+
+def keep(strategies: dict[str, Strategy], fastest: str, figures: Any) -> Path:
+    """Write a measurement for the processes that start from now on, and return its file.
+
+    Args:
+        strategies: the fastest one of ``numpy``, and of ``mkl`` if it is installed.
+        fastest: the faster of these libraries.
+        figures: what was measured, for people who read the file.
+    """
+    path = tuning_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fields = {library: strategy._asdict() for library, strategy in strategies.items()}
+    kept = {"machine": _machine(), "mkl": mkl.version(), "fastest": fastest, "strategies": fields, "figures": figures}
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def measurement() -> tuple[dict[str, Strategy], str, str]:
+    """Read this machine's measurement.
+
+    Returns:
+        The fastest strategy of each library, the faster library, and where the measurement is or why there is none.
+        Without MKL, or with another version of it, only NumPy's strategy is valid.
+    """
+    path = tuning_file()
+    try:
+        if kind := irregular(path):
+            raise OSError(0, f"it is {kind}")
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["machine"] != _machine():
+            return {}, "", f"{path} was measured with another processor or NumPy"
+        strategies = {library: Strategy(**fields) for library, fields in kept["strategies"].items()}
+        if not {"numpy", kept["fastest"]} <= strategies.keys() <= {"numpy", "mkl"}:
+            raise ValueError("a library that is not known, or without a strategy")
+        if kept["mkl"] != mkl.version():
+            strategies.pop("mkl", None)
+        return strategies, kept["fastest"] if kept["fastest"] in strategies else "numpy", f"measured here, {path}"
+    except FileNotFoundError:
+        return {}, "", "not measured here"
+    except OSError as error:
+        return {}, "", f"{path} cannot be read: {error.strerror}"
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {}, "", f"{path} is damaged: delete it, or measure again"
+
+
+# --- the decision -------------------------------------------------------------------------------------
+
+
+def _decide() -> tuple[str, Strategy, str]:
+    """Return the library, the strategy, and why.
+
+    Raises:
+        ValueError: if the environment asks for another library, or for MKL, which cannot be used.
+    """
+    asked = os.environ.get(BLAS, "").strip().lower()
+    if asked not in ("", "numpy", "mkl"):
+        raise ValueError(f"{BLAS} must be numpy or mkl (or empty: the faster one that is there), not {asked!r}")
+    (vendor, family), kernel = blas.processor(), blas.kernel()
+    preferred, known = FAMILIES.get((vendor, family) if kernel in _WITHOUT_COPIES else ("", 0), ("numpy", {}))
+    strategies, measured, source = measurement()
+    library = asked or measured or preferred
+    why = "measured to be the fastest" if measured else "the default of such processors"
+    why = f"{BLAS} says so" if asked else why
+    if library == "mkl" and (problem := mkl.reason_against()):
+        if asked:
+            advice = "" if mkl.path() else f": {how_to_install('mkl', 'mkl')}"
+            raise ValueError(f"{BLAS} asks for mkl, but {problem}{advice}; or unset {BLAS}")
+        library, why = "numpy", problem
+    if library in strategies:
+        return library, strategies[library], f"{why}; {source}"
+    default = Strategy("mkl", "mkl") if library == "mkl" else Strategy()  # whoever asks for MKL gets it
+    processor = f"{vendor or 'unknown'}, family {family}, kernel {kernel or 'unknown'}"
+    unknown = "" if library in known else ", of which there are no figures"
+    return library, known.get(library, default), f"{why}: {processor}{unknown}"
+
+
+_chosen_library, chosen, _why = _decide()  # chosen: the strategy of the whole process
+
+
+@contextmanager
+def using(strategy: Strategy) -> Iterator[None]:
+    """Use a strategy in all threads within this context, to measure or compare strategies."""
+    global chosen
+    before, chosen = chosen, strategy
+    try:
+        yield
+    finally:
+        chosen = before
+
+
+def signature() -> str:
+    """Say in a few words how products are computed, to keep beside results that have to be repeated.
+
+    Where these words differ, so do last bits. On another processor bits may differ although the words are the same.
+
+    >>> chosen.large in signature()
+    True
+    """
+    library = f"numpy {np.__version__} {blas.kernel()}" if _chosen_library == "numpy" else f"mkl {mkl.version()}"
+    return f"{library.strip()}, {chosen.large}, {chosen.thin}{chosen.limit}"
+
+
+def backend() -> str:
+    """Say in a line what computes products of matrices, how, and why.
+
+    >>> "large products" in backend()
+    True
+    """
+    library = (
+        f"MKL {mkl.version()} ({mkl.path()})" if _chosen_library == "mkl" else f"NumPy's {blas.kernel() or 'BLAS'}"
+    )
+    return f"{library}: {chosen} ({_why})"
