@@ -91,7 +91,7 @@ def _abort(comm: Any, error: BaseException, hint: str) -> None:
     try:
         told = f"{type(error).__name__}: {error}"
         if isinstance(error, KeyboardInterrupt):
-            told, status = str(error) or "stopped", 128 + getattr(error, "signal", signal.SIGINT)
+            told, status = str(error) or "stopped", 128 + getattr(error, "number", signal.SIGINT)
             time.sleep(min(comm.rank, 1) + comm.rank / comm.size)  # all ranks get the signal, and one says so
         print(f"{_name(comm)}: {told}{hint}", file=sys.stderr, flush=True)
         time.sleep(0.2)  # the launcher loses what it has not read before the job ends

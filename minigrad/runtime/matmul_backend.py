@@ -28,6 +28,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -171,7 +172,20 @@ def _decide() -> tuple[str, Strategy, str]:
     return library, known.get(library, default), f"{why}: {processor}{unknown}"
 
 
-_chosen_library, chosen, _why = _decide()  # chosen: the strategy of the whole process
+def _one_line(wrong: ValueError, kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """Print an uncaught error as one line: commands import minigrad before they can catch anything."""
+    if error is wrong:
+        print(f"ValueError: {error}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+try:
+    _chosen_library, chosen, _why = _decide()  # chosen: the strategy of the whole process
+except ValueError as wrong:
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = partial(_one_line, wrong)
+    raise
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import pytest
 import minigrad as mg
 from minigrad.runtime import blas, matmul_backend, mkl
 from minigrad.runtime.__main__ import main
-from minigrad.runtime.matmul_backend import Strategy
+from minigrad.runtime.matmul_backend import BLAS, Strategy
 
 ZEN4, XEON, OTHER = ("AuthenticAMD", 25), ("GenuineIntel", 6), ("", 0)
 
@@ -199,3 +199,33 @@ def test_help_and_mistakes(capsys):
     with pytest.raises(SystemExit):
         main(["faster"])
     assert "faster" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("asked", ["fast", *([] if mkl.path() else ["mkl"])])
+@pytest.mark.parametrize("command", [
+    ["-m", "minigrad.runtime", "show"],
+    ["-m", "captioning", "--help"],
+    ["-m", "theory", "list"],
+    ["-c", "from theory.__main__ import main; main()"],  # as the console script has it
+], ids=" ".join)  # fmt: skip
+def test_a_wrong_setting_ends_a_command_in_one_line(command, asked):
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False,
+                          env={**os.environ, BLAS: asked})  # fmt: skip
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1), done.stderr
+    assert done.stderr.startswith("ValueError: MINIGRAD_BLAS ")
+
+
+def test_a_wrong_setting_does_not_end_an_interactive_session():
+    done = subprocess.run([sys.executable, "-i", "-q"], input="import minigrad\nprint('still here')\n", text=True,
+                          capture_output=True, check=False, env={**os.environ, BLAS: "fast"})  # fmt: skip
+    assert "still here" in done.stdout
+    assert "ValueError: MINIGRAD_BLAS must be numpy or mkl" in done.stderr
+
+
+def test_an_import_with_a_wrong_setting_is_a_value_error_and_other_errors_keep_their_traceback():
+    code = "try: import minigrad\nexcept ValueError as error: print(error)\n1 / 0"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False,
+                          env={**os.environ, BLAS: "fast"})  # fmt: skip
+    assert "MINIGRAD_BLAS must be numpy or mkl" in done.stdout
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback")
