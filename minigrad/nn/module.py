@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 
 from ..callbacks import Handle
-from ..core import Leaf, Tensor, current_scope, set_scope
+from ..core import Leaf, Tensor, current_scope, plain, set_scope
 from ..overwrites import written
 from ..spec import Array, as_array, describe
 from .attributes import SEARCHED, entries, is_iterator, walk
@@ -351,43 +351,15 @@ class Module:
           bias is missing
           weight is float32 (2, 3) here, float32 (3, 2) in the state: its transpose fits; what comes from PyTorch is ...
         """
-        if not isinstance(state, Mapping):
-            raise TypeError(
-                f"{type(self).__name__}.load_state_dict: the state must map names to arrays, not be {describe(state)}"
-            )
-        for name, value in state.items():
+        caller, named = f"{type(self).__name__}.load_state_dict", self._named()
+        for name, value in state.items() if isinstance(state, Mapping) else ():
             if any(kind.__module__.partition(".")[0] == "torch" for kind in type(value).__mro__):
-                raise TypeError(
-                    f"{type(self).__name__}.load_state_dict: {name} is a tensor of PyTorch, which lays weights out "
-                    "otherwise: mg.interop.load_torch(module, state) turns them"
-                )
-        named = self._named()
-        missing = [name for name in named if name not in state]
-        unexpected = [name for name in state if name not in named]
-        complaints = [f"{name} is missing" for name in missing] if strict else []
-        complaints += [f"{name} is unexpected" for name in unexpected] if strict else []
-        arrays: dict[str, Array] = {}
-        for name, parameter in named.items():
-            if name in state:
-                value = state[name]
-                try:  # a copy in native byte order: the state may be made of views of these very parameters
-                    array = np.array(value.data if isinstance(value, Tensor) else as_array(value))
-                except (TypeError, ValueError) as error:
-                    complaints.append(f"{name}: {error}")
-                    continue
-                array = array.astype(array.dtype.newbyteorder("="), copy=False)
-                if array.shape != parameter.shape or array.dtype != parameter.dtype:
-                    hint = _TURNED if array.ndim > 1 and array.T.shape == parameter.shape != array.shape else ""
-                    complaints.append(f"{name} is {describe(parameter)} here, {describe(array)} in the state{hint}")
-                elif not parameter.data.flags.writeable:
-                    complaints.append(f"{name} is read-only here")
-                arrays[name] = array
-        if complaints:
-            raise ValueError("\n  ".join([f"{type(self).__name__}.load_state_dict: nothing was loaded:", *complaints]))
+                raise TypeError(f"{caller}: {name} is a tensor of PyTorch. Use mg.interop.load_torch(module, state).")
+        arrays = matching_arrays(caller, {name: tensor.data for name, tensor in named.items()}, state, strict)
         for name, array in arrays.items():
             written(named[name].data)
             named[name].data[...] = array
-        return LoadReport(missing, unexpected)
+        return LoadReport([name for name in named if name not in state], [name for name in state if name not in named])
 
     # --- drawing as text -------------------------------------------------------------------------
 
@@ -421,6 +393,40 @@ class Module:
                 stack.append((indent, "", None))
                 stack.extend((indent + "  ", f"({name}): ", child) for name, child in reversed(children))
         return "\n".join(lines)
+
+
+def matching_arrays(
+    caller: str, expected: Mapping[str, Array], state: Mapping[str, Any], strict: bool = True
+) -> dict[str, Array]:
+    """Copies of a state's arrays, in native byte order, by the expected names; all that does not fit is one error.
+
+    Args:
+        caller: the method whose argument the state is.
+        expected: an array of the right shape and dtype for each name.
+        state: arrays, tensors or numbers by name.
+        strict: refuse missing and unexpected names too.
+    """
+    if not isinstance(state, Mapping):
+        raise TypeError(f"{caller}: the state must map names to arrays, not be {describe(state)}")
+    complaints = [f"{name} is missing" for name in expected if strict and name not in state]
+    complaints += [f"{name} is unexpected" for name in state if strict and name not in expected]
+    arrays: dict[str, Array] = {}
+    for name in [name for name in expected if name in state]:
+        here = expected[name]
+        try:  # a copy: the state may hold the very arrays that will be written into
+            array = np.array(as_array(plain(state[name]), rounded=here.dtype != np.float64))
+        except (TypeError, ValueError) as error:
+            complaints.append(f"{name}: {error}")
+            continue
+        arrays[name] = array = array.astype(array.dtype.newbyteorder("="), copy=False)
+        if array.shape != here.shape or array.dtype != here.dtype:
+            hint = _TURNED if array.ndim > 1 and array.T.shape == here.shape != array.shape else ""
+            complaints.append(f"{name} is {describe(here)} here, {describe(array)} in the state{hint}")
+        elif not here.flags.writeable:
+            complaints.append(f"{name} is read-only here")
+    if complaints:
+        raise ValueError("\n  ".join([f"{caller}: nothing was loaded:", *complaints]))
+    return arrays
 
 
 def submodules(module: Module) -> Iterator[tuple[str, Module]]:
