@@ -10,7 +10,7 @@ stack, never recurse.
 from __future__ import annotations
 
 from collections import ChainMap, UserDict, UserList, deque
-from collections.abc import Callable, Iterator, Mapping, MappingView
+from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView
 from dataclasses import fields, is_dataclass
 from functools import partial
 from types import GeneratorType, MappingProxyType, SimpleNamespace
@@ -168,17 +168,17 @@ def _entries(name: str, value: Any) -> list[tuple[str, Any]]:
     return [(f"{prefix}{key}", entry) for key, entry in pairs]
 
 
-def _hidden(value: Any) -> list[Any]:
+def _hidden(value: Any) -> Iterable[Any]:
     """The contents of a container that modules do not search; nothing of anything else."""
     if isinstance(value, _HIDING_BY_NAME):
-        return list(value.values())
+        return value.values()
     if isinstance(value, _HIDING):
-        return list(value)
+        return value  # type: ignore[return-value]
     if isinstance(value, np.ndarray):
-        return value.ravel().tolist() if value.dtype == object else []
+        return value.ravel().tolist() if value.dtype == object else ()
     if is_dataclass(value) and not isinstance(value, type):
         return [getattr(value, field.name, None) for field in fields(value)]
-    return list(vars(value).values()) if isinstance(value, SimpleNamespace) else []
+    return vars(value).values() if isinstance(value, SimpleNamespace) else ()
 
 
 def walk(name: str, value: Any, into_modules: bool = False) -> Iterator[tuple[str, Any, Any]]:

@@ -232,11 +232,11 @@ class Optimizer:
         if known := [p for p in params if id(p) in elsewhere]:
             raise ValueError(f"{caller}: a parameter ({describe(known[0])}) is in another group")
         options = {name: as_option(caller, name, group.get(name, self.defaults[name])) for name in self._options}
-        self._kept(options)
+        names = self._kept(options)
         self.param_groups.append({"params": params, **options})
         for i, p in enumerate(params, len(self.params)):
             self._specs.append((p.shape, p.dtype))
-            self._state_of(i, options)
+            self._state_of(i, options, names)
         self.params += params
         self.steps += [0] * len(params)
 
@@ -244,13 +244,15 @@ class Optimizer:
         """The names of the arrays kept for each parameter; an error if the options contradict each other."""
         return (*self._state_names, "velocity") if options.get("momentum") else self._state_names
 
-    def _state_of(self, i: int, options: Group) -> list[Array]:
-        """The arrays kept for a parameter; those that its options newly ask for are made."""
-        for name in self._kept(options):
-            if i not in self.state.setdefault(name, {}):
-                (shape, dtype), start = self._specs[i], options.get("initial_accumulator_value", 0.0)
-                self.state[name][i] = np.full(shape, start, np.result_type(dtype, np.float32))
-        return [arrays[i] for arrays in self.state.values() if i in arrays]
+    def _state_of(self, i: int, options: Group, names: tuple[str, ...]) -> list[Array]:
+        """The arrays kept for a parameter; those of the names that are missing are made."""
+        kept = [arrays[i] for arrays in self.state.values() if i in arrays]
+        if len(kept) >= len(names):
+            return kept
+        (shape, dtype), start = self._specs[i], options.get("initial_accumulator_value", 0.0)
+        for name in names:
+            self.state.setdefault(name, {}).setdefault(i, np.full(shape, start, np.result_type(dtype, np.float32)))
+        return self._state_of(i, options, names)
 
     def _update(self, options: Group, t: int, p: Array, g: Array, *state: Array) -> None:
         """Do the t-th step (from 1) for one block of a parameter and of its state, in place."""
@@ -298,17 +300,18 @@ class Optimizer:
 
     def _updates(self) -> Iterator[tuple[int, Group, list[Array]]]:
         """For each parameter with a gradient its number, its options, and its data, gradient and state."""
-        numbered = iter(enumerate(self.params))
+        i = -1
         for group in self.param_groups:
             options = self._options_of(group)
+            names = self._kept(options)
             for p in group["params"]:
-                i, own = next(numbered, (0, None))
-                if p is not own:
+                i += 1
+                if not (i < len(self.params) and p is self.params[i]):
                     raise ValueError(f"{type(self).__name__}: param_groups has other parameters. Use add_param_group.")
                 if p.grad is not None:
                     g = plain(p.grad)
                     self._check_parameter(i, p, g)
-                    yield i, options, [p.data, g, *self._state_of(i, options)]
+                    yield i, options, [p.data, g, *self._state_of(i, options, names)]
 
     def _options_of(self, group: Group) -> Group:
         """The options of a group as they are now, checked."""
