@@ -23,7 +23,7 @@ import numpy as np
 import minigrad as mg
 from minigrad.ops import convolution
 from minigrad.ops.kernels import blocks, sequences
-from minigrad.optim import pieces as optimiser_pieces
+from minigrad.optim import optimizer
 from minigrad.runtime import threads
 
 THREADS = 2
@@ -70,7 +70,7 @@ def share_small_work() -> None:
     """Let the threads share what is far too small for it: more of the time is then spent where they begin and end."""
     convolution._WORTH_A_THREAD = 2**12
     blocks._WORTH_THREADS = sequences._WORTH_THREADS = 2**12
-    optimiser_pieces._BLOCK = 2**10
+    optimizer._BLOCK = 2**10
 
 
 PROGRAMS = {program.__name__: program for program in (pieces, training)}

@@ -38,7 +38,7 @@ from typing import Any
 import numpy as np
 
 from ..nn import GRU, LSTM, RNN, Buffer, Linear, Module, MultiHeadAttention, Parameter
-from ..nn.attributes import walk
+from ..nn.module import walk
 from ..spec import Array
 
 __all__ = ["Correspondence", "correspondences", "layout", "transposed", "weights"]
@@ -114,7 +114,7 @@ def weights(module: Module) -> dict[str, Parameter | Buffer]:
     """
     named: dict[str, Parameter | Buffer] = {}
     for attribute, value in vars(module).items():
-        for name, entry, hiding in walk(attribute, value, Module):
+        for name, entry, hiding in walk(attribute, value):
             held = isinstance(entry, (Parameter, Buffer)) and hiding is None
             if not held or not getattr(entry, "persistent", True):
                 continue

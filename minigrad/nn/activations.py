@@ -1,4 +1,4 @@
-"""Activations as modules: each calls the primitive of its name, entry by entry but for softmax."""
+"""Activations as modules: each calls the primitive of its name. All but softmax work entry by entry."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import ops
 from ..core import Tensor
+from .layers import Operation
 from .module import Module
 
 __all__ = ["GELU", "Identity", "ReLU", "ReLU6", "SiLU", "Sigmoid", "Softmax", "Tanh"]
@@ -55,7 +56,7 @@ class ReLU6(Module):
         return ops.clip(ops.relu(x), max=6)  # type: ignore[no-any-return]
 
 
-class GELU(Module):
+class GELU(Operation):
     """x Phi(x), entry by entry, with Phi the standard normal distribution function (Hendrycks and Gimpel, 2016).
 
     Args:
@@ -68,14 +69,10 @@ class GELU(Module):
     tensor([0.])
     """
 
+    function, options = ops.gelu, ("approximate",)
+
     def __init__(self, approximate: str = "none") -> None:
         self.approximate = approximate
-
-    def forward(self, x: Any) -> Tensor:
-        return ops.gelu(x, self.approximate)  # type: ignore[no-any-return]
-
-    def extra_repr(self) -> str:
-        return f"approximate={self.approximate!r}"
 
 
 class SiLU(Module):
@@ -89,7 +86,7 @@ class SiLU(Module):
         return ops.silu(x)  # type: ignore[no-any-return]
 
 
-class Softmax(Module):
+class Softmax(Operation):
     """exp(x) / sum(exp(x)) along the axis ``dim``: positive numbers of x's shape that sum to 1.
 
     Raises:
@@ -99,14 +96,10 @@ class Softmax(Module):
     tensor([[0.5, 0.5]])
     """
 
+    function, options = ops.softmax, ("dim",)
+
     def __init__(self, dim: int = -1) -> None:
         self.dim = dim
-
-    def forward(self, x: Any) -> Tensor:
-        return ops.softmax(x, self.dim)  # type: ignore[no-any-return]
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
 
 
 class Identity(Module):

@@ -7,7 +7,7 @@ What they hold are attributes by the names 0, 1, 2, … or those that were given
 from __future__ import annotations
 
 import operator
-from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 from .module import Module
@@ -66,13 +66,6 @@ class _Container(Module):
 
     def _held(self) -> dict[str, Module]:
         return {name: value for name, value in vars(self).items() if isinstance(value, Module)}
-
-    def _hold(self, modules: Mapping[str, Module]) -> None:
-        """Hold these and no others."""
-        for name in self._held():
-            del vars(self)[name]
-        for name, module in modules.items():
-            self._put(name, module)
 
     def _put(self, name: str, module: Module) -> None:
         setattr(self, name, module)
@@ -156,14 +149,16 @@ class ModuleList(_Container):
         return module
 
     def _renumber(self, modules: Iterable[Module]) -> None:
-        self._hold({str(i): module for i, module in enumerate(modules)})
+        for name in self._held():
+            del vars(self)[name]
+        for i, module in enumerate(modules):
+            self._put(str(i), module)
 
 
-class ModuleDict(_Container):
+class ModuleDict(_Container, MutableMapping[str, Module]):
     """Modules by name, which a forward takes as it wants.
 
-    Has what dicts have: ``len``, iteration over names, ``in``, indexing, assignment and deletion, ``keys``, ``values``,
-    ``items``, ``update``, ``pop`` and ``clear``, in the order in which names came.
+    It has the methods of a dict and keeps the order in which names came.
 
     Args:
         modules: a mapping, or pairs of name and module.
@@ -178,14 +173,13 @@ class ModuleDict(_Container):
     (tensor([0.]), False)
     """
 
+    __eq__, __hash__ = object.__eq__, object.__hash__  # a module equals itself only
+
     def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()) -> None:
         self.update(modules)
 
     def __iter__(self) -> Iterator[str]:
         return iter(list(self._held()))
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._held()
 
     def __getitem__(self, name: str) -> Module:
         return self._held()[name]
@@ -197,34 +191,12 @@ class ModuleDict(_Container):
         del self._held()[name]  # a KeyError if there is none
         del vars(self)[name]
 
-    def keys(self) -> KeysView[str]:
-        """The names."""
-        return self._held().keys()
-
-    def values(self) -> ValuesView[Module]:
-        """The modules."""
-        return self._held().values()
-
-    def items(self) -> ItemsView[str, Module]:
-        """Names and modules."""
-        return self._held().items()
-
-    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
+    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:  # type: ignore[override]
         """Put in modules by name; all of them, or none."""
-        given = dict(modules.items() if isinstance(modules, (Mapping, ModuleDict)) else modules)
+        given = dict(modules)
         checked = {self._allowed(name): _checked(module, f"ModuleDict[{name!r}]") for name, module in given.items()}
         for name, module in checked.items():
             self._put(name, module)
-
-    def pop(self, name: str) -> Module:
-        """Take a module out, and return it."""
-        module = self[name]
-        del self[name]
-        return module
-
-    def clear(self) -> None:
-        """Take all out."""
-        self._hold({})
 
     def _allowed(self, name: str) -> str:
         """A name under which a module can be an attribute."""

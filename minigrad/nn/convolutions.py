@@ -1,8 +1,9 @@
-"""Convolution layers of sequences and images, and their transposes: N batch, C and F channels, L, H and W sizes.
+"""Convolutions of sequences and images, their transposes, pools, and other layers that resize images.
 
-Arguments have PyTorch's names and order, and weights its shapes. ``weight`` and ``bias`` start uniform on [-k, k] with
-k = 1 / sqrt(fan_in), as in PyTorch, where fan_in is the number of the weight's entries but for its first axis. (Of a
-transposed convolution that is the number of *output* channels in a group times the kernel's size, as PyTorch has it.)
+N is the batch, C and F are channels, L, H and W sizes. Arguments have PyTorch's names and order, and weights its
+shapes. ``weight`` and ``bias`` start uniform on [-k, k] with k = 1 / sqrt(fan_in), as in PyTorch. There fan_in is the
+number of entries of the weight without its first axis. For a transposed convolution that is the number of *output*
+channels in a group times the size of the kernel, as in PyTorch.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from .. import ops
 from ..core import Tensor
 from ..ops.kernels.windows import check_word, integer, pair
 from . import init
-from .layers import Initial, affine_weights, positive
+from .layers import Initial, Operation, affine_weights, positive
 from .module import Module
 
-__all__ = ["Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"]
+__all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d", "MaxPool2d",
+           "PixelShuffle", "PixelUnshuffle", "Upsample"]  # fmt: skip
 
 _LEAST = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1}
 
@@ -28,38 +30,34 @@ class _Convolution(Module):
     function: ClassVar[Callable[..., Any]]
     axes: ClassVar[int]  # that a kernel moves along
     options: ClassVar[tuple[str, ...]]
-    words: ClassVar[tuple[str, ...]] = ()  # the options that may be "same" or "valid"
 
-    def _start(self, channels: tuple[int, int], kernel_size: Any, groups: int, **options: Any) -> None:
-        """Keep sizes and options; raise unless they fit."""
-        name, (in_channels, out_channels) = type(self).__name__, channels
+    def _set_up(
+        self, in_channels: int, out_channels: int, kernel_size: Any, groups: int, transposed: bool, bias: bool,
+        dtype: Any, rng: Any, initial: Initial | None, **options: Any,
+    ) -> None:  # fmt: skip
+        """Keep sizes and options, and start the weights; raise unless all fit."""
+        name, numbers = type(self).__name__, ("one number", "one number or two")[self.axes - 1]
         kernel = tuple(kernel_size) if isinstance(kernel_size, (tuple, list)) else (kernel_size,) * self.axes
         if len(kernel) != self.axes:
-            numbers = ("one number", "one number or two")[self.axes - 1]
             raise ValueError(f"{name}: kernel_size must be {numbers}, not {kernel_size!r}")
         positive(name, in_channels=in_channels, out_channels=out_channels, groups=groups)
         for size in kernel:
             positive(name, kernel_size=size)
         for option, value in options.items():
-            if isinstance(value, str) and option in self.words:
+            if isinstance(value, str) and option == "padding" and not transposed:
                 check_word(f"{name}: {option}", value)
             else:
                 (integer if self.axes == 1 else pair)(f"{name}: {option}", value, _LEAST[option])
+            setattr(self, option, value)
         if in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"{name}: groups ({groups}) must divide in_channels ({in_channels}) and out_channels ({out_channels})"
             )
         self.in_channels, self.out_channels, self.kernel_size, self.groups = in_channels, out_channels, kernel, groups
-        for option, value in options.items():
-            setattr(self, option, value)
-
-    def _weigh(self, shape: tuple[int, ...], bias: bool, dtype: Any, rng: Any, initial: Initial | None) -> None:
-        """Start the weight, of a shape but for the kernel's axes, and the bias."""
-        shape = *shape, *self.kernel_size
+        ends = (in_channels, out_channels // groups) if transposed else (out_channels, in_channels // groups)
+        shape = (*ends, *kernel)
         fan_in = init.fans(shape)[0]
-        self.weight, self.bias = affine_weights(
-            type(self).__name__, shape, self.out_channels, bias, fan_in, dtype, rng, initial
-        )
+        self.weight, self.bias = affine_weights(name, shape, out_channels, bias, fan_in, dtype, rng, initial)
 
     def forward(self, x: Any) -> Tensor:
         options = {name: getattr(self, name) for name in self.options}
@@ -74,7 +72,6 @@ class _Direct(_Convolution):
     """What Conv1d and Conv2d share."""
 
     options = ("stride", "padding", "dilation", "groups")
-    words = ("padding",)
 
     def __init__(
         self,
@@ -91,9 +88,8 @@ class _Direct(_Convolution):
         rng: Any = None,
         initial: Initial | None = None,
     ) -> None:
-        channels = in_channels, out_channels
-        self._start(channels, kernel_size, groups, stride=stride, padding=padding, dilation=dilation)
-        self._weigh((out_channels, in_channels // groups), bias, dtype, rng, initial)
+        options = {"stride": stride, "padding": padding, "dilation": dilation}
+        self._set_up(in_channels, out_channels, kernel_size, groups, False, bias, dtype, rng, initial, **options)
 
 
 class _Transposed(_Convolution):
@@ -118,8 +114,7 @@ class _Transposed(_Convolution):
         initial: Initial | None = None,
     ) -> None:
         options = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
-        self._start((in_channels, out_channels), kernel_size, groups, **options)
-        self._weigh((in_channels, out_channels // groups), bias, dtype, rng, initial)
+        self._set_up(in_channels, out_channels, kernel_size, groups, True, bias, dtype, rng, initial, **options)
 
 
 class Conv1d(_Direct):
@@ -205,3 +200,126 @@ class ConvTranspose2d(_Transposed):
     """
 
     function, axes = ops.conv_transpose2d, 2
+
+
+class _Pool2d(Operation):
+    """What both pools share: the window's size, stride and padding."""
+
+    options = "kernel_size", "stride", "padding"
+
+    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
+        name = type(self).__name__
+        self.kernel_size = pair(f"{name}: kernel_size", kernel_size, 1)
+        self.stride = self.kernel_size if stride is None else pair(f"{name}: stride", stride, 1)
+        self.padding = pair(f"{name}: padding", padding, 0)
+        if any(p >= k for p, k in zip(self.padding, self.kernel_size, strict=True)):
+            raise ValueError(f"{name}: padding {self.padding} must be smaller than kernel_size {self.kernel_size}")
+
+
+class MaxPool2d(_Pool2d):
+    """The largest entry of each window: (N, C, H, W) -> (N, C, H', W'). See ``mg.ops.max_pool2d``.
+
+    Args:
+        kernel_size, stride, padding: integers or (height, width) pairs; the stride is the window's size if it is None.
+
+    Raises:
+        ValueError: if a size or stride is not positive, or the padding negative or not smaller than the size.
+        TypeError: if one of them is no integer or pair of integers.
+
+    >>> import numpy as np
+    >>> MaxPool2d(2)(np.arange(16.0).reshape(1, 1, 4, 4)).data.tolist()
+    [[[[5.0, 7.0], [13.0, 15.0]]]]
+    """
+
+    function = ops.max_pool2d
+
+
+class AvgPool2d(_Pool2d):
+    """The mean of each window, of which padding is a part: (N, C, H, W) -> (N, C, H', W'). See ``mg.ops.avg_pool2d``.
+
+    Args:
+        kernel_size, stride, padding: integers or (height, width) pairs; the stride is the window's size if it is None.
+
+    Raises:
+        ValueError: if a size or stride is not positive, or the padding negative or not smaller than the size.
+        TypeError: if one of them is no integer or pair of integers.
+
+    >>> import numpy as np
+    >>> AvgPool2d(2)(np.arange(16.0).reshape(1, 1, 4, 4)).data.tolist()
+    [[[[2.5, 4.5], [10.5, 12.5]]]]
+    """
+
+    function = ops.avg_pool2d
+
+
+class AdaptiveAvgPool2d(Operation):
+    """The means of so many bins, whatever the size of the images: (N, C, H, W) -> (N, C, *output_size).
+
+    Args:
+        output_size: an integer or a (height, width) pair. See ``mg.ops.adaptive_avg_pool2d``.
+
+    Raises:
+        ValueError: if output_size is not positive. TypeError: if it is no integer or pair of integers.
+
+    >>> import numpy as np
+    >>> AdaptiveAvgPool2d(1)(np.ones((2, 3, 5, 7))).shape
+    (2, 3, 1, 1)
+    """
+
+    function, options = ops.adaptive_avg_pool2d, ("output_size",)
+
+    def __init__(self, output_size: Any) -> None:
+        self.output_size = pair("AdaptiveAvgPool2d: output_size", output_size, 1)
+
+
+class Upsample(Operation):
+    """Images with several pixels in the place of each: (N, C, H, W) -> (N, C, H height, W width).
+
+    Args:
+        scale_factor: how many, an integer or a (height, width) pair.
+        mode: "nearest" or "bilinear", see ``mg.ops.upsample``.
+
+    Raises:
+        ValueError: if scale_factor is not positive, or for another mode.
+        TypeError: if scale_factor is no integer or pair of integers.
+
+    >>> import numpy as np
+    >>> Upsample(scale_factor=2)(np.ones((1, 3, 4, 5))).shape
+    (1, 3, 8, 10)
+    """
+
+    function, options = ops.upsample, ("scale_factor", "mode")
+
+    def __init__(self, *, scale_factor: Any, mode: str = "nearest") -> None:  # PyTorch's first argument is a size
+        self.scale_factor = pair("Upsample: scale_factor", scale_factor, 1)
+        if mode not in ("nearest", "bilinear"):
+            raise ValueError(f"Upsample: mode must be 'nearest' or 'bilinear', not {mode!r}")
+        self.mode = mode
+
+
+class PixelShuffle(Operation):
+    """Channels become pixels: (N, C r², H, W) -> (N, C, H r, W r) with r = ``upscale_factor``.
+
+    >>> import numpy as np
+    >>> PixelShuffle(2)(np.ones((1, 8, 3, 3))).shape
+    (1, 2, 6, 6)
+    """
+
+    function, options = ops.pixel_shuffle, ("upscale_factor",)
+
+    def __init__(self, upscale_factor: int) -> None:
+        self.upscale_factor = upscale_factor
+
+
+class PixelUnshuffle(Operation):
+    """Pixels become channels: (N, C, H r, W r) -> (N, C r², H, W) with r = ``downscale_factor``.
+
+    >>> import numpy as np
+    >>> PixelUnshuffle(2)(np.ones((1, 2, 6, 6))).shape
+    (1, 8, 3, 3)
+    """
+
+    function, options = ops.pixel_unshuffle, ("downscale_factor",)
+
+    def __init__(self, downscale_factor: int) -> None:
+        self.downscale_factor = downscale_factor

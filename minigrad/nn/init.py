@@ -15,9 +15,7 @@ dtype. Each function takes a shape and returns an untracked tensor; into a weigh
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
 
@@ -29,9 +27,6 @@ __all__ = ["constant", "fans", "kaiming_normal", "kaiming_uniform", "normal", "o
            "xavier_normal", "xavier_uniform", "zeros"]  # fmt: skip
 
 
-F = TypeVar("F", bound=Callable[..., Tensor])
-
-
 def as_weight(values: Any, dtype: Any) -> Tensor:
     """An untracked tensor of numbers, of a floating dtype, the default one if ``dtype`` is None."""
     chosen = np.dtype(get_default_dtype() if dtype is None else dtype)
@@ -40,24 +35,16 @@ def as_weight(values: Any, dtype: Any) -> Tensor:
     return Tensor(values, dtype=chosen)
 
 
-def _of_shape(initialiser: F) -> F:
+def _checked(shape: Any) -> Any:
     """Refuse a weight in place of its shape: PyTorch's initialisers write into one."""
-    name = initialiser.__name__
-
-    @wraps(initialiser)
-    def checked(shape: Any, *args: Any, **kwargs: Any) -> Any:
-        _refuse_weight(name, shape, f": it gives a new tensor to write: w.data[...] = nn.init.{name}(w.shape, …).data")
-        return initialiser(shape, *args, **kwargs)
-
-    return cast(F, checked)
-
-
-def _refuse_weight(name: str, shape: Any, advice: str = "") -> None:
     if isinstance(shape, Tensor) or (isinstance(shape, np.ndarray) and shape.dtype.kind not in "iu"):
-        raise TypeError(f"init.{name}: expected a shape, not {describe(shape)}{advice}")
+        raise TypeError(
+            f"init: expected a shape, not {describe(shape)}. An initialiser returns a new tensor to write: "
+            "w.data[...] = nn.init.normal(w.shape).data."
+        )
+    return shape
 
 
-@_of_shape
 def zeros(shape: Any, dtype: Any = None, rng: Any = None) -> Tensor:
     """All zeros. (``rng`` is accepted and not used, so that initialisers can stand for one another.)
 
@@ -67,34 +54,31 @@ def zeros(shape: Any, dtype: Any = None, rng: Any = None) -> Tensor:
     return constant(shape, 0.0, dtype, rng)
 
 
-@_of_shape
 def constant(shape: Any, value: float, dtype: Any = None, rng: Any = None) -> Tensor:
     """The same value everywhere. (``rng`` is accepted and not used.)
 
     >>> constant((2,), 1.5)
     tensor([1.5, 1.5])
     """
-    return as_weight(np.full(shape, value, np.float64), dtype)
+    return as_weight(np.full(_checked(shape), value, np.float64), dtype)
 
 
-@_of_shape
 def uniform(shape: Any, low: float = 0.0, high: float = 1.0, dtype: Any = None, rng: Any = None) -> Tensor:
     """Independent numbers, uniform between ``low`` and ``high``.
 
     >>> uniform((2, 3), -1, 1).shape
     (2, 3)
     """
-    return as_weight(generator(rng).uniform(low, high, shape), dtype)
+    return as_weight(generator(rng).uniform(low, high, _checked(shape)), dtype)
 
 
-@_of_shape
 def normal(shape: Any, mean: float = 0.0, std: float = 1.0, dtype: Any = None, rng: Any = None) -> Tensor:
     """Independent numbers from the normal distribution of that mean and standard deviation.
 
     >>> normal((2, 3), std=0.01).shape
     (2, 3)
     """
-    return as_weight(generator(rng).normal(mean, std, shape), dtype)
+    return as_weight(generator(rng).normal(mean, std, _checked(shape)), dtype)
 
 
 def fans(shape: Any) -> tuple[int, int]:
@@ -106,8 +90,7 @@ def fans(shape: Any) -> tuple[int, int]:
     >>> fans((3, 5)), fans((16, 3, 5, 5))
     ((3, 5), (75, 400))
     """
-    _refuse_weight("fans", shape)
-    if np.ndim(shape) == 0 or len(shape) < 2:
+    if np.ndim(_checked(shape)) == 0 or len(shape) < 2:
         raise ValueError(f"init: fan-in and fan-out need a shape of two axes or more, not {shape}")
     if len(shape) == 2:
         return shape[0], shape[1]
@@ -115,55 +98,48 @@ def fans(shape: Any) -> tuple[int, int]:
     return shape[1] * window, shape[0] * window
 
 
-def _scaled(shape: Any, variance: float, flat: bool, dtype: Any, rng: Any) -> Tensor:
+def _uniform(shape: Any, variance: float, dtype: Any, rng: Any) -> Tensor:
     """Centred numbers of a variance: a uniform distribution on [-a, a] has the variance a^2 / 3."""
-    if flat:
-        bound = math.sqrt(3 * variance)
-        return uniform(shape, -bound, bound, dtype, rng)
-    return normal(shape, 0.0, math.sqrt(variance), dtype, rng)
+    bound = math.sqrt(3 * variance)
+    return uniform(shape, -bound, bound, dtype, rng)
 
 
-@_of_shape
 def xavier_uniform(shape: Any, gain: float = 1.0, dtype: Any = None, rng: Any = None) -> Tensor:
     """Uniform with the variance 2 gain^2 / (fan_in + fan_out) (Glorot and Bengio, 2010).
 
     >>> bool(abs(xavier_uniform((3, 3)).numpy()).max() <= 1)
     True
     """
-    return _scaled(shape, 2 * gain**2 / max(sum(fans(shape)), 1), True, dtype, rng)
+    return _uniform(shape, 2 * gain**2 / max(sum(fans(shape)), 1), dtype, rng)
 
 
-@_of_shape
 def xavier_normal(shape: Any, gain: float = 1.0, dtype: Any = None, rng: Any = None) -> Tensor:
     """Normal with the variance 2 gain^2 / (fan_in + fan_out) (Glorot and Bengio, 2010).
 
     >>> xavier_normal((3, 5)).shape
     (3, 5)
     """
-    return _scaled(shape, 2 * gain**2 / max(sum(fans(shape)), 1), False, dtype, rng)
+    return normal(shape, 0.0, math.sqrt(2 * gain**2 / max(sum(fans(shape)), 1)), dtype, rng)
 
 
-@_of_shape
 def kaiming_uniform(shape: Any, gain: float = math.sqrt(2), dtype: Any = None, rng: Any = None) -> Tensor:
     """Uniform with the variance gain^2 / fan_in; the default gain suits ReLU (He et al., 2015).
 
     >>> bool(abs(kaiming_uniform((6, 3)).numpy()).max() <= 1)
     True
     """
-    return _scaled(shape, gain**2 / max(fans(shape)[0], 1), True, dtype, rng)
+    return _uniform(shape, gain**2 / max(fans(shape)[0], 1), dtype, rng)
 
 
-@_of_shape
 def kaiming_normal(shape: Any, gain: float = math.sqrt(2), dtype: Any = None, rng: Any = None) -> Tensor:
     """Normal with the variance gain^2 / fan_in; the default gain suits ReLU (He et al., 2015).
 
     >>> kaiming_normal((16, 3, 5, 5)).shape
     (16, 3, 5, 5)
     """
-    return _scaled(shape, gain**2 / max(fans(shape)[0], 1), False, dtype, rng)
+    return normal(shape, 0.0, math.sqrt(gain**2 / max(fans(shape)[0], 1)), dtype, rng)
 
 
-@_of_shape
 def orthogonal(shape: Any, gain: float = 1.0, dtype: Any = None, rng: Any = None) -> Tensor:
     """``gain`` times a random matrix with orthonormal rows or columns, whichever are fewer.
 

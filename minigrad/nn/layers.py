@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,10 +26,9 @@ from .. import ops
 from ..core import Tensor
 from ..rng import generator
 from . import init
-from .module import Module
-from .parameters import Parameter
+from .module import Module, Parameter
 
-__all__ = ["Dropout", "Embedding", "Linear"]
+__all__ = ["Dropout", "Embedding", "Flatten", "Linear"]
 
 
 def positive(layer: str, **sizes: Any) -> None:
@@ -39,15 +38,24 @@ def positive(layer: str, **sizes: Any) -> None:
             raise ValueError(f"{layer}: {name} must be a positive integer, not {size!r}")
 
 
+def probability(what: str, value: Any) -> Any:
+    """A share that may be dropped: a number in [0, 1)."""
+    if not isinstance(value, (int, float, np.number)) or not 0 <= value < 1:
+        raise ValueError(f"{what} must be a number in [0, 1), not {value!r}")
+    return value
+
+
 Initial = Callable[[tuple[int, ...]], Any]
 
 
-def initial_weight(layer: str, initial: Initial, shape: tuple[int, ...], dtype: Any) -> Tensor:
-    """What an initialiser that was given says of a weight, if it has the weight's shape."""
-    weight = init.as_weight(initial(shape), dtype)
+def first_weight(
+    layer: str, shape: tuple[int, ...], dtype: Any, initial: Initial | None, default: Callable[[], Tensor]
+) -> Parameter:
+    """A weight with the numbers that an initialiser gives for its shape, or if there is none with the default ones."""
+    weight = default() if initial is None else init.as_weight(initial(shape), dtype)
     if weight.shape != shape:
         raise ValueError(f"{layer}: initial gave numbers of shape {weight.shape} for a weight of shape {shape}")
-    return weight
+    return Parameter(weight)
 
 
 def affine_weights(
@@ -55,12 +63,25 @@ def affine_weights(
     initial: Initial | None,
 ) -> tuple[Parameter, Parameter | None]:  # fmt: skip
     """Weight and bias, uniform on [-k, k] with k = 1 / sqrt(fan_in), as PyTorch starts Linear and convolutions."""
-    if initial is not None:
-        weight = Parameter(initial_weight(layer, initial, shape, dtype))
-        return weight, Parameter(init.zeros(outputs, dtype)) if bias else None
     random, k = generator(rng), 1 / math.sqrt(fan_in)
-    weight = Parameter(init.uniform(shape, -k, k, dtype, random))
-    return weight, Parameter(init.uniform(outputs, -k, k, dtype, random)) if bias else None
+    weight = first_weight(layer, shape, dtype, initial, lambda: init.uniform(shape, -k, k, dtype, random))
+    if not bias:
+        return weight, None
+    return weight, Parameter(init.zeros(outputs, dtype) if initial else init.uniform(outputs, -k, k, dtype, random))
+
+
+class Operation(Module):
+    """The base of modules without weights, which call one primitive with their options."""
+
+    function: ClassVar[Callable[..., Any]]
+    options: ClassVar[tuple[str, ...]] = ()  # attributes, in the order of the primitive's arguments
+
+    def forward(self, x: Any) -> Tensor:
+        cls = type(self)
+        return cls.function(x, *[getattr(self, name) for name in cls.options])  # type: ignore[no-any-return]
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in self.options)
 
 
 class Linear(Module):
@@ -113,10 +134,8 @@ class Embedding(Module):
     ) -> None:
         positive("Embedding", num=num, dim=dim)
         self.num, self.dim = num, dim
-        if initial is None:
-            self.weight = Parameter(init.normal((num, dim), dtype=dtype, rng=rng))
-        else:
-            self.weight = Parameter(initial_weight("Embedding", initial, (num, dim), dtype))
+        shape = num, dim
+        self.weight = first_weight("Embedding", shape, dtype, initial, lambda: init.normal(shape, dtype=dtype, rng=rng))
 
     def forward(self, indices: Any) -> Tensor:
         return ops.embedding(indices, self.weight)  # type: ignore[no-any-return]
@@ -143,9 +162,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, *, rng: Any = None) -> None:
-        if not isinstance(p, (int, float, np.number)) or not 0 <= p < 1:
-            raise ValueError(f"Dropout: p must be a number in [0, 1), not {p!r}")
-        self.p = p
+        self.p = probability("Dropout: p", p)
         self.rng = None if rng is None else generator(rng)
 
     def forward(self, x: Any) -> Tensor:
@@ -153,3 +170,29 @@ class Dropout(Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+class Flatten(Operation):
+    """The axes from ``start_dim`` to ``end_dim`` as one, by default all but the first: (N, C, H, W) -> (N, C H W).
+
+    Raises:
+        ValueError: if x has no such axes, or the last one comes before the first, when it is called.
+
+    >>> Flatten()(np.ones((2, 3, 4, 5))).shape
+    (2, 60)
+    """
+
+    options = "start_dim", "end_dim"
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def forward(self, x: Any) -> Tensor:
+        shape = np.shape(x)
+        if not all(-len(shape) <= axis < len(shape) for axis in (self.start_dim, self.end_dim)):
+            raise ValueError(f"Flatten: x has no axes {self.start_dim} to {self.end_dim}, it has shape {shape}")
+        start, end = self.start_dim % len(shape), self.end_dim % len(shape)
+        if start > end:
+            raise ValueError(f"Flatten: axis {self.end_dim} comes before axis {self.start_dim} of x, which has {shape}")
+        size = math.prod(shape[start : end + 1])
+        return ops.reshape(x, (*shape[:start], size, *shape[end + 1 :]))  # type: ignore[no-any-return]

@@ -1,32 +1,157 @@
 """Modules: objects that hold parameters, buffers and other modules, and know them by name.
 
-There is no registry beside the object: a module's parameters and submodules are what its attributes
-hold, directly or in lists, tuples and dicts. Walks over a tree of modules keep a stack, never recurse.
+There is no registry beside the object: a module's parameters and submodules are what its attributes hold, directly or
+in lists, tuples and dicts of any depth. Other containers are not searched: a set has no order, so names would change
+from run to run; the contents of the rest have no names, or can be read only once. Parameters and modules in them would
+silently go untrained and unsaved, so assigning such a container raises an error. Walks over a tree of modules keep a
+stack, never recurse.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import ChainMap, UserDict, UserList, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView
+from dataclasses import fields, is_dataclass
+from functools import partial
+from types import GeneratorType, MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from ..core import Leaf, Tensor, current_scope, set_scope
-from ..hooks import Handle
+from ..core import Leaf, Tensor, current_scope, plain, set_scope
+from ..hooks import Callbacks, Handle
 from ..spec import Array, as_array, describe
 from ..trees import register_tree
 from ..writes import written
-from .attributes import SEARCHED, entries, is_iterator, walk
-from .forward_hooks import ForwardHooks
-from .parameters import Buffer, Parameter
 
 __all__ = ["Buffer", "LoadReport", "Module", "Parameter"]
 
 M = TypeVar("M", bound="Module")
 
-_TURNED = ": its transpose fits; what comes from PyTorch is loaded by mg.interop.load_torch"
-
+_SEARCHED = (dict, list, tuple)
+_HIDING = (set, frozenset, deque, MappingView, UserList)
+_HIDING_BY_NAME = (MappingProxyType, UserDict, ChainMap)
+_ITERATORS = (GeneratorType, map, filter, zip, reversed)
 _PLAIN = {bool, int, float, str, type(None)}  # what most attributes are, and what holds nothing
+
+
+def _drawn(slot: str, doc: str) -> Any:
+    """A property of a parameter that its leaf in the graph has as well, for drawings."""
+
+    def write(self: Parameter, value: str) -> None:
+        setattr(self, slot, value)
+        if isinstance(self.node, Leaf):
+            setattr(self.node, slot[1:], value)
+
+    return property(lambda self: getattr(self, slot), write, doc=doc)
+
+
+def _refusing(symbol: str) -> Any:
+    """An in-place operator that raises where nothing is recorded: there the parameter itself must have been meant."""
+
+    def refuse(self: Parameter, other: Any) -> Any:
+        if current_scope() is None:
+            raise TypeError(
+                f"p {symbol}= ... would not change a parameter (here {self.name}), only give its name to a new tensor. "
+                f"Write p.data {symbol}= ..., or p = p {symbol} ... for a new one."
+            )
+        return NotImplemented  # Python goes on to the ordinary operator
+
+    return refuse
+
+
+class Parameter(Tensor):
+    """A tensor that a module owns and an optimiser trains: it requires a gradient from the start.
+
+    Args:
+        data: floating numbers as for :func:`minigrad.tensor`, of any shape; copied.
+        dtype: another dtype to convert to.
+
+    Raises:
+        TypeError: if the data are not real floats; under :func:`minigrad.no_grad` also by ``p *= 2`` and its like,
+            which would only give the name to a new tensor. To change a parameter write into its ``.data``.
+
+    >>> p = Parameter([1.0, 2.0])
+    >>> p.data *= 2
+    >>> p
+    Parameter(tensor([2., 4.], requires_grad=True))
+    """
+
+    __slots__ = ("_name", "_owner")
+
+    def __init__(self, data: Any, dtype: Any = None) -> None:
+        super().__init__(data, dtype, requires_grad=True)
+        self.name = "parameter"  # until a module holds it
+        self.owner = ""
+
+    name = _drawn("_name", 'The attribute under which a module holds it, else "parameter"; drawings use it.')
+    owner = _drawn("_owner", "The name of the module that holds it, or its class; empty if none does.")
+    __iadd__, __isub__, __imul__, __itruediv__, __ipow__, __imatmul__ = map(_refusing, ("+", "-", "*", "/", "**", "@"))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+        twin = Parameter(self.data)
+        twin.name, twin.owner = self.name, self.owner
+        if self.grad is not None:
+            twin.grad = np.array(plain(self.grad))
+        twin.requires_grad = self.requires_grad  # false for a frozen one
+        memo[id(self)] = twin
+        return twin
+
+    def __repr__(self) -> str:
+        return f"Parameter({super().__repr__()})"
+
+
+class Buffer(Tensor):
+    """A tensor that belongs to a module's state and is not trained, such as a running mean.
+
+    It is in ``state_dict`` and not among ``parameters()``. Assigning an untracked tensor to the attribute that holds it
+    makes that one the buffer.
+
+    Args:
+        data: real numbers as for :func:`minigrad.tensor`, integers too, of any shape; copied.
+        dtype: another dtype to convert to.
+        persistent: whether it is saved; without, it is not in ``state_dict``, as what can be made anew.
+
+    Raises:
+        TypeError: if the data are not real numbers, or a tensor whose gradient would be lost.
+
+    >>> from minigrad import nn
+    >>> class Counter(nn.Module):
+    ...     def __init__(self):
+    ...         self.calls = nn.Buffer(0)
+    ...     def forward(self, x):
+    ...         self.calls = self.calls + 1
+    ...         return x
+    >>> counter = Counter()
+    >>> _ = counter(1.0)
+    >>> counter.calls, counter.state_dict(), list(counter.parameters())
+    (Buffer(tensor(1)), {'calls': array(1)}, [])
+    """
+
+    __slots__ = ("persistent",)
+
+    def __init__(self, data: Any, dtype: Any = None, persistent: bool = True) -> None:
+        if isinstance(data, Tensor) and data.node is not None:
+            raise TypeError("a buffer is not differentiated, a tracked tensor would lose its gradient: .detach() it")
+        super().__init__(data, dtype)
+        self.persistent = persistent
+
+    @property
+    def requires_grad(self) -> bool:
+        """False: what is trained is a :class:`Parameter`."""
+        return False
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if value:
+            raise ValueError("a buffer cannot require a gradient: make it an nn.Parameter")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Buffer:
+        memo[id(self)] = twin = Buffer(self.data, persistent=self.persistent)
+        return twin
+
+    def __repr__(self) -> str:
+        return f"Buffer({super().__repr__()})"
 
 
 class LoadReport(NamedTuple):
@@ -38,25 +163,80 @@ class LoadReport(NamedTuple):
 
 def _entries(name: str, value: Any) -> list[tuple[str, Any]]:
     """The named contents of a module, list, tuple or dict; nothing of anything else."""
-    if isinstance(value, Module):
-        prefix = f"{name}." if name else ""
-        return [(prefix + key, entry) for key, entry in vars(value).items()]
-    return entries(name, value)
+    prefix = f"{name}." if name else ""
+    named = vars(value) if isinstance(value, Module) else value
+    pairs = named.items() if isinstance(named, dict) else enumerate(named if isinstance(named, _SEARCHED) else ())
+    return [(f"{prefix}{key}", entry) for key, entry in pairs]
+
+
+def _hidden(value: Any) -> Iterable[Any]:
+    """The contents of a container that modules do not search; nothing of anything else."""
+    if isinstance(value, _HIDING_BY_NAME):
+        return value.values()
+    if isinstance(value, _HIDING):
+        return value  # type: ignore[return-value]
+    if isinstance(value, np.ndarray):
+        return value.ravel().tolist() if value.dtype == object else ()
+    if is_dataclass(value) and not isinstance(value, type):
+        return [getattr(value, field.name, None) for field in fields(value)]
+    return vars(value).values() if isinstance(value, SimpleNamespace) else ()
+
+
+def walk(name: str, value: Any, into_modules: bool = False) -> Iterator[tuple[str, Any, Any]]:
+    """A value and all that lies in it, each with its name and the container (or None) that hides it from modules.
+
+    Parents come first. Plain values such as numbers are left out. Modules are opened if ``into_modules``.
+    """
+    seen: set[int] = set()
+    stack: list[tuple[str, Any, Any]] = [(name, value, None)]
+    while stack:
+        name, value, hiding = stack.pop()
+        if type(value) in _PLAIN:
+            continue
+        yield name, value, hiding
+        if isinstance(value, Tensor) or (isinstance(value, Module) and not into_modules) or id(value) in seen:
+            continue
+        if isinstance(value, (Module, *_SEARCHED)):
+            inside = [(key if hiding is None else name, entry, hiding) for key, entry in _entries(name, value)]
+        else:
+            inside = [(name, entry, value if hiding is None else hiding) for entry in _hidden(value)]
+        if inside:
+            seen.add(id(value))
+            stack += reversed(inside)
 
 
 def _lost(value: Any, hiding: Any) -> str:
-    """Why what a module would be given is neither trained nor saved, and what to do; empty if all is well."""
+    """Why a module would neither train nor save a value, and what to do; empty if all is well."""
     tracked = isinstance(value, Tensor) and isinstance(value.node, Leaf)
-    if hiding is not None:
-        if tracked or isinstance(value, (Module, Parameter, Buffer)):
-            what = f"a {type(hiding).__name__}, and a {'tensor' if isinstance(value, Tensor) else 'module'} lies in it"
-            return f"modules do not search {what}: use a list, tuple or dict"
-    elif tracked and not isinstance(value, Parameter):
+    if hiding is not None and (tracked or isinstance(value, (Module, Parameter, Buffer))):
+        what = f"a {type(hiding).__name__}, and a {'tensor' if isinstance(value, Tensor) else 'module'} lies in it"
+        return f"modules do not search {what}: use a list, tuple or dict"
+    if hiding is None and tracked and not isinstance(value, Parameter):
         return (
             "a tensor that requires a gradient is trained only as an nn.Parameter: wrap it in one; "
             "if it is a constant, assign its .data"
         )
     return ""
+
+
+def _undeclared(value: Any, hiding: Any) -> str:
+    """Why a value must not be assigned outside of a call; empty if it may."""
+    if isinstance(value, _ITERATORS):
+        return f"a {type(value).__name__} can be read only once: make a list of it"
+    # Within a call the scope has a name, and under no_grad there is none at all: results are not tracked there.
+    constant = isinstance(value, Tensor) and value.node is None and not isinstance(value, (Parameter, Buffer))
+    if constant and hiding is None and current_scope() == ():
+        return (
+            "a tensor that would be neither trained nor saved: declare it, as an nn.Parameter or an nn.Buffer; "
+            "a constant may be an ndarray, its .data"
+        )
+    return ""
+
+
+def _without_kwargs(
+    hook: Callable[..., Any], module: Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
+) -> Any:
+    return hook(module, args, output)
 
 
 class Module:
@@ -90,7 +270,7 @@ class Module:
 
     training: bool = True
     _name: str = ""  # the attribute under which a parent holds this module
-    _forward_hooks: ForwardHooks | None = None
+    _forward_hooks: Callbacks | None = None
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; subclasses define it."""
@@ -102,7 +282,11 @@ class Module:
             if path is not None:
                 set_scope((*path, self._name or type(self).__name__))
             output = self.forward(*args, **kwargs)
-            return output if self._forward_hooks is None else self._forward_hooks.run(self, args, kwargs, output)
+            if self._forward_hooks is not None:
+                for hook in self._forward_hooks:
+                    result = hook(self, args, kwargs, output)
+                    output = output if result is None else result
+            return output
         finally:
             set_scope(path)
 
@@ -134,14 +318,13 @@ class Module:
         >>> relu(mg.tensor([-1.0, 2.0]))
         tensor([0., 2.])
         """
-        hooks = vars(self).setdefault("_forward_hooks", ForwardHooks())  # no __setattr__: it is no content
-        handle: Handle = hooks.register(hook, with_kwargs)
-        return handle
+        hooks: Callbacks = vars(self).setdefault("_forward_hooks", Callbacks())  # no __setattr__: it is no content
+        return hooks.add(hook if with_kwargs or not callable(hook) else partial(_without_kwargs, hook))
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         for name, value in vars(cls).items():
-            for _, entry, _ in walk(name, value, Module):
+            for _, entry, _ in walk(name, value):
                 if isinstance(entry, (Module, Parameter, Buffer)) or _lost(entry, None):
                     raise TypeError(
                         f"{cls.__name__}.{name}: modules do not search their class, and a {type(entry).__name__} lies "
@@ -165,10 +348,9 @@ class Module:
                 f"{type(self).__name__}.{name} is a parameter: assign an nn.Parameter (or None), or write "
                 f"into .{name}.data, instead of {describe(value)}"
             )
-        found = list(walk(name, value, Module))
+        found = list(walk(name, value))
         for key, entry, hiding in found:
-            reason = _lost(entry, hiding) or self._undeclared(entry, hiding)
-            if reason:
+            if reason := _lost(entry, hiding) or _undeclared(entry, hiding):
                 raise TypeError(f"{type(self).__name__}.{key}: {reason}")
         object.__setattr__(self, name, value)
         for key, entry, _ in found:
@@ -181,7 +363,7 @@ class Module:
         """Take the name that another module has for this one; its own parameters note it, for drawings."""
         object.__setattr__(self, "_name", name)
         for key, value in vars(self).items():
-            for _, entry, _ in walk(key, value, Module):
+            for _, entry, _ in walk(key, value):
                 if isinstance(entry, Parameter):
                     entry.owner = name
 
@@ -194,19 +376,6 @@ class Module:
         buffer = Buffer(0, persistent=persistent)
         buffer.data = value.data
         return buffer
-
-    def _undeclared(self, value: Any, hiding: Any) -> str:
-        """What is refused only where it is assigned, and outside of calls."""
-        if is_iterator(value):
-            return f"a {type(value).__name__} can be read only once: make a list of it"
-        # Within a call the scope has a name, and under no_grad there is none at all: results are not tracked there.
-        plain = isinstance(value, Tensor) and value.node is None and not isinstance(value, (Parameter, Buffer))
-        if plain and hiding is None and current_scope() == ():
-            return (
-                "a tensor that would be neither trained nor saved: declare it, as an nn.Parameter or an nn.Buffer; "
-                "a constant may be an ndarray, its .data"
-            )
-        return ""
 
     def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
         """Declare a tensor (or array) as part of the state that is not trained: ``self.name = nn.Buffer(tensor)``.
@@ -238,27 +407,13 @@ class Module:
         ``strict`` refuses what would be lost, such as a tensor that was appended to a list after this was assigned.
         """
         seen: set[int] = set()
-        stack: list[tuple[str, Any]] = [("", self)]
-        while stack:
-            name, value = stack.pop()
-            if type(value) in _PLAIN:
-                continue
-            if not isinstance(value, (Module, Parameter, Buffer, *SEARCHED)):
-                if strict:
-                    self._refuse_lost(name, value)
-                continue
-            if id(value) in seen:
-                continue
-            seen.add(id(value))
-            if isinstance(value, (Module, Parameter, Buffer)):
-                yield name, value
-            stack.extend(reversed(_entries(name, value)))
-
-    def _refuse_lost(self, name: str, value: Any) -> None:
-        for key, entry, hiding in walk(name, value, Module):
-            reason = _lost(entry, hiding)
-            if reason:
-                raise TypeError(f"{type(self).__name__}.{key}: {reason}")
+        for name, value, hiding in walk("", self, into_modules=True):
+            if hiding is None and isinstance(value, (Module, Parameter, Buffer)):
+                if id(value) not in seen:
+                    seen.add(id(value))
+                    yield name, value
+            elif strict and (reason := _lost(value, hiding)):
+                raise TypeError(f"{type(self).__name__}.{name}: {reason}")
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
         """This module (under the name "") and all below it, parents first, each once."""
@@ -350,45 +505,17 @@ class Module:
         Traceback (most recent call last):
         ValueError: Linear.load_state_dict: nothing was loaded:
           bias is missing
-          weight is float32 (2, 3) here, float32 (3, 2) in the state: its transpose fits; what comes from PyTorch is ...
+          weight is float32 (2, 3) here, float32 (3, 2) in the state: its transpose fits. Load PyTorch's weights ...
         """
-        if not isinstance(state, Mapping):
-            raise TypeError(
-                f"{type(self).__name__}.load_state_dict: the state must map names to arrays, not be {describe(state)}"
-            )
-        for name, value in state.items():
+        caller, named = f"{type(self).__name__}.load_state_dict", self._named()
+        for name, value in state.items() if isinstance(state, Mapping) else ():
             if any(kind.__module__.partition(".")[0] == "torch" for kind in type(value).__mro__):
-                raise TypeError(
-                    f"{type(self).__name__}.load_state_dict: {name} is a tensor of PyTorch, which lays weights out "
-                    "otherwise: mg.interop.load_torch(module, state) turns them"
-                )
-        named = self._named()
-        missing = [name for name in named if name not in state]
-        unexpected = [name for name in state if name not in named]
-        complaints = [f"{name} is missing" for name in missing] if strict else []
-        complaints += [f"{name} is unexpected" for name in unexpected] if strict else []
-        arrays: dict[str, Array] = {}
-        for name, parameter in named.items():
-            if name in state:
-                value = state[name]
-                try:  # a copy in native byte order: the state may be made of views of these very parameters
-                    array = np.array(value.data if isinstance(value, Tensor) else as_array(value))
-                except (TypeError, ValueError) as error:
-                    complaints.append(f"{name}: {error}")
-                    continue
-                array = array.astype(array.dtype.newbyteorder("="), copy=False)
-                if array.shape != parameter.shape or array.dtype != parameter.dtype:
-                    hint = _TURNED if array.ndim > 1 and array.T.shape == parameter.shape != array.shape else ""
-                    complaints.append(f"{name} is {describe(parameter)} here, {describe(array)} in the state{hint}")
-                elif not parameter.data.flags.writeable:
-                    complaints.append(f"{name} is read-only here")
-                arrays[name] = array
-        if complaints:
-            raise ValueError("\n  ".join([f"{type(self).__name__}.load_state_dict: nothing was loaded:", *complaints]))
+                raise TypeError(f"{caller}: {name} is a tensor of PyTorch. Use mg.interop.load_torch(module, state).")
+        arrays = matching_arrays(caller, {name: tensor.data for name, tensor in named.items()}, state, strict)
         for name, array in arrays.items():
             written(named[name].data)
             named[name].data[...] = array
-        return LoadReport(missing, unexpected)
+        return LoadReport([name for name in named if name not in state], [name for name in state if name not in named])
 
     # --- drawing as text -------------------------------------------------------------------------
 
@@ -404,37 +531,64 @@ class Module:
         """The tree of modules, a line each."""
         lines: list[str] = []
         shown: set[int] = set()
-        stack: list[tuple[str, str, Module | None]] = [("", "", self)]  # indent, label; None closes
+        stack: list[Any] = [("", "", self)]  # the indent, label and module of a line, or a line that closes a module
         while stack:
-            indent, label, module = stack.pop()
-            if module is None:
-                lines.append(f"{indent})")
-                continue
-            title = f"{indent}{label}{type(module).__name__}"
-            children = list(submodules(module))
-            if not children:
-                lines.append(f"{title}({module.extra_repr()})")
-            elif id(module) in shown:  # shared, or a reference back to a parent
-                lines.append(f"{title}(...)")
-            else:
-                shown.add(id(module))
-                lines.append(f"{title}(")
-                stack.append((indent, "", None))
-                stack.extend((indent + "  ", f"({name}): ", child) for name, child in reversed(children))
+            line = stack.pop()
+            if isinstance(line, tuple):
+                indent, label, module = line
+                children = list(submodules(module))
+                opened = children and id(module) not in shown  # else shared, or a reference back to a parent
+                line = f"{indent}{label}{type(module).__name__}("
+                line += "" if opened else f"{'...' if children else module.extra_repr()})"
+                if opened:
+                    shown.add(id(module))
+                    stack.append(f"{indent})")
+                    stack += [(f"{indent}  ", f"({name}): ", child) for name, child in reversed(children)]
+            lines.append(line)
         return "\n".join(lines)
+
+
+def matching_arrays(
+    caller: str, expected: Mapping[str, Array], state: Mapping[str, Any], strict: bool = True
+) -> dict[str, Array]:
+    """Copies of a state's arrays, in native byte order, by the expected names; all that does not fit is one error.
+
+    Args:
+        caller: the method whose argument the state is.
+        expected: an array of the right shape and dtype for each name.
+        state: arrays, tensors or numbers by name.
+        strict: refuse missing and unexpected names too.
+    """
+    if not isinstance(state, Mapping):
+        raise TypeError(f"{caller}: the state must map names to arrays, not be {describe(state)}")
+    complaints = [f"{name} is missing" for name in expected if strict and name not in state]
+    complaints += [f"{name} is unexpected" for name in state if strict and name not in expected]
+    arrays: dict[str, Array] = {}
+    for name in [name for name in expected if name in state]:
+        here = expected[name]
+        try:  # a copy: the state may hold the very arrays that will be written into
+            array = np.array(as_array(plain(state[name]), rounded=here.dtype != np.float64))
+        except (TypeError, ValueError) as error:
+            complaints.append(f"{name}: {error}")
+            continue
+        arrays[name] = array = array.astype(array.dtype.newbyteorder("="), copy=False)
+        if array.shape != here.shape or array.dtype != here.dtype:
+            turned = array.ndim > 1 and array.T.shape == here.shape != array.shape
+            hint = ": its transpose fits. Load PyTorch's weights by mg.interop.load_torch." if turned else ""
+            complaints.append(f"{name} is {describe(here)} here, {describe(array)} in the state{hint}")
+        elif not here.flags.writeable:
+            complaints.append(f"{name} is read-only here")
+    if complaints:
+        raise ValueError("\n  ".join([f"{caller}: nothing was loaded:", *complaints]))
+    return arrays
 
 
 def submodules(module: Module) -> Iterator[tuple[str, Module]]:
     """The modules that a module holds directly or in (nested) containers, repeated ones too."""
-    seen: set[int] = set()
-    stack = list(reversed(_entries("", module)))
-    while stack:
-        name, value = stack.pop()
-        if isinstance(value, Module):
-            yield name, value
-        elif isinstance(value, SEARCHED) and id(value) not in seen:
-            seen.add(id(value))
-            stack.extend(reversed(_entries(name, value)))
+    for attribute, value in vars(module).items():
+        for name, entry, hiding in walk(attribute, value):
+            if isinstance(entry, Module) and hiding is None:
+                yield name, entry
 
 
 def _trained(module: Module) -> dict[str, Any]:

@@ -19,8 +19,7 @@ from ..ops.normalization import batch_norm_with_statistics
 from ..spec import Array, as_array
 from . import init
 from .layers import positive
-from .module import Module
-from .parameters import Buffer, Parameter
+from .module import Buffer, Module, Parameter
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "LayerNorm", "RMSNorm"]
 
@@ -39,11 +38,7 @@ def _affine(shape: Any, weight: bool, bias: bool, dtype: Any, rng: Any) -> tuple
 class _OverLastAxes(Module):
     """What LayerNorm and RMSNorm share: the last axes of x have the lengths ``normalized_shape``."""
 
-    normalized_shape: tuple[int, ...]
-    eps: Any
-    weight: Parameter | None
-
-    def _start(self, normalized_shape: Any, eps: Any) -> None:
+    def _set_up(self, normalized_shape: Any, eps: Any, elementwise_affine: bool) -> None:
         name = type(self).__name__
         shape = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
         if not shape:
@@ -52,7 +47,7 @@ class _OverLastAxes(Module):
             positive(name, normalized_shape=size)
         if eps is not None:
             _check_eps(name, eps)
-        self.normalized_shape, self.eps = shape, eps
+        self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
 
     def _axes(self, x: Any) -> tuple[int, ...]:
         """The axes of x that are normalised; raise unless they are there."""
@@ -60,6 +55,9 @@ class _OverLastAxes(Module):
         if shape[-len(own) :] != own:
             raise ValueError(f"{type(self).__name__}: the last axes of x must be {own}, x has shape {shape}")
         return tuple(range(-len(own), 0))
+
+    def extra_repr(self) -> str:
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
 
 
 class LayerNorm(_OverLastAxes):
@@ -83,17 +81,15 @@ class LayerNorm(_OverLastAxes):
         self, normalized_shape: int | Sequence[int], eps: float = 1e-5, elementwise_affine: bool = True,
         bias: bool = True, *, dtype: Any = None, rng: Any = None,
     ) -> None:  # fmt: skip
-        self._start(normalized_shape, eps)
-        self.elementwise_affine = elementwise_affine
-        affine = elementwise_affine, elementwise_affine and bias
-        self.weight, self.bias = _affine(self.normalized_shape, *affine, dtype, rng)
+        self._set_up(normalized_shape, eps, elementwise_affine)
+        bias = elementwise_affine and bias
+        self.weight, self.bias = _affine(self.normalized_shape, elementwise_affine, bias, dtype, rng)
 
     def forward(self, x: Any) -> Tensor:
         return ops.layer_norm(x, self.weight, self.bias, self._axes(x), self.eps)  # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
-        bias = self.bias is not None
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, bias={bias}"
+        return f"{super().extra_repr()}, bias={self.bias is not None}"
 
 
 class RMSNorm(_OverLastAxes):
@@ -118,17 +114,13 @@ class RMSNorm(_OverLastAxes):
         self, normalized_shape: int | Sequence[int], eps: float | None = None, elementwise_affine: bool = True, *,
         dtype: Any = None, rng: Any = None,
     ) -> None:  # fmt: skip
-        self._start(normalized_shape, eps)
-        self.elementwise_affine = elementwise_affine
+        self._set_up(normalized_shape, eps, elementwise_affine)
         self.weight, _ = _affine(self.normalized_shape, elementwise_affine, False, dtype, rng)
 
     def forward(self, x: Any) -> Tensor:
         axes = self._axes(x)
         eps = float(np.finfo(as_float(as_array(plain(x))).dtype).eps) if self.eps is None else self.eps
         return ops.rms_norm(x, self.weight, axes, eps)  # type: ignore[no-any-return]
-
-    def extra_repr(self) -> str:
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
 
 
 class GroupNorm(Module):
@@ -172,7 +164,7 @@ class GroupNorm(Module):
 class _BatchNorm(Module):
     """What BatchNorm1d and BatchNorm2d share: all but the axes that x may have."""
 
-    _shapes: tuple[str, ...]  # of x, by the number of its axes from 2 on; empty for those that are refused
+    _shapes: tuple[str, ...]  # that x may have
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
@@ -187,31 +179,27 @@ class _BatchNorm(Module):
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight, self.bias = _affine((num_features,), affine, affine, dtype, rng)
         tracked = track_running_stats
-        self.running_mean = Buffer(init.zeros((num_features,), dtype)) if tracked else None
-        self.running_var = Buffer(init.constant((num_features,), 1.0, dtype)) if tracked else None
-        self.num_batches_tracked = Buffer(np.array(0)) if tracked else None
+        self.running_mean: Any = Buffer(init.zeros((num_features,), dtype)) if tracked else None
+        self.running_var: Any = Buffer(init.constant((num_features,), 1.0, dtype)) if tracked else None
+        self.num_batches_tracked: Any = Buffer(np.array(0)) if tracked else None
 
     def forward(self, x: Any) -> Tensor:
-        count = self._entries(np.shape(x))
+        name, shape = type(self).__name__, np.shape(x)
+        if len(shape) not in [text.count(",") + 1 for text in self._shapes] or shape[1] != self.num_features:
+            wanted = " or ".join(self._shapes).replace("C", str(self.num_features))
+            raise ValueError(f"{name}: x must be {wanted}, it has shape {shape}")
         if not self.training and self.running_mean is not None:
             return ops.batch_norm(x, self.weight, self.bias, self.running_mean, self.running_var, self.eps)
+        count = math.prod(shape) // self.num_features  # entries of a channel
         if count == 1:
             raise ValueError(
-                f"{type(self).__name__}: one value per channel, of x {np.shape(x)}, has no variance: in training there "
-                "must be more, and in evaluation running statistics"
+                f"{name}: one value per channel, of x {shape}, has no variance. Training needs more values, evaluation "
+                "running statistics."
             )
         y, mean, var = batch_norm_with_statistics(x, self.weight, self.bias, self.eps)
         if self.training and self.track_running_stats and count:
             self._track(mean.data, var.data * (count / (count - 1)))
         return y
-
-    def _entries(self, shape: tuple[int, ...]) -> int:
-        """How many entries of x a channel has; raise unless x has channels where they should be."""
-        fits = [text for text in self._shapes if text.count(",") == len(shape) - 1]
-        if not fits or shape[1] != self.num_features:
-            wanted = " or ".join(self._shapes).replace("C", str(self.num_features))
-            raise ValueError(f"{type(self).__name__}: x must be {wanted}, it has shape {shape}")
-        return math.prod(shape) // self.num_features
 
     def _track(self, mean: Array, var: Array) -> None:
         """Move the running statistics towards those of a batch.
@@ -219,13 +207,10 @@ class _BatchNorm(Module):
         They become other arrays: what evaluation has kept for its gradient stays as it is.
         """
         batches = self.num_batches_tracked
-        share = self.momentum
-        if batches is not None:
-            batches.data = np.asarray(batches.data + 1)  # of 0-d arrays NumPy makes numbers
-            share = 1 / batches.item() if share is None else share
+        batches.data = np.asarray(batches.data + 1)  # of 0-d arrays NumPy makes numbers
+        share = 1 / batches.item() if self.momentum is None else self.momentum
         for buffer, new in ((self.running_mean, mean), (self.running_var, var)):
-            if buffer is not None and share is not None:
-                buffer.data = ((1 - share) * buffer.data + share * new).astype(buffer.dtype, copy=False)
+            buffer.data = ((1 - share) * buffer.data + share * new).astype(buffer.dtype, copy=False)
 
     def extra_repr(self) -> str:
         names = "eps", "momentum", "affine", "track_running_stats"

@@ -9,6 +9,8 @@ size of activations (Glorot and Bengio, 2010), and that of Wh orthogonal, so tha
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,9 +19,8 @@ from .. import ops
 from ..core import Tensor
 from ..rng import generator
 from . import init
-from .layers import Initial, initial_weight, positive
-from .module import Module
-from .parameters import Parameter
+from .layers import Initial, first_weight, positive, probability
+from .module import Module, Parameter
 
 __all__ = ["GRU", "LSTM", "RNN"]
 
@@ -27,9 +28,10 @@ __all__ = ["GRU", "LSTM", "RNN"]
 class _Recurrent(Module):
     """What the layers share: sizes, weights, initial states of zeros, directions, and the states that sequences end in.
 
-    A cell says how many gates it has, the names of its biases, and what one pass over a sequence is.
+    A cell names its primitive, how many gates it has, and its biases.
     """
 
+    function: ClassVar[Callable[..., Any]]  # of x, the states, the weights, lengths and indices
     gates: ClassVar[int]
     biases: ClassVar[tuple[str, ...]] = ("b",)
     Wx: Parameter
@@ -43,74 +45,52 @@ class _Recurrent(Module):
         positive(name, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         if not isinstance(bidirectional, (bool, np.bool_)):
             raise TypeError(f"{name}: bidirectional must be True or False, not {bidirectional!r}")
-        if not isinstance(dropout, (int, float, np.number)) or not 0 <= dropout < 1:
-            raise ValueError(f"{name}: dropout must be a number in [0, 1), not {dropout!r}")
-        if dropout and num_layers == 1:
+        if probability(f"{name}: dropout", dropout) and num_layers == 1:
             raise ValueError(f"{name}: dropout is between layers, and there is one: give num_layers, or use nn.Dropout")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.dropout, self.bidirectional = dropout, bool(bidirectional)
         random = generator(rng)
         self.rng = None if rng is None else random
-        for layer in range(num_layers):
-            for ending in self._endings(layer):
-                width = hidden_size * (1 + self.bidirectional) if layer else input_size
-                self._start(ending, width, dtype, random, initial)
+        wide = self.gates * hidden_size
+        for layer, ending in self._endings():
+            inputs = hidden_size * (1 + self.bidirectional) if layer else input_size
+            for weight, width, start in (("Wx", inputs, init.xavier_uniform), ("Wh", hidden_size, init.orthogonal)):
+                gates = partial(_side_by_side, start, (width, hidden_size), self.gates, dtype, random)
+                setattr(self, weight + ending, first_weight(name, (width, wide), dtype, initial, gates))
+            for bias in self.biases:
+                setattr(self, bias + ending, Parameter(init.zeros((wide,), dtype)))
 
-    def _start(self, ending: str, inputs: int, dtype: Any, random: Any, initial: Initial | None) -> None:
-        """The weights of one layer in one direction."""
-        H, gates = self.hidden_size, self.gates
-        if initial is None:
-            wx = [init.xavier_uniform((inputs, H), dtype=dtype, rng=random).data for _ in range(gates)]
-            wh = [init.orthogonal((H, H), dtype=dtype, rng=random).data for _ in range(gates)]
-            weights = {"Wx": Tensor(np.concatenate(wx, axis=1)), "Wh": Tensor(np.concatenate(wh, axis=1))}
-        else:
-            shapes = {"Wx": (inputs, gates * H), "Wh": (H, gates * H)}
-            name = type(self).__name__
-            weights = {w: initial_weight(name, initial, shape, dtype) for w, shape in shapes.items()}
-        for bias in self.biases:
-            weights[bias] = init.zeros((gates * H,), dtype)
-        for weight, values in weights.items():
-            setattr(self, weight + ending, Parameter(values))
-
-    def _endings(self, layer: int) -> list[str]:
-        """How the names of a layer's weights end, in each direction."""
-        ending = f"_l{layer}" if layer else ""
-        return [ending, ending + "_reverse"][: 1 + self.bidirectional]
-
-    def _weights(self, ending: str) -> list[Parameter]:
-        return [getattr(self, name + ending) for name in ("Wx", "Wh", *self.biases)]
+    def _endings(self) -> list[tuple[int, str]]:
+        """For each layer and direction the layer's number, and how the names of its weights end."""
+        directions = ("", "_reverse")[: 1 + self.bidirectional]
+        layers = range(self.num_layers)
+        return [(layer, (f"_l{layer}" if layer else "") + direction) for layer in layers for direction in directions]
 
     def _pass(self, x: Any, states: list[Any], weights: list[Parameter], lengths: Any, indices: Any) -> Any:
         """One pass over sequences: all states that are carried, each (N, T, H)."""
-        raise NotImplementedError
+        return (type(self).function(x, *states, *weights, lengths, indices),)
 
     def _run(self, x: Any, given: list[Any], lengths: Any, indices: Any) -> tuple[Tensor, list[Tensor]]:
         """All layers: the outputs of the last one, and for each state what it is after each sequence's last step.
 
         given: the initial states, None for zeros; with several layers or directions each has an axis for them in front.
         """
-        batch = self._batch(x, indices)
-        endings = [(layer, ending) for layer in range(self.num_layers) for ending in self._endings(layer)]
-        several = len(endings) > 1
+        batch, endings = self._batch(x, indices), self._endings()
         starts = [self._starts(state, len(endings), batch, number == 0) for number, state in enumerate(given)]
         ends: list[list[Tensor]] = [[] for _ in given]
         outputs: list[Tensor] = []
         for number, (layer, ending) in enumerate(endings):
-            if layer and ending == self._endings(layer)[0]:  # the first direction of the next layer
-                x, indices, outputs = self._between(outputs), None, []
-            first = [start[number] if several and start is not None else start for start in starts]
+            if layer and not ending.endswith("_reverse"):  # the first direction of the next layer
+                x, indices, outputs = _joined(outputs), None, []
+                x = ops.dropout(x, self.dropout, self.training, self.rng) if self.dropout else x
+            first = [start[number] if len(endings) > 1 and start is not None else start for start in starts]
             one_way = self._backwards if ending.endswith("_reverse") else self._forwards
-            states, last = one_way(x, first, self._weights(ending), lengths, indices)
+            weights = [getattr(self, name + ending) for name in ("Wx", "Wh", *self.biases)]
+            states, last = one_way(x, first, weights, lengths, indices)
             outputs.append(states)
             for end, state in zip(ends, last, strict=True):
                 end.append(state)
-        h = outputs[0] if len(outputs) == 1 else ops.concatenate(outputs, axis=-1)
-        return h, [ops.stack(end) if several else end[0] for end in ends]
-
-    def _between(self, outputs: list[Tensor]) -> Tensor:
-        """What the next layer takes in: both directions side by side, with dropout."""
-        x = outputs[0] if len(outputs) == 1 else ops.concatenate(outputs, axis=-1)
-        return ops.dropout(x, self.dropout, self.training, self.rng) if self.dropout else x
+        return _joined(outputs), [ops.stack(end) if len(end) > 1 else end[0] for end in ends]
 
     def _forwards(
         self, x: Any, first: list[Any], weights: list[Parameter], lengths: Any, indices: Any
@@ -156,10 +136,25 @@ class _Recurrent(Module):
             raise ValueError(f"{name}: with indices x must be rows (U, {self.input_size}), it has shape {shape}")
         return int((shape if indices is None else places)[0])
 
+    def forward(self, x: Any, h0: Any = None, lengths: Any = None, indices: Any = None) -> Any:
+        """All states (N, T, H) and the last one (N, H)."""
+        h, (h_n,) = self._run(x, [h0], lengths, indices)
+        return h, h_n
+
     def extra_repr(self) -> str:
         usual = {"num_layers": 1, "dropout": 0, "bidirectional": False}
         options = [f"{name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value]
         return ", ".join([f"{self.input_size}, {self.hidden_size}", *options])
+
+
+def _side_by_side(start: Any, shape: tuple[int, int], gates: int, dtype: Any, random: Any) -> Tensor:
+    """The weights of all gates, each by an initialiser of its own shape."""
+    return Tensor(np.concatenate([start(shape, dtype=dtype, rng=random).data for _ in range(gates)], axis=1))
+
+
+def _joined(outputs: list[Tensor]) -> Tensor:
+    """The outputs of both directions side by side, or of the only one."""
+    return outputs[0] if len(outputs) == 1 else ops.concatenate(outputs, axis=-1)
 
 
 def _turned(N: int, T: int, lengths: Any) -> np.ndarray[Any, Any]:
@@ -228,15 +223,8 @@ class RNN(_Recurrent):
     ((2, 5, 8), (4, 2, 4))
     """
 
-    gates = 1
+    function, gates = ops.rnn, 1
     b: Parameter
-
-    def _pass(self, x: Any, states: list[Any], weights: list[Parameter], lengths: Any, indices: Any) -> Any:
-        return (ops.rnn(x, *states, *weights, lengths, indices),)
-
-    def forward(self, x: Any, h0: Any = None, lengths: Any = None, indices: Any = None) -> tuple[Tensor, Tensor]:
-        h, (h_n,) = self._run(x, [h0], lengths, indices)
-        return h, h_n
 
 
 class GRU(_Recurrent):
@@ -256,17 +244,9 @@ class GRU(_Recurrent):
     ((2, 5, 4), (2, 4))
     """
 
-    gates = 3
-    biases = ("bx", "bh")
+    function, gates, biases = ops.gru, 3, ("bx", "bh")
     bx: Parameter
     bh: Parameter
-
-    def _pass(self, x: Any, states: list[Any], weights: list[Parameter], lengths: Any, indices: Any) -> Any:
-        return (ops.gru(x, *states, *weights, lengths, indices),)
-
-    def forward(self, x: Any, h0: Any = None, lengths: Any = None, indices: Any = None) -> tuple[Tensor, Tensor]:
-        h, (h_n,) = self._run(x, [h0], lengths, indices)
-        return h, h_n
 
 
 class LSTM(_Recurrent):
@@ -308,11 +288,12 @@ class LSTM(_Recurrent):
     ) -> None:  # fmt: skip
         if not isinstance(forget_bias, (int, float, np.number)):
             raise TypeError(f"LSTM: forget_bias must be a number, not {type(forget_bias).__name__}")
-        options: Any = {"dropout": dropout, "bidirectional": bidirectional}
-        super().__init__(input_size, hidden_size, num_layers, **options, dtype=dtype, rng=rng, initial=initial)
-        for layer in range(num_layers):
-            for ending in self._endings(layer):
-                getattr(self, "b" + ending).data[hidden_size : 2 * hidden_size] = forget_bias
+        super().__init__(
+            input_size, hidden_size, num_layers, dropout=dropout, bidirectional=bidirectional, dtype=dtype, rng=rng,
+            initial=initial,
+        )  # fmt: skip
+        for _, ending in self._endings():
+            getattr(self, "b" + ending).data[hidden_size : 2 * hidden_size] = forget_bias
 
     def _pass(self, x: Any, states: list[Any], weights: list[Parameter], lengths: Any, indices: Any) -> Any:
         h0, c0 = states

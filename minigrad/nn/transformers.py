@@ -22,10 +22,9 @@ from ..ops.kernels.numerics import single
 from ..rng import generator
 from . import init
 from .containers import ModuleList
-from .layers import Dropout, Linear, positive
-from .module import Module
+from .layers import Dropout, Linear, positive, probability
+from .module import Module, Parameter
 from .normalization import LayerNorm
-from .parameters import Parameter
 
 __all__ = ["MultiHeadAttention", "TransformerEncoder", "TransformerEncoderLayer"]
 
@@ -76,9 +75,7 @@ class MultiHeadAttention(Module):
             raise ValueError(f"MultiHeadAttention: num_heads ({num_heads}) must divide embed_dim ({embed_dim})")
         rng = None if rng is None else generator(rng)
         self.embed_dim, self.num_heads, self.kdim, self.vdim = embed_dim, num_heads, kdim, vdim
-        if not isinstance(dropout, (int, float, np.number)) or not 0 <= dropout < 1:
-            raise ValueError(f"MultiHeadAttention: dropout must be a number in [0, 1), not {dropout!r}")
-        self.dropout, self.rng = dropout, rng
+        self.dropout, self.rng = probability("MultiHeadAttention: dropout", dropout), rng
         together = kdim == vdim == embed_dim
 
         def weight(wanted: bool, inputs: int, outputs: int) -> Parameter | None:

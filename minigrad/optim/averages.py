@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import numpy as np
 
+from ..nn.module import matching_arrays
 from ..runtime.blas import axpby
 from ..spec import Array, describe
 from ..writes import written
-from .groups import tensors
-from .options import as_number
-from .pieces import blocks, precise, run
-from .states import validated
+from .optimizer import as_number, run_in_blocks, tensors
 
 __all__ = ["EMA"]
 
@@ -23,8 +20,8 @@ __all__ = ["EMA"]
 class EMA:
     """An exponential moving average of parameters: average <- decay average + (1 - decay) parameter at each `update`.
 
-    It starts at what the parameters are when it is made; the average of parameters of half precision is kept in
-    float32, where small changes add up. Buffers, such as running statistics, are not averaged.
+    The average starts at the values the parameters have when it is made. For half precision it is kept in float32,
+    where small changes add up. Buffers, such as running statistics, are not averaged.
 
     Args:
         params: a module, or an iterable of parameters.
@@ -47,19 +44,17 @@ class EMA:
     """
 
     def __init__(self, params: Any, decay: float = 0.999) -> None:
-        named = getattr(params, "named_parameters", None)
-        if named is not None:  # a module
-            self._params = dict(named())
-            tensors("EMA", self._params.values())
-        else:
-            self._params = {str(i): p for i, p in enumerate(tensors("EMA", params))}
+        module = hasattr(params, "named_parameters")
+        named = params.named_parameters() if module else enumerate(tensors("EMA", params))
+        self._params = {str(name): p for name, p in named}
+        tensors("EMA", self._params.values())
         if not self._params:
             raise ValueError("EMA: there are no parameters")
-        self.decay = _decay("EMA", decay)
+        self.decay = as_number("EMA", "decay", decay, "in [0, 1]")
         self.updates = 0
-        self._applied = 0  # contexts in which the parameters hold the averages
+        self._applied = 0  # how many contexts hold the averages in the parameters
         self.averages: dict[str, Array] = {
-            name: p.data.astype(precise(p.dtype)) for name, p in self._params.items()
+            name: p.data.astype(np.result_type(p.dtype, np.float32)) for name, p in self._params.items()
         }  # by a module's names of its parameters, or their numbers
 
     def update(self) -> None:
@@ -67,39 +62,46 @@ class EMA:
 
         Raises:
             RuntimeError: within `applied`, where the parameters are the averages themselves.
-            ValueError: if ``decay`` has become impossible, or a parameter's data are of another shape or dtype now.
+            ValueError: if ``decay`` has become impossible, or a parameter's data now have another shape or dtype.
         """
         if self._applied:
-            raise RuntimeError("EMA.update: the parameters hold the averages within applied(): update before or after")
-        decay = _decay("EMA.update", self.decay)
-        self._check("update")
-        changes: list[Callable[[], None]] = []
-        for name, p in self._params.items():
-            now = p.data.astype(self.averages[name].dtype, copy=False)
-            changes += [partial(axpby, 1 - decay, new, decay, mean) for new, mean in blocks([now, self.averages[name]])]
+            raise RuntimeError("EMA.update: the parameters hold the averages within applied(). Update before or after.")
+        decay = as_number("EMA.update", "decay", self.decay, "in [0, 1]")
+
+        def move(now: Array, mean: Array) -> None:
+            axpby(1 - decay, now, decay, mean)
+
+        work = [(move, [p.data.astype(mean.dtype, copy=False), mean]) for p, mean in self._pairs("update")]
         self.updates += 1
-        run(changes, sum(p.size for p in self._params.values()))
+        run_in_blocks(work)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Return a context manager in which the parameters hold copies of the averages.
+        """A context in which the parameters hold copies of the averages; their own arrays are back when it ends.
 
-        Afterwards the parameters have their own arrays back. What you write into them within the context is lost.
+        An error ends it too. What is written into the parameters within it is lost.
 
         Raises:
-            ValueError: on entry, if the shape or dtype of a parameter has changed.
+            ValueError: on entry, if a parameter's data now have another shape or dtype.
         """
-        self._check("applied")
-        pairs = [(p, p.data, self.averages[name].astype(p.dtype)) for name, p in self._params.items()]
+        held = [(p, p.data, mean.astype(p.dtype)) for p, mean in self._pairs("applied")]
         self._applied += 1
         try:
-            for p, _, average in pairs:
-                p.data = average
+            for p, _, mean in held:
+                p.data = mean
             yield
         finally:
-            for p, own, _ in pairs:
+            for p, own, _ in held:
                 p.data = own
             self._applied -= 1
+
+    def _pairs(self, caller: str) -> list[tuple[Any, Array]]:
+        """Each parameter and its average; an error if they no longer fit."""
+        for name, p in self._params.items():
+            mean = self.averages[name]
+            if p.shape != mean.shape or np.result_type(p.dtype, np.float32) != mean.dtype:
+                raise ValueError(f"EMA.{caller}: parameter {name} is {describe(p)}, its average {describe(mean)}")
+        return list(zip(self._params.values(), self.averages.values(), strict=True))
 
     def copy_to(self, params: Any = None) -> None:
         """Write the averages into the arrays of the parameters, or of another module or as many other parameters.
@@ -107,24 +109,14 @@ class EMA:
         Raises:
             ValueError: if shapes do not fit; nothing has been written.
         """
-        others = params.parameters() if hasattr(params, "parameters") else params
-        targets = list(self._params.values()) if params is None else tensors("EMA.copy_to", others)
-        averages = list(self.averages.values())
-        if len(targets) != len(averages) or any(p.shape != a.shape for p, a in zip(targets, averages, strict=False)):
-            raise ValueError(
-                f"EMA.copy_to: averages are of shapes {', '.join(str(a.shape) for a in averages)}, parameters of "
-                f"{', '.join(str(p.shape) for p in targets)}"
-            )
-        for p, average in zip(targets, averages, strict=True):
+        others = self._params.values() if params is None else params
+        targets = tensors("EMA.copy_to", params.parameters() if hasattr(params, "parameters") else others)
+        shapes, wanted = [p.shape for p in targets], [mean.shape for mean in self.averages.values()]
+        if shapes != wanted:
+            raise ValueError(f"EMA.copy_to: the averages have shapes {wanted}, the parameters {shapes}")
+        for p, average in zip(targets, self.averages.values(), strict=True):
             written(p.data)
             p.data[...] = average
-
-    def _check(self, caller: str) -> None:
-        """Parameters are what they were when the average was made."""
-        for name, p in self._params.items():
-            average = self.averages[name]
-            if p.shape != average.shape or precise(p.dtype) != average.dtype:
-                raise ValueError(f"EMA.{caller}: parameter {name} is {describe(p)}, its average {describe(average)}")
 
     def state_dict(self) -> dict[str, Array]:
         """Copies of the averages, the decay and the number of updates, ready for :func:`minigrad.save`.
@@ -146,20 +138,13 @@ class EMA:
             TypeError: if the state is no mapping.
             ValueError: names every missing, unexpected, misshaped or impossible entry.
         """
-        arrays = validated("EMA", self.state_dict(), state)
-        decay = _decay("EMA.load_state_dict", arrays["decay"])
-        if arrays["updates"] < 0:
-            raise ValueError(f"EMA.load_state_dict: updates must not be negative, it is {arrays['updates']}")
-        self.decay, self.updates = decay, int(arrays["updates"])
+        caller = "EMA.load_state_dict"
+        arrays = matching_arrays(caller, self.state_dict(), state)
+        decay = as_number(caller, "decay", arrays["decay"], "in [0, 1]")
+        self.updates = int(as_number(caller, "updates", arrays["updates"], "at least 0"))
+        self.decay = decay
         for name, average in self.averages.items():
             average[...] = arrays[f"average.{name}"]
 
     def __repr__(self) -> str:
         return f"EMA({len(self._params)} parameters, decay={self.decay}, updates={self.updates})"
-
-
-def _decay(caller: str, value: Any) -> float:
-    number = as_number(caller, "decay", value)
-    if not 0 <= number <= 1:
-        raise ValueError(f"{caller}: decay must be in [0, 1], not {value}")
-    return number

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 
-from ..core import Tensor
 from ..runtime.blas import axpby
 from ..spec import Array
-from .base import Group, Optimizer
-from .pieces import precise, scratch
+from .optimizer import Group, Optimizer, Params
 
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Lion", "RMSprop"]
-
-_Params = Iterable[Tensor] | Iterable[Mapping[str, Any]]
 
 
 class SGD(Optimizer):
@@ -39,38 +33,26 @@ class SGD(Optimizer):
     """
 
     _options = ("lr", "momentum", "nesterov", "weight_decay")
-    nesterov: bool
-    weight_decay: float
 
     def __init__(
-        self,
-        params: _Params,
-        lr: float,
-        momentum: float = 0.0,
-        nesterov: bool = False,
-        weight_decay: float = 0.0,
+        self, params: Params, lr: float, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0
     ) -> None:
         super().__init__(params, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
 
-    def _remembered(self, options: Group) -> tuple[str, ...]:
+    def _kept(self, options: Group) -> tuple[str, ...]:
         if options["nesterov"] and not options["momentum"]:
             raise ValueError("SGD: nesterov needs a momentum above 0")
-        return ("velocity",) if options["momentum"] else ()
+        return super()._kept(options)
 
-    def _coefficients(self, options: Group, t: int) -> tuple[float, ...]:
-        return options["lr"], options["momentum"], options["nesterov"], options["weight_decay"]
-
-    def _update(self, coefficients: tuple[float, ...], p: Array, g: Array, *state: Array) -> None:
-        lr, momentum, nesterov, weight_decay = coefficients
-        g = self._decayed(p, g, weight_decay)
-        if not state:
-            axpby(-lr, g, 1, p)
-            return
-        (v,) = state
-        axpby(1, g, momentum, v)
-        if nesterov:
-            axpby(-lr, g, 1, p)
-        axpby(-lr * (momentum if nesterov else 1), v, 1, p)
+    def _update(self, options: Group, t: int, p: Array, g: Array, *state: Array) -> None:
+        lr, momentum = options["lr"], options["momentum"]
+        if state:
+            axpby(1, g, momentum, state[0])
+            if options["nesterov"]:
+                axpby(-lr, g, 1, p)
+                lr *= momentum
+            g = state[0]
+        axpby(-lr, g, 1, p)
 
 
 class RMSprop(Optimizer):
@@ -92,14 +74,11 @@ class RMSprop(Optimizer):
     """
 
     _options = ("lr", "alpha", "eps", "weight_decay", "momentum")
-    _squares = ("v",)
-    alpha: float
-    eps: float
-    weight_decay: float
+    _state_names = ("v",)
 
     def __init__(
         self,
-        params: _Params,
+        params: Params,
         lr: float = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,
@@ -108,25 +87,16 @@ class RMSprop(Optimizer):
     ) -> None:
         super().__init__(params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum)
 
-    def _remembered(self, options: Group) -> tuple[str, ...]:
-        return ("v", "velocity") if options["momentum"] else ("v",)
-
-    def _coefficients(self, options: Group, t: int) -> tuple[float, ...]:
-        return options["lr"], options["alpha"], options["eps"], options["weight_decay"], options["momentum"]
-
-    def _update(self, coefficients: tuple[float, ...], p: Array, g: Array, *state: Array) -> None:
-        lr, alpha, eps, weight_decay, momentum = coefficients
-        v, step = state[0], scratch(p)
-        g = self._decayed(p, g, weight_decay)
-        np.multiply(g, g, out=step)
-        axpby(1 - alpha, step, alpha, v)
+    def _update(self, options: Group, t: int, p: Array, g: Array, *state: Array) -> None:
+        v, step = state[0], g * g
+        axpby(1 - options["alpha"], step, options["alpha"], v)
         np.sqrt(v, out=step)
-        step += eps
+        step += options["eps"]
         np.divide(g, step, out=step)
         if len(state) == 2:
-            axpby(1, step, momentum, state[1])
+            axpby(1, step, options["momentum"], state[1])
             step = state[1]
-        axpby(-lr, step, 1, p)
+        axpby(-options["lr"], step, 1, p)
 
 
 class Adagrad(Optimizer):
@@ -151,15 +121,10 @@ class Adagrad(Optimizer):
 
     _options = ("lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps")
     _state_names = ("sum",)
-    _squares = ("sum",)
-    lr_decay: float
-    weight_decay: float
-    initial_accumulator_value: float
-    eps: float
 
     def __init__(
         self,
-        params: _Params,
+        params: Params,
         lr: float = 1e-2,
         lr_decay: float = 0.0,
         weight_decay: float = 0.0,
@@ -175,22 +140,13 @@ class Adagrad(Optimizer):
             eps=eps,
         )
 
-    def _initial(self, name: str, p: Tensor, options: Group) -> Array:
-        return np.full(p.shape, options["initial_accumulator_value"], precise(p.dtype))
-
-    def _coefficients(self, options: Group, t: int) -> tuple[float, ...]:
-        return options["lr"] / (1 + (t - 1) * options["lr_decay"]), options["eps"], options["weight_decay"]
-
-    def _update(self, coefficients: tuple[float, ...], p: Array, g: Array, *state: Array) -> None:
-        lr, eps, weight_decay = coefficients
-        (total,), step = state, scratch(p)
-        g = self._decayed(p, g, weight_decay)
-        np.multiply(g, g, out=step)
+    def _update(self, options: Group, t: int, p: Array, g: Array, *state: Array) -> None:
+        (total,), step = state, g * g
         total += step
         np.sqrt(total, out=step)
-        step += eps
+        step += options["eps"]
         np.divide(g, step, out=step)
-        axpby(-lr, step, 1, p)
+        axpby(-options["lr"] / (1 + (t - 1) * options["lr_decay"]), step, 1, p)
 
 
 class Adam(Optimizer):
@@ -213,14 +169,10 @@ class Adam(Optimizer):
 
     _options = ("lr", "betas", "eps", "weight_decay")
     _state_names = ("m", "v")
-    _squares = ("v",)
-    betas: tuple[float, float]
-    eps: float
-    weight_decay: float
 
     def __init__(
         self,
-        params: _Params,
+        params: Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -228,28 +180,16 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
-    def _coefficients(self, options: Group, t: int) -> tuple[float, ...]:
+    def _update(self, options: Group, t: int, p: Array, g: Array, *state: Array) -> None:
         # With r = sqrt(1 - b2^t):  lr m' / (sqrt(v') + eps) = lr r / (1 - b1^t)  m / (sqrt(v) + eps r)
-        b1, b2 = options["betas"]
+        (b1, b2), (m, v), step = options["betas"], state, g * g
         root = math.sqrt(1 - b2**t)
-        return b1, b2, options["lr"] * root / (1 - b1**t), options["eps"] * root, options["lr"], options["weight_decay"]
-
-    def _update(self, coefficients: tuple[float, ...], p: Array, g: Array, *state: Array) -> None:
-        b1, b2, size, eps, lr, weight_decay = coefficients
-        m, v = state
-        step = scratch(p)
-        g = self._with_decay(p, g, lr, weight_decay)
         axpby(1 - b1, g, b1, m)
-        np.multiply(g, g, out=step)
         axpby(1 - b2, step, b2, v)
         np.sqrt(v, out=step)
-        step += eps
+        step += options["eps"] * root
         np.divide(m, step, out=step)
-        axpby(-size, step, 1, p)
-
-    def _with_decay(self, p: Array, g: Array, lr: float, weight_decay: float) -> Array:
-        """Apply the weight decay, and return the gradient to go on with."""
-        return self._decayed(p, g, weight_decay)
+        axpby(-options["lr"] * root / (1 - b1**t), step, 1, p)
 
 
 class AdamW(Adam):
@@ -267,20 +207,17 @@ class AdamW(Adam):
     tensor([1.], requires_grad=True)
     """
 
+    _decoupled_decay = True
+
     def __init__(
         self,
-        params: _Params,
+        params: Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay)
-
-    def _with_decay(self, p: Array, g: Array, lr: float, weight_decay: float) -> Array:
-        if weight_decay:
-            p *= 1 - lr * weight_decay
-        return g
 
 
 class Lion(Optimizer):
@@ -304,28 +241,17 @@ class Lion(Optimizer):
 
     _options = ("lr", "betas", "weight_decay")
     _state_names = ("m",)
-    betas: tuple[float, float]
-    weight_decay: float
+    _decoupled_decay = True
 
     def __init__(
-        self,
-        params: _Params,
-        lr: float = 1e-4,
-        betas: tuple[float, float] = (0.9, 0.99),
-        weight_decay: float = 0.0,
+        self, params: Params, lr: float = 1e-4, betas: tuple[float, float] = (0.9, 0.99), weight_decay: float = 0.0
     ) -> None:
         super().__init__(params, lr=lr, betas=betas, weight_decay=weight_decay)
 
-    def _coefficients(self, options: Group, t: int) -> tuple[float, ...]:
-        return *options["betas"], options["lr"], options["weight_decay"]
-
-    def _update(self, coefficients: tuple[float, ...], p: Array, g: Array, *state: Array) -> None:
-        b1, b2, lr, weight_decay = coefficients
-        (m,), step = state, scratch(p)
-        np.multiply(m, b1, out=step)
+    def _update(self, options: Group, t: int, p: Array, g: Array, *state: Array) -> None:
+        (b1, b2), (m,) = options["betas"], state
+        step = m * b1
         axpby(1 - b1, g, 1, step)
         np.sign(step, out=step)
-        if weight_decay:
-            p *= 1 - lr * weight_decay
-        axpby(-lr, step, 1, p)
+        axpby(-options["lr"], step, 1, p)
         axpby(1 - b2, g, b2, m)

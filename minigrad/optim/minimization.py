@@ -1,22 +1,19 @@
-"""Minimisation by SciPy's methods, which are handed the value and all derivatives that they ask for.
+"""Minimisation by SciPy's methods, with the value and all derivatives that they ask for.
 
-The parameters, in whatever structure, are one vector of float64 to SciPy, cut into pieces by :func:`minigrad.split`.
-So the function that is minimised is one of a vector, and its derivatives are those of the transforms.
+To SciPy the parameters, in whatever structure, are one vector of float64, which :func:`minigrad.split` cuts into
+parts. So the function to minimise is one of a vector, and the transforms give its derivatives.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from math import prod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..core import Tensor, plain
 from ..higher_order import leaves_graph
-from ..nn import Parameter
 from ..ops import reshape, split
 from ..runtime.extras import require
 from ..spec import Array, describe
@@ -26,11 +23,9 @@ from ..writes import written
 
 __all__ = ["minimize"]
 
-_WITHOUT = ("nelder-mead", "powell", "cobyla", "cobyqa")
-_GRADIENT = ("cg", "bfgs", "l-bfgs-b", "tnc", "slsqp")
-_HESSIAN = ("dogleg", "trust-exact")
-_PRODUCTS = ("newton-cg", "trust-ncg", "trust-krylov", "trust-constr")
-_METHODS = (*_GRADIENT, *_PRODUCTS, *_HESSIAN, *_WITHOUT)
+_WITHOUT_GRADIENT = ("nelder-mead", "powell", "cobyla", "cobyqa")
+_WITH_HESSIAN = ("dogleg", "trust-exact")
+_WITH_PRODUCTS = ("newton-cg", "trust-ncg", "trust-krylov", "trust-constr")
 
 
 def minimize(
@@ -78,123 +73,92 @@ def minimize(
     >>> {name: round(value.item(), 6) for name, value in found.x.items()}
     {'a': 3.0, 'b': 2.0}
     """
-    known = _checked_method(method)
+    if not (method is None or isinstance(method, str)):
+        raise TypeError(f"minimize: method must be the name of one of SciPy's methods, not {describe(method)}")
+    known = (method or "").lower()
     scipy_minimize = require("scipy.optimize", "scipy").minimize
     vector = _Vector(f, x0)
-    derivatives: dict[str, Any] = {} if known in _WITHOUT else {"jac": True}
-    if known in _HESSIAN:
-        derivatives["hess"] = vector.hessian
-    if known in _PRODUCTS:
-        derivatives["hessp"] = vector.product
     given = {"bounds": bounds, "constraints": constraints, "tol": tol, "callback": callback, "options": options}
     given = {name: value for name, value in given.items() if value is not None}
-    function = vector.value if known in _WITHOUT else vector.value_and_gradient
-    result = scipy_minimize(function, vector.start, method=method, **derivatives, **given)
+    if known in _WITH_HESSIAN:
+        given["hess"] = lambda x: np.array(hessian(vector)(x).data)
+    if known in _WITH_PRODUCTS:
+        given["hessp"] = lambda x, v: np.array(hvp(vector, [x], [v])[0].data)
+    if known in _WITHOUT_GRADIENT:
+        result = scipy_minimize(lambda x: _number(vector(Tensor(x))), vector.start, method=method, **given)
+    else:
+        result = scipy_minimize(vector.value_and_gradient, vector.start, method=method, jac=True, **given)
     result.x = vector.written(result.x)
     return result
 
 
-def _checked_method(method: Any) -> str | None:
-    """The name of a method in small letters."""
-    if method is None:
-        return None
-    if not isinstance(method, str):
-        raise TypeError(f"minimize: method must be the name of one of SciPy's methods, not {describe(method)}")
-    if method.lower() not in _METHODS:
-        raise ValueError(f"minimize: method {method!r} is unknown: it must be one of {', '.join(_METHODS)}")
-    return method.lower()
-
-
 class _Vector:
-    """A function of a structure as one of a vector of float64, with its derivatives.
+    """A function of a structure as one of a vector of float64.
 
     Attributes:
         start: the vector of the structure as it was given.
+        parameters: the leaves that are parameters of modules, by their numbers.
     """
 
     def __init__(self, f: Callable[[Any], Any], structure: Any) -> None:
         self.f, self.structure = f, structure
-        self.leaves = [value for _, value in leaves(structure)]
-        arrays = [_floating(path, value) for path, value in leaves(structure)]
+        named = list(leaves(structure))
+        arrays = [_floating(path, value) for path, value in named]
         self.shapes = [x.shape for x in arrays]
-        self.ends = list(itertools.accumulate(map(prod, self.shapes)))
+        self.ends = list(itertools.accumulate(x.size for x in arrays))
         if not self.ends or not self.ends[-1]:
             raise ValueError("minimize: x0 holds no number to minimise in")
-        owned = [id(p) for p in self._parameters(self.leaves)]
-        if len(set(owned)) < len(owned):
+        self.parameters = {i: p for i, (path, p) in enumerate(named) if path and not path.endswith("]")}
+        if len(set(map(id, self.parameters.values()))) < len(self.parameters):
             raise ValueError("minimize: x0 holds a module's parameter twice")
         self.start = np.concatenate([x.ravel() for x in arrays])
 
-    def _parameters(self, values: Sequence[Any]) -> list[Any]:
-        """Of values, one for each leaf, those whose leaf is a parameter that a module holds."""
-        paths = (path for path, _ in leaves(self.structure))
-        return [value for path, value in zip(paths, values, strict=True) if path and not path.endswith("]")]
-
-    def pieces(self, x: Any) -> list[Tensor]:
-        """A leaf of the structure for each of the vector's pieces."""
+    def parts(self, x: Any) -> list[Tensor]:
+        """The part of the vector for each leaf of the structure."""
         return [reshape(part, shape) for part, shape in zip(split(x, self.ends[:-1]), self.shapes, strict=True)]
 
     def __call__(self, x: Tensor) -> Tensor:
-        pieces = self.pieces(x)
-        with _in_place_of(self._parameters(self.leaves), self._parameters(pieces)):
-            y = self.f(filled(self.structure, pieces))
+        parts = self.parts(x)
+        before = [(p, p.data, p.node, p.index) for p in self.parameters.values()]
+        try:
+            for i, p in self.parameters.items():
+                p.data, p.node, p.index = parts[i].data, parts[i].node, parts[i].index
+            y = self.f(filled(self.structure, parts))
+        finally:
+            for p, data, node, index in before:
+                p.data, p.node, p.index = data, node, index
         if not isinstance(y, Tensor):
             raise TypeError(f"minimize: the function must return a tensor, not {type(y).__name__}")
         if y.size != 1:
             raise ValueError(f"minimize: the function must return one number, not shape {y.shape}")
         return y
 
-    def value(self, x: Array) -> float:
-        return float(_constant(self(Tensor(x))).item())
-
     def value_and_gradient(self, x: Array) -> tuple[float, Array]:
         value, gradient = value_and_grad(self)(x)
-        _constant(value)
-        return float(value.item()), np.array(gradient.data)
-
-    def product(self, x: Array, v: Array) -> Array:
-        return np.array(hvp(self, [x], [v])[0].data)
-
-    def hessian(self, x: Array) -> Array:
-        return np.array(hessian(self)(x).data)
+        return _number(value), np.array(gradient.data)
 
     def written(self, x: Array) -> Any:
         """The vector in the structure, also written into the parameters of modules."""
-        pieces = self.pieces(Tensor(x, np.float64))
-        for parameter, piece in zip(self._parameters(self.leaves), self._parameters(pieces), strict=True):
+        parts = self.parts(Tensor(x, np.float64))
+        for i, parameter in self.parameters.items():
             written(parameter.data)
-            parameter.data[...] = piece.data
-        return like(self.structure, [Tensor(piece) for piece in pieces])
+            parameter.data[...] = parts[i].data
+        return like(self.structure, [Tensor(part) for part in parts])
 
 
-def _constant(value: Tensor) -> Tensor:
-    """A value that depends on nothing that somebody differentiates in."""
+def _number(value: Tensor) -> float:
+    """A value as a number; an error if it depends on a tensor that an outer transform differentiates in."""
     if leaves_graph() and value.requires_grad:
         raise TypeError(
-            "minimize: f depends on a tensor that is differentiated in, and what it finds cannot be: give f .detach() "
-            "of it, for a constant (docs/derivatives.md shows implicit differentiation)"
+            "minimize: f depends on a tensor that is differentiated in, and its minimum cannot be. Pass f .detach() "
+            "of it, for a constant (docs/derivatives.md shows implicit differentiation)."
         )
-    return value
+    return float(value.item())
 
 
 def _floating(path: str, value: Any) -> Array:
     """A leaf as an array of float64."""
     array = plain(value if isinstance(value, Tensor) else Tensor(value))
     if array.dtype.kind != "f":
-        raise TypeError(
-            f"minimize: can only minimise in floating parameters, not {array.dtype} {array.shape} in x0{path}"
-        )
+        raise TypeError(f"minimize: parameters must be floating, not {describe(array)} in x0{path}")
     return array.astype(np.float64)  # type: ignore[no-any-return]
-
-
-@contextmanager
-def _in_place_of(parameters: Sequence[Parameter], tensors: Sequence[Tensor]) -> Iterator[None]:
-    """Within this context parameters are the given tensors."""
-    before = [(p.data, p.node, p.index) for p in parameters]
-    try:
-        for p, tensor in zip(parameters, tensors, strict=True):
-            p.data, p.node, p.index = tensor.data, tensor.node, tensor.index
-        yield
-    finally:
-        for p, (data, node, index) in zip(parameters, before, strict=True):
-            p.data, p.node, p.index = data, node, index

@@ -1,35 +1,61 @@
-"""Learning-rate schedules: closed forms in the number of steps."""
+"""Learning-rate schedules: closed forms in the number of steps, and a rate that falls when a metric stops improving."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..core import plain
+from ..nn.module import matching_arrays
 from ..spec import Array, describe
-from .base import Optimizer
-from .options import as_number, as_whole
-from .states import validated
+from .optimizer import Optimizer, as_choice, as_number, as_whole
 
-__all__ = ["CosineLR", "ExponentialLR", "Schedule", "StepLR", "WarmupLR"]
+__all__ = ["CosineLR", "ExponentialLR", "OneCycleLR", "ReduceOnPlateau", "Schedule", "StepLR", "WarmupLR"]
+
+_RATE = "finite and at least 0"
+_COUNTS = ("count", "num_bad_epochs", "cooldown_counter")  # of ReduceOnPlateau, in its state
+
+
+def _as_optimizer(caller: str, value: Any) -> Optimizer:
+    if not isinstance(value, Optimizer):
+        raise TypeError(f"{caller}: optimizer must be an optimiser, not {describe(value)}")
+    return value
+
+
+def _check_groups(caller: str, optimizer: Optimizer, number: int) -> None:
+    """Raise if parameter groups were added since a schedule was made for so many."""
+    if (now := len(optimizer.param_groups)) != number:
+        raise ValueError(
+            f"{caller}: the optimiser has {now} parameter groups, it had {number} when the schedule was made. "
+            "Make another schedule."
+        )
+
+
+def _of_each_group(caller: str, name: str, value: Any, optimizer: Optimizer, wanted: str = _RATE) -> list[float]:
+    """A number for each parameter group, from one for all groups or a list of them."""
+    groups = len(optimizer.param_groups)
+    values = value if isinstance(value, (list, tuple)) else [value] * groups
+    if len(values) != groups:
+        raise ValueError(f"{caller}: {name} has {len(values)} numbers, the optimiser {groups} parameter groups")
+    return [as_number(caller, name, number, wanted) for number in values]
 
 
 class Schedule:
     """A learning rate that depends on the number of steps only: lr = base_lr factor(count).
 
-    Each parameter group has its own base rate, the optimiser's when the schedule is made (``base_lrs``; ``base_lr``, if
-    groups share one). ``step()`` counts one on and sets the rate of each group. What a step is (a batch, an epoch) is
-    the caller's choice. Where :class:`ReduceOnPlateau` has set rates since, a step would undo that, and raises: a
-    schedule made anew goes on from the rates as they are. A subclass defines ``factor``, or ``rate`` if its rates are
-    no multiples of the base rate.
+    Each parameter group has its own base rate, which is the optimiser's when the schedule is made (``base_lrs``;
+    ``base_lr`` if all groups share one). ``step()`` adds 1 to the count and sets the rate of each group. You choose
+    what a step is: a batch or an epoch. If a :class:`ReduceOnPlateau` has set rates since the last step, ``step()``
+    would undo that, and raises; a new schedule goes on from the rates as they are. A subclass defines ``factor``, or
+    ``rate`` if its rates are no multiples of the base rate.
 
     Raises:
         TypeError: if the optimiser is none.
-        ValueError: if a rate would be negative or not finite, when the schedule is made or steps; or if a parameter
-            group was added since it was made, or :class:`ReduceOnPlateau` has set rates since the last step.
+        ValueError: when the schedule is made or steps, if a rate would be negative or not finite; in a step also if a
+            parameter group was added since it was made, or a :class:`ReduceOnPlateau` has set rates.
 
     >>> import minigrad as mg
     >>> w, b = mg.tensor([1.0], requires_grad=True), mg.tensor([1.0], requires_grad=True)
@@ -39,54 +65,46 @@ class Schedule:
     [0.25, 0.5]
     """
 
+    after: Schedule | None = None  # the schedule that takes over at some step
+
     def __init__(self, optimizer: Optimizer) -> None:
-        self.optimizer = as_optimizer(type(self).__name__, optimizer)
+        self.optimizer = _as_optimizer(type(self).__name__, optimizer)
         self.base_lrs = [float(group["lr"]) for group in optimizer.param_groups]
         self.count = 0
-        self._set(0)
+        self._set(0, self.base_lrs)
 
     @property
     def base_lr(self) -> float:
         """The base rate that all groups share; a ValueError if they do not."""
         if len(set(self.base_lrs)) > 1:
-            raise ValueError(f"{type(self).__name__}: base_lr is {self.base_lrs} in groups: ask for base_lrs")
+            raise ValueError(f"{type(self).__name__}: base_lr is {self.base_lrs} in groups. Use base_lrs.")
         return self.base_lrs[0]
 
     def factor(self, count: int) -> float:
         """The rate after ``count`` steps, in units of ``base_lr``."""
-        raise NotImplementedError
+        if type(self).rate is Schedule.rate:
+            raise NotImplementedError(f"{type(self).__name__} defines neither factor nor rate")
+        return self.rate(count, self.base_lr) / self.base_lr if self.base_lr else 0.0
 
     def rate(self, count: int, base_lr: float) -> float:
         """The learning rate after ``count`` steps of a group with this base rate."""
         return base_lr * self.factor(count)
 
-    def _beside_rates(self, count: int) -> list[dict[str, Any]]:
-        """What each group's other options are after ``count`` steps, if the schedule sets any."""
+    def _other_options(self, count: int) -> list[dict[str, Any]]:
+        """Each group's options besides the rate after ``count`` steps, if the schedule sets any."""
         return [{} for _ in self.base_lrs]
 
-    def _checked(self, count: int, base_lr: float) -> float:
-        """A rate, or an error if no optimiser could use it."""
-        try:
-            rate = float(self.rate(count, base_lr))
-        except OverflowError:
-            rate = math.inf
-        if not 0 <= rate < math.inf:
-            raise ValueError(
-                f"{type(self).__name__}: the learning rate after {count} steps would be {rate}; "
-                "it must be finite and at least 0"
-            )
-        return rate
-
-    def _set(self, count: int) -> None:
-        """Set the optimiser's options to those after ``count`` steps."""
-        groups = self.optimizer.param_groups
-        if len(groups) != len(self.base_lrs):
-            raise ValueError(
-                f"{type(self).__name__}: the optimiser has {len(groups)} parameter groups, it had {len(self.base_lrs)} "
-                "when the schedule was made: make another one"
-            )
-        rates = [self._checked(count, base_lr) for base_lr in self.base_lrs]
-        for group, rate, others in zip(groups, rates, self._beside_rates(count), strict=True):
+    def _set(self, count: int, base_lrs: list[float]) -> None:
+        """Set the optimiser's options to those after ``count`` steps from some base rates."""
+        name, rates = type(self).__name__, []
+        _check_groups(name, self.optimizer, len(self.base_lrs))
+        for base_lr in base_lrs:
+            try:
+                rate = self.rate(count, base_lr)
+            except OverflowError:
+                rate = math.inf
+            rates.append(as_number(name, f"the learning rate after {count} steps", rate, _RATE))
+        for group, rate, others in zip(self.optimizer.param_groups, rates, self._other_options(count), strict=True):
             group.update(others, lr=rate)
         self._reductions = self.optimizer._reductions
 
@@ -94,114 +112,71 @@ class Schedule:
         """Count one step and set the optimiser's learning rates.
 
         Raises:
-            ValueError: if a rate would be negative or not finite, a parameter group was added, or
+            ValueError: if a rate would be negative or not finite, a parameter group was added, or a
                 :class:`ReduceOnPlateau` has set the rates since the last step. Nothing has been changed.
         """
         if self._reductions != self.optimizer._reductions:
             raise ValueError(
                 f"{type(self).__name__}.step: ReduceOnPlateau has reduced the rates to "
                 f"{', '.join(str(group['lr']) for group in self.optimizer.param_groups)} since the last step, which "
-                "this one would undo: use one of the two at a time, or make another schedule from these rates"
+                "this one would undo. Use one of the two at a time, or make another schedule from these rates."
             )
-        self._set(self.count + 1)
+        self._set(self.count + 1, self.base_lrs)
         self.count += 1
 
-    def _nested(self) -> dict[str, Schedule]:
-        """The schedules that this one is made of, by name; their state is part of its own."""
-        return {}
+    def _schedules(self) -> dict[str, Schedule]:
+        """This schedule and those that take over, each by the prefix of its names in a state."""
+        found: dict[str, Schedule] = {}
+        schedule: Schedule | None = self
+        while schedule is not None:
+            found["after." * len(found)] = schedule
+            schedule = schedule.after
+        return found
 
     def state_dict(self) -> dict[str, Array]:
-        """Count and base rate as arrays, ready for :func:`minigrad.save`; those of a schedule within it under its name.
+        """Count and base rate as arrays, ready for :func:`minigrad.save`; those of a schedule that takes over as well.
 
-        Of several parameter groups the base rates are one array. ``kind`` is the name of the class, as bytes.
-
-        What the schedule was made with (``gamma``, ``total``, ...) is not in it: make it anew with the same.
+        The base rates of several parameter groups are one array. ``kind`` is the name of the class, as bytes. What the
+        schedule was made with (``gamma``, ``total``, ...) is not in the state: make it anew with the same.
 
         >>> import minigrad as mg
         >>> sgd = mg.optim.SGD([mg.tensor([1.0], requires_grad=True)], lr=1.0)
         >>> list(WarmupLR(sgd, 2, after=ExponentialLR(sgd, 0.5)).state_dict())
         ['kind', 'base_lr', 'count', 'after.kind', 'after.base_lr', 'after.count']
         """
-        bases = self.base_lrs if len(self.base_lrs) > 1 else self.base_lrs[0]
-        state: dict[str, Array] = {
-            "kind": np.array(list(type(self).__name__.encode()), np.uint8),
-            "base_lr": np.array(bases, np.float64),
-            "count": np.array(self.count, np.int64),
-        }
-        for name, schedule in self._nested().items():
-            state.update({f"{name}.{key}": array for key, array in schedule.state_dict().items()})
+        state: dict[str, Array] = {}
+        for prefix, schedule in self._schedules().items():
+            bases = schedule.base_lrs if len(schedule.base_lrs) > 1 else schedule.base_lrs[0]
+            state[f"{prefix}kind"] = np.array(list(type(schedule).__name__.encode()), np.uint8)
+            state[f"{prefix}base_lr"] = np.array(bases, np.float64)
+            state[f"{prefix}count"] = np.array(schedule.count, np.int64)
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over count and base rate, and set the optimiser's learning rate: all of it, or nothing.
 
-        A state without ``kind``, as earlier ones were saved, is taken for one of this kind.
+        A state without ``kind``, as old versions saved it, is taken for one of this kind.
 
         Raises:
             TypeError: if the state is no mapping.
             ValueError: if the state is of another kind of schedule; names every missing, unexpected or impossible
                 entry. Nothing has been changed.
         """
-        before = self.state_dict(), [dict(group) for group in self.optimizer.param_groups]
-        arrays = validated(type(self).__name__, before[0], _with_kinds(type(self).__name__, before[0], state))
-        try:
-            self._take(arrays)
-            self._set(self.count)
-        except BaseException:
-            self._take(before[0])
-            for group, options in zip(self.optimizer.param_groups, before[1], strict=True):
-                group.update(options)
-            raise
-
-    def _take(self, arrays: Mapping[str, Array]) -> None:
-        bases = [float(base) for base in arrays["base_lr"].reshape(-1)]
-        if not (all(0 <= base < math.inf for base in bases) and arrays["count"] >= 0):
-            raise ValueError(f"{type(self).__name__}.load_state_dict: count and base_lr must be finite and at least 0")
-        self.base_lrs, self.count = bases, int(arrays["count"])
-        for name, schedule in self._nested().items():
-            own = {key.removeprefix(f"{name}."): array for key, array in arrays.items() if key.startswith(f"{name}.")}
-            schedule.load_state_dict(own)
-
-
-def _with_kinds(caller: str, own: Mapping[str, Array], state: Any) -> Any:
-    """A state with the kinds of schedules, also if it was saved without; an error if one is another than here."""
-    if not isinstance(state, Mapping):
-        return state
-    kinds = {name: array for name, array in own.items() if name.rpartition(".")[2] == "kind"}
-    for name, kind in kinds.items():
-        found = np.asarray(plain(state.get(name, kind)))
-        if not np.array_equal(found, kind):
-            raise ValueError(f"{caller}.load_state_dict: {name} is {_text(found)} in the state, {_text(kind)} here")
-    return {**kinds, **state}
-
-
-def _text(kind: Array) -> str:
-    return kind.tobytes().decode(errors="replace") if kind.dtype == np.uint8 else str(kind)
-
-
-def as_optimizer(caller: str, value: Any) -> Optimizer:
-    """What was given, if it is an optimiser."""
-    if not isinstance(value, Optimizer):
-        raise TypeError(f"{caller}: optimizer must be an optimiser, not {describe(value)}")
-    return value
-
-
-def as_factor(caller: str, name: str, value: float) -> float:
-    """A factor or a rate: finite and not negative."""
-    number = as_number(caller, name, value)
-    if not 0 <= number < math.inf:
-        raise ValueError(f"{caller}: {name} must be finite and at least 0, not {number}")
-    return number
-
-
-def of_each_group(caller: str, name: str, value: Any, optimizer: Optimizer) -> list[float]:
-    """A number for each parameter group, of one for all or a list of them."""
-    groups = len(optimizer.param_groups)
-    if not isinstance(value, (list, tuple)):
-        return [as_factor(caller, name, value)] * groups
-    if len(value) != groups:
-        raise ValueError(f"{caller}: {name} has {len(value)} numbers, the optimiser {groups} parameter groups")
-    return [as_factor(caller, name, number) for number in value]
+        caller, own = f"{type(self).__name__}.load_state_dict", self.state_dict()
+        kinds = {name: kind for name, kind in own.items() if name.endswith("kind")}
+        for name, kind in kinds.items() if isinstance(state, Mapping) else ():
+            found = np.asarray(plain(state.get(name, kind)))
+            if not np.array_equal(found, kind):
+                raise ValueError(f"{caller}: {name} is {found.tobytes()!r} in the state, {kind.tobytes()!r} here")
+            state = {name: kind, **state}
+        arrays = matching_arrays(caller, own, state)
+        for name, array in arrays.items():
+            if not ((array >= 0) & (array < math.inf)).all():
+                raise ValueError(f"{caller}: {name} must be finite and at least 0, not {array}")
+        bases = {prefix: arrays[f"{prefix}base_lr"].reshape(-1).tolist() for prefix in self._schedules()}
+        self._set(int(arrays["count"]), bases[""])
+        for prefix, schedule in self._schedules().items():
+            schedule.base_lrs, schedule.count = bases[prefix], int(arrays[f"{prefix}count"])
 
 
 class StepLR(Schedule):
@@ -219,7 +194,10 @@ class StepLR(Schedule):
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
-        self.step_size, self.gamma = as_whole("StepLR", "step_size", step_size), as_factor("StepLR", "gamma", gamma)
+        self.step_size, self.gamma = (
+            as_whole("StepLR", "step_size", step_size),
+            as_number("StepLR", "gamma", gamma, _RATE),
+        )
         super().__init__(optimizer)
 
     def factor(self, count: int) -> float:
@@ -241,7 +219,7 @@ class ExponentialLR(Schedule):
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float) -> None:
-        self.gamma = as_factor("ExponentialLR", "gamma", gamma)
+        self.gamma = as_number("ExponentialLR", "gamma", gamma, _RATE)
         super().__init__(optimizer)
 
     def factor(self, count: int) -> float:
@@ -265,15 +243,13 @@ class CosineLR(Schedule):
     """
 
     def __init__(self, optimizer: Optimizer, total: int, min_lr: float = 0.0) -> None:
-        self.total, self.min_lr = as_whole("CosineLR", "total", total), as_factor("CosineLR", "min_lr", min_lr)
+        self.total = as_whole("CosineLR", "total", total)
+        self.min_lr = as_number("CosineLR", "min_lr", min_lr, _RATE)
         super().__init__(optimizer)
 
     def rate(self, count: int, base_lr: float) -> float:
         share = (1 + math.cos(math.pi * min(count / self.total, 1.0))) / 2  # of the base rate
         return base_lr * share + self.min_lr * (1 - share)
-
-    def factor(self, count: int) -> float:
-        return self.rate(count, self.base_lr) / self.base_lr if self.base_lr else 0.0
 
 
 class WarmupLR(Schedule):
@@ -309,18 +285,240 @@ class WarmupLR(Schedule):
                 group["lr"] = base_lr
         super().__init__(optimizer)
 
-    def _nested(self) -> dict[str, Schedule]:
-        return {} if self.after is None else {"after": self.after}
-
-    def _beside_rates(self, count: int) -> list[dict[str, Any]]:
+    def _other_options(self, count: int) -> list[dict[str, Any]]:
         if self.after is None or count < self.steps:
-            return super()._beside_rates(count)
-        return self.after._beside_rates(count - self.steps)
+            return super()._other_options(count)
+        return self.after._other_options(count - self.steps)
 
     def rate(self, count: int, base_lr: float) -> float:
         if count < self.steps:
             return base_lr * ((count + 1) / self.steps)
         return base_lr if self.after is None else self.after.rate(count - self.steps, base_lr)
 
-    def factor(self, count: int) -> float:
-        return self.rate(count, self.base_lr) / self.base_lr if self.base_lr else 0.0
+
+class OneCycleLR(Schedule):
+    """One cycle of ``total_steps`` (Smith and Topin, 2018): up to ``max_lr``, and down to almost nothing.
+
+    The rate goes from max_lr / div_factor up to max_lr in the first ``pct_start`` of all steps, and down to
+    max_lr / div_factor / final_div_factor in the rest; with ``three_phase`` down to max_lr / div_factor in as many
+    steps as it rose, and to the last rate in what is left. Meanwhile the momentum (the first of ``betas``) goes from
+    ``max_momentum`` to ``base_momentum`` and back, if ``cycle_momentum``. As PyTorch's, but from the last step on
+    everything stays, where PyTorch's goes on for a step, and then raises. ``base_lr`` is ``max_lr``.
+
+    Args:
+        max_lr, base_momentum, max_momentum: a number, or one for each parameter group.
+        total_steps: how many steps; or give ``epochs`` and ``steps_per_epoch``.
+        anneal_strategy: along half a cosine (``"cos"``) or a line (``"linear"``).
+
+    Raises:
+        TypeError: if what should be a number, or the optimiser, is none.
+        ValueError: if one is out of its range, or the optimiser has no momentum to cycle.
+
+    >>> import minigrad as mg
+    >>> adam = mg.optim.Adam([mg.tensor([1.0], requires_grad=True)])
+    >>> schedule = OneCycleLR(adam, max_lr=1.0, total_steps=5, pct_start=0.6, anneal_strategy="linear")
+    >>> for _ in range(5):
+    ...     print(round(adam.lr, 6), round(adam.betas[0], 6))
+    ...     schedule.step()
+    0.04 0.95
+    0.52 0.9
+    1.0 0.85
+    0.500002 0.9
+    4e-06 0.95
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_lr: float | Sequence[float],
+        total_steps: int | None = None,
+        epochs: int | None = None,
+        steps_per_epoch: int | None = None,
+        pct_start: float = 0.3,
+        anneal_strategy: str = "cos",
+        cycle_momentum: bool = True,
+        base_momentum: float | Sequence[float] = 0.85,
+        max_momentum: float | Sequence[float] = 0.95,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+        three_phase: bool = False,
+    ) -> None:
+        name = "OneCycleLR"
+        groups = _as_optimizer(name, optimizer).param_groups
+        if total_steps is None:
+            if epochs is None or steps_per_epoch is None:
+                raise ValueError(f"{name}: give total_steps, or both epochs and steps_per_epoch")
+            total_steps = as_whole(name, "epochs", epochs) * as_whole(name, "steps_per_epoch", steps_per_epoch)
+        self.total_steps = as_whole(name, "total_steps", total_steps)
+        self.anneal_strategy = as_choice(name, "anneal_strategy", anneal_strategy, ("cos", "linear"))
+        self.div_factor = as_number(name, "div_factor", div_factor, "finite and above 0")
+        self.final_div_factor = as_number(name, "final_div_factor", final_div_factor, "finite and above 0")
+        self.three_phase = three_phase
+        rise = as_number(name, "pct_start", pct_start, "in [0, 1]") * self.total_steps
+        # The last step of each phase. As PyTorch's, those before the last phase are no whole numbers.
+        self._ends = [rise - 1, *([2 * rise - 2] if three_phase else []), self.total_steps - 1]
+        rates = _of_each_group(name, "max_lr", max_lr, optimizer)
+        self._momenta: list[tuple[float, float]] = []  # the lowest and highest of each group
+        if cycle_momentum:
+            lows = _of_each_group(name, "base_momentum", base_momentum, optimizer, "in [0, 1)")
+            highs = _of_each_group(name, "max_momentum", max_momentum, optimizer, "in [0, 1)")
+            self._momenta = list(zip(lows, highs, strict=True))
+        for k, group in enumerate(groups):
+            if cycle_momentum and "betas" not in group and not group.get("momentum"):
+                raise ValueError(
+                    f"{name}: group {k} of {type(optimizer).__name__} has no momentum to cycle. "
+                    "Make the optimiser with one, or pass cycle_momentum=False."
+                )
+        for group, rate in zip(groups, rates, strict=True):
+            group["lr"] = rate  # which super() takes as the base rate
+        super().__init__(optimizer)
+
+    def _between(self, count: int, values: list[float]) -> float:
+        """The value at a step, between the values at the ends of its phase; there is one more value than phases."""
+        step = min(count, self.total_steps - 1)
+        phase = next(k for k, end in enumerate(self._ends) if step <= end or k == len(self._ends) - 1)
+        start, end = self._ends[phase - 1] if phase else 0.0, self._ends[phase]
+        share = (step - start) / (end - start) if end > start else 1.0
+        first, last = values[phase : phase + 2]
+        if self.anneal_strategy == "linear":
+            return first + (last - first) * share
+        return last + (first - last) / 2 * (1 + math.cos(math.pi * share))
+
+    def rate(self, count: int, base_lr: float) -> float:
+        first = base_lr / self.div_factor
+        back = [first] if self.three_phase else []
+        return self._between(count, [first, base_lr, *back, first / self.final_div_factor])
+
+    def _other_options(self, count: int) -> list[dict[str, Any]]:
+        if not self._momenta:
+            return super()._other_options(count)
+        momenta = [self._between(count, [high, low, high, high]) for low, high in self._momenta]
+        return [
+            {"betas": (momentum, group["betas"][1])} if "betas" in group else {"momentum": momentum}
+            for group, momentum in zip(self.optimizer.param_groups, momenta, strict=True)
+        ]
+
+
+class ReduceOnPlateau:
+    """The rates times ``factor`` when a metric has not improved for more than ``patience`` steps.
+
+    A metric improves if it is below best (1 - threshold), or best - threshold with ``threshold_mode="abs"``; with
+    ``mode="max"`` if it is above best (1 + threshold), or best + threshold. NaN is no improvement. For
+    ``cooldown`` steps after a reduction nothing is held against the metric. As PyTorch's ReduceLROnPlateau.
+
+    A :class:`Schedule` of the same optimiser, such as a warm-up, may go before it: once rates have been reduced, a step
+    of the schedule would undo that, and raises.
+
+    Args:
+        mode: whether the metric should become small (``"min"``) or large (``"max"``).
+        factor: below 1.
+        min_lr: what rates do not fall below: a number, or one for each parameter group.
+        eps: a rate that would change by no more than this stays.
+
+    Raises:
+        TypeError: if what should be a number, or the optimiser, is none.
+        ValueError: if one is out of its range, or a mode is unknown.
+
+    >>> import minigrad as mg
+    >>> sgd = mg.optim.SGD([mg.tensor([1.0], requires_grad=True)], lr=1.0)
+    >>> schedule = ReduceOnPlateau(sgd, factor=0.5, patience=1)
+    >>> for loss in (3.0, 2.0, 2.0, 2.5, 1.0):
+    ...     schedule.step(loss)
+    ...     print(sgd.lr)
+    1.0
+    1.0
+    1.0
+    0.5
+    0.5
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_lr: float | Sequence[float] = 0.0,
+        eps: float = 1e-8,
+    ) -> None:
+        name = "ReduceOnPlateau"
+        self.optimizer = _as_optimizer(name, optimizer)
+        self.mode = as_choice(name, "mode", mode, ("min", "max"))
+        self.threshold_mode = as_choice(name, "threshold_mode", threshold_mode, ("rel", "abs"))
+        self.factor = as_number(name, "factor", factor, "in [0, 1)")
+        self.patience = as_whole(name, "patience", patience, 0)
+        self.cooldown = as_whole(name, "cooldown", cooldown, 0)
+        self.threshold = as_number(name, "threshold", threshold, _RATE)
+        self.eps = as_number(name, "eps", eps, _RATE)
+        self.min_lrs = _of_each_group(name, "min_lr", min_lr, optimizer)
+        self.best = math.inf if mode == "min" else -math.inf
+        self.count = self.num_bad_epochs = self.cooldown_counter = 0
+
+    def step(self, metric: Any) -> None:
+        """Look at the metric, a number or a 0-d tensor, and reduce the rates if it is time to.
+
+        Raises:
+            TypeError: if the metric is no number.
+            ValueError: if a parameter group was added since the schedule was made.
+        """
+        value = as_number("ReduceOnPlateau.step", "metric", metric)
+        _check_groups("ReduceOnPlateau", self.optimizer, len(self.min_lrs))
+        self.count += 1
+        self.num_bad_epochs += 1
+        if self._improves(value):
+            self.best, self.num_bad_epochs = value, 0
+        if self.cooldown_counter > 0:
+            self.cooldown_counter -= 1
+            self.num_bad_epochs = 0
+        if self.num_bad_epochs > self.patience:
+            before = [group["lr"] for group in self.optimizer.param_groups]
+            lower = [max(rate * self.factor, lowest) for rate, lowest in zip(before, self.min_lrs, strict=True)]
+            self._set([new if old - new > self.eps else old for old, new in zip(before, lower, strict=True)])
+            self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
+
+    def _improves(self, value: float) -> bool:
+        sign = 1 if self.mode == "max" else -1
+        if self.threshold_mode == "abs":
+            bar = self.best + sign * self.threshold
+        else:
+            bar = self.best * (1 + sign * self.threshold) if self.threshold != 1 else self.best  # no 0 times infinity
+        return sign * value > sign * bar
+
+    def _set(self, rates: list[float]) -> None:
+        """Set the rate of each group, and let schedules know if that changes any."""
+        groups = self.optimizer.param_groups
+        self.optimizer._reductions += rates != [group["lr"] for group in groups]
+        for group, rate in zip(groups, rates, strict=True):
+            group["lr"] = rate
+
+    def state_dict(self) -> dict[str, Array]:
+        """The best metric, the counts and the rates as arrays, ready for :func:`minigrad.save`.
+
+        What the schedule was made with (``factor``, ``patience``, …) is not in the state: make it anew with the same.
+        """
+        return {
+            "best": np.array(self.best, np.float64),
+            **{name: np.array(getattr(self, name), np.int64) for name in _COUNTS},
+            "lr": np.array([group["lr"] for group in self.optimizer.param_groups], np.float64),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over the best metric, the counts and the rates: all of them, or nothing.
+
+        Loading the state of a :class:`Schedule` sets the rates too, so load that first.
+
+        Raises:
+            TypeError: if the state is no mapping.
+            ValueError: names every missing, unexpected or impossible entry.
+        """
+        caller = "ReduceOnPlateau.load_state_dict"
+        arrays = matching_arrays(caller, self.state_dict(), state)
+        counts = {name: int(as_number(caller, name, arrays[name], "at least 0")) for name in _COUNTS}
+        rates = [as_number(caller, "lr", rate, _RATE) for rate in arrays["lr"].tolist()]
+        if np.isnan(arrays["best"]):
+            raise ValueError(f"{caller}: best is NaN")
+        vars(self).update(counts, best=float(arrays["best"]))
+        self._set(rates)

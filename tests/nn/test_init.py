@@ -108,9 +108,7 @@ def test_empty_shapes():
 @pytest.mark.parametrize("given", [mg.nn.Parameter(np.ones((3, 4), np.float32)), np.ones((3, 4), np.float32)])
 def test_a_weight_in_place_of_its_shape_is_refused(name, given):
     options = {"value": 1.0} if name == "constant" else {}
-    expected = rf"init\.{name}: expected a shape, not .*float32 \(3, 4\)"
-    if name != "fans":
-        expected += rf".* a new tensor .*: w\.data\[\.\.\.\] = nn\.init\.{name}\(w\.shape, …\)\.data"
+    expected = r"init: expected a shape, not float32 \(3, 4\).* a new tensor .*: w\.data\[\.\.\.\] = nn\.init\."
     with pytest.raises(TypeError, match=expected):
         getattr(init, name)(given, **options)
 

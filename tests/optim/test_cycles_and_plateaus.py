@@ -123,23 +123,27 @@ def test_a_cycle_after_a_warmup_sets_the_momentum_too():
     ("make", "kind", "text"),
     [
         (lambda: optim.OneCycleLR(made(), 1.0), ValueError, "give total_steps, or both epochs and steps_per_epoch"),
-        (lambda: optim.OneCycleLR(made(), 1.0, 0), ValueError, "total_steps must be a positive integer"),
+        (lambda: optim.OneCycleLR(made(), 1.0, 0), ValueError, "total_steps must be an integer of at least 1"),
         (
             lambda: optim.OneCycleLR(made(), [1.0], 5),
             ValueError,
             "max_lr has 1 numbers, the optimiser 2 parameter groups",
         ),
         (lambda: optim.OneCycleLR(made(), 1.0, 5, pct_start=1.5), ValueError, r"pct_start must be in \[0, 1\]"),
-        (lambda: optim.OneCycleLR(made(), 1.0, 5, anneal_strategy="exp"), ValueError, "must be 'cos' or 'linear'"),
-        (lambda: optim.OneCycleLR(made(), 1.0, 5, div_factor=0), ValueError, "div_factor must be above 0"),
+        (
+            lambda: optim.OneCycleLR(made(), 1.0, 5, anneal_strategy="exp"),
+            ValueError,
+            "must be one of 'cos', 'linear', not 'exp'",
+        ),
+        (lambda: optim.OneCycleLR(made(), 1.0, 5, div_factor=0), ValueError, "div_factor must be finite and above 0"),
         (lambda: optim.OneCycleLR(made(), 1.0, 5, max_momentum=1.0), ValueError, r"momentum must be in \[0, 1\)"),
         (lambda: optim.OneCycleLR(made("SGD"), 1.0, 5), ValueError, "group 0 of SGD has no momentum to cycle"),
         (lambda: optim.OneCycleLR(made(), "1", 5), TypeError, "max_lr must be a number"),
         (lambda: optim.OneCycleLR(None, 1.0, 5), TypeError, "OneCycleLR: optimizer must be an optimiser, not None"),
         (lambda: optim.ReduceOnPlateau([]), TypeError, "ReduceOnPlateau: optimizer must be an optimiser, not list"),
-        (lambda: optim.ReduceOnPlateau(made(), "low"), ValueError, "mode must be 'min' or 'max', not 'low'"),
+        (lambda: optim.ReduceOnPlateau(made(), "low"), ValueError, "mode must be one of 'min', 'max', not 'low'"),
         (lambda: optim.ReduceOnPlateau(made(), threshold_mode="x"), ValueError, "threshold_mode must be"),
-        (lambda: optim.ReduceOnPlateau(made(), factor=1.0), ValueError, "factor must be below 1"),
+        (lambda: optim.ReduceOnPlateau(made(), factor=1.0), ValueError, r"factor must be in \[0, 1\)"),
         (lambda: optim.ReduceOnPlateau(made(), patience=-1), ValueError, "patience must be an integer of at least 0"),
         (lambda: optim.ReduceOnPlateau(made(), min_lr=[0.1]), ValueError, "min_lr has 1 numbers"),
         (lambda: optim.ReduceOnPlateau(made()).step([1.0]), TypeError, "metric must be a number"),
@@ -229,8 +233,8 @@ def test_bad_states_of_plateaus_change_nothing():
         schedule.step(1.0)
     before, kept = schedule.state_dict(), rates(optimizer)
     good = {**before, "best": np.array(0.5), "lr": np.array([9.0, 9.0])}
-    for change, text in [({"best": np.array(math.nan)}, "best is NaN"), ({"count": np.array(-1)}, "count must not be"),
-                         ({"lr": np.array([1.0, -1.0])}, "rates must be finite"),
+    for change, text in [({"best": np.array(math.nan)}, "best is NaN"), ({"count": np.array(-1)}, "count must be"),
+                         ({"lr": np.array([1.0, -1.0])}, "lr must be finite"),
                          ({"lr": np.array(1.0)}, "lr is float64"),
                          ({"more": np.array(1.0)}, "more is unexpected")]:  # fmt: skip
         with pytest.raises(ValueError, match=text):

@@ -36,7 +36,7 @@ def test_an_option_as_attribute_is_that_of_all_groups():
     sgd.lr = 0.2
     assert [group["lr"] for group in sgd.param_groups] == [0.2, 0.2]
     sgd.param_groups[1]["lr"] = 0.4
-    message = r"SGD: lr is 0\.2, 0\.4 in its 2 groups: ask for, or set, param_groups\[i\]\['lr'\]"
+    message = r"SGD: lr is 0\.2, 0\.4 in its 2 groups. Use param_groups\[i\]\['lr'\]"
     with pytest.raises(ValueError, match=message):
         sgd.lr  # noqa: B018
     with pytest.raises(ValueError, match=message):
@@ -65,21 +65,32 @@ def test_groups_may_be_added_and_empty():
 @pytest.mark.parametrize(
     ("make", "kind", "text"),
     [
-        (lambda a, b: [{"params": [a]}, b], TypeError, r"SGD: params must be tensors, or groups .* item 1 is float64"),
-        (lambda a, b: {"params": [a]}, TypeError, r"SGD: params must be a list of groups, not one: pass \[\{"),
+        (
+            lambda a, b: [{"params": [a]}, b],
+            TypeError,
+            "SGD: group 1: a group must be a dict with 'params' and options, not tensor",
+        ),
+        (lambda a, b: {"params": [a]}, TypeError, "SGD: parameter 0 must be a Tensor, not str"),
         (
             lambda a, b: [{"params": [a]}, {"lr": 1.0}],
             TypeError,
-            "SGD: group 1: a group must have 'params', not 'lr",
+            r"SGD: group 1: a group must be a dict with 'params' and options, not \{'lr': 1.0",
         ),
-        (lambda a, b: [{"lr": 1.0}], TypeError, "SGD: a group must have 'params', not 'lr' alone"),
-        (lambda a, b: [{}], TypeError, "SGD: a group must have 'params', not nothing"),
-        (lambda a, b: np.array("ab"), TypeError, r"SGD: params must be an iterable of tensors, not <U2 \(\)"),
-        (lambda a, b: [{"params": np.array(1.0)}], TypeError, r"SGD: params must be an iterable .* not float64 \(\)"),
-        (lambda a, b: [{"params": [a]}, {"params": [a]}], ValueError, r"group 1: parameter 0 .* is in another group"),
-        (lambda a, b: [{"params": [a], "rate": 1.0}], ValueError, "SGD: 'rate' is no option: it may have lr, momentum"),
+        (
+            lambda a, b: [{"lr": 1.0}],
+            TypeError,
+            r"SGD: a group must be a dict with 'params' and options, not \{'lr': 1.0",
+        ),
+        (lambda a, b: [{}], TypeError, r"SGD: a group must be a dict with 'params' and options, not \{\}"),
+        (lambda a, b: 3, TypeError, "SGD: params must be an iterable of tensors, not int"),
+        (lambda a, b: [{"params": [a]}, {"params": [a]}], ValueError, r"group 1: a parameter .* is in another group"),
+        (lambda a, b: [{"params": [a], "rate": 1.0}], ValueError, "'rate' is no option. Options are lr, momentum"),
         (lambda a, b: [{"params": [a]}, {"params": [b], "lr": -1}], ValueError, "SGD: group 1: lr must be finite"),
-        (lambda a, b: [{"params": [a]}, {"params": b}], TypeError, r"SGD: group 1: params must be .*pass \[tensor\]"),
+        (
+            lambda a, b: [{"params": [a]}, {"params": b}],
+            TypeError,
+            r"SGD: group 1: params must be .*Pass a list such as \[tensor\]",
+        ),
         (lambda a, b: [{"params": [a], "nesterov": True}], ValueError, "nesterov needs a momentum"),
         (lambda a, b: [{"params": []}], ValueError, "SGD: there are no parameters"),
     ],
@@ -109,11 +120,9 @@ def test_groups_that_were_changed_otherwise_are_refused_in_the_step():
     a, b = leaf(), leaf()
     a.grad = np.ones(2)
     for change, text in [
-        (lambda o: o.param_groups[0].update(params=[a, b]), "parameters are added by add_param_group"),
-        (lambda o: o.param_groups.append({"params": (b,), "lr": 0.1}), "parameters are added by add_param_group"),
-        (lambda o: o.param_groups[0].pop("lr"), "group 0 has lost its lr"),
+        (lambda o: o.param_groups[0].update(params=[a, b]), "param_groups has other parameters. Use add_param_group"),
+        (lambda o: o.param_groups.append({**o.param_groups[0], "params": (b,)}), "param_groups has other parameters"),
         (lambda o: o.param_groups[0].update(lr=-1.0), "lr must be finite and at least 0"),
-        (lambda o: o.param_groups[0].update(momentum=0.5), "a momentum must be given when the optimiser is made"),
     ]:
         sgd = optim.SGD([a], lr=0.1)
         change(sgd)
@@ -147,8 +156,6 @@ def test_the_state_of_groups(tmp_path):
         optim.SGD(params, lr=0.1).load_state_dict(state)
     with pytest.raises(ValueError, match=r"group\.0\.params is int64 \(2,\) here, int64 \(1,\) in the state"):
         made((2, 1))[1].load_state_dict(state)
-    with pytest.raises(ValueError, match=r"group\.1\.params is \[1 2\] here, \[2 1\] in the state"):
-        other.load_state_dict({**state, "group.1.params": np.array([2, 1])})
 
 
 def test_a_closure_is_called_first_and_its_loss_returned():
@@ -194,11 +201,25 @@ def test_schedules_scale_each_groups_own_rate():
     assert (rates(other), again.count) == (before, 4)
 
 
-def test_a_method_that_passes_no_options_says_which():
-    class Plain(optim.Optimizer):
-        pass
-
-    with pytest.raises(TypeError, match=r"Plain: lr, weight_decay must be passed to Optimizer\.__init__"):
-        Plain([leaf()])
-    with pytest.raises(TypeError, match="SGD: group 1: a group must be a dict with 'params', not str"):
+def test_a_group_that_is_no_dict_is_refused():
+    with pytest.raises(TypeError, match="SGD: group 1: a group must be a dict with 'params' and options, not 'params'"):
         optim.SGD([leaf()], lr=0.1).add_param_group("params")
+
+
+def test_a_method_of_ones_own():
+    class Signs(optim.Optimizer):
+        _options = ("lr", "weight_decay")
+
+        def __init__(self, params, lr=0.5, weight_decay=0.0):
+            super().__init__(params, lr=lr, weight_decay=weight_decay)
+
+        def _update(self, options, t, p, g):
+            p -= options["lr"] / t * np.sign(g)
+
+    p = leaf()
+    signs = Signs([p])
+    for _ in range(2):
+        p.grad = np.array([3.0, -1.0])
+        signs.step()
+    assert p.data.tolist() == [1 - 0.75, 2 + 0.75]
+    assert (signs.lr, list(signs.state_dict())) == (0.5, ["lr", "weight_decay", "step.0"])

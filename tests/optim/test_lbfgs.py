@@ -9,7 +9,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import optim
-from minigrad.optim.line_search import Trial, strong_wolfe
+from minigrad.optim.lbfgs import Trial, strong_wolfe
 from tests.peers import Peer
 
 PYTORCH = Peer(__name__)
@@ -206,7 +206,7 @@ def test_counts_may_be_numpys_integers():
     assert optim.LBFGS([p], max_iter=2, max_eval=np.uint8(7)).max_eval == 7
     assert optim.LBFGS([p], max_iter=1).max_eval == 1
     for count in (2.0, True, "5", None):
-        with pytest.raises(ValueError, match="LBFGS: max_iter must be a positive integer, not"):
+        with pytest.raises(ValueError, match="LBFGS: max_iter must be an integer of at least 1, not"):
             optim.LBFGS([p], max_iter=count)
 
 
@@ -244,8 +244,8 @@ def test_complaints():
     for make, kind, text in [
         (lambda: optim.LBFGS([{"params": [p]}, {"params": [q]}]), ValueError, "one group of parameters only"),
         (lambda: optim.LBFGS([p]).add_param_group({"params": [q]}), ValueError, "one group of parameters only"),
-        (lambda: optim.LBFGS([p], max_iter=0), ValueError, "LBFGS: max_iter must be a positive integer, not 0"),
-        (lambda: optim.LBFGS([p], history_size=1.5), ValueError, "history_size must be a positive integer"),
+        (lambda: optim.LBFGS([p], max_iter=0), ValueError, "LBFGS: max_iter must be an integer of at least 1, not 0"),
+        (lambda: optim.LBFGS([p], history_size=1.5), ValueError, "history_size must be an integer of at least 1"),
         (
             lambda: optim.LBFGS([p], line_search_fn="wolfe"),
             ValueError,
@@ -264,10 +264,10 @@ def test_complaints():
     fresh = optim.LBFGS([p])
     before = fresh.state_dict()
     for change, text in [({"s": np.ones((1, 2), "float32")}, r"s is float32 \(\d, 1\) here, float32 \(1, 2\)"),
-                         ({"gradient": np.float32([math.nan])}, "gradient has entries that are not finite"),
-                         ({"n_iter": np.array(-1)}, "n_iter must not be negative"),
-                         ({"max_iter": np.array(1.5)}, "max_iter must be a positive integer, not 1.5"),
-                         ({"line_search_fn": np.array(2.0)}, "line_search_fn must be 0 or 1")]:  # fmt: skip
+                         ({"gradient": np.float32([math.nan])}, "gradient must be finite"),
+                         ({"n_iter": np.array(-1)}, "n_iter must be finite, and a count must not be negative"),
+                         ({"max_iter": np.array(1.5)}, "max_iter must be an integer of at least 1, not 1.5"),
+                         ({"line_search_fn": np.array(2.0)}, "line_search_fn must be one of 0, 1")]:  # fmt: skip
         with pytest.raises(ValueError, match=text):
             fresh.load_state_dict({**state, **change})
         for key, array in fresh.state_dict().items():

@@ -50,9 +50,9 @@ def test_parts():
     assert [part[2].data.tolist() for part in parts] == [[0, 1, 2], [3, 4], [5, 6]]
     assert sum(part[0] for part in parts) == pytest.approx(1)
     assert list(optim.micro_batches(3, [])) == []
-    for make, text in [(lambda: optim.micro_batches(0, [1]), "parts must be a positive integer, not 0"),
+    for make, text in [(lambda: optim.micro_batches(0, [1]), "parts must be an integer of at least 1, not 0"),
                        (lambda: optim.micro_batches(2), "give the arrays of a batch"),
-                       (lambda: optim.micro_batches(2, [1], [1, 2]), "must be of one length, not 1, 2")]:  # fmt: skip
+                       (lambda: optim.micro_batches(2, [1], [1, 2]), "arrays have the lengths 1, 2")]:  # fmt: skip
         with pytest.raises(ValueError, match=text):
             make()
     for array, found in [(None, "None"), (3, "int"), (np.ones(()), r"float64 \(\)")]:

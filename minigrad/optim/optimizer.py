@@ -1,0 +1,412 @@
+"""What all optimisers share: parameters in groups, each with options; steps; and state.
+
+An optimiser writes into the arrays of its parameters and never replaces them. It keeps its state in the dtype of the
+parameter, except for half precision, where squares of gradients underflow or overflow and small steps get lost. The
+state of a half parameter is float32. Its steps are computed in float32 and rounded once, into the parameter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..core import Leaf, Tensor, plain
+from ..nn.module import matching_arrays
+from ..runtime.threads import run_in_parallel
+from ..spec import Array, Spec, describe
+from ..writes import written
+
+__all__ = ["Optimizer"]
+
+Group = dict[str, Any]
+Params = Iterable[Tensor] | Iterable[Mapping[str, Any]]
+
+_NEVER_NEGATIVE = ("step", "sum", "v")  # counts, and state that adds up squares
+_BLOCK = 131072  # entries; 256K and 512K take as long, 64K and fewer longer, on one thread and on two
+
+_RANGES: dict[str, Callable[[float], bool]] = {
+    "finite and at least 0": lambda x: 0 <= x < math.inf,
+    "finite and above 0": lambda x: 0 < x < math.inf,
+    "at least 0": lambda x: x >= 0,
+    "above 0": lambda x: x > 0,
+    "in [0, 1)": lambda x: 0 <= x < 1,
+    "in [0, 1]": lambda x: 0 <= x <= 1,
+}
+
+# What an option may be: a range, a positive integer, or one of several values. An option that is not listed here must
+# be finite and at least 0.
+_OPTIONS: dict[str, Any] = {
+    "alpha": "in [0, 1)",
+    "betas": "in [0, 1)",  # each of the two
+    "history_size": int,
+    "line_search_fn": (None, "strong_wolfe"),
+    "max_eval": int,
+    "max_iter": int,
+    "momentum": "in [0, 1)",
+    "nesterov": (False, True),
+}
+
+
+def as_number(caller: str, name: str, value: Any, wanted: str = "") -> float:
+    """A number, or a 0-d array or tensor, as a float in the range ``wanted``; an integer that is too large is infinite.
+
+    Raises:
+        TypeError: if it is no number; text is not read as one.
+        ValueError: if it is out of the range.
+    """
+    single = isinstance(value, (np.ndarray, Tensor)) and value.ndim == 0 and value.dtype.kind in "biuf"
+    if not (single or isinstance(value, (int, float, np.number))) or isinstance(value, np.complexfloating):
+        raise TypeError(f"{caller}: {name} must be a number, not {describe(value)}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf if value > 0 else -math.inf
+    if wanted and not _RANGES[wanted](number):
+        raise ValueError(f"{caller}: {name} must be {wanted}, not {number}")
+    return number
+
+
+def as_whole(caller: str, name: str, value: Any, least: int = 1) -> int:
+    """An integer of at least 1, or of another least value."""
+    if isinstance(value, bool) or not (isinstance(value, (int, np.integer)) and value >= least):
+        raise ValueError(f"{caller}: {name} must be an integer of at least {least}, not {value!r}")
+    return int(value)
+
+
+def as_choice(caller: str, name: str, value: Any, choices: Sequence[Any]) -> Any:
+    """The choice that equals a value."""
+    if value not in choices:
+        raise ValueError(f"{caller}: {name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
+    return choices[choices.index(value)]
+
+
+def as_option(caller: str, name: str, value: Any) -> Any:
+    """An option of an optimiser in its own type, checked by the table above."""
+    kind = _OPTIONS.get(name, "finite and at least 0")
+    if isinstance(kind, tuple):
+        return as_choice(caller, name, value, kind)
+    if kind is int:
+        return as_whole(caller, name, value)
+    if name != "betas":
+        return as_number(caller, name, value, kind)
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise ValueError(f"{caller}: betas must be two numbers, not {value!r}")
+    return tuple(as_number(caller, name, beta, kind) for beta in value)
+
+
+def tensors(caller: str, params: Any) -> list[Tensor]:
+    """The parameters as a list, each once: leaves of a floating dtype, or constants (frozen parameters)."""
+    if isinstance(params, Tensor) or not isinstance(params, Iterable):
+        raise TypeError(
+            f"{caller}: params must be an iterable of tensors, not {describe(params)}. "
+            "Pass a list such as [tensor], or module.parameters()."
+        )
+    unique = list({id(p): p for p in params}.values())
+    for i, p in enumerate(unique):
+        if not isinstance(p, Tensor):
+            raise TypeError(f"{caller}: parameter {i} must be a Tensor, not {type(p).__name__}")
+        if p.node is not None and not isinstance(p.node, Leaf):
+            raise ValueError(f"{caller}: parameter {i} ({describe(p)}) is the result of an operation, not a leaf")
+        if p.node is not None and (p.node.shape, p.node.dtype) != (p.shape, p.dtype):
+            raise TypeError(
+                f"{caller}: parameter {i} is {p.node.dtype} {p.node.shape}, its .data was replaced by {describe(p)}. "
+                "Write into .data, or make a new parameter."
+            )
+        if p.dtype.kind != "f":
+            raise TypeError(f"{caller}: parameter {i} must be of a floating dtype, not {describe(p)}")
+    return unique
+
+
+def run_in_blocks(work: Iterable[tuple[Callable[..., None], Sequence[Array]]]) -> None:
+    """Call each function with corresponding blocks of its arrays, which have one shape; threads share large ones."""
+    calls: list[Callable[[], None]] = []
+    entries = 0
+    for function, arrays in work:
+        entries += arrays[0].size
+        calls += [partial(function, *block) for block in blocks(arrays)]
+    run_in_parallel(calls, worth=entries >= 2 * _BLOCK)  # waking a thread for less takes longer
+
+
+def blocks(arrays: Sequence[Array]) -> Iterator[Sequence[Array]]:
+    """Corresponding blocks of arrays of one shape, as 1-d views; the whole arrays if they are not contiguous.
+
+    The arrays of a block stay in the processor's cache while a dozen NumPy calls pass over them.
+    """
+    if not all(a.flags.c_contiguous for a in arrays):
+        yield arrays
+        return
+    flat = [a.reshape(-1) for a in arrays]
+    for start in range(0, flat[0].size, _BLOCK):
+        yield [a[start : start + _BLOCK] for a in flat]
+
+
+def _attribute(name: str) -> property:
+    """An option as an attribute of the optimiser: the value that all groups share."""
+
+    def read(self: Optimizer) -> Any:
+        first, *others = (group.get(name) for group in self.param_groups)
+        if any(value != first for value in others):
+            raise ValueError(
+                f"{type(self).__name__}: {name} is {', '.join(map(str, (first, *others)))} in its {len(others) + 1} "
+                f"groups. Use param_groups[i][{name!r}]."
+            )
+        return first
+
+    def write(self: Optimizer, value: Any) -> None:
+        read(self)
+        for group in self.param_groups:
+            group[name] = value
+
+    return property(read, write)
+
+
+class Optimizer:
+    """The base of all optimisers: parameters in groups, each with options such as the rate ``lr``, and state.
+
+    ``params`` is an iterable of parameters, or of groups. A group is a dict of ``params`` and of options that differ
+    from those given to the optimiser. ``param_groups`` are dicts with every option, which may change between steps.
+    Each option is also an attribute, such as ``optimizer.lr``; if groups differ in it, reading or setting it raises a
+    ValueError. A parameter that is listed twice in a group counts once. State has the dtype of its parameter, but
+    float32 for float16, whose steps are computed in float32 and rounded once.
+
+    A subclass names its options (``_options``) and the arrays it keeps for each parameter (``_state_names``), passes
+    the options to ``__init__``, and defines ``_update``. A momentum adds the array ``velocity``.
+
+    >>> import minigrad as mg
+    >>> w, b = mg.tensor([1.0], requires_grad=True), mg.tensor([1.0], requires_grad=True)
+    >>> sgd = mg.optim.SGD([{"params": [w], "weight_decay": 0.5}, {"params": [b], "lr": 1.0}], lr=0.1)
+    >>> [(group["lr"], group["weight_decay"]) for group in sgd.param_groups]
+    [(0.1, 0.5), (1.0, 0.0)]
+    >>> sgd.momentum
+    0.0
+    >>> sgd.lr
+    Traceback (most recent call last):
+    ValueError: SGD: lr is 0.1, 1.0 in its 2 groups. Use param_groups[i]['lr'].
+    """
+
+    _options: ClassVar[tuple[str, ...]] = ("lr", "weight_decay")
+    _state_names: ClassVar[tuple[str, ...]] = ()  # each an array of the parameter's shape
+    _decoupled_decay: ClassVar[bool] = False  # whether weights decay apart from the gradient
+    lr: float
+
+    def __init_subclass__(cls) -> None:
+        for name in cls._options:
+            setattr(cls, name, _attribute(name))
+
+    def __init__(self, params: Params, **options: Any) -> None:
+        name = type(self).__name__
+        self.defaults = {option: as_option(name, option, value) for option, value in options.items()}
+        self.param_groups: list[Group] = []
+        self.params: list[Tensor] = []  # of all groups, one after the other
+        self.steps: list[int] = []  # how often each parameter was updated
+        self.state: dict[str, dict[int, Array]] = {}  # by name, and by the number of the parameter
+        self._specs: list[Spec] = []
+        self._reductions = 0  # how often a ReduceOnPlateau has set the rates, which a Schedule must not undo
+        given: Any = params if isinstance(params, Tensor) or not isinstance(params, Iterable) else list(params)
+        several = isinstance(given, list) and any(isinstance(group, Mapping) for group in given)
+        for group in given if several else [{"params": given}]:
+            self.add_param_group(group)
+        if not self.params:
+            raise ValueError(f"{name}: there are no parameters")
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """Train more parameters from now on; options default to those the optimiser was made with.
+
+        Schedules that were made before do not know the group, and their next step raises.
+
+        Raises:
+            TypeError: if the group is no mapping with ``params``, or these are no iterable of tensors.
+            ValueError: if an option is unknown or impossible, or a parameter is in another group. Nothing is added.
+        """
+        caller = type(self).__name__ + (f": group {len(self.param_groups)}" if self.param_groups else "")
+        if not isinstance(group, Mapping) or "params" not in group:
+            raise TypeError(f"{caller}: a group must be a dict with 'params' and options, not {group!r:.60}")
+        if unknown := [name for name in group if name not in ("params", *self._options)]:
+            raise ValueError(f"{caller}: {unknown[0]!r} is no option. Options are {', '.join(self._options)}.")
+        params = tuple(tensors(caller, group["params"]))
+        elsewhere = set(map(id, self.params))
+        if known := [p for p in params if id(p) in elsewhere]:
+            raise ValueError(f"{caller}: a parameter ({describe(known[0])}) is in another group")
+        options = {name: as_option(caller, name, group.get(name, self.defaults[name])) for name in self._options}
+        names = self._kept(options)
+        self.param_groups.append({"params": params, **options})
+        for i, p in enumerate(params, len(self.params)):
+            self._specs.append((p.shape, p.dtype))
+            self._state_of(i, options, names)
+        self.params += params
+        self.steps += [0] * len(params)
+
+    def _kept(self, options: Group) -> tuple[str, ...]:
+        """The names of the arrays kept for each parameter; an error if the options contradict each other."""
+        return (*self._state_names, "velocity") if options.get("momentum") else self._state_names
+
+    def _state_of(self, i: int, options: Group, names: tuple[str, ...]) -> list[Array]:
+        """The arrays kept for a parameter; those of the names that are missing are made."""
+        kept = [arrays[i] for arrays in self.state.values() if i in arrays]
+        if len(kept) >= len(names):
+            return kept
+        (shape, dtype), start = self._specs[i], options.get("initial_accumulator_value", 0.0)
+        for name in names:
+            self.state.setdefault(name, {}).setdefault(i, np.full(shape, start, np.result_type(dtype, np.float32)))
+        return self._state_of(i, options, names)
+
+    def _update(self, options: Group, t: int, p: Array, g: Array, *state: Array) -> None:
+        """Do the t-th step (from 1) for one block of a parameter and of its state, in place."""
+        raise NotImplementedError
+
+    def _step_block(self, options: Group, t: int, p: Array, g: Array, *state: Array) -> None:
+        """Apply the weight decay to one block, and update it; a block of half precision in float32."""
+        if p.dtype == np.float16:
+            single = p.astype(np.float32)
+            self._step_block(options, t, single, g.astype(np.float32), *state)
+            p[...] = single
+            return
+        if decay := options.get("weight_decay"):
+            if self._decoupled_decay:
+                p *= 1 - options["lr"] * decay
+            else:  # the gradient of the loss plus decay/2 |p|^2
+                loss_gradient, g = g, p * decay
+                g += loss_gradient
+        self._update(options, t, p, g, *state)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient, in place.
+
+        After an interrupt (Ctrl-C), some parameters, and blocks of large ones, are updated and some are not; `steps`
+        counts every parameter that may have changed. Load a saved state to go on as if nothing had happened.
+
+        Args:
+            closure: if given it is called first, to compute the gradients; its result, the loss, is returned.
+
+        Raises:
+            TypeError: if an option is no number.
+            ValueError: if an option has become impossible; if ``.data`` of a parameter was replaced by an array of
+                another shape or dtype, or is read-only. Nothing has been written.
+        """
+        loss = None if closure is None else closure()
+        updates = list(self._updates())  # checks everything before anything changes
+        work = []
+        for i, options, arrays in updates:
+            self.steps[i] += 1
+            work.append((partial(self._step_block, options, self.steps[i]), arrays))
+        for _, arrays in work:
+            written(arrays[0])
+        run_in_blocks(work)
+        return loss
+
+    def _updates(self) -> Iterator[tuple[int, Group, list[Array]]]:
+        """For each parameter with a gradient its number, its options, and its data, gradient and state."""
+        i = -1
+        for group in self.param_groups:
+            options = self._options_of(group)
+            names = self._kept(options)
+            for p in group["params"]:
+                i += 1
+                if not (i < len(self.params) and p is self.params[i]):
+                    raise ValueError(f"{type(self).__name__}: param_groups has other parameters. Use add_param_group.")
+                if p.grad is not None:
+                    g = plain(p.grad)
+                    self._check_parameter(i, p, g)
+                    yield i, options, [p.data, g, *self._state_of(i, options, names)]
+
+    def _options_of(self, group: Group) -> Group:
+        """The options of a group as they are now, checked."""
+        options = {name: as_option(type(self).__name__, name, group.get(name)) for name in self._options}
+        self._kept(options)
+        return options
+
+    def _check_parameter(self, i: int, p: Tensor, g: Array) -> None:
+        """Raise unless a parameter is writeable, as it was when the optimiser was made, and its gradient fits."""
+        name, (shape, dtype) = type(self).__name__, self._specs[i]
+        if p.data.shape != shape or p.data.dtype != dtype:
+            raise ValueError(
+                f"{name}: parameter {i} was {dtype} {shape} when the optimiser was made, its data is "
+                f"{describe(p.data)} now. Write into .data instead of replacing it."
+            )
+        if g.shape != shape or g.dtype != dtype:
+            raise ValueError(f"{name}: parameter {i} is {dtype} {shape}, its gradient {describe(g)}")
+        if not p.data.flags.writeable:
+            raise ValueError(f"{name}: .data of parameter {i} ({describe(p)}) is read-only. Replace it by a copy.")
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for p in self.params:
+            p.zero_grad()
+
+    # --- what a file keeps -------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Array]:
+        """Copies of options, step counts and state as a flat dict of arrays, ready for :func:`minigrad.save`.
+
+        The options of a single group have their own names. Those of several groups are ``group.0.lr``,
+        ``group.1.lr``, …, beside ``group.0.params``, the numbers of the parameters. Training resumes to the bit if
+        random numbers, such as those of dropout, go on as well: :func:`minigrad.rng_state`.
+
+        >>> import minigrad as mg
+        >>> list(mg.optim.SGD([mg.tensor([1.0], requires_grad=True)], lr=0.1, momentum=0.9).state_dict())
+        ['lr', 'momentum', 'nesterov', 'weight_decay', 'step.0', 'velocity.0']
+        """
+        state = self._saved_options()
+        for i, count in enumerate(self.steps):
+            state[f"step.{i}"] = np.array(count, np.int64)
+            state.update({f"{name}.{i}": arrays[i].copy() for name, arrays in self.state.items() if i in arrays})
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over options, step counts and state: all of them, or nothing.
+
+        Raises:
+            TypeError: if the state is no mapping.
+            ValueError: names every missing, unexpected, misshaped or impossible entry, such as a mean of squares below
+                0 or a state that is NaN.
+        """
+        caller = f"{type(self).__name__}.load_state_dict"
+        arrays = matching_arrays(caller, self.state_dict(), state)
+        options = self._loaded_options(caller, arrays)
+        for name, array in arrays.items():
+            lowest = 0 if name.partition(".")[0] in _NEVER_NEGATIVE else -math.inf
+            if not (array >= lowest).all():
+                raise ValueError(f"{caller}: {name} has entries that are NaN or below {lowest}")
+        for group, new in zip(self.param_groups, options, strict=True):
+            group.update(new)
+        self.steps = [int(arrays[f"step.{i}"]) for i in range(len(self.params))]
+        for name, kept in self.state.items():
+            for i, array in kept.items():
+                array[...] = arrays[f"{name}.{i}"]
+
+    def _option_names(self) -> list[tuple[str, int, str]]:
+        """For each option of each group its name in a state, the number of the group, and its own name."""
+        several = len(self.param_groups) > 1
+        numbers = range(len(self.param_groups))
+        return [(f"group.{k}.{name}" if several else name, k, name) for k in numbers for name in self._options]
+
+    def _saved_options(self) -> dict[str, Array]:
+        state: dict[str, Array] = {}
+        for key, k, name in self._option_names():
+            kind, value = _OPTIONS.get(name), self.param_groups[k][name]
+            state[key] = np.array(kind.index(value) if isinstance(kind, tuple) else value, np.float64)
+        numbers = iter(range(len(self.params)))
+        for k, group in enumerate(self.param_groups if len(self.param_groups) > 1 else []):
+            state[f"group.{k}.params"] = np.array([next(numbers) for _ in group["params"]], np.int64)
+        return state
+
+    def _loaded_options(self, caller: str, arrays: Mapping[str, Array]) -> list[Group]:
+        """The options of each group, read from their arrays and checked."""
+        options: list[Group] = [{} for _ in self.param_groups]
+        for key, k, name in self._option_names():
+            kind, value = _OPTIONS.get(name), arrays[key].tolist()
+            if isinstance(kind, tuple):
+                value = kind[int(as_choice(caller, name, value, range(len(kind))))]
+            options[k][name] = int(value) if kind is int and value.is_integer() else value
+        return [self._options_of(group) for group in options]
+
+    def __repr__(self) -> str:
+        parts = [
+            ", ".join([f"{len(group['params'])} parameters", *(f"{name}={group[name]}" for name in self._options)])
+            for group in self.param_groups
+        ]
+        return f"{type(self).__name__}({'; '.join(parts)})"
