@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from minigrad.render.passes import arrange
-from minigrad.render.passes.unroll import unrolled as unrolled_to
-from minigrad.render.reading import nodes
-from minigrad.render.request import requested
+from minigrad.render import nodes
+from minigrad.render.expansion import unrolled as unrolled_to
+from minigrad.render.options import drawn_picture, whole_picture
 
 
 def picture_of(tensors, names=None):
     """The graph behind tensors as it is."""
-    request = requested(tensors, names=names)
-    return nodes.picture_of(request.tensors, request.names)
+    return nodes.picture_of(tensors if isinstance(tensors, (tuple, list)) else [tensors], names or {})
 
 
 def unrolled(picture):
@@ -23,14 +21,12 @@ def unrolled(picture):
 
 def whole(tensors, unroll="fold", names=None, expand=()):
     """The picture before a loop is folded."""
-    request = requested(tensors, unroll=unroll, names=names, expand=expand)
-    return arrange.whole(nodes.picture_of(request.tensors, request.names), request)
+    return whole_picture(tensors, unroll, names, expand)
 
 
 def arranged(tensors, unroll="fold", max_nodes=1000, names=None, expand=()):
     """The picture that a drawing shows."""
-    request = requested(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand)
-    return arrange.arranged(nodes.picture_of(request.tensors, request.names), request)
+    return drawn_picture(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand)
 
 
 def check(picture):

@@ -81,7 +81,7 @@ def test_what_is_no_option(writer, options, error, message, tmp_path):
 
 @pytest.mark.parametrize("writer", ["draw", "to_html"])
 def test_a_folder_that_is_not_there_is_said_before_anything_is_laid_out(writer, tmp_path, monkeypatch):
-    monkeypatch.setattr("minigrad.render.dot.files.lay_out", lambda *_: pytest.fail("laid out"))
+    monkeypatch.setattr("minigrad.render.layout.lay_out", lambda *_: pytest.fail("laid out"))
     with pytest.raises(FileNotFoundError, match="no such folder to write into") as caught:
         WRITERS[writer][0](Y, tmp_path / "none")
     assert caught.value.filename == str(tmp_path / "none")
@@ -92,8 +92,8 @@ READ_ONLY = Path("/sys")  # for everyone
 
 @pytest.mark.parametrize("writer", ["draw", "to_html"])
 def test_a_folder_that_cannot_be_written_is_said_before_anything_is_laid_out(writer, tmp_path, monkeypatch):
-    monkeypatch.setattr("minigrad.render.dot.files.lay_out", lambda *_: pytest.fail("laid out"))
-    monkeypatch.setattr("minigrad.render.page.html.page", lambda *_: pytest.fail("laid out"))
+    monkeypatch.setattr("minigrad.render.layout.lay_out", lambda *_: pytest.fail("laid out"))
+    monkeypatch.setattr("minigrad.render.page.page_text", lambda *_: pytest.fail("laid out"))
     folder = tmp_path / "folder"
     folder.mkdir(mode=0o500)
     if os.access(folder, os.W_OK):  # one who may write everywhere
