@@ -1,14 +1,13 @@
 """Primitives shown as what they are made of: sequences as their steps, others as their references.
 
 Step t of a sequence takes x[:, t], or the rows of x that indices[:, t] selects, and the states that step t - 1 leaves.
-A vertex `stack` gathers each state that is used. A long sequence has three steps: the first, one that stands for all
-between, and the last. An LSTM over 16 steps from constants, whose output h is used:
+A vertex `stack` gathers each state that is used. An LSTM over 3 steps from constants, whose output h is used:
 
-    number  label      scope             stands for  inputs (source, slot, argument)
-    4       lstm_step  step 0                        x[:, 0] Wx Wh b
-    5       lstm_step  step 1 … step 14          14  x[:, 1 … 14] (4, 0, h) (4, 1, c) Wx Wh b
-    6       lstm_step  step 15                       x[:, 15] (5, 0, h) (5, 1, c) Wx Wh b
-    7       stack                                    (4, 0, arrays[0]) (5, 0, arrays[1]) (6, 0, arrays[15])
+    number  label      scope   inputs (source, slot, argument)
+    4       lstm_step  step 0  x[:, 0] Wx Wh b
+    5       lstm_step  step 1  x[:, 1] (4, 0, h) (4, 1, c) Wx Wh b
+    6       lstm_step  step 2  x[:, 2] (5, 0, h) (5, 1, c) Wx Wh b
+    7       stack              (4, 0, arrays[0]) (5, 0, arrays[1]) (6, 0, arrays[2])
 
 A reference is traced again, on zeros of the recorded shapes. The graph knows the shapes of tracked arguments, but those
 of constants only if :func:`minigrad.record` noted them. If a shape is unknown, the primitive stays, with a remark.
@@ -25,7 +24,7 @@ import numpy as np
 
 from ..core import Tensor, current_scope, recording
 from ..recording import using
-from ..rules import Primitive, Steps
+from ..rules import Primitive
 from ..spec import Spec
 from .labels import free_names, noted_spec
 from .nodes import picture_of
@@ -33,37 +32,30 @@ from .picture import STACK, Edge, Path, Picture, Rewriting, Vertex, reordered
 
 __all__ = ["expanded", "unrolled"]
 
-_SHORT = 3  # a sequence of so many steps is always written in full
 # Shape and dtype of each argument, None if it was left out, and its edge if it is tracked.
 _Arguments: TypeAlias = "list[tuple[Spec | None, Edge | None]]"
 
 
-def unrolled(picture: Picture, most: int) -> Picture:
+def unrolled(picture: Picture) -> Picture:
     """The picture with every sequence primitive as its steps, such as `lstm_step`, each in its own scope.
 
-    Every step is written if the picture then has at most `most` operations. A sequence without steps (T = 0) stays.
+    A sequence without steps (T = 0) stays.
     """
-    lengths = {number: length for number, vertex in enumerate(picture.vertices) if (length := _length(vertex))}
-    if not lengths:
+    lengths = [_length(vertex) for vertex in picture.vertices]
+    if not any(lengths):
         return picture
     used = _used_outputs(picture)
-    more = sum(length - 1 + len(used[number]) for number, length in lengths.items())
-    in_full = sum(not vertex.is_leaf for vertex in picture.vertices) + more <= most
     new = Rewriting(picture)
     for number, vertex in enumerate(picture.vertices):
-        if number not in lengths:
+        if not lengths[number]:
             new.keep(number)
             continue
         vertex, first = vertex.with_inputs(new.edges(vertex.inputs)), len(new.vertices)
-        T = lengths[number]
-        times = [range(t, t + 1) for t in range(T)]
-        if not in_full and T > _SHORT:
-            times = [range(1), range(1, T - 1), range(T - 1, T)]
-        new.vertices += [_step(vertex, first + i, several) for i, several in enumerate(times)]
+        new.vertices += [_step(vertex, first, t) for t in range(lengths[number])]
         for slot in used[number]:
             new.moved[number, slot] = len(new.vertices), 0
-            edges = [Edge(first + i, slot, STACK.input_name(several[0])) for i, several in enumerate(times)]
-            stack = Vertex("operation", STACK.name, (vertex.specs[slot],), vertex.scope, tuple(edges), vertex.node)
+            edges = tuple([Edge(first + t, slot, STACK.input_name(t)) for t in range(lengths[number])])
+            stack = Vertex("operation", STACK.name, (vertex.specs[slot],), vertex.scope, edges, vertex.node)
             stack.options, stack.gathers = {"axis": 1}, slot
             stack.names = tuple((0, name) for place, name in vertex.names if place == slot)
             new.vertices.append(stack)
@@ -87,34 +79,27 @@ def _used_outputs(picture: Picture) -> Mapping[int, Sequence[int]]:
     return result
 
 
-def _step(vertex: Vertex, number: int, times: range) -> Vertex:
-    """The step at a time, or one for several times; its states come from the vertex before, `number` - 1."""
+def _step(vertex: Vertex, first: int, t: int) -> Vertex:
+    """Step t of a sequence, whose step 0 has the number `first`."""
     steps = vertex.called.steps
     assert steps is not None
     (N, _, H), dtype = vertex.specs[0]
-    ends = sorted({times[0], times[-1]})
+    part = f"[:, {t}]" if vertex.options.get(steps.indices or "") is None else f"[{steps.indices}[:, {t}]]"
     by_name = {edge.argument: edge for edge in vertex.inputs}
-    inputs = [by_name.pop(steps.inputs)._replace(part=_part(vertex, steps, ends))] if steps.inputs in by_name else []
+    inputs = [by_name.pop(steps.inputs)._replace(part=part)] if steps.inputs in by_name else []
     begin = [by_name.pop(start)._replace(argument=state) for start, state in steps.states.items() if start in by_name]
-    before = [Edge(number - 1, slot, state) for slot, state in enumerate(steps.names)]
-    constants = [name for name in vertex.constants if times[0] == 0 or name not in steps.states]
+    before = [Edge(first + t - 1, slot, state) for slot, state in enumerate(steps.names)]
+    constants = [name for name in vertex.constants if t == 0 or name not in steps.states]
     return replace(
         vertex,
         label=steps.step.name,
         specs=tuple(((N, H), dtype) for _ in steps.states),
-        scope=(*vertex.scope, " … ".join(f"step {t}" for t in ends)),
-        inputs=(*inputs, *(before if times[0] else begin), *by_name.values()),
+        scope=(*vertex.scope, f"step {t}"),
+        inputs=(*inputs, *(before if t else begin), *by_name.values()),
         constants=tuple(steps.states.get(name, name) for name in constants),
-        step=times[0],
-        stands_for=len(times) if len(times) > 1 else 0,
+        step=t,
         names=(),
     )
-
-
-def _part(vertex: Vertex, steps: Steps, ends: Sequence[int]) -> str:
-    """The part of the sequence's input that a step takes, as an index."""
-    text = f"[:, {' … '.join(map(str, ends))}]"
-    return text if vertex.options.get(steps.indices or "") is None else f"[{steps.indices}{text}]"
 
 
 # References -------------------------------------------------------------------------------------
@@ -123,11 +108,12 @@ def _part(vertex: Vertex, steps: Steps, ends: Sequence[int]) -> str:
 def expanded(picture: Picture, names: Set[str]) -> Picture:
     """The picture with each primitive of these names as its reference, in its own scope.
 
-    The inner operations were never part of a pass, so nothing is noted of them. The reference of a step that stands for
-    several steps stands for as many.
+    The inner operations were never part of a pass, so nothing is noted of them.
     """
     primitives = {i: v.primitive for i, v in enumerate(picture.vertices) if v.label in names}
     calls = {i: primitive for i, primitive in primitives.items() if primitive and primitive.reference}
+    if not calls:
+        return picture
     frames = _frames(picture.vertices, calls.keys())
     traces: dict[Any, Picture | str] = {}  # equal references are traced once
     new = Rewriting(picture)
@@ -164,7 +150,6 @@ def _insert(new: Rewriting, trace: Picture, edges: Sequence[Edge], number: int, 
         inputs = [places[edge.source, edge.slot]._replace(argument=edge.argument) for edge in inner.inputs]
         new.vertices.append(inner.with_inputs(tuple(inputs)))
         new.vertices[-1].scope = (*scope, *inner.scope)
-        new.vertices[-1].stands_for = vertex.stands_for
     for slot, output in enumerate(trace.outputs):
         new.moved[number, slot] = places[output.source, output.slot][:2]
     for slot, name in vertex.names:
@@ -182,7 +167,7 @@ def _frames(vertices: Sequence[Vertex], calls: Set[int]) -> dict[Any, Path]:
 
     The steps of a sequence have scopes already; they get one more around them if others are in these scopes too.
     """
-    taken = {v.around[:depth] for v in vertices for depth in range(1, len(v.around) + 1)} if calls else set()
+    taken = {v.around[:depth] for v in vertices for depth in range(1, len(v.around) + 1)}
     users: dict[Path, set[Any]] = {path: {None} for path in taken}  # the calls in a scope; None for all else
     for i, v in enumerate(vertices):
         if v.step is not None:

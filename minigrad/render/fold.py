@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 from .formatting import alike
 from .picture import Edge, Kind, Path, Picture, Rewriting, Vertex, shared_path
-from .repeats import find_repeats, steps_between
+from .repeats import find_repeats
 
 __all__ = ["MANY", "closed", "folded", "limited", "readable_depth"]
 
@@ -37,8 +37,7 @@ _READABLE = 30
 def folded(picture: Picture, least: int = 4) -> Picture:
     """The picture with one elision in place of the middle blocks of every repeat.
 
-    It is folded until nothing is left to fold, for loops within loops. The middle steps of a sequence, for which
-    :mod:`.expansion` wrote one, become an elision too.
+    It is folded until nothing is left to fold, for loops within loops.
 
     >>> import minigrad as mg
     >>> from minigrad.render.nodes import picture_of
@@ -53,19 +52,10 @@ def folded(picture: Picture, least: int = 4) -> Picture:
         for repeat in found:
             members = range(repeat.start + repeat.period, repeat.stop - repeat.period)
             steps = repeat.period == 1 and picture.vertices[members[0]].step is not None
-            label, scope = _label(repeat.count - 2, steps), _common_scope(picture, members)
-            groups.append(_Group(members, label, scope, repeat.period))
+            label = f"{repeat.count - 2:,} more {'steps' if steps else 'like this'}"
+            groups.append(_Group(members, label, _common_scope(picture, members), repeat.period))
         picture = _merged(picture, groups)
-    groups = []
-    for members in steps_between(picture):
-        first = picture.vertices[members[0]]
-        scope = _common_scope(picture, range(members.start - 1, members.stop))  # shared with the first step
-        groups.append(_Group(members, _label(first.stands_for, first.step is not None), scope, len(members)))
-    return _merged(picture, groups)
-
-
-def _label(count: int, steps: bool) -> str:
-    return f"{count:,} more {'steps' if steps else 'like this'}"
+    return picture
 
 
 def _common_scope(picture: Picture, members: range) -> Path:

@@ -21,6 +21,7 @@ from ..recording import record
 from ..runtime.extras import how_to_install
 from ..runtime.files import replacing
 from .dot import to_dot
+from .module_summary import found_in
 from .options import checked_names
 
 __all__ = ["DrawingError", "draw", "lay_out", "layout_program", "notebook"]
@@ -87,14 +88,13 @@ def lay_out(dot: str, kind: str, timeout: float = _SECONDS) -> bytes:
     with subprocess.Popen([program, f"-T{kind}"], stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True) as run:
         try:
             picture, complaint = run.communicate(dot.encode(), timeout)
-        except BaseException as error:
-            os.killpg(run.pid, signal.SIGKILL) if hasattr(os, "killpg") else run.kill()
-            if not isinstance(error, subprocess.TimeoutExpired):
-                raise
+        except subprocess.TimeoutExpired:
             raise DrawingError(
-                f"the layout took more than {timeout:g} s: try unroll='fold', depth=2, a smaller max_nodes or a larger "
-                f"timeout"
+                f"the layout took more than {timeout:g} s: try unroll='fold', depth=2, a smaller max_nodes or more time"
             ) from None
+        finally:
+            if run.poll() is None:
+                os.killpg(run.pid, signal.SIGKILL) if hasattr(os, "killpg") else run.kill()
     if run.returncode or not picture:
         words = " ".join(complaint.decode(errors="replace").split())
         raise DrawingError(f"{name} failed: {words[:500] or f'status {run.returncode}'}")
@@ -155,14 +155,10 @@ def notebook(on: bool = True, **options: Any) -> None:
 
 def _remembering_call(self: Module, *args: Any, **kwargs: Any) -> Any:
     result = _plain_call(self, *args, **kwargs)
-    stack = [result]
-    while stack:
-        value = stack.pop()
-        if isinstance(value, Tensor) and value.node is not None:
-            _last[self] = ref(value)
+    for tensor in found_in(result, Tensor):
+        if tensor.node is not None:
+            _last[self] = ref(tensor)
             break
-        if isinstance(value, (dict, tuple, list)):
-            stack += reversed(list(value.values() if isinstance(value, dict) else value))
     return result
 
 

@@ -12,7 +12,7 @@ from .formatting import alike, option_span, option_text, shape_of, span
 from .labels import argument_order, constants_of, default_name, full_name, leaf_names, noted_spec, short_name
 from .options import Unroll, check_count, whole_picture
 from .picture import Edge, Path, Picture, Vertex, shared_path
-from .repeats import Repeat, find_repeats, sequences
+from .repeats import Repeat, find_repeats
 
 __all__ = ["to_text"]
 
@@ -38,7 +38,6 @@ def to_text(
     has its first and its last value (`[:, 1 … 7]`), or only an ellipsis (`[…]`) if it moves unevenly. `[:, t]` is what
     step t of a sequence primitive takes. An argument with an apostrophe is that of the step before. After the steps, a
     letter means the result of the last step, `a (step 3)` that of another, and `a × 8` the results of all 8, in order.
-    A sequence primitive within a loop is listed by its first step, one for those between, and its last.
 
     Args:
         unroll: 'fold', the default since a listing is read from top to bottom, lists equal steps once; 'steps' lists
@@ -65,7 +64,7 @@ def to_text(
     gc.disable()  # a picture of a million nodes makes no garbage, but the collector would visit it many times
     try:
         picture = whole_picture(tensors, unroll, names, expand)
-        lines = _Listing(picture, _repeats(picture) if unroll == "fold" else []).write()
+        lines = _Listing(picture, find_repeats(picture, apart=True) if unroll == "fold" else []).write()
     finally:
         if collecting:
             gc.enable()
@@ -74,14 +73,6 @@ def to_text(
         lines = [*lines[:middle], (f"… {left:,} more lines", ""), *lines[middle + left :]]
     width = max((len(text) for text, shape in lines if shape), default=0)
     return "\n".join(f"{text:<{width}}  {shape}" if shape else text for text, shape in lines)
-
-
-def _repeats(picture: Picture) -> list[Repeat]:
-    """The loops that a user wrote, and the sequences that are in none of them, in order."""
-    loops = find_repeats(picture)
-    within = {number for loop in loops for number in range(loop.start, loop.stop)}
-    alone = [s for s in sequences(picture) if within.isdisjoint(range(s.start, s.stop))]
-    return sorted([*loops, *alone], key=lambda repeat: repeat.start)
 
 
 class _References:
@@ -108,9 +99,9 @@ class _References:
             if isinstance(item, str):
                 words.append(item)
             elif turns:
-                words.append(f"{self.letter(item)}{item.part} × {turns.count + turns.more}")
+                words.append(f"{self.letter(item)}{item.part} × {turns.count}")
             else:
-                words.append(self.refer(item, user) + item.part + self.times(user, item))
+                words.append(self.refer(item, user) + item.part)
             i += turns.count if turns else 1
         runs = [(word, len(list(run))) for word, run in groupby(words)]
         return _shortened([part for word, n in runs for part in ([word] * n if n < 4 else [f"{word} × {n}"])])
@@ -128,11 +119,6 @@ class _References:
         if repeat is None or (edge.source >= repeat.stop - repeat.period and not always):
             return name
         return f"{name} ({self._marks(repeat, edge.source)[(edge.source - repeat.start) // repeat.period]})"
-
-    def times(self, user: Vertex, edge: Edge) -> str:
-        """For the stack of a sequence's states, how many states it takes of a step that stands for many."""
-        number = 0 if user.gathers is None else self.vertices[edge.source].stands_for
-        return f" × {number}" if number else ""
 
     def _marks(self, repeat: Repeat, number: int) -> list[str]:
         """What tells the blocks of a repeat apart: the scopes that differ, else their numbers."""
@@ -226,11 +212,10 @@ class _Listing:
             common = shared_path(common, self.vertices[number].scope)
         self._enter(common)
         begin = ", ".join(f"{mark} = {name}" for mark, name in first.items())
-        times = f"× {repeat.count + repeat.more:,}{f', first with {begin}' if begin else ''}:"
+        times = f"× {repeat.count:,}{f', first with {begin}' if begin else ''}:"
         self.lines.append(("  " * len(common) + times, ""))
         for number in block:
-            like = repeat.like(number)[:: 2 if repeat.more else 1]  # without the one that stands for several
-            vertices = [self.vertices[i] for i in like]
+            vertices = [self.vertices[i] for i in repeat.like(number)]
             scopes = zip(*[vertex.scope for vertex in vertices], strict=True)
             scope = tuple(span(names) or alike(names[0], "…") for names in scopes)
             self._enter(scope, 1)
@@ -264,7 +249,7 @@ class _Listing:
             return mark
         assert here is not None
         if here.source in block:
-            return references.letter(here) + references.times(users[0], here)
+            return references.letter(here)
         known = [edge for edge in edges if edge is not None]
         if len({edge.source for edge in known}) == 1:
             return here if len({edge.part for edge in known}) == 1 else here._replace(part=alike(here.part, "t"))
@@ -292,7 +277,9 @@ def _constant(vertices: Sequence[Vertex], name: str) -> str:
         numbers = [c.text for c in constants_of(vertex) if c.argument == name and c.number is not None]
         left_out = name in vertex.constants and noted_spec(vertex, name) == (True, None)
         words.add(numbers[0] if numbers else "None" if left_out else "·")
-    return words.pop() if len(words) == 1 else "·"
+        if len(words) > 1 or "·" in words:
+            return "·"
+    return words.pop()
 
 
 def _letters(number: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,11 +15,12 @@ from ..core import Node, Tensor, recording
 from ..nn.module import Module, Parameter, submodules
 from ..overwrites import arrays_in, owner
 from ..recording import Recorder, using
+from ..rules import Primitive
 from ..spec import Array, Spec
 from ..units import byte_text
 from .formatting import shape_of
 
-__all__ = ["Row", "Summary", "summary"]
+__all__ = ["Row", "Summary", "found_in", "summary"]
 
 
 @dataclass(slots=True)
@@ -61,31 +62,16 @@ class Summary:
         rows: one for each module.
         parameter_bytes: memory of the parameters.
         uncounted: names of called primitives whose multiply-adds are unknown because they are not minigrad's own.
+        parameters, frozen, multiply_adds, residual_bytes: sums over the rows.
     """
 
     rows: tuple[Row, ...]
     parameter_bytes: int
-    uncounted: tuple[str, ...] = ()
-
-    @property
-    def parameters(self) -> int:
-        """Entries of all parameters."""
-        return sum(row.parameters for row in self.rows)
-
-    @property
-    def frozen(self) -> int:
-        """Entries of the parameters that require no gradient."""
-        return sum(row.frozen for row in self.rows)
-
-    @property
-    def multiply_adds(self) -> int:
-        """Multiply-adds of the whole call."""
-        return sum(row.multiply_adds for row in self.rows)
-
-    @property
-    def residual_bytes(self) -> int:
-        """Bytes that wait for the backward pass."""
-        return sum(row.residual_bytes for row in self.rows)
+    uncounted: tuple[str, ...]
+    parameters: int
+    frozen: int
+    multiply_adds: int
+    residual_bytes: int
 
     def __str__(self) -> str:
         cells = [["module", "output", "parameters", "multiply-adds", "residuals"], *map(_cells, self.rows)]
@@ -131,8 +117,7 @@ def summary(module: Module, *inputs: Any, **options: Any) -> Summary:
 
     Args:
         inputs, options: the arguments of the call. The module runs in its current mode, also under
-            :func:`minigrad.no_grad`, and draws random numbers if it drops out. Parts that enter `no_grad` themselves
-            are not seen. In a part without parameters nothing is counted if no gradient could flow to its input.
+            :func:`minigrad.no_grad`, and draws random numbers if it drops out.
 
     Raises:
         TypeError: if ``module`` is no module. Errors of the call are raised as they are.
@@ -156,12 +141,18 @@ def summary(module: Module, *inputs: Any, **options: Any) -> Summary:
     rows = [row for row, _ in tree]
     parameters = _count_parameters(rows, modules)
     watch = _Watch(rows)
-    frozen = [parameter for parameter in parameters if not parameter.requires_grad]
-    with _changed(modules, frozen, watch), using(watch), recording():
+    with _observed(modules, watch), using(watch), recording():
         result = module(*inputs, **options)
-        kept = _kept(result, {parameter.node for parameter in frozen})
-    _count_residuals(rows, watch, kept, parameters)
-    return Summary(tuple(rows), sum(p.data.nbytes for p in parameters), tuple(watch.uncounted))
+    kept = set(graph_of([x.node for x in found_in(result, Tensor) if x.node is not None]).nodes)
+    seen = {id(owner(parameter.data)) for parameter in parameters}
+    arrays = [(row, array) for row, node in watch.nodes if node in kept for array in arrays_in(node.residuals)]
+    for row, array in ((row, owner(array)) for row, array in arrays):
+        if id(array) not in seen:
+            seen.add(id(array))
+            rows[row].residual_bytes += array.nbytes
+    counted = ("parameters", "frozen", "multiply_adds", "residual_bytes")
+    sums = {name: sum(getattr(row, name) for row in rows) for name in counted}
+    return Summary(tuple(rows), sum(p.data.nbytes for p in parameters), tuple(watch.uncounted), **sums)
 
 
 def _tree(module: Module) -> list[tuple[Row, Module]]:
@@ -185,7 +176,7 @@ def _count_parameters(rows: Sequence[Row], modules: Mapping[int, Module]) -> lis
     """Write each module's own parameters into its row; returns all parameters."""
     found: dict[int, Parameter] = {}
     for i, module in modules.items():
-        for parameter in _leaves(vars(module), Parameter):
+        for parameter in found_in(vars(module), Parameter):
             if id(parameter) not in found:
                 found[id(parameter)] = parameter
                 rows[i].parameters += parameter.size
@@ -193,7 +184,7 @@ def _count_parameters(rows: Sequence[Row], modules: Mapping[int, Module]) -> lis
     return list(found.values())
 
 
-def _leaves(value: Any, kind: Any) -> Iterator[Any]:
+def found_in(value: Any, kind: Any) -> Iterator[Any]:
     """The values of a kind in nested tuples, lists and dicts, in order; each container once."""
     seen: set[int] = set()
     stack = [value]
@@ -217,12 +208,16 @@ class _Watch(Recorder):
         self.uncounted: dict[str, None] = {}
 
     def call(self, node: Node, inputs: Sequence[Array | Any], outputs: Sequence[Array]) -> None:
-        primitive, row = node.primitive, self.running[-1]
-        assert primitive is not None
-        self.nodes.append((row, node))
+        assert node.primitive is not None
+        self.nodes.append((self.running[-1], node))
+        self.untracked(node.primitive, node.params, inputs, outputs)
+
+    def untracked(
+        self, primitive: Primitive, params: Mapping[str, Any], inputs: Sequence[Array | Any], outputs: Sequence[Array]
+    ) -> None:
         if primitive.cost is not None:
             shapes = [None if x is None else np.shape(x) for x in inputs]
-            self.rows[row].multiply_adds += primitive.cost(shapes, node.shape, node.params)
+            self.rows[self.running[-1]].multiply_adds += primitive.cost(shapes, np.shape(outputs[0]), params)
         elif not primitive.module.startswith("minigrad.ops."):
             self.uncounted[primitive.name] = None
 
@@ -235,18 +230,16 @@ class _Watch(Recorder):
             self.running.pop()
         row = self.rows[number]
         if not row.calls:
-            row.outputs = tuple((np.shape(x.data), x.dtype) for x in _leaves(result, (Tensor, np.ndarray)))
+            row.outputs = tuple((np.shape(x.data), x.dtype) for x in found_in(result, (Tensor, np.ndarray)))
         row.calls += 1
         return result
 
 
 @contextmanager
-def _changed(modules: Mapping[int, Module], frozen: Sequence[Parameter], watch: _Watch) -> Iterator[None]:
-    """Within this context `watch` sees the forward of every module, and frozen parameters leave nodes too."""
+def _observed(modules: Mapping[int, Module], watch: _Watch) -> Iterator[None]:
+    """Within this context `watch` sees the forward of every module, also one that its parent calls directly."""
     own = {i: vars(module)["forward"] for i, module in modules.items() if "forward" in vars(module)}
     try:
-        for parameter in frozen:
-            parameter.requires_grad = True
         for i, module in modules.items():
             vars(module)["forward"] = partial(watch.forward, i, module.forward)
         yield
@@ -254,25 +247,3 @@ def _changed(modules: Mapping[int, Module], frozen: Sequence[Parameter], watch: 
         for i, module in modules.items():
             vars(module).pop("forward", None)
             vars(module).update({"forward": own[i]} if i in own else {})
-        for parameter in frozen:
-            parameter.node = None
-
-
-def _kept(result: Any, thawed: Set[Node | None]) -> set[Node]:
-    """The nodes that the result would keep if no parameter had been thawed."""
-    outputs = [x.node for x in _leaves(result, Tensor) if x.node is not None]
-    kept: set[Node] = set()
-    for node in graph_of(outputs).nodes:
-        if node not in thawed and (not node.parents or any(parent in kept for parent in node.parents)):
-            kept.add(node)
-    return kept
-
-
-def _count_residuals(rows: Sequence[Row], watch: _Watch, kept: set[Node], parameters: Sequence[Parameter]) -> None:
-    seen = {id(owner(parameter.data)) for parameter in parameters}
-    for row, node in watch.nodes:
-        if node in kept:
-            for array in map(owner, arrays_in(node.residuals)):
-                if id(array) not in seen:
-                    seen.add(id(array))
-                    rows[row].residual_bytes += array.nbytes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -15,7 +14,6 @@ from .expansion import expanded, unrolled
 from .fold import closed, folded, limited, readable_depth
 from .nodes import picture_of
 from .picture import Picture
-from .repeats import steps_between
 from .scopes import grouped
 
 __all__ = ["Depth", "Unroll", "check_choice", "check_count", "checked_names", "drawn_picture", "whole_picture"]
@@ -64,10 +62,9 @@ def drawn_picture(
         raise TypeError(f"render: title must be a str, not {title!r}")
     if depth not in (None, "auto") and (type(depth) is not int or depth < 1):
         raise ValueError(f"render: depth must be an int of at least 1, 'auto' or None, not {depth!r}")
-    picture = whole_picture(tensors, unroll, names, references, max_nodes if unroll == "steps" else 0)
-    count = sum(vertex.stands_for or 1 for vertex in picture.vertices if not vertex.is_leaf)
-    # a step that stands for several may be there though all would fit: expanding can make the picture smaller
-    if unroll == "fold" or steps_between(picture) or count > max_nodes:
+    picture = whole_picture(tensors, unroll, names, references)
+    count = sum(not vertex.is_leaf for vertex in picture.vertices)
+    if unroll == "fold" or count > max_nodes:
         picture = folded(picture)
     if depth == "auto":
         depth = None if unroll == "steps" or references else readable_depth(picture)
@@ -81,18 +78,13 @@ def whole_picture(
     unroll: Unroll,
     names: Mapping[str, Tensor] | None,
     expand: Iterable[str],
-    most: int = sys.maxsize,
 ) -> Picture:
-    """The picture before a loop is folded or anything left out.
-
-    A long sequence has one step for all between the first and the last, if `unroll` is 'fold' or the picture would have
-    more than `most` operations.
-    """
+    """The picture before a loop is folded or anything left out."""
     check_choice("unroll", unroll, ("steps", "fold", "primitive"))
     outputs, references = _with_graphs(tensors), _with_references(expand)
     picture = picture_of(outputs, checked_names(names))
     if unroll != "primitive":
-        picture = unrolled(picture, most if unroll == "steps" else 0)
+        picture = unrolled(picture)
     return grouped(expanded(picture, references))
 
 
@@ -117,21 +109,19 @@ def check_count(option: str, value: object) -> None:
 
 def _with_graphs(tensors: Any) -> tuple[Tensor, ...]:
     """One tensor or several, each with a graph."""
-    kind = type(tensors).__name__
     if isinstance(tensors, Module):
         raise TypeError(
-            f"render: expected a Tensor or several, not the module {kind}: a graph is that of a call, so draw what the "
-            f"module returns; summary(module, *inputs) lists its layers"
+            f"render: expected a Tensor or several, not the module {type(tensors).__name__}: draw what the module "
+            f"returns; summary(module, *inputs) lists its layers"
         )
-    if isinstance(tensors, (str, bytes, np.ndarray, Mapping)) or not isinstance(tensors, (Tensor, Iterable)):
-        raise TypeError(f"render: expected a Tensor or several, not {'None' if tensors is None else kind}")
-    outputs = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+    several = isinstance(tensors, Iterable) and not isinstance(tensors, (Tensor, str, bytes, np.ndarray, Mapping))
+    outputs = tuple(tensors) if several else (tensors,)
     if not outputs:
         raise ValueError("render: there is no tensor to draw")
     for number, output in enumerate(outputs):
         if not isinstance(output, Tensor):
-            kind = type(output).__name__
-            raise TypeError(f"render: expected a Tensor or several, not {kind} (number {number} of those given)")
+            place = f" (number {number} of those given)" if several else ""
+            raise TypeError(f"render: expected a Tensor or several, not {type(output).__name__}{place}")
         if output.node is None:
             raise ValueError(
                 "render: this tensor has no graph: nothing behind it requires a gradient, or it was made under no_grad"
@@ -141,15 +131,14 @@ def _with_graphs(tensors: Any) -> tuple[Tensor, ...]:
 
 def checked_names(names: Any) -> dict[str, Tensor]:
     """A mapping from names to tensors, or a TypeError."""
-    fits = "such as {'x': x}"
-    if names is not None and not isinstance(names, Mapping):
-        raise TypeError(f"render: names must be a mapping from names to tensors, {fits}, not {type(names).__name__}")
-    for name, tensor in (names or {}).items():
-        if not isinstance(name, str):
-            raise TypeError(f"render: names: a key must be a name, {fits}, not a {type(name).__name__}")
-        if not isinstance(tensor, Tensor):
-            raise TypeError(f"render: names: {name!r} must name a Tensor, {fits}, not a {type(tensor).__name__}")
-    return dict(names or {})
+    names = {} if names is None else names
+    if not isinstance(names, Mapping):
+        raise TypeError(f"render: names must map names to tensors, such as {{'x': x}}, not {type(names).__name__}")
+    for name, tensor in names.items():
+        if not (isinstance(name, str) and isinstance(tensor, Tensor)):
+            pair = f"{name!r} to a {type(tensor).__name__}" if isinstance(name, str) else f"a {type(name).__name__}"
+            raise TypeError(f"render: names must map names to tensors, such as {{'x': x}}, not {pair}")
+    return dict(names)
 
 
 def _with_references(expand: Any) -> frozenset[str]:

@@ -23,20 +23,17 @@ period for the state of the step before, another for what an earlier loop made. 
 may take its states from anywhere, or have them as constants: here h is vertex 0, so the first move is +3. And an input,
 a leaf without a name, need only be another one in each block.
 
-The steps of a long sequence primitive need not be found: :mod:`.expansion` wrote three, and marked the one between.
-
 >>> import minigrad as mg
 >>> from minigrad.render.nodes import picture_of
 >>> h, W = [mg.tensor([[1.0]], requires_grad=True) for _ in range(2)]
 >>> for _ in range(3):
 ...     h = mg.tanh(h @ W)
 >>> find_repeats(picture_of([h], {}))
-[Repeat(start=2, period=2, count=3, more=0)]
+[Repeat(start=2, period=2, count=3)]
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +43,7 @@ import numpy as np
 from .formatting import alike, option_text
 from .picture import Edge, Path, Picture, Vertex, shared_path
 
-__all__ = ["Repeat", "find_repeats", "sequences", "steps_between"]
+__all__ = ["Repeat", "find_repeats"]
 
 LONGEST = 128  # the longest period that is searched for
 _TRIES = 16  # where looks alone suggest a repeat, so many starts are tried besides those of two blocks
@@ -58,15 +55,11 @@ _Move = tuple[int, int, int] | None
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """`count` blocks of `period` vertices each, from the vertex `start` on.
-
-    more: for how many blocks besides itself the second one stands, of a sequence primitive that was unrolled to three.
-    """
+    """`count` blocks of `period` vertices each, from the vertex `start` on."""
 
     start: int
     period: int
     count: int
-    more: int = 0
 
     @property
     def stop(self) -> int:
@@ -82,12 +75,15 @@ class Repeat:
         return range(self.start + (number - self.start) % self.period, self.stop, self.period)
 
 
-def find_repeats(picture: Picture, least: int = 3) -> list[Repeat]:
-    """The repeats of at least `least` blocks, in order, none overlapping another."""
+def find_repeats(picture: Picture, least: int = 3, apart: bool = False) -> list[Repeat]:
+    """The repeats of at least `least` blocks, in order, none overlapping another.
+
+    apart: whether the steps of two sequence primitives are never in one repeat.
+    """
     vertices = picture.vertices
     found: list[Repeat] = []
     end = 0
-    for start, length, period in _candidates(_kinds(vertices), least):
+    for start, length, period in _candidates(_kinds(vertices, apart), least):
         start, length = max(start, end), length - max(0, end - start)
         shift = _to_boundary(vertices, start, period)
         start, length, tries = start + shift, length - shift, 0
@@ -102,34 +98,10 @@ def find_repeats(picture: Picture, least: int = 3) -> list[Repeat]:
     return found
 
 
-def sequences(picture: Picture) -> list[Repeat]:
-    """The three steps of each long sequence: the first, the one for all between, and the last.
-
-    A sequence is left out if its first step consists of other operations, because it starts from constants.
-    """
-    vertices = picture.vertices
-    found = []
-    for middle in steps_between(picture):
-        period = len(middle)
-        repeat = Repeat(middle.start - period, period, 3, vertices[middle.start].stands_for - 1)
-        pairs = [(vertices[i - period], vertices[i]) for i in middle]
-        same = all(a.label == b.label and len(a.scope) == len(b.scope) for a, b in pairs)
-        if same and _regular(vertices, repeat.start, period, 3) == 3:
-            found.append(repeat)
-    return found
-
-
-def steps_between(picture: Picture) -> list[range]:
-    """The vertices of each step that stands for several steps: one, or those of its reference."""
-    marked = [i for i, vertex in enumerate(picture.vertices) if vertex.kind == "operation" and vertex.stands_for]
-    runs = [[i for _, i in run] for _, run in itertools.groupby(enumerate(marked), lambda pair: pair[1] - pair[0])]
-    return [range(run[0], run[-1] + 1) for run in runs]
-
-
 # By looks ---------------------------------------------------------------------------------------
 
 
-def _kinds(vertices: Sequence[Vertex]) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _kinds(vertices: Sequence[Vertex], apart: bool) -> np.ndarray[Any, np.dtype[np.int64]]:
     """A number for each vertex, the same for those that look the same; leaves and elisions are all different."""
     numbers: dict[Any, int] = {}
     plain: dict[Path, Path] = {}
@@ -146,7 +118,8 @@ def _kinds(vertices: Sequence[Vertex]) -> np.ndarray[Any, np.dtype[np.int64]]:
         names: Any = [*[edge.argument for edge in v.inputs], *v.constants]
         names = tuple(sorted(names)) if len(names) <= _MANY else len(names)
         options = option_text({k: o for k, o in v.options.items() if k != "index"}) if v.options else ""
-        key = v.label, specs, plain[v.scope], v.remark, names, options, v.step is None
+        sequence = v.step is not None and (v.node if apart else True)
+        key = v.label, specs, plain[v.scope], v.remark, names, options, sequence
         result.append(numbers.setdefault(key, len(numbers)))
     return np.array(result, np.int64)
 

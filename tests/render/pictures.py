@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
 from minigrad.render import nodes
-from minigrad.render.expansion import unrolled as unrolled_to
 from minigrad.render.options import drawn_picture, whole_picture
 
 
 def picture_of(tensors, names=None):
     """The graph behind tensors as it is."""
     return nodes.picture_of(tensors if isinstance(tensors, (tuple, list)) else [tensors], names or {})
-
-
-def unrolled(picture):
-    """The picture with every step of its sequences."""
-    return unrolled_to(picture, sys.maxsize)
 
 
 def whole(tensors, unroll="fold", names=None, expand=()):
@@ -36,18 +28,12 @@ def check(picture):
             assert 0 <= edge.source < number
             assert 0 <= edge.slot < len(picture.vertices[edge.source].specs)
         assert not (vertex.is_leaf and vertex.inputs)
-        assert vertex.stands_for >= (vertex.kind == "elision")
+        assert (vertex.stands_for > 0) == (vertex.kind in ("elision", "module"))
     kinds = [vertex.is_leaf for vertex in picture.vertices]
     assert kinds == sorted(kinds, reverse=True), "leaves come first"
     for output in picture.outputs:
         assert output.slot < len(picture.vertices[output.source].specs)
     return picture
-
-
-def check_drawn(picture):
-    """What holds besides of a picture that is drawn: only elisions and closed modules stand for others."""
-    assert all((vertex.stands_for > 0) == (vertex.kind in ("elision", "module")) for vertex in picture.vertices)
-    return check(picture)
 
 
 def labels(picture):

@@ -10,13 +10,13 @@ import minigrad as mg
 from minigrad import nn
 from minigrad.render.fold import closed, readable_depth
 from tests.render.graphs import deep, graphs, halves, laid_out, leaf, loop, lstm, place, texts
-from tests.render.pictures import arranged, check, check_drawn, labels, operations, picture_of, whole
+from tests.render.pictures import arranged, check, labels, operations, picture_of, whole
 
 
 @given(graphs(), st.integers(1, 3), st.sampled_from(["fold", "primitive"]))
 def test_every_picture_can_be_closed(outputs, depth, unroll):
     before = arranged(outputs, unroll)
-    after = check_drawn(closed(before, depth))
+    after = check(closed(before, depth))
     assert operations(after) == operations(before)
     assert [output.name for output in after.outputs] == [output.name for output in before.outputs]
     shapes = [[p.vertices[o.source].specs[o.slot] for o in p.outputs] for p in (before, after)]
@@ -28,7 +28,7 @@ def test_every_picture_can_be_closed(outputs, depth, unroll):
 
 
 def test_what_is_shown_of_a_network():
-    picture = check_drawn(closed(whole(deep(2)), 2))
+    picture = check(closed(whole(deep(2)), 2))
     assert labels(picture) == ["input", "0", "1", "2", "3", "4"]
     assert [v.kind for v in picture.vertices] == ["input", *["module"] * 5]
     assert [v.remark for v in picture.vertices[1:]] == [
@@ -66,7 +66,7 @@ def test_outputs_and_their_names():
 def test_all_steps_of_a_sequence_are_in_their_module():
     with mg.scope("net"):
         y = lstm(6)
-    picture = check_drawn(closed(arranged(y, "fold"), 1))
+    picture = check(closed(arranged(y, "fold"), 1))
     (vertex,) = [v for v in picture.vertices if v.kind == "module"]
     assert (vertex.step, vertex.node) == (None, None)
     assert laid_out(mg.render.to_dot(y, depth=1))["objects"]

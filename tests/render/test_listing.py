@@ -219,26 +219,23 @@ def test_a_loop_whose_numbers_are_of_any_length():
     assert "× 4" in mg.render.to_text(x)
 
 
-def test_sequences_in_a_loop_are_listed_by_their_ends_and_what_is_between():
+def test_sequences_in_a_loop_are_listed_one_by_one():
     x, weights = leaf(2, 9, 4), (leaf(4, 16), leaf(4, 16), leaf(16))
     for layer in range(3):
         with mg.scope(f"layer {layer}"):
             x, _ = mg.lstm(x, leaf(2, 4), *weights)
-    lines = mg.render.to_text(x).splitlines()
-    assert [line.split(" = ")[0].strip() for line in lines[lines.index("× 3, first with d' = input1:") :]] == [
-        "× 3, first with d'", "layer 0 … layer 2:", "step 0:", "a", "step 1 … step 7:", "b", "step 8:", "c", "d",
-        "output d",
-    ]  # fmt: skip
-    assert "d = stack(a.0, b.0 × 7, c.0, axis=1)" in lines[-2]
+    text = mg.render.to_text(x)
+    assert text.count("× 9, first with") == 3
+    assert "stack(a.0 × 9, axis=1)" in text
 
 
-def test_a_sequence_whose_first_step_has_other_operations_is_listed_by_its_ends_and_what_is_between():
+def test_a_sequence_whose_first_step_has_other_operations():
     constants = [np.ones(shape, np.float32) for shape in ((2, 6, 3), (2, 4), (3, 16), (4, 16))]
     with mg.record():
         h, _ = mg.lstm(*constants, leaf(16))
     text = mg.render.to_text(h, expand={"lstm_step"})
-    assert [line for line in text.splitlines() if line.endswith(":")] == ["step 0:", "step 1 … step 4:", "step 5:"]
-    assert re.search(r"stack\(\w+, \w+ × 4, \w+, axis=1\)", text)
+    assert text.count("× 5, first with") == 1
+    assert re.search(r"stack\(\w+ × 5, \w+, axis=1\)", text)
 
 
 def test_no_operation_has_the_short_name_of_a_parameter():

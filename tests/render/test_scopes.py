@@ -6,9 +6,10 @@ from collections import Counter
 
 from hypothesis import given
 
+from minigrad.render.expansion import unrolled
 from minigrad.render.scopes import grouped
 from tests.render.graphs import graphs, loop
-from tests.render.pictures import check, picture_of, unrolled
+from tests.render.pictures import check, picture_of
 
 
 def identities(picture):
