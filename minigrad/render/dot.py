@@ -233,7 +233,7 @@ class _DotWriter:
         if self.heat is not None:
             title, white = "norm of the gradient, on a log scale", "white, dotted: none"
             boxes["scale"] = _colour_bar(self.heat, title, "{:.1e}".format, white, elided)
-        if self.times is not None:
+        elif self.times is not None:
             title, white = "time, forward + backward, on a log scale", "white: no time was measured"
             boxes["scale"] = _colour_bar(self.times, title, lambda time: time_text(1e9 * time), white, elided)
         names = [name for name, box in boxes.items() if box]

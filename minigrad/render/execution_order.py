@@ -28,7 +28,6 @@ __all__ = ["executed"]
 
 _NEAR = 8  # histories that differ by no more count as equally long: operations of the same kind decide between them
 _ROW = 5  # so many sums in a row are a running total; fewer may be within one step
-_Votes = dict[Any, list[int]]
 
 
 def executed(order: Sequence[Node]) -> list[Node]:
@@ -51,7 +50,10 @@ def executed(order: Sequence[Node]) -> list[Node]:
         users.update(node.parents)
         if len(inner) - inner.count(0) > 1:
             joins.append(node)
-    votes = _votes(joins, depth)
+    votes: dict[Any, list[int]] = {}  # for each kind of operation the lengths of its arguments' histories, summed
+    for node in joins:
+        depths, kind = [depth[parent] for parent in node.parents], _kind(node)
+        votes[kind] = [a + b for a, b in zip(votes.get(kind, [0] * len(depths)), depths, strict=True)]
     totals = _totals(order, users)
     parents = {node: _visits(node, depth, votes, totals) for node in joins}
     first = [*_sliced(order, depth), *(node for node in order if node not in users)]
@@ -62,16 +64,6 @@ def executed(order: Sequence[Node]) -> list[Node]:
 
 def _kind(node: Node) -> Any:
     return node.primitive, node.shape, tuple([(parent.primitive, parent.shape) for parent in node.parents])
-
-
-def _votes(joins: Sequence[Node], depth: dict[Node, int]) -> _Votes:
-    """For each kind of operation how long the histories of its arguments are, summed over all of that kind."""
-    votes: _Votes = {}
-    for node in joins:
-        depths = [depth[parent] for parent in node.parents]
-        kind = _kind(node)
-        votes[kind] = [a + b for a, b in zip(votes[kind], depths, strict=True)] if kind in votes else depths
-    return votes
 
 
 def _totals(order: Sequence[Node], users: Counter[Node]) -> dict[Node, Node]:
@@ -113,7 +105,7 @@ def _sliced(order: Sequence[Node], depth: dict[Node, int]) -> list[Node]:
     return [node for node, when in needed.items() if max(when) - min(when) > _NEAR]
 
 
-def _visits(node: Node, depth: dict[Node, int], votes: _Votes, totals: dict[Node, Node]) -> list[Node]:
+def _visits(node: Node, depth: dict[Node, int], votes: dict[Any, list[int]], totals: dict[Node, Node]) -> list[Node]:
     """The parents, that to be visited first last."""
     parents = list(dict.fromkeys(node.parents))[::-1]
     if len(parents) > 2 and len({(parent.primitive, parent.shape) for parent in parents}) == 1:

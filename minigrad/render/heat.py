@@ -18,7 +18,7 @@ from ..units import time_text
 from .picture import Edge, Picture, Vertex
 
 __all__ = ["NOT_SHOWN", "Ends", "Heat", "flow_norm", "gradient_heat", "gradient_norm", "is_noted", "largest",
-           "noted_slot", "seconds_of", "time_heat", "time_rows", "time_words", "value_norm",
+           "seconds_of", "time_heat", "time_rows", "time_words", "value_norm",
            "was_recorded"]  # fmt: skip
 
 NOT_SHOWN = "#e4e4e4"  # the colour of what stands for others
@@ -51,7 +51,7 @@ def value_norm(vertex: Vertex, slot: int) -> float | None:
 def _norm(
     vertex: Vertex, slot: int, stats: Sequence[Stats | None], steps: Mapping[int, Sequence[float]]
 ) -> float | None:
-    slot = noted_slot(vertex, slot)
+    slot = slot if vertex.gathers is None else vertex.gathers  # the stack of a state's steps is noted as that state
     if vertex.step is not None:
         return _at(steps.get(slot, ()), vertex.step)
     found = stats[slot] if slot < len(stats) else None
@@ -60,11 +60,6 @@ def _norm(
 
 def _at(norms: Sequence[float], step: int | None) -> float | None:
     return norms[step] if step is not None and 0 <= step < len(norms) else None
-
-
-def noted_slot(vertex: Vertex, slot: int) -> int:
-    """The number under which an output was noted: the stack of a state's steps is noted as that state."""
-    return slot if vertex.gathers is None else vertex.gathers
 
 
 def largest(norms: Iterable[float | None]) -> float | None:

@@ -91,7 +91,7 @@ def to_networkx(
     graph = require("networkx", "viz").MultiDiGraph()
     leaves = leaf_names(picture)
     for number, vertex in enumerate(picture.vertices):
-        graph.add_node(number, **_attributes(vertex, leaves.get(number, vertex.label)))
+        graph.add_node(number, label=leaves.get(number, vertex.label), **_attributes(vertex))
         for edge in vertex.inputs:
             shape, dtype = picture.vertices[edge.source].specs[edge.slot]
             about = {"argument": edge.argument, "slot": edge.slot, "shape": shape, "dtype": str(dtype)}
@@ -100,11 +100,11 @@ def to_networkx(
     return graph
 
 
-def _attributes(vertex: Vertex, label: str) -> dict[str, Any]:
+def _attributes(vertex: Vertex) -> dict[str, Any]:
     outputs = [(shape, str(dtype)) for shape, dtype in vertex.specs]
     shape, dtype = outputs[0] if outputs else (None, None)
     attributes = {
-        "kind": vertex.kind, "label": label, "shape": shape, "dtype": dtype, "outputs": outputs, "scope": vertex.scope,
+        "kind": vertex.kind, "shape": shape, "dtype": dtype, "outputs": outputs, "scope": vertex.scope,
         "options": option_text(vertex.options), "step": vertex.step,
         "constants": {constant.argument: constant.text for constant in constants_of(vertex)},
     }  # fmt: skip

@@ -75,8 +75,11 @@ def to_text(
     return "\n".join(f"{text:<{width}}  {shape}" if shape else text for text, shape in lines)
 
 
-class _References:
-    """Names for the vertices of a picture: leaves have their own; each operation, or all of a repeat, gets a letter."""
+class _Listing:
+    """Writes the lines of a listing: each a text, and the shape that stands in a column to the right.
+
+    Leaves have their own names; each operation, or all in the same place of a repeat, gets a letter.
+    """
 
     def __init__(self, picture: Picture, repeats: Sequence[Repeat]) -> None:
         self.picture, self.vertices, self.repeats = picture, picture.vertices, repeats
@@ -85,6 +88,121 @@ class _References:
         self.free = (name for number in count() if (name := _letters(number)) not in taken)
         self.starts = [repeat.start for repeat in repeats]
         self.marks: dict[int, list[str]] = {}  # what tells blocks apart, by a vertex of the first
+        self.lines: list[tuple[str, str]] = []
+        self.scope: Path = ()  # of the line before
+
+    def write(self) -> list[tuple[str, str]]:
+        """All lines."""
+        self._leaves()
+        number = len(self.names)
+        for repeat in self.repeats:
+            self._plain(range(number, repeat.start))
+            self._repeat(repeat)
+            number = repeat.stop
+        self._plain(range(number, len(self.vertices)))
+        outputs = self.picture.outputs
+        words = [
+            self.refer(Edge(source, slot, "")) + ("" if name == default_name(i, len(outputs)) else f" ({name})")
+            for i, (source, slot, name) in enumerate(outputs)
+        ]
+        self.lines.append((f"output {', '.join(_shortened(words))}", ""))
+        # what cannot be printed, such as a line break, as its escape
+        escaped = ["".join(c if c.isprintable() else ascii(c)[1:-1] for c in text) for text, _ in self.lines]
+        return [(text, shape) for text, (_, shape) in zip(escaped, self.lines, strict=True)]
+
+    def _leaves(self) -> None:
+        """A line for each parameter, and one for neighbouring inputs of the same shape."""
+        names = self.names
+        for (kind, specs), run in groupby(names, lambda i: (self.vertices[i].kind, self.vertices[i].specs)):
+            numbers = list(run)
+            full = [full_name(self.vertices[i]) for i in numbers]
+            shown = [
+                a if kind == "parameter" and a.endswith(names[i]) else names[i]
+                for i, a in zip(numbers, full, strict=True)
+            ]
+            if kind == "input":
+                shown = [" ".join(shown if len(shown) < 5 else [*shown[:2], "…", shown[-1]])]
+            self.lines += [(f"{kind} {name}", shape_of(specs[0])) for name in shown]
+
+    def _plain(self, numbers: range) -> None:
+        for number in numbers:
+            vertex = self.vertices[number]
+            self.bind([number])
+            self._enter(vertex.scope)
+            edges = {edge.argument: edge for edge in vertex.inputs}
+            items = [edges[name] if name in edges else _constant([vertex], name) for name in argument_order(vertex)]
+            words = self.words(vertex, items)
+            self._line(number, words, option_text(vertex.options), len(vertex.scope))
+
+    def _repeat(self, repeat: Repeat) -> None:
+        """One block, for all of them. What it takes from the block before has an apostrophe."""
+        block = range(repeat.start, repeat.start + repeat.period)
+        for number in block:
+            self.bind(repeat.like(number))
+        first: dict[str, str] = {}
+        words = {number: self._words_of_all(repeat, number, first) for number in block}
+        common = self.vertices[block[0]].scope
+        for number in range(repeat.start, repeat.start + 2 * repeat.period):
+            common = shared_path(common, self.vertices[number].scope)
+        self._enter(common)
+        begin = ", ".join(f"{mark} = {name}" for mark, name in first.items())
+        times = f"× {repeat.count:,}{f', first with {begin}' if begin else ''}:"
+        self.lines.append(("  " * len(common) + times, ""))
+        for number in block:
+            vertices = [self.vertices[i] for i in repeat.like(number)]
+            scopes = zip(*[vertex.scope for vertex in vertices], strict=True)
+            scope = tuple(span(names) or alike(names[0], "…") for names in scopes)
+            self._enter(scope, 1)
+            options = option_span([vertex.options for vertex in vertices])
+            self._line(number, words[number], options, len(scope) + 1)
+        self.scope = common
+
+    def _words_of_all(self, repeat: Repeat, number: int, first: dict[str, str]) -> list[str]:
+        """The arguments of a vertex of the first block, as they are in all; `first` collects what states start from."""
+        vertices = [self.vertices[i] for i in repeat.like(number)]
+        edges = [{edge.argument: edge for edge in vertex.inputs} for vertex in vertices]
+        items = [
+            self._item(repeat, vertices, [here.get(name) for here in edges], first)
+            if name in edges[1]
+            else _constant(vertices, name)
+            for name in argument_order(vertices[0])
+        ]
+        return self.words(vertices[0], items)
+
+    def _item(
+        self, repeat: Repeat, users: Sequence[Vertex], edges: Sequence[Edge | None], first: dict[str, str]
+    ) -> Edge | str:
+        """An argument by its edges in all blocks: an edge if that is the same in all, else a word."""
+        block = range(repeat.start, repeat.start + repeat.period)
+        here, there = edges[:2]
+        assert there is not None
+        if there.source in block:  # a state, handed on from block to block
+            mark = self.letter(there) + "'"
+            first[mark] = _constant(users[:1], there.argument) if here is None else self.refer(here, users[0])
+            return mark
+        assert here is not None
+        if here.source in block:
+            return self.letter(here)
+        known = [edge for edge in edges if edge is not None]
+        if len({edge.source for edge in known}) == 1:
+            return here if len({edge.part for edge in known}) == 1 else here._replace(part=alike(here.part, "t"))
+        words = [self.refer(edge, user, True) + edge.part for edge, user in zip(known, users, strict=True)]
+        return span(words) or words[0] + "…"
+
+    def _enter(self, scope: Path, extra: int = 0) -> None:
+        """The names of scopes that begin here."""
+        for level in range(len(shared_path(self.scope, scope)), len(scope)):
+            self.lines.append((f"{'  ' * (level + extra)}{scope[level]}:", ""))
+        self.scope = scope
+
+    def _line(self, number: int, words: Sequence[str], options: str, depth: int) -> None:
+        vertex = self.vertices[number]
+        arguments = [*words, options] if options and vertex.step is None else words
+        text = f"{'  ' * depth}{self.names[number]} = {vertex.label}({', '.join(arguments)})"
+        text += f"  ({vertex.remark})" if vertex.remark else ""
+        self.lines.append((text, ", ".join(map(shape_of, vertex.specs))))
+
+    # References to what was listed before
 
     def bind(self, numbers: Iterable[int]) -> None:
         """Give vertices the next letter."""
@@ -145,129 +263,6 @@ class _References:
     def _around(self, number: int) -> Repeat | None:
         k = bisect_right(self.starts, number) - 1
         return self.repeats[k] if k >= 0 and number < self.repeats[k].stop else None
-
-
-class _Listing:
-    """Writes the lines of a listing: each a text, and the shape that stands in a column to the right."""
-
-    def __init__(self, picture: Picture, repeats: Sequence[Repeat]) -> None:
-        self.picture, self.vertices, self.repeats = picture, picture.vertices, repeats
-        self.references = _References(picture, repeats)
-        self.lines: list[tuple[str, str]] = []
-        self.scope: Path = ()  # of the line before
-
-    def write(self) -> list[tuple[str, str]]:
-        """All lines."""
-        self._leaves()
-        number = len(self.references.names)
-        for repeat in self.repeats:
-            self._plain(range(number, repeat.start))
-            self._repeat(repeat)
-            number = repeat.stop
-        self._plain(range(number, len(self.vertices)))
-        outputs = self.picture.outputs
-        words = [
-            self.references.refer(Edge(source, slot, ""))
-            + ("" if name == default_name(i, len(outputs)) else f" ({name})")
-            for i, (source, slot, name) in enumerate(outputs)
-        ]
-        self.lines.append((f"output {', '.join(_shortened(words))}", ""))
-        # what cannot be printed, such as a line break, as its escape
-        escaped = ["".join(c if c.isprintable() else ascii(c)[1:-1] for c in text) for text, _ in self.lines]
-        return [(text, shape) for text, (_, shape) in zip(escaped, self.lines, strict=True)]
-
-    def _leaves(self) -> None:
-        """A line for each parameter, and one for neighbouring inputs of the same shape."""
-        names = self.references.names
-        for (kind, specs), run in groupby(names, lambda i: (self.vertices[i].kind, self.vertices[i].specs)):
-            numbers = list(run)
-            full = [full_name(self.vertices[i]) for i in numbers]
-            shown = [
-                a if kind == "parameter" and a.endswith(names[i]) else names[i]
-                for i, a in zip(numbers, full, strict=True)
-            ]
-            if kind == "input":
-                shown = [" ".join(shown if len(shown) < 5 else [*shown[:2], "…", shown[-1]])]
-            self.lines += [(f"{kind} {name}", shape_of(specs[0])) for name in shown]
-
-    def _plain(self, numbers: range) -> None:
-        for number in numbers:
-            vertex = self.vertices[number]
-            self.references.bind([number])
-            self._enter(vertex.scope)
-            edges = {edge.argument: edge for edge in vertex.inputs}
-            items = [edges[name] if name in edges else _constant([vertex], name) for name in argument_order(vertex)]
-            words = self.references.words(vertex, items)
-            self._line(number, words, option_text(vertex.options), len(vertex.scope))
-
-    def _repeat(self, repeat: Repeat) -> None:
-        """One block, for all of them. What it takes from the block before has an apostrophe."""
-        block = range(repeat.start, repeat.start + repeat.period)
-        for number in block:
-            self.references.bind(repeat.like(number))
-        first: dict[str, str] = {}
-        words = {number: self._words_of_all(repeat, number, first) for number in block}
-        common = self.vertices[block[0]].scope
-        for number in range(repeat.start, repeat.start + 2 * repeat.period):
-            common = shared_path(common, self.vertices[number].scope)
-        self._enter(common)
-        begin = ", ".join(f"{mark} = {name}" for mark, name in first.items())
-        times = f"× {repeat.count:,}{f', first with {begin}' if begin else ''}:"
-        self.lines.append(("  " * len(common) + times, ""))
-        for number in block:
-            vertices = [self.vertices[i] for i in repeat.like(number)]
-            scopes = zip(*[vertex.scope for vertex in vertices], strict=True)
-            scope = tuple(span(names) or alike(names[0], "…") for names in scopes)
-            self._enter(scope, 1)
-            options = option_span([vertex.options for vertex in vertices])
-            self._line(number, words[number], options, len(scope) + 1)
-        self.scope = common
-
-    def _words_of_all(self, repeat: Repeat, number: int, first: dict[str, str]) -> list[str]:
-        """The arguments of a vertex of the first block, as they are in all; `first` collects what states start from."""
-        vertices = [self.vertices[i] for i in repeat.like(number)]
-        edges = [{edge.argument: edge for edge in vertex.inputs} for vertex in vertices]
-        items = [
-            self._item(repeat, vertices, [here.get(name) for here in edges], first)
-            if name in edges[1]
-            else _constant(vertices, name)
-            for name in argument_order(vertices[0])
-        ]
-        return self.references.words(vertices[0], items)
-
-    def _item(
-        self, repeat: Repeat, users: Sequence[Vertex], edges: Sequence[Edge | None], first: dict[str, str]
-    ) -> Edge | str:
-        """An argument by its edges in all blocks: an edge if that is the same in all, else a word."""
-        block = range(repeat.start, repeat.start + repeat.period)
-        references = self.references
-        here, there = edges[:2]
-        assert there is not None
-        if there.source in block:  # a state, handed on from block to block
-            mark = references.letter(there) + "'"
-            first[mark] = _constant(users[:1], there.argument) if here is None else references.refer(here, users[0])
-            return mark
-        assert here is not None
-        if here.source in block:
-            return references.letter(here)
-        known = [edge for edge in edges if edge is not None]
-        if len({edge.source for edge in known}) == 1:
-            return here if len({edge.part for edge in known}) == 1 else here._replace(part=alike(here.part, "t"))
-        words = [references.refer(edge, user, True) + edge.part for edge, user in zip(known, users, strict=True)]
-        return span(words) or words[0] + "…"
-
-    def _enter(self, scope: Path, extra: int = 0) -> None:
-        """The names of scopes that begin here."""
-        for level in range(len(shared_path(self.scope, scope)), len(scope)):
-            self.lines.append((f"{'  ' * (level + extra)}{scope[level]}:", ""))
-        self.scope = scope
-
-    def _line(self, number: int, words: Sequence[str], options: str, depth: int) -> None:
-        vertex = self.vertices[number]
-        arguments = [*words, options] if options and vertex.step is None else words
-        text = f"{'  ' * depth}{self.references.names[number]} = {vertex.label}({', '.join(arguments)})"
-        text += f"  ({vertex.remark})" if vertex.remark else ""
-        self.lines.append((text, ", ".join(map(shape_of, vertex.specs))))
 
 
 def _constant(vertices: Sequence[Vertex], name: str) -> str:

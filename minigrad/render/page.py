@@ -32,7 +32,6 @@ from .heat import (
     gradient_heat,
     gradient_norm,
     largest,
-    noted_slot,
     seconds_of,
     time_heat,
     time_rows,
@@ -272,7 +271,7 @@ def _number(x: float | None) -> float | str | None:
 
 def _stats(vertex: Vertex, stats: Sequence[Stats | None], slot: int) -> _Json | None:
     """The statistics of an output; a single step of a sequence has only a norm in the series."""
-    found = dict(enumerate(stats)).get(noted_slot(vertex, slot))
+    found = dict(enumerate(stats)).get(slot if vertex.gathers is None else vertex.gathers)
     if found is None or vertex.step is not None:
         return None
     return {k: list(v) if isinstance(v, tuple) else _number(v) for k, v in asdict(found).items()}

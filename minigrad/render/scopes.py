@@ -195,16 +195,8 @@ def ladders(picture: Picture, root: Scope) -> Iterator[tuple[list[int], list[int
             for item in between
             if (STEP.fullmatch(item.name) if isinstance(item, Scope) else picture.vertices[item].kind == "elision")
         ]
-        yield from ((_last(picture, above), _first(picture, below)) for above, below in pairwise(rungs))
-
-
-def _last(picture: Picture, members: list[int]) -> list[int]:
-    """The members that feed no other."""
-    used = {edge.source for i in members for edge in picture.vertices[i].inputs}
-    return [i for i in members if i not in used]
-
-
-def _first(picture: Picture, members: list[int]) -> list[int]:
-    """The members that no other feeds."""
-    own = set(members)
-    return [i for i in members if not any(edge.source in own for edge in picture.vertices[i].inputs)]
+        for above, below in pairwise(rungs):
+            used = {edge.source for i in above for edge in picture.vertices[i].inputs}
+            own = set(below)
+            fed = {i for i in below for edge in picture.vertices[i].inputs if edge.source in own}
+            yield [i for i in above if i not in used], [i for i in below if i not in fed]
