@@ -193,8 +193,8 @@ def _uses(picture: Picture, owner: Mapping[int, _Group]) -> tuple[set[int], dict
     for source, slot in outputs:
         start, period = owner[source].members.start, owner[source].period
         numbers = known.setdefault(start, {})
-        alike = (source - start) % period, slot, picture.vertices[source].specs[slot]
-        ports.setdefault(start, {})[source, slot] = numbers.setdefault(alike, len(numbers))
+        place = (source - start) % period, slot, picture.vertices[source].specs[slot]
+        ports.setdefault(start, {})[source, slot] = numbers.setdefault(place, len(numbers))
     return kept, ports
 
 
