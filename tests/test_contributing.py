@@ -18,7 +18,7 @@ from minigrad.nn import layers
 from minigrad.ops import activations
 from minigrad.primitives import PRIMITIVES
 from minigrad.render import picture as picture_module
-from minigrad.render.reading.nodes import picture_of
+from minigrad.render.nodes import picture_of
 from tests.checks import Case, check_primitive
 from tests.nn import test_layers
 from tests.ops import test_activations

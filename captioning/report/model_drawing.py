@@ -9,7 +9,7 @@ import numpy as np
 import minigrad as mg
 from captioning.models.kinds import AnyCaptioner
 from captioning.report.markup import Markup, element, joined, missing
-from minigrad.render.dot.layout import DrawingError, lay_out
+from minigrad.render.layout import DrawingError, lay_out
 
 __all__ = ["drawn_model"]
 

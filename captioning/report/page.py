@@ -21,7 +21,7 @@ from captioning.report.numbers import count_text
 from captioning.report.scores import headline, score_table
 from captioning.report.settings_table import settings_tables
 from captioning.report.word_use import words_beside_people
-from minigrad.render.page.policy import source_of
+from minigrad.render.page import source_of
 from minigrad.runtime.files import replacing
 
 __all__ = ["page_text", "write_page"]

@@ -1,17 +1,14 @@
 """Pictures of graphs: as text, as DOT, as files, as a page, for other packages.
 
-Only `draw`, and the methods of what `to_graphviz` gives, need a layout program.
+Only `draw`, `notebook`, and the methods of what `to_graphviz` returns need a layout program.
 """
 
-from .dot.document import to_dot
-from .dot.files import draw
-from .dot.layout import DrawingError
-from .dot.notebooks import notebook
-from .dot.source import to_graphviz
-from .interchange import to_networkx
-from .listing.text import to_text
-from .modules.survey import summary
-from .page.html import to_html
+from .dot import to_dot
+from .interchange import to_graphviz, to_networkx
+from .layout import DrawingError, draw, notebook
+from .listing import to_text
+from .module_summary import summary
+from .page import to_html
 
 __all__ = ["DrawingError", "draw", "notebook", "summary", "to_dot", "to_graphviz", "to_html", "to_networkx",
            "to_text"]  # fmt: skip

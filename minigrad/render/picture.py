@@ -6,26 +6,25 @@ topological order. Its vertices are numbered anew for each picture, so that equa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from ..core import Node
 from ..ops.shaping import stack
 from ..primitives import Primitive
+from ..recording import Note, note_of
 from ..spec import Spec
 
-__all__ = ["STACK", "Edge", "Kind", "Output", "Path", "Picture", "Vertex", "shared_path"]
+__all__ = ["STACK", "Edge", "Kind", "Output", "Path", "Picture", "Rewriting", "Vertex", "reordered", "shared_path"]
 
 Kind = Literal["operation", "parameter", "input", "elision", "module"]
-Path = tuple[str, ...]
-"""Names of scopes, from the outside in."""
-STACK: Primitive = stack.primitive  # type: ignore[attr-defined]
-"""What gathers the states of an unrolled sequence."""
+Path = tuple[str, ...]  # names of scopes, from the outside in
+STACK: Primitive = stack.primitive  # type: ignore[attr-defined]  # gathers the states of an unrolled sequence
 
 
 class Edge(NamedTuple):
-    """What feeds a vertex: output `slot` of the vertex `source`, of it the `part`, as the argument `argument`."""
+    """What feeds a vertex: output `slot` of the vertex `source`, as `argument`; `part` is an index if it is a part."""
 
     source: int
     slot: int
@@ -37,14 +36,21 @@ class Edge(NamedTuple):
 class Vertex:
     """One thing in a picture.
 
-    kind: an operation; a leaf, which is a parameter if it has a name and else an input; an elision, which stands for
-    others; or a module that is closed, which stands for those in it. label: its name. specs: shape and dtype of each
-    output. scope: the path of scopes around it. inputs: the edges to it. node: what it was made from. options: those of
-    the operation that differ from their defaults. constants: names of the arguments that were constants or left out.
-    step: the time step within an unrolled sequence. stands_for: how many vertices an elision or a closed module
-    replaces; of a step, if there is but one for many, for how many. caveat: why it is not shown as was asked for; of a
-    closed module, what is in it. gathers: of what stacks the steps of a sequence's state, the number of that state.
-    names: (slot, name) of outputs that were given a name and are neither leaves nor outputs of the picture.
+    Attributes:
+        kind: an operation; a leaf, which is a parameter if it has a name and an input if not; an elision, which stands
+            for several vertices; or a closed module, which stands for all vertices in it.
+        label: its name.
+        specs: shape and dtype of each output.
+        scope: the path of scopes around it.
+        inputs: the edges to it.
+        node: the node that it was made from.
+        options: the options of the operation that differ from their defaults.
+        constants: names of the arguments that were constants or left out.
+        step: the time step within an unrolled sequence.
+        stands_for: how many vertices an elision or a closed module replaces; how many steps a step stands for.
+        caveat: why it is not shown as requested; for a closed module, its contents.
+        gathers: for the stack of a sequence's states, the number of that state.
+        names: (slot, name) of named outputs that are neither leaves nor outputs of the picture.
     """
 
     kind: Kind
@@ -63,51 +69,60 @@ class Vertex:
 
     @property
     def is_leaf(self) -> bool:
-        """Whether nothing feeds it by its nature."""
+        """Whether it is a parameter or an input."""
         return self.kind in ("parameter", "input")
 
     @property
-    def primitive(self) -> Primitive | None:
-        """The primitive that it shows: its node's, or of an unrolled sequence the step or `stack`; None if none."""
+    def called(self) -> Primitive:
+        """The primitive of its node: for a step of an unrolled sequence, that of the whole sequence."""
         primitive = None if self.node is None else self.node.primitive
-        if primitive is None or self.kind != "operation":
-            return primitive
-        if self.step is not None:
-            return primitive.steps.step if primitive.steps else None
-        return primitive if self.gathers is None else STACK
+        assert primitive is not None
+        return primitive
+
+    @property
+    def primitive(self) -> Primitive | None:
+        """The primitive that it shows: its node's, or for an unrolled sequence the step or `stack`; else None."""
+        primitive = None if self.node is None or self.kind != "operation" else self.node.primitive
+        if self.gathers is not None:
+            return STACK
+        return primitive.steps.step if primitive and primitive.steps and self.step is not None else primitive
+
+    @property
+    def note(self) -> Note | None:
+        """What :func:`minigrad.record` and :func:`minigrad.profile` noted of its node, if anything."""
+        return None if self.node is None or self.kind == "elision" else note_of(self.node)
 
     @property
     def hidden(self) -> range:
-        """Which outputs are hidden ones: residuals that the graph of a derivative begins at."""
-        names = self.node.primitive.residuals if self.node is not None and self.node.primitive is not None else None
+        """The hidden outputs: residuals from which the graph of a derivative begins."""
+        names = self.node.primitive.residuals if self.node is not None and self.node.primitive is not None else ()
         places = [int(name.removeprefix("hidden ")) for name in names or () if name.startswith("hidden ")]
         return range(min(places, default=len(self.specs)), len(self.specs))
 
     @property
     def around(self) -> Path:
-        """The scope in which the call was: a step of an unrolled sequence has one more, of its own."""
+        """The scope of the call: a step of an unrolled sequence has one more, of its own."""
         return self.scope[:-1] if self.step is not None and self.kind == "operation" else self.scope
 
     @property
     def remark(self) -> str:
-        """What a drawing should say beside the label: the caveat, and the names of outputs.
+        """What a drawing says below the label: the caveat, and the names of outputs.
 
         >>> Vertex("operation", "lstm", ((), ()), names=((1, "cell"),)).remark
         '[1] cell'
         """
-        if not self.names:
-            return self.caveat
         several = len(self.specs) > 1
-        return ", ".join([self.caveat] * bool(self.caveat) + [f"[{i}] {s}" if several else s for i, s in self.names])
+        names = [f"[{slot}] {name}" if several else name for slot, name in self.names]
+        return ", ".join([self.caveat, *names] if self.caveat else names)
 
     def with_inputs(self, inputs: tuple[Edge, ...]) -> Vertex:
-        """A copy with other edges (quicker than `dataclasses.replace`, which counts for a million)."""
+        """A copy with other edges; much quicker than `dataclasses.replace`."""
         return Vertex(self.kind, self.label, self.specs, self.scope, inputs, self.node, self.options, self.constants,
                       self.step, self.stands_for, self.caveat, self.gathers, self.names)  # fmt: skip
 
 
 class Output(NamedTuple):
-    """A tensor that the picture was asked for: output `slot` of the vertex `source`, and its name."""
+    """A requested tensor: output `slot` of the vertex `source`, and its name."""
 
     source: int
     slot: int
@@ -116,10 +131,44 @@ class Output(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Vertices, each after its inputs, and the outputs that the picture was asked for."""
+    """Vertices, each after its inputs, and the requested outputs."""
 
     vertices: Sequence[Vertex]
     outputs: Sequence[Output]
+
+
+class Rewriting:
+    """A new picture written from an old one, vertex by vertex; edges follow each output to its new place."""
+
+    def __init__(self, picture: Picture) -> None:
+        self.picture = picture
+        self.vertices: list[Vertex] = []
+        self.moved: dict[tuple[int, int], tuple[int, int]] = {}  # old (source, slot) -> new (source, slot)
+
+    def edges(self, edges: Iterable[Edge]) -> tuple[Edge, ...]:
+        """Edges of the old picture as they are in the new one."""
+        return tuple([Edge(*self.moved[edge.source, edge.slot], edge.argument, edge.part) for edge in edges])
+
+    def keep(self, number: int) -> Vertex:
+        """Copy a vertex of the old picture; returns the copy."""
+        old = self.picture.vertices[number]
+        for slot in range(len(old.specs)):
+            self.moved[number, slot] = len(self.vertices), slot
+        self.vertices.append(old.with_inputs(self.edges(old.inputs)))
+        return self.vertices[-1]
+
+    def finish(self) -> Picture:
+        """The new picture, with the outputs of the old one."""
+        outputs = [Output(*self.moved[output.source, output.slot], output.name) for output in self.picture.outputs]
+        return Picture(self.vertices, outputs)
+
+
+def reordered(picture: Picture, order: Iterable[int]) -> Picture:
+    """The picture with its vertices in another topological order."""
+    new = Rewriting(picture)
+    for number in order:
+        new.keep(number)
+    return new.finish()
 
 
 def shared_path(a: Path, b: Path) -> Path:

@@ -1,31 +1,39 @@
-"""The scopes of a picture as a tree."""
+"""Scopes as a tree, and vertices sorted by it.
+
+A depth-first sort may run from one step of a loop into the next and back. So each level of scopes is contracted to one
+vertex per scope, and these are sorted. A scope that is left and entered again, so that this would make a cycle, becomes
+several scopes of one name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from heapq import heapify, heappop, heappush
 from itertools import groupby, pairwise
+from typing import NamedTuple
 
-from .groups import Groups, contracted_order
-from .notation import STEP
-from .picture import Picture
+from .formatting import STEP
+from .picture import Picture, Vertex, reordered
 
-__all__ = ["Scope", "ladders", "scopes_of"]
+__all__ = ["Row", "Scope", "call_scopes", "grouped", "ladders", "nested_scopes"]
+
+
+class Row(NamedTuple):
+    """The key of a row, the steps of one loop: its name and its first vertex."""
+
+    name: str
+    first: int
 
 
 class Scope:
-    """A scope: its name, all vertices in it, and what is directly in it, in order: vertices and scopes.
+    """A scope: its name, all vertices in it, and in order the vertices and scopes directly in it.
 
-    One that is left and entered again is several scopes of one name, each after what feeds it.
+    row: whether these are the steps of a loop.
     """
 
-    def __init__(self, name: str, members: list[int]) -> None:
-        self.name, self.members = name, members
+    def __init__(self, name: str, members: list[int], row: bool = False) -> None:
+        self.name, self.members, self.row = name, members, row
         self.items: list[int | Scope] = []
-
-    @property
-    def vertices(self) -> list[int]:
-        """The vertices directly in it."""
-        return [item for item in self.items if isinstance(item, int)]
 
     @property
     def inner(self) -> list[Scope]:
@@ -33,62 +41,162 @@ class Scope:
         return [item for item in self.items if isinstance(item, Scope)]
 
 
-def scopes_of(picture: Picture) -> Scope:
-    """The outermost scope of a picture. A step that stands in a row needs no scope of its own; leaves are outside."""
-    paths = [() if vertex.is_leaf else vertex.around for vertex in picture.vertices]
+_Paths = Sequence[Sequence[Hashable]]
+_Group = tuple[Hashable, list[int]]  # a key, and the vertices that have it; a vertex in no scope has its number as key
+
+
+def _tree(vertices: Sequence[Vertex], paths: _Paths, rows: bool = False) -> Scope:
+    """The outermost scope of vertices whose paths are given; if `rows`, loops of scopes become rows."""
     root = Scope("", list(range(len(paths))))
     stack = [(root, 0)]
     while stack:
         scope, depth = stack.pop()
-        keys = {i: paths[i][depth] if len(paths[i]) > depth else i for i in scope.members}
-        for key, members in _separated(picture, keys):
-            scope.items.append(key if isinstance(key, int) else Scope(key, members))
-        stack += [(inner, depth + 1) for inner in scope.inner]
+        groups = _separated(vertices, {i: paths[i][depth] if len(paths[i]) > depth else i for i in scope.members})
+        if rows and not scope.row:
+            groups = _with_row(vertices, groups)
+        for key, members in groups:
+            if isinstance(key, int):
+                scope.items.append(key)
+                continue
+            inner = Scope(key.name, members, True) if isinstance(key, Row) else Scope(str(key), members)
+            scope.items.append(inner)
+            stack.append((inner, depth + (key in paths[members[0]][depth : depth + 1])))
     return root
 
 
-def _separated(picture: Picture, keys: dict[int, str | int]) -> Iterable[tuple[str | int, list[int]]]:
-    """The vertices by their keys, each group after those that feed it; in several groups where that is a circle."""
+def _separated(vertices: Sequence[Vertex], keys: Mapping[int, Hashable]) -> list[_Group]:
+    """The vertices by their keys, each group after those that feed it; in several groups where that is a cycle."""
     runs = [(key, list(run)) for key, run in groupby(keys, keys.__getitem__)]
-    groups: Groups = {}
-    for key, run in runs:
-        groups.setdefault(key, []).extend(run)
+    groups = _joined(runs)
     if len(groups) == len(runs):
         return runs
-    order = contracted_order(picture.vertices, groups)
+    order = _contracted_order(vertices, groups)
     return runs if order is None else [(key, groups[key]) for key in order]
 
 
-def ladders(picture: Picture, root: Scope) -> Iterator[tuple[list[int], list[int]]]:
-    """For each step of a loop and the next what is last in the one and first in the other.
+def _joined(pairs: Iterable[_Group]) -> dict[Hashable, list[int]]:
+    groups: dict[Hashable, list[int]] = {}
+    for key, members in pairs:
+        groups.setdefault(key, []).extend(members)
+    return groups
 
-    What stands for the steps between two counts as a step.
+
+def _contracted_order(vertices: Sequence[Vertex], groups: Mapping[Hashable, Sequence[int]]) -> list[Hashable] | None:
+    """The groups sorted so that those which feed others come first; None if they feed each other.
+
+    Among those that may come next, the one with the first vertex comes first: what is in order stays as it is.
+    """
+    key_of = {members[0]: key for key, members in groups.items()}
+    group_of = {i: members[0] for members in groups.values() for i in members}
+    after: dict[int, set[int]] = {i: set() for i in key_of}
+    waits = dict.fromkeys(key_of, 0)
+    for i, group in group_of.items():
+        for edge in vertices[i].inputs:
+            source = group_of.get(edge.source, group)
+            if source != group and group not in after[source]:
+                after[source].add(group)
+                waits[group] += 1
+    ready = [i for i in key_of if not waits[i]]
+    heapify(ready)
+    order: list[Hashable] = []
+    while ready:
+        i = heappop(ready)
+        order.append(key_of[i])
+        for group in after[i]:
+            waits[group] -= 1
+            if not waits[group]:
+                heappush(ready, group)
+    return order if len(order) == len(groups) else None
+
+
+def grouped(picture: Picture) -> Picture:
+    """The same picture, with the operations of each scope side by side wherever that is possible."""
+    paths: list[tuple[Hashable, ...]] = [() if vertex.is_leaf else vertex.around for vertex in picture.vertices]
+    for i, vertex in enumerate(picture.vertices):
+        if vertex.step is not None:  # the steps of two sequences in one scope have the same names
+            paths[i] = (*paths[i], (vertex.scope[-1], id(vertex.node)))
+    order: list[int] = []
+    stack: list[int | Scope] = [_tree(picture.vertices, paths)]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, int):
+            order.append(item)
+        else:
+            stack += reversed(item.items)
+    return picture if order == sorted(order) else reordered(picture, order)
+
+
+def call_scopes(picture: Picture) -> Scope:
+    """The outermost scope of a picture; the steps of a sequence primitive have no scopes of their own."""
+    return _tree(picture.vertices, [() if vertex.is_leaf else vertex.around for vertex in picture.vertices])
+
+
+# Loops ------------------------------------------------------------------------------------------
+
+
+def nested_scopes(picture: Picture) -> Scope:
+    """The outermost scope of a picture in which the steps of each loop are a row.
+
+    No scopes directly within one feed each other in a cycle, so that each can be laid out by itself.
+    """
+    vertices = picture.vertices
+    rows: dict[object, Row] = {}
+    paths: list[tuple[Hashable, ...]] = []
+    for i, vertex in enumerate(vertices):
+        paths.append(() if vertex.is_leaf else vertex.around)
+        if vertex.step is not None:
+            paths[i] = (*paths[i], rows.setdefault(vertex.node, Row(vertex.called.name, i)))
+    row_of = {i: path[-1] for i, path in enumerate(paths) if path and isinstance(path[-1], Row)}
+    for i, row in _elided(vertices, row_of).items():
+        if i not in row_of:
+            paths[i] = (*paths[i], row)
+    return _tree(vertices, paths, rows=True)
+
+
+def _elided(vertices: Sequence[Vertex], row_of: Mapping[int, Row]) -> dict[int, Row]:
+    """The elisions that stand for steps: a step feeds them and they feed a step of the same row."""
+    between = {
+        (i, row_of[edge.source])
+        for i, vertex in enumerate(vertices)
+        if vertex.kind == "elision"
+        for edge in vertex.inputs
+        if edge.source in row_of
+    }
+    return {e.source: row for i, row in row_of.items() for e in vertices[i].inputs if (e.source, row) in between}
+
+
+def _with_row(vertices: Sequence[Vertex], groups: list[_Group]) -> list[_Group]:
+    """The groups with the scopes of a loop's steps as one row, unless something between them stands outside."""
+    steps = {key: members for key, members in groups if isinstance(key, str) and STEP.fullmatch(key)}
+    if len(steps) < 2 or len(dict(groups)) < len(groups):  # a scope that is left and entered again is no loop
+        return groups
+    first, *_, last = steps
+    row = Row(f"{first} … {last}", steps[first][0])
+    row_of = {i: row for members in steps.values() for i in members}
+    row_of |= _elided(vertices, row_of)
+    joined = _joined((row_of.get(i, key), [i]) for key, members in groups for i in members)
+    joined[row].sort()
+    return groups if _contracted_order(vertices, joined) is None else list(joined.items())
+
+
+def ladders(picture: Picture, root: Scope) -> Iterator[tuple[list[int], list[int]]]:
+    """For each step of a loop and the next, the last vertices of the one and the first of the other.
+
+    An elision between two steps counts as a step.
     """
     stack = [root]
     while stack:
         scope = stack.pop()
         stack += scope.inner
         steps = [i for i, item in enumerate(scope.items) if isinstance(item, Scope) and STEP.fullmatch(item.name)]
-        if len(steps) < 2:
-            continue
-        between = [item for item in scope.items[steps[0] : steps[-1] + 1] if _is_rung(picture, item)]
-        rungs = [item.members if isinstance(item, Scope) else [item] for item in between]
-        yield from ((_last(picture, above), _first(picture, below)) for above, below in pairwise(rungs))
-
-
-def _is_rung(picture: Picture, item: int | Scope) -> bool:
-    if isinstance(item, Scope):
-        return STEP.fullmatch(item.name) is not None
-    return picture.vertices[item].kind == "elision"
-
-
-def _last(picture: Picture, members: list[int]) -> list[int]:
-    """Those that feed no other."""
-    used = {edge.source for i in members for edge in picture.vertices[i].inputs}
-    return [i for i in members if i not in used]
-
-
-def _first(picture: Picture, members: list[int]) -> list[int]:
-    """Those that no other feeds."""
-    own = set(members)
-    return [i for i in members if not any(edge.source in own for edge in picture.vertices[i].inputs)]
+        between = scope.items[steps[0] : steps[-1] + 1] if len(steps) > 1 else []
+        rungs = [
+            item.members if isinstance(item, Scope) else [item]
+            for item in between
+            if (STEP.fullmatch(item.name) if isinstance(item, Scope) else picture.vertices[item].kind == "elision")
+        ]
+        for above, below in pairwise(rungs):
+            used = {edge.source for i in above for edge in picture.vertices[i].inputs}
+            own = set(below)
+            fed = {i for i in below for edge in picture.vertices[i].inputs if edge.source in own}
+            yield [i for i in above if i not in used], [i for i in below if i not in fed]

@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-
-from minigrad.render.passes import arrange
-from minigrad.render.passes.unroll import unrolled as unrolled_to
-from minigrad.render.reading import nodes
-from minigrad.render.request import requested
+from minigrad.render import nodes
+from minigrad.render.options import drawn_picture, whole_picture
 
 
 def picture_of(tensors, names=None):
     """The graph behind tensors as it is."""
-    request = requested(tensors, names=names)
-    return nodes.picture_of(request.tensors, request.names)
-
-
-def unrolled(picture):
-    """The picture with every step of its sequences."""
-    return unrolled_to(picture, sys.maxsize)
+    return nodes.picture_of(tensors if isinstance(tensors, (tuple, list)) else [tensors], names or {})
 
 
 def whole(tensors, unroll="fold", names=None, expand=()):
     """The picture before a loop is folded."""
-    request = requested(tensors, unroll=unroll, names=names, expand=expand)
-    return arrange.whole(nodes.picture_of(request.tensors, request.names), request)
+    return whole_picture(tensors, unroll, names, expand)
 
 
 def arranged(tensors, unroll="fold", max_nodes=1000, names=None, expand=()):
     """The picture that a drawing shows."""
-    request = requested(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand)
-    return arrange.arranged(nodes.picture_of(request.tensors, request.names), request)
+    return drawn_picture(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand)
 
 
 def check(picture):
@@ -40,18 +28,12 @@ def check(picture):
             assert 0 <= edge.source < number
             assert 0 <= edge.slot < len(picture.vertices[edge.source].specs)
         assert not (vertex.is_leaf and vertex.inputs)
-        assert vertex.stands_for >= (vertex.kind == "elision")
+        assert (vertex.stands_for > 0) == (vertex.kind in ("elision", "module"))
     kinds = [vertex.is_leaf for vertex in picture.vertices]
     assert kinds == sorted(kinds, reverse=True), "leaves come first"
     for output in picture.outputs:
         assert output.slot < len(picture.vertices[output.source].specs)
     return picture
-
-
-def check_drawn(picture):
-    """What holds besides of a picture that is drawn: only elisions and closed modules stand for others."""
-    assert all((vertex.stands_for > 0) == (vertex.kind in ("elision", "module")) for vertex in picture.vertices)
-    return check(picture)
 
 
 def labels(picture):

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import nn
 from minigrad.render import to_dot, to_networkx, to_text
-from minigrad.render.arguments import argument_order, constants_of, to_be_named
-from minigrad.render.page.content import content_of
-from minigrad.render.stubs import stubbed
+from minigrad.render.labels import argument_order, constants_of, stubbed, to_be_named
+from minigrad.render.page import content_of
 from tests.render.graphs import attention, captioner, graphs, laid_out, leaf, lstm, texts
 from tests.render.pictures import arranged, picture_of
 

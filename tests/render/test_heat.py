@@ -10,10 +10,8 @@ import pytest
 
 import minigrad as mg
 from minigrad import nn
-from minigrad.render.dot.legend import norm_bar
-from minigrad.render.heat import Heat, heat_of
-from minigrad.render.norms import gradient_norm, was_recorded
-from minigrad.render.page.content import content_of
+from minigrad.render.heat import Heat, gradient_heat, gradient_norm, was_recorded
+from minigrad.render.page import content_of
 from tests.render.graphs import captioner, laid_out, leaf, lstm, recorded, rnn, texts
 from tests.render.pictures import arranged, picture_of
 
@@ -55,9 +53,9 @@ def test_the_scale_fits_the_picture_or_is_given():
     loss = recorded(captioner)
     picture = arranged(loss, "steps")
     norms = [n for v in picture.vertices for k in range(len(v.specs)) if (n := gradient_norm(v, k))]
-    heat = heat_of(picture)
+    heat = gradient_heat(picture)
     assert (heat.low, heat.high, heat.unusual) == (min(norms), max(norms), False)
-    assert heat_of(picture, (1e-3, 1.0)) == Heat(1e-3, 1.0)
+    assert gradient_heat(picture, (1e-3, 1.0)) == Heat(1e-3, 1.0)
     assert "1.0e-03" in mg.render.to_dot(loss, gradients=(1e-3, 1.0))
 
 
@@ -85,7 +83,7 @@ def test_nothing_recorded():
         mg.render.to_dot(loss, gradients=True)
 
 
-def test_a_new_pass_that_was_not_recorded_has_no_heat_of_the_old_one():
+def test_a_new_pass_that_was_not_recorded_has_no_gradient_heat_the_old_one():
     model, x = nn.Linear(3, 2, rng=0), np.ones((4, 3), np.float32)
     recorded(lambda: (model(x) ** 2).sum())
     loss = (model(x) ** 2).sum()
@@ -97,7 +95,7 @@ def test_a_new_pass_that_was_not_recorded_has_no_heat_of_the_old_one():
         mg.render.to_dot(loss, values="norm")
 
 
-def test_leaves_alone_have_the_heat_of_the_last_pass():
+def test_leaves_alone_have_the_gradient_heat_the_last_pass():
     x = leaf(2)
     recorded(lambda: (x * 3.0).sum())
     assert "fontcolor" in mg.render.to_dot(x, gradients=True)
@@ -106,7 +104,7 @@ def test_leaves_alone_have_the_heat_of_the_last_pass():
 def test_a_gradient_that_fades_is_seen_fading():
     def last(make, **options):
         picture = arranged(recorded(make, 20, **options), "steps")
-        heat = heat_of(picture, (1e-12, 1e2))
+        heat = gradient_heat(picture, (1e-12, 1e2))
         steps = [v for v in picture.vertices if v.step is not None]
         return [brightness(heat.colour(gradient_norm(v, len(v.specs) - 1))) for v in steps]
 
@@ -124,7 +122,7 @@ def test_colours_stand_on_vertices_edges_and_parameters():
         y = x * w
         y.backward(np.ones(2, np.float32))
     dot = mg.render.to_dot(y, gradients=True, names={"x": x})
-    heat = heat_of(picture_of(y, {"x": x}))
+    heat = gradient_heat(picture_of(y, {"x": x}))
     assert (heat.low, heat.high) == (pytest.approx(2**0.5), 5.0)
     assert re.search(rf'n\d \[label="x.*fillcolor="{heat.colour(2**0.5)}"', dot)
     assert re.search(rf'p\d \[label="w".*fillcolor="{heat.colour(5.0)}"', dot)
@@ -184,7 +182,8 @@ def test_what_is_not_a_number_is_said():
 
 
 def test_the_colour_bar():
-    drawn = laid_out(f"digraph {{ {norm_bar(Heat(1e-5, 1e3), False)} }}")
-    assert texts(drawn["objects"][0]) == [
+    drawn = laid_out(mg.render.to_dot(recorded(lambda: leaf(2).sum()), gradients=(1e-5, 1e3)))
+    (bar,) = [thing for thing in drawn["objects"] if thing["name"] == "scale"]
+    assert texts(bar) == [
         "norm of the gradient, on a log scale", "1.0e-05", "1.0e-01", "1.0e+03", "white, dotted: none",
     ]  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.recording import note_of
-from minigrad.render.norms import _at, flow_norm, gradient_norm, value_norm
+from minigrad.render.heat import _at, flow_norm, gradient_norm, value_norm
 from tests.render.graphs import captioner, recorded
 from tests.render.pictures import arranged
 

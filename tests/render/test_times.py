@@ -10,8 +10,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.recording import note_of
-from minigrad.render.heat import NOT_SHOWN
-from minigrad.render.times import heat_of_times, seconds_of, time_words
+from minigrad.render.heat import NOT_SHOWN, seconds_of, time_heat, time_words
 from minigrad.units import time_text
 from tests.render.graphs import captioner, laid_out, loop, mlp, recorded, texts
 from tests.render.pictures import arranged
@@ -34,7 +33,7 @@ def fills(dot):
 def test_boxes_say_their_times_and_have_their_colours():
     loss, p = profiled(mlp)
     picture = arranged(loss, "steps")
-    scale = heat_of_times(picture)
+    scale = time_heat(picture)
     times = {e.begin: e.time for e in p.events}
     dot = mg.render.to_dot(loss, times=True)
     filled = fills(dot)
@@ -59,9 +58,9 @@ def test_the_scale_goes_down_to_a_hundredth_or_is_given():
     loss, _ = profiled(mlp)
     picture = arranged(loss, "steps")
     longest = max(filter(None, map(seconds_of, picture.vertices)))
-    scale = heat_of_times(picture)
+    scale = time_heat(picture)
     assert (scale.low, scale.high) == (longest / 100, longest)
-    given = heat_of_times(picture, (1e-6, 1e-3))
+    given = time_heat(picture, (1e-6, 1e-3))
     assert (given.low, given.high) == (1e-6, 1e-3)
     drawn = laid_out(mg.render.to_dot(loss, times=(1e-6, 1e-2)))
     legend = next(lines for thing in drawn["objects"] if "time, forward + backward" in "".join(lines := texts(thing)))

@@ -163,7 +163,7 @@ def test_of_few_photos_captions_are_chosen_among_all(photo):
 
 @pytest.mark.parametrize("error", ["no program", "failed"])
 def test_without_a_layout_program_the_model_is_not_drawn(monkeypatch, error):
-    from minigrad.render.dot.layout import DrawingError
+    from minigrad.render.layout import DrawingError
 
     def lay_out(*_):
         raise ModuleNotFoundError("<no program>") if error == "no program" else DrawingError("<failed>")

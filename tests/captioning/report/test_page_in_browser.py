@@ -10,7 +10,7 @@ from PIL import Image
 from captioning.report.page import write_page
 from tests.captioning.report.samples import HISTORY, captions, contents
 from tests.captioning.report.test_page import hostile_contents
-from tests.render.page import browser as driver
+from tests.render import browser as driver
 
 
 @pytest.fixture(scope="module")

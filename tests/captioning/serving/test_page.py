@@ -16,7 +16,7 @@ from captioning.serving.answers import Answering
 from captioning.shipped import shipped_run
 from captioning.vision.photo_files import decode_photo
 from tests.captioning.serving.served import ANSWER, HEAD, PATIENCE, needs_server, photo, served
-from tests.render.page import browser as driver
+from tests.render import browser as driver
 
 pytestmark = needs_server
 

@@ -1,0 +1,430 @@
+"""DOT text from a picture: clusters for scopes, stubs for parameters, shapes on the edges.
+
+A weight that every step of a loop shares would tie the whole drawing into a knot, and take `dot` minutes. So it stands
+as a small stub beside each vertex that uses it, and once in a legend with its shape. So does a result of many uses,
+whose box says under which name. Constants are stubs too, with what is known of them.
+
+The steps of a sequence primitive are boxes in a row, with time to the right. A cluster around each would look the same,
+but `dot` then draws rows from right to left, or mixes them: its order of a row ignores edges between clusters. Steps
+that are clusters, those of your own loops or of an expanded primitive, stand below each other.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from ..core import Tensor
+from ..units import time_text
+from .fold import MANY
+from .formatting import option_text, shape_of
+from .heat import (
+    NOT_SHOWN,
+    Ends,
+    Heat,
+    flow_norm,
+    gradient_heat,
+    gradient_norm,
+    is_noted,
+    largest,
+    seconds_of,
+    time_heat,
+    time_words,
+    value_norm,
+    was_recorded,
+)
+from .labels import constants_of, leaf_names, output_name, short_name, stubbed, to_be_named, with_name
+from .options import Depth, Unroll, check_choice, drawn_picture
+from .picture import Edge, Output, Picture, Vertex, shared_path
+from .scopes import Scope, call_scopes, ladders
+
+__all__ = ["quoted", "to_dot"]
+
+_STYLE = {
+    "operation": 'shape=box style="rounded,filled" fillcolor="#eef3fb" color="#7f93b2"',
+    "input": 'shape=box style="filled" fillcolor="#e3f2e1" color="#6aa364"',
+    "parameter": 'shape=box style=filled fillcolor="#fdf3d8" color="#c9a13b" fontsize=9 height=0.2 margin="0.06,0.02"',
+    "constant": 'shape=box style="rounded,filled" fillcolor="#ffffff" color="#a8a8a8" fontcolor="#555555" fontsize=9 '
+    'height=0.2 margin="0.06,0.02"',
+    "elision": f'shape=box style="dashed,rounded,filled" fillcolor="{NOT_SHOWN}" color="#777777" margin="0.16,0.07"',
+    "module": 'shape=box style="rounded,filled" fillcolor="#f0ecf8" color="#8f80b5" margin="0.16,0.07"',
+    "output": 'shape=box style="filled" fillcolor="#f9e0dc" color="#c4695c" penwidth=1.5',
+    "legend": 'shape=note fontsize=9 style=filled fillcolor="#fffaf0" color="#c9a13b"',
+}
+_SIDEWAYS = 24  # consecutive steps where data flows to the right: `dot` takes 0.5 s for 30 of them, 9 s for 60
+_LONGEST = 200  # characters of a line
+_SHADES = 24  # cells of the colour bar
+
+
+def to_dot(
+    tensors: Tensor | Iterable[Tensor],
+    *,
+    unroll: Unroll = "fold",
+    max_nodes: int = 1000,
+    direction: Literal["TB", "BT", "LR", "RL"] = "TB",
+    values: Literal["shape", "norm", "none"] = "shape",
+    gradients: Ends = False,
+    times: Ends = False,
+    title: str = "",
+    names: Mapping[str, Tensor] | None = None,
+    expand: Iterable[str] = (),
+    depth: Depth = "auto",
+) -> str:
+    """The graph behind one or several tensors as DOT text, the same for equal graphs.
+
+    Parameters are stubs beside the operations that take them, and so are inputs from three uses on. Where the order of
+    arguments matters, edges are labelled with the argument that they feed. Unlabelled ones are in order: first those
+    that come by edges, then stubs. Constants are stubs of their own, with the shape, and the value of single numbers,
+    if :func:`minigrad.record` noted them.
+
+    Args:
+        unroll: 'primitive' shows a sequence primitive as one box, 'steps' every step, 'fold' the first and the last
+            of equal steps (also of loops that you wrote), and how many are between them. 'fold' is the default, so that
+            a drawing has the size of the model, not of its input.
+        max_nodes: a graph with more operations is folded in any case. If that is not enough, those nearest to the
+            outputs are drawn, with the number of the others.
+        direction: where data flows: 'TB' downwards, 'LR' to the right, 'BT', 'RL'.
+        values: the labels of edges: the shape of what flows there, the norm of its value (noted by
+            :func:`minigrad.record`), or only which of several outputs it is.
+        gradients: colour everything by the norm of the gradient that flowed there in the last backward pass within
+            :func:`minigrad.record`, on a log scale. A pair of norms (low, high) fixes the ends of the scale.
+        times: colour operations by their time in the last :func:`minigrad.profile`, forward and backward together, on a
+            log scale down to a hundredth of the longest, and write both times into their boxes. A pair of seconds
+            (low, high) fixes the ends of the scale. Not together with `gradients`.
+        title: stands above the drawing.
+        names: names of tensors: inputs, outputs, and those between, which stand in the box.
+        expand: names of primitives to show as the composition of simpler ones that is their reference, such as
+            {'lstm_step'}. Its operations were never part of a pass, so they have no norms.
+        depth: modules at this depth are one box each, with the number of their operations and parameters: at 1 a whole
+            network is one box, at 2 each of its parts. None leaves all open. 'auto' closes those of a picture with more
+            than 60 operations so far that about 30 boxes are left, unless you ask for steps, expand, gradients, times
+            or norms.
+
+    Raises:
+        ValueError: if a tensor has no graph, a named one is not in the graph, an option is unknown, or gradients,
+            times or values are requested that were not recorded.
+        TypeError: if these are no tensors, names no names of tensors, or expand no names of primitives.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> dot = to_dot(mg.tanh(x), names={"x": x})
+    >>> [line.strip() for line in dot.splitlines() if "->" in line]
+    ['n0 -> n1', 'n1 -> o0']
+    """
+    check_choice("direction", direction, ("TB", "BT", "LR", "RL"))
+    check_choice("values", values, ("shape", "norm", "none"))
+    with_gradients, with_times = (option is not None and option is not False for option in (gradients, times))
+    if with_gradients and with_times:
+        raise ValueError("to_dot: a box has one colour: ask for gradients or for times, not for both")
+    if depth == "auto" and (values == "norm" or with_gradients or with_times):
+        depth = None  # closed, a module would hide what is asked for
+    picture = drawn_picture(
+        tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, title=title, depth=depth
+    )
+    if values == "norm" and not was_recorded(picture, value_norm):
+        raise ValueError(
+            "to_dot: values='norm': no value was recorded behind this tensor: run the forward pass within "
+            "`with mg.record():`"
+        )
+    heat = gradient_heat(picture, gradients) if with_gradients else None
+    by_time = time_heat(picture, times) if with_times else None
+    return _DotWriter(picture, direction, values, heat, by_time).text(title)
+
+
+class _DotWriter:
+    """Collects the lines of one drawing: vertices in their clusters, then the edges."""
+
+    def __init__(self, picture: Picture, direction: str, values: str, heat: Heat | None, times: Heat | None) -> None:
+        self.picture, self.vertices = picture, picture.vertices
+        self.direction, self.values, self.heat, self.times = direction, values, heat, times
+        self.stubbed = stubbed(picture)
+        marked = [number for number in sorted(self.stubbed) if not self.vertices[number].is_leaf]
+        self.names = leaf_names(picture) | {number: f"v{i}" for i, number in enumerate(marked, 1)}
+        self.named = [to_be_named(picture, vertex, self.stubbed) for vertex in self.vertices]
+        self.rows = self._rows()
+        self.scopes = call_scopes(picture)
+        self.lines: list[str] = []
+        self.edges: list[str] = []
+
+    def text(self, title: str) -> str:
+        """The whole DOT text."""
+        rows = [f"  {{ rank=same {' '.join(f'n{number}' for number in row)} }}" for row in self.rows.values()]
+        # Rows need the ranking that looks across clusters, and `dot` crashes without it on some loops. The second sort
+        # ignores clusters, and would mix the steps of a row.
+        ranking = " newrank=true remincross=false" if rows else " newrank=true"
+        self.lines = [
+            "digraph minigrad {",
+            f"  rankdir={self.direction}{ranking} nodesep=0.25 ranksep=0.35",
+            '  fontname="Helvetica" fontsize=11',
+            '  node [fontname="Helvetica" fontsize=11 height=0.3 margin="0.1,0.04"]',
+            '  edge [fontname="Helvetica" fontsize=9 color="#666666" fontcolor="#666666" arrowsize=0.6]',
+        ]
+        if title:
+            self.lines.append(f"  label={quoted(title)} labelloc=t fontsize=14")
+        self._clusters()
+        self._steps_below_each_other()
+        self._frames_below_each_other()
+        self.lines += rows
+        for i, output in enumerate(self.picture.outputs):
+            self._output(i, output)
+        self._legends()
+        return "\n".join([*self.lines, *self.edges, "}"]) + "\n"
+
+    def _clusters(self) -> None:
+        """The vertices of each scope, then its inner scopes."""
+        count = 0
+        stack: list[tuple[Scope | None, str]] = [(self.scopes, "  ")]
+        while stack:
+            scope, indent = stack.pop()
+            if scope is None:
+                self.lines.append(f"{indent}}}")
+                continue
+            if count:
+                # The edge into a narrow cluster would run through its name, so half of that line stays empty.
+                label = scope.name + "\N{NO-BREAK SPACE}" * (len(scope.name) + 3 if len(scope.name) < 24 else 0)
+                style = 'labeljust=l style=rounded color="#b8b8b8" fontcolor="#555555"'
+                self.lines += [f"{indent}subgraph cluster_{count} {{", f"{indent}  label={quoted(label)} {style}"]
+                stack.append((None, indent))
+                indent += "  "
+            count += 1
+            for item in scope.items:
+                if isinstance(item, int):
+                    self._vertex(item, indent)
+            stack += [(inner, indent) for inner in reversed(scope.inner)]
+
+    def _steps_below_each_other(self) -> None:
+        """Invisible edges that keep each step of a loop below the one before; `dot` would put some beside it."""
+        drawn = {" ".join(edge.split()[:3]) for edge in self.edges}
+        for above, below in ladders(self.picture, self.scopes):
+            first = [name for i in below for name in self._stubs_of(i) or [f"n{i}"]]
+            edges = [f"n{a} -> {b}" for a in above for b in first]
+            self.edges += [f"  {edge} [style=invis weight=0]" for edge in edges if edge not in drawn]
+
+    def _frames_below_each_other(self) -> None:
+        """Invisible edges from what feeds a frame to the stubs in it, in a large drawing.
+
+        Without them these share a rank with the frame before, so that the two stand side by side. That makes a drawing
+        of few frames shorter, but a deep network runs down a diagonal, and `dot` takes minutes.
+        """
+        if sum(not vertex.is_leaf for vertex in self.vertices) <= MANY:
+            return
+        for number, vertex in enumerate(self.vertices):
+            sources = sorted({edge.source for edge in vertex.inputs if edge.source not in self.stubbed})
+            for i in sources:
+                scope = self.vertices[i].around
+                shared = len(shared_path(scope, vertex.around))
+                if shared < len(scope) and shared < len(vertex.around):  # out of a frame and into one
+                    self.edges += [f"  n{i} -> {stub} [style=invis]" for stub in self._stubs_of(number)]
+
+    def _stubs_of(self, number: int) -> list[str]:
+        """The stubs that stand beside a vertex."""
+        vertex = self.vertices[number]
+        if vertex.kind not in ("operation", "module") or vertex.step is not None:
+            return []
+        return [f"p{number}"] * bool(self._parameters(number)) + [f"k{number}"] * bool(self._constants(number))
+
+    def _legends(self) -> None:
+        """Beside the last output, where they make the drawing no wider."""
+        boxes = {"legend": self._stub_legend()}
+        elided = any(vertex.kind == "elision" for vertex in self.vertices)
+        if self.heat is not None:
+            title, white = "norm of the gradient, on a log scale", "white, dotted: none"
+            boxes["scale"] = _colour_bar(self.heat, title, "{:.1e}".format, white, elided)
+        elif self.times is not None:
+            title, white = "time, forward + backward, on a log scale", "white: no time was measured"
+            boxes["scale"] = _colour_bar(self.times, title, lambda time: time_text(1e9 * time), white, elided)
+        names = [name for name, box in boxes.items() if box]
+        self.lines += [f"  {name} [{boxes[name]}]" for name in names]
+        if names:
+            self.lines.append(f"  {{ rank=same o{len(self.picture.outputs) - 1} {' '.join(names)} }}")
+
+    def _stub_legend(self) -> str:
+        """All that stands as stubs, once."""
+        rows: dict[str, list[str]] = {"parameter": [], "input": [], "operation": []}
+        for number in sorted(self.stubbed):
+            vertex = self.vertices[number]
+            norm = None if self.heat is None else gradient_norm(vertex, 0)
+            said = "" if norm is None else f"  gradient {norm:.1e}"
+            name = self.names[number] if vertex.is_leaf else f"{self.names[number]}  {vertex.label}"
+            rows[vertex.kind].append(f"{name}  {shape_of(vertex.specs[0])}{said}")
+        lines = [line for kind, found in rows.items() if found for line in (f"{kind}s", *found)]
+        text = "".join(f"{line}\n" for line in lines)
+        return f"label={quoted(text, left=True)} {_STYLE['legend']}" if lines else ""
+
+    def _vertex(self, number: int, indent: str) -> None:
+        vertex = self.vertices[number]
+        if vertex.is_leaf and number in self.stubbed:
+            return  # a stub beside each that uses it
+        parameters, constants = self._parameters(number), self._constants(number)
+        row = vertex.step is not None and vertex.kind == "operation"
+        label = [vertex.label]
+        if vertex.kind == "input":
+            label = [self.names[number], shape_of(vertex.specs[0])]
+        elif row and (parameters or constants):
+            # the empty line keeps the parameters off an underscore in the name, which would look like a bar over one
+            label = [vertex.scope[-1], vertex.label, "", *filter(None, [parameters, constants])]
+        elif row:
+            label = [vertex.scope[-1], vertex.label]
+        mark = f"→ {self.names[number]}" if number in self.names and vertex.kind != "input" else ""
+        options = option_text(vertex.options) if vertex.kind == "operation" and not row else ""
+        label += filter(None, [mark, options, vertex.remark, time_words(vertex) if self.times is not None else ""])
+        style = _STYLE[vertex.kind] + self._fill(vertex)
+        self.lines.append(f"{indent}n{number} [label={_label(label)} {style}]")
+        if parameters and not row:
+            self._stub(number, parameters, indent)
+        if constants and not row:
+            self.lines.append(f"{indent}k{number} [label={quoted(constants)} {_STYLE['constant']}]")
+            self.edges.append(f'  k{number} -> n{number} [color="#a8a8a8"]')
+        for edge in vertex.inputs:
+            if edge.source not in self.stubbed:
+                self.edges.append(f"  n{edge.source} -> n{number}{self._attributes(number, edge)}")
+
+    def _stub(self, number: int, text: str, indent: str) -> None:
+        """The parameters of a vertex, in the colour of the largest gradient that it sent them."""
+        vertex, fill, line = self.vertices[number], "", 'color="#c9a13b"'
+        if self.heat is not None and is_noted(vertex):
+            edges = [edge for edge in vertex.inputs if edge.source in self.stubbed]
+            norm = largest([flow_norm(self.picture, vertex, edge) for edge in edges])
+            fill, line = _filled(self.heat, norm), _drawn(self.heat, norm)
+        self.lines.append(f"{indent}p{number} [label={quoted(text)} {_STYLE['parameter']}{fill}]")
+        self.edges.append(f"  p{number} -> n{number} [{line}]")
+
+    def _parameters(self, number: int) -> str:
+        """The names of the parameters and marked results that a vertex takes."""
+        vertex, names = self.vertices[number], []
+        for edge in vertex.inputs if vertex.kind != "elision" else ():
+            source = self.vertices[edge.source]
+            if edge.source in self.stubbed:
+                if source.is_leaf:
+                    name = short_name(self.picture, self.names, edge.source, vertex)
+                else:
+                    name = f"{self.names[edge.source]} {_output_name(source, vertex, edge)}".strip()
+                names.append(with_name(edge.argument, self.named[number], name))
+        return _in_lines(names)
+
+    def _constants(self, number: int) -> str:
+        """What is known of the constants that a vertex takes."""
+        named = self.named[number]
+        return _in_lines([with_name(c.argument, named, c.text) for c in constants_of(self.vertices[number])])
+
+    def _fill(self, vertex: Vertex) -> str:
+        """The colour of a vertex by its time, or by the largest gradient of its outputs."""
+        if self.times is not None:
+            return "" if vertex.kind in ("elision", "module") else _filled(self.times, seconds_of(vertex))
+        if self.heat is None or not is_noted(vertex):
+            return ""
+        return _filled(self.heat, largest([gradient_norm(vertex, slot) for slot in range(len(vertex.specs))]))
+
+    def _attributes(self, number: int, edge: Edge) -> str:
+        vertex = self.vertices[number]
+        label = with_name(edge.argument, self.named[number], self._edge_label(vertex, edge))
+        attributes = [f"label={quoted(' ' + label)}"] if label else []  # the space keeps it off the line
+        if self.heat is not None:
+            norm = flow_norm(self.picture, vertex, edge)
+            if norm is not None or (is_noted(vertex) and is_noted(self.vertices[edge.source])):
+                attributes.append(_drawn(self.heat, norm))
+        return f" [{' '.join(attributes)}]" if attributes else ""
+
+    def _edge_label(self, vertex: Vertex, edge: Edge) -> str:
+        source = self.vertices[edge.source]
+        name = _output_name(source, vertex, edge)
+        within = source.step is not None and vertex.node is source.node
+        if within and (vertex.step is None or (vertex.node in self.rows and self.direction in ("LR", "RL"))):
+            return ""  # into the stack of all steps, whose own edge has the label, or in a column, where two overlap
+        if self.values == "norm" and source.kind != "input":
+            norm = value_norm(source, edge.slot)
+            return "" if norm is None else f"{name}{norm:.3g}"
+        if self.values == "none" or source.kind == "input":
+            return edge.part or name.strip()
+        return edge.part or name + shape_of(source.specs[edge.slot])
+
+    def _rows(self) -> dict[Any, list[int]]:
+        """The steps of each sequence that stand side by side, as time is drawn: in a row, edges point to the right.
+
+        Where data flows sideways the ranks themselves are columns, and each step comes after the one before. Only many
+        steps share a column, because long rows of that kind take `dot` minutes.
+        """
+        rows: dict[Any, list[int]] = {}
+        for number, vertex in enumerate(self.vertices):
+            if vertex.step is not None:
+                rows.setdefault(vertex.node, []).append(number)
+        sideways = self.direction in ("LR", "RL")
+        return {node: row for node, row in rows.items() if not sideways or len(row) > _SIDEWAYS}
+
+    def _output(self, i: int, output: Output) -> None:
+        shape = shape_of(self.vertices[output.source].specs[output.slot])
+        self.lines.append(f"  o{i} [label={_label([output.name, shape])} {_STYLE['output']}]")
+        begin = f"n{output.source}"
+        if self.vertices[output.source].is_leaf and output.source in self.stubbed:  # which has no vertex of its own
+            begin = f"q{i}"
+            self.lines.append(f"  {begin} [label={quoted(self.names[output.source])} {_STYLE['parameter']}]")
+        self.edges.append(f"  {begin} -> o{i}")
+
+
+def _filled(scale: Heat, number: float | None) -> str:
+    """The attributes of a box in the colour of a number."""
+    return f' fillcolor="{scale.colour(number)}" fontcolor="{scale.text_colour(number)}"'
+
+
+def _drawn(scale: Heat, norm: float | None) -> str:
+    """The attributes of an edge in the colour of a norm."""
+    return f'color="{scale.colour(norm)}" penwidth=2.5' if norm else "style=dotted"
+
+
+def _in_lines(names: Sequence[str]) -> str:
+    """Names as one text, four in a line."""
+    return "\n".join("  ".join(names[i : i + 4]) for i in range(0, len(names), 4))
+
+
+def _output_name(source: Vertex, target: Vertex, edge: Edge) -> str:
+    """Which of several outputs an edge carries, with a space; between steps the name of the state."""
+    name = output_name(source, edge.slot)
+    if name and source.step is not None and target.step is not None and target.node is source.node:
+        name = edge.argument
+    return name and f"{name} "
+
+
+def _colour_bar(heat: Heat, title: str, text: Callable[[float], str], white: str, elided: bool) -> str:
+    """A table: shades from low to high, numbers below, what is off the scale, and what is not shown."""
+    shades = "".join(f'<td bgcolor="{heat.colour(norm)}" width="10" height="12"></td>' for norm in heat.ticks(_SHADES))
+    marks = zip(("left", "center", "right"), heat.ticks(3), strict=True)
+    numbers = "".join(f'<td colspan="{_SHADES // 3}" align="{side}">{text(norm)}</td>' for side, norm in marks)
+    wide = f'<td colspan="{_SHADES}"'
+    rows = [f"{wide}>{title}</td>", shades, numbers, f"{wide}>{white}</td>"]
+    if elided:
+        rows.append(f'{wide} bgcolor="{NOT_SHOWN}">grey: not shown</td>')
+    if heat.unusual:
+        said = f'<font color="{heat.text_colour(math.nan)}">NaN or infinite</font>'
+        rows.append(f'{wide} bgcolor="{heat.colour(math.nan)}">{said}</td>')
+    table = "".join(f"<tr>{row}</tr>" for row in rows)
+    style = 'border="0" cellborder="0" cellspacing="0" cellpadding="1"'
+    return f"label=<<table {style}>{table}</table>> shape=plain fontsize=9"
+
+
+def _label(lines: Iterable[str]) -> str:
+    return quoted("\n".join(lines))
+
+
+def quoted(text: str, left: bool = False) -> str:
+    r"""A DOT string of the text, with characters escaped or replaced so that it is drawn as it was written.
+
+    left: whether each line, with its line break, begins at the left.
+
+    >>> print(quoted('say "hi"'), quoted("a\n", left=True))
+    "say \"hi\"" "a\l"
+    """
+    lines = []
+    for line in text.split("\n"):
+        line = line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+        line = "".join("\N{REPLACEMENT CHARACTER}" if _is_broken(c) else c for c in line)
+        line = line.replace("\\", "\\\\").replace('"', '\\"')
+        lines.append(re.sub(r"&(?=#?\w+;)", "&amp;", line))  # an entity, which a layout program would decode
+    return '"' + ("\\l" if left else "\\n").join(lines) + '"'
+
+
+def _is_broken(letter: str) -> bool:
+    """Whether it is a control character, half of a surrogate pair, or forbidden in XML."""
+    return unicodedata.category(letter) in ("Cc", "Cs") or ord(letter) & 0xFFFE == 0xFFFE

@@ -1,0 +1,238 @@
+"""Primitives shown as what they are made of: sequences as their steps, others as their references.
+
+Step t of a sequence takes x[:, t], or the rows of x that indices[:, t] selects, and the states that step t - 1 leaves.
+A vertex `stack` gathers each state that is used. An LSTM over 3 steps from constants, whose output h is used:
+
+    number  label      scope   inputs (source, slot, argument)
+    4       lstm_step  step 0  x[:, 0] Wx Wh b
+    5       lstm_step  step 1  x[:, 1] (4, 0, h) (4, 1, c) Wx Wh b
+    6       lstm_step  step 2  x[:, 2] (5, 0, h) (5, 1, c) Wx Wh b
+    7       stack              (4, 0, arrays[0]) (5, 0, arrays[1]) (6, 0, arrays[2])
+
+A reference is traced again, on zeros of the recorded shapes. The graph knows the shapes of tracked arguments, but those
+of constants only if :func:`minigrad.record` noted them. If a shape is unknown, the primitive stays, with a remark.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..core import Tensor, current_scope, recording
+from ..observers import observing
+from ..primitives import Primitive
+from ..spec import Spec
+from .labels import free_names, noted_spec
+from .nodes import picture_of
+from .picture import STACK, Edge, Path, Picture, Rewriting, Vertex, reordered
+
+__all__ = ["expanded", "unrolled"]
+
+# Shape and dtype of each argument, None if it was left out, and its edge if it is tracked.
+_Arguments: TypeAlias = "list[tuple[Spec | None, Edge | None]]"
+
+
+def unrolled(picture: Picture) -> Picture:
+    """The picture with every sequence primitive as its steps, such as `lstm_step`, each in its own scope.
+
+    A sequence without steps (T = 0) stays.
+    """
+    lengths = [_length(vertex) for vertex in picture.vertices]
+    if not any(lengths):
+        return picture
+    used = _used_outputs(picture)
+    new = Rewriting(picture)
+    for number, vertex in enumerate(picture.vertices):
+        if not lengths[number]:
+            new.keep(number)
+            continue
+        vertex, first = vertex.with_inputs(new.edges(vertex.inputs)), len(new.vertices)
+        new.vertices += [_step(vertex, first, t) for t in range(lengths[number])]
+        for slot in used[number]:
+            new.moved[number, slot] = len(new.vertices), 0
+            edges = tuple([Edge(first + t, slot, STACK.input_name(t)) for t in range(lengths[number])])
+            stack = Vertex("operation", STACK.name, (vertex.specs[slot],), vertex.scope, edges, vertex.node)
+            stack.options, stack.gathers = {"axis": 1}, slot
+            stack.names = tuple((0, name) for place, name in vertex.names if place == slot)
+            new.vertices.append(stack)
+    return new.finish()
+
+
+def _length(vertex: Vertex) -> int:
+    """The number of steps of a sequence primitive; 0 for all else, and with hidden outputs, which no step has."""
+    primitive = vertex.primitive
+    return vertex.specs[0][0][1] if primitive and primitive.steps and not vertex.hidden else 0
+
+
+def _used_outputs(picture: Picture) -> Mapping[int, Sequence[int]]:
+    """For each vertex the outputs that something uses or names, in order."""
+    used = {(edge.source, edge.slot) for vertex in picture.vertices for edge in vertex.inputs}
+    used |= {(output.source, output.slot) for output in picture.outputs}
+    used |= {(number, slot) for number, vertex in enumerate(picture.vertices) for slot, _ in vertex.names}
+    result = defaultdict[int, list[int]](list)
+    for source, slot in sorted(used):
+        result[source].append(slot)
+    return result
+
+
+def _step(vertex: Vertex, first: int, t: int) -> Vertex:
+    """Step t of a sequence, whose step 0 has the number `first`."""
+    steps = vertex.called.steps
+    assert steps is not None
+    (N, _, H), dtype = vertex.specs[0]
+    part = f"[:, {t}]" if vertex.options.get(steps.indices or "") is None else f"[{steps.indices}[:, {t}]]"
+    by_name = {edge.argument: edge for edge in vertex.inputs}
+    inputs = [by_name.pop(steps.inputs)._replace(part=part)] if steps.inputs in by_name else []
+    begin = [by_name.pop(start)._replace(argument=state) for start, state in steps.states.items() if start in by_name]
+    before = [Edge(first + t - 1, slot, state) for slot, state in enumerate(steps.names)]
+    constants = [name for name in vertex.constants if t == 0 or name not in steps.states]
+    return replace(
+        vertex,
+        label=steps.step.name,
+        specs=tuple(((N, H), dtype) for _ in steps.states),
+        scope=(*vertex.scope, f"step {t}"),
+        inputs=(*inputs, *(before if t else begin), *by_name.values()),
+        constants=tuple(steps.states.get(name, name) for name in constants),
+        step=t,
+        names=(),
+    )
+
+
+# References -------------------------------------------------------------------------------------
+
+
+def expanded(picture: Picture, names: Set[str]) -> Picture:
+    """The picture with each primitive of these names as its reference, in its own scope.
+
+    The inner operations were never part of a pass, so nothing is noted of them.
+    """
+    primitives = {i: v.primitive for i, v in enumerate(picture.vertices) if v.label in names}
+    calls = {i: primitive for i, primitive in primitives.items() if primitive and primitive.reference}
+    if not calls:
+        return picture
+    frames = _frames(picture.vertices, calls.keys())
+    traces: dict[Any, Picture | str] = {}  # equal references are traced once
+    new = Rewriting(picture)
+    for i, vertex in enumerate(picture.vertices):
+        if i not in calls:
+            new.keep(i)
+            continue
+        arguments = _arguments(picture, vertex, calls[i])
+        key = calls[i].name, id(vertex.options), *[(spec, edge is not None) for spec, edge in arguments or ()]
+        if arguments is None:
+            trace: Picture | str = "reference not shown: record the forward pass"
+        elif vertex.hidden:
+            trace = "reference not shown: a derivative uses what it keeps"
+        else:
+            trace = traces[key] = traces.get(key) or _traced(calls[i], arguments, vertex)
+        if isinstance(trace, str) or arguments is None:
+            new.keep(i).caveat = str(trace)
+            continue
+        step = () if vertex.step is None else vertex.scope[-1:]
+        edges = [edge for _, edge in arguments if edge is not None]
+        _insert(new, trace, edges, i, (*frames[_call(i, vertex)], *step))
+    return new.finish()
+
+
+def _insert(new: Rewriting, trace: Picture, edges: Sequence[Edge], number: int, scope: Path) -> None:
+    """Write a reference in the place of a vertex; the edges to it take the places of the leaves, in order."""
+    vertex, leaves = new.picture.vertices[number], iter(new.edges(edges))
+    places: dict[tuple[int, int], Edge] = {}  # an output in the trace -> the edge that brings it
+    for i, inner in enumerate(trace.vertices):
+        if inner.is_leaf:
+            places[i, 0] = next(leaves)
+            continue
+        places |= {(i, slot): Edge(len(new.vertices), slot, "") for slot in range(len(inner.specs))}
+        inputs = [places[edge.source, edge.slot]._replace(argument=edge.argument) for edge in inner.inputs]
+        new.vertices.append(inner.with_inputs(tuple(inputs)))
+        new.vertices[-1].scope = (*scope, *inner.scope)
+    for slot, output in enumerate(trace.outputs):
+        new.moved[number, slot] = places[output.source, output.slot][:2]
+    for slot, name in vertex.names:
+        source, inner_slot = new.moved[number, slot]
+        new.vertices[source].names += ((inner_slot, name),)
+
+
+def _call(number: int, vertex: Vertex) -> Any:
+    """The identity of a call: all steps of a sequence are one call."""
+    return number if vertex.step is None else vertex.node
+
+
+def _frames(vertices: Sequence[Vertex], calls: Set[int]) -> dict[Any, Path]:
+    """For each call that is expanded a scope of its own, named after the primitive and numbered if need be.
+
+    The steps of a sequence have scopes already; they get one more around them if others are in these scopes too.
+    """
+    taken = {v.around[:depth] for v in vertices for depth in range(1, len(v.around) + 1)}
+    users: dict[Path, set[Any]] = {path: {None} for path in taken}  # the calls in a scope; None for all else
+    for i, v in enumerate(vertices):
+        if v.step is not None:
+            users.setdefault(v.scope, set()).add(_call(i, v) if i in calls else None)
+    frames: dict[Any, Path] = {}
+    alike = defaultdict[tuple[Path, str], list[Any]](list)
+    for i in sorted(calls):
+        v, call = vertices[i], _call(i, vertices[i])
+        if call not in frames and (v.step is None or users[v.scope] != {call}):
+            alike[v.around, v.label if v.step is None else v.called.name].append(call)
+        frames[call] = v.around
+    for (parent, name), several in alike.items():
+        names = free_names(name, len(several), {path[-1] for path in taken if path[:-1] == parent})
+        frames |= {call: (*parent, name) for call, name in zip(several, names, strict=True)}
+    return frames
+
+
+def _arguments(picture: Picture, vertex: Vertex, primitive: Primitive) -> _Arguments | None:
+    """All arguments in the order of the call; None if the shape of one is not known."""
+    tracked: dict[str, tuple[Spec | None, Edge | None]] = {}
+    for edge in vertex.inputs:
+        shape, dtype = picture.vertices[edge.source].specs[edge.slot]
+        # a step takes one row of a part for each row of its own
+        tracked[edge.argument] = (vertex.specs[0][0][:1] + shape[-1:] if edge.part else shape, dtype), edge
+    steps = vertex.called.steps
+    weights = tracked[steps.weights][0] if steps and steps.weights in tracked else None
+    result: _Arguments = []
+    for name in primitive.arguments:
+        known, spec = (True, None) if name in tracked else _constant(vertex, name, weights)
+        if not known:
+            return None
+        result.append(tracked.get(name, (spec, None)))
+    return result
+
+
+def _constant(vertex: Vertex, name: str, weights: Spec | None) -> tuple[bool, Spec | None]:
+    """Whether a constant argument is known, and its shape and dtype, or None if it was left out.
+
+    The states of a sequence and of its steps have the shape of the outputs; weights (D, …) give the width of x.
+    """
+    steps = vertex.called.steps
+    if steps:
+        shape, dtype = vertex.specs[0]
+        if name in (steps.states if vertex.step is None else steps.names):
+            return True, ((shape[0], shape[-1]), dtype)
+        looked_up = vertex.step is None and vertex.options.get(steps.indices or "") is not None
+        if name == steps.inputs and weights is not None and not looked_up:
+            return True, ((*shape[:-1], weights[0][0]), dtype)
+    return noted_spec(vertex, name)
+
+
+def _traced(primitive: Primitive, arguments: _Arguments, vertex: Vertex) -> Picture | str:
+    """The picture of a reference whose leaves are the tracked arguments in order; or why there is none."""
+    tensors = [None if spec is None else Tensor(np.zeros(*spec), requires_grad=bool(edge)) for spec, edge in arguments]
+    assert primitive.reference is not None
+    with recording(), observing(alone=True), np.errstate(all="ignore"):
+        depth = len(current_scope() or ())
+        outputs = primitive.reference(*tensors, **({} if vertex.step is not None else vertex.options))
+    several = outputs if isinstance(outputs, tuple) else (outputs,)
+    if any(output.node is None for output in several):
+        return "reference not shown: it is a constant here"
+    leaves = [tensor for tensor in tensors if tensor is not None and tensor.node is not None]
+    picture = picture_of([*leaves, *several], {})
+    for inner in picture.vertices:
+        inner.scope = inner.scope[depth:]
+    order = [output.source for output in picture.outputs[: len(leaves)]]
+    rest = [number for number, inner in enumerate(picture.vertices) if not inner.is_leaf]
+    return reordered(Picture(picture.vertices, picture.outputs[len(leaves) :]), [*order, *rest])

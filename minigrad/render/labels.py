@@ -1,0 +1,214 @@
+"""The labels of leaves, outputs, arguments and constants.
+
+A graph keeps only the nodes of tracked arguments. It knows that an argument was constant, but :func:`minigrad.record`
+notes its shape and dtype, and the value of a single number.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Set
+from itertools import count, islice
+from typing import NamedTuple
+
+from ..spec import Spec
+from .formatting import number_text, shape_of
+from .picture import Edge, Picture, Vertex
+
+__all__ = ["Constant", "argument_order", "constants_of", "default_name", "free_names", "full_name", "leaf_names",
+           "noted_spec", "output_name", "short_name", "stubbed", "to_be_named", "with_name"]  # fmt: skip
+
+_USES = {"parameter": 0, "input": 2, "operation": 8}
+# With more uses than this, a vertex is drawn as a small stub beside each use instead of one edge to each. `dot` takes
+# minutes for a result with 60 uses, and for an attention over 8 steps whose weights have no names.
+
+
+def stubbed(picture: Picture) -> set[int]:
+    """The vertices drawn as stubs: parameters, and inputs and operations with too many edges.
+
+    Edges to the steps of a row do not count if each takes a part.
+    """
+    uses = Counter(edge.source for vertex in picture.vertices for edge in vertex.inputs if not edge.part)
+    numbered = enumerate(picture.vertices)
+    return {i for i, vertex in numbered if vertex.kind == "parameter" or uses[i] > _USES.get(vertex.kind, uses[i])}
+
+
+# Names ------------------------------------------------------------------------------------------
+
+
+def default_name(number: int, total: int) -> str:
+    """The name of an output that was given none.
+
+    >>> default_name(0, 1), default_name(1, 3)
+    ('output', 'output 1')
+    """
+    return "output" if total == 1 else f"output {number}"
+
+
+def free_names(name: str, number: int, taken: Set[str]) -> list[str]:
+    """Names for several things of one name: numbered if they are several or the name is taken.
+
+    >>> free_names("LSTM", 1, set()), free_names("LSTM", 2, {"LSTM 1"})
+    (['LSTM'], ['LSTM 2', 'LSTM 3'])
+    """
+    if number == 1 and name not in taken:
+        return [name]
+    numbered = (f"{name} {k}" for k in count(1))
+    return list(islice((free for free in numbered if free not in taken), number))
+
+
+def output_name(vertex: Vertex, slot: int) -> str:
+    """The name of one of several outputs: for a sequence that of the state, else a number; empty for a single one."""
+    if slot in vertex.hidden:
+        return f"hidden {slot}"
+    if len(vertex.specs) - len(vertex.hidden) < 2 or vertex.node is None or vertex.node.primitive is None:
+        return ""
+    steps = vertex.node.primitive.steps
+    return steps.names[slot] if steps else f"[{slot}]"
+
+
+def full_name(leaf: Vertex) -> str:
+    """A parameter's name behind the path of its module.
+
+    >>> full_name(Vertex("parameter", "Wx", scope=("Captioner", "cell")))
+    'Captioner.cell.Wx'
+    """
+    return ".".join([*leaf.scope, leaf.label])
+
+
+def leaf_names(picture: Picture) -> dict[int, str]:
+    """A unique name for each leaf by its number, with the path of its module if others have the same label.
+
+    >>> leaves = [Vertex("input", "x"), Vertex("parameter", "W", scope=("a",)), Vertex("parameter", "W", scope=("b",))]
+    >>> leaf_names(Picture(leaves, []))
+    {0: 'x', 1: 'a.W', 2: 'b.W'}
+    """
+    leaves = {number: vertex for number, vertex in enumerate(picture.vertices) if vertex.is_leaf}
+    plain = Counter(vertex.label for vertex in leaves.values())
+    names = {i: v.label if plain[v.label] == 1 else full_name(v) for i, v in leaves.items()}
+    total = Counter(names.values())
+    taken = {name for name, number in total.items() if number == 1}
+    numbers = {name: count(1) for name in total}
+    for i, name in names.items():
+        if name not in taken:
+            names[i] = next(free for k in numbers[name] if (free := f"{name}{k}") not in taken)
+    return names
+
+
+def short_name(picture: Picture, names: Mapping[int, str], number: int, user: Vertex) -> str:
+    """The name of a leaf, without the path of its module if the user is in the same frame."""
+    leaf, name = picture.vertices[number], names[number]
+    return leaf.label if leaf.scope == user.around and name == full_name(leaf) else name
+
+
+# Arguments --------------------------------------------------------------------------------------
+
+
+class Constant(NamedTuple):
+    """A constant argument, with its shape and dtype and, for a single number, its value; None if unknown."""
+
+    argument: str
+    spec: Spec | None = None
+    number: float | None = None
+
+    @property
+    def text(self) -> str:
+        """The number, else shape and dtype, else 'constant'.
+
+        >>> Constant("b", None, 2.0).text, Constant("b").text
+        ('2', 'constant')
+        """
+        if self.number is not None:
+            return number_text(self.number)
+        return "constant" if self.spec is None else shape_of(self.spec)
+
+
+def argument_order(vertex: Vertex) -> list[str]:
+    """Names of all array arguments in the order of the call, tracked or not."""
+    primitive = vertex.primitive
+    if primitive is None or vertex.gathers is not None:
+        return [edge.argument for edge in vertex.inputs]
+    if vertex.step is not None:
+        return list(primitive.arguments)
+    assert vertex.node is not None
+    return [primitive.input_name(i) for i in range(len(vertex.node.edges[1]))]
+
+
+def constants_of(vertex: Vertex) -> list[Constant]:
+    """The constant arguments of an operation, in order; optional ones only if they were noted."""
+    found = []
+    for name in vertex.constants if vertex.kind == "operation" else ():
+        known, spec = noted_spec(vertex, name)
+        if spec is not None or (not known and not _is_optional(vertex, name)):
+            number = vertex.note.numbers.get(_number_of(vertex, name)) if vertex.note else None
+            found.append(Constant(name, spec, number))
+    return found
+
+
+def noted_spec(vertex: Vertex, name: str) -> tuple[bool, Spec | None]:
+    """Whether an argument was noted, and its shape and dtype, or None if it was left out.
+
+    For a step of a sequence: the part that the step takes.
+    """
+    note, number = vertex.note, _number_of(vertex, name)
+    if note is None or number >= len(note.inputs):
+        return False, None
+    spec, steps = note.inputs[number], vertex.called.steps
+    if spec is not None and vertex.step is not None and steps and name == steps.inputs:
+        spec = vertex.specs[0][0][:1] + spec[0][-1:], spec[1]
+    return True, spec
+
+
+def _number_of(vertex: Vertex, name: str) -> int:
+    """The place of an argument in the call; for a state of a step, the place of the sequence's first state."""
+    primitive = vertex.called
+    if vertex.step is not None and primitive.steps:
+        name = primitive.steps.start_of(name)
+    stem, _, place = name.partition("[")
+    return primitive.arguments.index(stem) + (int(place[:-1]) if place else 0)
+
+
+def _is_optional(vertex: Vertex, name: str) -> bool:
+    primitive = vertex.called
+    stem = primitive.arguments[min(_number_of(vertex, name), len(primitive.arguments) - 1)]
+    return primitive.signature.parameters[stem].default is None
+
+
+def to_be_named(picture: Picture, vertex: Vertex, stubs: Set[int]) -> set[str]:
+    """The arguments that a drawing labels, so that another order of arguments looks different.
+
+    Without labels the order is: first what edges bring, then stubs, each in the order of the call. Nothing is labelled
+    if the order does not matter or there is only one argument; otherwise constants always are.
+    """
+    symmetric = vertex.primitive is not None and vertex.primitive.commutative
+    if vertex.kind != "operation" or vertex.gathers is not None or symmetric:
+        return set()
+    constants = {constant.argument for constant in constants_of(vertex)}
+    if len(vertex.inputs) + len(constants) < 2:
+        return set()
+    place = {name: i for i, name in enumerate(argument_order(vertex))}
+    drawn = [edge for edge in vertex.inputs if edge.source not in stubs]
+    silent = [edge for edge in drawn if not _is_clear(picture, vertex, edge)]
+    # edges that bring the same need no label, but an elision may bring several things
+    brought = {e if picture.vertices[e.source].kind == "elision" else e[:2] for e in silent}
+    named = {edge.argument for edge in silent if len(brought) > 1}
+    last = max((place[edge.argument] for edge in drawn), default=-1)
+    early = {edge.argument for edge in vertex.inputs if edge.source in stubs and place[edge.argument] < last}
+    return constants | named | early
+
+
+def _is_clear(picture: Picture, vertex: Vertex, edge: Edge) -> bool:
+    """Whether the drawn edge tells its argument: a part of a sequence, the state of the step before, or an elision."""
+    source = picture.vertices[edge.source]
+    between_steps = vertex.step is not None and source.node is vertex.node
+    return bool(edge.part) or between_steps or (source.kind == "elision" and "[" in edge.argument)
+
+
+def with_name(argument: str, named: Set[str], text: str = "") -> str:
+    """A text behind the name of its argument if that is to be named; `[3]` names an element of a list.
+
+    >>> with_name("arrays[3]", {"arrays[3]"}, "2×2"), with_name("a", {"a"}), with_name("a", set(), "2×2")
+    ('[3]: 2×2', 'a', '2×2')
+    """
+    stem, bracket, place = argument.partition("[")
+    return ": ".join(filter(None, [bracket + place or stem, text])) if argument in named else text

@@ -1,0 +1,181 @@
+"""Drawings as files and in notebooks, laid out by the system's `dot` or by the package graphviz-pure."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from numbers import Real
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary, ref
+
+from ..backward import graph_of
+from ..core import Leaf, Tensor, recording
+from ..nn.module import Module
+from ..recording import record
+from ..runtime.extras import how_to_install
+from ..runtime.files import replacing
+from .dot import to_dot
+from .module_summary import found_in
+from .options import checked_names
+
+__all__ = ["DrawingError", "draw", "lay_out", "layout_program", "notebook"]
+
+_FORMATS = ("svg", "png", "pdf")
+_SECONDS = 30.0  # how long a layout may take
+
+
+class DrawingError(ValueError):
+    """A layout failed or took too long; the message names the file with its DOT text."""
+
+
+def draw(
+    tensors: Tensor | Iterable[Tensor], path: str | os.PathLike[str], *, timeout: float = _SECONDS, **options: Any
+) -> Path:
+    """Draw the graph behind one or several tensors into a file; its suffix is .svg, .png, .pdf or .dot.
+
+    Args:
+        path: written whole or not at all.
+        timeout: seconds that the layout may take.
+        options: those of :func:`to_dot`.
+
+    Returns:
+        the path.
+
+    Raises:
+        ValueError: for another suffix, or an option that does not fit. :class:`DrawingError` if the layout fails
+            or takes too long: the DOT text is then kept beside the picture.
+        OSError: if no file can be written there, or a pipe or a device is there; before the layout begins.
+        ModuleNotFoundError: if neither `dot` nor graphviz-pure is installed; says how to get either.
+
+    >>> import minigrad as mg, tempfile
+    >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     draw(x * x, Path(folder, "square.dot")).read_text().splitlines()[0]
+    'digraph minigrad {'
+    """
+    target = Path(path)
+    kind = target.suffix[1:].lower()
+    if kind not in (*_FORMATS, "dot"):
+        raise ValueError(f"draw: the suffix of {target.name} must be .svg, .png, .pdf or .dot")
+    if isinstance(timeout, bool) or not isinstance(timeout, Real) or not 0 < timeout < math.inf:
+        raise ValueError(f"draw: timeout must be a number of seconds above 0, not {timeout!r}")
+    with replacing(target) as temporary:
+        text = to_dot(tensors, **options)
+        try:
+            temporary.write_bytes(text.encode() if kind == "dot" else lay_out(text, kind, float(timeout)))
+        except DrawingError as error:
+            kept = target.with_name(f"{target.name}.dot")
+            with replacing(kept) as beside:
+                beside.write_text(text, encoding="utf-8")
+            raise DrawingError(f"draw: {error}; the DOT text is in {kept}") from None
+    return target
+
+
+def lay_out(dot: str, kind: str, timeout: float = _SECONDS) -> bytes:
+    """The picture of DOT text in the format 'svg', 'png' or 'pdf'; a DrawingError if it fails or takes too long."""
+    program = layout_program()
+    name = Path(program).name
+    if kind == "pdf" and name.startswith("graphviz-pure"):
+        raise DrawingError("graphviz-pure writes SVG and PNG but no PDF: install Graphviz for that")
+    pipe = subprocess.PIPE
+    # in a session of its own, so that children of the program end with it
+    with subprocess.Popen([program, f"-T{kind}"], stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True) as run:
+        try:
+            picture, complaint = run.communicate(dot.encode(), timeout)
+        except subprocess.TimeoutExpired:
+            raise DrawingError(
+                f"the layout took more than {timeout:g} s: try unroll='fold', depth=2, a smaller max_nodes or more time"
+            ) from None
+        finally:
+            if run.poll() is None:
+                os.killpg(run.pid, signal.SIGKILL) if hasattr(os, "killpg") else run.kill()
+    if run.returncode or not picture:
+        words = " ".join(complaint.decode(errors="replace").split())
+        raise DrawingError(f"{name} failed: {words[:500] or f'status {run.returncode}'}")
+    return picture
+
+
+def layout_program() -> str:
+    """The path of the system's `dot`; else of graphviz-pure, beside this Python or on the path."""
+    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    if found := shutil.which("dot") or shutil.which("graphviz-pure", path=places):
+        return found
+    raise ModuleNotFoundError(
+        "drawing needs a layout program: Graphviz's dot (apt install graphviz, brew install graphviz), or "
+        + how_to_install("viz", "graphviz_pure")
+    )
+
+
+# Notebooks --------------------------------------------------------------------------------------
+
+_options: dict[str, Any] | None = None  # None while it is off
+_last: WeakKeyDictionary[Module, ref[Tensor]] = WeakKeyDictionary()
+_plain_call: Callable[..., Any] = Module.__call__
+
+
+def notebook(on: bool = True, **options: Any) -> None:
+    """Make notebooks show the graph behind a tensor, and the graph of a module's last call, or stop that.
+
+    A tensor without a graph, a leaf, and a module that has not been called since, or whose output is gone, are shown as
+    text as usual. Only a weak reference to a module's output is kept; of several tensors the first that has a graph.
+
+    Args:
+        on: whether to show graphs; off at the start.
+        options: those of :func:`to_dot`, for all graphs. Each graph shows the names of those tensors that are in it.
+
+    Raises:
+        TypeError, ValueError: for an option that does not fit, at once.
+        ModuleNotFoundError: if there is no layout program; says how to get one.
+
+    >>> import minigrad as mg
+    >>> notebook(False)
+    >>> (mg.tensor(1.0, requires_grad=True) * 2)._repr_svg_() is None
+    True
+    """
+    global _options
+    if on:
+        layout_program()
+        checked_names(options.get("names"))
+        with recording(), record(lines=False):  # a graph that has all that can be asked for shows what does not fit
+            x = Tensor(1.0, requires_grad=True)
+            y = x * x
+            y.backward()
+        to_dot(y, **options | {"names": None})
+    _options = options if on else None
+    _last.clear()
+    # replaced only while it is on, so that a call costs nothing more otherwise
+    Module.__call__ = _remembering_call if on else _plain_call  # type: ignore[method-assign]
+
+
+def _remembering_call(self: Module, *args: Any, **kwargs: Any) -> Any:
+    result = _plain_call(self, *args, **kwargs)
+    for tensor in found_in(result, Tensor):
+        if tensor.node is not None:
+            _last[self] = ref(tensor)
+            break
+    return result
+
+
+def _svg_of_tensor(self: Tensor) -> str | None:
+    """Its graph as SVG while :func:`minigrad.render.notebook` is on."""
+    if _options is None or self.node is None or isinstance(self.node, Leaf):
+        return None
+    nodes = set(graph_of([self.node]).nodes)
+    names = {name: tensor for name, tensor in checked_names(_options.get("names")).items() if tensor.node in nodes}
+    return lay_out(to_dot(self, **_options | {"names": names}), "svg").decode()
+
+
+def _svg_of_module(self: Module) -> str | None:
+    """The graph of its last call as SVG while :func:`minigrad.render.notebook` is on."""
+    output = _last[self]() if self in _last else None
+    return None if output is None else _svg_of_tensor(output)
+
+
+Tensor._repr_svg_ = _svg_of_tensor  # type: ignore[method-assign]
+Module._repr_svg_ = _svg_of_module  # type: ignore[method-assign]

@@ -1,0 +1,293 @@
+"""A graph as text: a line for each operation, scopes indented, repeats written once."""
+
+from __future__ import annotations
+
+import gc
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count, groupby
+
+from ..core import Tensor
+from .formatting import alike, option_span, option_text, shape_of, span
+from .labels import argument_order, constants_of, default_name, full_name, leaf_names, noted_spec, short_name
+from .options import Unroll, check_count, whole_picture
+from .picture import Edge, Path, Picture, Vertex, shared_path
+from .repeats import Repeat, find_repeats
+
+__all__ = ["to_text"]
+
+_MOST = 2000  # lines that are worth reading
+_ARGUMENTS = 8  # arguments of an operation, and outputs
+
+
+def to_text(
+    tensors: Tensor | Iterable[Tensor],
+    *,
+    unroll: Unroll = "fold",
+    max_lines: int = _MOST,
+    names: Mapping[str, Tensor] | None = None,
+    expand: Iterable[str] = (),
+) -> str:
+    """The graph behind one or several tensors as a listing: leaves, operations in order, outputs.
+
+    Each operation has a letter, its arguments (parameters by name, `·` for a constant), its options and the shape of
+    its result, with the dtype unless that is float32. If :func:`minigrad.record` noted the call, constants that are
+    single numbers are shown, and `None` stands for arguments that were left out.
+
+    Equal steps, of a sequence primitive or of a loop, are listed once, with their number. What differs between steps
+    has its first and its last value (`[:, 1 … 7]`), or only an ellipsis (`[…]`) if it moves unevenly. `[:, t]` is what
+    step t of a sequence primitive takes. An argument with an apostrophe is that of the step before. After the steps, a
+    letter means the result of the last step, `a (step 3)` that of another, and `a × 8` the results of all 8, in order.
+
+    Args:
+        unroll: 'fold', the default since a listing is read from top to bottom, lists equal steps once; 'steps' lists
+            each step, 'primitive' a sequence primitive itself.
+        max_lines: the middle of a longer listing is left out, with the number of its lines.
+        names: names of tensors: inputs, outputs, and those between, which stand behind their operation.
+        expand: names of primitives to list as the composition of simpler ones that is their reference.
+
+    Raises:
+        ValueError: if a tensor has no graph, a named one is not in the graph, or an option is unknown.
+        TypeError: if these are no tensors, or names no names of tensors.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> print(to_text(mg.tanh(x * x).sum(), names={"x": x}))
+    input x             2
+    a = multiply(x, x)  2
+    b = tanh(a)         2
+    c = sum(b)          scalar
+    output c
+    """
+    check_count("max_lines", max_lines)
+    collecting = gc.isenabled()
+    gc.disable()  # a picture of a million nodes makes no garbage, but the collector would visit it many times
+    try:
+        picture = whole_picture(tensors, unroll, names, expand)
+        lines = _Listing(picture, find_repeats(picture, apart=True) if unroll == "fold" else []).write()
+    finally:
+        if collecting:
+            gc.enable()
+    if (left := len(lines) - max_lines) > 0:
+        middle = max_lines // 2
+        lines = [*lines[:middle], (f"… {left:,} more lines", ""), *lines[middle + left :]]
+    width = max((len(text) for text, shape in lines if shape), default=0)
+    return "\n".join(f"{text:<{width}}  {shape}" if shape else text for text, shape in lines)
+
+
+class _Listing:
+    """Writes the lines of a listing: each a text, and the shape that stands in a column to the right.
+
+    Leaves have their own names; each operation, or all in the same place of a repeat, gets a letter.
+    """
+
+    def __init__(self, picture: Picture, repeats: Sequence[Repeat]) -> None:
+        self.picture, self.vertices, self.repeats = picture, picture.vertices, repeats
+        self.names = leaf_names(picture)
+        taken = {*self.names.values(), *(vertex.label for vertex in picture.vertices if vertex.is_leaf)}
+        self.free = (name for number in count() if (name := _letters(number)) not in taken)
+        self.starts = [repeat.start for repeat in repeats]
+        self.marks: dict[int, list[str]] = {}  # what tells blocks apart, by a vertex of the first
+        self.lines: list[tuple[str, str]] = []
+        self.scope: Path = ()  # of the line before
+
+    def write(self) -> list[tuple[str, str]]:
+        """All lines."""
+        self._leaves()
+        number = len(self.names)
+        for repeat in self.repeats:
+            self._plain(range(number, repeat.start))
+            self._repeat(repeat)
+            number = repeat.stop
+        self._plain(range(number, len(self.vertices)))
+        outputs = self.picture.outputs
+        words = [
+            self.refer(Edge(source, slot, "")) + ("" if name == default_name(i, len(outputs)) else f" ({name})")
+            for i, (source, slot, name) in enumerate(outputs)
+        ]
+        self.lines.append((f"output {', '.join(_shortened(words))}", ""))
+        # what cannot be printed, such as a line break, as its escape
+        escaped = ["".join(c if c.isprintable() else ascii(c)[1:-1] for c in text) for text, _ in self.lines]
+        return [(text, shape) for text, (_, shape) in zip(escaped, self.lines, strict=True)]
+
+    def _leaves(self) -> None:
+        """A line for each parameter, and one for neighbouring inputs of the same shape."""
+        names = self.names
+        for (kind, specs), run in groupby(names, lambda i: (self.vertices[i].kind, self.vertices[i].specs)):
+            numbers = list(run)
+            full = [full_name(self.vertices[i]) for i in numbers]
+            shown = [
+                a if kind == "parameter" and a.endswith(names[i]) else names[i]
+                for i, a in zip(numbers, full, strict=True)
+            ]
+            if kind == "input":
+                shown = [" ".join(shown if len(shown) < 5 else [*shown[:2], "…", shown[-1]])]
+            self.lines += [(f"{kind} {name}", shape_of(specs[0])) for name in shown]
+
+    def _plain(self, numbers: range) -> None:
+        for number in numbers:
+            vertex = self.vertices[number]
+            self.bind([number])
+            self._enter(vertex.scope)
+            edges = {edge.argument: edge for edge in vertex.inputs}
+            items = [edges[name] if name in edges else _constant([vertex], name) for name in argument_order(vertex)]
+            words = self.words(vertex, items)
+            self._line(number, words, option_text(vertex.options), len(vertex.scope))
+
+    def _repeat(self, repeat: Repeat) -> None:
+        """One block, for all of them. What it takes from the block before has an apostrophe."""
+        block = range(repeat.start, repeat.start + repeat.period)
+        for number in block:
+            self.bind(repeat.like(number))
+        first: dict[str, str] = {}
+        words = {number: self._words_of_all(repeat, number, first) for number in block}
+        common = self.vertices[block[0]].scope
+        for number in range(repeat.start, repeat.start + 2 * repeat.period):
+            common = shared_path(common, self.vertices[number].scope)
+        self._enter(common)
+        begin = ", ".join(f"{mark} = {name}" for mark, name in first.items())
+        times = f"× {repeat.count:,}{f', first with {begin}' if begin else ''}:"
+        self.lines.append(("  " * len(common) + times, ""))
+        for number in block:
+            vertices = [self.vertices[i] for i in repeat.like(number)]
+            scopes = zip(*[vertex.scope for vertex in vertices], strict=True)
+            scope = tuple(span(names) or alike(names[0], "…") for names in scopes)
+            self._enter(scope, 1)
+            options = option_span([vertex.options for vertex in vertices])
+            self._line(number, words[number], options, len(scope) + 1)
+        self.scope = common
+
+    def _words_of_all(self, repeat: Repeat, number: int, first: dict[str, str]) -> list[str]:
+        """The arguments of a vertex of the first block, as they are in all; `first` collects what states start from."""
+        vertices = [self.vertices[i] for i in repeat.like(number)]
+        edges = [{edge.argument: edge for edge in vertex.inputs} for vertex in vertices]
+        items = [
+            self._item(repeat, vertices, [here.get(name) for here in edges], first)
+            if name in edges[1]
+            else _constant(vertices, name)
+            for name in argument_order(vertices[0])
+        ]
+        return self.words(vertices[0], items)
+
+    def _item(
+        self, repeat: Repeat, users: Sequence[Vertex], edges: Sequence[Edge | None], first: dict[str, str]
+    ) -> Edge | str:
+        """An argument by its edges in all blocks: an edge if that is the same in all, else a word."""
+        block = range(repeat.start, repeat.start + repeat.period)
+        here, there = edges[:2]
+        assert there is not None
+        if there.source in block:  # a state, handed on from block to block
+            mark = self.letter(there) + "'"
+            first[mark] = _constant(users[:1], there.argument) if here is None else self.refer(here, users[0])
+            return mark
+        assert here is not None
+        if here.source in block:
+            return self.letter(here)
+        known = [edge for edge in edges if edge is not None]
+        if len({edge.source for edge in known}) == 1:
+            return here if len({edge.part for edge in known}) == 1 else here._replace(part=alike(here.part, "t"))
+        words = [self.refer(edge, user, True) + edge.part for edge, user in zip(known, users, strict=True)]
+        return span(words) or words[0] + "…"
+
+    def _enter(self, scope: Path, extra: int = 0) -> None:
+        """The names of scopes that begin here."""
+        for level in range(len(shared_path(self.scope, scope)), len(scope)):
+            self.lines.append((f"{'  ' * (level + extra)}{scope[level]}:", ""))
+        self.scope = scope
+
+    def _line(self, number: int, words: Sequence[str], options: str, depth: int) -> None:
+        vertex = self.vertices[number]
+        arguments = [*words, options] if options and vertex.step is None else words
+        text = f"{'  ' * depth}{self.names[number]} = {vertex.label}({', '.join(arguments)})"
+        text += f"  ({vertex.remark})" if vertex.remark else ""
+        self.lines.append((text, ", ".join(map(shape_of, vertex.specs))))
+
+    # References to what was listed before
+
+    def bind(self, numbers: Iterable[int]) -> None:
+        """Give vertices the next letter."""
+        self.names.update(dict.fromkeys(numbers, next(self.free)))
+
+    def words(self, user: Vertex, items: Sequence[Edge | str]) -> list[str]:
+        """Arguments as they are written: what takes from each block of a repeat in turn is one word."""
+        words = []
+        i = 0
+        while i < len(items):
+            item, turns = items[i], self._turns(items, i)
+            if isinstance(item, str):
+                words.append(item)
+            elif turns:
+                words.append(f"{self.letter(item)}{item.part} × {turns.count}")
+            else:
+                words.append(self.refer(item, user) + item.part)
+            i += turns.count if turns else 1
+        runs = [(word, len(list(run))) for word, run in groupby(words)]
+        return _shortened([part for word, n in runs for part in ([word] * n if n < 4 else [f"{word} × {n}"])])
+
+    def letter(self, edge: Edge) -> str:
+        """The name of what an edge brings, whichever block of a repeat it comes from."""
+        name = self.names[edge.source]
+        return f"{name}.{edge.slot}" if len(self.vertices[edge.source].specs) > 1 else name
+
+    def refer(self, edge: Edge, user: Vertex | None = None, always: bool = False) -> str:
+        """What an edge brings, and from which block of a repeat unless that is the last (or always)."""
+        if user is not None and self.vertices[edge.source].is_leaf:
+            return short_name(self.picture, self.names, edge.source, user)
+        name, repeat = self.letter(edge), self._around(edge.source)
+        if repeat is None or (edge.source >= repeat.stop - repeat.period and not always):
+            return name
+        return f"{name} ({self._marks(repeat, edge.source)[(edge.source - repeat.start) // repeat.period]})"
+
+    def _marks(self, repeat: Repeat, number: int) -> list[str]:
+        """What tells the blocks of a repeat apart: the scopes that differ, else their numbers."""
+        numbers = repeat.like(number)
+        if numbers[0] not in self.marks:
+            levels = zip(*[self.vertices[i].scope for i in numbers], strict=True)
+            moving = [names for names in levels if len(set(names)) > 1]
+            marks = [", ".join(names) for names in zip(*moving, strict=True)]
+            if len(set(marks)) < repeat.count:
+                marks = [f"{k + 1} of {repeat.count}" for k in range(repeat.count)]
+            self.marks[numbers[0]] = marks
+        return self.marks[numbers[0]]
+
+    def _turns(self, items: Sequence[Edge | str], i: int) -> Repeat | None:
+        """The repeat whose blocks, in order, bring the same to the arguments from the one at `i` on."""
+        item = items[i]
+        repeat = None if isinstance(item, str) else self._around(item.source)
+        if isinstance(item, str) or repeat is None:
+            return None
+        turn = [(number, item.slot, item.part) for number in repeat.like(item.source)]
+        met = [(x.source, x.slot, x.part) for x in items[i : i + len(turn)] if isinstance(x, Edge)]
+        return repeat if met == turn else None
+
+    def _around(self, number: int) -> Repeat | None:
+        k = bisect_right(self.starts, number) - 1
+        return self.repeats[k] if k >= 0 and number < self.repeats[k].stop else None
+
+
+def _constant(vertices: Sequence[Vertex], name: str) -> str:
+    """An argument that is no edge, as it is in all these vertices: a number, `None` for one left out, or `·`."""
+    words = set()
+    for vertex in vertices:
+        numbers = [c.text for c in constants_of(vertex) if c.argument == name and c.number is not None]
+        left_out = name in vertex.constants and noted_spec(vertex, name) == (True, None)
+        words.add(numbers[0] if numbers else "None" if left_out else "·")
+        if len(words) > 1 or "·" in words:
+            return "·"
+    return words.pop()
+
+
+def _letters(number: int) -> str:
+    """0, 1, … as a, b, …, z, aa, ab, …
+
+    >>> _letters(0), _letters(25), _letters(26)
+    ('a', 'z', 'aa')
+    """
+    before, rest = divmod(number, 26)
+    return (_letters(before - 1) if before else "") + chr(ord("a") + rest)
+
+
+def _shortened(words: list[str]) -> list[str]:
+    """A list without its middle if it is long."""
+    left = len(words) - 3
+    return words if len(words) <= _ARGUMENTS else [*words[:2], f"… {left:,} more …", words[-1]]

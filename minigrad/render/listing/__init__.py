@@ -1,1 +1,0 @@
-"""A picture as lines of text."""

@@ -1,0 +1,250 @@
+"""Tables of the modules in a module: what each returns, holds and costs, found by calling it once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..backward import graph_of
+from ..core import Node, Tensor, recording
+from ..nn.module import Module, Parameter, submodules
+from ..observers import Observer, observing
+from ..primitives import Primitive
+from ..spec import Array, Spec
+from ..units import byte_text
+from ..writes import arrays_in, owner
+from .formatting import shape_of
+
+__all__ = ["Row", "Summary", "found_in", "summary"]
+
+
+@dataclass(slots=True)
+class Row:
+    """One module. Its numbers are its own, without those of the modules in it, so that each column adds up.
+
+    Attributes:
+        name: dotted, "" for the whole module.
+        key: the name without its parent's.
+        depth: how many modules it lies in.
+        kind: its class.
+        outputs: shape and dtype of each array that its first call returned.
+        calls: how often it was called.
+        parameters: entries of its own parameters; a shared parameter counts in the first module.
+        frozen: how many of these entries require no gradient.
+        multiply_adds: the multiply-adds of all its calls.
+        residual_bytes: memory that waits for the backward pass, see :func:`minigrad.render.summary`.
+        same_as: for a module in its second place, the name of the first, which has the numbers; else None.
+    """
+
+    name: str
+    key: str
+    depth: int
+    kind: str
+    outputs: tuple[Spec, ...] = ()
+    calls: int = 0
+    parameters: int = 0
+    frozen: int = 0
+    multiply_adds: int = 0
+    residual_bytes: int = 0
+    same_as: str | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The rows, parents first, and sums over them; its text is a table.
+
+    Attributes:
+        rows: one for each module.
+        parameter_bytes: memory of the parameters.
+        uncounted: names of called primitives whose multiply-adds are unknown because they are not minigrad's own.
+        parameters, frozen, multiply_adds, residual_bytes: sums over the rows.
+    """
+
+    rows: tuple[Row, ...]
+    parameter_bytes: int
+    uncounted: tuple[str, ...]
+    parameters: int
+    frozen: int
+    multiply_adds: int
+    residual_bytes: int
+
+    def __str__(self) -> str:
+        cells = [["module", "output", "parameters", "multiply-adds", "residuals"], *map(_cells, self.rows)]
+        cells.append(["total", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", byte_text(self.residual_bytes)])
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        lines = []
+        for row in cells:
+            texts = [
+                cell.ljust(w) if k < 2 else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True))
+            ]
+            lines.append("  ".join(texts).rstrip())
+        rule = "─" * max(map(len, lines))
+        notes = [f"parameters take {byte_text(self.parameter_bytes)}"]
+        if self.frozen:
+            notes[0] += f"; {self.frozen:,} of them require no gradient"
+        if self.uncounted:
+            notes.append(f"multiply-adds are not known, and left out, of: {', '.join(self.uncounted)}")
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], *notes])
+
+    __repr__ = __str__
+
+
+def _cells(row: Row) -> list[str]:
+    title = "  " * row.depth + (f"{row.key}: {row.kind}" if row.key else row.kind)
+    if row.same_as is not None:
+        return [title, f"the same as {row.same_as or 'the whole'}", "", "", ""]
+    outputs = ", ".join(map(shape_of, row.outputs)) if row.calls else "not called"
+    if row.calls > 1:
+        outputs += f"  ({row.calls:,} calls)"
+    numbers = [f"{n:,}" if n else "-" for n in (row.parameters, row.multiply_adds)]
+    return [title, outputs, *numbers, byte_text(row.residual_bytes) if row.residual_bytes else "-"]
+
+
+def summary(module: Module, *inputs: Any, **options: Any) -> Summary:
+    """Call a module once and list what each module in it returns, holds and costs.
+
+    A multiply-add is one product added to a sum. They are counted from the shapes of products: matrix products, affine
+    maps, einsum, convolutions, recurrent cells and temporal maps. What costs a few operations for each entry
+    (activations, biases, losses) counts as 0.
+
+    Residuals are the arrays that the graph of the result keeps for the backward pass, except for the parameters. Memory
+    that several arrays share counts once, in the module that keeps it first. Nothing is kept for a frozen part.
+
+    Args:
+        inputs, options: the arguments of the call. The module runs in its current mode, also under
+            :func:`minigrad.no_grad`, and draws random numbers if it drops out.
+
+    Raises:
+        TypeError: if ``module`` is no module. Errors of the call are raised as they are.
+
+    >>> from minigrad import nn
+    >>> print(summary(nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)), np.ones((5, 3), np.float32)))
+    module       output  parameters  multiply-adds  residuals
+    ─────────────────────────────────────────────────────────
+    Sequential   5×2              -              -          -
+      0: Linear  5×4             16             60       60 B
+      1: Tanh    5×4              -              -       80 B
+      2: Linear  5×2             10             40          -
+    ─────────────────────────────────────────────────────────
+    total                        26            100      140 B
+    parameters take 104 B
+    """
+    if not isinstance(module, Module):
+        raise TypeError(f"summary: expected a Module, not {type(module).__name__}")
+    tree = _tree(module)
+    modules = {i: member for i, (row, member) in enumerate(tree) if row.same_as is None}
+    rows = [row for row, _ in tree]
+    parameters = _count_parameters(rows, modules)
+    watch = _Watch(rows)
+    with _observed(modules, watch), observing(watch), recording():
+        result = module(*inputs, **options)
+    kept = set(graph_of([x.node for x in found_in(result, Tensor) if x.node is not None]).nodes)
+    seen = {id(owner(parameter.data)) for parameter in parameters}
+    arrays = [(row, array) for row, node in watch.nodes if node in kept for array in arrays_in(node.residuals)]
+    for row, array in ((row, owner(array)) for row, array in arrays):
+        if id(array) not in seen:
+            seen.add(id(array))
+            rows[row].residual_bytes += array.nbytes
+    counted = ("parameters", "frozen", "multiply_adds", "residual_bytes")
+    sums = {name: sum(getattr(row, name) for row in rows) for name in counted}
+    return Summary(tuple(rows), sum(p.data.nbytes for p in parameters), tuple(watch.uncounted), **sums)
+
+
+def _tree(module: Module) -> list[tuple[Row, Module]]:
+    """A row for every place in the tree, parents first; a module in a second place is not followed again."""
+    tree: list[tuple[Row, Module]] = []
+    names: dict[int, str] = {}
+    stack = [("", "", 0, module)]
+    while stack:
+        name, key, depth, member = stack.pop()
+        row = Row(name, key, depth, type(member).__name__, same_as=names.get(id(member)))
+        tree.append((row, member))
+        if row.same_as is None:
+            names[id(member)] = name
+            prefix = f"{name}." if name else ""
+            children = reversed(list(submodules(member)))
+            stack.extend((prefix + key, key, depth + 1, child) for key, child in children)
+    return tree
+
+
+def _count_parameters(rows: Sequence[Row], modules: Mapping[int, Module]) -> list[Parameter]:
+    """Write each module's own parameters into its row; returns all parameters."""
+    found: dict[int, Parameter] = {}
+    for i, module in modules.items():
+        for parameter in found_in(vars(module), Parameter):
+            if id(parameter) not in found:
+                found[id(parameter)] = parameter
+                rows[i].parameters += parameter.size
+                rows[i].frozen += 0 if parameter.requires_grad else parameter.size
+    return list(found.values())
+
+
+def found_in(value: Any, kind: Any) -> Iterator[Any]:
+    """The values of a kind in nested tuples, lists and dicts, in order; each container once."""
+    seen: set[int] = set()
+    stack = [value]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, kind):
+            yield value
+        elif isinstance(value, (dict, list, tuple)) and id(value) not in seen:
+            seen.add(id(value))
+            stack.extend(reversed(list(value.values() if isinstance(value, dict) else value)))
+
+
+class _Watch(Observer):
+    """Observes every call of a primitive, and in which module it is."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = rows
+        self.running = [0]  # numbers of the modules that are being called, from the outermost on
+        self.nodes: list[tuple[int, Node]] = []
+        self.uncounted: dict[str, None] = {}
+
+    def call(
+        self,
+        primitive: Primitive,
+        params: Mapping[str, Any],
+        inputs: Sequence[Any],
+        outputs: Sequence[Array],
+        node: Node | None,
+    ) -> None:
+        if node is not None:
+            self.nodes.append((self.running[-1], node))
+        if primitive.cost is not None:
+            shapes = [None if x is None else np.shape(x) for x in inputs]
+            self.rows[self.running[-1]].multiply_adds += primitive.cost(shapes, np.shape(outputs[0]), params)
+        elif not primitive.module.startswith("minigrad.ops."):
+            self.uncounted[primitive.name] = None
+
+    def forward(self, number: int, inner: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """A module's forward, whose outputs are written into its row."""
+        self.running.append(number)
+        try:
+            result = inner(*args, **kwargs)
+        finally:
+            self.running.pop()
+        row = self.rows[number]
+        if not row.calls:
+            row.outputs = tuple((np.shape(x.data), x.dtype) for x in found_in(result, (Tensor, np.ndarray)))
+        row.calls += 1
+        return result
+
+
+@contextmanager
+def _observed(modules: Mapping[int, Module], watch: _Watch) -> Iterator[None]:
+    """Within this context `watch` sees the forward of every module, also one that its parent calls directly."""
+    own = {i: vars(module)["forward"] for i, module in modules.items() if "forward" in vars(module)}
+    try:
+        for i, module in modules.items():
+            vars(module)["forward"] = partial(watch.forward, i, module.forward)
+        yield
+    finally:
+        for i, module in modules.items():
+            vars(module).pop("forward", None)
+            vars(module).update({"forward": own[i]} if i in own else {})

@@ -1,1 +1,0 @@
-"""A module by its calls: what it holds, what it gives, what it costs."""

@@ -1,0 +1,154 @@
+"""The options that all writers share: their checks, and the picture that they ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from ..core import Tensor
+from ..nn.module import Module
+from ..primitives import PRIMITIVES
+from .expansion import expanded, unrolled
+from .fold import closed, folded, limited, readable_depth
+from .nodes import picture_of
+from .picture import Picture
+from .scopes import grouped
+
+__all__ = ["Depth", "Unroll", "check_choice", "check_count", "checked_names", "drawn_picture", "whole_picture"]
+
+Unroll = Literal["steps", "fold", "primitive"]
+Depth = int | Literal["auto"] | None
+
+
+def drawn_picture(
+    tensors: Tensor | Iterable[Tensor],
+    *,
+    unroll: Unroll,
+    max_nodes: int,
+    names: Mapping[str, Tensor] | None = None,
+    expand: Iterable[str] = (),
+    depth: Depth = None,
+    title: str = "",
+) -> Picture:
+    """The picture that a drawing shows.
+
+    Args:
+        tensors: the outputs, each with a graph.
+        unroll: 'primitive' shows a sequence primitive as one box; 'steps' every step; 'fold' the first and the last of
+            equal steps, and the number of those between.
+        max_nodes: a picture with more operations is folded in any case. If that is not enough, those nearest to the
+            outputs are kept, with the number of the others.
+        names: names of tensors.
+        expand: names of primitives that are shown as their references.
+        depth: scopes at this depth are one vertex each. None leaves all open. 'auto' chooses a depth, or None if the
+            picture is small or shows every step or a reference.
+        title: only checked.
+
+    Raises:
+        TypeError, ValueError: if an argument does not fit.
+
+    >>> import minigrad as mg
+    >>> y = mg.tensor([1.0], requires_grad=True)
+    >>> for _ in range(20):
+    ...     y = mg.tanh(y)
+    >>> [vertex.label for vertex in drawn_picture(y, unroll="fold", max_nodes=9).vertices]
+    ['input', 'tanh', '18 more like this', 'tanh']
+    """
+    check_count("max_nodes", max_nodes)
+    references = _with_references(expand)
+    if not isinstance(title, str):
+        raise TypeError(f"render: title must be a str, not {title!r}")
+    if depth not in (None, "auto") and (type(depth) is not int or depth < 1):
+        raise ValueError(f"render: depth must be an int of at least 1, 'auto' or None, not {depth!r}")
+    picture = whole_picture(tensors, unroll, names, references)
+    count = sum(not vertex.is_leaf for vertex in picture.vertices)
+    if unroll == "fold" or count > max_nodes:
+        picture = folded(picture)
+    if depth == "auto":
+        depth = None if unroll == "steps" or references else readable_depth(picture)
+    if depth is not None:
+        picture = closed(picture, int(depth))
+    return limited(picture, max_nodes)
+
+
+def whole_picture(
+    tensors: Tensor | Iterable[Tensor],
+    unroll: Unroll,
+    names: Mapping[str, Tensor] | None,
+    expand: Iterable[str],
+) -> Picture:
+    """The picture before a loop is folded or anything left out."""
+    check_choice("unroll", unroll, ("steps", "fold", "primitive"))
+    outputs, references = _with_graphs(tensors), _with_references(expand)
+    picture = picture_of(outputs, checked_names(names))
+    if unroll != "primitive":
+        picture = unrolled(picture)
+    return grouped(expanded(picture, references))
+
+
+def check_choice(option: str, value: object, choices: Sequence[str]) -> None:
+    """Raise a ValueError if the value of an option is none of its choices.
+
+    >>> check_choice("unroll", "all", ("steps", "fold", "primitive"))
+    Traceback (most recent call last):
+        ...
+    ValueError: render: unroll must be 'steps', 'fold' or 'primitive', not 'all'
+    """
+    if value not in choices:
+        *others, last = map(repr, choices)
+        raise ValueError(f"render: {option} must be {', '.join(others)} or {last}, not {value!r}")
+
+
+def check_count(option: str, value: object) -> None:
+    """Raise a ValueError if the value of an option is no positive int."""
+    if type(value) is not int or value < 1:
+        raise ValueError(f"render: {option} must be an int of at least 1, not {value!r}")
+
+
+def _with_graphs(tensors: Any) -> tuple[Tensor, ...]:
+    """One tensor or several, each with a graph."""
+    if isinstance(tensors, Module):
+        raise TypeError(
+            f"render: expected a Tensor or several, not the module {type(tensors).__name__}: draw what the module "
+            f"returns; summary(module, *inputs) lists its layers"
+        )
+    several = isinstance(tensors, Iterable) and not isinstance(tensors, (Tensor, str, bytes, np.ndarray, Mapping))
+    outputs = tuple(tensors) if several else (tensors,)
+    if not outputs:
+        raise ValueError("render: there is no tensor to draw")
+    for number, output in enumerate(outputs):
+        if not isinstance(output, Tensor):
+            place = f" (number {number} of those given)" if several else ""
+            raise TypeError(f"render: expected a Tensor or several, not {type(output).__name__}{place}")
+        if output.node is None:
+            raise ValueError(
+                "render: this tensor has no graph: nothing behind it requires a gradient, or it was made under no_grad"
+            )
+    return outputs
+
+
+def checked_names(names: Any) -> dict[str, Tensor]:
+    """A mapping from names to tensors, or a TypeError."""
+    names = {} if names is None else names
+    if not isinstance(names, Mapping):
+        raise TypeError(f"render: names must map names to tensors, such as {{'x': x}}, not {type(names).__name__}")
+    for name, tensor in names.items():
+        if not (isinstance(name, str) and isinstance(tensor, Tensor)):
+            pair = f"{name!r} to a {type(tensor).__name__}" if isinstance(name, str) else f"a {type(name).__name__}"
+            raise TypeError(f"render: names must map names to tensors, such as {{'x': x}}, not {pair}")
+    return dict(names)
+
+
+def _with_references(expand: Any) -> frozenset[str]:
+    """Names of primitives that have a reference."""
+    names = (expand,) if isinstance(expand, str) or not isinstance(expand, Iterable) else tuple(expand)
+    if strange := [name for name in names if not isinstance(name, str)]:
+        raise TypeError(f"render: expand must be names of primitives, such as {{'lstm_step'}}, not {strange[0]!r}")
+    known = {primitive.name for primitive in PRIMITIVES.values() if primitive.reference is not None}
+    if unknown := sorted(set(names) - known):
+        raise ValueError(
+            f"render: expand: {', '.join(unknown)} has no reference; these have one: {', '.join(sorted(known))}"
+        )
+    return frozenset(names)

@@ -1,0 +1,297 @@
+"""A page that shows a graph: one file, with its own script, that works without a network.
+
+The graph goes in as JSON: vertices, the boxes around them, notes and colours. The page's script lays it out and draws
+it, so that boxes can be opened and closed. The parts of the page are the files in the folder `assets`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import inspect
+import json
+import math
+import os
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from ..core import Tensor
+from ..primitives import Primitive
+from ..recording import Stats
+from ..runtime.files import replacing
+from ..units import time_text
+from .formatting import option_text, option_words, shape_of
+from .heat import (
+    Heat,
+    flow_norm,
+    gradient_heat,
+    gradient_norm,
+    largest,
+    seconds_of,
+    time_heat,
+    time_rows,
+    value_norm,
+    was_recorded,
+)
+from .labels import argument_order, constants_of, full_name, leaf_names, output_name, stubbed, to_be_named, with_name
+from .options import Unroll, drawn_picture
+from .picture import Edge, Picture, Vertex
+from .scopes import Scope, nested_scopes
+
+__all__ = ["SCRIPTS", "as_json", "content_of", "page_text", "source_of", "to_html"]
+
+SCRIPTS = ("graph.js", "wires.js", "order.js", "layers.js", "rows.js", "layout.js", "drawing.js", "panzoom.js",
+           "charts.js", "panel.js", "controls.js")  # fmt: skip
+# in the order in which they stand in the page; together they are one function
+_MARKUP = re.compile(r":\w+:`~?([^`]+)`|``")
+_LONGEST = 300  # characters of an option that the panel shows
+_Json = dict[str, Any]
+
+
+def to_html(
+    tensors: Tensor | Iterable[Tensor],
+    path: str | os.PathLike[str],
+    *,
+    unroll: Unroll = "steps",
+    max_nodes: int = 1000,
+    names: Mapping[str, Tensor] | None = None,
+    expand: Iterable[str] = (),
+    title: str = "",
+) -> Path:
+    """Write a page that shows the graph behind one or several tensors; it opens in any browser, without a network.
+
+    The page pans, zooms and searches. You can close and open scopes and the steps of a sequence, and click on a vertex.
+    If :func:`minigrad.record` noted the forward and backward pass, the page also shows statistics, histograms and
+    source lines, and can colour everything by the norm of the gradient. It can colour by the times that
+    :func:`minigrad.profile` noted.
+
+    Args:
+        path: written whole or not at all.
+        unroll: 'steps', the default since a page can close what is too much, shows every step of a sequence primitive,
+            'fold' the first and the last of equal steps, 'primitive' one vertex.
+        max_nodes: a graph with more operations is folded. If that is not enough, only those nearest to the outputs are
+            shown.
+        names: names of tensors, such as inputs and outputs.
+        expand: names of primitives that are shown as what they are composed of, such as {'lstm_step'}.
+        title: stands above the drawing.
+
+    Returns:
+        the path.
+
+    Raises:
+        ValueError: if a tensor has no graph, a named one is not in the graph, or an option is unknown.
+        OSError: if no file can be written there, or a pipe or a device is there.
+
+    >>> import tempfile
+    >>> import minigrad as mg
+    >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> with mg.record():
+    ...     y = mg.tanh(x).sum()
+    ...     y.backward()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     to_html(y, f"{folder}/graph.html", names={"x": x}).name
+    'graph.html'
+    """
+    target = Path(path)
+    with replacing(target) as temporary:
+        picture = drawn_picture(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, title=title)
+        temporary.write_text(page_text(content_of(picture, title)), encoding="utf-8", newline="\n")
+    return target
+
+
+def page_text(content: Mapping[str, Any]) -> str:
+    """The text of the page."""
+    folder = files(__package__) / "assets"
+    text, style, *parts = [(folder / n).read_text(encoding="utf-8") for n in ("page.html", "page.css", *SCRIPTS)]
+    script = "\n".join(['(() => {\n"use strict";', *parts, "})();"])
+    title = html.escape(str(content["title"]) or "graph")
+    slots = {
+        "title": title.encode("ascii", "xmlcharrefreplace").decode("ascii"),
+        "policy": f"default-src 'none'; img-src data:; style-src {source_of(style)}; script-src {source_of(script)}",
+        "style": style,
+        "data": as_json(content),
+        "script": script,
+    }
+    return re.sub(r"{{(\w+)}}", lambda slot: slots[slot[1]], text)
+
+
+def source_of(text: str) -> str:
+    """How a Content-Security-Policy allows a script or a style of exactly this text.
+
+    Source: W3C, Content Security Policy Level 3, section 2.3.1.
+
+    >>> source_of("")
+    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
+    """
+    return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def as_json(content: Any) -> str:
+    """JSON that can stand within a script element: ASCII, without <, > and &.
+
+    >>> print(as_json({"name": "</script>"}))
+    {"name":"\\u003c/script\\u003e"}
+    """
+    text = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def content_of(picture: Picture, title: str = "") -> _Json:
+    """Everything that the page shows, in an order that is the same for equal graphs."""
+    return _Content(picture).everything(title)
+
+
+class _Content:
+    """Collects the data of one picture."""
+
+    def __init__(self, picture: Picture) -> None:
+        self.picture = picture
+        self.names = leaf_names(picture)
+        self.heat = gradient_heat(picture) if was_recorded(picture) else None
+        profiled = any(seconds_of(vertex) is not None for vertex in picture.vertices)
+        self.times = time_heat(picture) if profiled else None
+        self.stubs = {number for number in stubbed(picture) if picture.vertices[number].is_leaf}
+        self.series: dict[Any, _Json] = {}  # the norms at each step, by the node of a sequence
+        self.primitives: dict[Primitive, int] = {}  # its place in the list; two may have one name
+
+    def everything(self, title: str) -> _Json:
+        vertices = self.picture.vertices
+        boxes, box_of = _boxes(nested_scopes(self.picture), len(vertices))
+        outputs = [(o, vertices[o.source].specs) for o in self.picture.outputs]
+        return {
+            "title": title,
+            "vertices": [self._vertex(i, vertex, box_of[i]) for i, vertex in enumerate(vertices)],
+            "boxes": boxes,
+            "outputs": [o._asdict() | {"shape": shape_of(specs[o.slot]) if specs else ""} for o, specs in outputs],
+            "primitives": [_described(primitive) for primitive in self.primitives],
+            "series": list(self.series.values()),
+            "heat": None if self.heat is None else [_coloured(self.heat, tick) for tick in self.heat.ticks()],
+            "times": None if self.times is None else [self._time(tick) for tick in self.times.ticks()],
+        }
+
+    def _vertex(self, number: int, vertex: Vertex, box: int) -> _Json:
+        note = vertex.note
+        norms = [gradient_norm(vertex, slot) for slot in range(len(vertex.specs))]
+        named = to_be_named(self.picture, vertex, self.stubs)
+        shown = vertex.primitive
+        return {
+            "kind": vertex.kind,
+            "stub": number in self.stubs,
+            "name": self.names.get(number, vertex.label),
+            "full": full_name(vertex) if vertex.kind == "parameter" else "",
+            "box": box,
+            "scope": list(vertex.scope),
+            "step": None if vertex.kind == "elision" else vertex.step,
+            "standsFor": vertex.stands_for,
+            "remark": vertex.remark,
+            "inputs": [self._edge(vertex, edge, named) for edge in vertex.inputs],
+            "constants": [with_name(c.argument, named, c.text) for c in constants_of(vertex)],
+            "arguments": _arguments(vertex),
+            "outputs": [
+                {
+                    "name": output_name(vertex, slot),
+                    "shape": shape_of(spec),
+                    "value": _number(value_norm(vertex, slot)),
+                    "gradient": _number(norms[slot]),
+                    "values": _stats(vertex, note.values if note else [], slot),
+                    "gradients": _stats(vertex, note.gradients if note else [], slot),
+                }
+                for slot, spec in enumerate(vertex.specs)
+            ],
+            "said": option_text(vertex.options),
+            "options": list(option_words(vertex.options, _LONGEST).items()),
+            "primitive": self.primitives.setdefault(shown, len(self.primitives)) if shown else None,
+            "line": note.line if note else "",
+            "series": self._series(vertex),
+            "heat": _coloured(self.heat, largest(norms)),
+            "time": self._time(seconds_of(vertex)),
+            "spent": time_rows(vertex),
+        }
+
+    def _edge(self, vertex: Vertex, edge: Edge, named: Set[str]) -> _Json:
+        norm = flow_norm(self.picture, vertex, edge) if self.heat is not None else None
+        return edge._asdict() | {"said": with_name(edge.argument, named), "heat": _coloured(self.heat, norm)}
+
+    def _time(self, seconds: float | None) -> _Json | None:
+        """A time and its colours, as text too; None if there is none."""
+        said = _coloured(self.times, seconds)
+        return None if said is None or seconds is None else said | {"text": time_text(1e9 * seconds)}
+
+    def _series(self, vertex: Vertex) -> int | None:
+        """The place of a sequence's norms at each step, if it was recorded; all its vertices share it."""
+        note = vertex.note
+        if note is None or not (note.value_steps or note.gradient_steps):
+            return None
+        steps = vertex.called.steps
+        self.series[vertex.node] = {
+            "names": list(steps.names) if steps else [],
+            "values": [[_number(x) for x in norms] for _, norms in sorted(note.value_steps.items())],
+            "gradients": [[_number(x) for x in norms] for _, norms in sorted(note.gradient_steps.items())],
+        }
+        return list(self.series).index(vertex.node)
+
+
+def _boxes(root: Scope, count: int) -> tuple[list[_Json], list[int]]:
+    """All boxes, parents first, and for each of `count` vertices the number of the box around it, or -1.
+
+    A box has its name, the number of its parent, or -1, and `row`: whether the boxes in it are the steps of a loop.
+    """
+    boxes: list[_Json] = []
+    box_of = [-1] * count
+    stack = [(root, -1)]
+    while stack:
+        scope, parent = stack.pop()
+        for item in scope.items:
+            if isinstance(item, int):
+                box_of[item] = parent
+            else:
+                stack.append((item, len(boxes)))
+                boxes.append({"name": item.name, "parent": parent, "row": item.row})
+    return boxes, box_of
+
+
+def _coloured(scale: Heat | None, number: float | None) -> _Json | None:
+    """A number, its colour, and the colour of text on it; None if there is none."""
+    if scale is None or number is None:
+        return None
+    return {"norm": _number(number), "color": scale.colour(number), "ink": scale.text_colour(number)}
+
+
+def _number(x: float | None) -> float | str | None:
+    """A number for JSON, which has neither NaN nor infinity, with six digits."""
+    if x is None:
+        return None
+    return float(f"{x:.6g}") if math.isfinite(x) else str(x)
+
+
+def _stats(vertex: Vertex, stats: Sequence[Stats | None], slot: int) -> _Json | None:
+    """The statistics of an output; a single step of a sequence has only a norm in the series."""
+    found = dict(enumerate(stats)).get(slot if vertex.gathers is None else vertex.gathers)
+    if found is None or vertex.step is not None:
+        return None
+    return {k: list(v) if isinstance(v, tuple) else _number(v) for k, v in asdict(found).items()}
+
+
+def _arguments(vertex: Vertex) -> list[list[str]]:
+    """The name of each argument in the order of the call, and what is known of a constant."""
+    known = {c.argument: "" if c.text == "constant" else c.text for c in constants_of(vertex)}
+    fed = dict.fromkeys(edge.argument for edge in vertex.inputs)
+    names = argument_order(vertex) if vertex.kind == "operation" else fed
+    return [[name, known.get(name, "")] for name in names if name in fed or name in known]
+
+
+def _described(primitive: Primitive) -> _Json:
+    text = (inspect.getdoc(primitive.forward) or "").partition("\n")[0]
+    inputs = [*primitive.arguments]
+    if primitive.variadic:
+        inputs[-1] = f"*{inputs[-1]}"
+    return {
+        "text": _MARKUP.sub(lambda m: m[1] or "", text),
+        "signature": f"{primitive.name}({', '.join([*inputs, *primitive.options])})",
+        "module": primitive.module,
+    }

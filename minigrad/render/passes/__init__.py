@@ -1,1 +1,0 @@
-"""From a picture to another picture: unrolled, expanded, ordered, folded."""

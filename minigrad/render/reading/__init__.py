@@ -1,1 +1,0 @@
-"""From the nodes behind tensors to a picture."""
