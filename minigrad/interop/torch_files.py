@@ -7,8 +7,8 @@ storages' keys) and then each storage: its number of entries (8 bytes) and its b
 (https://docs.pytorch.org/docs/stable/notes/serialization.html, and torch/serialization.py.)
 
 A pickle is a program for a machine with a stack and a memo. Python's own machine imports what a pickle names and calls
-it, so that a file can run any program. The machine here takes Python's decoder of instructions (`pickletools.genops`,
-which runs none of them) and knows those that plain data need. A name must be in a table, and so must a call.
+it, so that a file can run any program. The machine here knows the instructions that plain data need. It decodes their
+operands by Python's description of them (`pickletools`, which runs nothing). Names and calls must be in a table.
 
 A pickle of PyTorch holds no numbers of tensors. Each tensor is a call of a function of ``torch._utils`` with a storage,
 an offset into it, a shape and strides, all counted in entries. A storage is a persistent reference: its kind, such as
@@ -30,7 +30,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pickletools import genops
+from pickletools import opcodes
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -226,12 +226,15 @@ def _interpret(file: BinaryIO, storages: dict[str, _Storage]) -> Any:
     ValueError: it holds os.system, which is neither a tensor nor plain data: ...
     """
     machine = _Machine(storages)
+    bounded, name = _Bounded(file), ""
     try:
-        for opcode, argument, _ in genops(_Bounded(file)):  # type: ignore[arg-type]
+        while name != "STOP":
             machine.spend(1)
-            if opcode.name not in _STEPS:
-                raise ValueError(f"its pickle has the instruction {opcode.name}, which plain data do not need")
-            _STEPS[opcode.name](machine, argument)
+            opcode = _OPCODES.get(bounded.read(1))
+            name = opcode.name if opcode else "unknown"
+            if opcode is None or name not in _STEPS:
+                raise ValueError(f"its pickle has the instruction {name}, which plain data do not need")
+            _STEPS[name](machine, opcode.arg.reader(bounded) if opcode.arg else None)  # type: ignore[arg-type]
     except (IndexError, KeyError):
         raise ValueError("its pickle is damaged: it takes more from its stack or memo than there is") from None
     if len(machine.stack) != 1 or machine.below:
@@ -356,6 +359,7 @@ _STEPS: dict[str, Callable[[_Machine, Any], None]] = {
     "BINPERSID": lambda m, _: m.refer(),
 }
 """The instructions of protocol 2 that plain data need, as functions of the machine and the operand."""
+_OPCODES = {opcode.code.encode("latin1"): opcode for opcode in opcodes}
 
 
 def _checked_key(key: Any) -> Any:

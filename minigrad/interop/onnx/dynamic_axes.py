@@ -73,7 +73,7 @@ def merge(graphs: Sequence[GraphWriter], dynamic: DynamicAxes) -> GraphWriter:
     Raises NotImplementedError if they differ in more than constants that follow the size.
     """
     graph, columns = graphs[0], [graph.nodes for graph in graphs]
-    graph.nodes, graph.scope = [], ()
+    graph.nodes = []
     follower, written, renamed = (
         _SizeDependentConstants(graph, dynamic),
         dict[tuple[bytes, ...], str](),
