@@ -7,7 +7,9 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from functools import partial
+from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 
@@ -20,11 +22,13 @@ from .dynamic_axes import DynamicAxes, merge
 from .graphs import OPSET, GraphWriter
 from .importing import OnnxNetwork
 from .operators import write_calls
-from .tracing import Call, fingerprint, trace
+from .tracing import trace
 
 __all__ = ["export_onnx"]
 
 _LARGEST = 2**31 - 1  # bytes of a file of protocol buffers
+Change = Callable[[int, Array], Array]
+"""Makes another array of an input, from its number and the example."""
 
 
 def export_onnx(
@@ -75,16 +79,22 @@ def export_onnx(
         raise TypeError(f"export_onnx: the module must be an nn.Module, not {type(module).__name__}")
     onnx, kind = require("onnx", "onnx"), type(module).__name__
     arguments = inputs if isinstance(inputs, tuple) else (inputs,)
-    examples = _with_arrays(arguments)[1]
+    examples = _with_arrays(arguments, lambda i, array: array)[1]
     names = _names("input_names", input_names, list(_input_names(module, arguments)))
+    write = partial(_graph, module, arguments, names, output_names)
     with _evaluating(module):
         try:
             dynamic = DynamicAxes.of(dynamic_axes or {}, dict(zip(names, examples, strict=True)))
-            traces = [_at_size(module, arguments, names, dynamic, size) for size in dynamic.sizes]
-            _refuse_constants_of_inputs(module, traces[0], names)
+            graphs = [
+                write(
+                    lambda i, array, size=size: dynamic.resized(array, names[i], size),
+                    f"dynamic_axes: the module fails with the size {size} of {dynamic}" if dynamic.axes else "",
+                )
+                for size in dynamic.sizes
+            ]
+            _refuse_constants_of_inputs(write, graphs[0])
         except ValueError as error:
             raise ValueError(f"export_onnx: {kind}: {error}") from error
-    graphs = [_graph(module, traced, names, output_names) for traced in traces]
     model = _model(onnx, module, graphs, dynamic)
     onnx.checker.check_model(model, full_check=True)
     with replacing(path) as temporary:
@@ -106,33 +116,35 @@ def _evaluating(module: Module) -> Iterator[None]:
             part.training = training
 
 
-class _Trace(NamedTuple):
-    """A call: its arguments, the arrays among them, the primitives that were applied, and the results."""
-
-    arguments: Any
-    variables: list[Array]
-    calls: list[Call]
-    results: list[Array]
-
-
-def _traced(module: Module, arguments: Any, change: Callable[[int, Array], Array]) -> _Trace:
+def _graph(
+    module: Module, arguments: Any, names: list[str], output_names: Sequence[str] | None, change: Change, failure: str
+) -> GraphWriter:  # fmt: skip
+    """Write the call of a module on changed arguments in ONNX's operators. failure: what an error of the call means."""
     given, variables = _with_arrays(arguments, change)
-    return _Trace(given, variables, *trace(lambda: _results(module, module(*given)), variables))
-
-
-def _at_size(module: Module, arguments: Any, names: list[str], dynamic: DynamicAxes, size: int) -> _Trace:
-    """Call a module on the examples, whose dynamic axes get a size."""
     try:
-        return _traced(module, arguments, lambda i, array: dynamic.resized(array, names[i], size))
+        calls, results = trace(lambda: _results(module, module(*given)), variables)
     except Exception as error:
-        if not dynamic.axes:
+        if not failure:
             raise
-        raise ValueError(f"dynamic_axes: the module fails with the size {size} of {dynamic}: {error}") from error
+        raise ValueError(f"{failure}: {error}") from error
+    graph = GraphWriter()
+    graph.inputs = dict(zip(names, variables, strict=True))
+    for name, array in graph.inputs.items():
+        graph.declare(array, name)
+    weights = (*module.named_parameters(), *module.named_buffers())
+    graph.weights = {graph.declare(weight.data, name): weight.data for name, weight in weights}
+    try:
+        write_calls(graph, calls, results)
+    except NotImplementedError as error:
+        raise NotImplementedError(f"export_onnx: {graph.call}: {error}") from None
+    usual = ["output"] if len(results) == 1 else [f"output_{i}" for i in range(len(results))]
+    usual = module.output_names if isinstance(module, OnnxNetwork) else usual
+    outputs = _name_outputs(graph, results, _names("output_names", output_names, usual))
+    graph.outputs = dict(zip(outputs, results, strict=True))
+    return graph
 
 
-def _with_arrays(
-    arguments: Any, change: Callable[[int, Array], Array] = lambda i, array: array
-) -> tuple[Any, list[Array]]:
+def _with_arrays(arguments: Any, change: Change) -> tuple[Any, list[Array]]:
     """The arguments with tensors for all arrays, each a changed copy by its number, and these copies in order."""
     variables: list[Array] = []
 
@@ -163,34 +175,37 @@ def _results(module: Module, result: Any) -> list[Array]:
 # --- constants that depend on inputs ------------------------------------------------------------------
 
 
-def _refuse_constants_of_inputs(module: Module, traced: _Trace, names: list[str]) -> None:
-    """Raise unless the same primitives are applied to other inputs, with the same constants.
+def _refuse_constants_of_inputs(write: Callable[[Change, str], GraphWriter], graph: GraphWriter) -> None:
+    """Raise unless other inputs give the same graph, with the same constants.
 
     All inputs are changed at once, and only if that is refused one after the other, so that the error names it.
     """
-    every = range(len(names))
-    if complaint := _hidden_use(module, traced, every, names):
-        raise ValueError(next(filter(None, (_hidden_use(module, traced, [i], names) for i in every)), complaint))
-
-
-def _hidden_use(module: Module, traced: _Trace, changed: Sequence[int], names: list[str]) -> str:
-    """How a module uses the values of inputs outside of primitives; empty if it does not."""
-    which = f"the input{'s' * (len(changed) > 1)} {', '.join(names[i] for i in changed)}"
+    every = range(len(graph.inputs))
     try:
-        other = _traced(module, traced.arguments, lambda i, array: _changed(array) if i in changed else array)
-    except Exception as error:
-        uniform = any(map(_is_uniform, traced.variables))
-        advice = ", perhaps since equal integers became others: give examples that differ" if uniform else ""
-        return f"it depends on the values of {which}: with others it fails{advice} ({error})"
-    weights = _weights(module).values()
-    first, second = (fingerprint(calls.calls, [*calls.variables, *weights]) for calls in (traced, other))
-    if len(first) != len(second):
-        return f"the number of calls depends on the values of {which}, and a file has one way to go"
-    call = next((ours[0] for ours, theirs in zip(first, second, strict=True) if ours != theirs), None)
-    return "" if call is None else (
-        f"{call} gets a constant that is computed from {which} outside of minigrad, by NumPy or as a number: use "
-        "primitives, or make it no input"
-    )  # fmt: skip
+        _refuse_constants_of(every, write, graph)
+    except ValueError:
+        for i in every:
+            _refuse_constants_of([i], write, graph)
+        raise
+
+
+def _refuse_constants_of(
+    changed: Sequence[int], write: Callable[[Change, str], GraphWriter], graph: GraphWriter
+) -> None:  # fmt: skip
+    which = f"the input{'s' * (len(changed) > 1)} {', '.join(list(graph.inputs)[i] for i in changed)}"
+    arrays = list(graph.inputs.values())
+    uniform = any(map(_is_uniform, arrays))
+    advice = ", perhaps since equal integers became others (give examples that differ)" if uniform else ""
+    failure = f"it depends on the values of {which}: with others it fails{advice}"
+    other = write(lambda i, _: _changed(arrays[i]) if i in changed else arrays[i], failure)
+    for pair in zip_longest(graph.nodes, other.nodes):
+        if pair[0] != pair[1]:
+            if {node.op_type for node in pair if node} == {"Constant"}:
+                raise ValueError(
+                    f"{graph.origins[pair[0].name]} gets a constant that is computed from {which} outside of minigrad, "
+                    "by NumPy or as a number: use primitives, or make it no input"
+                )
+            raise ValueError(f"the calls depend on the values of {which}, and a file has one way to go")
 
 
 def _changed(array: Array) -> Array:
@@ -217,10 +232,6 @@ def _changed(array: Array) -> Array:
 def _is_uniform(array: Array) -> bool:
     """Whether an array is of integers that are all equal."""
     return array.dtype.kind in "iu" and array.size > 0 and bool(array.min() == array.max())
-
-
-def _weights(module: Module) -> dict[str, Array]:
-    return {name: part.data for name, part in (*module.named_parameters(), *module.named_buffers())}
 
 
 # --- names --------------------------------------------------------------------------------------------
@@ -268,25 +279,7 @@ def _name_outputs(graph: GraphWriter, results: list[Array], names: list[str]) ->
     return found
 
 
-# --- the graph ----------------------------------------------------------------------------------------
-
-
-def _graph(module: Module, traced: _Trace, names: list[str], output_names: Sequence[str] | None) -> GraphWriter:
-    """What was traced in ONNX's operators."""
-    graph, results = GraphWriter(), traced.results
-    graph.inputs = dict(zip(names, traced.variables, strict=True))
-    for name, array in graph.inputs.items():
-        graph.declare(array, name)
-    graph.weights = {graph.declare(array, name): array for name, array in _weights(module).items()}
-    try:
-        write_calls(graph, traced.calls, results)
-    except NotImplementedError as error:
-        raise NotImplementedError(f"export_onnx: {graph.call}: {error}") from None
-    usual = ["output"] if len(results) == 1 else [f"output_{i}" for i in range(len(results))]
-    usual = module.output_names if isinstance(module, OnnxNetwork) else usual
-    outputs = _name_outputs(graph, results, _names("output_names", output_names, usual))
-    graph.outputs = dict(zip(outputs, results, strict=True))
-    return graph
+# --- the file -----------------------------------------------------------------------------------------
 
 
 def _model(onnx: Any, module: Module, graphs: list[GraphWriter], dynamic: DynamicAxes) -> Any:

@@ -14,7 +14,7 @@ from ...io import must_be_regular, path_as_text
 from ...nn import Buffer, Module, Parameter
 from ...runtime.extras import require
 from ...spec import Array, as_array
-from .operators import READERS
+from .operators import READERS, keywords_of
 
 __all__ = ["OnnxNetwork", "import_onnx"]
 
@@ -102,7 +102,7 @@ def _checked(onnx: Any, content: bytes) -> Any:
             raise NotImplementedError(
                 f"{node.op_type} of {where} is that of version {version}, and only those from {OLDEST} on are read"
             )
-        if unknown := {attribute.name for attribute in node.attribute} - READERS[node.op_type].attributes:
+        if unknown := {attribute.name for attribute in node.attribute} - (keywords_of(node.op_type) - {"count"}):
             raise NotImplementedError(
                 f"{node.op_type} of {where}: the attribute {', '.join(sorted(unknown))} is not supported"
             )
@@ -173,6 +173,8 @@ def _operator(onnx: Any, node: Any, ends: set[str]) -> Operator:
     outputs = list(node.output)
     while outputs and not outputs[-1]:
         outputs.pop()
+    if "count" in keywords_of(node.op_type):
+        attributes["count"] = len(outputs)
     return Operator(node.op_type, node.name, tuple(node.input), tuple(outputs), attributes, ends)
 
 
@@ -286,14 +288,12 @@ class OnnxNetwork(Module):
 
 def _run(operator: Operator, values: dict[str, Any]) -> tuple[Any, ...]:
     """The outputs of one operator; an error names it."""
-    reader = READERS[operator.kind]
-    count = {"count": len(operator.outputs)} if reader.counts else {}
     try:
         with ExitStack() as stack:
             for part in filter(None, operator.name.split("/")[:-1]):  # the path of modules, as PyTorch writes it too
                 stack.enter_context(scope(part))
             inputs = [values[name] if name else None for name in operator.inputs]
-            result = reader.run(*inputs, **operator.attributes, **count)
+            result = READERS[operator.kind](*inputs, **operator.attributes)
     except (ValueError, TypeError, IndexError, NotImplementedError) as error:
         error.add_note(f"OnnxNetwork: in {operator}")
         raise

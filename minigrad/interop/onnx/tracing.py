@@ -3,13 +3,12 @@
 An array that came out of one call and goes into another is known by its identity, so all arrays are kept until the
 trace is thrown away. Taking a Python number out of a tensor that depends on an input raises an error, since the file
 would hold that number, or the branch chosen by it, for all inputs. NumPy's calls on an input's array are not recorded
-and would give constants too: compare the :func:`fingerprint` of two traces with different values.
+and would give constants too: compare what is written of two traces with different values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +19,7 @@ from ...recording import Recorder, in_words, user_line, using
 from ...rules import Primitive
 from ...spec import Array
 
-__all__ = ["Call", "fingerprint", "trace"]
+__all__ = ["Call", "trace"]
 
 
 class Call(NamedTuple):
@@ -124,26 +123,3 @@ def _arrays(values: Iterable[Any]) -> Iterator[Array]:
             yield from _arrays(value)
         elif isinstance(array := plain(value), np.ndarray):
             yield array
-
-
-def fingerprint(calls: Iterable[Call], variables: Iterable[Array]) -> list[tuple[Any, ...]]:
-    """What a trace depends on besides the values of some arrays: two traces that agree in it do the same with these."""
-    numbers = {id(array): number for number, array in enumerate(variables)}
-    prints = []
-    for call in calls:
-        given = [_print(value, numbers) for value in (*call.inputs, *call.options.items())]
-        prints.append((str(call), *given, *(array.shape for array in call.outputs)))
-        numbers.update({id(array): len(numbers) + i for i, array in enumerate(call.outputs)})
-    return prints
-
-
-def _print(value: Any, numbers: dict[int, int]) -> Any:
-    value = plain(value)
-    if isinstance(value, np.ndarray):
-        known = numbers.get(id(value))
-        return known if known is not None else (value.shape, value.dtype.str, blake2b(value.tobytes()).digest())
-    if isinstance(value, (list, tuple)):
-        return [_print(part, numbers) for part in value]
-    if isinstance(value, slice):
-        return ["slice", *(_print(part, numbers) for part in (value.start, value.stop, value.step))]
-    return repr(value) if isinstance(value, (bool, int, float, str, np.generic, type(None))) else str(type(value))

@@ -21,7 +21,7 @@ from ....spec import Array
 from ..graphs import GraphWriter
 from ..tracing import Call
 from .shaping import padded
-from .table import axes_of, bounds, composed, constant, integers, like, reads, refuse, write_as, writes
+from .table import READERS, axes_of, bounds, compose, composed, constant, integers, like, refuse, write
 
 
 def _border(n: int, kernel: int, stride: int, dilation: int) -> int:
@@ -49,14 +49,12 @@ _ATTRIBUTES = {"kernel": "kernel_shape", "stride": "strides", "dilation": "dilat
                "output_padding": "output_padding"}  # fmt: skip
 
 
-@writes("conv1d", "conv2d")
-def _(graph: GraphWriter, call: Call, x: str, w: str, b: str) -> str:
+def _conv(graph: GraphWriter, call: Call, x: str, w: str, b: str) -> str:
     options = _windows(call, np.shape(call.inputs[1])[2:])
     return graph.op("Conv", x, w, b, group=int(call.option("groups")), **options)
 
 
-@writes("conv_transpose1d", "conv_transpose2d")
-def _(graph: GraphWriter, call: Call, x: str, w: str, b: str) -> str:
+def _conv_transpose(graph: GraphWriter, call: Call, x: str, w: str, b: str) -> str:
     """Where more rows are wanted than a stride has, which runtimes refuse, less is cut off at the end instead."""
     options = _windows(call, np.shape(call.inputs[1])[2:])
     extra, pads = options["output_padding"], options["pads"]
@@ -68,33 +66,25 @@ def _(graph: GraphWriter, call: Call, x: str, w: str, b: str) -> str:
     return graph.op("ConvTranspose", x, w, b, group=int(call.option("groups")), **options)
 
 
-@writes("max_pool2d", "avg_pool2d")
-def _(graph: GraphWriter, call: Call, x: str) -> str:
+def _pool(graph: GraphWriter, call: Call, x: str) -> str:
     options = _windows(call, pair("kernel", call.option("kernel"), 1))
     if call.name == "max_pool2d":
         return graph.op("MaxPool", x, **options)
     return graph.op("AveragePool", x, count_include_pad=1, **options)
 
 
-@writes("adaptive_avg_pool2d")
-def _(graph: GraphWriter, call: Call, x: str) -> Any:
+def _adaptive_pool(graph: GraphWriter, call: Call, x: str) -> Any:
     """Bins of one size are a pool."""
     size, bins = call.shape[2:], call.outputs[0].shape[2:]
     if bins == (1, 1):
         return graph.op("GlobalAveragePool", x)
     if any(n % m for n, m in zip(size, bins, strict=True)):
-        return composed(graph, call)
+        return composed(graph, call, call.primitive.reference)
     kernel = [n // m for n, m in zip(size, bins, strict=True)]
     return graph.op("AveragePool", x, kernel_shape=kernel, strides=kernel)
 
 
-@writes("pixel_shuffle")
-def _(graph: GraphWriter, call: Call, x: str) -> str:
-    return graph.op("DepthToSpace", x, blocksize=int(call.option("factor")), mode="CRD")
-
-
-@writes("batch_norm")
-def _(graph: GraphWriter, call: Call, x: str, weight: str, bias: str, mean: str, var: str) -> str:
+def _batch_norm(graph: GraphWriter, call: Call, x: str, weight: str, bias: str, mean: str, var: str) -> str:
     if not mean:
         raise refuse("batch_norm by the batch's statistics (in training, or without running ones)")
     weight = weight or graph.constant(np.ones(call.shape[1], call.dtype))
@@ -102,12 +92,11 @@ def _(graph: GraphWriter, call: Call, x: str, weight: str, bias: str, mean: str,
     return graph.op("BatchNormalization", x, weight, bias, mean, var, epsilon=float(call.option("eps")))
 
 
-@writes("layer_norm")
-def _(graph: GraphWriter, call: Call, x: str, weight: str, bias: str) -> Any:
+def _layer_norm(graph: GraphWriter, call: Call, x: str, weight: str, bias: str) -> Any:
     """The operator is for axes at the end."""
     axes = sorted(axes_of(call))
     if axes != list(range(len(call.shape) - len(axes), len(call.shape))):
-        return composed(graph, call)
+        return composed(graph, call, call.primitive.reference)
     weight = weight or graph.constant(np.ones(call.shape[-len(axes) :], call.dtype))
     return graph.op("LayerNormalization", x, weight, bias, axis=-len(axes), epsilon=float(call.option("eps")))
 
@@ -133,7 +122,18 @@ def _additive_attention(q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, mask: 
     return ops.matmul(p, v), p
 
 
-write_as({"attention": _attention, "additive_attention": _additive_attention})
+write({
+    **dict.fromkeys(("conv1d", "conv2d"), _conv),
+    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d"), _conv_transpose),
+    **dict.fromkeys(("max_pool2d", "avg_pool2d"), _pool),
+    "adaptive_avg_pool2d": _adaptive_pool,
+    "batch_norm": _batch_norm,
+    "layer_norm": _layer_norm,
+    "pixel_shuffle": lambda graph, call, x: graph.op(
+        "DepthToSpace", x, blocksize=int(call.option("factor")), mode="CRD"
+    ),
+})  # fmt: skip
+compose({"attention": _attention, "additive_attention": _additive_attention})
 
 # --- reading: convolutions ----------------------------------------------------------------------------
 
@@ -200,8 +200,7 @@ def _by_axes(x: Any, flat: Any, square: Any) -> Any:
     return flat if x.ndim == 3 else square
 
 
-@reads("Conv")
-def _(
+def _convolved(
     x: Any, w: Any, b: Any = None, *, kernel_shape: Any = None, strides: Any = None, dilations: Any = None,
     pads: Any = None, group: int = 1, auto_pad: str = "NOTSET",
 ) -> Any:  # fmt: skip
@@ -216,8 +215,7 @@ def _number_or_pair(numbers: list[int]) -> Any:
     return tuple(numbers) if len(numbers) == 2 else numbers[0]
 
 
-@reads("ConvTranspose")
-def _(
+def _convolved_back(
     x: Any, w: Any, b: Any = None, *, kernel_shape: Any = None, strides: Any = None, dilations: Any = None,
     pads: Any = None, output_padding: Any = None, output_shape: Any = None, group: int = 1, auto_pad: str = "NOTSET",
 ) -> Any:  # fmt: skip
@@ -240,8 +238,7 @@ def _(
 # --- reading: pools -----------------------------------------------------------------------------------
 
 
-@reads("MaxPool")
-def _(
+def _max_pooled(
     x: Any, *, kernel_shape: list[int], strides: Any = None, dilations: Any = None, pads: Any = None,
     auto_pad: str = "NOTSET", ceil_mode: int = 0, storage_order: int = 0, count: int,
 ) -> Any:  # fmt: skip
@@ -262,8 +259,7 @@ def _(
     return ops.take_along_axis(values, found, -1)[..., 0], constant(np.take_along_axis(places, found, -1)[..., 0])
 
 
-@reads("AveragePool")
-def _(
+def _avg_pooled(
     x: Any, *, kernel_shape: list[int], strides: Any = None, dilations: Any = None, pads: Any = None,
     auto_pad: str = "NOTSET", ceil_mode: int = 0, count_include_pad: int = 0,
 ) -> Any:  # fmt: skip
@@ -279,32 +275,30 @@ def _(
     return total / reduce(ops.add, windows.taps(ones, counts, 0)).data
 
 
-@reads("GlobalAveragePool", "GlobalMaxPool")
-def _(x: Any, *, kind: str) -> Any:
-    if kind == "GlobalAveragePool" and x.ndim == 4:
-        return ops.adaptive_avg_pool2d(x, 1)
-    return (ops.mean if kind == "GlobalAveragePool" else ops.max)(x, tuple(range(2, x.ndim)), True)
+def _global_average(x: Any) -> Any:
+    return ops.adaptive_avg_pool2d(x, 1) if x.ndim == 4 else ops.mean(x, tuple(range(2, x.ndim)), True)
 
 
-@reads("DepthToSpace", "SpaceToDepth")
-def _(x: Any, *, kind: str, blocksize: int, mode: str = "DCR") -> Any:
-    """Blocks of pixels and channels change places; a channel's number counts its block first (DCR) or last (CRD)."""
-    N, C, H, W = x.shape
-    r = blocksize
-    if mode == "CRD":
-        return (ops.pixel_shuffle if kind == "DepthToSpace" else ops.pixel_unshuffle)(x, r)
-    if kind == "DepthToSpace":
-        apart = ops.transpose(ops.reshape(x, (N, r, r, C // r**2, H, W)), (0, 3, 4, 1, 5, 2))
-        return ops.reshape(apart, (N, C // r**2, H * r, W * r))
-    apart = ops.transpose(ops.reshape(x, (N, C, H // r, r, W // r, r)), (0, 3, 5, 1, 2, 4))
-    return ops.reshape(apart, (N, C * r**2, H // r, W // r))
+def _shuffled(x: Any, *, blocksize: int, mode: str = "DCR") -> Any:
+    """Channels become blocks of pixels; a channel's number counts its block first (DCR) or last (CRD)."""
+    return ops.pixel_shuffle(_regrouped(x, blocksize**2) if mode == "DCR" else x, blocksize)
+
+
+def _unshuffled(x: Any, *, blocksize: int, mode: str = "DCR") -> Any:
+    y = ops.pixel_unshuffle(x, blocksize)
+    return _regrouped(y, x.shape[1]) if mode == "DCR" else y
+
+
+def _regrouped(x: Any, n: int) -> Any:
+    """Channels (n, C / n) in the order (C / n, n)."""
+    N, C, *image = x.shape
+    return ops.reshape(ops.swapaxes(ops.reshape(x, (N, n, C // n, *image)), 1, 2), x.shape)
 
 
 # --- reading: normalisation ------------------------------------------------------------------------------------
 
 
-@reads("BatchNormalization")
-def _(
+def _batch_normalized(
     x: Any, weight: Any, bias: Any, mean: Any, var: Any, *, epsilon: float = 1e-5, momentum: float = 0.9,
     training_mode: int = 0,
 ) -> Any:  # fmt: skip
@@ -313,13 +307,9 @@ def _(
     return ops.batch_norm(x, weight, bias, mean, var, epsilon)
 
 
-@reads("InstanceNormalization")
-def _(x: Any, weight: Any, bias: Any, *, epsilon: float = 1e-5) -> Any:
-    return ops.group_norm(x, x.shape[1], weight, bias, epsilon)
-
-
-@reads("GroupNormalization")
-def _(x: Any, weight: Any, bias: Any, *, num_groups: int, epsilon: float = 1e-5, stash_type: int = 1) -> Any:
+def _group_normalized(
+    x: Any, weight: Any, bias: Any, *, num_groups: int, epsilon: float = 1e-5, stash_type: int = 1
+) -> Any:
     """Up to version 20 weights were those of groups."""
     each = x.shape[1] // num_groups
     if each > 1 and weight.shape == (num_groups,):
@@ -327,8 +317,7 @@ def _(x: Any, weight: Any, bias: Any, *, num_groups: int, epsilon: float = 1e-5,
     return ops.group_norm(x, num_groups, weight, bias, epsilon)
 
 
-@reads("LayerNormalization")
-def _(
+def _layer_normalized(
     x: Any, weight: Any, bias: Any = None, *, axis: int = -1, epsilon: float = 1e-5, stash_type: int = 1, count: int
 ) -> Any:  # fmt: skip
     """Behind the result come the mean and one over the deviation."""
@@ -344,8 +333,7 @@ def _(
     return y, mean, ops.reciprocal(ops.sqrt(var + epsilon))
 
 
-@reads("RMSNormalization")
-def _(x: Any, weight: Any, *, axis: int = -1, epsilon: float = 1e-5, stash_type: int = 1) -> Any:
+def _rms_normalized(x: Any, weight: Any, *, axis: int = -1, epsilon: float = 1e-5, stash_type: int = 1) -> Any:
     axes = tuple(range(axis % x.ndim - x.ndim, 0))
     if weight.size == math.prod(x.shape[axes[0] :]):
         return like(ops.rms_norm(x, ops.reshape(weight, x.shape[axes[0] :]), axes, epsilon), x)
@@ -355,8 +343,7 @@ def _(x: Any, weight: Any, *, axis: int = -1, epsilon: float = 1e-5, stash_type:
 # --- reading: resizing -----------------------------------------------------------------------------------------
 
 
-@reads("Resize")
-def _(
+def _resized(
     x: Any, roi: Any = None, scales: Any = None, sizes: Any = None, *, mode: str = "nearest",
     coordinate_transformation_mode: str = "half_pixel", nearest_mode: str = "round_prefer_floor",
     cubic_coeff_a: float = -0.75, exclude_outside: int = 0, antialias: int = 0, axes: list[int] | None = None,
@@ -426,3 +413,23 @@ def _interpolation_weights(distance: Array, a: float | None) -> Array:
     near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
     far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
     return np.where(distance <= 1, near, np.where(distance < 2, far, 0.0))
+
+
+READERS.update({
+    "AveragePool": _avg_pooled,
+    "BatchNormalization": _batch_normalized,
+    "Conv": _convolved,
+    "ConvTranspose": _convolved_back,
+    "DepthToSpace": _shuffled,
+    "GlobalAveragePool": _global_average,
+    "GlobalMaxPool": lambda x: ops.max(x, tuple(range(2, x.ndim)), True),
+    "GroupNormalization": _group_normalized,
+    "InstanceNormalization": lambda x, weight, bias, *, epsilon=1e-5: ops.group_norm(
+        x, x.shape[1], weight, bias, epsilon
+    ),
+    "LayerNormalization": _layer_normalized,
+    "MaxPool": _max_pooled,
+    "RMSNormalization": _rms_normalized,
+    "Resize": _resized,
+    "SpaceToDepth": _unshuffled,
+})  # fmt: skip

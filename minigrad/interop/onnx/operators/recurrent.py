@@ -12,6 +12,7 @@ before the product, is composed step by step.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from ....core import Tensor, plain
 from ....spec import Array
 from ..graphs import GraphWriter
 from ..tracing import Call
-from .table import constant, reads, refuse, writes
+from .table import READERS, constant, refuse, write
 
 _ORDER = {"RNN": (0,), "GRU": (1, 0, 2), "LSTM": (0, 2, 1, 3)}
 """ONNX's place of each of minigrad's gates, r z n or i f o g; minigrad's place of each of ONNX's is the same."""
@@ -29,18 +30,7 @@ _ORDER = {"RNN": (0,), "GRU": (1, 0, 2), "LSTM": (0, 2, 1, 3)}
 # --- writing ------------------------------------------------------------------------------------------
 
 
-@writes("rnn")
-def _(graph: GraphWriter, call: Call, x: str, h0: str, Wx: str, Wh: str, b: str) -> str:
-    return _layer(graph, call, x, (Wx, Wh), (b, ""), (h0,), activations=["Tanh"])[0]
-
-
-@writes("gru")
-def _(graph: GraphWriter, call: Call, x: str, h0: str, Wx: str, Wh: str, bx: str, bh: str) -> str:
-    return _layer(graph, call, x, (Wx, Wh), (bx, bh), (h0,), linear_before_reset=1)[0]
-
-
-@writes("lstm")
-def _(graph: GraphWriter, call: Call, x: str, h0: str, Wx: str, Wh: str, b: str, c0: str) -> tuple[str, ...]:
+def _lstm(graph: GraphWriter, call: Call, x: str, h0: str, Wx: str, Wh: str, b: str, c0: str) -> tuple[str, ...]:
     """ONNX has only the last states c: the calls that take these are written here."""
     uses = graph.uses.get(id(call.outputs[1]), [])
     if not all(use is not None and _takes_last(use, call) for use in uses):
@@ -89,6 +79,16 @@ def _layer(
     return graph.op("Transpose", graph.op("Squeeze", states, graph.ints(1)), perm=[1, 0, 2]), *last
 
 
+def _rnn(graph: GraphWriter, call: Call, x: str, h0: str, Wx: str, Wh: str, b: str) -> str:
+    return _layer(graph, call, x, (Wx, Wh), (b, ""), (h0,), activations=["Tanh"])[0]
+
+
+def _gru(graph: GraphWriter, call: Call, x: str, h0: str, Wx: str, Wh: str, bx: str, bh: str) -> str:
+    return _layer(graph, call, x, (Wx, Wh), (bx, bh), (h0,), linear_before_reset=1)[0]
+
+
+write({"rnn": _rnn, "gru": _gru, "lstm": _lstm})
+
 # --- reading ------------------------------------------------------------------------------------------
 
 _USUAL = {"RNN": ["tanh"], "GRU": ["sigmoid", "tanh"], "LSTM": ["sigmoid", "tanh", "tanh"]}
@@ -97,10 +97,9 @@ _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
 }  # fmt: skip
 
 
-@reads("RNN", "GRU", "LSTM")
-def _(
-    x: Any, W: Any, R: Any, B: Any = None, lengths: Any = None, h0: Any = None, c0: Any = None, P: Any = None, *,
-    kind: str, hidden_size: int = 0, direction: str = "forward", layout: int = 0, linear_before_reset: int = 0,
+def _recurrent(
+    kind: str, x: Any, W: Any, R: Any, B: Any = None, lengths: Any = None, h0: Any = None, c0: Any = None,
+    P: Any = None, *, hidden_size: int = 0, direction: str = "forward", layout: int = 0, linear_before_reset: int = 0,
     activations: Any = None, input_forget: int = 0,
 ) -> Any:  # fmt: skip
     if input_forget:
@@ -209,3 +208,4 @@ def _lstm_step(activations: Any, Wh: Any, bh: Any, _: int, peepholes: Any) -> Ca
 
 
 _STEPS = {"RNN": _rnn_step, "GRU": _gru_step, "LSTM": _lstm_step}
+READERS.update({kind: partial(_recurrent, kind) for kind in _STEPS})

@@ -12,20 +12,14 @@ from ....core import plain
 from ....spec import Array
 from ..graphs import GraphWriter
 from ..tracing import Call
-from .table import constant, integers, read_as, reads, refuse, writes, written_as
+from .table import READERS, constant, integers, refuse, write
 
 _END = np.iinfo(np.int64)
 
 # --- writing ------------------------------------------------------------------------------------------
 
 
-@writes("reshape", "ravel", "squeeze", "expand_dims", cast="")
-def _(graph: GraphWriter, call: Call, x: str) -> str:
-    return graph.reshape(x, call.outputs[0].shape)
-
-
-@writes("transpose", "swapaxes", "moveaxis", cast="")
-def _(graph: GraphWriter, call: Call, x: str) -> str:
+def _transpose(graph: GraphWriter, call: Call, x: str) -> str:
     """The axes' new order is read off an array whose axes have lengths 0, 1, 2 …, which takes no memory."""
     if not call.shape:
         return graph.op("Identity", x)
@@ -33,7 +27,6 @@ def _(graph: GraphWriter, call: Call, x: str) -> str:
     return graph.op("Transpose", x, perm=list(call.primitive.forward(numbered, **call.options)[0].shape))
 
 
-@writes("roll", "repeat", "tile", "flip", "diagonal", cast="")
 def _picked(graph: GraphWriter, call: Call, x: str) -> Any:
     """Look entries up in the flattened array: the primitive itself says where each comes from."""
     if any(graph.known(option) for option in call.options.values()):
@@ -43,29 +36,7 @@ def _picked(graph: GraphWriter, call: Call, x: str) -> Any:
     return graph.op("Gather", graph.reshape(x, (-1,)), graph.constant(places, np.int64))
 
 
-written_as("concatenate", "Concat", axis=("axis", int))
-
-
-@writes("broadcast_to", cast="")
-def _(graph: GraphWriter, call: Call, x: str) -> str:
-    return graph.op("Expand", x, graph.ints(*call.outputs[0].shape))
-
-
-@writes("stack")
-def _(graph: GraphWriter, call: Call, *arrays: str) -> str:
-    axis = int(call.option("axis"))
-    return graph.op("Concat", *(graph.op("Unsqueeze", x, graph.ints(axis)) for x in arrays), axis=axis)
-
-
-@writes("split", cast="")
-def _(graph: GraphWriter, call: Call, x: str) -> tuple[str, ...]:
-    axis = int(call.option("axis"))
-    sizes = graph.ints(*(part.shape[axis] for part in call.outputs))
-    return graph.ops("Split", len(call.outputs), x, sizes, axis=axis)
-
-
-@writes("pad")
-def _(graph: GraphWriter, call: Call, x: str) -> str:
+def _pad(graph: GraphWriter, call: Call, x: str) -> str:
     """Constants, edges, and reflections of which none is reflected again; what else repeats entries picks them."""
     shape, mode = call.shape, call.option("mode")
     if not shape:
@@ -77,19 +48,26 @@ def _(graph: GraphWriter, call: Call, x: str) -> str:
     return graph.op("Pad", x, graph.ints(*widths.T.ravel().tolist()), value, mode=mode)
 
 
-@writes("tril", "triu", cast="")
-def _(graph: GraphWriter, call: Call, x: str) -> str:
-    return graph.op("Trilu", x, graph.constant(call.option("k"), np.int64), upper=int(call.name == "triu"))
+def _concatenate(graph: GraphWriter, call: Call, *arrays: str) -> str:
+    axis = int(call.option("axis"))
+    if call.name == "stack":
+        arrays = tuple(graph.op("Unsqueeze", x, graph.ints(axis)) for x in arrays)
+    return graph.op("Concat", *arrays, axis=axis)
 
 
-@writes("getitem", cast="")
-def _(graph: GraphWriter, call: Call, x: str) -> Any:
+def _split(graph: GraphWriter, call: Call, x: str) -> tuple[str, ...]:
+    axis = int(call.option("axis"))
+    sizes = graph.ints(*(part.shape[axis] for part in call.outputs))
+    return graph.ops("Split", len(call.outputs), x, sizes, axis=axis)
+
+
+def _getitem(graph: GraphWriter, call: Call, x: str) -> Any:
     """Slices and numbers are Slice and a new shape, one array of integers is Gather; all else picks entries."""
     index = plain(call.option("index"))
     items = list(index) if type(index) is tuple else [index]
     arrays = [i for i, item in enumerate(items) if np.ndim(item) or graph.known(item)]
     if not arrays and not any(isinstance(item, (bool, np.bool_, np.ndarray)) for item in items):
-        return _sliced(graph, x, _one_an_axis(items, len(call.shape)), call.shape, call.outputs[0].shape)
+        return _sliced(graph, call, x, [item for item in items if item is not None])
     if len(arrays) == 1 and np.asarray(items[arrays[0]]).dtype.kind in "iu" and None not in items[: arrays[0]]:
         (place,) = arrays
         if all(item is Ellipsis or item == slice(None) for item in items[:place] + items[place + 1 :]):
@@ -101,35 +79,26 @@ def _(graph: GraphWriter, call: Call, x: str) -> Any:
     return _picked(graph, call, x)
 
 
-def _one_an_axis(items: list[Any], ndim: int) -> list[Any]:
-    """An index of numbers and slices with one item an axis; Ellipsis is written out, new axes are left out."""
-    items = [item for item in items if item is not None]
+def _sliced(graph: GraphWriter, call: Call, x: str, items: list[Any]) -> str:
+    """Keep slices as given, so that they hold for any length; items are slices, numbers and perhaps an Ellipsis."""
     at = items.index(Ellipsis) if Ellipsis in items else len(items)
-    behind = items[at + 1 :]
-    return [*items[:at], *[slice(None)] * (ndim - at - len(behind)), *behind]
-
-
-def _sliced(graph: GraphWriter, x: str, items: list[Any], shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
-    """Keep slices as given, so that they hold for any length."""
-    rows = []  # axis, start, end, step
-    reached = list(shape)
-    for axis, (item, n) in enumerate(zip(items, shape, strict=True)):
-        picked = item if isinstance(item, slice) else slice(i := int(item), i + 1 or None)
-        step = 1 if picked.step is None else int(picked.step)
-        first, last = (0, _END.max) if step > 0 else (_END.max, _END.min)
-        start = first if picked.start is None else int(picked.start)
-        stop = last if picked.stop is None else int(picked.stop)
-        if (start, stop, step) != (0, _END.max, 1):
-            rows.append((axis, start, stop, step))
-            reached[axis] = len(range(n)[picked])
-    if rows:
+    whole = [slice(None)] * (len(call.shape) - len(items) + (Ellipsis in items))
+    items = [*items[:at], *whole, *items[at + 1 :]]
+    slices = [item if isinstance(item, slice) else slice(int(item), int(item) + 1 or None) for item in items]
+    if rows := [(axis, *_ends(item)) for axis, item in enumerate(slices) if item != slice(None)]:
         axes, starts, ends, steps = (graph.ints(*column) for column in zip(*rows, strict=True))
         x = graph.op("Slice", x, starts, ends, axes, steps)
-    return x if tuple(reached) == wanted else graph.reshape(x, wanted)
+    reached, wanted = np.broadcast_to(0, call.shape)[tuple(slices)].shape, call.outputs[0].shape
+    return x if reached == wanted else graph.reshape(x, wanted)
 
 
-@writes("take_along_axis", cast="")
-def _(graph: GraphWriter, call: Call, x: str, indices: str) -> Any:
+def _ends(item: slice) -> tuple[int, int, int]:
+    step = 1 if item.step is None else int(item.step)
+    first, last = (0, _END.max) if step > 0 else (_END.max, _END.min)
+    return first if item.start is None else int(item.start), last if item.stop is None else int(item.stop), step
+
+
+def _take_along_axis(graph: GraphWriter, call: Call, x: str, indices: str) -> Any:
     axis, wanted = call.option("axis"), call.outputs[0].shape
     indices = graph.cast(indices, call.inputs[1].dtype, np.int64)
     if axis is None:
@@ -141,8 +110,7 @@ def _(graph: GraphWriter, call: Call, x: str, indices: str) -> Any:
     return graph.op("GatherElements", x, indices, axis=axis)
 
 
-@writes("put", cast="")
-def _(graph: GraphWriter, call: Call, *names: str) -> str:
+def _put(graph: GraphWriter, call: Call, *names: str) -> str:
     """The flattened array with other entries at places that are known."""
     x, value = call.inputs
     index = call.option("index")
@@ -152,27 +120,41 @@ def _(graph: GraphWriter, call: Call, *names: str) -> str:
     if np.unique(places).size < places.size:
         raise refuse("put at places that repeat")
     spread = graph.op("Expand", graph.value(value, call.dtype), graph.ints(*places.shape))
-    where, flat = graph.constant(places, np.int64), graph.value(x, call.dtype)
-    flat, where, spread = (graph.reshape(name, (-1,)) for name in (flat, where, spread))
-    return graph.reshape(graph.op("ScatterElements", flat, where, spread, axis=0), x.shape)
+    columns = graph.value(x, call.dtype), graph.constant(places, np.int64), spread
+    flat = graph.op("ScatterElements", *(graph.reshape(column, (-1,)) for column in columns), axis=0)
+    return graph.reshape(flat, x.shape)
 
 
-@writes("embedding", cast="")
-def _(graph: GraphWriter, call: Call, indices: str, W: str) -> str:
-    return graph.op("Gather", W, graph.value(call.inputs[0], np.int64), axis=0)
-
-
-@writes("one_hot", cast="")
-def _(graph: GraphWriter, call: Call, indices: str) -> str:
+def _one_hot(graph: GraphWriter, call: Call, _: str) -> str:
     depth, both = graph.constant(call.option("size"), np.int64), graph.constant([0, 1], call.dtype)
     return graph.op("OneHot", graph.value(call.inputs[0], np.int64), depth, both, axis=-1)
 
 
-# --- reading: shapes ----------------------------------------------------------------------------------
+def _triangle(graph: GraphWriter, call: Call, x: str) -> str:
+    return graph.op("Trilu", x, graph.constant(call.option("k"), np.int64), upper=int(call.name == "triu"))
 
 
-@reads("Constant")
-def _(
+write({"concatenate": _concatenate, "stack": _concatenate, "pad": _pad})
+write({
+    **dict.fromkeys(("reshape", "ravel", "squeeze", "expand_dims"),
+                    lambda graph, call, x: graph.reshape(x, call.outputs[0].shape)),
+    **dict.fromkeys(("transpose", "swapaxes", "moveaxis"), _transpose),
+    **dict.fromkeys(("roll", "repeat", "tile", "flip", "diagonal"), _picked),
+    "broadcast_to": lambda graph, call, x: graph.op("Expand", x, graph.ints(*call.outputs[0].shape)),
+    "embedding": lambda graph, call, _, W: graph.op("Gather", W, graph.value(call.inputs[0], np.int64), axis=0),
+    "getitem": _getitem,
+    "one_hot": _one_hot,
+    "put": _put,
+    "split": _split,
+    "take_along_axis": _take_along_axis,
+    "tril": _triangle,
+    "triu": _triangle,
+}, cast="")  # fmt: skip
+
+# --- reading ------------------------------------------------------------------------------------------
+
+
+def _constant(
     *, value: Array | None = None, value_float: float | None = None, value_floats: Any = None,
     value_int: int | None = None, value_ints: Any = None,
 ) -> Any:  # fmt: skip
@@ -183,40 +165,22 @@ def _(
     return constant(np.array(value_ints if value_int is None else value_int, np.int64))
 
 
-@reads("ConstantOfShape")
-def _(shape: Any, *, value: Array | None = None) -> Any:
+def _constant_of_shape(shape: Any, *, value: Array | None = None) -> Any:
     one = np.zeros(1, np.float32) if value is None else value
     return constant(np.full(integers(shape), one.ravel()[0], one.dtype))
 
 
-@reads("Range")
-def _(start: Any, limit: Any, delta: Any) -> Any:
+def _range(start: Any, limit: Any, delta: Any) -> Any:
     count = max(math.ceil((limit.item() - start.item()) / delta.item()), 0)
     return constant((start.data + delta.data * np.arange(count)).astype(start.dtype))
 
 
-@reads("Reshape")
-def _(x: Any, shape: Any, *, allowzero: int = 0) -> Any:
+def _reshaped(x: Any, shape: Any, *, allowzero: int = 0) -> Any:
     sizes = enumerate(integers(shape))
     return ops.reshape(x, tuple(x.shape[i] if n == 0 and not allowzero else n for i, n in sizes))
 
 
-read_as({
-    "Shape": lambda x, *, start=0, end=None: constant(np.array(x.shape[start:end], np.int64)),
-    "Size": lambda x: constant(np.array(x.size, np.int64)),
-    "Flatten": lambda x, *, axis=1: ops.reshape(x, (math.prod(x.shape[:axis]), math.prod(x.shape[axis:]))),
-    "Squeeze": lambda x, axes=None: ops.squeeze(x, None if axes is None else tuple(integers(axes))),
-    "Unsqueeze": lambda x, axes: ops.expand_dims(x, tuple(integers(axes))),
-    "Transpose": lambda x, *, perm=None: ops.transpose(x, perm),
-    "Expand": lambda x, shape: ops.broadcast_to(x, np.broadcast_shapes(x.shape, tuple(integers(shape)))),
-    "Tile": lambda x, repeats: ops.tile(x, tuple(integers(repeats))),
-    "Concat": lambda *x, axis: ops.concatenate(x, axis),
-    "Trilu": lambda x, k=None, *, upper=1: (ops.triu if upper else ops.tril)(x, 0 if k is None else int(k.item())),
-})  # fmt: skip
-
-
-@reads("Split")
-def _(x: Any, sizes: Any = None, *, axis: int = 0, num_outputs: int | None = None, count: int) -> Any:
+def _parts(x: Any, sizes: Any = None, *, axis: int = 0, num_outputs: int | None = None, count: int) -> Any:
     """Parts of given sizes, or so many of one size, of which the last may be smaller."""
     n, parts = x.shape[axis], num_outputs or count
     size = -(n // -parts)
@@ -226,8 +190,7 @@ def _(x: Any, sizes: Any = None, *, axis: int = 0, num_outputs: int | None = Non
     return tuple(ops.split(x, np.cumsum(lengths)[:-1].tolist(), axis)) if len(lengths) > 1 else x
 
 
-@reads("Pad")
-def _(x: Any, pads: Any, value: Any = None, axes: Any = None, *, mode: str = "constant") -> Any:
+def _padded(x: Any, pads: Any, value: Any = None, axes: Any = None, *, mode: str = "constant") -> Any:
     numbers = integers(pads)
     widths = [(0, 0)] * x.ndim
     for i, axis in enumerate(range(x.ndim) if axes is None else integers(axes)):
@@ -243,11 +206,7 @@ def padded(x: Any, widths: list[tuple[int, int]], number: float = 0, mode: str =
     return ops.pad(x, wanted, mode, number) if any(map(any, wanted)) else x
 
 
-# --- reading: indices ---------------------------------------------------------------------------------
-
-
-@reads("Slice")
-def _(x: Any, starts: Any, ends: Any, axes: Any = None, steps: Any = None) -> Any:
+def _slice(x: Any, starts: Any, ends: Any, axes: Any = None, steps: Any = None) -> Any:
     """Bounds are cut to the axis as Python cuts them, but for an end before the first entry, on the way down."""
     first, last = integers(starts), integers(ends)
     along = range(len(first)) if axes is None else integers(axes)
@@ -258,8 +217,7 @@ def _(x: Any, starts: Any, ends: Any, axes: Any = None, steps: Any = None) -> An
     return x[tuple(index)]
 
 
-@reads("Gather")
-def _(x: Any, indices: Any, *, axis: int = 0) -> Any:
+def _gather(x: Any, indices: Any, *, axis: int = 0) -> Any:
     places = _counted(indices.data, x.shape[axis])
     if x.ndim == 2 and axis in (0, -2):
         return ops.embedding(places, x)
@@ -273,22 +231,19 @@ def _counted(indices: Array, n: int) -> Array:
     return np.where(indices < 0, indices + n, indices) if indices.size and indices.min() < 0 else indices
 
 
-@reads("GatherElements")
-def _(x: Any, indices: Any, *, axis: int = 0) -> Any:
+def _gather_elements(x: Any, indices: Any, *, axis: int = 0) -> Any:
     cut = tuple(slice(None) if i == axis % x.ndim else slice(n) for i, n in enumerate(indices.shape))
     return ops.take_along_axis(x[cut], _counted(indices.data, x.shape[axis]), axis)
 
 
-@reads("GatherND")
-def _(x: Any, indices: Any, *, batch_dims: int = 0) -> Any:
+def _gather_nd(x: Any, indices: Any, *, batch_dims: int = 0) -> Any:
     """The last axis of the indices has an index of x, behind the axes that both have in front."""
     batch = np.indices(indices.shape[:batch_dims])
     front = [grid.reshape(grid.shape + (1,) * (indices.ndim - 1 - batch_dims)) for grid in batch]
     return x[(*front, *np.moveaxis(indices.data, -1, 0))]
 
 
-@reads("ScatterElements")
-def _(x: Any, indices: Any, updates: Any, *, axis: int = 0, reduction: str = "none") -> Any:
+def _scatter_elements(x: Any, indices: Any, updates: Any, *, axis: int = 0, reduction: str = "none") -> Any:
     if reduction != "none":
         raise NotImplementedError(f"reduction={reduction}")
     grid: list[Any] = list(np.indices(indices.shape))
@@ -296,11 +251,35 @@ def _(x: Any, indices: Any, updates: Any, *, axis: int = 0, reduction: str = "no
     return ops.put(x, tuple(grid), updates)
 
 
-@reads("OneHot")
-def _(indices: Any, depth: Any, values: Any, *, axis: int = -1) -> Any:
+def _unit_vectors(indices: Any, depth: Any, values: Any, *, axis: int = -1) -> Any:
     """The second value at each index, which may count from the end, and the first elsewhere."""
     size = int(depth.item())
-    places = np.expand_dims(indices.data, axis)
-    along = np.arange(size).reshape((-1,) + (1,) * (-axis - 1 if axis < 0 else places.ndim - 1 - axis))
-    found = (np.where(places < 0, places + size, places) == along) & (-size <= places) & (places < size)
+    places = np.where(indices.data < 0, indices.data + size, indices.data)
+    found = np.moveaxis(places[..., None] == np.arange(size), -1, axis)
     return ops.where(found, values[1], values[0])
+
+
+READERS.update({
+    "Concat": lambda *x, axis: ops.concatenate(x, axis),
+    "Constant": _constant,
+    "ConstantOfShape": _constant_of_shape,
+    "Expand": lambda x, shape: ops.broadcast_to(x, np.broadcast_shapes(x.shape, tuple(integers(shape)))),
+    "Flatten": lambda x, *, axis=1: ops.reshape(x, (math.prod(x.shape[:axis]), math.prod(x.shape[axis:]))),
+    "Gather": _gather,
+    "GatherElements": _gather_elements,
+    "GatherND": _gather_nd,
+    "OneHot": _unit_vectors,
+    "Pad": _padded,
+    "Range": _range,
+    "Reshape": _reshaped,
+    "ScatterElements": _scatter_elements,
+    "Shape": lambda x, *, start=0, end=None: constant(np.array(x.shape[start:end], np.int64)),
+    "Size": lambda x: constant(np.array(x.size, np.int64)),
+    "Slice": _slice,
+    "Split": _parts,
+    "Squeeze": lambda x, axes=None: ops.squeeze(x, None if axes is None else tuple(integers(axes))),
+    "Tile": lambda x, repeats: ops.tile(x, tuple(integers(repeats))),
+    "Transpose": lambda x, *, perm=None: ops.transpose(x, perm),
+    "Trilu": lambda x, k=None, *, upper=1: (ops.triu if upper else ops.tril)(x, 0 if k is None else int(k.item())),
+    "Unsqueeze": lambda x, axes: ops.expand_dims(x, tuple(integers(axes))),
+})  # fmt: skip

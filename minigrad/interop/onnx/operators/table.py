@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -15,63 +15,30 @@ from ....spec import Array
 from ..graphs import GraphWriter
 from ..tracing import Call, trace
 
-__all__ = ["READERS", "WRITERS", "Reader", "axes_of", "bounds", "composed", "constant", "integers", "like", "read_as",
-           "reads", "refuse", "same", "write_as", "write_calls", "writes",
-           "written_as"]  # fmt: skip
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-class Reader(NamedTuple):
-    """How an operator is run.
-
-    Attributes:
-        run: a function of the inputs as tensors, None for one that was left out, and of the attributes as keywords, to
-            the output or a tuple of outputs.
-        attributes: the keywords that it takes, which are those of ONNX that are supported.
-        counts: whether it takes ``count`` too, the number of outputs that are wanted.
-    """
-
-    run: Callable[..., Any]
-    attributes: frozenset[str]
-    counts: bool = False
-
+__all__ = ["READERS", "WRITERS", "axes_of", "bounds", "compose", "composed", "constant", "integers", "keywords_of",
+           "like", "refuse", "same", "write", "write_calls"]  # fmt: skip
 
 WRITERS: dict[str, Callable[[GraphWriter, Call], tuple[str, ...]]] = {}
 """By the primitive's name: a function of the graph and a call, which adds operators and names the outputs."""
-READERS: dict[str, Reader] = {}
-"""By the operator's name in ONNX."""
+READERS: dict[str, Callable[..., Any]] = {}
+"""By the operator's name in ONNX: a function of its inputs as tensors, None for one that was left out.
+
+It returns the output or a tuple of outputs. Keywords are the attributes that are supported, and ``count`` the number of
+outputs that are wanted.
+"""
 
 
-def same(primitive: str, operator: str, cast: str = "output", **attributes: tuple[str, type]) -> None:
-    """Declare that a primitive and an operator do the same.
-
-    attributes: the option of the primitive and its type for each of ONNX's attributes.
-    """
-    written_as(primitive, operator, cast, **attributes)
-    function = getattr(ops, primitive)
-
-    def run(*inputs: Any, **given: Any) -> Any:
-        return function(*inputs, **{attributes[theirs][0]: value for theirs, value in given.items()})
-
-    READERS[operator] = Reader(run, frozenset(attributes))
+def same(primitives: Mapping[str, str], cast: str = "output") -> None:
+    """Declare that primitives and operators of ONNX do the same."""
+    write({name: lambda graph, _, *x, kind=kind: graph.op(kind, *x) for name, kind in primitives.items()}, cast)
+    READERS.update({kind: getattr(ops, name) for name, kind in primitives.items()})
 
 
 # --- writing ------------------------------------------------------------------------------------------
 
 
-def written_as(primitive: str, operator: str, cast: str = "output", **attributes: tuple[str, type]) -> None:
-    """As :func:`same`, where the operator does more than the primitive."""
-
-    @writes(primitive, cast=cast)
-    def _(graph: GraphWriter, call: Call, *x: str) -> str:
-        return graph.op(
-            operator, *x, **{name: kind(call.option(option)) for name, (option, kind) in attributes.items()}
-        )
-
-
-def writes(*primitives: str, cast: str = "output") -> Callable[[F], F]:
-    """Declare the writer of primitives: ``(graph, call, *names of the inputs) -> name`` (or a tuple) of the outputs.
+def write(functions: Mapping[str, Callable[..., Any]], cast: str = "output") -> None:
+    """Declare writers: ``(graph, call, *names of the inputs) -> name`` (or a tuple) of the outputs, by the primitive.
 
     An input that was left out has the empty name, which ONNX takes for that.
 
@@ -80,41 +47,33 @@ def writes(*primitives: str, cast: str = "output") -> Callable[[F], F]:
             dtype of the inputs, and "" leaves them as they are.
     """
 
-    def declare(writer: F) -> F:
-        def write(graph: GraphWriter, call: Call) -> tuple[str, ...]:
-            dtype = np.result_type(*call.inputs) if cast == "inputs" else call.dtype if cast else None
-            result = writer(graph, call, *("" if x is None else graph.value(x, dtype) for x in call.inputs))
-            return result if isinstance(result, tuple) else (result,)
+    def run(function: Callable[..., Any], graph: GraphWriter, call: Call) -> tuple[str, ...]:
+        dtype = np.result_type(*call.inputs) if cast == "inputs" else call.dtype if cast else None
+        result = function(graph, call, *("" if x is None else graph.value(x, dtype) for x in call.inputs))
+        return result if isinstance(result, tuple) else (result,)
 
-        WRITERS.update(dict.fromkeys(primitives, write))
-        return writer
-
-    return declare
+    WRITERS.update({name: partial(run, function) for name, function in functions.items()})
 
 
-def composed(graph: GraphWriter, call: Call, function: Callable[..., Any] | None = None) -> tuple[str, ...]:
-    """Write a call as the primitives of a function that computes the same, by default the primitive's reference."""
-    given = function or call.primitive.reference
-    if given is None:
-        raise refuse(f"the primitive {call.name}")
+def compose(functions: Mapping[str, Callable[..., Any]]) -> None:
+    """Declare functions that compute the same as primitives, which are written as the primitives of the functions."""
+    WRITERS.update({name: partial(composed, function=function) for name, function in functions.items()})
+
+
+def composed(graph: GraphWriter, call: Call, function: Callable[..., Any]) -> tuple[str, ...]:
+    """Write a call as the primitives of a function that computes the same."""
     dtype = np.result_type(*(x for x in call.inputs if x is not None))
     arrays = [x if x is None or isinstance(x, np.ndarray) else np.asarray(x, dtype) for x in call.inputs]
     tensors = [None if x is None else untracked(x) for x in arrays]
 
     def run() -> list[Array]:
-        result = given(*tensors, **call.options)
+        result = function(*tensors, **call.options)
         return [y.data for y in (result if isinstance(result, tuple) else (result,))[: len(call.outputs)]]
 
     steps, results = trace(run)
     steps = [step._replace(scope=call.scope) for step in steps]
     write_calls(graph, steps, results)
     return tuple(graph.value(x, y.dtype) for x, y in zip(results, call.outputs, strict=True))
-
-
-def write_as(functions: Mapping[str, Callable[..., Any]]) -> None:
-    """Declare primitives that are written as functions of simpler ones."""
-    for name, function in functions.items():
-        WRITERS[name] = lambda graph, call, function=function: composed(graph, call, function)  # type: ignore[misc]
 
 
 def write_calls(graph: GraphWriter, calls: Iterable[Call], results: Iterable[Array]) -> None:
@@ -133,7 +92,10 @@ def write_calls(graph: GraphWriter, calls: Iterable[Call], results: Iterable[Arr
     for call in calls:
         if not all(id(output) in graph.names for output in call.outputs):
             graph.call = call
-            names = WRITERS.get(call.name, composed)(graph, call)
+            reference = call.primitive.reference
+            if call.name not in WRITERS and reference is None:
+                raise refuse(f"the primitive {call.name}")
+            names = WRITERS.get(call.name, partial(composed, function=reference))(graph, call)
             graph.names.update({id(y): name for y, name in zip(call.outputs, names, strict=True) if name})
     graph.call = outer
 
@@ -153,24 +115,10 @@ def refuse(what: str) -> NotImplementedError:
 # --- reading ------------------------------------------------------------------------------------------
 
 
-def reads(*operators: str) -> Callable[[F], F]:
-    """Declare the reader of operators; one of several operators takes the name of its own as the keyword ``kind``."""
-
-    def declare(function: F) -> F:
-        keywords = inspect.signature(function).parameters.values()
-        names = {p.name for p in keywords if p.kind is inspect.Parameter.KEYWORD_ONLY}
-        for operator in operators:
-            run = partial(function, kind=operator) if "kind" in names else function
-            READERS[operator] = Reader(run, frozenset(names - {"count", "kind"}), "count" in names)
-        return function
-
-    return declare
-
-
-def read_as(functions: Mapping[str, Callable[..., Any]]) -> None:
-    """Declare the readers of operators, by name."""
-    for operator, function in functions.items():
-        reads(operator)(function)
+def keywords_of(operator: str) -> set[str]:
+    """The attributes that a reader takes, and perhaps ``count``."""
+    parameters = inspect.signature(READERS[operator]).parameters.values()
+    return {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
 def integers(x: Any) -> list[int]:
