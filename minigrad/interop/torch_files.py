@@ -280,9 +280,6 @@ class _Machine:
             raise ValueError("its pickle is damaged: it sets items of something that is no dict, or a key alone")
         target.update((_checked_key(key), value) for key, value in zip(values[::2], values[1::2], strict=True))
 
-    def keep(self, place: int) -> None:
-        self.memo[place] = self.stack[-1]
-
     def check_protocol(self, version: int) -> None:
         if version != 2:
             raise ValueError(f"its pickle is not of protocol 2, the default of torch.save, but of {version}")
@@ -351,7 +348,7 @@ _STEPS: dict[str, Callable[[_Machine, Any], None]] = {
     "EMPTY_DICT": lambda m, _: m.push({}),
     "SETITEM": lambda m, _: m.set_items(m.pop(2)),
     "SETITEMS": lambda m, _: m.set_items(m.pop_to_mark()),
-    **dict.fromkeys(("BINPUT", "LONG_BINPUT"), _Machine.keep),
+    **dict.fromkeys(("BINPUT", "LONG_BINPUT"), lambda m, place: m.memo.update({place: m.stack[-1]})),
     **dict.fromkeys(("BINGET", "LONG_BINGET"), lambda m, place: m.push(m.memo[place])),
     "GLOBAL": _Machine.name,
     "REDUCE": lambda m, _: m.call(),

@@ -248,7 +248,7 @@ def test_constants_from_equal_numbers_are_seen(function, inputs, path):
 def test_equal_integers_that_nothing_may_replace(path):
     """Where the module takes no other number the examples must have one."""
     table = nn.Parameter(np.ones((1, 3), np.float32))
-    with pytest.raises(ValueError, match=r"with others it fails, .*give examples that differ"):
+    with pytest.raises(ValueError, match=r"with others it fails .*give other examples"):
         mg.export_onnx(Of(lambda ids: mg.embedding(ids, table), table=table), np.array([0, 0]), path)
     mg.export_onnx(nn.Embedding(2, 3), np.array([0, 0]), path)
     np.testing.assert_array_equal(mg.import_onnx(path)(np.array([1, 0])).shape, (2, 3))

@@ -96,7 +96,7 @@ def _checked(onnx: Any, content: bytes) -> Any:
     for node in model.graph.node:
         where = f"node {node.name or ', '.join(node.output)!r}"
         if node.domain not in _DOMAINS or node.op_type not in READERS:
-            kind = f"{node.domain}.{node.op_type}" if node.domain not in _DOMAINS else node.op_type
+            kind = f"{node.domain}.{node.op_type}".lstrip(".")
             raise NotImplementedError(f"the operator {kind} of {where} is not supported")
         if not _is_current(onnx, node.op_type, version):
             raise NotImplementedError(

@@ -7,7 +7,7 @@ feature of ONNX, such as borders that differ from side to side, the readers pad 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -54,15 +54,11 @@ def _conv(graph: GraphWriter, call: Call, x: str, w: str, b: str) -> str:
     return graph.op("Conv", x, w, b, group=int(call.option("groups")), **options)
 
 
-def _conv_transpose(graph: GraphWriter, call: Call, x: str, w: str, b: str) -> str:
-    """Where more rows are wanted than a stride has, which runtimes refuse, less is cut off at the end instead."""
+def _conv_transpose(graph: GraphWriter, call: Call, x: str, w: str, b: str) -> Any:
+    """Runtimes refuse an output padding as large as the stride."""
     options = _windows(call, np.shape(call.inputs[1])[2:])
-    extra, pads = options["output_padding"], options["pads"]
-    if any(e >= s for e, s in zip(extra, options["strides"], strict=True)):
-        if any(e > p for e, p in zip(extra, pads, strict=False)):
-            raise refuse(f"{call.name} with an output_padding larger than stride and padding")
-        options["pads"] = [*pads[: len(extra)], *(p - e for p, e in zip(pads, extra, strict=False))]
-        del options["output_padding"]
+    if any(e >= s for e, s in zip(options["output_padding"], options["strides"], strict=True)):
+        return composed(graph, call, call.primitive.reference)
     return graph.op("ConvTranspose", x, w, b, group=int(call.option("groups")), **options)
 
 
@@ -295,7 +291,7 @@ def _regrouped(x: Any, n: int) -> Any:
     return ops.reshape(ops.swapaxes(ops.reshape(x, (N, n, C // n, *image)), 1, 2), x.shape)
 
 
-# --- reading: normalisation ------------------------------------------------------------------------------------
+# --- reading: normalisation ---------------------------------------------------------------------------
 
 
 def _batch_normalized(
@@ -340,7 +336,7 @@ def _rms_normalized(x: Any, weight: Any, *, axis: int = -1, epsilon: float = 1e-
     return like(ops.rms_norm(x, None, axes, epsilon) * weight, x)
 
 
-# --- reading: resizing -----------------------------------------------------------------------------------------
+# --- reading: resizing --------------------------------------------------------------------------------
 
 
 def _resized(
@@ -352,6 +348,8 @@ def _resized(
     """Resize one axis at a time: index for nearest, multiply by a matrix otherwise."""
     if antialias or mode not in ("nearest", "linear", "cubic") or (mode != "nearest" and x.dtype.kind != "f"):
         raise NotImplementedError(f"Resize with antialias={antialias} of {x.dtype}, mode={mode!r}")
+    if coordinate_transformation_mode not in _POSITIONS:
+        raise NotImplementedError(f"Resize with coordinate_transformation_mode={coordinate_transformation_mode!r}")
     along = range(x.ndim) if axes is None else axes
     lengths = [x.shape[axis] for axis in along]
     if sizes is not None and sizes.size:
@@ -366,7 +364,9 @@ def _resized(
     for axis, n, m, factor in zip(along, lengths, wanted, factors, strict=True):
         if (m, factor) == (n, 1):
             continue
-        positions = _positions(coordinate_transformation_mode, n, m, factor)
+        # In single precision, as onnxruntime rounds.
+        count, single = np.arange(m, dtype=np.float32), float(np.float32(factor))
+        positions = _POSITIONS[coordinate_transformation_mode](count, n, m, single)
         if mode == "nearest":
             places = np.clip(_ROUNDING[nearest_mode](positions).astype(np.int64), 0, n - 1)
             x = x[(slice(None),) * (axis % x.ndim) + (places,)]
@@ -382,28 +382,20 @@ def _resized(
     return x
 
 
-_ROUNDING: dict[str, Any] = {
+_POSITIONS: dict[str, Callable[..., Array]] = {
+    "asymmetric": lambda i, n, m, factor: i / factor,
+    "align_corners": lambda i, n, m, factor: i * (n - 1) / (n * factor - 1) if n * factor > 1 else 0.0 * i,
+    "half_pixel": lambda i, n, m, factor: (i + 0.5) / factor - 0.5,
+    "pytorch_half_pixel": lambda i, n, m, factor: (i + 0.5) / factor - 0.5 if m > 1 else 0.0 * i,
+    "half_pixel_symmetric": lambda i, n, m, factor: n / 2 * (1 - m / (n * factor)) + (i + 0.5) / factor - 0.5,
+}
+"""The positions of entries i of m among n."""
+_ROUNDING: dict[str, Callable[..., Array]] = {
     "round_prefer_floor": lambda positions: np.ceil(positions - 0.5),
     "round_prefer_ceil": lambda positions: np.floor(positions + 0.5),
     "floor": np.floor,
     "ceil": np.ceil,
 }
-
-
-def _positions(mode: str, n: int, m: int, factor: float) -> Array:
-    """The position of each of m entries among n, in single precision: onnxruntime rounds in that."""
-    places: Array = np.arange(m, dtype=np.float32)
-    factor = float(np.float32(factor))
-    if mode == "asymmetric":
-        return places / factor
-    if mode == "align_corners":
-        return places * (n - 1) / (n * factor - 1) if n * factor > 1 else 0.0 * places
-    if mode == "pytorch_half_pixel" and m == 1:
-        return 0.0 * places
-    if mode not in ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel"):
-        raise NotImplementedError(f"Resize with coordinate_transformation_mode={mode!r}")
-    start = n / 2 * (1 - m / (n * factor)) if mode == "half_pixel_symmetric" else 0.0
-    return start + (places + 0.5) / factor - 0.5
 
 
 def _interpolation_weights(distance: Array, a: float | None) -> Array:

@@ -126,7 +126,8 @@ def _recurrent(
             states, last = _fused(kind, rows, (Wx, Wh, bx, bh), h0[k], c0[k], ends_at)
         else:
             peepholes = [0.0, 0.0, 0.0] if P is None else ops.split(P[k], 3)
-            step = _STEPS[kind]([_ACTIVATIONS[name] for name in names], Wh, bh, linear_before_reset, peepholes)
+            functions = [_ACTIVATIONS[name] for name in names]
+            step = partial(_step, kind, functions, Wh, bh, linear_before_reset, peepholes)
             start = (h0[k], c0[k]) if kind == "LSTM" else (h0[k],)
             states, last = _composed(step, ops.affine(rows, Wx, bx), start, ends_at)
         outputs.append(states if turned is None else states[turned])
@@ -177,35 +178,22 @@ def _composed(step: Any, rows: Any, state: Any, lengths: Array | None) -> tuple[
     return ops.stack(outputs, axis=1) if outputs else Tensor(np.zeros((N, 0, state[0].shape[1]), rows.dtype)), state
 
 
-def _rnn_step(activations: Any, Wh: Any, bh: Any, *_: Any) -> Callable[..., tuple[Any, ...]]:
-    return lambda p, h: (activations[0](p + ops.affine(h, Wh, bh)),)
-
-
-def _gru_step(activations: Any, Wh: Any, bh: Any, linear_before_reset: int, _: Any) -> Callable[..., tuple[Any, ...]]:
-    """The reset gate multiplies the product of the state, or the state before the product."""
-    f, g = activations
-    (Wr, Wz, Wn), (br, bz, bn) = ops.split(Wh, 3, axis=1), ops.split(bh, 3)
-
-    def step(p: Any, h: Any) -> tuple[Any, ...]:
-        r, z, n = ops.split(p, 3, axis=1)
+def _step(
+    kind: str, activations: Any, Wh: Any, bh: Any, linear_before_reset: int, peepholes: Any, p: Any, h: Any, *c: Any
+) -> tuple[Any, ...]:  # fmt: skip
+    """The states after a step, from p = x_t Wx + bx and the states before it."""
+    if kind == "RNN":
+        return (activations[0](p + ops.affine(h, Wh, bh)),)
+    if kind == "GRU":  # the reset gate multiplies the product of the state, or the state before the product
+        f, g = activations
+        (Wr, Wz, Wn), (br, bz, bn), (r, z, n) = ops.split(Wh, 3, axis=1), ops.split(bh, 3), ops.split(p, 3, axis=1)
         r, z = f(r + ops.affine(h, Wr, br)), f(z + ops.affine(h, Wz, bz))
         n = g(n + (r * ops.affine(h, Wn, bn) if linear_before_reset else ops.affine(r * h, Wn, bn)))
         return ((1 - z) * n + z * h,)
-
-    return step
-
-
-def _lstm_step(activations: Any, Wh: Any, bh: Any, _: int, peepholes: Any) -> Callable[..., tuple[Any, ...]]:
-    """With peepholes the gates see the cell's state too, in ONNX's order i, o, f."""
-    (f, g, k), (see_i, see_o, see_f) = activations, peepholes
-
-    def step(p: Any, h: Any, c: Any) -> tuple[Any, ...]:
-        i, forget, o, candidate = ops.split(p + ops.affine(h, Wh, bh), 4, axis=-1)
-        after = f(forget + see_f * c) * c + f(i + see_i * c) * g(candidate)
-        return f(o + see_o * after) * k(after), after
-
-    return step
+    (f, g, k), (see_i, see_o, see_f) = activations, peepholes  # by these the gates see the cell's state
+    i, forget, o, candidate = ops.split(p + ops.affine(h, Wh, bh), 4, axis=-1)
+    after = f(forget + see_f * c[0]) * c[0] + f(i + see_i * c[0]) * g(candidate)
+    return f(o + see_o * after) * k(after), after
 
 
-_STEPS = {"RNN": _rnn_step, "GRU": _gru_step, "LSTM": _lstm_step}
-READERS.update({kind: partial(_recurrent, kind) for kind in _STEPS})
+READERS.update({kind: partial(_recurrent, kind) for kind in _ORDER})
