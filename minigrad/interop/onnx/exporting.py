@@ -78,13 +78,13 @@ def export_onnx(
     if not isinstance(module, Module):
         raise TypeError(f"export_onnx: the module must be an nn.Module, not {type(module).__name__}")
     onnx, kind = require("onnx", "onnx"), type(module).__name__
-    arguments = inputs if isinstance(inputs, tuple) else (inputs,)
+    arguments = _named(module, inputs if isinstance(inputs, tuple) else (inputs,))
     examples = _with_arrays(arguments, lambda i, array: array)[1]
-    names = _names("input_names", input_names, list(_input_names(module, arguments)))
+    names = _names("input_names", input_names, list(examples))
     write = partial(_graph, module, arguments, names, output_names)
     with _evaluating(module):
         try:
-            dynamic = DynamicAxes.of(dynamic_axes or {}, dict(zip(names, examples, strict=True)))
+            dynamic = DynamicAxes.of(dynamic_axes or {}, dict(zip(names, examples.values(), strict=True)))
             graphs = [
                 write(
                     lambda i, array, size=size: dynamic.resized(array, names[i], size),
@@ -117,48 +117,49 @@ def _evaluating(module: Module) -> Iterator[None]:
 
 
 def _graph(
-    module: Module, arguments: Any, names: list[str], output_names: Sequence[str] | None, change: Change, failure: str
+    module: Module, arguments: dict[str, Any], names: list[str], output_names: Sequence[str] | None, change: Change,
+    failure: str,
 ) -> GraphWriter:  # fmt: skip
     """Write the call of a module on changed arguments in ONNX's operators. failure: what an error of the call means."""
     given, variables = _with_arrays(arguments, change)
     try:
-        calls, results = trace(lambda: _results(module, module(*given)), variables)
+        calls, results = trace(lambda: _results(module, module(*given)), variables.values())
     except Exception as error:
         if not failure:
             raise
         raise ValueError(f"{failure}: {error}") from error
     graph = GraphWriter()
-    graph.inputs = dict(zip(names, variables, strict=True))
+    graph.inputs = dict(zip(names, variables.values(), strict=True))
     for name, array in graph.inputs.items():
         graph.declare(array, name)
+    usual = ["output"] if len(results) == 1 else [f"output_{i}" for i in range(len(results))]
+    usual = module.output_names if isinstance(module, OnnxNetwork) else usual
     weights = (*module.named_parameters(), *module.named_buffers())
     graph.weights = {graph.declare(weight.data, name): weight.data for name, weight in weights}
     try:
         write_calls(graph, calls, results)
+        outputs = _name_outputs(graph, results, _names("output_names", output_names, usual))
     except NotImplementedError as error:
-        raise NotImplementedError(f"export_onnx: {graph.call}: {error}") from None
-    usual = ["output"] if len(results) == 1 else [f"output_{i}" for i in range(len(results))]
-    usual = module.output_names if isinstance(module, OnnxNetwork) else usual
-    outputs = _name_outputs(graph, results, _names("output_names", output_names, usual))
+        raise NotImplementedError(f"export_onnx: {graph.call or 'an output'}: {error}") from None
     graph.outputs = dict(zip(outputs, results, strict=True))
     return graph
 
 
-def _with_arrays(arguments: Any, change: Change) -> tuple[Any, list[Array]]:
-    """The arguments with tensors for all arrays, each a changed copy by its number, and these copies in order."""
-    variables: list[Array] = []
+def _with_arrays(arguments: dict[str, Any], change: Change) -> tuple[list[Any], dict[str, Array]]:
+    """The arguments with tensors for all arrays, each a changed copy by its number, and these copies by name."""
+    variables: dict[str, Array] = {}
 
-    def replace(value: Any) -> Any:
+    def replace(name: str, value: Any) -> Any:
         if isinstance(value, (Tensor, np.ndarray)):
             array = value.data if isinstance(value, Tensor) else value
-            variables.append(np.array(change(len(variables), array)))
-            return untracked(variables[-1])
+            variables[name] = np.array(change(len(variables), array))
+            return untracked(variables[name])
         if isinstance(value, (list, tuple)):
-            parts = [replace(part) for part in value]
+            parts = [replace(f"{name}_{i}", part) for i, part in enumerate(value)]
             return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
         return value
 
-    return replace(arguments), variables
+    return [replace(name, value) for name, value in arguments.items()], variables
 
 
 def _results(module: Module, result: Any) -> list[Array]:
@@ -238,23 +239,17 @@ def _names(what: str, wanted: Sequence[str] | None, usual: list[str]) -> list[st
     return names
 
 
-def _input_names(module: Module, arguments: tuple[Any, ...]) -> Iterator[str]:
-    """Yield the names of the inputs: an imported network's own, else those of forward's parameters."""
+def _named(module: Module, arguments: tuple[Any, ...]) -> dict[str, Any]:
+    """The arguments by the names of an imported network's inputs, or else of forward's parameters."""
     if isinstance(module, OnnxNetwork) and len(arguments) == len(module.input_names):
-        yield from module.input_names
-        return
-
-    def within(name: str, value: Any) -> Iterator[str]:
-        if isinstance(value, (Tensor, np.ndarray)):
-            yield name
-        elif isinstance(value, (list, tuple)):
-            for i, part in enumerate(value):
-                yield from within(f"{name}_{i}", part)
-
-    signature = inspect.signature(module.forward)
+        return dict(zip(module.input_names, arguments, strict=True))
+    signature, named = inspect.signature(module.forward), {}
     for name, value in signature.bind(*arguments).arguments.items():
-        variadic = signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
-        yield from within(name, value[0] if variadic and len(value) == 1 else value)
+        if signature.parameters[name].kind is not inspect.Parameter.VAR_POSITIONAL:
+            named[name] = value
+        else:
+            named.update({f"{name}_{i}" if len(value) > 1 else name: part for i, part in enumerate(value)})
+    return named
 
 
 def _name_outputs(graph: GraphWriter, results: list[Array], names: list[str]) -> list[str]:
@@ -264,8 +259,9 @@ def _name_outputs(graph: GraphWriter, results: list[Array], names: list[str]) ->
     renamed: dict[str, str] = {}
     for array, name in zip(results, found, strict=True):
         value = graph.value(array)
-        if value not in produced or renamed.setdefault(value, name) != name:
-            graph.nodes.append(graph.helper.make_node("Identity", [value], [name], name=graph.unique("Identity")))
+        if value not in produced or value in renamed:
+            value = graph.op("Identity", value)
+        renamed[value] = name
     for node in graph.nodes:
         node.input[:] = [renamed.get(name, name) for name in node.input]
         node.output[:] = [renamed.get(name, name) for name in node.output]

@@ -25,7 +25,7 @@ class GraphWriter:
         weights: initializers by name.
         nodes: NodeProtos.
         inputs, outputs: those of the whole graph, by name.
-        uses: the calls that an array goes into, by its identity; None for a result of the whole.
+        cells: by the name of an LSTM's cell states, which ONNX does not have at all steps, the last ones and the call.
         kept: what must stay alive, so that identities are not used twice.
         call: the call that is being written; its scope begins the names of nodes.
         origins: the calls that nodes come from, as texts by the nodes' names.
@@ -38,7 +38,7 @@ class GraphWriter:
         self.nodes: list[Any] = []
         self.inputs: dict[str, Array] = {}
         self.outputs: dict[str, Array] = {}
-        self.uses: dict[int, list[Call | None]] = {}
+        self.cells: dict[str, tuple[str, Call]] = {}
         self.kept: list[Any] = []
         self.call: Call | None = None
         self.origins: dict[str, str] = {}
@@ -100,6 +100,10 @@ class GraphWriter:
         return self._add("/".join((*scope, kind)), outputs, inputs, attributes)
 
     def _add(self, name: str, outputs: int, inputs: tuple[str, ...], attributes: dict[str, Any]) -> tuple[str, ...]:
+        if self.cells.keys() & set(inputs):
+            raise NotImplementedError(
+                "the cell states of an LSTM at all steps (those after the last one can be written)"
+            )
         kind, name = name.rpartition("/")[2], self.unique(name)
         results = (name, *(self.unique(f"{name}.{number}") for number in range(1, outputs)))
         while inputs and not inputs[-1]:

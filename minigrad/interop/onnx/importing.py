@@ -131,7 +131,7 @@ def _network(onnx: Any, model: Any) -> OnnxNetwork:
     written = [json.loads(entry.value) for entry in model.metadata_props if entry.key == "minigrad.buffers"]
     buffers = {name for names in written for name in names} | {name for name in averages if averages[name]}
     constants = {name: array for name, array in initializers.items() if array.dtype.kind != "f"}
-    inputs = [_info(onnx, value) for value in graph.input if value.name not in initializers]
+    inputs = [_input(onnx, value) for value in graph.input if value.name not in initializers]
     outputs = [value.name for value in graph.output]
     operators: list[Operator] = []
     needed = set(outputs)
@@ -158,12 +158,12 @@ def _array(onnx: Any, tensor: Any) -> Array:
     return np.array(onnx.numpy_helper.to_array(tensor))
 
 
-def _info(onnx: Any, value: Any) -> ValueInfo:
+def _input(onnx: Any, value: Any) -> tuple[str, Any, tuple[int | None, ...] | None]:
     if not value.type.HasField("tensor_type"):
         raise NotImplementedError(f"the input {value.name} is no tensor")
     kind = value.type.tensor_type
     axes = tuple(d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim)
-    return ValueInfo(value.name, _dtype(onnx, kind.elem_type), axes if kind.HasField("shape") else None)
+    return value.name, _dtype(onnx, kind.elem_type), axes if kind.HasField("shape") else None
 
 
 def _operator(onnx: Any, node: Any, ends: set[str]) -> Operator:
@@ -192,14 +192,6 @@ def _attribute(onnx: Any, node: Any, attribute: Any) -> Any:
 # --- the network --------------------------------------------------------------------------------------
 
 
-class ValueInfo(NamedTuple):
-    """An input of a file. shape: None for an axis of any length; None if it may have any rank."""
-
-    name: str
-    dtype: Any
-    shape: tuple[int | None, ...] | None
-
-
 class Operator(NamedTuple):
     """One node of a graph. kind: the name of its operator. ends: inputs that no later operator needs."""
 
@@ -215,9 +207,15 @@ class Operator(NamedTuple):
 
 
 class Program(NamedTuple):
-    """What a network runs. constants: untrained values by name. weights: the attributes that hold initializers."""
+    """What a network runs.
 
-    inputs: list[ValueInfo]
+    Attributes:
+        inputs: names, dtypes, and shapes: None for an axis of any length, or instead of a shape of any rank.
+        constants: untrained values by name.
+        weights: the attributes that hold initializers, by name.
+    """
+
+    inputs: list[tuple[str, Any, tuple[int | None, ...] | None]]
     outputs: list[str]
     operators: list[Operator]
     constants: dict[str, Array]
@@ -245,7 +243,7 @@ class OnnxNetwork(Module):
     @property
     def input_names(self) -> list[str]:
         """The names of the file's inputs, in order."""
-        return [info.name for info in self.program.inputs]
+        return [name for name, _, _ in self.program.inputs]
 
     @property
     def output_names(self) -> list[str]:
@@ -275,8 +273,8 @@ class OnnxNetwork(Module):
             x = tensors[name]
             if x.dtype != dtype:
                 raise TypeError(f"OnnxNetwork: the input {name} must be {dtype}, not {x.dtype}")
-            fits = shape is None or [m if n is None else n for n, m in zip(shape, x.shape, strict=False)] == [*x.shape]
-            if shape is not None and not (fits and len(shape) == x.ndim):
+            pairs = zip(shape or (), x.shape, strict=False)
+            if shape is not None and (len(shape) != x.ndim or not all(n in (None, m) for n, m in pairs)):
                 wanted = ", ".join("any" if n is None else str(n) for n in shape)
                 raise ValueError(f"OnnxNetwork: the input {name} must have the shape ({wanted}), not {x.shape}")
         return tensors

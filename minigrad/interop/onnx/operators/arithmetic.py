@@ -108,15 +108,6 @@ def _softmax(graph: GraphWriter, call: Call, x: str) -> Any:
     return composed(graph, call, log if call.name == "log_softmax" else lambda x, axis: ops.exp(log(x, axis)))
 
 
-def _topk(graph: GraphWriter, call: Call, x: str) -> str | tuple[str, ...]:
-    axis = call.option("axis")
-    if axis is None:
-        raise refuse(f"{call.name} of a flattened array")
-    k, largest = (call.option("k"), call.option("largest")) if call.name == "topk" else (call.shape[axis], False)
-    both = graph.ops("TopK", 2, x, graph.ints(k), axis=int(axis), largest=int(largest), sorted=1)
-    return both if call.name == "topk" else both[call.name == "argsort"]
-
-
 write({
     "divide": lambda graph, call, a, b: graph.op("Div", a, b),
     "power": lambda graph, call, a, b: graph.op("Pow", a, b),
@@ -140,7 +131,9 @@ write({
     "isinf": lambda graph, call, x: graph.op("IsInf", x),
     "where": _where,
     **dict.fromkeys(("argmax", "argmin"), _argmax),
-    **dict.fromkeys(("topk", "sort", "argsort"), _topk),
+    "topk": lambda graph, call, x: graph.ops(
+        "TopK", 2, x, graph.ints(call.option("k")), axis=int(call.option("axis")), largest=int(call.option("largest"))
+    ),
 }, cast="")  # fmt: skip
 
 
@@ -160,6 +153,12 @@ def _logaddexp(a: Any, b: Any) -> Any:
     return ops.where(ops.equal(a, b), a + math.log(2), y)
 
 
+def _sorted(x: Any, axis: int | None = -1) -> Any:
+    """The entries from the smallest on, and their places."""
+    x, axis = (ops.ravel(x), 0) if axis is None else (x, axis)
+    return ops.topk(x, x.shape[axis], axis, False)
+
+
 compose({
     "square": lambda x: x * x,
     "silu": lambda x: x * ops.sigmoid(x),
@@ -168,6 +167,8 @@ compose({
     "logaddexp": _logaddexp,
     "not_equal": lambda a, b: ops.logical_not(ops.equal(a, b)),
     "isfinite": lambda x: ops.logical_not(ops.logical_or(ops.isnan(x), ops.isinf(x))),
+    "sort": lambda x, axis=-1: _sorted(x, axis)[0],
+    "argsort": lambda x, axis=-1: _sorted(x, axis)[1],
     "any": lambda x, **options: ops.max(ops.astype(ops.astype(x, bool), np.int32), **options),
     "all": lambda x, **options: ops.min(ops.astype(ops.astype(x, bool), np.int32), **options),
 })  # fmt: skip

@@ -137,47 +137,44 @@ compose({"attention": _attention, "additive_attention": _additive_attention})
 class _Windows(NamedTuple):
     """Windows of pixels: numbers for each axis, and the borders before and after it."""
 
-    kernel: list[int]
-    strides: list[int]
-    dilations: list[int]
-    pads: list[tuple[int, int]]
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilations: tuple[int, ...]
+    before: tuple[int, ...]
+    after: tuple[int, ...]
 
     @classmethod
     def of(cls, size: Any, kernel: Any, strides: Any, dilations: Any, pads: Any, auto_pad: str) -> _Windows:
         n = len(size)
-        strides, dilations, pads = list(strides or [1] * n), list(dilations or [1] * n), pads or [0] * (2 * n)
-        borders = list(zip(pads[:n], pads[n:], strict=True))
+        strides, dilations, pads = strides or [1] * n, dilations or [1] * n, pads or [0] * (2 * n)
         if auto_pad.startswith("SAME"):
-            borders = [_halves(total, auto_pad) for total in map(_border, size, kernel, strides, dilations)]
-        return cls(list(kernel), strides, dilations, borders)
+            halves = [_halves(total, auto_pad) for total in map(_border, size, kernel, strides, dilations)]
+            pads = [before for before, _ in halves] + [after for _, after in halves]
+        return cls(*map(tuple, (kernel, strides, dilations, pads[:n], pads[n:])))
 
     def counts(self, size: Any, ceil_mode: int) -> list[int]:
         """How many windows there are along each axis; rounded up, but none begins in the border behind."""
         found = []
-        for n, k, s, d, (before, after) in zip(size, *self, strict=True):
+        for n, k, s, d, before, after in zip(size, *self, strict=True):
             room = n + before + after - d * (k - 1) - 1
             count = (-(room // -s) if ceil_mode else room // s) + 1
             found.append(count - 1 if ceil_mode and (count - 1) * s >= n + before else count)
         return found
 
-    def symmetric(self) -> bool:
-        return all(before == after for before, after in self.pads)
-
     def plain(self, ceil_mode: int) -> bool:
         """Whether minigrad's pools have such windows."""
-        small = all(before < k for (before, _), k in zip(self.pads, self.kernel, strict=True))
-        return self.symmetric() and small and self.dilations == [1, 1] and not ceil_mode
+        same = self.before == self.after and self.dilations == (1, 1)
+        return same and not ceil_mode and all(p < k for p, k in zip(self.before, self.kernel, strict=True))
 
-    def options(self) -> list[tuple[int, ...]]:
-        """The kernel, stride and padding of minigrad's pools."""
-        return [tuple(self.kernel), tuple(self.strides), tuple(before for before, _ in self.pads)]
+    def padded(self, x: Any, number: float = 0) -> Any:
+        """x with its borders."""
+        return padded(x, [(0, 0), (0, 0), *zip(self.before, self.after, strict=True)], number)
 
     def taps(self, x: Any, counts: list[int], number: float) -> Iterator[Any]:
         """For each place in the windows the entries of all windows there; x is padded wide enough for all windows."""
-        borders = []
-        for n, count, k, s, d, (before, _) in zip(x.shape[2:], counts, *self, strict=True):
-            borders.append((before, max((count - 1) * s + d * (k - 1) + 1 - n - before, 0)))
-        x = padded(x, [(0, 0), (0, 0), *borders], number)
+        needed = [(n - 1) * s + d * (k - 1) + 1 for n, k, s, d in zip(counts, *self[:3], strict=True)]
+        after = (max(m - n - before, 0) for m, n, before in zip(needed, x.shape[2:], self.before, strict=True))
+        x = self._replace(after=tuple(after)).padded(x, number)
         for offsets in np.ndindex(*self.kernel):
             axes = zip(offsets, self.dilations, counts, self.strides, strict=True)
             yield x[(..., *(slice(o * d, o * d + (n - 1) * s + 1, s) for o, d, n, s in axes))]
@@ -202,13 +199,14 @@ def _convolved(
 ) -> Any:  # fmt: skip
     convolve = _by_axes(x, ops.conv1d, ops.conv2d)
     windows = _Windows.of(x.shape[2:], w.shape[2:], strides, dilations, pads, auto_pad)
-    padding = [before if windows.symmetric() else 0 for before, _ in windows.pads]
-    x = x if windows.symmetric() else padded(x, [(0, 0), (0, 0), *windows.pads])
+    padding = windows.before
+    if padding != windows.after:
+        x, padding = windows.padded(x), (0,) * len(padding)
     return convolve(x, w, b, *map(_number_or_pair, (windows.strides, padding, windows.dilations)), group)
 
 
-def _number_or_pair(numbers: list[int]) -> Any:
-    return tuple(numbers) if len(numbers) == 2 else numbers[0]
+def _number_or_pair(numbers: tuple[int, ...]) -> Any:
+    return numbers if len(numbers) == 2 else numbers[0]
 
 
 def _convolved_back(
@@ -218,7 +216,8 @@ def _convolved_back(
     """All that the filters reach; of it the borders are cut off, and zeros are added where more is wanted."""
     convolve, size = _by_axes(x, ops.conv_transpose1d, ops.conv_transpose2d), x.shape[2:]
     windows = _Windows.of(size, w.shape[2:], strides, dilations, pads, "NOTSET")
-    extra, borders = list(output_padding or [0] * len(size)), windows.pads
+    extra = list(output_padding or [0] * len(size))
+    borders = list(zip(windows.before, windows.after, strict=True))
     if output_shape or auto_pad.startswith("SAME"):
         wanted = list(output_shape or [n * s for n, s in zip(size, windows.strides, strict=True)])[-len(size) :]
         reached = [(n - 1) * s + d * (k - 1) + 1 for n, k, s, d in zip(size, *windows[:3], strict=True)]
@@ -241,7 +240,7 @@ def _max_pooled(
     """The largest entries, and if wanted the place of each in the flattened images."""
     windows = _Windows.of(x.shape[2:], kernel_shape, strides, dilations, pads, auto_pad)
     if count == 1 and windows.plain(ceil_mode):
-        return ops.max_pool2d(x, *windows.options())
+        return ops.max_pool2d(x, windows.kernel, windows.strides, windows.before)
     counts, least = windows.counts(x.shape[2:], ceil_mode), bounds(x.dtype)[0]
     taps = list(windows.taps(x, counts, least))
     if count == 1:
@@ -260,14 +259,14 @@ def _avg_pooled(
     auto_pad: str = "NOTSET", ceil_mode: int = 0, count_include_pad: int = 0,
 ) -> Any:  # fmt: skip
     windows = _Windows.of(x.shape[2:], kernel_shape, strides, dilations, pads, auto_pad)
-    if windows.plain(ceil_mode) and (count_include_pad or not any(map(any, windows.pads))):
-        return ops.avg_pool2d(x, *windows.options())
+    if windows.plain(ceil_mode) and (count_include_pad or not any(windows.before)):
+        return ops.avg_pool2d(x, windows.kernel, windows.strides, windows.before)
     counts = windows.counts(x.shape[2:], ceil_mode)
     total = reduce(ops.add, windows.taps(x, counts, 0))
     ones = Tensor(np.ones((1, 1, *x.shape[2:]), x.dtype))
     if count_include_pad:
-        ones = padded(ones, [(0, 0), (0, 0), *windows.pads], 1)
-        windows = windows._replace(pads=[(0, 0)] * len(counts))
+        ones, none = windows.padded(ones, 1), (0,) * len(counts)
+        windows = windows._replace(before=none, after=none)
     return total / reduce(ops.add, windows.taps(ones, counts, 0)).data
 
 

@@ -22,7 +22,7 @@ from ....core import Tensor, plain
 from ....spec import Array
 from ..graphs import GraphWriter
 from ..tracing import Call
-from .table import READERS, constant, refuse, write
+from .table import READERS, constant, write
 
 _ORDER = {"RNN": (0,), "GRU": (1, 0, 2), "LSTM": (0, 2, 1, 3)}
 """ONNX's place of each of minigrad's gates, r z n or i f o g; minigrad's place of each of ONNX's is the same."""
@@ -30,33 +30,15 @@ _ORDER = {"RNN": (0,), "GRU": (1, 0, 2), "LSTM": (0, 2, 1, 3)}
 # --- writing ------------------------------------------------------------------------------------------
 
 
-def _lstm(graph: GraphWriter, call: Call, x: str, h0: str, Wx: str, Wh: str, b: str, c0: str) -> tuple[str, ...]:
-    """ONNX has only the last states c: the calls that take these are written here."""
-    uses = graph.uses.get(id(call.outputs[1]), [])
-    if not all(use is not None and _takes_last(use, call) for use in uses):
-        raise refuse("the cell states of an LSTM at all steps (those after the last one can be)")
-    states, _, last = _layer(graph, call, x, (Wx, Wh), (b, ""), (h0, c0))
-    for use in filter(None, uses):
-        graph.names[id(use.outputs[0])] = graph.op("Squeeze", last, graph.ints(0))
-    return states, ""
-
-
-def _takes_last(use: Call, layer: Call) -> bool:
-    """Whether a call takes what each sequence ends with, of states (N, T, H)."""
-    if use.name != "getitem" or type(index := use.option("index")) is not tuple or len(index) != 2:
-        return False
-    lengths, (N, T) = plain(layer.option("lengths")), layer.outputs[0].shape[:2]
-    if lengths is None:
-        return index[0] == slice(None) and isinstance(index[1], int) and index[1] in (-1, T - 1)
-    ends = np.maximum(lengths, 1) - 1  # of one without steps the state is chosen behind
-    return all(isinstance(item, np.ndarray) for item in index) and all(map(np.array_equal, index, (np.arange(N), ends)))
+_ATTRIBUTES: dict[str, dict[str, Any]] = {
+    "RNN": {"activations": ["Tanh"]}, "GRU": {"linear_before_reset": 1}, "LSTM": {},
+}  # fmt: skip
 
 
 def _layer(
-    graph: GraphWriter, call: Call, x: str, weights: tuple[str, ...], biases: tuple[str, ...], first: tuple[str, ...],
-    **attributes: Any,
+    graph: GraphWriter, call: Call, x: str, h0: str, Wx: str, Wh: str, b: str, more: str = ""
 ) -> tuple[str, ...]:  # fmt: skip
-    """All states (N, T, H), and the last ones (1, N, H)."""
+    """All states h (N, T, H), and of an LSTM the cell states. more: the second bias of a GRU, or c0 of an LSTM."""
     kind, H = call.name.upper(), np.shape(call.inputs[1])[1]
     columns = graph.constant(np.concatenate([np.arange(H) + gate * H for gate in _ORDER[kind]]))
     zeros = graph.constant(np.zeros(len(_ORDER[kind]) * H, call.dtype))
@@ -65,29 +47,30 @@ def _layer(
     def integers(numbers: Any, dtype: Any) -> str:
         return graph.value(numbers if graph.known(numbers) else np.asarray(numbers), dtype)
 
+    def with_directions(name: str) -> str:
+        return graph.op("Unsqueeze", name, graph.ints(0)) if name else ""
+
     x = x if indices is None else graph.op("Gather", x, integers(indices, np.int64), axis=0)
-    W, R = (
-        graph.op("Unsqueeze", graph.op("Transpose", graph.op("Gather", w, columns, axis=1), perm=[1, 0]), graph.ints(0))
-        for w in weights
-    )
-    both = [graph.op("Gather", b, columns, axis=0) if b else zeros for b in biases]
-    b = graph.op("Unsqueeze", graph.op("Concat", *both, axis=0), graph.ints(0))
-    ends = "" if lengths is None else integers(lengths, np.int32)
-    first = tuple(graph.op("Unsqueeze", state, graph.ints(0)) if state else "" for state in first)
     rows = graph.op("Transpose", x, perm=[1, 0, 2])
-    states, *last = graph.ops(kind, 1 + len(first), rows, W, R, b, ends, *first, hidden_size=H, **attributes)
-    return graph.op("Transpose", graph.op("Squeeze", states, graph.ints(1)), perm=[1, 0, 2]), *last
+    turned = (graph.op("Transpose", graph.op("Gather", w, columns, axis=1), perm=[1, 0]) for w in (Wx, Wh))
+    biases = [
+        graph.op("Gather", b, columns, axis=0),
+        graph.op("Gather", more, columns, axis=0) if kind == "GRU" else zeros,
+    ]
+    weights = map(with_directions, (*turned, graph.op("Concat", *biases, axis=0)))
+    ends = "" if lengths is None else integers(lengths, np.int32)
+    first = [with_directions(h0), *([with_directions(more)] if kind == "LSTM" else [])]
+    outputs = 1 + len(first)
+    states, *last = graph.ops(kind, outputs, rows, *weights, ends, *first, hidden_size=H, **_ATTRIBUTES[kind])
+    h = graph.op("Transpose", graph.op("Squeeze", states, graph.ints(1)), perm=[1, 0, 2])
+    if kind != "LSTM":
+        return (h,)
+    cells = graph.unique("cells")
+    graph.cells[cells] = graph.op("Squeeze", last[1], graph.ints(0)), call
+    return h, cells
 
 
-def _rnn(graph: GraphWriter, call: Call, x: str, h0: str, Wx: str, Wh: str, b: str) -> str:
-    return _layer(graph, call, x, (Wx, Wh), (b, ""), (h0,), activations=["Tanh"])[0]
-
-
-def _gru(graph: GraphWriter, call: Call, x: str, h0: str, Wx: str, Wh: str, bx: str, bh: str) -> str:
-    return _layer(graph, call, x, (Wx, Wh), (bx, bh), (h0,), linear_before_reset=1)[0]
-
-
-write({"rnn": _rnn, "gru": _gru, "lstm": _lstm})
+write(dict.fromkeys(("rnn", "gru", "lstm"), _layer))
 
 # --- reading ------------------------------------------------------------------------------------------
 

@@ -65,6 +65,8 @@ def _getitem(graph: GraphWriter, call: Call, x: str) -> Any:
     """Slices and numbers are Slice and a new shape, one array of integers is Gather; all else picks entries."""
     index = plain(call.option("index"))
     items = list(index) if type(index) is tuple else [index]
+    if x in graph.cells and _takes_last(items, graph.cells[x][1]):
+        return graph.cells[x][0]
     arrays = [i for i, item in enumerate(items) if np.ndim(item) or graph.known(item)]
     if not arrays and not any(isinstance(item, (bool, np.bool_, np.ndarray)) for item in items):
         return _sliced(graph, call, x, [item for item in items if item is not None])
@@ -90,6 +92,15 @@ def _sliced(graph: GraphWriter, call: Call, x: str, items: list[Any]) -> str:
         x = graph.op("Slice", x, starts, ends, axes, steps)
     reached, wanted = np.broadcast_to(0, call.shape)[tuple(slices)].shape, call.outputs[0].shape
     return x if reached == wanted else graph.reshape(x, wanted)
+
+
+def _takes_last(items: list[Any], layer: Call) -> bool:
+    """Whether an index takes the end of each sequence from the states (N, T, H) of a recurrent layer."""
+    lengths, (N, T) = plain(layer.option("lengths")), layer.outputs[0].shape[:2]
+    if len(items) != 2 or lengths is None:
+        return lengths is None and any(items == [slice(None), last] for last in (-1, T - 1) if len(items) == 2)
+    ends = np.maximum(lengths, 1) - 1  # the state of an empty sequence is replaced later
+    return all(isinstance(item, np.ndarray) for item in items) and all(map(np.array_equal, items, (np.arange(N), ends)))
 
 
 def _ends(item: slice) -> tuple[int, int, int]:
@@ -158,11 +169,10 @@ def _constant(
     *, value: Array | None = None, value_float: float | None = None, value_floats: Any = None,
     value_int: int | None = None, value_ints: Any = None,
 ) -> Any:  # fmt: skip
-    if value is not None:
-        return constant(value)
-    if value_float is not None or value_floats is not None:
-        return constant(np.array(value_floats if value_float is None else value_float, np.float32))
-    return constant(np.array(value_ints if value_int is None else value_int, np.int64))
+    floats = value_floats if value_float is None else value_float
+    if value is None and floats is None:
+        return constant(np.array(value_ints if value_int is None else value_int, np.int64))
+    return constant(np.array(floats, np.float32) if value is None else value)
 
 
 def _constant_of_shape(shape: Any, *, value: Array | None = None) -> Any:

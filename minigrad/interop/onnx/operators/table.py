@@ -83,11 +83,6 @@ def write_calls(graph: GraphWriter, calls: Iterable[Call], results: Iterable[Arr
         NotImplementedError: if a call has no counterpart; ``graph.call`` is this call.
     """
     graph.kept.append((calls, results))
-    for call in calls:
-        for x in call.inputs:
-            graph.uses.setdefault(id(x), []).append(call)
-    for array in results:
-        graph.uses.setdefault(id(array), []).append(None)
     outer = graph.call
     for call in calls:
         if not all(id(output) in graph.names for output in call.outputs):
