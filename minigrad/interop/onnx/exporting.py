@@ -85,13 +85,8 @@ def export_onnx(
     with _evaluating(module):
         try:
             dynamic = DynamicAxes.of(dynamic_axes or {}, dict(zip(names, examples.values(), strict=True)))
-            graphs = [
-                write(
-                    lambda i, array, size=size: dynamic.resized(array, names[i], size),
-                    f"dynamic_axes: the module fails with the size {size} of {dynamic}" if dynamic.axes else "",
-                )
-                for size in dynamic.sizes
-            ]
+            failure = "dynamic_axes: the module fails with the size {} of {}" if dynamic.axes else ""
+            graphs = [write(partial(dynamic.resized, n), failure.format(n, dynamic)) for n in dynamic.sizes]
             _refuse_constants_of_inputs(write, graphs[0])
         except ValueError as error:
             raise ValueError(f"export_onnx: {kind}: {error}") from error

@@ -104,8 +104,9 @@ def _softmax(graph: GraphWriter, call: Call, x: str) -> Any:
     axes = axes_of(call)
     if len(axes) == 1:
         return graph.op("Softmax" if call.name == "softmax" else "LogSoftmax", x, axis=axes[0])
-    log = lambda x, axis: x - ops.logsumexp(x, axis, keepdims=True)  # noqa: E731
-    return composed(graph, call, log if call.name == "log_softmax" else lambda x, axis: ops.exp(log(x, axis)))
+    if call.name == "softmax":
+        return composed(graph, call, lambda x, axis: ops.exp(x - ops.logsumexp(x, axis, keepdims=True)))
+    return composed(graph, call, lambda x, axis: x - ops.logsumexp(x, axis, keepdims=True))
 
 
 write({

@@ -36,7 +36,7 @@ def _picked(graph: GraphWriter, call: Call, x: str) -> Any:
     return graph.op("Gather", graph.reshape(x, (-1,)), graph.constant(places, np.int64))
 
 
-def _pad(graph: GraphWriter, call: Call, x: str) -> str:
+def _pad(graph: GraphWriter, call: Call, x: str) -> Any:
     """Constants, edges, and reflections of which none is reflected again; what else repeats entries picks them."""
     shape, mode = call.shape, call.option("mode")
     if not shape:

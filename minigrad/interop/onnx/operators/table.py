@@ -60,8 +60,10 @@ def compose(functions: Mapping[str, Callable[..., Any]]) -> None:
     WRITERS.update({name: partial(composed, function=function) for name, function in functions.items()})
 
 
-def composed(graph: GraphWriter, call: Call, function: Callable[..., Any]) -> tuple[str, ...]:
+def composed(graph: GraphWriter, call: Call, function: Callable[..., Any] | None) -> tuple[str, ...]:
     """Write a call as the primitives of a function that computes the same."""
+    if function is None:
+        raise refuse(f"the primitive {call.name}")
     dtype = np.result_type(*(x for x in call.inputs if x is not None))
     arrays = [x if x is None or isinstance(x, np.ndarray) else np.asarray(x, dtype) for x in call.inputs]
     tensors = [None if x is None else untracked(x) for x in arrays]
@@ -87,10 +89,7 @@ def write_calls(graph: GraphWriter, calls: Iterable[Call], results: Iterable[Arr
     for call in calls:
         if not all(id(output) in graph.names for output in call.outputs):
             graph.call = call
-            reference = call.primitive.reference
-            if call.name not in WRITERS and reference is None:
-                raise refuse(f"the primitive {call.name}")
-            names = WRITERS.get(call.name, partial(composed, function=reference))(graph, call)
+            names = WRITERS.get(call.name, partial(composed, function=call.primitive.reference))(graph, call)
             graph.names.update({id(y): name for y, name in zip(call.outputs, names, strict=True) if name})
     graph.call = outer
 
