@@ -1,4 +1,4 @@
-"""Weights to and from other frameworks: PyTorch's states and files, its names and memory layouts.
+"""Exchange weights with PyTorch: its state dicts and files, its names and layouts.
 
 >>> import minigrad as mg
 >>> layer = mg.nn.Linear(2, 3)
@@ -6,7 +6,7 @@
 {'weight': (3, 2), 'bias': (3,)}
 """
 
-from .states import load_torch, to_torch
 from .torch_files import read_torch
+from .torch_states import load_torch, to_torch
 
 __all__ = ["load_torch", "read_torch", "to_torch"]

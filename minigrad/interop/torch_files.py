@@ -1,4 +1,4 @@
-"""Files that ``torch.save`` wrote, read without PyTorch and without running anything that is in them.
+"""Read files that ``torch.save`` wrote, without PyTorch and without running anything in them.
 
 There are two formats. Since PyTorch 1.6 a file is a zip archive without compression: ``NAME/data.pkl`` is the pickle,
 ``NAME/data/KEY`` the bytes of each storage, ``NAME/byteorder`` says ``little`` or ``big``. The older one is five
@@ -6,43 +6,70 @@ pickles one after the other (a magic number, the version 1001, properties of the
 storages' keys) and then each storage: its number of entries (8 bytes) and its bytes, little-endian on every machine.
 (https://docs.pytorch.org/docs/stable/notes/serialization.html, and torch/serialization.py.)
 
-In a file from a stranger every number may be a lie. Sizes and places are compared with the file's before memory is
-taken, so what is taken is in proportion to the file; what its pickle may do is in :mod:`minigrad.interop.pickles`.
+A pickle is a program for a machine with a stack and a memo. Python's own machine imports what a pickle names and calls
+it, so that a file can run any program. The machine here knows the instructions that plain data need. It decodes their
+operands by Python's description of them (`pickletools`, which runs nothing). Names and calls must be in a table.
+
+A pickle of PyTorch holds no numbers of tensors. Each tensor is a call of a function of ``torch._utils`` with a storage,
+an offset into it, a shape and strides, all counted in entries. A storage is a persistent reference: its kind, such as
+``torch.FloatStorage``, a key, and its number of entries. The call makes a :class:`_StoredTensor`, which becomes a view
+of the storage's array once that has been read.
+
+Any number in a hostile file may be wrong. Sizes are compared with the file's before memory is allocated, instructions
+are counted, texts have a largest length, and keys of dicts are plain values. (Hashing nested tuples could take
+forever.) Entries that the memo repeats are counted as often as they appear in the result.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import os
 import struct
 import zipfile
-import zlib
 from collections.abc import Callable
-from typing import Any, BinaryIO, NamedTuple
+from dataclasses import dataclass
+from functools import cache
+from pickletools import opcodes
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from ..io import filled, must_be_regular, path_as_text
 from ..spec import Array
-from .pickles import Name, interpret, unfolded
-from .stored_tensors import Storage, StoredTensor, entries, find, short, storage, view
 
 __all__ = ["read_torch"]
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _VERSION = 1001
-_LOCAL_HEADER = struct.Struct("<4s22xHH")  # of a record in a zip archive: the lengths of its name and of extra fields
+_MOST = 2_000_000  # instructions of a pickle, and entries of its result; a large checkpoint has some 100,000
+_DEEPEST = 64  # lists in lists
+_LONGEST_TEXT = 1 << 24  # bytes
+_LONGEST_NAME = 256
+_MOST_AXES = 64  # NumPy's
+_LARGEST_EXPANDED = 1 << 26  # bytes of a tensor that has an entry of its storage in many places
+_CODES = {
+    "float64": "f8", "float32": "f4", "float16": "f2", "bfloat16": "u2", "int64": "i8", "int32": "i4", "int16": "i2",
+    "int8": "i1", "uint64": "u8", "uint32": "u4", "uint16": "u2", "uint8": "u1", "bool": "b1", "bytes": "u1",
+}  # fmt: skip
+"""NumPy's codes of dtypes. bfloat16, which NumPy lacks, has that of its bits; "bytes" have no dtype of their own."""
+_STORAGES = {
+    "torch.DoubleStorage": "float64", "torch.FloatStorage": "float32", "torch.HalfStorage": "float16",
+    "torch.BFloat16Storage": "bfloat16", "torch.LongStorage": "int64", "torch.IntStorage": "int32",
+    "torch.ShortStorage": "int16", "torch.CharStorage": "int8", "torch.ByteStorage": "uint8",
+    "torch.BoolStorage": "bool", "torch.storage.UntypedStorage": "bytes",
+}  # fmt: skip
 
 
 def read_torch(path: str | os.PathLike[str]) -> Any:
-    """What ``torch.save`` wrote to a file, with ndarrays for tensors; PyTorch is not needed.
+    """Read a file that ``torch.save`` wrote, with ndarrays for tensors; PyTorch is not needed.
 
-    A ``state_dict`` is a dict of arrays by name, a checkpoint a dict with whatever was put in: dicts (ordered ones and
-    counters too), lists, tuples (sizes too), texts, bytes, numbers, None; dtypes and devices become texts. Nothing in
-    the file is executed, and what is neither tensor nor plain data is refused: files from strangers may be read.
+    A ``state_dict`` is a dict of arrays by name. A checkpoint is a dict of plain data: dicts (ordered ones and counters
+    too), lists, tuples (sizes too), texts, bytes, numbers, None; dtypes and devices become texts. Nothing in the file
+    is executed, and anything but tensors and plain data is refused. You may read files from strangers.
 
-    Arrays have PyTorch's dtypes, but float32 for bfloat16, which NumPy lacks; all of its numbers are there. Tensors
-    that share a storage share memory here too, and are views with its strides; one that has an entry in several places
+    Arrays have PyTorch's dtypes, except that bfloat16, which NumPy lacks, becomes float32 without loss. Tensors that
+    share a storage share memory here too, and are views with its strides. A tensor that has an entry in several places
     (``x.expand``) is read-only. Devices and ``requires_grad`` are left out.
 
     Raises:
@@ -73,7 +100,11 @@ def _read(file: BinaryIO, size: int) -> Any:
     start = file.read(512)
     file.seek(0)
     if start.startswith(b"PK\x03\x04"):
-        return _read_archive(file, size)
+        try:
+            with zipfile.ZipFile(file) as archive:
+                return _read_archive(archive, size)
+        except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError, struct.error) as error:
+            raise ValueError(f"a damaged zip archive: {error}") from None
     if start.startswith(b"\x80"):
         return _read_legacy(file, size)
     if start[257:262] == b"ustar":
@@ -83,162 +114,431 @@ def _read(file: BinaryIO, size: int) -> Any:
     raise ValueError("no file of torch.save, or a damaged one: it is neither a zip archive nor a pickle")
 
 
-class _References:
-    """The storages that a pickle refers to, by their keys; each key has one meaning."""
+def _short(value: Any) -> str:
+    """At most 200 characters of a text, of bytes, or of numbers that have been checked.
 
-    def __init__(self) -> None:
-        self.storages: dict[str, Storage] = {}
-
-    def __call__(self, reference: Any) -> Storage:
-        found = storage(reference)
-        if self.storages.setdefault(found.key, found) != found:
-            raise ValueError(f"the storage {found.key} is described in two ways")
-        return found
+    >>> _short("layers.0.weight"), _short("a\\n"), len(_short("a" * 1000))
+    ('layers.0.weight', "'a\\\\n'", 201)
+    """
+    value = value[:201] if isinstance(value, (str, bytes)) else value  # before it is copied
+    text = value if isinstance(value, str) and value.isprintable() else repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
-def _with_arrays(data: Any, raw: Callable[[Storage], Array], big_endian: bool) -> Any:
-    """The data of a pickle with arrays in place of stored tensors; ``raw`` gives a storage's bytes."""
-    read: dict[str, Array] = {}
-    flats: dict[tuple[str, str], Array] = {}
-
-    def flat(place: Storage, dtype: str) -> Array:
-        if place.key not in read:
-            read[place.key] = raw(place)
-        if (place.key, dtype) not in flats:
-            flats[place.key, dtype] = entries(read[place.key], dtype, big_endian)
-        return flats[place.key, dtype]
-
-    def build(value: Any, path: tuple[Any, ...]) -> Any:
-        if isinstance(value, StoredTensor):
-            try:
-                return view(value, flat(value.storage, value.dtype))
-            except ValueError as error:
-                raise ValueError(f"{'.'.join(map(short, path))}: {error}" if path else str(error)) from None
-        if isinstance(value, Name) and value.call is None and not value.text.endswith("Storage"):
-            return value.text.removeprefix("torch.")  # a dtype
-        if isinstance(value, (Name, Storage)):
-            raise ValueError(f"it holds {getattr(value, 'text', 'a storage')} by itself, which is no plain data")
-        return value
-
-    return unfolded(data, build)
+# --- the two formats -----------------------------------------------------------------------------------
 
 
-def _exactly(file: BinaryIO, size: int) -> Array:
-    """The next bytes of the file; the size has been compared with the file's."""
-    raw = np.empty(size, np.uint8)
-    if not filled(file, raw.data):
-        raise ValueError("it ends while it is read")
-    return raw
-
-
-# --- zip archives --------------------------------------------------------------------------------------
-
-
-class _Record(NamedTuple):
-    """Where the bytes of a record lie, and their checksum."""
-
-    begin: int
-    size: int
-    crc: int
-
-
-def _read_archive(file: BinaryIO, size: int) -> Any:
-    records = _records(file, size)
-    pickles = [name for name in records if name.count("/") == 1 and name.endswith("/data.pkl")]
+def _read_archive(archive: zipfile.ZipFile, size: int) -> Any:
+    infos = archive.infolist()
+    names = {info.filename for info in infos}
+    pickles = [name for name in names if name.count("/") == 1 and name.endswith("/data.pkl")]
+    if len(names) < len(infos):
+        raise ValueError("a zip archive with two records of one name")
     if len(pickles) != 1:
         raise ValueError(f"a zip archive with {len(pickles)} records NAME/data.pkl, where torch.save writes one")
+    if any(i.compress_type != zipfile.ZIP_STORED or i.compress_size != i.file_size or i.flag_bits & 1 for i in infos):
+        raise ValueError("a zip archive with compressed or encrypted records, which torch.save does not write")
+    if sum(info.file_size for info in infos) > size:
+        raise ValueError("a damaged zip archive: its records are larger than the file")
     root = pickles[0].removesuffix("data.pkl")
-    if any(name.startswith((f"{root}code/", f"{root}constants.pkl")) for name in records):
+    if f"{root}constants.pkl" in names or any(name.startswith(f"{root}code/") for name in names):
         raise ValueError("a TorchScript archive, which is a program: save the module's .state_dict() with torch.save")
 
-    def content(name: str) -> Array:
-        if root + name not in records:
-            raise ValueError(f"the archive has no record {short(root + name)}")
-        begin, length, crc = records[root + name]
-        file.seek(begin)
-        raw = _exactly(file, length)
-        if zlib.crc32(raw.data) != crc:
-            raise ValueError(f"the record {short(root + name)} has another checksum than it should: it is damaged")
-        return raw
+    def content(name: str) -> Any:
+        if root + name not in names:
+            raise ValueError(f"the archive has no record {_short(root + name)}")
+        return bytearray(archive.read(root + name))
 
-    def raw(place: Storage) -> Array:
-        if not place.key.isdecimal():
-            raise ValueError(f"a storage has the key {place.key!r}, which is no number")
-        found = content(f"data/{place.key}")
-        if found.size != place.nbytes:
-            raise ValueError(
-                f"the record {short(f'{root}data/{place.key}')} has {found.size} bytes instead of {place.nbytes}"
-            )
+    def raw(storage: _Storage) -> Array:
+        found = np.frombuffer(content(f"data/{storage.key}"), np.uint8)
+        if found.size != storage.nbytes:
+            raise ValueError(f"the record data/{storage.key} has {found.size} bytes instead of {storage.nbytes}")
         return found
 
-    order = content("byteorder").tobytes() if f"{root}byteorder" in records else b"little"
+    order = content("byteorder") if f"{root}byteorder" in names else b"little"
     if order not in (b"little", b"big"):
-        raise ValueError(f"the byte order is {order[:20]!r}, neither little nor big")
-    data = interpret(io.BytesIO(content("data.pkl").data), find, _References())
-    return _with_arrays(data, raw, order == b"big")
-
-
-def _records(file: BinaryIO, size: int) -> dict[str, _Record]:
-    """The records of an archive by name: uncompressed, each with a name and bytes of its own."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            infos, end = archive.infolist(), archive.start_dir
-    except (zipfile.BadZipFile, NotImplementedError, struct.error, UnicodeError, OSError, RuntimeError) as error:
-        raise ValueError(f"a damaged zip archive: {error}") from None
-    records: dict[str, _Record] = {}
-    for info in sorted(infos, key=lambda info: info.header_offset, reverse=True):
-        name = info.orig_filename
-        if name in records or ".." in name.split("/") or name.startswith("/") or "\\" in name or "\0" in name:
-            raise ValueError(f"the archive has the name {name[:200]!r}, twice or leading out of it")
-        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size or info.flag_bits & 1:
-            raise ValueError(f"the record {name[:200]!r} is compressed or encrypted, which torch.save does not do")
-        begin = _begin(file, info.header_offset, name)
-        if begin + info.file_size > min(end, size):
-            raise ValueError(f"the record {name[:200]!r} overlaps what is behind it")
-        records[name] = _Record(begin, info.file_size, info.CRC)
-        end = info.header_offset
-    return dict(reversed(records.items()))
-
-
-def _begin(file: BinaryIO, header: int, name: str) -> int:
-    """Where the bytes of a record begin: behind its own header, whose name must be that of the directory."""
-    file.seek(max(header, 0))
-    raw = file.read(_LOCAL_HEADER.size)
-    if header < 0 or len(raw) < _LOCAL_HEADER.size or not raw.startswith(b"PK\x03\x04"):
-        raise ValueError(f"the record {name[:200]!r} is not where the archive's directory says")
-    _, length, extra = _LOCAL_HEADER.unpack(raw)
-    if file.read(length).decode("utf-8", "replace") != name:
-        raise ValueError(f"the record {name[:200]!r} has another name in the archive's directory")
-    begin: int = header + _LOCAL_HEADER.size + length + extra
-    return begin
-
-
-# --- the older format ----------------------------------------------------------------------------------
+        raise ValueError(f"the byte order is {bytes(order[:20])!r}, neither little nor big")
+    return _with_arrays(_interpret(io.BytesIO(content("data.pkl")), {}), raw, order == b"big")
 
 
 def _read_legacy(file: BinaryIO, size: int) -> Any:
-    references = _References()
-    if interpret(file, find, references) != _MAGIC:
+    storages: dict[str, _Storage] = {}
+    if _interpret(file, storages) != _MAGIC:
         raise ValueError("a pickle, but not one of torch.save: it does not begin with that one's magic number")
-    version = interpret(file, find, references)
-    if version != _VERSION:
+    if _interpret(file, storages) != _VERSION:
         raise ValueError(f"a version of PyTorch's older format other than {_VERSION}")
-    interpret(file, find, references)  # byte order and sizes of C's types where it was written: it has no use for them
-    data = interpret(file, find, references)
-    keys = interpret(file, find, references)
-    if type(keys) is not list or not all(type(key) is str for key in keys) or len(set(keys)) != len(keys):
-        raise ValueError("the list of storages is no list of different keys")
-    if set(keys) != references.storages.keys():
-        raise ValueError("the list of storages has other keys than the tensors")
+    _, data, keys = (_interpret(file, storages) for _ in range(3))
+    if type(keys) is not list or any(type(key) is not str for key in keys) or sorted(keys) != sorted(storages):
+        raise ValueError("its list of storages has other keys than its tensors")
     raws: dict[str, Array] = {}
-    for key in keys:
-        place = references.storages[key]
-        numel = int.from_bytes(_exactly(file, 8).tobytes(), "little")
-        if numel != place.numel:
-            raise ValueError(f"the storage {key} has {numel} entries instead of {place.numel}")
-        if place.nbytes > size - file.tell():
-            raise ValueError(f"the storage {key} of {place.nbytes} bytes goes beyond the end of the file")
-        raws[key] = _exactly(file, place.nbytes)
+    for storage in map(storages.__getitem__, keys):
+        numel = int.from_bytes(file.read(8), "little")
+        if numel != storage.numel:
+            raise ValueError(f"the storage {storage.key} has {numel} entries instead of {storage.numel}")
+        if storage.nbytes > size - file.tell():
+            raise ValueError(f"the storage {storage.key} of {storage.nbytes} bytes goes beyond the end of the file")
+        raws[storage.key] = np.empty(storage.nbytes, np.uint8)
+        if not filled(file, raws[storage.key].data):
+            raise ValueError("it ends while it is read")
     if file.read(1):
         raise ValueError("there are bytes behind the last storage")
-    return _with_arrays(data, lambda place: raws[place.key], big_endian=False)
+    return _with_arrays(data, lambda storage: raws[storage.key], big_endian=False)
+
+
+# --- pickles -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """Something of Python or PyTorch that a pickle names."""
+
+    text: str
+
+
+class _Bounded:
+    """A file of which no read is long, and none ends early."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+
+    def read(self, count: int) -> bytes:
+        if count > _LONGEST_TEXT:
+            raise ValueError(f"its pickle has a text of {count} bytes, more than {_LONGEST_TEXT}")
+        raw = self.file.read(count)
+        if len(raw) < count:
+            raise ValueError("its pickle is cut off")
+        return raw
+
+    def readline(self) -> bytes:
+        return self.file.readline(_LONGEST_NAME)
+
+
+def _interpret(file: BinaryIO, storages: dict[str, _Storage]) -> Any:
+    """Return the value of the pickle at the file's position, and leave the position behind it.
+
+    Lists and dicts may be shared, or hold themselves: :func:`_unfolded` makes a tree of the result. The storages that
+    the pickle refers to are added to those given, by key.
+
+    >>> _interpret(io.BytesIO(b"\\x80\\x02]q\\x00(K\\x01X\\x02\\x00\\x00\\x00hie."), {})
+    [1, 'hi']
+    >>> _interpret(io.BytesIO(b"\\x80\\x02cos\\nsystem\\nX\\x02\\x00\\x00\\x00ls\\x85R."), {})  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: it holds os.system, which is neither a tensor nor plain data: ...
+    """
+    machine = _Machine(storages)
+    bounded, name = _Bounded(file), ""
+    try:
+        while name != "STOP":
+            machine.spend(1)
+            opcode = _OPCODES.get(bounded.read(1))
+            name = opcode.name if opcode else "unknown"
+            if opcode is None or name not in _STEPS:
+                raise ValueError(f"its pickle has the instruction {name}, which plain data do not need")
+            _STEPS[name](machine, opcode.arg.reader(bounded) if opcode.arg else None)  # type: ignore[arg-type]
+    except (IndexError, KeyError):
+        raise ValueError("its pickle is damaged: it takes more from its stack or memo than there is") from None
+    if len(machine.stack) != 1 or machine.below:
+        raise ValueError("its pickle is damaged: it does not end with one value")
+    return machine.stack[0]
+
+
+class _Machine:
+    """The stack above the last mark, the stacks below each mark, and the memo."""
+
+    def __init__(self, storages: dict[str, _Storage]) -> None:
+        self.stack: list[Any] = []
+        self.below: list[list[Any]] = []
+        self.memo: dict[int, Any] = {}
+        self.storages, self.spent = storages, 0
+
+    def spend(self, steps: int) -> None:
+        self.spent += steps
+        if self.spent > _MOST:
+            raise ValueError(f"its pickle has more than {_MOST} instructions")
+
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
+
+    def pop(self, count: int) -> list[Any]:
+        return [self.stack.pop() for _ in range(count)][::-1]
+
+    def mark(self) -> None:
+        self.below.append(self.stack)
+        self.stack = []
+
+    def pop_to_mark(self) -> list[Any]:
+        values, self.stack = self.stack, self.below.pop()
+        return values
+
+    def append(self, values: list[Any]) -> None:
+        if type(target := self.stack[-1]) is not list:
+            raise ValueError("its pickle is damaged: it appends to something that is no list")
+        target.extend(values)
+
+    def set_items(self, values: list[Any]) -> None:
+        if type(target := self.stack[-1]) is not dict or len(values) % 2:
+            raise ValueError("its pickle is damaged: it sets items of something that is no dict, or a key alone")
+        target.update((_checked_key(key), value) for key, value in zip(values[::2], values[1::2], strict=True))
+
+    def check_protocol(self, version: int) -> None:
+        if version != 2:
+            raise ValueError(f"its pickle is not of protocol 2, the default of torch.save, but of {version}")
+
+    def name(self, words: str) -> None:
+        text = words.replace(" ", ".")
+        if text not in _NAMES:
+            raise ValueError(f"it holds {_short(text)}{next(hint for part, hint in _HINTS.items() if part in text)}")
+        self.push(_Name(text))
+
+    def call(self) -> None:
+        name, arguments = self.pop(2)
+        if type(name) is not _Name or name.text not in _CALLS or type(arguments) is not tuple:
+            raise ValueError("its pickle is damaged: it calls something that is no function")
+        self.spend(sum(len(value) for value in arguments if isinstance(value, (list, dict, tuple, str))))
+        function, kinds = _CALLS[name.text]
+        try:
+            if not all(map(isinstance, arguments, kinds)):
+                raise TypeError
+            self.push(function(*arguments))
+        except TypeError:
+            raise ValueError(f"a {name.text} in it is described in an unknown way") from None
+
+    def set_state(self) -> None:
+        """Leave out the attributes of a dict, such as the versions in a state's ``_metadata``."""
+        target, attributes = self.pop(2)
+        if type(target) is not dict or type(attributes) is not dict:
+            raise ValueError("its pickle sets the state of an object that is no dict: it holds more than plain data")
+        self.push(target)
+
+    def refer(self) -> None:
+        """Push the storage of a persistent reference; PyTorch has others of a module's source code."""
+        match self.pop(1)[0]:
+            case ("storage", _Name(text), str(key), str(), int(numel), *views) if text in _STORAGES:
+                if views not in ([], [None]):
+                    raise ValueError("a storage in it is a part of another one, as PyTorch before 0.4 wrote them")
+                if not 0 <= numel < 1 << 60 or len(key) > 64:
+                    raise ValueError(f"a storage in it has {_short(numel)} entries and the key {_short(key)}")
+                found = _Storage(key, _STORAGES[text], numel)
+            case ("module", *_):
+                raise ValueError("it holds a whole module: save its .state_dict() instead")
+            case _:
+                raise ValueError("a storage in it is described in an unknown way")
+        if self.storages.setdefault(key, found) != found:
+            raise ValueError(f"the storage {_short(key)} is described in two ways")
+        self.push(found)
+
+
+_STEPS: dict[str, Callable[[_Machine, Any], None]] = {
+    "PROTO": lambda m, version: m.check_protocol(version),
+    "STOP": lambda m, _: None,
+    "MARK": lambda m, _: m.mark(),
+    "NONE": lambda m, _: m.push(None),
+    "NEWTRUE": lambda m, _: m.push(True),
+    "NEWFALSE": lambda m, _: m.push(False),
+    **dict.fromkeys(("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE"), _Machine.push),
+    "SHORT_BINSTRING": lambda m, text: m.push(text.encode("latin1").decode()),
+    "EMPTY_TUPLE": lambda m, _: m.push(()),
+    "TUPLE1": lambda m, _: m.push(tuple(m.pop(1))),
+    "TUPLE2": lambda m, _: m.push(tuple(m.pop(2))),
+    "TUPLE3": lambda m, _: m.push(tuple(m.pop(3))),
+    "TUPLE": lambda m, _: m.push(tuple(m.pop_to_mark())),
+    "EMPTY_LIST": lambda m, _: m.push([]),
+    "APPEND": lambda m, _: m.append(m.pop(1)),
+    "APPENDS": lambda m, _: m.append(m.pop_to_mark()),
+    "EMPTY_DICT": lambda m, _: m.push({}),
+    "SETITEM": lambda m, _: m.set_items(m.pop(2)),
+    "SETITEMS": lambda m, _: m.set_items(m.pop_to_mark()),
+    **dict.fromkeys(("BINPUT", "LONG_BINPUT"), lambda m, place: m.memo.update({place: m.stack[-1]})),
+    **dict.fromkeys(("BINGET", "LONG_BINGET"), lambda m, place: m.push(m.memo[place])),
+    "GLOBAL": _Machine.name,
+    "REDUCE": lambda m, _: m.call(),
+    "BUILD": lambda m, _: m.set_state(),
+    "BINPERSID": lambda m, _: m.refer(),
+}
+"""The instructions of protocol 2 that plain data need, as functions of the machine and the operand."""
+_OPCODES = {opcode.code.encode("latin1"): opcode for opcode in opcodes}
+
+
+def _checked_key(key: Any) -> Any:
+    """A key of a dict: a text, a number of 64 bits, bytes or None."""
+    if type(key) not in (str, int, float, bool, bytes, type(None)) or (type(key) is int and key.bit_length() > 64):
+        raise ValueError(f"a dict in it has a key that is no text or number but {type(key).__name__}")
+    return key
+
+
+def _unfolded(value: Any, build: Callable[[Any, tuple[Any, ...]], Any]) -> Any:
+    """The same data with new lists, tuples and dicts, none of which is there twice.
+
+    Args:
+        build: makes each other value anew, from it and its keys from the outside in.
+
+    Raises:
+        ValueError: if lists are nested too deeply, as those that hold themselves are, or there are too many entries.
+
+    >>> _unfolded({"a": [1, (2,)]}, lambda value, path: (value, path))
+    {'a': [(1, ('a', 0)), ((2, ('a', 1, 0)),)]}
+    """
+    seen = 0
+
+    def walk(value: Any, path: tuple[Any, ...]) -> Any:
+        nonlocal seen
+        seen += 1
+        if seen > _MOST:
+            raise ValueError(f"it holds more than {_MOST} entries, as it uses the same ones again and again")
+        if type(value) not in (dict, list, tuple):
+            return build(value, path)
+        if len(path) == _DEEPEST:
+            raise ValueError(f"it nests lists or dicts more than {_DEEPEST} deep, or one that holds itself")
+        if type(value) is dict:
+            return {key: walk(entry, (*path, key)) for key, entry in value.items()}
+        entries = [walk(entry, (*path, i)) for i, entry in enumerate(value)]
+        return entries if type(value) is list else tuple(entries)
+
+    return walk(value, ())
+
+
+# --- what may be named and called ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Storage:
+    """A block of memory: ``numel`` entries of a dtype (or bytes), under a key in the file."""
+
+    key: str
+    dtype: str
+    numel: int
+
+    @property
+    def nbytes(self) -> int:
+        return self.numel * np.dtype(_CODES[self.dtype]).itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredTensor:
+    """A tensor by its place in a storage; offset and strides are in entries."""
+
+    storage: _Storage
+    dtype: str
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+def _tensor(storage: _Storage, offset: int, shape: Any, strides: Any, *more: Any) -> _StoredTensor:
+    """A tensor, in three versions: behind flags and hooks may follow a dtype and a dict of signs."""
+    dtypes = [value.text.removeprefix("torch.") for value in more if type(value) is _Name]
+    dtype = dtypes[0] if dtypes else storage.dtype
+    if any(type(value) is dict and value for value in more[2:]):
+        raise ValueError("a tensor in it is to be negated or conjugated: save x.resolve_neg() or x.resolve_conj()")
+    if dtype not in _CODES or storage.dtype not in (dtype, "bytes"):
+        raise ValueError(f"a tensor in it has the dtype {dtype}, and its storage {storage.dtype}")
+    for what, numbers in (("offset", (offset,)), ("shape", shape), ("strides", strides)):
+        if len(numbers) > _MOST_AXES or not all(type(n) is int and 0 <= n < 1 << 63 for n in numbers):
+            raise ValueError(f"the {what} of a tensor in it must be at most {_MOST_AXES} integers from 0 to 2**63 - 1")
+    if len(shape) != len(strides):
+        raise ValueError(f"a tensor in it has {len(shape)} axes and {len(strides)} strides")
+    return _StoredTensor(storage, dtype, offset, shape, strides)
+
+
+def _mapping(content: Any = ()) -> dict[Any, Any]:
+    """An OrderedDict, of nothing or of pairs as Python 2 wrote it, or a Counter of a dict."""
+    return {_checked_key(key): value for key, value in (content.items() if type(content) is dict else content)}
+
+
+_CALLS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    **dict.fromkeys(
+        ("torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor_v3"),
+        (_tensor, (_Storage, int, tuple, tuple)),
+    ),
+    "torch._utils._rebuild_parameter": (lambda tensor, *_: tensor, (_StoredTensor,)),
+    "collections.OrderedDict": (_mapping, ((dict, list),)),
+    "collections.Counter": (_mapping, (dict,)),
+    "torch.Size": (tuple, (tuple,)),
+    "torch.device": (lambda kind, number=None: kind if number is None else f"{kind}:{number}", (str, int)),
+    "_codecs.encode": (lambda text, encoding: text.encode("latin1"), (str, str)),
+}
+"""Functions that a pickle may call, and the types of their first arguments."""
+_NAMES = _CALLS.keys() | _STORAGES.keys() | {f"torch.{dtype}" for dtype in _CODES}
+_HINTS = {
+    "_sparse": ": sparse tensors are not read: save x.to_dense()",
+    "_qtensor": ": quantised tensors are not read: save x.dequantize()",
+    "torch.Q": ": quantised tensors are not read: save x.dequantize()",
+    "torch.q": ": quantised tensors are not read: save x.dequantize()",
+    "Complex": ": complex numbers are not read: save torch.view_as_real(x)",
+    "torch.complex": ": complex numbers are not read: save torch.view_as_real(x)",
+    "torch.float8": ": numbers of 8 bits are not read: save x.float()",
+    "torch._utils._rebuild": ": only plain tensors are read: save x.detach().clone()",
+    "numpy.": ": objects of NumPy are not read: save x.item(), or torch.from_numpy(x)",
+    "": ", which is neither a tensor nor plain data: save a module's .state_dict(), and plain data for other objects",
+}
+"""What to save instead of something that is not read, by a part of its name."""
+
+
+# --- arrays --------------------------------------------------------------------------------------------
+
+
+def _with_arrays(data: Any, raw: Callable[[_Storage], Array], big_endian: bool) -> Any:
+    """The data of a pickle with arrays in place of stored tensors; ``raw`` gives a storage's bytes."""
+    raw = cache(raw)
+
+    @cache
+    def flat(storage: _Storage, dtype: str) -> Array:
+        return _entries(raw(storage), dtype, big_endian)
+
+    def build(value: Any, path: tuple[Any, ...]) -> Any:
+        if isinstance(value, _StoredTensor):
+            try:
+                return _view(value, flat(value.storage, value.dtype))
+            except ValueError as error:
+                raise ValueError(f"{'.'.join(map(_short, path))}: {error}" if path else str(error)) from None
+        if isinstance(value, _Storage) or (isinstance(value, _Name) and value.text in _CALLS.keys() | _STORAGES.keys()):
+            raise ValueError(f"it holds {getattr(value, 'text', 'a storage')} by itself, which is no plain data")
+        return value.text.removeprefix("torch.") if isinstance(value, _Name) else value  # a dtype
+
+    return _unfolded(data, build)
+
+
+def _entries(raw: Array, dtype: str, big_endian: bool) -> Array:
+    """Read entries in the machine's byte order from bytes; bfloat16 becomes float32, which has all of its numbers.
+
+    >>> _entries(np.array([0x80, 0x3F, 0x40, 0xC0], np.uint8), "bfloat16", False)
+    array([ 1., -3.], dtype=float32)
+    """
+    code = np.dtype((">" if big_endian else "<") + _CODES[dtype])
+    if raw.size % code.itemsize:
+        raise ValueError(f"a storage of {raw.size} bytes is to hold entries of {dtype}")
+    if dtype == "bool" and raw.max(initial=0) > 1:
+        raise ValueError("a storage of bools has bytes other than 0 and 1")
+    array = raw.view(code)
+    if dtype == "bfloat16":  # the upper half of a float32
+        return (array.astype(np.uint32) << 16).view(np.float32)
+    return array.astype(code.newbyteorder("="), copy=False)
+
+
+def _view(tensor: _StoredTensor, flat: Array) -> Array:
+    """A tensor's array: a view of its storage's entries, read-only if it has one of them in several places.
+
+    Raises:
+        ValueError: if it reaches beyond the storage, repeats its entries too often, or NumPy has no such array.
+
+    >>> storage = _Storage("0", "float32", 6)
+    >>> _view(_StoredTensor(storage, "float32", 1, (2, 2), (1, 3)), np.arange(6, dtype=np.float32))
+    array([[1., 4.],
+           [2., 5.]], dtype=float32)
+    """
+    shape, width = tensor.shape, flat.itemsize
+    try:
+        if not math.prod(shape):
+            return np.empty(shape, flat.dtype)
+        reach = sum((n - 1) * stride for n, stride in zip(shape, tensor.strides, strict=True))
+        if tensor.offset + reach >= flat.size:
+            raise ValueError(f"it ends at entry {tensor.offset + reach + 1} of a storage that has {flat.size}")
+        repeats = math.prod(shape) > reach + 1
+        if repeats and math.prod(shape) * width > _LARGEST_EXPANDED:
+            raise ValueError("it repeats entries of a small storage too often: save x.clone()")
+        strides = [stride * width if n > 1 else 0 for n, stride in zip(shape, tensor.strides, strict=True)]
+        array: Array = np.ndarray(shape, flat.dtype, flat.data, tensor.offset * width, strides)
+    except (ValueError, OverflowError, MemoryError) as error:
+        raise ValueError(f"a tensor of shape {_short(shape)} and strides {_short(tensor.strides)}: {error}") from None
+    array.flags.writeable = not repeats
+    return array

@@ -138,7 +138,7 @@ def test_other_buffers_stay_buffers(path):
 @pytest.mark.parametrize(
     ("function", "error", "message"),
     [
-        (lambda x: mg.arctan2(x, x), NotImplementedError, r"primitive arctan2 \(in Of\) has no counterpart"),
+        (lambda x: mg.arctan2(x, x), NotImplementedError, r"arctan2 \(in Of\): .* cannot be written"),
         (lambda x: mg.dropout(x, 0.5), NotImplementedError, r"dropout \(in Of\): dropout in training"),
         (lambda x: mg.batch_norm(x), NotImplementedError, r"batch_norm \(in Of\).*the batch's statistics"),
         (
@@ -146,7 +146,7 @@ def test_other_buffers_stay_buffers(path):
             ValueError,
             r"multiply \(in Of\) gets a constant that is computed from the input",
         ),
-        (lambda x: mg.exp(x) if x.data[0, 0] > 0 else x, ValueError, "depends on the values"),
+        (lambda x: mg.exp(x) if x.data[0, 0] > 0 else x, ValueError, "the calls depend on the values"),
         (lambda x: mg.exp(np.ones(3)), ValueError, r"do not depend on inputs"),
         (lambda x: "text", TypeError, "must return tensors, not str"),
         (lambda x: written_into(x), ValueError, "writes into a tensor"),
@@ -247,7 +247,7 @@ def test_constants_from_equal_numbers_are_seen(function, inputs, path):
 def test_equal_integers_that_nothing_may_replace(path):
     """Where the module takes no other number the examples must have one."""
     table = nn.Parameter(np.ones((1, 3), np.float32))
-    with pytest.raises(ValueError, match=r"with others it fails, .*: give examples that differ"):
+    with pytest.raises(ValueError, match=r"with others it fails .*give other examples"):
         mg.export_onnx(Of(lambda ids: mg.embedding(ids, table), table=table), np.array([0, 0]), path)
     mg.export_onnx(nn.Embedding(2, 3), np.array([0, 0]), path)
     np.testing.assert_array_equal(mg.import_onnx(path)(np.array([1, 0])).shape, (2, 3))
@@ -269,7 +269,7 @@ def test_a_length_that_is_an_input_is_no_constant(path):
         (lambda x, n: x * max(x.data[0, 0] - 1, n.data.sum() - 7), "from the input x outside"),
         (
             lambda x, n: mg.exp(x) * n[:, None] if n.data[0] > 3 else x * n[:, None],
-            "the number of calls depends on .* of the input lengths,",
+            "the calls depend on the values of the input lengths,",
         ),
         (lambda x, n: x.reshape(-1, int(n.data[0])) * 2, "depends on .* of the input lengths: with others it fails"),
     ],

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.interop.onnx.readers import READERS
-from minigrad.interop.onnx.writers import WRITERS
+from minigrad.interop.onnx.operators import READERS, WRITERS
 from tests.interop.onnx_files import NEEDS_ONNX, NEEDS_RUNTIME, arrays_in, run
 
 NOT_READ = {

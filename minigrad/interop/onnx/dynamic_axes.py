@@ -24,6 +24,7 @@ __all__ = ["DynamicAxes", "merge"]
 class DynamicAxes(NamedTuple):
     """The axes of each input that share a variable size, and the sizes to trace: a single one if there are no axes."""
 
+    names: tuple[str, ...]
     axes: dict[str, tuple[int, ...]]
     sizes: tuple[int, ...]
 
@@ -49,11 +50,11 @@ class DynamicAxes(NamedTuple):
             )
         found = {name: tuple(axis % inputs[name].ndim for axis in axes) for name, axes in wanted.items() if axes}
         n = max(2, *lengths) if lengths else 0
-        return cls(found, (n, n + 1, max(2 * n + 1, 17)) if found else (n,))
+        return cls(tuple(inputs), found, (n, n + 1, max(2 * n + 1, 17)) if found else (n,))
 
-    def resized(self, array: Array, name: str, size: int) -> Array:
-        """An example of another size, whose entries repeat."""
-        for axis in self.axes.get(name, ()):
+    def resized(self, size: int, number: int, array: Array) -> Array:
+        """An example of another size, whose entries repeat, from its number and the given example."""
+        for axis in self.axes.get(self.names[number], ()):
             array = np.take(array, np.arange(size) % array.shape[axis], axis)
         return np.array(array)
 
@@ -73,7 +74,7 @@ def merge(graphs: Sequence[GraphWriter], dynamic: DynamicAxes) -> GraphWriter:
     Raises NotImplementedError if they differ in more than constants that follow the size.
     """
     graph, columns = graphs[0], [graph.nodes for graph in graphs]
-    graph.nodes, graph.scope = [], ()
+    graph.nodes = []
     follower, written, renamed = (
         _SizeDependentConstants(graph, dynamic),
         dict[tuple[bytes, ...], str](),

@@ -18,12 +18,17 @@ OPSET = 18
 
 
 class GraphWriter:
-    """What is written so far.
+    """The graph so far.
 
-    names: of arrays that are known by their identity: inputs, weights and results. weights: initializers by name.
-    nodes: NodeProtos. inputs, outputs: those of the whole, by name. uses: the calls that an array goes into, None for a
-    result of the whole. scope: the path of the call that is being written, which the names of nodes begin with. where:
-    that call for messages; origins: the same of each node, by its name.
+    Attributes:
+        names: the names of arrays by their identity: inputs, weights and results.
+        weights: initializers by name.
+        nodes: NodeProtos.
+        inputs, outputs: those of the whole graph, by name.
+        cells: by the name of an LSTM's cell states, which ONNX does not have at all steps, the last ones and the call.
+        kept: what must stay alive, so that identities are not used twice.
+        call: the call that is being written; its scope begins the names of nodes.
+        origins: the calls that nodes come from, as texts by the nodes' names.
     """
 
     def __init__(self) -> None:
@@ -33,13 +38,11 @@ class GraphWriter:
         self.nodes: list[Any] = []
         self.inputs: dict[str, Array] = {}
         self.outputs: dict[str, Array] = {}
-        self.uses: dict[int, list[Call | None]] = {}
-        self.scope: tuple[str, ...] = ()
-        self.where = ""
+        self.cells: dict[str, tuple[str, Call]] = {}
+        self.kept: list[Any] = []
+        self.call: Call | None = None
         self.origins: dict[str, str] = {}
         self._taken: set[str] = set()
-
-    # --- names --------------------------------------------------------------------------------------
 
     def unique(self, name: str) -> str:
         """The name, or with a number behind it if it is taken."""
@@ -55,32 +58,23 @@ class GraphWriter:
         self.names[id(array)] = name = self.unique(name)
         return name
 
-    def add_weight(self, array: Array, name: str) -> None:
-        """A parameter or buffer, an initializer of this name."""
-        self.weights[self.declare(array, name)] = array
-
-    # --- values -------------------------------------------------------------------------------------
-
-    def value(self, x: Any, dtype: Any = None) -> str:
-        """The name of what goes into an operator: an array that is known, or a constant; in another dtype if wanted."""
-        x = plain(x)
-        if id(x) in self.names:
-            name = self.names[id(x)]
-            return name if dtype is None else self.cast(name, x.dtype, dtype)
-        return self.constant(x, dtype)
-
     def known(self, x: Any) -> bool:
         """Whether it is an array of the graph, no constant."""
         return id(plain(x)) in self.names
 
+    def value(self, x: Any, dtype: Any = None) -> str:
+        """The name of an array of the graph, or of a new constant; in another dtype if wanted."""
+        x = plain(x)
+        if id(x) not in self.names:
+            return self.constant(x, dtype)
+        name = self.names[id(x)]
+        return name if dtype is None else self.cast(name, x.dtype, dtype)
+
     def constant(self, x: Any, dtype: Any = None) -> str:
-        """A constant node."""
+        """A constant node, outside of all scopes."""
         array = np.asarray(x, dtype)
         tensor = self.numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape))
-        scope, self.scope = self.scope, ()
-        name = self.op("Constant", value=tensor)
-        self.scope = scope
-        return name
+        return self._add("Constant", 1, (), {"value": tensor})[0]
 
     def ints(self, *numbers: int) -> str:
         """A constant vector of integers, as axes and shapes are given."""
@@ -92,26 +86,28 @@ class GraphWriter:
             return name
         return self.op("Cast", name, to=self.helper.np_dtype_to_tensor_dtype(np.dtype(want)))
 
-    # --- operators ----------------------------------------------------------------------------------
-
-    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """Add an operator with one output; its name."""
-        return self.ops(kind, 1, *inputs, **attributes)[0]
-
-    def ops(self, kind: str, outputs: int, *inputs: str, **attributes: Any) -> list[str]:
-        """Add an operator with several outputs; an input that is left out is the empty name."""
-        name = self.unique("/".join((*self.scope, kind)))
-        results = [name, *(self.unique(f"{name}.{number}") for number in range(1, outputs))]
-        while inputs and not inputs[-1]:
-            inputs = inputs[:-1]
-        self.origins[name] = self.where
-        self.nodes.append(self.helper.make_node(kind, list(inputs), results, name=name, **attributes))
-        return results
-
     def reshape(self, x: str, shape: tuple[int, ...]) -> str:
         # 0 stands for an axis of the input unless allowzero is set.
         return self.op("Reshape", x, self.ints(*shape), **({"allowzero": 1} if 0 in shape else {}))
 
-    def pick(self, x: str, places: Array) -> str:
-        """The entries at places in the flattened array, in the shape of the places."""
-        return self.op("Gather", self.reshape(x, (-1,)), self.constant(places.astype(np.int64)))
+    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        """Add an operator with one output and return its name."""
+        return self.ops(kind, 1, *inputs, **attributes)[0]
+
+    def ops(self, kind: str, outputs: int, *inputs: str, **attributes: Any) -> tuple[str, ...]:
+        """Add an operator with several outputs and return their names; an input that is left out is the empty name."""
+        scope = self.call.scope if self.call else ()
+        return self._add("/".join((*scope, kind)), outputs, inputs, attributes)
+
+    def _add(self, name: str, outputs: int, inputs: tuple[str, ...], attributes: dict[str, Any]) -> tuple[str, ...]:
+        if self.cells.keys() & set(inputs):
+            raise NotImplementedError(
+                "the cell states of an LSTM at all steps (those after the last one can be written)"
+            )
+        kind, name = name.rpartition("/")[2], self.unique(name)
+        results = (name, *(self.unique(f"{name}.{number}") for number in range(1, outputs)))
+        while inputs and not inputs[-1]:
+            inputs = inputs[:-1]
+        self.origins[name] = str(self.call or "an output")
+        self.nodes.append(self.helper.make_node(kind, list(inputs), list(results), name=name, **attributes))
+        return results

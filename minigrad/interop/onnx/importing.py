@@ -1,25 +1,29 @@
-"""Reading an ONNX file: whether it is one, whether all of it is known, and what it holds."""
+"""Read an ONNX file as a module, which runs the graph operator by operator."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from typing import Any
+from contextlib import ExitStack
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...core import Tensor, scope, untracked
 from ...io import must_be_regular, path_as_text
+from ...nn import Buffer, Module, Parameter
 from ...runtime.extras import require
-from ...spec import Array
-from .networks import OnnxNetwork, Operator, Program, ValueInfo
-from .readers import READERS
+from ...spec import Array, as_array
+from .operators import READERS, keywords_of
 
-__all__ = ["import_onnx"]
+__all__ = ["OnnxNetwork", "import_onnx"]
 
 OLDEST = 13
 """The first version of ONNX's operators that is read (2020); of an earlier one those that are the same in this."""
 _DOMAINS = ("", "ai.onnx")
+_TYPES = ("FLOAT", "DOUBLE", "FLOAT16", "BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32",
+          "UINT64")  # fmt: skip
+"""The types that NumPy has itself."""
 
 
 def import_onnx(path: str | os.PathLike[str]) -> OnnxNetwork:
@@ -55,67 +59,55 @@ def import_onnx(path: str | os.PathLike[str]) -> OnnxNetwork:
     onnx = require("onnx", "onnx")
     where = path_as_text("import_onnx", path)
     must_be_regular("import_onnx", where)
-    model = _parsed(onnx, where)
+    with open(where, "rb") as file:
+        content = file.read()
     try:
-        _refuse_unknown(onnx, model)
-        onnx.checker.check_model(model)
-        return _network(onnx, model.graph, _buffers(model))
-    except (onnx.checker.ValidationError, UnicodeDecodeError) as error:  # a damaged name
+        return _network(onnx, _checked(onnx, content))
+    except NotImplementedError as error:
+        raise NotImplementedError(f"import_onnx: {where!r}: {error}") from None
+    except (onnx.checker.ValidationError, ValueError, TypeError) as error:  # a damaged name is a UnicodeDecodeError
         raise ValueError(f"import_onnx: {where!r} is no valid ONNX file: {error}") from None
 
 
-def _parsed(onnx: Any, where: str) -> Any:
-    with open(where, "rb") as file:
-        content = file.read()
+# --- the file -----------------------------------------------------------------------------------------
+
+
+def _checked(onnx: Any, content: bytes) -> Any:
+    """Parse a file and raise if anything in it is not supported, before any of it is used."""
     model = onnx.ModelProto()
     try:
         model.ParseFromString(content)
     except Exception as error:  # protobuf's DecodeError, which has no public home in all its versions
-        raise ValueError(f"import_onnx: {where!r} is no ONNX file, or a part of one: {error}") from None
+        raise ValueError(f"it is no ONNX file, or a part of one: {error}") from None
     if not model.HasField("graph") or not model.opset_import:
-        raise ValueError(f"import_onnx: {where!r} is no ONNX file, or a part of one: it has no graph")
-    return model
-
-
-def _refuse_unknown(onnx: Any, model: Any) -> None:
-    """Raise if a file has anything that is not supported, before any of it is used."""
+        raise ValueError("it is no ONNX file, or a part of one: it has no graph")
     if model.functions:
-        raise NotImplementedError(f"import_onnx: the file has functions of its own: {model.functions[0].name}")
+        raise NotImplementedError(f"the file has functions of its own: {model.functions[0].name}")
     if model.graph.sparse_initializer:
-        raise NotImplementedError("import_onnx: sparse initializers")
-    for tensor in _tensors(model.graph):  # before the checker, which looks for the files
-        _refuse_external(tensor)
+        raise NotImplementedError("sparse initializers")
+    attributes = [attribute for node in model.graph.node for attribute in node.attribute]
+    for tensor in (*model.graph.initializer, *(a.t for a in attributes if a.HasField("t"))):
+        if tensor.data_location == tensor.EXTERNAL or tensor.external_data:  # a hostile file could choose any other
+            raise ValueError(
+                f"{tensor.name or 'a tensor'} lies in another file (external data). Write the model with its weights "
+                "inside, in PyTorch by torch.onnx.export(…, external_data=False)."
+            )
     version = min((entry.version for entry in model.opset_import if entry.domain in _DOMAINS), default=OLDEST)
     for node in model.graph.node:
         where = f"node {node.name or ', '.join(node.output)!r}"
         if node.domain not in _DOMAINS or node.op_type not in READERS:
-            kind = f"{node.domain}.{node.op_type}" if node.domain not in _DOMAINS else node.op_type
-            raise NotImplementedError(f"import_onnx: the operator {kind} of {where} is not supported")
+            kind = f"{node.domain}.{node.op_type}".lstrip(".")
+            raise NotImplementedError(f"the operator {kind} of {where} is not supported")
         if not _is_current(onnx, node.op_type, version):
             raise NotImplementedError(
-                f"import_onnx: {node.op_type} of {where} is that of version {version}, read are those from {OLDEST} on"
+                f"{node.op_type} of {where} is that of version {version}, and only those from {OLDEST} on are read"
             )
-        unknown = {attribute.name for attribute in node.attribute} - READERS[node.op_type].attributes
-        if unknown:
+        if unknown := {attribute.name for attribute in node.attribute} - (keywords_of(node.op_type) - {"count"}):
             raise NotImplementedError(
-                f"import_onnx: {node.op_type} of {where}: the attribute {', '.join(sorted(unknown))} is not supported"
+                f"{node.op_type} of {where}: the attribute {', '.join(sorted(unknown))} is not supported"
             )
-
-
-def _tensors(graph: Any) -> Iterator[Any]:
-    """The tensors of a graph: its initializers, and those of its nodes' attributes."""
-    yield from graph.initializer
-    for node in graph.node:
-        yield from (attribute.t for attribute in node.attribute if attribute.HasField("t"))
-
-
-def _refuse_external(tensor: Any) -> None:
-    """Raise if a tensor's entries lie in another file, which a file from a stranger could choose."""
-    if tensor.data_location == tensor.EXTERNAL or tensor.external_data:
-        raise ValueError(
-            f"import_onnx: {tensor.name or 'a tensor'} lies in another file (external data). Write the model with its "
-            "weights inside, in PyTorch by torch.onnx.export(…, external_data=False)."
-        )
+    onnx.checker.check_model(model)
+    return model
 
 
 def _is_current(onnx: Any, kind: str, version: int) -> bool:
@@ -123,85 +115,189 @@ def _is_current(onnx: Any, kind: str, version: int) -> bool:
     if version >= OLDEST:
         return True
     try:
-        schemas = [onnx.defs.get_schema(kind, number) for number in (version, OLDEST)]
+        first, second = (onnx.defs.get_schema(kind, number).since_version for number in (version, OLDEST))
     except onnx.defs.SchemaError:  # there was none yet
         return False
-    return bool(schemas[0].since_version == schemas[1].since_version)
+    return bool(first == second)
 
 
-def _buffers(model: Any) -> set[str]:
-    """The names of what minigrad wrote as buffers."""
-    for entry in model.metadata_props:
-        if entry.key == "minigrad.buffers":
-            try:
-                return set(json.loads(entry.value))
-            except (ValueError, TypeError):
-                return set()
-    return set()
-
-
-def _network(onnx: Any, graph: Any, buffers: set[str]) -> OnnxNetwork:
+def _network(onnx: Any, model: Any) -> OnnxNetwork:
+    graph = model.graph
     initializers = {tensor.name: _array(onnx, tensor) for tensor in graph.initializer}
-    operators = [_operator(onnx, node) for node in graph.node]
-    uses: dict[str, set[bool]] = {}
-    for operator in operators:
-        for i, name in enumerate(operator.inputs):
-            uses.setdefault(name, set()).add(operator.kind == "BatchNormalization" and i > 2)
-    buffers |= {name for name, averages in uses.items() if averages == {True}}
-    floating = {name: array for name, array in initializers.items() if array.dtype.kind == "f"}
-    constants = {name: array for name, array in initializers.items() if name not in floating}
-    inputs = [_info(onnx, value) for value in graph.input if value.name not in initializers]
-    program = Program(inputs, [value.name for value in graph.output], operators, constants)
-    trained = {name: array for name, array in floating.items() if name not in buffers}
-    kept = {name: array for name, array in floating.items() if name in buffers}
-    return OnnxNetwork(program, trained, kept)
+    averages: dict[str, bool] = {}  # whether an input is used only as running averages
+    for node in graph.node:
+        for i, name in enumerate(node.input):
+            averages[name] = averages.get(name, True) and node.op_type == "BatchNormalization" and i > 2
+    written = [json.loads(entry.value) for entry in model.metadata_props if entry.key == "minigrad.buffers"]
+    buffers = {name for names in written for name in names} | {name for name in averages if averages[name]}
+    constants = {name: array for name, array in initializers.items() if array.dtype.kind != "f"}
+    inputs = [_input(onnx, value) for value in graph.input if value.name not in initializers]
+    outputs = [value.name for value in graph.output]
+    operators: list[Operator] = []
+    needed = set(outputs)
+    for node in reversed(graph.node):
+        operators.append(_operator(onnx, node, set(node.input) - needed))
+        needed.update(node.input)
+    network = OnnxNetwork(Program(inputs, outputs, operators[::-1], constants, {}))
+    for name, array in initializers.items():
+        if name not in constants:
+            network.add_weight(name, Buffer(array) if name in buffers else Parameter(array))
+    return network
 
 
 def _dtype(onnx: Any, number: int) -> Any:
     """The dtype of a type by its number; raise if NumPy itself has none."""
     name = onnx.TensorProto.DataType.Name(number) if number in onnx.TensorProto.DataType.values() else str(number)
-    known = name in ("FLOAT", "DOUBLE", "FLOAT16", "BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16",
-                     "UINT32", "UINT64")  # fmt: skip
-    if not known:
-        raise NotImplementedError(f"import_onnx: NumPy has no type {name}")
+    if name not in _TYPES:
+        raise NotImplementedError(f"NumPy has no type {name}")
     return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(number))
 
 
 def _array(onnx: Any, tensor: Any) -> Array:
-    _refuse_external(tensor)
     _dtype(onnx, tensor.data_type)
-    try:
-        return np.array(onnx.numpy_helper.to_array(tensor))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"import_onnx: the tensor {tensor.name!r} is damaged: {error}") from None
+    return np.array(onnx.numpy_helper.to_array(tensor))
 
 
-def _info(onnx: Any, value: Any) -> ValueInfo:
+def _input(onnx: Any, value: Any) -> tuple[str, Any, tuple[int | None, ...] | None]:
     if not value.type.HasField("tensor_type"):
-        raise NotImplementedError(f"import_onnx: the input {value.name} is no tensor")
+        raise NotImplementedError(f"the input {value.name} is no tensor")
     kind = value.type.tensor_type
     axes = tuple(d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim)
-    return ValueInfo(value.name, _dtype(onnx, kind.elem_type), axes if kind.HasField("shape") else None)
+    return value.name, _dtype(onnx, kind.elem_type), axes if kind.HasField("shape") else None
 
 
-def _operator(onnx: Any, node: Any) -> Operator:
-    attributes = {a.name: _attribute(onnx, node, a) for a in node.attribute}
+def _operator(onnx: Any, node: Any, ends: set[str]) -> Operator:
+    attributes = {attribute.name: _attribute(onnx, node, attribute) for attribute in node.attribute}
     if node.op_type == "Cast":
         attributes["to"] = _dtype(onnx, attributes["to"])
-    inputs, outputs = list(node.input), list(node.output)
+    outputs = list(node.output)
     while outputs and not outputs[-1]:
         outputs.pop()
-    return Operator(node.op_type, node.name, tuple(inputs), tuple(outputs), attributes)
+    if "count" in keywords_of(node.op_type):
+        attributes["count"] = len(outputs)
+    return Operator(node.op_type, node.name, tuple(node.input), tuple(outputs), attributes, ends)
 
 
 def _attribute(onnx: Any, node: Any, attribute: Any) -> Any:
     if attribute.type in (attribute.GRAPH, attribute.GRAPHS):
-        raise NotImplementedError(f"import_onnx: {node.op_type} {node.name!r} has a graph within it")
+        raise NotImplementedError(f"{node.op_type} {node.name!r} has a graph within it")
     value = onnx.helper.get_attribute_value(attribute)
-    if isinstance(value, bytes):
-        return value.decode()
     if attribute.type == attribute.TENSOR:
         return _array(onnx, value)
     if attribute.type == attribute.STRINGS:
         return [text.decode() for text in value]
-    return list(value) if attribute.type in (attribute.INTS, attribute.FLOATS) else value
+    return value.decode() if isinstance(value, bytes) else value
+
+
+# --- the network --------------------------------------------------------------------------------------
+
+
+class Operator(NamedTuple):
+    """One node of a graph. kind: the name of its operator. ends: inputs that no later operator needs."""
+
+    kind: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: dict[str, Any]
+    ends: set[str]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of node {self.name or ', '.join(self.outputs)!r}"
+
+
+class Program(NamedTuple):
+    """What a network runs.
+
+    Attributes:
+        inputs: names, dtypes, and shapes: None for an axis of any length, or instead of a shape of any rank.
+        constants: untrained values by name.
+        weights: the attributes that hold initializers, by name.
+    """
+
+    inputs: list[tuple[str, Any, tuple[int | None, ...] | None]]
+    outputs: list[str]
+    operators: list[Operator]
+    constants: dict[str, Array]
+    weights: dict[str, str]
+
+
+class OnnxNetwork(Module):
+    """A network from an ONNX file, made by :func:`minigrad.import_onnx`.
+
+    Called with the inputs in the file's order, or by name, it returns the output, or a tuple of several. Floating
+    initializers are its parameters, under the names that they have in the file.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+
+    def add_weight(self, name: str, weight: Parameter | Buffer) -> None:
+        """Add an initializer, under a longer name if a module has such an attribute itself."""
+        attribute = name
+        while hasattr(self, attribute):
+            attribute += "_"
+        setattr(self, attribute, weight)
+        self.program.weights[name] = attribute
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the file's inputs, in order."""
+        return [name for name, _, _ in self.program.inputs]
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the file's outputs, in order."""
+        return self.program.outputs
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        values = self._given(inputs, named)
+        values.update({name: getattr(self, attribute) for name, attribute in self.program.weights.items()})
+        values.update({name: Tensor(array) for name, array in self.program.constants.items()})
+        for operator in self.program.operators:
+            values.update(zip(operator.outputs, _run(operator, values), strict=False))
+            for name in operator.ends:
+                values.pop(name, None)
+        outputs = tuple(values[name] for name in self.program.outputs)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def _given(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+        """The inputs by name; raise unless they have the dtypes and shapes of the file."""
+        names = self.input_names
+        given = dict(zip(names, inputs, strict=False)) | named
+        if len(inputs) + len(named) != len(names) or given.keys() != set(names):
+            have = ", ".join([f"{len(inputs)} by position", *named])
+            raise TypeError(f"OnnxNetwork: expected the inputs {', '.join(names)}, got {have}")
+        tensors = {name: x if isinstance(x, Tensor) else untracked(as_array(x)) for name, x in given.items()}
+        for name, dtype, shape in self.program.inputs:
+            x = tensors[name]
+            if x.dtype != dtype:
+                raise TypeError(f"OnnxNetwork: the input {name} must be {dtype}, not {x.dtype}")
+            pairs = zip(shape or (), x.shape, strict=False)
+            if shape is not None and (len(shape) != x.ndim or not all(n in (None, m) for n, m in pairs)):
+                wanted = ", ".join("any" if n is None else str(n) for n in shape)
+                raise ValueError(f"OnnxNetwork: the input {name} must have the shape ({wanted}), not {x.shape}")
+        return tensors
+
+    def extra_repr(self) -> str:
+        names = f"{', '.join(self.input_names)} -> {', '.join(self.output_names)}"
+        return f"{names}; {len(self.program.operators)} operators"
+
+
+def _run(operator: Operator, values: dict[str, Any]) -> tuple[Any, ...]:
+    """The outputs of one operator; an error names it."""
+    try:
+        with ExitStack() as stack:
+            for part in filter(None, operator.name.split("/")[:-1]):  # the path of modules, as PyTorch writes it too
+                stack.enter_context(scope(part))
+            inputs = [values[name] if name else None for name in operator.inputs]
+            result = READERS[operator.kind](*inputs, **operator.attributes)
+    except (ValueError, TypeError, IndexError, NotImplementedError) as error:
+        error.add_note(f"OnnxNetwork: in {operator}")
+        raise
+    results = result if isinstance(result, tuple) else (result,)
+    if len(results) < len([name for name in operator.outputs if name]):
+        raise NotImplementedError(
+            f"OnnxNetwork: {operator} has {len(operator.outputs)} outputs, known are {len(results)}"
+        )
+    return tuple(y if isinstance(y, Tensor) else Tensor(np.asarray(y)) for y in results)

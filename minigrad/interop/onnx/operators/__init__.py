@@ -1,0 +1,10 @@
+"""How primitives are written in ONNX's operators, and operators are read in primitives.
+
+>>> sorted(set(WRITERS) & {"conv2d", "lstm", "softmax"}), sorted(set(READERS) & {"Conv", "LSTM", "Softmax"})
+(['conv2d', 'lstm', 'softmax'], ['Conv', 'LSTM', 'Softmax'])
+"""
+
+from . import arithmetic, layers, recurrent, shaping  # noqa: F401 (importing them fills the tables)
+from .table import READERS, WRITERS, keywords_of, write_calls
+
+__all__ = ["READERS", "WRITERS", "keywords_of", "write_calls"]
