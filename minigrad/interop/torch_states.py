@@ -38,8 +38,7 @@ import numpy as np
 
 from ..core import Tensor
 from ..nn import GRU, LSTM, RNN, Buffer, Linear, LoadReport, Module, MultiHeadAttention, Parameter
-from ..nn.attributes import walk
-from ..nn.module import submodules
+from ..nn.module import submodules, walk
 from ..runtime.extras import require
 from ..spec import Array, as_array, describe
 
@@ -333,7 +332,7 @@ def _weights(module: Module) -> dict[str, Parameter | Buffer]:
     """The parameters and persistent buffers that a module holds itself, also in lists and dicts, by name."""
     named: dict[str, Parameter | Buffer] = {}
     for attribute, value in vars(module).items():
-        for name, entry, hiding in walk(attribute, value, Module):
+        for name, entry, hiding in walk(attribute, value):
             if hiding is None and isinstance(entry, (Parameter, Buffer)) and getattr(entry, "persistent", True):
                 if name in named:  # only possible with dots as keys of a dict
                     raise ValueError(f"{type(module).__name__}: two weights have the name {name}")

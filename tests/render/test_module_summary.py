@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import sys
 from typing import Any
 
 import numpy as np
@@ -414,27 +412,3 @@ def test_multiply_adds_are_half_of_pytorchs_operations():
     ours = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(8, 4, 3, groups=2))
     operations = PYTORCH.ask("operations of two convolutions", theirs).expected
     assert 2 * summary(ours, ones(2, 3, 12, 10)).multiply_adds == operations
-
-
-def interrupted_at(number: int, function: Any) -> bool:
-    """Call a function and raise KeyboardInterrupt as the so-manieth function written in Python begins; whether any did.
-
-    Ctrl-C raises there, before the first line. (Not in generators: what raises while one is closed is lost.)
-    """
-    begun = 0
-
-    def trace(frame: Any, *_: Any) -> None:
-        nonlocal begun
-        begun += not frame.f_code.co_flags & inspect.CO_GENERATOR
-        if begun == number:
-            raise KeyboardInterrupt
-
-    tracer = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        function()
-    except KeyboardInterrupt:
-        return True
-    finally:
-        sys.settrace(tracer)
-    return False
