@@ -8,20 +8,47 @@ operations are computed in float32.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import update_wrapper
 from typing import Any
 
 import numpy as np
 
-from ..core import Tensor, plain
-from ..primitives import ForwardResult, primitive
-from ..runtime.contexts import errstate
+from ..core import plain
+from ..primitives import ForwardResult, PrimitiveFunction, primitive
 from ..spec import Array
 from .kernels.numerics import single, taken, widened
 
-# --- arithmetic ------------------------------------------------------------------------------------
 
-# For small arrays, finding `add` in np costs a seventh of the call.
-_add, _subtract, _multiply, _divide = np.add, np.subtract, np.multiply, np.divide
+def elementary(
+    function: Callable[[Any], Any], vjp: Callable[..., Any] | None = None, keeps: str = "x"
+) -> Callable[[Callable[..., Any]], PrimitiveFunction]:
+    """Declare one of NumPy's functions of one array as a primitive, which takes its name and docstring from a stub.
+
+    Args:
+        vjp: the VJP, ``(g, needs, residual)``; it may follow as a decorator instead.
+        keeps: the only residual, "x" or "output".
+    """
+
+    def declare(stub: Callable[..., Any]) -> PrimitiveFunction:
+        def keeping_input(x: Array) -> ForwardResult:
+            return function(x), (x,)
+
+        def keeping_output(x: Array) -> ForwardResult:
+            y = function(x)
+            return y, (y,)
+
+        forward = update_wrapper(keeping_input if keeps == "x" else keeping_output, stub)
+        declared = primitive(broadcasts=True, entrywise=True, residuals=(keeps,))(forward)
+        if vjp is not None:
+            vjp.__name__ = "_"
+            declared.vjp(vjp)
+        return declared
+
+    return declare
+
+
+# --- arithmetic ------------------------------------------------------------------------------------
 
 
 @primitive(broadcasts=True, entrywise=True, commutative=True)
@@ -31,7 +58,7 @@ def add(a: Array, b: Array) -> ForwardResult:
     >>> add([1.0, 2.0], 3)
     tensor([4., 5.])
     """
-    return _add(a, b), ()
+    return np.add(a, b), ()
 
 
 @add.vjp
@@ -46,7 +73,7 @@ def subtract(a: Array, b: Array) -> ForwardResult:
     >>> subtract([1.0, 2.0], 3)
     tensor([-2., -1.])
     """
-    return _subtract(a, b), ()
+    return np.subtract(a, b), ()
 
 
 @subtract.vjp
@@ -62,7 +89,7 @@ def multiply(a: Array, b: Array) -> ForwardResult:
     tensor([[3., 6.],
             [4., 8.]])
     """
-    return _multiply(a, b), (a, b)
+    return np.multiply(a, b), (a, b)
 
 
 @multiply.vjp
@@ -77,7 +104,7 @@ def divide(a: Array, b: Array) -> ForwardResult:
     >>> divide([1.0, 2.0], 4)
     tensor([0.25, 0.5 ])
     """
-    y = _divide(a, b)
+    y = np.divide(a, b)
     return y, (b, y)
 
 
@@ -137,36 +164,20 @@ def _power(a: Any, b: Any) -> Any:
 
 
 @power.vjp
-def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
-    da = db = None
-    a, b = widened(a), widened(b)
-    with errstate(divide="ignore"):
-        if needs[0]:
-            b = b * 1  # booleans become integers, which can be subtracted
-            da = g * (b * _power(a, b - (b != 0)))  # the exponent is b - 1, but 0 where b = 0: 0 a^0 = 0
-        if needs[1]:
-            y = np.asarray(_power(a, b))
-            base = np.asarray(a, y.dtype)
-            db = g * (y * np.log(np.where((base == 0) & (b >= 0), 1, base)))
-    return da, db
-
-
-@power.vjp_on_tensors
 def _(g: Any, needs: Any, a: Any, b: Any) -> Any:
     da = db = None
-    a, b = widened(a), widened(b)
-    with errstate(divide="ignore"):
+    a, b = widened(a), widened(b) * 1  # booleans become integers, which can be subtracted
+    x, exponent = plain(a), plain(b)
+    with np.errstate(divide="ignore"):
         if needs[0]:
-            # A constant b of 0 stays, as above. One that is differentiated itself stays only where a is 0, too:
-            # elsewhere the derivative of b a^(b-1) in b is 1/a there.
-            less = plain(b) != 0
-            if isinstance(b, Tensor):
-                less = np.where(less | (plain(a) != 0), 1, 0)
-            da = g * (b * power(a, b - less))
+            # The exponent is b - 1, but stays 0 where b = 0: 0 a^0 = 0. If b is differentiated too, it stays only
+            # where a is 0 as well: elsewhere the derivative of b a^(b-1) in b is 1/a there.
+            less = exponent != 0 if exponent is b else (exponent != 0) | (x != 0)
+            da = g * (b * _power(a, b - less))
         if needs[1]:
-            y = power(a, b)
-            zero = (plain(a) == 0) & (plain(b) >= 0)
-            db = g * (y * log(np.where(zero, 1, a)))
+            y = _power(a, b)
+            base = np.where((x == 0) & (exponent >= 0), 1, a)
+            db = g * (y * np.log(base.astype(y.dtype)))
     return da, db
 
 
@@ -185,19 +196,13 @@ def _(g: Any, needs: Any) -> Any:
     return (-g,)
 
 
-@primitive(broadcasts=True, entrywise=True, residuals=("x",))
-def absolute(x: Array) -> ForwardResult:
+@elementary(np.absolute, lambda g, needs, x: (signed(g, x),))
+def absolute(x: Array) -> Any:
     """|x|, entry by entry, for x of any shape; the gradient at 0 is 0, whatever the cotangent. Also called ``abs``.
 
     >>> absolute([1.0, -2.0])
     tensor([1., 2.])
     """
-    return np.absolute(x), (x,)
-
-
-@absolute.vjp
-def _(g: Any, needs: Any, x: Array) -> Any:
-    return (signed(g, x),)
 
 
 def signed(g: Any, x: Array) -> Any:
@@ -205,14 +210,13 @@ def signed(g: Any, x: Array) -> Any:
     return taken(g, x != 0) * np.sign(x)
 
 
-@primitive(broadcasts=True, entrywise=True, residuals=("x",))
-def square(x: Array) -> ForwardResult:
+@elementary(np.square)
+def square(x: Array) -> Any:
     """x^2, entry by entry, for x of any shape.
 
     >>> square([1.0, -2.0])
     tensor([1., 4.])
     """
-    return np.square(x), (x,)
 
 
 @square.vjp
@@ -222,102 +226,67 @@ def _(g: Any, needs: Any, x: Array) -> Any:
     return (d,)
 
 
-@primitive(broadcasts=True, entrywise=True, residuals=("output",))
-def sqrt(x: Array) -> ForwardResult:
+@elementary(np.sqrt, keeps="output")
+def sqrt(x: Array) -> Any:
     """The square root, entry by entry, for x of any shape; the gradient at 0 is infinite.
 
     >>> sqrt([1.0, 4.0])
     tensor([1., 2.])
     """
-    y = np.sqrt(x)
-    return y, (y,)
 
 
 @sqrt.vjp
 def _(g: Any, needs: Any, y: Array) -> Any:
-    with errstate(divide="ignore"):
+    with np.errstate(divide="ignore"):
         return (0.5 * g / y,)
 
 
-@primitive(broadcasts=True, entrywise=True, residuals=("output",))
-def reciprocal(x: Array) -> ForwardResult:
+@elementary(np.reciprocal, lambda g, needs, y: (-g * single(y) * single(y),), "output")
+def reciprocal(x: Array) -> Any:
     """1 / x, entry by entry, for x of any shape. Integers stay integers, as in NumPy.
 
     >>> reciprocal([1.0, 4.0])
     tensor([1.  , 0.25])
     """
-    y = np.reciprocal(x)
-    return y, (y,)
-
-
-@reciprocal.vjp
-def _(g: Any, needs: Any, y: Array) -> Any:
-    y = single(y)
-    return (-g * y * y,)
 
 
 # --- exponentials and logarithms -------------------------------------------------------------------
 
 
-@primitive(broadcasts=True, entrywise=True, residuals=("output",))
-def exp(x: Array) -> ForwardResult:
+@elementary(np.exp, lambda g, needs, y: (g * y,), "output")
+def exp(x: Array) -> Any:
     """e^x, entry by entry, for x of any shape.
 
     >>> exp([0.0, 1.0]).numpy().round(4)
     array([1.    , 2.7183], dtype=float32)
     """
-    y = np.exp(x)
-    return y, (y,)
 
 
-@exp.vjp
-def _(g: Any, needs: Any, y: Array) -> Any:
-    return (g * y,)
-
-
-@primitive(broadcasts=True, entrywise=True, residuals=("x",))
-def expm1(x: Array) -> ForwardResult:
+@elementary(np.expm1, lambda g, needs, x: (g * np.exp(x),))
+def expm1(x: Array) -> Any:
     """e^x - 1, entry by entry, accurate for small x; x of any shape.
 
     >>> expm1([0.0, 1e-20])
     tensor([0.e+00, 1.e-20])
     """
-    return np.expm1(x), (x,)
 
 
-@expm1.vjp
-def _(g: Any, needs: Any, x: Array) -> Any:
-    return (g * np.exp(x),)  # y + 1 would be cheaper, but cancels for x far below 0
-
-
-@primitive(broadcasts=True, entrywise=True, residuals=("x",))
-def log(x: Array) -> ForwardResult:
+@elementary(np.log, lambda g, needs, x: (g / x,))
+def log(x: Array) -> Any:
     """The natural logarithm, entry by entry, for x of any shape.
 
     >>> log([1.0, 4.0]).numpy().round(4)
     array([0.    , 1.3863], dtype=float32)
     """
-    return np.log(x), (x,)
 
 
-@log.vjp
-def _(g: Any, needs: Any, x: Array) -> Any:
-    return (g / x,)
-
-
-@primitive(broadcasts=True, entrywise=True, residuals=("x",))
-def log1p(x: Array) -> ForwardResult:
+@elementary(np.log1p, lambda g, needs, x: (g / (1 + x),))
+def log1p(x: Array) -> Any:
     """log(1 + x), entry by entry, accurate for small x; x of any shape.
 
     >>> log1p([0.0, 1e-20])
     tensor([0.e+00, 1.e-20])
     """
-    return np.log1p(x), (x,)
-
-
-@log1p.vjp
-def _(g: Any, needs: Any, x: Array) -> Any:
-    return (g / (1 + x),)
 
 
 @primitive(broadcasts=True, entrywise=True, commutative=True, residuals=("a", "b"))
@@ -334,129 +303,85 @@ def logaddexp(a: Array, b: Array) -> ForwardResult:
 
 
 @logaddexp.vjp
-def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
-    # By the difference d = a - b, where a - logaddexp(a, b) would round: 1 / (1 + e^-d) and 1 / (1 + e^d)
-    with errstate(invalid="ignore", over="ignore"):
-        d = single(np.subtract(a, b))
-    u = np.exp(-np.abs(np.where(np.equal(a, b), 0, d)))  # inf - inf is NaN, and 0 here
-    more = g / (1 + u)
-    less = more * u
-    if np.isneginf(np.maximum(a, b)).any():
-        some = np.maximum(a, b) != -np.inf
-        more, less = taken(more, some), taken(less, some)
-    return np.where(d < 0, less, more) if needs[0] else None, np.where(d < 0, more, less) if needs[1] else None
-
-
-@logaddexp.vjp_on_tensors
 def _(g: Any, needs: Any, a: Any, b: Any) -> Any:
-    from .activations import sigmoid
+    from .activations import sigmoid_of
 
-    # sigmoid(a - b) and sigmoid(b - a), which are smooth also where a = b, as the above is not
+    # By the difference of a and b: a - logaddexp(a, b) would round.
     x, y = plain(a), plain(b)
-    with errstate(invalid="ignore"):
-        d = np.where(np.isinf(x) & (x == y), 0, subtract(a, b))  # inf - inf is NaN, and 0 here
+    with np.errstate(invalid="ignore", over="ignore"):
+        d = np.where(np.isinf(x) & np.equal(x, y), 0, single(np.subtract(a, b)))  # inf - inf is NaN, and 0 here
     g = taken(g, np.maximum(x, y) != -np.inf)
-    return g * sigmoid(d) if needs[0] else None, g * sigmoid(-d) if needs[1] else None
+    return g * sigmoid_of(d) if needs[0] else None, g * sigmoid_of(-d) if needs[1] else None
 
 
 # --- trigonometric and hyperbolic functions ----------------------------------------------------------
 
 
-@primitive(broadcasts=True, entrywise=True, residuals=("x",))
-def sin(x: Array) -> ForwardResult:
+@elementary(np.sin, lambda g, needs, x: (g * np.cos(x),))
+def sin(x: Array) -> Any:
     """The sine of x in radians, entry by entry, for x of any shape.
 
     >>> sin([0.0, 1.0]).numpy().round(4)
     array([0.    , 0.8415], dtype=float32)
     """
-    return np.sin(x), (x,)
 
 
-@sin.vjp
-def _(g: Any, needs: Any, x: Array) -> Any:
-    return (g * np.cos(x),)
-
-
-@primitive(broadcasts=True, entrywise=True, residuals=("x",))
-def cos(x: Array) -> ForwardResult:
+@elementary(np.cos, lambda g, needs, x: (-g * np.sin(x),))
+def cos(x: Array) -> Any:
     """The cosine of x in radians, entry by entry, for x of any shape.
 
     >>> cos([0.0, 1.0]).numpy().round(4)
     array([1.    , 0.5403], dtype=float32)
     """
-    return np.cos(x), (x,)
 
 
-@cos.vjp
-def _(g: Any, needs: Any, x: Array) -> Any:
-    return (-g * np.sin(x),)
-
-
-@primitive(broadcasts=True, entrywise=True, residuals=("output",))
-def tan(x: Array) -> ForwardResult:
+@elementary(np.tan, lambda g, needs, y: (g * (1 + np.square(single(y))),), "output")
+def tan(x: Array) -> Any:
     """The tangent of x in radians, entry by entry, for x of any shape.
 
     >>> tan([0.0, 1.0]).numpy().round(4)
     array([0.    , 1.5574], dtype=float32)
     """
-    y = np.tan(x)
-    return y, (y,)
 
 
-@tan.vjp
-def _(g: Any, needs: Any, y: Array) -> Any:
-    y = single(y)
-    return (g * (1 + y * y),)
+def _over_root(g: Any, x: Any) -> Any:
+    """g / sqrt(1 - x^2), without cancellation."""
+    x = single(x)
+    with np.errstate(divide="ignore"):
+        return g / np.sqrt((1 - x) * (1 + x))
 
 
-@primitive(broadcasts=True, entrywise=True, residuals=("x",))
-def arcsin(x: Array) -> ForwardResult:
+@elementary(np.arcsin, lambda g, needs, x: (_over_root(g, x),))
+def arcsin(x: Array) -> Any:
     """The angle in [-pi/2, pi/2] with sine x, entry by entry; the gradient at -1 and 1 is infinite.
 
     >>> arcsin([0.0, 1.0]).numpy().round(4)
     array([0.    , 1.5708], dtype=float32)
     """
-    return np.arcsin(x), (x,)
 
 
-@arcsin.vjp
-def _(g: Any, needs: Any, x: Array) -> Any:
-    x = single(x)
-    with errstate(divide="ignore"):
-        return (g / np.sqrt((1 - x) * (1 + x)),)
-
-
-@primitive(broadcasts=True, entrywise=True, residuals=("x",))
-def arccos(x: Array) -> ForwardResult:
+@elementary(np.arccos, lambda g, needs, x: (_over_root(-g, x),))
+def arccos(x: Array) -> Any:
     """The angle in [0, pi] with cosine x, entry by entry; the gradient at -1 and 1 is -inf.
 
     >>> arccos([1.0, 0.0]).numpy().round(4)
     array([0.    , 1.5708], dtype=float32)
     """
-    return np.arccos(x), (x,)
 
 
-@arccos.vjp
-def _(g: Any, needs: Any, x: Array) -> Any:
-    x = single(x)
-    with errstate(divide="ignore"):
-        return (-g / np.sqrt((1 - x) * (1 + x)),)
-
-
-@primitive(broadcasts=True, entrywise=True, residuals=("x",))
-def arctan(x: Array) -> ForwardResult:
+@elementary(np.arctan)
+def arctan(x: Array) -> Any:
     """The angle in [-pi/2, pi/2] with tangent x, entry by entry, for x of any shape.
 
     >>> arctan([0.0, 1.0]).numpy().round(4)
     array([0.    , 0.7854], dtype=float32)
     """
-    return np.arctan(x), (x,)
 
 
 @arctan.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
     x = single(x)
-    with errstate(over="ignore"):  # x^2 may overflow: the derivative is then 0
+    with np.errstate(over="ignore"):  # x^2 may overflow: the derivative is then 0
         return (g / (1 + x * x),)
 
 
@@ -473,17 +398,9 @@ def arctan2(y: Array, x: Array) -> ForwardResult:
 
 
 @arctan2.vjp
-def _(g: Any, needs: Any, y: Array, x: Array) -> Any:
-    r = single(np.hypot(y, x))  # dividing by it twice neither over- nor underflows
-    origin = r == 0
-    g, r = taken(g, ~origin), np.where(origin, 1, r)
-    return g * (x / r) / r if needs[0] else None, -g * (y / r) / r if needs[1] else None
-
-
-@arctan2.vjp_on_tensors
 def _(g: Any, needs: Any, y: Any, x: Any) -> Any:
-    # x / (x^2 + y^2) is homogeneous: of x and y in units of the larger one, a constant, it neither over- nor underflows
-    unit = np.maximum(np.abs(plain(y)), np.abs(plain(x)))
+    # x / (x^2 + y^2), of x and y in units of the larger one, a constant: that neither over- nor underflows.
+    unit = single(np.maximum(np.abs(plain(y)), np.abs(plain(x))))
     origin = unit == 0
     unit = np.where(origin, 1, unit)
     y, x = np.where(origin, 1, y / unit), x / unit
@@ -491,45 +408,31 @@ def _(g: Any, needs: Any, y: Any, x: Any) -> Any:
     return g * x if needs[0] else None, -g * y if needs[1] else None
 
 
-@primitive(broadcasts=True, entrywise=True, residuals=("x",))
-def sinh(x: Array) -> ForwardResult:
+@elementary(np.sinh, lambda g, needs, x: (g * np.cosh(x),))
+def sinh(x: Array) -> Any:
     """The hyperbolic sine, entry by entry, for x of any shape.
 
     >>> sinh([0.0, 1.0]).numpy().round(4)
     array([0.    , 1.1752], dtype=float32)
     """
-    return np.sinh(x), (x,)
 
 
-@sinh.vjp
-def _(g: Any, needs: Any, x: Array) -> Any:
-    return (g * np.cosh(x),)
-
-
-@primitive(broadcasts=True, entrywise=True, residuals=("x",))
-def cosh(x: Array) -> ForwardResult:
+@elementary(np.cosh, lambda g, needs, x: (g * np.sinh(x),))
+def cosh(x: Array) -> Any:
     """The hyperbolic cosine, entry by entry, for x of any shape.
 
     >>> cosh([0.0, 1.0]).numpy().round(4)
     array([1.    , 1.5431], dtype=float32)
     """
-    return np.cosh(x), (x,)
 
 
-@cosh.vjp
-def _(g: Any, needs: Any, x: Array) -> Any:
-    return (g * np.sinh(x),)
-
-
-@primitive(broadcasts=True, entrywise=True, residuals=("output",))
-def tanh(x: Array) -> ForwardResult:
+@elementary(np.tanh, keeps="output")
+def tanh(x: Array) -> Any:
     """The hyperbolic tangent, entry by entry, for x of any shape.
 
     >>> tanh([0.0, 1.0]).numpy().round(4)
     array([0.    , 0.7616], dtype=float32)
     """
-    y = np.tanh(x)
-    return y, (y,)
 
 
 @tanh.vjp
